@@ -1,0 +1,128 @@
+//! Business days in Asia/Shanghai, and the outside world a run may look at: time, waiting, chance.
+//! Nothing else in the crate asks the operating system for any of the three.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
+use futures_util::future::BoxFuture;
+
+/// China Standard Time; it has had no daylight saving since 1991.
+pub fn beijing() -> FixedOffset {
+    FixedOffset::east_opt(8 * 3600).expect("eight hours is a valid offset")
+}
+
+/// The business date an instant belongs to.
+pub fn business_date_of(instant: DateTime<Utc>) -> NaiveDate {
+    instant.with_timezone(&beijing()).date_naive()
+}
+
+/// The instant of a wall-clock time in Asia/Shanghai.
+pub fn beijing_instant(local: NaiveDateTime) -> DateTime<Utc> {
+    beijing().from_local_datetime(&local).single().expect("a fixed offset has no gaps").with_timezone(&Utc)
+}
+
+/// The first instant of a business date.
+pub fn start_of(date: NaiveDate) -> DateTime<Utc> {
+    beijing_instant(date.and_time(NaiveTime::MIN))
+}
+
+/// The first instant after a business date: "now" inside a run of that date.
+pub fn end_of(date: NaiveDate) -> DateTime<Utc> {
+    start_of(date + chrono::Days::new(1))
+}
+
+/// Tells the real time. Only readiness of sources, token life and request timestamps may ask.
+pub trait Clock: Send + Sync {
+    /// The current instant.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// Waits.
+pub trait Sleep: Send + Sync {
+    /// Completes after `duration`.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// Gives random bytes for nonces and jitter.
+pub trait Random: Send + Sync {
+    /// Fills `bytes`.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The outside world of a run; tests hand in their own.
+#[derive(Clone)]
+pub struct World {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How to wait.
+    pub sleep: Arc<dyn Sleep>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+}
+
+impl World {
+    /// The real one.
+    pub fn real() -> World {
+        World { clock: Arc::new(SystemClock), sleep: Arc::new(TokioSleep), random: Arc::new(SystemRandom) }
+    }
+
+    /// 32 characters of `[0-9A-Za-z]`, as every WeChat nonce.
+    pub fn nonce(&self) -> String {
+        const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut bytes = [0u8; 32];
+        self.random.fill(&mut bytes);
+        bytes.iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("World")
+    }
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+}
+
+struct TokioSleep;
+
+impl Sleep for TokioSleep {
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        aws_lc_rs::rand::fill(bytes).expect("the system's random source answers");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_business_day_ends_at_sixteen_hundred_utc() {
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        assert_eq!(end_of(date).to_rfc3339(), "2026-11-18T16:00:00+00:00");
+        assert_eq!(business_date_of(end_of(date)), date.succ_opt().unwrap());
+        assert_eq!(business_date_of(end_of(date) - chrono::TimeDelta::microseconds(1)), date);
+    }
+
+    #[test]
+    fn nonces_are_32_alphanumerics_and_differ() {
+        let world = World::real();
+        let (one, two) = (world.nonce(), world.nonce());
+        assert_ne!(one, two);
+        assert!(one.len() == 32 && one.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    }
+}

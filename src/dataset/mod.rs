@@ -1,0 +1,1 @@
+//! Layout of the lake, Parquet, manifest, atomic publish: the only place that writes datasets.

@@ -1,0 +1,1 @@
+//! Files the merchant has: orders, trade bills, subsidy ledger, notifications, roster.

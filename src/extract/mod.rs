@@ -1,0 +1,1 @@
+//! One file per stage: plan, pages, typed rows.

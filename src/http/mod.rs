@@ -1,0 +1,1 @@
+//! One attempt, retry, rate limit, failover, paging: knows HTTP, not WeChat.

@@ -1,0 +1,379 @@
+//! The checked job: what a run works with. Dates resolved, paths absolute, secrets loaded.
+//! Made only by `job::load`; nothing here reads files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{NaiveDate, NaiveTime};
+use url::Url;
+
+use crate::money::Fen;
+use crate::secret::Secret;
+
+/// A job, ready to run.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The job file, absolute.
+    pub path: PathBuf,
+    /// `job.name`.
+    pub name: String,
+    /// `job.first_date`: earlier days are not this job's.
+    pub first_date: Option<NaiveDate>,
+    /// `job.lake`, absolute.
+    pub lake: PathBuf,
+    /// How openids are published.
+    pub pii: Pii,
+    /// `[pay_v3]`.
+    pub pay_v3: Option<PayV3Settings>,
+    /// `[pay_v2]`.
+    pub pay_v2: Option<PayV2Settings>,
+    /// `[mp]`.
+    pub mp: Option<MpSettings>,
+    /// `stocks.ids`.
+    pub stock_ids: Vec<String>,
+    /// `[wallets]`.
+    pub wallets: Option<WalletSettings>,
+    /// `[[orders]]`.
+    pub orders: Vec<OrderSource>,
+    /// `[bills]`.
+    pub bills: Option<BillSource>,
+    /// `[sources.<name>]`, by source name: `orders`, `bills`, `datacube`, `subsidies`, …
+    pub sources: BTreeMap<String, SourceCalendar>,
+    /// `[subsidy_ledger]`.
+    pub subsidy_ledger: Option<PathPattern>,
+    /// `[[subsidy_programs]]`.
+    pub subsidy_programs: Vec<SubsidyProgram>,
+    /// `notifications.spool`.
+    pub notification_spool: Option<PathBuf>,
+    /// `[rules]`.
+    pub rules: RuleSettings,
+    /// `decisions.path`.
+    pub decisions: Option<PathBuf>,
+    /// `[report]`.
+    pub report: ReportSettings,
+    /// The job as written, canonical JSON, secrets and hosts left out: part of `inputs_sha256`.
+    pub fingerprint: String,
+}
+
+/// How openids are published.
+#[derive(Debug, Clone)]
+pub enum Pii {
+    /// HMAC-SHA256 under this key, 64 lower-case hex.
+    Hmac(Secret),
+    /// As they are.
+    Raw,
+}
+
+/// Where an API answers and how hard it may be asked.
+#[derive(Debug, Clone)]
+pub struct ApiLimits {
+    /// Scheme, host and port; https unless loopback.
+    pub base_url: Url,
+    /// Asked when the primary does not answer on the transport level.
+    pub backup_url: Option<Url>,
+    /// Per attempt.
+    pub timeout: Duration,
+    /// Per call, all attempts and waits together.
+    pub retry_deadline: Duration,
+    /// Requests per second.
+    pub rate_per_second: u32,
+    /// Requests under way at once.
+    pub concurrency: usize,
+}
+
+/// `[pay_v3]`.
+#[derive(Debug, Clone)]
+pub struct PayV3Settings {
+    /// Where and how hard.
+    pub limits: ApiLimits,
+    /// Merchant number.
+    pub mchid: String,
+    /// Serial of the merchant API certificate.
+    pub serial_no: String,
+    /// PEM, PKCS#1 or PKCS#8.
+    pub private_key_pem: Secret,
+    /// 32 bytes.
+    pub api_v3_key: Secret,
+    /// Public-key mode when given; platform certificates otherwise.
+    pub public_key: Option<PublicKey>,
+}
+
+/// WeChat Pay's public key.
+#[derive(Debug, Clone)]
+pub struct PublicKey {
+    /// `PUB_KEY_ID_…`
+    pub id: String,
+    /// `-----BEGIN PUBLIC KEY-----`
+    pub pem: String,
+}
+
+/// `[pay_v2]`.
+#[derive(Debug, Clone)]
+pub struct PayV2Settings {
+    /// Where and how hard.
+    pub limits: ApiLimits,
+    /// Merchant number.
+    pub mch_id: String,
+    /// Appid of an official account.
+    pub appid: String,
+    /// v2 key.
+    pub api_key: Secret,
+    /// Stocks to query.
+    pub stock_ids: Vec<String>,
+    /// CSV `coupon_id,openid,stock_id` for querycouponsinfo.
+    pub coupons_file: Option<PathBuf>,
+}
+
+/// `[mp]`.
+#[derive(Debug, Clone)]
+pub struct MpSettings {
+    /// Where and how hard.
+    pub limits: ApiLimits,
+    /// Appid of the official account.
+    pub appid: String,
+    /// App secret.
+    pub secret: Secret,
+    /// Days pulled again each night.
+    pub repull_days: u32,
+    /// Cards to ask getcardmembercarddetail for.
+    pub member_card_ids: Vec<String>,
+}
+
+/// `[wallets]`.
+#[derive(Debug, Clone)]
+pub struct WalletSettings {
+    /// Appid the openids belong to.
+    pub appid: String,
+    /// Filter of the list call.
+    pub creator_merchant: Option<String>,
+    /// Filter of the list call.
+    pub belong_merchant: Option<String>,
+    /// Filter of the list call.
+    pub sender_merchant: Option<String>,
+    /// Whom to ask.
+    pub refresh: Refresh,
+    /// Every wallet is seen again within so many nights.
+    pub audit_days: u32,
+    /// CSV with header `openid`.
+    pub roster_file: Option<PathPattern>,
+    /// Wallets that may stay unsettled without making the night partial.
+    pub max_unsettled: usize,
+}
+
+/// Which wallets a night asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// Those with events, and an audit slice.
+    Active,
+    /// All known.
+    All,
+}
+
+/// A path with `{date}` or `{yyyymmdd}` in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPattern(pub String);
+
+impl PathPattern {
+    /// The path of one business date.
+    pub fn of(&self, date: NaiveDate) -> PathBuf {
+        let dashed = date.format("%Y-%m-%d").to_string();
+        let packed = date.format("%Y%m%d").to_string();
+        Path::new(&self.0.replace("{date}", &dashed).replace("{yyyymmdd}", &packed)).to_path_buf()
+    }
+}
+
+/// One `[[orders]]` section.
+#[derive(Debug, Clone)]
+pub struct OrderSource {
+    /// File of a day; may hold `*` in its last part.
+    pub path: PathPattern,
+    /// File format.
+    pub format: FileFormat,
+    /// Text encoding, as the Encoding Standard labels it.
+    pub encoding: &'static encoding_rs::Encoding,
+    /// CSV field separator.
+    pub delimiter: u8,
+    /// Unit of the amount columns.
+    pub amount_unit: AmountUnit,
+    /// Whether `1,234.50` is an amount.
+    pub thousands_separators: bool,
+    /// chrono format of the time columns; Asia/Shanghai unless it carries an offset.
+    pub time_format: String,
+    /// What a malformed row does.
+    pub on_bad_row: OnBadRow,
+    /// Channel values that pay by WeChat; empty means all.
+    pub wechat_channels: Vec<String>,
+    /// Ours = theirs.
+    pub columns: OrderColumns,
+}
+
+/// File formats of order exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Delimited text.
+    Csv,
+    /// Spreadsheet.
+    Xlsx,
+    /// Parquet.
+    Parquet,
+}
+
+/// Unit of amounts in an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AmountUnit {
+    /// Up to two decimals.
+    Yuan,
+    /// Whole numbers.
+    Fen,
+}
+
+/// What a malformed row of an export does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnBadRow {
+    /// Fails the stage.
+    Fail,
+    /// Is put aside, counted and listed.
+    Quarantine,
+}
+
+/// `[orders.columns]`: our name = the header text in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderColumns {
+    /// Required.
+    pub out_trade_no: String,
+    /// Optional in the file.
+    pub transaction_id: Option<String>,
+    /// Optional in the file.
+    pub merchant: Option<String>,
+    /// Optional in the file.
+    pub openid: Option<String>,
+    /// Required.
+    pub paid_at: String,
+    /// Required.
+    pub goods: String,
+    /// Required.
+    pub discount: String,
+    /// Required.
+    pub paid: String,
+    /// Optional: without it nothing was refunded.
+    pub refund: Option<String>,
+    /// Required.
+    pub stock_id: String,
+    /// Required.
+    pub coupon_code: String,
+    /// Optional.
+    pub channel: Option<String>,
+    /// Optional.
+    pub product: Option<String>,
+    /// Optional.
+    pub remark: Option<String>,
+}
+
+/// `[bills]`.
+#[derive(Debug, Clone)]
+pub enum BillSource {
+    /// tradebill and billdownload; `gzip` asks for `tar_type=GZIP`.
+    Api {
+        /// Whether to ask for gzip.
+        gzip: bool,
+    },
+    /// Files the merchant downloaded.
+    Files(PathPattern),
+}
+
+/// `[sources.<name>]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceCalendar {
+    /// Time of D+1 in Asia/Shanghai from which the source is complete.
+    pub ready_at: Option<NaiveTime>,
+    /// Days a break waits as `expected`.
+    pub grace_days: u32,
+}
+
+/// One `[[subsidy_programs]]` section.
+#[derive(Debug, Clone)]
+pub struct SubsidyProgram {
+    /// Stock.
+    pub stock_id: String,
+    /// Who pays.
+    pub payer_merchant: String,
+    /// Who receives.
+    pub payee_merchant: String,
+    /// What is due per used coupon.
+    pub amount: SubsidyAmount,
+    /// Days after the use until it is due.
+    pub due_days: u32,
+}
+
+/// What a programme gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubsidyAmount {
+    /// `amount_fen`.
+    Fixed(Fen),
+    /// `percent_of_discount`, half up.
+    PercentOfDiscount(i64),
+}
+
+/// `[rules]`.
+#[derive(Debug, Clone)]
+pub struct RuleSettings {
+    /// Rule ids switched off.
+    pub off: Vec<String>,
+    /// Stocks whose coupons must be associated (AO07).
+    pub must_associate: Vec<String>,
+    /// `(belong, order)` merchants that may differ (AO12).
+    pub merchant_pairs: Vec<(String, String)>,
+    /// Regex with one group over use_request_no; `None`: the whole value.
+    pub use_request_pattern: Option<regex::Regex>,
+    /// Folders with the user's own rules.
+    pub folders: Vec<PathBuf>,
+    /// AO16.
+    pub max_coupons_per_order: u32,
+    /// AO13.
+    pub use_time_tolerance_minutes: u32,
+    /// AO08, DISCOUNT stocks only.
+    pub discount_tolerance_fen: Fen,
+    /// Days looked back, D included.
+    pub lookback_days: u32,
+    /// SU09.
+    pub stuck_hours: u32,
+}
+
+impl RuleSettings {
+    /// The first day of the look-back of `date`.
+    pub fn lookback_start(&self, date: NaiveDate) -> NaiveDate {
+        date - chrono::Days::new(u64::from(self.lookback_days.max(1) - 1))
+    }
+}
+
+/// `[report]`.
+#[derive(Debug, Clone, Copy)]
+pub struct ReportSettings {
+    /// Headers and texts.
+    pub language: Language,
+    /// How CSV cells keep long ids as text.
+    pub excel_ids: ExcelIds,
+    /// Whether CSVs end with a total line.
+    pub trailer: bool,
+}
+
+/// Language of the reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Chinese.
+    Zh,
+    /// English.
+    En,
+}
+
+/// How CSV cells keep long ids as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExcelIds {
+    /// A back-tick in front, as WeChat's own bills.
+    Backtick,
+    /// A tab in front.
+    Tab,
+    /// As they are.
+    None,
+}

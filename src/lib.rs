@@ -1,0 +1,24 @@
+//! coupon-recon proves every WeChat merchant coupon against orders, payments and subsidies.
+//!
+//! The way of the data: job file → sources → page journal → typed datasets → match → coupon ledger
+//! → rules → breaks → reports. ARCHITECTURE.md has the picture and the rules of the house.
+
+pub mod money;
+pub mod clock;
+pub mod secret;
+pub mod contract;
+pub mod record;
+pub mod persona;
+
+pub mod job;
+pub mod http;
+pub mod wechat;
+pub mod exports;
+pub mod journal;
+pub mod dataset;
+pub mod reconcile;
+pub mod extract;
+pub mod report;
+pub mod pipeline;
+
+pub mod simulator;

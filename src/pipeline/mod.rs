@@ -1,0 +1,1 @@
+//! A night: stages in order, publish, exit code.

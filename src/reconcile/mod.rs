@@ -1,0 +1,1 @@
+//! Match, coupon ledger, rules and the life of a break.

@@ -1,0 +1,1 @@
+//! Breaks and ledger as bytes for people: CSV. Never touches a file.

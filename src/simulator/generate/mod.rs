@@ -1,0 +1,1 @@
+//! A synthetic merchant with planted breaks, from a seed.
