@@ -9,6 +9,7 @@ pub mod secret;
 pub mod contract;
 pub mod record;
 pub mod persona;
+pub mod durable;
 
 pub mod job;
 pub mod http;

@@ -1,1 +1,10 @@
-//! Layout of the lake, Parquet, manifest, atomic publish: the only place that writes datasets.
+//! The lake: its layout, Parquet partitions, the manifest of a run, and atomic publishing.
+//! The only place that writes datasets and reports; `journal` alone writes beside it.
+
+pub mod lake;
+pub mod lock;
+pub mod manifest;
+pub mod partition;
+pub mod publish;
+
+pub use lake::Lake;

@@ -1,0 +1,146 @@
+//! Where everything stands in a lake (design §4). Names paths and lists partitions; writes nothing
+//! but the folders themselves.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+
+use crate::durable;
+
+/// A lake on a local file system.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    root: PathBuf,
+}
+
+/// A published partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition {
+    /// Business date.
+    pub date: NaiveDate,
+    /// Its one Parquet file.
+    pub path: PathBuf,
+}
+
+impl Lake {
+    /// A lake at `root`; the folder need not exist yet.
+    pub fn at(root: impl Into<PathBuf>) -> Lake {
+        Lake { root: root.into() }
+    }
+
+    /// Creates the folders that hold private data and staging.
+    pub fn prepare(&self) -> io::Result<()> {
+        for private in ["journal", "state", "staging"] {
+            durable::create_private_folder(&self.root.join(private))?;
+        }
+        durable::create_folder(&self.root.join("datasets"))
+    }
+
+    /// The folder of the lake.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `datasets/<name>`: only partitions and `_SUCCESS` live here.
+    pub fn dataset(&self, dataset: &str) -> PathBuf {
+        self.root.join("datasets").join(dataset)
+    }
+
+    /// `datasets/<name>/dt=D/part-0.parquet`.
+    pub fn partition(&self, dataset: &str, date: NaiveDate) -> PathBuf {
+        self.dataset(dataset).join(format!("dt={date}")).join("part-0.parquet")
+    }
+
+    /// `reports/dt=D`.
+    pub fn reports(&self, date: NaiveDate) -> PathBuf {
+        self.root.join("reports").join(format!("dt={date}"))
+    }
+
+    /// `runs/D/<run_id>`.
+    pub fn run(&self, date: NaiveDate, run_id: &str) -> PathBuf {
+        self.root.join("runs").join(date.to_string()).join(run_id)
+    }
+
+    /// `staging/<run_id>`: on the same file system, outside every dataset.
+    pub fn staging(&self, run_id: &str) -> PathBuf {
+        self.root.join("staging").join(run_id)
+    }
+
+    /// `journal/dt=D`.
+    pub fn journal(&self, date: NaiveDate) -> PathBuf {
+        self.root.join("journal").join(format!("dt={date}"))
+    }
+
+    /// `state/<name>`.
+    pub fn state(&self, name: &str) -> PathBuf {
+        self.root.join("state").join(name)
+    }
+
+    /// Published partitions of `dataset` with `from <= date < before`, oldest first.
+    pub fn partitions(&self, dataset: &str, from: NaiveDate, before: NaiveDate) -> io::Result<Vec<Partition>> {
+        let mut partitions = self.all_partitions(dataset)?;
+        partitions.retain(|partition| (from..before).contains(&partition.date));
+        Ok(partitions)
+    }
+
+    /// The latest published partition of `dataset` before `date`.
+    pub fn latest_before(&self, dataset: &str, date: NaiveDate) -> io::Result<Option<Partition>> {
+        Ok(self.all_partitions(dataset)?.into_iter().rfind(|partition| partition.date < date))
+    }
+
+    /// The published partitions of `dataset` after `date`: stale once `date` is restated.
+    pub fn partitions_after(&self, dataset: &str, date: NaiveDate) -> io::Result<Vec<Partition>> {
+        let mut partitions = self.all_partitions(dataset)?;
+        partitions.retain(|partition| partition.date > date);
+        Ok(partitions)
+    }
+
+    fn all_partitions(&self, dataset: &str) -> io::Result<Vec<Partition>> {
+        let mut partitions = Vec::new();
+        let entries = match std::fs::read_dir(self.dataset(dataset)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(partitions),
+            entries => entries?,
+        };
+        for entry in entries {
+            let folder = entry?.path();
+            let path = folder.join("part-0.parquet");
+            if let Some(date) = date_of(&folder).filter(|_| path.is_file()) {
+                partitions.push(Partition { date, path });
+            }
+        }
+        partitions.sort_by_key(|partition| partition.date);
+        Ok(partitions)
+    }
+}
+
+/// The date in `…/dt=2026-11-18`.
+fn date_of(folder: &Path) -> Option<NaiveDate> {
+    folder.file_name()?.to_str()?.strip_prefix("dt=")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
+    }
+
+    #[test]
+    fn partitions_are_listed_by_date_and_foreign_folders_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        for date in [day(20), day(18), day(19)] {
+            let path = lake.partition("orders", date);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, b"").unwrap();
+        }
+        std::fs::create_dir_all(lake.dataset("orders").join("dt=soon")).unwrap();
+        let dates = |partitions: Vec<Partition>| partitions.into_iter().map(|it| it.date).collect::<Vec<_>>();
+        assert_eq!(dates(lake.partitions("orders", day(18), day(20)).unwrap()), [day(18), day(19)]);
+        assert_eq!(lake.latest_before("orders", day(20)).unwrap().unwrap().date, day(19));
+        assert_eq!(dates(lake.partitions_after("orders", day(18)).unwrap()), [day(19), day(20)]);
+        assert_eq!(lake.latest_before("payments", day(20)).unwrap(), None);
+    }
+}

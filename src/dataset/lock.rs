@@ -1,0 +1,60 @@
+//! One run at a time per lake and job: a kernel lock that dies with its holder.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+/// Held as long as the run lives.
+#[derive(Debug)]
+pub struct LakeLock {
+    _file: File,
+}
+
+/// Why the lock is not ours.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another run holds it.
+    #[error("another run holds the lake: {0}")]
+    Held(String),
+    /// The lock file itself is out of reach.
+    #[error("the lock file cannot be used: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl LakeLock {
+    /// Takes the lock at `path` or says who holds it; `holder` is what the next one will read.
+    pub fn take(path: &Path, holder: &str) -> Result<LakeLock, LockError> {
+        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(read_holder(&mut file)?)),
+            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(holder.as_bytes())?;
+        Ok(LakeLock { _file: file })
+    }
+}
+
+fn read_holder(file: &mut File) -> io::Result<String> {
+    let mut holder = String::new();
+    file.read_to_string(&mut holder)?;
+    Ok(if holder.is_empty() { "a run that has just begun".to_owned() } else { holder })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_run_is_told_who_holds_the_lock_and_a_dead_holder_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job.lock");
+        let first = LakeLock::take(&path, "process 7 since noon").unwrap();
+        let refused = LakeLock::take(&path, "process 8").unwrap_err();
+        assert_eq!(refused.to_string(), "another run holds the lake: process 7 since noon");
+        drop(first);
+        LakeLock::take(&path, "process 8").unwrap();
+    }
+}

@@ -1,0 +1,98 @@
+//! The manifest of a run: what was done, from what, with what result. The only published file that
+//! knows the run's id and the wall clock; never read to make data.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::publish::StagedFile;
+use crate::durable;
+
+/// Version of the manifest's own shape.
+pub const MANIFEST_VERSION: u32 = 1;
+
+/// `runs/D/<run_id>/manifest.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Shape of this file.
+    pub manifest_version: u32,
+    /// Program version.
+    pub code_version: String,
+    /// `job.name`.
+    pub job: String,
+    /// Business date.
+    pub business_date: NaiveDate,
+    /// Of this run.
+    pub run_id: String,
+    /// Wall clock.
+    pub started_at: DateTime<Utc>,
+    /// Wall clock.
+    pub finished_at: DateTime<Utc>,
+    /// `complete`, `partial` or `failed`.
+    pub status: String,
+    /// Exit code of the run.
+    pub exit_code: i32,
+    /// Stages in the order of the design.
+    pub stages: Vec<StageEntry>,
+    /// Published files.
+    pub files: Vec<StagedFile>,
+    /// Earlier partitions this day was made from.
+    pub read_partitions: Vec<ReadPartition>,
+    /// SHA-256 over everything the day was made of.
+    pub inputs_sha256: String,
+    /// SHA-256 over the rule files in force.
+    pub rules_sha256: String,
+    /// Rules that could not be judged, and why.
+    pub unjudged_rules: BTreeMap<String, String>,
+    /// Later days that were made from an older version of this one.
+    pub stale_dates: Vec<NaiveDate>,
+    /// Everything foots: what came in, what went out.
+    pub footing: BTreeMap<String, i64>,
+}
+
+/// One stage of the run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StageEntry {
+    /// Name (design §3).
+    pub stage: String,
+    /// `complete`, `partial`, `failed` or `skipped`.
+    pub status: String,
+    /// Rows by dataset.
+    pub rows: BTreeMap<String, u64>,
+    /// Requests sent tonight.
+    pub requests: u64,
+    /// Answers taken from the journal.
+    pub from_journal: u64,
+    /// Why it is not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Counts worth knowing: unsettled wallets, dead letters, collapsed lines, quarantined rows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub notes: BTreeMap<String, u64>,
+}
+
+/// An earlier partition the day was made from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReadPartition {
+    /// Dataset.
+    pub dataset: String,
+    /// Its date.
+    pub date: NaiveDate,
+    /// Its SHA-256.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// Writes the manifest into `folder`; returns its path.
+    pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
+        durable::create_folder(folder)?;
+        let path = folder.join("manifest.json");
+        let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
+        text.push(b'\n');
+        durable::write_file(&path, &folder.join("manifest.json.staged"), &text)?;
+        Ok(path)
+    }
+}

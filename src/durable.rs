@@ -1,0 +1,75 @@
+//! How a file comes to be: written beside its place, fsynced, renamed, its folder fsynced.
+//! Every durable file of the program, the journal's too, goes through here.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes `bytes` to `path` so that a reader, or a crash, sees all of them or nothing.
+///
+/// `path` must not be inside a dataset folder unless `beside` is outside it: readers of a dataset
+/// would see the unfinished file.
+pub fn write_file(path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    move_file(beside, path)
+}
+
+/// Renames a file that is already synced, and makes the rename itself durable.
+pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync_folder(to.parent().expect("a file has a folder"))
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Creates a folder and its parents, names durable.
+pub fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        create_folder(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => folder.parent().map_or(Ok(()), sync_folder),
+    }
+}
+
+/// Creates a folder that only its owner may enter: raw pages hold openids.
+pub fn create_private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    create_folder(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_file_replaces_the_old_one_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, beside) = (folder.path().join("a"), folder.path().join("a.staged"));
+        write_file(&path, &beside, b"one").unwrap();
+        write_file(&path, &beside, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert!(!beside.exists());
+    }
+
+    #[test]
+    fn private_folders_are_closed_to_others() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let private = folder.path().join("a/b");
+        create_private_folder(&private).unwrap();
+        assert_eq!(fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}
