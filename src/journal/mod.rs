@@ -1,1 +1,251 @@
-//! The page journal: every remote answer, durable before anything is made of it.
+//! The page journal (design §1): every answer of a remote API, durable before anything is made of it.
+//!
+//! It is the checkpoint (what stands here is not asked again), the replay source (a day is rebuilt
+//! from here without a network) and the evidence (the signature over each body stays checkable).
+//! It stores bytes and never interprets them.
+//!
+//! ```text
+//! journal/dt=2026-11-18/gen-001/user_coupons/00000-18211-9f86d081884c7d65.parquet
+//!                       │       │            └ number, bytes and checksum of the segment
+//!                       │       └ stage
+//!                       └ generation: `--refetch` opens the next one
+//! ```
+
+mod blob;
+mod page;
+mod segment;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::clock::World;
+use crate::durable;
+
+pub use blob::Blob;
+pub use page::{Entry, Page};
+pub use stage::{Flow, StageJournal};
+
+/// How a run treats what is journalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Ask only what is not there yet.
+    Resume,
+    /// Ask everything again, in a new generation.
+    Refetch,
+    /// Ask nothing.
+    Replay,
+}
+
+/// What can go wrong with the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file system said no.
+    #[error("the journal at `{}`: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A segment that passed its checksum is not readable: a fault of this program.
+    #[error("journal segment `{}`: {why}", path.display())]
+    Segment {
+        /// The segment.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// `--replay` of a day that was never fetched.
+    #[error("nothing is journalled for {0}: a replay needs a night that was fetched")]
+    NothingToReplay(String),
+}
+
+/// The journal of one business date.
+#[derive(Debug)]
+pub struct Journal {
+    generation: PathBuf,
+    mode: Mode,
+    world: World,
+    stages: Mutex<BTreeMap<String, Arc<StageJournal>>>,
+}
+
+impl Journal {
+    /// Opens the journal below `folder` (`journal/dt=D`).
+    ///
+    /// # Errors
+    /// The folder cannot be used, or there is nothing to replay.
+    pub fn open(folder: &Path, mode: Mode, world: World) -> Result<Journal, JournalError> {
+        let latest = latest_generation(folder).map_err(|source| io_error(folder, source))?;
+        let number = match (mode, latest) {
+            (Mode::Replay, None) => return Err(JournalError::NothingToReplay(folder_name(folder))),
+            (Mode::Refetch, latest) => latest.unwrap_or(0) + 1,
+            (_, latest) => latest.unwrap_or(1),
+        };
+        let generation = folder.join(format!("gen-{number:03}"));
+        durable::create_private_folder(&generation).map_err(|source| io_error(&generation, source))?;
+        Ok(Journal { generation, mode, world, stages: Mutex::default() })
+    }
+
+    /// How this run treats what is journalled.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The journal of one stage; the same one for every caller.
+    ///
+    /// # Errors
+    /// Its segments cannot be read.
+    pub fn stage(&self, name: &str) -> Result<Arc<StageJournal>, JournalError> {
+        let mut stages = self.stages.lock().expect("no holder of this lock panics");
+        if let Some(stage) = stages.get(name) {
+            return Ok(Arc::clone(stage));
+        }
+        let stage = Arc::new(StageJournal::open(&self.generation.join(name), self.world.clone())?);
+        stages.insert(name.to_owned(), Arc::clone(&stage));
+        Ok(stage)
+    }
+
+    /// Makes everything appended so far durable.
+    ///
+    /// # Errors
+    /// A segment cannot be written.
+    pub fn flush(&self) -> Result<(), JournalError> {
+        let stages: Vec<_> = self.stages.lock().expect("no holder of this lock panics").values().cloned().collect();
+        stages.iter().try_for_each(|stage| stage.flush())
+    }
+
+    /// Keeps a file as it came: streamed, named by its digest.
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    pub fn blob(&self, stage: &str) -> Result<Blob, JournalError> {
+        Blob::create(&self.generation.join(stage).join("files"))
+    }
+
+    /// Where a kept file stands.
+    pub fn blob_path(&self, stage: &str, name: &str) -> PathBuf {
+        self.generation.join(stage).join("files").join(name)
+    }
+}
+
+fn latest_generation(folder: &Path) -> io::Result<Option<u32>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries?,
+    };
+    let mut latest = None;
+    for entry in entries {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("gen-")?.parse().ok());
+        latest = latest.max(number);
+    }
+    Ok(latest)
+}
+
+fn folder_name(folder: &Path) -> String {
+    folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().trim_start_matches("dt=").to_owned())
+}
+
+pub(crate) fn io_error(path: &Path, source: io::Error) -> JournalError {
+    JournalError::Io { path: path.to_path_buf(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(key: &str, bodies: &[&str]) -> Entry {
+        let pages = bodies.iter().map(|body| Page::for_tests(body)).collect();
+        Entry { key: key.to_owned(), pages }
+    }
+
+    fn open(folder: &Path, mode: Mode) -> Journal {
+        Journal::open(&folder.join("dt=2026-11-18"), mode, World::real()).unwrap()
+    }
+
+    #[test]
+    fn what_is_flushed_is_there_after_reopening_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path(), Mode::Resume);
+        let stage = journal.stage("user_coupons").unwrap();
+        stage.append(entry("u1", &["a", "b"])).unwrap();
+        stage.append(entry("u2", &["c"])).unwrap();
+        journal.flush().unwrap();
+        stage.append(entry("u3", &["lost"])).unwrap();
+        drop((stage, journal));
+        let stage = open(folder.path(), Mode::Resume).stage("user_coupons").unwrap();
+        assert!(stage.contains("u1") && stage.contains("u2") && !stage.contains("u3"));
+        assert_eq!(stage.entries().unwrap(), [entry("u1", &["a", "b"]), entry("u2", &["c"])]);
+    }
+
+    #[test]
+    fn a_refetch_opens_a_new_generation_and_a_resume_stays_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path(), Mode::Resume);
+        journal.stage("stocks").unwrap().append(entry("s1", &["old"])).unwrap();
+        journal.flush().unwrap();
+        let refetch = open(folder.path(), Mode::Refetch);
+        assert!(!refetch.stage("stocks").unwrap().contains("s1"));
+        refetch.stage("stocks").unwrap().append(entry("s1", &["new"])).unwrap();
+        refetch.flush().unwrap();
+        let resumed = open(folder.path(), Mode::Resume).stage("stocks").unwrap();
+        assert_eq!(resumed.entries().unwrap(), [entry("s1", &["new"])]);
+    }
+
+    #[test]
+    fn a_torn_segment_is_set_aside_and_its_entries_are_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path(), Mode::Resume);
+        let stage = journal.stage("stocks").unwrap();
+        for key in ["s1", "s2"] {
+            stage.append(entry(key, &["x"])).unwrap();
+            journal.flush().unwrap();
+        }
+        let stage_folder = folder.path().join("dt=2026-11-18/gen-001/stocks");
+        let mut segments: Vec<_> = std::fs::read_dir(&stage_folder).unwrap().map(|it| it.unwrap().path()).collect();
+        segments.sort();
+        let bytes = std::fs::read(&segments[1]).unwrap();
+        std::fs::write(&segments[1], &bytes[..bytes.len() / 2]).unwrap();
+        let stage = open(folder.path(), Mode::Resume).stage("stocks").unwrap();
+        assert!(stage.contains("s1") && !stage.contains("s2"));
+        assert!(stage_folder.join("torn").join(segments[1].file_name().unwrap()).exists());
+    }
+
+    #[test]
+    fn a_replay_of_a_night_that_never_was_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Journal::open(&folder.path().join("dt=2026-11-18"), Mode::Replay, World::real()).unwrap_err();
+        assert!(refused.to_string().contains("2026-11-18"), "{refused}");
+    }
+
+    #[test]
+    fn the_digest_of_a_stage_does_not_depend_on_the_order_of_arrival() {
+        let digest = |keys: &[&str]| {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = open(folder.path(), Mode::Resume);
+            let stage = journal.stage("s").unwrap();
+            for key in keys {
+                stage.append(entry(key, &[key])).unwrap();
+            }
+            journal.flush().unwrap();
+            stage.digest().unwrap()
+        };
+        assert_eq!(digest(&["a", "b", "c"]), digest(&["c", "a", "b"]));
+        assert_ne!(digest(&["a", "b"]), digest(&["a", "c"]));
+    }
+
+    #[test]
+    fn a_kept_file_is_named_by_its_digest() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path(), Mode::Resume);
+        let mut blob = journal.blob("bills").unwrap();
+        blob.write_all(b"hello").unwrap();
+        let name = blob.keep("csv").unwrap();
+        assert_eq!(name, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824.csv");
+        assert_eq!(std::fs::read(journal.blob_path("bills", &name)).unwrap(), b"hello");
+    }
+}

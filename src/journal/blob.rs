@@ -1,0 +1,70 @@
+//! A file kept as it came (a bill): streamed to disk, named by its digest, never changed.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+
+use super::{JournalError, io_error};
+use crate::durable;
+
+/// A file on its way into the journal. Dropped before `keep`, it leaves nothing that is read.
+pub struct Blob {
+    folder: PathBuf,
+    staged: PathBuf,
+    file: File,
+    digest: digest::Context,
+}
+
+impl Blob {
+    pub(super) fn create(folder: &Path) -> Result<Blob, JournalError> {
+        durable::create_private_folder(folder).map_err(|source| io_error(folder, source))?;
+        let staged = folder.join("incoming.staged");
+        let file = File::create(&staged).map_err(|source| io_error(&staged, source))?;
+        let digest = digest::Context::new(&digest::SHA256);
+        Ok(Blob { folder: folder.to_path_buf(), staged, file, digest })
+    }
+
+    /// Starts over: the bytes so far belonged to a download that failed.
+    ///
+    /// # Errors
+    /// The file cannot be truncated.
+    pub fn restart(&mut self) -> io::Result<()> {
+        use std::io::Seek;
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.digest = digest::Context::new(&digest::SHA256);
+        Ok(())
+    }
+
+    /// Makes the file durable under its digest; returns its name.
+    ///
+    /// # Errors
+    /// The file cannot be synced or renamed.
+    pub fn keep(self, extension: &str) -> Result<String, JournalError> {
+        let name = format!("{}.{extension}", hex::encode(self.digest.finish()));
+        let path = self.folder.join(&name);
+        self.file.sync_all().map_err(|source| io_error(&path, source))?;
+        durable::move_file(&self.staged, &path).map_err(|source| io_error(&path, source))?;
+        Ok(name)
+    }
+}
+
+impl Write for Blob {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl std::fmt::Debug for Blob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Blob({})", self.staged.display())
+    }
+}

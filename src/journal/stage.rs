@@ -1,0 +1,182 @@
+//! The journal of one stage: which keys are answered, appending, reading back.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use aws_lc_rs::digest;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::page::Entry;
+use super::segment::{self, Segment};
+use super::{JournalError, io_error};
+use crate::clock::World;
+use crate::durable;
+
+/// A segment is closed at so many pages …
+const SEGMENT_PAGES: usize = 256;
+/// … or when its first entry is this old.
+const SEGMENT_AGE: TimeDelta = TimeDelta::seconds(5);
+
+/// The journal of one stage; may be shared between tasks.
+#[derive(Debug)]
+pub struct StageJournal {
+    folder: PathBuf,
+    world: World,
+    state: Mutex<State>,
+}
+
+/// What a stage asked and what it found journalled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Entries fetched by this run.
+    pub fetched: u64,
+    /// Entries that were there already.
+    pub found: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    segments: Vec<Segment>,
+    keys: HashSet<String>,
+    open: Vec<Entry>,
+    open_pages: usize,
+    opened_at: Option<DateTime<Utc>>,
+    flow: Flow,
+}
+
+impl StageJournal {
+    pub(super) fn open(folder: &Path, world: World) -> Result<StageJournal, JournalError> {
+        durable::create_private_folder(folder).map_err(|source| io_error(folder, source))?;
+        let segments = segment::list(folder)?;
+        let mut keys = HashSet::new();
+        for segment in &segments {
+            keys.extend(segment::read_keys(segment)?);
+        }
+        let flow = Flow { fetched: 0, found: keys.len() as u64 };
+        let state = State { segments, keys, flow, ..State::default() };
+        Ok(StageJournal { folder: folder.to_path_buf(), world, state: Mutex::new(state) })
+    }
+
+    /// Whether `key` is answered.
+    pub fn contains(&self, key: &str) -> bool {
+        self.lock().keys.contains(key)
+    }
+
+    /// What was asked tonight and what was there.
+    pub fn flow(&self) -> Flow {
+        self.lock().flow
+    }
+
+    /// Adds an answered entry. A key that is there already is left as it is.
+    ///
+    /// # Errors
+    /// The segment that became full cannot be written.
+    pub fn append(&self, entry: Entry) -> Result<(), JournalError> {
+        let mut state = self.lock();
+        if !state.keys.insert(entry.key.clone()) {
+            return Ok(());
+        }
+        let now = self.world.clock.now();
+        let opened_at = *state.opened_at.get_or_insert(now);
+        state.flow.fetched += 1;
+        state.open_pages += entry.pages.len();
+        state.open.push(entry);
+        if state.open_pages >= SEGMENT_PAGES || now - opened_at >= SEGMENT_AGE {
+            self.close_segment(&mut state)?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything appended so far durable.
+    ///
+    /// # Errors
+    /// The segment cannot be written.
+    pub fn flush(&self) -> Result<(), JournalError> {
+        self.close_segment(&mut self.lock())
+    }
+
+    /// Every entry, durable and open ones, one segment in memory at a time.
+    ///
+    /// # Errors
+    /// A segment cannot be read; what `visit` returns.
+    pub fn visit<E: From<JournalError>>(&self, mut visit: impl FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
+        self.flush()?;
+        let segments = self.lock().segments.clone();
+        for segment in &segments {
+            segment::read_entries(segment)?.into_iter().try_for_each(&mut visit)?;
+        }
+        Ok(())
+    }
+
+    /// Every entry at once, for stages that have few.
+    ///
+    /// # Errors
+    /// A segment cannot be read.
+    pub fn entries(&self) -> Result<Vec<Entry>, JournalError> {
+        let mut entries = Vec::new();
+        self.visit(|entry| {
+            entries.push(entry);
+            Ok::<(), JournalError>(())
+        })?;
+        Ok(entries)
+    }
+
+    /// The entry of one key.
+    ///
+    /// # Errors
+    /// A segment cannot be read.
+    pub fn entry(&self, key: &str) -> Result<Option<Entry>, JournalError> {
+        if !self.contains(key) {
+            return Ok(None);
+        }
+        Ok(self.entries()?.into_iter().find(|entry| entry.key == key))
+    }
+
+    /// SHA-256 over keys, statuses and bodies in key order: never over arrival or nonces.
+    ///
+    /// # Errors
+    /// A segment cannot be read.
+    pub fn digest(&self) -> Result<String, JournalError> {
+        let mut entries = BTreeMap::new();
+        self.visit(|entry| {
+            let sum = digest_of(&entry);
+            entries.insert(entry.key, sum);
+            Ok::<(), JournalError>(())
+        })?;
+        let mut context = digest::Context::new(&digest::SHA256);
+        for (key, sum) in entries {
+            context.update(&(key.len() as u64).to_be_bytes());
+            context.update(key.as_bytes());
+            context.update(sum.as_ref());
+        }
+        Ok(hex::encode(context.finish()))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+
+    fn close_segment(&self, state: &mut State) -> Result<(), JournalError> {
+        if state.open.is_empty() {
+            return Ok(());
+        }
+        let number = state.segments.last().map_or(0, |segment| segment.number + 1);
+        let segment = segment::write(&self.folder, number, &state.open)?;
+        state.segments.push(segment);
+        state.open.clear();
+        state.open_pages = 0;
+        state.opened_at = None;
+        Ok(())
+    }
+}
+
+fn digest_of(entry: &Entry) -> digest::Digest {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for page in &entry.pages {
+        context.update(&page.status.to_be_bytes());
+        context.update(&(page.body.len() as u64).to_be_bytes());
+        context.update(&page.body);
+    }
+    context.finish()
+}
