@@ -1,1 +1,164 @@
-//! One file per stage: plan, pages, typed rows.
+//! One file per stage: what to ask, the pages, the typed rows. Every remote answer passes through
+//! the journal before it becomes a row; nothing here publishes.
+
+mod ask;
+mod bills;
+mod cards;
+mod coupon_codes;
+mod datacube;
+mod issue;
+mod listing;
+mod notifications;
+mod orders;
+mod roster;
+mod stocks;
+mod subsidies;
+mod subsidy_ledger;
+mod user_coupons;
+mod v2_stocks;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+
+use crate::clock::{self, World};
+use crate::dataset::Lake;
+use crate::dataset::partition::{PartitionError, read_rows};
+use crate::job::Job;
+use crate::journal::Journal;
+use crate::persona::Persona;
+use crate::record::Record;
+use crate::wechat::mp::Mp;
+use crate::wechat::pay_v2::PayV2;
+use crate::wechat::pay_v3::PayV3;
+
+pub use bills::{Bills, extract as extract_bills};
+pub use cards::extract as extract_cards;
+pub use coupon_codes::extract as extract_coupon_codes;
+pub use datacube::{Datacube, extract as extract_datacube};
+pub use issue::{Issue, IssueKind};
+pub use notifications::extract as extract_notifications;
+pub use orders::extract as extract_orders;
+pub use roster::{Roster, extract as extract_roster};
+pub use stocks::extract as extract_stocks;
+pub use subsidies::{Subsidies, SubsidyInput, extract as extract_subsidies};
+pub use subsidy_ledger::extract as extract_subsidy_ledger;
+pub use user_coupons::{Wallets, extract as extract_user_coupons};
+pub use v2_stocks::{Vouchers, extract as extract_v2_stocks};
+
+/// What every stage of one night works with.
+#[derive(Debug)]
+pub struct Night<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// Business date.
+    pub date: NaiveDate,
+    /// Where earlier days are published.
+    pub lake: &'a Lake,
+    /// Where answers are kept.
+    pub journal: &'a Journal,
+    /// Clock, sleep, chance.
+    pub world: &'a World,
+    /// How openids are published.
+    pub persona: &'a Persona,
+    /// The remote APIs.
+    pub apis: &'a Apis,
+    /// Who watches.
+    pub watcher: &'a dyn Watcher,
+}
+
+/// The clients of the configured APIs.
+#[derive(Debug, Default)]
+pub struct Apis {
+    /// `[pay_v3]`.
+    pub pay_v3: Option<PayV3>,
+    /// `[pay_v2]`.
+    pub pay_v2: Option<PayV2>,
+    /// `[mp]`.
+    pub mp: Option<Mp>,
+}
+
+/// Sees a stage advance; the progress bars of a terminal.
+pub trait Watcher: Send + Sync + std::fmt::Debug {
+    /// `stage` is about to ask for `total` things.
+    fn expect(&self, stage: &'static str, total: u64);
+    /// One of them is there.
+    fn advance(&self, stage: &'static str);
+}
+
+/// What a stage brought home.
+#[derive(Debug)]
+pub struct Harvest<T> {
+    /// The rows.
+    pub rows: T,
+    /// Why they are not complete, if they are not.
+    pub issues: Vec<Issue>,
+    /// Counts worth knowing.
+    pub notes: BTreeMap<String, u64>,
+    /// Digest of what the rows were made of.
+    pub inputs: Vec<(String, String)>,
+}
+
+impl<T> Harvest<T> {
+    fn complete(rows: T) -> Harvest<T> {
+        Harvest { rows, issues: Vec::new(), notes: BTreeMap::new(), inputs: Vec::new() }
+    }
+
+    fn noting(mut self, name: &str, count: usize) -> Harvest<T> {
+        if count > 0 {
+            self.notes.insert(name.to_owned(), count as u64);
+        }
+        self
+    }
+}
+
+impl Night<'_> {
+    /// Rows of `R` published on the days of the look-back before D, oldest first.
+    fn lookback<R: Record>(&self) -> Result<Vec<R>, Issue> {
+        let from = self.job.rules.lookback_start(self.date);
+        self.published(from)
+    }
+
+    /// Rows of `R` published on any day before D, oldest first.
+    fn all_earlier<R: Record>(&self) -> Result<Vec<R>, Issue> {
+        self.published(NaiveDate::MIN)
+    }
+
+    /// Rows of the latest partition of `R` before D.
+    fn yesterday<R: Record>(&self) -> Result<Vec<R>, Issue> {
+        match self.lake.latest_before(R::DATASET, self.date).map_err(|error| Issue::io(self.lake.root(), &error))? {
+            Some(partition) => read(&partition.path),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn published<R: Record>(&self, from: NaiveDate) -> Result<Vec<R>, Issue> {
+        let partitions = self.lake.partitions(R::DATASET, from, self.date);
+        let mut rows = Vec::new();
+        for partition in partitions.map_err(|error| Issue::io(self.lake.root(), &error))? {
+            rows.extend(read::<R>(&partition.path)?);
+        }
+        Ok(rows)
+    }
+
+    /// Refuses a source whose day is not complete yet.
+    fn require_ready(&self, source: &str) -> Result<(), Issue> {
+        let ready_at = self.job.sources.get(source).and_then(|calendar| calendar.ready_at);
+        let ready = ready_at.map(|time| ready_instant(self.date, time));
+        match ready {
+            Some(ready) if self.world.clock.now() < ready => Err(Issue::not_ready(source, ready)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `time` of D+1 in Asia/Shanghai.
+fn ready_instant(date: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
+    clock::beijing_instant((date + chrono::Days::new(1)).and_time(time))
+}
+
+fn read<R: Record>(path: &Path) -> Result<Vec<R>, Issue> {
+    read_rows(path).map_err(|error: PartitionError| Issue::violation(error.to_string()))
+}

@@ -1,0 +1,161 @@
+//! Stage `bills`: the trade bill of the day, applied for and downloaded, or a file the merchant has.
+//! The file is kept in the journal as it came; its digest is checked before, its trailer after.
+
+use std::fs::File;
+use std::path::Path;
+
+use chrono::{Months, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+use super::issue::IssueKind;
+use super::{Harvest, Issue, Night};
+use crate::clock;
+use crate::dataset::publish::sha256_of_file;
+use crate::exports::trade_bill::{BillError, TradeBill, read};
+use crate::job::{BillSource, PathPattern};
+use crate::journal::{Entry, Mode, Page, StageJournal};
+use crate::record::{Payment, Refund};
+use crate::wechat::FailureKind;
+use crate::wechat::pay_v3::PayV3;
+
+const STAGE: &str = "bills";
+/// How long WeChat keeps bills (reference v3 §4.1).
+const KEPT_MONTHS: u32 = 3;
+
+/// The bill of one day.
+#[derive(Debug, Default)]
+pub struct Bills {
+    /// `payments`, sorted by key.
+    pub payments: Vec<Payment>,
+    /// `refunds`, sorted by key.
+    pub refunds: Vec<Refund>,
+}
+
+/// What the journal remembers of a bill: the file, or that there is none. The download address is a
+/// secret and is not kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Receipt {
+    /// File in the journal; none when WeChat has no statement for the day.
+    file: Option<String>,
+    /// SHA-1 of the unzipped bytes, as announced and checked.
+    sha1: Option<String>,
+}
+
+/// Brings the bill of the day.
+pub async fn extract(night: &Night<'_>) -> Result<Harvest<Bills>, Issue> {
+    match &night.job.bills {
+        None => Ok(Harvest::complete(Bills::default())),
+        Some(BillSource::Files(pattern)) => {
+            night.require_ready(STAGE)?;
+            from_files(night, pattern)
+        }
+        Some(BillSource::Api { gzip }) => from_api(night, *gzip).await,
+    }
+}
+
+fn from_files(night: &Night<'_>, pattern: &PathPattern) -> Result<Harvest<Bills>, Issue> {
+    let path = pattern.of(night.date);
+    if !path.is_file() {
+        return Err(Issue::new(IssueKind::NotReady, format!("the bill `{}` is not there", path.display()))
+            .hinting("put the downloaded bill there and run again; `bills.path` names it"));
+    }
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let digest = sha256_of_file(&path).map_err(|error| Issue::io(&path, &error))?;
+    let mut harvest = Harvest::complete(read_bill(&path, &name, night.date)?);
+    harvest.inputs = vec![(format!("{STAGE}/{name}"), digest)];
+    Ok(harvest)
+}
+
+async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue> {
+    let Some(pay_v3) = &night.apis.pay_v3 else {
+        return Err(Issue::new(IssueKind::Incomplete, "bills by API need `[pay_v3]`"));
+    };
+    let journal = night.journal.stage(STAGE)?;
+    let key = night.date.to_string();
+    if !journal.contains(&key) {
+        fetch(night, pay_v3, &journal, &key, gzip).await?;
+    }
+    let entry = journal.entry(&key)?.ok_or_else(|| Issue::not_journalled(1))?;
+    let receipt: Receipt = serde_json::from_slice(&entry.pages[0].body)
+        .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))?;
+    let bills = match &receipt.file {
+        None => Bills::default(),
+        Some(name) => read_bill(&night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"), night.date)?,
+    };
+    let mut harvest = Harvest::complete(bills);
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
+    Ok(harvest)
+}
+
+async fn fetch(
+    night: &Night<'_>,
+    pay_v3: &PayV3,
+    journal: &StageJournal,
+    key: &str,
+    gzip: bool,
+) -> Result<(), Issue> {
+    if night.journal.mode() == Mode::Replay {
+        return Err(Issue::not_journalled(1));
+    }
+    require_kept(night)?;
+    night.require_ready(STAGE)?;
+    night.watcher.expect(STAGE, 1);
+    let mut blob = night.journal.blob(STAGE)?;
+    let receipt = match pay_v3.fetch_trade_bill(night.date, gzip, &mut blob).await {
+        Ok(download) => {
+            let file = blob.keep(if gzip { "csv.gz" } else { "csv" })?;
+            Receipt { file: Some(file), sha1: Some(download.sha1) }
+        }
+        // After the ready time no statement means an empty day (design §12).
+        Err(error) if error.kind() == FailureKind::NoStatement => Receipt { file: None, sha1: None },
+        Err(error) => return Err(Issue::from(&error)),
+    };
+    night.watcher.advance(STAGE);
+    let body = serde_json::to_vec(&receipt).map_err(|error| Issue::violation(error.to_string()))?;
+    journal.append(Entry { key: key.to_owned(), pages: vec![receipt_page(night, body)] })?;
+    journal.flush()?;
+    Ok(())
+}
+
+fn receipt_page(night: &Night<'_>, body: Vec<u8>) -> Page {
+    Page {
+        fetched_at: super::ask::micros(night.world.clock.now()),
+        method: "GET".into(),
+        target: "/v3/bill/tradebill".into(),
+        status: 200,
+        body,
+        timestamp: None,
+        nonce: None,
+        signature: None,
+        serial: None,
+        request_id: None,
+    }
+}
+
+/// A bill that is not kept any more will never come: say so at once.
+fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
+    let today = clock::business_date_of(night.world.clock.now());
+    let oldest = today.checked_sub_months(Months::new(KEPT_MONTHS)).unwrap_or(NaiveDate::MIN);
+    if night.date >= oldest {
+        return Ok(());
+    }
+    let what = format!("WeChat keeps bills for {KEPT_MONTHS} months; that of {} is gone", night.date);
+    Err(Issue::new(IssueKind::Incomplete, what).hinting("use `bills.source = \"files\"` with a bill you kept"))
+}
+
+fn read_bill(path: &Path, name: &str, date: NaiveDate) -> Result<Bills, Issue> {
+    let file = File::open(path).map_err(|error| Issue::io(path, &error))?;
+    let TradeBill { mut payments, mut refunds, .. } = read(file, name, date).map_err(|error| from_bill(&error))?;
+    payments.sort_by(|a, b| (&a.transaction_id, &a.trade_state).cmp(&(&b.transaction_id, &b.trade_state)));
+    refunds.sort_by(|a, b| a.refund_id.cmp(&b.refund_id));
+    Ok(Bills { payments, refunds })
+}
+
+/// A trailer that differs from its details stops the night (design §12); other faults the stage.
+fn from_bill(error: &BillError) -> Issue {
+    match error {
+        BillError::TrailerDiffers { .. } => Issue::violation(error.to_string())
+            .hinting("the bill contradicts itself; download it again with `--refetch`"),
+        _ => Issue::new(IssueKind::Malformed, error.to_string()),
+    }
+}

@@ -1,0 +1,64 @@
+//! Stage `cards`: card/batchget, then card/get of every id: the dimension of the datacube datasets.
+
+use std::collections::BTreeSet;
+
+use super::ask::{ask_all, read_page, settle};
+use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
+use super::wire::card_row_of;
+use super::{Harvest, Issue, IssueKind, Night};
+use crate::record::Card;
+use crate::wechat::Request;
+use crate::wechat::mp::card::{self, CardIds, CardInfo};
+
+const STAGE: &str = "cards";
+/// The largest `count` (reference MP §D.14).
+const PAGE_ROWS: u32 = 50;
+const LIST: &str = "list";
+
+/// Asks for every card of the account, and for those the datacube named.
+pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harvest<Vec<Card>>, Issue> {
+    let (Some(mp), Some(settings)) = (&night.apis.mp, &night.job.mp) else {
+        return Ok(Harvest::complete(Vec::new()));
+    };
+    let journal = night.journal.stage(STAGE)?;
+    let meaning = OffsetMeaning::default();
+    let ask_list = async |()| {
+        let listing = read_list(&meaning, async |offset| {
+            let request = card::batch_get(offset, PAGE_ROWS, &[]);
+            let page = settle(&request, mp.send(&request).await)?;
+            let ids = read_page(&request, &page)?;
+            let total = ids.as_ref().and_then(|ids| ids.total_num).unwrap_or(0).max(0).unsigned_abs();
+            Ok(ListPage { keys: ids.map(|ids| ids.card_id_list).unwrap_or_default(), total, page })
+        });
+        match listing.await? {
+            Listing::Settled(pages) => Ok(Some(pages)),
+            Listing::Unsettled { seen, total } => {
+                Err(Issue::new(IssueKind::Incomplete, format!("the card list would not settle: {seen} of {total}")))
+            }
+        }
+    };
+    let mut issues = ask_all(night, &journal, STAGE, 1, vec![(LIST.to_owned(), ())], ask_list).await?;
+    let mut ids = named.clone();
+    for page in journal.entry(LIST)?.iter().flat_map(|entry| &entry.pages) {
+        let list: Option<CardIds> = read_page(&card::batch_get(0, PAGE_ROWS, &[]), page)?;
+        ids.extend(list.map(|list| list.card_id_list).unwrap_or_default());
+    }
+    let questions = ids.iter().map(|id| (format!("card/{id}"), card::get(id))).collect();
+    let ask = async |request: Request<CardInfo>| {
+        settle(&request, mp.send(&request).await).map(|page| Some(vec![page]))
+    };
+    issues.extend(ask_all(night, &journal, STAGE, settings.limits.concurrency, questions, ask).await?);
+    let mut harvest = Harvest::complete(Vec::new());
+    harvest.issues = issues;
+    for entry in journal.entries()? {
+        let Some(id) = entry.key.strip_prefix("card/").filter(|id| ids.contains(*id)) else { continue };
+        for page in &entry.pages {
+            if let Some(info) = read_page(&card::get(id), page)? {
+                harvest.rows.push(card_row_of(&info, id, night.date)?);
+            }
+        }
+    }
+    harvest.rows.sort_by(|a, b| a.card_id.cmp(&b.card_id));
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
+    Ok(harvest)
+}

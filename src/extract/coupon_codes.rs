@@ -1,0 +1,74 @@
+//! Stage `coupon_codes`: the code pool of every MERCHANT_UPLOAD stock, page by page.
+
+use super::ask::{ask_all, read_page, settle};
+use super::issue::IssueKind;
+use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
+use super::wire::coupon_code_row;
+use super::{Harvest, Issue, Night};
+use crate::journal::Page;
+use crate::record::{CouponCode, Stock};
+use crate::wechat::Request;
+use crate::wechat::pay_v3::PayV3;
+use crate::wechat::pay_v3::busifavor::{self, CouponCodePage};
+
+const STAGE: &str = "coupon_codes";
+const PAGE_ROWS: u32 = 100;
+
+/// Reads the pools of those of `stocks` whose codes the merchant uploaded.
+pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<CouponCode>>, Issue> {
+    let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
+        return Ok(Harvest::complete(Vec::new()));
+    };
+    let journal = night.journal.stage(STAGE)?;
+    let appid = night.job.wallets.as_ref().map(|wallets| wallets.appid.as_str());
+    let uploaded = |stock: &&Stock| stock.coupon_code_mode.as_deref() == Some("MERCHANT_UPLOAD");
+    let pools: Vec<&str> = stocks.iter().filter(uploaded).map(|stock| stock.stock_id.as_str()).collect();
+    let meaning = OffsetMeaning::default();
+    let questions = pools.iter().map(|id| ((*id).to_owned(), *id)).collect();
+    let ask = |stock_id| ask_pool(pay_v3, stock_id, appid, &meaning);
+    let issues = ask_all(night, &journal, STAGE, settings.limits.concurrency, questions, ask).await?;
+    let mut harvest = Harvest::complete(Vec::new());
+    harvest.issues = issues;
+    journal.visit(|entry| {
+        if pools.contains(&entry.key.as_str()) {
+            for page in &entry.pages {
+                let page = read_page(&request(&entry.key, appid, 0), page)?;
+                for item in page.map(|page| page.data).unwrap_or_default() {
+                    harvest.rows.push(coupon_code_row(&item, &entry.key, night)?);
+                }
+            }
+        }
+        Ok::<(), Issue>(())
+    })?;
+    harvest.rows.sort_by(|a, b| (&a.stock_id, &a.coupon_code).cmp(&(&b.stock_id, &b.coupon_code)));
+    harvest.rows.dedup_by(|a, b| (&a.stock_id, &a.coupon_code) == (&b.stock_id, &b.coupon_code));
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
+    Ok(harvest)
+}
+
+fn request(stock_id: &str, appid: Option<&str>, offset: u64) -> Request<CouponCodePage> {
+    busifavor::list_coupon_codes(stock_id, None, appid, offset, PAGE_ROWS)
+}
+
+async fn ask_pool(
+    pay_v3: &PayV3,
+    stock_id: &str,
+    appid: Option<&str>,
+    meaning: &OffsetMeaning,
+) -> Result<Option<Vec<Page>>, Issue> {
+    let listing = read_list(meaning, async |offset| {
+        let request = request(stock_id, appid, offset);
+        let page = settle(&request, pay_v3.send(&request).await)?;
+        let read = read_page(&request, &page)?;
+        let keys = read.iter().flat_map(|page| &page.data).map(|item| item.coupon_code().to_owned()).collect();
+        let total = read.and_then(|page| page.total_count).unwrap_or(0).max(0).unsigned_abs();
+        Ok(ListPage { keys, total, page })
+    });
+    match listing.await? {
+        Listing::Settled(pages) => Ok(Some(pages)),
+        Listing::Unsettled { seen, total } => {
+            let what = format!("the code pool of stock `{stock_id}` would not settle: {seen} of {total} codes seen");
+            Err(Issue::new(IssueKind::Incomplete, what).hinting("run again; codes may be dispatched while it is read"))
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Why a stage is not complete, in the classes the exit codes know.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock;
+use crate::journal::JournalError;
+use crate::wechat::{ApiError, FailureKind};
+
+/// The classes of shortfall (design §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IssueKind {
+    /// A contract or control total is violated: nothing may be published.
+    Violation,
+    /// Credentials, certificate or signature rejected.
+    Credentials,
+    /// A file of the merchant is malformed.
+    Malformed,
+    /// A remote API did not answer.
+    Unavailable,
+    /// Anything else that keeps a stage from being complete.
+    Incomplete,
+    /// Too early, or the quota is used up: later it works.
+    NotReady,
+}
+
+/// One reason why a stage is not complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Its class.
+    pub kind: IssueKind,
+    /// What failed, one sentence.
+    pub what: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Issue {
+    pub(super) fn new(kind: IssueKind, what: impl Into<String>) -> Issue {
+        Issue { kind, what: what.into(), hint: None }
+    }
+
+    pub(super) fn hinting(mut self, hint: impl Into<String>) -> Issue {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn violation(what: impl Into<String>) -> Issue {
+        Issue::new(IssueKind::Violation, what)
+    }
+
+    pub(super) fn io(path: &Path, error: &std::io::Error) -> Issue {
+        Issue::new(IssueKind::Incomplete, format!("`{}`: {error}", path.display()))
+    }
+
+    pub(super) fn not_ready(source: &str, ready: DateTime<Utc>) -> Issue {
+        let ready = ready.with_timezone(&clock::beijing()).format("%Y-%m-%d %H:%M");
+        Issue::new(IssueKind::NotReady, format!("`{source}` is ready at {ready} Asia/Shanghai"))
+            .hinting(format!("run again then, or use `--wait`; `sources.{source}.ready_at` sets the time"))
+    }
+
+    pub(super) fn not_journalled(missing: usize) -> Issue {
+        Issue::new(IssueKind::Incomplete, format!("{missing} answers are not in the journal"))
+            .hinting("a replay asks nobody; run without `--replay` to fetch them")
+    }
+}
+
+impl From<JournalError> for Issue {
+    fn from(error: JournalError) -> Issue {
+        Issue::new(IssueKind::Incomplete, error.to_string())
+            .hinting("the lake's disk must be writable and have room; what is journalled is kept")
+    }
+}
+
+impl From<&ApiError> for Issue {
+    fn from(error: &ApiError) -> Issue {
+        let kind = match error.kind() {
+            FailureKind::Credentials | FailureKind::SignatureInvalid => IssueKind::Credentials,
+            FailureKind::Unavailable => IssueKind::Unavailable,
+            FailureKind::NotReady | FailureKind::QuotaUsedUp => IssueKind::NotReady,
+            _ => IssueKind::Incomplete,
+        };
+        Issue { kind, what: chain(error), hint: error.hint().map(str::to_owned) }
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

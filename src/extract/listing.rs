@@ -1,0 +1,191 @@
+//! Reads a list to its end although the meaning of `offset` is undocumented and the list may move
+//! (reference v3 §2.10): every page is deduplicated by key, the end is "as many different keys as
+//! the list says it has", and a list that never gets there is unsettled, never silently short.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::Issue;
+use crate::journal::Page;
+
+/// Rounds over the possible meanings before a list counts as unsettled.
+const ROUNDS: usize = 3;
+/// No list is followed for longer.
+const MAX_PAGES: usize = 20_000;
+
+/// One page of a list.
+#[derive(Debug)]
+pub(super) struct ListPage {
+    /// Keys of its items.
+    pub(super) keys: Vec<String>,
+    /// How many items the list says it has.
+    pub(super) total: u64,
+    /// The answer, for the journal.
+    pub(super) page: Page,
+}
+
+/// What `offset` counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Rows,
+    PagesFromZero,
+    PagesFromOne,
+}
+
+/// What this run has learned of `offset`; shared by all lists of a stage.
+#[derive(Debug, Default)]
+pub(super) struct OffsetMeaning(AtomicU8);
+
+impl OffsetMeaning {
+    fn candidates(&self) -> &'static [Meaning] {
+        match self.0.load(Ordering::Relaxed) {
+            1 => &[Meaning::Rows],
+            2 => &[Meaning::PagesFromZero],
+            3 => &[Meaning::PagesFromOne],
+            _ => &[Meaning::Rows, Meaning::PagesFromZero, Meaning::PagesFromOne],
+        }
+    }
+
+    fn learn(&self, meaning: Meaning) {
+        let learned = match meaning {
+            Meaning::Rows => 1,
+            Meaning::PagesFromZero => 2,
+            Meaning::PagesFromOne => 3,
+        };
+        self.0.store(learned, Ordering::Relaxed);
+    }
+}
+
+/// How a list ended.
+#[derive(Debug)]
+pub(super) enum Listing {
+    /// All of it, in order.
+    Settled(Vec<Page>),
+    /// It would not settle: what it said last.
+    Unsettled {
+        /// Different keys seen.
+        seen: usize,
+        /// Items it says it has.
+        total: u64,
+    },
+}
+
+/// Reads a list page by page with `ask(offset)`.
+pub(super) async fn read_list<A, F>(meaning: &OffsetMeaning, ask: A) -> Result<Listing, Issue>
+where
+    A: Fn(u64) -> F,
+    F: Future<Output = Result<ListPage, Issue>>,
+{
+    let mut last = Listing::Unsettled { seen: 0, total: 0 };
+    for _ in 0..ROUNDS {
+        for candidate in meaning.candidates() {
+            last = walk(*candidate, &ask).await?;
+            if let Listing::Settled(pages) = &last {
+                // A single page says nothing of what comes after it.
+                if pages.len() > 1 {
+                    meaning.learn(*candidate);
+                }
+                return Ok(last);
+            }
+        }
+    }
+    Ok(last)
+}
+
+async fn walk<A, F>(meaning: Meaning, ask: &A) -> Result<Listing, Issue>
+where
+    A: Fn(u64) -> F,
+    F: Future<Output = Result<ListPage, Issue>>,
+{
+    let mut offset = if meaning == Meaning::PagesFromOne { 1 } else { 0 };
+    let mut seen = HashSet::new();
+    let mut pages = Vec::new();
+    let mut first_total = None;
+    loop {
+        let ListPage { keys, total, page } = ask(offset).await?;
+        let (rows, known) = (keys.len() as u64, seen.len());
+        seen.extend(keys);
+        pages.push(page);
+        let moved = *first_total.get_or_insert(total) != total || seen.len() as u64 > total;
+        if !moved && seen.len() as u64 == total {
+            return Ok(Listing::Settled(pages));
+        }
+        if moved || seen.len() == known || pages.len() >= MAX_PAGES {
+            return Ok(Listing::Unsettled { seen: seen.len(), total });
+        }
+        offset += if meaning == Meaning::Rows { rows } else { 1 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A server with `total` items of which it shows `limit` a page.
+    fn page(items: impl Iterator<Item = u64>, total: u64) -> Result<ListPage, Issue> {
+        Ok(ListPage { keys: items.map(|item| item.to_string()).collect(), total, page: Page::for_tests("") })
+    }
+
+    fn slice(from: u64, total: u64, limit: u64) -> impl Iterator<Item = u64> {
+        from.min(total)..(from + limit).min(total)
+    }
+
+    async fn pages_read(total: u64, offset_to_row: impl Fn(u64) -> u64) -> (Option<usize>, OffsetMeaning) {
+        let meaning = OffsetMeaning::default();
+        let listing = read_list(&meaning, async |offset| page(slice(offset_to_row(offset), total, 20), total)).await;
+        let pages = match listing.unwrap() {
+            Listing::Settled(pages) => Some(pages.len()),
+            Listing::Unsettled { .. } => None,
+        };
+        (pages, meaning)
+    }
+
+    #[tokio::test]
+    async fn whatever_offset_means_the_whole_list_is_read() {
+        for total in [0, 1, 19, 20, 21, 40, 45, 400, 401] {
+            let expected = Some((total as usize).div_ceil(20).max(1));
+            assert_eq!(pages_read(total, |offset| offset).await.0, expected, "rows, {total}");
+            assert_eq!(pages_read(total, |offset| offset * 20).await.0, expected, "pages from 0, {total}");
+            assert_eq!(pages_read(total, |offset| offset.saturating_sub(1) * 20).await.0, expected, "pages from 1, {total}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_meaning_is_learned_from_the_first_list_that_shows_it() {
+        let (_, meaning) = pages_read(45, |offset| offset * 20).await;
+        assert_eq!(meaning.candidates(), [Meaning::PagesFromZero]);
+        let (_, meaning) = pages_read(20, |offset| offset * 20).await;
+        assert_eq!(meaning.candidates().len(), 3, "one page teaches nothing");
+    }
+
+    #[tokio::test]
+    async fn a_list_that_grows_while_it_is_read_is_read_again() {
+        let asked = Cell::new(0);
+        let listing = read_list(&OffsetMeaning::default(), async |offset| {
+            asked.set(asked.get() + 1);
+            let total = if asked.get() == 1 { 40 } else { 41 };
+            page(slice(offset, total, 20), total)
+        });
+        let Listing::Settled(pages) = listing.await.unwrap() else { panic!("must settle") };
+        assert_eq!(pages.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_total_that_never_comes_true_is_unsettled_not_short() {
+        let listing = read_list(&OffsetMeaning::default(), async |offset| page(slice(offset, 20, 20), 25));
+        assert!(matches!(listing.await.unwrap(), Listing::Unsettled { seen: 20, total: 25 } | Listing::Unsettled { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_list_without_end_ends() {
+        let asked = Cell::new(0u64);
+        let listing = read_list(&OffsetMeaning::default(), async |_| {
+            asked.set(asked.get() + 1);
+            page(asked.get() * 20..asked.get() * 20 + 20, u64::MAX)
+        });
+        assert!(matches!(listing.await.unwrap(), Listing::Unsettled { .. }));
+    }
+}

@@ -1,0 +1,63 @@
+//! Stage `orders`: the merchant's order exports of the day.
+
+use std::collections::BTreeMap;
+
+use super::issue::IssueKind;
+use super::{Harvest, Issue, Night};
+use crate::exports::orders::read;
+use crate::exports::{ExportError, ExportFile};
+use crate::record::OrderLine;
+
+/// Reads every `[[orders]]` source; openids stay raw.
+pub fn extract(night: &Night<'_>) -> Result<Harvest<Vec<OrderLine>>, Issue> {
+    night.require_ready("orders")?;
+    let mut harvest = Harvest::complete(Vec::new());
+    let (mut collapsed, mut quarantined) = (0, 0);
+    for source in &night.job.orders {
+        let export = read(source, night.date).map_err(|error| from_export("orders", &error))?;
+        collapsed += export.collapsed;
+        quarantined += export.quarantined.len();
+        harvest.inputs.extend(digests("orders", &export.files));
+        harvest.rows.extend(export.rows);
+    }
+    refuse_contradictions(&harvest.rows)?;
+    harvest.rows.sort_by(|a, b| key(a).cmp(&key(b)));
+    harvest.rows.dedup_by(|a, b| key(a) == key(b));
+    Ok(harvest.noting("collapsed", collapsed).noting("quarantined", quarantined))
+}
+
+fn key(line: &OrderLine) -> (&str, &str, &str) {
+    (&line.out_trade_no, &line.stock_id, &line.coupon_code)
+}
+
+/// Two sources may repeat a line, but not tell it differently.
+fn refuse_contradictions(lines: &[OrderLine]) -> Result<(), Issue> {
+    let mut seen: BTreeMap<_, &OrderLine> = BTreeMap::new();
+    for line in lines {
+        let earlier = *seen.entry(key(line)).or_insert(line);
+        let mut same_place = line.clone();
+        same_place.source_file.clone_from(&earlier.source_file);
+        same_place.source_line = earlier.source_line;
+        if same_place != *earlier {
+            let place = |line: &OrderLine| format!("`{}` line {}", line.source_file, line.source_line);
+            let what = format!("order `{}` stands differently in {} and {}", line.out_trade_no, place(earlier), place(line));
+            return Err(Issue::new(IssueKind::Malformed, what).hinting("export each order line once, or identically"));
+        }
+    }
+    Ok(())
+}
+
+/// The digests of export files, for `inputs_sha256`.
+pub(super) fn digests(source: &str, files: &[ExportFile]) -> Vec<(String, String)> {
+    files.iter().map(|file| (format!("{source}/{}", file.name), file.sha256.clone())).collect()
+}
+
+/// A file that is not there has not arrived yet; any other fault is in the file.
+pub(super) fn from_export(source: &str, error: &ExportError) -> Issue {
+    match error {
+        ExportError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())
+            .hinting(format!("put the file there and run again; the path of `{source}` in the job file names it")),
+        _ => Issue::new(IssueKind::Malformed, error.to_string())
+            .hinting("correct the file and run again; nothing of it was used"),
+    }
+}

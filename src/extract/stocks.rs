@@ -1,0 +1,51 @@
+//! Stage `stocks`: GET stocks/{stock_id} of configured stocks and of those that wallets and
+//! callbacks show.
+
+use std::collections::BTreeSet;
+
+use super::ask::{ask_all, read_page, settle};
+use super::issue::IssueKind;
+use super::wire::stock_row;
+use super::{Harvest, Issue, Night};
+use crate::record::{CouponEvent, Stock, UserCoupon};
+use crate::wechat::Request;
+use crate::wechat::pay_v3::busifavor::{self, StockDetail};
+
+const STAGE: &str = "stocks";
+
+/// Asks for every stock there is a reason to know.
+pub async fn extract(
+    night: &Night<'_>,
+    coupons: &[UserCoupon],
+    events: &[CouponEvent],
+) -> Result<Harvest<Vec<Stock>>, Issue> {
+    let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
+        return Ok(Harvest::complete(Vec::new()));
+    };
+    let journal = night.journal.stage(STAGE)?;
+    let mut ids: BTreeSet<&str> = night.job.stock_ids.iter().map(String::as_str).collect();
+    ids.extend(coupons.iter().map(|coupon| coupon.stock_id.as_str()));
+    ids.extend(events.iter().map(|event| event.stock_id.as_str()));
+    let questions = ids.iter().map(|id| ((*id).to_owned(), busifavor::stock(id))).collect();
+    let ask = async |request: Request<StockDetail>| {
+        settle(&request, pay_v3.send(&request).await).map(|page| Some(vec![page]))
+    };
+    let issues = ask_all(night, &journal, STAGE, settings.limits.concurrency, questions, ask).await?;
+    let mut harvest = Harvest::complete(Vec::new());
+    harvest.issues = issues;
+    for entry in journal.entries()?.iter().filter(|entry| ids.contains(entry.key.as_str())) {
+        let page = entry.pages.first().map(|page| read_page(&busifavor::stock(&entry.key), page));
+        match page.transpose()?.flatten() {
+            Some(detail) => harvest.rows.push(stock_row(&detail, night.date)?),
+            None => harvest.issues.push(unknown(&entry.key)),
+        }
+    }
+    harvest.rows.sort_by(|a, b| a.stock_id.cmp(&b.stock_id));
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
+    Ok(harvest)
+}
+
+fn unknown(stock_id: &str) -> Issue {
+    Issue::new(IssueKind::Incomplete, format!("WeChat does not know the stock `{stock_id}`"))
+        .hinting("`stocks.ids` must be stocks that `pay_v3.mchid` created or owns")
+}

@@ -1,0 +1,166 @@
+//! Stage `subsidies`: payment receipts by (stock, code) and by id, return receipts by id. Whom to
+//! ask for and what to carry: design §12.
+
+mod candidates;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ask::{ask_all, read_page, settle};
+use super::wire::{subsidy_payment_row, subsidy_return_row};
+use super::{Harvest, Issue, Night};
+use crate::journal::StageJournal;
+use crate::record::{OrderLine, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
+use crate::wechat::Request;
+use crate::wechat::pay_v3::PayV3;
+use crate::wechat::pay_v3::busifavor;
+
+const STAGE: &str = "subsidies";
+
+/// What decides whom to ask for.
+#[derive(Debug)]
+pub struct SubsidyInput<'a> {
+    /// Tonight's wallets.
+    pub coupons: &'a [UserCoupon],
+    /// Order lines of the look-back.
+    pub orders: &'a [OrderLine],
+    /// Tonight's ledger lines.
+    pub ledger: &'a [SubsidyOrder],
+}
+
+/// Receipts of both kinds.
+#[derive(Debug, Default)]
+pub struct Subsidies {
+    /// `subsidy_payments`, sorted by key.
+    pub payments: Vec<SubsidyPayment>,
+    /// `subsidy_returns`, sorted by key.
+    pub returns: Vec<SubsidyReturn>,
+}
+
+/// Asks for the receipts that may have changed and carries the settled rest.
+pub async fn extract(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Harvest<Subsidies>, Issue> {
+    let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
+        return Ok(Harvest::complete(Subsidies::default()));
+    };
+    let desk = Desk { night, pay_v3, journal: &*night.journal.stage(STAGE)?, concurrency: settings.limits.concurrency };
+    let carried = Subsidies { payments: night.yesterday()?, returns: night.yesterday()? };
+    let mut ledger: Vec<SubsidyOrder> = night.all_earlier()?;
+    ledger.extend(input.ledger.iter().cloned());
+    let plan = candidates::choose(night, input, &ledger, &carried);
+
+    let mut issues = desk.ask_lists(&plan.coupons).await?;
+    let mut payments = desk.read_lists(&plan.coupons)?;
+    let missing = plan.receipts_missing_from(&payments);
+    issues.extend(desk.ask_receipts(&missing).await?);
+    desk.read_receipts(&missing, &mut payments)?;
+    issues.extend(desk.ask_returns(&plan.returns).await?);
+    let mut returns = desk.read_returns(&plan.returns)?;
+    carry(night, carried, &mut payments, &mut returns);
+
+    let rows =
+        Subsidies { payments: payments.into_values().collect(), returns: returns.into_values().collect() };
+    let mut harvest = Harvest::complete(rows);
+    harvest.issues = issues;
+    harvest.inputs = vec![(STAGE.to_owned(), desk.journal.digest()?)];
+    Ok(harvest)
+}
+
+/// A receipt that was not asked for tonight, or that tonight's answers do not know, stays known.
+fn carry(
+    night: &Night<'_>,
+    carried: Subsidies,
+    payments: &mut BTreeMap<String, SubsidyPayment>,
+    returns: &mut BTreeMap<String, SubsidyReturn>,
+) {
+    for mut receipt in carried.payments {
+        receipt.business_date = night.date;
+        payments.entry(receipt.out_subsidy_no.clone()).or_insert(receipt);
+    }
+    for mut receipt in carried.returns {
+        receipt.business_date = night.date;
+        returns.entry(receipt.out_subsidy_return_no.clone()).or_insert(receipt);
+    }
+}
+
+struct Desk<'a> {
+    night: &'a Night<'a>,
+    pay_v3: &'a PayV3,
+    journal: &'a StageJournal,
+    concurrency: usize,
+}
+
+impl Desk<'_> {
+    async fn ask<T>(&self, questions: Vec<(String, Request<T>)>) -> Result<Vec<Issue>, Issue> {
+        let ask = async |request: Request<T>| {
+            settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]))
+        };
+        ask_all(self.night, self.journal, STAGE, self.concurrency, questions, ask).await
+    }
+
+    async fn ask_lists(&self, coupons: &BTreeSet<(String, String)>) -> Result<Vec<Issue>, Issue> {
+        let question = |(stock_id, code): &(String, String)| {
+            (list_key(stock_id, code), busifavor::list_pay_receipts(stock_id, code, None))
+        };
+        self.ask(coupons.iter().map(question).collect()).await
+    }
+
+    async fn ask_receipts(&self, ids: &BTreeSet<String>) -> Result<Vec<Issue>, Issue> {
+        self.ask(ids.iter().map(|id| (format!("receipt/{id}"), busifavor::pay_receipt(id))).collect()).await
+    }
+
+    async fn ask_returns(&self, ids: &BTreeSet<String>) -> Result<Vec<Issue>, Issue> {
+        self.ask(ids.iter().map(|id| (format!("return/{id}"), busifavor::return_receipt(id))).collect()).await
+    }
+
+    fn read_lists(&self, coupons: &BTreeSet<(String, String)>) -> Result<BTreeMap<String, SubsidyPayment>, Issue> {
+        let wanted: BTreeMap<_, _> = coupons.iter().map(|coupon| (list_key(&coupon.0, &coupon.1), coupon)).collect();
+        let mut payments = BTreeMap::new();
+        self.journal.visit(|entry| {
+            let (Some((stock_id, code)), Some(page)) = (wanted.get(&entry.key), entry.pages.first()) else {
+                return Ok(());
+            };
+            let list = read_page(&busifavor::list_pay_receipts(stock_id, code, None), page)?;
+            for receipt in list.map(|list| list.pay_receipt_list).unwrap_or_default() {
+                let row = subsidy_payment_row(&receipt, self.night.date)?;
+                payments.insert(row.out_subsidy_no.clone(), row);
+            }
+            Ok::<(), Issue>(())
+        })?;
+        Ok(payments)
+    }
+
+    fn read_receipts(
+        &self,
+        ids: &BTreeSet<String>,
+        payments: &mut BTreeMap<String, SubsidyPayment>,
+    ) -> Result<(), Issue> {
+        self.journal.visit(|entry| {
+            let id = entry.key.strip_prefix("receipt/").filter(|id| ids.contains(*id));
+            if let (Some(id), Some(page)) = (id, entry.pages.first())
+                && let Some(receipt) = read_page(&busifavor::pay_receipt(id), page)?
+            {
+                let row = subsidy_payment_row(&receipt, self.night.date)?;
+                payments.insert(row.out_subsidy_no.clone(), row);
+            }
+            Ok::<(), Issue>(())
+        })
+    }
+
+    fn read_returns(&self, ids: &BTreeSet<String>) -> Result<BTreeMap<String, SubsidyReturn>, Issue> {
+        let mut returns = BTreeMap::new();
+        self.journal.visit(|entry| {
+            let id = entry.key.strip_prefix("return/").filter(|id| ids.contains(*id));
+            if let (Some(id), Some(page)) = (id, entry.pages.first())
+                && let Some(receipt) = read_page(&busifavor::return_receipt(id), page)?
+            {
+                let row = subsidy_return_row(&receipt, self.night.date)?;
+                returns.insert(row.out_subsidy_return_no.clone(), row);
+            }
+            Ok::<(), Issue>(())
+        })?;
+        Ok(returns)
+    }
+}
+
+fn list_key(stock_id: &str, coupon_code: &str) -> String {
+    format!("list/{stock_id}/{coupon_code}")
+}
