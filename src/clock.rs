@@ -67,6 +67,11 @@ impl World {
         World { clock: Arc::new(SystemClock), sleep: Arc::new(TokioSleep), random: Arc::new(SystemRandom) }
     }
 
+    /// The real one, but for a clock that shows `now`.
+    pub fn at(now: DateTime<Utc>) -> World {
+        World { clock: Arc::new(SetClock::showing(now)), ..World::real() }
+    }
+
     /// 32 characters of `[0-9A-Za-z]`, as every WeChat nonce.
     pub fn nonce(&self) -> String {
         const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -87,6 +92,25 @@ struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+}
+
+/// A clock that was set to an instant and runs on from there: for demos and rehearsals.
+#[derive(Debug)]
+pub struct SetClock {
+    offset: chrono::TimeDelta,
+}
+
+impl SetClock {
+    /// A clock that shows `now` now.
+    pub fn showing(now: DateTime<Utc>) -> SetClock {
+        SetClock { offset: now - Utc::now() }
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now() + self.offset
     }
 }
 

@@ -21,5 +21,7 @@ pub mod reconcile;
 pub mod extract;
 pub mod report;
 pub mod pipeline;
+pub mod error;
+pub mod cli;
 
 pub mod simulator;

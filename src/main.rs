@@ -1,3 +1,5 @@
-//! The program: hands the command line to the library and its answer to the shell.
+//! The program: hands the command line to the library.
 
-fn main() {}
+fn main() {
+    coupon_recon::cli::main()
+}

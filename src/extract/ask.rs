@@ -6,18 +6,25 @@ use std::future::Future;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 
+use super::health::Api;
 use super::{Issue, IssueKind, Night};
-use crate::journal::{Entry, Mode, Page, StageJournal};
+use crate::journal::{Entry, Page, StageJournal};
 use crate::wechat::{Answer, ApiError, FailureKind, ParseError, Request};
+
+/// So many failures of one kind in a row, with no answer between, and the API counts as down.
+const GIVE_UP_AFTER: usize = 8;
+/// So many failures are told one by one.
+const TOLD_ISSUES: usize = 3;
 
 /// Asks every `(key, question)` that is not journalled yet, `concurrency` at once. A question may
 /// come back without pages: then it stays unanswered, and that is for the caller to tell.
 ///
-/// Returns one issue per question that failed.
+/// Returns why questions failed, the first few one by one. An API that only fails is given up, for
+/// this stage and the later ones: nobody hammers a closed door a million times.
 pub(super) async fn ask_all<Q, A, F>(
     night: &Night<'_>,
     stage: &StageJournal,
-    name: &'static str,
+    place: Place,
     concurrency: usize,
     questions: Vec<(String, Q)>,
     ask: A,
@@ -27,24 +34,72 @@ where
     F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
 {
     let open: Vec<_> = questions.into_iter().filter(|(key, _)| !stage.contains(key)).collect();
-    if night.journal.mode() == Mode::Replay {
-        return Ok(if open.is_empty() { vec![] } else { vec![Issue::not_journalled(open.len())] });
+    if open.is_empty() {
+        return Ok(Vec::new());
     }
-    night.watcher.expect(name, open.len() as u64);
+    if !night.may_ask(place.stage) {
+        return Ok(vec![Issue::not_journalled(open.len())]);
+    }
+    if let Some(issue) = night.apis.health.why_down(place.api) {
+        return Ok(vec![issue]);
+    }
+    night.watcher.expect(place.stage, open.len() as u64);
     let ask = &ask;
     let asked = open.into_iter().map(|(key, question)| async move { (key, ask(question).await) });
     let mut answers = futures_util::stream::iter(asked).buffer_unordered(concurrency.max(1));
-    let mut issues = Vec::new();
+    let mut failures = Failures::default();
     while let Some((key, answer)) = answers.next().await {
-        night.watcher.advance(name);
+        night.watcher.advance(place.stage);
         match answer {
-            Ok(Some(pages)) => stage.append(Entry { key, pages })?,
-            Ok(None) => {}
-            Err(issue) => issues.push(issue),
+            Ok(pages) => {
+                failures.in_a_row = 0;
+                night.apis.health.answered(place.api);
+                pages.map_or(Ok(()), |pages| stage.append(Entry { key, pages }))?;
+            }
+            Err(issue) if failures.note(&issue) >= GIVE_UP_AFTER => {
+                night.apis.health.gave_up(place.api, issue);
+                break;
+            }
+            Err(_) => {}
         }
     }
     stage.flush()?;
-    Ok(issues)
+    if let Some(first) = failures.told.first() {
+        night.apis.health.failed(place.api, first);
+    }
+    Ok(failures.tell())
+}
+
+/// Where a question belongs: the stage that asks, the API that answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) stage: &'static str,
+    pub(super) api: Api,
+}
+
+#[derive(Default)]
+struct Failures {
+    told: Vec<Issue>,
+    untold: usize,
+    in_a_row: usize,
+}
+
+impl Failures {
+    /// Notes a failure; returns how many there were in a row that an answer may not cure.
+    fn note(&mut self, issue: &Issue) -> usize {
+        let is_down = matches!(issue.kind, IssueKind::Credentials | IssueKind::Unavailable | IssueKind::NotReady);
+        self.in_a_row = if is_down { self.in_a_row + 1 } else { 0 };
+        if self.told.len() < TOLD_ISSUES { self.told.push(issue.clone()) } else { self.untold += 1 }
+        self.in_a_row
+    }
+
+    fn tell(mut self) -> Vec<Issue> {
+        if self.untold > 0 {
+            let kind = self.told[0].kind;
+            self.told.push(Issue::new(kind, format!("{} more questions stayed unanswered", self.untold)));
+        }
+        self.told
+    }
 }
 
 /// The page of an answer that reads as its endpoint documents; of a definite "unknown" (404) too,

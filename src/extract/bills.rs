@@ -8,12 +8,12 @@ use chrono::{Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use super::issue::IssueKind;
-use super::{Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, Night};
 use crate::clock;
 use crate::dataset::publish::sha256_of_file;
 use crate::exports::trade_bill::{BillError, TradeBill, read};
 use crate::job::{BillSource, PathPattern};
-use crate::journal::{Entry, Mode, Page, StageJournal};
+use crate::journal::{Entry, Page, StageJournal};
 use crate::record::{Payment, Refund};
 use crate::wechat::FailureKind;
 use crate::wechat::pay_v3::PayV3;
@@ -94,11 +94,14 @@ async fn fetch(
     key: &str,
     gzip: bool,
 ) -> Result<(), Issue> {
-    if night.journal.mode() == Mode::Replay {
+    if !night.may_ask(STAGE) {
         return Err(Issue::not_journalled(1));
     }
     require_kept(night)?;
     night.require_ready(STAGE)?;
+    if let Some(issue) = night.apis.health.why_down(Api::PayV3) {
+        return Err(issue);
+    }
     night.watcher.expect(STAGE, 1);
     let mut blob = night.journal.blob(STAGE)?;
     let receipt = match pay_v3.fetch_trade_bill(night.date, gzip, &mut blob).await {
@@ -108,8 +111,13 @@ async fn fetch(
         }
         // After the ready time no statement means an empty day (design §12).
         Err(error) if error.kind() == FailureKind::NoStatement => Receipt { file: None, sha1: None },
-        Err(error) => return Err(Issue::from(&error)),
+        Err(error) => {
+            let issue = Issue::from(&error);
+            night.apis.health.failed(Api::PayV3, &issue);
+            return Err(issue);
+        }
     };
+    night.apis.health.answered(Api::PayV3);
     night.watcher.advance(STAGE);
     let body = serde_json::to_vec(&receipt).map_err(|error| Issue::violation(error.to_string()))?;
     journal.append(Entry { key: key.to_owned(), pages: vec![receipt_page(night, body)] })?;

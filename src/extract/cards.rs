@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::ask::{ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, settle};
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
 use super::wire::card_row_of;
-use super::{Harvest, Issue, IssueKind, Night};
+use super::{Api, Harvest, Issue, IssueKind, Night};
 use crate::record::Card;
 use crate::wechat::Request;
 use crate::wechat::mp::card::{self, CardIds, CardInfo};
 
 const STAGE: &str = "cards";
+const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
 /// The largest `count` (reference MP §D.14).
 const PAGE_ROWS: u32 = 50;
 const LIST: &str = "list";
@@ -37,7 +38,7 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
             }
         }
     };
-    let mut issues = ask_all(night, &journal, STAGE, 1, vec![(LIST.to_owned(), ())], ask_list).await?;
+    let mut issues = ask_all(night, &journal, PLACE, 1, vec![(LIST.to_owned(), ())], ask_list).await?;
     let mut ids = named.clone();
     for page in journal.entry(LIST)?.iter().flat_map(|entry| &entry.pages) {
         let list: Option<CardIds> = read_page(&card::batch_get(0, PAGE_ROWS, &[]), page)?;
@@ -47,7 +48,7 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     let ask = async |request: Request<CardInfo>| {
         settle(&request, mp.send(&request).await).map(|page| Some(vec![page]))
     };
-    issues.extend(ask_all(night, &journal, STAGE, settings.limits.concurrency, questions, ask).await?);
+    issues.extend(ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?);
     let mut harvest = Harvest::complete(Vec::new());
     harvest.issues = issues;
     for entry in journal.entries()? {

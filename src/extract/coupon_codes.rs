@@ -1,10 +1,10 @@
 //! Stage `coupon_codes`: the code pool of every MERCHANT_UPLOAD stock, page by page.
 
-use super::ask::{ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, settle};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
 use super::wire::coupon_code_row;
-use super::{Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, Night};
 use crate::journal::Page;
 use crate::record::{CouponCode, Stock};
 use crate::wechat::Request;
@@ -12,6 +12,7 @@ use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponCodePage};
 
 const STAGE: &str = "coupon_codes";
+const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 const PAGE_ROWS: u32 = 100;
 
 /// Reads the pools of those of `stocks` whose codes the merchant uploaded.
@@ -26,7 +27,7 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<
     let meaning = OffsetMeaning::default();
     let questions = pools.iter().map(|id| ((*id).to_owned(), *id)).collect();
     let ask = |stock_id| ask_pool(pay_v3, stock_id, appid, &meaning);
-    let issues = ask_all(night, &journal, STAGE, settings.limits.concurrency, questions, ask).await?;
+    let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
     let mut harvest = Harvest::complete(Vec::new());
     harvest.issues = issues;
     journal.visit(|entry| {

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use chrono::{Days, NaiveDate};
 
-use super::ask::{ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, settle};
 use super::wire;
-use super::{Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, Night};
 use crate::journal::Entry;
 use crate::record::{CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay};
 use crate::wechat::mp::datacube;
 use crate::wechat::{Request, mp::Mp};
 
 const STAGE: &str = "datacube";
+const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
 /// 0: cards made on the platform page, 1: by API. There is no "all".
 const COND_SOURCES: [i64; 2] = [0, 1];
 
@@ -52,7 +53,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     }
     let questions = calls.iter().map(|(key, (asked, call))| (key.clone(), (asked, *call))).collect();
     let ask = async |(asked, call): (&Asked<'_>, Call)| call.ask(mp, asked).await.map(|page| Some(vec![page]));
-    let issues = ask_all(night, &journal, STAGE, settings.limits.concurrency, questions, ask).await?;
+    let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
     let mut rows = Datacube::default();
     for entry in journal.entries()? {
         if let Some((asked, call)) = calls.get(&entry.key) {

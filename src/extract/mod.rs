@@ -6,6 +6,7 @@ mod bills;
 mod cards;
 mod coupon_codes;
 mod datacube;
+mod health;
 mod issue;
 mod listing;
 mod notifications;
@@ -18,7 +19,7 @@ mod user_coupons;
 mod v2_stocks;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -27,7 +28,7 @@ use crate::clock::{self, World};
 use crate::dataset::Lake;
 use crate::dataset::partition::{PartitionError, read_rows};
 use crate::job::Job;
-use crate::journal::Journal;
+use crate::journal::{Journal, Mode};
 use crate::persona::Persona;
 use crate::record::Record;
 use crate::wechat::mp::Mp;
@@ -38,6 +39,7 @@ pub use bills::{Bills, extract as extract_bills};
 pub use cards::extract as extract_cards;
 pub use coupon_codes::extract as extract_coupon_codes;
 pub use datacube::{Datacube, extract as extract_datacube};
+pub use health::{Api, Health};
 pub use issue::{Issue, IssueKind};
 pub use notifications::extract as extract_notifications;
 pub use orders::extract as extract_orders;
@@ -67,6 +69,8 @@ pub struct Night<'a> {
     pub apis: &'a Apis,
     /// Who watches.
     pub watcher: &'a dyn Watcher,
+    /// Stages that may ask; `None` means all.
+    pub selected: Option<&'a BTreeSet<String>>,
 }
 
 /// The clients of the configured APIs.
@@ -78,6 +82,8 @@ pub struct Apis {
     pub pay_v2: Option<PayV2>,
     /// `[mp]`.
     pub mp: Option<Mp>,
+    /// Whether they answer tonight.
+    pub health: Health,
 }
 
 /// Sees a stage advance; the progress bars of a terminal.
@@ -141,6 +147,11 @@ impl Night<'_> {
             rows.extend(read::<R>(&partition.path)?);
         }
         Ok(rows)
+    }
+
+    /// Whether `stage` may ask a remote API; otherwise it works from the journal alone.
+    fn may_ask(&self, stage: &str) -> bool {
+        self.journal.mode() != Mode::Replay && self.selected.is_none_or(|selected| selected.contains(stage))
     }
 
     /// Refuses a source whose day is not complete yet.

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use super::ask::{ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, settle};
 use super::issue::IssueKind;
 use super::wire::stock_row;
-use super::{Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, Night};
 use crate::record::{CouponEvent, Stock, UserCoupon};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::busifavor::{self, StockDetail};
 
 const STAGE: &str = "stocks";
+const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 
 /// Asks for every stock there is a reason to know.
 pub async fn extract(
@@ -30,7 +31,7 @@ pub async fn extract(
     let ask = async |request: Request<StockDetail>| {
         settle(&request, pay_v3.send(&request).await).map(|page| Some(vec![page]))
     };
-    let issues = ask_all(night, &journal, STAGE, settings.limits.concurrency, questions, ask).await?;
+    let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
     let mut harvest = Harvest::complete(Vec::new());
     harvest.issues = issues;
     for entry in journal.entries()?.iter().filter(|entry| ids.contains(entry.key.as_str())) {

@@ -5,9 +5,9 @@ mod candidates;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ask::{ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, settle};
 use super::wire::{subsidy_payment_row, subsidy_return_row};
-use super::{Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, Night};
 use crate::journal::StageJournal;
 use crate::record::{OrderLine, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
 use crate::wechat::Request;
@@ -15,6 +15,7 @@ use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor;
 
 const STAGE: &str = "subsidies";
+const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 
 /// What decides whom to ask for.
 #[derive(Debug)]
@@ -93,7 +94,7 @@ impl Desk<'_> {
         let ask = async |request: Request<T>| {
             settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]))
         };
-        ask_all(self.night, self.journal, STAGE, self.concurrency, questions, ask).await
+        ask_all(self.night, self.journal, PLACE, self.concurrency, questions, ask).await
     }
 
     async fn ask_lists(&self, coupons: &BTreeSet<(String, String)>) -> Result<Vec<Issue>, Issue> {

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use doubtful::Doubt;
 
-use super::ask::{ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, settle};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
 use super::roster::Roster;
 use super::wire::user_coupon_row;
-use super::{Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, Night};
 use crate::job::{PayV3Settings, WalletSettings};
 use crate::journal::{Page, StageJournal};
 use crate::record::{OrderLine, UserCoupon};
@@ -22,6 +22,7 @@ use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponEntity, UserCouponPage, WalletFilter};
 
 const STAGE: &str = "user_coupons";
+const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 /// The server clamps larger pages to this (design §12).
 const PAGE_ROWS: u32 = 20;
 
@@ -94,7 +95,7 @@ impl Counter<'_> {
         let questions = roster.ask.iter().map(|openid| (wallet_key(openid), openid.as_str())).collect();
         let ask = |openid| self.ask_wallet(openid, &meaning, &unsettled);
         let concurrency = self.limits.limits.concurrency;
-        let issues = ask_all(self.night, self.journal, STAGE, concurrency, questions, ask).await?;
+        let issues = ask_all(self.night, self.journal, PLACE, concurrency, questions, ask).await?;
         Ok((issues, unsettled.into_inner()))
     }
 
@@ -167,7 +168,7 @@ impl Counter<'_> {
         let ask = async |request: Request<CouponEntity>| {
             settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]))
         };
-        ask_all(self.night, self.journal, STAGE, self.limits.limits.concurrency, questions, ask).await
+        ask_all(self.night, self.journal, PLACE, self.limits.limits.concurrency, questions, ask).await
     }
 
     fn single_request(&self, doubt: &Doubt) -> Request<CouponEntity> {

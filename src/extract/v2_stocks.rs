@@ -1,15 +1,16 @@
 //! Stage `v2_stocks`: query_coupon_stock of configured stocks, querycouponsinfo of listed coupons.
 
-use super::ask::{ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, settle};
 use super::orders::{digests, from_export};
 use super::wire::{v2_coupon_row, v2_stock_row};
-use super::{Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, Night};
 use crate::exports::v2_coupons_file;
 use crate::record::{V2Coupon, V2Stock};
 use crate::wechat::Request;
 use crate::wechat::pay_v2::coupon::{self, CouponInfo, CouponStock};
 
 const STAGE: &str = "v2_stocks";
+const PLACE: Place = Place { stage: STAGE, api: Api::PayV2 };
 
 /// v2 stocks and coupons.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     let ask = async |request: Request<CouponStock>| {
         settle(&request, pay_v2.send(&request).await).map(|page| Some(vec![page]))
     };
-    harvest.issues = ask_all(night, &journal, STAGE, settings.limits.concurrency, questions, ask).await?;
+    harvest.issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
 
     let mut listed = Vec::new();
     if let Some(path) = &settings.coupons_file {
@@ -47,7 +48,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     let ask = async |request: Request<CouponInfo>| {
         settle(&request, pay_v2.send(&request).await).map(|page| Some(vec![page]))
     };
-    harvest.issues.extend(ask_all(night, &journal, STAGE, settings.limits.concurrency, questions, ask).await?);
+    harvest.issues.extend(ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?);
 
     for entry in journal.entries()? {
         let Some(page) = entry.pages.first() else { continue };

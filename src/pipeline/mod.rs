@@ -1,1 +1,31 @@
-//! A night: stages in order, publish, exit code.
+//! A night: stages in order, match, rules, publish, exit code. The only module that joins the
+//! others; it parses nothing, asks nothing and computes no number itself.
+
+mod night;
+mod progress;
+mod provenance;
+mod stages;
+mod summary;
+mod verdict;
+
+pub use night::{JournalKeeper, NightOutcome, Plan, run_night};
+pub use progress::{Bars, Quiet};
+pub use summary::print as print_summary;
+
+/// Every stage by name, in the order of design §3.
+pub const STAGES: [&str; 14] = [
+    "orders",
+    "bills",
+    "subsidy_ledger",
+    "notifications",
+    "roster",
+    "stocks",
+    "user_coupons",
+    "coupon_codes",
+    "subsidies",
+    "datacube",
+    "cards",
+    "v2_stocks",
+    "reconcile",
+    "report",
+];

@@ -1,6 +1,7 @@
 //! The finance pack (design §8): breaks as bytes for people. Pure: gives bytes, touches no file.
 
 mod discrepancies;
+mod gate;
 mod summary;
 mod table;
 
@@ -11,6 +12,7 @@ use chrono::NaiveDate;
 use crate::job::{Language, ReportSettings};
 use crate::record::Break;
 
+pub use gate::{Gate, GateError};
 pub use summary::AgeBucket;
 
 /// A file of the pack.

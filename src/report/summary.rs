@@ -82,14 +82,14 @@ fn total<'g>(input: &PackInput<'_>, groups: impl Iterator<Item = &'g (i64, Fen)>
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::job::{ExcelIds, Language, ReportSettings};
     use crate::record::Break;
     use crate::report::{RuleTitle, render as render_pack};
     use chrono::NaiveDate;
 
-    fn open_break(rule_id: &str, age_days: i64, at_risk: i64, status: &str) -> Break {
+    pub(in crate::report) fn open_break(rule_id: &str, age_days: i64, at_risk: i64, status: &str) -> Break {
         let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
         Break {
             break_id: format!("{rule_id}{age_days:013}"),

@@ -1,0 +1,193 @@
+//! What may be typed.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::clock::World;
+use crate::error::EXIT_CODE_TABLE;
+use crate::pipeline::STAGES;
+
+/// Proves every WeChat merchant coupon against the orders, payments and subsidies it touched.
+#[derive(Debug, Parser)]
+#[command(name = "coupon-recon", version, about, after_help = EXIT_CODE_TABLE)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+
+    /// How log lines look on stderr; COUPON_RECON_LOG sets the level
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub(super) log_format: LogFormat,
+
+    /// Pretend it is this instant (RFC 3339): for demos and rehearsals
+    #[arg(long, global = true, value_name = "INSTANT")]
+    now: Option<DateTime<Utc>>,
+}
+
+impl Arguments {
+    pub(super) fn world(&self) -> World {
+        self.now.map_or_else(World::real, World::at)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run one business date, or several
+    Run(Run),
+    /// Show the open breaks of a published date
+    Breaks(Breaks),
+    /// Make a synthetic merchant with planted breaks
+    Generate(Generate),
+    /// Serve a generated merchant as WeChat would
+    Simulate(Simulate),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The job file
+    pub(super) job: PathBuf,
+    #[command(flatten)]
+    pub(super) dates: Dates,
+    /// Only these stages ask and publish; the others work from the journal
+    #[arg(long, value_name = "STAGE", value_delimiter = ',', value_parser = parse_stage)]
+    pub(super) stage: Vec<String>,
+    /// Rebuild from the journal, ask nobody
+    #[arg(long, conflicts_with = "refetch")]
+    pub(super) replay: bool,
+    /// Ask everything again, in a new generation of the journal
+    #[arg(long)]
+    pub(super) refetch: bool,
+    /// Wait so long for sources that are not ready and for the lock
+    #[arg(long, value_name = "90s|10m|2h", value_parser = parse_wait)]
+    pub(super) wait: Option<Duration>,
+    /// Exit 3 when open breaks exceed this, e.g. `open_fen>100000,rule:SU01.count>0`
+    #[arg(long, value_name = "EXPR")]
+    pub(super) fail_on: Option<String>,
+    /// Print a summary of each night on stderr
+    #[arg(long)]
+    pub(super) summary: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Dates {
+    /// Business date in Asia/Shanghai; yesterday when none is given
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub(super) date: Option<NaiveDate>,
+    /// First of several dates
+    #[arg(long, requires = "to")]
+    pub(super) from: Option<NaiveDate>,
+    /// Last of several dates
+    #[arg(long, requires = "from")]
+    pub(super) to: Option<NaiveDate>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Breaks {
+    /// The job file
+    pub(super) job: PathBuf,
+    /// Business date
+    #[arg(long)]
+    pub(super) date: NaiveDate,
+    /// Exit 3 when open breaks exceed this, e.g. `open_fen>100000`
+    #[arg(long, value_name = "EXPR")]
+    pub(super) fail_on: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Generate {
+    /// Folder to write the merchant into
+    pub(super) folder: PathBuf,
+    /// Another seed, another merchant
+    #[arg(long, default_value_t = 20_261_118)]
+    pub(super) seed: u64,
+    /// Users
+    #[arg(long, default_value_t = 300)]
+    pub(super) users: u32,
+    /// Business nights
+    #[arg(long, default_value_t = 3)]
+    pub(super) nights: u32,
+    /// First business date
+    #[arg(long, default_value = "2026-11-18")]
+    pub(super) first_date: NaiveDate,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// Folder of a generated merchant
+    pub(super) folder: PathBuf,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:18080")]
+    pub(super) listen: std::net::SocketAddr,
+    /// Faults to play, a TOML file
+    #[arg(long)]
+    pub(super) scenario: Option<PathBuf>,
+    /// Show the merchant as of this instant
+    #[arg(long, value_name = "INSTANT")]
+    pub(super) world_now: Option<DateTime<Utc>>,
+    /// Serve only while this command runs, and end with its exit code
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<std::ffi::OsString>,
+}
+
+impl Run {
+    pub(super) fn stages(&self) -> Option<BTreeSet<String>> {
+        (!self.stage.is_empty()).then(|| self.stage.iter().cloned().collect())
+    }
+}
+
+fn parse_stage(text: &str) -> Result<String, String> {
+    if STAGES.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let nearest = STAGES.iter().max_by(|a, b| strsim::jaro(text, a).total_cmp(&strsim::jaro(text, b)));
+    Err(format!("no such stage; did you mean `{}`? Stages: {}", nearest.unwrap_or(&""), STAGES.join(", ")))
+}
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a number and s, m or h, as in 90s, 10m or 2h".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let factor = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(number.saturating_mul(factor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn waits_are_read_and_nonsense_is_refused() {
+        assert_eq!(parse_wait("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_wait("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_wait("2h"), Ok(Duration::from_secs(7200)));
+        for text in ["", "m", "10", "1.5h", "-1s", "10分"] {
+            assert!(parse_wait(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_stage_is_told_the_nearest_one() {
+        assert!(parse_stage("user_coupon").unwrap_err().contains("did you mean `user_coupons`"));
+    }
+}

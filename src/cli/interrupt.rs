@@ -1,0 +1,48 @@
+//! Ctrl-C and SIGTERM: the journal is made durable, then the process ends at once. A night that is
+//! cut off anywhere else is continued from the journal in the same way.
+
+use std::process;
+use std::sync::{Arc, Mutex};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::ExitCode;
+use crate::journal::Journal;
+use crate::pipeline::JournalKeeper;
+
+/// Knows which journal to make durable.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Interrupt(Arc<Mutex<Option<Arc<Journal>>>>);
+
+impl Interrupt {
+    /// Listens for both signals from now on.
+    pub(super) fn watch() -> Interrupt {
+        let interrupt = Interrupt::default();
+        let mut watched = vec![(SignalKind::interrupt(), ExitCode::Interrupted)];
+        watched.push((SignalKind::terminate(), ExitCode::Terminated));
+        for (kind, code) in watched {
+            let interrupt = interrupt.clone();
+            let mut signals = signal(kind).expect("signals can be listened to");
+            tokio::spawn(async move {
+                signals.recv().await;
+                interrupt.end(code);
+            });
+        }
+        interrupt
+    }
+
+    fn end(&self, code: ExitCode) -> ! {
+        let journal = self.0.lock().expect("no holder of this lock panics").clone();
+        match journal.map(|journal| journal.flush()) {
+            Some(Err(error)) => eprintln!("interrupted; the journal could not be kept: {error}"),
+            _ => eprintln!("interrupted; the journal is kept, run the same command to go on"),
+        }
+        process::exit(code as i32)
+    }
+}
+
+impl JournalKeeper for Interrupt {
+    fn keep(&self, journal: &Arc<Journal>) {
+        *self.0.lock().expect("no holder of this lock panics") = Some(Arc::clone(journal));
+    }
+}

@@ -1,0 +1,121 @@
+//! How the program fails: an exit code of the documented table, what failed, and what to do.
+//! Collects the errors of the modules; none of them knows of it.
+
+use std::fmt;
+
+/// The exit codes (design §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum ExitCode {
+    /// Complete and published.
+    Complete = 0,
+    /// Usage or job file wrong.
+    Usage = 2,
+    /// Open breaks over the stated limit.
+    Gate = 3,
+    /// Some stage failed, the rest is published and marked so.
+    Partial = 4,
+    /// Contract or control total violated; nothing published.
+    Violation = 5,
+    /// An export file is malformed.
+    Malformed = 65,
+    /// Remote APIs unavailable, nothing could be published.
+    Unavailable = 69,
+    /// A source is not ready, or another run holds the lock: try again later.
+    TryLater = 75,
+    /// Credentials, certificate or signature rejected.
+    Rejected = 77,
+    /// Nothing to do.
+    NothingToDo = 99,
+    /// Interrupted by Ctrl-C; the journal is kept.
+    Interrupted = 130,
+    /// Terminated; the journal is kept.
+    Terminated = 143,
+}
+
+/// The table as `--help` prints it.
+pub const EXIT_CODE_TABLE: &str = "\
+Exit codes:
+  0    complete and published (breaks found are a result, not a failure)
+  2    usage or job file wrong
+  3    gate: open breaks over the stated limit
+  4    partial: some stage failed, the rest is published and marked so
+  5    contract or control total violated; nothing published
+  65   an export file is malformed
+  69   remote APIs unavailable and nothing could be published
+  75   a source is not ready or its quota used up, or another run holds the lock: try again later
+  77   credentials, certificate or signature rejected
+  99   nothing to do
+  130  interrupted; 143 terminated: the journal is kept, a rerun continues";
+
+/// Why the program ends without doing what was asked.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the shell sees.
+    pub code: ExitCode,
+    /// What failed, and its causes, outermost first.
+    pub chain: Vec<String>,
+    /// What to change, naming the job-file key.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with one sentence.
+    pub fn new(code: ExitCode, what: impl Into<String>) -> Failure {
+        Failure { code, chain: vec![what.into()], hint: None }
+    }
+
+    /// A failure caused by an error, with the error's own causes.
+    pub fn caused_by(code: ExitCode, what: impl Into<String>, error: &dyn std::error::Error) -> Failure {
+        let mut chain = vec![what.into(), error.to_string()];
+        let mut source = error.source();
+        while let Some(cause) = source {
+            chain.push(cause.to_string());
+            source = cause.source();
+        }
+        Failure { code, chain, hint: None }
+    }
+
+    /// With a hint.
+    pub fn hinting(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    /// `error: …`, `  caused by: …`, `hint: …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.chain[0])?;
+        for cause in &self.chain[1..] {
+            write!(f, "\n  caused by: {cause}")?;
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_reads_what_why_and_what_to_do() {
+        let cause = std::io::Error::other("disk full");
+        let failure = Failure::caused_by(ExitCode::Partial, "cannot publish", &cause).hinting("make room");
+        assert_eq!(failure.to_string(), "error: cannot publish\n  caused by: disk full\nhint: make room");
+    }
+
+    #[test]
+    fn the_table_names_every_code() {
+        use ExitCode::*;
+        let codes = [Complete, Usage, Gate, Partial, Violation, Malformed, Unavailable, TryLater, Rejected, NothingToDo];
+        for code in codes.into_iter().chain([Interrupted, Terminated]) {
+            assert!(EXIT_CODE_TABLE.contains(&(code as i32).to_string()), "{code:?}");
+        }
+    }
+}

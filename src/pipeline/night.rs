@@ -1,0 +1,367 @@
+//! One business date from job to published files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
+use super::stages::{self, Sources};
+use super::verdict::{Evidence, Verdict};
+use crate::clock::World;
+use crate::contract;
+use crate::dataset::lock::{LakeLock, LockError};
+use crate::dataset::manifest::{MANIFEST_VERSION, Manifest, ReadPartition, StageEntry};
+use crate::dataset::partition::Provenance;
+use crate::dataset::publish::{StagedFile, Staging};
+use crate::dataset::Lake;
+use crate::error::{ExitCode, Failure};
+use crate::extract::{Apis, Issue, Night, Watcher};
+use crate::job::{Job, Pii};
+use crate::journal::{Journal, Mode};
+use crate::persona::Persona;
+use crate::reconcile::{self, Asked, DayFiles, Judgement};
+use crate::record::{Break, Record};
+use crate::report::{self, PackInput};
+use crate::wechat::mp::Mp;
+use crate::wechat::pay_v2::PayV2;
+use crate::wechat::pay_v3::PayV3;
+
+/// What a run of one date is asked to do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Business date.
+    pub date: NaiveDate,
+    /// Stages that may ask and whose datasets are published; `None` means all.
+    pub stages: Option<BTreeSet<String>>,
+    /// How the journal is used.
+    pub mode: Mode,
+}
+
+/// How a night ended.
+#[derive(Debug)]
+pub struct NightOutcome {
+    /// What the shell sees.
+    pub code: ExitCode,
+    /// Where the manifest stands.
+    pub manifest_path: PathBuf,
+    /// Its content.
+    pub manifest: Manifest,
+    /// Breaks of the day; empty when nothing was judged.
+    pub breaks: Vec<Break>,
+    /// Why it is not complete.
+    pub issues: Vec<Issue>,
+}
+
+/// Told of the journal as soon as there is one, to make it durable when the run is cut off.
+pub trait JournalKeeper {
+    /// This is the journal of the night that begins.
+    fn keep(&self, journal: &Arc<Journal>);
+}
+
+/// Runs one business date.
+///
+/// # Errors
+/// What stops a run before or beside its stages: the lock, the disk, keys that are none.
+pub async fn run_night(
+    job: &Job,
+    plan: &Plan,
+    world: &World,
+    watcher: &dyn Watcher,
+    keeper: &impl JournalKeeper,
+) -> Result<NightOutcome, Failure> {
+    let lake = Lake::at(&job.lake);
+    lake.prepare().map_err(|error| disk(&error, "cannot prepare the lake"))?;
+    let started_at = world.clock.now();
+    let run_id = run_id(world, started_at);
+    let _lock = take_lock(job, &lake, &run_id, started_at)?;
+    let journal = Journal::open(&lake.journal(plan.date), plan.mode, world.clone())
+        .map_err(|error| Failure::caused_by(ExitCode::Usage, format!("cannot open the journal of {}", plan.date), &error))?;
+    let journal = Arc::new(journal);
+    keeper.keep(&journal);
+    let apis = connect(job, world)?;
+    let persona = persona(job);
+    let night = Night {
+        job,
+        date: plan.date,
+        lake: &lake,
+        journal: &journal,
+        world,
+        persona: &persona,
+        apis: &apis,
+        watcher,
+        selected: plan.stages.as_ref(),
+    };
+    let staging = Staging::open(&lake, &run_id, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
+    let work = Work { night: &night, lake: &lake, staging: &staging, plan };
+    let done = work.run().await;
+    journal.flush().map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot keep the journal", &error))?;
+    let done = done?;
+    let manifest = work.manifest(&done, &run_id, started_at)?;
+    let manifest_path = manifest
+        .write(&lake.run(plan.date, &run_id))
+        .map_err(|error| disk(&error, "cannot write the manifest"))?;
+    staging.discard().map_err(|error| disk(&error, "cannot clear the staging folder"))?;
+    let Done { verdict, sources, judgement, .. } = done;
+    let breaks = judgement.map(|judgement| judgement.breaks).unwrap_or_default();
+    Ok(NightOutcome { code: verdict.code, manifest_path, manifest, breaks, issues: sources.issues })
+}
+
+/// A night at work.
+struct Work<'a> {
+    night: &'a Night<'a>,
+    lake: &'a Lake,
+    staging: &'a Staging,
+    plan: &'a Plan,
+}
+
+/// A night that has done what it could.
+struct Done {
+    verdict: Verdict,
+    sources: Sources,
+    judgement: Option<Judgement>,
+    footing: BTreeMap<String, i64>,
+    files: Vec<StagedFile>,
+    provenance: Provenance,
+    read_partitions: Vec<ReadPartition>,
+}
+
+impl Work<'_> {
+    async fn run(&self) -> Result<Done, Failure> {
+        let job = self.night.job;
+        let rules_sha256 = reconcile::rules_sha256(job).map_err(rules_wrong)?;
+        let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
+        let read_partitions = earlier_partitions(job, self.lake, self.plan.date)
+            .map_err(|error| disk(&error, "cannot read earlier partitions"))?;
+        let provenance = self.provenance(&sources, &read_partitions, rules_sha256)?;
+        let mut done = Done {
+            verdict: self.verdict(&sources),
+            files: std::mem::take(&mut sources.files),
+            sources,
+            judgement: None,
+            footing: BTreeMap::new(),
+            provenance,
+            read_partitions,
+        };
+        if done.verdict.publish && self.is_selected("reconcile") {
+            self.reconcile(&mut done)?;
+        }
+        if done.verdict.publish {
+            self.publish(&mut done)?;
+        } else {
+            done.files.clear();
+        }
+        Ok(done)
+    }
+
+    /// Match, rules, reports; a violation on the way takes the night back.
+    fn reconcile(&self, done: &mut Done) -> Result<(), Failure> {
+        let mut files = self.day_files(&done.files)?;
+        let asked = Asked { wallets: done.sources.asked.clone(), unknown_coupons: done.sources.unknown.clone() };
+        let ledger = reconcile::build_ledger(self.night.job, &files, &asked).map_err(|error| violated(&error))?;
+        self.stage(done, &ledger.rows)?;
+        done.footing = ledger.footing();
+        drop(ledger);
+        files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
+        let judgement =
+            reconcile::judge(self.night.job, &files, &done.sources.shortfall).map_err(|error| violated(&error))?;
+        self.stage(done, &judgement.breaks)?;
+        done.sources.entries.push(stage_entry("reconcile", &done.files, &["coupon_ledger", "breaks"]));
+        if self.is_selected("report") {
+            self.report(done, &judgement)?;
+        }
+        done.judgement = Some(judgement);
+        Ok(())
+    }
+
+    fn stage<R: Record>(&self, done: &mut Done, rows: &[R]) -> Result<(), Failure> {
+        let file = self.staging.write(rows, &done.provenance).map_err(|error| violated(&error))?;
+        done.files.push(file);
+        Ok(())
+    }
+
+    fn report(&self, done: &mut Done, judgement: &Judgement) -> Result<(), Failure> {
+        let titles = reconcile::rule_titles(self.night.job).map_err(rules_wrong)?;
+        let input = PackInput {
+            settings: self.night.job.report,
+            date: self.plan.date,
+            breaks: &judgement.breaks,
+            titles: &titles,
+        };
+        for file in report::render(&input) {
+            let staged = self.staging.write_report(&file.name, &file.bytes);
+            done.files.push(staged.map_err(|error| disk(&error, "cannot stage the reports"))?);
+        }
+        done.sources.entries.push(stage_entry("report", &done.files, &["reports"]));
+        Ok(())
+    }
+
+    fn publish(&self, done: &mut Done) -> Result<(), Failure> {
+        if let Some(selected) = &self.plan.stages {
+            let entries = &done.sources.entries;
+            done.files.retain(|file| is_of_selected(file, selected, entries));
+        }
+        self.staging.publish(&done.files).map_err(|error| disk(&error, "cannot publish"))
+    }
+
+    fn verdict(&self, sources: &Sources) -> Verdict {
+        let silent = self.night.apis.health.silent();
+        let evidence = Evidence {
+            issues: &sources.issues,
+            silent_apis: &silent,
+            anybody_answered: self.night.apis.health.anybody_answered(),
+            anything_to_publish: !sources.files.is_empty(),
+        };
+        evidence.verdict()
+    }
+
+    fn provenance(
+        &self,
+        sources: &Sources,
+        read: &[ReadPartition],
+        rules_sha256: String,
+    ) -> Result<Provenance, Failure> {
+        let job = self.night.job;
+        let mut parts = sources.inputs.clone();
+        parts.insert("job".to_owned(), job.fingerprint.clone());
+        parts.insert("rules".to_owned(), rules_sha256.clone());
+        let decisions = digest_if_there(job.decisions.as_deref());
+        parts.insert("decisions".to_owned(), decisions.map_err(|error| disk(&error, "cannot read the decisions"))?);
+        parts.extend(read.iter().map(|it| (format!("{}/dt={}", it.dataset, it.date), it.sha256.clone())));
+        Ok(Provenance { rules_sha256, inputs_sha256: digest_parts(&parts) })
+    }
+
+    /// The day's staged files, and every published day before it.
+    fn day_files(&self, staged: &[StagedFile]) -> Result<DayFiles, Failure> {
+        let mut files = DayFiles::new(self.plan.date);
+        for file in staged.iter().filter(|file| file.dataset != "reports") {
+            files.day.insert(file.dataset.clone(), self.staging.partition(&file.dataset));
+        }
+        for contract in contract::all() {
+            let earlier = self.lake.partitions(&contract.name, NaiveDate::MIN, self.plan.date);
+            let earlier = earlier.map_err(|error| disk(&error, "cannot list published partitions"))?;
+            let earlier = earlier.into_iter().map(|partition| (partition.date, partition.path)).collect();
+            files.history.insert(contract.name.clone(), earlier);
+        }
+        Ok(files)
+    }
+
+    fn is_selected(&self, stage: &str) -> bool {
+        self.plan.stages.as_ref().is_none_or(|stages| stages.contains(stage))
+    }
+
+    fn manifest(&self, done: &Done, run_id: &str, started_at: DateTime<Utc>) -> Result<Manifest, Failure> {
+        let stale = self.lake.partitions_after("coupon_ledger", self.plan.date);
+        let stale = stale.map_err(|error| disk(&error, "cannot list published partitions"))?;
+        let mut stages = done.sources.entries.clone();
+        stages.sort_by_key(|entry| super::STAGES.iter().position(|stage| *stage == entry.stage));
+        let unjudged = done.judgement.as_ref().map(|judgement| judgement.unjudged.clone()).unwrap_or_default();
+        Ok(Manifest {
+            manifest_version: MANIFEST_VERSION,
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            job: self.night.job.name.clone(),
+            business_date: self.plan.date,
+            run_id: run_id.to_owned(),
+            started_at,
+            finished_at: self.night.world.clock.now(),
+            status: status(done).to_owned(),
+            exit_code: done.verdict.code as i32,
+            stages,
+            files: done.files.clone(),
+            read_partitions: done.read_partitions.clone(),
+            inputs_sha256: done.provenance.inputs_sha256.clone(),
+            rules_sha256: done.provenance.rules_sha256.clone(),
+            unjudged_rules: unjudged.into_iter().collect(),
+            stale_dates: stale.into_iter().map(|partition| partition.date).collect(),
+            footing: done.footing.clone(),
+        })
+    }
+}
+
+fn status(done: &Done) -> &'static str {
+    match done.verdict {
+        Verdict { publish: false, .. } => "failed",
+        Verdict { code: ExitCode::Complete, .. } => "complete",
+        _ => "partial",
+    }
+}
+
+fn stage_entry(stage: &str, files: &[StagedFile], datasets: &[&str]) -> StageEntry {
+    let mine = files.iter().filter(|file| datasets.contains(&file.dataset.as_str()));
+    let named = |file: &StagedFile| {
+        let name = if file.dataset == "reports" { &file.name } else { &file.dataset };
+        (name.clone(), file.rows)
+    };
+    StageEntry {
+        stage: stage.to_owned(),
+        status: "complete".to_owned(),
+        rows: mine.map(named).collect(),
+        requests: 0,
+        from_journal: 0,
+        why: None,
+        notes: BTreeMap::new(),
+    }
+}
+
+/// Whether a staged file belongs to a stage that was asked for.
+fn is_of_selected(file: &StagedFile, selected: &BTreeSet<String>, entries: &[StageEntry]) -> bool {
+    if file.dataset == "reports" {
+        return selected.contains("report");
+    }
+    let owner = entries.iter().find(|entry| entry.rows.contains_key(&file.dataset));
+    owner.is_some_and(|entry| selected.contains(&entry.stage))
+}
+
+fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
+    let wrong = |error: crate::wechat::SetupError| {
+        let hint = error.hint();
+        let failure = Failure::new(ExitCode::Rejected, error.to_string());
+        match hint {
+            Some(hint) => failure.hinting(hint),
+            None => failure,
+        }
+    };
+    let pay_v3 = job.pay_v3.as_ref().map(|settings| PayV3::new(settings, world.clone())).transpose().map_err(wrong)?;
+    let pay_v2 = job.pay_v2.as_ref().map(|settings| PayV2::new(settings, world.clone())).transpose().map_err(wrong)?;
+    let mp = job.mp.as_ref().map(|settings| Mp::new(settings, world.clone())).transpose().map_err(wrong)?;
+    Ok(Apis { pay_v3, pay_v2, mp, ..Apis::default() })
+}
+
+fn persona(job: &Job) -> Persona {
+    match &job.pii {
+        Pii::Hmac(key) => Persona::hmac(key.expose().as_bytes()),
+        Pii::Raw => Persona::raw(),
+    }
+}
+
+fn take_lock(job: &Job, lake: &Lake, run_id: &str, started_at: DateTime<Utc>) -> Result<LakeLock, Failure> {
+    let path = lake.state(&format!("{}.lock", job.name));
+    let holder = format!("process {} since {} (run {run_id})", std::process::id(), started_at.format("%Y-%m-%d %H:%M:%SZ"));
+    LakeLock::take(&path, &holder).map_err(|error| match &error {
+        LockError::Held(_) => Failure::new(ExitCode::TryLater, error.to_string())
+            .hinting("wait for it to end, or use `--wait 10m`"),
+        LockError::Io(io) => disk(io, "cannot lock the lake"),
+    })
+}
+
+/// `20261119T020304Z-1f9a0c3e`.
+fn run_id(world: &World, started_at: DateTime<Utc>) -> String {
+    let mut bytes = [0u8; 4];
+    world.random.fill(&mut bytes);
+    format!("{}-{}", started_at.format("%Y%m%dT%H%M%SZ"), hex::encode(bytes))
+}
+
+fn disk(error: &std::io::Error, what: &str) -> Failure {
+    Failure::caused_by(ExitCode::Partial, what, error)
+        .hinting("`job.lake` must be writable and have room; nothing half-written is visible, run again")
+}
+
+fn violated(error: &dyn std::error::Error) -> Failure {
+    Failure::caused_by(ExitCode::Violation, "the night does not hold together; nothing was published", error)
+}
+
+fn rules_wrong(error: reconcile::ReconcileError) -> Failure {
+    Failure::caused_by(ExitCode::Usage, "the rules cannot be used", &error)
+        .hinting("`coupon-recon rules test` shows each rule; `rules.folders` names your own")
+}

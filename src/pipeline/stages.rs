@@ -1,0 +1,296 @@
+//! The source stages as a DAG: independent ones at once, one failing does not stop the others. What
+//! each brings is staged; what it lacks is remembered for the rules and the exit code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::provenance::digest_parts;
+use crate::dataset::manifest::StageEntry;
+use crate::dataset::partition::{Provenance, read_rows};
+use crate::dataset::publish::{StagedFile, Staging};
+use crate::extract::{self, Datacube, Harvest, Issue, Night, Roster, SubsidyInput, Wallets};
+use crate::record::{Card, CouponCode, CouponEvent, OrderLine, Record, Stock, SubsidyOrder};
+
+/// What the source stages of a night brought.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    /// Staged partitions.
+    pub(super) files: Vec<StagedFile>,
+    /// Manifest entries, in the order in which stages ended.
+    pub(super) entries: Vec<StageEntry>,
+    /// Why datasets are missing or partial.
+    pub(super) shortfall: BTreeMap<String, String>,
+    /// Every issue of a stage that was to run.
+    pub(super) issues: Vec<Issue>,
+    /// Digests of what the rows were made of.
+    pub(super) inputs: BTreeMap<String, String>,
+    /// Published openids of wallets asked and settled tonight.
+    pub(super) asked: BTreeSet<String>,
+    /// (published openid, code) unknown to the single query.
+    pub(super) unknown: BTreeSet<(String, String)>,
+}
+
+/// Runs every source stage of the night.
+pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str) -> Sources {
+    let mut clerk = Clerk { night, staging, rules_sha256, sources: Sources::default() };
+    let orders = clerk.take("orders", extract::extract_orders(night), |desk, rows| {
+        desk.stage(&published_lines(night, rows));
+    });
+    let ledger = clerk.take("subsidy_ledger", extract::extract_subsidy_ledger(night), |desk, rows| desk.stage(rows));
+    let events = clerk.take("notifications", extract::extract_notifications(night).await, |desk, rows| {
+        desk.stage(&published_events(night, rows));
+    });
+    let lines = lookback_lines(night, published_lines(night, &orders));
+    let roster = clerk.take("roster", extract::extract_roster(night, &orders, &events), |_, _: &Roster| {});
+
+    // The wallets need the exports; bill, MP and v2 need nothing of each other.
+    let ((wallets, stocks, codes), bills, (datacube, cards), vouchers) = tokio::join!(
+        ask_wallets(night, &roster, &lines, &events),
+        extract::extract_bills(night),
+        ask_cards(night),
+        extract::extract_v2_stocks(night),
+    );
+    let wallets = clerk.take("user_coupons", wallets, |desk, it: &Wallets| desk.stage(&it.coupons));
+    clerk.take("stocks", stocks, |desk, rows| desk.stage(rows));
+    clerk.take("coupon_codes", codes, |desk, rows| desk.stage(rows));
+    clerk.take("bills", bills, |desk, it| {
+        desk.stage(&it.payments);
+        desk.stage(&it.refunds);
+    });
+    clerk.take("datacube", datacube, stage_datacube);
+    clerk.take("cards", cards, |desk, rows| desk.stage(rows));
+    clerk.take("v2_stocks", vouchers, |desk, it| {
+        desk.stage(&it.stocks);
+        desk.stage(&it.coupons);
+    });
+
+    let subsidies = ask_subsidies(night, &wallets, &lines, &ledger).await;
+    clerk.take("subsidies", subsidies, |desk, it| {
+        desk.stage(&it.payments);
+        desk.stage(&it.returns);
+    });
+    Sources { asked: wallets.asked, unknown: wallets.unknown, ..clerk.sources }
+}
+
+type Answer<T> = Result<Harvest<T>, Issue>;
+
+/// Wallets, then the stocks they show, then the pools of those stocks.
+async fn ask_wallets(
+    night: &Night<'_>,
+    roster: &Roster,
+    lines: &[OrderLine],
+    events: &[CouponEvent],
+) -> (Answer<Wallets>, Answer<Vec<Stock>>, Answer<Vec<CouponCode>>) {
+    let wallets = extract::extract_user_coupons(night, roster, lines).await;
+    let coupons = wallets.as_ref().map_or(&[][..], |harvest| &harvest.rows.coupons);
+    let stocks = extract::extract_stocks(night, coupons, events).await;
+    let codes = match &stocks {
+        Ok(harvest) => extract::extract_coupon_codes(night, &harvest.rows).await,
+        Err(issue) => Err(issue.clone()),
+    };
+    (wallets, stocks, codes)
+}
+
+/// The datacube, then the cards it names.
+async fn ask_cards(night: &Night<'_>) -> (Answer<Datacube>, Answer<Vec<Card>>) {
+    let datacube = extract::extract_datacube(night).await;
+    let named = datacube.iter().flat_map(|harvest| &harvest.rows.cards).map(|row| row.card_id.clone()).collect();
+    (datacube, extract::extract_cards(night, &named).await)
+}
+
+async fn ask_subsidies(
+    night: &Night<'_>,
+    wallets: &Wallets,
+    orders: &[OrderLine],
+    ledger: &[SubsidyOrder],
+) -> Answer<extract::Subsidies> {
+    extract::extract_subsidies(night, &SubsidyInput { coupons: &wallets.coupons, orders, ledger }).await
+}
+
+fn stage_datacube(desk: &mut Desk<'_>, it: &Datacube) {
+    desk.stage(&it.account);
+    desk.stage(&it.cards);
+    desk.stage(&it.members);
+    desk.stage(&it.member_details);
+}
+
+/// Books what stages say and stages what they bring.
+struct Clerk<'a> {
+    night: &'a Night<'a>,
+    staging: &'a Staging,
+    rules_sha256: &'a str,
+    sources: Sources,
+}
+
+/// Where the rows of one stage are staged.
+struct Desk<'a> {
+    staging: &'a Staging,
+    provenance: Provenance,
+    files: Vec<StagedFile>,
+    issues: Vec<Issue>,
+}
+
+impl Desk<'_> {
+    fn stage<R: Record>(&mut self, rows: &[R]) {
+        match self.staging.write(rows, &self.provenance) {
+            Ok(file) => self.files.push(file),
+            Err(error) => self.issues.push(Issue::violation(error.to_string())),
+        }
+    }
+}
+
+impl Clerk<'_> {
+    /// Books the outcome of a stage; gives its rows, or none.
+    fn take<T: Default>(
+        &mut self,
+        stage: &'static str,
+        answer: Answer<T>,
+        write: impl FnOnce(&mut Desk<'_>, &T),
+    ) -> T {
+        if !is_configured(self.night, stage) {
+            self.sources.entries.push(entry(stage, "skipped"));
+            return T::default();
+        }
+        match answer {
+            Ok(harvest) => self.take_harvest(stage, harvest, write),
+            Err(issue) => {
+                self.fall_short(stage, &[issue]);
+                T::default()
+            }
+        }
+    }
+
+    fn take_harvest<T>(&mut self, stage: &'static str, harvest: Harvest<T>, write: impl FnOnce(&mut Desk<'_>, &T)) -> T {
+        let Harvest { rows, mut issues, notes, inputs } = harvest;
+        let mut parts: BTreeMap<_, _> = inputs.into_iter().collect();
+        let provenance = self.provenance(stage, &parts);
+        self.sources.inputs.append(&mut parts);
+        let mut desk = Desk { staging: self.staging, provenance, files: Vec::new(), issues: Vec::new() };
+        write(&mut desk, &rows);
+        issues.append(&mut desk.issues);
+        let brought = desk.files.iter().map(|file| file.rows).sum::<u64>();
+        if !issues.is_empty() {
+            self.fall_short(stage, &issues);
+            // Nothing at all and a reason why: that is no empty day.
+            if brought == 0 {
+                return rows;
+            }
+        }
+        let mut entry = self.sources.entries.pop_if(|entry| entry.stage == stage).unwrap_or(entry(stage, "complete"));
+        if !issues.is_empty() {
+            entry.status = "partial".to_owned();
+        }
+        entry.rows = desk.files.iter().map(|file| (file.dataset.clone(), file.rows)).collect();
+        entry.notes = notes;
+        self.count_requests(&mut entry);
+        self.sources.entries.push(entry);
+        self.sources.files.append(&mut desk.files);
+        rows
+    }
+
+    fn fall_short(&mut self, stage: &'static str, issues: &[Issue]) {
+        let why = issues.iter().map(|issue| issue.what.as_str()).collect::<Vec<_>>().join("; ");
+        for dataset in datasets_of(stage) {
+            self.sources.shortfall.insert((*dataset).to_owned(), why.clone());
+        }
+        let mut entry = entry(stage, "failed");
+        self.count_requests(&mut entry);
+        entry.why = Some(why);
+        self.sources.entries.push(entry);
+        if self.night.selected.is_none_or(|selected| selected.contains(stage)) {
+            self.sources.issues.extend_from_slice(issues);
+        }
+    }
+
+    fn provenance(&self, stage: &str, parts: &BTreeMap<String, String>) -> Provenance {
+        let mut parts = parts.clone();
+        parts.insert("job".to_owned(), self.night.job.fingerprint.clone());
+        parts.insert("stage".to_owned(), stage.to_owned());
+        Provenance { rules_sha256: self.rules_sha256.to_owned(), inputs_sha256: digest_parts(&parts) }
+    }
+
+    fn count_requests(&self, entry: &mut StageEntry) {
+        if let Ok(journal) = self.night.journal.stage(&entry.stage) {
+            let flow = journal.flow();
+            entry.requests = flow.fetched;
+            entry.from_journal = flow.found;
+        }
+    }
+}
+
+fn entry(stage: &str, status: &str) -> StageEntry {
+    StageEntry {
+        stage: stage.to_owned(),
+        status: status.to_owned(),
+        rows: BTreeMap::new(),
+        requests: 0,
+        from_journal: 0,
+        why: None,
+        notes: BTreeMap::new(),
+    }
+}
+
+/// The datasets a stage fills.
+fn datasets_of(stage: &str) -> &'static [&'static str] {
+    match stage {
+        "orders" => &["orders"],
+        "bills" => &["payments", "refunds"],
+        "subsidy_ledger" => &["subsidy_orders"],
+        "notifications" => &["coupon_events"],
+        "user_coupons" => &["user_coupons"],
+        "stocks" => &["stocks"],
+        "coupon_codes" => &["coupon_codes"],
+        "subsidies" => &["subsidy_payments", "subsidy_returns"],
+        "datacube" => &["card_account_daily", "card_daily", "member_card_daily", "member_card_detail_daily"],
+        "cards" => &["cards"],
+        "v2_stocks" => &["v2_stocks", "v2_coupons"],
+        // A wallet that is not on the roster is not asked.
+        "roster" => &["user_coupons"],
+        _ => &[],
+    }
+}
+
+/// Whether the job has the source of a stage.
+fn is_configured(night: &Night<'_>, stage: &str) -> bool {
+    let job = night.job;
+    match stage {
+        "orders" => !job.orders.is_empty(),
+        "bills" => job.bills.is_some(),
+        "subsidy_ledger" => job.subsidy_ledger.is_some(),
+        "notifications" => job.notification_spool.is_some(),
+        "roster" | "user_coupons" => job.wallets.is_some() && job.pay_v3.is_some(),
+        "stocks" | "coupon_codes" | "subsidies" => job.pay_v3.is_some(),
+        "datacube" | "cards" => job.mp.is_some(),
+        "v2_stocks" => job.pay_v2.is_some(),
+        _ => false,
+    }
+}
+
+/// Order lines as they are published.
+fn published_lines(night: &Night<'_>, lines: &[OrderLine]) -> Vec<OrderLine> {
+    let publish = |line: &OrderLine| {
+        let openid = line.openid.as_deref().map(|openid| night.persona.publish(openid));
+        OrderLine { openid, ..line.clone() }
+    };
+    lines.iter().map(publish).collect()
+}
+
+/// Callbacks as they are published.
+fn published_events(night: &Night<'_>, events: &[CouponEvent]) -> Vec<CouponEvent> {
+    let publish = |id: &Option<String>| id.as_deref().map(|id| night.persona.publish(id));
+    let published =
+        |it: &CouponEvent| CouponEvent { openid: publish(&it.openid), unionid: publish(&it.unionid), ..it.clone() };
+    events.iter().map(published).collect()
+}
+
+/// The order lines of the look-back, oldest day first, tonight's last. A day that cannot be read is
+/// found again, and told, when the night is matched.
+fn lookback_lines(night: &Night<'_>, tonight: Vec<OrderLine>) -> Vec<OrderLine> {
+    let from = night.job.rules.lookback_start(night.date);
+    let partitions = night.lake.partitions(OrderLine::DATASET, from, night.date).unwrap_or_default();
+    let mut lines = Vec::new();
+    for partition in partitions {
+        lines.extend(read_rows::<OrderLine>(&partition.path).unwrap_or_default());
+    }
+    lines.extend(tonight);
+    lines
+}

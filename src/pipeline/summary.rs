@@ -1,0 +1,72 @@
+//! A night in a few lines that a person understands.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::NightOutcome;
+use crate::dataset::Lake;
+use crate::dataset::manifest::StageEntry;
+use crate::money::Fen;
+use crate::record::Break;
+use crate::report::is_open;
+
+/// The summary of one night, ending in a line break.
+pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
+    let manifest = &outcome.manifest;
+    let mut text = format!("{} · {} · {}\n", manifest.job, manifest.business_date, manifest.status);
+    text.push_str("  stage           status     rows  asked  journal\n");
+    for stage in &manifest.stages {
+        let _ = writeln!(text, "{}", stage_line(stage));
+    }
+    breaks(&mut text, &outcome.breaks);
+    for (rule, why) in &manifest.unjudged_rules {
+        let _ = writeln!(text, "  not judged: {rule} ({why})");
+    }
+    for issue in &outcome.issues {
+        let _ = writeln!(text, "  problem: {}", issue.what);
+        if let Some(hint) = &issue.hint {
+            let _ = writeln!(text, "     hint: {hint}");
+        }
+    }
+    if !manifest.stale_dates.is_empty() {
+        let dates: Vec<_> = manifest.stale_dates.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "  made from an older version of this day, run them again: {}", dates.join(", "));
+    }
+    places(&mut text, outcome, lake);
+    text
+}
+
+fn stage_line(stage: &StageEntry) -> String {
+    let rows: u64 = stage.rows.values().sum();
+    let notes: String = stage.notes.iter().map(|(name, count)| format!("  {name} {count}")).collect();
+    let line = format!(
+        "  {:<15} {:<9} {:>5} {:>6} {:>8}{notes}",
+        stage.stage, stage.status, rows, stage.requests, stage.from_journal
+    );
+    line.trim_end().to_owned()
+}
+
+fn breaks(text: &mut String, breaks: &[Break]) {
+    let open: Vec<_> = breaks.iter().filter(|it| is_open(it)).collect();
+    let at_risk: Fen = open.iter().map(|it| it.at_risk_fen).sum();
+    let _ = writeln!(text, "  open breaks: {}, {at_risk} yuan at risk", open.len());
+    let mut rules: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for it in breaks {
+        *rules.entry(&it.rule_id).or_default().entry(&it.status).or_default() += 1;
+    }
+    for (rule, statuses) in rules {
+        let statuses: Vec<_> = statuses.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        let _ = writeln!(text, "    {rule:<5} {}", statuses.join(", "));
+    }
+}
+
+fn places(text: &mut String, outcome: &NightOutcome, lake: &Lake) {
+    let date = outcome.manifest.business_date;
+    if outcome.manifest.files.is_empty() {
+        text.push_str("  nothing was published\n");
+    } else {
+        let _ = writeln!(text, "  datasets  {}", lake.root().join("datasets").display());
+        let _ = writeln!(text, "  reports   {}", lake.reports(date).display());
+    }
+    let _ = writeln!(text, "  manifest  {}", outcome.manifest_path.display());
+}
