@@ -1,1 +1,19 @@
-//! One attempt, retry, rate limit, failover, paging: knows HTTP, not WeChat.
+//! One attempt, retry, rate limit, failover: knows HTTP, not WeChat.
+//! Nothing here signs, parses a body or decides what an answer means; that is the `Exchange`'s.
+
+mod attempt;
+mod client;
+mod failover;
+mod pace;
+mod paging;
+mod retry;
+
+#[cfg(test)]
+pub(crate) mod scripted;
+
+pub use attempt::{Incoming, Outgoing, Received, TransportError, USER_AGENT};
+pub use client::{HttpClient, HttpSetupError};
+pub use failover::Hosts;
+pub use pace::Pace;
+pub use paging::Paging;
+pub use retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};

@@ -1,0 +1,237 @@
+//! One HTTP attempt: bytes out, bytes in. Never retries, never follows a redirect, and never lets
+//! a query string into an error.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method};
+use url::{Position, Url};
+
+/// What every request says it is. WeChat Pay answers 400 without one (reference v3 §1.2).
+pub const USER_AGENT: &str = concat!("coupon-recon/", env!("CARGO_PKG_VERSION"));
+
+/// A request ready for the wire.
+#[derive(Clone)]
+pub struct Outgoing {
+    /// Verb.
+    pub method: Method,
+    /// Path and query, percent-encoded: sent exactly so, because it was signed so.
+    pub target: String,
+    /// Headers besides User-Agent and Accept.
+    pub headers: Vec<(&'static str, String)>,
+    /// Empty for requests without a body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, path_of(&self.target))
+    }
+}
+
+/// An answer, whole.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// HTTP status.
+    pub status: u16,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub body: Bytes,
+}
+
+impl Received {
+    /// A header as text, when it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// Why no answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// No connection: refused, no such host, TLS.
+    #[error("cannot connect to `{host}`: {detail}")]
+    Connect {
+        /// Host and port.
+        host: String,
+        /// The innermost cause.
+        detail: String,
+    },
+    /// The answer took longer than the attempt may.
+    #[error("`{host}` did not answer within {timeout_ms} ms")]
+    Timeout {
+        /// Host and port.
+        host: String,
+        /// Limit of the attempt.
+        timeout_ms: u128,
+    },
+    /// The connection broke before the answer was whole.
+    #[error("the connection to `{host}` broke: {detail}")]
+    Broken {
+        /// Host and port.
+        host: String,
+        /// The innermost cause.
+        detail: String,
+    },
+    /// More bytes than an answer may have.
+    #[error("`{host}` sent more than {limit_bytes} bytes")]
+    TooLarge {
+        /// Host and port.
+        host: String,
+        /// The bound.
+        limit_bytes: usize,
+    },
+    /// The path or a header cannot be put on the wire as it is.
+    #[error("the request cannot be sent as signed: {detail}")]
+    Unsendable {
+        /// What stands in the way.
+        detail: &'static str,
+    },
+}
+
+impl TransportError {
+    /// Whether the same request may get through later or elsewhere.
+    pub fn is_transient(&self) -> bool {
+        !matches!(self, TransportError::TooLarge { .. } | TransportError::Unsendable { .. })
+    }
+}
+
+/// An answer whose body is still under way.
+pub struct Incoming {
+    response: reqwest::Response,
+    host: String,
+    timeout: Duration,
+}
+
+impl Incoming {
+    /// HTTP status.
+    pub fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// The next piece of the body; each may take as long as one attempt.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
+        match tokio::time::timeout(self.timeout, self.response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => Err(explain(error, &self.host, self.timeout)),
+            Err(_) => Err(TransportError::Timeout { host: self.host.clone(), timeout_ms: self.timeout.as_millis() }),
+        }
+    }
+
+    /// The rest of the body, at most `limit_bytes`.
+    pub async fn read(mut self, limit_bytes: usize) -> Result<Received, TransportError> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.chunk().await? {
+            if body.len() + chunk.len() > limit_bytes {
+                return Err(TransportError::TooLarge { host: self.host, limit_bytes });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let status = self.status();
+        Ok(Received { status, headers: std::mem::take(self.response.headers_mut()), body: body.freeze() })
+    }
+}
+
+/// Sends once and waits for the head of the answer.
+pub(super) async fn send(
+    client: &Client,
+    base: &Url,
+    outgoing: &Outgoing,
+    timeout: Duration,
+) -> Result<Incoming, TransportError> {
+    let host = host_of(base);
+    let request = assemble(base, outgoing)?;
+    match tokio::time::timeout(timeout, client.execute(request)).await {
+        Ok(Ok(response)) => Ok(Incoming { response, host, timeout }),
+        Ok(Err(error)) => Err(explain(error, &host, timeout)),
+        Err(_) => Err(TransportError::Timeout { host, timeout_ms: timeout.as_millis() }),
+    }
+}
+
+/// The path of a target, without its query.
+pub(crate) fn path_of(target: &str) -> &str {
+    target.split('?').next().unwrap_or_default()
+}
+
+/// Host and port of a base URL.
+pub(crate) fn host_of(base: &Url) -> String {
+    base[Position::BeforeHost..Position::AfterPort].to_owned()
+}
+
+fn assemble(base: &Url, outgoing: &Outgoing) -> Result<reqwest::Request, TransportError> {
+    let origin = &base[..Position::AfterPort];
+    let url = Url::parse(&format!("{origin}{}", outgoing.target))
+        .map_err(|_| TransportError::Unsendable { detail: "the path is not a URL path" })?;
+    // The URL library drops `.` and `..` segments and re-encodes a few characters. What was signed
+    // must be what is sent, so anything it changed is refused here rather than by the server.
+    if url[Position::BeforePath..] != outgoing.target || url.fragment().is_some() {
+        return Err(TransportError::Unsendable { detail: "the path changes when it is written as a URL" });
+    }
+    let mut request = reqwest::Request::new(outgoing.method.clone(), url);
+    let headers = request.headers_mut();
+    headers.insert("accept", HeaderValue::from_static("application/json"));
+    for (name, value) in &outgoing.headers {
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| TransportError::Unsendable { detail: "a header holds a character headers may not have" })?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    if !outgoing.body.is_empty() {
+        *request.body_mut() = Some(outgoing.body.clone().into());
+    }
+    Ok(request)
+}
+
+fn explain(error: reqwest::Error, host: &str, timeout: Duration) -> TransportError {
+    // The URL holds the query, and the query may hold a token.
+    let error = error.without_url();
+    let (host, detail) = (host.to_owned(), innermost(&error));
+    if error.is_timeout() {
+        TransportError::Timeout { host, timeout_ms: timeout.as_millis() }
+    } else if error.is_connect() {
+        TransportError::Connect { host, detail }
+    } else {
+        TransportError::Broken { host, detail }
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assembled(target: &str) -> Result<String, TransportError> {
+        let base = Url::parse("http://127.0.0.1:9/ignored").unwrap();
+        let outgoing = Outgoing { method: Method::GET, target: target.into(), headers: vec![], body: Bytes::new() };
+        assemble(&base, &outgoing).map(|request| request.url().to_string())
+    }
+
+    #[test]
+    fn the_target_reaches_the_wire_byte_for_byte() {
+        let target = "/v3/a%7Cb%20c/%E5%88%B8?q=1%2B1&openid=oAbC-_x";
+        assert_eq!(assembled(target).unwrap(), format!("http://127.0.0.1:9{target}"));
+    }
+
+    #[test]
+    fn a_target_the_url_library_would_change_is_refused() {
+        for target in ["/v3/stocks/../certificates", "/v3/a b", "/v3/%2e%2e/x", "/v3/stocks/x#y"] {
+            assert!(matches!(assembled(target), Err(TransportError::Unsendable { .. })), "{target}");
+        }
+    }
+
+    #[test]
+    fn debug_of_a_request_shows_no_query() {
+        let outgoing =
+            Outgoing { method: Method::GET, target: "/x?access_token=T".into(), headers: vec![], body: Bytes::new() };
+        assert_eq!(format!("{outgoing:?}"), "GET /x");
+    }
+}

@@ -1,0 +1,443 @@
+//! The client of one API: paces, bounds concurrency, tries again, changes host.
+//! Signs nothing and understands no answer: an `Exchange` does both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::Client;
+use tokio::sync::Semaphore;
+use url::{Host, Url};
+
+use super::attempt::{self, Incoming, Outgoing, Received, TransportError, USER_AGENT, path_of};
+use super::failover::Hosts;
+use super::pace::Pace;
+use super::retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};
+use crate::clock::World;
+use crate::job::ApiLimits;
+use crate::secret::Secret;
+
+/// Larger answers are refused: no page of these APIs comes near it.
+const MAX_BODY_BYTES: usize = 64 << 20;
+
+/// Why no client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpSetupError {
+    /// The certificate or key of mutual TLS is not readable.
+    #[error("the client certificate is not a PEM certificate with its private key")]
+    Identity(#[source] reqwest::Error),
+    /// TLS could not be set up: no root certificates, for instance.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] reqwest::Error),
+}
+
+/// Asks one API. Cheap to clone; clones share pace, concurrency and hosts.
+#[derive(Clone)]
+pub struct HttpClient {
+    client: Client,
+    hosts: Arc<Hosts>,
+    pace: Arc<Pace>,
+    under_way: Arc<Semaphore>,
+    timeout: Duration,
+    policy: RetryPolicy,
+    max_body_bytes: usize,
+    world: World,
+}
+
+impl HttpClient {
+    /// A client within the limits of a job.
+    pub fn new(limits: &ApiLimits, world: World) -> Result<HttpClient, HttpSetupError> {
+        HttpClient::build(limits, world, None)
+    }
+
+    /// The same with a client certificate (mutual TLS): PEM of certificate and key in one.
+    pub fn with_identity(limits: &ApiLimits, world: World, pem: &Secret) -> Result<HttpClient, HttpSetupError> {
+        let identity = reqwest::Identity::from_pem(pem.expose().as_bytes()).map_err(HttpSetupError::Identity)?;
+        HttpClient::build(limits, world, Some(identity))
+    }
+
+    fn build(
+        limits: &ApiLimits,
+        world: World,
+        identity: Option<reqwest::Identity>,
+    ) -> Result<HttpClient, HttpSetupError> {
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(limits.timeout);
+        // A proxy of the environment has no way back to this machine.
+        if is_loopback(&limits.base_url) {
+            builder = builder.no_proxy();
+        }
+        if let Some(identity) = identity {
+            builder = builder.identity(identity);
+        }
+        Ok(HttpClient {
+            client: builder.build().map_err(HttpSetupError::Tls)?,
+            hosts: Arc::new(Hosts::new(limits.base_url.clone(), limits.backup_url.clone())),
+            pace: Arc::new(Pace::new(limits.rate_per_second, world.clone())),
+            under_way: Arc::new(Semaphore::new(limits.concurrency.max(1))),
+            timeout: limits.timeout,
+            policy: RetryPolicy::within(limits.retry_deadline),
+            max_body_bytes: MAX_BODY_BYTES,
+            world,
+        })
+    }
+
+    /// A client beside this one for calls made while a call of this one is under way (token,
+    /// certificates): same connections, hosts and pace, its own place in the queue.
+    pub fn beside(&self) -> HttpClient {
+        HttpClient { under_way: Arc::new(Semaphore::new(1)), ..self.clone() }
+    }
+
+    /// The same with another retry policy and body bound.
+    pub fn with_bounds(mut self, policy: RetryPolicy, max_body_bytes: usize) -> HttpClient {
+        (self.policy, self.max_body_bytes) = (policy, max_body_bytes);
+        self
+    }
+
+    /// The hosts that may be asked.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// The world the client lives in.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Makes a call: attempts until one is accepted, one is refused, or the policy ends it.
+    ///
+    /// A call keeps its place among the concurrent ones while it waits to try again: when an API
+    /// is ill, everybody slows down.
+    pub async fn call<X: Exchange>(
+        &self,
+        method: &str,
+        target: &str,
+        exchange: &X,
+    ) -> Result<Settled<X::Accepted>, CallError<X::Refusal>> {
+        let _place = self.under_way.acquire().await;
+        let mut run = Run::new(self, method, target);
+        loop {
+            let (cause, after) = match self.attempt(&mut run, exchange).await {
+                Attempt::Accepted(accepted) => return Ok(Settled { accepted, trace: run.end() }),
+                Attempt::Final(cause) => return Err(CallError { trace: run.end(), cause }),
+                Attempt::Again { cause, after } => (cause, after),
+            };
+            let Some(wait) = self.policy.wait(run.trace.attempts, run.elapsed(), after, &self.world) else {
+                return Err(CallError { trace: run.end(), cause });
+            };
+            run.log_retry(wait);
+            self.world.sleep.sleep(wait).await;
+            run.slept += wait;
+        }
+    }
+
+    /// Opens an answer as a stream: one attempt, paced like any other.
+    pub async fn open(&self, outgoing: &Outgoing) -> Result<(Incoming, Trace), CallError<std::convert::Infallible>> {
+        let _place = self.under_way.acquire().await;
+        let mut run = Run::new(self, outgoing.method.as_str(), &outgoing.target);
+        self.pace.wait_for_turn().await;
+        run.trace.attempts += 1;
+        match attempt::send(&self.client, run.host(), outgoing, self.timeout).await {
+            Ok(incoming) => {
+                run.trace.status = Some(incoming.status());
+                Ok((incoming, run.end()))
+            }
+            Err(error) => {
+                run.note_transport(&error);
+                Err(CallError { trace: run.end(), cause: Cause::Transport(error) })
+            }
+        }
+    }
+
+    async fn attempt<X: Exchange>(&self, run: &mut Run<'_>, exchange: &X) -> Attempt<X::Accepted, X::Refusal> {
+        self.pace.wait_for_turn().await;
+        run.trace.attempts += 1;
+        let outgoing = match exchange.build().await {
+            Ok(outgoing) => outgoing,
+            Err(refusal) => return Attempt::Final(Cause::Refused(refusal)),
+        };
+        let received = match self.exchange_bytes(run, &outgoing).await {
+            Ok(received) => received,
+            Err(error) if error.is_transient() => {
+                return Attempt::Again { cause: Cause::Transport(error), after: Duration::ZERO };
+            }
+            Err(error) => return Attempt::Final(Cause::Transport(error)),
+        };
+        let asked_patience = retry_after(&received);
+        match exchange.judge(received).await {
+            Verdict::Accept(accepted) => Attempt::Accepted(accepted),
+            Verdict::Refuse(refusal) => Attempt::Final(Cause::Refused(refusal)),
+            Verdict::Retry { cause, after } => {
+                Attempt::Again { cause: Cause::Refused(cause), after: after.max(asked_patience) }
+            }
+        }
+    }
+
+    async fn exchange_bytes(&self, run: &mut Run<'_>, outgoing: &Outgoing) -> Result<Received, TransportError> {
+        (run.trace.status, run.trace.request_id) = (None, None);
+        let left = self.policy.deadline.saturating_sub(run.elapsed()).max(Duration::from_millis(1));
+        let sent = attempt::send(&self.client, run.host(), outgoing, self.timeout.min(left)).await;
+        let received = match sent {
+            Ok(incoming) => incoming.read(self.max_body_bytes).await,
+            Err(error) => Err(error),
+        };
+        match &received {
+            Ok(received) => run.note_answer(received),
+            Err(error) => run.note_transport(error),
+        }
+        received
+    }
+}
+
+enum Attempt<T, E> {
+    Accepted(T),
+    Again { cause: Cause<E>, after: Duration },
+    Final(Cause<E>),
+}
+
+/// One call under way.
+struct Run<'a> {
+    client: &'a HttpClient,
+    started_at: DateTime<Utc>,
+    slept: Duration,
+    asked: Option<&'a Url>,
+    trace: Trace,
+}
+
+impl<'a> Run<'a> {
+    fn new(client: &'a HttpClient, method: &str, target: &str) -> Run<'a> {
+        let trace = Trace {
+            method: method.to_owned(),
+            path: path_of(target).to_owned(),
+            attempts: 0,
+            elapsed_ms: 0,
+            request_id: None,
+            status: None,
+        };
+        Run { client, started_at: client.world.clock.now(), slept: Duration::ZERO, asked: None, trace }
+    }
+
+    /// The host of this attempt, remembered for `note_transport`.
+    fn host(&mut self) -> &'a Url {
+        let host = self.client.hosts.current(self.client.world.clock.now());
+        self.asked = Some(host);
+        host
+    }
+
+    /// Time since the call began. At least what was slept, so that a clock that stands still or
+    /// goes back cannot make a call endless.
+    fn elapsed(&self) -> Duration {
+        let by_clock = (self.client.world.clock.now() - self.started_at).to_std().unwrap_or(Duration::ZERO);
+        by_clock.max(self.slept)
+    }
+
+    fn note_answer(&mut self, received: &Received) {
+        self.trace.status = Some(received.status);
+        self.trace.request_id = received.header("request-id").map(str::to_owned);
+    }
+
+    fn note_transport(&mut self, error: &TransportError) {
+        if let (true, Some(host)) = (error.is_transient(), self.asked) {
+            self.client.hosts.failed(host, self.client.world.clock.now());
+        }
+    }
+
+    fn log_retry(&self, wait: Duration) {
+        tracing::debug!(
+            method = %self.trace.method,
+            path = %self.trace.path,
+            attempts = self.trace.attempts,
+            status = self.trace.status,
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "trying again"
+        );
+    }
+
+    fn end(self) -> Trace {
+        let elapsed_ms = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let trace = Trace { elapsed_ms, ..self.trace };
+        tracing::debug!(
+            method = %trace.method,
+            path = %trace.path,
+            attempts = trace.attempts,
+            status = trace.status,
+            elapsed_ms = trace.elapsed_ms,
+            request_id = trace.request_id,
+            "call ended"
+        );
+        trace
+    }
+}
+
+/// `Retry-After` in seconds; WeChat documents none, gateways before it may send one.
+fn retry_after(received: &Received) -> Duration {
+    let seconds = received.header("retry-after").and_then(|text| text.trim().parse().ok());
+    Duration::from_secs(seconds.unwrap_or(0))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use bytes::Bytes;
+    use reqwest::Method;
+
+    use super::*;
+    use crate::http::scripted::{FakeWorld, Reply, Script};
+
+    /// Accepts 200, tries again on 429 and 5xx, refuses the rest; counts what it built.
+    struct Plain(Mutex<Vec<String>>, FakeWorld);
+
+    impl Plain {
+        fn new(fake: &FakeWorld) -> Plain {
+            Plain(Mutex::default(), fake.clone())
+        }
+    }
+
+    impl Exchange for Plain {
+        type Accepted = Bytes;
+        type Refusal = u16;
+
+        async fn build(&self) -> Result<Outgoing, u16> {
+            let nonce = self.1.world().nonce();
+            self.0.lock().unwrap().push(nonce.clone());
+            let headers = vec![("x-nonce", nonce)];
+            Ok(Outgoing { method: Method::GET, target: "/a?secret=1".into(), headers, body: Bytes::new() })
+        }
+
+        async fn judge(&self, received: Received) -> Verdict<Bytes, u16> {
+            match received.status {
+                200 => Verdict::Accept(received.body),
+                429 | 500.. => Verdict::retry(received.status),
+                status => Verdict::Refuse(status),
+            }
+        }
+    }
+
+    async fn ask(script: &Script, fake: &FakeWorld) -> (Result<Settled<Bytes>, CallError<u16>>, Vec<String>) {
+        let client = HttpClient::new(&script.limits(), fake.world()).unwrap();
+        let plain = Plain::new(fake);
+        let outcome = client.call("GET", "/a?secret=1", &plain).await;
+        (outcome, plain.0.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn throttling_gateway_pages_and_resets_are_retried_with_a_fresh_build_each() {
+        let script = Script::serve(vec![
+            Reply::status(429, "{}"),
+            Reply::status(502, "<html>bad gateway</html>"),
+            Reply::reset(),
+            Reply::status(200, "fine"),
+        ])
+        .await;
+        let (outcome, nonces) = ask(&script, &FakeWorld::new()).await;
+        let settled = outcome.unwrap();
+        assert_eq!((settled.accepted.as_ref(), settled.trace.attempts), (&b"fine"[..], 4));
+        let unique: std::collections::BTreeSet<_> = nonces.iter().collect();
+        assert_eq!(unique.len(), 4);
+        let sent: Vec<_> = script.requests().iter().map(|request| request.header("x-nonce").unwrap()).collect();
+        assert_eq!(sent, nonces);
+    }
+
+    #[tokio::test]
+    async fn what_will_not_get_better_is_asked_once() {
+        let script = Script::serve(vec![Reply::status(403, "{}").with("request-id", "08F2")]).await;
+        let error = ask(&script, &FakeWorld::new()).await.0.unwrap_err();
+        assert!(matches!(error.cause, Cause::Refused(403)));
+        assert_eq!(error.trace.to_string(), "GET /a answered 403 after 1 attempt (0 ms, request id 08F2)");
+    }
+
+    #[tokio::test]
+    async fn the_deadline_ends_the_attempts_and_the_last_cause_stands() {
+        let script = Script::always(Reply::status(503, "")).await;
+        let fake = FakeWorld::new();
+        let error = ask(&script, &fake).await.0.unwrap_err();
+        assert!(matches!(error.cause, Cause::Refused(503)));
+        assert!(fake.slept() < script.limits().retry_deadline && error.trace.attempts > 3, "{}", error.trace);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_stands_still_cannot_make_a_call_endless() {
+        let script = Script::always(Reply::status(500, "")).await;
+        let error = ask(&script, &FakeWorld::frozen()).await.0.unwrap_err();
+        assert!(error.trace.attempts <= 40);
+    }
+
+    #[tokio::test]
+    async fn retry_after_is_honoured() {
+        let script = Script::serve(vec![Reply::status(429, "").with("retry-after", "7"), Reply::status(200, "")]).await;
+        let fake = FakeWorld::new();
+        assert!(ask(&script, &fake).await.0.is_ok());
+        assert!(fake.slept() >= Duration::from_secs(7));
+    }
+
+    #[tokio::test]
+    async fn the_backup_answers_while_the_primary_is_down_and_is_asked_only_on_transport_errors() {
+        let backup = Script::always(Reply::status(200, "from backup")).await;
+        let mut limits = backup.limits();
+        limits.backup_url = Some(limits.base_url.clone());
+        limits.base_url = Script::closed_port().await;
+        let fake = FakeWorld::new();
+        let client = HttpClient::new(&limits, fake.world()).unwrap();
+        let settled = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap();
+        assert_eq!((settled.accepted.as_ref(), settled.trace.attempts), (&b"from backup"[..], 2));
+        // Next call: straight to the backup; a minute later the primary gets its chance again.
+        let second = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap();
+        assert_eq!(second.trace.attempts, 1);
+        fake.advance(Duration::from_secs(61));
+        assert_eq!(client.call("GET", "/a", &Plain::new(&fake)).await.unwrap().trace.attempts, 2);
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_a_transport_error_that_names_the_host_and_no_query() {
+        let script = Script::always(Reply::status(200, "")).await;
+        let mut limits = script.limits();
+        limits.base_url = Script::closed_port().await;
+        let fake = FakeWorld::new();
+        let client = HttpClient::new(&limits, fake.world()).unwrap();
+        let error = client.call("GET", "/a?secret=1", &Plain::new(&fake)).await.unwrap_err();
+        let Cause::Transport(transport) = error.cause else { panic!("a closed port answered") };
+        let text = format!("{} {transport}", error.trace);
+        assert!(text.contains("got no answer") && text.contains("127.0.0.1:"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_endless_body_is_cut_and_not_asked_for_again() {
+        let script = Script::always(Reply::status(200, &"x".repeat(5000))).await;
+        let fake = FakeWorld::new();
+        let client = HttpClient::new(&script.limits(), fake.world())
+            .unwrap()
+            .with_bounds(RetryPolicy::within(Duration::from_secs(5)), 1000);
+        let error = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap_err();
+        assert!(matches!(error.cause, Cause::Transport(TransportError::TooLarge { limit_bytes: 1000, .. })));
+        assert_eq!(script.requests().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn every_request_says_who_it_is_and_what_it_accepts() {
+        let script = Script::always(Reply::status(200, "")).await;
+        assert!(ask(&script, &FakeWorld::new()).await.0.is_ok());
+        let request = &script.requests()[0];
+        assert_eq!(request.header("user-agent").unwrap(), USER_AGENT);
+        assert_eq!(request.header("accept").unwrap(), "application/json");
+        assert_eq!(request.target, "/a?secret=1");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_not_an_order() {
+        let script = Script::always(Reply::status(302, "").with("location", "http://127.0.0.1:1/")).await;
+        assert!(matches!(ask(&script, &FakeWorld::new()).await.0.unwrap_err().cause, Cause::Refused(302)));
+    }
+}

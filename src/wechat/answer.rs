@@ -1,0 +1,35 @@
+//! An answer that was judged good (or finally refused), as the journal keeps it.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// An answer of a remote API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body exactly as received: what the signature covers.
+    pub body: Bytes,
+    /// What proves where it came from.
+    pub evidence: Evidence,
+    /// When it was judged, by the run's clock.
+    pub fetched_at: DateTime<Utc>,
+    /// Attempts the call took.
+    pub attempts: u32,
+}
+
+/// `Wechatpay-*` headers and `Request-ID` (reference v3 §1.3); all empty for MP answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// `Wechatpay-Timestamp`, Unix seconds.
+    pub timestamp: Option<String>,
+    /// `Wechatpay-Nonce`; of a v2 answer its `nonce_str`.
+    pub nonce: Option<String>,
+    /// `Wechatpay-Signature`, Base64; of a v2 answer its `sign`.
+    pub signature: Option<String>,
+    /// `Wechatpay-Serial`.
+    pub serial: Option<String>,
+    /// `Request-ID`.
+    pub request_id: Option<String>,
+}

@@ -1,0 +1,301 @@
+//! What can go wrong with a call, in the words the run needs: a kind for the exit code, one line
+//! per cause, a hint that names the job-file key. Never a secret, a token or a query.
+
+use std::fmt;
+
+use crate::http::{CallError, Cause, HttpSetupError, Trace, TransportError};
+use crate::wechat::answer::Answer;
+
+/// What a failed call means for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// WeChat does not know the stock, coupon, user, receipt or card.
+    NotFound,
+    /// WeChat will not do it, and asking again will not help.
+    Refused,
+    /// Key, certificate, serial, clock, token or permission of the account.
+    Credentials,
+    /// An answer whose signature does not hold.
+    SignatureInvalid,
+    /// No usable answer after all attempts.
+    Unavailable,
+    /// The source is not finished yet: later today.
+    NotReady,
+    /// The day's quota is used up: tomorrow.
+    QuotaUsedUp,
+    /// There is no bill for the day: nothing happened, or it is too early (reference v3 §4.1).
+    NoStatement,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// No answer came.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The API said no.
+    #[error("WeChat says `{code}`{}", said(message))]
+    Refused {
+        /// What it means.
+        kind: FailureKind,
+        /// Its code; empty when the body had none.
+        code: String,
+        /// Its text, shortened.
+        message: String,
+    },
+    /// The signature of the answer does not hold.
+    #[error("the answer's signature is not valid")]
+    Signature(#[from] SignatureError),
+    /// The body is not what the protocol promises.
+    #[error("the answer is not what the API documents: {detail}")]
+    Unexpected {
+        /// What it is instead.
+        detail: String,
+    },
+    /// Writing a downloaded file failed on our side.
+    #[error("cannot write the download")]
+    Sink(#[source] std::io::Error),
+    /// A downloaded file is not the one that was announced.
+    #[error("the downloaded bill does not match: {detail}")]
+    Digest {
+        /// Expected and computed.
+        detail: String,
+    },
+    /// Our clock and the server's differ too much for a signature to hold.
+    #[error("WeChat says `SIGN_ERROR`; this machine's clock is {} s {} the server's", skew_seconds.abs(), direction(*skew_seconds))]
+    ClockSkew {
+        /// Ours minus theirs.
+        skew_seconds: i64,
+    },
+}
+
+/// Why a signature does not hold (reference v3 §1.3, §1.5).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// No `Wechatpay-Signature` and its companions.
+    #[error("header `{0}` is missing")]
+    Missing(&'static str),
+    /// Older or newer than five minutes.
+    #[error("it was made {seconds} s from now; at most {} s are allowed", MAX_AGE_SECONDS - 1)]
+    Stale {
+        /// Unsigned difference.
+        seconds: u64,
+    },
+    /// No key under this serial.
+    #[error("no key with serial `{serial}` is known")]
+    UnknownSerial {
+        /// As the header said.
+        serial: String,
+    },
+    /// Not Base64, or made with another key or over other bytes. Probes end here.
+    #[error("it does not match the answer under serial `{serial}`")]
+    Mismatch {
+        /// As the header said.
+        serial: String,
+    },
+}
+
+/// Answers this far from our clock are refused (reference v3 §1.3).
+pub(crate) const MAX_AGE_SECONDS: u64 = 300;
+
+/// A call that failed.
+#[derive(Debug)]
+pub struct ApiError {
+    trace: Trace,
+    problem: Problem,
+    hint: Option<String>,
+    answer: Option<Box<Answer>>,
+}
+
+impl ApiError {
+    /// A failure after the call cost `trace`.
+    pub fn new(trace: Trace, problem: Problem) -> ApiError {
+        ApiError { trace, problem, hint: None, answer: None }
+    }
+
+    /// With a hint that names the job-file key.
+    pub fn with_hint(mut self, hint: Option<String>) -> ApiError {
+        self.hint = hint;
+        self
+    }
+
+    /// With the answer that was refused.
+    pub fn with_answer(mut self, answer: Option<Answer>) -> ApiError {
+        self.answer = answer.map(Box::new);
+        self
+    }
+
+    /// What it means for the run.
+    pub fn kind(&self) -> FailureKind {
+        match &self.problem {
+            Problem::Transport(error) if error.is_transient() => FailureKind::Unavailable,
+            Problem::Transport(_) | Problem::Sink(_) => FailureKind::Refused,
+            Problem::Refused { kind, .. } => *kind,
+            Problem::Signature(_) => FailureKind::SignatureInvalid,
+            Problem::Unexpected { .. } | Problem::Digest { .. } => FailureKind::Unavailable,
+            Problem::ClockSkew { .. } => FailureKind::Credentials,
+        }
+    }
+
+    /// What to change, naming the key of the job file.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The cause.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// What the call cost.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// The answer that was refused, as evidence: "not found" is a fact too. Not for answers whose
+    /// signature does not hold.
+    pub fn answer(&self) -> Option<&Answer> {
+        self.answer.as_deref()
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.trace.fmt(f)
+    }
+}
+
+impl std::error::Error for ApiError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.problem)
+    }
+}
+
+/// A problem and, where the API answered, its answer.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) problem: Problem,
+    pub(crate) answer: Option<Answer>,
+}
+
+impl Refusal {
+    pub(crate) fn bare(problem: impl Into<Problem>) -> Refusal {
+        Refusal { problem: problem.into(), answer: None }
+    }
+
+    pub(crate) fn with(problem: Problem, answer: Answer) -> Refusal {
+        Refusal { problem, answer: Some(answer) }
+    }
+}
+
+impl From<CallError<Refusal>> for ApiError {
+    fn from(error: CallError<Refusal>) -> ApiError {
+        let attempts = error.trace.attempts;
+        match error.cause {
+            Cause::Transport(transport) => ApiError::new(error.trace, transport.into()),
+            Cause::Refused(Refusal { problem, answer }) => {
+                ApiError::new(error.trace, problem).with_answer(answer.map(|answer| Answer { attempts, ..answer }))
+            }
+        }
+    }
+}
+
+/// Settings a client cannot work with.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The merchant's private key.
+    #[error("the merchant's private key is not an RSA key in PKCS#1 or PKCS#8 PEM")]
+    PrivateKey,
+    /// WeChat Pay's public key.
+    #[error("the WeChat Pay public key is not an RSA public key in PEM")]
+    PublicKey,
+    /// The APIv3 key.
+    #[error("the APIv3 key has {bytes} bytes instead of 32")]
+    ApiV3Key {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The HTTP client.
+    #[error(transparent)]
+    Http(#[from] HttpSetupError),
+}
+
+impl SetupError {
+    /// The key of the job file to change.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            SetupError::PrivateKey => {
+                Some("`pay_v3.private_key_file` must be the apiclient_key.pem of the merchant API certificate")
+            }
+            SetupError::PublicKey => {
+                Some("`pay_v3.public_key_file` must be the pub_key.pem downloaded with `pay_v3.public_key_id`")
+            }
+            SetupError::ApiV3Key { .. } => {
+                Some("`pay_v3.api_v3_key_env` must name the APIv3 key, not the v2 key and not a path")
+            }
+            SetupError::Http(_) => None,
+        }
+    }
+}
+
+/// A server's text, short enough for one line and without control characters.
+pub(crate) fn shorten(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean = clean.trim();
+    match clean.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &clean[..end]),
+        None => clean.to_owned(),
+    }
+}
+
+fn said(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+fn direction(skew_seconds: i64) -> &'static str {
+    if skew_seconds < 0 { "behind" } else { "ahead of" }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    fn trace() -> Trace {
+        Trace {
+            method: "GET".into(),
+            path: "/v3/certificates".into(),
+            attempts: 1,
+            elapsed_ms: 212,
+            request_id: Some("08F2".into()),
+            status: Some(401),
+        }
+    }
+
+    #[test]
+    fn the_chain_reads_from_call_to_cause() {
+        let problem =
+            Problem::Refused {
+                kind: FailureKind::Credentials, code: "SIGN_ERROR".into(), message: "签名错误".into()
+            };
+        let error = ApiError::new(trace(), problem).with_hint(Some("look there".into()));
+        assert_eq!(error.to_string(), "GET /v3/certificates answered 401 after 1 attempt (212 ms, request id 08F2)");
+        assert_eq!(error.source().unwrap().to_string(), "WeChat says `SIGN_ERROR`: 签名错误");
+        assert_eq!((error.kind(), error.hint()), (FailureKind::Credentials, Some("look there")));
+    }
+
+    #[test]
+    fn clock_skew_says_by_how_much_and_which_way() {
+        let text = |skew_seconds| Problem::ClockSkew { skew_seconds }.to_string();
+        assert_eq!(text(-600), "WeChat says `SIGN_ERROR`; this machine's clock is 600 s behind the server's");
+        assert_eq!(text(601), "WeChat says `SIGN_ERROR`; this machine's clock is 601 s ahead of the server's");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let cut = shorten(&format!("券\n{}", "券".repeat(300)));
+        assert_eq!(cut.chars().count(), 201);
+        assert!(cut.starts_with("券 券") && cut.ends_with('…'));
+    }
+}

@@ -1,0 +1,146 @@
+//! Reading wire values that come in more than one JSON type (reference v3 §1.8, MP §D): numbers
+//! and booleans as strings, strings as numbers, null for absent. Values that fit no reading are
+//! errors with their text; nothing is guessed.
+
+use serde::de::{DeserializeOwned, Deserializer, Error};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::money::Fen;
+
+/// Unknown fields of an answer, in wire order.
+pub type Extra = Map<String, Value>;
+
+/// A text that may come as a number or boolean; null and absent are `None`.
+pub fn text<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(json)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::Bool(flag) => Ok(Some(flag.to_string())),
+        other => Err(not("text", &other)),
+    }
+}
+
+/// A key: text or number, never empty.
+pub fn key<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
+    match text(json)? {
+        Some(text) if !text.is_empty() => Ok(text),
+        _ => Err(D::Error::custom("an id is empty")),
+    }
+}
+
+/// A whole number that may come as text; null, absent and empty text are `None`.
+pub fn integer<'de, D: Deserializer<'de>>(json: D) -> Result<Option<i64>, D::Error> {
+    let value = Value::deserialize(json)?;
+    match &value {
+        Value::Null => Ok(None),
+        Value::String(text) if text.trim().is_empty() => Ok(None),
+        Value::String(text) => text.trim().parse().map(Some).map_err(|_| not("a whole number", &value)),
+        Value::Number(number) => number.as_i64().map(Some).ok_or_else(|| not("a whole number", &value)),
+        _ => Err(not("a whole number", &value)),
+    }
+}
+
+/// An amount in whole fen.
+pub fn fen<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Fen>, D::Error> {
+    integer(json).map(|number| number.map(Fen))
+}
+
+/// A boolean that may come as `"true"`, `"false"`, 0 or 1; null, absent and empty text are `None`.
+pub fn boolean<'de, D: Deserializer<'de>>(json: D) -> Result<Option<bool>, D::Error> {
+    let value = Value::deserialize(json)?;
+    match &value {
+        Value::Null => Ok(None),
+        Value::Bool(flag) => Ok(Some(*flag)),
+        Value::Number(number) if number.as_i64() == Some(0) => Ok(Some(false)),
+        Value::Number(number) if number.as_i64() == Some(1) => Ok(Some(true)),
+        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "" => Ok(None),
+            "true" | "1" => Ok(Some(true)),
+            "false" | "0" => Ok(Some(false)),
+            _ => Err(not("a boolean", &value)),
+        },
+        _ => Err(not("a boolean", &value)),
+    }
+}
+
+/// A list; null is an empty one.
+pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(json: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(json)?.unwrap_or_default())
+}
+
+/// A list of whole numbers, each of which may come as text.
+pub fn integers<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<i64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Item(#[serde(deserialize_with = "integer")] Option<i64>);
+    Ok(list::<D, Item>(json)?.into_iter().filter_map(|item| item.0).collect())
+}
+
+/// Unknown fields as the `extra` column of a dataset: canonical JSON (sorted keys), none when empty.
+pub fn extra_json(extra: &Extra) -> Option<String> {
+    if extra.is_empty() {
+        return None;
+    }
+    let sorted: std::collections::BTreeMap<_, _> = extra.iter().map(|(key, value)| (key, Sorted(value))).collect();
+    Some(serde_json::to_string(&sorted).expect("JSON values can be written"))
+}
+
+/// A value written with the keys of all its objects sorted.
+struct Sorted<'a>(&'a Value);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(map) => {
+                let mut entries: Vec<_> = map.iter().collect();
+                entries.sort_by_key(|(key, _)| key.as_str());
+                out.collect_map(entries.into_iter().map(|(key, value)| (key, Sorted(value))))
+            }
+            Value::Array(items) => out.collect_seq(items.iter().map(Sorted)),
+            scalar => scalar.serialize(out),
+        }
+    }
+}
+
+fn not<E: Error>(expected: &str, value: &Value) -> E {
+    E::custom(format!("`{value}` is not {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_and_booleans_are_read_in_both_spellings() {
+        assert_eq!(integer(json!("42")).unwrap(), Some(42));
+        assert_eq!(integer(json!(-7)).unwrap(), Some(-7));
+        assert_eq!(integer(json!(" ")).unwrap(), None);
+        assert_eq!(fen(json!("100")).unwrap(), Some(Fen(100)));
+        for (value, flag) in [(json!("false"), false), (json!("TRUE"), true), (json!(1), true), (json!(false), false)] {
+            assert_eq!(boolean(value).unwrap(), Some(flag));
+        }
+        assert_eq!(text(json!(12345678901234567890u64)).unwrap().as_deref(), Some("12345678901234567890"));
+        assert_eq!(integers(json!(["1", 2])).unwrap(), [1, 2]);
+        assert_eq!(integers(Value::Null).unwrap(), [0i64; 0]);
+    }
+
+    #[test]
+    fn what_fits_no_reading_is_an_error_with_the_value() {
+        let message = |error: serde_json::Error| error.to_string();
+        assert_eq!(message(integer(json!("5.0")).unwrap_err()), "`\"5.0\"` is not a whole number");
+        assert_eq!(message(integer(json!(0.5)).unwrap_err()), "`0.5` is not a whole number");
+        assert_eq!(message(boolean(json!("yes")).unwrap_err()), "`\"yes\"` is not a boolean");
+        assert_eq!(message(key(json!("")).unwrap_err()), "an id is empty");
+        assert!(text(json!([1])).is_err());
+    }
+
+    #[test]
+    fn extra_fields_are_written_in_one_order() {
+        let extra = json!({"b": {"y": 1, "x": [{"n": 1, "m": 2}]}, "a": "券"}).as_object().unwrap().clone();
+        assert_eq!(extra_json(&extra).unwrap(), r#"{"a":"券","b":{"x":[{"m":2,"n":1}],"y":1}}"#);
+        assert_eq!(extra_json(&Extra::new()), None);
+    }
+}

@@ -1,0 +1,418 @@
+//! Coupons in wallets: list, query, and what can be done to one (reference v3 §2.9–2.15).
+
+use serde::{Deserialize, Serialize};
+
+use super::rule::{CouponUseRule, CustomEntrance, DisplayPattern};
+use crate::wechat::endpoint::{self, Endpoint};
+use crate::wechat::lenient::{self, Extra};
+use crate::wechat::pay_v3::target::Target;
+use crate::wechat::request::Request;
+
+/// A coupon in a wallet. The fields from `use_request_no` on appear with their event.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserCoupon {
+    /// Merchant the stock belongs to.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub belong_merchant: Option<String>,
+    /// Name of the stock.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub stock_name: Option<String>,
+    /// Remark.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Goods.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub goods_name: Option<String>,
+    /// NORMAL, DISCOUNT, EXCHANGE.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub stock_type: Option<String>,
+    /// May be given away.
+    #[serde(default, deserialize_with = "lenient::boolean", skip_serializing_if = "Option::is_none")]
+    pub transferable: Option<bool>,
+    /// May be shared.
+    #[serde(default, deserialize_with = "lenient::boolean", skip_serializing_if = "Option::is_none")]
+    pub shareable: Option<bool>,
+    /// SENDED, USED, EXPIRED, DELETED, DEACTIVATED; the single query has more (reference v3 §2.11).
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub coupon_state: Option<String>,
+    /// What it looks like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_pattern_info: Option<DisplayPattern>,
+    /// How it may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon_use_rule: Option<CouponUseRule>,
+    /// Where it leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_entrance: Option<CustomEntrance>,
+    /// Code.
+    #[serde(deserialize_with = "lenient::key")]
+    pub coupon_code: String,
+    /// Stock.
+    #[serde(deserialize_with = "lenient::key")]
+    pub stock_id: String,
+    /// Usable from, as sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub available_start_time: Option<String>,
+    /// Usable until, as sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub expire_time: Option<String>,
+    /// Received, as sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub receive_time: Option<String>,
+    /// Number of the sender.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub send_request_no: Option<String>,
+    /// Number of the redemption.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub use_request_no: Option<String>,
+    /// Redeemed, as sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub use_time: Option<String>,
+    /// Order the merchant associated.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub associate_out_trade_no: Option<String>,
+    /// Number of the return.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub return_request_no: Option<String>,
+    /// Returned, as sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub return_time: Option<String>,
+    /// Number of the deactivation.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub deactivate_request_no: Option<String>,
+    /// Deactivated, as sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub deactivate_time: Option<String>,
+    /// Why.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub deactivate_reason: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A page of a wallet. What `offset` counts is not documented (reference v3 §2.10).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserCouponPage {
+    /// Coupons; absent when empty.
+    #[serde(default, deserialize_with = "lenient::list")]
+    pub data: Vec<UserCoupon>,
+    /// Coupons in all.
+    #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
+    pub total_count: Option<i64>,
+    /// As asked, or what was returned.
+    #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// As asked.
+    #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
+    pub offset: Option<i64>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What `POST coupons/use` needs (reference v3 §2.9).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Use {
+    /// Code.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub coupon_code: Option<String>,
+    /// Stock; required unless the codes are WeChat's.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub stock_id: Option<String>,
+    /// Appid the openid belongs to.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub appid: Option<String>,
+    /// RFC 3339.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub use_time: Option<String>,
+    /// Number of the redemption.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub use_request_no: Option<String>,
+    /// Optional: refused when the coupon is another user's.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub openid: Option<String>,
+    /// Optional since 2025-07: the order.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub out_trade_no: Option<String>,
+    /// Optional since 2025-07: its merchant.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub mch_id: Option<String>,
+    /// Optional since 2025-07: WeChat's order id.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A redemption.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Used {
+    /// Stock.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub stock_id: Option<String>,
+    /// User under the appid of the call.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub openid: Option<String>,
+    /// As sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub wechatpay_use_time: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// An association made.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Associated {
+    /// As sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub wechatpay_associate_time: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// An association undone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Disassociated {
+    /// As sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub wechatpay_disassociate_time: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A coupon returned.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Returned {
+    /// As sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub wechatpay_return_time: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A coupon deactivated.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Deactivated {
+    /// As sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub wechatpay_deactivate_time: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Which coupons of a wallet to list. The caller must name itself in every role it has
+/// (reference v3 §2.10), else NO_AUTH or an empty list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CouponFilter {
+    /// Appid the openid belongs to.
+    pub appid: String,
+    /// Only this stock.
+    pub stock_id: Option<String>,
+    /// Only this state.
+    pub coupon_state: Option<String>,
+    /// The caller, if it created the stocks.
+    pub creator_merchant: Option<String>,
+    /// The caller, if the stocks belong to it.
+    pub belong_merchant: Option<String>,
+    /// The caller, if it sent the coupons.
+    pub sender_merchant: Option<String>,
+}
+
+/// A page of the coupons of a user (reference v3 §2.10).
+pub fn user_coupons(openid: &str, filter: &CouponFilter, offset: u64, limit: u64) -> Request<UserCouponPage> {
+    let target = Target::new(endpoint::USER_COUPONS.path, &[openid])
+        .query("appid", &filter.appid)
+        .maybe("stock_id", filter.stock_id.as_deref())
+        .maybe("coupon_state", filter.coupon_state.as_deref())
+        .maybe("creator_merchant", filter.creator_merchant.as_deref())
+        .maybe("belong_merchant", filter.belong_merchant.as_deref())
+        .maybe("sender_merchant", filter.sender_merchant.as_deref())
+        .query("offset", &offset.to_string())
+        .query("limit", &limit.to_string());
+    Request::get(&endpoint::USER_COUPONS, target.finish())
+}
+
+/// One coupon of a user (reference v3 §2.11). NotFound when WeChat knows no such coupon.
+pub fn user_coupon(openid: &str, coupon_code: &str, appid: &str) -> Request<UserCoupon> {
+    let target = Target::new(endpoint::USER_COUPON.path, &[openid, coupon_code, appid]);
+    Request::get(&endpoint::USER_COUPON, target.finish())
+}
+
+/// Redeems a coupon (reference v3 §2.9).
+pub fn use_coupon(redemption: &Use) -> Request<Used> {
+    write(&endpoint::COUPON_USE, redemption)
+}
+
+/// Ties an unused coupon to an order (reference v3 §2.12).
+pub fn associate(stock_id: &str, coupon_code: &str, out_trade_no: &str, out_request_no: &str) -> Request<Associated> {
+    write(&endpoint::COUPON_ASSOCIATE, &Association { stock_id, coupon_code, out_trade_no, out_request_no })
+}
+
+/// Unties it again (reference v3 §2.13).
+pub fn disassociate(
+    stock_id: &str,
+    coupon_code: &str,
+    out_trade_no: &str,
+    out_request_no: &str,
+) -> Request<Disassociated> {
+    write(&endpoint::COUPON_DISASSOCIATE, &Association { stock_id, coupon_code, out_trade_no, out_request_no })
+}
+
+/// Makes a used coupon usable again after a refund (reference v3 §2.14).
+pub fn return_coupon(stock_id: &str, coupon_code: &str, return_request_no: &str) -> Request<Returned> {
+    write(&endpoint::COUPON_RETURN, &Return { coupon_code, stock_id, return_request_no })
+}
+
+/// Makes an unused coupon unusable for ever (reference v3 §2.15).
+pub fn deactivate(
+    stock_id: &str,
+    coupon_code: &str,
+    deactivate_request_no: &str,
+    reason: Option<&str>,
+) -> Request<Deactivated> {
+    let body = Deactivation { coupon_code, stock_id, deactivate_request_no, deactivate_reason: reason };
+    write(&endpoint::COUPON_DEACTIVATE, &body)
+}
+
+#[derive(Serialize)]
+struct Association<'a> {
+    stock_id: &'a str,
+    coupon_code: &'a str,
+    out_trade_no: &'a str,
+    out_request_no: &'a str,
+}
+
+#[derive(Serialize)]
+struct Return<'a> {
+    coupon_code: &'a str,
+    stock_id: &'a str,
+    return_request_no: &'a str,
+}
+
+#[derive(Serialize)]
+struct Deactivation<'a> {
+    coupon_code: &'a str,
+    stock_id: &'a str,
+    deactivate_request_no: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deactivate_reason: Option<&'a str>,
+}
+
+fn write<T: serde::de::DeserializeOwned>(endpoint: &'static Endpoint, body: &impl Serialize) -> Request<T> {
+    Request::json(endpoint, endpoint.path.to_owned(), body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wechat::parse_time;
+
+    const PAGE: &str = include_str!("../../../../tests/fixtures/pay_v3/user_coupons.json");
+    const COUPON: &str = include_str!("../../../../tests/fixtures/pay_v3/user_coupon.json");
+
+    fn filter() -> CouponFilter {
+        CouponFilter { appid: "wx233544546545989".into(), ..CouponFilter::default() }
+    }
+
+    #[test]
+    fn the_list_target_is_the_one_of_the_frozen_signature() {
+        let filter = CouponFilter {
+            stock_id: Some("100088".into()),
+            coupon_state: Some("SENDED".into()),
+            creator_merchant: Some("1000000001".into()),
+            ..filter()
+        };
+        assert_eq!(
+            user_coupons("2323dfsdf342342", &filter, 0, 20).target,
+            "/v3/marketing/busifavor/users/2323dfsdf342342/coupons?appid=wx233544546545989&stock_id=100088&coupon_state=SENDED&creator_merchant=1000000001&offset=0&limit=20"
+        );
+    }
+
+    #[test]
+    fn the_documented_page_parses_without_a_field_left_over() {
+        let page = user_coupons("o", &filter(), 0, 20).parse(PAGE.as_bytes()).unwrap();
+        let coupon = &page.data[0];
+        assert_eq!((page.total_count, page.limit, page.offset), (Some(100), Some(10), Some(1)));
+        assert_eq!((coupon.coupon_code.as_str(), coupon.stock_id.as_str()), ("123446565767", "1002323"));
+        assert_eq!(coupon.coupon_use_rule.as_ref().unwrap().week().unwrap().week_day, [1, 2]);
+        assert!(coupon.extra.is_empty() && page.extra.is_empty());
+        let again: UserCouponPage = serde_json::from_str(&serde_json::to_string(&page).unwrap()).unwrap();
+        assert_eq!(again, page);
+    }
+
+    #[test]
+    fn the_documented_coupon_parses_with_every_event() {
+        let coupon = user_coupon("oA", "123446565767", "wx1").parse(COUPON.as_bytes()).unwrap();
+        assert_eq!(coupon.associate_out_trade_no.as_deref(), Some("MCH_102233445"));
+        assert!(parse_time(coupon.return_time.as_deref().unwrap()).is_some());
+        assert!(coupon.extra.is_empty());
+        assert_eq!(serde_json::to_value(&coupon).unwrap(), serde_json::from_str::<serde_json::Value>(COUPON).unwrap());
+    }
+
+    #[test]
+    fn the_old_dialect_with_booleans_as_strings_is_read() {
+        let body = br#"{"data":[{"stock_id":"1","coupon_code":"A","transferable":"false","shareable":"true","coupon_state":"REDEEM_CONFIRMING"}],"total_count":"1"}"#;
+        let page = user_coupons("o", &filter(), 0, 20).parse(body).unwrap();
+        assert_eq!(
+            (page.data[0].transferable, page.data[0].shareable, page.total_count),
+            (Some(false), Some(true), Some(1))
+        );
+        assert_eq!(page.data[0].coupon_state.as_deref(), Some("REDEEM_CONFIRMING"));
+    }
+
+    #[test]
+    fn an_empty_wallet_may_have_no_data_at_all() {
+        for body in [&br#"{"total_count":0,"limit":20,"offset":0}"#[..], br#"{"data":null,"total_count":0}"#] {
+            assert!(user_coupons("o", &filter(), 0, 20).parse(body).unwrap().data.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_bad_coupon_is_named_without_its_neighbours() {
+        let body = br#"{"data":[{"stock_id":"1","coupon_code":"A"},{"stock_id":"1"}]}"#;
+        let error = user_coupons("o", &filter(), 0, 20).parse(body).unwrap_err().to_string();
+        assert!(error.contains("coupon_code"), "{error}");
+    }
+
+    #[test]
+    fn the_write_bodies_are_those_of_the_reference() {
+        let request = associate("100088", "sxxe34343434", "MCH_102233445", "1002600620019090123143254435");
+        assert_eq!(
+            request.body.as_ref(),
+            br#"{"stock_id":"100088","coupon_code":"sxxe34343434","out_trade_no":"MCH_102233445","out_request_no":"1002600620019090123143254435"}"#
+        );
+        let done = request.parse(br#"{"wechatpay_associate_time":"2015-05-20T13:29:35+08:00"}"#).unwrap();
+        assert_eq!(done.wechatpay_associate_time.as_deref(), Some("2015-05-20T13:29:35+08:00"));
+        let undone =
+            disassociate("1", "A", "O", "R").parse(br#"{"wechatpay_disassociate_time":"2015-05-20T13:29:35.+08:00"}"#);
+        assert!(parse_time(undone.unwrap().wechatpay_disassociate_time.as_deref().unwrap()).is_some());
+        assert_eq!(
+            return_coupon("1", "A", "R").body.as_ref(),
+            br#"{"coupon_code":"A","stock_id":"1","return_request_no":"R"}"#
+        );
+        assert!(
+            return_coupon("1", "A", "R").parse(br#"{"wechatpay_return_time":"2020-05-20T13:29:35.08:00"}"#).is_ok()
+        );
+        assert_eq!(
+            deactivate("1", "A", "D", None).body.as_ref(),
+            br#"{"coupon_code":"A","stock_id":"1","deactivate_request_no":"D"}"#
+        );
+        assert!(
+            deactivate("1", "A", "D", Some("错误"))
+                .parse(br#"{"wechatpay_deactivate_time":"2020-05-20T13:29:35+08:00"}"#)
+                .is_ok()
+        );
+        let redemption = Use { coupon_code: Some("A".into()), use_request_no: Some("U".into()), ..Use::default() };
+        assert_eq!(use_coupon(&redemption).body.as_ref(), br#"{"coupon_code":"A","use_request_no":"U"}"#);
+        let used = use_coupon(&redemption)
+            .parse(br#"{"stock_id":"1","openid":"o","wechatpay_use_time":"2015-05-20T13:29:35+08:00"}"#);
+        assert_eq!(used.unwrap().openid.as_deref(), Some("o"));
+    }
+}

@@ -1,0 +1,267 @@
+//! Subsidies (营销补差): pay, return, query (reference v3 §2.18–2.22).
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::Fen;
+use crate::wechat::endpoint;
+use crate::wechat::lenient::{self, Extra};
+use crate::wechat::pay_v3::target::Target;
+use crate::wechat::request::Request;
+
+/// A subsidy payment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PayReceipt {
+    /// WeChat's id; absent until it succeeded.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub subsidy_receipt_id: Option<String>,
+    /// Stock.
+    #[serde(deserialize_with = "lenient::key")]
+    pub stock_id: String,
+    /// Code.
+    #[serde(deserialize_with = "lenient::key")]
+    pub coupon_code: String,
+    /// WeChat's order id: the only place where it stands beside a coupon code.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// Who pays.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub payer_merchant: Option<String>,
+    /// Who receives.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub payee_merchant: Option<String>,
+    /// Fen.
+    #[serde(default, deserialize_with = "lenient::fen", skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Fen>,
+    /// What for.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// ACCEPTED, SUCCESS, FAIL, RETURNING, PARTIAL_RETURN, FULL_RETURN, with or without `PAY_RECEIPT_`.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Why it failed, with or without `PAY_RECEIPT_`.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub fail_reason: Option<String>,
+    /// As sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub success_time: Option<String>,
+    /// The merchant's number.
+    #[serde(deserialize_with = "lenient::key")]
+    pub out_subsidy_no: String,
+    /// As sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub create_time: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// The receipts of one coupon.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PayReceiptList {
+    /// Receipts; all of them, there are no pages.
+    #[serde(default, deserialize_with = "lenient::list")]
+    pub pay_receipt_list: Vec<PayReceipt>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A subsidy returned.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReturnReceipt {
+    /// WeChat's id.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub subsidy_return_receipt_id: Option<String>,
+    /// Stock.
+    #[serde(deserialize_with = "lenient::key")]
+    pub stock_id: String,
+    /// Code.
+    #[serde(deserialize_with = "lenient::key")]
+    pub coupon_code: String,
+    /// WeChat's order id.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// WeChat's refund id.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub refund_id: Option<String>,
+    /// Who paid.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub payer_merchant: Option<String>,
+    /// Who received.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub payee_merchant: Option<String>,
+    /// Fen.
+    #[serde(default, deserialize_with = "lenient::fen", skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Fen>,
+    /// What for.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// ACCEPTED, SUCCESS, FAIL, with or without `RETURN_RECEIPT_`.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Why it failed.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub fail_reason: Option<String>,
+    /// As sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub return_done_time: Option<String>,
+    /// The payment it returns.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub subsidy_receipt_id: Option<String>,
+    /// The merchant's number.
+    #[serde(deserialize_with = "lenient::key")]
+    pub out_subsidy_return_no: String,
+    /// As sent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub return_create_time: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What `POST pay-receipts` needs (reference v3 §2.18).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SubsidyPayment {
+    /// Stock.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub stock_id: Option<String>,
+    /// Code of a USED coupon.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub coupon_code: Option<String>,
+    /// The order, paid by WeChat Pay and flagged for profit sharing.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// Creator or owner of the stock.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub payer_merchant: Option<String>,
+    /// Who receives.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub payee_merchant: Option<String>,
+    /// Fen, at most the coupon's discount.
+    #[serde(default, deserialize_with = "lenient::fen", skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Fen>,
+    /// What for.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Idempotency: the same number pays once.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub out_subsidy_no: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What `POST return-receipts` needs (reference v3 §2.21).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SubsidyReturn {
+    /// Stock.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub stock_id: Option<String>,
+    /// Code.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub coupon_code: Option<String>,
+    /// The order.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// Its refund.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub refund_id: Option<String>,
+    /// Who paid.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub payer_merchant: Option<String>,
+    /// Who received.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub payee_merchant: Option<String>,
+    /// Fen.
+    #[serde(default, deserialize_with = "lenient::fen", skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Fen>,
+    /// What for.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Idempotency: the same number returns once.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub out_subsidy_return_no: Option<String>,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A receipt status or fail reason without the prefix some versions of the API put before it
+/// (reference v3 §2.24): `PAY_RECEIPT_SUCCESS` and `SUCCESS` are the same.
+pub fn plain_status(status: &str) -> &str {
+    ["PAY_RECEIPT_", "RETURN_RECEIPT_"].iter().find_map(|prefix| status.strip_prefix(prefix)).unwrap_or(status)
+}
+
+/// The subsidy payments of a coupon (reference v3 §2.19).
+pub fn pay_receipts(stock_id: &str, coupon_code: &str, out_subsidy_no: Option<&str>) -> Request<PayReceiptList> {
+    let target = Target::new(endpoint::PAY_RECEIPTS.path, &[])
+        .query("stock_id", stock_id)
+        .query("coupon_code", coupon_code)
+        .maybe("out_subsidy_no", out_subsidy_no);
+    Request::get(&endpoint::PAY_RECEIPTS, target.finish())
+}
+
+/// One subsidy payment (reference v3 §2.20).
+pub fn pay_receipt(subsidy_receipt_id: &str) -> Request<PayReceipt> {
+    Request::get(&endpoint::PAY_RECEIPT, Target::new(endpoint::PAY_RECEIPT.path, &[subsidy_receipt_id]).finish())
+}
+
+/// One returned subsidy (reference v3 §2.22).
+pub fn return_receipt(subsidy_return_receipt_id: &str) -> Request<ReturnReceipt> {
+    let target = Target::new(endpoint::RETURN_RECEIPT.path, &[subsidy_return_receipt_id]);
+    Request::get(&endpoint::RETURN_RECEIPT, target.finish())
+}
+
+/// Pays a subsidy (reference v3 §2.18).
+pub fn pay_subsidy(payment: &SubsidyPayment) -> Request<PayReceipt> {
+    Request::json(&endpoint::SUBSIDY_PAY, endpoint::SUBSIDY_PAY.path.to_owned(), payment)
+}
+
+/// Returns one (reference v3 §2.21).
+pub fn return_subsidy(payment: &SubsidyReturn) -> Request<ReturnReceipt> {
+    Request::json(&endpoint::SUBSIDY_RETURN, endpoint::SUBSIDY_RETURN.path.to_owned(), payment)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    const PAID: &str = include_str!("../../../../tests/fixtures/pay_v3/pay_receipt.json");
+    const RETURNED: &str = include_str!("../../../../tests/fixtures/pay_v3/return_receipt.json");
+
+    #[test]
+    fn the_documented_receipts_parse_and_survive_a_round_trip() {
+        let paid = pay_receipt("1").parse(PAID.as_bytes()).unwrap();
+        assert_eq!((paid.amount, paid.out_subsidy_no.as_str()), (Some(Fen(100)), "subsidy-abcd-12345678"));
+        assert_eq!(serde_json::to_value(&paid).unwrap(), serde_json::from_str::<Value>(PAID).unwrap());
+        let returned = return_receipt("1").parse(RETURNED.as_bytes()).unwrap();
+        assert_eq!(returned.subsidy_receipt_id.as_deref(), Some("1120200119165100000000000001"));
+        assert_eq!(serde_json::to_value(&returned).unwrap(), serde_json::from_str::<Value>(RETURNED).unwrap());
+        let list = format!(r#"{{"pay_receipt_list":[{PAID}]}}"#);
+        assert_eq!(pay_receipts("1", "A", None).parse(list.as_bytes()).unwrap().pay_receipt_list, [paid]);
+        assert!(pay_receipts("1", "A", None).parse(b"{}").unwrap().pay_receipt_list.is_empty());
+    }
+
+    #[test]
+    fn statuses_are_the_same_with_and_without_prefix() {
+        for status in ["PAY_RECEIPT_SUCCESS", "RETURN_RECEIPT_SUCCESS", "SUCCESS"] {
+            assert_eq!(plain_status(status), "SUCCESS");
+        }
+        assert_eq!(plain_status("PAY_RECEIPT_PARTIAL_RETURN"), "PARTIAL_RETURN");
+        assert_eq!(plain_status("SOMETHING_NEW"), "SOMETHING_NEW");
+    }
+
+    #[test]
+    fn queries_name_stock_and_code() {
+        assert_eq!(
+            pay_receipts("128888000000001", "AB/1", Some("S1")).target,
+            "/v3/marketing/busifavor/subsidy/pay-receipts?stock_id=128888000000001&coupon_code=AB%2F1&out_subsidy_no=S1"
+        );
+        let payment =
+            SubsidyPayment { amount: Some(Fen(100)), out_subsidy_no: Some("S".into()), ..SubsidyPayment::default() };
+        assert_eq!(pay_subsidy(&payment).body.as_ref(), br#"{"amount":100,"out_subsidy_no":"S"}"#);
+        assert!(return_subsidy(&SubsidyReturn::default()).parse(RETURNED.as_bytes()).is_ok());
+    }
+}

@@ -1,0 +1,41 @@
+//! `POST /v3/security/echo`: a round trip that proves key, serial, clock and signature without
+//! touching anything (reference v3 §1.13). `check` uses it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::wechat::endpoint;
+use crate::wechat::lenient::Extra;
+use crate::wechat::request::Request;
+
+/// What to say.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Call<'a> {
+    echo_message: &'a str,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Echo {
+    /// The message, unchanged.
+    pub echo_message: String,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Asks WeChat to repeat `message`.
+pub fn echo(message: &str) -> Request<Echo> {
+    Request::json(&endpoint::ECHO, endpoint::ECHO.path.to_owned(), &Call { echo_message: message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_is_sent_as_it_is_and_read_back() {
+        let request = echo("你好 coupon");
+        assert_eq!(request.body.as_ref(), r#"{"echo_message":"你好 coupon"}"#.as_bytes());
+        assert_eq!(request.parse(&request.body).unwrap().echo_message, "你好 coupon");
+    }
+}

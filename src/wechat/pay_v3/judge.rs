@@ -1,0 +1,149 @@
+//! What a v3 status and error body mean (reference v3 §1.9). Looks at status and `code` only:
+//! one code has many messages. Checks no signature.
+
+use serde::Deserialize;
+
+use crate::wechat::error::{FailureKind, Problem, shorten};
+
+/// The meaning of an answer, signature aside.
+#[derive(Debug)]
+pub(crate) enum Judgement {
+    /// 2xx and no error inside.
+    Good,
+    /// May be good later.
+    Later(Problem),
+    /// Will not get better.
+    Final(Problem),
+}
+
+/// `{"code":…,"message":…}`; everything else in it is for people.
+#[derive(Debug, Default, Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+/// Judges an answer by status and body. Also for journalled answers: the same input, the same
+/// judgement.
+pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
+    match judge(status, body) {
+        Judgement::Good => None,
+        Judgement::Later(Problem::Refused { kind, .. }) | Judgement::Final(Problem::Refused { kind, .. }) => Some(kind),
+        Judgement::Later(_) | Judgement::Final(_) => Some(FailureKind::Unavailable),
+    }
+}
+
+pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
+    // HTML from a gateway and the empty body of a wrong path are no envelope.
+    let envelope: Envelope = serde_json::from_slice(body).unwrap_or_default();
+    let code = envelope.code.unwrap_or_default();
+    let has_message = envelope.message.is_some();
+    let message = shorten(&envelope.message.unwrap_or_default());
+    if (200..300).contains(&status) {
+        return judge_success(status, code, message, has_message);
+    }
+    let (kind, later) = meaning(status, &code);
+    let problem = Problem::Refused { kind, code: name(status, code), message };
+    if later { Judgement::Later(problem) } else { Judgement::Final(problem) }
+}
+
+/// 202 is "accepted, unfinished: repeat". Some 2xx bodies were reported to carry an error envelope
+/// (reference v3 §1.3); no good answer has both `code` and `message` at the top.
+fn judge_success(status: u16, code: String, message: String, has_message: bool) -> Judgement {
+    if status == 202 {
+        let code = "ACCEPTED".to_owned();
+        return Judgement::Later(Problem::Refused { kind: FailureKind::Unavailable, code, message });
+    }
+    if code.is_empty() || !has_message || matches!(code.as_str(), "SUCCESS" | "OK") {
+        return Judgement::Good;
+    }
+    let (kind, later) = meaning(400, &code);
+    let problem = Problem::Refused { kind, code, message };
+    if later { Judgement::Later(problem) } else { Judgement::Final(problem) }
+}
+
+/// The kind of a failure and whether the same request may succeed later.
+fn meaning(status: u16, code: &str) -> (FailureKind, bool) {
+    use FailureKind::{Credentials, NoStatement, NotFound, NotReady, Refused, Unavailable};
+    match (status, code) {
+        (401, _) => (Credentials, false),
+        (429 | 500 | 502 | 503 | 504, _) | (400, "SYSTEM_ERROR") => (Unavailable, true),
+        (_, "NO_STATEMENT_EXIST") => (NoStatement, false),
+        (_, "STATEMENT_CREATING") => (NotReady, false),
+        (_, "RESOURCE_NOT_EXISTS" | "USER_NOT_EXISTS" | "NOT_FOUND") => (NotFound, false),
+        (_, "SIGN_ERROR") => (Credentials, false),
+        _ => (Refused, false),
+    }
+}
+
+/// The code, or the status where the body had none.
+fn name(status: u16, code: String) -> String {
+    if code.is_empty() { format!("HTTP {status}") } else { code }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use FailureKind::*;
+
+    fn later(status: u16, body: &str) -> bool {
+        matches!(judge(status, body.as_bytes()), Judgement::Later(_))
+    }
+
+    #[test]
+    fn every_code_of_the_reference_has_its_kind() {
+        let cases = [
+            (400, "PARAM_ERROR", Refused),
+            (400, "APPID_MCHID_NOT_MATCH", Refused),
+            (400, "MCH_NOT_EXISTS", Refused),
+            (400, "RESOURCE_ALREADY_EXISTS", Refused),
+            (400, "NO_STATEMENT_EXIST", NoStatement),
+            (400, "STATEMENT_CREATING", NotReady),
+            (400, "SYSTEM_ERROR", Unavailable),
+            (401, "SIGN_ERROR", Credentials),
+            (403, "NO_AUTH", Refused),
+            (403, "RULE_LIMIT", Refused),
+            (404, "RESOURCE_NOT_EXISTS", NotFound),
+            (404, "USER_NOT_EXISTS", NotFound),
+            (404, "NOT_FOUND", NotFound),
+            (429, "FREQUENCY_LIMITED", Unavailable),
+            (429, "RATELIMIT_EXCEEDED", Unavailable),
+            (500, "SYSTEM_ERROR", Unavailable),
+            (503, "SERVICE_UNAVAILABLE", Unavailable),
+        ];
+        for (status, code, kind) in cases {
+            let body = format!(r#"{{"code":"{code}","message":"信息"}}"#);
+            assert_eq!(failure_of(status, body.as_bytes()), Some(kind), "{status} {code}");
+            assert_eq!(later(status, &body), kind == Unavailable, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn bodies_without_an_envelope_are_judged_by_status() {
+        assert!(later(502, "<html>Bad Gateway</html>") && later(429, "") && later(503, "null"));
+        // An empty 404 is a wrong path, not a missing coupon.
+        assert_eq!(failure_of(404, b""), Some(Refused));
+        assert_eq!(failure_of(405, b""), Some(Refused));
+        assert_eq!(failure_of(302, b""), Some(Refused));
+    }
+
+    #[test]
+    fn a_success_with_an_error_inside_is_no_success() {
+        assert_eq!(failure_of(200, br#"{"code":"RESOURCE_NOT_EXISTS","message":"x"}"#), Some(NotFound));
+        assert!(later(200, r#"{"code":"SYSTEM_ERROR","message":"x"}"#));
+        assert_eq!(failure_of(200, br#"{"code":"A1","status":"AVAILABLE"}"#), None);
+        assert_eq!(failure_of(200, br#"{"code":"SUCCESS","message":"ok"}"#), None);
+        assert_eq!(failure_of(204, b""), None);
+        assert!(later(202, ""));
+    }
+
+    #[test]
+    fn the_other_shape_of_sign_error_details_is_read_too() {
+        let body = r#"{"code":"SIGN_ERROR","detail":{"detail":{"issue":"sign not match"},"field":"signature","location":"authorization","sign_information":{"method":"GET","url":"/v3/x?q=1","truncated_sign_message":"GET","sign_message_length":12}},"message":"错误的签名，验签失败"}"#;
+        let Judgement::Final(problem) = judge(401, body.as_bytes()) else { panic!("a bad signature is final") };
+        let text = problem.to_string();
+        assert_eq!(text, "WeChat says `SIGN_ERROR`: 错误的签名，验签失败");
+    }
+}

@@ -1,0 +1,346 @@
+//! The keys that WeChat Pay signs with, by serial: its public key, its platform certificates, both
+//! at once while they change over (reference v3 §1.4). Works without a network: the same code
+//! re-checks journalled evidence and opens callbacks. Never judges the age of a signature.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use rustls_pki_types::pem::PemObject;
+
+use super::certificates::{self, Certificate, CertificateError};
+use crate::job::{PayV3Settings, PublicKey};
+use crate::secret::Secret;
+use crate::wechat::answer::Evidence;
+use crate::wechat::error::{SetupError, SignatureError};
+
+/// Keys by serial, and the APIv3 key that opens encrypted parts.
+pub struct Keyring {
+    api_v3_key: Secret,
+    public_key_id: Option<String>,
+    keys: RwLock<Keys>,
+}
+
+#[derive(Default, Clone)]
+struct Keys {
+    by_serial: HashMap<String, ParsedPublicKey>,
+    /// Serial of the certificate that expires last: the one to ask for.
+    newest_certificate: Option<(chrono::DateTime<chrono::Utc>, String)>,
+}
+
+/// Why an encrypted part cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecryptError {
+    /// Another algorithm than AEAD_AES_256_GCM.
+    #[error("algorithm `{0}` is not AEAD_AES_256_GCM")]
+    Algorithm(String),
+    /// Not Base64, or the nonce has not 12 bytes.
+    #[error("the ciphertext or its nonce is malformed")]
+    Malformed,
+    /// The tag does not hold: another key, or other bytes.
+    #[error("the APIv3 key does not open the ciphertext")]
+    Tag,
+}
+
+impl Keyring {
+    /// The keyring of a job: with its public key, or empty until certificates are learnt.
+    pub fn from_settings(settings: &PayV3Settings) -> Result<Keyring, SetupError> {
+        let bytes = settings.api_v3_key.expose().len();
+        if bytes != 32 {
+            return Err(SetupError::ApiV3Key { bytes });
+        }
+        let mut keys = Keys::default();
+        if let Some(public_key) = &settings.public_key {
+            keys.by_serial.insert(public_key.id.clone(), read_public_key(public_key)?);
+        }
+        let public_key_id = settings.public_key.as_ref().map(|key| key.id.clone());
+        Ok(Keyring { api_v3_key: settings.api_v3_key.clone(), public_key_id, keys: RwLock::new(keys) })
+    }
+
+    /// Learns the certificates of a `/v3/certificates` answer; old ones stay valid beside them.
+    /// The APIv3 key authenticates them. Gives their serials.
+    pub fn learn_certificates(&self, body: &[u8]) -> Result<Vec<String>, CertificateError> {
+        let certificates = certificates::open(self, body)?;
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(certificates.into_iter().map(|certificate| keys.learn(certificate)).collect())
+    }
+
+    /// Verifies a `/v3/certificates` answer with what is known and with what it contains, and
+    /// learns from it only when it holds (reference v3 §1.6).
+    pub fn verify_certificates(&self, evidence: &Evidence, body: &[u8]) -> Result<Vec<String>, CertificateError> {
+        let certificates = certificates::open(self, body)?;
+        let mut candidate = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let serials = certificates.into_iter().map(|certificate| candidate.learn(certificate)).collect();
+        let (timestamp, nonce, signature, serial) = complete(evidence)?;
+        candidate.verify(timestamp, nonce, body, signature, serial)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = candidate;
+        Ok(serials)
+    }
+
+    /// Verifies the signature of an answer or callback over its raw body.
+    ///
+    /// # Errors
+    /// `UnknownSerial`, or `Mismatch` — also for signatures that are no Base64, as probes are
+    /// (reference v3 §1.5).
+    pub fn verify(
+        &self,
+        timestamp: &str,
+        nonce: &str,
+        body: &[u8],
+        signature: &str,
+        serial: &str,
+    ) -> Result<(), SignatureError> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).verify(timestamp, nonce, body, signature, serial)
+    }
+
+    /// Verifies an answer by its evidence.
+    pub fn verify_evidence(&self, evidence: &Evidence, body: &[u8]) -> Result<(), SignatureError> {
+        let (timestamp, nonce, signature, serial) = complete(evidence)?;
+        self.verify(timestamp, nonce, body, signature, serial)
+    }
+
+    /// Opens an encrypted part of an answer or callback with the APIv3 key (reference v3 §1.6).
+    pub fn decrypt_resource(
+        &self,
+        algorithm: &str,
+        nonce: &str,
+        associated_data: &str,
+        ciphertext: &str,
+    ) -> Result<Vec<u8>, DecryptError> {
+        if algorithm != "AEAD_AES_256_GCM" {
+            return Err(DecryptError::Algorithm(algorithm.to_owned()));
+        }
+        let nonce = Nonce::try_assume_unique_for_key(nonce.as_bytes()).map_err(|_| DecryptError::Malformed)?;
+        let mut bytes = STANDARD.decode(ciphertext).map_err(|_| DecryptError::Malformed)?;
+        let key = UnboundKey::new(&AES_256_GCM, self.api_v3_key.expose().as_bytes())
+            .map(LessSafeKey::new)
+            .map_err(|_| DecryptError::Tag)?;
+        let opened = key.open_in_place(nonce, Aad::from(associated_data.as_bytes()), &mut bytes);
+        let length = opened.map_err(|_| DecryptError::Tag)?.len();
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    /// Whether a key with this serial is known.
+    pub fn knows(&self, serial: &str) -> bool {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.by_serial.contains_key(&canonical(serial))
+    }
+
+    /// The serial to ask answers to be signed with: the public key's, else the newest
+    /// certificate's, else none.
+    pub(crate) fn preferred_serial(&self) -> Option<String> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        self.public_key_id.clone().or_else(|| keys.newest_certificate.as_ref().map(|(_, serial)| serial.clone()))
+    }
+
+    /// Whether answers are expected under WeChat Pay's public key.
+    pub(crate) fn has_public_key(&self) -> bool {
+        self.public_key_id.is_some()
+    }
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("Keyring").field("serials", &keys.by_serial.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    fn learn(&mut self, certificate: Certificate) -> String {
+        let newest = self.newest_certificate.as_ref().is_none_or(|(expires, _)| *expires < certificate.expires_at);
+        if newest {
+            self.newest_certificate = Some((certificate.expires_at, certificate.serial.clone()));
+        }
+        self.by_serial.insert(certificate.serial.clone(), certificate.key);
+        certificate.serial
+    }
+
+    fn verify(
+        &self,
+        timestamp: &str,
+        nonce: &str,
+        body: &[u8],
+        signature: &str,
+        serial: &str,
+    ) -> Result<(), SignatureError> {
+        let unknown = || SignatureError::UnknownSerial { serial: serial.to_owned() };
+        let mismatch = || SignatureError::Mismatch { serial: serial.to_owned() };
+        let key = self.by_serial.get(&canonical(serial)).ok_or_else(unknown)?;
+        let signature = STANDARD.decode(signature).map_err(|_| mismatch())?;
+        let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
+        message.extend_from_slice(body);
+        message.push(b'\n');
+        key.verify_sig(&message, &signature).map_err(|_| mismatch())
+    }
+}
+
+/// Serials of certificates are hex and compared without regard to case; public key ids exactly.
+pub(super) fn canonical(serial: &str) -> String {
+    match serial.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => serial.to_ascii_uppercase(),
+        false => serial.to_owned(),
+    }
+}
+
+/// The four headers a signature needs.
+fn complete(evidence: &Evidence) -> Result<(&str, &str, &str, &str), SignatureError> {
+    fn present<'a>(header: &'a Option<String>, name: &'static str) -> Result<&'a str, SignatureError> {
+        header.as_deref().ok_or(SignatureError::Missing(name))
+    }
+    Ok((
+        present(&evidence.timestamp, "Wechatpay-Timestamp")?,
+        present(&evidence.nonce, "Wechatpay-Nonce")?,
+        present(&evidence.signature, "Wechatpay-Signature")?,
+        present(&evidence.serial, "Wechatpay-Serial")?,
+    ))
+}
+
+fn read_public_key(public_key: &PublicKey) -> Result<ParsedPublicKey, SetupError> {
+    let der = SubjectPublicKeyInfoDer::from_pem_slice(public_key.pem.as_bytes()).map_err(|_| SetupError::PublicKey)?;
+    parse_spki(&der).ok_or(SetupError::PublicKey)
+}
+
+/// An RSA key from its SubjectPublicKeyInfo.
+pub(super) fn parse_spki(der: &[u8]) -> Option<ParsedPublicKey> {
+    ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).ok()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::http::scripted::Script;
+    use crate::job::ApiLimits;
+
+    pub(crate) const PLATFORM_ID: &str = "PUB_KEY_ID_0114232134912410000000000000";
+    pub(crate) const API_V3_KEY: &str = "a7cde1ZJB1kG2e7VfTs3jQzaWizur8Gb";
+    const CERTIFICATES: &str = include_str!("../../../tests/fixtures/pay_v3/certificates.json");
+    const NONCE: &str = "d824f2e086d3c1df967785d13fcd22ef";
+    const V1_BODY: &[u8] = br#"{"wechatpay_associate_time":"2015-05-20T13:29:35+08:00"}"#;
+    const V1: &str = include_str!("../../../tests/fixtures/pay_v3/v1_signature.txt");
+    const V2: &str = include_str!("../../../tests/fixtures/pay_v3/v2_signature.txt");
+
+    pub(crate) fn settings(limits: ApiLimits, public_key: bool) -> PayV3Settings {
+        let pem = include_str!("../../../tests/fixtures/keys/java_platform_public_key.pem");
+        PayV3Settings {
+            limits,
+            mchid: "1900009191".into(),
+            serial_no: "5F1C72E2A8931B72A2E13AF8DEE92471EB397115".into(),
+            private_key_pem: Secret::new(include_str!("../../../tests/fixtures/keys/java_merchant_private_key.pem")),
+            api_v3_key: Secret::new(API_V3_KEY),
+            public_key: public_key.then(|| PublicKey { id: PLATFORM_ID.into(), pem: pem.into() }),
+        }
+    }
+
+    async fn keyring(public_key: bool) -> Keyring {
+        let limits = Script::serve(vec![crate::http::scripted::Reply::status(200, "")]).await.limits();
+        Keyring::from_settings(&settings(limits, public_key)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn v1_and_v2_hold_and_any_other_byte_does_not() {
+        let keyring = keyring(true).await;
+        assert_eq!(keyring.verify("1700000001", NONCE, V1_BODY, V1, PLATFORM_ID), Ok(()));
+        assert_eq!(keyring.verify("1700000001", NONCE, b"", V2, PLATFORM_ID), Ok(()));
+        let mismatch = Err(SignatureError::Mismatch { serial: PLATFORM_ID.into() });
+        assert_eq!(keyring.verify("1700000002", NONCE, V1_BODY, V1, PLATFORM_ID), mismatch);
+        assert_eq!(keyring.verify("1700000001", NONCE, &V1_BODY[1..], V1, PLATFORM_ID), mismatch);
+    }
+
+    #[tokio::test]
+    async fn a_probe_signature_is_invalid_not_a_crash() {
+        let keyring = keyring(true).await;
+        let probe = format!("WECHATPAY/SIGNTEST/{V1}");
+        let outcome = keyring.verify("1700000001", NONCE, V1_BODY, &probe, PLATFORM_ID);
+        assert_eq!(outcome, Err(SignatureError::Mismatch { serial: PLATFORM_ID.into() }));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_serial_is_told_from_a_wrong_signature() {
+        let outcome = keyring(true).await.verify("1700000001", NONCE, V1_BODY, V1, "PUB_KEY_ID_other");
+        assert_eq!(outcome, Err(SignatureError::UnknownSerial { serial: "PUB_KEY_ID_other".into() }));
+    }
+
+    #[tokio::test]
+    async fn j1_fails_under_the_platform_key() {
+        let key = read_public_key(&PublicKey {
+            id: PLATFORM_ID.into(),
+            pem: include_str!("../../../tests/fixtures/keys/java_platform_public_key.pem").into(),
+        });
+        let merchant_signature = STANDARD.decode(V1).unwrap();
+        assert!(key.unwrap().verify_sig(b"message", &merchant_signature).is_err());
+    }
+
+    #[tokio::test]
+    async fn a1_the_java_cipher_vector_opens_and_its_negatives_do_not() {
+        let keyring = keyring(true).await;
+        let open = |nonce, aad, text| keyring.decrypt_resource("AEAD_AES_256_GCM", nonce, aad, text);
+        let ciphertext = "ulwSiIajGClcvcOYvOQ7+l+0PAbzzwI=";
+        assert_eq!(open("uluk4a9R25RW", "associatedData", ciphertext).unwrap(), b"message");
+        assert_eq!(open("uluk4a9R25RW", "bad-associatedData", ciphertext), Err(DecryptError::Tag));
+        assert_eq!(open("bad-4a9R25RW", "associatedData", ciphertext), Err(DecryptError::Tag));
+        assert_eq!(open("short", "associatedData", ciphertext), Err(DecryptError::Malformed));
+        assert_eq!(open("uluk4a9R25RW", "", "invalid cipher"), Err(DecryptError::Malformed));
+        assert_eq!(open("uluk4a9R25RW", "", "SGVsbG8gV29ybGQK"), Err(DecryptError::Tag));
+        assert_eq!(open("uluk4a9R25RW", "", &STANDARD.encode([0; 128])), Err(DecryptError::Tag));
+        let other = keyring.decrypt_resource("AEAD_SM4_GCM", "uluk4a9R25RW", "", "");
+        assert_eq!(other, Err(DecryptError::Algorithm("AEAD_SM4_GCM".into())));
+    }
+
+    #[tokio::test]
+    async fn a5_the_certificate_of_the_java_sdk_is_learnt_and_found_in_any_case() {
+        let keyring = keyring(false).await;
+        let serial = "5DEA10EF55877E3CF6C33255C2E7DEFFF7E427EC";
+        assert_eq!(keyring.learn_certificates(CERTIFICATES.as_bytes()).unwrap(), [serial]);
+        assert!(keyring.knows(&serial.to_lowercase()));
+        assert_eq!(keyring.preferred_serial().as_deref(), Some(serial));
+    }
+
+    #[tokio::test]
+    async fn a6_the_coupon_callback_opens() {
+        let plaintext = include_str!("../../../tests/fixtures/pay_v3/coupon_send_plaintext.json");
+        let ciphertext = include_str!("../../../tests/fixtures/pay_v3/coupon_send_ciphertext.txt");
+        let opened = keyring(true).await.decrypt_resource("AEAD_AES_256_GCM", "j9g1wAzF9Xn1", "coupon", ciphertext);
+        assert_eq!(opened.unwrap(), plaintext.as_bytes());
+    }
+
+    #[tokio::test]
+    async fn the_callback_of_the_go_sdk_verifies_under_its_certificate() {
+        let keyring = keyring(true).await;
+        let pem = include_bytes!("../../../tests/fixtures/keys/go_certificate.pem");
+        let certificate = certificates::read(pem).unwrap();
+        assert_eq!(certificate.serial, "D7CE59D1F522D701");
+        keyring.keys.write().unwrap().learn(certificate);
+        let body = include_bytes!("../../../tests/fixtures/pay_v3/go_callback.json");
+        let signature = include_str!("../../../tests/fixtures/pay_v3/go_callback_signature.txt");
+        let nonce = "EcZ9Cmy4Xyx1i6RlJQzLcCyEqDa26NBz";
+        assert_eq!(keyring.verify("1624523846", nonce, body, signature, "D7CE59D1F522D701"), Ok(()));
+        // Both kinds of key are valid at once.
+        assert_eq!(keyring.verify("1700000001", NONCE, V1_BODY, V1, PLATFORM_ID), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_api_v3_key_is_named_as_the_cause() {
+        let limits = Script::always(crate::http::scripted::Reply::status(200, "")).await.limits();
+        let mut settings = settings(limits, false);
+        settings.api_v3_key = Secret::new("0123456789abcdef0123456789abcdef");
+        let error = Keyring::from_settings(&settings).unwrap().learn_certificates(CERTIFICATES.as_bytes()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "platform certificate `5DEA10EF55877E3CF6C33255C2E7DEFFF7E427EC` cannot be opened"
+        );
+        settings.api_v3_key = Secret::new("short");
+        assert!(matches!(Keyring::from_settings(&settings), Err(SetupError::ApiV3Key { bytes: 5 })));
+    }
+
+    #[tokio::test]
+    async fn debug_shows_serials_and_no_key() {
+        let text = format!("{:?}", keyring(true).await);
+        assert!(text.contains(PLATFORM_ID) && !text.contains(API_V3_KEY), "{text}");
+    }
+}

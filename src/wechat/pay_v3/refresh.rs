@@ -1,0 +1,161 @@
+//! When platform certificates are fetched: before the first call without a public key, every few
+//! hours, and on an unknown serial at most once a minute (reference v3 §1.4, §1.6).
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
+
+use super::certificates::CertificateError;
+use super::exchange::{Signed, check_age};
+use super::{PayV3, certificates};
+use crate::http::{HttpClient, Trace};
+use crate::wechat::answer::Answer;
+use crate::wechat::error::{ApiError, FailureKind, Problem};
+
+/// The official advice is to poll more often than every 12 hours.
+const FRESH_FOR: TimeDelta = TimeDelta::hours(6);
+
+/// Between two fetches for an unknown serial, and after a fetch that failed.
+const PAUSE: TimeDelta = TimeDelta::seconds(60);
+
+/// What was fetched when.
+#[derive(Default)]
+pub(super) struct Refresh(Mutex<Fetched>);
+
+#[derive(Default)]
+struct Fetched {
+    tried_at: Option<DateTime<Utc>>,
+    learnt_at: Option<DateTime<Utc>>,
+    failed: Option<Failed>,
+    answers: Vec<Answer>,
+}
+
+/// A fetch that failed: for a minute its outcome is everybody's, so that a dead host is not asked
+/// once per waiting call.
+struct Failed {
+    at: DateTime<Utc>,
+    kind: FailureKind,
+    trace: Trace,
+    cause: String,
+    hint: Option<String>,
+}
+
+impl Failed {
+    fn again(&self) -> ApiError {
+        let problem = Problem::Refused { kind: self.kind, code: "certificates".into(), message: self.cause.clone() };
+        ApiError::new(self.trace.clone(), problem).with_hint(self.hint.clone())
+    }
+}
+
+impl Refresh {
+    pub(super) async fn answers(&self) -> Vec<Answer> {
+        self.0.lock().await.answers.clone()
+    }
+}
+
+impl PayV3 {
+    /// Without a public key: sees to it that certificates are there and not too old. Old ones go on
+    /// serving when new ones cannot be had.
+    pub(super) async fn keep_certificates(&self) -> Result<(), ApiError> {
+        if self.keyring.has_public_key() {
+            return Ok(());
+        }
+        let mut fetched = self.refresh.0.lock().await;
+        let now = self.http.world().clock.now();
+        if fetched.learnt_at.is_some_and(|at| now - at < FRESH_FOR) {
+            return Ok(());
+        }
+        let failed = fetched.failed.as_ref().filter(|failed| now - failed.at < PAUSE);
+        let outcome = match failed {
+            Some(failed) => Err(failed.again()),
+            None => self.learn(&mut fetched).await,
+        };
+        if fetched.learnt_at.is_some() { Ok(()) } else { outcome }
+    }
+
+    /// Fetches certificates for a serial nobody knows; whether it is known now. Ids of public keys
+    /// are never in the list. A merchant without platform certificates is no error here.
+    pub(super) fn learn_serial<'a>(&'a self, serial: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            if serial.starts_with("PUB_KEY_ID_") {
+                return false;
+            }
+            let mut fetched = self.refresh.0.lock().await;
+            let now = self.http.world().clock.now();
+            let tried = fetched.tried_at.is_some_and(|at| now - at < PAUSE);
+            if self.keyring.knows(serial) || tried {
+                return self.keyring.knows(serial);
+            }
+            if let Err(error) = self.learn(&mut fetched).await {
+                tracing::warn!(%error, serial, "platform certificates cannot be fetched");
+            }
+            self.keyring.knows(serial)
+        })
+    }
+
+    /// Fetches, verifies with what the answer contains, and learns.
+    pub(super) async fn fetch_certificates(&self, http: &HttpClient) -> Result<Answer, ApiError> {
+        let answer = self.request_certificates(http).await?;
+        let mut fetched = self.refresh.0.lock().await;
+        let now = self.http.world().clock.now();
+        (fetched.tried_at, fetched.learnt_at) = (Some(now), Some(now));
+        fetched.answers.push(answer.clone());
+        Ok(answer)
+    }
+
+    async fn learn(&self, fetched: &mut Fetched) -> Result<(), ApiError> {
+        fetched.tried_at = Some(self.http.world().clock.now());
+        match self.request_certificates(&self.beside).await {
+            Ok(answer) => {
+                (fetched.learnt_at, fetched.failed) = (fetched.tried_at, None);
+                fetched.answers.push(answer);
+                Ok(())
+            }
+            Err(error) => {
+                fetched.failed = Some(Failed {
+                    at: self.http.world().clock.now(),
+                    kind: error.kind(),
+                    trace: error.trace().clone(),
+                    cause: error.problem().to_string(),
+                    hint: error.hint().map(str::to_owned),
+                });
+                Err(error)
+            }
+        }
+    }
+
+    async fn request_certificates(&self, http: &HttpClient) -> Result<Answer, ApiError> {
+        let request = certificates();
+        let exchange = Signed::new(self, &request).certificates();
+        self.call(http, exchange).await.map_err(explain_missing)
+    }
+
+    /// Verifies a certificates answer and learns from it.
+    pub(super) fn accept_certificates(&self, answer: &Answer) -> Result<(), Problem> {
+        check_age(&answer.evidence, answer.fetched_at)?;
+        match self.keyring.verify_certificates(&answer.evidence, &answer.body) {
+            Ok(_) => Ok(()),
+            Err(CertificateError::Signature(error)) => Err(error.into()),
+            Err(error @ CertificateError::Decrypt { .. }) => Err(Problem::Refused {
+                kind: FailureKind::Credentials,
+                code: "certificates".into(),
+                message: format!("{error}: the APIv3 key does not fit"),
+            }),
+            Err(error) => Err(Problem::Unexpected { detail: error.to_string() }),
+        }
+    }
+}
+
+/// New merchants have no platform certificate: what they need is the public key.
+fn explain_missing(error: ApiError) -> ApiError {
+    let hint = match error.problem() {
+        Problem::Refused { kind: FailureKind::NotFound, .. } => {
+            "this merchant has no platform certificate: set `pay_v3.public_key_id` and `pay_v3.public_key_file`"
+        }
+        Problem::Refused { code, .. } if code == "certificates" => {
+            "`pay_v3.api_v3_key_env` must name the APIv3 key of the merchant, not its v2 key"
+        }
+        _ => return error,
+    };
+    error.with_hint(Some(hint.to_owned()))
+}

@@ -1,0 +1,141 @@
+//! A call to one endpoint: what to send and how to read the answer. Pure: sends nothing.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::endpoint::Endpoint;
+
+/// A call whose answer is a `T`.
+pub struct Request<T> {
+    /// Which endpoint.
+    pub endpoint: &'static Endpoint,
+    /// Encoded path and query exactly as sent and, in v3, signed. MP adds its token when sending.
+    pub target: String,
+    /// v3 and MP: the JSON body as sent. v2: the call's own fields as XML, before the account's
+    /// fields, nonce and signature join them. Empty for calls without a body.
+    pub body: Bytes,
+    read: fn(&[u8]) -> Result<T, ParseError>,
+}
+
+impl<T> Request<T> {
+    /// A call whose answer `read` understands.
+    pub fn new(
+        endpoint: &'static Endpoint,
+        target: String,
+        body: Bytes,
+        read: fn(&[u8]) -> Result<T, ParseError>,
+    ) -> Request<T> {
+        Request { endpoint, target, body, read }
+    }
+
+    /// Reads the body of a good answer.
+    pub fn parse(&self, body: &[u8]) -> Result<T, ParseError> {
+        (self.read)(body)
+    }
+
+    /// The path without the query: what messages show.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+}
+
+impl<T: DeserializeOwned> Request<T> {
+    /// A call without a body whose answer is JSON.
+    pub fn get(endpoint: &'static Endpoint, target: String) -> Request<T> {
+        Request::new(endpoint, target, Bytes::new(), read_json)
+    }
+
+    /// A call with a JSON body whose answer is JSON.
+    pub fn json(endpoint: &'static Endpoint, target: String, body: &impl Serialize) -> Request<T> {
+        Request::new(endpoint, target, to_json(body), read_json)
+    }
+}
+
+impl<T> Clone for Request<T> {
+    fn clone(&self) -> Request<T> {
+        Request { endpoint: self.endpoint, target: self.target.clone(), body: self.body.clone(), read: self.read }
+    }
+}
+
+impl<T> fmt::Debug for Request<T> {
+    /// Without query and body: they may hold a token or a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.endpoint.method, self.endpoint.path)
+    }
+}
+
+/// A body that is not what its endpoint answers.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// JSON that does not fit, or no JSON.
+    #[error("unexpected JSON at `{at}`: {detail}")]
+    Json {
+        /// Path of the value, `data[3].use_time`.
+        at: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// XML that is not one flat document.
+    #[error("unexpected XML: {detail}")]
+    Xml {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A field of an XML answer.
+    #[error("field `{field}` of the XML is {detail}")]
+    Field {
+        /// Its name.
+        field: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// Reads a JSON body, saying where it does not fit.
+pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| ParseError::Json { at: error.path().to_string(), detail: error.inner().to_string() })?;
+    json.end().map_err(|error| ParseError::Json { at: ".".into(), detail: error.to_string() })?;
+    Ok(value)
+}
+
+/// Reads the answer of a call that answers nothing: any body will do, none is expected.
+pub(crate) fn read_nothing(_body: &[u8]) -> Result<(), ParseError> {
+    Ok(())
+}
+
+/// Writes a JSON body: no spaces, Chinese unescaped (reference v3 §6 no. 3).
+pub(crate) fn to_json(body: &impl Serialize) -> Bytes {
+    Bytes::from(serde_json::to_vec(body).expect("wire types have string keys and no failing serializer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only the errors are looked at")]
+    struct Page {
+        data: Vec<Row>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only the errors are looked at")]
+    struct Row {
+        code: String,
+    }
+
+    #[test]
+    fn an_unexpected_body_names_the_place() {
+        let error = read_json::<Page>(br#"{"data":[{"code":"a"},{"code":5}]}"#).unwrap_err();
+        assert!(error.to_string().starts_with("unexpected JSON at `data[1].code`: invalid type"), "{error}");
+        assert!(read_json::<Page>(b"<html>").is_err());
+        assert!(read_json::<Page>(br#"{"data":[]} trailing"#).is_err());
+    }
+}
