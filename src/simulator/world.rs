@@ -2,7 +2,7 @@
 //! at which things happened. The server answers as of a moment, so one world serves every night.
 //! Written by `generate`, read by the server; the client never sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -33,8 +33,50 @@ pub struct World {
     pub cards: BTreeMap<String, Map<String, Value>>,
     /// Fields of query_coupon_stock answers, by coupon_stock_id.
     pub v2_stocks: BTreeMap<String, BTreeMap<String, String>>,
-    /// Fields of querycouponsinfo answers, by coupon_id.
+    /// Fields of querycouponsinfo answers, by coupon_id; an `openid` among them must be the asked
+    /// one and is not answered.
     pub v2_coupons: BTreeMap<String, BTreeMap<String, String>>,
+    /// Stocks whose v2 answers carry no `sign` (reference v2 §A.4).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub v2_unsigned_stocks: BTreeSet<String>,
+    /// Changes of `stocks`, by stock id, oldest first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stock_revisions: BTreeMap<String, Vec<StockRevision>>,
+    /// Card codes in wallets: card/code/get and card/user/getcardlist.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub card_codes: Vec<CardCode>,
+    /// Callback URL of the merchant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_url: Option<String>,
+}
+
+/// From a time on a stock answers other values under some of its keys.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StockRevision {
+    /// When the values begin to be answered.
+    pub from: DateTime<Utc>,
+    /// Top-level keys and their new values.
+    pub fields: Map<String, Value>,
+}
+
+/// A card code in a wallet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CardCode {
+    /// Wallet it is in.
+    pub openid: String,
+    /// Card.
+    pub card_id: String,
+    /// Code.
+    pub code: String,
+    /// Received.
+    pub receive_time: DateTime<Utc>,
+    /// Usable from, epoch seconds.
+    pub begin_time: i64,
+    /// Usable until, epoch seconds.
+    pub end_time: i64,
+    /// `user_card_status` from a time on, oldest first; NORMAL before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statuses: Vec<(DateTime<Utc>, String)>,
 }
 
 /// Credentials of the merchant and of WeChat.

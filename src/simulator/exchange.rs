@@ -1,0 +1,123 @@
+//! One request being answered: what came, which endpoint it is for, the server's state, the fault to
+//! play. Handlers get nothing else.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, Utc};
+
+use super::access_tokens::AccessTokens;
+use super::answer::Answer;
+use super::bill_files::BillFiles;
+use super::call::Call;
+use super::counts::Tally;
+use super::faults::{Fault, Kind, Player};
+use super::memory::{Memory, held};
+use super::options::Options;
+use super::signature::Keys;
+use super::world::Account;
+
+/// Answers a request, or refuses it.
+pub(super) type Handler = fn(&Exchange<'_>) -> Result<Answer, Answer>;
+
+/// Whose rules an endpoint follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    PayV3,
+    PayV2,
+    Mp,
+}
+
+/// A path the server knows.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) method: &'static str,
+    /// Path with `{names}` for its variable segments.
+    pub(super) template: &'static str,
+    pub(super) family: Family,
+    pub(super) handle: Handler,
+}
+
+impl Endpoint {
+    /// An endpoint of v3.
+    pub(super) const fn v3(method: &'static str, template: &'static str, handle: Handler) -> Endpoint {
+        Endpoint { method, template, family: Family::PayV3, handle }
+    }
+
+    /// An endpoint of v2; all are POSTs.
+    pub(super) const fn v2(template: &'static str, handle: Handler) -> Endpoint {
+        Endpoint { method: "POST", template, family: Family::PayV2, handle }
+    }
+
+    /// An endpoint of the MP.
+    pub(super) const fn mp(method: &'static str, template: &'static str, handle: Handler) -> Endpoint {
+        Endpoint { method, template, family: Family::Mp, handle }
+    }
+
+    /// As counts name it.
+    pub(super) fn label(&self) -> String {
+        format!("{} {}", self.method, self.template)
+    }
+}
+
+/// The state of a running server.
+#[derive(Debug)]
+pub(super) struct Office {
+    pub(super) account: Account,
+    pub(super) keys: Keys,
+    pub(super) options: Options,
+    pub(super) bills: BillFiles,
+    pub(super) memory: Mutex<Memory>,
+    pub(super) tally: Mutex<Tally>,
+    pub(super) player: Mutex<Player>,
+    pub(super) tokens: Mutex<AccessTokens>,
+    pub(super) world_now: Mutex<Option<DateTime<Utc>>>,
+    pub(super) answers: AtomicU64,
+}
+
+/// One request being answered.
+#[derive(Debug)]
+pub(super) struct Exchange<'a> {
+    pub(super) office: &'a Office,
+    pub(super) call: &'a Call,
+    pub(super) endpoint: &'static Endpoint,
+    /// Variable segments, decoded, by the names of the template.
+    pub(super) segments: Vec<(&'static str, String)>,
+    pub(super) fault: Option<Fault>,
+    /// The protocol clock when the request came.
+    pub(super) clock_now: DateTime<Utc>,
+    /// The moment the world is shown as of.
+    pub(super) world_now: DateTime<Utc>,
+    /// Number of this request within the life of the server.
+    pub(super) serial: u64,
+}
+
+impl<'a> Exchange<'a> {
+    /// Opens an exchange; the fault is chosen later, when the request proved genuine.
+    pub(super) fn open(
+        office: &'a Office,
+        call: &'a Call,
+        endpoint: &'static Endpoint,
+        segments: Vec<(&'static str, String)>,
+    ) -> Exchange<'a> {
+        let clock_now = office.options.clock.now();
+        let world_now = held(&office.world_now).unwrap_or(clock_now);
+        let serial = office.answers.fetch_add(1, Ordering::Relaxed);
+        Exchange { office, call, endpoint, segments, fault: None, clock_now, world_now, serial }
+    }
+
+    /// A variable segment. The template of the endpoint has it.
+    pub(super) fn segment(&self, name: &str) -> &str {
+        self.segments.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
+
+    /// The kind of the fault to play.
+    pub(super) fn fault_kind(&self) -> Option<Kind> {
+        self.fault.as_ref().map(|fault| fault.kind)
+    }
+
+    /// Is this fault to be played?
+    pub(super) fn plays(&self, kind: Kind) -> bool {
+        self.fault_kind() == Some(kind)
+    }
+}

@@ -1,0 +1,351 @@
+//! Faults to play, from a scenario file. Chosen by counters, never by chance: the same requests in
+//! the same order meet the same faults.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// A scenario file: a list of `[[fault]]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The faults; the first that applies to a request is played.
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<Fault>,
+}
+
+/// One `[[fault]]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Path template, or the beginning of a template or of a path.
+    pub path: String,
+    /// What goes wrong.
+    pub kind: Kind,
+    /// Only among the first n requests to the path.
+    #[serde(default)]
+    pub first: Option<u64>,
+    /// Only each n-th request to the path.
+    #[serde(default)]
+    pub every: Option<u64>,
+    /// At most so many times.
+    #[serde(default)]
+    pub times: Option<u64>,
+    /// How long a `slow` answer takes.
+    #[serde(default)]
+    pub delay_ms: Option<u64>,
+    /// Text or whole number: the code of `errcode`, the state of `unknown_state`, the place a
+    /// `redirect` points to.
+    #[serde(default)]
+    pub value: Option<toml::Value>,
+}
+
+impl Fault {
+    /// `value` as text.
+    pub(super) fn value_text(&self) -> Option<String> {
+        match self.value.as_ref()? {
+            toml::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// 429 FREQUENCY_LIMITED.
+    #[serde(rename = "429")]
+    TooManyRequests,
+    /// 500 SYSTEM_ERROR.
+    #[serde(rename = "500")]
+    InternalError,
+    /// 502 with an HTML page of a gateway.
+    #[serde(rename = "502_html")]
+    BadGateway,
+    /// The connection closes in the middle of the body.
+    Reset,
+    /// The answer takes `delay_ms`.
+    Slow,
+    /// The signature is of another body.
+    WrongSignature,
+    /// A signature probe (reference v3 §1.5).
+    ProbeSignature,
+    /// No signature at all.
+    MissingSignature,
+    /// A timestamp ten minutes old, truly signed.
+    SkewedTimestamp,
+    /// 400 SYSTEM_ERROR, as busifavor may answer (reference v3 §1.9).
+    #[serde(rename = "system_error_400")]
+    SystemError400,
+    /// The page begins one row later than asked: a row slips through between two pages.
+    ShiftedPage,
+    /// The page before the asked one.
+    DuplicatePage,
+    /// `total_count` one too high.
+    WrongTotal,
+    /// No rows, though there are some.
+    MissingData,
+    /// Pages never end.
+    Endless,
+    /// The MP token has expired before its time (42001).
+    ExpiredToken,
+    /// The business code `value`: MP `errcode`, v2 `err_code`, v3 `code` with status 400.
+    Errcode,
+    /// 302 to `value`, or to a host that is not WeChat's.
+    Redirect,
+    /// States and statuses have the unheard-of value `value`.
+    UnknownState,
+    /// The source is not ready: STATEMENT_CREATING, errcode 61503, `No Bill Exist`.
+    NotReady,
+}
+
+impl Kind {
+    /// As the scenario spells it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Kind::TooManyRequests => "429",
+            Kind::InternalError => "500",
+            Kind::BadGateway => "502_html",
+            Kind::Reset => "reset",
+            Kind::Slow => "slow",
+            Kind::WrongSignature => "wrong_signature",
+            Kind::ProbeSignature => "probe_signature",
+            Kind::MissingSignature => "missing_signature",
+            Kind::SkewedTimestamp => "skewed_timestamp",
+            Kind::SystemError400 => "system_error_400",
+            Kind::ShiftedPage => "shifted_page",
+            Kind::DuplicatePage => "duplicate_page",
+            Kind::WrongTotal => "wrong_total",
+            Kind::MissingData => "missing_data",
+            Kind::Endless => "endless",
+            Kind::ExpiredToken => "expired_token",
+            Kind::Errcode => "errcode",
+            Kind::Redirect => "redirect",
+            Kind::UnknownState => "unknown_state",
+            Kind::NotReady => "not_ready",
+        }
+    }
+}
+
+/// Why a scenario cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file cannot be read.
+    #[error("scenario `{}` cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is no scenario.
+    #[error("the scenario is not understood: {0}")]
+    Syntax(#[from] toml::de::Error),
+    /// A fault contradicts itself or lacks something.
+    #[error("fault {number} of the scenario: {problem}")]
+    Fault {
+        /// Counted from 1.
+        number: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
+impl Scenario {
+    /// Reads a scenario file.
+    pub fn read(path: &Path) -> Result<Scenario, ScenarioError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ScenarioError::Read { path: path.to_owned(), source })?;
+        text.parse()
+    }
+}
+
+impl std::str::FromStr for Scenario {
+    type Err = ScenarioError;
+
+    fn from_str(text: &str) -> Result<Scenario, ScenarioError> {
+        let scenario: Scenario = toml::from_str(text)?;
+        for (position, fault) in scenario.faults.iter().enumerate() {
+            check(fault).map_err(|problem| ScenarioError::Fault { number: position + 1, problem })?;
+        }
+        Ok(scenario)
+    }
+}
+
+fn check(fault: &Fault) -> Result<(), &'static str> {
+    let has_text_or_number = matches!(fault.value, None | Some(toml::Value::String(_) | toml::Value::Integer(_)));
+    let problems = [
+        (!fault.path.starts_with('/'), "`path` must begin with `/`"),
+        ([fault.first, fault.every, fault.times].contains(&Some(0)), "`first`, `every` and `times` count from 1"),
+        (fault.kind == Kind::Slow && fault.delay_ms.is_none(), "`slow` needs `delay_ms`"),
+        (fault.kind != Kind::Slow && fault.delay_ms.is_some(), "only `slow` takes `delay_ms`"),
+        (fault.kind == Kind::Errcode && fault.value.is_none(), "`errcode` needs `value`"),
+        (!has_text_or_number, "`value` must be a text or a whole number"),
+    ];
+    problems.iter().find(|(is_wrong, _)| *is_wrong).map_or(Ok(()), |(_, problem)| Err(problem))
+}
+
+/// A scenario being played: how often each fault's path was asked, and how often the fault came.
+#[derive(Debug)]
+pub(super) struct Player {
+    faults: Vec<Played>,
+}
+
+#[derive(Debug)]
+struct Played {
+    fault: Fault,
+    asked: u64,
+    times: u64,
+}
+
+impl Player {
+    /// Starts a scenario.
+    pub(super) fn new(scenario: Scenario) -> Player {
+        Player { faults: scenario.faults.into_iter().map(|fault| Played { fault, asked: 0, times: 0 }).collect() }
+    }
+
+    /// The fault of this request, if any. Every fault whose path fits counts the request, also when
+    /// an earlier one is played.
+    pub(super) fn choose(&mut self, template: &str, path: &str) -> Option<Fault> {
+        let mut chosen: Option<&mut Played> = None;
+        for played in self.faults.iter_mut().filter(|played| is_path(&played.fault.path, template, path)) {
+            played.asked += 1;
+            if chosen.is_none() && played.is_due() {
+                chosen = Some(played);
+            }
+        }
+        let chosen = chosen?;
+        chosen.times += 1;
+        Some(chosen.fault.clone())
+    }
+}
+
+impl Played {
+    fn is_due(&self) -> bool {
+        self.fault.first.is_none_or(|first| self.asked <= first)
+            && self.fault.every.is_none_or(|every| self.asked % every == 0)
+            && self.fault.times.is_none_or(|times| self.times < times)
+    }
+}
+
+fn is_path(wanted: &str, template: &str, path: &str) -> bool {
+    template == wanted || template.starts_with(wanted) || path.starts_with(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario(text: &str) -> Scenario {
+        text.parse().unwrap()
+    }
+
+    fn refused(text: &str) -> String {
+        text.parse::<Scenario>().unwrap_err().to_string()
+    }
+
+    fn times_of(player: &mut Player, requests: usize) -> Vec<usize> {
+        (1..=requests).filter(|_| player.choose("/a/{id}", "/a/1").is_some()).collect()
+    }
+
+    #[test]
+    fn every_kind_is_spelled_as_it_prints() {
+        let kinds = [
+            "429",
+            "500",
+            "502_html",
+            "reset",
+            "wrong_signature",
+            "probe_signature",
+            "missing_signature",
+            "skewed_timestamp",
+            "system_error_400",
+            "shifted_page",
+            "duplicate_page",
+            "wrong_total",
+            "missing_data",
+            "endless",
+            "expired_token",
+            "redirect",
+            "unknown_state",
+            "not_ready",
+        ];
+        for kind in kinds {
+            let scenario = scenario(&format!("[[fault]]\npath = \"/\"\nkind = \"{kind}\""));
+            assert_eq!(scenario.faults[0].kind.as_str(), kind);
+        }
+        let scenario =
+            scenario("[[fault]]\npath='/'\nkind='slow'\ndelay_ms=5\n[[fault]]\npath='/'\nkind='errcode'\nvalue=-1");
+        assert_eq!(scenario.faults[0].kind.as_str(), "slow");
+        assert_eq!(scenario.faults[1].value_text().as_deref(), Some("-1"));
+    }
+
+    #[test]
+    fn unknown_keys_and_kinds_are_errors() {
+        assert!(refused("[[fault]]\npath='/'\nkind='429'\nfirts=1").contains("firts"));
+        assert!(refused("[[fault]]\npath='/'\nkind='418'").contains("418"));
+        assert!(refused("[[faults]]\npath='/'\nkind='429'").contains("faults"));
+    }
+
+    #[test]
+    fn faults_that_make_no_sense_are_named_with_their_number() {
+        let good = "[[fault]]\npath='/'\nkind='429'\n";
+        let cases = [
+            ("path='x'\nkind='429'", "`path` must begin"),
+            ("path='/'\nkind='429'\nevery=0", "count from 1"),
+            ("path='/'\nkind='slow'", "needs `delay_ms`"),
+            ("path='/'\nkind='429'\ndelay_ms=1", "only `slow`"),
+            ("path='/'\nkind='errcode'", "needs `value`"),
+            ("path='/'\nkind='errcode'\nvalue=true", "whole number"),
+        ];
+        for (fault, problem) in cases {
+            let message = refused(&format!("{good}[[fault]]\n{fault}"));
+            assert!(message.starts_with("fault 2 of the scenario") && message.contains(problem), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_missing_scenario_file_is_named() {
+        let message = Scenario::read(Path::new("/nowhere/x.toml")).unwrap_err().to_string();
+        assert_eq!(message, "scenario `/nowhere/x.toml` cannot be read");
+    }
+
+    #[test]
+    fn a_fault_without_conditions_is_always_played() {
+        let mut player = Player::new(scenario("[[fault]]\npath='/a'\nkind='500'"));
+        assert_eq!(times_of(&mut player, 3), [1, 2, 3]);
+    }
+
+    #[test]
+    fn first_every_and_times_narrow_a_fault_down() {
+        let play = |conditions: &str| {
+            let text = format!("[[fault]]\npath='/a'\nkind='500'\n{conditions}");
+            times_of(&mut Player::new(scenario(&text)), 8)
+        };
+        assert_eq!(play("first=2"), [1, 2]);
+        assert_eq!(play("every=3"), [3, 6]);
+        assert_eq!(play("times=1"), [1]);
+        assert_eq!(play("every=2\nfirst=5"), [2, 4]);
+        assert_eq!(play("every=2\ntimes=1"), [2]);
+    }
+
+    #[test]
+    fn a_path_is_a_template_or_a_beginning() {
+        let mut player = Player::new(scenario("[[fault]]\npath='/a/{id}'\nkind='500'"));
+        assert!(player.choose("/a/{id}", "/a/1").is_some());
+        assert!(player.choose("/b", "/b").is_none());
+        let mut player = Player::new(scenario("[[fault]]\npath='/a/1'\nkind='500'"));
+        assert!(player.choose("/a/{id}", "/a/1").is_some());
+        assert!(player.choose("/a/{id}", "/a/2").is_none());
+    }
+
+    #[test]
+    fn the_first_due_fault_wins_and_the_others_keep_counting() {
+        let mut player = Player::new(scenario(
+            "[[fault]]\npath='/a'\nkind='429'\nfirst=1\n[[fault]]\npath='/a'\nkind='500'\nfirst=2",
+        ));
+        let kinds: Vec<_> = (0..3).map(|_| player.choose("/a", "/a").map(|fault| fault.kind)).collect();
+        assert_eq!(kinds, [Some(Kind::TooManyRequests), Some(Kind::InternalError), None]);
+    }
+}

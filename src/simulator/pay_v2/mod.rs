@@ -1,0 +1,103 @@
+//! API v2: XML in, XML out, MD5 both ways; HTTP status is always 200 (reference v2 §A, §B).
+
+mod bill;
+mod coupons;
+mod xml;
+
+use super::answer::Answer;
+use super::exchange::{Endpoint, Exchange};
+use super::faults::Kind;
+use super::signature::{md5_signature, serial_text};
+use xml::Fields;
+
+/// The endpoints of v2 this server answers.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::v2("/mmpaymkttransfers/query_coupon_stock", coupons::query_stock),
+    Endpoint::v2("/mmpaymkttransfers/querycouponsinfo", coupons::query_coupon),
+    Endpoint::v2(bill::PATH, bill::download),
+];
+
+/// Checks document, account and signature (reference v2 §A.3: a failure here has no result_code).
+pub(super) fn admit(exchange: &Exchange<'_>) -> Result<(), Answer> {
+    let fields = asked(exchange)?;
+    let account = &exchange.office.account;
+    let of = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
+    if of("nonce_str").is_empty() || of("nonce_str").len() > 32 {
+        return Err(refuse(exchange, "nonce_str参数错误"));
+    }
+    let parameters = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    if of("mch_id") != account.mchid {
+        Err(refuse(exchange, "商户号mch_id不存在"))
+    } else if of("appid") != account.appid {
+        Err(refuse(exchange, "appid和mch_id不匹配"))
+    } else if of("sign") != md5_signature(parameters, &account.v2_key) {
+        Err(refuse(exchange, "签名错误"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The fields of the request.
+fn asked(exchange: &Exchange<'_>) -> Result<Fields, Answer> {
+    let text = std::str::from_utf8(&exchange.call.body).ok();
+    text.and_then(xml::parse).ok_or_else(|| refuse(exchange, "XML格式错误"))
+}
+
+/// `return_code` FAIL: nothing else is guaranteed, nothing is signed. The bill call has a number
+/// for it (reference v2 §B.5).
+pub(super) fn refuse(exchange: &Exchange<'_>, message: &str) -> Answer {
+    let number = (exchange.endpoint.template == bill::PATH).then_some("20001");
+    fail(message, number)
+}
+
+/// As the bill call says that there is none.
+pub(super) fn refuse_bill() -> Answer {
+    fail("No Bill Exist", Some("20002"))
+}
+
+fn fail(message: &str, number: Option<&str>) -> Answer {
+    let mut fields = vec![("return_code", "FAIL"), ("return_msg", message)];
+    fields.extend(number.map(|number| ("error_code", number)));
+    document(fields.into_iter())
+}
+
+/// A business error: `return_code` SUCCESS, `result_code` FAIL.
+pub(super) fn business_error(exchange: &Exchange<'_>, code: &str, description: &str) -> Answer {
+    let fields = [("result_code", "FAIL"), ("err_code", code), ("err_code_des", description)];
+    signed(exchange, &fields, true)
+}
+
+/// An answer in its envelope; `sign` covers every non-empty field (reference v2 §A.2).
+fn signed(exchange: &Exchange<'_>, fields: &[(&str, &str)], with_sign: bool) -> Answer {
+    let account = &exchange.office.account;
+    let nonce = serial_text("v2 nonce", exchange.serial, 32);
+    let mut all = vec![
+        ("return_code", "SUCCESS"),
+        ("return_msg", "OK"),
+        ("appid", account.appid.as_str()),
+        ("mch_id", account.mchid.as_str()),
+        ("nonce_str", nonce.as_str()),
+    ];
+    all.extend(fields);
+    let word = exchange.fault.as_ref().and_then(|fault| fault.value_text()).unwrap_or_else(|| "512".to_owned());
+    if exchange.plays(Kind::UnknownState) {
+        let states = all.iter_mut().filter(|(name, _)| matches!(*name, "coupon_state" | "coupon_stock_status"));
+        states.for_each(|(_, value)| *value = &word);
+    }
+    let key = if exchange.plays(Kind::WrongSignature) { "another key" } else { &account.v2_key };
+    let mut sign = md5_signature(all.iter().copied(), key);
+    if exchange.plays(Kind::ProbeSignature) {
+        sign.insert_str(0, super::signature::PROBE_PREFIX);
+    }
+    if with_sign && !exchange.plays(Kind::MissingSignature) {
+        all.insert(5, ("sign", &sign));
+    }
+    document(all.into_iter())
+}
+
+fn document<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Answer {
+    Answer::bytes(200, "text/xml", xml::write(fields).into_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! The error bodies of v3, with the codes and texts of the reference (§1.9).
+
+use serde_json::{Value, json};
+
+use crate::simulator::answer::Answer;
+use crate::simulator::call::Call;
+use crate::simulator::signature::Flaw;
+
+/// How much of the sign string the real server shows.
+const SHOWN_CHARACTERS: usize = 64;
+
+/// `{"code", "message"}`.
+pub(in crate::simulator) fn refuse(status: u16, code: &str, message: &str) -> Answer {
+    Answer::json(status, &json!({"code": code, "message": message}))
+}
+
+/// PARAM_ERROR with its detail; `location` is `query`, `url` or `body`.
+pub(in crate::simulator) fn refuse_parameter(name: &str, value: &str, location: &str) -> Answer {
+    let field = if location == "body" { format!("/{name}") } else { name.to_owned() };
+    let issue = if value.is_empty() { "缺少必填参数" } else { "参数不符合规则" };
+    let detail = json!({"field": field, "value": value, "issue": issue, "location": location});
+    Answer::json(400, &json!({"code": "PARAM_ERROR", "message": format!("参数错误：{name}"), "detail": detail}))
+}
+
+/// 401 for a flaw of the Authorization header.
+pub(super) fn refuse_flaw(flaw: Flaw) -> Answer {
+    refuse(401, "SIGN_ERROR", &flaw.to_string())
+}
+
+/// 401 for a signature that does not fit: shows what the server would have had signed.
+pub(super) fn refuse_signature(call: &Call, message: &str) -> Answer {
+    let shown: String = message.chars().take(SHOWN_CHARACTERS).collect();
+    let information = json!({
+        "method": call.method,
+        "url": call.target,
+        "truncated_sign_message": shown,
+        "sign_message_length": message.len(),
+    });
+    let detail = json!({
+        "detail": {"issue": "sign not match"},
+        "field": "signature",
+        "location": "authorization",
+        "sign_information": information,
+    });
+    let body: Value = json!({"code": "SIGN_ERROR", "message": Flaw::Signature.to_string(), "detail": detail});
+    Answer::json(401, &body)
+}
+
+/// 404 RESOURCE_NOT_EXISTS.
+pub(super) fn unknown(what: &str) -> Answer {
+    refuse(404, "RESOURCE_NOT_EXISTS", &format!("{what}不存在"))
+}

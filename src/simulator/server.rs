@@ -1,0 +1,290 @@
+//! The server: takes requests off the wire, lets the API family admit, answer and sign, puts the
+//! answer back on the wire. Works on a bound listener, in a test or behind the command line.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use futures_util::stream;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::answer::Answer;
+use super::bill_files::BillFiles;
+use super::call::Call;
+use super::counts::{Counts, Tally};
+use super::disruption;
+use super::endpoint::{self, Found};
+use super::exchange::{Exchange, Family, Office};
+use super::faults::{Kind, Player};
+use super::memory::{Memory, held};
+use super::options::Options;
+use super::signature::{KeyError, Keys};
+use super::world::World;
+use super::{mp, pay_v2, pay_v3};
+
+/// No call of the three APIs sends more.
+const LARGEST_REQUEST_BYTES: usize = 1 << 20;
+
+/// Why a simulator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulatorError {
+    /// The world cannot be read.
+    #[error("`{}` cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no world.
+    #[error("`{}` is not a world", path.display())]
+    World {
+        /// The file.
+        path: PathBuf,
+        /// Why, with line and column.
+        source: serde_json::Error,
+    },
+    /// The keys of the world cannot be used.
+    #[error("the keys of the world cannot be used")]
+    Keys(#[from] KeyError),
+    /// The listener has no address.
+    #[error("the listener has no address")]
+    Listener(#[source] io::Error),
+}
+
+/// A world ready to be served.
+#[derive(Debug)]
+pub struct Simulator {
+    world: World,
+    keys: Keys,
+    folder: PathBuf,
+}
+
+impl Simulator {
+    /// Reads `world/world.json` under `dir`; the bill files lie beside it.
+    pub fn load(dir: &Path) -> Result<Simulator, SimulatorError> {
+        let folder = dir.join("world");
+        let path = folder.join("world.json");
+        let text = std::fs::read(&path).map_err(|source| SimulatorError::Read { path: path.clone(), source })?;
+        let world = serde_json::from_slice(&text).map_err(|source| SimulatorError::World { path, source })?;
+        Simulator::new(world, folder)
+    }
+
+    /// Takes a world as it is, with the folder of its bill files.
+    pub fn new(world: World, folder: PathBuf) -> Result<Simulator, SimulatorError> {
+        let keys = Keys::of(&world.account)?;
+        Ok(Simulator { world, keys, folder })
+    }
+
+    /// Serves on a bound listener until [`Running::stop`]. Must be called within a tokio runtime.
+    pub fn serve(self, listener: TcpListener, options: Options) -> Result<Running, SimulatorError> {
+        let addr = listener.local_addr().map_err(SimulatorError::Listener)?;
+        let office = Arc::new(self.open_office(options));
+        let (stop, stopped) = watch::channel(false);
+        let desk = Desk { office: office.clone(), stopped: stopped.clone() };
+        let router = Router::new().fallback(receive).with_state(desk);
+        let served = axum::serve(listener, router).with_graceful_shutdown(until_stopped(stopped));
+        let task = tokio::spawn(async move { served.await });
+        Ok(Running { addr, office, stop, task })
+    }
+
+    fn open_office(self, options: Options) -> Office {
+        Office {
+            account: self.world.account.clone(),
+            keys: self.keys,
+            bills: BillFiles::new(self.folder, self.world.bills.clone()),
+            memory: Mutex::new(Memory::new(self.world)),
+            tally: Mutex::default(),
+            player: Mutex::new(Player::new(options.scenario.clone())),
+            tokens: Mutex::default(),
+            world_now: Mutex::new(options.world_now),
+            answers: AtomicU64::new(1),
+            options,
+        }
+    }
+}
+
+/// A server at work.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    office: Arc<Office>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Running {
+    /// `http://address`, for the job file.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// What was asked so far.
+    pub fn counts(&self) -> Counts {
+        held(&self.office.tally).counts.clone()
+    }
+
+    /// Forgets what was asked so far, and with it the nonces seen.
+    pub fn reset_counts(&self) {
+        *held(&self.office.tally) = Tally::default();
+    }
+
+    /// Shows the world as of another moment from the next request on; none = the protocol clock.
+    pub fn set_now(&self, world_now: Option<DateTime<Utc>>) {
+        *held(&self.office.world_now) = world_now;
+    }
+
+    /// Starts another scenario, its counters at zero.
+    pub fn play(&self, scenario: super::Scenario) {
+        *held(&self.office.player) = Player::new(scenario);
+    }
+
+    /// Lets requests in flight end, then closes. Answers that are being delayed are sent at once.
+    pub async fn stop(self) {
+        // The receiver is gone only when the server ended by itself.
+        let _ = self.stop.send(true);
+        if let Err(error) = self.task.await {
+            tracing::warn!(%error, "the simulator did not end well");
+        }
+    }
+}
+
+async fn until_stopped(mut stopped: watch::Receiver<bool>) {
+    // An error means that the Running was dropped: stop as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+#[derive(Clone)]
+struct Desk {
+    office: Arc<Office>,
+    stopped: watch::Receiver<bool>,
+}
+
+/// An answer and how it is put on the wire.
+struct Delivery {
+    answer: Answer,
+    delay: Duration,
+    is_torn: bool,
+}
+
+impl From<Answer> for Delivery {
+    fn from(answer: Answer) -> Delivery {
+        Delivery { answer, delay: Duration::ZERO, is_torn: false }
+    }
+}
+
+async fn receive(State(desk): State<Desk>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, LARGEST_REQUEST_BYTES).await else { return on_wire(Answer::empty(413).into()) };
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let call = Call { method: parts.method.to_string(), target, headers: parts.headers, body };
+    let office = desk.office.clone();
+    // Signing is slow in the rsa crate: keep it off the threads that do I/O.
+    let delivery = spawn_blocking(move || attend(&office, &call)).await;
+    let delivery = delivery.unwrap_or_else(|_| Answer::empty(500).into());
+    if !delivery.delay.is_zero() {
+        tokio::select! {
+            () = desk.office.options.sleep.sleep(delivery.delay) => (),
+            () = until_stopped(desk.stopped.clone()) => (),
+        }
+    }
+    on_wire(delivery)
+}
+
+fn attend(office: &Office, call: &Call) -> Delivery {
+    let now = office.options.clock.now();
+    match endpoint::find(&call.method, call.path()) {
+        Found::Unknown => {
+            held(&office.tally).add_unknown(now);
+            Answer::empty(404).into()
+        }
+        Found::WrongMethod => {
+            held(&office.tally).add_unknown(now);
+            Answer::empty(405).into()
+        }
+        Found::Endpoint(endpoint, segments) => {
+            let in_this_second = held(&office.tally).add(&endpoint.label(), now);
+            let mut exchange = Exchange::open(office, call, endpoint, segments);
+            let answer = answer(&mut exchange, in_this_second).unwrap_or_else(|refusal| refusal);
+            deliver(&exchange, finish(&exchange, answer))
+        }
+    }
+}
+
+/// Admission, limit, fault, then the endpoint itself.
+fn answer(exchange: &mut Exchange<'_>, in_this_second: u64) -> Result<Answer, Answer> {
+    let (office, endpoint) = (exchange.office, exchange.endpoint);
+    admit(exchange).inspect_err(|_| held(&office.tally).counts.rejected += 1)?;
+    if office.options.limits.get(endpoint.template).is_some_and(|limit| in_this_second > *limit) {
+        held(&office.tally).counts.limited += 1;
+        return Err(disruption::too_many_requests());
+    }
+    exchange.fault = held(&office.player).choose(endpoint.template, exchange.call.path());
+    if let Some(kind) = exchange.fault_kind() {
+        held(&office.tally).add_fault(kind.as_str());
+    }
+    match disruption::instead(exchange) {
+        Some(answer) => Ok(answer),
+        None => (endpoint.handle)(exchange),
+    }
+}
+
+fn admit(exchange: &Exchange<'_>) -> Result<(), Answer> {
+    match exchange.endpoint.family {
+        Family::PayV3 => pay_v3::admit(exchange),
+        Family::PayV2 => pay_v2::admit(exchange),
+        Family::Mp => mp::admit(exchange),
+    }
+}
+
+fn finish(exchange: &Exchange<'_>, answer: Answer) -> Answer {
+    match exchange.endpoint.family {
+        Family::PayV3 => pay_v3::finish(exchange, answer),
+        Family::PayV2 | Family::Mp => answer,
+    }
+}
+
+fn deliver(exchange: &Exchange<'_>, answer: Answer) -> Delivery {
+    let delay_ms = exchange.fault.as_ref().and_then(|fault| fault.delay_ms).unwrap_or(0);
+    Delivery { answer, delay: Duration::from_millis(delay_ms), is_torn: exchange.plays(Kind::Reset) }
+}
+
+fn on_wire(delivery: Delivery) -> Response {
+    let Delivery { answer, is_torn, .. } = delivery;
+    let mut response = Response::new(if is_torn { torn(&answer.body) } else { Body::from(answer.body.clone()) });
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    if let Some(content_type) = answer.content_type {
+        headers.insert("content-type", HeaderValue::from_static(content_type));
+    }
+    // A torn empty answer promises a byte that never comes.
+    headers.insert("content-length", answer.body.len().max(usize::from(is_torn)).into());
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+/// Half a body, then an error: the connection closes before the promised length.
+fn torn(body: &[u8]) -> Body {
+    let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
+    let parts = [Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
+    Body::from_stream(stream::iter(parts))
+}
+
+#[cfg(test)]
+mod tests;
