@@ -9,11 +9,11 @@ use crate::journal::Page;
 use crate::record::{CouponCode, Stock};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
-use crate::wechat::pay_v3::busifavor::{self, CouponCodePage};
+use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CouponCodePage};
 
 const STAGE: &str = "coupon_codes";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
-const PAGE_ROWS: u32 = 100;
+const PAGE_ROWS: u64 = 100;
 
 /// Reads the pools of those of `stocks` whose codes the merchant uploaded.
 pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<CouponCode>>, Issue> {
@@ -48,7 +48,8 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<
 }
 
 fn request(stock_id: &str, appid: Option<&str>, offset: u64) -> Request<CouponCodePage> {
-    busifavor::list_coupon_codes(stock_id, None, appid, offset, PAGE_ROWS)
+    let filter = CodeFilter { appid: appid.map(str::to_owned), ..CodeFilter::default() };
+    busifavor::coupon_codes(stock_id, &filter, offset, PAGE_ROWS)
 }
 
 async fn ask_pool(
@@ -61,7 +62,7 @@ async fn ask_pool(
         let request = request(stock_id, appid, offset);
         let page = settle(&request, pay_v3.send(&request).await)?;
         let read = read_page(&request, &page)?;
-        let keys = read.iter().flat_map(|page| &page.data).map(|item| item.coupon_code().to_owned()).collect();
+        let keys = read.iter().flat_map(|page| &page.data).filter_map(|item| item.code().map(str::to_owned)).collect();
         let total = read.and_then(|page| page.total_count).unwrap_or(0).max(0).unsigned_abs();
         Ok(ListPage { keys, total, page })
     });

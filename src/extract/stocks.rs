@@ -9,7 +9,7 @@ use super::wire::stock_row;
 use super::{Api, Harvest, Issue, Night};
 use crate::record::{CouponEvent, Stock, UserCoupon};
 use crate::wechat::Request;
-use crate::wechat::pay_v3::busifavor::{self, StockDetail};
+use crate::wechat::pay_v3::busifavor;
 
 const STAGE: &str = "stocks";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
@@ -28,7 +28,7 @@ pub async fn extract(
     ids.extend(coupons.iter().map(|coupon| coupon.stock_id.as_str()));
     ids.extend(events.iter().map(|event| event.stock_id.as_str()));
     let questions = ids.iter().map(|id| ((*id).to_owned(), busifavor::stock(id))).collect();
-    let ask = async |request: Request<StockDetail>| {
+    let ask = async |request: Request<busifavor::Stock>| {
         settle(&request, pay_v3.send(&request).await).map(|page| Some(vec![page]))
     };
     let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
@@ -37,7 +37,7 @@ pub async fn extract(
     for entry in journal.entries()?.iter().filter(|entry| ids.contains(entry.key.as_str())) {
         let page = entry.pages.first().map(|page| read_page(&busifavor::stock(&entry.key), page));
         match page.transpose()?.flatten() {
-            Some(detail) => harvest.rows.push(stock_row(&detail, night.date)?),
+            Some(detail) => harvest.rows.push(stock_row(&detail, night.date)),
             None => harvest.issues.push(unknown(&entry.key)),
         }
     }

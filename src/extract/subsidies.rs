@@ -99,7 +99,7 @@ impl Desk<'_> {
 
     async fn ask_lists(&self, coupons: &BTreeSet<(String, String)>) -> Result<Vec<Issue>, Issue> {
         let question = |(stock_id, code): &(String, String)| {
-            (list_key(stock_id, code), busifavor::list_pay_receipts(stock_id, code, None))
+            (list_key(stock_id, code), busifavor::pay_receipts(stock_id, code, None))
         };
         self.ask(coupons.iter().map(question).collect()).await
     }
@@ -119,7 +119,7 @@ impl Desk<'_> {
             let (Some((stock_id, code)), Some(page)) = (wanted.get(&entry.key), entry.pages.first()) else {
                 return Ok(());
             };
-            let list = read_page(&busifavor::list_pay_receipts(stock_id, code, None), page)?;
+            let list = read_page(&busifavor::pay_receipts(stock_id, code, None), page)?;
             for receipt in list.map(|list| list.pay_receipt_list).unwrap_or_default() {
                 let row = subsidy_payment_row(&receipt, self.night.date)?;
                 payments.insert(row.out_subsidy_no.clone(), row);

@@ -19,12 +19,12 @@ use crate::journal::{Page, StageJournal};
 use crate::record::{OrderLine, UserCoupon};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
-use crate::wechat::pay_v3::busifavor::{self, CouponEntity, UserCouponPage, WalletFilter};
+use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
 
 const STAGE: &str = "user_coupons";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 /// The server clamps larger pages to this (design §12).
-const PAGE_ROWS: u32 = 20;
+const PAGE_ROWS: u64 = 20;
 
 /// What the wallets said.
 #[derive(Debug, Default)]
@@ -121,14 +121,14 @@ impl Counter<'_> {
     }
 
     fn wallet_request(&self, openid: &str, offset: u64) -> Request<UserCouponPage> {
-        let filter = WalletFilter {
+        let filter = CouponFilter {
             appid: self.settings.appid.clone(),
             creator_merchant: self.settings.creator_merchant.clone(),
             belong_merchant: self.settings.belong_merchant.clone(),
             sender_merchant: self.settings.sender_merchant.clone(),
-            ..WalletFilter::default()
+            ..CouponFilter::default()
         };
-        busifavor::list_user_coupons(openid, &filter, offset, PAGE_ROWS)
+        busifavor::user_coupons(openid, &filter, offset, PAGE_ROWS)
     }
 
     /// The rows of tonight's roster; entries of wallets that are no longer on it are passed over.
@@ -143,7 +143,7 @@ impl Counter<'_> {
             for page in &entry.pages {
                 let page = read_page(&request, page)?;
                 for entity in page.map(|page| page.data).unwrap_or_default() {
-                    state.put(user_coupon_row(&entity, &published, self.night.date)?);
+                    state.put(user_coupon_row(&entity, &published, self.night.date));
                 }
             }
             state.asked.insert(published);
@@ -165,13 +165,13 @@ impl Counter<'_> {
 
     async fn ask_single(&self, doubts: &[Doubt]) -> Result<Vec<Issue>, Issue> {
         let questions = doubts.iter().map(|doubt| (single_key(doubt), self.single_request(doubt))).collect();
-        let ask = async |request: Request<CouponEntity>| {
+        let ask = async |request: Request<busifavor::UserCoupon>| {
             settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]))
         };
         ask_all(self.night, self.journal, PLACE, self.limits.limits.concurrency, questions, ask).await
     }
 
-    fn single_request(&self, doubt: &Doubt) -> Request<CouponEntity> {
+    fn single_request(&self, doubt: &Doubt) -> Request<busifavor::UserCoupon> {
         busifavor::user_coupon(&doubt.raw_openid, &doubt.coupon_code, &self.settings.appid)
     }
 
@@ -182,7 +182,7 @@ impl Counter<'_> {
             let Some(doubt) = by_key.get(&entry.key) else { return Ok(()) };
             let page = entry.pages.first().map(|page| read_page(&self.single_request(doubt), page));
             match page.transpose()?.flatten() {
-                Some(entity) => state.put(user_coupon_row(&entity, &doubt.openid, self.night.date)?),
+                Some(entity) => state.put(user_coupon_row(&entity, &doubt.openid, self.night.date)),
                 None => {
                     state.unknown.insert((doubt.openid.clone(), doubt.coupon_code.clone()));
                 }

@@ -1,0 +1,146 @@
+//! Stocks, coupons and codes (reference v3 §2.2, §2.6, §2.11).
+
+use chrono::NaiveDate;
+
+use super::Leftover;
+use crate::extract::{Issue, IssueKind, Night};
+use crate::record::{CouponCode, Stock, UserCoupon};
+use crate::wechat::pay_v3::busifavor as api;
+
+/// A coupon as asked on the night of `date`; `openid` is the published one.
+pub(in crate::extract) fn user_coupon_row(wire: &api::UserCoupon, openid: &str, date: NaiveDate) -> UserCoupon {
+    let mut leftover = Leftover::of(&wire.extra);
+    let rule = wire.coupon_use_rule.as_ref();
+    leftover.nested("coupon_use_rule", rule.map(|rule| &rule.extra));
+    let mut time = |name: &str, raw: &Option<String>| leftover.time(name, raw.as_deref());
+    UserCoupon {
+        available_start_time: time("available_start_time", &wire.available_start_time),
+        expire_time: time("expire_time", &wire.expire_time),
+        receive_time: time("receive_time", &wire.receive_time),
+        use_time: time("use_time", &wire.use_time),
+        return_time: time("return_time", &wire.return_time),
+        deactivate_time: time("deactivate_time", &wire.deactivate_time),
+        stock_id: wire.stock_id.clone(),
+        coupon_code: wire.coupon_code.clone(),
+        openid: openid.to_owned(),
+        belong_merchant: wire.belong_merchant.clone(),
+        stock_name: wire.stock_name.clone(),
+        comment: wire.comment.clone(),
+        goods_name: wire.goods_name.clone(),
+        stock_type: wire.stock_type.clone(),
+        transferable: wire.transferable,
+        shareable: wire.shareable,
+        coupon_state: wire.coupon_state.clone(),
+        discount_amount_fen: rule.and_then(api::CouponUseRule::discount_amount),
+        discount_percent: rule.and_then(api::CouponUseRule::discount_percent),
+        exchange_price_fen: rule.and_then(api::CouponUseRule::exchange_price),
+        transaction_minimum_fen: rule.and_then(api::CouponUseRule::transaction_minimum),
+        use_method: rule.and_then(|rule| rule.use_method.clone()),
+        send_request_no: wire.send_request_no.clone(),
+        use_request_no: wire.use_request_no.clone(),
+        associate_out_trade_no: wire.associate_out_trade_no.clone().filter(|number| !number.is_empty()),
+        return_request_no: wire.return_request_no.clone(),
+        deactivate_request_no: wire.deactivate_request_no.clone(),
+        deactivate_reason: wire.deactivate_reason.clone(),
+        verified_date: date,
+        extra: leftover.json(),
+        business_date: date,
+    }
+}
+
+/// A stock as asked on the night of `date`.
+pub(in crate::extract) fn stock_row(wire: &api::Stock, date: NaiveDate) -> Stock {
+    let mut leftover = Leftover::of(&wire.extra);
+    let rule = wire.coupon_use_rule.as_ref();
+    let send = wire.stock_send_rule.as_ref();
+    let sent = wire.send_count_information.as_ref();
+    leftover.nested("coupon_use_rule", rule.map(|rule| &rule.extra));
+    leftover.nested("stock_send_rule", send.map(|send| &send.extra));
+    leftover.nested("send_count_information", sent.map(|sent| &sent.extra));
+    let valid = rule.and_then(|rule| rule.coupon_available_time.as_ref());
+    let mut time = |name, raw: Option<&String>| leftover.time(name, raw.map(String::as_str));
+    Stock {
+        available_begin_time: time("available_begin_time", valid.and_then(|it| it.available_begin_time.as_ref())),
+        available_end_time: time("available_end_time", valid.and_then(|it| it.available_end_time.as_ref())),
+        stock_id: wire.stock_id.clone(),
+        stock_name: wire.stock_name.clone(),
+        belong_merchant: wire.belong_merchant.clone(),
+        comment: wire.comment.clone(),
+        goods_name: wire.goods_name.clone(),
+        stock_type: wire.stock_type.clone(),
+        stock_state: wire.stock_state.clone(),
+        coupon_code_mode: wire.coupon_code_mode.clone(),
+        available_day_after_receive: valid.and_then(|it| it.available_day_after_receive),
+        wait_days_after_receive: valid.and_then(|it| it.wait_days_after_receive),
+        discount_amount_fen: rule.and_then(api::CouponUseRule::discount_amount),
+        discount_percent: rule.and_then(api::CouponUseRule::discount_percent),
+        exchange_price_fen: rule.and_then(api::CouponUseRule::exchange_price),
+        transaction_minimum_fen: rule.and_then(api::CouponUseRule::transaction_minimum),
+        use_method: rule.and_then(|rule| rule.use_method.clone()),
+        max_coupons: send.and_then(|it| it.max_coupons),
+        max_coupons_per_user: send.and_then(|it| it.max_coupons_per_user),
+        max_coupons_by_day: send.and_then(|it| it.max_coupons_by_day),
+        max_amount_fen: send.and_then(|it| it.max_amount),
+        max_amount_by_day_fen: send.and_then(|it| it.max_amount_by_day),
+        total_count: wire.coupon_code_count.as_ref().and_then(|it| it.total_count),
+        available_count: wire.coupon_code_count.as_ref().and_then(|it| it.available_count),
+        total_send_num: sent.and_then(|it| it.total_send_num),
+        total_send_amount_fen: sent.and_then(|it| it.total_send_amount),
+        today_send_num: sent.and_then(|it| it.today_send_num),
+        today_send_amount_fen: sent.and_then(|it| it.today_send_amount),
+        subsidy: wire.subsidy,
+        notify_appid: wire.notify_config.as_ref().and_then(|it| it.notify_appid.clone()),
+        extra: leftover.json(),
+        business_date: date,
+    }
+}
+
+/// A code of the pool of `stock_id`.
+pub(in crate::extract) fn coupon_code_row(
+    wire: &api::CodeInformation,
+    stock_id: &str,
+    night: &Night<'_>,
+) -> Result<CouponCode, Issue> {
+    let mut leftover = Leftover::of(&wire.extra);
+    let code = wire.code().ok_or_else(|| {
+        Issue::new(IssueKind::Incomplete, format!("the code pool of stock `{stock_id}` lists an item without a code"))
+    })?;
+    let publish = |id: &Option<String>| {
+        id.as_deref().filter(|id| !id.is_empty()).map(|id| night.persona.publish(id))
+    };
+    Ok(CouponCode {
+        stock_id: stock_id.to_owned(),
+        coupon_code: code.to_owned(),
+        code_status: wire.code_status.clone(),
+        upload_time: leftover.time("upload_time", wire.upload_time.as_deref()),
+        dispatched_time: leftover.time("dispatched_time", wire.dispatched_time.as_deref()),
+        openid: publish(&wire.openid),
+        unionid: publish(&wire.unionid),
+        extra: leftover.json(),
+        business_date: night.date,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Fen;
+
+    /// Values of reference v3 §2.11.
+    const COUPON: &str = r#"{"belong_merchant":"100000222","stock_name":"商家券","stock_type":"NORMAL",
+      "transferable":"false","coupon_state":"SENDED","coupon_use_rule":{"fixed_normal_coupon":
+      {"discount_amount":5,"transaction_minimum":100},"use_method":"OFF_LINE"},"coupon_code":"123446565767",
+      "stock_id":"1002323","expire_time":"2019-12-31T13:29:35+08:00","use_time":"soon",
+      "associate_out_trade_no":"","loyalty":{"tier":3}}"#;
+
+    #[test]
+    fn a_coupon_keeps_names_and_what_the_columns_do_not_hold() {
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let row = user_coupon_row(&serde_json::from_str(COUPON).unwrap(), "hash", date);
+        assert_eq!((row.discount_amount_fen, row.transaction_minimum_fen), (Some(Fen(5)), Some(Fen(100))));
+        assert_eq!(row.expire_time.unwrap().to_rfc3339(), "2019-12-31T05:29:35+00:00");
+        assert_eq!((row.transferable, row.associate_out_trade_no, row.use_time), (Some(false), None, None));
+        assert_eq!(row.extra.as_deref(), Some(r#"{"loyalty":{"tier":3},"use_time":"soon"}"#));
+        assert_eq!((row.openid.as_str(), row.verified_date), ("hash", date));
+    }
+}

@@ -1,0 +1,76 @@
+//! From the wire's words to rows: names as the API has them, amounts in fen, times as instants.
+//! What does not fit a column is kept in `extra`, never dropped and never guessed.
+
+mod card;
+mod coupon;
+mod subsidy;
+mod voucher;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::Value;
+
+use super::{Issue, IssueKind};
+use crate::money::Fen;
+use crate::wechat::lenient::{Extra, extra_json};
+use crate::wechat::parse_time;
+
+pub(super) use card::{card_account_row, card_dimension_row, card_day_row, member_card_row, member_detail_row};
+pub(super) use coupon::{coupon_code_row, stock_row, user_coupon_row};
+pub(super) use subsidy::{subsidy_payment_row, subsidy_return_row};
+pub(super) use voucher::{v2_coupon_row, v2_stock_row};
+
+/// What does not fit the columns of a row.
+struct Leftover(Extra);
+
+impl Leftover {
+    /// Begins with the fields this version does not know.
+    fn of(extra: &Extra) -> Leftover {
+        Leftover(extra.clone())
+    }
+
+    /// Adds unknown fields of an inner object under its name.
+    fn nested(&mut self, name: &str, extra: Option<&Extra>) {
+        if let Some(extra) = extra.filter(|extra| !extra.is_empty()) {
+            self.0.insert(name.to_owned(), Value::Object(extra.clone()));
+        }
+    }
+
+    /// A time; text that is none is kept as it came.
+    fn time(&mut self, name: &str, raw: Option<&str>) -> Option<DateTime<Utc>> {
+        let raw = raw.filter(|raw| !raw.is_empty())?;
+        let time = parse_time(raw);
+        if time.is_none() {
+            self.0.insert(name.to_owned(), Value::String(raw.to_owned()));
+        }
+        time
+    }
+
+    fn json(&self) -> Option<String> {
+        extra_json(&self.0)
+    }
+}
+
+/// An amount without which a receipt is none.
+fn required_amount(of: &str, amount: Option<Fen>) -> Result<Fen, Issue> {
+    amount.ok_or_else(|| Issue::new(IssueKind::Incomplete, format!("{of} has no amount")))
+}
+
+/// A day of the datacube.
+fn ref_date(text: &str) -> Result<NaiveDate, Issue> {
+    let wrong = || Issue::new(IssueKind::Incomplete, format!("datacube row has the ref_date `{text}`"));
+    text.parse().map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_is_none_is_kept_as_it_came() {
+        let mut leftover = Leftover::of(&Extra::new());
+        assert!(leftover.time("use_time", Some("2019-12-30T13:29:35+08:00")).is_some());
+        assert_eq!(leftover.time("return_time", Some("soon")), None);
+        assert_eq!(leftover.time("expire_time", Some("")), None);
+        assert_eq!(leftover.json().as_deref(), Some(r#"{"return_time":"soon"}"#));
+    }
+}

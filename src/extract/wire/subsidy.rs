@@ -1,0 +1,56 @@
+//! Subsidy receipts (reference v3 §2.18–2.22): statuses without their prefixes.
+
+use chrono::NaiveDate;
+
+use super::{Leftover, required_amount};
+use crate::extract::Issue;
+use crate::record::{SubsidyPayment, SubsidyReturn};
+use crate::wechat::pay_v3::busifavor::{self as api, plain_status};
+
+/// A payment receipt as asked on the night of `date`.
+pub(in crate::extract) fn subsidy_payment_row(wire: &api::PayReceipt, date: NaiveDate) -> Result<SubsidyPayment, Issue> {
+    let mut leftover = Leftover::of(&wire.extra);
+    Ok(SubsidyPayment {
+        amount_fen: required_amount(&format!("subsidy receipt `{}`", wire.out_subsidy_no), wire.amount)?,
+        success_time: leftover.time("success_time", wire.success_time.as_deref()),
+        create_time: leftover.time("create_time", wire.create_time.as_deref()),
+        out_subsidy_no: wire.out_subsidy_no.clone(),
+        subsidy_receipt_id: wire.subsidy_receipt_id.clone(),
+        stock_id: wire.stock_id.clone(),
+        coupon_code: wire.coupon_code.clone(),
+        transaction_id: wire.transaction_id.clone(),
+        payer_merchant: wire.payer_merchant.clone(),
+        payee_merchant: wire.payee_merchant.clone(),
+        description: wire.description.clone(),
+        status: wire.status.as_deref().map(|status| plain_status(status).to_owned()),
+        fail_reason: wire.fail_reason.as_deref().map(|reason| plain_status(reason).to_owned()),
+        verified_date: date,
+        extra: leftover.json(),
+        business_date: date,
+    })
+}
+
+/// A return receipt as asked on the night of `date`.
+pub(in crate::extract) fn subsidy_return_row(wire: &api::ReturnReceipt, date: NaiveDate) -> Result<SubsidyReturn, Issue> {
+    let mut leftover = Leftover::of(&wire.extra);
+    Ok(SubsidyReturn {
+        amount_fen: required_amount(&format!("subsidy return `{}`", wire.out_subsidy_return_no), wire.amount)?,
+        return_done_time: leftover.time("return_done_time", wire.return_done_time.as_deref()),
+        return_create_time: leftover.time("return_create_time", wire.return_create_time.as_deref()),
+        out_subsidy_return_no: wire.out_subsidy_return_no.clone(),
+        subsidy_return_receipt_id: wire.subsidy_return_receipt_id.clone(),
+        subsidy_receipt_id: wire.subsidy_receipt_id.clone(),
+        stock_id: wire.stock_id.clone(),
+        coupon_code: wire.coupon_code.clone(),
+        transaction_id: wire.transaction_id.clone(),
+        refund_id: wire.refund_id.clone(),
+        payer_merchant: wire.payer_merchant.clone(),
+        payee_merchant: wire.payee_merchant.clone(),
+        description: wire.description.clone(),
+        status: wire.status.as_deref().map(|status| plain_status(status).to_owned()),
+        fail_reason: wire.fail_reason.as_deref().map(|reason| plain_status(reason).to_owned()),
+        verified_date: date,
+        extra: leftover.json(),
+        business_date: date,
+    })
+}
