@@ -1,1 +1,114 @@
-//! A synthetic merchant with planted breaks, from a seed.
+//! A synthetic merchant with planted breaks: a pure function of a recipe, and the files it is
+//! handed over in. It runs no rule and shares no code with the client; what it says about breaks
+//! follows from how it made them.
+//!
+//! recipe → shop (lives, traps, plants) → books → files; beside them the truth.
+
+mod bill;
+mod books;
+mod calendar;
+mod cards;
+mod catalog;
+mod counts;
+mod credentials;
+mod files;
+mod job_file;
+mod lives;
+mod notifications;
+mod plants;
+mod recipe;
+mod shop;
+mod traps;
+mod truth;
+mod vouchers;
+
+use std::path::Path;
+
+use chrono::NaiveDate;
+use rand::seq::SliceRandom;
+
+use crate::clock::business_date_of;
+use crate::simulator::world::World;
+
+use books::{BillRow, Books};
+use calendar::Calendar;
+use shop::{Shop, Stream, chance};
+
+pub use recipe::{GenerateError, MerchantKind, Recipe};
+pub use truth::{Key, Planted};
+
+/// A merchant: what every book says, and which breaks that makes.
+#[derive(Debug)]
+pub struct Merchant {
+    recipe: Recipe,
+    calendar: Calendar,
+    users: Vec<String>,
+    books: Books,
+    breaks: Vec<Planted>,
+}
+
+impl Merchant {
+    /// Makes the merchant of a recipe. Time and memory grow with users × nights.
+    ///
+    /// # Errors
+    /// `Users`, `Nights` or `Name` when the recipe could not be consistent.
+    pub fn make(recipe: &Recipe) -> Result<Merchant, GenerateError> {
+        recipe.check()?;
+        let mut shop = Shop::open(recipe);
+        lives::live(&mut shop);
+        shop.shuffle_turn();
+        plants::plant_in_wallets(&mut shop);
+        plants::plant_nightly(&mut shop);
+        traps::set_all(&mut shop);
+        lives::fill_pool(&mut shop);
+        counts::count(&mut shop);
+        cards::issue(&mut shop);
+        vouchers::issue(&mut shop.books.world, shop.calendar);
+        plants::plant_in_answers(&mut shop);
+        Ok(Merchant::close(recipe, shop))
+    }
+
+    /// Nothing more happens: the bills are laid out.
+    fn close(recipe: &Recipe, shop: Shop) -> Merchant {
+        let Shop { calendar, mut books, truth, users, .. } = shop;
+        // A bill has no order (reference v3 §4.4).
+        books.bill.shuffle(&mut chance(recipe.seed, Stream::BillOrder));
+        for row in &books.bill {
+            let date = business_date_of(row.time);
+            if calendar.holds(date) {
+                books.world.bills.insert(date.to_string(), files::bill_name(date));
+            }
+        }
+        Merchant { recipe: recipe.clone(), calendar, users, books, breaks: truth.within(calendar) }
+    }
+
+    /// Writes `job.toml`, `secrets/`, the exports, `world/` and `truth/` below `folder`.
+    ///
+    /// # Errors
+    /// `Write` with the path; `Credential` when no key could be made.
+    pub fn write(mut self, folder: &Path) -> Result<(), GenerateError> {
+        files::write(&mut self, folder)
+    }
+
+    /// Every planted break that some night lists, sorted by rule and key.
+    pub fn breaks(&self) -> &[Planted] {
+        &self.breaks
+    }
+
+    /// What the simulated WeChat knows; without its account until it is written.
+    pub fn world(&self) -> &World {
+        &self.books.world
+    }
+
+    /// The business dates to run, oldest first.
+    pub fn dates(&self) -> impl Iterator<Item = NaiveDate> + use<> {
+        self.calendar.dates()
+    }
+
+    fn bill_rows(&self, date: NaiveDate) -> impl Iterator<Item = &BillRow> {
+        self.books.bill.iter().filter(move |row| business_date_of(row.time) == date)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,346 @@
+//! Near misses: what looks like a break and is none. A rule that speaks on one of them is wrong.
+
+use chrono::NaiveDate;
+
+use crate::money::Fen;
+use crate::simulator::world::Event;
+
+use super::books::BillEntry;
+use super::calendar::{at, earlier, minutes, next, seconds};
+use super::catalog::{ASSOCIATED, DISCOUNT, FIXED_SUBSIDY, FRANCHISE, OTHER_MERCHANT, SHARED_SUBSIDY};
+use super::lives::subsidise;
+use super::shop::Shop;
+
+/// A near miss of one night.
+pub(super) struct Trap {
+    /// What it is, as in its function.
+    pub(super) name: &'static str,
+    /// Sets it up on a date.
+    pub(super) set: fn(&mut Shop, NaiveDate),
+}
+
+/// All of them, set on every night.
+pub(super) static TRAPS: &[Trap] = &[
+    Trap { name: "rounded_the_other_way", set: rounded_the_other_way },
+    Trap { name: "used_at_the_last_second", set: used_at_the_last_second },
+    Trap { name: "used_at_the_tolerance", set: used_at_the_tolerance },
+    Trap { name: "minimum_just_met", set: minimum_just_met },
+    Trap { name: "expired_when_refunded", set: expired_when_refunded },
+    Trap { name: "paid_by_another_channel", set: paid_by_another_channel },
+    Trap { name: "paid_to_another_merchant", set: paid_to_another_merchant },
+    Trap { name: "list_lacks_the_coupon", set: list_lacks_the_coupon },
+    Trap { name: "list_lacks_the_association", set: list_lacks_the_association },
+    Trap { name: "received_and_used_the_next_day", set: received_and_used_the_next_day },
+    Trap { name: "two_lines_refunded_in_turn", set: two_lines_refunded_in_turn },
+    Trap { name: "claimed_again_after_a_refund", set: claimed_again_after_a_refund },
+    Trap { name: "never_paid", set: never_paid },
+    Trap { name: "free_of_charge", set: free_of_charge },
+    Trap { name: "failed_refund", set: failed_refund },
+    Trap { name: "refund_of_a_voucher_order", set: refund_of_a_voucher_order },
+    Trap { name: "revoked_payment", set: revoked_payment },
+    Trap { name: "listed_twice", set: listed_twice },
+    Trap { name: "used_before_the_first_export", set: used_before_the_first_export },
+    Trap { name: "used_in_the_franchise", set: used_in_the_franchise },
+];
+
+/// Sets every trap on every night.
+pub(super) fn set_all(shop: &mut Shop) {
+    for date in shop.calendar.dates() {
+        for trap in TRAPS {
+            (trap.set)(shop, date);
+        }
+    }
+}
+
+/// A till that rounds its own way: one fen beside the terms of a DISCOUNT coupon.
+fn rounded_the_other_way(shop: &mut Shop, date: NaiveDate) {
+    for (stock, off) in [(&DISCOUNT, 1), (&DISCOUNT, -1), (&SHARED_SUBSIDY, -1)] {
+        let openid = shop.user();
+        let moment = shop.opening_hours(date);
+        let mut coupon = shop.coupon_for(&openid, stock, moment);
+        let mut purchase = shop.claim(&coupon, stock, moment);
+        let line = &mut purchase.lines[0];
+        line.discount_fen = line.discount_fen + Fen(off);
+        line.paid_fen = line.goods_fen - line.discount_fen;
+        purchase.charged_fen = line.paid_fen;
+        shop.redeem(&mut coupon, &purchase);
+        shop.books.sell(&purchase);
+        subsidise(shop, &coupon, stock, &purchase);
+        shop.books.receive(coupon);
+    }
+}
+
+/// Redeemed at `expire_time`, and another at `available_start_time`: bounds are inside.
+fn used_at_the_last_second(shop: &mut Shop, date: NaiveDate) {
+    for is_start in [false, true] {
+        let openid = shop.user();
+        let moment = shop.opening_hours(date);
+        let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
+        let purchase = shop.claim(&coupon, &DISCOUNT, moment);
+        shop.redeem(&mut coupon, &purchase);
+        let used_at = coupon.redemption.as_ref().map_or(moment, |redemption| redemption.time);
+        if is_start {
+            coupon.available_start_time = used_at;
+        } else {
+            coupon.expire_time = used_at;
+        }
+        shop.books.sell(&purchase);
+        shop.books.receive(coupon);
+    }
+}
+
+/// Ten minutes after the payment to the second.
+fn used_at_the_tolerance(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
+    let purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    coupon.redemption = Some(Event { number: purchase.out_trade_no.clone(), time: moment + minutes(10) });
+    shop.books.sell(&purchase);
+    shop.books.receive(coupon);
+}
+
+fn minimum_just_met(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut coupon = shop.coupon_for(&openid, &FIXED_SUBSIDY, moment);
+    let goods = Fen(FIXED_SUBSIDY.minimum_fen);
+    let purchase = shop.claim_of(&coupon, &FIXED_SUBSIDY, moment, goods);
+    shop.redeem(&mut coupon, &purchase);
+    shop.books.sell(&purchase);
+    subsidise(shop, &coupon, &FIXED_SUBSIDY, &purchase);
+    shop.books.receive(coupon);
+}
+
+/// A coupon that expired between use and refund cannot be returned (reference v3 §2.14).
+fn expired_when_refunded(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
+    coupon.expire_time = moment + minutes(45);
+    let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    shop.associate(&mut coupon, &purchase);
+    shop.redeem(&mut coupon, &purchase);
+    purchase.mark_refunded();
+    shop.books.sell(&purchase);
+    let refund = shop.refund(purchase.charged_fen, moment + minutes(120));
+    shop.books.refund(&purchase, &refund);
+    shop.books.receive(coupon);
+}
+
+/// In no bill, and rightly so.
+fn paid_by_another_channel(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
+    let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    shop.pay_by_alipay(&mut purchase);
+    shop.redeem(&mut coupon, &purchase);
+    shop.books.sell(&purchase);
+    shop.books.receive(coupon);
+}
+
+/// Paid by WeChat to a merchant whose bill this job does not have.
+fn paid_to_another_merchant(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut purchase = shop.plain_order(&openid, moment);
+    purchase.merchant = OTHER_MERCHANT;
+    shop.books.export(&purchase, date);
+}
+
+/// Claimed, missing in the wallet's pages, known to the single query.
+fn list_lacks_the_coupon(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
+    coupon.missing_from_list = true;
+    let purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    shop.redeem(&mut coupon, &purchase);
+    shop.books.sell(&purchase);
+    shop.books.receive(coupon);
+}
+
+/// Must be associated and is, but only the single query says so.
+fn list_lacks_the_association(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut coupon = shop.coupon_for(&openid, &ASSOCIATED, moment);
+    coupon.list_lags_association = true;
+    let purchase = shop.claim(&coupon, &ASSOCIATED, moment);
+    shop.associate(&mut coupon, &purchase);
+    shop.redeem(&mut coupon, &purchase);
+    shop.books.sell(&purchase);
+    shop.books.receive(coupon);
+}
+
+/// A server that shows the present shows it on this night already.
+fn received_and_used_the_next_day(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = at(next(date), 9, 30) + seconds(shop.between(0, 3000));
+    let mut coupon = shop.coupon(&openid, &ASSOCIATED, moment - minutes(30));
+    let purchase = shop.claim(&coupon, &ASSOCIATED, moment);
+    shop.associate(&mut coupon, &purchase);
+    shop.redeem(&mut coupon, &purchase);
+    shop.books.sell(&purchase);
+    shop.books.receive(coupon);
+}
+
+/// Two lines, refunded on two days; each export shows the sum so far.
+fn two_lines_refunded_in_turn(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
+    let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    shop.add_line(&mut purchase);
+    shop.redeem(&mut coupon, &purchase);
+    purchase.lines[0].refund_fen = Fen(150);
+    shop.books.sell(&purchase);
+    let first = shop.refund(Fen(150), moment + minutes(60));
+    shop.books.refund(&purchase, &first);
+    purchase.lines[1].refund_fen = Fen(100);
+    shop.books.export(&purchase, next(date));
+    let second = shop.refund(Fen(100), at(next(date), 9, 0));
+    shop.books.refund(&purchase, &second);
+    shop.books.receive(coupon);
+}
+
+/// The first order is refunded and the coupon returned; the second uses it the same day.
+fn claimed_again_after_a_refund(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = at(date, 9, 0) + seconds(shop.between(0, 3600));
+    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
+    let mut first = shop.claim(&coupon, &DISCOUNT, moment);
+    shop.redeem(&mut coupon, &first);
+    first.mark_refunded();
+    shop.books.sell(&first);
+    let refund = shop.refund(first.charged_fen, moment + minutes(30));
+    shop.books.refund(&first, &refund);
+    coupon.coupon_return = Some(Event { number: shop.number("RT"), time: moment + minutes(31) });
+    let again = moment + minutes(200);
+    let second = shop.claim(&coupon, &DISCOUNT, again);
+    coupon.second_redemption = Some(Event { number: second.out_trade_no.clone(), time: again + seconds(20) });
+    shop.books.sell(&second);
+    shop.books.receive(coupon);
+}
+
+/// An abandoned checkout names a coupon that is still in the wallet: no claim without a payment.
+fn never_paid(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
+    let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    purchase.unpaid = true;
+    purchase.transaction_id.clear();
+    purchase.charged_fen = Fen::ZERO;
+    purchase.lines[0].paid_fen = Fen::ZERO;
+    purchase.lines[0].remark = "待支付";
+    shop.books.export(&purchase, date);
+    shop.books.receive(coupon);
+}
+
+/// The coupon is worth more than the basket: nothing to pay, so nothing in the bill.
+fn free_of_charge(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut coupon = shop.coupon_for(&openid, &ASSOCIATED, moment);
+    let goods = Fen(shop.between(300, 790));
+    let mut purchase = shop.claim_of(&coupon, &ASSOCIATED, moment, goods);
+    purchase.transaction_id.clear();
+    shop.associate(&mut coupon, &purchase);
+    shop.redeem(&mut coupon, &purchase);
+    shop.books.sell(&purchase);
+    shop.books.receive(coupon);
+}
+
+/// A refund the bank refused: in the bill with FAIL, not in the export.
+fn failed_refund(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let purchase = shop.plain_order(&openid, moment);
+    shop.books.sell(&purchase);
+    let mut refund = shop.refund(Fen(200), moment + minutes(50));
+    refund.status = "FAIL";
+    shop.books.refund(&purchase, &refund);
+}
+
+/// A part of the payment was a voucher of the merchant: 退款金额 is less than 申请退款金额.
+fn refund_of_a_voucher_order(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut purchase = shop.plain_order(&openid, moment);
+    purchase.lines[0].refund_fen = Fen(400);
+    shop.books.export(&purchase, date);
+    let entry = BillEntry::Payment { order_fen: purchase.charged_fen, favor_fen: Fen(100), unsettled_fen: Fen(100) };
+    shop.books.bill_entry(&purchase, moment, entry);
+    let refund = shop.refund(Fen(400), moment + minutes(80));
+    let entry = BillEntry::Refund {
+        refund_id: refund.refund_id,
+        out_refund_no: refund.out_refund_no,
+        applied_fen: refund.amount_fen,
+        unsettled_fen: Fen(50),
+        status: "PROCESSING",
+    };
+    shop.books.bill_entry(&purchase, refund.accepted_at, entry);
+}
+
+/// Paid and revoked at the till: two bill rows, no order.
+fn revoked_payment(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let purchase = shop.plain_order(&openid, moment);
+    shop.books.charge(&purchase, moment);
+    shop.books.bill_entry(&purchase, moment + seconds(40), BillEntry::Revoked);
+}
+
+/// The export repeats a line word for word.
+fn listed_twice(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let purchase = shop.plain_order(&openid, moment);
+    shop.books.sell(&purchase);
+    shop.books.export(&purchase, date);
+}
+
+/// Its order stands in a file that was exported before this job began.
+fn used_before_the_first_export(shop: &mut Shop, date: NaiveDate) {
+    if date != shop.calendar.first() {
+        return;
+    }
+    for _ in 0..3 {
+        let openid = shop.user();
+        let moment = shop.opening_hours(earlier(date, 2));
+        let mut coupon = shop.coupon_for(&openid, &ASSOCIATED, moment);
+        let purchase = shop.claim(&coupon, &ASSOCIATED, moment);
+        shop.associate(&mut coupon, &purchase);
+        shop.redeem(&mut coupon, &purchase);
+        shop.books.receive(coupon);
+    }
+}
+
+/// The stock belongs to the franchisee, the order to the merchant: a pair the job allows.
+fn used_in_the_franchise(shop: &mut Shop, date: NaiveDate) {
+    let openid = shop.user();
+    let moment = shop.opening_hours(date);
+    let mut coupon = shop.coupon_for(&openid, &FRANCHISE, moment);
+    let purchase = shop.claim(&coupon, &FRANCHISE, moment);
+    shop.redeem(&mut coupon, &purchase);
+    shop.books.sell(&purchase);
+    shop.books.receive(coupon);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::recipe::Recipe;
+    use super::*;
+
+    #[test]
+    fn traps_have_names_of_their_own_and_plant_no_break() {
+        let mut shop = Shop::open(&Recipe::sample());
+        set_all(&mut shop);
+        let names: std::collections::BTreeSet<_> = TRAPS.iter().map(|trap| trap.name).collect();
+        assert_eq!(names.len(), TRAPS.len());
+        assert!(shop.truth.within(shop.calendar).is_empty());
+        assert!(shop.books.world.coupons.len() > TRAPS.len());
+    }
+}
