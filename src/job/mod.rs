@@ -1,5 +1,53 @@
 //! The job file: as written (`file`), checked (`settings`), every problem at once.
+//! Secrets are read here and only here; nothing here asks the network or the clock.
 
+mod check;
+mod file;
+mod problem;
 mod settings;
+mod value;
 
+use std::path::Path;
+
+use toml_edit::Document;
+
+use check::Checker;
+use file::JobFile;
+use problem::{Place, Problems};
+use value::Section;
+
+pub use problem::{JobProblems, Problem};
 pub use settings::*;
+
+/// Reads and checks a job file.
+///
+/// `env` answers for the environment (`std::env::var` in the program). Secrets are loaded, relative
+/// paths start at the folder of the job file. Every problem is reported at once; only a file that
+/// is no TOML gives that alone.
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Job, JobProblems> {
+    let unreadable = |error: std::io::Error| JobProblems::unreadable(path, &error);
+    let absolute = std::fs::canonicalize(path).map_err(unreadable)?;
+    let text = std::fs::read_to_string(&absolute).map_err(unreadable)?;
+    let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+    let mut problems = Problems::new(&text);
+    let file = read(&text, &mut problems);
+    Checker::new(folder, env, problems)
+        .finish(&absolute, file)
+        .map_err(|problems| JobProblems { path: path.to_owned(), problems })
+}
+
+/// The file as written; `None` when it is no TOML.
+fn read(text: &str, problems: &mut Problems) -> Option<JobFile> {
+    match Document::parse(text) {
+        Ok(document) => Some(JobFile::from_table(document.as_table(), &Place::default(), problems)),
+        Err(error) => {
+            // The parser's own display repeats the line, which may hold a secret.
+            let place = Place { key: String::new(), byte: error.span().map(|span| span.start) };
+            problems.add(&place, format!("not TOML: {}", error.message().trim().replace('\n', ", ")));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

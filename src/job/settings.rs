@@ -2,7 +2,7 @@
 //! Made only by `job::load`; nothing here reads files.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime};
@@ -52,9 +52,26 @@ pub struct Job {
     pub decisions: Option<PathBuf>,
     /// `[report]`.
     pub report: ReportSettings,
-    /// The job as written, canonical JSON, secrets and hosts left out: part of `inputs_sha256`.
+    /// The job as written, canonical JSON, secrets, hosts and patience left out: part of
+    /// `inputs_sha256`. A default that is written out is another text and so another fingerprint.
     pub fingerprint: String,
+    /// What is allowed but unwise, such as key files that others can read.
+    pub warnings: Vec<String>,
 }
+
+/// Names a `[sources.<name>]` may have.
+pub const SOURCE_NAMES: [&str; 10] = [
+    "orders",
+    "bills",
+    "subsidy_ledger",
+    "notifications",
+    "wallets",
+    "stocks",
+    "subsidies",
+    "datacube",
+    "cards",
+    "v2_stocks",
+];
 
 /// How openids are published.
 #[derive(Debug, Clone)]
@@ -170,17 +187,61 @@ pub enum Refresh {
     All,
 }
 
-/// A path with `{date}` or `{yyyymmdd}` in it.
+/// A path with `{date}` or `{yyyymmdd}` in it, relative to the folder of the job file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathPattern(pub String);
+pub struct PathPattern {
+    folder: PathBuf,
+    written: String,
+}
 
 impl PathPattern {
-    /// The path of one business date.
-    pub fn of(&self, date: NaiveDate) -> PathBuf {
-        let dashed = date.format("%Y-%m-%d").to_string();
-        let packed = date.format("%Y%m%d").to_string();
-        Path::new(&self.0.replace("{date}", &dashed).replace("{yyyymmdd}", &packed)).to_path_buf()
+    /// The path `written` in a job file that lies in `folder`.
+    pub fn new(folder: impl Into<PathBuf>, written: impl Into<String>) -> PathPattern {
+        PathPattern { folder: folder.into(), written: written.into() }
     }
+
+    /// As it stands in the job file.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// The absolute path of one business date, without `.` and `..`.
+    pub fn of(&self, date: NaiveDate) -> PathBuf {
+        tidy(&self.folder.join(expand(&self.written, date)))
+    }
+
+    /// The name a file of that date has in datasets and messages: as written, so that it is the same on
+    /// every machine; an absolute path gives its last part only.
+    pub fn name_of(&self, date: NaiveDate) -> String {
+        let expanded = expand(&self.written, date);
+        let path = Path::new(&expanded);
+        match path.file_name() {
+            Some(last) if path.is_absolute() => last.to_string_lossy().into_owned(),
+            _ => expanded,
+        }
+    }
+}
+
+/// Takes `.` and `..` out of an absolute path by its letters alone. The folder of the job file is
+/// canonical, so only links below it could make this differ from what the system would do.
+pub(super) fn tidy(path: &Path) -> PathBuf {
+    let mut tidied = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                tidied.pop();
+            }
+            Component::CurDir => {}
+            part => tidied.push(part),
+        }
+    }
+    tidied
+}
+
+fn expand(written: &str, date: NaiveDate) -> String {
+    let dashed = date.format("%Y-%m-%d").to_string();
+    let packed = date.format("%Y%m%d").to_string();
+    written.replace("{date}", &dashed).replace("{yyyymmdd}", &packed)
 }
 
 /// One `[[orders]]` section.
@@ -347,6 +408,24 @@ impl RuleSettings {
     }
 }
 
+impl Default for RuleSettings {
+    /// What holds when the job file is silent (design §11).
+    fn default() -> RuleSettings {
+        RuleSettings {
+            off: Vec::new(),
+            must_associate: Vec::new(),
+            merchant_pairs: Vec::new(),
+            use_request_pattern: None,
+            folders: Vec::new(),
+            max_coupons_per_order: 1,
+            use_time_tolerance_minutes: 10,
+            discount_tolerance_fen: Fen(1),
+            lookback_days: 30,
+            stuck_hours: 24,
+        }
+    }
+}
+
 /// `[report]`.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportSettings {
@@ -356,6 +435,13 @@ pub struct ReportSettings {
     pub excel_ids: ExcelIds,
     /// Whether CSVs end with a total line.
     pub trailer: bool,
+}
+
+impl Default for ReportSettings {
+    /// Chinese, back-ticks, with a total line.
+    fn default() -> ReportSettings {
+        ReportSettings { language: Language::Zh, excel_ids: ExcelIds::Backtick, trailer: true }
+    }
 }
 
 /// Language of the reports.
@@ -376,4 +462,33 @@ pub enum ExcelIds {
     Tab,
     /// As they are.
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
+    }
+
+    #[test]
+    fn a_pattern_is_absolute_for_opening_and_as_written_for_naming() {
+        let pattern = PathPattern::new("/srv/jobs", "../orders/{date}_{yyyymmdd}.csv");
+        assert_eq!(pattern.of(date()), PathBuf::from("/srv/orders/2026-11-18_20261118.csv"));
+        assert_eq!(pattern.name_of(date()), "../orders/2026-11-18_20261118.csv");
+        assert_eq!(PathPattern::new("/srv/jobs", "/data/{date}.csv").name_of(date()), "2026-11-18.csv");
+    }
+
+    #[test]
+    fn a_parent_step_takes_the_folder_before_it_away() {
+        assert_eq!(tidy(Path::new("/a/jobs/../out/./lake")), PathBuf::from("/a/out/lake"));
+        assert_eq!(tidy(Path::new("/../x")), PathBuf::from("/x"));
+    }
+
+    #[test]
+    fn the_look_back_counts_the_day_itself() {
+        let rules = RuleSettings { lookback_days: 30, ..RuleSettings::default() };
+        assert_eq!(rules.lookback_start(date()), NaiveDate::from_ymd_opt(2026, 10, 20).unwrap());
+    }
 }

@@ -1,0 +1,246 @@
+//! The three APIs: where they answer, how hard they may be asked, who we are to them.
+//! Never connects to anything.
+
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::Checker;
+use crate::job::file::{JobSection, MpSection, PayV2Section, PayV3Section};
+use crate::job::problem::Place;
+use crate::job::settings::{ApiLimits, MpSettings, PayV2Settings, PayV3Settings, PublicKey};
+use crate::job::value::{Section, Written};
+
+const PAY_URL: &str = "https://api.mch.weixin.qq.com";
+/// Reference v3 §1.11.
+const PAY_BACKUP_URL: &str = "https://api2.mch.weixin.qq.com";
+const MP_URL: &str = "https://api.weixin.qq.com";
+
+/// The keys every API section has.
+struct WrittenLimits<'w> {
+    base_url: &'w Option<Written<String>>,
+    backup_url: &'w Option<Written<String>>,
+    timeout_seconds: &'w Option<Written<i64>>,
+    retry_deadline_seconds: &'w Option<Written<i64>>,
+    rate_per_second: &'w Option<Written<i64>>,
+    concurrency: &'w Option<Written<i64>>,
+}
+
+macro_rules! limits_of {
+    ($section:expr) => {
+        WrittenLimits {
+            base_url: &$section.base_url,
+            backup_url: &$section.backup_url,
+            timeout_seconds: &$section.timeout_seconds,
+            retry_deadline_seconds: &$section.retry_deadline_seconds,
+            rate_per_second: &$section.rate_per_second,
+            concurrency: &$section.concurrency,
+        }
+    };
+}
+
+/// What holds for an API when its section is silent.
+struct DefaultLimits {
+    base_url: &'static str,
+    backup_url: Option<&'static str>,
+    rate_per_second: u32,
+    concurrency: usize,
+}
+
+impl Checker<'_> {
+    /// `[pay_v3]`.
+    pub(super) fn pay_v3(&mut self, section: &PayV3Section, job: Option<&JobSection>) -> Option<PayV3Settings> {
+        let defaults = DefaultLimits {
+            base_url: PAY_URL,
+            backup_url: Some(PAY_BACKUP_URL),
+            rate_per_second: 100,
+            concurrency: 32,
+        };
+        let limits = self.limits(&limits_of!(section), job, &defaults);
+        let mchid = self.digits(&section.mchid);
+        let serial_no = self.serial_no(&section.serial_no);
+        let private_key_pem = self.private_key(section.place(), &section.private_key_env, &section.private_key_file);
+        let given = (&section.api_v3_key_env, &section.api_v3_key_file);
+        let api_v3_key = self.sized_secret("api_v3_key", section.place(), given, 32);
+        let public_key = self.public_key(section);
+        Some(PayV3Settings {
+            limits: limits?,
+            mchid: mchid?,
+            serial_no: serial_no?,
+            private_key_pem: private_key_pem?,
+            api_v3_key: api_v3_key?,
+            public_key,
+        })
+    }
+
+    /// `[pay_v2]`.
+    pub(super) fn pay_v2(&mut self, section: &PayV2Section, job: Option<&JobSection>) -> Option<PayV2Settings> {
+        let defaults =
+            DefaultLimits { base_url: PAY_URL, backup_url: Some(PAY_BACKUP_URL), rate_per_second: 20, concurrency: 8 };
+        let limits = self.limits(&limits_of!(section), job, &defaults);
+        let mch_id = self.digits(&section.mch_id);
+        let appid = self.text(&section.appid);
+        let given = (&section.api_key_env, &section.api_key_file);
+        let api_key = self.sized_secret("api_key", section.place(), given, 32);
+        let stock_ids = self.ids(&section.stock_ids);
+        let coupons_file = self.existing_file(&section.coupons_file);
+        let (limits, mch_id, appid, api_key) = (limits?, mch_id?, appid?, api_key?);
+        Some(PayV2Settings { limits, mch_id, appid, api_key, stock_ids, coupons_file })
+    }
+
+    /// `[mp]`.
+    pub(super) fn mp(&mut self, section: &MpSection, job: Option<&JobSection>) -> Option<MpSettings> {
+        let defaults = DefaultLimits { base_url: MP_URL, backup_url: None, rate_per_second: 20, concurrency: 8 };
+        let limits = self.limits(&limits_of!(section), job, &defaults);
+        let appid = self.text(&section.appid);
+        let secret = self.required_secret("secret", section.place(), &section.secret_env, &section.secret_file);
+        let repull_days = self.number(&section.repull_days, 3, 1);
+        let member_card_ids = self.ids(&section.member_card_ids);
+        Some(MpSettings { limits: limits?, appid: appid?, secret: secret?, repull_days, member_card_ids })
+    }
+
+    fn limits(
+        &mut self,
+        written: &WrittenLimits,
+        job: Option<&JobSection>,
+        defaults: &DefaultLimits,
+    ) -> Option<ApiLimits> {
+        let timeout = self.patience(written.timeout_seconds, job.map(|job| &job.timeout_seconds), 30);
+        let of_job = job.map(|job| &job.retry_deadline_seconds);
+        let retry_deadline = self.patience(written.retry_deadline_seconds, of_job, 120);
+        let rate_per_second = self.number(written.rate_per_second, defaults.rate_per_second, 1);
+        let concurrency = self.number(written.concurrency, defaults.concurrency, 1);
+        let backup_url = match (written.backup_url, written.base_url) {
+            (Some(backup), _) => self.url(backup),
+            // The backup of WeChat is no backup of somebody else's host.
+            (None, Some(_)) => None,
+            (None, None) => defaults.backup_url.map(known_url),
+        };
+        let base_url = match written.base_url {
+            Some(base) => self.url(base)?,
+            None => known_url(defaults.base_url),
+        };
+        Some(ApiLimits { base_url, backup_url, timeout, retry_deadline, rate_per_second, concurrency })
+    }
+
+    /// Seconds of the section, else of `[job]`, else the default.
+    fn patience(
+        &mut self,
+        section: &Option<Written<i64>>,
+        job: Option<&Option<Written<i64>>>,
+        default_seconds: u64,
+    ) -> Duration {
+        let fallback = Duration::from_secs(default_seconds);
+        match (section, job) {
+            (Some(_), _) => self.seconds(section, fallback),
+            // Checked once, with `[job]` itself: every section would note the same problem again.
+            (None, Some(Some(job))) => u64::try_from(job.value).map_or(fallback, Duration::from_secs),
+            (None, _) => fallback,
+        }
+    }
+
+    fn url(&mut self, written: &Written<String>) -> Option<Url> {
+        let (place, text) = (&written.place, written.value.trim());
+        let url = match Url::parse(text) {
+            Ok(url) => url,
+            Err(error) => {
+                self.problems.add(place, format!("`{}` is no URL: {error}", place.key));
+                return None;
+            }
+        };
+        match url_problem(&url) {
+            None => Some(url),
+            Some(problem) => {
+                self.problems.add(place, format!("`{}` {problem}", place.key));
+                None
+            }
+        }
+    }
+
+    fn serial_no(&mut self, written: &Option<Written<String>>) -> Option<String> {
+        let text = self.text(written)?;
+        let place = &written.as_ref()?.place;
+        if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let hint = "openssl x509 -in apiclient_cert.pem -noout -serial";
+            self.problems.add_with_hint(place, format!("`{}` must be hexadecimal digits", place.key), hint);
+        }
+        Some(text)
+    }
+
+    fn public_key(&mut self, section: &PayV3Section) -> Option<PublicKey> {
+        let (id, file) = match (&section.public_key_id, &section.public_key_file) {
+            (None, None) => return None,
+            (Some(id), Some(file)) => (id, file),
+            (Some(lone), None) | (None, Some(lone)) => {
+                let text = "`public_key_id` and `public_key_file` go together: one of them is missing";
+                self.problems.add_with_hint(&lone.place, text, "leave both out to use platform certificates");
+                return None;
+            }
+        };
+        let path = self.absolute(file.value.trim());
+        let pem = self.file_text(&file.place, &path)?;
+        self.pem(&file.place, &pem, "PUBLIC KEY-----", "download 微信支付公钥 from the merchant platform");
+        Some(PublicKey { id: id.value.trim().to_owned(), pem })
+    }
+
+    /// A file that must be there when it is named; an empty name means none.
+    fn existing_file(&mut self, written: &Option<Written<String>>) -> Option<std::path::PathBuf> {
+        let text = self.text_or_none(written)?;
+        let path = self.absolute(&text);
+        if !path.is_file() {
+            let place: &Place = &written.as_ref()?.place;
+            self.problems.add(place, format!("`{}`: there is no file `{}`", place.key, path.display()));
+        }
+        Some(path)
+    }
+
+    /// The two keys of `[job]` that every API section may override.
+    pub(super) fn job_patience(&mut self, job: &JobSection) {
+        self.seconds(&job.timeout_seconds, Duration::from_secs(30));
+        self.seconds(&job.retry_deadline_seconds, Duration::from_secs(120));
+    }
+}
+
+fn known_url(text: &str) -> Url {
+    Url::parse(text).expect("a URL of this file is a URL")
+}
+
+/// Why `url` cannot be the base of an API. The URL itself is not repeated: it may hold a password.
+fn url_problem(url: &Url) -> Option<&'static str> {
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return Some("names no host"),
+    };
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    match url.scheme() {
+        "https" | "http" if !bare || !url.username().is_empty() || url.password().is_some() => {
+            Some("must be scheme, host and port only")
+        }
+        "https" => None,
+        "http" if loopback => None,
+        "http" => Some("must be https: only a loopback host may be asked in clear text"),
+        _ => Some("must begin with https://"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_hosts_may_be_asked_in_clear_text() {
+        let problem = |text| url_problem(&known_url(text));
+        let fine = ["https://api.mch.weixin.qq.com", "http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:9/"];
+        for text in fine {
+            assert_eq!(problem(text), None, "{text}");
+        }
+        assert!(problem("http://api.mch.weixin.qq.com").unwrap().contains("https"));
+        assert!(problem("http://localhost.evil.example").unwrap().contains("https"));
+        assert!(problem("ftp://127.0.0.1").unwrap().contains("https://"));
+        for text in ["https://h/x", "https://h/?a=b", "https://u@h", "https://u:p@h"] {
+            assert!(problem(text).unwrap().contains("only"), "{text}");
+        }
+    }
+}

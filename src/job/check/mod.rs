@@ -1,0 +1,116 @@
+//! From the job file as written to the checked job: values, files, environment, cross checks.
+//! Notes every problem and goes on; a job comes out only when none was found.
+
+mod api;
+mod path;
+mod rule;
+mod scalar;
+mod secret;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use super::file::JobFile;
+use super::problem::{Place, Problem, Problems};
+use super::settings::{Job, Pii};
+use super::value::{FromToml, Section, Written};
+
+/// What checking needs to know of the world, and what it found.
+pub(super) struct Checker<'a> {
+    folder: PathBuf,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    problems: Problems<'a>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Checker<'a> {
+    /// A checker for a job file in `folder`; `problems` may already hold those of the reading.
+    pub(super) fn new(folder: PathBuf, env: &'a dyn Fn(&str) -> Option<String>, problems: Problems<'a>) -> Checker<'a> {
+        Checker { folder, env, problems, warnings: Vec::new() }
+    }
+
+    /// The checked job, or everything that is wrong with it.
+    pub(super) fn finish(mut self, path: &Path, file: Option<JobFile>) -> Result<Job, Vec<Problem>> {
+        let job = file.and_then(|file| self.job(path, &file));
+        match (self.problems.into_sorted(), job) {
+            (None, Some(job)) => Ok(Job { warnings: self.warnings, ..job }),
+            (problems, _) => Err(problems.expect("a job that could not be made has a problem noted")),
+        }
+    }
+
+    fn job(&mut self, path: &Path, file: &JobFile) -> Option<Job> {
+        self.needs(file);
+        self.engine(file.engine.as_ref());
+        let written = file.job.as_ref().map(|job| &job.value);
+        let name = written.and_then(|job| self.text(&job.name));
+        let lake = written.and_then(|job| self.lake(&job.lake));
+        let pii = written.and_then(|job| self.pii(job));
+        written.inspect(|job| self.job_patience(job));
+        let job = Job {
+            path: path.to_owned(),
+            first_date: written.and_then(|job| self.date(&job.first_date)),
+            pay_v3: file.pay_v3.as_ref().and_then(|section| self.pay_v3(&section.value, written)),
+            pay_v2: file.pay_v2.as_ref().and_then(|section| self.pay_v2(&section.value, written)),
+            mp: file.mp.as_ref().and_then(|section| self.mp(&section.value, written)),
+            stock_ids: file.stocks.as_ref().map(|section| self.ids(&section.value.ids)).unwrap_or_default(),
+            wallets: file.wallets.as_ref().and_then(|section| self.wallets(&section.value)),
+            orders: self.orders(file.orders.as_ref()),
+            bills: file.bills.as_ref().and_then(|section| self.bills(&section.value)),
+            sources: self.calendars(file.sources.as_ref()),
+            subsidy_ledger: file.subsidy_ledger.as_ref().and_then(|section| self.dated_path(&section.value.path)),
+            subsidy_programs: self.subsidy_programs(file.subsidy_programs.as_ref()),
+            notification_spool: file.notifications.as_ref().and_then(|section| self.path(&section.value.spool)),
+            rules: self.rules(file.rules.as_ref().map(|section| &section.value)),
+            decisions: file.decisions.as_ref().and_then(|section| self.path(&section.value.path)),
+            report: self.report(file.report.as_ref().map(|section| &section.value)),
+            fingerprint: file.fingerprint().to_string(),
+            warnings: Vec::new(),
+            // Last, because without these three there is no job; everything above has been looked at.
+            name: name?,
+            lake: lake?,
+            pii: pii?,
+        };
+        Some(job)
+    }
+
+    fn pii(&mut self, job: &super::file::JobSection) -> Option<Pii> {
+        let hmac = self.choice(&job.pii, true, &[("hmac", true), ("raw", false)]);
+        let place = job.pii.as_ref().map_or(job.place(), |pii| &pii.place);
+        if !hmac {
+            return Some(Pii::Raw);
+        }
+        let key = self.required_secret("pii_key", job.place(), &job.pii_key_env, &job.pii_key_file)?;
+        if key.expose().len() < 16 {
+            let hint = "make one with `openssl rand -hex 32` and keep it: another key gives other openids";
+            self.problems.add_with_hint(place, "the key of `job.pii` is shorter than 16 bytes", hint);
+        }
+        Some(Pii::Hmac(key))
+    }
+
+    /// Sections that are of no use without `[pay_v3]`.
+    fn needs(&mut self, file: &JobFile) {
+        if file.pay_v3.is_some() {
+            return;
+        }
+        let api_bills =
+            file.bills.as_ref().filter(|bills| bills.value.source.as_ref().is_none_or(|source| source.value == "api"));
+        let needing = [
+            place_of(&file.wallets),
+            place_of(&file.stocks),
+            place_of(&file.notifications),
+            api_bills.map(|bills| &bills.place),
+        ];
+        for place in needing.into_iter().flatten() {
+            let text = format!("`[{}]` needs a section `[pay_v3]`", place.key);
+            self.problems.add_with_hint(
+                place,
+                text,
+                "the answers come from APIv3: give merchant, certificate and keys",
+            );
+        }
+    }
+}
+
+fn place_of<T: FromToml>(written: &Option<Written<T>>) -> Option<&Place> {
+    written.as_ref().map(|written| &written.place)
+}

@@ -1,0 +1,107 @@
+//! Paths of the job file: relative ones start at its folder, `{date}` is the business date.
+//! Never creates anything.
+
+use std::path::{Path, PathBuf};
+
+use super::Checker;
+use crate::job::problem::Place;
+use crate::job::settings::{PathPattern, tidy};
+use crate::job::value::{Texts, Written};
+
+impl Checker<'_> {
+    /// An absolute path; the file need not be there yet.
+    pub(super) fn path(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
+        let text = self.text(written)?;
+        Some(self.absolute(&text))
+    }
+
+    /// An absolute path of a folder on this machine, for the lake.
+    pub(super) fn lake(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
+        let text = self.text(written)?;
+        let place = &written.as_ref()?.place;
+        if let Some((scheme, _)) = text.split_once("://") {
+            let problem = format!("`{}` is on `{scheme}://`: this build writes to local folders only", place.key);
+            self.problems.add_with_hint(
+                place,
+                problem,
+                "give a folder such as `../out/lake` and sync it after the run",
+            );
+            return None;
+        }
+        Some(self.absolute(&text))
+    }
+
+    /// A path that may hold `{date}` or `{yyyymmdd}`.
+    pub(super) fn dated_path(&mut self, written: &Option<Written<String>>) -> Option<PathPattern> {
+        let pattern = self.dated_glob(written)?;
+        if pattern.written().contains('*') {
+            let place = &written.as_ref()?.place;
+            self.problems.add(place, format!("`{}` must name one file: `*` is not allowed here", place.key));
+        }
+        Some(pattern)
+    }
+
+    /// The same, and its last part may hold `*`.
+    pub(super) fn dated_glob(&mut self, written: &Option<Written<String>>) -> Option<PathPattern> {
+        let text = self.text(written)?;
+        let place = &written.as_ref()?.place;
+        if let Some(unknown) = unknown_placeholder(&text) {
+            let problem = format!("`{}` holds `{unknown}`: only `{{date}}` and `{{yyyymmdd}}` are known", place.key);
+            self.problems.add(place, problem);
+        }
+        if Path::new(&text).parent().is_some_and(|folder| folder.to_string_lossy().contains('*')) {
+            self.problems.add(place, format!("`{}` has `*` in a folder: only the file name may hold one", place.key));
+        }
+        Some(PathPattern::new(&self.folder, text))
+    }
+
+    /// Folders that must be there.
+    pub(super) fn folders(&mut self, written: &Option<Written<Texts>>) -> Vec<PathBuf> {
+        let texts = written.as_ref().map_or(&[][..], |written| &written.value.0);
+        let mut folders = Vec::new();
+        for text in texts {
+            let folder = self.absolute(&text.value);
+            if !folder.is_dir() {
+                self.problems.add(&text.place, format!("`{}`: `{}` is no folder", text.place.key, folder.display()));
+            }
+            folders.push(folder);
+        }
+        folders
+    }
+
+    /// The text of a file that must be there; problems are noted.
+    pub(super) fn file_text(&mut self, place: &Place, path: &Path) -> Option<String> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                let text = format!("`{}`: `{}` cannot be read: {error}", place.key, path.display());
+                self.problems.add_with_hint(place, text, "relative paths start at the folder of the job file");
+                None
+            }
+        }
+    }
+
+    /// `text` as a path from the folder of the job file, without `.` and `..`.
+    pub(super) fn absolute(&self, text: &str) -> PathBuf {
+        tidy(&self.folder.join(text))
+    }
+}
+
+fn unknown_placeholder(text: &str) -> Option<String> {
+    let rest = text.replace("{date}", "").replace("{yyyymmdd}", "");
+    let open = rest.find(['{', '}'])?;
+    let end = rest[open..].find('}').map_or(rest.len(), |close| open + close + 1);
+    Some(rest[open..end].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_placeholder_is_found_whole() {
+        assert_eq!(unknown_placeholder("o/{date}-{yyyymmdd}.csv"), None);
+        assert_eq!(unknown_placeholder("o/{day}.csv").as_deref(), Some("{day}"));
+        assert_eq!(unknown_placeholder("o/{day.csv").as_deref(), Some("{day.csv"));
+    }
+}

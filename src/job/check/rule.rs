@@ -1,0 +1,76 @@
+//! `[rules]`, `[engine]` and `[report]`. Rule ids are not known here: `rules list` knows them.
+
+use regex::Regex;
+
+use super::Checker;
+use crate::job::file::{EngineSection, ReportSection, RulesSection};
+use crate::job::settings::{ExcelIds, Language, ReportSettings, RuleSettings};
+use crate::job::value::Written;
+use crate::money::Fen;
+
+impl Checker<'_> {
+    /// `[rules]`; silent keys have the design's defaults.
+    pub(super) fn rules(&mut self, section: Option<&RulesSection>) -> RuleSettings {
+        let Some(section) = section else { return RuleSettings::default() };
+        let default = RuleSettings::default();
+        let tolerance = section.tolerance.as_ref().map(|written| &written.value);
+        let minutes = tolerance.map_or(&None, |tolerance| &tolerance.use_time_minutes);
+        let discount = tolerance.map_or(&None, |tolerance| &tolerance.discount_fen);
+        RuleSettings {
+            off: self.ids(&section.off),
+            must_associate: self.ids(&section.must_associate),
+            merchant_pairs: section.merchant_pairs.as_ref().map(|pairs| pairs.value.0.clone()).unwrap_or_default(),
+            use_request_pattern: self.pattern(&section.use_request_pattern),
+            folders: self.folders(&section.folders),
+            max_coupons_per_order: self.number(&section.max_coupons_per_order, default.max_coupons_per_order, 1),
+            use_time_tolerance_minutes: self.number(minutes, default.use_time_tolerance_minutes, 0),
+            discount_tolerance_fen: Fen(self.number(discount, default.discount_tolerance_fen.0, 0)),
+            lookback_days: self.number(&section.lookback_days, default.lookback_days, 1),
+            stuck_hours: self.number(&section.stuck_hours, default.stuck_hours, 1),
+        }
+    }
+
+    fn pattern(&mut self, written: &Option<Written<String>>) -> Option<Regex> {
+        let written = written.as_ref().filter(|written| !written.value.is_empty())?;
+        let key = &written.place.key;
+        match Regex::new(&written.value) {
+            // The whole match is a group of its own.
+            Ok(regex) if regex.captures_len() == 2 => return Some(regex),
+            Ok(regex) => {
+                let text = format!("`{key}` has {} groups: it must have exactly one", regex.captures_len() - 1);
+                let hint = "put `( )` around the order number, `(?: )` around the rest: `^POS-(.+)-[0-9]+$`";
+                self.problems.add_with_hint(&written.place, text, hint);
+            }
+            Err(error) => {
+                let why = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
+                self.problems.add(&written.place, format!("`{key}` is no regular expression: {why}"));
+            }
+        }
+        None
+    }
+
+    /// `[engine]`: only Polars in this build.
+    pub(super) fn engine(&mut self, section: Option<&Written<EngineSection>>) {
+        let Some(section) = section.map(|section| &section.value) else { return };
+        let spark = self.choice(&section.kind, false, &[("polars", false), ("spark", true)]);
+        if let (true, Some(kind)) = (spark, &section.kind) {
+            let text = "`engine.kind` is `spark`: this build has no Spark engine";
+            self.problems.add_with_hint(&kind.place, text, "write `kind = \"polars\"`");
+        } else if let Some(remote) = &section.remote {
+            self.problems.add(&remote.place, "`engine.remote` is of no use with `kind = \"polars\"`");
+        }
+    }
+
+    /// `[report]`.
+    pub(super) fn report(&mut self, section: Option<&ReportSection>) -> ReportSettings {
+        let default = ReportSettings::default();
+        let Some(section) = section else { return default };
+        let languages = [("zh", Language::Zh), ("en", Language::En)];
+        let guards = [("backtick", ExcelIds::Backtick), ("tab", ExcelIds::Tab), ("none", ExcelIds::None)];
+        ReportSettings {
+            language: self.choice(&section.language, default.language, &languages),
+            excel_ids: self.choice(&section.excel_ids, default.excel_ids, &guards),
+            trailer: section.trailer.as_ref().map_or(default.trailer, |written| written.value),
+        }
+    }
+}

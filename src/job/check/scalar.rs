@@ -1,0 +1,129 @@
+//! Values that stand alone: texts, numbers, choices, dates, times, lists of ids.
+//! Never looks at files or at the environment.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{NaiveDate, NaiveTime};
+
+use super::Checker;
+use crate::job::problem::nearest;
+use crate::job::value::{Texts, Written};
+
+impl Checker<'_> {
+    /// A text that is not blank; an absent one is `None` and was judged when the file was read.
+    pub(super) fn text(&mut self, written: &Option<Written<String>>) -> Option<String> {
+        let written = written.as_ref()?;
+        let text = written.value.trim();
+        if text.is_empty() {
+            self.problems.add(&written.place, format!("`{}` is empty", written.place.key));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// A text where an empty one means "not given".
+    pub(super) fn text_or_none(&mut self, written: &Option<Written<String>>) -> Option<String> {
+        let text = written.as_ref()?.value.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// Digits, as merchant numbers are.
+    pub(super) fn digits(&mut self, written: &Option<Written<String>>) -> Option<String> {
+        let text = self.text(written)?;
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let place = &written.as_ref()?.place;
+            self.problems.add(place, format!("`{}` is `{text}`: a merchant number has digits only", place.key));
+        }
+        Some(text)
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        written: &Option<Written<String>>,
+        default: T,
+        choices: &[(&'static str, T)],
+    ) -> T {
+        let Some(written) = written else { return default };
+        if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == written.value) {
+            return *choice;
+        }
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        let text = format!("`{}` is `{}`: it must be {}", written.place.key, written.value, one_of(&words));
+        match nearest(&written.value, words.iter().copied()) {
+            Some(near) => self.problems.add_with_hint(&written.place, text, format!("did you mean `{near}`?")),
+            None => self.problems.add(&written.place, text),
+        }
+        default
+    }
+
+    /// A whole number of at least `least`.
+    pub(super) fn number<T: TryFrom<i64>>(&mut self, written: &Option<Written<i64>>, default: T, least: i64) -> T {
+        let Some(written) = written else { return default };
+        match T::try_from(written.value) {
+            Ok(number) if written.value >= least => number,
+            _ if written.value >= least => {
+                self.problems.add(&written.place, format!("`{}` is too large", written.place.key));
+                default
+            }
+            _ => {
+                let text = format!("`{}` is {}: it must be at least {least}", written.place.key, written.value);
+                self.problems.add(&written.place, text);
+                default
+            }
+        }
+    }
+
+    /// Whole seconds, more than none.
+    pub(super) fn seconds(&mut self, written: &Option<Written<i64>>, default: Duration) -> Duration {
+        Duration::from_secs(self.number(written, default.as_secs(), 1))
+    }
+
+    /// A calendar day.
+    pub(super) fn date(&mut self, written: &Option<Written<String>>) -> Option<NaiveDate> {
+        let written = written.as_ref()?;
+        let date = NaiveDate::parse_from_str(&written.value, "%Y-%m-%d").ok();
+        if date.is_none() {
+            let text = format!("`{}` is `{}`: it must be a day such as `2026-11-18`", written.place.key, written.value);
+            self.problems.add(&written.place, text);
+        }
+        date
+    }
+
+    /// A time of the day, `HH:MM`.
+    pub(super) fn time(&mut self, written: &Option<Written<String>>) -> Option<NaiveTime> {
+        let written = written.as_ref()?;
+        // chrono takes `9:5`; the file should say what it means.
+        let time =
+            (written.value.len() == 5).then(|| NaiveTime::parse_from_str(&written.value, "%H:%M").ok()).flatten();
+        if time.is_none() {
+            let text = format!("`{}` is `{}`: it must be a time such as `10:00`", written.place.key, written.value);
+            self.problems.add(&written.place, text);
+        }
+        time
+    }
+
+    /// Ids without blanks and repetitions.
+    pub(super) fn ids(&mut self, written: &Option<Written<Texts>>) -> Vec<String> {
+        let texts = written.as_ref().map_or(&[][..], |written| &written.value.0);
+        let mut seen = BTreeSet::new();
+        for text in texts {
+            if text.value.trim().is_empty() || text.value.trim() != text.value {
+                self.problems.add(&text.place, format!("`{}` has an empty or padded entry", text.place.key));
+            } else if !seen.insert(text.value.as_str()) {
+                self.problems.add(&text.place, format!("`{}` has `{}` twice", text.place.key, text.value));
+            }
+        }
+        texts.iter().map(|text| text.value.clone()).collect()
+    }
+}
+
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
+}

@@ -1,0 +1,135 @@
+//! Secrets: from the environment or from files, never from the job file itself.
+//! Nothing here ever puts one into a message.
+
+use std::path::Path;
+
+use super::Checker;
+use crate::job::problem::Place;
+use crate::job::value::Written;
+use crate::secret::Secret;
+
+impl Checker<'_> {
+    /// The secret `name` of a section, given as `<name>_env` or `<name>_file`.
+    pub(super) fn required_secret(
+        &mut self,
+        name: &str,
+        section: &Place,
+        env: &Option<Written<String>>,
+        file: &Option<Written<String>>,
+    ) -> Option<Secret> {
+        match (env, file) {
+            (Some(_), Some(file)) => {
+                let (place, key) = (&file.place, section.child(name, None).key);
+                self.problems.add(place, format!("`{key}_env` and `{key}_file` are both given: keep one"));
+                None
+            }
+            (Some(env), None) => self.secret_of_environment(env),
+            (None, Some(file)) => self.secret_of_file(file),
+            (None, None) => self.missing_secret(&section.child(name, None)),
+        }
+    }
+
+    /// The same, of exactly `length` bytes.
+    pub(super) fn sized_secret(
+        &mut self,
+        name: &str,
+        section: &Place,
+        (env, file): (&Option<Written<String>>, &Option<Written<String>>),
+        length: usize,
+    ) -> Option<Secret> {
+        let secret = self.required_secret(name, section, env, file)?;
+        let found = secret.expose().len();
+        if found != length {
+            let place = env.as_ref().or(file.as_ref()).map_or(section, |written| &written.place);
+            let text = format!("the secret of `{}` has {found} bytes, it must have {length}", place.key);
+            let hint = "copy it again from the merchant platform: 账户中心 → API安全";
+            self.problems.add_with_hint(place, text, hint);
+        }
+        Some(secret)
+    }
+
+    /// A PEM block of a private key.
+    pub(super) fn private_key(
+        &mut self,
+        section: &Place,
+        env: &Option<Written<String>>,
+        file: &Option<Written<String>>,
+    ) -> Option<Secret> {
+        let secret = self.required_secret("private_key", section, env, file)?;
+        let place = env.as_ref().or(file.as_ref()).map_or(section, |written| &written.place);
+        self.pem(place, secret.expose(), "PRIVATE KEY-----", "take `apiclient_key.pem`, not `apiclient_cert.pem`");
+        Some(secret)
+    }
+
+    /// Notes a text that is not the PEM block it should be.
+    pub(super) fn pem(&mut self, place: &Place, text: &str, label: &str, hint: &str) {
+        let found = text.lines().find(|line| line.trim_start().starts_with("-----BEGIN "));
+        let problem = match found {
+            Some(line) if line.trim_end().ends_with(label) => return,
+            // A BEGIN line names the kind of block and is no secret.
+            Some(line) => format!("`{}` holds `{}`, not a `{label}` block", place.key, line.trim()),
+            None => format!("`{}` holds no PEM block", place.key),
+        };
+        self.problems.add_with_hint(place, problem, hint);
+    }
+
+    fn secret_of_environment(&mut self, env: &Written<String>) -> Option<Secret> {
+        let name = env.value.trim();
+        let secret = (self.env)(name).filter(|secret| !secret.trim().is_empty());
+        if secret.is_none() {
+            let text = format!("`{}`: the environment variable `{name}` is not set", env.place.key);
+            self.problems.add_with_hint(&env.place, text, format!("export {name}=… before the run"));
+        }
+        secret.map(|secret| Secret::new(without_newline(&secret)))
+    }
+
+    fn secret_of_file(&mut self, file: &Written<String>) -> Option<Secret> {
+        let path = self.absolute(file.value.trim());
+        let text = self.file_text(&file.place, &path)?;
+        if text.trim().is_empty() {
+            self.problems.add(&file.place, format!("`{}`: `{}` is empty", file.place.key, path.display()));
+            return None;
+        }
+        self.warn_if_open(&path);
+        Some(Secret::new(without_newline(&text)))
+    }
+
+    fn missing_secret(&mut self, place: &Place) -> Option<Secret> {
+        if !self.problems.has_inline_secret(&place.key) {
+            let name = place.key.rsplit('.').next().unwrap_or(&place.key);
+            let hint = format!("write `{name}_env = \"NAME\"` or `{name}_file = \"path\"`");
+            self.problems.add_with_hint(place, format!("the secret `{}` is missing", place.key), hint);
+        }
+        None
+    }
+
+    fn warn_if_open(&mut self, path: &Path) {
+        #[cfg(unix)]
+        if let Ok(metadata) = std::fs::metadata(path) {
+            use std::os::unix::fs::MetadataExt;
+            let mode = metadata.mode() & 0o777;
+            if mode & 0o077 != 0 {
+                let path = path.display();
+                self.warnings.push(format!("`{path}` can be read by others (mode {mode:o}): chmod 600 {path}"));
+            }
+        }
+    }
+}
+
+/// Editors and `echo` end a file with a newline that is no part of the secret.
+fn without_newline(text: &str) -> &str {
+    text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_trailing_newline_is_no_part_of_a_secret() {
+        for text in ["key", "key\n", "key\r\n"] {
+            assert_eq!(without_newline(text), "key");
+        }
+        assert_eq!(without_newline("key \n"), "key ");
+    }
+}

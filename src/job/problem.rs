@@ -1,0 +1,178 @@
+//! What is wrong with a job file: every problem with its place, and a hint where one helps.
+//! Never shows the value of a key that may be a secret.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// One thing to mend in the job file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Line in the file, 1-based; `None` where something as a whole is missing.
+    pub line: Option<usize>,
+    /// Column in characters, 1-based.
+    pub column: Option<usize>,
+    /// What is wrong, naming the key.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => write!(f, "line {line}, column {column}: {}", self.text)?,
+            (Some(line), None) => write!(f, "line {line}: {}", self.text)?,
+            _ => f.write_str(&self.text)?,
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\n    hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything that is wrong with a job file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobProblems {
+    /// The job file as it was asked for.
+    pub path: PathBuf,
+    /// In the order of the file; never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl JobProblems {
+    /// A file that could not be looked into at all.
+    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> JobProblems {
+        let problem = Problem {
+            line: None,
+            column: None,
+            text: format!("the job file cannot be read: {error}"),
+            hint: Some("give the path of a job file such as `jobs/nightly.toml`".to_owned()),
+        };
+        JobProblems { path: path.to_owned(), problems: vec![problem] }
+    }
+}
+
+impl fmt::Display for JobProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.problems.len() == 1 { "" } else { "s" };
+        write!(f, "error: {} problem{plural} in {}", self.problems.len(), self.path.display())?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for JobProblems {}
+
+/// Where something stands: its key and its byte in the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Dotted key, `pay_v3.mchid`; empty for the file itself.
+    pub(super) key: String,
+    /// Byte offset; `None` for the file itself.
+    pub(super) byte: Option<usize>,
+}
+
+impl Place {
+    /// The place of `name` inside this one.
+    pub(super) fn child(&self, name: &str, byte: Option<usize>) -> Place {
+        let key = if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) };
+        Place { key, byte: byte.or(self.byte) }
+    }
+}
+
+/// Collects problems while a file is read and checked.
+#[derive(Debug)]
+pub(super) struct Problems<'t> {
+    text: &'t str,
+    found: Vec<(usize, Problem)>,
+    inline_secrets: BTreeSet<String>,
+}
+
+impl<'t> Problems<'t> {
+    /// None yet, in a file with this text.
+    pub(super) fn new(text: &'t str) -> Problems<'t> {
+        Problems { text, found: Vec::new(), inline_secrets: BTreeSet::new() }
+    }
+
+    /// Notes a problem.
+    pub(super) fn add(&mut self, place: &Place, text: impl Into<String>) {
+        self.push(place, text.into(), None);
+    }
+
+    /// Notes a problem and what to do about it.
+    pub(super) fn add_with_hint(&mut self, place: &Place, text: impl Into<String>, hint: impl Into<String>) {
+        self.push(place, text.into(), Some(hint.into()));
+    }
+
+    /// Remembers that a secret stood in the file, so that it is not called missing too.
+    pub(super) fn note_inline_secret(&mut self, key: &str) {
+        self.inline_secrets.insert(key.to_owned());
+    }
+
+    /// Whether a secret of that key stood in the file.
+    pub(super) fn has_inline_secret(&self, key: &str) -> bool {
+        self.inline_secrets.contains(key)
+    }
+
+    /// The problems in the order of the file, or `None` when there are none.
+    pub(super) fn into_sorted(mut self) -> Option<Vec<Problem>> {
+        self.found.sort_by_key(|(byte, _)| *byte);
+        let problems: Vec<_> = self.found.into_iter().map(|(_, problem)| problem).collect();
+        (!problems.is_empty()).then_some(problems)
+    }
+
+    fn push(&mut self, place: &Place, text: String, hint: Option<String>) {
+        let (line, column) = place.byte.map(|byte| line_and_column(self.text, byte)).unzip();
+        self.found.push((place.byte.unwrap_or(usize::MAX), Problem { line, column, text, hint }));
+    }
+}
+
+/// Line and column in characters, both 1-based, of a byte of `text`.
+fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// The candidate spelt most like `name`, if one is near enough to be meant.
+pub(super) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let reach = (name.chars().count() / 3).max(2);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= reach)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_not_bytes() {
+        let text = "a = 1\n中文 = 2";
+        assert_eq!(line_and_column(text, 0), (1, 1));
+        assert_eq!(line_and_column(text, text.find('2').unwrap()), (2, 6));
+    }
+
+    #[test]
+    fn problems_come_in_the_order_of_the_file_and_placeless_ones_last() {
+        let mut problems = Problems::new("a\nb\n");
+        problems.add(&Place::default(), "whole");
+        problems.add_with_hint(&Place { key: "b".into(), byte: Some(2) }, "second", "mend it");
+        problems.add(&Place { key: "a".into(), byte: Some(0) }, "first");
+        let problems = JobProblems { path: "job.toml".into(), problems: problems.into_sorted().unwrap() };
+        let expected = "error: 3 problems in job.toml\n  line 1, column 1: first\n  line 2, column 1: second\n    \
+                        hint: mend it\n  whole";
+        assert_eq!(problems.to_string(), expected);
+    }
+
+    #[test]
+    fn only_a_near_name_is_offered() {
+        assert_eq!(nearest("mchidd", ["mchid", "serial_no"]), Some("mchid"));
+        assert_eq!(nearest("tiemout_seconds", ["timeout_seconds", "retry_deadline_seconds"]), Some("timeout_seconds"));
+        assert_eq!(nearest("colour", ["mchid", "serial_no"]), None);
+    }
+}

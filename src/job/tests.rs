@@ -1,0 +1,367 @@
+//! The loader against whole job files: the shipped example, the published schema, and every kind of mistake.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::file::JobFile;
+use super::value::{Key, Kind, Need, Section};
+use super::*;
+use crate::money::Fen;
+
+const NIGHTLY: &str = include_str!("../../jobs/nightly.toml");
+const PRIVATE_PEM: &str = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n";
+const PUBLIC_PEM: &str = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n";
+
+/// A folder with the files the example names, and an environment with its variables.
+struct Desk {
+    folder: tempfile::TempDir,
+    env: BTreeMap<&'static str, String>,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = folder.path().join("secrets");
+        fs::create_dir(&secrets).unwrap();
+        for (name, text) in [
+            ("pii.key", "0123456789abcdef0123456789abcdef\n"),
+            ("apiclient_key.pem", PRIVATE_PEM),
+            ("wxp_pub.pem", PUBLIC_PEM),
+        ] {
+            fs::write(secrets.join(name), text).unwrap();
+            close_to_others(&secrets.join(name));
+        }
+        let env = BTreeMap::from([
+            ("WXPAY_API_V3_KEY", "k".repeat(32)),
+            ("WXPAY_V2_KEY", "v".repeat(32)),
+            ("WX_MP_SECRET", "s".repeat(32)),
+        ]);
+        Desk { folder, env }
+    }
+
+    fn load(&self, text: &str) -> Result<Job, JobProblems> {
+        let path = self.folder.path().join("job.toml");
+        fs::write(&path, text).unwrap();
+        load(&path, &|name| self.env.get(name).cloned())
+    }
+
+    /// The problems of a text, without the path of this machine.
+    fn problems(&self, text: &str) -> Vec<Problem> {
+        self.load(text).expect_err("the job is wrong").problems
+    }
+
+    /// The one problem of the example with `from` replaced by `to`.
+    fn one_problem(&self, from: &str, to: &str) -> Problem {
+        assert!(NIGHTLY.contains(from), "`{from}` is not in the example");
+        let problems = self.problems(&NIGHTLY.replacen(from, to, 1));
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        problems.into_iter().next().unwrap()
+    }
+}
+
+#[cfg(unix)]
+fn close_to_others(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+const MINIMAL: &str = "[job]\nname = \"n\"\nlake = \"lake\"\npii = \"raw\"\n";
+
+#[test]
+fn the_shipped_example_loads() {
+    let desk = Desk::new();
+    let job = desk.load(NIGHTLY).unwrap_or_else(|problems| panic!("{problems}"));
+    let folder = fs::canonicalize(desk.folder.path()).unwrap();
+    assert_eq!(job.lake, folder.parent().unwrap().join("out/lake"));
+    assert_eq!(job.path, folder.join("job.toml"));
+    let v3 = job.pay_v3.unwrap();
+    assert_eq!((v3.limits.rate_per_second, v3.limits.concurrency), (100, 32));
+    assert_eq!((v3.limits.timeout, v3.limits.retry_deadline), (Duration::from_secs(30), Duration::from_secs(120)));
+    assert_eq!(v3.api_v3_key.expose(), "k".repeat(32));
+    assert!(v3.public_key.unwrap().pem.contains("MIIB"));
+    assert_eq!(job.orders.len(), 1);
+    let date = chrono::NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+    let exports = folder.parent().unwrap().join("exports");
+    assert_eq!(job.orders[0].path.of(date), exports.join("orders/2026-11-18*.csv"));
+    assert_eq!(job.orders[0].path.name_of(date), "../exports/orders/2026-11-18*.csv");
+    assert_eq!(job.subsidy_programs[0].amount, SubsidyAmount::Fixed(Fen(100)));
+    assert_eq!(job.rules.discount_tolerance_fen, Fen(1));
+    assert!(job.warnings.is_empty(), "{:?}", job.warnings);
+    assert!(matches!(job.pii, Pii::Hmac(key) if key.expose().len() == 32));
+}
+
+#[test]
+fn silent_keys_have_the_defaults_of_the_design() {
+    let desk = Desk::new();
+    let text = format!(
+        "{MINIMAL}[pay_v3]\nmchid = \"1\"\nserial_no = \"AB\"\nprivate_key_file = \"secrets/apiclient_key.pem\"\n\
+         api_v3_key_env = \"WXPAY_API_V3_KEY\"\n[mp]\nappid = \"a\"\nsecret_env = \"WX_MP_SECRET\"\n\
+         [pay_v2]\nmch_id = \"1\"\nappid = \"a\"\napi_key_env = \"WXPAY_V2_KEY\"\nstock_ids = []\n\
+         [wallets]\nappid = \"a\"\nbelong_merchant = \"1\"\n[bills]\n"
+    );
+    let job = desk.load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let (v3, v2, mp) = (job.pay_v3.unwrap().limits, job.pay_v2.unwrap().limits, job.mp.unwrap());
+    assert_eq!(v3.base_url.as_str(), "https://api.mch.weixin.qq.com/");
+    assert_eq!(v3.backup_url.unwrap().as_str(), "https://api2.mch.weixin.qq.com/");
+    assert_eq!((v3.rate_per_second, v3.concurrency), (100, 32));
+    assert_eq!((v2.rate_per_second, v2.concurrency), (20, 8));
+    assert_eq!((mp.limits.rate_per_second, mp.limits.concurrency, mp.repull_days), (20, 8, 3));
+    let wallets = job.wallets.unwrap();
+    assert_eq!((wallets.refresh, wallets.audit_days, wallets.max_unsettled), (Refresh::Active, 30, 0));
+    assert!(matches!(job.bills, Some(BillSource::Api { gzip: true })));
+    assert_eq!((job.rules.lookback_days, job.rules.stuck_hours, job.rules.max_coupons_per_order), (30, 24, 1));
+    assert_eq!(
+        (job.report.excel_ids, job.report.language, job.report.trailer),
+        (ExcelIds::Backtick, Language::Zh, true)
+    );
+    let ready: Vec<_> = job.sources.iter().filter(|(_, calendar)| calendar.ready_at.is_some()).collect();
+    assert_eq!(ready.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["bills", "datacube"]);
+    assert_eq!(job.sources.len(), SOURCE_NAMES.len());
+}
+
+#[test]
+fn an_api_section_overrides_the_patience_of_the_job() {
+    let desk = Desk::new();
+    let text = format!(
+        "{}timeout_seconds = 5\nretry_deadline_seconds = 9\n[mp]\nbase_url = \"http://127.0.0.1:1\"\nappid = \"a\"\n\
+         secret_env = \"WX_MP_SECRET\"\ntimeout_seconds = 2\n",
+        MINIMAL
+    );
+    let limits = desk.load(&text).unwrap().mp.unwrap().limits;
+    assert_eq!((limits.timeout, limits.retry_deadline), (Duration::from_secs(2), Duration::from_secs(9)));
+    assert_eq!(limits.backup_url, None);
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_its_line() {
+    let desk = Desk::new();
+    let text = r#"[job]
+name = "n"
+lake = "s3://bucket/prefix"
+pii = "raw"
+first_date = "18.11.2026"
+timeout_seconds = 0
+[pay_v3]
+base_url = "http://api.mch.weixin.qq.com"
+mchidd = "1900000001"
+serial_no = "AB"
+private_key_file = "secrets/absent.pem"
+api_v3_key = "do-not-print-me-do-not-print-me-"
+rate_per_second = "many"
+[[orders]]
+path = "o/{day}.csv"
+encoding = "klingon"
+[orders.columns]
+out_trade_no = "单号"
+[sources.bill]
+ready_at = "10:00"
+[sources.bills]
+ready_at = "25:00"
+[rules]
+use_request_pattern = "^a(b)(c)$"
+[engine]
+kind = "spark"
+"#;
+    let problems = desk.load(text).unwrap_err();
+    let shown = problems.to_string();
+    assert!(!shown.contains("do-not-print-me"), "{shown}");
+    let lines: Vec<_> =
+        problems.problems.iter().map(|problem| (problem.line.unwrap(), problem.text.as_str())).collect();
+    let expected = [
+        (3, "`job.lake` is on `s3://`: this build writes to local folders only"),
+        (5, "`job.first_date` is `18.11.2026`: it must be a day such as `2026-11-18`"),
+        (6, "`job.timeout_seconds` is 0: it must be at least 1"),
+        (7, "`pay_v3.mchid` is missing"),
+        (8, "`pay_v3.base_url` must be https: only a loopback host may be asked in clear text"),
+        (9, "unknown key `pay_v3.mchidd`"),
+        (11, "`pay_v3.private_key_file`: `"),
+        (12, "the secret `pay_v3.api_v3_key` stands in the job file"),
+        (13, "`pay_v3.rate_per_second` must be a whole number, not string"),
+        (15, "`orders.path` holds `{day}`: only `{date}` and `{yyyymmdd}` are known"),
+        (16, "`orders.encoding` is `klingon`: no known encoding"),
+        (17, "`orders.columns.paid_at` is missing"),
+        (17, "`orders.columns.goods` is missing"),
+        (17, "`orders.columns.discount` is missing"),
+        (17, "`orders.columns.paid` is missing"),
+        (17, "`orders.columns.stock_id` is missing"),
+        (17, "`orders.columns.coupon_code` is missing"),
+        (19, "unknown source `sources.bill`"),
+        (22, "`sources.bills.ready_at` is `25:00`: it must be a time such as `10:00`"),
+        (24, "`rules.use_request_pattern` has 2 groups: it must have exactly one"),
+        (26, "`engine.kind` is `spark`: this build has no Spark engine"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{shown}");
+    for ((line, text), (expected_line, beginning)) in lines.iter().zip(expected) {
+        assert!(*line == expected_line && text.starts_with(beginning), "line {line}: {text}\nwanted {beginning}");
+    }
+    assert!(shown.starts_with("error: 21 problems in "), "{shown}");
+    assert!(shown.contains("hint: did you mean `mchid`?"), "{shown}");
+    assert!(shown.contains("hint: did you mean `bills`?"), "{shown}");
+}
+
+#[test]
+fn a_syntax_error_stands_alone_and_repeats_nothing_of_the_line() {
+    let desk = Desk::new();
+    let problems = desk.problems("[job]\napi_v3_key = \"hunter2\n");
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].line, Some(2));
+    assert!(
+        problems[0].text.starts_with("not TOML: ") && !problems[0].text.contains("hunter2"),
+        "{}",
+        problems[0].text
+    );
+}
+
+#[test]
+fn a_missing_job_file_says_so() {
+    let problems = load(Path::new("/nonexistent/job.toml"), &|_| None).unwrap_err();
+    assert!(
+        problems.to_string().starts_with("error: 1 problem in /nonexistent/job.toml\n  the job file cannot be read")
+    );
+}
+
+#[test]
+fn a_secret_is_found_in_one_place_of_the_right_size() {
+    let mut desk = Desk::new();
+    let both = "api_v3_key_env = \"WXPAY_API_V3_KEY\"\napi_v3_key_file = \"secrets/pii.key\"";
+    let problem = desk.one_problem("api_v3_key_env = \"WXPAY_API_V3_KEY\"", both);
+    assert!(problem.text.contains("both given"), "{problem}");
+    let problem = desk.one_problem("api_v3_key_env = \"WXPAY_API_V3_KEY\"", "");
+    assert_eq!(problem.text, "the secret `pay_v3.api_v3_key` is missing");
+    let problem = desk.one_problem("\"WXPAY_API_V3_KEY\"", "\"NOT_SET\"");
+    assert!(problem.text.contains("environment variable `NOT_SET` is not set"), "{problem}");
+    desk.env.insert("WXPAY_API_V3_KEY", "short".into());
+    let problem = desk.one_problem("name = \"nightly\"", "name = \"n\"");
+    assert!(problem.text.contains("has 5 bytes, it must have 32") && !problem.text.contains("short"), "{problem}");
+}
+
+#[test]
+fn a_certificate_in_place_of_the_key_is_told_apart() {
+    let desk = Desk::new();
+    let path = desk.folder.path().join("secrets/apiclient_key.pem");
+    fs::write(&path, "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n").unwrap();
+    let problem = desk.one_problem("name = \"nightly\"", "name = \"n\"");
+    assert!(problem.text.contains("`-----BEGIN CERTIFICATE-----`"), "{problem}");
+    assert!(problem.hint.unwrap().contains("apiclient_key.pem"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_key_file_that_others_can_read_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    let path = desk.folder.path().join("secrets/pii.key");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let warnings = desk.load(NIGHTLY).unwrap().warnings;
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("pii.key` can be read by others (mode 644): chmod 600"), "{warnings:?}");
+}
+
+#[test]
+fn contradictions_between_keys_are_found() {
+    let desk = Desk::new();
+    let cases = [
+        ("amount_fen = 100 ", "amount_fen = 100\npercent_of_discount = 5 ", "either `amount_fen` or"),
+        ("source = \"api\"", "source = \"api\"\npath = \"b.csv\"", "of no use"),
+        ("source = \"api\"", "source = \"files\"", "`bills.path` is missing"),
+        ("source = \"api\"", "source = \"file\"", "must be `api` or `files`"),
+        ("ids = [\"1288880000000001\"]", "ids = [\"1\", \"2\", \"1\"]", "has `1` twice"),
+        ("creator_merchant = \"1900000001\"", "", "names no merchant"),
+        ("channel = \"支付方式\"\n", "", "needs `columns.channel`"),
+        ("public_key_file = \"secrets/wxp_pub.pem\"", "", "go together"),
+        ("kind = \"polars\"", "kind = \"polars\"\nremote = \"sc://h:1\"", "of no use"),
+        ("due_days = 3", "due_days = -1", "at least 0"),
+        ("delimiter = \",\"", "delimiter = \";;\"", "one ASCII character"),
+        ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "does not tell day and time"),
+        ("folders = []", "folders = [\"no-such-folder\"]", "is no folder"),
+        ("merchant_pairs = []", "merchant_pairs = [[\"1\"]]", "pairs of texts"),
+        ("coupons_file = \"\"", "coupons_file = \"absent.csv\"", "there is no file"),
+        ("orders/{date}*.csv", "*/{date}.csv", "`*` in a folder"),
+        ("subsidy-orders/{date}.csv", "subsidy-orders/*.csv", "must name one file"),
+    ];
+    for (from, to, wanted) in cases {
+        let problem = desk.one_problem(from, to);
+        assert!(problem.text.contains(wanted), "{to}: {problem}");
+        assert!(problem.line.is_some(), "{to}: {problem}");
+    }
+}
+
+#[test]
+fn sections_that_ask_apiv3_need_it() {
+    let desk = Desk::new();
+    let text = format!(
+        "{MINIMAL}[stocks]\nids = []\n[wallets]\nappid = \"a\"\nsender_merchant = \"1\"\n[bills]\n[notifications]\nspool = \"s\"\n"
+    );
+    let problems = desk.problems(&text);
+    assert_eq!(problems.iter().map(|problem| problem.line.unwrap()).collect::<Vec<_>>(), [5, 7, 10, 11]);
+    assert!(desk.load(&format!("{MINIMAL}[bills]\nsource = \"files\"\npath = \"b.csv\"\n")).is_ok());
+}
+
+#[test]
+fn the_fingerprint_follows_results_and_nothing_else() {
+    let desk = Desk::new();
+    let of = |text: &str| desk.load(text).unwrap_or_else(|problems| panic!("{problems}")).fingerprint;
+    let usual = of(NIGHTLY);
+    for quiet in ["rate_per_second = 100", "concurrency = 32", "timeout_seconds = 30", "ready_at = \"10:00\""] {
+        assert_eq!(of(&NIGHTLY.replacen(quiet, "", 1)), usual, "{quiet}");
+    }
+    assert_eq!(of(&NIGHTLY.replace("https://api.mch.weixin.qq.com", "http://127.0.0.1:9")), usual);
+    assert_eq!(of(&NIGHTLY.replace("../out/lake", "elsewhere")), usual);
+    for (from, to) in
+        [("amount_fen = 100", "amount_fen = 101"), ("../exports/orders", "orders"), ("days = 30", "days = 29")]
+    {
+        assert_ne!(of(&NIGHTLY.replace(from, to)), usual, "{from}");
+    }
+    for hidden in ["WXPAY", "secrets", "https", "out/lake", "5F1C72E2"] {
+        assert!(!usual.contains(hidden), "{hidden} in {usual}");
+    }
+    let text = format!("{MINIMAL}[rules]\nstuck_hours = 2\nlookback_days = 3\n");
+    let expected = r#"{"job":{"name":"n","pii":"raw"},"rules":{"lookback_days":3,"stuck_hours":2}}"#;
+    assert_eq!(of(&text), expected);
+}
+
+#[test]
+fn the_schema_and_the_loader_know_the_same_keys() {
+    let schema: Value = serde_json::from_str(include_str!("../../schemas/job.schema.json")).unwrap();
+    compare("job file", JobFile::KEYS, &schema);
+    let names: Vec<_> = schema["properties"]["sources"]["propertyNames"]["enum"].as_array().unwrap().iter().collect();
+    assert_eq!(names, SOURCE_NAMES);
+}
+
+fn compare(section: &str, keys: &[Key], schema: &Value) {
+    assert_eq!(schema["additionalProperties"], Value::Bool(false), "{section}");
+    let properties = schema["properties"].as_object().unwrap();
+    let known: Vec<_> = keys.iter().map(|key| key.name).collect();
+    let mut published: Vec<_> = properties.keys().map(String::as_str).collect();
+    for key in keys {
+        assert!(properties.contains_key(key.name), "{section}: `{}` is not in the schema", key.name);
+    }
+    published.retain(|name| !known.contains(name));
+    assert!(published.is_empty(), "{section}: {published:?} are only in the schema");
+    let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
+    for key in keys {
+        let path = format!("{section}.{}", key.name);
+        let property = &properties[key.name];
+        assert!(property["description"].as_str().is_some_and(|text| !text.is_empty()), "{path} has no description");
+        assert_eq!(required.contains(&Value::from(key.name)), key.need == Need::Required, "{path}");
+        compare_kind(&path, key.kind, property);
+    }
+}
+
+fn compare_kind(path: &str, kind: Kind, property: &Value) {
+    let (type_name, items) = (property["type"].as_str().unwrap(), property["items"]["type"].as_str());
+    match kind {
+        Kind::Text => assert_eq!(type_name, "string", "{path}"),
+        Kind::Integer => assert_eq!(type_name, "integer", "{path}"),
+        Kind::Boolean => assert_eq!(type_name, "boolean", "{path}"),
+        Kind::Texts => assert_eq!((type_name, items), ("array", Some("string")), "{path}"),
+        Kind::Pairs => assert_eq!((type_name, items), ("array", Some("array")), "{path}"),
+        Kind::Table(keys) => compare(path, keys, property),
+        Kind::Tables(keys) => compare(path, keys, &property["items"]),
+        Kind::Named(keys) => compare(path, keys, &property["additionalProperties"]),
+    }
+}

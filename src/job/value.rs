@@ -1,0 +1,321 @@
+//! How TOML becomes the types of the job file as written. One table of keys (`Key`) drives reading,
+//! unknown-key hints, the fingerprint and the test against `schemas/job.schema.json`.
+//! Judges shapes only; whether a value is sensible is decided in `check`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use toml_edit::{Item, TableLike};
+
+use super::problem::{Place, Problems, nearest};
+
+/// A known key of a section.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// As it is spelt.
+    pub(super) name: &'static str,
+    /// What may stand there.
+    pub(super) kind: Kind,
+    /// Whether it may be left out.
+    pub(super) need: Need,
+    /// What it bears upon.
+    pub(super) bearing: Bearing,
+}
+
+/// What may stand at a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// Text in quotes.
+    Text,
+    /// Whole number.
+    Integer,
+    /// true or false.
+    Boolean,
+    /// List of texts.
+    Texts,
+    /// List of pairs of texts.
+    Pairs,
+    /// `[section]`.
+    Table(&'static [Key]),
+    /// `[[section]]`.
+    Tables(&'static [Key]),
+    /// `[section.<name>]`.
+    Named(&'static [Key]),
+}
+
+/// Whether a key may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It may not.
+    Required,
+    /// It may.
+    Optional,
+}
+
+/// What a key bears upon; only what bears upon the result is part of the fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bearing {
+    /// What is published.
+    Result,
+    /// How the data travel: hosts, patience, places of files of this machine.
+    Transport,
+    /// Where a secret is.
+    Secret,
+}
+
+/// A value and where it was written.
+#[derive(Debug, Clone)]
+pub(super) struct Written<T> {
+    /// What was written.
+    pub(super) value: T,
+    /// Where.
+    pub(super) place: Place,
+}
+
+/// A type that can stand in a job file.
+pub(super) trait FromToml: Sized {
+    /// Its shape.
+    const KIND: Kind;
+
+    /// Reads it; a wrong shape is noted and `None`.
+    fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<Self>;
+
+    /// What of it bears upon the result, keys in order.
+    fn fingerprint(&self) -> Value;
+}
+
+/// A section: a table with known keys.
+pub(super) trait Section: Sized {
+    /// Its keys.
+    const KEYS: &'static [Key];
+
+    /// Reads it; every problem inside is noted.
+    fn from_table(table: &dyn TableLike, place: &Place, problems: &mut Problems) -> Self;
+
+    /// Where it begins.
+    fn place(&self) -> &Place;
+
+    /// What of it bears upon the result, keys in order.
+    fn fingerprint_of_keys(&self) -> Value;
+}
+
+/// A list of texts, each with its place.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Texts(pub(super) Vec<Written<String>>);
+
+/// A list of pairs of texts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pairs(pub(super) Vec<(String, String)>);
+
+/// Sections of one name, `[[orders]]`.
+#[derive(Debug)]
+pub(super) struct Tables<S>(pub(super) Vec<S>);
+
+/// Sections by name, `[sources.bills]`.
+#[derive(Debug)]
+pub(super) struct Named<S>(pub(super) BTreeMap<String, Written<S>>);
+
+impl FromToml for String {
+    const KIND: Kind = Kind::Text;
+
+    fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<String> {
+        item.as_str().map(str::to_owned).or_else(|| wrong_kind(item, "text in quotes", place, problems))
+    }
+
+    fn fingerprint(&self) -> Value {
+        Value::from(self.as_str())
+    }
+}
+
+impl FromToml for i64 {
+    const KIND: Kind = Kind::Integer;
+
+    fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<i64> {
+        item.as_integer().or_else(|| wrong_kind(item, "a whole number", place, problems))
+    }
+
+    fn fingerprint(&self) -> Value {
+        Value::from(*self)
+    }
+}
+
+impl FromToml for bool {
+    const KIND: Kind = Kind::Boolean;
+
+    fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<bool> {
+        item.as_bool().or_else(|| wrong_kind(item, "true or false", place, problems))
+    }
+
+    fn fingerprint(&self) -> Value {
+        Value::from(*self)
+    }
+}
+
+impl FromToml for Texts {
+    const KIND: Kind = Kind::Texts;
+
+    fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<Texts> {
+        let Some(array) = item.as_array() else {
+            return wrong_kind(item, "a list of texts", place, problems);
+        };
+        let mut texts = Vec::new();
+        for value in array {
+            let at = Place { key: place.key.clone(), byte: value.span().map(|span| span.start).or(place.byte) };
+            match value.as_str() {
+                Some(text) => texts.push(Written { value: text.to_owned(), place: at }),
+                None => problems.add(&at, expected(&at, "a list of texts in quotes", value.type_name())),
+            }
+        }
+        Some(Texts(texts))
+    }
+
+    fn fingerprint(&self) -> Value {
+        self.0.iter().map(|text| text.value.as_str()).collect()
+    }
+}
+
+impl FromToml for Pairs {
+    const KIND: Kind = Kind::Pairs;
+
+    fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<Pairs> {
+        let pair = |value: &toml_edit::Value| {
+            let array = value.as_array().filter(|array| array.len() == 2)?;
+            Some((array.get(0)?.as_str()?.to_owned(), array.get(1)?.as_str()?.to_owned()))
+        };
+        let pairs: Option<Vec<_>> = item.as_array().and_then(|array| array.iter().map(pair).collect());
+        match pairs {
+            Some(pairs) => Some(Pairs(pairs)),
+            None => wrong_kind(item, "a list of pairs of texts, `[[\"a\", \"b\"]]`", place, problems),
+        }
+    }
+
+    fn fingerprint(&self) -> Value {
+        self.0.iter().map(|(one, other)| Value::from(vec![one.as_str(), other.as_str()])).collect()
+    }
+}
+
+impl<S: Section> FromToml for S {
+    const KIND: Kind = Kind::Table(S::KEYS);
+
+    fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<S> {
+        match item.as_table_like() {
+            Some(table) => Some(S::from_table(table, place, problems)),
+            None => wrong_kind(item, &format!("a section `[{}]`", place.key), place, problems),
+        }
+    }
+
+    fn fingerprint(&self) -> Value {
+        self.fingerprint_of_keys()
+    }
+}
+
+impl<S: Section> FromToml for Tables<S> {
+    const KIND: Kind = Kind::Tables(S::KEYS);
+
+    fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<Tables<S>> {
+        let Some(tables) = item.as_array_of_tables() else {
+            return wrong_kind(item, &format!("sections `[[{}]]` in double brackets", place.key), place, problems);
+        };
+        let read = |table: &toml_edit::Table| {
+            let at = Place { key: place.key.clone(), byte: table.span().map(|span| span.start).or(place.byte) };
+            S::from_table(table, &at, problems)
+        };
+        Some(Tables(tables.iter().map(read).collect()))
+    }
+
+    fn fingerprint(&self) -> Value {
+        self.0.iter().map(Section::fingerprint_of_keys).collect()
+    }
+}
+
+impl<S: Section> FromToml for Named<S> {
+    const KIND: Kind = Kind::Named(S::KEYS);
+
+    fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<Named<S>> {
+        let Some(table) = item.as_table_like() else {
+            return wrong_kind(item, &format!("sections `[{}.<name>]`", place.key), place, problems);
+        };
+        let mut named = BTreeMap::new();
+        for (name, child) in table.iter() {
+            let at = place_of(table, name, child, place);
+            if let Some(section) = S::read(child, &at, problems) {
+                named.insert(name.to_owned(), Written { value: section, place: at });
+            }
+        }
+        Some(Named(named))
+    }
+
+    fn fingerprint(&self) -> Value {
+        let entries = self.0.iter().map(|(name, section)| (name.clone(), section.value.fingerprint_of_keys()));
+        Value::Object(entries.collect())
+    }
+}
+
+/// Reads one known key of a section.
+pub(super) fn read_key<T: FromToml>(
+    table: &dyn TableLike,
+    key: &Key,
+    section: &Place,
+    problems: &mut Problems,
+) -> Option<Written<T>> {
+    let Some(item) = table.get(key.name) else {
+        if key.need == Need::Required {
+            let place = section.child(key.name, None);
+            problems.add_with_hint(&place, format!("`{}` is missing", place.key), how_to_write(key, &place.key));
+        }
+        return None;
+    };
+    let place = place_of(table, key.name, item, section);
+    T::read(item, &place, problems).map(|value| Written { value, place })
+}
+
+/// Notes every key of `table` that is not one of `known`.
+pub(super) fn refuse_unknown(table: &dyn TableLike, known: &[Key], section: &Place, problems: &mut Problems) {
+    for (name, item) in table.iter() {
+        if known.iter().all(|key| key.name != name) {
+            let byte = table.key(name).and_then(|key| key.span()).or(item.span()).map(|span| span.start);
+            refuse(name, known, &section.child(name, byte), problems);
+        }
+    }
+}
+
+fn refuse(name: &str, known: &[Key], place: &Place, problems: &mut Problems) {
+    let by_environment = format!("{name}_env");
+    if known.iter().any(|key| key.bearing == Bearing::Secret && key.name == by_environment) {
+        problems.note_inline_secret(&place.key);
+        let hint = format!("write `{name}_env = \"NAME\"` or `{name}_file = \"path\"` instead, and change the secret");
+        return problems.add_with_hint(place, format!("the secret `{}` stands in the job file", place.key), hint);
+    }
+    let names = || known.iter().map(|key| key.name);
+    let hint = match nearest(name, names()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known here: {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    problems.add_with_hint(place, format!("unknown key `{}`", place.key), hint);
+}
+
+/// Points at the value, or at its key where the value has no place of its own (dotted keys).
+fn place_of(table: &dyn TableLike, name: &str, item: &Item, section: &Place) -> Place {
+    let span = item.span().or_else(|| table.key(name).and_then(|key| key.span()));
+    section.child(name, span.map(|span| span.start))
+}
+
+fn how_to_write(key: &Key, path: &str) -> String {
+    match key.kind {
+        Kind::Text => format!("write `{} = \"…\"`", key.name),
+        Kind::Integer => format!("write `{} = 1`", key.name),
+        Kind::Boolean => format!("write `{} = true`", key.name),
+        Kind::Texts | Kind::Pairs => format!("write `{} = […]`", key.name),
+        Kind::Table(_) | Kind::Named(_) => format!("add a section `[{path}]`"),
+        Kind::Tables(_) => format!("add a section `[[{path}]]`"),
+    }
+}
+
+fn wrong_kind<T>(item: &Item, wanted: &str, place: &Place, problems: &mut Problems) -> Option<T> {
+    problems.add(place, expected(place, wanted, item.type_name()));
+    None
+}
+
+fn expected(place: &Place, wanted: &str, found: &str) -> String {
+    format!("`{}` must be {wanted}, not {found}", place.key)
+}
