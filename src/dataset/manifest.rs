@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::publish::StagedFile;
 use crate::durable;
+use crate::money::Fen;
 
 /// Version of the manifest's own shape.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -49,8 +50,32 @@ pub struct Manifest {
     pub unjudged_rules: BTreeMap<String, String>,
     /// Later days that were made from an older version of this one.
     pub stale_dates: Vec<NaiveDate>,
-    /// Everything foots: what came in, what went out.
-    pub footing: BTreeMap<String, i64>,
+    /// Everything foots: what came in is matched, unmatched or left out, per side.
+    pub footing: Vec<FootingEntry>,
+}
+
+/// The control totals of one side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FootingEntry {
+    /// `orders`, `payments`, `refunds`, `coupons`, `subsidies`.
+    pub side: String,
+    /// What came in.
+    pub total: FootingTally,
+    /// What found its partner.
+    pub matched: FootingTally,
+    /// What did not.
+    pub unmatched: FootingTally,
+    /// What is not of this day.
+    pub left_out: FootingTally,
+}
+
+/// Rows and money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FootingTally {
+    /// Rows.
+    pub rows: i64,
+    /// Money.
+    pub fen: Fen,
 }
 
 /// One stage of the run.

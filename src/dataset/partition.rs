@@ -1,58 +1,73 @@
 //! One partition as one Parquet file: typed by its contract, sorted by its key, the same bytes for
-//! the same rows. Never decides where the file goes.
+//! the same rows. A file of an older contract reads with its new columns null. Never decides where
+//! a file goes.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
+use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use crate::contract::{Contract, contract};
 use crate::record::Record;
 
-/// Rows per row group, and per batch in memory.
-const ROW_GROUP_ROWS: usize = 1 << 20;
-const BATCH_ROWS: usize = 1 << 14;
+/// Rows turned into Arrow at once: bounds the memory of a read and of a write.
+const ROWS_PER_BATCH: usize = 16_384;
+/// Rows of a row group.
+const ROWS_PER_GROUP: usize = 1 << 20;
 
-/// What can go wrong with a partition file.
+/// Why a partition file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PartitionError {
-    /// The file system said no.
-    #[error("`{}`: {source}", path.display())]
-    Io {
+    /// The file could not be opened or created.
+    #[error("cannot open `{path}`", path = .path.display())]
+    Open {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         source: std::io::Error,
     },
-    /// Not readable as Parquet.
-    #[error("`{}`: {source}", path.display())]
+    /// The file is no Parquet file, or a torn one.
+    #[error("`{path}` is not a readable Parquet file", path = .path.display())]
     Parquet {
         /// The file.
         path: PathBuf,
-        /// Why.
-        source: parquet::errors::ParquetError,
+        /// What the Parquet library said.
+        source: ParquetError,
     },
-    /// Rows and contract do not fit.
-    #[error("rows of `{dataset}` do not fit their contract: {why}")]
-    Shape {
-        /// The dataset.
+    /// The rows could not be turned into the contract's columns, or back.
+    #[error("the rows of `{path}` do not fit the contract of `{dataset}`", path = .path.display())]
+    Rows {
+        /// The file.
+        path: PathBuf,
+        /// Name of the dataset.
         dataset: &'static str,
-        /// Why.
-        why: String,
+        /// Which column, and why.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Two rows have one key: something was about to be counted twice.
     #[error("`{dataset}` would hold the key {key} twice")]
     DuplicateKey {
-        /// The dataset.
+        /// Name of the dataset.
         dataset: &'static str,
         /// The key's values.
+        key: String,
+    },
+    /// Rows are not in key order: a fault of this program.
+    #[error("`{dataset}` is not sorted by its key: {key} comes after a larger one")]
+    Unsorted {
+        /// Name of the dataset.
+        dataset: &'static str,
+        /// The key out of place.
         key: String,
     },
 }
@@ -66,58 +81,113 @@ pub struct Provenance {
     pub inputs_sha256: String,
 }
 
-/// Writes `rows`, already sorted by the contract's key, to `path` and syncs it.
+/// Writes `rows`, sorted by the contract's key, to `path` and syncs it.
+///
+/// # Errors
+/// The file cannot be written, rows do not fit the contract, keys stand twice or out of order.
 pub fn write_rows<R: Record>(path: &Path, rows: &[R], provenance: &Provenance) -> Result<(), PartitionError> {
-    let contract = contract(R::DATASET);
-    let schema = contract.arrow();
-    let io = |source| PartitionError::Io { path: path.to_path_buf(), source };
-    let parquet = |source| PartitionError::Parquet { path: path.to_path_buf(), source };
-    let file = File::create(path).map_err(io)?;
+    let schema = contract(R::DATASET).arrow();
+    let batches = rows.chunks(ROWS_PER_BATCH).map(|rows| to_batch::<R>(path, &schema, rows));
+    write_batches(path, contract(R::DATASET), provenance, batches)
+}
+
+/// Writes record batches of a contract's schema, sorted by its key, to `path` and syncs it.
+pub(crate) fn write_batches(
+    path: &Path,
+    contract: &'static Contract,
+    provenance: &Provenance,
+    batches: impl Iterator<Item = Result<RecordBatch, PartitionError>>,
+) -> Result<(), PartitionError> {
+    let open = |source| PartitionError::Open { path: path.to_owned(), source };
+    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
     let properties = writer_properties(contract, provenance);
-    let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).map_err(parquet)?;
-    let mut keys = KeyOrder::new(contract);
-    for rows in rows.chunks(BATCH_ROWS) {
-        let batch = encode(rows, &schema)?;
-        keys.check::<R>(&batch)?;
+    let file = File::create(path).map_err(open)?;
+    let mut writer = ArrowWriter::try_new(file, contract.arrow(), Some(properties)).map_err(parquet)?;
+    let mut keys = KeyOrder { contract, last: None };
+    for batch in batches {
+        let batch = batch?;
+        keys.check(&batch)?;
         writer.write(&batch).map_err(parquet)?;
     }
-    let file = writer.into_inner().map_err(parquet)?;
-    file.sync_all().map_err(io)
+    writer.into_inner().map_err(parquet)?.sync_all().map_err(open)
 }
 
-/// Reads every row of `path`.
-pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
-    let mut rows = Vec::new();
-    for batch in read_batches(path)? {
-        rows.extend(decode::<R>(&batch?)?);
+/// Rows of a partition file, read batch by batch: memory does not grow with the file.
+pub struct Rows<R> {
+    path: PathBuf,
+    schema: SchemaRef,
+    batches: ParquetRecordBatchReader,
+    ready: std::vec::IntoIter<R>,
+}
+
+impl<R> std::fmt::Debug for Rows<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").field("path", &self.path).finish_non_exhaustive()
     }
-    Ok(rows)
 }
 
-/// The record batches of `path`, one after the other.
-pub fn read_batches(
-    path: &Path,
-) -> Result<impl Iterator<Item = Result<RecordBatch, PartitionError>> + use<>, PartitionError> {
-    let owned = path.to_path_buf();
-    let file = File::open(path).map_err(|source| PartitionError::Io { path: owned.clone(), source })?;
-    let parquet = |source| PartitionError::Parquet { path: owned.clone(), source };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
-    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(parquet)?;
-    let owned = path.to_path_buf();
-    Ok(reader
-        .map(move |batch| batch.map_err(|error| PartitionError::Parquet { path: owned.clone(), source: error.into() })))
+/// Opens a partition file for reading row by row, in file order.
+pub fn open_rows<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
+    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
+        .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
+    Ok(Rows { path: path.to_owned(), schema: contract(R::DATASET).arrow(), batches, ready: Vec::new().into_iter() })
 }
 
-fn encode<R: Record>(rows: &[R], schema: &SchemaRef) -> Result<RecordBatch, PartitionError> {
-    serde_arrow::to_record_batch(schema.fields(), &rows).map_err(shape::<R>)
+/// All rows of a partition file, in file order.
+pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
+    open_rows(path)?.collect()
 }
 
-fn decode<R: Record>(batch: &RecordBatch) -> Result<Vec<R>, PartitionError> {
-    serde_arrow::from_record_batch(batch).map_err(shape::<R>)
+fn to_batch<R: Record>(path: &Path, schema: &SchemaRef, rows: &[R]) -> Result<RecordBatch, PartitionError> {
+    let batch = serde_arrow::to_record_batch(schema.fields(), &rows).map_err(|source| misfit::<R>(path, source))?;
+    // Nullability and metadata are the contract's, not the serializer's.
+    RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|source| misfit::<R>(path, source))
 }
 
-fn shape<R: Record>(error: serde_arrow::Error) -> PartitionError {
-    PartitionError::Shape { dataset: R::DATASET, why: error.to_string() }
+fn misfit<R: Record>(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> PartitionError {
+    PartitionError::Rows { path: path.to_owned(), dataset: R::DATASET, source: Box::new(source) }
+}
+
+impl<R: Record> Rows<R> {
+    fn next_batch(&mut self) -> Option<Result<Vec<R>, PartitionError>> {
+        let batch = self.batches.next()?;
+        let rows = batch.and_then(|batch| align(&batch, &self.schema)).map_err(|source| misfit::<R>(&self.path, source));
+        Some(rows.and_then(|batch| {
+            serde_arrow::from_record_batch(&batch).map_err(|source| misfit::<R>(&self.path, source))
+        }))
+    }
+}
+
+impl<R: Record> Iterator for Rows<R> {
+    type Item = Result<R, PartitionError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(row) = self.ready.next() {
+                return Some(Ok(row));
+            }
+            match self.next_batch()? {
+                Ok(rows) => self.ready = rows.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// The columns of the contract in its order; a nullable one the file does not have yet is null.
+fn align(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let column = |field: &Arc<Field>| -> Result<ArrayRef, ArrowError> {
+        match batch.column_by_name(field.name()) {
+            Some(column) => Ok(column.clone()),
+            None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
+            None => Err(ArrowError::SchemaError(format!("the file has no column `{}`", field.name()))),
+        }
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let schema = Schema::new(schema.fields().clone());
+    RecordBatch::try_new(Arc::new(schema), columns)
 }
 
 fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProperties {
@@ -131,7 +201,7 @@ fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProp
     ];
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("3 is a zstd level")))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
         .set_created_by(concat!("coupon-recon ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(metadata))
         .build()
@@ -139,31 +209,20 @@ fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProp
 
 /// Watches that keys only ever grow, over batch borders too.
 struct KeyOrder {
-    key: Vec<String>,
+    contract: &'static Contract,
     last: Option<Vec<String>>,
 }
 
 impl KeyOrder {
-    fn new(contract: &Contract) -> KeyOrder {
-        KeyOrder { key: contract.key.clone(), last: None }
-    }
-
-    fn check<R: Record>(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
-        let columns: Vec<_> = self
-            .key
-            .iter()
-            .map(|name| batch.column_by_name(name).expect("key columns are in the schema").clone())
-            .collect();
+    fn check(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
+        let column = |name: &String| batch.column_by_name(name).expect("key columns are in the schema").clone();
+        let columns: Vec<_> = self.contract.key.iter().map(column).collect();
+        let dataset = self.contract.name.as_str();
         for row in 0..batch.num_rows() {
             let key: Vec<String> = columns.iter().map(|column| key_text(column, row)).collect();
-            match &self.last {
-                Some(last) if *last == key => {
-                    return Err(PartitionError::DuplicateKey { dataset: R::DATASET, key: key.join(", ") });
-                }
-                Some(last) if *last > key => {
-                    let why = format!("not sorted by key: {} after {}", key.join(", "), last.join(", "));
-                    return Err(PartitionError::Shape { dataset: R::DATASET, why });
-                }
+            match self.last.as_ref().map(|last| last.cmp(&key)) {
+                Some(Ordering::Equal) => return Err(PartitionError::DuplicateKey { dataset, key: key.join(", ") }),
+                Some(Ordering::Greater) => return Err(PartitionError::Unsorted { dataset, key: key.join(", ") }),
                 _ => self.last = Some(key),
             }
         }
@@ -172,9 +231,7 @@ impl KeyOrder {
 }
 
 /// A key value as text that sorts as the value does.
-fn key_text(column: &arrow::array::ArrayRef, row: usize) -> String {
-    use arrow::array::AsArray;
-    use arrow::datatypes::{DataType, Date32Type, Int64Type};
+fn key_text(column: &ArrayRef, row: usize) -> String {
     match column.data_type() {
         DataType::Int64 => format!("{:020}", i128::from(column.as_primitive::<Int64Type>().value(row)) + (1 << 63)),
         DataType::Date32 => {
@@ -247,6 +304,38 @@ mod tests {
         let twice = write(&[payment("4200"), payment("4200")]).unwrap_err();
         assert_eq!(twice.to_string(), "`payments` would hold the key 4200, SUCCESS twice");
         let unsorted = write(&[payment("4201"), payment("4200")]).unwrap_err();
-        assert!(unsorted.to_string().contains("not sorted by key"), "{unsorted}");
+        assert!(unsorted.to_string().contains("not sorted by its key"), "{unsorted}");
+    }
+
+    #[test]
+    fn rows_come_back_across_batches() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p");
+        let rows: Vec<_> = (0..ROWS_PER_BATCH + 3).map(|number| payment(&format!("{number:028}"))).collect();
+        write_rows(&path, &rows, &Provenance::default()).unwrap();
+        assert_eq!(read_rows::<Payment>(&path).unwrap(), rows);
+    }
+
+    #[test]
+    fn a_file_without_a_required_column_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p");
+        let schema = Arc::new(Schema::new(vec![Field::new("transaction_id", DataType::Utf8, false)]));
+        let ids: ArrayRef = Arc::new(arrow::array::StringArray::from(vec!["T1"]));
+        let batch = RecordBatch::try_new(schema.clone(), vec![ids]).unwrap();
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), schema, None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let error = read_rows::<Payment>(&path).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("no column `trade_state`"), "{cause}");
+    }
+
+    #[test]
+    fn a_torn_file_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("torn.parquet");
+        std::fs::write(&path, b"PAR1").unwrap();
+        assert!(read_rows::<Payment>(&path).unwrap_err().to_string().contains("torn.parquet"));
     }
 }

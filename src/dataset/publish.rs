@@ -54,7 +54,7 @@ impl Staging {
         let path = self.partition(R::DATASET);
         write_rows(&path, rows, provenance)?;
         let describe = describe(R::DATASET, "part-0.parquet", &path, rows.len() as u64);
-        describe.map_err(|source| PartitionError::Io { path, source })
+        describe.map_err(|source| PartitionError::Open { path, source })
     }
 
     /// Stages a report file.

@@ -12,7 +12,9 @@ use super::verdict::{Evidence, Verdict};
 use crate::clock::World;
 use crate::contract;
 use crate::dataset::lock::{LakeLock, LockError};
-use crate::dataset::manifest::{MANIFEST_VERSION, Manifest, ReadPartition, StageEntry};
+use crate::dataset::manifest::{
+    FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, StageEntry,
+};
 use crate::dataset::partition::Provenance;
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::dataset::Lake;
@@ -21,9 +23,10 @@ use crate::extract::{Apis, Issue, Night, Watcher};
 use crate::job::{Job, Pii};
 use crate::journal::{Journal, Mode};
 use crate::persona::Persona;
-use crate::reconcile::{self, Asked, DayFiles, Judgement};
+use crate::reconcile::rules::Rule;
+use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
 use crate::record::{Break, Record};
-use crate::report::{self, PackInput};
+use crate::report::{self, PackInput, RuleTitle};
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
@@ -121,7 +124,7 @@ struct Done {
     verdict: Verdict,
     sources: Sources,
     judgement: Option<Judgement>,
-    footing: BTreeMap<String, i64>,
+    footing: Vec<Footing>,
     files: Vec<StagedFile>,
     provenance: Provenance,
     read_partitions: Vec<ReadPartition>,
@@ -130,7 +133,8 @@ struct Done {
 impl Work<'_> {
     async fn run(&self) -> Result<Done, Failure> {
         let job = self.night.job;
-        let rules_sha256 = reconcile::rules_sha256(job).map_err(rules_wrong)?;
+        let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
+        let rules_sha256 = rules.sha256();
         let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let read_partitions = earlier_partitions(job, self.lake, self.plan.date)
             .map_err(|error| disk(&error, "cannot read earlier partitions"))?;
@@ -140,7 +144,7 @@ impl Work<'_> {
             files: std::mem::take(&mut sources.files),
             sources,
             judgement: None,
-            footing: BTreeMap::new(),
+            footing: Vec::new(),
             provenance,
             read_partitions,
         };
@@ -160,12 +164,16 @@ impl Work<'_> {
         let mut files = self.day_files(&done.files)?;
         let asked = Asked { wallets: done.sources.asked.clone(), unknown_coupons: done.sources.unknown.clone() };
         let ledger = reconcile::build_ledger(self.night.job, &files, &asked).map_err(|error| violated(&error))?;
+        if let Some(side) = ledger.footing.iter().find(|side| !side.holds()) {
+            return Err(Failure::new(ExitCode::Violation, format!("the night does not foot; nothing was published: {side:?}")));
+        }
         self.stage(done, &ledger.rows)?;
-        done.footing = ledger.footing();
-        drop(ledger);
+        done.footing = ledger.footing;
+        drop(ledger.rows);
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
-        let judgement =
-            reconcile::judge(self.night.job, &files, &done.sources.shortfall).map_err(|error| violated(&error))?;
+        let decisions = self.decisions()?;
+        let judgement = reconcile::judge(self.night.job, &files, &done.sources.shortfall, &decisions)
+            .map_err(|error| violated(&error))?;
         self.stage(done, &judgement.breaks)?;
         done.sources.entries.push(stage_entry("reconcile", &done.files, &["coupon_ledger", "breaks"]));
         if self.is_selected("report") {
@@ -175,6 +183,13 @@ impl Work<'_> {
         Ok(())
     }
 
+    fn decisions(&self) -> Result<Decisions, Failure> {
+        let Some(path) = &self.night.job.decisions else { return Ok(Decisions::default()) };
+        let bytes = std::fs::read(path).map_err(|error| disk(&error, "cannot read the decisions"))?;
+        Decisions::parse(&path.display().to_string(), &bytes)
+            .map_err(|error| Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used", &error))
+    }
+
     fn stage<R: Record>(&self, done: &mut Done, rows: &[R]) -> Result<(), Failure> {
         let file = self.staging.write(rows, &done.provenance).map_err(|error| violated(&error))?;
         done.files.push(file);
@@ -182,7 +197,9 @@ impl Work<'_> {
     }
 
     fn report(&self, done: &mut Done, judgement: &Judgement) -> Result<(), Failure> {
-        let titles = reconcile::rule_titles(self.night.job).map_err(rules_wrong)?;
+        let rules = reconcile::rules_of(self.night.job).map_err(rules_wrong)?;
+        let title = |rule: &Rule| RuleTitle { zh: rule.title_zh.clone(), en: rule.title.clone() };
+        let titles = rules.iter().map(|rule| (rule.id.clone(), title(rule))).collect();
         let input = PackInput {
             settings: self.night.job.report,
             date: self.plan.date,
@@ -272,10 +289,21 @@ impl Work<'_> {
             read_partitions: done.read_partitions.clone(),
             inputs_sha256: done.provenance.inputs_sha256.clone(),
             rules_sha256: done.provenance.rules_sha256.clone(),
-            unjudged_rules: unjudged.into_iter().collect(),
+            unjudged_rules: unjudged.into_iter().map(|it| (it.rule_id, format!("{}: {}", it.dataset, it.why))).collect(),
             stale_dates: stale.into_iter().map(|partition| partition.date).collect(),
-            footing: done.footing.clone(),
+            footing: done.footing.iter().map(footing_entry).collect(),
         })
+    }
+}
+
+fn footing_entry(side: &Footing) -> FootingEntry {
+    let tally = |it: &Tally| FootingTally { rows: it.rows, fen: it.fen };
+    FootingEntry {
+        side: side.side.to_owned(),
+        total: tally(&side.total),
+        matched: tally(&side.matched),
+        unmatched: tally(&side.unmatched),
+        left_out: tally(&side.left_out),
     }
 }
 

@@ -1,1 +1,55 @@
-//! Match, coupon ledger, rules and the life of a break.
+//! Match, coupon ledger, rules and the life of a break: a pure function of the partitions of a night,
+//! the job and the decisions. Reads Parquet, writes nothing, asks no clock and no network.
+
+mod candidate;
+mod decisions;
+mod engine;
+mod error;
+mod facts;
+mod files;
+mod footing;
+mod judge;
+mod ledger;
+mod lifecycle;
+mod matching;
+mod merge;
+mod order_side;
+mod parameters;
+pub mod rules;
+mod subsidy;
+mod terms;
+mod wallet;
+
+pub use decisions::{Decision, DecisionError, Decisions};
+pub use error::ReconcileError;
+pub use files::{DayFiles, Shortfall};
+pub use footing::{Footing, Tally};
+pub use judge::{Judgement, Unjudged};
+pub use ledger::{Asked, Ledger};
+pub use lifecycle::Status;
+
+use crate::job::Job;
+use rules::Rules;
+use terms::Terms;
+
+/// Builds the coupon ledger of `files.date` (design §6): rows sorted by key, and the control totals
+/// of every side that went into it.
+pub fn build_ledger(job: &Job, files: &DayFiles, asked: &Asked) -> Result<Ledger, ReconcileError> {
+    ledger::build(&Terms::of(job), &rules_of(job)?, files, asked)
+}
+
+/// Judges the night of `files.date` (design §7). `files.day` has the day's `coupon_ledger`; `shortfall`
+/// names the datasets a configured stage could not fill.
+pub fn judge(
+    job: &Job,
+    files: &DayFiles,
+    shortfall: &Shortfall,
+    decisions: &Decisions,
+) -> Result<Judgement, ReconcileError> {
+    judge::judge(&Terms::of(job), &rules_of(job)?, files, shortfall, decisions)
+}
+
+/// The rules of a job: the built-in ones and its own, without those it switched off.
+pub fn rules_of(job: &Job) -> Result<Rules, ReconcileError> {
+    Ok(Rules::load(&job.rules.folders)?.without(&job.rules.off)?)
+}

@@ -101,6 +101,12 @@ pub struct LedgerRow {
     pub asked_date: Option<NaiveDate>,
     /// Business date whose run last asked.
     pub verified_date: Option<NaiveDate>,
+    /// Redeemed so many seconds after the order was paid, negative when before.
+    pub used_after_paid_seconds: Option<i64>,
+    /// Sum of the live subsidy receipts, fen.
+    pub subsidy_live_fen: Option<Fen>,
+    /// Day from which a subsidy of the programme is overdue.
+    pub subsidy_due_date: Option<NaiveDate>,
     /// Business date in Asia/Shanghai.
     pub business_date: NaiveDate,
 }

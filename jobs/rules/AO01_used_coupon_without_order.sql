@@ -1,0 +1,28 @@
+-- id: AO01
+-- title: A used coupon has no order
+-- 标题: 已核销的券找不到订单
+-- severity: high
+-- side: merchant
+-- key: c
+-- inputs: orders, user_coupons
+-- action: Find the order in the till by user and time, or have the store explain the redemption; correct the order export.
+-- row: a coupon that was USED on D and no pass finds a paid order (AO02 speaks when its association names an unknown order)
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       COALESCE(l.expected_discount_fen, 0) AS at_risk_fen,
+       'used on ' || CAST(CAST(l.used_at + INTERVAL '8' HOUR AS DATE) AS STRING)
+         || ' under request ' || COALESCE(l.use_request_no, '(none)')
+         || ', no order claims it; nearest order of the user that day: ' || COALESCE(n.out_trade_no, 'none') AS why,
+       CAST(l.used_at + INTERVAL '8' HOUR AS DATE) AS event_date
+FROM coupon_ledger l
+LEFT JOIN order_totals a ON a.out_trade_no = l.associate_out_trade_no
+LEFT JOIN (SELECT openid, paid_date, MIN(out_trade_no) AS out_trade_no
+           FROM order_totals
+           WHERE is_paid
+           GROUP BY openid, paid_date) n
+  ON n.openid = l.openid AND n.paid_date = CAST(l.used_at + INTERVAL '8' HOUR AS DATE)
+WHERE l.state_on_date = 'USED'
+  AND l.match_pass IS NULL
+  AND l.used_at IS NOT NULL
+  AND (l.associate_out_trade_no IS NULL OR a.out_trade_no IS NOT NULL)

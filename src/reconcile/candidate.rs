@@ -1,0 +1,117 @@
+//! What a rule's query says tonight: rows that would be breaks, before they have a life.
+
+use chrono::NaiveDate;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::engine::ResultColumn;
+use super::rules::Rule;
+use crate::contract::ColumnKind::{Date, Integer, Text};
+use crate::money::Fen;
+
+/// A row of a rule's query.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub(super) struct Candidate {
+    pub(super) stock_id: Option<String>,
+    pub(super) coupon_code: Option<String>,
+    pub(super) openid: Option<String>,
+    pub(super) out_trade_no: Option<String>,
+    pub(super) transaction_id: Option<String>,
+    pub(super) out_subsidy_no: Option<String>,
+    pub(super) subsidy_receipt_id: Option<String>,
+    pub(super) card_id: Option<String>,
+    pub(super) ref_date: Option<NaiveDate>,
+    pub(super) subject: Option<String>,
+    pub(super) expected_fen: Option<Fen>,
+    pub(super) actual_fen: Option<Fen>,
+    pub(super) expected_count: Option<i64>,
+    pub(super) actual_count: Option<i64>,
+    pub(super) at_risk_fen: Option<Fen>,
+    pub(super) why: Option<String>,
+    pub(super) event_date: Option<NaiveDate>,
+}
+
+/// The columns a rule's query may give; one it leaves out is null.
+pub(super) const COLUMNS: &[ResultColumn<'_>] = &[
+    ("stock_id", Text),
+    ("coupon_code", Text),
+    ("openid", Text),
+    ("out_trade_no", Text),
+    ("transaction_id", Text),
+    ("out_subsidy_no", Text),
+    ("subsidy_receipt_id", Text),
+    ("card_id", Text),
+    ("ref_date", Date),
+    ("subject", Text),
+    ("expected_fen", Integer),
+    ("actual_fen", Integer),
+    ("expected_count", Integer),
+    ("actual_count", Integer),
+    ("at_risk_fen", Integer),
+    ("why", Text),
+    ("event_date", Date),
+];
+
+impl Candidate {
+    /// The stable id of the break (design §7): the first 16 hex digits of SHA-256 over the rule's id
+    /// and the key columns, empty where a column is not in the rule's key.
+    pub(super) fn break_id(&self, rule: &Rule) -> String {
+        let ref_date = self.ref_date.map(|date| date.to_string());
+        let columns = [
+            ("stock_id", &self.stock_id),
+            ("coupon_code", &self.coupon_code),
+            ("openid", &self.openid),
+            ("out_trade_no", &self.out_trade_no),
+            ("transaction_id", &self.transaction_id),
+            ("out_subsidy_no", &self.out_subsidy_no),
+            ("card_id", &self.card_id),
+            ("ref_date", &ref_date),
+            ("subject", &self.subject),
+        ];
+        let values = columns.map(|(name, value)| value.as_deref().filter(|_| rule.has_key(name)).unwrap_or(""));
+        let text = [&[rule.id.as_str()], values.as_slice()].concat().join("\n");
+        hex::encode(Sha256::digest(text))[..16].to_owned()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::rules::Rules;
+    use super::*;
+
+    pub(in crate::reconcile) fn candidate() -> Candidate {
+        Candidate {
+            stock_id: None,
+            coupon_code: None,
+            openid: None,
+            out_trade_no: None,
+            transaction_id: None,
+            out_subsidy_no: None,
+            subsidy_receipt_id: None,
+            card_id: None,
+            ref_date: None,
+            subject: None,
+            expected_fen: None,
+            actual_fen: None,
+            expected_count: None,
+            actual_count: None,
+            at_risk_fen: None,
+            why: None,
+            event_date: None,
+        }
+    }
+
+    /// `printf 'AO01\n1288\nC1\n\n\n\n\n\n\n' | sha256sum | cut -c1-16`
+    #[test]
+    fn the_break_id_is_the_designs_hash_of_the_key_and_ignores_everything_else() {
+        let rules = Rules::built_in();
+        let rule = rules.find("AO01").unwrap();
+        let mut row = candidate();
+        row.stock_id = Some("1288".to_owned());
+        row.coupon_code = Some("C1".to_owned());
+        assert_eq!(row.break_id(rule), "2650aed11c021e86");
+        row.openid = Some("o1".to_owned());
+        row.out_trade_no = Some("T1".to_owned());
+        assert_eq!(row.break_id(rule), "2650aed11c021e86");
+    }
+}

@@ -1,0 +1,221 @@
+//! Decisions of people about breaks: `decisions.csv`, read and checked, every problem with its line.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::Deserialize;
+
+use super::lifecycle::Status;
+
+/// The decisions of a job, by break_id.
+#[derive(Debug, Clone, Default)]
+pub struct Decisions {
+    file: String,
+    by_break: BTreeMap<String, Decision>,
+}
+
+/// One line of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// `accepted` or `written_off`.
+    pub status: Status,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub approver: String,
+    /// Last day it holds, inclusive; `None`: for good.
+    pub expires_on: Option<NaiveDate>,
+    /// Line in the file, 1-based.
+    pub line: u64,
+}
+
+/// What is wrong with the decisions file.
+#[derive(Debug, thiserror::Error)]
+pub enum DecisionError {
+    /// No CSV, or columns are missing.
+    #[error("`{file}` is not a decisions file (break_id, decision, reason, approver, expires_on)")]
+    Csv {
+        /// The file.
+        file: String,
+        /// What the CSV reader said, with the line.
+        source: csv::Error,
+    },
+    /// A cell has a value it may not have.
+    #[error("`{file}` line {line}: column `{column}` is `{value}`, expected {expected}")]
+    Value {
+        /// The file.
+        file: String,
+        /// 1-based.
+        line: u64,
+        /// Its header.
+        column: &'static str,
+        /// What stands there.
+        value: String,
+        /// What may stand there.
+        expected: &'static str,
+    },
+    /// Two lines decide about one break.
+    #[error("`{file}` line {line}: break `{break_id}` was already decided on line {earlier}")]
+    Twice {
+        /// The file.
+        file: String,
+        /// 1-based.
+        line: u64,
+        /// The break.
+        break_id: String,
+        /// Line of the other decision.
+        earlier: u64,
+    },
+    /// Decisions in force speak of breaks nobody knows.
+    #[error("`{file}` decides about unknown breaks: {}", .breaks.join(", "))]
+    UnknownBreaks {
+        /// The file.
+        file: String,
+        /// `line 3: 0123456789abcdef`.
+        breaks: Vec<String>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Row {
+    break_id: String,
+    decision: String,
+    reason: String,
+    approver: String,
+    expires_on: String,
+}
+
+impl Decisions {
+    /// Reads the bytes of a decisions file; `file` is its name in messages.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Decisions, DecisionError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+        let csv_error = |source| DecisionError::Csv { file: file.to_owned(), source };
+        let headers = reader.headers().map_err(csv_error)?.clone();
+        let mut decisions = Decisions { file: file.to_owned(), by_break: BTreeMap::new() };
+        for record in reader.records() {
+            let record = record.map_err(csv_error)?;
+            let line = record.position().map_or(0, csv::Position::line);
+            let row: Row = record.deserialize(Some(&headers)).map_err(csv_error)?;
+            decisions.insert(line, row)?;
+        }
+        Ok(decisions)
+    }
+
+    /// The decision about a break, in force or not.
+    pub fn find(&self, break_id: &str) -> Option<&Decision> {
+        self.by_break.get(break_id)
+    }
+
+    /// The status a decision in force gives a break on `date`.
+    pub(super) fn status_of(&self, break_id: &str, date: NaiveDate) -> Option<Status> {
+        self.find(break_id).filter(|decision| decision.is_in_force(date)).map(|decision| decision.status)
+    }
+
+    /// Fails when a decision in force on `date` speaks of a break that `is_known` does not know:
+    /// a typing error would otherwise pass for a decision.
+    pub(super) fn check(&self, date: NaiveDate, is_known: impl Fn(&str) -> bool) -> Result<(), DecisionError> {
+        let in_force = self.by_break.iter().filter(|(_, decision)| decision.is_in_force(date));
+        let unknown = in_force.filter(|(break_id, _)| !is_known(break_id));
+        let breaks: Vec<_> = unknown.map(|(id, decision)| format!("line {}: `{id}`", decision.line)).collect();
+        if breaks.is_empty() {
+            return Ok(());
+        }
+        Err(DecisionError::UnknownBreaks { file: self.file.clone(), breaks })
+    }
+
+    fn insert(&mut self, line: u64, row: Row) -> Result<(), DecisionError> {
+        let decision = self.check_row(line, &row)?;
+        if let Some(earlier) = self.find(&row.break_id) {
+            let (file, earlier) = (self.file.clone(), earlier.line);
+            return Err(DecisionError::Twice { file, line, break_id: row.break_id, earlier });
+        }
+        self.by_break.insert(row.break_id, decision);
+        Ok(())
+    }
+
+    fn check_row(&self, line: u64, row: &Row) -> Result<Decision, DecisionError> {
+        let wrong = |column, value: &str, expected| DecisionError::Value {
+            file: self.file.clone(),
+            line,
+            column,
+            value: value.to_owned(),
+            expected,
+        };
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if row.break_id.is_empty() || !row.break_id.bytes().all(is_hex) {
+            return Err(wrong("break_id", &row.break_id, "the lower-case hex id of a break"));
+        }
+        let status = match row.decision.as_str() {
+            "accepted" => Status::Accepted,
+            "written_off" => Status::WrittenOff,
+            other => return Err(wrong("decision", other, "`accepted` or `written_off`")),
+        };
+        for (column, value) in [("reason", &row.reason), ("approver", &row.approver)] {
+            if value.is_empty() {
+                return Err(wrong(column, value, "a text"));
+            }
+        }
+        let date = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d");
+        let expires_on = Some(row.expires_on.as_str()).filter(|text| !text.is_empty()).map(date).transpose();
+        Ok(Decision {
+            status,
+            reason: row.reason.clone(),
+            approver: row.approver.clone(),
+            expires_on: expires_on.map_err(|_| wrong("expires_on", &row.expires_on, "a date `YYYY-MM-DD` or nothing"))?,
+            line,
+        })
+    }
+}
+
+impl Decision {
+    fn is_in_force(&self, date: NaiveDate) -> bool {
+        self.expires_on.is_none_or(|last| date <= last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "break_id,decision,reason,approver,expires_on\n";
+
+    fn parse(lines: &str) -> Result<Decisions, DecisionError> {
+        Decisions::parse("decisions.csv", format!("\u{feff}{HEADER}{lines}").as_bytes())
+    }
+
+    #[test]
+    fn a_decision_counts_up_to_and_including_its_last_day() {
+        let decisions = parse("0a1b,accepted,\"known, agreed\",李,2026-11-20\n").unwrap();
+        let date = |day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+        assert_eq!(decisions.status_of("0a1b", date(20)), Some(Status::Accepted));
+        assert_eq!(decisions.status_of("0a1b", date(21)), None);
+        assert_eq!(decisions.status_of("ffff", date(20)), None);
+    }
+
+    #[test]
+    fn a_wrong_cell_is_named_with_its_line_and_value() {
+        let cases = [
+            ("0a,ok,r,a,\n", "`decisions.csv` line 2: column `decision` is `ok`, expected `accepted` or `written_off`"),
+            (
+                "0a,accepted,r,a,\n0b,accepted,r,a,20.11.2026\n",
+                "`decisions.csv` line 3: column `expires_on` is `20.11.2026`, expected a date `YYYY-MM-DD` or nothing",
+            ),
+            ("0a,accepted,,a,\n", "`decisions.csv` line 2: column `reason` is ``, expected a text"),
+            ("AO01,accepted,r,a,\n", "`decisions.csv` line 2: column `break_id` is `AO01`, expected the lower-case hex id of a break"),
+            ("0a,accepted,r,a,\n0a,written_off,r,a,\n", "`decisions.csv` line 3: break `0a` was already decided on line 2"),
+        ];
+        for (lines, message) in cases {
+            assert_eq!(parse(lines).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_decision_about_no_break_is_an_error_unless_it_has_expired() {
+        let decisions = parse("0a,accepted,r,a,2026-11-20\n0b,accepted,r,a,\n0c,accepted,r,a,2026-11-01\n").unwrap();
+        let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
+        let error = decisions.check(date, |id| id == "0a").unwrap_err();
+        assert_eq!(error.to_string(), "`decisions.csv` decides about unknown breaks: line 3: `0b`");
+        assert!(decisions.check(date, |id| id != "0c").is_ok());
+    }
+}

@@ -1,0 +1,70 @@
+//! What stops reconciliation. A rule that merely lacks its data is no error: it is listed as unjudged.
+
+use std::path::PathBuf;
+
+use polars::prelude::PolarsError;
+
+use super::decisions::DecisionError;
+use super::rules::RuleError;
+use crate::dataset::partition::PartitionError;
+
+/// Why a night could not be matched or judged.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// A partition could not be read.
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+    /// A rule file is wrong.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The decisions file is wrong.
+    #[error(transparent)]
+    Decision(#[from] DecisionError),
+    /// A table could not be registered or a query failed.
+    #[error("failed to query `{what}`")]
+    Query {
+        /// Rule id, view or dataset.
+        what: String,
+        /// What the engine said.
+        source: PolarsError,
+    },
+    /// A query gave rows of another shape than the code expects.
+    #[error("the result of `{what}` does not have the expected columns")]
+    Shape {
+        /// Rule id, view or dataset.
+        what: String,
+        /// Which column, and why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A partition breaks the sort order of its contract, on which the merge relies.
+    #[error("`{dataset}` is not sorted by (stock_id, coupon_code): `{key}` comes after a larger key")]
+    Unsorted {
+        /// Name of the dataset.
+        dataset: &'static str,
+        /// stock_id/coupon_code of the row out of place.
+        key: String,
+    },
+    /// A rule case could not be read.
+    #[error("rule case `{path}`: {why}", path = .path.display())]
+    Case {
+        /// Folder or file of the case.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl ReconcileError {
+    /// Says which query an engine error belongs to.
+    pub(super) fn query(what: &str) -> impl FnOnce(PolarsError) -> ReconcileError + '_ {
+        move |source| ReconcileError::Query { what: what.to_owned(), source }
+    }
+
+    /// Says which query gave rows of an unexpected shape.
+    pub(super) fn shape<E>(what: &str) -> impl FnOnce(E) -> ReconcileError + '_
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        move |source| ReconcileError::Shape { what: what.to_owned(), source: Box::new(source) }
+    }
+}

@@ -1,0 +1,351 @@
+//! The life of a break over the nights: yesterday's partition is the memory, tonight's candidates are
+//! the news. No database, no clock, no query.
+
+use std::collections::BTreeMap;
+
+use chrono::{Days, NaiveDate};
+
+use super::candidate::Candidate;
+use super::decisions::Decisions;
+use super::rules::Rule;
+use crate::money::Fen;
+use crate::record::Break;
+
+/// Nights a resolved break stays listed after the one it resolved on.
+const RESOLVED_LISTED_DAYS: u64 = 30;
+
+/// Where a break stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Seen, but data that may still explain it are not due yet.
+    Expected,
+    /// First night it is due.
+    New,
+    /// Seen before.
+    Open,
+    /// Gone by itself.
+    Resolved,
+    /// Resolved once, seen again tonight.
+    Reopened,
+    /// Somebody decided to live with it.
+    Accepted,
+    /// Somebody decided to write the money off.
+    WrittenOff,
+}
+
+/// What tonight says about a break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The rule's query gave it.
+    Seen {
+        /// Whether every source it depends on has had its grace.
+        is_due: bool,
+    },
+    /// The rule was judged and its query did not give it.
+    Gone,
+    /// The rule could not be judged, or the event left the window.
+    NotJudged,
+}
+
+/// A candidate of tonight with everything its break takes from the rule.
+#[derive(Debug, Clone)]
+pub(super) struct Finding<'a> {
+    pub(super) rule: &'a Rule,
+    pub(super) candidate: Candidate,
+    pub(super) is_due: bool,
+}
+
+impl Status {
+    /// As in the dataset.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Expected => "expected",
+            Status::New => "new",
+            Status::Open => "open",
+            Status::Resolved => "resolved",
+            Status::Reopened => "reopened",
+            Status::Accepted => "accepted",
+            Status::WrittenOff => "written_off",
+        }
+    }
+
+    /// Reads the dataset's word. One this version does not know is taken as open: nothing disappears.
+    pub fn of(text: &str) -> Status {
+        match text {
+            "expected" => Status::Expected,
+            "new" => Status::New,
+            "resolved" => Status::Resolved,
+            "reopened" => Status::Reopened,
+            "accepted" => Status::Accepted,
+            "written_off" => Status::WrittenOff,
+            _ => Status::Open,
+        }
+    }
+
+    /// Whether it counts as open (design §7): new, open or reopened.
+    pub fn is_open(self) -> bool {
+        matches!(self, Status::New | Status::Open | Status::Reopened)
+    }
+}
+
+/// The status of tonight; `None` when the break is listed no longer.
+fn next_status(yesterday: Option<Status>, sight: Sight, decision: Option<Status>) -> Option<Status> {
+    use Status::{Expected, New, Open, Reopened, Resolved};
+    let undecided = match (yesterday, sight) {
+        (None | Some(Expected), Sight::Gone) | (None, Sight::NotJudged) => return None,
+        (None | Some(Expected), Sight::Seen { is_due: true }) => New,
+        (None | Some(Expected), _) => Expected,
+        (Some(Resolved), Sight::Seen { .. }) => Reopened,
+        (Some(Resolved), _) | (Some(_), Sight::Gone) => Resolved,
+        (Some(_), _) => Open,
+    };
+    Some(if undecided == Resolved { Resolved } else { decision.unwrap_or(undecided) })
+}
+
+/// Tonight's breaks, sorted by break_id: yesterday's rows moved on, and what is new.
+///
+/// `is_judged` tells whether a break of yesterday could be looked at tonight.
+pub(super) fn advance(
+    date: NaiveDate,
+    yesterday: Vec<Break>,
+    mut findings: BTreeMap<String, Finding<'_>>,
+    is_judged: impl Fn(&Break) -> bool,
+    decisions: &Decisions,
+) -> Vec<Break> {
+    let mut tonight = BTreeMap::new();
+    for row in yesterday {
+        let finding = findings.remove(&row.break_id);
+        let decision = decisions.status_of(&row.break_id, date);
+        let next = match finding {
+            Some(finding) => seen_again(date, &row, finding, decision),
+            None => not_seen(date, &row, is_judged(&row), decision),
+        };
+        tonight.extend(next.map(|next| (next.break_id.clone(), next)));
+    }
+    for (break_id, finding) in findings {
+        let sight = Sight::Seen { is_due: finding.is_due };
+        let status = next_status(None, sight, decisions.status_of(&break_id, date));
+        tonight.extend(status.map(|status| (break_id.clone(), new_break(date, break_id, finding, status))));
+    }
+    tonight.into_values().collect()
+}
+
+fn seen_again(date: NaiveDate, row: &Break, finding: Finding<'_>, decision: Option<Status>) -> Option<Break> {
+    let sight = Sight::Seen { is_due: finding.is_due };
+    let status = next_status(Some(Status::of(&row.status)), sight, decision)?;
+    let mut next = new_break(date, row.break_id.clone(), finding, status);
+    next.first_seen_date = row.first_seen_date;
+    next.age_days = age_days(row.first_seen_date, date);
+    Some(next)
+}
+
+fn not_seen(date: NaiveDate, row: &Break, is_judged: bool, decision: Option<Status>) -> Option<Break> {
+    let sight = if is_judged { Sight::Gone } else { Sight::NotJudged };
+    let status = next_status(Some(Status::of(&row.status)), sight, decision)?;
+    let resolved_date = (status == Status::Resolved).then(|| row.resolved_date.unwrap_or(date));
+    if resolved_date.is_some_and(|resolved| date > resolved + Days::new(RESOLVED_LISTED_DAYS)) {
+        return None;
+    }
+    Some(Break {
+        status: status.as_str().to_owned(),
+        resolved_date,
+        age_days: age_days(row.first_seen_date, date),
+        business_date: date,
+        ..row.clone()
+    })
+}
+
+fn new_break(date: NaiveDate, break_id: String, finding: Finding<'_>, status: Status) -> Break {
+    let Finding { rule, candidate, .. } = finding;
+    let difference = |(expected, actual): (Fen, Fen)| actual - expected;
+    Break {
+        break_id,
+        rule_id: rule.id.clone(),
+        severity: rule.severity.as_str().to_owned(),
+        side: rule.side.clone(),
+        status: status.as_str().to_owned(),
+        first_seen_date: date,
+        last_seen_date: date,
+        resolved_date: None,
+        age_days: 0,
+        stock_id: candidate.stock_id,
+        coupon_code: candidate.coupon_code,
+        openid: candidate.openid,
+        out_trade_no: candidate.out_trade_no,
+        transaction_id: candidate.transaction_id,
+        out_subsidy_no: candidate.out_subsidy_no,
+        subsidy_receipt_id: candidate.subsidy_receipt_id,
+        card_id: candidate.card_id,
+        ref_date: candidate.ref_date,
+        subject: candidate.subject,
+        expected_fen: candidate.expected_fen,
+        actual_fen: candidate.actual_fen,
+        difference_fen: candidate.expected_fen.zip(candidate.actual_fen).map(difference),
+        expected_count: candidate.expected_count,
+        actual_count: candidate.actual_count,
+        at_risk_fen: candidate.at_risk_fen.unwrap_or_default(),
+        why: candidate.why.unwrap_or_default(),
+        action: rule.action.clone(),
+        event_date: candidate.event_date,
+        business_date: date,
+    }
+}
+
+fn age_days(first_seen: NaiveDate, date: NaiveDate) -> i64 {
+    date.signed_duration_since(first_seen).num_days()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::candidate::tests::candidate;
+    use super::super::rules::Rules;
+    use super::*;
+
+    fn day(number: u64) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, 1).unwrap() + Days::new(number)
+    }
+
+    /// One night of one break.
+    fn night(rules: &Rules, number: u64, yesterday: Option<&Break>, sight: Sight, decisions: &Decisions) -> Option<Break> {
+        let rule = rules.find("AO01").unwrap();
+        let mut findings = BTreeMap::new();
+        if let Sight::Seen { is_due } = sight {
+            findings.insert("b".to_owned(), Finding { rule, candidate: candidate(), is_due });
+        }
+        let memory = yesterday.cloned().into_iter().collect();
+        let mut breaks = advance(day(number), memory, findings, |_| sight != Sight::NotJudged, decisions);
+        assert!(breaks.len() <= 1);
+        breaks.pop()
+    }
+
+    fn life(sights: &[Sight]) -> Vec<&'static str> {
+        let rules = Rules::built_in();
+        let mut row: Option<Break> = None;
+        let statuses = sights.iter().zip(0..).map(|(sight, number)| {
+            row = night(&rules, number, row.as_ref(), *sight, &Decisions::default());
+            row.as_ref().map_or("-", |row| Status::of(&row.status).as_str())
+        });
+        statuses.collect()
+    }
+
+    const SEEN: Sight = Sight::Seen { is_due: true };
+    const EARLY: Sight = Sight::Seen { is_due: false };
+
+    #[test]
+    fn a_break_is_new_then_open_then_resolved_then_reopened() {
+        assert_eq!(
+            life(&[SEEN, SEEN, Sight::Gone, Sight::Gone, SEEN, SEEN]),
+            ["new", "open", "resolved", "resolved", "reopened", "open"]
+        );
+    }
+
+    #[test]
+    fn before_it_is_due_it_is_expected_and_may_vanish_without_a_trace() {
+        assert_eq!(life(&[EARLY, EARLY, SEEN]), ["expected", "expected", "new"]);
+        assert_eq!(life(&[EARLY, Sight::Gone]), ["expected", "-"]);
+    }
+
+    #[test]
+    fn nothing_resolves_and_nothing_appears_on_a_night_that_could_not_judge() {
+        assert_eq!(life(&[SEEN, Sight::NotJudged, Sight::Gone]), ["new", "open", "resolved"]);
+        assert_eq!(life(&[EARLY, Sight::NotJudged, SEEN]), ["expected", "expected", "new"]);
+        assert_eq!(life(&[SEEN, Sight::Gone, Sight::NotJudged]), ["new", "resolved", "resolved"]);
+    }
+
+    #[test]
+    fn a_carried_break_keeps_the_night_it_was_last_seen_and_grows_older() {
+        let rules = Rules::built_in();
+        let first = night(&rules, 0, None, SEEN, &Decisions::default());
+        let carried = night(&rules, 2, first.as_ref(), Sight::NotJudged, &Decisions::default()).unwrap();
+        assert_eq!((carried.first_seen_date, carried.last_seen_date), (day(0), day(0)));
+        assert_eq!((carried.age_days, carried.business_date), (2, day(2)));
+        let again = night(&rules, 3, Some(&carried), SEEN, &Decisions::default()).unwrap();
+        assert_eq!((again.first_seen_date, again.last_seen_date, again.age_days), (day(0), day(3), 3));
+    }
+
+    #[test]
+    fn a_resolved_break_is_listed_through_the_thirtieth_day_after() {
+        let rules = Rules::built_in();
+        let first = night(&rules, 0, None, SEEN, &Decisions::default());
+        let resolved = night(&rules, 1, first.as_ref(), Sight::Gone, &Decisions::default()).unwrap();
+        assert_eq!(resolved.resolved_date, Some(day(1)));
+        let last = night(&rules, 31, Some(&resolved), Sight::Gone, &Decisions::default()).unwrap();
+        assert_eq!(last.resolved_date, Some(day(1)));
+        assert_eq!(night(&rules, 32, Some(&last), Sight::Gone, &Decisions::default()), None);
+    }
+
+    #[test]
+    fn a_decision_holds_through_its_last_day_and_then_the_break_is_open_again() {
+        let rules = Rules::built_in();
+        let csv = format!("break_id,decision,reason,approver,expires_on\nb,accepted,known,Li,{}\n", day(2));
+        let decisions = Decisions::parse("decisions.csv", csv.as_bytes()).unwrap();
+        let mut row = None;
+        let statuses: Vec<_> = (0..5)
+            .map(|number| {
+                row = night(&rules, number, row.as_ref(), SEEN, &decisions);
+                row.as_ref().unwrap().status.clone()
+            })
+            .collect();
+        assert_eq!(statuses, ["accepted", "accepted", "accepted", "open", "open"]);
+    }
+
+    #[test]
+    fn a_decided_break_still_resolves_by_itself() {
+        let rules = Rules::built_in();
+        let csv = "break_id,decision,reason,approver,expires_on\nb,written_off,small,Li,\n";
+        let decisions = Decisions::parse("decisions.csv", csv.as_bytes()).unwrap();
+        let row = night(&rules, 0, None, SEEN, &decisions);
+        assert_eq!(row.as_ref().unwrap().status, "written_off");
+        let row = night(&rules, 1, row.as_ref(), Sight::Gone, &decisions).unwrap();
+        assert_eq!((row.status.as_str(), row.resolved_date), ("resolved", Some(day(1))));
+    }
+
+    fn sights() -> impl Strategy<Value = Vec<Sight>> {
+        let sight = prop_oneof![Just(SEEN), Just(EARLY), Just(Sight::Gone), Just(Sight::NotJudged)];
+        proptest::collection::vec(sight, 1..60)
+    }
+
+    proptest! {
+        #[test]
+        fn over_any_nights_the_statuses_follow_the_state_machine(sights in sights()) {
+            let rules = Rules::built_in();
+            let mut yesterday: Option<Break> = None;
+            for (sight, number) in sights.into_iter().zip(0..) {
+                let row = night(&rules, number, yesterday.as_ref(), sight, &Decisions::default());
+                let from = yesterday.as_ref().map_or("-", |row| &row.status);
+                let to = row.as_ref().map_or("-", |row| &row.status);
+                prop_assert!(ALLOWED.contains(&(from, to)), "{from} → {to}");
+                if let Some(row) = &row {
+                    prop_assert_eq!(row.status == "resolved", row.resolved_date.is_some());
+                    prop_assert!(row.first_seen_date <= row.last_seen_date && row.last_seen_date <= day(number));
+                    prop_assert_eq!(row.last_seen_date == day(number), matches!(sight, Sight::Seen { .. }));
+                    prop_assert_eq!(row.age_days, age_days(row.first_seen_date, day(number)));
+                }
+                yesterday = row;
+            }
+        }
+    }
+
+    /// From yesterday to tonight; `-` is not listed.
+    const ALLOWED: [(&str, &str); 17] = [
+        ("-", "-"),
+        ("-", "expected"),
+        ("-", "new"),
+        ("expected", "-"),
+        ("expected", "expected"),
+        ("expected", "new"),
+        ("new", "open"),
+        ("new", "resolved"),
+        ("open", "open"),
+        ("open", "resolved"),
+        ("resolved", "-"),
+        ("resolved", "resolved"),
+        ("resolved", "reopened"),
+        ("reopened", "open"),
+        ("reopened", "resolved"),
+        ("accepted", "open"),
+        ("written_off", "open"),
+    ];
+}

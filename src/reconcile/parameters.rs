@@ -1,0 +1,158 @@
+//! The small tables a rule may join: the one-row `params`, the calendar of the look-back, which days
+//! of which dataset are known, and the lists of the job. Reads no file.
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use polars::prelude::*;
+use regex::Regex;
+
+use super::files::DayFiles;
+use super::terms::Terms;
+use crate::clock;
+use crate::contract;
+use crate::job::{PathPattern, SubsidyAmount};
+
+/// Name and content of every small table, `wechat_channels` left out: it needs the order files' names.
+pub(super) fn tables(terms: &Terms, files: &DayFiles) -> PolarsResult<Vec<(&'static str, LazyFrame)>> {
+    Ok(vec![
+        ("params", params(terms, files)?),
+        ("lookback_days", lookback_days(terms, files.date)?),
+        ("known_days", known_days(terms, files)?),
+        ("subsidy_programs", subsidy_programs(terms)?),
+        ("must_associate", df!["stock_id" => terms.rules.must_associate.clone()]?.lazy()),
+        ("merchant_pairs", merchant_pairs(terms)?),
+    ])
+}
+
+/// The first day orders are known from: earlier events cannot be judged against them.
+pub(super) fn first_known_order_day(terms: &Terms, files: &DayFiles) -> NaiveDate {
+    let start = terms.rules.lookback_start(files.date);
+    files.window("orders", start).first().map_or(files.date, |(first, _)| *first)
+}
+
+/// One row: the dates of the night and the numbers of `[rules]`.
+fn params(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
+    let date = files.date;
+    let frame = df![
+        "business_date" => [days(date)],
+        "lookback_start" => [days(terms.rules.lookback_start(date))],
+        "known_from" => [days(first_known_order_day(terms, files))],
+        "datacube_settled_date" => [days(date - Days::new(u64::from(terms.repull_days)))],
+        "day_start_at" => [micros(clock::start_of(date))],
+        "day_end_at" => [micros(clock::end_of(date))],
+        "stuck_before_at" => [micros(terms.stuck_before(date))],
+        "discount_tolerance_fen" => [terms.rules.discount_tolerance_fen.0],
+        "use_time_tolerance_seconds" => [i64::from(terms.rules.use_time_tolerance_minutes) * 60],
+        "max_coupons_per_order" => [i64::from(terms.rules.max_coupons_per_order)],
+    ]?;
+    let dates = ["business_date", "lookback_start", "known_from", "datacube_settled_date"];
+    let instants = ["day_start_at", "day_end_at", "stuck_before_at"];
+    let casts = dates.map(|name| col(name).cast(DataType::Date)).into_iter();
+    let casts = casts.chain(instants.map(|name| col(name).cast(instant_type())));
+    Ok(frame.lazy().with_columns(casts.collect::<Vec<_>>()))
+}
+
+/// One row per day of the look-back.
+fn lookback_days(terms: &Terms, date: NaiveDate) -> PolarsResult<LazyFrame> {
+    let start = terms.rules.lookback_start(date);
+    let all: Vec<_> = start.iter_days().take_while(|day| *day <= date).map(days).collect();
+    Ok(df!["day" => all]?.lazy().with_columns([col("day").cast(DataType::Date)]))
+}
+
+/// One row per dataset and day of the look-back that was published or is staged: an empty day is
+/// known, a missing one is not.
+fn known_days(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
+    let start = terms.rules.lookback_start(files.date);
+    let known = contract::all().flat_map(|contract| {
+        let window = files.window(&contract.name, start);
+        window.into_iter().map(|(date, _)| (contract.name.clone(), days(date)))
+    });
+    let (datasets, dates): (Vec<_>, Vec<_>) = known.unzip();
+    Ok(df!["dataset" => datasets, "dt" => dates]?.lazy().with_columns([col("dt").cast(DataType::Date)]))
+}
+
+fn subsidy_programs(terms: &Terms) -> PolarsResult<LazyFrame> {
+    let programs = &terms.programs;
+    let (fixed, percent): (Vec<_>, Vec<_>) = programs.iter().map(|program| amount_columns(program.amount)).unzip();
+    let frame = df![
+        "stock_id" => texts(programs, |program| &program.stock_id),
+        "payer_merchant" => texts(programs, |program| &program.payer_merchant),
+        "payee_merchant" => texts(programs, |program| &program.payee_merchant),
+        "amount_fen" => fixed,
+        "percent_of_discount" => percent,
+        "due_days" => programs.iter().map(|program| i64::from(program.due_days)).collect::<Vec<_>>(),
+    ]?;
+    Ok(frame.lazy())
+}
+
+fn amount_columns(amount: SubsidyAmount) -> (Option<i64>, Option<i64>) {
+    match amount {
+        SubsidyAmount::Fixed(fen) => (Some(fen.0), None),
+        SubsidyAmount::PercentOfDiscount(percent) => (None, Some(percent)),
+    }
+}
+
+fn merchant_pairs(terms: &Terms) -> PolarsResult<LazyFrame> {
+    let pairs = &terms.rules.merchant_pairs;
+    let frame = df![
+        "belong_merchant" => texts(pairs, |(belong, _)| belong),
+        "order_merchant" => texts(pairs, |(_, order)| order),
+    ]?;
+    Ok(frame.lazy())
+}
+
+/// `(source_file, channel)` for every order file whose source names its WeChat channels; a file that
+/// does not stand here has WeChat payments only.
+pub(super) fn wechat_channels(terms: &Terms, order_files: &[String]) -> PolarsResult<LazyFrame> {
+    let rows = order_files.iter().flat_map(|file| {
+        let source = terms.order_sources.iter().find(|(pattern, _)| names(pattern, file));
+        let channels = source.map_or(&[][..], |(_, channels)| channels);
+        channels.iter().map(move |channel| (file.clone(), channel.clone()))
+    });
+    let (files, channels): (Vec<_>, Vec<_>) = rows.unzip();
+    Ok(df!["source_file" => files, "channel" => channels]?.lazy())
+}
+
+/// Whether the pattern's last parts, as many as the file's name shows, are those of the file.
+fn names(pattern: &PathPattern, file: &str) -> bool {
+    let shown = file.split('/').count();
+    let parts: Vec<_> = pattern.0.split('/').collect();
+    let tail = parts[parts.len().saturating_sub(shown)..].join("/");
+    let escaped = regex::escape(&tail);
+    let wild = escaped.replace(r"\{date\}", r"\d{4}-\d{2}-\d{2}").replace(r"\{yyyymmdd\}", r"\d{8}");
+    Regex::new(&format!("^{}$", wild.replace(r"\*", "[^/]*"))).is_ok_and(|regex| regex.is_match(file))
+}
+
+fn texts<T>(rows: &[T], text: impl Fn(&T) -> &String) -> Vec<String> {
+    rows.iter().map(|row| text(row).clone()).collect()
+}
+
+/// Days since the epoch, as Arrow and Polars count dates.
+pub(super) fn days(date: NaiveDate) -> i32 {
+    let days = date.signed_duration_since(NaiveDate::default()).num_days();
+    i32::try_from(days).expect("business dates lie within 32-bit days")
+}
+
+fn micros(instant: DateTime<Utc>) -> i64 {
+    instant.timestamp_micros()
+}
+
+/// The type of every instant in SQL.
+pub(super) fn instant_type() -> DataType {
+    DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_file_finds_its_source_by_as_much_of_the_path_as_it_shows() {
+        let pattern = PathPattern("../data/till/orders-{date}*.csv".to_owned());
+        assert!(names(&pattern, "orders-2026-11-18.csv"));
+        assert!(names(&pattern, "orders-2026-11-18-b.csv"));
+        assert!(names(&pattern, "till/orders-2026-11-18.csv"));
+        assert!(!names(&pattern, "web/orders-2026-11-18.csv"));
+        assert!(!names(&pattern, "orders-2026-11-18.xlsx"));
+        assert!(names(&PathPattern("o/{yyyymmdd}.csv".to_owned()), "20261118.csv"));
+    }
+}

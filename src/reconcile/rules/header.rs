@@ -1,0 +1,231 @@
+//! The comment header of a rule file, read and checked.
+
+use super::RuleError;
+use crate::contract;
+
+/// A rule: what its file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `AO01`.
+    pub id: String,
+    /// `used_coupon_without_order`: the file name after the id.
+    pub name: String,
+    /// File it came from.
+    pub file: String,
+    /// English title.
+    pub title: String,
+    /// 中文标题.
+    pub title_zh: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Who should act.
+    pub side: String,
+    /// Parts of the key, in header order.
+    pub keys: Vec<Key>,
+    /// Datasets it is judged from.
+    pub inputs: Vec<Input>,
+    /// What to do about a break.
+    pub action: String,
+    /// What a row means.
+    pub row: String,
+    /// The whole file.
+    pub sql: String,
+}
+
+/// How bad a break is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Money is lost or likely to be.
+    High,
+    /// Somebody must look.
+    Medium,
+    /// Good to know.
+    Low,
+}
+
+/// A part of a rule's key (design §7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// `c`: stock_id, coupon_code.
+    Coupon,
+    /// `o`: out_trade_no.
+    Order,
+    /// `t`: transaction_id.
+    Transaction,
+    /// `s`: out_subsidy_no.
+    Subsidy,
+    /// `k`: stock_id.
+    Stock,
+    /// `u`: openid.
+    User,
+    /// `d`: card_id, ref_date, subject.
+    DatacubeFigure,
+}
+
+/// A dataset a rule is judged from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Name of the dataset.
+    pub dataset: String,
+    /// Written with `?`: a job without such a source is judged all the same.
+    pub optional: bool,
+}
+
+impl Severity {
+    /// As in the header and in the dataset.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::High => "high",
+            Severity::Medium => "medium",
+            Severity::Low => "low",
+        }
+    }
+}
+
+impl Key {
+    fn of(letter: &str) -> Option<Key> {
+        Some(match letter {
+            "c" => Key::Coupon,
+            "o" => Key::Order,
+            "t" => Key::Transaction,
+            "s" => Key::Subsidy,
+            "k" => Key::Stock,
+            "u" => Key::User,
+            "d" => Key::DatacubeFigure,
+            _ => return None,
+        })
+    }
+
+    /// Columns of the break this part of the key stands for.
+    pub fn columns(self) -> &'static [&'static str] {
+        match self {
+            Key::Coupon => &["stock_id", "coupon_code"],
+            Key::Order => &["out_trade_no"],
+            Key::Transaction => &["transaction_id"],
+            Key::Subsidy => &["out_subsidy_no"],
+            Key::Stock => &["stock_id"],
+            Key::User => &["openid"],
+            Key::DatacubeFigure => &["card_id", "ref_date", "subject"],
+        }
+    }
+}
+
+impl Rule {
+    /// Whether a column belongs to the rule's key.
+    pub fn has_key(&self, column: &str) -> bool {
+        self.keys.iter().any(|key| key.columns().contains(&column))
+    }
+
+    /// Names of the datasets it is judged from.
+    pub fn datasets(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().map(|input| input.dataset.as_str())
+    }
+}
+
+/// Reads `<ID>_<name>.sql`.
+pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
+    let header = Header { file, lines: header_lines(sql) };
+    let id = header.text("id")?;
+    let name = file.strip_suffix(".sql").and_then(|stem| stem.strip_prefix(&format!("{id}_")));
+    let name = name.ok_or_else(|| header.wrong(format!("id `{id}` does not begin the file's name `<ID>_<name>.sql`")))?;
+    Ok(Rule {
+        name: name.to_owned(),
+        file: file.to_owned(),
+        title: header.text("title")?,
+        title_zh: header.text("标题")?,
+        severity: header.severity()?,
+        side: header.text("side")?,
+        keys: header.keys()?,
+        inputs: header.inputs()?,
+        action: header.text("action")?,
+        row: header.text("row")?,
+        sql: sql.to_owned(),
+        id,
+    })
+}
+
+struct Header<'a> {
+    file: &'a str,
+    lines: Vec<(&'a str, &'a str)>,
+}
+
+/// The `-- key: value` lines before the first line that is no comment.
+fn header_lines(sql: &str) -> Vec<(&str, &str)> {
+    let comments = sql.lines().map_while(|line| line.strip_prefix("--"));
+    comments.filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim(), value.trim())).collect()
+}
+
+impl Header<'_> {
+    fn wrong(&self, why: String) -> RuleError {
+        RuleError::Header { file: self.file.to_owned(), why }
+    }
+
+    fn text(&self, key: &str) -> Result<String, RuleError> {
+        let value = self.lines.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+        match value {
+            Some(value) if !value.is_empty() => Ok(value.to_owned()),
+            _ => Err(self.wrong(format!("the header has no `-- {key}: …` line"))),
+        }
+    }
+
+    fn severity(&self) -> Result<Severity, RuleError> {
+        match self.text("severity")?.as_str() {
+            "high" => Ok(Severity::High),
+            "medium" => Ok(Severity::Medium),
+            "low" => Ok(Severity::Low),
+            other => Err(self.wrong(format!("severity `{other}` is none of high, medium, low"))),
+        }
+    }
+
+    fn keys(&self) -> Result<Vec<Key>, RuleError> {
+        let letter = |letter| Key::of(letter).ok_or_else(|| self.wrong(format!("key `{letter}` is none of c o t s k u d")));
+        self.text("key")?.split_whitespace().map(letter).collect()
+    }
+
+    fn inputs(&self) -> Result<Vec<Input>, RuleError> {
+        let text = self.text("inputs")?;
+        let words = text.split([' ', ',']).filter(|word| !word.is_empty());
+        words.map(|word| self.input(word)).collect()
+    }
+
+    fn input(&self, word: &str) -> Result<Input, RuleError> {
+        let dataset = word.trim_end_matches('?');
+        if contract::find(dataset).is_none() {
+            return Err(self.wrong(format!("input `{dataset}` is no dataset")));
+        }
+        Ok(Input { dataset: dataset.to_owned(), optional: word.ends_with('?') })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "-- id: ZZ01\n-- title: A title: with a colon\n-- 标题: 标题\n-- severity: high\n-- side: finance\n\
+        -- key: c o\n-- inputs: orders, refunds?\n-- action: pay\n-- row: a row\n\nSELECT 1\n-- side: ignored\n";
+
+    #[test]
+    fn the_header_is_the_comment_block_at_the_top() {
+        let rule = parse("ZZ01_my_rule.sql", GOOD).unwrap();
+        assert_eq!((rule.name.as_str(), rule.title.as_str()), ("my_rule", "A title: with a colon"));
+        assert_eq!((rule.severity, rule.side.as_str()), (Severity::High, "finance"));
+        assert_eq!(rule.keys, [Key::Coupon, Key::Order]);
+        assert!(!rule.inputs[0].optional && rule.inputs[1].optional);
+        assert!(rule.has_key("coupon_code") && rule.has_key("out_trade_no") && !rule.has_key("openid"));
+    }
+
+    #[test]
+    fn a_wrong_header_says_which_file_and_line() {
+        let cases = [
+            (GOOD.replace("-- 标题: 标题\n", ""), "the header has no `-- 标题: …` line"),
+            (GOOD.replace("high", "fatal"), "severity `fatal` is none of high, medium, low"),
+            (GOOD.replace("c o", "c x"), "key `x` is none of c o t s k u d"),
+            (GOOD.replace("orders,", "order,"), "input `order` is no dataset"),
+            (GOOD.replace("ZZ01", "ZZ02"), "id `ZZ02` does not begin the file's name `<ID>_<name>.sql`"),
+        ];
+        for (sql, why) in cases {
+            let error = parse("ZZ01_my_rule.sql", &sql).unwrap_err();
+            assert_eq!(error.to_string(), format!("rule file `ZZ01_my_rule.sql`: {why}"));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The rules: one SQL file each, a comment header that says what a row means, one SELECT.
+//! Loads and checks them; running them is `judge`'s work.
+
+mod cases;
+mod header;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use include_dir::{Dir, include_dir};
+use sha2::{Digest, Sha256};
+
+pub use cases::{CaseOutcome, test_folder};
+pub use header::{Input, Key, Rule, Severity};
+
+static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/jobs/rules");
+
+/// Every rule of a job and the shared views they read.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    rules: BTreeMap<String, Rule>,
+    views: Vec<(String, String)>,
+}
+
+/// What is wrong with a rule file.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleError {
+    /// The folder or file could not be read.
+    #[error("cannot read rules from `{path}`", path = .path.display())]
+    Read {
+        /// Folder or file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The comment header lacks a key or has a wrong value.
+    #[error("rule file `{file}`: {why}")]
+    Header {
+        /// Name of the file.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Two files have one id.
+    #[error("rule `{id}` stands in two files: `{one}` and `{other}`")]
+    Twice {
+        /// The id.
+        id: String,
+        /// A file.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// The job speaks of a rule that does not exist.
+    #[error("there is no rule `{id}` (`rules.off` names it)")]
+    Unknown {
+        /// The id.
+        id: String,
+    },
+}
+
+impl Rules {
+    /// The rules that come with the program.
+    pub fn built_in() -> Rules {
+        Rules::load(&[]).expect("the built-in rules are well-formed, a test says so")
+    }
+
+    /// The built-in rules and those of the user's own folders (`rules.folders`).
+    pub fn load(folders: &[PathBuf]) -> Result<Rules, RuleError> {
+        let mut rules = Rules { rules: BTreeMap::new(), views: built_in_files("views").map(view).collect() };
+        for (file, sql) in built_in_files("") {
+            rules.insert(header::parse(&file, &sql)?)?;
+        }
+        for folder in folders {
+            for path in sql_files(folder)? {
+                let sql = std::fs::read_to_string(&path).map_err(read_error(&path))?;
+                let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+                rules.insert(header::parse(&file, &sql)?)?;
+            }
+        }
+        Ok(rules)
+    }
+
+    /// Every rule, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.values()
+    }
+
+    /// The rule of an id.
+    pub fn find(&self, id: &str) -> Option<&Rule> {
+        self.rules.get(id)
+    }
+
+    /// Leaves out the rules a job switched off; a name that is no rule is an error.
+    pub fn without(mut self, off: &[String]) -> Result<Rules, RuleError> {
+        for id in off {
+            self.rules.remove(id).ok_or_else(|| RuleError::Unknown { id: id.clone() })?;
+        }
+        Ok(self)
+    }
+
+    /// SHA-256 over every rule and view, in lower-case hex: `coupon_recon.rules_sha256`.
+    pub fn sha256(&self) -> String {
+        let mut digest = Sha256::new();
+        let texts = self.rules.values().map(|rule| (&rule.id, &rule.sql));
+        for (name, sql) in texts.chain(self.views.iter().map(|(name, sql)| (name, sql))) {
+            digest.update(name.as_bytes());
+            digest.update([0]);
+            digest.update(sql.as_bytes());
+            digest.update([0]);
+        }
+        hex::encode(digest.finalize())
+    }
+
+    /// Name and SQL of the shared views, each after those it reads.
+    pub(super) fn views(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.views.iter().map(|(name, sql)| (name.as_str(), sql.as_str()))
+    }
+
+    fn insert(&mut self, rule: Rule) -> Result<(), RuleError> {
+        if let Some(other) = self.rules.get(&rule.id) {
+            return Err(RuleError::Twice { id: rule.id, one: other.file.clone(), other: rule.file });
+        }
+        self.rules.insert(rule.id.clone(), rule);
+        Ok(())
+    }
+}
+
+/// Name and text of the built-in SQL files of a folder, by name.
+fn built_in_files(folder: &str) -> impl Iterator<Item = (String, String)> {
+    let folder = if folder.is_empty() { Some(&BUILT_IN) } else { BUILT_IN.get_dir(folder) };
+    let files = folder.into_iter().flat_map(|folder| folder.files());
+    let mut texts: Vec<_> = files
+        .filter(|file| file.path().extension().is_some_and(|extension| extension == "sql"))
+        .map(|file| {
+            let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, file.contents_utf8().expect("rule files are UTF-8").to_owned())
+        })
+        .collect();
+    texts.sort();
+    texts.into_iter()
+}
+
+/// `04_order_totals.sql` is the view `order_totals`; the number only orders them.
+fn view((file, sql): (String, String)) -> (String, String) {
+    let name = file.trim_end_matches(".sql");
+    let name = name.split_once('_').map_or(name, |(_, name)| name);
+    (name.to_owned(), sql)
+}
+
+fn sql_files(folder: &Path) -> Result<Vec<PathBuf>, RuleError> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(read_error(folder))? {
+        let path = entry.map_err(read_error(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_error(path: &Path) -> impl FnOnce(std::io::Error) -> RuleError + '_ {
+    move |source| RuleError::Read { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_rules_load_and_their_hash_covers_their_text() {
+        let rules = Rules::built_in();
+        assert!(rules.find("AO01").is_some());
+        let mut changed = rules.clone();
+        changed.rules.get_mut("AO01").unwrap().sql.push(' ');
+        assert_ne!(rules.sha256(), changed.sha256());
+    }
+
+    #[test]
+    fn switching_off_a_rule_that_does_not_exist_is_an_error() {
+        let error = Rules::built_in().without(&["AO99".to_owned()]).unwrap_err();
+        assert_eq!(error.to_string(), "there is no rule `AO99` (`rules.off` names it)");
+    }
+
+    #[test]
+    fn a_rule_of_ones_own_is_one_file_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let sql = "-- id: XX01\n-- title: t\n-- 标题: 标\n-- severity: low\n-- side: merchant\n-- key: k\n\
+                   -- inputs: stocks\n-- action: look\n-- row: a stock\nSELECT stock_id AS stock_id FROM stocks\n";
+        std::fs::write(folder.path().join("XX01_mine.sql"), sql).unwrap();
+        let rules = Rules::load(&[folder.path().to_owned()]).unwrap();
+        assert_eq!(rules.find("XX01").unwrap().name, "mine");
+        std::fs::write(folder.path().join("AO01_mine.sql"), sql.replace("XX01", "AO01")).unwrap();
+        let error = Rules::load(&[folder.path().to_owned()]).unwrap_err();
+        assert!(error.to_string().starts_with("rule `AO01` stands in two files"), "{error}");
+    }
+}

@@ -1,0 +1,109 @@
+//! What the job says about matching and judging, cut out of the whole job.
+//! Holds no credentials and no places: a rule case can state its own terms.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+
+use crate::clock;
+use crate::job::{Job, PathPattern, RuleSettings, SubsidyProgram};
+use crate::money::Fen;
+
+/// Nights a datacube day is pulled again when the job has no `[mp]` to say so.
+const DEFAULT_REPULL_DAYS: u32 = 3;
+
+/// The part of a job that reconciliation depends on.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// `[rules]`.
+    pub rules: RuleSettings,
+    /// `[[subsidy_programs]]`.
+    pub programs: Vec<SubsidyProgram>,
+    /// `[[orders]]`: path pattern and `wechat_channels` of each source.
+    pub order_sources: Vec<(PathPattern, Vec<String>)>,
+    /// `sources.<name>.grace_days`.
+    pub grace_days: BTreeMap<String, u32>,
+    /// `mp.repull_days`.
+    pub repull_days: u32,
+}
+
+impl Terms {
+    /// The terms of a job.
+    pub fn of(job: &Job) -> Terms {
+        let sources = job.orders.iter().map(|source| (source.path.clone(), source.wechat_channels.clone()));
+        Terms {
+            rules: job.rules.clone(),
+            programs: job.subsidy_programs.clone(),
+            order_sources: sources.collect(),
+            grace_days: job.sources.iter().map(|(name, calendar)| (name.clone(), calendar.grace_days)).collect(),
+            repull_days: job.mp.as_ref().map_or(DEFAULT_REPULL_DAYS, |mp| mp.repull_days),
+        }
+    }
+
+    /// The programmes of a stock.
+    pub fn programs_of<'a>(&'a self, stock_id: &'a str) -> impl Iterator<Item = &'a SubsidyProgram> {
+        self.programs.iter().filter(move |program| program.stock_id == stock_id)
+    }
+
+    /// The largest `grace_days` of the sources that feed these datasets.
+    pub fn grace_days_of<'a>(&self, datasets: impl IntoIterator<Item = &'a str>) -> Days {
+        let days = datasets.into_iter().filter_map(|dataset| self.grace_days.get(source_of(dataset))).max();
+        Days::new(u64::from(days.copied().unwrap_or(0)))
+    }
+
+    /// The instant before which a receipt that is still under way at the end of `date` is stuck (SU09).
+    pub fn stuck_before(&self, date: NaiveDate) -> DateTime<Utc> {
+        clock::end_of(date) - TimeDelta::hours(i64::from(self.rules.stuck_hours))
+    }
+}
+
+/// The source (`[sources.<name>]`, the name of its stage) that fills a dataset (design §3).
+fn source_of(dataset: &str) -> &str {
+    match dataset {
+        "payments" | "refunds" => "bills",
+        "subsidy_orders" => "subsidy_ledger",
+        "subsidy_payments" | "subsidy_returns" => "subsidies",
+        "coupon_events" => "notifications",
+        "card_account_daily" | "card_daily" | "member_card_daily" | "member_card_detail_daily" => "datacube",
+        "v2_coupons" => "v2_stocks",
+        same => same,
+    }
+}
+
+impl Default for Terms {
+    /// The defaults of a job file: no programme, one order source of which every channel is WeChat.
+    fn default() -> Terms {
+        Terms {
+            rules: RuleSettings {
+                off: Vec::new(),
+                must_associate: Vec::new(),
+                merchant_pairs: Vec::new(),
+                use_request_pattern: None,
+                folders: Vec::new(),
+                max_coupons_per_order: 1,
+                use_time_tolerance_minutes: 10,
+                discount_tolerance_fen: Fen(1),
+                lookback_days: 30,
+                stuck_hours: 24,
+            },
+            programs: Vec::new(),
+            order_sources: vec![(PathPattern("orders/{date}.csv".to_owned()), Vec::new())],
+            grace_days: BTreeMap::new(),
+            repull_days: DEFAULT_REPULL_DAYS,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_source_of_a_rule_sets_its_grace() {
+        let grace_days = BTreeMap::from([("orders".to_owned(), 1), ("bills".to_owned(), 2)]);
+        let terms = Terms { grace_days, ..Terms::default() };
+        assert_eq!(terms.grace_days_of(["orders", "refunds"]), Days::new(2));
+        assert_eq!(terms.grace_days_of(["orders", "stocks"]), Days::new(1));
+        assert_eq!(terms.grace_days_of(["stocks"]), Days::new(0));
+    }
+}
