@@ -72,6 +72,9 @@ pub(super) struct Run {
     /// Exit 3 when open breaks exceed this, e.g. `open_fen>100000,rule:SU01.count>0`
     #[arg(long, value_name = "EXPR")]
     pub(super) fail_on: Option<String>,
+    /// Ask this host instead of those of the job file: a simulator
+    #[arg(long, value_name = "URL")]
+    pub(super) base_url: Option<url::Url>,
     /// Print a summary of each night on stderr
     #[arg(long)]
     pub(super) summary: bool,
@@ -133,7 +136,8 @@ pub(super) struct Simulate {
     /// Show the merchant as of this instant
     #[arg(long, value_name = "INSTANT")]
     pub(super) world_now: Option<DateTime<Utc>>,
-    /// Serve only while this command runs, and end with its exit code
+    /// Serve only while this command runs, and end with its exit code; `{base_url}` in it stands
+    /// for the address
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<std::ffi::OsString>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 use serde_json::json;
+use url::Url;
 
 use super::arguments::{Dates, Run};
 use super::interrupt::Interrupt;
@@ -23,7 +24,10 @@ use crate::report::is_open;
 const WAIT_STEP: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure> {
-    let job = load_job(&command.job)?;
+    let mut job = load_job(&command.job)?;
+    if let Some(base_url) = &command.base_url {
+        redirect(&mut job, base_url)?;
+    }
     let gate = command.fail_on.as_deref().map(parse_gate).transpose()?;
     let interrupt = Interrupt::watch();
     let mut worst = ExitCode::NothingToDo;
@@ -49,6 +53,29 @@ pub(super) fn load_job(path: &Path) -> Result<Job, Failure> {
         tracing::warn!("{warning}");
     }
     Ok(job)
+}
+
+/// Points every API of the job at one host, which must be this machine: keys and openids go there.
+fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
+    let is_loopback = match base_url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if !is_loopback {
+        return Err(Failure::new(ExitCode::Usage, "--base-url must be this machine (127.0.0.1, ::1 or localhost)"));
+    }
+    let apis = [
+        job.pay_v3.as_mut().map(|api| &mut api.limits),
+        job.pay_v2.as_mut().map(|api| &mut api.limits),
+        job.mp.as_mut().map(|api| &mut api.limits),
+    ];
+    for limits in apis.into_iter().flatten() {
+        limits.base_url = base_url.clone();
+        limits.backup_url = None;
+    }
+    Ok(())
 }
 
 /// Reads a gate expression.

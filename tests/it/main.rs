@@ -1,1 +1,6 @@
+//! Drives the real program against the simulator, as a user would.
 
+mod failures;
+mod nights;
+mod support;
+mod tidy;

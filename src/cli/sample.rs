@@ -1,0 +1,64 @@
+//! `coupon-recon generate` and `simulate`: a synthetic merchant, and WeChat as it would answer it.
+
+use std::ffi::OsString;
+
+use tokio::net::TcpListener;
+
+use super::arguments::{Generate, Simulate};
+use crate::clock::World;
+use crate::error::{ExitCode, Failure};
+use crate::simulator::generate::{Merchant, Recipe};
+use crate::simulator::{Options, Running, Scenario, Simulator};
+
+/// In a command this stands for the address the simulator listens on.
+const BASE_URL: &str = "{base_url}";
+
+pub(super) fn generate(command: &Generate) -> Result<ExitCode, Failure> {
+    let recipe = Recipe::new(command.seed, command.users, command.nights, command.first_date);
+    let wrong = |error: crate::simulator::generate::GenerateError| {
+        Failure::caused_by(ExitCode::Usage, "cannot generate the merchant", &error)
+    };
+    Merchant::make(&recipe).map_err(wrong)?.write(&command.folder).map_err(wrong)?;
+    println!("{}", command.folder.join("job.toml").display());
+    Ok(ExitCode::Complete)
+}
+
+pub(super) async fn simulate(command: Simulate, world: &World) -> Result<ExitCode, Failure> {
+    let running = start(&command, world).await?;
+    let code = match command.command.split_first() {
+        Some((program, arguments)) => run_beside(&running, program, arguments).await?,
+        None => {
+            eprintln!("serving {} at {}; Ctrl-C ends it", command.folder.display(), running.base_url());
+            let _ = tokio::signal::ctrl_c().await;
+            ExitCode::Complete as i32
+        }
+    };
+    running.stop().await;
+    std::process::exit(code)
+}
+
+async fn start(command: &Simulate, world: &World) -> Result<Running, Failure> {
+    let usage = |what: String, error: &dyn std::error::Error| Failure::caused_by(ExitCode::Usage, what, error);
+    let simulator = Simulator::load(&command.folder)
+        .map_err(|error| usage(format!("cannot serve `{}`", command.folder.display()), &error))?;
+    let mut options = Options::new(world);
+    options.world_now = command.world_now;
+    if let Some(path) = &command.scenario {
+        options.scenario =
+            Scenario::read(path).map_err(|error| usage(format!("cannot play `{}`", path.display()), &error))?;
+    }
+    let listener = TcpListener::bind(command.listen)
+        .await
+        .map_err(|error| usage(format!("cannot listen on {}", command.listen), &error).hinting("`--listen` sets the address"))?;
+    simulator.serve(listener, options).map_err(|error| usage("cannot serve".to_owned(), &error))
+}
+
+/// Runs a command while the simulator serves; gives its exit code.
+async fn run_beside(running: &Running, program: &OsString, arguments: &[OsString]) -> Result<i32, Failure> {
+    let base_url = running.base_url();
+    let arguments = arguments.iter().map(|it| OsString::from(it.to_string_lossy().replace(BASE_URL, &base_url)));
+    let status = tokio::process::Command::new(program).args(arguments).status().await.map_err(|error| {
+        Failure::caused_by(ExitCode::Usage, format!("cannot run `{}`", program.to_string_lossy()), &error)
+    })?;
+    Ok(status.code().unwrap_or(ExitCode::Interrupted as i32))
+}

@@ -1,0 +1,198 @@
+//! What goes wrong: the right exit code, the cause, the fix, and a later correct run that completes.
+
+use std::io::Read;
+
+use crate::support::{Ending, Shop};
+
+const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
+
+/// The night must fail with `code` and say all of `words`.
+fn assert_fails(ending: &Ending, code: i32, words: &[&str]) {
+    assert_eq!(ending.code, code, "{}", ending.stderr);
+    for word in words {
+        assert!(ending.stderr.contains(word), "`{word}` is missing in:\n{}", ending.stderr);
+    }
+}
+
+/// And once the cause is gone the same night completes.
+fn assert_completes(shop: &Shop, wechat: &crate::support::Wechat) {
+    let ending = shop.run(wechat, &NIGHT);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+}
+
+#[test]
+fn a_wrong_private_key_is_77_and_names_the_key_file() {
+    let (shop, other) = (Shop::of_seed(1), Shop::of_seed(2));
+    let wechat = shop.serve(None);
+    let right = std::fs::read_to_string(shop.path("secrets/apiclient_key.pem")).unwrap();
+    std::fs::copy(other.path("secrets/apiclient_key.pem"), shop.path("secrets/apiclient_key.pem")).unwrap();
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_fails(&ending, 77, &["SIGN_ERROR", "pay_v3.private_key_file", "nothing was published"]);
+    assert!(shop.published().is_empty());
+    shop.edit("secrets/apiclient_key.pem", |_| right);
+    assert_completes(&shop, &wechat);
+}
+
+#[test]
+fn a_wrong_serial_is_77_and_names_the_serial() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let right = std::fs::read_to_string(shop.path("job.toml")).unwrap();
+    shop.edit("job.toml", |text| replace_value(&text, "serial_no", "\"1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C\""));
+    assert_fails(&shop.run(&wechat, &NIGHT), 77, &["pay_v3.serial_no"]);
+    shop.edit("job.toml", |_| right);
+    assert_completes(&shop, &wechat);
+}
+
+#[test]
+fn a_clock_that_is_off_by_ten_minutes_is_77_and_says_by_how_much() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let url = wechat.running().base_url();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
+    command.args(["--now", "2026-11-21T12:10:00+08:00", "run"]).arg(shop.path("job.toml")).args(["--base-url", &url]);
+    let ending = Ending::of(command.args(NIGHT).output().unwrap());
+    assert_fails(&ending, 77, &["clock"]);
+    assert_completes(&shop, &wechat);
+}
+
+#[test]
+fn a_closed_port_is_69_and_publishes_nothing() {
+    let shop = Shop::of_seed(1);
+    shop.edit("job.toml", |text| replace_value(&text, "retry_deadline_seconds", "1"));
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let ending = shop.program(&["run", "job.toml", "--base-url", &closed, NIGHT[0], NIGHT[1]]);
+    assert_fails(&ending, 69, &["base_url", "nothing was published"]);
+    assert!(shop.published().is_empty());
+    assert_completes(&shop, &shop.serve(None));
+}
+
+#[test]
+fn a_missing_export_is_75_names_the_file_and_the_rest_is_published() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let right = std::fs::read_to_string(shop.path("orders/2026-11-18.csv")).unwrap();
+    std::fs::remove_file(shop.path("orders/2026-11-18.csv")).unwrap();
+    assert_fails(&shop.run(&wechat, &NIGHT), 75, &["orders/2026-11-18.csv", "not judged: AO01"]);
+    assert!(shop.published().contains_key("datasets/payments/dt=2026-11-18/part-0.parquet"));
+    assert!(!shop.published().contains_key("datasets/orders/dt=2026-11-18/part-0.parquet"));
+    std::fs::write(shop.path("orders/2026-11-18.csv"), right).unwrap();
+    assert_completes(&shop, &wechat);
+    assert_eq!(shop.found(shop.dates[0]), shop.truth(shop.dates[0]));
+}
+
+#[test]
+fn a_bad_amount_on_one_line_names_file_line_column_and_value() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let right = std::fs::read_to_string(shop.path("orders/2026-11-18.csv")).unwrap();
+    shop.edit("orders/2026-11-18.csv", |text| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let mut cells: Vec<String> = lines[2].split(',').map(str::to_owned).collect();
+        cells[5] = "12.3.4".to_owned();
+        lines[2] = cells.join(",");
+        lines.join("\r\n")
+    });
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_fails(&ending, 4, &["2026-11-18.csv", "line 3", "商品金额", "12.3.4"]);
+    std::fs::write(shop.path("orders/2026-11-18.csv"), right).unwrap();
+    assert_completes(&shop, &wechat);
+}
+
+#[test]
+fn a_bad_export_is_65_when_orders_are_the_only_thing_to_run() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    shop.edit("orders/2026-11-18.csv", |text| text.replace("商品金额", "商品金颜"));
+    let ending = shop.run(&wechat, &["--date", "2026-11-18", "--stage", "orders"]);
+    assert_fails(&ending, 65, &["商品金额", "商品金颜"]);
+}
+
+#[test]
+fn every_problem_of_a_job_file_is_told_at_once_with_its_line() {
+    let shop = Shop::of_seed(1);
+    shop.edit("job.toml", |text| {
+        let text = text.replace("rate_per_second = 500", "rate_per_secnod = 500");
+        replace_value(&text, "ready_at", "\"25:00\"")
+    });
+    let ending = shop.program(&["run", "job.toml", "--date", "2026-11-18"]);
+    assert_fails(&ending, 2, &["rate_per_secnod", "rate_per_second", "25:00", "line "]);
+}
+
+#[test]
+fn a_second_run_at_the_same_time_is_75_and_names_the_holder() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/stocks/{stock_id}\"\nkind = \"slow\"\ndelay_ms = 3000\ntimes = 1\n");
+    let url = wechat.running().base_url();
+    let mut first = shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]).spawn().unwrap();
+    wait_for(&shop.lake().join("state/ruiyun-coffee.lock"));
+    let second = shop.run(&wechat, &NIGHT);
+    assert_fails(&second, 75, &[&format!("process {}", first.id())]);
+    let mut stderr = String::new();
+    first.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert!(first.wait().unwrap().success(), "{stderr}");
+}
+
+#[test]
+fn probe_signatures_and_storms_cost_retries_and_change_nothing() {
+    let (shop, quiet) = (Shop::of_seed(9), Shop::of_seed(9));
+    quiet.run_nights(&quiet.serve(None));
+    let wechat = shop.serve(None);
+    wechat.play(
+        "[[fault]]\npath = \"/v3/\"\nkind = \"probe_signature\"\nevery = 17\n\
+         [[fault]]\npath = \"/v3/\"\nkind = \"429\"\nevery = 13\n\
+         [[fault]]\npath = \"/v3/\"\nkind = \"502_html\"\nevery = 19\n\
+         [[fault]]\npath = \"/v3/\"\nkind = \"reset\"\nevery = 23\n",
+    );
+    shop.run_nights(&wechat);
+    let (stormy, calm) = (shop.published(), quiet.published());
+    assert_eq!(stormy.keys().collect::<Vec<_>>(), calm.keys().collect::<Vec<_>>());
+    for (name, bytes) in calm {
+        assert!(stormy[&name] == bytes, "{name} differs");
+    }
+}
+
+#[test]
+fn no_secret_is_ever_shown_even_at_trace() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    wechat.play("[[fault]]\npath = \"/v3/\"\nkind = \"429\"\nevery = 5\n");
+    let url = wechat.running().base_url();
+    let mut command = shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1], "--summary"]);
+    let ending = Ending::of(command.env("COUPON_RECON_LOG", "trace").output().unwrap());
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert!(ending.stderr.contains("TRACE") || ending.stderr.contains("DEBUG"), "the log must be on");
+    for name in ["api_v3.key", "v2.key", "mp.secret", "pii.key"] {
+        let secret = std::fs::read_to_string(shop.path("secrets").join(name)).unwrap();
+        assert!(!ending.stderr.contains(secret.trim()), "{name} stands in the log");
+    }
+    assert!(!ending.stderr.contains("access_token="), "a token stands in the log");
+}
+
+/// `key = …` of the first line that has it becomes `key = value`.
+fn replace_value(text: &str, key: &str, value: &str) -> String {
+    let mut done = false;
+    let lines = text.lines().map(|line| {
+        if !done && line.split('=').next().is_some_and(|name| name.trim() == key) {
+            done = true;
+            format!("{key} = {value}")
+        } else {
+            line.to_owned()
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn wait_for(path: &std::path::Path) {
+    for _ in 0..200 {
+        if std::fs::metadata(path).is_ok_and(|it| it.len() > 0) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    panic!("{} never came", path.display());
+}

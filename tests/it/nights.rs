@@ -1,0 +1,128 @@
+//! Whole nights: the planted truth, nothing asked twice, the same bytes.
+
+use coupon_recon::simulator::generate::Recipe;
+
+use crate::support::{Shop, day};
+
+#[test]
+fn the_sample_merchant_has_exactly_the_planted_breaks_on_each_of_three_nights() {
+    let shop = Shop::sample();
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    for date in &shop.dates {
+        assert_truth(&shop, *date);
+    }
+}
+
+#[test]
+fn generated_merchants_of_other_seeds_have_exactly_their_planted_breaks() {
+    for seed in [1, 7, 42] {
+        let shop = Shop::of_seed(seed);
+        let wechat = shop.serve(None);
+        shop.run_nights(&wechat);
+        for date in &shop.dates {
+            assert_truth(&shop, *date);
+        }
+    }
+}
+
+#[test]
+fn the_answer_is_the_same_whether_wechat_shows_the_night_or_the_present() {
+    let shop = Shop::of(&Recipe::new(11, 60, 3, day(18)));
+    let wechat = shop.serve(None);
+    for date in &shop.dates {
+        let noon = format!("{}T12:00:00+08:00", *date + chrono::Days::new(1));
+        wechat.running().set_now(Some(noon.parse().unwrap()));
+        let ending = shop.run(&wechat, &["--date", &date.to_string()]);
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+        assert_truth(&shop, *date);
+    }
+}
+
+#[test]
+fn a_second_run_asks_nothing_and_leaves_every_published_byte() {
+    let shop = Shop::of_seed(3);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    let published = shop.published();
+    wechat.running().reset_counts();
+    shop.run_nights(&wechat);
+    assert_eq!(wechat.counts().total, 0, "{:?}", wechat.counts());
+    assert_same(&published, &shop.published());
+}
+
+#[test]
+fn a_replay_needs_no_network_and_gives_the_same_bytes() {
+    let shop = Shop::of_seed(4);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    let published = shop.published();
+    drop(wechat);
+    for tree in ["datasets", "reports"] {
+        std::fs::remove_dir_all(shop.lake().join(tree)).unwrap();
+    }
+    for date in &shop.dates {
+        let ending = shop.program(&["run", "job.toml", "--replay", "--date", &date.to_string()]);
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+    }
+    assert_same(&published, &shop.published());
+}
+
+#[test]
+fn platform_certificates_prove_the_same_night_as_the_public_key() {
+    let shop = Shop::of_seed(5);
+    let wechat = shop.serve(None);
+    let url = wechat.running().base_url();
+    for date in &shop.dates {
+        let date = date.to_string();
+        let ending = shop.program(&["run", "job-certificates.toml", "--base-url", &url, "--date", &date]);
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+    }
+    for date in &shop.dates {
+        assert_truth(&shop, *date);
+    }
+    assert!(wechat.counts().of("/v3/certificates") > 0);
+}
+
+#[test]
+fn stdout_is_one_line_of_json_that_names_the_manifest() {
+    let shop = Shop::of_seed(6);
+    let wechat = shop.serve(None);
+    let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
+    let line = ending.json();
+    assert_eq!((line["status"].as_str(), line["exit_code"].as_i64()), (Some("complete"), Some(0)));
+    let manifest = std::fs::read_to_string(line["manifest"].as_str().unwrap()).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["business_date"], "2026-11-18");
+    assert_eq!(ending.stderr, "", "quiet on success");
+}
+
+#[test]
+fn nothing_but_partitions_and_empty_success_markers_lives_in_a_dataset() {
+    let shop = Shop::of_seed(8);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    for (name, bytes) in shop.published().iter().filter(|(name, _)| name.starts_with("datasets/")) {
+        let file = name.rsplit('/').next().unwrap();
+        assert!(file == "part-0.parquet" || (file == "_SUCCESS" && bytes.is_empty()), "{name}");
+    }
+    assert!(!shop.published().is_empty());
+}
+
+fn assert_truth(shop: &Shop, date: chrono::NaiveDate) {
+    let (truth, found) = (shop.truth(date), shop.found(date));
+    let missed: Vec<_> = truth.difference(&found).collect();
+    let invented: Vec<_> = found.difference(&truth).collect();
+    assert!(missed.is_empty() && invented.is_empty(), "{date}\nmissed: {missed:#?}\ninvented: {invented:#?}");
+}
+
+fn assert_same(
+    before: &std::collections::BTreeMap<String, Vec<u8>>,
+    after: &std::collections::BTreeMap<String, Vec<u8>>,
+) {
+    let names = |files: &std::collections::BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(before), names(after));
+    for (name, bytes) in before {
+        assert!(after[name] == *bytes, "{name} changed");
+    }
+}

@@ -1,0 +1,233 @@
+//! A merchant in a temporary folder, a simulator in this process, and the real program.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use coupon_recon::clock::World;
+use coupon_recon::dataset::partition::read_rows;
+use coupon_recon::persona::Persona;
+use coupon_recon::record::Break;
+use coupon_recon::simulator::generate::{Merchant, Recipe};
+use coupon_recon::simulator::{Counts, Options, Running, Scenario, Simulator};
+use tokio::runtime::Runtime;
+
+/// Noon after the last sample night.
+pub const NOW: &str = "2026-11-21T12:00:00+08:00";
+
+/// A merchant on disk, ready to be run.
+pub struct Shop {
+    folder: tempfile::TempDir,
+    pub dates: Vec<NaiveDate>,
+}
+
+/// A simulator that serves a shop as long as it lives.
+pub struct Wechat {
+    runtime: Runtime,
+    running: Option<Running>,
+}
+
+/// How the program ended.
+#[derive(Debug)]
+pub struct Ending {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Shop {
+    /// A small generated merchant.
+    pub fn of_seed(seed: u64) -> Shop {
+        Shop::of(&Recipe::new(seed, 60, 3, day(18)))
+    }
+
+    /// The merchant of a recipe.
+    pub fn of(recipe: &Recipe) -> Shop {
+        let folder = tempfile::tempdir().unwrap();
+        let merchant = Merchant::make(recipe).unwrap();
+        let dates = merchant.dates().collect();
+        merchant.write(&folder.path().join("merchant")).unwrap();
+        Shop { folder, dates }
+    }
+
+    /// The committed sample merchant, copied.
+    pub fn sample() -> Shop {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data");
+        copy_folder(&sample, &folder.path().join("merchant"));
+        Shop { folder, dates: vec![day(18), day(19), day(20)] }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("merchant").join(name)
+    }
+
+    pub fn lake(&self) -> PathBuf {
+        self.folder.path().join("out/lake")
+    }
+
+    /// Changes a text file of the merchant.
+    pub fn edit(&self, name: &str, change: impl FnOnce(String) -> String) {
+        let path = self.path(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, change(text)).unwrap();
+    }
+
+    /// Serves the merchant's world; `world_now` none shows the present.
+    pub fn serve(&self, world_now: Option<DateTime<Utc>>) -> Wechat {
+        let runtime = Runtime::new().unwrap();
+        let simulator = Simulator::load(&self.folder.path().join("merchant")).unwrap();
+        let running = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut options = Options::new(&World::at(NOW.parse().unwrap()));
+            options.world_now = world_now;
+            simulator.serve(listener, options).unwrap()
+        });
+        Wechat { runtime, running: Some(running) }
+    }
+
+    /// `coupon-recon run JOB ARGUMENTS` against `wechat`.
+    pub fn run(&self, wechat: &Wechat, arguments: &[&str]) -> Ending {
+        let url = wechat.running().base_url();
+        self.program(&[&["run", "job.toml", "--base-url", &url], arguments].concat())
+    }
+
+    /// Runs all nights, each of which must be complete.
+    pub fn run_nights(&self, wechat: &Wechat) {
+        for date in &self.dates {
+            let ending = self.run(wechat, &["--date", &date.to_string()]);
+            assert_eq!(ending.code, 0, "{date}: {}", ending.stderr);
+        }
+    }
+
+    /// The program, in the merchant's folder, at `NOW`.
+    pub fn program(&self, arguments: &[&str]) -> Ending {
+        Ending::of(self.command(arguments).output().unwrap())
+    }
+
+    /// The command itself, for tests that start it without waiting.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
+        command.args(["--now", NOW]).args(arguments).current_dir(self.folder.path().join("merchant"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Every published byte, by path below the lake: datasets and reports.
+    pub fn published(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        for tree in ["datasets", "reports"] {
+            collect(&self.lake(), &self.lake().join(tree), &mut files);
+        }
+        files
+    }
+
+    /// The breaks of a night as the truth file writes them.
+    pub fn found(&self, date: NaiveDate) -> BTreeSet<String> {
+        let path = self.lake().join(format!("datasets/breaks/dt={date}/part-0.parquet"));
+        let breaks = read_rows::<Break>(&path).unwrap();
+        breaks.iter().map(|it| truth_line(it)).collect()
+    }
+
+    /// The planted truth of a night, with published openids.
+    pub fn truth(&self, date: NaiveDate) -> BTreeSet<String> {
+        let key = std::fs::read_to_string(self.path("secrets/pii.key")).unwrap();
+        let persona = Persona::hmac(key.trim_end_matches(['\r', '\n']).as_bytes());
+        let mut reader = csv::Reader::from_path(self.path(&format!("truth/{date}.csv"))).unwrap();
+        let lines = reader.records().map(|record| {
+            let mut cells: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
+            if !cells[3].is_empty() {
+                cells[3] = persona.publish(&cells[3]);
+            }
+            cells.join("|")
+        });
+        lines.collect()
+    }
+}
+
+impl Wechat {
+    pub fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.running().counts()
+    }
+
+    pub fn play(&self, scenario: &str) {
+        self.running().play(scenario.parse::<Scenario>().unwrap());
+    }
+}
+
+impl Drop for Wechat {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            self.runtime.block_on(running.stop());
+        }
+    }
+}
+
+impl Ending {
+    pub fn of(output: Output) -> Ending {
+        Ending {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The one line of JSON.
+    pub fn json(&self) -> serde_json::Value {
+        assert_eq!(self.stdout.lines().count(), 1, "{}", self.stdout);
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+pub fn day(day: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
+}
+
+fn truth_line(it: &Break) -> String {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let cells = [
+        it.rule_id.clone(),
+        text(&it.stock_id),
+        text(&it.coupon_code),
+        text(&it.openid),
+        text(&it.out_trade_no),
+        text(&it.transaction_id),
+        text(&it.out_subsidy_no),
+        text(&it.card_id),
+        it.ref_date.map(|date| date.to_string()).unwrap_or_default(),
+        text(&it.subject),
+        it.status.clone(),
+    ];
+    cells.join("|")
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(root, &path, files);
+        } else {
+            let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+            files.insert(name, std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The rules of the house, held by a test: imports run one way, every file says what it is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Modules from the bottom to the top: a module may use those before it, never those after it.
+const LAYERS: [&str; 19] = [
+    "money", "clock", "secret", "contract", "record", "persona", "durable", "job", "http", "wechat", "exports",
+    "journal", "dataset", "reconcile", "extract", "report", "pipeline", "error", "cli",
+];
+/// `error` is what the top of the program fails with; `pipeline` already speaks in exit codes.
+const EXCEPTIONS: [(&str, &str); 1] = [("pipeline", "error")];
+/// The simulator is independent evidence: it may use nothing but these.
+const SIMULATOR_MAY_USE: [&str; 2] = ["money", "clock"];
+const LONGEST_FILE_LINES: usize = 500;
+
+#[test]
+fn imports_run_one_way() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let from = module_of(&file);
+        for to in imports(&code_of(&file)) {
+            if !may_use(&from, &to) {
+                wrong.push(format!("{} uses `{to}`: pass the value in as an argument", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_begins_with_what_it_is() {
+    let bare: Vec<_> = sources().into_iter().filter(|file| !read(file).starts_with("//! ")).collect();
+    assert!(bare.is_empty(), "add a `//!` line: {bare:?}");
+}
+
+#[test]
+fn no_file_is_longer_than_a_room() {
+    let long: BTreeMap<_, _> = sources()
+        .into_iter()
+        .map(|file| (file.clone(), code_of(&file).lines().count()))
+        .filter(|(_, lines)| *lines > LONGEST_FILE_LINES)
+        .collect();
+    assert!(long.is_empty(), "split: {long:?}");
+}
+
+#[test]
+fn nothing_unfinished_is_left_in_the_code() {
+    for file in sources() {
+        for word in ["todo!(", "unimplemented!(", "dbg!(", concat!("FIX", "ME"), "#[ignore"] {
+            assert!(!code_of(&file).contains(word), "{} has {word}", file.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_clock_module_looks_at_the_clock() {
+    for file in sources().into_iter().filter(|file| !file.ends_with("src/clock.rs")) {
+        for call in ["Utc::now()", "SystemTime::now()", "Instant::now()", "Local::now()"] {
+            assert!(!code_of(&file).contains(call), "{} calls {call}", file.display());
+        }
+    }
+}
+
+fn may_use(from: &str, to: &str) -> bool {
+    if from == to || EXCEPTIONS.contains(&(from, to)) {
+        return true;
+    }
+    let place = |module: &str| LAYERS.iter().position(|layer| *layer == module);
+    match (from, to) {
+        ("simulator", to) => SIMULATOR_MAY_USE.contains(&to),
+        (from, "simulator") => from == "cli",
+        (from, to) => place(to) < place(from),
+    }
+}
+
+/// The top-level modules a file names by `crate::…`.
+fn imports(code: &str) -> Vec<String> {
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let parts = lines.flat_map(|line| line.split("crate::").skip(1));
+    parts.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).filter(|it: &String| !it.is_empty()).collect()
+}
+
+/// A file without its tests.
+fn code_of(file: &Path) -> String {
+    let text = read(file);
+    text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+}
+
+fn module_of(file: &Path) -> String {
+    let below = file.strip_prefix(root().join("src")).unwrap();
+    below.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    collect(&root().join("src"), &mut files);
+    files.retain(|file| !file.ends_with("src/lib.rs") && !file.ends_with("src/main.rs"));
+    files
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
