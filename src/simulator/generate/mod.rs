@@ -63,7 +63,7 @@ impl Merchant {
         lives::fill_pool(&mut shop);
         counts::count(&mut shop);
         cards::issue(&mut shop);
-        vouchers::issue(&mut shop.books.world, shop.calendar);
+        vouchers::issue(&mut shop.books.world, shop.calendar, &shop.users);
         plants::plant_in_answers(&mut shop);
         Ok(Merchant::close(recipe, shop))
     }

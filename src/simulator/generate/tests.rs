@@ -1,5 +1,7 @@
 //! Tests of a whole merchant: what it promises for every seed, and the committed sample.
 
+mod referee;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -196,6 +198,11 @@ proptest! {
     }
 
     #[test]
+    fn a_second_opinion_finds_what_was_planted_and_nothing_else(seed: u64, nights in 1u32..5) {
+        agree(&Merchant::make(&small(seed, nights)).unwrap())?;
+    }
+
+    #[test]
     fn no_two_breaks_share_rule_and_key(seed: u64, nights in 1u32..6) {
         let merchant = Merchant::make(&small(seed, nights)).unwrap();
         let keys: BTreeSet<_> = merchant.breaks().iter().map(|planted| (planted.rule_id, &planted.key)).collect();
@@ -212,6 +219,30 @@ proptest! {
             world.pay_receipts.iter().map(|receipt| receipt.body["out_subsidy_no"].as_str()).collect();
         prop_assert_eq!(receipts.len(), world.pay_receipts.len());
     }
+}
+
+#[test]
+fn the_sample_stands_the_second_opinion() {
+    agree(&Merchant::make(&Recipe::sample()).unwrap()).unwrap();
+}
+
+/// Per night: what the referee finds is what the truth lists as not resolved.
+fn agree(merchant: &Merchant) -> Result<(), TestCaseError> {
+    for date in merchant.dates() {
+        let is_listed = |planted: &&Planted| planted.status_on(date).is_some_and(|status| status != "resolved");
+        let planted: BTreeSet<referee::Finding> = merchant
+            .breaks()
+            .iter()
+            .filter(is_listed)
+            .filter(|planted| !planted.rule_id.starts_with("V2") && !planted.rule_id.starts_with("DC"))
+            .map(|planted| (planted.rule_id, planted.key.clone()))
+            .collect();
+        let found = referee::judge(merchant, date);
+        let missed: Vec<_> = planted.difference(&found).collect();
+        let invented: Vec<_> = found.difference(&planted).collect();
+        prop_assert!(missed.is_empty() && invented.is_empty(), "{date}: missed {missed:#?} invented {invented:#?}");
+    }
+    Ok(())
 }
 
 /// Names of everything in a merchant's books.

@@ -28,9 +28,12 @@ fn refunded_not_returned(shop: &mut Shop, date: NaiveDate) {
     shop.books.receive(coupon);
 }
 
+/// Returned on the next afternoon. Its redemption stays on the wire, else a server that shows the
+/// present could not tell what the coupon was on this day.
 fn returned_a_day_late(shop: &mut Shop, date: NaiveDate) {
     let (mut coupon, purchase) = refund_in_full(shop, date);
-    coupon.coupon_return = Some(Event { number: shop.number("RT"), time: at(next(date), 10, 30) });
+    coupon.coupon_return = Some(Event { number: shop.number("RT"), time: at(next(date), 15, 0) });
+    shop.books.world.kept_redemptions.insert(coupon.coupon_code.clone());
     shop.plant(Planted::new("AO14", Key::coupon(&coupon), date).resolved(next(date)));
     shop.books.sell(&purchase);
     shop.books.receive(coupon);
