@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
+use crate::simulator::world::Event;
 
 /// Rules a sample must exercise.
 const REQUIRED_RULES: [&str; 20] = [
@@ -202,6 +203,22 @@ proptest! {
         agree(&Merchant::make(&small(seed, nights)).unwrap())?;
     }
 
+    /// Associations have no time on the wire, returns forget the redemption, deletions have no time.
+    #[test]
+    fn a_later_wire_still_tells_what_was_on_each_day(seed: u64, nights in 1u32..5) {
+        let merchant = Merchant::make(&small(seed, nights)).unwrap();
+        let world = merchant.world();
+        let date = |event: &Option<Event>| event.as_ref().map(|event| business_date_of(event.time));
+        for coupon in &world.coupons {
+            let used = date(&coupon.redemption);
+            prop_assert!(coupon.association.is_none() || date(&coupon.association) == used, "{coupon:?}");
+            let is_kept = world.kept_redemptions.contains(&coupon.coupon_code);
+            prop_assert!(coupon.coupon_return.is_none() || date(&coupon.coupon_return) == used || is_kept, "{coupon:?}");
+            prop_assert!(coupon.second_redemption.is_none() || date(&coupon.second_redemption) == used, "{coupon:?}");
+            prop_assert!(coupon.delete_time.is_none() || used.is_none(), "{coupon:?}");
+        }
+    }
+
     #[test]
     fn no_two_breaks_share_rule_and_key(seed: u64, nights in 1u32..6) {
         let merchant = Merchant::make(&small(seed, nights)).unwrap();
@@ -224,6 +241,12 @@ proptest! {
 #[test]
 fn the_sample_stands_the_second_opinion() {
     agree(&Merchant::make(&Recipe::sample()).unwrap()).unwrap();
+}
+
+#[test]
+fn four_weeks_and_five_thousand_users_stand_it_too() {
+    agree(&Merchant::make(&small(28, 28)).unwrap()).unwrap();
+    agree(&Merchant::make(&Recipe { users: 5_000, ..small(11, 1) }).unwrap()).unwrap();
 }
 
 /// Per night: what the referee finds is what the truth lists as not resolved.
