@@ -55,10 +55,7 @@ pub(super) fn set_all(shop: &mut Shop) {
 /// A till that rounds its own way: one fen beside the terms of a DISCOUNT coupon.
 fn rounded_the_other_way(shop: &mut Shop, date: NaiveDate) {
     for (stock, off) in [(&DISCOUNT, 1), (&DISCOUNT, -1), (&SHARED_SUBSIDY, -1)] {
-        let openid = shop.user();
-        let moment = shop.opening_hours(date);
-        let mut coupon = shop.coupon_for(&openid, stock, moment);
-        let mut purchase = shop.claim(&coupon, stock, moment);
+        let (mut coupon, mut purchase) = shop.visit(stock, date);
         let line = &mut purchase.lines[0];
         line.discount_fen = line.discount_fen + Fen(off);
         line.paid_fen = line.goods_fen - line.discount_fen;
@@ -73,12 +70,9 @@ fn rounded_the_other_way(shop: &mut Shop, date: NaiveDate) {
 /// Redeemed at `expire_time`, and another at `available_start_time`: bounds are inside.
 fn used_at_the_last_second(shop: &mut Shop, date: NaiveDate) {
     for is_start in [false, true] {
-        let openid = shop.user();
-        let moment = shop.opening_hours(date);
-        let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-        let purchase = shop.claim(&coupon, &DISCOUNT, moment);
+        let (mut coupon, purchase) = shop.visit(&DISCOUNT, date);
         shop.redeem(&mut coupon, &purchase);
-        let used_at = coupon.redemption.as_ref().map_or(moment, |redemption| redemption.time);
+        let used_at = coupon.redemption.as_ref().map_or(purchase.paid_at, |redemption| redemption.time);
         if is_start {
             coupon.available_start_time = used_at;
         } else {
@@ -111,16 +105,13 @@ fn minimum_just_met(shop: &mut Shop, date: NaiveDate) {
 
 /// A coupon that expired between use and refund cannot be returned (reference v3 §2.14).
 fn expired_when_refunded(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-    coupon.expire_time = moment + minutes(45);
-    let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
+    coupon.expire_time = purchase.paid_at + minutes(45);
     shop.associate(&mut coupon, &purchase);
     shop.redeem(&mut coupon, &purchase);
     purchase.mark_refunded();
     shop.books.sell(&purchase);
-    let refund = shop.refund(purchase.charged_fen, moment + minutes(120));
+    let refund = shop.refund(purchase.charged_fen, purchase.paid_at + minutes(120));
     shop.books.refund(&purchase, &refund);
     shop.books.receive(coupon);
 }
