@@ -1,11 +1,13 @@
-//! GET callbacks: where notifications go (reference v3 §2.17).
+//! Callbacks: where notifications go (reference v3 §2.16, §2.17).
 
 use serde_json::json;
 
-use super::refusal::unknown;
+use super::refusal::{refuse_parameter, unknown};
+use super::write::Body;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::held;
+use crate::simulator::state::wire_time;
 
 /// The URL of the merchant.
 pub(super) fn get(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
@@ -16,4 +18,16 @@ pub(super) fn get(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let notify_url = held(&exchange.office.memory).world.notify_url.clone();
     let notify_url = notify_url.ok_or_else(|| unknown("回调地址"))?;
     Ok(Answer::json(200, &json!({"mchid": mchid, "notify_url": notify_url})))
+}
+
+/// Sets the URL: https, without a query.
+pub(super) fn set(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
+    let notify_url = Body::read(exchange)?.text("notify_url", 256)?;
+    if !notify_url.starts_with("https://") || notify_url.contains('?') {
+        return Err(refuse_parameter("notify_url", &notify_url, "body"));
+    }
+    held(&exchange.office.memory).world.notify_url = Some(notify_url.clone());
+    let update_time = wire_time(exchange.world_now);
+    let mchid = &exchange.office.account.mchid;
+    Ok(Answer::json(200, &json!({"update_time": update_time, "notify_url": notify_url, "mchid": mchid})))
 }

@@ -8,7 +8,7 @@ use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{Memory, held};
 use crate::simulator::paging::{Asked, OffsetMeaning, cut};
-use crate::simulator::state::{code_as_of, coupon_as_of, wire_time};
+use crate::simulator::state::{code_as_of, wire_time};
 use crate::simulator::world::Code;
 
 /// The largest page of codes; the true one is not documented.
@@ -43,7 +43,7 @@ pub(super) fn get(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let mut body = Map::new();
     body.insert("code_information".into(), information.ok_or_else(|| unknown("券code"))?);
     for position in memory.positions(Some(stock_id), wanted) {
-        if let Some(view) = coupon_as_of(&memory.world.coupons[position], exchange.world_now) {
+        if let Some(view) = memory.view(position, exchange.world_now) {
             body.insert("coupon_information".into(), coupons::entity(&memory, exchange, &view).into());
         }
     }
