@@ -22,6 +22,8 @@ pub(super) struct Memory {
     by_openid: HashMap<String, Vec<usize>>,
     by_code: HashMap<String, Vec<usize>>,
     receipts_by_coupon: HashMap<(String, String), Vec<usize>>,
+    payments_by_id: HashMap<String, usize>,
+    returns_by_id: HashMap<String, usize>,
     folded_openids: HashSet<String>,
     writes: HashMap<(&'static str, String), Written>,
 }
@@ -40,6 +42,8 @@ impl Memory {
             by_openid: HashMap::new(),
             by_code: HashMap::new(),
             receipts_by_coupon: HashMap::new(),
+            payments_by_id: HashMap::new(),
+            returns_by_id: HashMap::new(),
             folded_openids: HashSet::new(),
             writes: HashMap::new(),
             world,
@@ -48,7 +52,10 @@ impl Memory {
             memory.index_coupon(position);
         }
         for position in 0..memory.world.pay_receipts.len() {
-            memory.index_receipt(position);
+            memory.index_payment(position);
+        }
+        for position in 0..memory.world.return_receipts.len() {
+            memory.index_return(position);
         }
         memory
     }
@@ -60,10 +67,16 @@ impl Memory {
         self.folded_openids.insert(coupon.openid.to_ascii_lowercase());
     }
 
-    fn index_receipt(&mut self, position: usize) {
+    fn index_payment(&mut self, position: usize) {
         let body = &self.world.pay_receipts[position].body;
         let key = (text_of(body, "stock_id"), text_of(body, "coupon_code"));
+        self.payments_by_id.insert(text_of(body, "subsidy_receipt_id"), position);
         self.receipts_by_coupon.entry(key).or_default().push(position);
+    }
+
+    fn index_return(&mut self, position: usize) {
+        let id = text_of(&self.world.return_receipts[position].body, "subsidy_return_receipt_id");
+        self.returns_by_id.insert(id, position);
     }
 
     /// The stock's answer at `now`.
@@ -124,10 +137,26 @@ impl Memory {
         positions.iter().filter_map(|position| receipt_as_of(&self.world.pay_receipts[*position], now)).collect()
     }
 
+    /// The subsidy payment with this id.
+    pub(super) fn pay_receipt(&self, id: &str) -> Option<&Receipt> {
+        self.payments_by_id.get(id).map(|position| &self.world.pay_receipts[*position])
+    }
+
+    /// The subsidy return with this id.
+    pub(super) fn return_receipt(&self, id: &str) -> Option<&Receipt> {
+        self.returns_by_id.get(id).map(|position| &self.world.return_receipts[*position])
+    }
+
     /// Adds a subsidy payment.
     pub(super) fn add_pay_receipt(&mut self, receipt: Receipt) {
         self.world.pay_receipts.push(receipt);
-        self.index_receipt(self.world.pay_receipts.len() - 1);
+        self.index_payment(self.world.pay_receipts.len() - 1);
+    }
+
+    /// Adds a subsidy return.
+    pub(super) fn add_return_receipt(&mut self, receipt: Receipt) {
+        self.world.return_receipts.push(receipt);
+        self.index_return(self.world.return_receipts.len() - 1);
     }
 
     /// What was done under this number of this endpoint.

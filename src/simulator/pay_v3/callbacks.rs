@@ -31,3 +31,21 @@ pub(super) fn set(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let mchid = &exchange.office.account.mchid;
     Ok(Answer::json(200, &json!({"update_time": update_time, "notify_url": notify_url, "mchid": mchid})))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::simulator::probe::Probe;
+
+    #[tokio::test]
+    async fn a_callback_url_is_set_without_a_query() {
+        let probe = Probe::start("").await;
+        let target = "/v3/marketing/busifavor/callbacks";
+        let set = async |url: &str| probe.v3("POST", target, &json!({"notify_url": url}).to_string()).await;
+        assert_eq!(set("https://coffee.example/new").await.json()["notify_url"], "https://coffee.example/new");
+        assert_eq!(probe.get(target).await.json()["notify_url"], "https://coffee.example/new");
+        assert_eq!(set("http://coffee.example/").await.code(), "PARAM_ERROR");
+        assert_eq!(set("https://coffee.example/?a=1").await.code(), "PARAM_ERROR");
+    }
+}

@@ -14,6 +14,7 @@ mod associations;
 mod subsidy_orders;
 mod pool_changes;
 mod issues;
+mod stock_changes;
 
 use serde_json::Value;
 
@@ -53,7 +54,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::v3("POST", "/v3/marketing/busifavor/coupons/send", issues::send),
     Endpoint::v3("POST", "/v3/marketing/busifavor/stocks/{stock_id}/couponcodes", pool_changes::upload),
     Endpoint::v3("DELETE", "/v3/marketing/busifavor/stocks/{stock_id}/couponcodes/{coupon_code}", pool_changes::delete),
-    Endpoint::v3("PATCH", "/v3/marketing/busifavor/stocks/{stock_id}/budget", pool_changes::set_budget),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/stocks", stock_changes::create),
+    Endpoint::v3("PATCH", "/v3/marketing/busifavor/stocks/{stock_id}", stock_changes::modify),
+    Endpoint::v3("PATCH", "/v3/marketing/busifavor/stocks/{stock_id}/budget", stock_changes::set_budget),
     Endpoint::v3("POST", "/v3/marketing/busifavor/subsidy/pay-receipts", subsidy_orders::pay),
     Endpoint::v3("POST", "/v3/marketing/busifavor/subsidy/return-receipts", subsidy_orders::give_back),
 ];

@@ -1,5 +1,4 @@
-//! Changes of a stock's pool and budget: upload and delete codes, set the budget (reference v3 §2.4,
-//! §2.5, §2.8).
+//! Changes of a stock's pool: upload and delete codes (reference v3 §2.5, §2.8).
 
 use std::collections::BTreeSet;
 
@@ -10,7 +9,7 @@ use super::write::{Body, once};
 use super::{required, stocks};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
-use crate::simulator::memory::{Memory, held};
+use crate::simulator::memory::held;
 use crate::simulator::state::{code_as_of, wire_time};
 use crate::simulator::world::Code;
 
@@ -99,33 +98,9 @@ pub(super) fn delete(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     Ok(Answer::json(200, &json!({"stock_id": stock_id, "delete_time": wire_time(exchange.world_now)})))
 }
 
-/// Sets the budget, guarded by the value it has now.
-pub(super) fn set_budget(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "modify_budget_request_no", |memory, body| {
-        let stock_id = exchange.segment("stock_id");
-        stocks::known(memory, exchange, stock_id)?;
-        let by_day = body.value("target_max_coupons").is_null();
-        let key = if by_day { "max_coupons_by_day" } else { "max_coupons" };
-        let target = body.number(&format!("target_{key}"), 1, 1_000_000_000)?;
-        let current = body.number(&format!("current_{key}"), 0, 1_000_000_000)?;
-        change_budget(memory, stock_id, key, current, target)
-    })
-}
-
-fn change_budget(memory: &mut Memory, stock_id: &str, key: &str, current: i64, target: i64) -> Result<Value, Answer> {
-    let rule = memory.world.stocks.get_mut(stock_id).and_then(|stock| stock.get_mut("stock_send_rule"));
-    let rule = rule.and_then(Value::as_object_mut).ok_or_else(|| unknown("批次发放规则"))?;
-    if rule.get(key).and_then(Value::as_i64).unwrap_or(0) != current {
-        return Err(refuse(400, "INVALID_REQUEST", "当前预算与实际不一致"));
-    }
-    rule.insert(key.to_owned(), target.into());
-    let value = |key| rule.get(key).cloned().unwrap_or(Value::Null);
-    Ok(json!({"max_coupons": value("max_coupons"), "max_coupons_by_day": value("max_coupons_by_day")}))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use crate::simulator::probe::{POOL, Probe, STOCK};
 
@@ -161,30 +136,5 @@ mod tests {
         assert_eq!(delete("K2").await.code(), "RESOURCE_NOT_EXISTS");
         assert_eq!(delete("K1").await.code(), "INVALID_REQUEST", "it is dispatched");
         assert_eq!(probe.v3("DELETE", &format!("{}/K3", pool()), "").await.code(), "PARAM_ERROR");
-    }
-
-    #[tokio::test]
-    async fn a_budget_is_set_against_its_present_value() {
-        let probe = Probe::start("").await;
-        let target = format!("/v3/marketing/busifavor/stocks/{STOCK}/budget");
-        let set = async |body: Value| probe.v3("PATCH", &target, &body.to_string()).await;
-        let body = json!({"modify_budget_request_no": "N1", "target_max_coupons": 200, "current_max_coupons": 100});
-        assert_eq!(set(body).await.json(), json!({"max_coupons": 200, "max_coupons_by_day": null}));
-        let stale = json!({"modify_budget_request_no": "N2", "target_max_coupons": 300, "current_max_coupons": 100});
-        assert_eq!(set(stale).await.code(), "INVALID_REQUEST");
-        let stock = probe.get(&format!("/v3/marketing/busifavor/stocks/{STOCK}")).await.json();
-        assert_eq!(stock["stock_send_rule"]["max_coupons"], 200);
-        assert_eq!(probe.v3("POST", &target, "{}").await.status, 405, "the budget is PATCHed");
-    }
-
-    #[tokio::test]
-    async fn a_callback_url_is_set_without_a_query() {
-        let probe = Probe::start("").await;
-        let target = "/v3/marketing/busifavor/callbacks";
-        let set = async |url: &str| probe.v3("POST", target, &json!({"notify_url": url}).to_string()).await;
-        assert_eq!(set("https://coffee.example/new").await.json()["notify_url"], "https://coffee.example/new");
-        assert_eq!(probe.get(target).await.json()["notify_url"], "https://coffee.example/new");
-        assert_eq!(set("http://coffee.example/").await.code(), "PARAM_ERROR");
-        assert_eq!(set("https://coffee.example/?a=1").await.code(), "PARAM_ERROR");
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn give_back(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
         payment.statuses.extend([(now, "RETURNING".to_owned()), (done, end.to_owned())]);
         let receipt = Receipt { create_time: now, statuses: statuses(now, "SUCCESS", done), body: fields };
         let answer = shown(&receipt, now);
-        memory.world.return_receipts.push(receipt);
+        memory.add_return_receipt(receipt);
         Ok(answer)
     })
 }

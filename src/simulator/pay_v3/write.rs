@@ -43,6 +43,11 @@ impl Body {
         number.ok_or_else(|| refuse_parameter(key, &value.to_string(), "body"))
     }
 
+    /// Everything but the request number: what the write is about.
+    pub(super) fn fields_without(&self, number: &str) -> Map<String, Value> {
+        self.0.iter().filter(|(key, _)| *key != number).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     /// Any value; null when absent.
     pub(super) fn value(&self, key: &str) -> &Value {
         self.0.get(key).unwrap_or(&Value::Null)
@@ -63,13 +68,18 @@ pub(super) fn once(
     // The path is part of what is asked: a number used on another stock is another request.
     let request = json!([exchange.call.path(), body.0]);
     match memory.written(template, &number) {
-        Some(written) if written.request == request => return Ok(Answer::json(200, &written.answer)),
+        Some(written) if written.request == request => return Ok(done(&written.answer)),
         Some(_) => return Err(refuse(400, "RESOURCE_ALREADY_EXISTS", "请求单号已被使用，且参数不一致")),
         None => (),
     }
     let answer = act(&mut memory, &body)?;
     memory.remember(template, &number, Written { request, answer: answer.clone() });
-    Ok(Answer::json(200, &answer))
+    Ok(done(&answer))
+}
+
+/// Nothing to say is 204.
+fn done(answer: &Value) -> Answer {
+    if answer.is_null() { Answer::empty(204) } else { Answer::json(200, answer) }
 }
 
 /// Position of the coupon a body names. The stock must be named when the merchant makes the codes,
