@@ -15,7 +15,7 @@ pub struct Counts {
     pub rejected: u64,
     /// Requests refused for a published limit.
     pub limited: u64,
-    /// Requests to paths no endpoint has.
+    /// Requests to a path or method no endpoint has.
     pub unknown_paths: u64,
     /// Faults played, by kind as the scenario spells it.
     pub faults: BTreeMap<String, u64>,

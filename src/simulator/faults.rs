@@ -1,5 +1,18 @@
 //! Faults to play, from a scenario file. Chosen by counters, never by chance: the same requests in
-//! the same order meet the same faults.
+//! the same order meet the same faults. Requests that are refused anyway meet none.
+//!
+//! ```toml
+//! [[fault]]
+//! path = "/v3/marketing/busifavor/users/"   # template, or the beginning of a template or path
+//! kind = "429"
+//! first = 2                                 # the first two requests …
+//! [[fault]]
+//! path = "/cgi-bin/"
+//! kind = "errcode"
+//! value = -1
+//! every = 10                                # … each tenth …
+//! times = 3                                 # … three times at most
+//! ```
 
 use std::path::{Path, PathBuf};
 
@@ -224,7 +237,7 @@ impl Player {
 impl Played {
     fn is_due(&self) -> bool {
         self.fault.first.is_none_or(|first| self.asked <= first)
-            && self.fault.every.is_none_or(|every| self.asked % every == 0)
+            && self.fault.every.is_none_or(|every| self.asked.is_multiple_of(every))
             && self.fault.times.is_none_or(|times| self.times < times)
     }
 }

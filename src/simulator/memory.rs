@@ -22,6 +22,8 @@ pub(super) struct Memory {
     by_openid: HashMap<String, Vec<usize>>,
     by_code: HashMap<String, Vec<usize>>,
     receipts_by_coupon: HashMap<(String, String), Vec<usize>>,
+    payments_by_id: HashMap<String, usize>,
+    returns_by_id: HashMap<String, usize>,
     folded_openids: HashSet<String>,
     writes: HashMap<(&'static str, String), Written>,
 }
@@ -40,29 +42,41 @@ impl Memory {
             by_openid: HashMap::new(),
             by_code: HashMap::new(),
             receipts_by_coupon: HashMap::new(),
+            payments_by_id: HashMap::new(),
+            returns_by_id: HashMap::new(),
             folded_openids: HashSet::new(),
             writes: HashMap::new(),
             world,
         };
-        memory.index_coupons();
+        for position in 0..memory.world.coupons.len() {
+            memory.index_coupon(position);
+        }
         for position in 0..memory.world.pay_receipts.len() {
-            memory.index_receipt(position);
+            memory.index_payment(position);
+        }
+        for position in 0..memory.world.return_receipts.len() {
+            memory.index_return(position);
         }
         memory
     }
 
-    fn index_coupons(&mut self) {
-        for (position, coupon) in self.world.coupons.iter().enumerate() {
-            self.by_openid.entry(coupon.openid.clone()).or_default().push(position);
-            self.by_code.entry(coupon.coupon_code.clone()).or_default().push(position);
-            self.folded_openids.insert(coupon.openid.to_ascii_lowercase());
-        }
+    fn index_coupon(&mut self, position: usize) {
+        let coupon = &self.world.coupons[position];
+        self.by_openid.entry(coupon.openid.clone()).or_default().push(position);
+        self.by_code.entry(coupon.coupon_code.clone()).or_default().push(position);
+        self.folded_openids.insert(coupon.openid.to_ascii_lowercase());
     }
 
-    fn index_receipt(&mut self, position: usize) {
+    fn index_payment(&mut self, position: usize) {
         let body = &self.world.pay_receipts[position].body;
         let key = (text_of(body, "stock_id"), text_of(body, "coupon_code"));
+        self.payments_by_id.insert(text_of(body, "subsidy_receipt_id"), position);
         self.receipts_by_coupon.entry(key).or_default().push(position);
+    }
+
+    fn index_return(&mut self, position: usize) {
+        let id = text_of(&self.world.return_receipts[position].body, "subsidy_return_receipt_id");
+        self.returns_by_id.insert(id, position);
     }
 
     /// The stock's answer at `now`.
@@ -95,6 +109,23 @@ impl Memory {
         &mut self.world.coupons[position]
     }
 
+    /// The coupon at such a position as of `now`.
+    pub(super) fn view(&self, position: usize, now: DateTime<Utc>) -> Option<CouponView<'_>> {
+        coupon_as_of(&self.world.coupons[position], now)
+    }
+
+    /// Adds a coupon to a wallet.
+    pub(super) fn add_coupon(&mut self, coupon: Coupon) {
+        self.world.coupons.push(coupon);
+        self.index_coupon(self.world.coupons.len() - 1);
+    }
+
+    /// Positions of the subsidy payments of a coupon.
+    pub(super) fn pay_receipt_positions(&self, stock_id: &str, coupon_code: &str) -> Vec<usize> {
+        let key = (stock_id.to_owned(), coupon_code.to_owned());
+        self.receipts_by_coupon.get(&key).cloned().unwrap_or_default()
+    }
+
     /// Subsidy payments of a coupon, as answered at `now`.
     pub(super) fn pay_receipts(
         &self,
@@ -102,15 +133,30 @@ impl Memory {
         coupon_code: &str,
         now: DateTime<Utc>,
     ) -> Vec<Map<String, Value>> {
-        let key = (stock_id.to_owned(), coupon_code.to_owned());
-        let positions = self.receipts_by_coupon.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let positions = self.pay_receipt_positions(stock_id, coupon_code);
         positions.iter().filter_map(|position| receipt_as_of(&self.world.pay_receipts[*position], now)).collect()
+    }
+
+    /// The subsidy payment with this id.
+    pub(super) fn pay_receipt(&self, id: &str) -> Option<&Receipt> {
+        self.payments_by_id.get(id).map(|position| &self.world.pay_receipts[*position])
+    }
+
+    /// The subsidy return with this id.
+    pub(super) fn return_receipt(&self, id: &str) -> Option<&Receipt> {
+        self.returns_by_id.get(id).map(|position| &self.world.return_receipts[*position])
     }
 
     /// Adds a subsidy payment.
     pub(super) fn add_pay_receipt(&mut self, receipt: Receipt) {
         self.world.pay_receipts.push(receipt);
-        self.index_receipt(self.world.pay_receipts.len() - 1);
+        self.index_payment(self.world.pay_receipts.len() - 1);
+    }
+
+    /// Adds a subsidy return.
+    pub(super) fn add_return_receipt(&mut self, receipt: Receipt) {
+        self.world.return_receipts.push(receipt);
+        self.index_return(self.world.return_receipts.len() - 1);
     }
 
     /// What was done under this number of this endpoint.
@@ -127,4 +173,69 @@ impl Memory {
 /// A text under a key; empty when absent.
 pub(super) fn text_of(map: &Map<String, Value>, key: &str) -> String {
     map.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::probe::{OPENID, POOL, STOCK, at, coupon, world};
+
+    fn codes(memory: &Memory, openid: &str) -> Vec<String> {
+        memory.wallet(openid, at("18T20:00")).iter().map(|view| view.coupon.coupon_code.clone()).collect()
+    }
+
+    #[test]
+    fn a_wallet_holds_the_coupons_of_its_user_in_the_order_of_the_world() {
+        let mut memory = Memory::new(world());
+        assert_eq!(codes(&memory, OPENID), ["C1", "C2", "K1"]);
+        assert!(codes(&memory, "oNobody").is_empty());
+        memory.add_coupon(coupon("C0"));
+        assert_eq!(codes(&memory, OPENID), ["C1", "C2", "K1", "C0"]);
+    }
+
+    #[test]
+    fn a_code_of_two_stocks_is_found_twice_without_its_stock() {
+        let mut memory = Memory::new(world());
+        memory.add_coupon(coupon("K1"));
+        assert_eq!(memory.positions(None, "K1").len(), 2);
+        assert_eq!(memory.positions(Some(POOL), "K1").len(), 1);
+        assert_eq!(memory.positions(Some("1"), "K1").len(), 0);
+    }
+
+    #[test]
+    fn an_openid_in_the_wrong_case_is_noticed() {
+        let memory = Memory::new(world());
+        assert!(memory.is_miscased(&OPENID.to_ascii_lowercase()));
+        assert!(!memory.is_miscased(OPENID));
+        assert!(!memory.is_miscased("oNobody"));
+    }
+
+    #[test]
+    fn receipts_are_found_by_stock_and_code() {
+        let memory = Memory::new(world());
+        assert_eq!(memory.pay_receipts(STOCK, "C2", at("18T20:00")).len(), 1);
+        assert_eq!(memory.pay_receipts(POOL, "C2", at("18T20:00")).len(), 0);
+        assert_eq!(memory.pay_receipts(STOCK, "C2", at("18T10:00")).len(), 0);
+    }
+
+    #[test]
+    fn a_lock_is_held_even_after_a_panic() {
+        let lock = std::sync::Arc::new(Mutex::new(1));
+        let poisoned = lock.clone();
+        let panicked = std::thread::spawn(move || {
+            let _held = held(&poisoned);
+            panic!("under the lock");
+        });
+        assert!(panicked.join().is_err());
+        assert_eq!(*held(&lock), 1);
+    }
+
+    #[test]
+    fn worlds_written_before_a_field_existed_are_read() {
+        let mut old = serde_json::to_value(World::default()).unwrap();
+        for key in ["v2_unsigned_stocks", "stock_revisions", "card_codes", "notify_url"] {
+            assert_eq!(old.as_object_mut().unwrap().remove(key), None, "an empty field is not written");
+        }
+        assert!(serde_json::from_value::<World>(old).unwrap().card_codes.is_empty());
+    }
 }

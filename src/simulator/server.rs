@@ -14,7 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -282,8 +282,13 @@ fn on_wire(delivery: Delivery) -> Response {
 /// Half a body, then an error: the connection closes before the promised length.
 fn torn(body: &[u8]) -> Body {
     let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
-    let parts = [Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
-    Body::from_stream(stream::iter(parts))
+    let begun = stream::once(async { Ok(half) });
+    let broken = stream::once(async {
+        // The half goes out only when the body makes the connection wait.
+        tokio::task::yield_now().await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    });
+    Body::from_stream(begun.chain(broken))
 }
 
 #[cfg(test)]

@@ -60,11 +60,6 @@ impl Channel {
 }
 
 impl Purchase {
-    /// What the customer paid by the export.
-    pub(super) fn paid_fen(&self) -> Fen {
-        self.lines.iter().map(|line| line.paid_fen).sum()
-    }
-
     /// The discount of its first line, the one with the coupon.
     pub(super) fn discount_fen(&self) -> Fen {
         self.lines[0].discount_fen

@@ -179,10 +179,7 @@ fn buy_without_coupon(shop: &mut Shop, openid: &str) {
 /// A coupon and the order that claims it, on some night.
 fn visit(shop: &mut Shop, openid: &str, stock: &Stock) -> (Coupon, Purchase) {
     let date = shop.any_night();
-    let moment = shop.opening_hours(date);
-    let coupon = shop.coupon_for(openid, stock, moment);
-    let purchase = shop.claim(&coupon, stock, moment);
-    (coupon, purchase)
+    shop.visit_of(openid, stock, date)
 }
 
 /// Some tills redeem under a number of their own.

@@ -37,6 +37,16 @@ use shop::{Shop, Stream, chance};
 pub use recipe::{GenerateError, MerchantKind, Recipe};
 pub use truth::{Key, Planted};
 
+/// The faults planted on every night: name, and the rules that find them.
+pub fn nightly_faults() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    plants::nightly().map(|plant| (plant.name, plant.rules))
+}
+
+/// Names of the near misses set up on every night, which no rule may speak on.
+pub fn near_misses() -> impl Iterator<Item = &'static str> {
+    traps::TRAPS.iter().map(|trap| trap.name)
+}
+
 /// A merchant: what every book says, and which breaks that makes.
 #[derive(Debug)]
 pub struct Merchant {
@@ -63,7 +73,7 @@ impl Merchant {
         lives::fill_pool(&mut shop);
         counts::count(&mut shop);
         cards::issue(&mut shop);
-        vouchers::issue(&mut shop.books.world, shop.calendar);
+        vouchers::issue(&mut shop.books.world, shop.calendar, &shop.users);
         plants::plant_in_answers(&mut shop);
         Ok(Merchant::close(recipe, shop))
     }

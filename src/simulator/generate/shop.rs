@@ -210,6 +210,27 @@ impl Shop {
         purchase
     }
 
+    /// The next user comes on `date`: a coupon and the order that claims it, neither entered yet.
+    pub(super) fn visit(&mut self, stock: &Stock, date: NaiveDate) -> (Coupon, Purchase) {
+        let openid = self.user();
+        self.visit_of(&openid, stock, date)
+    }
+
+    /// As `visit`, for a given user.
+    pub(super) fn visit_of(&mut self, openid: &str, stock: &Stock, date: NaiveDate) -> (Coupon, Purchase) {
+        let moment = self.opening_hours(date);
+        let coupon = self.coupon_for(openid, stock, moment);
+        let purchase = self.claim(&coupon, stock, moment);
+        (coupon, purchase)
+    }
+
+    /// The next user buys without a coupon on `date`.
+    pub(super) fn walk_in(&mut self, date: NaiveDate) -> Purchase {
+        let openid = self.user();
+        let moment = self.opening_hours(date);
+        self.plain_order(&openid, moment)
+    }
+
     /// Adds a line without a coupon, charged too.
     pub(super) fn add_line(&mut self, purchase: &mut Purchase) {
         let extra = Fen(self.between(300, 2500));
@@ -349,7 +370,8 @@ mod tests {
         let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
         shop.add_line(&mut purchase);
         assert!(coupon.receive_time < moment && moment < coupon.expire_time);
-        assert_eq!(purchase.charged_fen, purchase.paid_fen());
+        let paid: Fen = purchase.lines.iter().map(|line| line.paid_fen).sum();
+        assert_eq!((purchase.lines.len(), purchase.charged_fen), (2, paid));
         assert_eq!(purchase.discount_fen(), DISCOUNT.discount(purchase.lines[0].goods_fen));
     }
 

@@ -1,5 +1,7 @@
 //! Tests of a whole merchant: what it promises for every seed, and the committed sample.
 
+mod referee;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
+use crate::simulator::world::Event;
 
 /// Rules a sample must exercise.
 const REQUIRED_RULES: [&str; 20] = [
@@ -196,6 +199,27 @@ proptest! {
     }
 
     #[test]
+    fn a_second_opinion_finds_what_was_planted_and_nothing_else(seed: u64, nights in 1u32..5) {
+        agree(&Merchant::make(&small(seed, nights)).unwrap())?;
+    }
+
+    /// Associations have no time on the wire, returns forget the redemption, deletions have no time.
+    #[test]
+    fn a_later_wire_still_tells_what_was_on_each_day(seed: u64, nights in 1u32..5) {
+        let merchant = Merchant::make(&small(seed, nights)).unwrap();
+        let world = merchant.world();
+        let date = |event: &Option<Event>| event.as_ref().map(|event| business_date_of(event.time));
+        for coupon in &world.coupons {
+            let used = date(&coupon.redemption);
+            prop_assert!(coupon.association.is_none() || date(&coupon.association) == used, "{coupon:?}");
+            let is_kept = world.kept_redemptions.contains(&coupon.coupon_code);
+            prop_assert!(coupon.coupon_return.is_none() || date(&coupon.coupon_return) == used || is_kept, "{coupon:?}");
+            prop_assert!(coupon.second_redemption.is_none() || date(&coupon.second_redemption) == used, "{coupon:?}");
+            prop_assert!(coupon.delete_time.is_none() || used.is_none(), "{coupon:?}");
+        }
+    }
+
+    #[test]
     fn no_two_breaks_share_rule_and_key(seed: u64, nights in 1u32..6) {
         let merchant = Merchant::make(&small(seed, nights)).unwrap();
         let keys: BTreeSet<_> = merchant.breaks().iter().map(|planted| (planted.rule_id, &planted.key)).collect();
@@ -212,6 +236,36 @@ proptest! {
             world.pay_receipts.iter().map(|receipt| receipt.body["out_subsidy_no"].as_str()).collect();
         prop_assert_eq!(receipts.len(), world.pay_receipts.len());
     }
+}
+
+#[test]
+fn the_sample_stands_the_second_opinion() {
+    agree(&Merchant::make(&Recipe::sample()).unwrap()).unwrap();
+}
+
+#[test]
+fn four_weeks_and_five_thousand_users_stand_it_too() {
+    agree(&Merchant::make(&small(28, 28)).unwrap()).unwrap();
+    agree(&Merchant::make(&Recipe { users: 5_000, ..small(11, 1) }).unwrap()).unwrap();
+}
+
+/// Per night: what the referee finds is what the truth lists as not resolved.
+fn agree(merchant: &Merchant) -> Result<(), TestCaseError> {
+    for date in merchant.dates() {
+        let is_listed = |planted: &&Planted| planted.status_on(date).is_some_and(|status| status != "resolved");
+        let planted: BTreeSet<referee::Finding> = merchant
+            .breaks()
+            .iter()
+            .filter(is_listed)
+            .filter(|planted| !planted.rule_id.starts_with("V2") && !planted.rule_id.starts_with("DC"))
+            .map(|planted| (planted.rule_id, planted.key.clone()))
+            .collect();
+        let found = referee::judge(merchant, date);
+        let missed: Vec<_> = planted.difference(&found).collect();
+        let invented: Vec<_> = found.difference(&planted).collect();
+        prop_assert!(missed.is_empty() && invented.is_empty(), "{date}: missed {missed:#?} invented {invented:#?}");
+    }
+    Ok(())
 }
 
 /// Names of everything in a merchant's books.

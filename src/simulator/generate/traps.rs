@@ -55,10 +55,7 @@ pub(super) fn set_all(shop: &mut Shop) {
 /// A till that rounds its own way: one fen beside the terms of a DISCOUNT coupon.
 fn rounded_the_other_way(shop: &mut Shop, date: NaiveDate) {
     for (stock, off) in [(&DISCOUNT, 1), (&DISCOUNT, -1), (&SHARED_SUBSIDY, -1)] {
-        let openid = shop.user();
-        let moment = shop.opening_hours(date);
-        let mut coupon = shop.coupon_for(&openid, stock, moment);
-        let mut purchase = shop.claim(&coupon, stock, moment);
+        let (mut coupon, mut purchase) = shop.visit(stock, date);
         let line = &mut purchase.lines[0];
         line.discount_fen = line.discount_fen + Fen(off);
         line.paid_fen = line.goods_fen - line.discount_fen;
@@ -73,12 +70,9 @@ fn rounded_the_other_way(shop: &mut Shop, date: NaiveDate) {
 /// Redeemed at `expire_time`, and another at `available_start_time`: bounds are inside.
 fn used_at_the_last_second(shop: &mut Shop, date: NaiveDate) {
     for is_start in [false, true] {
-        let openid = shop.user();
-        let moment = shop.opening_hours(date);
-        let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-        let purchase = shop.claim(&coupon, &DISCOUNT, moment);
+        let (mut coupon, purchase) = shop.visit(&DISCOUNT, date);
         shop.redeem(&mut coupon, &purchase);
-        let used_at = coupon.redemption.as_ref().map_or(moment, |redemption| redemption.time);
+        let used_at = coupon.redemption.as_ref().map_or(purchase.paid_at, |redemption| redemption.time);
         if is_start {
             coupon.available_start_time = used_at;
         } else {
@@ -91,11 +85,8 @@ fn used_at_the_last_second(shop: &mut Shop, date: NaiveDate) {
 
 /// Ten minutes after the payment to the second.
 fn used_at_the_tolerance(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-    let purchase = shop.claim(&coupon, &DISCOUNT, moment);
-    coupon.redemption = Some(Event { number: purchase.out_trade_no.clone(), time: moment + minutes(10) });
+    let (mut coupon, purchase) = shop.visit(&DISCOUNT, date);
+    coupon.redemption = Some(Event { number: purchase.out_trade_no.clone(), time: purchase.paid_at + minutes(10) });
     shop.books.sell(&purchase);
     shop.books.receive(coupon);
 }
@@ -114,26 +105,20 @@ fn minimum_just_met(shop: &mut Shop, date: NaiveDate) {
 
 /// A coupon that expired between use and refund cannot be returned (reference v3 §2.14).
 fn expired_when_refunded(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-    coupon.expire_time = moment + minutes(45);
-    let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
+    coupon.expire_time = purchase.paid_at + minutes(45);
     shop.associate(&mut coupon, &purchase);
     shop.redeem(&mut coupon, &purchase);
     purchase.mark_refunded();
     shop.books.sell(&purchase);
-    let refund = shop.refund(purchase.charged_fen, moment + minutes(120));
+    let refund = shop.refund(purchase.charged_fen, purchase.paid_at + minutes(120));
     shop.books.refund(&purchase, &refund);
     shop.books.receive(coupon);
 }
 
 /// In no bill, and rightly so.
 fn paid_by_another_channel(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-    let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     shop.pay_by_alipay(&mut purchase);
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
@@ -142,20 +127,15 @@ fn paid_by_another_channel(shop: &mut Shop, date: NaiveDate) {
 
 /// Paid by WeChat to a merchant whose bill this job does not have.
 fn paid_to_another_merchant(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut purchase = shop.plain_order(&openid, moment);
+    let mut purchase = shop.walk_in(date);
     purchase.merchant = OTHER_MERCHANT;
     shop.books.export(&purchase, date);
 }
 
 /// Claimed, missing in the wallet's pages, known to the single query.
 fn list_lacks_the_coupon(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
+    let (mut coupon, purchase) = shop.visit(&DISCOUNT, date);
     coupon.missing_from_list = true;
-    let purchase = shop.claim(&coupon, &DISCOUNT, moment);
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
     shop.books.receive(coupon);
@@ -163,11 +143,8 @@ fn list_lacks_the_coupon(shop: &mut Shop, date: NaiveDate) {
 
 /// Must be associated and is, but only the single query says so.
 fn list_lacks_the_association(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &ASSOCIATED, moment);
+    let (mut coupon, purchase) = shop.visit(&ASSOCIATED, date);
     coupon.list_lags_association = true;
-    let purchase = shop.claim(&coupon, &ASSOCIATED, moment);
     shop.associate(&mut coupon, &purchase);
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
@@ -188,15 +165,12 @@ fn received_and_used_the_next_day(shop: &mut Shop, date: NaiveDate) {
 
 /// Two lines, refunded on two days; each export shows the sum so far.
 fn two_lines_refunded_in_turn(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-    let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     shop.add_line(&mut purchase);
     shop.redeem(&mut coupon, &purchase);
     purchase.lines[0].refund_fen = Fen(150);
     shop.books.sell(&purchase);
-    let first = shop.refund(Fen(150), moment + minutes(60));
+    let first = shop.refund(Fen(150), purchase.paid_at + minutes(60));
     shop.books.refund(&purchase, &first);
     purchase.lines[1].refund_fen = Fen(100);
     shop.books.export(&purchase, next(date));
@@ -226,10 +200,7 @@ fn claimed_again_after_a_refund(shop: &mut Shop, date: NaiveDate) {
 
 /// An abandoned checkout names a coupon that is still in the wallet: no claim without a payment.
 fn never_paid(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-    let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    let (coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     purchase.unpaid = true;
     purchase.transaction_id.clear();
     purchase.charged_fen = Fen::ZERO;
@@ -255,25 +226,21 @@ fn free_of_charge(shop: &mut Shop, date: NaiveDate) {
 
 /// A refund the bank refused: in the bill with FAIL, not in the export.
 fn failed_refund(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let purchase = shop.plain_order(&openid, moment);
+    let purchase = shop.walk_in(date);
     shop.books.sell(&purchase);
-    let mut refund = shop.refund(Fen(200), moment + minutes(50));
+    let mut refund = shop.refund(Fen(200), purchase.paid_at + minutes(50));
     refund.status = "FAIL";
     shop.books.refund(&purchase, &refund);
 }
 
 /// A part of the payment was a voucher of the merchant: 退款金额 is less than 申请退款金额.
 fn refund_of_a_voucher_order(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut purchase = shop.plain_order(&openid, moment);
+    let mut purchase = shop.walk_in(date);
     purchase.lines[0].refund_fen = Fen(400);
     shop.books.export(&purchase, date);
     let entry = BillEntry::Payment { order_fen: purchase.charged_fen, favor_fen: Fen(100), unsettled_fen: Fen(100) };
-    shop.books.bill_entry(&purchase, moment, entry);
-    let refund = shop.refund(Fen(400), moment + minutes(80));
+    shop.books.bill_entry(&purchase, purchase.paid_at, entry);
+    let refund = shop.refund(Fen(400), purchase.paid_at + minutes(80));
     let entry = BillEntry::Refund {
         refund_id: refund.refund_id,
         out_refund_no: refund.out_refund_no,
@@ -286,18 +253,14 @@ fn refund_of_a_voucher_order(shop: &mut Shop, date: NaiveDate) {
 
 /// Paid and revoked at the till: two bill rows, no order.
 fn revoked_payment(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let purchase = shop.plain_order(&openid, moment);
-    shop.books.charge(&purchase, moment);
-    shop.books.bill_entry(&purchase, moment + seconds(40), BillEntry::Revoked);
+    let purchase = shop.walk_in(date);
+    shop.books.charge(&purchase, purchase.paid_at);
+    shop.books.bill_entry(&purchase, purchase.paid_at + seconds(40), BillEntry::Revoked);
 }
 
 /// The export repeats a line word for word.
 fn listed_twice(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let purchase = shop.plain_order(&openid, moment);
+    let purchase = shop.walk_in(date);
     shop.books.sell(&purchase);
     shop.books.export(&purchase, date);
 }
@@ -320,10 +283,7 @@ fn used_before_the_first_export(shop: &mut Shop, date: NaiveDate) {
 
 /// The stock belongs to the franchisee, the order to the merchant: a pair the job allows.
 fn used_in_the_franchise(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &FRANCHISE, moment);
-    let purchase = shop.claim(&coupon, &FRANCHISE, moment);
+    let (mut coupon, purchase) = shop.visit(&FRANCHISE, date);
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
     shop.books.receive(coupon);

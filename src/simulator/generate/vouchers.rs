@@ -41,12 +41,15 @@ pub(super) static VOUCHERS: [Voucher; 3] = [
 ];
 
 /// Enters stocks and vouchers, all of them sound.
-pub(super) fn issue(world: &mut World, calendar: Calendar) {
+pub(super) fn issue(world: &mut World, calendar: Calendar, users: &[String]) {
     for stock_id in STOCK_IDS {
         world.v2_stocks.insert(stock_id.to_owned(), stock(stock_id, calendar));
     }
     for voucher in &VOUCHERS {
-        world.v2_coupons.insert(voucher.coupon_id.to_owned(), fields(voucher, calendar));
+        let mut fields = fields(voucher, calendar);
+        // Not answered; the server compares it with the openid of the question.
+        fields.insert("openid".to_owned(), users[voucher.user].clone());
+        world.v2_coupons.insert(voucher.coupon_id.to_owned(), fields);
     }
 }
 
@@ -124,11 +127,15 @@ fn put_time(fields: &mut BTreeMap<String, String>, name: &str, instant: chrono::
 mod tests {
     use super::*;
 
+    fn users() -> Vec<String> {
+        ["o1", "o2", "o3"].map(str::to_owned).to_vec()
+    }
+
     #[test]
     fn a_sound_stock_foots() {
         let mut world = World::default();
         let first = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
-        issue(&mut world, Calendar::new(first, 3));
+        issue(&mut world, Calendar::new(first, 3), &users());
         let number = |field: &str| world.v2_stocks[SOUND][field].parse::<i64>().unwrap();
         assert_eq!(number("coupon_budget"), number("coupon_value") * number("coupon_total"));
         assert!(number("is_send_num") <= number("coupon_total"));
@@ -138,7 +145,7 @@ mod tests {
     #[test]
     fn a_voucher_is_used_in_full_or_not_at_all() {
         let mut world = World::default();
-        issue(&mut world, Calendar::new(NaiveDate::from_ymd_opt(2026, 11, 18).unwrap(), 3));
+        issue(&mut world, Calendar::new(NaiveDate::from_ymd_opt(2026, 11, 18).unwrap(), 3), &users());
         for fields in world.v2_coupons.values() {
             let number = |field: &str| fields[field].parse::<i64>().unwrap();
             assert_eq!(number("coupon_use_value") + number("coupon_remain_value"), number("coupon_value"));

@@ -1,5 +1,6 @@
 //! The code pool of a MERCHANT_UPLOAD stock: GET couponcodes and a single code (reference v3 §2.6, §2.7).
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::refusal::{refuse_parameter, unknown};
@@ -8,7 +9,7 @@ use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{Memory, held};
 use crate::simulator::paging::{Asked, OffsetMeaning, cut};
-use crate::simulator::state::{code_as_of, coupon_as_of, wire_time};
+use crate::simulator::state::{code_as_of, wire_time};
 use crate::simulator::world::Code;
 
 /// The largest page of codes; the true one is not documented.
@@ -21,7 +22,7 @@ pub(super) fn list(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let status = read_status(exchange)?;
     let limit = number(exchange, "limit", LARGEST_PAGE, 1)?.min(LARGEST_PAGE);
     let asked = Asked { offset: number(exchange, "offset", 0, 0)?, limit };
-    let all = pool(&memory, exchange, exchange.segment("stock_id"), status.as_deref());
+    let all = pool(&memory, exchange, status.as_deref());
     let page = cut(&all, asked, OffsetMeaning::Rows, exchange.fault_kind());
     let mut body = Map::new();
     body.insert("stock_id".into(), exchange.segment("stock_id").into());
@@ -29,7 +30,7 @@ pub(super) fn list(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     body.insert("offset".into(), json!(asked.offset));
     body.insert("limit".into(), json!(page.rows.len()));
     if !page.rows.is_empty() {
-        body.insert("data".into(), Value::Array(page.rows));
+        body.insert("data".into(), page.rows.iter().map(|known| code_row(exchange, *known)).collect());
     }
     Ok(Answer::json(200, &body))
 }
@@ -39,11 +40,12 @@ pub(super) fn get(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let memory = held(&exchange.office.memory);
     stocks::with_pool(&memory, exchange)?;
     let (stock_id, wanted) = (exchange.segment("stock_id"), exchange.segment("coupon_code"));
-    let information = pool(&memory, exchange, stock_id, None).into_iter().find(|row| row["code"] == wanted);
+    let all = pool(&memory, exchange, None);
+    let known = all.iter().find(|(code, _)| code.code == wanted).ok_or_else(|| unknown("券code"))?;
     let mut body = Map::new();
-    body.insert("code_information".into(), information.ok_or_else(|| unknown("券code"))?);
+    body.insert("code_information".into(), code_row(exchange, *known));
     for position in memory.positions(Some(stock_id), wanted) {
-        if let Some(view) = coupon_as_of(&memory.world.coupons[position], exchange.world_now) {
+        if let Some(view) = memory.view(position, exchange.world_now) {
             body.insert("coupon_information".into(), coupons::entity(&memory, exchange, &view).into());
         }
     }
@@ -57,17 +59,23 @@ fn read_status(exchange: &Exchange<'_>) -> Result<Option<String>, Answer> {
     }
 }
 
-fn pool(memory: &Memory, exchange: &Exchange<'_>, stock_id: &str, status: Option<&str>) -> Vec<Value> {
-    let codes = memory.world.codes.get(stock_id).map(Vec::as_slice).unwrap_or_default();
-    let rows = codes.iter().filter_map(|code| code_row(exchange, code));
-    rows.filter(|row| status.is_none_or(|status| row["code_status"] == status)).collect()
+/// A code that was uploaded, and when it was dispatched.
+type Known<'a> = (&'a Code, Option<DateTime<Utc>>);
+
+fn pool<'a>(memory: &'a Memory, exchange: &Exchange<'_>, status: Option<&str>) -> Vec<Known<'a>> {
+    let codes = memory.world.codes.get(exchange.segment("stock_id")).map(Vec::as_slice).unwrap_or_default();
+    let known = codes.iter().filter_map(|code| Some((code, code_as_of(code, exchange.world_now)?)));
+    known.filter(|(_, dispatched)| status.is_none_or(|status| status == status_of(*dispatched))).collect()
+}
+
+fn status_of(dispatched: Option<DateTime<Utc>>) -> &'static str {
+    if dispatched.is_some() { "DISPATCHED" } else { "AVAILABLE" }
 }
 
 /// The openid belongs to an appid, so it comes only when one is named.
-fn code_row(exchange: &Exchange<'_>, code: &Code) -> Option<Value> {
-    let dispatched = code_as_of(code, exchange.world_now)?;
-    let status = if dispatched.is_some() { "DISPATCHED" } else { "AVAILABLE" };
-    let mut row = json!({"code": code.code, "code_status": status, "upload_time": wire_time(code.upload_time)});
+fn code_row(exchange: &Exchange<'_>, (code, dispatched): Known<'_>) -> Value {
+    let upload_time = wire_time(code.upload_time);
+    let mut row = json!({"code": code.code, "code_status": status_of(dispatched), "upload_time": upload_time});
     if let Some(time) = dispatched {
         row["dispatched_time"] = wire_time(time).into();
         row["coupon_code"] = code.code.as_str().into();
@@ -75,5 +83,5 @@ fn code_row(exchange: &Exchange<'_>, code: &Code) -> Option<Value> {
             row["openid"] = openid.as_str().into();
         }
     }
-    Some(row)
+    row
 }

@@ -8,6 +8,13 @@ mod codes;
 mod coupons;
 mod stocks;
 mod subsidies;
+mod write;
+mod redemptions;
+mod associations;
+mod subsidy_orders;
+mod pool_changes;
+mod issues;
+mod stock_changes;
 
 use serde_json::Value;
 
@@ -38,6 +45,20 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "/v3/marketing/busifavor/subsidy/return-receipts/{subsidy_return_receipt_id}",
         subsidies::get_return,
     ),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/callbacks", callbacks::set),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/coupons/use", redemptions::redeem),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/coupons/return", redemptions::give_back),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/coupons/deactivate", redemptions::deactivate),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/coupons/associate", associations::associate),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/coupons/disassociate", associations::disassociate),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/coupons/send", issues::send),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/stocks/{stock_id}/couponcodes", pool_changes::upload),
+    Endpoint::v3("DELETE", "/v3/marketing/busifavor/stocks/{stock_id}/couponcodes/{coupon_code}", pool_changes::delete),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/stocks", stock_changes::create),
+    Endpoint::v3("PATCH", "/v3/marketing/busifavor/stocks/{stock_id}", stock_changes::modify),
+    Endpoint::v3("PATCH", "/v3/marketing/busifavor/stocks/{stock_id}/budget", stock_changes::set_budget),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/subsidy/pay-receipts", subsidy_orders::pay),
+    Endpoint::v3("POST", "/v3/marketing/busifavor/subsidy/return-receipts", subsidy_orders::give_back),
 ];
 
 /// Ten minutes: outside every client's window.

@@ -23,17 +23,17 @@ pub(super) fn list_payments(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
 
 /// One payment.
 pub(super) fn get_payment(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    answer_one(exchange, &held(&exchange.office.memory).world.pay_receipts, "subsidy_receipt_id")
+    let memory = held(&exchange.office.memory);
+    answer_one(exchange, memory.pay_receipt(exchange.segment("subsidy_receipt_id")))
 }
 
 /// One return.
 pub(super) fn get_return(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    answer_one(exchange, &held(&exchange.office.memory).world.return_receipts, "subsidy_return_receipt_id")
+    let memory = held(&exchange.office.memory);
+    answer_one(exchange, memory.return_receipt(exchange.segment("subsidy_return_receipt_id")))
 }
 
-fn answer_one(exchange: &Exchange<'_>, receipts: &[Receipt], key: &str) -> Result<Answer, Answer> {
-    let wanted = exchange.segment(key);
-    let receipt = receipts.iter().find(|receipt| text_of(&receipt.body, key) == wanted);
+fn answer_one(exchange: &Exchange<'_>, receipt: Option<&Receipt>) -> Result<Answer, Answer> {
     let answer = receipt.and_then(|receipt| receipt_as_of(receipt, exchange.world_now));
     Ok(Answer::json(200, &answer.ok_or_else(|| unknown("补差单"))?))
 }

@@ -49,7 +49,7 @@ fn used_without_order(shop: &mut Shop, date: NaiveDate) {
 
 /// The order of an Alipay customer comes one export too late.
 fn order_exported_late(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, mut purchase) = visit(shop, &DISCOUNT, date);
+    let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     shop.pay_by_alipay(&mut purchase);
     shop.redeem(&mut coupon, &purchase);
     purchase.lines[0].remark = "补录";
@@ -60,7 +60,7 @@ fn order_exported_late(shop: &mut Shop, date: NaiveDate) {
 
 /// The association names an order nobody has.
 fn associated_to_nothing(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, purchase) = visit(shop, &ASSOCIATED, date);
+    let (mut coupon, purchase) = shop.visit(&ASSOCIATED, date);
     shop.associate(&mut coupon, &purchase);
     shop.redeem(&mut coupon, &purchase);
     shop.plant(Planted::new("AO02", Key::coupon(&coupon), date));
@@ -68,7 +68,7 @@ fn associated_to_nothing(shop: &mut Shop, date: NaiveDate) {
 }
 
 fn associated_order_exported_late(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, mut purchase) = visit(shop, &ASSOCIATED, date);
+    let (mut coupon, mut purchase) = shop.visit(&ASSOCIATED, date);
     shop.pay_by_alipay(&mut purchase);
     shop.associate(&mut coupon, &purchase);
     shop.redeem(&mut coupon, &purchase);
@@ -80,7 +80,7 @@ fn associated_order_exported_late(shop: &mut Shop, date: NaiveDate) {
 /// The customer got the discount, the till forgot to redeem.
 fn claimed_not_redeemed(shop: &mut Shop, date: NaiveDate) {
     let stock = any_plain_stock(shop);
-    let (coupon, purchase) = visit(shop, stock, date);
+    let (coupon, purchase) = shop.visit(stock, date);
     shop.books.sell(&purchase);
     shop.plant(Planted::new("AO03", Key::claim(&coupon, &purchase), date));
     shop.books.receive(coupon);
@@ -101,7 +101,7 @@ fn redeemed_after_midnight(shop: &mut Shop, date: NaiveDate) {
 
 /// Not redeemed either, but the order is refunded the next day and claims nothing any more.
 fn claim_refunded_next_day(shop: &mut Shop, date: NaiveDate) {
-    let (coupon, mut purchase) = visit(shop, &DISCOUNT, date);
+    let (coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     shop.books.sell(&purchase);
     refund_next_day(shop, &mut purchase);
     shop.plant(Planted::new("AO03", Key::claim(&coupon, &purchase), date).resolved(next(date)));
@@ -110,7 +110,7 @@ fn claim_refunded_next_day(shop: &mut Shop, date: NaiveDate) {
 
 /// The till typed a code that never was.
 fn mistyped_code(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, mut purchase) = visit(shop, &DISCOUNT, date);
+    let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     coupon.coupon_code.push('X');
     purchase.lines[0].coupon_code.push('X');
     shop.books.sell(&purchase);
@@ -119,7 +119,7 @@ fn mistyped_code(shop: &mut Shop, date: NaiveDate) {
 
 /// Associated at a first checkout that became a plain order, used on the second.
 fn associated_to_another_order(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, purchase) = visit(shop, &ASSOCIATED, date);
+    let (mut coupon, purchase) = shop.visit(&ASSOCIATED, date);
     let first = shop.plain_order(&coupon.openid, purchase.paid_at - minutes(8));
     shop.books.sell(&first);
     shop.associate(&mut coupon, &first);
@@ -149,7 +149,7 @@ fn second_claim_refunded(shop: &mut Shop, date: NaiveDate) {
 }
 
 fn never_associated(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, purchase) = visit(shop, &ASSOCIATED, date);
+    let (mut coupon, purchase) = shop.visit(&ASSOCIATED, date);
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
     shop.plant(Planted::new("AO07", Key::coupon(&coupon), date));
@@ -169,7 +169,7 @@ fn discount_one_fen_off(shop: &mut Shop, date: NaiveDate) {
 
 /// A typing error in the export, put right by the next one; the payment was right all along.
 fn discount_corrected_later(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, mut purchase) = visit(shop, &ASSOCIATED, date);
+    let (mut coupon, mut purchase) = shop.visit(&ASSOCIATED, date);
     shop.associate(&mut coupon, &purchase);
     shop.redeem(&mut coupon, &purchase);
     let right = purchase.lines[0].discount_fen;
@@ -196,7 +196,7 @@ fn below_the_minimum(shop: &mut Shop, date: NaiveDate) {
 }
 
 fn used_after_expiry(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, purchase) = visit(shop, &DISCOUNT, date);
+    let (mut coupon, purchase) = shop.visit(&DISCOUNT, date);
     coupon.expire_time = purchase.paid_at;
     coupon.redemption = Some(Event { number: purchase.out_trade_no.clone(), time: purchase.paid_at + seconds(1) });
     shop.books.sell(&purchase);
@@ -205,7 +205,7 @@ fn used_after_expiry(shop: &mut Shop, date: NaiveDate) {
 }
 
 fn used_by_somebody_else(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, mut purchase) = visit(shop, &DISCOUNT, date);
+    let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     purchase.openid = shop.user();
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
@@ -215,7 +215,7 @@ fn used_by_somebody_else(shop: &mut Shop, date: NaiveDate) {
 
 /// The export says another merchant, the payment is in this one's bill all the same.
 fn used_at_another_merchant(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, mut purchase) = visit(shop, &DISCOUNT, date);
+    let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     purchase.merchant = OTHER_MERCHANT;
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
@@ -225,7 +225,7 @@ fn used_at_another_merchant(shop: &mut Shop, date: NaiveDate) {
 
 /// The first second beyond the tolerance, or hours.
 fn redeemed_hours_later(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, purchase) = visit(shop, &DISCOUNT, date);
+    let (mut coupon, purchase) = shop.visit(&DISCOUNT, date);
     let time = purchase.paid_at + minutes(10) + seconds(shop.between(1, 9000));
     coupon.redemption = Some(Event { number: purchase.out_trade_no.clone(), time });
     shop.books.sell(&purchase);
@@ -234,7 +234,7 @@ fn redeemed_hours_later(shop: &mut Shop, date: NaiveDate) {
 }
 
 fn two_coupons_on_one_order(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, mut purchase) = visit(shop, &DISCOUNT, date);
+    let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     let mut second = shop.coupon_for(&coupon.openid, &FRANCHISE, purchase.paid_at);
     let other = shop.claim(&second, &FRANCHISE, purchase.paid_at);
     purchase.charged_fen = purchase.charged_fen + other.charged_fen;
@@ -247,15 +247,6 @@ fn two_coupons_on_one_order(shop: &mut Shop, date: NaiveDate) {
     shop.books.receive(second);
 }
 
-/// The next user's coupon and the order that claims it.
-fn visit(shop: &mut Shop, stock: &Stock, date: NaiveDate) -> (Coupon, Purchase) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let coupon = shop.coupon_for(&openid, stock, moment);
-    let purchase = shop.claim(&coupon, stock, moment);
-    (coupon, purchase)
-}
-
 fn any_plain_stock(shop: &mut Shop) -> &'static Stock {
     let plain: Vec<&Stock> = CATALOG.into_iter().filter(|stock| stock.program.is_none()).collect();
     plain[shop.between(0, plain.len() as i64 - 1).unsigned_abs() as usize]
@@ -263,7 +254,7 @@ fn any_plain_stock(shop: &mut Shop) -> &'static Stock {
 
 /// A coupon redeemed for the first of two orders that both name it.
 fn claim_two_times(shop: &mut Shop, date: NaiveDate) -> (Coupon, Purchase, Purchase) {
-    let (mut coupon, first) = visit(shop, &DISCOUNT, date);
+    let (mut coupon, first) = shop.visit(&DISCOUNT, date);
     shop.associate(&mut coupon, &first);
     shop.redeem(&mut coupon, &first);
     let second_paid_at = first.paid_at + minutes(shop.between(5, 90));
@@ -273,7 +264,7 @@ fn claim_two_times(shop: &mut Shop, date: NaiveDate) -> (Coupon, Purchase, Purch
 
 /// The till takes `off` more than the terms give, and charges accordingly.
 fn misprice(shop: &mut Shop, stock: &Stock, date: NaiveDate, off: Fen) {
-    let (mut coupon, mut purchase) = visit(shop, stock, date);
+    let (mut coupon, mut purchase) = shop.visit(stock, date);
     let line: &mut Line = &mut purchase.lines[0];
     line.discount_fen = line.discount_fen + off;
     line.paid_fen = line.goods_fen - line.discount_fen;

@@ -24,9 +24,7 @@ pub(super) static PLANTS: &[Plant] = &[
 
 /// The till and WeChat do not agree on the amount.
 fn charged_differently(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut purchase = shop.plain_order(&openid, moment);
+    let mut purchase = shop.walk_in(date);
     let off = shop.between(1, 300);
     purchase.charged_fen = purchase.charged_fen - Fen(if shop.happens(50) { off } else { -off });
     shop.books.sell(&purchase);
@@ -35,10 +33,7 @@ fn charged_differently(shop: &mut Shop, date: NaiveDate) {
 
 /// The order has two lines, WeChat was asked for one.
 fn second_line_not_charged(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-    let mut purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     let charged = purchase.charged_fen;
     shop.add_line(&mut purchase);
     purchase.charged_fen = charged;
@@ -49,9 +44,7 @@ fn second_line_not_charged(shop: &mut Shop, date: NaiveDate) {
 }
 
 fn paid_amount_corrected_later(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut purchase = shop.plain_order(&openid, moment);
+    let mut purchase = shop.walk_in(date);
     purchase.lines[0].paid_fen = purchase.charged_fen + Fen(shop.between(1, 5000));
     shop.books.sell(&purchase);
     purchase.lines[0].paid_fen = purchase.charged_fen;
@@ -62,9 +55,7 @@ fn paid_amount_corrected_later(shop: &mut Shop, date: NaiveDate) {
 
 /// The shop handed out goods for a payment WeChat never saw.
 fn missing_in_bill(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let purchase = shop.plain_order(&openid, moment);
+    let purchase = shop.walk_in(date);
     shop.books.export(&purchase, date);
     shop.plant(Planted::new("PM02", Key::order(&purchase), date));
 }
@@ -81,30 +72,23 @@ fn billed_after_midnight(shop: &mut Shop, date: NaiveDate) {
 }
 
 fn payment_without_order(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let purchase = shop.plain_order(&openid, moment);
-    shop.books.charge(&purchase, moment);
+    let purchase = shop.walk_in(date);
+    shop.books.charge(&purchase, purchase.paid_at);
     shop.plant(Planted::new("PM03", Key::payment(&purchase), date));
 }
 
 fn order_of_payment_late(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let purchase = shop.plain_order(&openid, moment);
-    shop.books.charge(&purchase, moment);
+    let purchase = shop.walk_in(date);
+    shop.books.charge(&purchase, purchase.paid_at);
     shop.books.export(&purchase, next(date));
     shop.plant(Planted::new("PM03", Key::payment(&purchase), date).resolved(next(date)));
 }
 
 /// The export lost an order with a coupon: a used coupon without order, a payment without order.
 fn lost_order_of_a_coupon(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-    let purchase = shop.claim(&coupon, &DISCOUNT, moment);
+    let (mut coupon, purchase) = shop.visit(&DISCOUNT, date);
     shop.redeem(&mut coupon, &purchase);
-    shop.books.charge(&purchase, moment);
+    shop.books.charge(&purchase, purchase.paid_at);
     shop.plant(Planted::new("AO01", Key::coupon(&coupon), date));
     shop.plant(Planted::new("PM03", Key::payment(&purchase), date));
     shop.books.receive(coupon);

@@ -28,9 +28,12 @@ fn refunded_not_returned(shop: &mut Shop, date: NaiveDate) {
     shop.books.receive(coupon);
 }
 
+/// Returned on the next afternoon. Its redemption stays on the wire, else a server that shows the
+/// present could not tell what the coupon was on this day.
 fn returned_a_day_late(shop: &mut Shop, date: NaiveDate) {
     let (mut coupon, purchase) = refund_in_full(shop, date);
-    coupon.coupon_return = Some(Event { number: shop.number("RT"), time: at(next(date), 10, 30) });
+    coupon.coupon_return = Some(Event { number: shop.number("RT"), time: at(next(date), 15, 0) });
+    shop.books.world.kept_redemptions.insert(coupon.coupon_code.clone());
     shop.plant(Planted::new("AO14", Key::coupon(&coupon), date).resolved(next(date)));
     shop.books.sell(&purchase);
     shop.books.receive(coupon);
@@ -38,7 +41,7 @@ fn returned_a_day_late(shop: &mut Shop, date: NaiveDate) {
 
 /// The coupon is back in the wallet, the discount was given all the same.
 fn returned_not_refunded(shop: &mut Shop, date: NaiveDate) {
-    let (mut coupon, purchase) = visit(shop, date);
+    let (mut coupon, purchase) = use_coupon(shop, date);
     coupon.coupon_return = Some(Event { number: shop.number("RT"), time: purchase.paid_at + minutes(60) });
     shop.books.sell(&purchase);
     shop.plant(Planted::new("AO15", Key::coupon(&coupon), date));
@@ -47,21 +50,17 @@ fn returned_not_refunded(shop: &mut Shop, date: NaiveDate) {
 
 /// The export says one amount, WeChat refunded another; the order stays live by both.
 fn refunded_differently(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut purchase = shop.plain_order(&openid, moment);
+    let mut purchase = shop.walk_in(date);
     purchase.lines[0].refund_fen = Fen(500);
     shop.books.sell(&purchase);
     let amount = Fen(500 - shop.between(1, 300));
-    let refund = shop.refund(amount, moment + minutes(60));
+    let refund = shop.refund(amount, purchase.paid_at + minutes(60));
     shop.books.refund(&purchase, &refund);
     shop.plant(Planted::new("PM04", Key::order(&purchase), date));
 }
 
 fn refund_accepted_next_day(shop: &mut Shop, date: NaiveDate) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut purchase = shop.plain_order(&openid, moment);
+    let mut purchase = shop.walk_in(date);
     purchase.lines[0].refund_fen = Fen(500);
     shop.books.sell(&purchase);
     let refund = shop.refund(Fen(500), at(next(date), 0, 1));
@@ -70,19 +69,16 @@ fn refund_accepted_next_day(shop: &mut Shop, date: NaiveDate) {
 }
 
 /// A redeemed coupon, associated too, and its order.
-fn visit(shop: &mut Shop, date: NaiveDate) -> (Coupon, Purchase) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &DISCOUNT, moment);
-    let purchase = shop.claim(&coupon, &DISCOUNT, moment);
+fn use_coupon(shop: &mut Shop, date: NaiveDate) -> (Coupon, Purchase) {
+    let (mut coupon, purchase) = shop.visit(&DISCOUNT, date);
     shop.associate(&mut coupon, &purchase);
     shop.redeem(&mut coupon, &purchase);
     (coupon, purchase)
 }
 
-/// As `visit`, refunded on the same day.
+/// As `use_coupon`, refunded on the same day.
 fn refund_in_full(shop: &mut Shop, date: NaiveDate) -> (Coupon, Purchase) {
-    let (coupon, mut purchase) = visit(shop, date);
+    let (coupon, mut purchase) = use_coupon(shop, date);
     purchase.mark_refunded();
     let refund = shop.refund(purchase.charged_fen, purchase.paid_at + minutes(90));
     shop.books.refund(&purchase, &refund);

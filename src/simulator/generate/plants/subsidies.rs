@@ -218,10 +218,7 @@ struct Refunded {
 
 /// A used coupon and its order, sold and charged, without a subsidy.
 fn use_coupon(shop: &mut Shop, stock: &Stock, date: NaiveDate) -> (Coupon, Purchase) {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, stock, moment);
-    let purchase = shop.claim(&coupon, stock, moment);
+    let (mut coupon, purchase) = shop.visit(stock, date);
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
     (coupon, purchase)
@@ -229,14 +226,11 @@ fn use_coupon(shop: &mut Shop, stock: &Stock, date: NaiveDate) -> (Coupon, Purch
 
 /// A purchase refunded in full with its coupon returned on the same day.
 fn refund_coupon(shop: &mut Shop, date: NaiveDate) -> Refunded {
-    let openid = shop.user();
-    let moment = shop.opening_hours(date);
-    let mut coupon = shop.coupon_for(&openid, &FIXED_SUBSIDY, moment);
-    let mut purchase = shop.claim(&coupon, &FIXED_SUBSIDY, moment);
+    let (mut coupon, mut purchase) = shop.visit(&FIXED_SUBSIDY, date);
     shop.redeem(&mut coupon, &purchase);
     purchase.mark_refunded();
     shop.books.sell(&purchase);
-    let refund = shop.refund(purchase.charged_fen, moment + minutes(90));
+    let refund = shop.refund(purchase.charged_fen, purchase.paid_at + minutes(90));
     shop.books.refund(&purchase, &refund);
     coupon.coupon_return = Some(Event { number: shop.number("RT"), time: refund.accepted_at + minutes(1) });
     let grant = shop.grant(&coupon, &FIXED_SUBSIDY, &purchase);
