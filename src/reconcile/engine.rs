@@ -1,7 +1,10 @@
 //! Polars over the partitions of a night: every dataset as the view of D and as its history, the
 //! small tables, the shared views. The only file that knows which engine runs the SQL.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -10,6 +13,7 @@ use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use polars::prelude::*;
 use polars::sql::SQLContext;
+use regex::Regex;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -21,8 +25,9 @@ use super::terms::Terms;
 use crate::contract::{self, ColumnKind, Contract};
 
 /// Tables ready for SQL.
+#[derive(Default)]
 pub(super) struct Engine {
-    context: SQLContext,
+    tables: BTreeMap<String, LazyFrame>,
 }
 
 /// A column of a result: its name and type.
@@ -36,12 +41,12 @@ struct OrderFile {
 impl Engine {
     /// Registers everything a rule of this night may read.
     pub(super) fn open(terms: &Terms, rules: &Rules, files: &DayFiles) -> Result<Engine, ReconcileError> {
-        let mut engine = Engine { context: SQLContext::new() };
+        let mut engine = Engine::default();
         for contract in contract::all() {
             engine.register_dataset(terms, contract, files).map_err(ReconcileError::query(&contract.name))?;
         }
         for (name, table) in parameters::tables(terms, files).map_err(ReconcileError::query("params"))? {
-            engine.context.register(name, table);
+            engine.register(name, table);
         }
         engine.register_wechat_channels(terms)?;
         for (name, sql) in rules.views() {
@@ -53,12 +58,12 @@ impl Engine {
     /// Runs a query and reads its rows into `T`, whose fields are among `columns`; a column the query
     /// does not give is null, one that is not listed is an error.
     pub(super) fn rows<T: DeserializeOwned>(
-        &mut self,
+        &self,
         what: &str,
         sql: &str,
         columns: &[ResultColumn<'_>],
     ) -> Result<Vec<T>, ReconcileError> {
-        let query = self.context.execute(sql).map_err(ReconcileError::query(what))?;
+        let query = self.query(sql).map_err(ReconcileError::query(what))?;
         let frame = typed(query, columns).and_then(LazyFrame::collect).map_err(ReconcileError::query(what))?;
         let batches = to_arrow(frame).map_err(ReconcileError::shape(what))?;
         let mut rows = Vec::new();
@@ -69,17 +74,31 @@ impl Engine {
         Ok(rows)
     }
 
+    /// Plans a query. Every query gets a context of its own: Polars leaves the aliases of one query
+    /// behind as tables of the next.
+    fn query(&self, sql: &str) -> PolarsResult<LazyFrame> {
+        let mut context = SQLContext::new();
+        for (name, table) in &self.tables {
+            context.register(name, table.clone());
+        }
+        context.execute(&dialect(sql))
+    }
+
+    fn register(&mut self, name: &str, table: LazyFrame) {
+        self.tables.insert(name.to_owned(), table);
+    }
+
     fn register_dataset(&mut self, terms: &Terms, contract: &Contract, files: &DayFiles) -> PolarsResult<()> {
         let day = match files.of_day(&contract.name) {
             Some(path) => scan(contract, path)?,
             None => empty(contract)?,
         };
         let window = files.window(&contract.name, terms.rules.lookback_start(files.date));
-        self.context.register(&contract.name, day);
-        self.context.register(&format!("{}_history", contract.name), history(contract, &window)?);
+        self.register(&contract.name, day);
+        self.register(&format!("{}_history", contract.name), history(contract, &window)?);
         if contract.name == "breaks" {
             let memory = files.latest_before("breaks").map_or_else(|| empty(contract), |path| scan(contract, path))?;
-            self.context.register("breaks_yesterday", memory);
+            self.register("breaks_yesterday", memory);
         }
         Ok(())
     }
@@ -89,16 +108,23 @@ impl Engine {
         let files: Vec<OrderFile> = self.rows("orders_history", sql, &[("source_file", ColumnKind::Text)])?;
         let files: Vec<_> = files.into_iter().map(|file| file.source_file).collect();
         let table = parameters::wechat_channels(terms, &files).map_err(ReconcileError::query("wechat_channels"))?;
-        self.context.register("wechat_channels", table);
+        self.register("wechat_channels", table);
         Ok(())
     }
 
     /// Computes a shared view once; the rules then read the result.
     fn register_view(&mut self, name: &str, sql: &str) -> PolarsResult<()> {
-        let frame = self.context.execute(sql)?.collect()?;
-        self.context.register(name, frame.lazy());
+        let frame = self.query(sql)?.collect()?;
+        self.register(name, frame.lazy());
         Ok(())
     }
+}
+
+/// The portable `INTERVAL '8' HOUR` as this Polars writes it: `INTERVAL '8 HOUR'`.
+fn dialect(sql: &str) -> Cow<'_, str> {
+    static INTERVAL: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"INTERVAL '(\d+)' ([A-Z]+)").expect("the pattern is well-formed"));
+    INTERVAL.replace_all(sql, "INTERVAL '$1 $2'")
 }
 
 /// The file's columns in the contract's types; one the file does not have yet is null.

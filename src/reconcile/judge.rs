@@ -50,10 +50,10 @@ pub(super) fn judge(
     decisions: &Decisions,
 ) -> Result<Judgement, ReconcileError> {
     let (judged, unjudged) = split(rules, files, shortfall);
-    let mut engine = Engine::open(terms, rules, files)?;
+    let engine = Engine::open(terms, rules, files)?;
     let (mut findings, mut found) = (BTreeMap::new(), BTreeMap::new());
     for rule in judged.values() {
-        let rows = run(&mut engine, terms, files, rule)?;
+        let rows = run(&engine, terms, files, rule)?;
         found.insert(rule.id.clone(), rows.len());
         findings.extend(rows);
     }
@@ -107,7 +107,7 @@ fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjud
 /// The rule's findings by break_id. A query that gives one key twice speaks once, with the row that
 /// has more at risk.
 fn run<'a>(
-    engine: &mut Engine,
+    engine: &Engine,
     terms: &Terms,
     files: &DayFiles,
     rule: &'a Rule,
