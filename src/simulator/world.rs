@@ -17,6 +17,10 @@ pub struct World {
     pub stocks: BTreeMap<String, Map<String, Value>>,
     /// Every coupon that was ever received.
     pub coupons: Vec<Coupon>,
+    /// Codes of coupons that still show `use_time` and `use_request_no` after their return; the
+    /// others forget them. The reference leaves open which is so (v3 §2.14).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub kept_redemptions: BTreeSet<String>,
     /// Code pools of MERCHANT_UPLOAD stocks, by stock id.
     pub codes: BTreeMap<String, Vec<Code>>,
     /// Subsidy payment receipts.
