@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn worlds_written_before_a_field_existed_are_read() {
         let mut old = serde_json::to_value(World::default()).unwrap();
-        for key in ["v2_unsigned_stocks", "stock_revisions", "card_codes", "notify_url"] {
+        for key in ["kept_redemptions", "v2_unsigned_stocks", "stock_revisions", "card_codes", "notify_url"] {
             assert_eq!(old.as_object_mut().unwrap().remove(key), None, "an empty field is not written");
         }
         assert!(serde_json::from_value::<World>(old).unwrap().card_codes.is_empty());

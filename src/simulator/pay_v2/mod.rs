@@ -7,7 +7,7 @@ mod xml;
 use super::answer::Answer;
 use super::exchange::{Endpoint, Exchange};
 use super::faults::Kind;
-use super::signature::{md5_signature, serial_text};
+use super::signature::{PROBE_PREFIX, md5_signature, serial_text};
 use xml::Fields;
 
 /// The endpoints of v2 this server answers.
@@ -71,28 +71,39 @@ pub(super) fn business_error(exchange: &Exchange<'_>, code: &str, description: &
 fn signed(exchange: &Exchange<'_>, fields: &[(&str, &str)], with_sign: bool) -> Answer {
     let account = &exchange.office.account;
     let nonce = serial_text("v2 nonce", exchange.serial, 32);
-    let mut all = vec![
+    let envelope = [
         ("return_code", "SUCCESS"),
         ("return_msg", "OK"),
         ("appid", account.appid.as_str()),
         ("mch_id", account.mchid.as_str()),
         ("nonce_str", nonce.as_str()),
     ];
-    all.extend(fields);
-    let word = exchange.fault.as_ref().and_then(|fault| fault.value_text()).unwrap_or_else(|| "512".to_owned());
-    if exchange.plays(Kind::UnknownState) {
-        let states = all.iter_mut().filter(|(name, _)| matches!(*name, "coupon_state" | "coupon_stock_status"));
-        states.for_each(|(_, value)| *value = &word);
-    }
-    let key = if exchange.plays(Kind::WrongSignature) { "another key" } else { &account.v2_key };
-    let mut sign = md5_signature(all.iter().copied(), key);
-    if exchange.plays(Kind::ProbeSignature) {
-        sign.insert_str(0, super::signature::PROBE_PREFIX);
-    }
+    let word = unknown_state(exchange);
+    let fields = fields.iter().map(|(name, value)| match &word {
+        Some(word) if STATES.contains(name) => (*name, word.as_str()),
+        _ => (*name, *value),
+    });
+    let mut all: Vec<(&str, &str)> = envelope.into_iter().chain(fields).collect();
+    let sign = sign(exchange, &all);
     if with_sign && !exchange.plays(Kind::MissingSignature) {
-        all.insert(5, ("sign", &sign));
+        all.insert(envelope.len(), ("sign", &sign));
     }
     document(all.into_iter())
+}
+
+/// Fields that hold a state.
+const STATES: [&str; 2] = ["coupon_state", "coupon_stock_status"];
+
+/// The unheard-of state, when that fault is played; the known ones are powers of two up to 16.
+fn unknown_state(exchange: &Exchange<'_>) -> Option<String> {
+    let word = exchange.fault.as_ref().and_then(|fault| fault.value_text());
+    exchange.plays(Kind::UnknownState).then(|| word.unwrap_or_else(|| "512".to_owned()))
+}
+
+fn sign(exchange: &Exchange<'_>, fields: &[(&str, &str)]) -> String {
+    let key = if exchange.plays(Kind::WrongSignature) { "another key" } else { &exchange.office.account.v2_key };
+    let prefix = if exchange.plays(Kind::ProbeSignature) { PROBE_PREFIX } else { "" };
+    format!("{prefix}{}", md5_signature(fields.iter().copied(), key))
 }
 
 fn document<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Answer {

@@ -124,13 +124,19 @@ pub(super) fn entity(memory: &Memory, exchange: &Exchange<'_>, view: &CouponView
     if let Some(number) = &coupon.send_request_no {
         put("send_request_no", number.clone());
     }
-    put_event(&mut entity, "use", view.redemption);
+    put_event(&mut entity, "use", shown_redemption(memory, view));
     if let Some(association) = view.association {
         entity.insert("associate_out_trade_no".into(), association.number.as_str().into());
     }
     put_event(&mut entity, "return", view.coupon_return);
     put_event(&mut entity, "deactivate", view.deactivation);
     entity
+}
+
+/// Some coupons remember a redemption that was returned.
+fn shown_redemption<'a>(memory: &Memory, view: &CouponView<'a>) -> Option<&'a Event> {
+    let is_kept = view.coupon_return.is_some() && memory.world.kept_redemptions.contains(&view.coupon.coupon_code);
+    view.redemption.or_else(|| view.coupon.redemption.as_ref().filter(|_| is_kept))
 }
 
 fn stock_part(stock: &Map<String, Value>) -> Map<String, Value> {

@@ -232,6 +232,21 @@ async fn a_wallet_shows_its_coupons_as_of_the_moment() {
 }
 
 #[tokio::test]
+async fn some_coupons_show_their_use_even_after_the_return() {
+    let probe = Probe::start_with("", |world, options| {
+        world.kept_redemptions.insert("C2".into());
+        options.world_now = Some(at("18T09:59"));
+    })
+    .await;
+    let coupon = async || probe.get(&single(OPENID, "C2")).await.json();
+    assert_eq!(coupon().await.get("use_request_no"), None, "not before it happened");
+    probe.running.set_now(Some(at("19T10:00")));
+    let returned = coupon().await;
+    assert_eq!((&returned["coupon_state"], &returned["use_request_no"]), (&json!("SENDED"), &json!("U2")));
+    assert_eq!(returned["return_request_no"], "R2");
+}
+
+#[tokio::test]
 async fn a_coupon_carries_what_its_stock_says() {
     let probe = Probe::start("").await;
     let row = probe.get(&wallet("&limit=1")).await.json()["data"][0].clone();
