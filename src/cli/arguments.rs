@@ -45,6 +45,13 @@ pub(super) enum Command {
     Run(Run),
     /// Show the open breaks of a published date
     Breaks(Breaks),
+    /// Re-read what is published: contracts, keys, hashes, signatures
+    Verify(Verify),
+    /// The rules: list them, show one, test a folder of cases
+    #[command(subcommand)]
+    Rules(Rules),
+    /// Check the job file, keys, clock and hosts before a night
+    Check(Check),
     /// Make a synthetic merchant with planted breaks
     Generate(Generate),
     /// Serve a generated merchant as WeChat would
@@ -103,6 +110,43 @@ pub(super) struct Breaks {
     /// Exit 3 when open breaks exceed this, e.g. `open_fen>100000`
     #[arg(long, value_name = "EXPR")]
     pub(super) fail_on: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The job file
+    pub(super) job: PathBuf,
+    /// Business date
+    #[arg(long)]
+    pub(super) date: NaiveDate,
+    /// Also check the signature of every journalled answer
+    #[arg(long)]
+    pub(super) signatures: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Rules {
+    /// Every rule with its title
+    List,
+    /// One rule: header and SQL
+    Show {
+        /// Its id, e.g. AO08
+        id: String,
+    },
+    /// Run the cases of a folder
+    Test {
+        /// Folder with one folder per rule id
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The job file
+    pub(super) job: PathBuf,
+    /// Ask this host instead of those of the job file: a simulator
+    #[arg(long, value_name = "URL")]
+    pub(super) base_url: Option<url::Url>,
 }
 
 #[derive(Debug, Args)]

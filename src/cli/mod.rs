@@ -3,9 +3,12 @@
 
 mod arguments;
 mod breaks;
+mod check;
 mod interrupt;
+mod rules;
 mod run;
 mod sample;
+mod verify;
 
 use std::process;
 
@@ -34,6 +37,9 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Run(command) => run::run(command, &world).await,
         Command::Breaks(command) => breaks::run(&command),
+        Command::Verify(command) => verify::run(&command),
+        Command::Rules(command) => rules::run(&command),
+        Command::Check(command) => check::run(&command, &world).await,
         Command::Generate(command) => sample::generate(&command),
         Command::Simulate(command) => sample::simulate(command, &world).await,
     }

@@ -54,6 +54,14 @@ pub enum PartitionError {
         /// Which column, and why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Columns, types or their order are not those of the contract.
+    #[error("`{path}` does not have the columns of `{dataset}`", path = .path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Name of the dataset.
+        dataset: &'static str,
+    },
     /// Two rows have one key: something was about to be counted twice.
     #[error("`{dataset}` would hold the key {key} twice")]
     DuplicateKey {
@@ -138,6 +146,28 @@ pub fn open_rows<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
 /// All rows of a partition file, in file order.
 pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
     open_rows(path)?.collect()
+}
+
+/// Re-reads a file and holds it against a contract: schema, order and uniqueness of keys. Gives its
+/// rows.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_partition(path: &Path, contract: &'static Contract) -> Result<u64, PartitionError> {
+    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
+    if builder.schema().fields() != contract.arrow().fields() {
+        return Err(PartitionError::Schema { path: path.to_owned(), dataset: contract.name.as_str() });
+    }
+    let mut keys = KeyOrder { contract, last: None };
+    let mut rows = 0;
+    for batch in builder.with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
+        let batch = batch.map_err(|error| parquet(error.into()))?;
+        keys.check(&batch)?;
+        rows += batch.num_rows() as u64;
+    }
+    Ok(rows)
 }
 
 fn to_batch<R: Record>(path: &Path, schema: &SchemaRef, rows: &[R]) -> Result<RecordBatch, PartitionError> {

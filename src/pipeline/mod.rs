@@ -1,6 +1,7 @@
 //! A night: stages in order, match, rules, publish, exit code. The only module that joins the
 //! others; it parses nothing, asks nothing and computes no number itself.
 
+mod evidence;
 mod night;
 mod progress;
 mod provenance;
@@ -8,6 +9,7 @@ mod stages;
 mod summary;
 mod verdict;
 
+pub use evidence::{Proof, verify_signatures};
 pub use night::{JournalKeeper, NightOutcome, Plan, run_night};
 pub use progress::{Bars, Quiet};
 pub use summary::print as print_summary;
