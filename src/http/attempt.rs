@@ -27,7 +27,7 @@ pub struct Outgoing {
 
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, path_of(&self.target))
+        write!(f, "{} {}", self.method, self.target.split('?').next().unwrap_or_default())
     }
 }
 
@@ -151,13 +151,8 @@ pub(super) async fn send(
     }
 }
 
-/// The path of a target, without its query.
-pub(crate) fn path_of(target: &str) -> &str {
-    target.split('?').next().unwrap_or_default()
-}
-
 /// Host and port of a base URL.
-pub(crate) fn host_of(base: &Url) -> String {
+fn host_of(base: &Url) -> String {
     base[Position::BeforeHost..Position::AfterPort].to_owned()
 }
 

@@ -9,7 +9,7 @@ use reqwest::Client;
 use tokio::sync::Semaphore;
 use url::{Host, Url};
 
-use super::attempt::{self, Incoming, Outgoing, Received, TransportError, USER_AGENT, path_of};
+use super::attempt::{self, Incoming, Outgoing, Received, TransportError, USER_AGENT};
 use super::failover::Hosts;
 use super::pace::Pace;
 use super::retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};
@@ -107,17 +107,18 @@ impl HttpClient {
     }
 
     /// Makes a call: attempts until one is accepted, one is refused, or the policy ends it.
+    /// `path` is what messages show: a template without persons, not the target.
     ///
     /// A call keeps its place among the concurrent ones while it waits to try again: when an API
     /// is ill, everybody slows down.
     pub async fn call<X: Exchange>(
         &self,
         method: &str,
-        target: &str,
+        path: &str,
         exchange: &X,
     ) -> Result<Settled<X::Accepted>, CallError<X::Refusal>> {
         let _place = self.under_way.acquire().await;
-        let mut run = Run::new(self, method, target);
+        let mut run = Run::new(self, method, path);
         loop {
             let (cause, after) = match self.attempt(&mut run, exchange).await {
                 Attempt::Accepted(accepted) => return Ok(Settled { accepted, trace: run.end() }),
@@ -134,9 +135,13 @@ impl HttpClient {
     }
 
     /// Opens an answer as a stream: one attempt, paced like any other.
-    pub async fn open(&self, outgoing: &Outgoing) -> Result<(Incoming, Trace), CallError<std::convert::Infallible>> {
+    pub async fn open(
+        &self,
+        path: &str,
+        outgoing: &Outgoing,
+    ) -> Result<(Incoming, Trace), CallError<std::convert::Infallible>> {
         let _place = self.under_way.acquire().await;
-        let mut run = Run::new(self, outgoing.method.as_str(), &outgoing.target);
+        let mut run = Run::new(self, outgoing.method.as_str(), path);
         self.pace.wait_for_turn().await;
         run.trace.attempts += 1;
         match attempt::send(&self.client, run.host(), outgoing, self.timeout).await {
@@ -207,10 +212,10 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(client: &'a HttpClient, method: &str, target: &str) -> Run<'a> {
+    fn new(client: &'a HttpClient, method: &str, path: &str) -> Run<'a> {
         let trace = Trace {
             method: method.to_owned(),
-            path: path_of(target).to_owned(),
+            path: path.to_owned(),
             attempts: 0,
             elapsed_ms: 0,
             request_id: None,
@@ -328,7 +333,7 @@ mod tests {
     async fn ask(script: &Script, fake: &FakeWorld) -> (Result<Settled<Bytes>, CallError<u16>>, Vec<String>) {
         let client = HttpClient::new(&script.limits(), fake.world()).unwrap();
         let plain = Plain::new(fake);
-        let outcome = client.call("GET", "/a?secret=1", &plain).await;
+        let outcome = client.call("GET", "/a", &plain).await;
         (outcome, plain.0.into_inner().unwrap())
     }
 
@@ -406,7 +411,7 @@ mod tests {
         limits.base_url = Script::closed_port().await;
         let fake = FakeWorld::new();
         let client = HttpClient::new(&limits, fake.world()).unwrap();
-        let error = client.call("GET", "/a?secret=1", &Plain::new(&fake)).await.unwrap_err();
+        let error = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap_err();
         let Cause::Transport(transport) = error.cause else { panic!("a closed port answered") };
         let text = format!("{} {transport}", error.trace);
         assert!(text.contains("got no answer") && text.contains("127.0.0.1:"), "{text}");

@@ -49,7 +49,7 @@ pub trait Exchange: Sync {
 pub struct Trace {
     /// Verb.
     pub method: String,
-    /// Path without the query.
+    /// Path as the API documents it, without query and values.
     pub path: String,
     /// Attempts made.
     pub attempts: u32,

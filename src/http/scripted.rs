@@ -58,11 +58,6 @@ impl FakeWorld {
         }))
     }
 
-    pub(crate) fn at(self, unix_seconds: i64) -> FakeWorld {
-        *self.0.now.lock().unwrap() = DateTime::from_timestamp(unix_seconds, 0).unwrap();
-        self
-    }
-
     pub(crate) fn world(&self) -> World {
         World { clock: self.0.clone(), sleep: self.0.clone(), random: self.0.clone() }
     }
@@ -124,6 +119,11 @@ impl Reply {
     /// The connection ends without an answer.
     pub(crate) fn reset() -> Reply {
         Reply { reset: true, ..Reply::status(0, "") }
+    }
+
+    /// The same head over another body.
+    pub(crate) fn body_replaced(self, body: &str) -> Reply {
+        Reply { body: body.as_bytes().to_vec(), ..self }
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Reply {

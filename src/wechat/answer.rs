@@ -1,11 +1,13 @@
 //! An answer that was judged good (or finally refused), as the journal keeps it.
 
+use std::fmt;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// An answer of a remote API.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
@@ -17,6 +19,13 @@ pub struct Answer {
     pub fetched_at: DateTime<Utc>,
     /// Attempts the call took.
     pub attempts: u32,
+}
+
+impl fmt::Debug for Answer {
+    /// Without the body: it may hold people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({}, {} bytes, {:?})", self.status, self.body.len(), self.evidence.request_id)
+    }
 }
 
 /// `Wechatpay-*` headers and `Request-ID` (reference v3 §1.3); all empty for MP answers.

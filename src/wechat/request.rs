@@ -35,11 +35,6 @@ impl<T> Request<T> {
     pub fn parse(&self, body: &[u8]) -> Result<T, ParseError> {
         (self.read)(body)
     }
-
-    /// The path without the query: what messages show.
-    pub fn path(&self) -> &str {
-        self.target.split('?').next().unwrap_or_default()
-    }
 }
 
 impl<T: DeserializeOwned> Request<T> {

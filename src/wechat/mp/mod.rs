@@ -1,1 +1,333 @@
-//! mp client.
+//! The official account platform: cards and their statistics (reference MP §C, §D). Sees to the
+//! access token by itself; the token is in no log, no error and no journal.
+
+pub mod cards;
+pub mod codes;
+pub mod datacube;
+pub mod delivery;
+pub mod errcode;
+pub mod members;
+pub mod token;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::Method;
+
+use errcode::{Meaning, meaning_of};
+use token::Tokens;
+
+pub use cards::{card, cards};
+pub use errcode::failure_of;
+
+use crate::clock::World;
+use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
+use crate::job::MpSettings;
+use crate::secret::Secret;
+use crate::wechat::answer::{Answer, Evidence};
+use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal, SetupError};
+use crate::wechat::request::Request;
+
+/// "System busy" can last for days on some calls (reference MP §F.3 no. 9): that many attempts.
+const BUSY_ATTEMPTS: u32 = 5;
+
+/// A client of the platform for one official account.
+pub struct Mp {
+    http: HttpClient,
+    tokens: Tokens,
+}
+
+impl Mp {
+    /// A client within the limits of the job. Asks nothing yet.
+    pub fn new(settings: &MpSettings, world: World) -> Result<Mp, SetupError> {
+        let http = HttpClient::new(&settings.limits, world)?;
+        let tokens = Tokens::new(http.beside(), settings.appid.clone(), settings.secret.clone());
+        Ok(Mp { http, tokens })
+    }
+
+    /// Makes a call with a valid token and gives the judged answer.
+    ///
+    /// # Errors
+    /// By `errcode` (reference MP §C.3): `QuotaUsedUp` for 45009, `NotReady` for 61503,
+    /// `Credentials` for token, secret and whitelist, `NotFound` for unknown cards and codes.
+    pub async fn send<T>(&self, request: &Request<T>) -> Result<Answer, ApiError> {
+        let call = Call::new(self, &request.target, &request.body);
+        match self.http.call(request.endpoint.method.as_str(), request.endpoint.path, &call).await {
+            Ok(settled) => Ok(Answer { attempts: settled.trace.attempts, ..settled.accepted }),
+            Err(error) => {
+                let error = ApiError::from(error);
+                let hint = errcode::hint(error.problem()).map(str::to_owned);
+                Err(error.with_hint(hint))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Mp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mp").field("appid", &self.tokens.appid()).finish_non_exhaustive()
+    }
+}
+
+/// A call under way.
+struct Call<'a> {
+    client: &'a Mp,
+    target: &'a str,
+    body: &'a bytes::Bytes,
+    /// The token of the attempt that is out.
+    token: Mutex<Option<Secret>>,
+    renewed: AtomicBool,
+    busy: AtomicU32,
+}
+
+impl<'a> Call<'a> {
+    fn new(client: &'a Mp, target: &'a str, body: &'a bytes::Bytes) -> Call<'a> {
+        Call { client, target, body, token: Mutex::new(None), renewed: AtomicBool::new(false), busy: AtomicU32::new(0) }
+    }
+
+    fn used_token(&self) -> Option<Secret> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Once per call a refused token is replaced; a second refusal is the account's trouble.
+    async fn renew(&self, refusal: Refusal) -> Verdict<Answer, Refusal> {
+        if self.renewed.swap(true, Ordering::Relaxed) {
+            return Verdict::Refuse(refusal);
+        }
+        if let Some(token) = self.used_token() {
+            self.client.tokens.reject(&token).await;
+        }
+        Verdict::retry(refusal)
+    }
+
+    fn busy(&self, refusal: Refusal) -> Verdict<Answer, Refusal> {
+        match self.busy.fetch_add(1, Ordering::Relaxed) + 1 < BUSY_ATTEMPTS {
+            true => Verdict::retry(refusal),
+            false => Verdict::Refuse(refusal),
+        }
+    }
+}
+
+impl Exchange for Call<'_> {
+    type Accepted = Answer;
+    type Refusal = Refusal;
+
+    async fn build(&self) -> Result<Outgoing, Refusal> {
+        let token = self.client.tokens.current().await?;
+        let separator = if self.target.contains('?') { '&' } else { '?' };
+        let target = format!("{}{separator}access_token={}", self.target, token::encode(&token));
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Ok(Outgoing { method: Method::POST, target, headers, body: self.body.clone() })
+    }
+
+    async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
+        let (meaning, problem) = meaning_of(received.status, &received.body);
+        let answer = answer_of(received, self.client.http.world().clock.now());
+        let Some(problem) = problem else { return Verdict::Accept(answer) };
+        let problem = without_token(problem, self.used_token());
+        // An answer about a token may repeat it and is not kept.
+        let refusal = match meaning {
+            Meaning::Token => Refusal::bare(problem),
+            _ => Refusal::with(problem, answer),
+        };
+        match meaning {
+            Meaning::Token => self.renew(refusal).await,
+            Meaning::Busy => self.busy(refusal),
+            Meaning::Throttled => Verdict::Retry { cause: refusal, after: Duration::from_secs(60) },
+            Meaning::Gateway => Verdict::retry(refusal),
+            Meaning::Good | Meaning::Final(_) => Verdict::Refuse(refusal),
+        }
+    }
+}
+
+fn answer_of(received: Received, fetched_at: chrono::DateTime<chrono::Utc>) -> Answer {
+    let request_id = received.header("request-id").map(str::to_owned);
+    let evidence = Evidence { request_id, ..Evidence::default() };
+    Answer { status: received.status, body: received.body, evidence, fetched_at, attempts: 0 }
+}
+
+/// Some error texts repeat what was sent.
+fn without_token(problem: Problem, token: Option<Secret>) -> Problem {
+    match (problem, token) {
+        (Problem::Refused { kind, code, message }, Some(token)) if message.contains(token.expose()) => {
+            Problem::Refused { kind, code, message: message.replace(token.expose(), "…") }
+        }
+        (problem, _) => problem,
+    }
+}
+
+/// A token problem as the problem of the call that needed the token.
+fn token_problem(error: &ApiError) -> Refusal {
+    let (kind, cause) = (error.kind(), error.problem());
+    let code = match cause {
+        Problem::Refused { code, .. } => code.clone(),
+        _ => "stable_token".to_owned(),
+    };
+    let kind = if kind == FailureKind::Refused { FailureKind::Credentials } else { kind };
+    Refusal::bare(Problem::Refused { kind, code, message: format!("no access token: {error}; {cause}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::http::scripted::{FakeWorld, Reply, Script, Seen};
+
+    const FRESH: &str = r#"{"access_token":"TOKEN","expires_in":7200}"#;
+    const EMPTY: &str = r#"{"list":[]}"#;
+
+    fn client(script: &Script, fake: &FakeWorld) -> Mp {
+        let settings = MpSettings {
+            limits: script.limits(),
+            appid: "wx5edab3bdfba3dc1c".into(),
+            secret: Secret::new("APPSECRET"),
+            repull_days: 3,
+            member_card_ids: vec![],
+        };
+        Mp::new(&settings, fake.world()).unwrap()
+    }
+
+    /// A platform that hands out numbered tokens and answers calls by `answer`.
+    async fn platform(mut answer: impl FnMut(&Seen, usize) -> Reply + Send + 'static) -> Script {
+        let (mut tokens, mut calls) = (0, 0);
+        Script::answer(move |seen| {
+            if seen.target == "/cgi-bin/stable_token" {
+                tokens += 1;
+                return Reply::status(200, &FRESH.replace("TOKEN", &format!("TOKEN{tokens}")));
+            }
+            calls += 1;
+            answer(seen, calls)
+        })
+        .await
+    }
+
+    fn paths(script: &Script) -> Vec<String> {
+        script.requests().iter().map(|seen| seen.target.clone()).collect()
+    }
+
+    fn days() -> Request<datacube::Rows<datacube::CardAccountDay>> {
+        let date = chrono::NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        datacube::card_account_days(date, date, datacube::CondSource::Api)
+    }
+
+    #[tokio::test]
+    async fn one_token_serves_many_calls_and_many_callers() {
+        let script = platform(|_, _| Reply::status(200, EMPTY)).await;
+        let client = Arc::new(client(&script, &FakeWorld::new()));
+        let calls = (0..8).map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.send(&days()).await.unwrap() })
+        });
+        futures_util::future::join_all(calls).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
+        assert_eq!(paths(&script).iter().filter(|path| path.contains("stable_token")).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_is_renewed_once_and_the_call_repeated() {
+        for errcode in [40001, 42001, 40014] {
+            let script = platform(move |_, call| match call {
+                1 => Reply::status(
+                    200,
+                    &format!(r#"{{"errcode":{errcode},"errmsg":"invalid credential TOKEN1 rid: 1"}}"#),
+                ),
+                _ => Reply::status(200, EMPTY),
+            })
+            .await;
+            let answer = client(&script, &FakeWorld::new()).send(&days()).await.unwrap();
+            assert_eq!(answer.attempts, 2);
+            let asked = paths(&script);
+            assert!(
+                asked[1].ends_with("access_token=TOKEN1") && asked[3].ends_with("access_token=TOKEN2"),
+                "{asked:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_refusal_ends_the_call_and_shows_no_token() {
+        let script = platform(|seen, _| {
+            let token = seen.target.split('=').next_back().unwrap().to_owned();
+            Reply::status(200, &format!(r#"{{"errcode":40001,"errmsg":"{token} is not latest"}}"#))
+        })
+        .await;
+        let error = client(&script, &FakeWorld::new()).send(&days()).await.unwrap_err();
+        assert_eq!(error.kind(), FailureKind::Credentials);
+        let text = format!("{error} {} {error:?}", error.problem());
+        assert!(!text.contains("TOKEN2") && text.contains("… is not latest"), "{text}");
+        assert_eq!(paths(&script).len(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_token_the_platform_gives_again_after_refusing_it_is_forced_out() {
+        let script = Script::answer(|seen| {
+            let body = String::from_utf8_lossy(&seen.body).into_owned();
+            match seen.target.as_str() {
+                "/cgi-bin/stable_token" if body.contains(r#""force_refresh":true"#) => {
+                    Reply::status(200, r#"{"access_token":"NEW","expires_in":7200}"#)
+                }
+                "/cgi-bin/stable_token" => Reply::status(200, r#"{"access_token":"OLD","expires_in":345}"#),
+                target if target.ends_with("NEW") => Reply::status(200, EMPTY),
+                _ => Reply::status(200, r#"{"errcode":40001,"errmsg":"x"}"#),
+            }
+        })
+        .await;
+        assert!(client(&script, &FakeWorld::new()).send(&days()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_token_is_renewed_before_it_expires() {
+        let script = platform(|_, _| Reply::status(200, EMPTY)).await;
+        let fake = FakeWorld::new();
+        let client = client(&script, &fake);
+        client.send(&days()).await.unwrap();
+        fake.advance(Duration::from_secs(7200 - 30));
+        client.send(&days()).await.unwrap();
+        assert!(paths(&script)[3].ends_with("TOKEN2"), "{:?}", paths(&script));
+    }
+
+    #[tokio::test]
+    async fn busy_is_retried_a_few_times_and_then_unavailable() {
+        let script = platform(|_, _| Reply::status(200, r#"{"errcode":-1,"errmsg":"system error rid: 1"}"#)).await;
+        let error = client(&script, &FakeWorld::new()).send(&days()).await.unwrap_err();
+        assert_eq!((error.kind(), error.trace().attempts), (FailureKind::Unavailable, BUSY_ATTEMPTS));
+    }
+
+    #[tokio::test]
+    async fn quota_and_readiness_are_told_apart_and_asked_once() {
+        let cases = [
+            (45009, FailureKind::QuotaUsedUp),
+            (61503, FailureKind::NotReady),
+            (61501, FailureKind::Refused),
+            (48001, FailureKind::Credentials),
+        ];
+        for (errcode, kind) in cases {
+            let script =
+                platform(move |_, _| Reply::status(200, &format!(r#"{{"errcode":{errcode},"errmsg":"x"}}"#))).await;
+            let error = client(&script, &FakeWorld::new()).send(&days()).await.unwrap_err();
+            assert_eq!((error.kind(), error.trace().attempts), (kind, 1), "{errcode}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_secret_names_the_key_of_the_job_file() {
+        let script = Script::always(Reply::status(200, r#"{"errcode":40125,"errmsg":"invalid appsecret"}"#)).await;
+        let error = client(&script, &FakeWorld::new()).send(&days()).await.unwrap_err();
+        assert_eq!(error.kind(), FailureKind::Credentials);
+        assert!(error.hint().unwrap().contains("mp.secret_env"));
+        assert!(!format!("{error:?} {}", error.problem()).contains("APPSECRET"));
+        assert_eq!(script.requests().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn gateway_pages_are_retried() {
+        let script = platform(|_, call| match call {
+            1 => Reply::status(502, "<html></html>"),
+            _ => Reply::status(200, EMPTY),
+        })
+        .await;
+        assert_eq!(client(&script, &FakeWorld::new()).send(&days()).await.unwrap().attempts, 2);
+    }
+}

@@ -1,1 +1,290 @@
-//! pay_v2 client.
+//! WeChat Pay v2: XML with a keyed digest (reference v2 §A). Every attempt gets a fresh nonce and
+//! signature; the signature of answers is checked and told, fatal only when asked to be.
+
+pub mod coupons;
+pub mod sign;
+pub mod xml;
+
+mod judge;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::Method;
+
+use judge::{Judgement, judge};
+use xml::Fields;
+
+pub use coupons::{Coupon, CouponStock, Sent, bill, coupon, coupon_stock, send_coupon};
+pub use sign::{SignType, SignatureCheck};
+
+use crate::clock::World;
+use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
+use crate::job::PayV2Settings;
+use crate::secret::Secret;
+use crate::wechat::answer::{Answer, Evidence};
+use crate::wechat::endpoint;
+use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal, SetupError, SignatureError};
+use crate::wechat::request::Request;
+
+/// A client of v2 for one merchant.
+pub struct PayV2 {
+    http: HttpClient,
+    account: Account,
+    mismatch_is_fatal: bool,
+}
+
+/// What every call carries, and what signs it.
+struct Account {
+    mch_id: String,
+    appid: String,
+    api_key: Secret,
+}
+
+impl PayV2 {
+    /// A client within the limits of the job. Asks nothing yet.
+    pub fn new(settings: &PayV2Settings, world: World) -> Result<PayV2, SetupError> {
+        Ok(PayV2::over(HttpClient::new(&settings.limits, world)?, settings))
+    }
+
+    /// The same with the merchant's client certificate, which send_coupon needs (reference v2
+    /// §A.5): PEM of certificate and key in one.
+    pub fn with_identity(settings: &PayV2Settings, world: World, pem: &Secret) -> Result<PayV2, SetupError> {
+        Ok(PayV2::over(HttpClient::with_identity(&settings.limits, world, pem)?, settings))
+    }
+
+    fn over(http: HttpClient, settings: &PayV2Settings) -> PayV2 {
+        let account = Account {
+            mch_id: settings.mch_id.clone(),
+            appid: settings.appid.clone(),
+            api_key: settings.api_key.clone(),
+        };
+        PayV2 { http, account, mismatch_is_fatal: false }
+    }
+
+    /// Refuses answers whose signature does not hold, instead of only telling.
+    pub fn refusing_mismatch(self) -> PayV2 {
+        PayV2 { mismatch_is_fatal: true, ..self }
+    }
+
+    /// Makes a call and gives the judged answer. `check_signature` tells what its signature says.
+    pub async fn send<T>(&self, request: &Request<T>) -> Result<Answer, ApiError> {
+        let own = xml::read(&request.body).unwrap_or_default();
+        let call = Call { client: self, endpoint_path: &request.target, own };
+        match self.http.call("POST", request.endpoint.path, &call).await {
+            Ok(settled) => Ok(Answer { attempts: settled.trace.attempts, ..settled.accepted }),
+            Err(error) => {
+                let error = ApiError::from(error);
+                let hint = hint(error.problem()).map(str::to_owned);
+                Err(error.with_hint(hint))
+            }
+        }
+    }
+
+    /// What the signature of an answer says; `Absent` for files.
+    pub fn check_signature(&self, body: &[u8]) -> SignatureCheck {
+        check_signature(body, &self.account.api_key)
+    }
+}
+
+/// What the signature of an answer says under an API key; `Absent` for files. Needs no client: the
+/// journal is re-checked with it.
+pub fn check_signature(body: &[u8], api_key: &Secret) -> SignatureCheck {
+    match xml::read(body) {
+        Ok(fields) => sign::check(&fields, api_key),
+        Err(_) => SignatureCheck::Absent,
+    }
+}
+
+/// What a journalled answer means; the same input, the same judgement.
+pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
+    match judge(status, body, true) {
+        Judgement::Good(_) | Judgement::File => None,
+        Judgement::Later(Problem::Refused { kind, .. }) | Judgement::Final(Problem::Refused { kind, .. }) => Some(kind),
+        Judgement::Later(_) | Judgement::Final(_) => Some(FailureKind::Unavailable),
+    }
+}
+
+impl std::fmt::Debug for PayV2 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PayV2").field("mch_id", &self.account.mch_id).finish_non_exhaustive()
+    }
+}
+
+/// A call under way.
+struct Call<'a> {
+    client: &'a PayV2,
+    endpoint_path: &'a str,
+    own: Fields,
+}
+
+impl Call<'_> {
+    fn signed_fields(&self) -> Fields {
+        let account = &self.client.account;
+        let mut fields = self.own.clone();
+        fields.insert("appid".into(), account.appid.clone());
+        fields.insert("mch_id".into(), account.mch_id.clone());
+        fields.insert("nonce_str".into(), self.client.http.world().nonce());
+        let signature = sign::sign(&fields, &account.api_key, SignType::Md5);
+        fields.insert("sign".into(), signature);
+        fields
+    }
+}
+
+impl Exchange for Call<'_> {
+    type Accepted = Answer;
+    type Refusal = Refusal;
+
+    async fn build(&self) -> Result<Outgoing, Refusal> {
+        Ok(Outgoing {
+            method: Method::POST,
+            target: self.endpoint_path.to_owned(),
+            headers: vec![("content-type", "text/xml; charset=utf-8".to_owned())],
+            body: xml::write(&self.signed_fields()).into(),
+        })
+    }
+
+    async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
+        let is_file = self.endpoint_path == endpoint::V2_BILL.path;
+        let judgement = judge(received.status, &received.body, is_file);
+        let answer = answer_of(received, self.client.http.world().clock.now(), &judgement);
+        match judgement {
+            Judgement::Good(fields) if self.client.mismatch_is_fatal => {
+                match sign::check(&fields, &self.client.account.api_key) {
+                    SignatureCheck::Mismatch => Verdict::Refuse(Refusal::bare(mismatch())),
+                    SignatureCheck::Verified | SignatureCheck::Absent => Verdict::Accept(answer),
+                }
+            }
+            Judgement::Good(_) | Judgement::File => Verdict::Accept(answer),
+            Judgement::Later(problem) => {
+                Verdict::Retry { cause: Refusal::with(problem, answer), after: Duration::ZERO }
+            }
+            Judgement::Final(problem) => Verdict::Refuse(Refusal::with(problem, answer)),
+        }
+    }
+}
+
+fn mismatch() -> SignatureError {
+    SignatureError::Mismatch { serial: "v2 key".to_owned() }
+}
+
+fn answer_of(received: Received, fetched_at: DateTime<Utc>, judgement: &Judgement) -> Answer {
+    let field = |name: &str| match judgement {
+        Judgement::Good(fields) => fields.get(name).filter(|value| !value.is_empty()).cloned(),
+        Judgement::File | Judgement::Later(_) | Judgement::Final(_) => None,
+    };
+    let evidence = Evidence {
+        nonce: field("nonce_str"),
+        signature: field("sign"),
+        request_id: received.header("request-id").map(str::to_owned),
+        ..Evidence::default()
+    };
+    Answer { status: received.status, body: received.body, evidence, fetched_at, attempts: 0 }
+}
+
+/// The job-file key to look at.
+fn hint(problem: &Problem) -> Option<&'static str> {
+    match problem {
+        Problem::Refused { kind: FailureKind::Credentials, .. } => {
+            Some("`pay_v2.api_key_env` must name the v2 key of merchant `pay_v2.mch_id` (not the APIv3 key)")
+        }
+        Problem::Refused { code, .. } if code == "268495045" => {
+            Some("WeChat has retired the v2 coupon API for this merchant: remove `[pay_v2]`")
+        }
+        Problem::Refused { code, .. } if code == "270077956" => {
+            Some("`pay_v2.mch_id` must be the creator of every stock in `pay_v2.stock_ids`")
+        }
+        Problem::Transport(_) => Some("is `pay_v2.base_url` reachable from this machine?"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::scripted::{FakeWorld, Reply, Script};
+
+    const STOCK: &str = include_str!("../../../tests/fixtures/pay_v2/query_coupon_stock.xml");
+
+    fn client(script: &Script) -> PayV2 {
+        let settings = PayV2Settings {
+            limits: script.limits(),
+            mch_id: "10000098".into(),
+            appid: "wx5edab3bdfba3dc1c".into(),
+            api_key: Secret::new("192006250b4c09247ec02edce69f6a2d"),
+            stock_ids: vec![],
+            coupons_file: None,
+        };
+        PayV2::new(&settings, FakeWorld::new().world()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_is_signed_over_all_its_fields_with_a_fresh_nonce_each_time() {
+        let busy = "<xml><return_code>SUCCESS</return_code><result_code>FAIL</result_code><err_code>NETWORK ERROR</err_code></xml>";
+        let script = Script::serve(vec![Reply::status(200, busy), Reply::status(200, STOCK)]).await;
+        let client = client(&script);
+        let answer = client.send(&coupon_stock("9728595")).await.unwrap();
+        assert_eq!((answer.attempts, answer.evidence.nonce.as_deref()), (2, Some("1417583379")));
+        let sent: Vec<Fields> = script.requests().iter().map(|seen| xml::read(&seen.body).unwrap()).collect();
+        assert_ne!(sent[0]["nonce_str"], sent[1]["nonce_str"]);
+        for fields in sent {
+            assert_eq!(sign::check(&fields, &client.account.api_key), SignatureCheck::Verified);
+            assert_eq!(fields.keys().collect::<Vec<_>>(), ["appid", "coupon_stock_id", "mch_id", "nonce_str", "sign"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_signature_is_told_and_fatal_only_on_request() {
+        let forged = STOCK.replace("<coupon_total>10<", "<coupon_total>11<");
+        let script = Script::always(Reply::status(200, &forged)).await;
+        let answer = client(&script).send(&coupon_stock("9728595")).await.unwrap();
+        assert_eq!(client(&script).check_signature(&answer.body), SignatureCheck::Mismatch);
+        let error = client(&script).refusing_mismatch().send(&coupon_stock("9728595")).await.unwrap_err();
+        assert_eq!(error.kind(), FailureKind::SignatureInvalid);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_signature_is_accepted_as_live_answers_have_none() {
+        let unsigned = STOCK.replace("<sign><![CDATA[745CC14AF7EB7F9657CF71F33C7AE775]]></sign>", "");
+        let script = Script::always(Reply::status(200, &unsigned)).await;
+        let client = client(&script).refusing_mismatch();
+        let answer = client.send(&coupon_stock("9728595")).await.unwrap();
+        assert_eq!(client.check_signature(&answer.body), SignatureCheck::Absent);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_key_is_a_matter_of_credentials_with_a_hint_and_the_answer_kept() {
+        let body = "<xml><return_code>FAIL</return_code><return_msg>签名错误</return_msg></xml>";
+        let script = Script::always(Reply::status(200, body)).await;
+        let error = client(&script).send(&coupon_stock("1")).await.unwrap_err();
+        assert_eq!((error.kind(), script.requests().len()), (FailureKind::Credentials, 1));
+        assert!(error.hint().unwrap().contains("pay_v2.api_key_env"));
+        assert_eq!(failure_of(200, &error.answer().unwrap().body), Some(FailureKind::Credentials));
+    }
+
+    #[tokio::test]
+    async fn a_bill_comes_as_bytes_and_its_absence_is_no_failure_of_ours() {
+        let script = Script::always(Reply::bytes(200, &[0x1f, 0x8b, 0, 1])).await;
+        let date = chrono::NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let answer = client(&script).send(&bill(date, "ALL", true)).await.unwrap();
+        assert_eq!(answer.body.as_ref(), [0x1f, 0x8b, 0, 1]);
+        let none = "<xml><return_code>FAIL</return_code><return_msg>No Bill Exist</return_msg><error_code>20002</error_code></xml>";
+        let script = Script::always(Reply::status(200, none)).await;
+        let error = client(&script).send(&bill(date, "ALL", true)).await.unwrap_err();
+        assert_eq!(error.kind(), FailureKind::NoStatement);
+    }
+
+    #[test]
+    fn a_certificate_that_is_none_is_refused_at_once() {
+        let limits = crate::job::ApiLimits {
+            base_url: url::Url::parse("https://api.mch.weixin.qq.com").unwrap(),
+            backup_url: None,
+            timeout: Duration::from_secs(1),
+            retry_deadline: Duration::from_secs(1),
+            rate_per_second: 1,
+            concurrency: 1,
+        };
+        let outcome = HttpClient::with_identity(&limits, FakeWorld::new().world(), &Secret::new("no pem"));
+        assert!(matches!(outcome, Err(crate::http::HttpSetupError::Identity(_))));
+    }
+}

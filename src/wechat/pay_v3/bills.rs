@@ -1,0 +1,285 @@
+//! Trade and fund-flow bills: apply, download as a stream, compare the digest (reference v3 §4.1).
+//! Reads no line of them.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+
+use bytes::Bytes;
+use chrono::NaiveDate;
+use reqwest::Method;
+use serde::{Deserialize, Deserializer};
+use url::{Position, Url};
+
+use super::PayV3;
+use super::exchange::Signed;
+use super::judge::{Judgement, judge};
+use super::target::Target;
+use super::unzip::UnzippedDigest;
+use crate::http::{CallError, Cause, Incoming, Outgoing, Trace};
+use crate::secret::Secret;
+use crate::wechat::endpoint;
+use crate::wechat::error::{ApiError, FailureKind, Problem};
+use crate::wechat::request::{ParseError, Request};
+
+/// A download that fails is applied for again: the URL lives for minutes and perhaps for one use.
+const DOWNLOAD_ROUNDS: u32 = 3;
+
+/// Larger error bodies say nothing more.
+const MAX_ERROR_BODY_BYTES: usize = 1 << 16;
+
+/// Where a bill can be had for the next minutes. Never journalled: the URL is a bearer token.
+#[derive(Debug, Clone, Deserialize)]
+pub struct BillLocation {
+    /// `SHA1`.
+    #[serde(default)]
+    pub hash_type: String,
+    /// Hex digest of the unzipped file.
+    pub hash_value: String,
+    /// The URL; the documentation's sample has a blank before it.
+    #[serde(deserialize_with = "trimmed_secret")]
+    pub download_url: Secret,
+}
+
+/// A bill that was downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Downloaded {
+    /// Bytes as received, written to the sink.
+    pub received_bytes: u64,
+    /// Bytes once unzipped; the same when it was plain.
+    pub unzipped_bytes: u64,
+    /// Hex digest of the unzipped bytes.
+    pub sha1_hex: String,
+    /// Whether what was received is gzip.
+    pub is_gzip: bool,
+}
+
+/// Where a download is written, and written anew after a failure.
+pub trait BillSink: Write + Send {
+    /// Forgets everything written so far.
+    fn restart(&mut self) -> io::Result<()>;
+}
+
+impl BillSink for Vec<u8> {
+    fn restart(&mut self) -> io::Result<()> {
+        self.clear();
+        Ok(())
+    }
+}
+
+impl BillSink for File {
+    fn restart(&mut self) -> io::Result<()> {
+        self.set_len(0)?;
+        self.rewind()
+    }
+}
+
+/// Which fund account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FundAccount {
+    /// BASIC
+    Basic,
+    /// OPERATION
+    Operation,
+    /// FEES
+    Fees,
+}
+
+/// Applies for the trade bill (`ALL`) of a day. `gzip` asks for a gzipped file.
+///
+/// Answers 400 NO_STATEMENT_EXIST (`NoStatement`) for a day without payments or before about
+/// 10:00 of the next day, 400 STATEMENT_CREATING (`NotReady`) while it is made.
+pub fn trade_bill(date: NaiveDate, gzip: bool) -> Request<BillLocation> {
+    let target = Target::new(endpoint::TRADE_BILL.path, &[])
+        .query("bill_date", &date.to_string())
+        .query("bill_type", "ALL")
+        // Without gzip the parameter must be absent (reference v3 §6 no. 29).
+        .maybe("tar_type", gzip.then_some("GZIP"));
+    Request::get(&endpoint::TRADE_BILL, target.finish())
+}
+
+/// Applies for the fund-flow bill of an account and day.
+pub fn fund_flow_bill(date: NaiveDate, account: FundAccount, gzip: bool) -> Request<BillLocation> {
+    let account_type = match account {
+        FundAccount::Basic => "BASIC",
+        FundAccount::Operation => "OPERATION",
+        FundAccount::Fees => "FEES",
+    };
+    let target = Target::new(endpoint::FUND_FLOW_BILL.path, &[])
+        .query("bill_date", &date.to_string())
+        .query("account_type", account_type)
+        .maybe("tar_type", gzip.then_some("GZIP"));
+    Request::get(&endpoint::FUND_FLOW_BILL, target.finish())
+}
+
+impl PayV3 {
+    /// Applies for the trade bill of a day and downloads it into `sink`, applying again up to three
+    /// times in all when the download fails or its digest differs.
+    pub async fn fetch_trade_bill(
+        &self,
+        date: NaiveDate,
+        gzip: bool,
+        sink: &mut impl BillSink,
+    ) -> Result<Downloaded, ApiError> {
+        self.fetch_bill(&trade_bill(date, gzip), sink).await
+    }
+
+    /// The same for any bill that is applied for.
+    pub async fn fetch_bill(
+        &self,
+        application: &Request<BillLocation>,
+        sink: &mut impl BillSink,
+    ) -> Result<Downloaded, ApiError> {
+        let mut round = 1;
+        loop {
+            match self.apply_and_download(application, sink).await {
+                Err(error) if round < DOWNLOAD_ROUNDS && is_worth_another_round(&error) => round += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Downloads a bill into `sink`, once, and compares its digest. Download answers are not signed
+    /// (reference v3 §4.1); the signed application vouches for the digest.
+    ///
+    /// # Errors
+    /// `Refused` when the URL does not point at `base_url` or `backup_url`, or the sink fails;
+    /// `Unavailable` when the connection breaks, the gzip is torn or the digest differs.
+    pub async fn download(&self, location: &BillLocation, sink: &mut impl Write) -> Result<Downloaded, ApiError> {
+        let request = self.download_request(location)?;
+        let outgoing: Outgoing = Outgoing { method: Method::GET, ..Signed::new(self, &request).sign() };
+        let (mut incoming, trace) = self.http.open(request.endpoint.path, &outgoing).await.map_err(transport)?;
+        if incoming.status() != 200 {
+            return Err(refused(incoming, trace).await);
+        }
+        let problem = match pour(&mut incoming, sink).await {
+            Ok(downloaded) if downloaded.sha1_hex.eq_ignore_ascii_case(&location.hash_value) => return Ok(downloaded),
+            Ok(downloaded) => Problem::Digest {
+                detail: format!("SHA-1 `{}` instead of `{}`", downloaded.sha1_hex, location.hash_value),
+            },
+            Err(problem) => problem,
+        };
+        Err(ApiError::new(trace, problem))
+    }
+
+    async fn apply_and_download(
+        &self,
+        application: &Request<BillLocation>,
+        sink: &mut impl BillSink,
+    ) -> Result<Downloaded, ApiError> {
+        let answer = self.send(application).await?;
+        let location = application.parse(&answer.body).map_err(|error| {
+            ApiError::new(no_call(application.endpoint.path), Problem::Unexpected { detail: error.to_string() })
+        })?;
+        sink.restart().map_err(|error| ApiError::new(no_call(application.endpoint.path), Problem::Sink(error)))?;
+        self.download(&location, sink).await
+    }
+
+    /// The signed call behind a download URL. Only our own hosts are asked: the URL came from
+    /// outside and the request carries a signature.
+    fn download_request(&self, location: &BillLocation) -> Result<Request<()>, ApiError> {
+        let refuse = |message: String| {
+            let problem = Problem::Refused { kind: FailureKind::Refused, code: "download_url".into(), message };
+            ApiError::new(no_call(endpoint::BILL_DOWNLOAD.path), problem).with_hint(Some(
+                "`pay_v3.base_url` or `pay_v3.backup_url` must be the host bills are downloaded from".into(),
+            ))
+        };
+        let url = Url::parse(location.download_url.expose()).map_err(|_| refuse("it is no URL".into()))?;
+        if !self.http.hosts().serves(&url) {
+            return Err(refuse(format!("host `{}` is not one of ours", url.host_str().unwrap_or_default())));
+        }
+        let target = url[Position::BeforePath..Position::AfterQuery].to_owned();
+        Ok(Request::new(&endpoint::BILL_DOWNLOAD, target, Bytes::new(), |_| Ok::<(), ParseError>(())))
+    }
+}
+
+async fn pour(incoming: &mut Incoming, sink: &mut impl Write) -> Result<Downloaded, Problem> {
+    let torn = |error: io::Error| Problem::Digest { detail: format!("the gzip stream is broken: {error}") };
+    let mut digest = UnzippedDigest::new();
+    let mut received_bytes = 0;
+    while let Some(piece) = incoming.chunk().await? {
+        sink.write_all(&piece).map_err(Problem::Sink)?;
+        digest.update(&piece).map_err(torn)?;
+        received_bytes += piece.len() as u64;
+    }
+    sink.flush().map_err(Problem::Sink)?;
+    let unzipped = digest.finish().map_err(torn)?;
+    Ok(Downloaded {
+        received_bytes,
+        unzipped_bytes: unzipped.bytes,
+        sha1_hex: unzipped.sha1_hex,
+        is_gzip: unzipped.was_gzip,
+    })
+}
+
+async fn refused(incoming: Incoming, trace: Trace) -> ApiError {
+    let status = incoming.status();
+    let problem = match incoming.read(MAX_ERROR_BODY_BYTES).await {
+        Ok(received) => match judge(status, &received.body) {
+            Judgement::Later(problem) | Judgement::Final(problem) => problem,
+            Judgement::Good => Problem::Unexpected { detail: format!("status {status} instead of a file") },
+        },
+        Err(error) => error.into(),
+    };
+    ApiError::new(trace, problem)
+}
+
+/// An application that was refused stays refused; a download that was may have met a used-up URL.
+fn is_worth_another_round(error: &ApiError) -> bool {
+    let downloading = error.trace().path == endpoint::BILL_DOWNLOAD.path;
+    downloading && !matches!(error.problem(), Problem::Sink(_)) && error.trace().attempts > 0
+}
+
+fn transport(error: CallError<std::convert::Infallible>) -> ApiError {
+    match error.cause {
+        Cause::Transport(cause) => ApiError::new(error.trace, cause.into()),
+        Cause::Refused(never) => match never {},
+    }
+}
+
+fn no_call(path: &str) -> Trace {
+    Trace { method: "GET".into(), path: path.to_owned(), attempts: 0, elapsed_ms: 0, request_id: None, status: None }
+}
+
+fn trimmed_secret<'de, D: Deserializer<'de>>(json: D) -> Result<Secret, D::Error> {
+    Ok(Secret::new(String::deserialize(json)?.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
+    }
+
+    #[test]
+    fn applications_leave_out_what_is_not_asked_for() {
+        assert_eq!(trade_bill(date(), false).target, "/v3/bill/tradebill?bill_date=2026-11-18&bill_type=ALL");
+        assert!(trade_bill(date(), true).target.ends_with("&tar_type=GZIP"));
+        assert_eq!(
+            fund_flow_bill(date(), FundAccount::Basic, false).target,
+            "/v3/bill/fundflowbill?bill_date=2026-11-18&account_type=BASIC"
+        );
+    }
+
+    #[test]
+    fn the_blank_of_the_sample_is_trimmed_and_the_url_is_not_shown() {
+        let body = br#"{"hash_type":"SHA1","hash_value":"79bb0f45fc4c42234a918000b2668d689e2bde04","download_url":" https://api.mch.weixin.qq.com/v3/billdownload/file?token=xxx"}"#;
+        let location = trade_bill(date(), false).parse(body).unwrap();
+        assert_eq!(location.download_url.expose(), "https://api.mch.weixin.qq.com/v3/billdownload/file?token=xxx");
+        assert!(!format!("{location:?}").contains("token"));
+    }
+
+    #[test]
+    fn sinks_forget_what_was_written() {
+        let mut memory = b"old".to_vec();
+        memory.restart().unwrap();
+        memory.write_all(b"new").unwrap();
+        assert_eq!(memory, b"new");
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"a longer text").unwrap();
+        file.restart().unwrap();
+        file.write_all(b"new").unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 3);
+    }
+}

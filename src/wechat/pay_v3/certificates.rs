@@ -122,13 +122,21 @@ pub(super) fn read(pem: &[u8]) -> Option<Certificate> {
     let der = CertificateDer::from_pem_slice(pem).ok()?;
     let (_, certificate) = X509Certificate::from_der(&der).ok()?;
     Some(Certificate {
-        serial: hex::encode_upper(certificate.raw_serial()),
+        serial: serial_of(certificate.raw_serial()),
         expires_at: DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)?,
         key: parse_spki(certificate.public_key().raw)?,
     })
 }
 
-/// DER may put a zero in front of a serial, printers may drop one.
+/// DER puts a zero byte before a serial whose first bit is set; it is no part of the number.
+fn serial_of(raw: &[u8]) -> String {
+    match raw {
+        [0, rest @ ..] if rest.first().is_some_and(|byte| *byte >= 0x80) => hex::encode_upper(rest),
+        _ => hex::encode_upper(raw),
+    }
+}
+
+/// Some printers drop leading zeros of a serial.
 fn without_zeros(serial: &str) -> &str {
     serial.trim_start_matches('0')
 }
@@ -159,6 +167,6 @@ mod tests {
     #[test]
     fn the_go_certificate_keeps_its_short_serial() {
         let pem = include_bytes!("../../../tests/fixtures/keys/go_certificate.pem");
-        assert_eq!(without_zeros(&read(pem).unwrap().serial), "D7CE59D1F522D701");
+        assert_eq!(read(pem).unwrap().serial, "D7CE59D1F522D701");
     }
 }

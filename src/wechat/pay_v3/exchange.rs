@@ -54,8 +54,9 @@ impl<'a> Signed<'a> {
         self.endpoint.method.as_str()
     }
 
-    pub(super) fn target(&self) -> &'a str {
-        self.target
+    /// The path as the table has it: what messages show, without openids.
+    pub(super) fn path(&self) -> &'static str {
+        self.endpoint.path
     }
 
     /// Builds one signed attempt.

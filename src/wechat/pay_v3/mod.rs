@@ -1,7 +1,8 @@
 //! WeChat Pay APIv3: signs every attempt afresh, verifies every good answer over its raw bytes,
 //! keeps the platform's keys up to date. Keeps no answer; walks no pages.
 
-//pub mod bills;
+pub mod bills;
+mod unzip;
 pub mod busifavor;
 pub mod certificates;
 pub mod echo;
@@ -77,8 +78,7 @@ impl PayV3 {
     }
 
     async fn call(&self, http: &HttpClient, exchange: Signed<'_>) -> Result<Answer, ApiError> {
-        let (method, target) = (exchange.method(), exchange.target());
-        match http.call(method, target, &exchange).await {
+        match http.call(exchange.method(), exchange.path(), &exchange).await {
             Ok(settled) => Ok(Answer { attempts: settled.trace.attempts, ..settled.accepted }),
             Err(error) => {
                 let error = ApiError::from(error);
@@ -143,3 +143,6 @@ fn refused_hint(code: &str) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,13 +69,19 @@ fn read_private_key(pem: &Secret) -> Result<KeyPair, SetupError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const JAVA: &str = include_str!("../../../tests/fixtures/keys/java_merchant_private_key.pem");
     const JAVA_PKCS1: &str = include_str!("../../../tests/fixtures/keys/java_merchant_private_key_pkcs1.pem");
     const GO: &str = include_str!("../../../tests/fixtures/keys/go_private_key.pem");
     const NONCE: &str = "593BEC0C930BF1AFEB40B4A08C8FB242";
+
+    /// A signature as WeChat makes it: by the platform's key pair or by its certificate's.
+    pub(crate) fn platform_signature(message: &str, by_public_key: bool) -> String {
+        const PLATFORM: &str = include_str!("../../../tests/fixtures/keys/java_platform_private_key.pem");
+        signer(if by_public_key { PLATFORM } else { JAVA }).sign(message.as_bytes())
+    }
 
     fn signer(pem: &str) -> Signer {
         let key = read_private_key(&Secret::new(pem)).unwrap();

@@ -1,0 +1,160 @@
+//! What an `errcode` means (reference MP §C.3, §C.4). The text beside it changes from call to call
+//! and is only for people.
+
+use serde::Deserialize;
+
+use crate::wechat::error::{FailureKind, Problem, shorten};
+use crate::wechat::lenient;
+
+/// The class of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// No errcode, or zero.
+    Good,
+    /// The token is not valid (any more): fetch another, once.
+    Token,
+    /// System busy: soon again, a few times.
+    Busy,
+    /// Too many calls in this minute: again after a minute.
+    Throttled,
+    /// Something between us and the platform: again.
+    Gateway,
+    /// Will not get better today.
+    Final(FailureKind),
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default, deserialize_with = "lenient::integer")]
+    errcode: Option<i64>,
+    #[serde(default)]
+    errmsg: Option<String>,
+}
+
+/// What a journalled answer means; the same input, the same judgement.
+pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
+    match meaning_of(status, body) {
+        (_, Some(Problem::Refused { kind, .. })) => Some(kind),
+        (_, Some(_)) => Some(FailureKind::Unavailable),
+        (_, None) => None,
+    }
+}
+
+/// The class of an answer, and the problem unless it is good.
+pub(super) fn meaning_of(status: u16, body: &[u8]) -> (Meaning, Option<Problem>) {
+    if status != 200 {
+        return gateway(status);
+    }
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else {
+        return (Meaning::Gateway, Some(Problem::Unexpected { detail: "the body is no JSON object".into() }));
+    };
+    let errcode = envelope.errcode.unwrap_or(0);
+    let meaning = class_of(errcode);
+    let kind = match meaning {
+        Meaning::Good => return (Meaning::Good, None),
+        Meaning::Token => FailureKind::Credentials,
+        Meaning::Busy | Meaning::Throttled | Meaning::Gateway => FailureKind::Unavailable,
+        Meaning::Final(kind) => kind,
+    };
+    let message = shorten(&envelope.errmsg.unwrap_or_default());
+    (meaning, Some(Problem::Refused { kind, code: errcode.to_string(), message }))
+}
+
+/// The class of an errcode.
+pub fn class_of(errcode: i64) -> Meaning {
+    use FailureKind::{Credentials, NotFound, NotReady, QuotaUsedUp, Refused};
+    match errcode {
+        0 => Meaning::Good,
+        -1 => Meaning::Busy,
+        40001 | 40014 | 42001 => Meaning::Token,
+        45011 => Meaning::Throttled,
+        45009 | 48006 => Meaning::Final(QuotaUsedUp),
+        61503 => Meaning::Final(NotReady),
+        40002
+        | 40013
+        | 40125
+        | 40164
+        | 40243
+        | 41001
+        | 41002
+        | 41004
+        | 48001
+        | 48004
+        | 50002
+        | 61004
+        | 61007
+        | 89500..=89510 => Meaning::Final(Credentials),
+        40003 | 40056 | 40073 => Meaning::Final(NotFound),
+        _ => Meaning::Final(Refused),
+    }
+}
+
+/// The job-file key to look at.
+pub(super) fn hint(problem: &Problem) -> Option<&'static str> {
+    let Problem::Refused { code, .. } = problem else {
+        return matches!(problem, Problem::Transport(_)).then_some("is `mp.base_url` reachable from this machine?");
+    };
+    match code.as_str() {
+        "40013" | "41002" => Some("`mp.appid` must be the appid of the official account"),
+        "40125" | "41004" | "40243" => Some("`mp.secret_env` must name the app secret of `mp.appid`"),
+        "40164" | "89503" => Some("add this machine's address to the IP whitelist of official account `mp.appid`"),
+        "40001" | "42001" | "40014" => Some("another program may be fetching tokens of `mp.appid` with /cgi-bin/token"),
+        "48001" | "48004" | "50002" => Some("official account `mp.appid` has no permission for this call"),
+        "45009" => Some("the daily quota of official account `mp.appid` is used up: run again tomorrow"),
+        "61501" => Some("`mp.repull_days` must not reach beyond what the platform answers"),
+        _ => None,
+    }
+}
+
+fn gateway(status: u16) -> (Meaning, Option<Problem>) {
+    let later = matches!(status, 429 | 500 | 502 | 503 | 504);
+    let kind = if later { FailureKind::Unavailable } else { FailureKind::Refused };
+    let meaning = if later { Meaning::Gateway } else { Meaning::Final(kind) };
+    (meaning, Some(Problem::Refused { kind, code: format!("HTTP {status}"), message: String::new() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn success_may_say_zero_or_nothing() {
+        for body in [r#"{"errcode":0,"errmsg":"ok"}"#, r#"{"list":[]}"#, r#"{"access_token":"x","expires_in":1}"#] {
+            assert_eq!(meaning_of(200, body.as_bytes()).0, Meaning::Good, "{body}");
+            assert_eq!(failure_of(200, body.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn every_class_of_the_reference_is_told() {
+        use FailureKind::*;
+        let cases = [
+            (-1, Meaning::Busy),
+            (40001, Meaning::Token),
+            (42001, Meaning::Token),
+            (40014, Meaning::Token),
+            (45011, Meaning::Throttled),
+            (45009, Meaning::Final(QuotaUsedUp)),
+            (61503, Meaning::Final(NotReady)),
+            (40164, Meaning::Final(Credentials)),
+            (40073, Meaning::Final(NotFound)),
+            (40056, Meaning::Final(NotFound)),
+            (61500, Meaning::Final(Refused)),
+            (40127, Meaning::Final(Refused)),
+            (123456, Meaning::Final(Refused)),
+        ];
+        for (errcode, meaning) in cases {
+            let body = format!(r#"{{"errcode":{errcode},"errmsg":"x hint: [R_hs8a06151100]"}}"#);
+            assert_eq!(meaning_of(200, body.as_bytes()).0, meaning, "{errcode}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_object_is_a_gateway_speaking() {
+        for body in ["<html>", "", "[]1"] {
+            assert_eq!(meaning_of(200, body.as_bytes()).0, Meaning::Gateway, "{body}");
+        }
+        assert_eq!(meaning_of(503, b"").0, Meaning::Gateway);
+        assert_eq!(failure_of(404, b""), Some(FailureKind::Refused));
+    }
+}

@@ -1,0 +1,200 @@
+//! The access token: fetched by `stable_token`, kept while it lives, replaced when the platform
+//! refuses it (reference MP §C.1, §C.2). Many callers, one fetch. The token leaves this module
+//! only as a `Secret`.
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Method;
+use serde::{Deserialize, Deserializer, Serialize};
+use tokio::sync::Mutex;
+
+use super::errcode::{Meaning, hint, meaning_of};
+use super::{answer_of, token_problem};
+use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
+use crate::secret::Secret;
+use crate::wechat::answer::Answer;
+use crate::wechat::endpoint;
+use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal};
+use crate::wechat::request::{ParseError, Request, read_json, to_json};
+
+/// A token with less life left is not used any more.
+const SPARE: TimeDelta = TimeDelta::seconds(120);
+
+/// What both token calls answer. Never journalled.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AccessToken {
+    /// The token; up to 512 characters and more.
+    #[serde(deserialize_with = "secret")]
+    pub access_token: Secret,
+    /// Seconds it lives from now.
+    pub expires_in: i64,
+}
+
+#[derive(Serialize)]
+struct StableTokenCall<'a> {
+    grant_type: &'static str,
+    appid: &'a str,
+    secret: &'a str,
+    force_refresh: bool,
+}
+
+/// `POST /cgi-bin/stable_token`. `force` kills the token that is in use; 20 times a day.
+pub fn stable_token(appid: &str, secret: &Secret, force: bool) -> Request<AccessToken> {
+    let body =
+        StableTokenCall { grant_type: "client_credential", appid, secret: secret.expose(), force_refresh: force };
+    let path = endpoint::MP_STABLE_TOKEN.path.to_owned();
+    Request::new(&endpoint::MP_STABLE_TOKEN, path, to_json(&body), read_json)
+}
+
+/// `GET /cgi-bin/token`: each call invalidates the token before it. The job uses `stable_token`.
+pub fn token(appid: &str, secret: &Secret) -> Request<AccessToken> {
+    let (path, secret) = (endpoint::MP_TOKEN.path, encode(secret));
+    let target = format!("{path}?grant_type=client_credential&appid={appid}&secret={secret}");
+    Request::new(&endpoint::MP_TOKEN, target, Bytes::new(), read_json)
+}
+
+/// A secret as it stands in a query.
+pub(super) fn encode(secret: &Secret) -> String {
+    percent_encoding::utf8_percent_encode(secret.expose(), percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// The tokens of one official account.
+pub(super) struct Tokens {
+    http: HttpClient,
+    appid: String,
+    secret: Secret,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    live: Option<Live>,
+    /// The token the platform refused last.
+    refused: Option<Secret>,
+}
+
+struct Live {
+    token: Secret,
+    expires_at: DateTime<Utc>,
+}
+
+impl Tokens {
+    pub(super) fn new(http: HttpClient, appid: String, secret: Secret) -> Tokens {
+        Tokens { http, appid, secret, state: Mutex::default() }
+    }
+
+    pub(super) fn appid(&self) -> &str {
+        &self.appid
+    }
+
+    /// A token that lives a while longer. Whoever comes while one is fetched waits for it.
+    pub(super) async fn current(&self) -> Result<Secret, Refusal> {
+        let mut state = self.state.lock().await;
+        let now = self.http.world().clock.now();
+        if let Some(live) = state.live.as_ref().filter(|live| now + SPARE < live.expires_at) {
+            return Ok(live.token.clone());
+        }
+        let live = self.fetch(state.refused.as_ref()).await.map_err(|error| token_problem(&error))?;
+        let token = live.token.clone();
+        state.live = Some(live);
+        Ok(token)
+    }
+
+    /// Drops a token the platform refused, unless somebody did so already.
+    pub(super) async fn reject(&self, token: &Secret) {
+        let mut state = self.state.lock().await;
+        if state.live.as_ref().is_some_and(|live| live.token.expose() == token.expose()) {
+            state.live = None;
+            state.refused = Some(token.clone());
+        }
+    }
+
+    /// In normal mode the platform repeats the token it believes in: one it has just refused is
+    /// forced out.
+    async fn fetch(&self, refused: Option<&Secret>) -> Result<Live, ApiError> {
+        let live = self.ask(false).await?;
+        match refused {
+            Some(refused) if refused.expose() == live.token.expose() => self.ask(true).await,
+            _ => Ok(live),
+        }
+    }
+
+    async fn ask(&self, force: bool) -> Result<Live, ApiError> {
+        let request = stable_token(&self.appid, &self.secret, force);
+        let settled =
+            self.http.call("POST", request.endpoint.path, &TokenCall { tokens: self, request: &request }).await;
+        let settled = settled.map_err(|error| {
+            let error = ApiError::from(error);
+            let hint = hint(error.problem()).map(str::to_owned);
+            error.with_hint(hint)
+        })?;
+        let token =
+            request.parse(&settled.accepted.body).map_err(|error| ApiError::new(settled.trace, no_token(&error)))?;
+        let expires_at = settled.accepted.fetched_at + TimeDelta::seconds(token.expires_in.clamp(0, 86_400));
+        Ok(Live { token: token.access_token, expires_at })
+    }
+}
+
+/// A token call under way.
+struct TokenCall<'a> {
+    tokens: &'a Tokens,
+    request: &'a Request<AccessToken>,
+}
+
+impl Exchange for TokenCall<'_> {
+    type Accepted = Answer;
+    type Refusal = Refusal;
+
+    async fn build(&self) -> Result<Outgoing, Refusal> {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        let (target, body) = (self.request.target.clone(), self.request.body.clone());
+        Ok(Outgoing { method: Method::POST, target, headers, body })
+    }
+
+    async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
+        let (meaning, problem) = meaning_of(received.status, &received.body);
+        let answer = answer_of(received, self.tokens.http.world().clock.now());
+        match (meaning, problem) {
+            (_, None) => Verdict::Accept(answer),
+            // The answer may hold a token and is not kept.
+            (Meaning::Busy | Meaning::Throttled | Meaning::Gateway, Some(problem)) => {
+                Verdict::retry(Refusal::bare(problem))
+            }
+            (_, Some(problem)) => Verdict::Refuse(Refusal::bare(problem)),
+        }
+    }
+}
+
+/// Says where the answer does not fit, not what stands there.
+fn no_token(error: &ParseError) -> Problem {
+    let at = match error {
+        ParseError::Json { at, .. } => at.as_str(),
+        ParseError::Xml { .. } | ParseError::Field { .. } => ".",
+    };
+    let message = format!("no access token at `{at}` of the answer");
+    Problem::Refused { kind: FailureKind::Unavailable, code: "stable_token".into(), message }
+}
+
+fn secret<'de, D: Deserializer<'de>>(json: D) -> Result<Secret, D::Error> {
+    String::deserialize(json).map(Secret::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_token_calls_have_the_documented_form() {
+        let (appid, secret) = ("wx1", Secret::new("S/1"));
+        assert_eq!(
+            stable_token(appid, &secret, false).body.as_ref(),
+            br#"{"grant_type":"client_credential","appid":"wx1","secret":"S/1","force_refresh":false}"#
+        );
+        let token = token(appid, &secret);
+        assert_eq!(token.target, "/cgi-bin/token?grant_type=client_credential&appid=wx1&secret=S%2F1");
+        assert_eq!(format!("{token:?}"), "GET /cgi-bin/token");
+        let answer = token.parse(br#"{"access_token":"ACCESS_TOKEN","expires_in":345}"#).unwrap();
+        assert_eq!((answer.access_token.expose(), answer.expires_in), ("ACCESS_TOKEN", 345));
+        assert!(!format!("{answer:?}").contains("ACCESS"));
+    }
+}

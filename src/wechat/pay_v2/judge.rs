@@ -1,0 +1,176 @@
+//! What a v2 answer means: HTTP status, XML, `return_code`, `result_code`, `err_code`, in this
+//! order (reference v2 §A.3). Checks no signature.
+
+use super::xml::{self, Fields};
+use crate::wechat::error::{FailureKind, Problem, shorten};
+
+/// The meaning of an answer.
+#[derive(Debug)]
+pub(super) enum Judgement {
+    /// XML, and a success by every flag.
+    Good(Fields),
+    /// Not XML but a file, where a file is asked for.
+    File,
+    /// May be good later.
+    Later(Problem),
+    /// Will not get better.
+    Final(Problem),
+}
+
+/// Judges an answer; `file` says that the endpoint answers with a file when all is well.
+pub(super) fn judge(status: u16, body: &[u8], file: bool) -> Judgement {
+    if status != 200 {
+        let later = matches!(status, 429 | 500 | 502 | 503 | 504);
+        let kind = if later { FailureKind::Unavailable } else { FailureKind::Refused };
+        return said(kind, later, format!("HTTP {status}"), String::new());
+    }
+    if file && !looks_like_xml(body) {
+        return Judgement::File;
+    }
+    match xml::read(body) {
+        Ok(fields) => judge_fields(fields),
+        Err(error) => Judgement::Later(Problem::Unexpected { detail: error.to_string() }),
+    }
+}
+
+fn judge_fields(fields: Fields) -> Judgement {
+    let field = |name: &str| fields.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let code = field("err_code").or(field("error_code")).unwrap_or_default();
+    let message = field("err_code_des").or(field("return_msg")).unwrap_or_default();
+    if field("return_code") != Some("SUCCESS") {
+        let code = if code.is_empty() { "FAIL" } else { code };
+        let (kind, later) = protocol_failure(code, message);
+        return said(kind, later, code.to_owned(), shorten(message));
+    }
+    // The documentation's own failures carry result_code SUCCESS beside an err_code; `0` and its
+    // like beside SUCCESS are no errors.
+    let harmless = matches!(code, "" | "0" | "OK" | "SUCCESS");
+    if field("result_code") == Some("SUCCESS") && harmless {
+        return Judgement::Good(fields);
+    }
+    let (kind, later) = business_failure(code);
+    let code = if code.is_empty() { "FAIL" } else { code };
+    said(kind, later, code.to_owned(), shorten(message))
+}
+
+/// `return_code` FAIL: only a text tells why, and for bills a number (reference v2 §B.5).
+fn protocol_failure(code: &str, message: &str) -> (FailureKind, bool) {
+    let text = message.to_ascii_lowercase();
+    if code == "20002" || text.contains("no bill exist") {
+        (FailureKind::NoStatement, false)
+    } else if matches!(code, "20003" | "20007" | "20100") {
+        (FailureKind::NotReady, false)
+    } else if message.contains("签名") || text.contains("sign") || code == "20001" {
+        (FailureKind::Credentials, false)
+    } else if code == "100" || text.contains("system error") || text.contains("systemerror") || message.contains("系统")
+    {
+        (FailureKind::Unavailable, true)
+    } else {
+        (FailureKind::Refused, false)
+    }
+}
+
+/// The documented codes of the three coupon calls (reference v2 §B.1–B.3).
+fn business_failure(code: &str) -> (FailureKind, bool) {
+    match code {
+        "NETWORK ERROR"
+        | "NETWORKERROR"
+        | "SYSTEMERROR"
+        | "FREQ_OVER_LIMIT"
+        | "GET_COUPON_STOCK_FAIL"
+        | "272888874"
+        | "268461336" => (FailureKind::Unavailable, true),
+        "SIGN_ERROR"
+        | "CA_ERROR"
+        | "CA_VERIFY_FAILED"
+        | "ERR_VERIFY_SSL_SERIAL"
+        | "ERR_VERIFY_SSL_SN"
+        | "CODE_2_ID_ERR"
+        | "269546525"
+        | "269546505"
+        | "269546507"
+        | "269546538" => (FailureKind::Credentials, false),
+        "COUPON_NOT_FOUND" | "COUPON_STOCK_NOT_FOUND" | "COUPON_STOCK_ID_NOT_VALID" => (FailureKind::NotFound, false),
+        _ => (FailureKind::Refused, false),
+    }
+}
+
+fn said(kind: FailureKind, later: bool, code: String, message: String) -> Judgement {
+    let problem = Problem::Refused { kind, code, message };
+    if later { Judgement::Later(problem) } else { Judgement::Final(problem) }
+}
+
+fn looks_like_xml(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}
+
+#[cfg(test)]
+mod tests {
+    use FailureKind::*;
+
+    use super::*;
+
+    fn kind(body: &str) -> (FailureKind, bool) {
+        match judge(200, body.as_bytes(), true) {
+            Judgement::Later(Problem::Refused { kind, .. }) => (kind, true),
+            Judgement::Final(Problem::Refused { kind, .. }) => (kind, false),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn business(code: &str) -> (FailureKind, bool) {
+        kind(&format!(
+            "<xml><return_code>SUCCESS</return_code><result_code>FAIL</result_code><err_code>{code}</err_code></xml>"
+        ))
+    }
+
+    #[test]
+    fn result_code_success_with_an_err_code_is_an_error() {
+        let body = "<xml><return_code>SUCCESS</return_code><result_code>SUCCESS</result_code><err_code>268456007</err_code><err_code_des>批次ID信息不正确</err_code_des></xml>";
+        assert_eq!(kind(body), (Refused, false));
+        for harmless in ["0", "OK", "SUCCESS", ""] {
+            let body = body.replace("268456007", harmless);
+            assert!(matches!(judge(200, body.as_bytes(), false), Judgement::Good(_)), "{harmless}");
+        }
+    }
+
+    #[test]
+    fn success_must_be_said() {
+        let silent = judge(200, b"<xml><return_code>SUCCESS</return_code></xml>", false);
+        assert!(matches!(silent, Judgement::Final(_)));
+        assert!(matches!(judge(200, b"<xml><result_code>SUCCESS</result_code></xml>", false), Judgement::Final(_)));
+    }
+
+    #[test]
+    fn both_spellings_of_network_error_are_retried() {
+        for code in ["NETWORK ERROR", "NETWORKERROR", "SYSTEMERROR", "272888874"] {
+            assert_eq!(business(code), (Unavailable, true), "{code}");
+        }
+        assert_eq!(business("COUPON_STOCK_ID_NOT_VALID"), (NotFound, false));
+        assert_eq!(business("SIGN_ERROR"), (Credentials, false));
+        assert_eq!(business("USER_AL_GET_COUPON"), (Refused, false));
+    }
+
+    #[test]
+    fn a_bill_is_told_from_its_error_document() {
+        let failed = |rest: &str| kind(&format!("\u{FEFF}<xml><return_code>FAIL</return_code>{rest}</xml>"));
+        assert_eq!(
+            failed("<return_msg>No Bill Exist</return_msg><error_code>20002</error_code>"),
+            (NoStatement, false)
+        );
+        assert_eq!(failed("<return_msg>签名错误</return_msg>"), (Credentials, false));
+        assert_eq!(failed("<return_msg>System Error</return_msg><error_code>100</error_code>"), (Unavailable, true));
+        assert_eq!(failed("<error_code>20007</error_code>"), (NotReady, false));
+        assert_eq!(failed("<return_msg>XML格式错误</return_msg>"), (Refused, false));
+        assert!(matches!(judge(200, "\u{FEFF}交易时间,".as_bytes(), true), Judgement::File));
+        assert!(matches!(judge(200, &[0x1f, 0x8b, 8], true), Judgement::File));
+    }
+
+    #[test]
+    fn gateways_are_judged_by_status_and_pages_are_no_answer() {
+        assert!(matches!(judge(502, b"<html></html>", false), Judgement::Later(_)));
+        assert!(matches!(judge(404, b"", false), Judgement::Final(_)));
+        assert!(matches!(judge(200, b"<html></html>", false), Judgement::Later(Problem::Unexpected { .. })));
+    }
+}

@@ -1,0 +1,141 @@
+//! SHA-1 over the unzipped bytes of a bill while it streams by. Keeps none of them.
+
+use std::io::{self, Write};
+
+use flate2::write::MultiGzDecoder;
+use sha1::{Digest, Sha1};
+
+/// Takes a bill as it comes, gzipped or plain, and digests what is inside.
+pub(super) struct UnzippedDigest {
+    /// The first bytes, until they tell gzip from plain.
+    head: Vec<u8>,
+    stage: Stage,
+}
+
+enum Stage {
+    Unknown,
+    Plain(Digester),
+    Gzip(Box<MultiGzDecoder<Digester>>),
+}
+
+/// Digest and size of the unzipped bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unzipped {
+    pub(super) sha1_hex: String,
+    pub(super) bytes: u64,
+    pub(super) was_gzip: bool,
+}
+
+#[derive(Default)]
+struct Digester {
+    sha1: Sha1,
+    bytes: u64,
+}
+
+impl Write for Digester {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sha1.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl UnzippedDigest {
+    pub(super) fn new() -> UnzippedDigest {
+        UnzippedDigest { head: Vec::new(), stage: Stage::Unknown }
+    }
+
+    /// Takes the next piece. A bill is gzip when it begins as gzip does, whatever was asked for.
+    ///
+    /// # Errors
+    /// When a gzip stream is broken.
+    pub(super) fn update(&mut self, piece: &[u8]) -> io::Result<()> {
+        match &mut self.stage {
+            Stage::Plain(digester) => digester.write_all(piece),
+            Stage::Gzip(decoder) => decoder.write_all(piece),
+            Stage::Unknown => {
+                self.head.extend_from_slice(piece);
+                if self.head.len() < 2 {
+                    return Ok(());
+                }
+                self.stage = match self.head.starts_with(&[0x1f, 0x8b]) {
+                    true => Stage::Gzip(Box::new(MultiGzDecoder::new(Digester::default()))),
+                    false => Stage::Plain(Digester::default()),
+                };
+                let head = std::mem::take(&mut self.head);
+                self.update(&head)
+            }
+        }
+    }
+
+    /// The digest of everything taken.
+    ///
+    /// # Errors
+    /// When a gzip stream ends too early.
+    pub(super) fn finish(self) -> io::Result<Unzipped> {
+        let was_gzip = matches!(self.stage, Stage::Gzip(_));
+        let digester = match self.stage {
+            Stage::Gzip(decoder) => decoder.finish()?,
+            Stage::Plain(digester) => digester,
+            Stage::Unknown => {
+                let mut digester = Digester::default();
+                digester.write_all(&self.head)?;
+                digester
+            }
+        };
+        Ok(Unzipped { sha1_hex: hex::encode(digester.sha1.finalize()), bytes: digester.bytes, was_gzip })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn digest(bytes: &[u8], piece: usize) -> io::Result<Unzipped> {
+        let mut digest = UnzippedDigest::new();
+        for piece in bytes.chunks(piece) {
+            digest.update(piece)?;
+        }
+        digest.finish()
+    }
+
+    #[test]
+    fn plain_bytes_have_their_own_digest() {
+        let unzipped = digest(b"abc", 3).unwrap();
+        assert_eq!(unzipped.sha1_hex, "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(digest(b"", 1).unwrap().bytes, 0);
+        assert_eq!(digest(b"a", 1).unwrap().bytes, 1);
+    }
+
+    #[test]
+    fn torn_gzip_is_an_error() {
+        let zipped = gzip(&b"`2026-11-18 08:00:00,".repeat(500));
+        assert!(digest(&zipped[..zipped.len() - 9], 64).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn zipped_and_plain_agree_however_they_are_cut(
+            bytes in prop::collection::vec(any::<u8>(), 0..4000), piece in 1usize..700,
+        ) {
+            prop_assume!(!bytes.starts_with(&[0x1f, 0x8b]));
+            let (plain, zipped) = (digest(&bytes, piece).unwrap(), digest(&gzip(&bytes), piece).unwrap());
+            prop_assert_eq!((&plain.sha1_hex, plain.bytes), (&zipped.sha1_hex, zipped.bytes));
+            prop_assert!(zipped.was_gzip && !plain.was_gzip);
+        }
+    }
+}
