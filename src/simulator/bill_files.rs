@@ -32,15 +32,15 @@ pub(super) struct Ticket {
 }
 
 impl BillFiles {
-    /// Bills by day (`2026-11-18`, or `2026-11-18.REFUND` for a bill type of its own), as files in a
+    /// Bills by day (`2026-11-18`, `2026-11-18.REFUND` or `2026-11-18.FUND_BASIC` for another kind), as files in a
     /// folder.
     pub(super) fn new(folder: PathBuf, names: BTreeMap<String, String>) -> BillFiles {
         BillFiles { folder, names, tickets: Mutex::default() }
     }
 
     /// The file of a day, when the day is over at `now` and had transactions.
-    pub(super) fn find(&self, day: NaiveDate, bill_type: &str, now: DateTime<Utc>) -> Option<&str> {
-        let key = if bill_type == "ALL" { day.to_string() } else { format!("{day}.{bill_type}") };
+    pub(super) fn find(&self, day: NaiveDate, kind: &str, now: DateTime<Utc>) -> Option<&str> {
+        let key = if kind == "ALL" { day.to_string() } else { format!("{day}.{kind}") };
         self.names.get(&key).filter(|_| end_of(day) <= now).map(String::as_str)
     }
 

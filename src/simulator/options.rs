@@ -46,6 +46,7 @@ impl Options {
             ("/v3/marketing/busifavor/coupons/associate", 500),
             ("/v3/marketing/busifavor/coupons/disassociate", 500),
             ("/v3/certificates", 1000),
+            ("/v3/bill/fundflowbill", 3),
             ("/cgi-bin/stable_token", 166),
         ];
         limits.map(|(template, per_second)| (template.to_owned(), per_second)).into()

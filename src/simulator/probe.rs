@@ -1,6 +1,8 @@
 //! For tests only: a small world, a hand-moved clock, and a client that speaks raw bytes and signs
 //! with its own few lines, so that a test can also send what no decent client would.
 
+#![cfg(test)]
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 

@@ -28,7 +28,8 @@ pub struct World {
     /// Subsidy return receipts.
     pub return_receipts: Vec<Receipt>,
     /// Trade bill of a day (`2026-11-18`): file name inside the world folder. A day without one
-    /// answers NO_STATEMENT_EXIST.
+    /// answers NO_STATEMENT_EXIST. Other kinds have keys of their own: `2026-11-18.REFUND`,
+    /// `2026-11-18.SUCCESS`, fund flows `2026-11-18.FUND_BASIC`.
     pub bills: BTreeMap<String, String>,
     /// Rows of the datacube calls, by call name (`getcardbizuininfo`), with `cond_source` and
     /// `card_id` of the request they answer.

@@ -1,4 +1,4 @@
-//! Trade bills: apply for a download, then download (reference v3 §4.1).
+//! Trade and fund-flow bills: apply for a download, then download (reference v3 §4.1).
 
 use chrono::{Months, NaiveDate};
 use serde_json::json;
@@ -16,26 +16,35 @@ pub(super) const DOWNLOAD_PATH: &str = "/v3/billdownload/file";
 /// Bills are kept so long.
 const KEPT_MONTHS: u32 = 3;
 
-/// Answers where the bill lies and its SHA-1, taken over the unzipped file.
-pub(super) fn apply(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    let day = read_day(exchange)?;
+/// The bill of all trades, or of payments or refunds only.
+pub(super) fn apply_trade(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let bill_type = read_choice(exchange, "bill_type", &["ALL", "SUCCESS", "REFUND"])?;
+    apply(exchange, bill_type.as_deref().unwrap_or("ALL"))
+}
+
+/// The bill of an account's movements: the world keeps it as `2026-11-18.FUND_BASIC`.
+pub(super) fn apply_fund_flow(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
+    let account_type = read_choice(exchange, "account_type", &["BASIC", "OPERATION", "FEES"])?;
+    apply(exchange, &format!("FUND_{}", account_type.as_deref().unwrap_or("BASIC")))
+}
+
+/// Answers where the bill lies and its SHA-1, taken over the unzipped file.
+fn apply(exchange: &Exchange<'_>, kind: &str) -> Result<Answer, Answer> {
+    let day = read_day(exchange)?;
     let is_gzip = read_choice(exchange, "tar_type", &["GZIP"])?.is_some();
     let bills = &exchange.office.bills;
-    let name = bills.find(day, bill_type.as_deref().unwrap_or("ALL"), exchange.world_now);
+    let name = bills.find(day, kind, exchange.world_now);
     let name = name.ok_or_else(|| refuse(400, "NO_STATEMENT_EXIST", "请求的账单文件不存在"))?;
     let file = bills.read(name).map_err(|_| refuse(500, "SYSTEM_ERROR", "系统异常，请稍后重试"))?;
     let token = bills.grant(name, is_gzip, exchange.clock_now);
     let host = exchange.call.header("host").unwrap_or("api.mch.weixin.qq.com");
     let suffix = if is_gzip { "&tartype=gzip" } else { "" };
-    Ok(Answer::json(
-        200,
-        &json!({
-            "hash_type": "SHA1",
-            "hash_value": hex::encode(Sha1::digest(&file)),
-            "download_url": format!("http://{host}{DOWNLOAD_PATH}?token={token}{suffix}"),
-        }),
-    ))
+    let body = json!({
+        "hash_type": "SHA1",
+        "hash_value": hex::encode(Sha1::digest(&file)),
+        "download_url": format!("http://{host}{DOWNLOAD_PATH}?token={token}{suffix}"),
+    });
+    Ok(Answer::json(200, &body))
 }
 
 /// The file itself, once per token. Unsigned.

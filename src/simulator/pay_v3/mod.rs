@@ -30,7 +30,8 @@ use super::signature::{Authorization, Flaw, PROBE_PREFIX, serial_text};
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::v3("GET", "/v3/certificates", certificates::list),
     Endpoint::v3("POST", "/v3/security/echo", certificates::echo),
-    Endpoint::v3("GET", "/v3/bill/tradebill", bills::apply),
+    Endpoint::v3("GET", "/v3/bill/tradebill", bills::apply_trade),
+    Endpoint::v3("GET", "/v3/bill/fundflowbill", bills::apply_fund_flow),
     Endpoint::v3("GET", bills::DOWNLOAD_PATH, bills::download),
     Endpoint::v3("GET", "/v3/marketing/busifavor/callbacks", callbacks::get),
     Endpoint::v3("GET", "/v3/marketing/busifavor/stocks/{stock_id}", stocks::get),

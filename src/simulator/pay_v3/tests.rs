@@ -534,6 +534,19 @@ async fn days_without_a_bill_and_wrong_parameters_get_the_documented_errors() {
 }
 
 #[tokio::test]
+async fn a_fund_flow_bill_is_another_file_per_account() {
+    let probe = Probe::start_with("", |world, options| {
+        world.bills.insert("2026-11-18.FUND_BASIC".into(), "bill-18.csv".into());
+        options.world_now = Some(at("19T10:00"));
+    })
+    .await;
+    let target = "/v3/bill/fundflowbill?bill_date=2026-11-18";
+    assert_eq!(probe.get(target).await.json()["hash_value"], hex::encode(Sha1::digest(BILL)));
+    assert_eq!(probe.get(&format!("{target}&account_type=FEES")).await.code(), "NO_STATEMENT_EXIST");
+    assert_eq!(probe.get(&format!("{target}&account_type=ALL")).await.code(), "PARAM_ERROR");
+}
+
+#[tokio::test]
 async fn a_bill_in_the_making_is_a_fault_of_its_own() {
     let probe = Probe::start("[[fault]]\npath='/v3/bill/tradebill'\nkind='not_ready'\nfirst=1").await;
     assert_eq!(probe.get(APPLY).await.code(), "STATEMENT_CREATING");
