@@ -113,7 +113,8 @@ mod tests {
     #[test]
     fn the_table_names_every_code() {
         use ExitCode::*;
-        let codes = [Complete, Usage, Gate, Partial, Violation, Malformed, Unavailable, TryLater, Rejected, NothingToDo];
+        let codes =
+            [Complete, Usage, Gate, Partial, Violation, Malformed, Unavailable, TryLater, Rejected, NothingToDo];
         for code in codes.into_iter().chain([Interrupted, Terminated]) {
             assert!(EXIT_CODE_TABLE.contains(&(code as i32).to_string()), "{code:?}");
         }

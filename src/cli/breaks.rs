@@ -22,7 +22,10 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     println!("{:<16}  {:<5}  {:<8}  {:>4}  {:>12}  why", "break_id", "rule", "status", "age", "yuan");
     for it in breaks.iter().filter(|it| is_open(it)) {
         let yuan = it.at_risk_fen.to_string();
-        println!("{:<16}  {:<5}  {:<8}  {:>4}  {yuan:>12}  {}", it.break_id, it.rule_id, it.status, it.age_days, it.why);
+        println!(
+            "{:<16}  {:<5}  {:<8}  {:>4}  {yuan:>12}  {}",
+            it.break_id, it.rule_id, it.status, it.age_days, it.why
+        );
     }
     match gate.and_then(|gate| gate.exceeded(&breaks)) {
         Some(exceeded) => {

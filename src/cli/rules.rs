@@ -28,7 +28,9 @@ fn show(id: &str) -> Result<ExitCode, Failure> {
         let known: Vec<_> = rules.iter().map(|rule| rule.id.as_str()).collect();
         let nearest = known.iter().max_by(|a, b| strsim::jaro(id, a).total_cmp(&strsim::jaro(id, b)));
         let failure = Failure::new(ExitCode::Usage, format!("there is no rule `{id}`"));
-        return Err(failure.hinting(format!("did you mean `{}`? `coupon-recon rules list` shows all", nearest.unwrap_or(&""))));
+        return Err(
+            failure.hinting(format!("did you mean `{}`? `coupon-recon rules list` shows all", nearest.unwrap_or(&"")))
+        );
     };
     print_rule(rule);
     Ok(ExitCode::Complete)
@@ -36,7 +38,12 @@ fn show(id: &str) -> Result<ExitCode, Failure> {
 
 fn print_rule(rule: &Rule) {
     println!("{} {} · {}", rule.id, rule.title, rule.title_zh);
-    println!("severity {} · side {} · inputs {}", rule.severity.as_str(), rule.side, rule.datasets().collect::<Vec<_>>().join(", "));
+    println!(
+        "severity {} · side {} · inputs {}",
+        rule.severity.as_str(),
+        rule.side,
+        rule.datasets().collect::<Vec<_>>().join(", ")
+    );
     println!("a row means: {}\naction: {}\n\n{}", rule.row, rule.action, rule.sql.trim());
 }
 

@@ -56,7 +56,7 @@ pub(super) fn load_job(path: &Path) -> Result<Job, Failure> {
 }
 
 /// Points every API of the job at one host, which must be this machine: keys and openids go there.
-fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
+pub(super) fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
     let is_loopback = match base_url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

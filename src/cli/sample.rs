@@ -47,9 +47,9 @@ async fn start(command: &Simulate, world: &World) -> Result<Running, Failure> {
         options.scenario =
             Scenario::read(path).map_err(|error| usage(format!("cannot play `{}`", path.display()), &error))?;
     }
-    let listener = TcpListener::bind(command.listen)
-        .await
-        .map_err(|error| usage(format!("cannot listen on {}", command.listen), &error).hinting("`--listen` sets the address"))?;
+    let listener = TcpListener::bind(command.listen).await.map_err(|error| {
+        usage(format!("cannot listen on {}", command.listen), &error).hinting("`--listen` sets the address")
+    })?;
     simulator.serve(listener, options).map_err(|error| usage("cannot serve".to_owned(), &error))
 }
 

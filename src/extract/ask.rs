@@ -89,7 +89,11 @@ impl Failures {
     fn note(&mut self, issue: &Issue) -> usize {
         let is_down = matches!(issue.kind, IssueKind::Credentials | IssueKind::Unavailable | IssueKind::NotReady);
         self.in_a_row = if is_down { self.in_a_row + 1 } else { 0 };
-        if self.told.len() < TOLD_ISSUES { self.told.push(issue.clone()) } else { self.untold += 1 }
+        if self.told.len() < TOLD_ISSUES {
+            self.told.push(issue.clone())
+        } else {
+            self.untold += 1
+        }
         self.in_a_row
     }
 
@@ -128,7 +132,7 @@ pub(super) fn read_page<T>(request: &Request<T>, page: &Page) -> Result<Option<T
 
 fn unreadable<T>(request: &Request<T>, error: &ParseError) -> Issue {
     let endpoint = request.endpoint;
-    Issue::new(IssueKind::Incomplete, format!("{} {}: {error}", endpoint.method, endpoint.path))
+    Issue::new(IssueKind::Incomplete, format!("{} {}: {error}", endpoint.method.as_str(), endpoint.path))
         .hinting("the answer does not have the documented shape; keep the run's log for the report")
 }
 
@@ -136,7 +140,7 @@ fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
     let evidence = answer.evidence.clone();
     Page {
         fetched_at: micros(answer.fetched_at),
-        method: request.endpoint.method.to_owned(),
+        method: request.endpoint.method.as_str().to_owned(),
         target: request.target.clone(),
         status: i64::from(answer.status),
         body: answer.body.to_vec(),

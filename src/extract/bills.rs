@@ -87,13 +87,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
     Ok(harvest)
 }
 
-async fn fetch(
-    night: &Night<'_>,
-    pay_v3: &PayV3,
-    journal: &StageJournal,
-    key: &str,
-    gzip: bool,
-) -> Result<(), Issue> {
+async fn fetch(night: &Night<'_>, pay_v3: &PayV3, journal: &StageJournal, key: &str, gzip: bool) -> Result<(), Issue> {
     if !night.may_ask(STAGE) {
         return Err(Issue::not_journalled(1));
     }
@@ -106,8 +100,8 @@ async fn fetch(
     let mut blob = night.journal.blob(STAGE)?;
     let receipt = match pay_v3.fetch_trade_bill(night.date, gzip, &mut blob).await {
         Ok(download) => {
-            let file = blob.keep(if gzip { "csv.gz" } else { "csv" })?;
-            Receipt { file: Some(file), sha1: Some(download.sha1) }
+            let file = blob.keep(if download.is_gzip { "csv.gz" } else { "csv" })?;
+            Receipt { file: Some(file), sha1: Some(download.sha1_hex) }
         }
         // After the ready time no statement means an empty day (design §12).
         Err(error) if error.kind() == FailureKind::NoStatement => Receipt { file: None, sha1: None },

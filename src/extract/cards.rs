@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use super::ask::{Place, ask_all, read_page, settle};
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
-use super::wire::card_row_of;
+use super::wire::card_dimension_row;
 use super::{Api, Harvest, Issue, IssueKind, Night};
 use crate::record::Card;
 use crate::wechat::Request;
-use crate::wechat::mp::card::{self, CardIds, CardInfo};
+use crate::wechat::mp::cards::{self as api, CardAnswer, CardIds};
 
 const STAGE: &str = "cards";
 const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
 /// The largest `count` (reference MP §D.14).
-const PAGE_ROWS: u32 = 50;
+const PAGE_ROWS: u64 = 50;
 const LIST: &str = "list";
 
 /// Asks for every card of the account, and for those the datacube named.
@@ -25,7 +25,7 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     let meaning = OffsetMeaning::default();
     let ask_list = async |()| {
         let listing = read_list(&meaning, async |offset| {
-            let request = card::batch_get(offset, PAGE_ROWS, &[]);
+            let request = api::cards(offset, PAGE_ROWS);
             let page = settle(&request, mp.send(&request).await)?;
             let ids = read_page(&request, &page)?;
             let total = ids.as_ref().and_then(|ids| ids.total_num).unwrap_or(0).max(0).unsigned_abs();
@@ -41,21 +41,20 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     let mut issues = ask_all(night, &journal, PLACE, 1, vec![(LIST.to_owned(), ())], ask_list).await?;
     let mut ids = named.clone();
     for page in journal.entry(LIST)?.iter().flat_map(|entry| &entry.pages) {
-        let list: Option<CardIds> = read_page(&card::batch_get(0, PAGE_ROWS, &[]), page)?;
+        let list: Option<CardIds> = read_page(&api::cards(0, PAGE_ROWS), page)?;
         ids.extend(list.map(|list| list.card_id_list).unwrap_or_default());
     }
-    let questions = ids.iter().map(|id| (format!("card/{id}"), card::get(id))).collect();
-    let ask = async |request: Request<CardInfo>| {
-        settle(&request, mp.send(&request).await).map(|page| Some(vec![page]))
-    };
+    let questions = ids.iter().map(|id| (format!("card/{id}"), api::card(id))).collect();
+    let ask =
+        async |request: Request<CardAnswer>| settle(&request, mp.send(&request).await).map(|page| Some(vec![page]));
     issues.extend(ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?);
     let mut harvest = Harvest::complete(Vec::new());
     harvest.issues = issues;
     for entry in journal.entries()? {
         let Some(id) = entry.key.strip_prefix("card/").filter(|id| ids.contains(*id)) else { continue };
         for page in &entry.pages {
-            if let Some(info) = read_page(&card::get(id), page)? {
-                harvest.rows.push(card_row_of(&info, id, night.date)?);
+            if let Some(info) = read_page(&api::card(id), page)? {
+                harvest.rows.push(card_dimension_row(&info, id, night.date));
             }
         }
     }

@@ -9,13 +9,11 @@ use super::wire;
 use super::{Api, Harvest, Issue, Night};
 use crate::journal::Entry;
 use crate::record::{CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay};
-use crate::wechat::mp::datacube;
+use crate::wechat::mp::datacube::{self, CondSource};
 use crate::wechat::{Request, mp::Mp};
 
 const STAGE: &str = "datacube";
 const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
-/// 0: cards made on the platform page, 1: by API. There is no "all".
-const COND_SOURCES: [i64; 2] = [0, 1];
 
 /// The four datasets, each sorted by key.
 #[derive(Debug, Default)]
@@ -36,7 +34,7 @@ type Read = fn(&Entry, &Asked<'_>, &mut Datacube) -> Result<(), Issue>;
 /// What a call was asked with; answers do not echo it.
 struct Asked<'a> {
     window: (NaiveDate, NaiveDate),
-    cond_source: i64,
+    cond_source: CondSource,
     card_id: &'a str,
     night: NaiveDate,
 }
@@ -81,12 +79,13 @@ fn calls<'a>(night: &Night<'_>, member_cards: &'a [String], days: u32) -> BTreeM
     let asked = |cond_source, card_id| Asked { window: (from, night.date), cond_source, card_id, night: night.date };
     let mut calls = BTreeMap::new();
     for (call, name) in [(Call::Account, "account"), (Call::Cards, "cards"), (Call::Members, "members")] {
-        for source in COND_SOURCES {
-            calls.insert(format!("{name}/{source}/{from}"), (asked(source, ""), call));
+        for source in CondSource::ALL {
+            calls.insert(format!("{name}/{}/{from}", source.code()), (asked(source, ""), call));
         }
     }
     for card_id in member_cards {
-        calls.insert(format!("member_details/{card_id}/{from}"), (asked(0, card_id), Call::MemberDetails));
+        calls
+            .insert(format!("member_details/{card_id}/{from}"), (asked(CondSource::Api, card_id), Call::MemberDetails));
     }
     calls
 }
@@ -104,19 +103,19 @@ impl Call {
     fn read(self) -> Read {
         match self {
             Call::Account => |entry, asked, rows| {
-                let row = |it: &_| wire::card_account_row(it, asked.cond_source, asked.night);
+                let row = |it: &_| wire::card_account_row(it, asked.cond_source.code(), asked.night);
                 collect(entry, &account(asked), |list| &list.list, row, &mut rows.account)
             },
             Call::Cards => |entry, asked, rows| {
-                let row = |it: &_| wire::card_row(it, asked.cond_source, asked.night);
+                let row = |it: &_| wire::card_day_row(it, asked.cond_source.code(), asked.night);
                 collect(entry, &cards(asked), |list| &list.list, row, &mut rows.cards)
             },
             Call::Members => |entry, asked, rows| {
-                let row = |it: &_| wire::member_card_row(it, asked.cond_source, asked.night);
+                let row = |it: &_| wire::member_card_row(it, asked.cond_source.code(), asked.night);
                 collect(entry, &members(asked), |list| &list.list, row, &mut rows.members)
             },
             Call::MemberDetails => |entry, asked, rows| {
-                let row = |it: &_| wire::member_detail_row(it, asked.card_id, asked.night);
+                let row = |it: &_| wire::member_detail_row(it, asked.night);
                 collect(entry, &member_details(asked), |list| &list.list, row, &mut rows.member_details)
             },
         }
@@ -127,20 +126,20 @@ async fn send<T>(mp: &Mp, request: &Request<T>) -> Result<crate::journal::Page, 
     settle(request, mp.send(request).await)
 }
 
-fn account(asked: &Asked<'_>) -> Request<datacube::DayList<datacube::AccountDay>> {
-    datacube::card_biz_uin_info(asked.window.0, asked.window.1, asked.cond_source)
+fn account(asked: &Asked<'_>) -> Request<datacube::Rows<datacube::CardAccountDay>> {
+    datacube::card_account_days(asked.window.0, asked.window.1, asked.cond_source)
 }
 
-fn cards(asked: &Asked<'_>) -> Request<datacube::DayList<datacube::CardDay>> {
-    datacube::card_card_info(asked.window.0, asked.window.1, asked.cond_source, None)
+fn cards(asked: &Asked<'_>) -> Request<datacube::Rows<datacube::CardDay>> {
+    datacube::card_days(asked.window.0, asked.window.1, asked.cond_source, None)
 }
 
-fn members(asked: &Asked<'_>) -> Request<datacube::DayList<datacube::MemberCardDay>> {
-    datacube::card_member_card_info(asked.window.0, asked.window.1, asked.cond_source)
+fn members(asked: &Asked<'_>) -> Request<datacube::Rows<datacube::MemberCardDay>> {
+    datacube::member_card_days(asked.window.0, asked.window.1, asked.cond_source)
 }
 
-fn member_details(asked: &Asked<'_>) -> Request<datacube::DayList<datacube::MemberCardDetailDay>> {
-    datacube::card_member_card_detail(asked.window.0, asked.window.1, asked.card_id)
+fn member_details(asked: &Asked<'_>) -> Request<datacube::Rows<datacube::MemberCardDetailDay>> {
+    datacube::member_card_detail_days(asked.window.0, asked.window.1, asked.card_id)
 }
 
 fn collect<L, W, R>(
@@ -163,11 +162,11 @@ fn collect<L, W, R>(
 impl Datacube {
     fn sort(&mut self) {
         self.account.sort_by_key(|row| (row.ref_date, row.cond_source));
-        self.cards.sort_by(|a, b| (a.ref_date, a.cond_source, &a.card_id).cmp(&(b.ref_date, b.cond_source, &b.card_id)));
+        self.cards
+            .sort_by(|a, b| (a.ref_date, a.cond_source, &a.card_id).cmp(&(b.ref_date, b.cond_source, &b.card_id)));
         self.members.sort_by_key(|row| (row.ref_date, row.cond_source));
-        let key = |row: &MemberCardDetailDay| {
-            (row.ref_date, row.cardid.clone(), row.merchanttype, row.submerchantid.clone())
-        };
+        let key =
+            |row: &MemberCardDetailDay| (row.ref_date, row.cardid.clone(), row.merchanttype, row.submerchantid.clone());
         self.member_details.sort_by_key(key);
     }
 }

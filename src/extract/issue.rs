@@ -46,7 +46,7 @@ impl Issue {
         self
     }
 
-    pub(super) fn violation(what: impl Into<String>) -> Issue {
+    pub(crate) fn violation(what: impl Into<String>) -> Issue {
         Issue::new(IssueKind::Violation, what)
     }
 

@@ -149,7 +149,11 @@ mod tests {
             let expected = Some((total as usize).div_ceil(20).max(1));
             assert_eq!(pages_read(total, |offset| offset).await.0, expected, "rows, {total}");
             assert_eq!(pages_read(total, |offset| offset * 20).await.0, expected, "pages from 0, {total}");
-            assert_eq!(pages_read(total, |offset| offset.saturating_sub(1) * 20).await.0, expected, "pages from 1, {total}");
+            assert_eq!(
+                pages_read(total, |offset| offset.saturating_sub(1) * 20).await.0,
+                expected,
+                "pages from 1, {total}"
+            );
         }
     }
 
@@ -176,7 +180,10 @@ mod tests {
     #[tokio::test]
     async fn a_total_that_never_comes_true_is_unsettled_not_short() {
         let listing = read_list(&OffsetMeaning::default(), async |offset| page(slice(offset, 20, 20), 25));
-        assert!(matches!(listing.await.unwrap(), Listing::Unsettled { seen: 20, total: 25 } | Listing::Unsettled { .. }));
+        assert!(matches!(
+            listing.await.unwrap(),
+            Listing::Unsettled { seen: 20, total: 25 } | Listing::Unsettled { .. }
+        ));
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Stage `notifications`: spooled COUPON.SEND callbacks, verified, decrypted, deduplicated.
 
-use super::orders::digests;
 use super::ask::{Place, ask_all, settle};
+use super::orders::digests;
 use super::{Api, Harvest, Issue, IssueKind, Night};
 use crate::exports::notifications::{CallbackKeys, read};
 use crate::record::CouponEvent;

@@ -40,7 +40,8 @@ fn refuse_contradictions(lines: &[OrderLine]) -> Result<(), Issue> {
         same_place.source_line = earlier.source_line;
         if same_place != *earlier {
             let place = |line: &OrderLine| format!("`{}` line {}", line.source_file, line.source_line);
-            let what = format!("order `{}` stands differently in {} and {}", line.out_trade_no, place(earlier), place(line));
+            let what =
+                format!("order `{}` stands differently in {} and {}", line.out_trade_no, place(earlier), place(line));
             return Err(Issue::new(IssueKind::Malformed, what).hinting("export each order line once, or identically"));
         }
     }

@@ -57,8 +57,7 @@ pub async fn extract(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Harv
     let mut returns = desk.read_returns(&plan.returns)?;
     carry(night, carried, &mut payments, &mut returns);
 
-    let rows =
-        Subsidies { payments: payments.into_values().collect(), returns: returns.into_values().collect() };
+    let rows = Subsidies { payments: payments.into_values().collect(), returns: returns.into_values().collect() };
     let mut harvest = Harvest::complete(rows);
     harvest.issues = issues;
     harvest.inputs = vec![(STAGE.to_owned(), desk.journal.digest()?)];
@@ -91,9 +90,8 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     async fn ask<T>(&self, questions: Vec<(String, Request<T>)>) -> Result<Vec<Issue>, Issue> {
-        let ask = async |request: Request<T>| {
-            settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]))
-        };
+        let ask =
+            async |request: Request<T>| settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]));
         ask_all(self.night, self.journal, PLACE, self.concurrency, questions, ask).await
     }
 

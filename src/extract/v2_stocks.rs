@@ -4,10 +4,10 @@ use super::ask::{Place, ask_all, read_page, settle};
 use super::orders::{digests, from_export};
 use super::wire::{v2_coupon_row, v2_stock_row};
 use super::{Api, Harvest, Issue, Night};
-use crate::exports::v2_coupons_file;
+use crate::exports::v2_coupons_file::{self, V2CouponQuery};
 use crate::record::{V2Coupon, V2Stock};
 use crate::wechat::Request;
-use crate::wechat::pay_v2::coupon::{self, CouponInfo, CouponStock};
+use crate::wechat::pay_v2::{self, Coupon, CouponStock};
 
 const STAGE: &str = "v2_stocks";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV2 };
@@ -23,15 +23,15 @@ pub struct Vouchers {
 
 /// Asks for the stocks of `pay_v2.stock_ids` and the coupons of `pay_v2.coupons_file`.
 pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
-    let (Some(pay_v2), Some(settings)) = (&night.apis.pay_v2, &night.job.pay_v2) else {
+    let (Some(client), Some(settings)) = (&night.apis.pay_v2, &night.job.pay_v2) else {
         return Ok(Harvest::complete(Vouchers::default()));
     };
     let journal = night.journal.stage(STAGE)?;
     let mut harvest = Harvest::complete(Vouchers::default());
     let stock_key = |id: &str| format!("stock/{id}");
-    let questions = settings.stock_ids.iter().map(|id| (stock_key(id), coupon::stock(id))).collect();
+    let questions = settings.stock_ids.iter().map(|id| (stock_key(id), pay_v2::coupon_stock(id))).collect();
     let ask = async |request: Request<CouponStock>| {
-        settle(&request, pay_v2.send(&request).await).map(|page| Some(vec![page]))
+        settle(&request, client.send(&request).await).map(|page| Some(vec![page]))
     };
     harvest.issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
 
@@ -41,28 +41,26 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
         harvest.inputs = digests(STAGE, &export.files);
         listed = export.rows;
     }
-    let coupon_key = |it: &v2_coupons_file::ListedCoupon| format!("coupon/{}/{}/{}", it.stock_id, it.coupon_id, it.openid);
-    let coupon_request =
-        |it: &v2_coupons_file::ListedCoupon| coupon::coupon_info(&it.coupon_id, &it.openid, &it.stock_id);
+    let coupon_key = |it: &V2CouponQuery| format!("coupon/{}/{}/{}", it.stock_id, it.coupon_id, it.openid);
+    let coupon_request = |it: &V2CouponQuery| pay_v2::coupon(&it.coupon_id, &it.openid, &it.stock_id);
     let questions = listed.iter().map(|it| (coupon_key(it), coupon_request(it))).collect();
-    let ask = async |request: Request<CouponInfo>| {
-        settle(&request, pay_v2.send(&request).await).map(|page| Some(vec![page]))
-    };
+    let ask =
+        async |request: Request<Coupon>| settle(&request, client.send(&request).await).map(|page| Some(vec![page]));
     harvest.issues.extend(ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?);
 
     for entry in journal.entries()? {
         let Some(page) = entry.pages.first() else { continue };
         if let Some(id) = settings.stock_ids.iter().find(|id| stock_key(id) == entry.key) {
-            if let Some(stock) = read_page(&coupon::stock(id), page)? {
-                let signature = pay_v2.check_signature(&page.body);
-                harvest.rows.stocks.push(v2_stock_row(&stock, signature, night.date)?);
+            if let Some(stock) = read_page(&pay_v2::coupon_stock(id), page)? {
+                let signature = client.check_signature(&page.body);
+                harvest.rows.stocks.push(v2_stock_row(&stock, signature, night.date));
             }
         } else if let Some(it) = listed.iter().find(|it| coupon_key(it) == entry.key)
             && let Some(info) = read_page(&coupon_request(it), page)?
         {
-            let signature = pay_v2.check_signature(&page.body);
+            let signature = client.check_signature(&page.body);
             let openid = night.persona.publish(&it.openid);
-            harvest.rows.coupons.push(v2_coupon_row(&info, &openid, signature, night.date)?);
+            harvest.rows.coupons.push(v2_coupon_row(&info, &openid, signature, night.date));
         }
     }
     let key = |it: &V2Coupon| (it.coupon_stock_id.clone(), it.coupon_id.clone(), it.openid.clone());

@@ -1,13 +1,14 @@
 //! A file kept as it came (a bill): streamed to disk, named by its digest, never changed.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 
 use super::{JournalError, io_error};
 use crate::durable;
+use crate::wechat::pay_v3::bills::BillSink;
 
 /// A file on its way into the journal. Dropped before `keep`, it leaves nothing that is read.
 pub struct Blob {
@@ -24,18 +25,6 @@ impl Blob {
         let file = File::create(&staged).map_err(|source| io_error(&staged, source))?;
         let digest = digest::Context::new(&digest::SHA256);
         Ok(Blob { folder: folder.to_path_buf(), staged, file, digest })
-    }
-
-    /// Starts over: the bytes so far belonged to a download that failed.
-    ///
-    /// # Errors
-    /// The file cannot be truncated.
-    pub fn restart(&mut self) -> io::Result<()> {
-        use std::io::Seek;
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        self.digest = digest::Context::new(&digest::SHA256);
-        Ok(())
     }
 
     /// Makes the file durable under its digest; returns its name.
@@ -60,6 +49,16 @@ impl Write for Blob {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl BillSink for Blob {
+    /// The bytes so far belonged to a download that failed.
+    fn restart(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.digest = digest::Context::new(&digest::SHA256);
+        Ok(())
     }
 }
 

@@ -54,7 +54,10 @@ pub fn verify_signatures(job: &Job, date: NaiveDate) -> Result<Proof, Failure> {
 
 fn pages(journal: &Journal, stage: &str) -> Result<Vec<(String, Page)>, JournalError> {
     let entries = journal.stage(stage)?.entries()?;
-    Ok(entries.into_iter().flat_map(|entry| entry.pages.into_iter().map(move |page| (entry.key.clone(), page))).collect())
+    Ok(entries
+        .into_iter()
+        .flat_map(|entry| entry.pages.into_iter().map(move |page| (entry.key.clone(), page)))
+        .collect())
 }
 
 fn check(keyring: &Keyring, stage: &str, key: &str, page: &Page, proof: &mut Proof) {

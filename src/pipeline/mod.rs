@@ -1,6 +1,7 @@
 //! A night: stages in order, match, rules, publish, exit code. The only module that joins the
 //! others; it parses nothing, asks nothing and computes no number itself.
 
+mod check;
 mod evidence;
 mod night;
 mod progress;
@@ -9,6 +10,7 @@ mod stages;
 mod summary;
 mod verdict;
 
+pub use check::{Finding, check_job};
 pub use evidence::{Proof, verify_signatures};
 pub use night::{JournalKeeper, NightOutcome, Plan, run_night};
 pub use progress::{Bars, Quiet};

@@ -11,13 +11,11 @@ use super::stages::{self, Sources};
 use super::verdict::{Evidence, Verdict};
 use crate::clock::World;
 use crate::contract;
+use crate::dataset::Lake;
 use crate::dataset::lock::{LakeLock, LockError};
-use crate::dataset::manifest::{
-    FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, StageEntry,
-};
+use crate::dataset::manifest::{FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, StageEntry};
 use crate::dataset::partition::Provenance;
 use crate::dataset::publish::{StagedFile, Staging};
-use crate::dataset::Lake;
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Apis, Issue, Night, Watcher};
 use crate::job::{Job, Pii};
@@ -79,8 +77,9 @@ pub async fn run_night(
     let started_at = world.clock.now();
     let run_id = run_id(world, started_at);
     let _lock = take_lock(job, &lake, &run_id, started_at)?;
-    let journal = Journal::open(&lake.journal(plan.date), plan.mode, world.clone())
-        .map_err(|error| Failure::caused_by(ExitCode::Usage, format!("cannot open the journal of {}", plan.date), &error))?;
+    let journal = Journal::open(&lake.journal(plan.date), plan.mode, world.clone()).map_err(|error| {
+        Failure::caused_by(ExitCode::Usage, format!("cannot open the journal of {}", plan.date), &error)
+    })?;
     let journal = Arc::new(journal);
     keeper.keep(&journal);
     let apis = connect(job, world)?;
@@ -96,15 +95,15 @@ pub async fn run_night(
         watcher,
         selected: plan.stages.as_ref(),
     };
-    let staging = Staging::open(&lake, &run_id, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
+    let staging =
+        Staging::open(&lake, &run_id, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
     let work = Work { night: &night, lake: &lake, staging: &staging, plan };
     let done = work.run().await;
     journal.flush().map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot keep the journal", &error))?;
     let done = done?;
     let manifest = work.manifest(&done, &run_id, started_at)?;
-    let manifest_path = manifest
-        .write(&lake.run(plan.date, &run_id))
-        .map_err(|error| disk(&error, "cannot write the manifest"))?;
+    let manifest_path =
+        manifest.write(&lake.run(plan.date, &run_id)).map_err(|error| disk(&error, "cannot write the manifest"))?;
     staging.discard().map_err(|error| disk(&error, "cannot clear the staging folder"))?;
     let Done { verdict, sources, judgement, .. } = done;
     let breaks = judgement.map(|judgement| judgement.breaks).unwrap_or_default();
@@ -165,7 +164,10 @@ impl Work<'_> {
         let asked = Asked { wallets: done.sources.asked.clone(), unknown_coupons: done.sources.unknown.clone() };
         let ledger = reconcile::build_ledger(self.night.job, &files, &asked).map_err(|error| violated(&error))?;
         if let Some(side) = ledger.footing.iter().find(|side| !side.holds()) {
-            return Err(Failure::new(ExitCode::Violation, format!("the night does not foot; nothing was published: {side:?}")));
+            return Err(Failure::new(
+                ExitCode::Violation,
+                format!("the night does not foot; nothing was published: {side:?}"),
+            ));
         }
         self.stage(done, &ledger.rows)?;
         done.footing = ledger.footing;
@@ -289,7 +291,10 @@ impl Work<'_> {
             read_partitions: done.read_partitions.clone(),
             inputs_sha256: done.provenance.inputs_sha256.clone(),
             rules_sha256: done.provenance.rules_sha256.clone(),
-            unjudged_rules: unjudged.into_iter().map(|it| (it.rule_id, format!("{}: {}", it.dataset, it.why))).collect(),
+            unjudged_rules: unjudged
+                .into_iter()
+                .map(|it| (it.rule_id, format!("{}: {}", it.dataset, it.why)))
+                .collect(),
             stale_dates: stale.into_iter().map(|partition| partition.date).collect(),
             footing: done.footing.iter().map(footing_entry).collect(),
         })
@@ -341,7 +346,7 @@ fn is_of_selected(file: &StagedFile, selected: &BTreeSet<String>, entries: &[Sta
     owner.is_some_and(|entry| selected.contains(&entry.stage))
 }
 
-fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
+pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
     let wrong = |error: crate::wechat::SetupError| {
         let hint = error.hint();
         let failure = Failure::new(ExitCode::Rejected, error.to_string());
@@ -365,10 +370,12 @@ fn persona(job: &Job) -> Persona {
 
 fn take_lock(job: &Job, lake: &Lake, run_id: &str, started_at: DateTime<Utc>) -> Result<LakeLock, Failure> {
     let path = lake.state(&format!("{}.lock", job.name));
-    let holder = format!("process {} since {} (run {run_id})", std::process::id(), started_at.format("%Y-%m-%d %H:%M:%SZ"));
+    let holder =
+        format!("process {} since {} (run {run_id})", std::process::id(), started_at.format("%Y-%m-%d %H:%M:%SZ"));
     LakeLock::take(&path, &holder).map_err(|error| match &error {
-        LockError::Held(_) => Failure::new(ExitCode::TryLater, error.to_string())
-            .hinting("wait for it to end, or use `--wait 10m`"),
+        LockError::Held(_) => {
+            Failure::new(ExitCode::TryLater, error.to_string()).hinting("wait for it to end, or use `--wait 10m`")
+        }
         LockError::Io(io) => disk(io, "cannot lock the lake"),
     })
 }

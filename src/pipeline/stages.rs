@@ -140,12 +140,7 @@ impl Desk<'_> {
 
 impl Clerk<'_> {
     /// Books the outcome of a stage; gives its rows, or none.
-    fn take<T: Default>(
-        &mut self,
-        stage: &'static str,
-        answer: Answer<T>,
-        write: impl FnOnce(&mut Desk<'_>, &T),
-    ) -> T {
+    fn take<T: Default>(&mut self, stage: &'static str, answer: Answer<T>, write: impl FnOnce(&mut Desk<'_>, &T)) -> T {
         if !is_configured(self.night, stage) {
             self.sources.entries.push(entry(stage, "skipped"));
             return T::default();
@@ -159,7 +154,12 @@ impl Clerk<'_> {
         }
     }
 
-    fn take_harvest<T>(&mut self, stage: &'static str, harvest: Harvest<T>, write: impl FnOnce(&mut Desk<'_>, &T)) -> T {
+    fn take_harvest<T>(
+        &mut self,
+        stage: &'static str,
+        harvest: Harvest<T>,
+        write: impl FnOnce(&mut Desk<'_>, &T),
+    ) -> T {
         let Harvest { rows, mut issues, notes, inputs } = harvest;
         let mut parts: BTreeMap<_, _> = inputs.into_iter().collect();
         let provenance = self.provenance(stage, &parts);

@@ -138,9 +138,7 @@ fn scan(contract: &Contract, path: &Path) -> PolarsResult<LazyFrame> {
 
 /// All days of the window one after the other, `dt` telling which.
 fn history(contract: &Contract, window: &[(NaiveDate, &Path)]) -> PolarsResult<LazyFrame> {
-    let dated = |frame: LazyFrame, date: NaiveDate| {
-        frame.with_column(lit(days(date)).cast(DataType::Date).alias("dt"))
-    };
+    let dated = |frame: LazyFrame, date: NaiveDate| frame.with_column(lit(days(date)).cast(DataType::Date).alias("dt"));
     if window.is_empty() {
         return Ok(dated(empty(contract)?, NaiveDate::default()));
     }

@@ -179,14 +179,7 @@ macro_rules! about_coupon {
     )* };
 }
 
-about_coupon!(
-    Claim,
-    Dispatch,
-    Receipt,
-    Return,
-    crate::record::UserCoupon,
-    crate::record::LedgerRow
-);
+about_coupon!(Claim, Dispatch, Receipt, Return, crate::record::UserCoupon, crate::record::LedgerRow);
 
 const ORDERS: &str = "SELECT out_trade_no AS out_trade_no, transaction_id AS transaction_id, merchant AS merchant, \
      openid AS openid, paid_at AS paid_at, refund_fen AS refund_fen, bill_paid_fen AS bill_paid_fen, \

@@ -144,8 +144,7 @@ impl Night<'_> {
     fn row(&self, known: &Known) -> LedgerRow {
         let previous = known.previous.as_ref();
         let (stock_id, coupon_code) = known.key.clone();
-        let mut coupon =
-            Coupon::at_end_of(self.date, known.wallet.as_ref(), previous, self.stocks.get(&stock_id));
+        let mut coupon = Coupon::at_end_of(self.date, known.wallet.as_ref(), previous, self.stocks.get(&stock_id));
         if let Some(dispatch) = &known.dispatch {
             coupon.openid = coupon.openid.or_else(|| dispatch.openid.clone());
             coupon.received_at = coupon.received_at.or(dispatch.dispatched_at);
@@ -157,8 +156,7 @@ impl Night<'_> {
         let pattern = self.terms.rules.use_request_pattern.as_ref();
         let matched = matching::find_order(&known.claims, trace, self.orders, pattern);
         let order = OrderSide::of(matched, self.orders, previous);
-        let subsidy =
-            Subsidy::of(self.terms, &stock_id, &coupon, order.discount, &known.receipts, &known.returns);
+        let subsidy = Subsidy::of(self.terms, &stock_id, &coupon, order.discount, &known.receipts, &known.returns);
         let asked_date = self
             .is_asked(&order, &coupon_code)
             .then_some(self.date)

@@ -208,7 +208,13 @@ mod tests {
     }
 
     /// One night of one break.
-    fn night(rules: &Rules, number: u64, yesterday: Option<&Break>, sight: Sight, decisions: &Decisions) -> Option<Break> {
+    fn night(
+        rules: &Rules,
+        number: u64,
+        yesterday: Option<&Break>,
+        sight: Sight,
+        decisions: &Decisions,
+    ) -> Option<Break> {
         let rule = rules.find("AO01").unwrap();
         let mut findings = BTreeMap::new();
         if let Sight::Seen { is_due } = sight {

@@ -115,7 +115,7 @@ pub(super) fn wechat_channels(terms: &Terms, order_files: &[String]) -> PolarsRe
 /// Whether the pattern's last parts, as many as the file's name shows, are those of the file.
 fn names(pattern: &PathPattern, file: &str) -> bool {
     let shown = file.split('/').count();
-    let parts: Vec<_> = pattern.0.split('/').collect();
+    let parts: Vec<_> = pattern.written().split('/').collect();
     let tail = parts[parts.len().saturating_sub(shown)..].join("/");
     let escaped = regex::escape(&tail);
     let wild = escaped.replace(r"\{date\}", r"\d{4}-\d{2}-\d{2}").replace(r"\{yyyymmdd\}", r"\d{8}");

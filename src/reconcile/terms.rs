@@ -87,7 +87,7 @@ impl Default for Terms {
                 stuck_hours: 24,
             },
             programs: Vec::new(),
-            order_sources: vec![(PathPattern("orders/{date}.csv".to_owned()), Vec::new())],
+            order_sources: vec![(PathPattern::new("", "orders/{date}.csv"), Vec::new())],
             grace_days: BTreeMap::new(),
             repull_days: DEFAULT_REPULL_DAYS,
         }

@@ -13,25 +13,25 @@ pub struct CardAccountDay {
     /// 0 created on the platform page, 1 created by API.
     pub cond_source: i64,
     /// Count of views.
-    pub view_cnt: i64,
+    pub view_cnt: Option<i64>,
     /// Distinct users, views.
-    pub view_user: i64,
+    pub view_user: Option<i64>,
     /// Count of claims.
-    pub receive_cnt: i64,
+    pub receive_cnt: Option<i64>,
     /// Distinct users, claims.
-    pub receive_user: i64,
+    pub receive_user: Option<i64>,
     /// Count of redemptions.
-    pub verify_cnt: i64,
+    pub verify_cnt: Option<i64>,
     /// Distinct users, redemptions.
-    pub verify_user: i64,
+    pub verify_user: Option<i64>,
     /// Count of gifts.
-    pub given_cnt: i64,
+    pub given_cnt: Option<i64>,
     /// Distinct users, gifts.
-    pub given_user: i64,
+    pub given_user: Option<i64>,
     /// Count of expiries.
-    pub expire_cnt: i64,
+    pub expire_cnt: Option<i64>,
     /// Distinct users, expiries.
-    pub expire_user: i64,
+    pub expire_user: Option<i64>,
     /// Count of views of friends.
     pub view_friends_cnt: Option<i64>,
     /// Distinct users, views of friends.
@@ -68,25 +68,25 @@ pub struct CardDay {
     /// 0 free, 1 paid.
     pub is_pay: Option<i64>,
     /// Count of views.
-    pub view_cnt: i64,
+    pub view_cnt: Option<i64>,
     /// Distinct users, views.
-    pub view_user: i64,
+    pub view_user: Option<i64>,
     /// Count of claims.
-    pub receive_cnt: i64,
+    pub receive_cnt: Option<i64>,
     /// Distinct users, claims.
-    pub receive_user: i64,
+    pub receive_user: Option<i64>,
     /// Count of redemptions.
-    pub verify_cnt: i64,
+    pub verify_cnt: Option<i64>,
     /// Distinct users, redemptions.
-    pub verify_user: i64,
+    pub verify_user: Option<i64>,
     /// Count of gifts.
-    pub given_cnt: i64,
+    pub given_cnt: Option<i64>,
     /// Distinct users, gifts.
-    pub given_user: i64,
+    pub given_user: Option<i64>,
     /// Count of expiries.
-    pub expire_cnt: i64,
+    pub expire_cnt: Option<i64>,
     /// Distinct users, expiries.
-    pub expire_user: i64,
+    pub expire_user: Option<i64>,
     /// Count of redemptions by others.
     pub verify_noself_cnt: Option<i64>,
     /// Distinct users, redemptions by others.
@@ -111,17 +111,17 @@ pub struct MemberCardDay {
     /// 0 created on the platform page, 1 created by API.
     pub cond_source: i64,
     /// Count of views.
-    pub view_cnt: i64,
+    pub view_cnt: Option<i64>,
     /// Distinct users, views.
-    pub view_user: i64,
+    pub view_user: Option<i64>,
     /// Count of claims.
-    pub receive_cnt: i64,
+    pub receive_cnt: Option<i64>,
     /// Distinct users, claims.
-    pub receive_user: i64,
+    pub receive_user: Option<i64>,
     /// Count of redemptions.
-    pub verify_cnt: i64,
+    pub verify_cnt: Option<i64>,
     /// Distinct users, redemptions.
-    pub verify_user: i64,
+    pub verify_user: Option<i64>,
     /// Count of activations.
     pub active_cnt: Option<i64>,
     /// Distinct users, activations.
@@ -154,17 +154,17 @@ pub struct MemberCardDetailDay {
     /// Sub-merchant id.
     pub submerchantid: String,
     /// Count of views.
-    pub view_cnt: i64,
+    pub view_cnt: Option<i64>,
     /// Distinct users, views.
-    pub view_user: i64,
+    pub view_user: Option<i64>,
     /// Count of claims.
-    pub receive_cnt: i64,
+    pub receive_cnt: Option<i64>,
     /// Distinct users, claims.
-    pub receive_user: i64,
+    pub receive_user: Option<i64>,
     /// Count of redemptions.
-    pub verify_cnt: i64,
+    pub verify_cnt: Option<i64>,
     /// Distinct users, redemptions.
-    pub verify_user: i64,
+    pub verify_user: Option<i64>,
     /// Count of activations.
     pub active_cnt: Option<i64>,
     /// Distinct users, activations.

@@ -43,7 +43,11 @@ impl Gate {
     /// # Errors
     /// Names the first part that is no limit.
     pub fn parse(text: &str) -> Result<Gate, GateError> {
-        text.split(',').map(str::trim).map(|part| parse_limit(part).ok_or_else(|| GateError(part.to_owned()))).collect::<Result<_, _>>().map(Gate)
+        text.split(',')
+            .map(str::trim)
+            .map(|part| parse_limit(part).ok_or_else(|| GateError(part.to_owned())))
+            .collect::<Result<_, _>>()
+            .map(Gate)
     }
 
     /// The first limit that the open breaks exceed, and by how much.
@@ -131,7 +135,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_what_would_be_right() {
-        for text in ["", "open_fen", "open_fen<5", "open_yuan>5", "severity:huge.count>1", "rule:.fen>1", "open_fen>x"] {
+        for text in ["", "open_fen", "open_fen<5", "open_yuan>5", "severity:huge.count>1", "rule:.fen>1", "open_fen>x"]
+        {
             assert!(Gate::parse(text).is_err(), "{text}");
         }
     }

@@ -5,8 +5,25 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
 const LAYERS: [&str; 19] = [
-    "money", "clock", "secret", "contract", "record", "persona", "durable", "job", "http", "wechat", "exports",
-    "journal", "dataset", "reconcile", "extract", "report", "pipeline", "error", "cli",
+    "money",
+    "clock",
+    "secret",
+    "contract",
+    "record",
+    "persona",
+    "durable",
+    "job",
+    "http",
+    "wechat",
+    "exports",
+    "journal",
+    "dataset",
+    "reconcile",
+    "extract",
+    "report",
+    "pipeline",
+    "error",
+    "cli",
 ];
 /// `error` is what the top of the program fails with; `pipeline` already speaks in exit codes.
 const EXCEPTIONS: [(&str, &str); 1] = [("pipeline", "error")];
@@ -78,7 +95,10 @@ fn may_use(from: &str, to: &str) -> bool {
 fn imports(code: &str) -> Vec<String> {
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let parts = lines.flat_map(|line| line.split("crate::").skip(1));
-    parts.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).filter(|it: &String| !it.is_empty()).collect()
+    parts
+        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+        .filter(|it: &String| !it.is_empty())
+        .collect()
 }
 
 /// A file without its tests.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{SubsidyInput, Subsidies};
+use super::{Subsidies, SubsidyInput};
 use crate::clock;
 use crate::extract::Night;
 use crate::record::{SubsidyOrder, SubsidyPayment, UserCoupon};

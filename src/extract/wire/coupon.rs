@@ -105,9 +105,7 @@ pub(in crate::extract) fn coupon_code_row(
     let code = wire.code().ok_or_else(|| {
         Issue::new(IssueKind::Incomplete, format!("the code pool of stock `{stock_id}` lists an item without a code"))
     })?;
-    let publish = |id: &Option<String>| {
-        id.as_deref().filter(|id| !id.is_empty()).map(|id| night.persona.publish(id))
-    };
+    let publish = |id: &Option<String>| id.as_deref().filter(|id| !id.is_empty()).map(|id| night.persona.publish(id));
     Ok(CouponCode {
         stock_id: stock_id.to_owned(),
         coupon_code: code.to_owned(),

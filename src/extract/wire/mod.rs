@@ -14,7 +14,7 @@ use crate::money::Fen;
 use crate::wechat::lenient::{Extra, extra_json};
 use crate::wechat::parse_time;
 
-pub(super) use card::{card_account_row, card_dimension_row, card_day_row, member_card_row, member_detail_row};
+pub(super) use card::{card_account_row, card_day_row, card_dimension_row, member_card_row, member_detail_row};
 pub(super) use coupon::{coupon_code_row, stock_row, user_coupon_row};
 pub(super) use subsidy::{subsidy_payment_row, subsidy_return_row};
 pub(super) use voucher::{v2_coupon_row, v2_stock_row};

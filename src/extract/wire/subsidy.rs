@@ -8,7 +8,10 @@ use crate::record::{SubsidyPayment, SubsidyReturn};
 use crate::wechat::pay_v3::busifavor::{self as api, plain_status};
 
 /// A payment receipt as asked on the night of `date`.
-pub(in crate::extract) fn subsidy_payment_row(wire: &api::PayReceipt, date: NaiveDate) -> Result<SubsidyPayment, Issue> {
+pub(in crate::extract) fn subsidy_payment_row(
+    wire: &api::PayReceipt,
+    date: NaiveDate,
+) -> Result<SubsidyPayment, Issue> {
     let mut leftover = Leftover::of(&wire.extra);
     Ok(SubsidyPayment {
         amount_fen: required_amount(&format!("subsidy receipt `{}`", wire.out_subsidy_no), wire.amount)?,
@@ -31,7 +34,10 @@ pub(in crate::extract) fn subsidy_payment_row(wire: &api::PayReceipt, date: Naiv
 }
 
 /// A return receipt as asked on the night of `date`.
-pub(in crate::extract) fn subsidy_return_row(wire: &api::ReturnReceipt, date: NaiveDate) -> Result<SubsidyReturn, Issue> {
+pub(in crate::extract) fn subsidy_return_row(
+    wire: &api::ReturnReceipt,
+    date: NaiveDate,
+) -> Result<SubsidyReturn, Issue> {
     let mut leftover = Leftover::of(&wire.extra);
     Ok(SubsidyReturn {
         amount_fen: required_amount(&format!("subsidy return `{}`", wire.out_subsidy_return_no), wire.amount)?,

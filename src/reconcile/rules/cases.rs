@@ -10,17 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use chrono::{Days, NaiveDate, NaiveDateTime};
 use serde::Deserialize;
 
 use super::super::decisions::Decisions;
 use super::super::error::ReconcileError;
 use super::super::files::{DayFiles, Shortfall};
+use super::super::judge;
 use super::super::ledger::{self, Asked};
 use super::super::parameters::days;
 use super::super::terms::Terms;
-use super::super::judge;
 use super::Rules;
 use crate::clock;
 use crate::contract::{self, Column, ColumnKind, Contract};
@@ -136,12 +138,7 @@ fn difference(expected: &Csv, breaks: &[&Break]) -> Option<String> {
         return None;
     }
     let show = |rows: &[Vec<String>]| rows.iter().map(|row| format!("\n    {}", row.join(","))).collect::<String>();
-    Some(format!(
-        "\n  columns {}\n  expected{}\n  found{}",
-        expected.header.join(","),
-        show(&wanted),
-        show(&actual)
-    ))
+    Some(format!("\n  columns {}\n  expected{}\n  found{}", expected.header.join(","), show(&wanted), show(&actual)))
 }
 
 /// The columns of a break as a CSV shows them.
@@ -162,7 +159,7 @@ impl CaseFile {
         terms.rules.merchant_pairs = self.merchant_pairs.clone();
         terms.rules.max_coupons_per_order = self.max_coupons_per_order.unwrap_or(1);
         terms.programs = self.subsidy_programs.iter().map(CaseProgram::checked).collect();
-        terms.order_sources = vec![(PathPattern("*".to_owned()), self.wechat_channels.clone())];
+        terms.order_sources = vec![(PathPattern::new("", "*"), self.wechat_channels.clone())];
         terms
     }
 

@@ -1,0 +1,31 @@
+//! `coupon-recon check`: the job before the night: file, keys, clock, serials, hosts, rules. Every
+//! problem at once; nothing is written.
+
+use super::arguments::Check;
+use super::run::{load_job, redirect};
+use crate::clock::World;
+use crate::error::{ExitCode, Failure};
+use crate::pipeline;
+
+pub(super) async fn run(command: &Check, world: &World) -> Result<ExitCode, Failure> {
+    let mut job = load_job(&command.job)?;
+    if let Some(base_url) = &command.base_url {
+        redirect(&mut job, base_url)?;
+    }
+    println!("ok   job file `{}`", command.job.display());
+    let findings = pipeline::check_job(&job, world).await;
+    let mut worst = ExitCode::Complete;
+    for finding in &findings {
+        match &finding.problem {
+            None => println!("ok   {}", finding.what),
+            Some((code, problem)) => {
+                println!("FAIL {}: {problem}", finding.what);
+                worst = worst.max(*code);
+            }
+        }
+    }
+    for warning in &job.warnings {
+        println!("warn {warning}");
+    }
+    Ok(worst)
+}

@@ -1,0 +1,80 @@
+//! The questions `check` asks before a night: one cheap call per API, the rules, the lake.
+
+use super::night::connect;
+use crate::clock::World;
+use crate::error::ExitCode;
+use crate::extract::Issue;
+use crate::extract::IssueKind;
+use crate::job::Job;
+use crate::reconcile;
+use crate::wechat::ApiError;
+use crate::wechat::mp::cards;
+use crate::wechat::pay_v2::coupon_stock;
+use crate::wechat::pay_v3::busifavor::stock;
+use crate::wechat::pay_v3::certificates;
+
+/// One thing that was checked.
+#[derive(Debug)]
+pub struct Finding {
+    /// What.
+    pub what: String,
+    /// What is wrong with it, and how a night would end.
+    pub problem: Option<(ExitCode, String)>,
+}
+
+/// Checks everything a night needs of the job, one finding each.
+pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
+    let mut findings = vec![check_rules(job), check_lake(job)];
+    match connect(job, world) {
+        Err(failure) => {
+            findings.push(Finding { what: "keys".to_owned(), problem: Some((failure.code, failure.chain.join(": "))) })
+        }
+        Ok(apis) => {
+            findings.push(Finding { what: "keys can be read".to_owned(), problem: None });
+            if let Some(pay_v3) = &apis.pay_v3 {
+                let answer = match job.stock_ids.first() {
+                    Some(id) => pay_v3.send(&stock(id)).await.map(drop),
+                    None => pay_v3.send(&certificates()).await.map(drop),
+                };
+                findings.push(told("`pay_v3`: signature, serial, clock and host", answer));
+            }
+            if let (Some(pay_v2), Some(id)) = (&apis.pay_v2, job.pay_v2.as_ref().and_then(|it| it.stock_ids.first())) {
+                findings.push(told("`pay_v2`: key and host", pay_v2.send(&coupon_stock(id)).await.map(drop)));
+            }
+            if let Some(mp) = &apis.mp {
+                findings.push(told("`mp`: appid, secret and host", mp.send(&cards::cards(0, 1)).await.map(drop)));
+            }
+        }
+    }
+    findings
+}
+
+fn check_rules(job: &Job) -> Finding {
+    match reconcile::rules_of(job) {
+        Ok(rules) => Finding { what: format!("{} rules", rules.iter().count()), problem: None },
+        Err(error) => Finding { what: "rules".to_owned(), problem: Some((ExitCode::Usage, error.to_string())) },
+    }
+}
+
+fn check_lake(job: &Job) -> Finding {
+    let what = format!("lake `{}`", job.lake.display());
+    let nearest = job.lake.ancestors().find(|folder| folder.exists());
+    let is_writable = nearest.is_some_and(|folder| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok());
+    let problem = (!is_writable).then(|| (ExitCode::Usage, "is not writable; `job.lake` names it".to_owned()));
+    Finding { what, problem }
+}
+
+fn told(what: &str, answer: Result<(), ApiError>) -> Finding {
+    let problem = answer.err().map(|error| {
+        let issue = Issue::from(&error);
+        let code = match issue.kind {
+            IssueKind::Credentials => ExitCode::Rejected,
+            IssueKind::Unavailable => ExitCode::Unavailable,
+            IssueKind::NotReady => ExitCode::TryLater,
+            _ => ExitCode::Partial,
+        };
+        let hint = issue.hint.map_or_else(String::new, |hint| format!("\n     hint: {hint}"));
+        (code, format!("{}{hint}", issue.what))
+    });
+    Finding { what: what.to_owned(), problem }
+}
