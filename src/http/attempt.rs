@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method};
+use tokio::sync::OwnedSemaphorePermit;
 use url::{Position, Url};
 
 /// What every request says it is. WeChat Pay answers 400 without one (reference v3 §1.2).
@@ -97,6 +98,11 @@ impl TransportError {
     pub fn is_transient(&self) -> bool {
         !matches!(self, TransportError::TooLarge { .. } | TransportError::Unsendable { .. })
     }
+
+    /// Whether the request certainly did not reach the server.
+    pub fn never_arrived(&self) -> bool {
+        matches!(self, TransportError::Connect { .. } | TransportError::Unsendable { .. })
+    }
 }
 
 /// An answer whose body is still under way.
@@ -104,9 +110,16 @@ pub struct Incoming {
     response: reqwest::Response,
     host: String,
     timeout: Duration,
+    /// Its place among the concurrent calls, kept until the body is read.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Incoming {
+    /// The same, keeping its place among the concurrent calls.
+    pub(super) fn holding(self, place: Option<OwnedSemaphorePermit>) -> Incoming {
+        Incoming { _place: place, ..self }
+    }
+
     /// HTTP status.
     pub fn status(&self) -> u16 {
         self.response.status().as_u16()
@@ -135,6 +148,19 @@ impl Incoming {
     }
 }
 
+/// Sends once and reads the whole answer within `timeout`.
+pub(super) async fn exchange(
+    client: &Client,
+    base: &Url,
+    outgoing: &Outgoing,
+    timeout: Duration,
+    limit_bytes: usize,
+) -> Result<Received, TransportError> {
+    let whole = async { send(client, base, outgoing, timeout).await?.read(limit_bytes).await };
+    let late = || TransportError::Timeout { host: host_of(base), timeout_ms: timeout.as_millis() };
+    tokio::time::timeout(timeout, whole).await.unwrap_or_else(|_| Err(late()))
+}
+
 /// Sends once and waits for the head of the answer.
 pub(super) async fn send(
     client: &Client,
@@ -145,7 +171,7 @@ pub(super) async fn send(
     let host = host_of(base);
     let request = assemble(base, outgoing)?;
     match tokio::time::timeout(timeout, client.execute(request)).await {
-        Ok(Ok(response)) => Ok(Incoming { response, host, timeout }),
+        Ok(Ok(response)) => Ok(Incoming { response, host, timeout, _place: None }),
         Ok(Err(error)) => Err(explain(error, &host, timeout)),
         Err(_) => Err(TransportError::Timeout { host, timeout_ms: timeout.as_millis() }),
     }

@@ -140,14 +140,14 @@ impl HttpClient {
         path: &str,
         outgoing: &Outgoing,
     ) -> Result<(Incoming, Trace), CallError<std::convert::Infallible>> {
-        let _place = self.under_way.acquire().await;
+        let place = self.under_way.clone().acquire_owned().await.ok();
         let mut run = Run::new(self, outgoing.method.as_str(), path);
         self.pace.wait_for_turn().await;
         run.trace.attempts += 1;
         match attempt::send(&self.client, run.host(), outgoing, self.timeout).await {
             Ok(incoming) => {
                 run.trace.status = Some(incoming.status());
-                Ok((incoming, run.end()))
+                Ok((incoming.holding(place), run.end()))
             }
             Err(error) => {
                 run.note_transport(&error);
@@ -165,7 +165,7 @@ impl HttpClient {
         };
         let received = match self.exchange_bytes(run, &outgoing).await {
             Ok(received) => received,
-            Err(error) if error.is_transient() => {
+            Err(error) if error.is_transient() && (exchange.is_repeatable() || error.never_arrived()) => {
                 return Attempt::Again { cause: Cause::Transport(error), after: Duration::ZERO };
             }
             Err(error) => return Attempt::Final(Cause::Transport(error)),
@@ -183,11 +183,8 @@ impl HttpClient {
     async fn exchange_bytes(&self, run: &mut Run<'_>, outgoing: &Outgoing) -> Result<Received, TransportError> {
         (run.trace.status, run.trace.request_id) = (None, None);
         let left = self.policy.deadline.saturating_sub(run.elapsed()).max(Duration::from_millis(1));
-        let sent = attempt::send(&self.client, run.host(), outgoing, self.timeout.min(left)).await;
-        let received = match sent {
-            Ok(incoming) => incoming.read(self.max_body_bytes).await,
-            Err(error) => Err(error),
-        };
+        let timeout = self.timeout.min(left);
+        let received = attempt::exchange(&self.client, run.host(), outgoing, timeout, self.max_body_bytes).await;
         match &received {
             Ok(received) => run.note_answer(received),
             Err(error) => run.note_transport(error),
@@ -438,6 +435,83 @@ mod tests {
         assert_eq!(request.header("user-agent").unwrap(), USER_AGENT);
         assert_eq!(request.header("accept").unwrap(), "application/json");
         assert_eq!(request.target, "/a?secret=1");
+    }
+
+    /// Like `Plain`, but a second time may do harm.
+    struct Once(Plain);
+
+    impl Exchange for Once {
+        type Accepted = Bytes;
+        type Refusal = u16;
+
+        fn is_repeatable(&self) -> bool {
+            false
+        }
+
+        async fn build(&self) -> Result<Outgoing, u16> {
+            self.0.build().await
+        }
+
+        async fn judge(&self, received: Received) -> Verdict<Bytes, u16> {
+            self.0.judge(received).await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_must_not_be_repeated_is_not_after_a_reset_but_is_after_a_closed_port() {
+        let script = Script::always(Reply::reset()).await;
+        let fake = FakeWorld::new();
+        let client = HttpClient::new(&script.limits(), fake.world()).unwrap();
+        let error = client.call("POST", "/a", &Once(Plain::new(&fake))).await.unwrap_err();
+        assert!(matches!(error.cause, Cause::Transport(TransportError::Broken { .. })), "{:?}", error.cause);
+        assert_eq!(error.trace.attempts, 1);
+        let mut limits = script.limits();
+        limits.base_url = Script::closed_port().await;
+        let client = HttpClient::new(&limits, fake.world()).unwrap();
+        assert!(client.call("POST", "/a", &Once(Plain::new(&fake))).await.unwrap_err().trace.attempts > 1);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_times_out() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let script = Script::always(Reply::status(200, "")).await;
+        let limits = ApiLimits { base_url, timeout: Duration::from_millis(30), ..script.limits() };
+        let fake = FakeWorld::new();
+        let policy = RetryPolicy { max_attempts: 2, ..RetryPolicy::within(Duration::from_secs(60)) };
+        let client = HttpClient::new(&limits, fake.world()).unwrap().with_bounds(policy, 1000);
+        let error = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap_err();
+        let Cause::Transport(cause) = error.cause else { panic!("silence was an answer") };
+        assert!(cause.to_string().ends_with("did not answer within 30 ms"), "{cause}");
+        assert_eq!(error.trace.attempts, 2);
+    }
+
+    #[tokio::test]
+    async fn no_more_calls_are_under_way_than_allowed() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        struct Counting(Plain, AtomicUsize, AtomicUsize);
+        impl Exchange for Counting {
+            type Accepted = Bytes;
+            type Refusal = u16;
+            async fn build(&self) -> Result<Outgoing, u16> {
+                let now = self.1.fetch_add(1, Ordering::SeqCst) + 1;
+                self.2.fetch_max(now, Ordering::SeqCst);
+                self.0.build().await
+            }
+            async fn judge(&self, received: Received) -> Verdict<Bytes, u16> {
+                self.1.fetch_sub(1, Ordering::SeqCst);
+                self.0.judge(received).await
+            }
+        }
+        let script = Script::always(Reply::status(200, "")).await;
+        let fake = FakeWorld::new();
+        let limits = ApiLimits { concurrency: 3, ..script.limits() };
+        let client = HttpClient::new(&limits, fake.world()).unwrap();
+        let counting = Counting(Plain::new(&fake), AtomicUsize::new(0), AtomicUsize::new(0));
+        let calls = (0..20).map(|_| client.call("GET", "/a", &counting));
+        assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_ok));
+        assert_eq!(counting.2.into_inner(), 3);
     }
 
     #[tokio::test]

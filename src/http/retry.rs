@@ -37,6 +37,12 @@ pub trait Exchange: Sync {
     /// What a bad answer becomes.
     type Refusal: Send;
 
+    /// Whether asking again does no harm after an attempt whose outcome is not known. Writes that
+    /// carry no number of their own are not repeatable.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     /// Builds the next attempt.
     fn build(&self) -> impl Future<Output = Result<Outgoing, Self::Refusal>> + Send;
 

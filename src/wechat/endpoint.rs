@@ -77,6 +77,24 @@ pub fn find(id: &str) -> Option<&'static Endpoint> {
     ENDPOINTS.iter().find(|endpoint| endpoint.id == id)
 }
 
+/// The endpoint a verb and a path (query aside) belong to; fixed segments win over parameters.
+pub fn matching(method: Verb, target: &str) -> Option<&'static Endpoint> {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let candidates = ENDPOINTS.iter().filter(|endpoint| endpoint.method == method && fits(endpoint.path, path));
+    candidates.min_by_key(|endpoint| endpoint.path.matches('{').count())
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if wanted == given || (wanted.starts_with('{') && !given.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
 /// Declares each endpoint as a constant and all of them as the table.
 macro_rules! endpoints {
     ($($name:ident = $id:literal, $verb:ident $path:literal, $api:ident, $dataset:literal, $rate:literal, $reference:literal;)*) => {
@@ -181,6 +199,17 @@ mod tests {
         assert_eq!(count(Api::PayV3, "/v3/"), 27);
         assert_eq!(count(Api::PayV2, "/"), 4);
         assert_eq!(count(Api::Mp, "/card/") + count(Api::Mp, "/datacube/"), 27);
+    }
+
+    #[test]
+    fn a_target_finds_its_endpoint() {
+        let id = |method, target| matching(method, target).map(|endpoint| endpoint.id);
+        assert_eq!(id(Verb::Get, "/v3/marketing/busifavor/users/oA/coupons?appid=wx"), Some("pay_v3_user_coupons"));
+        assert_eq!(id(Verb::Get, "/v3/marketing/busifavor/stocks/1/couponcodes/A%2F1"), Some("pay_v3_code"));
+        assert_eq!(id(Verb::Delete, "/v3/marketing/busifavor/stocks/1/couponcodes/A"), Some("pay_v3_code_delete"));
+        assert_eq!(id(Verb::Post, "/v3/marketing/busifavor/stocks/1"), None);
+        assert_eq!(id(Verb::Get, "/v3/marketing/busifavor/stocks/"), None);
+        assert_eq!(find("mp_card").map(|endpoint| endpoint.path), Some("/card/get"));
     }
 
     #[test]

@@ -98,36 +98,39 @@ pub enum SignatureError {
 /// Answers this far from our clock are refused (reference v3 §1.3).
 pub(crate) const MAX_AGE_SECONDS: u64 = 300;
 
-/// A call that failed.
+/// A call that failed: its message is the call and its cost, its source the cause.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Failure>);
+
+#[derive(Debug)]
+struct Failure {
     trace: Trace,
     problem: Problem,
     hint: Option<String>,
-    answer: Option<Box<Answer>>,
+    answer: Option<Answer>,
 }
 
 impl ApiError {
     /// A failure after the call cost `trace`.
     pub fn new(trace: Trace, problem: Problem) -> ApiError {
-        ApiError { trace, problem, hint: None, answer: None }
+        ApiError(Box::new(Failure { trace, problem, hint: None, answer: None }))
     }
 
     /// With a hint that names the job-file key.
     pub fn with_hint(mut self, hint: Option<String>) -> ApiError {
-        self.hint = hint;
+        self.0.hint = hint;
         self
     }
 
     /// With the answer that was refused.
     pub fn with_answer(mut self, answer: Option<Answer>) -> ApiError {
-        self.answer = answer.map(Box::new);
+        self.0.answer = answer;
         self
     }
 
     /// What it means for the run.
     pub fn kind(&self) -> FailureKind {
-        match &self.problem {
+        match &self.0.problem {
             Problem::Transport(error) if error.is_transient() => FailureKind::Unavailable,
             Problem::Transport(_) | Problem::Sink(_) => FailureKind::Refused,
             Problem::Refused { kind, .. } => *kind,
@@ -139,35 +142,35 @@ impl ApiError {
 
     /// What to change, naming the key of the job file.
     pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.0.hint.as_deref()
     }
 
     /// The cause.
     pub fn problem(&self) -> &Problem {
-        &self.problem
+        &self.0.problem
     }
 
     /// What the call cost.
     pub fn trace(&self) -> &Trace {
-        &self.trace
+        &self.0.trace
     }
 
     /// The answer that was refused, as evidence: "not found" is a fact too. Not for answers whose
     /// signature does not hold.
     pub fn answer(&self) -> Option<&Answer> {
-        self.answer.as_deref()
+        self.0.answer.as_ref()
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.trace.fmt(f)
+        self.0.trace.fmt(f)
     }
 }
 
 impl std::error::Error for ApiError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.problem)
+        Some(&self.0.problem)
     }
 }
 

@@ -101,6 +101,7 @@ pub(super) fn hint(problem: &Problem) -> Option<&'static str> {
         "40001" | "42001" | "40014" => Some("another program may be fetching tokens of `mp.appid` with /cgi-bin/token"),
         "48001" | "48004" | "50002" => Some("official account `mp.appid` has no permission for this call"),
         "45009" => Some("the daily quota of official account `mp.appid` is used up: run again tomorrow"),
+        "45011" => Some("the platform throttles this account: lower `mp.rate_per_second`"),
         "61501" => Some("`mp.repull_days` must not reach beyond what the platform answers"),
         _ => None,
     }

@@ -52,7 +52,7 @@ impl Mp {
     /// By `errcode` (reference MP §C.3): `QuotaUsedUp` for 45009, `NotReady` for 61503,
     /// `Credentials` for token, secret and whitelist, `NotFound` for unknown cards and codes.
     pub async fn send<T>(&self, request: &Request<T>) -> Result<Answer, ApiError> {
-        let call = Call::new(self, &request.target, &request.body);
+        let call = Call::new(self, request);
         match self.http.call(request.endpoint.method.as_str(), request.endpoint.path, &call).await {
             Ok(settled) => Ok(Answer { attempts: settled.trace.attempts, ..settled.accepted }),
             Err(error) => {
@@ -75,6 +75,8 @@ struct Call<'a> {
     client: &'a Mp,
     target: &'a str,
     body: &'a bytes::Bytes,
+    /// Writes of this API carry no number of their own: twice may be once too often.
+    is_write: bool,
     /// The token of the attempt that is out.
     token: Mutex<Option<Secret>>,
     renewed: AtomicBool,
@@ -82,8 +84,16 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new(client: &'a Mp, target: &'a str, body: &'a bytes::Bytes) -> Call<'a> {
-        Call { client, target, body, token: Mutex::new(None), renewed: AtomicBool::new(false), busy: AtomicU32::new(0) }
+    fn new<T>(client: &'a Mp, request: &'a Request<T>) -> Call<'a> {
+        Call {
+            client,
+            target: &request.target,
+            body: &request.body,
+            is_write: request.endpoint.is_write(),
+            token: Mutex::new(None),
+            renewed: AtomicBool::new(false),
+            busy: AtomicU32::new(0),
+        }
     }
 
     fn used_token(&self) -> Option<Secret> {
@@ -113,6 +123,10 @@ impl Exchange for Call<'_> {
     type Accepted = Answer;
     type Refusal = Refusal;
 
+    fn is_repeatable(&self) -> bool {
+        !self.is_write
+    }
+
     async fn build(&self) -> Result<Outgoing, Refusal> {
         let token = self.client.tokens.current().await?;
         let separator = if self.target.contains('?') { '&' } else { '?' };
@@ -134,6 +148,7 @@ impl Exchange for Call<'_> {
         };
         match meaning {
             Meaning::Token => self.renew(refusal).await,
+            Meaning::Busy | Meaning::Gateway if self.is_write => Verdict::Refuse(refusal),
             Meaning::Busy => self.busy(refusal),
             Meaning::Throttled => Verdict::Retry { cause: refusal, after: Duration::from_secs(60) },
             Meaning::Gateway => Verdict::retry(refusal),
@@ -319,6 +334,21 @@ mod tests {
         assert!(error.hint().unwrap().contains("mp.secret_env"));
         assert!(!format!("{error:?} {}", error.problem()).contains("APPSECRET"));
         assert_eq!(script.requests().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_write_of_unknown_outcome_is_not_repeated_but_one_refused_for_its_token_is() {
+        for reply in [Reply::reset(), Reply::status(502, ""), Reply::status(200, r#"{"errcode":-1,"errmsg":"x"}"#)] {
+            let script = platform(move |_, _| reply.clone()).await;
+            let error = client(&script, &FakeWorld::new()).send(&cards::modify_stock("p", 5)).await.unwrap_err();
+            assert_eq!((error.kind(), error.trace().attempts), (FailureKind::Unavailable, 1));
+        }
+        let script = platform(|_, call| match call {
+            1 => Reply::status(200, r#"{"errcode":42001,"errmsg":"x"}"#),
+            _ => Reply::status(200, r#"{"errcode":0,"errmsg":"ok"}"#),
+        })
+        .await;
+        assert!(client(&script, &FakeWorld::new()).send(&cards::modify_stock("p", 5)).await.is_ok());
     }
 
     #[tokio::test]

@@ -320,6 +320,21 @@ mod tests {
     }
 
     #[test]
+    fn the_old_dialect_is_read_with_its_own_fields() {
+        let body = "<xml><coupon_stock_id>1717</coupon_stock_id><coupon_value>5</coupon_value><coupon_mininumn>10</coupon_mininumn><coupon_type>1</coupon_type><coupon_stock_status>4</coupon_stock_status><coupon_total>100</coupon_total><locked_num>0</locked_num><used_num>3</used_num><begin_time>1943787483</begin_time><end_time>1943787490</end_time><create_time>1943787420</create_time><coupon_budget>500</coupon_budget></xml>";
+        let stock = coupon_stock("1717").parse(body.as_bytes()).unwrap();
+        assert_eq!(
+            (stock.coupon_type.as_deref(), stock.used_num, stock.coupon_budget),
+            (Some("1"), Some(3), Some(Fen(500)))
+        );
+        assert_eq!(stock.begin_time.unwrap().to_rfc3339(), "2031-08-06T12:58:03+00:00");
+        let body = "<xml><coupon_stock_id>1717</coupon_stock_id><coupon_stock_type>1</coupon_stock_type><coupon_id>1442</coupon_id><coupon_value>5</coupon_value><coupon_mininum>10</coupon_mininum><coupon_state>2</coupon_state><coupon_use_value>0</coupon_use_value><coupon_remain_value>5</coupon_remain_value><send_time>1943787420</send_time><send_source>1</send_source></xml>";
+        let coupon = coupon("1442", "o", "1717").parse(body.as_bytes()).unwrap();
+        assert_eq!((coupon.coupon_minimum, coupon.send_source.as_deref()), (Some(Fen(10)), Some("1")));
+        assert_eq!(coupon.extra, [("coupon_stock_type".to_owned(), "1".to_owned())].into());
+    }
+
+    #[test]
     fn the_minimum_is_found_under_all_three_spellings() {
         for name in ["coupon_minimum", "coupon_mininum", "coupon_mininumn"] {
             let text = COUPON.replace("coupon_minimum", name);

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_none_is_refused_at_once() {
+    fn a_client_certificate_is_taken_and_what_is_none_refused_at_once() {
         let limits = crate::job::ApiLimits {
             base_url: url::Url::parse("https://api.mch.weixin.qq.com").unwrap(),
             backup_url: None,
@@ -284,7 +284,9 @@ mod tests {
             rate_per_second: 1,
             concurrency: 1,
         };
-        let outcome = HttpClient::with_identity(&limits, FakeWorld::new().world(), &Secret::new("no pem"));
-        assert!(matches!(outcome, Err(crate::http::HttpSetupError::Identity(_))));
+        let identity = |pem: &str| HttpClient::with_identity(&limits, FakeWorld::new().world(), &Secret::new(pem));
+        assert!(matches!(identity("no pem"), Err(crate::http::HttpSetupError::Identity(_))));
+        let made = rcgen::generate_simple_self_signed(["merchant".to_owned()]).unwrap();
+        assert!(identity(&format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem())).is_ok());
     }
 }

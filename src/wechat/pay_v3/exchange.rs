@@ -123,10 +123,9 @@ impl Exchange for Signed<'_> {
         let answer = answer_of(received, now);
         // Only good answers are signed (reference v3 §1.3): an error is looked at before its
         // signature, an error inside a good answer after it.
-        if (200..300).contains(&answer.status) && answer.status != 202 {
-            if let Err(problem) = self.verify(&answer).await {
-                return self.invalid(problem);
-            }
+        let is_signed = (200..300).contains(&answer.status) && answer.status != 202;
+        if is_signed && let Err(problem) = self.verify(&answer).await {
+            return self.invalid(problem);
         }
         match judgement {
             Judgement::Good => Verdict::Accept(answer),

@@ -272,7 +272,8 @@ pub(crate) mod tests {
             id: PLATFORM_ID.into(),
             pem: include_str!("../../../tests/fixtures/keys/java_platform_public_key.pem").into(),
         });
-        let merchant_signature = STANDARD.decode(V1).unwrap();
+        let j1 = crate::wechat::pay_v3::sign::tests::platform_signature("message", false);
+        let merchant_signature = STANDARD.decode(j1).unwrap();
         assert!(key.unwrap().verify_sig(b"message", &merchant_signature).is_err());
     }
 

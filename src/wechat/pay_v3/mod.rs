@@ -139,6 +139,9 @@ fn refused_hint(code: &str) -> Option<&'static str> {
              `wallets.creator_merchant`, `wallets.belong_merchant` or `wallets.sender_merchant`",
         ),
         "APPID_MCHID_NOT_MATCH" => Some("`wallets.appid` must be bound to `pay_v3.mchid`"),
+        "FREQUENCY_LIMITED" | "RATELIMIT_EXCEEDED" | "RATE_LIMITED" => {
+            Some("WeChat throttles this merchant: lower `pay_v3.rate_per_second`")
+        }
         "MCH_NOT_EXISTS" => Some("`pay_v3.mchid` or a merchant of `[wallets]` does not exist"),
         _ => None,
     }

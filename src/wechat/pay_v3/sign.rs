@@ -70,7 +70,10 @@ fn read_private_key(pem: &Secret) -> Result<KeyPair, SetupError> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::wechat::pay_v3::target::Target;
 
     const JAVA: &str = include_str!("../../../tests/fixtures/keys/java_merchant_private_key.pem");
     const JAVA_PKCS1: &str = include_str!("../../../tests/fixtures/keys/java_merchant_private_key_pkcs1.pem");
@@ -150,6 +153,32 @@ pub(super) mod tests {
         let certificate = include_str!("../../../tests/fixtures/keys/java_merchant_certificate.pem");
         for pem in ["", "hunter2", certificate] {
             assert!(matches!(read_private_key(&Secret::new(pem)), Err(SetupError::PrivateKey)));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// The `rsa` crate, which nothing on this side uses, agrees on any target and body.
+        #[test]
+        fn another_implementation_verifies_any_request(
+            openid in "\\PC{1,20}", value in "\\PC{0,20}", body in prop::collection::vec(any::<u8>(), 0..200),
+            nonce in "[0-9A-Za-z]{32}", timestamp in 1_000_000_000i64..4_000_000_000,
+        ) {
+            use rsa::pkcs1v15::{Signature, VerifyingKey};
+            use rsa::pkcs8::DecodePrivateKey;
+            use rsa::signature::Verifier;
+
+            let target = Target::new("/v3/users/{openid}/coupons", &[&openid]).query("q", &value).finish();
+            let header = signer(JAVA).authorization("POST", &target, timestamp, &nonce, &body);
+            let signature = header.split("signature=\"").nth(1).unwrap().split('"').next().unwrap();
+            let mut signed = format!("POST\n{target}\n{timestamp}\n{nonce}\n").into_bytes();
+            signed.extend_from_slice(&body);
+            signed.push(b'\n');
+            let key = rsa::RsaPrivateKey::from_pkcs8_pem(JAVA).unwrap();
+            let verifier = VerifyingKey::<rsa::sha2::Sha256>::new(key.to_public_key());
+            let signature = Signature::try_from(STANDARD.decode(signature).unwrap().as_slice()).unwrap();
+            prop_assert!(verifier.verify(&signed, &signature).is_ok());
         }
     }
 
