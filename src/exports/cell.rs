@@ -1,0 +1,211 @@
+//! What single cells of an export mean: ids, amounts, times. Each refusal says why and what to do.
+//! Never a float: amounts are read digit by digit.
+
+use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
+
+use crate::clock::beijing_instant;
+use crate::job::AmountUnit;
+use crate::money::Fen;
+
+/// Ten billion yuan: more on one line is a mistake, and sums of a day stay far inside 64 bits.
+const LARGEST_FEN: i64 = 1_000_000_000_000;
+
+/// An id as text, without the guards that keep spreadsheets from making a number of it.
+pub(super) fn id(cell: &str) -> Result<String, String> {
+    let text = unguarded(cell);
+    if is_scientific(text) {
+        return Err("a spreadsheet made a number of this id and its digits are lost: \
+                    export again with the column as text, or straight from the till without a spreadsheet"
+            .to_owned());
+    }
+    if is_float_text(text) {
+        return Err("a program made a decimal number of this id: export the column as text".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The same, which must be there.
+pub(super) fn required_id(cell: &str) -> Result<String, String> {
+    match id(cell)? {
+        text if text.is_empty() => Err("must not be empty".to_owned()),
+        text => Ok(text),
+    }
+}
+
+/// The same, `None` when the cell is empty.
+pub(super) fn optional_id(cell: &str) -> Result<Option<String>, String> {
+    Ok(Some(id(cell)?).filter(|text| !text.is_empty()))
+}
+
+/// Text, `None` when blank.
+pub(super) fn optional_text(cell: &str) -> Option<String> {
+    Some(cell.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// An amount that is not negative.
+pub(super) fn amount(cell: &str, unit: AmountUnit, thousands_separators: bool) -> Result<Fen, String> {
+    let text = unguarded(cell);
+    let plain = match (text.contains(','), thousands_separators) {
+        (false, _) => text.to_owned(),
+        (true, true) => without_thousands(text).ok_or("its commas do not stand between thousands")?,
+        (true, false) => {
+            return Err("a comma in it: set `thousands_separators = true` if it parts thousands".to_owned());
+        }
+    };
+    let fen = match unit {
+        AmountUnit::Yuan => Fen::from_yuan(&plain),
+        AmountUnit::Fen => Fen::from_fen(&plain),
+    };
+    match fen.map_err(|error| explained(&error.to_string(), unit))? {
+        Fen(fen) if fen < 0 => Err("negative: amounts of an order, refunds too, are written without sign".to_owned()),
+        Fen(fen) if fen > LARGEST_FEN => Err("more than ten billion yuan: is the unit right?".to_owned()),
+        fen => Ok(fen),
+    }
+}
+
+/// The same, nothing when the cell is empty.
+pub(super) fn amount_or_zero(cell: &str, unit: AmountUnit, thousands_separators: bool) -> Result<Fen, String> {
+    if unguarded(cell).is_empty() { Ok(Fen::ZERO) } else { amount(cell, unit, thousands_separators) }
+}
+
+/// An instant; `None` when the cell is empty. Asia/Shanghai unless the text carries an offset.
+pub(super) fn instant(cell: &str, format: &str) -> Result<Option<DateTime<Utc>>, String> {
+    let text = unguarded(cell);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let instant = match DateTime::parse_from_str(text, format) {
+        Ok(instant) => Some(instant.with_timezone(&Utc)),
+        Err(_) => NaiveDateTime::parse_from_str(text, format).ok().map(beijing_instant),
+    };
+    match instant {
+        // `%Y` takes `26` for the year 26.
+        Some(instant) if (2000..2200).contains(&instant.year()) => Ok(Some(instant)),
+        Some(instant) => Err(format!("the year {} cannot be right: does `time_format` fit?", instant.year())),
+        None => Err(format!("not a time of the format `{format}`: set `time_format` of this source")),
+    }
+}
+
+fn explained(error: &str, unit: AmountUnit) -> String {
+    match unit {
+        AmountUnit::Yuan => format!("{error}; amounts are yuan with at most two decimals"),
+        AmountUnit::Fen => format!("{error}; amounts are whole fen: set `amount_unit = \"yuan\"` if they are yuan"),
+    }
+}
+
+/// Takes off what keeps a spreadsheet from reading a number: a back-tick (WeChat's own bills), an
+/// apostrophe, a tab, `="…"`.
+fn unguarded(cell: &str) -> &str {
+    let text = cell.trim();
+    let text = text.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    text.strip_prefix(['`', '\'']).unwrap_or(text).trim()
+}
+
+/// `4.2E+27`, as spreadsheets show long numbers.
+fn is_scientific(text: &str) -> bool {
+    let Some((mantissa, exponent)) = text.split_once("E+").or_else(|| text.split_once("e+")) else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    digits(whole) && digits(fraction) && digits(exponent)
+}
+
+/// `1288880000000001.0`, as data frames write integers beside gaps.
+fn is_float_text(text: &str) -> bool {
+    let Some((whole, fraction)) = text.split_once('.') else { return false };
+    whole.len() >= 6 && whole.bytes().all(|byte| byte.is_ascii_digit()) && fraction.trim_matches('0').is_empty()
+}
+
+fn without_thousands(text: &str) -> Option<String> {
+    let (whole, rest) = match text.find('.') {
+        Some(point) => text.split_at(point),
+        None => (text, ""),
+    };
+    let mut groups = whole.trim_start_matches('-').split(',');
+    let first = groups.next()?;
+    let well_parted = (1..=3).contains(&first.len()) && groups.all(|group| group.len() == 3);
+    (well_parted && !rest.contains(',')).then(|| text.replace(',', ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn guards_of_spreadsheets_are_no_part_of_an_id() {
+        for cell in ["4200000462", "`4200000462", "'4200000462", "\t4200000462", " 4200000462 ", "=\"4200000462\""] {
+            assert_eq!(id(cell).unwrap(), "4200000462", "{cell:?}");
+        }
+        assert_eq!(optional_id("`").unwrap(), None);
+        assert!(required_id(" ").unwrap_err().contains("empty"));
+    }
+
+    #[test]
+    fn ids_that_a_spreadsheet_rounded_are_refused_with_advice() {
+        for cell in ["4.2E+27", "1.23457E+18", "4E+27", "4.2e+27", "`4.2E+27"] {
+            assert!(id(cell).unwrap_err().contains("as text"), "{cell}");
+        }
+        assert!(id("1288880000000001.0").unwrap_err().contains("as text"));
+        for fine in ["12E34", "E+5", "1.2E+", "A1E+3", "v1.0", "12.0", "2026-11-18.001"] {
+            assert_eq!(id(fine).unwrap(), fine);
+        }
+    }
+
+    #[test]
+    fn amounts_are_fen_whatever_their_unit() {
+        assert_eq!(amount("12.30", AmountUnit::Yuan, false), Ok(Fen(1230)));
+        assert_eq!(amount("`0.01", AmountUnit::Yuan, false), Ok(Fen(1)));
+        assert_eq!(amount("1230", AmountUnit::Fen, false), Ok(Fen(1230)));
+        assert_eq!(amount("1,234,567.80", AmountUnit::Yuan, true), Ok(Fen(123_456_780)));
+        assert_eq!(amount_or_zero("", AmountUnit::Yuan, false), Ok(Fen::ZERO));
+    }
+
+    #[test]
+    fn doubtful_amounts_are_refused_with_a_reason() {
+        let yuan = |cell, thousands| amount(cell, AmountUnit::Yuan, thousands).unwrap_err();
+        assert!(yuan("1,234.50", false).contains("thousands_separators"));
+        for cell in ["12,34.5", "1,2345", ",123", "1,23", "1.2,345", "1234,567"] {
+            assert!(yuan(cell, true).contains("thousands"), "{cell}");
+        }
+        assert!(yuan("-1.00", false).contains("negative"));
+        assert!(yuan("0.005", false).contains("more than 2 decimals"));
+        assert!(yuan("abc", false).contains("plain decimal"));
+        assert!(yuan("", false).contains("empty"));
+        assert!(yuan("99999999999.00", false).contains("unit"));
+        assert!(amount("12.5", AmountUnit::Fen, false).unwrap_err().contains("amount_unit"));
+    }
+
+    #[test]
+    fn times_are_of_shanghai_unless_they_say_otherwise() {
+        let shown = |cell, format| instant(cell, format).unwrap().unwrap().to_rfc3339();
+        assert_eq!(shown("2026-11-18 08:00:00", "%Y-%m-%d %H:%M:%S"), "2026-11-18T00:00:00+00:00");
+        assert_eq!(shown("2026/11/18 08:00", "%Y/%m/%d %H:%M"), "2026-11-18T00:00:00+00:00");
+        assert_eq!(shown("2026-11-18T08:00:00+0000", "%Y-%m-%dT%H:%M:%S%z"), "2026-11-18T08:00:00+00:00");
+        assert_eq!(instant("\t", "%Y-%m-%d %H:%M:%S"), Ok(None));
+    }
+
+    #[test]
+    fn times_of_another_format_name_the_key_to_set() {
+        assert!(instant("2026/11/18 08:00", "%Y-%m-%d %H:%M:%S").unwrap_err().contains("`time_format`"));
+        assert!(instant("26-11-18 08:00:00", "%Y-%m-%d %H:%M:%S").unwrap_err().contains("year 26"));
+        assert!(instant("2026-02-30 08:00:00", "%Y-%m-%d %H:%M:%S").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn thousands_separators_change_no_amount(fen in 0i64..1_000_000_000_000) {
+            let plain = Fen(fen).to_string();
+            let (whole, cents) = plain.split_once('.').unwrap();
+            let digits: Vec<char> = whole.chars().collect();
+            let groups: Vec<String> = digits.rchunks(3).rev().map(|group| group.iter().collect()).collect();
+            let parted = format!("{}.{cents}", groups.join(","));
+            prop_assert_eq!(amount(&parted, AmountUnit::Yuan, true), Ok(Fen(fen)));
+        }
+
+        #[test]
+        fn any_digits_stay_an_id(digits in "[0-9]{1,40}") {
+            prop_assert_eq!(id(&format!("`{digits}")), Ok(digits));
+        }
+    }
+}

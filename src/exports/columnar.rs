@@ -1,0 +1,106 @@
+//! Parquet exports: flat columns of any simple type, read as the text a CSV would hold.
+//! Never writes Parquet: that is `dataset`.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use bytes::Bytes;
+use chrono::DateTime;
+use csv::StringRecord;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::found::{self, Found};
+use super::sheet::Sheet;
+use super::{ExportError, rendered};
+
+/// Reads a whole file; timestamps become text of `time_format`, row 1 after the header is line 2.
+pub(super) fn open(found: &Found, time_format: &str) -> Result<Sheet, ExportError> {
+    let (bytes, file) = found::load(found)?;
+    let unreadable = |error: &dyn std::fmt::Display| ExportError::Format {
+        file: file.name.clone(),
+        why: format!("is no readable Parquet file ({error})"),
+    };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| unreadable(&error))?;
+    let header = reader.schema().fields().iter().map(|field| field.name().trim().to_owned()).collect();
+    let mut cells = Vec::new();
+    for batch in reader.build().map_err(|error| unreadable(&error))? {
+        let batch = batch.map_err(|error| unreadable(&error))?;
+        cells.extend(rows(&batch, time_format).map_err(|error| unreadable(&error))?);
+    }
+    Ok(Sheet::of_cells(file, header, cells, 2))
+}
+
+fn rows(batch: &RecordBatch, time_format: &str) -> Result<Vec<StringRecord>, arrow::error::ArrowError> {
+    let columns: Vec<_> = batch.columns().iter().map(|column| texts(column, time_format)).collect::<Result<_, _>>()?;
+    let row = |index: usize| columns.iter().map(|column: &Vec<String>| column[index].as_str()).collect();
+    Ok((0..batch.num_rows()).map(row).collect())
+}
+
+/// Every value of a column as text; null is empty.
+fn texts(column: &ArrayRef, time_format: &str) -> Result<Vec<String>, arrow::error::ArrowError> {
+    match column.data_type() {
+        DataType::Timestamp(_, zone) => {
+            let micros = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
+            let values = micros.as_primitive::<TimestampMicrosecondType>().iter();
+            Ok(values
+                .map(|value| value.map_or_else(String::new, |value| time(value, zone.is_some(), time_format)))
+                .collect())
+        }
+        DataType::Float64 | DataType::Float32 => {
+            let doubles = cast(column, &DataType::Float64)?;
+            let values = doubles.as_primitive::<Float64Type>().iter();
+            Ok(values.map(|value| value.map_or_else(String::new, rendered::number)).collect())
+        }
+        _ => {
+            let options = FormatOptions::default().with_null("");
+            let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
+            Ok((0..column.len()).map(|index| formatter.value(index).to_string()).collect())
+        }
+    }
+}
+
+/// With a zone the value is an instant, without one a wall-clock time of Asia/Shanghai.
+fn time(micros: i64, zoned: bool, time_format: &str) -> String {
+    match DateTime::from_timestamp_micros(micros) {
+        Some(instant) if zoned => rendered::instant(instant, time_format),
+        Some(wall) => rendered::wall_clock(wall.naive_utc(), time_format),
+        None => micros.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        Decimal128Array, DictionaryArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray,
+    };
+    use arrow::datatypes::Int32Type;
+
+    use super::*;
+
+    fn shown(column: impl Array + 'static) -> Vec<String> {
+        texts(&(Arc::new(column) as ArrayRef), "%Y-%m-%d %H:%M:%S").unwrap()
+    }
+
+    #[test]
+    fn values_of_every_simple_type_read_as_in_a_csv() {
+        assert_eq!(shown(StringArray::from(vec![Some("券"), None])), ["券", ""]);
+        assert_eq!(shown(Int64Array::from(vec![1230])), ["1230"]);
+        assert_eq!(shown(Float64Array::from(vec![Some(12.3), None])), ["12.3", ""]);
+        let decimal = Decimal128Array::from(vec![1230]).with_precision_and_scale(10, 2).unwrap();
+        assert_eq!(shown(decimal), ["12.30"]);
+        let category: DictionaryArray<Int32Type> = vec!["a", "b", "a"].into_iter().collect();
+        assert_eq!(shown(category), ["a", "b", "a"]);
+    }
+
+    #[test]
+    fn times_with_a_zone_are_instants_and_without_one_of_shanghai() {
+        let midnight = 1_794_960_000_000; // 2026-11-18T00:00:00Z
+        assert_eq!(shown(TimestampMillisecondArray::from(vec![midnight])), ["2026-11-18 00:00:00"]);
+        let zoned = TimestampMillisecondArray::from(vec![midnight]).with_timezone("UTC");
+        assert_eq!(shown(zoned), ["2026-11-18 08:00:00"]);
+    }
+}

@@ -1,0 +1,57 @@
+//! CSV files whose columns the design fixes: UTF-8, comma, header names as documented.
+//! Knows no particular file.
+
+use super::distinct::{Gathered, Keyed};
+use super::found::Found;
+use super::sheet::{Fault, Row, Sheet, Wanted};
+use super::{Export, ExportError};
+use crate::job::OnBadRow;
+
+/// A column of a fixed file: its header and whether the file must have it.
+pub(super) type Column = (&'static str, bool);
+
+/// The cells of the fixed columns of one row.
+pub(super) struct FixedRow<'r> {
+    /// Name of the file.
+    pub(super) file: &'r str,
+    /// Physical line, 1-based.
+    pub(super) line: u64,
+    row: &'r Row,
+    places: &'r [Option<usize>],
+}
+
+impl FixedRow<'_> {
+    /// The cell of the column at `index`, read by `read`; an absent column reads as empty.
+    pub(super) fn cell<T>(&self, index: usize, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Fault> {
+        let text = self.text(index);
+        read(text).map_err(|why| Fault { place: self.places[index], value: text.trim().to_owned(), why })
+    }
+
+    /// The same, of a cell that must never be shown.
+    pub(super) fn private_cell<T>(&self, index: usize, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Fault> {
+        self.cell(index, read).map_err(|fault| Fault { value: String::new(), ..fault })
+    }
+
+    fn text(&self, index: usize) -> &str {
+        self.places[index].and_then(|place| self.row.cells.get(place)).unwrap_or_default()
+    }
+}
+
+/// Reads files of fixed columns; a malformed row fails them.
+pub(super) fn read<R: Keyed>(
+    files: &[Found],
+    columns: &[Column],
+    row: impl Fn(&FixedRow) -> Result<R, Fault>,
+) -> Result<Export<R>, ExportError> {
+    let wanted: Vec<_> =
+        columns.iter().map(|(name, required)| Wanted { ours: name, header: Some(name), required: *required }).collect();
+    let mut gathered = Gathered::new();
+    for found in files {
+        let sheet = Sheet::delimited(found, encoding_rs::UTF_8, b',')?;
+        let places = sheet.locate(&wanted)?;
+        gathered.add(sheet, |sheet, cells| {
+            row(&FixedRow { file: &sheet.file.name, line: cells.line, row: cells, places: &places })
+        });
+    }
+    gathered.finish(OnBadRow::Fail)
+}

@@ -1,0 +1,128 @@
+//! Finds the export files of a business date. Opens and hashes; never looks inside.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+use sha2::{Digest, Sha256};
+
+use super::{ExportError, ExportFile};
+use crate::job::PathPattern;
+
+/// A file that exists: where it is and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// On this machine.
+    pub(super) path: PathBuf,
+    /// On every machine.
+    pub(super) name: String,
+}
+
+/// The files of `date`, by name; none at all is `Missing`.
+pub(super) fn find(pattern: &PathPattern, date: NaiveDate) -> Result<Vec<Found>, ExportError> {
+    let (path, name) = (pattern.of(date), pattern.name_of(date));
+    let found = if name.contains('*') { matching(&path, &name)? } else { single(path.clone(), name) };
+    if found.is_empty() {
+        return Err(ExportError::Missing { path });
+    }
+    Ok(found)
+}
+
+/// The bytes of a file and what it is known by.
+pub(super) fn load(found: &Found) -> Result<(Vec<u8>, ExportFile), ExportError> {
+    let bytes = fs::read(&found.path).map_err(|source| refused(&found.path, source))?;
+    let file =
+        ExportFile { name: found.name.clone(), sha256: hex::encode(Sha256::digest(&bytes)), bytes: bytes.len() as u64 };
+    Ok((bytes, file))
+}
+
+/// `Missing` for what is not there, `Read` for everything else.
+pub(super) fn refused(path: &Path, source: std::io::Error) -> ExportError {
+    match source.kind() {
+        ErrorKind::NotFound => ExportError::Missing { path: path.to_owned() },
+        _ => ExportError::Read { path: path.to_owned(), source },
+    }
+}
+
+fn single(path: PathBuf, name: String) -> Vec<Found> {
+    if path.is_file() { vec![Found { path, name }] } else { Vec::new() }
+}
+
+fn matching(path: &Path, name: &str) -> Result<Vec<Found>, ExportError> {
+    let (Some(folder), Some(glob)) = (path.parent(), path.file_name()) else { return Ok(Vec::new()) };
+    let glob = glob.to_string_lossy();
+    let prefix = name.strip_suffix(glob.as_ref()).unwrap_or_default();
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(refused(folder, error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| refused(folder, error))?;
+        let last = entry.file_name().to_string_lossy().into_owned();
+        if matches(&glob, &last) && entry.path().is_file() {
+            found.push(Found { path: entry.path(), name: format!("{prefix}{last}") });
+        }
+    }
+    // The order of a folder is nobody's promise.
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(found)
+}
+
+/// Whether `name` fits `glob`, where `*` stands for any run of characters.
+fn matches(glob: &str, name: &str) -> bool {
+    let Some((head, rest)) = glob.split_once('*') else { return glob == name };
+    let Some(name) = name.strip_prefix(head) else { return false };
+    let boundaries = name.char_indices().map(|(index, _)| index).chain([name.len()]);
+    boundaries.into_iter().any(|index| matches(rest, &name[index..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (glob, name, fits) in [
+            ("a*.csv", "a.csv", true),
+            ("a*.csv", "a-上海-2.csv", true),
+            ("a*.csv", "a.csv.tmp", false),
+            ("*b*", "abc", true),
+            ("*", "", true),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(matches(glob, name), fits, "{glob} {name}");
+        }
+    }
+
+    #[test]
+    fn files_of_a_day_come_by_name_and_carry_the_path_of_the_job_file() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("o")).unwrap();
+        for name in ["2026-11-18-b.csv", "2026-11-18-a.csv", "2026-11-19-a.csv", "2026-11-18-a.csv.part"] {
+            fs::write(folder.path().join("o").join(name), "x").unwrap();
+        }
+        let found = find(&PathPattern::new(folder.path(), "o/{date}*.csv"), date()).unwrap();
+        let names: Vec<_> = found.iter().map(|found| found.name.as_str()).collect();
+        assert_eq!(names, ["o/2026-11-18-a.csv", "o/2026-11-18-b.csv"]);
+        let (bytes, file) = load(&found[0]).unwrap();
+        assert_eq!((bytes.as_slice(), file.bytes), (&b"x"[..], 1));
+        assert!(file.sha256.starts_with("2d711642b726b044"));
+    }
+
+    #[test]
+    fn what_is_not_there_is_missing_by_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        for written in ["{date}.csv", "{date}*.csv", "absent/{date}*.csv"] {
+            let pattern = PathPattern::new(folder.path(), written);
+            let error = find(&pattern, date()).unwrap_err();
+            assert!(matches!(&error, ExportError::Missing { path } if *path == pattern.of(date())), "{error}");
+        }
+    }
+}

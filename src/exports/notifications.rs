@@ -1,0 +1,229 @@
+//! Spooled COUPON.SEND callbacks (reference v3 §3): verified, decrypted, of one business date, distinct.
+//! The age of a callback is not checked, the receiver did; keys come as a parameter. Openids stay raw.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::found::{self, Found};
+use super::{ExportError, ExportFile};
+use crate::clock::business_date_of;
+use crate::record::CouponEvent;
+
+/// What verifies and opens a callback. Neither may panic on foreign bytes; neither error may hold a secret.
+pub trait CallbackKeys {
+    /// Whether `signature` (Base64) over timestamp, nonce and body is WeChat's, by the key `serial` names
+    /// (reference v3 §1.3). A probe `WECHATPAY/SIGNTEST/…` is an error like any other.
+    fn verify(&self, timestamp: &str, nonce: &str, body: &[u8], signature: &str, serial: &str) -> Result<(), String>;
+
+    /// The plaintext of an AEAD_AES_256_GCM resource (reference v3 §1.6).
+    fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String>;
+}
+
+/// What a spool folder held for a business date.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Notifications {
+    /// The events of the date by send_time, one per (stock_id, coupon_code), in key order.
+    pub events: Vec<CouponEvent>,
+    /// Callbacks that could not be taken, of any date: theirs cannot be known. By file name.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Events of the date that repeated another one: WeChat sends up to eleven times.
+    pub duplicates: usize,
+    /// Genuine callbacks of the spool that are no COUPON.SEND.
+    pub foreign: usize,
+    /// The files that gave events of the date, duplicates too: what goes into `inputs_sha256`.
+    pub files: Vec<ExportFile>,
+}
+
+/// A callback that could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Name of the file in the spool.
+    pub file: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Reads the events of `date` from every `*.json` in the folder `spool`.
+///
+/// A callback that cannot be verified or opened is a dead letter, not an error; a missing folder is
+/// `ExportError::Missing`.
+pub fn read(spool: &Path, date: NaiveDate, keys: &dyn CallbackKeys) -> Result<Notifications, ExportError> {
+    let mut notifications = Notifications::default();
+    let mut events: BTreeMap<(String, String), CouponEvent> = BTreeMap::new();
+    for path in spooled(spool)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (bytes, file) = found::load(&Found { path, name })?;
+        match open(&bytes, keys) {
+            Err(why) => notifications.dead_letters.push(DeadLetter { file: file.name, why }),
+            Ok(None) => notifications.foreign += 1,
+            Ok(Some(event)) if event.business_date != date => {}
+            Ok(Some(event)) => {
+                notifications.files.push(file);
+                notifications.duplicates += usize::from(!keep_earliest(&mut events, event));
+            }
+        }
+    }
+    notifications.events = events.into_values().collect();
+    Ok(notifications)
+}
+
+/// Whether the event is the first of its coupon. Which one stays does not depend on file names.
+fn keep_earliest(events: &mut BTreeMap<(String, String), CouponEvent>, event: CouponEvent) -> bool {
+    let key = (event.stock_id.clone(), event.coupon_code.clone());
+    let rank = |event: &CouponEvent| (event.send_time, event.event_id.clone());
+    match events.get_mut(&key) {
+        None => events.insert(key, event).is_none(),
+        Some(kept) => {
+            if rank(&event) < rank(kept) {
+                *kept = event;
+            }
+            false
+        }
+    }
+}
+
+fn spooled(spool: &Path) -> Result<Vec<PathBuf>, ExportError> {
+    let refused = |error| found::refused(spool, error);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(spool).map_err(refused)? {
+        let path = entry.map_err(refused)?.path();
+        if path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// A callback as the merchant's web server spooled it.
+#[derive(Deserialize)]
+struct Spooled {
+    headers: BTreeMap<String, Value>,
+    body: String,
+}
+
+/// The body of a callback.
+#[derive(Deserialize)]
+struct Envelope {
+    id: String,
+    event_type: String,
+    resource: Resource,
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    algorithm: String,
+    ciphertext: String,
+    #[serde(default)]
+    associated_data: Option<String>,
+    nonce: String,
+}
+
+/// The event of a spooled callback; `None` for a genuine callback of another kind.
+fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>, String> {
+    let spooled: Spooled = serde_json::from_slice(bytes)
+        .map_err(|error| format!("not a spooled callback `{{\"headers\":{{…}},\"body\":\"…\"}}`: {}", at(&error)))?;
+    verify(&spooled, keys)?;
+    let envelope: Envelope = serde_json::from_str(&spooled.body)
+        .map_err(|error| format!("the body is no callback of WeChat Pay: {}", at(&error)))?;
+    if envelope.event_type != "COUPON.SEND" {
+        return Ok(None);
+    }
+    let resource = &envelope.resource;
+    if resource.algorithm != "AEAD_AES_256_GCM" {
+        return Err(format!("the resource is encrypted by `{}`, which is not supported", resource.algorithm));
+    }
+    let associated_data = resource.associated_data.as_deref().unwrap_or_default();
+    let plaintext = keys.decrypt(&resource.nonce, associated_data, &resource.ciphertext)?;
+    event(&envelope.id, &plaintext).map(Some)
+}
+
+fn verify(spooled: &Spooled, keys: &dyn CallbackKeys) -> Result<(), String> {
+    let timestamp = header(spooled, "Wechatpay-Timestamp")?;
+    let nonce = header(spooled, "Wechatpay-Nonce")?;
+    let signature = header(spooled, "Wechatpay-Signature")?;
+    let serial = header(spooled, "Wechatpay-Serial")?;
+    keys.verify(timestamp, nonce, spooled.body.as_bytes(), signature, serial)
+}
+
+/// A header by its name in any case; servers write the value as text or as a list of one.
+fn header<'s>(spooled: &'s Spooled, name: &str) -> Result<&'s str, String> {
+    let found = spooled.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let value = match found {
+        Some(Value::Array(values)) if values.len() == 1 => values.first(),
+        found => found,
+    };
+    value.and_then(Value::as_str).ok_or_else(|| format!("the header `{name}` is missing"))
+}
+
+/// The event of a decrypted resource. What has no column is kept in `extra`.
+fn event(event_id: &str, plaintext: &[u8]) -> Result<CouponEvent, String> {
+    let mut fields: Map<String, Value> = serde_json::from_slice(plaintext)
+        .map_err(|error| format!("the opened resource is no JSON object: {}", at(&error)))?;
+    let send_time: DateTime<Utc> = required(&mut fields, "send_time")?
+        .parse()
+        .map_err(|_| "`send_time` is no time such as `2019-12-17T10:35:53+08:00`".to_owned())?;
+    let mut attached = match fields.remove("attach_info") {
+        Some(Value::Object(attached)) => attached,
+        Some(Value::Null) | None => Map::new(),
+        Some(_) => return Err("`attach_info` is no object".to_owned()),
+    };
+    fields.remove("event_type");
+    Ok(CouponEvent {
+        stock_id: required(&mut fields, "stock_id")?,
+        coupon_code: required(&mut fields, "coupon_code")?,
+        event_id: event_id.to_owned(),
+        send_time,
+        openid: optional(&mut fields, "openid"),
+        unionid: optional(&mut fields, "unionid"),
+        send_channel: optional(&mut fields, "send_channel"),
+        send_merchant: optional(&mut fields, "send_merchant"),
+        transaction_id: optional(&mut attached, "transaction_id"),
+        act_code: optional(&mut attached, "act_code"),
+        extra: extra(fields, attached),
+        business_date: business_date_of(send_time),
+    })
+}
+
+fn required(fields: &mut Map<String, Value>, name: &str) -> Result<String, String> {
+    optional(fields, name).ok_or_else(|| format!("the opened resource lacks `{name}`"))
+}
+
+/// A text; null and empty are none, a number is its digits.
+fn optional(fields: &mut Map<String, Value>, name: &str) -> Option<String> {
+    match fields.remove(name)? {
+        Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Fields without a column as canonical JSON, names in order; merchant numbers are text whatever the wire
+/// had (`hall_belong_mch_id` comes as both).
+fn extra(mut fields: Map<String, Value>, mut attached: Map<String, Value>) -> Option<String> {
+    if let Some(number @ Value::Number(_)) = attached.get_mut("hall_belong_mch_id") {
+        *number = Value::String(number.to_string());
+    }
+    attached.retain(|_, value| !value.is_null() && *value != "");
+    if !attached.is_empty() {
+        fields.insert("attach_info".to_owned(), Value::Object(attached));
+    }
+    fields.retain(|_, value| !value.is_null());
+    fields.sort_keys();
+    fields.values_mut().for_each(Value::sort_all_objects);
+    (!fields.is_empty()).then(|| Value::Object(fields).to_string())
+}
+
+/// Where JSON went wrong. Its own message may repeat values, which may be openids.
+fn at(error: &serde_json::Error) -> String {
+    format!("line {}, column {}", error.line(), error.column())
+}
+
+#[cfg(test)]
+#[path = "notifications_tests.rs"]
+mod tests;

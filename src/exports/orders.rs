@@ -1,0 +1,191 @@
+//! Order exports of the merchant's tills: CSV, XLSX or Parquet, any column names (design §11 `[[orders]]`).
+//! Openids stay raw; which channels pay by WeChat is decided by the rules, not here.
+
+use chrono::NaiveDate;
+
+use super::cell;
+use super::columnar;
+use super::distinct::{Gathered, Keyed};
+use super::found::{self, Found};
+use super::sheet::{Fault, Row, Sheet, Wanted};
+use super::spreadsheet;
+use super::{Export, ExportError};
+use crate::job::{AmountUnit, FileFormat, OrderColumns, OrderSource};
+use crate::money::Fen;
+use crate::record::OrderLine;
+
+/// The order lines of one business date.
+///
+/// Several files of a day (`*` in the path) are read together. A missing file is
+/// `ExportError::Missing`: whether it is only too early is for the caller to say.
+pub fn read(source: &OrderSource, date: NaiveDate) -> Result<Export<OrderLine>, ExportError> {
+    let mut gathered = Gathered::new();
+    for found in found::find(&source.path, date)? {
+        let sheet = open(source, &found)?;
+        let columns = Positions::of(&sheet, &source.columns)?;
+        gathered.add(sheet, |sheet, row| Line { source, columns: &columns, row }.read(&sheet.file.name, date));
+    }
+    gathered.finish(source.on_bad_row)
+}
+
+fn open(source: &OrderSource, found: &Found) -> Result<Sheet, ExportError> {
+    match source.format {
+        FileFormat::Csv => Sheet::delimited(found, source.encoding, source.delimiter),
+        FileFormat::Xlsx => spreadsheet::open(found, &source.time_format),
+        FileFormat::Parquet => columnar::open(found, &source.time_format),
+    }
+}
+
+impl Keyed for OrderLine {
+    fn key(&self) -> [&str; 3] {
+        [&self.out_trade_no, &self.stock_id, &self.coupon_code]
+    }
+
+    fn difference(&self, other: &OrderLine) -> Option<&'static str> {
+        let differs = [
+            ("transaction_id", self.transaction_id != other.transaction_id),
+            ("merchant", self.merchant != other.merchant),
+            ("openid", self.openid != other.openid),
+            ("paid_at", self.paid_at != other.paid_at),
+            ("goods", self.goods_fen != other.goods_fen),
+            ("discount", self.discount_fen != other.discount_fen),
+            ("paid", self.paid_fen != other.paid_fen),
+            ("refund", self.refund_fen != other.refund_fen),
+            ("channel", self.channel != other.channel),
+            ("product", self.product != other.product),
+            ("remark", self.remark != other.remark),
+        ];
+        differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+    }
+}
+
+/// Where our columns stand in a sheet; `None` for those the job does not map.
+#[derive(Debug)]
+struct Positions {
+    out_trade_no: Option<usize>,
+    transaction_id: Option<usize>,
+    merchant: Option<usize>,
+    openid: Option<usize>,
+    paid_at: Option<usize>,
+    goods: Option<usize>,
+    discount: Option<usize>,
+    paid: Option<usize>,
+    refund: Option<usize>,
+    stock_id: Option<usize>,
+    coupon_code: Option<usize>,
+    channel: Option<usize>,
+    product: Option<usize>,
+    remark: Option<usize>,
+}
+
+impl Positions {
+    /// Every column the job names must be there, the optional ones too: a renamed header must not turn refunds
+    /// into nothing silently.
+    fn of(sheet: &Sheet, columns: &OrderColumns) -> Result<Positions, ExportError> {
+        let wanted = [
+            ("out_trade_no", Some(&columns.out_trade_no)),
+            ("transaction_id", columns.transaction_id.as_ref()),
+            ("merchant", columns.merchant.as_ref()),
+            ("openid", columns.openid.as_ref()),
+            ("paid_at", Some(&columns.paid_at)),
+            ("goods", Some(&columns.goods)),
+            ("discount", Some(&columns.discount)),
+            ("paid", Some(&columns.paid)),
+            ("refund", columns.refund.as_ref()),
+            ("stock_id", Some(&columns.stock_id)),
+            ("coupon_code", Some(&columns.coupon_code)),
+            ("channel", columns.channel.as_ref()),
+            ("product", columns.product.as_ref()),
+            ("remark", columns.remark.as_ref()),
+        ];
+        let wanted = wanted.map(|(ours, header)| Wanted { ours, header: header.map(String::as_str), required: true });
+        let mut places = sheet.locate(&wanted)?.into_iter();
+        let mut next = || places.next().flatten();
+        Ok(Positions {
+            out_trade_no: next(),
+            transaction_id: next(),
+            merchant: next(),
+            openid: next(),
+            paid_at: next(),
+            goods: next(),
+            discount: next(),
+            paid: next(),
+            refund: next(),
+            stock_id: next(),
+            coupon_code: next(),
+            channel: next(),
+            product: next(),
+            remark: next(),
+        })
+    }
+}
+
+/// One row being read.
+struct Line<'r> {
+    source: &'r OrderSource,
+    columns: &'r Positions,
+    row: &'r Row,
+}
+
+impl Line<'_> {
+    fn read(&self, file: &str, date: NaiveDate) -> Result<OrderLine, Fault> {
+        let columns = self.columns;
+        let line = OrderLine {
+            out_trade_no: self.cell(columns.out_trade_no, cell::required_id)?,
+            stock_id: self.cell(columns.stock_id, cell::id)?,
+            coupon_code: self.cell(columns.coupon_code, cell::id)?,
+            transaction_id: self.cell(columns.transaction_id, cell::optional_id)?,
+            merchant: self.cell(columns.merchant, cell::optional_id)?,
+            openid: cell::optional_text(self.text(columns.openid)),
+            channel: cell::optional_text(self.text(columns.channel)),
+            product: cell::optional_text(self.text(columns.product)),
+            remark: cell::optional_text(self.text(columns.remark)),
+            paid_at: self.cell(columns.paid_at, |text| cell::instant(text, &self.source.time_format))?,
+            goods_fen: self.amount(columns.goods, cell::amount)?,
+            discount_fen: self.amount(columns.discount, cell::amount_or_zero)?,
+            paid_fen: self.amount(columns.paid, cell::amount)?,
+            refund_fen: self.amount(columns.refund, cell::amount_or_zero)?,
+            source_file: file.to_owned(),
+            source_line: i64::try_from(self.row.line).unwrap_or(i64::MAX),
+            business_date: date,
+        };
+        self.whole_claim(line)
+    }
+
+    /// A stock without a code, or a code without a stock, would silently claim nothing.
+    fn whole_claim(&self, line: OrderLine) -> Result<OrderLine, Fault> {
+        let why = match (line.stock_id.is_empty(), line.coupon_code.is_empty()) {
+            (true, false) => "a coupon code without its stock: fill in both, or neither",
+            (false, true) => "a stock without its coupon code: fill in both, or neither",
+            _ => return Ok(line),
+        };
+        let place = if line.stock_id.is_empty() { self.columns.stock_id } else { self.columns.coupon_code };
+        Err(Fault { place, value: String::new(), why: why.to_owned() })
+    }
+
+    fn amount(
+        &self,
+        place: Option<usize>,
+        read: impl Fn(&str, AmountUnit, bool) -> Result<Fen, String>,
+    ) -> Result<Fen, Fault> {
+        let (unit, thousands) = (self.source.amount_unit, self.source.thousands_separators);
+        if place.is_none() {
+            return Ok(Fen::ZERO);
+        }
+        self.cell(place, |text| read(text, unit, thousands))
+    }
+
+    fn cell<T>(&self, place: Option<usize>, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Fault> {
+        let text = self.text(place);
+        read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), why })
+    }
+
+    /// The text of a cell; empty where the job maps no column.
+    fn text(&self, place: Option<usize>) -> &str {
+        place.and_then(|place| self.row.cells.get(place)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+#[path = "orders_tests.rs"]
+mod tests;

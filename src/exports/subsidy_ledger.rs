@@ -1,0 +1,133 @@
+//! The merchant's own list of subsidies it ordered (design §11 `[subsidy_ledger]`). Amounts in fen.
+//! A line with a return receipt id is a return order.
+
+use chrono::NaiveDate;
+
+use super::cell;
+use super::distinct::Keyed;
+use super::fixed::{self, Column, FixedRow};
+use super::found;
+use super::sheet::Fault;
+use super::{Export, ExportError};
+use crate::job::{AmountUnit, PathPattern};
+use crate::money::Fen;
+use crate::record::SubsidyOrder;
+
+const COLUMNS: [Column; 9] = [
+    ("out_subsidy_no", true),
+    ("subsidy_receipt_id", true),
+    ("subsidy_return_receipt_id", true),
+    ("stock_id", true),
+    ("coupon_code", true),
+    ("transaction_id", true),
+    ("payer_merchant", true),
+    ("payee_merchant", true),
+    ("amount", true),
+];
+
+/// The subsidy orders of one business date.
+pub fn read(path: &PathPattern, date: NaiveDate) -> Result<Export<SubsidyOrder>, ExportError> {
+    fixed::read(&found::find(path, date)?, &COLUMNS, |row| subsidy_order(row, date))
+}
+
+fn subsidy_order(row: &FixedRow, date: NaiveDate) -> Result<SubsidyOrder, Fault> {
+    Ok(SubsidyOrder {
+        out_subsidy_no: row.cell(0, cell::required_id)?,
+        subsidy_receipt_id: row.cell(1, cell::optional_id)?,
+        subsidy_return_receipt_id: row.cell(2, cell::id)?,
+        stock_id: row.cell(3, cell::required_id)?,
+        coupon_code: row.cell(4, cell::required_id)?,
+        transaction_id: row.cell(5, cell::optional_id)?,
+        payer_merchant: row.cell(6, cell::optional_id)?,
+        payee_merchant: row.cell(7, cell::optional_id)?,
+        amount_fen: row.cell(8, whole_fen)?,
+        source_file: row.file.to_owned(),
+        source_line: i64::try_from(row.line).unwrap_or(i64::MAX),
+        business_date: date,
+    })
+}
+
+fn whole_fen(text: &str) -> Result<Fen, String> {
+    match cell::amount(text, AmountUnit::Fen, false) {
+        Ok(Fen::ZERO) => Err("a subsidy of nothing: amounts are whole fen, more than none".to_owned()),
+        // The unit is fixed here, so the advice of the order exports would mislead.
+        Err(why) if why.contains("amount_unit") => Err("amounts of this file are whole fen".to_owned()),
+        amount => amount,
+    }
+}
+
+impl Keyed for SubsidyOrder {
+    fn key(&self) -> [&str; 3] {
+        [&self.out_subsidy_no, &self.subsidy_return_receipt_id, ""]
+    }
+
+    fn difference(&self, other: &SubsidyOrder) -> Option<&'static str> {
+        let differs = [
+            ("subsidy_receipt_id", self.subsidy_receipt_id != other.subsidy_receipt_id),
+            ("stock_id", self.stock_id != other.stock_id),
+            ("coupon_code", self.coupon_code != other.coupon_code),
+            ("transaction_id", self.transaction_id != other.transaction_id),
+            ("payer_merchant", self.payer_merchant != other.payer_merchant),
+            ("payee_merchant", self.payee_merchant != other.payee_merchant),
+            ("amount", self.amount_fen != other.amount_fen),
+        ];
+        differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "out_subsidy_no,subsidy_receipt_id,subsidy_return_receipt_id,stock_id,coupon_code,\
+                          transaction_id,payer_merchant,payee_merchant,amount\n";
+
+    fn date() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
+    }
+
+    fn read_text(text: &str) -> Result<Export<SubsidyOrder>, ExportError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("s")).unwrap();
+        std::fs::write(folder.path().join("s/2026-11-18.csv"), text).unwrap();
+        read(&PathPattern::new(folder.path(), "s/{date}.csv"), date())
+    }
+
+    #[test]
+    fn payments_and_returns_of_one_number_stand_side_by_side() {
+        let text = format!("\u{feff}{HEADER}S1,R1,,stock,code,42,19,20,100\r\nS1,R1,RET1,stock,code,42,19,20,40\r\n");
+        let export = read_text(&text).unwrap();
+        let rows: Vec<_> = export
+            .rows
+            .iter()
+            .map(|row| (row.subsidy_return_receipt_id.as_str(), row.amount_fen, row.source_line))
+            .collect();
+        assert_eq!(rows, [("", Fen(100), 2), ("RET1", Fen(40), 3)]);
+        assert_eq!(export.rows[0].source_file, "s/2026-11-18.csv");
+        assert_eq!(export.files.len(), 1);
+    }
+
+    #[test]
+    fn a_repeated_line_collapses_and_a_contradicting_one_fails() {
+        let export = read_text(&format!("{HEADER}S1,,,k,c,,,,100\nS1,,,k,c,,,,100\n")).unwrap();
+        assert_eq!((export.rows.len(), export.collapsed), (1, 1));
+        let error = read_text(&format!("{HEADER}S1,,,k,c,,,,100\nS1,,,k,c,,,,101\n")).unwrap_err().to_string();
+        assert!(error.starts_with("2 malformed rows") && error.contains("another `amount`"), "{error}");
+    }
+
+    #[test]
+    fn amounts_are_whole_fen() {
+        for amount in ["1.50", "0", "-5", "", "1e2"] {
+            let error = read_text(&format!("{HEADER}S1,,,k,c,,,,{amount}\n")).unwrap_err().to_string();
+            assert!(error.contains("line 2, column `amount`") && !error.contains("amount_unit"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_day_is_a_header_alone() {
+        assert_eq!(read_text(HEADER).unwrap().rows.len(), 0);
+        assert!(
+            matches!(read_text("out_subsidy_no\n"), Err(ExportError::MissingColumns { columns, .. }) if columns.len() == 8)
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! The WeChat trade bill of a day (reference v3 §4.3–4.6, v2 §B.5): every layout, streaming, trailer proved.
+//! Only the typed rows are held. Neither fetches a bill nor checks its digest.
+
+mod column;
+mod local;
+mod lines;
+mod row;
+mod trailer;
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+
+use crate::record::{Payment, Refund};
+use column::Layout;
+use lines::Lines;
+use row::Entry;
+use trailer::Totals;
+
+pub use local::{LocalBill, read_local};
+pub use trailer::Trailer;
+
+/// A bill whose details equal its trailer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TradeBill {
+    /// Rows that are payments, or cancel one (REVOKED), in file order. Openids are raw.
+    pub payments: Vec<Payment>,
+    /// Rows that are refunds, in file order. Openids are raw.
+    pub refunds: Vec<Refund>,
+    /// What the bill states about itself; `None` for a header alone.
+    pub trailer: Option<Trailer>,
+}
+
+/// Why a bill could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BillError {
+    /// No such file.
+    #[error("the bill `{}` is not there", path.display())]
+    Missing {
+        /// The path looked for; may hold `*`.
+        path: PathBuf,
+    },
+    /// The bytes could not be had, or not be unpacked.
+    #[error("the bill `{file}` cannot be read: its bytes end early or are damaged")]
+    Read {
+        /// Name of the bill.
+        file: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// WeChat answered with an error instead of a bill.
+    #[error("`{file}` is no bill but an error document: {said}")]
+    ErrorDocument {
+        /// Name of the bill.
+        file: String,
+        /// Its code, such as `20002` or `NO_STATEMENT_EXIST`.
+        code: Option<String>,
+        /// Code and message.
+        said: String,
+    },
+    /// Nothing in it.
+    #[error("the bill `{file}` is empty: not even a header stands in it")]
+    Empty {
+        /// Name of the bill.
+        file: String,
+    },
+    /// The header is not that of a trade bill.
+    #[error("the header of the bill `{file}` lacks {missing}; it reads {found}")]
+    Header {
+        /// Name of the bill.
+        file: String,
+        /// Columns looked for.
+        missing: String,
+        /// The line found.
+        found: String,
+    },
+    /// A line is not what it should be.
+    #[error("the bill `{file}` line {line}{}: `{value}`: {why}", in_column(column))]
+    Row {
+        /// Name of the bill.
+        file: String,
+        /// Physical line, 1-based.
+        line: u64,
+        /// Header of the column; empty when the line as a whole is meant.
+        column: String,
+        /// What stood there.
+        value: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The trailer is not there: the file is cut off.
+    #[error("the bill `{file}` ends at line {line} without its trailer `总交易单数…`: the file is cut off")]
+    Truncated {
+        /// Name of the bill.
+        file: String,
+        /// Last line read.
+        line: u64,
+    },
+    /// The trailer states other totals than the details have.
+    #[error("the trailer of the bill `{file}` differs from its details: {}", differences.join(", "))]
+    TrailerDiffers {
+        /// Name of the bill.
+        file: String,
+        /// One sentence per total that differs.
+        differences: Vec<String>,
+    },
+    /// The bill of another day.
+    #[error("the bill `{file}` is not of {date}: its rows are of {found}")]
+    OtherDay {
+        /// Name of the bill.
+        file: String,
+        /// The business date asked for.
+        date: NaiveDate,
+        /// The day of its first row.
+        found: NaiveDate,
+    },
+}
+
+/// Reads a bill from `reader`, packed with gzip or not; `file_name` is for messages.
+///
+/// The columns are found by their header texts, old and new. The trailer must equal the details in rows
+/// and in every total it states, fees in thousandths of a fen.
+pub fn read(reader: impl Read, file_name: &str, date: NaiveDate) -> Result<TradeBill, BillError> {
+    let mut lines = Lines::new(reader, file_name)?;
+    let first = lines.next_filled()?.ok_or_else(|| BillError::Empty { file: file_name.to_owned() })?;
+    lines.refuse_error_document(&first.text)?;
+    let mut details = Details::new(file_name, date);
+    let mut after_header = Some(first);
+    if let Some(header) = after_header.take_if(|line| !trailer::is_header(&line.text)) {
+        let layout = Layout::of(file_name, &header)?;
+        after_header = details.read(&mut lines, &layout)?;
+    }
+    let trailer = match after_header {
+        Some(header) => Some(trailer::read(&mut lines, &header)?),
+        None if details.totals.rows == 0 => None,
+        None => return Err(BillError::Truncated { file: file_name.to_owned(), line: lines.line() }),
+    };
+    details.finish(trailer)
+}
+
+/// The detail rows as they are read.
+struct Details<'f> {
+    file: &'f str,
+    date: NaiveDate,
+    bill: TradeBill,
+    totals: Totals,
+    first_day: Option<NaiveDate>,
+    of_date: bool,
+}
+
+impl<'f> Details<'f> {
+    fn new(file: &'f str, date: NaiveDate) -> Details<'f> {
+        Details { file, date, bill: TradeBill::default(), totals: Totals::default(), first_day: None, of_date: false }
+    }
+
+    /// Reads up to the header of the trailer, which it returns.
+    fn read<R: Read>(&mut self, lines: &mut Lines<R>, layout: &Layout) -> Result<Option<lines::Line>, BillError> {
+        while let Some(line) = lines.next_filled()? {
+            if trailer::is_header(&line.text) {
+                return Ok(Some(line));
+            }
+            let line = lines.with_continuation(line, layout.width())?;
+            let entry = row::read(self.file, &line, layout, self.date)?;
+            self.totals.add(&entry.amounts);
+            self.first_day.get_or_insert(entry.day);
+            self.of_date |= entry.day == self.date;
+            match entry.record {
+                Entry::Payment(payment) => self.bill.payments.push(*payment),
+                Entry::Refund(refund) => self.bill.refunds.push(*refund),
+            }
+        }
+        Ok(None)
+    }
+
+    fn finish(mut self, trailer: Option<Trailer>) -> Result<TradeBill, BillError> {
+        let file = || self.file.to_owned();
+        if let (Some(found), false) = (self.first_day, self.of_date) {
+            return Err(BillError::OtherDay { file: file(), date: self.date, found });
+        }
+        let differences = trailer.as_ref().map(|trailer| self.totals.differences(trailer)).unwrap_or_default();
+        if !differences.is_empty() {
+            return Err(BillError::TrailerDiffers { file: file(), differences });
+        }
+        self.bill.trailer = trailer;
+        Ok(self.bill)
+    }
+}
+
+fn in_column(column: &str) -> String {
+    if column.is_empty() { String::new() } else { format!(", column `{column}`") }
+}
+
+#[cfg(test)]
+mod tests;

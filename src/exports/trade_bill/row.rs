@@ -1,0 +1,209 @@
+//! One detail line of a bill as a payment or a refund (reference v3 §4.4).
+//! Unknown states, banks and types are kept as they are.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+
+use super::BillError;
+use super::column::{Column, Layout};
+use super::lines::{self, Line};
+use super::trailer::Amounts;
+use crate::clock::{beijing_instant, business_date_of};
+use crate::money::{Fen, parse_decimal};
+use crate::record::{Payment, Refund};
+
+/// What a line became.
+pub(super) enum Entry {
+    Payment(Box<Payment>),
+    Refund(Box<Refund>),
+}
+
+/// A detail line, read.
+pub(super) struct Detail {
+    /// The row.
+    pub(super) record: Entry,
+    /// Every amount on the line, for the totals.
+    pub(super) amounts: Amounts,
+    /// The day of 交易时间.
+    pub(super) day: NaiveDate,
+}
+
+/// Reads a detail line.
+pub(super) fn read(file: &str, line: &Line, layout: &Layout, date: NaiveDate) -> Result<Detail, BillError> {
+    let cells = Cells::of(file, line, layout)?;
+    let amounts = cells.amounts()?;
+    let trade_time = cells.required_time(Column::TradeTime)?;
+    let record = if cells.is_refund() {
+        Entry::Refund(Box::new(cells.refund(&amounts, trade_time, date)?))
+    } else {
+        Entry::Payment(Box::new(cells.payment(&amounts, trade_time, date)?))
+    };
+    Ok(Detail { record, amounts, day: business_date_of(trade_time) })
+}
+
+/// The cells of one line.
+struct Cells<'l> {
+    file: &'l str,
+    line: &'l Line,
+    layout: &'l Layout,
+    cells: Vec<&'l str>,
+}
+
+impl<'l> Cells<'l> {
+    fn of(file: &'l str, line: &'l Line, layout: &'l Layout) -> Result<Cells<'l>, BillError> {
+        let cells: Vec<_> = lines::cells(&line.text).collect();
+        let row = Cells { file, line, layout, cells };
+        if !line.text.starts_with('`') {
+            return Err(row.malformed_line("a row begins with a back-tick: was the file saved again by a spreadsheet?"));
+        }
+        if row.cells.len() != layout.width() {
+            let why = format!("{} cells where the header has {}", row.cells.len(), layout.width());
+            return Err(row.malformed_line(&why));
+        }
+        Ok(row)
+    }
+
+    fn payment(&self, amounts: &Amounts, trade_time: DateTime<Utc>, date: NaiveDate) -> Result<Payment, BillError> {
+        Ok(Payment {
+            transaction_id: self.required(Column::TransactionId)?,
+            trade_state: self.required(Column::TradeState)?,
+            trade_time,
+            appid: self.text(Column::Appid),
+            mchid: self.text(Column::Mchid),
+            sub_mchid: self.number(Column::SubMchid),
+            device_info: self.text(Column::DeviceInfo),
+            out_trade_no: self.required(Column::OutTradeNo)?,
+            openid: self.text(Column::Openid),
+            trade_type: self.text(Column::TradeType),
+            bank_type: self.text(Column::BankType),
+            fee_type: self.text(Column::FeeType),
+            settled_fen: amounts.settled,
+            coupon_fee_fen: self.fen(Column::CouponFee)?.unwrap_or_default(),
+            body: self.text(Column::Body),
+            attach: self.text(Column::Attach),
+            service_fee_millifen: amounts.service_fee_millifen,
+            rate: self.text(Column::Rate),
+            order_fen: amounts.order,
+            rate_remark: self.text(Column::RateRemark),
+            business_date: date,
+        })
+    }
+
+    fn refund(&self, amounts: &Amounts, trade_time: DateTime<Utc>, date: NaiveDate) -> Result<Refund, BillError> {
+        Ok(Refund {
+            refund_id: self
+                .number(Column::RefundId)
+                .ok_or_else(|| self.wrong(Column::RefundId, "a refund without its number"))?,
+            out_refund_no: self.number(Column::OutRefundNo),
+            transaction_id: self.required(Column::TransactionId)?,
+            out_trade_no: self.required(Column::OutTradeNo)?,
+            accepted_time: self.time(Column::RefundAppliedTime)?.unwrap_or(trade_time),
+            success_time: self.time(Column::RefundSuccessTime)?,
+            appid: self.text(Column::Appid),
+            mchid: self.text(Column::Mchid),
+            sub_mchid: self.number(Column::SubMchid),
+            device_info: self.text(Column::DeviceInfo),
+            openid: self.text(Column::Openid),
+            trade_type: self.text(Column::TradeType),
+            bank_type: self.text(Column::BankType),
+            fee_type: self.text(Column::FeeType),
+            refund_type: self.text(Column::RefundType),
+            refund_status: self.text(Column::RefundStatus),
+            refund_fen: amounts.refund,
+            applied_refund_fen: amounts.applied_refund,
+            coupon_refund_fen: amounts.coupon_refund,
+            body: self.text(Column::Body),
+            attach: self.text(Column::Attach),
+            service_fee_millifen: amounts.service_fee_millifen,
+            rate: self.text(Column::Rate),
+            rate_remark: self.text(Column::RateRemark),
+            business_date: date,
+        })
+    }
+
+    /// The amounts; the legacy layout has one column where the current one has two.
+    fn amounts(&self) -> Result<Amounts, BillError> {
+        let settled = self.required_fen(Column::Settled)?;
+        let refund = self.fen(Column::Refund)?.unwrap_or_default();
+        Ok(Amounts {
+            settled,
+            refund,
+            coupon_refund: self.fen(Column::CouponRefund)?.unwrap_or_default(),
+            service_fee_millifen: self.decimal(Column::ServiceFee, 5)?.unwrap_or_default(),
+            order: self.fen(Column::Order)?.unwrap_or(settled),
+            applied_refund: self.fen(Column::AppliedRefund)?.unwrap_or(refund),
+        })
+    }
+
+    /// REFUND says it; a state nobody knows is a refund when it carries a refund number. REVOKED stays
+    /// with the payment it cancels.
+    fn is_refund(&self) -> bool {
+        match self.cell(Column::TradeState) {
+            Some("REFUND") => true,
+            Some("SUCCESS" | "REVOKED") => false,
+            _ => self.number(Column::RefundId).is_some(),
+        }
+    }
+
+    fn cell(&self, column: Column) -> Option<&'l str> {
+        self.layout.place(column).map(|place| self.cells[place])
+    }
+
+    fn text(&self, column: Column) -> Option<String> {
+        self.cell(column).filter(|cell| !cell.is_empty()).map(str::to_owned)
+    }
+
+    /// A number where `0` means none.
+    fn number(&self, column: Column) -> Option<String> {
+        self.text(column).filter(|cell| cell != "0")
+    }
+
+    fn required(&self, column: Column) -> Result<String, BillError> {
+        self.text(column).ok_or_else(|| self.wrong(column, "must not be empty"))
+    }
+
+    fn required_fen(&self, column: Column) -> Result<Fen, BillError> {
+        self.fen(column)?.ok_or_else(|| self.wrong(column, "the amount is empty"))
+    }
+
+    fn fen(&self, column: Column) -> Result<Option<Fen>, BillError> {
+        Ok(self.decimal(column, 2)?.map(Fen))
+    }
+
+    fn decimal(&self, column: Column, places: u32) -> Result<Option<i64>, BillError> {
+        let Some(cell) = self.cell(column).filter(|cell| !cell.is_empty()) else { return Ok(None) };
+        parse_decimal(cell, places).map(Some).map_err(|error| self.wrong(column, &error.to_string()))
+    }
+
+    fn required_time(&self, column: Column) -> Result<DateTime<Utc>, BillError> {
+        self.time(column)?.ok_or_else(|| self.wrong(column, "must not be empty"))
+    }
+
+    /// Beijing time; old samples have full-width colons (reference v3 §4.6).
+    fn time(&self, column: Column) -> Result<Option<DateTime<Utc>>, BillError> {
+        let Some(cell) = self.cell(column).filter(|cell| !cell.is_empty()) else { return Ok(None) };
+        let time = NaiveDateTime::parse_from_str(&cell.replace('：', ":"), "%Y-%m-%d %H:%M:%S");
+        time.map(|time| Some(beijing_instant(time)))
+            .map_err(|_| self.wrong(column, "must be a time such as `2026-11-18 08:35:41`"))
+    }
+
+    fn wrong(&self, column: Column, why: &str) -> BillError {
+        BillError::Row {
+            file: self.file.to_owned(),
+            line: self.line.number,
+            column: self.layout.header(column),
+            value: self.cell(column).unwrap_or_default().chars().take(60).collect(),
+            why: why.to_owned(),
+        }
+    }
+
+    fn malformed_line(&self, why: &str) -> BillError {
+        BillError::Row {
+            file: self.file.to_owned(),
+            line: self.line.number,
+            column: String::new(),
+            // The beginning has time, appid and merchant; the openid stands further on.
+            value: self.line.text.chars().take(40).collect(),
+            why: why.to_owned(),
+        }
+    }
+}
