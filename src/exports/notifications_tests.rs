@@ -1,1 +1,152 @@
+//! Spool folders of callbacks, opened with keys that only pretend.
 
+use super::*;
+
+/// Takes the signature `genuine` and a "ciphertext" that is the plaintext itself.
+struct PretendKeys;
+
+impl CallbackKeys for PretendKeys {
+    fn verify(&self, timestamp: &str, nonce: &str, body: &[u8], signature: &str, serial: &str) -> Result<(), String> {
+        assert!(!timestamp.is_empty() && !nonce.is_empty() && !body.is_empty());
+        match (signature, serial) {
+            ("genuine", "PUB_KEY_ID_1") => Ok(()),
+            ("genuine", other) => Err(format!("no key for serial `{other}`")),
+            _ => Err("signature invalid".to_owned()),
+        }
+    }
+
+    fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext: &str) -> Result<Vec<u8>, String> {
+        if (nonce, associated_data) != ("j9g1wAzF9Xn1", "coupon") {
+            return Err("the resource cannot be decrypted".to_owned());
+        }
+        Ok(ciphertext.as_bytes().to_vec())
+    }
+}
+
+/// Reference v3 §5.1, A6: the plaintext of the documentation.
+const DOCUMENTED: &str = r#"{"event_type":"EVENT_TYPE_BUSICOUPON_SEND","coupon_code":"1227944959000000911017","stock_id":"1286950000000039","send_time":"2019-12-17T10:35:53+08:00","openid":"odXnH1CJjeQoWTld48db-pnxs-Wg","unionid":"oOuyajgxj0oVwjocSoQm6mp7PGKw","send_channel":"BUSICOUPON_SEND_CHANNEL_PAYGIFT","send_merchant":"98568888","attach_info":{"transaction_id":"4200000462220200226114599","act_code":"540358695"}}"#;
+
+fn envelope(id: &str, event_type: &str, plaintext: &str) -> String {
+    let resource = serde_json::json!({
+        "original_type": "coupon", "algorithm": "AEAD_AES_256_GCM", "ciphertext": plaintext,
+        "associated_data": "coupon", "nonce": "j9g1wAzF9Xn1",
+    });
+    serde_json::json!({"id": id, "create_time": "2019-12-12T16:54:38+08:00", "resource_type": "encrypt-resource",
+        "event_type": event_type, "summary": "商家券领券通知", "resource": resource})
+    .to_string()
+}
+
+fn spooled(body: &str, signature: &str) -> String {
+    serde_json::json!({"headers": {
+        "wechatpay-timestamp": "1624523846", "WECHATPAY-NONCE": "EcZ9", "Wechatpay-Signature": signature,
+        "Wechatpay-Serial": ["PUB_KEY_ID_1"],
+    }, "body": body})
+    .to_string()
+}
+
+fn genuine(id: &str, plaintext: &str) -> String {
+    spooled(&envelope(id, "COUPON.SEND", plaintext), "genuine")
+}
+
+fn read_files(files: &[(&str, String)], date: &str) -> Notifications {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    read(folder.path(), date.parse().unwrap(), &PretendKeys).unwrap()
+}
+
+#[test]
+fn the_documented_event_becomes_a_row() {
+    let read = read_files(&[("a.json", genuine("8b33", DOCUMENTED))], "2019-12-17");
+    let expected = CouponEvent {
+        stock_id: "1286950000000039".into(),
+        coupon_code: "1227944959000000911017".into(),
+        event_id: "8b33".into(),
+        send_time: "2019-12-17T02:35:53Z".parse().unwrap(),
+        openid: Some("odXnH1CJjeQoWTld48db-pnxs-Wg".into()),
+        unionid: Some("oOuyajgxj0oVwjocSoQm6mp7PGKw".into()),
+        send_channel: Some("BUSICOUPON_SEND_CHANNEL_PAYGIFT".into()),
+        send_merchant: Some("98568888".into()),
+        transaction_id: Some("4200000462220200226114599".into()),
+        act_code: Some("540358695".into()),
+        extra: None,
+        business_date: "2019-12-17".parse().unwrap(),
+    };
+    assert_eq!(read.events, [expected]);
+    assert_eq!((read.dead_letters.len(), read.duplicates, read.files.len()), (0, 0, 1));
+}
+
+#[test]
+fn the_business_date_is_that_of_send_time_in_shanghai() {
+    let late = DOCUMENTED.replace("2019-12-17T10:35:53+08:00", "2019-12-17T16:00:00Z");
+    let files = [("a.json", genuine("1", &late))];
+    assert_eq!(read_files(&files, "2019-12-17").events, []);
+    let next = read_files(&files, "2019-12-18");
+    assert_eq!(next.events.len(), 1);
+    assert_eq!(read_files(&files, "2019-12-17").files, []);
+}
+
+#[test]
+fn a_coupon_is_one_event_however_often_it_is_told() {
+    let later = DOCUMENTED.replace("10:35:53", "10:35:54");
+    let files =
+        [("a.json", genuine("2", &later)), ("b.json", genuine("1", DOCUMENTED)), ("c.json", genuine("1", DOCUMENTED))];
+    let read = read_files(&files, "2019-12-17");
+    assert_eq!((read.events.len(), read.duplicates, read.files.len()), (1, 2, 3));
+    assert_eq!(read.events[0].event_id, "1");
+}
+
+#[test]
+fn absent_users_and_numbers_for_text_are_taken() {
+    let plaintext = r#"{"coupon_code":"C","stock_id":"S","send_time":"2019-12-17T10:35:53+08:00","openid":null,
+        "unionid":"","zeta":1,"attach_info":{"hall_belong_mch_id":98568888,"hall_code":"H","card_id":""}}"#;
+    let event = read_files(&[("a.json", genuine("1", plaintext))], "2019-12-17").events.remove(0);
+    assert_eq!((event.openid, event.unionid, event.transaction_id), (None, None, None));
+    let expected = r#"{"attach_info":{"hall_belong_mch_id":"98568888","hall_code":"H"},"zeta":1}"#;
+    assert_eq!(event.extra.as_deref(), Some(expected));
+    let as_text = plaintext.replace("98568888", "\"98568888\"");
+    let event = read_files(&[("a.json", genuine("1", &as_text))], "2019-12-17").events.remove(0);
+    assert_eq!(event.extra.as_deref(), Some(expected));
+}
+
+#[test]
+fn what_cannot_be_verified_or_opened_is_a_dead_letter() {
+    let body = envelope("1", "COUPON.SEND", DOCUMENTED);
+    let cases = [
+        ("not json at all".to_owned(), "not a spooled callback"),
+        (spooled(&body, "WECHATPAY/SIGNTEST/abc"), "signature invalid"),
+        (spooled(&body, "genuine").replace("PUB_KEY_ID_1", "OTHER"), "no key for serial"),
+        (spooled(&body, "genuine").replace("WECHATPAY-NONCE", "X-Nonce"), "header `Wechatpay-Nonce` is missing"),
+        (spooled("<xml/>", "genuine"), "no callback of WeChat Pay"),
+        (spooled(&body.replace("j9g1", "XXXX"), "genuine"), "cannot be decrypted"),
+        (spooled(&body.replace("AEAD_AES_256_GCM", "ROT13"), "genuine"), "`ROT13`"),
+        (genuine("1", "no json"), "no JSON object"),
+        (genuine("1", &DOCUMENTED.replace("stock_id", "stack_id")), "lacks `stock_id`"),
+        (genuine("1", &DOCUMENTED.replace("2019-12-17T", "17.12.2019 ")), "`send_time` is no time"),
+    ];
+    for (text, wanted) in cases {
+        let read = read_files(&[("x.json", text)], "2019-12-17");
+        assert_eq!((read.events.len(), read.dead_letters.len(), read.files.len()), (0, 1, 0), "{wanted}");
+        let DeadLetter { file, why } = &read.dead_letters[0];
+        assert!(file == "x.json" && why.contains(wanted), "{why}");
+        assert!(!why.contains("odXnH1CJ"), "{why}");
+    }
+}
+
+#[test]
+fn callbacks_of_other_kinds_and_other_files_are_passed_over() {
+    let files = [
+        ("a.json", spooled(&envelope("1", "PAYSCORE.USER_OPEN_SERVICE", DOCUMENTED), "genuine")),
+        ("b.json.tmp", "half".to_owned()),
+        ("README", "spool".to_owned()),
+    ];
+    let read = read_files(&files, "2019-12-17");
+    assert_eq!((read.events.len(), read.dead_letters.len(), read.foreign), (0, 0, 1));
+}
+
+#[test]
+fn a_spool_that_is_not_there_is_missing() {
+    let error = read(Path::new("/nonexistent/spool"), NaiveDate::MIN, &PretendKeys).unwrap_err();
+    assert!(matches!(error, ExportError::Missing { .. }), "{error}");
+}

@@ -67,6 +67,86 @@ mod tests {
         assert_eq!(text(&Data::DateTime(noon), format), "2026-11-18 12:00:00");
     }
 
+    /// The smallest workbook: one sheet whose `sheetData` is given, in an archive without compression.
+    fn workbook(sheet_data: &str) -> Vec<u8> {
+        let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+        let relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+        let package = "http://schemas.openxmlformats.org/package/2006";
+        archive(&[
+            ("[Content_Types].xml", format!(r#"<Types xmlns="{package}/content-types"/>"#)),
+            (
+                "_rels/.rels",
+                format!(
+                    r#"<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{relations}/officeDocument" Target="xl/workbook.xml"/></Relationships>"#
+                ),
+            ),
+            (
+                "xl/workbook.xml",
+                format!(
+                    r#"<workbook xmlns="{main}" xmlns:r="{relations}"><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>"#
+                ),
+            ),
+            (
+                "xl/_rels/workbook.xml.rels",
+                format!(
+                    r#"<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{relations}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#
+                ),
+            ),
+            (
+                "xl/worksheets/sheet1.xml",
+                format!(r#"<worksheet xmlns="{main}"><sheetData>{sheet_data}</sheetData></worksheet>"#),
+            ),
+        ])
+    }
+
+    fn archive(files: &[(&str, String)]) -> Vec<u8> {
+        let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+        for (name, text) in files {
+            let mut crc = flate2::Crc::new();
+            crc.update(text.as_bytes());
+            let (offset, size) = (bytes.len() as u32, text.len() as u32);
+            let mut about = vec![20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0];
+            for number in [crc.sum(), size, size] {
+                about.extend(number.to_le_bytes());
+            }
+            about.extend([name.len() as u8, 0, 0, 0]);
+            bytes.extend(b"PK\x03\x04");
+            bytes.extend(&about);
+            bytes.extend(name.bytes().chain(text.bytes()));
+            directory.extend(b"PK\x01\x02\x14\x00");
+            directory.extend(&about);
+            directory.extend([0; 10]);
+            directory.extend(offset.to_le_bytes());
+            directory.extend(name.bytes());
+        }
+        let (start, size, count) = (bytes.len() as u32, directory.len() as u32, files.len() as u8);
+        bytes.extend(directory);
+        bytes.extend([b'P', b'K', 5, 6, 0, 0, 0, 0, count, 0, count, 0]);
+        bytes.extend(size.to_le_bytes().into_iter().chain(start.to_le_bytes()).chain([0, 0]));
+        bytes
+    }
+
+    #[test]
+    fn the_first_filled_row_is_the_header_and_rows_keep_their_numbers() {
+        let text = |place: &str, text: &str| format!(r#"<c r="{place}" t="inlineStr"><is><t>{text}</t></is></c>"#);
+        let data = format!(
+            r#"<row r="3">{}{}</row><row r="4">{}<c r="B4"><v>12.3</v></c></row><row r="6">{}<c r="B6"><v>4.2E+27</v></c></row>"#,
+            text("A3", "单号"),
+            text("B3", "实付"),
+            text("A4", "M1"),
+            text("A6", "M2"),
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("o.xlsx");
+        std::fs::write(&path, workbook(&data)).unwrap();
+        let sheet = open(&Found { path, name: "o.xlsx".into() }, "").unwrap();
+        assert_eq!(sheet.header, ["单号", "实付"]);
+        let rows: Vec<_> = sheet.rows().map(Result::unwrap).collect();
+        let shown: Vec<_> = rows.iter().map(|row| (row.line, row.cells.iter().collect::<Vec<_>>())).collect();
+        assert_eq!(shown, [(4, vec!["M1", "12.3"]), (6, vec!["M2", "4.2E+27"])]);
+        assert_eq!(sheet.raw(&rows[1].span), "M2\t4.2E+27");
+    }
+
     #[test]
     fn a_text_file_is_no_workbook() {
         let folder = tempfile::tempdir().unwrap();

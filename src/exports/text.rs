@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn malformed_bytes_name_their_line_and_the_other_encoding() {
-        let (bytes, _, _) = GB18030.encode("a,b\n1,2\n券,3\n");
+        let (bytes, _, _) = GB18030.encode("a,b\n1,2\n订单,3\n");
         let error = decode("orders.csv", &bytes, UTF_8).unwrap_err().to_string();
         assert!(
             error.starts_with("`orders.csv` line 3: bytes that are not UTF-8") && error.contains("gb18030"),
