@@ -1,4 +1,4 @@
-//! Files the merchant has: orders, trade bills, subsidy ledger, notifications, roster, decisions.
+//! Files the merchant has: orders, trade bills, subsidy ledger, notifications, roster.
 //! Reads and judges them; never writes, never asks the network, never publishes an openid.
 
 mod cell;
@@ -11,7 +11,6 @@ mod sheet;
 mod spreadsheet;
 mod text;
 
-pub mod decisions;
 pub mod notifications;
 pub mod orders;
 pub mod roster_file;
