@@ -20,6 +20,7 @@ pub(super) fn tables(terms: &Terms, files: &DayFiles) -> PolarsResult<Vec<(&'sta
         ("subsidy_programs", subsidy_programs(terms)?),
         ("must_associate", df!["stock_id" => terms.rules.must_associate.clone()]?.lazy()),
         ("merchant_pairs", merchant_pairs(terms)?),
+        ("own_merchants", df!["merchant" => terms.own_merchants.clone()]?.lazy()),
     ])
 }
 

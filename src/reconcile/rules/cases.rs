@@ -54,6 +54,7 @@ struct CaseFile {
     must_associate: Vec<String>,
     merchant_pairs: Vec<(String, String)>,
     wechat_channels: Vec<String>,
+    own_merchants: Vec<String>,
     max_coupons_per_order: Option<u32>,
     grace_days: BTreeMap<String, u32>,
     without: Vec<String>,
@@ -162,6 +163,7 @@ impl CaseFile {
         terms.rules.merchant_pairs = self.merchant_pairs.clone();
         terms.rules.max_coupons_per_order = self.max_coupons_per_order.unwrap_or(1);
         terms.programs = self.subsidy_programs.iter().map(CaseProgram::checked).collect();
+        terms.own_merchants = self.own_merchants.clone();
         terms.order_sources = vec![(PathPattern("*".to_owned()), self.wechat_channels.clone())];
         terms
     }
