@@ -14,9 +14,10 @@ SELECT s.stock_id AS stock_id,
        0 AS at_risk_fen,
        'received ' || CAST(c.coupon_count AS STRING) || ' coupons of the stock, '
          || CAST(s.max_coupons_per_user AS STRING) || ' allowed' AS why,
-       c.received_date AS event_date
+       p.business_date AS event_date
 FROM stocks s
-JOIN (SELECT stock_id, openid, COUNT(*) AS coupon_count, MAX(received_date) AS received_date
+CROSS JOIN params p
+JOIN (SELECT stock_id, openid, COUNT(*) AS coupon_count
       FROM coupons
       WHERE openid IS NOT NULL
       GROUP BY stock_id, openid) c ON c.stock_id = s.stock_id

@@ -16,7 +16,7 @@ SELECT r.out_subsidy_no AS out_subsidy_no,
        r.amount_fen AS actual_fen,
        r.amount_fen AS at_risk_fen,
        'receipt ' || r.status || ' of ' || CAST(r.amount_fen AS STRING) || ' fen for transaction '
-         || r.transaction_id || ', which no order and no bill row has; the coupon''s order has transaction '
+         || r.transaction_id || ', which no order and no bill row has; the order of the coupon has transaction '
          || COALESCE(l.transaction_id, '(none)') AS why,
        r.receipt_date AS event_date
 FROM receipts r
@@ -26,6 +26,7 @@ LEFT JOIN (SELECT DISTINCT transaction_id FROM order_totals) o ON o.transaction_
 LEFT JOIN bill_payments b ON b.transaction_id = r.transaction_id
 LEFT JOIN bill_refunds f ON f.transaction_id = r.transaction_id
 WHERE r.status <> 'FAIL'
+  AND r.transaction_id IS NOT NULL
   AND o.transaction_id IS NULL
   AND b.out_trade_no IS NULL
   AND f.out_trade_no IS NULL

@@ -122,10 +122,13 @@ fn misfit<R: Record>(path: &Path, source: impl std::error::Error + Send + Sync +
 impl<R: Record> Rows<R> {
     fn next_batch(&mut self) -> Option<Result<Vec<R>, PartitionError>> {
         let batch = self.batches.next()?;
-        let rows = batch.and_then(|batch| align(&batch, &self.schema)).map_err(|source| misfit::<R>(&self.path, source));
-        Some(rows.and_then(|batch| {
-            serde_arrow::from_record_batch(&batch).map_err(|source| misfit::<R>(&self.path, source))
-        }))
+        let rows =
+            batch.and_then(|batch| align(&batch, &self.schema)).map_err(|source| misfit::<R>(&self.path, source));
+        Some(
+            rows.and_then(|batch| {
+                serde_arrow::from_record_batch(&batch).map_err(|source| misfit::<R>(&self.path, source))
+            }),
+        )
     }
 }
 

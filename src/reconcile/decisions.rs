@@ -162,7 +162,8 @@ impl Decisions {
             status,
             reason: row.reason.clone(),
             approver: row.approver.clone(),
-            expires_on: expires_on.map_err(|_| wrong("expires_on", &row.expires_on, "a date `YYYY-MM-DD` or nothing"))?,
+            expires_on: expires_on
+                .map_err(|_| wrong("expires_on", &row.expires_on, "a date `YYYY-MM-DD` or nothing"))?,
             line,
         })
     }
@@ -202,8 +203,14 @@ mod tests {
                 "`decisions.csv` line 3: column `expires_on` is `20.11.2026`, expected a date `YYYY-MM-DD` or nothing",
             ),
             ("0a,accepted,,a,\n", "`decisions.csv` line 2: column `reason` is ``, expected a text"),
-            ("AO01,accepted,r,a,\n", "`decisions.csv` line 2: column `break_id` is `AO01`, expected the lower-case hex id of a break"),
-            ("0a,accepted,r,a,\n0a,written_off,r,a,\n", "`decisions.csv` line 3: break `0a` was already decided on line 2"),
+            (
+                "AO01,accepted,r,a,\n",
+                "`decisions.csv` line 2: column `break_id` is `AO01`, expected the lower-case hex id of a break",
+            ),
+            (
+                "0a,accepted,r,a,\n0a,written_off,r,a,\n",
+                "`decisions.csv` line 3: break `0a` was already decided on line 2",
+            ),
         ];
         for (lines, message) in cases {
             assert_eq!(parse(lines).unwrap_err().to_string(), message);

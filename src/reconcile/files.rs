@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn the_window_ends_with_the_file_of_the_day_and_never_sees_the_published_one_or_later_days() {
         let files = files();
-        let names: Vec<_> = files.window("orders", day(19)).into_iter().map(|(_, path)| path.to_str().unwrap()).collect();
+        let names: Vec<_> =
+            files.window("orders", day(19)).into_iter().map(|(_, path)| path.to_str().unwrap()).collect();
         assert_eq!(names, ["d19-published", "d20"]);
     }
 

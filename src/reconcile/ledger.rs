@@ -61,8 +61,8 @@ struct Known {
 
 /// Builds the ledger of `files.date`.
 pub(super) fn build(terms: &Terms, rules: &Rules, files: &DayFiles, asked: &Asked) -> Result<Ledger, ReconcileError> {
-    let engine = Engine::open(terms, rules, files)?;
-    let facts = Facts::read(&engine)?;
+    let mut engine = Engine::open(terms, rules, files)?;
+    let facts = Facts::read(&mut engine)?;
     let stocks = read_stocks(files)?;
     let night = Night { date: files.date, terms, asked, orders: &facts.orders, stocks };
     let end = clock::end_of(files.date);
@@ -95,7 +95,7 @@ pub(super) fn build(terms: &Terms, rules: &Rules, files: &DayFiles, asked: &Aske
             rows.push(row);
         }
     }
-    let footing = footing::of(&engine, &counts)?;
+    let footing = footing::of(&mut engine, &counts)?;
     Ok(Ledger { rows, footing })
 }
 
@@ -144,8 +144,7 @@ impl Night<'_> {
     fn row(&self, known: &Known) -> LedgerRow {
         let previous = known.previous.as_ref();
         let (stock_id, coupon_code) = known.key.clone();
-        let mut coupon =
-            Coupon::at_end_of(self.date, known.wallet.as_ref(), previous, self.stocks.get(&stock_id));
+        let mut coupon = Coupon::at_end_of(self.date, known.wallet.as_ref(), previous, self.stocks.get(&stock_id));
         if let Some(dispatch) = &known.dispatch {
             coupon.openid = coupon.openid.or_else(|| dispatch.openid.clone());
             coupon.received_at = coupon.received_at.or(dispatch.dispatched_at);
@@ -157,8 +156,7 @@ impl Night<'_> {
         let pattern = self.terms.rules.use_request_pattern.as_ref();
         let matched = matching::find_order(&known.claims, trace, self.orders, pattern);
         let order = OrderSide::of(matched, self.orders, previous);
-        let subsidy =
-            Subsidy::of(self.terms, &stock_id, &coupon, order.discount, &known.receipts, &known.returns);
+        let subsidy = Subsidy::of(self.terms, &stock_id, &coupon, order.discount, &known.receipts, &known.returns);
         let asked_date = self
             .is_asked(&order, &coupon_code)
             .then_some(self.date)

@@ -152,7 +152,8 @@ mod tests {
     #[test]
     fn a_claim_goes_before_the_association_and_that_before_the_use_request() {
         let numbers = ["claim", "association", "request"];
-        let orders = Orders::new(numbers.map(|number| order(number, Some(1), true)).to_vec(), vec![line("request", 30)]);
+        let orders =
+            Orders::new(numbers.map(|number| order(number, Some(1), true)).to_vec(), vec![line("request", 30)]);
         let trace = Trace { associate_out_trade_no: Some("association"), use_request_no: Some("request") };
         let claims = [line("claim", 10)];
         assert_eq!(found(&find_order(&claims, trace, &orders, None)), ("claim", 1, "claim", Some(10)));

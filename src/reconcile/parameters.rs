@@ -24,10 +24,11 @@ pub(super) fn tables(terms: &Terms, files: &DayFiles) -> PolarsResult<Vec<(&'sta
     ])
 }
 
-/// The first day orders are known from: earlier events cannot be judged against them.
+/// The first day of the look-back orders are known from: earlier events cannot be judged against them.
+/// A job without orders has nothing to wait for.
 pub(super) fn first_known_order_day(terms: &Terms, files: &DayFiles) -> NaiveDate {
     let start = terms.rules.lookback_start(files.date);
-    files.window("orders", start).first().map_or(files.date, |(first, _)| *first)
+    files.window("orders", start).first().map_or(start, |(first, _)| *first)
 }
 
 /// One row: the dates of the night and the numbers of `[rules]`.

@@ -108,8 +108,7 @@ mod tests {
 
     fn used(terms: &Terms, discount: Option<i64>) -> Subsidy {
         let used_at = clock::end_of(NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()) - chrono::TimeDelta::minutes(1);
-        let coupon =
-            Coupon { state_on_date: Some(USED.to_owned()), used_at: Some(used_at), ..Coupon::default() };
+        let coupon = Coupon { state_on_date: Some(USED.to_owned()), used_at: Some(used_at), ..Coupon::default() };
         Subsidy::of(terms, "S", &coupon, discount.map(Fen), &[], &[])
     }
 

@@ -143,7 +143,10 @@ fn rolled_back(date: NaiveDate, row: &UserCoupon, previous: Option<&LedgerRow>) 
         returned_at: happened(row.return_time).or_else(|| before(|row| row.returned_at)),
         deactivated_at: happened(row.deactivate_time).or_else(|| before(|row| row.deactivated_at)),
         use_request_no: known_use(&row.use_request_no).or_else(|| before_text(|row| row.use_request_no.clone())),
-        return_request_no: row.return_request_no.clone().filter(|_| happened(row.return_time).is_some())
+        return_request_no: row
+            .return_request_no
+            .clone()
+            .filter(|_| happened(row.return_time).is_some())
             .or_else(|| before_text(|row| row.return_request_no.clone())),
         associate_out_trade_no: known_use(&row.associate_out_trade_no)
             .or_else(|| forgotten_association?.associate_out_trade_no.clone()),
@@ -370,7 +373,11 @@ mod tests {
             ("SOMETHING_NEW", Some(2000), None),
         ];
         for (stock_type, goods, expected) in cases {
-            assert_eq!(terms(stock_type).expected_discount(goods.map(Fen)), expected.map(Fen), "{stock_type} {goods:?}");
+            assert_eq!(
+                terms(stock_type).expected_discount(goods.map(Fen)),
+                expected.map(Fen),
+                "{stock_type} {goods:?}"
+            );
         }
     }
 }

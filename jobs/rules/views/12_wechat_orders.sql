@@ -3,7 +3,8 @@
 SELECT o.*
 FROM order_totals o
 LEFT JOIN (SELECT DISTINCT source_file FROM wechat_channels) s ON s.source_file = o.source_file
-LEFT JOIN wechat_channels w ON w.source_file = o.source_file AND w.channel = o.channel
+LEFT JOIN (SELECT DISTINCT source_file, channel FROM wechat_channels) w
+  ON w.source_file = o.source_file AND w.channel = o.channel
 LEFT JOIN (SELECT merchant FROM own_merchants
            UNION SELECT mchid AS merchant FROM bill_payments
            UNION SELECT sub_mchid AS merchant FROM bill_payments) m ON m.merchant = o.merchant

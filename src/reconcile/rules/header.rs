@@ -127,7 +127,8 @@ pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
     let header = Header { file, lines: header_lines(sql) };
     let id = header.text("id")?;
     let name = file.strip_suffix(".sql").and_then(|stem| stem.strip_prefix(&format!("{id}_")));
-    let name = name.ok_or_else(|| header.wrong(format!("id `{id}` does not begin the file's name `<ID>_<name>.sql`")))?;
+    let name =
+        name.ok_or_else(|| header.wrong(format!("id `{id}` does not begin the file's name `<ID>_<name>.sql`")))?;
     Ok(Rule {
         name: name.to_owned(),
         file: file.to_owned(),
@@ -178,7 +179,8 @@ impl Header<'_> {
     }
 
     fn keys(&self) -> Result<Vec<Key>, RuleError> {
-        let letter = |letter| Key::of(letter).ok_or_else(|| self.wrong(format!("key `{letter}` is none of c o t s k u d")));
+        let letter =
+            |letter| Key::of(letter).ok_or_else(|| self.wrong(format!("key `{letter}` is none of c o t s k u d")));
         self.text("key")?.split_whitespace().map(letter).collect()
     }
 
