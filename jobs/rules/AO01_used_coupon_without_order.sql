@@ -10,18 +10,16 @@
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,
-       COALESCE(l.expected_discount_fen, 0) AS at_risk_fen,
-       'used on ' || CAST(CAST(l.used_at + INTERVAL '8' HOUR AS DATE) AS STRING)
-         || ' under request ' || COALESCE(l.use_request_no, '(none)')
+       l.coupon_discount_fen AS at_risk_fen,
+       'used on ' || CAST(l.used_date AS STRING) || ' under request ' || COALESCE(l.use_request_no, '(none)')
          || ', no order claims it; nearest order of the user that day: ' || COALESCE(n.out_trade_no, 'none') AS why,
-       CAST(l.used_at + INTERVAL '8' HOUR AS DATE) AS event_date
-FROM coupon_ledger l
+       l.used_date AS event_date
+FROM coupons l
 LEFT JOIN order_totals a ON a.out_trade_no = l.associate_out_trade_no
 LEFT JOIN (SELECT openid, paid_date, MIN(out_trade_no) AS out_trade_no
            FROM order_totals
            WHERE is_paid
-           GROUP BY openid, paid_date) n
-  ON n.openid = l.openid AND n.paid_date = CAST(l.used_at + INTERVAL '8' HOUR AS DATE)
+           GROUP BY openid, paid_date) n ON n.openid = l.openid AND n.paid_date = l.used_date
 WHERE l.state_on_date = 'USED'
   AND l.match_pass IS NULL
   AND l.used_at IS NOT NULL

@@ -136,7 +136,8 @@ fn unreadable<T>(request: &Request<T>, error: &ParseError) -> Issue {
         .hinting("the answer does not have the documented shape; keep the run's log for the report")
 }
 
-fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
+/// The journal's page of an answer.
+pub fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
     let evidence = answer.evidence.clone();
     Page {
         fetched_at: micros(answer.fetched_at),

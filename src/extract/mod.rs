@@ -30,11 +30,12 @@ use crate::dataset::partition::{PartitionError, read_rows};
 use crate::job::Job;
 use crate::journal::{Journal, Mode};
 use crate::persona::Persona;
-use crate::record::Record;
+use crate::record::{OrderLine, Record};
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
 
+pub use ask::page as journal_page;
 pub use bills::{Bills, extract as extract_bills};
 pub use cards::extract as extract_cards;
 pub use coupon_codes::extract as extract_coupon_codes;
@@ -121,10 +122,15 @@ impl<T> Harvest<T> {
 }
 
 impl Night<'_> {
-    /// Rows of `R` published on the days of the look-back before D, oldest first.
-    fn lookback<R: Record>(&self) -> Result<Vec<R>, Issue> {
-        let from = self.job.rules.lookback_start(self.date);
-        self.published(from)
+    /// The order lines of the look-back with published openids: those of earlier days, oldest day
+    /// first, then `tonight`'s.
+    ///
+    /// # Errors
+    /// A published day cannot be read.
+    pub fn lookback_orders(&self, tonight: Vec<OrderLine>) -> Result<Vec<OrderLine>, Issue> {
+        let mut lines: Vec<OrderLine> = self.published(self.job.rules.lookback_start(self.date))?;
+        lines.extend(tonight);
+        Ok(lines)
     }
 
     /// Rows of `R` published on any day before D, oldest first.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use super::evidence::CERTIFICATES;
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
 use super::stages::{self, Sources};
 use super::verdict::{Evidence, Verdict};
@@ -15,11 +16,11 @@ use crate::dataset::Lake;
 use crate::dataset::lock::{LakeLock, LockError};
 use crate::dataset::manifest::{FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, StageEntry};
 use crate::dataset::partition::Provenance;
-use crate::dataset::publish::{StagedFile, Staging};
+use crate::dataset::publish::{StagedFile, Staging, sha256_of};
 use crate::error::{ExitCode, Failure};
-use crate::extract::{Apis, Issue, Night, Watcher};
+use crate::extract::{self, Apis, Issue, Night, Watcher};
 use crate::job::{Job, Pii};
-use crate::journal::{Journal, Mode};
+use crate::journal::{Entry, Journal, JournalError, Mode};
 use crate::persona::Persona;
 use crate::reconcile::rules::Rule;
 use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
@@ -27,7 +28,7 @@ use crate::record::{Break, Record};
 use crate::report::{self, PackInput, RuleTitle};
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
-use crate::wechat::pay_v3::PayV3;
+use crate::wechat::pay_v3::{PayV3, certificates};
 
 /// What a run of one date is asked to do.
 #[derive(Debug, Clone)]
@@ -99,7 +100,10 @@ pub async fn run_night(
         Staging::open(&lake, &run_id, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
     let work = Work { night: &night, lake: &lake, staging: &staging, plan };
     let done = work.run().await;
-    journal.flush().map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot keep the journal", &error))?;
+    keep_certificates(&apis, &journal)
+        .await
+        .and_then(|()| journal.flush())
+        .map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot keep the journal", &error))?;
     let done = done?;
     let manifest = work.manifest(&done, &run_id, started_at)?;
     let manifest_path =
@@ -187,7 +191,11 @@ impl Work<'_> {
 
     fn decisions(&self) -> Result<Decisions, Failure> {
         let Some(path) = &self.night.job.decisions else { return Ok(Decisions::default()) };
-        let bytes = std::fs::read(path).map_err(|error| disk(&error, "cannot read the decisions"))?;
+        let bytes = match std::fs::read(path) {
+            // Nobody has decided anything yet.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Decisions::default()),
+            bytes => bytes.map_err(|error| disk(&error, "cannot read the decisions"))?,
+        };
         Decisions::parse(&path.display().to_string(), &bytes)
             .map_err(|error| Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used", &error))
     }
@@ -359,6 +367,17 @@ pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
     let pay_v2 = job.pay_v2.as_ref().map(|settings| PayV2::new(settings, world.clone())).transpose().map_err(wrong)?;
     let mp = job.mp.as_ref().map(|settings| Mp::new(settings, world.clone())).transpose().map_err(wrong)?;
     Ok(Apis { pay_v3, pay_v2, mp, ..Apis::default() })
+}
+
+/// The platform certificates of tonight, so that its evidence stays verifiable.
+async fn keep_certificates(apis: &Apis, journal: &Journal) -> Result<(), JournalError> {
+    let Some(pay_v3) = &apis.pay_v3 else { return Ok(()) };
+    for answer in pay_v3.certificate_answers().await {
+        let key = sha256_of(&answer.body);
+        let page = extract::journal_page(&certificates(), &answer);
+        journal.stage(CERTIFICATES)?.append(Entry { key, pages: vec![page] })?;
+    }
+    Ok(())
 }
 
 fn persona(job: &Job) -> Persona {

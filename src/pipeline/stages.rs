@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::provenance::digest_parts;
 use crate::dataset::manifest::StageEntry;
-use crate::dataset::partition::{Provenance, read_rows};
+use crate::dataset::partition::Provenance;
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::extract::{self, Datacube, Harvest, Issue, Night, Roster, SubsidyInput, Wallets};
 use crate::record::{Card, CouponCode, CouponEvent, OrderLine, Record, Stock, SubsidyOrder};
@@ -39,7 +39,10 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
     let events = clerk.take("notifications", extract::extract_notifications(night).await, |desk, rows| {
         desk.stage(&published_events(night, rows));
     });
-    let lines = lookback_lines(night, published_lines(night, &orders));
+    let lines = night.lookback_orders(published_lines(night, &orders)).unwrap_or_else(|issue| {
+        clerk.sources.issues.push(issue);
+        Vec::new()
+    });
     let roster = clerk.take("roster", extract::extract_roster(night, &orders, &events), |_, _: &Roster| {});
 
     // The wallets need the exports; bill, MP and v2 need nothing of each other.
@@ -280,17 +283,4 @@ fn published_events(night: &Night<'_>, events: &[CouponEvent]) -> Vec<CouponEven
     let published =
         |it: &CouponEvent| CouponEvent { openid: publish(&it.openid), unionid: publish(&it.unionid), ..it.clone() };
     events.iter().map(published).collect()
-}
-
-/// The order lines of the look-back, oldest day first, tonight's last. A day that cannot be read is
-/// found again, and told, when the night is matched.
-fn lookback_lines(night: &Night<'_>, tonight: Vec<OrderLine>) -> Vec<OrderLine> {
-    let from = night.job.rules.lookback_start(night.date);
-    let partitions = night.lake.partitions(OrderLine::DATASET, from, night.date).unwrap_or_default();
-    let mut lines = Vec::new();
-    for partition in partitions {
-        lines.extend(read_rows::<OrderLine>(&partition.path).unwrap_or_default());
-    }
-    lines.extend(tonight);
-    lines
 }

@@ -144,7 +144,7 @@ impl Orders {
 
 impl Facts {
     /// Reads the facts of the night.
-    pub(super) fn read(engine: &Engine) -> Result<Facts, ReconcileError> {
+    pub(super) fn read(engine: &mut Engine<'_>) -> Result<Facts, ReconcileError> {
         let orders = engine.rows("order_totals", ORDERS, ORDER_COLUMNS)?;
         let plain_lines = engine.rows("order_lines", PLAIN_LINES, CLAIM_COLUMNS)?;
         Ok(Facts {
@@ -159,7 +159,7 @@ impl Facts {
 
 /// The engine gives no order that could be relied on; the merge needs one.
 fn sorted<T: DeserializeOwned + AboutCoupon>(
-    engine: &Engine,
+    engine: &mut Engine<'_>,
     what: &str,
     sql: &str,
     columns: &[ResultColumn<'_>],

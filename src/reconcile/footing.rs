@@ -89,7 +89,7 @@ fn face_value(wallet: &UserCoupon) -> Fen {
 }
 
 /// The control totals of the night.
-pub(super) fn of(engine: &Engine, counts: &Counts) -> Result<Vec<Footing>, ReconcileError> {
+pub(super) fn of(engine: &mut Engine<'_>, counts: &Counts) -> Result<Vec<Footing>, ReconcileError> {
     let [matched, unmatched, left_out] = counts.coupons;
     let nothing = Tally::default();
     let coupons = "SELECT COUNT(*) AS rows, COALESCE(SUM(discount_amount_fen), 0) AS fen FROM user_coupons";
@@ -118,7 +118,7 @@ pub(super) fn of(engine: &Engine, counts: &Counts) -> Result<Vec<Footing>, Recon
 }
 
 /// Bill rows with and without an order, counted by a join and by its complement.
-fn bill_side(engine: &Engine, side: &'static str, amount: &str) -> Result<Footing, ReconcileError> {
+fn bill_side(engine: &mut Engine<'_>, side: &'static str, amount: &str) -> Result<Footing, ReconcileError> {
     let select = format!("SELECT COUNT(*) AS rows, COALESCE(SUM(b.{amount}), 0) AS fen FROM {side}_history b");
     let joins = "LEFT JOIN (SELECT DISTINCT transaction_id FROM order_totals) t ON t.transaction_id = b.transaction_id \
                  LEFT JOIN order_totals n ON n.out_trade_no = b.out_trade_no";
@@ -133,7 +133,7 @@ fn bill_side(engine: &Engine, side: &'static str, amount: &str) -> Result<Footin
     })
 }
 
-fn tally(engine: &Engine, sql: &str) -> Result<Tally, ReconcileError> {
+fn tally(engine: &mut Engine<'_>, sql: &str) -> Result<Tally, ReconcileError> {
     let rows: Vec<Tally> = engine.rows("control totals", sql, TALLY_COLUMNS)?;
     Ok(rows.first().copied().unwrap_or_default())
 }

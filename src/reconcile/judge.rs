@@ -41,6 +41,38 @@ pub struct Unjudged {
     pub is_shortfall: bool,
 }
 
+/// A coupon to ask for once more before a rule speaks on it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DoubtfulCoupon {
+    /// Its stock.
+    pub stock_id: String,
+    /// Its code.
+    pub coupon_code: String,
+    /// The wallet it is in, as published.
+    pub openid: Option<String>,
+}
+
+/// Rules that speak on associations, which the list of a wallet may show late.
+const LAGGING_RULES: [&str; 3] = ["AO02", "AO05", "AO07"];
+
+/// Coupons a rule on associations would speak on, each once, in order.
+pub(super) fn doubtful_coupons(
+    terms: &Terms,
+    rules: &Rules,
+    files: &DayFiles,
+) -> Result<Vec<DoubtfulCoupon>, ReconcileError> {
+    let mut engine = Engine::open(terms, rules, files)?;
+    let mut coupons = BTreeSet::new();
+    for rule in LAGGING_RULES.iter().filter_map(|id| rules.find(id)) {
+        let findings = run(&mut engine, terms, files, rule)?.into_values();
+        coupons.extend(findings.filter_map(|finding| {
+            let Candidate { stock_id, coupon_code, openid, .. } = finding.candidate;
+            Some(DoubtfulCoupon { stock_id: stock_id?, coupon_code: coupon_code?, openid })
+        }));
+    }
+    Ok(coupons.into_iter().collect())
+}
+
 /// Judges the night of `files.date`; `files` has the ledger of that day.
 pub(super) fn judge(
     terms: &Terms,
@@ -50,10 +82,10 @@ pub(super) fn judge(
     decisions: &Decisions,
 ) -> Result<Judgement, ReconcileError> {
     let (judged, unjudged) = split(rules, files, shortfall);
-    let engine = Engine::open(terms, rules, files)?;
+    let mut engine = Engine::open(terms, rules, files)?;
     let (mut findings, mut found) = (BTreeMap::new(), BTreeMap::new());
     for rule in judged.values() {
-        let rows = run(&engine, terms, files, rule)?;
+        let rows = run(&mut engine, terms, files, rule)?;
         found.insert(rule.id.clone(), rows.len());
         findings.extend(rows);
     }
@@ -107,7 +139,7 @@ fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjud
 /// The rule's findings by break_id. A query that gives one key twice speaks once, with the row that
 /// has more at risk.
 fn run<'a>(
-    engine: &Engine,
+    engine: &mut Engine<'_>,
     terms: &Terms,
     files: &DayFiles,
     rule: &'a Rule,
@@ -132,10 +164,14 @@ fn yesterday(rules: &Rules, files: &DayFiles) -> Result<Vec<Break>, ReconcileErr
     Ok(rows)
 }
 
-/// The first event date a rule is judged from: the look-back, and for rules that need orders the
-/// first day orders are known.
+/// Datasets whose events the merchant's exports must be able to explain.
+const TRANSACTIONS: [&str; 7] =
+    ["orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns", "subsidy_orders"];
+
+/// The first event date a rule is judged from: the look-back, and for rules on transactions the first
+/// known export day in it (design §7).
 fn window_start(terms: &Terms, files: &DayFiles, rule: &Rule) -> NaiveDate {
-    if rule.datasets().any(|dataset| dataset == "orders") {
+    if rule.datasets().any(|dataset| TRANSACTIONS.contains(&dataset)) {
         return parameters::first_known_order_day(terms, files);
     }
     terms.rules.lookback_start(files.date)

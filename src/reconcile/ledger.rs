@@ -61,8 +61,8 @@ struct Known {
 
 /// Builds the ledger of `files.date`.
 pub(super) fn build(terms: &Terms, rules: &Rules, files: &DayFiles, asked: &Asked) -> Result<Ledger, ReconcileError> {
-    let engine = Engine::open(terms, rules, files)?;
-    let facts = Facts::read(&engine)?;
+    let mut engine = Engine::open(terms, rules, files)?;
+    let facts = Facts::read(&mut engine)?;
     let stocks = read_stocks(files)?;
     let night = Night { date: files.date, terms, asked, orders: &facts.orders, stocks };
     let end = clock::end_of(files.date);
@@ -95,7 +95,7 @@ pub(super) fn build(terms: &Terms, rules: &Rules, files: &DayFiles, asked: &Aske
             rows.push(row);
         }
     }
-    let footing = footing::of(&engine, &counts)?;
+    let footing = footing::of(&mut engine, &counts)?;
     Ok(Ledger { rows, footing })
 }
 

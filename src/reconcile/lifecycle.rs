@@ -184,7 +184,8 @@ fn new_break(date: NaiveDate, break_id: String, finding: Finding<'_>, status: St
         expected_count: candidate.expected_count,
         actual_count: candidate.actual_count,
         at_risk_fen: candidate.at_risk_fen.unwrap_or_default(),
-        why: candidate.why.unwrap_or_default(),
+        // A sentence with a null in it is null: what the rule means is better than nothing.
+        why: candidate.why.unwrap_or_else(|| rule.row.clone()),
         action: rule.action.clone(),
         event_date: candidate.event_date,
         business_date: date,

@@ -20,13 +20,15 @@ pub(super) fn tables(terms: &Terms, files: &DayFiles) -> PolarsResult<Vec<(&'sta
         ("subsidy_programs", subsidy_programs(terms)?),
         ("must_associate", df!["stock_id" => terms.rules.must_associate.clone()]?.lazy()),
         ("merchant_pairs", merchant_pairs(terms)?),
+        ("own_merchants", df!["merchant" => terms.own_merchants.clone()]?.lazy()),
     ])
 }
 
-/// The first day orders are known from: earlier events cannot be judged against them.
+/// The first day of the look-back orders are known from: earlier events cannot be judged against them.
+/// A job without orders has nothing to wait for.
 pub(super) fn first_known_order_day(terms: &Terms, files: &DayFiles) -> NaiveDate {
     let start = terms.rules.lookback_start(files.date);
-    files.window("orders", start).first().map_or(files.date, |(first, _)| *first)
+    files.window("orders", start).first().map_or(start, |(first, _)| *first)
 }
 
 /// One row: the dates of the night and the numbers of `[rules]`.
@@ -147,12 +149,12 @@ mod tests {
 
     #[test]
     fn an_order_file_finds_its_source_by_as_much_of_the_path_as_it_shows() {
-        let pattern = PathPattern("../data/till/orders-{date}*.csv".to_owned());
+        let pattern = PathPattern::new("", "../data/till/orders-{date}*.csv");
         assert!(names(&pattern, "orders-2026-11-18.csv"));
         assert!(names(&pattern, "orders-2026-11-18-b.csv"));
         assert!(names(&pattern, "till/orders-2026-11-18.csv"));
         assert!(!names(&pattern, "web/orders-2026-11-18.csv"));
         assert!(!names(&pattern, "orders-2026-11-18.xlsx"));
-        assert!(names(&PathPattern("o/{yyyymmdd}.csv".to_owned()), "20261118.csv"));
+        assert!(names(&PathPattern::new("", "o/{yyyymmdd}.csv"), "20261118.csv"));
     }
 }

@@ -21,6 +21,8 @@ pub struct Terms {
     pub programs: Vec<SubsidyProgram>,
     /// `[[orders]]`: path pattern and `wechat_channels` of each source.
     pub order_sources: Vec<(PathPattern, Vec<String>)>,
+    /// Merchant numbers the bills are asked for, even when a bill has no row.
+    pub own_merchants: Vec<String>,
     /// `sources.<name>.grace_days`.
     pub grace_days: BTreeMap<String, u32>,
     /// `mp.repull_days`.
@@ -35,6 +37,7 @@ impl Terms {
             rules: job.rules.clone(),
             programs: job.subsidy_programs.clone(),
             order_sources: sources.collect(),
+            own_merchants: job.pay_v3.iter().map(|pay| pay.mchid.clone()).collect(),
             grace_days: job.sources.iter().map(|(name, calendar)| (name.clone(), calendar.grace_days)).collect(),
             repull_days: job.mp.as_ref().map_or(DEFAULT_REPULL_DAYS, |mp| mp.repull_days),
         }
@@ -88,6 +91,7 @@ impl Default for Terms {
             },
             programs: Vec::new(),
             order_sources: vec![(PathPattern::new("", "orders/{date}.csv"), Vec::new())],
+            own_merchants: Vec::new(),
             grace_days: BTreeMap::new(),
             repull_days: DEFAULT_REPULL_DAYS,
         }

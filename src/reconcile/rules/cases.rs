@@ -1,40 +1,18 @@
-//! Rule cases as files: `tests/rules/<ID>/<case>/` holds the CSVs a rule reads and the breaks it must
-//! give. A rule needs a case that finds (`finds_…`) and one that stays quiet (`quiet_…`).
+//! Rule cases as files: `tests/rules/<ID>/<case>/` holds the CSVs of a night (`fixture`) and the breaks
+//! the rule must give. A rule needs a case that finds (`finds_…`) and one that stays quiet (`quiet_…`).
 //!
-//! `<dataset>.csv` is the partition of D, `<dataset>@2026-11-18.csv` an earlier one; only the columns
-//! that matter stand in it. Times are Asia/Shanghai. Without `coupon_ledger.csv` the ledger is built
-//! from the other files. `expected.csv` lists the columns to compare; with a column `rule_id` every
-//! rule is judged, else only the folder's. `case.toml` states what differs from the defaults.
+//! `expected.csv` lists the columns to compare; with a column `rule_id` every rule is judged, else
+//! only the folder's. Without `coupon_ledger.csv` the ledger is built from the other files.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
-use chrono::{Days, NaiveDate, NaiveDateTime};
-use serde::Deserialize;
+use std::path::Path;
 
 use super::super::decisions::Decisions;
 use super::super::error::ReconcileError;
-use super::super::files::{DayFiles, Shortfall};
-use super::super::judge;
-use super::super::ledger::{self, Asked};
-use super::super::parameters::days;
-use super::super::terms::Terms;
+use super::super::files::Shortfall;
+use super::super::fixture::{Csv, Fixture, difference, folders, name_of};
+use super::super::{judge, ledger};
 use super::Rules;
-use crate::clock;
-use crate::contract::{self, Column, ColumnKind, Contract};
-use crate::dataset::partition::{self, Provenance};
-use crate::job::{PathPattern, SubsidyAmount, SubsidyProgram};
-use crate::money::Fen;
-use crate::record::{Break, LedgerRow, Record};
-
-/// The business date of a case that does not say otherwise.
-const DEFAULT_DATE: (i32, u32, u32) = (2026, 11, 20);
-/// Days before D of which every dataset has an empty partition unless the case brings one.
-const DEFAULT_KNOWN_DAYS: u64 = 3;
+use crate::record::{LedgerRow, Record};
 
 /// How a case went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,44 +21,6 @@ pub struct CaseOutcome {
     pub name: String,
     /// What differs from `expected.csv`; `None` when all is well.
     pub problem: Option<String>,
-}
-
-/// `case.toml`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct CaseFile {
-    date: Option<NaiveDate>,
-    known_days: Option<u64>,
-    asked: Vec<String>,
-    unknown_coupons: Vec<(String, String)>,
-    must_associate: Vec<String>,
-    merchant_pairs: Vec<(String, String)>,
-    wechat_channels: Vec<String>,
-    max_coupons_per_order: Option<u32>,
-    grace_days: BTreeMap<String, u32>,
-    without: Vec<String>,
-    subsidy_programs: Vec<CaseProgram>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseProgram {
-    stock_id: String,
-    #[serde(default)]
-    payer_merchant: String,
-    #[serde(default)]
-    payee_merchant: String,
-    amount_fen: Option<i64>,
-    percent_of_discount: Option<i64>,
-    #[serde(default)]
-    due_days: u32,
-}
-
-/// A table as written: header and rows of text.
-struct Csv {
-    path: PathBuf,
-    header: Vec<String>,
-    rows: Vec<Vec<String>>,
 }
 
 /// Runs every case under `dir`, in name order. A rule without a finding and a quiet case is a problem
@@ -107,250 +47,25 @@ pub fn test_folder(dir: &Path) -> Result<Vec<CaseOutcome>, ReconcileError> {
 
 /// Runs one case; the difference from what it expects, if any.
 fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, ReconcileError> {
-    let settings = read_settings(case)?;
-    let date = settings.date.unwrap_or_else(default_date);
-    let scratch = tempfile::tempdir().map_err(|error| wrong(case, error.to_string()))?;
-    let mut files = partitions(case, date, &settings, scratch.path())?;
-    let terms = settings.terms();
-    if !files.day.contains_key(LedgerRow::DATASET) {
-        let built = ledger::build(&terms, rules, &files, &settings.asked())?;
+    let mut night = Fixture::read(case)?;
+    if !night.files.day.contains_key(LedgerRow::DATASET) {
+        let built = ledger::build(&night.terms, rules, &night.files, &night.asked)?;
         if let Some(side) = built.footing.iter().find(|side| !side.holds()) {
             return Ok(Some(format!("side `{}` does not foot: {side:?}", side.side)));
         }
-        let path = scratch.path().join("ledger.parquet");
-        partition::write_rows(&path, &built.rows, &Provenance::default())?;
-        files.day.insert(LedgerRow::DATASET.to_owned(), path);
+        night.put_ledger(&built.rows)?;
     }
-    let judgement = judge::judge(&terms, rules, &files, &Shortfall::new(), &Decisions::default())?;
     let expected = Csv::read(&case.join("expected.csv"))?;
-    let is_of_rule = |row: &&Break| expected.header.iter().any(|column| column == "rule_id") || row.rule_id == id;
-    let breaks: Vec<_> = judgement.breaks.iter().filter(is_of_rule).collect();
-    Ok(difference(&expected, &breaks))
-}
-
-/// The rows of one side that the other lacks, as text.
-fn difference(expected: &Csv, breaks: &[&Break]) -> Option<String> {
-    let rows = breaks.iter().map(|row| texts(row, &expected.header));
-    let (mut actual, mut wanted): (Vec<_>, Vec<_>) = (rows.collect(), expected.rows.clone());
-    actual.sort();
-    wanted.sort();
-    if actual == wanted {
-        return None;
-    }
-    let show = |rows: &[Vec<String>]| rows.iter().map(|row| format!("\n    {}", row.join(","))).collect::<String>();
-    Some(format!("\n  columns {}\n  expected{}\n  found{}", expected.header.join(","), show(&wanted), show(&actual)))
-}
-
-/// The columns of a break as a CSV shows them.
-fn texts(row: &Break, columns: &[String]) -> Vec<String> {
-    let json = serde_json::to_value(row).unwrap_or_default();
-    let text = |column: &String| match &json[column] {
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    columns.iter().map(text).collect()
-}
-
-impl CaseFile {
-    fn terms(&self) -> Terms {
-        let mut terms = Terms { grace_days: self.grace_days.clone(), ..Terms::default() };
-        terms.rules.must_associate = self.must_associate.clone();
-        terms.rules.merchant_pairs = self.merchant_pairs.clone();
-        terms.rules.max_coupons_per_order = self.max_coupons_per_order.unwrap_or(1);
-        terms.programs = self.subsidy_programs.iter().map(CaseProgram::checked).collect();
-        terms.order_sources = vec![(PathPattern::new("", "*"), self.wechat_channels.clone())];
-        terms
-    }
-
-    fn asked(&self) -> Asked {
-        Asked {
-            wallets: self.asked.iter().cloned().collect(),
-            unknown_coupons: self.unknown_coupons.iter().cloned().collect::<BTreeSet<_>>(),
-        }
-    }
-}
-
-impl CaseProgram {
-    fn checked(&self) -> SubsidyProgram {
-        let percent = self.percent_of_discount.map(SubsidyAmount::PercentOfDiscount);
-        SubsidyProgram {
-            stock_id: self.stock_id.clone(),
-            payer_merchant: self.payer_merchant.clone(),
-            payee_merchant: self.payee_merchant.clone(),
-            amount: percent.unwrap_or(SubsidyAmount::Fixed(Fen(self.amount_fen.unwrap_or(0)))),
-            due_days: self.due_days,
-        }
-    }
-}
-
-/// Turns the case's CSVs into partitions. Every other dataset is an empty day, as a job with every
-/// source would have it; `without` leaves a dataset out.
-fn partitions(case: &Path, date: NaiveDate, settings: &CaseFile, scratch: &Path) -> Result<DayFiles, ReconcileError> {
-    let mut files = DayFiles::new(date);
-    let known_days = settings.known_days.unwrap_or(DEFAULT_KNOWN_DAYS);
-    for contract in contract::all() {
-        let is_made_here = contract.name == LedgerRow::DATASET || contract.name == Break::DATASET;
-        if is_made_here || settings.without.contains(&contract.name) {
-            continue;
-        }
-        let empty = scratch.join(format!("{}.parquet", contract.name));
-        write(&empty, contract, date, &Csv::empty())?;
-        let earlier = (1..=known_days).rev().map(|day| (date - Days::new(day), empty.clone()));
-        files.history.insert(contract.name.clone(), earlier.collect());
-        files.day.insert(contract.name.clone(), empty);
-    }
-    for path in csv_files(case)? {
-        let stem = name_of(&path).trim_end_matches(".csv").to_owned();
-        let (dataset, day) = stem.split_once('@').unwrap_or((&stem, ""));
-        let day = if day.is_empty() { date } else { parse_date(&path, day)? };
-        let contract = contract::find(dataset).ok_or_else(|| wrong(&path, format!("`{dataset}` is no dataset")))?;
-        let file = scratch.join(format!("{stem}.parquet"));
-        write(&file, contract, day, &Csv::read(&path)?)?;
-        place(&mut files, dataset, day, file);
-    }
-    Ok(files)
-}
-
-fn place(files: &mut DayFiles, dataset: &str, day: NaiveDate, file: PathBuf) {
-    if day == files.date {
-        files.day.insert(dataset.to_owned(), file);
-        return;
-    }
-    let history = files.history.entry(dataset.to_owned()).or_default();
-    history.retain(|(other, _)| *other != day);
-    history.push((day, file));
-    history.sort();
-}
-
-/// Writes a CSV as a partition, sorted by the contract's key.
-fn write(path: &Path, contract: &'static Contract, date: NaiveDate, csv: &Csv) -> Result<(), ReconcileError> {
-    csv.check_header(contract)?;
-    let mut rows: Vec<_> = csv.rows.iter().collect();
-    rows.sort_by_key(|row| contract.key.iter().map(|key| csv.cell(row, key)).collect::<Vec<_>>());
-    let schema = contract.arrow();
-    let columns = contract.columns.iter().map(|column| csv.column(&rows, column, date));
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    let batch = RecordBatch::try_new(schema.clone(), columns).map_err(|error| wrong(&csv.path, error.to_string()))?;
-    Ok(partition::write_batches(path, contract, &Provenance::default(), std::iter::once(Ok(batch)))?)
-}
-
-impl Csv {
-    fn empty() -> Csv {
-        Csv { path: PathBuf::new(), header: Vec::new(), rows: Vec::new() }
-    }
-
-    fn read(path: &Path) -> Result<Csv, ReconcileError> {
-        let csv_error = |error: csv::Error| wrong(path, error.to_string());
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(csv_error)?;
-        let header = reader.headers().map_err(csv_error)?.iter().map(str::to_owned).collect();
-        let rows = reader.records().map(|record| Ok(record?.iter().map(str::to_owned).collect()));
-        let rows = rows.collect::<Result<_, csv::Error>>().map_err(csv_error)?;
-        Ok(Csv { path: path.to_owned(), header, rows })
-    }
-
-    fn check_header(&self, contract: &Contract) -> Result<(), ReconcileError> {
-        let is_column = |name: &&String| contract.columns.iter().any(|column| column.name == **name);
-        match self.header.iter().find(|name| !is_column(name)) {
-            Some(name) => Err(wrong(&self.path, format!("`{}` has no column `{name}`", contract.name))),
-            None => Ok(()),
-        }
-    }
-
-    fn cell<'a>(&self, row: &'a [String], column: &str) -> &'a str {
-        let index = self.header.iter().position(|name| name == column);
-        index.and_then(|index| row.get(index)).map_or("", String::as_str)
-    }
-
-    /// A column of the partition: an empty cell is null, or the type's zero where null is not allowed;
-    /// a date is then the partition's.
-    fn column(&self, rows: &[&Vec<String>], column: &Column, date: NaiveDate) -> Result<ArrayRef, ReconcileError> {
-        let cells = rows.iter().map(|row| Some(self.cell(row, &column.name)).filter(|cell| !cell.is_empty()));
-        let zero = !column.nullable;
-        Ok(match column.kind {
-            ColumnKind::Text => Arc::new(cells.map(|cell| cell.or(zero.then_some(""))).collect::<StringArray>()),
-            ColumnKind::Integer => {
-                let number = |cell: &str| cell.parse().map_err(|_| self.not_a("number", cell));
-                let cells = cells.map(|cell| Ok(cell.map(number).transpose()?.or(zero.then_some(0))));
-                Arc::new(cells.collect::<Result<Int64Array, ReconcileError>>()?)
-            }
-            ColumnKind::Boolean => {
-                let cells = cells.map(|cell| cell.map(|cell| cell == "true").or(zero.then_some(false)));
-                Arc::new(cells.collect::<BooleanArray>())
-            }
-            ColumnKind::Date => {
-                let cells = cells.map(|cell| {
-                    let cell = cell.map(|cell| parse_date(&self.path, cell)).transpose()?;
-                    Ok(cell.or(zero.then_some(date)).map(days))
-                });
-                Arc::new(cells.collect::<Result<Date32Array, ReconcileError>>()?)
-            }
-            ColumnKind::Instant => {
-                let cells = cells.map(|cell| {
-                    let cell = cell.map(|cell| self.instant(cell)).transpose()?;
-                    Ok(cell.or(zero.then_some(clock::start_of(date).timestamp_micros())))
-                });
-                let array = cells.collect::<Result<TimestampMicrosecondArray, ReconcileError>>()?;
-                Arc::new(array.with_timezone("UTC"))
-            }
-        })
-    }
-
-    fn instant(&self, cell: &str) -> Result<i64, ReconcileError> {
-        let local = NaiveDateTime::parse_from_str(cell, "%Y-%m-%d %H:%M:%S");
-        let local = local.map_err(|_| self.not_a("time `YYYY-MM-DD hh:mm:ss`", cell))?;
-        Ok(clock::beijing_instant(local).timestamp_micros())
-    }
-
-    fn not_a(&self, kind: &str, cell: &str) -> ReconcileError {
-        wrong(&self.path, format!("`{cell}` is not a {kind}"))
-    }
-}
-
-fn read_settings(case: &Path) -> Result<CaseFile, ReconcileError> {
-    let path = case.join("case.toml");
-    if !path.exists() {
-        return Ok(CaseFile::default());
-    }
-    let text = std::fs::read_to_string(&path).map_err(|error| wrong(&path, error.to_string()))?;
-    toml::from_str(&text).map_err(|error| wrong(&path, error.to_string()))
-}
-
-fn default_date() -> NaiveDate {
-    let (year, month, day) = DEFAULT_DATE;
-    NaiveDate::from_ymd_opt(year, month, day).expect("the default date exists")
-}
-
-fn parse_date(path: &Path, text: &str) -> Result<NaiveDate, ReconcileError> {
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| wrong(path, format!("`{text}` is not a date `YYYY-MM-DD`")))
-}
-
-fn folders(dir: &Path) -> Result<Vec<PathBuf>, ReconcileError> {
-    Ok(entries(dir)?.into_iter().filter(|path| path.is_dir()).collect())
-}
-
-fn csv_files(case: &Path) -> Result<Vec<PathBuf>, ReconcileError> {
-    let is_input = |path: &PathBuf| name_of(path) != "expected.csv" && name_of(path).ends_with(".csv");
-    Ok(entries(case)?.into_iter().filter(is_input).collect())
-}
-
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, ReconcileError> {
-    let read = std::fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let mut paths: Vec<PathBuf> = read.map_err(|error: std::io::Error| wrong(dir, error.to_string()))?;
-    paths.sort();
-    Ok(paths)
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn wrong(path: &Path, why: String) -> ReconcileError {
-    ReconcileError::Case { path: path.to_owned(), why }
+    let speaks_of_all = expected.header.iter().any(|column| column == "rule_id");
+    let rules = if speaks_of_all { rules.clone() } else { rules.clone().only(id) };
+    let judgement = judge::judge(&night.terms, &rules, &night.files, &Shortfall::new(), &Decisions::default())?;
+    Ok(difference(&expected, &judgement.breaks))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]

@@ -91,6 +91,12 @@ impl Rules {
         self.rules.get(id)
     }
 
+    /// Keeps one rule only.
+    pub(super) fn only(mut self, id: &str) -> Rules {
+        self.rules.retain(|other, _| other == id);
+        self
+    }
+
     /// Leaves out the rules a job switched off; a name that is no rule is an error.
     pub fn without(mut self, off: &[String]) -> Result<Rules, RuleError> {
         for id in off {
@@ -112,9 +118,9 @@ impl Rules {
         hex::encode(digest.finalize())
     }
 
-    /// Name and SQL of the shared views, each after those it reads.
-    pub(super) fn views(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.views.iter().map(|(name, sql)| (name.as_str(), sql.as_str()))
+    /// SQL of the shared view of a name.
+    pub(super) fn view(&self, name: &str) -> Option<&str> {
+        self.views.iter().find(|(view, _)| view == name).map(|(_, sql)| sql.as_str())
     }
 
     fn insert(&mut self, rule: Rule) -> Result<(), RuleError> {

@@ -1,0 +1,27 @@
+-- id: AO02
+-- title: A used coupon is associated to an order nobody knows
+-- 标题: 券关联的订单不存在
+-- severity: high
+-- side: merchant
+-- key: c
+-- inputs: orders, user_coupons
+-- action: Look the order number up in the till; correct the association (disassociate, associate again) or the order export.
+-- row: a coupon USED on D whose association names no order of the look-back, and which no order claims
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       CASE WHEN l.stock_type = 'NORMAL' THEN COALESCE(l.discount_amount_fen, 0) ELSE 0 END AS at_risk_fen,
+       'used on ' || COALESCE(CAST(l.used_date AS STRING), '(unknown day)') || ' and associated to order '
+         || l.associate_out_trade_no || ', which no export of the look-back has; nearest order of the user that day: '
+         || COALESCE(n.out_trade_no, 'none') AS why,
+       l.used_date AS event_date
+FROM coupons l
+LEFT JOIN order_totals a ON a.out_trade_no = l.associate_out_trade_no
+LEFT JOIN (SELECT openid, paid_date, MIN(out_trade_no) AS out_trade_no
+           FROM order_totals
+           WHERE is_paid
+           GROUP BY openid, paid_date) n ON n.openid = l.openid AND n.paid_date = l.used_date
+WHERE l.state_on_date = 'USED'
+  AND l.associate_out_trade_no IS NOT NULL
+  AND a.out_trade_no IS NULL
+  AND (l.match_pass IS NULL OR l.match_pass = 'use_request')

@@ -1,0 +1,21 @@
+-- id: AO05
+-- title: The coupon is associated to another order than the one that claims it
+-- 标题: 券关联的订单与使用的订单不一致
+-- severity: medium
+-- side: merchant
+-- key: c
+-- inputs: orders, user_coupons
+-- action: Find out which order had the discount; correct the association or the order line.
+-- row: a coupon exactly one live order claims, associated to another order number
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       l.out_trade_no AS out_trade_no,
+       l.transaction_id AS transaction_id,
+       l.coupon_discount_fen AS at_risk_fen,
+       'claimed by order ' || l.out_trade_no || ', associated to order ' || l.associate_out_trade_no AS why,
+       l.paid_date AS event_date
+FROM coupons l
+WHERE l.match_pass = 'claim'
+  AND l.claim_count = 1
+  AND l.associate_out_trade_no <> l.out_trade_no

@@ -1,0 +1,30 @@
+-- id: AO06
+-- title: More than one order claims the coupon
+-- 标题: 一张券被多个订单使用
+-- severity: high
+-- side: merchant
+-- key: c
+-- inputs: orders, user_coupons
+-- action: Keep the order the coupon was redeemed for; take the discount back from the others.
+-- row: a coupon more than one live order claims; no other AO rule speaks on it
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       1 AS expected_count,
+       l.claim_count AS actual_count,
+       c.discount_fen AS at_risk_fen,
+       CAST(l.claim_count AS STRING) || ' live orders claim it, the first is ' || c.first_order
+         || ', the last ' || c.last_order AS why,
+       c.paid_date AS event_date
+FROM coupons l
+JOIN (SELECT o.stock_id AS stock_id,
+             o.coupon_code AS coupon_code,
+             MIN(o.out_trade_no) AS first_order,
+             MAX(o.out_trade_no) AS last_order,
+             MAX(o.discount_fen) AS discount_fen,
+             MAX(t.paid_date) AS paid_date
+      FROM order_lines o
+      JOIN order_totals t ON t.out_trade_no = o.out_trade_no
+      WHERE t.is_live AND o.coupon_code <> ''
+      GROUP BY o.stock_id, o.coupon_code) c ON c.stock_id = l.stock_id AND c.coupon_code = l.coupon_code
+WHERE l.match_pass = 'ambiguous'

@@ -1,0 +1,23 @@
+-- id: AO07
+-- title: A used coupon is not associated to its order
+-- 标题: 券未关联订单
+-- severity: low
+-- side: merchant
+-- key: c
+-- inputs: orders, user_coupons
+-- action: Associate the coupon with the order that claims it.
+-- row: a coupon USED on D that a live order claims, without association, of a stock in rules.must_associate
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       l.out_trade_no AS out_trade_no,
+       l.transaction_id AS transaction_id,
+       l.coupon_discount_fen AS at_risk_fen,
+       'used for order ' || l.out_trade_no || ' and not associated, its stock must be' AS why,
+       l.paid_date AS event_date
+FROM coupons l
+JOIN must_associate m ON m.stock_id = l.stock_id
+WHERE l.state_on_date = 'USED'
+  AND l.match_pass = 'claim'
+  AND l.claim_count = 1
+  AND l.associate_out_trade_no IS NULL

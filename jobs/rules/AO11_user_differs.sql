@@ -1,0 +1,20 @@
+-- id: AO11
+-- title: The coupon belongs to another user than the order
+-- 标题: 券的用户与订单用户不一致
+-- severity: medium
+-- side: merchant
+-- key: c o
+-- inputs: orders, user_coupons
+-- action: Check whether the coupon was given away or shown on another phone; block the pair if it repeats.
+-- row: a matched live order whose openid is not the coupon's
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.out_trade_no AS out_trade_no,
+       l.openid AS openid,
+       l.transaction_id AS transaction_id,
+       l.coupon_discount_fen AS at_risk_fen,
+       'the coupon is in the wallet of ' || l.openid || ', the order is of ' || l.order_openid AS why,
+       l.paid_date AS event_date
+FROM coupons l
+WHERE l.order_live
+  AND l.openid <> l.order_openid

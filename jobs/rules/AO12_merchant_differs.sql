@@ -1,0 +1,22 @@
+-- id: AO12
+-- title: The coupon belongs to another merchant than the order
+-- 标题: 券归属商户与订单商户不一致
+-- severity: medium
+-- side: merchant
+-- key: c o
+-- inputs: orders, user_coupons
+-- action: Add the pair to rules.merchant_pairs if it is allowed; else find out why the store redeems foreign coupons.
+-- row: a matched live order of another merchant than belong_merchant, the pair not in rules.merchant_pairs
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.out_trade_no AS out_trade_no,
+       l.openid AS openid,
+       l.transaction_id AS transaction_id,
+       l.coupon_discount_fen AS at_risk_fen,
+       'the coupon belongs to merchant ' || l.belong_merchant || ', the order to ' || l.order_merchant AS why,
+       l.paid_date AS event_date
+FROM coupons l
+LEFT JOIN merchant_pairs m ON m.belong_merchant = l.belong_merchant AND m.order_merchant = l.order_merchant
+WHERE l.order_live
+  AND l.belong_merchant <> l.order_merchant
+  AND m.order_merchant IS NULL

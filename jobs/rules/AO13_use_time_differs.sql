@@ -1,0 +1,25 @@
+-- id: AO13
+-- title: The coupon was used at another time than the order was paid
+-- 标题: 核销时间与支付时间不一致
+-- severity: low
+-- side: merchant
+-- key: c o
+-- inputs: orders, user_coupons
+-- action: Check the clock of the till and when it redeems.
+-- row: a matched live order paid further from the redemption than tolerance.use_time_minutes
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.out_trade_no AS out_trade_no,
+       l.openid AS openid,
+       l.transaction_id AS transaction_id,
+       l.coupon_discount_fen AS at_risk_fen,
+       CASE WHEN l.used_after_paid_seconds < 0 THEN 'used ' || CAST(ABS(l.used_after_paid_seconds) AS STRING)
+                                                    || ' seconds before the order was paid, '
+            ELSE 'used ' || CAST(l.used_after_paid_seconds AS STRING) || ' seconds after the order was paid, '
+       END || CAST(p.use_time_tolerance_seconds AS STRING) || ' are allowed' AS why,
+       l.paid_date AS event_date
+FROM coupons l
+CROSS JOIN params p
+WHERE l.order_live
+  AND l.state_on_date = 'USED'
+  AND ABS(l.used_after_paid_seconds) > p.use_time_tolerance_seconds

@@ -1,0 +1,23 @@
+-- id: AO14
+-- title: The order was refunded, the coupon not returned
+-- 标题: 订单已退款但券未退回
+-- severity: medium
+-- side: merchant
+-- key: c
+-- inputs: orders, user_coupons, refunds
+-- action: Return the coupon (coupons/return) with a return_request_no; tell the user.
+-- row: a coupon still USED on D whose order is fully refunded, and which had not expired when the bill accepted the refund
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       l.out_trade_no AS out_trade_no,
+       l.transaction_id AS transaction_id,
+       l.coupon_discount_fen AS at_risk_fen,
+       'order ' || l.out_trade_no || ' was fully refunded on ' || CAST(l.refunded_date AS STRING)
+         || ', the coupon is still USED' AS why,
+       l.refunded_date AS event_date
+FROM coupons l
+WHERE l.order_fully_refunded
+  AND l.state_on_date = 'USED'
+  AND l.refunded_at IS NOT NULL
+  AND (l.expire_at IS NULL OR l.refunded_at <= l.expire_at)

@@ -1,0 +1,24 @@
+-- id: AO15
+-- title: The coupon was returned, the order not refunded
+-- 标题: 券已退回但订单未退款
+-- severity: high
+-- side: merchant
+-- key: c
+-- inputs: orders, user_coupons, refunds
+-- action: Refund the order, or find out who returned the coupon while the order kept its discount.
+-- row: a coupon returned by the end of D whose order has no refund at all, by export or bill
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       l.out_trade_no AS out_trade_no,
+       l.transaction_id AS transaction_id,
+       l.coupon_discount_fen AS at_risk_fen,
+       'returned on ' || CAST(l.returned_date AS STRING) || ', order ' || l.out_trade_no
+         || ' has no refund in the export or the bill' AS why,
+       l.returned_date AS event_date
+FROM coupons l
+WHERE l.returned_at IS NOT NULL
+  AND l.state_on_date <> 'USED'
+  AND l.out_trade_no IS NOT NULL
+  AND COALESCE(l.order_refund_fen, 0) = 0
+  AND COALESCE(l.refund_fen, 0) = 0

@@ -1,0 +1,21 @@
+-- id: PM01
+-- title: The order's amount is not the bill's
+-- 标题: 订单实付金额与账单不符
+-- severity: high
+-- side: finance
+-- key: o
+-- inputs: orders, payments
+-- action: Compare the order with the bill row; correct the export or the till's amounts.
+-- row: an order whose paid_fen, summed over its lines, differs from 订单金额 of its bill row (a revoked payment is none)
+SELECT o.out_trade_no AS out_trade_no,
+       o.bill_transaction_id AS transaction_id,
+       o.openid AS openid,
+       o.paid_fen AS expected_fen,
+       o.bill_paid_fen AS actual_fen,
+       ABS(o.bill_paid_fen - o.paid_fen) AS at_risk_fen,
+       'the export says ' || CAST(o.paid_fen AS STRING) || ' fen paid, the bill of '
+         || CAST(o.bill_date AS STRING) || ' says ' || CAST(o.bill_paid_fen AS STRING) || ' fen' AS why,
+       o.bill_date AS event_date
+FROM order_totals o
+WHERE NOT o.bill_is_revoked
+  AND o.bill_paid_fen <> o.paid_fen

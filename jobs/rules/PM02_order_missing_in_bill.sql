@@ -1,0 +1,30 @@
+-- id: PM02
+-- title: A paid order is not in the bill
+-- 标题: 订单在微信账单中不存在
+-- severity: high
+-- side: finance
+-- key: o
+-- inputs: orders, payments
+-- action: Query the order at WeChat Pay; if it was never paid, correct the till; if it was, ask for the bill.
+-- row: a live order with paid > 0 of a WeChat channel and a billed merchant, no bill row by transaction_id or out_trade_no, the bill of its day being known
+SELECT o.out_trade_no AS out_trade_no,
+       o.transaction_id AS transaction_id,
+       o.openid AS openid,
+       o.paid_fen AS expected_fen,
+       0 AS actual_fen,
+       o.paid_fen AS at_risk_fen,
+       'paid ' || CAST(o.paid_fen AS STRING) || ' fen on ' || CAST(o.paid_date AS STRING)
+         || ' as transaction ' || COALESCE(o.transaction_id, '(none)')
+         || ', no bill row; nearest unclaimed payment of that day and amount: ' || COALESCE(n.transaction_id, 'none') AS why,
+       o.paid_date AS event_date
+FROM wechat_orders o
+JOIN known_days k ON k.dt = o.paid_date
+LEFT JOIN (SELECT b.dt AS dt, b.order_fen AS order_fen, MIN(b.transaction_id) AS transaction_id
+           FROM bill_payments b
+           LEFT JOIN order_totals t ON t.bill_transaction_id = b.transaction_id
+           WHERE t.out_trade_no IS NULL
+           GROUP BY b.dt, b.order_fen) n ON n.dt = o.paid_date AND n.order_fen = o.paid_fen
+WHERE k.dataset = 'payments'
+  AND o.is_live
+  AND o.paid_fen > 0
+  AND o.bill_transaction_id IS NULL

@@ -1,0 +1,32 @@
+-- id: PM03
+-- title: A payment of the bill has no order
+-- 标题: 账单支付找不到订单
+-- severity: high
+-- side: finance
+-- key: t
+-- inputs: orders, payments
+-- action: Find the order in the till by amount and time; complete the export.
+-- row: a SUCCESS row of the bill that no REVOKED row cancels and no order of the look-back names
+SELECT b.transaction_id AS transaction_id,
+       b.out_trade_no AS out_trade_no,
+       b.openid AS openid,
+       0 AS expected_fen,
+       b.order_fen AS actual_fen,
+       b.order_fen AS at_risk_fen,
+       'the bill of ' || CAST(b.dt AS STRING) || ' has ' || CAST(b.order_fen AS STRING) || ' fen for order '
+         || b.out_trade_no || ', no export has it; nearest order of that day and amount without a bill row: '
+         || COALESCE(c.out_trade_no, 'none') AS why,
+       b.dt AS event_date
+FROM bill_payments b
+JOIN known_days k ON k.dt = b.dt
+LEFT JOIN order_totals t ON t.transaction_id = b.transaction_id
+LEFT JOIN order_totals n ON n.out_trade_no = b.out_trade_no
+LEFT JOIN (SELECT paid_date, paid_fen, MIN(out_trade_no) AS out_trade_no
+           FROM order_totals
+           WHERE bill_transaction_id IS NULL
+           GROUP BY paid_date, paid_fen) c ON c.paid_date = b.dt AND c.paid_fen = b.order_fen
+WHERE k.dataset = 'orders'
+  AND b.order_fen IS NOT NULL
+  AND NOT b.is_revoked
+  AND t.out_trade_no IS NULL
+  AND n.out_trade_no IS NULL

@@ -1,0 +1,26 @@
+-- id: PM04
+-- title: The order's refund is not the bill's
+-- 标题: 订单退款金额与账单不符
+-- severity: high
+-- side: finance
+-- key: o
+-- inputs: orders, payments, refunds
+-- action: Compare the refunds of the order with the bill; correct the export or complete the refund.
+-- row: an order paid in the look-back whose refund by the export differs from the sum of 申请退款金额 in the bills, failed refunds left out
+SELECT o.out_trade_no AS out_trade_no,
+       COALESCE(o.transaction_id, o.bill_transaction_id) AS transaction_id,
+       o.openid AS openid,
+       o.refund_fen AS expected_fen,
+       o.bill_refund_fen AS actual_fen,
+       ABS(o.bill_refund_fen - o.refund_fen) AS at_risk_fen,
+       'the export says ' || CAST(o.refund_fen AS STRING) || ' fen refunded, the bills say '
+         || CAST(o.bill_refund_fen AS STRING) || ' fen in ' || CAST(o.bill_refund_count AS STRING) || ' refunds' AS why,
+       COALESCE(o.bill_refund_date, o.changed_date) AS event_date
+FROM wechat_orders o
+JOIN known_days k ON k.dt = o.paid_date
+JOIN known_days c ON c.dt = o.changed_date
+CROSS JOIN params p
+WHERE k.dataset = 'payments'
+  AND c.dataset = 'refunds'
+  AND o.paid_date >= p.known_from
+  AND o.refund_fen <> o.bill_refund_fen

@@ -1,0 +1,28 @@
+-- id: SU01
+-- title: A subsidy of the programme is missing
+-- 标题: 应补差未补差
+-- severity: high
+-- side: finance
+-- key: c
+-- inputs: orders, user_coupons, subsidy_payments, subsidy_orders?
+-- action: Order the subsidy (subsidy/pay-receipts) for the coupon's transaction.
+-- row: a coupon of a programme USED on D for a live order, due_days after the use without a receipt, a line in the merchant's ledger or a failure (SU10, SU11)
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       l.out_trade_no AS out_trade_no,
+       l.transaction_id AS transaction_id,
+       l.subsidy_expected_fen AS expected_fen,
+       0 AS actual_fen,
+       l.subsidy_expected_fen AS at_risk_fen,
+       'used for order ' || l.out_trade_no || ', ' || CAST(l.subsidy_expected_fen AS STRING)
+         || ' fen were due on ' || COALESCE(CAST(l.subsidy_due_date AS STRING), '(unknown day)')
+         || ', no receipt and no order for it' AS why,
+       l.subsidy_due_date AS event_date
+FROM coupons l
+LEFT JOIN (SELECT DISTINCT stock_id, coupon_code FROM subsidy_orders_history) s
+  ON s.stock_id = l.stock_id AND s.coupon_code = l.coupon_code
+WHERE l.subsidy_expected_fen > 0
+  AND l.order_live
+  AND l.subsidy_status IS NULL
+  AND s.coupon_code IS NULL

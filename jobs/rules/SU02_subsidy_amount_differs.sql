@@ -1,0 +1,28 @@
+-- id: SU02
+-- title: The subsidy is not what the programme owes
+-- 标题: 补差金额与方案不符
+-- severity: high
+-- side: finance
+-- key: c
+-- inputs: orders, user_coupons, subsidy_payments
+-- action: Compare the receipt with the programme; return or add the difference.
+-- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 speak first)
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       l.out_trade_no AS out_trade_no,
+       l.transaction_id AS transaction_id,
+       l.subsidy_expected_fen AS expected_fen,
+       l.subsidy_live_fen AS actual_fen,
+       ABS(l.subsidy_live_fen - l.subsidy_expected_fen) AS at_risk_fen,
+       'live receipts of ' || CAST(l.subsidy_live_fen AS STRING) || ' fen, the programme owes '
+         || CAST(l.subsidy_expected_fen AS STRING) || ' fen' AS why,
+       r.receipt_date AS event_date
+FROM coupons l
+JOIN (SELECT stock_id, coupon_code, MAX(receipt_date) AS receipt_date, MAX(amount_fen) AS largest_fen
+      FROM receipts
+      WHERE is_live
+      GROUP BY stock_id, coupon_code) r ON r.stock_id = l.stock_id AND r.coupon_code = l.coupon_code
+WHERE l.subsidy_live_fen <> l.subsidy_expected_fen
+  AND NOT (l.subsidy_receipt_count >= 2 AND l.subsidy_live_fen > l.subsidy_expected_fen)
+  AND NOT COALESCE(r.largest_fen > COALESCE(l.discount_fen, l.expected_discount_fen), FALSE)

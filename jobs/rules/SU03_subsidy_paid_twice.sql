@@ -1,0 +1,32 @@
+-- id: SU03
+-- title: The subsidy was paid more than once
+-- 标题: 重复补差
+-- severity: high
+-- side: finance
+-- key: c
+-- inputs: subsidy_payments, user_coupons
+-- action: Return the receipt that should not be (subsidy/return-receipts).
+-- row: a coupon with two or more live receipts that sum up to more than the programme owes, or that no programme owes anything
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       l.out_trade_no AS out_trade_no,
+       l.transaction_id AS transaction_id,
+       l.subsidy_expected_fen AS expected_fen,
+       l.subsidy_live_fen AS actual_fen,
+       1 AS expected_count,
+       l.subsidy_receipt_count AS actual_count,
+       l.subsidy_live_fen - COALESCE(l.subsidy_expected_fen, 0) AS at_risk_fen,
+       CAST(l.subsidy_receipt_count AS STRING) || ' live receipts (' || l.subsidy_status || ') of '
+         || CAST(l.subsidy_live_fen AS STRING) || ' fen, owed: '
+         || COALESCE(CAST(l.subsidy_expected_fen AS STRING) || ' fen', 'nothing') || '; first '
+         || r.first_no || ', last ' || r.last_no AS why,
+       r.receipt_date AS event_date
+FROM coupons l
+JOIN (SELECT stock_id, coupon_code, MAX(receipt_date) AS receipt_date,
+             MIN(out_subsidy_no) AS first_no, MAX(out_subsidy_no) AS last_no
+      FROM receipts
+      WHERE is_live
+      GROUP BY stock_id, coupon_code) r ON r.stock_id = l.stock_id AND r.coupon_code = l.coupon_code
+WHERE l.subsidy_receipt_count >= 2
+  AND l.subsidy_live_fen > COALESCE(l.subsidy_expected_fen, 0)

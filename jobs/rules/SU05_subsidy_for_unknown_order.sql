@@ -1,0 +1,34 @@
+-- id: SU05
+-- title: A subsidy names a payment nobody knows
+-- 标题: 补差对应的支付单不存在
+-- severity: high
+-- side: finance
+-- key: s
+-- inputs: orders, payments, subsidy_payments, refunds?
+-- action: Compare the transaction of the receipt with the order of the coupon; return the subsidy if there is no such payment.
+-- row: a receipt that did not fail whose transaction_id is in no order and no bill row
+SELECT r.out_subsidy_no AS out_subsidy_no,
+       r.subsidy_receipt_id AS subsidy_receipt_id,
+       r.stock_id AS stock_id,
+       r.coupon_code AS coupon_code,
+       r.transaction_id AS transaction_id,
+       0 AS expected_fen,
+       r.amount_fen AS actual_fen,
+       r.amount_fen AS at_risk_fen,
+       'receipt ' || r.status || ' of ' || CAST(r.amount_fen AS STRING) || ' fen for transaction '
+         || r.transaction_id || ', which no order and no bill row has; the order of the coupon has transaction '
+         || COALESCE(l.transaction_id, '(none)') AS why,
+       r.receipt_date AS event_date
+FROM receipts r
+CROSS JOIN params p
+LEFT JOIN coupons l ON l.stock_id = r.stock_id AND l.coupon_code = r.coupon_code
+LEFT JOIN (SELECT DISTINCT transaction_id FROM order_totals) o ON o.transaction_id = r.transaction_id
+LEFT JOIN bill_payments b ON b.transaction_id = r.transaction_id
+LEFT JOIN bill_refunds f ON f.transaction_id = r.transaction_id
+WHERE r.status <> 'FAIL'
+  AND r.transaction_id IS NOT NULL
+  AND o.transaction_id IS NULL
+  AND b.out_trade_no IS NULL
+  AND f.out_trade_no IS NULL
+  AND (l.transaction_id IS NULL OR l.transaction_id <> r.transaction_id)
+  AND (l.used_date IS NULL OR l.used_date >= p.known_from)

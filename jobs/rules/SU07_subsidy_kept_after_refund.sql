@@ -1,0 +1,37 @@
+-- id: SU07
+-- title: The order was refunded, the subsidy not returned
+-- 标题: 订单已退款但补差未退回
+-- severity: high
+-- side: finance
+-- key: c
+-- inputs: orders, subsidy_payments, subsidy_returns, refunds?
+-- action: Return the subsidy (subsidy/return-receipts) with the refund's id.
+-- row: a coupon whose order is fully refunded and whose subsidies returned are less than those paid, no return being under way
+SELECT l.stock_id AS stock_id,
+       l.coupon_code AS coupon_code,
+       l.openid AS openid,
+       l.out_trade_no AS out_trade_no,
+       l.transaction_id AS transaction_id,
+       l.subsidy_paid_fen AS expected_fen,
+       GREATEST(COALESCE(l.subsidy_returned_fen, 0), COALESCE(r.returned_fen, 0)) AS actual_fen,
+       l.subsidy_paid_fen - GREATEST(COALESCE(l.subsidy_returned_fen, 0), COALESCE(r.returned_fen, 0)) AS at_risk_fen,
+       'order ' || l.out_trade_no || ' was fully refunded, ' || CAST(l.subsidy_paid_fen AS STRING)
+         || ' fen of subsidy were paid, '
+         || CAST(GREATEST(COALESCE(l.subsidy_returned_fen, 0), COALESCE(r.returned_fen, 0)) AS STRING)
+         || ' fen returned' AS why,
+       COALESCE(l.refunded_date, o.changed_date) AS event_date
+FROM coupons l
+LEFT JOIN order_totals o ON o.out_trade_no = l.out_trade_no
+LEFT JOIN (SELECT stock_id, coupon_code,
+                  SUM(CASE WHEN status = 'FULL_RETURN' THEN amount_fen ELSE 0 END) AS returned_fen,
+                  SUM(CASE WHEN status = 'RETURNING' THEN 1 ELSE 0 END) AS returning_count
+           FROM receipts
+           GROUP BY stock_id, coupon_code) r ON r.stock_id = l.stock_id AND r.coupon_code = l.coupon_code
+LEFT JOIN (SELECT stock_id, coupon_code, COUNT(*) AS under_way_count
+           FROM returns
+           WHERE is_in_flight
+           GROUP BY stock_id, coupon_code) f ON f.stock_id = l.stock_id AND f.coupon_code = l.coupon_code
+WHERE l.order_fully_refunded
+  AND l.subsidy_paid_fen > GREATEST(COALESCE(l.subsidy_returned_fen, 0), COALESCE(r.returned_fen, 0))
+  AND COALESCE(r.returning_count, 0) = 0
+  AND COALESCE(f.under_way_count, 0) = 0

@@ -1,0 +1,27 @@
+-- id: SU10
+-- title: A subsidy failed and was not ordered again
+-- 标题: 补差失败未重新发起
+-- severity: high
+-- side: finance
+-- key: s
+-- inputs: subsidy_payments
+-- action: Remove the cause of fail_reason, then order the subsidy under a new out_subsidy_no.
+-- row: a receipt FAIL without a later live receipt for its coupon
+SELECT r.out_subsidy_no AS out_subsidy_no,
+       r.subsidy_receipt_id AS subsidy_receipt_id,
+       r.stock_id AS stock_id,
+       r.coupon_code AS coupon_code,
+       r.transaction_id AS transaction_id,
+       r.amount_fen AS expected_fen,
+       0 AS actual_fen,
+       r.amount_fen AS at_risk_fen,
+       CAST(r.amount_fen AS STRING) || ' fen failed with ' || COALESCE(r.fail_reason, '(no reason)')
+         || ', no later receipt is live' AS why,
+       r.receipt_date AS event_date
+FROM receipts r
+LEFT JOIN (SELECT stock_id, coupon_code, COUNT(*) AS live_count, MAX(create_time) AS last_at
+           FROM receipts
+           WHERE is_live
+           GROUP BY stock_id, coupon_code) n ON n.stock_id = r.stock_id AND n.coupon_code = r.coupon_code
+WHERE r.status = 'FAIL'
+  AND (n.live_count IS NULL OR n.last_at <= r.create_time)

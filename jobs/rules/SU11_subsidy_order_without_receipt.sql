@@ -1,0 +1,32 @@
+-- id: SU11
+-- title: WeChat does not know a subsidy the merchant ordered
+-- 标题: 已下单的补差在微信侧不存在
+-- severity: high
+-- side: finance
+-- key: s
+-- inputs: subsidy_orders, subsidy_payments
+-- action: Send the order again under the same out_subsidy_no (it is idempotent), or correct the ledger.
+-- row: a payment line of the merchant's subsidy ledger in the look-back whose out_subsidy_no no receipt has
+SELECT s.out_subsidy_no AS out_subsidy_no,
+       s.subsidy_receipt_id AS subsidy_receipt_id,
+       s.stock_id AS stock_id,
+       s.coupon_code AS coupon_code,
+       s.transaction_id AS transaction_id,
+       s.amount_fen AS expected_fen,
+       0 AS actual_fen,
+       s.amount_fen AS at_risk_fen,
+       'ordered on ' || CAST(s.dt AS STRING) || ' with ' || CAST(s.amount_fen AS STRING)
+         || ' fen, no receipt of the coupon has this number' AS why,
+       s.dt AS event_date
+FROM (SELECT out_subsidy_no,
+             MAX(subsidy_receipt_id) AS subsidy_receipt_id,
+             MAX(stock_id) AS stock_id,
+             MAX(coupon_code) AS coupon_code,
+             MAX(transaction_id) AS transaction_id,
+             MAX(amount_fen) AS amount_fen,
+             MIN(dt) AS dt
+      FROM subsidy_orders_history
+      WHERE subsidy_return_receipt_id = ''
+      GROUP BY out_subsidy_no) s
+LEFT JOIN (SELECT out_subsidy_no, 1 AS is_known FROM subsidy_payments) r ON r.out_subsidy_no = s.out_subsidy_no
+WHERE r.is_known IS NULL

@@ -1,0 +1,26 @@
+-- id: SU12
+-- title: A subsidy is not in the merchant's ledger
+-- 标题: 补差未在商户台账中
+-- severity: medium
+-- side: finance
+-- key: s
+-- inputs: subsidy_orders, subsidy_payments
+-- action: Find out who ordered the subsidy; complete the ledger or return it.
+-- row: a receipt whose out_subsidy_no no line of the merchant's subsidy ledger has, created since the ledger is known
+SELECT r.out_subsidy_no AS out_subsidy_no,
+       r.subsidy_receipt_id AS subsidy_receipt_id,
+       r.stock_id AS stock_id,
+       r.coupon_code AS coupon_code,
+       r.transaction_id AS transaction_id,
+       0 AS expected_fen,
+       r.amount_fen AS actual_fen,
+       r.amount_fen AS at_risk_fen,
+       'receipt ' || r.status || ' of ' || CAST(r.amount_fen AS STRING) || ' fen created on '
+         || COALESCE(CAST(r.receipt_date AS STRING), '(unknown day)') || ', the ledger does not have it' AS why,
+       r.receipt_date AS event_date
+FROM receipts r
+CROSS JOIN (SELECT MIN(dt) AS first_dt FROM known_days WHERE dataset = 'subsidy_orders') k
+LEFT JOIN (SELECT DISTINCT out_subsidy_no, 1 AS is_known FROM subsidy_orders_history) s
+  ON s.out_subsidy_no = r.out_subsidy_no
+WHERE s.is_known IS NULL
+  AND (r.receipt_date IS NULL OR r.receipt_date >= k.first_dt)

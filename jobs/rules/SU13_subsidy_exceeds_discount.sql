@@ -1,0 +1,25 @@
+-- id: SU13
+-- title: The subsidy is more than the discount
+-- 标题: 补差金额超过优惠金额
+-- severity: high
+-- side: finance
+-- key: s
+-- inputs: orders, user_coupons, subsidy_payments
+-- action: Return the surplus; check the programme's amount against the stock.
+-- row: a live receipt of more than the coupon's discount, the order's where one is matched, else what the stock gives
+SELECT r.out_subsidy_no AS out_subsidy_no,
+       r.subsidy_receipt_id AS subsidy_receipt_id,
+       r.stock_id AS stock_id,
+       r.coupon_code AS coupon_code,
+       r.transaction_id AS transaction_id,
+       l.openid AS openid,
+       COALESCE(l.discount_fen, l.expected_discount_fen) AS expected_fen,
+       r.amount_fen AS actual_fen,
+       r.amount_fen - COALESCE(l.discount_fen, l.expected_discount_fen) AS at_risk_fen,
+       'receipt of ' || CAST(r.amount_fen AS STRING) || ' fen, the coupon gave '
+         || CAST(COALESCE(l.discount_fen, l.expected_discount_fen) AS STRING) || ' fen off' AS why,
+       r.receipt_date AS event_date
+FROM receipts r
+JOIN coupons l ON l.stock_id = r.stock_id AND l.coupon_code = r.coupon_code
+WHERE r.is_live
+  AND r.amount_fen > COALESCE(l.discount_fen, l.expected_discount_fen)

@@ -1,0 +1,20 @@
+-- id: V202
+-- title: The budget of a v2 stock is not value times total
+-- 标题: v2代金券预算不等于面额乘总数
+-- severity: medium
+-- side: marketing
+-- key: k
+-- inputs: v2_stocks
+-- action: Compare the stock's settings in the merchant platform; correct the budget.
+-- row: a v2 stock whose coupon_budget differs from coupon_value × coupon_total
+SELECT s.coupon_stock_id AS stock_id,
+       s.coupon_value_fen * s.coupon_total AS expected_fen,
+       s.coupon_budget_fen AS actual_fen,
+       0 AS at_risk_fen,
+       'budget ' || CAST(s.coupon_budget_fen AS STRING) || ' fen, ' || CAST(s.coupon_total AS STRING)
+         || ' coupons of ' || CAST(s.coupon_value_fen AS STRING) || ' fen make '
+         || CAST(s.coupon_value_fen * s.coupon_total AS STRING) || ' fen' AS why,
+       p.business_date AS event_date
+FROM v2_stocks s
+CROSS JOIN params p
+WHERE s.coupon_budget_fen <> s.coupon_value_fen * s.coupon_total

@@ -1,0 +1,77 @@
+//! Partitions as Polars tables in the types of their contract, and results handed back as Arrow.
+//! A file of an older contract reads with its new columns null.
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use chrono::NaiveDate;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use polars::prelude::*;
+
+use super::engine::ResultColumn;
+use super::parameters::{days, instant_type};
+use crate::contract::{ColumnKind, Contract};
+
+/// A partition file.
+pub(super) fn scan(contract: &Contract, path: &Path) -> PolarsResult<LazyFrame> {
+    let args = ScanArgsParquet { glob: false, hive_options: HiveOptions::new_disabled(), ..Default::default() };
+    let mut frame = LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), args)?;
+    let present = frame.collect_schema()?;
+    Ok(frame.select(contract_columns(contract, &present)))
+}
+
+/// A dataset without a row.
+pub(super) fn empty(contract: &Contract) -> PolarsResult<LazyFrame> {
+    let nothing = df!["nothing" => Vec::<i64>::new()]?.lazy();
+    Ok(nothing.select(contract_columns(contract, &Schema::default())).limit(0))
+}
+
+/// All days of the window one after the other, `dt` telling which.
+pub(super) fn history(contract: &Contract, window: &[(NaiveDate, &Path)]) -> PolarsResult<LazyFrame> {
+    let dated = |frame: LazyFrame, date: NaiveDate| frame.with_column(lit(days(date)).cast(DataType::Date).alias("dt"));
+    if window.is_empty() {
+        return Ok(dated(empty(contract)?, NaiveDate::default()));
+    }
+    let days = window.iter().map(|(date, path)| Ok(dated(scan(contract, path)?, *date)));
+    concat(days.collect::<PolarsResult<Vec<_>>>()?, UnionArgs::default())
+}
+
+/// A result in the given columns and types: a missing one is null, one that is not listed is refused.
+pub(super) fn typed(mut query: LazyFrame, columns: &[ResultColumn<'_>]) -> PolarsResult<LazyFrame> {
+    let present = query.collect_schema()?;
+    let is_known = |name: &str| columns.iter().any(|(known, _)| *known == name);
+    if let Some(unknown) = present.iter_names().find(|name| !is_known(name)) {
+        polars_bail!(ColumnNotFound: "`{unknown}` is not a column the result may have");
+    }
+    Ok(query.select(columns.iter().map(|column| typed_column(&present, *column)).collect::<Vec<_>>()))
+}
+
+/// Hands a Polars result over to Arrow through Parquet in memory: the one format both libraries
+/// agree on without unsafe code.
+pub(super) fn to_arrow(mut frame: DataFrame) -> Result<Vec<RecordBatch>, ArrowError> {
+    let mut bytes = Vec::new();
+    let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Uncompressed);
+    writer.finish(&mut frame).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+    ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))?.build()?.collect()
+}
+
+fn contract_columns(contract: &Contract, present: &Schema) -> Vec<Expr> {
+    contract.columns.iter().map(|column| typed_column(present, (&column.name, column.kind))).collect()
+}
+
+fn typed_column(present: &Schema, (name, kind): ResultColumn<'_>) -> Expr {
+    let value = if present.contains(name) { col(name) } else { lit(NULL) };
+    value.cast(data_type(kind)).alias(name)
+}
+
+fn data_type(kind: ColumnKind) -> DataType {
+    match kind {
+        ColumnKind::Text => DataType::String,
+        ColumnKind::Integer => DataType::Int64,
+        ColumnKind::Boolean => DataType::Boolean,
+        ColumnKind::Date => DataType::Date,
+        ColumnKind::Instant => instant_type(),
+    }
+}
