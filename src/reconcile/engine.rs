@@ -86,7 +86,11 @@ impl<'a> Engine<'a> {
     fn make(&mut self, name: &str) -> Result<Option<LazyFrame>, ReconcileError> {
         let rules = self.rules;
         if let Some(sql) = rules.view(name) {
-            let frame = self.query(name, sql)?.collect().map_err(ReconcileError::query(name))?;
+            let plan = self.query(name, sql)?;
+            if is_projection(sql) {
+                return Ok(Some(plan));
+            }
+            let frame = plan.collect().map_err(ReconcileError::query(name))?;
             return Ok(Some(frame.lazy()));
         }
         if name == "wechat_channels" {
@@ -118,6 +122,12 @@ impl<'a> Engine<'a> {
         let files: Vec<_> = files.into_iter().map(|file| file.source_file).collect();
         parameters::wechat_channels(self.terms, &files).map_err(ReconcileError::query("wechat_channels"))
     }
+}
+
+/// Whether a view only computes columns of one table: it then stays a plan, and each rule reads only
+/// the columns it needs. Anything else is computed once.
+fn is_projection(sql: &str) -> bool {
+    !["JOIN", "GROUP BY", "OVER (", "UNION"].iter().any(|word| sql.contains(word))
 }
 
 /// The words of a query that may be names of tables.

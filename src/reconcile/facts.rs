@@ -95,10 +95,16 @@ pub(super) struct Orders {
     plain_lines: HashMap<String, LineAmounts>,
 }
 
-/// Every fact of the night but the wallets, sorted by coupon.
+/// Every fact of the night but the wallets.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) orders: Orders,
+    pub(super) sides: CouponFacts,
+}
+
+/// Facts about coupons, each sorted by coupon.
+#[derive(Debug, Default)]
+pub(super) struct CouponFacts {
     pub(super) claims: Vec<Claim>,
     pub(super) dispatches: Vec<Dispatch>,
     pub(super) receipts: Vec<Receipt>,
@@ -147,13 +153,13 @@ impl Facts {
     pub(super) fn read(engine: &mut Engine<'_>) -> Result<Facts, ReconcileError> {
         let orders = engine.rows("order_totals", ORDERS, ORDER_COLUMNS)?;
         let plain_lines = engine.rows("order_lines", PLAIN_LINES, CLAIM_COLUMNS)?;
-        Ok(Facts {
-            orders: Orders::new(orders, plain_lines),
+        let sides = CouponFacts {
             claims: sorted(engine, "order_lines", CLAIMS, CLAIM_COLUMNS)?,
             dispatches: sorted(engine, "coupon_codes", DISPATCHES, DISPATCH_COLUMNS)?,
             receipts: sorted(engine, "receipts", RECEIPTS, RECEIPT_COLUMNS)?,
             returns: sorted(engine, "returns", RETURNS, RETURN_COLUMNS)?,
-        })
+        };
+        Ok(Facts { orders: Orders::new(orders, plain_lines), sides })
     }
 }
 

@@ -92,10 +92,9 @@ pub(super) fn judge(
     let yesterday = yesterday(rules, files)?;
     let is_known: BTreeSet<_> = yesterday.iter().map(|row| &row.break_id).chain(findings.keys()).cloned().collect();
     decisions.check(files.date, |id| is_known.contains(id))?;
-    let is_judged = |row: &Break| {
-        let rule = judged.get(row.rule_id.as_str());
-        rule.is_some_and(|rule| is_in_window(row.event_date, window_start(terms, files, rule)))
-    };
+    let starts: BTreeMap<_, _> = judged.iter().map(|(id, rule)| (*id, window_start(terms, files, rule))).collect();
+    let is_judged =
+        |row: &Break| starts.get(row.rule_id.as_str()).is_some_and(|start| is_in_window(row.event_date, *start));
     let breaks = lifecycle::advance(files.date, yesterday, findings, is_judged, decisions);
     Ok(Judgement { breaks, unjudged, found })
 }
@@ -179,4 +178,136 @@ fn window_start(terms: &Terms, files: &DayFiles, rule: &Rule) -> NaiveDate {
 
 fn is_in_window(event: Option<NaiveDate>, start: NaiveDate) -> bool {
     event.is_none_or(|event| event >= start)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::fixture::Fixture;
+    use super::super::ledger;
+    use super::super::lifecycle::Status;
+    use super::*;
+
+    /// A rule case with its ledger built.
+    fn night(case: &str) -> Fixture {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(case);
+        let mut night = Fixture::read(&dir).unwrap();
+        let ledger = ledger::build(&night.terms, &Rules::built_in(), &night.files, &night.asked).unwrap();
+        night.put_ledger(&ledger.rows).unwrap();
+        night
+    }
+
+    fn judged(night: &Fixture, shortfall: &Shortfall) -> Judgement {
+        judge(&night.terms, &Rules::built_in(), &night.files, shortfall, &Decisions::default()).unwrap()
+    }
+
+    /// Publishes tonight's breaks as yesterday's.
+    fn remember(night: &mut Fixture, breaks: &[Break], folder: &Path) {
+        let yesterday = night.files.date.pred_opt().unwrap();
+        let path = folder.join("breaks.parquet");
+        partition::write_rows(&path, breaks).unwrap();
+        night.files.history.insert("breaks".to_owned(), vec![(yesterday, path)]);
+    }
+
+    #[test]
+    fn the_same_night_gives_the_same_judgement_sorted_by_id() {
+        let night = night("PM03/finds_a_payment_no_order_names");
+        let one = judged(&night, &Shortfall::new());
+        assert_eq!(one, judged(&night, &Shortfall::new()));
+        assert!(one.breaks.is_sorted_by_key(|row| &row.break_id) && one.breaks.len() == 2);
+        assert!(one.unjudged.is_empty(), "{:?}", one.unjudged);
+        assert_eq!((one.found["PM03"], one.found["AO01"]), (1, 0));
+    }
+
+    #[test]
+    fn rules_that_lack_a_dataset_are_listed_and_their_breaks_carried() {
+        let mut night = night("PM03/finds_a_payment_no_order_names");
+        let folder = tempfile::tempdir().unwrap();
+        let breaks = judged(&night, &Shortfall::new()).breaks;
+        remember(&mut night, &breaks, folder.path());
+        night.files.day.remove("payments");
+        let shortfall = Shortfall::from([("payments".to_owned(), "the bill never fits its digest".to_owned())]);
+        let judgement = judged(&night, &shortfall);
+        let lacking = judgement.unjudged.iter().find(|rule| rule.rule_id == "PM03").unwrap();
+        assert_eq!((lacking.dataset.as_str(), lacking.is_shortfall), ("payments", true));
+        assert_eq!(lacking.why, "the bill never fits its digest");
+        assert!(!judgement.unjudged.iter().any(|rule| rule.rule_id == "AO01"));
+        assert!(judgement.breaks.iter().all(|row| row.status == "open"), "{:?}", judgement.breaks);
+    }
+
+    #[test]
+    fn a_job_without_orders_is_judged_by_the_rules_that_need_none() {
+        let mut night = night("ST02/finds_more_sent_than_allowed");
+        night.files.day.remove("orders");
+        night.files.history.remove("orders");
+        let judgement = judged(&night, &Shortfall::new());
+        let lacking = judgement.unjudged.iter().find(|rule| rule.rule_id == "PM02").unwrap();
+        assert_eq!((lacking.why.as_str(), lacking.is_shortfall), ("the job has no source for `orders`", false));
+        assert_eq!(judgement.breaks.len(), 1);
+    }
+
+    #[test]
+    fn a_break_resolves_when_the_data_arrive_and_is_carried_once_its_event_left_the_window() {
+        let mut night = night("AO01/finds_a_redemption_nobody_claims");
+        let folder = tempfile::tempdir().unwrap();
+        let found = judged(&night, &Shortfall::new()).breaks;
+        let of_rule = |breaks: &[Break]| breaks.iter().find(|row| row.rule_id == "AO01").unwrap().clone();
+        let mut old = of_rule(&found);
+        old.break_id = "00".to_owned();
+        old.event_date = Some(night.files.date - chrono::Days::new(40));
+        remember(&mut night, &[old, of_rule(&found)], folder.path());
+        night.put_ledger(&[]).unwrap();
+        let judgement = judged(&night, &Shortfall::new());
+        let statuses: Vec<_> =
+            judgement.breaks.iter().filter(|row| row.rule_id == "AO01").map(|row| &row.status).collect();
+        assert_eq!(statuses, ["open", "resolved"]);
+    }
+
+    #[test]
+    fn breaks_of_a_rule_switched_off_are_forgotten() {
+        let mut night = night("AO01/finds_a_redemption_nobody_claims");
+        let folder = tempfile::tempdir().unwrap();
+        let breaks = judged(&night, &Shortfall::new()).breaks;
+        remember(&mut night, &breaks, folder.path());
+        let rules = Rules::built_in().without(&["AO01".to_owned()]).unwrap();
+        let judgement = judge(&night.terms, &rules, &night.files, &Shortfall::new(), &Decisions::default()).unwrap();
+        assert!(judgement.breaks.iter().all(|row| row.rule_id != "AO01"));
+    }
+
+    #[test]
+    fn a_decision_about_a_break_of_tonight_counts_and_one_about_none_is_an_error() {
+        let night = night("AO01/finds_a_redemption_nobody_claims");
+        let found = judged(&night, &Shortfall::new()).breaks.remove(0).break_id;
+        let judge_with = |break_id: &str| {
+            let csv = format!("break_id,decision,reason,approver,expires_on\n{break_id},accepted,known,Li,\n");
+            let decisions = Decisions::parse("decisions.csv", csv.as_bytes()).unwrap();
+            judge(&night.terms, &Rules::built_in(), &night.files, &Shortfall::new(), &decisions)
+        };
+        let breaks = judge_with(&found).unwrap().breaks;
+        assert!(breaks.iter().any(|row| Status::of(&row.status) == Status::Accepted));
+        assert!(judge_with("0123456789abcdef").unwrap_err().to_string().contains("unknown breaks: line 2"));
+    }
+
+    #[test]
+    fn doubtful_coupons_are_those_a_lagging_list_could_explain() {
+        let night = night("AO02/finds_an_association_to_no_order");
+        let doubtful = doubtful_coupons(&night.terms, &Rules::built_in(), &night.files).unwrap();
+        let codes: Vec<_> =
+            doubtful.iter().map(|coupon| (coupon.coupon_code.as_str(), coupon.openid.as_deref())).collect();
+        assert_eq!(codes, [("C1", Some("o1")), ("C2", Some("o1"))]);
+    }
+
+    #[test]
+    fn a_rule_of_ones_own_may_not_give_a_column_no_break_has() {
+        let night = night("ST02/finds_more_sent_than_allowed");
+        let folder = tempfile::tempdir().unwrap();
+        let sql = "-- id: XX01\n-- title: t\n-- 标题: 标\n-- severity: low\n-- side: merchant\n-- key: k\n\
+                   -- inputs: stocks\n-- action: look\n-- row: a stock\nSELECT stock_id AS stokc_id FROM stocks\n";
+        std::fs::write(folder.path().join("XX01_mine.sql"), sql).unwrap();
+        let rules = Rules::load(&[folder.path().to_owned()]).unwrap().only("XX01");
+        let error = judge(&night.terms, &rules, &night.files, &Shortfall::new(), &Decisions::default()).unwrap_err();
+        assert_eq!(error.to_string(), "failed to query `XX01`");
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("stokc_id"));
+    }
 }

@@ -6,20 +6,24 @@ use std::iter::Peekable;
 use super::error::ReconcileError;
 use super::facts::{AboutCoupon, CouponKey};
 
+/// Rows read one after the other.
+pub(super) type BoxedRows<T> = Box<dyn Iterator<Item = Result<T, ReconcileError>>>;
+
 /// One side of the merge.
-pub(super) struct Side<I: Iterator> {
+pub(super) struct Side<T> {
     dataset: &'static str,
-    rows: Peekable<I>,
+    rows: Peekable<BoxedRows<T>>,
 }
 
-impl<T, I> Side<I>
-where
-    T: AboutCoupon,
-    I: Iterator<Item = Result<T, ReconcileError>>,
-{
+impl<T: AboutCoupon + 'static> Side<T> {
     /// A side read from `dataset`.
-    pub(super) fn new(dataset: &'static str, rows: impl IntoIterator<IntoIter = I>) -> Side<I> {
-        Side { dataset, rows: rows.into_iter().peekable() }
+    pub(super) fn new(dataset: &'static str, rows: BoxedRows<T>) -> Side<T> {
+        Side { dataset, rows: rows.peekable() }
+    }
+
+    /// A side held in memory.
+    pub(super) fn of_sorted(dataset: &'static str, rows: Vec<T>) -> Side<T> {
+        Side::new(dataset, Box::new(rows.into_iter().map(Ok)))
     }
 
     /// The coupon of the next row, smaller than `key` if one is given and this side has it.
@@ -69,9 +73,9 @@ mod tests {
         }
     }
 
-    fn side(codes: &[&str]) -> Side<std::vec::IntoIter<Result<Row, ReconcileError>>> {
-        let rows: Vec<_> = codes.iter().zip(0..).map(|(code, index)| Ok(Row((*code).to_owned(), index))).collect();
-        Side::new("user_coupons", rows)
+    fn side(codes: &[&str]) -> Side<Row> {
+        let rows = codes.iter().zip(0..).map(|(code, index)| Row((*code).to_owned(), index));
+        Side::of_sorted("user_coupons", rows.collect())
     }
 
     #[test]

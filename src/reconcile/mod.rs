@@ -31,6 +31,7 @@ pub use ledger::{Asked, Ledger};
 pub use lifecycle::Status;
 
 use crate::job::Job;
+use crate::record::LedgerRow;
 use rules::Rules;
 use terms::Terms;
 
@@ -38,6 +39,16 @@ use terms::Terms;
 /// of every side that went into it.
 pub fn build_ledger(job: &Job, files: &DayFiles, asked: &Asked) -> Result<Ledger, ReconcileError> {
     ledger::build(&Terms::of(job), &rules_of(job)?, files, asked)
+}
+
+/// As `build_ledger`, one row after the other into `sink`: memory does not grow with the wallets.
+pub fn build_ledger_into(
+    job: &Job,
+    files: &DayFiles,
+    asked: &Asked,
+    sink: impl FnMut(LedgerRow),
+) -> Result<Vec<Footing>, ReconcileError> {
+    ledger::build_into(&Terms::of(job), &rules_of(job)?, files, asked, sink)
 }
 
 /// Judges the night of `files.date` (design §7). `files.day` has the day's `coupon_ledger`; `shortfall`

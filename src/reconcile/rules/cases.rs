@@ -23,10 +23,11 @@ pub struct CaseOutcome {
     pub problem: Option<String>,
 }
 
-/// Runs every case under `dir`, in name order. A rule without a finding and a quiet case is a problem
+/// Runs every case under `dir`, in name order. Rules of one's own may lie in `dir` beside the folders
+/// of their cases. A rule without a finding and a quiet case is a problem
 /// of its own.
 pub fn test_folder(dir: &Path) -> Result<Vec<CaseOutcome>, ReconcileError> {
-    let rules = Rules::built_in();
+    let rules = Rules::load(&[dir.to_owned()])?;
     let mut outcomes = Vec::new();
     for folder in folders(dir)? {
         let id = name_of(&folder);
@@ -67,6 +68,22 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn a_case_that_expects_something_else_is_told_with_both_sides() {
+        let folder = tempfile::tempdir().unwrap();
+        let sql = "-- id: XX01\n-- title: t\n-- 标题: 标\n-- severity: low\n-- side: merchant\n-- key: k\n\
+                   -- inputs: stocks\n-- action: look\n-- row: a stock\nSELECT stock_id AS stock_id FROM stocks\n";
+        std::fs::write(folder.path().join("XX01_mine.sql"), sql).unwrap();
+        let case = folder.path().join("XX01/finds_a_stock");
+        std::fs::create_dir_all(&case).unwrap();
+        std::fs::write(case.join("stocks.csv"), "stock_id\nS1\n").unwrap();
+        std::fs::write(case.join("expected.csv"), "stock_id,why\nS2,a stock\n").unwrap();
+        let outcomes = test_folder(folder.path()).unwrap();
+        assert_eq!(outcomes[0].problem.as_deref(), Some("there is no `quiet_…` case"));
+        let problem = outcomes[1].problem.as_deref().unwrap();
+        assert!(problem.contains("expected\n    S2,a stock") && problem.contains("found\n    S1,a stock"), "{problem}");
+    }
 
     #[test]
     fn every_rule_finds_what_it_should_and_stays_quiet_otherwise() {

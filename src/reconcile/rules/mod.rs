@@ -183,6 +183,34 @@ mod tests {
         assert_ne!(rules.sha256(), changed.sha256());
     }
 
+    /// reference portable-sql §7.3: constructs engines read differently without saying so.
+    #[test]
+    fn rules_and_views_keep_to_the_portable_subset() {
+        let forbidden = [
+            ("\"", "a double-quoted name is a string on Spark"),
+            (" / ", "int / int is a double here and an integer there"),
+            ("VARCHAR", "CAST(… AS STRING) is the portable spelling"),
+            ("CONCAT(", "CONCAT with a null differs; use ||"),
+            ("ROUND(", "halves round differently"),
+            ("IS NOT TRUE", "Polars drops the null rows"),
+            ("IS NOT FALSE", "Polars drops the null rows"),
+            ("USING (", "the key of a right-only row differs"),
+            ("DATEDIFF", "unknown to Polars"),
+        ];
+        let rules = Rules::built_in();
+        let texts = rules
+            .rules
+            .values()
+            .map(|rule| (&rule.file, &rule.sql))
+            .chain(rules.views.iter().map(|(name, sql)| (name, sql)));
+        for (name, sql) in texts {
+            let code: String = sql.lines().filter(|line| !line.starts_with("--")).collect();
+            for (text, why) in forbidden {
+                assert!(!code.contains(text), "{name} has `{text}`: {why}");
+            }
+        }
+    }
+
     #[test]
     fn switching_off_a_rule_that_does_not_exist_is_an_error() {
         let error = Rules::built_in().without(&["AO99".to_owned()]).unwrap_err();
