@@ -13,17 +13,16 @@ SELECT l.stock_id AS stock_id,
        l.out_trade_no AS out_trade_no,
        l.transaction_id AS transaction_id,
        l.subsidy_paid_fen AS expected_fen,
-       GREATEST(COALESCE(l.subsidy_returned_fen, 0), COALESCE(r.returned_fen, 0)) AS actual_fen,
-       l.subsidy_paid_fen - GREATEST(COALESCE(l.subsidy_returned_fen, 0), COALESCE(r.returned_fen, 0)) AS at_risk_fen,
+       COALESCE(l.subsidy_returned_fen, 0) AS actual_fen,
+       l.subsidy_paid_fen - COALESCE(l.subsidy_returned_fen, 0) AS at_risk_fen,
        'order ' || l.out_trade_no || ' was fully refunded, ' || CAST(l.subsidy_paid_fen AS STRING)
          || ' fen of subsidy were paid, '
-         || CAST(GREATEST(COALESCE(l.subsidy_returned_fen, 0), COALESCE(r.returned_fen, 0)) AS STRING)
+         || CAST(COALESCE(l.subsidy_returned_fen, 0) AS STRING)
          || ' fen returned' AS why,
        COALESCE(l.refunded_date, o.changed_date) AS event_date
 FROM coupons l
 LEFT JOIN order_totals o ON o.out_trade_no = l.out_trade_no
 LEFT JOIN (SELECT stock_id, coupon_code,
-                  SUM(CASE WHEN status = 'FULL_RETURN' THEN amount_fen ELSE 0 END) AS returned_fen,
                   SUM(CASE WHEN status = 'RETURNING' THEN 1 ELSE 0 END) AS returning_count
            FROM receipts
            GROUP BY stock_id, coupon_code) r ON r.stock_id = l.stock_id AND r.coupon_code = l.coupon_code
@@ -32,6 +31,6 @@ LEFT JOIN (SELECT stock_id, coupon_code, COUNT(*) AS under_way_count
            WHERE is_in_flight
            GROUP BY stock_id, coupon_code) f ON f.stock_id = l.stock_id AND f.coupon_code = l.coupon_code
 WHERE l.order_fully_refunded
-  AND l.subsidy_paid_fen > GREATEST(COALESCE(l.subsidy_returned_fen, 0), COALESCE(r.returned_fen, 0))
+  AND l.subsidy_paid_fen > COALESCE(l.subsidy_returned_fen, 0)
   AND COALESCE(r.returning_count, 0) = 0
   AND COALESCE(f.under_way_count, 0) = 0

@@ -10,6 +10,7 @@ mod run;
 mod sample;
 mod verify;
 
+use std::io::IsTerminal;
 use std::process;
 
 use clap::Parser;
@@ -49,6 +50,7 @@ fn start_log(arguments: &Arguments) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("COUPON_RECON_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("coupon_recon=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     match arguments.log_format {
         arguments::LogFormat::Text => log.with_target(false).init(),
         arguments::LogFormat::Json => log.json().init(),

@@ -80,41 +80,73 @@ where
     let mut last = Listing::Unsettled { seen: 0, total: 0 };
     for _ in 0..ROUNDS {
         for candidate in meaning.candidates() {
-            last = walk(*candidate, &ask).await?;
-            if let Listing::Settled(pages) = &last {
-                // A single page says nothing of what comes after it.
-                if pages.len() > 1 {
-                    meaning.learn(*candidate);
+            match walk_until_still(*candidate, &ask).await? {
+                Walk::Whole(pages) => {
+                    // A single page says nothing of what comes after it.
+                    if pages.len() > 1 {
+                        meaning.learn(*candidate);
+                    }
+                    return Ok(Listing::Settled(pages));
                 }
-                return Ok(last);
+                Walk::Moved { seen, total } | Walk::Gap { seen, total } => last = Listing::Unsettled { seen, total },
             }
         }
     }
     Ok(last)
 }
 
-async fn walk<A, F>(meaning: Meaning, ask: &A) -> Result<Listing, Issue>
+/// How one walk through a list ended.
+enum Walk {
+    /// As many different keys as the list says it has.
+    Whole(Vec<Page>),
+    /// The list changed under way.
+    Moved { seen: usize, total: u64 },
+    /// Pages that repeat items or end too early: `offset` means something else, or the server errs.
+    Gap { seen: usize, total: u64 },
+}
+
+/// A list that moved says nothing about `offset`: the same walk again.
+async fn walk_until_still<A, F>(meaning: Meaning, ask: &A) -> Result<Walk, Issue>
+where
+    A: Fn(u64) -> F,
+    F: Future<Output = Result<ListPage, Issue>>,
+{
+    let mut walked = walk(meaning, ask).await?;
+    for _ in 1..ROUNDS {
+        if !matches!(walked, Walk::Moved { .. }) {
+            break;
+        }
+        walked = walk(meaning, ask).await?;
+    }
+    Ok(walked)
+}
+
+async fn walk<A, F>(meaning: Meaning, ask: &A) -> Result<Walk, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
     let mut offset = if meaning == Meaning::PagesFromOne { 1 } else { 0 };
-    let mut seen = HashSet::new();
+    let mut keys_seen = HashSet::new();
     let mut pages = Vec::new();
     let mut first_total = None;
     loop {
         let ListPage { keys, total, page } = ask(offset).await?;
-        let (rows, known) = (keys.len() as u64, seen.len());
-        seen.extend(keys);
+        let (rows, known) = (keys.len(), keys_seen.len());
+        keys_seen.extend(keys);
         pages.push(page);
-        let moved = *first_total.get_or_insert(total) != total || seen.len() as u64 > total;
-        if !moved && seen.len() as u64 == total {
-            return Ok(Listing::Settled(pages));
+        let seen = keys_seen.len();
+        if *first_total.get_or_insert(total) != total || seen as u64 > total {
+            return Ok(Walk::Moved { seen, total });
         }
-        if moved || seen.len() == known || pages.len() >= MAX_PAGES {
-            return Ok(Listing::Unsettled { seen: seen.len(), total });
+        let repeats = seen != known + rows;
+        if seen as u64 == total && !repeats {
+            return Ok(Walk::Whole(pages));
         }
-        offset += if meaning == Meaning::Rows { rows } else { 1 };
+        if repeats || rows == 0 || pages.len() >= MAX_PAGES {
+            return Ok(Walk::Gap { seen, total });
+        }
+        offset += if meaning == Meaning::Rows { rows as u64 } else { 1 };
     }
 }
 
@@ -168,7 +200,8 @@ mod tests {
     #[tokio::test]
     async fn a_list_that_grows_while_it_is_read_is_read_again() {
         let asked = Cell::new(0);
-        let listing = read_list(&OffsetMeaning::default(), async |offset| {
+        let meaning = OffsetMeaning::default();
+        let listing = read_list(&meaning, async |offset| {
             asked.set(asked.get() + 1);
             let total = if asked.get() == 1 { 40 } else { 41 };
             page(slice(offset, total, 20), total)
@@ -179,17 +212,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_total_that_never_comes_true_is_unsettled_not_short() {
-        let listing = read_list(&OffsetMeaning::default(), async |offset| page(slice(offset, 20, 20), 25));
-        assert!(matches!(
-            listing.await.unwrap(),
-            Listing::Unsettled { seen: 20, total: 25 } | Listing::Unsettled { .. }
-        ));
+        let meaning = OffsetMeaning::default();
+        let listing = read_list(&meaning, async |offset| page(slice(offset, 20, 20), 25));
+        assert!(matches!(listing.await.unwrap(), Listing::Unsettled { total: 25, .. }));
     }
 
     #[tokio::test]
     async fn a_list_without_end_ends() {
         let asked = Cell::new(0u64);
-        let listing = read_list(&OffsetMeaning::default(), async |_| {
+        let meaning = OffsetMeaning::default();
+        let listing = read_list(&meaning, async |_| {
             asked.set(asked.get() + 1);
             page(asked.get() * 20..asked.get() * 20 + 20, u64::MAX)
         });

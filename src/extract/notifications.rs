@@ -24,7 +24,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vec<CouponEvent>>, Iss
     let spooled = read(spool, night.date, &Keys(pay_v3.keyring()))
         .map_err(|error| Issue::new(IssueKind::Malformed, error.to_string()))?;
     for letter in &spooled.dead_letters {
-        tracing::warn!(file = %letter.file, why = %letter.why, "a spooled callback is a dead letter");
+        tracing::info!(file = %letter.file, why = %letter.why, "a spooled callback is a dead letter");
     }
     let mut harvest = Harvest::complete(spooled.events);
     harvest.inputs = digests("notifications", &spooled.files);

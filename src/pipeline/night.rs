@@ -225,10 +225,8 @@ impl Work<'_> {
     }
 
     fn publish(&self, done: &mut Done) -> Result<(), Failure> {
-        if let Some(selected) = &self.plan.stages {
-            let entries = &done.sources.entries;
-            done.files.retain(|file| is_of_selected(file, selected, entries));
-        }
+        let entries = &done.sources.entries;
+        done.files.retain(|file| self.is_wanted(file, entries));
         self.staging.publish(&done.files).map_err(|error| disk(&error, "cannot publish"))
     }
 
@@ -238,7 +236,7 @@ impl Work<'_> {
             issues: &sources.issues,
             silent_apis: &silent,
             anybody_answered: self.night.apis.health.anybody_answered(),
-            anything_to_publish: !sources.files.is_empty(),
+            anything_to_publish: sources.files.iter().any(|file| self.is_wanted(file, &sources.entries)),
         };
         evidence.verdict()
     }
@@ -272,6 +270,15 @@ impl Work<'_> {
             files.history.insert(contract.name.clone(), earlier);
         }
         Ok(files)
+    }
+
+    /// Whether a staged file belongs to a stage that was asked for.
+    fn is_wanted(&self, file: &StagedFile, entries: &[StageEntry]) -> bool {
+        if file.dataset == "reports" {
+            return self.is_selected("report");
+        }
+        let owner = entries.iter().find(|entry| entry.rows.contains_key(&file.dataset));
+        owner.is_some_and(|entry| self.is_selected(&entry.stage))
     }
 
     fn is_selected(&self, stage: &str) -> bool {
@@ -343,15 +350,6 @@ fn stage_entry(stage: &str, files: &[StagedFile], datasets: &[&str]) -> StageEnt
         why: None,
         notes: BTreeMap::new(),
     }
-}
-
-/// Whether a staged file belongs to a stage that was asked for.
-fn is_of_selected(file: &StagedFile, selected: &BTreeSet<String>, entries: &[StageEntry]) -> bool {
-    if file.dataset == "reports" {
-        return selected.contains("report");
-    }
-    let owner = entries.iter().find(|entry| entry.rows.contains_key(&file.dataset));
-    owner.is_some_and(|entry| selected.contains(&entry.stage))
 }
 
 pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::NightOutcome;
 use crate::dataset::Lake;
 use crate::dataset::manifest::StageEntry;
+use crate::extract::Issue;
 use crate::money::Fen;
 use crate::record::Break;
 use crate::report::is_open;
@@ -22,12 +23,7 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
     for (rule, why) in &manifest.unjudged_rules {
         let _ = writeln!(text, "  not judged: {rule} ({why})");
     }
-    for issue in &outcome.issues {
-        let _ = writeln!(text, "  problem: {}", issue.what);
-        if let Some(hint) = &issue.hint {
-            let _ = writeln!(text, "     hint: {hint}");
-        }
-    }
+    problems(&mut text, &outcome.issues);
     if !manifest.stale_dates.is_empty() {
         let dates: Vec<_> = manifest.stale_dates.iter().map(ToString::to_string).collect();
         let _ = writeln!(text, "  made from an older version of this day, run them again: {}", dates.join(", "));
@@ -44,6 +40,25 @@ fn stage_line(stage: &StageEntry) -> String {
         stage.stage, stage.status, rows, stage.requests, stage.from_journal
     );
     line.trim_end().to_owned()
+}
+
+/// One problem per kind and hint; the others like it are counted.
+fn problems(text: &mut String, issues: &[Issue]) {
+    let mut told: Vec<(&Issue, usize)> = Vec::new();
+    for issue in issues {
+        match told.iter_mut().find(|(it, _)| it.hint.is_some() && (it.kind, &it.hint) == (issue.kind, &issue.hint)) {
+            Some((_, more)) => *more += 1,
+            None if told.iter().any(|(it, _)| it.what == issue.what) => {}
+            None => told.push((issue, 0)),
+        }
+    }
+    for (issue, more) in told {
+        let others = if more > 0 { format!(" (and {more} more like it)") } else { String::new() };
+        let _ = writeln!(text, "  problem: {}{others}", issue.what);
+        if let Some(hint) = &issue.hint {
+            let _ = writeln!(text, "     hint: {hint}");
+        }
+    }
 }
 
 fn breaks(text: &mut String, breaks: &[Break]) {

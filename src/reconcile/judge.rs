@@ -206,7 +206,7 @@ mod tests {
     fn remember(night: &mut Fixture, breaks: &[Break], folder: &Path) {
         let yesterday = night.files.date.pred_opt().unwrap();
         let path = folder.join("breaks.parquet");
-        partition::write_rows(&path, breaks).unwrap();
+        partition::write_rows(&path, breaks, &partition::Provenance::default()).unwrap();
         night.files.history.insert("breaks".to_owned(), vec![(yesterday, path)]);
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
@@ -200,7 +200,15 @@ async fn receive(State(desk): State<Desk>, request: Request) -> Response {
             () = until_stopped(desk.stopped.clone()) => (),
         }
     }
-    on_wire(delivery)
+    let mut response = on_wire(delivery);
+    response.headers_mut().insert(header::DATE, http_date(desk.office.options.clock.now()));
+    response
+}
+
+/// The protocol clock's time: a client tells its own skew by it.
+fn http_date(now: DateTime<Utc>) -> HeaderValue {
+    let text = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    HeaderValue::from_str(&text).expect("a date is ASCII")
 }
 
 fn attend(office: &Office, call: &Call) -> Delivery {

@@ -81,7 +81,7 @@ fn platform_certificates_prove_the_same_night_as_the_public_key() {
     for date in &shop.dates {
         assert_truth(&shop, *date);
     }
-    assert!(wechat.counts().of("/v3/certificates") > 0);
+    assert!(wechat.counts().of("GET /v3/certificates") > 0);
 }
 
 #[test]

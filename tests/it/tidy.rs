@@ -104,7 +104,11 @@ fn imports(code: &str) -> Vec<String> {
 /// A file without its tests.
 fn code_of(file: &Path) -> String {
     let text = read(file);
-    text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+    let end = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(super) mod tests {"]
+        .iter()
+        .filter_map(|it| text.find(it))
+        .min();
+    text[..end.unwrap_or(text.len())].to_owned()
 }
 
 fn module_of(file: &Path) -> String {
@@ -115,8 +119,17 @@ fn module_of(file: &Path) -> String {
 fn sources() -> Vec<PathBuf> {
     let mut files = Vec::new();
     collect(&root().join("src"), &mut files);
-    files.retain(|file| !file.ends_with("src/lib.rs") && !file.ends_with("src/main.rs"));
+    files.retain(|file| !file.ends_with("src/lib.rs") && !file.ends_with("src/main.rs") && !is_test(file));
     files
+}
+
+/// Test code in files of its own.
+fn is_test(file: &Path) -> bool {
+    let name = file.file_stem().unwrap().to_string_lossy();
+    name == "tests"
+        || name.ends_with("_tests")
+        || file.components().any(|part| part.as_os_str() == "tests")
+        || read(file).contains("#![cfg(test)]")
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -123,27 +123,38 @@ impl Shop {
         files
     }
 
-    /// The breaks of a night as the truth file writes them.
+    /// The breaks of a night: id and status, then the rule for people.
     pub fn found(&self, date: NaiveDate) -> BTreeSet<String> {
-        let path = self.lake().join(format!("datasets/breaks/dt={date}/part-0.parquet"));
-        let breaks = read_rows::<Break>(&path).unwrap();
-        breaks.iter().map(|it| truth_line(it)).collect()
+        let breaks = self.breaks(date);
+        breaks.iter().map(|it| format!("{} {} {}", it.break_id, it.status, it.rule_id)).collect()
     }
 
-    /// The planted truth of a night, with published openids.
+    pub fn breaks(&self, date: NaiveDate) -> Vec<Break> {
+        read_rows::<Break>(&self.lake().join(format!("datasets/breaks/dt={date}/part-0.parquet"))).unwrap()
+    }
+
+    /// The planted truth of a night in the same form.
     pub fn truth(&self, date: NaiveDate) -> BTreeSet<String> {
         let key = std::fs::read_to_string(self.path("secrets/pii.key")).unwrap();
         let persona = Persona::hmac(key.trim_end_matches(['\r', '\n']).as_bytes());
         let mut reader = csv::Reader::from_path(self.path(&format!("truth/{date}.csv"))).unwrap();
         let lines = reader.records().map(|record| {
             let mut cells: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
+            let status = cells.pop().unwrap();
             if !cells[3].is_empty() {
                 cells[3] = persona.publish(&cells[3]);
             }
-            cells.join("|")
+            format!("{} {status} {}", break_id(&cells), cells[0])
         });
         lines.collect()
     }
+}
+
+/// The id of a break, from the design and not from the program: SHA-256 over its key.
+fn break_id(key: &[String]) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(key.join("\n").as_bytes());
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Wechat {
@@ -186,24 +197,6 @@ impl Ending {
 
 pub fn day(day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
-}
-
-fn truth_line(it: &Break) -> String {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let cells = [
-        it.rule_id.clone(),
-        text(&it.stock_id),
-        text(&it.coupon_code),
-        text(&it.openid),
-        text(&it.out_trade_no),
-        text(&it.transaction_id),
-        text(&it.out_subsidy_no),
-        text(&it.card_id),
-        it.ref_date.map(|date| date.to_string()).unwrap_or_default(),
-        text(&it.subject),
-        it.status.clone(),
-    ];
-    cells.join("|")
 }
 
 fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {

@@ -114,7 +114,7 @@ fn mistyped_code(shop: &mut Shop, date: NaiveDate) {
     coupon.coupon_code.push('X');
     purchase.lines[0].coupon_code.push('X');
     shop.books.sell(&purchase);
-    shop.plant(Planted::new("AO04", Key::coupon(&coupon), date));
+    shop.plant(Planted::new("AO04", Key::claim(&coupon, &purchase), date));
 }
 
 /// Associated at a first checkout that became a plain order, used on the second.
@@ -209,7 +209,7 @@ fn used_by_somebody_else(shop: &mut Shop, date: NaiveDate) {
     purchase.openid = shop.user();
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
-    shop.plant(Planted::new("AO11", Key::coupon(&coupon), date));
+    shop.plant(Planted::new("AO11", Key::claim(&coupon, &purchase), date));
     shop.books.receive(coupon);
 }
 
@@ -219,7 +219,7 @@ fn used_at_another_merchant(shop: &mut Shop, date: NaiveDate) {
     purchase.merchant = OTHER_MERCHANT;
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
-    shop.plant(Planted::new("AO12", Key::coupon(&coupon), date));
+    shop.plant(Planted::new("AO12", Key::claim(&coupon, &purchase), date));
     shop.books.receive(coupon);
 }
 
@@ -229,7 +229,7 @@ fn redeemed_hours_later(shop: &mut Shop, date: NaiveDate) {
     let time = purchase.paid_at + minutes(10) + seconds(shop.between(1, 9000));
     coupon.redemption = Some(Event { number: purchase.out_trade_no.clone(), time });
     shop.books.sell(&purchase);
-    shop.plant(Planted::new("AO13", Key::coupon(&coupon), date));
+    shop.plant(Planted::new("AO13", Key::claim(&coupon, &purchase), date));
     shop.books.receive(coupon);
 }
 

@@ -271,9 +271,9 @@ impl<'a> Night<'a> {
             ("AO08", order.is_live() && off > Fen(tolerance), &both),
             ("AO09", order.is_live() && line.line.goods_fen < Fen(stock.minimum_fen), &both),
             ("AO10", outside, &Key::coupon(coupon)),
-            ("AO11", line.openid != coupon.openid, &Key::coupon(coupon)),
-            ("AO12", pair.0 != pair.1 && pair != (FRANCHISEE, MCHID), &Key::coupon(coupon)),
-            ("AO13", late, &Key::coupon(coupon)),
+            ("AO11", line.openid != coupon.openid, &both),
+            ("AO12", pair.0 != pair.1 && pair != (FRANCHISEE, MCHID), &both),
+            ("AO13", late, &both),
             ("AO14", kept, &Key::coupon(coupon)),
             ("AO15", returned && unrefunded, &Key::coupon(coupon)),
         ];
@@ -285,9 +285,13 @@ impl<'a> Night<'a> {
         let coupons = self.merchant.books.world.coupons.iter().filter(|coupon| coupon.receive_time < self.end);
         let known: BTreeSet<CouponId> =
             coupons.map(|coupon| (coupon.stock_id.as_str(), coupon.coupon_code.as_str())).collect();
-        for (stock_id, coupon_code) in self.claims.keys().filter(|id| !known.contains(*id)) {
-            let key =
-                Key { stock_id: (*stock_id).to_owned(), coupon_code: (*coupon_code).to_owned(), ..Key::default() };
+        for ((stock_id, coupon_code), numbers) in self.claims.iter().filter(|(id, _)| !known.contains(*id)) {
+            let key = Key {
+                stock_id: (*stock_id).to_owned(),
+                coupon_code: (*coupon_code).to_owned(),
+                out_trade_no: numbers.first().copied().unwrap_or_default().to_owned(),
+                ..Key::default()
+            };
             findings.insert(("AO04", key));
         }
     }
