@@ -46,9 +46,11 @@ fn stage_line(stage: &StageEntry) -> String {
 fn problems(text: &mut String, issues: &[Issue]) {
     let mut told: Vec<(&Issue, usize)> = Vec::new();
     for issue in issues {
+        if issue.hint.is_none() && told.iter().any(|(it, _)| it.what == issue.what) {
+            continue;
+        }
         match told.iter_mut().find(|(it, _)| it.hint.is_some() && (it.kind, &it.hint) == (issue.kind, &issue.hint)) {
             Some((_, more)) => *more += 1,
-            None if told.iter().any(|(it, _)| it.what == issue.what) => {}
             None => told.push((issue, 0)),
         }
     }
