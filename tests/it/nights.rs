@@ -98,6 +98,26 @@ fn stdout_is_one_line_of_json_that_names_the_manifest() {
 }
 
 #[test]
+fn bills_the_merchant_downloaded_prove_the_same_night() {
+    let shop = Shop::of_seed(12);
+    let bills = shop.path("bills");
+    std::fs::create_dir(&bills).unwrap();
+    for entry in std::fs::read_dir(shop.path("world/bills")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, bills.join(path.file_name().unwrap())).unwrap();
+    }
+    shop.edit("job.toml", |text| {
+        text.replace("source = \"api\"\ntar_type = \"GZIP\"", "source = \"files\"\npath = \"bills/{yyyymmdd}.csv\"")
+    });
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    for date in &shop.dates {
+        assert_truth(&shop, *date);
+    }
+    assert_eq!(wechat.counts().of("GET /v3/bill/tradebill"), 0);
+}
+
+#[test]
 fn no_openid_of_a_user_is_published_by_default() {
     let shop = Shop::of_seed(10);
     shop.run_nights(&shop.serve(None));
