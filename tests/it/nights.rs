@@ -163,3 +163,23 @@ fn assert_same(
         assert!(after[name] == *bytes, "{name} changed");
     }
 }
+
+#[test]
+fn stages_run_one_group_after_the_other_give_the_same_night() {
+    let (shop, whole) = (Shop::of_seed(13), Shop::of_seed(13));
+    whole.run_nights(&whole.serve(None));
+    let wechat = shop.serve(None);
+    let groups = [
+        "orders,bills,subsidy_ledger,notifications",
+        "roster,user_coupons,stocks,coupon_codes,subsidies",
+        "datacube,cards,v2_stocks",
+        "reconcile,report",
+    ];
+    for date in &shop.dates {
+        for group in groups {
+            let ending = shop.run(&wechat, &["--date", &date.to_string(), "--stage", group]);
+            assert_eq!(ending.code, 0, "{group}: {}", ending.stderr);
+        }
+    }
+    assert_same(&whole.published(), &shop.published());
+}
