@@ -1,5 +1,6 @@
 //! Drives the real program against the simulator, as a user would.
 
+mod api;
 mod failures;
 mod nights;
 mod support;
