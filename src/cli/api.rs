@@ -51,15 +51,24 @@ fn known(method: Verb, target: &str) -> Result<&'static Endpoint, Failure> {
     })
 }
 
-/// The same path under another verb is nearest, then the path that reads most alike.
+/// The same path under another verb is nearest, then the path whose segments read most alike.
 fn nearest(method: Verb, path: &str) -> &'static Endpoint {
     let likeness = |endpoint: &Endpoint| {
-        let same_path = endpoint::matching(endpoint.method, path).is_some_and(|found| found.path == endpoint.path);
         let same_verb = if endpoint.method == method { 0.01 } else { 0.0 };
-        f64::from(u8::from(same_path)) + strsim::jaro(path, endpoint.path) + same_verb
+        likeness_of(endpoint.path, path) + same_verb
     };
     let nearest = ENDPOINTS.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     nearest.expect("the table of endpoints is not empty")
+}
+
+fn likeness_of(template: &str, path: &str) -> f64 {
+    let (wanted, given): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    if wanted.len() != given.len() {
+        return strsim::jaro(template, path) / 2.0;
+    }
+    let alike =
+        |(wanted, given): (&&str, &&str)| if wanted.starts_with('{') { 1.0 } else { strsim::jaro(wanted, given) };
+    wanted.iter().zip(&given).map(alike).sum::<f64>() / wanted.len() as f64
 }
 
 fn allow(endpoint: &Endpoint, write: bool) -> Result<(), Failure> {
