@@ -6,9 +6,10 @@ SHELL := bash
 DEMO_NOW := 2026-11-21T12:00:00+08:00
 PROGRAM  := target/debug/coupon-recon
 VENV     := .venv
+PEERS    := .venv-peers
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 build: ## Compile
 	cargo build --locked
@@ -19,7 +20,7 @@ demo: build ## Run three nights of the sample merchant against the embedded simu
 	  $(PROGRAM) --now $(DEMO_NOW) run sample-data/job.toml --from 2026-11-18 --to 2026-11-20 \
 	  --base-url '{base_url}' --summary
 
-test: test-rust test-readers ## Every test that needs Rust and Python 3 only
+test: test-rust test-readers test-requests ## Every test that needs Rust and Python 3 only
 
 test-rust: ## Unit and integration tests
 	@chmod 600 sample-data/secrets/*
@@ -33,6 +34,31 @@ test-readers: $(VENV)/.ready ## The published lake opens in pandas, Polars, Duck
 	  $(PROGRAM) --now $(DEMO_NOW) run out/readers/merchant/job.toml --from 2026-11-18 --to 2026-11-20 --base-url '{base_url}'
 	$(VENV)/bin/python tests/readers/check.py out/readers/out/lake
 
+test-all: test test-peers ## test and test-peers
+
+test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
+	cargo build --locked --bin coupon-recon --example signed_requests
+	@mkdir -p out/peers && rm -rf out/peers/merchant
+	$(PROGRAM) generate out/peers/merchant --users 60 --seed 7 >/dev/null
+	$(PEERS)/bin/python tests/peers/verify_requests.py target/debug/examples/signed_requests out/peers/merchant 600
+
+test-peers: build $(PEERS)/.sdks tests/peers/node/node_modules/.ready ## SDKs of others talk to the simulator
+	@mkdir -p out/peers && rm -rf out/peers/merchant
+	$(PROGRAM) generate out/peers/merchant --users 60 --seed 7 >/dev/null
+	$(PROGRAM) simulate out/peers/merchant --listen 127.0.0.1:0 --world-now $(DEMO_NOW) -- \
+	  $(PEERS)/bin/python tests/peers/python_sdks.py out/peers/merchant '{base_url}'
+	$(PROGRAM) simulate out/peers/merchant --listen 127.0.0.1:0 --world-now $(DEMO_NOW) -- \
+	  node tests/peers/node/talk.js out/peers/merchant '{base_url}'
+
+$(PEERS)/.cryptography: tests/peers/requirements.txt
+	python3 -m venv $(PEERS) && $(PEERS)/bin/pip install --quiet $$(grep '^cryptography==' $<) && touch $@
+
+$(PEERS)/.sdks: tests/peers/requirements.txt $(PEERS)/.cryptography
+	$(PEERS)/bin/pip install --quiet --requirement $< && touch $@
+
+tests/peers/node/node_modules/.ready: tests/peers/node/package-lock.json
+	cd tests/peers/node && npm ci --silent --ignore-scripts && touch node_modules/.ready
+
 $(VENV)/.ready: tests/readers/requirements.txt
 	python3 -m venv $(VENV) && $(VENV)/bin/pip install --quiet --requirement $< && touch $@
 
@@ -44,4 +70,4 @@ lint: ## Formatting, clippy, documentation
 clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
-.PHONY: help build demo test test-rust test-readers lint clean-out
+.PHONY: help build demo test test-all test-rust test-readers test-requests test-peers lint clean-out

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::clock::World;
 use crate::error::EXIT_CODE_TABLE;
 use crate::pipeline::STAGES;
+use crate::wechat::endpoint::Verb;
 
 /// Proves every WeChat merchant coupon against the orders, payments and subsidies it touched.
 #[derive(Debug, Parser)]
@@ -52,6 +53,8 @@ pub(super) enum Command {
     Rules(Rules),
     /// Check the job file, keys, clock and hosts before a night
     Check(Check),
+    /// Make one signed and verified call to one endpoint
+    Api(ApiCall),
     /// Make a synthetic merchant with planted breaks
     Generate(Generate),
     /// Serve a generated merchant as WeChat would
@@ -150,6 +153,36 @@ pub(super) struct Check {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ApiCall {
+    /// GET, POST, PATCH or DELETE
+    #[arg(value_parser = parse_verb, required_unless_present = "list")]
+    pub(super) method: Option<Verb>,
+    /// Path as it goes on the wire, e.g. /v3/marketing/busifavor/stocks/1212; what cannot stand
+    /// there is encoded
+    #[arg(required_unless_present = "list")]
+    pub(super) path: Option<String>,
+    /// A field of the body, or of the query of GET and DELETE. Dots nest; numbers, true, false,
+    /// objects and arrays are sent as such, anything else as text. `key="12"` is text too
+    #[arg(short = 'f', long = "field", value_name = "KEY=VALUE", value_parser = parse_field)]
+    pub(super) fields: Vec<(String, String)>,
+    /// The job file the credentials come from
+    #[arg(long, value_name = "JOB", required_unless_present = "list")]
+    pub(super) job: Option<PathBuf>,
+    /// Ask this host instead of those of the job file: a simulator
+    #[arg(long, value_name = "URL")]
+    pub(super) base_url: Option<url::Url>,
+    /// Allow calls that change something at WeChat
+    #[arg(long)]
+    pub(super) write: bool,
+    /// Client certificate and its key in one PEM file: send_coupon wants it
+    #[arg(long, value_name = "PEM")]
+    pub(super) client_certificate: Option<PathBuf>,
+    /// List every endpoint instead
+    #[arg(long)]
+    pub(super) list: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Generate {
     /// Folder to write the merchant into
     pub(super) folder: PathBuf,
@@ -200,6 +233,19 @@ fn parse_stage(text: &str) -> Result<String, String> {
     Err(format!("no such stage; did you mean `{}`? Stages: {}", nearest.unwrap_or(&""), STAGES.join(", ")))
 }
 
+fn parse_verb(text: &str) -> Result<Verb, String> {
+    let all = [Verb::Get, Verb::Post, Verb::Patch, Verb::Delete];
+    let named = all.into_iter().find(|verb| verb.as_str().eq_ignore_ascii_case(text));
+    named.ok_or_else(|| "expected GET, POST, PATCH or DELETE".to_owned())
+}
+
+fn parse_field(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.split('.').all(|part| !part.is_empty()) => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected key=value, with dots between the keys of nested objects".to_owned()),
+    }
+}
+
 fn parse_wait(text: &str) -> Result<Duration, String> {
     let wrong = || "expected a number and s, m or h, as in 90s, 10m or 2h".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;
@@ -231,6 +277,16 @@ mod tests {
         assert_eq!(parse_wait("2h"), Ok(Duration::from_secs(7200)));
         for text in ["", "m", "10", "1.5h", "-1s", "10分"] {
             assert!(parse_wait(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn verbs_are_read_in_any_case_and_fields_need_a_key() {
+        assert_eq!(parse_verb("post"), Ok(Verb::Post));
+        assert!(parse_verb("PUT").is_err());
+        assert_eq!(parse_field("a.b=c=d"), Ok(("a.b".into(), "c=d".into())));
+        for text in ["a", "=1", "a.=1", ".a=1", "a..b=1"] {
+            assert!(parse_field(text).is_err(), "{text}");
         }
     }
 

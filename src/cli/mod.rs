@@ -1,6 +1,7 @@
 //! The command line: what was typed becomes a call, its result goes to stdout, everything else to
 //! stderr. Decides nothing about data.
 
+mod api;
 mod arguments;
 mod breaks;
 mod check;
@@ -42,6 +43,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Verify(command) => verify::run(&command),
         Command::Rules(command) => rules::run(&command),
         Command::Check(command) => check::run(&command, &world).await,
+        Command::Api(command) => api::run(&command, &world).await,
         Command::Generate(command) => sample::generate(&command),
         Command::Simulate(command) => sample::simulate(command, &world).await,
     }

@@ -125,7 +125,10 @@ struct Resource {
 }
 
 /// The event of a spooled callback; `None` for a genuine callback of another kind.
-fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>, String> {
+///
+/// # Errors
+/// Why it is a dead letter, in one sentence.
+pub fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>, String> {
     let spooled: Spooled = serde_json::from_slice(bytes)
         .map_err(|error| format!("not a spooled callback `{{\"headers\":{{…}},\"body\":\"…\"}}`: {}", at(&error)))?;
     verify(&spooled, keys)?;

@@ -1,7 +1,7 @@
 //! The world in memory, with the look-ups the endpoints need and the numbers of writes already
 //! done. Never judges a request.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -26,6 +26,10 @@ pub(super) struct Memory {
     returns_by_id: HashMap<String, usize>,
     folded_openids: HashSet<String>,
     writes: HashMap<(&'static str, String), Written>,
+    /// Activated member cards by code.
+    pub(super) members: HashMap<String, Value>,
+    /// Numbers of the rules that give cards to who pays.
+    pub(super) gift_rules: BTreeSet<String>,
 }
 
 /// A write already done: what was asked under its number, and what was answered.
@@ -46,6 +50,8 @@ impl Memory {
             returns_by_id: HashMap::new(),
             folded_openids: HashSet::new(),
             writes: HashMap::new(),
+            members: HashMap::new(),
+            gift_rules: BTreeSet::new(),
             world,
         };
         for position in 0..memory.world.coupons.len() {

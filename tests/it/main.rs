@@ -1,5 +1,8 @@
 //! Drives the real program against the simulator, as a user would.
 
+mod api;
+mod corpus;
+mod endpoints;
 mod failures;
 mod nights;
 mod support;

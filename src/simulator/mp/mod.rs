@@ -1,11 +1,14 @@
 //! The MP: tokens, datacube, cards. HTTP status is always 200, `errcode` speaks (reference MP §C, §D).
 
+mod card_changes;
 mod cards;
+mod code_changes;
 mod datacube;
+mod members;
 mod tokens;
 
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::access_tokens::Standing;
 use super::answer::Answer;
@@ -26,6 +29,25 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::mp("POST", "/card/get", cards::get),
     Endpoint::mp("POST", "/card/code/get", cards::get_code),
     Endpoint::mp("POST", "/card/user/getcardlist", cards::list_of_user),
+    Endpoint::mp("POST", "/card/create", card_changes::create),
+    Endpoint::mp("POST", "/card/update", card_changes::update),
+    Endpoint::mp("POST", "/card/delete", card_changes::delete),
+    Endpoint::mp("POST", "/card/modifystock", card_changes::modify_stock),
+    Endpoint::mp("POST", "/card/paycell/set", card_changes::set_pay_cell),
+    Endpoint::mp("POST", "/card/selfconsumecell/set", card_changes::set_self_consume_cell),
+    Endpoint::mp("POST", "/card/testwhitelist/set", card_changes::set_test_whitelist),
+    Endpoint::mp("POST", "/card/qrcode/create", card_changes::create_qrcode),
+    Endpoint::mp("POST", "/card/landingpage/create", card_changes::create_landing_page),
+    Endpoint::mp("POST", "/card/code/consume", code_changes::consume),
+    Endpoint::mp("POST", "/card/code/unavailable", code_changes::make_unavailable),
+    Endpoint::mp("POST", "/card/code/update", code_changes::update),
+    Endpoint::mp("POST", "/card/code/decrypt", code_changes::decrypt),
+    Endpoint::mp("POST", "/card/membercard/activate", members::activate),
+    Endpoint::mp("POST", "/card/membercard/activateuserform/set", members::set_form),
+    Endpoint::mp("POST", "/card/membercard/userinfo/get", members::user_info),
+    Endpoint::mp("POST", "/card/membercard/updateuser", members::update),
+    Endpoint::mp("POST", "/card/paygiftcard/add", members::add_gift_rule),
+    Endpoint::mp("POST", "/card/paygiftcard/delete", members::delete_gift_rule),
 ];
 
 /// Checks the access token; the token calls need none.
@@ -54,6 +76,35 @@ pub(super) fn expire_token(exchange: &Exchange<'_>) -> Answer {
 pub(super) fn refuse(exchange: &Exchange<'_>, errcode: i64, message: &str) -> Answer {
     let rid = serial_text("rid", exchange.serial, 8).to_ascii_lowercase();
     Answer::json(200, &json!({"errcode": errcode, "errmsg": format!("{message} rid: {rid}")}))
+}
+
+/// A success with these fields behind `errcode` and `errmsg`.
+fn done(fields: &Value) -> Answer {
+    let mut body = json!({"errcode": 0, "errmsg": "ok"});
+    if let (Some(body), Some(fields)) = (body.as_object_mut(), fields.as_object()) {
+        body.extend(fields.clone());
+    }
+    Answer::json(200, &body)
+}
+
+/// A text of a body; empty when absent.
+fn text<'a>(body: &'a Map<String, Value>, key: &str) -> &'a str {
+    body.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A whole number of a body; 0 when absent.
+fn integer(body: &Map<String, Value>, key: &str) -> i64 {
+    body.get(key).and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// A yes or no of a body; no when absent.
+fn truth(body: &Map<String, Value>, key: &str) -> bool {
+    body.get(key).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// An object within a body.
+fn object<'a>(body: &'a Map<String, Value>, key: &str) -> Option<&'a Map<String, Value>> {
+    body.get(key).and_then(Value::as_object)
 }
 
 /// The request as a typed body; 44002 and 47001 for none or a broken one.

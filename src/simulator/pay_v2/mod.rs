@@ -2,6 +2,7 @@
 
 mod bill;
 mod coupons;
+mod issues;
 mod xml;
 
 use super::answer::Answer;
@@ -14,6 +15,7 @@ use xml::Fields;
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::v2("/mmpaymkttransfers/query_coupon_stock", coupons::query_stock),
     Endpoint::v2("/mmpaymkttransfers/querycouponsinfo", coupons::query_coupon),
+    Endpoint::v2("/mmpaymkttransfers/send_coupon", issues::send),
     Endpoint::v2(bill::PATH, bill::download),
 ];
 

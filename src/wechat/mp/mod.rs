@@ -26,6 +26,7 @@ use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
 use crate::job::MpSettings;
 use crate::secret::Secret;
 use crate::wechat::answer::{Answer, Evidence};
+use crate::wechat::endpoint::Verb;
 use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal, SetupError};
 use crate::wechat::request::Request;
 
@@ -77,6 +78,9 @@ struct Call<'a> {
     body: &'a bytes::Bytes,
     /// Writes of this API carry no number of their own: twice may be once too often.
     is_write: bool,
+    method: Method,
+    /// The two token calls bring their own credentials.
+    needs_token: bool,
     /// The token of the attempt that is out.
     token: Mutex<Option<Secret>>,
     renewed: AtomicBool,
@@ -90,6 +94,8 @@ impl<'a> Call<'a> {
             target: &request.target,
             body: &request.body,
             is_write: request.endpoint.is_write(),
+            method: if request.endpoint.method == Verb::Get { Method::GET } else { Method::POST },
+            needs_token: request.endpoint.dataset != "protocol",
             token: Mutex::new(None),
             renewed: AtomicBool::new(false),
             busy: AtomicU32::new(0),
@@ -98,6 +104,14 @@ impl<'a> Call<'a> {
 
     fn used_token(&self) -> Option<Secret> {
         self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn target_with_token(&self) -> Result<String, Refusal> {
+        let token = self.client.tokens.current().await?;
+        let separator = if self.target.contains('?') { '&' } else { '?' };
+        let target = format!("{}{separator}access_token={}", self.target, token::encode(&token));
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        Ok(target)
     }
 
     /// Once per call a refused token is replaced; a second refusal is the account's trouble.
@@ -128,12 +142,9 @@ impl Exchange for Call<'_> {
     }
 
     async fn build(&self) -> Result<Outgoing, Refusal> {
-        let token = self.client.tokens.current().await?;
-        let separator = if self.target.contains('?') { '&' } else { '?' };
-        let target = format!("{}{separator}access_token={}", self.target, token::encode(&token));
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        let target = if self.needs_token { self.target_with_token().await? } else { self.target.to_owned() };
         let headers = vec![("content-type", "application/json".to_owned())];
-        Ok(Outgoing { method: Method::POST, target, headers, body: self.body.clone() })
+        Ok(Outgoing { method: self.method.clone(), target, headers, body: self.body.clone() })
     }
 
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
