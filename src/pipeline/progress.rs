@@ -1,9 +1,10 @@
 //! Progress on a terminal: one bar per stage that asks, with rate and remaining time.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Mutex;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::extract::Watcher;
 
@@ -46,7 +47,10 @@ impl Drop for Bars {
 }
 
 fn new_bar(stage: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg:<16} {bar:32} {pos}/{len} {per_sec} {eta}")
-        .expect("the template is well-formed");
+    let style = ProgressStyle::with_template("{msg:<16} {bar:32} {pos}/{len} {rate} {eta}")
+        .expect("the template is well-formed")
+        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        });
     ProgressBar::new(0).with_style(style).with_message(stage)
 }
