@@ -41,38 +41,6 @@ pub struct Unjudged {
     pub is_shortfall: bool,
 }
 
-/// A coupon to ask for once more before a rule speaks on it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DoubtfulCoupon {
-    /// Its stock.
-    pub stock_id: String,
-    /// Its code.
-    pub coupon_code: String,
-    /// The wallet it is in, as published.
-    pub openid: Option<String>,
-}
-
-/// Rules that speak on associations, which the list of a wallet may show late.
-const LAGGING_RULES: [&str; 3] = ["AO02", "AO05", "AO07"];
-
-/// Coupons a rule on associations would speak on, each once, in order.
-pub(super) fn doubtful_coupons(
-    terms: &Terms,
-    rules: &Rules,
-    files: &DayFiles,
-) -> Result<Vec<DoubtfulCoupon>, ReconcileError> {
-    let mut engine = Engine::open(terms, rules, files)?;
-    let mut coupons = BTreeSet::new();
-    for rule in LAGGING_RULES.iter().filter_map(|id| rules.find(id)) {
-        let findings = run(&mut engine, terms, files, rule)?.into_values();
-        coupons.extend(findings.filter_map(|finding| {
-            let Candidate { stock_id, coupon_code, openid, .. } = finding.candidate;
-            Some(DoubtfulCoupon { stock_id: stock_id?, coupon_code: coupon_code?, openid })
-        }));
-    }
-    Ok(coupons.into_iter().collect())
-}
-
 /// Judges the night of `files.date`; `files` has the ledger of that day.
 pub(super) fn judge(
     terms: &Terms,
@@ -287,15 +255,6 @@ mod tests {
         let breaks = judge_with(&found).unwrap().breaks;
         assert!(breaks.iter().any(|row| Status::of(&row.status) == Status::Accepted));
         assert!(judge_with("0123456789abcdef").unwrap_err().to_string().contains("unknown breaks: line 2"));
-    }
-
-    #[test]
-    fn doubtful_coupons_are_those_a_lagging_list_could_explain() {
-        let night = night("AO02/finds_an_association_to_no_order");
-        let doubtful = doubtful_coupons(&night.terms, &Rules::built_in(), &night.files).unwrap();
-        let codes: Vec<_> =
-            doubtful.iter().map(|coupon| (coupon.coupon_code.as_str(), coupon.openid.as_deref())).collect();
-        assert_eq!(codes, [("C1", Some("o1")), ("C2", Some("o1"))]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use decisions::{Decision, DecisionError, Decisions};
 pub use error::ReconcileError;
 pub use files::{DayFiles, Shortfall};
 pub use footing::{Footing, Tally};
-pub use judge::{DoubtfulCoupon, Judgement, Unjudged};
+pub use judge::{Judgement, Unjudged};
 pub use ledger::{Asked, Ledger};
 pub use lifecycle::Status;
 
@@ -60,12 +60,6 @@ pub fn judge(
     decisions: &Decisions,
 ) -> Result<Judgement, ReconcileError> {
     judge::judge(&Terms::of(job), &rules_of(job)?, files, shortfall, decisions)
-}
-
-/// Coupons AO02, AO05 or AO07 would speak on tonight. Lists may lag: each is asked once more by the
-/// single query before the day is judged (design §12). `files.day` has a ledger built so far.
-pub fn doubtful_coupons(job: &Job, files: &DayFiles) -> Result<Vec<DoubtfulCoupon>, ReconcileError> {
-    judge::doubtful_coupons(&Terms::of(job), &rules_of(job)?, files)
 }
 
 /// The rules of a job: the built-in ones and its own, without those it switched off.
