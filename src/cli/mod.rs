@@ -9,6 +9,7 @@ mod interrupt;
 mod rules;
 mod run;
 mod sample;
+mod screen;
 mod verify;
 
 use std::io::IsTerminal;

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::issue::IssueKind;
 use super::{Api, Harvest, Issue, Night};
 use crate::clock;
-use crate::dataset::publish::sha256_of_file;
-use crate::exports::trade_bill::{BillError, TradeBill, read};
+use crate::exports::trade_bill::{BillError, LocalBill, TradeBill, read, read_local};
 use crate::job::{BillSource, PathPattern};
 use crate::journal::{Entry, Page, StageJournal};
 use crate::record::{Payment, Refund};
@@ -54,15 +53,15 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Bills>, Issue> {
 }
 
 fn from_files(night: &Night<'_>, pattern: &PathPattern) -> Result<Harvest<Bills>, Issue> {
-    let path = pattern.of(night.date);
-    if !path.is_file() {
-        return Err(Issue::new(IssueKind::NotReady, format!("the bill `{}` is not there", path.display()))
-            .hinting("put the downloaded bill there and run again; `bills.path` names it"));
+    let local = read_local(pattern, night.date).map_err(|error| from_bill(&error))?;
+    let mut harvest = Harvest::complete(Bills::default());
+    for LocalBill { bill, file } in local {
+        let bills = published(night, bill);
+        harvest.rows.payments.extend(bills.payments);
+        harvest.rows.refunds.extend(bills.refunds);
+        harvest.inputs.push((format!("{STAGE}/{}", file.name), file.sha256));
     }
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let digest = sha256_of_file(&path).map_err(|error| Issue::io(&path, &error))?;
-    let mut harvest = Harvest::complete(read_bill(&path, &name, night.date)?);
-    harvest.inputs = vec![(format!("{STAGE}/{name}"), digest)];
+    harvest.rows.sort();
     Ok(harvest)
 }
 
@@ -80,7 +79,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
         .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))?;
     let bills = match &receipt.file {
         None => Bills::default(),
-        Some(name) => read_bill(&night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"), night.date)?,
+        Some(name) => read_bill(night, &night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"))?,
     };
     let mut harvest = Harvest::complete(bills);
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
@@ -145,19 +144,37 @@ fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
     Err(Issue::new(IssueKind::Incomplete, what).hinting("use `bills.source = \"files\"` with a bill you kept"))
 }
 
-fn read_bill(path: &Path, name: &str, date: NaiveDate) -> Result<Bills, Issue> {
+fn read_bill(night: &Night<'_>, path: &Path, name: &str) -> Result<Bills, Issue> {
     let file = File::open(path).map_err(|error| Issue::io(path, &error))?;
-    let TradeBill { mut payments, mut refunds, .. } = read(file, name, date).map_err(|error| from_bill(&error))?;
-    payments.sort_by(|a, b| (&a.transaction_id, &a.trade_state).cmp(&(&b.transaction_id, &b.trade_state)));
-    refunds.sort_by(|a, b| a.refund_id.cmp(&b.refund_id));
-    Ok(Bills { payments, refunds })
+    let mut bills = published(night, read(file, name, night.date).map_err(|error| from_bill(&error))?);
+    bills.sort();
+    Ok(bills)
 }
 
-/// A trailer that differs from its details stops the night (design §12); other faults the stage.
+/// The rows of a bill, with published openids.
+fn published(night: &Night<'_>, bill: TradeBill) -> Bills {
+    let TradeBill { mut payments, mut refunds, .. } = bill;
+    let publish = |openid: &mut Option<String>| *openid = openid.as_deref().map(|raw| night.persona.publish(raw));
+    payments.iter_mut().for_each(|payment| publish(&mut payment.openid));
+    refunds.iter_mut().for_each(|refund| publish(&mut refund.openid));
+    Bills { payments, refunds }
+}
+
+impl Bills {
+    fn sort(&mut self) {
+        self.payments.sort_by(|a, b| (&a.transaction_id, &a.trade_state).cmp(&(&b.transaction_id, &b.trade_state)));
+        self.refunds.sort_by(|a, b| a.refund_id.cmp(&b.refund_id));
+    }
+}
+
+/// A trailer that differs from its details stops the night (design §12); a file that is not there has
+/// not arrived yet; other faults stop the stage.
 fn from_bill(error: &BillError) -> Issue {
     match error {
         BillError::TrailerDiffers { .. } => Issue::violation(error.to_string())
             .hinting("the bill contradicts itself; download it again with `--refetch`"),
+        BillError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())
+            .hinting("put the downloaded bill there and run again; `bills.path` names it"),
         _ => Issue::new(IssueKind::Malformed, error.to_string()),
     }
 }

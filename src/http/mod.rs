@@ -5,7 +5,6 @@ mod attempt;
 mod client;
 mod failover;
 mod pace;
-mod paging;
 mod retry;
 
 #[cfg(test)]
@@ -15,5 +14,4 @@ pub use attempt::{Incoming, Outgoing, Received, TransportError, USER_AGENT};
 pub use client::{HttpClient, HttpSetupError};
 pub use failover::Hosts;
 pub use pace::Pace;
-pub use paging::Paging;
 pub use retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};

@@ -196,3 +196,70 @@ fn wait_for(path: &std::path::Path) {
     }
     panic!("{} never came", path.display());
 }
+
+/// A scenario in which the wallet of one user lies in the given way.
+fn lying_wallet(shop: &Shop, kind: &str) -> String {
+    let openid = shop.openids().into_iter().next().unwrap();
+    format!("[[fault]]\npath = \"/v3/marketing/busifavor/users/{openid}/coupons\"\nkind = \"{kind}\"\n")
+}
+
+#[test]
+fn a_wallet_that_never_settles_makes_the_night_partial_unless_the_job_allows_it() {
+    for kind in ["endless", "wrong_total", "missing_data"] {
+        let shop = Shop::of_seed(14);
+        shop.edit("job.toml", |text| text.replace("refresh = \"active\"", "refresh = \"all\""));
+        let everybody: String = shop.openids().iter().map(|openid| format!("{openid}\n")).collect();
+        shop.edit("roster.csv", |_| format!("openid\n{everybody}"));
+        let wechat = shop.serve(None);
+        wechat.play(&lying_wallet(&shop, kind));
+        let ending = shop.run(&wechat, &NIGHT);
+        assert_fails(&ending, 4, &["1 wallets would not settle", "wallets.max_unsettled"]);
+        shop.edit("job.toml", |text| replace_value(&text, "max_unsettled", "1"));
+        let ending = shop.run(&wechat, &NIGHT);
+        assert_eq!(ending.code, 0, "{kind}: {}", ending.stderr);
+    }
+}
+
+#[test]
+fn answers_with_wrong_or_missing_signatures_reach_no_dataset() {
+    for kind in ["wrong_signature", "missing_signature", "skewed_timestamp"] {
+        let shop = Shop::of_seed(15);
+        shop.edit("job.toml", |text| replace_value(&text, "retry_deadline_seconds", "1"));
+        let wechat = shop.serve(None);
+        wechat.play(&format!("[[fault]]\npath = \"/v3/\"\nkind = \"{kind}\"\n"));
+        let ending = shop.run(&wechat, &NIGHT);
+        assert_fails(&ending, 77, &["signature", "nothing was published"]);
+        assert!(shop.published().is_empty(), "{kind}");
+    }
+}
+
+#[test]
+fn a_used_up_quota_is_75_and_the_rest_is_published() {
+    let shop = Shop::of_seed(16);
+    let wechat = shop.serve(None);
+    wechat.play("[[fault]]\npath = \"/datacube/\"\nkind = \"errcode\"\nvalue = 45009\n");
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_fails(&ending, 75, &["45009"]);
+    assert!(shop.published().contains_key("datasets/coupon_ledger/dt=2026-11-18/part-0.parquet"));
+    assert!(!shop.published().contains_key("datasets/card_daily/dt=2026-11-18/part-0.parquet"));
+}
+
+#[test]
+fn a_source_that_is_not_ready_is_75_and_says_when_it_will_be() {
+    let shop = Shop::of_seed(17);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| replace_value(&text, "ready_at", "\"23:59\""));
+    let ending = shop.run(&wechat, &["--date", "2026-11-20"]);
+    assert_fails(&ending, 75, &["2026-11-21 23:59", "sources.bills.ready_at", "--wait"]);
+    assert_eq!(wechat.counts().of("GET /v3/bill/tradebill"), 0, "nobody is asked too early");
+    assert!(!shop.published().contains_key("datasets/payments/dt=2026-11-20/part-0.parquet"));
+    assert!(shop.published().contains_key("datasets/coupon_ledger/dt=2026-11-20/part-0.parquet"));
+}
+
+#[test]
+fn a_day_that_is_not_over_is_a_usage_error() {
+    let shop = Shop::of_seed(17);
+    let ending = shop.program(&["run", "job.toml", "--date", "2026-11-21"]);
+    assert_fails(&ending, 2, &["2026-11-21 is not over yet"]);
+    assert_fails(&shop.program(&["run", "job.toml", "--from", "2026-11-20", "--to", "2026-11-18"]), 2, &["is after"]);
+}

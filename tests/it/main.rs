@@ -6,4 +6,5 @@ mod endpoints;
 mod failures;
 mod nights;
 mod support;
+mod survival;
 mod tidy;

@@ -98,6 +98,43 @@ fn stdout_is_one_line_of_json_that_names_the_manifest() {
 }
 
 #[test]
+fn bills_the_merchant_downloaded_prove_the_same_night() {
+    let shop = Shop::of_seed(12);
+    let bills = shop.path("bills");
+    std::fs::create_dir(&bills).unwrap();
+    for entry in std::fs::read_dir(shop.path("world/bills")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, bills.join(path.file_name().unwrap())).unwrap();
+    }
+    shop.edit("job.toml", |text| {
+        text.replace("source = \"api\"\ntar_type = \"GZIP\"", "source = \"files\"\npath = \"bills/{yyyymmdd}.csv\"")
+    });
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    for date in &shop.dates {
+        assert_truth(&shop, *date);
+    }
+    assert_eq!(wechat.counts().of("GET /v3/bill/tradebill"), 0);
+}
+
+#[test]
+fn no_openid_of_a_user_is_published_by_default() {
+    let shop = Shop::of_seed(10);
+    shop.run_nights(&shop.serve(None));
+    let users: Vec<String> = shop.openids().into_iter().collect();
+    assert!(users.len() > 50);
+    for (name, bytes) in shop.published() {
+        let text = match name.ends_with(".parquet") {
+            true => shop.texts_of(&name),
+            false => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        for user in &users {
+            assert!(!text.contains(user.as_str()), "{name} shows the openid {user}");
+        }
+    }
+}
+
+#[test]
 fn nothing_but_partitions_and_empty_success_markers_lives_in_a_dataset() {
     let shop = Shop::of_seed(8);
     let wechat = shop.serve(None);
@@ -125,4 +162,24 @@ fn assert_same(
     for (name, bytes) in before {
         assert!(after[name] == *bytes, "{name} changed");
     }
+}
+
+#[test]
+fn stages_run_one_group_after_the_other_give_the_same_night() {
+    let (shop, whole) = (Shop::of_seed(13), Shop::of_seed(13));
+    whole.run_nights(&whole.serve(None));
+    let wechat = shop.serve(None);
+    let groups = [
+        "orders,bills,subsidy_ledger,notifications",
+        "roster,user_coupons,stocks,coupon_codes,subsidies",
+        "datacube,cards,v2_stocks",
+        "reconcile,report",
+    ];
+    for date in &shop.dates {
+        for group in groups {
+            let ending = shop.run(&wechat, &["--date", &date.to_string(), "--stage", group]);
+            assert_eq!(ending.code, 0, "{group}: {}", ending.stderr);
+        }
+    }
+    assert_same(&whole.published(), &shop.published());
 }
