@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::arguments::ApiCall;
 use super::run::{load_job, redirect};
+use super::screen::say;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
@@ -23,7 +24,7 @@ use crate::wechat::{Answer, Api, ApiError, ENDPOINTS, Endpoint, FailureKind, Req
 
 pub(super) async fn run(command: &ApiCall, world: &World) -> Result<ExitCode, Failure> {
     if command.list {
-        print!("{}", shown::table());
+        say(shown::table().trim_end());
         return Ok(ExitCode::Complete);
     }
     let (Some(method), Some(path), Some(job)) = (command.method, &command.path, &command.job) else {
@@ -37,7 +38,7 @@ pub(super) async fn run(command: &ApiCall, world: &World) -> Result<ExitCode, Fa
         redirect(&mut job, base_url)?;
     }
     let caller = Caller { endpoint, target, command, job: &job, world };
-    println!("{}", caller.ask().await?);
+    say(caller.ask().await?);
     Ok(ExitCode::Complete)
 }
 
