@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::arguments::ApiCall;
 use super::run::{load_job, redirect};
+use super::screen::say;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
@@ -23,7 +24,7 @@ use crate::wechat::{Answer, Api, ApiError, ENDPOINTS, Endpoint, FailureKind, Req
 
 pub(super) async fn run(command: &ApiCall, world: &World) -> Result<ExitCode, Failure> {
     if command.list {
-        print!("{}", shown::table());
+        say(shown::table().trim_end());
         return Ok(ExitCode::Complete);
     }
     let (Some(method), Some(path), Some(job)) = (command.method, &command.path, &command.job) else {
@@ -37,7 +38,7 @@ pub(super) async fn run(command: &ApiCall, world: &World) -> Result<ExitCode, Fa
         redirect(&mut job, base_url)?;
     }
     let caller = Caller { endpoint, target, command, job: &job, world };
-    println!("{}", caller.ask().await?);
+    say(caller.ask().await?);
     Ok(ExitCode::Complete)
 }
 
@@ -118,7 +119,9 @@ impl Caller<'_> {
         let body = body::xml(&self.command.fields);
         let request = Request::new(self.endpoint, self.endpoint.path.to_owned(), body, |_| Ok(()));
         let answer = client.send(&request).await.map_err(|error| of_call(&error))?;
-        warn_of_signature(&client, &answer);
+        if self.endpoint.id != "pay_v2_bill" {
+            warn_of_signature(&client, &answer);
+        }
         Ok(shown::xml_or_file(&answer.body))
     }
 
@@ -164,7 +167,7 @@ fn read_pem(file: &Path) -> Result<Secret, Failure> {
 }
 
 /// v2 answers are known to come without or with a strange signature (reference v2 §A.4): told, not
-/// refused.
+/// refused. Bills never have one.
 fn warn_of_signature(client: &PayV2, answer: &Answer) {
     match client.check_signature(&answer.body) {
         SignatureCheck::Verified => {}

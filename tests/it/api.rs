@@ -105,6 +105,54 @@ fn a_wrong_key_is_77_and_names_what_to_look_at() {
 }
 
 #[test]
+fn a_closed_port_is_69_and_names_the_base_url() {
+    let shop = Shop::of_seed(1);
+    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
+    let url = shop.serve(None).running().base_url();
+    let ending = shop.program(&["api", "GET", "/v3/certificates", "--job", "job.toml", "--base-url", &url]);
+    assert_eq!(ending.code, 69, "{}", ending.stderr);
+    assert!(ending.stderr.contains("hint: is `pay_v3.base_url` reachable"), "{}", ending.stderr);
+}
+
+#[test]
+fn a_used_up_quota_is_75_and_a_forged_answer_77() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    wechat.play(
+        "[[fault]]\npath = \"/card/batchget\"\nkind = \"errcode\"\nvalue = 45009\n\
+         [[fault]]\npath = \"/v3/certificates\"\nkind = \"wrong_signature\"\n",
+    );
+    let ending = api(&shop, &wechat, &["POST", "/card/batchget", "-f", "offset=0", "-f", "count=10"]);
+    assert_eq!(ending.code, 75, "{}", ending.stderr);
+    assert!(ending.stderr.contains("45009"), "{}", ending.stderr);
+    let ending = api(&shop, &wechat, &["GET", "/v3/certificates"]);
+    assert_eq!((ending.code, ending.stdout.as_str()), (77, ""), "{}", ending.stderr);
+    assert!(ending.stderr.contains("the answer's signature is not valid"), "{}", ending.stderr);
+}
+
+#[test]
+fn a_bill_of_v2_is_shown_as_the_text_it_is() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let arguments = ["POST", "/pay/downloadbill", "-f", "bill_date=20261118", "-f", "bill_type=ALL"];
+    let ending = api(&shop, &wechat, &arguments);
+    assert_eq!((ending.code, ending.stderr.as_str()), (0, ""));
+    assert!(ending.stdout.trim_start_matches('\u{feff}').starts_with("交易时间,"), "{}", ending.stdout);
+}
+
+#[test]
+fn chinese_blanks_and_bars_are_encoded_once_in_path_query_and_body() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let list = ["GET", "/v3/marketing/busifavor/users/o 券|%/coupons", "-f", "appid=wx5edab3bdfba3dc1c"];
+    let list = [&list[..], &["-f", "creator_merchant=1900000001", "-f", "coupon_state=SENDED"]].concat();
+    assert_eq!(answer(&api(&shop, &wechat, &list))["total_count"], 0);
+    let echo = ["POST", "/v3/security/echo", "-f", "echo_message=满减 券|%"];
+    assert_eq!(answer(&api(&shop, &wechat, &echo))["echo_message"], "满减 券|%");
+    assert_eq!(wechat.counts().rejected, 0);
+}
+
+#[test]
 fn an_unknown_path_is_2_and_names_the_nearest() {
     let shop = Shop::of_seed(1);
     let ending = shop.program(&["api", "GET", "/v3/certificate", "--job", "job.toml"]);
