@@ -32,7 +32,7 @@ def check(dataset: pathlib.Path) -> int:
         "pandas": len(by_pandas),
         "polars": by_polars.height,
         "polars folder": by_polars_folder.height,
-        "duckdb": duckdb.sql(f"select count(*) from '{glob}'").fetchone()[0],
+        "duckdb": duckdb.sql(f"select count(*) from '{glob}'").fetchall()[0][0],
         "pyarrow": by_arrow.num_rows,
     }
     assert len(set(counts.values())) == 1, f"{dataset.name}: {counts}"
@@ -41,7 +41,7 @@ def check(dataset: pathlib.Path) -> int:
         if column.endswith("_fen"):
             assert by_polars.schema[column] == polars.Int64, f"{dataset.name}.{column}"
             assert duck_types[column] == "BIGINT", f"{dataset.name}.{column}"
-            total = duckdb.sql(f'select sum("{column}") from \'{glob}\'').fetchone()[0]
+            total = duckdb.sql(f'select sum("{column}") from \'{glob}\'').fetchall()[0][0]
             assert (by_polars[column].sum() or 0) == int(total or 0), f"{dataset.name}.{column}"
         if column.endswith(("_id", "_no", "_code", "openid")):
             assert by_polars.schema[column] == polars.String, f"{dataset.name}.{column}"
