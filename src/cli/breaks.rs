@@ -2,6 +2,7 @@
 
 use super::arguments::Breaks;
 use super::run::{load_job, parse_gate};
+use super::screen::say;
 use crate::dataset::Lake;
 use crate::dataset::partition::read_rows;
 use crate::error::{ExitCode, Failure};
@@ -19,13 +20,13 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     let mut breaks = read_rows::<Break>(&path)
         .map_err(|error| Failure::caused_by(ExitCode::Violation, "cannot read the published breaks", &error))?;
     breaks.sort_by(|a, b| b.at_risk_fen.cmp(&a.at_risk_fen).then_with(|| a.break_id.cmp(&b.break_id)));
-    println!("{:<16}  {:<5}  {:<8}  {:>4}  {:>12}  why", "break_id", "rule", "status", "age", "yuan");
+    say(format_args!("{:<16}  {:<5}  {:<8}  {:>4}  {:>12}  why", "break_id", "rule", "status", "age", "yuan"));
     for it in breaks.iter().filter(|it| is_open(it)) {
         let yuan = it.at_risk_fen.to_string();
-        println!(
+        say(format_args!(
             "{:<16}  {:<5}  {:<8}  {:>4}  {yuan:>12}  {}",
             it.break_id, it.rule_id, it.status, it.age_days, it.why
-        );
+        ));
     }
     match gate.and_then(|gate| gate.exceeded(&breaks)) {
         Some(exceeded) => {

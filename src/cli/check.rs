@@ -3,6 +3,7 @@
 
 use super::arguments::Check;
 use super::run::{load_job, redirect};
+use super::screen::say;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::pipeline;
@@ -12,20 +13,20 @@ pub(super) async fn run(command: &Check, world: &World) -> Result<ExitCode, Fail
     if let Some(base_url) = &command.base_url {
         redirect(&mut job, base_url)?;
     }
-    println!("ok   job file `{}`", command.job.display());
+    say(format_args!("ok   job file `{}`", command.job.display()));
     let findings = pipeline::check_job(&job, world).await;
     let mut worst = ExitCode::Complete;
     for finding in &findings {
         match &finding.problem {
-            None => println!("ok   {}", finding.what),
+            None => say(format_args!("ok   {}", finding.what)),
             Some((code, problem)) => {
-                println!("FAIL {}: {problem}", finding.what);
+                say(format_args!("FAIL {}: {problem}", finding.what));
                 worst = worst.max(*code);
             }
         }
     }
     for warning in &job.warnings {
-        println!("warn {warning}");
+        say(format_args!("warn {warning}"));
     }
     Ok(worst)
 }

@@ -8,6 +8,7 @@ mod interrupt;
 mod rules;
 mod run;
 mod sample;
+mod screen;
 mod verify;
 
 use std::io::IsTerminal;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::arguments::Rules as Command;
+use super::screen::say;
 use crate::error::{ExitCode, Failure};
 use crate::reconcile::ReconcileError;
 use crate::reconcile::rules::{Rule, Rules, test_folder};
@@ -18,7 +19,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
 
 fn list() {
     for rule in Rules::built_in().iter() {
-        println!("{:<6} {:<6} {}  {}", rule.id, rule.severity.as_str(), rule.title, rule.title_zh);
+        say(format_args!("{:<6} {:<6} {}  {}", rule.id, rule.severity.as_str(), rule.title, rule.title_zh));
     }
 }
 
@@ -37,14 +38,14 @@ fn show(id: &str) -> Result<ExitCode, Failure> {
 }
 
 fn print_rule(rule: &Rule) {
-    println!("{} {} · {}", rule.id, rule.title, rule.title_zh);
-    println!(
+    say(format_args!("{} {} · {}", rule.id, rule.title, rule.title_zh));
+    say(format_args!(
         "severity {} · side {} · inputs {}",
         rule.severity.as_str(),
         rule.side,
         rule.datasets().collect::<Vec<_>>().join(", ")
-    );
-    println!("a row means: {}\naction: {}\n\n{}", rule.row, rule.action, rule.sql.trim());
+    ));
+    say(format_args!("a row means: {}\naction: {}\n\n{}", rule.row, rule.action, rule.sql.trim()));
 }
 
 fn test(folder: &Path) -> Result<ExitCode, Failure> {
@@ -53,10 +54,10 @@ fn test(folder: &Path) -> Result<ExitCode, Failure> {
     let failed = outcomes.iter().filter(|outcome| outcome.problem.is_some()).count();
     for outcome in &outcomes {
         match &outcome.problem {
-            None => println!("ok   {}", outcome.name),
-            Some(problem) => println!("FAIL {}: {problem}", outcome.name),
+            None => say(format_args!("ok   {}", outcome.name)),
+            Some(problem) => say(format_args!("FAIL {}: {problem}", outcome.name)),
         }
     }
-    println!("{} passed, {failed} failed", outcomes.len() - failed);
+    say(format_args!("{} passed, {failed} failed", outcomes.len() - failed));
     Ok(if failed == 0 { ExitCode::Complete } else { ExitCode::Violation })
 }

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::arguments::{Dates, Run};
 use super::interrupt::Interrupt;
+use super::screen::say;
 use crate::clock::{World, business_date_of};
 use crate::dataset::Lake;
 use crate::error::{ExitCode, Failure};
@@ -38,7 +39,7 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
         }
         let plan = Plan { date, stages: command.stages(), mode: mode(&command) };
         let outcome = run_waiting(&job, &plan, world, command.wait, &interrupt).await?;
-        println!("{}", result_line(&outcome));
+        say(result_line(&outcome));
         tell(&command, &job, &outcome);
         worst = worse(worst, gated(&outcome, gate.as_ref()));
     }
@@ -48,7 +49,7 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
 /// Loads a job file; every problem of it is one failure.
 pub(super) fn load_job(path: &Path) -> Result<Job, Failure> {
     let job = job::load(path, &|name| std::env::var(name).ok())
-        .map_err(|problems| Failure::new(ExitCode::Usage, problems.to_string()))?;
+        .map_err(|problems| Failure::new(ExitCode::Usage, problems.to_string().trim_start_matches("error: ")))?;
     for warning in &job.warnings {
         tracing::warn!("{warning}");
     }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use tokio::net::TcpListener;
 
 use super::arguments::{Generate, Simulate};
+use super::screen::say;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::simulator::generate::{Merchant, Recipe};
@@ -19,7 +20,7 @@ pub(super) fn generate(command: &Generate) -> Result<ExitCode, Failure> {
         Failure::caused_by(ExitCode::Usage, "cannot generate the merchant", &error)
     };
     Merchant::make(&recipe).map_err(wrong)?.write(&command.folder).map_err(wrong)?;
-    println!("{}", command.folder.join("job.toml").display());
+    say(command.folder.join("job.toml").display());
     Ok(ExitCode::Complete)
 }
 

@@ -2,6 +2,7 @@
 
 use super::arguments::Verify;
 use super::run::load_job;
+use super::screen::say;
 use crate::dataset::Lake;
 use crate::dataset::inspect::inspect;
 use crate::error::{ExitCode, Failure};
@@ -14,14 +15,14 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::caused_by(ExitCode::Violation, "cannot read what is published", &error))?;
     let mut findings: Vec<String> =
         inspection.findings.iter().map(|it| format!("{}: {}", it.path.display(), it.what)).collect();
-    println!("{} files, {} rows read", inspection.files, inspection.rows);
+    say(format_args!("{} files, {} rows read", inspection.files, inspection.rows));
     if command.signatures {
         let proof = pipeline::verify_signatures(&job, command.date)?;
-        println!("{} signatures hold, {} answers carry none", proof.verified, proof.unsigned);
+        say(format_args!("{} signatures hold, {} answers carry none", proof.verified, proof.unsigned));
         findings.extend(proof.findings);
     }
     for finding in &findings {
-        println!("{finding}");
+        say(format_args!("{finding}"));
     }
     Ok(if findings.is_empty() { ExitCode::Complete } else { ExitCode::Violation })
 }

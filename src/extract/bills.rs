@@ -61,7 +61,7 @@ fn from_files(night: &Night<'_>, pattern: &PathPattern) -> Result<Harvest<Bills>
     }
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let digest = sha256_of_file(&path).map_err(|error| Issue::io(&path, &error))?;
-    let mut harvest = Harvest::complete(read_bill(&path, &name, night.date)?);
+    let mut harvest = Harvest::complete(read_bill(night, &path, &name)?);
     harvest.inputs = vec![(format!("{STAGE}/{name}"), digest)];
     Ok(harvest)
 }
@@ -80,7 +80,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
         .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))?;
     let bills = match &receipt.file {
         None => Bills::default(),
-        Some(name) => read_bill(&night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"), night.date)?,
+        Some(name) => read_bill(night, &night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"))?,
     };
     let mut harvest = Harvest::complete(bills);
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
@@ -145,9 +145,14 @@ fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
     Err(Issue::new(IssueKind::Incomplete, what).hinting("use `bills.source = \"files\"` with a bill you kept"))
 }
 
-fn read_bill(path: &Path, name: &str, date: NaiveDate) -> Result<Bills, Issue> {
+/// The rows of a bill, with published openids.
+fn read_bill(night: &Night<'_>, path: &Path, name: &str) -> Result<Bills, Issue> {
     let file = File::open(path).map_err(|error| Issue::io(path, &error))?;
-    let TradeBill { mut payments, mut refunds, .. } = read(file, name, date).map_err(|error| from_bill(&error))?;
+    let TradeBill { mut payments, mut refunds, .. } =
+        read(file, name, night.date).map_err(|error| from_bill(&error))?;
+    let publish = |openid: &mut Option<String>| *openid = openid.as_deref().map(|raw| night.persona.publish(raw));
+    payments.iter_mut().for_each(|payment| publish(&mut payment.openid));
+    refunds.iter_mut().for_each(|refund| publish(&mut refund.openid));
     payments.sort_by(|a, b| (&a.transaction_id, &a.trade_state).cmp(&(&b.transaction_id, &b.trade_state)));
     refunds.sort_by(|a, b| a.refund_id.cmp(&b.refund_id));
     Ok(Bills { payments, refunds })

@@ -3,4 +3,5 @@
 mod failures;
 mod nights;
 mod support;
+mod survival;
 mod tidy;

@@ -132,6 +132,23 @@ fn stdout_is_one_line_of_json_that_names_the_manifest() {
 }
 
 #[test]
+fn no_openid_of_a_user_is_published_by_default() {
+    let shop = Shop::of_seed(10);
+    shop.run_nights(&shop.serve(None));
+    let users: Vec<String> = shop.openids().into_iter().collect();
+    assert!(users.len() > 50);
+    for (name, bytes) in shop.published() {
+        let text = match name.ends_with(".parquet") {
+            true => shop.texts_of(&name),
+            false => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        for user in &users {
+            assert!(!text.contains(user.as_str()), "{name} shows the openid {user}");
+        }
+    }
+}
+
+#[test]
 fn nothing_but_partitions_and_empty_success_markers_lives_in_a_dataset() {
     let shop = Shop::of_seed(8);
     let wechat = shop.serve(None);

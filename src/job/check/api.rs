@@ -160,9 +160,13 @@ impl Checker<'_> {
     fn serial_no(&mut self, written: &Option<Written<String>>) -> Option<String> {
         let text = self.text(written)?;
         let place = &written.as_ref()?.place;
-        if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             let hint = "openssl x509 -in apiclient_cert.pem -noout -serial";
-            self.problems.add_with_hint(place, format!("`{}` must be hexadecimal digits", place.key), hint);
+            self.problems.add_with_hint(
+                place,
+                format!("`{}` must be the letters and digits of a certificate serial", place.key),
+                hint,
+            );
         }
         Some(text)
     }

@@ -80,9 +80,11 @@ impl<'a> Checker<'a> {
             return Some(Pii::Raw);
         }
         let key = self.required_secret("pii_key", job.place(), &job.pii_key_env, &job.pii_key_file)?;
-        if key.expose().len() < 16 {
-            let hint = "make one with `openssl rand -hex 32` and keep it: another key gives other openids";
-            self.problems.add_with_hint(place, "the key of `job.pii` is shorter than 16 bytes", hint);
+        if key.expose().is_empty() {
+            self.problems.add(place, "the key of `job.pii` is empty");
+        } else if key.expose().len() < 16 {
+            let advice = "make one with `openssl rand -hex 32` and keep it: another key gives other openids";
+            self.warnings.push(format!("the key of `job.pii` is shorter than 16 bytes; {advice}"));
         }
         Some(Pii::Hmac(key))
     }

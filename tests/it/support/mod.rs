@@ -133,6 +133,29 @@ impl Shop {
         read_rows::<Break>(&self.lake().join(format!("datasets/breaks/dt={date}/part-0.parquet"))).unwrap()
     }
 
+    /// Every raw openid of the merchant.
+    pub fn openids(&self) -> BTreeSet<String> {
+        let world = std::fs::read_to_string(self.path("world/world.json")).unwrap();
+        let world: serde_json::Value = serde_json::from_str(&world).unwrap();
+        let coupons = world["coupons"].as_array().unwrap();
+        coupons.iter().map(|coupon| coupon["openid"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Every text value of a published partition.
+    pub fn texts_of(&self, name: &str) -> String {
+        use arrow::array::AsArray;
+        let mut texts = String::new();
+        let file = std::fs::File::open(self.lake().join(name)).unwrap();
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        for batch in reader.build().unwrap() {
+            for column in batch.unwrap().columns() {
+                let values = column.as_string_opt::<i32>().into_iter().flatten().flatten();
+                values.for_each(|value| texts.extend([value, "\n"]));
+            }
+        }
+        texts
+    }
+
     /// The planted truth of a night in the same form.
     pub fn truth(&self, date: NaiveDate) -> BTreeSet<String> {
         let key = std::fs::read_to_string(self.path("secrets/pii.key")).unwrap();

@@ -1,0 +1,58 @@
+//! The job is killed, interrupted and run again: what is published is exactly right.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{Ending, Shop, Wechat};
+
+/// Slows the server down so that a night takes long enough to be cut off.
+const SLOW: &str = "[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"slow\"\ndelay_ms = 120\nevery = 2\n";
+
+fn start(shop: &Shop, wechat: &Wechat) -> std::process::Child {
+    let url = wechat.running().base_url();
+    shop.command(&["run", "job.toml", "--base-url", &url, "--date", "2026-11-18"]).spawn().unwrap()
+}
+
+#[test]
+fn a_killed_night_run_again_publishes_what_an_undisturbed_one_does() {
+    let (shop, calm) = (Shop::of_seed(21), Shop::of_seed(21));
+    let undisturbed = calm.run(&calm.serve(None), &["--date", "2026-11-18"]);
+    assert_eq!(undisturbed.code, 0, "{}", undisturbed.stderr);
+    let wechat = shop.serve(None);
+    wechat.play(SLOW);
+    for after_ms in [120, 350, 600, 900, 1300] {
+        let mut child = start(&shop, &wechat);
+        std::thread::sleep(Duration::from_millis(after_ms));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert!(shop.published() == calm.published(), "the published bytes differ");
+}
+
+#[test]
+fn an_interrupt_ends_the_night_at_once_and_the_next_run_goes_on() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let shop = Shop::of_seed(22);
+        let wechat = shop.serve(None);
+        wechat.play(SLOW);
+        let child = start(&shop, &wechat);
+        while wechat.counts().total < 80 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let ending = Ending::of(child.wait_with_output().unwrap());
+        assert_eq!(ending.code, code, "{}", ending.stderr);
+        assert!(ending.stderr.contains("the journal is kept"), "{}", ending.stderr);
+        let asked_before = wechat.counts().total;
+        let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+        let calm = Shop::of_seed(22);
+        let other = calm.serve(None);
+        assert_eq!(calm.run(&other, &["--date", "2026-11-18"]).code, 0);
+        assert!(wechat.counts().total - asked_before < other.counts().total, "what was journalled is not asked again");
+        assert!(shop.published() == calm.published(), "the published bytes differ");
+    }
+}
