@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::issue::IssueKind;
 use super::{Api, Harvest, Issue, Night};
 use crate::clock;
+use crate::dataset::manifest::Intake;
 use crate::dataset::publish::sha256_of_file;
 use crate::exports::trade_bill::{BillError, TradeBill, read};
 use crate::job::{BillSource, PathPattern};
 use crate::journal::{Entry, Page, StageJournal};
-use crate::record::{Payment, Refund};
+use crate::record::{Payment, Record, Refund};
 use crate::wechat::FailureKind;
 use crate::wechat::pay_v3::PayV3;
 
@@ -61,7 +62,7 @@ fn from_files(night: &Night<'_>, pattern: &PathPattern) -> Result<Harvest<Bills>
     }
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let digest = sha256_of_file(&path).map_err(|error| Issue::io(&path, &error))?;
-    let mut harvest = Harvest::complete(read_bill(night, &path, &name)?);
+    let mut harvest = booked(read_bill(night, &path, &name)?, 1);
     harvest.inputs = vec![(format!("{STAGE}/{name}"), digest)];
     Ok(harvest)
 }
@@ -82,7 +83,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
         None => Bills::default(),
         Some(name) => read_bill(night, &night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"))?,
     };
-    let mut harvest = Harvest::complete(bills);
+    let mut harvest = booked(bills, u64::from(receipt.file.is_some()));
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
     Ok(harvest)
 }
@@ -143,6 +144,13 @@ fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
     }
     let what = format!("WeChat keeps bills for {KEPT_MONTHS} months; that of {} is gone", night.date);
     Err(Issue::new(IssueKind::Incomplete, what).hinting("use `bills.source = \"files\"` with a bill you kept"))
+}
+
+/// The details of `files` bills, whose trailers agree with them.
+fn booked(bills: Bills, files: u64) -> Harvest<Bills> {
+    let intake = |dataset, rows: usize| Intake { pages: files, read: rows as u64, ..Intake::of(dataset) };
+    let intake = vec![intake(Payment::DATASET, bills.payments.len()), intake(Refund::DATASET, bills.refunds.len())];
+    Harvest { intake, ..Harvest::complete(bills) }
 }
 
 /// The rows of a bill, with published openids.

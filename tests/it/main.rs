@@ -1,5 +1,6 @@
 //! Drives the real program against the simulator, as a user would.
 
+mod books;
 mod failures;
 mod nights;
 mod support;
