@@ -26,13 +26,18 @@ test-rust: ## Unit and integration tests
 	@chmod 600 sample-data/secrets/*
 	cargo test --locked
 
-test-readers: $(VENV)/.ready ## The published lake opens in pandas, Polars, DuckDB and pyarrow
+test-readers: $(VENV)/.ready ## The lake opens in pandas, Polars, DuckDB and pyarrow; DuckDB judges every rule alike
 	rm -rf out/readers && $(MAKE) --no-print-directory build
-	@chmod 600 sample-data/secrets/*
-	$(PROGRAM) generate out/readers/merchant --users 60 --seed 7 >/dev/null
-	$(PROGRAM) --now $(DEMO_NOW) simulate out/readers/merchant --listen 127.0.0.1:0 -- \
-	  $(PROGRAM) --now $(DEMO_NOW) run out/readers/merchant/job.toml --from 2026-11-18 --to 2026-11-20 --base-url '{base_url}'
-	$(VENV)/bin/python tests/readers/check.py out/readers/out/lake
+	mkdir -p out/readers/sample && cp -a sample-data out/readers/sample/merchant
+	for seed in 7 31; do $(PROGRAM) generate out/readers/$$seed/merchant --users 60 --seed $$seed >/dev/null || exit; done
+	chmod 600 out/readers/*/merchant/secrets/*
+	for shop in sample 7 31; do \
+	  $(PROGRAM) --now $(DEMO_NOW) simulate out/readers/$$shop/merchant --listen 127.0.0.1:0 -- \
+	    $(PROGRAM) --now $(DEMO_NOW) run out/readers/$$shop/merchant/job.toml --from 2026-11-18 --to 2026-11-20 \
+	    --base-url '{base_url}' >/dev/null || exit; \
+	  $(VENV)/bin/python tests/readers/second_opinion.py out/readers/$$shop/merchant/job.toml || exit; \
+	done
+	$(VENV)/bin/python tests/readers/check.py out/readers/7/out/lake
 
 test-all: test test-peers ## test and test-peers
 

@@ -52,6 +52,78 @@ pub struct Manifest {
     pub stale_dates: Vec<NaiveDate>,
     /// Everything foots: what came in is matched, unmatched or left out, per side.
     pub footing: Vec<FootingEntry>,
+    /// And before that: what was read is published, per dataset.
+    #[serde(default)]
+    pub intake: Vec<Intake>,
+    /// How much of what is known was verified lately; none when no wallet was to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
+    /// Against the breaks of this day published before, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restated: Option<Restated>,
+    /// Days before this one that were never run, first and last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_dates: Option<(NaiveDate, NaiveDate)>,
+    /// Decisions passed over: their breaks are first seen on a later day.
+    #[serde(default)]
+    pub early_decisions: usize,
+}
+
+/// The control total of one dataset between its source and its partition, in rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intake {
+    /// The dataset.
+    pub dataset: String,
+    /// Journalled pages or export files read.
+    pub pages: u64,
+    /// Rows in them.
+    pub read: u64,
+    /// Rows of earlier days taken over.
+    pub carried: u64,
+    /// Rows that another one of the same key stands for.
+    pub repeated: u64,
+    /// Malformed rows in the quarantine.
+    pub quarantined: u64,
+    /// Rows of the partition.
+    pub published: u64,
+}
+
+impl Intake {
+    /// Nothing read yet of `dataset`.
+    pub fn of(dataset: &str) -> Intake {
+        Intake { dataset: dataset.to_owned(), ..Intake::default() }
+    }
+
+    /// Whether every row that came in went somewhere, and none came from nowhere.
+    pub fn holds(&self) -> bool {
+        self.read + self.carried == self.repeated + self.quarantined + self.published
+    }
+}
+
+/// How much of what is known of the wallets was asked for lately (design §5).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// `wallets.audit_days`.
+    pub audit_days: u32,
+    /// Wallets that hold a coupon or were asked tonight.
+    pub wallets: u64,
+    /// Those asked within `audit_days`.
+    pub wallets_verified: u64,
+    /// Coupons asked for within `audit_days`.
+    pub coupons_verified: u64,
+    /// Coupons the stocks say they have issued: Σ `total_send_num`.
+    pub coupons_issued: u64,
+}
+
+/// What a rerun changed in the breaks of its day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restated {
+    /// Breaks that were not listed before.
+    pub new: usize,
+    /// Breaks that are listed no longer.
+    pub gone: usize,
+    /// Breaks that are listed otherwise.
+    pub changed: usize,
 }
 
 /// The control totals of one side.

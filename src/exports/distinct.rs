@@ -22,6 +22,7 @@ pub(super) struct Gathered<R> {
     sheets: Vec<Sheet>,
     rows: Vec<Placed<R>>,
     bad: Vec<BadRow>,
+    read: usize,
 }
 
 #[derive(Debug)]
@@ -35,13 +36,14 @@ struct Placed<R> {
 impl<R: Keyed> Gathered<R> {
     /// Nothing yet.
     pub(super) fn new() -> Gathered<R> {
-        Gathered { sheets: Vec::new(), rows: Vec::new(), bad: Vec::new() }
+        Gathered { sheets: Vec::new(), rows: Vec::new(), bad: Vec::new(), read: 0 }
     }
 
     /// Reads every row of a sheet.
     pub(super) fn add(&mut self, sheet: Sheet, read: impl Fn(&Sheet, &Row) -> Result<R, Fault>) {
         let index = self.sheets.len();
         for row in sheet.rows() {
+            self.read += 1;
             let read = row.and_then(|row| match read(&sheet, &row) {
                 Ok(read) => Ok(Placed { row: read, sheet: index, line: row.line, span: row.span }),
                 Err(fault) => Err(sheet.bad_row(&row, fault)),
@@ -66,7 +68,7 @@ impl<R: Keyed> Gathered<R> {
             return Err(ExportError::bad_rows(quarantined));
         }
         let files = self.sheets.into_iter().map(|sheet| sheet.file).collect();
-        Ok(Export { rows, files, quarantined, collapsed })
+        Ok(Export { rows, files, quarantined, collapsed, read: self.read })
     }
 
     fn collapse(&mut self) -> (Vec<R>, usize) {

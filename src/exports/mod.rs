@@ -35,6 +35,8 @@ pub struct Export<R> {
     pub quarantined: Vec<BadRow>,
     /// Rows that repeated another one exactly.
     pub collapsed: usize,
+    /// Rows that were read, whatever became of them.
+    pub read: usize,
 }
 
 /// A file that was read: what goes into `inputs_sha256`.

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::issue::IssueKind;
 use super::{Api, Harvest, Issue, Night};
 use crate::clock;
+use crate::dataset::manifest::Intake;
 use crate::exports::trade_bill::{BillError, LocalBill, TradeBill, read, read_local};
 use crate::job::{BillSource, PathPattern};
 use crate::journal::{Entry, Page, StageJournal};
-use crate::record::{Payment, Refund};
+use crate::record::{Payment, Record, Refund};
 use crate::wechat::FailureKind;
 use crate::wechat::pay_v3::PayV3;
 
@@ -54,15 +55,17 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Bills>, Issue> {
 
 fn from_files(night: &Night<'_>, pattern: &PathPattern) -> Result<Harvest<Bills>, Issue> {
     let local = read_local(pattern, night.date).map_err(|error| from_bill(&error))?;
-    let mut harvest = Harvest::complete(Bills::default());
+    let mut bills = Bills::default();
+    let mut inputs = Vec::new();
     for LocalBill { bill, file } in local {
-        let bills = published(night, bill);
-        harvest.rows.payments.extend(bills.payments);
-        harvest.rows.refunds.extend(bills.refunds);
-        harvest.inputs.push((format!("{STAGE}/{}", file.name), file.sha256));
+        let rows = published(night, bill);
+        bills.payments.extend(rows.payments);
+        bills.refunds.extend(rows.refunds);
+        inputs.push((format!("{STAGE}/{}", file.name), file.sha256));
     }
-    harvest.rows.sort();
-    Ok(harvest)
+    bills.sort();
+    let files = inputs.len() as u64;
+    Ok(Harvest { inputs, ..booked(bills, files) })
 }
 
 async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue> {
@@ -81,7 +84,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
         None => Bills::default(),
         Some(name) => read_bill(night, &night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"))?,
     };
-    let mut harvest = Harvest::complete(bills);
+    let mut harvest = booked(bills, u64::from(receipt.file.is_some()));
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
     Ok(harvest)
 }
@@ -142,6 +145,13 @@ fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
     }
     let what = format!("WeChat keeps bills for {KEPT_MONTHS} months; that of {} is gone", night.date);
     Err(Issue::new(IssueKind::Incomplete, what).hinting("use `bills.source = \"files\"` with a bill you kept"))
+}
+
+/// The details of `files` bills, whose trailers agree with them.
+fn booked(bills: Bills, files: u64) -> Harvest<Bills> {
+    let intake = |dataset, rows: usize| Intake { pages: files, read: rows as u64, ..Intake::of(dataset) };
+    let intake = vec![intake(Payment::DATASET, bills.payments.len()), intake(Refund::DATASET, bills.refunds.len())];
+    Harvest { intake, ..Harvest::complete(bills) }
 }
 
 fn read_bill(night: &Night<'_>, path: &Path, name: &str) -> Result<Bills, Issue> {

@@ -26,6 +26,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use crate::clock::{self, World};
 use crate::dataset::Lake;
+use crate::dataset::manifest::Intake;
 use crate::dataset::partition::{PartitionError, read_rows};
 use crate::job::Job;
 use crate::journal::{Journal, Mode};
@@ -43,7 +44,7 @@ pub use datacube::{Datacube, extract as extract_datacube};
 pub use health::{Api, Health};
 pub use issue::{Issue, IssueKind};
 pub use notifications::extract as extract_notifications;
-pub use orders::extract as extract_orders;
+pub use orders::{OrderExports, extract as extract_orders};
 pub use roster::{Roster, extract as extract_roster};
 pub use stocks::extract as extract_stocks;
 pub use subsidies::{Subsidies, SubsidyInput, extract as extract_subsidies};
@@ -104,13 +105,15 @@ pub struct Harvest<T> {
     pub issues: Vec<Issue>,
     /// Counts worth knowing.
     pub notes: BTreeMap<String, u64>,
+    /// Control totals of the datasets the rows go to; `published` is for the one who publishes.
+    pub intake: Vec<Intake>,
     /// Digest of what the rows were made of.
     pub inputs: Vec<(String, String)>,
 }
 
 impl<T> Harvest<T> {
     fn complete(rows: T) -> Harvest<T> {
-        Harvest { rows, issues: Vec::new(), notes: BTreeMap::new(), inputs: Vec::new() }
+        Harvest { rows, issues: Vec::new(), notes: BTreeMap::new(), intake: Vec::new(), inputs: Vec::new() }
     }
 
     fn noting(mut self, name: &str, count: usize) -> Harvest<T> {

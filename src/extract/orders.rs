@@ -4,26 +4,45 @@ use std::collections::BTreeMap;
 
 use super::issue::IssueKind;
 use super::{Harvest, Issue, Night};
+use crate::dataset::manifest::Intake;
 use crate::exports::orders::read;
-use crate::exports::{ExportError, ExportFile};
-use crate::record::OrderLine;
+use crate::exports::{BadRow, ExportError, ExportFile};
+use crate::record::{OrderLine, Record};
 
-/// Reads every `[[orders]]` source; openids stay raw.
-pub fn extract(night: &Night<'_>) -> Result<Harvest<Vec<OrderLine>>, Issue> {
+/// What the exports of the day gave.
+#[derive(Debug, Default)]
+pub struct OrderExports {
+    /// Order lines, sorted by key; openids stay raw.
+    pub lines: Vec<OrderLine>,
+    /// Rows put aside by `on_bad_row = "quarantine"`, in the order of the sources, files and lines.
+    pub quarantined: Vec<BadRow>,
+}
+
+/// Reads every `[[orders]]` source.
+pub fn extract(night: &Night<'_>) -> Result<Harvest<OrderExports>, Issue> {
     night.require_ready("orders")?;
-    let mut harvest = Harvest::complete(Vec::new());
-    let (mut collapsed, mut quarantined) = (0, 0);
+    let mut harvest = Harvest::complete(OrderExports::default());
+    let mut intake = Intake::of(OrderLine::DATASET);
+    let mut collapsed = 0;
+    let OrderExports { lines, quarantined } = &mut harvest.rows;
     for source in &night.job.orders {
         let export = read(source, night.date).map_err(|error| from_export("orders", &error))?;
+        intake.pages += export.files.len() as u64;
+        intake.read += export.read as u64;
         collapsed += export.collapsed;
-        quarantined += export.quarantined.len();
         harvest.inputs.extend(digests("orders", &export.files));
-        harvest.rows.extend(export.rows);
+        lines.extend(export.rows);
+        quarantined.extend(export.quarantined);
     }
-    refuse_contradictions(&harvest.rows)?;
-    harvest.rows.sort_by(|a, b| key(a).cmp(&key(b)));
-    harvest.rows.dedup_by(|a, b| key(a) == key(b));
-    Ok(harvest.noting("collapsed", collapsed).noting("quarantined", quarantined))
+    refuse_contradictions(lines)?;
+    lines.sort_by(|a, b| key(a).cmp(&key(b)));
+    let told = lines.len();
+    lines.dedup_by(|a, b| key(a) == key(b));
+    let put_aside = quarantined.len();
+    intake.repeated = (collapsed + told - lines.len()) as u64;
+    intake.quarantined = put_aside as u64;
+    harvest.intake.push(intake);
+    Ok(harvest.noting("collapsed", collapsed).noting("quarantined", put_aside))
 }
 
 fn key(line: &OrderLine) -> (&str, &str, &str) {

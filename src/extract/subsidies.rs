@@ -3,13 +3,15 @@
 
 mod candidates;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::{Place, ask_all, read_page, settle};
 use super::wire::{subsidy_payment_row, subsidy_return_row};
 use super::{Api, Harvest, Issue, Night};
+use crate::dataset::manifest::Intake;
 use crate::journal::StageJournal;
-use crate::record::{OrderLine, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
+use crate::record::{OrderLine, Record, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor;
@@ -49,35 +51,68 @@ pub async fn extract(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Harv
     let plan = candidates::choose(night, input, &ledger, &carried);
 
     let mut issues = desk.ask_lists(&plan.coupons).await?;
-    let mut payments = desk.read_lists(&plan.coupons)?;
-    let missing = plan.receipts_missing_from(&payments);
+    let mut payments = Tally::of(SubsidyPayment::DATASET);
+    desk.read_lists(&plan.coupons, &mut payments)?;
+    let missing = plan.receipts_missing_from(&payments.rows);
     issues.extend(desk.ask_receipts(&missing).await?);
     desk.read_receipts(&missing, &mut payments)?;
     issues.extend(desk.ask_returns(&plan.returns).await?);
-    let mut returns = desk.read_returns(&plan.returns)?;
+    let mut returns = Tally::of(SubsidyReturn::DATASET);
+    desk.read_returns(&plan.returns, &mut returns)?;
     carry(night, carried, &mut payments, &mut returns);
 
-    let rows = Subsidies { payments: payments.into_values().collect(), returns: returns.into_values().collect() };
+    let intake = vec![payments.intake, returns.intake];
+    let rows =
+        Subsidies { payments: payments.rows.into_values().collect(), returns: returns.rows.into_values().collect() };
     let mut harvest = Harvest::complete(rows);
+    harvest.intake = intake;
     harvest.issues = issues;
     harvest.inputs = vec![(STAGE.to_owned(), desk.journal.digest()?)];
     Ok(harvest)
+}
+
+/// Receipts by key, and where they came from.
+struct Tally<R> {
+    rows: BTreeMap<String, R>,
+    intake: Intake,
+}
+
+impl<R> Tally<R> {
+    fn of(dataset: &str) -> Tally<R> {
+        Tally { rows: BTreeMap::new(), intake: Intake::of(dataset) }
+    }
+
+    /// A receipt of an answer; the last answer counts.
+    fn put(&mut self, key: String, row: R) {
+        self.intake.read += 1;
+        if self.rows.insert(key, row).is_some() {
+            self.intake.repeated += 1;
+        }
+    }
+
+    /// A receipt of an earlier night; tonight's answers know better.
+    fn carry(&mut self, key: String, row: R) {
+        if let Entry::Vacant(place) = self.rows.entry(key) {
+            self.intake.carried += 1;
+            place.insert(row);
+        }
+    }
 }
 
 /// A receipt that was not asked for tonight, or that tonight's answers do not know, stays known.
 fn carry(
     night: &Night<'_>,
     carried: Subsidies,
-    payments: &mut BTreeMap<String, SubsidyPayment>,
-    returns: &mut BTreeMap<String, SubsidyReturn>,
+    payments: &mut Tally<SubsidyPayment>,
+    returns: &mut Tally<SubsidyReturn>,
 ) {
     for mut receipt in carried.payments {
         receipt.business_date = night.date;
-        payments.entry(receipt.out_subsidy_no.clone()).or_insert(receipt);
+        payments.carry(receipt.out_subsidy_no.clone(), receipt);
     }
     for mut receipt in carried.returns {
         receipt.business_date = night.date;
-        returns.entry(receipt.out_subsidy_return_no.clone()).or_insert(receipt);
+        returns.carry(receipt.out_subsidy_return_no.clone(), receipt);
     }
 }
 
@@ -110,53 +145,52 @@ impl Desk<'_> {
         self.ask(ids.iter().map(|id| (format!("return/{id}"), busifavor::return_receipt(id))).collect()).await
     }
 
-    fn read_lists(&self, coupons: &BTreeSet<(String, String)>) -> Result<BTreeMap<String, SubsidyPayment>, Issue> {
+    fn read_lists(
+        &self,
+        coupons: &BTreeSet<(String, String)>,
+        payments: &mut Tally<SubsidyPayment>,
+    ) -> Result<(), Issue> {
         let wanted: BTreeMap<_, _> = coupons.iter().map(|coupon| (list_key(&coupon.0, &coupon.1), coupon)).collect();
-        let mut payments = BTreeMap::new();
         self.journal.visit(|entry| {
             let (Some((stock_id, code)), Some(page)) = (wanted.get(&entry.key), entry.pages.first()) else {
                 return Ok(());
             };
+            payments.intake.pages += 1;
             let list = read_page(&busifavor::pay_receipts(stock_id, code, None), page)?;
             for receipt in list.map(|list| list.pay_receipt_list).unwrap_or_default() {
                 let row = subsidy_payment_row(&receipt, self.night.date)?;
-                payments.insert(row.out_subsidy_no.clone(), row);
-            }
-            Ok::<(), Issue>(())
-        })?;
-        Ok(payments)
-    }
-
-    fn read_receipts(
-        &self,
-        ids: &BTreeSet<String>,
-        payments: &mut BTreeMap<String, SubsidyPayment>,
-    ) -> Result<(), Issue> {
-        self.journal.visit(|entry| {
-            let id = entry.key.strip_prefix("receipt/").filter(|id| ids.contains(*id));
-            if let (Some(id), Some(page)) = (id, entry.pages.first())
-                && let Some(receipt) = read_page(&busifavor::pay_receipt(id), page)?
-            {
-                let row = subsidy_payment_row(&receipt, self.night.date)?;
-                payments.insert(row.out_subsidy_no.clone(), row);
+                payments.put(row.out_subsidy_no.clone(), row);
             }
             Ok::<(), Issue>(())
         })
     }
 
-    fn read_returns(&self, ids: &BTreeSet<String>) -> Result<BTreeMap<String, SubsidyReturn>, Issue> {
-        let mut returns = BTreeMap::new();
+    fn read_receipts(&self, ids: &BTreeSet<String>, payments: &mut Tally<SubsidyPayment>) -> Result<(), Issue> {
+        self.journal.visit(|entry| {
+            let id = entry.key.strip_prefix("receipt/").filter(|id| ids.contains(*id));
+            if let (Some(id), Some(page)) = (id, entry.pages.first())
+                && let Some(receipt) = read_page(&busifavor::pay_receipt(id), page)?
+            {
+                payments.intake.pages += 1;
+                let row = subsidy_payment_row(&receipt, self.night.date)?;
+                payments.put(row.out_subsidy_no.clone(), row);
+            }
+            Ok::<(), Issue>(())
+        })
+    }
+
+    fn read_returns(&self, ids: &BTreeSet<String>, returns: &mut Tally<SubsidyReturn>) -> Result<(), Issue> {
         self.journal.visit(|entry| {
             let id = entry.key.strip_prefix("return/").filter(|id| ids.contains(*id));
             if let (Some(id), Some(page)) = (id, entry.pages.first())
                 && let Some(receipt) = read_page(&busifavor::return_receipt(id), page)?
             {
+                returns.intake.pages += 1;
                 let row = subsidy_return_row(&receipt, self.night.date)?;
-                returns.insert(row.out_subsidy_return_no.clone(), row);
+                returns.put(row.out_subsidy_return_no.clone(), row);
             }
             Ok::<(), Issue>(())
-        })?;
-        Ok(returns)
+        })
     }
 }
 

@@ -14,9 +14,10 @@ use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
 use super::roster::Roster;
 use super::wire::user_coupon_row;
 use super::{Api, Harvest, Issue, Night};
+use crate::dataset::manifest::Intake;
 use crate::job::{PayV3Settings, WalletSettings};
 use crate::journal::{Page, StageJournal};
-use crate::record::{OrderLine, UserCoupon};
+use crate::record::{OrderLine, Record, UserCoupon};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
@@ -65,26 +66,46 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &[OrderLine]) -
         let what = format!("{unsettled} wallets would not settle while paging");
         issues.push(Issue::new(IssueKind::Incomplete, what).hinting("`wallets.max_unsettled` sets how many may"));
     }
-    let State { coupons, asked, unknown } = state;
+    let State { coupons, asked, unknown, intake } = state;
     let wallets = Wallets { coupons: coupons.into_values().collect(), asked, unknown };
     let mut harvest = Harvest::complete(wallets);
     harvest.issues = issues;
+    harvest.intake = vec![intake];
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
     Ok(harvest.noting("unsettled_wallets", unsettled).noting("single_queries", doubts.len()))
 }
 
-/// What is known so far, by key.
-#[derive(Default)]
+/// What is known so far, by key, and where its rows came from.
 struct State {
     coupons: BTreeMap<(String, String, String), UserCoupon>,
     asked: BTreeSet<String>,
     unknown: BTreeSet<(String, String)>,
+    intake: Intake,
 }
 
 impl State {
+    fn new() -> State {
+        let intake = Intake::of(UserCoupon::DATASET);
+        State { coupons: BTreeMap::new(), asked: BTreeSet::new(), unknown: BTreeSet::new(), intake }
+    }
+
+    /// A row of an answer.
     fn put(&mut self, coupon: UserCoupon) {
+        self.intake.read += 1;
+        self.keep(coupon);
+    }
+
+    /// A row of an earlier night.
+    fn carry(&mut self, coupon: UserCoupon) {
+        self.intake.carried += 1;
+        self.keep(coupon);
+    }
+
+    fn keep(&mut self, coupon: UserCoupon) {
         let key = (coupon.stock_id.clone(), coupon.coupon_code.clone(), coupon.openid.clone());
-        self.coupons.insert(key, coupon);
+        if self.coupons.insert(key, coupon).is_some() {
+            self.intake.repeated += 1;
+        }
     }
 }
 
@@ -133,7 +154,7 @@ impl Counter<'_> {
 
     /// The rows of tonight's roster; entries of wallets that are no longer on it are passed over.
     fn read_wallets(&self, roster: &Roster) -> Result<State, Issue> {
-        let mut state = State::default();
+        let mut state = State::new();
         self.journal.visit(|entry| {
             let Some(openid) = entry.key.strip_prefix("wallet/").filter(|openid| roster.ask.contains(*openid)) else {
                 return Ok(());
@@ -141,6 +162,7 @@ impl Counter<'_> {
             let request = self.wallet_request(openid, 0);
             let published = self.night.persona.publish(openid);
             for page in &entry.pages {
+                state.intake.pages += 1;
                 let page = read_page(&request, page)?;
                 for entity in page.map(|page| page.data).unwrap_or_default() {
                     state.put(user_coupon_row(&entity, &published, self.night.date));
@@ -157,7 +179,7 @@ impl Counter<'_> {
         for mut coupon in self.night.yesterday::<UserCoupon>()? {
             if !state.asked.contains(&coupon.openid) {
                 coupon.business_date = self.night.date;
-                state.put(coupon);
+                state.carry(coupon);
             }
         }
         Ok(())
@@ -181,6 +203,7 @@ impl Counter<'_> {
         self.journal.visit(|entry| {
             let Some(doubt) = by_key.get(&entry.key) else { return Ok(()) };
             let page = entry.pages.first().map(|page| read_page(&self.single_request(doubt), page));
+            state.intake.pages += u64::from(page.is_some());
             match page.transpose()?.flatten() {
                 Some(entity) => state.put(user_coupon_row(&entity, &doubt.openid, self.night.date)),
                 None => {

@@ -2,10 +2,12 @@
 //! others; it parses nothing, asks nothing and computes no number itself.
 
 mod check;
+mod coverage;
 mod evidence;
 mod night;
 mod progress;
 mod provenance;
+mod restated;
 mod stages;
 mod summary;
 mod verdict;

@@ -8,18 +8,22 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::evidence::CERTIFICATES;
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
+use super::restated;
 use super::stages::{self, Sources};
 use super::verdict::{Evidence, Verdict};
 use crate::clock::World;
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::lock::{LakeLock, LockError};
-use crate::dataset::manifest::{FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, StageEntry};
+use crate::dataset::manifest::{
+    FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, Restated, StageEntry,
+};
 use crate::dataset::partition::Provenance;
 use crate::dataset::publish::{StagedFile, Staging, sha256_of};
 use crate::error::{ExitCode, Failure};
+use crate::exports::BadRow;
 use crate::extract::{self, Apis, Issue, Night, Watcher};
-use crate::job::{Job, Pii};
+use crate::job::{Job, OnBadRow, Pii};
 use crate::journal::{Entry, Journal, JournalError, Mode};
 use crate::persona::Persona;
 use crate::reconcile::rules::Rule;
@@ -131,6 +135,9 @@ struct Done {
     files: Vec<StagedFile>,
     provenance: Provenance,
     read_partitions: Vec<ReadPartition>,
+    restated: Option<Restated>,
+    missing_dates: Option<(NaiveDate, NaiveDate)>,
+    early_decisions: usize,
 }
 
 impl Work<'_> {
@@ -150,6 +157,10 @@ impl Work<'_> {
             footing: Vec::new(),
             provenance,
             read_partitions,
+            restated: None,
+            missing_dates: restated::missing_before(self.lake, self.plan.date, job.first_date)
+                .map_err(|error| disk(&error, "cannot list published partitions"))?,
+            early_decisions: 0,
         };
         if done.verdict.publish && self.is_selected("reconcile") {
             self.reconcile(&mut done)?;
@@ -178,7 +189,11 @@ impl Work<'_> {
         drop(ledger.rows);
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
         let decisions = self.decisions()?;
-        let judgement = reconcile::judge(self.night.job, &files, &done.sources.shortfall, &decisions)
+        let judgement =
+            reconcile::judge(self.night.job, &files, &done.sources.shortfall, &decisions).map_err(unjudgeable)?;
+        let is_listed = |id: &str| judgement.breaks.iter().any(|it| it.break_id == id);
+        done.early_decisions = decisions.count_early(self.plan.date, is_listed);
+        done.restated = restated::against_published(self.lake, self.plan.date, &judgement.breaks)
             .map_err(|error| violated(&error))?;
         self.stage(done, &judgement.breaks)?;
         done.sources.entries.push(stage_entry("reconcile", &done.files, &["coupon_ledger", "breaks"]));
@@ -196,8 +211,11 @@ impl Work<'_> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Decisions::default()),
             bytes => bytes.map_err(|error| disk(&error, "cannot read the decisions"))?,
         };
-        Decisions::parse(&path.display().to_string(), &bytes)
-            .map_err(|error| Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used", &error))
+        let decisions = Decisions::parse(&path.display().to_string(), &bytes).map_err(|error| undecided(&error))?;
+        if decisions.is_empty() {
+            return Ok(decisions);
+        }
+        Ok(decisions.knowing(restated::breaks_after(self.lake, self.plan.date).map_err(|error| violated(&error))?))
     }
 
     fn stage<R: Record>(&self, done: &mut Done, rows: &[R]) -> Result<(), Failure> {
@@ -210,10 +228,12 @@ impl Work<'_> {
         let rules = reconcile::rules_of(self.night.job).map_err(rules_wrong)?;
         let title = |rule: &Rule| RuleTitle { zh: rule.title_zh.clone(), en: rule.title.clone() };
         let titles = rules.iter().map(|rule| (rule.id.clone(), title(rule))).collect();
+        let quarantined = self.quarantined(&done.sources);
         let input = PackInput {
             settings: self.night.job.report,
             date: self.plan.date,
             breaks: &judgement.breaks,
+            quarantined: quarantined.as_deref(),
             titles: &titles,
         };
         for file in report::render(&input) {
@@ -222,6 +242,18 @@ impl Work<'_> {
         }
         done.sources.entries.push(stage_entry("report", &done.files, &["reports"]));
         Ok(())
+    }
+
+    /// The rows put aside, where the job has a quarantine. Rows name users: they are shown only where
+    /// openids are published raw.
+    fn quarantined(&self, sources: &Sources) -> Option<Vec<BadRow>> {
+        let job = self.night.job;
+        let has_quarantine = job.orders.iter().any(|source| source.on_bad_row == OnBadRow::Quarantine);
+        let shown = |row: &BadRow| match job.pii {
+            Pii::Raw => row.clone(),
+            Pii::Hmac(_) => BadRow { raw: String::new(), ..row.clone() },
+        };
+        has_quarantine.then(|| sources.quarantined.iter().map(shown).collect())
     }
 
     fn publish(&self, done: &mut Done) -> Result<(), Failure> {
@@ -312,6 +344,11 @@ impl Work<'_> {
                 .collect(),
             stale_dates: stale.into_iter().map(|partition| partition.date).collect(),
             footing: done.footing.iter().map(footing_entry).collect(),
+            intake: done.sources.intake.clone(),
+            coverage: done.sources.coverage.clone(),
+            restated: done.restated,
+            missing_dates: done.missing_dates,
+            early_decisions: done.early_decisions,
         })
     }
 }
@@ -411,6 +448,19 @@ fn disk(error: &std::io::Error, what: &str) -> Failure {
 
 fn violated(error: &dyn std::error::Error) -> Failure {
     Failure::caused_by(ExitCode::Violation, "the night does not hold together; nothing was published", error)
+}
+
+fn undecided(error: &dyn std::error::Error) -> Failure {
+    Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used; nothing was published", error)
+        .hinting("`decisions.path` names the file; `coupon-recon breaks` shows the break_id of each break")
+}
+
+/// Decisions are a file of people, anything else is ours.
+fn unjudgeable(error: reconcile::ReconcileError) -> Failure {
+    match &error {
+        reconcile::ReconcileError::Decision(decision) => undecided(decision),
+        _ => violated(&error),
+    }
 }
 
 fn rules_wrong(error: reconcile::ReconcileError) -> Failure {

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::coverage;
 use super::provenance::digest_parts;
-use crate::dataset::manifest::StageEntry;
+use crate::dataset::manifest::{Coverage, Intake, StageEntry};
 use crate::dataset::partition::Provenance;
 use crate::dataset::publish::{StagedFile, Staging};
-use crate::extract::{self, Datacube, Harvest, Issue, Night, Roster, SubsidyInput, Wallets};
+use crate::exports::BadRow;
+use crate::extract::{self, Datacube, Harvest, Issue, Night, OrderExports, Roster, SubsidyInput, Wallets};
 use crate::record::{Card, CouponCode, CouponEvent, OrderLine, Record, Stock, SubsidyOrder};
 
 /// What the source stages of a night brought.
@@ -21,6 +23,12 @@ pub(super) struct Sources {
     pub(super) shortfall: BTreeMap<String, String>,
     /// Every issue of a stage that was to run.
     pub(super) issues: Vec<Issue>,
+    /// Control totals of what was read and staged.
+    pub(super) intake: Vec<Intake>,
+    /// How much of the wallets was verified lately.
+    pub(super) coverage: Option<Coverage>,
+    /// Order rows put aside.
+    pub(super) quarantined: Vec<BadRow>,
     /// Digests of what the rows were made of.
     pub(super) inputs: BTreeMap<String, String>,
     /// Published openids of wallets asked and settled tonight.
@@ -32,9 +40,10 @@ pub(super) struct Sources {
 /// Runs every source stage of the night.
 pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str) -> Sources {
     let mut clerk = Clerk { night, staging, rules_sha256, sources: Sources::default() };
-    let orders = clerk.take("orders", extract::extract_orders(night), |desk, rows| {
-        desk.stage(&published_lines(night, rows));
+    let exports = clerk.take("orders", extract::extract_orders(night), |desk, it: &OrderExports| {
+        desk.stage(&published_lines(night, &it.lines));
     });
+    let OrderExports { lines: orders, quarantined } = exports;
     let ledger = clerk.take("subsidy_ledger", extract::extract_subsidy_ledger(night), |desk, rows| desk.stage(rows));
     let events = clerk.take("notifications", extract::extract_notifications(night).await, |desk, rows| {
         desk.stage(&published_events(night, rows));
@@ -53,7 +62,7 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
         extract::extract_v2_stocks(night),
     );
     let wallets = clerk.take("user_coupons", wallets, |desk, it: &Wallets| desk.stage(&it.coupons));
-    clerk.take("stocks", stocks, |desk, rows| desk.stage(rows));
+    let stocks = clerk.take("stocks", stocks, |desk, rows| desk.stage(rows));
     clerk.take("coupon_codes", codes, |desk, rows| desk.stage(rows));
     clerk.take("bills", bills, |desk, it| {
         desk.stage(&it.payments);
@@ -71,7 +80,8 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
         desk.stage(&it.payments);
         desk.stage(&it.returns);
     });
-    Sources { asked: wallets.asked, unknown: wallets.unknown, ..clerk.sources }
+    let coverage = coverage::of(night.job, night.date, &wallets, &stocks);
+    Sources { coverage, quarantined, asked: wallets.asked, unknown: wallets.unknown, ..clerk.sources }
 }
 
 type Answer<T> = Result<Harvest<T>, Issue>;
@@ -163,13 +173,14 @@ impl Clerk<'_> {
         harvest: Harvest<T>,
         write: impl FnOnce(&mut Desk<'_>, &T),
     ) -> T {
-        let Harvest { rows, mut issues, notes, inputs } = harvest;
+        let Harvest { rows, mut issues, notes, intake, inputs } = harvest;
         let mut parts: BTreeMap<_, _> = inputs.into_iter().collect();
         let provenance = self.provenance(stage, &parts);
         self.sources.inputs.append(&mut parts);
         let mut desk = Desk { staging: self.staging, provenance, files: Vec::new(), issues: Vec::new() };
         write(&mut desk, &rows);
         issues.append(&mut desk.issues);
+        issues.extend(self.book(intake, &desk.files));
         let brought = desk.files.iter().map(|file| file.rows).sum::<u64>();
         if !issues.is_empty() {
             self.fall_short(stage, &issues);
@@ -188,6 +199,19 @@ impl Clerk<'_> {
         self.sources.entries.push(entry);
         self.sources.files.append(&mut desk.files);
         rows
+    }
+
+    /// Holds what a stage read against what was staged.
+    fn book(&mut self, intake: Vec<Intake>, files: &[StagedFile]) -> Option<Issue> {
+        for mut side in intake {
+            let staged = files.iter().find(|file| file.dataset == side.dataset);
+            side.published = staged.map_or(0, |file| file.rows);
+            if !side.holds() {
+                return Some(Issue::violation(format!("what was read does not foot with what is published: {side:?}")));
+            }
+            self.sources.intake.push(side);
+        }
+        None
     }
 
     fn fall_short(&mut self, stage: &'static str, issues: &[Issue]) {

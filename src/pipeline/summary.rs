@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::NightOutcome;
 use crate::dataset::Lake;
-use crate::dataset::manifest::StageEntry;
+use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, StageEntry};
 use crate::extract::Issue;
 use crate::money::Fen;
 use crate::record::Break;
@@ -19,7 +19,11 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
     for stage in &manifest.stages {
         let _ = writeln!(text, "{}", stage_line(stage));
     }
+    intake(&mut text, &manifest.intake);
+    footing(&mut text, &manifest.footing);
+    text.extend(manifest.coverage.as_ref().map(coverage));
     breaks(&mut text, &outcome.breaks);
+    neighbours(&mut text, manifest);
     for (rule, why) in &manifest.unjudged_rules {
         let _ = writeln!(text, "  not judged: {rule} ({why})");
     }
@@ -40,6 +44,63 @@ fn stage_line(stage: &StageEntry) -> String {
         stage.stage, stage.status, rows, stage.requests, stage.from_journal
     );
     line.trim_end().to_owned()
+}
+
+/// From source to partition: read + carried = repeated + quarantined + published.
+fn intake(text: &mut String, intake: &[Intake]) {
+    if intake.is_empty() {
+        return;
+    }
+    text.push_str("  read                pages     rows  carried   repeated quarantined published\n");
+    for it in intake {
+        let _ = writeln!(
+            text,
+            "    {:<16} {:>6} {:>8} {:>8} {:>10} {:>11} {:>9}",
+            it.dataset, it.pages, it.read, it.carried, it.repeated, it.quarantined, it.published
+        );
+    }
+}
+
+/// Through the match: total = matched + unmatched + left out, in rows and in yuan.
+fn footing(text: &mut String, sides: &[FootingEntry]) {
+    if sides.is_empty() {
+        return;
+    }
+    let _ =
+        writeln!(text, "  match            {:>19} {:>19} {:>19} {:>19}", "total", "matched", "unmatched", "left out");
+    for side in sides {
+        let _ = write!(text, "    {:<14}", side.side);
+        for tally in [side.total, side.matched, side.unmatched, side.left_out] {
+            let _ = write!(text, " {:>6} {:>12}", tally.rows, tally.fen.to_string());
+        }
+        text.push('\n');
+    }
+}
+
+fn coverage(it: &Coverage) -> String {
+    format!(
+        "  coverage: {} of {} wallets verified within {} days; {} coupons verified, {} issued\n",
+        it.wallets_verified, it.wallets, it.audit_days, it.coupons_verified, it.coupons_issued
+    )
+}
+
+/// What the days before and after have to do with this one.
+fn neighbours(text: &mut String, manifest: &Manifest) {
+    if let Some(delta) = manifest.restated {
+        let _ = writeln!(
+            text,
+            "  against the breaks published before: {} new, {} gone, {} changed",
+            delta.new, delta.gone, delta.changed
+        );
+    }
+    if let Some((first, last)) = manifest.missing_dates {
+        let days = if first == last { first.to_string() } else { format!("{first} to {last}") };
+        let _ = writeln!(text, "  warning: {days} was never run; what happened then is not in the books");
+    }
+    if manifest.early_decisions > 0 {
+        let count = manifest.early_decisions;
+        let _ = writeln!(text, "  note: {count} decisions are about breaks first seen on a later day");
+    }
 }
 
 /// One problem per kind and hint; the others like it are counted.

@@ -1,6 +1,6 @@
 //! Decisions of people about breaks: `decisions.csv`, read and checked, every problem with its line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use super::lifecycle::Status;
 pub struct Decisions {
     file: String,
     by_break: BTreeMap<String, Decision>,
+    first_seen_later: BTreeSet<String>,
 }
 
 /// One line of the file.
@@ -92,7 +93,7 @@ impl Decisions {
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
         let csv_error = |source| DecisionError::Csv { file: file.to_owned(), source };
         let headers = reader.headers().map_err(csv_error)?.clone();
-        let mut decisions = Decisions { file: file.to_owned(), by_break: BTreeMap::new() };
+        let mut decisions = Decisions { file: file.to_owned(), ..Decisions::default() };
         for record in reader.records() {
             let record = record.map_err(csv_error)?;
             let line = record.position().map_or(0, csv::Position::line);
@@ -100,6 +101,23 @@ impl Decisions {
             decisions.insert(line, row)?;
         }
         Ok(decisions)
+    }
+
+    /// For the rerun of an old day: breaks of later days are not unknown, whatever this day says of them.
+    pub fn knowing(mut self, later: BTreeSet<String>) -> Decisions {
+        self.first_seen_later = later;
+        self
+    }
+
+    /// Whether nobody has decided anything.
+    pub fn is_empty(&self) -> bool {
+        self.by_break.is_empty()
+    }
+
+    /// How many decisions in force on `date` are about breaks of later days that `is_listed` does not know.
+    pub fn count_early(&self, date: NaiveDate, is_listed: impl Fn(&str) -> bool) -> usize {
+        let is_early = |id: &str| self.first_seen_later.contains(id) && !is_listed(id);
+        self.by_break.iter().filter(|(id, decision)| decision.is_in_force(date) && is_early(id)).count()
     }
 
     /// The decision about a break, in force or not.
@@ -116,7 +134,8 @@ impl Decisions {
     /// a typing error would otherwise pass for a decision.
     pub(super) fn check(&self, date: NaiveDate, is_known: impl Fn(&str) -> bool) -> Result<(), DecisionError> {
         let in_force = self.by_break.iter().filter(|(_, decision)| decision.is_in_force(date));
-        let unknown = in_force.filter(|(break_id, _)| !is_known(break_id));
+        let is_unknown = |id: &str| !is_known(id) && !self.first_seen_later.contains(id);
+        let unknown = in_force.filter(|(break_id, _)| is_unknown(break_id));
         let breaks: Vec<_> = unknown.map(|(id, decision)| format!("line {}: `{id}`", decision.line)).collect();
         if breaks.is_empty() {
             return Ok(());
@@ -224,5 +243,15 @@ mod tests {
         let error = decisions.check(date, |id| id == "0a").unwrap_err();
         assert_eq!(error.to_string(), "`decisions.csv` decides about unknown breaks: line 3: `0b`");
         assert!(decisions.check(date, |id| id != "0c").is_ok());
+    }
+
+    #[test]
+    fn a_rerun_of_an_old_day_passes_over_decisions_on_breaks_of_later_days_and_counts_them() {
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let later = ["0a", "0b"].map(str::to_owned);
+        let decisions = parse("0a,accepted,r,a,\n0b,accepted,r,a,\n0c,accepted,r,a,\n").unwrap().knowing(later.into());
+        assert!(decisions.check(date, |id| id == "0c").is_ok());
+        assert!(decisions.check(date, |id| id == "0a").is_err(), "`0c` is known nowhere");
+        assert_eq!(decisions.count_early(date, |id| id == "0a"), 1);
     }
 }

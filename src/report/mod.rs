@@ -2,6 +2,7 @@
 
 mod discrepancies;
 mod gate;
+mod quarantine;
 mod summary;
 mod table;
 
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
+use crate::exports::BadRow;
 use crate::job::{Language, ReportSettings};
 use crate::record::Break;
 
@@ -42,6 +44,8 @@ pub struct PackInput<'a> {
     pub date: NaiveDate,
     /// Breaks of the day, any order.
     pub breaks: &'a [Break],
+    /// Rows put aside; none where the job has no quarantine.
+    pub quarantined: Option<&'a [BadRow]>,
     /// Titles by rule id.
     pub titles: &'a BTreeMap<String, RuleTitle>,
 }
@@ -57,6 +61,7 @@ pub fn is_open(it: &Break) -> bool {
 /// Renders every file of the pack, `SHA256SUMS` last.
 pub fn render(input: &PackInput<'_>) -> Vec<ReportFile> {
     let mut files = vec![discrepancies::render(input), summary::render(input)];
+    files.extend(input.quarantined.map(|rows| quarantine::render(input, rows)));
     files.push(checksums(&files));
     files
 }

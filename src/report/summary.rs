@@ -134,6 +134,7 @@ pub(super) mod tests {
         ];
         let title = RuleTitle { zh: "已核销无订单".into(), en: "used coupon without order".into() };
         let input = PackInput {
+            quarantined: None,
             settings: ReportSettings { language, excel_ids: ExcelIds::Backtick, trailer: true },
             date: NaiveDate::from_ymd_opt(2026, 11, 20).unwrap(),
             breaks: &breaks,

@@ -1,6 +1,7 @@
 //! Drives the real program against the simulator, as a user would.
 
 mod api;
+mod books;
 mod conversations;
 mod corpus;
 mod endpoints;

@@ -1,0 +1,82 @@
+//! A night among its neighbours: what a rerun changed, which days before it were never run, what later
+//! days know. Reads published breaks; writes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use chrono::{Days, NaiveDate};
+
+use crate::dataset::Lake;
+use crate::dataset::manifest::Restated;
+use crate::dataset::partition::{PartitionError, read_rows};
+use crate::record::{Break, Record};
+
+/// What `breaks` change against those published for `date` before; none when it is published first.
+pub(super) fn against_published(
+    lake: &Lake,
+    date: NaiveDate,
+    breaks: &[Break],
+) -> Result<Option<Restated>, PartitionError> {
+    let path = lake.partition(Break::DATASET, date);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    Ok(Some(delta(&read_rows::<Break>(&path)?, breaks)))
+}
+
+fn delta(before: &[Break], after: &[Break]) -> Restated {
+    let by_id = |rows: &[Break]| rows.iter().cloned().map(|it| (it.break_id.clone(), it)).collect::<BTreeMap<_, _>>();
+    let (before, after) = (by_id(before), by_id(after));
+    Restated {
+        new: after.keys().filter(|id| !before.contains_key(*id)).count(),
+        gone: before.keys().filter(|id| !after.contains_key(*id)).count(),
+        changed: after.iter().filter(|(id, row)| before.get(*id).is_some_and(|old| old != *row)).count(),
+    }
+}
+
+/// The days between the last night before `date`, or the job's first, and `date` itself.
+pub(super) fn missing_before(
+    lake: &Lake,
+    date: NaiveDate,
+    first_date: Option<NaiveDate>,
+) -> io::Result<Option<(NaiveDate, NaiveDate)>> {
+    let last = lake.latest_before(Break::DATASET, date)?.map(|partition| partition.date + Days::new(1));
+    let from = last.max(first_date).filter(|from| *from < date);
+    Ok(from.map(|from| (from, date - Days::new(1))))
+}
+
+/// Every break that days after `date` list.
+pub(super) fn breaks_after(lake: &Lake, date: NaiveDate) -> Result<BTreeSet<String>, PartitionError> {
+    let later = lake.partitions_after(Break::DATASET, date);
+    let later = later.map_err(|source| PartitionError::Open { path: lake.dataset(Break::DATASET), source })?;
+    let mut ids = BTreeSet::new();
+    for partition in later {
+        ids.extend(read_rows::<Break>(&partition.path)?.into_iter().map(|it| it.break_id));
+    }
+    Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
+    }
+
+    #[test]
+    fn days_between_the_last_night_and_this_one_are_missing_but_none_before_the_first_of_the_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        assert_eq!(missing_before(&lake, day(18), None).unwrap(), None);
+        assert_eq!(missing_before(&lake, day(18), Some(day(18))).unwrap(), None);
+        assert_eq!(missing_before(&lake, day(20), Some(day(18))).unwrap(), Some((day(18), day(19))));
+        let path = lake.partition("breaks", day(18));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"").unwrap();
+        assert_eq!(missing_before(&lake, day(19), None).unwrap(), None);
+        assert_eq!(missing_before(&lake, day(21), None).unwrap(), Some((day(19), day(20))));
+        assert_eq!(missing_before(&lake, day(21), Some(day(20))).unwrap(), Some((day(20), day(20))));
+        assert_eq!(missing_before(&lake, day(21), Some(day(21))).unwrap(), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! The books: what was read is published or put aside, a rerun says what it changed, a day that was
+//! never run is noticed, and a decision is about a break that is known.
+
+use crate::support::{Shop, day};
+
+fn put_in_quarantine(shop: &Shop) {
+    shop.edit("job.toml", |text| text.replace("on_bad_row = \"fail\"", "on_bad_row = \"quarantine\""));
+    shop.edit("orders/2026-11-18.csv", |text| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let copy = lines[1].replacen("RY2026", "RY2026X", 1);
+        lines.push(format!("{copy},one cell too many"));
+        lines.join("\n") + "\n"
+    });
+}
+
+#[test]
+fn a_row_in_quarantine_stands_in_a_file_and_in_the_footing_and_names_no_user() {
+    let shop = Shop::of_seed(1);
+    put_in_quarantine(&shop);
+    let wechat = shop.serve(None);
+    let ending = shop.run(&wechat, &["--date", "2026-11-18", "--summary"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    let published = shop.published();
+    let file = String::from_utf8(published["reports/dt=2026-11-18/quarantine.csv"].clone()).unwrap();
+    let lines: Vec<_> = file.lines().collect();
+    assert_eq!(lines.len(), 2, "{file}");
+    assert!(lines[1].starts_with("orders/2026-11-18.csv,"), "{file}");
+    assert!(!file.contains("oRYun"), "{file}");
+    let sums = String::from_utf8(published["reports/dt=2026-11-18/SHA256SUMS"].clone()).unwrap();
+    assert!(sums.contains("  quarantine.csv\n"), "{sums}");
+    let orders = manifest(&ending)["intake"][0].clone();
+    assert_eq!((orders["dataset"].as_str(), orders["quarantined"].as_u64()), (Some("orders"), Some(1)));
+    let number = |name: &str| orders[name].as_u64().unwrap();
+    assert_eq!(number("read"), number("published") + number("repeated") + 1);
+}
+
+#[test]
+fn the_summary_shows_pages_rows_and_match_of_each_side_and_the_coverage() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    let ending = shop.run(&wechat, &["--date", "2026-11-20", "--summary"]);
+    let manifest = manifest(&ending);
+    let datasets: Vec<_> = manifest["intake"].as_array().unwrap().iter().map(|it| it["dataset"].as_str()).collect();
+    for side in ["orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns"] {
+        assert!(datasets.contains(&Some(side)), "{side} is missing in {datasets:?}");
+    }
+    assert!(manifest["coverage"]["wallets_verified"].as_u64() > Some(0), "{manifest}");
+    for words in
+        ["  read  ", "  match  ", "  coverage: ", "against the breaks published before: 0 new, 0 gone, 0 changed"]
+    {
+        assert!(ending.stderr.contains(words), "`{words}` is missing in:\n{}", ending.stderr);
+    }
+}
+
+#[test]
+fn a_rerun_of_an_old_day_with_a_corrected_export_says_what_it_changed() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    let order = shop.breaks(day(18)).into_iter().find(|it| it.rule_id == "PM01").unwrap().out_trade_no.unwrap();
+    shop.edit("orders/2026-11-18.csv", |text| {
+        text.split_inclusive('\n').filter(|line| !line.contains(&order)).collect()
+    });
+    let ending = shop.run(&wechat, &["--date", "2026-11-18", "--summary"]);
+    let restated = manifest(&ending)["restated"].clone();
+    let count = |name: &str| restated[name].as_u64().unwrap();
+    assert!(count("gone") >= 1 && count("new") >= 1, "PM01 goes, PM03 comes: {restated}\n{}", ending.stderr);
+    assert!(ending.stderr.contains("run them again: 2026-11-19, 2026-11-20"), "{}", ending.stderr);
+}
+
+#[test]
+fn a_day_that_was_never_run_is_noticed() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let first = shop.run(&wechat, &["--date", "2026-11-18", "--summary"]);
+    assert!(!first.stderr.contains("never run"), "{}", first.stderr);
+    let third = shop.run(&wechat, &["--date", "2026-11-20", "--summary"]);
+    assert_eq!(third.code, 0, "{}", third.stderr);
+    assert!(third.stderr.contains("warning: 2026-11-19 was never run"), "{}", third.stderr);
+}
+
+#[test]
+fn a_decision_on_an_unknown_break_is_65_and_one_on_a_later_break_is_passed_over_by_the_rerun() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    let earlier = shop.breaks(day(18));
+    let late = shop.breaks(day(20)).into_iter().find(|it| it.status == "new").unwrap();
+    assert!(earlier.iter().all(|it| it.break_id != late.break_id));
+    let header = "break_id,decision,reason,approver,expires_on\n";
+    shop.edit("decisions.csv", |_| format!("{header}{},accepted,agreed,李,\n", late.break_id));
+    let old = shop.run(&wechat, &["--date", "2026-11-18", "--summary"]);
+    assert_eq!(old.code, 0, "{}", old.stderr);
+    assert!(old.stderr.contains("note: 1 decisions are about breaks first seen on a later day"), "{}", old.stderr);
+    let last = shop.run(&wechat, &["--date", "2026-11-20"]);
+    assert_eq!(last.code, 0, "{}", last.stderr);
+    let accepted = shop.breaks(day(20)).into_iter().find(|it| it.break_id == late.break_id).unwrap();
+    assert_eq!(accepted.status, "accepted");
+    let published = shop.published();
+    shop.edit("decisions.csv", |_| format!("{header}00112233445566aa,accepted,agreed,李,\n"));
+    let wrong = shop.run(&wechat, &["--date", "2026-11-20"]);
+    assert_eq!(wrong.code, 65, "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("00112233445566aa") && wrong.stderr.contains("line 2"), "{}", wrong.stderr);
+    assert!(published == shop.published(), "nothing was published");
+}
+
+fn manifest(ending: &crate::support::Ending) -> serde_json::Value {
+    let path = ending.json()["manifest"].as_str().unwrap().to_owned();
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
