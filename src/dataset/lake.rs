@@ -62,9 +62,9 @@ impl Lake {
         self.root.join("runs").join(date.to_string()).join(run_id)
     }
 
-    /// `staging/<run_id>`: on the same file system, outside every dataset.
-    pub fn staging(&self, run_id: &str) -> PathBuf {
-        self.root.join("staging").join(run_id)
+    /// `staging/<job>`: on the same file system, outside every dataset.
+    pub fn staging(&self, job: &str) -> PathBuf {
+        self.root.join("staging").join(job)
     }
 
     /// `journal/dt=D`.

@@ -37,10 +37,14 @@ pub struct StagedFile {
 }
 
 impl Staging {
-    /// A clean staging folder for `run_id`.
-    pub fn open(lake: &Lake, run_id: &str, date: NaiveDate) -> io::Result<Staging> {
-        let folder = lake.staging(run_id);
-        durable::create_private_folder(&folder)?;
+    /// A clean staging folder for `job`, whose lock the caller holds: what a run that died left there
+    /// is removed.
+    pub fn open(lake: &Lake, job: &str, date: NaiveDate) -> io::Result<Staging> {
+        let folder = lake.staging(job);
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => durable::create_private_folder(&folder)?,
+        }
         Ok(Staging { lake: lake.clone(), folder, date })
     }
 
@@ -166,6 +170,17 @@ mod tests {
             fs::read_dir(published.parent().unwrap()).unwrap().map(|it| it.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2);
         assert_eq!(fs::metadata(published.with_file_name("_SUCCESS")).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_a_run_that_died_left_staged_is_removed_by_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        lake.prepare().unwrap();
+        let died = Staging::open(&lake, "nightly", date()).unwrap();
+        died.write::<CouponCode>(&[], &Provenance::default()).unwrap();
+        let next = Staging::open(&lake, "nightly", date()).unwrap();
+        assert!(!next.partition("coupon_codes").exists());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The questions `check` asks before a night: one cheap call per API, the rules, the lake.
 
-use super::night::connect;
+use super::opening::connect;
 use crate::clock::World;
 use crate::error::ExitCode;
 use crate::extract::Issue;

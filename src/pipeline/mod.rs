@@ -4,7 +4,9 @@
 mod check;
 mod coverage;
 mod evidence;
+mod failure;
 mod night;
+mod opening;
 mod progress;
 mod provenance;
 mod restated;

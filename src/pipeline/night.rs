@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::evidence::CERTIFICATES;
+use super::failure::{disk, rules_wrong, undecided, unjudgeable, violated};
+use super::opening::{connect, keep_certificates, persona, run_id, take_lock};
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
 use super::restated;
 use super::stages::{self, Sources};
@@ -14,25 +15,20 @@ use super::verdict::{Evidence, Verdict};
 use crate::clock::World;
 use crate::contract;
 use crate::dataset::Lake;
-use crate::dataset::lock::{LakeLock, LockError};
 use crate::dataset::manifest::{
     FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, Restated, StageEntry,
 };
 use crate::dataset::partition::Provenance;
-use crate::dataset::publish::{StagedFile, Staging, sha256_of};
+use crate::dataset::publish::{StagedFile, Staging};
 use crate::error::{ExitCode, Failure};
 use crate::exports::BadRow;
-use crate::extract::{self, Apis, Issue, Night, Watcher};
+use crate::extract::{Issue, Night, Watcher};
 use crate::job::{Job, OnBadRow, Pii};
-use crate::journal::{Entry, Journal, JournalError, Mode};
-use crate::persona::Persona;
+use crate::journal::{Journal, Mode};
 use crate::reconcile::rules::Rule;
 use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
 use crate::record::{Break, Record};
 use crate::report::{self, PackInput, RuleTitle};
-use crate::wechat::mp::Mp;
-use crate::wechat::pay_v2::PayV2;
-use crate::wechat::pay_v3::{PayV3, certificates};
 
 /// What a run of one date is asked to do.
 #[derive(Debug, Clone)]
@@ -101,7 +97,7 @@ pub async fn run_night(
         selected: plan.stages.as_ref(),
     };
     let staging =
-        Staging::open(&lake, &run_id, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
+        Staging::open(&lake, &job.name, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
     let work = Work { night: &night, lake: &lake, staging: &staging, plan };
     let done = work.run().await;
     keep_certificates(&apis, &journal)
@@ -387,83 +383,4 @@ fn stage_entry(stage: &str, files: &[StagedFile], datasets: &[&str]) -> StageEnt
         why: None,
         notes: BTreeMap::new(),
     }
-}
-
-pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
-    let wrong = |error: crate::wechat::SetupError| {
-        let hint = error.hint();
-        let failure = Failure::new(ExitCode::Rejected, error.to_string());
-        match hint {
-            Some(hint) => failure.hinting(hint),
-            None => failure,
-        }
-    };
-    let pay_v3 = job.pay_v3.as_ref().map(|settings| PayV3::new(settings, world.clone())).transpose().map_err(wrong)?;
-    let pay_v2 = job.pay_v2.as_ref().map(|settings| PayV2::new(settings, world.clone())).transpose().map_err(wrong)?;
-    let mp = job.mp.as_ref().map(|settings| Mp::new(settings, world.clone())).transpose().map_err(wrong)?;
-    Ok(Apis { pay_v3, pay_v2, mp, ..Apis::default() })
-}
-
-/// The platform certificates of tonight, so that its evidence stays verifiable.
-async fn keep_certificates(apis: &Apis, journal: &Journal) -> Result<(), JournalError> {
-    let Some(pay_v3) = &apis.pay_v3 else { return Ok(()) };
-    for answer in pay_v3.certificate_answers().await {
-        let key = sha256_of(&answer.body);
-        let page = extract::journal_page(&certificates(), &answer);
-        journal.stage(CERTIFICATES)?.append(Entry { key, pages: vec![page] })?;
-    }
-    Ok(())
-}
-
-fn persona(job: &Job) -> Persona {
-    match &job.pii {
-        Pii::Hmac(key) => Persona::hmac(key.expose().as_bytes()),
-        Pii::Raw => Persona::raw(),
-    }
-}
-
-fn take_lock(job: &Job, lake: &Lake, run_id: &str, started_at: DateTime<Utc>) -> Result<LakeLock, Failure> {
-    let path = lake.state(&format!("{}.lock", job.name));
-    let holder =
-        format!("process {} since {} (run {run_id})", std::process::id(), started_at.format("%Y-%m-%d %H:%M:%SZ"));
-    LakeLock::take(&path, &holder).map_err(|error| match &error {
-        LockError::Held(_) => {
-            Failure::new(ExitCode::TryLater, error.to_string()).hinting("wait for it to end, or use `--wait 10m`")
-        }
-        LockError::Io(io) => disk(io, "cannot lock the lake"),
-    })
-}
-
-/// `20261119T020304Z-1f9a0c3e`.
-fn run_id(world: &World, started_at: DateTime<Utc>) -> String {
-    let mut bytes = [0u8; 4];
-    world.random.fill(&mut bytes);
-    format!("{}-{}", started_at.format("%Y%m%dT%H%M%SZ"), hex::encode(bytes))
-}
-
-fn disk(error: &std::io::Error, what: &str) -> Failure {
-    Failure::caused_by(ExitCode::Partial, what, error)
-        .hinting("`job.lake` must be writable and have room; nothing half-written is visible, run again")
-}
-
-fn violated(error: &dyn std::error::Error) -> Failure {
-    Failure::caused_by(ExitCode::Violation, "the night does not hold together; nothing was published", error)
-}
-
-fn undecided(error: &dyn std::error::Error) -> Failure {
-    Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used; nothing was published", error)
-        .hinting("`decisions.path` names the file; `coupon-recon breaks` shows the break_id of each break")
-}
-
-/// Decisions are a file of people, anything else is ours.
-fn unjudgeable(error: reconcile::ReconcileError) -> Failure {
-    match &error {
-        reconcile::ReconcileError::Decision(decision) => undecided(decision),
-        _ => violated(&error),
-    }
-}
-
-fn rules_wrong(error: reconcile::ReconcileError) -> Failure {
-    Failure::caused_by(ExitCode::Usage, "the rules cannot be used", &error)
-        .hinting("`coupon-recon rules test` shows each rule; `rules.folders` names your own")
 }

@@ -1,0 +1,35 @@
+//! How a night fails, in words and exit codes.
+
+use crate::error::{ExitCode, Failure};
+use crate::reconcile::ReconcileError;
+
+/// The lake's disk said no.
+pub(super) fn disk(error: &std::io::Error, what: &str) -> Failure {
+    Failure::caused_by(ExitCode::Partial, what, error)
+        .hinting("`job.lake` must be writable and have room; nothing half-written is visible, run again")
+}
+
+/// A contract or control total is violated.
+pub(super) fn violated(error: &dyn std::error::Error) -> Failure {
+    Failure::caused_by(ExitCode::Violation, "the night does not hold together; nothing was published", error)
+}
+
+/// The decisions file is wrong.
+pub(super) fn undecided(error: &dyn std::error::Error) -> Failure {
+    Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used; nothing was published", error)
+        .hinting("`decisions.path` names the file; `coupon-recon breaks` shows the break_id of each break")
+}
+
+/// Decisions are a file of people, anything else is ours.
+pub(super) fn unjudgeable(error: ReconcileError) -> Failure {
+    match &error {
+        ReconcileError::Decision(decision) => undecided(decision),
+        _ => violated(&error),
+    }
+}
+
+/// A rule file is wrong.
+pub(super) fn rules_wrong(error: ReconcileError) -> Failure {
+    Failure::caused_by(ExitCode::Usage, "the rules cannot be used", &error)
+        .hinting("`coupon-recon rules test` shows each rule; `rules.folders` names your own")
+}
