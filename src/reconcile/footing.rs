@@ -30,7 +30,7 @@ pub struct Footing {
     pub matched: Tally,
     /// Did not.
     pub unmatched: Tally,
-    /// Not of this day's books: received after D, or the second wallet of a coupon.
+    /// Not of this day's books: received or created after D, or the second wallet of a coupon.
     pub left_out: Tally,
 }
 
@@ -95,7 +95,9 @@ pub(super) fn of(engine: &mut Engine<'_>, counts: &Counts) -> Result<Vec<Footing
     let coupons = "SELECT COUNT(*) AS rows, COALESCE(SUM(discount_amount_fen), 0) AS fen FROM user_coupons";
     let lines = "SELECT COUNT(*) AS rows, COALESCE(SUM(discount_fen), 0) AS fen FROM order_lines \
                  WHERE stock_id <> '' AND coupon_code <> ''";
-    let receipts = "SELECT COUNT(*) AS rows, COALESCE(SUM(amount_fen), 0) AS fen FROM receipts";
+    let receipts = "SELECT COUNT(*) AS rows, COALESCE(SUM(amount_fen), 0) AS fen FROM subsidy_payments";
+    let later = "SELECT COUNT(*) AS rows, COALESCE(SUM(r.amount_fen), 0) AS fen FROM subsidy_payments r \
+                 CROSS JOIN params p WHERE r.create_time >= p.day_end_at";
     Ok(vec![
         Footing { side: "user_coupons", total: tally(engine, coupons)?, matched, unmatched, left_out },
         Footing {
@@ -110,7 +112,7 @@ pub(super) fn of(engine: &mut Engine<'_>, counts: &Counts) -> Result<Vec<Footing
             total: tally(engine, receipts)?,
             matched: counts.receipts[0],
             unmatched: counts.receipts[1],
-            left_out: nothing,
+            left_out: tally(engine, later)?,
         },
         bill_side(engine, "payments", "order_fen")?,
         bill_side(engine, "refunds", "applied_refund_fen")?,
