@@ -7,6 +7,7 @@ DEMO_NOW := 2026-11-21T12:00:00+08:00
 PROGRAM  := target/debug/coupon-recon
 VENV     := .venv
 PEERS    := .venv-peers
+STORE    := .venv-store
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -39,7 +40,7 @@ test-readers: $(VENV)/.ready ## The lake opens in pandas, Polars, DuckDB and pya
 	done
 	$(VENV)/bin/python tests/readers/check.py out/readers/7/out/lake
 
-test-all: test test-peers ## test and test-peers
+test-all: test test-peers test-store test-ceph ## Everything, with SDKs of others and S3 servers
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
 	cargo build --locked --bin coupon-recon --example signed_requests
@@ -54,6 +55,23 @@ test-peers: build $(PEERS)/.sdks tests/peers/node/node_modules/.ready ## SDKs of
 	  $(PEERS)/bin/python tests/peers/python_sdks.py out/peers/merchant '{base_url}'
 	$(PROGRAM) simulate out/peers/merchant --listen 127.0.0.1:0 --world-now $(DEMO_NOW) -- \
 	  node tests/peers/node/talk.js out/peers/merchant '{base_url}'
+
+# Three nights in a folder and in a bucket: the same bytes, through kills, races and lost work folders.
+STORE_NIGHTS = rm -rf out/store/$(1) && mkdir -p out/store && \
+	$(PROGRAM) generate out/store/$(1)/merchant --users 60 --seed 7 >/dev/null && \
+	chmod 600 out/store/$(1)/merchant/secrets/* && \
+	$(PROGRAM) --now $(DEMO_NOW) simulate out/store/$(1)/merchant --listen 127.0.0.1:0 -- \
+	  $(STORE)/bin/python $(2) \
+	  $(STORE)/bin/python tests/store/nights.py $(PROGRAM) out/store/$(1)/merchant '{base_url}' '{endpoint}'
+
+test-store: build $(STORE)/.ready ## A lake in a bucket of moto's S3 server
+	$(call STORE_NIGHTS,moto,tests/store/with_moto.py)
+
+test-ceph: build $(STORE)/.ready ## A lake in a bucket of Ceph, which checks signatures (Debian packages)
+	$(call STORE_NIGHTS,ceph,tests/store/with_ceph.py out/ceph) --checks-signatures
+
+$(STORE)/.ready: tests/store/requirements.txt
+	python3 -m venv $(STORE) && $(STORE)/bin/pip install --quiet --requirement $< && touch $@
 
 $(PEERS)/.cryptography: tests/peers/requirements.txt
 	python3 -m venv $(PEERS) && $(PEERS)/bin/pip install --quiet $$(grep '^cryptography==' $<) && touch $@
@@ -75,4 +93,4 @@ lint: ## Formatting, clippy, documentation
 clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
-.PHONY: help build demo test test-all test-rust test-readers test-requests test-peers lint clean-out
+.PHONY: help build demo test test-all test-rust test-readers test-requests test-peers test-store test-ceph lint clean-out

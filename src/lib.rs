@@ -12,6 +12,7 @@ pub mod persona;
 pub mod durable;
 
 pub mod job;
+pub mod store;
 pub mod http;
 pub mod wechat;
 pub mod exports;

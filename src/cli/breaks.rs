@@ -3,16 +3,18 @@
 use super::arguments::Breaks;
 use super::run::{load_job, parse_gate};
 use super::screen::say;
-use crate::dataset::Lake;
+use crate::dataset::bucket::Scope;
 use crate::dataset::partition::read_rows;
 use crate::error::{ExitCode, Failure};
-use crate::record::Break;
+use crate::pipeline::Reading;
+use crate::record::{Break, Record};
 use crate::report::is_open;
 
 pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
     let gate = command.fail_on.as_deref().map(parse_gate).transpose()?;
-    let path = Lake::at(&job.lake).partition("breaks", command.date);
+    let reading = Reading::open(&job, &Scope::Day { dataset: Break::DATASET, date: command.date })?;
+    let path = reading.lake.partition(Break::DATASET, command.date);
     if !path.is_file() {
         let what = format!("no breaks are published for {}", command.date);
         return Err(Failure::new(ExitCode::TryLater, what).hinting("run that date first"));

@@ -12,7 +12,6 @@ use super::arguments::{Dates, Run};
 use super::interrupt::Interrupt;
 use super::screen::say;
 use crate::clock::{World, business_date_of};
-use crate::dataset::Lake;
 use crate::error::{ExitCode, Failure};
 use crate::extract::Watcher;
 use crate::job::{self, Job};
@@ -163,7 +162,7 @@ fn result_line(outcome: &NightOutcome) -> String {
 /// Quiet on success, unless asked; loud on anything else.
 fn tell(command: &Run, job: &Job, outcome: &NightOutcome) {
     if command.summary || outcome.code != ExitCode::Complete || std::io::stderr().is_terminal() {
-        eprint!("{}", pipeline::print_summary(outcome, &Lake::at(&job.lake)));
+        eprint!("{}", pipeline::print_summary(outcome, &pipeline::lake_as_shown(job)));
     }
 }
 

@@ -3,21 +3,27 @@
 use super::arguments::Verify;
 use super::run::load_job;
 use super::screen::say;
-use crate::dataset::Lake;
+use crate::dataset::bucket::Scope;
 use crate::dataset::inspect::inspect;
 use crate::error::{ExitCode, Failure};
-use crate::pipeline;
+use crate::pipeline::{self, Reading};
 
 pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
-    let lake = Lake::at(&job.lake);
-    let inspection = inspect(&lake, command.date)
+    let scope = Scope::Audit {
+        date: command.date,
+        from: job.rules.lookback_start(command.date),
+        with_journal: command.signatures,
+    };
+    let reading = Reading::open(&job, &scope)?;
+    let lake = &reading.lake;
+    let inspection = inspect(lake, command.date)
         .map_err(|error| Failure::caused_by(ExitCode::Violation, "cannot read what is published", &error))?;
     let mut findings: Vec<String> =
-        inspection.findings.iter().map(|it| format!("{}: {}", it.path.display(), it.what)).collect();
+        inspection.findings.iter().map(|it| format!("{}: {}", lake.shown(&it.path), it.what)).collect();
     say(format_args!("{} files, {} rows read", inspection.files, inspection.rows));
     if command.signatures {
-        let proof = pipeline::verify_signatures(&job, command.date)?;
+        let proof = pipeline::verify_signatures(&job, lake, command.date)?;
         say(format_args!("{} signatures hold, {} answers carry none", proof.verified, proof.unsigned));
         findings.extend(proof.findings);
     }

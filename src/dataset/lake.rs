@@ -3,15 +3,19 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
+use super::bucket::Bucket;
 use crate::durable;
 
-/// A lake on a local file system.
+/// A lake on a local file system, or the work folder of one in a bucket.
 #[derive(Debug, Clone)]
 pub struct Lake {
     root: PathBuf,
+    bucket: Option<Arc<Bucket>>,
+    url: Option<String>,
 }
 
 /// A published partition.
@@ -26,7 +30,55 @@ pub struct Partition {
 impl Lake {
     /// A lake at `root`; the folder need not exist yet.
     pub fn at(root: impl Into<PathBuf>) -> Lake {
-        Lake { root: root.into() }
+        Lake { root: root.into(), bucket: None, url: None }
+    }
+
+    /// The work folder of a lake in a bucket, with what was brought in.
+    pub fn in_bucket(bucket: Bucket) -> Lake {
+        let mirror = bucket.mirror();
+        let (root, url) = (mirror.folder().to_owned(), mirror.store().url().to_owned());
+        Lake { root, bucket: Some(Arc::new(bucket)), url: Some(url) }
+    }
+
+    /// The same lake, known to the world by this URL.
+    pub fn known_as(self, url: Option<String>) -> Lake {
+        Lake { url, ..self }
+    }
+
+    /// How the world names a path of the lake.
+    pub fn shown(&self, path: &Path) -> String {
+        match (&self.url, path.strip_prefix(&self.root)) {
+            (Some(url), Ok(below)) => format!("{url}/{}", below.display()),
+            _ => path.display().to_string(),
+        }
+    }
+
+    /// The bucket behind the work folder, if the lake is in one.
+    pub fn bucket(&self) -> Option<&Bucket> {
+        self.bucket.as_deref()
+    }
+
+    /// Makes a file of the lake visible in its bucket; in a folder it is already.
+    pub fn put(&self, path: &Path) -> io::Result<()> {
+        self.bucket().map_or(Ok(()), |bucket| Ok(bucket.mirror().put(path)?))
+    }
+
+    /// The same for the folder of a run: the manifest, which says that it is whole, at last.
+    pub fn put_run(&self, manifest: &Path) -> io::Result<()> {
+        let folder = manifest.parent().expect("a manifest is in the folder of its run");
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_file() && path != manifest {
+                self.put(&path)?;
+            }
+        }
+        self.put(manifest)
+    }
+
+    /// Puts what later nights and a rerun of `date` go on from: its journal and the state.
+    pub fn put_memory(&self, date: NaiveDate) -> io::Result<()> {
+        let journal = format!("journal/dt={date}");
+        self.bucket().map_or(Ok(()), |bucket| Ok(bucket.mirror().put_below(&[&journal, "state"])?))
     }
 
     /// Creates the folders that hold private data and staging.
@@ -97,6 +149,10 @@ impl Lake {
     }
 
     fn all_partitions(&self, dataset: &str) -> io::Result<Vec<Partition>> {
+        if let Some(bucket) = &self.bucket {
+            let dates = bucket.published(dataset);
+            return Ok(dates.map(|date| Partition { date, path: self.partition(dataset, date) }).collect());
+        }
         let mut partitions = Vec::new();
         let entries = match std::fs::read_dir(self.dataset(dataset)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(partitions),

@@ -2,12 +2,13 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Held as long as the run lives.
 #[derive(Debug)]
 pub struct LakeLock {
-    _file: File,
+    file: File,
 }
 
 /// Why the lock is not ours.
@@ -33,7 +34,15 @@ impl LakeLock {
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(holder.as_bytes())?;
-        Ok(LakeLock { _file: file })
+        Ok(LakeLock { file })
+    }
+
+    /// Names the lock itself, not its holder: this boot of this machine, and the file. Two processes that
+    /// give the same name had the lock one after the other. None where the system names no boot.
+    pub fn identity(&self) -> Option<String> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let metadata = self.file.metadata().ok()?;
+        Some(format!("{}:{}:{}", boot.trim(), metadata.dev(), metadata.ino()))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Staged files become visible: one rename per file, `_SUCCESS` after it, other days untouched.
+//! Staged files become visible: one rename per file (and one put, in a bucket), `_SUCCESS` after it, other
+//! days untouched.
 
 use std::fs;
 use std::io;
@@ -78,8 +79,10 @@ impl Staging {
             if !same_bytes(&to, file)? {
                 durable::move_file(&from, &to)?;
             }
+            self.lake.put(&to)?;
             if file.dataset != "reports" {
-                mark_success(&to)?;
+                let marker = mark_success(&to)?;
+                self.lake.put(&marker)?;
             }
         }
         Ok(())
@@ -135,14 +138,14 @@ fn same_bytes(published: &Path, staged: &StagedFile) -> io::Result<bool> {
 }
 
 /// A zero-byte `_SUCCESS` beside the partition: some readers choke on one with content.
-fn mark_success(partition: &Path) -> io::Result<()> {
+fn mark_success(partition: &Path) -> io::Result<PathBuf> {
     let folder = partition.parent().expect("a partition has a folder");
     let marker = folder.join("_SUCCESS");
-    if marker.exists() {
-        return Ok(());
+    if !marker.exists() {
+        fs::File::create(&marker)?.sync_all()?;
+        durable::sync_folder(folder)?;
     }
-    fs::File::create(&marker)?.sync_all()?;
-    durable::sync_folder(folder)
+    Ok(marker)
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ section! {
     /// The whole file.
     JobFile {
         job: JobSection, Required Result;
+        store: StoreSection, Optional Transport;
         pay_v3: PayV3Section, Optional Result;
         pay_v2: PayV2Section, Optional Result;
         mp: MpSection, Optional Result;
@@ -80,9 +81,26 @@ section! {
         timeout_seconds: i64, Optional Transport;
         retry_deadline_seconds: i64, Optional Transport;
         lake: String, Required Transport;
+        work_dir: String, Optional Transport;
         pii: String, Optional Result;
         pii_key_env: String, Optional Secret;
         pii_key_file: String, Optional Secret;
+    }
+}
+
+section! {
+    /// `[store]`.
+    StoreSection {
+        endpoint: String, Optional Transport;
+        region: String, Optional Transport;
+        path_style: bool, Optional Transport;
+        credentials: String, Optional Transport;
+        access_key_id_env: String, Optional Secret;
+        access_key_id_file: String, Optional Secret;
+        secret_access_key_env: String, Optional Secret;
+        secret_access_key_file: String, Optional Secret;
+        session_token_env: String, Optional Secret;
+        session_token_file: String, Optional Secret;
     }
 }
 

@@ -141,7 +141,7 @@ fn every_problem_is_reported_at_once_with_its_line() {
     let desk = Desk::new();
     let text = r#"[job]
 name = "n"
-lake = "s3://bucket/prefix"
+lake = "gs://bucket/prefix"
 pii = "raw"
 first_date = "18.11.2026"
 timeout_seconds = 0
@@ -172,7 +172,7 @@ kind = "spark"
     let lines: Vec<_> =
         problems.problems.iter().map(|problem| (problem.line.unwrap(), problem.text.as_str())).collect();
     let expected = [
-        (3, "`job.lake` is on `s3://`: this build writes to local folders only"),
+        (3, "`job.lake` is on `gs://`: a folder or `s3://bucket/prefix` is known"),
         (5, "`job.first_date` is `18.11.2026`: it must be a day such as `2026-11-18`"),
         (6, "`job.timeout_seconds` is 0: it must be at least 1"),
         (7, "`pay_v3.mchid` is missing"),
@@ -364,4 +364,58 @@ fn compare_kind(path: &str, kind: Kind, property: &Value) {
         Kind::Tables(keys) => compare(path, keys, &property["items"]),
         Kind::Named(keys) => compare(path, keys, &property["additionalProperties"]),
     }
+}
+
+const BUCKET: &str = "[job]\nname = \"n\"\nlake = \"s3://coupons/prod/\"\nwork_dir = \"work\"\npii = \"raw\"\n";
+
+fn bucket_of(text: &str, env: &[(&str, &str)]) -> Result<Job, JobProblems> {
+    let desk = Desk::new();
+    fs::write(desk.folder.path().join("job.toml"), text).unwrap();
+    let env = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    load(&desk.folder.path().join("job.toml"), &env)
+}
+
+#[test]
+fn a_lake_in_a_bucket_has_a_work_folder_and_takes_the_usual_keys() {
+    let env = [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "hush"), ("AWS_REGION", "cn-north-1")];
+    let job = bucket_of(BUCKET, &env).unwrap_or_else(|problems| panic!("{problems}"));
+    let bucket = job.bucket.unwrap();
+    assert_eq!((bucket.url().as_str(), bucket.region.as_str()), ("s3://coupons/prod", "cn-north-1"));
+    assert!(!bucket.path_style && bucket.endpoint.is_none());
+    assert!(job.lake.ends_with("work"), "{:?}", job.lake);
+    assert!(!format!("{bucket:?}", bucket = bucket.credentials).contains("hush"));
+    let cached = BUCKET.replace("work_dir = \"work\"\n", "");
+    let env = [&env[..], &[("HOME", "/home/x")]].concat();
+    assert!(bucket_of(&cached, &env).unwrap().lake.starts_with("/home/x/.cache/coupon-recon"));
+}
+
+#[test]
+fn an_endpoint_of_ones_own_speaks_path_style_and_has_keys_of_its_own() {
+    let text = format!(
+        "{BUCKET}[store]\nendpoint = \"http://127.0.0.1:7480\"\naccess_key_id_env = \"ID\"\nsecret_access_key_env = \"KEY\"\n"
+    );
+    let bucket = bucket_of(&text, &[("ID", "id"), ("KEY", "hush")]).unwrap().bucket.unwrap();
+    assert!(bucket.path_style);
+    assert!(matches!(&bucket.credentials, Credentials::Keys { id, secret, token: None }
+        if id.expose() == "id" && secret.expose() == "hush"));
+}
+
+#[test]
+fn a_bucket_without_keys_or_with_a_wrong_name_or_endpoint_is_told_at_once() {
+    let text = "[job]\nname = \"n\"\nlake = \"s3://Coupons/a//b\"\npii = \"raw\"\n\
+                [store]\nendpoint = \"http://s3.example\"\nsecret_access_key = \"do-not-print-me\"\n";
+    let problems = bucket_of(text, &[]).unwrap_err().to_string();
+    for told in ["`Coupons` is no bucket name", "no prefix", "no cache folder", "no keys for it", "must be https"] {
+        assert!(problems.contains(told), "{told}: {problems}");
+    }
+    assert!(!problems.contains("do-not-print-me"), "{problems}");
+    let local = MINIMAL.to_owned() + "[store]\nregion = \"r\"\n";
+    assert!(bucket_of(&local, &[]).unwrap_err().to_string().contains("`job.lake` is a folder"));
+}
+
+#[test]
+fn moving_a_lake_into_a_bucket_changes_no_fingerprint() {
+    let env = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "hush")];
+    let local = bucket_of(MINIMAL, &[]).unwrap().fingerprint;
+    assert_eq!(bucket_of(&format!("{BUCKET}[store]\nregion = \"r\"\n"), &env).unwrap().fingerprint, local);
 }

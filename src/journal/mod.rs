@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::clock::World;
 use crate::durable;
+use crate::store::Mirror;
 
 pub use blob::Blob;
 pub use page::{Entry, Page};
@@ -66,9 +67,11 @@ pub enum JournalError {
 /// The journal of one business date.
 #[derive(Debug)]
 pub struct Journal {
+    folder: PathBuf,
     generation: PathBuf,
     mode: Mode,
     world: World,
+    mirror: Option<Arc<Mirror>>,
     stages: Mutex<BTreeMap<String, Arc<StageJournal>>>,
 }
 
@@ -86,7 +89,12 @@ impl Journal {
         };
         let generation = folder.join(format!("gen-{number:03}"));
         durable::create_private_folder(&generation).map_err(|source| io_error(&generation, source))?;
-        Ok(Journal { generation, mode, world, stages: Mutex::default() })
+        Ok(Journal { folder: folder.to_owned(), generation, mode, world, mirror: None, stages: Mutex::default() })
+    }
+
+    /// The same journal, in the work folder of a lake in a bucket: durable is then what the bucket has.
+    pub fn mirrored(self, mirror: Option<Arc<Mirror>>) -> Journal {
+        Journal { mirror, ..self }
     }
 
     /// How this run treats what is journalled.
@@ -114,7 +122,9 @@ impl Journal {
     /// A segment cannot be written.
     pub fn flush(&self) -> Result<(), JournalError> {
         let stages: Vec<_> = self.stages.lock().expect("no holder of this lock panics").values().cloned().collect();
-        stages.iter().try_for_each(|stage| stage.flush())
+        stages.iter().try_for_each(|stage| stage.flush())?;
+        let Some(mirror) = &self.mirror else { return Ok(()) };
+        mirror.put_folder(&self.folder).map_err(|error| io_error(&self.folder, error.into()))
     }
 
     /// Keeps a file as it came: streamed, named by its digest.

@@ -1,17 +1,26 @@
-//! The questions `check` asks before a night: one cheap call per API, the rules, the lake.
+//! The questions `check` asks before a night: one cheap call per API, the rules, the lake. In a bucket it
+//! puts one small object and removes it; it writes nothing else.
 
+use std::time::Duration;
+
+use super::failure::store_code;
 use super::opening::connect;
+use super::place::lake_as_shown;
 use crate::clock::World;
 use crate::error::ExitCode;
 use crate::extract::Issue;
 use crate::extract::IssueKind;
-use crate::job::Job;
+use crate::job::{BucketSettings, Job};
 use crate::reconcile;
+use crate::store::{Store, probe};
 use crate::wechat::ApiError;
 use crate::wechat::mp::cards;
 use crate::wechat::pay_v2::coupon_stock;
 use crate::wechat::pay_v3::busifavor::stock;
 use crate::wechat::pay_v3::certificates;
+
+/// How long a check asks a store that does not answer.
+const CHECK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// One thing that was checked.
 #[derive(Debug)]
@@ -24,7 +33,7 @@ pub struct Finding {
 
 /// Checks everything a night needs of the job, one finding each.
 pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
-    let mut findings = vec![check_rules(job), check_lake(job)];
+    let mut findings = vec![check_rules(job), check_lake(job, world)];
     match connect(job, world) {
         Err(failure) => {
             findings.push(Finding { what: "keys".to_owned(), problem: Some((failure.code, failure.chain.join(": "))) })
@@ -56,11 +65,24 @@ fn check_rules(job: &Job) -> Finding {
     }
 }
 
-fn check_lake(job: &Job) -> Finding {
-    let what = format!("lake `{}`", job.lake.display());
+fn check_lake(job: &Job, world: &World) -> Finding {
+    let lake = lake_as_shown(job);
+    let what = format!("lake `{}`", lake.shown(lake.root()).trim_end_matches('/'));
     let nearest = job.lake.ancestors().find(|folder| folder.exists());
     let is_writable = nearest.is_some_and(|folder| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok());
-    let problem = (!is_writable).then(|| (ExitCode::Usage, "is not writable; `job.lake` names it".to_owned()));
+    let Some(bucket) = &job.bucket else {
+        let problem = (!is_writable).then(|| (ExitCode::Usage, "is not writable; `job.lake` names it".to_owned()));
+        return Finding { what, problem };
+    };
+    let what = format!("{what}: bucket, keys and conditional puts");
+    if !is_writable {
+        let problem = format!("the work folder `{}` is not writable; `job.work_dir` names it", job.lake.display());
+        return Finding { what, problem: Some((ExitCode::Usage, problem)) };
+    }
+    let hasty = BucketSettings { retry_deadline: CHECK_PATIENCE.min(bucket.retry_deadline), ..bucket.clone() };
+    let key = format!("state/check-{}", world.nonce());
+    let answer = Store::connect(&hasty).and_then(|store| probe(&store, &key));
+    let problem = answer.err().map(|error| (store_code(&error), format!("{error}\n     hint: {}", error.hint())));
     Finding { what, problem }
 }
 

@@ -30,15 +30,14 @@ pub struct Proof {
 ///
 /// # Errors
 /// A job without APIv3, keys that are none, a journal that cannot be read.
-pub fn verify_signatures(job: &Job, date: NaiveDate) -> Result<Proof, Failure> {
+pub fn verify_signatures(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Proof, Failure> {
     let Some(settings) = &job.pay_v3 else {
         return Err(Failure::new(ExitCode::Usage, "signatures cannot be checked without `[pay_v3]`"));
     };
     let unreadable = |error: JournalError| Failure::caused_by(ExitCode::Violation, "cannot read the journal", &error);
     let keyring = Keyring::from_settings(settings)
         .map_err(|error| Failure::caused_by(ExitCode::Rejected, "the keys of the job cannot be used", &error))?;
-    let folder = Lake::at(&job.lake).journal(date);
-    let journal = Journal::open(&folder, Mode::Replay, World::real()).map_err(unreadable)?;
+    let journal = Journal::open(&lake.journal(date), Mode::Replay, World::real()).map_err(unreadable)?;
     for page in pages(&journal, CERTIFICATES).map_err(unreadable)? {
         // One that cannot be opened shows below, as the signatures it should prove.
         let _ = keyring.learn_certificates(&page.1.body);

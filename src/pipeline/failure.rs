@@ -1,12 +1,47 @@
 //! How a night fails, in words and exit codes.
 
 use crate::error::{ExitCode, Failure};
+use crate::journal::JournalError;
 use crate::reconcile::ReconcileError;
+use crate::store::{Cause, StoreError};
 
-/// The lake's disk said no.
+/// The lake's disk said no, or the bucket behind it.
 pub(super) fn disk(error: &std::io::Error, what: &str) -> Failure {
+    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return store_failed(error, what);
+    }
     Failure::caused_by(ExitCode::Partial, what, error)
         .hinting("`job.lake` must be writable and have room; nothing half-written is visible, run again")
+}
+
+/// The journal cannot be kept, on the disk or in the bucket.
+pub(super) fn unkept(error: &JournalError) -> Failure {
+    match error {
+        JournalError::Io { source, .. } if source.get_ref().is_some_and(|inner| inner.is::<StoreError>()) => {
+            disk(source, "cannot keep the journal")
+        }
+        _ => Failure::caused_by(ExitCode::Partial, "cannot keep the journal", error),
+    }
+}
+
+/// The lake in a bucket cannot be used.
+pub(super) fn store_failed(error: &StoreError, what: &str) -> Failure {
+    Failure::caused_by(store_code(error), what, error).hinting(error.hint())
+}
+
+/// How a night ends for which the store does this.
+pub(super) fn store_code(error: &StoreError) -> ExitCode {
+    match error {
+        StoreError::Remote { cause, .. } => match cause {
+            Cause::NoBucket | Cause::Unsupported => ExitCode::Usage,
+            Cause::Refused | Cause::Skewed => ExitCode::Rejected,
+            Cause::Conflict => ExitCode::TryLater,
+            Cause::NotFound | Cause::Unreachable | Cause::Local | Cause::Other => ExitCode::Unavailable,
+        },
+        StoreError::Disk { .. } => ExitCode::Partial,
+        StoreError::ForeignFolder { .. } => ExitCode::Usage,
+        StoreError::Held(_) | StoreError::Lost(_) => ExitCode::TryLater,
+    }
 }
 
 /// A contract or control total is violated.

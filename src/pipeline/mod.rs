@@ -7,6 +7,7 @@ mod evidence;
 mod failure;
 mod night;
 mod opening;
+mod place;
 mod progress;
 mod provenance;
 mod restated;
@@ -17,6 +18,7 @@ mod verdict;
 pub use check::{Finding, check_job};
 pub use evidence::{Proof, verify_signatures};
 pub use night::{JournalKeeper, NightOutcome, Plan, run_night};
+pub use place::{Reading, lake_as_shown};
 pub use progress::{Bars, Quiet};
 pub use summary::print as print_summary;
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::failure::{disk, rules_wrong, undecided, unjudgeable, violated};
-use super::opening::{connect, keep_certificates, persona, run_id, take_lock};
+use super::failure::{disk, rules_wrong, undecided, unjudgeable, unkept, violated};
+use super::opening::{connect, keep_certificates, persona, run_id};
+use super::place::Held;
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
 use super::restated;
 use super::stages::{self, Sources};
@@ -46,7 +47,7 @@ pub struct Plan {
 pub struct NightOutcome {
     /// What the shell sees.
     pub code: ExitCode,
-    /// Where the manifest stands.
+    /// Where the manifest stands: a path, or the URL of its object.
     pub manifest_path: PathBuf,
     /// Its content.
     pub manifest: Manifest,
@@ -73,15 +74,14 @@ pub async fn run_night(
     watcher: &dyn Watcher,
     keeper: &impl JournalKeeper,
 ) -> Result<NightOutcome, Failure> {
-    let lake = Lake::at(&job.lake);
-    lake.prepare().map_err(|error| disk(&error, "cannot prepare the lake"))?;
     let started_at = world.clock.now();
     let run_id = run_id(world, started_at);
-    let _lock = take_lock(job, &lake, &run_id, started_at)?;
+    let held = Held::open(job, plan.date, world, &run_id)?;
+    let lake = held.lake.clone();
     let journal = Journal::open(&lake.journal(plan.date), plan.mode, world.clone()).map_err(|error| {
         Failure::caused_by(ExitCode::Usage, format!("cannot open the journal of {}", plan.date), &error)
     })?;
-    let journal = Arc::new(journal);
+    let journal = Arc::new(held.keeping(journal));
     keeper.keep(&journal);
     let apis = connect(job, world)?;
     let persona = persona(job);
@@ -100,17 +100,16 @@ pub async fn run_night(
         Staging::open(&lake, &job.name, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
     let work = Work { night: &night, lake: &lake, staging: &staging, plan };
     let done = work.run().await;
-    keep_certificates(&apis, &journal)
-        .await
-        .and_then(|()| journal.flush())
-        .map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot keep the journal", &error))?;
+    keep_certificates(&apis, &journal).await.and_then(|()| journal.flush()).map_err(|error| unkept(&error))?;
     let done = done?;
     let manifest = work.manifest(&done, &run_id, started_at)?;
     let manifest_path =
         manifest.write(&lake.run(plan.date, &run_id)).map_err(|error| disk(&error, "cannot write the manifest"))?;
+    lake.put_run(&manifest_path).map_err(|error| disk(&error, "cannot put the manifest"))?;
     staging.discard().map_err(|error| disk(&error, "cannot clear the staging folder"))?;
     let Done { verdict, sources, judgement, .. } = done;
     let breaks = judgement.map(|judgement| judgement.breaks).unwrap_or_default();
+    let manifest_path = PathBuf::from(lake.shown(&manifest_path));
     Ok(NightOutcome { code: verdict.code, manifest_path, manifest, breaks, issues: sources.issues })
 }
 
@@ -255,6 +254,9 @@ impl Work<'_> {
     fn publish(&self, done: &mut Done) -> Result<(), Failure> {
         let entries = &done.sources.entries;
         done.files.retain(|file| self.is_wanted(file, entries));
+        // What is published can be replayed: its journal comes first.
+        self.night.journal.flush().map_err(|error| unkept(&error))?;
+        self.lake.put_memory(self.plan.date).map_err(|error| disk(&error, "cannot keep the state"))?;
         self.staging.publish(&done.files).map_err(|error| disk(&error, "cannot publish"))
     }
 

@@ -1,12 +1,9 @@
-//! What a night needs before it begins: lock, clients, persona, id; and what it keeps of the keys.
+//! What a night needs before it begins: clients, persona, id; and what it keeps of the keys.
 
 use chrono::{DateTime, Utc};
 
 use super::evidence::CERTIFICATES;
-use super::failure::disk;
 use crate::clock::World;
-use crate::dataset::Lake;
-use crate::dataset::lock::{LakeLock, LockError};
 use crate::dataset::publish::sha256_of;
 use crate::error::{ExitCode, Failure};
 use crate::extract::{self, Apis};
@@ -50,19 +47,6 @@ pub(super) fn persona(job: &Job) -> Persona {
         Pii::Hmac(key) => Persona::hmac(key.expose().as_bytes()),
         Pii::Raw => Persona::raw(),
     }
-}
-
-/// Takes the lock of lake and job; the next one reads who holds it.
-pub(super) fn take_lock(job: &Job, lake: &Lake, run_id: &str, started_at: DateTime<Utc>) -> Result<LakeLock, Failure> {
-    let path = lake.state(&format!("{}.lock", job.name));
-    let holder =
-        format!("process {} since {} (run {run_id})", std::process::id(), started_at.format("%Y-%m-%d %H:%M:%SZ"));
-    LakeLock::take(&path, &holder).map_err(|error| match &error {
-        LockError::Held(_) => {
-            Failure::new(ExitCode::TryLater, error.to_string()).hinting("wait for it to end, or use `--wait 10m`")
-        }
-        LockError::Io(io) => disk(io, "cannot lock the lake"),
-    })
 }
 
 /// `20261119T020304Z-1f9a0c3e`.

@@ -143,8 +143,8 @@ fn places(text: &mut String, outcome: &NightOutcome, lake: &Lake) {
     if outcome.manifest.files.is_empty() {
         text.push_str("  nothing was published\n");
     } else {
-        let _ = writeln!(text, "  datasets  {}", lake.root().join("datasets").display());
-        let _ = writeln!(text, "  reports   {}", lake.reports(date).display());
+        let _ = writeln!(text, "  datasets  {}", lake.shown(&lake.root().join("datasets")));
+        let _ = writeln!(text, "  reports   {}", lake.shown(&lake.reports(date)));
     }
     let _ = writeln!(text, "  manifest  {}", outcome.manifest_path.display());
 }

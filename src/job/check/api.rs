@@ -139,7 +139,7 @@ impl Checker<'_> {
         }
     }
 
-    fn url(&mut self, written: &Written<String>) -> Option<Url> {
+    pub(super) fn url(&mut self, written: &Written<String>) -> Option<Url> {
         let (place, text) = (&written.place, written.value.trim());
         let url = match Url::parse(text) {
             Ok(url) => url,

@@ -7,6 +7,7 @@ mod rule;
 mod scalar;
 mod secret;
 mod source;
+mod store;
 
 use std::path::{Path, PathBuf};
 
@@ -43,11 +44,13 @@ impl<'a> Checker<'a> {
         self.engine(file.engine.as_ref());
         let written = file.job.as_ref().map(|job| &job.value);
         let name = written.and_then(|job| self.text(&job.name));
-        let lake = written.and_then(|job| self.lake(&job.lake));
+        let lake = written.and_then(|job| self.lake(job, file.store.as_ref()));
         let pii = written.and_then(|job| self.pii(job));
         written.inspect(|job| self.job_patience(job));
+        let (lake, bucket) = lake.unzip();
         let job = Job {
             path: path.to_owned(),
+            bucket: bucket.flatten(),
             first_date: written.and_then(|job| self.date(&job.first_date)),
             pay_v3: file.pay_v3.as_ref().and_then(|section| self.pay_v3(&section.value, written)),
             pay_v2: file.pay_v2.as_ref().and_then(|section| self.pay_v2(&section.value, written)),

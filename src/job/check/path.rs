@@ -15,22 +15,6 @@ impl Checker<'_> {
         Some(self.absolute(&text))
     }
 
-    /// An absolute path of a folder on this machine, for the lake.
-    pub(super) fn lake(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
-        let text = self.text(written)?;
-        let place = &written.as_ref()?.place;
-        if let Some((scheme, _)) = text.split_once("://") {
-            let problem = format!("`{}` is on `{scheme}://`: this build writes to local folders only", place.key);
-            self.problems.add_with_hint(
-                place,
-                problem,
-                "give a folder such as `../out/lake` and sync it after the run",
-            );
-            return None;
-        }
-        Some(self.absolute(&text))
-    }
-
     /// A path that may hold `{date}` or `{yyyymmdd}`.
     pub(super) fn dated_path(&mut self, written: &Option<Written<String>>) -> Option<PathPattern> {
         let pattern = self.dated_glob(written)?;

@@ -1,0 +1,198 @@
+//! The lake in a bucket: which of its objects a night or a reader brings into the work folder, and which
+//! days are published whether or not they were brought in. Puts nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use crate::record::{Break, Record, SubsidyOrder};
+use crate::store::{Mirror, StoreError};
+
+/// What is brought in.
+#[derive(Debug, Clone)]
+pub enum Scope {
+    /// All that a night of `date` reads: the look-back since `from`, the latest day before it where that
+    /// is the memory, its own day, its journal and the state.
+    Night {
+        /// Business date.
+        date: NaiveDate,
+        /// First day of the look-back.
+        from: NaiveDate,
+    },
+    /// What `verify` reads again: the same days, the manifests of `date`; its journal if `with_journal`.
+    Audit {
+        /// Business date.
+        date: NaiveDate,
+        /// First day of the look-back.
+        from: NaiveDate,
+        /// Whether signatures are checked too.
+        with_journal: bool,
+    },
+    /// One day of one dataset.
+    Day {
+        /// Dataset.
+        dataset: &'static str,
+        /// Business date.
+        date: NaiveDate,
+    },
+}
+
+/// The bucket behind a work folder, as it was when it was brought in.
+#[derive(Debug)]
+pub struct Bucket {
+    mirror: Arc<Mirror>,
+    published: BTreeMap<String, BTreeSet<NaiveDate>>,
+}
+
+impl Bucket {
+    /// Brings in what `scope` needs. Other days of the datasets are known by name only.
+    ///
+    /// # Errors
+    /// The bucket or the work folder is out of reach.
+    pub fn bring_in(mirror: Arc<Mirror>, scope: &Scope) -> Result<Bucket, StoreError> {
+        let folders = scope.folders();
+        let mut listed = Vec::new();
+        for folder in &folders {
+            listed.extend(mirror.store().list(folder)?);
+        }
+        let published = published(listed.iter().map(|object| object.key.as_str()));
+        let days: BTreeMap<&str, BTreeSet<NaiveDate>> =
+            published.iter().map(|(dataset, days)| (dataset.as_str(), scope.days(dataset, days))).collect();
+        let is_wanted = |key: &str| match day_of(key) {
+            Some((dataset, day)) => days.get(dataset).is_some_and(|days| days.contains(&day)),
+            None => !key.ends_with(".lock"),
+        };
+        let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+        mirror.bring_in(&listed, &folders, &is_wanted)?;
+        Ok(Bucket { mirror, published })
+    }
+
+    /// The work folder and the store.
+    pub fn mirror(&self) -> &Arc<Mirror> {
+        &self.mirror
+    }
+
+    /// The days of `dataset` that are published, oldest first.
+    pub fn published(&self, dataset: &str) -> impl Iterator<Item = NaiveDate> {
+        self.published.get(dataset).into_iter().flatten().copied()
+    }
+}
+
+impl Scope {
+    fn folders(&self) -> Vec<String> {
+        match self {
+            Scope::Night { date, .. } => {
+                ["datasets", "state"].map(str::to_owned).into_iter().chain(of_day(*date, &["journal", "reports"])).collect()
+            }
+            Scope::Audit { date, with_journal, .. } => {
+                let journal = with_journal.then(|| format!("journal/dt={date}"));
+                let runs = format!("runs/{date}");
+                ["datasets".to_owned(), runs].into_iter().chain(of_day(*date, &["reports"])).chain(journal).collect()
+            }
+            Scope::Day { dataset, date } => vec![format!("datasets/{dataset}/dt={date}")],
+        }
+    }
+
+    /// Of the published days those whose files are read.
+    fn days(&self, dataset: &str, published: &BTreeSet<NaiveDate>) -> BTreeSet<NaiveDate> {
+        let (date, from) = match self {
+            Scope::Day { .. } => return published.clone(),
+            Scope::Night { date, from } | Scope::Audit { date, from, .. } => (*date, *from),
+        };
+        let mut days: BTreeSet<NaiveDate> = published.range(from.min(date)..=date).copied().collect();
+        let earlier = published.range(..date);
+        match dataset {
+            // A subsidy order of any age may still want its receipt.
+            SubsidyOrder::DATASET => days.extend(earlier),
+            _ => days.extend(earlier.last()),
+        }
+        if dataset == Break::DATASET {
+            // A decision about a break of a later day is no mistake.
+            days.extend(published.range(date..));
+        }
+        days
+    }
+}
+
+fn of_day(date: NaiveDate, folders: &[&str]) -> Vec<String> {
+    folders.iter().map(|folder| format!("{folder}/dt={date}")).collect()
+}
+
+/// `datasets/orders/dt=2026-11-18/…` → `orders`, the day.
+fn day_of(key: &str) -> Option<(&str, NaiveDate)> {
+    let mut parts = key.strip_prefix("datasets/")?.split('/');
+    let (dataset, day) = (parts.next()?, parts.next()?.strip_prefix("dt=")?.parse().ok()?);
+    parts.next().map(|_| (dataset, day))
+}
+
+fn published<'a>(keys: impl Iterator<Item = &'a str>) -> BTreeMap<String, BTreeSet<NaiveDate>> {
+    let mut published: BTreeMap<String, BTreeSet<NaiveDate>> = BTreeMap::new();
+    for (dataset, day) in keys.filter(|key| key.ends_with("/part-0.parquet")).filter_map(day_of) {
+        published.entry(dataset.to_owned()).or_default().insert(day);
+    }
+    published
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Lake;
+    use crate::dataset::partition::Provenance;
+    use crate::dataset::publish::Staging;
+    use crate::record::CouponCode;
+    use crate::store::{Put, in_memory};
+
+    fn day(month: u32, day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, month, day).unwrap()
+    }
+
+    fn night(date: NaiveDate) -> Scope {
+        Scope::Night { date, from: date - chrono::Days::new(29) }
+    }
+
+    #[test]
+    fn the_look_back_comes_in_and_the_memory_and_nothing_else() {
+        let days = BTreeSet::from([day(8, 1), day(9, 1), day(11, 1), day(11, 18), day(11, 19)]);
+        let scope = night(day(11, 18));
+        let of = |dataset| scope.days(dataset, &days).into_iter().collect::<Vec<_>>();
+        assert_eq!(of("orders"), [day(11, 1), day(11, 18)]);
+        assert_eq!(of("breaks"), [day(11, 1), day(11, 18), day(11, 19)]);
+        assert_eq!(of("subsidy_orders"), [day(8, 1), day(9, 1), day(11, 1), day(11, 18)]);
+        assert_eq!(night(day(10, 30)).days("orders", &days).into_iter().collect::<Vec<_>>(), [day(9, 1)]);
+    }
+
+    #[test]
+    fn a_day_that_was_not_brought_in_is_known_and_its_file_is_not_there() {
+        let (store, folder) = (in_memory(), tempfile::tempdir().unwrap());
+        for date in ["2026-08-01", "2026-09-01", "2026-11-17"] {
+            store.put(&format!("datasets/orders/dt={date}/part-0.parquet"), b"p".to_vec(), Put::New).unwrap();
+        }
+        store.put("datasets/orders/dt=2026-11-16/_SUCCESS", Vec::new(), Put::New).unwrap();
+        let mirror = Arc::new(Mirror::open(store, folder.path()).unwrap());
+        let lake = Lake::in_bucket(Bucket::bring_in(mirror, &night(day(11, 18))).unwrap());
+        let known = lake.partitions("orders", NaiveDate::MIN, day(11, 18)).unwrap();
+        let there: Vec<_> = known.iter().map(|it| (it.date, it.path.is_file())).collect();
+        assert_eq!(there, [(day(8, 1), false), (day(9, 1), false), (day(11, 17), true)]);
+    }
+
+    #[test]
+    fn a_published_day_stands_in_the_bucket_marker_after_partition_and_the_same_bytes_are_put_once() {
+        let (store, folder) = (in_memory(), tempfile::tempdir().unwrap());
+        let publish = || {
+            let mirror = Arc::new(Mirror::open(store.clone(), folder.path()).unwrap());
+            let lake = Lake::in_bucket(Bucket::bring_in(mirror, &night(day(11, 18))).unwrap());
+            lake.prepare().unwrap();
+            let staging = Staging::open(&lake, "r", day(11, 18)).unwrap();
+            let file = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
+            staging.publish(std::slice::from_ref(&file)).unwrap();
+            assert_eq!(lake.shown(&lake.reports(day(11, 18))), "s3://bucket/prefix/reports/dt=2026-11-18");
+            store.list("datasets").unwrap()
+        };
+        let first = publish();
+        let keys: Vec<_> = first.iter().map(|object| object.key.as_str()).collect();
+        let place = "datasets/coupon_codes/dt=2026-11-18";
+        assert_eq!(keys, [format!("{place}/_SUCCESS"), format!("{place}/part-0.parquet")]);
+        assert_eq!(publish(), first);
+    }
+}

@@ -1,0 +1,150 @@
+//! Where the lake is: a folder of this machine, or a bucket with its keys and its work folder.
+//! Asks no store; `coupon-recon check` does.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+
+use super::Checker;
+use crate::job::file::{JobSection, StoreSection};
+use crate::job::problem::Place;
+use crate::job::settings::{BucketSettings, Credentials};
+use crate::job::value::{Section, Written};
+use crate::secret::Secret;
+
+const BUCKETS_ARE_NAMED: &str = "3 to 63 lower-case letters, digits, dots and hyphens";
+
+impl Checker<'_> {
+    /// The folder a night works in, and the bucket behind it when the lake is `s3://…`.
+    pub(super) fn lake(
+        &mut self,
+        job: &JobSection,
+        store: Option<&Written<StoreSection>>,
+    ) -> Option<(PathBuf, Option<BucketSettings>)> {
+        let text = self.text(&job.lake)?;
+        let place = &job.lake.as_ref()?.place;
+        match text.split_once("://") {
+            Some(("s3", rest)) => {
+                let bucket = self.bucket(rest, place, job, store.map(|store| &store.value));
+                let folder = self.work_dir(job, &text);
+                Some((folder?, Some(bucket?)))
+            }
+            Some((scheme, _)) => {
+                let problem = format!("`{}` is on `{scheme}://`: a folder or `s3://bucket/prefix` is known", place.key);
+                let hint = "most object stores speak S3: give `s3://…` and their address as `store.endpoint`";
+                self.problems.add_with_hint(place, problem, hint);
+                None
+            }
+            None => {
+                for lone in [store.map(|it| &it.place), job.work_dir.as_ref().map(|it| &it.place)].into_iter().flatten() {
+                    let problem = format!("`{}` is for a lake in a bucket, and `job.lake` is a folder", lone.key);
+                    self.problems.add_with_hint(lone, problem, "leave it out, or give `job.lake = \"s3://bucket/prefix\"`");
+                }
+                Some((self.absolute(&text), None))
+            }
+        }
+    }
+
+    fn bucket(
+        &mut self,
+        rest: &str,
+        place: &Place,
+        job: &JobSection,
+        store: Option<&StoreSection>,
+    ) -> Option<BucketSettings> {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let prefix = prefix.trim_end_matches('/');
+        let is_named_well = (3..=63).contains(&bucket.len())
+            && bucket.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || b".-".contains(&it));
+        if !is_named_well {
+            self.problems.add(place, format!("`{}`: `{bucket}` is no bucket name ({BUCKETS_ARE_NAMED})", place.key));
+        }
+        let is_clean = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['?', '#', '%']);
+        if !prefix.is_empty() && !prefix.split('/').all(is_clean) {
+            let text = format!("`{}`: `{prefix}` is no prefix: parts between single slashes, without ?, # and %", place.key);
+            self.problems.add(place, text);
+        }
+        let endpoint = store.and_then(|it| it.endpoint.as_ref());
+        let endpoint = endpoint.and_then(|written| self.url(written));
+        let region = store.and_then(|it| self.text(&it.region));
+        let region = region.or_else(|| self.environment("AWS_REGION")).or_else(|| self.environment("AWS_DEFAULT_REGION"));
+        let path_style = store.and_then(|it| it.path_style.as_ref()).map(|written| written.value);
+        Some(BucketSettings {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            path_style: path_style.unwrap_or(endpoint.is_some() || bucket.contains('.')),
+            endpoint,
+            region: region.unwrap_or_else(|| "us-east-1".to_owned()),
+            credentials: self.credentials(place, store)?,
+            retry_deadline: self.seconds(&job.retry_deadline_seconds, Duration::from_secs(120)),
+        })
+    }
+
+    /// Keys of the job file, else those of the usual variables, else the machine's role if it is wished.
+    fn credentials(&mut self, lake: &Place, store: Option<&StoreSection>) -> Option<Credentials> {
+        let choices = [("keys", true), ("role", false)];
+        let Some(store) = store else { return self.usual_keys(lake) };
+        let has_keys = [
+            &store.access_key_id_env,
+            &store.access_key_id_file,
+            &store.secret_access_key_env,
+            &store.secret_access_key_file,
+        ];
+        if !self.choice(&store.credentials, true, &choices) {
+            return Some(Credentials::Role);
+        }
+        if has_keys.iter().all(|key| key.is_none()) {
+            return self.usual_keys(lake);
+        }
+        let place = store.place();
+        let id = self.required_secret("access_key_id", place, &store.access_key_id_env, &store.access_key_id_file);
+        let secret = self.required_secret(
+            "secret_access_key",
+            place,
+            &store.secret_access_key_env,
+            &store.secret_access_key_file,
+        );
+        let token = match (&store.session_token_env, &store.session_token_file) {
+            (None, None) => None,
+            (env, file) => Some(self.required_secret("session_token", place, env, file)?),
+        };
+        Some(Credentials::Keys { id: id?, secret: secret?, token })
+    }
+
+    fn usual_keys(&mut self, lake: &Place) -> Option<Credentials> {
+        let id = self.environment("AWS_ACCESS_KEY_ID");
+        let secret = self.environment("AWS_SECRET_ACCESS_KEY");
+        let (Some(id), Some(secret)) = (id, secret) else {
+            let text = format!("`{}` is in a bucket, and there are no keys for it", lake.key);
+            let hint = "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give `store.access_key_id_file` and \
+                        `store.secret_access_key_file`, or `store.credentials = \"role\"`";
+            self.problems.add_with_hint(lake, text, hint);
+            return None;
+        };
+        let token = self.environment("AWS_SESSION_TOKEN").map(Secret::new);
+        Some(Credentials::Keys { id: Secret::new(id), secret: Secret::new(secret), token })
+    }
+
+    /// `job.work_dir`, else a folder of the user's cache named after the lake and the job file.
+    fn work_dir(&mut self, job: &JobSection, lake: &str) -> Option<PathBuf> {
+        if job.work_dir.is_some() {
+            return self.path(&job.work_dir);
+        }
+        let place = &job.lake.as_ref()?.place;
+        let home = || self.environment("HOME").map(|home| Path::new(&home).join(".cache"));
+        let cache = self.environment("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+        let Some(cache) = cache.filter(|cache| cache.is_absolute()) else {
+            let text = format!("`{}` is in a bucket, and there is no cache folder to work in", place.key);
+            self.problems.add_with_hint(place, text, "give `job.work_dir = \"path\"`: a folder with room for the look-back");
+            return None;
+        };
+        let name = job.name.as_ref().map_or("", |name| name.value.trim());
+        let identity = digest::digest(&digest::SHA256, format!("{lake}\n{name}").as_bytes());
+        Some(cache.join("coupon-recon").join(hex::encode(&identity.as_ref()[..8])))
+    }
+
+    fn environment(&self, name: &str) -> Option<String> {
+        (self.env)(name).filter(|value| !value.trim().is_empty())
+    }
+}

@@ -1,0 +1,127 @@
+//! Where the lake is and who may write to it: a folder with its kernel lock, or a bucket with its lease,
+//! its work folder and what was brought in. Readers of a bucket get a folder of their own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::failure::{disk, store_failed};
+use crate::clock::World;
+use crate::dataset::Lake;
+use crate::dataset::bucket::{Bucket, Scope};
+use crate::dataset::lock::{LakeLock, LockError};
+use crate::error::{ExitCode, Failure};
+use crate::job::{BucketSettings, Job};
+use crate::journal::Journal;
+use crate::store::{Holder, Lease, Mirror, Store, StoreError, Tail};
+
+/// The lake of a night, held against other runs until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The lake.
+    pub(super) lake: Lake,
+    mirror: Option<Arc<Mirror>>,
+    tail: Option<Tail>,
+    /// Last: who gets this lock knows that the lease is given back or its holder dead.
+    _lock: LakeLock,
+}
+
+impl Held {
+    /// Locks the lake of `job` and makes it ready for a night of `date`.
+    pub(super) fn open(job: &Job, date: NaiveDate, world: &World, run_id: &str) -> Result<Held, Failure> {
+        let started_at = world.clock.now();
+        let Some(settings) = &job.bucket else {
+            let lake = Lake::at(&job.lake);
+            lake.prepare().map_err(|error| disk(&error, "cannot prepare the lake"))?;
+            let lock = take_lock(job, &lake, &told(run_id, started_at))?;
+            return Ok(Held { lake, mirror: None, tail: None, _lock: lock });
+        };
+        let unready = |error: StoreError| store_failed(&error, "cannot open the lake");
+        let mirror = Arc::new(open_mirror(settings, &job.lake)?);
+        let folder = Lake::at(&job.lake);
+        folder.prepare().map_err(|error| disk(&error, "cannot prepare the work folder"))?;
+        let lock = take_lock(job, &folder, &told(run_id, started_at))?;
+        let holder = Holder {
+            told: format!("{} on {}", told(run_id, started_at), machine()),
+            run_id: run_id.to_owned(),
+            kernel_lock: lock.identity(),
+        };
+        let lease = Lease::take(mirror.store(), &format!("state/{}.lock", job.name), holder, world).map_err(unready)?;
+        mirror.guard(Some(lease));
+        let mut held = Held { lake: folder, mirror: Some(Arc::clone(&mirror)), tail: None, _lock: lock };
+        let scope = Scope::Night { date, from: job.rules.lookback_start(date) };
+        held.lake = Lake::in_bucket(Bucket::bring_in(Arc::clone(&mirror), &scope).map_err(unready)?);
+        held.tail = Some(mirror.tail(vec![format!("journal/dt={date}"), "state".to_owned()]));
+        Ok(held)
+    }
+
+    /// The journal of the night, durable where the lake is.
+    pub(super) fn keeping(&self, journal: Journal) -> Journal {
+        journal.mirrored(self.mirror.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.tail = None;
+        if let Some(mirror) = &self.mirror {
+            mirror.guard(None);
+        }
+    }
+}
+
+/// A lake to read from; what was brought in for that is gone when it is dropped.
+#[derive(Debug)]
+pub struct Reading {
+    /// The lake.
+    pub lake: Lake,
+    _scratch: Option<tempfile::TempDir>,
+}
+
+impl Reading {
+    /// Opens the lake of `job` for reading. From a bucket `scope` is fetched anew: what a reader proves,
+    /// it proves of the bucket and not of a copy.
+    ///
+    /// # Errors
+    /// The bucket is out of reach.
+    pub fn open(job: &Job, scope: &Scope) -> Result<Reading, Failure> {
+        let Some(settings) = &job.bucket else {
+            return Ok(Reading { lake: Lake::at(&job.lake), _scratch: None });
+        };
+        let scratch = tempfile::tempdir().map_err(|error| disk(&error, "cannot make a folder to read into"))?;
+        let mirror = Arc::new(open_mirror(settings, scratch.path())?);
+        let bucket = Bucket::bring_in(mirror, scope);
+        let bucket = bucket.map_err(|error| store_failed(&error, "cannot read the lake"))?;
+        Ok(Reading { lake: Lake::in_bucket(bucket), _scratch: Some(scratch) })
+    }
+}
+
+/// The lake of a job as its paths are shown; nothing is asked.
+pub fn lake_as_shown(job: &Job) -> Lake {
+    Lake::at(&job.lake).known_as(job.bucket.as_ref().map(BucketSettings::url))
+}
+
+fn open_mirror(settings: &BucketSettings, folder: &Path) -> Result<Mirror, Failure> {
+    let opened = Store::connect(settings).and_then(|store| Mirror::open(Arc::new(store), folder));
+    opened.map_err(|error| store_failed(&error, "cannot open the lake"))
+}
+
+/// Takes the kernel lock of lake and job; the next one reads who holds it.
+fn take_lock(job: &Job, lake: &Lake, holder: &str) -> Result<LakeLock, Failure> {
+    let path = lake.state(&format!("{}.lock", job.name));
+    LakeLock::take(&path, holder).map_err(|error| match &error {
+        LockError::Held(_) => {
+            Failure::new(ExitCode::TryLater, error.to_string()).hinting("wait for it to end, or use `--wait 10m`")
+        }
+        LockError::Io(io) => disk(io, "cannot lock the lake"),
+    })
+}
+
+fn told(run_id: &str, started_at: DateTime<Utc>) -> String {
+    format!("process {} since {} (run {run_id})", std::process::id(), started_at.format("%Y-%m-%d %H:%M:%SZ"))
+}
+
+fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

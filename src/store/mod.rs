@@ -1,0 +1,410 @@
+//! A bucket that holds a lake: objects below one prefix, each put at once and read in one version.
+//! Knows no dataset and no job; what is put when, and what may be overwritten, its callers say.
+//!
+//! Callers wait for every answer. The requests run on threads of their own, so that it does not matter
+//! whether a caller is asynchronous.
+
+mod error;
+mod index;
+mod lease;
+mod mirror;
+mod probe;
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path as Key;
+use object_store::{
+    ClientOptions, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
+    UpdateVersion,
+};
+use tokio::io::AsyncWriteExt;
+use tokio::runtime::Runtime;
+
+use crate::durable;
+use crate::job::{BucketSettings, Credentials};
+
+pub use error::{Cause, StoreError};
+pub use lease::{Holder, Lease};
+pub use mirror::{Mirror, Tail};
+pub use probe::probe;
+
+/// Files above this go up in parts: one request must not take longer than a store waits.
+const PART_BYTES: usize = 16 << 20;
+/// Downloads under way at once.
+const AT_ONCE: usize = 16;
+/// Ends the name of a file that is not whole yet; never put.
+const STAGED: &str = ".staged";
+/// A store that says nothing for so long is not reached.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Objects of one bucket below one prefix.
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+    url: String,
+    prefix: String,
+    threads: Threads,
+}
+
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Below the prefix: `datasets/orders/dt=2026-11-18/part-0.parquet`.
+    pub key: String,
+    /// Size.
+    pub bytes: u64,
+    /// Changes whenever the object does.
+    pub etag: String,
+}
+
+/// When a put may take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put<'a> {
+    /// The key must be free.
+    New,
+    /// The object must be the one with this ETag.
+    Replacing(&'a str),
+}
+
+impl Store {
+    /// A store by its settings; nothing is asked yet.
+    ///
+    /// # Errors
+    /// Settings that the client refuses.
+    pub fn connect(settings: &BucketSettings) -> Result<Store, StoreError> {
+        let objects = client(settings).map_err(|error| StoreError::remote(&settings.url(), &error))?;
+        Ok(Store::over(Arc::new(objects), &settings.url(), &settings.prefix))
+    }
+
+    /// A store over any implementation; the tests have one in memory.
+    pub fn over(objects: Arc<dyn ObjectStore>, url: &str, prefix: &str) -> Store {
+        Store { objects, url: url.to_owned(), prefix: prefix.to_owned(), threads: Threads::start() }
+    }
+
+    /// `s3://bucket/prefix`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How the world names an object.
+    pub fn url_of(&self, key: &str) -> String {
+        format!("{}/{key}", self.url)
+    }
+
+    /// Every object below the folder `under`, by key.
+    ///
+    /// # Errors
+    /// The bucket cannot be listed.
+    pub fn list(&self, under: &str) -> Result<Vec<Object>, StoreError> {
+        let folder = self.place(under)?;
+        let (objects, prefix) = (Arc::clone(&self.objects), self.prefix.clone());
+        let listed = self.threads.wait(async move {
+            let found = objects.list(Some(&folder));
+            found.map_ok(|meta| object(&prefix, &meta)).try_collect::<Vec<_>>().await
+        });
+        let mut listed = listed.map_err(|error| StoreError::remote(&self.url_of(under), &error))?;
+        listed.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(listed)
+    }
+
+    /// A small object; none when there is no such key.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub fn get(&self, key: &str) -> Result<Option<(Vec<u8>, String)>, StoreError> {
+        let place = self.place(key)?;
+        let objects = Arc::clone(&self.objects);
+        let answer = self.threads.wait(async move {
+            let found = objects.get(&place).await?;
+            let etag = found.meta.e_tag.clone().unwrap_or_default();
+            Ok::<_, object_store::Error>((found.bytes().await?.to_vec(), etag))
+        });
+        match answer.map_err(|error| StoreError::remote(&self.url_of(key), &error)) {
+            Err(error) if error.cause() == Cause::NotFound => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// Puts a small object; returns its ETag.
+    ///
+    /// # Errors
+    /// The condition does not hold (`Cause::Conflict`), or the store cannot be asked.
+    pub fn put(&self, key: &str, bytes: Vec<u8>, put: Put<'_>) -> Result<String, StoreError> {
+        let place = self.place(key)?;
+        let objects = Arc::clone(&self.objects);
+        let options = PutOptions::from(mode(put));
+        let answer = self.threads.wait(async move { objects.put_opts(&place, bytes.into(), options).await });
+        let result = answer.map_err(|error| StoreError::remote(&self.url_of(key), &error))?;
+        Ok(result.e_tag.unwrap_or_default())
+    }
+
+    /// Puts a file, a large one in parts; returns its ETag. S3 takes a condition for a whole put only:
+    /// a large file is put whatever stands there, under the caller's lease.
+    ///
+    /// # Errors
+    /// As `put`; and the file cannot be read.
+    pub fn put_file(&self, key: &str, path: &Path, put: Put<'_>) -> Result<String, StoreError> {
+        let bytes = std::fs::metadata(path).map_err(|source| StoreError::disk(path, source))?.len();
+        if bytes <= PART_BYTES as u64 {
+            let bytes = std::fs::read(path).map_err(|source| StoreError::disk(path, source))?;
+            return self.put(key, bytes, put);
+        }
+        let (place, path) = (self.place(key)?, path.to_owned());
+        let objects = Arc::clone(&self.objects);
+        let answer = self.threads.wait(async move { put_parts(&*objects, &place, &path).await });
+        answer.map_err(|error| StoreError::remote(&self.url_of(key), &error))
+    }
+
+    /// Brings objects in, each to its path; returns the ETags of what came, in the order asked. An object
+    /// that changed since it was listed comes as it is now, whole.
+    ///
+    /// # Errors
+    /// The first object that could not be brought in.
+    pub fn download(&self, wanted: Vec<(String, std::path::PathBuf)>) -> Result<Vec<String>, StoreError> {
+        let mut errands = Vec::new();
+        for (key, path) in wanted {
+            let (objects, place, url) = (Arc::clone(&self.objects), self.place(&key)?, self.url_of(&key));
+            errands.push(async move { download(&*objects, &place, &url, &path).await });
+        }
+        let all = futures_util::stream::iter(errands).buffered(AT_ONCE).try_collect::<Vec<_>>();
+        self.threads.wait(all)
+    }
+
+    /// Removes an object; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub fn remove(&self, key: &str) -> Result<(), StoreError> {
+        let place = self.place(key)?;
+        let objects = Arc::clone(&self.objects);
+        let answer = self.threads.wait(async move { objects.delete(&place).await });
+        match answer.map_err(|error| StoreError::remote(&self.url_of(key), &error)) {
+            Err(error) if error.cause() == Cause::NotFound => Ok(()),
+            answer => answer,
+        }
+    }
+
+    /// Runs `task` beside the callers until the store is dropped.
+    fn keep_doing(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
+        self.threads.runtime().spawn(task).abort_handle()
+    }
+
+    fn place(&self, key: &str) -> Result<Key, StoreError> {
+        let whole = [self.prefix.as_str(), key].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        Key::parse(whole).map_err(|error| StoreError::remote(&self.url_of(key), &error.into()))
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.url)
+    }
+}
+
+fn client(settings: &BucketSettings) -> Result<AmazonS3, object_store::Error> {
+    let options = ClientOptions::new()
+        .with_allow_http(settings.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http"))
+        .with_connect_timeout(Duration::from_secs(5))
+        .with_timeout_disabled()
+        .with_read_timeout(SILENCE);
+    let retry = RetryConfig { retry_timeout: settings.retry_deadline, ..RetryConfig::default() };
+    let mut builder = match &settings.credentials {
+        Credentials::Role => AmazonS3Builder::from_env(),
+        Credentials::Keys { id, secret, token } => {
+            let builder =
+                AmazonS3Builder::new().with_access_key_id(id.expose()).with_secret_access_key(secret.expose());
+            match token {
+                Some(token) => builder.with_token(token.expose()),
+                None => builder,
+            }
+        }
+    };
+    if let Some(endpoint) = endpoint(settings) {
+        builder = builder.with_endpoint(endpoint);
+    }
+    builder
+        .with_bucket_name(&settings.bucket)
+        .with_region(&settings.region)
+        .with_virtual_hosted_style_request(!settings.path_style)
+        .with_client_options(options)
+        .with_retry(retry)
+        .build()
+}
+
+/// Where requests go if not where the client would send them; with the bucket in the host name if so wished.
+fn endpoint(settings: &BucketSettings) -> Option<String> {
+    let bucket = if settings.path_style { String::new() } else { format!("{}.", settings.bucket) };
+    match &settings.endpoint {
+        Some(url) => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            Some(format!("{}://{bucket}{}{port}", url.scheme(), url.host_str().unwrap_or_default()))
+        }
+        // AWS in China has a domain of its own, which the client does not know.
+        None if settings.region.starts_with("cn-") => {
+            Some(format!("https://{bucket}s3.{}.amazonaws.com.cn", settings.region))
+        }
+        None => None,
+    }
+}
+
+fn mode(put: Put<'_>) -> PutMode {
+    match put {
+        Put::New => PutMode::Create,
+        Put::Replacing(etag) => PutMode::Update(UpdateVersion { e_tag: Some(etag.to_owned()), version: None }),
+    }
+}
+
+fn object(prefix: &str, meta: &ObjectMeta) -> Object {
+    let whole = meta.location.as_ref();
+    let key = whole.strip_prefix(prefix).map_or(whole, |key| key.trim_start_matches('/'));
+    let etag = meta.e_tag.as_deref().unwrap_or_default();
+    // Some listings leave away the quotes that belong to an ETag.
+    let etag = if etag.contains('"') { etag.to_owned() } else { format!("\"{etag}\"") };
+    Object { key: key.to_owned(), bytes: meta.size, etag }
+}
+
+async fn put_parts(objects: &dyn ObjectStore, place: &Key, path: &Path) -> Result<String, object_store::Error> {
+    use tokio::io::AsyncReadExt;
+    let generic = |error: std::io::Error| object_store::Error::Generic { store: "file", source: Box::new(error) };
+    let mut file = tokio::fs::File::open(path).await.map_err(generic)?;
+    let mut upload = objects.put_multipart(place).await?;
+    loop {
+        let mut part = Vec::with_capacity(PART_BYTES);
+        (&mut file).take(PART_BYTES as u64).read_to_end(&mut part).await.map_err(generic)?;
+        if part.is_empty() {
+            return Ok(upload.complete().await?.e_tag.unwrap_or_default());
+        }
+        if let Err(error) = upload.put_part(PutPayload::from(part)).await {
+            // Parts that nobody completes are billed; the error of the part is what matters.
+            let _ = upload.abort().await;
+            return Err(error);
+        }
+    }
+}
+
+async fn download(objects: &dyn ObjectStore, place: &Key, url: &str, path: &Path) -> Result<String, StoreError> {
+    let remote = |error| StoreError::remote(url, &error);
+    let disk = |source| StoreError::disk(path, source);
+    let found = objects.get_opts(place, GetOptions::default()).await.map_err(remote)?;
+    let etag = found.meta.e_tag.clone().unwrap_or_default();
+    durable::create_folder(path.parent().expect("an object comes into a folder")).map_err(disk)?;
+    let beside = beside(path);
+    let mut file = tokio::fs::File::create(&beside).await.map_err(disk)?;
+    let mut chunks = found.into_stream();
+    while let Some(chunk) = chunks.try_next().await.map_err(remote)? {
+        file.write_all(&chunk).await.map_err(disk)?;
+    }
+    file.sync_all().await.map_err(disk)?;
+    durable::move_file(&beside, path).map_err(disk)?;
+    Ok(etag)
+}
+
+/// Where a file is written before it takes its place.
+fn beside(path: &Path) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(STAGED);
+    name.into()
+}
+
+/// Threads for the requests, apart from those of the callers.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start() -> Threads {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        Threads(Some(runtime.expect("the system gives threads")))
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.0.as_ref().expect("there until dropped")
+    }
+
+    fn wait<T: Send + 'static>(&self, errand: impl Future<Output = T> + Send + 'static) -> T {
+        let (done, wait) = mpsc::sync_channel(1);
+        self.runtime().spawn(async move {
+            // Who asked is waiting below.
+            let _ = done.send(errand.await);
+        });
+        wait.recv().expect("an errand ends and does not panic")
+    }
+}
+
+impl Drop for Threads {
+    /// Without waiting: a runtime may not be dropped the usual way inside another one.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn in_memory() -> Arc<Store> {
+    Arc::new(Store::over(Arc::new(object_store::memory::InMemory::new()), "s3://bucket/prefix", "prefix"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(endpoint: Option<&str>, region: &str, path_style: bool) -> BucketSettings {
+        let secret = crate::secret::Secret::new;
+        BucketSettings {
+            bucket: "coupons".into(),
+            prefix: String::new(),
+            endpoint: endpoint.map(|url| url.parse().unwrap()),
+            region: region.into(),
+            path_style,
+            credentials: Credentials::Keys { id: secret("id"), secret: secret("hush"), token: None },
+            retry_deadline: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn requests_go_to_the_endpoint_with_the_bucket_where_it_belongs() {
+        let of = |url, region, path_style| endpoint(&settings(url, region, path_style));
+        assert_eq!(of(Some("http://127.0.0.1:7480"), "us-east-1", true).unwrap(), "http://127.0.0.1:7480");
+        assert_eq!(of(Some("https://s3.example"), "r", false).unwrap(), "https://coupons.s3.example");
+        assert_eq!(of(None, "cn-north-1", false).unwrap(), "https://coupons.s3.cn-north-1.amazonaws.com.cn");
+        assert_eq!(of(None, "eu-west-1", false), None);
+        let store = Store::connect(&settings(None, "eu-west-1", false)).unwrap();
+        assert!(!format!("{store:?} {:?}", settings(None, "r", true)).contains("hush"));
+    }
+
+    #[test]
+    fn objects_are_put_under_conditions_and_listed_below_their_prefix_only() {
+        let store = in_memory();
+        let etag = store.put("a/x", b"one".to_vec(), Put::New).unwrap();
+        assert_eq!(store.put("a/x", b"two".to_vec(), Put::New).unwrap_err().cause(), Cause::Conflict);
+        let next = store.put("a/x", b"two".to_vec(), Put::Replacing(&etag)).unwrap();
+        assert_eq!(store.put("a/x", b"3".to_vec(), Put::Replacing(&etag)).unwrap_err().cause(), Cause::Conflict);
+        store.put("ab/y", Vec::new(), Put::New).unwrap();
+        assert_eq!(store.list("a").unwrap(), [Object { key: "a/x".into(), bytes: 3, etag: next.clone() }]);
+        assert_eq!(store.get("a/x").unwrap(), Some((b"two".to_vec(), next)));
+        store.remove("a/x").unwrap();
+        assert_eq!(store.get("a/x").unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_asynchronous_caller_may_wait_too() {
+        let store = in_memory();
+        store.put("a", b"1".to_vec(), Put::New).unwrap();
+        assert!(store.get("a").unwrap().is_some());
+        drop(store);
+    }
+
+    #[test]
+    fn a_large_file_goes_up_in_parts_and_comes_down_the_same() {
+        let (store, folder) = (in_memory(), tempfile::tempdir().unwrap());
+        let (up, down) = (folder.path().join("up"), folder.path().join("new/down.parquet"));
+        let bytes: Vec<u8> = (0..PART_BYTES * 2 + 5).map(|it| (it % 251) as u8).collect();
+        std::fs::write(&up, &bytes).unwrap();
+        let etag = store.put_file("big", &up, Put::New).unwrap();
+        assert_eq!(store.download(vec![("big".into(), down.clone())]).unwrap(), [etag]);
+        assert!(std::fs::read(down).unwrap() == bytes);
+    }
+}

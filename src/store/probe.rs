@@ -1,0 +1,51 @@
+//! Whether a store can do all a night needs: read, list, and above all refuse a conditional put. A store
+//! that takes every put cannot keep two runs apart.
+
+use super::{Cause, Put, Store, StoreError};
+
+/// Puts one small object at `key`, tries what must be refused, and removes it.
+///
+/// # Errors
+/// The first thing that the store does not do, or does and should not.
+pub fn probe(store: &Store, key: &str) -> Result<(), StoreError> {
+    store.list("datasets")?;
+    let result = try_puts(store, key);
+    let removed = store.remove(key);
+    result.and(removed)
+}
+
+fn try_puts(store: &Store, key: &str) -> Result<(), StoreError> {
+    let etag = store.put(key, b"one".to_vec(), Put::New)?;
+    must_refuse(store, key, Put::New)?;
+    must_refuse(store, key, Put::Replacing("\"00000000000000000000000000000000\""))?;
+    store.put(key, b"two".to_vec(), Put::Replacing(&etag))?;
+    match store.get(key)? {
+        Some((bytes, _)) if bytes == b"two" => Ok(()),
+        _ => Err(failing(store, key, "does not read as it was put")),
+    }
+}
+
+fn must_refuse(store: &Store, key: &str, put: Put<'_>) -> Result<(), StoreError> {
+    match store.put(key, b"wrong".to_vec(), put) {
+        Err(error) if error.cause() == Cause::Conflict => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Err(failing(store, key, "was overwritten against its condition: two runs could not be kept apart")),
+    }
+}
+
+fn failing(store: &Store, key: &str, why: &str) -> StoreError {
+    StoreError::Remote { url: store.url_of(key), cause: Cause::Unsupported, why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::in_memory;
+    use super::*;
+
+    #[test]
+    fn a_store_that_keeps_conditions_passes_and_keeps_nothing() {
+        let store = in_memory();
+        probe(&store, "state/check-1").unwrap();
+        assert!(store.list("state").unwrap().is_empty());
+    }
+}
