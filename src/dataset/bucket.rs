@@ -82,9 +82,11 @@ impl Bucket {
 impl Scope {
     fn folders(&self) -> Vec<String> {
         match self {
-            Scope::Night { date, .. } => {
-                ["datasets", "state"].map(str::to_owned).into_iter().chain(of_day(*date, &["journal", "reports"])).collect()
-            }
+            Scope::Night { date, .. } => ["datasets", "state"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(of_day(*date, &["journal", "reports"]))
+                .collect(),
             Scope::Audit { date, with_journal, .. } => {
                 let journal = with_journal.then(|| format!("journal/dt={date}"));
                 let runs = format!("runs/{date}");

@@ -94,7 +94,9 @@ impl StoreError {
                 Cause::Skewed => "set the clock of this machine (NTP)",
                 Cause::Conflict => "something else wrote there during the run; run again",
                 Cause::Unsupported => "the store must know conditional puts (If-None-Match, If-Match); use a newer one",
-                Cause::Unreachable => "check `store.endpoint`, `store.region` and the network; nothing is lost, run again",
+                Cause::Unreachable => {
+                    "check `store.endpoint`, `store.region` and the network; nothing is lost, run again"
+                }
                 _ => "`coupon-recon check` asks the store for all a night needs",
             },
             StoreError::Disk { .. } => "`job.work_dir` must be writable and have room; run again",
@@ -138,7 +140,9 @@ fn judge(error: &object_store::Error) -> (Cause, String) {
 fn by_code(code: &str) -> Option<(Cause, String)> {
     let (cause, why) = match code {
         "NoSuchBucket" => (Cause::NoBucket, "there is no such bucket"),
-        "SignatureDoesNotMatch" => (Cause::Refused, "the store refuses the signature: the secret key is not the one of this id"),
+        "SignatureDoesNotMatch" => {
+            (Cause::Refused, "the store refuses the signature: the secret key is not the one of this id")
+        }
         "InvalidAccessKeyId" => (Cause::Refused, "the store does not know this access key id"),
         "ExpiredToken" | "InvalidToken" => (Cause::Refused, "the session token is no longer valid"),
         "AccessDenied" => (Cause::Refused, "these keys may not do this"),
@@ -174,7 +178,8 @@ fn by_transport(error: &object_store::Error) -> Option<(Cause, String)> {
 
 /// An answer nobody foresaw: its status, if the text has one.
 fn status_of(texts: &[String], told: &str) -> String {
-    let status = texts.iter().find_map(|text| Some(text.split_once("status code: ")?.1.split([' ', ':']).next()?.to_owned()));
+    let status =
+        texts.iter().find_map(|text| Some(text.split_once("status code: ")?.1.split([' ', ':']).next()?.to_owned()));
     match status {
         Some(status) => format!("the store answers {status}{told}"),
         None => format!("the store cannot be used{told}"),

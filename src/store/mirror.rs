@@ -71,7 +71,12 @@ impl Mirror {
     ///
     /// # Errors
     /// The bucket or the folder is out of reach.
-    pub fn bring_in(&self, listed: &[Object], folders: &[&str], wanted: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
+    pub fn bring_in(
+        &self,
+        listed: &[Object],
+        folders: &[&str],
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<(), StoreError> {
         let wanted: BTreeMap<&str, &Object> =
             listed.iter().filter(|object| wanted(&object.key)).map(|object| (object.key.as_str(), object)).collect();
         let mut index = self.index();
@@ -99,7 +104,8 @@ impl Mirror {
             index.copies.insert(object.key.clone(), unread);
         }
         let listed: BTreeSet<&str> = listed.iter().map(|object| object.key.as_str()).collect();
-        let is_below = |key: &str| folders.iter().any(|folder| key.strip_prefix(folder).is_some_and(|it| it.starts_with('/')));
+        let is_below =
+            |key: &str| folders.iter().any(|folder| key.strip_prefix(folder).is_some_and(|it| it.starts_with('/')));
         index.copies.retain(|key, _| !is_below(key) || listed.contains(key.as_str()));
         self.write(&index)
     }

@@ -194,7 +194,8 @@ impl Store {
     }
 
     fn place(&self, key: &str) -> Result<Key, StoreError> {
-        let whole = [self.prefix.as_str(), key].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        let whole =
+            [self.prefix.as_str(), key].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
         Key::parse(whole).map_err(|error| StoreError::remote(&self.url_of(key), &error.into()))
     }
 }

@@ -37,9 +37,14 @@ impl Checker<'_> {
                 None
             }
             None => {
-                for lone in [store.map(|it| &it.place), job.work_dir.as_ref().map(|it| &it.place)].into_iter().flatten() {
+                for lone in [store.map(|it| &it.place), job.work_dir.as_ref().map(|it| &it.place)].into_iter().flatten()
+                {
                     let problem = format!("`{}` is for a lake in a bucket, and `job.lake` is a folder", lone.key);
-                    self.problems.add_with_hint(lone, problem, "leave it out, or give `job.lake = \"s3://bucket/prefix\"`");
+                    self.problems.add_with_hint(
+                        lone,
+                        problem,
+                        "leave it out, or give `job.lake = \"s3://bucket/prefix\"`",
+                    );
                 }
                 Some((self.absolute(&text), None))
             }
@@ -62,13 +67,15 @@ impl Checker<'_> {
         }
         let is_clean = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['?', '#', '%']);
         if !prefix.is_empty() && !prefix.split('/').all(is_clean) {
-            let text = format!("`{}`: `{prefix}` is no prefix: parts between single slashes, without ?, # and %", place.key);
+            let text =
+                format!("`{}`: `{prefix}` is no prefix: parts between single slashes, without ?, # and %", place.key);
             self.problems.add(place, text);
         }
         let endpoint = store.and_then(|it| it.endpoint.as_ref());
         let endpoint = endpoint.and_then(|written| self.url(written));
         let region = store.and_then(|it| self.text(&it.region));
-        let region = region.or_else(|| self.environment("AWS_REGION")).or_else(|| self.environment("AWS_DEFAULT_REGION"));
+        let region =
+            region.or_else(|| self.environment("AWS_REGION")).or_else(|| self.environment("AWS_DEFAULT_REGION"));
         let path_style = store.and_then(|it| it.path_style.as_ref()).map(|written| written.value);
         Some(BucketSettings {
             bucket: bucket.to_owned(),
@@ -136,7 +143,11 @@ impl Checker<'_> {
         let cache = self.environment("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
         let Some(cache) = cache.filter(|cache| cache.is_absolute()) else {
             let text = format!("`{}` is in a bucket, and there is no cache folder to work in", place.key);
-            self.problems.add_with_hint(place, text, "give `job.work_dir = \"path\"`: a folder with room for the look-back");
+            self.problems.add_with_hint(
+                place,
+                text,
+                "give `job.work_dir = \"path\"`: a folder with room for the look-back",
+            );
             return None;
         };
         let name = job.name.as_ref().map_or("", |name| name.value.trim());
