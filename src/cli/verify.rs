@@ -13,7 +13,6 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let scope = Scope::Audit {
         date: command.date,
         from: job.rules.lookback_start(command.date),
-        with_journal: command.signatures,
     };
     let reading = Reading::open(&job, &scope)?;
     let lake = &reading.lake;

@@ -13,21 +13,19 @@ use crate::store::{Mirror, StoreError};
 #[derive(Debug, Clone)]
 pub enum Scope {
     /// All that a night of `date` reads: the look-back since `from`, the latest day before it where that
-    /// is the memory, its own day, its journal and the state.
+    /// is the memory, its own day, its journal, every manifest and the state.
     Night {
         /// Business date.
         date: NaiveDate,
         /// First day of the look-back.
         from: NaiveDate,
     },
-    /// What `verify` reads again: the same days, the manifests of `date`; its journal if `with_journal`.
+    /// What `verify` reads again: the same, without the wallets the state knows.
     Audit {
         /// Business date.
         date: NaiveDate,
         /// First day of the look-back.
         from: NaiveDate,
-        /// Whether signatures are checked too.
-        with_journal: bool,
     },
     /// One day of one dataset.
     Day {
@@ -61,7 +59,7 @@ impl Bucket {
             published.iter().map(|(dataset, days)| (dataset.as_str(), scope.days(dataset, days))).collect();
         let is_wanted = |key: &str| match day_of(key) {
             Some((dataset, day)) => days.get(dataset).is_some_and(|days| days.contains(&day)),
-            None => !key.ends_with(".lock"),
+            None => scope.wants(key),
         };
         let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
         mirror.bring_in(&listed, &folders, &is_wanted)?;
@@ -82,17 +80,22 @@ impl Bucket {
 impl Scope {
     fn folders(&self) -> Vec<String> {
         match self {
-            Scope::Night { date, .. } => ["datasets", "state"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain(of_day(*date, &["journal", "reports"]))
-                .collect(),
-            Scope::Audit { date, with_journal, .. } => {
-                let journal = with_journal.then(|| format!("journal/dt={date}"));
-                let runs = format!("runs/{date}");
-                ["datasets".to_owned(), runs].into_iter().chain(of_day(*date, &["reports"])).chain(journal).collect()
+            Scope::Night { date, .. } | Scope::Audit { date, .. } => {
+                let of_day = ["journal", "reports"].map(|folder| format!("{folder}/dt={date}"));
+                ["datasets", "runs", "state"].map(str::to_owned).into_iter().chain(of_day).collect()
             }
             Scope::Day { dataset, date } => vec![format!("datasets/{dataset}/dt={date}")],
+        }
+    }
+
+    /// Whether an object is read that belongs to no day of a dataset.
+    fn wants(&self, key: &str) -> bool {
+        if key.starts_with("runs/") {
+            return key.contains("/manifest.json");
+        }
+        match self {
+            Scope::Audit { .. } if key.starts_with("state/") => key.ends_with(".json"),
+            _ => !key.ends_with(".lock"),
         }
     }
 
@@ -115,10 +118,6 @@ impl Scope {
         }
         days
     }
-}
-
-fn of_day(date: NaiveDate, folders: &[&str]) -> Vec<String> {
-    folders.iter().map(|folder| format!("{folder}/dt={date}")).collect()
 }
 
 /// `datasets/orders/dt=2026-11-18/…` → `orders`, the day.

@@ -63,7 +63,16 @@ impl Lake {
         self.bucket().map_or(Ok(()), |bucket| Ok(bucket.mirror().put(path)?))
     }
 
-    /// The same for the folder of a run: the manifest, which says that it is whole, at last.
+    /// Removes a file of the lake, and its object.
+    pub fn remove(&self, path: &Path) -> io::Result<()> {
+        if let Some(bucket) = self.bucket() {
+            return Ok(bucket.mirror().remove(path)?);
+        }
+        std::fs::remove_file(path)?;
+        durable::sync_folder(path.parent().expect("a file has a folder"))
+    }
+
+    /// Puts what is in the folder of a run: the manifest, which says that it is whole, at last.
     pub fn put_run(&self, manifest: &Path) -> io::Result<()> {
         let folder = manifest.parent().expect("a manifest is in the folder of its run");
         for entry in std::fs::read_dir(folder)? {

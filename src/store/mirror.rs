@@ -120,6 +120,22 @@ impl Mirror {
         self.write(&index)
     }
 
+    /// Removes an object and then its file; either may be gone already.
+    ///
+    /// # Errors
+    /// The lease is lost, or the bucket is out of reach.
+    pub fn remove(&self, path: &Path) -> Result<(), StoreError> {
+        let mut index = self.index();
+        self.check_lease()?;
+        let key = self.key(path);
+        self.store.remove(&key)?;
+        match fs::remove_file(path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(StoreError::disk(path, source)),
+            _ => index.copies.remove(&key),
+        };
+        self.write(&index)
+    }
+
     /// Puts every file below `folders` that is new or changed since it was last put, in order of name.
     ///
     /// # Errors
@@ -179,9 +195,7 @@ impl Mirror {
         if known.is_some_and(|copy| copy.is_untouched(path)) {
             return Ok(());
         }
-        if let Some(lease) = self.lease.lock().expect("no holder of this lock panics").as_ref() {
-            lease.check()?;
-        }
+        self.check_lease()?;
         // Before the put: a file that changes during it is not taken for the one that was put.
         let copy = Copy::of(path, String::new()).map_err(|source| StoreError::disk(path, source))?;
         let put = known.map_or(Put::New, |copy| Put::Replacing(&copy.etag));
@@ -191,6 +205,10 @@ impl Mirror {
         };
         index.copies.insert(key, Copy { etag, ..copy });
         Ok(())
+    }
+
+    fn check_lease(&self) -> Result<(), StoreError> {
+        self.lease.lock().expect("no holder of this lock panics").as_ref().map_or(Ok(()), Lease::check)
     }
 
     /// A put whose answer was lost is repeated and then meets itself.
@@ -349,6 +367,17 @@ mod tests {
         assert!(!folder.path().join("datasets/a").exists());
         mirror.put(&write(&mirror, "datasets/a", "new")).unwrap();
         assert_eq!(object(&store, "datasets/a").unwrap(), "new");
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_from_folder_and_bucket() {
+        let (store, folder) = (in_memory(), tempfile::tempdir().unwrap());
+        let mirror = Mirror::open(store.clone(), folder.path()).unwrap();
+        let path = write(&mirror, "state/j.publishing.json", "{}");
+        mirror.put(&path).unwrap();
+        mirror.remove(&path).unwrap();
+        mirror.remove(&path).expect("gone is gone");
+        assert!(!path.exists() && store.list("state").unwrap().is_empty());
     }
 
     #[test]
