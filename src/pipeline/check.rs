@@ -1,7 +1,9 @@
 //! The questions `check` asks before a night: one cheap call per API, the rules, the lake.
 
+use chrono::NaiveDate;
+
 use super::opening::connect;
-use crate::clock::World;
+use crate::clock::{World, business_date_of};
 use crate::error::ExitCode;
 use crate::extract::Issue;
 use crate::extract::IssueKind;
@@ -24,7 +26,7 @@ pub struct Finding {
 
 /// Checks everything a night needs of the job, one finding each.
 pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
-    let mut findings = vec![check_rules(job), check_lake(job)];
+    let mut findings = vec![check_rules(job, business_date_of(world.clock.now())), check_lake(job)];
     match connect(job, world) {
         Err(failure) => {
             findings.push(Finding { what: "keys".to_owned(), problem: Some((failure.code, failure.chain.join(": "))) })
@@ -49,8 +51,8 @@ pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     findings
 }
 
-fn check_rules(job: &Job) -> Finding {
-    match reconcile::rules_of(job) {
+fn check_rules(job: &Job, today: NaiveDate) -> Finding {
+    match reconcile::rehearse_rules(job, today).and_then(|()| reconcile::rules_of(job)) {
         Ok(rules) => Finding { what: format!("{} rules", rules.iter().count()), problem: None },
         Err(error) => Finding { what: "rules".to_owned(), problem: Some((ExitCode::Usage, error.to_string())) },
     }
