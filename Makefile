@@ -19,6 +19,7 @@ demo: build ## Run three nights of the sample merchant against the embedded simu
 	$(PROGRAM) --now $(DEMO_NOW) simulate sample-data --listen 127.0.0.1:0 -- \
 	  $(PROGRAM) --now $(DEMO_NOW) run sample-data/job.toml --from 2026-11-18 --to 2026-11-20 \
 	  --base-url '{base_url}' --summary
+	$(PROGRAM) breaks sample-data/job.toml --date 2026-11-20 --since 2026-11-18
 
 test: test-rust test-readers test-requests ## Every test that needs Rust and Python 3 only
 

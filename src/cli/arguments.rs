@@ -113,6 +113,9 @@ pub(super) struct Breaks {
     /// Exit 3 when open breaks exceed this, e.g. `open_fen>100000`
     #[arg(long, value_name = "EXPR")]
     pub(super) fail_on: Option<String>,
+    /// Show how the breaks of `--date` have lived since this date instead: one line per way of life
+    #[arg(long, value_name = "DATE", conflicts_with = "fail_on")]
+    pub(super) since: Option<NaiveDate>,
 }
 
 #[derive(Debug, Args)]

@@ -2,10 +2,12 @@
 
 mod api;
 mod books;
+mod controller;
 mod conversations;
 mod corpus;
 mod endpoints;
 mod failures;
+mod mutual_tls;
 mod nights;
 mod support;
 mod survival;
