@@ -21,8 +21,7 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     let lake = Lake::at(&job.lake);
     let path = lake.partition("breaks", command.date);
     if !path.is_file() {
-        let what = format!("no breaks are published for {}", command.date);
-        return Err(Failure::new(ExitCode::TryLater, what).hinting("run that date first"));
+        return Err(not_published(&lake, command.date));
     }
     if let Some(since) = command.since {
         return lives(&lake, since, command.date);
@@ -49,6 +48,14 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
 fn read(path: &Path) -> Result<Vec<Break>, Failure> {
     read_rows::<Break>(path)
         .map_err(|error| Failure::caused_by(ExitCode::Violation, "cannot read the published breaks", &error))
+}
+
+fn not_published(lake: &Lake, date: NaiveDate) -> Failure {
+    let failure = Failure::new(ExitCode::TryLater, format!("no breaks are published for {date}"));
+    match lake.latest_before("breaks", NaiveDate::MAX) {
+        Ok(Some(latest)) => failure.hinting(format!("run that date first; the latest published is {}", latest.date)),
+        _ => failure.hinting("run that date first; `job.lake` has no published day yet"),
+    }
 }
 
 /// A published night and its breaks.
