@@ -9,6 +9,7 @@ mod endpoints;
 mod failures;
 mod mutual_tls;
 mod nights;
+mod pack;
 mod support;
 mod survival;
 mod tidy;
