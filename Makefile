@@ -6,6 +6,7 @@ SHELL := bash
 DEMO_NOW := 2026-11-21T12:00:00+08:00
 PROGRAM  := target/debug/coupon-recon
 VENV     := .venv
+CONTRACTS := .venv-contracts
 PEERS    := .venv-peers
 
 help: ## List the targets
@@ -20,24 +21,37 @@ demo: build ## Run three nights of the sample merchant against the embedded simu
 	  $(PROGRAM) --now $(DEMO_NOW) run sample-data/job.toml --from 2026-11-18 --to 2026-11-20 \
 	  --base-url '{base_url}' --summary
 
-test: test-rust test-readers test-requests ## Every test that needs Rust and Python 3 only
+test: test-rust test-readers test-contracts test-notebooks test-requests ## Every test that needs Rust and Python 3 only
 
 test-rust: ## Unit and integration tests
 	@chmod 600 sample-data/secrets/*
 	cargo test --locked
 
-test-readers: $(VENV)/.ready ## The lake opens in pandas, Polars, DuckDB and pyarrow; DuckDB judges every rule alike
-	rm -rf out/readers && $(MAKE) --no-print-directory build
-	mkdir -p out/readers/sample && cp -a sample-data out/readers/sample/merchant
+lakes: build # Three lakes for others to read: the sample, and two made merchants
+	rm -rf out/readers && mkdir -p out/readers/sample && cp -a sample-data out/readers/sample/merchant
 	for seed in 7 31; do $(PROGRAM) generate out/readers/$$seed/merchant --users 60 --seed $$seed >/dev/null || exit; done
 	chmod 600 out/readers/*/merchant/secrets/*
 	for shop in sample 7 31; do \
 	  $(PROGRAM) --now $(DEMO_NOW) simulate out/readers/$$shop/merchant --listen 127.0.0.1:0 -- \
 	    $(PROGRAM) --now $(DEMO_NOW) run out/readers/$$shop/merchant/job.toml --from 2026-11-18 --to 2026-11-20 \
 	    --base-url '{base_url}' >/dev/null || exit; \
+	done
+
+test-readers: $(VENV)/.ready lakes ## The lake opens in pandas, Polars, DuckDB and pyarrow; DuckDB judges every rule alike
+	for shop in sample 7 31; do \
 	  $(VENV)/bin/python tests/readers/second_opinion.py out/readers/$$shop/merchant/job.toml || exit; \
 	done
 	$(VENV)/bin/python tests/readers/check.py out/readers/7/out/lake
+	$(VENV)/bin/python tests/readers/readme.py out/readers/sample/out/lake
+
+test-contracts: $(CONTRACTS)/.ready lakes ## datacontract lints and tests the contracts, frictionless validates the CSVs
+	$(CONTRACTS)/bin/python tests/contracts/check.py out/readers/sample/out/lake
+
+test-notebooks: $(VENV)/.ready lakes ## The notebook runs from top to bottom
+	$(VENV)/bin/python tests/notebooks/run.py notebooks/explore.ipynb out/readers/sample/out/lake out/notebooks
+
+describe: ## Write the data dictionary and the other generated descriptions anew
+	cargo run --locked --quiet --example describe
 
 test-all: test test-peers ## test and test-peers
 
@@ -64,6 +78,9 @@ $(PEERS)/.sdks: tests/peers/requirements.txt $(PEERS)/.cryptography
 tests/peers/node/node_modules/.ready: tests/peers/node/package-lock.json
 	cd tests/peers/node && npm ci --silent --ignore-scripts && touch node_modules/.ready
 
+$(CONTRACTS)/.ready: tests/contracts/requirements.txt
+	python3 -m venv $(CONTRACTS) && $(CONTRACTS)/bin/pip install --quiet --requirement $< && touch $@
+
 $(VENV)/.ready: tests/readers/requirements.txt
 	python3 -m venv $(VENV) && $(VENV)/bin/pip install --quiet --requirement $< && touch $@
 
@@ -75,4 +92,5 @@ lint: ## Formatting, clippy, documentation
 clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
-.PHONY: help build demo test test-all test-rust test-readers test-requests test-peers lint clean-out
+.PHONY: help build demo test test-all test-rust lakes test-readers test-contracts test-notebooks test-requests test-peers \
+  describe lint clean-out

@@ -1,0 +1,19 @@
+//! What is published, described for people: the data dictionary, made of the contracts and the rules.
+//! Gives texts; `cargo run --example describe` writes them and a test holds that they are current.
+
+mod page;
+mod readers;
+
+/// A generated file of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Where it stands, from the root of the repository.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Every generated description.
+pub fn describe() -> Vec<Described> {
+    vec![Described { path: "docs/data-dictionary.md".to_owned(), text: page::render() }]
+}
