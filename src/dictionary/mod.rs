@@ -1,8 +1,9 @@
-//! What is published, described for people: the data dictionary, made of the contracts and the rules.
-//! Gives texts; `cargo run --example describe` writes them and a test holds that they are current.
+//! What is published, described for others: the data dictionary, made of the contracts and the rules, and a
+//! Table Schema per CSV of the finance pack, made of its tables. Gives texts; `cargo run --example describe` writes them and a test holds that they are current.
 
 mod page;
 mod readers;
+mod table_schema;
 
 /// A generated file of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,5 +16,6 @@ pub struct Described {
 
 /// Every generated description.
 pub fn describe() -> Vec<Described> {
-    vec![Described { path: "docs/data-dictionary.md".to_owned(), text: page::render() }]
+    let page = Described { path: "docs/data-dictionary.md".to_owned(), text: page::render() };
+    std::iter::once(page).chain(table_schema::describe()).collect()
 }

@@ -50,13 +50,25 @@ fn closed(mut schema: Value) -> Value {
     schema
 }
 
-/// The manifest of a night that ended with `code`, held against its schema.
+/// The manifest of a night that ended with `code`, held against its schema; so is the summary it left.
 fn checked_manifest(shop: &Shop, ending: &Ending, code: i32) -> Value {
     assert_eq!(ending.code, code, "{}", ending.stderr);
     let manifest = newest_manifest(&shop.lake().join("runs"));
-    assert_eq!(problems(&validator(&closed(schema("manifest"))), &manifest), [""; 0], "{manifest:#}");
+    assert_fits("manifest", &manifest);
     assert_eq!(manifest["exit_code"], code);
+    let date = manifest["business_date"].as_str().unwrap();
+    let summary = shop.lake().join(format!("reports/dt={date}/summary.json"));
+    assert_eq!(summary.is_file(), manifest["status"] != "failed");
+    if summary.is_file() {
+        let summary = read_json(&summary);
+        assert_fits("summary", &summary);
+        assert_eq!(summary["footing"], manifest["footing"]);
+    }
     manifest
+}
+
+fn assert_fits(name: &str, instance: &Value) {
+    assert_eq!(problems(&validator(&closed(schema(name))), instance), [""; 0], "{instance:#}");
 }
 
 fn newest_manifest(runs: &Path) -> Value {
@@ -73,7 +85,7 @@ fn newest_manifest(runs: &Path) -> Value {
 
 #[test]
 fn every_schema_is_one_and_describes_each_of_its_properties() {
-    for name in ["manifest", "decisions", "job"] {
+    for name in ["manifest", "summary", "decisions", "job"] {
         let schema = schema(name);
         jsonschema::draft202012::meta::validate(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));
         undescribed(name, &schema);
@@ -148,6 +160,14 @@ fn a_manifest_that_lies_does_not_pass() {
 }
 
 #[test]
+fn what_summary_and_manifest_share_is_described_alike() {
+    let (summary, manifest) = (schema("summary"), schema("manifest"));
+    for shared in ["tally", "side", "coverage"] {
+        assert_eq!(summary["$defs"][shared], manifest["$defs"][shared], "{shared}");
+    }
+}
+
+#[test]
 fn every_job_file_of_the_repository_is_as_the_job_schema_says() {
     let validator = validator(&schema("job"));
     let shop = Shop::of_seed(1);
@@ -170,7 +190,7 @@ fn every_job_file_of_the_repository_is_as_the_job_schema_says() {
 
 #[test]
 fn the_examples_of_the_schemas_are_right_by_their_own_rules() {
-    for name in ["manifest", "decisions", "job"] {
+    for name in ["manifest", "summary", "decisions", "job"] {
         let root = schema(name);
         check_examples(name, &root, &root);
     }

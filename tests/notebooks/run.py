@@ -21,7 +21,11 @@ def main(notebook: pathlib.Path, lake: pathlib.Path, out: pathlib.Path) -> int:
     nbformat.validate(book)
     cells = [cell for cell in book.cells if cell.cell_type == "code"]
     assert not any(cell.outputs for cell in cells), f"{notebook} is checked in with outputs: clear them"
-    NotebookClient(book, timeout=300, kernel_name="python3", resources={"metadata": {"path": notebook.parent}}).execute()
+    # Sockets of the file system: no port, and no warning about one.
+    # Sockets of a kernel are on the loopback; its warning about that would stand in every log.
+    quiet = ["--IPKernelApp.log_level=40"]
+    place = {"metadata": {"path": notebook.parent}}
+    NotebookClient(book, timeout=300, kernel_name="python3", resources=place, extra_arguments=quiet).execute()
     out.mkdir(parents=True, exist_ok=True)
     nbformat.write(book, out / notebook.name)
     pictures = [picture for cell in cells for picture in pictures_of(cell)]
