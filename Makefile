@@ -31,6 +31,8 @@ lakes: build # Three lakes for others to read: the sample, and two made merchant
 	rm -rf out/readers && mkdir -p out/readers/sample && cp -a sample-data out/readers/sample/merchant
 	for seed in 7 31; do $(PROGRAM) generate out/readers/$$seed/merchant --users 60 --seed $$seed >/dev/null || exit; done
 	chmod 600 out/readers/*/merchant/secrets/*
+	sed -i 's/^language = .*/language = "en"/; s/^trailer = .*/trailer = false/; s/^on_bad_row = .*/on_bad_row = "quarantine"/' \
+	  out/readers/31/merchant/job.toml
 	for shop in sample 7 31; do \
 	  $(PROGRAM) --now $(DEMO_NOW) simulate out/readers/$$shop/merchant --listen 127.0.0.1:0 -- \
 	    $(PROGRAM) --now $(DEMO_NOW) run out/readers/$$shop/merchant/job.toml --from 2026-11-18 --to 2026-11-20 \
@@ -45,7 +47,7 @@ test-readers: $(VENV)/.ready lakes ## The lake opens in pandas, Polars, DuckDB a
 	$(VENV)/bin/python tests/readers/readme.py out/readers/sample/out/lake
 
 test-contracts: $(CONTRACTS)/.ready lakes ## datacontract lints and tests the contracts, frictionless validates the CSVs
-	$(CONTRACTS)/bin/python tests/contracts/check.py out/readers/sample/out/lake
+	$(CONTRACTS)/bin/python tests/contracts/check.py out/readers/{sample,31}/out/lake
 
 test-notebooks: $(VENV)/.ready lakes ## The notebook runs from top to bottom
 	$(VENV)/bin/python tests/notebooks/run.py notebooks/explore.ipynb out/readers/sample/out/lake out/notebooks

@@ -19,7 +19,7 @@ Made from `schemas/*.odcs.yaml` and `jobs/rules/` by `cargo run --example descri
 - A dataset has one partition a day, `dt=YYYY-MM-DD`, and its key is unique within it. 每日一个分区，键在分区内唯一。
 - **personal** columns identify a user and hold a keyed HMAC unless the job says `pii = \"raw\"`; **confidential** ones are
   worth money or come as free text from outside. personal 为个人信息，confidential 为敏感信息，请勿外传。
-- Values marked *and others* are WeChat's: one that is not listed is kept as it is. 标注 and others 者为微信取值，未列出的原样保留。
+- Values marked *and others* are no closed list: one that is not listed is kept as it is. 标注 and others 者取值不限于所列，未列出的原样保留。
 - *read by* names the rules whose SQL reads the column, and in italics the shared views through which others do (last
   section). read by 为直接读取该列的规则与共享视图（斜体）。
 ";
