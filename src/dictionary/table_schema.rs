@@ -18,15 +18,23 @@ fn schema(table: &Table) -> Value {
     json!({
         "$schema": "https://datapackage.org/profiles/2.0/tableschema.json",
         "title": format!("{} · {}", table.en, table.zh),
-        "description": format!(
-            "{}.csv of the finance pack: UTF-8 with BOM, CRLF. The header has the names with report.language = \"en\" \
-             and the titles with \"zh\". Ids begin with the mark of report.excel_ids. The last line, 合计 or Total, has \
-             the number of rows and the sums of the summed columns; report.trailer = false leaves it out.",
-            table.name
-        ),
+        "description": description(table),
         "fields": table.columns.iter().map(field).collect::<Vec<_>>(),
         "missingValues": [""],
     })
+}
+
+fn description(table: &Table) -> String {
+    let file = format!(
+        "{}.csv of the finance pack: UTF-8 with BOM, CRLF. The header has the names with report.language = \"en\" and \
+         the titles with \"zh\". Ids begin with the mark of report.excel_ids.",
+        table.name
+    );
+    if !table.columns.iter().any(|column| column.is_summed) {
+        return file;
+    }
+    file + " The last line, 合计 or Total, has the number of rows and the sums of the summed columns; \
+            report.trailer = false leaves it out."
 }
 
 fn field(column: &Column) -> Value {
