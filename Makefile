@@ -55,7 +55,7 @@ test-notebooks: $(VENV)/.ready lakes ## The notebook runs from top to bottom
 describe: ## Write the data dictionary and the other generated descriptions anew
 	cargo run --locked --quiet --example describe
 
-test-all: test test-peers ## test and test-peers
+test-all: test test-peers test-pack ## test and everything that needs other programs
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
 	cargo build --locked --bin coupon-recon --example signed_requests
@@ -70,6 +70,22 @@ test-peers: build $(PEERS)/.sdks tests/peers/node/node_modules/.ready ## SDKs of
 	  $(PEERS)/bin/python tests/peers/python_sdks.py out/peers/merchant '{base_url}'
 	$(PROGRAM) simulate out/peers/merchant --listen 127.0.0.1:0 --world-now $(DEMO_NOW) -- \
 	  node tests/peers/node/talk.js out/peers/merchant '{base_url}'
+
+# A whole month, so that the trend has one, and a long list.
+test-pack: build $(VENV)/.pack ## The finance pack in Chromium and LibreOffice; pictures under out/pack/pictures
+	rm -rf out/pack && $(PROGRAM) generate out/pack/merchant --users 120 --nights 30 --first-date 2026-10-22 --seed 7 >/dev/null
+	chmod 600 out/pack/merchant/secrets/*
+	$(PROGRAM) --now $(DEMO_NOW) simulate out/pack/merchant --listen 127.0.0.1:0 -- \
+	  $(PROGRAM) --now $(DEMO_NOW) run out/pack/merchant/job.toml --from 2026-10-22 --to 2026-11-20 \
+	  --base-url '{base_url}' >/dev/null
+	$(VENV)/bin/python tests/pack/check.py out/pack/out/lake/reports/dt=2026-11-20 out/pack/pictures
+
+$(VENV)/.pack: tests/pack/requirements.txt
+	test -d $(VENV) || python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement $<
+	command -v chromium soffice pdftoppm >/dev/null && fc-list :lang=zh | grep -q . || { apt-get update -qq && \
+	  apt-get install -qq -y --no-install-recommends chromium libreoffice-calc-nogui poppler-utils fonts-noto-cjk; }
+	touch $@
 
 $(PEERS)/.cryptography: tests/peers/requirements.txt
 	python3 -m venv $(PEERS) && $(PEERS)/bin/pip install --quiet $$(grep '^cryptography==' $<) && touch $@
@@ -95,4 +111,4 @@ clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
 .PHONY: help build demo test test-all test-rust lakes test-readers test-contracts test-notebooks test-requests test-peers \
-  describe lint clean-out
+  test-pack describe lint clean-out

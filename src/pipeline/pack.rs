@@ -43,8 +43,7 @@ pub(super) fn trend_start(date: NaiveDate) -> NaiveDate {
 pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<StagedFile>, Failure> {
     let titles = titles(night.job)?;
     let quarantined = quarantined(night.job, night.sources);
-    let unjudged: Vec<_> =
-        night.judgement.unjudged.iter().map(|it| (it.rule_id.clone(), it.dataset.clone())).collect();
+    let unjudged: Vec<_> = night.judgement.unjudged.iter().map(|it| (it.rule_id.clone(), it.dataset.clone())).collect();
     let trend = trend(night.files).map_err(|error| violated(&error))?;
     let input = PackInput {
         settings: night.job.report,

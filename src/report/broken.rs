@@ -29,7 +29,9 @@ impl<'a> BrokenIndex<'a> {
         let mut index = BrokenIndex::default();
         for it in breaks.iter().filter(|it| is_open(it)) {
             match (&it.stock_id, &it.coupon_code, &it.out_trade_no, &it.transaction_id) {
-                (Some(stock), Some(code), ..) => index.coupons.entry((stock, code)).or_default().push(it),
+                (Some(stock), Some(code), ..) => {
+                    index.coupons.entry((stock.as_str(), code.as_str())).or_default().push(it)
+                }
                 (_, _, Some(order), _) => index.orders.entry(order).or_default().push(it),
                 (_, _, _, Some(payment)) => index.payments.entry(payment).or_default().push(it),
                 _ => {}

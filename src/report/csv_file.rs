@@ -35,9 +35,9 @@ impl<W: Write> CsvFile<W> {
         self.write(cells)
     }
 
-    /// The total line, where the job wants one. Gives the file back and how many rows it has.
+    /// The total line, where table and job have one. Gives the file back and how many rows it has.
     pub(super) fn finish(mut self) -> io::Result<(W, i64)> {
-        if self.settings.trailer {
+        if self.settings.trailer && self.totals.has_line() {
             self.write(&self.totals.line(self.settings.language))?;
         }
         let out = self.writer.into_inner().map_err(csv::IntoInnerError::into_error)?;

@@ -120,6 +120,9 @@ pub fn tables() -> [&'static Table; 5] {
     [&summary::TABLE, &discrepancies::TABLE, &associated_orders::TABLE, &subsidies::TABLE, &quarantine::TABLE]
 }
 
+/// The file of the pack that a person opens first.
+pub const PAGE: &str = "report.html";
+
 /// The statuses that count as open (design §7).
 pub const OPEN_STATUSES: [&str; 3] = ["new", "open", "reopened"];
 

@@ -8,10 +8,12 @@ use super::broken::BrokenIndex;
 use super::csv_file::CsvFile;
 use super::figures::Summary;
 use super::flow::Flow;
-use super::subsidies::Receipts;
+use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
 use super::workbook::Book;
-use super::{PackInput, ReportError, Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary};
+use super::{
+    PAGE, PackInput, ReportError, Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary,
+};
 use crate::clock::end_of;
 use crate::dataset::partition::PartitionError;
 use crate::record::{LedgerRow, SubsidyPayment};
@@ -101,12 +103,14 @@ impl<S: Shelf> Pack<'_, S> {
             if associated_orders::lists(&row) {
                 orders.line(&mut self.book, &associated_orders::row(language, &row, &broken))?;
             }
-            let receipts = receipts.take(&row);
-            if subsidies::lists(&row, &receipts, &broken) {
-                for index in 0..receipts.len().max(1) {
-                    let broken = subsidies::broken_of(&broken, &receipts, index);
-                    let receipt = receipts.get(index);
-                    owed.line(&mut self.book, &subsidies::row(language, &row, receipt, index == 0, &broken))?;
+            let own = receipts.take(&row);
+            if subsidies::lists(&row, &own, &broken) {
+                let is_broken = broken.any(|it| it.out_subsidy_no.is_none());
+                for place in 0..own.len().max(1) {
+                    let broken = subsidies::broken_of(&broken, &own, place);
+                    let is_broken = is_broken || !broken.is_empty();
+                    let line = Line { receipt: own.get(place), is_first: place == 0, is_broken };
+                    owed.line(&mut self.book, &subsidies::row(language, &row, &line, &broken))?;
                 }
             }
         }
@@ -149,7 +153,8 @@ impl<S: Shelf> Pack<'_, S> {
         ];
         for number in &self.order {
             let (table, rows, pages) = self.book.extent(*number);
-            let several = if pages == 1 { String::new() } else { format!("{}{pages}", pick("，分表数 ", ", sheets: ")) };
+            let several =
+                if pages == 1 { String::new() } else { format!("{}{pages}", pick("，分表数 ", ", sheets: ")) };
             let name = self.input.pick(table.zh, table.en);
             front.push((format!("{name} {}{several}", pick("行数", "rows")), Cell::Count(Some(rows))));
         }
@@ -165,7 +170,7 @@ impl<S: Shelf> Pack<'_, S> {
 
     fn write_page(&mut self, summary: &Summary<'_>) -> Result<(), ReportError> {
         let page = html::page(self.input, summary);
-        self.put("report.html", |out| out.write_all(page.as_bytes()))
+        self.put(PAGE, |out| out.write_all(page.as_bytes()))
     }
 
     fn write_workbook(mut self) -> Result<(), ReportError> {

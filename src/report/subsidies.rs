@@ -85,23 +85,34 @@ pub(super) fn lists(row: &LedgerRow, receipts: &[SubsidyPayment], broken: &Broke
 /// The breaks that stand beside the receipt with `index`; those of no listed receipt stand on the first row.
 pub(super) fn broken_of<'a>(broken: &Broken<'a>, receipts: &[SubsidyPayment], index: usize) -> Broken<'a> {
     broken.only(|it| {
-        let own = it.out_subsidy_no.as_ref().and_then(|number| {
-            receipts.iter().position(|receipt| receipt.out_subsidy_no == *number)
-        });
+        let own = it
+            .out_subsidy_no
+            .as_ref()
+            .and_then(|number| receipts.iter().position(|receipt| receipt.out_subsidy_no == *number));
         own.unwrap_or(0) == index
     })
 }
 
-/// One row: the coupon and, on its first row, its amounts; `receipt` none where there is none.
+/// A receipt beside its coupon.
+pub(super) struct Line<'a> {
+    /// None where there is none.
+    pub(super) receipt: Option<&'a SubsidyPayment>,
+    /// Whether the amounts of the coupon stand here.
+    pub(super) is_first: bool,
+    /// Whether a break speaks of the receipt, or of the coupon as a whole.
+    pub(super) is_broken: bool,
+}
+
+/// One row: a coupon, one of its receipts, and the breaks that are shown here.
 pub(super) fn row<'a>(
     language: Language,
     it: &'a LedgerRow,
-    receipt: Option<&'a SubsidyPayment>,
-    is_first: bool,
+    line: &Line<'a>,
     broken: &'a Broken<'_>,
 ) -> [Cell<'a>; COLUMNS.len()] {
     let state = it.state_on_date.as_deref().unwrap_or_default();
-    let once = |amount| Cell::Yuan(if is_first { amount } else { None });
+    let receipt = line.receipt;
+    let once = |amount| Cell::Yuan(if line.is_first { amount } else { None });
     let status = receipt.and_then(|it| it.status.as_deref()).unwrap_or_default();
     [
         Cell::id(&it.stock_id),
@@ -109,7 +120,7 @@ pub(super) fn row<'a>(
         Cell::maybe_id(&it.openid),
         Cell::text(word(words::COUPON, language, state)),
         Cell::Time(it.used_at),
-        Cell::text(word(words::RESULT, language, result(it, receipt, broken))),
+        Cell::text(word(words::RESULT, language, result(it, line))),
         Cell::maybe_id(&it.out_trade_no),
         Cell::maybe_id(&it.transaction_id),
         Cell::Date(it.subsidy_due_date),
@@ -134,12 +145,12 @@ pub(super) fn row<'a>(
 }
 
 /// What reconciliation says of the row: money still to come is neither right nor wrong.
-fn result(it: &LedgerRow, receipt: Option<&SubsidyPayment>, broken: &Broken<'_>) -> &'static str {
-    let is_on_its_way = receipt.is_some_and(|it| it.status.as_deref() == Some("ACCEPTED"));
-    let is_awaited = receipt.is_none() && it.subsidy_status.is_none() && it.subsidy_expected_fen.is_some();
-    match broken.is_empty() {
-        false => "differs",
-        true if is_on_its_way || is_awaited => "pending",
-        true => "agrees",
+fn result(it: &LedgerRow, line: &Line<'_>) -> &'static str {
+    let is_on_its_way = line.receipt.is_some_and(|it| it.status.as_deref() == Some("ACCEPTED"));
+    let is_awaited = line.receipt.is_none() && it.subsidy_status.is_none() && it.subsidy_expected_fen.is_some();
+    match line.is_broken {
+        true => "differs",
+        false if is_on_its_way || is_awaited => "pending",
+        false => "agrees",
     }
 }

@@ -31,6 +31,11 @@ impl Totals {
         self.rows
     }
 
+    /// Whether the table has a last line at all.
+    pub(super) fn has_line(&self) -> bool {
+        self.table.columns.iter().any(|column| column.is_summed)
+    }
+
     /// `合计`, the number of rows beside it, the sums below their columns.
     pub(super) fn line(&self, language: Language) -> Vec<Cell<'static>> {
         let is_count_summed = self.table.columns.iter().any(|it| it.is_summed && it.kind == Kind::Count);
@@ -38,9 +43,9 @@ impl Totals {
         let cells = columns.map(|(index, (column, sum))| match (index, column.kind) {
             (0, _) if language == Language::Zh => Cell::text("合计"),
             (0, _) => Cell::text("Total"),
-            (1, _) if !is_count_summed => Cell::Count(Some(self.rows)),
             (_, Kind::Yuan) if column.is_summed => Cell::Yuan(Some(Fen(*sum))),
             (_, Kind::Count) if column.is_summed => Cell::Count(Some(*sum)),
+            (1, _) if !is_count_summed => Cell::Count(Some(self.rows)),
             _ => Cell::EMPTY,
         });
         cells.collect()

@@ -87,8 +87,8 @@ impl Book {
         }
         let sheet = &mut self.sheets[number];
         sheet.totals.add(cells);
-        let page = sheet.pages.last_mut().expect("a sheet has a page");
-        write_line(page, sheet.next_line, cells, None)?;
+        let line = sheet.next_line;
+        write_line(sheet.page(), line, cells, None)?;
         sheet.next_line += 1;
         Ok(())
     }
@@ -102,10 +102,11 @@ impl Book {
     /// Ends every table and writes the workbook, its sheets in the order of `order`.
     pub(super) fn finish(mut self, order: &[usize], out: impl Write + Seek + Send) -> Result<(), XlsxError> {
         for sheet in &mut self.sheets {
-            let totals = sheet.totals.line(self.language);
             let line = sheet.next_line;
-            let page = sheet.pages.last_mut().expect("a sheet has a page");
-            write_line(page, line, &totals, Some(&self.formats))?;
+            if sheet.totals.has_line() {
+                let totals = sheet.totals.line(self.language);
+                write_line(sheet.page(), line, &totals, Some(&self.formats))?;
+            }
             sheet.dress_page(self.language, line.saturating_sub(1))?;
         }
         let mut sheets: Vec<_> = self.sheets.into_iter().map(Some).collect();
@@ -126,8 +127,7 @@ impl Book {
         };
         let sheet = &mut self.sheets[number];
         let last = sheet.next_line;
-        let full = sheet.pages.last_mut().expect("a sheet has a page");
-        full.write_string_with_format(last, 0, note, &self.formats.total)?;
+        sheet.page().write_string_with_format(last, 0, note, &self.formats.total)?;
         sheet.dress_page(self.language, last - 1)?;
         (sheet.header_line, sheet.next_line) = (0, 1);
         sheet.pages.push(next);
@@ -159,11 +159,15 @@ impl Book {
 }
 
 impl Sheet {
+    fn page(&mut self) -> &mut Worksheet {
+        self.pages.last_mut().expect("a sheet has a page")
+    }
+
     /// Filter and colours of the page that ends with `last_line`.
     fn dress_page(&mut self, language: Language, last_line: u32) -> Result<(), XlsxError> {
         let (table, header) = (self.table, self.header_line);
         let last_column = u16::try_from(table.columns.len() - 1).expect("few columns");
-        let page = self.pages.last_mut().expect("a sheet has a page");
+        let page = self.page();
         page.autofilter(header, 0, last_line.max(header), last_column)?;
         if last_line <= header {
             return Ok(());
@@ -186,9 +190,11 @@ fn colours(column: &Column) -> &'static [(&'static str, u32, u32)] {
         "severity" => {
             &[("high", 0x9C_1C_1C, 0xFB_E3_E1), ("medium", 0x7A_4B_00, 0xFD_F0_D2), ("low", 0x3E_50_60, 0xE9_EE_F2)]
         }
-        "result" => {
-            &[("differs", 0x9C_1C_1C, 0xFB_E3_E1), ("pending", 0x7A_4B_00, 0xFD_F0_D2), ("agrees", 0x1B_5E_45, 0xE3_F2_EA)]
-        }
+        "result" => &[
+            ("differs", 0x9C_1C_1C, 0xFB_E3_E1),
+            ("pending", 0x7A_4B_00, 0xFD_F0_D2),
+            ("agrees", 0x1B_5E_45, 0xE3_F2_EA),
+        ],
         _ => &[],
     }
 }
@@ -373,7 +379,10 @@ mod tests {
         let mut book = book(4);
         assert_eq!(book.sheet_names(), ["明细"]);
         let cells = book.worksheet_range("明细").unwrap();
-        assert_eq!((cells.height(), cells[(5, 0)].to_string(), cells[(5, 1)].to_string()), (6, "合计".into(), "0.06".into()));
+        assert_eq!(
+            (cells.height(), cells[(5, 0)].to_string(), cells[(5, 1)].to_string()),
+            (6, "合计".into(), "0.06".into())
+        );
     }
 
     #[test]

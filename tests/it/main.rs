@@ -7,6 +7,7 @@ mod corpus;
 mod endpoints;
 mod failures;
 mod nights;
+mod pack;
 mod schemas;
 mod support;
 mod survival;

@@ -129,14 +129,19 @@ pub(super) fn flow(summary: &Summary<'_>) -> String {
         &format!("Width is coupons; money is discount or subsidy. {still} more coupons are unused and without order: not drawn."),
     )
     .to_string();
-    section("flow", Both("券 → 订单 → 补差", "Coupon → order → subsidy"), &format!("{body}<p class=\"legend\">{note}</p>"))
+    section(
+        "flow",
+        Both("券 → 订单 → 补差", "Coupon → order → subsidy"),
+        &format!("{body}<p class=\"legend\">{note}</p>"),
+    )
 }
 
 pub(super) fn coverage(summary: &Summary<'_>) -> String {
     let mut body = String::new();
     if let Some(it) = summary.coverage {
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let (zh, en) = (format!("{} 天内核查的用户", it.audit_days), format!("Users asked within {} days", it.audit_days));
+        let (zh, en) =
+            (format!("{} 天内核查的用户", it.audit_days), format!("Users asked within {} days", it.audit_days));
         body += &meter(Both(&zh, &en), count(it.wallets_verified), count(it.wallets));
         let title = Both("已核查的券 / 批次发放数", "Coupons verified, of those issued");
         body += &meter(title, count(it.coupons_verified), count(it.coupons_issued));
@@ -174,10 +179,13 @@ fn footing(sides: &[FootingEntry]) -> String {
         )
     };
     let rows: String = sides.iter().map(row).collect();
-    let heads: String = [("", ""), ("总数", "total"), ("已匹配", "matched"), ("未匹配", "unmatched"), ("不属本日", "left out")]
-        .map(|(zh, en)| format!("<th scope=\"col\">{}</th>", Both(zh, en)))
-        .concat();
-    format!("<div class=\"scroll\"><table class=\"footing\"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>")
+    let heads: String =
+        [("", ""), ("总数", "total"), ("已匹配", "matched"), ("未匹配", "unmatched"), ("不属本日", "left out")]
+            .map(|(zh, en)| format!("<th scope=\"col\">{}</th>", Both(zh, en)))
+            .concat();
+    format!(
+        "<div class=\"scroll\"><table class=\"footing\"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
 }
 
 fn side_name(side: &str) -> String {

@@ -12,11 +12,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::PackInput;
-use super::figures::{BreakTally, Summary, TrendDay};
+use super::figures::{Summary, TrendDay};
 use super::flow::{CouponEnd, OrderEnd, SubsidyEnd};
 use crate::job::Language;
 use crate::money::Fen;
-use ink::{Both, BothData, Escaped, grouped, share, yuan};
+use ink::{Both, Escaped, grouped, share, yuan};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -37,11 +37,7 @@ pub(super) fn page(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
         table::breaks(input, summary),
         foot(summary),
     ];
-    format!(
-        "{}<body><main>\n{}\n</main>\n<script>{SCRIPT}</script></body></html>\n",
-        head(input),
-        sections.join("\n")
-    )
+    format!("{}<body><main>\n{}\n</main>\n<script>{SCRIPT}</script></body></html>\n", head(input), sections.join("\n"))
 }
 
 fn head(input: &PackInput<'_>) -> String {
@@ -71,8 +67,7 @@ fn integrity(text: &str) -> String {
 }
 
 fn masthead(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
-    let (rows, new, resolved) =
-        (grouped(summary.open.rows), grouped(summary.new.rows), grouped(summary.resolved.rows));
+    let (rows, new, resolved) = (grouped(summary.open.rows), grouped(summary.new.rows), grouped(summary.resolved.rows));
     let at_risk = yuan(summary.open.at_risk_fen);
     let (zh, en) = if summary.open.rows == 0 {
         ("今日账实相符，没有未结差异。".to_owned(), "Everything agrees: no break is open.".to_owned())
@@ -183,7 +178,8 @@ fn subsidy_card(summary: &Summary<'_>) -> String {
 fn coverage_card(summary: &Summary<'_>) -> String {
     let title = Both("券包覆盖率", "Wallet coverage");
     let Some(coverage) = summary.coverage else { return card(title, "–", "") };
-    let [wallets, verified] = [coverage.wallets, coverage.wallets_verified].map(|it| i64::try_from(it).unwrap_or(i64::MAX));
+    let [wallets, verified] =
+        [coverage.wallets, coverage.wallets_verified].map(|it| i64::try_from(it).unwrap_or(i64::MAX));
     let days = coverage.audit_days;
     let below = Both(
         &format!("{days} 天内核查 {} / {} 个用户", grouped(verified), grouped(wallets)),

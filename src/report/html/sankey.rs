@@ -151,7 +151,8 @@ fn draw_node(text: &mut String, end: End, node: &Node) {
     let middle = if *height < LEAST_SLOT { y + 12.0 } else { middle };
     label(text, x, middle, "name", zh, en);
     let money = money(end, &node.tally);
-    let _ = write!(text, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{}", middle + 14.0, grouped(node.tally.coupons));
+    let _ =
+        write!(text, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{}", middle + 14.0, grouped(node.tally.coupons));
     if money > Fen::ZERO {
         let _ = write!(text, " · {}", yuan(money));
     }

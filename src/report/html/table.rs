@@ -33,7 +33,10 @@ pub(super) fn breaks(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
         heads(),
         Both("没有符合条件的差异", "No break fits"),
         BothData("再显示 50 笔", "Show 50 more"),
-        Both("纸面只列前 40 笔；全部见 discrepancies.csv。", "On paper the first 40; all of them are in discrepancies.csv."),
+        Both(
+            "纸面只列前 40 笔；全部见 discrepancies.csv。",
+            "On paper the first 40; all of them are in discrepancies.csv."
+        ),
     )
 }
 

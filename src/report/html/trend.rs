@@ -40,9 +40,8 @@ impl Axis {
 /// The drawing, `width` units wide.
 pub(super) fn svg(trend: &[TrendDay], width: f64, class: &str) -> String {
     let axis = Axis::of(trend, width);
-    let mut text = format!(
-        "<svg class=\"chart {class}\" viewBox=\"0 0 {width} {HEIGHT}\" role=\"img\" aria-label=\"trend\">"
-    );
+    let mut text =
+        format!("<svg class=\"chart {class}\" viewBox=\"0 0 {width} {HEIGHT}\" role=\"img\" aria-label=\"trend\">");
     line(&mut text, trend, &axis);
     bars(&mut text, trend, &axis);
     days(&mut text, trend, &axis);
