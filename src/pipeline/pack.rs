@@ -87,7 +87,11 @@ fn trend(files: &DayFiles) -> Result<Vec<TrendDay>, PartitionError> {
 
 fn titles(job: &Job) -> Result<BTreeMap<String, RuleTitle>, Failure> {
     let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
-    let title = |rule: &Rule| RuleTitle { zh: rule.title_zh.clone(), en: rule.title.clone() };
+    let title = |rule: &Rule| RuleTitle {
+        zh: rule.title_zh.clone(),
+        en: rule.title.clone(),
+        action_zh: rule.action_zh.clone(),
+    };
     Ok(rules.iter().map(|rule| (rule.id.clone(), title(rule))).collect())
 }
 

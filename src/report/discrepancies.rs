@@ -70,6 +70,6 @@ pub(super) fn row<'a>(input: &'a PackInput<'_>, it: &'a Break) -> [Cell<'a>; COL
         Cell::Yuan(it.difference_fen),
         Cell::Yuan(Some(it.at_risk_fen)),
         Cell::text(&it.why),
-        Cell::text(&it.action),
+        Cell::text(input.action(it)),
     ]
 }

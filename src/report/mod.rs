@@ -58,13 +58,15 @@ pub trait Shelf {
     fn keep(&mut self, name: &str, file: Self::File) -> io::Result<String>;
 }
 
-/// Titles of a rule, as its file's header gives them.
+/// What a rule is called and what it asks for, as its file's header gives them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleTitle {
     /// Chinese.
     pub zh: String,
     /// English.
     pub en: String,
+    /// What to do, in Chinese; empty where the file has none.
+    pub action_zh: String,
 }
 
 /// What the pack is made of, beside the ledger and the receipts.
@@ -134,6 +136,19 @@ pub fn is_open(it: &Break) -> bool {
 impl PackInput<'_> {
     fn title(&self, rule_id: &str) -> &str {
         self.titles.get(rule_id).map_or("", |title| self.pick(&title.zh, &title.en))
+    }
+
+    /// What to do about a break, in the language of the report where the rule says it.
+    fn action<'t>(&'t self, it: &'t Break) -> &'t str {
+        match self.settings.language {
+            Language::Zh => self.action_zh(it),
+            Language::En => &it.action,
+        }
+    }
+
+    fn action_zh<'t>(&'t self, it: &'t Break) -> &'t str {
+        let zh = self.titles.get(&it.rule_id).map_or("", |title| &title.action_zh);
+        if zh.is_empty() { &it.action } else { zh }
     }
 
     fn pick<'t>(&self, zh: &'t str, en: &'t str) -> &'t str {

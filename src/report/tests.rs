@@ -104,6 +104,10 @@ fn receipt(number: &str, code: &str, fen: i64, status: &str, created: &str) -> S
     serde_json::from_value(row).unwrap()
 }
 
+fn title(zh: &str, en: &str, action_zh: &str) -> RuleTitle {
+    RuleTitle { zh: zh.into(), en: en.into(), action_zh: action_zh.into() }
+}
+
 fn trend_day(day: u32, rows: i64, fen: i64, new_rows: i64, resolved_rows: i64) -> TrendDay {
     let date = NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
     TrendDay { date, open: BreakTally { rows, at_risk_fen: Fen(fen) }, new_rows, resolved_rows }
@@ -174,9 +178,9 @@ impl Case {
                 raw: String::new(),
             }],
             titles: BTreeMap::from([
-                ("AO01".into(), RuleTitle { zh: "已核销无订单".into(), en: "A used coupon has no order".into() }),
-                ("PM01".into(), RuleTitle { zh: "实付金额不符".into(), en: "The amount paid differs".into() }),
-                ("SU03".into(), RuleTitle { zh: "重复补差".into(), en: "A subsidy was paid twice".into() }),
+                ("AO01".into(), title("已核销无订单", "A used coupon has no order", "查找订单。")),
+                ("PM01".into(), title("实付金额不符", "The amount paid differs", "")),
+                ("SU03".into(), title("重复补差", "A subsidy was paid twice", "")),
             ]),
             trend: vec![trend_day(17, 3, 900, 3, 0), trend_day(18, 2, 700, 1, 2), trend_day(19, 2, 600, 0, 0)],
         }
@@ -375,7 +379,7 @@ fn hostile() -> Case {
     let [row] = case.quarantined.as_mut_slice() else { panic!("one row") };
     *row =
         BadRow { value: HOSTILE.into(), why: HOSTILE.into(), raw: HOSTILE.into(), file: HOSTILE.into(), ..row.clone() };
-    case.titles.insert(HOSTILE.into(), RuleTitle { zh: HOSTILE.into(), en: HOSTILE.into() });
+    case.titles.insert(HOSTILE.into(), RuleTitle { zh: HOSTILE.into(), en: HOSTILE.into(), action_zh: HOSTILE.into() });
     case
 }
 

@@ -83,5 +83,6 @@ class Browser:
         pathlib.Path(path).write_bytes(base64.b64decode(shot["data"]))
 
     def paper(self, path):
+        self.call("Emulation.setEmulatedMedia", media="print")
         pdf = self.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
         pathlib.Path(path).write_bytes(base64.b64decode(pdf["data"]))

@@ -2,6 +2,7 @@
 workbook in LibreOffice, the checksums by sha256sum. Usage: check.py REPORTS OUT"""
 
 import csv
+import os
 import pathlib
 import shutil
 import subprocess
@@ -82,6 +83,7 @@ def check_workbook():
         + ["--outdir", OUT / "sheets", REPORTS / "reconciliation.xlsx"],
         check=True,
         stdout=subprocess.DEVNULL,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
     )
     for name, title in SHEETS.items():
         finance = REPORTS / f"{name}.csv"

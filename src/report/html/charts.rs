@@ -26,10 +26,10 @@ pub(super) fn trend(summary: &Summary<'_>) -> String {
 
 pub(super) fn ages(summary: &Summary<'_>) -> String {
     let most = summary.by_age.iter().map(|age| age.open.rows).max().unwrap_or(0).max(1);
-    let mut body = String::from("<svg class=\"chart ages\" viewBox=\"0 0 340 236\" role=\"img\" aria-label=\"age\">");
-    body.push_str("<path class=\"grid\" d=\"M0 186H340\"/>");
+    let mut body = String::from("<svg class=\"chart ages\" viewBox=\"0 0 380 236\" role=\"img\" aria-label=\"age\">");
+    body.push_str("<path class=\"grid\" d=\"M0 186H380\"/>");
     for (index, age) in summary.by_age.iter().enumerate() {
-        let x = 34.0 + 68.0 * index as f64;
+        let x = 38.0 + 76.0 * index as f64;
         let mut top = 186.0;
         for severity in SEVERITIES.iter().rev() {
             let rows = age.by_severity.get(severity).map_or(0, |tally| tally.rows);

@@ -105,7 +105,7 @@ fn row(input: &PackInput<'_>, it: &Break) -> String {
          <td class=\"rule\"><span class=\"chip {class}\">{rule}</span> <span class=\"rule-title\">{}</span>\
          <small>{} · {}</small></td>\
          <td class=\"what\"><dl>{}</dl></td>\
-         <td class=\"why\"><p><bdi>{}</bdi></p><p class=\"action\"><bdi>{}</bdi></p></td>\
+         <td class=\"why\"><p><bdi>{}</bdi></p><p class=\"action\">{}</p></td>\
          <td class=\"age\">{}<small>{}</small></td></tr>\n",
         it.at_risk_fen.0,
         it.age_days,
@@ -117,7 +117,7 @@ fn row(input: &PackInput<'_>, it: &Break) -> String {
         both_words(words::SIDE, &it.side),
         ids(it),
         Escaped(&it.why),
-        Escaped(&it.action),
+        Both(input.action_zh(it), &it.action),
         days(it.age_days),
         both_words(words::STATUS, &it.status),
         rule = Escaped(&it.rule_id),
