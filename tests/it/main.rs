@@ -10,6 +10,7 @@ mod failures;
 mod mutual_tls;
 mod nights;
 mod pack;
+mod schemas;
 mod support;
 mod survival;
 mod tidy;
