@@ -10,10 +10,7 @@ use crate::pipeline::{self, Reading};
 
 pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
-    let scope = Scope::Audit {
-        date: command.date,
-        from: job.rules.lookback_start(command.date),
-    };
+    let scope = Scope::Audit { date: command.date, from: job.rules.lookback_start(command.date) };
     let reading = Reading::open(&job, &scope)?;
     let lake = &reading.lake;
     let inspection = inspect(lake, command.date)
@@ -24,6 +21,10 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     if command.signatures {
         let proof = pipeline::verify_signatures(&job, lake, command.date)?;
         say(format_args!("{} signatures hold, {} answers carry none", proof.verified, proof.unsigned));
+        if proof.mismatched > 0 {
+            let count = proof.mismatched;
+            say(format_args!("{count} v2 signatures do not hold; `pay_v2.on_signature_mismatch` lets them pass"));
+        }
         findings.extend(proof.findings);
     }
     for finding in &findings {

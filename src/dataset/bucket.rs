@@ -27,12 +27,14 @@ pub enum Scope {
         /// First day of the look-back.
         from: NaiveDate,
     },
-    /// One day of one dataset.
-    Day {
+    /// Some days of one dataset.
+    Days {
         /// Dataset.
         dataset: &'static str,
-        /// Business date.
-        date: NaiveDate,
+        /// First day.
+        from: NaiveDate,
+        /// Last day.
+        to: NaiveDate,
     },
 }
 
@@ -84,7 +86,7 @@ impl Scope {
                 let of_day = ["journal", "reports"].map(|folder| format!("{folder}/dt={date}"));
                 ["datasets", "runs", "state"].map(str::to_owned).into_iter().chain(of_day).collect()
             }
-            Scope::Day { dataset, date } => vec![format!("datasets/{dataset}/dt={date}")],
+            Scope::Days { dataset, .. } => vec![format!("datasets/{dataset}")],
         }
     }
 
@@ -102,7 +104,7 @@ impl Scope {
     /// Of the published days those whose files are read.
     fn days(&self, dataset: &str, published: &BTreeSet<NaiveDate>) -> BTreeSet<NaiveDate> {
         let (date, from) = match self {
-            Scope::Day { .. } => return published.clone(),
+            Scope::Days { from, to, .. } => return published.range(from.min(to)..=to).copied().collect(),
             Scope::Night { date, from } | Scope::Audit { date, from, .. } => (*date, *from),
         };
         let mut days: BTreeSet<NaiveDate> = published.range(from.min(date)..=date).copied().collect();

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use chrono::NaiveDate;
+
 use super::failure::store_code;
 use super::opening::connect;
 use super::place::lake_as_shown;
-use crate::clock::World;
+use crate::clock::{World, business_date_of};
 use crate::error::ExitCode;
 use crate::extract::Issue;
 use crate::extract::IssueKind;
@@ -19,9 +21,6 @@ use crate::wechat::pay_v2::coupon_stock;
 use crate::wechat::pay_v3::busifavor::stock;
 use crate::wechat::pay_v3::certificates;
 
-/// How long a check asks a store that does not answer.
-const CHECK_PATIENCE: Duration = Duration::from_secs(10);
-
 /// One thing that was checked.
 #[derive(Debug)]
 pub struct Finding {
@@ -31,9 +30,13 @@ pub struct Finding {
     pub problem: Option<(ExitCode, String)>,
 }
 
+/// Who checks does not want to wait as long as a night would.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Checks everything a night needs of the job, one finding each.
 pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
-    let mut findings = vec![check_rules(job), check_lake(job, world)];
+    let job = &in_a_hurry(job.clone());
+    let mut findings = vec![check_rules(job, business_date_of(world.clock.now())), check_lake(job, world)];
     match connect(job, world) {
         Err(failure) => {
             findings.push(Finding { what: "keys".to_owned(), problem: Some((failure.code, failure.chain.join(": "))) })
@@ -58,8 +61,21 @@ pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     findings
 }
 
-fn check_rules(job: &Job) -> Finding {
-    match reconcile::rules_of(job) {
+fn in_a_hurry(mut job: Job) -> Job {
+    let apis = [
+        job.pay_v3.as_mut().map(|api| &mut api.limits),
+        job.pay_v2.as_mut().map(|api| &mut api.limits),
+        job.mp.as_mut().map(|api| &mut api.limits),
+    ];
+    for limits in apis.into_iter().flatten() {
+        limits.timeout = limits.timeout.min(PATIENCE);
+        limits.retry_deadline = limits.retry_deadline.min(PATIENCE);
+    }
+    job
+}
+
+fn check_rules(job: &Job, today: NaiveDate) -> Finding {
+    match reconcile::rehearse_rules(job, today).and_then(|()| reconcile::rules_of(job)) {
         Ok(rules) => Finding { what: format!("{} rules", rules.iter().count()), problem: None },
         Err(error) => Finding { what: "rules".to_owned(), problem: Some((ExitCode::Usage, error.to_string())) },
     }
@@ -79,7 +95,7 @@ fn check_lake(job: &Job, world: &World) -> Finding {
         let problem = format!("the work folder `{}` is not writable; `job.work_dir` names it", job.lake.display());
         return Finding { what, problem: Some((ExitCode::Usage, problem)) };
     }
-    let hasty = BucketSettings { retry_deadline: CHECK_PATIENCE.min(bucket.retry_deadline), ..bucket.clone() };
+    let hasty = BucketSettings { retry_deadline: PATIENCE.min(bucket.retry_deadline), ..bucket.clone() };
     let key = format!("state/check-{}", world.nonce());
     let answer = Store::connect(&hasty).and_then(|store| probe(&store, &key));
     let problem = answer.err().map(|error| (store_code(&error), format!("{error}\n     hint: {}", error.hint())));

@@ -22,6 +22,7 @@ const LAYERS: [&str; 20] = [
     "reconcile",
     "extract",
     "report",
+    "dictionary",
     "pipeline",
     "error",
     "cli",
