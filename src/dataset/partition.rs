@@ -17,6 +17,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use serde::de::DeserializeOwned;
 
 use crate::contract::{Contract, contract};
 use crate::money::Fen;
@@ -148,6 +149,26 @@ pub fn open_rows<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
 /// All rows of a partition file, in file order.
 pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
     open_rows(path)?.collect()
+}
+
+/// The named columns of a partition file as rows of their own type, in file order; the others are not
+/// read.
+pub fn read_columns<T: DeserializeOwned>(
+    path: &Path,
+    dataset: &'static str,
+    columns: &[&str],
+) -> Result<Vec<T>, PartitionError> {
+    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
+    let misfit = |source| PartitionError::Rows { path: path.to_owned(), dataset, source: Box::new(source) };
+    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let mut rows = Vec::new();
+    for batch in builder.with_projection(mask).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
+        let batch = batch.map_err(|error| parquet(error.into()))?;
+        rows.append(&mut serde_arrow::from_record_batch(&batch).map_err(misfit)?);
+    }
+    Ok(rows)
 }
 
 /// Re-reads a file and holds it against a contract: schema, order and uniqueness of keys. Gives its

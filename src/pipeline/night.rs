@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::failure::{disk, issue_of, rules_wrong, undecided, unjudgeable, violated};
 use super::opening::{connect, keep_certificates, persona, run_id, take_lock};
+use super::pack::{self, NightToReport};
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
 use super::restated;
 use super::stages::{self, Sources};
@@ -21,14 +22,11 @@ use crate::dataset::manifest::{
 use crate::dataset::partition::Provenance;
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::error::{ExitCode, Failure};
-use crate::exports::BadRow;
 use crate::extract::{Issue, Night, Watcher};
-use crate::job::{Job, OnBadRow, Pii};
+use crate::job::Job;
 use crate::journal::{Journal, Mode};
-use crate::reconcile::rules::Rule;
 use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
 use crate::record::{Break, Record};
-use crate::report::{self, PackInput, RuleTitle};
 
 /// What a run of one date is asked to do.
 #[derive(Debug, Clone)]
@@ -211,7 +209,7 @@ impl Work<'_> {
         self.stage(done, &judgement.breaks)?;
         done.sources.entries.push(stage_entry("reconcile", &done.files, &["coupon_ledger", "breaks"]));
         if self.is_selected("report") {
-            self.report(done, &judgement)?;
+            self.report(done, &files, &judgement)?;
         }
         done.judgement = Some(judgement);
         Ok(())
@@ -237,36 +235,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn report(&self, done: &mut Done, judgement: &Judgement) -> Result<(), Failure> {
-        let rules = reconcile::rules_of(self.night.job).map_err(rules_wrong)?;
-        let title = |rule: &Rule| RuleTitle { zh: rule.title_zh.clone(), en: rule.title.clone() };
-        let titles = rules.iter().map(|rule| (rule.id.clone(), title(rule))).collect();
-        let quarantined = self.quarantined(&done.sources);
-        let input = PackInput {
-            settings: self.night.job.report,
-            date: self.plan.date,
-            breaks: &judgement.breaks,
-            quarantined: quarantined.as_deref(),
-            titles: &titles,
+    fn report(&self, done: &mut Done, files: &DayFiles, judgement: &Judgement) -> Result<(), Failure> {
+        let footing: Vec<_> = done.footing.iter().map(footing_entry).collect();
+        let night = NightToReport {
+            job: self.night.job,
+            is_partial: done.verdict.code != ExitCode::Complete,
+            files,
+            judgement,
+            sources: &done.sources,
+            footing: &footing,
         };
-        for file in report::render(&input) {
-            let staged = self.staging.write_report(&file.name, &file.bytes);
-            done.files.push(staged.map_err(|error| disk(&error, "cannot stage the reports"))?);
-        }
+        done.files.extend(pack::write(&night, self.staging)?);
         done.sources.entries.push(stage_entry("report", &done.files, &["reports"]));
         Ok(())
-    }
-
-    /// The rows put aside, where the job has a quarantine. Rows name users: they are shown only where
-    /// openids are published raw.
-    fn quarantined(&self, sources: &Sources) -> Option<Vec<BadRow>> {
-        let job = self.night.job;
-        let has_quarantine = job.orders.iter().any(|source| source.on_bad_row == OnBadRow::Quarantine);
-        let shown = |row: &BadRow| match job.pii {
-            Pii::Raw => row.clone(),
-            Pii::Hmac(_) => BadRow { raw: String::new(), ..row.clone() },
-        };
-        has_quarantine.then(|| sources.quarantined.iter().map(shown).collect())
     }
 
     fn publish(&self, done: &mut Done) -> Result<(), Failure> {

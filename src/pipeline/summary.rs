@@ -9,7 +9,7 @@ use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, StageEn
 use crate::extract::Issue;
 use crate::money::Fen;
 use crate::record::Break;
-use crate::report::is_open;
+use crate::report::{self, is_open};
 
 /// The summary of one night, ending in a line break.
 pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
@@ -149,12 +149,15 @@ fn breaks(text: &mut String, breaks: &[Break]) {
 }
 
 fn places(text: &mut String, outcome: &NightOutcome, lake: &Lake) {
-    let date = outcome.manifest.business_date;
-    if outcome.manifest.files.is_empty() {
+    let manifest = &outcome.manifest;
+    if manifest.files.is_empty() {
         text.push_str("  nothing was published\n");
     } else {
         let _ = writeln!(text, "  datasets  {}", lake.root().join("datasets").display());
-        let _ = writeln!(text, "  reports   {}", lake.reports(date).display());
     }
     let _ = writeln!(text, "  manifest  {}", outcome.manifest_path.display());
+    let has_page = manifest.files.iter().any(|file| file.dataset == "reports" && file.name == report::PAGE);
+    if has_page {
+        let _ = writeln!(text, "  report    {}", lake.reports(manifest.business_date).join(report::PAGE).display());
+    }
 }

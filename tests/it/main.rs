@@ -9,6 +9,8 @@ mod endpoints;
 mod failures;
 mod mutual_tls;
 mod nights;
+mod pack;
+mod schemas;
 mod support;
 mod survival;
 mod tidy;

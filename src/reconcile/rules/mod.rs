@@ -133,6 +133,11 @@ impl Rules {
         hex::encode(digest.finalize())
     }
 
+    /// Name and SQL of every shared view.
+    pub fn views(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.views.iter().map(|(name, sql)| (name.as_str(), sql.as_str()))
+    }
+
     /// SQL of the shared view of a name.
     pub(super) fn view(&self, name: &str) -> Option<&str> {
         self.views.iter().find(|(view, _)| view == name).map(|(_, sql)| sql.as_str())
