@@ -7,6 +7,8 @@ DEMO_NOW := 2026-11-21T12:00:00+08:00
 PROGRAM  := target/debug/coupon-recon
 VENV     := .venv
 PEERS    := .venv-peers
+AIRFLOW  := .venv-airflow
+WATCHING := .venv-watching
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -39,7 +41,7 @@ test-readers: $(VENV)/.ready ## The lake opens in pandas, Polars, DuckDB and pya
 	done
 	$(VENV)/bin/python tests/readers/check.py out/readers/7/out/lake
 
-test-all: test test-peers ## test and test-peers
+test-all: test test-peers test-watching test-airflow ## Everything, with the programs of others too
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
 	cargo build --locked --bin coupon-recon --example signed_requests
@@ -54,6 +56,28 @@ test-peers: build $(PEERS)/.sdks tests/peers/node/node_modules/.ready ## SDKs of
 	  $(PEERS)/bin/python tests/peers/python_sdks.py out/peers/merchant '{base_url}'
 	$(PROGRAM) simulate out/peers/merchant --listen 127.0.0.1:0 --world-now $(DEMO_NOW) -- \
 	  node tests/peers/node/talk.js out/peers/merchant '{base_url}'
+
+test-watching: build $(WATCHING)/.ready ## OpenLineage's and Prometheus' own code read what we tell them
+	rm -rf out/watching && mkdir -p out/watching
+	$(PROGRAM) generate out/watching/merchant --users 60 --seed 7 >/dev/null
+	printf '[metrics]\ntextfile = "recon.prom"\n' >> out/watching/merchant/job.toml
+	$(PROGRAM) --now $(DEMO_NOW) simulate out/watching/merchant --listen 127.0.0.1:0 -- \
+	  env OPENLINEAGE_PARENT_ID=nights/cron/01939a5c-5c00-7abc-8def-0123456789ab \
+	  $(PROGRAM) --now $(DEMO_NOW) run out/watching/merchant/job.toml --from 2026-11-18 --to 2026-11-19 \
+	  --base-url '{base_url}' >/dev/null
+	sed -i 's/^retry_deadline_seconds.*/retry_deadline_seconds = 1/' out/watching/merchant/job.toml
+	! $(PROGRAM) --now $(DEMO_NOW) run out/watching/merchant/job.toml --date 2026-11-20 \
+	  --base-url http://127.0.0.1:9 >/dev/null 2>&1
+	$(WATCHING)/bin/python tests/watching/check.py out/watching/out/lake out/watching/merchant/recon.prom
+
+test-airflow: build $(AIRFLOW)/.ready ## The DAG in a real Airflow 3 against the simulator
+	PATH="$(abspath $(AIRFLOW))/bin:$$PATH" python3 tests/airflow/check.py $(PROGRAM) out/airflow
+
+$(AIRFLOW)/.ready: tests/airflow/requirements.txt
+	python3 -m venv $(AIRFLOW) && $(AIRFLOW)/bin/pip install --quiet --requirement $< && touch $@
+
+$(WATCHING)/.ready: tests/watching/requirements.txt
+	python3 -m venv $(WATCHING) && $(WATCHING)/bin/pip install --quiet --requirement $< && touch $@
 
 $(PEERS)/.cryptography: tests/peers/requirements.txt
 	python3 -m venv $(PEERS) && $(PEERS)/bin/pip install --quiet $$(grep '^cryptography==' $<) && touch $@
@@ -75,4 +99,5 @@ lint: ## Formatting, clippy, documentation
 clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
-.PHONY: help build demo test test-all test-rust test-readers test-requests test-peers lint clean-out
+.PHONY: help build demo test test-all test-rust test-readers test-requests test-peers test-watching test-airflow \
+        lint clean-out

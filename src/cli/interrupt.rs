@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::screen::{self, Level};
 use crate::error::ExitCode;
 use crate::journal::Journal;
 use crate::pipeline::JournalKeeper;
@@ -34,8 +35,10 @@ impl Interrupt {
     fn end(&self, code: ExitCode) -> ! {
         let journal = self.0.lock().expect("no holder of this lock panics").clone();
         match journal.map(|journal| journal.flush()) {
-            Some(Err(error)) => eprintln!("interrupted; the journal could not be kept: {error}"),
-            _ => eprintln!("interrupted; the journal is kept, run the same command to go on"),
+            Some(Err(error)) => {
+                screen::tell(Level::Error, format_args!("interrupted; the journal could not be kept: {error}"))
+            }
+            _ => screen::tell(Level::Warn, "interrupted; the journal is kept, run the same command to go on"),
         }
         process::exit(code as i32)
     }

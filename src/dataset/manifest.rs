@@ -67,6 +67,9 @@ pub struct Manifest {
     /// Decisions passed over: their breaks are first seen on a later day.
     #[serde(default)]
     pub early_decisions: usize,
+    /// Who started the run: `AIRFLOW_CTX_*`, empty without Airflow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub caller: BTreeMap<String, String>,
 }
 
 /// The control total of one dataset between its source and its partition, in rows.
@@ -163,6 +166,9 @@ pub struct StageEntry {
     pub requests: u64,
     /// Answers taken from the journal.
     pub from_journal: u64,
+    /// Attempts beyond the first, tonight.
+    #[serde(default)]
+    pub retries: u64,
     /// Why it is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -183,6 +189,11 @@ pub struct ReadPartition {
 }
 
 impl Manifest {
+    /// Whether the rules were judged: a run of some stages only need not.
+    pub fn is_judged(&self) -> bool {
+        self.stages.iter().any(|stage| stage.stage == "reconcile" && stage.status == "complete")
+    }
+
     /// Writes the manifest into `folder`; returns its path.
     pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
         durable::create_folder(folder)?;

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use chrono::{Months, NaiveDate};
+use chrono::{DateTime, Months, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::issue::IssueKind;
@@ -12,6 +12,7 @@ use super::{Api, Harvest, Issue, Night};
 use crate::clock;
 use crate::dataset::manifest::Intake;
 use crate::exports::trade_bill::{BillError, LocalBill, TradeBill, read, read_local};
+use crate::http::counting_retries;
 use crate::job::{BillSource, PathPattern};
 use crate::journal::{Entry, Page, StageJournal};
 use crate::record::{Payment, Record, Refund};
@@ -98,9 +99,11 @@ async fn fetch(night: &Night<'_>, pay_v3: &PayV3, journal: &StageJournal, key: &
     if let Some(issue) = night.apis.health.why_down(Api::PayV3) {
         return Err(issue);
     }
-    night.watcher.expect(STAGE, 1);
+    let retries = night.apis.retries.counter(STAGE);
+    night.watcher.expect(STAGE, 1, &retries);
     let mut blob = night.journal.blob(STAGE)?;
-    let receipt = match pay_v3.fetch_trade_bill(night.date, gzip, &mut blob).await {
+    let download = pay_v3.fetch_trade_bill(night.date, gzip, &mut blob);
+    let receipt = match counting_retries(&retries, download).await {
         Ok(download) => {
             let file = blob.keep(if download.is_gzip { "csv.gz" } else { "csv" })?;
             Receipt { file: Some(file), sha1: Some(download.sha1_hex) }
@@ -136,11 +139,15 @@ fn receipt_page(night: &Night<'_>, body: Vec<u8>) -> Page {
     }
 }
 
+/// The oldest day whose bill WeChat still gives.
+pub fn oldest_kept(now: DateTime<Utc>) -> NaiveDate {
+    let today = clock::business_date_of(now);
+    today.checked_sub_months(Months::new(KEPT_MONTHS)).unwrap_or(NaiveDate::MIN)
+}
+
 /// A bill that is not kept any more will never come: say so at once.
 fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
-    let today = clock::business_date_of(night.world.clock.now());
-    let oldest = today.checked_sub_months(Months::new(KEPT_MONTHS)).unwrap_or(NaiveDate::MIN);
-    if night.date >= oldest {
+    if night.date >= oldest_kept(night.world.clock.now()) {
         return Ok(());
     }
     let what = format!("WeChat keeps bills for {KEPT_MONTHS} months; that of {} is gone", night.date);

@@ -13,8 +13,8 @@ use crate::wechat::mp::cards::{self as api, CardAnswer, CardIds};
 const STAGE: &str = "cards";
 const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
 /// The largest `count` (reference MP §D.14).
-const PAGE_ROWS: u64 = 50;
-const LIST: &str = "list";
+pub(super) const PAGE_ROWS: u64 = 50;
+pub(super) const LIST: &str = "list";
 
 /// Asks for every card of the account, and for those the datacube named.
 pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harvest<Vec<Card>>, Issue> {

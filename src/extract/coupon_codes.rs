@@ -13,7 +13,7 @@ use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CouponCodePage};
 
 const STAGE: &str = "coupon_codes";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
-const PAGE_ROWS: u64 = 100;
+pub(super) const PAGE_ROWS: u64 = 100;
 
 /// Reads the pools of those of `stocks` whose codes the merchant uploaded.
 pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<CouponCode>>, Issue> {

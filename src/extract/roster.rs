@@ -14,6 +14,7 @@ use crate::clock;
 use crate::durable;
 use crate::exports::roster_file::read;
 use crate::job::Refresh;
+use crate::journal::Mode;
 use crate::record::{CouponEvent, OrderLine, UserCoupon};
 
 /// Tonight's wallets.
@@ -38,7 +39,9 @@ pub fn extract(night: &Night<'_>, orders: &[OrderLine], events: &[CouponEvent]) 
     }
     let mut known = known_before(&night.lake.state("wallets"), night.date)?;
     let first_seen: BTreeSet<String> = ask.difference(&known).cloned().collect();
-    remember(&night.lake.state("wallets"), night.date, &first_seen)?;
+    if night.journal.mode() != Mode::Peek {
+        remember(&night.lake.state("wallets"), night.date, &first_seen)?;
+    }
     known.extend(first_seen);
     let raw_by_published: BTreeMap<_, _> =
         known.iter().map(|openid| (night.persona.publish(openid), openid.clone())).collect();

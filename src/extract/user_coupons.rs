@@ -25,7 +25,7 @@ use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
 const STAGE: &str = "user_coupons";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 /// The server clamps larger pages to this (design §12).
-const PAGE_ROWS: u64 = 20;
+pub(super) const PAGE_ROWS: u64 = 20;
 
 /// What the wallets said.
 #[derive(Debug, Default)]
@@ -215,7 +215,7 @@ impl Counter<'_> {
     }
 }
 
-fn wallet_key(openid: &str) -> String {
+pub(super) fn wallet_key(openid: &str) -> String {
     format!("wallet/{openid}")
 }
 

@@ -12,6 +12,7 @@ use url::{Host, Url};
 use super::attempt::{self, Incoming, Outgoing, Received, TransportError, USER_AGENT};
 use super::failover::Hosts;
 use super::pace::Pace;
+use super::retries::count_retry;
 use super::retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};
 use crate::clock::World;
 use crate::job::ApiLimits;
@@ -129,6 +130,7 @@ impl HttpClient {
                 return Err(CallError { trace: run.end(), cause });
             };
             run.log_retry(wait);
+            count_retry();
             self.world.sleep.sleep(wait).await;
             run.slept += wait;
         }

@@ -37,6 +37,8 @@ pub enum Mode {
     Refetch,
     /// Ask nothing.
     Replay,
+    /// Ask nothing, write nothing, and mind nothing that is not there: a dry run.
+    Peek,
 }
 
 /// What can go wrong with the journal.
@@ -85,7 +87,9 @@ impl Journal {
             (_, latest) => latest.unwrap_or(1),
         };
         let generation = folder.join(format!("gen-{number:03}"));
-        durable::create_private_folder(&generation).map_err(|source| io_error(&generation, source))?;
+        if mode != Mode::Peek {
+            durable::create_private_folder(&generation).map_err(|source| io_error(&generation, source))?;
+        }
         Ok(Journal { generation, mode, world, stages: Mutex::default() })
     }
 
@@ -103,7 +107,12 @@ impl Journal {
         if let Some(stage) = stages.get(name) {
             return Ok(Arc::clone(stage));
         }
-        let stage = Arc::new(StageJournal::open(&self.generation.join(name), self.world.clone())?);
+        let folder = self.generation.join(name);
+        let stage = match self.mode {
+            Mode::Peek => StageJournal::peek(&folder, self.world.clone())?,
+            _ => StageJournal::open(&folder, self.world.clone())?,
+        };
+        let stage = Arc::new(stage);
         stages.insert(name.to_owned(), Arc::clone(&stage));
         Ok(stage)
     }
@@ -212,6 +221,23 @@ mod tests {
         let stage = open(folder.path(), Mode::Resume).stage("stocks").unwrap();
         assert!(stage.contains("s1") && !stage.contains("s2"));
         assert!(stage_folder.join("torn").join(segments[1].file_name().unwrap()).exists());
+    }
+
+    #[test]
+    fn a_peek_sees_what_is_journalled_and_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let nothing = open(folder.path(), Mode::Peek);
+        assert!(!nothing.stage("stocks").unwrap().contains("s1"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let journal = open(folder.path(), Mode::Resume);
+        journal.stage("stocks").unwrap().append(entry("s1", &["x"])).unwrap();
+        journal.flush().unwrap();
+        let stage_folder = folder.path().join("dt=2026-11-18/gen-001/stocks");
+        std::fs::write(stage_folder.join("00001-9-0000000000000000.parquet"), b"torn").unwrap();
+        let peek = open(folder.path(), Mode::Peek);
+        assert!(peek.stage("stocks").unwrap().contains("s1"));
+        peek.stage("cards").unwrap();
+        assert!(!stage_folder.join("torn").exists() && !stage_folder.with_file_name("cards").exists());
     }
 
     #[test]

@@ -72,18 +72,30 @@ pub(super) fn write(folder: &Path, number: u32, entries: &[Entry]) -> Result<Seg
 
 /// The sound segments of `folder` in order; torn ones are moved to `torn/` and said so.
 pub(super) fn list(folder: &Path) -> Result<Vec<Segment>, JournalError> {
-    let mut segments = Vec::new();
+    let (segments, torn) = sort(folder)?;
+    torn.iter().try_for_each(|path| set_aside(folder, path))?;
+    Ok(segments)
+}
+
+/// The same, leaving torn ones where they are; none where there is no folder.
+pub(super) fn peek(folder: &Path) -> Result<Vec<Segment>, JournalError> {
+    if folder.is_dir() { Ok(sort(folder)?.0) } else { Ok(Vec::new()) }
+}
+
+/// The sound segments of `folder` in order, and the torn ones.
+fn sort(folder: &Path) -> Result<(Vec<Segment>, Vec<PathBuf>), JournalError> {
+    let (mut segments, mut torn) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(|source| io_error(folder, source))? {
         let path = entry.map_err(|source| io_error(folder, source))?.path();
         let Some((number, length, sum)) = parse_name(&path) else { continue };
         if is_sound(&path, length, &sum).map_err(|source| io_error(&path, source))? {
             segments.push(Segment { path, number });
         } else {
-            set_aside(folder, &path)?;
+            torn.push(path);
         }
     }
     segments.sort_by_key(|segment| segment.number);
-    Ok(segments)
+    Ok((segments, torn))
 }
 
 /// The keys of a segment, without its bodies.

@@ -48,7 +48,15 @@ struct State {
 impl StageJournal {
     pub(super) fn open(folder: &Path, world: World) -> Result<StageJournal, JournalError> {
         durable::create_private_folder(folder).map_err(|source| io_error(folder, source))?;
-        let segments = segment::list(folder)?;
+        StageJournal::of(folder, world, segment::list(folder)?)
+    }
+
+    /// The same without a trace: no folder is made, nothing is set aside.
+    pub(super) fn peek(folder: &Path, world: World) -> Result<StageJournal, JournalError> {
+        StageJournal::of(folder, world, segment::peek(folder)?)
+    }
+
+    fn of(folder: &Path, world: World, segments: Vec<Segment>) -> Result<StageJournal, JournalError> {
         let mut keys = HashSet::new();
         for segment in &segments {
             keys.extend(segment::read_keys(segment)?);

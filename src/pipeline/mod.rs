@@ -5,6 +5,7 @@ mod check;
 mod coverage;
 mod evidence;
 mod failure;
+mod forecast;
 mod night;
 mod opening;
 mod progress;
@@ -12,13 +13,16 @@ mod provenance;
 mod restated;
 mod stages;
 mod summary;
+mod telling;
 mod verdict;
 
 pub use check::{Finding, check_job};
 pub use evidence::{Proof, verify_signatures};
+pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten};
 pub use night::{JournalKeeper, NightOutcome, Plan, run_night};
 pub use progress::{Bars, Quiet};
 pub use summary::print as print_summary;
+pub use telling::tell_night;
 
 /// Every stage by name, in the order of design §3.
 pub const STAGES: [&str; 14] = [

@@ -11,6 +11,7 @@ use super::opening::{connect, keep_certificates, persona, run_id, take_lock};
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
 use super::restated;
 use super::stages::{self, Sources};
+use super::telling::Chronicle;
 use super::verdict::{Evidence, Verdict};
 use crate::clock::World;
 use crate::contract;
@@ -29,6 +30,7 @@ use crate::reconcile::rules::Rule;
 use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
 use crate::record::{Break, Record};
 use crate::report::{self, PackInput, RuleTitle};
+use crate::watch::Caller;
 
 /// What a run of one date is asked to do.
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub struct Plan {
     pub stages: Option<BTreeSet<String>>,
     /// How the journal is used.
     pub mode: Mode,
+    /// Who started the run.
+    pub caller: Caller,
 }
 
 /// How a night ended.
@@ -78,6 +82,21 @@ pub async fn run_night(
     let started_at = world.clock.now();
     let run_id = run_id(world, started_at);
     let _lock = take_lock(job, &lake, &run_id, started_at)?;
+    let chronicle = Chronicle::begin(job, plan, &lake, (&run_id, started_at), world).await;
+    let result = work(job, plan, world, (watcher, keeper), &lake, (&run_id, started_at)).await;
+    chronicle.end(&result).await;
+    result
+}
+
+/// The night between its first and its last event.
+async fn work(
+    job: &Job,
+    plan: &Plan,
+    world: &World,
+    (watcher, keeper): (&dyn Watcher, &impl JournalKeeper),
+    lake: &Lake,
+    (run_id, started_at): (&str, DateTime<Utc>),
+) -> Result<NightOutcome, Failure> {
     let journal = Journal::open(&lake.journal(plan.date), plan.mode, world.clone()).map_err(|error| {
         Failure::caused_by(ExitCode::Usage, format!("cannot open the journal of {}", plan.date), &error)
     })?;
@@ -88,7 +107,7 @@ pub async fn run_night(
     let night = Night {
         job,
         date: plan.date,
-        lake: &lake,
+        lake,
         journal: &journal,
         world,
         persona: &persona,
@@ -97,17 +116,17 @@ pub async fn run_night(
         selected: plan.stages.as_ref(),
     };
     let staging =
-        Staging::open(&lake, &job.name, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
-    let work = Work { night: &night, lake: &lake, staging: &staging, plan };
+        Staging::open(lake, &job.name, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
+    let work = Work { night: &night, lake, staging: &staging, plan };
     let done = work.run().await;
     keep_certificates(&apis, &journal)
         .await
         .and_then(|()| journal.flush())
         .map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot keep the journal", &error))?;
     let done = done?;
-    let manifest = work.manifest(&done, &run_id, started_at)?;
+    let manifest = work.manifest(&done, run_id, started_at)?;
     let manifest_path =
-        manifest.write(&lake.run(plan.date, &run_id)).map_err(|error| disk(&error, "cannot write the manifest"))?;
+        manifest.write(&lake.run(plan.date, run_id)).map_err(|error| disk(&error, "cannot write the manifest"))?;
     staging.discard().map_err(|error| disk(&error, "cannot clear the staging folder"))?;
     let Done { verdict, sources, judgement, .. } = done;
     let breaks = judgement.map(|judgement| judgement.breaks).unwrap_or_default();
@@ -345,6 +364,7 @@ impl Work<'_> {
             restated: done.restated,
             missing_dates: done.missing_dates,
             early_decisions: done.early_decisions,
+            caller: self.plan.caller.airflow.clone(),
         })
     }
 }
@@ -380,6 +400,7 @@ fn stage_entry(stage: &str, files: &[StagedFile], datasets: &[&str]) -> StageEnt
         rows: mine.map(named).collect(),
         requests: 0,
         from_journal: 0,
+        retries: 0,
         why: None,
         notes: BTreeMap::new(),
     }

@@ -240,6 +240,7 @@ impl Clerk<'_> {
             let flow = journal.flow();
             entry.requests = flow.fetched;
             entry.from_journal = flow.found;
+            entry.retries = self.night.apis.retries.of(&entry.stage);
         }
     }
 }
@@ -251,13 +252,14 @@ fn entry(stage: &str, status: &str) -> StageEntry {
         rows: BTreeMap::new(),
         requests: 0,
         from_journal: 0,
+        retries: 0,
         why: None,
         notes: BTreeMap::new(),
     }
 }
 
 /// The datasets a stage fills.
-fn datasets_of(stage: &str) -> &'static [&'static str] {
+pub(super) fn datasets_of(stage: &str) -> &'static [&'static str] {
     match stage {
         "orders" => &["orders"],
         "bills" => &["payments", "refunds"],
@@ -277,7 +279,7 @@ fn datasets_of(stage: &str) -> &'static [&'static str] {
 }
 
 /// Whether the job has the source of a stage.
-fn is_configured(night: &Night<'_>, stage: &str) -> bool {
+pub(super) fn is_configured(night: &Night<'_>, stage: &str) -> bool {
     let job = night.job;
     match stage {
         "orders" => !job.orders.is_empty(),

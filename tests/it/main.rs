@@ -7,6 +7,8 @@ mod corpus;
 mod endpoints;
 mod failures;
 mod nights;
+mod operations;
 mod support;
 mod survival;
 mod tidy;
+mod watching;

@@ -7,6 +7,7 @@ mod rule;
 mod scalar;
 mod secret;
 mod source;
+mod watching;
 
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,9 @@ impl<'a> Checker<'a> {
             rules: self.rules(file.rules.as_ref().map(|section| &section.value)),
             decisions: file.decisions.as_ref().and_then(|section| self.path(&section.value.path)),
             report: self.report(file.report.as_ref().map(|section| &section.value)),
+            lineage: self.lineage(file.openlineage.as_ref().map(|section| &section.value)),
+            metrics_textfile: file.metrics.as_ref().and_then(|section| self.textfile(&section.value)),
+            webhook: file.webhook.as_ref().and_then(|section| self.webhook(&section.value)),
             fingerprint: file.fingerprint().to_string(),
             warnings: Vec::new(),
             // Last, because without these three there is no job; everything above has been looked at.
