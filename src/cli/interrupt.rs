@@ -9,11 +9,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::screen::{self, Level};
 use crate::error::ExitCode;
 use crate::journal::Journal;
-use crate::pipeline::JournalKeeper;
+use crate::pipeline::{JournalKeeper, LastWords};
 
 /// Knows which journal to make durable.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Interrupt(Arc<Mutex<Option<Arc<Journal>>>>);
+pub(super) struct Interrupt {
+    journal: Arc<Mutex<Option<Arc<Journal>>>>,
+    words: Arc<Mutex<Option<LastWords>>>,
+}
 
 impl Interrupt {
     /// Listens for both signals from now on.
@@ -33,8 +36,12 @@ impl Interrupt {
     }
 
     fn end(&self, code: ExitCode) -> ! {
-        let journal = self.0.lock().expect("no holder of this lock panics").clone();
-        match journal.map(|journal| journal.flush()) {
+        let journal = self.journal.lock().expect("no holder of this lock panics").clone();
+        let kept = journal.map(|journal| journal.flush());
+        if let Some(words) = self.words.lock().expect("no holder of this lock panics").as_ref() {
+            words.write();
+        }
+        match kept {
             Some(Err(error)) => {
                 screen::tell(Level::Error, format_args!("interrupted; the journal could not be kept: {error}"))
             }
@@ -46,6 +53,10 @@ impl Interrupt {
 
 impl JournalKeeper for Interrupt {
     fn keep(&self, journal: &Arc<Journal>) {
-        *self.0.lock().expect("no holder of this lock panics") = Some(Arc::clone(journal));
+        *self.journal.lock().expect("no holder of this lock panics") = Some(Arc::clone(journal));
+    }
+
+    fn keep_words(&self, words: Option<LastWords>) {
+        *self.words.lock().expect("no holder of this lock panics") = words;
     }
 }

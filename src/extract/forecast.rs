@@ -11,7 +11,7 @@ use super::{Api, Issue, Night, SubsidyInput};
 use super::{cards, coupon_codes, datacube, notifications, orders, roster, subsidies, subsidy_ledger};
 use super::{user_coupons, v2_stocks};
 use crate::job::BillSource;
-use crate::record::{Card, CouponEvent, OrderLine, Stock, SubsidyOrder, UserCoupon};
+use crate::record::{Card, CouponEvent, OrderLine, Stock, UserCoupon};
 
 /// The pages a download of a bill takes: the application and the file.
 const BILL_CALLS: u64 = 2;

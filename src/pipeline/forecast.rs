@@ -113,7 +113,7 @@ fn peek(lake: &Lake, date: NaiveDate, world: &World) -> Result<Journal, Failure>
 
 fn outlook(job: &Job, lake: &Lake, plan: &Plan, stage: &'static str, told: Option<&StageForecast>) -> StageOutlook {
     let datasets = match stage {
-        "reconcile" => &["coupon_ledger", "breaks"],
+        "reconcile" => &["coupon_ledger", "breaks"][..],
         // Wallets are written by the stage that asks them.
         "roster" => &[][..],
         stage => datasets_of(stage),

@@ -22,7 +22,7 @@ pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten
 pub use night::{JournalKeeper, NightOutcome, Plan, run_night};
 pub use progress::{Bars, Quiet};
 pub use summary::print as print_summary;
-pub use telling::tell_night;
+pub use telling::{LastWords, tell_night};
 
 /// Every stage by name, in the order of design §3.
 pub const STAGES: [&str; 14] = [

@@ -11,7 +11,7 @@ use super::opening::{connect, keep_certificates, persona, run_id, take_lock};
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
 use super::restated;
 use super::stages::{self, Sources};
-use super::telling::Chronicle;
+use super::telling::{Chronicle, LastWords};
 use super::verdict::{Evidence, Verdict};
 use crate::clock::World;
 use crate::contract;
@@ -64,6 +64,8 @@ pub struct NightOutcome {
 pub trait JournalKeeper {
     /// This is the journal of the night that begins.
     fn keep(&self, journal: &Arc<Journal>);
+    /// What to leave beside it then; none once the night has ended.
+    fn keep_words(&self, words: Option<LastWords>);
 }
 
 /// Runs one business date.
@@ -83,7 +85,9 @@ pub async fn run_night(
     let run_id = run_id(world, started_at);
     let _lock = take_lock(job, &lake, &run_id, started_at)?;
     let chronicle = Chronicle::begin(job, plan, &lake, (&run_id, started_at), world).await;
+    keeper.keep_words(Some(chronicle.last_words()));
     let result = work(job, plan, world, (watcher, keeper), &lake, (&run_id, started_at)).await;
+    keeper.keep_words(None);
     chronicle.end(&result).await;
     result
 }

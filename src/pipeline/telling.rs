@@ -49,6 +49,16 @@ impl<'a> Chronicle<'a> {
         chronicle
     }
 
+    /// What stands in the folder if the run is cut off now.
+    pub(super) fn last_words(&self) -> LastWords {
+        LastWords {
+            folder: self.folder.clone(),
+            lines: self.lines.lock().expect("no holder of this lock panics").clone(),
+            event: self.lineage.abort(),
+            world: self.world.clone(),
+        }
+    }
+
     /// Ends with COMPLETE or FAIL.
     pub(super) async fn end(self, result: &Result<NightOutcome, Failure>) {
         let why = match result {
@@ -79,6 +89,26 @@ impl<'a> Chronicle<'a> {
         durable::create_folder(&self.folder)?;
         let path = self.folder.join("events.ndjson");
         durable::write_file(&path, &self.folder.join("events.ndjson.staged"), lines.as_bytes())
+    }
+}
+
+/// What a run leaves when it is cut off: its START, and that it was aborted.
+#[derive(Debug)]
+pub struct LastWords {
+    folder: PathBuf,
+    lines: String,
+    event: Value,
+    world: World,
+}
+
+impl LastWords {
+    /// Writes them; a failure is nobody's any more.
+    pub fn write(&self) {
+        let mut event = self.event.clone();
+        event["eventTime"] = watch::event_time(self.world.clock.now()).into();
+        let lines = format!("{}{event}\n", self.lines);
+        let path = self.folder.join("events.ndjson");
+        let _ = durable::write_file(&path, &self.folder.join("events.ndjson.staged"), lines.as_bytes());
     }
 }
 

@@ -60,6 +60,11 @@ impl<'a> Lineage<'a> {
         self.event("START", self.started_at, self.run_facets(), (Vec::new(), Vec::new()))
     }
 
+    /// The last event of a run that is cut off; its time is set when it is.
+    pub fn abort(&self) -> Value {
+        self.event("ABORT", self.started_at, self.run_facets(), Default::default())
+    }
+
     /// The last event. Whatever was published makes the run COMPLETE; tags tell status and exit code.
     pub fn end(&self, at: DateTime<Utc>, end: &NightEnd<'_>) -> Value {
         let mut facets = self.run_facets();
@@ -90,7 +95,7 @@ impl<'a> Lineage<'a> {
         let job_type = json!({"processingType": "BATCH", "integration": "COUPON_RECON", "jobType": "JOB"});
         json!({
             "eventType": kind,
-            "eventTime": instant(at),
+            "eventTime": event_time(at),
             "run": {"runId": run_id, "facets": facets},
             "job": {
                 "namespace": self.job.lineage.namespace,
@@ -106,8 +111,8 @@ impl<'a> Lineage<'a> {
 
     fn run_facets(&self) -> Map<String, Value> {
         let day = json!({
-            "nominalStartTime": instant(clock::start_of(self.date)),
-            "nominalEndTime": instant(clock::end_of(self.date)),
+            "nominalStartTime": event_time(clock::start_of(self.date)),
+            "nominalEndTime": event_time(clock::end_of(self.date)),
         });
         let engine = json!({"name": "coupon-recon", "version": env!("CARGO_PKG_VERSION")});
         let mut facets = Map::new();
@@ -266,7 +271,8 @@ fn producer() -> String {
     format!("urn:coupon-recon:{}", env!("CARGO_PKG_VERSION"))
 }
 
-fn instant(at: DateTime<Utc>) -> String {
+/// An instant as events have it.
+pub fn event_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
