@@ -3,6 +3,7 @@
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::{Args, ValueEnum};
 
+use super::arguments::parse_day;
 use crate::clock::{self, World, business_date_of};
 use crate::error::{ExitCode, Failure};
 
@@ -12,13 +13,13 @@ const INTERVAL_VARIABLES: [&str; 2] = ["RECON_INTERVAL_START", "RECON_INTERVAL_E
 #[derive(Debug, Default, Args)]
 pub(super) struct Dates {
     /// Business date in Asia/Shanghai; yesterday when none is given
-    #[arg(long, value_name = "DATE", conflicts_with_all = ["from", "to", "interval_start", "interval_end"])]
+    #[arg(long, value_name = "DATE", value_parser = parse_day, conflicts_with_all = ["from", "to", "interval_start", "interval_end"])]
     pub(super) date: Option<NaiveDate>,
     /// First of several dates
-    #[arg(long, value_name = "DATE", requires = "to", conflicts_with_all = ["interval_start", "interval_end"])]
+    #[arg(long, value_name = "DATE", value_parser = parse_day, requires = "to", conflicts_with_all = ["interval_start", "interval_end"])]
     pub(super) from: Option<NaiveDate>,
     /// Last of several dates
-    #[arg(long, value_name = "DATE", requires = "from")]
+    #[arg(long, value_name = "DATE", value_parser = parse_day, requires = "from")]
     pub(super) to: Option<NaiveDate>,
     /// Begin of an orchestrator's data interval (RFC 3339): the business dates that end in it are run.
     /// RECON_INTERVAL_START and RECON_INTERVAL_END do the same when no date is given

@@ -27,6 +27,7 @@ Running it again is safe: what is journalled is not asked again, and the same in
 pub(super) const BREAKS: &str = "\
 Examples:
   coupon-recon breaks job.toml --date 2026-11-20
+  coupon-recon breaks job.toml --date 2026-11-20 --since 2026-11-01    their lives
   coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'open_fen>100000,severity:high.count>0'
   coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'rule:SU01.fen>0,age_days>7'";
 

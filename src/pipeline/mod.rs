@@ -8,6 +8,7 @@ mod failure;
 mod forecast;
 mod night;
 mod opening;
+mod pack;
 mod progress;
 mod provenance;
 mod restated;

@@ -176,8 +176,9 @@ impl<'a> Lineage<'a> {
 
     fn assertions(&self, manifest: &Manifest, breaks: &[Break]) -> BTreeMap<String, Vec<Value>> {
         let mut assertions: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        let was_judged = manifest.stages.iter().any(|stage| stage.stage == "reconcile");
-        let Some(rules) = reconcile::rules_of(self.job).ok().filter(|_| was_judged) else { return assertions };
+        let Some(rules) = reconcile::rules_of(self.job).ok().filter(|_| manifest.is_judged()) else {
+            return assertions;
+        };
         for rule in rules.iter().filter(|rule| !manifest.unjudged_rules.contains_key(&rule.id)) {
             let open = breaks.iter().filter(|it| it.rule_id == rule.id && is_open(it)).count();
             let dataset = rule.datasets().next().unwrap_or("coupon_ledger").to_owned();
