@@ -45,7 +45,11 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
     if !screen::is_json() {
         return screen::tell(Level::Info, summary);
     }
-    for issue in &outcome.issues {
+    for (index, issue) in outcome.issues.iter().enumerate() {
+        // An API that is down stops several stages with one cause.
+        if outcome.issues[..index].contains(issue) {
+            continue;
+        }
         screen::tell_with(Level::Warn, &issue.what, fields_of(issue, outcome), "");
     }
     let mut fields = result_line(outcome);

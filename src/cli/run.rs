@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use serde_json::json;
 use url::Url;
 
 use super::arguments::Run;
@@ -15,7 +16,7 @@ use super::screen::{self, Level, say};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::extract::Watcher;
-use crate::job::{self, Job};
+use crate::job::{self, Job, JobProblems};
 use crate::journal::Mode;
 use crate::pipeline::{self, Bars, NightOutcome, Plan, Quiet};
 use crate::report::Gate;
@@ -68,12 +69,28 @@ fn plan(command: &Run, date: NaiveDate) -> Plan {
 
 /// Loads a job file; every problem of it is one failure.
 pub(super) fn load_job(path: &Path) -> Result<Job, Failure> {
-    let job = job::load(path, &|name| std::env::var(name).ok())
-        .map_err(|problems| Failure::new(ExitCode::Usage, problems.to_string().trim_start_matches("error: ")))?;
+    let job = job::load(path, &|name| std::env::var(name).ok()).map_err(|problems| not_loaded(&problems))?;
     for warning in &job.warnings {
         tracing::warn!("{warning}");
     }
     Ok(job)
+}
+
+/// Every problem of a job file in one failure; for collectors each is a line of its own before it.
+fn not_loaded(problems: &JobProblems) -> Failure {
+    let told = problems.to_string();
+    let told = told.trim_start_matches("error: ");
+    if !screen::is_json() {
+        return Failure::new(ExitCode::Usage, told);
+    }
+    for problem in &problems.problems {
+        let mut fields = json!({"file": problems.path, "line": problem.line, "column": problem.column});
+        if let Some(hint) = &problem.hint {
+            fields["hint"] = json!(hint);
+        }
+        screen::tell_with(Level::Error, &problem.text, fields, "");
+    }
+    Failure::new(ExitCode::Usage, told.lines().next().unwrap_or_default())
 }
 
 /// Points every API of the job at one host, which must be this machine: keys and openids go there.

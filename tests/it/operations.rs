@@ -254,6 +254,12 @@ fn every_line_of_a_json_log_is_an_object_with_hint_and_causes_as_fields() {
     let gate = json(&["--date", "2026-11-18", "--fail-on", "open_count>0"]);
     assert_eq!(gate.code, 3);
     assert!(of_level(&gate, "WARN")["message"].as_str().is_some(), "{}", gate.stderr);
+    let wrong = std::fs::read_to_string(shop.path("job.toml")).unwrap();
+    shop.edit("job.toml", |text| text.replace("audit_days = 30", "audit_dayz = 30\nmax_unsetled = 0"));
+    let told = lines(&json(&["--date", "2026-11-18"]).stderr);
+    assert_eq!(told.len(), 3, "two problems and their sum: {told:?}");
+    assert_eq!((&told[0]["hint"], told[0]["line"].is_u64()), (&"did you mean `audit_days`?".into(), true));
+    shop.edit("job.toml", |_| wrong);
     let usage = json(&["--date", "yesterday"]);
     assert_eq!(usage.code, 2);
     assert!(of_level(&usage, "ERROR")["message"].as_str().unwrap().contains("--date"), "{}", usage.stderr);
