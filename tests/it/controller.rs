@@ -15,7 +15,7 @@ fn every_kind_of_limit_opens_and_closes_the_gate() {
     let shop = after_its_nights();
     let open: Vec<_> = shop.breaks(day(20)).into_iter().filter(|it| is_open(&it.status)).collect();
     let fen: i64 = open.iter().map(|it| it.at_risk_fen.0).sum();
-    let of_rule: Vec<_> = open.iter().filter(|it| it.rule_id == "AO01").collect();
+    let of_rule: Vec<_> = open.iter().filter(|it| it.rule_id == "PM01").collect();
     let fen_of_rule: i64 = of_rule.iter().map(|it| it.at_risk_fen.0).sum();
     let age_of_rule = of_rule.iter().map(|it| it.age_days).max().unwrap();
     let high = open.iter().filter(|it| it.severity == "high").count() as i64;
@@ -25,9 +25,9 @@ fn every_kind_of_limit_opens_and_closes_the_gate() {
         ("open_fen", fen),
         ("open_count", open.len() as i64),
         ("severity:high.count", high),
-        ("rule:AO01.fen", fen_of_rule),
+        ("rule:PM01.fen", fen_of_rule),
         ("age_days", age),
-        ("rule:AO01.age_days", age_of_rule),
+        ("rule:PM01.age_days", age_of_rule),
     ];
     let gate =
         |expression: &str| shop.program(&["breaks", "job.toml", "--date", "2026-11-20", "--fail-on", expression]);

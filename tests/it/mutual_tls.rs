@@ -100,11 +100,13 @@ fn post(shop: &Shop, url: &str, authority: &Authority, arguments: &[&str]) -> En
     Ending::of(command.env("SSL_CERT_FILE", shop.path("authority.pem")).output().unwrap())
 }
 
-const SEND: [&str; 8] = [
+const SEND: [&str; 10] = [
     "/mmpaymkttransfers/send_coupon",
     "--write",
     "-f",
     "coupon_stock_id=9728595",
+    "-f",
+    "openid_count=1",
     "-f",
     "partner_trade_no=N1",
     "-f",
