@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::failure::{disk, rules_wrong, undecided, unjudgeable, violated};
+use super::failure::{disk, issue_of, rules_wrong, undecided, unjudgeable, violated};
 use super::opening::{connect, keep_certificates, persona, run_id, take_lock};
 use super::pack::{self, NightToReport};
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
@@ -134,10 +134,30 @@ struct Done {
     early_decisions: usize,
 }
 
+impl Done {
+    /// A night that does not hold together publishes nothing, and its manifest says why.
+    fn withdraw(&mut self, failure: Failure) -> Result<(), Failure> {
+        let code = failure.code;
+        let issue = issue_of(failure)?;
+        self.verdict = Verdict { code, publish: false };
+        self.judgement = None;
+        self.sources.entries.retain(|entry| entry.stage != "reconcile" && entry.stage != "report");
+        let failed = StageEntry {
+            status: "failed".to_owned(),
+            why: Some(issue.what.clone()),
+            ..stage_entry("reconcile", &[], &[])
+        };
+        self.sources.entries.push(failed);
+        self.sources.issues.push(issue);
+        Ok(())
+    }
+}
+
 impl Work<'_> {
     async fn run(&self) -> Result<Done, Failure> {
         let job = self.night.job;
         let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
+        reconcile::rehearse_rules(job, self.plan.date).map_err(rules_wrong)?;
         let rules_sha256 = rules.sha256();
         let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let read_partitions = earlier_partitions(job, self.lake, self.plan.date)
@@ -157,7 +177,7 @@ impl Work<'_> {
             early_decisions: 0,
         };
         if done.verdict.publish && self.is_selected("reconcile") {
-            self.reconcile(&mut done)?;
+            self.reconcile(&mut done).or_else(|failure| done.withdraw(failure))?;
         }
         if done.verdict.publish {
             self.publish(&mut done)?;
@@ -172,14 +192,11 @@ impl Work<'_> {
         let mut files = self.day_files(&done.files)?;
         let asked = Asked { wallets: done.sources.asked.clone(), unknown_coupons: done.sources.unknown.clone() };
         let ledger = reconcile::build_ledger(self.night.job, &files, &asked).map_err(|error| violated(&error))?;
-        if let Some(side) = ledger.footing.iter().find(|side| !side.holds()) {
-            return Err(Failure::new(
-                ExitCode::Violation,
-                format!("the night does not foot; nothing was published: {side:?}"),
-            ));
+        done.footing = ledger.footing;
+        if let Some(side) = done.footing.iter().find(|side| !side.holds()) {
+            return Err(Failure::new(ExitCode::Violation, format!("the night does not foot: {side}")));
         }
         self.stage(done, &ledger.rows)?;
-        done.footing = ledger.footing;
         drop(ledger.rows);
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
         let decisions = self.decisions()?;

@@ -46,18 +46,28 @@ fn stage_line(stage: &StageEntry) -> String {
     line.trim_end().to_owned()
 }
 
-/// From source to partition: read + carried = repeated + quarantined + published.
+/// From source to partition: read + carried = repeated + quarantined + published, in rows and in yuan.
 fn intake(text: &mut String, intake: &[Intake]) {
     if intake.is_empty() {
         return;
     }
-    text.push_str("  read                pages     rows  carried   repeated quarantined published\n");
+    let _ = write!(text, "  intake           pages");
+    for column in ["read", "carried", "repeated", "quarantined", "published"] {
+        let _ = write!(text, " {column:>17}");
+    }
+    text.push('\n');
     for it in intake {
-        let _ = writeln!(
-            text,
-            "    {:<16} {:>6} {:>8} {:>8} {:>10} {:>11} {:>9}",
-            it.dataset, it.pages, it.read, it.carried, it.repeated, it.quarantined, it.published
-        );
+        let _ = write!(text, "    {:<16} {:>4}", it.dataset, it.pages);
+        for (rows, fen) in [
+            (it.read, it.read_fen),
+            (it.carried, it.carried_fen),
+            (it.repeated, it.repeated_fen),
+            (it.quarantined, it.quarantined_fen),
+            (it.published, it.published_fen),
+        ] {
+            let _ = write!(text, " {rows:>6} {:>10}", fen.to_string());
+        }
+        text.push('\n');
     }
 }
 
