@@ -39,6 +39,10 @@ test-readers: $(VENV)/.ready ## The lake opens in pandas, Polars, DuckDB and pya
 	done
 	$(VENV)/bin/python tests/readers/check.py out/readers/7/out/lake
 
+torture: ## Kills at every commit point and at random moments, a soak with faults; TORTURE_KILLS, SOAK_REQUESTS
+	@chmod 600 sample-data/secrets/*
+	cargo test --locked --test torture
+
 test-all: test test-peers ## test and test-peers
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
@@ -75,4 +79,4 @@ lint: ## Formatting, clippy, documentation
 clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
-.PHONY: help build demo test test-all test-rust test-readers test-requests test-peers lint clean-out
+.PHONY: help build demo test torture test-all test-rust test-readers test-requests test-peers lint clean-out

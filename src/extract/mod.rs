@@ -45,7 +45,7 @@ pub use health::{Api, Health};
 pub use issue::{Issue, IssueKind};
 pub use notifications::extract as extract_notifications;
 pub use orders::{OrderExports, extract as extract_orders};
-pub use roster::{Roster, extract as extract_roster};
+pub use roster::{Roster, RosterInput, extract as extract_roster};
 pub use stocks::extract as extract_stocks;
 pub use subsidies::{Subsidies, SubsidyInput, extract as extract_subsidies};
 pub use subsidy_ledger::extract as extract_subsidy_ledger;

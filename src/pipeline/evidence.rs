@@ -2,11 +2,13 @@
 
 use chrono::NaiveDate;
 
+use super::failure::disk;
 use crate::clock::World;
 use crate::dataset::Lake;
+use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
-use crate::journal::{Journal, JournalError, Mode, Page};
+use crate::journal::{Journal, JournalError, Page};
 use crate::wechat::Evidence;
 use crate::wechat::pay_v3::Keyring;
 
@@ -37,8 +39,9 @@ pub fn verify_signatures(job: &Job, date: NaiveDate) -> Result<Proof, Failure> {
     let unreadable = |error: JournalError| Failure::caused_by(ExitCode::Violation, "cannot read the journal", &error);
     let keyring = Keyring::from_settings(settings)
         .map_err(|error| Failure::caused_by(ExitCode::Rejected, "the keys of the job cannot be used", &error))?;
-    let folder = Lake::at(&job.lake).journal(date);
-    let journal = Journal::open(&folder, Mode::Replay, World::real()).map_err(unreadable)?;
+    let lake = Lake::at(&job.lake);
+    let runs = Runs::of(&lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
+    let journal = Journal::replay(&lake.journal(date), runs.generation(), World::real()).map_err(unreadable)?;
     for page in pages(&journal, CERTIFICATES).map_err(unreadable)? {
         // One that cannot be opened shows below, as the signatures it should prove.
         let _ = keyring.learn_certificates(&page.1.body);

@@ -9,6 +9,7 @@ mod night;
 mod opening;
 mod progress;
 mod provenance;
+mod refoot;
 mod restated;
 mod stages;
 mod summary;
@@ -18,6 +19,7 @@ pub use check::{Finding, check_job};
 pub use evidence::{Proof, verify_signatures};
 pub use night::{JournalKeeper, NightOutcome, Plan, run_night};
 pub use progress::{Bars, Quiet};
+pub use refoot::refoot;
 pub use summary::print as print_summary;
 
 /// Every stage by name, in the order of design §3.

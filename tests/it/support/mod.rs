@@ -101,6 +101,43 @@ impl Shop {
         }
     }
 
+    /// Runs a night that the program is to be killed in at a commit point; whether it was.
+    pub fn run_dying(&self, wechat: &Wechat, at: &str, arguments: &[&str]) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let url = wechat.running().base_url();
+        let mut command = self.command(&[&["run", "job.toml", "--base-url", &url], arguments].concat());
+        let output = command.env("COUPON_RECON_DIE_AT", at).output().unwrap();
+        output.status.signal() == Some(9)
+    }
+
+    /// The commit points of a night, in order: step and path.
+    pub fn commit_points(&self, wechat: &Wechat, arguments: &[&str]) -> Vec<(String, String)> {
+        let url = wechat.running().base_url();
+        let run = ["--log-format", "json", "run", "job.toml", "--base-url", &url];
+        let mut command = self.command(&[&run, arguments].concat());
+        let ending = Ending::of(command.env("COUPON_RECON_LOG", "coupon_recon::durable=trace").output().unwrap());
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+        let lines = ending.stderr.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        lines.map(|line| (text(&line["fields"]["step"]), text(&line["fields"]["path"]))).collect()
+    }
+
+    /// As if the program had never run.
+    pub fn forget_lake(&self) {
+        let _ = std::fs::remove_dir_all(self.folder.path().join("out"));
+    }
+
+    /// What `verify` says of a date.
+    pub fn verify(&self, date: NaiveDate) -> Ending {
+        self.program(&["verify", "job.toml", "--date", &date.to_string(), "--signatures"])
+    }
+
+    /// The last manifest of a date, by the line of the run.
+    pub fn manifest_of(&self, ending: &Ending) -> serde_json::Value {
+        let path = ending.json()["manifest"].as_str().unwrap().to_owned();
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
     /// The program, in the merchant's folder, at `NOW`.
     pub fn program(&self, arguments: &[&str]) -> Ending {
         Ending::of(self.command(arguments).output().unwrap())
