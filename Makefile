@@ -38,6 +38,8 @@ test-readers: $(VENV)/.ready ## The lake opens in pandas, Polars, DuckDB and pya
 	  $(VENV)/bin/python tests/readers/second_opinion.py out/readers/$$shop/merchant/job.toml || exit; \
 	done
 	$(VENV)/bin/python tests/readers/check.py out/readers/7/out/lake
+	$(PROGRAM) --now $(DEMO_NOW) simulate out/readers/7/merchant --listen 127.0.0.1:0 -- \
+	  $(VENV)/bin/python tests/readers/while_publishing.py $(PROGRAM) $(DEMO_NOW) out/readers/7/merchant/job.toml '{base_url}'
 
 torture: ## Kills at every commit point and at random moments, a soak with faults; TORTURE_KILLS, SOAK_REQUESTS
 	@chmod 600 sample-data/secrets/*

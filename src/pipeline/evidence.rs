@@ -80,7 +80,8 @@ fn check(keyring: &Keyring, stage: &str, key: &str, page: &Page, proof: &mut Pro
         Err(error) => {
             let request_id = page.request_id.as_deref().unwrap_or("none");
             let kind = key.split('/').next().unwrap_or_default();
-            proof.findings.push(format!("{stage}/{kind} (request id {request_id}): {error}"));
+            let place = format!("{stage}/{kind} (request id {request_id})");
+            proof.findings.push(format!("{place}: the signature does not hold: {error}"));
         }
     }
 }

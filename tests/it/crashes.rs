@@ -117,10 +117,9 @@ fn what_was_journalled_before_a_kill_is_not_asked_again() {
     // Everything is journalled when the publication begins.
     assert!(shop.run_dying(&wechat, "staged:publishing.json$", &NIGHT));
     assert_eq!(wechat.counts().total, undisturbed);
-    let token = "POST /cgi-bin/stable_token";
     wechat.running().reset_counts();
     assert_eq!(shop.run(&wechat, &NIGHT).code, 0);
-    assert_eq!(wechat.counts().total - wechat.counts().of(token), 0, "{:?}", wechat.counts());
+    assert_eq!(wechat.counts().total, 0, "{:?}", wechat.counts());
 }
 
 #[test]
@@ -128,7 +127,7 @@ fn a_disk_that_is_full_ends_with_a_clear_error_and_nothing_half_published() {
     let shop = Shop::of_seed(25);
     let wechat = shop.serve(None);
     let calm = calm_night(&shop, &wechat);
-    for kilobytes in [1, 6, 12] {
+    for kilobytes in [1, 4, 8] {
         shop.forget_lake();
         let ending = run_with_file_limit(&shop, &wechat, kilobytes);
         assert_eq!(ending.code, 4, "{kilobytes} kB: {}", ending.stderr);
@@ -144,12 +143,12 @@ fn a_lake_on_a_file_system_without_room_publishes_nothing() {
     let shop = Shop::of_seed(25);
     let wechat = shop.serve(None);
     let lake = shop.lake();
-    for size in ["64k", "600k"] {
+    for size in ["64k", "160k"] {
         std::fs::create_dir_all(&lake).unwrap();
-        let options = format!("size={size}");
-        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&lake);
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&lake);
         // Only root may mount; everybody else has the test above.
-        if !{ mounted }.output().is_ok_and(|it| it.status.success()) {
+        if !mount.output().is_ok_and(|it| it.status.success()) {
             return;
         }
         let ending = shop.run(&wechat, &NIGHT);

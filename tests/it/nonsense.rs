@@ -115,6 +115,12 @@ fn no_secret_stands_in_logs_errors_manifests_journal_reports_or_the_output_of_ch
     );
     let url = wechat.running().base_url();
     let mut said = String::new();
+    shop.edit("job-certificates.toml", |text| {
+        text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 30")
+    });
+    let patient = std::fs::read_to_string(shop.path("job.toml")).unwrap();
+    let impatient = patient.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1");
+    std::fs::write(shop.path("job-impatient.toml"), impatient).unwrap();
     for arguments in [
         &["run", "job.toml", "--base-url", &url, "--date", "2026-11-18", "--summary"][..],
         &["run", "job-certificates.toml", "--base-url", &url, "--date", "2026-11-19"],

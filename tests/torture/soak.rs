@@ -43,8 +43,8 @@ pub fn run() -> Line {
     assert_eq!(calm.code, 0, "{}", calm.stderr);
     let right = shop.published();
     wechat.running().reset_counts();
-    let faults = FAULTS
-        .map(|(path, kind, every)| format!("[[fault]]\npath = \"{path}\"\nkind = \"{kind}\"\nevery = {every}\n"));
+    let faults =
+        FAULTS.map(|(path, kind, every)| format!("[[fault]]\npath = \"{path}\"\nkind = \"{kind}\"\nevery = {every}\n"));
     wechat.play(&faults.concat());
     let mut line = Line { what: "soak, 5 % mixed faults".into(), ..Line::default() };
     let mut peaks_kb = Vec::new();

@@ -110,18 +110,6 @@ impl Shop {
         output.status.signal() == Some(9)
     }
 
-    /// The commit points of a night, in order: step and path.
-    pub fn commit_points(&self, wechat: &Wechat, arguments: &[&str]) -> Vec<(String, String)> {
-        let url = wechat.running().base_url();
-        let run = ["--log-format", "json", "run", "job.toml", "--base-url", &url];
-        let mut command = self.command(&[&run, arguments].concat());
-        let ending = Ending::of(command.env("COUPON_RECON_LOG", "coupon_recon::durable=trace").output().unwrap());
-        assert_eq!(ending.code, 0, "{}", ending.stderr);
-        let lines = ending.stderr.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        lines.map(|line| (text(&line["fields"]["step"]), text(&line["fields"]["path"]))).collect()
-    }
-
     /// As if the program had never run.
     pub fn forget_lake(&self) {
         let _ = std::fs::remove_dir_all(self.folder.path().join("out"));
