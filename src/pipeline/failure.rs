@@ -2,6 +2,7 @@
 
 use crate::dataset::partition::PartitionError;
 use crate::error::{ExitCode, Failure};
+use crate::extract::{Issue, IssueKind};
 use crate::journal::JournalError;
 use crate::reconcile::ReconcileError;
 
@@ -34,12 +35,12 @@ pub(super) fn unstaged(error: &PartitionError) -> Failure {
 
 /// A contract or control total is violated.
 pub(super) fn violated(error: &dyn std::error::Error) -> Failure {
-    Failure::caused_by(ExitCode::Violation, "the night does not hold together; nothing was published", error)
+    Failure::caused_by(ExitCode::Violation, "the night does not hold together", error)
 }
 
 /// The decisions file is wrong.
 pub(super) fn undecided(error: &dyn std::error::Error) -> Failure {
-    Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used; nothing was published", error)
+    Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used", error)
         .hinting("`decisions.path` names the file; `coupon-recon breaks` shows the break_id of each break")
 }
 
@@ -49,6 +50,17 @@ pub(super) fn unjudgeable(error: ReconcileError) -> Failure {
         ReconcileError::Decision(decision) => undecided(decision),
         _ => violated(&error),
     }
+}
+
+/// A failure that takes the night back, as its manifest and summary tell it; any other goes on as it
+/// is.
+pub(super) fn issue_of(failure: Failure) -> Result<Issue, Failure> {
+    let kind = match failure.code {
+        ExitCode::Violation => IssueKind::Violation,
+        ExitCode::Malformed => IssueKind::Malformed,
+        _ => return Err(failure),
+    };
+    Ok(Issue { kind, what: failure.chain.join(": "), hint: failure.hint })
 }
 
 /// A rule file is wrong.

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::failure::{disk, rules_wrong, undecided, unjournalled, unjudgeable, unpublished, unstaged, violated};
+use super::failure::{
+    disk, issue_of, rules_wrong, undecided, unjournalled, unjudgeable, unpublished, unstaged, violated,
+};
 use super::opening::{
     complete_publication, connect, keep_certificates, open_journal, persona, prepare, run_id, take_lock,
 };
+use super::pack::{self, NightToReport};
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions, refuse_altered};
 use super::restated;
 use super::stages::{self, Sources};
@@ -25,14 +28,11 @@ use crate::dataset::publication;
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
-use crate::exports::BadRow;
 use crate::extract::{Issue, IssueKind, Night, Watcher};
-use crate::job::{Job, OnBadRow, Pii};
+use crate::job::Job;
 use crate::journal::{Journal, Mode};
-use crate::reconcile::rules::Rule;
 use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
 use crate::record::{Break, Record};
-use crate::report::{self, PackInput, RuleTitle};
 
 /// What a run of one date is asked to do.
 #[derive(Debug, Clone)]
@@ -137,10 +137,30 @@ struct Done {
     early_decisions: usize,
 }
 
+impl Done {
+    /// A night that does not hold together publishes nothing, and its manifest says why.
+    fn withdraw(&mut self, failure: Failure) -> Result<(), Failure> {
+        let code = failure.code;
+        let issue = issue_of(failure)?;
+        self.verdict = Verdict { code, publish: false };
+        self.judgement = None;
+        self.sources.entries.retain(|entry| entry.stage != "reconcile" && entry.stage != "report");
+        let failed = StageEntry {
+            status: "failed".to_owned(),
+            why: Some(issue.what.clone()),
+            ..stage_entry("reconcile", &[], &[])
+        };
+        self.sources.entries.push(failed);
+        self.sources.issues.push(issue);
+        Ok(())
+    }
+}
+
 impl Work<'_> {
     async fn run(&self) -> Result<Done, Failure> {
         let job = self.night.job;
         let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
+        reconcile::rehearse_rules(job, self.plan.date).map_err(rules_wrong)?;
         let rules_sha256 = rules.sha256();
         let read_partitions = earlier_partitions(job, self.lake, self.plan.date)
             .map_err(|error| disk(&error, "cannot read earlier partitions"))?;
@@ -161,7 +181,7 @@ impl Work<'_> {
             early_decisions: 0,
         };
         if done.verdict.publish && self.is_selected("reconcile") {
-            self.reconcile(&mut done)?;
+            self.reconcile(&mut done).or_else(|failure| done.withdraw(failure))?;
         }
         if let Some(issue) = self.would_worsen(&done) {
             done.sources.issues.push(issue);
@@ -194,14 +214,11 @@ impl Work<'_> {
         let mut files = self.day_files(&done.files)?;
         let asked = Asked { wallets: done.sources.asked.clone(), unknown_coupons: done.sources.unknown.clone() };
         let ledger = reconcile::build_ledger(self.night.job, &files, &asked).map_err(|error| violated(&error))?;
-        if let Some(side) = ledger.footing.iter().find(|side| !side.holds()) {
-            return Err(Failure::new(
-                ExitCode::Violation,
-                format!("the night does not foot; nothing was published: {side:?}"),
-            ));
+        done.footing = ledger.footing;
+        if let Some(side) = done.footing.iter().find(|side| !side.holds()) {
+            return Err(Failure::new(ExitCode::Violation, format!("the night does not foot: {side}")));
         }
         self.stage(done, &ledger.rows)?;
-        done.footing = ledger.footing;
         drop(ledger.rows);
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
         let decisions = self.decisions()?;
@@ -214,7 +231,7 @@ impl Work<'_> {
         self.stage(done, &judgement.breaks)?;
         done.sources.entries.push(stage_entry("reconcile", &done.files, &["coupon_ledger", "breaks"]));
         if self.is_selected("report") {
-            self.report(done, &judgement)?;
+            self.report(done, &files, &judgement)?;
         }
         done.judgement = Some(judgement);
         Ok(())
@@ -240,36 +257,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn report(&self, done: &mut Done, judgement: &Judgement) -> Result<(), Failure> {
-        let rules = reconcile::rules_of(self.night.job).map_err(rules_wrong)?;
-        let title = |rule: &Rule| RuleTitle { zh: rule.title_zh.clone(), en: rule.title.clone() };
-        let titles = rules.iter().map(|rule| (rule.id.clone(), title(rule))).collect();
-        let quarantined = self.quarantined(&done.sources);
-        let input = PackInput {
-            settings: self.night.job.report,
-            date: self.plan.date,
-            breaks: &judgement.breaks,
-            quarantined: quarantined.as_deref(),
-            titles: &titles,
+    fn report(&self, done: &mut Done, files: &DayFiles, judgement: &Judgement) -> Result<(), Failure> {
+        let footing: Vec<_> = done.footing.iter().map(footing_entry).collect();
+        let night = NightToReport {
+            job: self.night.job,
+            is_partial: done.verdict.code != ExitCode::Complete,
+            files,
+            judgement,
+            sources: &done.sources,
+            footing: &footing,
         };
-        for file in report::render(&input) {
-            let staged = self.staging.write_report(&file.name, &file.bytes);
-            done.files.push(staged.map_err(|error| disk(&error, "cannot stage the reports"))?);
-        }
+        done.files.extend(pack::write(&night, self.staging)?);
         done.sources.entries.push(stage_entry("report", &done.files, &["reports"]));
         Ok(())
-    }
-
-    /// The rows put aside, where the job has a quarantine. Rows name users: they are shown only where
-    /// openids are published raw.
-    fn quarantined(&self, sources: &Sources) -> Option<Vec<BadRow>> {
-        let job = self.night.job;
-        let has_quarantine = job.orders.iter().any(|source| source.on_bad_row == OnBadRow::Quarantine);
-        let shown = |row: &BadRow| match job.pii {
-            Pii::Raw => row.clone(),
-            Pii::Hmac(_) => BadRow { raw: String::new(), ..row.clone() },
-        };
-        has_quarantine.then(|| sources.quarantined.iter().map(shown).collect())
     }
 
     fn verdict(&self, sources: &Sources) -> Verdict {

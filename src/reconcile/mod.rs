@@ -30,6 +30,8 @@ pub use judge::{Judgement, Unjudged};
 pub use ledger::{Asked, Ledger};
 pub use lifecycle::Status;
 
+use chrono::NaiveDate;
+
 use crate::job::Job;
 use crate::record::LedgerRow;
 use rules::Rules;
@@ -60,6 +62,11 @@ pub fn judge(
     decisions: &Decisions,
 ) -> Result<Judgement, ReconcileError> {
     judge::judge(&Terms::of(job), &rules_of(job)?, files, shortfall, decisions)
+}
+
+/// Tries the job's own rules over an empty day: an error names the file and the line.
+pub fn rehearse_rules(job: &Job, date: NaiveDate) -> Result<(), ReconcileError> {
+    judge::rehearse(&Terms::of(job), &rules_of(job)?, date)
 }
 
 /// The rules of a job: the built-in ones and its own, without those it switched off.

@@ -2,6 +2,7 @@
 
 mod api;
 mod books;
+mod controller;
 mod conversations;
 mod corpus;
 mod corruptions;
@@ -9,8 +10,11 @@ mod crashes;
 mod endpoints;
 mod failures;
 mod lies;
+mod mutual_tls;
 mod nights;
 mod nonsense;
+mod pack;
+mod schemas;
 mod support;
 mod survival;
 mod tidy;
