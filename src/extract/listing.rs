@@ -265,7 +265,7 @@ mod tests {
             }
             let keys: Vec<_> = self.items.iter().skip(row as usize).take(limit).cloned().collect();
             let page = Page { body: keys.join(",").into_bytes(), ..Page::for_tests("") };
-            Ok(ListPage { keys, total: self.items.len() as u64, page })
+            Ok(ListPage { keys, total: Some(self.items.len() as u64), page })
         }
     }
 
@@ -292,7 +292,7 @@ mod tests {
             };
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let meaning = OffsetMeaning::default();
-            let listing = read_list(&meaning, async |offset| list.borrow_mut().answer(row(offset), limit));
+            let listing = read_list(&meaning, PAGES, async |offset| list.borrow_mut().answer(row(offset), limit));
             let listing = runtime.block_on(listing).unwrap();
             let mut there = list.into_inner().items;
             there.sort();

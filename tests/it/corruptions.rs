@@ -86,7 +86,7 @@ fn each_planted_corruption_of_a_dataset_or_report_is_found_and_named() {
 /// Another amount in a file that is as valid as before.
 fn edit_amount(path: &Path) {
     let mut rows: Vec<Payment> = read_rows(path).unwrap();
-    rows[0].order_fen = rows[0].order_fen + Fen(1);
+    rows[0].order_fen += Fen(1);
     write_rows(path, &rows, &Provenance::default()).unwrap();
 }
 
