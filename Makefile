@@ -48,6 +48,12 @@ test-readers: $(VENV)/.ready lakes ## The lake opens in pandas, Polars, DuckDB a
 	done
 	$(VENV)/bin/python tests/readers/check.py out/readers/7/out/lake
 	$(VENV)/bin/python tests/readers/readme.py out/readers/sample/out/lake
+	$(PROGRAM) --now $(DEMO_NOW) simulate out/readers/7/merchant --listen 127.0.0.1:0 -- \
+	  $(VENV)/bin/python tests/readers/while_publishing.py $(PROGRAM) $(DEMO_NOW) out/readers/7/merchant/job.toml '{base_url}'
+
+torture: ## Kills at every commit point and at random moments, a soak with faults; TORTURE_KILLS, SOAK_REQUESTS
+	@chmod 600 sample-data/secrets/*
+	cargo test --locked --test torture
 
 poor-lakes: lakes # Nights that lack an export, that left a day out, and that could not sign
 	for kind in partial failed; do $(PROGRAM) generate out/readers/$$kind/merchant --users 60 --seed 7 >/dev/null || exit; done
@@ -150,4 +156,4 @@ clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
 .PHONY: help build demo test test-all test-rust lakes poor-lakes test-readers test-contracts test-notebooks test-requests test-peers \
-  test-pack test-watching test-airflow describe lint clean-out
+  test-pack test-watching test-airflow torture describe lint clean-out

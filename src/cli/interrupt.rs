@@ -22,6 +22,7 @@ impl Interrupt {
     /// Listens for both signals from now on.
     pub(super) fn watch() -> Interrupt {
         let interrupt = Interrupt::default();
+        outlive_file_size_limit();
         let mut watched = vec![(SignalKind::interrupt(), ExitCode::Interrupted)];
         watched.push((SignalKind::terminate(), ExitCode::Terminated));
         for (kind, code) in watched {
@@ -49,6 +50,13 @@ impl Interrupt {
         }
         process::exit(code as i32)
     }
+}
+
+/// A file that grows past `ulimit -f` shall be an error with a name, not the end of the process: a
+/// handler that is installed once stays, and the write says what is wrong.
+fn outlive_file_size_limit() {
+    let exceeded = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    drop(signal(exceeded).expect("signals can be listened to"));
 }
 
 impl JournalKeeper for Interrupt {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 
+use crate::contract;
 use crate::durable;
 
 /// A lake on a local file system.
@@ -35,6 +36,30 @@ impl Lake {
             durable::create_private_folder(&self.root.join(private))?;
         }
         durable::create_folder(&self.root.join("datasets"))
+    }
+
+    /// A symbolic link among the places a night of `date` writes to: one could lead out of the lake.
+    /// The root itself may be one.
+    ///
+    /// # Errors
+    /// A place that cannot be looked at.
+    pub fn link(&self, date: NaiveDate, job: &str) -> io::Result<Option<PathBuf>> {
+        let trees = ["datasets", "reports", "runs", "journal", "state", "staging"].map(|tree| self.root.join(tree));
+        let mut places = Vec::from(trees);
+        places.extend([self.reports(date), self.root.join("runs").join(date.to_string()), self.journal(date)]);
+        places.extend([self.staging(job), self.state("wallets"), self.state(&format!("{job}.lock"))]);
+        for contract in contract::all() {
+            let partition = self.partition(&contract.name, date);
+            places.extend(partition.ancestors().take(3).map(Path::to_path_buf));
+        }
+        for place in places {
+            match std::fs::symlink_metadata(&place) {
+                Ok(metadata) if metadata.is_symlink() => return Ok(Some(place)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 
     /// The folder of the lake.
@@ -125,6 +150,17 @@ mod tests {
 
     fn day(day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
+    }
+
+    #[test]
+    fn a_link_that_could_lead_out_of_the_lake_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().join("lake"));
+        lake.prepare().unwrap();
+        assert_eq!(lake.link(day(18), "j").unwrap(), None);
+        let orders = lake.dataset("orders");
+        std::os::unix::fs::symlink("/etc", &orders).unwrap();
+        assert_eq!(lake.link(day(18), "j").unwrap(), Some(orders));
     }
 
     #[test]

@@ -48,6 +48,22 @@ impl Staging {
         Ok(Staging { lake: lake.clone(), folder, date })
     }
 
+    /// The staging folder as a run that died left it.
+    pub(super) fn reopen(lake: &Lake, job: &str, date: NaiveDate) -> Staging {
+        Staging { lake: lake.clone(), folder: lake.staging(job), date }
+    }
+
+    /// Whether each of `files` is published already or still staged, byte for byte.
+    pub(super) fn is_whole(&self, files: &[StagedFile]) -> io::Result<bool> {
+        for file in files {
+            let (from, to) = self.places(file);
+            if !same_bytes(&to, file)? && !same_bytes(&from, file)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Where the staged partition of `dataset` stands.
     pub fn partition(&self, dataset: &str) -> PathBuf {
         self.folder.join(format!("{dataset}.parquet"))
@@ -147,11 +163,7 @@ fn same_bytes(published: &Path, staged: &StagedFile) -> io::Result<bool> {
 fn mark_success(partition: &Path) -> io::Result<()> {
     let folder = partition.parent().expect("a partition has a folder");
     let marker = folder.join("_SUCCESS");
-    if marker.exists() {
-        return Ok(());
-    }
-    File::create(&marker)?.sync_all()?;
-    durable::sync_folder(folder)
+    if marker.exists() { Ok(()) } else { durable::mark(&marker) }
 }
 
 #[cfg(test)]

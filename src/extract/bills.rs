@@ -2,7 +2,7 @@
 //! The file is kept in the journal as it came; its digest is checked before, its trailer after.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Months, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -75,17 +75,42 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
     if !journal.contains(&key) {
         fetch(night, pay_v3, &journal, &key, gzip).await?;
     }
-    let entry = journal.entry(&key)?.ok_or_else(|| Issue::not_journalled(1))?;
-    let receipt: Receipt = serde_json::from_slice(&entry.pages[0].body)
-        .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))?;
+    let file = match kept(night, &journal, &key)? {
+        Kept::Damaged => {
+            tracing::warn!("the kept bill of {key} is damaged; it is downloaded again");
+            journal.forget(&key);
+            fetch(night, pay_v3, &journal, &key, gzip).await?;
+            kept(night, &journal, &key)?
+        }
+        file => file,
+    };
     let mut booked = Booked::default();
-    if let Some(name) = &receipt.file {
-        let bill = read_bill(night, &night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"))?;
-        booked.add(night, bill);
+    match &file {
+        Kept::Nothing => {}
+        Kept::File(path) => booked.add(night, read_bill(night, path, &format!("trade bill of {key}"))?),
+        Kept::Damaged => return Err(Issue::io(night.lake.root(), &std::io::Error::other("a kept bill is damaged"))),
     }
     let mut harvest = booked.harvest();
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
     Ok(harvest)
+}
+
+/// What the journal has of a bill.
+enum Kept {
+    /// WeChat has no statement for the day.
+    Nothing,
+    /// The file as it came.
+    File(PathBuf),
+    /// The file is gone, or its bytes are no longer those of its name.
+    Damaged,
+}
+
+fn kept(night: &Night<'_>, journal: &StageJournal, key: &str) -> Result<Kept, Issue> {
+    let entry = journal.entry(key)?.ok_or_else(|| Issue::not_journalled(1))?;
+    let receipt: Receipt = serde_json::from_slice(&entry.pages[0].body)
+        .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))?;
+    let Some(name) = &receipt.file else { return Ok(Kept::Nothing) };
+    Ok(night.journal.kept_file(STAGE, name)?.map_or(Kept::Damaged, Kept::File))
 }
 
 async fn fetch(night: &Night<'_>, pay_v3: &PayV3, journal: &StageJournal, key: &str, gzip: bool) -> Result<(), Issue> {

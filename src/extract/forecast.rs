@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::roster::Roster;
+use super::roster::{Roster, RosterInput};
 use super::{Api, Issue, Night, SubsidyInput};
 use super::{cards, coupon_codes, datacube, notifications, orders, roster, subsidies, subsidy_ledger};
 use super::{user_coupons, v2_stocks};
@@ -41,7 +41,8 @@ pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
     // Without platform certificates callbacks cannot be opened yet; they are few.
     let events = notifications::extract(night).await.map(|it| it.rows).unwrap_or_default();
     told.push(StageForecast::of_files("notifications", night.require_ready("notifications").err()));
-    let roster = read(&mut told, "roster", roster::extract(night, &lines, &events).map(|it| it.rows));
+    let input = RosterInput { orders: &lines, events: &events, is_whole: false };
+    let roster = read(&mut told, "roster", roster::extract(night, &input).map(|it| it.rows));
     let lines = night.lookback_orders(published(night, lines))?;
     let known = Known { wallets: night.yesterday()?, stocks: night.yesterday()?, cards: night.yesterday()? };
     told.extend(known.forecast(night, &roster, &events)?);

@@ -33,7 +33,7 @@ use crate::dataset::Lake;
 use crate::dataset::manifest::Intake;
 use crate::dataset::partition::{PartitionError, read_rows};
 use crate::job::Job;
-use crate::journal::{Journal, Mode};
+use crate::journal::Journal;
 use crate::persona::Persona;
 use crate::record::{OrderLine, Record};
 use crate::wechat::mp::Mp;
@@ -51,7 +51,7 @@ pub use issue::{Issue, IssueKind};
 pub use notifications::extract as extract_notifications;
 pub use orders::{OrderExports, extract as extract_orders};
 pub use retries::Retries;
-pub use roster::{Roster, extract as extract_roster};
+pub use roster::{Roster, RosterInput, extract as extract_roster};
 pub use stocks::extract as extract_stocks;
 pub use subsidies::{Subsidies, SubsidyInput, extract as extract_subsidies};
 pub use subsidy_ledger::extract as extract_subsidy_ledger;
@@ -168,8 +168,7 @@ impl Night<'_> {
 
     /// Whether `stage` may ask a remote API; otherwise it works from the journal alone.
     fn may_ask(&self, stage: &str) -> bool {
-        !matches!(self.journal.mode(), Mode::Replay | Mode::Peek)
-            && self.selected.is_none_or(|selected| selected.contains(stage))
+        !self.journal.mode().is_read_only() && self.selected.is_none_or(|selected| selected.contains(stage))
     }
 
     /// Refuses a source whose day is not complete yet.

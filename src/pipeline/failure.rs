@@ -1,13 +1,36 @@
 //! How a night fails, in words and exit codes.
 
+use crate::dataset::partition::PartitionError;
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
+use crate::journal::JournalError;
 use crate::reconcile::ReconcileError;
 
 /// The lake's disk said no.
 pub(super) fn disk(error: &std::io::Error, what: &str) -> Failure {
     Failure::caused_by(ExitCode::Partial, what, error)
         .hinting("`job.lake` must be writable and have room; nothing half-written is visible, run again")
+}
+
+/// The disk said no between two files of a publication.
+pub(super) fn unpublished(error: &std::io::Error) -> Failure {
+    Failure::caused_by(ExitCode::Partial, "cannot publish", error)
+        .hinting("`job.lake` must be writable and have room; the next run first completes what was begun")
+}
+
+/// The journal could not be kept.
+pub(super) fn unjournalled(error: &JournalError) -> Failure {
+    Failure::caused_by(ExitCode::Partial, "cannot keep the journal; nothing was published", error)
+        .hinting("`job.lake` must be writable and have room; what is journalled is kept, run again")
+}
+
+/// Rows that could not be staged: the disk is to blame, or the rows are.
+pub(super) fn unstaged(error: &PartitionError) -> Failure {
+    if !error.is_of_the_disk() {
+        return violated(error);
+    }
+    Failure::caused_by(ExitCode::Partial, "cannot stage what was to be published; nothing was published", error)
+        .hinting("`job.lake` must be writable and have room; run again")
 }
 
 /// A contract or control total is violated.

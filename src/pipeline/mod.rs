@@ -11,6 +11,7 @@ mod opening;
 mod pack;
 mod progress;
 mod provenance;
+mod refoot;
 mod restated;
 mod stages;
 mod summary;
@@ -22,6 +23,7 @@ pub use evidence::{Proof, verify_signatures};
 pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten};
 pub use night::{JournalKeeper, NightOutcome, Plan, run_night};
 pub use progress::{Bars, Quiet};
+pub use refoot::refoot;
 pub use summary::print as print_summary;
 pub use telling::{LastWords, tell_night};
 

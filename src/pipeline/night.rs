@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::failure::{disk, issue_of, rules_wrong, undecided, unjudgeable, violated};
-use super::opening::{connect, keep_certificates, persona, run_id, take_lock};
+use super::failure::{
+    disk, issue_of, rules_wrong, undecided, unjournalled, unjudgeable, unpublished, unstaged, violated,
+};
+use super::opening::{
+    complete_publication, connect, keep_certificates, open_journal, persona, prepare, run_id, take_lock,
+};
 use super::pack::{self, NightToReport};
-use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
+use super::provenance::{digest_if_there, digest_parts, earlier_partitions, refuse_altered};
 use super::restated;
 use super::stages::{self, Sources};
 use super::telling::{Chronicle, LastWords};
@@ -21,9 +25,11 @@ use crate::dataset::manifest::{
     FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, Restated, StageEntry,
 };
 use crate::dataset::partition::Provenance;
+use crate::dataset::publication;
 use crate::dataset::publish::{StagedFile, Staging};
+use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
-use crate::extract::{Issue, Night, Watcher};
+use crate::extract::{Issue, IssueKind, Night, Watcher};
 use crate::job::Job;
 use crate::journal::{Journal, Mode};
 use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
@@ -78,7 +84,7 @@ pub async fn run_night(
     keeper: &impl JournalKeeper,
 ) -> Result<NightOutcome, Failure> {
     let lake = Lake::at(&job.lake);
-    lake.prepare().map_err(|error| disk(&error, "cannot prepare the lake"))?;
+    prepare(&lake, job, plan.date)?;
     let started_at = world.clock.now();
     let run_id = run_id(world, started_at);
     let _lock = take_lock(job, &lake, &run_id, started_at)?;
@@ -99,10 +105,9 @@ async fn work(
     lake: &Lake,
     (run_id, started_at): (&str, DateTime<Utc>),
 ) -> Result<NightOutcome, Failure> {
-    let journal = Journal::open(&lake.journal(plan.date), plan.mode, world.clone()).map_err(|error| {
-        Failure::caused_by(ExitCode::Usage, format!("cannot open the journal of {}", plan.date), &error)
-    })?;
-    let journal = Arc::new(journal);
+    complete_publication(lake, job)?;
+    let runs = Runs::of(lake, plan.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
+    let journal = Arc::new(open_journal(lake, plan, &runs, world)?);
     keeper.keep(&journal);
     let apis = connect(job, world)?;
     let persona = persona(job);
@@ -119,16 +124,12 @@ async fn work(
     };
     let staging =
         Staging::open(lake, &job.name, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
-    let work = Work { night: &night, lake, staging: &staging, plan };
+    let work = Work { night: &night, lake, staging: &staging, plan, runs: &runs };
     let done = work.run().await;
-    keep_certificates(&apis, &journal)
-        .await
-        .and_then(|()| journal.flush())
-        .map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot keep the journal", &error))?;
+    keep_certificates(&apis, &journal).await.and_then(|()| journal.flush()).map_err(|error| unjournalled(&error))?;
     let done = done?;
     let manifest = work.manifest(&done, run_id, started_at)?;
-    let manifest_path =
-        manifest.write(&lake.run(plan.date, run_id)).map_err(|error| disk(&error, "cannot write the manifest"))?;
+    let manifest_path = publication::publish(lake, &staging, &manifest).map_err(|error| unpublished(&error))?;
     staging.discard().map_err(|error| disk(&error, "cannot clear the staging folder"))?;
     let Done { verdict, sources, judgement, .. } = done;
     let breaks = judgement.map(|judgement| judgement.breaks).unwrap_or_default();
@@ -141,6 +142,8 @@ struct Work<'a> {
     lake: &'a Lake,
     staging: &'a Staging,
     plan: &'a Plan,
+    /// What earlier runs of the date have published.
+    runs: &'a Runs,
 }
 
 /// A night that has done what it could.
@@ -182,9 +185,10 @@ impl Work<'_> {
         let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
         reconcile::rehearse_rules(job, self.plan.date).map_err(rules_wrong)?;
         let rules_sha256 = rules.sha256();
-        let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let read_partitions = earlier_partitions(job, self.lake, self.plan.date)
             .map_err(|error| disk(&error, "cannot read earlier partitions"))?;
+        refuse_altered(self.lake, &read_partitions)?;
+        let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let provenance = self.provenance(&sources, &read_partitions, rules_sha256)?;
         let mut done = Done {
             verdict: self.verdict(&sources),
@@ -202,12 +206,30 @@ impl Work<'_> {
         if done.verdict.publish && self.is_selected("reconcile") {
             self.reconcile(&mut done).or_else(|failure| done.withdraw(failure))?;
         }
-        if done.verdict.publish {
-            self.publish(&mut done)?;
-        } else {
-            done.files.clear();
+        if let Some(issue) = self.would_worsen(&done) {
+            done.sources.issues.push(issue);
+            done.verdict.publish = false;
+        }
+        match done.verdict.publish {
+            true => done.files.retain(|file| self.is_wanted(file, &done.sources.entries)),
+            false => done.files.clear(),
         }
         Ok(done)
+    }
+
+    /// A dataset that was complete is not replaced by one that is not: what is published stays, whole.
+    fn would_worsen(&self, done: &Done) -> Option<Issue> {
+        if !done.verdict.publish {
+            return None;
+        }
+        let selected = |dataset: &str| {
+            self.is_selected("reconcile")
+                || super::STAGES.iter().any(|it| self.is_selected(it) && stages::datasets_of(it).contains(&dataset))
+        };
+        let mut short = done.sources.shortfall.keys().filter(|dataset| selected(dataset));
+        let worse = short.find(|dataset| self.runs.was_complete(dataset))?;
+        let what = format!("`{worse}` was complete when {} was published; that stays as it is", self.plan.date);
+        Some(Issue { kind: IssueKind::Incomplete, what, hint: Some("run again when every source answers".to_owned()) })
     }
 
     /// Match, rules, reports; a violation on the way takes the night back.
@@ -253,7 +275,7 @@ impl Work<'_> {
     }
 
     fn stage<R: Record>(&self, done: &mut Done, rows: &[R]) -> Result<(), Failure> {
-        let file = self.staging.write(rows, &done.provenance).map_err(|error| violated(&error))?;
+        let file = self.staging.write(rows, &done.provenance).map_err(|error| unstaged(&error))?;
         done.files.push(file);
         Ok(())
     }
@@ -271,12 +293,6 @@ impl Work<'_> {
         done.files.extend(pack::write(&night, self.staging)?);
         done.sources.entries.push(stage_entry("report", &done.files, &["reports"]));
         Ok(())
-    }
-
-    fn publish(&self, done: &mut Done) -> Result<(), Failure> {
-        let entries = &done.sources.entries;
-        done.files.retain(|file| self.is_wanted(file, entries));
-        self.staging.publish(&done.files).map_err(|error| disk(&error, "cannot publish"))
     }
 
     fn verdict(&self, sources: &Sources) -> Verdict {
@@ -346,6 +362,8 @@ impl Work<'_> {
             job: self.night.job.name.clone(),
             business_date: self.plan.date,
             run_id: run_id.to_owned(),
+            sequence: self.runs.next_sequence(),
+            generation: self.night.journal.generation(),
             started_at,
             finished_at: self.night.world.clock.now(),
             status: status(done).to_owned(),
@@ -354,6 +372,7 @@ impl Work<'_> {
             files: done.files.clone(),
             read_partitions: done.read_partitions.clone(),
             inputs_sha256: done.provenance.inputs_sha256.clone(),
+            journal_sha256: self.night.journal.digests().map_err(|error| unjournalled(&error))?,
             rules_sha256: done.provenance.rules_sha256.clone(),
             unjudged_rules: unjudged
                 .into_iter()
@@ -371,7 +390,7 @@ impl Work<'_> {
     }
 }
 
-fn footing_entry(side: &Footing) -> FootingEntry {
+pub(super) fn footing_entry(side: &Footing) -> FootingEntry {
     let tally = |it: &Tally| FootingTally { rows: it.rows, fen: it.fen };
     FootingEntry {
         side: side.side.to_owned(),

@@ -43,7 +43,7 @@ impl<'a> Checker<'a> {
         self.needs(file);
         self.engine(file.engine.as_ref());
         let written = file.job.as_ref().map(|job| &job.value);
-        let name = written.and_then(|job| self.text(&job.name));
+        let name = written.and_then(|job| self.file_name(&job.name));
         let lake = written.and_then(|job| self.lake(&job.lake));
         let pii = written.and_then(|job| self.pii(job));
         written.inspect(|job| self.job_patience(job));
