@@ -9,6 +9,8 @@ VENV     := .venv
 CONTRACTS := .venv-contracts
 PEERS    := .venv-peers
 STORE    := .venv-store
+AIRFLOW  := .venv-airflow
+WATCHING := .venv-watching
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -47,6 +49,12 @@ test-readers: $(VENV)/.ready lakes ## The lake opens in pandas, Polars, DuckDB a
 	done
 	$(VENV)/bin/python tests/readers/check.py out/readers/7/out/lake
 	$(VENV)/bin/python tests/readers/readme.py out/readers/sample/out/lake
+	$(PROGRAM) --now $(DEMO_NOW) simulate out/readers/7/merchant --listen 127.0.0.1:0 -- \
+	  $(VENV)/bin/python tests/readers/while_publishing.py $(PROGRAM) $(DEMO_NOW) out/readers/7/merchant/job.toml '{base_url}'
+
+torture: ## Kills at every commit point and at random moments, a soak with faults; TORTURE_KILLS, SOAK_REQUESTS
+	@chmod 600 sample-data/secrets/*
+	cargo test --locked --test torture
 
 poor-lakes: lakes # Nights that lack an export, that left a day out, and that could not sign
 	for kind in partial failed; do $(PROGRAM) generate out/readers/$$kind/merchant --users 60 --seed 7 >/dev/null || exit; done
@@ -71,7 +79,7 @@ test-notebooks: $(VENV)/.ready lakes ## The notebook runs from top to bottom
 describe: ## Write the data dictionary and the other generated descriptions anew
 	cargo run --locked --quiet --example describe
 
-test-all: test test-peers test-pack test-store test-ceph ## test and everything that needs other programs
+test-all: test test-peers test-pack test-watching test-airflow test-store test-ceph ## test and everything that needs other programs
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
 	cargo build --locked --bin coupon-recon --example signed_requests
@@ -103,6 +111,28 @@ test-ceph: build $(STORE)/.ready ## A lake in a bucket of Ceph, which checks sig
 
 $(STORE)/.ready: tests/store/requirements.txt
 	python3 -m venv $(STORE) && $(STORE)/bin/pip install --quiet --requirement $< && touch $@
+
+test-watching: build $(WATCHING)/.ready ## OpenLineage's and Prometheus' own code read what we tell them
+	rm -rf out/watching && mkdir -p out/watching
+	$(PROGRAM) generate out/watching/merchant --users 60 --seed 7 >/dev/null
+	printf '[metrics]\ntextfile = "recon.prom"\n' >> out/watching/merchant/job.toml
+	$(PROGRAM) --now $(DEMO_NOW) simulate out/watching/merchant --listen 127.0.0.1:0 -- \
+	  env OPENLINEAGE_PARENT_ID=nights/cron/01939a5c-5c00-7abc-8def-0123456789ab \
+	  $(PROGRAM) --now $(DEMO_NOW) run out/watching/merchant/job.toml --from 2026-11-18 --to 2026-11-19 \
+	  --base-url '{base_url}' >/dev/null
+	sed -i 's/^retry_deadline_seconds.*/retry_deadline_seconds = 1/' out/watching/merchant/job.toml
+	! $(PROGRAM) --now $(DEMO_NOW) run out/watching/merchant/job.toml --date 2026-11-20 \
+	  --base-url http://127.0.0.1:9 >/dev/null 2>&1
+	$(WATCHING)/bin/python tests/watching/check.py out/watching/out/lake out/watching/merchant/recon.prom
+
+test-airflow: build $(AIRFLOW)/.ready ## The DAG in a real Airflow 3 against the simulator
+	PATH="$(abspath $(AIRFLOW))/bin:$$PATH" python3 tests/airflow/check.py $(PROGRAM) out/airflow
+
+$(AIRFLOW)/.ready: tests/airflow/requirements.txt
+	python3 -m venv $(AIRFLOW) && $(AIRFLOW)/bin/pip install --quiet --requirement $< && touch $@
+
+$(WATCHING)/.ready: tests/watching/requirements.txt
+	python3 -m venv $(WATCHING) && $(WATCHING)/bin/pip install --quiet --requirement $< && touch $@
 
 # A whole month, so that the trend has one, and a long list.
 test-pack: build $(VENV)/.pack ## The finance pack in Chromium and LibreOffice; pictures under out/pack/pictures
@@ -144,4 +174,4 @@ clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
 .PHONY: help build demo test test-all test-rust lakes poor-lakes test-readers test-contracts test-notebooks test-requests test-peers \
-  test-pack test-store test-ceph describe lint clean-out
+  test-pack test-watching test-airflow test-store test-ceph torture describe lint clean-out

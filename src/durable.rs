@@ -1,9 +1,13 @@
 //! How a file comes to be: written beside its place, fsynced, renamed, its folder fsynced.
 //! Every durable file of the program, the journal's too, goes through here.
 
+mod commit;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+
+use commit::{Step, reached};
 
 /// Writes `bytes` to `path` so that a reader, or a crash, sees all of them or nothing.
 ///
@@ -19,12 +23,33 @@ pub fn write_file(path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Renames a file that is already synced, and makes the rename itself durable.
 pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+    reached(Step::Staged, to);
     fs::rename(from, to)?;
+    reached(Step::Renamed, to);
     sync_folder(to.parent().expect("a file has a folder"))
+}
+
+/// Puts an empty file at `path` and makes it durable.
+pub fn mark(path: &Path) -> io::Result<()> {
+    File::create(path)?.sync_all()?;
+    reached(Step::Renamed, path);
+    sync_folder(path.parent().expect("a file has a folder"))
+}
+
+/// Removes a file, if it is there, and makes that durable.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed?,
+    }
+    reached(Step::Removed, path);
+    sync_folder(path.parent().expect("a file has a folder"))
 }
 
 /// Makes the names in a folder durable.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    // The parent of a bare name is an empty path.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder)?.sync_all()
 }
 
@@ -39,7 +64,10 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
     match fs::create_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
-        Ok(()) => folder.parent().map_or(Ok(()), sync_folder),
+        Ok(()) => {
+            reached(Step::Folder, folder);
+            folder.parent().map_or(Ok(()), sync_folder)
+        }
     }
 }
 
@@ -62,6 +90,17 @@ mod tests {
         write_file(&path, &beside, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert!(!beside.exists());
+    }
+
+    #[test]
+    fn a_mark_is_empty_and_what_is_removed_may_be_gone_already() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("_SUCCESS");
+        mark(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+        remove_file(&path).unwrap();
+        remove_file(&path).unwrap();
+        assert!(!path.exists());
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod dataset;
 pub mod reconcile;
 pub mod extract;
 pub mod report;
+pub mod watch;
 pub mod dictionary;
 pub mod pipeline;
 pub mod error;

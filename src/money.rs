@@ -30,6 +30,15 @@ impl Fen {
     /// Nothing.
     pub const ZERO: Fen = Fen(0);
 
+    /// Ten billion yuan, either way: no single amount comes near, and sums of millions of such amounts
+    /// stay within 64 bits. What is read from outside is held against it.
+    pub const LARGEST: Fen = Fen(1_000_000_000_000);
+
+    /// Whether a single amount may be that large.
+    pub fn is_plausible(self) -> bool {
+        self.abs() <= Fen::LARGEST
+    }
+
     /// Reads yuan with at most two decimals: `12`, `12.3`, `-0.05`.
     pub fn from_yuan(text: &str) -> Result<Fen, AmountError> {
         parse_decimal(text, 2).map(Fen)

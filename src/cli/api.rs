@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::arguments::ApiCall;
 use super::run::{load_job, redirect};
-use super::screen::say;
+use super::screen::{self, Level, say};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
@@ -175,8 +175,10 @@ fn read_pem(file: &Path) -> Result<Secret, Failure> {
 fn warn_of_signature(client: &PayV2, answer: &Answer) {
     match client.check_signature(&answer.body) {
         SignatureCheck::Verified => {}
-        SignatureCheck::Absent => eprintln!("warning: the answer carries no signature"),
-        SignatureCheck::Mismatch => eprintln!("warning: the answer's signature does not match `pay_v2.api_key_env`"),
+        SignatureCheck::Absent => screen::tell(Level::Warn, "warning: the answer carries no signature"),
+        SignatureCheck::Mismatch => {
+            screen::tell(Level::Warn, "warning: the answer's signature does not match `pay_v2.api_key_env`")
+        }
     }
 }
 

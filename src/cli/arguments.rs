@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
+use super::dates::Dates;
+use super::examples;
 use crate::clock::World;
 use crate::error::EXIT_CODE_TABLE;
 use crate::pipeline::STAGES;
@@ -14,7 +17,7 @@ use crate::wechat::endpoint::Verb;
 
 /// Proves every WeChat merchant coupon against the orders, payments and subsidies it touched.
 #[derive(Debug, Parser)]
-#[command(name = "coupon-recon", version, about, after_help = EXIT_CODE_TABLE)]
+#[command(name = "coupon-recon", version, about, after_help = format!("{}{EXIT_CODE_TABLE}", examples::TOP))]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -43,22 +46,44 @@ pub(super) enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run one business date, or several
+    #[command(after_help = examples::RUN)]
     Run(Run),
     /// Show the open breaks of a published date
+    #[command(after_help = examples::BREAKS)]
     Breaks(Breaks),
     /// Re-read what is published: contracts, keys, hashes, signatures
+    #[command(after_help = examples::VERIFY)]
     Verify(Verify),
     /// The rules: list them, show one, test a folder of cases
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::RULES)]
     Rules(Rules),
     /// Check the job file, keys, clock and hosts before a night
+    #[command(after_help = examples::CHECK)]
     Check(Check),
     /// Make one signed and verified call to one endpoint
+    #[command(after_help = examples::API)]
     Api(ApiCall),
     /// Make a synthetic merchant with planted breaks
+    #[command(after_help = examples::GENERATE)]
     Generate(Generate),
     /// Serve a generated merchant as WeChat would
+    #[command(after_help = examples::SIMULATE)]
     Simulate(Simulate),
+    /// Write a commented job file to begin with
+    #[command(after_help = examples::INIT)]
+    Init(Init),
+    /// Print the completion script of a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: Shell,
+    },
+    /// Write man pages, one per command, into a folder
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// Folder, such as ~/.local/share/man/man1
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +101,9 @@ pub(super) struct Run {
     /// Ask everything again, in a new generation of the journal
     #[arg(long)]
     pub(super) refetch: bool,
+    /// Tell what would be asked and written, and do neither
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// Wait so long for sources that are not ready and for the lock
     #[arg(long, value_name = "90s|10m|2h", value_parser = parse_wait)]
     pub(super) wait: Option<Duration>,
@@ -88,19 +116,6 @@ pub(super) struct Run {
     /// Print a summary of each night on stderr
     #[arg(long)]
     pub(super) summary: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Dates {
-    /// Business date in Asia/Shanghai; yesterday when none is given
-    #[arg(long, value_parser = parse_day, conflicts_with_all = ["from", "to"])]
-    pub(super) date: Option<NaiveDate>,
-    /// First of several dates
-    #[arg(long, value_parser = parse_day, requires = "to")]
-    pub(super) from: Option<NaiveDate>,
-    /// Last of several dates
-    #[arg(long, value_parser = parse_day, requires = "from")]
-    pub(super) to: Option<NaiveDate>,
 }
 
 #[derive(Debug, Args)]
@@ -186,6 +201,13 @@ pub(super) struct ApiCall {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Folder of the job; made when it is not there
+    #[arg(default_value = ".")]
+    pub(super) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Generate {
     /// Folder to write the merchant into
     pub(super) folder: PathBuf,
@@ -249,7 +271,7 @@ fn parse_field(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn parse_day(text: &str) -> Result<NaiveDate, String> {
+pub(super) fn parse_day(text: &str) -> Result<NaiveDate, String> {
     let wrong = |_| "expected a day that exists, as in 2026-11-18".to_owned();
     NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(wrong)
 }
@@ -296,6 +318,40 @@ mod tests {
         for text in ["a", "=1", "a.=1", ".a=1", "a..b=1"] {
             assert!(parse_field(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_command_lines_of_our_own_schedules_and_examples_are_understood() {
+        let schedules = [include_str!("../../jobs/crontab"), include_str!("../../jobs/systemd/coupon-recon.service")];
+        let examples =
+            [examples::TOP, examples::RUN, examples::BREAKS, examples::VERIFY, examples::RULES, examples::CHECK];
+        let more = [
+            examples::API,
+            examples::INIT,
+            examples::GENERATE,
+            examples::SIMULATE,
+            examples::COMPLETIONS,
+            examples::MAN,
+        ];
+        let text = [&schedules[..], &examples, &more].concat().join("\n");
+        let text = text.split("\\\n").map(str::trim_start).collect::<Vec<_>>().join(" ");
+        let mut understood = 0;
+        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let Some(words) = typed(line) else { continue };
+            let parsed = Arguments::try_parse_from(&words);
+            assert!(parsed.is_ok(), "{words:?}: {}", parsed.unwrap_err());
+            understood += 1;
+        }
+        assert!(understood > 30, "{understood}");
+    }
+
+    /// The words of a line that calls the program, up to a redirection or the remark after three blanks.
+    fn typed(line: &str) -> Option<Vec<String>> {
+        let start = line.find("coupon-recon ").filter(|at| !line[..*at].contains("Description"))?;
+        let call = line[start..].trim();
+        let end = [" >", "   "].iter().filter_map(|mark| call.find(mark)).min().unwrap_or(call.len());
+        let call = call[..end].replace("\"$(TZ=Asia/Shanghai date -d yesterday +\\%F)\"", "2026-11-20");
+        Some(call.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use chrono::{Days, NaiveDate};
 
 use super::arguments::Breaks;
 use super::run::{load_job, parse_gate};
-use super::screen::say;
+use super::screen::{self, Level, say};
 use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
 use crate::dataset::partition::read_rows;
@@ -42,7 +42,7 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     }
     match gate.and_then(|gate| gate.exceeded(&breaks)) {
         Some(exceeded) => {
-            eprintln!("gate: {exceeded}");
+            screen::tell(Level::Warn, format_args!("gate: {exceeded}"));
             Ok(ExitCode::Gate)
         }
         None => Ok(ExitCode::Complete),

@@ -6,18 +6,23 @@ use std::sync::{Arc, Mutex};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::screen::{self, Level};
 use crate::error::ExitCode;
 use crate::journal::Journal;
-use crate::pipeline::JournalKeeper;
+use crate::pipeline::{JournalKeeper, LastWords};
 
 /// Knows which journal to make durable.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Interrupt(Arc<Mutex<Option<Arc<Journal>>>>);
+pub(super) struct Interrupt {
+    journal: Arc<Mutex<Option<Arc<Journal>>>>,
+    words: Arc<Mutex<Option<LastWords>>>,
+}
 
 impl Interrupt {
     /// Listens for both signals from now on.
     pub(super) fn watch() -> Interrupt {
         let interrupt = Interrupt::default();
+        outlive_file_size_limit();
         let mut watched = vec![(SignalKind::interrupt(), ExitCode::Interrupted)];
         watched.push((SignalKind::terminate(), ExitCode::Terminated));
         for (kind, code) in watched {
@@ -32,17 +37,34 @@ impl Interrupt {
     }
 
     fn end(&self, code: ExitCode) -> ! {
-        let journal = self.0.lock().expect("no holder of this lock panics").clone();
-        match journal.map(|journal| journal.flush()) {
-            Some(Err(error)) => eprintln!("interrupted; the journal could not be kept: {error}"),
-            _ => eprintln!("interrupted; the journal is kept, run the same command to go on"),
+        let journal = self.journal.lock().expect("no holder of this lock panics").clone();
+        let kept = journal.map(|journal| journal.flush());
+        if let Some(words) = self.words.lock().expect("no holder of this lock panics").as_ref() {
+            words.write();
+        }
+        match kept {
+            Some(Err(error)) => {
+                screen::tell(Level::Error, format_args!("interrupted; the journal could not be kept: {error}"))
+            }
+            _ => screen::tell(Level::Warn, "interrupted; the journal is kept, run the same command to go on"),
         }
         process::exit(code as i32)
     }
 }
 
+/// A file that grows past `ulimit -f` shall be an error with a name, not the end of the process: a
+/// handler that is installed once stays, and the write says what is wrong.
+fn outlive_file_size_limit() {
+    let exceeded = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    drop(signal(exceeded).expect("signals can be listened to"));
+}
+
 impl JournalKeeper for Interrupt {
     fn keep(&self, journal: &Arc<Journal>) {
-        *self.0.lock().expect("no holder of this lock panics") = Some(Arc::clone(journal));
+        *self.journal.lock().expect("no holder of this lock panics") = Some(Arc::clone(journal));
+    }
+
+    fn keep_words(&self, words: Option<LastWords>) {
+        *self.words.lock().expect("no holder of this lock panics") = words;
     }
 }

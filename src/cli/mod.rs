@@ -5,30 +5,36 @@ mod api;
 mod arguments;
 mod breaks;
 mod check;
+mod dates;
+mod examples;
+mod forecast;
+mod init;
 mod interrupt;
+mod manual;
+mod outcome;
 mod rules;
 mod run;
 mod sample;
 mod screen;
 mod verify;
 
-use std::io::IsTerminal;
 use std::process;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use crate::error::{ExitCode, Failure};
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, LogFormat};
 
 /// Parses the command line, does what it says and ends the process with a documented exit code.
 pub fn main() -> ! {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     start_log(&arguments);
     let runtime = tokio::runtime::Runtime::new().expect("the system gives threads");
     let code = match runtime.block_on(dispatch(arguments)) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("{failure}");
+            screen::complain(&failure);
             failure.code
         }
     };
@@ -46,16 +52,38 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Api(command) => api::run(&command, &world).await,
         Command::Generate(command) => sample::generate(&command),
         Command::Simulate(command) => sample::simulate(command, &world).await,
+        Command::Init(command) => init::run(&command, &world),
+        Command::Completions { shell } => Ok(manual::complete(shell)),
+        Command::Man { folder } => manual::write_pages(&folder),
     }
 }
 
+/// Ends the process over a command line that cannot be read, in the log's format; help is a result.
+fn refuse(error: &clap::Error) -> ! {
+    let typed: Vec<String> = std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect();
+    let is_json =
+        typed.iter().any(|it| it == "--log-format=json") || typed.windows(2).any(|it| it == ["--log-format", "json"]);
+    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if is_help || !is_json {
+        error.exit()
+    }
+    screen::decide(true);
+    let text = error.render().to_string();
+    screen::complain(&Failure::new(ExitCode::Usage, text.trim().trim_start_matches("error: ")));
+    process::exit(ExitCode::Usage as i32)
+}
+
 fn start_log(arguments: &Arguments) {
+    let is_json = arguments.log_format == LogFormat::Json;
+    screen::decide(is_json);
     let filter = tracing_subscriber::EnvFilter::try_from_env("COUPON_RECON_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("coupon_recon=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
-    match arguments.log_format {
-        arguments::LogFormat::Text => log.with_target(false).init(),
-        arguments::LogFormat::Json => log.json().init(),
+    match is_json {
+        false => log.with_ansi(screen::is_colourful()).with_target(false).init(),
+        true => {
+            log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+            std::panic::set_hook(Box::new(|panic| screen::tell(screen::Level::Error, panic)));
+        }
     }
 }

@@ -4,21 +4,23 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use serde_json::json;
 use url::Url;
 
-use super::arguments::{Dates, Run};
+use super::arguments::Run;
+use super::forecast;
 use super::interrupt::Interrupt;
-use super::screen::say;
-use crate::clock::{World, business_date_of};
+use super::outcome::{gated, result_line, tell, worse};
+use super::screen::{self, Level, say};
+use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::extract::Watcher;
-use crate::job::{self, Job};
+use crate::job::{self, Job, JobProblems};
 use crate::journal::Mode;
 use crate::pipeline::{self, Bars, NightOutcome, Plan, Quiet};
 use crate::report::Gate;
-use crate::report::is_open;
+use crate::watch::Caller;
 
 /// How often a source that is not ready is tried again under `--wait`.
 const WAIT_STEP: Duration = Duration::from_secs(60);
@@ -29,30 +31,66 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
         redirect(&mut job, base_url)?;
     }
     let gate = command.fail_on.as_deref().map(parse_gate).transpose()?;
+    let dates = command.dates.resolve(world, &|name| std::env::var(name).ok())?;
+    let plans: Vec<Plan> = dates.into_iter().filter(|date| is_for(&job, *date)).map(|it| plan(&command, it)).collect();
+    pipeline::refuse_forgotten(&job, &plans, world)?;
+    if command.dry_run {
+        return forecast::tell(&job, &plans, world).await;
+    }
     let interrupt = Interrupt::watch();
     let mut worst = ExitCode::NothingToDo;
-    for date in dates(&command.dates, world)? {
-        if job.first_date.is_some_and(|first| date < first) || !has_sources(&job) {
-            eprintln!("nothing to do for {date}: no source of the job is for that day");
-            continue;
-        }
-        let plan = Plan { date, stages: command.stages(), mode: mode(&command) };
-        let outcome = run_waiting(&job, &plan, world, command.wait, &interrupt).await?;
+    for plan in &plans {
+        let began_at = world.clock.now();
+        let result = run_waiting(&job, plan, world, command.wait, &interrupt).await;
+        pipeline::tell_night(&job, plan, world, began_at, &result).await;
+        let outcome = result?;
         say(result_line(&outcome));
-        tell(&command, &job, &outcome);
+        tell(command.summary, &job, &outcome);
         worst = worse(worst, gated(&outcome, gate.as_ref()));
     }
     Ok(worst)
 }
 
+/// Whether there is anything to do for `date`; says so where there is not.
+fn is_for(job: &Job, date: NaiveDate) -> bool {
+    let is_for = job.first_date.is_none_or(|first| first <= date) && has_sources(job);
+    if !is_for {
+        screen::tell(Level::Info, format_args!("nothing to do for {date}: no source of the job is for that day"));
+    }
+    is_for
+}
+
+fn plan(command: &Run, date: NaiveDate) -> Plan {
+    // A name or value that is no text is nobody's who speaks to us.
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Plan { date, stages: command.stages(), mode: mode(command), caller: Caller::of(environment) }
+}
+
 /// Loads a job file; every problem of it is one failure.
 pub(super) fn load_job(path: &Path) -> Result<Job, Failure> {
-    let job = job::load(path, &|name| std::env::var(name).ok())
-        .map_err(|problems| Failure::new(ExitCode::Usage, problems.to_string().trim_start_matches("error: ")))?;
+    let job = job::load(path, &|name| std::env::var(name).ok()).map_err(|problems| not_loaded(&problems))?;
     for warning in &job.warnings {
         tracing::warn!("{warning}");
     }
     Ok(job)
+}
+
+/// Every problem of a job file in one failure; for collectors each is a line of its own before it.
+fn not_loaded(problems: &JobProblems) -> Failure {
+    let told = problems.to_string();
+    let told = told.trim_start_matches("error: ");
+    if !screen::is_json() {
+        return Failure::new(ExitCode::Usage, told);
+    }
+    for problem in &problems.problems {
+        let mut fields = json!({"file": problems.path, "line": problem.line, "column": problem.column});
+        if let Some(hint) = &problem.hint {
+            fields["hint"] = json!(hint);
+        }
+        screen::tell_with(Level::Error, &problem.text, fields, "");
+    }
+    Failure::new(ExitCode::Usage, told.lines().next().unwrap_or_default())
 }
 
 /// Points every API of the job at one host, which must be this machine: keys and openids go there.
@@ -92,8 +130,11 @@ async fn run_waiting(
 ) -> Result<NightOutcome, Failure> {
     let mut left = wait.unwrap_or_default();
     loop {
-        let watcher: Box<dyn Watcher> =
-            if std::io::stderr().is_terminal() { Box::new(Bars::default()) } else { Box::new(Quiet) };
+        let watcher: Box<dyn Watcher> = if std::io::stderr().is_terminal() && !screen::is_json() {
+            Box::new(Bars::default())
+        } else {
+            Box::new(Quiet)
+        };
         let result = pipeline::run_night(job, plan, world, &*watcher, interrupt).await;
         drop(watcher);
         let try_later = match &result {
@@ -117,65 +158,7 @@ fn mode(command: &Run) -> Mode {
     }
 }
 
-fn dates(dates: &Dates, world: &World) -> Result<Vec<NaiveDate>, Failure> {
-    let (from, to) = match (dates.date, dates.from, dates.to) {
-        (Some(date), ..) => (date, date),
-        (None, Some(from), Some(to)) => (from, to),
-        _ => {
-            let yesterday = business_date_of(world.clock.now()) - Days::new(1);
-            (yesterday, yesterday)
-        }
-    };
-    if from > to {
-        return Err(Failure::new(ExitCode::Usage, format!("--from {from} is after --to {to}")));
-    }
-    if to >= business_date_of(world.clock.now()) {
-        let what = format!("{to} is not over yet in Asia/Shanghai");
-        return Err(Failure::new(ExitCode::Usage, what).hinting("a night is run for a day that has ended"));
-    }
-    Ok(from.iter_days().take_while(|date| *date <= to).collect())
-}
-
 fn has_sources(job: &Job) -> bool {
     let apis = job.pay_v3.is_some() || job.pay_v2.is_some() || job.mp.is_some();
     apis || !job.orders.is_empty() || job.bills.is_some() || job.subsidy_ledger.is_some()
-}
-
-/// One line of compact JSON: what an orchestrator takes over.
-fn result_line(outcome: &NightOutcome) -> String {
-    let manifest = &outcome.manifest;
-    let open: Vec<_> = outcome.breaks.iter().filter(|it| is_open(it)).collect();
-    let rows: u64 = manifest.files.iter().map(|file| file.rows).sum();
-    let line = json!({
-        "date": manifest.business_date,
-        "status": manifest.status,
-        "exit_code": manifest.exit_code,
-        "manifest": outcome.manifest_path,
-        "rows": rows,
-        "requests": manifest.stages.iter().map(|stage| stage.requests).sum::<u64>(),
-        "open_breaks": open.len(),
-        "open_fen": open.iter().map(|it| it.at_risk_fen.0).sum::<i64>(),
-    });
-    line.to_string()
-}
-
-/// Quiet on success, unless asked; loud on anything else.
-fn tell(command: &Run, job: &Job, outcome: &NightOutcome) {
-    if command.summary || outcome.code != ExitCode::Complete || std::io::stderr().is_terminal() {
-        eprint!("{}", pipeline::print_summary(outcome, &pipeline::lake_as_shown(job)));
-    }
-}
-
-fn gated(outcome: &NightOutcome, gate: Option<&Gate>) -> ExitCode {
-    let Some(exceeded) = gate.and_then(|gate| gate.exceeded(&outcome.breaks)) else { return outcome.code };
-    eprintln!("gate: {exceeded}");
-    if outcome.code == ExitCode::Complete { ExitCode::Gate } else { outcome.code }
-}
-
-/// Of several nights the code that needs most attention.
-fn worse(a: ExitCode, b: ExitCode) -> ExitCode {
-    use ExitCode::*;
-    const ORDER: [ExitCode; 10] =
-        [Violation, Rejected, Malformed, Unavailable, Usage, Partial, TryLater, Gate, Complete, NothingToDo];
-    ORDER.into_iter().find(|code| *code == a || *code == b).unwrap_or(b)
 }

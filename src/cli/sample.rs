@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use tokio::net::TcpListener;
 
 use super::arguments::{Generate, Simulate};
-use super::screen::say;
+use super::screen::{self, Level, say};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::simulator::generate::{Merchant, Recipe};
@@ -29,7 +29,8 @@ pub(super) async fn simulate(command: Simulate, world: &World) -> Result<ExitCod
     let code = match command.command.split_first() {
         Some((program, arguments)) => run_beside(&running, program, arguments).await?,
         None => {
-            eprintln!("serving {} at {}; Ctrl-C ends it", command.folder.display(), running.base_url());
+            let folder = command.folder.display();
+            screen::tell(Level::Info, format_args!("serving {folder} at {}; Ctrl-C ends it", running.base_url()));
             let _ = tokio::signal::ctrl_c().await;
             ExitCode::Complete as i32
         }

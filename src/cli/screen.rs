@@ -1,11 +1,136 @@
-//! Results on stdout. A reader that has gone away (`| head`) ends the program quietly.
+//! Results on stdout; on stderr everything else, as text for people (in colour on a terminal only) or
+//! as one JSON object per line for collectors. A reader that has gone away (`| head`) ends the program
+//! quietly.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
+
+use chrono::SecondsFormat;
+use serde_json::{Map, Value, json};
+
+use crate::clock::World;
+use crate::error::Failure;
+
+static LOOK: OnceLock<Look> = OnceLock::new();
+
+/// How stderr looks, decided once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Look {
+    json: bool,
+    colour: bool,
+}
+
+/// How much a line matters, in the words of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    Info,
+    Warn,
+    Error,
+}
+
+/// Decides how stderr looks, before the first line.
+pub(super) fn decide(json: bool) {
+    let _ = LOOK.set(Look { json, colour: !json && is_colourful() });
+}
+
+/// Whether stderr takes colours: a terminal, and nobody said no (no-color.org).
+pub(super) fn is_colourful() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Whether stderr is for collectors.
+pub(super) fn is_json() -> bool {
+    look().json
+}
 
 /// Writes one line of results.
 pub(super) fn say(line: impl Display) {
     if writeln!(std::io::stdout(), "{line}").is_err() {
         std::process::exit(0);
+    }
+}
+
+/// Shows why the program ends without doing what was asked.
+pub(super) fn complain(failure: &Failure) {
+    if look().json {
+        let [what, causes @ ..] = failure.chain.as_slice() else { return };
+        let mut fields = json!({"exit_code": failure.code as i32});
+        if !causes.is_empty() {
+            fields["caused_by"] = json!(causes);
+        }
+        if let Some(hint) = &failure.hint {
+            fields["hint"] = json!(hint);
+        }
+        return tell_fields(Level::Error, what, fields);
+    }
+    write(&coloured(&failure.to_string(), look().colour));
+}
+
+/// One line that is no result.
+pub(super) fn tell(level: Level, text: impl Display) {
+    tell_with(level, &text.to_string(), json!({}), &text.to_string());
+}
+
+/// The same with fields for collectors; people read `text`, which may have several lines.
+pub(super) fn tell_with(level: Level, message: &str, fields: Value, text: &str) {
+    match look().json {
+        true => tell_fields(level, message, fields),
+        false => write(text.trim_end_matches('\n')),
+    }
+}
+
+fn tell_fields(level: Level, message: &str, fields: Value) {
+    let now = World::real().clock.now().to_rfc3339_opts(SecondsFormat::Micros, true);
+    let level = format!("{level:?}").to_uppercase();
+    let mut line = Map::from_iter([
+        ("timestamp".to_owned(), json!(now)),
+        ("level".to_owned(), json!(level)),
+        ("message".to_owned(), json!(message)),
+    ]);
+    if let Value::Object(fields) = fields {
+        line.extend(fields);
+    }
+    write(&Value::Object(line).to_string());
+}
+
+fn write(text: &str) {
+    // Nobody is left to tell that stderr is gone.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn look() -> Look {
+    LOOK.get().copied().unwrap_or_default()
+}
+
+/// `error:` in red, `hint:` in cyan.
+fn coloured(text: &str, colour: bool) -> String {
+    if !colour {
+        return text.to_owned();
+    }
+    let line = |line: &str| {
+        let painted = [("error:", "1;31"), ("hint:", "36")].into_iter().find_map(|(word, code)| {
+            let at = line.find(word).filter(|at| line[..*at].trim().is_empty())?;
+            Some(format!("{}\u{1b}[{code}m{word}\u{1b}[0m{}", &line[..at], &line[at + word.len()..]))
+        });
+        painted.unwrap_or_else(|| line.to_owned())
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_words_at_the_beginning_of_a_line_are_painted() {
+        let text = "error: the hint: of a colour\n  caused by: error: x\nhint: mend it";
+        let painted = coloured(text, true);
+        assert_eq!(
+            painted,
+            "\u{1b}[1;31merror:\u{1b}[0m the hint: of a colour\n  caused by: error: x\n\u{1b}[36mhint:\u{1b}[0m mend it"
+        );
+        assert_eq!(coloured(text, false), text);
     }
 }

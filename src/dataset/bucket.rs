@@ -27,6 +27,11 @@ pub enum Scope {
         /// First day of the look-back.
         from: NaiveDate,
     },
+    /// The journal of one day.
+    Journal {
+        /// Business date.
+        date: NaiveDate,
+    },
     /// Some days of one dataset.
     Days {
         /// Dataset.
@@ -86,6 +91,7 @@ impl Scope {
                 let of_day = ["journal", "reports"].map(|folder| format!("{folder}/dt={date}"));
                 ["datasets", "runs", "state"].map(str::to_owned).into_iter().chain(of_day).collect()
             }
+            Scope::Journal { date } => vec![format!("journal/dt={date}")],
             Scope::Days { dataset, .. } => vec![format!("datasets/{dataset}")],
         }
     }
@@ -104,6 +110,7 @@ impl Scope {
     /// Of the published days those whose files are read.
     fn days(&self, dataset: &str, published: &BTreeSet<NaiveDate>) -> BTreeSet<NaiveDate> {
         let (date, from) = match self {
+            Scope::Journal { .. } => return BTreeSet::new(),
             Scope::Days { from, to, .. } => return published.range(from.min(to)..=to).copied().collect(),
             Scope::Night { date, from } | Scope::Audit { date, from, .. } => (*date, *from),
         };

@@ -1,6 +1,10 @@
 //! Re-reads what is published and says what is wrong with it: schema, order and uniqueness of keys,
-//! foreign files, hashes against the last manifest. Changes nothing.
+//! foreign files, and all that the manifests tell of a day: hashes, rows, control totals, journal.
+//! Changes nothing.
 
+mod record;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,10 +12,11 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::Lake;
-use super::manifest::Manifest;
 use super::partition::{PartitionError, check_partition};
-use super::publish::sha256_of_file;
+use super::runs::Runs;
 use crate::contract::{self, Contract};
+
+const PART: &str = "part-0.parquet";
 
 /// What is wrong with a published file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,102 +41,108 @@ pub struct Inspection {
 /// Inspects what is published for `date`.
 ///
 /// # Errors
-/// Folders that cannot be listed.
+/// Folders that cannot be listed, files that cannot be read.
 pub fn inspect(lake: &Lake, date: NaiveDate) -> io::Result<Inspection> {
-    let mut inspection = Inspection::default();
+    let runs = Runs::of(lake, date)?;
+    let mut it = Inspection::default();
+    inspect_layout(lake, &mut it)?;
+    let mut rows = BTreeMap::new();
     for contract in contract::all() {
-        inspect_dataset(lake, contract, date, &mut inspection)?;
+        if let Some(read) = inspect_dataset(lake, contract, date, &mut it)? {
+            rows.insert(contract.name.as_str(), read);
+            if runs.published(&contract.name, PART).is_none() {
+                it.find(lake.partition(&contract.name, date), "no run says that it published this");
+            }
+        }
     }
-    match latest_manifest(lake, date)? {
-        Some(manifest) => inspect_manifest(lake, &manifest, &mut inspection)?,
-        None => inspection.findings.push(Finding {
-            path: lake.root().join("runs").join(date.to_string()),
-            what: "no manifest says that this day was published".to_owned(),
-        }),
-    }
-    Ok(inspection)
+    inspect_reports(lake, date, &runs, &mut it)?;
+    record::inspect(lake, date, &runs, &rows, &mut it)?;
+    Ok(it)
 }
 
-fn inspect_dataset(lake: &Lake, contract: &'static Contract, date: NaiveDate, it: &mut Inspection) -> io::Result<()> {
+impl Inspection {
+    fn find(&mut self, path: impl Into<PathBuf>, what: impl Into<String>) {
+        self.findings.push(Finding { path: path.into(), what: what.into() });
+    }
+}
+
+/// Readers take every file below a dataset: nothing but datasets of days may lie there.
+fn inspect_layout(lake: &Lake, it: &mut Inspection) -> io::Result<()> {
+    for (path, name) in entries(&lake.root().join("datasets"))? {
+        if !contract::all().any(|contract| contract.name == name) || !is_folder(&path)? {
+            it.find(path, "is no dataset of this program: it does not belong here");
+            continue;
+        }
+        for (path, name) in entries(&path)? {
+            let is_day = name.strip_prefix("dt=").is_some_and(|date| date.parse::<NaiveDate>().is_ok());
+            if !is_day || !is_folder(&path)? {
+                it.find(path, "does not belong into a dataset");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn inspect_dataset(
+    lake: &Lake,
+    contract: &'static Contract,
+    date: NaiveDate,
+    it: &mut Inspection,
+) -> io::Result<Option<u64>> {
     let path = lake.partition(&contract.name, date);
     let folder = path.parent().expect("a partition has a folder");
     if !folder.is_dir() {
-        return Ok(());
+        return Ok(None);
     }
-    for name in foreign_files(folder)? {
-        it.findings.push(Finding { path: folder.join(name), what: "does not belong into a dataset".to_owned() });
+    for (path, name) in entries(folder)? {
+        let metadata = fs::symlink_metadata(&path)?;
+        let is_marker = name == "_SUCCESS" && metadata.len() == 0;
+        if metadata.is_symlink() {
+            it.find(path, "is a symbolic link: it may show what is not in the lake");
+        } else if name != PART && !is_marker {
+            it.find(path, "does not belong into a dataset");
+        }
     }
     if !folder.join("_SUCCESS").is_file() {
-        it.findings.push(Finding { path: folder.to_owned(), what: "has no _SUCCESS".to_owned() });
+        it.find(folder, "has no _SUCCESS");
     }
-    match check_partition(&path, contract) {
-        Ok(rows) => (it.files, it.rows) = (it.files + 1, it.rows + rows),
-        Err(error) => it.findings.push(Finding { path, what: chain(&error) }),
+    match check_partition(&path, contract, Some(date)) {
+        Ok(rows) => {
+            (it.files, it.rows) = (it.files + 1, it.rows + rows);
+            Ok(Some(rows))
+        }
+        Err(error) => {
+            it.find(path, chain(&error));
+            Ok(None)
+        }
+    }
+}
+
+fn inspect_reports(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspection) -> io::Result<()> {
+    for (path, name) in entries(&lake.reports(date))? {
+        match runs.published("reports", &name) {
+            Some(_) => it.files += 1,
+            None => it.find(path, "does not belong among the reports: no run says that it published this"),
+        }
     }
     Ok(())
 }
 
-fn foreign_files(folder: &Path) -> io::Result<Vec<String>> {
-    let mut foreign = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let empty_marker = name == "_SUCCESS" && entry.metadata()?.len() == 0;
-        if name != "part-0.parquet" && !empty_marker {
-            foreign.push(name);
-        }
-    }
-    foreign.sort();
-    Ok(foreign)
-}
-
-/// The manifest of the last run that published something for `date`.
-fn latest_manifest(lake: &Lake, date: NaiveDate) -> io::Result<Option<Manifest>> {
-    let folder = lake.root().join("runs").join(date.to_string());
-    let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+/// What lies in a folder, by name; nothing when it is not there.
+fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let mut runs: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-    runs.sort();
-    for run in runs.iter().rev() {
-        let Ok(text) = fs::read_to_string(run.join("manifest.json")) else { continue };
-        let manifest: Manifest = serde_json::from_str(&text).map_err(io::Error::other)?;
-        if !manifest.files.is_empty() {
-            return Ok(Some(manifest));
-        }
-    }
-    Ok(None)
+    let named = |entry: fs::DirEntry| (entry.path(), entry.file_name().to_string_lossy().into_owned());
+    let mut found = entries.map(|entry| entry.map(named)).collect::<io::Result<Vec<_>>>()?;
+    found.sort();
+    Ok(found)
 }
 
-fn inspect_manifest(lake: &Lake, manifest: &Manifest, it: &mut Inspection) -> io::Result<()> {
-    for file in &manifest.files {
-        let path = match file.dataset.as_str() {
-            "reports" => lake.reports(manifest.business_date).join(&file.name),
-            dataset => lake.partition(dataset, manifest.business_date),
-        };
-        let what = match sha256_of_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "is gone; the manifest lists it".to_owned(),
-            Err(error) => return Err(error),
-            Ok(sha256) if sha256 != file.sha256 => "is not the file that was published: its hash differs".to_owned(),
-            Ok(_) => continue,
-        };
-        it.findings.push(Finding { path, what });
-    }
-    inspect_earlier(lake, manifest, it)
-}
-
-/// A day is stale when an earlier day it was made from was restated.
-fn inspect_earlier(lake: &Lake, manifest: &Manifest, it: &mut Inspection) -> io::Result<()> {
-    for read in &manifest.read_partitions {
-        let path = lake.partition(&read.dataset, read.date);
-        let is_same = path.is_file() && sha256_of_file(&path)? == read.sha256;
-        if !is_same {
-            let what = format!("was restated after {} was made from it; run that day again", manifest.business_date);
-            it.findings.push(Finding { path, what });
-        }
-    }
-    Ok(())
+/// A folder itself, not a link to one.
+fn is_folder(path: &Path) -> io::Result<bool> {
+    Ok(fs::symlink_metadata(path)?.is_dir())
 }
 
 fn chain(error: &PartitionError) -> String {
@@ -142,6 +153,7 @@ fn chain(error: &PartitionError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::manifest::{MANIFEST_FILE, Manifest};
     use crate::dataset::partition::Provenance;
     use crate::dataset::publish::Staging;
     use crate::record::CouponCode;
@@ -156,18 +168,8 @@ mod tests {
         let staging = Staging::open(&lake, "r1", date()).unwrap();
         let files = vec![staging.write::<CouponCode>(&[], &Provenance::default()).unwrap()];
         staging.publish(&files).unwrap();
-        let manifest = serde_json::json!({
-            "manifest_version": 1, "code_version": "0", "job": "j", "business_date": date(), "run_id": "r1",
-            "started_at": "2026-11-19T00:00:00Z", "finished_at": "2026-11-19T00:00:00Z", "status": "complete",
-            "exit_code": 0, "stages": [], "files": files, "read_partitions": [], "inputs_sha256": "",
-            "rules_sha256": "", "unjudged_rules": {}, "stale_dates": [], "footing": []
-        });
-        serde_json::from_value::<Manifest>(manifest).unwrap().write(&lake.run(date(), "r1")).unwrap();
+        Manifest::for_tests("j", date(), files).write(&lake.run(date(), "r1")).unwrap();
         lake
-    }
-
-    fn findings(lake: &Lake) -> Vec<String> {
-        inspect(lake, date()).unwrap().findings.into_iter().map(|it| it.what).collect()
     }
 
     #[test]
@@ -177,22 +179,100 @@ mod tests {
         assert_eq!((inspection.files, inspection.findings), (1, vec![]));
     }
 
-    #[test]
-    fn every_planted_corruption_is_found() {
+    /// The one finding of the published lake after `harm` was done to it.
+    fn finding_after(harm: impl FnOnce(&Lake)) -> String {
         let folder = tempfile::tempdir().unwrap();
         let lake = published(folder.path());
-        let path = lake.partition("coupon_codes", date());
-        let right = fs::read(&path).unwrap();
-        let mut flipped = right.clone();
-        let last = flipped.len() / 2;
-        flipped[last] ^= 1;
-        fs::write(&path, flipped).unwrap();
-        assert!(findings(&lake).iter().any(|what| what.contains("hash differs")));
-        fs::write(&path, &right).unwrap();
-        fs::write(path.with_file_name("notes.txt"), b"x").unwrap();
-        assert_eq!(findings(&lake), ["does not belong into a dataset"]);
-        fs::remove_file(path.with_file_name("notes.txt")).unwrap();
-        fs::remove_file(&path).unwrap();
-        assert!(findings(&lake).iter().any(|what| what.contains("is gone")));
+        harm(&lake);
+        let findings = inspect(&lake, date()).unwrap().findings;
+        findings.into_iter().map(|it| format!("{}: {}", it.path.display(), it.what)).collect::<Vec<_>>().join("\n")
+    }
+
+    fn assert_found(harm: impl FnOnce(&Lake), words: &[&str]) {
+        let found = finding_after(harm);
+        assert!(words.iter().all(|word| found.contains(word)), "{words:?} is missing in: {found}");
+    }
+
+    #[test]
+    fn a_flipped_byte_is_found() {
+        let flip = |lake: &Lake| {
+            let path = lake.partition("coupon_codes", date());
+            let mut bytes = fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(path, bytes).unwrap();
+        };
+        assert_found(flip, &["coupon_codes/dt=2026-11-18/part-0.parquet", "hash differs"]);
+    }
+
+    #[test]
+    fn a_deleted_partition_is_found() {
+        let delete = |lake: &Lake| fs::remove_dir_all(lake.dataset("coupon_codes")).unwrap();
+        assert_found(delete, &["coupon_codes/dt=2026-11-18/part-0.parquet", "is gone"]);
+    }
+
+    #[test]
+    fn a_missing_success_marker_is_found() {
+        let path = |lake: &Lake| lake.partition("coupon_codes", date()).with_file_name("_SUCCESS");
+        assert_found(|lake| fs::remove_file(path(lake)).unwrap(), &["has no _SUCCESS"]);
+        assert_found(|lake| fs::write(path(lake), b"x").unwrap(), &["_SUCCESS", "does not belong"]);
+    }
+
+    #[test]
+    fn a_foreign_file_is_found_wherever_a_reader_would_take_it() {
+        let beside = |lake: &Lake| lake.partition("coupon_codes", date()).with_file_name("part-1.parquet");
+        assert_found(|lake| fs::write(beside(lake), b"").unwrap(), &["part-1.parquet", "does not belong"]);
+        let above = |lake: &Lake| lake.dataset("coupon_codes").join("notes.txt");
+        assert_found(|lake| fs::write(above(lake), b"").unwrap(), &["notes.txt", "does not belong"]);
+        let other = |lake: &Lake| lake.root().join("datasets/copy_of_orders");
+        assert_found(|lake| fs::create_dir(other(lake)).unwrap(), &["copy_of_orders", "no dataset"]);
+        let report = |lake: &Lake| fs::create_dir_all(lake.reports(date()).join("old")).unwrap();
+        assert_found(report, &["old", "among the reports"]);
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_partition_is_found() {
+        let link = |lake: &Lake| {
+            let path = lake.partition("coupon_codes", date());
+            let elsewhere = lake.root().join("elsewhere.parquet");
+            fs::rename(&path, &elsewhere).unwrap();
+            std::os::unix::fs::symlink(elsewhere, path).unwrap();
+        };
+        assert_found(link, &["part-0.parquet", "symbolic link"]);
+    }
+
+    #[test]
+    fn a_partition_that_no_run_published_is_found() {
+        let copy = |lake: &Lake| {
+            let path = lake.partition("stocks", date());
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            crate::dataset::partition::write_rows::<crate::record::Stock>(&path, &[], &Provenance::default()).unwrap();
+            fs::write(path.with_file_name("_SUCCESS"), b"").unwrap();
+        };
+        assert_found(copy, &["stocks/dt=2026-11-18/part-0.parquet", "no run says"]);
+    }
+
+    #[test]
+    fn a_changed_manifest_is_found() {
+        let edit = |lake: &Lake, from: &str, to: &str| {
+            let path = lake.run(date(), "r1").join(MANIFEST_FILE);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from));
+            fs::write(path, text.replace(from, to)).unwrap();
+        };
+        assert_found(|lake| edit(lake, "\"exit_code\": 0", "\"exit_code\": 4"), &["manifest.json", "was changed"]);
+        assert_found(|lake| edit(lake, "\"rows\": 0", "\"rows\": 1"), &["manifest.json", "was changed", "1 rows"]);
+        assert_found(|lake| edit(lake, "{\n", "\n"), &["manifest.json", "is not a manifest"]);
+        let remove = |lake: &Lake| fs::remove_dir_all(lake.root().join("runs")).unwrap();
+        assert_found(remove, &["no manifest says"]);
+    }
+
+    #[test]
+    fn a_publication_that_was_cut_off_is_found() {
+        let cut_off = |lake: &Lake| {
+            let manifest = Manifest::for_tests("j", date(), Vec::new()).to_bytes().unwrap();
+            fs::write(lake.state("j.publishing.json"), manifest).unwrap();
+        };
+        assert_found(cut_off, &["j.publishing.json", "the next run completes it"]);
     }
 }

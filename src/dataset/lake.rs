@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use super::bucket::Bucket;
+use crate::contract;
 use crate::durable;
 
 /// A lake on a local file system, or the work folder of one in a bucket.
@@ -63,13 +64,12 @@ impl Lake {
         self.bucket().map_or(Ok(()), |bucket| Ok(bucket.mirror().put(path)?))
     }
 
-    /// Removes a file of the lake, and its object.
+    /// Removes a file of the lake and its object, where they are there.
     pub fn remove(&self, path: &Path) -> io::Result<()> {
         if let Some(bucket) = self.bucket() {
             return Ok(bucket.mirror().remove(path)?);
         }
-        std::fs::remove_file(path)?;
-        durable::sync_folder(path.parent().expect("a file has a folder"))
+        durable::remove_file(path)
     }
 
     /// Puts what is in the folder of a run: the manifest, which says that it is whole, at last.
@@ -96,6 +96,30 @@ impl Lake {
             durable::create_private_folder(&self.root.join(private))?;
         }
         durable::create_folder(&self.root.join("datasets"))
+    }
+
+    /// A symbolic link among the places a night of `date` writes to: one could lead out of the lake.
+    /// The root itself may be one.
+    ///
+    /// # Errors
+    /// A place that cannot be looked at.
+    pub fn link(&self, date: NaiveDate, job: &str) -> io::Result<Option<PathBuf>> {
+        let trees = ["datasets", "reports", "runs", "journal", "state", "staging"].map(|tree| self.root.join(tree));
+        let mut places = Vec::from(trees);
+        places.extend([self.reports(date), self.root.join("runs").join(date.to_string()), self.journal(date)]);
+        places.extend([self.staging(job), self.state("wallets"), self.state(&format!("{job}.lock"))]);
+        for contract in contract::all() {
+            let partition = self.partition(&contract.name, date);
+            places.extend(partition.ancestors().take(3).map(Path::to_path_buf));
+        }
+        for place in places {
+            match std::fs::symlink_metadata(&place) {
+                Ok(metadata) if metadata.is_symlink() => return Ok(Some(place)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 
     /// The folder of the lake.
@@ -190,6 +214,17 @@ mod tests {
 
     fn day(day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
+    }
+
+    #[test]
+    fn a_link_that_could_lead_out_of_the_lake_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().join("lake"));
+        lake.prepare().unwrap();
+        assert_eq!(lake.link(day(18), "j").unwrap(), None);
+        let orders = lake.dataset("orders");
+        std::os::unix::fs::symlink("/etc", &orders).unwrap();
+        assert_eq!(lake.link(day(18), "j").unwrap(), Some(orders));
     }
 
     #[test]

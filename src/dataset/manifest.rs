@@ -9,9 +9,14 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::publish::StagedFile;
+use super::publish::{StagedFile, sha256_of};
 use crate::durable;
 use crate::money::Fen;
+
+/// The manifest of a run, in its folder.
+pub const MANIFEST_FILE: &str = "manifest.json";
+/// Its checksum, as `sha256sum` writes it.
+pub const CHECKSUM_FILE: &str = "manifest.json.sha256";
 
 /// Version of the manifest's own shape.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -29,6 +34,12 @@ pub struct Manifest {
     pub business_date: NaiveDate,
     /// Of this run.
     pub run_id: String,
+    /// Counts the runs of the date: of two manifests the larger one is the later.
+    #[serde(default)]
+    pub sequence: u64,
+    /// Generation of the journal the day was made from.
+    #[serde(default)]
+    pub generation: u32,
     /// Wall clock.
     pub started_at: DateTime<Utc>,
     /// Wall clock.
@@ -45,6 +56,9 @@ pub struct Manifest {
     pub read_partitions: Vec<ReadPartition>,
     /// SHA-256 over everything the day was made of.
     pub inputs_sha256: String,
+    /// SHA-256 over the journalled answers of each stage.
+    #[serde(default)]
+    pub journal_sha256: BTreeMap<String, String>,
     /// SHA-256 over the rule files in force.
     pub rules_sha256: String,
     /// Rules that could not be judged, and why.
@@ -68,6 +82,9 @@ pub struct Manifest {
     /// Decisions passed over: their breaks are first seen on a later day.
     #[serde(default)]
     pub early_decisions: usize,
+    /// Who started the run: `AIRFLOW_CTX_*`, empty without Airflow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub caller: BTreeMap<String, String>,
 }
 
 /// The control total of one dataset between its source and its partition, in rows and in fen.
@@ -214,6 +231,9 @@ pub struct StageEntry {
     pub requests: u64,
     /// Answers taken from the journal.
     pub from_journal: u64,
+    /// Attempts beyond the first, tonight.
+    #[serde(default)]
+    pub retries: u64,
     /// Why it is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -234,13 +254,42 @@ pub struct ReadPartition {
 }
 
 impl Manifest {
-    /// Writes the manifest into `folder`; returns its path.
-    pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
-        durable::create_folder(folder)?;
-        let path = folder.join("manifest.json");
+    /// Whether the rules were judged: a run of some stages only need not.
+    pub fn is_judged(&self) -> bool {
+        self.stages.iter().any(|stage| stage.stage == "reconcile" && stage.status == "complete")
+    }
+
+    /// The manifest as it is written.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
         text.push(b'\n');
-        durable::write_file(&path, &folder.join("manifest.json.staged"), &text)?;
+        Ok(text)
+    }
+
+    /// Writes the manifest into `folder`, after its checksum; returns its path.
+    pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
+        durable::create_folder(folder)?;
+        let text = self.to_bytes()?;
+        let checksum = format!("{}  {MANIFEST_FILE}\n", sha256_of(&text));
+        let checksum_path = folder.join(CHECKSUM_FILE);
+        durable::write_file(&checksum_path, &folder.join("checksum.staged"), checksum.as_bytes())?;
+        let path = folder.join(MANIFEST_FILE);
+        durable::write_file(&path, &folder.join("manifest.staged"), &text)?;
         Ok(path)
+    }
+}
+
+#[cfg(test)]
+impl Manifest {
+    /// The manifest of a complete run `r1` that published `files`.
+    pub(crate) fn for_tests(job: &str, date: NaiveDate, files: Vec<StagedFile>) -> Manifest {
+        let manifest = serde_json::json!({
+            "manifest_version": MANIFEST_VERSION, "code_version": "0", "job": job, "business_date": date,
+            "run_id": "r1", "sequence": 1, "generation": 1, "started_at": "2026-11-19T00:00:00Z",
+            "finished_at": "2026-11-19T00:00:00Z", "status": "complete", "exit_code": 0, "stages": [],
+            "files": files, "read_partitions": [], "inputs_sha256": "", "rules_sha256": "",
+            "unjudged_rules": {}, "stale_dates": [], "footing": []
+        });
+        serde_json::from_value(manifest).expect("the fields of a manifest")
     }
 }

@@ -7,6 +7,8 @@ pub mod lake;
 pub mod lock;
 pub mod manifest;
 pub mod partition;
+pub mod publication;
 pub mod publish;
+pub mod runs;
 
 pub use lake::Lake;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
@@ -73,6 +74,14 @@ pub enum PartitionError {
         /// The key's values.
         key: String,
     },
+    /// A row of another day.
+    #[error("`{dataset}` of {date} holds a row of another day")]
+    OtherDay {
+        /// Name of the dataset.
+        dataset: &'static str,
+        /// The day of the partition.
+        date: NaiveDate,
+    },
     /// Rows are not in key order: a fault of this program.
     #[error("`{dataset}` is not sorted by its key: {key} comes after a larger one")]
     Unsorted {
@@ -81,6 +90,13 @@ pub enum PartitionError {
         /// The key out of place.
         key: String,
     },
+}
+
+impl PartitionError {
+    /// Of an error of writing: whether the disk is to blame, not the rows.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, PartitionError::Open { .. } | PartitionError::Parquet { .. })
+    }
 }
 
 /// Facts about how a file came to be, kept in its metadata.
@@ -171,12 +187,16 @@ pub fn read_columns<T: DeserializeOwned>(
     Ok(rows)
 }
 
-/// Re-reads a file and holds it against a contract: schema, order and uniqueness of keys. Gives its
-/// rows.
+/// Re-reads a file and holds it against a contract: schema, order and uniqueness of keys, and that every
+/// row is of `date`. Gives its rows.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check_partition(path: &Path, contract: &'static Contract) -> Result<u64, PartitionError> {
+pub fn check_partition(
+    path: &Path,
+    contract: &'static Contract,
+    date: Option<NaiveDate>,
+) -> Result<u64, PartitionError> {
     let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
     let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
@@ -188,9 +208,19 @@ pub fn check_partition(path: &Path, contract: &'static Contract) -> Result<u64, 
     for batch in builder.with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
         let batch = batch.map_err(|error| parquet(error.into()))?;
         keys.check(&batch)?;
+        if let Some(date) = date.filter(|date| !is_of(&batch, *date)) {
+            return Err(PartitionError::OtherDay { dataset: contract.name.as_str(), date });
+        }
         rows += batch.num_rows() as u64;
     }
     Ok(rows)
+}
+
+/// Whether every row is of `date`.
+fn is_of(batch: &RecordBatch, date: NaiveDate) -> bool {
+    let Some(column) = batch.column_by_name("business_date") else { return true };
+    let days = column.as_primitive::<Date32Type>();
+    days.iter().all(|day| day == Some(Date32Type::from_naive_date(date)))
 }
 
 /// The sum of an amount column of a file, read back from its bytes.

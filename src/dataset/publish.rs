@@ -49,6 +49,22 @@ impl Staging {
         Ok(Staging { lake: lake.clone(), folder, date })
     }
 
+    /// The staging folder as a run that died left it.
+    pub(super) fn reopen(lake: &Lake, job: &str, date: NaiveDate) -> Staging {
+        Staging { lake: lake.clone(), folder: lake.staging(job), date }
+    }
+
+    /// Whether each of `files` is published already or still staged, byte for byte.
+    pub(super) fn is_whole(&self, files: &[StagedFile]) -> io::Result<bool> {
+        for file in files {
+            let (from, to) = self.places(file);
+            if !same_bytes(&to, file)? && !same_bytes(&from, file)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Where the staged partition of `dataset` stands.
     pub fn partition(&self, dataset: &str) -> PathBuf {
         self.folder.join(format!("{dataset}.parquet"))
@@ -151,8 +167,7 @@ fn mark_success(partition: &Path) -> io::Result<PathBuf> {
     let folder = partition.parent().expect("a partition has a folder");
     let marker = folder.join("_SUCCESS");
     if !marker.exists() {
-        fs::File::create(&marker)?.sync_all()?;
-        durable::sync_folder(folder)?;
+        durable::mark(&marker)?;
     }
     Ok(marker)
 }

@@ -7,9 +7,6 @@ use crate::clock::beijing_instant;
 use crate::job::AmountUnit;
 use crate::money::Fen;
 
-/// Ten billion yuan: more on one line is a mistake, and sums of a day stay far inside 64 bits.
-const LARGEST_FEN: i64 = 1_000_000_000_000;
-
 /// An id as text, without the guards that keep spreadsheets from making a number of it.
 pub(super) fn id(cell: &str) -> Result<String, String> {
     let text = unguarded(cell);
@@ -58,7 +55,7 @@ pub(super) fn amount(cell: &str, unit: AmountUnit, thousands_separators: bool) -
     };
     match fen.map_err(|error| explained(&error.to_string(), unit))? {
         Fen(fen) if fen < 0 => Err("negative: amounts of an order, refunds too, are written without sign".to_owned()),
-        Fen(fen) if fen > LARGEST_FEN => Err("more than ten billion yuan: is the unit right?".to_owned()),
+        fen if !fen.is_plausible() => Err("more than ten billion yuan: is the unit right?".to_owned()),
         fen => Ok(fen),
     }
 }

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 
 use super::health::Api;
 use super::{Issue, IssueKind, Night};
+use crate::http::counting_retries;
 use crate::journal::{Entry, Page, StageJournal};
 use crate::wechat::{Answer, ApiError, FailureKind, ParseError, Request};
 
@@ -40,12 +41,17 @@ where
     if !night.may_ask(place.stage) {
         return Ok(vec![Issue::not_journalled(open.len())]);
     }
+    if let Err(issue) = night.require_ready(place.source()) {
+        return Ok(vec![issue]);
+    }
     if let Some(issue) = night.apis.health.why_down(place.api) {
         return Ok(vec![issue]);
     }
-    night.watcher.expect(place.stage, open.len() as u64);
-    let ask = &ask;
-    let asked = open.into_iter().map(|(key, question)| async move { (key, ask(question).await) });
+    let retries = night.apis.retries.counter(place.stage);
+    night.watcher.expect(place.stage, open.len() as u64, &retries);
+    let (ask, retries) = (&ask, &retries);
+    let asked =
+        open.into_iter().map(|(key, question)| async move { (key, counting_retries(retries, ask(question)).await) });
     let mut answers = futures_util::stream::iter(asked).buffer_unordered(concurrency.max(1));
     let mut failures = Failures::default();
     while let Some((key, answer)) = answers.next().await {
@@ -75,6 +81,17 @@ where
 pub(super) struct Place {
     pub(super) stage: &'static str,
     pub(super) api: Api,
+}
+
+impl Place {
+    /// The `[sources.<name>]` whose cut-off holds for the stage.
+    fn source(self) -> &'static str {
+        match self.stage {
+            "user_coupons" => "wallets",
+            "coupon_codes" => "stocks",
+            stage => stage,
+        }
+    }
 }
 
 #[derive(Default)]

@@ -2,9 +2,9 @@
 //! The file is kept in the journal as it came; its digest is checked before, its trailer after.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use chrono::{Months, NaiveDate};
+use chrono::{DateTime, Months, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::issue::IssueKind;
@@ -12,6 +12,7 @@ use super::{Api, Harvest, Issue, Night};
 use crate::clock;
 use crate::dataset::manifest::Intake;
 use crate::exports::trade_bill::{BillError, LocalBill, TradeBill, read, read_local};
+use crate::http::counting_retries;
 use crate::job::{BillSource, PathPattern};
 use crate::journal::{Entry, Page, StageJournal};
 use crate::money::Fen;
@@ -74,17 +75,42 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
     if !journal.contains(&key) {
         fetch(night, pay_v3, &journal, &key, gzip).await?;
     }
-    let entry = journal.entry(&key)?.ok_or_else(|| Issue::not_journalled(1))?;
-    let receipt: Receipt = serde_json::from_slice(&entry.pages[0].body)
-        .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))?;
+    let file = match kept(night, &journal, &key)? {
+        Kept::Damaged => {
+            tracing::warn!("the kept bill of {key} is damaged; it is downloaded again");
+            journal.forget(&key);
+            fetch(night, pay_v3, &journal, &key, gzip).await?;
+            kept(night, &journal, &key)?
+        }
+        file => file,
+    };
     let mut booked = Booked::default();
-    if let Some(name) = &receipt.file {
-        let bill = read_bill(night, &night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"))?;
-        booked.add(night, bill);
+    match &file {
+        Kept::Nothing => {}
+        Kept::File(path) => booked.add(night, read_bill(night, path, &format!("trade bill of {key}"))?),
+        Kept::Damaged => return Err(Issue::io(night.lake.root(), &std::io::Error::other("a kept bill is damaged"))),
     }
     let mut harvest = booked.harvest();
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
     Ok(harvest)
+}
+
+/// What the journal has of a bill.
+enum Kept {
+    /// WeChat has no statement for the day.
+    Nothing,
+    /// The file as it came.
+    File(PathBuf),
+    /// The file is gone, or its bytes are no longer those of its name.
+    Damaged,
+}
+
+fn kept(night: &Night<'_>, journal: &StageJournal, key: &str) -> Result<Kept, Issue> {
+    let entry = journal.entry(key)?.ok_or_else(|| Issue::not_journalled(1))?;
+    let receipt: Receipt = serde_json::from_slice(&entry.pages[0].body)
+        .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))?;
+    let Some(name) = &receipt.file else { return Ok(Kept::Nothing) };
+    Ok(night.journal.kept_file(STAGE, name)?.map_or(Kept::Damaged, Kept::File))
 }
 
 async fn fetch(night: &Night<'_>, pay_v3: &PayV3, journal: &StageJournal, key: &str, gzip: bool) -> Result<(), Issue> {
@@ -96,9 +122,11 @@ async fn fetch(night: &Night<'_>, pay_v3: &PayV3, journal: &StageJournal, key: &
     if let Some(issue) = night.apis.health.why_down(Api::PayV3) {
         return Err(issue);
     }
-    night.watcher.expect(STAGE, 1);
+    let retries = night.apis.retries.counter(STAGE);
+    night.watcher.expect(STAGE, 1, &retries);
     let mut blob = night.journal.blob(STAGE)?;
-    let receipt = match pay_v3.fetch_trade_bill(night.date, gzip, &mut blob).await {
+    let download = pay_v3.fetch_trade_bill(night.date, gzip, &mut blob);
+    let receipt = match counting_retries(&retries, download).await {
         Ok(download) => {
             let file = blob.keep(if download.is_gzip { "csv.gz" } else { "csv" })?;
             Receipt { file: Some(file), sha1: Some(download.sha1_hex) }
@@ -134,11 +162,15 @@ fn receipt_page(night: &Night<'_>, body: Vec<u8>) -> Page {
     }
 }
 
+/// The oldest day whose bill WeChat still gives.
+pub fn oldest_kept(now: DateTime<Utc>) -> NaiveDate {
+    let today = clock::business_date_of(now);
+    today.checked_sub_months(Months::new(KEPT_MONTHS)).unwrap_or(NaiveDate::MIN)
+}
+
 /// A bill that is not kept any more will never come: say so at once.
 fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
-    let today = clock::business_date_of(night.world.clock.now());
-    let oldest = today.checked_sub_months(Months::new(KEPT_MONTHS)).unwrap_or(NaiveDate::MIN);
-    if night.date >= oldest {
+    if night.date >= oldest_kept(night.world.clock.now()) {
         return Ok(());
     }
     let what = format!("WeChat keeps bills for {KEPT_MONTHS} months; that of {} is gone", night.date);

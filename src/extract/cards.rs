@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ask::{Place, ask_all, read_page, settle};
-use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
+use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::wire::card_dimension_row;
 use super::{Api, Harvest, Issue, IssueKind, Night};
 use crate::record::Card;
@@ -13,8 +13,10 @@ use crate::wechat::mp::cards::{self as api, CardAnswer, CardIds};
 const STAGE: &str = "cards";
 const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
 /// The largest `count` (reference MP §D.14).
-const PAGE_ROWS: u64 = 50;
-const LIST: &str = "list";
+pub(super) const PAGE_ROWS: u64 = 50;
+/// A hundred thousand cards: no account has more.
+const MOST_PAGES: usize = 2000;
+pub(super) const LIST: &str = "list";
 
 /// Asks for every card of the account, and for those the datacube named.
 pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harvest<Vec<Card>>, Issue> {
@@ -24,11 +26,11 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     let journal = night.journal.stage(STAGE)?;
     let meaning = OffsetMeaning::default();
     let ask_list = async |()| {
-        let listing = read_list(&meaning, async |offset| {
+        let listing = read_list(&meaning, MOST_PAGES, async |offset| {
             let request = api::cards(offset, PAGE_ROWS);
             let page = settle(&request, mp.send(&request).await)?;
             let ids = read_page(&request, &page)?;
-            let total = ids.as_ref().and_then(|ids| ids.total_num).unwrap_or(0).max(0).unsigned_abs();
+            let total = ids.as_ref().map_or(Some(0), |ids| stated_total(ids.total_num));
             Ok(ListPage { keys: ids.map(|ids| ids.card_id_list).unwrap_or_default(), total, page })
         });
         match listing.await? {

@@ -2,7 +2,7 @@
 
 use super::ask::{Place, ask_all, read_page, settle};
 use super::issue::IssueKind;
-use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
+use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::wire::coupon_code_row;
 use super::{Api, Harvest, Issue, Night};
 use crate::dataset::manifest::Intake;
@@ -14,7 +14,9 @@ use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CouponCodePage};
 
 const STAGE: &str = "coupon_codes";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
-const PAGE_ROWS: u64 = 100;
+pub(super) const PAGE_ROWS: u64 = 100;
+/// Four million codes: no pool is larger.
+const MOST_PAGES: usize = 20_000;
 
 /// Reads the pools of those of `stocks` whose codes the merchant uploaded.
 pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<CouponCode>>, Issue> {
@@ -64,12 +66,13 @@ async fn ask_pool(
     appid: Option<&str>,
     meaning: &OffsetMeaning,
 ) -> Result<Option<Vec<Page>>, Issue> {
-    let listing = read_list(meaning, async |offset| {
+    let listing = read_list(meaning, MOST_PAGES, async |offset| {
         let request = request(stock_id, appid, offset);
         let page = settle(&request, pay_v3.send(&request).await)?;
         let read = read_page(&request, &page)?;
         let keys = read.iter().flat_map(|page| &page.data).filter_map(|item| item.code().map(str::to_owned)).collect();
-        let total = read.and_then(|page| page.total_count).unwrap_or(0).max(0).unsigned_abs();
+        // A stock that is not known (404) has no codes.
+        let total = read.map_or(Some(0), |page| stated_total(page.total_count));
         Ok(ListPage { keys, total, page })
     });
     match listing.await? {

@@ -65,6 +65,12 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     Ok(harvest)
 }
 
+/// The keys of a night's calls.
+pub(super) fn keys(night: &Night<'_>) -> Vec<String> {
+    let calls = night.job.mp.as_ref().map(|mp| calls(night, &mp.member_card_ids, mp.repull_days));
+    calls.into_iter().flatten().map(|(key, _)| key).collect()
+}
+
 /// The four calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Call {

@@ -13,6 +13,8 @@ use crate::wechat::{ApiError, FailureKind};
 pub enum IssueKind {
     /// A contract or control total is violated: nothing may be published.
     Violation,
+    /// The disk of the lake said no: what could not be kept cannot be published.
+    Storage,
     /// Credentials, certificate or signature rejected.
     Credentials,
     /// A file of the merchant is malformed.
@@ -50,6 +52,11 @@ impl Issue {
         Issue::new(IssueKind::Violation, what)
     }
 
+    pub(crate) fn storage(what: impl Into<String>) -> Issue {
+        Issue::new(IssueKind::Storage, what)
+            .hinting("`job.lake` must be writable and have room; what is journalled is kept, run again")
+    }
+
     pub(super) fn io(path: &Path, error: &std::io::Error) -> Issue {
         Issue::new(IssueKind::Incomplete, format!("`{}`: {error}", path.display()))
     }
@@ -68,8 +75,10 @@ impl Issue {
 
 impl From<JournalError> for Issue {
     fn from(error: JournalError) -> Issue {
-        Issue::new(IssueKind::Incomplete, error.to_string())
-            .hinting("the lake's disk must be writable and have room; what is journalled is kept")
+        match error {
+            JournalError::Io { .. } => Issue::storage(error.to_string()),
+            _ => Issue::new(IssueKind::Incomplete, error.to_string()),
+        }
     }
 }
 

@@ -11,16 +11,14 @@ use crate::journal::Page;
 
 /// Rounds over the possible meanings before a list counts as unsettled.
 const ROUNDS: usize = 3;
-/// No list is followed for longer.
-const MAX_PAGES: usize = 20_000;
 
 /// One page of a list.
 #[derive(Debug)]
 pub(super) struct ListPage {
     /// Keys of its items.
     pub(super) keys: Vec<String>,
-    /// How many items the list says it has.
-    pub(super) total: u64,
+    /// How many items the list says it has; none when it does not say, and then nobody knows its end.
+    pub(super) total: Option<u64>,
     /// The answer, for the journal.
     pub(super) page: Page,
 }
@@ -71,8 +69,14 @@ pub(super) enum Listing {
     },
 }
 
-/// Reads a list page by page with `ask(offset)`.
-pub(super) async fn read_list<A, F>(meaning: &OffsetMeaning, ask: A) -> Result<Listing, Issue>
+/// What a list says of its length: a count that is negative says nothing.
+pub(super) fn stated_total(count: Option<i64>) -> Option<u64> {
+    count.and_then(|count| u64::try_from(count).ok())
+}
+
+/// Reads a list page by page with `ask(offset)`, and follows none for more than `most_pages`: one
+/// without end would hold the night and fill the memory.
+pub(super) async fn read_list<A, F>(meaning: &OffsetMeaning, most_pages: usize, ask: A) -> Result<Listing, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
@@ -80,7 +84,7 @@ where
     let mut last = Listing::Unsettled { seen: 0, total: 0 };
     for _ in 0..ROUNDS {
         for candidate in meaning.candidates() {
-            match walk_until_still(*candidate, &ask).await? {
+            match walk_until_still(*candidate, most_pages, &ask).await? {
                 Walk::Whole(pages) => {
                     // A single page says nothing of what comes after it.
                     if pages.len() > 1 {
@@ -88,6 +92,7 @@ where
                     }
                     return Ok(Listing::Settled(pages));
                 }
+                Walk::Endless { seen, total } => return Ok(Listing::Unsettled { seen, total }),
                 Walk::Moved { seen, total } | Walk::Gap { seen, total } => last = Listing::Unsettled { seen, total },
             }
         }
@@ -103,25 +108,27 @@ enum Walk {
     Moved { seen: usize, total: u64 },
     /// Pages that repeat items or end too early: `offset` means something else, or the server errs.
     Gap { seen: usize, total: u64 },
+    /// More pages than any true list has.
+    Endless { seen: usize, total: u64 },
 }
 
 /// A list that moved says nothing about `offset`: the same walk again.
-async fn walk_until_still<A, F>(meaning: Meaning, ask: &A) -> Result<Walk, Issue>
+async fn walk_until_still<A, F>(meaning: Meaning, most_pages: usize, ask: &A) -> Result<Walk, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
-    let mut walked = walk(meaning, ask).await?;
+    let mut walked = walk(meaning, most_pages, ask).await?;
     for _ in 1..ROUNDS {
         if !matches!(walked, Walk::Moved { .. }) {
             break;
         }
-        walked = walk(meaning, ask).await?;
+        walked = walk(meaning, most_pages, ask).await?;
     }
     Ok(walked)
 }
 
-async fn walk<A, F>(meaning: Meaning, ask: &A) -> Result<Walk, Issue>
+async fn walk<A, F>(meaning: Meaning, most_pages: usize, ask: &A) -> Result<Walk, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
@@ -136,6 +143,7 @@ where
         keys_seen.extend(keys);
         pages.push(page);
         let seen = keys_seen.len();
+        let Some(total) = total else { return Ok(Walk::Gap { seen, total: 0 }) };
         if *first_total.get_or_insert(total) != total || seen as u64 > total {
             return Ok(Walk::Moved { seen, total });
         }
@@ -143,8 +151,11 @@ where
         if seen as u64 == total && !repeats {
             return Ok(Walk::Whole(pages));
         }
-        if repeats || rows == 0 || pages.len() >= MAX_PAGES {
+        if repeats || rows == 0 {
             return Ok(Walk::Gap { seen, total });
+        }
+        if pages.len() >= most_pages {
+            return Ok(Walk::Endless { seen, total });
         }
         offset += if meaning == Meaning::Rows { rows as u64 } else { 1 };
     }
@@ -158,9 +169,15 @@ mod tests {
 
     use super::*;
 
+    const PAGES: usize = 100;
+
     /// A server with `total` items of which it shows `limit` a page.
     fn page(items: impl Iterator<Item = u64>, total: u64) -> Result<ListPage, Issue> {
-        Ok(ListPage { keys: items.map(|item| item.to_string()).collect(), total, page: Page::for_tests("") })
+        Ok(ListPage {
+            keys: items.map(|item| item.to_string()).collect(),
+            total: Some(total),
+            page: Page::for_tests(""),
+        })
     }
 
     fn slice(from: u64, total: u64, limit: u64) -> impl Iterator<Item = u64> {
@@ -169,7 +186,8 @@ mod tests {
 
     async fn pages_read(total: u64, offset_to_row: impl Fn(u64) -> u64) -> (Option<usize>, OffsetMeaning) {
         let meaning = OffsetMeaning::default();
-        let listing = read_list(&meaning, async |offset| page(slice(offset_to_row(offset), total, 20), total)).await;
+        let listing =
+            read_list(&meaning, PAGES, async |offset| page(slice(offset_to_row(offset), total, 20), total)).await;
         let pages = match listing.unwrap() {
             Listing::Settled(pages) => Some(pages.len()),
             Listing::Unsettled { .. } => None,
@@ -203,7 +221,7 @@ mod tests {
     async fn a_list_that_grows_while_it_is_read_is_read_again() {
         let asked = Cell::new(0);
         let meaning = OffsetMeaning::default();
-        let listing = read_list(&meaning, async |offset| {
+        let listing = read_list(&meaning, PAGES, async |offset| {
             asked.set(asked.get() + 1);
             let total = if asked.get() == 1 { 40 } else { 41 };
             page(slice(offset, total, 20), total)
@@ -215,7 +233,7 @@ mod tests {
     #[tokio::test]
     async fn a_total_that_never_comes_true_is_unsettled_not_short() {
         let meaning = OffsetMeaning::default();
-        let listing = read_list(&meaning, async |offset| page(slice(offset, 20, 20), 25));
+        let listing = read_list(&meaning, PAGES, async |offset| page(slice(offset, 20, 20), 25));
         assert!(matches!(listing.await.unwrap(), Listing::Unsettled { total: 25, .. }));
     }
 
@@ -247,7 +265,7 @@ mod tests {
             }
             let keys: Vec<_> = self.items.iter().skip(row as usize).take(limit).cloned().collect();
             let page = Page { body: keys.join(",").into_bytes(), ..Page::for_tests("") };
-            Ok(ListPage { keys, total: self.items.len() as u64, page })
+            Ok(ListPage { keys, total: Some(self.items.len() as u64), page })
         }
     }
 
@@ -274,7 +292,7 @@ mod tests {
             };
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let meaning = OffsetMeaning::default();
-            let listing = read_list(&meaning, async |offset| list.borrow_mut().answer(row(offset), limit));
+            let listing = read_list(&meaning, PAGES, async |offset| list.borrow_mut().answer(row(offset), limit));
             let listing = runtime.block_on(listing).unwrap();
             let mut there = list.into_inner().items;
             there.sort();
@@ -297,10 +315,21 @@ mod tests {
     async fn a_list_without_end_ends() {
         let asked = Cell::new(0u64);
         let meaning = OffsetMeaning::default();
-        let listing = read_list(&meaning, async |_| {
+        let listing = read_list(&meaning, PAGES, async |_| {
             asked.set(asked.get() + 1);
             page(asked.get() * 20..asked.get() * 20 + 20, u64::MAX)
         });
         assert!(matches!(listing.await.unwrap(), Listing::Unsettled { .. }));
+        assert_eq!(asked.get(), PAGES as u64, "it is not begun again under another meaning of offset");
+    }
+
+    #[tokio::test]
+    async fn a_list_that_does_not_say_its_length_is_unsettled_not_empty() {
+        for count in [None, Some(-1)] {
+            let meaning = OffsetMeaning::default();
+            let ask =
+                async |_| Ok(ListPage { keys: Vec::new(), total: stated_total(count), page: Page::for_tests("{}") });
+            assert!(matches!(read_list(&meaning, PAGES, ask).await.unwrap(), Listing::Unsettled { .. }));
+        }
     }
 }

@@ -6,11 +6,13 @@ mod bills;
 mod cards;
 mod coupon_codes;
 mod datacube;
+mod forecast;
 mod health;
 mod issue;
 mod listing;
 mod notifications;
 mod orders;
+mod retries;
 mod roster;
 mod stocks;
 mod subsidies;
@@ -21,6 +23,8 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
@@ -29,7 +33,7 @@ use crate::dataset::Lake;
 use crate::dataset::manifest::Intake;
 use crate::dataset::partition::{PartitionError, read_rows};
 use crate::job::Job;
-use crate::journal::{Journal, Mode};
+use crate::journal::Journal;
 use crate::persona::Persona;
 use crate::record::{OrderLine, Record};
 use crate::wechat::mp::Mp;
@@ -37,15 +41,17 @@ use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
 
 pub use ask::page as journal_page;
-pub use bills::{Bills, extract as extract_bills};
+pub use bills::{Bills, extract as extract_bills, oldest_kept};
 pub use cards::extract as extract_cards;
 pub use coupon_codes::extract as extract_coupon_codes;
 pub use datacube::{Datacube, extract as extract_datacube};
+pub use forecast::{StageForecast, forecast};
 pub use health::{Api, Health};
 pub use issue::{Issue, IssueKind};
 pub use notifications::extract as extract_notifications;
 pub use orders::{OrderExports, extract as extract_orders};
-pub use roster::{Roster, extract as extract_roster};
+pub use retries::Retries;
+pub use roster::{Roster, RosterInput, extract as extract_roster};
 pub use stocks::extract as extract_stocks;
 pub use subsidies::{Subsidies, SubsidyInput, extract as extract_subsidies};
 pub use subsidy_ledger::extract as extract_subsidy_ledger;
@@ -86,12 +92,14 @@ pub struct Apis {
     pub mp: Option<Mp>,
     /// Whether they answer tonight.
     pub health: Health,
+    /// How often they were asked again.
+    pub retries: Retries,
 }
 
 /// Sees a stage advance; the progress bars of a terminal.
 pub trait Watcher: Send + Sync + std::fmt::Debug {
-    /// `stage` is about to ask for `total` things.
-    fn expect(&self, stage: &'static str, total: u64);
+    /// `stage` is about to ask for `total` things; `retries` counts while it does.
+    fn expect(&self, stage: &'static str, total: u64, retries: &Arc<AtomicU64>);
     /// One of them is there.
     fn advance(&self, stage: &'static str);
 }
@@ -160,7 +168,7 @@ impl Night<'_> {
 
     /// Whether `stage` may ask a remote API; otherwise it works from the journal alone.
     fn may_ask(&self, stage: &str) -> bool {
-        self.journal.mode() != Mode::Replay && self.selected.is_none_or(|selected| selected.contains(stage))
+        !self.journal.mode().is_read_only() && self.selected.is_none_or(|selected| selected.contains(stage))
     }
 
     /// Refuses a source whose day is not complete yet.

@@ -20,6 +20,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vec<CouponEvent>>, Iss
     let Some(pay_v3) = &night.apis.pay_v3 else {
         return Err(Issue::new(IssueKind::Incomplete, "callbacks cannot be verified without `[pay_v3]`"));
     };
+    night.require_ready(STAGE)?;
     learn_certificates(night, pay_v3).await?;
     let spooled = read(spool, night.date, &Keys(pay_v3.keyring()))
         .map_err(|error| Issue::new(IssueKind::Malformed, error.to_string()))?;

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::durable;
 use crate::exports::roster_file::read;
 use crate::job::Refresh;
+use crate::journal::Mode;
 use crate::record::{CouponEvent, OrderLine, UserCoupon};
 
 /// Tonight's wallets.
@@ -25,12 +26,23 @@ pub struct Roster {
     pub raw_by_published: BTreeMap<String, String>,
 }
 
+/// What tonight's exports tell of users.
+#[derive(Debug)]
+pub struct RosterInput<'a> {
+    /// The order lines of D, raw.
+    pub orders: &'a [OrderLine],
+    /// The callbacks of D, raw.
+    pub events: &'a [CouponEvent],
+    /// Whether both could be read.
+    pub is_whole: bool,
+}
+
 /// Chooses tonight's wallets from tonight's exports and what earlier nights knew.
-pub fn extract(night: &Night<'_>, orders: &[OrderLine], events: &[CouponEvent]) -> Result<Harvest<Roster>, Issue> {
+pub fn extract(night: &Night<'_>, input: &RosterInput<'_>) -> Result<Harvest<Roster>, Issue> {
     let Some(wallets) = &night.job.wallets else { return Ok(Harvest::complete(Roster::default())) };
     let mut harvest = Harvest::complete(Roster::default());
-    let mut ask: BTreeSet<String> = orders.iter().filter_map(|line| line.openid.clone()).collect();
-    ask.extend(events.iter().filter_map(|event| event.openid.clone()));
+    let mut ask: BTreeSet<String> = input.orders.iter().filter_map(|line| line.openid.clone()).collect();
+    ask.extend(input.events.iter().filter_map(|event| event.openid.clone()));
     if let Some(pattern) = &wallets.roster_file {
         let export = read(pattern, night.date).map_err(|error| from_export("wallets.roster_file", &error))?;
         harvest.inputs = digests("roster", &export.files);
@@ -38,7 +50,9 @@ pub fn extract(night: &Night<'_>, orders: &[OrderLine], events: &[CouponEvent]) 
     }
     let mut known = known_before(&night.lake.state("wallets"), night.date)?;
     let first_seen: BTreeSet<String> = ask.difference(&known).cloned().collect();
-    remember(&night.lake.state("wallets"), night.date, &first_seen)?;
+    if night.journal.mode() != Mode::Peek {
+        remember(&night.lake.state("wallets"), night.date, &first_seen, input.is_whole)?;
+    }
     known.extend(first_seen);
     let raw_by_published: BTreeMap<_, _> =
         known.iter().map(|openid| (night.persona.publish(openid), openid.clone())).collect();
@@ -90,12 +104,20 @@ fn known_before(folder: &Path, date: NaiveDate) -> Result<BTreeSet<String>, Issu
     Ok(known)
 }
 
-fn remember(folder: &Path, date: NaiveDate, first_seen: &BTreeSet<String>) -> Result<(), Issue> {
+/// Keeps the openids first seen on `date`. A night that could not read all its exports forgets nobody
+/// that an earlier run of it knew.
+fn remember(folder: &Path, date: NaiveDate, first_seen: &BTreeSet<String>, is_whole: bool) -> Result<(), Issue> {
     let path = folder.join(format!("{date}.txt"));
-    let text: String = first_seen.iter().map(|openid| format!("{openid}\n")).collect();
+    let before = match fs::read_to_string(&path) {
+        Ok(text) if !is_whole => text,
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Issue::io(&path, &error)),
+        _ => String::new(),
+    };
+    let openids: BTreeSet<&str> = before.lines().chain(first_seen.iter().map(String::as_str)).collect();
+    let text: String = openids.iter().map(|openid| format!("{openid}\n")).collect();
     durable::create_private_folder(folder)
         .and_then(|()| durable::write_file(&path, &folder.join("incoming.staged"), text.as_bytes()))
-        .map_err(|error| Issue::io(&path, &error))
+        .map_err(|error| Issue::storage(format!("`{}`: {error}", path.display())))
 }
 
 #[cfg(test)]
@@ -117,10 +139,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let day = |day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
         let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
-        remember(folder.path(), day(18), &set(&["a", "b"])).unwrap();
-        remember(folder.path(), day(19), &set(&["c"])).unwrap();
+        let remember = |date, ids: &[&str], is_whole| remember(folder.path(), date, &set(ids), is_whole).unwrap();
+        remember(day(18), &["a", "b"], true);
+        remember(day(19), &["c"], true);
         assert_eq!(known_before(folder.path(), day(19)).unwrap(), set(&["a", "b"]));
         assert_eq!(known_before(folder.path(), day(20)).unwrap(), set(&["a", "b", "c"]));
         assert_eq!(known_before(folder.path(), day(18)).unwrap(), set(&[]));
+        remember(day(18), &[], false);
+        assert_eq!(known_before(folder.path(), day(19)).unwrap(), set(&["a", "b"]), "an export is missing tonight");
+        remember(day(18), &["b"], true);
+        assert_eq!(known_before(folder.path(), day(19)).unwrap(), set(&["b"]), "the export was corrected");
     }
 }

@@ -116,6 +116,16 @@ fn carry(
     }
 }
 
+/// The keys that a night with this input would ask for.
+pub(super) fn keys(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Vec<String>, Issue> {
+    let carried = Subsidies { payments: night.yesterday()?, returns: night.yesterday()? };
+    let mut ledger: Vec<SubsidyOrder> = night.all_earlier()?;
+    ledger.extend(input.ledger.iter().cloned());
+    let plan = candidates::choose(night, input, &ledger, &carried);
+    let lists = plan.coupons.iter().map(|(stock_id, code)| list_key(stock_id, code));
+    Ok(lists.chain(plan.returns.iter().map(|id| return_key(id))).collect())
+}
+
 struct Desk<'a> {
     night: &'a Night<'a>,
     pay_v3: &'a PayV3,
@@ -142,7 +152,7 @@ impl Desk<'_> {
     }
 
     async fn ask_returns(&self, ids: &BTreeSet<String>) -> Result<Vec<Issue>, Issue> {
-        self.ask(ids.iter().map(|id| (format!("return/{id}"), busifavor::return_receipt(id))).collect()).await
+        self.ask(ids.iter().map(|id| (return_key(id), busifavor::return_receipt(id))).collect()).await
     }
 
     fn read_lists(
@@ -192,6 +202,10 @@ impl Desk<'_> {
             Ok::<(), Issue>(())
         })
     }
+}
+
+fn return_key(id: &str) -> String {
+    format!("return/{id}")
 }
 
 fn list_key(stock_id: &str, coupon_code: &str) -> String {

@@ -10,7 +10,7 @@ use doubtful::Doubt;
 
 use super::ask::{Place, ask_all, read_page, settle};
 use super::issue::IssueKind;
-use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
+use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::roster::Roster;
 use super::wire::user_coupon_row;
 use super::{Api, Harvest, Issue, Night};
@@ -25,7 +25,9 @@ use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
 const STAGE: &str = "user_coupons";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 /// The server clamps larger pages to this (design §12).
-const PAGE_ROWS: u64 = 20;
+pub(super) const PAGE_ROWS: u64 = 20;
+/// Nobody holds twenty thousand coupons of one merchant.
+const MOST_PAGES: usize = 1000;
 
 /// What the wallets said.
 #[derive(Debug, Default)]
@@ -126,7 +128,7 @@ impl Counter<'_> {
         meaning: &OffsetMeaning,
         unsettled: &AtomicUsize,
     ) -> Result<Option<Vec<Page>>, Issue> {
-        let listing = read_list(meaning, async |offset| {
+        let listing = read_list(meaning, MOST_PAGES, async |offset| {
             let request = self.wallet_request(openid, offset);
             let page = settle(&request, self.pay_v3.send(&request).await)?;
             list_page(&request, page)
@@ -215,7 +217,7 @@ impl Counter<'_> {
     }
 }
 
-fn wallet_key(openid: &str) -> String {
+pub(super) fn wallet_key(openid: &str) -> String {
     format!("wallet/{openid}")
 }
 
@@ -228,6 +230,6 @@ fn list_page(request: &Request<UserCouponPage>, page: Page) -> Result<ListPage, 
     let keys = read.iter().flat_map(|page| &page.data).map(|it| format!("{}/{}", it.stock_id, it.coupon_code));
     let keys = keys.collect();
     // A wallet that is not known (404) is an empty one.
-    let total = read.and_then(|page| page.total_count).unwrap_or(0).max(0).unsigned_abs();
+    let total = read.map_or(Some(0), |page| stated_total(page.total_count));
     Ok(ListPage { keys, total, page })
 }

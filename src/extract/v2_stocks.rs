@@ -33,7 +33,6 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     };
     let journal = night.journal.stage(STAGE)?;
     let mut harvest = Harvest::complete(Vouchers::default());
-    let stock_key = |id: &str| format!("stock/{id}");
     let questions = settings.stock_ids.iter().map(|id| (stock_key(id), pay_v2::coupon_stock(id))).collect();
     let ask = async |request: Request<CouponStock>| {
         settle(&request, client.send(&request).await).map(|page| Some(vec![page]))
@@ -46,7 +45,6 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
         harvest.inputs = digests(STAGE, &export.files);
         listed = export.rows;
     }
-    let coupon_key = |it: &V2CouponQuery| format!("coupon/{}/{}/{}", it.stock_id, it.coupon_id, it.openid);
     let coupon_request = |it: &V2CouponQuery| pay_v2::coupon(&it.coupon_id, &it.openid, &it.stock_id);
     let questions = listed.iter().map(|it| (coupon_key(it), coupon_request(it))).collect();
     let ask =
@@ -109,6 +107,22 @@ impl Signatures<'_> {
         let hint = "`--refetch` asks again; `pay_v2.on_signature_mismatch = \"record\"` takes and marks them";
         (self.refused > 0).then(|| Issue::new(IssueKind::Credentials, what).hinting(hint))
     }
+}
+
+/// The keys of a night's calls.
+pub(super) fn keys(night: &Night<'_>) -> Vec<String> {
+    let Some(settings) = &night.job.pay_v2 else { return Vec::new() };
+    let listed = settings.coupons_file.as_ref().and_then(|path| v2_coupons_file::read(path).ok());
+    let coupons = listed.iter().flat_map(|export| &export.rows).map(coupon_key);
+    settings.stock_ids.iter().map(|id| stock_key(id)).chain(coupons).collect()
+}
+
+fn stock_key(id: &str) -> String {
+    format!("stock/{id}")
+}
+
+fn coupon_key(it: &V2CouponQuery) -> String {
+    format!("coupon/{}/{}/{}", it.stock_id, it.coupon_id, it.openid)
 }
 
 /// What v2 said, without the nonce and the signature that every answer has anew.

@@ -2,12 +2,14 @@
 //! a query string into an error.
 
 use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
 use url::{Position, Url};
 
 /// What every request says it is. WeChat Pay answers 400 without one (reference v3 §1.2).
@@ -105,11 +107,18 @@ impl TransportError {
     }
 }
 
+/// A body that brings less than this within the time of one attempt counts as stalled: a server that
+/// drips may not hold a night for ever.
+const LEAST_BYTES: usize = 64 << 10;
+
 /// An answer whose body is still under way.
 pub struct Incoming {
     response: reqwest::Response,
     host: String,
     timeout: Duration,
+    /// Ends the time in which the next `LEAST_BYTES` must come; `brought` counts those that did.
+    patience: Pin<Box<Sleep>>,
+    brought: usize,
     /// Its place among the concurrent calls, kept until the body is read.
     _place: Option<OwnedSemaphorePermit>,
 }
@@ -125,17 +134,28 @@ impl Incoming {
         self.response.status().as_u16()
     }
 
-    /// The next piece of the body; each may take as long as one attempt.
+    /// The next piece of the body; every `LEAST_BYTES` of it may take as long as one attempt.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
-        match tokio::time::timeout(self.timeout, self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(error)) => Err(explain(error, &self.host, self.timeout)),
-            Err(_) => Err(TransportError::Timeout { host: self.host.clone(), timeout_ms: self.timeout.as_millis() }),
+        let chunk = tokio::select! {
+            chunk = self.response.chunk() => chunk.map_err(|error| explain(error, &self.host, self.timeout))?,
+            () = &mut self.patience => {
+                let timeout_ms = self.timeout.as_millis();
+                return Err(TransportError::Timeout { host: self.host.clone(), timeout_ms });
+            }
+        };
+        self.brought += chunk.as_ref().map_or(0, Bytes::len);
+        if self.brought >= LEAST_BYTES {
+            self.brought = 0;
+            self.patience = Box::pin(tokio::time::sleep(self.timeout));
         }
+        Ok(chunk)
     }
 
     /// The rest of the body, at most `limit_bytes`.
     pub async fn read(mut self, limit_bytes: usize) -> Result<Received, TransportError> {
+        if self.response.content_length().is_some_and(|bytes| bytes > limit_bytes as u64) {
+            return Err(TransportError::TooLarge { host: self.host, limit_bytes });
+        }
         let mut body = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > limit_bytes {
@@ -171,7 +191,10 @@ pub(super) async fn send(
     let host = host_of(base);
     let request = assemble(base, outgoing)?;
     match tokio::time::timeout(timeout, client.execute(request)).await {
-        Ok(Ok(response)) => Ok(Incoming { response, host, timeout, _place: None }),
+        Ok(Ok(response)) => {
+            let patience = Box::pin(tokio::time::sleep(timeout));
+            Ok(Incoming { response, host, timeout, patience, brought: 0, _place: None })
+        }
         Ok(Err(error)) => Err(explain(error, &host, timeout)),
         Err(_) => Err(TransportError::Timeout { host, timeout_ms: timeout.as_millis() }),
     }

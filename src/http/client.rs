@@ -12,13 +12,14 @@ use url::{Host, Url};
 use super::attempt::{self, Incoming, Outgoing, Received, TransportError, USER_AGENT};
 use super::failover::Hosts;
 use super::pace::Pace;
+use super::retries::count_retry;
 use super::retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};
 use crate::clock::World;
 use crate::job::ApiLimits;
 use crate::secret::Secret;
 
-/// Larger answers are refused: no page of these APIs comes near it.
-const MAX_BODY_BYTES: usize = 64 << 20;
+/// Larger answers are refused: no page of these APIs comes near it, and 32 at once must fit in memory.
+const MAX_BODY_BYTES: usize = 16 << 20;
 
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +130,7 @@ impl HttpClient {
                 return Err(CallError { trace: run.end(), cause });
             };
             run.log_retry(wait);
+            count_retry();
             self.world.sleep.sleep(wait).await;
             run.slept += wait;
         }
@@ -142,7 +144,7 @@ impl HttpClient {
     ) -> Result<(Incoming, Trace), CallError<std::convert::Infallible>> {
         let place = self.under_way.clone().acquire_owned().await.ok();
         let mut run = Run::new(self, outgoing.method.as_str(), path);
-        self.pace.wait_for_turn().await;
+        let _turn = self.pace.wait_for_turn().await;
         run.trace.attempts += 1;
         match attempt::send(&self.client, run.host(), outgoing, self.timeout).await {
             Ok(incoming) => {
@@ -157,13 +159,16 @@ impl HttpClient {
     }
 
     async fn attempt<X: Exchange>(&self, run: &mut Run<'_>, exchange: &X) -> Attempt<X::Accepted, X::Refusal> {
-        self.pace.wait_for_turn().await;
-        run.trace.attempts += 1;
+        // Built before its turn: building may ask for a token, which needs a turn itself.
         let outgoing = match exchange.build().await {
             Ok(outgoing) => outgoing,
             Err(refusal) => return Attempt::Final(Cause::Refused(refusal)),
         };
-        let received = match self.exchange_bytes(run, &outgoing).await {
+        let turn = self.pace.wait_for_turn().await;
+        run.trace.attempts += 1;
+        let received = self.exchange_bytes(run, &outgoing).await;
+        drop(turn);
+        let received = match received {
             Ok(received) => received,
             Err(error) if error.is_transient() && (exchange.is_repeatable() || error.never_arrived()) => {
                 return Attempt::Again { cause: Cause::Transport(error), after: Duration::ZERO };

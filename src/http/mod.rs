@@ -5,6 +5,7 @@ mod attempt;
 mod client;
 mod failover;
 mod pace;
+mod retries;
 mod retry;
 
 #[cfg(test)]
@@ -14,4 +15,5 @@ pub use attempt::{Incoming, Outgoing, Received, TransportError, USER_AGENT};
 pub use client::{HttpClient, HttpSetupError};
 pub use failover::Hosts;
 pub use pace::Pace;
+pub use retries::counting_retries;
 pub use retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};

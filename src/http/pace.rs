@@ -1,74 +1,148 @@
-//! The rate limit of one API: never more than N starts in any one-second window, no burst at the
-//! start. Asks nothing but the injected world.
+//! The rate limit of one API: the server never counts more than N arrivals in any one-second window,
+//! no burst at the start. Asks nothing but the injected world.
+//!
+//! Spacing the starts is not enough: a request that is held up on its way arrives together with the
+//! ones after it. So there are N places, and a place is given away again a second after its request is
+//! known to have arrived: two arrivals of one place are more than a second apart at the server, too.
 
-use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::clock::World;
 
 /// How far a late start may be made up for. Timers wake about a millisecond late; without this
 /// the true rate would stay well below the allowed one.
 const CATCH_UP: TimeDelta = TimeDelta::milliseconds(5);
+/// A request has arrived when its answer is there, or after this: a slow server must not slow the pace
+/// down to its own.
+const ARRIVED_AFTER: TimeDelta = TimeDelta::seconds(1);
+/// One nanosecond more than a second, so that closed windows hold too.
+const WINDOW: TimeDelta = TimeDelta::nanoseconds(1_000_000_001);
 
 /// Spaces the starts of requests.
 pub struct Pace {
-    per_second: usize,
     world: World,
+    spacing: TimeDelta,
     ledger: Mutex<Ledger>,
+    places: Arc<Places>,
 }
 
 /// What was granted so far.
 #[derive(Default)]
 struct Ledger {
-    /// Grants of the last second, at most `per_second`, oldest first.
-    recent: VecDeque<DateTime<Utc>>,
     /// When the last grant was due; it may have happened a little later.
     last_due: Option<DateTime<Utc>>,
+    /// When it happened. Time goes on at least as far, whatever the clock does.
+    last_granted: Option<DateTime<Utc>>,
+}
+
+/// The N places of a window.
+struct Places {
+    taken: std::sync::Mutex<Vec<Option<Place>>>,
+    /// A request ended: its place may be free earlier than was thought.
+    ended: Notify,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    started_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+}
+
+/// A request may start; dropped when its answer is there.
+#[must_use = "the request ends when this is dropped"]
+pub struct Turn {
+    world: World,
+    places: Arc<Places>,
+    number: usize,
+    started_at: DateTime<Utc>,
 }
 
 impl Pace {
-    /// At most `per_second` starts (at least 1) in any window of one second.
+    /// At most `per_second` arrivals (at least 1) in any window of one second.
     pub fn new(per_second: u32, world: World) -> Pace {
-        Pace { per_second: per_second.max(1) as usize, world, ledger: Mutex::default() }
+        let per_second = per_second.max(1);
+        let taken = std::sync::Mutex::new(vec![None; per_second as usize]);
+        let places = Arc::new(Places { taken, ended: Notify::new() });
+        let spacing = TimeDelta::nanoseconds(1_000_000_000 / i64::from(per_second) + 1);
+        Pace { world, spacing, ledger: Mutex::default(), places }
     }
 
     /// Waits until the next start is allowed. First come, first served.
-    pub async fn wait_for_turn(&self) {
+    pub async fn wait_for_turn(&self) -> Turn {
         let mut ledger = self.ledger.lock().await;
-        // A clock that stands still or jumps back must not stretch the waits: time goes on at
-        // least as far as the last grant.
-        let now = ledger.recent.back().copied().map_or(self.world.clock.now(), |last| last.max(self.world.clock.now()));
-        let due = ledger.next_due(now, self.per_second);
-        if due > now {
-            let wait = (due - now).to_std().unwrap_or(Duration::ZERO);
-            self.world.sleep.sleep(wait).await;
+        let clock_now = self.world.clock.now();
+        let now = ledger.last_granted.map_or(clock_now, |last| last.max(clock_now));
+        let due = ledger.last_due.map_or(now, |last| (last + self.spacing).max(now - CATCH_UP));
+        let spaced = self.wait(now, due).await;
+        let (number, granted) = self.wait_for_place(spaced).await;
+        // A place that came late is no reason to make up for it.
+        (ledger.last_due, ledger.last_granted) = (Some(if granted > spaced { granted } else { due }), Some(granted));
+        Turn { world: self.world.clone(), places: Arc::clone(&self.places), number, started_at: granted }
+    }
+
+    /// Takes the place that is free first, and tells when.
+    async fn wait_for_place(&self, mut now: DateTime<Utc>) -> (usize, DateTime<Utc>) {
+        loop {
+            let ended = self.places.ended.notified();
+            let (number, free_at) = self.places.first_free();
+            if free_at.is_none_or(|free_at| free_at <= now) {
+                self.places.take(number, now);
+                return (number, now);
+            }
+            let free_at = free_at.unwrap_or(now);
+            tokio::select! {
+                later = self.wait(now, free_at) => now = later,
+                () = ended => now = now.max(self.world.clock.now()),
+            }
         }
-        let granted = self.world.clock.now().max(due).max(now);
-        ledger.grant(due, granted, self.per_second);
+    }
+
+    /// Waits from `now` until `due`; tells the time then.
+    async fn wait(&self, now: DateTime<Utc>, due: DateTime<Utc>) -> DateTime<Utc> {
+        if due <= now {
+            return now;
+        }
+        self.world.sleep.sleep((due - now).to_std().unwrap_or(Duration::ZERO)).await;
+        self.world.clock.now().max(due)
     }
 }
 
-impl Ledger {
-    fn next_due(&self, now: DateTime<Utc>, per_second: usize) -> DateTime<Utc> {
-        let spacing = TimeDelta::nanoseconds(1_000_000_000 / per_second as i64 + 1);
-        let scheduled = self.last_due.map_or(now, |last| (last + spacing).max(now - CATCH_UP));
-        // One nanosecond more than a second, so that closed windows hold too.
-        let window_opens = match self.recent.front() {
-            Some(oldest) if self.recent.len() == per_second => *oldest + TimeDelta::nanoseconds(1_000_000_001),
-            _ => scheduled,
-        };
-        scheduled.max(window_opens)
+impl Places {
+    fn first_free(&self) -> (usize, Option<DateTime<Utc>>) {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let free_at = taken.iter().map(|place| place.map(Place::free_at)).enumerate();
+        free_at.min_by_key(|(_, free_at)| *free_at).expect("there is at least one place")
     }
 
-    fn grant(&mut self, due: DateTime<Utc>, granted: DateTime<Utc>, per_second: usize) {
-        if self.recent.len() == per_second {
-            self.recent.pop_front();
+    fn take(&self, number: usize, started_at: DateTime<Utc>) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken[number] = Some(Place { started_at, ended_at: None });
+    }
+}
+
+impl Place {
+    fn free_at(self) -> DateTime<Utc> {
+        let arrived_at = self.started_at + ARRIVED_AFTER;
+        self.ended_at.map_or(arrived_at, |ended_at| ended_at.min(arrived_at)) + WINDOW
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let now = self.world.clock.now();
+        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        // The place may have been given away again meanwhile.
+        if let Some(place) = &mut taken[self.number]
+            && place.started_at == self.started_at
+        {
+            place.ended_at = Some(now.max(place.started_at));
         }
-        self.recent.push_back(granted);
-        self.last_due = Some(due);
+        drop(taken);
+        self.places.ended.notify_one();
     }
 }
 
@@ -83,7 +157,7 @@ mod tests {
         let pace = Pace::new(per_second, fake.world());
         let mut starts = Vec::new();
         for ms in work_ms {
-            pace.wait_for_turn().await;
+            drop(pace.wait_for_turn().await);
             starts.push(fake.now());
             fake.advance(Duration::from_millis(*ms));
         }
@@ -118,7 +192,48 @@ mod tests {
         assert!(fake.slept() < Duration::from_millis(4_100), "{:?}", fake.slept());
     }
 
+    #[tokio::test]
+    async fn a_place_is_free_a_second_after_the_answer_or_two_after_the_start() {
+        let fake = FakeWorld::new();
+        let pace = Pace::new(1, fake.world());
+        let start = fake.now();
+        let turn = pace.wait_for_turn().await;
+        fake.advance(Duration::from_millis(300));
+        drop(turn);
+        let turn = pace.wait_for_turn().await;
+        assert_eq!(fake.now() - start, TimeDelta::milliseconds(1300) + TimeDelta::nanoseconds(1));
+        // This one gets no answer.
+        let again = fake.now();
+        let next = pace.wait_for_turn().await;
+        assert_eq!(fake.now() - again, TimeDelta::seconds(2) + TimeDelta::nanoseconds(1));
+        drop((turn, next));
+    }
+
     proptest! {
+        #[test]
+        fn no_window_of_a_second_holds_more_arrivals_than_the_limit_however_long_they_take(
+            per_second in 1u32..20,
+            late_ms in prop::collection::vec(0i64..1000, 1..120),
+        ) {
+            let fake = FakeWorld::new();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let arrivals = runtime.block_on(async {
+                let pace = Pace::new(per_second, fake.world());
+                let mut under_way: Vec<(DateTime<Utc>, Turn)> = Vec::new();
+                let mut arrivals = Vec::new();
+                for late in &late_ms {
+                    let turn = pace.wait_for_turn().await;
+                    under_way.push((fake.now() + TimeDelta::milliseconds(*late), turn));
+                    // A request is answered the moment it arrives.
+                    under_way.retain(|(arrival, _)| *arrival > fake.now());
+                    arrivals.push(fake.now() + TimeDelta::milliseconds(*late));
+                }
+                arrivals
+            });
+            prop_assert!(busiest_second(&arrivals) <= per_second as usize);
+        }
+
+
         #[test]
         fn no_window_of_a_second_holds_more_than_the_limit(
             per_second in 1u32..40,

@@ -70,6 +70,9 @@ section! {
         engine: EngineSection, Optional Transport;
         decisions: DecisionsSection, Optional Result;
         report: ReportSection, Optional Result;
+        openlineage: OpenlineageSection, Optional Transport;
+        metrics: MetricsSection, Optional Transport;
+        webhook: WebhookSection, Optional Transport;
     }
 }
 
@@ -307,5 +310,30 @@ section! {
         language: String, Optional Result;
         excel_ids: String, Optional Result;
         trailer: bool, Optional Result;
+    }
+}
+
+section! {
+    /// `[openlineage]`.
+    OpenlineageSection {
+        namespace: String, Optional Transport;
+        url: String, Optional Transport;
+        api_key_env: String, Optional Secret;
+        api_key_file: String, Optional Secret;
+    }
+}
+
+section! {
+    /// `[metrics]`.
+    MetricsSection {
+        textfile: String, Required Transport;
+    }
+}
+
+section! {
+    /// `[webhook]`.
+    WebhookSection {
+        url_env: String, Optional Secret;
+        url_file: String, Optional Secret;
     }
 }

@@ -6,6 +6,7 @@ mod file;
 mod problem;
 mod settings;
 mod value;
+mod watching;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use value::Section;
 
 pub use problem::{JobProblems, Problem};
 pub use settings::*;
+pub use watching::*;
 
 /// Reads and checks a job file.
 ///

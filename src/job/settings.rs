@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{NaiveDate, NaiveTime};
 use url::Url;
 
+use super::watching::{LineageSettings, Webhook};
 use crate::money::Fen;
 use crate::secret::Secret;
 
@@ -54,6 +55,12 @@ pub struct Job {
     pub decisions: Option<PathBuf>,
     /// `[report]`.
     pub report: ReportSettings,
+    /// `[openlineage]`.
+    pub lineage: LineageSettings,
+    /// `metrics.textfile`, absolute.
+    pub metrics_textfile: Option<PathBuf>,
+    /// `[webhook]`.
+    pub webhook: Option<Webhook>,
     /// The job as written, canonical JSON, secrets, hosts and patience left out: part of
     /// `inputs_sha256`. A default that is written out is another text and so another fingerprint.
     pub fingerprint: String,

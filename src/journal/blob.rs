@@ -40,6 +40,37 @@ impl Blob {
     }
 }
 
+/// Whether a kept file is there and still has the bytes its name tells.
+pub(super) fn is_sound(path: &Path) -> io::Result<bool> {
+    let Some(sum) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('.').next()) else {
+        return Ok(false);
+    };
+    let is_kept = path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "files");
+    if !is_kept || sum.len() != 64 {
+        return Ok(false);
+    }
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    let mut digest = Digesting(digest::Context::new(&digest::SHA256));
+    io::copy(&mut file, &mut digest)?;
+    Ok(hex::encode(digest.0.finish()) == sum)
+}
+
+struct Digesting(digest::Context);
+
+impl Write for Digesting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Write for Blob {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;

@@ -11,6 +11,7 @@
 //!                       └ generation: `--refetch` opens the next one
 //! ```
 
+mod audit;
 mod blob;
 mod page;
 mod segment;
@@ -25,6 +26,7 @@ use crate::clock::World;
 use crate::durable;
 use crate::store::Mirror;
 
+pub use audit::{Damage, audit};
 pub use blob::Blob;
 pub use page::{Entry, Page};
 pub use stage::{Flow, StageJournal};
@@ -38,6 +40,15 @@ pub enum Mode {
     Refetch,
     /// Ask nothing.
     Replay,
+    /// Ask nothing, write nothing, and mind nothing that is not there: a dry run.
+    Peek,
+}
+
+impl Mode {
+    /// Whether nothing is asked and no file of the journal is moved or made.
+    pub fn is_read_only(self) -> bool {
+        matches!(self, Mode::Replay | Mode::Peek)
+    }
 }
 
 /// What can go wrong with the journal.
@@ -69,6 +80,7 @@ pub enum JournalError {
 pub struct Journal {
     folder: PathBuf,
     generation: PathBuf,
+    number: u32,
     mode: Mode,
     world: World,
     mirror: Option<Arc<Mirror>>,
@@ -81,20 +93,46 @@ impl Journal {
     /// # Errors
     /// The folder cannot be used, or there is nothing to replay.
     pub fn open(folder: &Path, mode: Mode, world: World) -> Result<Journal, JournalError> {
+        if mode == Mode::Replay {
+            return Journal::replay(folder, None, world);
+        }
         let latest = latest_generation(folder).map_err(|source| io_error(folder, source))?;
-        let number = match (mode, latest) {
-            (Mode::Replay, None) => return Err(JournalError::NothingToReplay(folder_name(folder))),
-            (Mode::Refetch, latest) => latest.unwrap_or(0) + 1,
-            (_, latest) => latest.unwrap_or(1),
+        let number = match mode {
+            Mode::Refetch => latest.unwrap_or(0) + 1,
+            _ => latest.unwrap_or(1),
         };
-        let generation = folder.join(format!("gen-{number:03}"));
-        durable::create_private_folder(&generation).map_err(|source| io_error(&generation, source))?;
-        Ok(Journal { folder: folder.to_owned(), generation, mode, world, mirror: None, stages: Mutex::default() })
+        let generation = folder.join(generation_name(number));
+        if mode != Mode::Peek {
+            durable::create_private_folder(&generation).map_err(|source| io_error(&generation, source))?;
+        }
+        let folder = folder.to_owned();
+        Ok(Journal { folder, generation, number, mode, world, mirror: None, stages: Mutex::default() })
     }
 
     /// The same journal, in the work folder of a lake in a bucket: durable is then what the bucket has.
     pub fn mirrored(self, mirror: Option<Arc<Mirror>>) -> Journal {
         Journal { mirror, ..self }
+    }
+
+    /// Opens one generation, the latest when none is named, to read from it and to change nothing.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn replay(folder: &Path, generation: Option<u32>, world: World) -> Result<Journal, JournalError> {
+        let latest = latest_generation(folder).map_err(|source| io_error(folder, source))?;
+        let nothing = || JournalError::NothingToReplay(folder_name(folder));
+        let number = generation.or(latest).ok_or_else(nothing)?;
+        let generation = folder.join(generation_name(number));
+        if !generation.is_dir() {
+            return Err(nothing());
+        }
+        let (folder, mode) = (folder.to_owned(), Mode::Replay);
+        Ok(Journal { folder, generation, number, mode, world, mirror: None, stages: Mutex::default() })
+    }
+
+    /// Which generation this is.
+    pub fn generation(&self) -> u32 {
+        self.number
     }
 
     /// How this run treats what is journalled.
@@ -111,7 +149,8 @@ impl Journal {
         if let Some(stage) = stages.get(name) {
             return Ok(Arc::clone(stage));
         }
-        let stage = Arc::new(StageJournal::open(&self.generation.join(name), self.world.clone())?);
+        let stage = StageJournal::open(&self.generation.join(name), self.mode, self.world.clone())?;
+        let stage = Arc::new(stage);
         stages.insert(name.to_owned(), Arc::clone(&stage));
         Ok(stage)
     }
@@ -127,6 +166,16 @@ impl Journal {
         mirror.put_folder(&self.folder).map_err(|error| io_error(&self.folder, error.into()))
     }
 
+    /// The digest of every stage that has answers.
+    ///
+    /// # Errors
+    /// A segment cannot be read.
+    pub fn digests(&self) -> Result<BTreeMap<String, String>, JournalError> {
+        let stages = self.stages.lock().expect("no holder of this lock panics").clone();
+        let answered = stages.into_iter().filter(|(_, stage)| !stage.is_empty());
+        answered.map(|(name, stage)| Ok((name, stage.digest()?))).collect()
+    }
+
     /// Keeps a file as it came: streamed, named by its digest.
     ///
     /// # Errors
@@ -135,9 +184,14 @@ impl Journal {
         Blob::create(&self.generation.join(stage).join("files"))
     }
 
-    /// Where a kept file stands.
-    pub fn blob_path(&self, stage: &str, name: &str) -> PathBuf {
-        self.generation.join(stage).join("files").join(name)
+    /// Where a kept file stands; `None` when it is gone or its bytes are no longer those of its name.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn kept_file(&self, stage: &str, name: &str) -> Result<Option<PathBuf>, JournalError> {
+        let path = self.generation.join(stage).join("files").join(name);
+        let is_sound = blob::is_sound(&path).map_err(|source| io_error(&path, source))?;
+        Ok(is_sound.then_some(path))
     }
 }
 
@@ -153,6 +207,10 @@ fn latest_generation(folder: &Path) -> io::Result<Option<u32>> {
         latest = latest.max(number);
     }
     Ok(latest)
+}
+
+fn generation_name(number: u32) -> String {
+    format!("gen-{number:03}")
 }
 
 fn folder_name(folder: &Path) -> String {
@@ -225,6 +283,23 @@ mod tests {
     }
 
     #[test]
+    fn a_peek_sees_what_is_journalled_and_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let nothing = open(folder.path(), Mode::Peek);
+        assert!(!nothing.stage("stocks").unwrap().contains("s1"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let journal = open(folder.path(), Mode::Resume);
+        journal.stage("stocks").unwrap().append(entry("s1", &["x"])).unwrap();
+        journal.flush().unwrap();
+        let stage_folder = folder.path().join("dt=2026-11-18/gen-001/stocks");
+        std::fs::write(stage_folder.join("00001-9-0000000000000000.parquet"), b"torn").unwrap();
+        let peek = open(folder.path(), Mode::Peek);
+        assert!(peek.stage("stocks").unwrap().contains("s1"));
+        peek.stage("cards").unwrap();
+        assert!(!stage_folder.join("torn").exists() && !stage_folder.with_file_name("cards").exists());
+    }
+
+    #[test]
     fn a_replay_of_a_night_that_never_was_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let refused = Journal::open(&folder.path().join("dt=2026-11-18"), Mode::Replay, World::real()).unwrap_err();
@@ -256,6 +331,38 @@ mod tests {
         blob.write_all(b"hello").unwrap();
         let name = blob.keep("csv").unwrap();
         assert_eq!(name, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824.csv");
-        assert_eq!(std::fs::read(journal.blob_path("bills", &name)).unwrap(), b"hello");
+        let path = journal.kept_file("bills", &name).unwrap().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"hello");
+        std::fs::write(&path, b"hallo").unwrap();
+        assert_eq!(journal.kept_file("bills", &name).unwrap(), None, "a kept file that changed is not the file");
+        assert_eq!(journal.kept_file("bills", "../../stocks/x.csv").unwrap(), None, "a name is no path");
+    }
+
+    #[test]
+    fn a_replay_changes_nothing_and_reads_the_generation_it_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = open(folder.path(), Mode::Resume);
+        first.stage("stocks").unwrap().append(entry("s1", &["old"])).unwrap();
+        first.flush().unwrap();
+        open(folder.path(), Mode::Refetch);
+        let replay = Journal::replay(&folder.path().join("dt=2026-11-18"), Some(1), World::real()).unwrap();
+        assert_eq!(replay.stage("stocks").unwrap().entries().unwrap(), [entry("s1", &["old"])]);
+        replay.stage("never").unwrap();
+        assert!(!folder.path().join("dt=2026-11-18/gen-001/never").exists());
+        assert!(Journal::replay(&folder.path().join("dt=2026-11-18"), Some(7), World::real()).is_err());
+    }
+
+    #[test]
+    fn what_is_forgotten_may_be_answered_again_and_the_last_answer_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path(), Mode::Resume);
+        let stage = journal.stage("bills").unwrap();
+        stage.append(entry("2026-11-18", &["old"])).unwrap();
+        journal.flush().unwrap();
+        stage.forget("2026-11-18");
+        stage.append(entry("2026-11-18", &["new"])).unwrap();
+        journal.flush().unwrap();
+        let stage = open(folder.path(), Mode::Resume).stage("bills").unwrap();
+        assert_eq!(stage.entry("2026-11-18").unwrap(), Some(entry("2026-11-18", &["new"])));
     }
 }

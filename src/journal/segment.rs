@@ -63,6 +63,7 @@ pub(super) struct Segment {
 
 /// Writes `entries` as segment `number` of `folder`, durable before this returns.
 pub(super) fn write(folder: &Path, number: u32, entries: &[Entry]) -> Result<Segment, JournalError> {
+    durable::create_private_folder(folder).map_err(|source| io_error(folder, source))?;
     let bytes = encode(entries).map_err(|why| JournalError::Segment { path: folder.to_path_buf(), why })?;
     let path = folder.join(format!("{number:05}-{}-{}.parquet", bytes.len(), checksum(&bytes)));
     let beside = folder.join(format!("{number:05}.staged"));
@@ -70,14 +71,21 @@ pub(super) fn write(folder: &Path, number: u32, entries: &[Entry]) -> Result<Seg
     Ok(Segment { path, number })
 }
 
-/// The sound segments of `folder` in order; torn ones are moved to `torn/` and said so.
-pub(super) fn list(folder: &Path) -> Result<Vec<Segment>, JournalError> {
+/// The sound segments of `folder` in order; torn ones are said so, and moved to `torn/` unless nothing
+/// may change.
+pub(super) fn list(folder: &Path, read_only: bool) -> Result<Vec<Segment>, JournalError> {
     let mut segments = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|source| io_error(folder, source))? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(segments),
+        entries => entries.map_err(|source| io_error(folder, source))?,
+    };
+    for entry in entries {
         let path = entry.map_err(|source| io_error(folder, source))?.path();
         let Some((number, length, sum)) = parse_name(&path) else { continue };
         if is_sound(&path, length, &sum).map_err(|source| io_error(&path, source))? {
             segments.push(Segment { path, number });
+        } else if read_only {
+            tracing::warn!(segment = %path.display(), "a journal segment is torn; its pages are not there");
         } else {
             set_aside(folder, &path)?;
         }
@@ -146,6 +154,14 @@ fn read_batches(segment: &Segment, column: Option<&str>) -> Result<Vec<RecordBat
 fn decode<T: DeserializeOwned>(segment: &Segment, batch: &RecordBatch) -> Result<Vec<T>, JournalError> {
     serde_arrow::from_record_batch(batch)
         .map_err(|error| JournalError::Segment { path: segment.path.clone(), why: error.to_string() })
+}
+
+/// Whether a segment has the bytes its name tells; `None` for a file that is no segment.
+pub(super) fn soundness(path: &Path) -> std::io::Result<Option<bool>> {
+    match parse_name(path) {
+        Some((_, length, sum)) => is_sound(path, length, &sum).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// `00003-18211-9f86d081884c7d65.parquet` → number, length, checksum.

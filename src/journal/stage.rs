@@ -9,9 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::page::Entry;
 use super::segment::{self, Segment};
-use super::{JournalError, io_error};
+use super::{JournalError, Mode};
 use crate::clock::World;
-use crate::durable;
 
 /// A segment is closed at so many pages …
 const SEGMENT_PAGES: usize = 256;
@@ -43,12 +42,13 @@ struct State {
     open_pages: usize,
     opened_at: Option<DateTime<Utc>>,
     flow: Flow,
+    /// Over everything, as long as nothing is added.
+    digest: Option<String>,
 }
 
 impl StageJournal {
-    pub(super) fn open(folder: &Path, world: World) -> Result<StageJournal, JournalError> {
-        durable::create_private_folder(folder).map_err(|source| io_error(folder, source))?;
-        let segments = segment::list(folder)?;
+    pub(super) fn open(folder: &Path, mode: Mode, world: World) -> Result<StageJournal, JournalError> {
+        let segments = segment::list(folder, mode.is_read_only())?;
         let mut keys = HashSet::new();
         for segment in &segments {
             keys.extend(segment::read_keys(segment)?);
@@ -79,6 +79,7 @@ impl StageJournal {
         }
         let now = self.world.clock.now();
         let opened_at = *state.opened_at.get_or_insert(now);
+        state.digest = None;
         state.flow.fetched += 1;
         state.open_pages += entry.pages.len();
         state.open.push(entry);
@@ -86,6 +87,12 @@ impl StageJournal {
             self.close_segment(&mut state)?;
         }
         Ok(())
+    }
+
+    /// Lets `key` be asked again, because what was answered is of no use any more. The answer that
+    /// comes last counts.
+    pub fn forget(&self, key: &str) {
+        self.lock().keys.remove(key);
     }
 
     /// Makes everything appended so far durable.
@@ -122,7 +129,7 @@ impl StageJournal {
         Ok(entries)
     }
 
-    /// The entry of one key.
+    /// The entry of one key, the last if it was asked again.
     ///
     /// # Errors
     /// A segment cannot be read.
@@ -130,7 +137,12 @@ impl StageJournal {
         if !self.contains(key) {
             return Ok(None);
         }
-        Ok(self.entries()?.into_iter().find(|entry| entry.key == key))
+        Ok(self.entries()?.into_iter().rfind(|entry| entry.key == key))
+    }
+
+    /// Whether nothing is answered.
+    pub fn is_empty(&self) -> bool {
+        self.lock().keys.is_empty()
     }
 
     /// SHA-256 over keys, statuses and bodies in key order: never over arrival or nonces.
@@ -138,6 +150,9 @@ impl StageJournal {
     /// # Errors
     /// A segment cannot be read.
     pub fn digest(&self) -> Result<String, JournalError> {
+        if let Some(digest) = &self.lock().digest {
+            return Ok(digest.clone());
+        }
         let mut entries = BTreeMap::new();
         self.visit(|entry| {
             let sum = digest_of(&entry);
@@ -150,7 +165,9 @@ impl StageJournal {
             context.update(key.as_bytes());
             context.update(sum.as_ref());
         }
-        Ok(hex::encode(context.finish()))
+        let digest = hex::encode(context.finish());
+        self.lock().digest = Some(digest.clone());
+        Ok(digest)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -3,11 +3,13 @@
 
 use chrono::NaiveDate;
 
+use super::failure::disk;
 use crate::clock::World;
 use crate::dataset::Lake;
+use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
 use crate::job::{Job, OnMismatch, PayV2Settings, PayV3Settings};
-use crate::journal::{Journal, JournalError, Mode, Page};
+use crate::journal::{Journal, JournalError, Page};
 use crate::wechat::Evidence;
 use crate::wechat::pay_v2::{self, SignatureCheck};
 use crate::wechat::pay_v3::Keyring;
@@ -41,8 +43,9 @@ pub fn verify_signatures(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Proo
         let what = "signatures cannot be checked without the keys of `[pay_v3]` or `[pay_v2]`";
         return Err(Failure::new(ExitCode::Usage, what));
     }
-    let journal =
-        Journal::open(&lake.journal(date), Mode::Replay, World::real()).map_err(|error| unreadable(&error))?;
+    let runs = Runs::of(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
+    let journal = Journal::replay(&lake.journal(date), runs.generation(), World::real());
+    let journal = journal.map_err(|error| unreadable(&error))?;
     let mut proof = Proof::default();
     if let Some(settings) = &job.pay_v3 {
         check_pay_v3(settings, &journal, &mut proof)?;
@@ -112,7 +115,8 @@ fn check(keyring: &Keyring, stage: &str, key: &str, page: &Page, proof: &mut Pro
         Err(error) => {
             let request_id = page.request_id.as_deref().unwrap_or("none");
             let kind = key.split('/').next().unwrap_or_default();
-            proof.findings.push(format!("{stage}/{kind} (request id {request_id}): {error}"));
+            let place = format!("{stage}/{kind} (request id {request_id})");
+            proof.findings.push(format!("{place}: the signature does not hold: {error}"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How a night fails, in words and exit codes.
 
+use crate::dataset::partition::PartitionError;
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
 use crate::journal::JournalError;
@@ -13,16 +14,6 @@ pub(super) fn disk(error: &std::io::Error, what: &str) -> Failure {
     }
     Failure::caused_by(ExitCode::Partial, what, error)
         .hinting("`job.lake` must be writable and have room; nothing half-written is visible, run again")
-}
-
-/// The journal cannot be kept, on the disk or in the bucket.
-pub(super) fn unkept(error: &JournalError) -> Failure {
-    match error {
-        JournalError::Io { source, .. } if source.get_ref().is_some_and(|inner| inner.is::<StoreError>()) => {
-            disk(source, "cannot keep the journal")
-        }
-        _ => Failure::caused_by(ExitCode::Partial, "cannot keep the journal", error),
-    }
 }
 
 /// The lake in a bucket cannot be used.
@@ -43,6 +34,39 @@ pub(super) fn store_code(error: &StoreError) -> ExitCode {
         StoreError::ForeignFolder { .. } => ExitCode::Usage,
         StoreError::Held(_) | StoreError::Lost(_) => ExitCode::TryLater,
     }
+}
+
+fn is_of_store(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<StoreError>())
+}
+
+/// The disk said no between two files of a publication.
+pub(super) fn unpublished(error: &std::io::Error) -> Failure {
+    if is_of_store(error) {
+        return disk(error, "cannot publish");
+    }
+    Failure::caused_by(ExitCode::Partial, "cannot publish", error)
+        .hinting("`job.lake` must be writable and have room; the next run first completes what was begun")
+}
+
+/// The journal could not be kept.
+pub(super) fn unjournalled(error: &JournalError) -> Failure {
+    if let JournalError::Io { source, .. } = error
+        && is_of_store(source)
+    {
+        return disk(source, "cannot keep the journal; nothing was published");
+    }
+    Failure::caused_by(ExitCode::Partial, "cannot keep the journal; nothing was published", error)
+        .hinting("`job.lake` must be writable and have room; what is journalled is kept, run again")
+}
+
+/// Rows that could not be staged: the disk is to blame, or the rows are.
+pub(super) fn unstaged(error: &PartitionError) -> Failure {
+    if !error.is_of_the_disk() {
+        return violated(error);
+    }
+    Failure::caused_by(ExitCode::Partial, "cannot stage what was to be published; nothing was published", error)
+        .hinting("`job.lake` must be writable and have room; run again")
 }
 
 /// A contract or control total is violated.

@@ -5,23 +5,29 @@ mod check;
 mod coverage;
 mod evidence;
 mod failure;
+mod forecast;
 mod night;
 mod opening;
 mod pack;
 mod place;
 mod progress;
 mod provenance;
+mod refoot;
 mod restated;
 mod stages;
 mod summary;
+mod telling;
 mod verdict;
 
 pub use check::{Finding, check_job};
 pub use evidence::{Proof, verify_signatures};
+pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten};
 pub use night::{JournalKeeper, NightOutcome, Plan, run_night};
 pub use place::{Reading, lake_as_shown};
 pub use progress::{Bars, Quiet};
+pub use refoot::refoot;
 pub use summary::print as print_summary;
+pub use telling::{LastWords, tell_night};
 
 /// Every stage by name, in the order of design §3.
 pub const STAGES: [&str; 14] = [

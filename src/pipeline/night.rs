@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::failure::{disk, issue_of, rules_wrong, undecided, unjudgeable, unkept, violated};
-use super::opening::{connect, keep_certificates, persona, run_id};
+use super::failure::{
+    disk, issue_of, rules_wrong, undecided, unjournalled, unjudgeable, unpublished, unstaged, violated,
+};
+use super::opening::{complete_publication, connect, keep_certificates, open_journal, persona, run_id};
 use super::pack::{self, NightToReport};
 use super::place::Held;
-use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
+use super::provenance::{digest_if_there, digest_parts, earlier_partitions, refuse_altered};
 use super::restated;
 use super::stages::{self, Sources};
+use super::telling::{Chronicle, LastWords};
 use super::verdict::{Evidence, Verdict};
 use crate::clock::World;
 use crate::contract;
@@ -21,13 +24,16 @@ use crate::dataset::manifest::{
     FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, Restated, StageEntry,
 };
 use crate::dataset::partition::Provenance;
+use crate::dataset::publication;
 use crate::dataset::publish::{StagedFile, Staging};
+use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
-use crate::extract::{Issue, Night, Watcher};
+use crate::extract::{Issue, IssueKind, Night, Watcher};
 use crate::job::Job;
 use crate::journal::{Journal, Mode};
 use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
 use crate::record::{Break, Record};
+use crate::watch::Caller;
 
 /// What a run of one date is asked to do.
 #[derive(Debug, Clone)]
@@ -38,6 +44,8 @@ pub struct Plan {
     pub stages: Option<BTreeSet<String>>,
     /// How the journal is used.
     pub mode: Mode,
+    /// Who started the run.
+    pub caller: Caller,
 }
 
 /// How a night ended.
@@ -59,6 +67,8 @@ pub struct NightOutcome {
 pub trait JournalKeeper {
     /// This is the journal of the night that begins.
     fn keep(&self, journal: &Arc<Journal>);
+    /// What to leave beside it then; none once the night has ended.
+    fn keep_words(&self, words: Option<LastWords>);
 }
 
 /// Runs one business date.
@@ -75,18 +85,34 @@ pub async fn run_night(
     let started_at = world.clock.now();
     let run_id = run_id(world, started_at);
     let held = Held::open(job, plan.date, world, &run_id)?;
-    let lake = held.lake.clone();
-    let journal = Journal::open(&lake.journal(plan.date), plan.mode, world.clone()).map_err(|error| {
-        Failure::caused_by(ExitCode::Usage, format!("cannot open the journal of {}", plan.date), &error)
-    })?;
-    let journal = Arc::new(held.keeping(journal));
+    let chronicle = Chronicle::begin(job, plan, &held.lake, (&run_id, started_at), world).await;
+    keeper.keep_words(Some(chronicle.last_words()));
+    let result = work(job, plan, world, (watcher, keeper), &held, (&run_id, started_at)).await;
+    keeper.keep_words(None);
+    chronicle.end(&result).await;
+    result
+}
+
+/// The night between its first and its last event.
+async fn work(
+    job: &Job,
+    plan: &Plan,
+    world: &World,
+    (watcher, keeper): (&dyn Watcher, &impl JournalKeeper),
+    held: &Held,
+    (run_id, started_at): (&str, DateTime<Utc>),
+) -> Result<NightOutcome, Failure> {
+    let lake = &held.lake;
+    complete_publication(lake, job)?;
+    let runs = Runs::of(lake, plan.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
+    let journal = Arc::new(held.keeping(open_journal(lake, plan, &runs, world)?));
     keeper.keep(&journal);
     let apis = connect(job, world)?;
     let persona = persona(job);
     let night = Night {
         job,
         date: plan.date,
-        lake: &lake,
+        lake,
         journal: &journal,
         world,
         persona: &persona,
@@ -95,15 +121,15 @@ pub async fn run_night(
         selected: plan.stages.as_ref(),
     };
     let staging =
-        Staging::open(&lake, &job.name, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
-    let work = Work { night: &night, lake: &lake, staging: &staging, plan };
+        Staging::open(lake, &job.name, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
+    let work = Work { night: &night, lake, staging: &staging, plan, runs: &runs };
     let done = work.run().await;
-    keep_certificates(&apis, &journal).await.and_then(|()| journal.flush()).map_err(|error| unkept(&error))?;
+    keep_certificates(&apis, &journal).await.and_then(|()| journal.flush()).map_err(|error| unjournalled(&error))?;
+    // What is published can be replayed: its journal and the state come first.
+    lake.put_memory(plan.date).map_err(|error| disk(&error, "cannot keep the state; nothing was published"))?;
     let done = done?;
-    let manifest = work.manifest(&done, &run_id, started_at)?;
-    let manifest_path =
-        manifest.write(&lake.run(plan.date, &run_id)).map_err(|error| disk(&error, "cannot write the manifest"))?;
-    lake.put_run(&manifest_path).map_err(|error| disk(&error, "cannot put the manifest"))?;
+    let manifest = work.manifest(&done, run_id, started_at)?;
+    let manifest_path = publication::publish(lake, &staging, &manifest).map_err(|error| unpublished(&error))?;
     staging.discard().map_err(|error| disk(&error, "cannot clear the staging folder"))?;
     let Done { verdict, sources, judgement, .. } = done;
     let breaks = judgement.map(|judgement| judgement.breaks).unwrap_or_default();
@@ -117,6 +143,8 @@ struct Work<'a> {
     lake: &'a Lake,
     staging: &'a Staging,
     plan: &'a Plan,
+    /// What earlier runs of the date have published.
+    runs: &'a Runs,
 }
 
 /// A night that has done what it could.
@@ -158,9 +186,10 @@ impl Work<'_> {
         let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
         reconcile::rehearse_rules(job, self.plan.date).map_err(rules_wrong)?;
         let rules_sha256 = rules.sha256();
-        let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let read_partitions = earlier_partitions(job, self.lake, self.plan.date)
             .map_err(|error| disk(&error, "cannot read earlier partitions"))?;
+        refuse_altered(self.lake, &read_partitions)?;
+        let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let provenance = self.provenance(&sources, &read_partitions, rules_sha256)?;
         let mut done = Done {
             verdict: self.verdict(&sources),
@@ -178,12 +207,30 @@ impl Work<'_> {
         if done.verdict.publish && self.is_selected("reconcile") {
             self.reconcile(&mut done).or_else(|failure| done.withdraw(failure))?;
         }
-        if done.verdict.publish {
-            self.publish(&mut done)?;
-        } else {
-            done.files.clear();
+        if let Some(issue) = self.would_worsen(&done) {
+            done.sources.issues.push(issue);
+            done.verdict.publish = false;
+        }
+        match done.verdict.publish {
+            true => done.files.retain(|file| self.is_wanted(file, &done.sources.entries)),
+            false => done.files.clear(),
         }
         Ok(done)
+    }
+
+    /// A dataset that was complete is not replaced by one that is not: what is published stays, whole.
+    fn would_worsen(&self, done: &Done) -> Option<Issue> {
+        if !done.verdict.publish {
+            return None;
+        }
+        let selected = |dataset: &str| {
+            self.is_selected("reconcile")
+                || super::STAGES.iter().any(|it| self.is_selected(it) && stages::datasets_of(it).contains(&dataset))
+        };
+        let mut short = done.sources.shortfall.keys().filter(|dataset| selected(dataset));
+        let worse = short.find(|dataset| self.runs.was_complete(dataset))?;
+        let what = format!("`{worse}` was complete when {} was published; that stays as it is", self.plan.date);
+        Some(Issue { kind: IssueKind::Incomplete, what, hint: Some("run again when every source answers".to_owned()) })
     }
 
     /// Match, rules, reports; a violation on the way takes the night back.
@@ -229,7 +276,7 @@ impl Work<'_> {
     }
 
     fn stage<R: Record>(&self, done: &mut Done, rows: &[R]) -> Result<(), Failure> {
-        let file = self.staging.write(rows, &done.provenance).map_err(|error| violated(&error))?;
+        let file = self.staging.write(rows, &done.provenance).map_err(|error| unstaged(&error))?;
         done.files.push(file);
         Ok(())
     }
@@ -247,15 +294,6 @@ impl Work<'_> {
         done.files.extend(pack::write(&night, self.staging)?);
         done.sources.entries.push(stage_entry("report", &done.files, &["reports"]));
         Ok(())
-    }
-
-    fn publish(&self, done: &mut Done) -> Result<(), Failure> {
-        let entries = &done.sources.entries;
-        done.files.retain(|file| self.is_wanted(file, entries));
-        // What is published can be replayed: its journal comes first.
-        self.night.journal.flush().map_err(|error| unkept(&error))?;
-        self.lake.put_memory(self.plan.date).map_err(|error| disk(&error, "cannot keep the state"))?;
-        self.staging.publish(&done.files).map_err(|error| disk(&error, "cannot publish"))
     }
 
     fn verdict(&self, sources: &Sources) -> Verdict {
@@ -325,6 +363,8 @@ impl Work<'_> {
             job: self.night.job.name.clone(),
             business_date: self.plan.date,
             run_id: run_id.to_owned(),
+            sequence: self.runs.next_sequence(),
+            generation: self.night.journal.generation(),
             started_at,
             finished_at: self.night.world.clock.now(),
             status: status(done).to_owned(),
@@ -333,6 +373,7 @@ impl Work<'_> {
             files: done.files.clone(),
             read_partitions: done.read_partitions.clone(),
             inputs_sha256: done.provenance.inputs_sha256.clone(),
+            journal_sha256: self.night.journal.digests().map_err(|error| unjournalled(&error))?,
             rules_sha256: done.provenance.rules_sha256.clone(),
             unjudged_rules: unjudged
                 .into_iter()
@@ -345,11 +386,12 @@ impl Work<'_> {
             restated: done.restated,
             missing_dates: done.missing_dates,
             early_decisions: done.early_decisions,
+            caller: self.plan.caller.airflow.clone(),
         })
     }
 }
 
-fn footing_entry(side: &Footing) -> FootingEntry {
+pub(super) fn footing_entry(side: &Footing) -> FootingEntry {
     let tally = |it: &Tally| FootingTally { rows: it.rows, fen: it.fen };
     FootingEntry {
         side: side.side.to_owned(),
@@ -380,6 +422,7 @@ fn stage_entry(stage: &str, files: &[StagedFile], datasets: &[&str]) -> StageEnt
         rows: mine.map(named).collect(),
         requests: 0,
         from_journal: 0,
+        retries: 0,
         why: None,
         notes: BTreeMap::new(),
     }

@@ -1,14 +1,19 @@
 //! What a night needs before it begins: clients, persona, id; and what it keeps of the keys.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::evidence::CERTIFICATES;
+use super::failure::{disk, unjournalled, unpublished};
+use super::night::Plan;
 use crate::clock::World;
+use crate::dataset::Lake;
+use crate::dataset::publication::{self, Recovery};
 use crate::dataset::publish::sha256_of;
+use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
 use crate::extract::{self, Apis};
 use crate::job::{Job, Pii};
-use crate::journal::{Entry, Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError, Mode};
 use crate::persona::Persona;
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
@@ -32,7 +37,7 @@ pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
 
 /// The platform certificates of tonight, so that its evidence stays verifiable.
 pub(super) async fn keep_certificates(apis: &Apis, journal: &Journal) -> Result<(), JournalError> {
-    let Some(pay_v3) = &apis.pay_v3 else { return Ok(()) };
+    let Some(pay_v3) = apis.pay_v3.as_ref().filter(|_| journal.mode() != Mode::Replay) else { return Ok(()) };
     for answer in pay_v3.certificate_answers().await {
         let key = sha256_of(&answer.body);
         let page = extract::journal_page(&certificates(), &answer);
@@ -47,6 +52,44 @@ pub(super) fn persona(job: &Job) -> Persona {
         Pii::Hmac(key) => Persona::hmac(key.expose().as_bytes()),
         Pii::Raw => Persona::raw(),
     }
+}
+
+/// The folders of the lake, none of which may lead out of it.
+pub(super) fn prepare(lake: &Lake, job: &Job, date: NaiveDate) -> Result<(), Failure> {
+    let link = lake.link(date, &job.name).map_err(|error| disk(&error, "cannot look at the lake"))?;
+    if let Some(link) = link {
+        let what = format!("`{}` is a symbolic link: nothing in a lake may lead out of it", link.display());
+        return Err(
+            Failure::new(ExitCode::Usage, what).hinting("replace it by a folder; `job.lake` itself may be a link")
+        );
+    }
+    lake.prepare().map_err(|error| disk(&error, "cannot prepare the lake"))
+}
+
+/// Completes what a run that died was publishing, before anything reads it.
+pub(super) fn complete_publication(lake: &Lake, job: &Job) -> Result<(), Failure> {
+    match publication::recover(lake, &job.name) {
+        Ok(Recovery::Nothing) => {}
+        Ok(Recovery::Completed(date)) => tracing::warn!("a run died while it published {date}; that is complete now"),
+        Ok(Recovery::Lost(date)) => {
+            tracing::warn!("a run died while it published {date}, and what it staged is gone: run {date} again");
+        }
+        Err(error) => return Err(unpublished(&error)),
+    }
+    Ok(())
+}
+
+/// The journal as the plan wants it; a replay reads the generation that was published.
+pub(super) fn open_journal(lake: &Lake, plan: &Plan, runs: &Runs, world: &World) -> Result<Journal, Failure> {
+    let folder = lake.journal(plan.date);
+    let journal = match plan.mode {
+        Mode::Replay => Journal::replay(&folder, runs.generation(), world.clone()),
+        mode => Journal::open(&folder, mode, world.clone()),
+    };
+    journal.map_err(|error| match &error {
+        JournalError::Io { .. } => unjournalled(&error),
+        _ => Failure::caused_by(ExitCode::Usage, format!("cannot open the journal of {}", plan.date), &error),
+    })
 }
 
 /// `20261119T020304Z-1f9a0c3e`.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::failure::{disk, store_failed};
+use super::opening::prepare;
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::bucket::{Bucket, Scope};
@@ -33,14 +34,14 @@ impl Held {
         let started_at = world.clock.now();
         let Some(settings) = &job.bucket else {
             let lake = Lake::at(&job.lake);
-            lake.prepare().map_err(|error| disk(&error, "cannot prepare the lake"))?;
+            prepare(&lake, job, date)?;
             let lock = take_lock(job, &lake, &told(run_id, started_at))?;
             return Ok(Held { lake, mirror: None, tail: None, _lock: lock });
         };
         let unready = |error: StoreError| store_failed(&error, "cannot open the lake");
         let mirror = Arc::new(open_mirror(settings, &job.lake)?);
         let folder = Lake::at(&job.lake);
-        folder.prepare().map_err(|error| disk(&error, "cannot prepare the work folder"))?;
+        prepare(&folder, job, date)?;
         let lock = take_lock(job, &folder, &told(run_id, started_at))?;
         let holder = Holder {
             told: format!("{} on {}", told(run_id, started_at), machine()),

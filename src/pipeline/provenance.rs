@@ -2,15 +2,19 @@
 //! (design §12), so that the same inputs give the same file.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use chrono::NaiveDate;
 
+use super::failure::disk;
 use super::pack;
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::manifest::ReadPartition;
 use crate::dataset::publish::{sha256_of, sha256_of_file};
+use crate::dataset::runs::Runs;
+use crate::error::{ExitCode, Failure};
 use crate::job::Job;
 use crate::record::{Break, Record};
 
@@ -37,6 +41,35 @@ pub(super) fn earlier_partitions(job: &Job, lake: &Lake, date: NaiveDate) -> std
         }
     }
     Ok(read)
+}
+
+/// Refuses earlier partitions that are not the files their runs published: a night made from a swapped
+/// or damaged day would be wrong and not show it. A partition that no manifest knows is taken as it is.
+pub(super) fn refuse_altered(lake: &Lake, read: &[ReadPartition]) -> Result<(), Failure> {
+    let mut runs_by_date = BTreeMap::new();
+    for it in read {
+        let runs = match runs_by_date.entry(it.date) {
+            Entry::Occupied(runs) => runs.into_mut(),
+            Entry::Vacant(place) => {
+                let runs = Runs::of(lake, it.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
+                place.insert(runs)
+            }
+        };
+        let published = runs.published(&it.dataset, "part-0.parquet");
+        if published.is_some_and(|(_, file)| file.sha256 != it.sha256) {
+            return Err(altered(lake, it));
+        }
+    }
+    Ok(())
+}
+
+fn altered(lake: &Lake, it: &ReadPartition) -> Failure {
+    let path = lake.partition(&it.dataset, it.date);
+    let what =
+        format!("`{}` is not the file that was published for {}; nothing was published", path.display(), it.date);
+    let hint =
+        format!("`verify --date {0}` says what is wrong; restore the file or run `--date {0}` again first", it.date);
+    Failure::new(ExitCode::Violation, what).hinting(hint)
 }
 
 /// The digest of a file that may not exist.

@@ -9,7 +9,7 @@ use crate::dataset::manifest::{Coverage, Intake, StageEntry};
 use crate::dataset::partition::{PartitionError, Provenance, sum_of};
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::exports::BadRow;
-use crate::extract::{self, Datacube, Harvest, Issue, Night, OrderExports, Roster, SubsidyInput, Wallets};
+use crate::extract::{self, Datacube, Harvest, Issue, Night, OrderExports, Roster, RosterInput, SubsidyInput, Wallets};
 use crate::money::Fen;
 use crate::record::{Card, CouponCode, CouponEvent, OrderLine, Record, Stock, SubsidyOrder};
 
@@ -53,7 +53,12 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
         clerk.sources.issues.push(issue);
         Vec::new()
     });
-    let roster = clerk.take("roster", extract::extract_roster(night, &orders, &events), |_, _: &Roster| {});
+    let sides = RosterInput {
+        orders: &orders,
+        events: &events,
+        is_whole: ["orders", "coupon_events"].iter().all(|side| !clerk.sources.shortfall.contains_key(*side)),
+    };
+    let roster = clerk.take("roster", extract::extract_roster(night, &sides), |_, _: &Roster| {});
 
     // The wallets need the exports; bill, MP and v2 need nothing of each other.
     let ((wallets, stocks, codes), bills, (datacube, cards), vouchers) = tokio::join!(
@@ -147,8 +152,10 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     fn stage<R: Record>(&mut self, rows: &[R]) {
-        if let Err(error) = self.try_stage(rows) {
-            self.issues.push(Issue::violation(error.to_string()));
+        match self.try_stage(rows) {
+            Ok(()) => {}
+            Err(error) if error.is_of_the_disk() => self.issues.push(Issue::storage(chain(&error))),
+            Err(error) => self.issues.push(Issue::violation(error.to_string())),
         }
     }
 
@@ -253,8 +260,14 @@ impl Clerk<'_> {
             let flow = journal.flow();
             entry.requests = flow.fetched;
             entry.from_journal = flow.found;
+            entry.retries = self.night.apis.retries.of(&entry.stage);
         }
     }
+}
+
+/// An error and its cause in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 fn entry(stage: &str, status: &str) -> StageEntry {
@@ -264,13 +277,14 @@ fn entry(stage: &str, status: &str) -> StageEntry {
         rows: BTreeMap::new(),
         requests: 0,
         from_journal: 0,
+        retries: 0,
         why: None,
         notes: BTreeMap::new(),
     }
 }
 
 /// The datasets a stage fills.
-fn datasets_of(stage: &str) -> &'static [&'static str] {
+pub(super) fn datasets_of(stage: &str) -> &'static [&'static str] {
     match stage {
         "orders" => &["orders"],
         "bills" => &["payments", "refunds"],
@@ -290,7 +304,7 @@ fn datasets_of(stage: &str) -> &'static [&'static str] {
 }
 
 /// Whether the job has the source of a stage.
-fn is_configured(night: &Night<'_>, stage: &str) -> bool {
+pub(super) fn is_configured(night: &Night<'_>, stage: &str) -> bool {
     let job = night.job;
     match stage {
         "orders" => !job.orders.is_empty(),

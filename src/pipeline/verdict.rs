@@ -35,6 +35,9 @@ impl Evidence<'_> {
         if self.has(IssueKind::Violation) {
             return nothing(ExitCode::Violation);
         }
+        if self.has(IssueKind::Storage) {
+            return nothing(ExitCode::Partial);
+        }
         if self.silent_apis.iter().any(|(_, kind)| *kind == IssueKind::Credentials) {
             return nothing(ExitCode::Rejected);
         }
@@ -95,6 +98,11 @@ mod tests {
     fn a_violation_goes_before_all_and_publishes_nothing() {
         let kinds = [IssueKind::NotReady, IssueKind::Violation, IssueKind::Credentials];
         assert_eq!(verdict(&kinds, &[], true, true), (ExitCode::Violation, false));
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_not_published() {
+        assert_eq!(verdict(&[IssueKind::Storage], &[], true, true), (ExitCode::Partial, false));
     }
 
     #[test]

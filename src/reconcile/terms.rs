@@ -69,6 +69,8 @@ fn source_of(dataset: &str) -> &str {
         "coupon_events" => "notifications",
         "card_account_daily" | "card_daily" | "member_card_daily" | "member_card_detail_daily" => "datacube",
         "v2_coupons" => "v2_stocks",
+        "user_coupons" => "wallets",
+        "coupon_codes" => "stocks",
         same => same,
     }
 }
@@ -109,5 +111,7 @@ mod tests {
         assert_eq!(terms.grace_days_of(["orders", "refunds"]), Days::new(2));
         assert_eq!(terms.grace_days_of(["orders", "stocks"]), Days::new(1));
         assert_eq!(terms.grace_days_of(["stocks"]), Days::new(0));
+        let terms = Terms { grace_days: BTreeMap::from([("wallets".to_owned(), 3)]), ..Terms::default() };
+        assert_eq!(terms.grace_days_of(["orders", "user_coupons"]), Days::new(3));
     }
 }

@@ -1,8 +1,8 @@
 //! Counts what was asked: per endpoint, per second, refused, unknown. Never refuses by itself.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// What a server was asked so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Counts {
     pub reused_nonces: u64,
     /// The largest number of requests within one second of the protocol clock.
     pub busiest_second: u64,
+    /// The largest number of requests within any span of one second, by API (`pay_v3`, `pay_v2`, `mp`).
+    pub busiest_window: BTreeMap<String, u64>,
 }
 
 impl Counts {
@@ -39,6 +41,8 @@ pub(super) struct Tally {
     second: Second,
     endpoint_seconds: HashMap<String, Second>,
     nonces: HashSet<String>,
+    /// Arrivals of the last second, by API.
+    windows: HashMap<&'static str, VecDeque<DateTime<Utc>>>,
 }
 
 /// Requests within one second.
@@ -66,10 +70,23 @@ impl Tally {
     }
 
     /// Counts a request to an endpoint; answers how many it had in this second, this one included.
-    pub(super) fn add(&mut self, endpoint: &str, now: DateTime<Utc>) -> u64 {
+    pub(super) fn add(&mut self, api: &'static str, endpoint: &str, now: DateTime<Utc>) -> u64 {
         self.add_any(now);
+        self.add_to_window(api, now);
         *self.counts.by_endpoint.entry(endpoint.to_owned()).or_default() += 1;
         self.endpoint_seconds.entry(endpoint.to_owned()).or_default().add(now)
+    }
+
+    fn add_to_window(&mut self, api: &'static str, now: DateTime<Utc>) {
+        let window = self.windows.entry(api).or_default();
+        // Requests are counted side by side: one may look at the clock a little before its elder.
+        let now = window.back().map_or(now, |last| now.max(*last));
+        window.push_back(now);
+        while window.front().is_some_and(|first| now - *first > TimeDelta::seconds(1)) {
+            window.pop_front();
+        }
+        let busiest = self.counts.busiest_window.entry(api.to_owned()).or_default();
+        *busiest = (*busiest).max(window.len() as u64);
     }
 
     fn add_any(&mut self, now: DateTime<Utc>) {
@@ -102,19 +119,20 @@ mod tests {
     fn the_busiest_second_is_kept() {
         let mut tally = Tally::default();
         for millis in [0, 999, 1000, 1001, 1999, 5000] {
-            tally.add("GET /a", at(millis));
+            tally.add("pay_v3", "GET /a", at(millis));
         }
         assert_eq!(tally.counts.busiest_second, 3);
+        assert_eq!(tally.counts.busiest_window["pay_v3"], 4, "from 999 to 1999");
         assert_eq!(tally.counts.total, 6);
     }
 
     #[test]
     fn seconds_are_counted_per_endpoint() {
         let mut tally = Tally::default();
-        assert_eq!(tally.add("GET /a", at(0)), 1);
-        assert_eq!(tally.add("GET /b", at(0)), 1);
-        assert_eq!(tally.add("GET /a", at(10)), 2);
-        assert_eq!(tally.add("GET /a", at(1000)), 1);
+        assert_eq!(tally.add("pay_v3", "GET /a", at(0)), 1);
+        assert_eq!(tally.add("pay_v3", "GET /b", at(0)), 1);
+        assert_eq!(tally.add("pay_v3", "GET /a", at(10)), 2);
+        assert_eq!(tally.add("pay_v3", "GET /a", at(1000)), 1);
         assert_eq!(tally.counts.of("GET /a"), 3);
         assert_eq!(tally.counts.of("GET /never"), 0);
     }

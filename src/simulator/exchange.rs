@@ -28,6 +28,17 @@ pub(super) enum Family {
     Mp,
 }
 
+impl Family {
+    /// As counts name it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Family::PayV3 => "pay_v3",
+            Family::PayV2 => "pay_v2",
+            Family::Mp => "mp",
+        }
+    }
+}
+
 /// A path the server knows.
 #[derive(Debug)]
 pub(super) struct Endpoint {
@@ -73,6 +84,8 @@ pub(super) struct Office {
     pub(super) tokens: Mutex<AccessTokens>,
     pub(super) world_now: Mutex<Option<DateTime<Utc>>>,
     pub(super) answers: AtomicU64,
+    /// The platform certificate that signs after a rotation: PEM and serial.
+    pub(super) rotated: Mutex<Option<(String, String)>>,
 }
 
 /// One request being answered.

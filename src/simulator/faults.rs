@@ -18,13 +18,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// A scenario file: a list of `[[fault]]`.
+/// A scenario file: a list of `[[fault]]`, and perhaps what to expect of a night under them.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// The faults; the first that applies to a request is played.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
+    /// How a night under these faults must end, for the test that plays them; the server passes it over.
+    #[serde(default)]
+    pub expect: Option<toml::Table>,
 }
 
 /// One `[[fault]]`.
@@ -44,7 +47,7 @@ pub struct Fault {
     /// At most so many times.
     #[serde(default)]
     pub times: Option<u64>,
-    /// How long a `slow` answer takes.
+    /// How long a `slow` answer takes, or each byte of a `drip`.
     #[serde(default)]
     pub delay_ms: Option<u64>,
     /// Text or whole number: the code of `errcode`, the state of `unknown_state`, the place a
@@ -111,6 +114,36 @@ pub enum Kind {
     UnknownState,
     /// The source is not ready: STATEMENT_CREATING, errcode 61503, `No Bill Exist`.
     NotReady,
+    /// The body comes byte by byte, one each `delay_ms`.
+    Drip,
+    /// The body is padded to `value` bytes, 100 MB unless told otherwise.
+    HugeBody,
+    /// A hundred thousand lists within each other.
+    DeepJson,
+    /// A byte that no UTF-8 text has.
+    InvalidUtf8,
+    /// Every object has fields nobody has heard of.
+    UnknownFields,
+    /// Every number is larger than 64 bits.
+    HugeNumbers,
+    /// Every amount has a minus before it.
+    NegativeAmounts,
+    /// A page that tells neither rows nor how many there are.
+    BarePage,
+    /// Pages of ever new rows, a thousand million of them.
+    EverNew,
+    /// XML that asks for a file of the reader's machine.
+    XmlExternalEntity,
+    /// XML whose entities multiply.
+    XmlBillionLaughs,
+    /// A download that unzips to `value` megabytes of nothing, 256 unless told otherwise.
+    GzipBomb,
+    /// A download address on a host that is not WeChat's.
+    ForeignDownload,
+    /// Platform certificates whose tag does not hold.
+    WrongTag,
+    /// From this answer on another platform certificate signs.
+    KeyRotation,
 }
 
 impl Kind {
@@ -137,6 +170,21 @@ impl Kind {
             Kind::Redirect => "redirect",
             Kind::UnknownState => "unknown_state",
             Kind::NotReady => "not_ready",
+            Kind::Drip => "drip",
+            Kind::HugeBody => "huge_body",
+            Kind::DeepJson => "deep_json",
+            Kind::InvalidUtf8 => "invalid_utf8",
+            Kind::UnknownFields => "unknown_fields",
+            Kind::HugeNumbers => "huge_numbers",
+            Kind::NegativeAmounts => "negative_amounts",
+            Kind::BarePage => "bare_page",
+            Kind::EverNew => "ever_new",
+            Kind::XmlExternalEntity => "xml_external_entity",
+            Kind::XmlBillionLaughs => "xml_billion_laughs",
+            Kind::GzipBomb => "gzip_bomb",
+            Kind::ForeignDownload => "foreign_download",
+            Kind::WrongTag => "wrong_tag",
+            Kind::KeyRotation => "key_rotation",
         }
     }
 }
@@ -188,11 +236,12 @@ impl std::str::FromStr for Scenario {
 
 fn check(fault: &Fault) -> Result<(), &'static str> {
     let has_text_or_number = matches!(fault.value, None | Some(toml::Value::String(_) | toml::Value::Integer(_)));
+    let takes_time = matches!(fault.kind, Kind::Slow | Kind::Drip);
     let problems = [
         (!fault.path.starts_with('/'), "`path` must begin with `/`"),
         ([fault.first, fault.every, fault.times].contains(&Some(0)), "`first`, `every` and `times` count from 1"),
-        (fault.kind == Kind::Slow && fault.delay_ms.is_none(), "`slow` needs `delay_ms`"),
-        (fault.kind != Kind::Slow && fault.delay_ms.is_some(), "only `slow` takes `delay_ms`"),
+        (takes_time && fault.delay_ms.is_none(), "`slow` and `drip` need `delay_ms`"),
+        (!takes_time && fault.delay_ms.is_some(), "only `slow` and `drip` take `delay_ms`"),
         (fault.kind == Kind::Errcode && fault.value.is_none(), "`errcode` needs `value`"),
         (!has_text_or_number, "`value` must be a text or a whole number"),
     ];
@@ -283,6 +332,20 @@ mod tests {
             "redirect",
             "unknown_state",
             "not_ready",
+            "huge_body",
+            "deep_json",
+            "invalid_utf8",
+            "unknown_fields",
+            "huge_numbers",
+            "negative_amounts",
+            "bare_page",
+            "ever_new",
+            "xml_external_entity",
+            "xml_billion_laughs",
+            "gzip_bomb",
+            "foreign_download",
+            "wrong_tag",
+            "key_rotation",
         ];
         for kind in kinds {
             let scenario = scenario(&format!("[[fault]]\npath = \"/\"\nkind = \"{kind}\""));
@@ -307,7 +370,7 @@ mod tests {
         let cases = [
             ("path='x'\nkind='429'", "`path` must begin"),
             ("path='/'\nkind='429'\nevery=0", "count from 1"),
-            ("path='/'\nkind='slow'", "needs `delay_ms`"),
+            ("path='/'\nkind='slow'", "need `delay_ms`"),
             ("path='/'\nkind='429'\ndelay_ms=1", "only `slow`"),
             ("path='/'\nkind='errcode'", "needs `value`"),
             ("path='/'\nkind='errcode'\nvalue=true", "whole number"),

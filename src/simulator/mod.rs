@@ -25,6 +25,7 @@ mod pay_v3;
 mod pay_v2;
 mod mp;
 mod disruption;
+mod lies;
 mod endpoint;
 mod server;
 #[cfg(test)]

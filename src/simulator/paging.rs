@@ -49,7 +49,7 @@ pub(super) fn cut<T: Clone>(all: &[T], asked: Asked, meaning: OffsetMeaning, fau
         Some(Kind::DuplicatePage) => Page { rows: from(start.saturating_sub(asked.limit)), total },
         Some(Kind::WrongTotal) => Page { rows: from(start), total: total + 1 },
         Some(Kind::MissingData) => Page { rows: Vec::new(), total },
-        Some(Kind::Endless) if total > 0 => endless(all, start, asked.limit),
+        Some(Kind::Endless | Kind::EverNew) if total > 0 => endless(all, start, asked.limit),
         _ => Page { rows: from(start), total },
     }
 }

@@ -27,6 +27,7 @@ use super::disruption;
 use super::endpoint::{self, Found};
 use super::exchange::{Exchange, Family, Office};
 use super::faults::{Kind, Player};
+use super::lies;
 use super::memory::{Memory, held};
 use super::options::Options;
 use super::signature::{KeyError, Keys};
@@ -110,6 +111,7 @@ impl Simulator {
             tokens: Mutex::default(),
             world_now: Mutex::new(options.world_now),
             answers: AtomicU64::new(1),
+            rotated: Mutex::default(),
             options,
         }
     }
@@ -177,17 +179,21 @@ struct Delivery {
     answer: Answer,
     delay: Duration,
     is_torn: bool,
+    /// Time between two bytes of the body; none sends it at once.
+    drip: Option<Duration>,
 }
 
 impl From<Answer> for Delivery {
     fn from(answer: Answer) -> Delivery {
-        Delivery { answer, delay: Duration::ZERO, is_torn: false }
+        Delivery { answer, delay: Duration::ZERO, is_torn: false, drip: None }
     }
 }
 
 async fn receive(State(desk): State<Desk>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, LARGEST_REQUEST_BYTES).await else { return on_wire(Answer::empty(413).into()) };
+    let Ok(body) = to_bytes(body, LARGEST_REQUEST_BYTES).await else {
+        return on_wire(Answer::empty(413).into(), &desk);
+    };
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let call = Call { method: parts.method.to_string(), target, headers: parts.headers, body };
     let office = desk.office.clone();
@@ -200,7 +206,7 @@ async fn receive(State(desk): State<Desk>, request: Request) -> Response {
             () = until_stopped(desk.stopped.clone()) => (),
         }
     }
-    let mut response = on_wire(delivery);
+    let mut response = on_wire(delivery, &desk);
     response.headers_mut().insert(header::DATE, http_date(desk.office.options.clock.now()));
     response
 }
@@ -223,10 +229,10 @@ fn attend(office: &Office, call: &Call) -> Delivery {
             Answer::empty(405).into()
         }
         Found::Endpoint(endpoint, segments) => {
-            let in_this_second = held(&office.tally).add(&endpoint.label(), now);
+            let in_this_second = held(&office.tally).add(endpoint.family.as_str(), &endpoint.label(), now);
             let mut exchange = Exchange::open(office, call, endpoint, segments);
             let answer = answer(&mut exchange, in_this_second).unwrap_or_else(|refusal| refusal);
-            deliver(&exchange, finish(&exchange, answer))
+            deliver(&exchange, finish(&exchange, lies::tell(&exchange, answer)))
         }
     }
 }
@@ -265,13 +271,22 @@ fn finish(exchange: &Exchange<'_>, answer: Answer) -> Answer {
 }
 
 fn deliver(exchange: &Exchange<'_>, answer: Answer) -> Delivery {
-    let delay_ms = exchange.fault.as_ref().and_then(|fault| fault.delay_ms).unwrap_or(0);
-    Delivery { answer, delay: Duration::from_millis(delay_ms), is_torn: exchange.plays(Kind::Reset) }
+    let delay = Duration::from_millis(exchange.fault.as_ref().and_then(|fault| fault.delay_ms).unwrap_or(0));
+    let is_torn = exchange.plays(Kind::Reset);
+    match exchange.plays(Kind::Drip) {
+        true => Delivery { answer, delay: Duration::ZERO, is_torn, drip: Some(delay) },
+        false => Delivery { answer, delay, is_torn, drip: None },
+    }
 }
 
-fn on_wire(delivery: Delivery) -> Response {
-    let Delivery { answer, is_torn, .. } = delivery;
-    let mut response = Response::new(if is_torn { torn(&answer.body) } else { Body::from(answer.body.clone()) });
+fn on_wire(delivery: Delivery, desk: &Desk) -> Response {
+    let Delivery { answer, is_torn, drip, .. } = delivery;
+    let body = match drip {
+        Some(pause) => dripping(&answer.body, pause, desk),
+        None if is_torn => torn(&answer.body),
+        None => Body::from(answer.body.clone()),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     if let Some(content_type) = answer.content_type {
@@ -285,6 +300,21 @@ fn on_wire(delivery: Delivery) -> Response {
         }
     }
     response
+}
+
+/// One byte after the other, with a pause before each, until the server stops.
+fn dripping(body: &[u8], pause: Duration, desk: &Desk) -> Body {
+    let (sleep, stopped) = (desk.office.options.sleep.clone(), desk.stopped.clone());
+    let bytes = stream::iter(body.to_vec()).then(move |byte| {
+        let (pause, stopped) = (sleep.sleep(pause), stopped.clone());
+        async move {
+            tokio::select! {
+                () = pause => Ok(Bytes::from(vec![byte])),
+                () = until_stopped(stopped) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+            }
+        }
+    });
+    Body::from_stream(bytes)
 }
 
 /// Half a body, then an error: the connection closes before the promised length.

@@ -30,21 +30,32 @@ pub fn key<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
     }
 }
 
+/// No count or time of these APIs comes near; larger ones would not add up in 64 bits.
+const LARGEST_INTEGER: u64 = 1_000_000_000_000_000;
+
 /// A whole number that may come as text; null, absent and empty text are `None`.
 pub fn integer<'de, D: Deserializer<'de>>(json: D) -> Result<Option<i64>, D::Error> {
     let value = Value::deserialize(json)?;
-    match &value {
-        Value::Null => Ok(None),
-        Value::String(text) if text.trim().is_empty() => Ok(None),
-        Value::String(text) => text.trim().parse().map(Some).map_err(|_| not("a whole number", &value)),
-        Value::Number(number) => number.as_i64().map(Some).ok_or_else(|| not("a whole number", &value)),
-        _ => Err(not("a whole number", &value)),
+    let number = match &value {
+        Value::Null => return Ok(None),
+        Value::String(text) if text.trim().is_empty() => return Ok(None),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Number(number) => number.as_i64(),
+        _ => None,
+    };
+    match number {
+        Some(number) if number.unsigned_abs() > LARGEST_INTEGER => Err(not("a number of this size anywhere", &value)),
+        Some(number) => Ok(Some(number)),
+        None => Err(not("a whole number", &value)),
     }
 }
 
 /// An amount in whole fen.
 pub fn fen<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Fen>, D::Error> {
-    integer(json).map(|number| number.map(Fen))
+    match integer(json)?.map(Fen) {
+        Some(fen) if !fen.is_plausible() => Err(D::Error::custom(format!("{fen} yuan is more than any amount"))),
+        fen => Ok(fen),
+    }
 }
 
 /// A boolean that may come as `"true"`, `"false"`, 0 or 1; null, absent and empty text are `None`.

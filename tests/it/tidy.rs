@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "money",
     "clock",
     "secret",
@@ -22,6 +22,7 @@ const LAYERS: [&str; 21] = [
     "reconcile",
     "extract",
     "report",
+    "watch",
     "dictionary",
     "pipeline",
     "error",

@@ -166,7 +166,10 @@ impl<'l> Cells<'l> {
     }
 
     fn fen(&self, column: Column) -> Result<Option<Fen>, BillError> {
-        Ok(self.decimal(column, 2)?.map(Fen))
+        match self.decimal(column, 2)?.map(Fen) {
+            Some(fen) if !fen.is_plausible() => Err(self.wrong(column, "more than ten billion yuan")),
+            fen => Ok(fen),
+        }
     }
 
     fn decimal(&self, column: Column, places: u32) -> Result<Option<i64>, BillError> {

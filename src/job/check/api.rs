@@ -237,17 +237,24 @@ fn known_url(text: &str) -> Url {
 
 /// Why `url` cannot be the base of an API. The URL itself is not repeated: it may hold a password.
 fn url_problem(url: &Url) -> Option<&'static str> {
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    match url.scheme() {
+        "https" | "http" if !bare || !url.username().is_empty() || url.password().is_some() => {
+            Some("must be scheme, host and port only")
+        }
+        _ => scheme_problem(url),
+    }
+}
+
+/// Why nothing may be sent to the host of `url`.
+pub(super) fn scheme_problem(url: &Url) -> Option<&'static str> {
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => return Some("names no host"),
     };
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     match url.scheme() {
-        "https" | "http" if !bare || !url.username().is_empty() || url.password().is_some() => {
-            Some("must be scheme, host and port only")
-        }
         "https" => None,
         "http" if loopback => None,
         "http" => Some("must be https: only a loopback host may be asked in clear text"),

@@ -8,6 +8,7 @@ mod scalar;
 mod secret;
 mod source;
 mod store;
+mod watching;
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,7 @@ impl<'a> Checker<'a> {
         self.needs(file);
         self.engine(file.engine.as_ref());
         let written = file.job.as_ref().map(|job| &job.value);
-        let name = written.and_then(|job| self.text(&job.name));
+        let name = written.and_then(|job| self.file_name(&job.name));
         let lake = written.and_then(|job| self.lake(job, file.store.as_ref()));
         let pii = written.and_then(|job| self.pii(job));
         written.inspect(|job| self.job_patience(job));
@@ -66,6 +67,9 @@ impl<'a> Checker<'a> {
             rules: self.rules(file.rules.as_ref().map(|section| &section.value)),
             decisions: file.decisions.as_ref().and_then(|section| self.path(&section.value.path)),
             report: self.report(file.report.as_ref().map(|section| &section.value)),
+            lineage: self.lineage(file.openlineage.as_ref().map(|section| &section.value)),
+            metrics_textfile: file.metrics.as_ref().and_then(|section| self.textfile(&section.value)),
+            webhook: file.webhook.as_ref().and_then(|section| self.webhook(&section.value)),
             fingerprint: file.fingerprint().to_string(),
             warnings: Vec::new(),
             // Last, because without these three there is no job; everything above has been looked at.

@@ -15,6 +15,19 @@ impl Checker<'_> {
         Some(self.absolute(&text))
     }
 
+    /// A text that also names files of the lake: no path in it, nothing hidden.
+    pub(super) fn file_name(&mut self, written: &Option<Written<String>>) -> Option<String> {
+        let text = self.text(written)?;
+        let place = &written.as_ref()?.place;
+        if is_file_name(&text) {
+            return Some(text);
+        }
+        let problem = format!("`{}` is `{}`: it names files of the lake", place.key, text.escape_debug());
+        let advice = "use letters, digits, `-` and `_`, as in `ruiyun-coffee`";
+        self.problems.add_with_hint(place, problem, advice);
+        None
+    }
+
     /// A path that may hold `{date}` or `{yyyymmdd}`.
     pub(super) fn dated_path(&mut self, written: &Option<Written<String>>) -> Option<PathPattern> {
         let pattern = self.dated_glob(written)?;
@@ -71,6 +84,11 @@ impl Checker<'_> {
     }
 }
 
+fn is_file_name(text: &str) -> bool {
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '/' | '\\' | ':');
+    !text.starts_with('.') && text.len() <= 100 && text.chars().all(is_plain)
+}
+
 fn unknown_placeholder(text: &str) -> Option<String> {
     let rest = text.replace("{date}", "").replace("{yyyymmdd}", "");
     let open = rest.find(['{', '}'])?;
@@ -81,6 +99,15 @@ fn unknown_placeholder(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_no_file_name() {
+        assert!(is_file_name("ruiyun-coffee") && is_file_name("瑞云咖啡_2") && is_file_name("v1.2"));
+        for text in ["../x", "a/b", "a\\b", ".hidden", "..", "a b", "a\0b", "c:x"] {
+            assert!(!is_file_name(text), "{text:?}");
+        }
+        assert!(!is_file_name(&"x".repeat(101)));
+    }
 
     #[test]
     fn an_unknown_placeholder_is_found_whole() {

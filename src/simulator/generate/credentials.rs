@@ -85,7 +85,8 @@ fn public_pem(key: &RsaPrivateKey, what: &'static str) -> Result<String, Generat
 }
 
 /// A certificate of the platform key, signed with itself, valid 2024–2034.
-fn certificate(platform_pem: &str, serial: &[u8]) -> Result<String, GenerateError> {
+/// A platform certificate of that key, under that serial.
+pub(in crate::simulator) fn certificate(platform_pem: &str, serial: &[u8]) -> Result<String, GenerateError> {
     let refuse = |error: rcgen::Error| refused("platform certificate", &error);
     let key = KeyPair::from_pem(platform_pem).map_err(refuse)?;
     let mut params = CertificateParams::default();

@@ -34,6 +34,7 @@ use books::{BillRow, Books};
 use calendar::Calendar;
 use shop::{Shop, Stream, chance};
 
+pub(super) use credentials::certificate;
 pub use recipe::{GenerateError, MerchantKind, Recipe};
 pub use truth::{Key, Planted};
 

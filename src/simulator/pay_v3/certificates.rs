@@ -7,6 +7,9 @@ use x509_parser::pem::parse_x509_pem;
 use super::{refuse, refuse_parameter};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
+use crate::simulator::faults::Kind;
+use crate::simulator::generate::certificate;
+use crate::simulator::memory::held;
 use crate::simulator::signature::serial_text;
 use crate::simulator::state::wire_time;
 
@@ -22,12 +25,24 @@ pub(super) fn list(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
         let message = "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥";
         return Err(refuse(404, "RESOURCE_NOT_EXISTS", message));
     }
+    let mut data = vec![sealed(exchange, pem, &account.platform_certificate_serial)?];
+    if let Some((pem, serial)) = &*held(&exchange.office.rotated) {
+        data.push(sealed(exchange, pem.as_bytes(), serial)?);
+    }
+    Ok(Answer::json(200, &json!({"data": data})))
+}
+
+fn sealed(exchange: &Exchange<'_>, pem: &[u8], serial: &str) -> Result<Value, Answer> {
     let (effective_time, expire_time) = validity(pem).ok_or_else(|| refuse(500, "SYSTEM_ERROR", "平台证书无法读取"))?;
-    let nonce = serial_text("certificate nonce", exchange.serial, 12);
+    let nonce = serial_text(&format!("certificate nonce of {serial}"), exchange.serial, 12);
     let nonce_bytes: &[u8; 12] = nonce.as_bytes().try_into().expect("twelve digits were asked for");
-    let ciphertext = exchange.office.keys.seal(pem, nonce_bytes, ASSOCIATED_DATA.as_bytes());
-    let certificate = json!({
-        "serial_no": account.platform_certificate_serial,
+    let mut ciphertext = exchange.office.keys.seal(pem, nonce_bytes, ASSOCIATED_DATA.as_bytes());
+    if exchange.plays(Kind::WrongTag) {
+        // Base64 of the certificate's beginning, which is no letter A.
+        ciphertext.replace_range(..4, "AAAA");
+    }
+    Ok(json!({
+        "serial_no": serial,
         "effective_time": effective_time,
         "expire_time": expire_time,
         "encrypt_certificate": {
@@ -36,8 +51,17 @@ pub(super) fn list(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
             "associated_data": ASSOCIATED_DATA,
             "ciphertext": ciphertext,
         },
-    });
-    Ok(Answer::json(200, &json!({"data": [certificate]})))
+    }))
+}
+
+/// From now on another certificate of the platform signs: the same key under a new serial, which nobody
+/// knows who does not ask for it.
+pub(super) fn rotate(exchange: &Exchange<'_>) {
+    let account = &exchange.office.account;
+    let serial: Vec<u8> = (0x41..0x55).collect();
+    if let Ok(pem) = certificate(&account.platform_private_key_pem, &serial) {
+        *held(&exchange.office.rotated) = Some((pem, hex::encode_upper(serial)));
+    }
 }
 
 fn validity(pem: &[u8]) -> Option<(String, String)> {

@@ -88,6 +88,9 @@ pub(super) fn finish(exchange: &Exchange<'_>, answer: Answer) -> Answer {
     if answer.body.is_empty() && !answer.is_success() || exchange.endpoint.template == bills::DOWNLOAD_PATH {
         return answer;
     }
+    if exchange.plays(Kind::KeyRotation) {
+        certificates::rotate(exchange);
+    }
     let answer = if exchange.plays(Kind::UnknownState) { with_unknown_state(exchange, answer) } else { answer };
     let request_id = format!("08{}-0", serial_text("request id", exchange.serial, 40));
     let answer = answer.with_header("Request-ID", request_id);
@@ -114,20 +117,20 @@ fn with_signature(exchange: &Exchange<'_>, answer: Answer) -> Answer {
         .with_header("Wechatpay-Timestamp", timestamp.to_string())
         .with_header("Wechatpay-Nonce", nonce)
         .with_header("Wechatpay-Signature", signature)
-        .with_header("Wechatpay-Serial", serial_of_key(exchange).to_owned())
+        .with_header("Wechatpay-Serial", serial_of_key(exchange))
         .with_header("Wechatpay-Signature-Type", "WECHATPAY2-SHA256-RSA2048".to_owned())
 }
 
 /// The request names the key; without a name it is the platform certificate, if there is one
 /// (reference v3 §1.4).
-fn serial_of_key<'a>(exchange: &'a Exchange<'_>) -> &'a str {
+fn serial_of_key(exchange: &Exchange<'_>) -> String {
     let account = &exchange.office.account;
     let names_public_key = exchange.call.header("wechatpay-serial") == Some(account.public_key_id.as_str());
     if names_public_key || account.platform_certificate_pem.is_empty() {
-        &account.public_key_id
-    } else {
-        &account.platform_certificate_serial
+        return account.public_key_id.clone();
     }
+    let rotated = held(&exchange.office.rotated);
+    rotated.as_ref().map_or_else(|| account.platform_certificate_serial.clone(), |(_, serial)| serial.clone())
 }
 
 fn with_unknown_state(exchange: &Exchange<'_>, answer: Answer) -> Answer {

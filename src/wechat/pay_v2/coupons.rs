@@ -239,7 +239,12 @@ impl Taking {
     }
 
     fn fen(&mut self, name: &'static str) -> Result<Option<Fen>, ParseError> {
-        Ok(self.integer(name)?.map(Fen))
+        match self.integer(name)?.map(Fen) {
+            Some(fen) if !fen.is_plausible() => {
+                Err(ParseError::Field { field: name, detail: format!("{fen} yuan, more than any amount") })
+            }
+            fen => Ok(fen),
+        }
     }
 
     /// `coupon_minimum`, `coupon_mininum`, `coupon_mininumn` (reference v2 §B.3).

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -23,6 +24,15 @@ use crate::wechat::request::{ParseError, Request};
 
 /// A download that fails is applied for again: the URL lives for minutes and perhaps for one use.
 const DOWNLOAD_ROUNDS: u32 = 3;
+
+/// A download that takes longer is given up, however well it flows.
+const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(2 * 3600);
+
+/// No bill is larger once unzipped …
+const LARGEST_BILL_BYTES: u64 = 16 << 30;
+/// … and none of more than `SMALL_BILL_BYTES` shrinks so well as to unzip to so many times its size.
+const LARGEST_RATIO: u64 = 200;
+const SMALL_BILL_BYTES: u64 = 64 << 20;
 
 /// Larger error bodies say nothing more.
 const MAX_ERROR_BODY_BYTES: usize = 1 << 16;
@@ -151,7 +161,9 @@ impl PayV3 {
         if incoming.status() != 200 {
             return Err(refused(incoming, trace).await);
         }
-        let problem = match pour(&mut incoming, sink).await {
+        let poured = tokio::time::timeout(DOWNLOAD_DEADLINE, pour(&mut incoming, sink)).await;
+        let late = || Problem::Digest { detail: format!("it is not whole after {} s", DOWNLOAD_DEADLINE.as_secs()) };
+        let problem = match poured.unwrap_or_else(|_| Err(late())) {
             Ok(downloaded) if downloaded.sha1_hex.eq_ignore_ascii_case(&location.hash_value) => return Ok(downloaded),
             Ok(downloaded) => Problem::Digest {
                 detail: format!("SHA-1 `{}` instead of `{}`", downloaded.sha1_hex, location.hash_value),
@@ -200,6 +212,7 @@ async fn pour(incoming: &mut Incoming, sink: &mut impl Write) -> Result<Download
         sink.write_all(&piece).map_err(Problem::Sink)?;
         digest.update(&piece).map_err(torn)?;
         received_bytes += piece.len() as u64;
+        refuse_bomb(received_bytes, digest.unzipped_bytes())?;
     }
     sink.flush().map_err(Problem::Sink)?;
     let unzipped = digest.finish().map_err(torn)?;
@@ -209,6 +222,16 @@ async fn pour(incoming: &mut Incoming, sink: &mut impl Write) -> Result<Download
         sha1_hex: unzipped.sha1_hex,
         is_gzip: unzipped.was_gzip,
     })
+}
+
+/// A small file that unzips without end would fill the disk or hold the night.
+fn refuse_bomb(received_bytes: u64, unzipped_bytes: u64) -> Result<(), Problem> {
+    let is_bomb = unzipped_bytes > SMALL_BILL_BYTES && unzipped_bytes / received_bytes.max(1) > LARGEST_RATIO;
+    if !is_bomb && unzipped_bytes <= LARGEST_BILL_BYTES {
+        return Ok(());
+    }
+    let detail = format!("{received_bytes} bytes unzip to {unzipped_bytes} and more: no bill does");
+    Err(Problem::Digest { detail })
 }
 
 async fn refused(incoming: Incoming, trace: Trace) -> ApiError {
@@ -268,6 +291,15 @@ mod tests {
         let location = trade_bill(date(), false).parse(body).unwrap();
         assert_eq!(location.download_url.expose(), "https://api.mch.weixin.qq.com/v3/billdownload/file?token=xxx");
         assert!(!format!("{location:?}").contains("token"));
+    }
+
+    #[test]
+    fn what_unzips_without_end_is_no_bill_and_what_merely_zips_well_is_one() {
+        assert!(refuse_bomb(1 << 20, 10 << 20).is_ok());
+        assert!(refuse_bomb(20, 20_000).is_ok(), "a day without trade is mostly header");
+        assert!(refuse_bomb(1 << 30, 10 << 30).is_ok());
+        assert!(refuse_bomb(1 << 20, 900 << 20).is_err());
+        assert!(refuse_bomb(4 << 30, 17 << 30).is_err());
     }
 
     #[test]

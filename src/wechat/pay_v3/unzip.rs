@@ -72,6 +72,15 @@ impl UnzippedDigest {
         }
     }
 
+    /// How much came out so far.
+    pub(super) fn unzipped_bytes(&self) -> u64 {
+        match &self.stage {
+            Stage::Plain(digester) => digester.bytes,
+            Stage::Gzip(decoder) => decoder.get_ref().bytes,
+            Stage::Unknown => self.head.len() as u64,
+        }
+    }
+
     /// The digest of everything taken.
     ///
     /// # Errors

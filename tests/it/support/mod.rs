@@ -101,6 +101,31 @@ impl Shop {
         }
     }
 
+    /// Runs a night that the program is to be killed in at a commit point; whether it was.
+    pub fn run_dying(&self, wechat: &Wechat, at: &str, arguments: &[&str]) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let url = wechat.running().base_url();
+        let mut command = self.command(&[&["run", "job.toml", "--base-url", &url], arguments].concat());
+        let output = command.env("COUPON_RECON_DIE_AT", at).output().unwrap();
+        output.status.signal() == Some(9)
+    }
+
+    /// As if the program had never run.
+    pub fn forget_lake(&self) {
+        let _ = std::fs::remove_dir_all(self.folder.path().join("out"));
+    }
+
+    /// What `verify` says of a date.
+    pub fn verify(&self, date: NaiveDate) -> Ending {
+        self.program(&["verify", "job.toml", "--date", &date.to_string(), "--signatures"])
+    }
+
+    /// The last manifest of a date, by the line of the run.
+    pub fn manifest_of(&self, ending: &Ending) -> serde_json::Value {
+        let path = ending.json()["manifest"].as_str().unwrap().to_owned();
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
     /// The program, in the merchant's folder, at `NOW`.
     pub fn program(&self, arguments: &[&str]) -> Ending {
         Ending::of(self.command(arguments).output().unwrap())

@@ -1,0 +1,86 @@
+//! What `--help` of each command shows to be copied.
+
+pub(super) const TOP: &str = "\
+Examples:
+  coupon-recon init my-shop                     a commented job file and a key to begin with
+  coupon-recon check my-shop/job.toml           every problem of it at once
+  coupon-recon run my-shop/job.toml --dry-run   what last night would ask and write
+  coupon-recon run my-shop/job.toml             reconcile yesterday
+  coupon-recon breaks my-shop/job.toml --date 2026-11-20
+
+";
+
+pub(super) const RUN: &str = "\
+Examples:
+  coupon-recon run job.toml                                        yesterday, as cron does
+  coupon-recon run job.toml --date 2026-11-20 --summary            one day, told to a person
+  coupon-recon run job.toml --from 2026-11-01 --to 2026-11-20      a backfill, oldest day first
+  coupon-recon run job.toml --dry-run                              how many calls, how long, which partitions
+  coupon-recon run job.toml --wait 2h                              wait for a bill that is late
+  coupon-recon run job.toml --stage datacube,cards                 some stages; the others keep what they have
+  coupon-recon run job.toml --replay --date 2026-11-20             from the journal, without a network
+  coupon-recon run job.toml --interval-start 2026-11-20T12:00:00+08:00 \\
+                            --interval-end 2026-11-21T12:00:00+08:00   an orchestrator's data interval
+
+Running it again is safe: what is journalled is not asked again, and the same inputs give the same bytes.";
+
+pub(super) const BREAKS: &str = "\
+Examples:
+  coupon-recon breaks job.toml --date 2026-11-20
+  coupon-recon breaks job.toml --date 2026-11-20 --since 2026-11-01    their lives
+  coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'open_fen>100000,severity:high.count>0'
+  coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'rule:SU01.fen>0,age_days>7'";
+
+pub(super) const VERIFY: &str = "\
+Examples:
+  coupon-recon verify job.toml --date 2026-11-20
+  coupon-recon verify job.toml --date 2026-11-20 --signatures";
+
+pub(super) const RULES: &str = "\
+Examples:
+  coupon-recon rules list
+  coupon-recon rules show AO08
+  coupon-recon rules test my-rules/tests";
+
+pub(super) const CHECK: &str = "\
+Examples:
+  coupon-recon check job.toml
+  coupon-recon --now 2026-11-21T12:00:00+08:00 check job.toml --base-url http://127.0.0.1:18080
+
+Asks each API one cheap question. `run --dry-run` asks none and tells what a night would do.";
+
+pub(super) const API: &str = "\
+Examples:
+  coupon-recon api --list
+  coupon-recon api GET /v3/marketing/busifavor/stocks/1288880000000001 --job job.toml
+  coupon-recon api GET /v3/bill/tradebill -f bill_date=2026-11-20 -f bill_type=ALL --job job.toml
+  coupon-recon api POST /card/batchget -f offset=0 -f count=10 --job job.toml";
+
+pub(super) const INIT: &str = "\
+Examples:
+  coupon-recon init my-shop
+  coupon-recon check my-shop/job.toml
+
+Nothing that is there is overwritten.";
+
+pub(super) const GENERATE: &str = "\
+Examples:
+  coupon-recon generate shop
+  coupon-recon generate shop --users 5000 --nights 7 --seed 42";
+
+pub(super) const SIMULATE: &str = "\
+Examples:
+  coupon-recon --now 2026-11-21T12:00:00+08:00 simulate shop
+  coupon-recon --now 2026-11-21T12:00:00+08:00 simulate shop --listen 127.0.0.1:0 -- \\
+    coupon-recon --now 2026-11-21T12:00:00+08:00 run shop/job.toml --date 2026-11-20 --base-url '{base_url}' --summary";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  coupon-recon completions bash > ~/.local/share/bash-completion/completions/coupon-recon
+  coupon-recon completions zsh  > ~/.zfunc/_coupon-recon
+  coupon-recon completions fish > ~/.config/fish/completions/coupon-recon.fish";
+
+pub(super) const MAN: &str = "\
+Examples:
+  coupon-recon man ~/.local/share/man/man1
+  man coupon-recon-run";

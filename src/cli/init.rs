@@ -1,0 +1,87 @@
+//! `coupon-recon init`: a commented job file and the key of its openids, to begin with. Overwrites nothing.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::arguments::Init;
+use super::screen::{self, Level, say};
+use crate::clock::World;
+use crate::durable;
+use crate::error::{ExitCode, Failure};
+
+/// The example of the repository; its paths start beside a folder of their own.
+const EXAMPLE: &str = include_str!("../../jobs/nightly.toml");
+
+pub(super) fn run(command: &Init, world: &World) -> Result<ExitCode, Failure> {
+    let folder = &command.folder;
+    let job = folder.join("job.toml");
+    if job.exists() {
+        let failure = Failure::new(ExitCode::Usage, format!("`{}` is there already", job.display()));
+        return Err(failure.hinting("`coupon-recon check` tells what it lacks; init another folder for a new one"));
+    }
+    let absolute = std::path::absolute(folder);
+    absolute.and_then(|folder| write(&folder, world)).map_err(|error| {
+        Failure::caused_by(ExitCode::Usage, format!("cannot write into `{}`", folder.display()), &error)
+    })?;
+    say(job.display());
+    screen::tell(Level::Info, next_steps(&job));
+    Ok(ExitCode::Complete)
+}
+
+fn write(folder: &Path, world: &World) -> std::io::Result<()> {
+    let secrets = folder.join("secrets");
+    durable::create_folder(folder)?;
+    durable::create_private_folder(&secrets)?;
+    let key = secrets.join("pii.key");
+    // Another key gives other openids: one that is there stays.
+    if !key.exists() {
+        let mut bytes = [0u8; 32];
+        world.random.fill(&mut bytes);
+        let beside = secrets.join("pii.key.staged");
+        durable::write_file(&key, &beside, format!("{}\n", hex::encode(bytes)).as_bytes())?;
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
+    }
+    durable::write_file(&folder.join("job.toml"), &folder.join("job.toml.staged"), job_file().as_bytes())
+}
+
+/// The example with everything inside the folder of the job.
+fn job_file() -> String {
+    // The schema stands beside the example only.
+    let lines = EXAMPLE.lines().filter(|line| !line.starts_with("#:schema"));
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    text.replace("\"../", "\"").replace("coupon-recon check jobs/nightly.toml", "coupon-recon check job.toml")
+}
+
+fn next_steps(job: &Path) -> String {
+    let job = job.display();
+    format!(
+        "next:\n  1. put your numbers into {job}; leave out the sections you have no use for\n  \
+         2. coupon-recon check {job}\n  \
+         3. coupon-recon run {job} --dry-run\n  \
+         4. coupon-recon run {job} --summary"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_job_file_keeps_to_its_folder() {
+        let text = job_file();
+        assert!(!text.contains("../"), "{text}");
+        assert!(text.contains("lake = \"out/lake\"") && text.contains("check job.toml"));
+    }
+
+    #[test]
+    fn a_key_that_is_there_is_kept_and_a_new_one_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("secrets/pii.key");
+        write(folder.path(), &World::real()).unwrap();
+        let first = std::fs::read_to_string(&key).unwrap();
+        assert_eq!(first.trim().len(), 64);
+        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        write(folder.path(), &World::real()).unwrap();
+        assert_eq!(std::fs::read_to_string(&key).unwrap(), first);
+    }
+}

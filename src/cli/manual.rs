@@ -1,0 +1,77 @@
+//! `coupon-recon completions` and `man`: what a shell and `man` know of the command line, made from its
+//! own definition.
+
+use std::path::Path;
+
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+
+use super::arguments::Arguments;
+use super::screen::say;
+use crate::durable;
+use crate::error::{ExitCode, Failure};
+
+const NAME: &str = "coupon-recon";
+
+/// The completion script of `shell`.
+pub(super) fn complete(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), NAME, &mut script);
+    say(String::from_utf8_lossy(&script).trim_end());
+    ExitCode::Complete
+}
+
+/// One page per command in `folder`.
+pub(super) fn write_pages(folder: &Path) -> Result<ExitCode, Failure> {
+    let unwritable = |error: std::io::Error| {
+        Failure::caused_by(ExitCode::Usage, format!("cannot write man pages into `{}`", folder.display()), &error)
+    };
+    let absolute = std::path::absolute(folder).map_err(unwritable)?;
+    durable::create_folder(&absolute).map_err(unwritable)?;
+    for (name, page) in pages() {
+        let beside = absolute.join(format!("{name}.staged"));
+        durable::write_file(&absolute.join(&name), &beside, &page).map_err(unwritable)?;
+        say(folder.join(&name).display());
+    }
+    Ok(ExitCode::Complete)
+}
+
+/// File name and text of every page.
+fn pages() -> Vec<(String, Vec<u8>)> {
+    let mut top = Arguments::command();
+    top.build();
+    let mut pages = Vec::new();
+    collect(&top, NAME, &mut pages);
+    pages
+}
+
+fn collect(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) {
+    let mut page = Vec::new();
+    // The name of a page has no blanks; clap wants it to live as long as the program.
+    let named = command.clone().name(String::leak(name.to_owned()) as &'static str);
+    clap_mangen::Man::new(named).render(&mut page).expect("memory takes a page");
+    pages.push((format!("{name}.1"), page));
+    for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
+        collect(child, &format!("{name}-{}", child.get_name()), pages);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_page_with_examples_and_exit_codes_stand_on_the_first() {
+        let pages = pages();
+        let page = |name: &str| {
+            let found = pages.iter().find(|(it, _)| it == name).unwrap_or_else(|| panic!("no page {name}"));
+            String::from_utf8(found.1.clone()).unwrap()
+        };
+        assert!(page("coupon-recon.1").contains("Exit codes:"));
+        for command in Arguments::command().get_subcommands() {
+            let text = page(&format!("coupon-recon-{}.1", command.get_name()));
+            assert!(text.contains("Examples:"), "{}", command.get_name());
+        }
+        assert!(page("coupon-recon-rules-show.1").contains("header and SQL"));
+    }
+}

@@ -1,0 +1,84 @@
+//! How a night is told: one line of JSON as its result, and on stderr a summary or what went wrong.
+
+use std::io::IsTerminal;
+
+use serde_json::{Value, json};
+
+use super::screen::{self, Level};
+use crate::error::ExitCode;
+use crate::extract::Issue;
+use crate::job::Job;
+use crate::money::Fen;
+use crate::pipeline::{self, NightOutcome};
+use crate::report::{Gate, is_open};
+
+/// One line of compact JSON: what an orchestrator takes over.
+pub(super) fn result_line(outcome: &NightOutcome) -> Value {
+    let manifest = &outcome.manifest;
+    let (count, at_risk) = open(outcome);
+    let rows: u64 = manifest.files.iter().map(|file| file.rows).sum();
+    json!({
+        "date": manifest.business_date,
+        "status": manifest.status,
+        "exit_code": manifest.exit_code,
+        "manifest": outcome.manifest_path,
+        "rows": rows,
+        "requests": manifest.stages.iter().map(|stage| stage.requests).sum::<u64>(),
+        "open_breaks": count,
+        "open_fen": at_risk.0,
+    })
+}
+
+fn open(outcome: &NightOutcome) -> (usize, Fen) {
+    let open = || outcome.breaks.iter().filter(|it| is_open(it));
+    (open().count(), open().map(|it| it.at_risk_fen).sum())
+}
+
+/// Quiet on success, unless `asked` for; loud on anything else.
+pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
+    let is_quiet = outcome.code == ExitCode::Complete && !std::io::stderr().is_terminal();
+    if is_quiet && !asked {
+        return;
+    }
+    let summary = pipeline::print_summary(outcome, &pipeline::lake_as_shown(job));
+    if !screen::is_json() {
+        return screen::tell(Level::Info, summary);
+    }
+    for (index, issue) in outcome.issues.iter().enumerate() {
+        // An API that is down stops several stages with one cause.
+        if outcome.issues[..index].contains(issue) {
+            continue;
+        }
+        screen::tell_with(Level::Warn, &issue.what, fields_of(issue, outcome), "");
+    }
+    let mut fields = result_line(outcome);
+    fields["job"] = json!(job.name);
+    fields["stages"] = json!(outcome.manifest.stages);
+    fields["unjudged_rules"] = json!(outcome.manifest.unjudged_rules);
+    fields["stale_dates"] = json!(outcome.manifest.stale_dates);
+    let level = if outcome.code == ExitCode::Complete { Level::Info } else { Level::Warn };
+    screen::tell_with(level, "night ended", fields, "");
+}
+
+fn fields_of(issue: &Issue, outcome: &NightOutcome) -> Value {
+    let mut fields = json!({"date": outcome.manifest.business_date});
+    if let Some(hint) = &issue.hint {
+        fields["hint"] = json!(hint);
+    }
+    fields
+}
+
+/// The exit code after the gate has looked.
+pub(super) fn gated(outcome: &NightOutcome, gate: Option<&Gate>) -> ExitCode {
+    let Some(exceeded) = gate.and_then(|gate| gate.exceeded(&outcome.breaks)) else { return outcome.code };
+    screen::tell(Level::Warn, format_args!("gate: {exceeded}"));
+    if outcome.code == ExitCode::Complete { ExitCode::Gate } else { outcome.code }
+}
+
+/// Of several nights the code that needs most attention.
+pub(super) fn worse(a: ExitCode, b: ExitCode) -> ExitCode {
+    use ExitCode::*;
+    const ORDER: [ExitCode; 10] =
+        [Violation, Rejected, Malformed, Unavailable, Usage, Partial, TryLater, Gate, Complete, NothingToDo];
+    ORDER.into_iter().find(|code| *code == a || *code == b).unwrap_or(b)
+}

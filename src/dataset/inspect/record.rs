@@ -1,0 +1,131 @@
+//! What the runs of a day have on record, held against what is there: files, rows, control totals,
+//! earlier partitions, journal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use chrono::NaiveDate;
+
+use super::{Inspection, PART};
+use crate::clock::World;
+use crate::dataset::Lake;
+use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
+use crate::dataset::publication;
+use crate::dataset::publish::{StagedFile, sha256_of_file};
+use crate::dataset::runs::Runs;
+use crate::journal::{Journal, audit};
+
+/// `rows` has the rows of each partition that could be read.
+pub(super) fn inspect(
+    lake: &Lake,
+    date: NaiveDate,
+    runs: &Runs,
+    rows: &BTreeMap<&str, u64>,
+    it: &mut Inspection,
+) -> io::Result<()> {
+    for (path, what) in &runs.damaged {
+        it.find(path, what);
+    }
+    for (path, manifest) in publication::interrupted(lake, date)? {
+        let what = format!("run {} was cut off while it published; the next run completes it", manifest.run_id);
+        it.find(path, what);
+    }
+    let Some(newest) = runs.publishing.first() else {
+        it.find(lake.root().join("runs").join(date.to_string()), "no manifest says that this day was published");
+        return Ok(());
+    };
+    inspect_files(lake, date, runs, rows, it)?;
+    inspect_totals(lake, newest, it);
+    inspect_earlier(lake, newest, it)?;
+    inspect_journal(lake, newest, it)
+}
+
+/// Every file as the last run that published it says it is.
+fn inspect_files(
+    lake: &Lake,
+    date: NaiveDate,
+    runs: &Runs,
+    rows: &BTreeMap<&str, u64>,
+    it: &mut Inspection,
+) -> io::Result<()> {
+    let files = runs.publishing.iter().flat_map(|manifest| &manifest.files);
+    let places: BTreeSet<_> = files.map(|file| (file.dataset.as_str(), file.name.as_str())).collect();
+    for (dataset, name) in places {
+        let Some((_, file)) = runs.published(dataset, name) else { continue };
+        let path = match dataset {
+            "reports" => lake.reports(date).join(name),
+            dataset => lake.partition(dataset, date),
+        };
+        match sha256_of_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => it.find(path, "is gone; the manifest lists it"),
+            Err(error) => return Err(error),
+            Ok(sha256) if sha256 != file.sha256 => {
+                it.find(path, "is not the file that was published: its hash differs");
+            }
+            Ok(_) => it.findings.extend(wrong_rows(file, rows).map(|what| super::Finding { path, what })),
+        }
+    }
+    Ok(())
+}
+
+fn wrong_rows(file: &StagedFile, rows: &BTreeMap<&str, u64>) -> Option<String> {
+    let read = *rows.get(file.dataset.as_str()).filter(|_| file.name == PART)?;
+    (read != file.rows).then(|| format!("has {read} rows; the manifest says {} rows", file.rows))
+}
+
+/// The control totals the night was published with.
+fn inspect_totals(lake: &Lake, manifest: &Manifest, it: &mut Inspection) {
+    let path = lake.run(manifest.business_date, &manifest.run_id).join(MANIFEST_FILE);
+    for side in manifest.footing.iter().filter(|side| !foots(side)) {
+        it.find(&path, format!("does not foot: {side:?}"));
+    }
+    for intake in &manifest.intake {
+        let file = manifest.files.iter().find(|file| file.dataset == intake.dataset);
+        if !intake.holds() || file.is_some_and(|file| file.rows != intake.published) {
+            it.find(&path, format!("what was read is not what was published: {intake:?}"));
+        }
+    }
+}
+
+fn foots(side: &FootingEntry) -> bool {
+    let parts = [side.matched, side.unmatched, side.left_out];
+    let rows = parts.iter().map(|part| i128::from(part.rows)).sum::<i128>();
+    let fen = parts.iter().map(|part| i128::from(part.fen.0)).sum::<i128>();
+    (i128::from(side.total.rows), i128::from(side.total.fen.0)) == (rows, fen)
+}
+
+/// A day is stale when an earlier day it was made from was restated.
+fn inspect_earlier(lake: &Lake, manifest: &Manifest, it: &mut Inspection) -> io::Result<()> {
+    for read in &manifest.read_partitions {
+        let path = lake.partition(&read.dataset, read.date);
+        let is_same = path.is_file() && sha256_of_file(&path)? == read.sha256;
+        if !is_same {
+            let what = format!("was restated after {} was made from it; run that day again", manifest.business_date);
+            it.find(path, what);
+        }
+    }
+    Ok(())
+}
+
+/// The answers the day was made from, as they were.
+fn inspect_journal(lake: &Lake, manifest: &Manifest, it: &mut Inspection) -> io::Result<()> {
+    let folder = lake.journal(manifest.business_date);
+    let damages = audit(&folder, manifest.generation)?;
+    let damaged: BTreeSet<_> = damages.iter().map(|damage| damage.stage.clone()).collect();
+    for damage in damages {
+        it.find(damage.path, damage.what);
+    }
+    let sound = manifest.journal_sha256.iter().filter(|(stage, _)| !damaged.contains(*stage));
+    for (stage, sha256) in sound {
+        let journal = Journal::replay(&folder, Some(manifest.generation), World::real());
+        match journal.and_then(|journal| journal.stage(stage)?.digest()) {
+            Ok(digest) if digest == *sha256 => {}
+            Ok(_) => it.find(
+                folder.join(stage),
+                "the journalled answers are not those the day was made from; run that day again",
+            ),
+            Err(error) => it.find(folder.join(stage), error.to_string()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! The manifests of a date: which run published which file, and in what state. Reads them, writes none.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+
+use super::Lake;
+use super::manifest::{CHECKSUM_FILE, MANIFEST_FILE, Manifest};
+use super::publish::{StagedFile, sha256_of};
+
+/// The runs of one date.
+#[derive(Debug, Default)]
+pub struct Runs {
+    /// Manifests of runs that published something, the newest first.
+    pub publishing: Vec<Manifest>,
+    /// Manifests that are not what was written, and what is wrong with them.
+    pub damaged: Vec<(PathBuf, String)>,
+    last_sequence: u64,
+}
+
+impl Runs {
+    /// Reads every manifest of `date`. A damaged one is noted and, if it can be read, still counts.
+    ///
+    /// # Errors
+    /// Folders or files that cannot be read.
+    pub fn of(lake: &Lake, date: NaiveDate) -> io::Result<Runs> {
+        let mut runs = Runs::default();
+        for folder in run_folders(&lake.root().join("runs").join(date.to_string()))? {
+            runs.add(&folder)?;
+        }
+        runs.publishing
+            .sort_by(|a, b| (b.sequence, b.finished_at, &b.run_id).cmp(&(a.sequence, a.finished_at, &a.run_id)));
+        Ok(runs)
+    }
+
+    /// What the next manifest of the date is numbered with: clocks may go back, this does not.
+    pub fn next_sequence(&self) -> u64 {
+        self.last_sequence + 1
+    }
+
+    /// The file as it was last published, and the run that did.
+    pub fn published(&self, dataset: &str, name: &str) -> Option<(&Manifest, &StagedFile)> {
+        self.publishing.iter().find_map(|manifest| {
+            let file = manifest.files.iter().find(|file| file.dataset == dataset && file.name == name)?;
+            Some((manifest, file))
+        })
+    }
+
+    /// Whether `dataset` was last published by a stage that was complete.
+    pub fn was_complete(&self, dataset: &str) -> bool {
+        let Some((manifest, _)) = self.published(dataset, "part-0.parquet") else { return false };
+        let owner = manifest.stages.iter().find(|stage| stage.rows.contains_key(dataset));
+        owner.is_some_and(|stage| stage.status == "complete")
+    }
+
+    /// The generation of the journal that what is published was made from.
+    pub fn generation(&self) -> Option<u32> {
+        self.publishing.first().map(|manifest| manifest.generation).filter(|number| *number > 0)
+    }
+
+    fn add(&mut self, folder: &Path) -> io::Result<()> {
+        let path = folder.join(MANIFEST_FILE);
+        let bytes = match fs::read(&path) {
+            // A run that is under way, or died.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            bytes => bytes?,
+        };
+        let checksum = fs::read_to_string(folder.join(CHECKSUM_FILE)).unwrap_or_default();
+        let is_as_written = checksum.split_whitespace().next() == Some(sha256_of(&bytes).as_str());
+        let manifest = match serde_json::from_slice::<Manifest>(&bytes) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                self.damaged.push((path, format!("is not a manifest any more: {error}")));
+                return Ok(());
+            }
+        };
+        if !is_as_written {
+            let what = format!("was changed after it was written: it does not fit `{CHECKSUM_FILE}` beside it");
+            self.damaged.push((path, what));
+        }
+        self.last_sequence = self.last_sequence.max(manifest.sequence);
+        if !manifest.files.is_empty() {
+            self.publishing.push(manifest);
+        }
+        Ok(())
+    }
+}
+
+fn run_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut folders = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    Ok(folders)
+}

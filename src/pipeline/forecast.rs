@@ -1,0 +1,210 @@
+//! A dry run: what a night would ask, how long that takes at the rate limit, and which partitions it would
+//! write. Asks nobody and leaves no trace. Also refuses days that WeChat has forgotten, before anything is
+//! asked.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::failure::disk;
+use super::opening::{connect, persona};
+use super::stages::{datasets_of, is_configured};
+use super::{Plan, Quiet, Reading, STAGES};
+use crate::clock::World;
+use crate::dataset::Lake;
+use crate::dataset::bucket::Scope;
+use crate::error::{ExitCode, Failure};
+use crate::extract::{self, Api, Issue, Night, StageForecast};
+use crate::job::{ApiLimits, BillSource, Job};
+use crate::journal::{Journal, Mode};
+
+/// What one night would do.
+#[derive(Debug, Serialize)]
+pub struct NightForecast {
+    /// Business date.
+    pub date: NaiveDate,
+    /// Calls, about.
+    pub calls: u64,
+    /// Questions the journal has answered.
+    pub journalled: u64,
+    /// Seconds the calls take at the rate limits; the APIs are asked at the same time.
+    pub seconds_at_rate_limit: u64,
+    /// Stage by stage.
+    pub stages: Vec<StageOutlook>,
+    /// Later days that were made from what this night would replace.
+    pub stale_dates: Vec<NaiveDate>,
+}
+
+/// What one stage would do.
+#[derive(Debug, Serialize)]
+pub struct StageOutlook {
+    /// Its name.
+    pub stage: &'static str,
+    /// Calls, about.
+    pub calls: u64,
+    /// Questions the journal has answered.
+    pub journalled: u64,
+    /// Seconds its calls take at the rate limit.
+    pub seconds_at_rate_limit: u64,
+    /// Partitions that are not there yet.
+    pub new: Vec<&'static str>,
+    /// Partitions that are there and would be made again; the same inputs leave their bytes.
+    pub replaced: Vec<&'static str>,
+    /// Why it would not be complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// Foretells one night.
+///
+/// # Errors
+/// Keys that are none, a lake or journal that cannot be read.
+pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<NightForecast, Failure> {
+    let scope = Scope::Night { date: plan.date, from: job.rules.lookback_start(plan.date) };
+    let reading = Reading::open(job, &scope)?;
+    let lake = &reading.lake;
+    let journal = peek(lake, plan.date, world)?;
+    let (apis, persona) = (connect(job, world)?, persona(job));
+    let night = Night {
+        job,
+        date: plan.date,
+        lake,
+        journal: &journal,
+        world,
+        persona: &persona,
+        apis: &apis,
+        watcher: &Quiet,
+        selected: plan.stages.as_ref(),
+    };
+    let told = extract::forecast(&night).await.map_err(unreadable)?;
+    let told: BTreeMap<_, _> = told.into_iter().map(|it| (it.stage, it)).collect();
+    let is_selected = |stage: &str| plan.stages.as_ref().is_none_or(|stages| stages.contains(stage));
+    let is_source = |stage: &str| is_configured(&night, stage);
+    let stages: Vec<_> = STAGES
+        .into_iter()
+        .filter(|stage| is_selected(stage) && (is_source(stage) || matches!(*stage, "reconcile" | "report")))
+        .map(|stage| outlook(job, lake, plan, stage, told.get(stage)))
+        .collect();
+    let stale =
+        lake.partitions_after("coupon_ledger", plan.date).map_err(|error| disk(&error, "cannot list partitions"))?;
+    Ok(NightForecast {
+        date: plan.date,
+        calls: stages.iter().map(|it| it.calls).sum(),
+        journalled: stages.iter().map(|it| it.journalled).sum(),
+        seconds_at_rate_limit: seconds(job, &stages, &told),
+        stages,
+        stale_dates: stale.into_iter().map(|partition| partition.date).collect(),
+    })
+}
+
+fn unreadable(issue: Issue) -> Failure {
+    let failure = Failure::new(ExitCode::Partial, issue.what);
+    match issue.hint {
+        Some(hint) => failure.hinting(hint),
+        None => failure,
+    }
+}
+
+fn peek(lake: &Lake, date: NaiveDate, world: &World) -> Result<Journal, Failure> {
+    Journal::open(&lake.journal(date), Mode::Peek, world.clone())
+        .map_err(|error| Failure::caused_by(ExitCode::Usage, format!("cannot read the journal of {date}"), &error))
+}
+
+fn outlook(job: &Job, lake: &Lake, plan: &Plan, stage: &'static str, told: Option<&StageForecast>) -> StageOutlook {
+    let datasets = match stage {
+        "reconcile" => &["coupon_ledger", "breaks"][..],
+        // Wallets are written by the stage that asks them.
+        "roster" => &[][..],
+        stage => datasets_of(stage),
+    };
+    let is_there = |dataset: &&str| lake.partition(dataset, plan.date).is_file();
+    let asks = plan.mode != Mode::Replay;
+    let calls = told.map_or(0, |it| if plan.mode == Mode::Refetch { it.calls + it.journalled } else { it.calls });
+    let calls = if asks { calls } else { 0 };
+    let issue = told.and_then(|it| it.issue.as_ref());
+    StageOutlook {
+        stage,
+        calls,
+        journalled: told.map_or(0, |it| it.journalled),
+        seconds_at_rate_limit: told.and_then(|it| limits(job, it.api?)).map_or(0, |it| seconds_of(calls, it)),
+        new: datasets.iter().copied().filter(|it| !is_there(it)).collect(),
+        replaced: datasets.iter().copied().filter(is_there).collect(),
+        problem: issue.map(|issue| issue.what.clone()),
+        hint: issue.and_then(|issue| issue.hint.clone()),
+    }
+}
+
+/// The stages of one API share its rate; the APIs are asked at the same time.
+fn seconds(job: &Job, stages: &[StageOutlook], told: &BTreeMap<&str, StageForecast>) -> u64 {
+    let of_api = |api: Api| {
+        let mine = stages.iter().filter(|it| told.get(it.stage).is_some_and(|it| it.api == Some(api)));
+        limits(job, api).map_or(0, |limits| seconds_of(mine.map(|it| it.calls).sum(), limits))
+    };
+    [Api::PayV3, Api::PayV2, Api::Mp].map(of_api).into_iter().max().unwrap_or(0)
+}
+
+fn seconds_of(calls: u64, limits: &ApiLimits) -> u64 {
+    calls.div_ceil(u64::from(limits.rate_per_second.max(1)))
+}
+
+fn limits(job: &Job, api: Api) -> Option<&ApiLimits> {
+    match api {
+        Api::PayV3 => job.pay_v3.as_ref().map(|it| &it.limits),
+        Api::PayV2 => job.pay_v2.as_ref().map(|it| &it.limits),
+        Api::Mp => job.mp.as_ref().map(|it| &it.limits),
+    }
+}
+
+/// Refuses a run of days whose bills WeChat does not keep any more and nobody has journalled: nothing of
+/// them could ever be complete, so nothing is asked.
+///
+/// # Errors
+/// Names the first such day and the oldest day that can be run.
+pub fn refuse_forgotten(job: &Job, plans: &[Plan], world: &World) -> Result<(), Failure> {
+    if !matches!(job.bills, Some(BillSource::Api { .. })) {
+        return Ok(());
+    }
+    let oldest = extract::oldest_kept(world.clock.now());
+    for plan in plans.iter().filter(|plan| plan.date < oldest && plan.mode != Mode::Replay) {
+        let is_selected = plan.stages.as_ref().is_none_or(|stages| stages.contains("bills"));
+        let reading = Reading::open(job, &Scope::Journal { date: plan.date })?;
+        let journal = peek(&reading.lake, plan.date, world)?;
+        let is_journalled = plan.mode == Mode::Resume
+            && journal.stage("bills").is_ok_and(|bills| bills.contains(&plan.date.to_string()));
+        if is_selected && !is_journalled {
+            return Err(forgotten(plan.date, oldest));
+        }
+    }
+    Ok(())
+}
+
+fn forgotten(date: NaiveDate, oldest: NaiveDate) -> Failure {
+    let what = format!(
+        "the bill of {date} is gone: WeChat keeps bills for three months, now from {oldest} on; nothing was asked"
+    );
+    Failure::new(ExitCode::Usage, what).hinting(format!(
+        "begin with `--from {oldest}`, or use `bills.source = \"files\"` with bills you kept, or leave the stage out with `--stage`"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_take_whole_seconds_at_the_rate_limit() {
+        let limits = ApiLimits {
+            base_url: "https://api.mch.weixin.qq.com".parse().unwrap(),
+            backup_url: None,
+            timeout: std::time::Duration::from_secs(1),
+            retry_deadline: std::time::Duration::from_secs(1),
+            rate_per_second: 100,
+            concurrency: 1,
+        };
+        assert_eq!([0, 1, 100, 101, 10_000_000].map(|calls| seconds_of(calls, &limits)), [0, 1, 1, 2, 100_000]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The control totals of a published day once more, from the published rows, held against those its
+//! manifest tells. Writes nothing.
+
+use chrono::NaiveDate;
+
+use super::failure::disk;
+use super::night::footing_entry;
+use crate::contract;
+use crate::dataset::Lake;
+use crate::dataset::manifest::Manifest;
+use crate::dataset::runs::Runs;
+use crate::error::Failure;
+use crate::job::Job;
+use crate::reconcile::{self, Asked, DayFiles};
+use crate::record::{LedgerRow, Record};
+
+/// What of the published day of `date` does not foot, one sentence each.
+///
+/// # Errors
+/// Manifests that cannot be read.
+pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Failure> {
+    let runs = Runs::of(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
+    let Some((manifest, _)) = runs.published(LedgerRow::DATASET, "part-0.parquet") else { return Ok(Vec::new()) };
+    let files = published_files(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))?;
+    // Whom the night asked has no part in the totals.
+    let footing = match reconcile::build_ledger_into(job, &files, &Asked::default(), drop) {
+        Ok(footing) => footing,
+        Err(error) => return Ok(vec![format!("the published rows cannot be matched again: {error}")]),
+    };
+    let told = |side: &str| manifest.footing.iter().find(|entry| entry.side == side);
+    let differs = |now: &reconcile::Footing| told(now.side).is_some_and(|then| *then != footing_entry(now));
+    let sentence = |now: &reconcile::Footing| {
+        format!("`{}` does not foot: the manifest and the published rows differ, these give {:?}", now.side, now.total)
+    };
+    Ok(footing.iter().filter(|side| differs(side)).map(sentence).collect())
+}
+
+/// The partitions the ledger of `manifest` was made from, where they are published.
+fn published_files(lake: &Lake, manifest: &Manifest) -> std::io::Result<DayFiles> {
+    let date = manifest.business_date;
+    let mut files = DayFiles::new(date);
+    for contract in contract::all() {
+        let path = lake.partition(&contract.name, date);
+        let was_staged = manifest.stages.iter().any(|stage| stage.rows.contains_key(&contract.name));
+        if was_staged && path.is_file() {
+            files.day.insert(contract.name.clone(), path);
+        }
+        let earlier = lake.partitions(&contract.name, NaiveDate::MIN, date)?;
+        let earlier = earlier.into_iter().map(|partition| (partition.date, partition.path)).collect();
+        files.history.insert(contract.name.clone(), earlier);
+    }
+    Ok(files)
+}

@@ -1,0 +1,229 @@
+//! Tells a night to whoever watches: events beside its manifest, metrics, a message. Whatever fails here
+//! is a warning in the log; the night is what it is.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{NightOutcome, Plan};
+use crate::clock::World;
+use crate::dataset::Lake;
+use crate::durable;
+use crate::error::{ExitCode, Failure};
+use crate::job::{Job, Language};
+use crate::reconcile;
+use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, Told};
+
+/// The file of events in the folder of a run.
+const EVENTS: &str = "events.ndjson";
+/// The most causes in an event.
+const TOLD_CAUSES: usize = 5;
+
+/// The OpenLineage events of one run: `events.ndjson` in its folder, and posted if the job says where.
+#[derive(Debug)]
+pub(super) struct Chronicle<'a> {
+    job: &'a Job,
+    world: &'a World,
+    lineage: Lineage<'a>,
+    lake: Lake,
+    folder: PathBuf,
+    lines: Mutex<String>,
+}
+
+impl<'a> Chronicle<'a> {
+    /// Begins with START.
+    pub(super) async fn begin(
+        job: &'a Job,
+        plan: &'a Plan,
+        lake: &Lake,
+        (run_id, started_at): (&'a str, DateTime<Utc>),
+        world: &'a World,
+    ) -> Chronicle<'a> {
+        let lineage = Lineage::new(job, &plan.caller, plan.date, run_id, started_at);
+        let folder = lake.run(plan.date, run_id);
+        let chronicle = Chronicle { job, world, lineage, lake: lake.clone(), folder, lines: Mutex::default() };
+        chronicle.tell(&chronicle.lineage.start()).await;
+        chronicle
+    }
+
+    /// What stands in the folder if the run is cut off now.
+    pub(super) fn last_words(&self) -> LastWords {
+        LastWords {
+            folder: self.folder.clone(),
+            lines: self.lines.lock().expect("no holder of this lock panics").clone(),
+            event: self.lineage.abort(),
+            world: self.world.clone(),
+        }
+    }
+
+    /// Ends with COMPLETE or FAIL.
+    pub(super) async fn end(self, result: &Result<NightOutcome, Failure>) {
+        let why = match result {
+            Ok(outcome) => causes(outcome, TOLD_CAUSES).join("; "),
+            Err(failure) => failure.chain.join(": "),
+        };
+        let outcome = result.as_ref().ok();
+        let end = NightEnd {
+            manifest: outcome.map(|outcome| &outcome.manifest),
+            breaks: outcome.map_or(&[][..], |outcome| &outcome.breaks[..]),
+            why: (!why.is_empty()).then_some(why),
+        };
+        self.tell(&self.lineage.end(self.world.clock.now(), &end)).await;
+        if let Err(error) = self.lake.put(&self.folder.join(EVENTS)) {
+            tracing::warn!(%error, "the OpenLineage events could not be put beside the manifest");
+        }
+    }
+
+    async fn tell(&self, event: &Value) {
+        if let Err(error) = self.keep(event) {
+            tracing::warn!(%error, "an OpenLineage event could not be written beside the manifest");
+        }
+        if let Err(error) = watch::post_event(&self.job.lineage, event, self.world).await {
+            tracing::warn!(%error, "an OpenLineage event could not be sent; `openlineage.url` names where");
+        }
+    }
+
+    fn keep(&self, event: &Value) -> io::Result<()> {
+        let mut lines = self.lines.lock().expect("no holder of this lock panics");
+        lines.push_str(&format!("{event}\n"));
+        durable::create_folder(&self.folder)?;
+        let path = self.folder.join(EVENTS);
+        durable::write_file(&path, &self.folder.join("events.ndjson.staged"), lines.as_bytes())
+    }
+}
+
+/// What a run leaves when it is cut off: its START, and that it was aborted.
+#[derive(Debug)]
+pub struct LastWords {
+    folder: PathBuf,
+    lines: String,
+    event: Value,
+    world: World,
+}
+
+impl LastWords {
+    /// Writes them; a failure is nobody's any more.
+    pub fn write(&self) {
+        let mut event = self.event.clone();
+        event["eventTime"] = watch::event_time(self.world.clock.now()).into();
+        let lines = format!("{}{event}\n", self.lines);
+        let path = self.folder.join(EVENTS);
+        let _ = durable::write_file(&path, &self.folder.join("events.ndjson.staged"), lines.as_bytes());
+    }
+}
+
+/// After a night, however it ended: the metrics file and, if there is news, a message. `began_at` is
+/// when the program turned to this date.
+pub async fn tell_night(
+    job: &Job,
+    plan: &Plan,
+    world: &World,
+    began_at: DateTime<Utc>,
+    result: &Result<NightOutcome, Failure>,
+) {
+    // Another run is at work on this lake: it will tell.
+    if result.as_ref().is_err_and(|failure| failure.code == ExitCode::TryLater) {
+        return;
+    }
+    if let Err(error) = write_metrics(job, world, began_at, result) {
+        tracing::warn!(%error, "the metrics could not be written; `metrics.textfile` names the file");
+    }
+    if let Err(error) = send_digest(job, plan, world, result).await {
+        tracing::warn!(error, "the digest could not be sent; `webhook.url` names where");
+    }
+}
+
+fn write_metrics(
+    job: &Job,
+    world: &World,
+    began_at: DateTime<Utc>,
+    result: &Result<NightOutcome, Failure>,
+) -> io::Result<()> {
+    let Some(path) = &job.metrics_textfile else { return Ok(()) };
+    let mut gauges: Gauges = recall(job, "metrics").unwrap_or_default();
+    match result {
+        Ok(outcome) => gauges.note_night(&outcome.manifest, &outcome.breaks, &severities(job)),
+        Err(failure) => gauges.note_end(world.clock.now(), began_at, failure.code as i32),
+    }
+    remember(job, "metrics", &gauges)?;
+    let mut beside = path.clone().into_os_string();
+    beside.push(".staged");
+    durable::write_file(path, Path::new(&beside), gauges.render(&job.name).as_bytes())
+}
+
+async fn send_digest(
+    job: &Job,
+    plan: &Plan,
+    world: &World,
+    result: &Result<NightOutcome, Failure>,
+) -> Result<(), String> {
+    let Some(webhook) = &job.webhook else { return Ok(()) };
+    let outcome = result.as_ref().ok();
+    let causes = match result {
+        Ok(outcome) => causes(outcome, usize::MAX),
+        Err(failure) => vec![failure.chain.join(": ")],
+    };
+    let judged = outcome.filter(|outcome| outcome.manifest.is_judged());
+    let digest = Digest {
+        job: &job.name,
+        date: plan.date,
+        status: outcome.map_or("failed", |outcome| outcome.manifest.status.as_str()),
+        exit_code: result.as_ref().map_or_else(|failure| failure.code, |outcome| outcome.code) as i32,
+        breaks: judged.map(|outcome| outcome.breaks.as_slice()),
+        causes: &causes,
+        titles: &titles(job),
+        language: job.report.language,
+    };
+    let Some(news) = digest.news(recall::<Told>(job, "told").as_ref()) else { return Ok(()) };
+    watch::post_digest(webhook, &digest.body(), world).await.map_err(|error| error.to_string())?;
+    remember(job, "told", &news).map_err(|error| error.to_string())
+}
+
+fn causes(outcome: &NightOutcome, most: usize) -> Vec<String> {
+    outcome.issues.iter().take(most).map(|issue| issue.what.clone()).collect()
+}
+
+/// Every rule in force with its severity.
+fn severities(job: &Job) -> Vec<(String, String)> {
+    let rules = reconcile::rules_of(job).ok();
+    let pair = |rule: &reconcile::rules::Rule| (rule.id.clone(), rule.severity.as_str().to_owned());
+    rules.iter().flat_map(|rules| rules.iter()).map(pair).collect()
+}
+
+fn titles(job: &Job) -> BTreeMap<String, String> {
+    let rules = reconcile::rules_of(job).ok();
+    let title = |rule: &reconcile::rules::Rule| match job.report.language {
+        Language::Zh => (rule.id.clone(), rule.title_zh.clone()),
+        Language::En => (rule.id.clone(), rule.title.clone()),
+    };
+    rules.iter().flat_map(|rules| rules.iter()).map(title).collect()
+}
+
+/// What was remembered of the job; nothing when it is not readable.
+fn recall<T: DeserializeOwned>(job: &Job, what: &str) -> Option<T> {
+    serde_json::from_slice(&std::fs::read(memory(job, what)).ok()?).ok()
+}
+
+fn remember(job: &Job, what: &str, memory_of: &impl Serialize) -> io::Result<()> {
+    let path = memory(job, what);
+    if job.bucket.is_some() && !job.lake.is_dir() {
+        // The night ended before it had a work folder; only a night makes one.
+        return Ok(());
+    }
+    let folder = path.parent().expect("a memory has a folder");
+    durable::create_private_folder(folder)?;
+    let bytes = serde_json::to_vec(memory_of).map_err(io::Error::other)?;
+    durable::write_file(&path, &path.with_extension("staged"), &bytes)
+}
+
+fn memory(job: &Job, what: &str) -> PathBuf {
+    // Of a lake in a bucket the state is what the bucket has; this is of the machine.
+    let folder = if job.bucket.is_some() { job.lake.join("watch") } else { Lake::at(&job.lake).state("watch") };
+    folder.join(format!("{}.{what}.json", job.name))
+}

@@ -1,0 +1,294 @@
+//! A night as OpenLineage run events (spec 2-0-2): START, then COMPLETE or FAIL. Plain JSON of what the
+//! manifest says; names no person and holds no secret.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+
+use super::caller::{Ancestor, Caller, static_uuid};
+use crate::clock;
+use crate::contract::{self, ColumnKind};
+use crate::dataset::manifest::Manifest;
+use crate::dataset::publish::StagedFile;
+use crate::job::Job;
+use crate::reconcile::{self, rules::Rule};
+use crate::record::Break;
+use crate::report::is_open;
+
+const SPEC: &str = "https://openlineage.io/spec";
+/// Datasets in the local file system, as the naming rules of OpenLineage have it.
+const FILES: &str = "file";
+
+/// The events of one run.
+#[derive(Debug)]
+pub struct Lineage<'a> {
+    job: &'a Job,
+    caller: &'a Caller,
+    date: NaiveDate,
+    run_id: &'a str,
+    started_at: DateTime<Utc>,
+}
+
+/// How the night ended, for its last event.
+#[derive(Debug)]
+pub struct NightEnd<'a> {
+    /// What was done; none when the run ended before there was a manifest.
+    pub manifest: Option<&'a Manifest>,
+    /// Breaks of the day; empty when nothing was judged.
+    pub breaks: &'a [Break],
+    /// Why nothing was published, or why it is not all.
+    pub why: Option<String>,
+}
+
+impl<'a> Lineage<'a> {
+    /// The events of the run `run_id` that began at `started_at`.
+    pub fn new(
+        job: &'a Job,
+        caller: &'a Caller,
+        date: NaiveDate,
+        run_id: &'a str,
+        started_at: DateTime<Utc>,
+    ) -> Lineage<'a> {
+        Lineage { job, caller, date, run_id, started_at }
+    }
+
+    /// The first event.
+    pub fn start(&self) -> Value {
+        self.event("START", self.started_at, self.run_facets(), (Vec::new(), Vec::new()))
+    }
+
+    /// The last event of a run that is cut off; its time is set when it is.
+    pub fn abort(&self) -> Value {
+        self.event("ABORT", self.started_at, self.run_facets(), Default::default())
+    }
+
+    /// The last event. Whatever was published makes the run COMPLETE; tags tell status and exit code.
+    pub fn end(&self, at: DateTime<Utc>, end: &NightEnd<'_>) -> Value {
+        let mut facets = self.run_facets();
+        if let Some(why) = &end.why {
+            facets.insert(
+                "errorMessage".into(),
+                facet("1-0-1/ErrorMessageRunFacet", json!({"message": why, "programmingLanguage": "RUST"})),
+            );
+        }
+        let published = end.manifest.filter(|manifest| manifest.status != "failed");
+        if let Some(manifest) = end.manifest {
+            let tag = |key: &str, value: String| json!({"key": key, "value": value, "source": "COUPON_RECON"});
+            let tags = [tag("status", manifest.status.clone()), tag("exit_code", manifest.exit_code.to_string())];
+            facets.insert("tags".into(), facet("1-0-0/TagsRunFacet", json!({"tags": tags})));
+        }
+        let datasets = published.map_or_else(Default::default, |it| (self.inputs(it, end.breaks), self.outputs(it)));
+        self.event(if published.is_some() { "COMPLETE" } else { "FAIL" }, at, facets, datasets)
+    }
+
+    fn event(
+        &self,
+        kind: &str,
+        at: DateTime<Utc>,
+        facets: Map<String, Value>,
+        (inputs, outputs): (Vec<Value>, Vec<Value>),
+    ) -> Value {
+        let run_id = static_uuid(self.started_at, &format!("{} {}", self.job.name, self.run_id));
+        let job_type = json!({"processingType": "BATCH", "integration": "COUPON_RECON", "jobType": "JOB"});
+        json!({
+            "eventType": kind,
+            "eventTime": event_time(at),
+            "run": {"runId": run_id, "facets": facets},
+            "job": {
+                "namespace": self.job.lineage.namespace,
+                "name": self.job.name,
+                "facets": {"jobType": facet("2-0-4/JobTypeJobFacet", job_type)},
+            },
+            "inputs": inputs,
+            "outputs": outputs,
+            "producer": producer(),
+            "schemaURL": format!("{SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"),
+        })
+    }
+
+    fn run_facets(&self) -> Map<String, Value> {
+        let day = json!({
+            "nominalStartTime": event_time(clock::start_of(self.date)),
+            "nominalEndTime": event_time(clock::end_of(self.date)),
+        });
+        let engine = json!({"name": "coupon-recon", "version": env!("CARGO_PKG_VERSION")});
+        let mut facets = Map::new();
+        facets.insert("nominalTime".into(), facet("1-0-1/NominalTimeRunFacet", day));
+        facets.insert("processing_engine".into(), facet("1-1-1/ProcessingEngineRunFacet", engine));
+        if let Some(parent) = &self.caller.parent {
+            let mut fields = ancestor(parent);
+            if let Some(root) = &self.caller.root {
+                fields["root"] = ancestor(root);
+            }
+            facets.insert("parent".into(), facet("1-2-0/ParentRunFacet", fields));
+        }
+        facets
+    }
+
+    /// What was read: exports, APIs, earlier partitions; the rules that were judged stand, as assertions,
+    /// with the dataset they look at first.
+    fn inputs(&self, manifest: &Manifest, breaks: &[Break]) -> Vec<Value> {
+        let mut assertions = self.assertions(manifest, breaks);
+        let read = manifest.read_partitions.iter().map(|it| it.dataset.clone());
+        let names: std::collections::BTreeSet<String> = read.chain(assertions.keys().cloned()).collect();
+        let mut inputs: Vec<Value> = self.sources(manifest);
+        inputs.extend(names.into_iter().map(|name| {
+            let mut input = self.dataset(&name);
+            if let Some(assertions) = assertions.remove(&name) {
+                let judged = facet("1-1-0/DataQualityAssertionsDatasetFacet", json!({"assertions": assertions}));
+                input["inputFacets"] = json!({"dataQualityAssertions": judged});
+            }
+            input
+        }));
+        inputs
+    }
+
+    fn sources(&self, manifest: &Manifest) -> Vec<Value> {
+        let brought = |stage: &str| manifest.stages.iter().any(|it| it.stage == stage && !it.rows.is_empty());
+        let mut sources = Vec::new();
+        if brought("orders") {
+            let paths = self.job.orders.iter().map(|source| source.path.of(self.date));
+            sources.extend(paths.map(|path| named(FILES, &path.display().to_string())));
+        }
+        if let (true, Some(pattern)) = (brought("subsidy_ledger"), &self.job.subsidy_ledger) {
+            sources.push(named(FILES, &pattern.of(self.date).display().to_string()));
+        }
+        for stage in manifest.stages.iter().filter(|stage| stage.requests + stage.from_journal > 0) {
+            if let Some(host) = self.host_of(&stage.stage) {
+                sources.push(named(&host, &stage.stage));
+            }
+        }
+        sources
+    }
+
+    /// Scheme, host and port of the API a stage asks.
+    fn host_of(&self, stage: &str) -> Option<String> {
+        let limits = match stage {
+            "datacube" | "cards" => &self.job.mp.as_ref()?.limits,
+            "v2_stocks" => &self.job.pay_v2.as_ref()?.limits,
+            _ => &self.job.pay_v3.as_ref()?.limits,
+        };
+        Some(limits.base_url.origin().ascii_serialization())
+    }
+
+    fn assertions(&self, manifest: &Manifest, breaks: &[Break]) -> BTreeMap<String, Vec<Value>> {
+        let mut assertions: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        let Some(rules) = reconcile::rules_of(self.job).ok().filter(|_| manifest.is_judged()) else {
+            return assertions;
+        };
+        for rule in rules.iter().filter(|rule| !manifest.unjudged_rules.contains_key(&rule.id)) {
+            let open = breaks.iter().filter(|it| it.rule_id == rule.id && is_open(it)).count();
+            let dataset = rule.datasets().next().unwrap_or("coupon_ledger").to_owned();
+            assertions.entry(dataset).or_default().push(assertion(rule, open));
+        }
+        assertions
+    }
+
+    fn outputs(&self, manifest: &Manifest) -> Vec<Value> {
+        let datasets = manifest.files.iter().filter(|file| file.dataset != "reports");
+        let mut outputs: Vec<Value> = datasets.map(|file| self.output(file)).collect();
+        let reports: Vec<_> = manifest.files.iter().filter(|file| file.dataset == "reports").collect();
+        if !reports.is_empty() {
+            let mut output = self.in_lake("reports");
+            let size: u64 = reports.iter().map(|file| file.bytes).sum();
+            output["outputFacets"] = json!({"outputStatistics": statistics(None, size, reports.len())});
+            outputs.push(output);
+        }
+        outputs
+    }
+
+    fn output(&self, file: &StagedFile) -> Value {
+        let mut output = self.dataset(&file.dataset);
+        let version = facet("1-0-1/DatasetVersionDatasetFacet", json!({"datasetVersion": file.sha256}));
+        output["facets"]["version"] = version;
+        output["outputFacets"] = json!({"outputStatistics": statistics(Some(file.rows), file.bytes, 1)});
+        output
+    }
+
+    /// A folder of the lake, by the naming of OpenLineage for files and for objects.
+    fn in_lake(&self, below: &str) -> Value {
+        match &self.job.bucket {
+            None => named(FILES, &self.job.lake.join(below).display().to_string()),
+            Some(bucket) if bucket.prefix.is_empty() => named(&format!("s3://{}", bucket.bucket), below),
+            Some(bucket) => named(&format!("s3://{}", bucket.bucket), &format!("{}/{below}", bucket.prefix)),
+        }
+    }
+
+    /// A dataset of the lake with its schema.
+    fn dataset(&self, name: &str) -> Value {
+        let mut dataset = self.in_lake(&format!("datasets/{name}"));
+        if let Some(contract) = contract::find(name) {
+            let fields: Vec<_> = contract
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(index, column)| json!({"name": column.name, "type": type_name(column.kind), "ordinal_position": index + 1}))
+                .collect();
+            dataset["facets"] = json!({"schema": facet("1-2-0/SchemaDatasetFacet", json!({"fields": fields}))});
+        }
+        dataset
+    }
+}
+
+/// One rule, judged: no open break is success.
+fn assertion(rule: &Rule, open: usize) -> Value {
+    json!({
+        "assertion": "custom_sql",
+        "success": open == 0,
+        "severity": if rule.severity.as_str() == "high" { "error" } else { "warn" },
+        "name": format!("{} {}", rule.id, rule.name),
+        "description": rule.title,
+        "expected": "0",
+        "actual": open.to_string(),
+    })
+}
+
+fn statistics(rows: Option<u64>, bytes: u64, files: usize) -> Value {
+    let mut fields = json!({"size": bytes, "fileCount": files});
+    if let Some(rows) = rows {
+        fields["rowCount"] = json!(rows);
+    }
+    facet("1-0-2/OutputStatisticsOutputDatasetFacet", fields)
+}
+
+fn named(namespace: &str, name: &str) -> Value {
+    json!({"namespace": namespace, "name": name, "facets": {}})
+}
+
+fn ancestor(it: &Ancestor) -> Value {
+    json!({"run": {"runId": it.run_id}, "job": {"namespace": it.namespace, "name": it.job}})
+}
+
+/// A facet of `<version>/<name>` with who made it and where its schema stands.
+fn facet(version_and_name: &str, fields: Value) -> Value {
+    let name = Path::new(version_and_name).file_name().expect("a facet has a name").to_string_lossy();
+    let mut facet = json!({
+        "_producer": producer(),
+        "_schemaURL": format!("{SPEC}/facets/{version_and_name}.json#/$defs/{name}"),
+    });
+    if let (Value::Object(facet), Value::Object(fields)) = (&mut facet, fields) {
+        facet.extend(fields);
+    }
+    facet
+}
+
+fn producer() -> String {
+    format!("urn:coupon-recon:{}", env!("CARGO_PKG_VERSION"))
+}
+
+/// An instant as events have it.
+pub fn event_time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+fn type_name(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text => "string",
+        ColumnKind::Integer => "int64",
+        ColumnKind::Boolean => "boolean",
+        ColumnKind::Date => "date32",
+        ColumnKind::Instant => "timestamp[us, UTC]",
+    }
+}

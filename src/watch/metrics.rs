@@ -1,0 +1,215 @@
+//! A night as Prometheus metrics: the text of a file for node_exporter's textfile collector. Keeps what
+//! a run could not know (a night that failed still has a last success) from the run before it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+use crate::dataset::manifest::{Coverage, Manifest};
+use crate::money::Fen;
+use crate::record::Break;
+use crate::report::is_open;
+
+/// What the metrics of a job show; kept in the lake's state between runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gauges {
+    last_run_at: Option<DateTime<Utc>>,
+    last_run_seconds: i64,
+    last_exit_code: i32,
+    last_success_at: Option<DateTime<Utc>>,
+    last_success_date: Option<NaiveDate>,
+    /// By stage: requests, answers from the journal, retries.
+    asked: BTreeMap<String, Asked>,
+    /// Rows by dataset.
+    rows: BTreeMap<String, u64>,
+    /// Open breaks by rule.
+    open: BTreeMap<String, Open>,
+    coverage: Option<Coverage>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Asked {
+    requests: u64,
+    from_journal: u64,
+    retries: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Open {
+    severity: String,
+    count: u64,
+    fen: Fen,
+}
+
+impl Gauges {
+    /// After a run that left a manifest. `rules` are all rules and their severities: one without a
+    /// break shows as 0, not as missing.
+    pub fn note_night(&mut self, manifest: &Manifest, breaks: &[Break], rules: &[(String, String)]) {
+        self.note_end(manifest.finished_at, manifest.started_at, manifest.exit_code);
+        let asks = manifest.stages.iter().filter(|stage| stage.status != "skipped");
+        let asked = asks.map(|it| {
+            let asked = Asked { requests: it.requests, from_journal: it.from_journal, retries: it.retries };
+            (it.stage.clone(), asked)
+        });
+        self.asked.extend(asked);
+        let files = manifest.files.iter().filter(|file| file.dataset != "reports");
+        self.rows.extend(files.map(|file| (file.dataset.clone(), file.rows)));
+        self.coverage = manifest.coverage.clone().or(self.coverage.take());
+        if manifest.is_judged() {
+            self.open = open_by_rule(breaks, rules);
+        }
+        if manifest.exit_code == 0 && manifest.is_judged() {
+            self.last_success_at = Some(manifest.finished_at);
+            self.last_success_date = Some(manifest.business_date).max(self.last_success_date);
+        }
+    }
+
+    /// After a run that ended without one.
+    pub fn note_end(&mut self, at: DateTime<Utc>, started_at: DateTime<Utc>, exit_code: i32) {
+        self.last_run_at = Some(at);
+        self.last_run_seconds = (at - started_at).num_seconds();
+        self.last_exit_code = exit_code;
+    }
+
+    /// The text exposition format.
+    pub fn render(&self, job: &str) -> String {
+        let mut page = Page { text: String::new(), job: label("job", job) };
+        page.times(self);
+        page.family("last_run_requests", "Requests sent by the last run, by stage.", self.stages(|it| it.requests));
+        page.family(
+            "last_run_journal_answers",
+            "Answers the last run took from the journal, by stage.",
+            self.stages(|it| it.from_journal),
+        );
+        page.family(
+            "last_run_retries",
+            "Attempts beyond the first in the last run, by stage.",
+            self.stages(|it| it.retries),
+        );
+        let rows = self.rows.iter().map(|(name, rows)| (label("dataset", name), rows.to_string()));
+        page.family("dataset_rows", "Rows of the partition published last, by dataset.", rows);
+        page.family("open_breaks", "Open breaks, by rule and severity.", self.breaks(|it| it.count.to_string()));
+        page.family(
+            "open_fen",
+            "Money at risk in open breaks in fen (1/100 yuan), by rule and severity.",
+            self.breaks(|it| it.fen.0.to_string()),
+        );
+        if let Some(coverage) = self.coverage.as_ref().filter(|coverage| coverage.wallets > 0) {
+            let share = coverage.wallets_verified as f64 / coverage.wallets as f64;
+            page.one("wallet_coverage_ratio", "Share of known wallets verified within audit_days.", share.to_string());
+        }
+        page.text
+    }
+
+    fn stages(&self, count: impl Fn(&Asked) -> u64) -> impl Iterator<Item = (String, String)> {
+        self.asked.iter().map(move |(stage, asked)| (label("stage", stage), count(asked).to_string()))
+    }
+
+    fn breaks(&self, value: impl Fn(&Open) -> String) -> impl Iterator<Item = (String, String)> {
+        self.open.iter().map(move |(rule, open)| {
+            (format!("{},{}", label("rule", rule), label("severity", &open.severity)), value(open))
+        })
+    }
+}
+
+fn open_by_rule(breaks: &[Break], rules: &[(String, String)]) -> BTreeMap<String, Open> {
+    let empty = |severity: &String| Open { severity: severity.clone(), ..Open::default() };
+    let mut open: BTreeMap<_, _> = rules.iter().map(|(id, severity)| (id.clone(), empty(severity))).collect();
+    for it in breaks.iter().filter(|it| is_open(it)) {
+        let entry = open.entry(it.rule_id.clone()).or_insert_with(|| empty(&it.severity));
+        entry.count += 1;
+        entry.fen = Fen(entry.fen.0 + it.at_risk_fen.0);
+    }
+    open
+}
+
+/// The text as it grows: one family after the other, each with its help and type.
+struct Page {
+    text: String,
+    job: String,
+}
+
+impl Page {
+    fn times(&mut self, it: &Gauges) {
+        let seconds = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp().to_string());
+        let day = it.last_success_date.map(|date| clock::start_of(date).timestamp().to_string());
+        let lines = [
+            ("last_run_timestamp_seconds", "When the last run ended.", seconds(it.last_run_at)),
+            ("last_run_duration_seconds", "How long it took.", Some(it.last_run_seconds.to_string())),
+            ("last_run_exit_code", "Its exit code.", Some(it.last_exit_code.to_string())),
+            ("last_success_timestamp_seconds", "When a night last ended complete.", seconds(it.last_success_at)),
+            ("last_success_business_date_seconds", "Begin of the latest business date that is complete.", day),
+        ];
+        for (name, help, value) in lines {
+            value.into_iter().for_each(|value| self.one(name, help, value));
+        }
+    }
+
+    fn one(&mut self, name: &str, help: &str, value: String) {
+        self.family(name, help, std::iter::once((String::new(), value)));
+    }
+
+    fn family(&mut self, name: &str, help: &str, samples: impl Iterator<Item = (String, String)>) {
+        let mut samples = samples.peekable();
+        if samples.peek().is_none() {
+            return;
+        }
+        let _ = writeln!(self.text, "# HELP coupon_recon_{name} {help}\n# TYPE coupon_recon_{name} gauge");
+        for (labels, value) in samples {
+            let comma = if labels.is_empty() { "" } else { "," };
+            let _ = writeln!(self.text, "coupon_recon_{name}{{{}{comma}{labels}}} {value}", self.job);
+        }
+    }
+}
+
+/// `name="value"`, escaped as the format asks.
+fn label(name: &str, value: &str) -> String {
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("{name}=\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_failed_run_keeps_the_last_success_and_the_breaks_of_it() {
+        let mut gauges = Gauges {
+            last_success_at: Some(at("2026-11-20T02:00:00Z")),
+            last_success_date: NaiveDate::from_ymd_opt(2026, 11, 19),
+            open: BTreeMap::from([("AO01".into(), Open { severity: "high".into(), count: 2, fen: Fen(1250) })]),
+            ..Gauges::default()
+        };
+        gauges.note_end(at("2026-11-21T02:00:07Z"), at("2026-11-21T02:00:00Z"), 69);
+        let text = gauges.render("coffee");
+        for line in [
+            "coupon_recon_last_run_exit_code{job=\"coffee\"} 69",
+            "coupon_recon_last_run_duration_seconds{job=\"coffee\"} 7",
+            "coupon_recon_last_success_timestamp_seconds{job=\"coffee\"} 1795140000",
+            "coupon_recon_open_fen{job=\"coffee\",rule=\"AO01\",severity=\"high\"} 1250",
+            "coupon_recon_open_breaks{job=\"coffee\",rule=\"AO01\",severity=\"high\"} 2",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_family_has_help_and_type_once_and_labels_are_escaped() {
+        let mut gauges = Gauges::default();
+        gauges.note_end(at("2026-11-21T02:00:07Z"), at("2026-11-21T02:00:00Z"), 0);
+        gauges.rows.extend([("a".into(), 1), ("b".into(), 2)]);
+        let text = gauges.render("a\"b\\c\nd");
+        assert!(text.contains("{job=\"a\\\"b\\\\c\\nd\",dataset=\"a\"} 1"), "{text}");
+        assert!(text.ends_with('\n'));
+        let families = text.lines().filter(|line| line.starts_with("# TYPE")).count();
+        assert_eq!(text.lines().filter(|line| line.starts_with("# HELP")).count(), families);
+        assert_eq!(text.matches("# TYPE coupon_recon_dataset_rows gauge").count(), 1);
+    }
+}

@@ -1,0 +1,184 @@
+//! Posts one JSON to an address of the job. The address may hold a key: no message shows more of it
+//! than its host.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use url::{Position, Url};
+
+use crate::clock::World;
+use crate::http::{Cause, Exchange, HttpClient, Outgoing, Received, RetryPolicy, Verdict};
+use crate::job::{ApiLimits, LineageSettings, Webhook};
+use crate::secret::Secret;
+
+/// Nobody waits long for a message at the end of a night.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
+const MAX_ATTEMPTS: u32 = 4;
+/// Answers of a receiver are a few words.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// Why something could not be told.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    /// No client could be made.
+    #[error("TLS cannot be set up")]
+    Setup(#[from] crate::http::HttpSetupError),
+    /// No answer came.
+    #[error("{0}")]
+    Transport(String),
+    /// The receiver said no.
+    #[error("`{host}` answered {status}{}", said(*errcode))]
+    Refused {
+        /// Host and port.
+        host: String,
+        /// HTTP status.
+        status: u16,
+        /// `errcode` of a WeCom robot.
+        errcode: Option<i64>,
+    },
+}
+
+fn said(errcode: Option<i64>) -> String {
+    errcode.map_or_else(String::new, |code| format!(" with errcode {code}"))
+}
+
+/// Sends a digest to the robot.
+///
+/// # Errors
+/// No answer, or one that is not "received".
+pub async fn post_digest(webhook: &Webhook, body: &Value, world: &World) -> Result<(), PostError> {
+    // A message whose answer was lost may have been shown: it is not sent twice.
+    post(&Message::new(webhook.url(), body, None, false), world).await
+}
+
+/// Sends an event to the lineage service, if the job has one.
+///
+/// # Errors
+/// No answer, or one that is not "received".
+pub async fn post_event(settings: &LineageSettings, event: &Value, world: &World) -> Result<(), PostError> {
+    match &settings.url {
+        Some(url) => post(&Message::new(url.clone(), event, settings.api_key.as_ref(), true), world).await,
+        None => Ok(()),
+    }
+}
+
+async fn post(message: &Message, world: &World) -> Result<(), PostError> {
+    let limits = ApiLimits {
+        base_url: message.url.clone(),
+        backup_url: None,
+        timeout: TIMEOUT,
+        retry_deadline: DEADLINE,
+        rate_per_second: 10,
+        concurrency: 1,
+    };
+    let policy = RetryPolicy { max_attempts: MAX_ATTEMPTS, ..RetryPolicy::within(DEADLINE) };
+    let client = HttpClient::new(&limits, world.clone())?.with_bounds(policy, MAX_ANSWER_BYTES);
+    match client.call("POST", "(message)", message).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match error.cause {
+            Cause::Transport(error) => PostError::Transport(error.to_string()),
+            Cause::Refused(refusal) => {
+                let host = message.url[Position::BeforeHost..Position::AfterPort].to_owned();
+                PostError::Refused { host, status: refusal.status, errcode: refusal.errcode }
+            }
+        }),
+    }
+}
+
+/// One JSON on its way.
+struct Message {
+    url: Url,
+    body: Bytes,
+    bearer: Option<Secret>,
+    is_repeatable: bool,
+}
+
+/// How a receiver says no.
+#[derive(Debug, Clone, Copy)]
+struct Refusal {
+    status: u16,
+    errcode: Option<i64>,
+}
+
+impl Message {
+    fn new(url: Url, body: &Value, bearer: Option<&Secret>, is_repeatable: bool) -> Message {
+        Message { url, body: body.to_string().into(), bearer: bearer.cloned(), is_repeatable }
+    }
+}
+
+impl Exchange for Message {
+    type Accepted = ();
+    type Refusal = Refusal;
+
+    fn is_repeatable(&self) -> bool {
+        self.is_repeatable
+    }
+
+    async fn build(&self) -> Result<Outgoing, Refusal> {
+        let mut headers = vec![("content-type", "application/json".to_owned())];
+        let bearer = self.bearer.as_ref().map(|key| ("authorization", format!("Bearer {}", key.expose())));
+        headers.extend(bearer);
+        let target = self.url[Position::BeforePath..Position::AfterQuery].to_owned();
+        Ok(Outgoing { method: reqwest::Method::POST, target, headers, body: self.body.clone() })
+    }
+
+    /// A WeCom robot answers 200 whatever happened; its `errcode` tells.
+    async fn judge(&self, received: Received) -> Verdict<(), Refusal> {
+        let answer: Option<Value> = serde_json::from_slice(&received.body).ok();
+        let errcode = answer.and_then(|answer| answer["errcode"].as_i64()).filter(|code| *code != 0);
+        let refusal = Refusal { status: received.status, errcode };
+        match received.status {
+            200..300 if errcode.is_none() => Verdict::Accept(()),
+            429 | 500.. => Verdict::retry(refusal),
+            _ => Verdict::Refuse(refusal),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::scripted::{FakeWorld, Reply, Script};
+
+    async fn send(script: &Script, is_repeatable: bool) -> Result<(), PostError> {
+        let url = script.limits().base_url.join("/hook/secret-in-path?key=secret-in-query").unwrap();
+        let key = Secret::new("bearer-secret");
+        post(&Message::new(url, &json!({"a": 1}), Some(&key), is_repeatable), &FakeWorld::new().world()).await
+    }
+
+    #[tokio::test]
+    async fn a_receiver_in_trouble_is_asked_again_and_gets_the_json_with_its_key() {
+        let script = Script::serve(vec![Reply::status(503, ""), Reply::status(200, "{\"errcode\":0}")]).await;
+        send(&script, true).await.unwrap();
+        let requests = script.requests();
+        assert_eq!(requests.len(), 2);
+        assert_eq!(requests[1].header("authorization").as_deref(), Some("Bearer bearer-secret"));
+        assert_eq!(requests[1].header("content-type").as_deref(), Some("application/json"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_final_and_shows_nothing_of_the_address() {
+        for (reply, word) in [
+            (Reply::status(200, "{\"errcode\":93000,\"errmsg\":\"invalid webhook url\"}"), "errcode 93000"),
+            (Reply::status(404, "no"), "answered 404"),
+            (Reply::status(302, "").with("location", "https://elsewhere.example"), "answered 302"),
+        ] {
+            let script = Script::serve(vec![reply]).await;
+            let error = send(&script, true).await.unwrap_err().to_string();
+            assert!(error.contains(word) && !error.contains("secret"), "{error}");
+            assert_eq!(script.requests().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_whose_fate_is_unknown_is_not_sent_twice() {
+        let script = Script::serve(vec![Reply::reset(), Reply::status(200, "")]).await;
+        let error = send(&script, false).await.unwrap_err().to_string();
+        assert!(error.contains("broke") && !error.contains("secret"), "{error}");
+        assert_eq!(script.requests().len(), 1);
+    }
+}

@@ -1,0 +1,198 @@
+//! The program is killed at its commit points: what the next run publishes is what an undisturbed one
+//! does, and no reader ever sees half of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use coupon_recon::dataset::partition::read_rows;
+use coupon_recon::record::Break;
+
+use crate::support::{Ending, Shop, Wechat, day};
+
+const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
+
+/// One of each kind of commit point. `make torture` goes through every single one.
+const KINDS: [&str; 16] = [
+    "folder:journal/dt=",
+    "staged:journal/dt=",
+    "renamed:journal/dt=",
+    "renamed:bills/files/",
+    "staged:state/wallets",
+    "renamed:state/wallets",
+    "staged:publishing.json$",
+    "renamed:publishing.json$",
+    "staged:datasets/breaks",
+    "renamed:datasets/coupon_ledger",
+    "renamed:_SUCCESS$",
+    "staged:reports/dt=",
+    "renamed:summary",
+    "staged:manifest.json.sha256$",
+    "staged:manifest.json$",
+    "removed:publishing.json$",
+];
+
+/// The points between which a published day is of two versions.
+const WHILE_PUBLISHING: [&str; 4] =
+    ["renamed:publishing.json$", "renamed:datasets/coupon_ledger", "staged:datasets/orders", "staged:manifest.json$"];
+
+#[test]
+fn a_night_killed_at_each_kind_of_commit_point_is_taken_up_again_byte_for_byte() {
+    let shop = Shop::of_seed(21);
+    let wechat = shop.serve(None);
+    let calm = calm_night(&shop, &wechat);
+    for at in KINDS {
+        shop.forget_lake();
+        assert!(shop.run_dying(&wechat, at, &NIGHT), "no night reaches {at}");
+        assert_complete(&shop, &shop.run(&wechat, &NIGHT), &calm, at);
+    }
+}
+
+#[test]
+fn a_restatement_killed_between_two_files_is_completed_by_the_next_run_of_any_date() {
+    let shop = Shop::of_seed(21);
+    let wechat = shop.serve(None);
+    let before = calm_night(&shop, &wechat);
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-19"]).code, 0);
+    let orders = std::fs::read_to_string(shop.path("orders/2026-11-18.csv")).unwrap();
+    shop.edit("orders/2026-11-18.csv", without_last_line);
+    let after = calm_night(&shop, &wechat);
+    assert_ne!(before, after);
+    for at in WHILE_PUBLISHING {
+        std::fs::write(shop.path("orders/2026-11-18.csv"), &orders).unwrap();
+        assert_eq!(calm_night(&shop, &wechat), before, "{at}");
+        shop.edit("orders/2026-11-18.csv", without_last_line);
+        assert!(shop.run_dying(&wechat, at, &NIGHT), "no night reaches {at}");
+        let verified = shop.verify(day(18));
+        assert_eq!(verified.code, 5, "{at}: {}", verified.stdout);
+        assert!(verified.stdout.contains("the next run completes it"), "{at}: {}", verified.stdout);
+        // The next night runs first.
+        let next = shop.run(&wechat, &["--date", "2026-11-19"]);
+        assert_eq!(next.code, 0, "{at}: {}", next.stderr);
+        assert!(next.stderr.contains("while it published 2026-11-18"), "{at}: {}", next.stderr);
+        assert_eq!(of_the_night(&shop), after, "{at}");
+        assert_eq!(shop.verify(day(18)).code, 0, "{at}: {}", shop.verify(day(18)).stdout);
+    }
+}
+
+#[test]
+fn readers_see_one_version_of_a_partition_while_the_day_is_published_again_and_again() {
+    let shop = Shop::of_seed(24);
+    let wechat = shop.serve(None);
+    let full = std::fs::read_to_string(shop.path("orders/2026-11-18.csv")).unwrap();
+    let versions = [full.clone(), without_last_line(full)];
+    let mut published = Vec::new();
+    for version in &versions {
+        std::fs::write(shop.path("orders/2026-11-18.csv"), version).unwrap();
+        calm_night(&shop, &wechat);
+        published.push(read_breaks(&shop));
+    }
+    let (done, looks) = (AtomicBool::new(false), std::sync::Mutex::new(BTreeMap::<usize, u64>::new()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let seen = read_breaks(&shop);
+                let version = published.iter().position(|it| *it == seen).expect("a version that was published");
+                *looks.lock().unwrap().entry(version).or_default() += 1;
+            }
+        });
+        for round in 0..4 {
+            std::fs::write(shop.path("orders/2026-11-18.csv"), &versions[round % 2]).unwrap();
+            calm_night(&shop, &wechat);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let looks = looks.into_inner().unwrap();
+    assert_eq!(looks.len(), 2, "both versions were seen: {looks:?}");
+}
+
+#[test]
+fn what_was_journalled_before_a_kill_is_not_asked_again() {
+    let shop = Shop::of_seed(23);
+    let wechat = shop.serve(None);
+    calm_night(&shop, &wechat);
+    let undisturbed = wechat.counts().total;
+    shop.forget_lake();
+    wechat.running().reset_counts();
+    // Everything is journalled when the publication begins.
+    assert!(shop.run_dying(&wechat, "staged:publishing.json$", &NIGHT));
+    assert_eq!(wechat.counts().total, undisturbed);
+    wechat.running().reset_counts();
+    assert_eq!(shop.run(&wechat, &NIGHT).code, 0);
+    assert_eq!(wechat.counts().total, 0, "{:?}", wechat.counts());
+}
+
+#[test]
+fn a_disk_that_is_full_ends_with_a_clear_error_and_nothing_half_published() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    let calm = calm_night(&shop, &wechat);
+    for kilobytes in [1, 4, 8] {
+        shop.forget_lake();
+        let ending = run_with_file_limit(&shop, &wechat, kilobytes);
+        assert_eq!(ending.code, 4, "{kilobytes} kB: {}", ending.stderr);
+        assert!(ending.stderr.contains("File too large"), "{kilobytes} kB: {}", ending.stderr);
+        assert!(ending.stderr.contains("job.lake"), "{kilobytes} kB: {}", ending.stderr);
+        assert!(shop.published().is_empty(), "{kilobytes} kB");
+        assert_complete(&shop, &shop.run(&wechat, &NIGHT), &calm, "after a full disk");
+    }
+}
+
+#[test]
+fn a_lake_on_a_file_system_without_room_publishes_nothing() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    let lake = shop.lake();
+    for size in ["64k", "160k"] {
+        std::fs::create_dir_all(&lake).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&lake);
+        // Only root may mount; everybody else has the test above.
+        if !mount.output().is_ok_and(|it| it.status.success()) {
+            return;
+        }
+        let ending = shop.run(&wechat, &NIGHT);
+        let published = shop.published();
+        assert!(std::process::Command::new("umount").arg(&lake).status().unwrap().success());
+        assert_eq!(ending.code, 4, "{size}: {}", ending.stderr);
+        assert!(ending.stderr.contains("No space left on device"), "{size}: {}", ending.stderr);
+        assert!(published.is_empty(), "{size}: {:?}", published.keys());
+    }
+}
+
+/// The program under `ulimit -f`, a quota that needs no root.
+fn run_with_file_limit(shop: &Shop, wechat: &Wechat, kilobytes: u32) -> Ending {
+    let url = wechat.running().base_url();
+    let run = shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]);
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", &format!("ulimit -f {kilobytes}; exec \"$0\" \"$@\"")]);
+    command.arg(run.get_program()).args(run.get_args()).current_dir(run.get_current_dir().unwrap());
+    Ending::of(command.output().unwrap())
+}
+
+fn calm_night(shop: &Shop, wechat: &Wechat) -> BTreeMap<String, Vec<u8>> {
+    let ending = shop.run(wechat, &NIGHT);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    of_the_night(shop)
+}
+
+/// What is published of the first night.
+fn of_the_night(shop: &Shop) -> BTreeMap<String, Vec<u8>> {
+    shop.published().into_iter().filter(|(name, _)| name.contains("dt=2026-11-18")).collect()
+}
+
+fn assert_complete(shop: &Shop, ending: &Ending, calm: &BTreeMap<String, Vec<u8>>, at: &str) {
+    assert_eq!(ending.code, 0, "{at}: {}", ending.stderr);
+    assert!(of_the_night(shop) == *calm, "{at}: the published bytes differ");
+    let verified = shop.verify(day(18));
+    assert_eq!(verified.code, 0, "{at}: {}", verified.stdout);
+}
+
+fn read_breaks(shop: &Shop) -> Vec<Break> {
+    read_rows(&shop.lake().join("datasets/breaks/dt=2026-11-18/part-0.parquet")).unwrap()
+}
+
+fn without_last_line(text: String) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.pop();
+    lines.join("\r\n")
+}

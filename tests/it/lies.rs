@@ -1,0 +1,195 @@
+//! Every scenario of `tests/scenarios/`: a server that fails or lies in one way, and how the night must
+//! end: the documented exit code, the right rows or none, no panic, no hang, bounded memory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use coupon_recon::simulator::Scenario;
+
+use crate::support::{Ending, Shop, Wechat};
+
+const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
+const DATE: &str = "dt=2026-11-18";
+/// Far more than a night of this merchant needs, far less than what a liar would like.
+const MOST_MEMORY_KB: u64 = 900_000;
+
+/// How a night under a scenario must end: `[expect]` of the file.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expect {
+    /// Exit code.
+    exit: i32,
+    /// Whether every published byte must be that of a night without faults.
+    #[serde(default)]
+    calm: bool,
+    /// Datasets that must be published.
+    #[serde(default)]
+    publishes: Vec<String>,
+    /// Datasets that must not.
+    #[serde(default)]
+    lacks: Vec<String>,
+    /// What stderr must say.
+    #[serde(default)]
+    says: Vec<String>,
+    /// Another job file of the merchant.
+    #[serde(default)]
+    job: Option<String>,
+    /// `job.retry_deadline_seconds`; faults that never end should not be waited for.
+    #[serde(default)]
+    patience_seconds: Option<u64>,
+}
+
+#[test]
+fn under_every_scenario_the_night_ends_as_documented_with_the_right_rows_or_none() {
+    let shop = Shop::of_seed(27);
+    let wechat = shop.serve(None);
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    let calm = shop.published();
+    let scenarios = scenarios();
+    assert!(scenarios.len() >= 30);
+    for path in scenarios {
+        assert_scenario(&shop, &wechat, &path, &calm);
+    }
+}
+
+fn assert_scenario(shop: &Shop, wechat: &Wechat, path: &Path, calm: &BTreeMap<String, Vec<u8>>) {
+    let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+    let scenario = Scenario::read(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let expect: Expect = scenario.expect.clone().unwrap_or_default().try_into().unwrap();
+    shop.forget_lake();
+    wechat.running().play(scenario);
+    let before: u64 = wechat.counts().faults.values().sum();
+    let ending = run(shop, wechat, &expect, &name);
+    let told = format!("{name}: exit {}\n{}", ending.code, ending.stderr);
+    assert!(wechat.counts().faults.values().sum::<u64>() > before, "{name}: the lie was never told");
+    assert_eq!(ending.code, expect.exit, "{told}");
+    assert!(!ending.stderr.contains("panicked"), "{told}");
+    for word in &expect.says {
+        assert!(ending.stderr.contains(word.as_str()), "`{word}` is missing in {told}");
+    }
+    let published = shop.published();
+    let has = |dataset: &String| published.contains_key(&format!("datasets/{dataset}/{DATE}/part-0.parquet"));
+    assert!(expect.publishes.iter().all(has), "{told}\n{:?}", published.keys());
+    assert!(!expect.lacks.iter().any(has), "{told}\n{:?}", published.keys());
+    assert!(!expect.calm || published == *calm, "{name}: the published bytes differ from those of a calm night");
+    if expect.publishes.is_empty() && !expect.calm {
+        assert!(published.is_empty(), "{told}\n{:?}", published.keys());
+    } else {
+        let verified = shop.program(&["verify", "job.toml", "--date", "2026-11-18"]);
+        assert_eq!(verified.code, 0, "{name}: {}", verified.stdout);
+    }
+    wechat.play("");
+}
+
+fn run(shop: &Shop, wechat: &Wechat, expect: &Expect, name: &str) -> Ending {
+    let mut job = expect.job.as_deref().unwrap_or("job.toml");
+    if let Some(patience) = expect.patience_seconds {
+        let text = std::fs::read_to_string(shop.path(job)).unwrap();
+        let text = text.replace("retry_deadline_seconds = 120", &format!("retry_deadline_seconds = {patience}"));
+        let text = text.replace("timeout_seconds = 30", &format!("timeout_seconds = {patience}"));
+        std::fs::write(shop.path("job-impatient.toml"), text).unwrap();
+        job = "job-impatient.toml";
+    }
+    let url = wechat.running().base_url();
+    let mut command = shop.command(&["run", job, "--base-url", &url, NIGHT[0], NIGHT[1]]);
+    let child = command.spawn().unwrap();
+    let peak = watch_memory(&child);
+    let ending = Ending::of(child.wait_with_output().unwrap());
+    let peak_kb = peak.join().unwrap();
+    assert!(peak_kb < MOST_MEMORY_KB, "{name}: {peak_kb} kB resident");
+    ending
+}
+
+/// The peak of resident memory, kB, as long as the process lives.
+fn watch_memory(child: &Child) -> std::thread::JoinHandle<u64> {
+    let path = PathBuf::from(format!("/proc/{}/status", child.id()));
+    std::thread::spawn(move || {
+        let mut peak_kb = 0;
+        while let Some(kb) = peak_of(&path) {
+            peak_kb = peak_kb.max(kb);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        peak_kb
+    })
+}
+
+fn peak_of(status: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(status).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn scenarios() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn one_wallet_of_ever_new_coupons_is_followed_for_a_while_and_no_longer() {
+    let shop = Shop::of_seed(28);
+    let wechat = shop.serve(None);
+    let orders = std::fs::read_to_string(shop.path("orders/2026-11-18.csv")).unwrap();
+    let openid = shop.openids().into_iter().find(|openid| orders.contains(openid.as_str())).unwrap();
+    shop.edit("job.toml", |text| text.replace("rate_per_second = 500", "rate_per_second = 5000"));
+    wechat
+        .play(&format!("[[fault]]\npath = \"/v3/marketing/busifavor/users/{openid}/coupons\"\nkind = \"ever_new\"\n"));
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_eq!(ending.code, 4, "{}", ending.stderr);
+    assert!(ending.stderr.contains("1 wallets would not settle"), "{}", ending.stderr);
+    assert!((1000..1100).contains(&wechat.counts().faults["ever_new"]), "{:?}", wechat.counts().faults);
+}
+
+#[test]
+fn an_api_that_is_down_for_a_night_is_all_that_the_next_run_asks() {
+    let shop = Shop::of_seed(29);
+    let wechat = shop.serve(None);
+    let calm = {
+        let ending = shop.run(&wechat, &NIGHT);
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+        shop.published()
+    };
+    shop.forget_lake();
+    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 2"));
+    wechat.play("[[fault]]\npath = \"/datacube/\"\nkind = \"500\"\n[[fault]]\npath = \"/card/\"\nkind = \"500\"\n");
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_eq!(ending.code, 4, "{}", ending.stderr);
+    let manifest = shop.manifest_of(&ending);
+    assert_eq!(manifest["status"], "partial");
+    let unjudged: Vec<_> = manifest["unjudged_rules"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(unjudged, ["DC01", "DC02", "DC03", "DC04"]);
+    let breaks = shop.breaks(shop.dates[0]);
+    assert!(!breaks.is_empty() && breaks.iter().all(|it| !it.rule_id.starts_with("DC")));
+    wechat.play("");
+    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 2", "retry_deadline_seconds = 120"));
+    wechat.running().reset_counts();
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    let asked: Vec<_> = wechat.counts().by_endpoint.into_keys().collect();
+    let is_mp = |path: &String| ["/datacube/", "/card/", "/cgi-bin/"].iter().any(|it| path.contains(it));
+    assert!(!asked.is_empty() && asked.iter().all(is_mp), "{asked:?}");
+    assert!(shop.published() == calm, "the published bytes differ");
+}
+
+#[test]
+fn a_complete_day_is_not_replaced_by_a_partial_one() {
+    let shop = Shop::of_seed(30);
+    let wechat = shop.serve(None);
+    assert_eq!(shop.run(&wechat, &NIGHT).code, 0);
+    let complete = shop.published();
+    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
+    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"500\"\n");
+    let ending = shop.run(&wechat, &["--date", "2026-11-18", "--refetch"]);
+    assert_eq!(ending.code, 4, "{}", ending.stderr);
+    assert!(ending.stderr.contains("was complete when 2026-11-18 was published"), "{}", ending.stderr);
+    assert!(shop.published() == complete, "the published bytes differ");
+    assert_eq!(shop.verify(shop.dates[0]).code, 0, "{}", shop.verify(shop.dates[0]).stdout);
+    // The generation that was published is the one that is replayed.
+    std::fs::remove_dir_all(shop.lake().join("datasets")).unwrap();
+    let ending = shop.program(&["run", "job.toml", "--replay", "--date", "2026-11-18"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+}

@@ -1,0 +1,335 @@
+//! What operators do: look before a night, hand over a data interval, run many nights, collect logs.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::support::{Ending, Shop, Wechat};
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+}
+
+/// Every file of the shop's folder and their bytes.
+fn everything(shop: &Shop) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
+    fn collect(folder: &std::path::Path, files: &mut BTreeMap<std::path::PathBuf, Vec<u8>>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => {
+                    files.insert(path.clone(), Vec::new());
+                    collect(&path, files);
+                }
+                false => drop(files.insert(path.clone(), std::fs::read(&path).unwrap())),
+            }
+        }
+    }
+    let mut files = BTreeMap::new();
+    collect(shop.path("").parent().unwrap(), &mut files);
+    files
+}
+
+#[test]
+fn a_dry_run_foretells_the_calls_and_leaves_no_trace() {
+    let shop = Shop::of_seed(41);
+    let wechat = shop.serve(None);
+    let before = everything(&shop);
+    let ending = shop.run(&wechat, &["--date", "2026-11-18", "--dry-run"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert_eq!(wechat.counts().total, 0, "nobody is asked");
+    assert!(before == everything(&shop), "nothing is written");
+    let told = ending.json();
+    assert_eq!((told["dry_run"].as_bool(), told["date"].as_str()), (Some(true), Some("2026-11-18")));
+    let stage = |name: &str| told["stages"].as_array().unwrap().iter().find(|it| it["stage"] == name).unwrap().clone();
+    assert_eq!(stage("bills")["new"], serde_json::json!(["payments", "refunds"]));
+    assert!(stage("user_coupons")["calls"].as_u64() > Some(0));
+    assert!(told["seconds_at_rate_limit"].as_u64() > Some(0));
+    assert!(ending.stderr.contains("dry run: nothing is asked or written"), "{}", ending.stderr);
+
+    let run = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let asked = wechat.counts().of("GET /v3/marketing/busifavor/users/{openid}/coupons");
+    let told = stage("user_coupons")["calls"].as_u64().unwrap();
+    // A wallet of a new merchant counts as one page; a full one has more.
+    assert!((told..=told + told / 10).contains(&asked), "{told} foretold, {asked} asked");
+
+    let again = shop.run(&wechat, &["--date", "2026-11-18", "--dry-run"]).json();
+    assert_eq!(again["calls"], 0, "{again}");
+    assert!(again["journalled"].as_u64() > Some(0));
+    assert!(again["stages"].as_array().unwrap().iter().all(|it| it["new"].as_array().unwrap().is_empty()), "{again}");
+}
+
+#[test]
+fn a_dry_run_tells_what_is_missing_and_what_will_be_stale() {
+    let shop = Shop::of_seed(42);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    std::fs::remove_file(shop.path("orders/2026-11-19.csv")).unwrap();
+    let ending = shop.run(&wechat, &["--date", "2026-11-19", "--dry-run"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert_eq!(ending.json()["stale_dates"], serde_json::json!(["2026-11-20"]));
+    for words in ["problem: orders: ", "2026-11-19.csv", "to be run again after it: 2026-11-20"] {
+        assert!(ending.stderr.contains(words), "`{words}` is missing in:\n{}", ending.stderr);
+    }
+}
+
+#[test]
+fn a_data_interval_runs_its_days_and_an_empty_one_is_refused() {
+    let shop = Shop::of_seed(43);
+    let wechat = shop.serve(None);
+    let interval = |start, end| shop.run(&wechat, &["--interval-start", start, "--interval-end", end]);
+    let ending = interval("2026-11-18T10:30:00+08:00", "2026-11-20T10:30:00+08:00");
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    let dates: Vec<_> = lines(&ending.stdout).iter().map(|line| line["date"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(dates, ["2026-11-18", "2026-11-19"]);
+    wechat.running().reset_counts();
+    let empty = interval("2026-11-20T00:00:00Z", "2026-11-20T00:00:00Z");
+    assert_eq!((empty.code, empty.stdout.as_str()), (2, ""), "{}", empty.stderr);
+    assert!(empty.stderr.contains("the data interval is empty"), "{}", empty.stderr);
+    assert!(empty.stderr.contains("hint: ") && empty.stderr.contains("CronDataIntervalTimetable"), "{}", empty.stderr);
+    assert_eq!(wechat.counts().total, 0);
+}
+
+#[test]
+fn a_data_interval_in_the_environment_and_who_called_stand_in_the_manifest() {
+    let shop = Shop::of_seed(43);
+    let wechat = shop.serve(None);
+    let url = wechat.running().base_url();
+    let mut command = shop.command(&["run", "job.toml", "--base-url", &url]);
+    command
+        .env("RECON_INTERVAL_START", "2026-11-18 12:00:00+08:00")
+        .env("RECON_INTERVAL_END", "2026-11-19 12:00:00+08:00");
+    command.env("AIRFLOW_CTX_DAG_ID", "coupon_recon").env("AIRFLOW_CTX_TASK_ID", "reconcile");
+    command.env("AIRFLOW_CTX_DAG_EMAIL", "somebody@example.com");
+    let ending = Ending::of(command.output().unwrap());
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert_eq!(ending.json()["date"], "2026-11-18");
+    let manifest = std::fs::read_to_string(ending.json()["manifest"].as_str().unwrap()).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let caller = serde_json::json!({"AIRFLOW_CTX_DAG_ID": "coupon_recon", "AIRFLOW_CTX_TASK_ID": "reconcile"});
+    assert_eq!(manifest["caller"], caller);
+}
+
+#[test]
+fn a_backfill_runs_the_oldest_day_first_unless_told_otherwise() {
+    let shop = Shop::of_seed(44);
+    let wechat = shop.serve(None);
+    let dates = |ending: &Ending| {
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+        lines(&ending.stdout).iter().map(|it| it["date"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let range = ["--from", "2026-11-18", "--to", "2026-11-20"];
+    assert_eq!(dates(&shop.run(&wechat, &range)), ["2026-11-18", "2026-11-19", "2026-11-20"]);
+    let newest = shop.run(&wechat, &[&range[..], &["--order", "newest"]].concat());
+    assert_eq!(dates(&newest), ["2026-11-20", "2026-11-19", "2026-11-18"]);
+}
+
+#[test]
+fn a_backfill_beyond_what_wechat_keeps_is_refused_before_anything_is_asked() {
+    let shop = Shop::of_seed(45);
+    let wechat = shop.serve(None);
+    let later = |arguments: &[&str]| {
+        let url = wechat.running().base_url();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
+        command.args(["--now", "2027-02-20T12:00:00+08:00", "run"]).arg(shop.path("job.toml"));
+        Ending::of(command.args(["--base-url", &url]).args(arguments).output().unwrap())
+    };
+    for order in ["oldest", "newest"] {
+        let ending = later(&["--from", "2026-11-18", "--to", "2026-11-20", "--order", order]);
+        assert_eq!((ending.code, ending.stdout.as_str()), (2, ""), "{}", ending.stderr);
+        for words in ["is gone", "three months", "2026-11-20", "nothing was asked", "--from 2026-11-20"] {
+            assert!(ending.stderr.contains(words), "`{words}` is missing in:\n{}", ending.stderr);
+        }
+    }
+    assert_eq!(wechat.counts().total, 0);
+    assert!(!shop.lake().exists(), "nothing was written either");
+}
+
+#[test]
+fn a_day_that_was_journalled_in_time_is_rebuilt_however_old_it_is() {
+    let shop = Shop::of_seed(45);
+    let wechat = shop.serve(None);
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
+    let published = shop.published();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
+    command.args(["--now", "2027-05-01T12:00:00+08:00", "run"]).arg(shop.path("job.toml"));
+    command.args(["--base-url", &wechat.running().base_url(), "--date", "2026-11-18"]);
+    let ending = Ending::of(command.output().unwrap());
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert!(published == shop.published());
+}
+
+/// A run of the last night when the clock shows `now`.
+fn last_night_at(shop: &Shop, wechat: &Wechat, now: &str, arguments: &[&str]) -> Ending {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
+    command.args(["--now", now, "run"]).arg(shop.path("job.toml")).args(["--date", "2026-11-20"]);
+    Ending::of(command.args(["--base-url", &wechat.running().base_url()]).args(arguments).output().unwrap())
+}
+
+#[test]
+fn every_source_has_a_cut_off_of_its_own_before_which_nobody_is_asked() {
+    // Just before the simulator's noon: signatures may be five minutes off.
+    let (before, ready_at) = ("2026-11-21T11:58:00+08:00", "11:59");
+    let asked_by = [
+        ("orders", ""),
+        ("bills", "GET /v3/bill/tradebill"),
+        ("subsidy_ledger", ""),
+        ("notifications", ""),
+        ("wallets", "GET /v3/marketing/busifavor/users/{openid}/coupons"),
+        ("stocks", "GET /v3/marketing/busifavor/stocks/{stock_id}"),
+        ("subsidies", "GET /v3/marketing/busifavor/subsidy/pay-receipts"),
+        ("datacube", "POST /datacube/getcardbizuininfo"),
+        ("cards", "POST /card/batchget"),
+        ("v2_stocks", "POST /mmpaymkttransfers/query_coupon_stock"),
+    ];
+    let written = std::fs::read_to_string(Shop::of_seed(46).path("job.toml")).unwrap();
+    for (source, route) in asked_by {
+        let shop = Shop::of_seed(46);
+        let wechat = shop.serve(None);
+        let section = format!("[sources.{source}]\nready_at = \"{ready_at}\"\n");
+        let silent = written.replace("[sources.bills]\nready_at = \"10:00\"\ngrace_days = 0\n", "");
+        shop.edit("job.toml", |_| format!("{silent}\n{section}"));
+        let early = last_night_at(&shop, &wechat, before, &[]);
+        assert_eq!(early.code, 75, "{source}: {}", early.stderr);
+        let told = format!("`{source}` is ready at 2026-11-21 11:59 Asia/Shanghai");
+        assert!(early.stderr.contains(&told), "{source}: {}", early.stderr);
+        assert!(early.stderr.contains(&format!("sources.{source}.ready_at")), "{source}: {}", early.stderr);
+        if !route.is_empty() {
+            assert_eq!(wechat.counts().of(route), 0, "{source} was asked too early");
+        }
+        let late = last_night_at(&shop, &wechat, "2026-11-21T11:59:00+08:00", &[]);
+        assert_eq!(late.code, 0, "{source}: {}", late.stderr);
+    }
+}
+
+#[test]
+fn waiting_ends_when_the_source_is_ready_and_gives_up_when_it_is_not() {
+    let shop = Shop::of_seed(47);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| text.replace("ready_at = \"10:00\"", "ready_at = \"11:59\""));
+    let short = last_night_at(&shop, &wechat, "2026-11-21T11:57:00+08:00", &["--wait", "1s"]);
+    assert_eq!(short.code, 75, "{}", short.stderr);
+    let long = last_night_at(&shop, &wechat, "2026-11-21T11:58:58+08:00", &["--wait", "10s"]);
+    assert_eq!(long.code, 0, "{}", long.stderr);
+    assert_eq!(lines(&long.stdout).len(), 1, "only the last attempt is told");
+}
+
+#[test]
+fn every_line_of_a_json_log_is_an_object_with_hint_and_causes_as_fields() {
+    let shop = Shop::of_seed(48);
+    let wechat = shop.serve(None);
+    let json = |arguments: &[&str]| {
+        let url = wechat.running().base_url();
+        let all = [&["--log-format", "json", "run", "job.toml", "--base-url", &url], arguments].concat();
+        shop.program(&all)
+    };
+    let of_level = |ending: &Ending, level: &str| {
+        let all = lines(&ending.stderr);
+        all.iter().for_each(|line| {
+            for field in ["timestamp", "level", "message"] {
+                assert!(line[field].is_string(), "{field} is missing in {line}");
+            }
+        });
+        all.into_iter().find(|line| line["level"] == level).unwrap_or_else(|| panic!("no {level}: {}", ending.stderr))
+    };
+    // A warning of the job file, a summary.
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(shop.path("secrets/pii.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let ending = json(&["--date", "2026-11-18", "--summary"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert!(of_level(&ending, "WARN")["message"].as_str().unwrap().contains("chmod 600"), "{}", ending.stderr);
+    let summary = of_level(&ending, "INFO");
+    assert_eq!((summary["message"].as_str(), summary["date"].as_str()), (Some("night ended"), Some("2026-11-18")));
+    assert!(summary["stages"].as_array().unwrap().len() > 10);
+    // A night that is partial: each cause with its hint.
+    std::fs::remove_file(shop.path("orders/2026-11-19.csv")).unwrap();
+    let partial = json(&["--date", "2026-11-19"]);
+    assert_eq!(partial.code, 75, "{}", partial.stderr);
+    let told = lines(&partial.stderr);
+    let cause = told.iter().find(|line| line["hint"].is_string()).unwrap();
+    assert!(cause["message"].as_str().unwrap().contains("2026-11-19.csv"), "{cause}");
+    // A failure, a gate, a wrong command line.
+    let empty = json(&["--interval-start", "2026-11-20T00:00:00Z", "--interval-end", "2026-11-20T00:00:00Z"]);
+    let failure = of_level(&empty, "ERROR");
+    assert_eq!(failure["exit_code"], 2);
+    assert!(failure["hint"].as_str().unwrap().contains("--date"), "{failure}");
+    let gate = json(&["--date", "2026-11-18", "--fail-on", "open_count>0"]);
+    assert_eq!(gate.code, 3);
+    assert!(of_level(&gate, "WARN")["message"].as_str().is_some(), "{}", gate.stderr);
+    let wrong = std::fs::read_to_string(shop.path("job.toml")).unwrap();
+    shop.edit("job.toml", |text| text.replace("audit_days = 30", "audit_dayz = 30\nmax_unsetled = 0"));
+    let told = lines(&json(&["--date", "2026-11-18"]).stderr);
+    assert_eq!(told.len(), 3, "two problems and their sum: {told:?}");
+    assert_eq!((&told[0]["hint"], told[0]["line"].is_u64()), (&"did you mean `audit_days`?".into(), true));
+    shop.edit("job.toml", |_| wrong);
+    let usage = json(&["--date", "yesterday"]);
+    assert_eq!(usage.code, 2);
+    assert!(of_level(&usage, "ERROR")["message"].as_str().unwrap().contains("--date"), "{}", usage.stderr);
+}
+
+#[test]
+fn nothing_is_coloured_that_goes_into_a_file() {
+    let shop = Shop::of_seed(48);
+    let ending = shop.program(&["run", "absent.toml"]);
+    assert_eq!(ending.code, 2);
+    assert!(ending.stderr.starts_with("error: ") && !ending.stderr.contains('\u{1b}'), "{}", ending.stderr);
+}
+
+#[test]
+fn a_new_job_file_lacks_only_what_nobody_else_can_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
+        Ending::of(command.args(arguments).current_dir(folder.path()).output().unwrap())
+    };
+    let begun = program(&["init", "shop"]);
+    assert_eq!((begun.code, begun.stdout.as_str()), (0, "shop/job.toml\n"), "{}", begun.stderr);
+    assert!(begun.stderr.contains("coupon-recon check shop/job.toml"), "{}", begun.stderr);
+    let checked = program(&["check", "shop/job.toml"]);
+    assert_eq!(checked.code, 2, "{}", checked.stderr);
+    let problems: Vec<_> = checked.stderr.lines().filter(|line| line.contains("line ")).collect();
+    assert_eq!(problems.len(), 5, "{}", checked.stderr);
+    for word in ["apiclient_key.pem", "WXPAY_API_V3_KEY", "wxp_pub.pem", "WXPAY_V2_KEY", "WX_MP_SECRET"] {
+        assert!(problems.iter().any(|line| line.contains(word)), "{word}: {}", checked.stderr);
+    }
+    let again = program(&["init", "shop"]);
+    assert_eq!(again.code, 2);
+    assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+}
+
+#[test]
+fn completions_and_man_pages_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
+        Ending::of(command.args(arguments).current_dir(folder.path()).output().unwrap())
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        let script = program(&["completions", shell]);
+        assert_eq!(script.code, 0, "{}", script.stderr);
+        for word in ["dry-run", "interval-start", "completions", "init"] {
+            assert!(script.stdout.contains(word), "{shell} lacks {word}");
+        }
+    }
+    let pages = program(&["man", "man1"]);
+    assert_eq!(pages.code, 0, "{}", pages.stderr);
+    let page = std::fs::read_to_string(folder.path().join("man1/coupon-recon-run.1")).unwrap();
+    assert!(page.contains(".TH") && page.contains("backfill"), "{page}");
+}
+
+#[test]
+fn the_units_of_systemd_are_sound_where_systemd_is_there_to_say_so() {
+    let jobs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/systemd");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["coupon-recon.service", "coupon-recon.timer"] {
+        let unit = std::fs::read_to_string(jobs.join(name)).unwrap();
+        let unit = unit.replace("/usr/local/bin/coupon-recon", env!("CARGO_BIN_EXE_coupon-recon"));
+        std::fs::write(folder.path().join(name), unit).unwrap();
+    }
+    let mut command = std::process::Command::new("systemd-analyze");
+    command.args(["verify", "--man=no", "./coupon-recon.service", "./coupon-recon.timer"]).current_dir(folder.path());
+    // A machine without systemd has nobody to ask.
+    let Ok(output) = command.output() else { return };
+    let ending = Ending::of(output);
+    assert_eq!((ending.code, ending.stderr.as_str()), (0, ""));
+}

@@ -1,0 +1,76 @@
+"""DuckDB and Polars read a day in a loop while it is published again and again: each look must show one
+of the two versions, whole.
+
+usage: while_publishing.py PROGRAM NOW JOB BASE_URL
+"""
+
+import pathlib
+import subprocess
+import sys
+import threading
+import tomllib
+
+import duckdb
+import polars
+
+DAY = "2026-11-18"
+ROUNDS = 6
+
+
+def main():
+    program, now, job, base_url = sys.argv[1:]
+    job = pathlib.Path(job)
+    settings = tomllib.loads(job.read_text(encoding="utf-8"))
+    breaks = job.parent / settings["job"]["lake"] / f"datasets/breaks/dt={DAY}/part-0.parquet"
+    orders = job.parent / f"orders/{DAY}.csv"
+    full = orders.read_bytes()
+    versions = [full, b"\r\n".join(full.splitlines()[:-1])]
+
+    def publish(version):
+        orders.write_bytes(version)
+        command = [program, "--now", now, "run", str(job), "--date", DAY, "--base-url", base_url]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    known = []
+    for version in versions:
+        publish(version)
+        known.append(look_with_duckdb(breaks))
+        assert look_with_polars(breaks) == known[-1]
+    assert known[0] != known[1], "the two versions must differ"
+
+    seen, failures, done = {0: 0, 1: 0}, [], threading.Event()
+
+    def read(look):
+        while not done.is_set():
+            try:
+                seen[known.index(look(breaks))] += 1
+            except Exception as error:  # whatever a reader stumbles over is a failure of the publication
+                failures.append(f"{look.__name__}: {error!r}")
+                return
+
+    readers = [threading.Thread(target=read, args=(look,)) for look in (look_with_duckdb, look_with_polars)]
+    for reader in readers:
+        reader.start()
+    for number in range(ROUNDS):
+        publish(versions[number % 2])
+    done.set()
+    for reader in readers:
+        reader.join()
+    orders.write_bytes(full)
+    assert not failures, failures
+    assert all(seen.values()), f"both versions must have been seen: {seen}"
+    print(f"while {DAY} was published {ROUNDS} times: {sum(seen.values())} looks, each at one version")
+
+
+def look_with_duckdb(path):
+    query = f"select count(*), sum(at_risk_fen), min(break_id), max(break_id) from '{path}'"
+    return tuple(map(str, duckdb.connect().sql(query).fetchone()))
+
+
+def look_with_polars(path):
+    breaks = polars.read_parquet(path, memory_map=False)
+    ids, risk = breaks["break_id"], breaks["at_risk_fen"].sum()
+    return tuple(map(str, (len(breaks), risk, ids.min(), ids.max())))
+
+
+main()
