@@ -124,5 +124,6 @@ fn told(run_id: &str, started_at: DateTime<Utc>) -> String {
 }
 
 fn machine() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "a machine without a name".to_owned() } else { name.trim().to_owned() }
 }
