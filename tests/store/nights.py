@@ -20,7 +20,7 @@ import boto3
 import readers
 from gate import Gate
 
-NOW, LATER = "2026-11-21T12:00:00+08:00", "2026-11-21T12:10:00+08:00"
+NOW, LATER = "2026-11-21T12:00:00+08:00", "2026-11-21T12:04:00+08:00"
 DATES = ["2026-11-18", "2026-11-19", "2026-11-20"]
 BUCKET = "coupons"
 KEY_ID, SECRET = "recon-key-id", "recon-secret-key-that-nobody-may-see"
