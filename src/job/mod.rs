@@ -1,6 +1,7 @@
 //! The job file: as written (`file`), checked (`settings`), every problem at once.
 //! Secrets are read here and only here; nothing here asks the network or the clock.
 
+mod bucket;
 mod check;
 mod file;
 mod problem;
@@ -17,6 +18,7 @@ use file::JobFile;
 use problem::{Place, Problems};
 use value::Section;
 
+pub use bucket::*;
 pub use problem::{JobProblems, Problem};
 pub use settings::*;
 pub use watching::*;

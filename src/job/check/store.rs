@@ -7,9 +7,9 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 
 use super::Checker;
+use crate::job::bucket::{BucketSettings, Credentials};
 use crate::job::file::{JobSection, StoreSection};
 use crate::job::problem::Place;
-use crate::job::settings::{BucketSettings, Credentials};
 use crate::job::value::{Section, Written};
 use crate::secret::Secret;
 
