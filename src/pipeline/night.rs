@@ -187,7 +187,7 @@ impl Work<'_> {
         let rules_sha256 = rules.sha256();
         let read_partitions = earlier_partitions(job, self.lake, self.plan.date)
             .map_err(|error| disk(&error, "cannot read earlier partitions"))?;
-        refuse_altered(self.lake, &read_partitions)?;
+        let intact = refuse_altered(self.lake, &read_partitions);
         let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let provenance = self.provenance(&sources, &read_partitions, rules_sha256)?;
         let mut done = Done {
@@ -203,6 +203,7 @@ impl Work<'_> {
                 .map_err(|error| disk(&error, "cannot list published partitions"))?,
             early_decisions: 0,
         };
+        intact.or_else(|failure| done.withdraw(failure))?;
         if done.verdict.publish && self.is_selected("reconcile") {
             self.reconcile(&mut done).or_else(|failure| done.withdraw(failure))?;
         }
@@ -271,7 +272,11 @@ impl Work<'_> {
         if decisions.is_empty() {
             return Ok(decisions);
         }
-        Ok(decisions.knowing(restated::breaks_after(self.lake, self.plan.date).map_err(|error| violated(&error))?))
+        let (lake, date) = (self.lake, self.plan.date);
+        let later = restated::breaks_after(lake, date).map_err(|error| violated(&error))?;
+        let earlier =
+            restated::breaks_before(lake, date, decisions.in_force(date)).map_err(|error| violated(&error))?;
+        Ok(decisions.knowing(later).remembering(earlier))
     }
 
     fn stage<R: Record>(&self, done: &mut Done, rows: &[R]) -> Result<(), Failure> {
