@@ -26,8 +26,8 @@ use crate::extract::{Issue, Night, Watcher};
 use crate::job::{Job, OnBadRow, Pii};
 use crate::journal::{Journal, Mode};
 use crate::reconcile::rules::Rule;
-use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
-use crate::record::{Break, Record};
+use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Tally};
+use crate::record::{Break, LedgerRow, Record};
 use crate::report::{self, PackInput, RuleTitle};
 
 /// What a run of one date is asked to do.
@@ -173,20 +173,19 @@ impl Work<'_> {
     fn reconcile(&self, done: &mut Done) -> Result<(), Failure> {
         let mut files = self.day_files(&done.files)?;
         let asked = Asked { wallets: done.sources.asked.clone(), unknown_coupons: done.sources.unknown.clone() };
-        let ledger = reconcile::build_ledger(self.night.job, &files, &asked).map_err(|error| violated(&error))?;
-        if let Some(side) = ledger.footing.iter().find(|side| !side.holds()) {
+        let scratch = Scratch::new_in(self.staging.folder());
+        let scratch = scratch.map_err(|error| disk(&error, "cannot make a scratch folder"))?;
+        self.stage_ledger(done, &files, &asked, &scratch)?;
+        if let Some(side) = done.footing.iter().find(|side| !side.holds()) {
             return Err(Failure::new(
                 ExitCode::Violation,
                 format!("the night does not foot; nothing was published: {side:?}"),
             ));
         }
-        self.stage(done, &ledger.rows)?;
-        done.footing = ledger.footing;
-        drop(ledger.rows);
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
         let decisions = self.decisions()?;
-        let judgement =
-            reconcile::judge(self.night.job, &files, &done.sources.shortfall, &decisions).map_err(unjudgeable)?;
+        let judgement = reconcile::judge(self.night.job, &files, &scratch, &done.sources.shortfall, &decisions)
+            .map_err(unjudgeable)?;
         let is_listed = |id: &str| judgement.breaks.iter().any(|it| it.break_id == id);
         done.early_decisions = decisions.count_early(self.plan.date, is_listed);
         done.restated = restated::against_published(self.lake, self.plan.date, &judgement.breaks)
@@ -197,6 +196,20 @@ impl Work<'_> {
             self.report(done, &judgement)?;
         }
         done.judgement = Some(judgement);
+        Ok(())
+    }
+
+    /// Stages the ledger as it is built, and keeps what it sums up to.
+    fn stage_ledger(&self, done: &mut Done, files: &DayFiles, asked: &Asked, scratch: &Scratch) -> Result<(), Failure> {
+        let dataset = LedgerRow::DATASET;
+        let mut writer = self.staging.begin(dataset, &done.provenance).map_err(|error| violated(&error))?;
+        let mut rows = 0;
+        let footing = reconcile::build_ledger(self.night.job, files, asked, scratch, |batch| {
+            rows += batch.num_rows() as u64;
+            writer.write(&batch).map_err(ReconcileError::from)
+        });
+        done.footing = footing.map_err(|error| violated(&error))?;
+        done.files.push(self.staging.end(dataset, writer, rows).map_err(|error| violated(&error))?);
         Ok(())
     }
 
