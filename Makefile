@@ -6,6 +6,7 @@ SHELL := bash
 DEMO_NOW := 2026-11-21T12:00:00+08:00
 PROGRAM  := target/debug/coupon-recon
 VENV     := .venv
+CONTRACTS := .venv-contracts
 PEERS    := .venv-peers
 
 help: ## List the targets
@@ -19,27 +20,57 @@ demo: build ## Run three nights of the sample merchant against the embedded simu
 	$(PROGRAM) --now $(DEMO_NOW) simulate sample-data --listen 127.0.0.1:0 -- \
 	  $(PROGRAM) --now $(DEMO_NOW) run sample-data/job.toml --from 2026-11-18 --to 2026-11-20 \
 	  --base-url '{base_url}' --summary
+	$(PROGRAM) breaks sample-data/job.toml --date 2026-11-20 --since 2026-11-18
 
-test: test-rust test-readers test-requests ## Every test that needs Rust and Python 3 only
+test: test-rust test-readers test-contracts test-notebooks test-requests ## Every test that needs Rust and Python 3 only
 
 test-rust: ## Unit and integration tests
 	@chmod 600 sample-data/secrets/*
 	cargo test --locked
 
-test-readers: $(VENV)/.ready ## The lake opens in pandas, Polars, DuckDB and pyarrow; DuckDB judges every rule alike
-	rm -rf out/readers && $(MAKE) --no-print-directory build
-	mkdir -p out/readers/sample && cp -a sample-data out/readers/sample/merchant
+lakes: build # Three lakes for others to read: the sample, and two made merchants
+	rm -rf out/readers && mkdir -p out/readers/sample && cp -a sample-data out/readers/sample/merchant
 	for seed in 7 31; do $(PROGRAM) generate out/readers/$$seed/merchant --users 60 --seed $$seed >/dev/null || exit; done
 	chmod 600 out/readers/*/merchant/secrets/*
+	sed -i 's/^language = .*/language = "en"/; s/^trailer = .*/trailer = false/; s/^on_bad_row = .*/on_bad_row = "quarantine"/' \
+	  out/readers/31/merchant/job.toml
 	for shop in sample 7 31; do \
 	  $(PROGRAM) --now $(DEMO_NOW) simulate out/readers/$$shop/merchant --listen 127.0.0.1:0 -- \
 	    $(PROGRAM) --now $(DEMO_NOW) run out/readers/$$shop/merchant/job.toml --from 2026-11-18 --to 2026-11-20 \
 	    --base-url '{base_url}' >/dev/null || exit; \
+	done
+
+test-readers: $(VENV)/.ready lakes ## The lake opens in pandas, Polars, DuckDB and pyarrow; DuckDB judges every rule alike
+	for shop in sample 7 31; do \
 	  $(VENV)/bin/python tests/readers/second_opinion.py out/readers/$$shop/merchant/job.toml || exit; \
 	done
 	$(VENV)/bin/python tests/readers/check.py out/readers/7/out/lake
+	$(VENV)/bin/python tests/readers/readme.py out/readers/sample/out/lake
 
-test-all: test test-peers ## test and test-peers
+poor-lakes: lakes # Nights that lack an export, that left a day out, and that could not sign
+	for kind in partial failed; do $(PROGRAM) generate out/readers/$$kind/merchant --users 60 --seed 7 >/dev/null || exit; done
+	rm out/readers/partial/merchant/orders/2026-11-18.csv
+	cp out/readers/31/merchant/secrets/apiclient_key.pem out/readers/failed/merchant/secrets/
+	chmod 600 out/readers/*/merchant/secrets/*
+	for night in partial:2026-11-18:75 partial:2026-11-18:75 partial:2026-11-20:0 failed:2026-11-18:77; do \
+	  IFS=: read -r shop date code <<<$$night; \
+	  $(PROGRAM) --now $(DEMO_NOW) simulate out/readers/$$shop/merchant --listen 127.0.0.1:0 -- \
+	    $(PROGRAM) --now $(DEMO_NOW) run out/readers/$$shop/merchant/job.toml --date $$date \
+	    --base-url '{base_url}' >/dev/null 2>&1; \
+	  got=$$?; test $$got -eq $$code || { echo "$$night ended with $$got"; exit 1; }; \
+	done
+
+test-contracts: $(CONTRACTS)/.ready poor-lakes ## datacontract tests the contracts, frictionless the CSVs, jsonschema our JSON
+	$(CONTRACTS)/bin/python tests/contracts/check.py out/readers/{sample,31}/out/lake
+	$(CONTRACTS)/bin/python tests/contracts/check_json.py out/readers/*/out/lake
+
+test-notebooks: $(VENV)/.ready lakes ## The notebook runs from top to bottom
+	$(VENV)/bin/python tests/notebooks/run.py notebooks/explore.ipynb out/readers/sample/out/lake out/notebooks
+
+describe: ## Write the data dictionary and the other generated descriptions anew
+	cargo run --locked --quiet --example describe
+
+test-all: test test-peers test-pack ## test and everything that needs other programs
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
 	cargo build --locked --bin coupon-recon --example signed_requests
@@ -55,6 +86,22 @@ test-peers: build $(PEERS)/.sdks tests/peers/node/node_modules/.ready ## SDKs of
 	$(PROGRAM) simulate out/peers/merchant --listen 127.0.0.1:0 --world-now $(DEMO_NOW) -- \
 	  node tests/peers/node/talk.js out/peers/merchant '{base_url}'
 
+# A whole month, so that the trend has one, and a long list.
+test-pack: build $(VENV)/.pack ## The finance pack in Chromium and LibreOffice; pictures under out/pack/pictures
+	rm -rf out/pack && $(PROGRAM) generate out/pack/merchant --users 120 --nights 30 --first-date 2026-10-22 --seed 7 >/dev/null
+	chmod 600 out/pack/merchant/secrets/*
+	$(PROGRAM) --now $(DEMO_NOW) simulate out/pack/merchant --listen 127.0.0.1:0 -- \
+	  $(PROGRAM) --now $(DEMO_NOW) run out/pack/merchant/job.toml --from 2026-10-22 --to 2026-11-20 \
+	  --base-url '{base_url}' >/dev/null
+	$(VENV)/bin/python tests/pack/check.py out/pack/out/lake/reports/dt=2026-11-20 out/pack/pictures
+
+$(VENV)/.pack: tests/pack/requirements.txt
+	test -d $(VENV) || python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement $<
+	command -v chromium soffice pdftoppm >/dev/null && fc-list :lang=zh | grep -q . || { apt-get update -qq && \
+	  apt-get install -qq -y --no-install-recommends chromium libreoffice-calc-nogui poppler-utils fonts-noto-cjk; }
+	touch $@
+
 $(PEERS)/.cryptography: tests/peers/requirements.txt
 	python3 -m venv $(PEERS) && $(PEERS)/bin/pip install --quiet $$(grep '^cryptography==' $<) && touch $@
 
@@ -63,6 +110,9 @@ $(PEERS)/.sdks: tests/peers/requirements.txt $(PEERS)/.cryptography
 
 tests/peers/node/node_modules/.ready: tests/peers/node/package-lock.json
 	cd tests/peers/node && npm ci --silent --ignore-scripts && touch node_modules/.ready
+
+$(CONTRACTS)/.ready: tests/contracts/requirements.txt
+	python3 -m venv $(CONTRACTS) && $(CONTRACTS)/bin/pip install --quiet --requirement $< && touch $@
 
 $(VENV)/.ready: tests/readers/requirements.txt
 	python3 -m venv $(VENV) && $(VENV)/bin/pip install --quiet --requirement $< && touch $@
@@ -75,4 +125,5 @@ lint: ## Formatting, clippy, documentation
 clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
-.PHONY: help build demo test test-all test-rust test-readers test-requests test-peers lint clean-out
+.PHONY: help build demo test test-all test-rust lakes poor-lakes test-readers test-contracts test-notebooks test-requests test-peers \
+  test-pack describe lint clean-out

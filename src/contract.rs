@@ -1,16 +1,23 @@
 //! The data contracts of `schemas/*.odcs.yaml` (Open Data Contract Standard 3.1), compiled in,
 //! and the Arrow schema each of them stands for. Never touches a data file.
 
+mod document;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use include_dir::{Dir, include_dir};
-use serde::Deserialize;
 
-static SCHEMAS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/schemas");
+static CONTRACTS: LazyLock<BTreeMap<String, Contract>> = LazyLock::new(document::load_all);
 
-static CONTRACTS: LazyLock<BTreeMap<String, Contract>> = LazyLock::new(load_all);
+/// A text in both languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// English.
+    pub en: String,
+    /// Chinese.
+    pub zh: String,
+}
 
 /// What one dataset promises.
 #[derive(Debug, Clone)]
@@ -19,6 +26,14 @@ pub struct Contract {
     pub name: String,
     /// Version of the promise.
     pub version: String,
+    /// What it holds.
+    pub purpose: Words,
+    /// What one row is.
+    pub grain: Words,
+    /// How it is meant to be used.
+    pub usage: String,
+    /// What it does not tell.
+    pub limitations: String,
     /// Columns in file order.
     pub columns: Vec<Column>,
     /// Columns of the key, in sort order.
@@ -34,8 +49,40 @@ pub struct Column {
     pub kind: ColumnKind,
     /// Whether null is allowed.
     pub nullable: bool,
-    /// Whether it identifies a person.
-    pub personal: bool,
+    /// Who may see it.
+    pub classification: Classification,
+    /// Chinese name.
+    pub title_zh: String,
+    /// What it means.
+    pub meaning: Words,
+    /// What a number counts: `fen`, `days`, `coupons` …
+    pub unit: Option<String>,
+    /// What null means; stands on every column that may be null.
+    pub null_meaning: Option<Words>,
+    /// The values it is known to have, if they are few.
+    pub values: Vec<KnownValue>,
+    /// Whether there are no others. WeChat's own lists are open: a new value is kept as it is.
+    pub has_known_values_only: bool,
+}
+
+/// Who may see a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Classification {
+    /// Whoever works with the lake.
+    Internal,
+    /// It is worth money to whoever has it, or it is text from outside that may name people.
+    Confidential,
+    /// It identifies a person; published as a keyed HMAC unless the job says otherwise.
+    Personal,
+}
+
+/// A value of a column and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownValue {
+    /// As it stands in the file.
+    pub value: String,
+    /// What it says.
+    pub meaning: Words,
 }
 
 /// The five types a column may have: the ones every reader agrees on.
@@ -86,74 +133,6 @@ impl ColumnKind {
             ColumnKind::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
-
-    fn of(logical_type: &str) -> ColumnKind {
-        match logical_type {
-            "string" => ColumnKind::Text,
-            "integer" => ColumnKind::Integer,
-            "boolean" => ColumnKind::Boolean,
-            "date" => ColumnKind::Date,
-            "timestamp" => ColumnKind::Instant,
-            other => panic!("logicalType {other} is not one a dataset may have"),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Document {
-    name: String,
-    version: String,
-    schema: Vec<Table>,
-}
-
-#[derive(Deserialize)]
-struct Table {
-    properties: Vec<Property>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Property {
-    name: String,
-    logical_type: String,
-    required: bool,
-    #[serde(default)]
-    primary_key_position: Option<u32>,
-    #[serde(default)]
-    classification: Option<String>,
-}
-
-fn load_all() -> BTreeMap<String, Contract> {
-    let documents = SCHEMAS.files().filter(|file| file.path().to_string_lossy().ends_with(".odcs.yaml"));
-    let contracts = documents.map(|file| {
-        let text = file.contents_utf8().expect("contracts are UTF-8");
-        let document = serde_saphyr::from_str::<Document>(text)
-            .unwrap_or_else(|error| panic!("{}: {error}", file.path().display()));
-        (document.name.clone(), from_document(document))
-    });
-    contracts.collect()
-}
-
-fn from_document(document: Document) -> Contract {
-    let table = document.schema.into_iter().next().expect("a contract has one table");
-    let mut key: Vec<_> = table
-        .properties
-        .iter()
-        .filter_map(|property| property.primary_key_position.map(|position| (position, property.name.clone())))
-        .collect();
-    key.sort();
-    let columns = table.properties.into_iter().map(|property| Column {
-        kind: ColumnKind::of(&property.logical_type),
-        name: property.name,
-        nullable: !property.required,
-        personal: property.classification.as_deref() == Some("personal"),
-    });
-    Contract {
-        name: document.name,
-        version: document.version,
-        columns: columns.collect(),
-        key: key.into_iter().map(|(_, name)| name).collect(),
-    }
 }
 
 #[cfg(test)]
@@ -180,6 +159,54 @@ mod tests {
             if column.name.ends_with("_fen") || column.name.ends_with("_cnt") {
                 assert_eq!(column.kind, ColumnKind::Integer, "{}", column.name);
             }
+            assert_eq!(column.unit.as_deref() == Some("fen"), column.name.ends_with("_fen"), "{}", column.name);
+            assert_eq!(
+                column.unit.is_some(),
+                column.kind == ColumnKind::Integer && !is_code(column),
+                "{}",
+                column.name
+            );
+        }
+    }
+
+    /// Numbers that count nothing.
+    fn is_code(column: &Column) -> bool {
+        ["cond_source", "card_type", "is_pay", "isfriendscard", "merchanttype"].contains(&column.name.as_str())
+    }
+
+    #[test]
+    fn every_column_says_in_both_languages_what_it_means_and_what_its_null_means() {
+        let is_chinese = |text: &str| text.chars().any(|letter| ('\u{4e00}'..='\u{9fff}').contains(&letter));
+        let both = |words: &Words| !words.en.is_empty() && is_chinese(&words.zh);
+        for contract in all() {
+            assert!(both(&contract.purpose) && both(&contract.grain), "{}", contract.name);
+            assert!(!contract.usage.is_empty() && !contract.limitations.is_empty(), "{}", contract.name);
+            for column in &contract.columns {
+                let place = format!("{}.{}", contract.name, column.name);
+                assert!(both(&column.meaning) && is_chinese(&column.title_zh), "{place}");
+                assert_eq!(column.null_meaning.is_some(), column.nullable, "{place}");
+                assert!(column.null_meaning.iter().all(both), "{place}");
+                assert!(column.values.iter().all(|known| both(&known.meaning)), "{place}");
+            }
+        }
+    }
+
+    #[test]
+    fn users_are_personal_and_what_redeems_a_coupon_is_confidential() {
+        for column in all().flat_map(|contract| &contract.columns) {
+            let is_user = ["openid", "order_openid", "unionid"].contains(&column.name.as_str());
+            assert_eq!(column.classification == Classification::Personal, is_user, "{}", column.name);
+            if column.name == "coupon_code" {
+                assert_eq!(column.classification, Classification::Confidential);
+            }
+        }
+    }
+
+    #[test]
+    fn a_column_of_one_name_has_one_type_everywhere_but_where_wechat_differs() {
+        let mut kinds = BTreeMap::new();
+        for column in all().flat_map(|contract| &contract.columns).filter(|column| column.name != "card_type") {
+            assert_eq!(*kinds.entry(&column.name).or_insert(column.kind), column.kind, "{}", column.name);
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod dataset;
 pub mod reconcile;
 pub mod extract;
 pub mod report;
+pub mod dictionary;
 pub mod pipeline;
 pub mod error;
 pub mod cli;

@@ -85,6 +85,12 @@ impl std::ops::Add for Fen {
     }
 }
 
+impl std::ops::AddAssign for Fen {
+    fn add_assign(&mut self, other: Fen) {
+        *self = *self + other;
+    }
+}
+
 impl std::iter::Sum for Fen {
     fn sum<I: Iterator<Item = Fen>>(amounts: I) -> Fen {
         amounts.fold(Fen::ZERO, |total, amount| total + amount)

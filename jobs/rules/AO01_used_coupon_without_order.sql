@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: orders, user_coupons
 -- action: Find the order in the till by user and time, or have the store explain the redemption; correct the order export.
+-- 处理: 按用户和时间在收银系统中查找订单，或请门店说明核销原因；更正订单导出。
 -- row: a coupon that was USED on D and no pass finds a paid order (AO02 speaks when its association names an unknown order)
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: orders, user_coupons
 -- action: Look the order number up in the till; correct the association (disassociate, associate again) or the order export.
+-- 处理: 在收银系统中查该订单号；更正关联（解除后重新关联）或订单导出。
 -- row: a coupon USED on D whose association names no order of the look-back, and which no order claims
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

@@ -6,6 +6,7 @@
 -- key: c o
 -- inputs: orders, user_coupons
 -- action: Redeem the coupon with the order's use_request_no, or take the discount back from the order.
+-- 处理: 用订单的 use_request_no 核销该券，或向订单追回优惠。
 -- row: a coupon a live order claims, known but not USED on D (AO04 when unknown, AO15 when returned)
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

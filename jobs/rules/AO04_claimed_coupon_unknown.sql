@@ -6,6 +6,7 @@
 -- key: c o
 -- inputs: orders, user_coupons
 -- action: Check stock and code of the order line (typing error, code of another merchant); take the discount back if there is no coupon.
+-- 处理: 核对订单行的批次与券码（录入错误或他商户券码）；确无此券则追回优惠。
 -- row: a coupon a live order claims; the order's user was asked, and neither the pages nor the single query know it
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

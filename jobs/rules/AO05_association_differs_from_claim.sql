@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: orders, user_coupons
 -- action: Find out which order had the discount; correct the association or the order line.
+-- 处理: 查明哪个订单享受了优惠；更正关联或订单行。
 -- row: a coupon exactly one live order claims, associated to another order number
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: orders, user_coupons
 -- action: Keep the order the coupon was redeemed for; take the discount back from the others.
+-- 处理: 保留券实际核销的订单；向其余订单追回优惠。
 -- row: a coupon more than one live order claims; no other AO rule speaks on it
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

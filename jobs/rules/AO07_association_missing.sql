@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: orders, user_coupons
 -- action: Associate the coupon with the order that claims it.
+-- 处理: 将券与使用它的订单关联。
 -- row: a coupon USED on D that a live order claims, without association, of a stock in rules.must_associate
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

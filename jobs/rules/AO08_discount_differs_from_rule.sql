@@ -6,6 +6,7 @@
 -- key: c o
 -- inputs: orders, user_coupons
 -- action: Correct the till's discount rule for the stock; settle the difference with the customer or the store.
+-- 处理: 更正收银系统中该批次的优惠规则；与顾客或门店结清差额。
 -- row: a matched live order whose line discount differs from what the stock's rule gives on its goods, beyond tolerance.discount_fen for DISCOUNT stocks
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

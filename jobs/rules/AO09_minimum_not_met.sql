@@ -6,6 +6,7 @@
 -- key: c o
 -- inputs: orders, user_coupons
 -- action: Make the till check the minimum before it redeems.
+-- 处理: 让收银系统在核销前检查使用门槛。
 -- row: a matched live order whose goods are worth less than the stock's minimum
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

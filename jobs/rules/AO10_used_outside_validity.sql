@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: user_coupons
 -- action: Compare the redemption request with the coupon's validity; report it to WeChat Pay if the redemption was accepted.
+-- 处理: 对照核销请求与券有效期；如核销被受理，报告微信支付。
 -- row: a coupon USED on D at an instant before available_start_at or after expire_at, the bounds themselves are inside
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

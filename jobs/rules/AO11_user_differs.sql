@@ -6,6 +6,7 @@
 -- key: c o
 -- inputs: orders, user_coupons
 -- action: Check whether the coupon was given away or shown on another phone; block the pair if it repeats.
+-- 处理: 核查券是否转赠或在他人手机上出示；反复出现则限制该组用户。
 -- row: a matched live order whose openid is not the coupon's
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

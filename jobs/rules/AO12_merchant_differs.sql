@@ -6,6 +6,7 @@
 -- key: c o
 -- inputs: orders, user_coupons
 -- action: Add the pair to rules.merchant_pairs if it is allowed; else find out why the store redeems foreign coupons.
+-- 处理: 若允许，将该商户对加入 rules.merchant_pairs；否则查明门店为何核销他店的券。
 -- row: a matched live order of another merchant than belong_merchant, the pair not in rules.merchant_pairs
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

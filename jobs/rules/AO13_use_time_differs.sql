@@ -6,6 +6,7 @@
 -- key: c o
 -- inputs: orders, user_coupons
 -- action: Check the clock of the till and when it redeems.
+-- 处理: 检查收银机时钟以及核销时点。
 -- row: a matched live order paid further from the redemption than tolerance.use_time_minutes
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: orders, user_coupons, refunds
 -- action: Return the coupon (coupons/return) with a return_request_no; tell the user.
+-- 处理: 用 return_request_no 退券（coupons/return）；告知用户。
 -- row: a coupon still USED on D whose order is fully refunded, and which had not expired when the bill accepted the refund
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: orders, user_coupons, refunds
 -- action: Refund the order, or find out who returned the coupon while the order kept its discount.
+-- 处理: 为订单退款，或查明为何券已退回而订单仍享优惠。
 -- row: a coupon returned by the end of D whose order has no refund at all, by export or bill
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

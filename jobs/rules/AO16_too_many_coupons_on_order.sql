@@ -6,6 +6,7 @@
 -- key: o
 -- inputs: orders
 -- action: Make the till refuse a further coupon, or raise rules.max_coupons_per_order.
+-- 处理: 让收银系统拒绝多余的券，或调高 rules.max_coupons_per_order。
 -- row: a live order whose lines claim more coupons than rules.max_coupons_per_order
 SELECT c.out_trade_no AS out_trade_no,
        c.transaction_id AS transaction_id,

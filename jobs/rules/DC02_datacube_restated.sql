@@ -6,6 +6,7 @@
 -- key: d
 -- inputs: card_account_daily, card_daily, member_card_daily?, member_card_detail_daily?
 -- action: Use the later figure in reports; accept the change by a decision when nothing follows from it.
+-- 处理: 报表采用较新的数字；若无影响，以决定认可该变更。
 -- row: a figure of a ref_date that differs from the pull before (a row that came late is no restatement)
 SELECT n.ref_date AS ref_date,
        CASE WHEN n.card_id <> '' THEN n.card_id END AS card_id,

@@ -6,6 +6,7 @@
 -- key: d
 -- inputs: member_card_daily, member_card_detail_daily
 -- action: Check that mp.member_card_ids lists every member card; pull the day again.
+-- 处理: 检查 mp.member_card_ids 是否列全会员卡；重新拉取当日数据。
 -- row: a shared counter of a ref_date where the sum of the member card details is not the sum of the member card rows
 SELECT m.ref_date AS ref_date,
        'member_card_detail_daily;' || m.counter AS subject,

@@ -6,6 +6,7 @@
 -- key: t
 -- inputs: orders, payments
 -- action: Find the order in the till by amount and time; complete the export.
+-- 处理: 按金额和时间在收银系统中查找订单；补全导出。
 -- row: a SUCCESS row of the bill that no REVOKED row cancels and no order of the look-back names
 SELECT b.transaction_id AS transaction_id,
        b.out_trade_no AS out_trade_no,

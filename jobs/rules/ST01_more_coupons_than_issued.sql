@@ -6,6 +6,7 @@
 -- key: k
 -- inputs: stocks, user_coupons, coupon_codes?
 -- action: Ask WeChat Pay for the issue count of the stock; look for codes of another stock.
+-- 处理: 向微信支付询问批次发放数；查找其他批次的券码。
 -- row: a stock of which more coupons are observed, in wallets or as dispatched codes, than total_send_num
 SELECT s.stock_id AS stock_id,
        s.total_send_num AS expected_count,

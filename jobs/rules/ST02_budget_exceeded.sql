@@ -6,6 +6,7 @@
 -- key: k
 -- inputs: stocks
 -- action: Stop the stock; ask WeChat Pay how it could be exceeded.
+-- 处理: 停止该批次；询问微信支付为何会超发。
 -- row: a stock whose total_send_num is above max_coupons
 SELECT s.stock_id AS stock_id,
        s.max_coupons AS expected_count,

@@ -6,6 +6,7 @@
 -- key: k
 -- inputs: stocks, coupon_codes
 -- action: Compare the uploaded codes with the pool; upload or delete what differs.
+-- 处理: 对照已上传券码与券码池；补传或删除差异。
 -- row: a stock with uploaded codes whose total_count − available_count is not the number of dispatched codes
 SELECT s.stock_id AS stock_id,
        s.total_count - s.available_count AS expected_count,

@@ -6,6 +6,7 @@
 -- key: k u
 -- inputs: stocks, user_coupons
 -- action: Check whether coupons were given to the user by hand; block the user if it is abuse.
+-- 处理: 核查是否人工发券；如属滥用则限制该用户。
 -- row: a user who ever received more coupons of a stock than max_coupons_per_user
 SELECT s.stock_id AS stock_id,
        c.openid AS openid,

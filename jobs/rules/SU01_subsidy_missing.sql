@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: orders, user_coupons, subsidy_payments, subsidy_orders?
 -- action: Order the subsidy (subsidy/pay-receipts) for the coupon's transaction.
+-- 处理: 为该券的支付单发起补差（subsidy/pay-receipts）。
 -- row: a coupon of a programme USED on D for a live order, due_days after the use without a receipt, a line in the merchant's ledger or a failure (SU10, SU11)
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

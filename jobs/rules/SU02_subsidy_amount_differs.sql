@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: orders, user_coupons, subsidy_payments
 -- action: Compare the receipt with the programme; return or add the difference.
+-- 处理: 对照补差单与补差方案；退回或补足差额。
 -- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 speak first)
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

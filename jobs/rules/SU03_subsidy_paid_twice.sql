@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: subsidy_payments, user_coupons
 -- action: Return the receipt that should not be (subsidy/return-receipts).
+-- 处理: 回退多付的补差单（subsidy/return-receipts）。
 -- row: a coupon with two or more live receipts that sum up to more than the programme owes, or that no programme owes anything
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

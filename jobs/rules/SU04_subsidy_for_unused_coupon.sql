@@ -6,6 +6,7 @@
 -- key: s
 -- inputs: subsidy_payments, user_coupons
 -- action: Return the subsidy, or find out why the redemption is missing.
+-- 处理: 回退补差，或查明为何缺少核销。
 -- row: a live receipt whose coupon was neither USED on D nor ever returned
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,

@@ -6,6 +6,7 @@
 -- key: s
 -- inputs: orders, payments, subsidy_payments, refunds?
 -- action: Compare the transaction of the receipt with the order of the coupon; return the subsidy if there is no such payment.
+-- 处理: 对照补差单所附支付单与券的订单；确无该支付则回退补差。
 -- row: a receipt that did not fail whose transaction_id is in no order and no bill row
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,

@@ -6,6 +6,7 @@
 -- key: s
 -- inputs: subsidy_payments
 -- action: Return the subsidy and order it again between the right merchants.
+-- 处理: 回退补差，并在正确的商户之间重新发起。
 -- row: a receipt that did not fail, of a stock with a programme, whose payer or payee no programme of the stock has
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,

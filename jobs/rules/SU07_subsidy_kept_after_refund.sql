@@ -6,6 +6,7 @@
 -- key: c
 -- inputs: orders, subsidy_payments, subsidy_returns, refunds?
 -- action: Return the subsidy (subsidy/return-receipts) with the refund's id.
+-- 处理: 用退款单号回退补差（subsidy/return-receipts）。
 -- row: a coupon whose order is fully refunded and whose subsidies returned are less than those paid, no return being under way
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,

@@ -6,6 +6,7 @@
 -- key: s
 -- inputs: subsidy_payments, subsidy_returns
 -- action: Compare the return receipts with the payment; settle the surplus with the other merchant.
+-- 处理: 对照回退单与补差付款；与对方商户结清超退部分。
 -- row: a receipt whose successful returns sum up to more than it paid
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,

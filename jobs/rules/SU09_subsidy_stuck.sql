@@ -6,6 +6,7 @@
 -- key: s
 -- inputs: subsidy_payments, subsidy_returns?
 -- action: Query the receipt; ask WeChat Pay when it stays so.
+-- 处理: 查询补差单；长时间不变则询问微信支付。
 -- row: a receipt ACCEPTED, or RETURNING, for longer than rules.stuck_hours at the end of D
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,

@@ -6,6 +6,7 @@
 -- key: s
 -- inputs: subsidy_payments
 -- action: Remove the cause of fail_reason, then order the subsidy under a new out_subsidy_no.
+-- 处理: 消除 fail_reason 所述原因，再用新的 out_subsidy_no 发起补差。
 -- row: a receipt FAIL without a later live receipt for its coupon
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,

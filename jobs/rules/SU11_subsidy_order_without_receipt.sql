@@ -6,6 +6,7 @@
 -- key: s
 -- inputs: subsidy_orders, subsidy_payments
 -- action: Send the order again under the same out_subsidy_no (it is idempotent), or correct the ledger.
+-- 处理: 用同一 out_subsidy_no 重新提交（幂等），或更正台账。
 -- row: a payment line of the merchant's subsidy ledger in the look-back whose out_subsidy_no no receipt has
 SELECT s.out_subsidy_no AS out_subsidy_no,
        s.subsidy_receipt_id AS subsidy_receipt_id,

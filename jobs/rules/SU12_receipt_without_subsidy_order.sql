@@ -6,6 +6,7 @@
 -- key: s
 -- inputs: subsidy_orders, subsidy_payments
 -- action: Find out who ordered the subsidy; complete the ledger or return it.
+-- 处理: 查明由谁发起补差；补全台账或回退。
 -- row: a receipt whose out_subsidy_no no line of the merchant's subsidy ledger has, created since the ledger is known
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,

@@ -6,6 +6,7 @@
 -- key: s
 -- inputs: orders, user_coupons, subsidy_payments
 -- action: Return the surplus; check the programme's amount against the stock.
+-- 处理: 回退超出部分；核对方案金额与批次。
 -- row: a live receipt of more than the coupon's discount, the order's where one is matched, else what the stock gives
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,

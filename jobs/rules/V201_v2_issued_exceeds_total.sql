@@ -6,6 +6,7 @@
 -- key: k
 -- inputs: v2_stocks
 -- action: Stop the stock; ask WeChat Pay how it could be exceeded.
+-- 处理: 停止该批次；询问微信支付为何会超发。
 -- row: a v2 stock whose is_send_num is above coupon_total
 SELECT s.coupon_stock_id AS stock_id,
        s.coupon_total AS expected_count,

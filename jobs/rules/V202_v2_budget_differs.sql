@@ -6,6 +6,7 @@
 -- key: k
 -- inputs: v2_stocks
 -- action: Compare the stock's settings in the merchant platform; correct the budget.
+-- 处理: 核对商户平台中的批次设置；更正预算。
 -- row: a v2 stock whose coupon_budget differs from coupon_value × coupon_total
 SELECT s.coupon_stock_id AS stock_id,
        s.coupon_value_fen * s.coupon_total AS expected_fen,

@@ -6,6 +6,7 @@
 -- key: k
 -- inputs: v2_stocks
 -- action: Invalidate the stock or correct its days; find the channel that still sends.
+-- 处理: 作废该批次或更正其有效期；找出仍在发券的渠道。
 -- row: a v2 stock activated (4) with D outside its days, or invalidated (8) whose is_send_num grew since the last partition
 SELECT s.coupon_stock_id AS stock_id,
        b.is_send_num AS expected_count,

@@ -110,12 +110,16 @@ impl Caller<'_> {
     }
 
     async fn ask_pay_v2(&self) -> Result<String, Failure> {
-        let settings = self.job.pay_v2.as_ref().ok_or_else(|| no_section("pay_v2"))?;
-        let client = match &self.command.client_certificate {
-            Some(file) => PayV2::with_identity(settings, self.world.clone(), &read_pem(file)?),
-            None => PayV2::new(settings, self.world.clone()),
-        };
-        let client = client.map_err(|error| of_setup(&error))?;
+        let mut settings = self.job.pay_v2.clone().ok_or_else(|| no_section("pay_v2"))?;
+        if let Some(file) = &self.command.client_certificate {
+            settings.identity_pem = Some(read_pem(file)?);
+        }
+        let is_over_tls = settings.limits.base_url.scheme() == "https";
+        if self.endpoint.id == "pay_v2_send_coupon" && is_over_tls && settings.identity_pem.is_none() {
+            return Err(Failure::new(ExitCode::Usage, "send_coupon needs the merchant's client certificate")
+                .hinting("`pay_v2.client_certificate_file` and `pay_v2.client_key_file` name it"));
+        }
+        let client = PayV2::new(&settings, self.world.clone()).map_err(|error| of_setup(&error))?;
         let body = body::xml(&self.command.fields);
         let request = Request::new(self.endpoint, self.endpoint.path.to_owned(), body, |_| Ok(()));
         let answer = client.send(&request).await.map_err(|error| of_call(&error))?;

@@ -93,13 +93,13 @@ pub(super) struct Run {
 #[derive(Debug, Args)]
 pub(super) struct Dates {
     /// Business date in Asia/Shanghai; yesterday when none is given
-    #[arg(long, conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_parser = parse_day, conflicts_with_all = ["from", "to"])]
     pub(super) date: Option<NaiveDate>,
     /// First of several dates
-    #[arg(long, requires = "to")]
+    #[arg(long, value_parser = parse_day, requires = "to")]
     pub(super) from: Option<NaiveDate>,
     /// Last of several dates
-    #[arg(long, requires = "from")]
+    #[arg(long, value_parser = parse_day, requires = "from")]
     pub(super) to: Option<NaiveDate>,
 }
 
@@ -108,11 +108,14 @@ pub(super) struct Breaks {
     /// The job file
     pub(super) job: PathBuf,
     /// Business date
-    #[arg(long)]
+    #[arg(long, value_parser = parse_day)]
     pub(super) date: NaiveDate,
     /// Exit 3 when open breaks exceed this, e.g. `open_fen>100000`
     #[arg(long, value_name = "EXPR")]
     pub(super) fail_on: Option<String>,
+    /// Show how the breaks of `--date` have lived since this date instead: one line per way of life
+    #[arg(long, value_parser = parse_day, value_name = "DATE", conflicts_with = "fail_on")]
+    pub(super) since: Option<NaiveDate>,
 }
 
 #[derive(Debug, Args)]
@@ -120,7 +123,7 @@ pub(super) struct Verify {
     /// The job file
     pub(super) job: PathBuf,
     /// Business date
-    #[arg(long)]
+    #[arg(long, value_parser = parse_day)]
     pub(super) date: NaiveDate,
     /// Also check the signature of every journalled answer
     #[arg(long)]
@@ -196,7 +199,7 @@ pub(super) struct Generate {
     #[arg(long, default_value_t = 3)]
     pub(super) nights: u32,
     /// First business date
-    #[arg(long, default_value = "2026-11-18")]
+    #[arg(long, value_parser = parse_day, default_value = "2026-11-18")]
     pub(super) first_date: NaiveDate,
 }
 
@@ -244,6 +247,11 @@ fn parse_field(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if key.split('.').all(|part| !part.is_empty()) => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected key=value, with dots between the keys of nested objects".to_owned()),
     }
+}
+
+fn parse_day(text: &str) -> Result<NaiveDate, String> {
+    let wrong = |_| "expected a day that exists, as in 2026-11-18".to_owned();
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(wrong)
 }
 
 fn parse_wait(text: &str) -> Result<Duration, String> {

@@ -1,4 +1,10 @@
-//! `coupon-recon breaks`: the open breaks of a published day as a table, and the gate for a DAG.
+//! `coupon-recon breaks`: the open breaks of a published day as a table, and the gate for a DAG; or how
+//! its breaks have lived over the nights.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::{Days, NaiveDate};
 
 use super::arguments::Breaks;
 use super::run::{load_job, parse_gate};
@@ -12,13 +18,15 @@ use crate::report::is_open;
 pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
     let gate = command.fail_on.as_deref().map(parse_gate).transpose()?;
-    let path = Lake::at(&job.lake).partition("breaks", command.date);
+    let lake = Lake::at(&job.lake);
+    let path = lake.partition("breaks", command.date);
     if !path.is_file() {
-        let what = format!("no breaks are published for {}", command.date);
-        return Err(Failure::new(ExitCode::TryLater, what).hinting("run that date first"));
+        return Err(not_published(&lake, command.date));
     }
-    let mut breaks = read_rows::<Break>(&path)
-        .map_err(|error| Failure::caused_by(ExitCode::Violation, "cannot read the published breaks", &error))?;
+    if let Some(since) = command.since {
+        return lives(&lake, since, command.date);
+    }
+    let mut breaks = read(&path)?;
     breaks.sort_by(|a, b| b.at_risk_fen.cmp(&a.at_risk_fen).then_with(|| a.break_id.cmp(&b.break_id)));
     say(format_args!("{:<16}  {:<5}  {:<8}  {:>4}  {:>12}  why", "break_id", "rule", "status", "age", "yuan"));
     for it in breaks.iter().filter(|it| is_open(it)) {
@@ -35,4 +43,54 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
         }
         None => Ok(ExitCode::Complete),
     }
+}
+
+fn read(path: &Path) -> Result<Vec<Break>, Failure> {
+    read_rows::<Break>(path)
+        .map_err(|error| Failure::caused_by(ExitCode::Violation, "cannot read the published breaks", &error))
+}
+
+fn not_published(lake: &Lake, date: NaiveDate) -> Failure {
+    let failure = Failure::new(ExitCode::TryLater, format!("no breaks are published for {date}"));
+    match lake.latest_before("breaks", NaiveDate::MAX) {
+        Ok(Some(latest)) => failure.hinting(format!("run that date first; the latest published is {}", latest.date)),
+        _ => failure.hinting("run that date first; `job.lake` has no published day yet"),
+    }
+}
+
+/// A published night and its breaks.
+type Night = (NaiveDate, Vec<Break>);
+
+/// The ways in which the breaks of `to` have lived since `from`, commonest first, each with an example.
+fn lives(lake: &Lake, from: NaiveDate, to: NaiveDate) -> Result<ExitCode, Failure> {
+    let partitions = lake
+        .partitions("breaks", from, to + Days::new(1))
+        .map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot list the published breaks", &error))?;
+    let nights: Vec<Night> =
+        partitions.iter().map(|it| Ok((it.date, read(&it.path)?))).collect::<Result<_, Failure>>()?;
+    let dates: String = nights.iter().map(|(date, _)| format!("{:<12}", date.to_string())).collect();
+    say(format_args!("{dates}{:>6}  for example", "breaks"));
+    for (way, breaks) in ways_of_life(&nights) {
+        let life: String = way.iter().map(|status| format!("{status:<12}")).collect();
+        let example = breaks[0];
+        say(format_args!("{life}{:>6}  {} {}: {}", breaks.len(), example.break_id, example.rule_id, example.why));
+    }
+    Ok(ExitCode::Complete)
+}
+
+/// The breaks of the last night by their status on each night; empty where they were not listed.
+fn ways_of_life(nights: &[Night]) -> Vec<(Vec<&str>, Vec<&Break>)> {
+    let mut statuses: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (night, (_, breaks)) in nights.iter().enumerate() {
+        for it in breaks {
+            statuses.entry(&it.break_id).or_insert_with(|| vec![""; nights.len()])[night] = &it.status;
+        }
+    }
+    let mut ways: BTreeMap<Vec<&str>, Vec<&Break>> = BTreeMap::new();
+    for it in nights.last().iter().flat_map(|(_, breaks)| breaks) {
+        ways.entry(statuses[it.break_id.as_str()].clone()).or_default().push(it);
+    }
+    let mut ways: Vec<_> = ways.into_iter().collect();
+    ways.sort_by(|one, other| other.1.len().cmp(&one.1.len()).then_with(|| one.0.cmp(&other.0)));
+    ways
 }

@@ -52,10 +52,16 @@ fn test(folder: &Path) -> Result<ExitCode, Failure> {
     let wrong = |error: ReconcileError| Failure::caused_by(ExitCode::Usage, "the rules cannot be tested", &error);
     let outcomes = test_folder(folder).map_err(wrong)?;
     let failed = outcomes.iter().filter(|outcome| outcome.problem.is_some()).count();
+    let mut told = "";
     for outcome in &outcomes {
+        let (id, case) = outcome.name.split_once('/').unwrap_or((&outcome.name, ""));
+        if id != told {
+            say(id);
+            told = id;
+        }
         match &outcome.problem {
-            None => say(format_args!("ok   {}", outcome.name)),
-            Some(problem) => say(format_args!("FAIL {}: {problem}", outcome.name)),
+            None => say(format_args!("  ok   {case}")),
+            Some(problem) => say(format_args!("  FAIL {case}: {problem}")),
         }
     }
     say(format_args!("{} passed, {failed} failed", outcomes.len() - failed));

@@ -41,7 +41,8 @@ pub(super) async fn simulate(command: Simulate, world: &World) -> Result<ExitCod
 async fn start(command: &Simulate, world: &World) -> Result<Running, Failure> {
     let usage = |what: String, error: &dyn std::error::Error| Failure::caused_by(ExitCode::Usage, what, error);
     let simulator = Simulator::load(&command.folder)
-        .map_err(|error| usage(format!("cannot serve `{}`", command.folder.display()), &error))?;
+        .map_err(|error| usage(format!("cannot serve `{}`", command.folder.display()), &error))
+        .map_err(|failure| failure.hinting("`coupon-recon generate DIR` makes a merchant that can be served"))?;
     let mut options = Options::new(world);
     options.world_now = command.world_now;
     if let Some(path) = &command.scenario {

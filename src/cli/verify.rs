@@ -19,6 +19,10 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     if command.signatures {
         let proof = pipeline::verify_signatures(&job, command.date)?;
         say(format_args!("{} signatures hold, {} answers carry none", proof.verified, proof.unsigned));
+        if proof.mismatched > 0 {
+            let count = proof.mismatched;
+            say(format_args!("{count} v2 signatures do not hold; `pay_v2.on_signature_mismatch` lets them pass"));
+        }
         findings.extend(proof.findings);
     }
     for finding in &findings {

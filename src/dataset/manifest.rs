@@ -2,6 +2,7 @@
 //! knows the run's id and the wall clock; never read to make data.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +70,7 @@ pub struct Manifest {
     pub early_decisions: usize,
 }
 
-/// The control total of one dataset between its source and its partition, in rows.
+/// The control total of one dataset between its source and its partition, in rows and in fen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intake {
     /// The dataset.
@@ -86,6 +87,21 @@ pub struct Intake {
     pub quarantined: u64,
     /// Rows of the partition.
     pub published: u64,
+    /// The amounts of the rows read; a malformed row has none.
+    #[serde(default)]
+    pub read_fen: Fen,
+    /// Of the rows taken over.
+    #[serde(default)]
+    pub carried_fen: Fen,
+    /// Of the rows another one stands for.
+    #[serde(default)]
+    pub repeated_fen: Fen,
+    /// Of the quarantined rows that have one.
+    #[serde(default)]
+    pub quarantined_fen: Fen,
+    /// Of the partition, as its file says.
+    #[serde(default)]
+    pub published_fen: Fen,
 }
 
 impl Intake {
@@ -94,9 +110,44 @@ impl Intake {
         Intake { dataset: dataset.to_owned(), ..Intake::default() }
     }
 
-    /// Whether every row that came in went somewhere, and none came from nowhere.
+    /// A row of an answer or a file.
+    pub fn read(&mut self, amount: Fen) {
+        self.read += 1;
+        self.read_fen += amount;
+    }
+
+    /// A row of an earlier day.
+    pub fn carry(&mut self, amount: Fen) {
+        self.carried += 1;
+        self.carried_fen += amount;
+    }
+
+    /// A row that another one stands for.
+    pub fn repeat(&mut self, amount: Fen) {
+        self.repeated += 1;
+        self.repeated_fen += amount;
+    }
+
+    /// Whether every row and every fen that came in went somewhere, and none came from nowhere.
     pub fn holds(&self) -> bool {
         self.read + self.carried == self.repeated + self.quarantined + self.published
+            && self.read_fen + self.carried_fen == self.repeated_fen + self.quarantined_fen + self.published_fen
+    }
+}
+
+impl fmt::Display for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tally = |rows: u64, fen: Fen| format!("{rows} rows of {fen} yuan");
+        write!(
+            f,
+            "`{}` read {}, carried {}; repeated {}, quarantined {}, published {}",
+            self.dataset,
+            tally(self.read, self.read_fen),
+            tally(self.carried, self.carried_fen),
+            tally(self.repeated, self.repeated_fen),
+            tally(self.quarantined, self.quarantined_fen),
+            tally(self.published, self.published_fen)
+        )
     }
 }
 

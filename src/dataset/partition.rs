@@ -4,20 +4,23 @@
 
 use std::cmp::Ordering;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use serde::de::DeserializeOwned;
 
 use crate::contract::{Contract, contract};
+use crate::money::Fen;
 use crate::record::Record;
 
 /// Rows turned into Arrow at once: bounds the memory of a read and of a write.
@@ -178,6 +181,26 @@ pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
     open_rows(path)?.collect()
 }
 
+/// The named columns of a partition file as rows of their own type, in file order; the others are not
+/// read.
+pub fn read_columns<T: DeserializeOwned>(
+    path: &Path,
+    dataset: &'static str,
+    columns: &[&str],
+) -> Result<Vec<T>, PartitionError> {
+    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
+    let misfit = |source| PartitionError::Rows { path: path.to_owned(), dataset, source: Box::new(source) };
+    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let mut rows = Vec::new();
+    for batch in builder.with_projection(mask).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
+        let batch = batch.map_err(|error| parquet(error.into()))?;
+        rows.append(&mut serde_arrow::from_record_batch(&batch).map_err(misfit)?);
+    }
+    Ok(rows)
+}
+
 /// Re-reads a file and holds it against a contract: schema, order and uniqueness of keys. Gives its
 /// rows.
 ///
@@ -198,6 +221,28 @@ pub fn check_partition(path: &Path, contract: &'static Contract) -> Result<u64, 
         rows += batch.num_rows() as u64;
     }
     Ok(rows)
+}
+
+/// The sum of an amount column of a file, read back from its bytes.
+///
+/// # Errors
+/// The file is torn, the column is no amount, or the sum passes 64 bits.
+pub fn sum_of<R: Record>(path: &Path, column: &str) -> Result<Fen, PartitionError> {
+    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
+    let only = ProjectionMask::columns(builder.parquet_schema(), [column]);
+    let mut sum = Fen::ZERO;
+    for batch in builder.with_projection(only).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
+        let batch = batch.map_err(|error| parquet(error.into()))?;
+        let amounts = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let amounts = amounts.ok_or_else(|| misfit::<R>(path, io::Error::other(format!("`{column}` is no amount"))))?;
+        for amount in amounts.iter().flatten() {
+            let overflow = || misfit::<R>(path, io::Error::other(format!("`{column}` sums up past 64 bits")));
+            sum = sum.checked_add(Fen(amount)).ok_or_else(overflow)?;
+        }
+    }
+    Ok(sum)
 }
 
 fn to_batch<R: Record>(path: &Path, schema: &SchemaRef, rows: &[R]) -> Result<RecordBatch, PartitionError> {

@@ -1,7 +1,7 @@
 //! Staged files become visible: one rename per file, `_SUCCESS` after it, other days untouched.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
@@ -75,18 +75,22 @@ impl Staging {
         describe.map_err(|source| PartitionError::Open { path, source })
     }
 
-    /// Where a night may put what does not fit in memory.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Stages a report file.
-    pub fn write_report(&self, name: &str, bytes: &[u8]) -> io::Result<StagedFile> {
+    /// Opens a report file for writing; `keep_report` stages what was written.
+    pub fn open_report(&self, name: &str) -> io::Result<BufWriter<File>> {
         let folder = self.folder.join("reports");
         durable::create_folder(&folder)?;
-        let path = folder.join(name);
-        durable::write_file(&path, &folder.join(format!("{name}.staged")), bytes)?;
-        describe("reports", name, &path, 0)
+        Ok(BufWriter::with_capacity(1 << 16, File::create(folder.join(name))?))
+    }
+
+    /// Stages a report file that is written to its end.
+    pub fn keep_report(&self, name: &str, report: BufWriter<File>) -> io::Result<StagedFile> {
+        report.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        describe("reports", name, &self.folder.join("reports").join(name), 0)
+    }
+
+    /// A folder of this run for what waits beside its files.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Makes staged files visible. Files that are published already, byte for byte, are left alone.
@@ -121,7 +125,7 @@ impl Staging {
 /// SHA-256 of a file, hex.
 pub fn sha256_of_file(path: &Path) -> io::Result<String> {
     let mut context = digest::Context::new(&digest::SHA256);
-    let mut file = fs::File::open(path)?;
+    let mut file = File::open(path)?;
     let mut buffer = vec![0; 1 << 16];
     loop {
         match io::Read::read(&mut file, &mut buffer)? {
@@ -160,7 +164,7 @@ fn mark_success(partition: &Path) -> io::Result<()> {
     if marker.exists() {
         return Ok(());
     }
-    fs::File::create(&marker)?.sync_all()?;
+    File::create(&marker)?.sync_all()?;
     durable::sync_folder(folder)
 }
 

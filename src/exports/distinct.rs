@@ -4,8 +4,9 @@
 use std::ops::Range;
 
 use super::sheet::{Fault, Row, Sheet};
-use super::{BadRow, Export, ExportError};
+use super::{Amounts, BadRow, Export, ExportError};
 use crate::job::OnBadRow;
+use crate::money::Fen;
 
 /// A row that has a key.
 pub(super) trait Keyed {
@@ -14,6 +15,11 @@ pub(super) trait Keyed {
 
     /// Our name of the first column in which two rows of one key differ.
     fn difference(&self, other: &Self) -> Option<&'static str>;
+
+    /// What the row adds to the control total.
+    fn amount(&self) -> Fen {
+        Fen::ZERO
+    }
 }
 
 /// Rows of several sheets on their way to an export.
@@ -23,6 +29,7 @@ pub(super) struct Gathered<R> {
     rows: Vec<Placed<R>>,
     bad: Vec<BadRow>,
     read: usize,
+    amounts: Amounts,
 }
 
 #[derive(Debug)]
@@ -36,7 +43,7 @@ struct Placed<R> {
 impl<R: Keyed> Gathered<R> {
     /// Nothing yet.
     pub(super) fn new() -> Gathered<R> {
-        Gathered { sheets: Vec::new(), rows: Vec::new(), bad: Vec::new(), read: 0 }
+        Gathered { sheets: Vec::new(), rows: Vec::new(), bad: Vec::new(), read: 0, amounts: Amounts::default() }
     }
 
     /// Reads every row of a sheet.
@@ -49,7 +56,10 @@ impl<R: Keyed> Gathered<R> {
                 Err(fault) => Err(sheet.bad_row(&row, fault)),
             });
             match read {
-                Ok(placed) => self.rows.push(placed),
+                Ok(placed) => {
+                    self.amounts.read += placed.row.amount();
+                    self.rows.push(placed);
+                }
                 Err(bad) => self.bad.push(*bad),
             }
         }
@@ -68,7 +78,7 @@ impl<R: Keyed> Gathered<R> {
             return Err(ExportError::bad_rows(quarantined));
         }
         let files = self.sheets.into_iter().map(|sheet| sheet.file).collect();
-        Ok(Export { rows, files, quarantined, collapsed, read: self.read })
+        Ok(Export { rows, files, quarantined, collapsed, read: self.read, amounts: self.amounts })
     }
 
     fn collapse(&mut self) -> (Vec<R>, usize) {
@@ -82,6 +92,7 @@ impl<R: Keyed> Gathered<R> {
             }
             if group.iter().all(|row| row.row.difference(&group[0].row).is_none()) {
                 collapsed += group.len() - 1;
+                self.amounts.collapsed += group[1..].iter().map(|placed| placed.row.amount()).sum();
                 kept.extend(group.into_iter().next().map(|placed| placed.row));
             } else {
                 self.refuse(&group);
@@ -94,6 +105,7 @@ impl<R: Keyed> Gathered<R> {
         for row in group {
             let other = group.iter().find_map(|other| row.row.difference(&other.row).map(|column| (other, column)));
             let Some((other, column)) = other else { continue };
+            self.amounts.quarantined += row.row.amount();
             let why = format!(
                 "`{}` line {} has another `{column}` for the same {}: one of them is wrong",
                 self.sheets[other.sheet].file.name,

@@ -21,6 +21,8 @@ pub mod v2_coupons_file;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::money::Fen;
+
 /// Problems shown of one export; the rest are counted.
 const SHOWN_PROBLEMS: usize = 20;
 
@@ -37,6 +39,19 @@ pub struct Export<R> {
     pub collapsed: usize,
     /// Rows that were read, whatever became of them.
     pub read: usize,
+    /// Their control totals.
+    pub amounts: Amounts,
+}
+
+/// The control totals of an export. A malformed row has no amount; a contradicting one has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// Of the rows that were read and understood.
+    pub read: Fen,
+    /// Of those that repeated another one exactly.
+    pub collapsed: Fen,
+    /// Of those put aside because they contradict each other.
+    pub quarantined: Fen,
 }
 
 /// A file that was read: what goes into `inputs_sha256`.

@@ -12,7 +12,7 @@ use super::spreadsheet;
 use super::{Export, ExportError};
 use crate::job::{AmountUnit, FileFormat, OrderColumns, OrderSource};
 use crate::money::Fen;
-use crate::record::OrderLine;
+use crate::record::{OrderLine, Record};
 
 /// The order lines of one business date.
 ///
@@ -56,6 +56,10 @@ impl Keyed for OrderLine {
             ("remark", self.remark != other.remark),
         ];
         differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+    }
+
+    fn amount(&self) -> Fen {
+        Record::amount(self)
     }
 }
 

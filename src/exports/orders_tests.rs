@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::beijing;
-use crate::exports::BadRow;
+use crate::exports::{Amounts, BadRow};
 use crate::job::{OnBadRow, PathPattern};
 
 const HEADER: &str = "商户订单号,微信订单号,商户号,用户标识,支付时间,商品金额,券优惠,实付,退款,批次号,券码,渠道,备注";
@@ -220,6 +220,9 @@ fn identical_lines_collapse_and_contradicting_ones_are_all_bad() {
     assert_eq!(export.quarantined.iter().map(|bad| bad.line).collect::<Vec<_>>(), [2, 3]);
     let why = "`o/2026-11-18.csv` line 3 has another `paid` for the same `M1`, `128`, `C1`: one of them is wrong";
     assert_eq!(export.quarantined[0].why, why);
+    // Every amount went somewhere too: 5.00 of discount on each of three lines, two of them put aside.
+    let Amounts { read, collapsed, quarantined } = export.amounts;
+    assert_eq!((read, collapsed, quarantined), (Fen(1500), Fen(0), Fen(1000)));
     assert_eq!(export.quarantined[1].raw, other);
 }
 
@@ -301,6 +304,30 @@ fn a_parquet_export_reads_like_its_csv() {
     let mut rows = till.read_as(of_parquet).unwrap().rows;
     rows[0].source_file = "o/2026-11-18.csv".into();
     assert_eq!(rows, till.read().unwrap().rows);
+}
+
+#[test]
+fn a_workbook_reads_like_its_csv_and_names_the_row_of_a_rounded_number() {
+    let row = |number: usize, line: &str| {
+        let cell = |text: &str| format!(r#"<c t="inlineStr"><is><t>{text}</t></is></c>"#);
+        format!(r#"<row r="{number}">{}</row>"#, line.split(',').map(cell).collect::<String>())
+    };
+    let rounded = r#"<row r="3"><c><v>4.2E+27</v></c></row>"#;
+    let data = row(1, HEADER) + &row(2, GOOD);
+    let till = Till::with(file(&[GOOD]))
+        .and("2026-11-18.xlsx", crate::exports::spreadsheet::tests::workbook(&data))
+        .and("2026-11-18-bad.xlsx", crate::exports::spreadsheet::tests::workbook(&(data + rounded)));
+    let of_workbook = |name: &str| {
+        till.read_as(|source| {
+            source.format = FileFormat::Xlsx;
+            source.path = PathPattern::new(till.folder.path(), name);
+        })
+    };
+    let mut rows = of_workbook("o/{date}.xlsx").unwrap().rows;
+    rows[0].source_file = "o/2026-11-18.csv".into();
+    assert_eq!(rows, till.read().unwrap().rows);
+    let bad = bad_rows(of_workbook("o/{date}-bad.xlsx").unwrap_err());
+    assert_eq!((bad[0].line, bad[0].column.as_str(), bad[0].value.as_str()), (3, "商户订单号", "4.2E+27"));
 }
 
 proptest! {

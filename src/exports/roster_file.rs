@@ -14,8 +14,8 @@ use crate::job::PathPattern;
 pub fn read(path: &PathPattern, date: NaiveDate) -> Result<Export<String>, ExportError> {
     let files = found::find(path, date)?;
     let roster = fixed::read(&files, &[("openid", true)], |row| row.private_cell(0, cell::required_id).map(Openid))?;
-    let Export { rows, files, quarantined, collapsed, read } = roster;
-    Ok(Export { rows: rows.into_iter().map(|openid| openid.0).collect(), files, quarantined, collapsed, read })
+    let Export { rows, files, quarantined, collapsed, read, amounts } = roster;
+    Ok(Export { rows: rows.into_iter().map(|openid| openid.0).collect(), files, quarantined, collapsed, read, amounts })
 }
 
 struct Openid(String);

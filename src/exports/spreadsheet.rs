@@ -51,7 +51,7 @@ fn text(cell: &Data, time_format: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use calamine::{ExcelDateTime, ExcelDateTimeType};
 
     use super::*;
@@ -68,7 +68,7 @@ mod tests {
     }
 
     /// The smallest workbook: one sheet whose `sheetData` is given, in an archive without compression.
-    fn workbook(sheet_data: &str) -> Vec<u8> {
+    pub(in crate::exports) fn workbook(sheet_data: &str) -> Vec<u8> {
         let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
         let relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
         let package = "http://schemas.openxmlformats.org/package/2006";

@@ -11,7 +11,7 @@ use super::sheet::Fault;
 use super::{Export, ExportError};
 use crate::job::{AmountUnit, PathPattern};
 use crate::money::Fen;
-use crate::record::SubsidyOrder;
+use crate::record::{Record, SubsidyOrder};
 
 const COLUMNS: [Column; 9] = [
     ("out_subsidy_no", true),
@@ -72,6 +72,10 @@ impl Keyed for SubsidyOrder {
             ("amount", self.amount_fen != other.amount_fen),
         ];
         differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+    }
+
+    fn amount(&self) -> Fen {
+        Record::amount(self)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::dataset::manifest::Intake;
 use crate::exports::trade_bill::{BillError, LocalBill, TradeBill, read, read_local};
 use crate::job::{BillSource, PathPattern};
 use crate::journal::{Entry, Page, StageJournal};
+use crate::money::Fen;
 use crate::record::{Payment, Record, Refund};
 use crate::wechat::FailureKind;
 use crate::wechat::pay_v3::PayV3;
@@ -55,17 +56,13 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Bills>, Issue> {
 
 fn from_files(night: &Night<'_>, pattern: &PathPattern) -> Result<Harvest<Bills>, Issue> {
     let local = read_local(pattern, night.date).map_err(|error| from_bill(&error))?;
-    let mut bills = Bills::default();
+    let mut booked = Booked::default();
     let mut inputs = Vec::new();
     for LocalBill { bill, file } in local {
-        let rows = published(night, bill);
-        bills.payments.extend(rows.payments);
-        bills.refunds.extend(rows.refunds);
+        booked.add(night, bill);
         inputs.push((format!("{STAGE}/{}", file.name), file.sha256));
     }
-    bills.sort();
-    let files = inputs.len() as u64;
-    Ok(Harvest { inputs, ..booked(bills, files) })
+    Ok(Harvest { inputs, ..booked.harvest() })
 }
 
 async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue> {
@@ -80,11 +77,12 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
     let entry = journal.entry(&key)?.ok_or_else(|| Issue::not_journalled(1))?;
     let receipt: Receipt = serde_json::from_slice(&entry.pages[0].body)
         .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))?;
-    let bills = match &receipt.file {
-        None => Bills::default(),
-        Some(name) => read_bill(night, &night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"))?,
-    };
-    let mut harvest = booked(bills, u64::from(receipt.file.is_some()));
+    let mut booked = Booked::default();
+    if let Some(name) = &receipt.file {
+        let bill = read_bill(night, &night.journal.blob_path(STAGE, name), &format!("trade bill of {key}"))?;
+        booked.add(night, bill);
+    }
+    let mut harvest = booked.harvest();
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
     Ok(harvest)
 }
@@ -147,18 +145,42 @@ fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
     Err(Issue::new(IssueKind::Incomplete, what).hinting("use `bills.source = \"files\"` with a bill you kept"))
 }
 
-/// The details of `files` bills, whose trailers agree with them.
-fn booked(bills: Bills, files: u64) -> Harvest<Bills> {
-    let intake = |dataset, rows: usize| Intake { pages: files, read: rows as u64, ..Intake::of(dataset) };
-    let intake = vec![intake(Payment::DATASET, bills.payments.len()), intake(Refund::DATASET, bills.refunds.len())];
-    Harvest { intake, ..Harvest::complete(bills) }
+/// The details of bills whose trailers agree with them, and their control totals.
+#[derive(Default)]
+struct Booked {
+    bills: Bills,
+    files: u64,
+    payments_fen: Fen,
+    refunds_fen: Fen,
 }
 
-fn read_bill(night: &Night<'_>, path: &Path, name: &str) -> Result<Bills, Issue> {
+impl Booked {
+    fn add(&mut self, night: &Night<'_>, bill: TradeBill) {
+        self.files += 1;
+        self.payments_fen += bill.payments_fen;
+        self.refunds_fen += bill.refunds_fen;
+        let rows = published(night, bill);
+        self.bills.payments.extend(rows.payments);
+        self.bills.refunds.extend(rows.refunds);
+    }
+
+    fn harvest(mut self) -> Harvest<Bills> {
+        let intake = |dataset, rows: usize, read_fen| Intake {
+            pages: self.files,
+            read: rows as u64,
+            read_fen,
+            ..Intake::of(dataset)
+        };
+        let payments = intake(Payment::DATASET, self.bills.payments.len(), self.payments_fen);
+        let refunds = intake(Refund::DATASET, self.bills.refunds.len(), self.refunds_fen);
+        self.bills.sort();
+        Harvest { intake: vec![payments, refunds], ..Harvest::complete(self.bills) }
+    }
+}
+
+fn read_bill(night: &Night<'_>, path: &Path, name: &str) -> Result<TradeBill, Issue> {
     let file = File::open(path).map_err(|error| Issue::io(path, &error))?;
-    let mut bills = published(night, read(file, name, night.date).map_err(|error| from_bill(&error))?);
-    bills.sort();
-    Ok(bills)
+    read(file, name, night.date).map_err(|error| from_bill(&error))
 }
 
 /// The rows of a bill, with published openids.

@@ -5,8 +5,9 @@ use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list};
 use super::wire::coupon_code_row;
 use super::{Api, Harvest, Issue, Night};
+use crate::dataset::manifest::Intake;
 use crate::journal::Page;
-use crate::record::{CouponCode, Stock};
+use crate::record::{CouponCode, Record, Stock};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CouponCodePage};
@@ -30,11 +31,14 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<
     let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
     let mut harvest = Harvest::complete(Vec::new());
     harvest.issues = issues;
+    let mut intake = Intake::of(CouponCode::DATASET);
     journal.visit(|entry| {
         if pools.contains(&entry.key.as_str()) {
             for page in &entry.pages {
+                intake.pages += 1;
                 let page = read_page(&request(&entry.key, appid, 0), page)?;
                 for item in page.map(|page| page.data).unwrap_or_default() {
+                    intake.read += 1;
                     harvest.rows.push(coupon_code_row(&item, &entry.key, night)?);
                 }
             }
@@ -43,6 +47,8 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<
     })?;
     harvest.rows.sort_by(|a, b| (&a.stock_id, &a.coupon_code).cmp(&(&b.stock_id, &b.coupon_code)));
     harvest.rows.dedup_by(|a, b| (&a.stock_id, &a.coupon_code) == (&b.stock_id, &b.coupon_code));
+    intake.repeated = intake.read - harvest.rows.len() as u64;
+    harvest.intake.push(intake);
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
     Ok(harvest)
 }

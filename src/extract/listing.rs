@@ -154,6 +154,8 @@ where
 mod tests {
     use std::cell::Cell;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A server with `total` items of which it shows `limit` a page.
@@ -215,6 +217,80 @@ mod tests {
         let meaning = OffsetMeaning::default();
         let listing = read_list(&meaning, async |offset| page(slice(offset, 20, 20), 25));
         assert!(matches!(listing.await.unwrap(), Listing::Unsettled { total: 25, .. }));
+    }
+
+    /// A list that changes just before the n-th question, each time by one item more or less.
+    struct Moving {
+        items: Vec<String>,
+        changes: Vec<(usize, Change)>,
+        asked: usize,
+    }
+
+    #[derive(Debug, Clone)]
+    enum Change {
+        Front,
+        Back,
+        Remove(prop::sample::Index),
+    }
+
+    impl Moving {
+        fn answer(&mut self, row: u64, limit: usize) -> Result<ListPage, Issue> {
+            self.asked += 1;
+            if let Some((_, change)) = self.changes.iter().find(|(at, _)| *at == self.asked) {
+                let new = format!("new{}", self.asked);
+                match change {
+                    Change::Front => self.items.insert(0, new),
+                    Change::Back => self.items.push(new),
+                    Change::Remove(_) if self.items.is_empty() => self.items.push(new),
+                    Change::Remove(index) => drop(self.items.remove(index.index(self.items.len()))),
+                }
+            }
+            let keys: Vec<_> = self.items.iter().skip(row as usize).take(limit).cloned().collect();
+            let page = Page { body: keys.join(",").into_bytes(), ..Page::for_tests("") };
+            Ok(ListPage { keys, total: self.items.len() as u64, page })
+        }
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<(usize, Change)>> {
+        let index = any::<prop::sample::Index>().prop_map(Change::Remove);
+        let change = prop_oneof![Just(Change::Front), Just(Change::Back), index];
+        prop::collection::btree_map(1usize..8, change, 0..3).prop_map(|changes| changes.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn a_settled_list_has_every_item_once_whatever_offset_means_and_however_the_list_moved(
+            size in 0usize..60, limit in 1usize..8, counts in 0u64..3, changes in changes(), repeated in any::<bool>()
+        ) {
+            let mut items: Vec<String> = (0..size).map(|item| item.to_string()).collect();
+            if repeated && size > 0 {
+                items.push("0".to_owned());
+            }
+            let list = std::cell::RefCell::new(Moving { items, changes, asked: 0 });
+            let row = |offset: u64| match counts {
+                0 => offset,
+                1 => offset * limit as u64,
+                _ => offset.saturating_sub(1) * limit as u64,
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let meaning = OffsetMeaning::default();
+            let listing = read_list(&meaning, async |offset| list.borrow_mut().answer(row(offset), limit));
+            let listing = runtime.block_on(listing).unwrap();
+            let mut there = list.into_inner().items;
+            there.sort();
+            let is_distinct = there.windows(2).all(|pair| pair[0] != pair[1]);
+            match listing {
+                Listing::Settled(pages) => {
+                    let rows = pages.iter().flat_map(|page| page.body.split(|byte| *byte == b','));
+                    let mut read: Vec<_> = rows.filter(|row| !row.is_empty())
+                        .map(|row| String::from_utf8(row.to_vec()).unwrap()).collect();
+                    read.sort();
+                    prop_assert_eq!(read, there);
+                    prop_assert!(is_distinct);
+                }
+                Listing::Unsettled { .. } => prop_assert!(!is_distinct, "a list of distinct items settles"),
+            }
+        }
     }
 
     #[tokio::test]

@@ -29,6 +29,9 @@ pub fn extract(night: &Night<'_>) -> Result<Harvest<OrderExports>, Issue> {
         let export = read(source, night.date).map_err(|error| from_export("orders", &error))?;
         intake.pages += export.files.len() as u64;
         intake.read += export.read as u64;
+        intake.read_fen += export.amounts.read;
+        intake.repeated_fen += export.amounts.collapsed;
+        intake.quarantined_fen += export.amounts.quarantined;
         collapsed += export.collapsed;
         harvest.inputs.extend(digests("orders", &export.files));
         lines.extend(export.rows);
@@ -36,10 +39,15 @@ pub fn extract(night: &Night<'_>) -> Result<Harvest<OrderExports>, Issue> {
     }
     refuse_contradictions(lines)?;
     lines.sort_by(|a, b| key(a).cmp(&key(b)));
-    let told = lines.len();
-    lines.dedup_by(|a, b| key(a) == key(b));
+    intake.repeated = collapsed as u64;
+    lines.dedup_by(|a, b| {
+        let is_told = key(a) == key(b);
+        if is_told {
+            intake.repeat(a.amount());
+        }
+        is_told
+    });
     let put_aside = quarantined.len();
-    intake.repeated = (collapsed + told - lines.len()) as u64;
     intake.quarantined = put_aside as u64;
     harvest.intake.push(intake);
     Ok(harvest.noting("collapsed", collapsed).noting("quarantined", put_aside))

@@ -51,13 +51,13 @@ pub async fn extract(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Harv
     let plan = candidates::choose(night, input, &ledger, &carried);
 
     let mut issues = desk.ask_lists(&plan.coupons).await?;
-    let mut payments = Tally::of(SubsidyPayment::DATASET);
+    let mut payments = Tally::<SubsidyPayment>::new();
     desk.read_lists(&plan.coupons, &mut payments)?;
     let missing = plan.receipts_missing_from(&payments.rows);
     issues.extend(desk.ask_receipts(&missing).await?);
     desk.read_receipts(&missing, &mut payments)?;
     issues.extend(desk.ask_returns(&plan.returns).await?);
-    let mut returns = Tally::of(SubsidyReturn::DATASET);
+    let mut returns = Tally::<SubsidyReturn>::new();
     desk.read_returns(&plan.returns, &mut returns)?;
     carry(night, carried, &mut payments, &mut returns);
 
@@ -77,23 +77,23 @@ struct Tally<R> {
     intake: Intake,
 }
 
-impl<R> Tally<R> {
-    fn of(dataset: &str) -> Tally<R> {
-        Tally { rows: BTreeMap::new(), intake: Intake::of(dataset) }
+impl<R: Record> Tally<R> {
+    fn new() -> Tally<R> {
+        Tally { rows: BTreeMap::new(), intake: Intake::of(R::DATASET) }
     }
 
     /// A receipt of an answer; the last answer counts.
     fn put(&mut self, key: String, row: R) {
-        self.intake.read += 1;
-        if self.rows.insert(key, row).is_some() {
-            self.intake.repeated += 1;
+        self.intake.read(row.amount());
+        if let Some(earlier) = self.rows.insert(key, row) {
+            self.intake.repeat(earlier.amount());
         }
     }
 
     /// A receipt of an earlier night; tonight's answers know better.
     fn carry(&mut self, key: String, row: R) {
         if let Entry::Vacant(place) = self.rows.entry(key) {
-            self.intake.carried += 1;
+            self.intake.carry(row.amount());
             place.insert(row);
         }
     }

@@ -91,20 +91,20 @@ impl State {
 
     /// A row of an answer.
     fn put(&mut self, coupon: UserCoupon) {
-        self.intake.read += 1;
+        self.intake.read(coupon.amount());
         self.keep(coupon);
     }
 
     /// A row of an earlier night.
     fn carry(&mut self, coupon: UserCoupon) {
-        self.intake.carried += 1;
+        self.intake.carry(coupon.amount());
         self.keep(coupon);
     }
 
     fn keep(&mut self, coupon: UserCoupon) {
         let key = (coupon.stock_id.clone(), coupon.coupon_code.clone(), coupon.openid.clone());
-        if self.coupons.insert(key, coupon).is_some() {
-            self.intake.repeated += 1;
+        if let Some(earlier) = self.coupons.insert(key, coupon) {
+            self.intake.repeat(earlier.amount());
         }
     }
 }

@@ -1,14 +1,18 @@
 //! Stage `v2_stocks`: query_coupon_stock of configured stocks, querycouponsinfo of listed coupons.
+//! What the signature of each answer says is counted and stands in its row; whether one that does
+//! not hold is taken is for the job to say.
 
 use super::ask::{Place, ask_all, read_page, settle};
 use super::orders::{digests, from_export};
 use super::wire::{v2_coupon_row, v2_stock_row};
-use super::{Api, Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, IssueKind, Night};
 use crate::dataset::publish::sha256_of;
 use crate::exports::v2_coupons_file::{self, V2CouponQuery};
+use crate::job::OnMismatch;
+use crate::journal::Page;
 use crate::record::{V2Coupon, V2Stock};
 use crate::wechat::Request;
-use crate::wechat::pay_v2::{self, Coupon, CouponStock};
+use crate::wechat::pay_v2::{self, Coupon, CouponStock, PayV2, SignatureCheck};
 
 const STAGE: &str = "v2_stocks";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV2 };
@@ -49,17 +53,18 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
         async |request: Request<Coupon>| settle(&request, client.send(&request).await).map(|page| Some(vec![page]));
     harvest.issues.extend(ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?);
 
+    let mut signatures = Signatures { client, on_mismatch: settings.on_mismatch, counts: [0; 3], refused: 0 };
     for entry in journal.entries()? {
         let Some(page) = entry.pages.first() else { continue };
         if let Some(id) = settings.stock_ids.iter().find(|id| stock_key(id) == entry.key) {
             if let Some(stock) = read_page(&pay_v2::coupon_stock(id), page)? {
-                let signature = client.check_signature(&page.body);
+                let Some(signature) = signatures.check(page) else { continue };
                 harvest.rows.stocks.push(v2_stock_row(&stock, signature, night.date));
             }
         } else if let Some(it) = listed.iter().find(|it| coupon_key(it) == entry.key)
             && let Some(info) = read_page(&coupon_request(it), page)?
         {
-            let signature = client.check_signature(&page.body);
+            let Some(signature) = signatures.check(page) else { continue };
             let openid = night.persona.publish(&it.openid);
             harvest.rows.coupons.push(v2_coupon_row(&info, &openid, signature, night.date));
         }
@@ -68,7 +73,42 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     harvest.rows.stocks.sort_by(|a, b| a.coupon_stock_id.cmp(&b.coupon_stock_id));
     harvest.rows.coupons.sort_by_key(key);
     harvest.inputs.push((STAGE.to_owned(), digest_of(&harvest.rows)));
-    Ok(harvest)
+    harvest.issues.extend(signatures.issue());
+    let [verified, absent, mismatched] = signatures.counts;
+    let harvest = harvest.noting("signatures_verified", verified).noting("signatures_absent", absent);
+    Ok(harvest.noting("signatures_mismatched", mismatched))
+}
+
+/// What the signatures of the answers say.
+struct Signatures<'a> {
+    client: &'a PayV2,
+    on_mismatch: OnMismatch,
+    /// Verified, absent, mismatched.
+    counts: [usize; 3],
+    refused: usize,
+}
+
+impl Signatures<'_> {
+    /// What the signature of a journalled answer says; `None` when the job takes none such. The
+    /// client refuses them too, but the journal may be older than the job file.
+    fn check(&mut self, page: &Page) -> Option<SignatureCheck> {
+        let check = self.client.check_signature(&page.body);
+        let count = match check {
+            SignatureCheck::Verified => 0,
+            SignatureCheck::Absent => 1,
+            SignatureCheck::Mismatch => 2,
+        };
+        self.counts[count] += 1;
+        let is_refused = check == SignatureCheck::Mismatch && self.on_mismatch == OnMismatch::Fail;
+        self.refused += usize::from(is_refused);
+        (!is_refused).then_some(check)
+    }
+
+    fn issue(&self) -> Option<Issue> {
+        let what = format!("the signatures of {} journalled v2 answers do not hold", self.refused);
+        let hint = "`--refetch` asks again; `pay_v2.on_signature_mismatch = \"record\"` takes and marks them";
+        (self.refused > 0).then(|| Issue::new(IssueKind::Credentials, what).hinting(hint))
+    }
 }
 
 /// What v2 said, without the nonce and the signature that every answer has anew.

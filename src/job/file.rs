@@ -115,8 +115,12 @@ section! {
         appid: String, Required Result;
         api_key_env: String, Optional Secret;
         api_key_file: String, Optional Secret;
+        client_certificate_file: String, Optional Transport;
+        client_key_env: String, Optional Secret;
+        client_key_file: String, Optional Secret;
         stock_ids: Texts, Required Result;
         coupons_file: String, Optional Result;
+        on_signature_mismatch: String, Optional Result;
         rate_per_second: i64, Optional Transport;
         concurrency: i64, Optional Transport;
         timeout_seconds: i64, Optional Transport;

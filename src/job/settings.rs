@@ -140,6 +140,20 @@ pub struct PayV2Settings {
     pub stock_ids: Vec<String>,
     /// CSV `coupon_id,openid,stock_id` for querycouponsinfo.
     pub coupons_file: Option<PathBuf>,
+    /// What an answer whose signature does not hold does.
+    pub on_mismatch: OnMismatch,
+    /// The merchant's client certificate, which send_coupon needs: PEM of certificate and key in one.
+    pub identity_pem: Option<Secret>,
+}
+
+/// What a v2 answer does whose signature does not hold. Live answers are known to carry strange
+/// ones (reference v2 §A.4), so this is for the job to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnMismatch {
+    /// Is taken, counted, and marked in its row.
+    Record,
+    /// Is refused.
+    Fail,
 }
 
 /// `[mp]`.

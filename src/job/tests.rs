@@ -302,6 +302,23 @@ fn sections_that_ask_apiv3_need_it() {
 }
 
 #[test]
+fn certificate_and_key_of_mutual_tls_go_together() {
+    let desk = Desk::new();
+    let certificate = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n";
+    fs::write(desk.folder.path().join("secrets/apiclient_cert.pem"), certificate).unwrap();
+    let with_certificate = NIGHTLY.replace("# client_certificate_file", "client_certificate_file");
+    let both = with_certificate.replace("# client_key_file", "client_key_file");
+    let pem = desk.load(&both).unwrap().pay_v2.unwrap().identity_pem.unwrap();
+    assert_eq!(pem.expose(), format!("{certificate}{PRIVATE_PEM}"));
+    assert_eq!(desk.load(&both).unwrap().fingerprint, desk.load(NIGHTLY).unwrap().fingerprint);
+    let problems = desk.problems(&with_certificate);
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(problems[0].text.contains("`client_certificate_file` and `client_key_file` go together"), "{problems:#?}");
+    let swapped = both.replace("apiclient_cert.pem\"", "apiclient_key.pem\"");
+    assert!(desk.problems(&swapped)[0].text.contains("not a `CERTIFICATE-----` block"));
+}
+
+#[test]
 fn the_fingerprint_follows_results_and_nothing_else() {
     let desk = Desk::new();
     let of = |text: &str| desk.load(text).unwrap_or_else(|problems| panic!("{problems}")).fingerprint;

@@ -1,17 +1,21 @@
-//! Re-checks the signature of every journalled APIv3 answer against the keys kept with it.
+//! Re-checks the signature of every journalled answer: of APIv3 against the keys kept with it, of v2
+//! against the key of the job.
 
 use chrono::NaiveDate;
 
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::error::{ExitCode, Failure};
-use crate::job::Job;
+use crate::job::{Job, OnMismatch, PayV2Settings, PayV3Settings};
 use crate::journal::{Journal, JournalError, Mode, Page};
 use crate::wechat::Evidence;
+use crate::wechat::pay_v2::{self, SignatureCheck};
 use crate::wechat::pay_v3::Keyring;
 
 /// Stages whose answers APIv3 signs.
 const SIGNED_STAGES: [&str; 5] = ["user_coupons", "stocks", "coupon_codes", "subsidies", "notifications"];
+/// The stage that v2 answers.
+const V2_STAGE: &str = "v2_stocks";
 /// Where the platform certificates of a night are kept.
 pub(super) const CERTIFICATES: &str = "certificates";
 
@@ -22,6 +26,8 @@ pub struct Proof {
     pub verified: u64,
     /// Answers that carry none: refusals such as "unknown coupon" (reference v3 §1.3).
     pub unsigned: u64,
+    /// v2 signatures that do not hold, where the job takes such answers.
+    pub mismatched: u64,
     /// Signatures that do not hold.
     pub findings: Vec<String>,
 }
@@ -29,27 +35,56 @@ pub struct Proof {
 /// Re-checks the evidence of one date.
 ///
 /// # Errors
-/// A job without APIv3, keys that are none, a journal that cannot be read.
+/// A job without an API that signs, keys that are none, a journal that cannot be read.
 pub fn verify_signatures(job: &Job, date: NaiveDate) -> Result<Proof, Failure> {
-    let Some(settings) = &job.pay_v3 else {
-        return Err(Failure::new(ExitCode::Usage, "signatures cannot be checked without `[pay_v3]`"));
-    };
-    let unreadable = |error: JournalError| Failure::caused_by(ExitCode::Violation, "cannot read the journal", &error);
+    if job.pay_v3.is_none() && job.pay_v2.is_none() {
+        let what = "signatures cannot be checked without the keys of `[pay_v3]` or `[pay_v2]`";
+        return Err(Failure::new(ExitCode::Usage, what));
+    }
+    let folder = Lake::at(&job.lake).journal(date);
+    let journal = Journal::open(&folder, Mode::Replay, World::real()).map_err(|error| unreadable(&error))?;
+    let mut proof = Proof::default();
+    if let Some(settings) = &job.pay_v3 {
+        check_pay_v3(settings, &journal, &mut proof)?;
+    }
+    if let Some(settings) = &job.pay_v2 {
+        check_pay_v2(settings, &journal, &mut proof).map_err(|error| unreadable(&error))?;
+    }
+    Ok(proof)
+}
+
+fn unreadable(error: &JournalError) -> Failure {
+    Failure::caused_by(ExitCode::Violation, "cannot read the journal", error)
+}
+
+fn check_pay_v3(settings: &PayV3Settings, journal: &Journal, proof: &mut Proof) -> Result<(), Failure> {
     let keyring = Keyring::from_settings(settings)
         .map_err(|error| Failure::caused_by(ExitCode::Rejected, "the keys of the job cannot be used", &error))?;
-    let folder = Lake::at(&job.lake).journal(date);
-    let journal = Journal::open(&folder, Mode::Replay, World::real()).map_err(unreadable)?;
-    for page in pages(&journal, CERTIFICATES).map_err(unreadable)? {
+    for page in pages(journal, CERTIFICATES).map_err(|error| unreadable(&error))? {
         // One that cannot be opened shows below, as the signatures it should prove.
         let _ = keyring.learn_certificates(&page.1.body);
     }
-    let mut proof = Proof::default();
     for stage in SIGNED_STAGES {
-        for (key, page) in pages(&journal, stage).map_err(unreadable)? {
-            check(&keyring, stage, &key, &page, &mut proof);
+        for (key, page) in pages(journal, stage).map_err(|error| unreadable(&error))? {
+            check(&keyring, stage, &key, &page, proof);
         }
     }
-    Ok(proof)
+    Ok(())
+}
+
+fn check_pay_v2(settings: &PayV2Settings, journal: &Journal, proof: &mut Proof) -> Result<(), JournalError> {
+    for (key, page) in pages(journal, V2_STAGE)? {
+        match (pay_v2::check_signature(&page.body, &settings.api_key), settings.on_mismatch) {
+            (SignatureCheck::Verified, _) => proof.verified += 1,
+            (SignatureCheck::Absent, _) => proof.unsigned += 1,
+            (SignatureCheck::Mismatch, OnMismatch::Record) => proof.mismatched += 1,
+            (SignatureCheck::Mismatch, OnMismatch::Fail) => {
+                let kind = key.split('/').next().unwrap_or_default();
+                proof.findings.push(format!("{V2_STAGE}/{kind}: it does not match the answer under the v2 key"));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn pages(journal: &Journal, stage: &str) -> Result<Vec<(String, Page)>, JournalError> {

@@ -1,6 +1,7 @@
 //! How a night fails, in words and exit codes.
 
 use crate::error::{ExitCode, Failure};
+use crate::extract::{Issue, IssueKind};
 use crate::reconcile::ReconcileError;
 
 /// The lake's disk said no.
@@ -11,12 +12,12 @@ pub(super) fn disk(error: &std::io::Error, what: &str) -> Failure {
 
 /// A contract or control total is violated.
 pub(super) fn violated(error: &dyn std::error::Error) -> Failure {
-    Failure::caused_by(ExitCode::Violation, "the night does not hold together; nothing was published", error)
+    Failure::caused_by(ExitCode::Violation, "the night does not hold together", error)
 }
 
 /// The decisions file is wrong.
 pub(super) fn undecided(error: &dyn std::error::Error) -> Failure {
-    Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used; nothing was published", error)
+    Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used", error)
         .hinting("`decisions.path` names the file; `coupon-recon breaks` shows the break_id of each break")
 }
 
@@ -26,6 +27,17 @@ pub(super) fn unjudgeable(error: ReconcileError) -> Failure {
         ReconcileError::Decision(decision) => undecided(decision),
         _ => violated(&error),
     }
+}
+
+/// A failure that takes the night back, as its manifest and summary tell it; any other goes on as it
+/// is.
+pub(super) fn issue_of(failure: Failure) -> Result<Issue, Failure> {
+    let kind = match failure.code {
+        ExitCode::Violation => IssueKind::Violation,
+        ExitCode::Malformed => IssueKind::Malformed,
+        _ => return Err(failure),
+    };
+    Ok(Issue { kind, what: failure.chain.join(": "), hint: failure.hint })
 }
 
 /// A rule file is wrong.

@@ -7,6 +7,7 @@ mod evidence;
 mod failure;
 mod night;
 mod opening;
+mod pack;
 mod progress;
 mod provenance;
 mod restated;

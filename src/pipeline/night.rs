@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::failure::{disk, rules_wrong, undecided, unjudgeable, violated};
+use super::failure::{disk, issue_of, rules_wrong, undecided, unjudgeable, violated};
 use super::opening::{connect, keep_certificates, persona, run_id, take_lock};
+use super::pack::{self, NightToReport};
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions};
 use super::restated;
 use super::stages::{self, Sources};
@@ -21,14 +22,11 @@ use crate::dataset::manifest::{
 use crate::dataset::partition::Provenance;
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::error::{ExitCode, Failure};
-use crate::exports::BadRow;
 use crate::extract::{Issue, Night, Watcher};
-use crate::job::{Job, OnBadRow, Pii};
+use crate::job::Job;
 use crate::journal::{Journal, Mode};
-use crate::reconcile::rules::Rule;
 use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Tally};
 use crate::record::{Break, LedgerRow, Record};
-use crate::report::{self, PackInput, RuleTitle};
 
 /// What a run of one date is asked to do.
 #[derive(Debug, Clone)]
@@ -136,10 +134,30 @@ struct Done {
     early_decisions: usize,
 }
 
+impl Done {
+    /// A night that does not hold together publishes nothing, and its manifest says why.
+    fn withdraw(&mut self, failure: Failure) -> Result<(), Failure> {
+        let code = failure.code;
+        let issue = issue_of(failure)?;
+        self.verdict = Verdict { code, publish: false };
+        self.judgement = None;
+        self.sources.entries.retain(|entry| entry.stage != "reconcile" && entry.stage != "report");
+        let failed = StageEntry {
+            status: "failed".to_owned(),
+            why: Some(issue.what.clone()),
+            ..stage_entry("reconcile", &[], &[])
+        };
+        self.sources.entries.push(failed);
+        self.sources.issues.push(issue);
+        Ok(())
+    }
+}
+
 impl Work<'_> {
     async fn run(&self) -> Result<Done, Failure> {
         let job = self.night.job;
         let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
+        reconcile::rehearse_rules(job, self.plan.date).map_err(rules_wrong)?;
         let rules_sha256 = rules.sha256();
         let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let read_partitions = earlier_partitions(job, self.lake, self.plan.date)
@@ -159,7 +177,7 @@ impl Work<'_> {
             early_decisions: 0,
         };
         if done.verdict.publish && self.is_selected("reconcile") {
-            self.reconcile(&mut done)?;
+            self.reconcile(&mut done).or_else(|failure| done.withdraw(failure))?;
         }
         if done.verdict.publish {
             self.publish(&mut done)?;
@@ -177,10 +195,7 @@ impl Work<'_> {
         let scratch = scratch.map_err(|error| disk(&error, "cannot make a scratch folder"))?;
         self.stage_ledger(done, &files, &asked, &scratch)?;
         if let Some(side) = done.footing.iter().find(|side| !side.holds()) {
-            return Err(Failure::new(
-                ExitCode::Violation,
-                format!("the night does not foot; nothing was published: {side:?}"),
-            ));
+            return Err(Failure::new(ExitCode::Violation, format!("the night does not foot: {side}")));
         }
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
         let decisions = self.decisions()?;
@@ -193,7 +208,7 @@ impl Work<'_> {
         self.stage(done, &judgement.breaks)?;
         done.sources.entries.push(stage_entry("reconcile", &done.files, &["coupon_ledger", "breaks"]));
         if self.is_selected("report") {
-            self.report(done, &judgement)?;
+            self.report(done, &files, &judgement)?;
         }
         done.judgement = Some(judgement);
         Ok(())
@@ -233,36 +248,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn report(&self, done: &mut Done, judgement: &Judgement) -> Result<(), Failure> {
-        let rules = reconcile::rules_of(self.night.job).map_err(rules_wrong)?;
-        let title = |rule: &Rule| RuleTitle { zh: rule.title_zh.clone(), en: rule.title.clone() };
-        let titles = rules.iter().map(|rule| (rule.id.clone(), title(rule))).collect();
-        let quarantined = self.quarantined(&done.sources);
-        let input = PackInput {
-            settings: self.night.job.report,
-            date: self.plan.date,
-            breaks: &judgement.breaks,
-            quarantined: quarantined.as_deref(),
-            titles: &titles,
+    fn report(&self, done: &mut Done, files: &DayFiles, judgement: &Judgement) -> Result<(), Failure> {
+        let footing: Vec<_> = done.footing.iter().map(footing_entry).collect();
+        let night = NightToReport {
+            job: self.night.job,
+            is_partial: done.verdict.code != ExitCode::Complete,
+            files,
+            judgement,
+            sources: &done.sources,
+            footing: &footing,
         };
-        for file in report::render(&input) {
-            let staged = self.staging.write_report(&file.name, &file.bytes);
-            done.files.push(staged.map_err(|error| disk(&error, "cannot stage the reports"))?);
-        }
+        done.files.extend(pack::write(&night, self.staging)?);
         done.sources.entries.push(stage_entry("report", &done.files, &["reports"]));
         Ok(())
-    }
-
-    /// The rows put aside, where the job has a quarantine. Rows name users: they are shown only where
-    /// openids are published raw.
-    fn quarantined(&self, sources: &Sources) -> Option<Vec<BadRow>> {
-        let job = self.night.job;
-        let has_quarantine = job.orders.iter().any(|source| source.on_bad_row == OnBadRow::Quarantine);
-        let shown = |row: &BadRow| match job.pii {
-            Pii::Raw => row.clone(),
-            Pii::Hmac(_) => BadRow { raw: String::new(), ..row.clone() },
-        };
-        has_quarantine.then(|| sources.quarantined.iter().map(shown).collect())
     }
 
     fn publish(&self, done: &mut Done) -> Result<(), Failure> {

@@ -6,11 +6,13 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
+use super::pack;
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::manifest::ReadPartition;
 use crate::dataset::publish::{sha256_of, sha256_of_file};
 use crate::job::Job;
+use crate::record::{Break, Record};
 
 /// Digest over named parts, in name order.
 pub(super) fn digest_parts(parts: &BTreeMap<String, String>) -> String {
@@ -19,11 +21,12 @@ pub(super) fn digest_parts(parts: &BTreeMap<String, String>) -> String {
 }
 
 /// The earlier partitions a night of `date` reads: the look-back of every dataset, and the latest
-/// before it where an older one is the memory.
+/// before it where an older one is the memory. Of the breaks also what the trend shows.
 pub(super) fn earlier_partitions(job: &Job, lake: &Lake, date: NaiveDate) -> std::io::Result<Vec<ReadPartition>> {
     let from = job.rules.lookback_start(date);
     let mut read = Vec::new();
     for contract in contract::all() {
+        let from = if contract.name == Break::DATASET { from.min(pack::trend_start(date)) } else { from };
         let mut partitions = lake.partitions(&contract.name, from, date)?;
         if partitions.is_empty() {
             partitions.extend(lake.latest_before(&contract.name, date)?);

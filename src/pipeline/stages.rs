@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::coverage;
 use super::provenance::digest_parts;
 use crate::dataset::manifest::{Coverage, Intake, StageEntry};
-use crate::dataset::partition::Provenance;
+use crate::dataset::partition::{PartitionError, Provenance, sum_of};
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::exports::BadRow;
 use crate::extract::{self, Datacube, Harvest, Issue, Night, OrderExports, Roster, SubsidyInput, Wallets};
+use crate::money::Fen;
 use crate::record::{Card, CouponCode, CouponEvent, OrderLine, Record, Stock, SubsidyOrder};
 
 /// What the source stages of a night brought.
@@ -139,15 +140,25 @@ struct Desk<'a> {
     staging: &'a Staging,
     provenance: Provenance,
     files: Vec<StagedFile>,
+    /// What the amounts of each staged file sum up to, read back from it.
+    totals: BTreeMap<&'static str, Fen>,
     issues: Vec<Issue>,
 }
 
 impl Desk<'_> {
     fn stage<R: Record>(&mut self, rows: &[R]) {
-        match self.staging.write(rows, &self.provenance) {
-            Ok(file) => self.files.push(file),
-            Err(error) => self.issues.push(Issue::violation(error.to_string())),
+        if let Err(error) = self.try_stage(rows) {
+            self.issues.push(Issue::violation(error.to_string()));
         }
+    }
+
+    fn try_stage<R: Record>(&mut self, rows: &[R]) -> Result<(), PartitionError> {
+        self.files.push(self.staging.write(rows, &self.provenance)?);
+        if let Some(column) = R::AMOUNT {
+            let total = sum_of::<R>(&self.staging.partition(R::DATASET), column)?;
+            self.totals.insert(R::DATASET, total);
+        }
+        Ok(())
     }
 }
 
@@ -177,10 +188,11 @@ impl Clerk<'_> {
         let mut parts: BTreeMap<_, _> = inputs.into_iter().collect();
         let provenance = self.provenance(stage, &parts);
         self.sources.inputs.append(&mut parts);
-        let mut desk = Desk { staging: self.staging, provenance, files: Vec::new(), issues: Vec::new() };
+        let mut desk =
+            Desk { staging: self.staging, provenance, files: Vec::new(), totals: BTreeMap::new(), issues: Vec::new() };
         write(&mut desk, &rows);
         issues.append(&mut desk.issues);
-        issues.extend(self.book(intake, &desk.files));
+        issues.extend(self.book(intake, &desk));
         let brought = desk.files.iter().map(|file| file.rows).sum::<u64>();
         if !issues.is_empty() {
             self.fall_short(stage, &issues);
@@ -202,12 +214,13 @@ impl Clerk<'_> {
     }
 
     /// Holds what a stage read against what was staged.
-    fn book(&mut self, intake: Vec<Intake>, files: &[StagedFile]) -> Option<Issue> {
+    fn book(&mut self, intake: Vec<Intake>, desk: &Desk<'_>) -> Option<Issue> {
         for mut side in intake {
-            let staged = files.iter().find(|file| file.dataset == side.dataset);
+            let staged = desk.files.iter().find(|file| file.dataset == side.dataset);
             side.published = staged.map_or(0, |file| file.rows);
+            side.published_fen = desk.totals.get(side.dataset.as_str()).copied().unwrap_or_default();
             if !side.holds() {
-                return Some(Issue::violation(format!("what was read does not foot with what is published: {side:?}")));
+                return Some(Issue::violation(format!("what was read does not foot with what is published: {side}")));
             }
             self.sources.intake.push(side);
         }

@@ -9,7 +9,7 @@ use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, StageEn
 use crate::extract::Issue;
 use crate::money::Fen;
 use crate::record::Break;
-use crate::report::is_open;
+use crate::report::{self, is_open};
 
 /// The summary of one night, ending in a line break.
 pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
@@ -46,18 +46,28 @@ fn stage_line(stage: &StageEntry) -> String {
     line.trim_end().to_owned()
 }
 
-/// From source to partition: read + carried = repeated + quarantined + published.
+/// From source to partition: read + carried = repeated + quarantined + published, in rows and in yuan.
 fn intake(text: &mut String, intake: &[Intake]) {
     if intake.is_empty() {
         return;
     }
-    text.push_str("  read                pages     rows  carried   repeated quarantined published\n");
+    let _ = write!(text, "  intake           pages");
+    for column in ["read", "carried", "repeated", "quarantined", "published"] {
+        let _ = write!(text, " {column:>17}");
+    }
+    text.push('\n');
     for it in intake {
-        let _ = writeln!(
-            text,
-            "    {:<16} {:>6} {:>8} {:>8} {:>10} {:>11} {:>9}",
-            it.dataset, it.pages, it.read, it.carried, it.repeated, it.quarantined, it.published
-        );
+        let _ = write!(text, "    {:<16} {:>4}", it.dataset, it.pages);
+        for (rows, fen) in [
+            (it.read, it.read_fen),
+            (it.carried, it.carried_fen),
+            (it.repeated, it.repeated_fen),
+            (it.quarantined, it.quarantined_fen),
+            (it.published, it.published_fen),
+        ] {
+            let _ = write!(text, " {rows:>6} {:>10}", fen.to_string());
+        }
+        text.push('\n');
     }
 }
 
@@ -139,12 +149,15 @@ fn breaks(text: &mut String, breaks: &[Break]) {
 }
 
 fn places(text: &mut String, outcome: &NightOutcome, lake: &Lake) {
-    let date = outcome.manifest.business_date;
-    if outcome.manifest.files.is_empty() {
+    let manifest = &outcome.manifest;
+    if manifest.files.is_empty() {
         text.push_str("  nothing was published\n");
     } else {
         let _ = writeln!(text, "  datasets  {}", lake.root().join("datasets").display());
-        let _ = writeln!(text, "  reports   {}", lake.reports(date).display());
     }
     let _ = writeln!(text, "  manifest  {}", outcome.manifest_path.display());
+    let has_page = manifest.files.iter().any(|file| file.dataset == "reports" && file.name == report::PAGE);
+    if has_page {
+        let _ = writeln!(text, "  report    {}", lake.reports(manifest.business_date).join(report::PAGE).display());
+    }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use polars::prelude::PolarsError;
 
 use super::decisions::DecisionError;
-use super::rules::RuleError;
+use super::rules::place::line_of;
+use super::rules::{Rule, RuleError};
 use crate::dataset::partition::PartitionError;
 
 /// Why a night could not be matched or judged.
@@ -27,6 +28,16 @@ pub enum ReconcileError {
         what: String,
         /// What the engine said.
         source: PolarsError,
+    },
+    /// The SQL of a rule is not understood, or gives what is no break.
+    #[error("rule file `{file}`{}: {why}", at_line(*line))]
+    Sql {
+        /// Name of the file.
+        file: String,
+        /// Line of the file, 1-based, where it is known.
+        line: Option<usize>,
+        /// What the engine said.
+        why: String,
     },
     /// A query gave rows of another shape than the code expects.
     #[error("the result of `{what}` does not have the expected columns")]
@@ -66,6 +77,16 @@ impl ReconcileError {
         move |source| ReconcileError::Query { what: what.to_owned(), source }
     }
 
+    /// Says in which rule file, and where, a query went wrong.
+    pub(super) fn in_rule(self, rule: &Rule) -> ReconcileError {
+        let why = match self {
+            ReconcileError::Query { source, .. } => source.to_string(),
+            ReconcileError::Shape { source, .. } => source.to_string(),
+            other => return other,
+        };
+        ReconcileError::Sql { file: rule.file.clone(), line: line_of(&rule.sql, &why), why }
+    }
+
     /// Says which query gave rows of an unexpected shape.
     pub(super) fn shape<E>(what: &str) -> impl FnOnce(E) -> ReconcileError + '_
     where
@@ -73,4 +94,8 @@ impl ReconcileError {
     {
         move |source| ReconcileError::Shape { what: what.to_owned(), source: Box::new(source) }
     }
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(" line {line}"))
 }

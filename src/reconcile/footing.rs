@@ -1,6 +1,8 @@
 //! Control totals of the match: every row that went in stands somewhere, matched or not, in rows and
 //! in fen. What went in is counted where files are read, where it went by the match.
 
+use std::fmt;
+
 use super::facts::{Claim, Receipt};
 use super::order_book::OrderBook;
 use super::wallet::WalletRow;
@@ -71,6 +73,19 @@ impl Footing {
     /// Whether what went in is what came out.
     pub fn holds(&self) -> bool {
         self.total == self.matched.plus(self.unmatched).plus(self.left_out)
+    }
+}
+
+impl fmt::Display for Footing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Footing { side, total, matched, unmatched, left_out } = self;
+        write!(f, "`{side}` {total}; matched {matched}, unmatched {unmatched}, left out {left_out}")
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rows of {} yuan", self.rows, self.fen)
     }
 }
 

@@ -9,6 +9,7 @@ use super::candidate::{self, Candidate};
 use super::decisions::Decisions;
 use super::engine::Engine;
 use super::error::ReconcileError;
+use super::facts::scratched;
 use super::files::{DayFiles, Scratch, Shortfall};
 use super::lifecycle::{self, Finding};
 use super::parameters;
@@ -68,6 +69,18 @@ pub(super) fn judge(
     Ok(Judgement { breaks, unjudged, found })
 }
 
+/// Runs the rules of one's own over a day on which nothing happened: what is wrong with their SQL shows
+/// before a night needs them.
+pub(super) fn rehearse(terms: &Terms, rules: &Rules, date: NaiveDate) -> Result<(), ReconcileError> {
+    if rules.own().next().is_none() {
+        return Ok(());
+    }
+    let nothing = DayFiles::new(date);
+    let scratch = Scratch::new_in(&std::env::temp_dir()).map_err(scratched)?;
+    let mut engine = Engine::open(terms, rules, &nothing, &scratch)?;
+    rules.own().try_for_each(|rule| run(&mut engine, terms, &nothing, rule).map(drop))
+}
+
 /// The rules that can be judged tonight, and why the others cannot.
 fn split<'a>(
     rules: &'a Rules,
@@ -112,7 +125,8 @@ fn run<'a>(
     files: &DayFiles,
     rule: &'a Rule,
 ) -> Result<BTreeMap<String, Finding<'a>>, ReconcileError> {
-    let mut rows: Vec<Candidate> = engine.rows(&rule.id, &rule.sql, candidate::COLUMNS)?;
+    let rows = engine.rows(&rule.id, &rule.sql, candidate::COLUMNS);
+    let mut rows: Vec<Candidate> = rows.map_err(|error| error.in_rule(rule))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
     let start = window_start(terms, files, rule);
     let grace = terms.grace_days_of(rule.datasets());
@@ -270,7 +284,7 @@ mod tests {
         let rules = Rules::load(&[folder.path().to_owned()]).unwrap().only("XX01");
         let error = judge(&night.terms, &rules, &night.files, &night.scratch, &Shortfall::new(), &Decisions::default())
             .unwrap_err();
-        assert_eq!(error.to_string(), "failed to query `XX01`");
-        assert!(std::error::Error::source(&error).unwrap().to_string().contains("stokc_id"));
+        let expected = "rule file `XX01_mine.sql` line 10: not found: `stokc_id` is not a column the result may have";
+        assert_eq!(error.to_string(), expected);
     }
 }

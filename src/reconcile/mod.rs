@@ -37,6 +37,7 @@ pub use ledger::Asked;
 pub use lifecycle::Status;
 
 use arrow::array::RecordBatch;
+use chrono::NaiveDate;
 
 use crate::job::Job;
 use rules::Rules;
@@ -65,6 +66,11 @@ pub fn judge(
     decisions: &Decisions,
 ) -> Result<Judgement, ReconcileError> {
     judge::judge(&Terms::of(job), &rules_of(job)?, files, scratch, shortfall, decisions)
+}
+
+/// Tries the job's own rules over an empty day: an error names the file and the line.
+pub fn rehearse_rules(job: &Job, date: NaiveDate) -> Result<(), ReconcileError> {
+    judge::rehearse(&Terms::of(job), &rules_of(job)?, date)
 }
 
 /// The rules of a job: the built-in ones and its own, without those it switched off.

@@ -55,6 +55,11 @@ pub struct Payment {
 
 impl Record for Payment {
     const DATASET: &str = "payments";
+    const AMOUNT: Option<&str> = Some("order_fen");
+
+    fn amount(&self) -> Fen {
+        self.order_fen
+    }
 }
 
 /// Refund rows of the WeChat trade bill (`refunds`).
@@ -114,4 +119,9 @@ pub struct Refund {
 
 impl Record for Refund {
     const DATASET: &str = "refunds";
+    const AMOUNT: Option<&str> = Some("applied_refund_fen");
+
+    fn amount(&self) -> Fen {
+        self.applied_refund_fen
+    }
 }

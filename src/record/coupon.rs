@@ -181,6 +181,11 @@ pub struct UserCoupon {
 
 impl Record for UserCoupon {
     const DATASET: &str = "user_coupons";
+    const AMOUNT: Option<&str> = Some("discount_amount_fen");
+
+    fn amount(&self) -> Fen {
+        self.discount_amount_fen.unwrap_or_default()
+    }
 }
 
 /// Codes of MERCHANT_UPLOAD stocks (`coupon_codes`).

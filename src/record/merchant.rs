@@ -47,6 +47,11 @@ pub struct OrderLine {
 
 impl Record for OrderLine {
     const DATASET: &str = "orders";
+    const AMOUNT: Option<&str> = Some("discount_fen");
+
+    fn amount(&self) -> Fen {
+        self.discount_fen
+    }
 }
 
 /// Subsidies the merchant itself ordered (`subsidy_orders`).
@@ -80,4 +85,9 @@ pub struct SubsidyOrder {
 
 impl Record for SubsidyOrder {
     const DATASET: &str = "subsidy_orders";
+    const AMOUNT: Option<&str> = Some("amount_fen");
+
+    fn amount(&self) -> Fen {
+        self.amount_fen
+    }
 }

@@ -22,10 +22,19 @@ pub use merchant::{OrderLine, SubsidyOrder};
 pub use subsidy::{SubsidyPayment, SubsidyReturn};
 pub use voucher::{V2Coupon, V2Stock};
 
+use crate::money::Fen;
+
 /// A row of one dataset.
 pub trait Record: Serialize + DeserializeOwned {
     /// Name of the dataset: folder in the lake, file in `schemas/`, table in SQL.
     const DATASET: &str;
+    /// The column whose sum is the control total of the dataset; none where no money stands.
+    const AMOUNT: Option<&str> = None;
+
+    /// What the row adds to the control total.
+    fn amount(&self) -> Fen {
+        Fen::ZERO
+    }
 }
 
 #[cfg(test)]

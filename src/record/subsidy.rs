@@ -45,6 +45,11 @@ pub struct SubsidyPayment {
 
 impl Record for SubsidyPayment {
     const DATASET: &str = "subsidy_payments";
+    const AMOUNT: Option<&str> = Some("amount_fen");
+
+    fn amount(&self) -> Fen {
+        self.amount_fen
+    }
 }
 
 /// Subsidy return receipts (`subsidy_returns`).
@@ -90,4 +95,9 @@ pub struct SubsidyReturn {
 
 impl Record for SubsidyReturn {
     const DATASET: &str = "subsidy_returns";
+    const AMOUNT: Option<&str> = Some("amount_fen");
+
+    fn amount(&self) -> Fen {
+        self.amount_fen
+    }
 }

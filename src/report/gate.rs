@@ -115,7 +115,7 @@ fn parse_measure(text: &str) -> Option<Measure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::summary::tests::open_break;
+    use crate::report::tests::open_break;
 
     #[test]
     fn limits_look_at_open_breaks_of_their_scope_and_are_inclusive() {

@@ -1,107 +1,110 @@
-//! A CSV that opens right in a spreadsheet at the first try: BOM, CRLF, ids as text, money in yuan,
-//! and nothing from outside that a spreadsheet would execute (reference anchors (c), finance CSV).
+//! The tables of the pack as data: one constant per file with the name, the titles and the kind of
+//! every column. Headers, guards, number formats and totals follow from it; so may schemas.
 
-use chrono::NaiveDate;
+use std::borrow::Cow;
 
-use crate::job::ExcelIds;
+use chrono::{DateTime, NaiveDate, Utc};
+
 use crate::money::Fen;
 
-/// One cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cell {
-    /// An id: kept as text however long it is.
-    Id(Option<String>),
+/// A table of the pack: a CSV file and a sheet of the workbook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    /// Name of the CSV without `.csv`.
+    pub name: &'static str,
+    /// Chinese title, at most 31 characters: the name of the sheet.
+    pub zh: &'static str,
+    /// English title.
+    pub en: &'static str,
+    /// In their order.
+    pub columns: &'static [Column],
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Name for machines: the header of the CSV with `language = "en"`.
+    pub name: &'static str,
+    /// Chinese title: the header of CSV and sheet with `language = "zh"`.
+    pub zh: &'static str,
+    /// English title: the header of the sheet with `language = "en"`.
+    pub en: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether the last line has its sum. Amounts that repeat on several rows have none.
+    pub is_summed: bool,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An id, kept as text however long it is.
+    Id,
+    /// A word of a small set, in the language of the report.
+    Word,
     /// Free text, perhaps from outside.
-    Text(String),
-    /// Money, in yuan with two decimals.
+    Text,
+    /// Yuan with two decimals.
+    Yuan,
+    /// A whole number.
+    Count,
+    /// A day, `2026-11-18`.
+    Date,
+    /// An instant, `2026-11-18 09:30:00` in Asia/Shanghai.
+    Time,
+}
+
+/// One cell of a row. Absent values are empty cells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cell<'a> {
+    Id(Option<Cow<'a, str>>),
+    Text(Cow<'a, str>),
     Yuan(Option<Fen>),
-    /// A count.
     Count(Option<i64>),
-    /// A day.
     Date(Option<NaiveDate>),
+    Time(Option<DateTime<Utc>>),
 }
 
-/// Rows of cells below a header.
-#[derive(Debug)]
-pub(super) struct Table {
-    pub(super) header: Vec<String>,
-    pub(super) rows: Vec<Vec<Cell>>,
-    /// The last line, in the same columns.
-    pub(super) trailer: Option<Vec<Cell>>,
-}
+impl Cell<'_> {
+    /// Nothing, in a column of any kind.
+    pub(super) const EMPTY: Cell<'static> = Cell::Text(Cow::Borrowed(""));
 
-impl Table {
-    /// The bytes of the file.
-    pub(super) fn to_csv(&self, ids: ExcelIds) -> Vec<u8> {
-        let mut writer =
-            csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(vec![0xEF, 0xBB, 0xBF]);
-        let in_memory = "writing to memory does not fail";
-        writer.write_record(&self.header).expect(in_memory);
-        for row in self.rows.iter().chain(&self.trailer) {
-            writer.write_record(row.iter().map(|cell| cell.text(ids))).expect(in_memory);
-        }
-        writer.into_inner().expect(in_memory)
-    }
-}
-
-impl Cell {
-    fn text(&self, ids: ExcelIds) -> String {
+    /// Whether the cell may stand in a column of `kind`.
+    pub(super) fn fits(&self, kind: Kind) -> bool {
         match self {
-            Cell::Id(id) => id.as_deref().map_or_else(String::new, |id| guard_id(id, ids)),
-            Cell::Text(text) => guard_text(text),
-            Cell::Yuan(amount) => amount.map_or_else(String::new, |amount| amount.to_string()),
-            Cell::Count(count) => count.map_or_else(String::new, |count| count.to_string()),
-            Cell::Date(date) => date.map_or_else(String::new, |date| date.to_string()),
+            Cell::Id(_) => kind == Kind::Id,
+            Cell::Text(text) => matches!(kind, Kind::Word | Kind::Text) || text.is_empty(),
+            Cell::Yuan(_) => kind == Kind::Yuan,
+            Cell::Count(_) => kind == Kind::Count,
+            Cell::Date(_) => kind == Kind::Date,
+            Cell::Time(_) => kind == Kind::Time,
         }
     }
 }
 
-fn guard_id(id: &str, ids: ExcelIds) -> String {
-    match ids {
-        _ if id.is_empty() => String::new(),
-        ExcelIds::Backtick => format!("`{id}"),
-        ExcelIds::Tab => format!("\t{id}"),
-        ExcelIds::None => guard_text(id),
+impl<'a> Cell<'a> {
+    pub(super) fn id(id: &'a str) -> Cell<'a> {
+        Cell::Id(Some(Cow::Borrowed(id)))
+    }
+
+    pub(super) fn maybe_id(id: &'a Option<String>) -> Cell<'a> {
+        Cell::Id(id.as_deref().map(Cow::Borrowed))
+    }
+
+    pub(super) fn text(text: impl Into<Cow<'a, str>>) -> Cell<'a> {
+        Cell::Text(text.into())
+    }
+
+    pub(super) fn maybe_text(text: &'a Option<String>) -> Cell<'a> {
+        Cell::Text(Cow::Borrowed(text.as_deref().unwrap_or_default()))
     }
 }
 
-/// A spreadsheet runs what begins like a formula; an apostrophe makes it text (CWE-1236).
-fn guard_text(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+pub(super) const fn column(name: &'static str, zh: &'static str, en: &'static str, kind: Kind) -> Column {
+    Column { name, zh, en, kind, is_summed: false }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(cells: Vec<Cell>, ids: ExcelIds) -> String {
-        let table = Table { header: vec!["h".into(); cells.len()], rows: vec![cells], trailer: None };
-        let text = String::from_utf8(table.to_csv(ids)).unwrap();
-        text.split("\r\n").nth(1).unwrap().to_owned()
-    }
-
-    #[test]
-    fn the_file_begins_with_a_bom_and_lines_end_with_crlf() {
-        let table = Table { header: vec!["券码".into()], rows: vec![], trailer: None };
-        assert_eq!(table.to_csv(ExcelIds::None), "\u{feff}券码\r\n".as_bytes());
-    }
-
-    #[test]
-    fn long_ids_stay_text_as_the_job_asks() {
-        let id = || vec![Cell::Id(Some("4200000913202101152566792388".into())), Cell::Id(None)];
-        assert_eq!(line(id(), ExcelIds::Backtick), "`4200000913202101152566792388,");
-        assert_eq!(line(id(), ExcelIds::Tab), "\t4200000913202101152566792388,");
-        assert_eq!(line(id(), ExcelIds::None), "4200000913202101152566792388,");
-    }
-
-    #[test]
-    fn formulas_from_outside_become_text_and_negative_money_stays_a_number() {
-        let cells = vec![
-            Cell::Text("=HYPERLINK(\"x\")".into()),
-            Cell::Text("@a".into()),
-            Cell::Id(Some("-1".into())),
-            Cell::Yuan(Some(Fen(-150))),
-        ];
-        assert_eq!(line(cells, ExcelIds::None), "\"'=HYPERLINK(\"\"x\"\")\",'@a,'-1,-1.50");
-    }
+/// A column with its sum on the last line.
+pub(super) const fn summed(name: &'static str, zh: &'static str, en: &'static str, kind: Kind) -> Column {
+    Column { name, zh, en, kind, is_summed: true }
 }

@@ -45,9 +45,17 @@ fn the_summary_shows_pages_rows_and_match_of_each_side_and_the_coverage() {
     for side in ["orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns"] {
         assert!(datasets.contains(&Some(side)), "{side} is missing in {datasets:?}");
     }
+    for side in manifest["intake"].as_array().unwrap() {
+        let fen = |name: &str| side[name].as_i64().unwrap();
+        let (came, went) =
+            (fen("read_fen") + fen("carried_fen"), fen("repeated_fen") + fen("quarantined_fen") + fen("published_fen"));
+        assert_eq!(came, went, "{side}");
+        let has_money = side["dataset"] != "coupon_codes";
+        assert_eq!(fen("published_fen") > 0, has_money, "{side}");
+    }
     assert!(manifest["coverage"]["wallets_verified"].as_u64() > Some(0), "{manifest}");
     for words in
-        ["  read  ", "  match  ", "  coverage: ", "against the breaks published before: 0 new, 0 gone, 0 changed"]
+        ["  intake  ", "  match  ", "  coverage: ", "against the breaks published before: 0 new, 0 gone, 0 changed"]
     {
         assert!(ending.stderr.contains(words), "`{words}` is missing in:\n{}", ending.stderr);
     }

@@ -2,7 +2,7 @@
 //! account platform and coupons of v2; the other writes are walked in the simulator's own tests.
 
 use coupon_recon::clock::World;
-use coupon_recon::job::{self, Job};
+use coupon_recon::job::{self, Job, OnMismatch};
 use coupon_recon::wechat::mp::{Mp, cards, delivery};
 use coupon_recon::wechat::pay_v2::{PayV2, SignatureCheck, coupon, coupon_stock, send_coupon};
 use coupon_recon::wechat::{FailureKind, Request};
@@ -25,9 +25,10 @@ impl Clients {
         for limits in [&mut mp.limits, &mut pay_v2.limits] {
             limits.base_url = wechat.running().base_url().parse().unwrap();
         }
+        pay_v2.on_mismatch = OnMismatch::Fail;
         let world = World::at(NOW.parse().unwrap());
         let mp = Mp::new(&mp, world.clone()).unwrap();
-        let pay_v2 = PayV2::new(&pay_v2, world).unwrap().refusing_mismatch();
+        let pay_v2 = PayV2::new(&pay_v2, world).unwrap();
         Clients { runtime: Runtime::new().unwrap(), mp, pay_v2 }
     }
 

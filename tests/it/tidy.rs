@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "money",
     "clock",
     "secret",
@@ -21,6 +21,7 @@ const LAYERS: [&str; 19] = [
     "reconcile",
     "extract",
     "report",
+    "dictionary",
     "pipeline",
     "error",
     "cli",

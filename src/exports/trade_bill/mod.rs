@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 
+use crate::money::Fen;
 use crate::record::{Payment, Refund};
 use column::Layout;
 use lines::Lines;
@@ -28,6 +29,10 @@ pub struct TradeBill {
     pub payments: Vec<Payment>,
     /// Rows that are refunds, in file order. Openids are raw.
     pub refunds: Vec<Refund>,
+    /// Order amounts of the payment lines, as the trailer sums them.
+    pub payments_fen: Fen,
+    /// Applied refund amounts of the refund lines, as the trailer sums them.
+    pub refunds_fen: Fen,
     /// What the bill states about itself; `None` for a header alone.
     pub trailer: Option<Trailer>,
 }
@@ -167,8 +172,14 @@ impl<'f> Details<'f> {
             self.first_day.get_or_insert(entry.day);
             self.of_date |= entry.day == self.date;
             match entry.record {
-                Entry::Payment(payment) => self.bill.payments.push(*payment),
-                Entry::Refund(refund) => self.bill.refunds.push(*refund),
+                Entry::Payment(payment) => {
+                    self.bill.payments_fen += entry.amounts.order;
+                    self.bill.payments.push(*payment);
+                }
+                Entry::Refund(refund) => {
+                    self.bill.refunds_fen += entry.amounts.applied_refund;
+                    self.bill.refunds.push(*refund);
+                }
             }
         }
         Ok(None)

@@ -133,6 +133,41 @@ fn an_empty_day_is_a_header_or_zero_totals_or_both() {
     assert!(matches!(of("\u{feff}\r\n", "2019-02-19"), Err(BillError::Empty { .. })));
 }
 
+/// Gives a header, payments without end, and one broken line among them.
+struct Endless {
+    line: usize,
+    ready: Vec<u8>,
+}
+
+impl std::io::Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.ready.is_empty() {
+            self.line += 1;
+            let text = match self.line {
+                1 => ALL.to_owned(),
+                50_000 => PAYMENT_ROW.replace("`0.03,`0.00,`", "`three,`0.00,`"),
+                _ => PAYMENT_ROW.to_owned(),
+            };
+            self.ready = format!("{text}\r\n").into_bytes();
+        }
+        let size = buffer.len().min(self.ready.len());
+        buffer[..size].copy_from_slice(&self.ready[..size]);
+        self.ready.drain(..size);
+        Ok(size)
+    }
+}
+
+#[test]
+fn a_bill_is_read_line_by_line_and_a_wrong_one_ends_it_however_much_would_follow() {
+    let endless = Endless { line: 0, ready: Vec::new() };
+    match read(endless, "bill.csv", "2019-02-19".parse().unwrap()) {
+        Err(BillError::Row { line, column, value, .. }) => {
+            assert_eq!((line, column.as_str(), value.as_str()), (50_000, "订单金额", "three"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn the_trailer_must_equal_the_details_in_every_total_it_states() {
     let right = "`2.0,`0.03,`0.01,`0.0,`0.01,`0.03,`0.01";

@@ -8,8 +8,9 @@ use url::{Host, Url};
 use super::Checker;
 use crate::job::file::{JobSection, MpSection, PayV2Section, PayV3Section};
 use crate::job::problem::Place;
-use crate::job::settings::{ApiLimits, MpSettings, PayV2Settings, PayV3Settings, PublicKey};
+use crate::job::settings::{ApiLimits, MpSettings, OnMismatch, PayV2Settings, PayV3Settings, PublicKey};
 use crate::job::value::{Section, Written};
+use crate::secret::Secret;
 
 const PAY_URL: &str = "https://api.mch.weixin.qq.com";
 /// Reference v3 §1.11.
@@ -59,7 +60,8 @@ impl Checker<'_> {
         let limits = self.limits(&limits_of!(section), job, &defaults);
         let mchid = self.digits(&section.mchid);
         let serial_no = self.serial_no(&section.serial_no);
-        let private_key_pem = self.private_key(section.place(), &section.private_key_env, &section.private_key_file);
+        let given = (&section.private_key_env, &section.private_key_file);
+        let private_key_pem = self.private_key("private_key", section.place(), given);
         let given = (&section.api_v3_key_env, &section.api_v3_key_file);
         let api_v3_key = self.sized_secret("api_v3_key", section.place(), given, 32);
         let public_key = self.public_key(section);
@@ -84,8 +86,11 @@ impl Checker<'_> {
         let api_key = self.sized_secret("api_key", section.place(), given, 32);
         let stock_ids = self.ids(&section.stock_ids);
         let coupons_file = self.existing_file(&section.coupons_file);
+        let actions = [("record", OnMismatch::Record), ("fail", OnMismatch::Fail)];
+        let on_mismatch = self.choice(&section.on_signature_mismatch, OnMismatch::Record, &actions);
+        let identity_pem = self.client_identity(section);
         let (limits, mch_id, appid, api_key) = (limits?, mch_id?, appid?, api_key?);
-        Some(PayV2Settings { limits, mch_id, appid, api_key, stock_ids, coupons_file })
+        Some(PayV2Settings { limits, mch_id, appid, api_key, stock_ids, coupons_file, on_mismatch, identity_pem })
     }
 
     /// `[mp]`.
@@ -185,6 +190,27 @@ impl Checker<'_> {
         let pem = self.file_text(&file.place, &path)?;
         self.pem(&file.place, &pem, "PUBLIC KEY-----", "download 微信支付公钥 from the merchant platform");
         Some(PublicKey { id: id.value.trim().to_owned(), pem })
+    }
+
+    /// Certificate and key of mutual TLS, in one PEM.
+    fn client_identity(&mut self, section: &PayV2Section) -> Option<Secret> {
+        let key = section.client_key_env.as_ref().or(section.client_key_file.as_ref());
+        let certificate = match (&section.client_certificate_file, key) {
+            (None, None) => return None,
+            (Some(certificate), Some(_)) => certificate,
+            (Some(lone), None) | (None, Some(lone)) => {
+                let text = "`client_certificate_file` and `client_key_file` go together: one of them is missing";
+                let hint = "they are apiclient_cert.pem and apiclient_key.pem of the merchant API certificate";
+                self.problems.add_with_hint(&lone.place, text, hint);
+                return None;
+            }
+        };
+        let path = self.absolute(certificate.value.trim());
+        let pem = self.file_text(&certificate.place, &path)?;
+        self.pem(&certificate.place, &pem, "CERTIFICATE-----", "take `apiclient_cert.pem`, not `apiclient_key.pem`");
+        let given = (&section.client_key_env, &section.client_key_file);
+        let key = self.private_key("client_key", section.place(), given)?;
+        Some(Secret::new(format!("{}\n{}\n", pem.trim_end(), key.expose())))
     }
 
     /// A file that must be there when it is named; an empty name means none.

@@ -48,14 +48,14 @@ impl Checker<'_> {
         Some(secret)
     }
 
-    /// A PEM block of a private key.
+    /// A PEM block of a private key, given as `<name>_env` or `<name>_file`.
     pub(super) fn private_key(
         &mut self,
+        name: &str,
         section: &Place,
-        env: &Option<Written<String>>,
-        file: &Option<Written<String>>,
+        (env, file): (&Option<Written<String>>, &Option<Written<String>>),
     ) -> Option<Secret> {
-        let secret = self.required_secret("private_key", section, env, file)?;
+        let secret = self.required_secret(name, section, env, file)?;
         let place = env.as_ref().or(file.as_ref()).map_or(section, |written| &written.place);
         self.pem(place, secret.expose(), "PRIVATE KEY-----", "take `apiclient_key.pem`, not `apiclient_cert.pem`");
         Some(secret)

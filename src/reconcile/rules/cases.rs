@@ -4,7 +4,8 @@
 //! `expected.csv` lists the columns to compare; with a column `rule_id` every rule is judged, else
 //! only the folder's. Without `coupon_ledger.csv` the ledger is built from the other files.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::super::decisions::Decisions;
 use super::super::error::ReconcileError;
@@ -23,27 +24,64 @@ pub struct CaseOutcome {
     pub problem: Option<String>,
 }
 
-/// Runs every case under `dir`, in name order. Rules of one's own may lie in `dir` beside the folders
-/// of their cases. A rule without a finding and a quiet case is a problem
-/// of its own.
+/// Runs the cases of every rule of `dir`, in name order. The rules of `dir` stand in the place of
+/// built-in ones of the same id; a folder without rule files tests the built-in ones. The cases lie in
+/// `dir` itself or, like those of this project, in `tests/rules` beside one of the folders around it. A
+/// rule without a finding and a quiet case is a problem of its own.
 pub fn test_folder(dir: &Path) -> Result<Vec<CaseOutcome>, ReconcileError> {
-    let rules = Rules::load(&[dir.to_owned()])?;
-    let mut outcomes = Vec::new();
-    for folder in folders(dir)? {
-        let id = name_of(&folder);
-        let cases = folders(&folder)?;
-        for prefix in ["finds_", "quiet_"] {
-            if !cases.iter().any(|case| name_of(case).starts_with(prefix)) {
-                let problem = Some(format!("there is no `{prefix}…` case"));
-                outcomes.push(CaseOutcome { name: id.clone(), problem });
-            }
-        }
-        for case in cases {
-            let name = format!("{id}/{}", name_of(&case));
-            outcomes.push(CaseOutcome { name, problem: run_case(&rules, &id, &case)? });
-        }
+    let rules = Rules::with_folder(dir)?;
+    let cases = case_root(dir)?;
+    let mut ids: BTreeSet<String> = super::rules_in(dir)?.into_iter().map(|rule| rule.id).collect();
+    ids.extend(rule_folders(&cases)?.into_iter().filter(|_| cases == dir));
+    if ids.is_empty() {
+        let why = "neither `<ID>_<name>.sql` files nor folders `<ID>/` with cases are in it".to_owned();
+        return Err(ReconcileError::Case { path: dir.to_owned(), why });
+    }
+    let outcomes = ids.iter().map(|id| test_rule(&rules, id, &cases.join(id)));
+    Ok(outcomes.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+fn test_rule(rules: &Rules, id: &str, folder: &Path) -> Result<Vec<CaseOutcome>, ReconcileError> {
+    let cases = if folder.is_dir() { folders(folder)? } else { Vec::new() };
+    let is_missing = |prefix: &&str| !cases.iter().any(|case| name_of(case).starts_with(prefix));
+    let missing = ["finds_", "quiet_"].into_iter().filter(is_missing).map(|prefix| CaseOutcome {
+        name: id.to_owned(),
+        problem: Some(format!("there is no `{prefix}…` case in `{}`", folder.display())),
+    });
+    let mut outcomes: Vec<_> = missing.collect();
+    if rules.find(id).is_none() {
+        let problem = Some("there are cases, but there is no rule of that id".to_owned());
+        outcomes.push(CaseOutcome { name: id.to_owned(), problem });
+        return Ok(outcomes);
+    }
+    for case in cases {
+        let problem = match run_case(rules, id, &case) {
+            Err(error @ (ReconcileError::Sql { .. } | ReconcileError::Case { .. })) => Some(error.to_string()),
+            outcome => outcome?,
+        };
+        outcomes.push(CaseOutcome { name: format!("{id}/{}", name_of(&case)), problem });
     }
     Ok(outcomes)
+}
+
+/// Where the cases lie: in `dir`, else in the nearest `tests/rules` beside a folder around it.
+fn case_root(dir: &Path) -> Result<PathBuf, ReconcileError> {
+    if !rule_folders(dir)?.is_empty() {
+        return Ok(dir.to_owned());
+    }
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let beside = absolute.ancestors().map(|folder| folder.join("tests/rules")).find(|folder| folder.is_dir());
+    Ok(beside.unwrap_or_else(|| dir.to_owned()))
+}
+
+/// The folders of a folder that are called like a rule: letters, then digits.
+fn rule_folders(dir: &Path) -> Result<Vec<String>, ReconcileError> {
+    let names = folders(dir)?.iter().map(|folder| name_of(folder)).collect::<Vec<_>>();
+    let is_id = |name: &String| {
+        let number = name.trim_start_matches(|c: char| c.is_ascii_uppercase());
+        !number.is_empty() && number.len() < name.len() && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    Ok(names.into_iter().filter(is_id).collect())
 }
 
 /// Runs one case; the difference from what it expects, if any.
@@ -52,7 +90,7 @@ fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, Reco
     if !night.files.day.contains_key(LedgerRow::DATASET) {
         let footing = night.put_ledger()?;
         if let Some(side) = footing.iter().find(|side| !side.holds()) {
-            return Ok(Some(format!("side `{}` does not foot: {side:?}", side.side)));
+            return Ok(Some(format!("the night does not foot: {side}")));
         }
     }
     let expected = Csv::read(&case.join("expected.csv"))?;
@@ -65,24 +103,67 @@ fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, Reco
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
+
+    /// A folder with a rule of one's own that has the query `sql`, a finding case and a quiet one.
+    fn folder_with(sql: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let head = "-- id: XX01\n-- title: t\n-- 标题: 标\n-- severity: low\n-- side: merchant\n-- key: k\n\
+                    -- inputs: stocks\n-- action: look\n-- row: a stock\n";
+        std::fs::write(folder.path().join("XX01_mine.sql"), format!("{head}{sql}")).unwrap();
+        for (case, stocks, expected) in
+            [("finds_a_stock", "stock_id\nS1\n", "S1\n"), ("quiet_without", "stock_id\n", "")]
+        {
+            let case = folder.path().join("XX01").join(case);
+            std::fs::create_dir_all(&case).unwrap();
+            std::fs::write(case.join("stocks.csv"), stocks).unwrap();
+            std::fs::write(case.join("expected.csv"), format!("stock_id\n{expected}")).unwrap();
+        }
+        folder
+    }
+
+    /// Everything that is wrong, one line each.
+    fn problems(folder: &Path) -> Vec<String> {
+        let outcomes = test_folder(folder).unwrap();
+        let told = outcomes.into_iter().filter_map(|it| Some(format!("{}: {}", it.name, it.problem?)));
+        told.collect()
+    }
+
+    #[test]
+    fn a_rule_of_ones_own_is_tested_by_the_cases_beside_it() {
+        let folder = folder_with("SELECT stock_id AS stock_id FROM stocks\n");
+        assert_eq!(problems(folder.path()), Vec::<String>::new());
+        std::fs::remove_dir_all(folder.path().join("XX01")).unwrap();
+        assert_eq!(problems(folder.path()).len(), 2, "neither a finding nor a quiet case");
+        assert!(test_folder(&folder.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn a_mistake_in_the_sql_names_file_and_line() {
+        let told = problems(folder_with("SELECT stock_id AS stock_id,\n       colour AS why\nFROM stocks\n").path());
+        assert!(told[0].contains("rule file `XX01_mine.sql` line 11: ") && told[0].contains("colour"), "{told:?}");
+        let told = problems(folder_with("SELECT stock_id AS stock_id\nFORM stocks\n").path());
+        assert!(told[0].contains("rule file `XX01_mine.sql` line 11: "), "{told:?}");
+        let told = problems(folder_with("SELECT stock_id AS stock_id\nFROM stockz\n").path());
+        assert!(told[0].contains("rule file `XX01_mine.sql` line 11: ") && told[0].contains("stockz"), "{told:?}");
+    }
+
+    #[test]
+    fn the_rules_of_this_project_find_their_cases_beside_their_folder() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/rules");
+        let outcomes = test_folder(&dir).unwrap();
+        let tested: BTreeSet<_> = outcomes.iter().filter_map(|it| Some(it.name.split_once('/')?.0)).collect();
+        assert_eq!(tested.len(), Rules::built_in().iter().count());
+    }
 
     #[test]
     fn a_case_that_expects_something_else_is_told_with_both_sides() {
-        let folder = tempfile::tempdir().unwrap();
-        let sql = "-- id: XX01\n-- title: t\n-- 标题: 标\n-- severity: low\n-- side: merchant\n-- key: k\n\
-                   -- inputs: stocks\n-- action: look\n-- row: a stock\nSELECT stock_id AS stock_id FROM stocks\n";
-        std::fs::write(folder.path().join("XX01_mine.sql"), sql).unwrap();
-        let case = folder.path().join("XX01/finds_a_stock");
-        std::fs::create_dir_all(&case).unwrap();
-        std::fs::write(case.join("stocks.csv"), "stock_id\nS1\n").unwrap();
-        std::fs::write(case.join("expected.csv"), "stock_id,why\nS2,a stock\n").unwrap();
-        let outcomes = test_folder(folder.path()).unwrap();
-        assert_eq!(outcomes[0].problem.as_deref(), Some("there is no `quiet_…` case"));
-        let problem = outcomes[1].problem.as_deref().unwrap();
-        assert!(problem.contains("expected\n    S2,a stock") && problem.contains("found\n    S1,a stock"), "{problem}");
+        let folder = folder_with("SELECT stock_id AS stock_id, 'a stock' AS why FROM stocks\n");
+        std::fs::remove_dir_all(folder.path().join("XX01/quiet_without")).unwrap();
+        std::fs::write(folder.path().join("XX01/finds_a_stock/expected.csv"), "stock_id,why\nS2,a stock\n").unwrap();
+        let told = problems(folder.path());
+        assert!(told[0].starts_with("XX01: there is no `quiet_…` case"), "{told:?}");
+        assert!(told[1].contains("expected\n    S2,a stock") && told[1].contains("found\n    S1,a stock"), "{told:?}");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Rule {
     pub inputs: Vec<Input>,
     /// What to do about a break.
     pub action: String,
+    /// The same in Chinese; empty where the file has none.
+    pub action_zh: String,
     /// What a row means.
     pub row: String,
     /// The whole file.
@@ -139,6 +141,7 @@ pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
         keys: header.keys()?,
         inputs: header.inputs()?,
         action: header.text("action")?,
+        action_zh: header.text("处理").unwrap_or_default(),
         row: header.text("row")?,
         sql: sql.to_owned(),
         id,

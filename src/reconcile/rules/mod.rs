@@ -3,6 +3,7 @@
 
 mod cases;
 mod header;
+pub(super) mod place;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -72,13 +73,27 @@ impl Rules {
             rules.insert(header::parse(&file, &sql)?)?;
         }
         for folder in folders {
-            for path in sql_files(folder)? {
-                let sql = std::fs::read_to_string(&path).map_err(read_error(&path))?;
-                let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-                rules.insert(header::parse(&file, &sql)?)?;
+            for rule in rules_in(folder)? {
+                rules.insert(rule)?;
             }
         }
         Ok(rules)
+    }
+
+    /// The built-in rules with those of a folder in their place or beside them: how they are tested
+    /// while they are written.
+    fn with_folder(folder: &Path) -> Result<Rules, RuleError> {
+        let mut rules = Rules::built_in();
+        for rule in rules_in(folder)? {
+            rules.rules.insert(rule.id.clone(), rule);
+        }
+        Ok(rules)
+    }
+
+    /// The rules that do not come with the program.
+    pub(super) fn own(&self) -> impl Iterator<Item = &Rule> {
+        let built_in = Rules::built_in();
+        self.rules.values().filter(move |rule| built_in.find(&rule.id).is_none())
     }
 
     /// Every rule, by id.
@@ -118,6 +133,11 @@ impl Rules {
         hex::encode(digest.finalize())
     }
 
+    /// Name and SQL of every shared view.
+    pub fn views(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.views.iter().map(|(name, sql)| (name.as_str(), sql.as_str()))
+    }
+
     /// SQL of the shared view of a name.
     pub(super) fn view(&self, name: &str) -> Option<&str> {
         self.views.iter().find(|(view, _)| view == name).map(|(_, sql)| sql.as_str())
@@ -152,6 +172,15 @@ fn view((file, sql): (String, String)) -> (String, String) {
     let name = file.trim_end_matches(".sql");
     let name = name.split_once('_').map_or(name, |(_, name)| name);
     (name.to_owned(), sql)
+}
+
+/// The rules of a folder, by file name.
+fn rules_in(folder: &Path) -> Result<Vec<Rule>, RuleError> {
+    let read = |path: PathBuf| {
+        let sql = std::fs::read_to_string(&path).map_err(read_error(&path))?;
+        header::parse(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy(), &sql)
+    };
+    sql_files(folder)?.into_iter().map(read).collect()
 }
 
 fn sql_files(folder: &Path) -> Result<Vec<PathBuf>, RuleError> {

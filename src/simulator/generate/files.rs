@@ -76,7 +76,7 @@ fn write_job(merchant: &Merchant, credentials: &Credentials, folder: &Folder) ->
     for (name, mode) in [("job.toml", KeyMode::PublicKey), ("job-certificates.toml", KeyMode::Certificates)] {
         folder.text(name, &job_file::render(merchant, credentials, mode))?;
     }
-    folder.csv("decisions.csv", &DECISION_COLUMNS, Vec::<[&str; 5]>::new())
+    folder.csv("decisions.csv", &DECISION_COLUMNS, truth::decisions(&merchant.breaks))
 }
 
 fn write_secrets(credentials: &Credentials, folder: &Folder) -> Result<(), GenerateError> {

@@ -69,6 +69,7 @@ impl Merchant {
         shop.shuffle_turn();
         plants::plant_in_wallets(&mut shop);
         plants::plant_nightly(&mut shop);
+        plants::plant_decided(&mut shop);
         traps::set_all(&mut shop);
         lives::fill_pool(&mut shop);
         counts::count(&mut shop);

@@ -2,6 +2,7 @@
 //! Rows hold exactly the fields a break's id is made of (design §7), with the raw openid.
 
 use chrono::NaiveDate;
+use sha2::{Digest, Sha256};
 
 use crate::simulator::world::Coupon;
 
@@ -22,6 +23,9 @@ pub(super) const COLUMNS: [&str; 11] = [
     "subject",
     "status",
 ];
+
+/// Who signs the decisions.
+const APPROVER: &str = "财务 李敏";
 
 /// A resolved break is listed up to and including so many days later (design §12).
 const RESOLVED_STAYS_DAYS: u64 = 30;
@@ -99,12 +103,35 @@ pub struct Planted {
     pub new_on: NaiveDate,
     /// The night its data arrive.
     pub resolved_on: Option<NaiveDate>,
+    /// The night they are gone again, to stay so.
+    pub reopened_on: Option<NaiveDate>,
+    /// What somebody decided, from the first night on.
+    pub decision: Option<Decision>,
+}
+
+/// A line of `decisions.csv`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// `accepted` or `written_off`: the status while it holds.
+    pub word: &'static str,
+    /// The last day it holds; none for good.
+    pub until: Option<NaiveDate>,
+    /// Why.
+    pub reason: &'static str,
 }
 
 impl Planted {
     /// New on `date`, open for ever.
     pub(super) fn new(rule_id: &'static str, key: Key, date: NaiveDate) -> Planted {
-        Planted { rule_id, key, expected_from: date, new_on: date, resolved_on: None }
+        Planted {
+            rule_id,
+            key,
+            expected_from: date,
+            new_on: date,
+            resolved_on: None,
+            reopened_on: None,
+            decision: None,
+        }
     }
 
     /// Only `expected` until it is due on `date`.
@@ -117,10 +144,31 @@ impl Planted {
         Planted { resolved_on: Some(date), ..self }
     }
 
+    /// Seen again on `date`, after it was resolved.
+    pub(super) fn reopened(self, date: NaiveDate) -> Planted {
+        Planted { reopened_on: Some(date), ..self }
+    }
+
+    /// Decided about before the first night.
+    pub(super) fn decided(self, decision: Decision) -> Planted {
+        Planted { decision: Some(decision), ..self }
+    }
+
     /// Its status in `breaks/dt=date`, if it is listed there.
     pub fn status_on(&self, date: NaiveDate) -> Option<&'static str> {
+        let undecided = self.undecided_on(date)?;
+        let decision = self.decision.filter(|it| it.until.is_none_or(|until| date <= until));
+        Some(decision.map_or(undecided, |it| it.word))
+    }
+
+    fn undecided_on(&self, date: NaiveDate) -> Option<&'static str> {
         if date < self.expected_from {
             return None;
+        }
+        match self.reopened_on {
+            Some(reopened) if date == reopened => return Some("reopened"),
+            Some(reopened) if date > reopened => return Some("open"),
+            _ => {}
         }
         match self.resolved_on {
             Some(resolved) if date > later(resolved, RESOLVED_STAYS_DAYS) => None,
@@ -151,6 +199,25 @@ impl Truth {
         breaks.sort_by(|left, right| (left.rule_id, &left.key).cmp(&(right.rule_id, &right.key)));
         breaks
     }
+}
+
+/// The lines of `decisions.csv`.
+pub(super) fn decisions(breaks: &[Planted]) -> Vec<[String; 5]> {
+    let line = |planted: &Planted| {
+        let Decision { word, until, reason } = planted.decision?;
+        let until = until.map(|date| date.to_string()).unwrap_or_default();
+        Some([break_id(planted), word.to_owned(), reason.to_owned(), APPROVER.to_owned(), until])
+    };
+    breaks.iter().filter_map(line).collect()
+}
+
+/// The published id (design §7): 16 hex digits of SHA-256 over rule and key. Keys with an openid have
+/// another one in the lake, where it is a pseudonym.
+fn break_id(planted: &Planted) -> String {
+    let row = row(planted, "");
+    let (_, key) = row.split_last().expect("a row has eleven cells");
+    let digest = Sha256::digest(key.join("\n").as_bytes());
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The lines of `truth/{date}.csv`, sorted by rule and key.
@@ -192,6 +259,17 @@ mod tests {
         assert_eq!(life, [None, Some("expected"), Some("expected"), Some("new"), Some("open"), Some("resolved")]);
         assert_eq!(planted.status_on(later(day(6), 30)), Some("resolved"));
         assert_eq!(planted.status_on(later(day(6), 31)), None);
+    }
+
+    #[test]
+    fn a_break_reopens_for_one_night_and_a_decision_holds_to_its_last_day() {
+        let undone = Planted::new("PM01", Key::stock("1"), day(1)).resolved(day(2)).reopened(day(3));
+        let life: Vec<_> = (1..5).map(|number| undone.status_on(day(number)).unwrap()).collect();
+        assert_eq!(life, ["new", "resolved", "reopened", "open"]);
+        let decision = Decision { word: "accepted", until: Some(day(2)), reason: "r" };
+        let decided = Planted::new("PM01", Key::stock("1"), day(1)).decided(decision);
+        let life: Vec<_> = (1..4).map(|number| decided.status_on(day(number)).unwrap()).collect();
+        assert_eq!(life, ["accepted", "accepted", "open"]);
     }
 
     #[test]

@@ -224,8 +224,8 @@ pub fn modify_stock(card_id: &str, change: i64) -> Request<Done> {
 mod tests {
     use super::*;
 
-    const GROUPON: &str = include_str!("../../../tests/fixtures/mp/card_groupon.json");
-    const DISCOUNT: &str = include_str!("../../../tests/fixtures/mp/card_discount.json");
+    const GROUPON: &str = include_str!("../../../tests/fixtures/answers/mp_card.json");
+    const DISCOUNT: &str = include_str!("../../../tests/fixtures/answers/mp_card@discount.json");
 
     #[test]
     fn the_live_groupon_card_is_read_under_its_own_name() {
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_live_page_of_cards_is_read() {
-        let page = cards(0, 10).parse(include_bytes!("../../../tests/fixtures/mp/cards.json")).unwrap();
+        let page = cards(0, 10).parse(include_bytes!("../../../tests/fixtures/answers/mp_cards.json")).unwrap();
         assert_eq!((page.card_id_list.len(), page.total_num), (7, Some(7)));
         let documented =
             br#"{"errcode":0,"errmsg":"ok","card_id_list":["ph_gmt7cUVrlRk8swPwx7aDyF-pg"],"total_num":1}"#;

@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_live_code_is_read_and_survives_a_round_trip() {
-        let body = include_str!("../../../tests/fixtures/mp/card_code.json");
+        let body = include_str!("../../../tests/fixtures/answers/mp_card_code.json");
         let code = user_card("819679186876", None).parse(body.as_bytes()).unwrap();
         assert_eq!((code.user_card_status.as_deref(), code.can_consume), (Some("NORMAL"), Some(true)));
         assert_eq!(serde_json::to_value(&code).unwrap(), serde_json::from_str::<Value>(body).unwrap());

@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn the_live_account_rows_parse_with_their_undocumented_fields() {
         let request = card_account_days(day(1), day(31), CondSource::Api);
-        let rows = round_trip(&request, include_str!("../../../tests/fixtures/mp/card_account_days.json"));
+        let rows = round_trip(&request, include_str!("../../../tests/fixtures/answers/mp_card_account_days.json"));
         assert_eq!((rows.list.len(), rows.list[1].receive_cnt, rows.list[0].view_friends_cnt), (3, Some(2), Some(0)));
         assert!(rows.list.iter().all(|row| row.extra.is_empty()));
         let documented = r#"{"list":[{"ref_date":"2015-06-23","view_cnt":1,"view_user":1,"receive_cnt":1,"receive_user":1,"verify_cnt":0,"verify_user":0,"given_cnt":0,"given_user":0,"expire_cnt":0,"expire_user":0}]}"#;
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn the_live_card_rows_parse_and_foot_to_the_account() {
         let request = card_days(day(1), day(31), CondSource::Api, None);
-        let rows = round_trip(&request, include_str!("../../../tests/fixtures/mp/card_days.json"));
+        let rows = round_trip(&request, include_str!("../../../tests/fixtures/answers/mp_card_days.json"));
         let views = |date: &str| {
             rows.list.iter().filter(|row| row.ref_date == date).filter_map(|row| row.view_cnt).sum::<i64>()
         };
@@ -354,14 +354,15 @@ mod tests {
     #[test]
     fn member_rows_parse_with_camel_case_and_numbers_or_texts() {
         let detail = member_card_detail_days(day(1), day(30), "p4WkzwieuDBzzn7Jed6SBO0-ZgaU");
-        let rows = detail.parse(include_bytes!("../../../tests/fixtures/mp/member_card_detail_days.json")).unwrap();
+        let rows =
+            detail.parse(include_bytes!("../../../tests/fixtures/answers/mp_member_card_detail_days.json")).unwrap();
         assert_eq!(rows.list[0].pay_original_fee.as_deref(), Some("0"));
         assert!(rows.list[0].extra.is_empty());
         let text = br#"{"list":[{"ref_date":"2016-07-06","cardid":"p4","submerchantid":"99999999999","fee":12.5}]}"#;
         let row = &detail.parse(text).unwrap().list[0];
         assert_eq!((row.submerchantid.as_deref(), row.fee.as_deref()), (Some("99999999999"), Some("12.5")));
         let totals = member_card_days(day(1), day(2), CondSource::Web);
-        let rows = round_trip(&totals, include_str!("../../../tests/fixtures/mp/member_card_days.json"));
+        let rows = round_trip(&totals, include_str!("../../../tests/fixtures/answers/mp_member_card_days.json"));
         assert_eq!(rows.list[0].total_receive_user, Some(95));
         assert!(totals.parse(br#"{"list":[]}"#).unwrap().list.is_empty());
     }

@@ -289,8 +289,8 @@ impl Taking {
 mod tests {
     use super::*;
 
-    const STOCK: &str = include_str!("../../../tests/fixtures/pay_v2/query_coupon_stock.xml");
-    const COUPON: &str = include_str!("../../../tests/fixtures/pay_v2/querycouponsinfo.xml");
+    const STOCK: &str = include_str!("../../../tests/fixtures/answers/pay_v2_stock.xml");
+    const COUPON: &str = include_str!("../../../tests/fixtures/answers/pay_v2_coupon.xml");
 
     #[test]
     fn the_live_stock_is_read_with_equal_times_in_both_dialects() {
@@ -354,8 +354,8 @@ mod tests {
 
     #[test]
     fn a_coupon_counts_as_sent_only_when_every_flag_says_so() {
-        let sent = include_str!("../../../tests/fixtures/pay_v2/send_coupon.xml");
-        let refused = include_str!("../../../tests/fixtures/pay_v2/send_coupon_refused.xml");
+        let sent = include_str!("../../../tests/fixtures/answers/pay_v2_send_coupon.xml");
+        let refused = include_str!("../../../tests/fixtures/answers/pay_v2_send_coupon@refused.xml");
         let read = |text: &str| send_coupon("1757", "o", "n").parse(text.as_bytes()).unwrap();
         assert!(read(sent).is_sent());
         assert!(!read(refused).is_sent());

@@ -20,7 +20,7 @@ pub use sign::{SignType, SignatureCheck};
 
 use crate::clock::World;
 use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
-use crate::job::PayV2Settings;
+use crate::job::{OnMismatch, PayV2Settings};
 use crate::secret::Secret;
 use crate::wechat::answer::{Answer, Evidence};
 use crate::wechat::endpoint;
@@ -31,7 +31,7 @@ use crate::wechat::request::Request;
 pub struct PayV2 {
     http: HttpClient,
     account: Account,
-    mismatch_is_fatal: bool,
+    on_mismatch: OnMismatch,
 }
 
 /// What every call carries, and what signs it.
@@ -42,29 +42,19 @@ struct Account {
 }
 
 impl PayV2 {
-    /// A client within the limits of the job. Asks nothing yet.
+    /// A client within the limits of the job, with its client certificate where it has one. Asks
+    /// nothing yet.
     pub fn new(settings: &PayV2Settings, world: World) -> Result<PayV2, SetupError> {
-        Ok(PayV2::over(HttpClient::new(&settings.limits, world)?, settings))
-    }
-
-    /// The same with the merchant's client certificate, which send_coupon needs (reference v2
-    /// §A.5): PEM of certificate and key in one.
-    pub fn with_identity(settings: &PayV2Settings, world: World, pem: &Secret) -> Result<PayV2, SetupError> {
-        Ok(PayV2::over(HttpClient::with_identity(&settings.limits, world, pem)?, settings))
-    }
-
-    fn over(http: HttpClient, settings: &PayV2Settings) -> PayV2 {
+        let http = match &settings.identity_pem {
+            Some(pem) => HttpClient::with_identity(&settings.limits, world, pem)?,
+            None => HttpClient::new(&settings.limits, world)?,
+        };
         let account = Account {
             mch_id: settings.mch_id.clone(),
             appid: settings.appid.clone(),
             api_key: settings.api_key.clone(),
         };
-        PayV2 { http, account, mismatch_is_fatal: false }
-    }
-
-    /// Refuses answers whose signature does not hold, instead of only telling.
-    pub fn refusing_mismatch(self) -> PayV2 {
-        PayV2 { mismatch_is_fatal: true, ..self }
+        Ok(PayV2 { http, account, on_mismatch: settings.on_mismatch })
     }
 
     /// Makes a call and gives the judged answer. `check_signature` tells what its signature says.
@@ -149,7 +139,7 @@ impl Exchange for Call<'_> {
         let judgement = judge(received.status, &received.body, is_file);
         let answer = answer_of(received, self.client.http.world().clock.now(), &judgement);
         match judgement {
-            Judgement::Good(fields) if self.client.mismatch_is_fatal => {
+            Judgement::Good(fields) if self.client.on_mismatch == OnMismatch::Fail => {
                 match sign::check(&fields, &self.client.account.api_key) {
                     SignatureCheck::Mismatch => Verdict::Refuse(Refusal::bare(mismatch())),
                     SignatureCheck::Verified | SignatureCheck::Absent => Verdict::Accept(answer),
@@ -194,7 +184,14 @@ fn hint(problem: &Problem) -> Option<&'static str> {
         Problem::Refused { code, .. } if code == "270077956" => {
             Some("`pay_v2.mch_id` must be the creator of every stock in `pay_v2.stock_ids`")
         }
-        Problem::Transport(_) => Some("is `pay_v2.base_url` reachable from this machine?"),
+        Problem::Transport(_) => Some(
+            "is `pay_v2.base_url` reachable from this machine? send_coupon also wants \
+             `pay_v2.client_certificate_file` with a certificate WeChat Pay knows",
+        ),
+        Problem::Signature(_) => Some(
+            "is `pay_v2.base_url` really WeChat Pay, and `pay_v2.api_key_env` its v2 key? \
+             `pay_v2.on_signature_mismatch = \"record\"` takes such answers and marks them",
+        ),
         _ => None,
     }
 }
@@ -204,9 +201,13 @@ mod tests {
     use super::*;
     use crate::http::scripted::{FakeWorld, Reply, Script};
 
-    const STOCK: &str = include_str!("../../../tests/fixtures/pay_v2/query_coupon_stock.xml");
+    const STOCK: &str = include_str!("../../../tests/fixtures/answers/pay_v2_stock.xml");
 
     fn client(script: &Script) -> PayV2 {
+        client_that(OnMismatch::Record, script)
+    }
+
+    fn client_that(on_mismatch: OnMismatch, script: &Script) -> PayV2 {
         let settings = PayV2Settings {
             limits: script.limits(),
             mch_id: "10000098".into(),
@@ -214,6 +215,8 @@ mod tests {
             api_key: Secret::new("192006250b4c09247ec02edce69f6a2d"),
             stock_ids: vec![],
             coupons_file: None,
+            on_mismatch,
+            identity_pem: None,
         };
         PayV2::new(&settings, FakeWorld::new().world()).unwrap()
     }
@@ -239,7 +242,7 @@ mod tests {
         let script = Script::always(Reply::status(200, &forged)).await;
         let answer = client(&script).send(&coupon_stock("9728595")).await.unwrap();
         assert_eq!(client(&script).check_signature(&answer.body), SignatureCheck::Mismatch);
-        let error = client(&script).refusing_mismatch().send(&coupon_stock("9728595")).await.unwrap_err();
+        let error = client_that(OnMismatch::Fail, &script).send(&coupon_stock("9728595")).await.unwrap_err();
         assert_eq!(error.kind(), FailureKind::SignatureInvalid);
     }
 
@@ -247,7 +250,7 @@ mod tests {
     async fn an_answer_without_signature_is_accepted_as_live_answers_have_none() {
         let unsigned = STOCK.replace("<sign><![CDATA[745CC14AF7EB7F9657CF71F33C7AE775]]></sign>", "");
         let script = Script::always(Reply::status(200, &unsigned)).await;
-        let client = client(&script).refusing_mismatch();
+        let client = client_that(OnMismatch::Fail, &script);
         let answer = client.send(&coupon_stock("9728595")).await.unwrap();
         assert_eq!(client.check_signature(&answer.body), SignatureCheck::Absent);
     }

@@ -159,22 +159,22 @@ mod tests {
     fn the_four_example_answers_verify_under_both_digests() {
         let cases = [
             (
-                include_str!("../../../tests/fixtures/pay_v2/send_coupon.xml"),
+                include_str!("../../../tests/fixtures/answers/pay_v2_send_coupon.xml"),
                 "94B049578837D5276AC81AC51FA84A17",
                 "14D2DE74D384F3D71B27C6DFB70FEEE102F7E24D722AA2B89A5624C99CA1E6C3",
             ),
             (
-                include_str!("../../../tests/fixtures/pay_v2/send_coupon_refused.xml"),
+                include_str!("../../../tests/fixtures/answers/pay_v2_send_coupon@refused.xml"),
                 "06CF0A8E709DDFBB33C8EDE11CBB2FA9",
                 "B4664FF7CAB28190354603B957B4E384CCF6ADBB6B3DA8A4EAA8AF41D928B6D2",
             ),
             (
-                include_str!("../../../tests/fixtures/pay_v2/query_coupon_stock.xml"),
+                include_str!("../../../tests/fixtures/answers/pay_v2_stock.xml"),
                 "745CC14AF7EB7F9657CF71F33C7AE775",
                 "9B229577E2A1BA90CA5870CEEBB5497C5E8BA1B57A24F58E12FBA29C6223F12D",
             ),
             (
-                include_str!("../../../tests/fixtures/pay_v2/querycouponsinfo.xml"),
+                include_str!("../../../tests/fixtures/answers/pay_v2_coupon.xml"),
                 "45BA6C04039DFE2F9BA70028E10A35D9",
                 "0347E196BF6002C60B88E8DF41E6EC9FCBB3A90F39498C4A8C04941760F363BD",
             ),

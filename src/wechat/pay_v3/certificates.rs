@@ -56,6 +56,9 @@ pub struct EncryptedResource {
     pub associated_data: String,
     /// Base64, tag last.
     pub ciphertext: String,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// A platform certificate, opened.

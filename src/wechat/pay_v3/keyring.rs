@@ -219,7 +219,7 @@ pub(crate) mod tests {
 
     pub(crate) const PLATFORM_ID: &str = "PUB_KEY_ID_0114232134912410000000000000";
     pub(crate) const API_V3_KEY: &str = "a7cde1ZJB1kG2e7VfTs3jQzaWizur8Gb";
-    const CERTIFICATES: &str = include_str!("../../../tests/fixtures/pay_v3/certificates.json");
+    const CERTIFICATES: &str = include_str!("../../../tests/fixtures/answers/pay_v3_certificates.json");
     const NONCE: &str = "d824f2e086d3c1df967785d13fcd22ef";
     const V1_BODY: &[u8] = br#"{"wechatpay_associate_time":"2015-05-20T13:29:35+08:00"}"#;
     const V1: &str = include_str!("../../../tests/fixtures/pay_v3/v1_signature.txt");

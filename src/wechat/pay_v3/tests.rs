@@ -20,6 +20,7 @@ const NONCE: &str = "d824f2e086d3c1df967785d13fcd22ef";
 /// The Java merchant certificate plays the platform certificate; its key signs too.
 const CERTIFICATE: &str = include_str!("../../../tests/fixtures/keys/java_merchant_certificate.pem");
 const CERTIFICATE_SERIAL: &str = "5F1C72E2A8931B72A2E13AF8DEE92471EB397115";
+const RENEWED_SERIAL: &str = "6A1C72E2A8931B72A2E13AF8DEE92471EB397116";
 const STOCK: &str = r#"{"stock_id":"1212"}"#;
 
 /// 2026-11-21T04:00:00Z, when `FakeWorld` begins.
@@ -29,6 +30,8 @@ const NOW: i64 = 1_795_233_600;
 enum Key {
     Public,
     Certificate,
+    /// Of the certificate that comes after the first one.
+    Renewed,
 }
 
 /// A good answer, signed.
@@ -40,6 +43,7 @@ fn signed_at(timestamp: i64, status: u16, body: &str, key: Key) -> Reply {
     let (serial, is_platform) = match key {
         Key::Public => (PLATFORM_ID, true),
         Key::Certificate => (CERTIFICATE_SERIAL, false),
+        Key::Renewed => (RENEWED_SERIAL, true),
     };
     let signature = platform_signature(&format!("{timestamp}\n{NONCE}\n{body}\n"), is_platform);
     Reply::status(status, body)
@@ -60,18 +64,36 @@ fn probe(body: &str) -> Reply {
 }
 
 fn certificates_body() -> String {
+    json!({"data": [encrypted(CERTIFICATE_SERIAL, CERTIFICATE)]}).to_string()
+}
+
+/// What the platform answers while its certificates change over.
+fn both_certificates_body() -> String {
+    let renewed = renewed_certificate();
+    json!({"data": [encrypted(CERTIFICATE_SERIAL, CERTIFICATE), encrypted(RENEWED_SERIAL, &renewed)]}).to_string()
+}
+
+/// A certificate over the key that also plays WeChat Pay's public key.
+fn renewed_certificate() -> String {
+    let pem = include_str!("../../../tests/fixtures/keys/java_platform_private_key.pem");
+    let pair = rcgen::KeyPair::from_pkcs8_pem_and_sign_algo(pem, &rcgen::PKCS_RSA_SHA256).unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.serial_number = Some(rcgen::SerialNumber::from(hex::decode(RENEWED_SERIAL).unwrap()));
+    params.self_signed(&pair).unwrap().pem()
+}
+
+fn encrypted(serial: &str, certificate: &str) -> Value {
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, API_V3_KEY.as_bytes()).unwrap());
-    let mut bytes = CERTIFICATE.as_bytes().to_vec();
+    let mut bytes = certificate.as_bytes().to_vec();
     let nonce = Nonce::try_assume_unique_for_key(b"61f9c719728a").unwrap();
     key.seal_in_place_append_tag(nonce, Aad::from(b"certificate"), &mut bytes).unwrap();
-    json!({"data": [{
-        "serial_no": CERTIFICATE_SERIAL,
+    json!({
+        "serial_no": serial,
         "encrypt_certificate": {
             "algorithm": "AEAD_AES_256_GCM", "nonce": "61f9c719728a",
             "associated_data": "certificate", "ciphertext": STANDARD.encode(bytes),
         },
-    }]})
-    .to_string()
+    })
 }
 
 /// Answers certificates by `certificates`, everything else by `other`, whose argument counts from 1.
@@ -298,6 +320,41 @@ async fn an_unknown_serial_fetches_certificates_and_both_kinds_of_key_serve_toge
         assert_eq!(client.send(&busifavor::stock("1212")).await.unwrap().attempts, 1);
     }
     assert_eq!(asked(&script, "/v3/certificates"), 1);
+}
+
+#[tokio::test]
+async fn old_and_new_certificate_are_valid_together_while_they_change_over() {
+    let fake = FakeWorld::new();
+    let (clock, list) = (fake.clone(), Arc::new(Mutex::new(certificates_body())));
+    let (now, listed) = (fake.clone(), list.clone());
+    let script = platform(
+        move || signed_at(now.now().timestamp(), 200, &listed.lock().unwrap(), Key::Certificate),
+        move |call, _| {
+            let key = if call > 1 && call.is_multiple_of(2) { Key::Renewed } else { Key::Certificate };
+            signed_at(clock.now().timestamp(), 200, STOCK, key)
+        },
+    )
+    .await;
+    let client = client(&script, &fake, false);
+    client.send(&busifavor::stock("1212")).await.unwrap();
+    assert!(!client.keyring().knows(RENEWED_SERIAL));
+    *list.lock().unwrap() = both_certificates_body();
+    fake.advance(Duration::from_secs(61));
+    for _ in 0..4 {
+        assert_eq!(client.send(&busifavor::stock("1212")).await.unwrap().attempts, 1);
+    }
+    assert!(client.keyring().knows(CERTIFICATE_SERIAL) && client.keyring().knows(RENEWED_SERIAL));
+    assert_eq!(asked(&script, "/v3/certificates"), 2, "once at first, once for the unknown serial");
+}
+
+#[tokio::test]
+async fn a_merchant_of_the_public_key_needs_no_platform_certificate() {
+    let none = || Reply::status(404, r#"{"code":"RESOURCE_NOT_EXISTS","message":"无可用的平台证书"}"#);
+    let script = platform(none, |_, _| signed(200, STOCK, Key::Public)).await;
+    let client = client(&script, &FakeWorld::new(), true);
+    assert!(client.send(&busifavor::stock("1212")).await.is_ok());
+    assert_eq!(client.send(&certificates()).await.unwrap_err().kind(), FailureKind::NotFound);
+    assert!(client.send(&busifavor::stock("1212")).await.is_ok());
 }
 
 #[tokio::test]

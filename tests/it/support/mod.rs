@@ -189,6 +189,16 @@ impl Wechat {
         self.running().counts()
     }
 
+    /// Drives `future` on the runtime of the simulator.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Lets `future` run as long as the simulator does.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(future);
+    }
+
     pub fn play(&self, scenario: &str) {
         self.running().play(scenario.parse::<Scenario>().unwrap());
     }

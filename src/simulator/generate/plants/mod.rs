@@ -2,6 +2,7 @@
 //! fact of an otherwise consistent story; what must be found follows from that change alone.
 
 mod claims;
+mod decided;
 mod figures;
 mod payments;
 mod refunds;
@@ -11,6 +12,7 @@ use chrono::NaiveDate;
 
 use super::shop::Shop;
 
+pub(super) use decided::plant_decided;
 pub(super) use figures::{plant_in_answers, plant_in_wallets};
 
 /// A fault that is planted on every night.

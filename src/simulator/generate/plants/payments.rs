@@ -4,7 +4,8 @@ use chrono::NaiveDate;
 
 use crate::clock::end_of;
 use crate::money::Fen;
-use crate::simulator::generate::calendar::{next, seconds};
+use crate::simulator::generate::books::Purchase;
+use crate::simulator::generate::calendar::{later, next, seconds};
 use crate::simulator::generate::catalog::DISCOUNT;
 use crate::simulator::generate::shop::Shop;
 use crate::simulator::generate::truth::{Key, Planted};
@@ -15,6 +16,12 @@ pub(super) static PLANTS: &[Plant] = &[
     Plant { name: "charged_differently", rules: &["PM01"], plant: charged_differently },
     Plant { name: "second_line_not_charged", rules: &["PM01"], plant: second_line_not_charged },
     Plant { name: "paid_amount_corrected_later", rules: &["PM01"], plant: paid_amount_corrected_later },
+    Plant {
+        name: "paid_amount_corrected_after_two_days",
+        rules: &["PM01"],
+        plant: paid_amount_corrected_after_two_days,
+    },
+    Plant { name: "correction_undone", rules: &["PM01"], plant: correction_undone },
     Plant { name: "missing_in_bill", rules: &["PM02"], plant: missing_in_bill },
     Plant { name: "billed_after_midnight", rules: &["PM02"], plant: billed_after_midnight },
     Plant { name: "payment_without_order", rules: &["PM03"], plant: payment_without_order },
@@ -44,13 +51,40 @@ fn second_line_not_charged(shop: &mut Shop, date: NaiveDate) {
 }
 
 fn paid_amount_corrected_later(shop: &mut Shop, date: NaiveDate) {
+    let purchase = typed_wrong(shop, date);
+    correct(shop, &purchase, next(date));
+    shop.plant(Planted::new("PM01", Key::order(&purchase), date).resolved(next(date)));
+}
+
+fn paid_amount_corrected_after_two_days(shop: &mut Shop, date: NaiveDate) {
+    let purchase = typed_wrong(shop, date);
+    correct(shop, &purchase, later(date, 2));
+    shop.plant(Planted::new("PM01", Key::order(&purchase), date).resolved(later(date, 2)));
+}
+
+/// Corrected on the next day; the day after, the old export is delivered once more.
+fn correction_undone(shop: &mut Shop, date: NaiveDate) {
+    let purchase = typed_wrong(shop, date);
+    correct(shop, &purchase, next(date));
+    shop.books.export(&purchase, later(date, 2));
+    let planted = Planted::new("PM01", Key::order(&purchase), date).resolved(next(date));
+    shop.plant(planted.reopened(later(date, 2)));
+}
+
+/// An order whose paid amount somebody typed wrong; WeChat has the right one.
+fn typed_wrong(shop: &mut Shop, date: NaiveDate) -> Purchase {
     let mut purchase = shop.walk_in(date);
     purchase.lines[0].paid_fen = purchase.charged_fen + Fen(shop.between(1, 5000));
     shop.books.sell(&purchase);
-    purchase.lines[0].paid_fen = purchase.charged_fen;
-    purchase.lines[0].remark = "更正";
-    shop.books.export(&purchase, next(date));
-    shop.plant(Planted::new("PM01", Key::order(&purchase), date).resolved(next(date)));
+    purchase
+}
+
+/// The export of `file_date` has the order once more, with what WeChat was paid.
+fn correct(shop: &mut Shop, purchase: &Purchase, file_date: NaiveDate) {
+    let mut right = purchase.clone();
+    right.lines[0].paid_fen = right.charged_fen;
+    right.lines[0].remark = "更正";
+    shop.books.export(&right, file_date);
 }
 
 /// The shop handed out goods for a payment WeChat never saw.

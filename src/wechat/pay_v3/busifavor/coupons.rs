@@ -314,8 +314,8 @@ mod tests {
     use super::*;
     use crate::wechat::parse_time;
 
-    const PAGE: &str = include_str!("../../../../tests/fixtures/pay_v3/user_coupons.json");
-    const COUPON: &str = include_str!("../../../../tests/fixtures/pay_v3/user_coupon.json");
+    const PAGE: &str = include_str!("../../../../tests/fixtures/answers/pay_v3_user_coupons.json");
+    const COUPON: &str = include_str!("../../../../tests/fixtures/answers/pay_v3_user_coupon.json");
 
     fn filter() -> CouponFilter {
         CouponFilter { appid: "wx233544546545989".into(), ..CouponFilter::default() }

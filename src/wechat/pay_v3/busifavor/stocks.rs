@@ -306,7 +306,7 @@ mod tests {
 
     use super::*;
 
-    const STOCK: &str = include_str!("../../../../tests/fixtures/pay_v3/stock.json");
+    const STOCK: &str = include_str!("../../../../tests/fixtures/answers/pay_v3_stock.json");
 
     #[test]
     fn the_documented_stock_parses_without_a_field_left_over() {

@@ -228,8 +228,8 @@ mod tests {
 
     use super::*;
 
-    const PAID: &str = include_str!("../../../../tests/fixtures/pay_v3/pay_receipt.json");
-    const RETURNED: &str = include_str!("../../../../tests/fixtures/pay_v3/return_receipt.json");
+    const PAID: &str = include_str!("../../../../tests/fixtures/answers/pay_v3_pay_receipt.json");
+    const RETURNED: &str = include_str!("../../../../tests/fixtures/answers/pay_v3_return_receipt.json");
 
     #[test]
     fn the_documented_receipts_parse_and_survive_a_round_trip() {

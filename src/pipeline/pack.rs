@@ -1,0 +1,135 @@
+//! The finance pack of a night: what it is made of, and where its files are staged. Renders nothing.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::Path;
+
+use chrono::{Days, NaiveDate};
+
+use super::failure::{disk, rules_wrong, violated};
+use super::stages::Sources;
+use crate::dataset::manifest::FootingEntry;
+use crate::dataset::partition::{PartitionError, open_rows, read_columns};
+use crate::dataset::publish::{StagedFile, Staging};
+use crate::error::Failure;
+use crate::exports::BadRow;
+use crate::job::{Job, OnBadRow, Pii};
+use crate::reconcile::rules::Rule;
+use crate::reconcile::{self, DayFiles, Judgement};
+use crate::record::{Break, LedgerRow, Record, SubsidyPayment};
+use crate::report::{self, Books, PackInput, ReportError, RuleTitle, Shelf, TrendDay};
+
+/// Days of the trend before the day itself.
+const TREND_DAYS_BEFORE: u64 = 29;
+
+/// A night that is judged.
+pub(super) struct NightToReport<'a> {
+    pub(super) job: &'a Job,
+    pub(super) is_partial: bool,
+    /// The day's staged partitions, ledger and all, and the published days before it.
+    pub(super) files: &'a DayFiles,
+    pub(super) judgement: &'a Judgement,
+    pub(super) sources: &'a Sources,
+    pub(super) footing: &'a [FootingEntry],
+}
+
+/// The first day the trend of `date` shows.
+pub(super) fn trend_start(date: NaiveDate) -> NaiveDate {
+    date - Days::new(TREND_DAYS_BEFORE)
+}
+
+/// Writes the pack into the staging folder.
+pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<StagedFile>, Failure> {
+    let titles = titles(night.job)?;
+    let quarantined = quarantined(night.job, night.sources);
+    let unjudged: Vec<_> = night.judgement.unjudged.iter().map(|it| (it.rule_id.clone(), it.dataset.clone())).collect();
+    let trend = trend(night.files).map_err(|error| violated(&error))?;
+    let input = PackInput {
+        settings: night.job.report,
+        job: &night.job.name,
+        date: night.files.date,
+        is_partial: night.is_partial,
+        breaks: &night.judgement.breaks,
+        quarantined: quarantined.as_deref(),
+        titles: &titles,
+        unjudged: &unjudged,
+        coverage: night.sources.coverage.as_ref(),
+        footing: night.footing,
+        trend: &trend,
+        scratch: staging.folder(),
+    };
+    let books = Books { ledger: rows::<LedgerRow>(night.files), receipts: rows::<SubsidyPayment>(night.files) };
+    let mut shelf = StagingShelf { staging, files: Vec::new() };
+    report::write(&input, books, &mut shelf).map_err(unwritten)?;
+    Ok(shelf.files)
+}
+
+/// The rows of the day's partition, read as they are asked for; none where there is no partition.
+fn rows<R: Record>(files: &DayFiles) -> impl Iterator<Item = Result<R, PartitionError>> {
+    let opened = files.of_day(R::DATASET).map(open_rows::<R>).transpose();
+    let (rows, error) = match opened {
+        Ok(rows) => (rows, None),
+        Err(error) => (None, Some(Err(error))),
+    };
+    error.into_iter().chain(rows.into_iter().flatten())
+}
+
+/// The days before this one, counted from the breaks they published.
+fn trend(files: &DayFiles) -> Result<Vec<TrendDay>, PartitionError> {
+    let days = files.window(Break::DATASET, trend_start(files.date)).into_iter();
+    let count = |(date, path): (NaiveDate, &Path)| {
+        let breaks = read_columns(path, Break::DATASET, &TrendDay::COLUMNS)?;
+        Ok(TrendDay::count(date, breaks.into_iter()))
+    };
+    days.filter(|(date, _)| *date < files.date).map(count).collect()
+}
+
+fn titles(job: &Job) -> Result<BTreeMap<String, RuleTitle>, Failure> {
+    let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
+    let title = |rule: &Rule| RuleTitle {
+        zh: rule.title_zh.clone(),
+        en: rule.title.clone(),
+        action_zh: rule.action_zh.clone(),
+    };
+    Ok(rules.iter().map(|rule| (rule.id.clone(), title(rule))).collect())
+}
+
+/// The rows put aside, where the job has a quarantine. Rows name users: they are shown only where
+/// openids are published raw.
+fn quarantined(job: &Job, sources: &Sources) -> Option<Vec<BadRow>> {
+    let has_quarantine = job.orders.iter().any(|source| source.on_bad_row == OnBadRow::Quarantine);
+    let shown = |row: &BadRow| match job.pii {
+        Pii::Raw => row.clone(),
+        Pii::Hmac(_) => BadRow { raw: String::new(), ..row.clone() },
+    };
+    has_quarantine.then(|| sources.quarantined.iter().map(shown).collect())
+}
+
+fn unwritten(error: ReportError) -> Failure {
+    match &error {
+        ReportError::Read(_) => violated(&error),
+        ReportError::Write { source, .. } => disk(source, &error.to_string()),
+        ReportError::Workbook(_) => disk(&io::Error::other(error.to_string()), "cannot write the reports"),
+    }
+}
+
+/// The reports of the staging folder.
+struct StagingShelf<'a> {
+    staging: &'a Staging,
+    files: Vec<StagedFile>,
+}
+
+impl Shelf for StagingShelf<'_> {
+    type File = BufWriter<File>;
+
+    fn open(&mut self, name: &str) -> io::Result<Self::File> {
+        self.staging.open_report(name)
+    }
+
+    fn keep(&mut self, name: &str, file: Self::File) -> io::Result<String> {
+        let staged = self.staging.keep_report(name, file)?;
+        self.files.push(staged.clone());
+        Ok(staged.sha256)
+    }
+}

@@ -1,0 +1,78 @@
+//! Every coupon that was used or that an order names, with order, payment, refunds and what is wrong
+//! with it; matched ones too, so that the list foots with the redemptions.
+
+use super::broken::Broken;
+use super::table::{Cell, Column, Kind, Table, column, summed};
+use super::words::{self, word};
+use crate::job::Language;
+use crate::record::LedgerRow;
+
+/// `associated_orders.csv`.
+pub(super) const TABLE: Table =
+    Table { name: "associated_orders", zh: "核销订单", en: "Associated orders", columns: &COLUMNS };
+
+const COLUMNS: [Column; 25] = [
+    column("stock_id", "批次号", "Stock", Kind::Id),
+    column("coupon_code", "券码", "Coupon", Kind::Id),
+    column("openid", "用户标识", "User", Kind::Id),
+    column("state", "券状态", "Coupon state", Kind::Word),
+    column("used_at", "核销时间", "Used at", Kind::Time),
+    column("result", "对账结果", "Result", Kind::Word),
+    column("match_pass", "匹配方式", "Matched by", Kind::Word),
+    column("claim_count", "报券订单数", "Claims", Kind::Count),
+    column("out_trade_no", "商户订单号", "Order", Kind::Id),
+    column("transaction_id", "微信支付订单号", "WeChat Pay order", Kind::Id),
+    column("order_merchant", "商户号", "Merchant", Kind::Id),
+    column("order_paid_at", "支付时间", "Paid at", Kind::Time),
+    summed("goods_yuan", "商品金额(元)", "Goods (yuan)", Kind::Yuan),
+    summed("discount_yuan", "券优惠金额(元)", "Discount (yuan)", Kind::Yuan),
+    column("expected_discount_yuan", "应优惠金额(元)", "Expected discount (yuan)", Kind::Yuan),
+    summed("paid_yuan", "实付金额(元)", "Paid (yuan)", Kind::Yuan),
+    column("bill_paid_yuan", "账单订单金额(元)", "Paid by the bill (yuan)", Kind::Yuan),
+    column("order_refund_yuan", "订单退款金额(元)", "Refunded by the order (yuan)", Kind::Yuan),
+    column("bill_refund_yuan", "账单退款金额(元)", "Refunded by the bill (yuan)", Kind::Yuan),
+    column("refund_count", "退款笔数", "Refunds", Kind::Count),
+    column("refunded_at", "最近退款时间", "Refunded at", Kind::Time),
+    column("returned_at", "退券时间", "Coupon returned at", Kind::Time),
+    summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan),
+    column("rules", "差异规则", "Rules", Kind::Text),
+    column("break_ids", "差异编号", "Breaks", Kind::Id),
+];
+
+/// Whether a coupon belongs into the table.
+pub(super) fn lists(row: &LedgerRow) -> bool {
+    row.state_on_date.as_deref() == Some("USED") || row.match_pass.is_some() || row.claim_count > 0
+}
+
+pub(super) fn row<'a>(language: Language, it: &'a LedgerRow, broken: &'a Broken<'_>) -> [Cell<'a>; COLUMNS.len()] {
+    let state = it.state_on_date.as_deref().unwrap_or_default();
+    let pass = it.match_pass.as_deref().unwrap_or_default();
+    let result = if broken.is_empty() { "agrees" } else { "differs" };
+    [
+        Cell::id(&it.stock_id),
+        Cell::id(&it.coupon_code),
+        Cell::maybe_id(&it.openid),
+        Cell::text(word(words::COUPON, language, state)),
+        Cell::Time(it.used_at),
+        Cell::text(word(words::RESULT, language, result)),
+        Cell::text(word(words::MATCH_PASS, language, pass)),
+        Cell::Count(Some(it.claim_count)),
+        Cell::maybe_id(&it.out_trade_no),
+        Cell::maybe_id(&it.transaction_id),
+        Cell::maybe_id(&it.order_merchant),
+        Cell::Time(it.order_paid_at),
+        Cell::Yuan(it.goods_fen),
+        Cell::Yuan(it.discount_fen),
+        Cell::Yuan(it.expected_discount_fen),
+        Cell::Yuan(it.paid_fen),
+        Cell::Yuan(it.bill_paid_fen),
+        Cell::Yuan(it.order_refund_fen),
+        Cell::Yuan(it.refund_fen),
+        Cell::Count(Some(it.refund_count)),
+        Cell::Time(it.refunded_at),
+        Cell::Time(it.returned_at),
+        Cell::Yuan(Some(broken.at_risk_of_coupon())),
+        Cell::text(broken.rules()),
+        broken.ids(),
+    ]
+}

@@ -1,0 +1,89 @@
+//! Which open breaks speak of a coupon: by its own key, by its order, by its payment. An index over the
+//! breaks of the night; sums money at risk once, on the coupon it belongs to.
+
+use std::collections::HashMap;
+
+use super::is_open;
+use super::table::Cell;
+use crate::money::Fen;
+use crate::record::{Break, LedgerRow};
+
+/// The open breaks by what they speak of.
+#[derive(Debug, Default)]
+pub(super) struct BrokenIndex<'a> {
+    coupons: HashMap<(&'a str, &'a str), Vec<&'a Break>>,
+    /// Breaks that name an order and no coupon.
+    orders: HashMap<&'a str, Vec<&'a Break>>,
+    /// Breaks that name a payment and neither coupon nor order.
+    payments: HashMap<&'a str, Vec<&'a Break>>,
+}
+
+/// The open breaks of one coupon, by rule and id.
+#[derive(Debug, Default)]
+pub(super) struct Broken<'a> {
+    breaks: Vec<&'a Break>,
+}
+
+impl<'a> BrokenIndex<'a> {
+    pub(super) fn of(breaks: &'a [Break]) -> BrokenIndex<'a> {
+        let mut index = BrokenIndex::default();
+        for it in breaks.iter().filter(|it| is_open(it)) {
+            match (&it.stock_id, &it.coupon_code, &it.out_trade_no, &it.transaction_id) {
+                (Some(stock), Some(code), ..) => {
+                    index.coupons.entry((stock.as_str(), code.as_str())).or_default().push(it)
+                }
+                (_, _, Some(order), _) => index.orders.entry(order).or_default().push(it),
+                (_, _, _, Some(payment)) => index.payments.entry(payment).or_default().push(it),
+                _ => {}
+            }
+        }
+        index
+    }
+
+    /// The breaks that speak of a coupon, of its order or of its payment.
+    pub(super) fn of_coupon(&self, row: &LedgerRow) -> Broken<'a> {
+        let own = self.coupons.get(&(row.stock_id.as_str(), row.coupon_code.as_str()));
+        let order = row.out_trade_no.as_deref().and_then(|order| self.orders.get(order));
+        let payment = row.transaction_id.as_deref().and_then(|payment| self.payments.get(payment));
+        let found = [own, order, payment].into_iter().flatten().flatten().copied();
+        Broken::sorted(found.collect())
+    }
+}
+
+impl<'a> Broken<'a> {
+    fn sorted(mut breaks: Vec<&'a Break>) -> Broken<'a> {
+        breaks.sort_by_key(|it| (&it.rule_id, &it.break_id));
+        Broken { breaks }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.breaks.is_empty()
+    }
+
+    /// Those that `holds` is true of.
+    pub(super) fn only(&self, holds: impl Fn(&Break) -> bool) -> Broken<'a> {
+        Broken { breaks: self.breaks.iter().copied().filter(|it| holds(it)).collect() }
+    }
+
+    pub(super) fn any(&self, holds: impl Fn(&Break) -> bool) -> bool {
+        self.breaks.iter().any(|it| holds(it))
+    }
+
+    /// Money at risk by breaks of the coupon itself; an order's stand once, in the discrepancies.
+    pub(super) fn at_risk_of_coupon(&self) -> Fen {
+        self.breaks.iter().filter(|it| it.coupon_code.is_some()).map(|it| it.at_risk_fen).sum()
+    }
+
+    /// Rule ids, each once, joined by blanks.
+    pub(super) fn rules(&self) -> String {
+        let mut rules: Vec<_> = self.breaks.iter().map(|it| it.rule_id.as_str()).collect();
+        rules.dedup();
+        rules.join(" ")
+    }
+
+    /// Break ids joined by blanks.
+    pub(super) fn ids(&self) -> Cell<'static> {
+        let ids: Vec<_> = self.breaks.iter().map(|it| it.break_id.as_str()).collect();
+        Cell::Id((!ids.is_empty()).then(|| ids.join(" ").into()))
+    }
+}

@@ -1,0 +1,241 @@
+//! The figures of a night: what stands in `summary.json` and what the page is drawn from. Sums and counts
+//! of open breaks; the names of the fields are a contract.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::discrepancies;
+use super::flow::FlowLine;
+use super::{AgeBucket, PackInput, RuleTitle, is_open};
+use crate::dataset::manifest::{Coverage, FootingEntry};
+use crate::money::Fen;
+use crate::record::Break;
+
+/// Version of the shape of `summary.json`.
+const SUMMARY_VERSION: u32 = 1;
+
+/// `summary.json`.
+#[derive(Debug, Serialize)]
+pub struct Summary<'a> {
+    /// Shape of this file.
+    pub summary_version: u32,
+    /// `job.name`.
+    pub job: &'a str,
+    /// Business date.
+    pub business_date: NaiveDate,
+    /// `complete` or `partial`.
+    pub status: &'static str,
+    /// Open breaks: new, open, reopened.
+    pub open: BreakTally,
+    /// Of those, the ones of tonight: new and reopened.
+    pub new: BreakTally,
+    /// Resolved tonight.
+    pub resolved: BreakTally,
+    /// Every listed break by status.
+    pub by_status: BTreeMap<&'a str, BreakTally>,
+    /// Open breaks by severity.
+    pub by_severity: BTreeMap<&'a str, BreakTally>,
+    /// Open breaks by side.
+    pub by_side: BTreeMap<&'a str, BreakTally>,
+    /// Open breaks by age, from young to old, every bucket.
+    pub by_age: Vec<AgeFigures<'a>>,
+    /// Open breaks by rule, most money at risk first.
+    pub by_rule: Vec<RuleFigures<'a>>,
+    /// This day and up to 29 before it, oldest first; days without a night are left out.
+    pub trend: Vec<TrendDay>,
+    /// Where the coupons of the ledger went.
+    pub flow: Vec<FlowLine>,
+    /// How much of the wallets was verified lately; null when no wallet was to be asked.
+    pub coverage: Option<&'a Coverage>,
+    /// Control totals of the match.
+    pub footing: &'a [FootingEntry],
+    /// Rules that were not judged.
+    pub unjudged: Vec<UnjudgedFigures<'a>>,
+    /// Rows of the tables of the pack.
+    pub tables: BTreeMap<&'static str, i64>,
+}
+
+/// Breaks and their money.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct BreakTally {
+    /// Breaks.
+    pub rows: i64,
+    /// Σ at risk.
+    pub at_risk_fen: Fen,
+}
+
+/// The open breaks of one age.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AgeFigures<'a> {
+    /// `0`, `1–3`, `4–7`, `8–30`, `30+`.
+    pub age_days: &'static str,
+    /// All of them.
+    #[serde(flatten)]
+    pub open: BreakTally,
+    /// By severity.
+    pub by_severity: BTreeMap<&'a str, BreakTally>,
+}
+
+/// The open breaks of one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleFigures<'a> {
+    /// The rule.
+    pub rule_id: &'a str,
+    /// English.
+    pub title: &'a str,
+    /// Chinese.
+    pub title_zh: &'a str,
+    /// high, medium or low.
+    pub severity: &'a str,
+    /// Who should act.
+    pub side: &'a str,
+    /// All of them.
+    #[serde(flatten)]
+    pub open: BreakTally,
+    /// Those of tonight.
+    pub new_rows: i64,
+    /// Age of the oldest.
+    pub oldest_days: i64,
+}
+
+/// The breaks of one day of the trend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TrendDay {
+    /// The day.
+    pub date: NaiveDate,
+    /// Open at its end.
+    pub open: BreakTally,
+    /// Of those, new or reopened on it.
+    pub new_rows: i64,
+    /// Resolved on it.
+    pub resolved_rows: i64,
+}
+
+/// A rule that was not judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnjudgedFigures<'a> {
+    /// The rule.
+    pub rule_id: &'a str,
+    /// The dataset it lacks.
+    pub dataset: &'a str,
+}
+
+/// What a day of the trend is counted from.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct TrendBreak {
+    /// Status.
+    pub status: String,
+    /// Money at risk.
+    pub at_risk_fen: Fen,
+    /// Night it resolved.
+    pub resolved_date: Option<NaiveDate>,
+}
+
+impl BreakTally {
+    fn add(&mut self, at_risk: Fen) {
+        *self = BreakTally { rows: self.rows + 1, at_risk_fen: self.at_risk_fen + at_risk };
+    }
+}
+
+impl TrendDay {
+    /// The columns of `breaks` a day is counted from.
+    pub const COLUMNS: [&'static str; 3] = ["status", "resolved_date", "at_risk_fen"];
+
+    /// Counts the breaks published for `date`.
+    pub fn count(date: NaiveDate, breaks: impl Iterator<Item = TrendBreak>) -> TrendDay {
+        let mut day = TrendDay { date, open: BreakTally::default(), new_rows: 0, resolved_rows: 0 };
+        for it in breaks {
+            day.add(&it.status, it.at_risk_fen, it.resolved_date);
+        }
+        day
+    }
+
+    fn of(date: NaiveDate, breaks: &[Break]) -> TrendDay {
+        let mut day = TrendDay::count(date, std::iter::empty());
+        breaks.iter().for_each(|it| day.add(&it.status, it.at_risk_fen, it.resolved_date));
+        day
+    }
+
+    fn add(&mut self, status: &str, at_risk: Fen, resolved: Option<NaiveDate>) {
+        if super::OPEN_STATUSES.contains(&status) {
+            self.open.add(at_risk);
+        }
+        self.new_rows += i64::from(matches!(status, "new" | "reopened"));
+        self.resolved_rows += i64::from(status == "resolved" && resolved == Some(self.date));
+    }
+}
+
+impl<'a> Summary<'a> {
+    pub(super) fn of(input: &'a PackInput<'_>, flow: Vec<FlowLine>, tables: BTreeMap<&'static str, i64>) -> Self {
+        let open = || input.breaks.iter().filter(|it| is_open(it));
+        let is_new = |it: &&Break| matches!(it.status.as_str(), "new" | "reopened");
+        let is_resolved = |it: &&Break| it.status == "resolved" && it.resolved_date == Some(input.date);
+        let unjudged = input.unjudged.iter().map(|(rule_id, dataset)| UnjudgedFigures { rule_id, dataset });
+        Summary {
+            summary_version: SUMMARY_VERSION,
+            job: input.job,
+            business_date: input.date,
+            status: if input.is_partial { "partial" } else { "complete" },
+            open: tally(open()),
+            new: tally(open().filter(is_new)),
+            resolved: tally(input.breaks.iter().filter(is_resolved)),
+            by_status: group(input.breaks.iter(), |it| &it.status),
+            by_severity: group(open(), |it| &it.severity),
+            by_side: group(open(), |it| &it.side),
+            by_age: AgeBucket::ALL.map(|age| of_age(input.breaks, age)).to_vec(),
+            by_rule: by_rule(input),
+            trend: input.trend.iter().copied().chain([TrendDay::of(input.date, input.breaks)]).collect(),
+            flow,
+            coverage: input.coverage,
+            footing: input.footing,
+            unjudged: unjudged.collect(),
+            tables,
+        }
+    }
+}
+
+fn tally<'b>(breaks: impl Iterator<Item = &'b Break>) -> BreakTally {
+    let mut tally = BreakTally::default();
+    breaks.for_each(|it| tally.add(it.at_risk_fen));
+    tally
+}
+
+fn group<'b>(
+    breaks: impl Iterator<Item = &'b Break>,
+    key: impl Fn(&'b Break) -> &'b String,
+) -> BTreeMap<&'b str, BreakTally> {
+    let mut groups: BTreeMap<&str, BreakTally> = BTreeMap::new();
+    breaks.for_each(|it| groups.entry(key(it)).or_default().add(it.at_risk_fen));
+    groups
+}
+
+fn of_age(breaks: &[Break], age: AgeBucket) -> AgeFigures<'_> {
+    let of_age = || breaks.iter().filter(|it| is_open(it) && AgeBucket::of(it.age_days) == age);
+    AgeFigures { age_days: age.label(), open: tally(of_age()), by_severity: group(of_age(), |it| &it.severity) }
+}
+
+fn by_rule<'a>(input: &'a PackInput<'_>) -> Vec<RuleFigures<'a>> {
+    let mut rules: BTreeMap<&str, Vec<&Break>> = BTreeMap::new();
+    for it in discrepancies::by_risk(input.breaks) {
+        rules.entry(&it.rule_id).or_default().push(it);
+    }
+    let figures = |(rule_id, breaks): (&'a str, Vec<&'a Break>)| {
+        let title = input.titles.get(rule_id);
+        let title = |pick: fn(&RuleTitle) -> &String| title.map_or("", |title| pick(title).as_str());
+        RuleFigures {
+            rule_id,
+            title: title(|it| &it.en),
+            title_zh: title(|it| &it.zh),
+            severity: &breaks[0].severity,
+            side: &breaks[0].side,
+            open: tally(breaks.iter().copied()),
+            new_rows: breaks.iter().map(|it| i64::from(it.status != "open")).sum(),
+            oldest_days: breaks.iter().map(|it| it.age_days).max().unwrap_or(0),
+        }
+    };
+    let mut rules: Vec<_> = rules.into_iter().map(figures).collect();
+    rules.sort_by_key(|it| (std::cmp::Reverse((it.open.at_risk_fen, it.open.rows)), it.rule_id));
+    rules
+}

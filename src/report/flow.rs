@@ -1,0 +1,159 @@
+//! Where the coupons of the ledger went: from their state over their order to their subsidy. Counts
+//! coupons and money; judges nothing.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::broken::Broken;
+use crate::money::Fen;
+use crate::record::LedgerRow;
+
+/// State of a coupon at the end of the day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CouponEnd {
+    /// Redeemed.
+    Used,
+    /// Received, not used yet.
+    Unused,
+    /// Past its time.
+    Expired,
+    /// Taken back.
+    Deactivated,
+    /// No wallet shows it: an order, a code or a receipt names it.
+    Unknown,
+}
+
+/// Whether its order bears it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderEnd {
+    /// An order, and no open break on either.
+    Agrees,
+    /// An order, or several, and an open break.
+    Differs,
+    /// Used, and no order.
+    Missing,
+    /// Not used, no order: as it should be.
+    None,
+}
+
+/// Whether its subsidy came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubsidyEnd {
+    /// Paid and kept.
+    Paid,
+    /// Paid and given back whole.
+    Returned,
+    /// Asked for, not there yet.
+    InFlight,
+    /// Asked for and refused.
+    Failed,
+    /// A programme owes it and nobody has asked for it.
+    Owed,
+    /// None is owed and none came.
+    None,
+}
+
+/// The coupons that went one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FlowLine {
+    /// State.
+    pub coupon: CouponEnd,
+    /// Order.
+    pub order: OrderEnd,
+    /// Subsidy.
+    pub subsidy: SubsidyEnd,
+    /// Coupons.
+    #[serde(flatten)]
+    pub tally: FlowTally,
+}
+
+/// Coupons and their money.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct FlowTally {
+    /// Coupons.
+    pub coupons: i64,
+    /// Σ discount on their orders.
+    pub discount_fen: Fen,
+    /// Σ subsidy the programmes owe.
+    pub subsidy_expected_fen: Fen,
+    /// Σ subsidy paid.
+    pub subsidy_paid_fen: Fen,
+    /// Σ subsidy returned.
+    pub subsidy_returned_fen: Fen,
+}
+
+/// Counts the ways of coupons.
+#[derive(Debug, Default)]
+pub(super) struct Flow(BTreeMap<(CouponEnd, OrderEnd, SubsidyEnd), FlowTally>);
+
+impl Flow {
+    pub(super) fn add(&mut self, row: &LedgerRow, broken: &Broken<'_>) {
+        let coupon = coupon_end(row.state_on_date.as_deref());
+        let tally = self.0.entry((coupon, order_end(row, broken), subsidy_end(row))).or_default();
+        let or_zero = Option::unwrap_or_default;
+        tally.coupons += 1;
+        tally.discount_fen = tally.discount_fen + or_zero(row.discount_fen);
+        tally.subsidy_expected_fen = tally.subsidy_expected_fen + or_zero(row.subsidy_expected_fen);
+        tally.subsidy_paid_fen = tally.subsidy_paid_fen + or_zero(row.subsidy_paid_fen);
+        tally.subsidy_returned_fen = tally.subsidy_returned_fen + or_zero(row.subsidy_returned_fen);
+    }
+
+    pub(super) fn lines(&self) -> Vec<FlowLine> {
+        let line = |((coupon, order, subsidy), tally): (&(CouponEnd, OrderEnd, SubsidyEnd), &FlowTally)| FlowLine {
+            coupon: *coupon,
+            order: *order,
+            subsidy: *subsidy,
+            tally: *tally,
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+impl FlowTally {
+    pub(super) fn plus(self, other: FlowTally) -> FlowTally {
+        FlowTally {
+            coupons: self.coupons + other.coupons,
+            discount_fen: self.discount_fen + other.discount_fen,
+            subsidy_expected_fen: self.subsidy_expected_fen + other.subsidy_expected_fen,
+            subsidy_paid_fen: self.subsidy_paid_fen + other.subsidy_paid_fen,
+            subsidy_returned_fen: self.subsidy_returned_fen + other.subsidy_returned_fen,
+        }
+    }
+}
+
+fn coupon_end(state: Option<&str>) -> CouponEnd {
+    match state {
+        Some("USED") => CouponEnd::Used,
+        Some("EXPIRED") => CouponEnd::Expired,
+        Some("DEACTIVATED") => CouponEnd::Deactivated,
+        Some(_) => CouponEnd::Unused,
+        None => CouponEnd::Unknown,
+    }
+}
+
+fn order_end(row: &LedgerRow, broken: &Broken<'_>) -> OrderEnd {
+    let has_order = row.match_pass.is_some() || row.claim_count > 0;
+    let is_used = row.state_on_date.as_deref() == Some("USED");
+    match (has_order, is_used) {
+        (true, _) if broken.is_empty() => OrderEnd::Agrees,
+        (true, _) => OrderEnd::Differs,
+        (false, true) => OrderEnd::Missing,
+        (false, false) => OrderEnd::None,
+    }
+}
+
+fn subsidy_end(row: &LedgerRow) -> SubsidyEnd {
+    let (paid, returned) = (row.subsidy_paid_fen.unwrap_or_default(), row.subsidy_returned_fen.unwrap_or_default());
+    match row.subsidy_status.as_deref() {
+        Some(_) if paid > Fen::ZERO && returned >= paid => SubsidyEnd::Returned,
+        Some(_) if paid > Fen::ZERO => SubsidyEnd::Paid,
+        Some(_) if row.subsidy_receipt_count > 0 => SubsidyEnd::InFlight,
+        Some(_) => SubsidyEnd::Failed,
+        None if row.subsidy_expected_fen.is_some_and(|owed| owed > Fen::ZERO) => SubsidyEnd::Owed,
+        None => SubsidyEnd::None,
+    }
+}

@@ -1,0 +1,101 @@
+//! How text gets into the page: escaped, always, and in both languages where it is ours.
+
+use std::fmt::{self, Display, Write};
+
+use crate::money::Fen;
+
+/// Text from anywhere, harmless between tags and inside quoted attributes.
+pub(super) struct Escaped<'a>(pub(super) &'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                // Control characters are no text, and a document must not hold most of them.
+                _ if character.is_control() => f.write_char(' ')?,
+                _ => f.write_char(character)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One text in two languages; the page shows one of them.
+#[derive(Clone, Copy)]
+pub(super) struct Both<'a>(pub(super) &'a str, pub(super) &'a str);
+
+impl Display for Both<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (zh, en) = (Escaped(self.0), Escaped(self.1));
+        if self.0 == self.1 {
+            return write!(f, "{zh}");
+        }
+        write!(f, "<span class=\"zh\">{zh}</span><span class=\"en\">{en}</span>")
+    }
+}
+
+/// Attributes that the script turns into the text of the language: for elements that hold no markup.
+pub(super) struct BothData<'a>(pub(super) &'a str, pub(super) &'a str);
+
+impl Display for BothData<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "data-zh=\"{}\" data-en=\"{}\"", Escaped(self.0), Escaped(self.1))
+    }
+}
+
+/// `12,345,678`.
+pub(super) fn grouped(count: i64) -> String {
+    let digits = count.unsigned_abs().to_string();
+    let mut text = String::from(if count < 0 { "−" } else { "" });
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `¥12,345.60`.
+pub(super) fn yuan(amount: Fen) -> String {
+    let plain = amount.abs().to_string();
+    let (whole, decimals) = plain.split_once('.').unwrap_or((&plain, "00"));
+    let sign = if amount < Fen::ZERO { "−" } else { "" };
+    format!("{sign}¥{}.{decimals}", grouped(whole.parse().unwrap_or(i64::MAX)))
+}
+
+/// `98.4 %`, never 100 before all of it is there; a dash of nothing.
+pub(super) fn share(part: i64, whole: i64) -> String {
+    if whole == 0 {
+        return "–".to_owned();
+    }
+    let thousandths = i128::from(part) * 1000 / i128::from(whole);
+    format!("{}.{} %", thousandths / 10, thousandths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_can_leave_its_place() {
+        let hostile = "</script><img src=x onerror=\"alert('1')\">&\u{0}";
+        assert_eq!(
+            Escaped(hostile).to_string(),
+            "&lt;/script&gt;&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp; "
+        );
+    }
+
+    #[test]
+    fn numbers_are_grouped_and_shares_are_never_rounded_up_to_all() {
+        assert_eq!(yuan(Fen(110_112_005)), "¥1,101,120.05");
+        assert_eq!(yuan(Fen(-5)), "−¥0.05");
+        assert_eq!((grouped(0), grouped(-1_234)), ("0".to_owned(), "−1,234".to_owned()));
+        assert_eq!((share(9_999, 10_000), share(1, 1), share(0, 0)), ("99.9 %".into(), "100.0 %".into(), "–".into()));
+    }
+}

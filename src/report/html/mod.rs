@@ -1,0 +1,205 @@
+//! `report.html`: one file that needs nothing beside it. Chinese and English in one page, light and dark,
+//! screen, phone and paper. A content security policy lets only our own style and script run, by their
+//! hashes; text from outside is escaped, and no attribute carries a style or a handler.
+
+mod charts;
+mod ink;
+mod sankey;
+mod table;
+mod trend;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::PackInput;
+use super::figures::{Summary, TrendDay};
+use super::flow::{CouponEnd, OrderEnd, SubsidyEnd};
+use crate::job::Language;
+use crate::money::Fen;
+use ink::{Both, Escaped, grouped, share, yuan};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// The page.
+pub(super) fn page(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
+    let sections = [
+        masthead(input, summary),
+        warnings(summary),
+        headline(summary),
+        "<div class=\"grid\">".to_owned(),
+        charts::trend(summary),
+        charts::ages(summary),
+        charts::rules(summary),
+        charts::flow(summary),
+        charts::coverage(summary),
+        "</div>".to_owned(),
+        table::breaks(input, summary),
+        foot(summary),
+    ];
+    format!("{}<body><main>\n{}\n</main>\n<script>{SCRIPT}</script></body></html>\n", head(input), sections.join("\n"))
+}
+
+fn head(input: &PackInput<'_>) -> String {
+    let (lang, language) = match input.settings.language {
+        Language::Zh => ("zh-CN", "zh"),
+        Language::En => ("en", "en"),
+    };
+    format!(
+        "<!doctype html>\n<html lang=\"{lang}\" data-lang=\"{language}\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src '{}'; script-src '{}'; \
+         base-uri 'none'; form-action 'none'\">\
+         <title>{} · {} · {}</title><style>{STYLE}</style></head>\n",
+        integrity(STYLE),
+        integrity(SCRIPT),
+        Escaped(input.job),
+        input.pick("优惠券对账", "Coupon reconciliation"),
+        input.date,
+    )
+}
+
+/// As a content security policy names an inline element: the hash of exactly its text.
+fn integrity(text: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    format!("sha256-{}", STANDARD.encode(digest))
+}
+
+fn masthead(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
+    let (rows, new, resolved) = (grouped(summary.open.rows), grouped(summary.new.rows), grouped(summary.resolved.rows));
+    let at_risk = yuan(summary.open.at_risk_fen);
+    let (zh, en) = if summary.open.rows == 0 {
+        ("今日账实相符，没有未结差异。".to_owned(), "Everything agrees: no break is open.".to_owned())
+    } else {
+        (
+            format!("未结差异 {rows} 笔，风险金额 {at_risk}。今日新增 {new} 笔，解决 {resolved} 笔。"),
+            format!("{rows} open breaks with {at_risk} at risk. {new} new tonight, {resolved} resolved."),
+        )
+    };
+    format!(
+        "<header class=\"masthead\"><div><p class=\"eyebrow\">{}</p><h1>{} <time>{}</time></h1>\
+         <p class=\"lede\">{}</p></div>\
+         <button id=\"language\" type=\"button\" hidden>{}</button></header>",
+        Escaped(input.job),
+        Both("优惠券对账", "Coupon reconciliation"),
+        input.date,
+        Both(&zh, &en),
+        Both("English", "中文"),
+    )
+}
+
+/// What the reader must know before the numbers.
+fn warnings(summary: &Summary<'_>) -> String {
+    let mut text = String::new();
+    if summary.status == "partial" {
+        let what = Both(
+            "本日数据不完整：有数据源未到或失败，未能判定的差异沿用前一日。",
+            "This night is partial: a source is late or failed; breaks that could not be judged are carried over.",
+        );
+        text = format!("<p class=\"notice\" role=\"status\">{what}</p>");
+    }
+    if !summary.unjudged.is_empty() {
+        let rules: Vec<_> =
+            summary.unjudged.iter().map(|it| format!("{} ({})", Escaped(it.rule_id), Escaped(it.dataset))).collect();
+        text += &format!(
+            "<details class=\"notice quiet\"><summary>{} {}</summary><p>{}</p></details>",
+            Both("未判定规则", "Rules not judged:"),
+            rules.len(),
+            rules.join(" · ")
+        );
+    }
+    text
+}
+
+fn headline(summary: &Summary<'_>) -> String {
+    let yesterday = summary.trend.iter().rev().nth(1);
+    let cards = [
+        card(
+            Both("风险金额", "At risk"),
+            &yuan(summary.open.at_risk_fen),
+            &change(yesterday, summary.open.at_risk_fen, |day| day.open.at_risk_fen, yuan),
+        ),
+        card(
+            Both("未结差异", "Open breaks"),
+            &grouped(summary.open.rows),
+            &change(yesterday, Fen(summary.open.rows), |day| Fen(day.open.rows), |it| grouped(it.0)),
+        ),
+        matched_card(summary),
+        subsidy_card(summary),
+        coverage_card(summary),
+    ];
+    format!("<section class=\"cards\">{}</section>", cards.join(""))
+}
+
+fn card(title: Both<'_>, value: &str, below: &str) -> String {
+    format!("<div class=\"card\"><h2>{title}</h2><p class=\"figure\">{value}</p><p class=\"below\">{below}</p></div>")
+}
+
+/// Against the day before: less is better.
+fn change(before: Option<&TrendDay>, now: Fen, of: fn(&TrendDay) -> Fen, show: fn(Fen) -> String) -> String {
+    let Some(before) = before else { return Both("首日，无可比", "first night, nothing to compare").to_string() };
+    let difference = now - of(before);
+    let date = before.date.format("%m-%d").to_string();
+    let against = Both(&format!("较 {date}"), &format!("since {date}")).to_string();
+    match difference {
+        Fen(0) => format!("{} {against}", Both("持平", "unchanged")),
+        Fen(more) if more > 0 => format!("<span class=\"worse\">▲ {}</span> {against}", show(difference)),
+        _ => format!("<span class=\"better\">▼ {}</span> {against}", show(difference.abs())),
+    }
+}
+
+fn matched_card(summary: &Summary<'_>) -> String {
+    let coupons = |holds: &dyn Fn(OrderEnd) -> bool| -> i64 {
+        let used = summary.flow.iter().filter(|line| line.coupon == CouponEnd::Used && holds(line.order));
+        used.map(|line| line.tally.coupons).sum()
+    };
+    let (agrees, used) = (coupons(&|order| order == OrderEnd::Agrees), coupons(&|_| true));
+    let below = Both(
+        &format!("{} 张核销券中 {} 张与订单相符", grouped(used), grouped(agrees)),
+        &format!("{} of {} used coupons agree with their order", grouped(agrees), grouped(used)),
+    );
+    card(Both("核销相符率", "Redemptions that agree"), &share(agrees, used), &below.to_string())
+}
+
+fn subsidy_card(summary: &Summary<'_>) -> String {
+    let sum = |of: fn(&super::flow::FlowTally) -> Fen| -> Fen { summary.flow.iter().map(|line| of(&line.tally)).sum() };
+    let (expected, paid) = (sum(|it| it.subsidy_expected_fen), sum(|it| it.subsidy_paid_fen));
+    let returned = sum(|it| it.subsidy_returned_fen);
+    let owed = summary.flow.iter().filter(|line| line.subsidy == SubsidyEnd::Owed);
+    let owed: Fen = owed.map(|line| line.tally.subsidy_expected_fen).sum();
+    let below = Both(
+        &format!("应补 {}，未补 {}，已回退 {}", yuan(expected), yuan(owed), yuan(returned)),
+        &format!("{} expected, {} not ordered yet, {} returned", yuan(expected), yuan(owed), yuan(returned)),
+    );
+    card(Both("已补差", "Subsidies paid"), &yuan(paid), &below.to_string())
+}
+
+fn coverage_card(summary: &Summary<'_>) -> String {
+    let title = Both("券包覆盖率", "Wallet coverage");
+    let Some(coverage) = summary.coverage else { return card(title, "–", "") };
+    let [wallets, verified] =
+        [coverage.wallets, coverage.wallets_verified].map(|it| i64::try_from(it).unwrap_or(i64::MAX));
+    let days = coverage.audit_days;
+    let below = Both(
+        &format!("{days} 天内核查 {} / {} 个用户", grouped(verified), grouped(wallets)),
+        &format!("{} of {} users asked within {days} days", grouped(verified), grouped(wallets)),
+    );
+    card(title, &share(verified, wallets), &below.to_string())
+}
+
+fn foot(summary: &Summary<'_>) -> String {
+    let mut files: Vec<String> = summary.tables.keys().map(|name| format!("{name}.csv")).collect();
+    files.extend(["reconciliation.xlsx", "summary.json", "SHA256SUMS"].map(str::to_owned));
+    let links: Vec<_> = files.iter().map(|file| format!("<a href=\"{file}\">{file}</a>")).collect();
+    format!(
+        "<footer><p>{}</p><p>{}: {}</p></footer>",
+        Both(
+            "金额单位为元；差额 = 实际 − 应为；日期与时间为北京时间。用户标识以密钥散列后发布。",
+            "Amounts are in yuan; difference = actual − expected; dates and times are Beijing time. User ids are published as \
+             keyed hashes."
+        ),
+        Both("同一文件夹中的文件", "Files beside this one"),
+        links.join(" · ")
+    )
+}

@@ -1,0 +1,222 @@
+//! The files of the pack, one after the other. The ledger is walked once: both lists of coupons, their
+//! sheets and the flow are filled on the way, and no row is kept.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use super::broken::BrokenIndex;
+use super::csv_file::CsvFile;
+use super::figures::Summary;
+use super::flow::Flow;
+use super::subsidies::{Line, Receipts};
+use super::table::{Cell, Table};
+use super::workbook::Book;
+use super::{
+    PAGE, PackInput, ReportError, Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary,
+};
+use crate::clock::end_of;
+use crate::dataset::partition::PartitionError;
+use crate::record::{LedgerRow, SubsidyPayment};
+
+/// The rows the lists of coupons are made of.
+#[derive(Debug)]
+pub struct Books<L, P> {
+    /// The coupon ledger of the day, by key.
+    pub ledger: L,
+    /// The subsidy receipts of the day, in any order.
+    pub receipts: P,
+}
+
+/// Writes every file of the pack onto the shelf, `SHA256SUMS` last.
+///
+/// # Errors
+/// Rows that cannot be read, files that cannot be written.
+pub fn write<S, L, P>(input: &PackInput<'_>, books: Books<L, P>, shelf: &mut S) -> Result<(), ReportError>
+where
+    S: Shelf,
+    L: Iterator<Item = Result<LedgerRow, PartitionError>>,
+    P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
+{
+    let book = Book::new(input.settings.language, input.date, input.scratch)?;
+    let mut pack = Pack { input, shelf, book, rows: BTreeMap::new(), sums: BTreeMap::new(), order: Vec::new() };
+    pack.write_discrepancies()?;
+    let flow = pack.write_coupons(books)?;
+    pack.write_quarantine()?;
+    pack.write_summary()?;
+    let summary = Summary::of(input, flow.lines(), pack.rows.clone());
+    pack.write_json(&summary)?;
+    pack.write_page(&summary)?;
+    pack.write_workbook()
+}
+
+/// The pack while it is written.
+struct Pack<'a, S> {
+    input: &'a PackInput<'a>,
+    shelf: &'a mut S,
+    book: Book,
+    rows: BTreeMap<&'static str, i64>,
+    /// SHA-256 by file name.
+    sums: BTreeMap<String, String>,
+    /// Sheets as they follow one another in the workbook.
+    order: Vec<usize>,
+}
+
+/// A table going into its CSV and its sheet at once.
+struct Twin<W: Write> {
+    name: String,
+    csv: CsvFile<W>,
+    sheet: usize,
+}
+
+impl<W: Write> Twin<W> {
+    fn line(&mut self, book: &mut Book, cells: &[Cell<'_>]) -> Result<(), ReportError> {
+        self.csv.line(cells).map_err(|source| ReportError::Write { name: self.name.clone(), source })?;
+        Ok(book.line(self.sheet, cells)?)
+    }
+}
+
+impl<S: Shelf> Pack<'_, S> {
+    fn write_discrepancies(&mut self) -> Result<(), ReportError> {
+        let mut twin = self.begin(&discrepancies::TABLE, &[])?;
+        for it in discrepancies::by_risk(self.input.breaks) {
+            twin.line(&mut self.book, &discrepancies::row(self.input, it))?;
+        }
+        self.finish(&discrepancies::TABLE, twin)
+    }
+
+    /// Walks the ledger once.
+    fn write_coupons<L, P>(&mut self, books: Books<L, P>) -> Result<Flow, ReportError>
+    where
+        L: Iterator<Item = Result<LedgerRow, PartitionError>>,
+        P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
+    {
+        let language = self.input.settings.language;
+        let index = BrokenIndex::of(self.input.breaks);
+        let mut receipts = Receipts::collect(books.receipts, end_of(self.input.date))?;
+        let mut orders = self.begin(&associated_orders::TABLE, &[])?;
+        let mut owed = self.begin(&subsidies::TABLE, &[])?;
+        let mut flow = Flow::default();
+        for row in books.ledger {
+            let row = row?;
+            let broken = index.of_coupon(&row);
+            flow.add(&row, &broken);
+            if associated_orders::lists(&row) {
+                orders.line(&mut self.book, &associated_orders::row(language, &row, &broken))?;
+            }
+            let own = receipts.take(&row);
+            if subsidies::lists(&row, &own, &broken) {
+                let is_broken = broken.any(|it| it.out_subsidy_no.is_none());
+                for place in 0..own.len().max(1) {
+                    let broken = subsidies::broken_of(&broken, &own, place);
+                    let is_broken = is_broken || !broken.is_empty();
+                    let line = Line { receipt: own.get(place), is_first: place == 0, is_broken };
+                    owed.line(&mut self.book, &subsidies::row(language, &row, &line, &broken))?;
+                }
+            }
+        }
+        self.finish(&associated_orders::TABLE, orders)?;
+        self.finish(&subsidies::TABLE, owed)?;
+        Ok(flow)
+    }
+
+    /// A quarantine that is empty has its header, so that a rerun leaves no old one standing.
+    fn write_quarantine(&mut self) -> Result<(), ReportError> {
+        let Some(rows) = self.input.quarantined else { return Ok(()) };
+        let mut twin = self.begin(&quarantine::TABLE, &[])?;
+        for it in rows {
+            twin.line(&mut self.book, &quarantine::row(it))?;
+        }
+        self.finish(&quarantine::TABLE, twin)
+    }
+
+    /// Last, for it says what the other sheets hold, and first in the workbook.
+    fn write_summary(&mut self) -> Result<(), ReportError> {
+        let front = self.front();
+        let mut twin = self.begin(&summary::TABLE, &front)?;
+        self.order.rotate_right(1);
+        for cells in summary::rows(self.input) {
+            twin.line(&mut self.book, &cells)?;
+        }
+        self.finish(&summary::TABLE, twin)
+    }
+
+    /// What stands above the summary in the workbook.
+    fn front(&self) -> Vec<(String, Cell<'static>)> {
+        let pick = |zh: &str, en: &str| self.input.pick(zh, en).to_owned();
+        let open = discrepancies::by_risk(self.input.breaks);
+        let at_risk = open.iter().map(|it| it.at_risk_fen).sum();
+        let title = format!("{} · {} {}", self.input.job, pick("优惠券对账", "coupon reconciliation"), self.input.date);
+        let mut front = vec![
+            (title, Cell::EMPTY),
+            (pick("未结差异(笔)", "Open breaks"), Cell::Count(i64::try_from(open.len()).ok())),
+            (pick("风险金额(元)", "At risk (yuan)"), Cell::Yuan(Some(at_risk))),
+        ];
+        for number in &self.order {
+            let (table, rows, pages) = self.book.extent(*number);
+            let several =
+                if pages == 1 { String::new() } else { format!("{}{pages}", pick("，分表数 ", ", sheets: ")) };
+            let name = self.input.pick(table.zh, table.en);
+            front.push((format!("{name} {}{several}", pick("行数", "rows")), Cell::Count(Some(rows))));
+        }
+        front
+    }
+
+    fn write_json(&mut self, summary: &Summary<'_>) -> Result<(), ReportError> {
+        self.put("summary.json", |out| {
+            serde_json::to_writer_pretty(&mut *out, summary)?;
+            out.write_all(b"\n")
+        })
+    }
+
+    fn write_page(&mut self, summary: &Summary<'_>) -> Result<(), ReportError> {
+        let page = html::page(self.input, summary);
+        self.put(PAGE, |out| out.write_all(page.as_bytes()))
+    }
+
+    fn write_workbook(mut self) -> Result<(), ReportError> {
+        let name = "reconciliation.xlsx";
+        let failed = |source| ReportError::Write { name: name.to_owned(), source };
+        let mut file = self.shelf.open(name).map_err(failed)?;
+        self.book.finish(&self.order, &mut file)?;
+        let sum = self.shelf.keep(name, file).map_err(failed)?;
+        self.sums.insert(name.to_owned(), sum);
+        let sums: String = self.sums.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect();
+        let failed = |source| ReportError::Write { name: "SHA256SUMS".to_owned(), source };
+        let mut file = self.shelf.open("SHA256SUMS").map_err(failed)?;
+        file.write_all(sums.as_bytes()).map_err(failed)?;
+        self.shelf.keep("SHA256SUMS", file).map_err(failed)?;
+        Ok(())
+    }
+
+    fn begin(&mut self, table: &'static Table, front: &[(String, Cell<'_>)]) -> Result<Twin<S::File>, ReportError> {
+        let name = format!("{}.csv", table.name);
+        let csv = self.shelf.open(&name).and_then(|file| CsvFile::begin(file, table, self.input.settings));
+        let csv = csv.map_err(|source| ReportError::Write { name: name.clone(), source })?;
+        let sheet = self.book.begin(table, front)?;
+        self.order.push(sheet);
+        Ok(Twin { name, csv, sheet })
+    }
+
+    fn finish(&mut self, table: &'static Table, twin: Twin<S::File>) -> Result<(), ReportError> {
+        let Twin { name, csv, .. } = twin;
+        let kept = csv.finish().and_then(|(file, rows)| Ok((self.shelf.keep(&name, file)?, rows)));
+        let (sum, rows) = kept.map_err(|source| ReportError::Write { name: name.clone(), source })?;
+        self.rows.insert(table.name, rows);
+        self.sums.insert(name, sum);
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        name: &'static str,
+        write: impl FnOnce(&mut S::File) -> io::Result<()>,
+    ) -> Result<(), ReportError> {
+        let written = self.shelf.open(name).and_then(|mut file| {
+            write(&mut file)?;
+            self.shelf.keep(name, file)
+        });
+        let sum = written.map_err(|source| ReportError::Write { name: name.to_owned(), source })?;
+        self.sums.insert(name.to_owned(), sum);
+        Ok(())
+    }
+}

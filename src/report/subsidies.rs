@@ -1,0 +1,156 @@
+//! Every coupon a programme owes something, and every receipt: a row per receipt, one row where there is
+//! none. Amounts of the coupon stand on its first row, so that the columns sum up.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::broken::Broken;
+use super::table::{Cell, Column, Kind, Table, column, summed};
+use super::words::{self, word};
+use crate::job::Language;
+use crate::record::{LedgerRow, SubsidyPayment};
+
+/// `subsidies.csv`.
+pub(super) const TABLE: Table = Table { name: "subsidies", zh: "补差明细", en: "Subsidies", columns: &COLUMNS };
+
+const COLUMNS: [Column; 26] = [
+    column("stock_id", "批次号", "Stock", Kind::Id),
+    column("coupon_code", "券码", "Coupon", Kind::Id),
+    column("openid", "用户标识", "User", Kind::Id),
+    column("state", "券状态", "Coupon state", Kind::Word),
+    column("used_at", "核销时间", "Used at", Kind::Time),
+    column("result", "对账结果", "Result", Kind::Word),
+    column("out_trade_no", "商户订单号", "Order", Kind::Id),
+    column("transaction_id", "微信支付订单号", "WeChat Pay order", Kind::Id),
+    column("due_date", "应补日期", "Due on", Kind::Date),
+    column("discount_yuan", "券优惠金额(元)", "Discount (yuan)", Kind::Yuan),
+    summed("expected_yuan", "应补差(元)", "Expected (yuan)", Kind::Yuan),
+    summed("paid_yuan", "已补差(元)", "Paid (yuan)", Kind::Yuan),
+    summed("returned_yuan", "已回退(元)", "Returned (yuan)", Kind::Yuan),
+    column("out_subsidy_no", "补差单号", "Subsidy", Kind::Id),
+    column("subsidy_receipt_id", "微信补差单号", "Receipt", Kind::Id),
+    column("receipt_transaction_id", "补差单所附支付单号", "WeChat Pay order of the receipt", Kind::Id),
+    column("payer_merchant", "补差付款商户", "Payer", Kind::Id),
+    column("payee_merchant", "补差收款商户", "Payee", Kind::Id),
+    summed("receipt_yuan", "补差单金额(元)", "Receipt (yuan)", Kind::Yuan),
+    column("receipt_status", "补差单状态", "Receipt status", Kind::Word),
+    column("created_at", "补差单创建时间", "Created at", Kind::Time),
+    column("succeeded_at", "补差成功时间", "Succeeded at", Kind::Time),
+    column("fail_reason", "失败原因", "Why it failed", Kind::Text),
+    summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan),
+    column("rules", "差异规则", "Rules", Kind::Text),
+    column("break_ids", "差异编号", "Breaks", Kind::Id),
+];
+
+/// The receipts of the day's books by coupon, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    by_coupon: HashMap<(String, String), Vec<SubsidyPayment>>,
+}
+
+impl Receipts {
+    /// Takes the receipts created before `end`: later ones are not of this day.
+    pub(super) fn collect<E>(
+        rows: impl Iterator<Item = Result<SubsidyPayment, E>>,
+        end: DateTime<Utc>,
+    ) -> Result<Receipts, E> {
+        let mut receipts = Receipts::default();
+        for row in rows {
+            let row = row?;
+            if row.create_time.is_none_or(|created| created < end) {
+                receipts.by_coupon.entry((row.stock_id.clone(), row.coupon_code.clone())).or_default().push(row);
+            }
+        }
+        for rows in receipts.by_coupon.values_mut() {
+            rows.sort_by(|one, other| {
+                (one.create_time, &one.out_subsidy_no).cmp(&(other.create_time, &other.out_subsidy_no))
+            });
+        }
+        Ok(receipts)
+    }
+
+    /// Takes the receipts of a coupon out: the ledger names every coupon once.
+    pub(super) fn take(&mut self, row: &LedgerRow) -> Vec<SubsidyPayment> {
+        self.by_coupon.remove(&(row.stock_id.clone(), row.coupon_code.clone())).unwrap_or_default()
+    }
+}
+
+/// Whether a coupon belongs into the table.
+pub(super) fn lists(row: &LedgerRow, receipts: &[SubsidyPayment], broken: &Broken<'_>) -> bool {
+    let is_owed = row.subsidy_expected_fen.is_some() || row.subsidy_due_date.is_some();
+    is_owed || !receipts.is_empty() || row.subsidy_status.is_some() || broken.any(|it| it.out_subsidy_no.is_some())
+}
+
+/// The breaks that stand beside the receipt with `index`; those of no listed receipt stand on the first row.
+pub(super) fn broken_of<'a>(broken: &Broken<'a>, receipts: &[SubsidyPayment], index: usize) -> Broken<'a> {
+    broken.only(|it| {
+        let own = it
+            .out_subsidy_no
+            .as_ref()
+            .and_then(|number| receipts.iter().position(|receipt| receipt.out_subsidy_no == *number));
+        own.unwrap_or(0) == index
+    })
+}
+
+/// A receipt beside its coupon.
+pub(super) struct Line<'a> {
+    /// None where there is none.
+    pub(super) receipt: Option<&'a SubsidyPayment>,
+    /// Whether the amounts of the coupon stand here.
+    pub(super) is_first: bool,
+    /// Whether a break speaks of the receipt, or of the coupon as a whole.
+    pub(super) is_broken: bool,
+}
+
+/// One row: a coupon, one of its receipts, and the breaks that are shown here.
+pub(super) fn row<'a>(
+    language: Language,
+    it: &'a LedgerRow,
+    line: &Line<'a>,
+    broken: &'a Broken<'_>,
+) -> [Cell<'a>; COLUMNS.len()] {
+    let state = it.state_on_date.as_deref().unwrap_or_default();
+    let receipt = line.receipt;
+    let once = |amount| Cell::Yuan(if line.is_first { amount } else { None });
+    let status = receipt.and_then(|it| it.status.as_deref()).unwrap_or_default();
+    [
+        Cell::id(&it.stock_id),
+        Cell::id(&it.coupon_code),
+        Cell::maybe_id(&it.openid),
+        Cell::text(word(words::COUPON, language, state)),
+        Cell::Time(it.used_at),
+        Cell::text(word(words::RESULT, language, result(it, line))),
+        Cell::maybe_id(&it.out_trade_no),
+        Cell::maybe_id(&it.transaction_id),
+        Cell::Date(it.subsidy_due_date),
+        once(it.discount_fen),
+        once(it.subsidy_expected_fen),
+        once(it.subsidy_paid_fen),
+        once(it.subsidy_returned_fen),
+        receipt.map_or(Cell::Id(None), |it| Cell::id(&it.out_subsidy_no)),
+        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(&it.subsidy_receipt_id)),
+        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(&it.transaction_id)),
+        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(&it.payer_merchant)),
+        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(&it.payee_merchant)),
+        Cell::Yuan(receipt.map(|it| it.amount_fen)),
+        Cell::text(word(words::RECEIPT, language, status)),
+        Cell::Time(receipt.and_then(|it| it.create_time)),
+        Cell::Time(receipt.and_then(|it| it.success_time)),
+        receipt.map_or(Cell::EMPTY, |it| Cell::maybe_text(&it.fail_reason)),
+        Cell::Yuan(Some(broken.at_risk_of_coupon())),
+        Cell::text(broken.rules()),
+        broken.ids(),
+    ]
+}
+
+/// What reconciliation says of the row: money still to come is neither right nor wrong.
+fn result(it: &LedgerRow, line: &Line<'_>) -> &'static str {
+    let is_on_its_way = line.receipt.is_some_and(|it| it.status.as_deref() == Some("ACCEPTED"));
+    let is_awaited = line.receipt.is_none() && it.subsidy_status.is_none() && it.subsidy_expected_fen.is_some();
+    match line.is_broken {
+        true => "differs",
+        false if is_on_its_way || is_awaited => "pending",
+        false => "agrees",
+    }
+}

@@ -1,0 +1,74 @@
+//! The words of the reports: what the datasets say in codes, in the language of the reader. A word this
+//! version does not know is shown as it is.
+
+use crate::job::Language;
+
+/// Code, Chinese, English.
+type Words = [(&'static str, &'static str, &'static str)];
+
+/// How a break stands.
+pub(super) const STATUS: &Words = &[
+    ("expected", "待到账", "expected"),
+    ("new", "新增", "new"),
+    ("open", "未结", "open"),
+    ("resolved", "已解决", "resolved"),
+    ("reopened", "重新打开", "reopened"),
+    ("accepted", "已认可", "accepted"),
+    ("written_off", "已核销账", "written off"),
+];
+/// How bad a break is.
+pub(super) const SEVERITY: &Words = &[("high", "高", "high"), ("medium", "中", "medium"), ("low", "低", "low")];
+/// Who should act on a break.
+pub(super) const SIDE: &Words = &[
+    ("merchant", "商户", "merchant"),
+    ("finance", "财务", "finance"),
+    ("marketing", "营销", "marketing"),
+    ("wechat", "微信支付", "WeChat Pay"),
+];
+/// State of a coupon at the end of the day.
+pub(super) const COUPON: &Words = &[
+    ("USED", "已核销", "used"),
+    ("SENDED", "未核销", "not used"),
+    ("EXPIRED", "已过期", "expired"),
+    ("DEACTIVATED", "已失效", "deactivated"),
+];
+/// How the order of a coupon was found.
+pub(super) const MATCH_PASS: &Words = &[
+    ("claim", "订单报券", "claim"),
+    ("association", "关联订单", "association"),
+    ("use_request", "核销请求号", "use request"),
+    ("ambiguous", "多单争用", "ambiguous"),
+];
+/// Status of a subsidy receipt.
+pub(super) const RECEIPT: &Words = &[
+    ("ACCEPTED", "处理中", "accepted"),
+    ("SUCCESS", "补差成功", "paid"),
+    ("FAIL", "补差失败", "failed"),
+    ("RETURNING", "回退中", "returning"),
+    ("PARTIAL_RETURN", "部分回退", "partly returned"),
+    ("FULL_RETURN", "全额回退", "fully returned"),
+];
+/// What reconciliation says of a row.
+pub(super) const RESULT: &Words =
+    &[("agrees", "相符", "agrees"), ("differs", "有差异", "differs"), ("pending", "待补差", "pending")];
+
+/// The word for `code` in `language`.
+pub(super) fn word<'a>(words: &Words, language: Language, code: &'a str) -> &'a str {
+    let Some((_, zh, en)) = words.iter().find(|(it, ..)| *it == code) else { return code };
+    match language {
+        Language::Zh => zh,
+        Language::En => en,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_nobody_knows_is_shown_as_it_is() {
+        assert_eq!(word(SEVERITY, Language::Zh, "high"), "高");
+        assert_eq!(word(STATUS, Language::En, "written_off"), "written off");
+        assert_eq!(word(COUPON, Language::Zh, "FROZEN"), "FROZEN");
+    }
+}

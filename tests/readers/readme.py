@@ -1,0 +1,45 @@
+"""Runs the Python of README.md as it stands there, on another lake, and holds the recipes against each other:
+each reads the same ledger and the same breaks of one night. Usage: readme.py LAKE"""
+
+import pathlib
+import re
+import sys
+
+README = pathlib.Path(__file__).parents[2] / "README.md"
+READERS = {"pandas", "polars", "duckdb", "pyarrow"}
+
+
+def main(lake: pathlib.Path) -> int:
+    text = README.read_text(encoding="utf-8")
+    recipes = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    found = {}
+    for recipe in recipes:
+        assert "out/lake" in recipe, f"a recipe reads no lake:\n{recipe}"
+        names = {}
+        exec(compile(recipe.replace("out/lake", str(lake)), "README.md", "exec"), names)
+        (reader,) = READERS & names.keys()
+        found[reader] = (count(names["ledger"]), sum_of(names["breaks"], "at_risk_fen"))
+    assert found.keys() == READERS, f"recipes for {sorted(found)}"
+    assert len(set(found.values())) == 1, found
+    (rows, at_risk) = found["duckdb"]
+    assert rows > 0 and at_risk > 0, found
+    print(f"ok README.md: {len(recipes)} recipes, {rows} rows, {at_risk} fen at risk")
+    print(f"{len(recipes)} passed, 0 failed")
+    return 0
+
+
+def count(table) -> int:
+    """Rows, whichever reader's table it is."""
+    shape = table.shape
+    return shape[0]
+
+
+def sum_of(table, column: str) -> int:
+    if hasattr(table, "to_arrow_table"):
+        table = table.to_arrow_table()
+    values = table[column].to_pylist() if hasattr(table[column], "to_pylist") else list(table[column])
+    return sum(values)
+
+
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1])))
