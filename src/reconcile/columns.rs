@@ -22,6 +22,15 @@ pub(super) fn business_day(instant: Micros) -> DayNumber {
 pub(super) trait Column: Sized {
     /// The column of a batch; a column the file does not have yet is all null.
     fn of(batch: &RecordBatch, name: &str) -> Result<Self, ArrowError>;
+
+    /// As `of`; a column that is missing or has a null is an error.
+    fn required(batch: &RecordBatch, name: &str) -> Result<Self, ArrowError> {
+        match batch.column_by_name(name).map(|column| column.null_count()) {
+            None => Err(ArrowError::SchemaError(format!("the file has no column `{name}`"))),
+            Some(0) => Self::of(batch, name),
+            Some(nulls) => Err(ArrowError::SchemaError(format!("column `{name}` is null in {nulls} rows"))),
+        }
+    }
 }
 
 macro_rules! column {
@@ -53,8 +62,8 @@ pub(super) fn maybe_text(array: &StringArray, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
 }
 
-/// Declares a row type and the columns of a batch it is read from. A required column that is null
-/// reads as the empty text or zero.
+/// Declares a row type and the columns of a batch it is read from. A column whose kind begins with
+/// `maybe` may be null, or missing in a file of an older contract.
 macro_rules! row_type {
     ($(#[$doc:meta])* $row:ident of $columns:ident { $($name:ident: $kind:ident,)* }) => {
         $(#[$doc])*
@@ -74,7 +83,7 @@ macro_rules! row_type {
             const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
 
             fn of(batch: &arrow::array::RecordBatch) -> Result<Self, arrow::error::ArrowError> {
-                Ok($columns { $($name: crate::reconcile::columns::Column::of(batch, stringify!($name))?,)* })
+                Ok($columns { $($name: crate::reconcile::columns::row_type!(@read $kind batch, stringify!($name))?,)* })
             }
 
             #[inline]
@@ -83,6 +92,13 @@ macro_rules! row_type {
             }
         }
     };
+    (@read maybe_text $batch:expr, $name:expr) => { crate::reconcile::columns::Column::of($batch, $name) };
+    (@read maybe_integer $batch:expr, $name:expr) => { crate::reconcile::columns::Column::of($batch, $name) };
+    (@read maybe_fen $batch:expr, $name:expr) => { crate::reconcile::columns::Column::of($batch, $name) };
+    (@read maybe_instant $batch:expr, $name:expr) => { crate::reconcile::columns::Column::of($batch, $name) };
+    (@read maybe_date $batch:expr, $name:expr) => { crate::reconcile::columns::Column::of($batch, $name) };
+    (@read maybe_flag $batch:expr, $name:expr) => { crate::reconcile::columns::Column::of($batch, $name) };
+    (@read $required:ident $batch:expr, $name:expr) => { crate::reconcile::columns::Column::required($batch, $name) };
     (@type $l:lifetime text) => { &$l str };
     (@type $l:lifetime maybe_text) => { Option<&$l str> };
     (@type $l:lifetime integer) => { i64 };

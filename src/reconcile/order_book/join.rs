@@ -41,15 +41,6 @@ pub(super) struct Joined<'a> {
     pub(super) bill: BillSide<'a>,
 }
 
-/// What orders say about a payment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Seen {
-    /// An order has its transaction or its number.
-    pub(super) is_known: bool,
-    /// An order took it for its bill row.
-    pub(super) is_named: bool,
-}
-
 /// An order whose transaction no payment of its own part has, though one elsewhere may.
 struct FarOrder {
     lines: Vec<u8>,
@@ -178,12 +169,12 @@ impl Join {
         for (place, payment) in payments.iter().enumerate() {
             by_number.entry(payment.out_trade_no).or_default().push(place);
         }
-        let mut seen = vec![Seen::default(); payments.len()];
+        let mut has_order = vec![false; payments.len()];
         let (mut orders, mut order_lines) = (Orders::in_bytes(orders), Vec::new());
         while orders.next_into(&mut order_lines) {
             let totals = Totals::of(&order_lines);
             let same_number = by_number.get(totals.out_trade_no).map_or(&[][..], Vec::as_slice);
-            same_number.iter().for_each(|place| seen[*place].is_known = true);
+            same_number.iter().for_each(|place| has_order[*place] = true);
             let found = totals.transaction_id.and_then(|id| by_id.get(id)).copied();
             let is_far = |id: &str| found.is_none() && self.transactions.may_hold(hash(id));
             if totals.transaction_id.is_some_and(is_far) {
@@ -192,14 +183,12 @@ impl Join {
             }
             let of_number = OfNumber::of(same_number.iter().map(|place| payments[*place]));
             let joined = Joined::of(&order_lines, found.map(|place| payments[place]), of_number, &self.refunds);
-            found.into_iter().for_each(|place| seen[place].is_known = true);
-            let named = joined.bill.transaction_id.and_then(|id| by_id.get(id));
-            named.into_iter().for_each(|place| seen[*place].is_named = true);
+            found.into_iter().for_each(|place| has_order[place] = true);
             self.odd.see(&joined.totals);
             self.output.order(&joined)?;
         }
-        for (payment, seen) in payments.iter().zip(seen) {
-            self.output.payment(payment, seen)?;
+        for (payment, has_order) in payments.iter().zip(has_order) {
+            self.output.payment(payment, has_order)?;
         }
         self.output.end_part(part)
     }
@@ -212,20 +201,15 @@ impl Join {
         let wanted = unpacked.iter().filter_map(|(lines, _)| Totals::of(lines).transaction_id);
         let wanted: HashSet<&str> = wanted.collect();
         let found = find_payments(parts, &wanted)?;
-        let mut named = HashSet::new();
         for (lines, same_number) in &unpacked {
             let id = Totals::of(lines).transaction_id.unwrap_or_default();
             let payment = found.get(id).map(|bytes| Payment::unpack(&mut Unpacker::new(bytes)));
             let joined = Joined::of(lines, payment, OfNumber::of(same_number.iter().copied()), &self.refunds);
-            named.extend(joined.bill.transaction_id.map(str::to_owned));
             self.odd.see(&joined.totals);
             self.output.late_order(&joined)?;
         }
         let odd = self.odd.counted();
-        self.output.finish(&self.refunds, payments, odd, |payment, seen| Seen {
-            is_known: seen.is_known || wanted.contains(payment.transaction_id),
-            is_named: seen.is_named || named.contains(payment.transaction_id),
-        })
+        self.output.finish(&self.refunds, payments, odd, |payment| wanted.contains(payment.transaction_id))
     }
 }
 

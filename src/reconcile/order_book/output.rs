@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use parquet::errors::ParquetError;
 
 use super::bill::{Payment, Refunds};
-use super::join::{Joined, Seen};
+use super::join::Joined;
 use super::lookup::LookupWriter;
 use super::order::{Line, Totals};
 use super::table::{
@@ -94,23 +94,18 @@ impl Output {
         Ok(())
     }
 
-    /// A payment of the current part, as far as its orders know it.
-    pub(super) fn payment(&mut self, payment: &Payment<'_>, seen: Seen) -> Result<(), ReconcileError> {
-        if seen == (Seen { is_known: true, is_named: true }) {
-            return self.known_payment(payment, seen);
+    /// A payment of the current part, and whether one of its orders knows it.
+    pub(super) fn payment(&mut self, payment: &Payment<'_>, has_order: bool) -> Result<(), ReconcileError> {
+        if has_order {
+            return self.settled_payment(payment, has_order);
         }
-        let pack = |cells: &mut crate::reconcile::spill::Packer<'_>| {
-            cells.flag(seen.is_known);
-            cells.flag(seen.is_named);
-            payment.pack(cells);
-        };
-        self.loose.push(0, pack).map_err(spilled)
+        self.loose.push(0, |cells| payment.pack(cells)).map_err(spilled)
     }
 
-    fn known_payment(&mut self, payment: &Payment<'_>, seen: Seen) -> Result<(), ReconcileError> {
+    fn settled_payment(&mut self, payment: &Payment<'_>, has_order: bool) -> Result<(), ReconcileError> {
         let rows = Tally { rows: payment.rows, fen: payment.rows_fen };
-        self.payment_rows.count(rows, seen.is_known);
-        self.payments.0.push(&payments_row(payment, seen));
+        self.payment_rows.count(rows, has_order);
+        self.payments.0.push(&payments_row(payment));
         if self.payments.0.rows() >= ROWS_PER_BATCH {
             self.payments.1.write(self.payments.0.take()).map_err(torn)?;
         }
@@ -121,23 +116,22 @@ impl Output {
         self.lookup.end_part(part).map_err(spilled)
     }
 
-    /// Closes everything. `settle` tells what is known of a payment after all, `odd` what rows of odd
+    /// Closes everything. `has_order` tells it of a payment no order of its part knows, `odd` what rows of odd
     /// payments were matched.
     pub(super) fn finish(
         mut self,
         refunds: &Refunds,
         payments: Tally,
         odd: BillRows,
-        settle: impl Fn(&Payment<'_>, Seen) -> Seen,
+        has_order: impl Fn(&Payment<'_>) -> bool,
     ) -> Result<OrderBook, ReconcileError> {
         let loose = std::mem::replace(&mut self.loose, Scatter::new(&self.scratch, 1).map_err(spilled)?);
         for mut part in loose.finish().map_err(spilled)? {
             let bytes = part.read().map_err(spilled)?;
             let mut cells = Unpacker::new(&bytes);
             while !cells.is_empty() {
-                let seen = Seen { is_known: cells.flag(), is_named: cells.flag() };
                 let payment = Payment::unpack(&mut cells);
-                self.known_payment(&payment, settle(&payment, seen))?;
+                self.settled_payment(&payment, has_order(&payment))?;
             }
         }
         self.write_refunds(refunds)?;
@@ -255,7 +249,7 @@ fn lines_row<'a>(line: &Line<'a>) -> LinesRow<'a> {
     }
 }
 
-fn payments_row<'a>(payment: &Payment<'a>, seen: Seen) -> PaymentsRow<'a> {
+fn payments_row<'a>(payment: &Payment<'a>) -> PaymentsRow<'a> {
     PaymentsRow {
         transaction_id: payment.transaction_id,
         out_trade_no: payment.out_trade_no,
@@ -266,7 +260,5 @@ fn payments_row<'a>(payment: &Payment<'a>, seen: Seen) -> PaymentsRow<'a> {
         trade_time: payment.trade_time,
         dt: payment.day,
         is_revoked: payment.is_revoked,
-        known_by_order: seen.is_known,
-        named_by_order: seen.is_named,
     }
 }

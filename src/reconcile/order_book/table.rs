@@ -72,7 +72,7 @@ table_type! {
 }
 
 table_type! {
-    /// A row of `bill_payments`, and what its join with the orders said.
+    /// A row of `bill_payments`.
     PaymentsRow into PaymentsTable {
         transaction_id: text,
         out_trade_no: text,
@@ -83,8 +83,6 @@ table_type! {
         trade_time: instant,
         dt: date,
         is_revoked: flag,
-        known_by_order: flag,
-        named_by_order: flag,
     }
 }
 
