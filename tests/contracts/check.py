@@ -98,7 +98,7 @@ def validate_reports(lakes) -> int:
         faults = validate(report)
         assert not faults, f"{report}: {faults}"
         broken = plant_a_word_in_an_amount(report)
-        assert not broken or "type-error" in str(validate(broken)), f"{report.name}: a word for an amount went unseen"
+        assert not broken or "type-error" in str(validate(broken, foots=False)), f"{report.name}: a word for an amount went unseen"
     schemas = {path.name.removesuffix(".tableschema.json") for path in (ROOT / "schemas").glob("*.tableschema.json")}
     found = {report.stem for report in reports}
     assert found | {"decisions"} == schemas, f"{found} against {schemas}"
@@ -106,9 +106,9 @@ def validate_reports(lakes) -> int:
     return len(found)
 
 
-def validate(report: pathlib.Path) -> list:
+def validate(report: pathlib.Path, foots: bool = True) -> list:
     """frictionless on the file as it is. The header of a Chinese report has the titles of the fields, and its
-    last line, which the dialect takes for a comment, must say what the rows come to."""
+    last line, which the dialect takes for a comment, must say what the rows come to (`foots`)."""
     fields = json.loads((ROOT / f"schemas/{report.stem}.tableschema.json").read_text())
     with report.open(encoding="utf-8-sig", newline="") as file:
         header, *rows = csv.reader(file)
@@ -116,7 +116,7 @@ def validate(report: pathlib.Path) -> list:
     if is_chinese:
         fields["fields"] = [field | {"name": field["title"]} for field in fields["fields"]]
     total = "合计" if is_chinese else "Total"
-    if rows and rows[-1][0] == total:
+    if foots and rows and rows[-1][0] == total:
         check_total(report, fields["fields"], rows)
     resource = Resource(
         path=report.name,

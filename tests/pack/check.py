@@ -19,7 +19,7 @@ SHEETS = {
     "quarantine": "隔离行",
 }
 # Comma, quote, UTF-8, from line 1, cells as shown, no formulas, every sheet.
-ALL_SHEETS = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
+ALL_SHEETS = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true,false,false,-1"
 
 
 def check_page(browser, name, width, height, dark=False):
@@ -64,12 +64,12 @@ def check_paper(browser):
 
 def plain(cell):
     """A cell without what only the eye needs."""
-    text = cell.strip()
+    text = cell.strip().lstrip("`")
     digits = text.replace(",", "")
     try:
         return f"{float(digits):.2f}" if "." in digits or digits != text else digits
     except ValueError:
-        return text.lstrip("`")
+        return text
 
 
 def rows_of(path):
