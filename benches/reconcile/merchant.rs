@@ -466,12 +466,13 @@ impl Merchant {
         self.write("stocks", self.day(day), std::iter::once(batch))
     }
 
-    /// Every source is there, most have nothing to say; the merchant keeps no subsidy ledger.
+    /// Every source is there, most have nothing to say; the merchant keeps no subsidy ledger. Wallets and
+    /// receipts show the present: the file of D serves the night before it too.
     fn write_empty_days(&self) -> Outcome<()> {
-        let made_elsewhere = ["coupon_ledger", "breaks", "subsidy_orders"];
+        let made_elsewhere = ["coupon_ledger", "breaks", "subsidy_orders", "user_coupons", "subsidy_payments"];
         for contract in contract::all().filter(|contract| !made_elsewhere.contains(&contract.name.as_str())) {
             for day in 0..DAYS {
-                if !self.lake.partition(&contract.name, self.day(day)).exists() && contract.name != "user_coupons" {
+                if !self.lake.partition(&contract.name, self.day(day)).exists() {
                     self.write(&contract.name, self.day(day), std::iter::empty())?;
                 }
             }
