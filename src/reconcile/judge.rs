@@ -61,7 +61,10 @@ pub(super) fn judge(
     }
     let yesterday = yesterday(rules, files)?;
     let is_known: BTreeSet<_> = yesterday.iter().map(|row| &row.break_id).chain(findings.keys()).cloned().collect();
-    decisions.check(files.date, |id| is_known.contains(id))?;
+    // Where a source fell short, a break that nobody looked for cannot be told from a typing error.
+    if !unjudged.iter().any(|rule| rule.is_shortfall) {
+        decisions.check(files.date, |id| is_known.contains(id))?;
+    }
     let starts: BTreeMap<_, _> = judged.iter().map(|(id, rule)| (*id, window_start(terms, files, rule))).collect();
     let is_judged =
         |row: &Break| starts.get(row.rule_id.as_str()).is_some_and(|start| is_in_window(row.event_date, *start));
@@ -272,6 +275,16 @@ mod tests {
         let breaks = judge_with(&found).unwrap().breaks;
         assert!(breaks.iter().any(|row| Status::of(&row.status) == Status::Accepted));
         assert!(judge_with("0123456789abcdef").unwrap_err().to_string().contains("unknown breaks: line 2"));
+    }
+
+    #[test]
+    fn a_decision_about_a_break_that_could_not_be_looked_for_is_no_error() {
+        let night = night("AO01/finds_a_redemption_nobody_claims");
+        let csv = "break_id,decision,reason,approver,expires_on\n0123456789abcdef,accepted,known,Li,\n";
+        let decisions = Decisions::parse("decisions.csv", csv.as_bytes()).unwrap();
+        let shortfall = Shortfall::from([("payments".to_owned(), "the bill is not ready".to_owned())]);
+        let judged = judge(&night.terms, &Rules::built_in(), &night.files, &shortfall, &decisions);
+        assert!(judged.unwrap().unjudged.iter().any(|rule| rule.rule_id == "PM01"));
     }
 
     #[test]
