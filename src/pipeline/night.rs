@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::failure::{
-    disk, issue_of, rules_wrong, undecided, unjournalled, unjudgeable, unpublished, unstaged, violated,
+    disk, issue_of, rules_wrong, undecided, unjournalled, unjudgeable, unmatched, unpublished, unstaged, violated,
 };
 use super::opening::{
     complete_publication, connect, keep_certificates, open_journal, persona, prepare, run_id, take_lock,
@@ -32,8 +32,8 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind, Night, Watcher};
 use crate::job::Job;
 use crate::journal::{Journal, Mode};
-use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
-use crate::record::{Break, Record};
+use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Tally};
+use crate::record::{Break, LedgerRow, Record};
 use crate::watch::Caller;
 
 /// What a run of one date is asked to do.
@@ -237,17 +237,16 @@ impl Work<'_> {
     fn reconcile(&self, done: &mut Done) -> Result<(), Failure> {
         let mut files = self.day_files(&done.files)?;
         let asked = Asked { wallets: done.sources.asked.clone(), unknown_coupons: done.sources.unknown.clone() };
-        let ledger = reconcile::build_ledger(self.night.job, &files, &asked).map_err(|error| violated(&error))?;
-        done.footing = ledger.footing;
+        let scratch = Scratch::new_in(self.staging.folder());
+        let scratch = scratch.map_err(|error| disk(&error, "cannot make a scratch folder"))?;
+        self.stage_ledger(done, &files, &asked, &scratch)?;
         if let Some(side) = done.footing.iter().find(|side| !side.holds()) {
             return Err(Failure::new(ExitCode::Violation, format!("the night does not foot: {side}")));
         }
-        self.stage(done, &ledger.rows)?;
-        drop(ledger.rows);
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
         let decisions = self.decisions()?;
-        let judgement =
-            reconcile::judge(self.night.job, &files, &done.sources.shortfall, &decisions).map_err(unjudgeable)?;
+        let judgement = reconcile::judge(self.night.job, &files, &scratch, &done.sources.shortfall, &decisions)
+            .map_err(unjudgeable)?;
         let is_listed = |id: &str| judgement.breaks.iter().any(|it| it.break_id == id);
         done.early_decisions = decisions.count_early(self.plan.date, is_listed);
         done.restated = restated::against_published(self.lake, self.plan.date, &judgement.breaks)
@@ -258,6 +257,20 @@ impl Work<'_> {
             self.report(done, &files, &judgement)?;
         }
         done.judgement = Some(judgement);
+        Ok(())
+    }
+
+    /// Stages the ledger as it is built, and keeps what it sums up to.
+    fn stage_ledger(&self, done: &mut Done, files: &DayFiles, asked: &Asked, scratch: &Scratch) -> Result<(), Failure> {
+        let dataset = LedgerRow::DATASET;
+        let mut writer = self.staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
+        let mut rows = 0;
+        let footing = reconcile::build_ledger(self.night.job, files, asked, scratch, |batch| {
+            rows += batch.num_rows() as u64;
+            writer.write(&batch).map_err(ReconcileError::from)
+        });
+        done.footing = footing.map_err(|error| unmatched(&error))?;
+        done.files.push(self.staging.end(dataset, writer, rows).map_err(|error| unstaged(&error))?);
         Ok(())
     }
 
