@@ -259,7 +259,9 @@ impl Merchant {
             Some(Fault::AssociatedElsewhere | Fault::AssociatedToNobody) => {
                 Some(format!("WX{:022}", scatter(life.number, 77)))
             }
-            _ if life.is_used && life.fault.is_none() && mix(life.number, 10) % 3 == 0 => Some(self.out_trade_no(life)),
+            _ if life.is_used && life.fault.is_none() && mix(life.number, 10).is_multiple_of(3) => {
+                Some(self.out_trade_no(life))
+            }
             _ => None,
         }
     }
@@ -419,7 +421,7 @@ impl Merchant {
 
     fn is_subsidised(life: &Life) -> bool {
         let is_used = life.is_used && !life.is_returned && life.fault != Some(Fault::NoSubsidy);
-        life.stock % 2 == 0 && (is_used || life.fault == Some(Fault::SubsidyForUnused))
+        life.stock.is_multiple_of(2) && (is_used || life.fault == Some(Fault::SubsidyForUnused))
     }
 
     fn receipts(&self, receipts: &[(u64, Life)]) -> RecordBatch {

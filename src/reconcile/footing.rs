@@ -52,7 +52,7 @@ pub(super) struct Counts {
 impl Tally {
     fn add(&mut self, fen: Fen) {
         self.rows += 1;
-        self.fen = self.fen + fen;
+        self.fen += fen;
     }
 
     /// The sum of two.

@@ -20,6 +20,7 @@ pub(super) enum Pass {
 }
 
 /// What the passes found.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack: a box would be made per coupon")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Match<'a> {
     /// No order.

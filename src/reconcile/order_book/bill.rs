@@ -285,7 +285,7 @@ impl Refunds {
 impl Refunded {
     fn add(&mut self, other: &Refunded) {
         larger(&mut self.out_trade_no, &other.out_trade_no);
-        self.fen = self.fen + other.fen;
+        self.fen += other.fen;
         self.count += other.count;
         self.last_at = self.last_at.max(other.last_at);
         self.day = self.day.max(other.day);

@@ -85,7 +85,7 @@ fn instant(hours: i64) -> DateTime<Utc> {
 }
 
 fn maybe(choice: u8, name: &str) -> Option<String> {
-    (choice % 5 > 0).then(|| format!("{name}{}", choice % 5))
+    (!choice.is_multiple_of(5)).then(|| format!("{name}{}", choice % 5))
 }
 
 /// Nine small numbers become an order line, a payment or a refund: few values, many collisions.
