@@ -244,7 +244,7 @@ impl Work<'_> {
             return Err(Failure::new(ExitCode::Violation, format!("the night does not foot: {side}")));
         }
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
-        let decisions = self.decisions()?;
+        let decisions = self.decisions(done.missing_dates.is_some())?;
         let judgement = reconcile::judge(self.night.job, &files, &scratch, &done.sources.shortfall, &decisions)
             .map_err(unjudgeable)?;
         let is_listed = |id: &str| judgement.breaks.iter().any(|it| it.break_id == id);
@@ -274,7 +274,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn decisions(&self) -> Result<Decisions, Failure> {
+    /// The decisions, and which breaks of other nights they may be about: any, where nights were never run.
+    fn decisions(&self, has_missing_nights: bool) -> Result<Decisions, Failure> {
         let Some(path) = &self.night.job.decisions else { return Ok(Decisions::default()) };
         let bytes = match std::fs::read(path) {
             // Nobody has decided anything yet.
@@ -287,8 +288,11 @@ impl Work<'_> {
         }
         let (lake, date) = (self.lake, self.plan.date);
         let later = restated::breaks_after(lake, date).map_err(|error| violated(&error))?;
-        let earlier =
-            restated::breaks_before(lake, date, decisions.in_force(date)).map_err(|error| violated(&error))?;
+        let wanted = decisions.in_force(date);
+        let earlier = match has_missing_nights {
+            true => wanted,
+            false => restated::breaks_before(lake, date, wanted).map_err(|error| violated(&error))?,
+        };
         Ok(decisions.knowing(later).remembering(earlier))
     }
 
