@@ -7,6 +7,9 @@ use super::arguments::parse_day;
 use crate::clock::{self, World, business_date_of};
 use crate::error::{ExitCode, Failure};
 
+/// Start, inclusive, and end, exclusive.
+type Interval = (DateTime<Utc>, DateTime<Utc>);
+
 /// What stands for `--interval-start` and `--interval-end` when no date is given.
 const INTERVAL_VARIABLES: [&str; 2] = ["RECON_INTERVAL_START", "RECON_INTERVAL_END"];
 
@@ -73,10 +76,7 @@ impl Dates {
     }
 
     /// The data interval, given or in the environment.
-    fn interval(
-        &self,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, Failure> {
+    fn interval(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Interval>, Failure> {
         if let Some(interval) = self.interval_start.zip(self.interval_end) {
             return Ok(Some(interval));
         }

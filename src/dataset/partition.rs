@@ -119,24 +119,54 @@ pub fn write_rows<R: Record>(path: &Path, rows: &[R], provenance: &Provenance) -
 }
 
 /// Writes record batches of a contract's schema, sorted by its key, to `path` and syncs it.
-pub(crate) fn write_batches(
+pub fn write_batches(
     path: &Path,
     contract: &'static Contract,
     provenance: &Provenance,
     batches: impl Iterator<Item = Result<RecordBatch, PartitionError>>,
 ) -> Result<(), PartitionError> {
-    let open = |source| PartitionError::Open { path: path.to_owned(), source };
-    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
-    let properties = writer_properties(contract, provenance);
-    let file = File::create(path).map_err(open)?;
-    let mut writer = ArrowWriter::try_new(file, contract.arrow(), Some(properties)).map_err(parquet)?;
-    let mut keys = KeyOrder { contract, last: None };
+    let mut writer = Writer::create(path, contract, provenance)?;
     for batch in batches {
-        let batch = batch?;
-        keys.check(&batch)?;
-        writer.write(&batch).map_err(parquet)?;
+        writer.write(&batch?)?;
     }
-    writer.into_inner().map_err(parquet)?.sync_all().map_err(open)
+    writer.finish()
+}
+
+/// A partition file under construction: memory does not grow with its rows.
+pub struct Writer {
+    path: PathBuf,
+    file: ArrowWriter<File>,
+    keys: KeyOrder,
+}
+
+impl Writer {
+    /// Begins the file of a contract at `path`.
+    pub fn create(path: &Path, contract: &'static Contract, provenance: &Provenance) -> Result<Writer, PartitionError> {
+        let properties = writer_properties(contract, provenance);
+        let file = File::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+        let file = ArrowWriter::try_new(file, contract.arrow(), Some(properties))
+            .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
+        Ok(Writer { path: path.to_owned(), file, keys: KeyOrder::of(contract) })
+    }
+
+    /// Adds rows that come after all before them.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
+        self.keys.check(batch)?;
+        self.file.write(batch).map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })
+    }
+
+    /// Ends the file and syncs it.
+    pub fn finish(self) -> Result<(), PartitionError> {
+        let file = self.file.into_inner();
+        let file = file.map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })?;
+        file.sync_all().map_err(|source| PartitionError::Open { path: self.path, source })
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Rows of a partition file, read batch by batch: memory does not grow with the file.
@@ -203,7 +233,7 @@ pub fn check_partition(
     if builder.schema().fields() != contract.arrow().fields() {
         return Err(PartitionError::Schema { path: path.to_owned(), dataset: contract.name.as_str() });
     }
-    let mut keys = KeyOrder { contract, last: None };
+    let mut keys = KeyOrder::of(contract);
     let mut rows = 0;
     for batch in builder.with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
         let batch = batch.map_err(|error| parquet(error.into()))?;
@@ -318,30 +348,60 @@ fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProp
 /// Watches that keys only ever grow, over batch borders too.
 struct KeyOrder {
     contract: &'static Contract,
-    last: Option<Vec<String>>,
+    /// The key columns of the batch before; its last row is the one to be larger than.
+    last: Option<Vec<ArrayRef>>,
 }
 
 impl KeyOrder {
+    fn of(contract: &'static Contract) -> KeyOrder {
+        KeyOrder { contract, last: None }
+    }
+
     fn check(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
         let column = |name: &String| batch.column_by_name(name).expect("key columns are in the schema").clone();
-        let columns: Vec<_> = self.contract.key.iter().map(column).collect();
-        let dataset = self.contract.name.as_str();
-        for row in 0..batch.num_rows() {
-            let key: Vec<String> = columns.iter().map(|column| key_text(column, row)).collect();
-            match self.last.as_ref().map(|last| last.cmp(&key)) {
-                Some(Ordering::Equal) => return Err(PartitionError::DuplicateKey { dataset, key: key.join(", ") }),
-                Some(Ordering::Greater) => return Err(PartitionError::Unsorted { dataset, key: key.join(", ") }),
-                _ => self.last = Some(key),
-            }
+        let columns: Vec<ArrayRef> = self.contract.key.iter().map(column).collect();
+        if batch.num_rows() == 0 {
+            return Ok(());
         }
+        if let Some(last) = &self.last {
+            self.compare((last, last[0].len() - 1), (&columns, 0))?;
+        }
+        for row in 1..batch.num_rows() {
+            self.compare((&columns, row - 1), (&columns, row))?;
+        }
+        self.last = Some(columns);
         Ok(())
+    }
+
+    fn compare(&self, one: (&[ArrayRef], usize), other: (&[ArrayRef], usize)) -> Result<(), PartitionError> {
+        let cells = one.0.iter().zip(other.0);
+        let order = cells.map(|(column, next)| compare_cells(column, one.1, next, other.1));
+        let key = || other.0.iter().map(|column| key_text(column, other.1)).collect::<Vec<_>>().join(", ");
+        let dataset = self.contract.name.as_str();
+        match order.fold(Ordering::Equal, Ordering::then) {
+            Ordering::Less => Ok(()),
+            Ordering::Equal => Err(PartitionError::DuplicateKey { dataset, key: key() }),
+            Ordering::Greater => Err(PartitionError::Unsorted { dataset, key: key() }),
+        }
     }
 }
 
-/// A key value as text that sorts as the value does.
+fn compare_cells(column: &ArrayRef, row: usize, next: &ArrayRef, next_row: usize) -> Ordering {
+    match column.data_type() {
+        DataType::Int64 => {
+            column.as_primitive::<Int64Type>().value(row).cmp(&next.as_primitive::<Int64Type>().value(next_row))
+        }
+        DataType::Date32 => {
+            column.as_primitive::<Date32Type>().value(row).cmp(&next.as_primitive::<Date32Type>().value(next_row))
+        }
+        _ => column.as_string::<i32>().value(row).cmp(next.as_string::<i32>().value(next_row)),
+    }
+}
+
+/// A key value as people read it.
 fn key_text(column: &ArrayRef, row: usize) -> String {
     match column.data_type() {
-        DataType::Int64 => format!("{:020}", i128::from(column.as_primitive::<Int64Type>().value(row)) + (1 << 63)),
+        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::Date32 => {
             let days = column.as_primitive::<Date32Type>().value(row);
             Date32Type::to_naive_date_opt(days).map_or_else(String::new, |date| date.to_string())

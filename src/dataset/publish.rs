@@ -10,7 +10,8 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Lake;
-use super::partition::{PartitionError, Provenance, write_rows};
+use super::partition::{PartitionError, Provenance, Writer, write_rows};
+use crate::contract::contract;
 use crate::durable;
 use crate::record::Record;
 
@@ -75,6 +76,19 @@ impl Staging {
         let path = self.partition(R::DATASET);
         write_rows(&path, rows, provenance)?;
         let describe = describe(R::DATASET, "part-0.parquet", &path, rows.len() as u64);
+        describe.map_err(|source| PartitionError::Open { path, source })
+    }
+
+    /// Begins a partition that is staged batch by batch; `end` ends it.
+    pub fn begin(&self, dataset: &str, provenance: &Provenance) -> Result<Writer, PartitionError> {
+        Writer::create(&self.partition(dataset), contract(dataset), provenance)
+    }
+
+    /// Ends a partition that was begun, of so many rows.
+    pub fn end(&self, dataset: &str, writer: Writer, rows: u64) -> Result<StagedFile, PartitionError> {
+        writer.finish()?;
+        let path = self.partition(dataset);
+        let describe = describe(dataset, "part-0.parquet", &path, rows);
         describe.map_err(|source| PartitionError::Open { path, source })
     }
 

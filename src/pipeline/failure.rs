@@ -69,6 +69,15 @@ pub(super) fn unstaged(error: &PartitionError) -> Failure {
         .hinting("`job.lake` must be writable and have room; run again")
 }
 
+/// The match could not be completed: the disk is to blame, or what it read.
+pub(super) fn unmatched(error: &ReconcileError) -> Failure {
+    match error {
+        ReconcileError::Partition(error) => unstaged(error),
+        ReconcileError::Scratch { source } => disk(source, "cannot write what the match sorts"),
+        error => violated(error),
+    }
+}
+
 /// A contract or control total is violated.
 pub(super) fn violated(error: &dyn std::error::Error) -> Failure {
     Failure::caused_by(ExitCode::Violation, "the night does not hold together", error)

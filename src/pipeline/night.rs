@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::failure::{
-    disk, issue_of, rules_wrong, undecided, unjournalled, unjudgeable, unpublished, unstaged, violated,
+    disk, issue_of, rules_wrong, undecided, unjournalled, unjudgeable, unmatched, unpublished, unstaged, violated,
 };
 use super::opening::{complete_publication, connect, keep_certificates, open_journal, persona, run_id};
 use super::pack::{self, NightToReport};
@@ -31,8 +31,8 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind, Night, Watcher};
 use crate::job::Job;
 use crate::journal::{Journal, Mode};
-use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Tally};
-use crate::record::{Break, Record};
+use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Tally};
+use crate::record::{Break, LedgerRow, Record};
 use crate::watch::Caller;
 
 /// What a run of one date is asked to do.
@@ -188,7 +188,7 @@ impl Work<'_> {
         let rules_sha256 = rules.sha256();
         let read_partitions = earlier_partitions(job, self.lake, self.plan.date)
             .map_err(|error| disk(&error, "cannot read earlier partitions"))?;
-        refuse_altered(self.lake, &read_partitions)?;
+        let intact = refuse_altered(self.lake, &read_partitions);
         let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let provenance = self.provenance(&sources, &read_partitions, rules_sha256)?;
         let mut done = Done {
@@ -204,6 +204,7 @@ impl Work<'_> {
                 .map_err(|error| disk(&error, "cannot list published partitions"))?,
             early_decisions: 0,
         };
+        intact.or_else(|failure| done.withdraw(failure))?;
         if done.verdict.publish && self.is_selected("reconcile") {
             self.reconcile(&mut done).or_else(|failure| done.withdraw(failure))?;
         }
@@ -237,17 +238,16 @@ impl Work<'_> {
     fn reconcile(&self, done: &mut Done) -> Result<(), Failure> {
         let mut files = self.day_files(&done.files)?;
         let asked = Asked { wallets: done.sources.asked.clone(), unknown_coupons: done.sources.unknown.clone() };
-        let ledger = reconcile::build_ledger(self.night.job, &files, &asked).map_err(|error| violated(&error))?;
-        done.footing = ledger.footing;
+        let scratch = Scratch::new_in(self.staging.folder());
+        let scratch = scratch.map_err(|error| disk(&error, "cannot make a scratch folder"))?;
+        self.stage_ledger(done, &files, &asked, &scratch)?;
         if let Some(side) = done.footing.iter().find(|side| !side.holds()) {
             return Err(Failure::new(ExitCode::Violation, format!("the night does not foot: {side}")));
         }
-        self.stage(done, &ledger.rows)?;
-        drop(ledger.rows);
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
-        let decisions = self.decisions()?;
-        let judgement =
-            reconcile::judge(self.night.job, &files, &done.sources.shortfall, &decisions).map_err(unjudgeable)?;
+        let decisions = self.decisions(done.missing_dates.is_some())?;
+        let judgement = reconcile::judge(self.night.job, &files, &scratch, &done.sources.shortfall, &decisions)
+            .map_err(unjudgeable)?;
         let is_listed = |id: &str| judgement.breaks.iter().any(|it| it.break_id == id);
         done.early_decisions = decisions.count_early(self.plan.date, is_listed);
         done.restated = restated::against_published(self.lake, self.plan.date, &judgement.breaks)
@@ -261,7 +261,22 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn decisions(&self) -> Result<Decisions, Failure> {
+    /// Stages the ledger as it is built, and keeps what it sums up to.
+    fn stage_ledger(&self, done: &mut Done, files: &DayFiles, asked: &Asked, scratch: &Scratch) -> Result<(), Failure> {
+        let dataset = LedgerRow::DATASET;
+        let mut writer = self.staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
+        let mut rows = 0;
+        let footing = reconcile::build_ledger(self.night.job, files, asked, scratch, |batch| {
+            rows += batch.num_rows() as u64;
+            writer.write(&batch).map_err(ReconcileError::from)
+        });
+        done.footing = footing.map_err(|error| unmatched(&error))?;
+        done.files.push(self.staging.end(dataset, writer, rows).map_err(|error| unstaged(&error))?);
+        Ok(())
+    }
+
+    /// The decisions, and which breaks of other nights they may be about: any, where nights were never run.
+    fn decisions(&self, has_missing_nights: bool) -> Result<Decisions, Failure> {
         let Some(path) = &self.night.job.decisions else { return Ok(Decisions::default()) };
         let bytes = match std::fs::read(path) {
             // Nobody has decided anything yet.
@@ -272,7 +287,14 @@ impl Work<'_> {
         if decisions.is_empty() {
             return Ok(decisions);
         }
-        Ok(decisions.knowing(restated::breaks_after(self.lake, self.plan.date).map_err(|error| violated(&error))?))
+        let (lake, date) = (self.lake, self.plan.date);
+        let later = restated::breaks_after(lake, date).map_err(|error| violated(&error))?;
+        let wanted = decisions.in_force(date);
+        let earlier = match has_missing_nights {
+            true => wanted,
+            false => restated::breaks_before(lake, date, wanted).map_err(|error| violated(&error))?,
+        };
+        Ok(decisions.knowing(later).remembering(earlier))
     }
 
     fn stage<R: Record>(&self, done: &mut Done, rows: &[R]) -> Result<(), Failure> {

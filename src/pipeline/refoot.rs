@@ -11,7 +11,7 @@ use crate::dataset::manifest::Manifest;
 use crate::dataset::runs::Runs;
 use crate::error::Failure;
 use crate::job::Job;
-use crate::reconcile::{self, Asked, DayFiles};
+use crate::reconcile::{self, Asked, DayFiles, ReconcileError, Scratch};
 use crate::record::{LedgerRow, Record};
 
 /// What of the published day of `date` does not foot, one sentence each.
@@ -23,7 +23,10 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     let Some((manifest, _)) = runs.published(LedgerRow::DATASET, "part-0.parquet") else { return Ok(Vec::new()) };
     let files = published_files(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))?;
     // Whom the night asked has no part in the totals.
-    let footing = match reconcile::build_ledger_into(job, &files, &Asked::default(), drop) {
+    let scratch =
+        Scratch::new_in(&std::env::temp_dir()).map_err(|error| disk(&error, "cannot make a scratch folder"))?;
+    let ledger = reconcile::build_ledger(job, &files, &Asked::default(), &scratch, |_| Ok::<(), ReconcileError>(()));
+    let footing = match ledger {
         Ok(footing) => footing,
         Err(error) => return Ok(vec![format!("the published rows cannot be matched again: {error}")]),
     };

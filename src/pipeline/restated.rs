@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use chrono::{Days, NaiveDate};
+use serde::Deserialize;
 
 use crate::dataset::Lake;
 use crate::dataset::manifest::Restated;
-use crate::dataset::partition::{PartitionError, read_rows};
+use crate::dataset::partition::{PartitionError, read_columns, read_rows};
 use crate::record::{Break, Record};
 
 /// What `breaks` change against those published for `date` before; none when it is published first.
@@ -54,6 +55,30 @@ pub(super) fn breaks_after(lake: &Lake, date: NaiveDate) -> Result<BTreeSet<Stri
         ids.extend(read_rows::<Break>(&partition.path)?.into_iter().map(|it| it.break_id));
     }
     Ok(ids)
+}
+
+/// Of `wanted`, the breaks that days before `date` listed; the newest days are looked at first, and no
+/// further than to the last of them.
+pub(super) fn breaks_before(
+    lake: &Lake,
+    date: NaiveDate,
+    mut wanted: BTreeSet<String>,
+) -> Result<BTreeSet<String>, PartitionError> {
+    #[derive(Deserialize)]
+    struct Listed {
+        break_id: String,
+    }
+    let earlier = lake.partitions(Break::DATASET, NaiveDate::MIN, date);
+    let earlier = earlier.map_err(|source| PartitionError::Open { path: lake.dataset(Break::DATASET), source })?;
+    let mut found = BTreeSet::new();
+    for partition in earlier.iter().rev() {
+        if wanted.is_empty() {
+            break;
+        }
+        let listed: Vec<Listed> = read_columns(&partition.path, Break::DATASET, &["break_id"])?;
+        found.extend(listed.iter().filter_map(|it| wanted.take(&it.break_id)));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

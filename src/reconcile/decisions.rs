@@ -13,6 +13,7 @@ pub struct Decisions {
     file: String,
     by_break: BTreeMap<String, Decision>,
     first_seen_later: BTreeSet<String>,
+    listed_earlier: BTreeSet<String>,
 }
 
 /// One line of the file.
@@ -109,6 +110,18 @@ impl Decisions {
         self
     }
 
+    /// A decision outlives its break: those that earlier days listed are not unknown once they are gone.
+    pub fn remembering(mut self, earlier: BTreeSet<String>) -> Decisions {
+        self.listed_earlier = earlier;
+        self
+    }
+
+    /// The breaks that decisions in force on `date` are about.
+    pub fn in_force(&self, date: NaiveDate) -> BTreeSet<String> {
+        let in_force = self.by_break.iter().filter(|(_, decision)| decision.is_in_force(date));
+        in_force.map(|(id, _)| id.clone()).collect()
+    }
+
     /// Whether nobody has decided anything.
     pub fn is_empty(&self) -> bool {
         self.by_break.is_empty()
@@ -134,7 +147,8 @@ impl Decisions {
     /// a typing error would otherwise pass for a decision.
     pub(super) fn check(&self, date: NaiveDate, is_known: impl Fn(&str) -> bool) -> Result<(), DecisionError> {
         let in_force = self.by_break.iter().filter(|(_, decision)| decision.is_in_force(date));
-        let is_unknown = |id: &str| !is_known(id) && !self.first_seen_later.contains(id);
+        let is_elsewhere = |id: &str| self.first_seen_later.contains(id) || self.listed_earlier.contains(id);
+        let is_unknown = |id: &str| !is_known(id) && !is_elsewhere(id);
         let unknown = in_force.filter(|(break_id, _)| is_unknown(break_id));
         let breaks: Vec<_> = unknown.map(|(id, decision)| format!("line {}: `{id}`", decision.line)).collect();
         if breaks.is_empty() {
@@ -253,5 +267,13 @@ mod tests {
         assert!(decisions.check(date, |id| id == "0c").is_ok());
         assert!(decisions.check(date, |id| id == "0a").is_err(), "`0c` is known nowhere");
         assert_eq!(decisions.count_early(date, |id| id == "0a"), 1);
+    }
+
+    #[test]
+    fn a_decision_about_a_break_that_is_long_gone_is_no_error_and_not_early() {
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let decisions = parse("0a,accepted,r,a,\n").unwrap().remembering(["0a".to_owned()].into());
+        assert!(decisions.check(date, |_| false).is_ok());
+        assert_eq!(decisions.count_early(date, |_| false), 0);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use polars::prelude::*;
@@ -12,7 +13,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::ReconcileError;
-use super::files::DayFiles;
+use super::files::{DayFiles, Scratch};
+use super::order_book::{self, OrderBook};
 use super::parameters;
 use super::rules::Rules;
 use super::tables;
@@ -27,6 +29,7 @@ pub(super) struct Engine<'a> {
     terms: &'a Terms,
     rules: &'a Rules,
     files: &'a DayFiles,
+    scratch: &'a Scratch,
     tables: BTreeMap<String, LazyFrame>,
 }
 
@@ -37,10 +40,15 @@ struct OrderFile {
 
 impl<'a> Engine<'a> {
     /// An engine over the files of a night. Opens none of them yet.
-    pub(super) fn open(terms: &'a Terms, rules: &'a Rules, files: &'a DayFiles) -> Result<Engine<'a>, ReconcileError> {
+    pub(super) fn open(
+        terms: &'a Terms,
+        rules: &'a Rules,
+        files: &'a DayFiles,
+        scratch: &'a Scratch,
+    ) -> Result<Engine<'a>, ReconcileError> {
         let small = parameters::tables(terms, files).map_err(ReconcileError::query("params"))?;
         let tables = small.into_iter().map(|(name, table)| (name.to_owned(), table)).collect();
-        Ok(Engine { terms, rules, files, tables })
+        Ok(Engine { terms, rules, files, scratch, tables })
     }
 
     /// Runs a query and reads its rows into `T`, whose fields are among `columns`; a column the query
@@ -59,6 +67,15 @@ impl<'a> Engine<'a> {
             rows.extend(part);
         }
         Ok(rows)
+    }
+
+    /// The rows of a query in these columns, in the order of their cells.
+    #[cfg(test)]
+    pub(super) fn sorted(&mut self, sql: &str, columns: &[ResultColumn<'_>]) -> Result<DataFrame, ReconcileError> {
+        let query = self.query("a test", sql)?;
+        let names: Vec<_> = columns.iter().map(|(name, _)| col(*name)).collect();
+        let sorted = tables::typed(query, columns).map(|query| query.sort_by_exprs(names, Default::default()));
+        sorted.and_then(LazyFrame::collect).map_err(ReconcileError::query("a test"))
     }
 
     /// Plans a query. Every query gets a context of its own: Polars leaves the aliases of one query
@@ -85,6 +102,10 @@ impl<'a> Engine<'a> {
 
     fn make(&mut self, name: &str) -> Result<Option<LazyFrame>, ReconcileError> {
         let rules = self.rules;
+        if order_book::VIEWS.contains(&name) {
+            let path = self.order_table(name)?;
+            return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
+        }
         if let Some(sql) = rules.view(name) {
             let plan = self.query(name, sql)?;
             if is_projection(sql) {
@@ -97,6 +118,16 @@ impl<'a> Engine<'a> {
             return self.wechat_channels().map(Some);
         }
         self.dataset(name).transpose().map_err(ReconcileError::query(name))
+    }
+
+    /// The file of a view of the order book, which is written when the ledger was not built just now.
+    fn order_table(&self, view: &str) -> Result<PathBuf, ReconcileError> {
+        let path = order_book::table(self.scratch.folder(), view);
+        if !path.exists() {
+            let from = self.terms.rules.lookback_start(self.files.date);
+            OrderBook::build(self.files, from, self.scratch.folder())?;
+        }
+        Ok(path)
     }
 
     /// A dataset as the view of D, its history, or the breaks of the night before.

@@ -55,6 +55,12 @@ pub enum ReconcileError {
         /// stock_id/coupon_code of the row out of place.
         key: String,
     },
+    /// A scratch file could not be written or read back.
+    #[error("cannot use the scratch folder")]
+    Scratch {
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A rule case could not be read.
     #[error("rule case `{path}`: {why}", path = .path.display())]
     Case {

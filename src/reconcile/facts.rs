@@ -1,256 +1,217 @@
-//! What the merchant and the bills say about coupons, as typed rows of the shared views.
-//! Reads through the engine only; decides nothing.
+//! What claims, codes, notifications and receipts say about single coupons, each side sorted by coupon.
+//! Reads partitions; decides nothing.
 
-use std::collections::HashMap;
+use std::path::Path;
 
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
-use super::engine::{Engine, ResultColumn};
+use super::columns::{Micros, row_type};
+use super::cursor::{Columns, Cursor};
 use super::error::ReconcileError;
-use crate::contract::ColumnKind::{Boolean, Instant, Integer, Text};
+use super::files::DayFiles;
+use super::footing::Tally;
+use super::order_book::{LineAmounts, Order};
+use super::spill::{Packed, Sorted, Sorter};
 use crate::money::Fen;
 
-/// Stock and code of a coupon.
-pub(super) type CouponKey = (String, String);
-
-/// A fact about one coupon.
-pub(super) trait AboutCoupon {
-    /// The coupon.
-    fn key(&self) -> (&str, &str);
+row_type! {
+    ReceiptFileRow of ReceiptColumns {
+        stock_id: text,
+        coupon_code: text,
+        out_subsidy_no: text,
+        transaction_id: maybe_text,
+        amount_fen: fen,
+        status: maybe_text,
+        create_time: maybe_instant,
+    }
 }
 
-/// An order of the look-back, its effective lines summed and the bill hung on (view `order_totals`).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Order {
-    pub(super) out_trade_no: String,
-    pub(super) transaction_id: Option<String>,
-    pub(super) merchant: Option<String>,
-    pub(super) openid: Option<String>,
-    pub(super) paid_at: Option<DateTime<Utc>>,
-    pub(super) refund_fen: Fen,
-    pub(super) bill_paid_fen: Option<Fen>,
-    pub(super) bill_refund_fen: Fen,
-    pub(super) bill_refund_count: i64,
-    pub(super) bill_refunded_at: Option<DateTime<Utc>>,
-    pub(super) is_fully_refunded: bool,
-    pub(super) is_live: bool,
+row_type! {
+    ReturnFileRow of ReturnColumns {
+        stock_id: text,
+        coupon_code: text,
+        amount_fen: fen,
+        status: maybe_text,
+        return_create_time: maybe_instant,
+    }
 }
 
-/// An order line that names a coupon.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Claim {
-    pub(super) stock_id: String,
-    pub(super) coupon_code: String,
-    pub(super) out_trade_no: String,
-    pub(super) goods_fen: Fen,
-    pub(super) discount_fen: Fen,
-    pub(super) paid_fen: Fen,
+row_type! {
+    CodeRow of CodeColumns {
+        stock_id: text,
+        coupon_code: text,
+        code_status: maybe_text,
+        dispatched_time: maybe_instant,
+        openid: maybe_text,
+    }
 }
 
-/// Amounts of the line a coupon was used on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LineAmounts {
-    pub(super) goods: Fen,
-    pub(super) discount: Fen,
-    pub(super) paid: Fen,
+row_type! {
+    EventRow of EventColumns {
+        stock_id: text,
+        coupon_code: text,
+        send_time: maybe_instant,
+        openid: maybe_text,
+    }
+}
+
+/// An order line that names the coupon, and its order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Claim<'a> {
+    pub(super) amounts: LineAmounts,
+    pub(super) order: Order<'a>,
 }
 
 /// A dispatched code, or a notification that a coupon was sent.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Dispatch {
-    pub(super) stock_id: String,
-    pub(super) coupon_code: String,
-    pub(super) openid: Option<String>,
-    pub(super) dispatched_at: Option<DateTime<Utc>>,
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Dispatch<'a> {
+    pub(super) openid: Option<&'a str>,
+    pub(super) dispatched_at: Option<Micros>,
 }
 
-/// A subsidy payment receipt (view `receipts`).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Receipt {
-    pub(super) stock_id: String,
-    pub(super) coupon_code: String,
-    pub(super) out_subsidy_no: String,
-    pub(super) transaction_id: Option<String>,
-    pub(super) amount_fen: Fen,
-    pub(super) status: String,
-    pub(super) create_time: Option<DateTime<Utc>>,
-    pub(super) is_live: bool,
-    pub(super) is_paid: bool,
+/// A subsidy payment receipt that existed at the end of the day.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Receipt<'a> {
+    pub(super) out_subsidy_no: &'a str,
+    pub(super) transaction_id: Option<&'a str>,
+    pub(super) amount: Fen,
+    pub(super) status: &'a str,
+    pub(super) created_at: Option<Micros>,
 }
 
-/// A successful subsidy return (view `returns`).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Return {
-    pub(super) stock_id: String,
-    pub(super) coupon_code: String,
-    pub(super) amount_fen: Fen,
+/// The subsidy receipts of the night by coupon, and what they sum up to.
+pub(super) struct Receipts {
+    pub(super) sorted: Sorted,
+    pub(super) total: Tally,
+    /// Created after D.
+    pub(super) left_out: Tally,
 }
 
-/// The orders of the look-back.
-#[derive(Debug, Default)]
-pub(super) struct Orders {
-    by_number: HashMap<String, Order>,
-    plain_lines: HashMap<String, LineAmounts>,
-}
-
-/// Every fact of the night but the wallets.
-#[derive(Debug, Default)]
-pub(super) struct Facts {
-    pub(super) orders: Orders,
-    pub(super) sides: CouponFacts,
-}
-
-/// Facts about coupons, each sorted by coupon.
-#[derive(Debug, Default)]
-pub(super) struct CouponFacts {
-    pub(super) claims: Vec<Claim>,
-    pub(super) dispatches: Vec<Dispatch>,
-    pub(super) receipts: Vec<Receipt>,
-    pub(super) returns: Vec<Return>,
-}
-
-impl LineAmounts {
-    fn of(claim: &Claim) -> LineAmounts {
-        LineAmounts { goods: claim.goods_fen, discount: claim.discount_fen, paid: claim.paid_fen }
+impl<'a> Claim<'a> {
+    pub(super) fn of(row: &'a Packed) -> Claim<'a> {
+        let mut cells = row.facts();
+        Claim { amounts: LineAmounts::unpack(&mut cells), order: Order::unpack(&mut cells) }
     }
 }
 
-impl Claim {
-    /// Amounts of the claiming line.
-    pub(super) fn amounts(&self) -> LineAmounts {
-        LineAmounts::of(self)
-    }
-}
-
-impl Orders {
-    /// Orders by number, and per order the amounts of its only line that names no coupon.
-    pub(super) fn new(orders: Vec<Order>, plain_lines: Vec<Claim>) -> Orders {
-        let by_number = orders.into_iter().map(|order| (order.out_trade_no.clone(), order)).collect();
-        let amounts = plain_lines.into_iter().map(|line| (line.out_trade_no.clone(), line.amounts()));
-        Orders { by_number, plain_lines: amounts.collect() }
-    }
-
-    /// The order of a number, paid or not.
-    pub(super) fn find(&self, out_trade_no: &str) -> Option<&Order> {
-        self.by_number.get(out_trade_no)
-    }
-
-    /// The paid order of a number.
-    pub(super) fn find_paid(&self, out_trade_no: &str) -> Option<&Order> {
-        self.find(out_trade_no).filter(|order| order.paid_at.is_some())
-    }
-
-    /// Amounts of the order's only line that names no coupon.
-    pub(super) fn plain_line(&self, out_trade_no: &str) -> Option<LineAmounts> {
-        self.plain_lines.get(out_trade_no).copied()
-    }
-}
-
-impl Facts {
-    /// Reads the facts of the night.
-    pub(super) fn read(engine: &mut Engine<'_>) -> Result<Facts, ReconcileError> {
-        let orders = engine.rows("order_totals", ORDERS, ORDER_COLUMNS)?;
-        let plain_lines = engine.rows("order_lines", PLAIN_LINES, CLAIM_COLUMNS)?;
-        let sides = CouponFacts {
-            claims: sorted(engine, "order_lines", CLAIMS, CLAIM_COLUMNS)?,
-            dispatches: sorted(engine, "coupon_codes", DISPATCHES, DISPATCH_COLUMNS)?,
-            receipts: sorted(engine, "receipts", RECEIPTS, RECEIPT_COLUMNS)?,
-            returns: sorted(engine, "returns", RETURNS, RETURN_COLUMNS)?,
+impl<'a> Dispatch<'a> {
+    /// What several sources say of one coupon.
+    pub(super) fn of(rows: &'a [Packed]) -> Option<Dispatch<'a>> {
+        let one = |row: &'a Packed| {
+            let mut cells = row.facts();
+            Dispatch { openid: cells.maybe_text(), dispatched_at: cells.maybe_integer() }
         };
-        Ok(Facts { orders: Orders::new(orders, plain_lines), sides })
+        rows.iter().map(one).reduce(|one, other| Dispatch {
+            openid: one.openid.max(other.openid),
+            dispatched_at: one.dispatched_at.into_iter().chain(other.dispatched_at).min(),
+        })
     }
 }
 
-/// The engine gives no order that could be relied on; the merge needs one.
-fn sorted<T: DeserializeOwned + AboutCoupon>(
-    engine: &mut Engine<'_>,
-    what: &str,
-    sql: &str,
-    columns: &[ResultColumn<'_>],
-) -> Result<Vec<T>, ReconcileError> {
-    let mut rows: Vec<T> = engine.rows(what, sql, columns)?;
-    rows.sort_by(|one, other| one.key().cmp(&other.key()));
-    Ok(rows)
-}
-
-macro_rules! about_coupon {
-    ($($fact:ty),*) => { $(
-        impl AboutCoupon for $fact {
-            fn key(&self) -> (&str, &str) {
-                (&self.stock_id, &self.coupon_code)
-            }
+impl<'a> Receipt<'a> {
+    pub(super) fn of(row: &'a Packed) -> Receipt<'a> {
+        let mut cells = row.facts();
+        Receipt {
+            out_subsidy_no: cells.text(),
+            transaction_id: cells.maybe_text(),
+            amount: Fen(cells.integer()),
+            status: cells.text(),
+            created_at: cells.maybe_integer(),
         }
-    )* };
+    }
+
+    /// An unknown status counts as live: money may have moved.
+    pub(super) fn is_live(&self) -> bool {
+        !matches!(self.status, "FAIL" | "FULL_RETURN")
+    }
+
+    pub(super) fn is_paid(&self) -> bool {
+        matches!(self.status, "SUCCESS" | "RETURNING" | "PARTIAL_RETURN" | "FULL_RETURN")
+    }
 }
 
-about_coupon!(Claim, Dispatch, Receipt, Return, crate::record::UserCoupon, crate::record::LedgerRow);
+/// The amount of a successful subsidy return.
+pub(super) fn returned(row: &Packed) -> Fen {
+    Fen(row.facts().integer())
+}
 
-const ORDERS: &str = "SELECT out_trade_no AS out_trade_no, transaction_id AS transaction_id, merchant AS merchant, \
-     openid AS openid, paid_at AS paid_at, refund_fen AS refund_fen, bill_paid_fen AS bill_paid_fen, \
-     bill_refund_fen AS bill_refund_fen, bill_refund_count AS bill_refund_count, \
-     bill_refunded_at AS bill_refunded_at, is_fully_refunded AS is_fully_refunded, is_live AS is_live \
-     FROM order_totals";
-const ORDER_COLUMNS: &[ResultColumn<'_>] = &[
-    ("out_trade_no", Text),
-    ("transaction_id", Text),
-    ("merchant", Text),
-    ("openid", Text),
-    ("paid_at", Instant),
-    ("refund_fen", Integer),
-    ("bill_paid_fen", Integer),
-    ("bill_refund_fen", Integer),
-    ("bill_refund_count", Integer),
-    ("bill_refunded_at", Instant),
-    ("is_fully_refunded", Boolean),
-    ("is_live", Boolean),
-];
+/// Reads the receipts that existed at `end` (view `receipts`).
+pub(super) fn receipts(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Receipts, ReconcileError> {
+    let mut sorter = Sorter::new(scratch);
+    let (mut total, mut left_out) = (Tally::default(), Tally::default());
+    each::<ReceiptColumns>("subsidy_payments", files.of_day("subsidy_payments"), |row| {
+        let tally = Tally { rows: 1, fen: row.amount_fen };
+        total = total.plus(tally);
+        if row.create_time.is_some_and(|created| created >= end) {
+            left_out = left_out.plus(tally);
+            return Ok(());
+        }
+        sorter.push((row.stock_id, row.coupon_code), |cells| {
+            cells.text(row.out_subsidy_no);
+            cells.maybe_text(row.transaction_id);
+            cells.integer(row.amount_fen.0);
+            cells.text(row.status.unwrap_or("UNKNOWN"));
+            cells.maybe_integer(row.create_time);
+        })
+    })?;
+    Ok(Receipts { sorted: sorter.finish().map_err(scratched)?, total, left_out })
+}
 
-const CLAIMS: &str = "SELECT stock_id AS stock_id, coupon_code AS coupon_code, out_trade_no AS out_trade_no, \
-     goods_fen AS goods_fen, discount_fen AS discount_fen, paid_fen AS paid_fen \
-     FROM order_lines WHERE stock_id <> '' AND coupon_code <> ''";
-const PLAIN_LINES: &str = "SELECT '' AS stock_id, '' AS coupon_code, out_trade_no AS out_trade_no, \
-     MAX(goods_fen) AS goods_fen, MAX(discount_fen) AS discount_fen, MAX(paid_fen) AS paid_fen \
-     FROM order_lines WHERE coupon_code = '' GROUP BY out_trade_no HAVING COUNT(*) = 1";
-const CLAIM_COLUMNS: &[ResultColumn<'_>] = &[
-    ("stock_id", Text),
-    ("coupon_code", Text),
-    ("out_trade_no", Text),
-    ("goods_fen", Integer),
-    ("discount_fen", Integer),
-    ("paid_fen", Integer),
-];
+/// Reads the successful returns that existed at `end` (view `returns`).
+pub(super) fn returns(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Sorted, ReconcileError> {
+    let mut sorter = Sorter::new(scratch);
+    each::<ReturnColumns>("subsidy_returns", files.of_day("subsidy_returns"), |row| {
+        let is_done = row.status == Some("SUCCESS") && row.return_create_time.is_none_or(|created| created < end);
+        if !is_done {
+            return Ok(());
+        }
+        sorter.push((row.stock_id, row.coupon_code), |cells| cells.integer(row.amount_fen.0))
+    })?;
+    sorter.finish().map_err(scratched)
+}
 
-const DISPATCHES: &str = "SELECT stock_id AS stock_id, coupon_code AS coupon_code, MAX(openid) AS openid, \
-     MIN(dispatched_at) AS dispatched_at \
-     FROM (SELECT c.stock_id AS stock_id, c.coupon_code AS coupon_code, c.openid AS openid, \
-                  c.dispatched_time AS dispatched_at \
-           FROM coupon_codes c CROSS JOIN params p \
-           WHERE (c.code_status = 'DISPATCHED' OR c.dispatched_time IS NOT NULL) \
-             AND (c.dispatched_time IS NULL OR c.dispatched_time < p.day_end_at) \
-           UNION ALL \
-           SELECT stock_id AS stock_id, coupon_code AS coupon_code, openid AS openid, send_time AS dispatched_at \
-           FROM coupon_events_history) d \
-     GROUP BY stock_id, coupon_code";
-const DISPATCH_COLUMNS: &[ResultColumn<'_>] =
-    &[("stock_id", Text), ("coupon_code", Text), ("openid", Text), ("dispatched_at", Instant)];
+/// Reads the codes dispatched by `end` and the notifications of the look-back.
+pub(super) fn dispatches(
+    files: &DayFiles,
+    from: chrono::NaiveDate,
+    end: Micros,
+    scratch: &Path,
+) -> Result<Sorted, ReconcileError> {
+    let mut sorter = Sorter::new(scratch);
+    each::<CodeColumns>("coupon_codes", files.of_day("coupon_codes"), |row| {
+        let is_dispatched = row.code_status == Some("DISPATCHED") || row.dispatched_time.is_some();
+        if !(is_dispatched && row.dispatched_time.is_none_or(|at| at < end)) {
+            return Ok(());
+        }
+        sorter.push((row.stock_id, row.coupon_code), |cells| {
+            cells.maybe_text(row.openid);
+            cells.maybe_integer(row.dispatched_time);
+        })
+    })?;
+    for (_, path) in files.window("coupon_events", from) {
+        each::<EventColumns>("coupon_events", Some(path), |row| {
+            sorter.push((row.stock_id, row.coupon_code), |cells| {
+                cells.maybe_text(row.openid);
+                cells.maybe_integer(row.send_time);
+            })
+        })?;
+    }
+    sorter.finish().map_err(scratched)
+}
 
-const RECEIPTS: &str = "SELECT stock_id AS stock_id, coupon_code AS coupon_code, out_subsidy_no AS out_subsidy_no, \
-     transaction_id AS transaction_id, amount_fen AS amount_fen, status AS status, create_time AS create_time, \
-     is_live AS is_live, is_paid AS is_paid FROM receipts";
-const RECEIPT_COLUMNS: &[ResultColumn<'_>] = &[
-    ("stock_id", Text),
-    ("coupon_code", Text),
-    ("out_subsidy_no", Text),
-    ("transaction_id", Text),
-    ("amount_fen", Integer),
-    ("status", Text),
-    ("create_time", Instant),
-    ("is_live", Boolean),
-    ("is_paid", Boolean),
-];
+fn each<C: Columns>(
+    dataset: &'static str,
+    path: Option<&Path>,
+    mut take: impl FnMut(C::Row<'_>) -> std::io::Result<()>,
+) -> Result<(), ReconcileError> {
+    let mut cursor = Cursor::<C>::open(dataset, path)?;
+    loop {
+        match cursor.peek().map(&mut take) {
+            None => return Ok(()),
+            Some(taken) => taken.map_err(scratched)?,
+        }
+        cursor.advance()?;
+    }
+}
 
-const RETURNS: &str = "SELECT stock_id AS stock_id, coupon_code AS coupon_code, amount_fen AS amount_fen \
-     FROM returns WHERE is_done";
-const RETURN_COLUMNS: &[ResultColumn<'_>] = &[("stock_id", Text), ("coupon_code", Text), ("amount_fen", Integer)];
+pub(super) fn scratched(source: std::io::Error) -> ReconcileError {
+    ReconcileError::Scratch { source }
+}

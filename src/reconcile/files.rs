@@ -21,6 +21,22 @@ pub struct DayFiles {
     pub history: BTreeMap<String, Vec<(NaiveDate, PathBuf)>>,
 }
 
+/// A folder of one night for what does not fit in memory; it goes when the night is over.
+#[derive(Debug)]
+pub struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    /// A fresh folder in `parent`, which should lie on a real disk.
+    pub fn new_in(parent: &Path) -> std::io::Result<Scratch> {
+        tempfile::tempdir_in(parent).map(Scratch)
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.0.path()
+    }
+}
+
 impl DayFiles {
     /// The files of `date`, none yet.
     pub fn new(date: NaiveDate) -> DayFiles {

@@ -14,10 +14,11 @@ use arrow::array::{
 };
 use chrono::{Days, NaiveDate, NaiveDateTime};
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 
 use super::error::ReconcileError;
-use super::files::DayFiles;
+use super::files::{DayFiles, Scratch};
+use super::footing::Footing;
+use super::ledger;
 use super::ledger::Asked;
 use super::parameters::days;
 use super::terms::Terms;
@@ -38,25 +39,31 @@ pub(super) struct Fixture {
     pub(super) terms: Terms,
     pub(super) asked: Asked,
     pub(super) files: DayFiles,
-    scratch: TempDir,
+    pub(super) scratch: Scratch,
 }
 
 impl Fixture {
     /// Reads the folder of a case.
     pub(super) fn read(case: &Path) -> Result<Fixture, ReconcileError> {
         let settings = read_settings(case)?;
-        let scratch = tempfile::tempdir().map_err(|error| wrong(case, error.to_string()))?;
+        let scratch = Scratch::new_in(&std::env::temp_dir()).map_err(|error| wrong(case, error.to_string()))?;
         let date = settings.date.unwrap_or_else(default_date);
-        let files = partitions(case, date, &settings, scratch.path())?;
+        let files = partitions(case, date, &settings, scratch.folder())?;
         Ok(Fixture { terms: settings.terms(), asked: settings.asked(), files, scratch })
     }
 
-    /// Adds a ledger as the day's `coupon_ledger`.
-    pub(super) fn put_ledger(&mut self, rows: &[LedgerRow]) -> Result<(), ReconcileError> {
-        let path = self.scratch.path().join("built-ledger.parquet");
-        partition::write_rows(&path, rows, &Provenance::default())?;
+    /// Builds the ledger of the case as the day's `coupon_ledger`; gives its control totals.
+    pub(super) fn put_ledger(&mut self) -> Result<Vec<Footing>, ReconcileError> {
+        let path = self.scratch.folder().join("built-ledger.parquet");
+        let mut batches = Vec::new();
+        let footing = ledger::build(&self.terms, &self.files, &self.asked, &self.scratch, |batch| {
+            batches.push(batch);
+            Ok::<_, ReconcileError>(())
+        })?;
+        let contract = contract::contract(LedgerRow::DATASET);
+        partition::write_batches(&path, contract, &Provenance::default(), batches.into_iter().map(Ok))?;
         self.files.day.insert(LedgerRow::DATASET.to_owned(), path);
-        Ok(())
+        Ok(footing)
     }
 }
 

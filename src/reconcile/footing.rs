@@ -1,19 +1,15 @@
 //! Control totals of the match: every row that went in stands somewhere, matched or not, in rows and
-//! in fen. What went in is counted by SQL over the tables, where it went by the match itself.
+//! in fen. What went in is counted where files are read, where it went by the match.
 
 use std::fmt;
 
-use serde::Deserialize;
-
-use super::engine::{Engine, ResultColumn};
-use super::error::ReconcileError;
 use super::facts::{Claim, Receipt};
-use crate::contract::ColumnKind::Integer;
+use super::order_book::OrderBook;
+use super::wallet::WalletRow;
 use crate::money::Fen;
-use crate::record::{LedgerRow, UserCoupon};
 
 /// Rows and their amount.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// How many rows.
     pub rows: i64,
@@ -36,24 +32,40 @@ pub struct Footing {
     pub left_out: Tally,
 }
 
+/// Rows of the bills: all of them, those with an order, those without.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct BillRows {
+    pub(super) total: Tally,
+    pub(super) matched: Tally,
+    pub(super) unmatched: Tally,
+}
+
 /// Counts where the rows of the match went.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
+    wallets: Tally,
     coupons: [Tally; 3],
     lines: [Tally; 2],
     receipts: [Tally; 2],
 }
 
-const TALLY_COLUMNS: &[ResultColumn<'_>] = &[("rows", Integer), ("fen", Integer)];
-
 impl Tally {
     fn add(&mut self, fen: Fen) {
         self.rows += 1;
-        self.fen = self.fen + fen;
+        self.fen += fen;
     }
 
-    fn plus(self, other: Tally) -> Tally {
+    /// The sum of two.
+    pub(super) fn plus(self, other: Tally) -> Tally {
         Tally { rows: self.rows + other.rows, fen: self.fen + other.fen }
+    }
+}
+
+impl BillRows {
+    /// Rows, and whether an order was found for them.
+    pub(super) fn count(&mut self, rows: Tally, is_matched: bool) {
+        let side = if is_matched { &mut self.matched } else { &mut self.unmatched };
+        *side = side.plus(rows);
     }
 }
 
@@ -78,79 +90,68 @@ impl fmt::Display for Tally {
 }
 
 impl Counts {
+    /// A row of a wallet, whatever becomes of it.
+    pub(super) fn read(&mut self, wallet: &WalletRow<'_>) {
+        self.wallets.add(face_value(wallet));
+    }
+
     /// A wallet row that is not of this day's books.
-    pub(super) fn leave_out(&mut self, wallet: &UserCoupon) {
+    pub(super) fn leave_out(&mut self, wallet: &WalletRow<'_>) {
         self.coupons[2].add(face_value(wallet));
     }
 
-    /// The sides that went into one ledger row.
-    pub(super) fn add(&mut self, row: &LedgerRow, wallet: Option<&UserCoupon>, claims: &[Claim], receipts: &[Receipt]) {
-        let unmatched = usize::from(row.out_trade_no.is_none());
+    /// The sides that went into one ledger row, which names `out_trade_no`.
+    pub(super) fn add(
+        &mut self,
+        out_trade_no: Option<&str>,
+        wallet: Option<&WalletRow<'_>>,
+        claims: &[Claim<'_>],
+        receipts: &[Receipt<'_>],
+    ) {
+        let unmatched = usize::from(out_trade_no.is_none());
         if let Some(wallet) = wallet {
             self.coupons[unmatched].add(face_value(wallet));
         }
         for receipt in receipts {
-            self.receipts[unmatched].add(receipt.amount_fen);
+            self.receipts[unmatched].add(receipt.amount);
         }
         for claim in claims {
-            let is_other = row.out_trade_no.as_ref() != Some(&claim.out_trade_no);
-            self.lines[usize::from(is_other)].add(claim.discount_fen);
+            let is_other = out_trade_no != Some(claim.order.out_trade_no);
+            self.lines[usize::from(is_other)].add(claim.amounts.discount);
         }
+    }
+
+    /// The control totals of the night. `receipts` are all there are, and those of after D.
+    pub(super) fn footing(&self, orders: &OrderBook, receipts: (Tally, Tally)) -> Vec<Footing> {
+        let [matched, unmatched, left_out] = self.coupons;
+        let nothing = Tally::default();
+        vec![
+            Footing { side: "user_coupons", total: self.wallets, matched, unmatched, left_out },
+            Footing {
+                side: "orders",
+                total: orders.lines,
+                matched: self.lines[0],
+                unmatched: self.lines[1],
+                left_out: nothing,
+            },
+            Footing {
+                side: "subsidy_payments",
+                total: receipts.0,
+                matched: self.receipts[0],
+                unmatched: self.receipts[1],
+                left_out: receipts.1,
+            },
+            bill_side("payments", orders.payments),
+            bill_side("refunds", orders.refunds),
+        ]
     }
 }
 
-fn face_value(wallet: &UserCoupon) -> Fen {
+fn face_value(wallet: &WalletRow<'_>) -> Fen {
     wallet.discount_amount_fen.unwrap_or_default()
 }
 
-/// The control totals of the night.
-pub(super) fn of(engine: &mut Engine<'_>, counts: &Counts) -> Result<Vec<Footing>, ReconcileError> {
-    let [matched, unmatched, left_out] = counts.coupons;
-    let nothing = Tally::default();
-    let coupons = "SELECT COUNT(*) AS rows, COALESCE(SUM(discount_amount_fen), 0) AS fen FROM user_coupons";
-    let lines = "SELECT COUNT(*) AS rows, COALESCE(SUM(discount_fen), 0) AS fen FROM order_lines \
-                 WHERE stock_id <> '' AND coupon_code <> ''";
-    let receipts = "SELECT COUNT(*) AS rows, COALESCE(SUM(amount_fen), 0) AS fen FROM subsidy_payments";
-    let later = "SELECT COUNT(*) AS rows, COALESCE(SUM(r.amount_fen), 0) AS fen FROM subsidy_payments r \
-                 CROSS JOIN params p WHERE r.create_time >= p.day_end_at";
-    Ok(vec![
-        Footing { side: "user_coupons", total: tally(engine, coupons)?, matched, unmatched, left_out },
-        Footing {
-            side: "orders",
-            total: tally(engine, lines)?,
-            matched: counts.lines[0],
-            unmatched: counts.lines[1],
-            left_out: nothing,
-        },
-        Footing {
-            side: "subsidy_payments",
-            total: tally(engine, receipts)?,
-            matched: counts.receipts[0],
-            unmatched: counts.receipts[1],
-            left_out: tally(engine, later)?,
-        },
-        bill_side(engine, "payments", "order_fen")?,
-        bill_side(engine, "refunds", "applied_refund_fen")?,
-    ])
-}
-
-/// Bill rows with and without an order, counted by a join and by its complement.
-fn bill_side(engine: &mut Engine<'_>, side: &'static str, amount: &str) -> Result<Footing, ReconcileError> {
-    let select = format!("SELECT COUNT(*) AS rows, COALESCE(SUM(b.{amount}), 0) AS fen FROM {side}_history b");
-    let joins = "LEFT JOIN (SELECT DISTINCT transaction_id FROM order_totals) t ON t.transaction_id = b.transaction_id \
-                 LEFT JOIN order_totals n ON n.out_trade_no = b.out_trade_no";
-    let matched = format!("{select} {joins} WHERE t.transaction_id IS NOT NULL OR n.out_trade_no IS NOT NULL");
-    let unmatched = format!("{select} {joins} WHERE t.transaction_id IS NULL AND n.out_trade_no IS NULL");
-    Ok(Footing {
-        side,
-        total: tally(engine, &select)?,
-        matched: tally(engine, &matched)?,
-        unmatched: tally(engine, &unmatched)?,
-        left_out: Tally::default(),
-    })
-}
-
-fn tally(engine: &mut Engine<'_>, sql: &str) -> Result<Tally, ReconcileError> {
-    let rows: Vec<Tally> = engine.rows("control totals", sql, TALLY_COLUMNS)?;
-    Ok(rows.first().copied().unwrap_or_default())
+/// Bill rows with and without an order, each counted for itself.
+fn bill_side(side: &'static str, rows: BillRows) -> Footing {
+    Footing { side, total: rows.total, matched: rows.matched, unmatched: rows.unmatched, left_out: Tally::default() }
 }

@@ -1,9 +1,12 @@
 //! The passes that find the order of a coupon (design §6): claim, association, use request.
 //! Looks at paid orders only and never guesses: two live claims are ambiguous.
 
+use std::io;
+
 use regex::Regex;
 
-use super::facts::{Claim, LineAmounts, Order, Orders};
+use super::facts::Claim;
+use super::order_book::{LineAmounts, Lookup, Order};
 
 /// The pass that found the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,7 @@ pub(super) enum Pass {
 }
 
 /// What the passes found.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack: a box would be made per coupon")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Match<'a> {
     /// No order.
@@ -33,7 +37,7 @@ pub(super) enum Match<'a> {
         /// Live orders that claim the coupon: 1, or 0.
         claim_count: i64,
         /// The order.
-        order: &'a Order,
+        order: Order<'a>,
         /// Amounts of the line, where it is known which.
         amounts: Option<LineAmounts>,
     },
@@ -57,45 +61,50 @@ impl Pass {
     }
 }
 
-/// Runs the passes in order; the first that hits counts.
+/// Runs the passes in order; the first that hits counts. `blocks` is what is read of the orders.
 pub(super) fn find_order<'a>(
-    claims: &[Claim],
+    claims: &[Claim<'a>],
     trace: Trace<'_>,
-    orders: &'a Orders,
+    orders: &'a Lookup,
+    blocks: &'a mut [Vec<u8>; 2],
     use_request_pattern: Option<&Regex>,
-) -> Match<'a> {
-    by_claim(claims, orders)
-        .or_else(|| by_number(Pass::Association, trace.associate_out_trade_no, orders))
-        .or_else(|| {
-            let number = trace.use_request_no.and_then(|number| order_number_in(number, use_request_pattern));
-            by_number(Pass::UseRequest, number, orders)
-        })
-        .unwrap_or(Match::Nothing)
+) -> io::Result<Match<'a>> {
+    let [association, use_request] = blocks;
+    if let Some(claimed) = by_claim(claims) {
+        return Ok(claimed);
+    }
+    if let Some(found) = by_number(Pass::Association, trace.associate_out_trade_no, orders, association)? {
+        return Ok(found);
+    }
+    let number = trace.use_request_no.and_then(|number| order_number_in(number, use_request_pattern));
+    Ok(by_number(Pass::UseRequest, number, orders, use_request)?.unwrap_or(Match::Nothing))
 }
 
-fn by_claim<'a>(claims: &[Claim], orders: &'a Orders) -> Option<Match<'a>> {
-    let paid = claims.iter().filter_map(|claim| Some((claim, orders.find_paid(&claim.out_trade_no)?)));
-    let (live, refunded): (Vec<_>, Vec<_>) = paid.partition(|(_, order)| order.is_live);
-    let found = |claim_count, (claim, order): &(&Claim, &'a Order)| Match::Found {
+fn by_claim<'a>(claims: &[Claim<'a>]) -> Option<Match<'a>> {
+    let paid = || claims.iter().filter(|claim| claim.order.paid_at.is_some());
+    let live = || paid().filter(|claim| claim.order.is_live);
+    let found = |claim_count, claim: &Claim<'a>| Match::Found {
         pass: Pass::Claim,
         claim_count,
-        order,
-        amounts: Some(claim.amounts()),
+        order: claim.order,
+        amounts: Some(claim.amounts),
     };
-    match live.as_slice() {
-        [one] => Some(found(1, one)),
-        [] => latest_paid(&refunded).map(|last| found(0, last)),
-        many => Some(Match::Ambiguous { claim_count: many.len().try_into().unwrap_or(i64::MAX) }),
+    match live().count() {
+        0 => paid().max_by_key(|claim| (claim.order.paid_at, claim.order.out_trade_no)).map(|last| found(0, last)),
+        1 => live().next().map(|one| found(1, one)),
+        many => Some(Match::Ambiguous { claim_count: many.try_into().unwrap_or(i64::MAX) }),
     }
 }
 
-fn latest_paid<'c, 'a>(claims: &'c [(&'c Claim, &'a Order)]) -> Option<&'c (&'c Claim, &'a Order)> {
-    claims.iter().max_by_key(|(claim, order)| (order.paid_at, &claim.out_trade_no))
-}
-
-fn by_number<'a>(pass: Pass, number: Option<&str>, orders: &'a Orders) -> Option<Match<'a>> {
-    let order = orders.find_paid(number?)?;
-    Some(Match::Found { pass, claim_count: 0, order, amounts: orders.plain_line(&order.out_trade_no) })
+fn by_number<'a>(
+    pass: Pass,
+    number: Option<&str>,
+    orders: &'a Lookup,
+    block: &'a mut Vec<u8>,
+) -> io::Result<Option<Match<'a>>> {
+    let Some(number) = number else { return Ok(None) };
+    let order = orders.find(number, block)?.filter(|order| order.paid_at.is_some());
+    Ok(order.map(|order| Match::Found { pass, claim_count: 0, order, amounts: order.plain_line }))
 }
 
 fn order_number_in<'t>(use_request_no: &'t str, pattern: Option<&Regex>) -> Option<&'t str> {
@@ -107,93 +116,91 @@ fn order_number_in<'t>(use_request_no: &'t str, pattern: Option<&Regex>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
     use crate::money::Fen;
 
-    fn order(number: &str, paid_at: Option<i64>, is_live: bool) -> Order {
-        Order {
-            out_trade_no: number.to_owned(),
-            transaction_id: None,
-            merchant: None,
-            openid: None,
-            paid_at: paid_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
-            refund_fen: Fen(0),
-            bill_paid_fen: None,
-            bill_refund_fen: Fen(0),
-            bill_refund_count: 0,
-            bill_refunded_at: None,
-            is_fully_refunded: !is_live,
-            is_live,
-        }
+    fn order(number: &str, paid_at: Option<i64>, is_live: bool) -> Order<'_> {
+        Order { out_trade_no: number, paid_at, is_fully_refunded: !is_live, is_live, ..Order::default() }
     }
 
-    fn line(number: &str, goods_fen: i64) -> Claim {
-        Claim {
-            stock_id: "S".to_owned(),
-            coupon_code: "C".to_owned(),
-            out_trade_no: number.to_owned(),
-            goods_fen: Fen(goods_fen),
-            discount_fen: Fen(1),
-            paid_fen: Fen(goods_fen - 1),
-        }
+    fn amounts(goods: i64) -> LineAmounts {
+        LineAmounts { goods: Fen(goods), discount: Fen(1), paid: Fen(goods - 1) }
     }
 
-    fn found<'a>(matched: &Match<'a>) -> (&'static str, i64, &'a str, Option<i64>) {
-        match matched {
+    fn claim(order: Order<'_>, goods: i64) -> Claim<'_> {
+        Claim { amounts: amounts(goods), order }
+    }
+
+    /// Which order is found: pass, claims, number, goods of the line.
+    fn found(claims: &[Claim<'_>], trace: Trace<'_>, orders: &[Order<'_>]) -> (&'static str, i64, String, Option<i64>) {
+        let (lookup, mut blocks) = (Lookup::of(orders), Default::default());
+        match find_order(claims, trace, &lookup, &mut blocks, None).unwrap() {
             Match::Found { pass, claim_count, order, amounts } => {
-                (pass.as_str(), *claim_count, &order.out_trade_no, amounts.map(|amounts| amounts.goods.0))
+                (pass.as_str(), claim_count, order.out_trade_no.to_owned(), amounts.map(|amounts| amounts.goods.0))
             }
             other => panic!("no order found: {other:?}"),
         }
     }
 
+    fn hit(
+        pass: &'static str,
+        claims: i64,
+        number: &str,
+        goods: Option<i64>,
+    ) -> (&'static str, i64, String, Option<i64>) {
+        (pass, claims, number.to_owned(), goods)
+    }
+
     #[test]
     fn a_claim_goes_before_the_association_and_that_before_the_use_request() {
-        let numbers = ["claim", "association", "request"];
-        let orders =
-            Orders::new(numbers.map(|number| order(number, Some(1), true)).to_vec(), vec![line("request", 30)]);
+        let request = Order { plain_line: Some(amounts(30)), ..order("request", Some(1), true) };
+        let orders = [order("claim", Some(1), true), order("association", Some(1), true), request];
         let trace = Trace { associate_out_trade_no: Some("association"), use_request_no: Some("request") };
-        let claims = [line("claim", 10)];
-        assert_eq!(found(&find_order(&claims, trace, &orders, None)), ("claim", 1, "claim", Some(10)));
+        let claims = [claim(orders[0], 10)];
+        assert_eq!(found(&claims, trace, &orders), hit("claim", 1, "claim", Some(10)));
         // The line the coupon was used on is not known: nothing is guessed.
-        assert_eq!(found(&find_order(&[], trace, &orders, None)), ("association", 0, "association", None));
+        assert_eq!(found(&[], trace, &orders), hit("association", 0, "association", None));
         let trace = Trace { associate_out_trade_no: Some("elsewhere"), ..trace };
-        assert_eq!(found(&find_order(&[], trace, &orders, None)), ("use_request", 0, "request", Some(30)));
+        assert_eq!(found(&[], trace, &orders), hit("use_request", 0, "request", Some(30)));
     }
 
     #[test]
     fn two_live_claims_are_ambiguous_whatever_the_association_says() {
-        let orders = Orders::new(vec![order("A", Some(1), true), order("B", Some(2), true)], Vec::new());
+        let orders = [order("A", Some(1), true), order("B", Some(2), true)];
         let trace = Trace { associate_out_trade_no: Some("A"), use_request_no: None };
-        let matched = find_order(&[line("A", 1), line("B", 1)], trace, &orders, None);
+        let (lookup, mut blocks) = (Lookup::of(&orders), Default::default());
+        let claims = orders.map(|order| claim(order, 1));
+        let matched = find_order(&claims, trace, &lookup, &mut blocks, None).unwrap();
         assert_eq!(matched, Match::Ambiguous { claim_count: 2 });
     }
 
     #[test]
     fn the_one_live_claim_wins_over_refunded_ones_and_else_the_latest_refunded_one_does() {
-        let refunded = [order("A", Some(1), false), order("B", Some(3), false)];
-        let claims = [line("A", 1), line("B", 2), line("C", 3)];
-        let orders = Orders::new([refunded.to_vec(), vec![order("C", Some(2), true)]].concat(), Vec::new());
-        assert_eq!(found(&find_order(&claims, Trace::default(), &orders, None)), ("claim", 1, "C", Some(3)));
-        let orders = Orders::new(refunded.to_vec(), Vec::new());
-        assert_eq!(found(&find_order(&claims, Trace::default(), &orders, None)), ("claim", 0, "B", Some(2)));
+        let refunded = [claim(order("A", Some(1), false), 1), claim(order("B", Some(3), false), 2)];
+        let live = claim(order("C", Some(2), true), 3);
+        let all = [refunded[0], refunded[1], live];
+        assert_eq!(found(&all, Trace::default(), &[]), hit("claim", 1, "C", Some(3)));
+        assert_eq!(found(&refunded, Trace::default(), &[]), hit("claim", 0, "B", Some(2)));
     }
 
     #[test]
     fn an_unpaid_order_is_never_found() {
-        let orders = Orders::new(vec![order("A", None, false)], Vec::new());
+        let unpaid = order("A", None, false);
         let trace = Trace { associate_out_trade_no: Some("A"), use_request_no: Some("A") };
-        assert_eq!(find_order(&[line("A", 1)], trace, &orders, None), Match::Nothing);
+        let (lookup, mut blocks) = (Lookup::of(&[unpaid]), Default::default());
+        assert_eq!(find_order(&[claim(unpaid, 1)], trace, &lookup, &mut blocks, None).unwrap(), Match::Nothing);
     }
 
     #[test]
     fn a_pattern_picks_the_order_number_out_of_the_use_request() {
-        let orders = Orders::new(vec![order("T1", Some(1), true)], Vec::new());
         let pattern = Regex::new("^USE-([^-]+)-").unwrap();
-        let trace = |number| Trace { associate_out_trade_no: None, use_request_no: Some(number) };
-        assert_eq!(found(&find_order(&[], trace("USE-T1-2"), &orders, Some(&pattern))), ("use_request", 0, "T1", None));
-        assert_eq!(find_order(&[], trace("T1"), &orders, Some(&pattern)), Match::Nothing);
+        let lookup = Lookup::of(&[order("T1", Some(1), true)]);
+        let find = |number| {
+            let (trace, mut blocks) =
+                (Trace { associate_out_trade_no: None, use_request_no: Some(number) }, Default::default());
+            let matched = find_order(&[], trace, &lookup, &mut blocks, Some(&pattern)).unwrap();
+            matches!(matched, Match::Found { pass: Pass::UseRequest, order: Order { out_trade_no: "T1", .. }, .. })
+        };
+        assert!(find("USE-T1-2") && !find("T1"));
     }
 }

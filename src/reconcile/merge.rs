@@ -1,118 +1,95 @@
-//! Rows of many sides brought together by coupon, each side sorted by (stock_id, coupon_code).
-//! Holds one coupon at a time: the sides may be larger than memory.
+//! Files that are each sorted by one text key, read as one sorted sequence. Holds a batch per file.
 
-use std::iter::Peekable;
+use std::cmp::Ordering;
+use std::path::Path;
 
+use chrono::NaiveDate;
+
+use super::columns::DayNumber;
+use super::cursor::{Columns, Cursor};
 use super::error::ReconcileError;
-use super::facts::{AboutCoupon, CouponKey};
+use super::parameters::days;
+use crate::dataset::partition::PartitionError;
 
-/// Rows read one after the other.
-pub(super) type BoxedRows<T> = Box<dyn Iterator<Item = Result<T, ReconcileError>>>;
-
-/// One side of the merge.
-pub(super) struct Side<T> {
-    dataset: &'static str,
-    rows: Peekable<BoxedRows<T>>,
+/// Columns whose rows are sorted by one text.
+pub(super) trait Keyed: Columns {
+    /// The key of a row.
+    fn key(&self, row: usize) -> &str;
 }
 
-impl<T: AboutCoupon + 'static> Side<T> {
-    /// A side read from `dataset`.
-    pub(super) fn new(dataset: &'static str, rows: BoxedRows<T>) -> Side<T> {
-        Side { dataset, rows: rows.peekable() }
-    }
+/// The days of a dataset merged by key; rows of one key come in the order of their days.
+pub(super) struct DayMerge<C> {
+    days: Vec<(DayNumber, Cursor<C>)>,
+    /// A binary heap of places in `days`, the smallest key first.
+    heap: Vec<usize>,
+    last_key: String,
+}
 
-    /// A side held in memory.
-    pub(super) fn of_sorted(dataset: &'static str, rows: Vec<T>) -> Side<T> {
-        Side::new(dataset, Box::new(rows.into_iter().map(Ok)))
-    }
-
-    /// The coupon of the next row, smaller than `key` if one is given and this side has it.
-    pub(super) fn smaller_key(&mut self, key: Option<CouponKey>) -> Result<Option<CouponKey>, ReconcileError> {
-        if let Some(Err(error)) = self.rows.next_if(Result::is_err) {
-            return Err(error);
+impl<C: Keyed> DayMerge<C> {
+    pub(super) fn open(dataset: &'static str, window: &[(NaiveDate, &Path)]) -> Result<DayMerge<C>, PartitionError> {
+        let open = |(date, path): &(NaiveDate, &Path)| Ok((days(*date), Cursor::open(dataset, Some(path))?));
+        let days: Vec<_> = window.iter().map(open).collect::<Result<_, PartitionError>>()?;
+        let heap = (0..days.len()).filter(|day| days[*day].1.place().is_some()).collect();
+        let mut merge = DayMerge { days, heap, last_key: String::new() };
+        for at in (0..merge.heap.len() / 2).rev() {
+            merge.sink(at);
         }
-        let next = self.rows.peek().and_then(|row| row.as_ref().ok()).map(AboutCoupon::key);
-        Ok(match (next, key) {
-            (Some((stock, code)), Some(key)) if (stock, code) < (&*key.0, &*key.1) => Some(owned((stock, code))),
-            (Some(next), None) => Some(owned(next)),
-            (_, key) => key,
-        })
+        Ok(merge)
     }
 
-    /// Takes the rows of `key` off this side; a row smaller than `key` shows that it is not sorted.
-    pub(super) fn take(&mut self, key: &CouponKey) -> Result<Vec<T>, ReconcileError> {
-        let mut taken = Vec::new();
-        let wanted = (&*key.0, &*key.1);
-        while let Some(row) = self.rows.next_if(|row| row.as_ref().map_or(true, |row| row.key() <= wanted)) {
-            let row = row?;
-            if row.key() < wanted {
-                let (stock, code) = row.key();
-                return Err(ReconcileError::Unsorted { dataset: self.dataset, key: format!("{stock}/{code}") });
+    /// The smallest key left.
+    pub(super) fn peek_key(&self) -> Option<&str> {
+        self.heap.first().map(|day| self.key(*day))
+    }
+
+    /// The row of the smallest key, and its day.
+    pub(super) fn peek(&self) -> Option<(DayNumber, C::Row<'_>)> {
+        let (day, cursor) = &self.days[*self.heap.first()?];
+        Some((*day, cursor.peek()?))
+    }
+
+    /// Goes on to the next row.
+    pub(super) fn advance(&mut self) -> Result<(), ReconcileError> {
+        let Some(&day) = self.heap.first() else { return Ok(()) };
+        let (_, cursor) = &mut self.days[day];
+        if let Some((columns, row)) = cursor.place() {
+            self.last_key.clear();
+            self.last_key.push_str(columns.key(row));
+        }
+        cursor.advance()?;
+        match cursor.place() {
+            None => drop(self.heap.swap_remove(0)),
+            Some((columns, row)) if columns.key(row) < self.last_key.as_str() => {
+                let key = columns.key(row).to_owned();
+                return Err(ReconcileError::Unsorted { dataset: cursor.dataset(), key });
             }
-            taken.push(row);
+            Some(_) => {}
         }
-        Ok(taken)
-    }
-}
-
-fn owned((stock_id, coupon_code): (&str, &str)) -> CouponKey {
-    (stock_id.to_owned(), coupon_code.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    struct Row(String, u32);
-
-    impl AboutCoupon for Row {
-        fn key(&self) -> (&str, &str) {
-            ("S", &self.0)
-        }
+        self.sink(0);
+        Ok(())
     }
 
-    fn side(codes: &[&str]) -> Side<Row> {
-        let rows = codes.iter().zip(0..).map(|(code, index)| Row((*code).to_owned(), index));
-        Side::of_sorted("user_coupons", rows.collect())
+    fn key(&self, day: usize) -> &str {
+        let place = self.days[day].1.place();
+        place.map_or("", |(columns, row)| columns.key(row))
     }
 
-    #[test]
-    fn the_smallest_key_of_all_sides_comes_first_and_takes_all_its_rows() {
-        let (mut one, mut other) = (side(&["B", "B", "C"]), side(&["A", "B"]));
-        let key = one.smaller_key(None).unwrap();
-        let key = other.smaller_key(key).unwrap().unwrap();
-        assert_eq!(key.1, "A");
-        assert!(one.take(&key).unwrap().is_empty());
-        assert_eq!(other.take(&key).unwrap().len(), 1);
-        let key = one.smaller_key(None).unwrap();
-        let key = other.smaller_key(key).unwrap().unwrap();
-        assert_eq!((one.take(&key).unwrap().len(), other.take(&key).unwrap().len()), (2, 1));
+    fn compare(&self, one: usize, other: usize) -> Ordering {
+        let (one, other) = (self.heap[one], self.heap[other]);
+        self.key(one).cmp(self.key(other)).then(one.cmp(&other))
     }
 
-    #[test]
-    fn an_unsorted_side_is_an_error_that_names_the_row() {
-        let mut side = side(&["B", "A"]);
-        let key = side.smaller_key(None).unwrap().unwrap();
-        let error = side.take(&key).err().unwrap();
-        assert!(error.to_string().contains("`S/A` comes after a larger key"), "{error}");
-    }
-
-    proptest! {
-        #[test]
-        fn every_row_is_taken_once_and_keys_ascend(mut codes in proptest::collection::vec("[a-c]{1,2}", 0..20)) {
-            codes.sort();
-            let codes: Vec<_> = codes.iter().map(String::as_str).collect();
-            let mut side = side(&codes);
-            let mut seen = Vec::new();
-            while let Some(key) = side.smaller_key(None).unwrap() {
-                let rows = side.take(&key).unwrap();
-                prop_assert!(seen.last().is_none_or(|(last, _): &(String, u32)| *last < key.1));
-                seen.extend(rows.into_iter().map(|row| (row.0, row.1)));
-                prop_assert!(seen.len() <= codes.len());
+    fn sink(&mut self, mut at: usize) {
+        loop {
+            let smallest = [2 * at + 1, 2 * at + 2]
+                .into_iter()
+                .filter(|child| *child < self.heap.len())
+                .fold(at, |best, child| if self.compare(child, best).is_lt() { child } else { best });
+            if smallest == at {
+                return;
             }
-            prop_assert_eq!(seen.len(), codes.len());
+            self.heap.swap(at, smallest);
+            at = smallest;
         }
     }
 }

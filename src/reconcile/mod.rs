@@ -2,6 +2,8 @@
 //! the job and the decisions. Reads Parquet, writes nothing, asks no clock and no network.
 
 mod candidate;
+mod columns;
+mod cursor;
 mod decisions;
 mod engine;
 mod error;
@@ -11,12 +13,16 @@ mod fixture;
 mod footing;
 mod judge;
 mod ledger;
+mod ledger_row;
 mod lifecycle;
 mod matching;
 mod merge;
+mod order_book;
 mod order_side;
 mod parameters;
 pub mod rules;
+mod sides;
+mod spill;
 mod subsidy;
 mod tables;
 mod terms;
@@ -24,33 +30,30 @@ mod wallet;
 
 pub use decisions::{Decision, DecisionError, Decisions};
 pub use error::ReconcileError;
-pub use files::{DayFiles, Shortfall};
+pub use files::{DayFiles, Scratch, Shortfall};
 pub use footing::{Footing, Tally};
 pub use judge::{Judgement, Unjudged};
-pub use ledger::{Asked, Ledger};
+pub use ledger::Asked;
 pub use lifecycle::Status;
 
+use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 
 use crate::job::Job;
-use crate::record::LedgerRow;
 use rules::Rules;
 use terms::Terms;
 
-/// Builds the coupon ledger of `files.date` (design §6): rows sorted by key, and the control totals
-/// of every side that went into it.
-pub fn build_ledger(job: &Job, files: &DayFiles, asked: &Asked) -> Result<Ledger, ReconcileError> {
-    ledger::build(&Terms::of(job), &rules_of(job)?, files, asked)
-}
-
-/// As `build_ledger`, one row after the other into `sink`: memory does not grow with the wallets.
-pub fn build_ledger_into(
+/// Builds the coupon ledger of `files.date` (design §6) into `sink`, batch by batch in the order of its
+/// key; gives the control totals of every side that went into it. What the rules will ask of orders and
+/// bills is left in `scratch`.
+pub fn build_ledger<E: From<ReconcileError>>(
     job: &Job,
     files: &DayFiles,
     asked: &Asked,
-    sink: impl FnMut(LedgerRow),
-) -> Result<Vec<Footing>, ReconcileError> {
-    ledger::build_into(&Terms::of(job), &rules_of(job)?, files, asked, sink)
+    scratch: &Scratch,
+    sink: impl FnMut(RecordBatch) -> Result<(), E>,
+) -> Result<Vec<Footing>, E> {
+    ledger::build(&Terms::of(job), files, asked, scratch, sink)
 }
 
 /// Judges the night of `files.date` (design §7). `files.day` has the day's `coupon_ledger`; `shortfall`
@@ -58,10 +61,11 @@ pub fn build_ledger_into(
 pub fn judge(
     job: &Job,
     files: &DayFiles,
+    scratch: &Scratch,
     shortfall: &Shortfall,
     decisions: &Decisions,
 ) -> Result<Judgement, ReconcileError> {
-    judge::judge(&Terms::of(job), &rules_of(job)?, files, shortfall, decisions)
+    judge::judge(&Terms::of(job), &rules_of(job)?, files, scratch, shortfall, decisions)
 }
 
 /// Tries the job's own rules over an empty day: an error names the file and the line.

@@ -1,69 +1,77 @@
 //! The subsidy side of a coupon: what a programme owes it, and what its receipts say.
 //! Sums and dates only; the rules judge.
 
-use chrono::{Days, NaiveDate};
+use std::borrow::Cow;
 
-use super::facts::{Receipt, Return};
+use super::columns::{DayNumber, business_day};
+use super::facts::Receipt;
 use super::terms::Terms;
 use super::wallet::{Coupon, USED};
-use crate::clock;
 use crate::job::{SubsidyAmount, SubsidyProgram};
 use crate::money::Fen;
 
 /// The subsidy columns of a ledger row. Sums are null where there is no receipt at all.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Subsidy {
+pub(super) struct Subsidy<'a> {
     pub(super) expected: Option<Fen>,
-    pub(super) due_date: Option<NaiveDate>,
+    pub(super) due_date: Option<DayNumber>,
     pub(super) paid: Option<Fen>,
     pub(super) live: Option<Fen>,
     pub(super) returned: Option<Fen>,
     pub(super) live_count: i64,
-    pub(super) status: Option<String>,
-    pub(super) transaction_id: Option<String>,
+    pub(super) status: Option<Cow<'a, str>>,
+    pub(super) transaction_id: Option<&'a str>,
 }
 
-impl Subsidy {
+impl<'a> Subsidy<'a> {
     /// The subsidy of a coupon used with this discount.
     pub(super) fn of(
         terms: &Terms,
         stock_id: &str,
-        coupon: &Coupon,
+        coupon: &Coupon<'_>,
         discount: Option<Fen>,
-        receipts: &[Receipt],
-        returns: &[Return],
-    ) -> Subsidy {
+        receipts: &mut [Receipt<'a>],
+        returns: &[Fen],
+    ) -> Subsidy<'a> {
         let mut subsidy = Subsidy::from_receipts(receipts, returns);
-        if coupon.state_on_date.as_deref() == Some(USED) {
+        if coupon.state_on_date == Some(USED) {
             subsidy.expected = expected(terms.programs_of(stock_id), discount);
             subsidy.due_date = coupon.used_at.and_then(|used_at| {
                 let due_days = terms.programs_of(stock_id).map(|program| program.due_days).max()?;
-                Some(clock::business_date_of(used_at) + Days::new(u64::from(due_days)))
+                Some(business_day(used_at) + DayNumber::try_from(due_days).ok()?)
             });
         }
         subsidy
     }
 
-    fn from_receipts(receipts: &[Receipt], returns: &[Return]) -> Subsidy {
-        let mut receipts: Vec<_> = receipts.iter().collect();
-        receipts.sort_by_key(|receipt| (receipt.create_time, &receipt.out_subsidy_no));
-        let sum = |counts: fn(&Receipt) -> bool| -> Option<Fen> {
-            let amounts = receipts.iter().filter(|receipt| counts(receipt)).map(|receipt| receipt.amount_fen);
+    fn from_receipts(receipts: &mut [Receipt<'a>], returns: &[Fen]) -> Subsidy<'a> {
+        if receipts.is_empty() && returns.is_empty() {
+            return Subsidy::default();
+        }
+        receipts.sort_by_key(|receipt| (receipt.created_at, receipt.out_subsidy_no));
+        let sum = |counts: fn(&Receipt<'_>) -> bool| -> Option<Fen> {
+            let amounts = receipts.iter().filter(|receipt| counts(receipt)).map(|receipt| receipt.amount);
             (!receipts.is_empty()).then(|| amounts.sum())
         };
-        let statuses: Vec<_> = receipts.iter().map(|receipt| receipt.status.as_str()).collect();
-        let told = receipts.iter().find(|receipt| receipt.is_live).or(receipts.first());
+        let told = receipts.iter().find(|receipt| receipt.is_live()).or(receipts.first());
         Subsidy {
             expected: None,
             due_date: None,
-            paid: sum(|receipt| receipt.is_paid),
-            live: sum(|receipt| receipt.is_live),
-            returned: (!returns.is_empty() || !receipts.is_empty())
-                .then(|| returns.iter().map(|receipt| receipt.amount_fen).sum()),
-            live_count: receipts.iter().map(|receipt| i64::from(receipt.is_live)).sum(),
-            status: (!statuses.is_empty()).then(|| statuses.join("+")),
-            transaction_id: told.and_then(|receipt| receipt.transaction_id.clone()),
+            paid: sum(|receipt| receipt.is_paid()),
+            live: sum(|receipt| receipt.is_live()),
+            returned: Some(returns.iter().copied().sum()),
+            live_count: receipts.iter().map(|receipt| i64::from(receipt.is_live())).sum(),
+            status: statuses(receipts),
+            transaction_id: told.and_then(|receipt| receipt.transaction_id),
         }
+    }
+}
+
+fn statuses<'a>(receipts: &[Receipt<'a>]) -> Option<Cow<'a, str>> {
+    match receipts {
+        [] => None,
+        [one] => Some(Cow::Borrowed(one.status)),
+        many => Some(Cow::Owned(many.iter().map(|receipt| receipt.status).collect::<Vec<_>>().join("+"))),
     }
 }
 
@@ -81,18 +89,13 @@ fn expected<'a>(programs: impl Iterator<Item = &'a SubsidyProgram>, discount: Op
 mod tests {
     use super::*;
 
-    fn receipt(number: &str, status: &str, amount_fen: i64) -> Receipt {
-        let is_live = !matches!(status, "FAIL" | "FULL_RETURN");
+    fn receipt<'a>(number: &'a str, status: &'a str, amount_fen: i64) -> Receipt<'a> {
         Receipt {
-            stock_id: "S".to_owned(),
-            coupon_code: "C".to_owned(),
-            out_subsidy_no: number.to_owned(),
-            transaction_id: Some(format!("4200-{number}")),
-            amount_fen: Fen(amount_fen),
-            status: status.to_owned(),
-            create_time: None,
-            is_live,
-            is_paid: matches!(status, "SUCCESS" | "RETURNING" | "PARTIAL_RETURN" | "FULL_RETURN"),
+            out_subsidy_no: number,
+            transaction_id: Some(number),
+            amount: Fen(amount_fen),
+            status,
+            created_at: None,
         }
     }
 
@@ -106,30 +109,29 @@ mod tests {
         }
     }
 
-    fn used(terms: &Terms, discount: Option<i64>) -> Subsidy {
-        let used_at = clock::end_of(NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()) - chrono::TimeDelta::minutes(1);
-        let coupon = Coupon { state_on_date: Some(USED.to_owned()), used_at: Some(used_at), ..Coupon::default() };
-        Subsidy::of(terms, "S", &coupon, discount.map(Fen), &[], &[])
+    fn used(terms: &Terms, discount: Option<i64>) -> Subsidy<'static> {
+        // 2026-11-18 23:59 in Shanghai.
+        let used_at = "2026-11-18T15:59:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros();
+        let coupon = Coupon { state_on_date: Some(USED), used_at: Some(used_at), ..Coupon::default() };
+        Subsidy::of(terms, "S", &coupon, discount.map(Fen), &mut [], &[])
     }
 
     #[test]
     fn failed_and_fully_returned_receipts_are_not_live_and_accepted_ones_not_paid() {
-        let receipts = ["FAIL", "SUCCESS", "ACCEPTED", "FULL_RETURN", "UNKNOWN"]
-            .iter()
-            .enumerate()
-            .map(|(index, status)| receipt(&index.to_string(), status, 10_i64.pow(u32::try_from(index).unwrap())))
-            .collect::<Vec<_>>();
-        let subsidy = Subsidy::from_receipts(&receipts, &[]);
+        let statuses = [("0", "FAIL"), ("1", "SUCCESS"), ("2", "ACCEPTED"), ("3", "FULL_RETURN"), ("4", "UNKNOWN")];
+        let amount = |number: &str| 10_i64.pow(number.parse().unwrap());
+        let mut receipts = statuses.map(|(number, status)| receipt(number, status, amount(number)));
+        let subsidy = Subsidy::from_receipts(&mut receipts, &[]);
         assert_eq!(subsidy.live, Some(Fen(10_110)));
         assert_eq!(subsidy.paid, Some(Fen(1_010)));
         assert_eq!((subsidy.live_count, subsidy.returned), (3, Some(Fen(0))));
         assert_eq!(subsidy.status.as_deref(), Some("FAIL+SUCCESS+ACCEPTED+FULL_RETURN+UNKNOWN"));
-        assert_eq!(subsidy.transaction_id.as_deref(), Some("4200-1"));
+        assert_eq!(subsidy.transaction_id, Some("1"));
     }
 
     #[test]
     fn without_receipts_every_sum_is_null() {
-        let subsidy = Subsidy::from_receipts(&[], &[]);
+        let subsidy = Subsidy::from_receipts(&mut [], &[]);
         assert_eq!(subsidy, Subsidy::default());
     }
 
@@ -138,8 +140,9 @@ mod tests {
         let terms = Terms { programs: vec![program(SubsidyAmount::Fixed(Fen(100)))], ..Terms::default() };
         let subsidy = used(&terms, None);
         assert_eq!(subsidy.expected, Some(Fen(100)));
-        assert_eq!(subsidy.due_date, NaiveDate::from_ymd_opt(2026, 11, 21));
-        let unused = Subsidy::of(&terms, "S", &Coupon::default(), None, &[], &[]);
+        let due = chrono::NaiveDate::from_ymd_opt(2026, 11, 21).map(super::super::parameters::days);
+        assert_eq!(subsidy.due_date, due);
+        let unused = Subsidy::of(&terms, "S", &Coupon::default(), None, &mut [], &[]);
         assert_eq!((unused.expected, unused.due_date), (None, None));
         assert_eq!(used(&Terms::default(), None).expected, None);
     }

@@ -22,6 +22,12 @@ pub(super) fn scan(contract: &Contract, path: &Path) -> PolarsResult<LazyFrame> 
     Ok(frame.select(contract_columns(contract, &present)))
 }
 
+/// A file of a view: its columns are already those the rules know.
+pub(super) fn scan_view(path: &Path) -> PolarsResult<LazyFrame> {
+    let args = ScanArgsParquet { glob: false, hive_options: HiveOptions::new_disabled(), ..Default::default() };
+    LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), args)
+}
+
 /// A dataset without a row.
 pub(super) fn empty(contract: &Contract) -> PolarsResult<LazyFrame> {
     let nothing = df!["nothing" => Vec::<i64>::new()]?.lazy();

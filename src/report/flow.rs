@@ -96,10 +96,10 @@ impl Flow {
         let tally = self.0.entry((coupon, order_end(row, broken), subsidy_end(row))).or_default();
         let or_zero = Option::unwrap_or_default;
         tally.coupons += 1;
-        tally.discount_fen = tally.discount_fen + or_zero(row.discount_fen);
-        tally.subsidy_expected_fen = tally.subsidy_expected_fen + or_zero(row.subsidy_expected_fen);
-        tally.subsidy_paid_fen = tally.subsidy_paid_fen + or_zero(row.subsidy_paid_fen);
-        tally.subsidy_returned_fen = tally.subsidy_returned_fen + or_zero(row.subsidy_returned_fen);
+        tally.discount_fen += or_zero(row.discount_fen);
+        tally.subsidy_expected_fen += or_zero(row.subsidy_expected_fen);
+        tally.subsidy_paid_fen += or_zero(row.subsidy_paid_fen);
+        tally.subsidy_returned_fen += or_zero(row.subsidy_returned_fen);
     }
 
     pub(super) fn lines(&self) -> Vec<FlowLine> {

@@ -14,11 +14,13 @@ use crate::secret::Secret;
 use mp::{cards, codes, datacube, delivery, members, token};
 use pay_v3::{bills, busifavor};
 
+type Reader = Box<dyn Fn(&[u8]) -> Result<Value, ParseError>>;
+
 /// A typed call: what it says it is, where it goes, and what it makes of an answer.
 struct Call {
     endpoint: &'static Endpoint,
     target: String,
-    read: Box<dyn Fn(&[u8]) -> Result<Value, ParseError>>,
+    read: Reader,
 }
 
 /// A call whose answers are written again as they are kept.

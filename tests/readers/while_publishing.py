@@ -64,11 +64,12 @@ def main():
 
 def look_with_duckdb(path):
     query = f"select count(*), sum(at_risk_fen), min(break_id), max(break_id) from '{path}'"
-    return tuple(map(str, duckdb.connect().sql(query).fetchone()))
+    return tuple(map(str, duckdb.connect().sql(query).fetchall()[0]))
 
 
 def look_with_polars(path):
-    breaks = polars.read_parquet(path, memory_map=False)
+    with open(path, "rb") as file:  # given a path, Polars opens the file more than once
+        breaks = polars.read_parquet(file)
     ids, risk = breaks["break_id"], breaks["at_risk_fen"].sum()
     return tuple(map(str, (len(breaks), risk, ids.min(), ids.max())))
 

@@ -11,7 +11,7 @@ use super::super::decisions::Decisions;
 use super::super::error::ReconcileError;
 use super::super::files::Shortfall;
 use super::super::fixture::{Csv, Fixture, difference, folders, name_of};
-use super::super::{judge, ledger};
+use super::super::judge;
 use super::Rules;
 use crate::record::{LedgerRow, Record};
 
@@ -88,16 +88,16 @@ fn rule_folders(dir: &Path) -> Result<Vec<String>, ReconcileError> {
 fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, ReconcileError> {
     let mut night = Fixture::read(case)?;
     if !night.files.day.contains_key(LedgerRow::DATASET) {
-        let built = ledger::build(&night.terms, rules, &night.files, &night.asked)?;
-        if let Some(side) = built.footing.iter().find(|side| !side.holds()) {
+        let footing = night.put_ledger()?;
+        if let Some(side) = footing.iter().find(|side| !side.holds()) {
             return Ok(Some(format!("the night does not foot: {side}")));
         }
-        night.put_ledger(&built.rows)?;
     }
     let expected = Csv::read(&case.join("expected.csv"))?;
     let speaks_of_all = expected.header.iter().any(|column| column == "rule_id");
     let rules = if speaks_of_all { rules.clone() } else { rules.clone().only(id) };
-    let judgement = judge::judge(&night.terms, &rules, &night.files, &Shortfall::new(), &Decisions::default())?;
+    let judgement =
+        judge::judge(&night.terms, &rules, &night.files, &night.scratch, &Shortfall::new(), &Decisions::default())?;
     Ok(difference(&expected, &judgement.breaks))
 }
 

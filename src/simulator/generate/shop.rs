@@ -236,7 +236,7 @@ impl Shop {
         let extra = Fen(self.between(300, 2500));
         let line = Line { goods_fen: extra, paid_fen: extra, product: "纸袋", ..Line::default() };
         purchase.lines.push(line);
-        purchase.charged_fen = purchase.charged_fen + extra;
+        purchase.charged_fen += extra;
     }
 
     /// Paid by Alipay: WeChat knows nothing of it.

@@ -57,7 +57,7 @@ fn rounded_the_other_way(shop: &mut Shop, date: NaiveDate) {
     for (stock, off) in [(&DISCOUNT, 1), (&DISCOUNT, -1), (&SHARED_SUBSIDY, -1)] {
         let (mut coupon, mut purchase) = shop.visit(stock, date);
         let line = &mut purchase.lines[0];
-        line.discount_fen = line.discount_fen + Fen(off);
+        line.discount_fen += Fen(off);
         line.paid_fen = line.goods_fen - line.discount_fen;
         purchase.charged_fen = line.paid_fen;
         shop.redeem(&mut coupon, &purchase);

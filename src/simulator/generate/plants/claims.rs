@@ -237,7 +237,7 @@ fn two_coupons_on_one_order(shop: &mut Shop, date: NaiveDate) {
     let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
     let mut second = shop.coupon_for(&coupon.openid, &FRANCHISE, purchase.paid_at);
     let other = shop.claim(&second, &FRANCHISE, purchase.paid_at);
-    purchase.charged_fen = purchase.charged_fen + other.charged_fen;
+    purchase.charged_fen += other.charged_fen;
     purchase.lines.extend(other.lines);
     shop.redeem(&mut coupon, &purchase);
     shop.redeem(&mut second, &purchase);
@@ -266,7 +266,7 @@ fn claim_two_times(shop: &mut Shop, date: NaiveDate) -> (Coupon, Purchase, Purch
 fn misprice(shop: &mut Shop, stock: &Stock, date: NaiveDate, off: Fen) {
     let (mut coupon, mut purchase) = shop.visit(stock, date);
     let line: &mut Line = &mut purchase.lines[0];
-    line.discount_fen = line.discount_fen + off;
+    line.discount_fen += off;
     line.paid_fen = line.goods_fen - line.discount_fen;
     purchase.charged_fen = line.paid_fen;
     shop.redeem(&mut coupon, &purchase);

@@ -23,7 +23,7 @@ pub(in super::super) fn plant_decided(shop: &mut Shop) {
 /// The till and WeChat do not agree on the amount, and somebody said what to make of it.
 fn charged_differently(shop: &mut Shop, date: NaiveDate, decision: Decision, off: Fen) {
     let mut purchase = shop.walk_in(date);
-    purchase.charged_fen = purchase.charged_fen + off;
+    purchase.charged_fen += off;
     shop.books.sell(&purchase);
     shop.plant(Planted::new("PM01", Key::order(&purchase), date).decided(decision));
 }

@@ -205,7 +205,7 @@ fn never_in_the_ledger(shop: &mut Shop, date: NaiveDate) {
 
 fn more_than_the_discount(shop: &mut Shop, date: NaiveDate) {
     let excess = Fen(shop.between(401, 600));
-    misgrant(shop, "SU13", date, |grant| grant.amount_fen = grant.amount_fen + excess);
+    misgrant(shop, "SU13", date, |grant| grant.amount_fen += excess);
 }
 
 /// What one refunded purchase left behind.

@@ -120,7 +120,7 @@ impl<'a> Night<'a> {
             match &row.entry {
                 BillEntry::Payment { order_fen, .. } => order.billed = Some(*order_fen),
                 BillEntry::Refund { applied_fen, status, .. } if *status != "FAIL" => {
-                    order.bill_refund = order.bill_refund + *applied_fen;
+                    order.bill_refund += *applied_fen;
                     order.refunded_at = order.refunded_at.max(Some(row.time));
                 }
                 _ => {}
@@ -162,7 +162,7 @@ impl<'a> Night<'a> {
         for receipt in world.return_receipts.iter().filter(|receipt| receipt.create_time < self.end) {
             let body = &receipt.body;
             let sum = self.returned.entry((text(body, "stock_id"), text(body, "coupon_code"))).or_default();
-            *sum = *sum + Fen(body["amount"].as_i64().unwrap());
+            *sum += Fen(body["amount"].as_i64().unwrap());
         }
         for row in self.merchant.books.subsidies.iter().filter(|row| row.file_date <= date) {
             self.ledger.insert(&row.out_subsidy_no, (&row.stock_id, &row.coupon_code));
@@ -424,8 +424,8 @@ fn orders(merchant: &Merchant, date: NaiveDate) -> BTreeMap<&str, Order<'_>> {
             bill_refund: Fen::ZERO,
             refunded_at: None,
         });
-        order.refund = order.refund + row.line.refund_fen;
-        order.paid = order.paid + row.line.paid_fen;
+        order.refund += row.line.refund_fen;
+        order.paid += row.line.paid_fen;
         order.lines.push(row);
     }
     orders

@@ -1,0 +1,118 @@
+//! Match and rules at scale, from published partitions to breaks: makes a merchant, judges a night.
+//!
+//! ```text
+//! reconcile generate FOLDER --coupons N     a lake of N coupons
+//! reconcile night FOLDER [--date D] [--match-only]
+//!                                           ledger and breaks of a night, into FOLDER/lake
+//! ```
+
+mod merchant;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use chrono::{Days, NaiveDate};
+use clap::{Parser, Subcommand};
+use coupon_recon::contract;
+use coupon_recon::dataset::Lake;
+use coupon_recon::dataset::partition::{self, Provenance, Writer};
+use coupon_recon::job::{self, Job};
+use coupon_recon::reconcile::{self, Asked, DayFiles, Decisions, ReconcileError, Scratch, Shortfall};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// What `cargo bench` adds.
+    #[arg(long, global = true, hide = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Writes the partitions of a merchant and the ledger of the night before.
+    Generate {
+        folder: PathBuf,
+        #[arg(long)]
+        coupons: u64,
+    },
+    /// Builds the ledger and judges it.
+    Night {
+        folder: PathBuf,
+        #[arg(long, default_value = merchant::DATE)]
+        date: NaiveDate,
+        /// Leaves the rules out: ledger and control totals alone.
+        #[arg(long)]
+        match_only: bool,
+    },
+}
+
+fn main() -> Outcome<()> {
+    match Arguments::parse().command {
+        Command::Generate { folder, coupons } => {
+            merchant::generate(&folder, coupons)?;
+            let date: NaiveDate = merchant::DATE.parse()?;
+            night(&folder, date - Days::new(1), false)
+        }
+        Command::Night { folder, date, match_only } => night(&folder, date, match_only),
+    }
+}
+
+fn night(folder: &Path, date: NaiveDate, match_only: bool) -> Outcome<()> {
+    let job = job::load(&folder.join("job.toml"), &|_| None)?;
+    let mut files = day_files(&job, date)?;
+    let began = Instant::now();
+    let path = place(&job, "coupon_ledger", date)?;
+    let scratch = Scratch::new_in(&job.lake)?;
+    let mut writer = Writer::create(&path, contract::contract("coupon_ledger"), &Provenance::default())?;
+    let mut rows = 0;
+    let footing = reconcile::build_ledger(&job, &files, &Asked::default(), &scratch, |batch| {
+        rows += batch.num_rows();
+        writer.write(&batch).map_err(ReconcileError::from)
+    })?;
+    writer.finish()?;
+    if let Some(side) = footing.iter().find(|side| !side.holds()) {
+        return Err(format!("the night does not foot: {side:?}").into());
+    }
+    let matched = began.elapsed();
+    eprintln!("{rows} coupons, ledger {:.2} s", matched.as_secs_f64());
+    if match_only {
+        return Ok(());
+    }
+    files.day.insert("coupon_ledger".to_owned(), path);
+    let judgement = reconcile::judge(&job, &files, &scratch, &Shortfall::default(), &Decisions::default())?;
+    partition::write_rows(&place(&job, "breaks", date)?, &judgement.breaks, &Provenance::default())?;
+    let found: Vec<_> = judgement.found.iter().filter(|(_, rows)| **rows > 0).collect();
+    eprintln!("{} breaks: {found:?}", judgement.breaks.len());
+    eprintln!("all {:.2} s", began.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Where the night's own partitions go.
+fn place(job: &Job, dataset: &str, date: NaiveDate) -> Outcome<PathBuf> {
+    let path = lake_of(job).partition(dataset, date);
+    std::fs::create_dir_all(path.parent().ok_or("a partition has a folder")?)?;
+    Ok(path)
+}
+
+fn day_files(job: &Job, date: NaiveDate) -> Outcome<DayFiles> {
+    let lake = lake_of(job);
+    let mut files = DayFiles::new(date);
+    for contract in contract::all() {
+        let earlier = lake.partitions(&contract.name, NaiveDate::MIN, date)?;
+        let earlier = earlier.into_iter().map(|partition| (partition.date, partition.path)).collect();
+        files.history.insert(contract.name.clone(), earlier);
+        // Wallets and receipts show the present: the file of D serves the night before it too.
+        let of_day = [date, date + Days::new(1)].map(|date| lake.partition(&contract.name, date));
+        if let Some(path) = of_day.into_iter().find(|path| path.exists()) {
+            files.day.insert(contract.name.clone(), path);
+        }
+    }
+    Ok(files)
+}
+
+fn lake_of(job: &Job) -> Lake {
+    Lake::at(&job.lake)
+}

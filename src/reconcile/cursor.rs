@@ -1,0 +1,132 @@
+//! The rows of a Parquet file one after the other, or of a merge of several, as borrowed rows of the
+//! batch they stand in. Holds one batch per file: memory does not grow with it.
+
+use std::fs::File;
+use std::path::Path;
+use std::rc::Rc;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use crate::dataset::partition::PartitionError;
+
+/// Rows decoded at once: a batch of a wide table stays in the second-level cache.
+const ROWS_PER_BATCH: usize = 8_192;
+
+/// The typed columns of a batch.
+pub(super) trait Columns: Sized {
+    /// A row that borrows from them.
+    type Row<'a>
+    where
+        Self: 'a;
+    /// The columns read; the others are not decoded.
+    const NAMES: &'static [&'static str];
+
+    /// The columns of a batch.
+    fn of(batch: &RecordBatch) -> Result<Self, ArrowError>;
+    /// A row.
+    fn row(&self, row: usize) -> Self::Row<'_>;
+}
+
+/// A row held by its batch: it stays readable when the cursor has gone on.
+#[derive(Debug)]
+pub(super) struct Held<C> {
+    batch: Rc<C>,
+    row: usize,
+}
+
+impl<C: Columns> Held<C> {
+    /// The row.
+    pub(super) fn row(&self) -> C::Row<'_> {
+        self.batch.row(self.row)
+    }
+}
+
+/// The rows of one file, or of none.
+pub(super) struct Cursor<C> {
+    dataset: &'static str,
+    batches: Option<ParquetRecordBatchReader>,
+    batch: Option<Rc<C>>,
+    row: usize,
+    rows: usize,
+}
+
+impl<C: Columns> Cursor<C> {
+    /// Opens a file at its first row.
+    pub(super) fn open(dataset: &'static str, path: Option<&Path>) -> Result<Cursor<C>, PartitionError> {
+        let batches = path.map(|path| reader(path, C::NAMES)).transpose()?;
+        let mut cursor = Cursor { dataset, batches, batch: None, row: 0, rows: 0 };
+        cursor.load()?;
+        Ok(cursor)
+    }
+
+    /// The dataset it reads.
+    pub(super) fn dataset(&self) -> &'static str {
+        self.dataset
+    }
+
+    /// The row it stands at; `None` past the end.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<C::Row<'_>> {
+        Some(self.batch.as_ref()?.row(self.row))
+    }
+
+    /// The row it stands at, kept.
+    pub(super) fn hold(&self) -> Option<Held<C>> {
+        Some(Held { batch: Rc::clone(self.batch.as_ref()?), row: self.row })
+    }
+
+    /// The columns it stands in, and where.
+    #[inline]
+    pub(super) fn place(&self) -> Option<(&C, usize)> {
+        Some((self.batch.as_ref()?, self.row))
+    }
+
+    /// Goes on to the next row.
+    pub(super) fn advance(&mut self) -> Result<(), PartitionError> {
+        self.row += 1;
+        if self.row < self.rows { Ok(()) } else { self.load() }
+    }
+
+    fn load(&mut self) -> Result<(), PartitionError> {
+        self.batch = None;
+        let Some(batches) = &mut self.batches else { return Ok(()) };
+        let misfit = |source: ArrowError| PartitionError::Rows {
+            path: self.dataset.into(),
+            dataset: self.dataset,
+            source: Box::new(source),
+        };
+        for batch in batches {
+            let batch = batch.map_err(misfit)?;
+            if batch.num_rows() > 0 {
+                (self.row, self.rows) = (0, batch.num_rows());
+                self.batch = Some(Rc::new(C::of(&batch).map_err(misfit)?));
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the named columns of a file; those it does not have are left out.
+fn reader(path: &Path, names: &[&str]) -> Result<ParquetRecordBatchReader, PartitionError> {
+    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
+    let columns = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+    builder.with_projection(columns).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)
+}
+
+/// How many rows files have, by their footers.
+pub(super) fn count_rows<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<u64, PartitionError> {
+    let mut rows = 0;
+    for path in paths {
+        let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+            .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
+        rows += u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
+    }
+    Ok(rows)
+}

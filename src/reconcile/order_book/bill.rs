@@ -1,0 +1,300 @@
+//! The trade bills of the look-back: what was paid per payment and what was refunded.
+//! The definitions are `jobs/rules/views/02_bill_payments.sql` and `03_bill_refunds.sql`.
+
+use std::collections::HashMap;
+
+use crate::money::Fen;
+use crate::reconcile::columns::{DayNumber, Micros, row_type};
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::footing::Tally;
+use crate::reconcile::merge::{DayMerge, Keyed};
+use crate::reconcile::spill::{Packer, Unpacker};
+
+row_type! {
+    /// A payment row of a bill.
+    PaymentRow of PaymentColumns {
+        transaction_id: text,
+        trade_state: text,
+        trade_time: instant,
+        mchid: maybe_text,
+        sub_mchid: maybe_text,
+        out_trade_no: text,
+        openid: maybe_text,
+        order_fen: fen,
+    }
+}
+
+row_type! {
+    /// A refund row of a bill.
+    RefundRow of RefundColumns {
+        refund_id: text,
+        transaction_id: text,
+        out_trade_no: text,
+        accepted_time: instant,
+        refund_status: maybe_text,
+        applied_refund_fen: fen,
+    }
+}
+
+impl Keyed for PaymentColumns {
+    fn key(&self, row: usize) -> &str {
+        self.transaction_id.value(row)
+    }
+}
+
+impl Keyed for RefundColumns {
+    fn key(&self, row: usize) -> &str {
+        self.refund_id.value(row)
+    }
+}
+
+/// A payment of the bills: its rows taken together, and how many they were.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Payment<'a> {
+    pub(super) transaction_id: &'a str,
+    pub(super) out_trade_no: &'a str,
+    pub(super) openid: Option<&'a str>,
+    pub(super) mchid: Option<&'a str>,
+    pub(super) sub_mchid: Option<&'a str>,
+    /// Null when no SUCCESS row was seen.
+    pub(super) order_fen: Option<Fen>,
+    pub(super) trade_time: Micros,
+    pub(super) day: DayNumber,
+    pub(super) is_revoked: bool,
+    pub(super) rows: i64,
+    pub(super) rows_fen: Fen,
+}
+
+impl<'a> Payment<'a> {
+    pub(super) fn pack(&self, cells: &mut Packer<'_>) {
+        cells.text(self.transaction_id);
+        cells.text(self.out_trade_no);
+        for text in [self.openid, self.mchid, self.sub_mchid] {
+            cells.maybe_text(text);
+        }
+        cells.maybe_integer(self.order_fen.map(|fen| fen.0));
+        cells.integer(self.trade_time);
+        cells.integer(i64::from(self.day));
+        cells.flag(self.is_revoked);
+        cells.integer(self.rows);
+        cells.integer(self.rows_fen.0);
+    }
+
+    pub(super) fn unpack(cells: &mut Unpacker<'a>) -> Payment<'a> {
+        Payment {
+            transaction_id: cells.text(),
+            out_trade_no: cells.text(),
+            openid: cells.maybe_text(),
+            mchid: cells.maybe_text(),
+            sub_mchid: cells.maybe_text(),
+            order_fen: cells.maybe_integer().map(Fen),
+            trade_time: cells.integer(),
+            day: DayNumber::try_from(cells.integer()).expect("a packed day"),
+            is_revoked: cells.flag(),
+            rows: cells.integer(),
+            rows_fen: Fen(cells.integer()),
+        }
+    }
+
+    /// Packed payments, one after the other.
+    pub(super) fn all_in(bytes: &'a [u8]) -> Vec<Payment<'a>> {
+        let mut cells = Unpacker::new(bytes);
+        let mut payments = Vec::new();
+        while !cells.is_empty() {
+            payments.push(Payment::unpack(&mut cells));
+        }
+        payments
+    }
+
+    fn of_row(day: DayNumber, row: PaymentRow<'a>) -> Payment<'a> {
+        Payment {
+            transaction_id: row.transaction_id,
+            out_trade_no: row.out_trade_no,
+            openid: row.openid,
+            mchid: row.mchid,
+            sub_mchid: row.sub_mchid,
+            order_fen: (row.trade_state == "SUCCESS").then_some(row.order_fen),
+            trade_time: row.trade_time,
+            day,
+            is_revoked: row.trade_state == "REVOKED",
+            rows: 1,
+            rows_fen: row.order_fen,
+        }
+    }
+
+    /// Two parts of one payment taken together.
+    fn with(self, other: Payment<'a>) -> Payment<'a> {
+        Payment {
+            transaction_id: self.transaction_id,
+            out_trade_no: self.out_trade_no.max(other.out_trade_no),
+            openid: self.openid.max(other.openid),
+            mchid: self.mchid.max(other.mchid),
+            sub_mchid: self.sub_mchid.max(other.sub_mchid),
+            order_fen: self.order_fen.max(other.order_fen),
+            trade_time: self.trade_time.min(other.trade_time),
+            day: self.day.min(other.day),
+            is_revoked: self.is_revoked || other.is_revoked,
+            rows: self.rows + other.rows,
+            rows_fen: self.rows_fen + other.rows_fen,
+        }
+    }
+}
+
+/// A payment whose rows name more than one order: they are counted row by row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OddRow {
+    pub(super) transaction_id: String,
+    pub(super) out_trade_no: String,
+    pub(super) fen: Fen,
+}
+
+/// The next payment of the merged bills, packed into `bytes` behind its order number.
+#[derive(Debug, Default)]
+pub(super) struct PackedPayment {
+    pub(super) transaction_id: String,
+    pub(super) out_trade_no: String,
+    /// The rows it was made of.
+    pub(super) tally: Tally,
+    pub(super) bytes: Vec<u8>,
+    /// Its rows, where they name several orders; the payment then counts no rows itself.
+    pub(super) odd_rows: Vec<OddRow>,
+    rows: Vec<Vec<u8>>,
+}
+
+impl PackedPayment {
+    /// Takes the next payment off the bills; `false` when there is none left.
+    pub(super) fn take(&mut self, bills: &mut DayMerge<PaymentColumns>) -> Result<bool, ReconcileError> {
+        let Some(key) = bills.peek_key() else { return Ok(false) };
+        self.transaction_id.clear();
+        self.transaction_id.push_str(key);
+        self.odd_rows.clear();
+        let mut count = 0;
+        while bills.peek_key() == Some(&self.transaction_id) {
+            let Some((day, row)) = bills.peek() else { break };
+            if self.rows.len() == count {
+                self.rows.push(Vec::new());
+            }
+            self.rows[count].clear();
+            Payment::of_row(day, row).pack(&mut Packer::new(&mut self.rows[count]));
+            count += 1;
+            bills.advance()?;
+        }
+        let rows: Vec<_> = self.rows[..count].iter().map(|bytes| Payment::unpack(&mut Unpacker::new(bytes))).collect();
+        let mut payment = rows.iter().copied().reduce(Payment::with).unwrap_or_default();
+        self.tally = Tally { rows: payment.rows, fen: payment.rows_fen };
+        if rows.iter().any(|row| row.out_trade_no != payment.out_trade_no) {
+            (payment.rows, payment.rows_fen) = (0, Fen::ZERO);
+            self.odd_rows = rows.iter().map(OddRow::of).collect();
+        }
+        self.out_trade_no.clear();
+        self.out_trade_no.push_str(payment.out_trade_no);
+        self.bytes.clear();
+        payment.pack(&mut Packer::new(&mut self.bytes));
+        Ok(true)
+    }
+}
+
+impl OddRow {
+    fn of(row: &Payment<'_>) -> OddRow {
+        OddRow {
+            transaction_id: row.transaction_id.to_owned(),
+            out_trade_no: row.out_trade_no.to_owned(),
+            fen: row.rows_fen,
+        }
+    }
+}
+
+/// What the bills refunded of one payment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Refunded {
+    pub(super) transaction_id: String,
+    pub(super) out_trade_no: String,
+    pub(super) fen: Fen,
+    pub(super) count: i64,
+    pub(super) last_at: Option<Micros>,
+    pub(super) day: Option<DayNumber>,
+}
+
+/// The refunds of the look-back. They are few beside the payments and held in memory.
+#[derive(Debug, Default)]
+pub(super) struct Refunds {
+    /// Per payment, sorted by transaction_id: the view `bill_refunds`.
+    pub(super) all: Vec<Refunded>,
+    by_transaction: HashMap<String, usize>,
+    by_number: HashMap<String, Refunded>,
+    /// Every row of the bills, failed ones too: (transaction_id, out_trade_no) → rows and fen.
+    pub(super) rows: HashMap<(String, String), (i64, Fen)>,
+}
+
+impl Refunds {
+    /// Reads the refunds of the bills: a refund listed twice counts once, one that failed not at all.
+    pub(super) fn read(bills: &mut DayMerge<RefundColumns>) -> Result<Refunds, ReconcileError> {
+        let mut refunds = Refunds::default();
+        let mut payments: HashMap<String, Refunded> = HashMap::new();
+        while let Some(key) = bills.peek_key() {
+            let refund_id = key.to_owned();
+            let (refund, has_failed) = refunds.take(&refund_id, bills)?;
+            if !has_failed {
+                let payment = payments.entry(refund.transaction_id.clone()).or_insert_with(|| Refunded {
+                    transaction_id: refund.transaction_id.clone(),
+                    ..Refunded::default()
+                });
+                payment.add(&refund);
+            }
+        }
+        refunds.all = payments.into_values().collect();
+        refunds.all.sort_by(|one, other| one.transaction_id.cmp(&other.transaction_id));
+        for (place, payment) in refunds.all.iter().enumerate() {
+            refunds.by_transaction.insert(payment.transaction_id.clone(), place);
+            refunds.by_number.entry(payment.out_trade_no.clone()).or_default().add(payment);
+        }
+        Ok(refunds)
+    }
+
+    /// One refund: its rows taken together, and whether it failed.
+    fn take(
+        &mut self,
+        refund_id: &str,
+        bills: &mut DayMerge<RefundColumns>,
+    ) -> Result<(Refunded, bool), ReconcileError> {
+        let (mut refund, mut has_failed) = (Refunded { count: 1, ..Refunded::default() }, false);
+        let mut fen = None;
+        while bills.peek_key() == Some(refund_id) {
+            let Some((day, row)) = bills.peek() else { break };
+            let seen = self.rows.entry((row.transaction_id.to_owned(), row.out_trade_no.to_owned())).or_default();
+            *seen = (seen.0 + 1, seen.1 + row.applied_refund_fen);
+            has_failed |= row.refund_status == Some("FAIL");
+            fen = fen.max(Some(row.applied_refund_fen));
+            refund.last_at = refund.last_at.max(Some(row.accepted_time));
+            refund.day = refund.day.max(Some(day));
+            larger(&mut refund.transaction_id, row.transaction_id);
+            larger(&mut refund.out_trade_no, row.out_trade_no);
+            bills.advance()?;
+        }
+        refund.fen = fen.unwrap_or_default();
+        Ok((refund, has_failed))
+    }
+
+    /// What was refunded of the payment, else of the order's number.
+    pub(super) fn of(&self, transaction_id: Option<&str>, out_trade_no: &str) -> Option<&Refunded> {
+        let by_transaction = transaction_id.and_then(|id| self.by_transaction.get(id)).map(|place| &self.all[*place]);
+        by_transaction.or_else(|| self.by_number.get(out_trade_no))
+    }
+}
+
+impl Refunded {
+    fn add(&mut self, other: &Refunded) {
+        larger(&mut self.out_trade_no, &other.out_trade_no);
+        self.fen += other.fen;
+        self.count += other.count;
+        self.last_at = self.last_at.max(other.last_at);
+        self.day = self.day.max(other.day);
+    }
+}
+
+fn larger(text: &mut String, other: &str) {
+    if other > text.as_str() {
+        text.clear();
+        text.push_str(other);
+    }
+}

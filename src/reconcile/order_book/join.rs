@@ -1,0 +1,262 @@
+//! Orders and payments of one part brought together, and at the end those whose transaction lies in
+//! another part. The definition is the outer part of `jobs/rules/views/04_order_totals.sql`.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::bill::{OddRow, Payment, Refunded, Refunds};
+use super::lookup::Filter;
+use super::order::{Line, Orders, Totals, lines};
+use super::output::Output;
+use super::{LineAmounts, Order, OrderBook, spilled};
+use crate::money::Fen;
+use crate::reconcile::columns::DayNumber;
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::footing::{BillRows, Tally};
+use crate::reconcile::spill::{Packer, Part, Unpacker, hash};
+
+/// What the bills say about an order.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct BillSide<'a> {
+    pub(super) transaction_id: Option<&'a str>,
+    pub(super) paid: Option<Fen>,
+    pub(super) day: Option<DayNumber>,
+    pub(super) is_revoked: bool,
+    pub(super) refunded: Option<&'a Refunded>,
+}
+
+/// The payments that name one order number, taken together: the view's `pn`.
+#[derive(Debug, Clone, Copy)]
+struct OfNumber<'a> {
+    transaction_id: &'a str,
+    order_fen: Option<Fen>,
+    day: DayNumber,
+    is_revoked: bool,
+}
+
+/// An order with its lines and its bill.
+pub(super) struct Joined<'a> {
+    pub(super) totals: Totals<'a>,
+    pub(super) lines: &'a [Line<'a>],
+    pub(super) bill: BillSide<'a>,
+}
+
+/// An order whose transaction no payment of its own part has, though one elsewhere may.
+struct FarOrder {
+    lines: Vec<u8>,
+    /// The payments of its number, packed.
+    payments: Vec<u8>,
+}
+
+/// The join under way.
+pub(super) struct Join {
+    output: Output,
+    refunds: Refunds,
+    transactions: Filter,
+    far: Vec<FarOrder>,
+    odd: OddRows,
+}
+
+/// Rows of payments that name several orders.
+#[derive(Default)]
+struct OddRows {
+    rows: Vec<OddRow>,
+    /// Their transactions and numbers; true once an order has it.
+    transactions: HashMap<String, bool>,
+    numbers: HashMap<String, bool>,
+}
+
+impl<'a> Joined<'a> {
+    fn of(
+        lines: &'a [Line<'a>],
+        by_id: Option<Payment<'a>>,
+        by_number: Option<OfNumber<'a>>,
+        refunds: &'a Refunds,
+    ) -> Joined<'a> {
+        let totals = Totals::of(lines);
+        let fallback = |of: fn(OfNumber<'a>) -> Option<Fen>| by_number.and_then(of);
+        let bill = BillSide {
+            transaction_id: by_id.map(|it| it.transaction_id).or(by_number.map(|it| it.transaction_id)),
+            paid: by_id.and_then(|it| it.order_fen).or_else(|| fallback(|it| it.order_fen)),
+            day: by_id.map(|it| it.day).or(by_number.map(|it| it.day)),
+            is_revoked: by_id.map(|it| it.is_revoked).or(by_number.map(|it| it.is_revoked)).unwrap_or(false),
+            refunded: refunds.of(totals.transaction_id, totals.out_trade_no),
+        };
+        Joined { totals, lines, bill }
+    }
+
+    pub(super) fn bill_refund(&self) -> Fen {
+        self.bill.refunded.map_or(Fen::ZERO, |refunded| refunded.fen)
+    }
+
+    pub(super) fn is_fully_refunded(&self) -> bool {
+        self.totals.paid > Fen::ZERO && self.totals.refund.max(self.bill_refund()) >= self.totals.paid
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.totals.paid_at.is_some() && !self.is_fully_refunded()
+    }
+
+    /// What the match needs of it.
+    pub(super) fn order(&self) -> Order<'a> {
+        let totals = &self.totals;
+        Order {
+            out_trade_no: totals.out_trade_no,
+            transaction_id: totals.transaction_id,
+            merchant: totals.merchant,
+            openid: totals.openid,
+            paid_at: totals.paid_at,
+            refund: totals.refund,
+            bill_paid: self.bill.paid,
+            bill_refund: self.bill_refund(),
+            bill_refund_count: self.bill.refunded.map_or(0, |refunded| refunded.count),
+            bill_refunded_at: self.bill.refunded.and_then(|refunded| refunded.last_at),
+            is_fully_refunded: self.is_fully_refunded(),
+            is_live: self.is_live(),
+            plain_line: self.plain_line(),
+        }
+    }
+
+    fn plain_line(&self) -> Option<LineAmounts> {
+        let mut plain = self.lines.iter().filter(|line| line.row.coupon_code.is_empty());
+        let only = plain.next()?;
+        plain.next().is_none().then(|| LineAmounts::of(only))
+    }
+}
+
+impl LineAmounts {
+    pub(super) fn of(line: &Line<'_>) -> LineAmounts {
+        LineAmounts { goods: line.row.goods_fen, discount: line.row.discount_fen, paid: line.row.paid_fen }
+    }
+}
+
+impl<'a> OfNumber<'a> {
+    fn of(payments: impl Iterator<Item = Payment<'a>>) -> Option<OfNumber<'a>> {
+        let one = |it: Payment<'a>| OfNumber {
+            transaction_id: it.transaction_id,
+            order_fen: it.order_fen,
+            day: it.day,
+            is_revoked: it.is_revoked,
+        };
+        payments.map(one).reduce(|one, other| OfNumber {
+            transaction_id: one.transaction_id.max(other.transaction_id),
+            order_fen: one.order_fen.max(other.order_fen),
+            day: one.day.max(other.day),
+            is_revoked: one.is_revoked && other.is_revoked,
+        })
+    }
+}
+
+impl Join {
+    /// Starts the join of `rows` orders and payments in `parts` parts.
+    pub(super) fn new(
+        scratch: &Path,
+        refunds: Refunds,
+        transactions: Filter,
+        odd_rows: Vec<OddRow>,
+        (parts, rows): (usize, u64),
+    ) -> Result<Join, ReconcileError> {
+        let output = Output::new(scratch, &refunds, parts, rows)?;
+        Ok(Join { output, refunds, transactions, far: Vec::new(), odd: OddRows::new(odd_rows) })
+    }
+
+    /// Joins the orders and payments of one part.
+    pub(super) fn part(&mut self, part: usize, orders: &[u8], payments: &[u8]) -> Result<(), ReconcileError> {
+        let payments = Payment::all_in(payments);
+        let by_id: HashMap<&str, usize> =
+            payments.iter().enumerate().map(|(place, it)| (it.transaction_id, place)).collect();
+        let mut by_number: HashMap<&str, Vec<usize>> = HashMap::with_capacity(payments.len());
+        for (place, payment) in payments.iter().enumerate() {
+            by_number.entry(payment.out_trade_no).or_default().push(place);
+        }
+        let mut has_order = vec![false; payments.len()];
+        let (mut orders, mut order_lines) = (Orders::in_bytes(orders), Vec::new());
+        while orders.next_into(&mut order_lines) {
+            let totals = Totals::of(&order_lines);
+            let same_number = by_number.get(totals.out_trade_no).map_or(&[][..], Vec::as_slice);
+            same_number.iter().for_each(|place| has_order[*place] = true);
+            let found = totals.transaction_id.and_then(|id| by_id.get(id)).copied();
+            let is_far = |id: &str| found.is_none() && self.transactions.may_hold(hash(id));
+            if totals.transaction_id.is_some_and(is_far) {
+                self.far.push(FarOrder::new(&order_lines, same_number.iter().map(|place| &payments[*place])));
+                continue;
+            }
+            let of_number = OfNumber::of(same_number.iter().map(|place| payments[*place]));
+            let joined = Joined::of(&order_lines, found.map(|place| payments[place]), of_number, &self.refunds);
+            found.into_iter().for_each(|place| has_order[place] = true);
+            self.odd.see(&joined.totals);
+            self.output.order(&joined)?;
+        }
+        for (payment, has_order) in payments.iter().zip(has_order) {
+            self.output.payment(payment, has_order)?;
+        }
+        self.output.end_part(part)
+    }
+
+    /// Joins what lies far apart. `parts` are the payments once more, `payments` what they sum up to.
+    pub(super) fn finish(mut self, parts: &mut [Part], payments: Tally) -> Result<OrderBook, ReconcileError> {
+        let far = std::mem::take(&mut self.far);
+        let unpacked: Vec<_> =
+            far.iter().map(|order| (lines(&order.lines), Payment::all_in(&order.payments))).collect();
+        let wanted = unpacked.iter().filter_map(|(lines, _)| Totals::of(lines).transaction_id);
+        let wanted: HashSet<&str> = wanted.collect();
+        let found = find_payments(parts, &wanted)?;
+        for (lines, same_number) in &unpacked {
+            let id = Totals::of(lines).transaction_id.unwrap_or_default();
+            let payment = found.get(id).map(|bytes| Payment::unpack(&mut Unpacker::new(bytes)));
+            let joined = Joined::of(lines, payment, OfNumber::of(same_number.iter().copied()), &self.refunds);
+            self.odd.see(&joined.totals);
+            self.output.late_order(&joined)?;
+        }
+        let odd = self.odd.counted();
+        self.output.finish(&self.refunds, payments, odd, |payment| wanted.contains(payment.transaction_id))
+    }
+}
+
+/// The payments of these transactions, packed.
+fn find_payments(parts: &mut [Part], wanted: &HashSet<&str>) -> Result<HashMap<String, Vec<u8>>, ReconcileError> {
+    let mut found = HashMap::new();
+    for part in parts.iter_mut().filter(|_| !wanted.is_empty()) {
+        let bytes = part.read().map_err(spilled)?;
+        for payment in Payment::all_in(&bytes).iter().filter(|it| wanted.contains(it.transaction_id)) {
+            let mut packed = Vec::new();
+            payment.pack(&mut Packer::new(&mut packed));
+            found.insert(payment.transaction_id.to_owned(), packed);
+        }
+    }
+    Ok(found)
+}
+
+impl FarOrder {
+    fn new<'a>(lines: &[Line<'_>], payments: impl Iterator<Item = &'a Payment<'a>>) -> FarOrder {
+        let mut order = FarOrder { lines: Vec::new(), payments: Vec::new() };
+        lines.iter().for_each(|line| line.pack(&mut Packer::new(&mut order.lines)));
+        payments.for_each(|payment| payment.pack(&mut Packer::new(&mut order.payments)));
+        order
+    }
+}
+
+impl OddRows {
+    fn new(rows: Vec<OddRow>) -> OddRows {
+        let transactions = rows.iter().map(|row| (row.transaction_id.clone(), false)).collect();
+        let numbers = rows.iter().map(|row| (row.out_trade_no.clone(), false)).collect();
+        OddRows { rows, transactions, numbers }
+    }
+
+    fn see(&mut self, order: &Totals<'_>) {
+        if self.rows.is_empty() {
+            return;
+        }
+        let id = order.transaction_id.and_then(|id| self.transactions.get_mut(id));
+        id.into_iter().chain(self.numbers.get_mut(order.out_trade_no)).for_each(|seen| *seen = true);
+    }
+
+    fn counted(&self) -> BillRows {
+        let mut rows = BillRows::default();
+        for row in &self.rows {
+            let is_matched = self.transactions[&row.transaction_id] || self.numbers[&row.out_trade_no];
+            rows.count(Tally { rows: 1, fen: row.fen }, is_matched);
+        }
+        rows
+    }
+}

@@ -1,0 +1,214 @@
+//! Orders found by number, from a scratch file: only a filter and one entry per block are in memory.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::Order;
+use crate::reconcile::spill::{Packer, Unpacker, hash};
+
+/// Bytes after which a block ends: one read.
+const BLOCK_BYTES: usize = 4 << 10;
+const FILTER_BITS_PER_KEY: u64 = 16;
+
+/// Says that a text was never added, or that it may have been.
+#[derive(Debug)]
+pub(super) struct Filter {
+    words: Vec<u64>,
+}
+
+impl Filter {
+    pub(super) fn for_keys(keys: u64) -> Filter {
+        let words = usize::try_from((keys * FILTER_BITS_PER_KEY).div_ceil(64).max(1)).expect("a filter fits");
+        Filter { words: vec![0; words] }
+    }
+
+    pub(super) fn add(&mut self, hash: u64) {
+        for bit in self.bits(hash) {
+            self.words[bit / 64] |= 1 << (bit % 64);
+        }
+    }
+
+    pub(super) fn may_hold(&self, hash: u64) -> bool {
+        self.bits(hash).into_iter().all(|bit| self.words[bit / 64] & (1 << (bit % 64)) != 0)
+    }
+
+    fn bits(&self, hash: u64) -> [usize; 6] {
+        let size = self.words.len() as u64 * 64;
+        let step = hash.rotate_right(32) | 1;
+        let bit = |round| (u128::from(hash.wrapping_add(step.wrapping_mul(round))) * u128::from(size)) >> 64;
+        [0, 1, 2, 3, 4, 5].map(|round| usize::try_from(bit(round)).expect("a place in the filter"))
+    }
+}
+
+/// A block: the part and the smallest hash of the orders in it, and where it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Block {
+    part: u32,
+    first: u64,
+    start: u64,
+}
+
+/// Writes the orders of one part after the other.
+pub(super) struct LookupWriter {
+    file: BufWriter<File>,
+    written: u64,
+    blocks: Vec<Block>,
+    filter: Filter,
+    parts: u64,
+    /// The orders of the current part: hash and place in `bytes`.
+    rows: Vec<(u64, usize, usize)>,
+    bytes: Vec<u8>,
+    late: HashMap<String, Vec<u8>>,
+}
+
+impl LookupWriter {
+    pub(super) fn new(scratch: &Path, parts: usize, orders: u64) -> io::Result<LookupWriter> {
+        Ok(LookupWriter {
+            file: BufWriter::with_capacity(1 << 20, tempfile::tempfile_in(scratch)?),
+            written: 0,
+            blocks: Vec::new(),
+            filter: Filter::for_keys(orders),
+            parts: parts as u64,
+            rows: Vec::new(),
+            bytes: Vec::new(),
+            late: HashMap::new(),
+        })
+    }
+
+    /// Adds an order of the current part.
+    pub(super) fn push(&mut self, hash: u64, order: &Order<'_>) {
+        let start = self.bytes.len();
+        order.pack(&mut Packer::new(&mut self.bytes));
+        self.rows.push((hash, start, self.bytes.len()));
+        self.filter.add(hash);
+    }
+
+    /// Adds an order whose part is written already.
+    pub(super) fn push_late(&mut self, order: &Order<'_>) {
+        let mut bytes = Vec::new();
+        order.pack(&mut Packer::new(&mut bytes));
+        self.filter.add(hash(order.out_trade_no));
+        self.late.insert(order.out_trade_no.to_owned(), bytes);
+    }
+
+    /// Writes the current part.
+    pub(super) fn end_part(&mut self, part: usize) -> io::Result<()> {
+        self.rows.sort_unstable();
+        let part = u32::try_from(part).expect("fewer than 2³² parts");
+        let mut block_bytes = BLOCK_BYTES;
+        let mut last = None;
+        for (hash, start, end) in self.rows.drain(..) {
+            // Orders of one hash stay in one block.
+            if block_bytes >= BLOCK_BYTES && last != Some(hash) {
+                self.blocks.push(Block { part, first: hash, start: self.written });
+                block_bytes = 0;
+            }
+            self.file.write_all(&self.bytes[start..end])?;
+            self.written += (end - start) as u64;
+            block_bytes += end - start;
+            last = Some(hash);
+        }
+        self.bytes.clear();
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> io::Result<Lookup> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(Lookup {
+            file,
+            length: self.written,
+            blocks: self.blocks,
+            filter: self.filter,
+            parts: self.parts,
+            late: self.late,
+        })
+    }
+}
+
+/// The orders of the look-back by number.
+pub(in crate::reconcile) struct Lookup {
+    file: File,
+    length: u64,
+    blocks: Vec<Block>,
+    filter: Filter,
+    parts: u64,
+    late: HashMap<String, Vec<u8>>,
+}
+
+impl Lookup {
+    /// The order of a number, paid or not. `block` holds what had to be read.
+    pub(in crate::reconcile) fn find<'a>(
+        &'a self,
+        out_trade_no: &str,
+        block: &'a mut Vec<u8>,
+    ) -> io::Result<Option<Order<'a>>> {
+        let hash = hash(out_trade_no);
+        if !self.filter.may_hold(hash) {
+            return Ok(None);
+        }
+        if let Some(bytes) = self.late.get(out_trade_no) {
+            return Ok(Some(Order::unpack(&mut Unpacker::new(bytes))));
+        }
+        self.read_block(hash, block)?;
+        let mut cells = Unpacker::new(block);
+        while !cells.is_empty() {
+            let order = Order::unpack(&mut cells);
+            if order.out_trade_no == out_trade_no {
+                return Ok(Some(order));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the block a hash must lie in; leaves it empty when there is none.
+    fn read_block(&self, hash: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+        bytes.clear();
+        let part = u32::try_from(hash % self.parts).expect("fewer than 2³² parts");
+        let after = self.blocks.partition_point(|block| (block.part, block.first) <= (part, hash));
+        let Some(block) = after.checked_sub(1).map(|place| self.blocks[place]) else { return Ok(()) };
+        let end = self.blocks.get(after).map_or(self.length, |next| next.start);
+        bytes.resize(usize::try_from(end - block.start).expect("a block fits"), 0);
+        self.file.read_exact_at(bytes, block.start)
+    }
+
+    /// A lookup of these orders.
+    #[cfg(test)]
+    pub(in crate::reconcile) fn of(orders: &[Order<'_>]) -> Lookup {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut writer = LookupWriter::new(scratch.path(), 1, orders.len() as u64).unwrap();
+        orders.iter().for_each(|order| writer.push(hash(order.out_trade_no), order));
+        writer.end_part(0).unwrap();
+        writer.finish().unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_is_found_by_its_number_and_no_other_is() {
+        let scratch = tempfile::tempdir().unwrap();
+        let numbers: Vec<String> = (0..3_000).map(|number| format!("WX{number:026}")).collect();
+        let mut writer = LookupWriter::new(scratch.path(), 3, 3_000).unwrap();
+        let order = |number| Order { out_trade_no: number, transaction_id: Some("4200"), ..Order::default() };
+        for part in 0..3 {
+            for number in numbers.iter().skip(1).filter(|number| hash(number) % 3 == part) {
+                writer.push(hash(number), &order(number));
+            }
+            writer.end_part(usize::try_from(part).unwrap()).unwrap();
+        }
+        writer.push_late(&order(&numbers[0]));
+        let lookup = writer.finish().unwrap();
+        let mut block = Vec::new();
+        for number in &numbers {
+            assert_eq!(lookup.find(number, &mut block).unwrap(), Some(order(number)));
+        }
+        for number in 3_000..6_000 {
+            assert_eq!(lookup.find(&format!("WX{number:026}"), &mut block).unwrap(), None);
+        }
+    }
+}

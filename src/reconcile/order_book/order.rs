@@ -1,0 +1,200 @@
+//! An order as the merchant's exports of the look-back tell it: its effective lines and their sums.
+//! The definition is `jobs/rules/views/01_order_lines.sql` and the inner part of `04_order_totals.sql`.
+
+use crate::money::Fen;
+use crate::reconcile::columns::{DayNumber, Micros, row_type};
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::merge::{DayMerge, Keyed};
+use crate::reconcile::spill::{Packer, Unpacker};
+
+row_type! {
+    /// A line of an order export.
+    LineRow of LineColumns {
+        out_trade_no: text,
+        stock_id: text,
+        coupon_code: text,
+        transaction_id: maybe_text,
+        merchant: maybe_text,
+        openid: maybe_text,
+        channel: maybe_text,
+        paid_at: maybe_instant,
+        goods_fen: fen,
+        discount_fen: fen,
+        paid_fen: fen,
+        refund_fen: fen,
+        source_file: text,
+    }
+}
+
+impl Keyed for LineColumns {
+    fn key(&self, row: usize) -> &str {
+        self.out_trade_no.value(row)
+    }
+}
+
+/// An effective line, and the day of the file it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Line<'a> {
+    pub(super) row: LineRow<'a>,
+    pub(super) day: DayNumber,
+}
+
+/// The effective lines of one order, summed.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Totals<'a> {
+    pub(super) out_trade_no: &'a str,
+    pub(super) transaction_id: Option<&'a str>,
+    pub(super) merchant: Option<&'a str>,
+    pub(super) openid: Option<&'a str>,
+    pub(super) channel: Option<&'a str>,
+    pub(super) source_file: &'a str,
+    pub(super) paid_at: Option<Micros>,
+    pub(super) changed_day: DayNumber,
+    pub(super) goods: Fen,
+    pub(super) discount: Fen,
+    pub(super) paid: Fen,
+    pub(super) refund: Fen,
+}
+
+impl<'a> Totals<'a> {
+    /// Sums lines of one order; the largest of each text stands for all, as in the view.
+    pub(super) fn of(lines: &[Line<'a>]) -> Totals<'a> {
+        let rows = || lines.iter().map(|line| line.row);
+        Totals {
+            out_trade_no: lines.first().map_or("", |line| line.row.out_trade_no),
+            transaction_id: rows().filter_map(|row| row.transaction_id).max(),
+            merchant: rows().filter_map(|row| row.merchant).max(),
+            openid: rows().filter_map(|row| row.openid).max(),
+            channel: rows().filter_map(|row| row.channel).max(),
+            source_file: rows().map(|row| row.source_file).max().unwrap_or_default(),
+            paid_at: rows().filter_map(|row| row.paid_at).max(),
+            changed_day: lines.iter().map(|line| line.day).max().unwrap_or_default(),
+            goods: rows().map(|row| row.goods_fen).sum(),
+            discount: rows().map(|row| row.discount_fen).sum(),
+            paid: rows().map(|row| row.paid_fen).sum(),
+            refund: rows().map(|row| row.refund_fen).sum(),
+        }
+    }
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn names_coupon(&self) -> bool {
+        !(self.row.stock_id.is_empty() || self.row.coupon_code.is_empty())
+    }
+
+    pub(super) fn pack(&self, cells: &mut Packer<'_>) {
+        let row = &self.row;
+        cells.text(row.out_trade_no);
+        cells.text(row.stock_id);
+        cells.text(row.coupon_code);
+        for text in [row.transaction_id, row.merchant, row.openid, row.channel] {
+            cells.maybe_text(text);
+        }
+        cells.maybe_integer(row.paid_at);
+        for amount in [row.goods_fen, row.discount_fen, row.paid_fen, row.refund_fen] {
+            cells.integer(amount.0);
+        }
+        cells.text(row.source_file);
+        cells.integer(i64::from(self.day));
+    }
+
+    fn unpack(cells: &mut Unpacker<'a>) -> Line<'a> {
+        let row = LineRow {
+            out_trade_no: cells.text(),
+            stock_id: cells.text(),
+            coupon_code: cells.text(),
+            transaction_id: cells.maybe_text(),
+            merchant: cells.maybe_text(),
+            openid: cells.maybe_text(),
+            channel: cells.maybe_text(),
+            paid_at: cells.maybe_integer(),
+            goods_fen: Fen(cells.integer()),
+            discount_fen: Fen(cells.integer()),
+            paid_fen: Fen(cells.integer()),
+            refund_fen: Fen(cells.integer()),
+            source_file: cells.text(),
+        };
+        Line { row, day: DayNumber::try_from(cells.integer()).expect("a packed day") }
+    }
+}
+
+/// The effective lines of one order, packed: the memory is used again for the next.
+#[derive(Debug, Default)]
+pub(super) struct PackedOrder {
+    pub(super) out_trade_no: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl PackedOrder {
+    /// Takes the next order off the merged exports: per (stock_id, coupon_code) the line of the latest
+    /// day. `false` when there is none left.
+    pub(super) fn take(&mut self, exports: &mut DayMerge<LineColumns>) -> Result<bool, ReconcileError> {
+        let Some(number) = exports.peek_key() else { return Ok(false) };
+        self.out_trade_no.clear();
+        self.out_trade_no.push_str(number);
+        self.bytes.clear();
+        let (mut starts, mut is_effective) = (Vec::new(), true);
+        while exports.peek_key() == Some(&self.out_trade_no) {
+            let Some((day, row)) = exports.peek() else { break };
+            starts.push(self.bytes.len());
+            Line { row, day }.pack(&mut Packer::new(&mut self.bytes));
+            is_effective &= starts.len() == 1;
+            exports.advance()?;
+        }
+        if !is_effective {
+            self.keep_latest();
+        }
+        Ok(true)
+    }
+
+    fn keep_latest(&mut self) {
+        let mut lines = lines(&self.bytes);
+        lines.sort_by_key(|line| (line.row.stock_id, line.row.coupon_code, std::cmp::Reverse(line.day)));
+        lines.dedup_by_key(|line| (line.row.stock_id, line.row.coupon_code));
+        let mut kept = Vec::with_capacity(self.bytes.len());
+        for line in &lines {
+            line.pack(&mut Packer::new(&mut kept));
+        }
+        self.bytes = kept;
+    }
+}
+
+/// Packed lines, one after the other.
+pub(super) fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
+    let mut cells = Unpacker::new(bytes);
+    let mut lines = Vec::new();
+    while !cells.is_empty() {
+        lines.push(Line::unpack(&mut cells));
+    }
+    lines
+}
+
+/// Packed orders, one after the other: lines of one number stand together.
+pub(super) struct Orders<'a> {
+    cells: Unpacker<'a>,
+    next: Option<Line<'a>>,
+}
+
+impl<'a> Orders<'a> {
+    pub(super) fn in_bytes(bytes: &'a [u8]) -> Orders<'a> {
+        let mut orders = Orders { cells: Unpacker::new(bytes), next: None };
+        orders.read();
+        orders
+    }
+
+    fn read(&mut self) {
+        self.next = (!self.cells.is_empty()).then(|| Line::unpack(&mut self.cells));
+    }
+
+    /// The lines of the next order, into `lines`; `false` when there is none.
+    pub(super) fn next_into(&mut self, lines: &mut Vec<Line<'a>>) -> bool {
+        lines.clear();
+        while let Some(line) =
+            self.next.filter(|line| lines.first().is_none_or(|first| first.row.out_trade_no == line.row.out_trade_no))
+        {
+            lines.push(line);
+            self.read();
+        }
+        !lines.is_empty()
+    }
+}

@@ -1,0 +1,141 @@
+//! The shared views about orders as Parquet files in the scratch folder, for the rules' SQL.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+
+use crate::reconcile::columns::table_type;
+
+/// Rows of a batch.
+pub(super) const ROWS_PER_BATCH: usize = 8_192;
+const ROWS_PER_GROUP: usize = 1 << 18;
+/// Columns in which hardly a value stands twice: a dictionary only costs.
+const UNIQUE: [&str; 6] =
+    ["out_trade_no", "transaction_id", "openid", "coupon_code", "bill_transaction_id", "out_subsidy_no"];
+
+table_type! {
+    /// A row of `order_totals`.
+    TotalsRow into TotalsTable {
+        out_trade_no: text,
+        transaction_id: maybe_text,
+        merchant: maybe_text,
+        openid: maybe_text,
+        channel: maybe_text,
+        source_file: text,
+        paid_at: maybe_instant,
+        paid_date: maybe_date,
+        changed_date: date,
+        goods_fen: fen,
+        discount_fen: fen,
+        paid_fen: fen,
+        refund_fen: fen,
+        bill_transaction_id: maybe_text,
+        bill_paid_fen: maybe_fen,
+        bill_date: maybe_date,
+        bill_is_revoked: flag,
+        bill_refund_fen: fen,
+        bill_refund_count: integer,
+        bill_refunded_at: maybe_instant,
+        bill_refund_date: maybe_date,
+        is_paid: flag,
+        is_fully_refunded: flag,
+        is_live: flag,
+    }
+}
+
+table_type! {
+    /// A row of `order_lines`.
+    LinesRow into LinesTable {
+        out_trade_no: text,
+        stock_id: text,
+        coupon_code: text,
+        transaction_id: maybe_text,
+        merchant: maybe_text,
+        openid: maybe_text,
+        channel: maybe_text,
+        paid_at: maybe_instant,
+        goods_fen: fen,
+        discount_fen: fen,
+        paid_fen: fen,
+        refund_fen: fen,
+        source_file: text,
+        dt: date,
+    }
+}
+
+table_type! {
+    /// A row of `bill_payments`.
+    PaymentsRow into PaymentsTable {
+        transaction_id: text,
+        out_trade_no: text,
+        openid: maybe_text,
+        mchid: maybe_text,
+        sub_mchid: maybe_text,
+        order_fen: maybe_fen,
+        trade_time: instant,
+        dt: date,
+        is_revoked: flag,
+    }
+}
+
+table_type! {
+    /// A row of `bill_refunds`.
+    RefundsRow into RefundsTable {
+        transaction_id: text,
+        out_trade_no: text,
+        refund_fen: fen,
+        refund_count: integer,
+        refunded_at: maybe_instant,
+        dt: maybe_date,
+    }
+}
+
+/// A Parquet file under construction, uncompressed: it is read once and soon gone.
+pub(super) struct TableFile {
+    path: PathBuf,
+    writer: Option<ArrowWriter<File>>,
+}
+
+impl TableFile {
+    pub(super) fn new(path: PathBuf) -> TableFile {
+        TableFile { path, writer: None }
+    }
+
+    /// Adds a batch; the first one, which may have no row, gives the schema.
+    pub(super) fn write(&mut self, columns: Vec<(&'static str, ArrayRef)>) -> Result<(), ParquetError> {
+        let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let arrays = columns.into_iter().map(|(_, array)| array).collect();
+        let batch = RecordBatch::try_new(schema, arrays)?;
+        if self.writer.is_none() {
+            let file = File::create(&self.path)?;
+            self.writer = Some(ArrowWriter::try_new(file, batch.schema(), Some(properties()))?);
+        }
+        self.writer.as_mut().expect("just made").write(&batch)
+    }
+
+    pub(super) fn finish(self) -> Result<(), ParquetError> {
+        self.writer.map_or(Ok(()), |writer| writer.close().map(drop))
+    }
+}
+
+fn properties() -> WriterProperties {
+    let builder = WriterProperties::builder()
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_max_row_group_row_count(Some(ROWS_PER_GROUP));
+    let plain = UNIQUE.into_iter().map(ColumnPath::from);
+    plain.fold(builder, |builder, column| builder.set_column_dictionary_enabled(column, false)).build()
+}
+
+/// Where the table of a view lies.
+pub(in crate::reconcile) fn path_of(folder: &Path, view: &str) -> PathBuf {
+    folder.join(format!("{view}.parquet"))
+}

@@ -1,0 +1,207 @@
+//! Everything that speaks of coupons brought together coupon by coupon, each side in the order of its
+//! coupons. Holds the rows of one coupon at a time: the sides may be larger than memory.
+
+use std::path::Path;
+
+use chrono::NaiveDate;
+
+use super::columns::Micros;
+use super::cursor::{Columns, Cursor, Held};
+use super::error::ReconcileError;
+use super::facts::{self, Claim, Dispatch, Receipt, Receipts, scratched};
+use super::files::DayFiles;
+use super::footing::{Counts, Tally};
+use super::order_book::OrderBook;
+use super::spill::{Packed, Sorted};
+use super::wallet::{PreviousColumns, PreviousRow, WalletColumns, WalletRow};
+use crate::money::Fen;
+use crate::record::{LedgerRow, Record, UserCoupon};
+
+/// Columns sorted by coupon.
+trait ByCoupon: Columns {
+    fn coupon(&self, row: usize) -> (&str, &str);
+}
+
+impl ByCoupon for WalletColumns {
+    fn coupon(&self, row: usize) -> (&str, &str) {
+        let row = self.row(row);
+        (row.stock_id, row.coupon_code)
+    }
+}
+
+impl ByCoupon for PreviousColumns {
+    fn coupon(&self, row: usize) -> (&str, &str) {
+        let row = self.row(row);
+        (row.stock_id, row.coupon_code)
+    }
+}
+
+/// A side read from a file: the rows of the current coupon.
+struct FileSide<C> {
+    cursor: Cursor<C>,
+    rows: Vec<Held<C>>,
+}
+
+/// A side sorted in scratch files: the rows of the current coupon.
+struct SortedSide {
+    sorted: Sorted,
+    rows: Vec<Packed>,
+    spare: Vec<Packed>,
+}
+
+/// Every side of the match.
+pub(super) struct Sides {
+    wallets: FileSide<WalletColumns>,
+    previous: FileSide<PreviousColumns>,
+    claims: SortedSide,
+    dispatches: SortedSide,
+    receipts: SortedSide,
+    returns: SortedSide,
+    receipt_tallies: (Tally, Tally),
+    stock_id: String,
+    coupon_code: String,
+    is_first: bool,
+}
+
+/// What is known of one coupon.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    /// Stock and code.
+    pub(super) key: (&'a str, &'a str),
+    pub(super) wallet: Option<WalletRow<'a>>,
+    pub(super) previous: Option<PreviousRow<'a>>,
+    pub(super) claims: Vec<Claim<'a>>,
+    pub(super) dispatch: Option<Dispatch<'a>>,
+    pub(super) receipts: Vec<Receipt<'a>>,
+    pub(super) returns: Vec<Fen>,
+}
+
+impl Known<'_> {
+    pub(super) fn is_anything(&self) -> bool {
+        self.wallet.is_some()
+            || self.previous.is_some()
+            || self.dispatch.is_some()
+            || !(self.claims.is_empty() && self.receipts.is_empty() && self.returns.is_empty())
+    }
+}
+
+impl Sides {
+    /// Opens every side; the claims are taken out of the order book.
+    pub(super) fn open(
+        files: &DayFiles,
+        from: NaiveDate,
+        end: Micros,
+        scratch: &Path,
+        orders: &mut OrderBook,
+    ) -> Result<Sides, ReconcileError> {
+        let Receipts { sorted, total, left_out } = facts::receipts(files, end, scratch)?;
+        Ok(Sides {
+            wallets: FileSide::new(Cursor::open(UserCoupon::DATASET, files.of_day(UserCoupon::DATASET))?),
+            previous: FileSide::new(Cursor::open(LedgerRow::DATASET, files.latest_before(LedgerRow::DATASET))?),
+            claims: SortedSide::new(std::mem::take(&mut orders.claims)),
+            dispatches: SortedSide::new(facts::dispatches(files, from, end, scratch)?),
+            receipts: SortedSide::new(sorted),
+            returns: SortedSide::new(facts::returns(files, end, scratch)?),
+            receipt_tallies: (total, left_out),
+            stock_id: String::new(),
+            coupon_code: String::new(),
+            is_first: true,
+        })
+    }
+
+    /// All receipts, and those of after D.
+    pub(super) fn receipt_tallies(&self) -> (Tally, Tally) {
+        self.receipt_tallies
+    }
+
+    /// Goes on to the next coupon; `false` at the end.
+    pub(super) fn next_coupon(&mut self) -> Result<bool, ReconcileError> {
+        let sorted = [&self.claims, &self.dispatches, &self.receipts, &self.returns];
+        let keys = [self.wallets.peek(), self.previous.peek()].into_iter().flatten();
+        let smallest = keys.chain(sorted.into_iter().filter_map(|side| side.sorted.peek_coupon())).min();
+        let Some((stock_id, code)) = smallest else { return Ok(false) };
+        if !self.is_first && (stock_id, code) <= (&*self.stock_id, &*self.coupon_code) {
+            // The sorted sides cannot be out of order, so it is one of the files.
+            let is_wallet = self.wallets.peek() == smallest;
+            let dataset = if is_wallet { UserCoupon::DATASET } else { LedgerRow::DATASET };
+            return Err(ReconcileError::Unsorted { dataset, key: format!("{stock_id}/{code}") });
+        }
+        let (stock_id, code) = (stock_id.to_owned(), code.to_owned());
+        (self.stock_id, self.coupon_code, self.is_first) = (stock_id, code, false);
+        let key = (&*self.stock_id, &*self.coupon_code);
+        self.wallets.take(key)?;
+        self.previous.take(key)?;
+        for side in [&mut self.claims, &mut self.dispatches, &mut self.receipts, &mut self.returns] {
+            side.take(key).map_err(scratched)?;
+        }
+        Ok(true)
+    }
+
+    /// What is known of the current coupon at the end of the day.
+    pub(super) fn known(&self, end: Micros, counts: &mut Counts) -> Known<'_> {
+        Known {
+            key: (&self.stock_id, &self.coupon_code),
+            wallet: known_wallet(&self.wallets.rows, end, counts),
+            previous: self.previous.rows.last().map(Held::row),
+            claims: self.claims.rows.iter().map(Claim::of).collect(),
+            dispatch: Dispatch::of(&self.dispatches.rows),
+            receipts: self.receipts.rows.iter().map(Receipt::of).collect(),
+            returns: self.returns.rows.iter().map(facts::returned).collect(),
+        }
+    }
+}
+
+impl<C: ByCoupon> FileSide<C> {
+    fn new(cursor: Cursor<C>) -> FileSide<C> {
+        FileSide { cursor, rows: Vec::new() }
+    }
+
+    fn peek(&self) -> Option<(&str, &str)> {
+        self.cursor.place().map(|(columns, row)| columns.coupon(row))
+    }
+
+    fn take(&mut self, key: (&str, &str)) -> Result<(), ReconcileError> {
+        self.rows.clear();
+        while self.peek() == Some(key) {
+            self.rows.extend(self.cursor.hold());
+            self.cursor.advance()?;
+        }
+        Ok(())
+    }
+}
+
+impl SortedSide {
+    fn new(sorted: Sorted) -> SortedSide {
+        SortedSide { sorted, rows: Vec::new(), spare: Vec::new() }
+    }
+
+    fn take(&mut self, key: (&str, &str)) -> std::io::Result<()> {
+        self.spare.append(&mut self.rows);
+        while self.sorted.peek_coupon() == Some(key) {
+            self.rows.extend(self.sorted.next(self.spare.pop().unwrap_or_default())?);
+        }
+        Ok(())
+    }
+}
+
+/// The wallet's row of a coupon. One received after D is not known on D; of a coupon given away, which
+/// may stand in two wallets, the one asked last knows better.
+fn known_wallet<'a>(rows: &'a [Held<WalletColumns>], end: Micros, counts: &mut Counts) -> Option<WalletRow<'a>> {
+    let mut newest: Option<WalletRow<'a>> = None;
+    for row in rows.iter().map(Held::row) {
+        counts.read(&row);
+        if row.receive_time.is_some_and(|received| received >= end) {
+            counts.leave_out(&row);
+            continue;
+        }
+        let is_newer = newest.is_none_or(|newest| newest_wallet(&newest, &row).is_le());
+        let older = if is_newer { newest.replace(row) } else { Some(row) };
+        older.iter().for_each(|row| counts.leave_out(row));
+    }
+    newest
+}
+
+fn newest_wallet(one: &WalletRow<'_>, other: &WalletRow<'_>) -> std::cmp::Ordering {
+    let recency = |row: &WalletRow<'_>| (row.verified_date, row.receive_time);
+    recency(one).cmp(&recency(other)).then_with(|| other.openid.cmp(one.openid))
+}

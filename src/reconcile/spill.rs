@@ -1,0 +1,451 @@
+//! Rows in scratch files: scattered over parts by a hash, or sorted by coupon. What does not fit in a
+//! bounded buffer goes to unnamed files of the scratch folder, which vanish with the process.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes of rows a sort holds before it writes a run.
+const RUN_BYTES: usize = 32 << 20;
+const WRITE_BUFFER: usize = 32 << 10;
+const READ_BUFFER: usize = 128 << 10;
+
+/// Writes the cells of a row.
+pub(super) struct Packer<'a>(&'a mut Vec<u8>);
+
+/// Reads the cells of rows in the order they were written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unpacker<'a>(&'a [u8]);
+
+impl<'a> Packer<'a> {
+    /// Packs behind what `bytes` has.
+    pub(super) fn new(bytes: &'a mut Vec<u8>) -> Packer<'a> {
+        Packer(bytes)
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        let length = u32::try_from(text.len()).expect("a cell is shorter than 4 GiB");
+        self.0.extend_from_slice(&length.to_le_bytes());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    pub(super) fn maybe_text(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.0.extend_from_slice(&u32::MAX.to_le_bytes()),
+        }
+    }
+
+    pub(super) fn integer(&mut self, number: i64) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    pub(super) fn maybe_integer(&mut self, number: Option<i64>) {
+        self.flag(number.is_some());
+        self.integer(number.unwrap_or_default());
+    }
+
+    pub(super) fn flag(&mut self, flag: bool) {
+        self.0.push(u8::from(flag));
+    }
+}
+
+impl<'a> Unpacker<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Unpacker<'a> {
+        Unpacker(bytes)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(length);
+        self.0 = rest;
+        taken
+    }
+
+    fn length(&mut self) -> u32 {
+        u32::from_le_bytes(self.take(4).try_into().expect("four bytes"))
+    }
+
+    fn text_of(&mut self, length: u32) -> &'a str {
+        std::str::from_utf8(self.take(length as usize)).expect("what was packed as text is text")
+    }
+
+    pub(super) fn skip_text(&mut self) {
+        let length = self.length();
+        self.take(length as usize);
+    }
+
+    pub(super) fn text(&mut self) -> &'a str {
+        let length = self.length();
+        self.text_of(length)
+    }
+
+    pub(super) fn maybe_text(&mut self) -> Option<&'a str> {
+        match self.length() {
+            u32::MAX => None,
+            length => Some(self.text_of(length)),
+        }
+    }
+
+    pub(super) fn integer(&mut self) -> i64 {
+        i64::from_le_bytes(self.take(8).try_into().expect("eight bytes"))
+    }
+
+    pub(super) fn maybe_integer(&mut self) -> Option<i64> {
+        let is_there = self.flag();
+        let number = self.integer();
+        is_there.then_some(number)
+    }
+
+    pub(super) fn flag(&mut self) -> bool {
+        self.take(1)[0] != 0
+    }
+}
+
+/// A hash of a text, the same in every run. Decides where a row lies, never whether two are equal.
+pub(super) fn hash(text: &str) -> u64 {
+    const K: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut state = (text.len() as u64).wrapping_mul(K);
+    let mut chunks = text.as_bytes().chunks_exact(8);
+    let mut fold = |word: u64| {
+        let product = u128::from(state ^ word).wrapping_mul(u128::from(K));
+        state = (product as u64) ^ ((product >> 64) as u64);
+    };
+    for chunk in &mut chunks {
+        fold(u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
+    }
+    let mut last = [0; 8];
+    last[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
+    fold(u64::from_le_bytes(last));
+    state ^ (state >> 29)
+}
+
+/// Rows scattered over parts, each small enough to be held in memory.
+pub(super) struct Scatter {
+    parts: Vec<BufWriter<File>>,
+    row: Vec<u8>,
+}
+
+impl Scatter {
+    /// As many parts as keep each near `rows_per_part` of the `rows` expected.
+    pub(super) fn parts_for(rows: u64, rows_per_part: u64) -> usize {
+        usize::try_from(rows.div_ceil(rows_per_part).clamp(1, 512)).expect("512 fits")
+    }
+
+    pub(super) fn new(scratch: &Path, parts: usize) -> io::Result<Scatter> {
+        let file = |_| Ok(BufWriter::with_capacity(WRITE_BUFFER, tempfile::tempfile_in(scratch)?));
+        Ok(Scatter { parts: (0..parts).map(file).collect::<io::Result<_>>()?, row: Vec::new() })
+    }
+
+    /// Adds a row to the part of `hash`.
+    pub(super) fn push(&mut self, hash: u64, pack: impl FnOnce(&mut Packer<'_>)) -> io::Result<()> {
+        self.row.clear();
+        pack(&mut Packer::new(&mut self.row));
+        let part = usize::try_from(hash % self.parts.len() as u64).expect("a part's number");
+        self.parts[part].write_all(&self.row)
+    }
+
+    /// Adds rows that are packed already.
+    pub(super) fn push_bytes(&mut self, hash: u64, rows: &[u8]) -> io::Result<()> {
+        let part = usize::try_from(hash % self.parts.len() as u64).expect("a part's number");
+        self.parts[part].write_all(rows)
+    }
+
+    /// The parts, ready to be read.
+    pub(super) fn finish(self) -> io::Result<Vec<Part>> {
+        self.parts
+            .into_iter()
+            .map(|part| Ok(Part(part.into_inner().map_err(io::IntoInnerError::into_error)?)))
+            .collect()
+    }
+}
+
+/// One part of a scatter.
+pub(super) struct Part(File);
+
+impl Part {
+    /// Its rows, packed one after the other.
+    pub(super) fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.0.metadata()?.len()).unwrap_or_default());
+        self.0.rewind()?;
+        self.0.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Sorts packed rows by (stock_id, coupon_code), the first two cells of each.
+pub(super) struct Sorter {
+    scratch: PathBuf,
+    bytes: Vec<u8>,
+    rows: Vec<Place>,
+    stocks: HashMap<String, u32>,
+    runs: Vec<File>,
+}
+
+/// Where a row lies in the buffer, and enough of its key to compare most rows without looking there.
+#[derive(Clone, Copy)]
+struct Place {
+    stock: u32,
+    code: u128,
+    start: usize,
+    end: usize,
+}
+
+/// A packed row, its coupon first.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Packed(Vec<u8>);
+
+impl Packed {
+    /// The cells, the coupon's two included.
+    pub(super) fn cells(&self) -> Unpacker<'_> {
+        Unpacker::new(&self.0)
+    }
+
+    /// The cells after the coupon's.
+    pub(super) fn facts(&self) -> Unpacker<'_> {
+        let mut cells = self.cells();
+        cells.skip_text();
+        cells.skip_text();
+        cells
+    }
+
+    /// Stock and code.
+    pub(super) fn coupon(&self) -> (&str, &str) {
+        let mut cells = self.cells();
+        (cells.text(), cells.text())
+    }
+}
+
+impl PartialOrd for Packed {
+    fn partial_cmp(&self, other: &Packed) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Packed {
+    /// By coupon, then by the rest so that the order never depends on the order of arrival.
+    fn cmp(&self, other: &Packed) -> Ordering {
+        self.coupon().cmp(&other.coupon()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl Sorter {
+    pub(super) fn new(scratch: &Path) -> Sorter {
+        Sorter {
+            scratch: scratch.to_owned(),
+            bytes: Vec::new(),
+            rows: Vec::new(),
+            stocks: HashMap::new(),
+            runs: Vec::new(),
+        }
+    }
+
+    /// Adds a row: its coupon, then the cells of `pack`.
+    pub(super) fn push(
+        &mut self,
+        (stock_id, coupon_code): (&str, &str),
+        pack: impl FnOnce(&mut Packer<'_>),
+    ) -> io::Result<()> {
+        if self.bytes.len() >= RUN_BYTES {
+            self.write_run()?;
+        }
+        let start = self.bytes.len();
+        let mut packer = Packer::new(&mut self.bytes);
+        packer.text(stock_id);
+        packer.text(coupon_code);
+        pack(&mut packer);
+        let stock = self.stock_number(stock_id);
+        let row = Place { stock, code: prefix(coupon_code), start, end: self.bytes.len() };
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn stock_number(&mut self, stock_id: &str) -> u32 {
+        if let Some(number) = self.stocks.get(stock_id) {
+            return *number;
+        }
+        let number = u32::try_from(self.stocks.len()).expect("fewer than 2³² stocks");
+        self.stocks.insert(stock_id.to_owned(), number);
+        number
+    }
+
+    fn sort(&mut self) {
+        let mut by_id: Vec<_> = self.stocks.iter().collect();
+        by_id.sort_unstable();
+        let mut ranks = vec![0_u32; by_id.len()];
+        for (rank, (_, number)) in by_id.into_iter().enumerate() {
+            ranks[*number as usize] = u32::try_from(rank).expect("fewer than 2³² stocks");
+        }
+        let bytes = &self.bytes;
+        let rest = |row: &Place| {
+            let mut cells = Unpacker::new(&bytes[row.start..row.end]);
+            cells.text();
+            (cells.text(), cells.0)
+        };
+        self.rows.sort_unstable_by(|one, other| {
+            let key = |row: &Place| (ranks[row.stock as usize], row.code);
+            key(one).cmp(&key(other)).then_with(|| rest(one).cmp(&rest(other)))
+        });
+    }
+
+    fn write_run(&mut self) -> io::Result<()> {
+        self.sort();
+        let mut file = BufWriter::with_capacity(READ_BUFFER, tempfile::tempfile_in(&self.scratch)?);
+        for row in &self.rows {
+            let bytes = &self.bytes[row.start..row.end];
+            let length = u32::try_from(bytes.len()).expect("a row is shorter than 4 GiB");
+            file.write_all(&length.to_le_bytes())?;
+            file.write_all(bytes)?;
+        }
+        self.runs.push(file.into_inner().map_err(io::IntoInnerError::into_error)?);
+        self.bytes.clear();
+        self.rows.clear();
+        Ok(())
+    }
+
+    /// The rows in order.
+    pub(super) fn finish(mut self) -> io::Result<Sorted> {
+        self.sort();
+        let mut runs: Vec<_> = self.runs.into_iter().map(Run::open).collect::<io::Result<_>>()?;
+        runs.push(Run::Buffer { bytes: self.bytes, rows: self.rows.into_iter() });
+        let mut sorted = Sorted { runs, heads: BinaryHeap::new() };
+        for run in 0..sorted.runs.len() {
+            sorted.refill(run, Vec::new())?;
+        }
+        Ok(sorted)
+    }
+}
+
+/// The first 16 bytes of a text as a number that sorts as they do.
+fn prefix(text: &str) -> u128 {
+    let mut bytes = [0; 16];
+    let length = text.len().min(16);
+    bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+    u128::from_be_bytes(bytes)
+}
+
+/// Rows that lie sorted somewhere.
+enum Run {
+    File(BufReader<File>),
+    Buffer { bytes: Vec<u8>, rows: std::vec::IntoIter<Place> },
+}
+
+impl Run {
+    fn open(mut file: File) -> io::Result<Run> {
+        file.rewind()?;
+        Ok(Run::File(BufReader::with_capacity(READ_BUFFER, file)))
+    }
+
+    /// Reads the next row into `row`; `false` at the end.
+    fn next(&mut self, row: &mut Vec<u8>) -> io::Result<bool> {
+        row.clear();
+        match self {
+            Run::Buffer { bytes, rows } => {
+                let Some(place) = rows.next() else { return Ok(false) };
+                row.extend_from_slice(&bytes[place.start..place.end]);
+            }
+            Run::File(file) => {
+                let mut length = [0; 4];
+                match file.read_exact(&mut length) {
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                    read => read?,
+                }
+                row.resize(u32::from_le_bytes(length) as usize, 0);
+                file.read_exact(row)?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Sorted rows, taken one by one.
+#[derive(Default)]
+pub(super) struct Sorted {
+    runs: Vec<Run>,
+    heads: BinaryHeap<std::cmp::Reverse<(Packed, usize)>>,
+}
+
+impl Sorted {
+    /// The coupon of the next row.
+    pub(super) fn peek_coupon(&self) -> Option<(&str, &str)> {
+        self.heads.peek().map(|head| head.0.0.coupon())
+    }
+
+    /// Takes the next row; `spare` lends its memory to the one that follows.
+    pub(super) fn next(&mut self, spare: Packed) -> io::Result<Option<Packed>> {
+        let Some(std::cmp::Reverse((row, run))) = self.heads.pop() else { return Ok(None) };
+        self.refill(run, spare.0)?;
+        Ok(Some(row))
+    }
+
+    fn refill(&mut self, run: usize, mut memory: Vec<u8>) -> io::Result<()> {
+        if self.runs[run].next(&mut memory)? {
+            self.heads.push(std::cmp::Reverse((Packed(memory), run)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn rows_come_back_sorted_by_coupon_whatever_their_order_and_the_number_of_runs(
+            keys in proptest::collection::vec(("[a-c]{0,3}", "[0-2]{14,19}"), 0..60),
+            run_every in 1_usize..20,
+        ) {
+            let scratch = tempfile::tempdir().unwrap();
+            let mut sorter = Sorter::new(scratch.path());
+            for (number, (stock, code)) in keys.iter().enumerate() {
+                sorter.push((stock, code), |cells| cells.integer(i64::try_from(number).unwrap())).unwrap();
+                if number % run_every == 0 {
+                    sorter.write_run().unwrap();
+                }
+            }
+            let mut sorted = sorter.finish().unwrap();
+            let mut found = Vec::new();
+            while let Some(row) = sorted.next(Packed::default()).unwrap() {
+                let mut cells = row.cells();
+                found.push((cells.text().to_owned(), cells.text().to_owned(), cells.integer()));
+                prop_assert!(cells.is_empty());
+            }
+            let mut wanted: Vec<_> = (0..).zip(&keys).map(|(number, (s, c))| (s.clone(), c.clone(), number)).collect();
+            wanted.sort();
+            let key = |row: &(String, String, i64)| (row.0.clone(), row.1.clone());
+            prop_assert_eq!(found.iter().map(key).collect::<Vec<_>>(), wanted.iter().map(key).collect::<Vec<_>>());
+            found.sort();
+            prop_assert_eq!(found, wanted);
+        }
+    }
+
+    #[test]
+    fn every_row_of_a_scatter_lies_in_the_part_of_its_hash() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut scatter = Scatter::new(scratch.path(), 4).unwrap();
+        let texts: Vec<String> = (0..100).map(|number| format!("WX{number:026}")).collect();
+        for text in &texts {
+            scatter.push(hash(text), |cells| cells.maybe_text(Some(text))).unwrap();
+        }
+        let mut found = Vec::new();
+        for (number, part) in scatter.finish().unwrap().iter_mut().enumerate() {
+            let bytes = part.read().unwrap();
+            let mut cells = Unpacker::new(&bytes);
+            while !cells.is_empty() {
+                let text = cells.maybe_text().unwrap();
+                assert_eq!(hash(text) % 4, number as u64);
+                found.push(text.to_owned());
+            }
+        }
+        found.sort();
+        assert_eq!(found, texts);
+    }
+}
