@@ -15,6 +15,9 @@ const DATE: &str = "dt=2026-11-18";
 /// Far more than a night of this merchant needs, far less than what a liar would like.
 const MOST_MEMORY_KB: u64 = 900_000;
 
+/// How long a night that must fail asks again.
+const PATIENCE_SECONDS: u64 = 10;
+
 /// How a night under a scenario must end: `[expect]` of the file.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,7 +39,8 @@ struct Expect {
     /// Another job file of the merchant.
     #[serde(default)]
     job: Option<String>,
-    /// `job.retry_deadline_seconds`; faults that never end should not be waited for.
+    /// `job.retry_deadline_seconds`; faults that never end should not be waited for, and never are for
+    /// longer than `PATIENCE_SECONDS`.
     #[serde(default)]
     patience_seconds: Option<u64>,
 }
@@ -89,8 +93,9 @@ fn assert_scenario(shop: &Shop, wechat: &Wechat, path: &Path, calm: &BTreeMap<St
 
 fn run(shop: &Shop, wechat: &Wechat, expect: &Expect, name: &str) -> Ending {
     let mut job = expect.job.as_deref().unwrap_or("job.toml");
-    if let Some(patience) = expect.patience_seconds {
+    if let Some(patience) = expect.patience_seconds.or((expect.exit != 0).then_some(PATIENCE_SECONDS)) {
         let text = std::fs::read_to_string(shop.path(job)).unwrap();
+        assert!(text.contains("retry_deadline_seconds = 120") && text.contains("timeout_seconds = 30"));
         let text = text.replace("retry_deadline_seconds = 120", &format!("retry_deadline_seconds = {patience}"));
         let text = text.replace("timeout_seconds = 30", &format!("timeout_seconds = {patience}"));
         std::fs::write(shop.path("job-impatient.toml"), text).unwrap();
