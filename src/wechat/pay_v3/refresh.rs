@@ -25,6 +25,8 @@ pub(super) struct Refresh(Mutex<Fetched>);
 #[derive(Default)]
 struct Fetched {
     tried_at: Option<DateTime<Utc>>,
+    /// When a serial that nobody knew last made us fetch.
+    sought_at: Option<DateTime<Utc>>,
     learnt_at: Option<DateTime<Utc>>,
     failed: Option<Failed>,
     answers: Vec<Answer>,
@@ -82,10 +84,12 @@ impl PayV3 {
             }
             let mut fetched = self.refresh.0.lock().await;
             let now = self.http.world().clock.now();
-            let tried = fetched.tried_at.is_some_and(|at| now - at < PAUSE);
-            if self.keyring.knows(serial) || tried {
+            let has_failed = fetched.failed.as_ref().is_some_and(|failed| now - failed.at < PAUSE);
+            let was_sought = fetched.sought_at.is_some_and(|at| now - at < PAUSE);
+            if self.keyring.knows(serial) || has_failed || was_sought {
                 return self.keyring.knows(serial);
             }
+            fetched.sought_at = Some(now);
             if let Err(error) = self.learn(&mut fetched).await {
                 tracing::warn!(%error, serial, "platform certificates cannot be fetched");
             }
