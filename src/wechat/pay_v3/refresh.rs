@@ -24,7 +24,6 @@ pub(super) struct Refresh(Mutex<Fetched>);
 
 #[derive(Default)]
 struct Fetched {
-    tried_at: Option<DateTime<Utc>>,
     /// When a serial that nobody knew last made us fetch.
     sought_at: Option<DateTime<Utc>>,
     learnt_at: Option<DateTime<Utc>>,
@@ -102,16 +101,16 @@ impl PayV3 {
         let answer = self.request_certificates(http).await?;
         let mut fetched = self.refresh.0.lock().await;
         let now = self.http.world().clock.now();
-        (fetched.tried_at, fetched.learnt_at) = (Some(now), Some(now));
+        fetched.learnt_at = Some(now);
         fetched.answers.push(answer.clone());
         Ok(answer)
     }
 
     async fn learn(&self, fetched: &mut Fetched) -> Result<(), ApiError> {
-        fetched.tried_at = Some(self.http.world().clock.now());
+        let asked_at = self.http.world().clock.now();
         match self.request_certificates(&self.beside).await {
             Ok(answer) => {
-                (fetched.learnt_at, fetched.failed) = (fetched.tried_at, None);
+                (fetched.learnt_at, fetched.failed) = (Some(asked_at), None);
                 fetched.answers.push(answer);
                 Ok(())
             }
