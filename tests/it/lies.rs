@@ -61,12 +61,12 @@ fn under_every_scenario_the_night_ends_as_documented_with_the_right_rows_or_none
         eprintln!("{} {} in {:?}", if fails { "failed" } else { "passed" }, path.display(), begun.elapsed());
         fails
     };
-    let failed: Vec<_> = scenarios.into_iter().filter(is_chosen).filter(fails).collect();
+    let failed: Vec<_> = scenarios.into_iter().filter(|path| is_chosen(path)).filter(fails).collect();
     assert!(failed.is_empty(), "{failed:?}");
 }
 
 /// All scenarios, or those that `SCENARIOS` names.
-fn is_chosen(path: &PathBuf) -> bool {
+fn is_chosen(path: &Path) -> bool {
     let chosen = std::env::var("SCENARIOS").unwrap_or_default();
     let name = path.file_stem().unwrap().to_string_lossy();
     chosen.is_empty() || chosen.split(',').any(|it| it == name)
