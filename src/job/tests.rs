@@ -402,8 +402,8 @@ fn a_lake_in_a_bucket_has_a_work_folder_and_takes_the_usual_keys() {
     assert!(job.lake.ends_with("work"), "{:?}", job.lake);
     assert!(!format!("{bucket:?}", bucket = bucket.credentials).contains("hush"));
     let cached = BUCKET.replace("work_dir = \"work\"\n", "");
-    let env = [&env[..], &[("HOME", "/home/x")]].concat();
-    assert!(bucket_of(&cached, &env).unwrap().lake.starts_with("/home/x/.cache/coupon-recon"));
+    let env = [&env[..], &[("HOME", "/people/x")]].concat();
+    assert!(bucket_of(&cached, &env).unwrap().lake.starts_with("/people/x/.cache/coupon-recon"));
 }
 
 #[test]
