@@ -12,6 +12,8 @@ READERS = {"pandas", "polars", "duckdb", "pyarrow"}
 def main(lake: pathlib.Path) -> int:
     text = README.read_text(encoding="utf-8")
     recipes = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    # What reads a bucket is tried where there is one (tests/store/readers.py).
+    recipes = [recipe for recipe in recipes if "s3://" not in recipe]
     found = {}
     for recipe in recipes:
         assert "out/lake" in recipe, f"a recipe reads no lake:\n{recipe}"
