@@ -31,7 +31,7 @@ class Gate:
         class Server(http.server.ThreadingHTTPServer):
             def handle_error(self, request, client_address):
                 # A program that was killed lets go of its connections.
-                if not isinstance(sys.exception(), ConnectionError):
+                if not isinstance(sys.exc_info()[1], ConnectionError):
                     super().handle_error(request, client_address)
 
         self.server = Server(("127.0.0.1", 0), Handler)
