@@ -1,6 +1,8 @@
 //! Polars over the partitions of a night. Tables and shared views are made when a query first names
 //! them; a view is computed once. The only file, with `tables`, that knows which engine runs the SQL.
 
+mod reduced;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -59,14 +61,7 @@ impl<'a> Engine<'a> {
         sql: &str,
         columns: &[ResultColumn<'_>],
     ) -> Result<Vec<T>, ReconcileError> {
-        let query = self.query(what, sql)?;
-        let frame = tables::typed(query, columns).and_then(LazyFrame::collect).map_err(ReconcileError::query(what))?;
-        let mut rows = Vec::new();
-        for batch in tables::to_arrow(frame).map_err(ReconcileError::shape(what))? {
-            let part: Vec<T> = serde_arrow::from_record_batch(&batch).map_err(ReconcileError::shape(what))?;
-            rows.extend(part);
-        }
-        Ok(rows)
+        collected(what, self.query(what, sql)?, columns)
     }
 
     /// The rows of a query in these columns, in the order of their cells.
@@ -153,6 +148,21 @@ impl<'a> Engine<'a> {
         let files: Vec<_> = files.into_iter().map(|file| file.source_file).collect();
         parameters::wechat_channels(self.terms, &files).map_err(ReconcileError::query("wechat_channels"))
     }
+}
+
+/// The rows of a planned query.
+fn collected<T: DeserializeOwned>(
+    what: &str,
+    query: LazyFrame,
+    columns: &[ResultColumn<'_>],
+) -> Result<Vec<T>, ReconcileError> {
+    let frame = tables::typed(query, columns).and_then(LazyFrame::collect).map_err(ReconcileError::query(what))?;
+    let mut rows = Vec::new();
+    for batch in tables::to_arrow(frame).map_err(ReconcileError::shape(what))? {
+        let part: Vec<T> = serde_arrow::from_record_batch(&batch).map_err(ReconcileError::shape(what))?;
+        rows.extend(part);
+    }
+    Ok(rows)
 }
 
 /// Whether a view only computes columns of one table: it then stays a plan, and each rule reads only

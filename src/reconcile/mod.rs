@@ -20,6 +20,7 @@ mod merge;
 mod order_book;
 mod order_side;
 mod parameters;
+mod reduction;
 pub mod rules;
 mod sides;
 mod spill;

@@ -12,6 +12,7 @@ use polars::prelude::*;
 
 use super::engine::ResultColumn;
 use super::parameters::{days, instant_type};
+use super::reduction::ROW_COLUMN;
 use crate::contract::{ColumnKind, Contract};
 
 /// A partition file.
@@ -26,6 +27,14 @@ pub(super) fn scan(contract: &Contract, path: &Path) -> PolarsResult<LazyFrame> 
 pub(super) fn scan_view(path: &Path) -> PolarsResult<LazyFrame> {
     let args = ScanArgsParquet { glob: false, hive_options: HiveOptions::new_disabled(), ..Default::default() };
     LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), args)
+}
+
+/// The rows of these numbers in a file that numbers its rows, in all its other columns.
+pub(super) fn rows_of(path: &Path, rows: &[u64]) -> PolarsResult<LazyFrame> {
+    let numbers = rows.iter().map(|row| i64::try_from(*row).expect("a row number")).collect::<Vec<_>>();
+    let numbers = Series::new(ROW_COLUMN.into(), numbers);
+    let is_it = col(ROW_COLUMN).is_in(lit(numbers).implode(false), false);
+    Ok(scan_view(path)?.filter(is_it).drop(cols([ROW_COLUMN])))
 }
 
 /// A dataset without a row.
