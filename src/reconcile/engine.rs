@@ -16,11 +16,13 @@ use serde::de::DeserializeOwned;
 
 use super::error::ReconcileError;
 use super::files::{DayFiles, Scratch};
+use super::observed;
 use super::order_book::{self, OrderBook};
 use super::parameters;
 use super::rules::Rules;
 use super::tables;
 use super::terms::Terms;
+use crate::clock;
 use crate::contract::{self, ColumnKind, Contract};
 
 /// A column of a result: its name and type.
@@ -101,6 +103,10 @@ impl<'a> Engine<'a> {
             let path = self.order_table(name)?;
             return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
         }
+        if name == observed::VIEW {
+            let path = self.observed_coupons()?;
+            return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
+        }
         if let Some(sql) = rules.view(name) {
             let plan = self.query(name, sql)?;
             if is_projection(sql) {
@@ -121,6 +127,15 @@ impl<'a> Engine<'a> {
         if !path.exists() {
             let from = self.terms.rules.lookback_start(self.files.date);
             OrderBook::build(self.files, from, self.scratch.folder())?;
+        }
+        Ok(path)
+    }
+
+    /// The file of the view `observed_coupons`, written at its first use.
+    fn observed_coupons(&self) -> Result<PathBuf, ReconcileError> {
+        let path = self.scratch.folder().join(format!("{}-{}.parquet", observed::VIEW, self.files.date));
+        if !path.exists() {
+            observed::write(self.files, clock::end_of(self.files.date).timestamp_micros(), &path)?;
         }
         Ok(path)
     }

@@ -52,21 +52,9 @@ pub(super) fn judge(
     shortfall: &Shortfall,
     decisions: &Decisions,
 ) -> Result<Judgement, ReconcileError> {
-    judge_within(Limits::default(), terms, rules, files, scratch, shortfall, decisions)
-}
-
-fn judge_within(
-    limits: Limits,
-    terms: &Terms,
-    rules: &Rules,
-    files: &DayFiles,
-    scratch: &Scratch,
-    shortfall: &Shortfall,
-    decisions: &Decisions,
-) -> Result<Judgement, ReconcileError> {
     let (judged, unjudged) = split(rules, files, shortfall);
     let mut engine = Engine::open(terms, rules, files, scratch)?;
-    let reduction = engine.reduce(judged.values().copied(), limits);
+    let reduction = engine.reduce(judged.values().copied(), Limits::default());
     let (mut findings, mut found) = (BTreeMap::new(), BTreeMap::new());
     for rule in judged.values() {
         let rows = run(&mut engine, &reduction, terms, files, rule)?;

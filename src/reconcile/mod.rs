@@ -17,6 +17,7 @@ mod ledger_row;
 mod lifecycle;
 mod matching;
 mod merge;
+mod observed;
 mod order_book;
 mod order_side;
 mod parameters;

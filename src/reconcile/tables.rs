@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -65,11 +66,18 @@ pub(super) fn typed(mut query: LazyFrame, columns: &[ResultColumn<'_>]) -> Polar
 
 /// Hands a Polars result over to Arrow through Parquet in memory: the one format both libraries
 /// agree on without unsafe code.
-pub(super) fn to_arrow(mut frame: DataFrame) -> Result<Vec<RecordBatch>, ArrowError> {
+pub(super) fn to_arrow(frame: DataFrame) -> Result<Vec<RecordBatch>, ArrowError> {
+    to_arrow_with_schema(frame).map(|(_, batches)| batches)
+}
+
+/// As `to_arrow`; a table without a row still has its columns.
+pub(super) fn to_arrow_with_schema(mut frame: DataFrame) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
     let mut bytes = Vec::new();
     let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Uncompressed);
     writer.finish(&mut frame).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
-    ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))?.build()?.collect()
+    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))?;
+    let schema = builder.schema().clone();
+    Ok((schema, builder.build()?.collect::<Result<_, _>>()?))
 }
 
 fn contract_columns(contract: &Contract, present: &Schema) -> Vec<Expr> {

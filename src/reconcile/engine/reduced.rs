@@ -10,6 +10,7 @@ use polars::sql::SQLContext;
 use serde::de::DeserializeOwned;
 
 use super::super::error::ReconcileError;
+use super::super::observed;
 use super::super::order_book;
 use super::super::parameters::days;
 use super::super::reduction::rename::with_names;
@@ -95,7 +96,8 @@ impl Engine<'_> {
         if name == "params" {
             return self.params().map(Meaning::OneRow);
         }
-        if let Some(sql) = self.rules.view(name).filter(|_| !order_book::VIEWS.contains(&name)) {
+        let is_a_file = order_book::VIEWS.contains(&name) || name == observed::VIEW;
+        if let Some(sql) = self.rules.view(name).filter(|_| !is_a_file) {
             return Some(Meaning::View(dialect(sql).into_owned()));
         }
         if !sources.contains_key(name) {
@@ -115,7 +117,15 @@ impl Engine<'_> {
     /// The rows of a base table; `None` when they cannot be walked through.
     fn source(&mut self, name: &str) -> Option<Source> {
         if order_book::VIEWS.contains(&name) {
-            return Source::of_file(&self.order_table(name).ok()?).ok();
+            let unique = match name {
+                "order_totals" => Some("out_trade_no"),
+                "bill_payments" | "bill_refunds" => Some("transaction_id"),
+                _ => None,
+            };
+            return Source::of_file(&self.order_table(name).ok()?, unique).ok();
+        }
+        if name == observed::VIEW {
+            return Source::of_file(&self.observed_coupons().ok()?, None).ok();
         }
         if let Some(contract) = contract::find(name) {
             return Source::of_contract(contract, false, self.files.of_day(name).map(|path| (None, path))).ok();
@@ -130,7 +140,8 @@ impl Engine<'_> {
 
     fn in_memory(&mut self, name: &str) -> Option<Source> {
         let frame = self.table(name).ok()??.collect().ok()?;
-        Source::of_batches(&tables::to_arrow(frame).ok()?).ok()
+        let (schema, batches) = tables::to_arrow_with_schema(frame).ok()?;
+        Source::of_batches(schema, &batches).ok()
     }
 
     /// The values of `params`, the table of one row.

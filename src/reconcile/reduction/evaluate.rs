@@ -94,7 +94,7 @@ impl<'a> Evaluator<'a> {
             Term::First(terms) => return self.first(terms),
             Term::Case(cases, otherwise) => return self.case(cases, otherwise.as_deref()),
             Term::BusinessDay(term) => return self.business_day(term),
-            Term::Unknown | Term::There(_) => return Err(misfit(term)),
+            Term::Unknown | Term::There(_) | Term::Count(_) => return Err(misfit(term)),
         };
         Ok(Values { array, is_constant: false })
     }

@@ -35,11 +35,14 @@ impl Hasher for AsIs {
     }
 }
 
+/// The key of a row that has none. It is in no set.
+pub(super) const NO_KEY: u128 = 0;
+
 /// The columns of a batch that make its keys.
 pub(super) struct KeyColumns {
     columns: Vec<ArrayRef>,
     /// The keys of all rows, once many were asked for.
-    hashed: Option<Vec<Option<u128>>>,
+    hashed: Option<Vec<u128>>,
 }
 
 impl KeyColumns {
@@ -59,15 +62,15 @@ impl KeyColumns {
         }
     }
 
-    /// The key of a row; a key with a null equals none and is none.
-    pub(super) fn key(&self, row: usize) -> Option<u128> {
+    /// The key of a row; `NO_KEY` where a column is null, for null equals nothing.
+    pub(super) fn key(&self, row: usize) -> u128 {
         self.hashed.as_ref().map_or_else(|| self.hash(row), |hashed| hashed[row])
     }
 
-    fn hash(&self, row: usize) -> Option<u128> {
+    fn hash(&self, row: usize) -> u128 {
         let mut cells = self.columns.iter().map(|column| cell(column, row));
-        let first = cells.next()??;
-        cells.try_fold(first, |key, cell| Some(combined(key, cell?)))
+        let first = cells.next().unwrap_or(NO_KEY);
+        cells.fold(first, |key, cell| if key == NO_KEY || cell == NO_KEY { NO_KEY } else { combined(key, cell) })
     }
 }
 
@@ -76,21 +79,22 @@ pub(super) fn is_key_type(kind: &DataType) -> bool {
     matches!(kind, DataType::Utf8 | DataType::Int64 | DataType::Date32 | DataType::Timestamp(..))
 }
 
-fn cell(column: &ArrayRef, row: usize) -> Option<u128> {
+fn cell(column: &ArrayRef, row: usize) -> u128 {
     if column.is_null(row) {
-        return None;
+        return NO_KEY;
     }
-    Some(match column.data_type() {
+    let hash = match column.data_type() {
         DataType::Utf8 => xxh3_128(column.as_string::<i32>().value(row).as_bytes()),
         DataType::Int64 => xxh3_128(&column.as_primitive::<Int64Type>().value(row).to_le_bytes()),
         DataType::Date32 => xxh3_128(&column.as_primitive::<Date32Type>().value(row).to_le_bytes()),
         _ => xxh3_128(&column.as_primitive::<TimestampMicrosecondType>().value(row).to_le_bytes()),
-    })
+    };
+    hash.max(1)
 }
 
 fn combined(one: u128, other: u128) -> u128 {
     let mut both = [0; 32];
     both[..16].copy_from_slice(&one.to_le_bytes());
     both[16..].copy_from_slice(&other.to_le_bytes());
-    xxh3_128(&both)
+    xxh3_128(&both).max(1)
 }

@@ -2,11 +2,12 @@
 //! change its result, and it runs, unchanged, on the others.
 //!
 //! Why this is exact. A *mention* is a base table at one place of a rule's query, views looked through. For each
-//! mention three kinds of conditions are **necessary** for a row to matter, `shape` says when:
+//! mention four kinds of conditions are **necessary** for a row to matter, `shape` says when:
 //!
 //! 1. a condition of the query that speaks of that row alone (WHERE, inner ON, the right side's part of a left ON);
 //! 2. its key stands in another mention that was reduced already (the other side of an equality);
-//! 3. its key does not stand in a table which the query joins to find it missing.
+//! 3. its key does not stand in a table which the query joins to find it missing;
+//! 4. its group has as many rows as the query asks for.
 //!
 //! Rows that fail one are left out, mention after mention; each step keeps the result, so all of them do. That a
 //! row too many is kept never matters: the rule itself still says all it ever said. So only one mistake is possible,
@@ -14,6 +15,7 @@
 //! A rule that is not understood, a table without a useful condition, a file that reads in an unexpected way: all
 //! are left whole.
 
+mod crowd;
 mod evaluate;
 mod expression;
 mod keys;
@@ -79,7 +81,7 @@ impl Reduction {
 }
 
 /// Reduces the tables of rules, given by id and shape, as far as that is worth it; what is left of each
-/// table goes to a file of `scratch`, in the columns whose names are among `words`.
+/// table goes to a file of `scratch`, in the columns whose names are among the `words` of the rules.
 pub(super) fn reduce(
     shapes: Vec<(String, Shape)>,
     sources: &Sources,
@@ -87,13 +89,18 @@ pub(super) fn reduce(
     limits: Limits,
     scratch: &Path,
 ) -> Result<Reduction, ArrowError> {
+    let mut words = words.clone();
+    if shapes.iter().any(|(_, shape)| shape.reads_all) {
+        let schemas = sources.values().flat_map(|source| source.schema.fields().iter());
+        words.extend(schemas.map(|field| field.name().clone()));
+    }
     let (ids, mut planned): (Vec<_>, Vec<_>) =
         shapes.into_iter().map(|(id, shape)| (id, Planned::new(shape, sources))).unzip();
     plan::reduce(&mut planned, sources, limits);
     let mut reduction = Reduction::default();
     for (table, numbers) in wanted_rows(&planned) {
         let path = scratch.join(format!("reduced-{table}.parquet"));
-        write_rows(&path, &sources[&table], words, &numbers)?;
+        write_rows(&path, &sources[&table], &words, &numbers)?;
         reduction.files.insert(table, path);
     }
     for (id, planned) in ids.into_iter().zip(planned) {

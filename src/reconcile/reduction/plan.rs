@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::crowd;
 use super::evaluate::Evaluator;
 use super::keys::{Keys, is_key_type};
 use super::shape::{Absence, Shape};
@@ -21,11 +22,13 @@ pub(in crate::reconcile) struct Limits {
     pub(in crate::reconcile) small_rows: u64,
     /// A condition may match so many rows whatever their share of the table.
     pub(in crate::reconcile) matched_rows: u64,
+    /// Above that, one row in so many.
+    pub(in crate::reconcile) matched_share: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { small_rows: 8_192, matched_rows: 16_384 }
+        Limits { small_rows: 8_192, matched_rows: 16_384, matched_share: 16 }
     }
 }
 
@@ -55,7 +58,7 @@ struct Link {
 pub(super) struct Planned {
     pub(super) shape: Shape,
     pub(super) states: Vec<State>,
-    terms: Vec<Vec<Term>>,
+    pub(super) terms: Vec<Vec<Term>>,
     links: Vec<Vec<Link>>,
     absences: Vec<Vec<Absence>>,
     /// The keys that rows of a mention must not have, for its first absence.
@@ -103,7 +106,7 @@ impl Planned {
         links.map(|link| (link.keys.clone(), Keys::default())).collect()
     }
 
-    fn trial(&self, rule: usize, mention: Mention, limit: Option<u64>) -> Trial {
+    pub(super) fn trial(&self, rule: usize, mention: Mention, limit: Option<Limits>) -> Trial {
         Trial {
             rule,
             mention,
@@ -116,7 +119,7 @@ impl Planned {
         }
     }
 
-    fn settle(&mut self, trial: Trial, state: State) {
+    pub(super) fn settle(&mut self, trial: Trial, state: State) {
         self.states[trial.mention] = state;
         let keys = trial.keys.into_iter().map(|(names, keys)| ((trial.mention, names), Arc::new(keys)));
         self.keys.extend(keys);
@@ -134,13 +137,14 @@ pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits) {
         let found = walk(rules, sources, |planned, rule, mention, source| {
             let count = |condition: &Condition| condition.terms.len() + condition.members.len();
             let is_new = count(&planned.condition(mention)) > planned.tried[mention];
-            (is_new && !is_small(source)).then(|| planned.trial(rule, mention, Some(limits.matched_rows)))
+            (is_new && !is_small(source)).then(|| planned.trial(rule, mention, Some(limits)))
         });
         if !found && std::mem::replace(&mut has_absences, true) {
             return;
         }
         if !found {
             find_absent(rules, sources);
+            crowd::find_crowds(rules, sources, limits);
         }
     }
 }
@@ -151,18 +155,21 @@ fn walk(
     sources: &Sources,
     trial_of: impl Fn(&Planned, usize, Mention, &Source) -> Option<Trial>,
 ) -> bool {
-    let mut trials: BTreeMap<&str, Vec<Trial>> = BTreeMap::new();
+    let (mut trials, mut found) = (BTreeMap::<&str, Vec<Trial>>::new(), false);
     for (rule, planned) in rules.iter_mut().enumerate() {
         for mention in 0..planned.states.len() {
             let Some((table, source)) = sources.get_key_value(&planned.shape.tables[mention]) else { continue };
             let is_waiting = planned.states[mention] == State::Waiting;
-            if let Some(trial) = is_waiting.then(|| trial_of(planned, rule, mention, source)).flatten() {
-                planned.tried[mention] = trial.condition.terms.len() + trial.condition.members.len();
+            let Some(trial) = is_waiting.then(|| trial_of(planned, rule, mention, source)).flatten() else { continue };
+            found = true;
+            planned.tried[mention] = trial.condition.terms.len() + trial.condition.members.len();
+            if trial.limit.is_some() && trial.condition.matches_nothing() {
+                planned.settle(trial, State::Reduced(Vec::new()));
+            } else {
                 trials.entry(table).or_default().push(trial);
             }
         }
     }
-    let found = !trials.is_empty();
     for (table, mut trials) in trials {
         if sift(&sources[table], &mut trials).is_err() {
             continue;
@@ -177,8 +184,9 @@ fn walk(
 
 /// A walk for the keys of an absence, and for rows that forbid to conclude anything.
 struct Search {
-    rule: usize,
-    of: Mention,
+    /// The rules, and the mentions in them, it is for.
+    of: Vec<(usize, Mention)>,
+    present: Option<String>,
     keys: Trial,
     nulls: Option<Trial>,
 }
@@ -192,7 +200,11 @@ fn find_absent(rules: &mut [Planned], sources: &Sources) {
         for absence in waiting.filter_map(|mention| planned.absences[mention].first()) {
             let table = &planned.shape.tables[absence.by];
             let Some((table, _)) = sources.get_key_value(table) else { continue };
-            searches.entry(table).or_default().push(Search::new(rule, absence));
+            let others: &mut Vec<Search> = searches.entry(table).or_default();
+            match others.iter_mut().find(|search| search.serves(absence)) {
+                Some(search) => search.of.push((rule, absence.of)),
+                None => others.push(Search::new(rule, absence)),
+            }
         }
     }
     for (table, searches) in searches {
@@ -202,16 +214,19 @@ fn find_absent(rules: &mut [Planned], sources: &Sources) {
             .map(|search| {
                 trials.push(search.keys);
                 let nulls = search.nulls.map(|nulls| trials.push(nulls)).map(|()| trials.len() - 1);
-                (search.rule, search.of, trials.len() - 1 - usize::from(nulls.is_some()), nulls)
+                (search.of, trials.len() - 1 - usize::from(nulls.is_some()), nulls)
             })
             .collect();
         if sift(&sources[table], &mut trials).is_err() {
             continue;
         }
-        for (rule, of, keys, nulls) in places {
+        for (of, keys, nulls) in places {
             let is_void = nulls.is_some_and(|nulls| trials[nulls].matched > 0);
             let found = trials[keys].keys.drain().next().filter(|_| !is_void);
-            rules[rule].absent.extend(found.map(|(_, keys)| (of, Arc::new(keys))));
+            let found = found.map(|(_, keys)| Arc::new(keys));
+            for (rule, mention) in of {
+                rules[rule].absent.extend(found.clone().map(|keys| (mention, keys)));
+            }
         }
     }
 }
@@ -233,7 +248,13 @@ impl Search {
             let is_null = Term::IsNull(Box::new(Term::Column(absence.by, column.clone())));
             trial([absence.conditions.clone(), vec![is_null]].concat(), HashMap::new())
         });
-        Search { rule, of: absence.of, keys, nulls }
+        Search { of: vec![(rule, absence.of)], present: absence.present.clone(), keys, nulls }
+    }
+
+    /// Whether it finds the keys of another absence in the same table too.
+    fn serves(&self, absence: &Absence) -> bool {
+        let is_unconditional = self.keys.condition.terms.is_empty() && absence.conditions.is_empty();
+        is_unconditional && self.keys.keys.contains_key(&absence.keys) && self.present == absence.present
     }
 }
 
@@ -266,7 +287,7 @@ fn links(shape: &Shape, mention: Mention, sources: &Sources) -> Vec<Link> {
     pairs.into_iter().map(link).collect()
 }
 
-fn have_one_type(shape: &Shape, sources: &Sources, one: (Mention, &str), other: (Mention, &str)) -> bool {
+pub(super) fn have_one_type(shape: &Shape, sources: &Sources, one: (Mention, &str), other: (Mention, &str)) -> bool {
     let kind = |(mention, column): (Mention, &str)| sources.get(&shape.tables[mention])?.kind(column);
     kind(one).zip(kind(other)).is_some_and(|(one, other)| one == other && is_key_type(one))
 }

@@ -57,6 +57,18 @@ pub(in crate::reconcile) struct Absence {
     pub(super) present: Option<String>,
 }
 
+/// The groups of a block that counts their rows.
+#[derive(Debug, Clone)]
+pub(super) struct Crowd {
+    /// What is grouped by.
+    pub(super) groups: Vec<Term>,
+    /// The mentions that are joined to what is counted.
+    pub(super) mentions: BTreeSet<Mention>,
+    /// Those of them without which there is no row.
+    pub(super) strict: BTreeSet<Mention>,
+    pub(super) block: usize,
+}
+
 /// A table named in a FROM, in the order in which they stand in the text.
 #[derive(Debug, Clone)]
 pub(in crate::reconcile) enum Factor {
@@ -76,6 +88,9 @@ pub(in crate::reconcile) struct Shape {
     pub(super) tables: Vec<String>,
     pub(super) facts: Vec<Fact>,
     pub(super) absences: Vec<Absence>,
+    pub(super) crowds: Vec<Crowd>,
+    /// The rule says `*`: then even a column nobody names may tell two rows apart.
+    pub(super) reads_all: bool,
 }
 
 /// The named relations of a FROM.
@@ -134,7 +149,7 @@ impl Relation {
 impl Shape {
     /// The shape of a query; `None` when it is not understood. `meaning` says what a name stands for.
     pub(in crate::reconcile) fn of(sql: &str, meaning: &mut dyn FnMut(&str) -> Option<Meaning>) -> Option<Shape> {
-        let mut reader = Reader { shape: Shape::default(), blocks: 0, meaning };
+        let mut reader = Reader { shape: Shape::default(), blocks: 0, depth: 0, meaning };
         reader.text(sql)?;
         Some(reader.shape)
     }
@@ -152,6 +167,8 @@ impl Shape {
 struct Reader<'m> {
     shape: Shape,
     blocks: usize,
+    /// Views around the text that is read.
+    depth: usize,
     meaning: &'m mut dyn FnMut(&str) -> Option<Meaning>,
 }
 
@@ -192,6 +209,8 @@ impl Reader<'_> {
         if !is_understood(select) {
             return None;
         }
+        let is_wild = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+        self.shape.reads_all |= self.depth == 0 && select.projection.iter().any(is_wild);
         self.blocks += 1;
         let block = self.blocks;
         let (name, first) = self.factor(&from.relation)?;
@@ -219,8 +238,13 @@ impl Reader<'_> {
             left.iter().flat_map(|joined| self.absences_by(joined, &conditions, &strict)).collect();
         self.shape.absences.extend(absences);
         is_plain &= select.having.is_none();
-        let mentions = scope.relations.iter().flat_map(|(_, relation)| &relation.mentions).copied().collect();
-        Some(Relation { columns: columns(select, &scope)?, strict, mentions, is_plain })
+        let mentions: BTreeSet<_> =
+            scope.relations.iter().flat_map(|(_, relation)| &relation.mentions).copied().collect();
+        let groups = groups(select, &scope)?;
+        let columns = columns(select, &scope, &groups, self.shape.crowds.len())?;
+        let groups = groups.into_iter().map(|(_, term)| term).collect();
+        self.shape.crowds.push(Crowd { groups, mentions: mentions.clone(), strict: strict.clone(), block });
+        Some(Relation { columns, strict, mentions, is_plain })
     }
 
     /// A row of constants.
@@ -228,7 +252,7 @@ impl Reader<'_> {
         if !select.from.is_empty() {
             return None;
         }
-        let columns = columns(select, &Scope::default())?;
+        let columns = columns(select, &Scope::default(), &[], 0)?;
         let columns = columns.into_iter().map(|(name, _)| (name, Term::Unknown)).collect();
         Some(Relation { columns, strict: BTreeSet::new(), mentions: BTreeSet::new(), is_plain: false })
     }
@@ -255,7 +279,9 @@ impl Reader<'_> {
         match (self.meaning)(table)? {
             Meaning::View(sql) => {
                 let outside = std::mem::take(&mut self.shape.factors);
+                self.depth += 1;
                 let relation = self.text(&sql);
+                self.depth -= 1;
                 let inside = std::mem::replace(&mut self.shape.factors, outside);
                 self.shape.factors.push(Factor::View(table.to_owned(), sql, inside));
                 relation
@@ -359,12 +385,31 @@ fn is_understood(select: &Select) -> bool {
         && !matches!(select.distinct, Some(Distinct::On(_)))
 }
 
-/// Name and term of each column a block gives. A sum is unknown, and of a block with a window everything is.
-fn columns(select: &Select, scope: &Scope) -> Option<Vec<(String, Term)>> {
+/// What a block groups by: names and terms.
+fn groups(select: &Select, scope: &Scope) -> Option<Vec<(String, Term)>> {
+    match &select.group_by {
+        GroupByExpr::Expressions(groups, modifiers) if modifiers.is_empty() => {
+            Some(groups.iter().map(|group| (own_name(group), term(group, scope))).collect())
+        }
+        _ => None,
+    }
+}
+
+/// Name and term of each column a block gives. A sum is unknown, and of a block with a window everything is; the number
+/// of rows of a group is known as that of `crowd`.
+fn columns(
+    select: &Select,
+    scope: &Scope,
+    groups: &[(String, Term)],
+    crowd: usize,
+) -> Option<Vec<(String, Term)>> {
     let mut given = Vec::new();
     for item in &select.projection {
         match item {
             SelectItem::UnnamedExpr(expression) => given.push((own_name(expression), term(expression, scope))),
+            SelectItem::ExprWithAlias { expr, alias } if expr.to_string().eq_ignore_ascii_case("COUNT(*)") => {
+                given.push((alias.value.clone(), Term::Count(crowd)));
+            }
             SelectItem::ExprWithAlias { expr, alias } => given.push((alias.value.clone(), term(expr, scope))),
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                 let name = plain_name(name).filter(|_| options.to_string().is_empty())?;
@@ -377,17 +422,15 @@ fn columns(select: &Select, scope: &Scope) -> Option<Vec<(String, Term)>> {
             _ => return None,
         }
     }
-    let GroupByExpr::Expressions(groups, modifiers) = &select.group_by else { return None };
-    if !modifiers.is_empty() {
-        return None;
-    }
-    let groups: Vec<_> = groups.iter().map(|group| (own_name(group), term(group, scope))).collect();
     // A name that a column of the block gives to something else may be what is grouped by.
     let is_renamed = |(name, term): &(String, Term)| groups.iter().any(|(group, own)| group == name && own != term);
     let hides_all = has_window(select) || given.iter().any(is_renamed);
     let is_summed = !groups.is_empty() || sums_up(select);
-    let is_known = |term: &Term| !hides_all && (!is_summed || groups.iter().any(|(_, group)| group == term));
-    Some(given.into_iter().map(|(name, term)| if is_known(&term) { (name, term) } else { (name, Term::Unknown) }).collect())
+    let is_own_count = |term: &Term| *term == Term::Count(crowd) && !groups.is_empty();
+    let is_group = |term: &Term| groups.iter().any(|(_, group)| group == term);
+    let is_known = |term: &Term| !hides_all && (!is_summed || is_group(term) || is_own_count(term));
+    let told = |(name, term)| if is_known(&term) { (name, term) } else { (name, Term::Unknown) };
+    Some(given.into_iter().map(told).collect())
 }
 
 fn own_name(expression: &Expr) -> String {
@@ -441,5 +484,92 @@ fn count_factors(body: &SetExpr) -> Option<usize> {
             tables.map(of_factor).sum()
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tables `a`, `b`, `c` of columns `k`, `x`, `y`; a view `v` of `a`; `one`, whose only row has x = 7.
+    fn shape(sql: &str) -> Option<Shape> {
+        Shape::of(sql, &mut |name| match name {
+            "a" | "b" | "c" => Some(Meaning::Table(["k", "x", "y"].map(str::to_owned).to_vec())),
+            "v" => Some(Meaning::View("SELECT t.*, t.x + 1 AS z FROM a t".to_owned())),
+            "one" => Some(Meaning::OneRow(vec![("x".to_owned(), Term::Integer(7))])),
+            _ => None,
+        })
+    }
+
+    /// What the facts demand of the rows of each mention by themselves.
+    fn demands(sql: &str) -> Vec<(String, usize)> {
+        let shape = shape(sql).unwrap();
+        let count = |mention: Mention| {
+            let binding = shape.facts.iter().filter(|fact| fact.binds.contains(&mention));
+            binding.filter(|fact| fact.condition.demand_on(mention).is_some()).count()
+        };
+        shape.tables.iter().enumerate().map(|(mention, table)| (table.clone(), count(mention))).collect()
+    }
+
+    fn expect(sql: &str, expected: &[(&str, usize)]) {
+        let expected: Vec<_> = expected.iter().map(|(table, count)| ((*table).to_owned(), *count)).collect();
+        assert_eq!(demands(sql), expected, "{sql}");
+    }
+
+    #[test]
+    fn where_binds_what_is_not_filled_with_nulls_and_a_left_join_s_own_condition_its_right_side_alone() {
+        let joined = "SELECT a.k AS k FROM a LEFT JOIN b ON b.k = a.k AND b.x = 1 AND a.y = 2";
+        expect(&format!("{joined} WHERE a.x = 1 AND b.y = 2"), &[("a", 1), ("b", 1)]);
+        expect("SELECT a.k AS k FROM a JOIN b ON b.k = a.k AND b.x = 1 WHERE a.x = 1", &[("a", 1), ("b", 1)]);
+    }
+
+    #[test]
+    fn a_condition_goes_through_views_and_group_keys_and_not_through_sums_unions_and_windows() {
+        expect("SELECT v.k AS k FROM v CROSS JOIN one WHERE v.z > one.x", &[("a", 1)]);
+        let grouped = "FROM (SELECT k, MAX(x) AS x FROM a WHERE y = 1 GROUP BY k) g";
+        expect(&format!("SELECT g.k AS k {grouped} WHERE g.k = 1"), &[("a", 2)]);
+        expect(&format!("SELECT g.k AS k {grouped} WHERE g.x = 1"), &[("a", 1)]);
+        expect("SELECT u.k AS k FROM (SELECT k FROM a UNION SELECT k FROM b) u WHERE u.k = 1", &[("a", 0), ("b", 0)]);
+        let ranked = "SELECT k, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x DESC NULLS LAST) AS n FROM a";
+        expect(&format!("SELECT r.k AS k FROM ({ranked}) r WHERE r.k = 1"), &[("a", 0)]);
+    }
+
+    #[test]
+    fn a_constant_of_an_outer_join_may_be_null() {
+        let marked = "SELECT a.k AS k FROM a LEFT JOIN (SELECT k, 1 AS is_there FROM b) m ON m.k = a.k";
+        expect(&format!("{marked} WHERE COALESCE(m.is_there, 0) = a.x"), &[("a", 0), ("b", 0)]);
+        let absences = shape(&format!("{marked} WHERE m.is_there IS NULL")).unwrap().absences;
+        assert_eq!((absences.len(), absences[0].of, absences[0].by), (1, 0, 1));
+        assert!(shape(&format!("{marked} WHERE a.x IS NULL")).unwrap().absences.is_empty());
+    }
+
+    #[test]
+    fn an_absence_needs_every_row_of_the_key_to_count() {
+        let filtered = "SELECT a.k AS k FROM a LEFT JOIN b ON b.k = a.k AND b.x = a.x AND b.y > 3 WHERE b.k IS NULL";
+        assert!(shape(filtered).unwrap().absences.is_empty());
+        let absence = shape("SELECT a.k AS k FROM a LEFT JOIN b ON b.k = a.k WHERE b.x IS NULL").unwrap().absences.remove(0);
+        assert_eq!(absence.present.as_deref(), Some("x"), "a row of the key with a null in x is as good as none");
+    }
+
+    #[test]
+    fn what_is_not_understood_has_no_shape() {
+        for sql in [
+            "WITH w AS (SELECT k FROM a) SELECT k AS k FROM w",
+            "SELECT k AS k FROM a LIMIT 3",
+            "SELECT a.k AS k FROM a RIGHT JOIN b ON b.k = a.k",
+            "SELECT a.k AS k FROM a JOIN b USING (k)",
+            "SELECT k AS k FROM a WHERE x IN (SELECT x FROM b)",
+            "SELECT k AS k FROM a WHERE EXISTS (SELECT x FROM b)",
+            "SELECT k AS k FROM a EXCEPT SELECT k FROM b",
+            "SELECT k AS k FROM nowhere",
+        ] {
+            assert!(shape(sql).is_none(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_star_in_the_rule_reads_every_column_and_one_in_a_view_does_not() {
+        assert!(shape("SELECT DISTINCT * FROM a").unwrap().reads_all);
+        assert!(!shape("SELECT k AS k FROM v").unwrap().reads_all);
     }
 }

@@ -10,7 +10,8 @@ use arrow::compute::and;
 use arrow::error::ArrowError;
 
 use super::evaluate::Evaluator;
-use super::keys::{KeyColumns, Keys};
+use super::keys::{KeyColumns, Keys, NO_KEY};
+use super::plan::Limits;
 use super::source::Source;
 use super::term::{Mention, Term};
 
@@ -33,6 +34,13 @@ pub(super) struct Membership {
     pub(super) is_in: bool,
 }
 
+impl Condition {
+    /// Whether a key would have to be one of none.
+    pub(super) fn matches_nothing(&self) -> bool {
+        self.members.iter().any(|member| member.is_in && member.keys.is_empty())
+    }
+}
+
 /// A condition under trial, and what it has matched.
 #[derive(Debug)]
 pub(super) struct Trial {
@@ -44,25 +52,22 @@ pub(super) struct Trial {
     pub(super) matched: u64,
     /// The keys of the matched rows.
     pub(super) keys: HashMap<KeyNames, Keys>,
-    /// Rows one may match before a share of the table counts as too much; `None`: it may match everything, and
-    /// only its keys are wanted.
-    pub(super) limit: Option<u64>,
+    /// What counts as matching too much; `None`: it may match everything, and only its keys are wanted.
+    pub(super) limit: Option<Limits>,
     pub(super) is_given_up: bool,
 }
 
-/// One row in so many may match before a condition is no longer worth it.
-const WORTHWHILE_SHARE: u64 = 16;
-
 impl Trial {
     /// The columns it reads.
-    fn columns(&self, columns: &mut BTreeSet<String>) {
+    pub(super) fn columns(&self, columns: &mut BTreeSet<String>) {
         self.condition.terms.iter().for_each(|term| term.columns_of(self.mention, columns));
         columns.extend(self.condition.members.iter().flat_map(|member| member.columns.iter().cloned()));
         columns.extend(self.keys.keys().flatten().cloned());
     }
 
-    fn see(&mut self, seen: u64) {
-        let is_too_much = |limit| self.matched > limit && self.matched > seen / WORTHWHILE_SHARE;
+    pub(super) fn see(&mut self, seen: u64) {
+        let is_too_much =
+            |limits: Limits| self.matched > limits.matched_rows && self.matched > seen / limits.matched_share;
         if self.limit.is_some_and(is_too_much) {
             self.give_up();
         }
@@ -98,13 +103,13 @@ fn sift_batch(
     conditions: &[Condition],
     trials: &mut [Trial],
 ) -> Result<(), ArrowError> {
-    let (mut evaluator, mut keys) = (Evaluator::new(batch), BatchKeys { batch, known: HashMap::new() });
+    let (mut evaluator, mut keys) = (Evaluator::new(batch), BatchKeys::new(batch));
     for (condition, trial) in conditions.iter().zip(trials).filter(|(_, trial)| !trial.is_given_up) {
         let rows = matching(condition, &mut evaluator, &mut keys)?;
         trial.matched += rows.len() as u64;
         for (columns, found) in &mut trial.keys {
             let columns = keys.of(columns, rows.len())?;
-            found.extend(rows.iter().filter_map(|row| columns.key(*row)));
+            found.extend(rows.iter().map(|row| columns.key(*row)).filter(|key| *key != NO_KEY));
         }
         if trial.limit.is_some() {
             trial.rows.extend(rows.iter().map(|row| first + *row as u64));
@@ -114,7 +119,7 @@ fn sift_batch(
     Ok(())
 }
 
-fn matching<'a>(
+pub(super) fn matching<'a>(
     condition: &'a Condition,
     evaluator: &mut Evaluator<'a>,
     keys: &mut BatchKeys<'_>,
@@ -124,26 +129,32 @@ fn matching<'a>(
         let truths = evaluator.rows_where(term)?;
         mask = Some(mask.map_or(Ok(truths.clone()), |mask| and(&mask, &truths))?);
     }
-    let mut rows: Vec<usize> = match mask {
-        Some(mask) => mask.values().set_indices().collect(),
-        None => (0..keys.batch.num_rows()).collect(),
-    };
+    let mut rows: Option<Vec<usize>> = mask.map(|mask| mask.values().set_indices().collect());
+    let all = keys.batch.num_rows();
     for member in &condition.members {
-        let columns = keys.of(&member.columns, rows.len())?;
-        rows.retain(|row| columns.key(*row).is_some_and(|key| member.keys.contains(&key)) == member.is_in);
+        let columns = keys.of(&member.columns, rows.as_ref().map_or(all, Vec::len))?;
+        let is_member = |row: &usize| member.keys.contains(&columns.key(*row)) == member.is_in;
+        match &mut rows {
+            Some(rows) => rows.retain(is_member),
+            None => rows = Some((0..all).filter(is_member).collect()),
+        }
     }
-    Ok(rows)
+    Ok(rows.unwrap_or_else(|| (0..all).collect()))
 }
 
 /// The keys of a batch; what many conditions ask for is hashed once.
-struct BatchKeys<'a> {
+pub(super) struct BatchKeys<'a> {
     batch: &'a RecordBatch,
     known: HashMap<KeyNames, KeyColumns>,
 }
 
-impl BatchKeys<'_> {
+impl<'a> BatchKeys<'a> {
+    pub(super) fn new(batch: &'a RecordBatch) -> BatchKeys<'a> {
+        BatchKeys { batch, known: HashMap::new() }
+    }
+
     /// The keys of these columns, of which so many are to be asked for.
-    fn of(&mut self, columns: &KeyNames, wanted: usize) -> Result<&KeyColumns, ArrowError> {
+    pub(super) fn of(&mut self, columns: &KeyNames, wanted: usize) -> Result<&KeyColumns, ArrowError> {
         if !self.known.contains_key(columns) {
             self.known.insert(columns.clone(), KeyColumns::of(self.batch, columns)?);
         }

@@ -28,6 +28,8 @@ const DAY_COLUMN: &str = "dt";
 pub(in crate::reconcile) struct Source {
     pub(in crate::reconcile) schema: SchemaRef,
     pub(super) rows: u64,
+    /// Columns no two rows have alike, none of them null.
+    unique: Option<Vec<String>>,
     parts: Vec<Part>,
 }
 
@@ -58,27 +60,36 @@ impl Source {
         }
         let parts = files.into_iter().map(|(day, path)| PartFile::open(path, day)).collect::<Result<Vec<_>, _>>()?;
         let rows = parts.iter().map(|part| part.rows).sum();
-        Ok(Source { schema: Arc::new(Schema::new(fields)), rows, parts: parts.into_iter().map(Part::File).collect() })
+        let unique = (!is_history).then(|| contract.key.clone());
+        let parts = parts.into_iter().map(Part::File).collect();
+        Ok(Source { schema: Arc::new(Schema::new(fields)), rows, unique, parts })
     }
 
-    /// A file of the scratch folder.
-    pub(in crate::reconcile) fn of_file(path: &Path) -> Result<Source, ArrowError> {
+    /// A file of the scratch folder, with the column that tells its rows apart, if there is one.
+    pub(in crate::reconcile) fn of_file(path: &Path, unique: Option<&str>) -> Result<Source, ArrowError> {
         let file = PartFile::open(path, None)?;
         let fields: Vec<_> = file.metadata.schema().fields().iter().map(|field| nullable(field)).collect();
-        Ok(Source { schema: Arc::new(Schema::new(fields)), rows: file.rows, parts: vec![Part::File(file)] })
+        let unique = unique.map(|column| vec![column.to_owned()]);
+        Ok(Source { schema: Arc::new(Schema::new(fields)), rows: file.rows, unique, parts: vec![Part::File(file)] })
     }
 
     /// Batches of one schema that are in memory; texts and numbers come in the types of a contract.
-    pub(in crate::reconcile) fn of_batches(batches: &[RecordBatch]) -> Result<Source, ArrowError> {
+    pub(in crate::reconcile) fn of_batches(schema: SchemaRef, batches: &[RecordBatch]) -> Result<Source, ArrowError> {
+        let schema = usual(&RecordBatch::new_empty(schema))?.schema();
         let batches = batches.iter().map(usual).collect::<Result<Vec<_>, _>>()?;
-        let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
         let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-        Ok(Source { schema, rows, parts: batches.into_iter().map(Part::Memory).collect() })
+        Ok(Source { schema, rows, unique: None, parts: batches.into_iter().map(Part::Memory).collect() })
     }
 
     /// Whether it is in memory already.
     pub(super) fn is_in_memory(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Memory(_)))
+    }
+
+    /// Whether no two rows have the same values in these columns.
+    pub(super) fn is_unique(&self, columns: &[&str]) -> bool {
+        let unique = self.unique.as_ref();
+        unique.is_some_and(|unique| unique.iter().all(|column| columns.contains(&column.as_str())))
     }
 
     /// The type of a column.

@@ -33,6 +33,8 @@ pub(in crate::reconcile) enum Term {
     BusinessDay(Box<Term>),
     /// Some constant where a row of the mention is there, null where an outer join found none.
     There(Mention),
+    /// How many rows a group has: the number of its `Crowd` in the shape.
+    Count(usize),
     Unknown,
 }
 
@@ -75,6 +77,22 @@ impl Term {
         }
     }
 
+    /// The crowd whose count must be above a value for this to be true, and that value.
+    pub(super) fn as_more_than(&self) -> Option<(usize, &Term)> {
+        match self {
+            Term::Compare(Comparison::Greater, count, value) => count.as_count().map(|crowd| (crowd, value.as_ref())),
+            Term::Compare(Comparison::Less, value, count) => count.as_count().map(|crowd| (crowd, value.as_ref())),
+            _ => None,
+        }
+    }
+
+    fn as_count(&self) -> Option<usize> {
+        match self {
+            Term::Count(crowd) => Some(*crowd),
+            _ => None,
+        }
+    }
+
     /// What this condition demands of a row of `mention` whatever the rows of the others are: where this is not
     /// true, the condition is not. `None` when it demands nothing.
     pub(super) fn demand_on(&self, mention: Mention) -> Option<Term> {
@@ -99,7 +117,7 @@ impl Term {
         if let Term::Column(mention, _) = self {
             mentions.insert(*mention);
         }
-        !matches!(self, Term::Unknown | Term::There(_)) && self.parts().into_iter().all(|part| part.is_known(mentions))
+        !matches!(self, Term::Unknown | Term::There(_) | Term::Count(_)) && self.parts().into_iter().all(|part| part.is_known(mentions))
     }
 
     /// The columns of `mention` it reads.
