@@ -73,7 +73,8 @@ impl Planned {
     pub(super) fn new(shape: Shape, sources: &Sources) -> Planned {
         let mentions = 0..shape.tables.len();
         let source = |mention: Mention| sources.get(&shape.tables[mention]);
-        let terms = mentions.clone().map(|mention| source(mention).map_or(Vec::new(), |it| demands(&shape, mention, it)));
+        let terms =
+            mentions.clone().map(|mention| source(mention).map_or(Vec::new(), |it| demands(&shape, mention, it)));
         let links = mentions.clone().map(|mention| links(&shape, mention, sources));
         let absences = mentions.clone().map(|mention| {
             let mine = shape.absences.iter().filter(|absence| absence.of == mention);
@@ -129,9 +130,7 @@ impl Planned {
 /// Reduces the mentions of all rules as far as that is worth it. A table that cannot be walked through stays whole.
 pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits) {
     let is_small = |source: &Source| source.is_in_memory() || source.rows <= limits.small_rows;
-    walk(rules, sources, |planned, rule, mention, source| {
-        is_small(source).then(|| planned.trial(rule, mention, None))
-    });
+    walk(rules, sources, |planned, rule, mention, source| is_small(source).then(|| planned.trial(rule, mention, None)));
     let mut has_absences = false;
     loop {
         let found = walk(rules, sources, |planned, rule, mention, source| {

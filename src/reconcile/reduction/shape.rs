@@ -234,8 +234,7 @@ impl Reader<'_> {
         }
         conditions.extend(select.selection.iter().flat_map(|condition| term(condition, &scope).conjuncts()));
         self.learn(&conditions, &strict, block);
-        let absences: Vec<_> =
-            left.iter().flat_map(|joined| self.absences_by(joined, &conditions, &strict)).collect();
+        let absences: Vec<_> = left.iter().flat_map(|joined| self.absences_by(joined, &conditions, &strict)).collect();
         self.shape.absences.extend(absences);
         is_plain &= select.having.is_none();
         let mentions: BTreeSet<_> =
@@ -376,8 +375,7 @@ fn joined_on(join: &Join) -> Option<(bool, Option<&Expr>)> {
 fn is_understood(select: &Select) -> bool {
     let is_plain = select.top.is_none() && select.exclude.is_none() && select.into.is_none();
     let is_filtered_once = select.prewhere.is_none() && select.qualify.is_none() && select.connect_by.is_empty();
-    let is_unordered =
-        select.cluster_by.is_empty() && select.distribute_by.is_empty() && select.sort_by.is_empty();
+    let is_unordered = select.cluster_by.is_empty() && select.distribute_by.is_empty() && select.sort_by.is_empty();
     is_plain
         && is_filtered_once
         && is_unordered
@@ -397,12 +395,7 @@ fn groups(select: &Select, scope: &Scope) -> Option<Vec<(String, Term)>> {
 
 /// Name and term of each column a block gives. A sum is unknown, and of a block with a window everything is; the number
 /// of rows of a group is known as that of `crowd`.
-fn columns(
-    select: &Select,
-    scope: &Scope,
-    groups: &[(String, Term)],
-    crowd: usize,
-) -> Option<Vec<(String, Term)>> {
+fn columns(select: &Select, scope: &Scope, groups: &[(String, Term)], crowd: usize) -> Option<Vec<(String, Term)>> {
     let mut given = Vec::new();
     for item in &select.projection {
         match item {
@@ -478,9 +471,10 @@ fn count_factors(body: &SetExpr) -> Option<usize> {
         SetExpr::Query(query) => count_factors(&query.body),
         SetExpr::SetOperation { left, right, .. } => Some(count_factors(left)? + count_factors(right)?),
         SetExpr::Select(select) => {
-            let tables = select.from.iter().flat_map(|from| {
-                std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
-            });
+            let tables = select
+                .from
+                .iter()
+                .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)));
             tables.map(of_factor).sum()
         }
         _ => None,
@@ -547,7 +541,8 @@ mod tests {
     fn an_absence_needs_every_row_of_the_key_to_count() {
         let filtered = "SELECT a.k AS k FROM a LEFT JOIN b ON b.k = a.k AND b.x = a.x AND b.y > 3 WHERE b.k IS NULL";
         assert!(shape(filtered).unwrap().absences.is_empty());
-        let absence = shape("SELECT a.k AS k FROM a LEFT JOIN b ON b.k = a.k WHERE b.x IS NULL").unwrap().absences.remove(0);
+        let absence =
+            shape("SELECT a.k AS k FROM a LEFT JOIN b ON b.k = a.k WHERE b.x IS NULL").unwrap().absences.remove(0);
         assert_eq!(absence.present.as_deref(), Some("x"), "a row of the key with a null in x is as good as none");
     }
 

@@ -117,7 +117,8 @@ impl Term {
         if let Term::Column(mention, _) = self {
             mentions.insert(*mention);
         }
-        !matches!(self, Term::Unknown | Term::There(_) | Term::Count(_)) && self.parts().into_iter().all(|part| part.is_known(mentions))
+        !matches!(self, Term::Unknown | Term::There(_) | Term::Count(_))
+            && self.parts().into_iter().all(|part| part.is_known(mentions))
     }
 
     /// The columns of `mention` it reads.

@@ -258,4 +258,3 @@ fn array(kind: ColumnKind, cells: &[Cell], order: &[usize]) -> ArrayRef {
         ColumnKind::Instant => Arc::new(of!(TimestampMicrosecondArray, Cell::Instant).with_timezone("UTC")),
     }
 }
-
