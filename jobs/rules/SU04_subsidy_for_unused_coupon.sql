@@ -25,5 +25,6 @@ SELECT r.out_subsidy_no AS out_subsidy_no,
 FROM receipts r
 JOIN coupons l ON l.stock_id = r.stock_id AND l.coupon_code = r.coupon_code
 WHERE r.is_live
+  AND l.subsidy_receipt_count > 0
   AND l.state_on_date <> 'USED'
   AND l.returned_at IS NULL

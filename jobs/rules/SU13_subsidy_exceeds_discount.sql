@@ -25,4 +25,5 @@ SELECT r.out_subsidy_no AS out_subsidy_no,
 FROM receipts r
 JOIN coupons l ON l.stock_id = r.stock_id AND l.coupon_code = r.coupon_code
 WHERE r.is_live
+  AND l.subsidy_live_fen > COALESCE(l.discount_fen, l.expected_discount_fen)
   AND r.amount_fen > COALESCE(l.discount_fen, l.expected_discount_fen)

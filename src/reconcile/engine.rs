@@ -1,6 +1,8 @@
 //! Polars over the partitions of a night. Tables and shared views are made when a query first names
 //! them; a view is computed once. The only file, with `tables`, that knows which engine runs the SQL.
 
+mod reduced;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,11 +16,13 @@ use serde::de::DeserializeOwned;
 
 use super::error::ReconcileError;
 use super::files::{DayFiles, Scratch};
+use super::observed;
 use super::order_book::{self, OrderBook};
 use super::parameters;
 use super::rules::Rules;
 use super::tables;
 use super::terms::Terms;
+use crate::clock;
 use crate::contract::{self, ColumnKind, Contract};
 
 /// A column of a result: its name and type.
@@ -59,14 +63,7 @@ impl<'a> Engine<'a> {
         sql: &str,
         columns: &[ResultColumn<'_>],
     ) -> Result<Vec<T>, ReconcileError> {
-        let query = self.query(what, sql)?;
-        let frame = tables::typed(query, columns).and_then(LazyFrame::collect).map_err(ReconcileError::query(what))?;
-        let mut rows = Vec::new();
-        for batch in tables::to_arrow(frame).map_err(ReconcileError::shape(what))? {
-            let part: Vec<T> = serde_arrow::from_record_batch(&batch).map_err(ReconcileError::shape(what))?;
-            rows.extend(part);
-        }
-        Ok(rows)
+        collected(what, self.query(what, sql)?, columns)
     }
 
     /// The rows of a query in these columns, in the order of their cells.
@@ -106,6 +103,10 @@ impl<'a> Engine<'a> {
             let path = self.order_table(name)?;
             return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
         }
+        if name == observed::VIEW {
+            let path = self.observed_coupons()?;
+            return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
+        }
         if let Some(sql) = rules.view(name) {
             let plan = self.query(name, sql)?;
             if is_projection(sql) {
@@ -126,6 +127,15 @@ impl<'a> Engine<'a> {
         if !path.exists() {
             let from = self.terms.rules.lookback_start(self.files.date);
             OrderBook::build(self.files, from, self.scratch.folder())?;
+        }
+        Ok(path)
+    }
+
+    /// The file of the view `observed_coupons`, written at its first use.
+    fn observed_coupons(&self) -> Result<PathBuf, ReconcileError> {
+        let path = self.scratch.folder().join(format!("{}-{}.parquet", observed::VIEW, self.files.date));
+        if !path.exists() {
+            observed::write(self.files, clock::end_of(self.files.date).timestamp_micros(), &path)?;
         }
         Ok(path)
     }
@@ -153,6 +163,21 @@ impl<'a> Engine<'a> {
         let files: Vec<_> = files.into_iter().map(|file| file.source_file).collect();
         parameters::wechat_channels(self.terms, &files).map_err(ReconcileError::query("wechat_channels"))
     }
+}
+
+/// The rows of a planned query.
+fn collected<T: DeserializeOwned>(
+    what: &str,
+    query: LazyFrame,
+    columns: &[ResultColumn<'_>],
+) -> Result<Vec<T>, ReconcileError> {
+    let frame = tables::typed(query, columns).and_then(LazyFrame::collect).map_err(ReconcileError::query(what))?;
+    let mut rows = Vec::new();
+    for batch in tables::to_arrow(frame).map_err(ReconcileError::shape(what))? {
+        let part: Vec<T> = serde_arrow::from_record_batch(&batch).map_err(ReconcileError::shape(what))?;
+        rows.extend(part);
+    }
+    Ok(rows)
 }
 
 /// Whether a view only computes columns of one table: it then stays a plan, and each rule reads only

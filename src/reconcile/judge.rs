@@ -13,6 +13,7 @@ use super::facts::scratched;
 use super::files::{DayFiles, Scratch, Shortfall};
 use super::lifecycle::{self, Finding};
 use super::parameters;
+use super::reduction::{Limits, Reduction};
 use super::rules::{Rule, Rules};
 use super::terms::Terms;
 use crate::dataset::partition;
@@ -53,9 +54,10 @@ pub(super) fn judge(
 ) -> Result<Judgement, ReconcileError> {
     let (judged, unjudged) = split(rules, files, shortfall);
     let mut engine = Engine::open(terms, rules, files, scratch)?;
+    let reduction = engine.reduce(judged.values().copied(), Limits::default());
     let (mut findings, mut found) = (BTreeMap::new(), BTreeMap::new());
     for rule in judged.values() {
-        let rows = run(&mut engine, terms, files, rule)?;
+        let rows = run(&mut engine, &reduction, terms, files, rule)?;
         found.insert(rule.id.clone(), rows.len());
         findings.extend(rows);
     }
@@ -81,7 +83,7 @@ pub(super) fn rehearse(terms: &Terms, rules: &Rules, date: NaiveDate) -> Result<
     let nothing = DayFiles::new(date);
     let scratch = Scratch::new_in(&std::env::temp_dir()).map_err(scratched)?;
     let mut engine = Engine::open(terms, rules, &nothing, &scratch)?;
-    rules.own().try_for_each(|rule| run(&mut engine, terms, &nothing, rule).map(drop))
+    rules.own().try_for_each(|rule| run(&mut engine, &Reduction::default(), terms, &nothing, rule).map(drop))
 }
 
 /// The rules that can be judged tonight, and why the others cannot.
@@ -124,11 +126,12 @@ fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjud
 /// has more at risk.
 fn run<'a>(
     engine: &mut Engine<'_>,
+    reduction: &Reduction,
     terms: &Terms,
     files: &DayFiles,
     rule: &'a Rule,
 ) -> Result<BTreeMap<String, Finding<'a>>, ReconcileError> {
-    let rows = engine.rows(&rule.id, &rule.sql, candidate::COLUMNS);
+    let rows = engine.rows_of(rule, reduction, candidate::COLUMNS);
     let mut rows: Vec<Candidate> = rows.map_err(|error| error.in_rule(rule))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
     let start = window_start(terms, files, rule);

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -12,6 +13,7 @@ use polars::prelude::*;
 
 use super::engine::ResultColumn;
 use super::parameters::{days, instant_type};
+use super::reduction::ROW_COLUMN;
 use crate::contract::{ColumnKind, Contract};
 
 /// A partition file.
@@ -26,6 +28,14 @@ pub(super) fn scan(contract: &Contract, path: &Path) -> PolarsResult<LazyFrame> 
 pub(super) fn scan_view(path: &Path) -> PolarsResult<LazyFrame> {
     let args = ScanArgsParquet { glob: false, hive_options: HiveOptions::new_disabled(), ..Default::default() };
     LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), args)
+}
+
+/// The rows of these numbers in a file that numbers its rows, in all its other columns.
+pub(super) fn rows_of(path: &Path, rows: &[u64]) -> PolarsResult<LazyFrame> {
+    let numbers = rows.iter().map(|row| i64::try_from(*row).expect("a row number")).collect::<Vec<_>>();
+    let numbers = Series::new(ROW_COLUMN.into(), numbers);
+    let is_it = col(ROW_COLUMN).is_in(lit(numbers).implode(false), false);
+    Ok(scan_view(path)?.filter(is_it).drop(cols([ROW_COLUMN])))
 }
 
 /// A dataset without a row.
@@ -56,11 +66,18 @@ pub(super) fn typed(mut query: LazyFrame, columns: &[ResultColumn<'_>]) -> Polar
 
 /// Hands a Polars result over to Arrow through Parquet in memory: the one format both libraries
 /// agree on without unsafe code.
-pub(super) fn to_arrow(mut frame: DataFrame) -> Result<Vec<RecordBatch>, ArrowError> {
+pub(super) fn to_arrow(frame: DataFrame) -> Result<Vec<RecordBatch>, ArrowError> {
+    to_arrow_with_schema(frame).map(|(_, batches)| batches)
+}
+
+/// As `to_arrow`; a table without a row still has its columns.
+pub(super) fn to_arrow_with_schema(mut frame: DataFrame) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
     let mut bytes = Vec::new();
     let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Uncompressed);
     writer.finish(&mut frame).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
-    ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))?.build()?.collect()
+    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))?;
+    let schema = builder.schema().clone();
+    Ok((schema, builder.build()?.collect::<Result<_, _>>()?))
 }
 
 fn contract_columns(contract: &Contract, present: &Schema) -> Vec<Expr> {

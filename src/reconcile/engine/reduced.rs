@@ -1,0 +1,177 @@
+//! Rules over the rows that matter to them: what the engine knows of tables for `reduction`, and a query
+//! planned over what `reduction` left.
+
+use std::collections::BTreeSet;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
+use polars::prelude::LazyFrame;
+use polars::sql::SQLContext;
+use serde::de::DeserializeOwned;
+
+use super::super::error::ReconcileError;
+use super::super::observed;
+use super::super::order_book;
+use super::super::parameters::days;
+use super::super::reduction::rename::with_names;
+use super::super::reduction::{self, Factor, Limits, Meaning, Reduced, Reduction, Shape, Source, Sources, Term};
+use super::super::rules::Rule;
+use super::super::tables;
+use super::{Engine, ResultColumn, collected, dialect, names_in};
+use crate::contract;
+
+impl Engine<'_> {
+    /// Finds for each rule the rows that can matter to it. What cannot be reduced is not among them.
+    pub(in crate::reconcile) fn reduce<'r>(
+        &mut self,
+        rules: impl Iterator<Item = &'r Rule>,
+        limits: Limits,
+    ) -> Reduction {
+        let (mut sources, mut shapes, mut words) = (Sources::new(), Vec::new(), BTreeSet::new());
+        words.extend(self.rules.views().flat_map(|(_, sql)| names_in(sql)).map(str::to_owned));
+        for rule in rules {
+            let shape = Shape::of(&dialect(&rule.sql), &mut |name| self.meaning(name, &mut sources));
+            shapes.extend(shape.map(|shape| (rule.id.clone(), shape)));
+            words.extend(names_in(&rule.sql).into_iter().map(str::to_owned));
+        }
+        reduction::reduce(shapes, &sources, &words, limits, self.scratch.folder()).unwrap_or_default()
+    }
+
+    /// The rows of a rule's query over the rows that matter to it; where that does not work, over all.
+    pub(in crate::reconcile) fn rows_of<T: DeserializeOwned>(
+        &mut self,
+        rule: &Rule,
+        reduction: &Reduction,
+        columns: &[ResultColumn<'_>],
+    ) -> Result<Vec<T>, ReconcileError> {
+        match self.reduced_rows(rule, reduction, columns) {
+            Some(Ok(rows)) => Ok(rows),
+            _ => self.rows(&rule.id, &rule.sql, columns),
+        }
+    }
+
+    /// The rows of a rule's query over the rows that matter to it; `None` when all do.
+    pub(in crate::reconcile) fn reduced_rows<T: DeserializeOwned>(
+        &mut self,
+        rule: &Rule,
+        reduction: &Reduction,
+        columns: &[ResultColumn<'_>],
+    ) -> Option<Result<Vec<T>, ReconcileError>> {
+        let reduced = reduction.of(&rule.id)?;
+        let query = self.reduced_query(&rule.id, &rule.sql, &reduced.factors, (reduction, reduced));
+        Some(query.and_then(|query| collected(&rule.id, query, columns)))
+    }
+
+    fn reduced_query(
+        &mut self,
+        what: &str,
+        sql: &str,
+        factors: &[Factor],
+        reduced: (&Reduction, &Reduced),
+    ) -> Result<LazyFrame, ReconcileError> {
+        let mut context = SQLContext::new();
+        for (place, factor) in factors.iter().enumerate() {
+            let table = match factor {
+                Factor::View(name, sql, inside) if reads_less(factor, reduced.1) => {
+                    Some(self.reduced_query(name, sql, inside, reduced)?)
+                }
+                Factor::Mention(mention) if reads_less(factor, reduced.1) => {
+                    let table = &reduced.1.tables[*mention];
+                    let path = reduced.0.file(table).expect("what is reduced has a file");
+                    let rows = tables::rows_of(path, &reduced.1.rows[mention]);
+                    Some(rows.map_err(ReconcileError::query(table))?)
+                }
+                Factor::View(name, ..) | Factor::Plain(name) => self.table(name)?,
+                Factor::Mention(mention) => self.table(&reduced.1.tables[*mention])?,
+            };
+            table.into_iter().for_each(|table| context.register(&name_of(place), table));
+        }
+        let sql = dialect(sql);
+        let renamed = with_names(&sql, name_of).unwrap_or_default();
+        context.execute(&renamed).map_err(ReconcileError::query(what))
+    }
+
+    /// What a name in a FROM stands for.
+    fn meaning(&mut self, name: &str, sources: &mut Sources) -> Option<Meaning> {
+        if name == "params" {
+            return self.params().map(Meaning::OneRow);
+        }
+        let is_a_file = order_book::VIEWS.contains(&name) || name == observed::VIEW;
+        if let Some(sql) = self.rules.view(name).filter(|_| !is_a_file) {
+            return Some(Meaning::View(dialect(sql).into_owned()));
+        }
+        if !sources.contains_key(name) {
+            let source = self.source(name);
+            sources.extend(source.map(|source| (name.to_owned(), source)));
+        }
+        let columns = match sources.get(name) {
+            Some(source) => source.schema.fields().iter().map(|field| field.name().clone()).collect(),
+            None => {
+                let schema = self.table(name).ok()??.collect_schema().ok()?;
+                schema.iter_names().map(|name| name.to_string()).collect()
+            }
+        };
+        Some(Meaning::Table(columns))
+    }
+
+    /// The rows of a base table; `None` when they cannot be walked through.
+    fn source(&mut self, name: &str) -> Option<Source> {
+        if order_book::VIEWS.contains(&name) {
+            let unique = match name {
+                "order_totals" => Some("out_trade_no"),
+                "bill_payments" | "bill_refunds" => Some("transaction_id"),
+                _ => None,
+            };
+            return Source::of_file(&self.order_table(name).ok()?, unique).ok();
+        }
+        if name == observed::VIEW {
+            return Source::of_file(&self.observed_coupons().ok()?, None).ok();
+        }
+        if let Some(contract) = contract::find(name) {
+            return Source::of_contract(contract, false, self.files.of_day(name).map(|path| (None, path))).ok();
+        }
+        if let Some(contract) = name.strip_suffix("_history").and_then(contract::find) {
+            let window = self.files.window(&contract.name, self.terms.rules.lookback_start(self.files.date));
+            let files = window.into_iter().map(|(date, path)| (Some(days(date)), path));
+            return Source::of_contract(contract, true, files).ok();
+        }
+        self.tables.contains_key(name).then(|| self.in_memory(name)).flatten()
+    }
+
+    fn in_memory(&mut self, name: &str) -> Option<Source> {
+        let frame = self.table(name).ok()??.collect().ok()?;
+        let (schema, batches) = tables::to_arrow_with_schema(frame).ok()?;
+        Source::of_batches(schema, &batches).ok()
+    }
+
+    /// The values of `params`, the table of one row.
+    fn params(&mut self) -> Option<Vec<(String, Term)>> {
+        let frame = self.table("params").ok()??.collect().ok()?;
+        let batches = tables::to_arrow(frame).ok()?;
+        let [row] = batches.as_slice() else { return None };
+        let schema = row.schema();
+        (row.num_rows() == 1).then(|| {
+            let values = schema.fields().iter().zip(row.columns());
+            values.map(|(field, array)| (field.name().clone(), constant(array.as_ref()))).collect()
+        })
+    }
+}
+
+/// The value of an array of one row.
+fn constant(array: &dyn Array) -> Term {
+    match array.data_type() {
+        _ if array.is_null(0) => Term::Unknown,
+        DataType::Int64 => Term::Integer(array.as_primitive::<Int64Type>().value(0)),
+        DataType::Date32 => Term::Day(array.as_primitive::<Date32Type>().value(0)),
+        DataType::Timestamp(..) => Term::Instant(array.as_primitive::<TimestampMicrosecondType>().value(0)),
+        _ => Term::Unknown,
+    }
+}
+
+fn reads_less(factor: &Factor, reduced: &Reduced) -> bool {
+    Shape::mentions_in(factor).iter().any(|mention| reduced.rows.contains_key(mention))
+}
+
+fn name_of(place: usize) -> String {
+    format!("__table_{place}")
+}

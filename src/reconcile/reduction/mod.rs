@@ -1,0 +1,153 @@
+//! Small tables for the rules: from what a rule's SQL says it follows which rows of the large tables cannot
+//! change its result, and it runs, unchanged, on the others.
+//!
+//! Why this is exact. A *mention* is a base table at one place of a rule's query, views looked through. For each
+//! mention four kinds of conditions are **necessary** for a row to matter, `shape` says when:
+//!
+//! 1. a condition of the query that speaks of that row alone (WHERE, inner ON, the right side's part of a left ON);
+//! 2. its key stands in another mention that was reduced already (the other side of an equality);
+//! 3. its key does not stand in a table which the query joins to find it missing;
+//! 4. its group has as many rows as the query asks for.
+//!
+//! Rows that fail one are left out, mention after mention; each step keeps the result, so all of them do. That a
+//! row too many is kept never matters: the rule itself still says all it ever said. So only one mistake is possible,
+//! a condition that is too strong, and a test holds the breaks of reduced tables against those of whole ones.
+//! A rule that is not understood, a table without a useful condition, a file that reads in an unexpected way: all
+//! are left whole.
+
+mod crowd;
+mod evaluate;
+mod expression;
+mod keys;
+mod plan;
+pub(super) mod rename;
+mod shape;
+mod sift;
+mod source;
+mod term;
+#[cfg(test)]
+mod tests;
+
+pub(super) use plan::{Limits, Sources};
+pub(super) use shape::{Factor, Meaning, Shape};
+pub(super) use source::Source;
+pub(super) use term::{Mention, Term};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+
+use plan::{Planned, State};
+
+/// The number of a row in its table: a column of the files of reduced tables.
+pub(super) const ROW_COLUMN: &str = "__row";
+const ROWS_PER_GROUP: usize = 1 << 16;
+
+/// The rules that have smaller tables tonight.
+#[derive(Debug, Default)]
+pub(super) struct Reduction {
+    rules: BTreeMap<String, Reduced>,
+    files: BTreeMap<String, PathBuf>,
+}
+
+/// What a rule reads.
+#[derive(Debug)]
+pub(super) struct Reduced {
+    pub(super) factors: Vec<Factor>,
+    /// The base table of each mention.
+    pub(super) tables: Vec<String>,
+    /// The rows of the mentions that were reduced.
+    pub(super) rows: BTreeMap<Mention, Vec<u64>>,
+}
+
+impl Reduction {
+    /// What a rule reads, if that is less than everything.
+    pub(super) fn of(&self, rule_id: &str) -> Option<&Reduced> {
+        self.rules.get(rule_id)
+    }
+
+    /// The file with the rows of a table that some rule still reads.
+    pub(super) fn file(&self, table: &str) -> Option<&Path> {
+        self.files.get(table).map(PathBuf::as_path)
+    }
+}
+
+/// Reduces the tables of rules, given by id and shape, as far as that is worth it; what is left of each
+/// table goes to a file of `scratch`, in the columns whose names are among the `words` of the rules.
+pub(super) fn reduce(
+    shapes: Vec<(String, Shape)>,
+    sources: &Sources,
+    words: &BTreeSet<String>,
+    limits: Limits,
+    scratch: &Path,
+) -> Result<Reduction, ArrowError> {
+    let mut words = words.clone();
+    if shapes.iter().any(|(_, shape)| shape.reads_all) {
+        let schemas = sources.values().flat_map(|source| source.schema.fields().iter());
+        words.extend(schemas.map(|field| field.name().clone()));
+    }
+    let (ids, mut planned): (Vec<_>, Vec<_>) =
+        shapes.into_iter().map(|(id, shape)| (id, Planned::new(shape, sources))).unzip();
+    plan::reduce(&mut planned, sources, limits);
+    let mut reduction = Reduction::default();
+    for (table, numbers) in wanted_rows(&planned) {
+        let path = scratch.join(format!("reduced-{table}.parquet"));
+        write_rows(&path, &sources[&table], &words, &numbers)?;
+        reduction.files.insert(table, path);
+    }
+    for (id, planned) in ids.into_iter().zip(planned) {
+        let Planned { shape, states, .. } = planned;
+        let rows = states.into_iter().enumerate().filter_map(|(mention, state)| match state {
+            State::Reduced(rows) => Some((mention, rows)),
+            _ => None,
+        });
+        let reduced = Reduced { factors: shape.factors, tables: shape.tables, rows: rows.collect() };
+        reduction.rules.insert(id, reduced);
+    }
+    reduction.rules.retain(|_, reduced| !reduced.rows.is_empty());
+    Ok(reduction)
+}
+
+/// The rows of each table that some rule still reads.
+fn wanted_rows(rules: &[Planned]) -> BTreeMap<String, Vec<u64>> {
+    let mut wanted: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for planned in rules {
+        for (table, state) in planned.shape.tables.iter().zip(&planned.states) {
+            if let State::Reduced(rows) = state {
+                wanted.entry(table.clone()).or_default().extend(rows);
+            }
+        }
+    }
+    wanted.into_iter().map(|(table, rows)| (table, rows.into_iter().collect())).collect()
+}
+
+fn write_rows(path: &Path, source: &Source, words: &BTreeSet<String>, numbers: &[u64]) -> Result<(), ArrowError> {
+    let schema = with_row_numbers(&source.schema);
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+        .build();
+    let mut writer = ArrowWriter::try_new(File::create(path)?, schema.clone(), Some(properties))?;
+    let mut next = numbers.iter();
+    source.fetch(words, numbers, |batch| {
+        let rows = next.by_ref().take(batch.num_rows()).map(|number| i64::try_from(*number).expect("a row number"));
+        let rows: ArrayRef = Arc::new(rows.collect::<Int64Array>());
+        let columns = batch.columns().iter().cloned().chain([rows]).collect();
+        Ok(writer.write(&RecordBatch::try_new(schema.clone(), columns)?)?)
+    })?;
+    writer.close()?;
+    Ok(())
+}
+
+fn with_row_numbers(schema: &Schema) -> SchemaRef {
+    let own = Field::new(ROW_COLUMN, DataType::Int64, true);
+    Arc::new(Schema::new(schema.fields().iter().map(|field| field.as_ref().clone()).chain([own]).collect::<Vec<_>>()))
+}

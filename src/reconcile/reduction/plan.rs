@@ -1,0 +1,299 @@
+//! Which mention of which rule is reduced by what, round by round: first the small tables, then whatever has
+//! conditions of its own, then what hangs on the keys of those. Each round walks once through a table
+//! for all rules.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use super::crowd;
+use super::evaluate::Evaluator;
+use super::keys::{Keys, is_key_type};
+use super::shape::{Absence, Shape};
+use super::sift::{Condition, KeyNames, Membership, Trial, sift};
+use super::source::Source;
+use super::term::{Mention, Term};
+
+/// What counts as small, and as too much.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::reconcile) struct Limits {
+    /// A table of no more rows stays whole.
+    pub(in crate::reconcile) small_rows: u64,
+    /// A condition may match so many rows whatever their share of the table.
+    pub(in crate::reconcile) matched_rows: u64,
+    /// Above that, one row in so many.
+    pub(in crate::reconcile) matched_share: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { small_rows: 8_192, matched_rows: 16_384, matched_share: 16 }
+    }
+}
+
+/// What has become of a mention.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum State {
+    Waiting,
+    /// It stays whole, and all its keys may be asked for.
+    Small,
+    /// The rows it was reduced to, ascending.
+    Reduced(Vec<u64>),
+}
+
+/// The tables of the night.
+pub(in crate::reconcile) type Sources = BTreeMap<String, Source>;
+
+/// Columns of a mention held together with columns of another.
+#[derive(Debug, Clone)]
+struct Link {
+    columns: KeyNames,
+    to: Mention,
+    keys: KeyNames,
+}
+
+/// A rule on its way to small tables.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) shape: Shape,
+    pub(super) states: Vec<State>,
+    pub(super) terms: Vec<Vec<Term>>,
+    links: Vec<Vec<Link>>,
+    absences: Vec<Vec<Absence>>,
+    /// The keys that rows of a mention must not have, for its first absence.
+    absent: HashMap<Mention, Arc<Keys>>,
+    /// Keys of what is small or reduced.
+    keys: HashMap<(Mention, KeyNames), Arc<Keys>>,
+    /// How many conditions the last trial of a mention had.
+    tried: Vec<usize>,
+}
+
+impl Planned {
+    pub(super) fn new(shape: Shape, sources: &Sources) -> Planned {
+        let mentions = 0..shape.tables.len();
+        let source = |mention: Mention| sources.get(&shape.tables[mention]);
+        let terms =
+            mentions.clone().map(|mention| source(mention).map_or(Vec::new(), |it| demands(&shape, mention, it)));
+        let links = mentions.clone().map(|mention| links(&shape, mention, sources));
+        let absences = mentions.clone().map(|mention| {
+            let mine = shape.absences.iter().filter(|absence| absence.of == mention);
+            mine.filter(|absence| is_certain(absence, &shape, sources)).cloned().collect()
+        });
+        let (terms, links, absences) = (terms.collect(), links.collect(), absences.collect());
+        let states = mentions.clone().map(|_| State::Waiting).collect();
+        let tried = mentions.map(|_| 0).collect();
+        Planned { shape, states, terms, links, absences, absent: HashMap::new(), keys: HashMap::new(), tried }
+    }
+
+    /// What is known to be necessary for the rows of a mention by now.
+    fn condition(&self, mention: Mention) -> Condition {
+        let of_link = |link: &Link| {
+            let keys = self.keys.get(&(link.to, link.keys.clone()))?;
+            Some(Membership { columns: link.columns.clone(), keys: keys.clone(), is_in: true })
+        };
+        let of_absence = |absence: &Absence| {
+            let keys = self.absent.get(&mention)?;
+            Some(Membership { columns: absence.columns.clone(), keys: keys.clone(), is_in: false })
+        };
+        let members = self.links[mention].iter().filter_map(of_link);
+        let members = members.chain(self.absences[mention].first().and_then(of_absence)).collect();
+        Condition { terms: self.terms[mention].clone(), members }
+    }
+
+    /// The keys that others will ask of a mention.
+    fn asked_of(&self, mention: Mention) -> HashMap<KeyNames, Keys> {
+        let links = self.links.iter().flatten().filter(|link| link.to == mention);
+        links.map(|link| (link.keys.clone(), Keys::default())).collect()
+    }
+
+    pub(super) fn trial(&self, rule: usize, mention: Mention, limit: Option<Limits>) -> Trial {
+        Trial {
+            rule,
+            mention,
+            condition: self.condition(mention),
+            rows: Vec::new(),
+            matched: 0,
+            keys: self.asked_of(mention),
+            limit,
+            is_given_up: false,
+        }
+    }
+
+    pub(super) fn settle(&mut self, trial: Trial, state: State) {
+        self.states[trial.mention] = state;
+        let keys = trial.keys.into_iter().map(|(names, keys)| ((trial.mention, names), Arc::new(keys)));
+        self.keys.extend(keys);
+    }
+}
+
+/// Reduces the mentions of all rules as far as that is worth it. A table that cannot be walked through stays whole.
+pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits) {
+    let is_small = |source: &Source| source.is_in_memory() || source.rows <= limits.small_rows;
+    walk(rules, sources, |planned, rule, mention, source| is_small(source).then(|| planned.trial(rule, mention, None)));
+    let mut has_absences = false;
+    loop {
+        let found = walk(rules, sources, |planned, rule, mention, source| {
+            let count = |condition: &Condition| condition.terms.len() + condition.members.len();
+            let is_new = count(&planned.condition(mention)) > planned.tried[mention];
+            (is_new && !is_small(source)).then(|| planned.trial(rule, mention, Some(limits)))
+        });
+        if !found && std::mem::replace(&mut has_absences, true) {
+            return;
+        }
+        if !found {
+            find_absent(rules, sources);
+            crowd::find_crowds(rules, sources, limits);
+        }
+    }
+}
+
+/// Tries what `trial_of` makes of each waiting mention; whether anything was tried.
+fn walk(
+    rules: &mut [Planned],
+    sources: &Sources,
+    trial_of: impl Fn(&Planned, usize, Mention, &Source) -> Option<Trial>,
+) -> bool {
+    let (mut trials, mut found) = (BTreeMap::<&str, Vec<Trial>>::new(), false);
+    for (rule, planned) in rules.iter_mut().enumerate() {
+        for mention in 0..planned.states.len() {
+            let Some((table, source)) = sources.get_key_value(&planned.shape.tables[mention]) else { continue };
+            let is_waiting = planned.states[mention] == State::Waiting;
+            let Some(trial) = is_waiting.then(|| trial_of(planned, rule, mention, source)).flatten() else { continue };
+            found = true;
+            planned.tried[mention] = trial.condition.terms.len() + trial.condition.members.len();
+            if trial.limit.is_some() && trial.condition.matches_nothing() {
+                planned.settle(trial, State::Reduced(Vec::new()));
+            } else {
+                trials.entry(table).or_default().push(trial);
+            }
+        }
+    }
+    for (table, mut trials) in trials {
+        if sift(&sources[table], &mut trials).is_err() {
+            continue;
+        }
+        for mut trial in trials.into_iter().filter(|trial| !trial.is_given_up) {
+            let state = trial.limit.map_or(State::Small, |_| State::Reduced(std::mem::take(&mut trial.rows)));
+            rules[trial.rule].settle(trial, state);
+        }
+    }
+    found
+}
+
+/// A walk for the keys of an absence, and for rows that forbid to conclude anything.
+struct Search {
+    /// The rules, and the mentions in them, it is for.
+    of: Vec<(usize, Mention)>,
+    present: Option<String>,
+    keys: Trial,
+    nulls: Option<Trial>,
+}
+
+/// Gathers the keys of the tables that rows must be absent from, for mentions nothing else has reduced.
+fn find_absent(rules: &mut [Planned], sources: &Sources) {
+    let mut searches: BTreeMap<&str, Vec<Search>> = BTreeMap::new();
+    for (rule, planned) in rules.iter().enumerate() {
+        let waiting = (0..planned.states.len()).filter(|mention| planned.states[*mention] == State::Waiting);
+        // One absence is enough to leave few rows; the others are judged by the rule itself.
+        for absence in waiting.filter_map(|mention| planned.absences[mention].first()) {
+            let table = &planned.shape.tables[absence.by];
+            let Some((table, _)) = sources.get_key_value(table) else { continue };
+            let others: &mut Vec<Search> = searches.entry(table).or_default();
+            match others.iter_mut().find(|search| search.serves(absence)) {
+                Some(search) => search.of.push((rule, absence.of)),
+                None => others.push(Search::new(rule, absence)),
+            }
+        }
+    }
+    for (table, searches) in searches {
+        let mut trials = Vec::new();
+        let places: Vec<_> = searches
+            .into_iter()
+            .map(|search| {
+                trials.push(search.keys);
+                let nulls = search.nulls.map(|nulls| trials.push(nulls)).map(|()| trials.len() - 1);
+                (search.of, trials.len() - 1 - usize::from(nulls.is_some()), nulls)
+            })
+            .collect();
+        if sift(&sources[table], &mut trials).is_err() {
+            continue;
+        }
+        for (of, keys, nulls) in places {
+            let is_void = nulls.is_some_and(|nulls| trials[nulls].matched > 0);
+            let found = trials[keys].keys.drain().next().filter(|_| !is_void);
+            let found = found.map(|(_, keys)| Arc::new(keys));
+            for (rule, mention) in of {
+                rules[rule].absent.extend(found.clone().map(|keys| (mention, keys)));
+            }
+        }
+    }
+}
+
+impl Search {
+    fn new(rule: usize, absence: &Absence) -> Search {
+        let trial = |terms: Vec<Term>, keys: HashMap<KeyNames, Keys>| Trial {
+            rule,
+            mention: absence.by,
+            condition: Condition { terms, members: Vec::new() },
+            rows: Vec::new(),
+            matched: 0,
+            keys,
+            limit: None,
+            is_given_up: false,
+        };
+        let keys = trial(absence.conditions.clone(), HashMap::from([(absence.keys.clone(), Keys::default())]));
+        let nulls = absence.present.as_ref().map(|column| {
+            let is_null = Term::IsNull(Box::new(Term::Column(absence.by, column.clone())));
+            trial([absence.conditions.clone(), vec![is_null]].concat(), HashMap::new())
+        });
+        Search { of: vec![(rule, absence.of)], present: absence.present.clone(), keys, nulls }
+    }
+
+    /// Whether it finds the keys of another absence in the same table too.
+    fn serves(&self, absence: &Absence) -> bool {
+        let is_unconditional = self.keys.condition.terms.is_empty() && absence.conditions.is_empty();
+        is_unconditional && self.keys.keys.contains_key(&absence.keys) && self.present == absence.present
+    }
+}
+
+/// What the facts demand of the rows of a mention by themselves, as far as it can be evaluated.
+fn demands(shape: &Shape, mention: Mention, source: &Source) -> Vec<Term> {
+    let facts = shape.facts.iter().filter(|fact| fact.binds.contains(&mention));
+    let demands = facts.filter_map(|fact| fact.condition.demand_on(mention)).flat_map(Term::conjuncts);
+    demands.filter(|term| can_evaluate(term, source)).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn can_evaluate(term: &Term, source: &Source) -> bool {
+    let nothing = RecordBatch::new_empty(source.schema.clone());
+    Evaluator::new(&nothing).rows_where(term).is_ok()
+}
+
+/// The columns that facts of one block hold together with columns of another mention.
+fn links(shape: &Shape, mention: Mention, sources: &Sources) -> Vec<Link> {
+    let mut pairs: BTreeMap<(usize, Mention), BTreeSet<(String, String)>> = BTreeMap::new();
+    for fact in shape.facts.iter().filter(|fact| fact.binds.contains(&mention)) {
+        let Some([one, other]) = fact.condition.as_link() else { continue };
+        let (own, (to, key)) = if one.0 == mention { (one, other) } else { (other, one) };
+        if own.0 == mention && have_one_type(shape, sources, own, (to, key)) {
+            pairs.entry((fact.block, to)).or_default().insert((own.1.to_owned(), key.to_owned()));
+        }
+    }
+    let link = |((_, to), pairs): ((usize, Mention), BTreeSet<(String, String)>)| {
+        let (columns, keys) = pairs.into_iter().unzip();
+        Link { columns, to, keys }
+    };
+    pairs.into_iter().map(link).collect()
+}
+
+pub(super) fn have_one_type(shape: &Shape, sources: &Sources, one: (Mention, &str), other: (Mention, &str)) -> bool {
+    let kind = |(mention, column): (Mention, &str)| sources.get(&shape.tables[mention])?.kind(column);
+    kind(one).zip(kind(other)).is_some_and(|(one, other)| one == other && is_key_type(one))
+}
+
+fn is_certain(absence: &Absence, shape: &Shape, sources: &Sources) -> bool {
+    let Some(by) = sources.get(&shape.tables[absence.by]) else { return false };
+    let mut pairs = absence.columns.iter().zip(&absence.keys);
+    pairs.all(|(column, key)| have_one_type(shape, sources, (absence.of, column), (absence.by, key)))
+        && absence.conditions.iter().all(|term| can_evaluate(term, by))
+}

@@ -1,0 +1,167 @@
+//! One walk through a table for all conditions that wait for it. What a condition matches is kept as row
+//! numbers and as the keys others ask for; one that matches too much is given up.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::and;
+use arrow::error::ArrowError;
+
+use super::evaluate::Evaluator;
+use super::keys::{KeyColumns, Keys, NO_KEY};
+use super::plan::Limits;
+use super::source::Source;
+use super::term::{Mention, Term};
+
+/// Columns that make a key.
+pub(super) type KeyNames = Vec<String>;
+
+/// What a row must be to be kept.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Condition {
+    /// All of them must be true.
+    pub(super) terms: Vec<Term>,
+    /// Keys that must, or must not, be in a set.
+    pub(super) members: Vec<Membership>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Membership {
+    pub(super) columns: KeyNames,
+    pub(super) keys: Arc<Keys>,
+    pub(super) is_in: bool,
+}
+
+impl Condition {
+    /// Whether a key would have to be one of none.
+    pub(super) fn matches_nothing(&self) -> bool {
+        self.members.iter().any(|member| member.is_in && member.keys.is_empty())
+    }
+}
+
+/// A condition under trial, and what it has matched.
+#[derive(Debug)]
+pub(super) struct Trial {
+    pub(super) rule: usize,
+    pub(super) mention: Mention,
+    pub(super) condition: Condition,
+    /// Row numbers, ascending.
+    pub(super) rows: Vec<u64>,
+    pub(super) matched: u64,
+    /// The keys of the matched rows.
+    pub(super) keys: HashMap<KeyNames, Keys>,
+    /// What counts as matching too much; `None`: it may match everything, and only its keys are wanted.
+    pub(super) limit: Option<Limits>,
+    pub(super) is_given_up: bool,
+}
+
+impl Trial {
+    /// The columns it reads.
+    pub(super) fn columns(&self, columns: &mut BTreeSet<String>) {
+        self.condition.terms.iter().for_each(|term| term.columns_of(self.mention, columns));
+        columns.extend(self.condition.members.iter().flat_map(|member| member.columns.iter().cloned()));
+        columns.extend(self.keys.keys().flatten().cloned());
+    }
+
+    pub(super) fn see(&mut self, seen: u64) {
+        let is_too_much =
+            |limits: Limits| self.matched > limits.matched_rows && self.matched > seen / limits.matched_share;
+        if self.limit.is_some_and(is_too_much) {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.is_given_up = true;
+        self.rows = Vec::new();
+        self.keys.values_mut().for_each(|keys| *keys = Keys::default());
+    }
+}
+
+/// Walks through `source` for all trials. An error leaves all of them undecided.
+pub(super) fn sift(source: &Source, trials: &mut [Trial]) -> Result<(), ArrowError> {
+    let mut columns = BTreeSet::new();
+    trials.iter().for_each(|trial| trial.columns(&mut columns));
+    let conditions: Vec<_> = trials.iter().map(|trial| trial.condition.clone()).collect();
+    let mut failure = None;
+    source.scan(&columns, |first, batch| match sift_batch(first, batch, &conditions, trials) {
+        Ok(()) if trials.iter().all(|trial| trial.is_given_up) => ControlFlow::Break(()),
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failure = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    failure.map_or(Ok(()), Err)
+}
+
+fn sift_batch(
+    first: u64,
+    batch: &RecordBatch,
+    conditions: &[Condition],
+    trials: &mut [Trial],
+) -> Result<(), ArrowError> {
+    let (mut evaluator, mut keys) = (Evaluator::new(batch), BatchKeys::new(batch));
+    for (condition, trial) in conditions.iter().zip(trials).filter(|(_, trial)| !trial.is_given_up) {
+        let rows = matching(condition, &mut evaluator, &mut keys)?;
+        trial.matched += rows.len() as u64;
+        for (columns, found) in &mut trial.keys {
+            let columns = keys.of(columns, rows.len())?;
+            found.extend(rows.iter().map(|row| columns.key(*row)).filter(|key| *key != NO_KEY));
+        }
+        if trial.limit.is_some() {
+            trial.rows.extend(rows.iter().map(|row| first + *row as u64));
+        }
+        trial.see(first + batch.num_rows() as u64);
+    }
+    Ok(())
+}
+
+pub(super) fn matching<'a>(
+    condition: &'a Condition,
+    evaluator: &mut Evaluator<'a>,
+    keys: &mut BatchKeys<'_>,
+) -> Result<Vec<usize>, ArrowError> {
+    let mut mask: Option<BooleanArray> = None;
+    for term in &condition.terms {
+        let truths = evaluator.rows_where(term)?;
+        mask = Some(mask.map_or(Ok(truths.clone()), |mask| and(&mask, &truths))?);
+    }
+    let mut rows: Option<Vec<usize>> = mask.map(|mask| mask.values().set_indices().collect());
+    let all = keys.batch.num_rows();
+    for member in &condition.members {
+        let columns = keys.of(&member.columns, rows.as_ref().map_or(all, Vec::len))?;
+        let is_member = |row: &usize| member.keys.contains(&columns.key(*row)) == member.is_in;
+        match &mut rows {
+            Some(rows) => rows.retain(is_member),
+            None => rows = Some((0..all).filter(is_member).collect()),
+        }
+    }
+    Ok(rows.unwrap_or_else(|| (0..all).collect()))
+}
+
+/// The keys of a batch; what many conditions ask for is hashed once.
+pub(super) struct BatchKeys<'a> {
+    batch: &'a RecordBatch,
+    known: HashMap<KeyNames, KeyColumns>,
+}
+
+impl<'a> BatchKeys<'a> {
+    pub(super) fn new(batch: &'a RecordBatch) -> BatchKeys<'a> {
+        BatchKeys { batch, known: HashMap::new() }
+    }
+
+    /// The keys of these columns, of which so many are to be asked for.
+    pub(super) fn of(&mut self, columns: &KeyNames, wanted: usize) -> Result<&KeyColumns, ArrowError> {
+        if !self.known.contains_key(columns) {
+            self.known.insert(columns.clone(), KeyColumns::of(self.batch, columns)?);
+        }
+        let keys = self.known.get_mut(columns).expect("just made");
+        if wanted > self.batch.num_rows() / 4 {
+            keys.hash_all(self.batch.num_rows());
+        }
+        Ok(keys)
+    }
+}

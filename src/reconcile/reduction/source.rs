@@ -1,0 +1,217 @@
+//! The rows of a base table batch by batch, numbered from 0: a partition, the days of a history one after
+//! the other, a table of the scratch folder, or a small one that is in memory. Columns a file does not have are null.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Array, RecordBatch, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::file::metadata::PageIndexPolicy;
+
+use crate::contract::Contract;
+
+const ROWS_PER_BATCH: usize = 16_384;
+/// The day of a row of a history.
+const DAY_COLUMN: &str = "dt";
+
+/// A base table.
+#[derive(Debug)]
+pub(in crate::reconcile) struct Source {
+    pub(in crate::reconcile) schema: SchemaRef,
+    pub(super) rows: u64,
+    /// Columns no two rows have alike, none of them null.
+    unique: Option<Vec<String>>,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+enum Part {
+    File(PartFile),
+    Memory(RecordBatch),
+}
+
+#[derive(Debug)]
+struct PartFile {
+    path: PathBuf,
+    metadata: ArrowReaderMetadata,
+    day: Option<i32>,
+    rows: u64,
+}
+
+impl Source {
+    /// Files of a contract, oldest first; with their days when it is a history.
+    pub(in crate::reconcile) fn of_contract<'p>(
+        contract: &Contract,
+        is_history: bool,
+        files: impl IntoIterator<Item = (Option<i32>, &'p Path)>,
+    ) -> Result<Source, ArrowError> {
+        let mut fields: Vec<_> = contract.arrow().fields().iter().map(|field| nullable(field)).collect();
+        if is_history {
+            fields.push(Field::new(DAY_COLUMN, DataType::Date32, true));
+        }
+        let parts = files.into_iter().map(|(day, path)| PartFile::open(path, day)).collect::<Result<Vec<_>, _>>()?;
+        let rows = parts.iter().map(|part| part.rows).sum();
+        let unique = (!is_history).then(|| contract.key.clone());
+        let parts = parts.into_iter().map(Part::File).collect();
+        Ok(Source { schema: Arc::new(Schema::new(fields)), rows, unique, parts })
+    }
+
+    /// A file of the scratch folder, with the column that tells its rows apart, if there is one.
+    pub(in crate::reconcile) fn of_file(path: &Path, unique: Option<&str>) -> Result<Source, ArrowError> {
+        let file = PartFile::open(path, None)?;
+        let fields: Vec<_> = file.metadata.schema().fields().iter().map(|field| nullable(field)).collect();
+        let unique = unique.map(|column| vec![column.to_owned()]);
+        Ok(Source { schema: Arc::new(Schema::new(fields)), rows: file.rows, unique, parts: vec![Part::File(file)] })
+    }
+
+    /// Batches of one schema that are in memory; texts and numbers come in the types of a contract.
+    pub(in crate::reconcile) fn of_batches(schema: SchemaRef, batches: &[RecordBatch]) -> Result<Source, ArrowError> {
+        let schema = usual(&RecordBatch::new_empty(schema))?.schema();
+        let batches = batches.iter().map(usual).collect::<Result<Vec<_>, _>>()?;
+        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        Ok(Source { schema, rows, unique: None, parts: batches.into_iter().map(Part::Memory).collect() })
+    }
+
+    /// Whether it is in memory already.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Memory(_)))
+    }
+
+    /// Whether no two rows have the same values in these columns.
+    pub(super) fn is_unique(&self, columns: &[&str]) -> bool {
+        let unique = self.unique.as_ref();
+        unique.is_some_and(|unique| unique.iter().all(|column| columns.contains(&column.as_str())))
+    }
+
+    /// The type of a column.
+    pub(super) fn kind(&self, column: &str) -> Option<&DataType> {
+        self.schema.field_with_name(column).ok().map(Field::data_type)
+    }
+
+    /// Shows every row in these columns until `see` breaks off; it is told the number of the first.
+    pub(super) fn scan(
+        &self,
+        columns: &BTreeSet<String>,
+        mut see: impl FnMut(u64, &RecordBatch) -> ControlFlow<()>,
+    ) -> Result<(), ArrowError> {
+        let mut first = 0;
+        for part in &self.parts {
+            let batches: Box<dyn Iterator<Item = _>> = match part {
+                Part::Memory(batch) => Box::new(std::iter::once(Ok(batch.clone()))),
+                Part::File(file) => Box::new(file.read(columns, None)?),
+            };
+            for batch in batches {
+                let batch = self.shaped(part, &batch?, Some(columns))?;
+                if see(first, &batch).is_break() {
+                    return Ok(());
+                }
+                first += batch.num_rows() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the rows of these numbers, which ascend. Columns that are not wanted are null.
+    pub(super) fn fetch(
+        &self,
+        columns: &BTreeSet<String>,
+        numbers: &[u64],
+        mut see: impl FnMut(&RecordBatch) -> Result<(), ArrowError>,
+    ) -> Result<(), ArrowError> {
+        let (mut first, mut rest) = (0, numbers);
+        for part in &self.parts {
+            let Part::File(file) = part else { continue };
+            let (mine, others) = rest.split_at(rest.partition_point(|number| *number < first + file.rows));
+            if !mine.is_empty() {
+                for batch in file.read(columns, Some(selection(mine, first, file.rows)))? {
+                    see(&self.shaped(part, &batch?, None)?)?;
+                }
+            }
+            (first, rest) = (first + file.rows, others);
+        }
+        Ok(())
+    }
+
+    /// A batch in the types of this table: all its columns, or the named ones.
+    fn shaped(
+        &self,
+        part: &Part,
+        batch: &RecordBatch,
+        columns: Option<&BTreeSet<String>>,
+    ) -> Result<RecordBatch, ArrowError> {
+        let is_wanted = |field: &&Arc<Field>| columns.is_none_or(|columns| columns.contains(field.name()));
+        let fields: Vec<_> = self.schema.fields().iter().filter(is_wanted).cloned().collect();
+        let arrays = fields.iter().map(|field| column(part, batch, field)).collect::<Result<Vec<_>, _>>()?;
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+    }
+}
+
+fn column(part: &Part, batch: &RecordBatch, field: &Field) -> Result<ArrayRef, ArrowError> {
+    if let (Part::File(PartFile { day: Some(day), .. }), DAY_COLUMN) = (part, field.name().as_str()) {
+        return Ok(Arc::new(Date32Array::from_value(*day, batch.num_rows())));
+    }
+    match batch.column_by_name(field.name()) {
+        Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
+        Some(_) => Err(ArrowError::SchemaError(format!("column `{}` has another type", field.name()))),
+        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+    }
+}
+
+impl PartFile {
+    fn open(path: &Path, day: Option<i32>) -> Result<PartFile, ArrowError> {
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let metadata = ArrowReaderMetadata::load(&File::open(path)?, options)?;
+        let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or_default();
+        Ok(PartFile { path: path.to_owned(), metadata, day, rows })
+    }
+
+    fn read(
+        &self,
+        columns: &BTreeSet<String>,
+        selection: Option<RowSelection>,
+    ) -> Result<ParquetRecordBatchReader, ArrowError> {
+        let file = File::open(&self.path)?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+        let columns = ProjectionMask::columns(builder.parquet_schema(), columns.iter().map(String::as_str));
+        let builder = builder.with_projection(columns).with_batch_size(ROWS_PER_BATCH);
+        let builder = match selection {
+            Some(selection) => builder.with_row_selection(selection),
+            None => builder,
+        };
+        Ok(builder.build()?)
+    }
+}
+
+fn selection(numbers: &[u64], first: u64, rows: u64) -> RowSelection {
+    let place = |number: u64| usize::try_from(number - first).expect("a file's row number fits");
+    let ranges = numbers.iter().map(|number| Range { start: place(*number), end: place(*number) + 1 });
+    RowSelection::from_consecutive_ranges(ranges, usize::try_from(rows).expect("a file's rows fit"))
+}
+
+fn nullable(field: &Field) -> Field {
+    Field::new(field.name(), field.data_type().clone(), true)
+}
+
+/// A batch with its texts and integers in the types of a contract.
+fn usual(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
+        let kind = match array.data_type() {
+            DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+            DataType::Int8 | DataType::Int16 | DataType::Int32 => DataType::Int64,
+            other => other.clone(),
+        };
+        Ok((Field::new(field.name(), kind.clone(), true), cast(array, &kind)?))
+    });
+    let (fields, arrays): (Vec<_>, Vec<_>) = columns.collect::<Result<Vec<_>, ArrowError>>()?.into_iter().unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+}

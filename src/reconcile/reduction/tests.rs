@@ -1,0 +1,260 @@
+//! Reduced tables give what whole tables give, rule by rule: over every rule case and over random nights in which
+//! everything that can be null is null somewhere, keys stand twice and amounts lie at their edges.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use chrono::{Days, NaiveDate};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+
+use super::super::candidate::{self, Candidate};
+use super::super::engine::Engine;
+use super::super::files::{DayFiles, Scratch};
+use super::super::fixture::{Fixture, folders, name_of};
+use super::super::parameters::days;
+use super::super::rules::Rules;
+use super::super::terms::Terms;
+use super::Limits;
+use crate::contract::{self, Column, ColumnKind, Contract};
+use crate::dataset::partition::{self, Provenance};
+use crate::job::{PathPattern, SubsidyAmount, SubsidyProgram};
+use crate::money::Fen;
+use crate::record::{LedgerRow, Record};
+
+/// Nothing is too small to be reduced and nothing matches too much: whatever has a condition of its own is reduced by it.
+const EAGER: Limits = Limits { small_rows: 0, matched_rows: u64::MAX, matched_share: 1 };
+/// What matches more than a quarter is given up, so that keys, absences and crowds have to do.
+const PICKY: Limits = Limits { small_rows: 0, matched_rows: 2, matched_share: 4 };
+
+/// Holds every rule's rows over reduced tables against those over whole ones; gives the rules that had less to read,
+/// and how many rows came out.
+fn compare(
+    name: &str,
+    (terms, rules): (&Terms, &Rules),
+    (files, scratch): (&DayFiles, &Scratch),
+) -> (BTreeSet<String>, usize) {
+    let mut engine = Engine::open(terms, rules, files, scratch).unwrap();
+    let mut whole: Vec<Vec<Candidate>> = Vec::new();
+    for rule in rules.iter() {
+        let mut rows = engine.rows(&rule.id, &rule.sql, candidate::COLUMNS).unwrap();
+        rows.sort();
+        whole.push(rows);
+    }
+    let mut had_less = BTreeSet::new();
+    for limits in [EAGER, PICKY] {
+        let reduction = engine.reduce(rules.iter(), limits);
+        for (rule, whole) in rules.iter().zip(&whole) {
+            let rows = engine.reduced_rows::<Candidate>(rule, &reduction, candidate::COLUMNS);
+            if let Some(rows) = rows {
+                let mut rows = rows.unwrap();
+                rows.sort();
+                assert_eq!(rows, *whole, "{name}: {} {limits:?}", rule.id);
+                had_less.insert(rule.id.clone());
+            }
+        }
+    }
+    (had_less, whole.iter().map(Vec::len).sum())
+}
+
+#[test]
+fn every_rule_case_gives_the_same_over_reduced_tables() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules");
+    for case in folders(&root).unwrap().iter().flat_map(|folder| folders(folder).unwrap()) {
+        let rules = Rules::built_in().only(&name_of(case.parent().unwrap()));
+        let mut night = Fixture::read(&case).unwrap();
+        if !night.files.day.contains_key(LedgerRow::DATASET) {
+            night.put_ledger().unwrap();
+        }
+        let name = case.display().to_string();
+        compare(&name, (&night.terms, &rules), (&night.files, &night.scratch));
+    }
+}
+
+#[test]
+fn random_nights_give_the_same_over_reduced_tables() {
+    let rules = Rules::built_in();
+    let (mut reduced, mut found) = (BTreeSet::new(), 0);
+    for seed in 0..20 {
+        let scratch = Scratch::new_in(&std::env::temp_dir()).unwrap();
+        let files = Chance::of(seed).night(scratch.folder());
+        let (rules, rows) = compare(&format!("seed {seed}"), (&terms(), &rules), (&files, &scratch));
+        reduced.extend(rules);
+        found += rows;
+        hold_observed_coupons_against_their_view(&files, &scratch);
+    }
+    assert!(found > 1_000, "only {found} breaks in all nights");
+    let whole: Vec<_> = rules.iter().map(|rule| &rule.id).filter(|id| !reduced.contains(*id)).collect();
+    assert!(whole.len() <= 12, "never reduced: {whole:?}");
+}
+
+/// The view that is a walk through two sorted files gives what its SQL says.
+fn hold_observed_coupons_against_their_view(files: &DayFiles, scratch: &Scratch) {
+    let (terms, rules) = (terms(), Rules::built_in());
+    let mut engine = Engine::open(&terms, &rules, files, scratch).unwrap();
+    let columns = [("stock_id", ColumnKind::Text), ("coupon_code", ColumnKind::Text)];
+    let walked = engine.sorted("SELECT stock_id, coupon_code FROM observed_coupons", &columns).unwrap();
+    let defined = engine.sorted(rules.view("observed_coupons").unwrap(), &columns).unwrap();
+    assert!(walked.equals_missing(&defined), "{walked} {defined}");
+}
+
+fn date() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 11, 20).unwrap()
+}
+
+fn terms() -> Terms {
+    let mut terms = Terms::default();
+    terms.rules.must_associate = vec!["S1".to_owned()];
+    terms.rules.merchant_pairs = vec![("M1".to_owned(), "M2".to_owned())];
+    terms.rules.max_coupons_per_order = 1;
+    terms.own_merchants = vec!["M1".to_owned()];
+    terms.order_sources = vec![(PathPattern::new("", "x1"), vec!["x1".to_owned()])];
+    terms.programs = ["S1", "S2"].map(program).to_vec();
+    terms
+}
+
+fn program(stock_id: &str) -> SubsidyProgram {
+    SubsidyProgram {
+        stock_id: stock_id.to_owned(),
+        payer_merchant: "M1".to_owned(),
+        payee_merchant: "M2".to_owned(),
+        amount: SubsidyAmount::Fixed(Fen(100)),
+        due_days: 1,
+    }
+}
+
+/// A night made by chance: every dataset, the ledger too, without any agreement between them.
+struct Chance(StdRng);
+
+impl Chance {
+    fn of(seed: u64) -> Chance {
+        Chance(StdRng::seed_from_u64(seed))
+    }
+
+    fn night(&mut self, folder: &Path) -> DayFiles {
+        let mut files = DayFiles::new(date());
+        for contract in contract::all().filter(|contract| contract.name != "breaks") {
+            for day in (0..3).rev().map(|back| date() - Days::new(back)) {
+                let path = folder.join(format!("{}-{day}.parquet", contract.name));
+                let batch = self.batch(contract, day);
+                partition::write_batches(&path, contract, &Provenance::default(), std::iter::once(Ok(batch))).unwrap();
+                if day == date() {
+                    files.day.insert(contract.name.clone(), path);
+                } else {
+                    files.history.entry(contract.name.clone()).or_default().push((day, path));
+                }
+            }
+        }
+        files
+    }
+
+    /// Rows with keys that are sorted and stand once.
+    fn batch(&mut self, contract: &'static Contract, day: NaiveDate) -> RecordBatch {
+        let rows = self.0.gen_range(0..40);
+        let columns: Vec<_> = contract.columns.iter().map(|column| self.column(contract, column, day, rows)).collect();
+        let place = |key: &String| contract.columns.iter().position(|column| column.name == *key).unwrap();
+        let keys: Vec<_> = contract.key.iter().map(|key| columns[place(key)].clone()).collect();
+        let key_of = |row: usize| keys.iter().map(|cells| cells[row].key()).collect::<Vec<_>>();
+        let mut order: Vec<_> = (0..rows).collect();
+        order.sort_by_key(|row| key_of(*row));
+        order.dedup_by_key(|row| key_of(*row));
+        let arrays = contract.columns.iter().zip(&columns).map(|(column, cells)| array(column.kind, cells, &order));
+        RecordBatch::try_new(contract.arrow(), arrays.collect()).unwrap()
+    }
+
+    fn column(&mut self, contract: &Contract, column: &Column, day: NaiveDate, rows: usize) -> Vec<Cell> {
+        let may_be_null = column.nullable && !contract.key.contains(&column.name);
+        (0..rows)
+            .map(|_| match column.kind {
+                _ if may_be_null && self.0.gen_bool(0.2) => Cell::Null,
+                ColumnKind::Text => Cell::Text(self.text(&column.name)),
+                ColumnKind::Integer => Cell::Integer(*[0, 0, 1, 2, 3, 99, 100, 100, 101].choose(&mut self.0).unwrap()),
+                ColumnKind::Boolean => Cell::Flag(self.0.gen_bool(0.5)),
+                ColumnKind::Date if column.name == "business_date" => Cell::Day(days(day)),
+                ColumnKind::Date => Cell::Day(days(date()) - self.0.gen_range(-1..4)),
+                ColumnKind::Instant => {
+                    // Midnights of Shanghai among them, and the microsecond before.
+                    let hours = i64::from(days(date())) * 24 - 8 - self.0.gen_range(-3..6) * 12;
+                    Cell::Instant(hours * 3_600_000_000 - self.0.gen_range(0..2))
+                }
+            })
+            .collect()
+    }
+}
+
+impl Chance {
+    /// Few values, so that they meet.
+    fn text(&mut self, column: &str) -> String {
+        let words: &[&str] = match column {
+            "coupon_state" | "state_on_date" => &["USED", "USED", "SENDED", "EXPIRED", "DEACTIVATED"],
+            "match_pass" => &["claim", "claim", "association", "use_request", "ambiguous"],
+            "stock_type" => &["NORMAL", "DISCOUNT", "EXCHANGE"],
+            "stock_state" => &["RUNNING", "STOPED", "PAUSED"],
+            "status" => &["ACCEPTED", "SUCCESS", "FAIL", "RETURNING", "PARTIAL_RETURN", "FULL_RETURN", "NEW"],
+            "code_status" => &["DISPATCHED", "AVAILABLE"],
+            "coupon_stock_status" => &["4", "8", "1"],
+            "trade_state" => &["SUCCESS", "SUCCESS", "REVOKED", "REFUND"],
+            "refund_status" => &["SUCCESS", "FAIL"],
+            "subsidy_return_receipt_id" => &["", "", "R1", "R2"],
+            "coupon_code" if self.0.gen_bool(0.1) => &[""],
+            _ => &[],
+        };
+        if let Some(word) = words.choose(&mut self.0) {
+            return (*word).to_owned();
+        }
+        let (letter, count) = match column {
+            "stock_id" | "coupon_stock_id" => ("S", 3),
+            "coupon_code" => ("C", 12),
+            "out_trade_no" | "associate_out_trade_no" => ("O", 40),
+            name if name.ends_with("openid") => ("U", 5),
+            name if name.ends_with("transaction_id") => ("T", 40),
+            name if name.contains("merchant") || name.contains("mchid") => ("M", 3),
+            name if name.contains("subsidy") => ("N", 12),
+            _ => ("x", 3),
+        };
+        format!("{letter}{}", self.0.gen_range(1..=count))
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Cell {
+    Null,
+    Text(String),
+    Integer(i64),
+    Flag(bool),
+    Day(i32),
+    Instant(i64),
+}
+
+impl Cell {
+    fn key(&self) -> (i64, String) {
+        match self {
+            Cell::Text(text) => (0, text.clone()),
+            Cell::Integer(number) | Cell::Instant(number) => (*number, String::new()),
+            Cell::Day(day) => (i64::from(*day), String::new()),
+            Cell::Flag(flag) => (i64::from(*flag), String::new()),
+            Cell::Null => (i64::MIN, String::new()),
+        }
+    }
+}
+
+fn array(kind: ColumnKind, cells: &[Cell], order: &[usize]) -> ArrayRef {
+    let cells = order.iter().map(|row| &cells[*row]);
+    macro_rules! of {
+        ($array:ty, $cell:path) => {
+            cells.map(|cell| if let $cell(value) = cell { Some(value.clone()) } else { None }).collect::<$array>()
+        };
+    }
+    match kind {
+        ColumnKind::Text => Arc::new(of!(StringArray, Cell::Text)),
+        ColumnKind::Integer => Arc::new(of!(Int64Array, Cell::Integer)),
+        ColumnKind::Boolean => Arc::new(of!(BooleanArray, Cell::Flag)),
+        ColumnKind::Date => Arc::new(of!(Date32Array, Cell::Day)),
+        ColumnKind::Instant => Arc::new(of!(TimestampMicrosecondArray, Cell::Instant).with_timezone("UTC")),
+    }
+}
