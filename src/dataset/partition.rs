@@ -25,7 +25,7 @@ use crate::money::Fen;
 use crate::record::Record;
 
 /// Rows turned into Arrow at once: bounds the memory of a read and of a write.
-const ROWS_PER_BATCH: usize = 16_384;
+pub(super) const ROWS_PER_BATCH: usize = 16_384;
 /// Rows of a row group.
 const ROWS_PER_GROUP: usize = 1 << 20;
 

@@ -1,11 +1,14 @@
 //! Files the merchant has: orders, trade bills, subsidy ledger, notifications, roster.
 //! Reads and judges them; never writes, never asks the network, never publishes an openid.
 
+mod ahead;
 mod cell;
 mod columnar;
 mod distinct;
 mod fixed;
 mod found;
+mod hashing;
+mod records;
 mod rendered;
 mod sheet;
 mod spreadsheet;
@@ -19,29 +22,12 @@ pub mod trade_bill;
 pub mod v2_coupons_file;
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 use crate::money::Fen;
 
-/// Problems shown of one export; the rest are counted.
-const SHOWN_PROBLEMS: usize = 20;
-
-/// What the export files of a day gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Export<R> {
-    /// Rows, distinct, in key order. Openids are raw.
-    pub rows: Vec<R>,
-    /// The files read, by name.
-    pub files: Vec<ExportFile>,
-    /// Rows put aside (`on_bad_row = "quarantine"`), by file and line.
-    pub quarantined: Vec<BadRow>,
-    /// Rows that repeated another one exactly.
-    pub collapsed: usize,
-    /// Rows that were read, whatever became of them.
-    pub read: usize,
-    /// Their control totals.
-    pub amounts: Amounts,
-}
+pub use distinct::{Export, Kind, Settled};
 
 /// The control totals of an export. A malformed row has no amount; a contradicting one has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -162,6 +148,9 @@ pub enum ExportError {
         /// The header.
         header: String,
     },
+    /// The scratch folder, where rows are sorted that do not fit in memory, has no room or failed.
+    #[error("the rows of the exports cannot be sorted on the disk")]
+    Scratch(#[from] io::Error),
     /// Rows that cannot be taken, and the job says `on_bad_row = "fail"`.
     #[error("{}", shown(rows, *total))]
     BadRows {
@@ -170,14 +159,6 @@ pub enum ExportError {
         /// How many there are.
         total: usize,
     },
-}
-
-impl ExportError {
-    fn bad_rows(mut rows: Vec<BadRow>) -> ExportError {
-        let total = rows.len();
-        rows.truncate(SHOWN_PROBLEMS);
-        ExportError::BadRows { rows, total }
-    }
 }
 
 fn listed(columns: &[MissingColumn]) -> String {

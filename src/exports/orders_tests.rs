@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::beijing;
-use crate::exports::{Amounts, BadRow};
+use crate::exports::{Amounts, BadRow, ExportFile, Settled};
 use crate::job::{OnBadRow, PathPattern};
 
 const HEADER: &str = "商户订单号,微信订单号,商户号,用户标识,支付时间,商品金额,券优惠,实付,退款,批次号,券码,渠道,备注";
@@ -67,15 +67,43 @@ impl Till {
         self
     }
 
-    fn read(&self) -> Result<Export<OrderLine>, ExportError> {
+    fn read(&self) -> Result<Read, ExportError> {
         self.read_as(|_| {})
     }
 
-    fn read_as(&self, change: impl FnOnce(&mut OrderSource)) -> Result<Export<OrderLine>, ExportError> {
+    fn read_as(&self, change: impl FnOnce(&mut OrderSource)) -> Result<Read, ExportError> {
         let mut source = source(self.folder.path());
         change(&mut source);
-        read(&source, date())
+        let small = self.read_in(&source, 1);
+        // However little memory there is, the same comes of it.
+        assert_eq!(format!("{small:?}"), format!("{:?}", self.read_in(&source, 1 << 20)));
+        small
     }
+
+    fn read_in(&self, source: &OrderSource, memory_bytes: usize) -> Result<Read, ExportError> {
+        let room = Room { folder: self.folder.path().to_owned(), memory_bytes };
+        let mut export = read(source, date(), &room)?;
+        let mut rows = Vec::new();
+        while let Some(row) = export.peek() {
+            let line = OrderLine::unpack(&mut row.unpack());
+            rows.push(serde_json::from_value(serde_json::to_value(line).unwrap()).unwrap());
+            export.advance()?;
+        }
+        let (files, read) = (std::mem::take(&mut export.files), export.read);
+        let Settled { quarantined, collapsed, amounts } = export.finish()?;
+        Ok(Read { rows, files, quarantined, collapsed, read, amounts })
+    }
+}
+
+/// All that an export gives.
+#[derive(Debug, PartialEq)]
+struct Read {
+    rows: Vec<OrderLine>,
+    files: Vec<ExportFile>,
+    quarantined: Vec<BadRow>,
+    collapsed: u64,
+    read: u64,
+    amounts: Amounts,
 }
 
 /// A file of the usual header and these lines.
