@@ -11,6 +11,7 @@ PEERS    := .venv-peers
 STORE    := .venv-store
 AIRFLOW  := .venv-airflow
 WATCHING := .venv-watching
+BENCH    := .venv-bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -79,7 +80,7 @@ test-notebooks: $(VENV)/.ready lakes ## The notebook runs from top to bottom
 describe: ## Write the data dictionary and the other generated descriptions anew
 	cargo run --locked --quiet --example describe
 
-test-all: test test-peers test-pack test-watching test-airflow test-store test-ceph ## test and everything that needs other programs
+test-all: test test-peers test-pack test-watching bench-ingest test-airflow test-store test-ceph ## test and everything that needs other programs
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
 	cargo build --locked --bin coupon-recon --example signed_requests
@@ -124,6 +125,19 @@ test-watching: build $(WATCHING)/.ready ## OpenLineage's and Prometheus' own cod
 	! $(PROGRAM) --now $(DEMO_NOW) run out/watching/merchant/job.toml --date 2026-11-20 \
 	  --base-url http://127.0.0.1:9 >/dev/null 2>&1
 	$(WATCHING)/bin/python tests/watching/check.py out/watching/out/lake out/watching/merchant/recon.prom
+
+# What the bench reads: 200 MiB, or BYTES; a large file needs twice its size on the disk.
+BYTES := 209715200
+
+bench-ingest: $(BENCH)/.ready ## Bill and order export to sorted Parquet, beside DuckDB; BYTES, ROUNDS
+	cargo build --locked --release --bin coupon-recon
+	cargo bench --locked --bench ingest --no-run
+	mkdir -p out/bench
+	$(BENCH)/bin/python benches/ingest/compare.py target/release/coupon-recon \
+	  "$$(ls -t target/release/deps/ingest-* | grep -v '\.d$$' | head -1)" out/bench/ingest --bytes $(BYTES) --rounds $(or $(ROUNDS),3)
+
+$(BENCH)/.ready: benches/ingest/requirements.txt
+	python3 -m venv $(BENCH) && $(BENCH)/bin/pip install --quiet --requirement $< && touch $@
 
 test-airflow: build $(AIRFLOW)/.ready ## The DAG in a real Airflow 3 against the simulator
 	PATH="$(abspath $(AIRFLOW))/bin:$$PATH" python3 tests/airflow/check.py $(PROGRAM) out/airflow
@@ -174,4 +188,4 @@ clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
 .PHONY: help build demo test test-all test-rust lakes poor-lakes test-readers test-contracts test-notebooks test-requests test-peers \
-  test-pack test-watching test-airflow test-store test-ceph torture describe lint clean-out
+  test-pack test-watching bench-ingest test-airflow test-store test-ceph torture describe lint clean-out

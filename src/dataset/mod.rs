@@ -3,6 +3,8 @@
 
 pub mod assembly;
 pub mod bucket;
+mod encoder;
+mod key_order;
 pub mod inspect;
 pub mod lake;
 pub mod lock;

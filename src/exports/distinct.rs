@@ -80,9 +80,16 @@ impl<K: Kind> Gathered<K> {
         let mut row = Row::default();
         while let Some(is_good) = sheet.next(&mut row)? {
             self.read += 1;
-            match is_good.and_then(|()| read(&sheet, &row).map_err(|fault| sheet.bad_row(&row, fault))) {
-                Ok(typed) => self.take(typed, &row)?,
-                Err(bad) => self.faults.add(*bad),
+            match is_good.map(|()| read(&sheet, &row)) {
+                Ok(Ok(typed)) => self.take(typed, &row)?,
+                Ok(Err(fault)) => {
+                    self.amounts.put_aside(fault.amount);
+                    self.faults.add(*sheet.bad_row(&row, fault));
+                }
+                Err(bad) => {
+                    self.amounts.put_aside(None);
+                    self.faults.add(*bad);
+                }
             }
         }
         self.files.push(sheet.finish()?);

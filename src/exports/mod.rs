@@ -29,15 +29,30 @@ use crate::money::Fen;
 
 pub use distinct::{Export, Kind, Settled};
 
-/// The control totals of an export. A malformed row has no amount; a contradicting one has.
+/// The control totals of an export. A row whose amount cannot be read adds nothing, and is counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Amounts {
-    /// Of the rows that were read and understood.
+    /// Of every row whose amount could be read.
     pub read: Fen,
     /// Of those that repeated another one exactly.
     pub collapsed: Fen,
-    /// Of those put aside because they contradict each other.
+    /// Of those put aside: malformed elsewhere, or contradicting each other.
     pub quarantined: Fen,
+    /// Malformed rows whose amount could not be read.
+    pub unreadable: u64,
+}
+
+impl Amounts {
+    /// A malformed row.
+    fn put_aside(&mut self, amount: Option<Fen>) {
+        match amount {
+            Some(amount) => {
+                self.read += amount;
+                self.quarantined += amount;
+            }
+            None => self.unreadable += 1,
+        }
+    }
 }
 
 /// A file that was read: what goes into `inputs_sha256`.

@@ -145,7 +145,13 @@ struct Line<'r, 's> {
 }
 
 impl<'r> Line<'r, '_> {
+    /// The row; a malformed one still tells the discount it would have added, where that can be read.
     fn read(&self, file: &'r str, date: NaiveDate) -> Result<OrderLine<Cow<'r, str>>, Fault> {
+        let discount = || self.amount(self.columns.discount, cell::amount_or_zero).ok();
+        self.typed(file, date).map_err(|fault| Fault { amount: discount(), ..fault })
+    }
+
+    fn typed(&self, file: &'r str, date: NaiveDate) -> Result<OrderLine<Cow<'r, str>>, Fault> {
         let columns = self.columns;
         let line = OrderLine {
             out_trade_no: self.cell(columns.out_trade_no, cell::required_id)?,
@@ -177,7 +183,7 @@ impl<'r> Line<'r, '_> {
             _ => return Ok(line),
         };
         let place = if line.stock_id.is_empty() { self.columns.stock_id } else { self.columns.coupon_code };
-        Err(Fault { place, value: String::new(), why: why.to_owned() })
+        Err(Fault { place, ..Fault::of_row(why) })
     }
 
     fn amount(
@@ -194,7 +200,7 @@ impl<'r> Line<'r, '_> {
 
     fn cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         let text = self.text(place);
-        read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), why })
+        read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row::<String>(why) })
     }
 
     /// The text of a cell; empty where the job maps no column.

@@ -15,6 +15,7 @@ use super::hashing::Hashing;
 use super::records::Records;
 use super::text::Decoded;
 use super::{BadRow, ExportError, ExportFile, MissingColumn};
+use crate::money::Fen;
 
 /// An export file being read.
 pub(super) struct Sheet {
@@ -215,12 +216,14 @@ pub(super) struct Fault {
     pub(super) value: String,
     /// What is wrong and what to do.
     pub(super) why: String,
+    /// What the row adds to the control total all the same: its amount can be read, another cell is wrong.
+    pub(super) amount: Option<Fen>,
 }
 
 impl Fault {
     /// A fault of the row as a whole.
     pub(super) fn of_row(why: impl Into<String>) -> Fault {
-        Fault { place: None, value: String::new(), why: why.into() }
+        Fault { place: None, value: String::new(), why: why.into(), amount: None }
     }
 }
 

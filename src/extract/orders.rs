@@ -24,6 +24,8 @@ pub struct SettledOrders {
     pub intake: Intake,
     /// Lines that repeated another one of their source.
     pub collapsed: u64,
+    /// Rows put aside whose amount could not be read, so that the totals lack it.
+    pub unreadable: u64,
     /// Rows put aside by `on_bad_row = "quarantine"`, in the order of the sources, files and lines.
     pub quarantined: Vec<BadRow>,
 }
@@ -73,7 +75,7 @@ impl OrderExports {
     }
 
     fn finish(self, told: Told) -> Result<SettledOrders, Issue> {
-        let mut settled = SettledOrders { intake: told.intake, collapsed: 0, quarantined: Vec::new() };
+        let mut settled = SettledOrders { intake: told.intake, collapsed: 0, unreadable: 0, quarantined: Vec::new() };
         for source in self.sources {
             settled.intake.pages += source.files.len() as u64;
             settled.intake.read += source.read;
@@ -91,6 +93,7 @@ impl SettledOrders {
         self.intake.quarantined += source.quarantined.len() as u64;
         self.intake.quarantined_fen += source.amounts.quarantined;
         self.collapsed += source.collapsed;
+        self.unreadable += source.amounts.unreadable;
         self.quarantined.extend(source.quarantined);
     }
 }

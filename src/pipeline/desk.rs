@@ -86,6 +86,7 @@ impl<'a> Desk<'a> {
         buyers.append(&mut found);
         self.note("collapsed", settled.collapsed);
         self.note("quarantined", settled.quarantined.len() as u64);
+        self.note("quarantined_without_amount", settled.unreadable);
         self.intake.push(settled.intake);
         Ok(settled.quarantined)
     }
