@@ -87,8 +87,9 @@ impl KeyColumn {
         match self {
             KeyColumn::Text(column) => column.value(row).to_owned(),
             KeyColumn::Integer(column) => column.value(row).to_string(),
-            KeyColumn::Date(column) => Date32Type::to_naive_date_opt(column.value(row))
-                .map_or_else(String::new, |date| date.to_string()),
+            KeyColumn::Date(column) => {
+                Date32Type::to_naive_date_opt(column.value(row)).map_or_else(String::new, |date| date.to_string())
+            }
         }
     }
 }

@@ -83,7 +83,12 @@ mod tests {
         impl Read for Torn {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 self.0 += 1;
-                if self.0 > 2 { Err(io::Error::other("torn")) } else { buffer[0] = 1; Ok(1) }
+                if self.0 > 2 {
+                    Err(io::Error::other("torn"))
+                } else {
+                    buffer[0] = 1;
+                    Ok(1)
+                }
             }
         }
         let mut ahead = Ahead::of(Torn(0));

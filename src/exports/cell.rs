@@ -109,6 +109,9 @@ fn unguarded(cell: &str) -> &str {
 
 /// `4.2E+27`, as spreadsheets show long numbers.
 fn is_scientific(text: &str) -> bool {
+    if !text.ends_with(|last: char| last.is_ascii_digit()) || !text.bytes().any(|byte| matches!(byte, b'E' | b'e')) {
+        return false;
+    }
     let Some((mantissa, exponent)) = text.split_once("E+").or_else(|| text.split_once("e+")) else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));

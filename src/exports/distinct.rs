@@ -245,7 +245,10 @@ impl<'r, K: Kind> Told<'r, K> {
         let (file, line) = K::place(&group[other].row);
         let key: Vec<_> =
             K::key(&self.row).iter().filter(|part| !part.is_empty()).map(|part| format!("`{part}`")).collect();
-        let why = format!("`{file}` line {line} has another `{column}` for the same {}: one of them is wrong", key.join(", "));
+        let why = format!(
+            "`{file}` line {line} has another `{column}` for the same {}: one of them is wrong",
+            key.join(", ")
+        );
         let (file, line) = K::place(&self.row);
         let (column, value) = (String::new(), String::new());
         Some(BadRow { file: file.to_owned(), line, column, value, why, raw: self.raw.to_owned() })

@@ -25,12 +25,16 @@ impl<'r> FixedRow<'r, '_> {
     /// The cell of the column at `index`, read by `read`; an absent column reads as empty.
     pub(super) fn cell<T>(&self, index: usize, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         let text = self.text(index);
-        let fault = |why| Fault { place: self.places[index], value: text.trim().to_owned(), ..Fault::of_row::<String>(why) };
+        let fault = |why| Fault { place: self.places[index], value: text.trim().to_owned(), ..Fault::of_row(why) };
         read(text).map_err(fault)
     }
 
     /// The same, of a cell that must never be shown.
-    pub(super) fn private_cell<T>(&self, index: usize, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
+    pub(super) fn private_cell<T>(
+        &self,
+        index: usize,
+        read: impl Fn(&'r str) -> Result<T, String>,
+    ) -> Result<T, Fault> {
         self.cell(index, read).map_err(|fault| Fault { value: String::new(), ..fault })
     }
 

@@ -200,7 +200,7 @@ impl<'r> Line<'r, '_> {
 
     fn cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         let text = self.text(place);
-        read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row::<String>(why) })
+        read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) })
     }
 
     /// The text of a cell; empty where the job maps no column.

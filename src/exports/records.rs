@@ -143,7 +143,10 @@ impl<R: Read> Read for Recent<R> {
         self.kept.drain(..stale);
         self.base = self.needed;
         if self.kept.len() > LONGEST_ROW {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a row longer than 16 MiB: is a quote never closed?"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a row longer than 16 MiB: is a quote never closed?",
+            ));
         }
         let read = self.text.read(buffer)?;
         self.kept.extend_from_slice(&buffer[..read]);

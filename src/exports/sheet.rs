@@ -249,12 +249,14 @@ mod tests {
         Sheet::delimited(&Found { path, name: "f.csv".into() }, UTF_8, b',').unwrap()
     }
 
-    fn rows(text: &str) -> Vec<Result<(u64, Vec<String>), Box<BadRow>>> {
+    /// The line of a row and its cells, or what is wrong with it.
+    type Told = Result<(u64, Vec<String>), Box<BadRow>>;
+
+    fn rows(text: &str) -> Vec<Told> {
         rows_of(&mut sheet(text))
     }
 
-    /// Every row of a sheet: its line and its cells, or what is wrong with it.
-    fn rows_of(sheet: &mut Sheet) -> Vec<Result<(u64, Vec<String>), Box<BadRow>>> {
+    fn rows_of(sheet: &mut Sheet) -> Vec<Told> {
         let (mut row, mut rows) = (Row::default(), Vec::new());
         while let Some(read) = sheet.next(&mut row).unwrap() {
             rows.push(read.map(|()| (row.line, row.cells.iter().map(str::to_owned).collect())));

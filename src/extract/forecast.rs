@@ -4,7 +4,7 @@
 //! What a wallet shows tonight decides some of the later questions (single queries, stocks never seen), so
 //! these counts are estimates from what the last night knew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::roster::{Roster, RosterInput};
 use super::{Api, Issue, LookbackLine, Night, OrderExports, SubsidyInput};
@@ -71,7 +71,7 @@ fn read<T: Default>(told: &mut Vec<StageForecast>, stage: &'static str, rows: Re
 /// What tonight's order lines foretell.
 #[derive(Default)]
 struct Tonight {
-    buyers: BTreeSet<String>,
+    buyers: HashSet<String>,
     lines: Vec<LookbackLine>,
 }
 

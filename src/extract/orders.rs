@@ -53,10 +53,7 @@ impl OrderExports {
     ///
     /// # Errors
     /// A source with bad rows that may have none; two sources that tell a line differently; what `take` says.
-    pub fn settle(
-        mut self,
-        mut take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>,
-    ) -> Result<SettledOrders, Issue> {
+    pub fn settle(mut self, mut take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<SettledOrders, Issue> {
         let mut told = Told::default();
         while let Some(source) = self.next_source() {
             let row = self.sources[source].peek().expect("a source that is next has a row");
@@ -163,5 +160,105 @@ pub(super) fn from_export(source: &str, error: &ExportError) -> Issue {
         ExportError::Scratch(error) => Issue::unsorted(error),
         _ => Issue::new(IssueKind::Malformed, error.to_string())
             .hinting("correct the file and run again; nothing of it was used"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use chrono::NaiveDate;
+
+    use super::*;
+    use crate::job::{AmountUnit, FileFormat, OnBadRow, OrderColumns, OrderSource, PathPattern};
+    use crate::money::Fen;
+
+    const HEADER: &str = "no,paid_at,goods,discount,paid,stock,code\n";
+
+    fn source(folder: &Path, name: &str) -> OrderSource {
+        OrderSource {
+            path: PathPattern::new(folder, name),
+            format: FileFormat::Csv,
+            encoding: encoding_rs::UTF_8,
+            delimiter: b',',
+            amount_unit: AmountUnit::Yuan,
+            thousands_separators: false,
+            time_format: "%Y-%m-%d %H:%M:%S".into(),
+            on_bad_row: OnBadRow::Fail,
+            wechat_channels: Vec::new(),
+            columns: OrderColumns {
+                out_trade_no: "no".into(),
+                transaction_id: None,
+                merchant: None,
+                openid: None,
+                paid_at: "paid_at".into(),
+                goods: "goods".into(),
+                discount: "discount".into(),
+                paid: "paid".into(),
+                refund: None,
+                stock_id: "stock".into(),
+                coupon_code: "code".into(),
+                channel: None,
+                product: None,
+                remark: None,
+            },
+        }
+    }
+
+    /// Lines given as (number, yuan paid), one list per source; the numbers handed over.
+    fn settle(sources: &[&[(&str, u32)]], memory_bytes: usize) -> Result<(Vec<String>, SettledOrders), Issue> {
+        let folder = tempfile::tempdir().unwrap();
+        let room = Room { folder: folder.path().to_owned(), memory_bytes };
+        let mut exports = OrderExports { sources: Vec::new() };
+        for (index, lines) in sources.iter().enumerate() {
+            let name = format!("{}.csv", ["a", "b", "c"][index]);
+            let line = |(number, paid): &(&str, u32)| format!("{number},2026-11-18 08:00:00,9,1,{paid},128,C1\n");
+            let text: String = std::iter::once(HEADER.to_owned()).chain(lines.iter().map(line)).collect();
+            std::fs::write(folder.path().join(&name), text).unwrap();
+            let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+            exports.sources.push(read(&source(folder.path(), &name), date, &room).unwrap());
+        }
+        let mut numbers = Vec::new();
+        let settled = exports.settle(|row| {
+            numbers.push(unpacked(row).out_trade_no.into_owned());
+            Ok(())
+        })?;
+        Ok((numbers, settled))
+    }
+
+    #[test]
+    fn a_line_that_several_sources_repeat_is_handed_over_once_and_foots() {
+        let sources: [&[_]; 3] = [&[("M3", 8), ("M1", 8)], &[("M1", 8), ("M2", 8), ("M1", 8)], &[("M1", 8), ("M3", 8)]];
+        for memory_bytes in [1, 1 << 20] {
+            let (numbers, settled) = settle(&sources, memory_bytes).unwrap();
+            assert_eq!(numbers, ["M1", "M2", "M3"]);
+            let Intake { pages, read, repeated, read_fen, repeated_fen, .. } = settled.intake;
+            assert_eq!((pages, read, repeated, settled.collapsed), (3, 7, 4, 1));
+            assert_eq!((read_fen, repeated_fen), (Fen(700), Fen(400)));
+        }
+    }
+
+    #[test]
+    fn a_line_told_differently_is_refused_the_earlier_source_first() {
+        let sources: [&[_]; 3] = [&[("M1", 8), ("M2", 8)], &[("M2", 7)], &[("M1", 7)]];
+        let issue = settle(&sources, 1).unwrap_err();
+        assert_eq!(
+            (issue.kind, issue.what.as_str()),
+            (IssueKind::Malformed, "order `M2` stands differently in `a.csv` line 3 and `b.csv` line 2",)
+        );
+    }
+
+    #[test]
+    fn what_a_source_has_against_itself_is_said_before_what_another_has_against_it() {
+        let issue = settle(&[&[("M1", 8), ("M9", 8), ("M9", 7)], &[("M1", 7)]], 1).unwrap_err();
+        assert!(issue.what.contains("2 malformed rows") && issue.what.contains("another `paid`"), "{}", issue.what);
+    }
+
+    #[test]
+    fn a_scratch_folder_without_room_is_of_the_disk_and_not_of_the_file() {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let issue = from_export("orders", &ExportError::Scratch(full()));
+        assert_eq!(issue.kind, IssueKind::Storage);
+        assert!(issue.what.contains("cannot be sorted on the disk"), "{}", issue.what);
     }
 }

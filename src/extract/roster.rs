@@ -1,7 +1,7 @@
 //! Stage `roster`: which wallets to ask tonight (design §5). State, not published: raw openids,
 //! in `state/wallets/`, one file per night with the openids first seen that night.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub struct Roster {
 #[derive(Debug)]
 pub struct RosterInput<'a> {
     /// Users in the order lines of D, raw.
-    pub buyers: &'a BTreeSet<String>,
+    pub buyers: &'a HashSet<String>,
     /// The callbacks of D, raw.
     pub events: &'a [CouponEvent],
     /// Whether both could be read.
@@ -42,10 +42,11 @@ pub struct RosterInput<'a> {
 pub fn extract(night: &Night<'_>, input: &RosterInput<'_>) -> Result<Harvest<Roster>, Issue> {
     let Some(wallets) = &night.job.wallets else { return Ok(Harvest::complete(Roster::default())) };
     let mut harvest = Harvest::complete(Roster::default());
-    let mut ask = input.buyers.clone();
+    let mut ask: BTreeSet<String> = input.buyers.iter().cloned().collect();
     ask.extend(input.events.iter().filter_map(|event| event.openid.clone()));
     if let Some(pattern) = &wallets.roster_file {
-        harvest.inputs = add_listed(night, pattern, &mut ask).map_err(|error| from_export("wallets.roster_file", &error))?;
+        harvest.inputs =
+            add_listed(night, pattern, &mut ask).map_err(|error| from_export("wallets.roster_file", &error))?;
     }
     let mut known = known_before(&night.lake.state("wallets"), night.date)?;
     let first_seen: BTreeSet<String> = ask.difference(&known).cloned().collect();

@@ -1,7 +1,7 @@
 //! Where the rows of one stage are staged: those that are held, and those that come sorted, one by one.
 //! Decides nothing about them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::contract::contract;
 use crate::dataset::assembly::Assembly;
@@ -67,23 +67,26 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Stages the order exports; adds their raw openids to `buyers` and gives the rows put aside.
+    /// Stages the order exports; adds their raw openids to `buyers`, where somebody asks for them, and gives
+    /// the rows put aside.
     pub(super) fn stage_orders(
         &mut self,
         exports: OrderExports,
-        buyers: &mut BTreeSet<String>,
+        mut buyers: Option<&mut HashSet<String>>,
     ) -> Result<Vec<BadRow>, Issue> {
-        let mut found = BTreeSet::new();
         let settled = self.assemble::<OrderLine, _>(|take| {
             exports.settle(|row| {
-                match order_line(row).openid {
-                    Some(openid) if !found.contains(openid.as_ref()) => drop(found.insert(openid.into_owned())),
-                    _ => {}
+                if let Some(buyers) = &mut buyers {
+                    add_buyer(buyers, row);
                 }
                 take(row)
             })
-        })?;
-        buyers.append(&mut found);
+        });
+        // Lines that do not count name nobody.
+        if let (Err(_), Some(buyers)) = (&settled, buyers) {
+            buyers.clear();
+        }
+        let settled = settled?;
         self.note("collapsed", settled.collapsed);
         self.note("quarantined", settled.quarantined.len() as u64);
         self.note("quarantined_without_amount", settled.unreadable);
@@ -134,6 +137,14 @@ impl<'a> Desk<'a> {
         if count > 0 {
             self.notes.insert(name.to_owned(), count);
         }
+    }
+}
+
+fn add_buyer(buyers: &mut HashSet<String>, row: PackedRow<'_>) {
+    if let Some(openid) = order_line(row).openid
+        && !buyers.contains(openid.as_ref())
+    {
+        buyers.insert(openid.into_owned());
     }
 }
 

@@ -1,7 +1,7 @@
 //! The source stages as a DAG: independent ones at once, one failing does not stop the others. What
 //! each brings is staged; what it lacks is remembered for the rules and the exit code.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::coverage;
 use super::desk::Desk;
@@ -44,8 +44,10 @@ pub(super) struct Sources {
 /// Runs every source stage of the night.
 pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str) -> Sources {
     let mut clerk = Clerk { night, staging, rules_sha256, sources: Sources::default() };
-    let mut buyers = BTreeSet::new();
-    let quarantined = clerk.take("orders", extract::extract_orders(night), |desk, it| desk.stage_orders(it, &mut buyers));
+    let mut buyers = HashSet::new();
+    let quarantined = clerk.take("orders", extract::extract_orders(night), |desk, it| {
+        desk.stage_orders(it, is_configured(night, "roster").then_some(&mut buyers))
+    });
     let ledger = clerk.take("subsidy_ledger", extract::extract_subsidy_ledger(night), |desk, it| desk.stage_ledger(it));
     let events = clerk.take("notifications", extract::extract_notifications(night).await, |desk, rows| {
         desk.stage(&published_events(night, &rows));

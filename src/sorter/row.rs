@@ -4,11 +4,14 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use memchr::memchr;
 
 /// Ends a text of a key: smaller than every byte of one.
 const END: u8 = 0;
 /// Stands before a byte of a key that would look like `END` or like itself.
 const ESCAPE: u8 = 1;
+/// 1970-01-01 as chrono counts days.
+const EPOCH_DAYS_FROM_CE: i64 = 719_163;
 
 /// What can lie in a sorter.
 pub trait Packed {
@@ -86,7 +89,7 @@ impl CellPacker<'_> {
 
     /// A calendar day.
     pub fn date(&mut self, date: NaiveDate) {
-        self.integer(i64::from(date.num_days_from_ce()));
+        self.integer(i64::from(date.num_days_from_ce()) - EPOCH_DAYS_FROM_CE);
     }
 
     /// Seven bits a byte, the lowest first.
@@ -138,10 +141,10 @@ pub struct Unpacker<'r> {
 impl<'r> Unpacker<'r> {
     /// The next text of the key.
     pub fn key_text(&mut self) -> Cow<'r, str> {
-        let end = self.key.iter().position(|byte| *byte == END).expect("a text of the key ends");
+        let end = memchr(END, self.key).expect("a text of the key ends");
         let text = &self.key[..end];
         self.key = &self.key[end + 1..];
-        if text.contains(&ESCAPE) { Cow::Owned(unescaped(text)) } else { Cow::Borrowed(utf8(text)) }
+        if memchr(ESCAPE, text).is_some() { Cow::Owned(unescaped(text)) } else { Cow::Borrowed(utf8(text)) }
     }
 
     /// A text.
@@ -178,9 +181,14 @@ impl<'r> Unpacker<'r> {
         self.maybe_micros().map(|micros| DateTime::from_timestamp_micros(micros).expect("what was packed"))
     }
 
+    /// A calendar day as days since 1970.
+    pub fn epoch_days(&mut self) -> i32 {
+        i32::try_from(self.integer()).expect("what was packed")
+    }
+
     /// A calendar day.
     pub fn date(&mut self) -> NaiveDate {
-        let days = i32::try_from(self.integer()).ok();
+        let days = i32::try_from(i64::from(self.epoch_days()) + EPOCH_DAYS_FROM_CE).ok();
         days.and_then(NaiveDate::from_num_days_from_ce_opt).expect("what was packed")
     }
 

@@ -49,7 +49,8 @@ fn a_night_with_hardly_any_memory_publishes_the_same_bytes() {
     let header = first.lines().next().unwrap();
     let again: Vec<_> = first.lines().skip(1).step_by(3).collect();
     let lines = std::iter::once(&header).chain(again.iter().rev());
-    std::fs::write(shop.path("orders/2026-11-18b.csv"), lines.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    std::fs::write(shop.path("orders/2026-11-18b.csv"), lines.map(|line| format!("{line}\n")).collect::<String>())
+        .unwrap();
     let wechat = shop.serve(None);
     shop.run_nights(&wechat);
     let published = shop.published();

@@ -174,11 +174,7 @@ struct Details<'f> {
 }
 
 impl<'f> Details<'f> {
-    fn new(
-        file: &'f str,
-        date: NaiveDate,
-        take: &'f mut dyn FnMut(Entry<'_>) -> io::Result<()>,
-    ) -> Details<'f> {
+    fn new(file: &'f str, date: NaiveDate, take: &'f mut dyn FnMut(Entry<'_>) -> io::Result<()>) -> Details<'f> {
         let (bill, totals) = (TradeBill::default(), Totals::default());
         Details { file, date, take, bill, totals, first_day: None, of_date: false }
     }

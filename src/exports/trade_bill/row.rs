@@ -61,7 +61,9 @@ struct Cells<'l> {
 impl<'l> Cells<'l> {
     fn require_shape(&self) -> Result<(), BillError> {
         if !self.line.text.starts_with('`') {
-            return Err(self.malformed_line("a row begins with a back-tick: was the file saved again by a spreadsheet?"));
+            return Err(
+                self.malformed_line("a row begins with a back-tick: was the file saved again by a spreadsheet?")
+            );
         }
         if self.places.len() != self.layout.width() {
             let why = format!("{} cells where the header has {}", self.places.len(), self.layout.width());
@@ -70,7 +72,12 @@ impl<'l> Cells<'l> {
         Ok(())
     }
 
-    fn payment(&self, amounts: &Amounts, trade_time: DateTime<Utc>, date: NaiveDate) -> Result<Payment<&'l str>, BillError> {
+    fn payment(
+        &self,
+        amounts: &Amounts,
+        trade_time: DateTime<Utc>,
+        date: NaiveDate,
+    ) -> Result<Payment<&'l str>, BillError> {
         Ok(Payment {
             transaction_id: self.required(Column::TransactionId)?,
             trade_state: self.required(Column::TradeState)?,
@@ -96,7 +103,12 @@ impl<'l> Cells<'l> {
         })
     }
 
-    fn refund(&self, amounts: &Amounts, trade_time: DateTime<Utc>, date: NaiveDate) -> Result<Refund<&'l str>, BillError> {
+    fn refund(
+        &self,
+        amounts: &Amounts,
+        trade_time: DateTime<Utc>,
+        date: NaiveDate,
+    ) -> Result<Refund<&'l str>, BillError> {
         Ok(Refund {
             refund_id: self
                 .number(Column::RefundId)
@@ -192,9 +204,8 @@ impl<'l> Cells<'l> {
     /// Beijing time; old samples have full-width colons (reference v3 §4.6).
     fn time(&self, column: Column) -> Result<Option<DateTime<Utc>>, BillError> {
         let Some(cell) = self.text(column) else { return Ok(None) };
-        let time = plain_time(cell).or_else(|| {
-            NaiveDateTime::parse_from_str(&cell.replace('：', ":"), "%Y-%m-%d %H:%M:%S").ok()
-        });
+        let time = plain_time(cell)
+            .or_else(|| NaiveDateTime::parse_from_str(&cell.replace('：', ":"), "%Y-%m-%d %H:%M:%S").ok());
         time.map(|time| Some(beijing_instant(time)))
             .ok_or_else(|| self.wrong(column, "must be a time such as `2026-11-18 08:35:41`"))
     }

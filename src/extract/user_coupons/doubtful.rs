@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock;
-use crate::extract::{LookbackLine, Night};
 use crate::extract::roster::Roster;
+use crate::extract::{LookbackLine, Night};
 use crate::record::UserCoupon;
 
 /// A coupon to ask about by itself.
