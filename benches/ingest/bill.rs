@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::dice::Dice;
+use super::dice::{Dice, scattered};
 
 /// A job whose only source is the bill.
 pub(super) const JOB: &str = r#"[job]
@@ -59,7 +59,7 @@ impl Rows {
         Row {
             second: (self.number / 300) % 86_400,
             store: dice.below(800),
-            transaction_id: format!("4200{:06}20261118{:010}", 2_000 + dice.below(900), dice.below(10_000_000_000)),
+            transaction_id: format!("4200{:06}20261118{:010}", 2_000 + dice.below(900), scattered(self.number)),
             out_trade_no: format!("WX20261118{:06}{:010}", dice.below(800), self.number),
             openid: dice.openid(),
             is_refund: dice.below(30) == 0,

@@ -35,3 +35,8 @@ impl Dice {
         ["oUpF8uMuA"].into_iter().flat_map(str::chars).chain(letters).collect()
     }
 }
+
+/// Ten digits that look like chance and come once: a large day has no two payments of one number.
+pub(super) fn scattered(number: u64) -> u64 {
+    number.wrapping_mul(7_393_913_117) % 10_000_000_000
+}

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::dice::Dice;
+use super::dice::{Dice, scattered};
 
 /// A job whose only source is the export.
 pub(super) const JOB: &str = r#"[job]
@@ -63,7 +63,7 @@ fn line(dice: &mut Dice, number: u64) -> String {
         "WX20261118{:06}{number:010},4200{:06}20261118{:010},1900000001,{},2026-11-18 {:02}:{:02}:{:02},{},{},{},{},{coupon},微信支付,{},{}\n",
         dice.below(800),
         2_000 + dice.below(900),
-        dice.below(10_000_000_000),
+        scattered(number),
         dice.openid(),
         second / 3600,
         second / 60 % 60,
