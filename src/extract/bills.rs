@@ -237,7 +237,7 @@ fn harvest(bills: Bills, stated: &[TradeBill]) -> Harvest<Bills> {
 fn from_bill(error: &BillError) -> Issue {
     match error {
         BillError::TrailerDiffers { .. } => Issue::violation(error.to_string())
-            .hinting("the bill contradicts itself; download it again with `--refetch`"),
+            .hinting("the bill contradicts itself; download it again: with `--refetch`, or by hand where `bills.path` names it"),
         BillError::Scratch { source, .. } => Issue::unsorted(source),
         BillError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())
             .hinting("put the downloaded bill there and run again; `bills.path` names it"),

@@ -13,7 +13,7 @@ use coupon_recon::watch::Caller;
 use crate::support::{NOW, Shop};
 
 /// A few rows and no more.
-const LITTLE_MEMORY_BYTES: usize = 2_000;
+const LITTLE_MEMORY_BYTES: usize = 1_000;
 
 struct Nobody;
 
