@@ -80,7 +80,7 @@ test-notebooks: $(VENV)/.ready lakes ## The notebook runs from top to bottom
 describe: ## Write the data dictionary and the other generated descriptions anew
 	cargo run --locked --quiet --example describe
 
-test-all: test test-peers test-pack test-watching bench-ingest test-airflow test-store test-ceph ## test and everything that needs other programs
+test-all: test test-peers test-pack test-watching test-airflow test-store test-ceph ## test and everything that needs other programs
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
 	cargo build --locked --bin coupon-recon --example signed_requests

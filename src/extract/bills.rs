@@ -236,8 +236,9 @@ fn harvest(bills: Bills, stated: &[TradeBill]) -> Harvest<Bills> {
 /// not arrived yet; other faults stop the stage.
 fn from_bill(error: &BillError) -> Issue {
     match error {
-        BillError::TrailerDiffers { .. } => Issue::violation(error.to_string())
-            .hinting("the bill contradicts itself; download it again: with `--refetch`, or by hand where `bills.path` names it"),
+        BillError::TrailerDiffers { .. } => Issue::violation(error.to_string()).hinting(
+            "the bill contradicts itself; download it again: with `--refetch`, or by hand where `bills.path` names it",
+        ),
         BillError::Scratch { source, .. } => Issue::unsorted(source),
         BillError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())
             .hinting("put the downloaded bill there and run again; `bills.path` names it"),

@@ -1,7 +1,6 @@
 //! Stage `orders`: the merchant's order exports of the day.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
 use super::issue::IssueKind;
 use super::{Harvest, Issue, Night};
@@ -127,7 +126,7 @@ impl Told {
         let earlier = unpacked(PackedRow::of_parts(&key, &cells));
         let line = unpacked(row);
         self.intake.repeat(line.discount_fen);
-        let is_first = self.contradiction.as_ref().is_none_or(|known| source.cmp(&known.source) == Ordering::Less);
+        let is_first = self.contradiction.as_ref().is_none_or(|known| source < known.source);
         if is_first && OrderLine::difference(&earlier, &line).is_some() {
             self.contradiction = Some(Contradiction { source, issue: contradicting(&earlier, &line) });
         }
