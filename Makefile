@@ -139,6 +139,17 @@ bench-ingest: $(BENCH)/.ready ## Bill and order export to sorted Parquet, beside
 $(BENCH)/.ready: benches/ingest/requirements.txt
 	python3 -m venv $(BENCH) && $(BENCH)/bin/pip install --quiet --requirement $< && touch $@
 
+# Our client, the Python SDK and the npm SDK ask one simulator for the same pages.
+bench-extraction: $(PEERS)/.sdks tests/peers/node/node_modules/.ready ## CPU a page, beside an RSA signature and two SDKs
+	cargo build --release --locked --bin coupon-recon --bench extraction
+	rm -rf out/bench/extraction && mkdir -p out/bench/extraction
+	target/release/coupon-recon generate out/bench/extraction/merchant --users 500 --seed 7 >/dev/null
+	chmod 600 out/bench/extraction/merchant/secrets/*
+	$(PEERS)/bin/python benches/extraction/compare.py prepare out/bench/extraction/merchant
+	COUPON_RECON_LOG=error target/release/coupon-recon simulate out/bench/extraction/merchant --listen 127.0.0.1:0 \
+	  --world-now $(DEMO_NOW) -- $(PEERS)/bin/python benches/extraction/compare.py run out/bench/extraction/merchant \
+	  '{base_url}' "$$(ls -t target/release/deps/extraction-* | grep -v '\.d$$' | head -1)" 5000
+
 test-airflow: build $(AIRFLOW)/.ready ## The DAG in a real Airflow 3 against the simulator
 	PATH="$(abspath $(AIRFLOW))/bin:$$PATH" python3 tests/airflow/check.py $(PROGRAM) out/airflow
 

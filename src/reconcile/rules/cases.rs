@@ -12,7 +12,7 @@ use super::super::error::ReconcileError;
 use super::super::files::Shortfall;
 use super::super::fixture::{Csv, Fixture, difference, folders, name_of};
 use super::super::judge;
-use super::Rules;
+use super::{Rule, Rules, portable};
 use crate::record::{Break, LedgerRow, Record};
 
 /// How a case went.
@@ -54,6 +54,7 @@ fn test_rule(rules: &Rules, id: &str, folder: &Path) -> Result<Vec<CaseOutcome>,
         outcomes.push(CaseOutcome { name: id.to_owned(), problem });
         return Ok(outcomes);
     }
+    outcomes.extend(rules.find(id).and_then(unportable));
     for case in cases {
         let problem = match run_case(rules, id, &case) {
             Err(error @ (ReconcileError::Sql { .. } | ReconcileError::Case { .. })) => Some(error.to_string()),
@@ -62,6 +63,13 @@ fn test_rule(rules: &Rules, id: &str, folder: &Path) -> Result<Vec<CaseOutcome>,
         outcomes.push(CaseOutcome { name: format!("{id}/{}", name_of(&case)), problem });
     }
     Ok(outcomes)
+}
+
+/// A rule that other engines would read differently is a problem before any case is run.
+fn unportable(rule: &Rule) -> Option<CaseOutcome> {
+    let findings: Vec<_> = portable::findings(&rule.sql).iter().map(ToString::to_string).collect();
+    let problem = format!("`{}` {}", rule.file, findings.join("\n    "));
+    (!findings.is_empty()).then(|| CaseOutcome { name: rule.id.clone(), problem: Some(problem) })
 }
 
 /// Where the cases lie: in `dir`, else in the nearest `tests/rules` beside a folder around it.
@@ -173,6 +181,14 @@ mod tests {
         let told = problems(folder.path());
         assert!(told[0].starts_with("XX01: there is no `quiet_…` case"), "{told:?}");
         assert!(told[1].contains("expected\n    S2,a stock") && told[1].contains("found\n    S1,a stock"), "{told:?}");
+    }
+
+    #[test]
+    fn a_rule_that_is_not_portable_is_told_with_line_and_advice() {
+        let folder =
+            folder_with("SELECT stock_id AS stock_id,\n       max_coupons / 2 AS expected_count\nFROM stocks\n");
+        let told = problems(folder.path());
+        assert!(told[0].starts_with("XX01: `XX01_mine.sql` line 11: a division is not portable: multiply"), "{told:?}");
     }
 
     #[test]

@@ -1,0 +1,486 @@
+//! Whether a rule keeps to the SQL that Polars, DuckDB, DataFusion, Spark and Sail read alike (reference
+//! portable-sql §7.3, §7.4). Walks the parsed query: what engines read differently without saying so is
+//! named with its line and what to write instead. Runs nothing; knows no types, so that where the type
+//! decides it asks for the cast that settles it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, DateTimeField, Distinct, Expr, Function, GroupByExpr, Ident, JoinConstraint,
+    JoinOperator, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, Spanned, Statement, TableFactor,
+    Value, ValueWithSpan, Visit, Visitor, WindowType,
+};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::Parser;
+
+/// A construct that is not portable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Line of the file, from 1.
+    pub line: u64,
+    /// What stands there.
+    pub construct: String,
+    /// What to write instead.
+    pub advice: &'static str,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {} is not portable: {}", self.line, self.construct, self.advice)
+    }
+}
+
+/// Functions that all engines have and read alike.
+const FUNCTIONS: [&str; 28] = [
+    "abs",
+    "avg",
+    "coalesce",
+    "concat_ws",
+    "count",
+    "date_trunc",
+    "dense_rank",
+    "first_value",
+    "greatest",
+    "ifnull",
+    "lag",
+    "last_value",
+    "lead",
+    "least",
+    "left",
+    "length",
+    "lower",
+    "max",
+    "median",
+    "min",
+    "nullif",
+    "rank",
+    "replace",
+    "row_number",
+    "split_part",
+    "stddev",
+    "sum",
+    "upper",
+];
+
+/// Everything in `sql` that is not portable, in the order of the lines. A text that does not parse has
+/// no findings: whoever runs it says where it ends to be SQL.
+pub fn findings(sql: &str) -> Vec<Finding> {
+    let Ok(statements) = Parser::parse_sql(&GenericDialect {}, sql) else { return Vec::new() };
+    let [Statement::Query(query)] = &statements[..] else {
+        return vec![Finding {
+            line: 1,
+            construct: "a file of other than one query".into(),
+            advice: "write one SELECT",
+        }];
+    };
+    let mut walk = Walk::default();
+    let _ = query.visit(&mut walk);
+    walk.found.sort_by(|a, b| (a.line, &a.construct).cmp(&(b.line, &b.construct)));
+    walk.found.dedup();
+    walk.found
+}
+
+#[derive(Default)]
+struct Walk {
+    found: Vec<Finding>,
+    /// EXISTS asks whether there are rows: their columns need no names.
+    unnamed: BTreeSet<String>,
+}
+
+impl Walk {
+    fn report(&mut self, at: &impl Spanned, construct: impl Into<String>, advice: &'static str) {
+        self.report_on(at.span().start.line, construct, advice);
+    }
+
+    fn report_on(&mut self, line: u64, construct: impl Into<String>, advice: &'static str) {
+        self.found.push(Finding { line: line.max(1), construct: construct.into(), advice });
+    }
+
+    fn name(&mut self, name: &Ident) {
+        let line = name.span.start.line;
+        if name.quote_style == Some('"') {
+            self.report_on(
+                line,
+                format!("`\"{}\"`", name.value),
+                "Spark reads double quotes as text; write the name bare",
+            );
+        } else if name.quote_style.is_none() && name.value.chars().any(|letter| letter.is_ascii_uppercase()) {
+            self.report_on(line, format!("`{}`", name.value), "write names in lower case");
+        }
+    }
+
+    fn order(&mut self, order: &[OrderByExpr]) {
+        for item in order.iter().filter(|item| item.options.nulls_first.is_none()) {
+            self.report(item, "ORDER BY without NULLS", "add NULLS FIRST or NULLS LAST");
+        }
+    }
+
+    fn item(&mut self, item: &SelectItem, is_unnamed: bool) {
+        match item {
+            SelectItem::ExprWithAlias { expr, alias } => {
+                self.name(alias);
+                if moves_a_date(expr) {
+                    self.report(expr, "a date ± INTERVAL as a column", "wrap it: CAST(… AS DATE)");
+                }
+            }
+            SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => {}
+            SelectItem::UnnamedExpr(expr) if !is_unnamed => {
+                self.report(expr, "a column without a name", "add AS …");
+            }
+            SelectItem::UnnamedExpr(_) => {}
+            other if other.to_string().ends_with('*') => {}
+            other => self.report(other, format!("`{other}`"), "name each column"),
+        }
+    }
+
+    fn select(&mut self, select: &Select, is_unnamed: bool) {
+        select.projection.iter().for_each(|item| self.item(item, is_unnamed));
+        let names: Vec<_> = select.projection.iter().filter_map(name_of).collect();
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+            self.report(select, format!("two columns called `{twice}`"), "give each its own name");
+        }
+        let odd = [
+            (select.qualify.is_some(), "QUALIFY", "filter in a query around it"),
+            (select.top.is_some(), "TOP", "write LIMIT with an ORDER BY"),
+            (matches!(select.distinct, Some(Distinct::On(_))), "DISTINCT ON", "GROUP BY the columns"),
+            (matches!(select.group_by, GroupByExpr::All(_)), "GROUP BY ALL", "name the columns"),
+            (!select.lateral_views.is_empty(), "LATERAL VIEW", "join a query"),
+        ];
+        for (_, construct, advice) in odd.into_iter().filter(|(is_there, ..)| *is_there) {
+            self.report(select, construct, advice);
+        }
+        for join in select.from.iter().flat_map(|table| &table.joins) {
+            self.join(&join.relation, &join.join_operator);
+        }
+    }
+
+    fn join(&mut self, relation: &TableFactor, operator: &JoinOperator) {
+        use JoinOperator::{CrossJoin, FullOuter, Inner, Join, Left, LeftOuter, Right, RightOuter};
+        let (constraint, is_inner) = match operator {
+            Join(constraint) | Inner(constraint) | CrossJoin(constraint) => (constraint, true),
+            Left(constraint)
+            | LeftOuter(constraint)
+            | Right(constraint)
+            | RightOuter(constraint)
+            | FullOuter(constraint) => (constraint, false),
+            _ => {
+                return self.report(relation, "this kind of join", "LEFT JOIN … WHERE … IS NULL, EXISTS or NOT EXISTS");
+            }
+        };
+        match constraint {
+            JoinConstraint::Using(_) if !is_inner => {
+                self.report(relation, "an outer join USING", "write ON, and COALESCE of both keys");
+            }
+            JoinConstraint::Natural => self.report(relation, "NATURAL JOIN", "write ON"),
+            _ => {}
+        }
+    }
+
+    fn function(&mut self, function: &Function) {
+        let name = function.name.to_string().to_lowercase();
+        let advice = match name.as_str() {
+            "concat" => "engines differ on NULL; write || with COALESCE",
+            "round" => "engines differ at .5; count in whole fen",
+            "position" | "strpos" | "instr" => "engines differ on NULL; use LIKE",
+            "mod" => "write a % b",
+            "if" | "iif" | "nvl" => "write CASE or COALESCE",
+            "datediff" | "date_add" | "date_sub" => "compare with date ± INTERVAL",
+            _ if FUNCTIONS.contains(&name.as_str()) => {
+                return self.window(function);
+            }
+            _ => "it is not among the functions all engines have (jobs/rules/README.md)",
+        };
+        self.report(function, format!("{}()", name.to_uppercase()), advice);
+    }
+
+    fn substring(&mut self, expr: &Expr, start: Option<&Expr>) {
+        let start = start.map(ToString::to_string).unwrap_or_default();
+        if start == "0" || start.starts_with('-') {
+            self.report(expr, format!("SUBSTR from {start}"), "count from 1");
+        }
+    }
+
+    fn window(&mut self, function: &Function) {
+        if let Some(WindowType::WindowSpec(window)) = &function.over {
+            self.order(&window.order_by);
+        }
+    }
+
+    fn operation(&mut self, expr: &Expr, left: &Expr, operator: &BinaryOperator, right: &Expr) {
+        use BinaryOperator::{Divide, Minus, PGRegexMatch, Spaceship};
+        match operator {
+            Divide if !is_double(left) && !is_double(right) => {
+                self.report(expr, "a division", "multiply the other side instead, or CAST(… AS DOUBLE) inside FLOOR");
+            }
+            Minus if is_date(left) && is_date(right) => {
+                self.report(expr, "date - date", "compare with date ± INTERVAL '…' DAY");
+            }
+            Spaceship => self.report(expr, "<=>", "write IS NOT DISTINCT FROM"),
+            PGRegexMatch => self.report(expr, "~", "use LIKE"),
+            BinaryOperator::MyIntegerDivide | BinaryOperator::DuckIntegerDivide => {
+                self.report(expr, "an integer division", "write (a - a % n) / CAST(n AS DOUBLE) inside FLOOR");
+            }
+            _ => {}
+        }
+    }
+
+    fn cast(&mut self, cast: &Expr, kind: &CastKind, expr: &Expr, to: &DataType) {
+        match kind {
+            CastKind::Cast => {}
+            CastKind::DoubleColon => self.report(cast, "`::`", "write CAST(… AS …)"),
+            CastKind::TryCast | CastKind::SafeCast => {
+                self.report(cast, "TRY_CAST", "engines differ on what a number is; read it in the dataset");
+            }
+        }
+        match to {
+            DataType::String(_) if is_instant(expr) => {
+                self.report(cast, "a time as text", "CAST(CAST(… AS DATE) AS STRING)");
+            }
+            DataType::String(_) if is_double(expr) => {
+                self.report(cast, "a DOUBLE as text", "make it a BIGINT first");
+            }
+            DataType::Varchar(_) | DataType::Text | DataType::Char(_) | DataType::CharVarying(_) => {
+                self.report(cast, format!("CAST … AS {to}"), "write AS STRING");
+            }
+            DataType::BigInt(_) | DataType::Int(_) | DataType::Integer(_) if is_double(expr) => {
+                self.report(cast, "a DOUBLE as a whole number", "say how it is rounded: CAST(FLOOR(…) AS BIGINT)");
+            }
+            _ => {}
+        }
+    }
+
+    fn value(&mut self, value: &ValueWithSpan) {
+        match &value.value {
+            Value::SingleQuotedString(text) if text.contains('\\') => {
+                self.report(value, "a backslash in a text", "Spark reads an escape; leave it out");
+            }
+            Value::DoubleQuotedString(text) => {
+                self.report(value, format!("`\"{text}\"`"), "write a text in single quotes");
+            }
+            Value::Placeholder(name) => self.report(value, format!("`{name}`"), "read the table `params`"),
+            _ => {}
+        }
+    }
+}
+
+impl Visitor for Walk {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if query.with.as_ref().is_some_and(|with| with.recursive) {
+            self.report(query, "WITH RECURSIVE", "there is no portable way");
+        }
+        if query.fetch.is_some() {
+            self.report(query, "FETCH", "write LIMIT");
+        }
+        match query.order_by.as_ref().map(|order| &order.kind) {
+            Some(OrderByKind::Expressions(order)) => self.order(order),
+            Some(OrderByKind::All(_)) => self.report(query, "ORDER BY ALL", "name the columns"),
+            None if query.limit_clause.is_some() => self.report(query, "LIMIT without ORDER BY", "say which rows"),
+            None => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        let is_unnamed = self.unnamed.contains(&select.to_string());
+        self.select(select, is_unnamed);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        relation.0.iter().filter_map(|part| part.as_ident()).for_each(|name| self.name(name));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+        let is_plain = match table {
+            TableFactor::Table { args, .. } => args.is_none(),
+            TableFactor::Derived { lateral, .. } => !lateral,
+            TableFactor::NestedJoin { .. } => true,
+            _ => false,
+        };
+        if !is_plain {
+            self.report(table, "this kind of table", "join a query");
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Identifier(name) => self.name(name),
+            Expr::CompoundIdentifier(names) => names.iter().for_each(|name| self.name(name)),
+            Expr::BinaryOp { left, op, right } => self.operation(expr, left, op, right),
+            Expr::Cast { kind, expr: inner, data_type, .. } => self.cast(expr, kind, inner, data_type),
+            Expr::Function(function) => self.function(function),
+            Expr::Exists { subquery, .. } => {
+                self.unnamed.insert(subquery.body.to_string());
+            }
+            Expr::IsNotTrue(_) | Expr::IsNotFalse(_) => {
+                self.report(expr, "IS NOT TRUE", "Polars drops the NULLs; write COALESCE(…, FALSE)");
+            }
+            Expr::InSubquery { negated: true, .. } => {
+                self.report(expr, "NOT IN (SELECT …)", "a NULL among them hides every row; write NOT EXISTS");
+            }
+            Expr::Like { escape_char: Some(_), .. } | Expr::ILike { escape_char: Some(_), .. } => {
+                self.report(expr, "LIKE … ESCAPE", "choose a pattern that needs none");
+            }
+            Expr::RLike { .. } | Expr::SimilarTo { .. } => self.report(expr, "a regular expression", "use LIKE"),
+            Expr::Substring { substring_from, .. } => self.substring(expr, substring_from.as_deref()),
+            Expr::Position { .. } => self.report(expr, "POSITION", "engines differ on NULL; use LIKE"),
+            Expr::Tuple(_) => self.report(expr, "a tuple", "compare column by column"),
+            Expr::Extract { field, .. } if !is_portable_field(field) => {
+                self.report(expr, format!("EXTRACT({field})"), "YEAR, MONTH, DAY, HOUR and WEEK are read alike");
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
+        self.value(value);
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_portable_field(field: &DateTimeField) -> bool {
+    use DateTimeField::{Day, Hour, Month, Week, Year};
+    matches!(field, Year | Month | Day | Hour | Week(_))
+}
+
+/// The name a column has in the answer.
+fn name_of(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.value.clone()),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => names.last().map(|name| name.value.clone()),
+        _ => None,
+    }
+}
+
+/// What a column is called tells its type in our datasets: `paid_date`, `dt`; `paid_at`, `create_time`.
+fn column_name(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Identifier(name) => Some(&name.value),
+        Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.as_str()),
+        Expr::Nested(inner) => column_name(inner),
+        _ => None,
+    }
+}
+
+fn is_instant(expr: &Expr) -> bool {
+    let by_name = column_name(expr).is_some_and(|name| name.ends_with("_at") || name.ends_with("_time"));
+    by_name || matches!(expr, Expr::Cast { data_type: DataType::Timestamp(..), .. })
+}
+
+fn is_date(expr: &Expr) -> bool {
+    let by_name =
+        column_name(expr).is_some_and(|name| name == "dt" || name.ends_with("_date") || name.ends_with("_dt"));
+    by_name || is_instant(expr) || matches!(expr, Expr::Cast { data_type: DataType::Date, .. })
+}
+
+/// Whether a cast makes it a DOUBLE; FLOOR and CEIL make it whole again.
+fn is_double(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { data_type: DataType::Double(_) | DataType::Float(_) | DataType::Real, .. } => true,
+        Expr::BinaryOp { left, right, .. } => is_double(left) || is_double(right),
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_double(inner),
+        _ => false,
+    }
+}
+
+fn moves_a_date(expr: &Expr) -> bool {
+    use BinaryOperator::{Minus, Plus};
+    let is_interval = |expr: &Expr| matches!(expr, Expr::Interval(_));
+    match expr {
+        Expr::BinaryOp { left, op: Plus | Minus, right } => is_interval(left) || is_interval(right),
+        Expr::Nested(inner) => moves_a_date(inner),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Rules;
+    use super::*;
+
+    fn told(sql: &str) -> Vec<String> {
+        findings(sql).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_rules_and_views_of_this_project_are_portable() {
+        let rules = Rules::built_in();
+        let rules_sql = rules.iter().map(|rule| (rule.id.clone(), rule.sql.as_str()));
+        let views_sql = rules.views().map(|(name, sql)| (name.to_owned(), sql));
+        for (name, sql) in rules_sql.chain(views_sql) {
+            assert_eq!(told(sql), Vec::<String>::new(), "{name}");
+        }
+    }
+
+    /// Reference portable-sql §7.3, row by row, and what §7.4 leaves out.
+    #[test]
+    fn every_construct_that_engines_read_differently_is_named() {
+        let constructs = [
+            ("SELECT a.k AS k FROM a FULL JOIN b USING (k)", "an outer join USING"),
+            ("SELECT a.paid_date - a.dt AS days FROM a", "date - date"),
+            ("SELECT a.x / 2 AS half FROM a", "a division"),
+            ("SELECT CAST(CAST(a.x AS DOUBLE) * 2 AS BIGINT) AS n FROM a", "a DOUBLE as a whole number"),
+            ("SELECT ROUND(a.x) AS n FROM a", "ROUND()"),
+            ("SELECT a.x AS x FROM a ORDER BY a.x", "ORDER BY without NULLS"),
+            ("SELECT ROW_NUMBER() OVER (PARTITION BY a.k ORDER BY a.x) AS n FROM a", "ORDER BY without NULLS"),
+            ("SELECT CONCAT(a.x, 'b') AS s FROM a", "CONCAT()"),
+            ("SELECT STRPOS(a.x, 'b') AS s FROM a", "STRPOS()"),
+            ("SELECT a.x AS x FROM a WHERE (a.x > 1) IS NOT TRUE", "IS NOT TRUE"),
+            (r"SELECT 'a\nb' AS s FROM a", "a backslash in a text"),
+            ("SELECT \"x\" AS x FROM a", "`\"x\"`"),
+            ("SELECT SUBSTR(a.x, 0, 2) AS s FROM a", "SUBSTR from 0"),
+            ("SELECT SUBSTR(a.x, -2, 2) AS s FROM a", "SUBSTR from -2"),
+            ("SELECT EXTRACT(DOW FROM a.dt) AS d FROM a", "EXTRACT(DOW)"),
+            ("SELECT TRY_CAST(a.x AS BIGINT) AS n FROM a", "TRY_CAST"),
+            ("SELECT CAST(a.paid_at AS STRING) AS s FROM a", "a time as text"),
+            ("SELECT a.dt + INTERVAL '1' DAY AS d FROM a", "a date ± INTERVAL as a column"),
+            ("SELECT COUNT(*) FROM a", "a column without a name"),
+            ("SELECT a.id AS id, b.id AS id FROM a JOIN b ON a.k = b.k", "two columns called `id`"),
+            ("SELECT a.x AS x FROM a LEFT ANTI JOIN b ON a.k = b.k", "this kind of join"),
+            ("SELECT CAST(a.x AS VARCHAR) AS s FROM a", "CAST … AS VARCHAR"),
+            ("SELECT a.x::BIGINT AS n FROM a", "`::`"),
+            ("SELECT a.x AS x FROM a WHERE a.k NOT IN (SELECT b.k AS k FROM b)", "NOT IN (SELECT …)"),
+            ("SELECT a.x AS x FROM a WHERE REGEXP_LIKE(a.x, '^b')", "REGEXP_LIKE()"),
+            ("SELECT DATEDIFF(a.dt, a.paid_date) AS n FROM a", "DATEDIFF()"),
+            ("SELECT a.x AS x FROM a LIMIT 3", "LIMIT without ORDER BY"),
+            ("SELECT * EXCEPT (x) FROM a", "`* EXCEPT (x)`"),
+            ("SELECT a.X AS x FROM a", "`X`"),
+            ("SELECT a.x AS x FROM a WHERE a.k = ?", "`?`"),
+            ("SELECT a.x AS x FROM a NATURAL JOIN b", "NATURAL JOIN"),
+            ("SELECT a.k AS k, COUNT(*) AS n FROM a GROUP BY ALL", "GROUP BY ALL"),
+        ];
+        for (sql, construct) in constructs {
+            let found = findings(sql);
+            assert!(found.iter().any(|it| it.construct == construct), "{sql}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_all_engines_read_alike_passes() {
+        let sql = "SELECT a.k AS k, COUNT(*) AS n, SUM(CASE WHEN a.x > 0 THEN a.x ELSE 0 END) AS fen,\n\
+                   CAST(FLOOR(CAST(SUM(a.x) * 85 + 50 AS DOUBLE) / 100) AS BIGINT) AS due_fen,\n\
+                   CAST(MAX(a.paid_at) + INTERVAL '8' HOUR AS DATE) AS paid_date\n\
+                   FROM a LEFT JOIN b ON b.k = a.k AND b.dt > a.dt - INTERVAL '2' DAY\n\
+                   WHERE b.k IS NULL AND EXISTS (SELECT 1 FROM c WHERE c.k = a.k) AND a.s LIKE 'VIP-%'\n\
+                   GROUP BY a.k HAVING COUNT(*) > 1 ORDER BY n DESC NULLS LAST";
+        assert_eq!(told(sql), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_finding_has_its_line_and_an_advice() {
+        let told = told("-- id: X\nSELECT a.x AS x,\n       a.x / 2 AS half\nFROM a");
+        assert_eq!(
+            told,
+            ["line 3: a division is not portable: multiply the other side instead, or CAST(… AS DOUBLE) inside FLOOR"]
+        );
+    }
+}
