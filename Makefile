@@ -11,6 +11,7 @@ PEERS    := .venv-peers
 STORE    := .venv-store
 AIRFLOW  := .venv-airflow
 WATCHING := .venv-watching
+BENCH    := .venv-bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -125,6 +126,19 @@ test-watching: build $(WATCHING)/.ready ## OpenLineage's and Prometheus' own cod
 	  --base-url http://127.0.0.1:9 >/dev/null 2>&1
 	$(WATCHING)/bin/python tests/watching/check.py out/watching/out/lake out/watching/merchant/recon.prom
 
+# What the bench reads: 200 MiB, or BYTES; a large file needs twice its size on the disk.
+BYTES := 209715200
+
+bench-ingest: $(BENCH)/.ready ## Bill and order export to sorted Parquet, beside DuckDB; BYTES, ROUNDS
+	cargo build --locked --release --bin coupon-recon
+	cargo bench --locked --bench ingest --no-run
+	mkdir -p out/bench
+	$(BENCH)/bin/python benches/ingest/compare.py target/release/coupon-recon \
+	  "$$(ls -t target/release/deps/ingest-* | grep -v '\.d$$' | head -1)" out/bench/ingest --bytes $(BYTES) --rounds $(or $(ROUNDS),3)
+
+$(BENCH)/.ready: benches/ingest/requirements.txt
+	python3 -m venv $(BENCH) && $(BENCH)/bin/pip install --quiet --requirement $< && touch $@
+
 # Our client, the Python SDK and the npm SDK ask one simulator for the same pages.
 bench-extraction: $(PEERS)/.sdks tests/peers/node/node_modules/.ready ## CPU a page, beside an RSA signature and two SDKs
 	cargo build --release --locked --bin coupon-recon --bench extraction
@@ -185,4 +199,4 @@ clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
 .PHONY: help build demo test test-all test-rust lakes poor-lakes test-readers test-contracts test-notebooks test-requests test-peers \
-  test-pack test-watching test-airflow test-store test-ceph torture describe lint clean-out
+  test-pack test-watching bench-ingest test-airflow test-store test-ceph torture describe lint clean-out

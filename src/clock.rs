@@ -22,6 +22,23 @@ pub fn beijing_instant(local: NaiveDateTime) -> DateTime<Utc> {
     beijing().from_local_datetime(&local).single().expect("a fixed offset has no gaps").with_timezone(&Utc)
 }
 
+/// A time written `2026-11-18 08:35:41`, read digit by digit; `None` for every other way to write one, which
+/// is for chrono to read.
+pub fn plain_time(text: &str) -> Option<NaiveDateTime> {
+    let bytes: &[u8; 19] = text.as_bytes().try_into().ok()?;
+    let separators = [(4, b'-'), (7, b'-'), (10, b' '), (13, b':'), (16, b':')];
+    if separators.iter().any(|(at, separator)| bytes[*at] != *separator) {
+        return None;
+    }
+    let number = |digits: &[u8]| {
+        let digit = |number: u32, byte: &u8| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0'));
+        digits.iter().try_fold(0, digit)
+    };
+    let date =
+        NaiveDate::from_ymd_opt(number(&bytes[..4])?.cast_signed(), number(&bytes[5..7])?, number(&bytes[8..10])?)?;
+    date.and_hms_opt(number(&bytes[11..13])?, number(&bytes[14..16])?, number(&bytes[17..])?)
+}
+
 /// The first instant of a business date.
 pub fn start_of(date: NaiveDate) -> DateTime<Utc> {
     beijing_instant(date.and_time(NaiveTime::MIN))
@@ -132,6 +149,8 @@ impl Random for SystemRandom {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -140,6 +159,24 @@ mod tests {
         assert_eq!(end_of(date).to_rfc3339(), "2026-11-18T16:00:00+00:00");
         assert_eq!(business_date_of(end_of(date)), date.succ_opt().unwrap());
         assert_eq!(business_date_of(end_of(date) - chrono::TimeDelta::microseconds(1)), date);
+    }
+
+    proptest! {
+        /// A leap second (`:60`) is left to chrono, which takes it.
+        #[test]
+        fn plain_times_are_those_chrono_reads(text in "(2026|0000|9999)-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-6][0-9]:[0-6][0-9]|.{19}") {
+            if let Some(time) = plain_time(&text) {
+                prop_assert_eq!(NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S"), Ok(time));
+            }
+        }
+    }
+
+    #[test]
+    fn a_plain_time_is_read_and_other_spellings_are_not() {
+        assert_eq!(plain_time("2026-11-18 08:35:41").unwrap().to_string(), "2026-11-18 08:35:41");
+        for other in ["2026-11-18T08:35:41", "2026-11-18 8:35:41", "2026-02-30 08:35:41", "2026-11-18 08:35:4１", ""] {
+            assert_eq!(plain_time(other), None, "{other}");
+        }
     }
 
     #[test]

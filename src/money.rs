@@ -110,6 +110,9 @@ impl std::iter::Sum for Fen {
 ///
 /// `parse_decimal("0.01", 5)` is 1000: the fee column of a bill in thousandths of a fen.
 pub fn parse_decimal(text: &str, places: u32) -> Result<i64, AmountError> {
+    if let Some(value) = parse_plain(text.as_bytes(), places as usize) {
+        return Ok(value);
+    }
     let text = text.trim();
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -121,6 +124,20 @@ pub fn parse_decimal(text: &str, places: u32) -> Result<i64, AmountError> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let unsigned = join_digits(whole, fraction, places)?;
     Ok(if negative { -unsigned } else { unsigned })
+}
+
+/// `12.30` as nearly every amount is written: few digits, no sign, no more decimals than the unit has. `None`
+/// leaves the text to the reader of every spelling, which also says what is wrong.
+fn parse_plain(text: &[u8], places: usize) -> Option<i64> {
+    const MOST_BYTES: usize = 12;
+    let point = text.iter().position(|byte| *byte == b'.');
+    let (whole, fraction) = point.map_or((text, &[][..]), |point| (&text[..point], &text[point + 1..]));
+    if whole.is_empty() || text.len() > MOST_BYTES || fraction.len() > places {
+        return None;
+    }
+    let digit = |value: i64, byte: &u8| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'));
+    let value = whole.iter().chain(fraction).try_fold(0, digit)?;
+    Some((fraction.len()..places).fold(value, |value, _| value * 10))
 }
 
 fn join_digits(whole: &str, fraction: &str, places: u32) -> Result<i64, AmountError> {
@@ -190,6 +207,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn amounts_read_the_short_way_are_amounts_read_the_long_way(text in "[0-9.\\- ]{0,14}", places in 0u32..6) {
+            if let Some(value) = parse_plain(text.as_bytes(), places as usize) {
+                prop_assert_eq!(parse_decimal(&format!(" {text}"), places), Ok(value));
+            }
+        }
+
         #[test]
         fn printing_and_reading_are_inverse(fen in -9_000_000_000_000_000_000i64..9_000_000_000_000_000_000) {
             prop_assert_eq!(Fen::from_yuan(&Fen(fen).to_string()), Ok(Fen(fen)));

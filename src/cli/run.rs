@@ -64,7 +64,13 @@ fn plan(command: &Run, date: NaiveDate) -> Plan {
     // A name or value that is no text is nobody's who speaks to us.
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Plan { date, stages: command.stages(), mode: mode(command), caller: Caller::of(environment) }
+    Plan {
+        date,
+        stages: command.stages(),
+        mode: mode(command),
+        caller: Caller::of(environment),
+        intake_memory_bytes: pipeline::INTAKE_MEMORY_BYTES,
+    }
 }
 
 /// Loads a job file; every problem of it is one failure.

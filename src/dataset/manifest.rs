@@ -104,7 +104,8 @@ pub struct Intake {
     pub quarantined: u64,
     /// Rows of the partition.
     pub published: u64,
-    /// The amounts of the rows read; a malformed row has none.
+    /// The amounts of the rows read. A malformed row has one where its amount can be read all the same; the note
+    /// `quarantined_without_amount` counts the others.
     #[serde(default)]
     pub read_fen: Fen,
     /// Of the rows taken over.
@@ -113,7 +114,7 @@ pub struct Intake {
     /// Of the rows another one stands for.
     #[serde(default)]
     pub repeated_fen: Fen,
-    /// Of the quarantined rows that have one.
+    /// Of the quarantined rows whose amount can be read.
     #[serde(default)]
     pub quarantined_fen: Fen,
     /// Of the partition, as its file says.
@@ -237,7 +238,8 @@ pub struct StageEntry {
     /// Why it is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Counts worth knowing: unsettled wallets, dead letters, collapsed lines, quarantined rows.
+    /// Counts worth knowing: unsettled wallets, dead letters, collapsed lines, quarantined rows and those among
+    /// them whose amount cannot be read.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub notes: BTreeMap<String, u64>,
 }

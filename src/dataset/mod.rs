@@ -1,7 +1,10 @@
 //! The lake: its layout, Parquet partitions, the manifest of a run, and atomic publishing.
 //! The only place that writes datasets and reports; `journal` alone writes beside it.
 
+pub mod assembly;
 pub mod bucket;
+mod encoder;
+mod key_order;
 pub mod inspect;
 pub mod lake;
 pub mod lock;

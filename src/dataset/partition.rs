@@ -2,30 +2,31 @@
 //! the same rows. A file of an older contract reads with its new columns null. Never decides where
 //! a file goes.
 
-use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{Date32Type, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use serde::de::DeserializeOwned;
 
+use super::encoder::Encoder;
+use super::key_order::KeyOrder;
 use crate::contract::{Contract, contract};
 use crate::money::Fen;
 use crate::record::Record;
 
 /// Rows turned into Arrow at once: bounds the memory of a read and of a write.
-const ROWS_PER_BATCH: usize = 16_384;
+pub(super) const ROWS_PER_BATCH: usize = 16_384;
 /// Rows of a row group.
 const ROWS_PER_GROUP: usize = 1 << 20;
 
@@ -135,7 +136,7 @@ pub fn write_batches(
 /// A partition file under construction: memory does not grow with its rows.
 pub struct Writer {
     path: PathBuf,
-    file: ArrowWriter<File>,
+    file: Encoder,
     keys: KeyOrder,
 }
 
@@ -144,7 +145,7 @@ impl Writer {
     pub fn create(path: &Path, contract: &'static Contract, provenance: &Provenance) -> Result<Writer, PartitionError> {
         let properties = writer_properties(contract, provenance);
         let file = File::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-        let file = ArrowWriter::try_new(file, contract.arrow(), Some(properties))
+        let file = Encoder::new(file, &contract.arrow(), properties, ROWS_PER_GROUP)
             .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
         Ok(Writer { path: path.to_owned(), file, keys: KeyOrder::of(contract) })
     }
@@ -157,8 +158,7 @@ impl Writer {
 
     /// Ends the file and syncs it.
     pub fn finish(self) -> Result<(), PartitionError> {
-        let file = self.file.into_inner();
-        let file = file.map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })?;
+        let file = self.file.finish().map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })?;
         file.sync_all().map_err(|source| PartitionError::Open { path: self.path, source })
     }
 }
@@ -345,74 +345,11 @@ fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProp
         .build()
 }
 
-/// Watches that keys only ever grow, over batch borders too.
-struct KeyOrder {
-    contract: &'static Contract,
-    /// The key columns of the batch before; its last row is the one to be larger than.
-    last: Option<Vec<ArrayRef>>,
-}
-
-impl KeyOrder {
-    fn of(contract: &'static Contract) -> KeyOrder {
-        KeyOrder { contract, last: None }
-    }
-
-    fn check(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
-        let column = |name: &String| batch.column_by_name(name).expect("key columns are in the schema").clone();
-        let columns: Vec<ArrayRef> = self.contract.key.iter().map(column).collect();
-        if batch.num_rows() == 0 {
-            return Ok(());
-        }
-        if let Some(last) = &self.last {
-            self.compare((last, last[0].len() - 1), (&columns, 0))?;
-        }
-        for row in 1..batch.num_rows() {
-            self.compare((&columns, row - 1), (&columns, row))?;
-        }
-        self.last = Some(columns);
-        Ok(())
-    }
-
-    fn compare(&self, one: (&[ArrayRef], usize), other: (&[ArrayRef], usize)) -> Result<(), PartitionError> {
-        let cells = one.0.iter().zip(other.0);
-        let order = cells.map(|(column, next)| compare_cells(column, one.1, next, other.1));
-        let key = || other.0.iter().map(|column| key_text(column, other.1)).collect::<Vec<_>>().join(", ");
-        let dataset = self.contract.name.as_str();
-        match order.fold(Ordering::Equal, Ordering::then) {
-            Ordering::Less => Ok(()),
-            Ordering::Equal => Err(PartitionError::DuplicateKey { dataset, key: key() }),
-            Ordering::Greater => Err(PartitionError::Unsorted { dataset, key: key() }),
-        }
-    }
-}
-
-fn compare_cells(column: &ArrayRef, row: usize, next: &ArrayRef, next_row: usize) -> Ordering {
-    match column.data_type() {
-        DataType::Int64 => {
-            column.as_primitive::<Int64Type>().value(row).cmp(&next.as_primitive::<Int64Type>().value(next_row))
-        }
-        DataType::Date32 => {
-            column.as_primitive::<Date32Type>().value(row).cmp(&next.as_primitive::<Date32Type>().value(next_row))
-        }
-        _ => column.as_string::<i32>().value(row).cmp(next.as_string::<i32>().value(next_row)),
-    }
-}
-
-/// A key value as people read it.
-fn key_text(column: &ArrayRef, row: usize) -> String {
-    match column.data_type() {
-        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
-        DataType::Date32 => {
-            let days = column.as_primitive::<Date32Type>().value(row);
-            Date32Type::to_naive_date_opt(days).map_or_else(String::new, |date| date.to_string())
-        }
-        _ => column.as_string::<i32>().value(row).to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::DataType;
     use chrono::{DateTime, NaiveDate, Utc};
+    use parquet::arrow::ArrowWriter;
 
     use super::*;
     use crate::money::Fen;

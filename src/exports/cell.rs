@@ -1,14 +1,19 @@
 //! What single cells of an export mean: ids, amounts, times. Each refusal says why and what to do.
 //! Never a float: amounts are read digit by digit.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 
-use crate::clock::beijing_instant;
+use crate::clock::{beijing_instant, plain_time};
 use crate::job::AmountUnit;
 use crate::money::Fen;
 
+/// The default `time_format`, which need not be interpreted for every cell.
+const PLAIN_FORMAT: &str = "%Y-%m-%d %H:%M:%S";
+
 /// An id as text, without the guards that keep spreadsheets from making a number of it.
-pub(super) fn id(cell: &str) -> Result<String, String> {
+pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
     let text = unguarded(cell);
     if is_scientific(text) {
         return Err("a spreadsheet made a number of this id and its digits are lost: \
@@ -18,11 +23,11 @@ pub(super) fn id(cell: &str) -> Result<String, String> {
     if is_float_text(text) {
         return Err("a program made a decimal number of this id: export the column as text".to_owned());
     }
-    Ok(text.to_owned())
+    Ok(Cow::Borrowed(text))
 }
 
 /// The same, which must be there.
-pub(super) fn required_id(cell: &str) -> Result<String, String> {
+pub(super) fn required_id(cell: &str) -> Result<Cow<'_, str>, String> {
     match id(cell)? {
         text if text.is_empty() => Err("must not be empty".to_owned()),
         text => Ok(text),
@@ -30,21 +35,21 @@ pub(super) fn required_id(cell: &str) -> Result<String, String> {
 }
 
 /// The same, `None` when the cell is empty.
-pub(super) fn optional_id(cell: &str) -> Result<Option<String>, String> {
+pub(super) fn optional_id(cell: &str) -> Result<Option<Cow<'_, str>>, String> {
     Ok(Some(id(cell)?).filter(|text| !text.is_empty()))
 }
 
 /// Text, `None` when blank.
-pub(super) fn optional_text(cell: &str) -> Option<String> {
-    Some(cell.trim().to_owned()).filter(|text| !text.is_empty())
+pub(super) fn optional_text(cell: &str) -> Option<Cow<'_, str>> {
+    Some(Cow::Borrowed(cell.trim())).filter(|text| !text.is_empty())
 }
 
 /// An amount that is not negative.
 pub(super) fn amount(cell: &str, unit: AmountUnit, thousands_separators: bool) -> Result<Fen, String> {
     let text = unguarded(cell);
     let plain = match (text.contains(','), thousands_separators) {
-        (false, _) => text.to_owned(),
-        (true, true) => without_thousands(text).ok_or("its commas do not stand between thousands")?,
+        (false, _) => Cow::Borrowed(text),
+        (true, true) => Cow::Owned(without_thousands(text).ok_or("its commas do not stand between thousands")?),
         (true, false) => {
             return Err("a comma in it: set `thousands_separators = true` if it parts thousands".to_owned());
         }
@@ -71,15 +76,19 @@ pub(super) fn instant(cell: &str, format: &str) -> Result<Option<DateTime<Utc>>,
     if text.is_empty() {
         return Ok(None);
     }
-    let instant = match DateTime::parse_from_str(text, format) {
-        Ok(instant) => Some(instant.with_timezone(&Utc)),
-        Err(_) => NaiveDateTime::parse_from_str(text, format).ok().map(beijing_instant),
-    };
-    match instant {
+    let plain = if format == PLAIN_FORMAT { plain_time(text).map(beijing_instant) } else { None };
+    match plain.or_else(|| formatted(text, format)) {
         // `%Y` takes `26` for the year 26.
         Some(instant) if (2000..2200).contains(&instant.year()) => Ok(Some(instant)),
         Some(instant) => Err(format!("the year {} cannot be right: does `time_format` fit?", instant.year())),
         None => Err(format!("not a time of the format `{format}`: set `time_format` of this source")),
+    }
+}
+
+fn formatted(text: &str, format: &str) -> Option<DateTime<Utc>> {
+    match DateTime::parse_from_str(text, format) {
+        Ok(instant) => Some(instant.with_timezone(&Utc)),
+        Err(_) => NaiveDateTime::parse_from_str(text, format).ok().map(beijing_instant),
     }
 }
 
@@ -100,6 +109,9 @@ fn unguarded(cell: &str) -> &str {
 
 /// `4.2E+27`, as spreadsheets show long numbers.
 fn is_scientific(text: &str) -> bool {
+    if !text.ends_with(|last: char| last.is_ascii_digit()) || !text.bytes().any(|byte| matches!(byte, b'E' | b'e')) {
+        return false;
+    }
     let Some((mantissa, exponent)) = text.split_once("E+").or_else(|| text.split_once("e+")) else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
@@ -202,7 +214,8 @@ mod tests {
 
         #[test]
         fn any_digits_stay_an_id(digits in "[0-9]{1,40}") {
-            prop_assert_eq!(id(&format!("`{digits}")), Ok(digits));
+            let guarded = format!("`{digits}");
+            prop_assert_eq!(id(&guarded).unwrap(), digits);
         }
     }
 }

@@ -1,35 +1,39 @@
 //! Parquet exports: flat columns of any simple type, read as the text a CSV would hold.
-//! Never writes Parquet: that is `dataset`.
+//! Never writes Parquet: that is `dataset`. Holds one batch of rows at a time.
+
+use std::fs::File;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use bytes::Bytes;
 use chrono::DateTime;
 use csv::StringRecord;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::found::{self, Found};
+use super::hashing::Hashing;
 use super::sheet::Sheet;
 use super::{ExportError, rendered};
 
-/// Reads a whole file; timestamps become text of `time_format`, row 1 after the header is line 2.
+/// Opens a file; timestamps become text of `time_format`, row 1 after the header is line 2.
 pub(super) fn open(found: &Found, time_format: &str) -> Result<Sheet, ExportError> {
-    let (bytes, file) = found::load(found)?;
-    let unreadable = |error: &dyn std::fmt::Display| ExportError::Format {
-        file: file.name.clone(),
-        why: format!("is no readable Parquet file ({error})"),
-    };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| unreadable(&error))?;
+    let opened = || File::open(&found.path).map_err(|source| found::refused(&found.path, source));
+    let file = Hashing::of(opened()?).finish(&found.name).map_err(|source| found::refused(&found.path, source))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(opened()?).map_err(|error| unreadable(&file.name, &error))?;
     let header = reader.schema().fields().iter().map(|field| field.name().trim().to_owned()).collect();
-    let mut cells = Vec::new();
-    for batch in reader.build().map_err(|error| unreadable(&error))? {
-        let batch = batch.map_err(|error| unreadable(&error))?;
-        cells.extend(rows(&batch, time_format).map_err(|error| unreadable(&error))?);
-    }
-    Ok(Sheet::of_cells(file, header, cells, 2))
+    let batches = reader.build().map_err(|error| unreadable(&file.name, &error))?;
+    let (name, time_format) = (file.name.clone(), time_format.to_owned());
+    let rows = batches.flat_map(move |batch| match batch.and_then(|batch| rows(&batch, &time_format)) {
+        Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
+        Err(error) => vec![Err(unreadable(&name, &error))],
+    });
+    Ok(Sheet::of_cells(file, header, Box::new(rows), 2))
+}
+
+fn unreadable(name: &str, error: &dyn std::fmt::Display) -> ExportError {
+    ExportError::Format { file: name.to_owned(), why: format!("is no readable Parquet file ({error})") }
 }
 
 fn rows(batch: &RecordBatch, time_format: &str) -> Result<Vec<StringRecord>, arrow::error::ArrowError> {

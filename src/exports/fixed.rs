@@ -1,57 +1,64 @@
 //! CSV files whose columns the design fixes: UTF-8, comma, header names as documented.
 //! Knows no particular file.
 
-use super::distinct::{Gathered, Keyed};
+use super::distinct::{Gathered, Kind};
 use super::found::Found;
 use super::sheet::{Fault, Row, Sheet, Wanted};
 use super::{Export, ExportError};
 use crate::job::OnBadRow;
+use crate::sorter::Room;
 
 /// A column of a fixed file: its header and whether the file must have it.
 pub(super) type Column = (&'static str, bool);
 
 /// The cells of the fixed columns of one row.
-pub(super) struct FixedRow<'r> {
+pub(super) struct FixedRow<'r, 's> {
     /// Name of the file.
     pub(super) file: &'r str,
     /// Physical line, 1-based.
     pub(super) line: u64,
     row: &'r Row,
-    places: &'r [Option<usize>],
+    places: &'s [Option<usize>],
 }
 
-impl FixedRow<'_> {
+impl<'r> FixedRow<'r, '_> {
     /// The cell of the column at `index`, read by `read`; an absent column reads as empty.
-    pub(super) fn cell<T>(&self, index: usize, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Fault> {
+    pub(super) fn cell<T>(&self, index: usize, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         let text = self.text(index);
-        read(text).map_err(|why| Fault { place: self.places[index], value: text.trim().to_owned(), why })
+        let fault = |why| Fault { place: self.places[index], value: text.trim().to_owned(), ..Fault::of_row(why) };
+        read(text).map_err(fault)
     }
 
     /// The same, of a cell that must never be shown.
-    pub(super) fn private_cell<T>(&self, index: usize, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Fault> {
+    pub(super) fn private_cell<T>(
+        &self,
+        index: usize,
+        read: impl Fn(&'r str) -> Result<T, String>,
+    ) -> Result<T, Fault> {
         self.cell(index, read).map_err(|fault| Fault { value: String::new(), ..fault })
     }
 
-    fn text(&self, index: usize) -> &str {
+    fn text(&self, index: usize) -> &'r str {
         self.places[index].and_then(|place| self.row.cells.get(place)).unwrap_or_default()
     }
 }
 
-/// Reads files of fixed columns; a malformed row fails them.
-pub(super) fn read<R: Keyed>(
+/// Reads files of fixed columns, sorted in `room`; a malformed row fails them.
+pub(super) fn read<K: Kind>(
     files: &[Found],
     columns: &[Column],
-    row: impl Fn(&FixedRow) -> Result<R, Fault>,
-) -> Result<Export<R>, ExportError> {
+    room: &Room,
+    row: impl for<'r> Fn(&FixedRow<'r, '_>) -> Result<K::Row<'r>, Fault>,
+) -> Result<Export<K>, ExportError> {
     let wanted: Vec<_> =
         columns.iter().map(|(name, required)| Wanted { ours: name, header: Some(name), required: *required }).collect();
-    let mut gathered = Gathered::new();
+    let mut gathered = Gathered::new(room, OnBadRow::Fail);
     for found in files {
         let sheet = Sheet::delimited(found, encoding_rs::UTF_8, b',')?;
         let places = sheet.locate(&wanted)?;
         gathered.add(sheet, |sheet, cells| {
-            row(&FixedRow { file: &sheet.file.name, line: cells.line, row: cells, places: &places })
-        });
+            row(&FixedRow { file: &sheet.name, line: cells.line, row: cells, places: &places })
+        })?;
     }
-    gathered.finish(OnBadRow::Fail)
+    gathered.finish()
 }

@@ -1,11 +1,14 @@
 //! Files the merchant has: orders, trade bills, subsidy ledger, notifications, roster.
 //! Reads and judges them; never writes, never asks the network, never publishes an openid.
 
+mod ahead;
 mod cell;
 mod columnar;
 mod distinct;
 mod fixed;
 mod found;
+mod hashing;
+mod records;
 mod rendered;
 mod sheet;
 mod spreadsheet;
@@ -19,39 +22,37 @@ pub mod trade_bill;
 pub mod v2_coupons_file;
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 use crate::money::Fen;
 
-/// Problems shown of one export; the rest are counted.
-const SHOWN_PROBLEMS: usize = 20;
+pub use distinct::{Export, Kind, Settled};
 
-/// What the export files of a day gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Export<R> {
-    /// Rows, distinct, in key order. Openids are raw.
-    pub rows: Vec<R>,
-    /// The files read, by name.
-    pub files: Vec<ExportFile>,
-    /// Rows put aside (`on_bad_row = "quarantine"`), by file and line.
-    pub quarantined: Vec<BadRow>,
-    /// Rows that repeated another one exactly.
-    pub collapsed: usize,
-    /// Rows that were read, whatever became of them.
-    pub read: usize,
-    /// Their control totals.
-    pub amounts: Amounts,
-}
-
-/// The control totals of an export. A malformed row has no amount; a contradicting one has.
+/// The control totals of an export. A row whose amount cannot be read adds nothing, and is counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Amounts {
-    /// Of the rows that were read and understood.
+    /// Of every row whose amount could be read.
     pub read: Fen,
     /// Of those that repeated another one exactly.
     pub collapsed: Fen,
-    /// Of those put aside because they contradict each other.
+    /// Of those put aside: malformed elsewhere, or contradicting each other.
     pub quarantined: Fen,
+    /// Malformed rows whose amount could not be read.
+    pub unreadable: u64,
+}
+
+impl Amounts {
+    /// A malformed row.
+    fn put_aside(&mut self, amount: Option<Fen>) {
+        match amount {
+            Some(amount) => {
+                self.read += amount;
+                self.quarantined += amount;
+            }
+            None => self.unreadable += 1,
+        }
+    }
 }
 
 /// A file that was read: what goes into `inputs_sha256`.
@@ -162,6 +163,9 @@ pub enum ExportError {
         /// The header.
         header: String,
     },
+    /// The scratch folder, where rows are sorted that do not fit in memory, has no room or failed.
+    #[error("the rows of the exports cannot be sorted on the disk")]
+    Scratch(#[from] io::Error),
     /// Rows that cannot be taken, and the job says `on_bad_row = "fail"`.
     #[error("{}", shown(rows, *total))]
     BadRows {
@@ -170,14 +174,6 @@ pub enum ExportError {
         /// How many there are.
         total: usize,
     },
-}
-
-impl ExportError {
-    fn bad_rows(mut rows: Vec<BadRow>) -> ExportError {
-        let total = rows.len();
-        rows.truncate(SHOWN_PROBLEMS);
-        ExportError::BadRows { rows, total }
-    }
 }
 
 fn listed(columns: &[MissingColumn]) -> String {

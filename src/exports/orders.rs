@@ -1,31 +1,34 @@
 //! Order exports of the merchant's tills: CSV, XLSX or Parquet, any column names (design §11 `[[orders]]`).
 //! Openids stay raw; which channels pay by WeChat is decided by the rules, not here.
 
+use std::borrow::Cow;
+
 use chrono::NaiveDate;
 
 use super::cell;
 use super::columnar;
-use super::distinct::{Gathered, Keyed};
+use super::distinct::{Gathered, Kind};
 use super::found::{self, Found};
 use super::sheet::{Fault, Row, Sheet, Wanted};
 use super::spreadsheet;
 use super::{Export, ExportError};
 use crate::job::{AmountUnit, FileFormat, OrderColumns, OrderSource};
 use crate::money::Fen;
-use crate::record::{OrderLine, Record};
+use crate::record::OrderLine;
+use crate::sorter::{Room, Unpacker};
 
-/// The order lines of one business date.
+/// The order lines of one business date, sorted in `room`.
 ///
 /// Several files of a day (`*` in the path) are read together. A missing file is
 /// `ExportError::Missing`: whether it is only too early is for the caller to say.
-pub fn read(source: &OrderSource, date: NaiveDate) -> Result<Export<OrderLine>, ExportError> {
-    let mut gathered = Gathered::new();
+pub fn read(source: &OrderSource, date: NaiveDate, room: &Room) -> Result<Export<OrderLine>, ExportError> {
+    let mut gathered = Gathered::new(room, source.on_bad_row);
     for found in found::find(&source.path, date)? {
         let sheet = open(source, &found)?;
         let columns = Positions::of(&sheet, &source.columns)?;
-        gathered.add(sheet, |sheet, row| Line { source, columns: &columns, row }.read(&sheet.file.name, date));
+        gathered.add(sheet, |sheet, row| Line { source, columns: &columns, row }.read(&sheet.name, date))?;
     }
-    gathered.finish(source.on_bad_row)
+    gathered.finish()
 }
 
 fn open(source: &OrderSource, found: &Found) -> Result<Sheet, ExportError> {
@@ -36,30 +39,40 @@ fn open(source: &OrderSource, found: &Found) -> Result<Sheet, ExportError> {
     }
 }
 
-impl Keyed for OrderLine {
-    fn key(&self) -> [&str; 3] {
-        [&self.out_trade_no, &self.stock_id, &self.coupon_code]
+impl Kind for OrderLine {
+    type Row<'r> = OrderLine<Cow<'r, str>>;
+
+    fn unpack<'r>(cells: &mut Unpacker<'r>) -> Self::Row<'r> {
+        OrderLine::unpack(cells)
     }
 
-    fn difference(&self, other: &OrderLine) -> Option<&'static str> {
+    fn key<'a>(row: &'a Self::Row<'_>) -> [&'a str; 3] {
+        [&row.out_trade_no, &row.stock_id, &row.coupon_code]
+    }
+
+    fn difference(one: &Self::Row<'_>, other: &Self::Row<'_>) -> Option<&'static str> {
         let differs = [
-            ("transaction_id", self.transaction_id != other.transaction_id),
-            ("merchant", self.merchant != other.merchant),
-            ("openid", self.openid != other.openid),
-            ("paid_at", self.paid_at != other.paid_at),
-            ("goods", self.goods_fen != other.goods_fen),
-            ("discount", self.discount_fen != other.discount_fen),
-            ("paid", self.paid_fen != other.paid_fen),
-            ("refund", self.refund_fen != other.refund_fen),
-            ("channel", self.channel != other.channel),
-            ("product", self.product != other.product),
-            ("remark", self.remark != other.remark),
+            ("transaction_id", one.transaction_id != other.transaction_id),
+            ("merchant", one.merchant != other.merchant),
+            ("openid", one.openid != other.openid),
+            ("paid_at", one.paid_at != other.paid_at),
+            ("goods", one.goods_fen != other.goods_fen),
+            ("discount", one.discount_fen != other.discount_fen),
+            ("paid", one.paid_fen != other.paid_fen),
+            ("refund", one.refund_fen != other.refund_fen),
+            ("channel", one.channel != other.channel),
+            ("product", one.product != other.product),
+            ("remark", one.remark != other.remark),
         ];
         differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
     }
 
-    fn amount(&self) -> Fen {
-        Record::amount(self)
+    fn place<'a>(row: &'a Self::Row<'_>) -> (&'a str, u64) {
+        (&row.source_file, row.source_line.unsigned_abs())
+    }
+
+    fn amount(row: &Self::Row<'_>) -> Fen {
+        row.discount_fen
     }
 }
 
@@ -125,14 +138,20 @@ impl Positions {
 }
 
 /// One row being read.
-struct Line<'r> {
-    source: &'r OrderSource,
-    columns: &'r Positions,
+struct Line<'r, 's> {
+    source: &'s OrderSource,
+    columns: &'s Positions,
     row: &'r Row,
 }
 
-impl Line<'_> {
-    fn read(&self, file: &str, date: NaiveDate) -> Result<OrderLine, Fault> {
+impl<'r> Line<'r, '_> {
+    /// The row; a malformed one still tells the discount it would have added, where that can be read.
+    fn read(&self, file: &'r str, date: NaiveDate) -> Result<OrderLine<Cow<'r, str>>, Fault> {
+        let discount = || self.amount(self.columns.discount, cell::amount_or_zero).ok();
+        self.typed(file, date).map_err(|fault| Fault { amount: discount(), ..fault })
+    }
+
+    fn typed(&self, file: &'r str, date: NaiveDate) -> Result<OrderLine<Cow<'r, str>>, Fault> {
         let columns = self.columns;
         let line = OrderLine {
             out_trade_no: self.cell(columns.out_trade_no, cell::required_id)?,
@@ -149,7 +168,7 @@ impl Line<'_> {
             discount_fen: self.amount(columns.discount, cell::amount_or_zero)?,
             paid_fen: self.amount(columns.paid, cell::amount)?,
             refund_fen: self.amount(columns.refund, cell::amount_or_zero)?,
-            source_file: file.to_owned(),
+            source_file: Cow::Borrowed(file),
             source_line: i64::try_from(self.row.line).unwrap_or(i64::MAX),
             business_date: date,
         };
@@ -157,14 +176,14 @@ impl Line<'_> {
     }
 
     /// A stock without a code, or a code without a stock, would silently claim nothing.
-    fn whole_claim(&self, line: OrderLine) -> Result<OrderLine, Fault> {
+    fn whole_claim(&self, line: OrderLine<Cow<'r, str>>) -> Result<OrderLine<Cow<'r, str>>, Fault> {
         let why = match (line.stock_id.is_empty(), line.coupon_code.is_empty()) {
             (true, false) => "a coupon code without its stock: fill in both, or neither",
             (false, true) => "a stock without its coupon code: fill in both, or neither",
             _ => return Ok(line),
         };
         let place = if line.stock_id.is_empty() { self.columns.stock_id } else { self.columns.coupon_code };
-        Err(Fault { place, value: String::new(), why: why.to_owned() })
+        Err(Fault { place, ..Fault::of_row(why) })
     }
 
     fn amount(
@@ -179,13 +198,13 @@ impl Line<'_> {
         self.cell(place, |text| read(text, unit, thousands))
     }
 
-    fn cell<T>(&self, place: Option<usize>, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Fault> {
+    fn cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         let text = self.text(place);
-        read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), why })
+        read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) })
     }
 
     /// The text of a cell; empty where the job maps no column.
-    fn text(&self, place: Option<usize>) -> &str {
+    fn text(&self, place: Option<usize>) -> &'r str {
         place.and_then(|place| self.row.cells.get(place)).unwrap_or_default()
     }
 }

@@ -1,32 +1,53 @@
 //! The merchant's roster: further users whose wallets to ask (design §5). CSV with a header `openid`.
 //! Openids are raw and are never put into a message.
 
+use std::borrow::Cow;
+
 use chrono::NaiveDate;
 
 use super::cell;
-use super::distinct::Keyed;
+use super::distinct::Kind;
 use super::fixed;
 use super::found;
 use super::{Export, ExportError};
 use crate::job::PathPattern;
+use crate::sorter::{CellPacker, KeyPacker, Packed, Room, Unpacker};
 
-/// The openids of the roster of a date, distinct and in order. Other columns are passed over.
-pub fn read(path: &PathPattern, date: NaiveDate) -> Result<Export<String>, ExportError> {
+/// The openids of the roster of a date, distinct and in order, sorted in `room`. Other columns are passed over.
+pub fn read(path: &PathPattern, date: NaiveDate, room: &Room) -> Result<Export<Openid<'static>>, ExportError> {
     let files = found::find(path, date)?;
-    let roster = fixed::read(&files, &[("openid", true)], |row| row.private_cell(0, cell::required_id).map(Openid))?;
-    let Export { rows, files, quarantined, collapsed, read, amounts } = roster;
-    Ok(Export { rows: rows.into_iter().map(|openid| openid.0).collect(), files, quarantined, collapsed, read, amounts })
+    fixed::read(&files, &[("openid", true)], room, |row| row.private_cell(0, cell::required_id).map(Openid))
 }
 
-struct Openid(String);
+/// A user.
+#[derive(Debug)]
+pub struct Openid<'r>(pub Cow<'r, str>);
 
-impl Keyed for Openid {
-    fn key(&self) -> [&str; 3] {
-        [&self.0, "", ""]
+impl Packed for Openid<'_> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.text(&self.0);
     }
 
-    fn difference(&self, _other: &Openid) -> Option<&'static str> {
+    fn pack_cells(&self, _: &mut CellPacker<'_>) {}
+}
+
+impl Kind for Openid<'static> {
+    type Row<'r> = Openid<'r>;
+
+    fn unpack<'r>(cells: &mut Unpacker<'r>) -> Openid<'r> {
+        Openid(cells.key_text())
+    }
+
+    fn key<'a>(row: &'a Openid<'_>) -> [&'a str; 3] {
+        [&row.0, "", ""]
+    }
+
+    fn difference(_: &Openid<'_>, _: &Openid<'_>) -> Option<&'static str> {
         None
+    }
+
+    fn place<'a>(_: &'a Openid<'_>) -> (&'a str, u64) {
+        ("", 0)
     }
 }
 
@@ -39,8 +60,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("r.csv"), "name,openid\nx,oB\n,oA\ny,oB\n\n").unwrap();
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
-        let roster = read(&PathPattern::new(folder.path(), "r.csv"), date).unwrap();
-        assert_eq!(roster.rows, ["oA", "oB"]);
-        assert_eq!(roster.collapsed, 1);
+        let room = Room { folder: folder.path().to_owned(), memory_bytes: 1 };
+        let read = || read(&PathPattern::new(folder.path(), "r.csv"), date, &room).unwrap();
+        assert_eq!(read().collect(|user| user.0.into_owned()).unwrap(), ["oA", "oB"]);
+        assert_eq!(read().finish().unwrap().collapsed, 1);
     }
 }

@@ -1,41 +1,66 @@
-//! A table with a header, from delimited text or from typed cells: rows with their physical lines.
-//! Knows nothing of what a column means.
+//! A table with a header, from delimited text or from typed cells: rows with their physical lines, one at a
+//! time. Knows nothing of what a column means.
 
-use std::ops::Range;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
 
 use csv::StringRecord;
 use encoding_rs::Encoding;
 
+use super::ahead::Ahead;
 use super::found::{self, Found};
-use super::{BadRow, ExportError, ExportFile, MissingColumn, text};
+use super::hashing::Hashing;
+use super::records::Records;
+use super::text::Decoded;
+use super::{BadRow, ExportError, ExportFile, MissingColumn};
+use crate::money::Fen;
 
-/// An export file in memory.
-#[derive(Debug)]
+/// An export file being read.
 pub(super) struct Sheet {
-    /// What it is known by.
-    pub(super) file: ExportFile,
+    /// Name of the file.
+    pub(super) name: String,
     /// Header texts, trimmed.
     pub(super) header: Vec<String>,
     body: Body,
 }
 
-#[derive(Debug)]
 enum Body {
-    /// Delimited text, header included.
-    Text { text: String, delimiter: u8 },
-    /// Cells of a typed format, header excluded, and the line of the first of them.
-    Cells { cells: Vec<StringRecord>, first_line: u64 },
+    /// Delimited text after its header, and where it lies.
+    Text { records: Box<Records<Ahead<Decoded<Hashing<File>>>>>, path: PathBuf },
+    /// Cells of a typed format, header excluded, the line of the next of them, and the file they are of.
+    Cells { cells: Cells, line: u64, file: ExportFile },
 }
 
-/// One row after the header.
-#[derive(Debug, Clone, PartialEq)]
+impl std::fmt::Debug for Sheet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sheet").field("name", &self.name).field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+/// Rows of a typed format.
+pub(super) type Cells = Box<dyn Iterator<Item = Result<StringRecord, ExportError>>>;
+
+/// One row after the header; its memory serves the next one too.
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Row {
     /// Physical line, 1-based.
     pub(super) line: u64,
     /// Its cells, as many as the header has.
     pub(super) cells: StringRecord,
-    /// Where it stands in the sheet, for `Sheet::raw`.
-    pub(super) span: Range<usize>,
+    /// The text it stood in; empty where it was no text.
+    pub(super) raw: String,
+}
+
+impl Row {
+    /// The row as it stood in the file.
+    pub(super) fn raw(&self) -> Cow<'_, str> {
+        match self.raw.is_empty() {
+            true => Cow::Owned(self.cells.iter().collect::<Vec<_>>().join("\t")),
+            false => Cow::Borrowed(self.raw.trim_end_matches(['\r', '\n'])),
+        }
+    }
 }
 
 /// A column looked for.
@@ -50,19 +75,24 @@ pub(super) struct Wanted<'c> {
 }
 
 impl Sheet {
-    /// Reads delimited text.
+    /// Opens delimited text.
     pub(super) fn delimited(found: &Found, encoding: &'static Encoding, delimiter: u8) -> Result<Sheet, ExportError> {
-        let (bytes, file) = found::load(found)?;
-        let text = text::decode(&file.name, &bytes, encoding)?;
-        drop(bytes);
-        let mut sheet = Sheet { file, header: Vec::new(), body: Body::Text { text, delimiter } };
-        sheet.header = sheet.text_header()?;
-        Ok(sheet)
+        let file = File::open(&found.path).map_err(|source| found::refused(&found.path, source))?;
+        let damaged = |error| unreadable(&found.path, error);
+        let text = Decoded::of(&found.name, Hashing::of(file), encoding).map_err(damaged)?;
+        let mut records = Box::new(Records::new(Ahead::of(text), delimiter));
+        let mut first = Row::default();
+        if !records.next(&mut first).map_err(damaged)? {
+            let why = "is empty: not even a header stands in it".to_owned();
+            return Err(ExportError::Format { file: found.name.clone(), why });
+        }
+        let header = first.cells.iter().map(|cell| cell.trim().to_owned()).collect();
+        Ok(Sheet { name: found.name.clone(), header, body: Body::Text { records, path: found.path.clone() } })
     }
 
     /// Takes over the cells of a typed format; `first_line` is that of the first row after the header.
-    pub(super) fn of_cells(file: ExportFile, header: Vec<String>, cells: Vec<StringRecord>, first_line: u64) -> Sheet {
-        Sheet { file, header, body: Body::Cells { cells, first_line } }
+    pub(super) fn of_cells(file: ExportFile, header: Vec<String>, cells: Cells, first_line: u64) -> Sheet {
+        Sheet { name: file.name.clone(), header, body: Body::Cells { cells, line: first_line, file } }
     }
 
     /// Where the wanted columns stand; a `None` is one that was not wanted or need not be there.
@@ -79,34 +109,30 @@ impl Sheet {
         if missing.is_empty() {
             return Ok(places);
         }
-        let found = self.header.clone();
-        Err(ExportError::MissingColumns { file: self.file.name.clone(), columns: missing, found })
+        Err(ExportError::MissingColumns { file: self.name.clone(), columns: missing, found: self.header.clone() })
     }
 
-    /// Every row that is not blank; one of the wrong width, or with a quote left open, is bad.
-    pub(super) fn rows(&self) -> Box<dyn Iterator<Item = Result<Row, Box<BadRow>>> + '_> {
-        let filled = |row: &Row| row.cells.iter().any(|cell| !cell.trim().is_empty());
-        match &self.body {
-            Body::Text { text, delimiter } => {
-                let lines = Lines::new(text, *delimiter);
-                Box::new(lines.skip(1).filter(move |row| filled(row)).map(|row| self.checked(row)))
+    /// Reads the next row that is not blank into `row`; `None` at the end. One of the wrong width, or with a
+    /// quote left open, is bad.
+    pub(super) fn next(&mut self, row: &mut Row) -> Result<Option<Result<(), Box<BadRow>>>, ExportError> {
+        loop {
+            if !self.body.next(row)? {
+                return Ok(None);
             }
-            Body::Cells { cells, first_line } => {
-                let row = move |(index, cells): (usize, &StringRecord)| Row {
-                    line: first_line + index as u64,
-                    cells: cells.clone(),
-                    span: index..index + 1,
-                };
-                Box::new(cells.iter().enumerate().map(row).filter(move |row| filled(row)).map(Ok))
+            if row.cells.iter().any(|cell| !cell.trim().is_empty()) {
+                return Ok(Some(self.check(row)));
             }
         }
     }
 
-    /// A row as it stood in the file.
-    pub(super) fn raw(&self, span: &Range<usize>) -> String {
-        match &self.body {
-            Body::Text { text, .. } => text[span.clone()].trim_end_matches(['\r', '\n']).to_owned(),
-            Body::Cells { cells, .. } => cells[span.start].iter().collect::<Vec<_>>().join("\t"),
+    /// What the file is known by, once its rows are read.
+    pub(super) fn finish(self) -> Result<ExportFile, ExportError> {
+        match self.body {
+            Body::Cells { file, .. } => Ok(file),
+            Body::Text { records, path } => {
+                let file = records.into_text().into_source().into_source().finish(&self.name);
+                file.map_err(|source| found::refused(&path, source))
+            }
         }
     }
 
@@ -114,29 +140,20 @@ impl Sheet {
     pub(super) fn bad_row(&self, row: &Row, fault: Fault) -> Box<BadRow> {
         let column = fault.place.and_then(|place| self.header.get(place)).cloned().unwrap_or_default();
         Box::new(BadRow {
-            file: self.file.name.clone(),
+            file: self.name.clone(),
             line: row.line,
             column,
             value: shortened(&fault.value),
             why: fault.why,
-            raw: self.raw(&row.span),
+            raw: row.raw().into_owned(),
         })
-    }
-
-    fn text_header(&self) -> Result<Vec<String>, ExportError> {
-        let Body::Text { text, delimiter } = &self.body else { return Ok(self.header.clone()) };
-        let first = Lines::new(text, *delimiter).next().ok_or_else(|| ExportError::Format {
-            file: self.file.name.clone(),
-            why: "is empty: not even a header stands in it".to_owned(),
-        })?;
-        Ok(first.cells.iter().map(|cell| cell.trim().to_owned()).collect())
     }
 
     fn place_of(&self, header: &str) -> Result<Option<usize>, ExportError> {
         let mut places = self.header.iter().enumerate().filter(|(_, found)| *found == header).map(|(place, _)| place);
         let first = places.next();
         if places.next().is_some() {
-            return Err(ExportError::DuplicateHeader { file: self.file.name.clone(), header: header.to_owned() });
+            return Err(ExportError::DuplicateHeader { file: self.name.clone(), header: header.to_owned() });
         }
         Ok(first)
     }
@@ -149,44 +166,45 @@ impl Sheet {
     }
 
     /// Holds a row of text against the header; blank cells beyond it are a habit of spreadsheets.
-    fn checked(&self, mut row: Row) -> Result<Row, Box<BadRow>> {
+    fn check(&self, row: &mut Row) -> Result<(), Box<BadRow>> {
+        let Body::Text { records, .. } = &self.body else { return Ok(()) };
         let (width, wanted) = (row.cells.len(), self.header.len());
-        if self.is_left_open(&row) {
+        if records.is_left_open(row) {
             let why = "a quote that is opened here is never closed: the file is cut off, or a `\"` is not doubled";
-            return Err(self.bad_row(&row, Fault::of_row(why)));
+            return Err(self.bad_row(row, Fault::of_row(why)));
         }
         if width < wanted || row.cells.iter().skip(wanted).any(|cell| !cell.trim().is_empty()) {
             let why = format!(
                 "{width} columns where the header has {wanted}: is a value with a delimiter or a line break not quoted?"
             );
-            return Err(self.bad_row(&row, Fault::of_row(why)));
+            return Err(self.bad_row(row, Fault::of_row(why)));
         }
         row.cells.truncate(wanted);
-        Ok(row)
-    }
-
-    /// Whether the last row runs to the end of the file inside a quoted value.
-    fn is_left_open(&self, row: &Row) -> bool {
-        let Body::Text { text, delimiter } = &self.body else { return false };
-        let raw = &text[row.span.clone()];
-        row.span.end == text.len() && ends_inside_quotes(raw, *delimiter)
+        Ok(())
     }
 }
 
-/// Whether a record, read by the rules of RFC 4180, ends with a quote still open.
-fn ends_inside_quotes(raw: &str, delimiter: u8) -> bool {
-    let (mut at_start, mut inside) = (true, false);
-    for byte in raw.bytes() {
-        match byte {
-            // A doubled quote closes and opens again, which comes to the same.
-            b'"' if inside => inside = false,
-            b'"' if at_start => inside = true,
-            _ => {}
+impl Body {
+    fn next(&mut self, row: &mut Row) -> Result<bool, ExportError> {
+        match self {
+            Body::Text { records, path } => records.next(row).map_err(|error| unreadable(path, error)),
+            Body::Cells { cells, line, .. } => {
+                let Some(cells) = cells.next() else { return Ok(false) };
+                row.cells = cells?;
+                row.line = *line;
+                *line += 1;
+                Ok(true)
+            }
         }
-        // After a closing quote only another quote may open the value again.
-        at_start = byte == delimiter || byte == b'"';
     }
-    inside
+}
+
+/// What decoding says of a file passes through readers as an `io::Error`; the rest is of the system.
+fn unreadable(path: &std::path::Path, error: io::Error) -> ExportError {
+    match error.downcast::<ExportError>() {
+        Ok(told) => told,
+        Err(source) => found::refused(path, source),
+    }
 }
 
 /// What is wrong with a cell or a row.
@@ -198,12 +216,14 @@ pub(super) struct Fault {
     pub(super) value: String,
     /// What is wrong and what to do.
     pub(super) why: String,
+    /// What the row adds to the control total all the same: its amount can be read, another cell is wrong.
+    pub(super) amount: Option<Fen>,
 }
 
 impl Fault {
     /// A fault of the row as a whole.
     pub(super) fn of_row(why: impl Into<String>) -> Fault {
-        Fault { place: None, value: String::new(), why: why.into() }
+        Fault { place: None, value: String::new(), why: why.into(), amount: None }
     }
 }
 
@@ -212,54 +232,6 @@ fn shortened(value: &str) -> String {
     match value.char_indices().nth(MOST) {
         Some((cut, _)) => format!("{}…", &value[..cut]),
         None => value.to_owned(),
-    }
-}
-
-/// Records of delimited text with the physical lines they begin on: the reader of the csv crate counts
-/// blank lines and carriage returns differently, so lines are counted here.
-struct Lines<'t> {
-    text: &'t str,
-    reader: csv::Reader<&'t [u8]>,
-    line: u64,
-    counted: usize,
-}
-
-impl<'t> Lines<'t> {
-    fn new(text: &'t str, delimiter: u8) -> Lines<'t> {
-        let reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(delimiter)
-            .from_reader(text.as_bytes());
-        Lines { text, reader, line: 1, counted: 0 }
-    }
-
-    /// The line of a byte after the last one asked for.
-    fn line_of(&mut self, byte: usize) -> u64 {
-        let between = &self.text.as_bytes()[self.counted..byte];
-        let next = |index: usize| self.text.as_bytes().get(self.counted + index + 1);
-        let ends = |(index, byte): (usize, &u8)| *byte == b'\n' || (*byte == b'\r' && next(index) != Some(&b'\n'));
-        self.line += between.iter().enumerate().filter(|place| ends(*place)).count() as u64;
-        self.counted = byte;
-        self.line
-    }
-
-    fn offset(&self) -> usize {
-        usize::try_from(self.reader.position().byte()).unwrap_or(self.text.len()).min(self.text.len())
-    }
-}
-
-impl Iterator for Lines<'_> {
-    type Item = Row;
-
-    fn next(&mut self) -> Option<Row> {
-        let before = self.offset();
-        let mut cells = StringRecord::new();
-        let more = self.reader.read_record(&mut cells).expect("text in memory of any width reads as CSV");
-        let blank = self.text[before..].len() - self.text[before..].trim_start_matches(['\r', '\n']).len();
-        let start = before + blank;
-        let end = self.offset().max(start);
-        more.then(|| Row { line: self.line_of(start), cells, span: start..end })
     }
 }
 
@@ -277,13 +249,27 @@ mod tests {
         Sheet::delimited(&Found { path, name: "f.csv".into() }, UTF_8, b',').unwrap()
     }
 
+    /// The line of a row and its cells, or what is wrong with it.
+    type Told = Result<(u64, Vec<String>), Box<BadRow>>;
+
+    fn rows(text: &str) -> Vec<Told> {
+        rows_of(&mut sheet(text))
+    }
+
+    fn rows_of(sheet: &mut Sheet) -> Vec<Told> {
+        let (mut row, mut rows) = (Row::default(), Vec::new());
+        while let Some(read) = sheet.next(&mut row).unwrap() {
+            rows.push(read.map(|()| (row.line, row.cells.iter().map(str::to_owned).collect())));
+        }
+        rows
+    }
+
     fn lines(text: &str) -> Vec<(u64, Vec<String>)> {
-        let cells = |row: Row| (row.line, row.cells.iter().map(str::to_owned).collect());
-        sheet(text).rows().map(|row| cells(row.unwrap())).collect()
+        rows(text).into_iter().map(Result::unwrap).collect()
     }
 
     fn only_fault(text: &str) -> BadRow {
-        let mut faults: Vec<_> = sheet(text).rows().filter_map(Result::err).collect();
+        let mut faults: Vec<_> = rows(text).into_iter().filter_map(Result::err).collect();
         assert_eq!(faults.len(), 1, "{faults:?}");
         *faults.remove(0)
     }
@@ -372,9 +358,9 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("f.csv");
             std::fs::write(&path, &text).unwrap();
-            if let Ok(sheet) = Sheet::delimited(&Found { path, name: "f".into() }, UTF_8, b',') {
-                for row in sheet.rows().flatten() {
-                    prop_assert_eq!(row.cells.len(), sheet.header.len());
+            if let Ok(mut sheet) = Sheet::delimited(&Found { path, name: "f".into() }, UTF_8, b',') {
+                for (_, cells) in rows_of(&mut sheet).into_iter().flatten() {
+                    prop_assert_eq!(cells.len(), sheet.header.len());
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! XLSX exports: the first worksheet, its first filled row the header.
-//! Never evaluates a formula: the value stored with it counts.
+//! Never evaluates a formula: the value stored with it counts. The sheet is held in memory: the format ends
+//! at 1,048,576 rows.
 
 use std::io::Cursor;
 
@@ -35,7 +36,7 @@ fn sheet_of(file: ExportFile, rows: Vec<StringRecord>, first_row: u64) -> Result
     };
     let header = header.iter().map(|cell| cell.trim().to_owned()).collect();
     // The row numbers of calamine begin with 0, the header's is `first_row`.
-    Ok(Sheet::of_cells(file, header, rows.collect(), first_row + 2))
+    Ok(Sheet::of_cells(file, header, Box::new(rows.map(Ok)), first_row + 2))
 }
 
 fn text(cell: &Data, time_format: &str) -> String {
@@ -55,6 +56,7 @@ pub(super) mod tests {
     use calamine::{ExcelDateTime, ExcelDateTimeType};
 
     use super::*;
+    use crate::exports::sheet::Row;
 
     #[test]
     fn typed_cells_become_the_text_of_a_csv() {
@@ -139,12 +141,14 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("o.xlsx");
         std::fs::write(&path, workbook(&data)).unwrap();
-        let sheet = open(&Found { path, name: "o.xlsx".into() }, "").unwrap();
+        let mut sheet = open(&Found { path, name: "o.xlsx".into() }, "").unwrap();
         assert_eq!(sheet.header, ["单号", "实付"]);
-        let rows: Vec<_> = sheet.rows().map(Result::unwrap).collect();
-        let shown: Vec<_> = rows.iter().map(|row| (row.line, row.cells.iter().collect::<Vec<_>>())).collect();
-        assert_eq!(shown, [(4, vec!["M1", "12.3"]), (6, vec!["M2", "4.2E+27"])]);
-        assert_eq!(sheet.raw(&rows[1].span), "M2\t4.2E+27");
+        let (mut row, mut shown) = (Row::default(), Vec::new());
+        while let Some(read) = sheet.next(&mut row).unwrap() {
+            read.unwrap();
+            shown.push((row.line, row.raw().into_owned()));
+        }
+        assert_eq!(shown, [(4, "M1\t12.3".to_owned()), (6, "M2\t4.2E+27".to_owned())]);
     }
 
     #[test]

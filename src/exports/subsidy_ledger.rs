@@ -1,17 +1,20 @@
 //! The merchant's own list of subsidies it ordered (design §11 `[subsidy_ledger]`). Amounts in fen.
 //! A line with a return receipt id is a return order.
 
+use std::borrow::Cow;
+
 use chrono::NaiveDate;
 
 use super::cell;
-use super::distinct::Keyed;
+use super::distinct::Kind;
 use super::fixed::{self, Column, FixedRow};
 use super::found;
 use super::sheet::Fault;
 use super::{Export, ExportError};
 use crate::job::{AmountUnit, PathPattern};
 use crate::money::Fen;
-use crate::record::{Record, SubsidyOrder};
+use crate::record::SubsidyOrder;
+use crate::sorter::{Room, Unpacker};
 
 const COLUMNS: [Column; 9] = [
     ("out_subsidy_no", true),
@@ -25,12 +28,12 @@ const COLUMNS: [Column; 9] = [
     ("amount", true),
 ];
 
-/// The subsidy orders of one business date.
-pub fn read(path: &PathPattern, date: NaiveDate) -> Result<Export<SubsidyOrder>, ExportError> {
-    fixed::read(&found::find(path, date)?, &COLUMNS, |row| subsidy_order(row, date))
+/// The subsidy orders of one business date, sorted in `room`.
+pub fn read(path: &PathPattern, date: NaiveDate, room: &Room) -> Result<Export<SubsidyOrder>, ExportError> {
+    fixed::read(&found::find(path, date)?, &COLUMNS, room, |row| subsidy_order(row, date))
 }
 
-fn subsidy_order(row: &FixedRow, date: NaiveDate) -> Result<SubsidyOrder, Fault> {
+fn subsidy_order<'r>(row: &FixedRow<'r, '_>, date: NaiveDate) -> Result<SubsidyOrder<Cow<'r, str>>, Fault> {
     Ok(SubsidyOrder {
         out_subsidy_no: row.cell(0, cell::required_id)?,
         subsidy_receipt_id: row.cell(1, cell::optional_id)?,
@@ -41,7 +44,7 @@ fn subsidy_order(row: &FixedRow, date: NaiveDate) -> Result<SubsidyOrder, Fault>
         payer_merchant: row.cell(6, cell::optional_id)?,
         payee_merchant: row.cell(7, cell::optional_id)?,
         amount_fen: row.cell(8, whole_fen)?,
-        source_file: row.file.to_owned(),
+        source_file: Cow::Borrowed(row.file),
         source_line: i64::try_from(row.line).unwrap_or(i64::MAX),
         business_date: date,
     })
@@ -56,26 +59,36 @@ fn whole_fen(text: &str) -> Result<Fen, String> {
     }
 }
 
-impl Keyed for SubsidyOrder {
-    fn key(&self) -> [&str; 3] {
-        [&self.out_subsidy_no, &self.subsidy_return_receipt_id, ""]
+impl Kind for SubsidyOrder {
+    type Row<'r> = SubsidyOrder<Cow<'r, str>>;
+
+    fn unpack<'r>(cells: &mut Unpacker<'r>) -> Self::Row<'r> {
+        SubsidyOrder::unpack(cells)
     }
 
-    fn difference(&self, other: &SubsidyOrder) -> Option<&'static str> {
+    fn key<'a>(row: &'a Self::Row<'_>) -> [&'a str; 3] {
+        [&row.out_subsidy_no, &row.subsidy_return_receipt_id, ""]
+    }
+
+    fn difference(one: &Self::Row<'_>, other: &Self::Row<'_>) -> Option<&'static str> {
         let differs = [
-            ("subsidy_receipt_id", self.subsidy_receipt_id != other.subsidy_receipt_id),
-            ("stock_id", self.stock_id != other.stock_id),
-            ("coupon_code", self.coupon_code != other.coupon_code),
-            ("transaction_id", self.transaction_id != other.transaction_id),
-            ("payer_merchant", self.payer_merchant != other.payer_merchant),
-            ("payee_merchant", self.payee_merchant != other.payee_merchant),
-            ("amount", self.amount_fen != other.amount_fen),
+            ("subsidy_receipt_id", one.subsidy_receipt_id != other.subsidy_receipt_id),
+            ("stock_id", one.stock_id != other.stock_id),
+            ("coupon_code", one.coupon_code != other.coupon_code),
+            ("transaction_id", one.transaction_id != other.transaction_id),
+            ("payer_merchant", one.payer_merchant != other.payer_merchant),
+            ("payee_merchant", one.payee_merchant != other.payee_merchant),
+            ("amount", one.amount_fen != other.amount_fen),
         ];
         differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
     }
 
-    fn amount(&self) -> Fen {
-        Record::amount(self)
+    fn place<'a>(row: &'a Self::Row<'_>) -> (&'a str, u64) {
+        (&row.source_file, row.source_line.unsigned_abs())
+    }
+
+    fn amount(row: &Self::Row<'_>) -> Fen {
+        row.amount_fen
     }
 }
 
@@ -90,31 +103,35 @@ mod tests {
         NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
     }
 
-    fn read_text(text: &str) -> Result<Export<SubsidyOrder>, ExportError> {
+    /// The rows, how many collapsed, how many files.
+    fn read_text(text: &str) -> Result<(Vec<SubsidyOrder>, u64, usize), ExportError> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("s")).unwrap();
         std::fs::write(folder.path().join("s/2026-11-18.csv"), text).unwrap();
-        read(&PathPattern::new(folder.path(), "s/{date}.csv"), date())
+        let room = Room { folder: folder.path().to_owned(), memory_bytes: 1 };
+        let read = || read(&PathPattern::new(folder.path(), "s/{date}.csv"), date(), &room);
+        let files = read()?.files.len();
+        let collapsed = read()?.finish()?.collapsed;
+        Ok((read()?.collect(|row| row.into_owned())?, collapsed, files))
     }
 
     #[test]
     fn payments_and_returns_of_one_number_stand_side_by_side() {
         let text = format!("\u{feff}{HEADER}S1,R1,,stock,code,42,19,20,100\r\nS1,R1,RET1,stock,code,42,19,20,40\r\n");
-        let export = read_text(&text).unwrap();
-        let rows: Vec<_> = export
-            .rows
+        let (orders, _, files) = read_text(&text).unwrap();
+        let rows: Vec<_> = orders
             .iter()
             .map(|row| (row.subsidy_return_receipt_id.as_str(), row.amount_fen, row.source_line))
             .collect();
         assert_eq!(rows, [("", Fen(100), 2), ("RET1", Fen(40), 3)]);
-        assert_eq!(export.rows[0].source_file, "s/2026-11-18.csv");
-        assert_eq!(export.files.len(), 1);
+        assert_eq!(orders[0].source_file, "s/2026-11-18.csv");
+        assert_eq!(files, 1);
     }
 
     #[test]
     fn a_repeated_line_collapses_and_a_contradicting_one_fails() {
-        let export = read_text(&format!("{HEADER}S1,,,k,c,,,,100\nS1,,,k,c,,,,100\n")).unwrap();
-        assert_eq!((export.rows.len(), export.collapsed), (1, 1));
+        let (rows, collapsed, _) = read_text(&format!("{HEADER}S1,,,k,c,,,,100\nS1,,,k,c,,,,100\n")).unwrap();
+        assert_eq!((rows.len(), collapsed), (1, 1));
         let error = read_text(&format!("{HEADER}S1,,,k,c,,,,100\nS1,,,k,c,,,,101\n")).unwrap_err().to_string();
         assert!(error.starts_with("2 malformed rows") && error.contains("another `amount`"), "{error}");
     }
@@ -129,7 +146,7 @@ mod tests {
 
     #[test]
     fn an_empty_day_is_a_header_alone() {
-        assert_eq!(read_text(HEADER).unwrap().rows.len(), 0);
+        assert_eq!(read_text(HEADER).unwrap().0.len(), 0);
         assert!(
             matches!(read_text("out_subsidy_no\n"), Err(ExportError::MissingColumns { columns, .. }) if columns.len() == 8)
         );

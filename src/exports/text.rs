@@ -1,33 +1,98 @@
 //! From the bytes of an export to text: encodings, byte order marks, files that are no text at all.
-//! Never guesses an encoding: a wrong one is an error with its line.
+//! Never guesses an encoding: a wrong one is an error with its line. Holds one block at a time.
 
-use encoding_rs::{DecoderResult, Encoding, UTF_8};
+use std::io::{self, Read};
+
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 
 use super::ExportError;
 
-/// Decodes `bytes`; a byte order mark is taken off.
-pub(super) fn decode(file: &str, bytes: &[u8], encoding: &'static Encoding) -> Result<String, ExportError> {
-    refuse_other_formats(file, bytes)?;
-    let mut decoder = encoding.new_decoder_with_bom_removal();
-    let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or(bytes.len());
-    let mut text = String::with_capacity(room);
-    let (result, _) = decoder.decode_to_string_without_replacement(bytes, &mut text, true);
-    match result {
-        DecoderResult::InputEmpty => Ok(text),
-        DecoderResult::Malformed(..) => Err(malformed(file, &text, encoding)),
-        DecoderResult::OutputFull => {
-            Err(ExportError::Format { file: file.to_owned(), why: "is too large to be decoded".to_owned() })
+/// Bytes decoded at once.
+const BLOCK_BYTES: u64 = 256 << 10;
+
+/// An export as text: what is read of it is UTF-8, without the byte order mark.
+pub(super) struct Decoded<R> {
+    file: String,
+    source: R,
+    encoding: &'static Encoding,
+    decoder: Decoder,
+    bytes: Vec<u8>,
+    text: String,
+    at: usize,
+    /// Line ends before `text`.
+    lines: u64,
+    is_ended: bool,
+}
+
+impl<R: Read> Decoded<R> {
+    /// The text of `source`; its first block is decoded at once, so that a file of another kind is refused here.
+    pub(super) fn of(file: &str, source: R, encoding: &'static Encoding) -> io::Result<Decoded<R>> {
+        let mut decoded = Decoded {
+            file: file.to_owned(),
+            source,
+            encoding,
+            decoder: encoding.new_decoder_with_bom_removal(),
+            bytes: Vec::new(),
+            text: String::new(),
+            at: 0,
+            lines: 0,
+            is_ended: false,
+        };
+        decoded.load()?;
+        refuse_other_formats(file, &decoded.bytes).map_err(io::Error::other)?;
+        decoded.decode()?;
+        Ok(decoded)
+    }
+
+    /// Where the bytes come from.
+    pub(super) fn into_source(self) -> R {
+        self.source
+    }
+
+    fn load(&mut self) -> io::Result<()> {
+        self.bytes.clear();
+        let read = (&mut self.source).take(BLOCK_BYTES).read_to_end(&mut self.bytes)?;
+        self.is_ended = (read as u64) < BLOCK_BYTES;
+        Ok(())
+    }
+
+    fn decode(&mut self) -> io::Result<()> {
+        self.lines += line_ends(&self.text);
+        self.at = 0;
+        self.text.clear();
+        let room = self.decoder.max_utf8_buffer_length_without_replacement(self.bytes.len());
+        self.text.reserve(room.unwrap_or(self.bytes.len()));
+        let (result, _) = self.decoder.decode_to_string_without_replacement(&self.bytes, &mut self.text, self.is_ended);
+        match result {
+            DecoderResult::InputEmpty => Ok(()),
+            _ => Err(io::Error::other(malformed(&self.file, self.lines + line_ends(&self.text) + 1, self.encoding))),
         }
     }
 }
 
-fn malformed(file: &str, before: &str, encoding: &'static Encoding) -> ExportError {
+impl<R: Read> Read for Decoded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.text.len() && !self.is_ended {
+            self.load()?;
+            self.decode()?;
+        }
+        let taken = buffer.len().min(self.text.len() - self.at);
+        buffer[..taken].copy_from_slice(&self.text.as_bytes()[self.at..self.at + taken]);
+        self.at += taken;
+        Ok(taken)
+    }
+}
+
+fn line_ends(text: &str) -> u64 {
+    text.bytes().filter(|byte| *byte == b'\n').count() as u64
+}
+
+fn malformed(file: &str, line: u64, encoding: &'static Encoding) -> ExportError {
     let advice = if encoding == UTF_8 {
         "set `encoding = \"gb18030\"` of this source if a Chinese spreadsheet wrote it"
     } else {
         "set `encoding = \"utf-8\"` of this source, or export the file again"
     };
-    let line = before.matches('\n').count() as u64 + 1;
     ExportError::Encoding { file: file.to_owned(), line, encoding: encoding.name(), advice }
 }
 
@@ -48,6 +113,24 @@ mod tests {
     use encoding_rs::GB18030;
 
     use super::*;
+
+    fn decode(file: &str, bytes: &[u8], encoding: &'static Encoding) -> io::Result<String> {
+        let mut text = String::new();
+        Decoded::of(file, bytes, encoding)?.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    #[test]
+    fn a_character_across_blocks_is_whole_and_an_error_far_into_the_file_has_its_line() {
+        let text = "券,码\n".repeat(100_000);
+        for encoding in [UTF_8, GB18030] {
+            let mut bytes = encoding.encode(&text).0.into_owned();
+            assert_eq!(decode("f", &bytes, encoding).unwrap(), text);
+            bytes.push(0xff);
+            let error = decode("f", &bytes, encoding).unwrap_err().to_string();
+            assert!(error.contains("line 100001:"), "{error}");
+        }
+    }
 
     #[test]
     fn a_byte_order_mark_is_no_text() {

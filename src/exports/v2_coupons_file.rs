@@ -1,14 +1,16 @@
 //! The v2 coupons to ask for by querycouponsinfo (`pay_v2.coupons_file`): coupon_id, openid, stock_id.
 //! Reference v2 §B.3: the call needs all three.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::cell;
-use super::distinct::Keyed;
+use super::distinct::Kind;
 use super::fixed::{self, FixedRow};
 use super::found::Found;
 use super::sheet::Fault;
 use super::{Export, ExportError};
+use crate::sorter::{CellPacker, KeyPacker, Packed, Room, Unpacker};
 
 /// One coupon to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,29 +23,78 @@ pub struct V2CouponQuery {
     pub stock_id: String,
 }
 
-/// The coupons of the file, distinct, by coupon id.
-pub fn read(path: &Path) -> Result<Export<V2CouponQuery>, ExportError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let files = [Found { path: path.to_owned(), name }];
-    fixed::read(&files, &[("coupon_id", true), ("openid", true), ("stock_id", true)], query)
+/// A line of the file.
+#[derive(Debug)]
+pub struct Listed<'r> {
+    coupon_id: Cow<'r, str>,
+    openid: Cow<'r, str>,
+    stock_id: Cow<'r, str>,
+    file: Cow<'r, str>,
+    line: u64,
 }
 
-fn query(row: &FixedRow) -> Result<V2CouponQuery, Fault> {
-    Ok(V2CouponQuery {
+/// The coupons of the file, distinct, by coupon id, sorted in `room`.
+pub fn read(path: &Path, room: &Room) -> Result<Export<Listed<'static>>, ExportError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let files = [Found { path: path.to_owned(), name }];
+    fixed::read::<Listed>(&files, &[("coupon_id", true), ("openid", true), ("stock_id", true)], room, listed)
+}
+
+fn listed<'r>(row: &FixedRow<'r, '_>) -> Result<Listed<'r>, Fault> {
+    Ok(Listed {
         coupon_id: row.cell(0, cell::required_id)?,
         openid: row.private_cell(1, cell::required_id)?,
         stock_id: row.cell(2, cell::required_id)?,
+        file: Cow::Borrowed(row.file),
+        line: row.line,
     })
 }
 
-impl Keyed for V2CouponQuery {
-    fn key(&self) -> [&str; 3] {
-        [&self.coupon_id, "", ""]
+impl Listed<'_> {
+    /// What to ask for.
+    pub fn query(self) -> V2CouponQuery {
+        let own = Cow::into_owned;
+        V2CouponQuery { coupon_id: own(self.coupon_id), openid: own(self.openid), stock_id: own(self.stock_id) }
+    }
+}
+
+impl Packed for Listed<'_> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.text(&self.coupon_id);
     }
 
-    fn difference(&self, other: &V2CouponQuery) -> Option<&'static str> {
-        let differs = [("openid", self.openid != other.openid), ("stock_id", self.stock_id != other.stock_id)];
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.text(&self.openid);
+        cells.text(&self.stock_id);
+        cells.text(&self.file);
+        cells.integer(self.line.cast_signed());
+    }
+}
+
+impl Kind for Listed<'static> {
+    type Row<'r> = Listed<'r>;
+
+    fn unpack<'r>(cells: &mut Unpacker<'r>) -> Listed<'r> {
+        Listed {
+            coupon_id: cells.key_text(),
+            openid: Cow::Borrowed(cells.text()),
+            stock_id: Cow::Borrowed(cells.text()),
+            file: Cow::Borrowed(cells.text()),
+            line: cells.integer().cast_unsigned(),
+        }
+    }
+
+    fn key<'a>(row: &'a Listed<'_>) -> [&'a str; 3] {
+        [&row.coupon_id, "", ""]
+    }
+
+    fn difference(one: &Listed<'_>, other: &Listed<'_>) -> Option<&'static str> {
+        let differs = [("openid", one.openid != other.openid), ("stock_id", one.stock_id != other.stock_id)];
         differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+    }
+
+    fn place<'a>(row: &'a Listed<'_>) -> (&'a str, u64) {
+        (&row.file, row.line)
     }
 }
 
@@ -56,10 +107,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.csv");
         std::fs::write(&path, "coupon_id,openid,stock_id\n2,oB,s\n1,oA,s\n").unwrap();
-        let ids: Vec<_> = read(&path).unwrap().rows.into_iter().map(|coupon| coupon.coupon_id).collect();
+        let room = Room { folder: folder.path().to_owned(), memory_bytes: 1 };
+        let ids = read(&path, &room).unwrap().collect(|line| line.query().coupon_id).unwrap();
         assert_eq!(ids, ["1", "2"]);
         std::fs::write(&path, "coupon_id,openid,stock_id\n1,oSecretB,s\n1,oSecretA,s\n").unwrap();
-        let error = read(&path).unwrap_err().to_string();
+        let error = read(&path, &room).unwrap().finish().unwrap_err().to_string();
         assert!(error.contains("another `openid`") && !error.contains("oSecret"), "{error}");
     }
 }

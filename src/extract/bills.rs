@@ -1,7 +1,8 @@
 //! Stage `bills`: the trade bill of the day, applied for and downloaded, or a file the merchant has.
-//! The file is kept in the journal as it came; its digest is checked before, its trailer after.
+//! The file is kept in the journal as it came; its digest is checked before, its trailer after. Its rows are
+//! sorted in bounded memory, on a thread of their own: wallets are asked meanwhile.
 
-use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Months, NaiveDate, Utc};
@@ -11,12 +12,13 @@ use super::issue::IssueKind;
 use super::{Api, Harvest, Issue, Night};
 use crate::clock;
 use crate::dataset::manifest::Intake;
-use crate::exports::trade_bill::{BillError, LocalBill, TradeBill, read, read_local};
+use crate::exports::trade_bill::{BillError, Entry as BillEntry, LocalBill, TradeBill, read_file, read_local};
 use crate::http::counting_retries;
 use crate::job::{BillSource, PathPattern};
 use crate::journal::{Entry, Page, StageJournal};
 use crate::money::Fen;
 use crate::record::{Payment, Record, Refund};
+use crate::sorter::{Room, Sorted, Sorter};
 use crate::wechat::FailureKind;
 use crate::wechat::pay_v3::PayV3;
 
@@ -24,13 +26,13 @@ const STAGE: &str = "bills";
 /// How long WeChat keeps bills (reference v3 §4.1).
 const KEPT_MONTHS: u32 = 3;
 
-/// The bill of one day.
+/// The bill of one day; openids are raw.
 #[derive(Debug, Default)]
 pub struct Bills {
     /// `payments`, sorted by key.
-    pub payments: Vec<Payment>,
+    pub payments: Sorted,
     /// `refunds`, sorted by key.
-    pub refunds: Vec<Refund>,
+    pub refunds: Sorted,
 }
 
 /// What the journal remembers of a bill: the file, or that there is none. The download address is a
@@ -49,21 +51,19 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Bills>, Issue> {
         None => Ok(Harvest::complete(Bills::default())),
         Some(BillSource::Files(pattern)) => {
             night.require_ready(STAGE)?;
-            from_files(night, pattern)
+            from_files(night, pattern).await
         }
         Some(BillSource::Api { gzip }) => from_api(night, *gzip).await,
     }
 }
 
-fn from_files(night: &Night<'_>, pattern: &PathPattern) -> Result<Harvest<Bills>, Issue> {
-    let local = read_local(pattern, night.date).map_err(|error| from_bill(&error))?;
-    let mut booked = Booked::default();
-    let mut inputs = Vec::new();
-    for LocalBill { bill, file } in local {
-        booked.add(night, bill);
-        inputs.push((format!("{STAGE}/{}", file.name), file.sha256));
-    }
-    Ok(Harvest { inputs, ..booked.harvest() })
+async fn from_files(night: &Night<'_>, pattern: &PathPattern) -> Result<Harvest<Bills>, Issue> {
+    let (pattern, date) = (pattern.clone(), night.date);
+    let read = move |book: &mut Book| read_local(&pattern, date, &mut |entry| book.take(entry));
+    let (bills, local) = booked(night.room, read).await?;
+    let inputs = local.iter().map(|it| (format!("{STAGE}/{}", it.file.name), it.file.sha256.clone())).collect();
+    let stated: Vec<_> = local.into_iter().map(|it| it.bill).collect();
+    Ok(Harvest { inputs, ..harvest(bills, &stated) })
 }
 
 async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue> {
@@ -84,15 +84,24 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
         }
         file => file,
     };
-    let mut booked = Booked::default();
-    match &file {
-        Kept::Nothing => {}
-        Kept::File(path) => booked.add(night, read_bill(night, path, &format!("trade bill of {key}"))?),
-        Kept::Damaged => return Err(Issue::io(night.lake.root(), &std::io::Error::other("a kept bill is damaged"))),
-    }
-    let mut harvest = booked.harvest();
+    let mut harvest = match file {
+        Kept::Nothing => harvest(Bills::default(), &[]),
+        Kept::File(path) => from_kept(night, path).await?,
+        Kept::Damaged => return Err(Issue::io(night.lake.root(), &io::Error::other("a kept bill is damaged"))),
+    };
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
     Ok(harvest)
+}
+
+async fn from_kept(night: &Night<'_>, path: PathBuf) -> Result<Harvest<Bills>, Issue> {
+    let date = night.date;
+    let read = move |book: &mut Book| read_bill(&path, date, book);
+    let (bills, LocalBill { bill, .. }) = booked(night.room, read).await?;
+    Ok(harvest(bills, &[bill]))
+}
+
+fn read_bill(path: &Path, date: NaiveDate, book: &mut Book) -> Result<LocalBill, BillError> {
+    read_file(path, &format!("trade bill of {date}"), date, &mut |entry| book.take(entry))
 }
 
 /// What the journal has of a bill.
@@ -177,66 +186,60 @@ fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
     Err(Issue::new(IssueKind::Incomplete, what).hinting("use `bills.source = \"files\"` with a bill you kept"))
 }
 
-/// The details of bills whose trailers agree with them, and their control totals.
-#[derive(Default)]
-struct Booked {
-    bills: Bills,
-    files: u64,
-    payments_fen: Fen,
-    refunds_fen: Fen,
+/// Where the rows of bills are sorted.
+#[derive(Debug)]
+struct Book {
+    payments: Sorter,
+    refunds: Sorter,
 }
 
-impl Booked {
-    fn add(&mut self, night: &Night<'_>, bill: TradeBill) {
-        self.files += 1;
-        self.payments_fen += bill.payments_fen;
-        self.refunds_fen += bill.refunds_fen;
-        let rows = published(night, bill);
-        self.bills.payments.extend(rows.payments);
-        self.bills.refunds.extend(rows.refunds);
+impl Book {
+    fn take(&mut self, entry: BillEntry<'_>) -> io::Result<()> {
+        match entry {
+            BillEntry::Payment(row) => self.payments.push(&row),
+            BillEntry::Refund(row) => self.refunds.push(&row),
+        }
     }
 
-    fn harvest(mut self) -> Harvest<Bills> {
-        let intake = |dataset, rows: usize, read_fen| Intake {
-            pages: self.files,
-            read: rows as u64,
-            read_fen,
-            ..Intake::of(dataset)
-        };
-        let payments = intake(Payment::DATASET, self.bills.payments.len(), self.payments_fen);
-        let refunds = intake(Refund::DATASET, self.bills.refunds.len(), self.refunds_fen);
-        self.bills.sort();
-        Harvest { intake: vec![payments, refunds], ..Harvest::complete(self.bills) }
+    fn finish(self) -> io::Result<Bills> {
+        Ok(Bills { payments: self.payments.finish()?, refunds: self.refunds.finish()? })
     }
 }
 
-fn read_bill(night: &Night<'_>, path: &Path, name: &str) -> Result<TradeBill, Issue> {
-    let file = File::open(path).map_err(|error| Issue::io(path, &error))?;
-    read(file, name, night.date).map_err(|error| from_bill(&error))
+/// Reads bills on a thread of its own: a large one takes minutes, in which nobody else may wait.
+async fn booked<T: Send + 'static>(
+    room: &Room,
+    read: impl FnOnce(&mut Book) -> Result<T, BillError> + Send + 'static,
+) -> Result<(Bills, T), Issue> {
+    let mut book = Book { payments: Sorter::new(room), refunds: Sorter::new(room) };
+    let reading = tokio::task::spawn_blocking(move || {
+        let read = read(&mut book).map_err(|error| from_bill(&error))?;
+        Ok((book.finish().map_err(|error| Issue::unsorted(&error))?, read))
+    });
+    reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
-/// The rows of a bill, with published openids.
-fn published(night: &Night<'_>, bill: TradeBill) -> Bills {
-    let TradeBill { mut payments, mut refunds, .. } = bill;
-    let publish = |openid: &mut Option<String>| *openid = openid.as_deref().map(|raw| night.persona.publish(raw));
-    payments.iter_mut().for_each(|payment| publish(&mut payment.openid));
-    refunds.iter_mut().for_each(|refund| publish(&mut refund.openid));
-    Bills { payments, refunds }
-}
-
-impl Bills {
-    fn sort(&mut self) {
-        self.payments.sort_by(|a, b| (&a.transaction_id, &a.trade_state).cmp(&(&b.transaction_id, &b.trade_state)));
-        self.refunds.sort_by(|a, b| a.refund_id.cmp(&b.refund_id));
-    }
+/// The rows of bills whose trailers agree with them, and their control totals.
+fn harvest(bills: Bills, stated: &[TradeBill]) -> Harvest<Bills> {
+    let intake = |dataset, rows: fn(&TradeBill) -> u64, fen: fn(&TradeBill) -> Fen| Intake {
+        pages: stated.len() as u64,
+        read: stated.iter().map(rows).sum(),
+        read_fen: stated.iter().map(fen).sum(),
+        ..Intake::of(dataset)
+    };
+    let payments = intake(Payment::DATASET, |bill| bill.payments, |bill| bill.payments_fen);
+    let refunds = intake(Refund::DATASET, |bill| bill.refunds, |bill| bill.refunds_fen);
+    Harvest { intake: vec![payments, refunds], ..Harvest::complete(bills) }
 }
 
 /// A trailer that differs from its details stops the night (design §12); a file that is not there has
 /// not arrived yet; other faults stop the stage.
 fn from_bill(error: &BillError) -> Issue {
     match error {
-        BillError::TrailerDiffers { .. } => Issue::violation(error.to_string())
-            .hinting("the bill contradicts itself; download it again with `--refetch`"),
+        BillError::TrailerDiffers { .. } => Issue::violation(error.to_string()).hinting(
+            "the bill contradicts itself; download it again: with `--refetch`, or by hand where `bills.path` names it",
+        ),
+        BillError::Scratch { source, .. } => Issue::unsorted(source),
         BillError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())
             .hinting("put the downloaded bill there and run again; `bills.path` names it"),
         _ => Issue::new(IssueKind::Malformed, error.to_string()),

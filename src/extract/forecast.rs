@@ -4,14 +4,14 @@
 //! What a wallet shows tonight decides some of the later questions (single queries, stocks never seen), so
 //! these counts are estimates from what the last night knew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::roster::{Roster, RosterInput};
-use super::{Api, Issue, Night, SubsidyInput};
+use super::{Api, Issue, LookbackLine, Night, OrderExports, SubsidyInput};
 use super::{cards, coupon_codes, datacube, notifications, orders, roster, subsidies, subsidy_ledger};
 use super::{user_coupons, v2_stocks};
 use crate::job::BillSource;
-use crate::record::{Card, CouponEvent, OrderLine, Stock, UserCoupon};
+use crate::record::{Card, CouponEvent, Stock, UserCoupon};
 
 /// The pages a download of a bill takes: the application and the file.
 const BILL_CALLS: u64 = 2;
@@ -34,16 +34,18 @@ pub struct StageForecast {
 /// Every source stage, in the order of design §3.
 pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
     let mut told = Vec::new();
-    let lines = read(&mut told, "orders", orders::extract(night).map(|it| it.rows.lines));
+    let tonight = read(&mut told, "orders", orders::extract(night).and_then(|it| tonight(night, it.rows)));
     let bills = bills(night)?;
     told.push(bills);
-    let ledger = read(&mut told, "subsidy_ledger", subsidy_ledger::extract(night).map(|it| it.rows));
+    let ledger = subsidy_ledger::extract(night).and_then(|it| it.rows.settle(|_| Ok(())));
+    let ledger = read(&mut told, "subsidy_ledger", ledger.map(|it| it.lines));
     // Without platform certificates callbacks cannot be opened yet; they are few.
     let events = notifications::extract(night).await.map(|it| it.rows).unwrap_or_default();
     told.push(StageForecast::of_files("notifications", night.require_ready("notifications").err()));
-    let input = RosterInput { orders: &lines, events: &events, is_whole: false };
+    let input = RosterInput { buyers: &tonight.buyers, events: &events, is_whole: false };
     let roster = read(&mut told, "roster", roster::extract(night, &input).map(|it| it.rows));
-    let lines = night.lookback_orders(published(night, lines))?;
+    let mut lines = night.lookback_orders()?;
+    lines.extend(tonight.lines);
     let known = Known { wallets: night.yesterday()?, stocks: night.yesterday()?, cards: night.yesterday()? };
     told.extend(known.forecast(night, &roster, &events)?);
     let input = SubsidyInput { coupons: &known.wallets, orders: &lines, ledger: &ledger };
@@ -66,12 +68,28 @@ fn read<T: Default>(told: &mut Vec<StageForecast>, stage: &'static str, rows: Re
     rows
 }
 
-fn published(night: &Night<'_>, lines: Vec<OrderLine>) -> Vec<OrderLine> {
-    let publish = |line: OrderLine| {
-        let openid = line.openid.as_deref().map(|openid| night.persona.publish(openid));
-        OrderLine { openid, ..line }
-    };
-    lines.into_iter().map(publish).collect()
+/// What tonight's order lines foretell.
+#[derive(Default)]
+struct Tonight {
+    buyers: HashSet<String>,
+    lines: Vec<LookbackLine>,
+}
+
+fn tonight(night: &Night<'_>, exports: OrderExports) -> Result<Tonight, Issue> {
+    let mut tonight = Tonight::default();
+    exports.settle(|row| {
+        let line = orders::unpacked(row);
+        tonight.buyers.extend(line.openid.as_deref().map(str::to_owned));
+        tonight.lines.push(LookbackLine {
+            out_trade_no: line.out_trade_no.into_owned(),
+            stock_id: line.stock_id.into_owned(),
+            coupon_code: line.coupon_code.into_owned(),
+            openid: line.openid.map(|openid| night.persona.publish(&openid)),
+            paid_at: line.paid_at,
+        });
+        Ok(())
+    })?;
+    Ok(tonight)
 }
 
 fn bills(night: &Night<'_>) -> Result<StageForecast, Issue> {

@@ -57,6 +57,11 @@ impl Issue {
             .hinting("`job.lake` must be writable and have room; what is journalled is kept, run again")
     }
 
+    /// The scratch folder did not take rows that do not fit in memory, or did not give them back.
+    pub(crate) fn unsorted(error: &std::io::Error) -> Issue {
+        Issue::storage(format!("rows that do not fit in memory cannot be sorted on the disk: {error}"))
+    }
+
     pub(super) fn io(path: &Path, error: &std::io::Error) -> Issue {
         Issue::new(IssueKind::Incomplete, format!("`{}`: {error}", path.display()))
     }

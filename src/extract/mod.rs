@@ -10,6 +10,7 @@ mod forecast;
 mod health;
 mod issue;
 mod listing;
+mod lookback;
 mod notifications;
 mod orders;
 mod retries;
@@ -35,7 +36,8 @@ use crate::dataset::partition::{PartitionError, read_rows};
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::persona::Persona;
-use crate::record::{OrderLine, Record};
+use crate::record::Record;
+use crate::sorter::Room;
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
@@ -48,13 +50,14 @@ pub use datacube::{Datacube, extract as extract_datacube};
 pub use forecast::{StageForecast, forecast};
 pub use health::{Api, Health};
 pub use issue::{Issue, IssueKind};
+pub use lookback::{LookbackLine, lookback_lines};
 pub use notifications::extract as extract_notifications;
-pub use orders::{OrderExports, extract as extract_orders};
+pub use orders::{OrderExports, SettledOrders, extract as extract_orders, unpacked as order_line};
 pub use retries::Retries;
 pub use roster::{Roster, RosterInput, extract as extract_roster};
 pub use stocks::extract as extract_stocks;
 pub use subsidies::{Subsidies, SubsidyInput, extract as extract_subsidies};
-pub use subsidy_ledger::extract as extract_subsidy_ledger;
+pub use subsidy_ledger::{SettledLedger, SubsidyLedger, extract as extract_subsidy_ledger};
 pub use user_coupons::{Wallets, extract as extract_user_coupons};
 pub use v2_stocks::{Vouchers, extract as extract_v2_stocks};
 
@@ -71,6 +74,8 @@ pub struct Night<'a> {
     pub journal: &'a Journal,
     /// Clock, sleep, chance.
     pub world: &'a World,
+    /// Where rows of exports and bills are sorted, and in how much memory.
+    pub room: &'a Room,
     /// How openids are published.
     pub persona: &'a Persona,
     /// The remote APIs.
@@ -133,17 +138,6 @@ impl<T> Harvest<T> {
 }
 
 impl Night<'_> {
-    /// The order lines of the look-back with published openids: those of earlier days, oldest day
-    /// first, then `tonight`'s.
-    ///
-    /// # Errors
-    /// A published day cannot be read.
-    pub fn lookback_orders(&self, tonight: Vec<OrderLine>) -> Result<Vec<OrderLine>, Issue> {
-        let mut lines: Vec<OrderLine> = self.published(self.job.rules.lookback_start(self.date))?;
-        lines.extend(tonight);
-        Ok(lines)
-    }
-
     /// Rows of `R` published on any day before D, oldest first.
     fn all_earlier<R: Record>(&self) -> Result<Vec<R>, Issue> {
         self.published(NaiveDate::MIN)

@@ -1,7 +1,7 @@
 //! Stage `roster`: which wallets to ask tonight (design §5). State, not published: raw openids,
 //! in `state/wallets/`, one file per night with the openids first seen that night.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -12,10 +12,11 @@ use super::orders::{digests, from_export};
 use super::{Harvest, Issue, Night};
 use crate::clock;
 use crate::durable;
+use crate::exports::ExportError;
 use crate::exports::roster_file::read;
-use crate::job::Refresh;
+use crate::job::{PathPattern, Refresh};
 use crate::journal::Mode;
-use crate::record::{CouponEvent, OrderLine, UserCoupon};
+use crate::record::{CouponEvent, UserCoupon};
 
 /// Tonight's wallets.
 #[derive(Debug, Default)]
@@ -29,8 +30,8 @@ pub struct Roster {
 /// What tonight's exports tell of users.
 #[derive(Debug)]
 pub struct RosterInput<'a> {
-    /// The order lines of D, raw.
-    pub orders: &'a [OrderLine],
+    /// Users in the order lines of D, raw.
+    pub buyers: &'a HashSet<String>,
     /// The callbacks of D, raw.
     pub events: &'a [CouponEvent],
     /// Whether both could be read.
@@ -41,12 +42,11 @@ pub struct RosterInput<'a> {
 pub fn extract(night: &Night<'_>, input: &RosterInput<'_>) -> Result<Harvest<Roster>, Issue> {
     let Some(wallets) = &night.job.wallets else { return Ok(Harvest::complete(Roster::default())) };
     let mut harvest = Harvest::complete(Roster::default());
-    let mut ask: BTreeSet<String> = input.orders.iter().filter_map(|line| line.openid.clone()).collect();
+    let mut ask: BTreeSet<String> = input.buyers.iter().cloned().collect();
     ask.extend(input.events.iter().filter_map(|event| event.openid.clone()));
     if let Some(pattern) = &wallets.roster_file {
-        let export = read(pattern, night.date).map_err(|error| from_export("wallets.roster_file", &error))?;
-        harvest.inputs = digests("roster", &export.files);
-        ask.extend(export.rows);
+        harvest.inputs =
+            add_listed(night, pattern, &mut ask).map_err(|error| from_export("wallets.roster_file", &error))?;
     }
     let mut known = known_before(&night.lake.state("wallets"), night.date)?;
     let first_seen: BTreeSet<String> = ask.difference(&known).cloned().collect();
@@ -65,6 +65,18 @@ pub fn extract(night: &Night<'_>, input: &RosterInput<'_>) -> Result<Harvest<Ros
     }
     harvest.rows = Roster { ask, raw_by_published };
     Ok(harvest)
+}
+
+/// Adds the users of the roster file; gives the digests of what was read.
+fn add_listed(
+    night: &Night<'_>,
+    pattern: &PathPattern,
+    ask: &mut BTreeSet<String>,
+) -> Result<Vec<(String, String)>, ExportError> {
+    let roster = read(pattern, night.date, night.room)?;
+    let inputs = digests("roster", &roster.files);
+    ask.extend(roster.collect(|user| user.0.into_owned())?);
+    Ok(inputs)
 }
 
 /// Wallets with a usable coupon that expires on D: its state changes by the calendar.

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::{Place, ask_all, read_page, settle};
 use super::wire::{subsidy_payment_row, subsidy_return_row};
-use super::{Api, Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, LookbackLine, Night};
 use crate::dataset::manifest::Intake;
 use crate::journal::StageJournal;
-use crate::record::{OrderLine, Record, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
+use crate::record::{Record, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor;
@@ -25,7 +25,7 @@ pub struct SubsidyInput<'a> {
     /// Tonight's wallets.
     pub coupons: &'a [UserCoupon],
     /// Order lines of the look-back.
-    pub orders: &'a [OrderLine],
+    pub orders: &'a [LookbackLine],
     /// Tonight's ledger lines.
     pub ledger: &'a [SubsidyOrder],
 }

@@ -3,29 +3,52 @@
 use super::orders::{digests, from_export};
 use super::{Harvest, Issue, Night};
 use crate::dataset::manifest::Intake;
+use crate::exports::Export;
 use crate::exports::subsidy_ledger::read;
 use crate::record::{Record, SubsidyOrder};
+use crate::sorter::PackedRow;
 
-/// Reads the ledger file of the day; without `[subsidy_ledger]` there are no rows.
-pub fn extract(night: &Night<'_>) -> Result<Harvest<Vec<SubsidyOrder>>, Issue> {
-    let Some(pattern) = &night.job.subsidy_ledger else { return Ok(Harvest::complete(Vec::new())) };
-    night.require_ready("subsidy_ledger")?;
-    let export = read(pattern, night.date).map_err(|error| from_export("subsidy_ledger", &error))?;
-    let intake = Intake {
-        pages: export.files.len() as u64,
-        read: export.read as u64,
-        repeated: export.collapsed as u64,
-        read_fen: export.amounts.read,
-        repeated_fen: export.amounts.collapsed,
-        ..Intake::of(SubsidyOrder::DATASET)
-    };
-    let mut harvest = Harvest::complete(export.rows);
-    harvest.intake.push(intake);
-    harvest.inputs = digests("subsidy_ledger", &export.files);
-    harvest.rows.sort_by(|a, b| key(a).cmp(&key(b)));
-    Ok(harvest.noting("collapsed", export.collapsed))
+/// The ledger file of the day before its lines are handed over; none without `[subsidy_ledger]`.
+#[derive(Debug)]
+pub struct SubsidyLedger(Option<Export<SubsidyOrder>>);
+
+/// What became of the ledger once every line was handed over.
+#[derive(Debug)]
+pub struct SettledLedger {
+    /// The lines, which decide whom to ask for receipts.
+    pub lines: Vec<SubsidyOrder>,
+    /// The control totals.
+    pub intake: Intake,
 }
 
-fn key(order: &SubsidyOrder) -> (&str, &str) {
-    (&order.out_subsidy_no, &order.subsidy_return_receipt_id)
+/// Reads the ledger file of the day.
+pub fn extract(night: &Night<'_>) -> Result<Harvest<SubsidyLedger>, Issue> {
+    let Some(pattern) = &night.job.subsidy_ledger else { return Ok(Harvest::complete(SubsidyLedger(None))) };
+    night.require_ready("subsidy_ledger")?;
+    let export = read(pattern, night.date, night.room).map_err(|error| from_export("subsidy_ledger", &error))?;
+    let inputs = digests("subsidy_ledger", &export.files);
+    Ok(Harvest { inputs, ..Harvest::complete(SubsidyLedger(Some(export))) })
+}
+
+impl SubsidyLedger {
+    /// Hands over every line once, in key order. The lines count only if this succeeds.
+    ///
+    /// # Errors
+    /// Lines that contradict each other; what `take` says.
+    pub fn settle(self, mut take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<SettledLedger, Issue> {
+        let mut settled = SettledLedger { lines: Vec::new(), intake: Intake::of(SubsidyOrder::DATASET) };
+        let Some(mut export) = self.0 else { return Ok(settled) };
+        while let Some(row) = export.peek() {
+            take(row)?;
+            settled.lines.push(SubsidyOrder::unpack(&mut row.unpack()).into_owned());
+            export.advance().map_err(|error| from_export("subsidy_ledger", &error))?;
+        }
+        settled.intake.pages = export.files.len() as u64;
+        settled.intake.read = export.read;
+        let rest = export.finish().map_err(|error| from_export("subsidy_ledger", &error))?;
+        settled.intake.repeated = rest.collapsed;
+        settled.intake.read_fen = rest.amounts.read;
+        settled.intake.repeated_fen = rest.amounts.collapsed;
+        Ok(settled)
+    }
 }

@@ -13,11 +13,11 @@ use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::roster::Roster;
 use super::wire::user_coupon_row;
-use super::{Api, Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, LookbackLine, Night};
 use crate::dataset::manifest::Intake;
 use crate::job::{PayV3Settings, WalletSettings};
 use crate::journal::{Page, StageJournal};
-use crate::record::{OrderLine, Record, UserCoupon};
+use crate::record::{Record, UserCoupon};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
@@ -51,7 +51,7 @@ struct Counter<'a> {
 
 /// Asks tonight's wallets. `orders` are the order lines of the look-back, D's included, with
 /// published openids, oldest day first.
-pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &[OrderLine]) -> Result<Harvest<Wallets>, Issue> {
+pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &[LookbackLine]) -> Result<Harvest<Wallets>, Issue> {
     let (Some(settings), Some(pay_v3), Some(limits)) = (&night.job.wallets, &night.apis.pay_v3, &night.job.pay_v3)
     else {
         return Ok(Harvest::complete(Wallets::default()));

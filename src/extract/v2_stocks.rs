@@ -41,9 +41,10 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
 
     let mut listed = Vec::new();
     if let Some(path) = &settings.coupons_file {
-        let export = v2_coupons_file::read(path).map_err(|error| from_export("pay_v2.coupons_file", &error))?;
+        let refused = |error| from_export("pay_v2.coupons_file", &error);
+        let export = v2_coupons_file::read(path, night.room).map_err(refused)?;
         harvest.inputs = digests(STAGE, &export.files);
-        listed = export.rows;
+        listed = export.collect(|line| line.query()).map_err(refused)?;
     }
     let coupon_request = |it: &V2CouponQuery| pay_v2::coupon(&it.coupon_id, &it.openid, &it.stock_id);
     let questions = listed.iter().map(|it| (coupon_key(it), coupon_request(it))).collect();
@@ -112,8 +113,8 @@ impl Signatures<'_> {
 /// The keys of a night's calls.
 pub(super) fn keys(night: &Night<'_>) -> Vec<String> {
     let Some(settings) = &night.job.pay_v2 else { return Vec::new() };
-    let listed = settings.coupons_file.as_ref().and_then(|path| v2_coupons_file::read(path).ok());
-    let coupons = listed.iter().flat_map(|export| &export.rows).map(coupon_key);
+    let listed = settings.coupons_file.as_ref().and_then(|path| v2_coupons_file::read(path, night.room).ok());
+    let coupons = listed.and_then(|export| export.collect(|line| coupon_key(&line.query())).ok()).unwrap_or_default();
     settings.stock_ids.iter().map(|id| stock_key(id)).chain(coupons).collect()
 }
 

@@ -18,6 +18,7 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{self, Api, Issue, Night, StageForecast};
 use crate::job::{ApiLimits, BillSource, Job};
 use crate::journal::{Journal, Mode};
+use crate::sorter::Room;
 
 /// What one night would do.
 #[derive(Debug, Serialize)]
@@ -69,12 +70,15 @@ pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<Nig
     let lake = &reading.lake;
     let journal = peek(lake, plan.date, world)?;
     let (apis, persona) = (connect(job, world)?, persona(job));
+    // Nothing is written to a lake that is only read.
+    let room = Room { folder: std::env::temp_dir(), memory_bytes: plan.intake_memory_bytes };
     let night = Night {
         job,
         date: plan.date,
         lake,
         journal: &journal,
         world,
+        room: &room,
         persona: &persona,
         apis: &apis,
         watcher: &Quiet,

@@ -3,6 +3,7 @@
 
 mod check;
 mod coverage;
+mod desk;
 mod evidence;
 mod failure;
 mod forecast;
@@ -22,7 +23,7 @@ mod verdict;
 pub use check::{Finding, check_job};
 pub use evidence::{Proof, verify_signatures};
 pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten};
-pub use night::{JournalKeeper, NightOutcome, Plan, run_night};
+pub use night::{INTAKE_MEMORY_BYTES, JournalKeeper, NightOutcome, Plan, run_night};
 pub use place::{Reading, lake_as_shown};
 pub use progress::{Bars, Quiet};
 pub use refoot::refoot;

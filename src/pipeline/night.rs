@@ -33,7 +33,12 @@ use crate::job::Job;
 use crate::journal::{Journal, Mode};
 use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Tally};
 use crate::record::{Break, LedgerRow, Record};
+use crate::sorter::Room;
 use crate::watch::Caller;
+
+/// What the night holds of the rows of one export or bill before it sorts them on the disk. What is published
+/// does not depend on it.
+pub const INTAKE_MEMORY_BYTES: usize = 128 << 20;
 
 /// What a run of one date is asked to do.
 #[derive(Debug, Clone)]
@@ -46,6 +51,8 @@ pub struct Plan {
     pub mode: Mode,
     /// Who started the run.
     pub caller: Caller,
+    /// What may be held of the rows of one export or bill: `INTAKE_MEMORY_BYTES`, less in tests.
+    pub intake_memory_bytes: usize,
 }
 
 /// How a night ended.
@@ -109,19 +116,21 @@ async fn work(
     keeper.keep(&journal);
     let apis = connect(job, world)?;
     let persona = persona(job);
+    let staging =
+        Staging::open(lake, &job.name, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
+    let room = Room { folder: staging.folder().to_owned(), memory_bytes: plan.intake_memory_bytes };
     let night = Night {
         job,
         date: plan.date,
         lake,
         journal: &journal,
         world,
+        room: &room,
         persona: &persona,
         apis: &apis,
         watcher,
         selected: plan.stages.as_ref(),
     };
-    let staging =
-        Staging::open(lake, &job.name, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
     let work = Work { night: &night, lake, staging: &staging, plan, runs: &runs };
     let done = work.run().await;
     keep_certificates(&apis, &journal).await.and_then(|()| journal.flush()).map_err(|error| unjournalled(&error))?;

@@ -1,17 +1,20 @@
 //! The source stages as a DAG: independent ones at once, one failing does not stop the others. What
 //! each brings is staged; what it lacks is remembered for the rules and the exit code.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::coverage;
+use super::desk::Desk;
 use super::provenance::digest_parts;
 use crate::dataset::manifest::{Coverage, Intake, StageEntry};
-use crate::dataset::partition::{PartitionError, Provenance, sum_of};
+use crate::dataset::partition::Provenance;
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::exports::BadRow;
-use crate::extract::{self, Datacube, Harvest, Issue, Night, OrderExports, Roster, RosterInput, SubsidyInput, Wallets};
-use crate::money::Fen;
-use crate::record::{Card, CouponCode, CouponEvent, OrderLine, Record, Stock, SubsidyOrder};
+use crate::extract::{
+    self, Bills, Datacube, Harvest, Issue, LookbackLine, Night, Roster, RosterInput, Subsidies, SubsidyInput, Vouchers,
+    Wallets, lookback_lines,
+};
+use crate::record::{Card, CouponCode, CouponEvent, OrderLine, Payment, Record, Refund, Stock, SubsidyOrder};
 
 /// What the source stages of a night brought.
 #[derive(Debug, Default)]
@@ -41,24 +44,25 @@ pub(super) struct Sources {
 /// Runs every source stage of the night.
 pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str) -> Sources {
     let mut clerk = Clerk { night, staging, rules_sha256, sources: Sources::default() };
-    let exports = clerk.take("orders", extract::extract_orders(night), |desk, it: &OrderExports| {
-        desk.stage(&published_lines(night, &it.lines));
+    let mut buyers = HashSet::new();
+    let quarantined = clerk.take("orders", extract::extract_orders(night), |desk, it| {
+        desk.stage_orders(it, is_configured(night, "roster").then_some(&mut buyers))
     });
-    let OrderExports { lines: orders, quarantined } = exports;
-    let ledger = clerk.take("subsidy_ledger", extract::extract_subsidy_ledger(night), |desk, rows| desk.stage(rows));
+    let ledger = clerk.take("subsidy_ledger", extract::extract_subsidy_ledger(night), |desk, it| desk.stage_ledger(it));
     let events = clerk.take("notifications", extract::extract_notifications(night).await, |desk, rows| {
-        desk.stage(&published_events(night, rows));
+        desk.stage(&published_events(night, &rows));
+        Ok(rows)
     });
-    let lines = night.lookback_orders(published_lines(night, &orders)).unwrap_or_else(|issue| {
+    let lines = clerk.lookback_orders().unwrap_or_else(|issue| {
         clerk.sources.issues.push(issue);
         Vec::new()
     });
     let sides = RosterInput {
-        orders: &orders,
+        buyers: &buyers,
         events: &events,
         is_whole: ["orders", "coupon_events"].iter().all(|side| !clerk.sources.shortfall.contains_key(*side)),
     };
-    let roster = clerk.take("roster", extract::extract_roster(night, &sides), |_, _: &Roster| {});
+    let roster = clerk.take("roster", extract::extract_roster(night, &sides), |_, roster| Ok(roster));
 
     // The wallets need the exports; bill, MP and v2 need nothing of each other.
     let ((wallets, stocks, codes), bills, (datacube, cards), vouchers) = tokio::join!(
@@ -67,24 +71,29 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
         ask_cards(night),
         extract::extract_v2_stocks(night),
     );
-    let wallets = clerk.take("user_coupons", wallets, |desk, it: &Wallets| desk.stage(&it.coupons));
-    let stocks = clerk.take("stocks", stocks, |desk, rows| desk.stage(rows));
-    clerk.take("coupon_codes", codes, |desk, rows| desk.stage(rows));
-    clerk.take("bills", bills, |desk, it| {
-        desk.stage(&it.payments);
-        desk.stage(&it.refunds);
+    let wallets = clerk.take("user_coupons", wallets, |desk, it: Wallets| {
+        desk.stage(&it.coupons);
+        Ok(it)
     });
-    clerk.take("datacube", datacube, stage_datacube);
-    clerk.take("cards", cards, |desk, rows| desk.stage(rows));
-    clerk.take("v2_stocks", vouchers, |desk, it| {
+    let stocks = clerk.take("stocks", stocks, |desk, rows| desk.stage_rows(rows));
+    clerk.take("coupon_codes", codes, |desk, rows| desk.stage_rows(rows));
+    clerk.take("bills", bills, |desk, it: Bills| {
+        desk.stage_sorted::<Payment>(it.payments)?;
+        desk.stage_sorted::<Refund>(it.refunds)
+    });
+    clerk.take("datacube", datacube, |desk, it: Datacube| desk.stage_datacube(&it));
+    clerk.take("cards", cards, |desk, rows| desk.stage_rows(rows));
+    clerk.take("v2_stocks", vouchers, |desk, it: Vouchers| {
         desk.stage(&it.stocks);
         desk.stage(&it.coupons);
+        Ok(())
     });
 
     let subsidies = ask_subsidies(night, &wallets, &lines, &ledger).await;
-    clerk.take("subsidies", subsidies, |desk, it| {
+    clerk.take("subsidies", subsidies, |desk, it: Subsidies| {
         desk.stage(&it.payments);
         desk.stage(&it.returns);
+        Ok(())
     });
     let coverage = coverage::of(night.job, night.date, &wallets, &stocks);
     Sources { coverage, quarantined, asked: wallets.asked, unknown: wallets.unknown, ..clerk.sources }
@@ -96,7 +105,7 @@ type Answer<T> = Result<Harvest<T>, Issue>;
 async fn ask_wallets(
     night: &Night<'_>,
     roster: &Roster,
-    lines: &[OrderLine],
+    lines: &[LookbackLine],
     events: &[CouponEvent],
 ) -> (Answer<Wallets>, Answer<Vec<Stock>>, Answer<Vec<CouponCode>>) {
     let wallets = extract::extract_user_coupons(night, roster, lines).await;
@@ -119,17 +128,10 @@ async fn ask_cards(night: &Night<'_>) -> (Answer<Datacube>, Answer<Vec<Card>>) {
 async fn ask_subsidies(
     night: &Night<'_>,
     wallets: &Wallets,
-    orders: &[OrderLine],
+    orders: &[LookbackLine],
     ledger: &[SubsidyOrder],
 ) -> Answer<extract::Subsidies> {
     extract::extract_subsidies(night, &SubsidyInput { coupons: &wallets.coupons, orders, ledger }).await
-}
-
-fn stage_datacube(desk: &mut Desk<'_>, it: &Datacube) {
-    desk.stage(&it.account);
-    desk.stage(&it.cards);
-    desk.stage(&it.members);
-    desk.stage(&it.member_details);
 }
 
 /// Books what stages say and stages what they bring.
@@ -140,72 +142,45 @@ struct Clerk<'a> {
     sources: Sources,
 }
 
-/// Where the rows of one stage are staged.
-struct Desk<'a> {
-    staging: &'a Staging,
-    provenance: Provenance,
-    files: Vec<StagedFile>,
-    /// What the amounts of each staged file sum up to, read back from it.
-    totals: BTreeMap<&'static str, Fen>,
-    issues: Vec<Issue>,
-}
-
-impl Desk<'_> {
-    fn stage<R: Record>(&mut self, rows: &[R]) {
-        match self.try_stage(rows) {
-            Ok(()) => {}
-            Err(error) if error.is_of_the_disk() => self.issues.push(Issue::storage(chain(&error))),
-            Err(error) => self.issues.push(Issue::violation(error.to_string())),
-        }
-    }
-
-    fn try_stage<R: Record>(&mut self, rows: &[R]) -> Result<(), PartitionError> {
-        self.files.push(self.staging.write(rows, &self.provenance)?);
-        if let Some(column) = R::AMOUNT {
-            let total = sum_of::<R>(&self.staging.partition(R::DATASET), column)?;
-            self.totals.insert(R::DATASET, total);
-        }
-        Ok(())
-    }
-}
-
 impl Clerk<'_> {
-    /// Books the outcome of a stage; gives its rows, or none.
-    fn take<T: Default>(&mut self, stage: &'static str, answer: Answer<T>, write: impl FnOnce(&mut Desk<'_>, &T)) -> T {
+    /// Books the outcome of a stage; gives what it leaves for others, or nothing.
+    fn take<T, U: Default>(
+        &mut self,
+        stage: &'static str,
+        answer: Answer<T>,
+        write: impl FnOnce(&mut Desk<'_>, T) -> Result<U, Issue>,
+    ) -> U {
         if !is_configured(self.night, stage) {
             self.sources.entries.push(entry(stage, "skipped"));
-            return T::default();
+            return U::default();
         }
-        match answer {
-            Ok(harvest) => self.take_harvest(stage, harvest, write),
-            Err(issue) => {
-                self.fall_short(stage, &[issue]);
-                T::default()
-            }
-        }
+        let taken = answer.and_then(|harvest| self.take_harvest(stage, harvest, write));
+        taken.unwrap_or_else(|issue| {
+            self.fall_short(stage, &[issue]);
+            U::default()
+        })
     }
 
-    fn take_harvest<T>(
+    fn take_harvest<T, U>(
         &mut self,
         stage: &'static str,
         harvest: Harvest<T>,
-        write: impl FnOnce(&mut Desk<'_>, &T),
-    ) -> T {
+        write: impl FnOnce(&mut Desk<'_>, T) -> Result<U, Issue>,
+    ) -> Result<U, Issue> {
         let Harvest { rows, mut issues, notes, intake, inputs } = harvest;
         let mut parts: BTreeMap<_, _> = inputs.into_iter().collect();
         let provenance = self.provenance(stage, &parts);
+        let mut desk = Desk::new(self.staging, self.night.persona, provenance, (intake, notes));
+        let left = write(&mut desk, rows)?;
         self.sources.inputs.append(&mut parts);
-        let mut desk =
-            Desk { staging: self.staging, provenance, files: Vec::new(), totals: BTreeMap::new(), issues: Vec::new() };
-        write(&mut desk, &rows);
         issues.append(&mut desk.issues);
-        issues.extend(self.book(intake, &desk));
+        issues.extend(self.book(std::mem::take(&mut desk.intake), &desk));
         let brought = desk.files.iter().map(|file| file.rows).sum::<u64>();
         if !issues.is_empty() {
             self.fall_short(stage, &issues);
             // Nothing at all and a reason why: that is no empty day.
             if brought == 0 {
-                return rows;
+                return Ok(left);
             }
         }
         let mut entry = self.sources.entries.pop_if(|entry| entry.stage == stage).unwrap_or(entry(stage, "complete"));
@@ -213,11 +188,23 @@ impl Clerk<'_> {
             entry.status = "partial".to_owned();
         }
         entry.rows = desk.files.iter().map(|file| (file.dataset.clone(), file.rows)).collect();
-        entry.notes = notes;
+        entry.notes = desk.notes;
         self.count_requests(&mut entry);
         self.sources.entries.push(entry);
         self.sources.files.append(&mut desk.files);
-        rows
+        Ok(left)
+    }
+
+    /// The order lines of the look-back that a stage to come works with, tonight's last.
+    fn lookback_orders(&self) -> Result<Vec<LookbackLine>, Issue> {
+        if !is_configured(self.night, "user_coupons") && !is_configured(self.night, "subsidies") {
+            return Ok(Vec::new());
+        }
+        let mut lines = self.night.lookback_orders()?;
+        if self.sources.files.iter().any(|file| file.dataset == OrderLine::DATASET) {
+            lines.extend(lookback_lines(&self.staging.partition(OrderLine::DATASET))?);
+        }
+        Ok(lines)
     }
 
     /// Holds what a stage read against what was staged.
@@ -263,11 +250,6 @@ impl Clerk<'_> {
             entry.retries = self.night.apis.retries.of(&entry.stage);
         }
     }
-}
-
-/// An error and its cause in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 fn entry(stage: &str, status: &str) -> StageEntry {
@@ -317,15 +299,6 @@ pub(super) fn is_configured(night: &Night<'_>, stage: &str) -> bool {
         "v2_stocks" => job.pay_v2.is_some(),
         _ => false,
     }
-}
-
-/// Order lines as they are published.
-fn published_lines(night: &Night<'_>, lines: &[OrderLine]) -> Vec<OrderLine> {
-    let publish = |line: &OrderLine| {
-        let openid = line.openid.as_deref().map(|openid| night.persona.publish(openid));
-        OrderLine { openid, ..line.clone() }
-    };
-    lines.iter().map(publish).collect()
 }
 
 /// Callbacks as they are published.

@@ -1,54 +1,56 @@
-//! Rows of the WeChat trade bill. Column meanings: `schemas/`.
+//! Rows of the WeChat trade bill. Column meanings: `schemas/`. A row owns its texts, or borrows them from
+//! the line it was read from.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Record;
 use crate::money::Fen;
+use crate::sorter::{CellPacker, KeyPacker, Packed};
 
 /// Payment rows of the WeChat trade bill (`payments`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Payment {
+pub struct Payment<S = String> {
     /// WeChat Pay order id.
-    pub transaction_id: String,
+    pub transaction_id: S,
     /// SUCCESS or REVOKED as the bill says.
-    pub trade_state: String,
+    pub trade_state: S,
     /// 交易时间 of the bill: when the payment succeeded.
     pub trade_time: DateTime<Utc>,
     /// 公众账号ID.
-    pub appid: Option<String>,
+    pub appid: Option<S>,
     /// 商户号 of the bill.
-    pub mchid: Option<String>,
+    pub mchid: Option<S>,
     /// 特约商户号.
-    pub sub_mchid: Option<String>,
+    pub sub_mchid: Option<S>,
     /// 设备号.
-    pub device_info: Option<String>,
+    pub device_info: Option<S>,
     /// Merchant order number.
-    pub out_trade_no: String,
+    pub out_trade_no: S,
     /// User, as HMAC-SHA256 hex unless pii is raw.
-    pub openid: Option<String>,
+    pub openid: Option<S>,
     /// 交易类型.
-    pub trade_type: Option<String>,
+    pub trade_type: Option<S>,
     /// 付款银行.
-    pub bank_type: Option<String>,
+    pub bank_type: Option<S>,
     /// 货币种类.
-    pub fee_type: Option<String>,
+    pub fee_type: Option<S>,
     /// 应结订单金额, fen.
     pub settled_fen: Fen,
     /// 代金券金额 (never 商家券), fen.
     pub coupon_fee_fen: Fen,
     /// 商品名称.
-    pub body: Option<String>,
+    pub body: Option<S>,
     /// 商户数据包.
-    pub attach: Option<String>,
+    pub attach: Option<S>,
     /// 手续费 in thousandths of a fen (the bill has five decimals of a yuan).
     pub service_fee_millifen: i64,
     /// 费率 as text.
-    pub rate: Option<String>,
+    pub rate: Option<S>,
     /// 订单金额, fen.
     pub order_fen: Fen,
     /// 费率备注.
-    pub rate_remark: Option<String>,
+    pub rate_remark: Option<S>,
     /// Business date in Asia/Shanghai.
     pub business_date: NaiveDate,
 }
@@ -64,39 +66,39 @@ impl Record for Payment {
 
 /// Refund rows of the WeChat trade bill (`refunds`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Refund {
+pub struct Refund<S = String> {
     /// 微信退款单号.
-    pub refund_id: String,
+    pub refund_id: S,
     /// 商户退款单号.
-    pub out_refund_no: Option<String>,
+    pub out_refund_no: Option<S>,
     /// WeChat Pay order id.
-    pub transaction_id: String,
+    pub transaction_id: S,
     /// Merchant order number.
-    pub out_trade_no: String,
+    pub out_trade_no: S,
     /// When the refund was accepted (交易时间 or 退款申请时间).
     pub accepted_time: DateTime<Utc>,
     /// When it succeeded.
     pub success_time: Option<DateTime<Utc>>,
     /// 公众账号ID.
-    pub appid: Option<String>,
+    pub appid: Option<S>,
     /// 商户号 of the bill.
-    pub mchid: Option<String>,
+    pub mchid: Option<S>,
     /// 特约商户号.
-    pub sub_mchid: Option<String>,
+    pub sub_mchid: Option<S>,
     /// 设备号.
-    pub device_info: Option<String>,
+    pub device_info: Option<S>,
     /// User, as HMAC-SHA256 hex unless pii is raw.
-    pub openid: Option<String>,
+    pub openid: Option<S>,
     /// 交易类型.
-    pub trade_type: Option<String>,
+    pub trade_type: Option<S>,
     /// 付款银行.
-    pub bank_type: Option<String>,
+    pub bank_type: Option<S>,
     /// 货币种类.
-    pub fee_type: Option<String>,
+    pub fee_type: Option<S>,
     /// 退款类型.
-    pub refund_type: Option<String>,
+    pub refund_type: Option<S>,
     /// 退款状态 at the time of the bill.
-    pub refund_status: Option<String>,
+    pub refund_status: Option<S>,
     /// Refunded amount, fen.
     pub refund_fen: Fen,
     /// 申请退款金额, fen.
@@ -104,15 +106,15 @@ pub struct Refund {
     /// 充值券退款金额, fen.
     pub coupon_refund_fen: Fen,
     /// 商品名称.
-    pub body: Option<String>,
+    pub body: Option<S>,
     /// 商户数据包.
-    pub attach: Option<String>,
+    pub attach: Option<S>,
     /// 手续费 in thousandths of a fen (the bill has five decimals of a yuan).
     pub service_fee_millifen: i64,
     /// 费率 as text.
-    pub rate: Option<String>,
+    pub rate: Option<S>,
     /// 费率备注.
-    pub rate_remark: Option<String>,
+    pub rate_remark: Option<S>,
     /// Business date in Asia/Shanghai.
     pub business_date: NaiveDate,
 }
@@ -123,5 +125,67 @@ impl Record for Refund {
 
     fn amount(&self) -> Fen {
         self.applied_refund_fen
+    }
+}
+
+impl<S: AsRef<str>> Packed for Payment<S> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.text(self.transaction_id.as_ref());
+        key.text(self.trade_state.as_ref());
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.instant(self.trade_time);
+        cells.maybe_text(self.appid.as_ref());
+        cells.maybe_text(self.mchid.as_ref());
+        cells.maybe_text(self.sub_mchid.as_ref());
+        cells.maybe_text(self.device_info.as_ref());
+        cells.text(self.out_trade_no.as_ref());
+        cells.maybe_text(self.openid.as_ref());
+        cells.maybe_text(self.trade_type.as_ref());
+        cells.maybe_text(self.bank_type.as_ref());
+        cells.maybe_text(self.fee_type.as_ref());
+        cells.integer(self.settled_fen.0);
+        cells.integer(self.coupon_fee_fen.0);
+        cells.maybe_text(self.body.as_ref());
+        cells.maybe_text(self.attach.as_ref());
+        cells.integer(self.service_fee_millifen);
+        cells.maybe_text(self.rate.as_ref());
+        cells.integer(self.order_fen.0);
+        cells.maybe_text(self.rate_remark.as_ref());
+        cells.date(self.business_date);
+    }
+}
+
+impl<S: AsRef<str>> Packed for Refund<S> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.text(self.refund_id.as_ref());
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.maybe_text(self.out_refund_no.as_ref());
+        cells.text(self.transaction_id.as_ref());
+        cells.text(self.out_trade_no.as_ref());
+        cells.instant(self.accepted_time);
+        cells.maybe_instant(self.success_time);
+        cells.maybe_text(self.appid.as_ref());
+        cells.maybe_text(self.mchid.as_ref());
+        cells.maybe_text(self.sub_mchid.as_ref());
+        cells.maybe_text(self.device_info.as_ref());
+        cells.maybe_text(self.openid.as_ref());
+        cells.maybe_text(self.trade_type.as_ref());
+        cells.maybe_text(self.bank_type.as_ref());
+        cells.maybe_text(self.fee_type.as_ref());
+        cells.maybe_text(self.refund_type.as_ref());
+        cells.maybe_text(self.refund_status.as_ref());
+        cells.integer(self.refund_fen.0);
+        cells.integer(self.applied_refund_fen.0);
+        cells.integer(self.coupon_refund_fen.0);
+        cells.maybe_text(self.body.as_ref());
+        cells.maybe_text(self.attach.as_ref());
+        cells.integer(self.service_fee_millifen);
+        cells.maybe_text(self.rate.as_ref());
+        cells.maybe_text(self.rate_remark.as_ref());
+        cells.date(self.business_date);
     }
 }

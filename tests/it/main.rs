@@ -9,6 +9,7 @@ mod corruptions;
 mod crashes;
 mod endpoints;
 mod failures;
+mod intake;
 mod lies;
 mod mutual_tls;
 mod nights;

@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use coupon_recon::job::{self, Job};
+use coupon_recon::sorter::Room;
 use coupon_recon::{exports, journal};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -61,14 +62,15 @@ fn no_mutated_export_panics_and_every_refusal_names_the_file() {
     let mut dice = ChaCha8Rng::seed_from_u64(20_261_119);
     let (orders, ledger, roster) =
         (shop.path("orders/2026-11-18.csv"), shop.path("subsidy-orders/2026-11-18.csv"), shop.path("roster.csv"));
+    let room = Room { folder: shop.path("."), memory_bytes: 1 << 12 };
     let read = |path: &std::path::Path| -> Result<(), exports::ExportError> {
         if path == orders {
-            exports::orders::read(&job.orders[0], day(18)).map(drop)
+            exports::orders::read(&job.orders[0], day(18), &room)?.finish().map(drop)
         } else if path == ledger {
-            exports::subsidy_ledger::read(job.subsidy_ledger.as_ref().unwrap(), day(18)).map(drop)
+            exports::subsidy_ledger::read(job.subsidy_ledger.as_ref().unwrap(), day(18), &room)?.finish().map(drop)
         } else {
             let pattern = job.wallets.as_ref().unwrap().roster_file.as_ref().unwrap();
-            exports::roster_file::read(pattern, day(18)).map(drop)
+            exports::roster_file::read(pattern, day(18), &room)?.finish().map(drop)
         }
     };
     for path in [&orders, &ledger, &roster] {

@@ -1,17 +1,20 @@
 //! The lines of a bill as they stream in: gzip by its magic, byte order mark, LF or CRLF, UTF-8.
-//! Never holds more than the line at hand and the one after it.
+//! Never holds more than the line at hand and the one after it, and their memory serves all lines.
 
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::ops::Range;
 
 use flate2::read::MultiGzDecoder;
+use memchr::memchr_iter;
 
 use super::{BillError, trailer};
 
 /// No line of a bill comes near: product names are short.
 const LONGEST_LINE: u64 = 1 << 20;
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// One line without its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Line {
     /// Physical number, 1-based.
     pub(super) number: u64,
@@ -24,19 +27,39 @@ pub(super) struct Lines<'f, R> {
     file: &'f str,
     reader: BufReader<Unpacked<R>>,
     number: u64,
-    peeked: Option<Line>,
+    /// A line that was read and is yet to be given, if `has_peeked`.
+    peeked: Line,
+    has_peeked: bool,
 }
 
-type Whole<R> = std::io::Chain<Cursor<Vec<u8>>, R>;
+type Whole<R> = io::Chain<Cursor<Vec<u8>>, R>;
 
-/// Bytes as they came, or unpacked.
-enum Unpacked<R> {
+/// The bytes of a file, unpacked if they are packed with gzip.
+pub(in crate::exports) enum Unpacked<R> {
     Plain(Whole<R>),
     Gzip(Box<MultiGzDecoder<Whole<R>>>),
 }
 
+impl<R: Read> Unpacked<R> {
+    pub(in crate::exports) fn of(mut reader: R) -> io::Result<Unpacked<R>> {
+        let mut magic = Vec::new();
+        (&mut reader).take(2).read_to_end(&mut magic)?;
+        let packed = magic == [0x1f, 0x8b];
+        let whole = Cursor::new(magic).chain(reader);
+        Ok(if packed { Unpacked::Gzip(Box::new(MultiGzDecoder::new(whole))) } else { Unpacked::Plain(whole) })
+    }
+
+    /// Where the bytes come from.
+    pub(in crate::exports) fn into_source(self) -> R {
+        match self {
+            Unpacked::Plain(whole) => whole.into_inner().1,
+            Unpacked::Gzip(packed) => packed.into_inner().into_inner().1,
+        }
+    }
+}
+
 impl<R: Read> Read for Unpacked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Unpacked::Plain(reader) => reader.read(buffer),
             Unpacked::Gzip(reader) => reader.read(buffer),
@@ -46,15 +69,10 @@ impl<R: Read> Read for Unpacked<R> {
 
 impl<'f, R: Read> Lines<'f, R> {
     /// The lines of `reader`.
-    pub(super) fn new(mut reader: R, file: &'f str) -> Result<Lines<'f, R>, BillError> {
-        let mut magic = Vec::new();
+    pub(super) fn new(reader: R, file: &'f str) -> Result<Lines<'f, R>, BillError> {
         let damaged = |source| BillError::Read { file: file.to_owned(), source };
-        (&mut reader).take(2).read_to_end(&mut magic).map_err(damaged)?;
-        let packed = magic == [0x1f, 0x8b];
-        let whole = Cursor::new(magic).chain(reader);
-        let unpacked =
-            if packed { Unpacked::Gzip(Box::new(MultiGzDecoder::new(whole))) } else { Unpacked::Plain(whole) };
-        Ok(Lines { file, reader: BufReader::new(unpacked), number: 0, peeked: None })
+        let reader = BufReader::with_capacity(BUFFER_BYTES, Unpacked::of(reader).map_err(damaged)?);
+        Ok(Lines { file, reader, number: 0, peeked: Line::default(), has_peeked: false })
     }
 
     /// Number of the last line read.
@@ -67,32 +85,33 @@ impl<'f, R: Read> Lines<'f, R> {
         self.file
     }
 
-    /// The next line that is not blank.
-    pub(super) fn next_filled(&mut self) -> Result<Option<Line>, BillError> {
-        while let Some(line) = self.next()? {
+    /// Reads the next line that is not blank; `false` at the end.
+    pub(super) fn next_filled(&mut self, line: &mut Line) -> Result<bool, BillError> {
+        while self.next(line)? {
             if !line.text.trim().is_empty() {
-                return Ok(Some(line));
+                return Ok(true);
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
-    /// `line`, and the lines after it that belong to it because a product name had a line break in it:
-    /// cells are missing and the next line begins neither a row nor the trailer.
-    pub(super) fn with_continuation(&mut self, mut line: Line, width: usize) -> Result<Line, BillError> {
-        while cells(&line.text).count() < width {
-            match self.next()? {
-                Some(next) if !next.text.starts_with('`') && !trailer::is_header(&next.text) => {
-                    line.text.push('\n');
-                    line.text.push_str(&next.text);
-                }
-                next => {
-                    self.peeked = next;
-                    break;
-                }
+    /// Splits `line` into `cells`, together with the lines after it that belong to it because a product name
+    /// had a line break in it: cells are missing and the next line begins neither a row nor the trailer.
+    pub(super) fn split(&mut self, line: &mut Line, width: usize, cells: &mut CellPlaces) -> Result<(), BillError> {
+        cells.find(&line.text);
+        while cells.len() < width {
+            let mut next = std::mem::take(&mut self.peeked);
+            self.has_peeked = self.next(&mut next)?;
+            self.peeked = next;
+            if !self.has_peeked || self.peeked.text.starts_with('`') || trailer::is_header(&self.peeked.text) {
+                break;
             }
+            line.text.push('\n');
+            line.text.push_str(&self.peeked.text);
+            self.has_peeked = false;
+            cells.find(&line.text);
         }
-        Ok(line)
+        Ok(())
     }
 
     /// Refuses a body that is XML (v2) or JSON (v3) instead of a bill.
@@ -101,7 +120,8 @@ impl<'f, R: Read> Lines<'f, R> {
             return Ok(());
         }
         let mut document = first.to_owned();
-        while let (true, Some(line)) = (document.len() < 4096, self.next()?) {
+        let mut line = Line::default();
+        while document.len() < 4096 && self.next(&mut line)? {
             document.push_str(&line.text);
         }
         let (code, message) = if first.starts_with('{') { json_error(&document) } else { xml_error(&document) };
@@ -110,27 +130,32 @@ impl<'f, R: Read> Lines<'f, R> {
         Err(BillError::ErrorDocument { file: self.file.to_owned(), code, said })
     }
 
-    fn next(&mut self) -> Result<Option<Line>, BillError> {
-        if let Some(line) = self.peeked.take() {
-            return Ok(Some(line));
+    fn next(&mut self, line: &mut Line) -> Result<bool, BillError> {
+        if std::mem::take(&mut self.has_peeked) {
+            std::mem::swap(line, &mut self.peeked);
+            return Ok(true);
         }
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut line.text).into_bytes();
+        bytes.clear();
         let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut bytes);
         let read = read.map_err(|source| BillError::Read { file: self.file.to_owned(), source })?;
         if read == 0 {
-            return Ok(None);
+            return Ok(false);
         }
         self.number += 1;
         if read as u64 == LONGEST_LINE {
             return Err(self.malformed(String::new(), "the line is longer than a bill has any"));
         }
-        let text = String::from_utf8(bytes).map_err(|error| {
+        line.number = self.number;
+        line.text = String::from_utf8(bytes).map_err(|error| {
             let shown = String::from_utf8_lossy(error.as_bytes()).chars().take(60).collect();
             self.malformed(shown, "not UTF-8, which every bill is: was the file saved again by another program?")
         })?;
-        let text = text.trim_end_matches(['\n', '\r']);
-        let text = if self.number == 1 { text.trim_start_matches('\u{feff}') } else { text };
-        Ok(Some(Line { number: self.number, text: text.to_owned() }))
+        line.text.truncate(line.text.trim_end_matches(['\n', '\r']).len());
+        if self.number == 1 && line.text.starts_with('\u{feff}') {
+            line.text = line.text.trim_start_matches('\u{feff}').to_owned();
+        }
+        Ok(true)
     }
 
     fn malformed(&self, value: String, why: &str) -> BillError {
@@ -139,8 +164,36 @@ impl<'f, R: Read> Lines<'f, R> {
     }
 }
 
-/// The cells of a detail or trailer line. Commas stand in product names, so only a comma before a
-/// back-tick parts cells (reference v3 §4.3).
+/// Where the cells of a detail line stand. Commas stand in product names, so only a comma before a back-tick
+/// parts cells (reference v3 §4.3).
+#[derive(Debug, Default)]
+pub(super) struct CellPlaces(Vec<Range<usize>>);
+
+impl CellPlaces {
+    fn find(&mut self, text: &str) {
+        self.0.clear();
+        let bytes = text.as_bytes();
+        let mut start = usize::from(bytes.first() == Some(&b'`'));
+        for at in memchr_iter(b'`', bytes) {
+            if at > start && bytes[at - 1] == b',' {
+                self.0.push(start..at - 1);
+                start = at + 1;
+            }
+        }
+        self.0.push(start..text.len());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// A cell of the line, without the blanks around it.
+    pub(super) fn cell<'l>(&self, text: &'l str, index: usize) -> &'l str {
+        text[self.0[index].clone()].trim()
+    }
+}
+
+/// The cells of a trailer line.
 pub(super) fn cells(text: &str) -> impl Iterator<Item = &str> {
     text.strip_prefix('`').unwrap_or(text).split(",`").map(str::trim)
 }
@@ -159,4 +212,21 @@ fn xml_error(document: &str) -> (Option<String>, Option<String>) {
         Some(text.to_owned())
     };
     (field("error_code"), field("return_msg"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn cells_are_parted_by_a_comma_before_a_back_tick_and_by_nothing_else(text in "[`,a \u{3000}]{0,24}") {
+            let mut places = CellPlaces::default();
+            places.find(&text);
+            let found: Vec<_> = (0..places.len()).map(|index| places.cell(&text, index)).collect();
+            prop_assert_eq!(found, cells(&text).collect::<Vec<_>>());
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! The WeChat trade bill of a day (reference v3 §4.3–4.6, v2 §B.5): every layout, streaming, trailer proved.
-//! Only the typed rows are held. Neither fetches a bill nor checks its digest.
+//! Holds no row: each is handed on as it is read. Neither fetches a bill nor checks its digest.
 
 mod column;
 mod local;
@@ -7,28 +7,27 @@ mod lines;
 mod row;
 mod trailer;
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
 
 use crate::money::Fen;
-use crate::record::{Payment, Refund};
 use column::Layout;
-use lines::Lines;
-use row::Entry;
+use lines::{CellPlaces, Line, Lines};
 use trailer::Totals;
 
-pub use local::{LocalBill, read_local};
+pub use local::{LocalBill, read_file, read_local};
+pub use row::Entry;
 pub use trailer::Trailer;
 
-/// A bill whose details equal its trailer.
+/// What a bill states whose details equal its trailer.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TradeBill {
-    /// Rows that are payments, or cancel one (REVOKED), in file order. Openids are raw.
-    pub payments: Vec<Payment>,
-    /// Rows that are refunds, in file order. Openids are raw.
-    pub refunds: Vec<Refund>,
+    /// Rows that are payments, or cancel one (REVOKED).
+    pub payments: u64,
+    /// Rows that are refunds.
+    pub refunds: u64,
     /// Order amounts of the payment lines, as the trailer sums them.
     pub payments_fen: Fen,
     /// Applied refund amounts of the refund lines, as the trailer sums them.
@@ -49,6 +48,15 @@ pub enum BillError {
     /// The bytes could not be had, or not be unpacked.
     #[error("the bill `{file}` cannot be read: its bytes end early or are damaged")]
     Read {
+        /// Name of the bill.
+        file: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The scratch folder, where rows are sorted that do not fit in memory, has no room or failed.
+    #[error("the rows of the bill `{file}` cannot be sorted on the disk")]
+    Scratch {
         /// Name of the bill.
         file: String,
         /// Why not.
@@ -123,24 +131,33 @@ pub enum BillError {
     },
 }
 
-/// Reads a bill from `reader`, packed with gzip or not; `file_name` is for messages.
+/// Reads a bill from `reader`, packed with gzip or not; `file_name` is for messages. Its rows go to `take` in
+/// file order and count only once the bill as a whole is found to hold.
 ///
 /// The columns are found by their header texts, old and new. The trailer must equal the details in rows
 /// and in every total it states, fees in thousandths of a fen.
-pub fn read(reader: impl Read, file_name: &str, date: NaiveDate) -> Result<TradeBill, BillError> {
+pub fn read(
+    reader: impl Read,
+    file_name: &str,
+    date: NaiveDate,
+    take: &mut dyn FnMut(Entry<'_>) -> io::Result<()>,
+) -> Result<TradeBill, BillError> {
     let mut lines = Lines::new(reader, file_name)?;
-    let first = lines.next_filled()?.ok_or_else(|| BillError::Empty { file: file_name.to_owned() })?;
-    lines.refuse_error_document(&first.text)?;
-    let mut details = Details::new(file_name, date);
-    let mut after_header = Some(first);
-    if let Some(header) = after_header.take_if(|line| !trailer::is_header(&line.text)) {
-        let layout = Layout::of(file_name, &header)?;
-        after_header = details.read(&mut lines, &layout)?;
+    let mut line = Line::default();
+    if !lines.next_filled(&mut line)? {
+        return Err(BillError::Empty { file: file_name.to_owned() });
     }
-    let trailer = match after_header {
-        Some(header) => Some(trailer::read(&mut lines, &header)?),
-        None if details.totals.rows == 0 => None,
-        None => return Err(BillError::Truncated { file: file_name.to_owned(), line: lines.line() }),
+    lines.refuse_error_document(&line.text)?;
+    let mut details = Details::new(file_name, date, take);
+    let mut has_trailer = trailer::is_header(&line.text);
+    if !has_trailer {
+        let layout = Layout::of(file_name, &line)?;
+        has_trailer = details.read(&mut lines, &mut line, &layout)?;
+    }
+    let trailer = match has_trailer {
+        true => Some(trailer::read(&mut lines, &line)?),
+        false if details.totals.rows == 0 => None,
+        false => return Err(BillError::Truncated { file: file_name.to_owned(), line: lines.line() }),
     };
     details.finish(trailer)
 }
@@ -149,6 +166,7 @@ pub fn read(reader: impl Read, file_name: &str, date: NaiveDate) -> Result<Trade
 struct Details<'f> {
     file: &'f str,
     date: NaiveDate,
+    take: &'f mut dyn FnMut(Entry<'_>) -> io::Result<()>,
     bill: TradeBill,
     totals: Totals,
     first_day: Option<NaiveDate>,
@@ -156,33 +174,39 @@ struct Details<'f> {
 }
 
 impl<'f> Details<'f> {
-    fn new(file: &'f str, date: NaiveDate) -> Details<'f> {
-        Details { file, date, bill: TradeBill::default(), totals: Totals::default(), first_day: None, of_date: false }
+    fn new(file: &'f str, date: NaiveDate, take: &'f mut dyn FnMut(Entry<'_>) -> io::Result<()>) -> Details<'f> {
+        let (bill, totals) = (TradeBill::default(), Totals::default());
+        Details { file, date, take, bill, totals, first_day: None, of_date: false }
     }
 
-    /// Reads up to the header of the trailer, which it returns.
-    fn read<R: Read>(&mut self, lines: &mut Lines<R>, layout: &Layout) -> Result<Option<lines::Line>, BillError> {
-        while let Some(line) = lines.next_filled()? {
+    /// Reads up to the header of the trailer, which then stands in `line`; `false` if there is none.
+    fn read<R: Read>(&mut self, lines: &mut Lines<R>, line: &mut Line, layout: &Layout) -> Result<bool, BillError> {
+        let mut cells = CellPlaces::default();
+        while lines.next_filled(line)? {
             if trailer::is_header(&line.text) {
-                return Ok(Some(line));
+                return Ok(true);
             }
-            let line = lines.with_continuation(line, layout.width())?;
-            let entry = row::read(self.file, &line, layout, self.date)?;
-            self.totals.add(&entry.amounts);
-            self.first_day.get_or_insert(entry.day);
-            self.of_date |= entry.day == self.date;
-            match entry.record {
-                Entry::Payment(payment) => {
-                    self.bill.payments_fen += entry.amounts.order;
-                    self.bill.payments.push(*payment);
-                }
-                Entry::Refund(refund) => {
-                    self.bill.refunds_fen += entry.amounts.applied_refund;
-                    self.bill.refunds.push(*refund);
-                }
+            lines.split(line, layout.width(), &mut cells)?;
+            self.book(row::read(self.file, line, &cells, layout, self.date)?)?;
+        }
+        Ok(false)
+    }
+
+    fn book(&mut self, detail: row::Detail<'_>) -> Result<(), BillError> {
+        self.totals.add(&detail.amounts);
+        self.first_day.get_or_insert(detail.day);
+        self.of_date |= detail.day == self.date;
+        match &detail.entry {
+            Entry::Payment(_) => {
+                self.bill.payments += 1;
+                self.bill.payments_fen += detail.amounts.order;
+            }
+            Entry::Refund(_) => {
+                self.bill.refunds += 1;
+                self.bill.refunds_fen += detail.amounts.applied_refund;
             }
         }
-        Ok(None)
+        (self.take)(detail.entry).map_err(|source| BillError::Scratch { file: self.file.to_owned(), source })
     }
 
     fn finish(mut self, trailer: Option<Trailer>) -> Result<TradeBill, BillError> {

@@ -5,22 +5,25 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::BillError;
 use super::column::{Column, Layout};
-use super::lines::{self, Line};
+use super::lines::{CellPlaces, Line};
 use super::trailer::Amounts;
-use crate::clock::{beijing_instant, business_date_of};
+use crate::clock::{beijing_instant, business_date_of, plain_time};
 use crate::money::{Fen, parse_decimal};
 use crate::record::{Payment, Refund};
 
-/// What a line became.
-pub(super) enum Entry {
-    Payment(Box<Payment>),
-    Refund(Box<Refund>),
+/// What a line became. Openids are raw.
+#[derive(Debug)]
+pub enum Entry<'l> {
+    /// A payment, or a row that cancels one (REVOKED).
+    Payment(Payment<&'l str>),
+    /// A refund.
+    Refund(Refund<&'l str>),
 }
 
 /// A detail line, read.
-pub(super) struct Detail {
+pub(super) struct Detail<'l> {
     /// The row.
-    pub(super) record: Entry,
+    pub(super) entry: Entry<'l>,
     /// Every amount on the line, for the totals.
     pub(super) amounts: Amounts,
     /// The day of 交易时间.
@@ -28,41 +31,53 @@ pub(super) struct Detail {
 }
 
 /// Reads a detail line.
-pub(super) fn read(file: &str, line: &Line, layout: &Layout, date: NaiveDate) -> Result<Detail, BillError> {
-    let cells = Cells::of(file, line, layout)?;
+pub(super) fn read<'l>(
+    file: &'l str,
+    line: &'l Line,
+    places: &'l CellPlaces,
+    layout: &'l Layout,
+    date: NaiveDate,
+) -> Result<Detail<'l>, BillError> {
+    let cells = Cells { file, line, places, layout };
+    cells.require_shape()?;
     let amounts = cells.amounts()?;
     let trade_time = cells.required_time(Column::TradeTime)?;
-    let record = if cells.is_refund() {
-        Entry::Refund(Box::new(cells.refund(&amounts, trade_time, date)?))
+    let entry = if cells.is_refund() {
+        Entry::Refund(cells.refund(&amounts, trade_time, date)?)
     } else {
-        Entry::Payment(Box::new(cells.payment(&amounts, trade_time, date)?))
+        Entry::Payment(cells.payment(&amounts, trade_time, date)?)
     };
-    Ok(Detail { record, amounts, day: business_date_of(trade_time) })
+    Ok(Detail { entry, amounts, day: business_date_of(trade_time) })
 }
 
 /// The cells of one line.
 struct Cells<'l> {
     file: &'l str,
     line: &'l Line,
+    places: &'l CellPlaces,
     layout: &'l Layout,
-    cells: Vec<&'l str>,
 }
 
 impl<'l> Cells<'l> {
-    fn of(file: &'l str, line: &'l Line, layout: &'l Layout) -> Result<Cells<'l>, BillError> {
-        let cells: Vec<_> = lines::cells(&line.text).collect();
-        let row = Cells { file, line, layout, cells };
-        if !line.text.starts_with('`') {
-            return Err(row.malformed_line("a row begins with a back-tick: was the file saved again by a spreadsheet?"));
+    fn require_shape(&self) -> Result<(), BillError> {
+        if !self.line.text.starts_with('`') {
+            return Err(
+                self.malformed_line("a row begins with a back-tick: was the file saved again by a spreadsheet?")
+            );
         }
-        if row.cells.len() != layout.width() {
-            let why = format!("{} cells where the header has {}", row.cells.len(), layout.width());
-            return Err(row.malformed_line(&why));
+        if self.places.len() != self.layout.width() {
+            let why = format!("{} cells where the header has {}", self.places.len(), self.layout.width());
+            return Err(self.malformed_line(&why));
         }
-        Ok(row)
+        Ok(())
     }
 
-    fn payment(&self, amounts: &Amounts, trade_time: DateTime<Utc>, date: NaiveDate) -> Result<Payment, BillError> {
+    fn payment(
+        &self,
+        amounts: &Amounts,
+        trade_time: DateTime<Utc>,
+        date: NaiveDate,
+    ) -> Result<Payment<&'l str>, BillError> {
         Ok(Payment {
             transaction_id: self.required(Column::TransactionId)?,
             trade_state: self.required(Column::TradeState)?,
@@ -88,7 +103,12 @@ impl<'l> Cells<'l> {
         })
     }
 
-    fn refund(&self, amounts: &Amounts, trade_time: DateTime<Utc>, date: NaiveDate) -> Result<Refund, BillError> {
+    fn refund(
+        &self,
+        amounts: &Amounts,
+        trade_time: DateTime<Utc>,
+        date: NaiveDate,
+    ) -> Result<Refund<&'l str>, BillError> {
         Ok(Refund {
             refund_id: self
                 .number(Column::RefundId)
@@ -145,19 +165,19 @@ impl<'l> Cells<'l> {
     }
 
     fn cell(&self, column: Column) -> Option<&'l str> {
-        self.layout.place(column).map(|place| self.cells[place])
+        self.layout.place(column).map(|place| self.places.cell(&self.line.text, place))
     }
 
-    fn text(&self, column: Column) -> Option<String> {
-        self.cell(column).filter(|cell| !cell.is_empty()).map(str::to_owned)
+    fn text(&self, column: Column) -> Option<&'l str> {
+        self.cell(column).filter(|cell| !cell.is_empty())
     }
 
     /// A number where `0` means none.
-    fn number(&self, column: Column) -> Option<String> {
-        self.text(column).filter(|cell| cell != "0")
+    fn number(&self, column: Column) -> Option<&'l str> {
+        self.text(column).filter(|cell| *cell != "0")
     }
 
-    fn required(&self, column: Column) -> Result<String, BillError> {
+    fn required(&self, column: Column) -> Result<&'l str, BillError> {
         self.text(column).ok_or_else(|| self.wrong(column, "must not be empty"))
     }
 
@@ -173,7 +193,7 @@ impl<'l> Cells<'l> {
     }
 
     fn decimal(&self, column: Column, places: u32) -> Result<Option<i64>, BillError> {
-        let Some(cell) = self.cell(column).filter(|cell| !cell.is_empty()) else { return Ok(None) };
+        let Some(cell) = self.text(column) else { return Ok(None) };
         parse_decimal(cell, places).map(Some).map_err(|error| self.wrong(column, &error.to_string()))
     }
 
@@ -183,10 +203,11 @@ impl<'l> Cells<'l> {
 
     /// Beijing time; old samples have full-width colons (reference v3 §4.6).
     fn time(&self, column: Column) -> Result<Option<DateTime<Utc>>, BillError> {
-        let Some(cell) = self.cell(column).filter(|cell| !cell.is_empty()) else { return Ok(None) };
-        let time = NaiveDateTime::parse_from_str(&cell.replace('：', ":"), "%Y-%m-%d %H:%M:%S");
+        let Some(cell) = self.text(column) else { return Ok(None) };
+        let time = plain_time(cell)
+            .or_else(|| NaiveDateTime::parse_from_str(&cell.replace('：', ":"), "%Y-%m-%d %H:%M:%S").ok());
         time.map(|time| Some(beijing_instant(time)))
-            .map_err(|_| self.wrong(column, "must be a time such as `2026-11-18 08:35:41`"))
+            .ok_or_else(|| self.wrong(column, "must be a time such as `2026-11-18 08:35:41`"))
     }
 
     fn wrong(&self, column: Column, why: &str) -> BillError {

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::job::PathPattern;
 use crate::money::Fen;
+use crate::record::{Payment, Refund};
 
 const ALL: &str = "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注";
 const SUCCESS: &str = "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,商品名称,商户数据包,手续费,费率,订单金额,费率备注";
@@ -22,8 +23,39 @@ const LEGACY_TRAILER: &str = "总交易单数,总交易额,总退款金额,总�
 const REFUND_ROW: &str = "`2019-02-19 05:01:46,`wxab8acd895ab1638a,`1921000401,`0,`harryma007,`4200000263201902167700134212,`autotest_20190216081946_82335,`oHkLxtx0vUqe-18p_AXTZ1innxkCY,`JSAPI,`REFUND,`OTHERS,`CNY,`0.00,`0.00,`50000709672019011908420787722,`REF4200000263201902167700963919,`0.01,`0.00,`ORIGINAL,`SUCCESS,`系统拨测-cheeryin-test_micropay_succ,`,`0.00000,`39.00%,`0.00,`0.01,`";
 const PAYMENT_ROW: &str = "`2019-02-19 01:51:59,`wxab8acd895ab1638a,`1921000401,`0,`,`4200000263201902167700136502,`autotest_20190219015157_13391,`wxab8acd865bb1637e,`NATIVE,`SUCCESS,`OTHERS,`CNY,`0.03,`0.01,`0,`0,`0.00,`0.00,`,`,`autotest,`,`0.01000,`39.00%,`0.03,`0.00,`";
 
-fn of(text: impl AsRef<[u8]>, date: &str) -> Result<TradeBill, BillError> {
-    read(text.as_ref(), "bill.csv", date.parse().unwrap())
+/// A bill and its rows in file order.
+#[derive(Debug, Default, PartialEq)]
+struct Read {
+    payments: Vec<Payment>,
+    refunds: Vec<Refund>,
+    trailer: Option<Trailer>,
+}
+
+impl Read {
+    fn take(&mut self, entry: Entry<'_>) -> io::Result<()> {
+        match entry {
+            Entry::Payment(row) => self.payments.push(owned(&row)),
+            Entry::Refund(row) => self.refunds.push(owned(&row)),
+        }
+        Ok(())
+    }
+}
+
+fn owned<T: serde::de::DeserializeOwned>(row: &impl serde::Serialize) -> T {
+    serde_json::from_value(serde_json::to_value(row).unwrap()).unwrap()
+}
+
+fn read_all(reader: impl io::Read, name: &str, date: NaiveDate) -> Result<Read, BillError> {
+    let mut rows = Read::default();
+    let bill = read(reader, name, date, &mut |entry| rows.take(entry))?;
+    assert_eq!((bill.payments, bill.refunds), (rows.payments.len() as u64, rows.refunds.len() as u64));
+    assert_eq!(bill.payments_fen, rows.payments.iter().map(|row| row.order_fen).sum());
+    assert_eq!(bill.refunds_fen, rows.refunds.iter().map(|row| row.applied_refund_fen).sum());
+    Ok(Read { trailer: bill.trailer, ..rows })
+}
+
+fn of(text: impl AsRef<[u8]>, date: &str) -> Result<Read, BillError> {
+    read_all(text.as_ref(), "bill.csv", date.parse().unwrap())
 }
 
 fn bill(header: &str, rows: &[&str], trailer: &str, totals: &str) -> String {
@@ -127,7 +159,7 @@ fn an_empty_day_is_a_header_or_zero_totals_or_both() {
     let zero = "`0,`0.0,`0.0,`0.0,`0.0,`0.0,`0.0";
     let both = of(bill(ALL, &[], TRAILER, zero), "2019-02-19").unwrap();
     assert_eq!((both.payments.len(), both.refunds.len(), both.trailer.map(|trailer| trailer.rows)), (0, 0, Some(0)));
-    assert_eq!(of(format!("{ALL}\n"), "2019-02-19").unwrap(), TradeBill::default());
+    assert_eq!(of(format!("{ALL}\n"), "2019-02-19").unwrap(), Read::default());
     assert!(of(format!("{TRAILER}\n{zero}\n"), "2019-02-19").unwrap().trailer.is_some());
     assert!(matches!(of("", "2019-02-19"), Err(BillError::Empty { .. })));
     assert!(matches!(of("\u{feff}\r\n", "2019-02-19"), Err(BillError::Empty { .. })));
@@ -160,7 +192,7 @@ impl std::io::Read for Endless {
 #[test]
 fn a_bill_is_read_line_by_line_and_a_wrong_one_ends_it_however_much_would_follow() {
     let endless = Endless { line: 0, ready: Vec::new() };
-    match read(endless, "bill.csv", "2019-02-19".parse().unwrap()) {
+    match read_all(endless, "bill.csv", "2019-02-19".parse().unwrap()) {
         Err(BillError::Row { line, column, value, .. }) => {
             assert_eq!((line, column.as_str(), value.as_str()), (50_000, "订单金额", "three"));
         }
@@ -266,13 +298,14 @@ fn local_bills_are_hashed_as_they_lie_there() {
     std::fs::write(folder.path().join("20190219_a.csv"), sample()).unwrap();
     std::fs::write(folder.path().join("20190219_b.csv"), &packed).unwrap();
     let pattern = PathPattern::new(folder.path(), "{yyyymmdd}_*.csv");
-    let bills = read_local(&pattern, "2019-02-19".parse().unwrap()).unwrap();
+    let read_day = |date: &str| read_local(&pattern, date.parse().unwrap(), &mut |_| Ok(()));
+    let bills = read_day("2019-02-19").unwrap();
     assert_eq!(bills[0].bill, bills[1].bill);
     let sizes: Vec<_> = bills.iter().map(|bill| bill.file.bytes).collect();
     assert_eq!(sizes, [sample().len() as u64, packed.len() as u64]);
     assert_eq!(bills[1].file.sha256, hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&packed)));
     assert_eq!(bills[0].file.name, "20190219_a.csv");
-    let missing = read_local(&pattern, "2019-02-20".parse().unwrap()).unwrap_err();
+    let missing = read_day("2019-02-20").unwrap_err();
     assert!(matches!(missing, BillError::Missing { .. }), "{missing}");
 }
 

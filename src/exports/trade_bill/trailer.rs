@@ -101,26 +101,24 @@ pub(super) fn is_header(text: &str) -> bool {
 /// Reads the values under the trailer's `header`; nothing but blank lines may follow.
 pub(super) fn read<R: Read>(lines: &mut Lines<R>, header: &Line) -> Result<Trailer, BillError> {
     let file = lines.file();
-    let Some(values) = lines.next_filled()? else {
+    let mut values = Line::default();
+    if !lines.next_filled(&mut values)? {
         return Err(BillError::Truncated { file: file.to_owned(), line: lines.line() });
-    };
+    }
     let headers: Vec<_> = header.text.split(',').map(|cell| cell.trim().trim_start_matches('`')).collect();
     let values = Values { file, headers, cells: cells(&values.text).collect(), line: values.number };
     let trailer = values.trailer()?;
-    match lines.next_filled()? {
-        None => Ok(trailer),
-        Some(line) => {
-            let why = "nothing may follow the trailer: are two bills in one file?";
-            let value = line.text.chars().take(40).collect();
-            Err(BillError::Row {
-                file: file.to_owned(),
-                line: line.number,
-                column: String::new(),
-                value,
-                why: why.to_owned(),
-            })
-        }
+    let mut line = Line::default();
+    if !lines.next_filled(&mut line)? {
+        return Ok(trailer);
     }
+    Err(BillError::Row {
+        file: file.to_owned(),
+        line: line.number,
+        column: String::new(),
+        value: line.text.chars().take(40).collect(),
+        why: "nothing may follow the trailer: are two bills in one file?".to_owned(),
+    })
 }
 
 struct Values<'v> {

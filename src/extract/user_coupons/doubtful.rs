@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock;
-use crate::extract::Night;
 use crate::extract::roster::Roster;
-use crate::record::{OrderLine, UserCoupon};
+use crate::extract::{LookbackLine, Night};
+use crate::record::UserCoupon;
 
 /// A coupon to ask about by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,14 +25,14 @@ struct Orders<'a> {
     /// Numbers of paid orders.
     paid: BTreeSet<&'a str>,
     /// Paid orders that name a coupon, by (stock, code).
-    claims: BTreeMap<(&'a str, &'a str), Vec<&'a OrderLine>>,
+    claims: BTreeMap<(&'a str, &'a str), Vec<&'a LookbackLine>>,
 }
 
 /// The coupons in doubt, sorted, each once.
 pub(super) fn find<'a>(
     night: &Night<'_>,
     coupons: impl Iterator<Item = &'a UserCoupon>,
-    lines: &[OrderLine],
+    lines: &[LookbackLine],
     roster: &Roster,
 ) -> Vec<Doubt> {
     let orders = Orders::of(lines);
@@ -59,7 +59,7 @@ pub(super) fn find<'a>(
 
 impl Orders<'_> {
     /// Per (order, stock, code) the line of the latest day counts.
-    fn of(lines: &[OrderLine]) -> Orders<'_> {
+    fn of(lines: &[LookbackLine]) -> Orders<'_> {
         let latest: BTreeMap<_, _> = lines
             .iter()
             .map(|line| ((line.out_trade_no.as_str(), line.stock_id.as_str(), line.coupon_code.as_str()), line))

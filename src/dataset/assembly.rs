@@ -1,0 +1,250 @@
+//! Sorted rows, packed, become the columns of their contract and then a partition file, in batches of one size:
+//! the same rows give the same bytes however they were sorted. Users are published as the job says.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::datatypes::SchemaRef;
+
+use super::partition::{PartitionError, ROWS_PER_BATCH, Writer};
+use crate::contract::{self, Classification, ColumnKind, Contract};
+use crate::persona::Persona;
+use crate::sorter::{PackedRow, Unpacker};
+
+/// A partition file that is made of packed rows.
+#[derive(Debug)]
+pub struct Assembly {
+    schema: SchemaRef,
+    columns: Vec<Column>,
+    persona: Persona,
+    writer: Writer,
+    waiting: usize,
+    rows: u64,
+}
+
+impl Assembly {
+    /// Begins the rows of `contract` in `writer`.
+    pub fn new(contract: &'static Contract, persona: &Persona, writer: Writer) -> Assembly {
+        Assembly {
+            schema: contract.arrow(),
+            columns: columns_of(contract),
+            persona: persona.clone(),
+            writer,
+            waiting: 0,
+            rows: 0,
+        }
+    }
+
+    /// Adds a row that comes after all before it; what lies packed behind its cells is left alone.
+    ///
+    /// # Errors
+    /// Its key stands there already; the file cannot be written.
+    pub fn add(&mut self, row: PackedRow<'_>) -> Result<(), PartitionError> {
+        let mut cells = row.unpack();
+        self.columns.iter_mut().for_each(|column| column.append(&mut cells, &self.persona));
+        self.waiting += 1;
+        self.rows += 1;
+        if self.waiting == ROWS_PER_BATCH { self.flush() } else { Ok(()) }
+    }
+
+    /// Ends the rows; gives the file, which is yet to be ended, and their number.
+    pub fn finish(mut self) -> Result<(Writer, u64), PartitionError> {
+        if self.waiting > 0 {
+            self.flush()?;
+        }
+        Ok((self.writer, self.rows))
+    }
+
+    fn flush(&mut self) -> Result<(), PartitionError> {
+        self.waiting = 0;
+        let columns = self.columns.iter_mut().map(|column| column.builder.finish()).collect();
+        let batch = RecordBatch::try_new(self.schema.clone(), columns).expect("columns are built by the contract");
+        self.writer.write(&batch)
+    }
+}
+
+/// How the cells of a column are unpacked and gathered.
+#[derive(Debug)]
+struct Column {
+    is_key: bool,
+    nullable: bool,
+    is_personal: bool,
+    builder: Builder,
+}
+
+#[derive(Debug)]
+enum Builder {
+    Text(StringBuilder),
+    Integer(Int64Builder),
+    Date(Date32Builder),
+    Instant(TimestampMicrosecondBuilder),
+}
+
+/// The columns of packed rows: the key first, as the contract has it, and none that is true or false.
+fn columns_of(contract: &'static Contract) -> Vec<Column> {
+    let (key, rest) = contract.columns.split_at(contract.key.len());
+    assert!(key.iter().map(|column| &column.name).eq(&contract.key), "the key of `{}` stands first", contract.name);
+    let key = key.iter().map(|column| Column::of(column, true));
+    key.chain(rest.iter().map(|column| Column::of(column, false))).collect()
+}
+
+impl Column {
+    fn of(column: &contract::Column, is_key: bool) -> Column {
+        let builder = match column.kind {
+            ColumnKind::Text => Builder::Text(StringBuilder::new()),
+            ColumnKind::Integer => Builder::Integer(Int64Builder::new()),
+            ColumnKind::Date => Builder::Date(Date32Builder::new()),
+            ColumnKind::Instant => Builder::Instant(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            ColumnKind::Boolean => unreachable!("no dataset of the merchant's files has one"),
+        };
+        let is_personal = column.classification == Classification::Personal;
+        Column { is_key, nullable: column.nullable, is_personal, builder }
+    }
+
+    fn append(&mut self, cells: &mut Unpacker<'_>, persona: &Persona) {
+        let nullable = self.nullable;
+        match &mut self.builder {
+            Builder::Text(builder) if self.is_key => builder.append_value(cells.key_text()),
+            Builder::Text(builder) if self.is_personal => {
+                builder.append_option(cells.maybe_text().map(|raw| persona.publish(raw)));
+            }
+            Builder::Text(builder) if nullable => builder.append_option(cells.maybe_text()),
+            Builder::Text(builder) => builder.append_value(cells.text()),
+            Builder::Integer(builder) => builder.append_value(cells.integer()),
+            Builder::Date(builder) => builder.append_value(cells.epoch_days()),
+            Builder::Instant(builder) if nullable => builder.append_option(cells.maybe_micros()),
+            Builder::Instant(builder) => builder.append_value(cells.micros()),
+        }
+    }
+}
+
+impl Builder {
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Builder::Text(builder) => Arc::new(builder.finish()),
+            Builder::Integer(builder) => Arc::new(builder.finish()),
+            Builder::Date(builder) => Arc::new(builder.finish()),
+            Builder::Instant(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, NaiveDate, Utc};
+
+    use super::*;
+    use crate::contract::contract;
+    use crate::dataset::partition::{Provenance, write_rows};
+    use crate::money::Fen;
+    use crate::record::{OrderLine, Record, Refund};
+    use crate::sorter::{Packed, Room, Sorter};
+
+    fn instant(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_794_900_000 + second, 123_456_000).unwrap()
+    }
+
+    fn order(number: usize) -> OrderLine {
+        let maybe = |text: &str| (!number.is_multiple_of(3)).then(|| format!("{text}{}", number % 7));
+        OrderLine {
+            out_trade_no: format!("M{number:08}"),
+            stock_id: "128".into(),
+            coupon_code: String::new(),
+            transaction_id: maybe("42"),
+            merchant: maybe("19"),
+            openid: maybe("o"),
+            channel: None,
+            product: maybe("拿铁, "),
+            remark: maybe(""),
+            paid_at: (!number.is_multiple_of(5)).then(|| instant(number as i64)),
+            goods_fen: Fen(number as i64),
+            discount_fen: Fen(-1),
+            paid_fen: Fen(i64::MAX),
+            refund_fen: Fen(i64::MIN),
+            source_file: "o.csv".into(),
+            source_line: number as i64,
+            business_date: NaiveDate::from_ymd_opt(2026, 11, 18).unwrap(),
+        }
+    }
+
+    fn refund(number: usize) -> Refund {
+        let maybe = |text: &str| (!number.is_multiple_of(2)).then(|| text.to_owned());
+        Refund {
+            refund_id: format!("R{number:03}"),
+            out_refund_no: maybe("RF"),
+            transaction_id: "42".into(),
+            out_trade_no: "M".into(),
+            accepted_time: instant(0),
+            success_time: maybe("").map(|_| instant(1)),
+            appid: maybe("wx"),
+            mchid: maybe("19"),
+            sub_mchid: None,
+            device_info: None,
+            openid: maybe("o1"),
+            trade_type: maybe("JSAPI"),
+            bank_type: None,
+            fee_type: maybe("CNY"),
+            refund_type: None,
+            refund_status: maybe("SUCCESS"),
+            refund_fen: Fen(1),
+            applied_refund_fen: Fen(2),
+            coupon_refund_fen: Fen(0),
+            body: maybe("热"),
+            attach: None,
+            service_fee_millifen: -600,
+            rate: maybe("0.60%"),
+            rate_remark: None,
+            business_date: NaiveDate::from_ymd_opt(2026, 11, 18).unwrap(),
+        }
+    }
+
+    /// Sorts `rows`, given in reverse, in so much memory, and writes them packed.
+    fn packed<R: Record + Packed>(rows: &[R], persona: &Persona, memory_bytes: usize) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(&Room { folder: folder.path().to_owned(), memory_bytes });
+        rows.iter().rev().for_each(|row| sorter.push(row).unwrap());
+        let mut sorted = sorter.finish().unwrap();
+        let path = folder.path().join("p");
+        let writer = Writer::create(&path, contract(R::DATASET), &Provenance::default()).unwrap();
+        let mut assembly = Assembly::new(contract(R::DATASET), persona, writer);
+        while let Some(row) = sorted.peek() {
+            assembly.add(row).unwrap();
+            sorted.advance().unwrap();
+        }
+        let (writer, count) = assembly.finish().unwrap();
+        writer.finish().unwrap();
+        assert_eq!(count, rows.len() as u64);
+        std::fs::read(path).unwrap()
+    }
+
+    fn held<R: Record>(rows: &[R]) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p");
+        write_rows(&path, rows, &Provenance::default()).unwrap();
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn rows_that_were_packed_and_sorted_give_the_bytes_of_rows_that_were_held() {
+        let orders: Vec<_> = (0..ROWS_PER_BATCH + 700).map(order).collect();
+        let refunds: Vec<_> = (0..40).map(refund).collect();
+        for memory_bytes in [100_000, usize::MAX] {
+            assert!(packed(&orders, &Persona::raw(), memory_bytes) == held(&orders), "{memory_bytes}");
+            assert!(packed(&refunds, &Persona::raw(), memory_bytes) == held(&refunds), "{memory_bytes}");
+        }
+        assert!(packed::<Refund>(&[], &Persona::raw(), 1) == held::<Refund>(&[]));
+    }
+
+    #[test]
+    fn users_are_published_as_the_job_says() {
+        let persona = Persona::hmac(b"key");
+        let published: Vec<_> = (0..10)
+            .map(|number| {
+                let line = order(number);
+                OrderLine { openid: line.openid.as_deref().map(|raw| persona.publish(raw)), ..line }
+            })
+            .collect();
+        let raw: Vec<_> = (0..10).map(order).collect();
+        assert!(packed(&raw, &persona, 1) == held(&published));
+    }
+}

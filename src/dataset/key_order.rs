@@ -1,0 +1,95 @@
+//! Whether the keys of a partition only ever grow, over batch borders too. Changes no row.
+
+use std::cmp::Ordering;
+
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Date32Type};
+
+use super::partition::PartitionError;
+use crate::contract::Contract;
+
+/// Watches the keys of a contract.
+pub(super) struct KeyOrder {
+    contract: &'static Contract,
+    /// The key columns of the batch before; its last row is the one to be larger than.
+    last: Option<Vec<KeyColumn>>,
+}
+
+impl KeyOrder {
+    pub(super) fn of(contract: &'static Contract) -> KeyOrder {
+        KeyOrder { contract, last: None }
+    }
+
+    pub(super) fn check(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let column = |name: &String| batch.column_by_name(name).expect("key columns are in the schema");
+        let columns: Vec<_> = self.contract.key.iter().map(|name| KeyColumn::of(column(name))).collect();
+        if let Some(last) = &self.last {
+            self.compare((last, last[0].len() - 1), (&columns, 0))?;
+        }
+        for row in 1..batch.num_rows() {
+            self.compare((&columns, row - 1), (&columns, row))?;
+        }
+        self.last = Some(columns);
+        Ok(())
+    }
+
+    fn compare(&self, one: (&[KeyColumn], usize), other: (&[KeyColumn], usize)) -> Result<(), PartitionError> {
+        let cells = || one.0.iter().zip(other.0);
+        let order = cells().map(|(column, next)| column.compare(one.1, next, other.1)).find(|order| order.is_ne());
+        let key = || other.0.iter().map(|column| column.text(other.1)).collect::<Vec<_>>().join(", ");
+        let dataset = self.contract.name.as_str();
+        match order {
+            Some(Ordering::Less) => Ok(()),
+            Some(_) => Err(PartitionError::Unsorted { dataset, key: key() }),
+            None => Err(PartitionError::DuplicateKey { dataset, key: key() }),
+        }
+    }
+}
+
+/// A column of the key by its type, found out once per batch.
+enum KeyColumn {
+    Text(StringArray),
+    Integer(Int64Array),
+    Date(Date32Array),
+}
+
+impl KeyColumn {
+    fn of(column: &ArrayRef) -> KeyColumn {
+        match column.data_type() {
+            DataType::Int64 => KeyColumn::Integer(column.as_primitive().clone()),
+            DataType::Date32 => KeyColumn::Date(column.as_primitive().clone()),
+            _ => KeyColumn::Text(column.as_string().clone()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            KeyColumn::Text(column) => column.len(),
+            KeyColumn::Integer(column) => column.len(),
+            KeyColumn::Date(column) => column.len(),
+        }
+    }
+
+    fn compare(&self, row: usize, next: &KeyColumn, next_row: usize) -> Ordering {
+        match (self, next) {
+            (KeyColumn::Text(one), KeyColumn::Text(other)) => one.value(row).cmp(other.value(next_row)),
+            (KeyColumn::Integer(one), KeyColumn::Integer(other)) => one.value(row).cmp(&other.value(next_row)),
+            (KeyColumn::Date(one), KeyColumn::Date(other)) => one.value(row).cmp(&other.value(next_row)),
+            _ => unreachable!("a column of a contract has one type"),
+        }
+    }
+
+    /// A key value as people read it.
+    fn text(&self, row: usize) -> String {
+        match self {
+            KeyColumn::Text(column) => column.value(row).to_owned(),
+            KeyColumn::Integer(column) => column.value(row).to_string(),
+            KeyColumn::Date(column) => {
+                Date32Type::to_naive_date_opt(column.value(row)).map_or_else(String::new, |date| date.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Reads a source on a thread of its own, a few blocks ahead of whoever works on them: the disk, the digest and
+//! the unpacking of a large file cost its reader no time. Gives the bytes unchanged and in order.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+const BLOCK_BYTES: usize = 512 << 10;
+/// Blocks that wait to be read: enough that neither side waits for the other's single steps.
+const BLOCKS_AHEAD: usize = 4;
+
+/// A source that is being read ahead.
+#[derive(Debug)]
+pub(super) struct Ahead<R> {
+    blocks: Option<Receiver<io::Result<Vec<u8>>>>,
+    block: Vec<u8>,
+    at: usize,
+    thread: Option<JoinHandle<R>>,
+}
+
+impl<R: Read + Send + 'static> Ahead<R> {
+    /// Begins to read `source`.
+    pub(super) fn of(mut source: R) -> Ahead<R> {
+        let (sender, blocks) = sync_channel(BLOCKS_AHEAD);
+        let thread = std::thread::spawn(move || {
+            loop {
+                let block = block_of(&mut source);
+                let is_last = !matches!(&block, Ok(block) if !block.is_empty());
+                // Nobody listens any more: what is left need not be read.
+                if sender.send(block).is_err() || is_last {
+                    return source;
+                }
+            }
+        });
+        Ahead { blocks: Some(blocks), block: Vec::new(), at: 0, thread: Some(thread) }
+    }
+
+    /// The source as it is after the last block that was read ahead.
+    pub(super) fn into_source(mut self) -> R {
+        self.blocks = None;
+        let thread = self.thread.take().expect("joined once");
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+fn block_of(source: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut block = Vec::with_capacity(BLOCK_BYTES);
+    source.take(BLOCK_BYTES as u64).read_to_end(&mut block)?;
+    Ok(block)
+}
+
+impl<R> Read for Ahead<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.block.len() {
+            let next = self.blocks.as_ref().and_then(|blocks| blocks.recv().ok());
+            (self.block, self.at) = (next.transpose()?.unwrap_or_default(), 0);
+        }
+        let taken = buffer.len().min(self.block.len() - self.at);
+        buffer[..taken].copy_from_slice(&self.block[self.at..self.at + taken]);
+        self.at += taken;
+        Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_ahead_is_what_stands_there_and_the_source_comes_back_at_its_end() {
+        let bytes: Vec<u8> = (0..3 * BLOCK_BYTES + 7).map(|index| (index % 251) as u8).collect();
+        let mut ahead = Ahead::of(io::Cursor::new(bytes.clone()));
+        let mut read = Vec::new();
+        ahead.read_to_end(&mut read).unwrap();
+        assert_eq!(read, bytes);
+        assert_eq!(ahead.read(&mut [0]).unwrap(), 0, "the end stays the end");
+        assert_eq!(ahead.into_source().position(), bytes.len() as u64);
+    }
+
+    #[test]
+    fn an_error_comes_after_the_bytes_before_it_and_an_abandoned_source_stops() {
+        struct Torn(usize);
+        impl Read for Torn {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += 1;
+                if self.0 > 2 {
+                    Err(io::Error::other("torn"))
+                } else {
+                    buffer[0] = 1;
+                    Ok(1)
+                }
+            }
+        }
+        let mut ahead = Ahead::of(Torn(0));
+        assert_eq!(ahead.read_to_end(&mut Vec::new()).unwrap_err().to_string(), "torn");
+        drop(Ahead::of(io::repeat(0)));
+        Ahead::of(io::repeat(0)).into_source();
+    }
+}

@@ -1,0 +1,41 @@
+//! The digest of a file while it is read. Changes no byte.
+
+use std::io::{self, Read};
+
+use sha2::{Digest, Sha256};
+
+use super::ExportFile;
+
+/// Hashes and counts what passes through.
+pub(super) struct Hashing<R> {
+    inner: R,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl<R: Read> Hashing<R> {
+    pub(super) fn of(inner: R) -> Hashing<R> {
+        Hashing { inner, digest: Sha256::new(), bytes: 0 }
+    }
+
+    /// What the whole file is known by: what nobody has read of it yet is read now.
+    pub(super) fn finish(mut self, name: &str) -> io::Result<ExportFile> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok(ExportFile { name: name.to_owned(), sha256: hex::encode(self.digest.finalize()), bytes: self.bytes })
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.digest.update(&buffer[..read]);
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R> std::fmt::Debug for Hashing<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hashing").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}

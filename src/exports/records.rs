@@ -1,0 +1,171 @@
+//! Records of delimited text as they stream in, each with the physical line it begins on and with its text as
+//! it stood there. Never holds more than the row at hand and what was read ahead of it.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use super::sheet::Row;
+
+/// No row comes near: an open quote that swallows the file would.
+const LONGEST_ROW: usize = 16 << 20;
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Rows of delimited text. The reader of the csv crate counts blank lines and carriage returns differently, so
+/// lines are counted here.
+#[derive(Debug)]
+pub(super) struct Records<R> {
+    reader: csv::Reader<Recent<R>>,
+    delimiter: u8,
+    line: u64,
+    /// Up to where line ends are counted, as an offset of the text.
+    counted: u64,
+}
+
+impl<R: Read> Records<R> {
+    pub(super) fn new(text: R, delimiter: u8) -> Records<R> {
+        let reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .buffer_capacity(BUFFER_BYTES)
+            .from_reader(Recent { text, kept: Vec::new(), base: 0, needed: 0, is_ended: false });
+        Records { reader, delimiter, line: 1, counted: 0 }
+    }
+
+    /// Reads the next record into `row`; `false` at the end.
+    pub(super) fn next(&mut self, row: &mut Row) -> io::Result<bool> {
+        let before = self.offset();
+        self.reader.get_mut().needed = self.counted;
+        if !self.reader.read_record(&mut row.cells).map_err(io_error)? {
+            return Ok(false);
+        }
+        let recent = self.reader.get_ref();
+        let after = self.offset();
+        let blank = recent.between(before..after).iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let start = before + blank as u64;
+        row.raw.clear();
+        row.raw.push_str(recent.text(start..after));
+        self.count_to(start);
+        row.line = self.line;
+        // Whether a carriage return at the end ends a line is told by the byte after it.
+        self.count_to(after.saturating_sub(1).max(start));
+        Ok(true)
+    }
+
+    /// Whether the row just read runs to the end of the file inside a quoted value.
+    pub(super) fn is_left_open(&self, row: &Row) -> bool {
+        let recent = self.reader.get_ref();
+        recent.is_ended && self.offset() == recent.end() && ends_inside_quotes(&row.raw, self.delimiter)
+    }
+
+    /// Where the text comes from.
+    pub(super) fn into_text(self) -> R {
+        self.reader.into_inner().text
+    }
+
+    /// Counts the lines that end before a byte.
+    fn count_to(&mut self, offset: u64) {
+        let recent = self.reader.get_ref();
+        let next = recent.between(offset..recent.end()).first();
+        self.line += line_ends(recent.between(self.counted..offset), next);
+        self.counted = offset;
+    }
+
+    fn offset(&self) -> u64 {
+        self.reader.position().byte().min(self.reader.get_ref().end())
+    }
+}
+
+/// What a reader below said; text in any width reads as CSV.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+/// Lines that end in `text`, before the byte `next`; a carriage return alone ends one too.
+fn line_ends(text: &[u8], next: Option<&u8>) -> u64 {
+    if !text.contains(&b'\r') {
+        return text.iter().filter(|byte| **byte == b'\n').count() as u64;
+    }
+    let after = text.iter().skip(1).chain(next).map(Some).chain([None]);
+    let ends = |(byte, next): &(&u8, Option<&u8>)| **byte == b'\n' || (**byte == b'\r' && *next != Some(&b'\n'));
+    text.iter().zip(after).filter(ends).count() as u64
+}
+
+/// Whether a record, read by the rules of RFC 4180, ends with a quote still open.
+fn ends_inside_quotes(raw: &str, delimiter: u8) -> bool {
+    let (mut at_start, mut inside) = (true, false);
+    for byte in raw.bytes() {
+        match byte {
+            // A doubled quote closes and opens again, which comes to the same.
+            b'"' if inside => inside = false,
+            b'"' if at_start => inside = true,
+            _ => {}
+        }
+        // After a closing quote only another quote may open the value again.
+        at_start = byte == delimiter || byte == b'"';
+    }
+    inside
+}
+
+/// Passes text on and remembers it from the row at hand onwards.
+#[derive(Debug)]
+struct Recent<R> {
+    text: R,
+    kept: Vec<u8>,
+    /// Offset of the first byte kept.
+    base: u64,
+    /// Offset of the row at hand: nothing before it is needed any more.
+    needed: u64,
+    is_ended: bool,
+}
+
+impl<R> Recent<R> {
+    fn end(&self) -> u64 {
+        self.base + self.kept.len() as u64
+    }
+
+    fn between(&self, place: Range<u64>) -> &[u8] {
+        let index = |offset: u64| usize::try_from(offset - self.base).expect("what is kept fits into memory");
+        &self.kept[index(place.start)..index(place.end)]
+    }
+
+    fn text(&self, place: Range<u64>) -> &str {
+        std::str::from_utf8(self.between(place)).expect("decoded text is cut between characters")
+    }
+}
+
+impl<R: Read> Read for Recent<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let stale = usize::try_from(self.needed - self.base).expect("what is kept fits into memory");
+        self.kept.drain(..stale);
+        self.base = self.needed;
+        if self.kept.len() > LONGEST_ROW {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a row longer than 16 MiB: is a quote never closed?",
+            ));
+        }
+        let read = self.text.read(buffer)?;
+        self.kept.extend_from_slice(&buffer[..read]);
+        self.is_ended |= read == 0;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_that_swallows_a_large_file_ends_in_an_error_not_in_all_of_the_memory() {
+        let text = io::Cursor::new("a,b\n1,\"x\n").chain(io::repeat(b'y').take(1 << 30));
+        let mut records = Records::new(text, b',');
+        let mut row = Row::default();
+        assert!(records.next(&mut row).unwrap());
+        assert!(records.next(&mut row).unwrap_err().to_string().contains("quote"));
+        assert!(records.reader.get_ref().kept.len() < LONGEST_ROW + 2 * BUFFER_BYTES);
+    }
+}

@@ -1,0 +1,161 @@
+//! Where the rows of one stage are staged: those that are held, and those that come sorted, one by one.
+//! Decides nothing about them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::contract::contract;
+use crate::dataset::assembly::Assembly;
+use crate::dataset::manifest::Intake;
+use crate::dataset::partition::{PartitionError, Provenance, sum_of};
+use crate::dataset::publish::{StagedFile, Staging};
+use crate::exports::BadRow;
+use crate::extract::{Datacube, Issue, OrderExports, SubsidyLedger, order_line};
+use crate::money::Fen;
+use crate::persona::Persona;
+use crate::record::{OrderLine, Record, SubsidyOrder};
+use crate::sorter::{PackedRow, Sorted};
+
+/// The desk of one stage.
+#[derive(Debug)]
+pub(super) struct Desk<'a> {
+    staging: &'a Staging,
+    persona: &'a Persona,
+    provenance: Provenance,
+    /// What was staged.
+    pub(super) files: Vec<StagedFile>,
+    /// What the amounts of each staged file sum up to, read back from it.
+    pub(super) totals: BTreeMap<&'static str, Fen>,
+    /// What the stage read.
+    pub(super) intake: Vec<Intake>,
+    /// Counts worth knowing.
+    pub(super) notes: BTreeMap<String, u64>,
+    /// Why rows could not be staged.
+    pub(super) issues: Vec<Issue>,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(
+        staging: &'a Staging,
+        persona: &'a Persona,
+        provenance: Provenance,
+        (intake, notes): (Vec<Intake>, BTreeMap<String, u64>),
+    ) -> Desk<'a> {
+        let (files, totals, issues) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Desk { staging, persona, provenance, files, totals, intake, notes, issues }
+    }
+
+    /// Stages rows that are held, sorted by their key.
+    pub(super) fn stage<R: Record>(&mut self, rows: &[R]) {
+        let staged = self.staging.write(rows, &self.provenance).and_then(|file| self.keep::<R>(file));
+        self.issues.extend(staged.map_err(|error| issue_of(&error)).err());
+    }
+
+    /// The same, for a stage that brings one dataset and leaves its rows to others.
+    pub(super) fn stage_rows<R: Record>(&mut self, rows: Vec<R>) -> Result<Vec<R>, Issue> {
+        self.stage(&rows);
+        Ok(rows)
+    }
+
+    /// Stages sorted rows as they come.
+    pub(super) fn stage_sorted<R: Record>(&mut self, mut rows: Sorted) -> Result<(), Issue> {
+        self.assemble::<R, ()>(|take| {
+            while let Some(row) = rows.peek() {
+                take(row)?;
+                rows.advance().map_err(|error| Issue::unsorted(&error))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Stages the order exports; adds their raw openids to `buyers`, where somebody asks for them, and gives
+    /// the rows put aside.
+    pub(super) fn stage_orders(
+        &mut self,
+        exports: OrderExports,
+        mut buyers: Option<&mut HashSet<String>>,
+    ) -> Result<Vec<BadRow>, Issue> {
+        let settled = self.assemble::<OrderLine, _>(|take| {
+            exports.settle(|row| {
+                if let Some(buyers) = &mut buyers {
+                    add_buyer(buyers, row);
+                }
+                take(row)
+            })
+        });
+        // Lines that do not count name nobody.
+        if let (Err(_), Some(buyers)) = (&settled, buyers) {
+            buyers.clear();
+        }
+        let settled = settled?;
+        self.note("collapsed", settled.collapsed);
+        self.note("quarantined", settled.quarantined.len() as u64);
+        self.note("quarantined_without_amount", settled.unreadable);
+        self.intake.push(settled.intake);
+        Ok(settled.quarantined)
+    }
+
+    /// Stages the subsidy ledger; gives its lines.
+    pub(super) fn stage_ledger(&mut self, ledger: SubsidyLedger) -> Result<Vec<SubsidyOrder>, Issue> {
+        let settled = self.assemble::<SubsidyOrder, _>(|take| ledger.settle(take))?;
+        self.note("collapsed", settled.intake.repeated);
+        self.intake.push(settled.intake);
+        Ok(settled.lines)
+    }
+
+    /// Stages the four tables of the datacube.
+    pub(super) fn stage_datacube(&mut self, it: &Datacube) -> Result<(), Issue> {
+        self.stage(&it.account);
+        self.stage(&it.cards);
+        self.stage(&it.members);
+        self.stage(&it.member_details);
+        Ok(())
+    }
+
+    /// A partition of the rows that `bring` hands over; nothing is staged unless it succeeds.
+    fn assemble<R: Record, U>(
+        &mut self,
+        bring: impl FnOnce(&mut dyn FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<U, Issue>,
+    ) -> Result<U, Issue> {
+        let writer = self.staging.begin(R::DATASET, &self.provenance).map_err(|error| issue_of(&error))?;
+        let mut assembly = Assembly::new(contract(R::DATASET), self.persona, writer);
+        let left = bring(&mut |row| assembly.add(row).map_err(|error| issue_of(&error)))?;
+        let staged = assembly.finish().and_then(|(writer, rows)| self.staging.end(R::DATASET, writer, rows));
+        staged.and_then(|file| self.keep::<R>(file)).map_err(|error| issue_of(&error))?;
+        Ok(left)
+    }
+
+    fn keep<R: Record>(&mut self, file: StagedFile) -> Result<(), PartitionError> {
+        self.files.push(file);
+        if let Some(column) = R::AMOUNT {
+            let total = sum_of::<R>(&self.staging.partition(R::DATASET), column)?;
+            self.totals.insert(R::DATASET, total);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, name: &str, count: u64) {
+        if count > 0 {
+            self.notes.insert(name.to_owned(), count);
+        }
+    }
+}
+
+fn add_buyer(buyers: &mut HashSet<String>, row: PackedRow<'_>) {
+    if let Some(openid) = order_line(row).openid
+        && !buyers.contains(openid.as_ref())
+    {
+        buyers.insert(openid.into_owned());
+    }
+}
+
+fn issue_of(error: &PartitionError) -> Issue {
+    match error.is_of_the_disk() {
+        true => Issue::storage(chain(error)),
+        false => Issue::violation(error.to_string()),
+    }
+}
+
+/// An error and its cause in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}

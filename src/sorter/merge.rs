@@ -1,0 +1,185 @@
+//! Sorted runs read as one: the least of their first rows comes next, and of equal ones that of the run
+//! that was written first.
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::buffer::{Buffer, HEAD_BYTES, lengths, row_at};
+use super::row::PackedRow;
+
+/// What is read of a run at once, where memory allows.
+const WINDOW_BYTES: usize = 256 << 10;
+/// What a window has at least, however many runs there are.
+const SMALLEST_WINDOW: usize = 4 << 10;
+
+/// Rows in order, looked at one by one.
+#[derive(Debug, Default)]
+pub struct Sorted {
+    runs: Vec<Run>,
+    /// Numbers of the runs that have rows left, as a heap: the one whose row is next stands first.
+    heap: Vec<usize>,
+}
+
+impl Sorted {
+    pub(super) fn open(
+        file: Option<Arc<File>>,
+        run_bytes: &[u64],
+        last: Buffer,
+        memory_bytes: usize,
+    ) -> io::Result<Sorted> {
+        let window = (memory_bytes / run_bytes.len().max(1)).clamp(SMALLEST_WINDOW, WINDOW_BYTES);
+        let mut runs = Vec::with_capacity(run_bytes.len() + 1);
+        let mut start = 0;
+        for bytes in run_bytes {
+            let file = file.clone().expect("runs lie in a file");
+            runs.push(Run::File(FileRun::open(file, start, start + bytes, window)?));
+            start += bytes;
+        }
+        runs.push(Run::Memory { buffer: last, next: 0 });
+        let heap = (0..runs.len()).filter(|run| runs[*run].head().is_some()).collect();
+        let mut sorted = Sorted { runs, heap };
+        for place in (0..sorted.heap.len() / 2).rev() {
+            sorted.sift_down(place);
+        }
+        Ok(sorted)
+    }
+
+    /// The next row; it stays the next one until `advance`.
+    pub fn peek(&self) -> Option<PackedRow<'_>> {
+        self.heap.first().and_then(|run| self.runs[*run].head())
+    }
+
+    /// Goes on to the row after it.
+    ///
+    /// # Errors
+    /// The scratch file does not give back what was written.
+    pub fn advance(&mut self) -> io::Result<()> {
+        let Some(run) = self.heap.first().copied() else { return Ok(()) };
+        self.runs[run].advance()?;
+        if self.runs[run].head().is_none() {
+            self.heap.swap_remove(0);
+        }
+        self.sift_down(0);
+        Ok(())
+    }
+
+    /// Runs that had to be written to the disk.
+    pub fn runs_on_disk(&self) -> usize {
+        self.runs.iter().filter(|run| matches!(run, Run::File(_))).count()
+    }
+
+    fn sift_down(&mut self, mut place: usize) {
+        loop {
+            let least = |one: usize, other: usize| if self.precedes(other, one) { other } else { one };
+            let next = least(least(place, 2 * place + 1), 2 * place + 2);
+            if next == place {
+                return;
+            }
+            self.heap.swap(place, next);
+            place = next;
+        }
+    }
+
+    /// Whether the run at one place of the heap is to be read before that of another; a place beyond its
+    /// end never is.
+    fn precedes(&self, one: usize, other: usize) -> bool {
+        let (Some(one), Some(other)) = (self.heap.get(one), self.heap.get(other)) else { return false };
+        let key = |run: usize| self.runs[run].head().expect("a run of the heap has a row").key;
+        key(*one).cmp(key(*other)).then(one.cmp(other)) == Ordering::Less
+    }
+}
+
+/// Rows that lie sorted somewhere.
+#[derive(Debug)]
+enum Run {
+    File(FileRun),
+    Memory { buffer: Buffer, next: usize },
+}
+
+impl Run {
+    fn head(&self) -> Option<PackedRow<'_>> {
+        match self {
+            Run::File(run) => run.head(),
+            Run::Memory { buffer, next } => buffer.row(*next),
+        }
+    }
+
+    fn advance(&mut self) -> io::Result<()> {
+        match self {
+            Run::File(run) => run.advance(),
+            Run::Memory { buffer, next } => {
+                *next = (*next + 1).min(buffer.len());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A part of the scratch file, seen through a window.
+#[derive(Debug)]
+struct FileRun {
+    file: Arc<File>,
+    /// What of the file is yet to be read.
+    unread: std::ops::Range<u64>,
+    window: Vec<u8>,
+    /// Where in the window the next row stands.
+    at: usize,
+    window_bytes: usize,
+}
+
+impl FileRun {
+    fn open(file: Arc<File>, start: u64, end: u64, window_bytes: usize) -> io::Result<FileRun> {
+        let mut run = FileRun { file, unread: start..end, window: Vec::new(), at: 0, window_bytes };
+        run.fill()?;
+        Ok(run)
+    }
+
+    fn head(&self) -> Option<PackedRow<'_>> {
+        (self.at < self.window.len()).then(|| row_at(&self.window, self.at))
+    }
+
+    fn advance(&mut self) -> io::Result<()> {
+        if let Some(row) = self.head() {
+            self.at += HEAD_BYTES + row.key.len() + row.cells.len();
+            self.fill()?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the next row lies in the window as a whole.
+    fn fill(&mut self) -> io::Result<()> {
+        if self.has(HEAD_BYTES) && self.has(self.next_bytes()) {
+            return Ok(());
+        }
+        self.window.drain(..self.at);
+        self.at = 0;
+        self.read_up_to(self.window_bytes)?;
+        if self.has(HEAD_BYTES) {
+            self.read_up_to(self.next_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn has(&self, bytes: usize) -> bool {
+        self.window.len() - self.at >= bytes
+    }
+
+    fn next_bytes(&self) -> usize {
+        let head = &self.window[self.at..self.at + HEAD_BYTES];
+        let (key, cells) = lengths(head.try_into().expect("eight bytes"));
+        HEAD_BYTES + key + cells
+    }
+
+    /// Reads until the window has so many bytes or the run is at its end.
+    fn read_up_to(&mut self, bytes: usize) -> io::Result<()> {
+        let left = usize::try_from(self.unread.end - self.unread.start).unwrap_or(usize::MAX);
+        let (old, more) = (self.window.len(), bytes.saturating_sub(self.window.len()).min(left));
+        self.window.resize(old + more, 0);
+        self.file.read_exact_at(&mut self.window[old..], self.unread.start)?;
+        self.unread.start += more as u64;
+        Ok(())
+    }
+}

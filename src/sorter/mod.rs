@@ -1,0 +1,128 @@
+//! Rows packed into bytes and sorted by their key in bounded memory. What does not fit goes, sorted, to an
+//! unnamed file of a scratch folder, which vanishes with the process; reading merges what lies there.
+//! Rows of one key keep the order in which they came. Knows no dataset and no meaning of a cell.
+
+mod buffer;
+mod merge;
+mod row;
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use buffer::Buffer;
+pub use merge::Sorted;
+pub use row::{CellPacker, KeyPacker, Packed, PackedRow, Unpacker};
+
+/// Where rows are sorted, and in how much memory.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// A folder on a real disk.
+    pub folder: PathBuf,
+    /// What one sorter may hold of rows, in bytes.
+    pub memory_bytes: usize,
+}
+
+/// Takes rows in any order.
+///
+/// Half of its memory is being filled while a thread sorts and writes the other half. Where a run ends
+/// depends on the rows alone, and what comes out does not depend on where runs end.
+#[derive(Debug)]
+pub struct Sorter {
+    room: Room,
+    filling: Buffer,
+    spare: Buffer,
+    spilling: Option<JoinHandle<io::Result<Spilled>>>,
+    file: Option<Arc<File>>,
+    run_bytes: Vec<u64>,
+    rows: u64,
+}
+
+/// A run on the disk, and the buffer it came from.
+#[derive(Debug)]
+struct Spilled {
+    bytes: u64,
+    emptied: Buffer,
+}
+
+impl Sorter {
+    /// A sorter without rows; nothing is on the disk before it has to be.
+    pub fn new(room: &Room) -> Sorter {
+        Sorter {
+            room: room.clone(),
+            filling: Buffer::default(),
+            spare: Buffer::default(),
+            spilling: None,
+            file: None,
+            run_bytes: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// The scratch folder has no room.
+    pub fn push(&mut self, row: &impl Packed) -> io::Result<()> {
+        if self.filling.bytes() >= self.room.memory_bytes / 2 && !self.filling.is_empty() {
+            self.spill()?;
+        }
+        self.filling.push(row);
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Rows added so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The rows in order.
+    ///
+    /// # Errors
+    /// The scratch folder has no room, or does not give back what lies there.
+    pub fn finish(mut self) -> io::Result<Sorted> {
+        self.settle()?;
+        self.filling.sort();
+        drop(self.spare);
+        Sorted::open(self.file, &self.run_bytes, self.filling, self.room.memory_bytes / 2)
+    }
+
+    /// Gives the full buffer to a thread of its own.
+    fn spill(&mut self) -> io::Result<()> {
+        self.settle()?;
+        let file = self.file()?;
+        let mut full = std::mem::replace(&mut self.filling, std::mem::take(&mut self.spare));
+        self.spilling = Some(std::thread::spawn(move || {
+            full.sort();
+            let bytes = full.write(&file)?;
+            full.clear();
+            Ok(Spilled { bytes, emptied: full })
+        }));
+        Ok(())
+    }
+
+    /// Waits for the run that is being written.
+    fn settle(&mut self) -> io::Result<()> {
+        let Some(thread) = self.spilling.take() else { return Ok(()) };
+        let spilled = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.run_bytes.push(spilled.bytes);
+        self.spare = spilled.emptied;
+        Ok(())
+    }
+
+    /// One file for all runs: their number is not bounded by that of open files.
+    fn file(&mut self) -> io::Result<Arc<File>> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(tempfile::tempfile_in(&self.room.folder)?);
+        self.file = Some(file.clone());
+        Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests;

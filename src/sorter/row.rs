@@ -1,0 +1,230 @@
+//! One row as bytes: a key that compares as its texts do, then the cells in the order they were packed.
+//! Whoever unpacks must ask in that order; nothing in the bytes says what a cell is.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use memchr::memchr;
+
+/// Ends a text of a key: smaller than every byte of one.
+const END: u8 = 0;
+/// Stands before a byte of a key that would look like `END` or like itself.
+const ESCAPE: u8 = 1;
+/// 1970-01-01 as chrono counts days.
+const EPOCH_DAYS_FROM_CE: i64 = 719_163;
+
+/// What can lie in a sorter.
+pub trait Packed {
+    /// The texts rows are sorted by.
+    fn pack_key(&self, key: &mut KeyPacker<'_>);
+
+    /// Everything else.
+    fn pack_cells(&self, cells: &mut CellPacker<'_>);
+}
+
+/// Writes the texts of a key.
+#[derive(Debug)]
+pub struct KeyPacker<'b>(pub(super) &'b mut Vec<u8>);
+
+impl KeyPacker<'_> {
+    /// The next text of the key.
+    pub fn text(&mut self, text: &str) {
+        if text.bytes().any(|byte| byte <= ESCAPE) {
+            self.escaped(text);
+        } else {
+            self.0.extend_from_slice(text.as_bytes());
+        }
+        self.0.push(END);
+    }
+
+    fn escaped(&mut self, text: &str) {
+        for byte in text.bytes() {
+            match byte {
+                END | ESCAPE => self.0.extend_from_slice(&[ESCAPE, byte + 1]),
+                byte => self.0.push(byte),
+            }
+        }
+    }
+}
+
+/// Writes the cells after the key.
+#[derive(Debug)]
+pub struct CellPacker<'b>(pub(super) &'b mut Vec<u8>);
+
+impl CellPacker<'_> {
+    /// A text.
+    pub fn text(&mut self, text: &str) {
+        self.length(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// A text that may be absent.
+    pub fn maybe_text(&mut self, text: Option<impl AsRef<str>>) {
+        match text.as_ref().map(AsRef::as_ref) {
+            None => self.length(0),
+            Some(text) => {
+                self.length(text.len() as u64 + 1);
+                self.0.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+
+    /// A number; small ones take few bytes.
+    pub fn integer(&mut self, number: i64) {
+        self.length(((number << 1) ^ (number >> 63)).cast_unsigned());
+    }
+
+    /// An instant, to the microsecond.
+    pub fn instant(&mut self, instant: DateTime<Utc>) {
+        self.integer(instant.timestamp_micros());
+    }
+
+    /// An instant that may be absent.
+    pub fn maybe_instant(&mut self, instant: Option<DateTime<Utc>>) {
+        self.0.push(u8::from(instant.is_some()));
+        if let Some(instant) = instant {
+            self.instant(instant);
+        }
+    }
+
+    /// A calendar day.
+    pub fn date(&mut self, date: NaiveDate) {
+        self.integer(i64::from(date.num_days_from_ce()) - EPOCH_DAYS_FROM_CE);
+    }
+
+    /// Seven bits a byte, the lowest first.
+    fn length(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.0.push(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number.to_le_bytes()[0]);
+    }
+}
+
+/// A row that lies in a sorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackedRow<'r> {
+    pub(super) key: &'r [u8],
+    pub(super) cells: &'r [u8],
+}
+
+impl<'r> PackedRow<'r> {
+    /// Compares as the texts of the key do.
+    pub fn key(&self) -> &'r [u8] {
+        self.key
+    }
+
+    /// Its texts and cells, in the order they were packed.
+    pub fn unpack(&self) -> Unpacker<'r> {
+        Unpacker { key: self.key, cells: self.cells }
+    }
+
+    /// A row that was kept as its two parts.
+    pub fn of_parts(key: &'r [u8], cells: &'r [u8]) -> PackedRow<'r> {
+        PackedRow { key, cells }
+    }
+
+    /// The bytes of its cells.
+    pub fn cells(&self) -> &'r [u8] {
+        self.cells
+    }
+}
+
+/// Reads a row. Asking for what was not packed is a fault of this program and panics.
+#[derive(Debug, Clone)]
+pub struct Unpacker<'r> {
+    key: &'r [u8],
+    cells: &'r [u8],
+}
+
+impl<'r> Unpacker<'r> {
+    /// The next text of the key.
+    pub fn key_text(&mut self) -> Cow<'r, str> {
+        let end = memchr(END, self.key).expect("a text of the key ends");
+        let text = &self.key[..end];
+        self.key = &self.key[end + 1..];
+        if memchr(ESCAPE, text).is_some() { Cow::Owned(unescaped(text)) } else { Cow::Borrowed(utf8(text)) }
+    }
+
+    /// A text.
+    pub fn text(&mut self) -> &'r str {
+        let length = self.length();
+        utf8(self.take(length))
+    }
+
+    /// A text that may be absent.
+    pub fn maybe_text(&mut self) -> Option<&'r str> {
+        let length = self.length().checked_sub(1)?;
+        Some(utf8(self.take(length)))
+    }
+
+    /// A number.
+    pub fn integer(&mut self) -> i64 {
+        let number = self.length();
+        (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+    }
+
+    /// Microseconds of an instant.
+    pub fn micros(&mut self) -> i64 {
+        self.integer()
+    }
+
+    /// Microseconds of an instant that may be absent.
+    pub fn maybe_micros(&mut self) -> Option<i64> {
+        let is_there = self.take(1) == [1];
+        is_there.then(|| self.integer())
+    }
+
+    /// An instant that may be absent.
+    pub fn maybe_instant(&mut self) -> Option<DateTime<Utc>> {
+        self.maybe_micros().map(|micros| DateTime::from_timestamp_micros(micros).expect("what was packed"))
+    }
+
+    /// A calendar day as days since 1970.
+    pub fn epoch_days(&mut self) -> i32 {
+        i32::try_from(self.integer()).expect("what was packed")
+    }
+
+    /// A calendar day.
+    pub fn date(&mut self) -> NaiveDate {
+        let days = i32::try_from(i64::from(self.epoch_days()) + EPOCH_DAYS_FROM_CE).ok();
+        days.and_then(NaiveDate::from_num_days_from_ce_opt).expect("what was packed")
+    }
+
+    fn take(&mut self, length: u64) -> &'r [u8] {
+        let length = usize::try_from(length).expect("a cell fits into memory");
+        let (taken, rest) = self.cells.split_at(length);
+        self.cells = rest;
+        taken
+    }
+
+    fn length(&mut self) -> u64 {
+        let (mut number, mut shift) = (0, 0);
+        for (index, byte) in self.cells.iter().enumerate() {
+            number |= u64::from(byte & 0x7f) << shift;
+            shift += 7;
+            if *byte < 0x80 {
+                self.cells = &self.cells[index + 1..];
+                return number;
+            }
+        }
+        panic!("a cell is asked for that was not packed")
+    }
+}
+
+fn utf8(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("what was packed as text is text")
+}
+
+fn unescaped(text: &[u8]) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            &ESCAPE => rest.next().expect("an escape stands before a byte") - 1,
+            byte => *byte,
+        });
+    }
+    utf8(&bytes).to_owned()
+}
