@@ -2,6 +2,7 @@
 //! The only place that writes datasets and reports; `journal` alone writes beside it.
 
 pub mod bucket;
+pub mod encoder;
 pub mod inspect;
 pub mod lake;
 pub mod lock;

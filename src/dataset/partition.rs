@@ -17,9 +17,11 @@ use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use serde::de::DeserializeOwned;
 
+use super::encoder::Encoder;
 use crate::contract::{Contract, contract};
 use crate::money::Fen;
 use crate::record::Record;
@@ -28,6 +30,11 @@ use crate::record::Record;
 const ROWS_PER_BATCH: usize = 16_384;
 /// Rows of a row group.
 const ROWS_PER_GROUP: usize = 1 << 20;
+/// Above 1 the files hardly get smaller: most of them are numbers and hashes written as text.
+const ZSTD_LEVEL: i32 = 1;
+/// Bytes of distinct values after which a column is taken to repeat itself no more. A dictionary of ids
+/// costs time and saves nothing.
+const DICTIONARY_BYTES: usize = 64 << 10;
 
 /// Why a partition file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +142,7 @@ pub fn write_batches(
 /// A partition file under construction: memory does not grow with its rows.
 pub struct Writer {
     path: PathBuf,
-    file: ArrowWriter<File>,
+    file: Encoder,
     keys: KeyOrder,
 }
 
@@ -146,18 +153,18 @@ impl Writer {
         let file = File::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
         let file = ArrowWriter::try_new(file, contract.arrow(), Some(properties))
             .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
-        Ok(Writer { path: path.to_owned(), file, keys: KeyOrder::of(contract) })
+        Ok(Writer { path: path.to_owned(), file: Encoder::start(file), keys: KeyOrder::of(contract) })
     }
 
     /// Adds rows that come after all before them.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
         self.keys.check(batch)?;
-        self.file.write(batch).map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })
+        self.file.write(batch.clone()).map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })
     }
 
     /// Ends the file and syncs it.
     pub fn finish(self) -> Result<(), PartitionError> {
-        let file = self.file.into_inner();
+        let file = self.file.finish();
         let file = file.map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })?;
         file.sync_all().map_err(|source| PartitionError::Open { path: self.path, source })
     }
@@ -337,11 +344,20 @@ fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProp
         entry("rules_sha256", &provenance.rules_sha256),
         entry("inputs_sha256", &provenance.inputs_sha256),
     ];
-    WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("3 is a zstd level")))
+    let builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).expect("a zstd level")))
         .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_created_by(concat!("coupon-recon ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(metadata))
+        .set_key_value_metadata(Some(metadata));
+    // The smallest and the largest of texts that nothing is sorted by tell nothing.
+    let schema = contract.arrow();
+    let texts = schema.fields().iter().filter(|field| *field.data_type() == DataType::Utf8);
+    let unsorted = texts.filter(|field| !contract.key.contains(field.name()));
+    let column = |field: &Arc<Field>| ColumnPath::from(field.name().as_str());
+    unsorted
+        .map(column)
+        .fold(builder, |builder, column| builder.set_column_statistics_enabled(column, EnabledStatistics::None))
         .build()
 }
 
@@ -375,10 +391,10 @@ impl KeyOrder {
 
     fn compare(&self, one: (&[ArrayRef], usize), other: (&[ArrayRef], usize)) -> Result<(), PartitionError> {
         let cells = one.0.iter().zip(other.0);
-        let order = cells.map(|(column, next)| compare_cells(column, one.1, next, other.1));
+        let mut order = cells.map(|(column, next)| compare_cells(column, one.1, next, other.1));
         let key = || other.0.iter().map(|column| key_text(column, other.1)).collect::<Vec<_>>().join(", ");
         let dataset = self.contract.name.as_str();
-        match order.fold(Ordering::Equal, Ordering::then) {
+        match order.find(|order| order.is_ne()).unwrap_or(Ordering::Equal) {
             Ordering::Less => Ok(()),
             Ordering::Equal => Err(PartitionError::DuplicateKey { dataset, key: key() }),
             Ordering::Greater => Err(PartitionError::Unsorted { dataset, key: key() }),

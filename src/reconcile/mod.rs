@@ -1,8 +1,10 @@
 //! Match, coupon ledger, rules and the life of a break: a pure function of the partitions of a night,
 //! the job and the decisions. Reads Parquet, writes nothing, asks no clock and no network.
 
+mod builders;
 mod candidate;
 mod columns;
+mod coupon_key;
 mod cursor;
 mod decisions;
 mod engine;
@@ -26,6 +28,7 @@ mod spill;
 mod subsidy;
 mod tables;
 mod terms;
+mod text_hash;
 mod wallet;
 
 pub use decisions::{Decision, DecisionError, Decisions};

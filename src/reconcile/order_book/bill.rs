@@ -1,14 +1,13 @@
 //! The trade bills of the look-back: what was paid per payment and what was refunded.
 //! The definitions are `jobs/rules/views/02_bill_payments.sql` and `03_bill_refunds.sql`.
 
-use std::collections::HashMap;
-
 use crate::money::Fen;
 use crate::reconcile::columns::{DayNumber, Micros, row_type};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::Tally;
 use crate::reconcile::merge::{DayMerge, Keyed};
 use crate::reconcile::spill::{Packer, Unpacker};
+use crate::reconcile::text_hash::TextMap;
 
 row_type! {
     /// A payment row of a bill.
@@ -220,17 +219,17 @@ pub(super) struct Refunded {
 pub(super) struct Refunds {
     /// Per payment, sorted by transaction_id: the view `bill_refunds`.
     pub(super) all: Vec<Refunded>,
-    by_transaction: HashMap<String, usize>,
-    by_number: HashMap<String, Refunded>,
+    by_transaction: TextMap<String, usize>,
+    by_number: TextMap<String, Refunded>,
     /// Every row of the bills, failed ones too: (transaction_id, out_trade_no) → rows and fen.
-    pub(super) rows: HashMap<(String, String), (i64, Fen)>,
+    pub(super) rows: TextMap<(String, String), (i64, Fen)>,
 }
 
 impl Refunds {
     /// Reads the refunds of the bills: a refund listed twice counts once, one that failed not at all.
     pub(super) fn read(bills: &mut DayMerge<RefundColumns>) -> Result<Refunds, ReconcileError> {
         let mut refunds = Refunds::default();
-        let mut payments: HashMap<String, Refunded> = HashMap::new();
+        let mut payments: TextMap<String, Refunded> = TextMap::default();
         while let Some(key) = bills.peek_key() {
             let refund_id = key.to_owned();
             let (refund, has_failed) = refunds.take(&refund_id, bills)?;

@@ -1,7 +1,7 @@
 //! Orders and payments of one part brought together, and at the end those whose transaction lies in
 //! another part. The definition is the outer part of `jobs/rules/views/04_order_totals.sql`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::bill::{OddRow, Payment, Refunded, Refunds};
@@ -13,7 +13,8 @@ use crate::money::Fen;
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
-use crate::reconcile::spill::{Packer, Part, Unpacker, hash};
+use crate::reconcile::spill::{Packer, Part, Unpacker};
+use crate::reconcile::text_hash::{TextMap, hash};
 
 /// What the bills say about an order.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,6 +49,13 @@ struct FarOrder {
     payments: Vec<u8>,
 }
 
+/// Where the payments of an order number stand.
+struct ByNumber<'a> {
+    last: TextMap<&'a str, usize>,
+    /// For each payment the one before it of the same number.
+    before: Vec<Option<usize>>,
+}
+
 /// The join under way.
 pub(super) struct Join {
     output: Output,
@@ -62,8 +70,8 @@ pub(super) struct Join {
 struct OddRows {
     rows: Vec<OddRow>,
     /// Their transactions and numbers; true once an order has it.
-    transactions: HashMap<String, bool>,
-    numbers: HashMap<String, bool>,
+    transactions: TextMap<String, bool>,
+    numbers: TextMap<String, bool>,
 }
 
 impl<'a> Joined<'a> {
@@ -147,6 +155,18 @@ impl<'a> OfNumber<'a> {
     }
 }
 
+impl<'a> ByNumber<'a> {
+    fn of(payments: &[Payment<'a>]) -> ByNumber<'a> {
+        let mut last = TextMap::with_capacity_and_hasher(payments.len(), Default::default());
+        let before = payments.iter().enumerate().map(|(place, it)| last.insert(it.out_trade_no, place)).collect();
+        ByNumber { last, before }
+    }
+
+    fn places(&self, number: &str) -> impl Iterator<Item = usize> {
+        std::iter::successors(self.last.get(number).copied(), |place| self.before[*place])
+    }
+}
+
 impl Join {
     /// Starts the join of `rows` orders and payments in `parts` parts.
     pub(super) fn new(
@@ -163,25 +183,22 @@ impl Join {
     /// Joins the orders and payments of one part.
     pub(super) fn part(&mut self, part: usize, orders: &[u8], payments: &[u8]) -> Result<(), ReconcileError> {
         let payments = Payment::all_in(payments);
-        let by_id: HashMap<&str, usize> =
+        let by_id: TextMap<&str, usize> =
             payments.iter().enumerate().map(|(place, it)| (it.transaction_id, place)).collect();
-        let mut by_number: HashMap<&str, Vec<usize>> = HashMap::with_capacity(payments.len());
-        for (place, payment) in payments.iter().enumerate() {
-            by_number.entry(payment.out_trade_no).or_default().push(place);
-        }
+        let by_number = ByNumber::of(&payments);
         let mut has_order = vec![false; payments.len()];
         let (mut orders, mut order_lines) = (Orders::in_bytes(orders), Vec::new());
         while orders.next_into(&mut order_lines) {
             let totals = Totals::of(&order_lines);
-            let same_number = by_number.get(totals.out_trade_no).map_or(&[][..], Vec::as_slice);
-            same_number.iter().for_each(|place| has_order[*place] = true);
+            let same_number = || by_number.places(totals.out_trade_no);
+            same_number().for_each(|place| has_order[place] = true);
             let found = totals.transaction_id.and_then(|id| by_id.get(id)).copied();
             let is_far = |id: &str| found.is_none() && self.transactions.may_hold(hash(id));
             if totals.transaction_id.is_some_and(is_far) {
-                self.far.push(FarOrder::new(&order_lines, same_number.iter().map(|place| &payments[*place])));
+                self.far.push(FarOrder::new(&order_lines, same_number().map(|place| &payments[place])));
                 continue;
             }
-            let of_number = OfNumber::of(same_number.iter().map(|place| payments[*place]));
+            let of_number = OfNumber::of(same_number().map(|place| payments[place]));
             let joined = Joined::of(&order_lines, found.map(|place| payments[place]), of_number, &self.refunds);
             found.into_iter().for_each(|place| has_order[place] = true);
             self.odd.see(&joined.totals);
@@ -214,8 +231,8 @@ impl Join {
 }
 
 /// The payments of these transactions, packed.
-fn find_payments(parts: &mut [Part], wanted: &HashSet<&str>) -> Result<HashMap<String, Vec<u8>>, ReconcileError> {
-    let mut found = HashMap::new();
+fn find_payments(parts: &mut [Part], wanted: &HashSet<&str>) -> Result<TextMap<String, Vec<u8>>, ReconcileError> {
+    let mut found = TextMap::default();
     for part in parts.iter_mut().filter(|_| !wanted.is_empty()) {
         let bytes = part.read().map_err(spilled)?;
         for payment in Payment::all_in(&bytes).iter().filter(|it| wanted.contains(it.transaction_id)) {

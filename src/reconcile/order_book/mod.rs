@@ -12,6 +12,7 @@ mod output;
 mod table;
 
 use std::io;
+use std::panic::resume_unwind;
 use std::path::Path;
 
 use chrono::NaiveDate;
@@ -30,7 +31,8 @@ use super::error::ReconcileError;
 use super::files::DayFiles;
 use super::footing::{BillRows, Tally};
 use super::merge::DayMerge;
-use super::spill::{Packer, Part, Scatter, Sorted, Unpacker, hash};
+use super::spill::{Packer, Part, Scatter, Sorted, Unpacker};
+use super::text_hash::hash;
 use crate::money::Fen;
 
 /// The views this module computes.
@@ -154,8 +156,13 @@ impl OrderBook {
         parts: usize,
     ) -> Result<OrderBook, ReconcileError> {
         let refunds = Refunds::read(&mut DayMerge::<RefundColumns>::open("refunds", &files.window("refunds", from))?)?;
-        let mut payments = scatter_payments(&files.window("payments", from), scratch, parts)?;
-        let orders = scatter_orders(&files.window("orders", from), scratch, parts)?;
+        let (bills, exports) = (files.window("payments", from), files.window("orders", from));
+        let (payments, orders) = std::thread::scope(|threads| {
+            let payments = threads.spawn(|| scatter_payments(&bills, scratch, parts));
+            let orders = scatter_orders(&exports, scratch, parts);
+            (payments.join().unwrap_or_else(|panic| resume_unwind(panic)), orders)
+        });
+        let (mut payments, orders) = (payments?, orders?);
         let size = (parts, count_rows(files, from)?);
         let mut join = Join::new(scratch, refunds, payments.transactions, payments.odd_rows, size)?;
         for (part, (mut orders, payments)) in orders.into_iter().zip(&mut payments.parts).enumerate() {

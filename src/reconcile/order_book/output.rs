@@ -1,7 +1,6 @@
 //! Where the joined orders and payments go: claims to be sorted by coupon, orders to be found by number,
 //! the views' tables, the control totals.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
@@ -18,7 +17,8 @@ use super::{LineAmounts, OrderBook, spilled};
 use crate::reconcile::columns::business_day;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
-use crate::reconcile::spill::{Scatter, Sorter, Unpacker, hash};
+use crate::reconcile::spill::{Scatter, Sorter, Unpacker};
+use crate::reconcile::text_hash::{TextMap, hash};
 
 /// Everything that comes out of the join.
 pub(super) struct Output {
@@ -37,8 +37,8 @@ pub(super) struct Output {
 
 /// Transactions and numbers of refund rows; true once an order has it.
 struct MatchedRefunds {
-    transactions: HashMap<String, bool>,
-    numbers: HashMap<String, bool>,
+    transactions: TextMap<String, bool>,
+    numbers: TextMap<String, bool>,
 }
 
 impl Output {
