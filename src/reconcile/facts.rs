@@ -53,6 +53,14 @@ row_type! {
     }
 }
 
+/// What is read of the datasets of this module.
+pub(super) const READ: [(&str, &[&str]); 4] = [
+    ("subsidy_payments", ReceiptColumns::NAMES),
+    ("subsidy_returns", ReturnColumns::NAMES),
+    ("coupon_codes", CodeColumns::NAMES),
+    ("coupon_events", EventColumns::NAMES),
+];
+
 /// An order line that names the coupon, and its order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Claim<'a> {

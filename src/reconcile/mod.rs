@@ -59,6 +59,12 @@ pub fn build_ledger<E: From<ReconcileError>>(
     ledger::build(&Terms::of(job), files, asked, scratch, sink)
 }
 
+/// What the match decodes, dataset by dataset: to decode these columns and do nothing with them is the
+/// least it can cost.
+pub fn columns_read() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    sides::READ.into_iter().chain(order_book::READ).chain(facts::READ)
+}
+
 /// Judges the night of `files.date` (design §7). `files.day` has the day's `coupon_ledger`; `shortfall`
 /// names the datasets a configured stage could not fill.
 pub fn judge(

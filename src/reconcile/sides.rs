@@ -18,6 +18,10 @@ use super::wallet::{PreviousColumns, PreviousRow, WalletColumns, WalletRow};
 use crate::money::Fen;
 use crate::record::{LedgerRow, Record, UserCoupon};
 
+/// What is read of the sides that lie sorted already.
+pub(super) const READ: [(&str, &[&str]); 2] =
+    [(UserCoupon::DATASET, WalletColumns::NAMES), (LedgerRow::DATASET, PreviousColumns::NAMES)];
+
 /// Columns sorted by coupon.
 trait ByCoupon: Columns {
     fn coupon(&self, row: usize) -> CouponKey<'_>;

@@ -247,6 +247,9 @@ impl Sorter {
         if self.bytes.len() >= RUN_BYTES {
             self.write_run()?;
         }
+        if self.bytes.is_empty() {
+            self.bytes.reserve(RUN_BYTES);
+        }
         let start = self.end();
         let mut packer = Packer::new(&mut self.bytes);
         packer.text(stock_id);

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::bill::{OddRow, Payment, Refunded, Refunds};
+use super::bill::{BilledOrder, OddRow, Refunded, Refunds};
 use super::lookup::Filter;
 use super::order::{Line, Orders, Totals, lines};
 use super::output::Output;
@@ -77,7 +77,7 @@ struct OddRows {
 impl<'a> Joined<'a> {
     fn of(
         lines: &'a [Line<'a>],
-        by_id: Option<Payment<'a>>,
+        by_id: Option<BilledOrder<'a>>,
         by_number: Option<OfNumber<'a>>,
         refunds: &'a Refunds,
     ) -> Joined<'a> {
@@ -139,8 +139,8 @@ impl LineAmounts {
 }
 
 impl<'a> OfNumber<'a> {
-    fn of(payments: impl Iterator<Item = Payment<'a>>) -> Option<OfNumber<'a>> {
-        let one = |it: Payment<'a>| OfNumber {
+    fn of(payments: impl Iterator<Item = BilledOrder<'a>>) -> Option<OfNumber<'a>> {
+        let one = |it: BilledOrder<'a>| OfNumber {
             transaction_id: it.transaction_id,
             order_fen: it.order_fen,
             day: it.day,
@@ -156,7 +156,7 @@ impl<'a> OfNumber<'a> {
 }
 
 impl<'a> ByNumber<'a> {
-    fn of(payments: &[Payment<'a>]) -> ByNumber<'a> {
+    fn of(payments: &[BilledOrder<'a>]) -> ByNumber<'a> {
         let mut last = TextMap::with_capacity_and_hasher(payments.len(), Default::default());
         let before = payments.iter().enumerate().map(|(place, it)| last.insert(it.out_trade_no, place)).collect();
         ByNumber { last, before }
@@ -182,7 +182,7 @@ impl Join {
 
     /// Joins the orders and payments of one part.
     pub(super) fn part(&mut self, part: usize, orders: &[u8], payments: &[u8]) -> Result<(), ReconcileError> {
-        let payments = Payment::all_in(payments);
+        let payments = BilledOrder::all_in(payments);
         let by_id: TextMap<&str, usize> =
             payments.iter().enumerate().map(|(place, it)| (it.transaction_id, place)).collect();
         let by_number = ByNumber::of(&payments);
@@ -214,13 +214,13 @@ impl Join {
     pub(super) fn finish(mut self, parts: &mut [Part], payments: Tally) -> Result<OrderBook, ReconcileError> {
         let far = std::mem::take(&mut self.far);
         let unpacked: Vec<_> =
-            far.iter().map(|order| (lines(&order.lines), Payment::all_in(&order.payments))).collect();
+            far.iter().map(|order| (lines(&order.lines), BilledOrder::all_in(&order.payments))).collect();
         let wanted = unpacked.iter().filter_map(|(lines, _)| Totals::of(lines).transaction_id);
         let wanted: HashSet<&str> = wanted.collect();
         let found = find_payments(parts, &wanted)?;
         for (lines, same_number) in &unpacked {
             let id = Totals::of(lines).transaction_id.unwrap_or_default();
-            let payment = found.get(id).map(|bytes| Payment::unpack(&mut Unpacker::new(bytes)));
+            let payment = found.get(id).map(|bytes| BilledOrder::unpack(&mut Unpacker::new(bytes)));
             let joined = Joined::of(lines, payment, OfNumber::of(same_number.iter().copied()), &self.refunds);
             self.odd.see(&joined.totals);
             self.output.late_order(&joined)?;
@@ -235,7 +235,7 @@ fn find_payments(parts: &mut [Part], wanted: &HashSet<&str>) -> Result<TextMap<S
     let mut found = TextMap::default();
     for part in parts.iter_mut().filter(|_| !wanted.is_empty()) {
         let bytes = part.read().map_err(spilled)?;
-        for payment in Payment::all_in(&bytes).iter().filter(|it| wanted.contains(it.transaction_id)) {
+        for payment in BilledOrder::all_in(&bytes).iter().filter(|it| wanted.contains(it.transaction_id)) {
             let mut packed = Vec::new();
             payment.pack(&mut Packer::new(&mut packed));
             found.insert(payment.transaction_id.to_owned(), packed);
@@ -245,7 +245,7 @@ fn find_payments(parts: &mut [Part], wanted: &HashSet<&str>) -> Result<TextMap<S
 }
 
 impl FarOrder {
-    fn new<'a>(lines: &[Line<'_>], payments: impl Iterator<Item = &'a Payment<'a>>) -> FarOrder {
+    fn new<'a>(lines: &[Line<'_>], payments: impl Iterator<Item = &'a BilledOrder<'a>>) -> FarOrder {
         let mut order = FarOrder { lines: Vec::new(), payments: Vec::new() };
         lines.iter().for_each(|line| line.pack(&mut Packer::new(&mut order.lines)));
         payments.for_each(|payment| payment.pack(&mut Packer::new(&mut order.payments)));

@@ -12,8 +12,10 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use super::spilled;
 use crate::dataset::encoder::Encoder;
 use crate::reconcile::columns::table_type;
+use crate::reconcile::error::ReconcileError;
 
 /// Rows of a batch.
 pub(super) const ROWS_PER_BATCH: usize = 8_192;
@@ -137,6 +139,11 @@ fn properties() -> WriterProperties {
         .set_dictionary_enabled(false);
     let repeated = REPEATED.into_iter().map(ColumnPath::from);
     repeated.fold(builder, |builder, column| builder.set_column_dictionary_enabled(column, true)).build()
+}
+
+/// A table that could not be written.
+pub(super) fn torn(source: ParquetError) -> ReconcileError {
+    spilled(std::io::Error::other(source))
 }
 
 /// Where the table of a view lies.
