@@ -1,15 +1,11 @@
 //! Everything that speaks of coupons brought together coupon by coupon, each side in the order of its
 //! coupons. Holds the rows of one coupon at a time: the sides may be larger than memory.
 
-use std::path::Path;
-
-use chrono::NaiveDate;
-
 use super::columns::Micros;
 use super::coupon_key::CouponKey;
 use super::cursor::{Columns, Cursor, Held};
 use super::error::ReconcileError;
-use super::facts::{self, Claim, Dispatch, Receipt, Receipts, scratched};
+use super::facts::{self, Claim, Dispatch, Facts, Receipt, Receipts, scratched};
 use super::files::DayFiles;
 use super::footing::{Counts, Tally};
 use super::order_book::OrderBook;
@@ -98,21 +94,15 @@ impl Known<'_> {
 
 impl Sides {
     /// Opens every side; the claims are taken out of the order book.
-    pub(super) fn open(
-        files: &DayFiles,
-        from: NaiveDate,
-        end: Micros,
-        scratch: &Path,
-        orders: &mut OrderBook,
-    ) -> Result<Sides, ReconcileError> {
-        let Receipts { sorted, total, left_out } = facts::receipts(files, end, scratch)?;
+    pub(super) fn open(files: &DayFiles, facts: Facts, orders: &mut OrderBook) -> Result<Sides, ReconcileError> {
+        let Receipts { sorted, total, left_out } = facts.receipts;
         Ok(Sides {
             wallets: FileSide::new(Cursor::open_ahead(UserCoupon::DATASET, files.of_day(UserCoupon::DATASET))?),
             previous: FileSide::new(Cursor::open_ahead(LedgerRow::DATASET, files.latest_before(LedgerRow::DATASET))?),
             claims: SortedSide::new(std::mem::take(&mut orders.claims)),
-            dispatches: SortedSide::new(facts::dispatches(files, from, end, scratch)?),
+            dispatches: SortedSide::new(facts.dispatches),
             receipts: SortedSide::new(sorted),
-            returns: SortedSide::new(facts::returns(files, end, scratch)?),
+            returns: SortedSide::new(facts.returns),
             receipt_tallies: (total, left_out),
             current: None,
         })
