@@ -4,6 +4,7 @@
 //! reconcile generate FOLDER --coupons N     a lake of N coupons
 //! reconcile night FOLDER [--date D] [--match-only]
 //!                                           ledger and breaks of a night, into FOLDER/lake
+//! reconcile decode FOLDER [--date D]        what the match reads, decoded and dropped: its floor
 //! ```
 
 mod merchant;
@@ -18,6 +19,8 @@ use coupon_recon::dataset::Lake;
 use coupon_recon::dataset::partition::{self, Provenance, Writer};
 use coupon_recon::job::{self, Job};
 use coupon_recon::reconcile::{self, Asked, DayFiles, Decisions, ReconcileError, Scratch, Shortfall};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -47,6 +50,12 @@ enum Command {
         #[arg(long)]
         match_only: bool,
     },
+    /// Decodes what the match reads, on one thread.
+    Decode {
+        folder: PathBuf,
+        #[arg(long, default_value = merchant::DATE)]
+        date: NaiveDate,
+    },
 }
 
 fn main() -> Outcome<()> {
@@ -57,6 +66,7 @@ fn main() -> Outcome<()> {
             night(&folder, date - Days::new(1), false)
         }
         Command::Night { folder, date, match_only } => night(&folder, date, match_only),
+        Command::Decode { folder, date } => decode(&folder, date),
     }
 }
 
@@ -88,6 +98,35 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool) -> Outcome<()> {
     eprintln!("{} breaks: {found:?}", judgement.breaks.len());
     eprintln!("all {:.2} s", began.elapsed().as_secs_f64());
     Ok(())
+}
+
+fn decode(folder: &Path, date: NaiveDate) -> Outcome<()> {
+    let job = job::load(&folder.join("job.toml"), &|_| None)?;
+    let files = day_files(&job, date)?;
+    let began = Instant::now();
+    let mut rows = 0;
+    for (dataset, columns) in reconcile::columns_read() {
+        for path in read_of(&files, dataset) {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path)?)?;
+            let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+            for batch in builder.with_projection(mask).with_batch_size(8_192).build()? {
+                rows += batch?.num_rows();
+            }
+        }
+    }
+    eprintln!("{rows} rows decoded {:.2} s", began.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// The files of a dataset the match opens: one, or the days of the look-back.
+fn read_of<'f>(files: &'f DayFiles, dataset: &str) -> Vec<&'f Path> {
+    match dataset {
+        "coupon_ledger" => files.latest_before(dataset).into_iter().collect(),
+        "orders" | "payments" | "refunds" | "coupon_events" => {
+            files.window(dataset, NaiveDate::MIN).into_iter().map(|(_, path)| path).collect()
+        }
+        _ => files.of_day(dataset).into_iter().collect(),
+    }
 }
 
 /// Where the night's own partitions go.

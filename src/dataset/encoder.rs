@@ -20,7 +20,7 @@ const THREADS: usize = 2;
 const BATCHES_AHEAD: usize = 2;
 
 /// A Parquet file of flat columns being written.
-pub(super) struct Encoder {
+pub struct Encoder {
     file: SerializedFileWriter<File>,
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
@@ -29,8 +29,18 @@ pub(super) struct Encoder {
     groups: usize,
 }
 
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder").finish_non_exhaustive()
+    }
+}
+
 impl Encoder {
-    pub(super) fn new(
+    /// Begins a file of the columns of `schema`, `rows_per_group` rows to a row group.
+    ///
+    /// # Errors
+    /// The file cannot be written, or a column is not flat.
+    pub fn new(
         file: File,
         schema: &SchemaRef,
         properties: WriterProperties,
@@ -42,7 +52,10 @@ impl Encoder {
     }
 
     /// Adds rows behind the others.
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+    ///
+    /// # Errors
+    /// The file cannot be written; it may be rows added before that could not be.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
         let mut written = 0;
         while written < batch.num_rows() {
             let mut group = match self.group.take() {
@@ -60,8 +73,11 @@ impl Encoder {
         Ok(())
     }
 
-    /// Ends the file and gives it back.
-    pub(super) fn finish(mut self) -> Result<File, ParquetError> {
+    /// Ends the file and gives it back, not synced yet.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn finish(mut self) -> Result<File, ParquetError> {
         if let Some(group) = self.group.take() {
             self.append(group)?;
         }

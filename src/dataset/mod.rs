@@ -3,7 +3,7 @@
 
 pub mod assembly;
 pub mod bucket;
-mod encoder;
+pub mod encoder;
 mod key_order;
 pub mod inspect;
 pub mod lake;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
-use arrow::datatypes::{Date32Type, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
 use parquet::arrow::ProjectionMask;
@@ -16,7 +16,8 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use serde::de::DeserializeOwned;
 
 use super::encoder::Encoder;
@@ -29,6 +30,11 @@ use crate::record::Record;
 pub(super) const ROWS_PER_BATCH: usize = 16_384;
 /// Rows of a row group.
 const ROWS_PER_GROUP: usize = 1 << 20;
+/// Above 1 the files hardly get smaller: most of them are numbers and hashes written as text.
+const ZSTD_LEVEL: i32 = 1;
+/// Bytes of distinct values after which a column is taken to repeat itself no more. A dictionary of ids
+/// costs time and saves nothing.
+const DICTIONARY_BYTES: usize = 64 << 10;
 
 /// Why a partition file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -337,11 +343,20 @@ fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProp
         entry("rules_sha256", &provenance.rules_sha256),
         entry("inputs_sha256", &provenance.inputs_sha256),
     ];
-    WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("3 is a zstd level")))
+    let builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).expect("a zstd level")))
         .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_created_by(concat!("coupon-recon ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(metadata))
+        .set_key_value_metadata(Some(metadata));
+    // The smallest and the largest of texts that nothing is sorted by tell nothing.
+    let schema = contract.arrow();
+    let texts = schema.fields().iter().filter(|field| *field.data_type() == DataType::Utf8);
+    let unsorted = texts.filter(|field| !contract.key.contains(field.name()));
+    let column = |field: &Arc<Field>| ColumnPath::from(field.name().as_str());
+    unsorted
+        .map(column)
+        .fold(builder, |builder, column| builder.set_column_statistics_enabled(column, EnabledStatistics::None))
         .build()
 }
 

@@ -75,7 +75,7 @@ macro_rules! row_type {
         /// The typed columns of one batch.
         #[derive(Debug, Clone)]
         pub(in crate::reconcile) struct $columns {
-            $($name: crate::reconcile::columns::row_type!(@array $kind),)*
+            $(pub(in crate::reconcile) $name: crate::reconcile::columns::row_type!(@array $kind),)*
         }
 
         impl crate::reconcile::cursor::Columns for $columns {
@@ -181,15 +181,15 @@ macro_rules! table_type {
             }
         }
     };
-    (@builder text) => { arrow::array::StringBuilder };
-    (@builder maybe_text) => { arrow::array::StringBuilder };
-    (@builder instant) => { arrow::array::TimestampMicrosecondBuilder };
-    (@builder maybe_instant) => { arrow::array::TimestampMicrosecondBuilder };
-    (@builder date) => { arrow::array::Date32Builder };
-    (@builder maybe_date) => { arrow::array::Date32Builder };
-    (@builder flag) => { arrow::array::BooleanBuilder };
-    (@builder maybe_flag) => { arrow::array::BooleanBuilder };
-    (@builder $number:ident) => { arrow::array::Int64Builder };
+    (@builder text) => { crate::reconcile::builders::Texts };
+    (@builder maybe_text) => { crate::reconcile::builders::Texts };
+    (@builder instant) => { crate::reconcile::builders::Numbers<arrow::datatypes::TimestampMicrosecondType> };
+    (@builder maybe_instant) => { crate::reconcile::builders::Numbers<arrow::datatypes::TimestampMicrosecondType> };
+    (@builder date) => { crate::reconcile::builders::Numbers<arrow::datatypes::Date32Type> };
+    (@builder maybe_date) => { crate::reconcile::builders::Numbers<arrow::datatypes::Date32Type> };
+    (@builder flag) => { crate::reconcile::builders::Flags };
+    (@builder maybe_flag) => { crate::reconcile::builders::Flags };
+    (@builder $number:ident) => { crate::reconcile::builders::Numbers<arrow::datatypes::Int64Type> };
     (@push fen $builder:expr, $value:expr) => { $builder.append_value($value.0) };
     (@push maybe_fen $builder:expr, $value:expr) => { $builder.append_option($value.map(|fen| fen.0)) };
     (@push text $builder:expr, $value:expr) => { $builder.append_value($value) };

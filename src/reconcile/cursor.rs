@@ -2,8 +2,11 @@
 //! batch they stand in. Holds one batch per file: memory does not grow with it.
 
 use std::fs::File;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -14,6 +17,8 @@ use crate::dataset::partition::PartitionError;
 
 /// Rows decoded at once: a batch of a wide table stays in the second-level cache.
 const ROWS_PER_BATCH: usize = 8_192;
+/// Batches decoded before they are asked for.
+const BATCHES_AHEAD: usize = 2;
 
 /// The typed columns of a batch.
 pub(super) trait Columns: Sized {
@@ -44,10 +49,21 @@ impl<C: Columns> Held<C> {
     }
 }
 
+/// The batches of a file: decoded when asked for, or on a thread that is a little ahead.
+enum Batches {
+    Here(ParquetRecordBatchReader),
+    Ahead(BatchesAhead),
+}
+
+struct BatchesAhead {
+    received: Receiver<Result<RecordBatch, ArrowError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
 /// The rows of one file, or of none.
 pub(super) struct Cursor<C> {
     dataset: &'static str,
-    batches: Option<ParquetRecordBatchReader>,
+    batches: Option<Batches>,
     batch: Option<Rc<C>>,
     row: usize,
     rows: usize,
@@ -56,7 +72,20 @@ pub(super) struct Cursor<C> {
 impl<C: Columns> Cursor<C> {
     /// Opens a file at its first row.
     pub(super) fn open(dataset: &'static str, path: Option<&Path>) -> Result<Cursor<C>, PartitionError> {
-        let batches = path.map(|path| reader(path, C::NAMES)).transpose()?;
+        Cursor::over(dataset, path, Batches::Here)
+    }
+
+    /// As `open`; a thread decodes what comes next.
+    pub(super) fn open_ahead(dataset: &'static str, path: Option<&Path>) -> Result<Cursor<C>, PartitionError> {
+        Cursor::over(dataset, path, |batches| Batches::Ahead(BatchesAhead::start(batches)))
+    }
+
+    fn over(
+        dataset: &'static str,
+        path: Option<&Path>,
+        batches: impl Fn(ParquetRecordBatchReader) -> Batches,
+    ) -> Result<Cursor<C>, PartitionError> {
+        let batches = path.map(|path| reader(path, C::NAMES).map(batches)).transpose()?;
         let mut cursor = Cursor { dataset, batches, batch: None, row: 0, rows: 0 };
         cursor.load()?;
         Ok(cursor)
@@ -107,6 +136,39 @@ impl<C: Columns> Cursor<C> {
             }
         }
         Ok(())
+    }
+}
+
+impl BatchesAhead {
+    fn start(batches: ParquetRecordBatchReader) -> BatchesAhead {
+        let (sender, received) = sync_channel(BATCHES_AHEAD);
+        // Who no longer receives wants no more: the thread ends.
+        let thread = std::thread::spawn(move || drop(batches.map(|batch| sender.send(batch)).find(Result::is_err)));
+        BatchesAhead { received, thread: Some(thread) }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Batches::Here(batches) => batches.next(),
+            Batches::Ahead(ahead) => ahead.next(),
+        }
+    }
+}
+
+impl Iterator for BatchesAhead {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    /// A thread that died is no end of the file.
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Ok(batch) = self.received.recv() {
+            return Some(batch);
+        }
+        self.thread.take()?.join().unwrap_or_else(|panic| resume_unwind(panic));
+        None
     }
 }
 

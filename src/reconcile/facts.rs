@@ -53,6 +53,14 @@ row_type! {
     }
 }
 
+/// What is read of the datasets of this module.
+pub(super) const READ: [(&str, &[&str]); 4] = [
+    ("subsidy_payments", ReceiptColumns::NAMES),
+    ("subsidy_returns", ReturnColumns::NAMES),
+    ("coupon_codes", CodeColumns::NAMES),
+    ("coupon_events", EventColumns::NAMES),
+];
+
 /// An order line that names the coupon, and its order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Claim<'a> {
@@ -77,12 +85,35 @@ pub(super) struct Receipt<'a> {
     pub(super) created_at: Option<Micros>,
 }
 
+/// What codes, notifications and the subsidy side say, each sorted by coupon.
+pub(super) struct Facts {
+    pub(super) dispatches: Sorted,
+    pub(super) receipts: Receipts,
+    pub(super) returns: Sorted,
+}
+
 /// The subsidy receipts of the night by coupon, and what they sum up to.
 pub(super) struct Receipts {
     pub(super) sorted: Sorted,
     pub(super) total: Tally,
     /// Created after D.
     pub(super) left_out: Tally,
+}
+
+impl Facts {
+    /// Reads what was so at `end`, notifications from `from` on.
+    pub(super) fn read(
+        files: &DayFiles,
+        from: chrono::NaiveDate,
+        end: Micros,
+        scratch: &Path,
+    ) -> Result<Facts, ReconcileError> {
+        Ok(Facts {
+            dispatches: dispatches(files, from, end, scratch)?,
+            receipts: receipts(files, end, scratch)?,
+            returns: returns(files, end, scratch)?,
+        })
+    }
 }
 
 impl<'a> Claim<'a> {
@@ -134,7 +165,7 @@ pub(super) fn returned(row: &Packed) -> Fen {
 }
 
 /// Reads the receipts that existed at `end` (view `receipts`).
-pub(super) fn receipts(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Receipts, ReconcileError> {
+fn receipts(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Receipts, ReconcileError> {
     let mut sorter = Sorter::new(scratch);
     let (mut total, mut left_out) = (Tally::default(), Tally::default());
     each::<ReceiptColumns>("subsidy_payments", files.of_day("subsidy_payments"), |row| {
@@ -156,7 +187,7 @@ pub(super) fn receipts(files: &DayFiles, end: Micros, scratch: &Path) -> Result<
 }
 
 /// Reads the successful returns that existed at `end` (view `returns`).
-pub(super) fn returns(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Sorted, ReconcileError> {
+fn returns(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Sorted, ReconcileError> {
     let mut sorter = Sorter::new(scratch);
     each::<ReturnColumns>("subsidy_returns", files.of_day("subsidy_returns"), |row| {
         let is_done = row.status == Some("SUCCESS") && row.return_create_time.is_none_or(|created| created < end);
@@ -169,7 +200,7 @@ pub(super) fn returns(files: &DayFiles, end: Micros, scratch: &Path) -> Result<S
 }
 
 /// Reads the codes dispatched by `end` and the notifications of the look-back.
-pub(super) fn dispatches(
+fn dispatches(
     files: &DayFiles,
     from: chrono::NaiveDate,
     end: Micros,

@@ -3,12 +3,13 @@
 //! is read in the order of its coupons: memory does not grow with their number.
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::resume_unwind;
 
 use arrow::array::RecordBatch;
 
 use super::columns::{DayNumber, Micros};
 use super::error::ReconcileError;
-use super::facts::scratched;
+use super::facts::{Facts, scratched};
 use super::files::{DayFiles, Scratch};
 use super::footing::{Counts, Footing};
 use super::ledger_row::{LedgerBuilder, LedgerLine};
@@ -62,9 +63,14 @@ pub(super) fn build<E: From<ReconcileError>>(
     mut sink: impl FnMut(RecordBatch) -> Result<(), E>,
 ) -> Result<Vec<Footing>, E> {
     let from = terms.rules.lookback_start(files.date);
-    let mut orders = OrderBook::build(files, from, scratch.folder())?;
     let night = Night::open(terms, files, asked)?;
-    let mut sides = Sides::open(files, from, night.end, scratch.folder(), &mut orders)?;
+    let (orders, facts) = std::thread::scope(|threads| {
+        let facts = threads.spawn(|| Facts::read(files, from, night.end, scratch.folder()));
+        let orders = OrderBook::build(files, from, scratch.folder());
+        (orders, facts.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let mut orders = orders?;
+    let mut sides = Sides::open(files, facts?, &mut orders)?;
     let (mut counts, mut builder, mut blocks) = (Counts::default(), LedgerBuilder::new(), Blocks::default());
     while sides.next_coupon()? {
         let known = sides.known(night.end, &mut counts);

@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use super::columns::DayNumber;
-use super::cursor::{Columns, Cursor};
+use super::cursor::{Columns, Cursor, Held};
 use super::error::ReconcileError;
 use super::parameters::days;
 use crate::dataset::partition::PartitionError;
@@ -46,6 +46,12 @@ impl<C: Keyed> DayMerge<C> {
     pub(super) fn peek(&self) -> Option<(DayNumber, C::Row<'_>)> {
         let (day, cursor) = &self.days[*self.heap.first()?];
         Some((*day, cursor.peek()?))
+    }
+
+    /// As `peek`; the row is kept.
+    pub(super) fn hold(&self) -> Option<(DayNumber, Held<C>)> {
+        let (day, cursor) = &self.days[*self.heap.first()?];
+        Some((*day, cursor.hold()?))
     }
 
     /// Goes on to the next row.

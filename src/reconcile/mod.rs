@@ -1,8 +1,10 @@
 //! Match, coupon ledger, rules and the life of a break: a pure function of the partitions of a night,
 //! the job and the decisions. Reads Parquet, writes nothing, asks no clock and no network.
 
+mod builders;
 mod candidate;
 mod columns;
+mod coupon_key;
 mod cursor;
 mod decisions;
 mod engine;
@@ -28,6 +30,7 @@ mod spill;
 mod subsidy;
 mod tables;
 mod terms;
+mod text_hash;
 mod wallet;
 
 pub use decisions::{Decision, DecisionError, Decisions};
@@ -56,6 +59,12 @@ pub fn build_ledger<E: From<ReconcileError>>(
     sink: impl FnMut(RecordBatch) -> Result<(), E>,
 ) -> Result<Vec<Footing>, E> {
     ledger::build(&Terms::of(job), files, asked, scratch, sink)
+}
+
+/// What the match decodes, dataset by dataset: to decode these columns and do nothing with them is the
+/// least it can cost.
+pub fn columns_read() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    sides::READ.into_iter().chain(order_book::READ).chain(facts::READ)
 }
 
 /// Judges the night of `files.date` (design §7). `files.day` has the day's `coupon_ledger`; `shortfall`

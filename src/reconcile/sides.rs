@@ -1,14 +1,11 @@
 //! Everything that speaks of coupons brought together coupon by coupon, each side in the order of its
 //! coupons. Holds the rows of one coupon at a time: the sides may be larger than memory.
 
-use std::path::Path;
-
-use chrono::NaiveDate;
-
 use super::columns::Micros;
+use super::coupon_key::CouponKey;
 use super::cursor::{Columns, Cursor, Held};
 use super::error::ReconcileError;
-use super::facts::{self, Claim, Dispatch, Receipt, Receipts, scratched};
+use super::facts::{self, Claim, Dispatch, Facts, Receipt, Receipts, scratched};
 use super::files::DayFiles;
 use super::footing::{Counts, Tally};
 use super::order_book::OrderBook;
@@ -17,24 +14,28 @@ use super::wallet::{PreviousColumns, PreviousRow, WalletColumns, WalletRow};
 use crate::money::Fen;
 use crate::record::{LedgerRow, Record, UserCoupon};
 
+/// What is read of the sides that lie sorted already.
+pub(super) const READ: [(&str, &[&str]); 2] =
+    [(UserCoupon::DATASET, WalletColumns::NAMES), (LedgerRow::DATASET, PreviousColumns::NAMES)];
+
 /// Columns sorted by coupon.
 trait ByCoupon: Columns {
-    fn coupon(&self, row: usize) -> (&str, &str);
+    fn coupon(&self, row: usize) -> CouponKey<'_>;
 }
 
-impl ByCoupon for WalletColumns {
-    fn coupon(&self, row: usize) -> (&str, &str) {
-        let row = self.row(row);
-        (row.stock_id, row.coupon_code)
-    }
+macro_rules! by_coupon {
+    ($columns:ty) => {
+        impl ByCoupon for $columns {
+            #[inline]
+            fn coupon(&self, row: usize) -> CouponKey<'_> {
+                CouponKey::of(self.stock_id.value(row).as_bytes(), self.coupon_code.value(row).as_bytes())
+            }
+        }
+    };
 }
 
-impl ByCoupon for PreviousColumns {
-    fn coupon(&self, row: usize) -> (&str, &str) {
-        let row = self.row(row);
-        (row.stock_id, row.coupon_code)
-    }
-}
+by_coupon!(WalletColumns);
+by_coupon!(PreviousColumns);
 
 /// A side read from a file: the rows of the current coupon.
 struct FileSide<C> {
@@ -58,9 +59,15 @@ pub(super) struct Sides {
     receipts: SortedSide,
     returns: SortedSide,
     receipt_tallies: (Tally, Tally),
+    /// The coupon the rows are of; none before the first.
+    current: Option<CouponId>,
+}
+
+/// The coupon whose rows are held.
+#[derive(Default)]
+struct CouponId {
     stock_id: String,
     coupon_code: String,
-    is_first: bool,
 }
 
 /// What is known of one coupon.
@@ -87,25 +94,17 @@ impl Known<'_> {
 
 impl Sides {
     /// Opens every side; the claims are taken out of the order book.
-    pub(super) fn open(
-        files: &DayFiles,
-        from: NaiveDate,
-        end: Micros,
-        scratch: &Path,
-        orders: &mut OrderBook,
-    ) -> Result<Sides, ReconcileError> {
-        let Receipts { sorted, total, left_out } = facts::receipts(files, end, scratch)?;
+    pub(super) fn open(files: &DayFiles, facts: Facts, orders: &mut OrderBook) -> Result<Sides, ReconcileError> {
+        let Receipts { sorted, total, left_out } = facts.receipts;
         Ok(Sides {
-            wallets: FileSide::new(Cursor::open(UserCoupon::DATASET, files.of_day(UserCoupon::DATASET))?),
-            previous: FileSide::new(Cursor::open(LedgerRow::DATASET, files.latest_before(LedgerRow::DATASET))?),
+            wallets: FileSide::new(Cursor::open_ahead(UserCoupon::DATASET, files.of_day(UserCoupon::DATASET))?),
+            previous: FileSide::new(Cursor::open_ahead(LedgerRow::DATASET, files.latest_before(LedgerRow::DATASET))?),
             claims: SortedSide::new(std::mem::take(&mut orders.claims)),
-            dispatches: SortedSide::new(facts::dispatches(files, from, end, scratch)?),
+            dispatches: SortedSide::new(facts.dispatches),
             receipts: SortedSide::new(sorted),
-            returns: SortedSide::new(facts::returns(files, end, scratch)?),
+            returns: SortedSide::new(facts.returns),
             receipt_tallies: (total, left_out),
-            stock_id: String::new(),
-            coupon_code: String::new(),
-            is_first: true,
+            current: None,
         })
     }
 
@@ -116,19 +115,19 @@ impl Sides {
 
     /// Goes on to the next coupon; `false` at the end.
     pub(super) fn next_coupon(&mut self) -> Result<bool, ReconcileError> {
+        let files = [self.wallets.peek(), self.previous.peek()];
         let sorted = [&self.claims, &self.dispatches, &self.receipts, &self.returns];
-        let keys = [self.wallets.peek(), self.previous.peek()].into_iter().flatten();
-        let smallest = keys.chain(sorted.into_iter().filter_map(|side| side.sorted.peek_coupon())).min();
-        let Some((stock_id, code)) = smallest else { return Ok(false) };
-        if !self.is_first && (stock_id, code) <= (&*self.stock_id, &*self.coupon_code) {
+        let keys = files.into_iter().chain(sorted.map(|side| side.sorted.peek_coupon()));
+        let Some(smallest) = keys.flatten().min() else { return Ok(false) };
+        if self.current.as_ref().is_some_and(|current| smallest <= current.key()) {
             // The sorted sides cannot be out of order, so it is one of the files.
-            let is_wallet = self.wallets.peek() == smallest;
+            let is_wallet = self.wallets.peek() == Some(smallest);
             let dataset = if is_wallet { UserCoupon::DATASET } else { LedgerRow::DATASET };
-            return Err(ReconcileError::Unsorted { dataset, key: format!("{stock_id}/{code}") });
+            return Err(ReconcileError::Unsorted { dataset, key: smallest.to_string() });
         }
-        let (stock_id, code) = (stock_id.to_owned(), code.to_owned());
-        (self.stock_id, self.coupon_code, self.is_first) = (stock_id, code, false);
-        let key = (&*self.stock_id, &*self.coupon_code);
+        let current = self.current.get_or_insert_default();
+        current.become_key(smallest);
+        let key = current.key();
         self.wallets.take(key)?;
         self.previous.take(key)?;
         for side in [&mut self.claims, &mut self.dispatches, &mut self.receipts, &mut self.returns] {
@@ -140,7 +139,7 @@ impl Sides {
     /// What is known of the current coupon at the end of the day.
     pub(super) fn known(&self, end: Micros, counts: &mut Counts) -> Known<'_> {
         Known {
-            key: (&self.stock_id, &self.coupon_code),
+            key: self.current.as_ref().map_or(("", ""), CouponId::texts),
             wallet: known_wallet(&self.wallets.rows, end, counts),
             previous: self.previous.rows.last().map(Held::row),
             claims: self.claims.rows.iter().map(Claim::of).collect(),
@@ -151,16 +150,33 @@ impl Sides {
     }
 }
 
+impl CouponId {
+    fn become_key(&mut self, key: CouponKey<'_>) {
+        for (text, bytes) in [&mut self.stock_id, &mut self.coupon_code].into_iter().zip(key.texts()) {
+            text.clear();
+            text.push_str(std::str::from_utf8(bytes).expect("keys were read as text"));
+        }
+    }
+
+    fn key(&self) -> CouponKey<'_> {
+        CouponKey::of(self.stock_id.as_bytes(), self.coupon_code.as_bytes())
+    }
+
+    fn texts(&self) -> (&str, &str) {
+        (&self.stock_id, &self.coupon_code)
+    }
+}
+
 impl<C: ByCoupon> FileSide<C> {
     fn new(cursor: Cursor<C>) -> FileSide<C> {
         FileSide { cursor, rows: Vec::new() }
     }
 
-    fn peek(&self) -> Option<(&str, &str)> {
+    fn peek(&self) -> Option<CouponKey<'_>> {
         self.cursor.place().map(|(columns, row)| columns.coupon(row))
     }
 
-    fn take(&mut self, key: (&str, &str)) -> Result<(), ReconcileError> {
+    fn take(&mut self, key: CouponKey<'_>) -> Result<(), ReconcileError> {
         self.rows.clear();
         while self.peek() == Some(key) {
             self.rows.extend(self.cursor.hold());
@@ -175,7 +191,7 @@ impl SortedSide {
         SortedSide { sorted, rows: Vec::new(), spare: Vec::new() }
     }
 
-    fn take(&mut self, key: (&str, &str)) -> std::io::Result<()> {
+    fn take(&mut self, key: CouponKey<'_>) -> std::io::Result<()> {
         self.spare.append(&mut self.rows);
         while self.sorted.peek_coupon() == Some(key) {
             self.rows.extend(self.sorted.next(self.spare.pop().unwrap_or_default())?);

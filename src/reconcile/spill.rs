@@ -1,11 +1,15 @@
 //! Rows in scratch files: scattered over parts by a hash, or sorted by coupon. What does not fit in a
 //! bounded buffer goes to unnamed files of the scratch folder, which vanish with the process.
 
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+
+use super::coupon_key::{CouponKey, prefix};
+use super::text_hash::TextMap;
 
 /// Bytes of rows a sort holds before it writes a run.
 const RUN_BYTES: usize = 32 << 20;
@@ -75,9 +79,10 @@ impl<'a> Unpacker<'a> {
         std::str::from_utf8(self.take(length as usize)).expect("what was packed as text is text")
     }
 
-    pub(super) fn skip_text(&mut self) {
+    /// A text that is only compared.
+    fn text_bytes(&mut self) -> &'a [u8] {
         let length = self.length();
-        self.take(length as usize);
+        self.take(length as usize)
     }
 
     pub(super) fn text(&mut self) -> &'a str {
@@ -105,24 +110,6 @@ impl<'a> Unpacker<'a> {
     pub(super) fn flag(&mut self) -> bool {
         self.take(1)[0] != 0
     }
-}
-
-/// A hash of a text, the same in every run. Decides where a row lies, never whether two are equal.
-pub(super) fn hash(text: &str) -> u64 {
-    const K: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut state = (text.len() as u64).wrapping_mul(K);
-    let mut chunks = text.as_bytes().chunks_exact(8);
-    let mut fold = |word: u64| {
-        let product = u128::from(state ^ word).wrapping_mul(u128::from(K));
-        state = (product as u64) ^ ((product >> 64) as u64);
-    };
-    for chunk in &mut chunks {
-        fold(u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
-    }
-    let mut last = [0; 8];
-    last[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
-    fold(u64::from_le_bytes(last));
-    state ^ (state >> 29)
 }
 
 /// Rows scattered over parts, each small enough to be held in memory.
@@ -183,17 +170,23 @@ pub(super) struct Sorter {
     scratch: PathBuf,
     bytes: Vec<u8>,
     rows: Vec<Place>,
-    stocks: HashMap<String, u32>,
+    stocks: TextMap<String, u32>,
     runs: Vec<File>,
 }
 
 /// Where a row lies in the buffer, and enough of its key to compare most rows without looking there.
 #[derive(Clone, Copy)]
 struct Place {
-    stock: u32,
     code: u128,
-    start: usize,
-    end: usize,
+    stock: u32,
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    fn of<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.start as usize..self.end as usize]
+    }
 }
 
 /// A packed row, its coupon first.
@@ -209,15 +202,15 @@ impl Packed {
     /// The cells after the coupon's.
     pub(super) fn facts(&self) -> Unpacker<'_> {
         let mut cells = self.cells();
-        cells.skip_text();
-        cells.skip_text();
+        cells.text_bytes();
+        cells.text_bytes();
         cells
     }
 
     /// Stock and code.
-    pub(super) fn coupon(&self) -> (&str, &str) {
+    pub(super) fn coupon(&self) -> CouponKey<'_> {
         let mut cells = self.cells();
-        (cells.text(), cells.text())
+        CouponKey::of(cells.text_bytes(), cells.text_bytes())
     }
 }
 
@@ -240,7 +233,7 @@ impl Sorter {
             scratch: scratch.to_owned(),
             bytes: Vec::new(),
             rows: Vec::new(),
-            stocks: HashMap::new(),
+            stocks: TextMap::default(),
             runs: Vec::new(),
         }
     }
@@ -254,15 +247,21 @@ impl Sorter {
         if self.bytes.len() >= RUN_BYTES {
             self.write_run()?;
         }
-        let start = self.bytes.len();
+        if self.bytes.is_empty() {
+            self.bytes.reserve(RUN_BYTES);
+        }
+        let start = self.end();
         let mut packer = Packer::new(&mut self.bytes);
         packer.text(stock_id);
         packer.text(coupon_code);
         pack(&mut packer);
-        let stock = self.stock_number(stock_id);
-        let row = Place { stock, code: prefix(coupon_code), start, end: self.bytes.len() };
-        self.rows.push(row);
+        let (code, stock) = (prefix(coupon_code.as_bytes()), self.stock_number(stock_id));
+        self.rows.push(Place { code, stock, start, end: self.end() });
         Ok(())
+    }
+
+    fn end(&self) -> u32 {
+        u32::try_from(self.bytes.len()).expect("a run and one row are shorter than 4 GiB")
     }
 
     fn stock_number(&mut self, stock_id: &str) -> u32 {
@@ -275,29 +274,34 @@ impl Sorter {
     }
 
     fn sort(&mut self) {
-        let mut by_id: Vec<_> = self.stocks.iter().collect();
-        by_id.sort_unstable();
-        let mut ranks = vec![0_u32; by_id.len()];
-        for (rank, (_, number)) in by_id.into_iter().enumerate() {
-            ranks[*number as usize] = u32::try_from(rank).expect("fewer than 2³² stocks");
-        }
+        self.rank_stocks();
         let bytes = &self.bytes;
         let rest = |row: &Place| {
-            let mut cells = Unpacker::new(&bytes[row.start..row.end]);
-            cells.text();
-            (cells.text(), cells.0)
+            let mut cells = Unpacker::new(row.of(bytes));
+            cells.text_bytes();
+            (cells.text_bytes(), cells.0)
         };
         self.rows.sort_unstable_by(|one, other| {
-            let key = |row: &Place| (ranks[row.stock as usize], row.code);
-            key(one).cmp(&key(other)).then_with(|| rest(one).cmp(&rest(other)))
+            (one.stock, one.code).cmp(&(other.stock, other.code)).then_with(|| rest(one).cmp(&rest(other)))
         });
+    }
+
+    /// Gives the rows numbers of stocks that sort as the stocks do.
+    fn rank_stocks(&mut self) {
+        let mut by_id: Vec<_> = self.stocks.iter().collect();
+        by_id.sort_unstable();
+        let mut ranks = vec![0; by_id.len()];
+        for (rank, (_, number)) in (0..).zip(by_id) {
+            ranks[*number as usize] = rank;
+        }
+        self.rows.iter_mut().for_each(|row| row.stock = ranks[row.stock as usize]);
     }
 
     fn write_run(&mut self) -> io::Result<()> {
         self.sort();
         let mut file = BufWriter::with_capacity(READ_BUFFER, tempfile::tempfile_in(&self.scratch)?);
         for row in &self.rows {
-            let bytes = &self.bytes[row.start..row.end];
+            let bytes = row.of(&self.bytes);
             let length = u32::try_from(bytes.len()).expect("a row is shorter than 4 GiB");
             file.write_all(&length.to_le_bytes())?;
             file.write_all(bytes)?;
@@ -314,19 +318,14 @@ impl Sorter {
         let mut runs: Vec<_> = self.runs.into_iter().map(Run::open).collect::<io::Result<_>>()?;
         runs.push(Run::Buffer { bytes: self.bytes, rows: self.rows.into_iter() });
         let mut sorted = Sorted { runs, heads: BinaryHeap::new() };
-        for run in 0..sorted.runs.len() {
-            sorted.refill(run, Vec::new())?;
+        for (number, run) in sorted.runs.iter_mut().enumerate() {
+            let mut row = Packed::default();
+            if run.next(&mut row.0)? {
+                sorted.heads.push(Reverse((row, number)));
+            }
         }
         Ok(sorted)
     }
-}
-
-/// The first 16 bytes of a text as a number that sorts as they do.
-fn prefix(text: &str) -> u128 {
-    let mut bytes = [0; 16];
-    let length = text.len().min(16);
-    bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-    u128::from_be_bytes(bytes)
 }
 
 /// Rows that lie sorted somewhere.
@@ -347,7 +346,7 @@ impl Run {
         match self {
             Run::Buffer { bytes, rows } => {
                 let Some(place) = rows.next() else { return Ok(false) };
-                row.extend_from_slice(&bytes[place.start..place.end]);
+                row.extend_from_slice(place.of(bytes));
             }
             Run::File(file) => {
                 let mut length = [0; 4];
@@ -367,27 +366,25 @@ impl Run {
 #[derive(Default)]
 pub(super) struct Sorted {
     runs: Vec<Run>,
-    heads: BinaryHeap<std::cmp::Reverse<(Packed, usize)>>,
+    heads: BinaryHeap<Reverse<(Packed, usize)>>,
 }
 
 impl Sorted {
     /// The coupon of the next row.
-    pub(super) fn peek_coupon(&self) -> Option<(&str, &str)> {
+    pub(super) fn peek_coupon(&self) -> Option<CouponKey<'_>> {
         self.heads.peek().map(|head| head.0.0.coupon())
     }
 
     /// Takes the next row; `spare` lends its memory to the one that follows.
-    pub(super) fn next(&mut self, spare: Packed) -> io::Result<Option<Packed>> {
-        let Some(std::cmp::Reverse((row, run))) = self.heads.pop() else { return Ok(None) };
-        self.refill(run, spare.0)?;
-        Ok(Some(row))
-    }
-
-    fn refill(&mut self, run: usize, mut memory: Vec<u8>) -> io::Result<()> {
-        if self.runs[run].next(&mut memory)? {
-            self.heads.push(std::cmp::Reverse((Packed(memory), run)));
+    pub(super) fn next(&mut self, mut spare: Packed) -> io::Result<Option<Packed>> {
+        let Some(mut head) = self.heads.peek_mut() else { return Ok(None) };
+        let Reverse((row, run)) = &mut *head;
+        let is_more = self.runs[*run].next(&mut spare.0)?;
+        std::mem::swap(row, &mut spare);
+        if !is_more {
+            PeekMut::pop(head);
         }
-        Ok(())
+        Ok(Some(spare))
     }
 }
 
@@ -396,6 +393,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::reconcile::text_hash::hash;
 
     proptest! {
         #[test]

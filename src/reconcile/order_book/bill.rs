@@ -1,14 +1,13 @@
 //! The trade bills of the look-back: what was paid per payment and what was refunded.
 //! The definitions are `jobs/rules/views/02_bill_payments.sql` and `03_bill_refunds.sql`.
 
-use std::collections::HashMap;
-
 use crate::money::Fen;
 use crate::reconcile::columns::{DayNumber, Micros, row_type};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::Tally;
 use crate::reconcile::merge::{DayMerge, Keyed};
 use crate::reconcile::spill::{Packer, Unpacker};
+use crate::reconcile::text_hash::TextMap;
 
 row_type! {
     /// A payment row of a bill.
@@ -61,52 +60,86 @@ pub(super) struct Payment<'a> {
     pub(super) trade_time: Micros,
     pub(super) day: DayNumber,
     pub(super) is_revoked: bool,
-    pub(super) rows: i64,
-    pub(super) rows_fen: Fen,
+    rows: Tally,
 }
 
-impl<'a> Payment<'a> {
+/// What the join needs of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct BilledOrder<'a> {
+    pub(super) transaction_id: &'a str,
+    pub(super) out_trade_no: &'a str,
+    pub(super) order_fen: Option<Fen>,
+    pub(super) day: DayNumber,
+    pub(super) is_revoked: bool,
+    /// Its rows; none where they name several orders and are counted one by one.
+    pub(super) rows: Tally,
+}
+
+impl<'a> BilledOrder<'a> {
+    /// The payment made of `rows`; those that name several orders are put into `odd_rows`.
+    pub(super) fn of(
+        payment: &Payment<'a>,
+        rows: impl Iterator<Item = Payment<'a>> + Clone,
+        odd_rows: &mut Vec<OddRow>,
+    ) -> BilledOrder<'a> {
+        let is_odd = rows.clone().any(|row| row.out_trade_no != payment.out_trade_no);
+        if is_odd {
+            odd_rows.extend(rows.map(|row| OddRow::of(&row)));
+        }
+        BilledOrder {
+            transaction_id: payment.transaction_id,
+            out_trade_no: payment.out_trade_no,
+            order_fen: payment.order_fen,
+            day: payment.day,
+            is_revoked: payment.is_revoked,
+            rows: if is_odd { Tally::default() } else { payment.rows },
+        }
+    }
+
     pub(super) fn pack(&self, cells: &mut Packer<'_>) {
         cells.text(self.transaction_id);
         cells.text(self.out_trade_no);
-        for text in [self.openid, self.mchid, self.sub_mchid] {
-            cells.maybe_text(text);
-        }
         cells.maybe_integer(self.order_fen.map(|fen| fen.0));
-        cells.integer(self.trade_time);
         cells.integer(i64::from(self.day));
         cells.flag(self.is_revoked);
-        cells.integer(self.rows);
-        cells.integer(self.rows_fen.0);
+        cells.integer(self.rows.rows);
+        cells.integer(self.rows.fen.0);
     }
 
-    pub(super) fn unpack(cells: &mut Unpacker<'a>) -> Payment<'a> {
-        Payment {
+    pub(super) fn unpack(cells: &mut Unpacker<'a>) -> BilledOrder<'a> {
+        BilledOrder {
             transaction_id: cells.text(),
             out_trade_no: cells.text(),
-            openid: cells.maybe_text(),
-            mchid: cells.maybe_text(),
-            sub_mchid: cells.maybe_text(),
             order_fen: cells.maybe_integer().map(Fen),
-            trade_time: cells.integer(),
             day: DayNumber::try_from(cells.integer()).expect("a packed day"),
             is_revoked: cells.flag(),
-            rows: cells.integer(),
-            rows_fen: Fen(cells.integer()),
+            rows: Tally { rows: cells.integer(), fen: Fen(cells.integer()) },
         }
     }
 
-    /// Packed payments, one after the other.
-    pub(super) fn all_in(bytes: &'a [u8]) -> Vec<Payment<'a>> {
+    /// Packed ones, one after the other.
+    pub(super) fn all_in(bytes: &'a [u8]) -> Vec<BilledOrder<'a>> {
         let mut cells = Unpacker::new(bytes);
         let mut payments = Vec::new();
         while !cells.is_empty() {
-            payments.push(Payment::unpack(&mut cells));
+            payments.push(BilledOrder::unpack(&mut cells));
         }
         payments
     }
+}
 
-    fn of_row(day: DayNumber, row: PaymentRow<'a>) -> Payment<'a> {
+impl<'a> Payment<'a> {
+    /// The rows of one payment taken together.
+    pub(super) fn of_rows(rows: impl Iterator<Item = Payment<'a>>) -> Payment<'a> {
+        rows.reduce(Payment::with).unwrap_or_default()
+    }
+
+    /// The rows it was made of.
+    pub(super) fn tally(&self) -> Tally {
+        self.rows
+    }
+
+    pub(super) fn of_row(day: DayNumber, row: PaymentRow<'a>) -> Payment<'a> {
         Payment {
             transaction_id: row.transaction_id,
             out_trade_no: row.out_trade_no,
@@ -117,8 +150,7 @@ impl<'a> Payment<'a> {
             trade_time: row.trade_time,
             day,
             is_revoked: row.trade_state == "REVOKED",
-            rows: 1,
-            rows_fen: row.order_fen,
+            rows: Tally { rows: 1, fen: row.order_fen },
         }
     }
 
@@ -134,8 +166,7 @@ impl<'a> Payment<'a> {
             trade_time: self.trade_time.min(other.trade_time),
             day: self.day.min(other.day),
             is_revoked: self.is_revoked || other.is_revoked,
-            rows: self.rows + other.rows,
-            rows_fen: self.rows_fen + other.rows_fen,
+            rows: self.rows.plus(other.rows),
         }
     }
 }
@@ -148,58 +179,12 @@ pub(super) struct OddRow {
     pub(super) fen: Fen,
 }
 
-/// The next payment of the merged bills, packed into `bytes` behind its order number.
-#[derive(Debug, Default)]
-pub(super) struct PackedPayment {
-    pub(super) transaction_id: String,
-    pub(super) out_trade_no: String,
-    /// The rows it was made of.
-    pub(super) tally: Tally,
-    pub(super) bytes: Vec<u8>,
-    /// Its rows, where they name several orders; the payment then counts no rows itself.
-    pub(super) odd_rows: Vec<OddRow>,
-    rows: Vec<Vec<u8>>,
-}
-
-impl PackedPayment {
-    /// Takes the next payment off the bills; `false` when there is none left.
-    pub(super) fn take(&mut self, bills: &mut DayMerge<PaymentColumns>) -> Result<bool, ReconcileError> {
-        let Some(key) = bills.peek_key() else { return Ok(false) };
-        self.transaction_id.clear();
-        self.transaction_id.push_str(key);
-        self.odd_rows.clear();
-        let mut count = 0;
-        while bills.peek_key() == Some(&self.transaction_id) {
-            let Some((day, row)) = bills.peek() else { break };
-            if self.rows.len() == count {
-                self.rows.push(Vec::new());
-            }
-            self.rows[count].clear();
-            Payment::of_row(day, row).pack(&mut Packer::new(&mut self.rows[count]));
-            count += 1;
-            bills.advance()?;
-        }
-        let rows: Vec<_> = self.rows[..count].iter().map(|bytes| Payment::unpack(&mut Unpacker::new(bytes))).collect();
-        let mut payment = rows.iter().copied().reduce(Payment::with).unwrap_or_default();
-        self.tally = Tally { rows: payment.rows, fen: payment.rows_fen };
-        if rows.iter().any(|row| row.out_trade_no != payment.out_trade_no) {
-            (payment.rows, payment.rows_fen) = (0, Fen::ZERO);
-            self.odd_rows = rows.iter().map(OddRow::of).collect();
-        }
-        self.out_trade_no.clear();
-        self.out_trade_no.push_str(payment.out_trade_no);
-        self.bytes.clear();
-        payment.pack(&mut Packer::new(&mut self.bytes));
-        Ok(true)
-    }
-}
-
 impl OddRow {
     fn of(row: &Payment<'_>) -> OddRow {
         OddRow {
             transaction_id: row.transaction_id.to_owned(),
             out_trade_no: row.out_trade_no.to_owned(),
-            fen: row.rows_fen,
+            fen: row.rows.fen,
         }
     }
 }
@@ -220,17 +205,17 @@ pub(super) struct Refunded {
 pub(super) struct Refunds {
     /// Per payment, sorted by transaction_id: the view `bill_refunds`.
     pub(super) all: Vec<Refunded>,
-    by_transaction: HashMap<String, usize>,
-    by_number: HashMap<String, Refunded>,
+    by_transaction: TextMap<String, usize>,
+    by_number: TextMap<String, Refunded>,
     /// Every row of the bills, failed ones too: (transaction_id, out_trade_no) → rows and fen.
-    pub(super) rows: HashMap<(String, String), (i64, Fen)>,
+    pub(super) rows: TextMap<(String, String), (i64, Fen)>,
 }
 
 impl Refunds {
     /// Reads the refunds of the bills: a refund listed twice counts once, one that failed not at all.
     pub(super) fn read(bills: &mut DayMerge<RefundColumns>) -> Result<Refunds, ReconcileError> {
         let mut refunds = Refunds::default();
-        let mut payments: HashMap<String, Refunded> = HashMap::new();
+        let mut payments: TextMap<String, Refunded> = TextMap::default();
         while let Some(key) = bills.peek_key() {
             let refund_id = key.to_owned();
             let (refund, has_failed) = refunds.take(&refund_id, bills)?;

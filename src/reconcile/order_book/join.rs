@@ -1,10 +1,10 @@
 //! Orders and payments of one part brought together, and at the end those whose transaction lies in
 //! another part. The definition is the outer part of `jobs/rules/views/04_order_totals.sql`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
-use super::bill::{OddRow, Payment, Refunded, Refunds};
+use super::bill::{BilledOrder, OddRow, Refunded, Refunds};
 use super::lookup::Filter;
 use super::order::{Line, Orders, Totals, lines};
 use super::output::Output;
@@ -13,7 +13,8 @@ use crate::money::Fen;
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
-use crate::reconcile::spill::{Packer, Part, Unpacker, hash};
+use crate::reconcile::spill::{Packer, Part, Unpacker};
+use crate::reconcile::text_hash::{TextMap, hash};
 
 /// What the bills say about an order.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,6 +49,13 @@ struct FarOrder {
     payments: Vec<u8>,
 }
 
+/// Where the payments of an order number stand.
+struct ByNumber<'a> {
+    last: TextMap<&'a str, usize>,
+    /// For each payment the one before it of the same number.
+    before: Vec<Option<usize>>,
+}
+
 /// The join under way.
 pub(super) struct Join {
     output: Output,
@@ -62,14 +70,14 @@ pub(super) struct Join {
 struct OddRows {
     rows: Vec<OddRow>,
     /// Their transactions and numbers; true once an order has it.
-    transactions: HashMap<String, bool>,
-    numbers: HashMap<String, bool>,
+    transactions: TextMap<String, bool>,
+    numbers: TextMap<String, bool>,
 }
 
 impl<'a> Joined<'a> {
     fn of(
         lines: &'a [Line<'a>],
-        by_id: Option<Payment<'a>>,
+        by_id: Option<BilledOrder<'a>>,
         by_number: Option<OfNumber<'a>>,
         refunds: &'a Refunds,
     ) -> Joined<'a> {
@@ -131,8 +139,8 @@ impl LineAmounts {
 }
 
 impl<'a> OfNumber<'a> {
-    fn of(payments: impl Iterator<Item = Payment<'a>>) -> Option<OfNumber<'a>> {
-        let one = |it: Payment<'a>| OfNumber {
+    fn of(payments: impl Iterator<Item = BilledOrder<'a>>) -> Option<OfNumber<'a>> {
+        let one = |it: BilledOrder<'a>| OfNumber {
             transaction_id: it.transaction_id,
             order_fen: it.order_fen,
             day: it.day,
@@ -144,6 +152,18 @@ impl<'a> OfNumber<'a> {
             day: one.day.max(other.day),
             is_revoked: one.is_revoked && other.is_revoked,
         })
+    }
+}
+
+impl<'a> ByNumber<'a> {
+    fn of(payments: &[BilledOrder<'a>]) -> ByNumber<'a> {
+        let mut last = TextMap::with_capacity_and_hasher(payments.len(), Default::default());
+        let before = payments.iter().enumerate().map(|(place, it)| last.insert(it.out_trade_no, place)).collect();
+        ByNumber { last, before }
+    }
+
+    fn places(&self, number: &str) -> impl Iterator<Item = usize> {
+        std::iter::successors(self.last.get(number).copied(), |place| self.before[*place])
     }
 }
 
@@ -162,26 +182,23 @@ impl Join {
 
     /// Joins the orders and payments of one part.
     pub(super) fn part(&mut self, part: usize, orders: &[u8], payments: &[u8]) -> Result<(), ReconcileError> {
-        let payments = Payment::all_in(payments);
-        let by_id: HashMap<&str, usize> =
+        let payments = BilledOrder::all_in(payments);
+        let by_id: TextMap<&str, usize> =
             payments.iter().enumerate().map(|(place, it)| (it.transaction_id, place)).collect();
-        let mut by_number: HashMap<&str, Vec<usize>> = HashMap::with_capacity(payments.len());
-        for (place, payment) in payments.iter().enumerate() {
-            by_number.entry(payment.out_trade_no).or_default().push(place);
-        }
+        let by_number = ByNumber::of(&payments);
         let mut has_order = vec![false; payments.len()];
         let (mut orders, mut order_lines) = (Orders::in_bytes(orders), Vec::new());
         while orders.next_into(&mut order_lines) {
             let totals = Totals::of(&order_lines);
-            let same_number = by_number.get(totals.out_trade_no).map_or(&[][..], Vec::as_slice);
-            same_number.iter().for_each(|place| has_order[*place] = true);
+            let same_number = || by_number.places(totals.out_trade_no);
+            same_number().for_each(|place| has_order[place] = true);
             let found = totals.transaction_id.and_then(|id| by_id.get(id)).copied();
             let is_far = |id: &str| found.is_none() && self.transactions.may_hold(hash(id));
             if totals.transaction_id.is_some_and(is_far) {
-                self.far.push(FarOrder::new(&order_lines, same_number.iter().map(|place| &payments[*place])));
+                self.far.push(FarOrder::new(&order_lines, same_number().map(|place| &payments[place])));
                 continue;
             }
-            let of_number = OfNumber::of(same_number.iter().map(|place| payments[*place]));
+            let of_number = OfNumber::of(same_number().map(|place| payments[place]));
             let joined = Joined::of(&order_lines, found.map(|place| payments[place]), of_number, &self.refunds);
             found.into_iter().for_each(|place| has_order[place] = true);
             self.odd.see(&joined.totals);
@@ -197,13 +214,13 @@ impl Join {
     pub(super) fn finish(mut self, parts: &mut [Part], payments: Tally) -> Result<OrderBook, ReconcileError> {
         let far = std::mem::take(&mut self.far);
         let unpacked: Vec<_> =
-            far.iter().map(|order| (lines(&order.lines), Payment::all_in(&order.payments))).collect();
+            far.iter().map(|order| (lines(&order.lines), BilledOrder::all_in(&order.payments))).collect();
         let wanted = unpacked.iter().filter_map(|(lines, _)| Totals::of(lines).transaction_id);
         let wanted: HashSet<&str> = wanted.collect();
         let found = find_payments(parts, &wanted)?;
         for (lines, same_number) in &unpacked {
             let id = Totals::of(lines).transaction_id.unwrap_or_default();
-            let payment = found.get(id).map(|bytes| Payment::unpack(&mut Unpacker::new(bytes)));
+            let payment = found.get(id).map(|bytes| BilledOrder::unpack(&mut Unpacker::new(bytes)));
             let joined = Joined::of(lines, payment, OfNumber::of(same_number.iter().copied()), &self.refunds);
             self.odd.see(&joined.totals);
             self.output.late_order(&joined)?;
@@ -214,11 +231,11 @@ impl Join {
 }
 
 /// The payments of these transactions, packed.
-fn find_payments(parts: &mut [Part], wanted: &HashSet<&str>) -> Result<HashMap<String, Vec<u8>>, ReconcileError> {
-    let mut found = HashMap::new();
+fn find_payments(parts: &mut [Part], wanted: &HashSet<&str>) -> Result<TextMap<String, Vec<u8>>, ReconcileError> {
+    let mut found = TextMap::default();
     for part in parts.iter_mut().filter(|_| !wanted.is_empty()) {
         let bytes = part.read().map_err(spilled)?;
-        for payment in Payment::all_in(&bytes).iter().filter(|it| wanted.contains(it.transaction_id)) {
+        for payment in BilledOrder::all_in(&bytes).iter().filter(|it| wanted.contains(it.transaction_id)) {
             let mut packed = Vec::new();
             payment.pack(&mut Packer::new(&mut packed));
             found.insert(payment.transaction_id.to_owned(), packed);
@@ -228,7 +245,7 @@ fn find_payments(parts: &mut [Part], wanted: &HashSet<&str>) -> Result<HashMap<S
 }
 
 impl FarOrder {
-    fn new<'a>(lines: &[Line<'_>], payments: impl Iterator<Item = &'a Payment<'a>>) -> FarOrder {
+    fn new<'a>(lines: &[Line<'_>], payments: impl Iterator<Item = &'a BilledOrder<'a>>) -> FarOrder {
         let mut order = FarOrder { lines: Vec::new(), payments: Vec::new() };
         lines.iter().for_each(|line| line.pack(&mut Packer::new(&mut order.lines)));
         payments.for_each(|payment| payment.pack(&mut Packer::new(&mut order.payments)));

@@ -1,46 +1,57 @@
 //! Orders found by number, from a scratch file: only a filter and one entry per block are in memory.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::Order;
-use crate::reconcile::spill::{Packer, Unpacker, hash};
+use crate::reconcile::spill::{Packer, Unpacker};
+use crate::reconcile::text_hash::{TextMap, hash};
 
 /// Bytes after which a block ends: one read.
 const BLOCK_BYTES: usize = 4 << 10;
 const FILTER_BITS_PER_KEY: u64 = 16;
 
-/// Says that a text was never added, or that it may have been.
+/// Says that a text was never added, or that it may have been. All bits of a text lie in one block, which
+/// is one line of the processor's cache.
 #[derive(Debug)]
 pub(super) struct Filter {
-    words: Vec<u64>,
+    blocks: Vec<[u64; 8]>,
 }
 
 impl Filter {
     pub(super) fn for_keys(keys: u64) -> Filter {
-        let words = usize::try_from((keys * FILTER_BITS_PER_KEY).div_ceil(64).max(1)).expect("a filter fits");
-        Filter { words: vec![0; words] }
+        let blocks = usize::try_from((keys * FILTER_BITS_PER_KEY).div_ceil(512).max(1)).expect("a filter fits");
+        Filter { blocks: vec![[0; 8]; blocks] }
     }
 
     pub(super) fn add(&mut self, hash: u64) {
-        for bit in self.bits(hash) {
-            self.words[bit / 64] |= 1 << (bit % 64);
+        let block = self.block(hash);
+        for (word, bit) in bits(hash) {
+            self.blocks[block][word] |= bit;
         }
     }
 
     pub(super) fn may_hold(&self, hash: u64) -> bool {
-        self.bits(hash).into_iter().all(|bit| self.words[bit / 64] & (1 << (bit % 64)) != 0)
+        let block = &self.blocks[self.block(hash)];
+        bits(hash).into_iter().all(|(word, bit)| block[word] & bit != 0)
     }
 
-    fn bits(&self, hash: u64) -> [usize; 6] {
-        let size = self.words.len() as u64 * 64;
-        let step = hash.rotate_right(32) | 1;
-        let bit = |round| (u128::from(hash.wrapping_add(step.wrapping_mul(round))) * u128::from(size)) >> 64;
-        [0, 1, 2, 3, 4, 5].map(|round| usize::try_from(bit(round)).expect("a place in the filter"))
+    fn block(&self, hash: u64) -> usize {
+        let place = (u128::from(hash) * self.blocks.len() as u128) >> 64;
+        usize::try_from(place).expect("a place in the filter")
     }
+}
+
+/// The bits of a hash in its block: word, and the bit in it. Six times nine bits of a number that the
+/// choice of the block tells nothing about.
+fn bits(hash: u64) -> [(usize, u64); 6] {
+    let mixed = hash.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    [10, 19, 28, 37, 46, 55].map(|shift| {
+        let bit = usize::try_from((mixed >> shift) & 511).expect("nine bits");
+        (bit / 64, 1 << (bit % 64))
+    })
 }
 
 /// A block: the part and the smallest hash of the orders in it, and where it begins.
@@ -61,7 +72,7 @@ pub(super) struct LookupWriter {
     /// The orders of the current part: hash and place in `bytes`.
     rows: Vec<(u64, usize, usize)>,
     bytes: Vec<u8>,
-    late: HashMap<String, Vec<u8>>,
+    late: TextMap<String, Vec<u8>>,
 }
 
 impl LookupWriter {
@@ -74,7 +85,7 @@ impl LookupWriter {
             parts: parts as u64,
             rows: Vec::new(),
             bytes: Vec::new(),
-            late: HashMap::new(),
+            late: TextMap::default(),
         })
     }
 
@@ -135,7 +146,7 @@ pub(in crate::reconcile) struct Lookup {
     blocks: Vec<Block>,
     filter: Filter,
     parts: u64,
-    late: HashMap<String, Vec<u8>>,
+    late: TextMap<String, Vec<u8>>,
 }
 
 impl Lookup {

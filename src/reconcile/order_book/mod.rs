@@ -9,32 +9,37 @@ mod join;
 mod lookup;
 mod order;
 mod output;
+mod payments;
 mod table;
 
 use std::io;
+use std::panic::resume_unwind;
 use std::path::Path;
 
 use chrono::NaiveDate;
 
-use bill::{OddRow, PackedPayment, PaymentColumns, RefundColumns, Refunds};
+use bill::{PaymentColumns, RefundColumns, Refunds};
 use join::Join;
-use lookup::Filter;
 use order::{LineColumns, PackedOrder};
 
 pub(super) use lookup::Lookup;
 pub(super) use table::path_of as table;
 
 use super::columns::Micros;
-use super::cursor;
+use super::cursor::{self, Columns};
 use super::error::ReconcileError;
 use super::files::DayFiles;
 use super::footing::{BillRows, Tally};
 use super::merge::DayMerge;
-use super::spill::{Packer, Part, Scatter, Sorted, Unpacker, hash};
+use super::spill::{Packer, Part, Scatter, Sorted, Unpacker};
+use super::text_hash::hash;
 use crate::money::Fen;
 
 /// The views this module computes.
 pub(super) const VIEWS: [&str; 4] = ["order_lines", "order_totals", "bill_payments", "bill_refunds"];
+/// What is read of the exports and bills.
+pub(super) const READ: [(&str, &[&str]); 3] =
+    [("orders", LineColumns::NAMES), ("payments", PaymentColumns::NAMES), ("refunds", RefundColumns::NAMES)];
 /// Orders joined at once.
 const ORDERS_PER_PART: u64 = 1 << 16;
 
@@ -131,15 +136,6 @@ impl LineAmounts {
     }
 }
 
-/// Payments scattered by the order number they name.
-struct Payments {
-    parts: Vec<Part>,
-    /// Says which transactions no payment has.
-    transactions: Filter,
-    odd_rows: Vec<OddRow>,
-    total: Tally,
-}
-
 impl OrderBook {
     /// Reads orders and bills from `from` up to D; writes the views' tables into `scratch`.
     pub(super) fn build(files: &DayFiles, from: NaiveDate, scratch: &Path) -> Result<OrderBook, ReconcileError> {
@@ -154,8 +150,13 @@ impl OrderBook {
         parts: usize,
     ) -> Result<OrderBook, ReconcileError> {
         let refunds = Refunds::read(&mut DayMerge::<RefundColumns>::open("refunds", &files.window("refunds", from))?)?;
-        let mut payments = scatter_payments(&files.window("payments", from), scratch, parts)?;
-        let orders = scatter_orders(&files.window("orders", from), scratch, parts)?;
+        let (bills, exports) = (files.window("payments", from), files.window("orders", from));
+        let (payments, orders) = std::thread::scope(|threads| {
+            let payments = threads.spawn(|| payments::scatter(&bills, scratch, parts));
+            let orders = scatter_orders(&exports, scratch, parts);
+            (payments.join().unwrap_or_else(|panic| resume_unwind(panic)), orders)
+        });
+        let (mut payments, orders) = (payments?, orders?);
         let size = (parts, count_rows(files, from)?);
         let mut join = Join::new(scratch, refunds, payments.transactions, payments.odd_rows, size)?;
         for (part, (mut orders, payments)) in orders.into_iter().zip(&mut payments.parts).enumerate() {
@@ -179,20 +180,6 @@ fn scatter_orders(window: &[(NaiveDate, &Path)], scratch: &Path, parts: usize) -
         scatter.push_bytes(hash(&order.out_trade_no), &order.bytes).map_err(spilled)?;
     }
     scatter.finish().map_err(spilled)
-}
-
-fn scatter_payments(window: &[(NaiveDate, &Path)], scratch: &Path, parts: usize) -> Result<Payments, ReconcileError> {
-    let mut bills = DayMerge::<PaymentColumns>::open("payments", window)?;
-    let mut scatter = Scatter::new(scratch, parts).map_err(spilled)?;
-    let mut transactions = Filter::for_keys(cursor::count_rows(window.iter().map(|(_, path)| *path))?);
-    let (mut payment, mut odd_rows, mut total) = (PackedPayment::default(), Vec::new(), Tally::default());
-    while payment.take(&mut bills)? {
-        transactions.add(hash(&payment.transaction_id));
-        scatter.push_bytes(hash(&payment.out_trade_no), &payment.bytes).map_err(spilled)?;
-        total = total.plus(payment.tally);
-        odd_rows.append(&mut payment.odd_rows);
-    }
-    Ok(Payments { parts: scatter.finish().map_err(spilled)?, transactions, odd_rows, total })
 }
 
 fn spilled(source: io::Error) -> ReconcileError {

@@ -1,24 +1,21 @@
 //! Where the joined orders and payments go: claims to be sorted by coupon, orders to be found by number,
 //! the views' tables, the control totals.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use parquet::errors::ParquetError;
-
-use super::bill::{Payment, Refunds};
+use super::bill::{BilledOrder, Refunds};
 use super::join::Joined;
 use super::lookup::LookupWriter;
 use super::order::{Line, Totals};
 use super::table::{
-    LinesRow, LinesTable, PaymentsRow, PaymentsTable, ROWS_PER_BATCH, RefundsRow, RefundsTable, TableFile, TotalsRow,
-    TotalsTable, path_of,
+    LinesRow, LinesTable, ROWS_PER_BATCH, RefundsRow, RefundsTable, TableFile, TotalsRow, TotalsTable, path_of, torn,
 };
 use super::{LineAmounts, OrderBook, spilled};
 use crate::reconcile::columns::business_day;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
-use crate::reconcile::spill::{Scatter, Sorter, Unpacker, hash};
+use crate::reconcile::spill::{Scatter, Sorter, Unpacker};
+use crate::reconcile::text_hash::{TextMap, hash};
 
 /// Everything that comes out of the join.
 pub(super) struct Output {
@@ -27,7 +24,6 @@ pub(super) struct Output {
     lookup: LookupWriter,
     totals: (TotalsTable, TableFile),
     lines: (LinesTable, TableFile),
-    payments: (PaymentsTable, TableFile),
     coupon_lines: Tally,
     payment_rows: BillRows,
     matched_refunds: MatchedRefunds,
@@ -37,8 +33,8 @@ pub(super) struct Output {
 
 /// Transactions and numbers of refund rows; true once an order has it.
 struct MatchedRefunds {
-    transactions: HashMap<String, bool>,
-    numbers: HashMap<String, bool>,
+    transactions: TextMap<String, bool>,
+    numbers: TextMap<String, bool>,
 }
 
 impl Output {
@@ -50,7 +46,6 @@ impl Output {
             lookup: LookupWriter::new(scratch, parts, rows).map_err(spilled)?,
             totals: (TotalsTable::new(), file("order_totals")),
             lines: (LinesTable::new(), file("order_lines")),
-            payments: (PaymentsTable::new(), file("bill_payments")),
             coupon_lines: Tally::default(),
             payment_rows: BillRows::default(),
             matched_refunds: MatchedRefunds::new(refunds),
@@ -95,21 +90,12 @@ impl Output {
     }
 
     /// A payment of the current part, and whether one of its orders knows it.
-    pub(super) fn payment(&mut self, payment: &Payment<'_>, has_order: bool) -> Result<(), ReconcileError> {
+    pub(super) fn payment(&mut self, payment: &BilledOrder<'_>, has_order: bool) -> Result<(), ReconcileError> {
         if has_order {
-            return self.settled_payment(payment, has_order);
+            self.payment_rows.count(payment.rows, true);
+            return Ok(());
         }
         self.loose.push(0, |cells| payment.pack(cells)).map_err(spilled)
-    }
-
-    fn settled_payment(&mut self, payment: &Payment<'_>, has_order: bool) -> Result<(), ReconcileError> {
-        let rows = Tally { rows: payment.rows, fen: payment.rows_fen };
-        self.payment_rows.count(rows, has_order);
-        self.payments.0.push(&payments_row(payment));
-        if self.payments.0.rows() >= ROWS_PER_BATCH {
-            self.payments.1.write(self.payments.0.take()).map_err(torn)?;
-        }
-        Ok(())
     }
 
     pub(super) fn end_part(&mut self, part: usize) -> Result<(), ReconcileError> {
@@ -123,21 +109,20 @@ impl Output {
         refunds: &Refunds,
         payments: Tally,
         odd: BillRows,
-        has_order: impl Fn(&Payment<'_>) -> bool,
+        has_order: impl Fn(&BilledOrder<'_>) -> bool,
     ) -> Result<OrderBook, ReconcileError> {
         let loose = std::mem::replace(&mut self.loose, Scatter::new(&self.scratch, 1).map_err(spilled)?);
         for mut part in loose.finish().map_err(spilled)? {
             let bytes = part.read().map_err(spilled)?;
             let mut cells = Unpacker::new(&bytes);
             while !cells.is_empty() {
-                let payment = Payment::unpack(&mut cells);
-                self.settled_payment(&payment, has_order(&payment))?;
+                let payment = BilledOrder::unpack(&mut cells);
+                self.payment_rows.count(payment.rows, has_order(&payment));
             }
         }
         self.write_refunds(refunds)?;
         close(self.totals.1, self.totals.0.take())?;
         close(self.lines.1, self.lines.0.take())?;
-        close(self.payments.1, self.payments.0.take())?;
         let mut refund_rows = BillRows::default();
         for (row, (rows, fen)) in &refunds.rows {
             let tally = Tally { rows: *rows, fen: *fen };
@@ -195,10 +180,6 @@ fn close(mut file: TableFile, rest: Vec<(&'static str, arrow::array::ArrayRef)>)
     file.write(rest).and_then(|()| file.finish()).map_err(torn)
 }
 
-fn torn(source: ParquetError) -> ReconcileError {
-    spilled(std::io::Error::other(source))
-}
-
 fn totals_row<'a>(joined: &Joined<'a>) -> TotalsRow<'a> {
     let (totals, bill) = (&joined.totals, &joined.bill);
     TotalsRow {
@@ -246,19 +227,5 @@ fn lines_row<'a>(line: &Line<'a>) -> LinesRow<'a> {
         refund_fen: row.refund_fen,
         source_file: row.source_file,
         dt: line.day,
-    }
-}
-
-fn payments_row<'a>(payment: &Payment<'a>) -> PaymentsRow<'a> {
-    PaymentsRow {
-        transaction_id: payment.transaction_id,
-        out_trade_no: payment.out_trade_no,
-        openid: payment.openid,
-        mchid: payment.mchid,
-        sub_mchid: payment.sub_mchid,
-        order_fen: payment.order_fen,
-        trade_time: payment.trade_time,
-        dt: payment.day,
-        is_revoked: payment.is_revoked,
     }
 }

@@ -6,20 +6,21 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema};
-use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use super::spilled;
+use crate::dataset::encoder::Encoder;
 use crate::reconcile::columns::table_type;
+use crate::reconcile::error::ReconcileError;
 
 /// Rows of a batch.
 pub(super) const ROWS_PER_BATCH: usize = 8_192;
 const ROWS_PER_GROUP: usize = 1 << 18;
-/// Columns in which hardly a value stands twice: a dictionary only costs.
-const UNIQUE: [&str; 6] =
-    ["out_trade_no", "transaction_id", "openid", "coupon_code", "bill_transaction_id", "out_subsidy_no"];
+/// Texts that repeat themselves. Of all else a dictionary only costs.
+const REPEATED: [&str; 6] = ["stock_id", "merchant", "channel", "source_file", "mchid", "sub_mchid"];
 
 table_type! {
     /// A row of `order_totals`.
@@ -101,7 +102,7 @@ table_type! {
 /// A Parquet file under construction, uncompressed: it is read once and soon gone.
 pub(super) struct TableFile {
     path: PathBuf,
-    writer: Option<ArrowWriter<File>>,
+    writer: Option<Encoder>,
 }
 
 impl TableFile {
@@ -117,22 +118,30 @@ impl TableFile {
         let batch = RecordBatch::try_new(schema, arrays)?;
         if self.writer.is_none() {
             let file = File::create(&self.path)?;
-            self.writer = Some(ArrowWriter::try_new(file, batch.schema(), Some(properties()))?);
+            self.writer = Some(Encoder::new(file, &batch.schema(), properties(), ROWS_PER_GROUP)?);
         }
         self.writer.as_mut().expect("just made").write(&batch)
     }
 
     pub(super) fn finish(self) -> Result<(), ParquetError> {
-        self.writer.map_or(Ok(()), |writer| writer.close().map(drop))
+        self.writer.map_or(Ok(()), |writer| writer.finish().map(drop))
     }
 }
 
 fn properties() -> WriterProperties {
     let builder = WriterProperties::builder()
         .set_compression(Compression::UNCOMPRESSED)
-        .set_max_row_group_row_count(Some(ROWS_PER_GROUP));
-    let plain = UNIQUE.into_iter().map(ColumnPath::from);
-    plain.fold(builder, |builder, column| builder.set_column_dictionary_enabled(column, false)).build()
+        .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+        // Nobody looks for single rows here.
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_dictionary_enabled(false);
+    let repeated = REPEATED.into_iter().map(ColumnPath::from);
+    repeated.fold(builder, |builder, column| builder.set_column_dictionary_enabled(column, true)).build()
+}
+
+/// A table that could not be written.
+pub(super) fn torn(source: ParquetError) -> ReconcileError {
+    spilled(std::io::Error::other(source))
 }
 
 /// Where the table of a view lies.

@@ -1,0 +1,110 @@
+//! The key of a coupon as the merge compares it: by the first bytes as one number, and by the whole text
+//! only where those are the same. The order is exactly that of the texts; nothing is hashed.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A text that sorts byte by byte.
+#[derive(Debug, Clone, Copy)]
+struct Text<'a> {
+    /// The first 16 bytes, zeros behind a shorter text: sorts as they do.
+    prefix: u128,
+    bytes: &'a [u8],
+}
+
+/// Stock and code: sorts as the pair of texts does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CouponKey<'a> {
+    stock_id: Text<'a>,
+    coupon_code: Text<'a>,
+}
+
+/// The first 16 bytes of a text as a number that sorts as they do.
+#[inline]
+pub(super) fn prefix(text: &[u8]) -> u128 {
+    u128::from_be_bytes(text.first_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [0; 16];
+        padded[..text.len()].copy_from_slice(text);
+        padded
+    }))
+}
+
+impl<'a> CouponKey<'a> {
+    #[inline]
+    pub(super) fn of(stock_id: &'a [u8], coupon_code: &'a [u8]) -> CouponKey<'a> {
+        CouponKey { stock_id: Text::of(stock_id), coupon_code: Text::of(coupon_code) }
+    }
+
+    /// Stock and code.
+    pub(super) fn texts(&self) -> [&'a [u8]; 2] {
+        [self.stock_id.bytes, self.coupon_code.bytes]
+    }
+}
+
+impl fmt::Display for CouponKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [stock_id, coupon_code] = self.texts().map(String::from_utf8_lossy);
+        write!(f, "{stock_id}/{coupon_code}")
+    }
+}
+
+impl<'a> Text<'a> {
+    #[inline]
+    fn of(bytes: &'a [u8]) -> Text<'a> {
+        Text { prefix: prefix(bytes), bytes }
+    }
+}
+
+impl PartialEq for Text<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Text<'_> {}
+
+impl PartialOrd for Text<'_> {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text<'_> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        let rest = || {
+            let (one, other) = (self.bytes, other.bytes);
+            // Of two short texts with one prefix, one may only be longer by zero bytes.
+            if one.len() <= 16 && other.len() <= 16 { one.len().cmp(&other.len()) } else { one.cmp(other) }
+        };
+        self.prefix.cmp(&other.prefix).then_with(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Texts that often share their first 16 bytes, and some that end in zeros.
+    fn text() -> impl Strategy<Value = String> {
+        ("[ab]{0,2}", 0_usize..20, "[a\0券]{0,2}").prop_map(|(first, same, last)| first + &"s".repeat(same) + &last)
+    }
+
+    proptest! {
+        #[test]
+        fn keys_sort_as_the_pair_of_texts_whatever_prefix_they_share(
+            one in (text(), text()), other in (text(), text()), shares_stock in any::<bool>()
+        ) {
+            let other = if shares_stock { (one.0.clone(), other.1) } else { other };
+            let key = |it: &(String, String)| (it.0.clone().into_bytes(), it.1.clone().into_bytes());
+            let ((stock, code), (other_stock, other_code)) = (key(&one), key(&other));
+            let (key, other_key) = (CouponKey::of(&stock, &code), CouponKey::of(&other_stock, &other_code));
+            prop_assert_eq!(key.cmp(&other_key), one.cmp(&other));
+            prop_assert_eq!(key == other_key, one == other);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The payments of the bills on their way: each into the view's table, and what the join needs of it into
+//! the part of the order number it names.
+
+use std::path::Path;
+
+use chrono::NaiveDate;
+
+use super::bill::{BilledOrder, OddRow, Payment, PaymentColumns};
+use super::lookup::Filter;
+use super::spilled;
+use super::table::{PaymentsRow, PaymentsTable, ROWS_PER_BATCH, TableFile, path_of, torn};
+use crate::reconcile::cursor::{self, Held};
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::footing::Tally;
+use crate::reconcile::merge::DayMerge;
+use crate::reconcile::spill::{Part, Scatter};
+use crate::reconcile::text_hash::hash;
+
+/// Payments scattered by the order number they name.
+pub(super) struct Payments {
+    pub(super) parts: Vec<Part>,
+    /// Says which transactions no payment has.
+    pub(super) transactions: Filter,
+    /// Rows of payments that name several orders.
+    pub(super) odd_rows: Vec<OddRow>,
+    pub(super) total: Tally,
+}
+
+/// The table of the view `bill_payments` while it is written.
+struct Table {
+    rows: PaymentsTable,
+    file: TableFile,
+}
+
+/// Reads the bills of the look-back; writes the table of their payments into `scratch`.
+pub(super) fn scatter(window: &[(NaiveDate, &Path)], scratch: &Path, parts: usize) -> Result<Payments, ReconcileError> {
+    let mut bills = DayMerge::<PaymentColumns>::open("payments", window)?;
+    let mut scatter = Scatter::new(scratch, parts).map_err(spilled)?;
+    let mut transactions = Filter::for_keys(cursor::count_rows(window.iter().map(|(_, path)| *path))?);
+    let mut table = Table { rows: PaymentsTable::new(), file: TableFile::new(path_of(scratch, "bill_payments")) };
+    let (mut rows, mut odd_rows, mut total) = (Vec::new(), Vec::new(), Tally::default());
+    while take_payment(&mut bills, &mut rows)? {
+        let rows = rows.iter().map(|(day, row): &(_, Held<PaymentColumns>)| Payment::of_row(*day, row.row()));
+        let payment = Payment::of_rows(rows.clone());
+        let billed = BilledOrder::of(&payment, rows, &mut odd_rows);
+        total = total.plus(payment.tally());
+        transactions.add(hash(payment.transaction_id));
+        scatter.push(hash(payment.out_trade_no), |cells| billed.pack(cells)).map_err(spilled)?;
+        table.push(&payment)?;
+    }
+    table.close()?;
+    Ok(Payments { parts: scatter.finish().map_err(spilled)?, transactions, odd_rows, total })
+}
+
+/// The rows of the next payment, each with its day; `false` when there is none left.
+fn take_payment(
+    bills: &mut DayMerge<PaymentColumns>,
+    rows: &mut Vec<(i32, Held<PaymentColumns>)>,
+) -> Result<bool, ReconcileError> {
+    rows.clear();
+    while let Some((day, row)) = bills.hold() {
+        let is_next = rows.first().is_none_or(|(_, first)| first.row().transaction_id == row.row().transaction_id);
+        if !is_next {
+            break;
+        }
+        rows.push((day, row));
+        bills.advance()?;
+    }
+    Ok(!rows.is_empty())
+}
+
+impl Table {
+    fn push(&mut self, payment: &Payment<'_>) -> Result<(), ReconcileError> {
+        self.rows.push(&PaymentsRow {
+            transaction_id: payment.transaction_id,
+            out_trade_no: payment.out_trade_no,
+            openid: payment.openid,
+            mchid: payment.mchid,
+            sub_mchid: payment.sub_mchid,
+            order_fen: payment.order_fen,
+            trade_time: payment.trade_time,
+            dt: payment.day,
+            is_revoked: payment.is_revoked,
+        });
+        if self.rows.rows() >= ROWS_PER_BATCH {
+            self.file.write(self.rows.take()).map_err(torn)?;
+        }
+        Ok(())
+    }
+
+    fn close(mut self) -> Result<(), ReconcileError> {
+        self.file.write(self.rows.take()).and_then(|()| self.file.finish()).map_err(torn)
+    }
+}

@@ -1,0 +1,49 @@
+//! A fast hash of texts, the same in every run. Decides where a row lies, never whether two are equal.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+const K: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A map by text.
+pub(super) type TextMap<K, V> = HashMap<K, V, BuildHasherDefault<TextHasher>>;
+
+/// The hash as the standard maps ask for it.
+#[derive(Debug, Default)]
+pub(super) struct TextHasher(u64);
+
+/// The hash of a text.
+pub(super) fn hash(text: &str) -> u64 {
+    let mut hasher = TextHasher::default();
+    hasher.write(text.as_bytes());
+    hasher.finish()
+}
+
+impl TextHasher {
+    #[inline]
+    fn fold(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word).wrapping_mul(u128::from(K));
+        self.0 = (product as u64) ^ ((product >> 64) as u64);
+    }
+}
+
+impl Hasher for TextHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 ^= (bytes.len() as u64).wrapping_mul(K);
+        let (words, rest) = bytes.as_chunks();
+        words.iter().for_each(|word| self.fold(u64::from_le_bytes(*word)));
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.fold(u64::from_le_bytes(last));
+    }
+
+    /// The end of a text says nothing: its length is part of its hash.
+    #[inline]
+    fn write_u8(&mut self, _: u8) {}
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
+}
