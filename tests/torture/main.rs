@@ -8,11 +8,16 @@
 #[allow(dead_code)] // It has more than is needed here.
 mod support;
 
+mod desk;
 mod kills;
+mod points;
 mod rows;
 mod soak;
 
+use std::io::Write;
 use std::time::Instant;
+
+use desk::Night;
 
 /// One line of the table.
 #[derive(Debug, Default)]
@@ -32,24 +37,47 @@ struct Line {
 }
 
 fn main() {
-    let mut is_sound = true;
-    println!("{:<34} {:>7} {:>9} {:>6} {:>8} {:>8}  note", "fault", "tried", "survived", "lost", "doubled", "seconds");
-    for torture in [kills::at_every_commit_point, kills::at_random_moments, kills::while_restating, soak::run] {
-        let start = Instant::now();
-        let line = torture();
-        is_sound &= line.tried > 0 && line.survived == line.tried && line.lost + line.doubled == 0;
-        println!(
-            "{:<34} {:>7} {:>9} {:>6} {:>8} {:>8}  {}",
-            line.what,
-            line.tried,
-            line.survived,
-            line.lost,
-            line.doubled,
-            start.elapsed().as_secs(),
-            line.note
-        );
+    let begun = Instant::now();
+    let mut table = Table { is_sound: true };
+    say(format_args!(
+        "{:<38} {:>6} {:>9} {:>5} {:>8} {:>8}  note",
+        "fault", "tried", "survived", "lost", "doubled", "seconds"
+    ));
+    let desks = kills::open_desks();
+    for (what, night) in [
+        ("SIGKILL at every point of a night", Night::First),
+        ("… of the night after it", Night::Second),
+        ("… of the recovery from a kill", Night::Recovery),
+        ("… of a restated publication", Night::Restated),
+    ] {
+        table.add(|| kills::at_every_commit_point(&desks, what, night));
     }
-    std::process::exit(i32::from(!is_sound));
+    table.add(|| kills::at_random_moments(&desks, "SIGKILL at random moments"));
+    drop(desks);
+    table.add(soak::run);
+    say(format_args!("{} s in all", begun.elapsed().as_secs()));
+    std::process::exit(i32::from(!table.is_sound));
+}
+
+/// The table as it grows.
+struct Table {
+    is_sound: bool,
+}
+
+impl Table {
+    fn add(&mut self, torture: impl FnOnce() -> Line) {
+        let begun = Instant::now();
+        let Line { what, tried, survived, lost, doubled, note } = torture();
+        self.is_sound &= tried > 0 && survived == tried && lost + doubled == 0;
+        let seconds = begun.elapsed().as_secs();
+        say(format_args!("{what:<38} {tried:>6} {survived:>9} {lost:>5} {doubled:>8} {seconds:>8}  {note}"));
+    }
+}
+
+/// A line of the table, at once, whoever reads it.
+fn say(line: std::fmt::Arguments<'_>) {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}").and_then(|()| out.flush()).unwrap();
 }
 
 /// A number from the environment.
