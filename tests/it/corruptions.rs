@@ -196,3 +196,28 @@ fn a_link_out_of_the_lake_is_refused() {
     assert!(ending.stderr.contains("datasets/orders` is a symbolic link"), "{}", ending.stderr);
     assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn what_a_night_that_was_held_back_journalled_is_no_damage_to_the_one_that_is_published() {
+    let (shop, wechat) = published();
+    let complete = shop.published();
+    let roster = std::fs::read_to_string(shop.path("roster.csv")).unwrap();
+    let hidden = shop.path("orders/hidden.csv");
+    std::fs::rename(shop.path("orders/2026-11-18.csv"), &hidden).unwrap();
+    shop.edit("roster.csv", |_| format!("openid\n{}", shop.openids().into_iter().collect::<Vec<_>>().join("\n")));
+    wechat.running().reset_counts();
+    let held_back = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert!(held_back.stderr.contains("was complete when 2026-11-18 was published"), "{}", held_back.stderr);
+    assert!(wechat.counts().total > 0, "more was asked");
+    assert_eq!(shop.verify(day(18)).code, 0, "{}", shop.verify(day(18)).stdout);
+    // It replays as it was published; and the next run makes use of what was asked meanwhile.
+    std::fs::rename(hidden, shop.path("orders/2026-11-18.csv")).unwrap();
+    std::fs::write(shop.path("roster.csv"), roster).unwrap();
+    let replayed = shop.program(&["run", "job.toml", "--replay", "--date", "2026-11-18"]);
+    assert_eq!(replayed.code, 0, "{}", replayed.stderr);
+    assert!(shop.published() == complete, "the replay differs");
+    wechat.running().reset_counts();
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
+    assert_eq!(wechat.counts().total, 0, "what is journalled is not asked again");
+    assert_eq!(shop.verify(day(18)).code, 0, "{}", shop.verify(day(18)).stdout);
+}
