@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::call::Call;
+
 /// What a server was asked so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -34,6 +36,17 @@ impl Counts {
     }
 }
 
+/// A call as it came, for those who want to know what exactly was asked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NotedCall {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// Path and query exactly as on the wire.
+    pub target: String,
+    /// The body, with which most POSTs say what they ask.
+    pub body: Vec<u8>,
+}
+
 /// Counts and what is needed to go on counting.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -43,6 +56,8 @@ pub(super) struct Tally {
     nonces: HashSet<String>,
     /// Arrivals of the last second, by API.
     windows: HashMap<&'static str, VecDeque<DateTime<Utc>>>,
+    /// Every call, if somebody wants to know.
+    pub(super) notes: Option<Vec<NotedCall>>,
 }
 
 /// Requests within one second.
@@ -92,6 +107,14 @@ impl Tally {
     fn add_any(&mut self, now: DateTime<Utc>) {
         self.counts.total += 1;
         self.counts.busiest_second = self.counts.busiest_second.max(self.second.add(now));
+    }
+
+    /// Notes a call, if that is wanted.
+    pub(super) fn note(&mut self, call: &Call) {
+        if let Some(notes) = &mut self.notes {
+            let (method, target, body) = (call.method.clone(), call.target.clone(), call.body.to_vec());
+            notes.push(NotedCall { method, target, body });
+        }
     }
 
     /// Counts a fault played.

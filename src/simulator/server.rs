@@ -22,7 +22,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::answer::Answer;
 use super::bill_files::BillFiles;
 use super::call::Call;
-use super::counts::{Counts, Tally};
+use super::counts::{Counts, NotedCall, Tally};
 use super::disruption;
 use super::endpoint::{self, Found};
 use super::exchange::{Exchange, Family, Office};
@@ -143,6 +143,16 @@ impl Running {
         *held(&self.office.tally) = Tally::default();
     }
 
+    /// Notes every call from here on, each as it comes.
+    pub fn note_calls(&self) {
+        held(&self.office.tally).notes = Some(Vec::new());
+    }
+
+    /// The calls noted so far, in the order of their arrival.
+    pub fn noted_calls(&self) -> Vec<NotedCall> {
+        held(&self.office.tally).notes.clone().unwrap_or_default()
+    }
+
     /// Shows the world as of another moment from the next request on; none = the protocol clock.
     pub fn set_now(&self, world_now: Option<DateTime<Utc>>) {
         *held(&self.office.world_now) = world_now;
@@ -219,6 +229,7 @@ fn http_date(now: DateTime<Utc>) -> HeaderValue {
 
 fn attend(office: &Office, call: &Call) -> Delivery {
     let now = office.options.clock.now();
+    held(&office.tally).note(call);
     match endpoint::find(&call.method, call.path()) {
         Found::Unknown => {
             held(&office.tally).add_unknown(now);
