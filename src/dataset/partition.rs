@@ -21,6 +21,7 @@ use parquet::file::properties::WriterProperties;
 use serde::de::DeserializeOwned;
 
 use crate::contract::{Contract, contract};
+use crate::durable;
 use crate::money::Fen;
 use crate::record::Record;
 
@@ -143,7 +144,7 @@ impl Writer {
     /// Begins the file of a contract at `path`.
     pub fn create(path: &Path, contract: &'static Contract, provenance: &Provenance) -> Result<Writer, PartitionError> {
         let properties = writer_properties(contract, provenance);
-        let file = File::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+        let file = durable::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
         let file = ArrowWriter::try_new(file, contract.arrow(), Some(properties))
             .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
         Ok(Writer { path: path.to_owned(), file, keys: KeyOrder::of(contract) })

@@ -189,12 +189,27 @@ fn a_link_out_of_the_lake_is_refused() {
     let shop = Shop::of_seed(26);
     let wechat = shop.serve(None);
     let elsewhere = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(shop.lake().join("datasets")).unwrap();
-    std::os::unix::fs::symlink(elsewhere.path(), shop.lake().join("datasets/orders")).unwrap();
-    let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
-    assert_eq!(ending.code, 2, "{}", ending.stderr);
-    assert!(ending.stderr.contains("datasets/orders` is a symbolic link"), "{}", ending.stderr);
-    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    let places = [
+        "datasets/orders",
+        "journal/dt=2026-11-18/gen-001",
+        "journal/dt=2026-11-18/gen-001/stocks",
+        "journal/dt=2026-11-18/gen-001/bills/files",
+        "journal/dt=2026-11-18/gen-001/stocks/00000.staged",
+        "staging/ruiyun-coffee/orders.parquet",
+        "state/ruiyun-coffee.publishing.staged",
+        "runs/2026-11-18/20261119T020304Z-00000000",
+    ];
+    for place in places {
+        shop.forget_lake();
+        let link = shop.lake().join(place);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+        let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
+        assert_eq!(ending.code, 2, "{place}: {}", ending.stderr);
+        assert!(ending.stderr.contains(&format!("{place}` is a symbolic link")), "{place}: {}", ending.stderr);
+        assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0, "{place}");
+    }
+    assert_eq!(wechat.counts().total, 0, "nobody is asked");
 }
 
 #[test]
