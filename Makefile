@@ -134,12 +134,12 @@ $(AIRFLOW)/.ready: tests/airflow/requirements.txt
 $(WATCHING)/.ready: tests/watching/requirements.txt
 	python3 -m venv $(WATCHING) && $(WATCHING)/bin/pip install --quiet --requirement $< && touch $@
 
-# A whole month, so that the trend has one, and a long list.
+# Four weeks, so that the trend has some, and a long list.
 test-pack: build $(VENV)/.pack ## The finance pack in Chromium and LibreOffice; pictures under out/pack/pictures
-	rm -rf out/pack && $(PROGRAM) generate out/pack/merchant --users 120 --nights 30 --first-date 2026-10-22 --seed 7 >/dev/null
+	rm -rf out/pack && $(PROGRAM) generate out/pack/merchant --users 280 --nights 28 --first-date 2026-10-24 --seed 7 >/dev/null
 	chmod 600 out/pack/merchant/secrets/*
 	$(PROGRAM) --now $(DEMO_NOW) simulate out/pack/merchant --listen 127.0.0.1:0 -- \
-	  $(PROGRAM) --now $(DEMO_NOW) run out/pack/merchant/job.toml --from 2026-10-22 --to 2026-11-20 \
+	  $(PROGRAM) --now $(DEMO_NOW) run out/pack/merchant/job.toml --from 2026-10-24 --to 2026-11-20 \
 	  --base-url '{base_url}' >/dev/null
 	$(VENV)/bin/python tests/pack/check.py out/pack/out/lake/reports/dt=2026-11-20 out/pack/pictures
 

@@ -8,6 +8,8 @@
 -- action: Find the order in the till by user and time, or have the store explain the redemption; correct the order export.
 -- 处理: 按用户和时间在收银系统中查找订单，或请门店说明核销原因；更正订单导出。
 -- row: a coupon that was USED on D and no pass finds a paid order (AO02 speaks when its association names an unknown order)
+-- why: used on {day} under request {no}, no order claims it; nearest order of the user that day: {order}
+-- 原因: {day} 核销，核销请求单号 {no}，没有订单使用该券；该用户当日最接近的订单：{order}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Look the order number up in the till; correct the association (disassociate, associate again) or the order export.
 -- 处理: 在收银系统中查该订单号；更正关联（解除后重新关联）或订单导出。
 -- row: a coupon USED on D whose association names no order of the look-back, and which no order claims
+-- why: used on {day} and associated to order {order}, which no export of the look-back has; nearest order of the user that day: {near}
+-- 原因: {day} 核销并关联订单 {order}，回溯期内的订单导出中没有该订单；该用户当日最接近的订单：{near}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

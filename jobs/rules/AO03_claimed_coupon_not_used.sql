@@ -8,6 +8,8 @@
 -- action: Redeem the coupon with the order's use_request_no, or take the discount back from the order.
 -- 处理: 用订单的 use_request_no 核销该券，或向订单追回优惠。
 -- row: a coupon a live order claims, known but not USED on D (AO04 when unknown, AO15 when returned)
+-- why: order paid on {day} took {fen} fen off, the coupon was {state} at the end of the day
+-- 原因: {day} 支付的订单用券优惠 {fen} 分，当日结束时该券状态为 {state}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.out_trade_no AS out_trade_no,

@@ -8,6 +8,8 @@
 -- action: Check stock and code of the order line (typing error, code of another merchant); take the discount back if there is no coupon.
 -- 处理: 核对订单行的批次与券码（录入错误或他商户券码）；确无此券则追回优惠。
 -- row: a coupon a live order claims; the order's user was asked, and neither the pages nor the single query know it
+-- why: order paid on {day} took {fen} fen off with a coupon that was not in the wallet of its user when asked for {asked}; nearest coupon of the user in that stock: {near}
+-- 原因: {day} 支付的订单用券优惠 {fen} 分，但查询 {asked} 的券包时该用户没有此券；该用户在该批次中最接近的券：{near}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.out_trade_no AS out_trade_no,

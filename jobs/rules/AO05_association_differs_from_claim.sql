@@ -8,6 +8,8 @@
 -- action: Find out which order had the discount; correct the association or the order line.
 -- 处理: 查明哪个订单享受了优惠；更正关联或订单行。
 -- row: a coupon exactly one live order claims, associated to another order number
+-- why: claimed by order {order}, associated to order {other}
+-- 原因: 订单 {order} 使用了该券，券却关联到订单 {other}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Associate the coupon with the order that claims it.
 -- 处理: 将券与使用它的订单关联。
 -- row: a coupon USED on D that a live order claims, without association, of a stock in rules.must_associate
+-- why: used for order {order} and not associated, its stock must be
+-- 原因: 订单 {order} 使用了该券但未关联订单，该批次必须关联
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Correct the till's discount rule for the stock; settle the difference with the customer or the store.
 -- 处理: 更正收银系统中该批次的优惠规则；与顾客或门店结清差额。
 -- row: a matched live order whose line discount differs from what the stock's rule gives on its goods, beyond tolerance.discount_fen for DISCOUNT stocks
+-- why: the order gave {given} fen off goods of {goods} fen, the {type} stock gives {due} fen
+-- 原因: 订单对 {goods} 分的商品优惠了 {given} 分，{type} 批次应优惠 {due} 分
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.out_trade_no AS out_trade_no,

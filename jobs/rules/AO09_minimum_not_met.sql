@@ -8,6 +8,8 @@
 -- action: Make the till check the minimum before it redeems.
 -- 处理: 让收银系统在核销前检查使用门槛。
 -- row: a matched live order whose goods are worth less than the stock's minimum
+-- why: goods of {goods} fen, the stock asks for at least {least} fen
+-- 原因: 商品金额 {goods} 分，批次门槛为 {least} 分
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.out_trade_no AS out_trade_no,

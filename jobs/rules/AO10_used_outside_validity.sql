@@ -8,6 +8,8 @@
 -- action: Compare the redemption request with the coupon's validity; report it to WeChat Pay if the redemption was accepted.
 -- 处理: 对照核销请求与券有效期；如核销被受理，报告微信支付。
 -- row: a coupon USED on D at an instant before available_start_at or after expire_at, the bounds themselves are inside
+-- why: used on {day}, valid from {begin} to {end}
+-- 原因: {day} 核销，有效期 {begin} 至 {end}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

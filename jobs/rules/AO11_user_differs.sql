@@ -8,6 +8,8 @@
 -- action: Check whether the coupon was given away or shown on another phone; block the pair if it repeats.
 -- 处理: 核查券是否转赠或在他人手机上出示；反复出现则限制该组用户。
 -- row: a matched live order whose openid is not the coupon's
+-- why: the coupon is in the wallet of {owner}, the order is of {user}
+-- 原因: 券属于用户 {owner}，订单属于用户 {user}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.out_trade_no AS out_trade_no,

@@ -8,6 +8,8 @@
 -- action: Add the pair to rules.merchant_pairs if it is allowed; else find out why the store redeems foreign coupons.
 -- 处理: 若允许，将该商户对加入 rules.merchant_pairs；否则查明门店为何核销他店的券。
 -- row: a matched live order of another merchant than belong_merchant, the pair not in rules.merchant_pairs
+-- why: the coupon belongs to merchant {owner}, the order to {merchant}
+-- 原因: 券归属商户 {owner}，订单归属商户 {merchant}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.out_trade_no AS out_trade_no,

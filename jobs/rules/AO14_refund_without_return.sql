@@ -8,6 +8,8 @@
 -- action: Return the coupon (coupons/return) with a return_request_no; tell the user.
 -- 处理: 用 return_request_no 退券（coupons/return）；告知用户。
 -- row: a coupon still USED on D whose order is fully refunded, and which had not expired when the bill accepted the refund
+-- why: order {order} was fully refunded on {day}, the coupon is still USED
+-- 原因: 订单 {order} 已于 {day} 全额退款，券仍为已核销
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Refund the order, or find out who returned the coupon while the order kept its discount.
 -- 处理: 为订单退款，或查明为何券已退回而订单仍享优惠。
 -- row: a coupon returned by the end of D whose order has no refund at all, by export or bill
+-- why: returned on {day}, order {order} has no refund in the export or the bill
+-- 原因: 券于 {day} 退回，订单 {order} 在导出与账单中均无退款
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Make the till refuse a further coupon, or raise rules.max_coupons_per_order.
 -- 处理: 让收银系统拒绝多余的券，或调高 rules.max_coupons_per_order。
 -- row: a live order whose lines claim more coupons than rules.max_coupons_per_order
+-- why: {count} coupons on one order took {fen} fen off, {allowed} allowed
+-- 原因: 一笔订单用了 {count} 张券，共优惠 {fen} 分，最多允许 {allowed} 张
 SELECT c.out_trade_no AS out_trade_no,
        c.transaction_id AS transaction_id,
        c.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Pull the day again; figures that stay apart are WeChat's, take the account's.
 -- 处理: 重新拉取当日数据；仍不一致为微信侧差异，以账号数据为准。
 -- row: a counter of a ref_date and cond_source where the sum over the cards is not the account's, both having rows in their last pull
+-- why: {counter} of the account is {figure}, its {cards} cards sum up to {sum}
+-- 原因: 账号的 {counter} 为 {figure}，其 {cards} 张卡券合计为 {sum}
 SELECT a.ref_date AS ref_date,
        'card_account_daily;cond_source=' || CAST(a.cond_source AS STRING) || ';' || a.counter AS subject,
        a.figure AS expected_count,

@@ -8,6 +8,8 @@
 -- action: Use the later figure in reports; accept the change by a decision when nothing follows from it.
 -- 处理: 报表采用较新的数字；若无影响，以决定认可该变更。
 -- row: a figure of a ref_date that differs from the pull before (a row that came late is no restatement)
+-- why: {counter} was {before} when pulled for {earlier}, {figure} when pulled for {later}
+-- 原因: {counter} 在 {earlier} 拉取时为 {before}，在 {later} 拉取时为 {figure}
 SELECT n.ref_date AS ref_date,
        CASE WHEN n.card_id <> '' THEN n.card_id END AS card_id,
        n.dataset || COALESCE(';cond_source=' || CAST(n.cond_source AS STRING), '') || ';' || n.counter AS subject,

@@ -8,6 +8,8 @@
 -- action: Pull the day again by hand; ask WeChat when it stays empty.
 -- 处理: 手工重新拉取当日数据；仍为空则询问微信。
 -- row: a ref_date without an account row in either cond_source mp.repull_days later, though rows exist within 7 days before and after it
+-- why: no account row for {day}, the nearest are of {before} and {after}
+-- 原因: 没有 {day} 的账号数据，前后最近的为 {before} 与 {after}
 SELECT d.ref_date AS ref_date,
        'card_account_daily' AS subject,
        0 AS at_risk_fen,

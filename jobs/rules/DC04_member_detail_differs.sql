@@ -8,6 +8,8 @@
 -- action: Check that mp.member_card_ids lists every member card; pull the day again.
 -- 处理: 检查 mp.member_card_ids 是否列全会员卡；重新拉取当日数据。
 -- row: a shared counter of a ref_date where the sum of the member card details is not the sum of the member card rows
+-- why: {counter} of the member cards is {figure}, the details sum up to {sum}
+-- 原因: 会员卡的 {counter} 为 {figure}，明细合计为 {sum}
 SELECT m.ref_date AS ref_date,
        'member_card_detail_daily;' || m.counter AS subject,
        m.figure AS expected_count,

@@ -8,6 +8,8 @@
 -- action: Compare the order with the bill row; correct the export or the till's amounts.
 -- 处理: 对照订单与账单行；更正导出或收银金额。
 -- row: an order whose paid_fen, summed over its lines, differs from 订单金额 of its bill row (a revoked payment is none)
+-- why: the export says {export} fen paid, the bill of {day} says {bill} fen
+-- 原因: 订单导出实付 {export} 分，{day} 的账单为 {bill} 分
 SELECT o.out_trade_no AS out_trade_no,
        o.bill_transaction_id AS transaction_id,
        o.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Query the order at WeChat Pay; if it was never paid, correct the till; if it was, ask for the bill.
 -- 处理: 向微信支付查询订单；未支付则更正收银，已支付则索取账单。
 -- row: a live order with paid > 0 of a WeChat channel and a billed merchant, no bill row by transaction_id or out_trade_no, the bill of its day being known
+-- why: paid {fen} fen on {day} as transaction {transaction}, no bill row; nearest unclaimed payment of that day and amount: {near}
+-- 原因: {day} 支付 {fen} 分，微信支付订单号 {transaction}，账单中没有；同日同额且无订单的支付：{near}
 SELECT o.out_trade_no AS out_trade_no,
        o.transaction_id AS transaction_id,
        o.openid AS openid,

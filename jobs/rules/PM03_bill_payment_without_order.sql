@@ -8,6 +8,8 @@
 -- action: Find the order in the till by amount and time; complete the export.
 -- 处理: 按金额和时间在收银系统中查找订单；补全导出。
 -- row: a SUCCESS row of the bill that no REVOKED row cancels and no order of the look-back names
+-- why: the bill of {day} has {fen} fen for order {order}, no export has it; nearest order of that day and amount without a bill row: {near}
+-- 原因: {day} 的账单有订单 {order} 的 {fen} 分，订单导出中没有；同日同额且账单中没有的订单：{near}
 SELECT b.transaction_id AS transaction_id,
        b.out_trade_no AS out_trade_no,
        b.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Compare the refunds of the order with the bill; correct the export or complete the refund.
 -- 处理: 对照订单退款与账单；更正导出或完成退款。
 -- row: an order paid in the look-back whose refund by the export differs from the sum of 申请退款金额 in the bills, failed refunds left out
+-- why: the export says {export} fen refunded, the bills say {bill} fen in {count} refunds
+-- 原因: 订单导出退款 {export} 分，账单 {count} 笔退款共 {bill} 分
 SELECT o.out_trade_no AS out_trade_no,
        COALESCE(o.transaction_id, o.bill_transaction_id) AS transaction_id,
        o.openid AS openid,

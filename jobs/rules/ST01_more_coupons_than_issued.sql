@@ -8,6 +8,8 @@
 -- action: Ask WeChat Pay for the issue count of the stock; look for codes of another stock.
 -- 处理: 向微信支付询问批次发放数；查找其他批次的券码。
 -- row: a stock of which more coupons are observed, in wallets or as dispatched codes, than total_send_num
+-- why: {seen} coupons observed, total_send_num is {sent}
+-- 原因: 发现 {seen} 张券，批次已发放数为 {sent}
 SELECT s.stock_id AS stock_id,
        s.total_send_num AS expected_count,
        o.coupon_count AS actual_count,

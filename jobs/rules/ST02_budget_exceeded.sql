@@ -8,6 +8,8 @@
 -- action: Stop the stock; ask WeChat Pay how it could be exceeded.
 -- 处理: 停止该批次；询问微信支付为何会超发。
 -- row: a stock whose total_send_num is above max_coupons
+-- why: {sent} sent, max_coupons is {most}
+-- 原因: 已发放 {sent} 张，批次上限为 {most} 张
 SELECT s.stock_id AS stock_id,
        s.max_coupons AS expected_count,
        s.total_send_num AS actual_count,

@@ -8,6 +8,8 @@
 -- action: Compare the uploaded codes with the pool; upload or delete what differs.
 -- 处理: 对照已上传券码与券码池；补传或删除差异。
 -- row: a stock with uploaded codes whose total_count − available_count is not the number of dispatched codes
+-- why: {total} codes uploaded, {available} available, {dispatched} seen dispatched
+-- 原因: 已上传券码 {total} 个，剩余 {available} 个，实际发放 {dispatched} 个
 SELECT s.stock_id AS stock_id,
        s.total_count - s.available_count AS expected_count,
        COALESCE(c.dispatched_count, 0) AS actual_count,

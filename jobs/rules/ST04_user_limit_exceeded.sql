@@ -8,6 +8,8 @@
 -- action: Check whether coupons were given to the user by hand; block the user if it is abuse.
 -- 处理: 核查是否人工发券；如属滥用则限制该用户。
 -- row: a user who ever received more coupons of a stock than max_coupons_per_user
+-- why: received {count} coupons of the stock, {allowed} allowed
+-- 原因: 该用户领取该批次 {count} 张券，最多允许 {allowed} 张
 SELECT s.stock_id AS stock_id,
        c.openid AS openid,
        s.max_coupons_per_user AS expected_count,

@@ -8,6 +8,8 @@
 -- action: Find the channel that still sends; ask WeChat Pay if the stock is stopped.
 -- 处理: 找出仍在发券的渠道；如批次确已停止，询问微信支付。
 -- row: a stock STOPED or PAUSED in an earlier partition of which coupons were received on a later day, the stock not running again by that day
+-- why: {count} coupons received up to {day}, the stock was {state} on {since}
+-- 原因: 截至 {day} 又领取了 {count} 张券，批次在 {since} 已为 {state}
 SELECT c.stock_id AS stock_id,
        0 AS expected_count,
        SUM(c.coupon_count) AS actual_count,

@@ -8,6 +8,8 @@
 -- action: Order the subsidy (subsidy/pay-receipts) for the coupon's transaction.
 -- 处理: 为该券的支付单发起补差（subsidy/pay-receipts）。
 -- row: a coupon of a programme USED on D for a live order, due_days after the use without a receipt, a line in the merchant's ledger or a failure (SU10, SU11)
+-- why: used for order {order}, {fen} fen were due on {day}, no receipt and no order for it
+-- 原因: 订单 {order} 用券，应于 {day} 补差 {fen} 分，没有补差回执，也没有补差单
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Compare the receipt with the programme; return or add the difference.
 -- 处理: 对照补差单与补差方案；退回或补足差额。
 -- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 speak first)
+-- why: live receipts of {paid} fen, the programme owes {owed} fen
+-- 原因: 有效补差回执共 {paid} 分，按补差方案应为 {owed} 分
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

@@ -8,6 +8,10 @@
 -- action: Return the receipt that should not be (subsidy/return-receipts).
 -- 处理: 回退多付的补差单（subsidy/return-receipts）。
 -- row: a coupon with two or more live receipts that sum up to more than the programme owes, or that no programme owes anything
+-- why: {count} live receipts ({status}) of {paid} fen, owed: {owed} fen; first {first}, last {last}
+-- 原因: {count} 笔有效补差回执（{status}）共 {paid} 分，应补 {owed} 分；最早 {first}，最晚 {last}
+-- why: {count} live receipts ({status}) of {paid} fen, owed: nothing; first {first}, last {last}
+-- 原因: {count} 笔有效补差回执（{status}）共 {paid} 分，无需补差；最早 {first}，最晚 {last}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Return the subsidy, or find out why the redemption is missing.
 -- 处理: 回退补差，或查明为何缺少核销。
 -- row: a live receipt whose coupon was neither USED on D nor ever returned
+-- why: receipt {status} of {fen} fen, the coupon was {state} at the end of the day
+-- 原因: 补差回执 {status}，{fen} 分，当日结束时该券状态为 {state}
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,
        r.stock_id AS stock_id,

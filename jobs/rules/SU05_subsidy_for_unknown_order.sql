@@ -8,6 +8,8 @@
 -- action: Compare the transaction of the receipt with the order of the coupon; return the subsidy if there is no such payment.
 -- 处理: 对照补差单所附支付单与券的订单；确无该支付则回退补差。
 -- row: a receipt that did not fail whose transaction_id is in no order and no bill row
+-- why: receipt {status} of {fen} fen for transaction {transaction}, which no order and no bill row has; the order of the coupon has transaction {other}
+-- 原因: 补差回执 {status}，{fen} 分，对应支付单 {transaction} 在订单与账单中均不存在；该券订单的支付单为 {other}
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,
        r.stock_id AS stock_id,

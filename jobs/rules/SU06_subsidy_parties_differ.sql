@@ -8,6 +8,8 @@
 -- action: Return the subsidy and order it again between the right merchants.
 -- 处理: 回退补差，并在正确的商户之间重新发起。
 -- row: a receipt that did not fail, of a stock with a programme, whose payer or payee no programme of the stock has
+-- why: paid by {payer} to {payee}, the programme says by {due_payer} to {due_payee}
+-- 原因: 由 {payer} 补给 {payee}，补差方案规定由 {due_payer} 补给 {due_payee}
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,
        r.stock_id AS stock_id,

@@ -8,6 +8,8 @@
 -- action: Return the subsidy (subsidy/return-receipts) with the refund's id.
 -- 处理: 用退款单号回退补差（subsidy/return-receipts）。
 -- row: a coupon whose order is fully refunded and whose subsidies returned are less than those paid, no return being under way
+-- why: order {order} was fully refunded, {paid} fen of subsidy were paid, {returned} fen returned
+-- 原因: 订单 {order} 已全额退款，已补差 {paid} 分，仅退回 {returned} 分
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,

@@ -8,6 +8,8 @@
 -- action: Compare the return receipts with the payment; settle the surplus with the other merchant.
 -- 处理: 对照回退单与补差付款；与对方商户结清超退部分。
 -- row: a receipt whose successful returns sum up to more than it paid
+-- why: {returned} fen returned, {paid} fen paid ({status})
+-- 原因: 已退回 {returned} 分，仅补差 {paid} 分（{status}）
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,
        r.stock_id AS stock_id,

@@ -8,6 +8,8 @@
 -- action: Query the receipt; ask WeChat Pay when it stays so.
 -- 处理: 查询补差单；长时间不变则询问微信支付。
 -- row: a receipt ACCEPTED, or RETURNING, for longer than rules.stuck_hours at the end of D
+-- why: {status} since {day}, {fen} fen
+-- 原因: 自 {day} 起一直为 {status}，{fen} 分
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,
        r.stock_id AS stock_id,

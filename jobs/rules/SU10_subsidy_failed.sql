@@ -8,6 +8,8 @@
 -- action: Remove the cause of fail_reason, then order the subsidy under a new out_subsidy_no.
 -- 处理: 消除 fail_reason 所述原因，再用新的 out_subsidy_no 发起补差。
 -- row: a receipt FAIL without a later live receipt for its coupon
+-- why: {fen} fen failed with {reason}, no later receipt is live
+-- 原因: 补差 {fen} 分失败：{reason}，之后没有有效的补差回执
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,
        r.stock_id AS stock_id,

@@ -8,6 +8,8 @@
 -- action: Send the order again under the same out_subsidy_no (it is idempotent), or correct the ledger.
 -- 处理: 用同一 out_subsidy_no 重新提交（幂等），或更正台账。
 -- row: a payment line of the merchant's subsidy ledger in the look-back whose out_subsidy_no no receipt has
+-- why: ordered on {day} with {fen} fen, no receipt of the coupon has this number
+-- 原因: {day} 发起补差 {fen} 分，该券没有此单号的补差回执
 SELECT s.out_subsidy_no AS out_subsidy_no,
        s.subsidy_receipt_id AS subsidy_receipt_id,
        s.stock_id AS stock_id,

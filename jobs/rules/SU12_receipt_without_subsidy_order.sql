@@ -8,6 +8,8 @@
 -- action: Find out who ordered the subsidy; complete the ledger or return it.
 -- 处理: 查明由谁发起补差；补全台账或回退。
 -- row: a receipt whose out_subsidy_no no line of the merchant's subsidy ledger has, created since the ledger is known
+-- why: receipt {status} of {fen} fen created on {day}, the ledger does not have it
+-- 原因: 补差回执 {status}，{fen} 分，创建于 {day}，商户补差台账中没有
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,
        r.stock_id AS stock_id,

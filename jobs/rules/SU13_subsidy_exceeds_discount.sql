@@ -8,6 +8,8 @@
 -- action: Return the surplus; check the programme's amount against the stock.
 -- 处理: 回退超出部分；核对方案金额与批次。
 -- row: a live receipt of more than the coupon's discount, the order's where one is matched, else what the stock gives
+-- why: receipt of {paid} fen, the coupon gave {given} fen off
+-- 原因: 补差 {paid} 分，而该券仅优惠 {given} 分
 SELECT r.out_subsidy_no AS out_subsidy_no,
        r.subsidy_receipt_id AS subsidy_receipt_id,
        r.stock_id AS stock_id,

@@ -8,6 +8,8 @@
 -- action: Stop the stock; ask WeChat Pay how it could be exceeded.
 -- 处理: 停止该批次；询问微信支付为何会超发。
 -- row: a v2 stock whose is_send_num is above coupon_total
+-- why: {sent} sent, coupon_total is {total}
+-- 原因: 已发放 {sent} 张，coupon_total 为 {total} 张
 SELECT s.coupon_stock_id AS stock_id,
        s.coupon_total AS expected_count,
        s.is_send_num AS actual_count,

@@ -8,6 +8,8 @@
 -- action: Compare the stock's settings in the merchant platform; correct the budget.
 -- 处理: 核对商户平台中的批次设置；更正预算。
 -- row: a v2 stock whose coupon_budget differs from coupon_value × coupon_total
+-- why: budget {budget} fen, {count} coupons of {value} fen make {due} fen
+-- 原因: 预算 {budget} 分，{count} 张面额 {value} 分的券合计 {due} 分
 SELECT s.coupon_stock_id AS stock_id,
        s.coupon_value_fen * s.coupon_total AS expected_fen,
        s.coupon_budget_fen AS actual_fen,

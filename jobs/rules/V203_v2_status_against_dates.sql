@@ -8,6 +8,10 @@
 -- action: Invalidate the stock or correct its days; find the channel that still sends.
 -- 处理: 作废该批次或更正其有效期；找出仍在发券的渠道。
 -- row: a v2 stock activated (4) with D outside its days, or invalidated (8) whose is_send_num grew since the last partition
+-- why: activated on {day}, its days are {begin} to {end}
+-- 原因: {day} 仍为激活状态，有效日期为 {begin} 至 {end}
+-- why: invalidated, yet sent {sent} after {before} on {day}
+-- 原因: 已作废，发放数却由 {day} 的 {before} 增至 {sent}
 SELECT s.coupon_stock_id AS stock_id,
        b.is_send_num AS expected_count,
        s.is_send_num AS actual_count,

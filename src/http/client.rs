@@ -107,6 +107,16 @@ impl HttpClient {
         &self.world
     }
 
+    /// Sleeps as before another attempt, for what takes more than one call: `rounds` of it failed since
+    /// `started_at`. False, without a sleep, when the policy ends it.
+    pub async fn pause(&self, rounds: u32, started_at: DateTime<Utc>) -> bool {
+        let elapsed = (self.world.clock.now() - started_at).to_std().unwrap_or(Duration::ZERO);
+        let Some(wait) = self.policy.wait(rounds, elapsed, Duration::ZERO, &self.world) else { return false };
+        count_retry();
+        self.world.sleep.sleep(wait).await;
+        true
+    }
+
     /// Makes a call: attempts until one is accepted, one is refused, or the policy ends it.
     /// `path` is what messages show: a template without persons, not the target.
     ///

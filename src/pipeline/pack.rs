@@ -91,6 +91,7 @@ fn titles(job: &Job) -> Result<BTreeMap<String, RuleTitle>, Failure> {
         zh: rule.title_zh.clone(),
         en: rule.title.clone(),
         action_zh: rule.action_zh.clone(),
+        wordings: rule.wordings.clone(),
     };
     Ok(rules.iter().map(|rule| (rule.id.clone(), title(rule))).collect())
 }

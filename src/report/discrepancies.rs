@@ -69,7 +69,7 @@ pub(super) fn row<'a>(input: &'a PackInput<'_>, it: &'a Break) -> [Cell<'a>; COL
         Cell::Yuan(it.actual_fen),
         Cell::Yuan(it.difference_fen),
         Cell::Yuan(Some(it.at_risk_fen)),
-        Cell::text(&it.why),
+        Cell::text(input.why(it)),
         Cell::text(input.action(it)),
     ]
 }

@@ -21,6 +21,7 @@ mod workbook;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Seek, Write};
 use std::path::Path;
@@ -31,6 +32,7 @@ use crate::dataset::manifest::{Coverage, FootingEntry};
 use crate::dataset::partition::PartitionError;
 use crate::exports::BadRow;
 use crate::job::{Language, ReportSettings};
+use crate::reconcile::rules::Wording;
 use crate::record::Break;
 
 pub use figures::{Summary, TrendBreak, TrendDay};
@@ -67,6 +69,8 @@ pub struct RuleTitle {
     pub en: String,
     /// What to do, in Chinese; empty where the file has none.
     pub action_zh: String,
+    /// Its sentences in both languages.
+    pub wordings: Vec<Wording>,
 }
 
 /// What the pack is made of, beside the ledger and the receipts.
@@ -149,6 +153,20 @@ impl PackInput<'_> {
     fn action_zh<'t>(&'t self, it: &'t Break) -> &'t str {
         let zh = self.titles.get(&it.rule_id).map_or("", |title| &title.action_zh);
         if zh.is_empty() { &it.action } else { zh }
+    }
+
+    /// What differs, in the language of the report where the rule says it.
+    fn why<'t>(&self, it: &'t Break) -> Cow<'t, str> {
+        match self.settings.language {
+            Language::Zh => self.why_zh(it),
+            Language::En => Cow::Borrowed(&it.why),
+        }
+    }
+
+    fn why_zh<'t>(&self, it: &'t Break) -> Cow<'t, str> {
+        let wordings = self.titles.get(&it.rule_id).into_iter().flat_map(|title| &title.wordings);
+        let zh = wordings.into_iter().find_map(|wording| wording.in_chinese(&it.why));
+        zh.map_or(Cow::Borrowed(it.why.as_str()), Cow::Owned)
     }
 
     fn pick<'t>(&self, zh: &'t str, en: &'t str) -> &'t str {

@@ -105,7 +105,11 @@ fn receipt(number: &str, code: &str, fen: i64, status: &str, created: &str) -> S
 }
 
 fn title(zh: &str, en: &str, action_zh: &str) -> RuleTitle {
-    RuleTitle { zh: zh.into(), en: en.into(), action_zh: action_zh.into() }
+    RuleTitle { zh: zh.into(), en: en.into(), action_zh: action_zh.into(), wordings: vec![] }
+}
+
+fn worded(title: RuleTitle, why: &str, why_zh: &str) -> RuleTitle {
+    RuleTitle { wordings: vec![Wording::parse(why, why_zh).unwrap()], ..title }
 }
 
 fn trend_day(day: u32, rows: i64, fen: i64, new_rows: i64, resolved_rows: i64) -> TrendDay {
@@ -179,7 +183,14 @@ impl Case {
             }],
             titles: BTreeMap::from([
                 ("AO01".into(), title("已核销无订单", "A used coupon has no order", "查找订单。")),
-                ("PM01".into(), title("实付金额不符", "The amount paid differs", "")),
+                (
+                    "PM01".into(),
+                    worded(
+                        title("实付金额不符", "The amount paid differs", ""),
+                        "{amount} yuan are missing",
+                        "少了 {amount} 元",
+                    ),
+                ),
                 ("SU03".into(), title("重复补差", "A subsidy was paid twice", "")),
             ]),
             trend: vec![trend_day(17, 3, 900, 3, 0), trend_day(18, 2, 700, 1, 2), trend_day(19, 2, 600, 0, 0)],
@@ -379,7 +390,7 @@ fn hostile() -> Case {
     let [row] = case.quarantined.as_mut_slice() else { panic!("one row") };
     *row =
         BadRow { value: HOSTILE.into(), why: HOSTILE.into(), raw: HOSTILE.into(), file: HOSTILE.into(), ..row.clone() };
-    case.titles.insert(HOSTILE.into(), RuleTitle { zh: HOSTILE.into(), en: HOSTILE.into(), action_zh: HOSTILE.into() });
+    case.titles.insert(HOSTILE.into(), title(HOSTILE, HOSTILE, HOSTILE));
     case
 }
 

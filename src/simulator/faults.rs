@@ -14,6 +14,7 @@
 //! times = 3                                 # … three times at most
 //! ```
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -252,6 +253,8 @@ fn check(fault: &Fault) -> Result<(), &'static str> {
 #[derive(Debug)]
 pub(super) struct Player {
     faults: Vec<Played>,
+    /// Targets whose answer was a probe: asked again, they are answered properly (reference v3 §1.5).
+    probed: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -264,12 +267,14 @@ struct Played {
 impl Player {
     /// Starts a scenario.
     pub(super) fn new(scenario: Scenario) -> Player {
-        Player { faults: scenario.faults.into_iter().map(|fault| Played { fault, asked: 0, times: 0 }).collect() }
+        let faults = scenario.faults.into_iter().map(|fault| Played { fault, asked: 0, times: 0 }).collect();
+        Player { faults, probed: HashSet::new() }
     }
 
-    /// The fault of this request, if any. Every fault whose path fits counts the request, also when
-    /// an earlier one is played.
-    pub(super) fn choose(&mut self, template: &str, path: &str) -> Option<Fault> {
+    /// The fault of a request to `target`, if any. Every fault whose path fits counts the request, also
+    /// when an earlier one is played.
+    pub(super) fn choose(&mut self, template: &str, target: &str) -> Option<Fault> {
+        let path = target.split('?').next().unwrap_or(target);
         let mut chosen: Option<&mut Played> = None;
         for played in self.faults.iter_mut().filter(|played| is_path(&played.fault.path, template, path)) {
             played.asked += 1;
@@ -278,6 +283,9 @@ impl Player {
             }
         }
         let chosen = chosen?;
+        if chosen.fault.kind == Kind::ProbeSignature && !self.probed.insert(target.to_owned()) {
+            return None;
+        }
         chosen.times += 1;
         Some(chosen.fault.clone())
     }
@@ -414,6 +422,13 @@ mod tests {
         let mut player = Player::new(scenario("[[fault]]\npath='/a/1'\nkind='500'"));
         assert!(player.choose("/a/{id}", "/a/1").is_some());
         assert!(player.choose("/a/{id}", "/a/2").is_none());
+    }
+
+    #[test]
+    fn a_probed_request_is_not_probed_again() {
+        let mut player = Player::new(scenario("[[fault]]\npath='/a'\nkind='probe_signature'"));
+        let asked = ["/a?offset=0", "/a?offset=0", "/a?offset=20", "/a?offset=0"];
+        assert_eq!(asked.map(|target| player.choose("/a", target).is_some()), [true, false, true, false]);
     }
 
     #[test]

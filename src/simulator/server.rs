@@ -266,7 +266,7 @@ fn answer(exchange: &mut Exchange<'_>, in_this_second: u64) -> Result<Answer, An
         held(&office.tally).counts.limited += 1;
         return Err(disruption::too_many_requests());
     }
-    exchange.fault = held(&office.player).choose(endpoint.template, exchange.call.path());
+    exchange.fault = held(&office.player).choose(endpoint.template, &exchange.call.target);
     if let Some(kind) = exchange.fault_kind() {
         held(&office.tally).add_fault(kind.as_str());
     }

@@ -4,6 +4,7 @@
 //! Callers wait for every answer. The requests run on threads of their own, so that it does not matter
 //! whether a caller is asynchronous.
 
+mod condition;
 mod error;
 mod index;
 mod lease;
@@ -19,14 +20,15 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
 use object_store::{
-    ClientOptions, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
-    UpdateVersion,
+    ClientOptions, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, RetryConfig,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
 
 use crate::durable;
 use crate::job::{BucketSettings, Credentials};
+
+use condition::Conditions;
 
 pub use error::{Cause, StoreError};
 pub use lease::{Holder, Lease};
@@ -47,6 +49,7 @@ pub struct Store {
     objects: Arc<dyn ObjectStore>,
     url: String,
     prefix: String,
+    conditions: Conditions,
     threads: Threads,
 }
 
@@ -82,7 +85,8 @@ impl Store {
 
     /// A store over any implementation; the tests have one in memory.
     pub fn over(objects: Arc<dyn ObjectStore>, url: &str, prefix: &str) -> Store {
-        Store { objects, url: url.to_owned(), prefix: prefix.to_owned(), threads: Threads::start() }
+        let (conditions, threads) = (Conditions::default(), Threads::start());
+        Store { objects, url: url.to_owned(), prefix: prefix.to_owned(), conditions, threads }
     }
 
     /// `s3://bucket/prefix`.
@@ -134,10 +138,17 @@ impl Store {
     /// # Errors
     /// The condition does not hold (`Cause::Conflict`), or the store cannot be asked.
     pub fn put(&self, key: &str, bytes: Vec<u8>, put: Put<'_>) -> Result<String, StoreError> {
+        match (self.put_once(key, &bytes, put), put) {
+            (Err(refused), Put::Replacing(etag)) => self.put_bare(key, &bytes, etag, refused),
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn put_once(&self, key: &str, bytes: &[u8], put: Put<'_>) -> Result<String, StoreError> {
         let place = self.place(key)?;
         let objects = Arc::clone(&self.objects);
-        let options = PutOptions::from(mode(put));
-        let answer = self.threads.wait(async move { objects.put_opts(&place, bytes.into(), options).await });
+        let (payload, options) = (PutPayload::from(bytes.to_vec()), PutOptions::from(self.conditions.mode(put)));
+        let answer = self.threads.wait(async move { objects.put_opts(&place, payload, options).await });
         let result = answer.map_err(|error| StoreError::remote(&self.url_of(key), &error))?;
         Ok(result.e_tag.unwrap_or_default())
     }
@@ -172,6 +183,16 @@ impl Store {
         }
         let all = futures_util::stream::iter(errands).buffered(AT_ONCE).try_collect::<Vec<_>>();
         self.threads.wait(all)
+    }
+
+    /// The ETag of an object; none when there is no such key.
+    fn etag_of(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let (place, objects) = (self.place(key)?, Arc::clone(&self.objects));
+        let answer = self.threads.wait(async move { objects.head(&place).await });
+        match answer.map_err(|error| StoreError::remote(&self.url_of(key), &error)) {
+            Err(error) if error.cause() == Cause::NotFound => Ok(None),
+            answer => answer.map(|meta| meta.e_tag),
+        }
     }
 
     /// Removes an object; one that is not there is no error.
@@ -249,13 +270,6 @@ fn endpoint(settings: &BucketSettings) -> Option<String> {
             Some(format!("https://{bucket}s3.{}.amazonaws.com.cn", settings.region))
         }
         None => None,
-    }
-}
-
-fn mode(put: Put<'_>) -> PutMode {
-    match put {
-        Put::New => PutMode::Create,
-        Put::Replacing(etag) => PutMode::Update(UpdateVersion { e_tag: Some(etag.to_owned()), version: None }),
     }
 }
 

@@ -21,7 +21,7 @@ fn try_puts(store: &Store, key: &str) -> Result<(), StoreError> {
     store.put(key, b"two".to_vec(), Put::Replacing(&etag))?;
     match store.get(key)? {
         Some((bytes, _)) if bytes == b"two" => Ok(()),
-        _ => Err(failing(store, key, "does not read as it was put")),
+        _ => Err(unlike(store, key)),
     }
 }
 
@@ -29,12 +29,13 @@ fn must_refuse(store: &Store, key: &str, put: Put<'_>) -> Result<(), StoreError>
     match store.put(key, b"wrong".to_vec(), put) {
         Err(error) if error.cause() == Cause::Conflict => Ok(()),
         Err(error) => Err(error),
-        Ok(_) => Err(failing(store, key, "was overwritten against its condition: two runs could not be kept apart")),
+        Ok(_) => Err(store.ignores_conditions(key)),
     }
 }
 
-fn failing(store: &Store, key: &str, why: &str) -> StoreError {
-    StoreError::Remote { url: store.url_of(key), cause: Cause::Unsupported, why: why.to_owned() }
+fn unlike(store: &Store, key: &str) -> StoreError {
+    let why = "does not read as it was put".to_owned();
+    StoreError::Remote { url: store.url_of(key), cause: Cause::Unsupported, why }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::super::files::Shortfall;
 use super::super::fixture::{Csv, Fixture, difference, folders, name_of};
 use super::super::judge;
 use super::Rules;
-use crate::record::{LedgerRow, Record};
+use crate::record::{Break, LedgerRow, Record};
 
 /// How a case went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,16 @@ fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, Reco
     let rules = if speaks_of_all { rules.clone() } else { rules.clone().only(id) };
     let judgement =
         judge::judge(&night.terms, &rules, &night.files, &night.scratch, &Shortfall::new(), &Decisions::default())?;
-    Ok(difference(&expected, &judgement.breaks))
+    Ok(difference(&expected, &judgement.breaks).or_else(|| unworded(&rules, &judgement.breaks)))
+}
+
+/// A sentence that the header of its rule does not have, though it has some.
+fn unworded(rules: &Rules, breaks: &[Break]) -> Option<String> {
+    let has_none = |it: &&Break| {
+        let rule = rules.find(&it.rule_id).filter(|rule| !rule.wordings.is_empty());
+        rule.is_some_and(|rule| rule.why_in_chinese(&it.why).is_none())
+    };
+    breaks.iter().find(has_none).map(|it| format!("no `-- why:` line of {} reads `{}`", it.rule_id, it.why))
 }
 
 #[cfg(test)]
@@ -164,6 +173,24 @@ mod tests {
         let told = problems(folder.path());
         assert!(told[0].starts_with("XX01: there is no `quiet_…` case"), "{told:?}");
         assert!(told[1].contains("expected\n    S2,a stock") && told[1].contains("found\n    S1,a stock"), "{told:?}");
+    }
+
+    #[test]
+    fn a_sentence_the_header_does_not_have_is_a_problem_of_the_case() {
+        let folder = folder_with("SELECT stock_id AS stock_id, 'a stock' AS why FROM stocks\n");
+        let path = folder.path().join("XX01_mine.sql");
+        let sql = std::fs::read_to_string(&path).unwrap();
+        let with = |pair: &str| std::fs::write(&path, sql.replace("-- row: a stock\n", pair)).unwrap();
+        with("-- row: a stock\n-- why: a {what}\n-- 原因: 一个 {what}\n");
+        assert_eq!(problems(folder.path()), Vec::<String>::new());
+        with("-- row: a stock\n-- why: the {what}\n-- 原因: 那个 {what}\n");
+        assert_eq!(problems(folder.path()), ["XX01/finds_a_stock: no `-- why:` line of XX01 reads `a stock`"]);
+    }
+
+    #[test]
+    fn every_rule_of_this_project_says_why_in_both_languages() {
+        let silent: Vec<_> = Rules::built_in().iter().filter(|rule| rule.wordings.is_empty()).cloned().collect();
+        assert!(silent.is_empty(), "{silent:?}");
     }
 
     #[test]

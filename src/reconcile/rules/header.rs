@@ -1,6 +1,7 @@
 //! The comment header of a rule file, read and checked.
 
 use super::RuleError;
+use super::wording::Wording;
 use crate::contract;
 
 /// A rule: what its file says.
@@ -30,6 +31,8 @@ pub struct Rule {
     pub action_zh: String,
     /// What a row means.
     pub row: String,
+    /// Its sentences in both languages; none where the file has none.
+    pub wordings: Vec<Wording>,
     /// The whole file.
     pub sql: String,
 }
@@ -118,6 +121,11 @@ impl Rule {
         self.keys.iter().any(|key| key.columns().contains(&column))
     }
 
+    /// Its sentence in Chinese, where the header has it.
+    pub fn why_in_chinese(&self, why: &str) -> Option<String> {
+        self.wordings.iter().find_map(|wording| wording.in_chinese(why))
+    }
+
     /// Names of the datasets it is judged from.
     pub fn datasets(&self) -> impl Iterator<Item = &str> {
         self.inputs.iter().map(|input| input.dataset.as_str())
@@ -143,6 +151,7 @@ pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
         action: header.text("action")?,
         action_zh: header.text("处理").unwrap_or_default(),
         row: header.text("row")?,
+        wordings: header.wordings()?,
         sql: sql.to_owned(),
         id,
     })
@@ -193,6 +202,16 @@ impl Header<'_> {
         words.map(|word| self.input(word)).collect()
     }
 
+    /// Each `why` line with the `原因` line after it.
+    fn wordings(&self) -> Result<Vec<Wording>, RuleError> {
+        let lines: Vec<_> = self.lines.iter().filter(|(key, _)| ["why", "原因"].contains(key)).collect();
+        let pair = |pair: &[&(&str, &str)]| match pair {
+            [("why", en), ("原因", zh)] => Wording::parse(en, zh).map_err(|why| self.wrong(why)),
+            _ => Err(self.wrong("`-- why: …` and `-- 原因: …` lines come in pairs, in this order".to_owned())),
+        };
+        lines.chunks(2).map(pair).collect()
+    }
+
     fn input(&self, word: &str) -> Result<Input, RuleError> {
         let dataset = word.trim_end_matches('?');
         if contract::find(dataset).is_none() {
@@ -231,6 +250,17 @@ mod tests {
         for (sql, why) in cases {
             let error = parse("ZZ01_my_rule.sql", &sql).unwrap_err();
             assert_eq!(error.to_string(), format!("rule file `ZZ01_my_rule.sql`: {why}"));
+        }
+    }
+
+    #[test]
+    fn sentences_come_in_pairs() {
+        let with = |lines: &str| parse("ZZ01_my_rule.sql", &GOOD.replace("-- row: a row\n", lines));
+        let rule = with("-- row: a row\n-- why: paid {fen} fen\n-- 原因: 已付 {fen} 分\n").unwrap();
+        assert_eq!(rule.why_in_chinese("paid 5 fen").as_deref(), Some("已付 5 分"));
+        assert_eq!(rule.why_in_chinese("owes 5 fen"), None);
+        for lines in ["-- row: a row\n-- why: paid\n", "-- row: a row\n-- 原因: 已付\n-- why: paid\n"] {
+            assert!(with(lines).unwrap_err().to_string().contains("come in pairs"), "{lines}");
         }
     }
 }

@@ -4,6 +4,7 @@
 mod cases;
 mod header;
 pub(super) mod place;
+mod wording;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 pub use cases::{CaseOutcome, test_folder};
 pub use header::{Input, Key, Rule, Severity};
+pub use wording::Wording;
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/jobs/rules");
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::super::figures::{BreakTally, RuleFigures, Summary};
-use super::ink::{Both, BothData, Escaped, grouped, share, yuan};
+use super::ink::{Both, BothData, Escaped, grouped, share, short_yuan, yuan};
 use super::{sankey, trend as trend_drawing};
 use crate::dataset::manifest::{FootingEntry, FootingTally};
 use crate::money::Fen;
@@ -65,11 +65,6 @@ pub(super) fn severity(code: &str) -> String {
         "low" => Both("低", "low").to_string(),
         other => Escaped(other).to_string(),
     }
-}
-
-/// Whole yuan: there is little room below a bar.
-fn short_yuan(amount: Fen) -> String {
-    if amount == Fen::ZERO { "–".to_owned() } else { format!("¥{}", grouped(amount.0.div_euclid(100))) }
 }
 
 pub(super) fn rules(summary: &Summary<'_>) -> String {
@@ -152,10 +147,12 @@ pub(super) fn coverage(summary: &Summary<'_>) -> String {
 
 fn meter(title: Both<'_>, part: i64, whole: i64) -> String {
     let wide = (100.0 * part as f64 / whole.max(1) as f64).min(100.0);
+    // More than there can be is nothing to be glad of (rule ST01).
+    let class = if part > whole { "medium" } else { "good" };
     format!(
         "<div class=\"meter\"><p><span>{title}</span><span><b>{}</b> {} / {}</span></p>\
          <svg class=\"bar\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
-         <rect class=\"track\" width=\"100\" height=\"4\"/><rect class=\"good\" width=\"{wide:.1}\" height=\"4\"/></svg></div>",
+         <rect class=\"track\" width=\"100\" height=\"4\"/><rect class=\"{class}\" width=\"{wide:.1}\" height=\"4\"/></svg></div>",
         share(part, whole),
         grouped(part),
         grouped(whole),

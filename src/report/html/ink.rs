@@ -61,6 +61,11 @@ pub(super) fn grouped(count: i64) -> String {
     text
 }
 
+/// `¥12,345`, a dash for nothing: whole yuan where there is little room.
+pub(super) fn short_yuan(amount: Fen) -> String {
+    if amount == Fen::ZERO { "–".to_owned() } else { format!("¥{}", grouped(amount.0.div_euclid(100))) }
+}
+
 /// `¥12,345.60`.
 pub(super) fn yuan(amount: Fen) -> String {
     let plain = amount.abs().to_string();

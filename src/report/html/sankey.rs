@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::super::flow::{CouponEnd, FlowLine, FlowTally, OrderEnd, SubsidyEnd};
-use super::ink::{Escaped, grouped, yuan};
+use super::ink::{Escaped, grouped, short_yuan, yuan};
 use crate::money::Fen;
 
 const NODE_WIDTH: f64 = 9.0;
@@ -62,14 +62,20 @@ pub(super) fn svg(flow: &[FlowLine], width: f64, class: &str) -> Option<String> 
     );
     heads(&mut text, width);
     links(&mut text, &lines, &mut nodes, scale);
-    nodes.iter().for_each(|(end, node)| draw_node(&mut text, *end, node));
+    nodes.iter().for_each(|(end, node)| draw_node(&mut text, *end, node, is_narrow(width)));
     text.push_str("</svg>");
     Some(text)
 }
 
 fn column_x(width: f64, column: usize) -> f64 {
-    // The last third has the labels of the last column beside it.
-    [0.0, width * 0.36, width * 0.72][column]
+    // Room for the labels beside the last column, of which a phone needs a larger part.
+    let step = if is_narrow(width) { 0.33 } else { 0.36 };
+    width * step * column as f64
+}
+
+/// A phone: labels are short of room.
+fn is_narrow(width: f64) -> bool {
+    width < 600.0
 }
 
 fn place(lines: &[&FlowLine], width: f64, scale: f64) -> BTreeMap<End, Node> {
@@ -140,7 +146,7 @@ fn take(nodes: &mut BTreeMap<End, Node>, end: End, thick: f64, is_leaving: bool)
     (x, y)
 }
 
-fn draw_node(text: &mut String, end: End, node: &Node) {
+fn draw_node(text: &mut String, end: End, node: &Node, is_narrow: bool) {
     let (zh, en, class) = name(end);
     let Node { x, y, height, .. } = node;
     let _ = write!(
@@ -154,7 +160,7 @@ fn draw_node(text: &mut String, end: End, node: &Node) {
     let _ =
         write!(text, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{}", middle + 14.0, grouped(node.tally.coupons));
     if money > Fen::ZERO {
-        let _ = write!(text, " · {}", yuan(money));
+        let _ = write!(text, " · {}", if is_narrow { short_yuan(money) } else { yuan(money) });
     }
     text.push_str("</text>");
 }

@@ -116,7 +116,7 @@ fn row(input: &PackInput<'_>, it: &Break) -> String {
         severity(&it.severity),
         both_words(words::SIDE, &it.side),
         ids(it),
-        Escaped(&it.why),
+        Both(&input.why_zh(it), &it.why),
         Both(input.action_zh(it), &it.action),
         days(it.age_days),
         both_words(words::STATUS, &it.status),

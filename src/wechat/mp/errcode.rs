@@ -11,8 +11,10 @@ use crate::wechat::lenient;
 pub enum Meaning {
     /// No errcode, or zero.
     Good,
-    /// The token is not valid (any more): fetch another, once.
+    /// The token is not the platform's (any more): fetch another, once.
     Token,
+    /// The token has run out: fetch another.
+    Expired,
     /// System busy: soon again, a few times.
     Busy,
     /// Too many calls in this minute: again after a minute.
@@ -52,7 +54,7 @@ pub(super) fn meaning_of(status: u16, body: &[u8]) -> (Meaning, Option<Problem>)
     let meaning = class_of(errcode);
     let kind = match meaning {
         Meaning::Good => return (Meaning::Good, None),
-        Meaning::Token => FailureKind::Credentials,
+        Meaning::Token | Meaning::Expired => FailureKind::Credentials,
         Meaning::Busy | Meaning::Throttled | Meaning::Gateway => FailureKind::Unavailable,
         Meaning::Final(kind) => kind,
     };
@@ -66,7 +68,8 @@ pub fn class_of(errcode: i64) -> Meaning {
     match errcode {
         0 => Meaning::Good,
         -1 => Meaning::Busy,
-        40001 | 40014 | 42001 => Meaning::Token,
+        40001 | 40014 => Meaning::Token,
+        42001 => Meaning::Expired,
         45011 => Meaning::Throttled,
         45009 | 48006 => Meaning::Final(QuotaUsedUp),
         61503 => Meaning::Final(NotReady),
@@ -132,7 +135,7 @@ mod tests {
         let cases = [
             (-1, Meaning::Busy),
             (40001, Meaning::Token),
-            (42001, Meaning::Token),
+            (42001, Meaning::Expired),
             (40014, Meaning::Token),
             (45011, Meaning::Throttled),
             (45009, Meaning::Final(QuotaUsedUp)),

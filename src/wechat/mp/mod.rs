@@ -9,7 +9,7 @@ pub mod errcode;
 pub mod members;
 pub mod token;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +32,11 @@ use crate::wechat::request::Request;
 
 /// "System busy" can last for days on some calls (reference MP §F.3 no. 9): that many attempts.
 const BUSY_ATTEMPTS: u32 = 5;
+
+/// A token that is refused is replaced once per call (reference MP §C.3). Of those that run out a
+/// busy call may meet several: whoever shares the account replaces them under its hands.
+const RENEWALS: u32 = 1;
+const RENEWALS_OF_EXPIRED: u32 = 8;
 
 /// A client of the platform for one official account.
 pub struct Mp {
@@ -83,7 +88,7 @@ struct Call<'a> {
     needs_token: bool,
     /// The token of the attempt that is out.
     token: Mutex<Option<Secret>>,
-    renewed: AtomicBool,
+    renewals: AtomicU32,
     busy: AtomicU32,
 }
 
@@ -97,7 +102,7 @@ impl<'a> Call<'a> {
             method: if request.endpoint.method == Verb::Get { Method::GET } else { Method::POST },
             needs_token: request.endpoint.dataset != "protocol",
             token: Mutex::new(None),
-            renewed: AtomicBool::new(false),
+            renewals: AtomicU32::new(0),
             busy: AtomicU32::new(0),
         }
     }
@@ -114,9 +119,9 @@ impl<'a> Call<'a> {
         Ok(target)
     }
 
-    /// Once per call a refused token is replaced; a second refusal is the account's trouble.
-    async fn renew(&self, refusal: Refusal) -> Verdict<Answer, Refusal> {
-        if self.renewed.swap(true, Ordering::Relaxed) {
+    /// Replaces a refused token; more refusals than `at_most` are the account's trouble.
+    async fn renew(&self, refusal: Refusal, at_most: u32) -> Verdict<Answer, Refusal> {
+        if self.renewals.fetch_add(1, Ordering::Relaxed) >= at_most {
             return Verdict::Refuse(refusal);
         }
         if let Some(token) = self.used_token() {
@@ -154,11 +159,12 @@ impl Exchange for Call<'_> {
         let problem = without_token(problem, self.used_token());
         // An answer about a token may repeat it and is not kept.
         let refusal = match meaning {
-            Meaning::Token => Refusal::bare(problem),
+            Meaning::Token | Meaning::Expired => Refusal::bare(problem),
             _ => Refusal::with(problem, answer),
         };
         match meaning {
-            Meaning::Token => self.renew(refusal).await,
+            Meaning::Token => self.renew(refusal, RENEWALS).await,
+            Meaning::Expired => self.renew(refusal, RENEWALS_OF_EXPIRED).await,
             Meaning::Busy | Meaning::Gateway if self.is_write => Verdict::Refuse(refusal),
             Meaning::Busy => self.busy(refusal),
             Meaning::Throttled => Verdict::Retry { cause: refusal, after: Duration::from_secs(60) },
@@ -284,6 +290,18 @@ mod tests {
         let text = format!("{error} {} {error:?}", error.problem());
         assert!(!text.contains("TOKEN2") && text.contains("… is not latest"), "{text}");
         assert_eq!(paths(&script).len(), 4);
+    }
+
+    #[tokio::test]
+    async fn tokens_that_run_out_one_after_the_other_are_replaced_a_few_times_and_not_for_ever() {
+        let expired = || Reply::status(200, r#"{"errcode":42001,"errmsg":"access_token expired"}"#);
+        let script = platform(move |_, call| if call <= 3 { expired() } else { Reply::status(200, EMPTY) }).await;
+        let answer = client(&script, &FakeWorld::new()).send(&days()).await.unwrap();
+        assert_eq!(answer.attempts, 4);
+        assert!(paths(&script).last().unwrap().ends_with("access_token=TOKEN4"));
+        let script = platform(move |_, _| expired()).await;
+        let error = client(&script, &FakeWorld::new()).send(&days()).await.unwrap_err();
+        assert_eq!((error.kind(), error.trace().attempts), (FailureKind::Credentials, 1 + RENEWALS_OF_EXPIRED));
     }
 
     #[tokio::test]

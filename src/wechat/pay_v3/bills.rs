@@ -6,7 +6,7 @@ use std::io::{self, Seek, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use reqwest::Method;
 use serde::{Deserialize, Deserializer};
 use url::{Position, Url};
@@ -22,7 +22,8 @@ use crate::wechat::endpoint;
 use crate::wechat::error::{ApiError, FailureKind, Problem};
 use crate::wechat::request::{ParseError, Request};
 
-/// A download that fails is applied for again: the URL lives for minutes and perhaps for one use.
+/// A download that fails is applied for again: the URL lives for minutes and perhaps for one use. So
+/// often in any case, however long the rounds take …
 const DOWNLOAD_ROUNDS: u32 = 3;
 
 /// A download that takes longer is given up, however well it flows.
@@ -122,8 +123,9 @@ pub fn fund_flow_bill(date: NaiveDate, account: FundAccount, gzip: bool) -> Requ
 }
 
 impl PayV3 {
-    /// Applies for the trade bill of a day and downloads it into `sink`, applying again up to three
-    /// times in all when the download fails or its digest differs.
+    /// Applies for the trade bill of a day and downloads it into `sink`. A download that fails is
+    /// applied for again: three rounds in all when its digest differs or it is refused, as many as the
+    /// retry policy allows any call when the server or the connection is ill.
     pub async fn fetch_trade_bill(
         &self,
         date: NaiveDate,
@@ -139,13 +141,28 @@ impl PayV3 {
         application: &Request<BillLocation>,
         sink: &mut impl BillSink,
     ) -> Result<Downloaded, ApiError> {
-        let mut round = 1;
+        let started_at = self.http.world().clock.now();
+        let mut rounds = 0;
         loop {
-            match self.apply_and_download(application, sink).await {
-                Err(error) if round < DOWNLOAD_ROUNDS && is_worth_another_round(&error) => round += 1,
-                outcome => return outcome,
+            let error = match self.apply_and_download(application, sink).await {
+                Ok(downloaded) => return Ok(downloaded),
+                Err(error) => error,
+            };
+            rounds += 1;
+            if !self.begins_another_round(&error, rounds, started_at).await {
+                return Err(error);
             }
         }
+    }
+
+    /// Waits for the next round, unless there is none.
+    async fn begins_another_round(&self, error: &ApiError, rounds: u32, started_at: DateTime<Utc>) -> bool {
+        let is_short = rounds < DOWNLOAD_ROUNDS;
+        if !has_failed_downloading(error) || !(is_short || is_illness(error)) {
+            return false;
+        }
+        // The deadline may be over before a large file broke for the first time.
+        self.http.pause(rounds, started_at).await || is_short
     }
 
     /// Downloads a bill into `sink`, once, and compares its digest. Download answers are not signed
@@ -247,9 +264,14 @@ async fn refused(incoming: Incoming, trace: Trace) -> ApiError {
 }
 
 /// An application that was refused stays refused; a download that was may have met a used-up URL.
-fn is_worth_another_round(error: &ApiError) -> bool {
-    let downloading = error.trace().path == endpoint::BILL_DOWNLOAD.path;
-    downloading && !matches!(error.problem(), Problem::Sink(_)) && error.trace().attempts > 0
+fn has_failed_downloading(error: &ApiError) -> bool {
+    let is_download = error.trace().path == endpoint::BILL_DOWNLOAD.path;
+    is_download && !matches!(error.problem(), Problem::Sink(_)) && error.trace().attempts > 0
+}
+
+/// … and oftener while server or connection are ill, which passes; a wrong digest does not.
+fn is_illness(error: &ApiError) -> bool {
+    error.kind() == FailureKind::Unavailable && !matches!(error.problem(), Problem::Digest { .. })
 }
 
 fn transport(error: CallError<std::convert::Infallible>) -> ApiError {

@@ -167,7 +167,8 @@ async fn a_probe_is_invalid_and_the_repeated_request_gets_the_good_answer() {
 async fn signatures_that_stay_wrong_end_the_call_with_a_hint_and_without_the_answer() {
     let script = Script::always(probe(STOCK)).await;
     let error = ask(&script).await.unwrap_err();
-    assert_eq!((error.kind(), script.requests().len()), (FailureKind::SignatureInvalid, 3));
+    let attempts = 1 + exchange::MISMATCH_RETRIES as usize;
+    assert_eq!((error.kind(), script.requests().len()), (FailureKind::SignatureInvalid, attempts));
     assert!(error.answer().is_none() && error.hint().unwrap().contains("pay_v3.public_key_file"));
 }
 
@@ -492,6 +493,31 @@ async fn after_a_failed_download_a_new_url_is_applied_for_and_the_sink_starts_ov
     let client = client(&script, &FakeWorld::new(), true);
     assert!(client.fetch_trade_bill(date(), true, &mut sink).await.is_ok());
     assert_eq!((sink, asked(&script, "/v3/bill/")), (zipped, 3));
+}
+
+#[tokio::test]
+async fn a_download_in_a_storm_is_tried_with_waits_like_any_call_and_ends_with_the_deadline() {
+    let storm = [Reply::status(500, "{}"), Reply::status(502, "<html>"), Reply::status(429, "{}"), Reply::reset()];
+    let files = [storm.to_vec(), storm.to_vec(), vec![Reply::bytes(200, BILL)]].concat();
+    let (script, fake) = (bill_server(files).await, FakeWorld::new());
+    let mut sink = Vec::new();
+    assert!(client(&script, &fake, true).fetch_trade_bill(date(), false, &mut sink).await.is_ok());
+    assert_eq!((sink, asked(&script, "/v3/billdownload/")), (BILL.to_vec(), 9));
+    assert!(fake.slept() > Duration::ZERO);
+    let (script, fake) = (bill_server(vec![Reply::status(503, "{}")]).await, FakeWorld::new());
+    let error = client(&script, &fake, true).fetch_trade_bill(date(), false, &mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Unavailable);
+    assert!(fake.slept() < script.limits().retry_deadline && asked(&script, "/v3/billdownload/") > 3);
+}
+
+#[tokio::test]
+async fn a_used_up_address_is_applied_for_again_and_a_refusal_that_stays_ends_it() {
+    let script = bill_server(vec![Reply::status(403, "{}"), Reply::bytes(200, BILL)]).await;
+    let fake = FakeWorld::new();
+    assert!(client(&script, &fake, true).fetch_trade_bill(date(), false, &mut Vec::new()).await.is_ok());
+    let script = bill_server(vec![Reply::status(404, "")]).await;
+    assert!(client(&script, &fake, true).fetch_trade_bill(date(), false, &mut Vec::new()).await.is_err());
+    assert_eq!(asked(&script, "/v3/bill/"), 3);
 }
 
 #[tokio::test]
