@@ -6,10 +6,10 @@
 //! taken to have arrived: two arrivals of one place are more than a second apart at the server, too.
 //!
 //! When that was, only the server knows. To wait for the answer each time would make the pace N/(1 +
-//! latency). So a request is taken to have been held up by all that its answer took longer than quick
-//! answers do, and by `SHIFT` more. That holds the limit as long as a tenth of the requests get through
-//! unhindered, and costs, a second, `SHIFT` and what answers differ by on average; their latency itself
-//! costs nothing.
+//! latency). So a request is taken to have been held up by all that its answer took longer than the
+//! quickest answer of late, and by `SHIFT` more. That holds the limit as long as one request in a hundred
+//! gets through unhindered, and costs, a second, `SHIFT` and what answers differ by on average; their
+//! latency itself costs nothing.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
@@ -28,8 +28,7 @@ const SHIFT: TimeDelta = TimeDelta::milliseconds(10);
 /// A request that is held up has arrived when its answer is there, or after this: a slow server must not
 /// slow the pace down to its own.
 const ARRIVED_AFTER: TimeDelta = TimeDelta::seconds(1);
-/// So many answers tell how long a quick one takes: a tenth of them were quicker. A faster one yet may be
-/// a refusal.
+/// So many answers tell how long the quickest takes.
 const REMEMBERED: usize = 127;
 /// Before there are so many, nothing is known.
 const TOO_FEW: usize = 10;
@@ -64,7 +63,7 @@ struct Places {
 struct Window {
     places: Vec<Option<Place>>,
     latencies: VecDeque<TimeDelta>,
-    /// What a quick answer takes; nothing as long as that is not known.
+    /// What the quickest answer took; nothing as long as that is not known.
     quick: TimeDelta,
 }
 
@@ -171,9 +170,7 @@ impl Window {
             self.latencies.pop_front();
         }
         if self.latencies.len() >= TOO_FEW {
-            let mut sorted: Vec<_> = self.latencies.iter().copied().collect();
-            sorted.sort_unstable();
-            self.quick = sorted[sorted.len() / 10];
+            self.quick = self.latencies.iter().copied().min().unwrap_or_default();
         }
     }
 }
