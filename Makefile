@@ -53,7 +53,7 @@ test-readers: $(VENV)/.ready lakes ## The lake opens in pandas, Polars, DuckDB a
 	$(PROGRAM) --now $(DEMO_NOW) simulate out/readers/7/merchant --listen 127.0.0.1:0 -- \
 	  $(VENV)/bin/python tests/readers/while_publishing.py $(PROGRAM) $(DEMO_NOW) out/readers/7/merchant/job.toml '{base_url}'
 
-torture: ## Kills at every commit point and at random moments, a soak with faults; TORTURE_KILLS, SOAK_REQUESTS
+torture: ## Kills at every commit point and at random moments, the rate, a soak with faults; TORTURE_KILLS, SOAK_REQUESTS
 	@chmod 600 sample-data/secrets/*
 	cargo test --locked --test torture
 

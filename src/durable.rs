@@ -14,11 +14,19 @@ use commit::{Step, reached};
 /// `path` must not be inside a dataset folder unless `beside` is outside it: readers of a dataset
 /// would see the unfinished file.
 pub fn write_file(path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(beside)?;
+    let mut file = create(beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
     move_file(beside, path)
+}
+
+/// Opens a file to be written from its beginning. A link in its place is refused: what it shows is not
+/// ours to write over.
+pub fn create(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("a flag of open(2) is an int");
+    File::options().write(true).create(true).truncate(true).custom_flags(no_link).open(path)
 }
 
 /// Renames a file that is already synced, and makes the rename itself durable.
@@ -31,7 +39,7 @@ pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Puts an empty file at `path` and makes it durable.
 pub fn mark(path: &Path) -> io::Result<()> {
-    File::create(path)?.sync_all()?;
+    create(path)?.sync_all()?;
     reached(Step::Renamed, path);
     sync_folder(path.parent().expect("a file has a folder"))
 }
@@ -101,6 +109,17 @@ mod tests {
         remove_file(&path).unwrap();
         remove_file(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (victim, link) = (folder.path().join("victim"), folder.path().join("a.staged"));
+        fs::write(&victim, b"precious").unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        assert!(write_file(&folder.path().join("a"), &link, b"mine").is_err());
+        assert!(mark(&link).is_err());
+        assert_eq!(fs::read(victim).unwrap(), b"precious");
     }
 
     #[test]

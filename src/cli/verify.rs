@@ -6,7 +6,7 @@ use super::screen::say;
 use crate::dataset::bucket::Scope;
 use crate::dataset::inspect::inspect;
 use crate::error::{ExitCode, Failure};
-use crate::pipeline::{self, Reading};
+use crate::pipeline::{self, Proof, Reading};
 
 pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
@@ -23,16 +23,25 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
         findings.extend(pipeline::refoot(&job, lake, command.date)?);
     }
     if command.signatures {
-        let proof = pipeline::verify_signatures(&job, lake, command.date)?;
-        say(format_args!("{} signatures hold, {} answers carry none", proof.verified, proof.unsigned));
-        if proof.mismatched > 0 {
-            let count = proof.mismatched;
-            say(format_args!("{count} v2 signatures do not hold; `pay_v2.on_signature_mismatch` lets them pass"));
+        match pipeline::verify_signatures(&job, lake, command.date) {
+            Ok(proof) => findings.extend(told(proof)),
+            // What else was found is told all the same.
+            Err(failure) if failure.code == ExitCode::Violation => findings.push(failure.chain.join(": ")),
+            Err(failure) => return Err(failure),
         }
-        findings.extend(proof.findings);
     }
     for finding in &findings {
         say(format_args!("{finding}"));
     }
     Ok(if findings.is_empty() { ExitCode::Complete } else { ExitCode::Violation })
+}
+
+/// Says how many signatures hold; what is wrong with the others.
+fn told(proof: Proof) -> Vec<String> {
+    say(format_args!("{} signatures hold, {} answers carry none", proof.verified, proof.unsigned));
+    if proof.mismatched > 0 {
+        let count = proof.mismatched;
+        say(format_args!("{count} v2 signatures do not hold; `pay_v2.on_signature_mismatch` lets them pass"));
+    }
+    proof.findings
 }

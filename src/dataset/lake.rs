@@ -119,6 +119,13 @@ impl Lake {
                 _ => {}
             }
         }
+        let runs = self.root.join("runs").join(date.to_string());
+        let trees = [self.journal(date), self.reports(date), runs, self.state(""), self.staging(job)];
+        for tree in trees {
+            if let Some(link) = link_below(&tree)? {
+                return Ok(Some(link));
+            }
+        }
         Ok(None)
     }
 
@@ -201,6 +208,25 @@ impl Lake {
         partitions.sort_by_key(|partition| partition.date);
         Ok(partitions)
     }
+}
+
+/// A symbolic link somewhere below a folder, which need not be there.
+fn link_below(folder: &Path) -> io::Result<Option<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_symlink() {
+            return Ok(Some(entry.path()));
+        }
+        if let Some(link) = kind.is_dir().then(|| link_below(&entry.path())).transpose()?.flatten() {
+            return Ok(Some(link));
+        }
+    }
+    Ok(None)
 }
 
 /// The date in `…/dt=2026-11-18`.

@@ -59,6 +59,9 @@ pub struct Manifest {
     /// SHA-256 over the journalled answers of each stage.
     #[serde(default)]
     pub journal_sha256: BTreeMap<String, String>,
+    /// How far those stages went then: the first segment the day was not made of.
+    #[serde(default)]
+    pub journal_extent: BTreeMap<String, u32>,
     /// SHA-256 over the rule files in force.
     pub rules_sha256: String,
     /// Rules that could not be judged, and why.
@@ -256,6 +259,12 @@ pub struct ReadPartition {
 }
 
 impl Manifest {
+    /// How far the journal went when the day was made; none where the program was older.
+    pub fn journal_extent(&self) -> Option<BTreeMap<String, u32>> {
+        let is_told = !self.journal_extent.is_empty() || self.journal_sha256.is_empty();
+        is_told.then(|| self.journal_extent.clone())
+    }
+
     /// Whether the rules were judged: a run of some stages only need not.
     pub fn is_judged(&self) -> bool {
         self.stages.iter().any(|stage| stage.stage == "reconcile" && stage.status == "complete")

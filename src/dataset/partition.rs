@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use super::encoder::Encoder;
 use super::key_order::KeyOrder;
 use crate::contract::{Contract, contract};
+use crate::durable;
 use crate::money::Fen;
 use crate::record::Record;
 
@@ -150,7 +151,7 @@ impl Writer {
     /// Begins the file of a contract at `path`.
     pub fn create(path: &Path, contract: &'static Contract, provenance: &Provenance) -> Result<Writer, PartitionError> {
         let properties = writer_properties(contract, provenance);
-        let file = File::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+        let file = durable::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
         let file = Encoder::new(file, &contract.arrow(), properties, ROWS_PER_GROUP)
             .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
         Ok(Writer { path: path.to_owned(), file, keys: KeyOrder::of(contract) })

@@ -96,7 +96,7 @@ impl Staging {
     pub fn open_report(&self, name: &str) -> io::Result<BufWriter<File>> {
         let folder = self.folder.join("reports");
         durable::create_folder(&folder)?;
-        Ok(BufWriter::with_capacity(1 << 16, File::create(folder.join(name))?))
+        Ok(BufWriter::with_capacity(1 << 16, durable::create(&folder.join(name))?))
     }
 
     /// Stages a report file that is written to its end.

@@ -9,6 +9,8 @@ use chrono::NaiveDate;
 use super::Lake;
 use super::manifest::{CHECKSUM_FILE, MANIFEST_FILE, Manifest};
 use super::publish::{StagedFile, sha256_of};
+use crate::clock::World;
+use crate::journal::{Journal, JournalError};
 
 /// The runs of one date.
 #[derive(Debug, Default)]
@@ -58,6 +60,19 @@ impl Runs {
     /// The generation of the journal that what is published was made from.
     pub fn generation(&self) -> Option<u32> {
         self.publishing.first().map(|manifest| manifest.generation).filter(|number| *number > 0)
+    }
+
+    /// The journal that what is published was made from, to read: without what runs that published
+    /// nothing have added since. The latest where nothing is published.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn journal(&self, lake: &Lake, date: NaiveDate, world: World) -> Result<Journal, JournalError> {
+        let journal = Journal::replay(&lake.journal(date), self.generation(), world)?;
+        Ok(match self.publishing.first().and_then(Manifest::journal_extent) {
+            Some(extent) => journal.as_of(extent),
+            None => journal,
+        })
     }
 
     fn add(&mut self, folder: &Path) -> io::Result<()> {

@@ -1,10 +1,13 @@
 //! Commit points: the moments between two steps on the disk at which a crash leaves something to pick
 //! up. A build with debug assertions can be told to die at one of them, exactly as by `kill -9`:
 //! `COUPON_RECON_DIE_AT=17` (the seventeenth), `…=renamed:datasets/breaks` (the first whose path holds
-//! that) or `…=staged:manifest.json$` (the first whose path ends so).
+//! that), `…=staged:manifest.json$` (the first whose path ends so), `…=staged:journal/*/00001-` (the
+//! first that holds both, one after the other) or `…=renamed:events.ndjson$#3` (the third such).
 //! A release build has none of this.
 
 use std::path::Path;
+#[cfg(debug_assertions)]
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What has just become true on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +41,6 @@ pub(super) fn reached(_: Step, _: &Path) {}
 /// Counts and logs the commit point, and dies here if that was asked for.
 #[cfg(debug_assertions)]
 pub(super) fn reached(step: Step, path: &Path) {
-    use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let number = COUNT.fetch_add(1, Ordering::SeqCst) + 1;
     tracing::trace!(number, step = step.as_str(), path = %path.display(), "commit point");
@@ -54,7 +56,7 @@ pub(super) fn reached(step: Step, path: &Path) {
 #[cfg(debug_assertions)]
 enum Death {
     Number(u64),
-    Place { step: String, path: String },
+    Place { step: String, path: String, still_to_pass: AtomicU64 },
 }
 
 #[cfg(debug_assertions)]
@@ -64,23 +66,39 @@ static DEATH: std::sync::LazyLock<Option<Death>> =
 #[cfg(debug_assertions)]
 impl Death {
     fn read(text: &str) -> Death {
-        match (text.parse(), text.split_once(':')) {
-            (Ok(number), _) => Death::Number(number),
-            (_, Some((step, path))) => Death::Place { step: step.to_owned(), path: path.to_owned() },
-            _ => panic!("COUPON_RECON_DIE_AT is neither a number nor step:path"),
+        if let Ok(number) = text.parse() {
+            return Death::Number(number);
+        }
+        let (place, which) = text.split_once('#').unwrap_or((text, "1"));
+        match (place.split_once(':'), which.parse::<u64>()) {
+            (Some((step, path)), Ok(which @ 1..)) => {
+                Death::Place { step: step.to_owned(), path: path.to_owned(), still_to_pass: AtomicU64::new(which - 1) }
+            }
+            _ => panic!("COUPON_RECON_DIE_AT is neither a number nor step:path nor step:path#number"),
         }
     }
 
+    /// Whether the process dies here; one such place less to pass where it does not.
     fn is_at(&self, number: u64, step: Step, path: &Path) -> bool {
         match self {
             Death::Number(wanted) => *wanted == number,
-            Death::Place { step: wanted, path: part } => {
-                let path = path.to_string_lossy();
-                let is_there = part.strip_suffix('$').map_or(path.contains(part.as_str()), |end| path.ends_with(end));
-                wanted == step.as_str() && is_there
+            Death::Place { step: wanted, path: part, still_to_pass } => {
+                let is_there = wanted == step.as_str() && holds(&path.to_string_lossy(), part);
+                let pass = |left: u64| left.checked_sub(1);
+                is_there && still_to_pass.fetch_update(Ordering::SeqCst, Ordering::SeqCst, pass).is_err()
             }
         }
     }
+}
+
+/// Whether the parts of `pattern` stand in `path` one after the other, the last at its end when a `$` says so.
+#[cfg(debug_assertions)]
+fn holds(path: &str, pattern: &str) -> bool {
+    let (parts, at_end) = pattern.strip_suffix('$').map_or((pattern, false), |parts| (parts, true));
+    let (firsts, last) = parts.rsplit_once('*').map_or((None, parts), |(firsts, last)| (Some(firsts), last));
+    let after = |rest, part: &str| -> Option<&str> { Some(str::split_once(rest, part)?.1) };
+    let rest = firsts.map_or(Some(path), |firsts| firsts.split('*').try_fold(path, after));
+    rest.is_some_and(|rest| if at_end { rest.ends_with(last) } else { rest.contains(last) })
 }
 
 #[cfg(all(test, debug_assertions))]
@@ -96,5 +114,16 @@ mod tests {
         assert!(Death::read("renamed:part-0.parquet$").is_at(9, Step::Renamed, path));
         assert!(!Death::read("renamed:datasets/breaks$").is_at(9, Step::Renamed, path));
         assert!(!Death::read("renamed:datasets/orders").is_at(9, Step::Renamed, path));
+    }
+
+    #[test]
+    fn what_differs_from_run_to_run_is_left_open_and_a_later_one_of_the_same_place_can_be_meant() {
+        let path = Path::new("/lake/journal/dt=2026-11-18/gen-001/bills/00001-3892-671857fc3cd5396c.parquet");
+        let is_there = |place: &str| Death::read(place).is_at(1, Step::Staged, path);
+        assert!(is_there("staged:journal/*/bills/00001-") && is_there("staged:bills/00001-*.parquet$"));
+        assert!(!is_there("staged:bills/*/00001-") && !is_there("staged:parquet*bills"));
+        let third = Death::read("staged:.parquet$#3");
+        let dies = [Step::Staged, Step::Renamed, Step::Staged, Step::Staged].map(|step| third.is_at(1, step, path));
+        assert_eq!(dies, [false, false, false, true]);
     }
 }

@@ -22,7 +22,7 @@ impl Blob {
     pub(super) fn create(folder: &Path) -> Result<Blob, JournalError> {
         durable::create_private_folder(folder).map_err(|source| io_error(folder, source))?;
         let staged = folder.join("incoming.staged");
-        let file = File::create(&staged).map_err(|source| io_error(&staged, source))?;
+        let file = durable::create(&staged).map_err(|source| io_error(&staged, source))?;
         let digest = digest::Context::new(&digest::SHA256);
         Ok(Blob { folder: folder.to_path_buf(), staged, file, digest })
     }

@@ -84,6 +84,8 @@ pub struct Journal {
     mode: Mode,
     world: World,
     mirror: Option<Arc<Mirror>>,
+    /// Of each stage the first segment that is not read; none means that all are.
+    extent: Option<BTreeMap<String, u32>>,
     stages: Mutex<BTreeMap<String, Arc<StageJournal>>>,
 }
 
@@ -106,7 +108,7 @@ impl Journal {
             durable::create_private_folder(&generation).map_err(|source| io_error(&generation, source))?;
         }
         let folder = folder.to_owned();
-        Ok(Journal { folder, generation, number, mode, world, mirror: None, stages: Mutex::default() })
+        Ok(Journal { folder, generation, number, mode, world, mirror: None, extent: None, stages: Mutex::default() })
     }
 
     /// The same journal, in the work folder of a lake in a bucket: durable is then what the bucket has.
@@ -127,7 +129,12 @@ impl Journal {
             return Err(nothing());
         }
         let (folder, mode) = (folder.to_owned(), Mode::Replay);
-        Ok(Journal { folder, generation, number, mode, world, mirror: None, stages: Mutex::default() })
+        Ok(Journal { folder, generation, number, mode, world, mirror: None, extent: None, stages: Mutex::default() })
+    }
+
+    /// The same journal as it was when it had that `extent`: what later runs added is not read.
+    pub fn as_of(self, extent: BTreeMap<String, u32>) -> Journal {
+        Journal { extent: Some(extent), ..self }
     }
 
     /// Which generation this is.
@@ -149,7 +156,8 @@ impl Journal {
         if let Some(stage) = stages.get(name) {
             return Ok(Arc::clone(stage));
         }
-        let stage = StageJournal::open(&self.generation.join(name), self.mode, self.world.clone())?;
+        let below = self.extent.as_ref().map(|extent| extent.get(name).copied().unwrap_or(0));
+        let stage = StageJournal::open(&self.generation.join(name), self.mode, self.world.clone(), below)?;
         let stage = Arc::new(stage);
         stages.insert(name.to_owned(), Arc::clone(&stage));
         Ok(stage)
@@ -174,6 +182,13 @@ impl Journal {
         let stages = self.stages.lock().expect("no holder of this lock panics").clone();
         let answered = stages.into_iter().filter(|(_, stage)| !stage.is_empty());
         answered.map(|(name, stage)| Ok((name, stage.digest()?))).collect()
+    }
+
+    /// How far the journal goes: of every stage that has answers the number of the next segment.
+    pub fn extent(&self) -> BTreeMap<String, u32> {
+        let stages = self.stages.lock().expect("no holder of this lock panics");
+        let answered = stages.iter().filter(|(_, stage)| !stage.is_empty());
+        answered.map(|(name, stage)| (name.clone(), stage.next_segment())).collect()
     }
 
     /// Keeps a file as it came: streamed, named by its digest.
@@ -350,6 +365,26 @@ mod tests {
         replay.stage("never").unwrap();
         assert!(!folder.path().join("dt=2026-11-18/gen-001/never").exists());
         assert!(Journal::replay(&folder.path().join("dt=2026-11-18"), Some(7), World::real()).is_err());
+    }
+
+    #[test]
+    fn a_journal_as_of_an_earlier_extent_knows_nothing_of_what_came_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path(), Mode::Resume);
+        let stage = journal.stage("stocks").unwrap();
+        stage.append(entry("s1", &["old"])).unwrap();
+        journal.flush().unwrap();
+        let (extent, digest) = (journal.extent(), stage.digest().unwrap());
+        assert_eq!(extent, BTreeMap::from([("stocks".to_owned(), 1)]));
+        for (stage, key) in [("stocks", "s2"), ("cards", "c1")] {
+            journal.stage(stage).unwrap().append(entry(key, &["late"])).unwrap();
+        }
+        journal.flush().unwrap();
+        let replay = || Journal::replay(&folder.path().join("dt=2026-11-18"), Some(1), World::real()).unwrap();
+        assert_ne!(replay().stage("stocks").unwrap().digest().unwrap(), digest);
+        let earlier = replay().as_of(extent);
+        assert_eq!(earlier.stage("stocks").unwrap().digest().unwrap(), digest);
+        assert!(earlier.stage("cards").unwrap().is_empty());
     }
 
     #[test]

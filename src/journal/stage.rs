@@ -47,8 +47,15 @@ struct State {
 }
 
 impl StageJournal {
-    pub(super) fn open(folder: &Path, mode: Mode, world: World) -> Result<StageJournal, JournalError> {
-        let segments = segment::list(folder, mode.is_read_only())?;
+    /// Opens it as it was before segment `below` was written; none means all of it.
+    pub(super) fn open(
+        folder: &Path,
+        mode: Mode,
+        world: World,
+        below: Option<u32>,
+    ) -> Result<StageJournal, JournalError> {
+        let mut segments = segment::list(folder, mode.is_read_only())?;
+        segments.retain(|segment| below.is_none_or(|below| segment.number < below));
         let mut keys = HashSet::new();
         for segment in &segments {
             keys.extend(segment::read_keys(segment)?);
@@ -140,6 +147,11 @@ impl StageJournal {
         Ok(self.entries()?.into_iter().rfind(|entry| entry.key == key))
     }
 
+    /// The number of the next segment: what is durable now is in those below it.
+    pub fn next_segment(&self) -> u32 {
+        next_number(&self.lock().segments)
+    }
+
     /// Whether nothing is answered.
     pub fn is_empty(&self) -> bool {
         self.lock().keys.is_empty()
@@ -178,14 +190,17 @@ impl StageJournal {
         if state.open.is_empty() {
             return Ok(());
         }
-        let number = state.segments.last().map_or(0, |segment| segment.number + 1);
-        let segment = segment::write(&self.folder, number, &state.open)?;
+        let segment = segment::write(&self.folder, next_number(&state.segments), &state.open)?;
         state.segments.push(segment);
         state.open.clear();
         state.open_pages = 0;
         state.opened_at = None;
         Ok(())
     }
+}
+
+fn next_number(segments: &[Segment]) -> u32 {
+    segments.last().map_or(0, |segment| segment.number + 1)
 }
 
 fn digest_of(entry: &Entry) -> digest::Digest {

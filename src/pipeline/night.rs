@@ -404,6 +404,7 @@ impl Work<'_> {
             files: done.files.clone(),
             read_partitions: done.read_partitions.clone(),
             inputs_sha256: done.provenance.inputs_sha256.clone(),
+            journal_extent: self.night.journal.extent(),
             journal_sha256: self.night.journal.digests().map_err(|error| unjournalled(&error))?,
             rules_sha256: done.provenance.rules_sha256.clone(),
             unjudged_rules: unjudged

@@ -79,11 +79,12 @@ pub(super) fn complete_publication(lake: &Lake, job: &Job) -> Result<(), Failure
     Ok(())
 }
 
-/// The journal as the plan wants it; a replay reads the generation that was published.
+/// The journal as the plan wants it; a replay reads the generation that was published, as far as it
+/// went then.
 pub(super) fn open_journal(lake: &Lake, plan: &Plan, runs: &Runs, world: &World) -> Result<Journal, Failure> {
     let folder = lake.journal(plan.date);
     let journal = match plan.mode {
-        Mode::Replay => Journal::replay(&folder, runs.generation(), world.clone()),
+        Mode::Replay => runs.journal(lake, plan.date, world.clone()),
         mode => Journal::open(&folder, mode, world.clone()),
     };
     journal.map_err(|error| match &error {

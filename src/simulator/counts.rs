@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::call::Call;
+
 /// What a server was asked so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -34,6 +36,17 @@ impl Counts {
     }
 }
 
+/// A call as it came, for those who want to know what exactly was asked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NotedCall {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// Path and query exactly as on the wire.
+    pub target: String,
+    /// The body, with which most POSTs say what they ask.
+    pub body: Vec<u8>,
+}
+
 /// Counts and what is needed to go on counting.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -43,6 +56,8 @@ pub(super) struct Tally {
     nonces: HashSet<String>,
     /// Arrivals of the last second, by API.
     windows: HashMap<&'static str, VecDeque<DateTime<Utc>>>,
+    /// Every call, if somebody wants to know.
+    pub(super) notes: Option<Vec<NotedCall>>,
 }
 
 /// Requests within one second.
@@ -70,17 +85,15 @@ impl Tally {
     }
 
     /// Counts a request to an endpoint; answers how many it had in this second, this one included.
-    pub(super) fn add(&mut self, api: &'static str, endpoint: &str, now: DateTime<Utc>) -> u64 {
+    pub(super) fn add(&mut self, endpoint: &str, now: DateTime<Utc>) -> u64 {
         self.add_any(now);
-        self.add_to_window(api, now);
         *self.counts.by_endpoint.entry(endpoint.to_owned()).or_default() += 1;
         self.endpoint_seconds.entry(endpoint.to_owned()).or_default().add(now)
     }
 
-    fn add_to_window(&mut self, api: &'static str, now: DateTime<Utc>) {
+    /// Counts an arrival at an API; they come in the order of their time.
+    pub(super) fn arrive(&mut self, api: &'static str, now: DateTime<Utc>) {
         let window = self.windows.entry(api).or_default();
-        // Requests are counted side by side: one may look at the clock a little before its elder.
-        let now = window.back().map_or(now, |last| now.max(*last));
         window.push_back(now);
         while window.front().is_some_and(|first| now - *first > TimeDelta::seconds(1)) {
             window.pop_front();
@@ -92,6 +105,14 @@ impl Tally {
     fn add_any(&mut self, now: DateTime<Utc>) {
         self.counts.total += 1;
         self.counts.busiest_second = self.counts.busiest_second.max(self.second.add(now));
+    }
+
+    /// Notes a call, if that is wanted.
+    pub(super) fn note(&mut self, call: &Call) {
+        if let Some(notes) = &mut self.notes {
+            let (method, target, body) = (call.method.clone(), call.target.clone(), call.body.to_vec());
+            notes.push(NotedCall { method, target, body });
+        }
     }
 
     /// Counts a fault played.
@@ -119,7 +140,8 @@ mod tests {
     fn the_busiest_second_is_kept() {
         let mut tally = Tally::default();
         for millis in [0, 999, 1000, 1001, 1999, 5000] {
-            tally.add("pay_v3", "GET /a", at(millis));
+            tally.arrive("pay_v3", at(millis));
+            tally.add("GET /a", at(millis));
         }
         assert_eq!(tally.counts.busiest_second, 3);
         assert_eq!(tally.counts.busiest_window["pay_v3"], 4, "from 999 to 1999");
@@ -129,10 +151,10 @@ mod tests {
     #[test]
     fn seconds_are_counted_per_endpoint() {
         let mut tally = Tally::default();
-        assert_eq!(tally.add("pay_v3", "GET /a", at(0)), 1);
-        assert_eq!(tally.add("pay_v3", "GET /b", at(0)), 1);
-        assert_eq!(tally.add("pay_v3", "GET /a", at(10)), 2);
-        assert_eq!(tally.add("pay_v3", "GET /a", at(1000)), 1);
+        assert_eq!(tally.add("GET /a", at(0)), 1);
+        assert_eq!(tally.add("GET /b", at(0)), 1);
+        assert_eq!(tally.add("GET /a", at(10)), 2);
+        assert_eq!(tally.add("GET /a", at(1000)), 1);
         assert_eq!(tally.counts.of("GET /a"), 3);
         assert_eq!(tally.counts.of("GET /never"), 0);
     }

@@ -31,7 +31,7 @@ mod server;
 #[cfg(test)]
 mod probe;
 
-pub use counts::Counts;
+pub use counts::{Counts, NotedCall};
 pub use endpoint::paths;
 pub use faults::{Fault, Kind, Scenario, ScenarioError};
 pub use options::Options;

@@ -22,7 +22,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::answer::Answer;
 use super::bill_files::BillFiles;
 use super::call::Call;
-use super::counts::{Counts, Tally};
+use super::counts::{Counts, NotedCall, Tally};
 use super::disruption;
 use super::endpoint::{self, Found};
 use super::exchange::{Exchange, Family, Office};
@@ -143,6 +143,16 @@ impl Running {
         *held(&self.office.tally) = Tally::default();
     }
 
+    /// Notes every call from here on, each as it comes.
+    pub fn note_calls(&self) {
+        held(&self.office.tally).notes = Some(Vec::new());
+    }
+
+    /// The calls noted so far, in the order of their arrival.
+    pub fn noted_calls(&self) -> Vec<NotedCall> {
+        held(&self.office.tally).notes.clone().unwrap_or_default()
+    }
+
     /// Shows the world as of another moment from the next request on; none = the protocol clock.
     pub fn set_now(&self, world_now: Option<DateTime<Utc>>) {
         *held(&self.office.world_now) = world_now;
@@ -190,6 +200,7 @@ impl From<Answer> for Delivery {
 }
 
 async fn receive(State(desk): State<Desk>, request: Request) -> Response {
+    note_arrival(&desk.office, request.method().as_str(), request.uri().path());
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_REQUEST_BYTES).await else {
         return on_wire(Answer::empty(413).into(), &desk);
@@ -211,6 +222,15 @@ async fn receive(State(desk): State<Desk>, request: Request) -> Response {
     response
 }
 
+/// Counts a request when its head is there: signing an answer, and the queue for it, come later.
+fn note_arrival(office: &Office, method: &str, path: &str) {
+    if let Found::Endpoint(endpoint, _) = endpoint::find(method, path) {
+        // The clock is read by who holds the tally, so that arrivals come in the order of their time.
+        let mut tally = held(&office.tally);
+        tally.arrive(endpoint.family.as_str(), office.options.clock.now());
+    }
+}
+
 /// The protocol clock's time: a client tells its own skew by it.
 fn http_date(now: DateTime<Utc>) -> HeaderValue {
     let text = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -219,6 +239,7 @@ fn http_date(now: DateTime<Utc>) -> HeaderValue {
 
 fn attend(office: &Office, call: &Call) -> Delivery {
     let now = office.options.clock.now();
+    held(&office.tally).note(call);
     match endpoint::find(&call.method, call.path()) {
         Found::Unknown => {
             held(&office.tally).add_unknown(now);
@@ -229,7 +250,7 @@ fn attend(office: &Office, call: &Call) -> Delivery {
             Answer::empty(405).into()
         }
         Found::Endpoint(endpoint, segments) => {
-            let in_this_second = held(&office.tally).add(endpoint.family.as_str(), &endpoint.label(), now);
+            let in_this_second = held(&office.tally).add(&endpoint.label(), now);
             let mut exchange = Exchange::open(office, call, endpoint, segments);
             let answer = answer(&mut exchange, in_this_second).unwrap_or_else(|refusal| refusal);
             deliver(&exchange, finish(&exchange, lies::tell(&exchange, answer)))

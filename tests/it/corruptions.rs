@@ -189,10 +189,50 @@ fn a_link_out_of_the_lake_is_refused() {
     let shop = Shop::of_seed(26);
     let wechat = shop.serve(None);
     let elsewhere = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(shop.lake().join("datasets")).unwrap();
-    std::os::unix::fs::symlink(elsewhere.path(), shop.lake().join("datasets/orders")).unwrap();
-    let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
-    assert_eq!(ending.code, 2, "{}", ending.stderr);
-    assert!(ending.stderr.contains("datasets/orders` is a symbolic link"), "{}", ending.stderr);
-    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    let places = [
+        "datasets/orders",
+        "journal/dt=2026-11-18/gen-001",
+        "journal/dt=2026-11-18/gen-001/stocks",
+        "journal/dt=2026-11-18/gen-001/bills/files",
+        "journal/dt=2026-11-18/gen-001/stocks/00000.staged",
+        "staging/ruiyun-coffee/orders.parquet",
+        "state/ruiyun-coffee.publishing.staged",
+        "runs/2026-11-18/20261119T020304Z-00000000",
+    ];
+    for place in places {
+        shop.forget_lake();
+        let link = shop.lake().join(place);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+        let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
+        assert_eq!(ending.code, 2, "{place}: {}", ending.stderr);
+        assert!(ending.stderr.contains(&format!("{place}` is a symbolic link")), "{place}: {}", ending.stderr);
+        assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0, "{place}");
+    }
+    assert_eq!(wechat.counts().total, 0, "nobody is asked");
+}
+
+#[test]
+fn what_a_night_that_was_held_back_journalled_is_no_damage_to_the_one_that_is_published() {
+    let (shop, wechat) = published();
+    let complete = shop.published();
+    let roster = std::fs::read_to_string(shop.path("roster.csv")).unwrap();
+    let hidden = shop.path("orders/hidden.csv");
+    std::fs::rename(shop.path("orders/2026-11-18.csv"), &hidden).unwrap();
+    shop.edit("roster.csv", |_| format!("openid\n{}", shop.openids().into_iter().collect::<Vec<_>>().join("\n")));
+    wechat.running().reset_counts();
+    let held_back = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert!(held_back.stderr.contains("was complete when 2026-11-18 was published"), "{}", held_back.stderr);
+    assert!(wechat.counts().total > 0, "more was asked");
+    assert_eq!(shop.verify(day(18)).code, 0, "{}", shop.verify(day(18)).stdout);
+    // It replays as it was published; and the next run makes use of what was asked meanwhile.
+    std::fs::rename(hidden, shop.path("orders/2026-11-18.csv")).unwrap();
+    std::fs::write(shop.path("roster.csv"), roster).unwrap();
+    let replayed = shop.program(&["run", "job.toml", "--replay", "--date", "2026-11-18"]);
+    assert_eq!(replayed.code, 0, "{}", replayed.stderr);
+    assert!(shop.published() == complete, "the replay differs");
+    wechat.running().reset_counts();
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
+    assert_eq!(wechat.counts().total, 0, "what is journalled is not asked again");
+    assert_eq!(shop.verify(day(18)).code, 0, "{}", shop.verify(day(18)).stdout);
 }

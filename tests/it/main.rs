@@ -1,6 +1,7 @@
 //! Drives the real program against the simulator, as a user would.
 
 mod api;
+mod asked_again;
 mod books;
 mod controller;
 mod conversations;

@@ -1,127 +1,74 @@
-//! SIGKILL: at every commit point of a night, at random moments, between the files of a restatement.
+//! SIGKILL: at every commit point of a first night, of a second, of a recovery and of a restatement, and
+//! at random moments.
 
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::rows::{Files, differences};
-use crate::support::{Shop, Wechat};
+use crate::desk::{Death, Desk, Night, Trial};
 use crate::{Line, setting};
 
-const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
-
-/// Dies at the first commit point, at the second, and so on until there is none left.
-pub fn at_every_commit_point() -> Line {
-    let desk = Desk::open();
-    let mut line = Line { what: "SIGKILL at every commit point".into(), ..Line::default() };
-    for number in 1.. {
-        desk.shop.forget_lake();
-        if !desk.shop.run_dying(&desk.wechat, &number.to_string(), &NIGHT) {
-            break;
-        }
-        desk.take_up(&mut line);
-    }
-    desk.note_requests(&mut line);
-    line
+/// Desks to work at side by side: a night waits for the disk and the server as long as it works.
+pub fn open_desks() -> Vec<Desk> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let lanes = setting("TORTURE_LANES", 2 * cores as u64);
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes.max(1)).map(|_| scope.spawn(Desk::open)).collect();
+        lanes.into_iter().map(|lane| lane.join().unwrap()).collect()
+    })
 }
 
-/// Dies somewhere, `TORTURE_KILLS` times.
-pub fn at_random_moments() -> Line {
-    let desk = Desk::open();
-    let mut line = Line { what: "SIGKILL at random moments".into(), ..Line::default() };
+/// Dies at each commit point, one a run.
+pub fn at_every_commit_point(desks: &[Desk], what: &str, night: Night) -> Line {
+    let die_at = |point| Trial { night, deaths: vec![Death::At(point)] };
+    let trials: Vec<_> = desks[0].points(night).into_iter().map(die_at).collect();
+    let note = format!("{} commit points, each reached", trials.len());
+    Line { note, ..put_to_death(desks, what, &trials) }
+}
+
+/// Dies somewhere, `TORTURE_KILLS` times, in first nights and in second ones; after every third kill the
+/// next run is killed as well, and the one after it.
+pub fn at_random_moments(desks: &[Desk], what: &str) -> Line {
     let mut dice = ChaCha8Rng::seed_from_u64(20_261_118);
-    for _ in 0..setting("TORTURE_KILLS", 200) {
-        desk.shop.forget_lake();
-        let url = desk.wechat.running().base_url();
-        let mut child =
-            desk.shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(dice.gen_range(10..desk.night_ms)));
-        let _ = child.kill();
-        child.wait().unwrap();
-        desk.take_up(&mut line);
+    let (kills, mut trials) = (setting("TORTURE_KILLS", 200), Vec::new());
+    let mut left = kills;
+    while left > 0 {
+        let night = if dice.gen_bool(0.5) { Night::First } else { Night::Second };
+        let times = if trials.len() % 3 == 2 { left.min(3) } else { 1 };
+        trials.push(Trial { night, deaths: (0..times).map(|_| Death::After(dice.gen_range(0.01..1.1))).collect() });
+        left -= times;
     }
-    desk.note_requests(&mut line);
-    line
+    let note = format!("{kills} kills, up to three before a night that is left alone");
+    Line { note, ..put_to_death(desks, what, &trials) }
 }
 
-/// A published day is restated and the program dies at each commit point of the publication; another
-/// date runs first.
-pub fn while_restating() -> Line {
-    let mut desk = Desk::open();
-    let mut line = Line { what: "SIGKILL while restating a day".into(), ..Line::default() };
-    let before = std::fs::read_to_string(desk.shop.path("orders/2026-11-18.csv")).unwrap();
-    let mut after: Vec<&str> = before.lines().collect();
-    after.pop();
-    let versions = [after.join("\r\n"), before.clone()];
-    let write = |desk: &Desk, version: &str| std::fs::write(desk.shop.path("orders/2026-11-18.csv"), version).unwrap();
-    for round in 0.. {
-        // From one version to the other and back; each time one commit point later.
-        let calm = desk.calm.clone();
-        write(&desk, &versions[round % 2]);
-        let points = desk.shop.run_dying(&desk.wechat, &(30 + round * 3).to_string(), &NIGHT);
-        if !points && round > 2 {
-            break;
+/// Every trial at whichever desk is free.
+fn put_to_death(desks: &[Desk], what: &str, trials: &[Trial]) -> Line {
+    let line = Mutex::new(Line { what: what.to_owned(), ..Line::default() });
+    let (next, begun) = (AtomicUsize::new(0), Instant::now());
+    let work_at = |desk: &Desk| {
+        while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = desk.put_to_death(trial);
+            let mut line = line.lock().unwrap();
+            line.tried += 1;
+            line.survived += u64::from(outcome.wrong.is_none());
+            line.lost += outcome.lost;
+            line.doubled += outcome.doubled;
+            if let Some(wrong) = outcome.wrong {
+                eprintln!("{what}: {trial:?}: {wrong}");
+            }
+            if line.tried % 25 == 0 {
+                eprintln!("  {what}: {} of {} after {} s", line.tried, trials.len(), begun.elapsed().as_secs());
+            }
         }
-        let next = desk.shop.run(&desk.wechat, &["--date", "2026-11-19"]);
-        let ended = desk.shop.run(&desk.wechat, &NIGHT);
-        desk.calm = of_the_night(&desk.shop);
-        line.tried += 1;
-        let is_other = desk.calm != calm;
-        let verified = desk.shop.program(&["verify", "job.toml", NIGHT[0], NIGHT[1]]);
-        line.survived += u64::from(next.code == 0 && ended.code == 0 && verified.code == 0 && is_other);
-    }
-    line
-}
-
-/// A shop, its server, and what a night without a kill publishes.
-struct Desk {
-    shop: Shop,
-    wechat: Wechat,
-    calm: Files,
-    calm_requests: u64,
-    night_ms: u64,
-}
-
-impl Desk {
-    fn open() -> Desk {
-        let shop = Shop::of_seed(21);
-        let wechat = shop.serve(None);
-        let start = std::time::Instant::now();
-        let ending = shop.run(&wechat, &NIGHT);
-        let night_ms = u64::try_from(start.elapsed().as_millis()).unwrap();
-        assert_eq!(ending.code, 0, "{}", ending.stderr);
-        let (calm, calm_requests) = (of_the_night(&shop), wechat.counts().total);
-        wechat.running().reset_counts();
-        Desk { shop, wechat, calm, calm_requests, night_ms }
-    }
-
-    /// The next run, held against the calm night.
-    fn take_up(&self, line: &mut Line) {
-        let ending = self.shop.run(&self.wechat, &NIGHT);
-        let found = of_the_night(&self.shop);
-        let (lost, doubled) = differences(&self.calm, &found);
-        let verified = self.shop.verify(crate::support::day(18));
-        line.tried += 1;
-        line.survived += u64::from(ending.code == 0 && verified.code == 0 && found == self.calm);
-        line.lost += lost;
-        line.doubled += doubled;
-        if ending.code != 0 || verified.code != 0 {
-            eprintln!("{}{}", ending.stderr, verified.stdout);
+    };
+    std::thread::scope(|scope| {
+        for desk in desks {
+            scope.spawn(|| work_at(desk));
         }
-    }
-
-    /// How much more than undisturbed nights was asked, a night.
-    fn note_requests(&self, line: &mut Line) {
-        let asked = self.wechat.counts().total;
-        let share = asked * 100 / (self.calm_requests * line.tried.max(1));
-        line.note = format!(
-            "{} requests a night undisturbed, {share} % of that over a kill and the run after",
-            self.calm_requests
-        );
-    }
-}
-
-fn of_the_night(shop: &Shop) -> Files {
-    shop.published().into_iter().filter(|(name, _)| name.contains("dt=2026-11-18")).collect()
+    });
+    line.into_inner().unwrap()
 }

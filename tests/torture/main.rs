@@ -2,17 +2,25 @@
 //! and asked to fetch a great deal from a server of which every twentieth answer is a fault. Prints a
 //! table; ends with 1 when a row was lost or doubled.
 //!
-//! `TORTURE_KILLS` (200) and `SOAK_REQUESTS` (20000) set how long it takes.
+//! `TORTURE_KILLS` (200) and `SOAK_REQUESTS` (20000) set how long it takes; `TORTURE_LANES` (twice the
+//! cores) how much is done at once. `-- soak` runs the lines of the table whose names hold that word.
 
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code)] // It has more than is needed here.
 mod support;
 
+mod desk;
 mod kills;
+mod pace;
+mod points;
 mod rows;
 mod soak;
 
+use std::io::Write;
+use std::sync::LazyLock;
 use std::time::Instant;
+
+use desk::Night;
 
 /// One line of the table.
 #[derive(Debug, Default)]
@@ -32,24 +40,53 @@ struct Line {
 }
 
 fn main() {
-    let mut is_sound = true;
-    println!("{:<34} {:>7} {:>9} {:>6} {:>8} {:>8}  note", "fault", "tried", "survived", "lost", "doubled", "seconds");
-    for torture in [kills::at_every_commit_point, kills::at_random_moments, kills::while_restating, soak::run] {
-        let start = Instant::now();
-        let line = torture();
-        is_sound &= line.tried > 0 && line.survived == line.tried && line.lost + line.doubled == 0;
-        println!(
-            "{:<34} {:>7} {:>9} {:>6} {:>8} {:>8}  {}",
-            line.what,
-            line.tried,
-            line.survived,
-            line.lost,
-            line.doubled,
-            start.elapsed().as_secs(),
-            line.note
-        );
+    let begun = Instant::now();
+    let mut table = Table { is_sound: true, chosen: std::env::args().skip(1).collect() };
+    say(format_args!(
+        "{:<38} {:>6} {:>9} {:>5} {:>8} {:>8}  note",
+        "fault", "tried", "survived", "lost", "doubled", "seconds"
+    ));
+    // Opened by the first line that needs them.
+    let desks = LazyLock::new(kills::open_desks);
+    for (what, night) in [
+        ("SIGKILL at every point of a night", Night::First),
+        ("SIGKILL at every point of the next", Night::Second),
+        ("SIGKILL while a kill is mended", Night::Recovery),
+        ("SIGKILL while a day is restated", Night::Restated),
+    ] {
+        table.add(what, || kills::at_every_commit_point(&desks, what, night));
     }
-    std::process::exit(i32::from(!is_sound));
+    table.add("SIGKILL at random moments", || kills::at_random_moments(&desks, "SIGKILL at random moments"));
+    table.add("rate, answers that take 150 ms", pace::run);
+    table.add("soak, 5 % mixed faults", soak::run);
+    say(format_args!("{} s in all", begun.elapsed().as_secs()));
+    std::process::exit(i32::from(!table.is_sound));
+}
+
+/// The table as it grows.
+struct Table {
+    is_sound: bool,
+    /// Words of the lines to run; none means all.
+    chosen: Vec<String>,
+}
+
+impl Table {
+    fn add(&mut self, name: &str, torture: impl FnOnce() -> Line) {
+        if !self.chosen.is_empty() && !self.chosen.iter().any(|word| name.contains(word.as_str())) {
+            return;
+        }
+        let begun = Instant::now();
+        let Line { what, tried, survived, lost, doubled, note } = torture();
+        self.is_sound &= tried > 0 && survived == tried && lost + doubled == 0;
+        let seconds = begun.elapsed().as_secs();
+        say(format_args!("{what:<38} {tried:>6} {survived:>9} {lost:>5} {doubled:>8} {seconds:>8}  {note}"));
+    }
+}
+
+/// A line of the table, at once, whoever reads it.
+fn say(line: std::fmt::Arguments<'_>) {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}").and_then(|()| out.flush()).unwrap();
 }
 
 /// A number from the environment.

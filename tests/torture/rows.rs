@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -19,7 +19,7 @@ pub fn differences(right: &Files, found: &Files) -> (u64, u64) {
             continue;
         }
         let (a, b) = (count(name, a), count(name, b));
-        let beyond = |these: &BTreeMap<String, u64>, those: &BTreeMap<String, u64>| -> u64 {
+        let beyond = |these: &BTreeMap<Vec<u8>, u64>, those: &BTreeMap<Vec<u8>, u64>| -> u64 {
             these.iter().map(|(row, times)| times.saturating_sub(those.get(row).copied().unwrap_or(0))).sum()
         };
         lost += beyond(&a, &b);
@@ -29,23 +29,20 @@ pub fn differences(right: &Files, found: &Files) -> (u64, u64) {
 }
 
 /// How often each row stands in a file; lines, where it is no Parquet.
-fn count(name: &str, bytes: &[u8]) -> BTreeMap<String, u64> {
+fn count(name: &str, bytes: &[u8]) -> BTreeMap<Vec<u8>, u64> {
     let mut rows = BTreeMap::new();
     if !name.ends_with(".parquet") || bytes.is_empty() {
-        for line in String::from_utf8_lossy(bytes).lines() {
-            *rows.entry(line.to_owned()).or_default() += 1;
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            *rows.entry(line.to_vec()).or_default() += 1;
         }
         return rows;
     }
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(bytes)).unwrap().build().unwrap();
-    for batch in reader {
-        let batch = batch.unwrap();
-        let options = FormatOptions::default();
-        let columns: Vec<_> =
-            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
-        for row in 0..batch.num_rows() {
-            let cells: Vec<_> = columns.iter().map(|column| column.value(row).to_string()).collect();
-            *rows.entry(cells.join("\t")).or_default() += 1;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(bytes)).unwrap();
+    let fields = reader.schema().fields().iter().map(|field| SortField::new(field.data_type().clone()));
+    let converter = RowConverter::new(fields.collect()).unwrap();
+    for batch in reader.build().unwrap() {
+        for row in &converter.convert_columns(batch.unwrap().columns()).unwrap() {
+            *rows.entry(row.data().to_vec()).or_default() += 1;
         }
     }
     rows

@@ -2,16 +2,17 @@
 //! were sent: nothing lost, nothing doubled, no more memory, never over the rate.
 
 use std::path::PathBuf;
+use std::process::Child;
 use std::time::Duration;
 
 use coupon_recon::simulator::generate::Recipe;
 
 use crate::rows::differences;
-use crate::support::{Ending, Shop, day};
+use crate::support::{Ending, Shop, Wechat, day};
 use crate::{Line, setting};
 
 /// `pay_v3.rate_per_second` of the job: the server must never count more in any second.
-const RATE: u64 = 200;
+const RATE: u64 = 300;
 /// Faults and each how many requests they come: together one in twenty. The numbers have no common
 /// divisor, so that they do not fall on the same request.
 const FAULTS: [(&str, &str, u32); 10] = [
@@ -26,20 +27,18 @@ const FAULTS: [(&str, &str, u32); 10] = [
     ("/card/", "502_html", 37),
     ("/card/", "reset", 31),
 ];
+/// A wallet has a page or two, a subsidy now and then.
+const REQUESTS_PER_USER: u64 = 2;
+const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
 
 /// Runs nights until `SOAK_REQUESTS` were sent.
 pub fn run() -> Line {
     let wanted = setting("SOAK_REQUESTS", 20_000);
-    let users = u32::try_from((wanted / 10).clamp(300, 20_000)).unwrap();
-    let shop = Shop::of(&Recipe::new(33, users, 1, day(18)));
-    shop.edit("job.toml", |text| {
-        let text = text.replace("rate_per_second = 500", &format!("rate_per_second = {RATE}"));
-        text.replace("refresh = \"active\"", "refresh = \"all\"")
-    });
-    let everybody: String = shop.openids().iter().map(|openid| format!("{openid}\n")).collect();
-    shop.edit("roster.csv", |_| format!("openid\n{everybody}"));
-    let wechat = shop.serve(None);
-    let calm = shop.run(&wechat, &["--date", "2026-11-18"]);
+    let users = u32::try_from((wanted / REQUESTS_PER_USER / 3).clamp(300, 100_000)).unwrap();
+    let shop = shop_of(users);
+    // The world stands still: what happens in it meanwhile is no fault of the night.
+    let wechat = shop.serve(Some(shop.now()));
+    let calm = shop.run(&wechat, &NIGHT);
     assert_eq!(calm.code, 0, "{}", calm.stderr);
     let right = shop.published();
     wechat.running().reset_counts();
@@ -47,51 +46,90 @@ pub fn run() -> Line {
         FAULTS.map(|(path, kind, every)| format!("[[fault]]\npath = \"{path}\"\nkind = \"{kind}\"\nevery = {every}\n"));
     wechat.play(&faults.concat());
     let mut line = Line { what: "soak, 5 % mixed faults".into(), ..Line::default() };
-    let mut peaks_kb = Vec::new();
-    let mut is_right = true;
-    while wechat.counts().total < wanted {
-        let url = wechat.running().base_url();
-        let mut command = shop.command(&["run", "job.toml", "--base-url", &url, "--date", "2026-11-18", "--refetch"]);
-        let child = command.spawn().unwrap();
-        let status = PathBuf::from(format!("/proc/{}/status", child.id()));
-        let watch = std::thread::spawn(move || peak_kb(&status));
-        let ending = Ending::of(child.wait_with_output().unwrap());
-        peaks_kb.push(watch.join().unwrap());
-        let (lost, doubled) = differences(&right, &shop.published());
-        line.lost += lost;
-        line.doubled += doubled;
-        is_right &= ending.code == 0 && shop.published() == right;
-        if ending.code != 0 {
-            eprintln!("{}", ending.stderr);
-            break;
+    let (mut memories, mut is_right) = (Vec::new(), true);
+    while is_right && wechat.counts().total < wanted {
+        let (ending, memory) = run_watched(&shop, &wechat);
+        let found = shop.published();
+        (line.lost, line.doubled) = differences(&right, &found);
+        is_right = ending.code == 0 && found == right;
+        eprintln!("  {}: {} requests, {}", line.what, wechat.counts().total, memory.tell());
+        memories.push(memory);
+        if !is_right {
+            let differ = |name: &&String| right.get(*name) != found.get(*name);
+            eprintln!("{}{:?} differ", ending.stderr, right.keys().filter(differ).collect::<Vec<_>>());
         }
     }
     let counts = wechat.counts();
     let busiest = counts.busiest_window.get("pay_v3").copied().unwrap_or(0);
     line.tried = counts.faults.values().sum();
     line.survived = if is_right && busiest <= RATE { line.tried } else { 0 };
-    let megabytes = |kb: Option<&u64>| kb.copied().unwrap_or(0) / 1024;
     line.note = format!(
-        "{} requests in {} nights of {users} users; peak memory {} MB in the first, {} MB in the last, {} MB at most; \
-         busiest second {busiest} of {RATE} allowed",
+        "{} requests in {} nights of {users} users; {} in the first night, {} in the last; busiest second {busiest} \
+         of {RATE} allowed",
         counts.total,
-        peaks_kb.len(),
-        megabytes(peaks_kb.first()),
-        megabytes(peaks_kb.last()),
-        megabytes(peaks_kb.iter().max()),
+        memories.len(),
+        memories.first().map(Memory::tell).unwrap_or_default(),
+        memories.last().map(Memory::tell).unwrap_or_default(),
     );
     line
 }
 
-/// The peak of resident memory as long as the process lives.
-fn peak_kb(status: &std::path::Path) -> u64 {
-    let mut peak = 0;
-    while let Some(kb) = std::fs::read_to_string(status).ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok()
-    }) {
-        peak = peak.max(kb);
-        std::thread::sleep(Duration::from_millis(50));
+/// A merchant every user of which is asked.
+fn shop_of(users: u32) -> Shop {
+    let shop = Shop::of(&Recipe::new(33, users, 1, day(18)));
+    shop.edit("job.toml", |text| {
+        let text = text.replace("rate_per_second = 500", &format!("rate_per_second = {RATE}"));
+        text.replace("refresh = \"active\"", "refresh = \"all\"")
+    });
+    let everybody: String = shop.openids().iter().map(|openid| format!("{openid}\n")).collect();
+    shop.edit("roster.csv", |_| format!("openid\n{everybody}"));
+    shop
+}
+
+/// A night in a new generation of the journal, and what memory it took.
+fn run_watched(shop: &Shop, wechat: &Wechat) -> (Ending, Memory) {
+    let url = wechat.running().base_url();
+    let mut command = shop.command(&[&["run", "job.toml", "--refetch", "--base-url", &url], &NIGHT[..]].concat());
+    let mut child = command.spawn().unwrap();
+    let memory = Memory::watch(&mut child, || wechat.counts().total);
+    (Ending::of(child.wait_with_output().unwrap()), memory)
+}
+
+/// What a process kept in memory while it asked, kB.
+#[derive(Default)]
+struct Memory {
+    /// Resident, beside how much had been asked by then.
+    while_asking: Vec<(u64, u64)>,
+    peak: u64,
+}
+
+impl Memory {
+    fn watch(child: &mut Child, asked: impl Fn() -> u64) -> Memory {
+        let status = PathBuf::from(format!("/proc/{}/status", child.id()));
+        let mut memory = Memory::default();
+        while let Ok(text) = std::fs::read_to_string(&status) {
+            let number = |field: &str| -> Option<u64> {
+                let line = text.lines().find(|line| line.starts_with(field))?;
+                line.split_whitespace().nth(1)?.parse().ok()
+            };
+            let (Some(resident), Some(peak)) = (number("VmRSS:"), number("VmHWM:")) else { break };
+            memory.while_asking.push((asked(), resident));
+            memory.peak = memory.peak.max(peak);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        memory
     }
-    peak
+
+    /// Resident memory when a tenth, half and nine tenths of the night's requests were sent, and the peak.
+    fn tell(&self) -> String {
+        let (Some((first, _)), Some((last, _))) = (self.while_asking.first(), self.while_asking.last()) else {
+            return String::new();
+        };
+        let at = |tenths: u64| {
+            let asked = first + (last - first) * tenths / 10;
+            self.while_asking.iter().find(|(so_far, _)| *so_far >= asked).map_or(0, |(_, resident)| resident / 1024)
+        };
+        let parts = [1, 5, 9].map(at);
+        format!("{} → {} → {} MB while asking, {} MB at most", parts[0], parts[1], parts[2], self.peak / 1024)
+    }
 }

@@ -13,7 +13,7 @@ use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
 use crate::dataset::publish::{StagedFile, sha256_of_file};
 use crate::dataset::runs::Runs;
-use crate::journal::{Journal, audit};
+use crate::journal::audit;
 
 /// `rows` has the rows of each partition that could be read.
 pub(super) fn inspect(
@@ -37,7 +37,7 @@ pub(super) fn inspect(
     inspect_files(lake, date, runs, rows, it)?;
     inspect_totals(lake, newest, it);
     inspect_earlier(lake, newest, it)?;
-    inspect_journal(lake, newest, it)
+    inspect_journal(lake, newest, runs, it)
 }
 
 /// Every file as the last run that published it says it is.
@@ -108,7 +108,7 @@ fn inspect_earlier(lake: &Lake, manifest: &Manifest, it: &mut Inspection) -> io:
 }
 
 /// The answers the day was made from, as they were.
-fn inspect_journal(lake: &Lake, manifest: &Manifest, it: &mut Inspection) -> io::Result<()> {
+fn inspect_journal(lake: &Lake, manifest: &Manifest, runs: &Runs, it: &mut Inspection) -> io::Result<()> {
     let folder = lake.journal(manifest.business_date);
     let damages = audit(&folder, manifest.generation)?;
     let damaged: BTreeSet<_> = damages.iter().map(|damage| damage.stage.clone()).collect();
@@ -117,7 +117,7 @@ fn inspect_journal(lake: &Lake, manifest: &Manifest, it: &mut Inspection) -> io:
     }
     let sound = manifest.journal_sha256.iter().filter(|(stage, _)| !damaged.contains(*stage));
     for (stage, sha256) in sound {
-        let journal = Journal::replay(&folder, Some(manifest.generation), World::real());
+        let journal = runs.journal(lake, manifest.business_date, World::real());
         match journal.and_then(|journal| journal.stage(stage)?.digest()) {
             Ok(digest) if digest == *sha256 => {}
             Ok(_) => it.find(

@@ -19,6 +19,9 @@ pub const NOW: &str = "2026-11-21T12:00:00+08:00";
 /// A merchant on disk, ready to be run.
 pub struct Shop {
     folder: tempfile::TempDir,
+    /// From `NOW` on time goes by here as it does outside: a server that has been at work for minutes and
+    /// a program that starts again and again must agree on it.
+    opened: std::time::Instant,
     pub dates: Vec<NaiveDate>,
 }
 
@@ -48,7 +51,7 @@ impl Shop {
         let merchant = Merchant::make(recipe).unwrap();
         let dates = merchant.dates().collect();
         merchant.write(&folder.path().join("merchant")).unwrap();
-        Shop { folder, dates }
+        Shop { folder, opened: std::time::Instant::now(), dates }
     }
 
     /// The committed sample merchant, copied.
@@ -56,7 +59,12 @@ impl Shop {
         let folder = tempfile::tempdir().unwrap();
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data");
         copy_folder(&sample, &folder.path().join("merchant"));
-        Shop { folder, dates: vec![day(18), day(19), day(20)] }
+        Shop { folder, opened: std::time::Instant::now(), dates: vec![day(18), day(19), day(20)] }
+    }
+
+    /// What the clock of this shop shows.
+    pub fn now(&self) -> DateTime<Utc> {
+        NOW.parse::<DateTime<Utc>>().unwrap() + self.opened.elapsed()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -80,7 +88,7 @@ impl Shop {
         let simulator = Simulator::load(&self.folder.path().join("merchant")).unwrap();
         let running = runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let mut options = Options::new(&World::at(NOW.parse().unwrap()));
+            let mut options = Options::new(&World::at(self.now()));
             options.world_now = world_now;
             simulator.serve(listener, options).unwrap()
         });
@@ -115,6 +123,20 @@ impl Shop {
         let _ = std::fs::remove_dir_all(self.folder.path().join("out"));
     }
 
+    /// Keeps the lake as it is now under `name`.
+    #[allow(dead_code)] // Of the torture only.
+    pub fn keep_lake(&self, name: &str) {
+        let _ = std::fs::remove_dir_all(self.folder.path().join(name));
+        copy_folder(&self.folder.path().join("out"), &self.folder.path().join(name));
+    }
+
+    /// The lake as it was kept.
+    #[allow(dead_code)] // Of the torture only.
+    pub fn restore_lake(&self, name: &str) {
+        self.forget_lake();
+        copy_folder(&self.folder.path().join(name), &self.folder.path().join("out"));
+    }
+
     /// What `verify` says of a date.
     pub fn verify(&self, date: NaiveDate) -> Ending {
         self.program(&["verify", "job.toml", "--date", &date.to_string(), "--signatures"])
@@ -126,7 +148,7 @@ impl Shop {
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 
-    /// The program, in the merchant's folder, at `NOW`.
+    /// The program, in the merchant's folder.
     pub fn program(&self, arguments: &[&str]) -> Ending {
         Ending::of(self.command(arguments).output().unwrap())
     }
@@ -134,7 +156,10 @@ impl Shop {
     /// The command itself, for tests that start it without waiting.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
-        command.args(["--now", NOW]).args(arguments).current_dir(self.folder.path().join("merchant"));
+        command
+            .args(["--now", &self.now().to_rfc3339()])
+            .args(arguments)
+            .current_dir(self.folder.path().join("merchant"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -272,6 +297,7 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
 
 fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
+    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
