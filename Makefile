@@ -193,6 +193,7 @@ $(VENV)/.ready: tests/readers/requirements.txt
 lint: ## Formatting, clippy, documentation
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test torture -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 
 clean-out: ## Remove what demo and tests have written

@@ -60,7 +60,7 @@ fn put_to_death(desks: &[Desk], what: &str, trials: &[Trial]) -> Line {
             if let Some(wrong) = outcome.wrong {
                 eprintln!("{what}: {trial:?}: {wrong}");
             }
-            if line.tried % 25 == 0 {
+            if line.tried.is_multiple_of(25) {
                 eprintln!("  {what}: {} of {} after {} s", line.tried, trials.len(), begun.elapsed().as_secs());
             }
         }

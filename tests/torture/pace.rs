@@ -48,7 +48,7 @@ fn watch(wechat: &Wechat) -> (u64, Duration) {
         let v3: u64 = counts.by_endpoint.iter().filter(|(name, _)| name.contains(" /v3/")).map(|it| it.1).sum();
         (counts.of(WALLETS), v3)
     };
-    let (mut first, mut last): (Option<(Instant, u64)>, Option<(Instant, u64)>) = (None, None);
+    let (mut first, mut last) = (None, None);
     let (mut wallets, mut seen_at) = (0, Instant::now());
     while first.is_none() || seen_at.elapsed() < Duration::from_secs(1) {
         let (asked, v3) = look();
