@@ -14,8 +14,9 @@ use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use clap::Parser;
 use coupon_recon::clock::World;
+use coupon_recon::extract;
 use coupon_recon::job::{self, Job, PayV3Settings};
-use coupon_recon::journal::{Entry, Journal, Mode, Page, StageJournal};
+use coupon_recon::journal::{Entry, Journal, Mode, StageJournal};
 use coupon_recon::wechat::pay_v3::PayV3;
 use coupon_recon::wechat::pay_v3::busifavor::{self, CouponFilter};
 use futures_util::{StreamExt, TryStreamExt};
@@ -130,19 +131,7 @@ async fn page(
     let request = busifavor::user_coupons(openid, filter, 0, PAGE_ROWS);
     let answer = client.send(&request).await?;
     let rows = request.parse(&answer.body)?.data.len();
-    let evidence = answer.evidence;
-    let page = Page {
-        fetched_at: answer.fetched_at,
-        method: "GET".to_owned(),
-        target: request.target,
-        status: i64::from(answer.status),
-        body: answer.body.to_vec(),
-        timestamp: evidence.timestamp,
-        nonce: evidence.nonce,
-        signature: evidence.signature,
-        serial: evidence.serial,
-        request_id: evidence.request_id,
-    };
+    let page = extract::journal_page(&request, &answer);
     stage.append(Entry { key: number.to_string(), pages: vec![page] })?;
     Ok(rows)
 }

@@ -16,9 +16,7 @@ use crate::wechat::error::{FailureKind, MAX_AGE_SECONDS, Problem, Refusal, Signa
 use crate::wechat::request::Request;
 
 /// An invalid signature is usually a probe, and a probed request is answered properly the next
-/// time (reference v3 §1.5). More than this many are no probes, nor bytes spoilt on the way …
-pub(super) const MISMATCH_RETRIES: u32 = 5;
-/// … and one that is missing or out of time is no probe: a short illness at most.
+/// time (reference v3 §1.5). More than this many are no probes.
 const SIGNATURE_RETRIES: u32 = 2;
 
 /// Clocks that differ by less are not called the cause of a SIGN_ERROR.
@@ -101,13 +99,12 @@ impl<'a> Signed<'a> {
 
     fn invalid(&self, problem: Problem) -> Verdict<Answer, Refusal> {
         let seen = self.invalid_signatures.fetch_add(1, Ordering::Relaxed);
-        let retries = match &problem {
-            Problem::Signature(SignatureError::Mismatch { .. }) => MISMATCH_RETRIES,
-            Problem::Signature(SignatureError::Missing(_) | SignatureError::Stale { .. }) => SIGNATURE_RETRIES,
-            _ => 0,
-        };
+        let may_be_probe = matches!(
+            &problem,
+            Problem::Signature(error) if !matches!(error, SignatureError::UnknownSerial { .. })
+        );
         let refusal = Refusal::bare(problem);
-        if seen < retries { Verdict::retry(refusal) } else { Verdict::Refuse(refusal) }
+        if may_be_probe && seen < SIGNATURE_RETRIES { Verdict::retry(refusal) } else { Verdict::Refuse(refusal) }
     }
 }
 
