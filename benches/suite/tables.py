@@ -16,6 +16,7 @@ def write():
     if BEGIN not in text:
         title, rest = text.split("\n", 1)
         text = f"{title}\n\n{BEGIN}\n{END}\n{rest}"
+    print(body)
     RESULTS.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{body}\n{END}", text, flags=re.DOTALL))
 
 
