@@ -1,7 +1,7 @@
 """From the journal to the finance pack: a generated merchant is given many more wallets, one night of it is fetched once from the simulator, and then
 rebuilt from the journal by `run --replay`, which is what is timed. `measure(wallets, rounds)` is called by run.py.
 
-Every wallet added holds 18 coupons, one page; 60 % of them were used on the night's day, each by an order line with its bill row; one used coupon in 20 is
+Every wallet added holds 18 coupons, one page; 60 % of them were used on the night's day, each by an order line with its bill row; one coupon in 60 is
 subsidised. So it is a first night, with all its orders on one day.
 """
 
@@ -95,7 +95,7 @@ def grow(shop, wallets):
         for place in range(COUPONS_A_WALLET):
             number = wallet * COUPONS_A_WALLET + place
             is_used = number % 5 < 3
-            has_subsidy = is_used and number % 20 == 0
+            has_subsidy = number % 60 == 0
             stock = PROGRAM_STOCK if has_subsidy else PLAIN_STOCK
             coupon = {
                 "openid": openid, "stock_id": stock, "coupon_code": f"9{number:021}", "receive_time": "2026-11-11T04:00:00Z",
