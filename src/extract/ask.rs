@@ -35,11 +35,28 @@ where
     F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
 {
     let open: Vec<_> = questions.into_iter().filter(|(key, _)| !stage.contains(key)).collect();
-    if open.is_empty() {
+    ask_open(night, stage, place, concurrency, (open.len() as u64, open.into_iter().map(Ok)), ask).await
+}
+
+/// The same for questions that come one by one, so many of which are not journalled yet: the others are left
+/// out already.
+pub(super) async fn ask_open<Q, A, F>(
+    night: &Night<'_>,
+    stage: &StageJournal,
+    place: Place,
+    concurrency: usize,
+    (count, questions): (u64, impl Iterator<Item = Result<(String, Q), Issue>>),
+    ask: A,
+) -> Result<Vec<Issue>, Issue>
+where
+    A: Fn(Q) -> F,
+    F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
+{
+    if count == 0 {
         return Ok(Vec::new());
     }
     if !night.may_ask(place.stage) {
-        return Ok(vec![Issue::not_journalled(open.len())]);
+        return Ok(vec![Issue::not_journalled(usize::try_from(count).unwrap_or(usize::MAX))]);
     }
     if let Err(issue) = night.require_ready(place.source()) {
         return Ok(vec![issue]);
@@ -48,13 +65,16 @@ where
         return Ok(vec![issue]);
     }
     let retries = night.apis.retries.counter(place.stage);
-    night.watcher.expect(place.stage, open.len() as u64, &retries);
+    night.watcher.expect(place.stage, count, &retries);
     let (ask, retries) = (&ask, &retries);
-    let asked =
-        open.into_iter().map(|(key, question)| async move { (key, counting_retries(retries, ask(question)).await) });
+    let asked = questions.map(|question| async move {
+        let (key, question) = question?;
+        Ok::<_, Issue>((key, counting_retries(retries, ask(question)).await))
+    });
     let mut answers = futures_util::stream::iter(asked).buffer_unordered(concurrency.max(1));
     let mut failures = Failures::default();
-    while let Some((key, answer)) = answers.next().await {
+    while let Some(answered) = answers.next().await {
+        let (key, answer) = answered?;
         night.watcher.advance(place.stage);
         match answer {
             Ok(pages) => {

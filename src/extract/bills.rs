@@ -89,7 +89,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
         Kept::File(path) => from_kept(night, path).await?,
         Kept::Damaged => return Err(Issue::io(night.lake.root(), &io::Error::other("a kept bill is damaged"))),
     };
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
     Ok(harvest)
 }
 

@@ -51,7 +51,7 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<
     harvest.rows.dedup_by(|a, b| (&a.stock_id, &a.coupon_code) == (&b.stock_id, &b.coupon_code));
     intake.repeated = intake.read - harvest.rows.len() as u64;
     harvest.intake.push(intake);
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
     Ok(harvest)
 }
 

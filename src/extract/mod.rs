@@ -32,7 +32,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use crate::clock::{self, World};
 use crate::dataset::Lake;
 use crate::dataset::manifest::Intake;
-use crate::dataset::partition::{PartitionError, read_rows};
+use crate::dataset::partition::{PartitionError, open_rows, read_rows};
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::persona::Persona;
@@ -50,16 +50,19 @@ pub use datacube::{Datacube, extract as extract_datacube};
 pub use forecast::{StageForecast, forecast};
 pub use health::{Api, Health};
 pub use issue::{Issue, IssueKind};
-pub use lookback::{LookbackLine, lookback_lines};
+pub use lookback::{Lookback, LookbackLine};
 pub use notifications::extract as extract_notifications;
 pub use orders::{OrderExports, SettledOrders, extract as extract_orders, unpacked as order_line};
 pub use retries::Retries;
-pub use roster::{Roster, RosterInput, extract as extract_roster};
+pub use roster::{Buyers, Roster, RosterInput, extract as extract_roster};
 pub use stocks::extract as extract_stocks;
 pub use subsidies::{Subsidies, SubsidyInput, extract as extract_subsidies};
 pub use subsidy_ledger::{SettledLedger, SubsidyLedger, extract as extract_subsidy_ledger};
 pub use user_coupons::{Wallets, extract as extract_user_coupons};
 pub use v2_stocks::{Vouchers, extract as extract_v2_stocks};
+
+/// How often the room is divided for sorters at work at one time.
+const CORNERS: usize = 16;
 
 /// What every stage of one night works with.
 #[derive(Debug)]
@@ -145,10 +148,21 @@ impl Night<'_> {
 
     /// Rows of the latest partition of `R` before D.
     fn yesterday<R: Record>(&self) -> Result<Vec<R>, Issue> {
-        match self.lake.latest_before(R::DATASET, self.date).map_err(|error| Issue::io(self.lake.root(), &error))? {
-            Some(partition) => read(&partition.path),
-            None => Ok(Vec::new()),
-        }
+        self.each_yesterday().and_then(Iterator::collect)
+    }
+
+    /// The same, one by one.
+    fn each_yesterday<R: Record>(&self) -> Result<impl Iterator<Item = Result<R, Issue>>, Issue> {
+        let latest = self.lake.latest_before(R::DATASET, self.date);
+        let latest = latest.map_err(|error| Issue::io(self.lake.root(), &error))?;
+        let rows =
+            latest.map(|partition| open_rows(&partition.path)).transpose().map_err(|error| unreadable(&error))?;
+        Ok(rows.into_iter().flatten().map(|row| row.map_err(|error| unreadable(&error))))
+    }
+
+    /// A part of the room, for a sorter that is at work beside others.
+    pub fn corner(&self) -> Room {
+        Room { memory_bytes: self.room.memory_bytes / CORNERS, ..self.room.clone() }
     }
 
     fn published<R: Record>(&self, from: NaiveDate) -> Result<Vec<R>, Issue> {
@@ -182,5 +196,10 @@ fn ready_instant(date: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
 }
 
 fn read<R: Record>(path: &Path) -> Result<Vec<R>, Issue> {
-    read_rows(path).map_err(|error: PartitionError| Issue::violation(error.to_string()))
+    read_rows(path).map_err(|error| unreadable(&error))
+}
+
+/// A published file that cannot be read.
+fn unreadable(error: &PartitionError) -> Issue {
+    Issue::violation(error.to_string())
 }

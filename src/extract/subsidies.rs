@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::{Place, ask_all, read_page, settle};
 use super::wire::{subsidy_payment_row, subsidy_return_row};
-use super::{Api, Harvest, Issue, LookbackLine, Night};
+use super::{Api, Harvest, Issue, Lookback, Night};
 use crate::dataset::manifest::Intake;
 use crate::journal::StageJournal;
-use crate::record::{Record, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
+use crate::record::{Record, SubsidyOrder, SubsidyPayment, SubsidyReturn};
+use crate::sorter::Kept;
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor;
@@ -23,9 +24,9 @@ const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 #[derive(Debug)]
 pub struct SubsidyInput<'a> {
     /// Tonight's wallets.
-    pub coupons: &'a [UserCoupon],
+    pub coupons: &'a Kept,
     /// Order lines of the look-back.
-    pub orders: &'a [LookbackLine],
+    pub orders: &'a Lookback,
     /// Tonight's ledger lines.
     pub ledger: &'a [SubsidyOrder],
 }
@@ -48,7 +49,7 @@ pub async fn extract(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Harv
     let carried = Subsidies { payments: night.yesterday()?, returns: night.yesterday()? };
     let mut ledger: Vec<SubsidyOrder> = night.all_earlier()?;
     ledger.extend(input.ledger.iter().cloned());
-    let plan = candidates::choose(night, input, &ledger, &carried);
+    let plan = candidates::choose(night, input, &ledger, &carried).map_err(|error| Issue::unsorted(&error))?;
 
     let mut issues = desk.ask_lists(&plan.coupons).await?;
     let mut payments = Tally::<SubsidyPayment>::new();
@@ -67,7 +68,7 @@ pub async fn extract(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Harv
     let mut harvest = Harvest::complete(rows);
     harvest.intake = intake;
     harvest.issues = issues;
-    harvest.inputs = vec![(STAGE.to_owned(), desk.journal.digest()?)];
+    harvest.inputs = vec![(STAGE.to_owned(), desk.journal.digest(&night.corner())?)];
     Ok(harvest)
 }
 
@@ -121,7 +122,7 @@ pub(super) fn keys(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Vec<St
     let carried = Subsidies { payments: night.yesterday()?, returns: night.yesterday()? };
     let mut ledger: Vec<SubsidyOrder> = night.all_earlier()?;
     ledger.extend(input.ledger.iter().cloned());
-    let plan = candidates::choose(night, input, &ledger, &carried);
+    let plan = candidates::choose(night, input, &ledger, &carried).map_err(|error| Issue::unsorted(&error))?;
     let lists = plan.coupons.iter().map(|(stock_id, code)| list_key(stock_id, code));
     Ok(lists.chain(plan.returns.iter().map(|id| return_key(id))).collect())
 }

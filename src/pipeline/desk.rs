@@ -1,7 +1,7 @@
 //! Where the rows of one stage are staged: those that are held, and those that come sorted, one by one.
 //! Decides nothing about them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use crate::contract::contract;
 use crate::dataset::assembly::Assembly;
@@ -9,11 +9,11 @@ use crate::dataset::manifest::Intake;
 use crate::dataset::partition::{PartitionError, Provenance, sum_of};
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::exports::BadRow;
-use crate::extract::{Datacube, Issue, OrderExports, SubsidyLedger, order_line};
+use crate::extract::{Buyers, Datacube, Issue, OrderExports, SubsidyLedger, order_line};
 use crate::money::Fen;
 use crate::persona::Persona;
 use crate::record::{OrderLine, Record, SubsidyOrder};
-use crate::sorter::{PackedRow, Sorted};
+use crate::sorter::{Kept, PackedRow, Sorted};
 
 /// The desk of one stage.
 #[derive(Debug)]
@@ -67,26 +67,28 @@ impl<'a> Desk<'a> {
         })
     }
 
+    /// The same for rows that others read, too.
+    pub(super) fn stage_kept<R: Record>(&mut self, rows: &Kept) {
+        let rows = rows.rows().map_err(|error| Issue::unsorted(&error));
+        let staged = rows.and_then(|rows| self.stage_sorted::<R>(rows));
+        self.issues.extend(staged.err());
+    }
+
     /// Stages the order exports; adds their raw openids to `buyers`, where somebody asks for them, and gives
     /// the rows put aside.
     pub(super) fn stage_orders(
         &mut self,
         exports: OrderExports,
-        mut buyers: Option<&mut HashSet<String>>,
+        mut buyers: Option<&mut Buyers>,
     ) -> Result<Vec<BadRow>, Issue> {
         let settled = self.assemble::<OrderLine, _>(|take| {
             exports.settle(|row| {
-                if let Some(buyers) = &mut buyers {
-                    add_buyer(buyers, row);
+                if let (Some(buyers), Some(openid)) = (&mut buyers, order_line(row).openid) {
+                    buyers.add(&openid)?;
                 }
                 take(row)
             })
-        });
-        // Lines that do not count name nobody.
-        if let (Err(_), Some(buyers)) = (&settled, buyers) {
-            buyers.clear();
-        }
-        let settled = settled?;
+        })?;
         self.note("collapsed", settled.collapsed);
         self.note("quarantined", settled.quarantined.len() as u64);
         self.note("quarantined_without_amount", settled.unreadable);
@@ -137,14 +139,6 @@ impl<'a> Desk<'a> {
         if count > 0 {
             self.notes.insert(name.to_owned(), count);
         }
-    }
-}
-
-fn add_buyer(buyers: &mut HashSet<String>, row: PackedRow<'_>) {
-    if let Some(openid) = order_line(row).openid
-        && !buyers.contains(openid.as_ref())
-    {
-        buyers.insert(openid.into_owned());
     }
 }
 

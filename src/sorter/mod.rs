@@ -3,6 +3,8 @@
 //! Rows of one key keep the order in which they came. Knows no dataset and no meaning of a cell.
 
 mod buffer;
+mod kept;
+mod lookup;
 mod merge;
 mod row;
 
@@ -13,8 +15,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use buffer::Buffer;
+pub use kept::{Keeper, Kept};
+pub use lookup::Lookup;
 pub use merge::Sorted;
-pub use row::{CellPacker, KeyPacker, Packed, PackedRow, Unpacker};
+pub use row::{CellPacker, HeldRow, Jotting, KeyPacker, Packed, PackedRow, Unpacker};
 
 /// Where rows are sorted, and in how much memory.
 #[derive(Debug, Clone)]

@@ -1,13 +1,16 @@
 //! Which coupons are asked once more by the single query: those that orders claim but no wallet
 //! shows, and those whose listed association a rule is about to hold against them, because lists
-//! may lag (design §3, §12).
+//! may lag (design §3, §12). Coupons, claims and orders are read side by side in one order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::io;
 
 use crate::clock;
-use crate::extract::roster::Roster;
-use crate::extract::{LookbackLine, Night};
+use crate::extract::lookback::{Claim, keep};
+use crate::extract::roster::{Roster, raw_openid};
+use crate::extract::{Lookback, Night};
 use crate::record::UserCoupon;
+use crate::sorter::{HeldRow, Jotting, Keeper, Kept, Lookup, PackedRow, Sorter};
 
 /// A coupon to ask about by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,75 +23,127 @@ pub(super) struct Doubt {
     pub(super) raw_openid: String,
 }
 
-/// The orders of the look-back, as far as doubt needs them.
-struct Orders<'a> {
-    /// Numbers of paid orders.
-    paid: BTreeSet<&'a str>,
-    /// Paid orders that name a coupon, by (stock, code).
-    claims: BTreeMap<(&'a str, &'a str), Vec<&'a LookbackLine>>,
+impl Doubt {
+    /// A row of what `find` gives.
+    pub(super) fn unpack(row: PackedRow<'_>) -> Doubt {
+        let mut cells = row.unpack();
+        let (openid, coupon_code) = (cells.key_text().into_owned(), cells.key_text().into_owned());
+        cells.integer();
+        Doubt { openid, coupon_code, raw_openid: cells.text().to_owned() }
+    }
 }
 
-/// The coupons in doubt, sorted, each once.
-pub(super) fn find<'a>(
-    night: &Night<'_>,
-    coupons: impl Iterator<Item = &'a UserCoupon>,
-    lines: &[LookbackLine],
-    roster: &Roster,
-) -> Vec<Doubt> {
-    let orders = Orders::of(lines);
-    let mut known = BTreeSet::new();
-    let mut doubts = BTreeSet::new();
-    let mut doubt = |openid: &str, coupon_code: &str| {
-        if let Some(raw_openid) = roster.raw_by_published.get(openid) {
-            let (openid, coupon_code) = (openid.to_owned(), coupon_code.to_owned());
-            doubts.insert(Doubt { openid, coupon_code, raw_openid: raw_openid.clone() });
-        }
-    };
-    for coupon in coupons {
-        known.insert((coupon.stock_id.as_str(), coupon.coupon_code.as_str()));
-        if association_in_doubt(night, coupon, &orders) {
-            doubt(&coupon.openid, &coupon.coupon_code);
-        }
-    }
-    for (key, lines) in orders.claims.iter().filter(|(key, _)| !known.contains(*key)) {
-        let openid = lines.last().and_then(|line| line.openid.as_deref());
-        openid.into_iter().for_each(|openid| doubt(openid, key.1));
-    }
-    doubts.into_iter().collect()
+/// What a listed association is worth.
+#[derive(Debug, PartialEq, Eq)]
+enum Association<'c> {
+    Fine,
+    Doubtful,
+    /// Unless an order of this number was paid.
+    DoubtfulUnlessPaid(&'c str),
 }
 
-impl Orders<'_> {
-    /// Per (order, stock, code) the line of the latest day counts.
-    fn of(lines: &[LookbackLine]) -> Orders<'_> {
-        let latest: BTreeMap<_, _> = lines
-            .iter()
-            .map(|line| ((line.out_trade_no.as_str(), line.stock_id.as_str(), line.coupon_code.as_str()), line))
-            .collect();
-        let mut orders = Orders { paid: BTreeSet::new(), claims: BTreeMap::new() };
-        for line in latest.into_values().filter(|line| line.paid_at.is_some()) {
-            orders.paid.insert(&line.out_trade_no);
-            if !line.coupon_code.is_empty() {
-                orders.claims.entry((&line.stock_id, &line.coupon_code)).or_default().push(line);
+/// The coupons in doubt, each once, by published openid and code.
+pub(super) fn find(night: &Night<'_>, coupons: &Kept, orders: &Lookback, roster: &Roster) -> io::Result<Kept> {
+    let mut doubts = Doubts(Sorter::new(&night.corner()));
+    let unless_paid = doubts.add_associations(night, coupons, orders)?;
+    doubts.add_unpaid(unless_paid, orders)?;
+    doubts.add_unseen(coupons, orders)?;
+    of_known_users(night, &keep(doubts.0, &night.corner())?, roster)
+}
+
+/// Doubts as they come: published openid and code.
+struct Doubts(Sorter);
+
+impl Doubts {
+    fn add(&mut self, openid: &str, coupon_code: &str) -> io::Result<()> {
+        self.0.push(&Jotting { key: &[openid, coupon_code], mark: 0, texts: &[] })
+    }
+
+    /// Coupons that AO02, AO05 or AO07 would speak on; gives those they would speak on unless an order was paid,
+    /// by its number.
+    fn add_associations(&mut self, night: &Night<'_>, coupons: &Kept, orders: &Lookback) -> io::Result<Sorter> {
+        let mut unless_paid = Sorter::new(&night.corner());
+        let mut claims = Lookup::new(orders.claims.rows()?, 2);
+        coupons.rows()?.each(|row| {
+            let coupon = UserCoupon::unpack(&mut row.unpack());
+            if !is_used_in_lookback(night, &coupon) {
+                return Ok(());
+            }
+            let (openid, code) = (&*coupon.openid, &*coupon.coupon_code);
+            let claims = claims.find(row.beginning(2))?.map(Claim::unpack).filter(|claim| claim.is_paid);
+            match association(night, &coupon, &claims.collect::<Vec<_>>()) {
+                Association::Fine => Ok(()),
+                Association::Doubtful => self.add(openid, code),
+                Association::DoubtfulUnlessPaid(order) => {
+                    unless_paid.push(&Jotting { key: &[order], mark: 0, texts: &[openid, code] })
+                }
+            }
+        })?;
+        Ok(unless_paid)
+    }
+
+    fn add_unpaid(&mut self, unless_paid: Sorter, orders: &Lookback) -> io::Result<()> {
+        let mut paid = Lookup::new(orders.paid.rows()?, 1);
+        unless_paid.finish()?.each(|row| {
+            if paid.find(row.key())?.next().is_some() {
+                return Ok(());
+            }
+            let mut cells = row.unpack();
+            cells.integer();
+            self.add(cells.text(), cells.text())
+        })
+    }
+
+    /// Coupons that paid orders name and no wallet shows; the last of the orders tells whom to ask about.
+    fn add_unseen(&mut self, coupons: &Kept, orders: &Lookback) -> io::Result<()> {
+        let mut coupons = Lookup::new(coupons.rows()?, 2);
+        let mut claims = orders.claims.rows()?;
+        let mut last = HeldRow::default();
+        loop {
+            let mut is_paid = false;
+            let take = |row: PackedRow<'_>| {
+                if Claim::unpack(row).is_paid {
+                    last.hold(row);
+                    is_paid = true;
+                }
+            };
+            if !claims.next_group(2, take)? {
+                return Ok(());
+            }
+            if is_paid && coupons.find(last.row().beginning(2))?.next().is_none() {
+                let claim = Claim::unpack(last.row());
+                claim.openid.map_or(Ok(()), |openid| self.add(openid, &claim.coupon_code))?;
             }
         }
-        orders
     }
 }
 
-/// Whether AO02, AO05 or AO07 would speak on the listed row.
-fn association_in_doubt(night: &Night<'_>, coupon: &UserCoupon, orders: &Orders<'_>) -> bool {
-    let used_in_lookback = coupon.use_time.is_some_and(|used| {
-        let used = clock::business_date_of(used);
-        (night.job.rules.lookback_start(night.date)..=night.date).contains(&used)
-    });
-    if coupon.coupon_state.as_deref() != Some("USED") || !used_in_lookback {
-        return false;
-    }
-    let claims = orders.claims.get(&(coupon.stock_id.as_str(), coupon.coupon_code.as_str()));
-    match (&coupon.associate_out_trade_no, claims) {
-        (Some(order), None) => !orders.paid.contains(order.as_str()),
-        (Some(order), Some(lines)) => lines.iter().all(|line| line.out_trade_no != *order),
-        (None, Some(_)) => night.job.rules.must_associate.contains(&coupon.stock_id),
-        (None, None) => false,
-    }
+fn is_used_in_lookback(night: &Night<'_>, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
+    let lookback = night.job.rules.lookback_start(night.date)..=night.date;
+    coupon.coupon_state.as_deref() == Some("USED")
+        && coupon.use_time.is_some_and(|used| lookback.contains(&clock::business_date_of(used)))
+}
+
+/// Whether AO02, AO05 or AO07 would speak on the listed row of a used coupon that `claims` name.
+fn association<'c>(night: &Night<'_>, coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>]) -> Association<'c> {
+    let is_doubtful = match (coupon.associate_out_trade_no.as_deref(), claims) {
+        (Some(order), []) => return Association::DoubtfulUnlessPaid(order),
+        (Some(order), claims) => claims.iter().all(|claim| claim.out_trade_no != order),
+        (None, []) => false,
+        (None, _) => night.job.rules.must_associate.iter().any(|stock_id| *stock_id == coupon.stock_id),
+    };
+    if is_doubtful { Association::Doubtful } else { Association::Fine }
+}
+
+/// Those whose user can be asked about, with the openid to ask with.
+fn of_known_users(night: &Night<'_>, doubts: &Kept, roster: &Roster) -> io::Result<Kept> {
+    let mut known = Lookup::new(roster.by_published.rows()?, 1);
+    let mut askable = Keeper::new(&night.corner());
+    doubts.rows()?.each(|row| {
+        let Some(user) = known.find(row.beginning(1))?.last() else { return Ok(()) };
+        let mut cells = row.unpack();
+        let (openid, code) = (cells.key_text(), cells.key_text());
+        askable.push(&Jotting { key: &[&openid, &code], mark: 0, texts: &[raw_openid(user)] })
+    })?;
+    askable.finish()
 }
