@@ -63,7 +63,9 @@ pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
     told.extend(known.forecast(night, &roster, &events)?);
     let input = SubsidyInput { coupons: &known.wallets, orders: &lines, ledger: &ledger };
     let place = Place { stage: "subsidies", source: "subsidies", api: Api::PayV3 };
-    told.push(place.count(night, subsidies::keys(night, &input)?.into_iter().map(|key| (key, 1)))?);
+    let mut count = place.begin(night)?;
+    subsidies::each_key(night, &input, |key| count.add(key, 1))?;
+    told.push(count.finish(night)?);
     let place = Place { stage: "datacube", source: "datacube", api: Api::Mp };
     told.push(place.count(night, datacube::keys(night).into_iter().map(|key| (key, 1)))?);
     let place = Place { stage: "v2_stocks", source: "v2_stocks", api: Api::PayV2 };

@@ -95,7 +95,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    fn new(room: &Room) -> Lines {
+    pub(super) fn new(room: &Room) -> Lines {
         Lines { room: room.clone(), lines: Sorter::new(room) }
     }
 

@@ -7,6 +7,7 @@ mod cards;
 mod coupon_codes;
 mod datacube;
 mod forecast;
+mod gathered;
 mod health;
 mod issue;
 mod listing;
@@ -23,7 +24,6 @@ mod v2_stocks;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -32,7 +32,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use crate::clock::{self, World};
 use crate::dataset::Lake;
 use crate::dataset::manifest::Intake;
-use crate::dataset::partition::{PartitionError, open_rows, read_rows};
+use crate::dataset::partition::{PartitionError, open_rows};
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::persona::Persona;
@@ -141,9 +141,15 @@ impl<T> Harvest<T> {
 }
 
 impl Night<'_> {
-    /// Rows of `R` published on any day before D, oldest first.
-    fn all_earlier<R: Record>(&self) -> Result<Vec<R>, Issue> {
-        self.published(NaiveDate::MIN)
+    /// Hands over the rows of `R` published on any day before D, oldest first.
+    fn each_earlier<R: Record>(&self, mut take: impl FnMut(R) -> Result<(), Issue>) -> Result<(), Issue> {
+        let partitions = self.lake.partitions(R::DATASET, NaiveDate::MIN, self.date);
+        for partition in partitions.map_err(|error| Issue::io(self.lake.root(), &error))? {
+            for row in open_rows::<R>(&partition.path).map_err(|error| unreadable(&error))? {
+                take(row.map_err(|error| unreadable(&error))?)?;
+            }
+        }
+        Ok(())
     }
 
     /// Rows of the latest partition of `R` before D.
@@ -165,15 +171,6 @@ impl Night<'_> {
         Room { memory_bytes: self.room.memory_bytes / CORNERS, ..self.room.clone() }
     }
 
-    fn published<R: Record>(&self, from: NaiveDate) -> Result<Vec<R>, Issue> {
-        let partitions = self.lake.partitions(R::DATASET, from, self.date);
-        let mut rows = Vec::new();
-        for partition in partitions.map_err(|error| Issue::io(self.lake.root(), &error))? {
-            rows.extend(read::<R>(&partition.path)?);
-        }
-        Ok(rows)
-    }
-
     /// Whether `stage` may ask a remote API; otherwise it works from the journal alone.
     fn may_ask(&self, stage: &str) -> bool {
         !self.journal.mode().is_read_only() && self.selected.is_none_or(|selected| selected.contains(stage))
@@ -193,10 +190,6 @@ impl Night<'_> {
 /// `time` of D+1 in Asia/Shanghai.
 fn ready_instant(date: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
     clock::beijing_instant((date + chrono::Days::new(1)).and_time(time))
-}
-
-fn read<R: Record>(path: &Path) -> Result<Vec<R>, Issue> {
-    read_rows(path).map_err(|error| unreadable(&error))
 }
 
 /// A published file that cannot be read.

@@ -3,16 +3,15 @@
 //! sorted in bounded memory; what is held of a wallet is that it was asked.
 
 mod doubtful;
-mod known;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use doubtful::Doubt;
-use known::{Gathered, Known};
+use doubtful::{Doubt, Doubter};
 
 use super::ask::{Place, ask_open, read_page, settle};
+use super::gathered::{Gathered, Known};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::roster::Roster;
@@ -71,9 +70,11 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     counter.read_wallets(&asked, &mut gathered)?;
     counter.carry(&asked, &mut gathered)?;
     let known = gathered.settle().map_err(unsorted)?;
-    let doubts = doubtful::find(night, &known.coupons, orders, roster).map_err(unsorted)?;
+    let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
+    let doubts = doubter.find(&known.rows, orders, roster).map_err(unsorted)?;
     issues.extend(counter.ask_single(&doubts).await?);
-    let (Known { coupons, stocks, intake }, unknown) = counter.replace_single(&doubts, known)?;
+    let (Known { rows: coupons, intake, .. }, unknown) = counter.replace_single(&doubts, known)?;
+    let stocks = stocks_of(&coupons).map_err(unsorted)?;
     if unsettled > settings.max_unsettled {
         let what = format!("{unsettled} wallets would not settle while paging");
         issues.push(Issue::new(IssueKind::Incomplete, what).hinting("`wallets.max_unsettled` sets how many may"));
@@ -84,6 +85,19 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
     let doubts = usize::try_from(doubts.len()).unwrap_or(usize::MAX);
     Ok(harvest.noting("unsettled_wallets", unsettled).noting("single_queries", doubts))
+}
+
+/// The stocks of coupons, which come stock by stock.
+fn stocks_of(coupons: &Kept) -> io::Result<BTreeSet<String>> {
+    let mut stocks = BTreeSet::<String>::new();
+    coupons.rows()?.each(|row| {
+        let stock_id = row.unpack().key_text();
+        if stocks.last().is_none_or(|last| *last != stock_id) {
+            stocks.insert(stock_id.into_owned());
+        }
+        Ok(())
+    })?;
+    Ok(stocks)
 }
 
 fn unsorted(error: io::Error) -> Issue {
@@ -148,7 +162,7 @@ impl Counter<'_> {
     }
 
     /// The rows of the wallets that were asked.
-    fn read_wallets(&self, asked: &Fingerprints, gathered: &mut Gathered) -> Result<(), Issue> {
+    fn read_wallets(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<(), Issue> {
         self.journal.visit(|entry| {
             let Some(openid) = entry.key.strip_prefix("wallet/") else { return Ok(()) };
             let published = self.night.persona.publish(openid);
@@ -168,7 +182,7 @@ impl Counter<'_> {
     }
 
     /// Wallets that were not asked tonight are as they were.
-    fn carry(&self, asked: &Fingerprints, gathered: &mut Gathered) -> Result<(), Issue> {
+    fn carry(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<(), Issue> {
         for coupon in self.night.each_yesterday::<UserCoupon>()? {
             let coupon = UserCoupon { business_date: self.night.date, ..coupon? };
             if !asked.contains(&[&coupon.openid]) {
@@ -209,7 +223,11 @@ impl Counter<'_> {
 
     /// The second answer of a coupon replaces the listed row, everywhere (design §12). Gives what the single
     /// query did not know, too.
-    fn replace_single(&self, doubts: &Kept, known: Known) -> Result<(Known, Fingerprints), Issue> {
+    fn replace_single(
+        &self,
+        doubts: &Kept,
+        known: Known<UserCoupon>,
+    ) -> Result<(Known<UserCoupon>, Fingerprints), Issue> {
         let mut doubtful = Fingerprints::default();
         let add = |row: PackedRow<'_>| {
             let Doubt { raw_openid, coupon_code, .. } = Doubt::unpack(row);
@@ -217,7 +235,7 @@ impl Counter<'_> {
             Ok(())
         };
         doubts.rows().and_then(|rows| rows.each(add)).map_err(unsorted)?;
-        let mut second = Gathered::after(known.intake.clone(), &self.night.corner());
+        let mut second = Gathered::after(known.intake, &self.night.corner());
         let mut unknown = Fingerprints::default();
         self.journal.visit(|entry| {
             let Some(doubt) = self.doubt_of(&entry.key, &doubtful) else { return Ok(()) };
@@ -233,7 +251,7 @@ impl Counter<'_> {
             }
             Ok::<(), Issue>(())
         })?;
-        Ok((second.replace(known).map_err(unsorted)?, unknown))
+        Ok((second.replace(&known.rows).map_err(unsorted)?, unknown))
     }
 
     /// The doubt that an entry of the journal answers. Either half of its key may hold a slash.

@@ -97,7 +97,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Stages the subsidy ledger; gives its lines.
-    pub(super) fn stage_ledger(&mut self, ledger: SubsidyLedger) -> Result<Vec<SubsidyOrder>, Issue> {
+    pub(super) fn stage_ledger(&mut self, ledger: SubsidyLedger) -> Result<Kept, Issue> {
         let settled = self.assemble::<SubsidyOrder, _>(|take| ledger.settle(take))?;
         self.note("collapsed", settled.intake.repeated);
         self.intake.push(settled.intake);

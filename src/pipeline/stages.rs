@@ -15,8 +15,10 @@ use crate::extract::{
     Vouchers, Wallets,
 };
 use crate::fingerprints::Fingerprints;
-use crate::record::UserCoupon;
-use crate::record::{Card, CouponCode, CouponEvent, OrderLine, Payment, Record, Refund, Stock, SubsidyOrder};
+use crate::record::{
+    Card, CouponCode, CouponEvent, OrderLine, Payment, Record, Refund, Stock, SubsidyPayment, SubsidyReturn, UserCoupon,
+};
+use crate::sorter::Kept;
 
 /// What the source stages of a night brought.
 #[derive(Debug, Default)]
@@ -83,7 +85,10 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
         Ok(it)
     });
     let stocks = clerk.take("stocks", stocks, |desk, rows| desk.stage_rows(rows));
-    clerk.take("coupon_codes", codes, |desk, rows| desk.stage_rows(rows));
+    clerk.take("coupon_codes", codes, |desk, rows| {
+        desk.stage_kept::<CouponCode>(&rows);
+        Ok(())
+    });
     clerk.take("bills", bills, |desk, it: Bills| {
         desk.stage_sorted::<Payment>(it.payments)?;
         desk.stage_sorted::<Refund>(it.refunds)
@@ -98,8 +103,8 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
 
     let subsidies = ask_subsidies(night, &wallets, &lines, &ledger).await;
     clerk.take("subsidies", subsidies, |desk, it: Subsidies| {
-        desk.stage(&it.payments);
-        desk.stage(&it.returns);
+        desk.stage_kept::<SubsidyPayment>(&it.payments);
+        desk.stage_kept::<SubsidyReturn>(&it.returns);
         Ok(())
     });
     let coverage = coverage::of(night, &wallets, &stocks).unwrap_or_else(|issue| {
@@ -117,7 +122,7 @@ async fn ask_wallets(
     roster: &Roster,
     lines: &Lookback,
     events: &[CouponEvent],
-) -> (Answer<Wallets>, Answer<Vec<Stock>>, Answer<Vec<CouponCode>>) {
+) -> (Answer<Wallets>, Answer<Vec<Stock>>, Answer<Kept>) {
     let wallets = extract::extract_user_coupons(night, roster, lines).await;
     let none = BTreeSet::new();
     let seen = wallets.as_ref().map_or(&none, |harvest| &harvest.rows.stocks);
@@ -140,7 +145,7 @@ async fn ask_subsidies(
     night: &Night<'_>,
     wallets: &Wallets,
     orders: &Lookback,
-    ledger: &[SubsidyOrder],
+    ledger: &Kept,
 ) -> Answer<extract::Subsidies> {
     extract::extract_subsidies(night, &SubsidyInput { coupons: &wallets.coupons, orders, ledger }).await
 }

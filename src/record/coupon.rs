@@ -268,11 +268,6 @@ impl<'r> UserCoupon<Cow<'r, str>> {
             business_date: cells.date(),
         }
     }
-
-    /// What the row adds to the control total.
-    pub fn amount(&self) -> Fen {
-        self.discount_amount_fen.unwrap_or_default()
-    }
 }
 
 impl UserCoupon<Cow<'_, str>> {
@@ -340,4 +335,22 @@ pub struct CouponCode {
 
 impl Record for CouponCode {
     const DATASET: &str = "coupon_codes";
+}
+
+/// Users in it are raw until they are published.
+impl Packed for CouponCode {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.text(&self.stock_id);
+        key.text(&self.coupon_code);
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.maybe_text(self.code_status.as_ref());
+        cells.maybe_instant(self.upload_time);
+        cells.maybe_instant(self.dispatched_time);
+        cells.maybe_text(self.openid.as_ref());
+        cells.maybe_text(self.unionid.as_ref());
+        cells.maybe_text(self.extra.as_ref());
+        cells.date(self.business_date);
+    }
 }

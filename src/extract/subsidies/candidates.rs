@@ -3,34 +3,43 @@
 //! look-back or their receipts are not settled.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Subsidies, SubsidyInput};
+use super::{SubsidyInput, unsorted};
 use crate::clock;
-use crate::extract::Night;
-use crate::extract::lookback::Claim;
+use crate::extract::lookback::{Claim, keep};
+use crate::extract::{Issue, Night};
 use crate::record::{SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
-use crate::sorter::{Jotting, PackedRow, Sorter};
+use crate::sorter::{Jotting, Keeper, Kept, Lookup, PackedRow, Room, Sorter};
 
 /// Tonight's questions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Plan {
     /// (stock, code) to list receipts of.
-    pub(super) coupons: BTreeSet<(String, String)>,
+    pub(super) coupons: Kept,
     /// Receipt ids the ledger names.
-    receipts: BTreeSet<String>,
-    /// Return receipt ids the ledger names.
-    pub(super) returns: BTreeSet<String>,
+    receipts: Kept,
+    /// Return receipt ids to ask for.
+    pub(super) returns: Kept,
 }
 
 impl Plan {
     /// Receipt ids that the lists did not bring.
-    pub(super) fn receipts_missing_from(&self, payments: &BTreeMap<String, SubsidyPayment>) -> BTreeSet<String> {
-        let listed: BTreeSet<_> = payments.values().filter_map(|it| it.subsidy_receipt_id.as_deref()).collect();
-        self.receipts.iter().filter(|id| !listed.contains(id.as_str())).cloned().collect()
+    pub(super) fn receipts_missing_from(&self, payments: &Kept, room: &Room) -> io::Result<Kept> {
+        let mut listed = Sorter::new(room);
+        payments.rows()?.each(|row| {
+            let id = SubsidyPayment::unpack(&mut row.unpack()).subsidy_receipt_id;
+            id.map_or(Ok(()), |id| listed.push(&Jotting { key: &[&id], mark: 0, texts: &[] }))
+        })?;
+        let (mut listed, mut missing) = (Lookup::new(listed.finish()?, 1), Keeper::new(room));
+        self.receipts.rows()?.each(|row| match listed.find(row.key())?.next() {
+            Some(_) => Ok(()),
+            None => missing.push(&row),
+        })?;
+        missing.finish()
     }
 }
 
@@ -56,39 +65,51 @@ enum Word {
 }
 
 /// Chooses tonight's questions.
-pub(super) fn choose(
-    night: &Night<'_>,
-    input: &SubsidyInput<'_>,
-    ledger: &[SubsidyOrder],
-    carried: &Subsidies,
-) -> io::Result<Plan> {
+pub(super) fn choose(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> {
     let mut words = Words(Sorter::new(&night.corner()));
     let window = Window { from: night.job.rules.lookback_start(night.date), to: night.date };
-    let programmes: BTreeSet<&str> = night.job.subsidy_programs.iter().map(|it| it.stock_id.as_str()).collect();
-    input.coupons.rows()?.each(|row| words.add_coupon(&UserCoupon::unpack(&mut row.unpack()), &window, &programmes))?;
-    input.orders.claims.rows()?.each(|row| {
-        let claim = Claim::unpack(row);
-        words.say([&claim.stock_id, &claim.coupon_code], Word::Recent, "")
-    })?;
-    for receipt in &carried.payments {
-        let word = if is_settled(receipt.status.as_deref()) { Word::Settled } else { Word::Unsettled };
-        words.say([&receipt.stock_id, &receipt.coupon_code], word, "")?;
+    words.add_input(night, input, &window).map_err(unsorted)?;
+    night.each_earlier(|line: SubsidyOrder| words.add_line(&line, &window).map_err(unsorted))?;
+    for receipt in night.each_yesterday::<SubsidyPayment>()? {
+        words.add_receipt(&receipt?).map_err(unsorted)?;
     }
-    ledger.iter().try_for_each(|line| words.add_line(line, &window))?;
-    let mut plan = Plan::default();
-    let settled = settled_returns(&carried.returns);
-    let mut words = words.0.finish()?;
-    let mut coupon = About::default();
-    while words.next_group(2, |row| coupon.hear(row))? {
-        coupon.settle(&settled, &mut plan);
+    let mut plan = Drafts::new(night);
+    for receipt in night.each_yesterday::<SubsidyReturn>()? {
+        plan.add_return(&receipt?).map_err(unsorted)?;
     }
-    Ok(plan)
+    words.settle(plan).map_err(unsorted)
 }
 
 /// Words by coupon.
 struct Words(Sorter);
 
 impl Words {
+    fn add_input(&mut self, night: &Night<'_>, input: &SubsidyInput<'_>, window: &Window) -> io::Result<()> {
+        let programmes: BTreeSet<&str> = night.job.subsidy_programs.iter().map(|it| it.stock_id.as_str()).collect();
+        let coupons = input.coupons.rows()?;
+        coupons.each(|row| self.add_coupon(&UserCoupon::unpack(&mut row.unpack()), window, &programmes))?;
+        input.orders.claims.rows()?.each(|row| {
+            let claim = Claim::unpack(row);
+            self.say([&claim.stock_id, &claim.coupon_code], Word::Recent, "")
+        })?;
+        input.ledger.rows()?.each(|row| self.add_line(&SubsidyOrder::unpack(&mut row.unpack()), window))
+    }
+
+    fn add_receipt(&mut self, receipt: &SubsidyPayment) -> io::Result<()> {
+        let word = if is_settled(receipt.status.as_deref()) { Word::Settled } else { Word::Unsettled };
+        self.say([&receipt.stock_id, &receipt.coupon_code], word, "")
+    }
+
+    /// What all words of a coupon come to.
+    fn settle(self, mut drafts: Drafts) -> io::Result<Plan> {
+        let mut words = self.0.finish()?;
+        let mut coupon = About::default();
+        while words.next_group(2, |row| coupon.hear(row))? {
+            coupon.settle(&mut drafts)?;
+        }
+        drafts.settle()
+    }
+
     fn say(&mut self, coupon: [&str; 2], word: Word, id: &str) -> io::Result<()> {
         self.0.push(&Jotting { key: &coupon, mark: word as i64, texts: &[id] })
     }
@@ -109,18 +130,18 @@ impl Words {
         }
     }
 
-    fn add_line(&mut self, line: &SubsidyOrder, window: &Window) -> io::Result<()> {
-        let key = [line.stock_id.as_str(), line.coupon_code.as_str()];
+    fn add_line<S: AsRef<str>>(&mut self, line: &SubsidyOrder<S>, window: &Window) -> io::Result<()> {
+        let key = [line.stock_id.as_ref(), line.coupon_code.as_ref()];
         let is_recent = (window.from..=window.to).contains(&line.business_date);
         self.say(key, Word::Listed, "")?;
         if is_recent {
             self.say(key, Word::Recent, "")?;
         }
         if let Some(id) = &line.subsidy_receipt_id {
-            self.say(key, Word::Receipt, id)?;
+            self.say(key, Word::Receipt, id.as_ref())?;
         }
         let word = if is_recent { Word::RecentReturn } else { Word::EarlierReturn };
-        match line.subsidy_return_receipt_id.as_str() {
+        match line.subsidy_return_receipt_id.as_ref() {
             "" => Ok(()),
             id => self.say(key, word, id),
         }
@@ -141,25 +162,76 @@ impl About {
         self.words.push((cells.integer(), cells.text().to_owned()));
     }
 
-    /// Puts what is to be asked into `plan`, and forgets the coupon.
-    fn settle(&mut self, settled_returns: &BTreeMap<&str, bool>, plan: &mut Plan) {
+    /// Puts what is to be asked into `drafts`, and forgets the coupon.
+    fn settle(&mut self, drafts: &mut Drafts) -> io::Result<()> {
         let words = std::mem::take(&mut self.words);
         let is = |wanted: Word| words.iter().any(|(word, _)| *word == wanted as i64);
         let can_change = is(Word::Recent) || is(Word::Unsettled) || !is(Word::Settled);
         if !can_change || !(is(Word::Spent) || is(Word::Listed)) {
-            return;
+            return Ok(());
         }
-        plan.coupons.insert(std::mem::take(&mut self.coupon));
-        for (word, id) in words {
-            let is_word = |wanted: Word| word == wanted as i64;
-            let is_settled = || settled_returns.get(id.as_str()) == Some(&true);
-            if is_word(Word::Receipt) {
-                plan.receipts.insert(id);
-            } else if is_word(Word::RecentReturn) || (is_word(Word::EarlierReturn) && !is_settled()) {
-                plan.returns.insert(id);
+        let (stock_id, coupon_code) = &self.coupon;
+        drafts.coupons.push(&Jotting { key: &[stock_id, coupon_code], mark: 0, texts: &[] })?;
+        for (word, id) in &words {
+            if *word == Word::Receipt as i64 {
+                drafts.receipts.push(&Jotting { key: &[id], mark: 0, texts: &[] })?;
+            } else if [Word::RecentReturn as i64, Word::EarlierReturn as i64].contains(word) {
+                drafts.returns.push(&Jotting { key: &[id], mark: *word, texts: &[] })?;
             }
         }
+        Ok(())
     }
+}
+
+/// Questions as they are found.
+struct Drafts {
+    room: Room,
+    coupons: Sorter,
+    receipts: Sorter,
+    /// By id: whether a line names it, and what is known of it.
+    returns: Sorter,
+}
+
+impl Drafts {
+    fn new(night: &Night<'_>) -> Drafts {
+        let sorter = || Sorter::new(&night.corner());
+        Drafts { room: night.corner(), coupons: sorter(), receipts: sorter(), returns: sorter() }
+    }
+
+    /// A return receipt that is known.
+    fn add_return(&mut self, receipt: &SubsidyReturn) -> io::Result<()> {
+        let word = if receipt.status.as_deref() == Some("SUCCESS") { Word::Settled } else { Word::Unsettled };
+        let id = receipt.subsidy_return_receipt_id.as_deref();
+        id.map_or(Ok(()), |id| self.returns.push(&Jotting { key: &[id], mark: word as i64, texts: &[] }))
+    }
+
+    fn settle(self) -> io::Result<Plan> {
+        let mut asked = Keeper::new(&self.room);
+        let mut returns = self.returns.finish()?;
+        loop {
+            let (mut id, mut words) = (String::new(), Vec::new());
+            let hear = |row: PackedRow<'_>| {
+                let mut cells = row.unpack();
+                id = cells.key_text().into_owned();
+                words.push(cells.integer());
+            };
+            if !returns.next_group(1, hear)? {
+                break;
+            }
+            if is_return_asked(&words) {
+                asked.push(&Jotting { key: &[&id], mark: 0, texts: &[] })?;
+            }
+        }
+        let Drafts { room, coupons, receipts, .. } = self;
+        Ok(Plan { coupons: keep(coupons, &room)?, receipts: keep(receipts, &room)?, returns: asked.finish()? })
+    }
+}
+
+/// Whether a return receipt of which this is said is asked for; of several that are known the first counts.
+fn is_return_asked(words: &[i64]) -> bool {
+    let known = words.iter().find(|word| [Word::Settled as i64, Word::Unsettled as i64].contains(word));
+    let is_settled = known == Some(&(Word::Settled as i64));
+    words.contains(&(Word::RecentReturn as i64)) || (words.contains(&(Word::EarlierReturn as i64)) && !is_settled)
 }
 
 struct Window {
@@ -179,15 +251,4 @@ fn is_used_or_returned(coupon: &UserCoupon<Cow<'_, str>>) -> bool {
 
 fn is_settled(status: Option<&str>) -> bool {
     matches!(status, Some("SUCCESS" | "PARTIAL_RETURN" | "FULL_RETURN"))
-}
-
-/// Whether the known return receipt of an id is final; the first one, should there be more.
-fn settled_returns(carried: &[SubsidyReturn]) -> BTreeMap<&str, bool> {
-    let mut settled = BTreeMap::new();
-    for it in carried {
-        if let Some(id) = it.subsidy_return_receipt_id.as_deref() {
-            settled.entry(id).or_insert(it.status.as_deref() == Some("SUCCESS"));
-        }
-    }
-    settled
 }
