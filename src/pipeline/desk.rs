@@ -2,6 +2,7 @@
 //! Decides nothing about them.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use crate::contract::contract;
 use crate::dataset::assembly::Assembly;
@@ -13,7 +14,7 @@ use crate::extract::{Buyers, Datacube, Issue, OrderExports, SubsidyLedger, order
 use crate::money::Fen;
 use crate::persona::Persona;
 use crate::record::{OrderLine, Record, SubsidyOrder};
-use crate::sorter::{Kept, PackedRow, Sorted};
+use crate::sorter::{Kept, PackedRow, Sorted, Sorter};
 
 /// The desk of one stage.
 #[derive(Debug)]
@@ -56,8 +57,19 @@ impl<'a> Desk<'a> {
         Ok(rows)
     }
 
-    /// Stages sorted rows as they come.
-    pub(super) fn stage_sorted<R: Record>(&mut self, mut rows: Sorted) -> Result<(), Issue> {
+    /// Stages rows in their order.
+    pub(super) fn stage_sorted<R: Record>(&mut self, rows: Sorter) -> Result<(), Issue> {
+        self.stage_each::<R>(rows.finish())
+    }
+
+    /// The same for rows that others read, too: what is wrong with them does not stop those.
+    pub(super) fn stage_kept<R: Record>(&mut self, rows: &Kept) {
+        let staged = self.stage_each::<R>(rows.rows());
+        self.issues.extend(staged.err());
+    }
+
+    fn stage_each<R: Record>(&mut self, rows: io::Result<Sorted>) -> Result<(), Issue> {
+        let mut rows = rows.map_err(|error| Issue::unsorted(&error))?;
         self.assemble::<R, ()>(|take| {
             while let Some(row) = rows.peek() {
                 take(row)?;
@@ -65,13 +77,6 @@ impl<'a> Desk<'a> {
             }
             Ok(())
         })
-    }
-
-    /// The same for rows that others read, too.
-    pub(super) fn stage_kept<R: Record>(&mut self, rows: &Kept) {
-        let rows = rows.rows().map_err(|error| Issue::unsorted(&error));
-        let staged = rows.and_then(|rows| self.stage_sorted::<R>(rows));
-        self.issues.extend(staged.err());
     }
 
     /// Stages the order exports; adds their raw openids to `buyers`, where somebody asks for them, and gives

@@ -103,6 +103,20 @@ fn what_fits_is_never_written_and_what_does_not_is_written_in_runs() {
 }
 
 #[test]
+fn rows_that_are_set_aside_lie_on_the_disk_and_come_back_in_order_with_those_after_them() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut sorter = Sorter::new(&Room { folder: scratch.path().to_owned(), memory_bytes: 1 << 20 });
+    let rows = numbered(["b", "a", "b", "a"].map(|key| (key.to_owned(), String::new())).to_vec(), None);
+    rows[..2].iter().for_each(|row| sorter.push(row).unwrap());
+    sorter.set_aside().unwrap();
+    sorter.set_aside().unwrap();
+    assert_eq!((sorter.filling.bytes(), sorter.spare.bytes(), sorter.run_bytes.len()), (0, 0, 1));
+    rows[2..].iter().for_each(|row| sorter.push(row).unwrap());
+    let found: Vec<_> = sorter.finish().unwrap().map(unpacked).map(Result::unwrap).collect();
+    assert_eq!(found.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 3, 0, 2]);
+}
+
+#[test]
 fn a_row_larger_than_the_memory_is_a_run_of_its_own() {
     let long = "x".repeat(100_000);
     let rows = numbered(vec![("b".into(), long.clone()), ("a".into(), String::new()), ("a".into(), long)], Some("n"));

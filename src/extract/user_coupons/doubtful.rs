@@ -233,8 +233,8 @@ mod tests {
 
     fn coupons() -> impl Strategy<Value = BTreeMap<[String; 3], UserCoupon>> {
         let key = (1_u8..4, 0_u8..4, 0_u8..3);
-        let coupon = (key, prop::bool::weighted(0.8), -1_i64..4, prop::option::of(0_u8..6));
-        prop::collection::vec(coupon, 0..25).prop_map(|coupons| {
+        let row = (key, prop::bool::weighted(0.8), -1_i64..4, prop::option::of(0_u8..6));
+        prop::collection::vec(row, 0..25).prop_map(|coupons| {
             let coupons = coupons.into_iter().map(|(key, is_used, days, order)| coupon(key, is_used, days, order));
             coupons.map(|it| ([it.stock_id.clone(), it.coupon_code.clone(), it.openid.clone()], it)).collect()
         })
