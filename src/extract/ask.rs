@@ -2,6 +2,7 @@
 //! journalled before it is used, a definite "unknown" is an answer too.
 
 use std::future::Future;
+use std::io;
 
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
@@ -38,9 +39,31 @@ where
     ask_open(night, stage, place, concurrency, (open.len() as u64, open.into_iter().map(Ok)), ask).await
 }
 
-/// The same for questions that come one by one, so many of which are not journalled yet: the others are left
-/// out already.
-pub(super) async fn ask_open<Q, A, F>(
+/// The same for questions that do not lie in memory: `questions` begins them anew each time it is called.
+pub(super) async fn ask_each<Q, I, A, F>(
+    night: &Night<'_>,
+    stage: &StageJournal,
+    place: Place,
+    concurrency: usize,
+    questions: impl Fn() -> io::Result<I>,
+    ask: A,
+) -> Result<Vec<Issue>, Issue>
+where
+    I: Iterator<Item = io::Result<(String, Q)>>,
+    A: Fn(Q) -> F,
+    F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
+{
+    let unsorted = |error| Issue::unsorted(&error);
+    let open = || -> Result<_, Issue> {
+        let questions = questions().map_err(unsorted)?.map(move |question| question.map_err(unsorted));
+        Ok(questions.filter(|question| question.as_ref().map_or(true, |(key, _)| !stage.contains(key))))
+    };
+    let count = open()?.count() as u64;
+    ask_open(night, stage, place, concurrency, (count, open()?), ask).await
+}
+
+/// Asks so many questions, none of which is journalled yet.
+async fn ask_open<Q, A, F>(
     night: &Night<'_>,
     stage: &StageJournal,
     place: Place,

@@ -5,7 +5,7 @@ mod candidates;
 
 use std::io;
 
-use super::ask::{Place, ask_open, read_page, settle};
+use super::ask::{Place, ask_each, read_page, settle};
 use super::gathered::Gathered;
 use super::wire::{subsidy_payment_row, subsidy_return_row};
 use super::{Api, Harvest, Issue, Lookback, Night};
@@ -114,16 +114,10 @@ impl Desk<'_> {
         rows: &Kept,
         question: impl Fn(PackedRow<'_>) -> (String, Request<T>),
     ) -> Result<Vec<Issue>, Issue> {
-        let open = || -> Result<_, Issue> {
-            let questions = rows.rows().map_err(unsorted)?.map(&question);
-            let is_open =
-                |it: &io::Result<(String, _)>| it.as_ref().map_or(true, |(key, _)| !self.journal.contains(key));
-            Ok(questions.filter(is_open).map(|it| it.map_err(unsorted)))
-        };
         let ask =
             async |request: Request<T>| settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]));
-        let questions = (open()?.count() as u64, open()?);
-        ask_open(self.night, self.journal, PLACE, self.concurrency, questions, ask).await
+        let questions = || Ok(rows.rows()?.map(&question));
+        ask_each(self.night, self.journal, PLACE, self.concurrency, questions, ask).await
     }
 
     fn read_lists(

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use doubtful::{Doubt, Doubter};
 
-use super::ask::{Place, ask_open, read_page, settle, settle_and_read};
+use super::ask::{Place, ask_each, read_page, settle, settle_and_read};
 use super::gathered::{Gathered, Known};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
@@ -109,11 +109,10 @@ impl Counter<'_> {
         let meaning = OffsetMeaning::default();
         let unsettled = AtomicUsize::new(0);
         let question = |openid: io::Result<String>| openid.map(|openid| (wallet_key(&openid), openid));
-        let open = || -> Result<_, Issue> { Ok(self.open(openids(&roster.ask).map_err(unsorted)?.map(question))) };
+        let questions = || Ok(openids(&roster.ask)?.map(question));
         let ask = |openid| self.ask_wallet(openid, &meaning, &unsettled);
         let concurrency = self.limits.limits.concurrency;
-        let questions = (open()?.count() as u64, open()?);
-        let issues = ask_open(self.night, self.journal, PLACE, concurrency, questions, ask).await?;
+        let issues = ask_each(self.night, self.journal, PLACE, concurrency, questions, ask).await?;
         Ok((issues, unsettled.into_inner()))
     }
 
@@ -196,24 +195,11 @@ impl Counter<'_> {
             let doubt = Doubt::unpack(row);
             (single_key(&doubt.raw_openid, &doubt.coupon_code), self.single_request(&doubt))
         };
-        let open = || -> Result<_, Issue> { Ok(self.open(doubts.rows().map_err(unsorted)?.map(question))) };
+        let questions = || Ok(doubts.rows()?.map(question));
         let ask = async |request: Request<busifavor::UserCoupon>| {
             settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]))
         };
-        let questions = (open()?.count() as u64, open()?);
-        ask_open(self.night, self.journal, PLACE, self.limits.limits.concurrency, questions, ask).await
-    }
-
-    /// The questions that are not journalled yet.
-    fn open<Q>(
-        &self,
-        questions: impl Iterator<Item = io::Result<(String, Q)>>,
-    ) -> impl Iterator<Item = Result<(String, Q), Issue>> {
-        let is_open = |question: &io::Result<(String, Q)>| match question {
-            Ok((key, _)) => !self.journal.contains(key),
-            Err(_) => true,
-        };
-        questions.filter(is_open).map(|question| question.map_err(unsorted))
+        ask_each(self.night, self.journal, PLACE, self.limits.limits.concurrency, questions, ask).await
     }
 
     fn single_request(&self, doubt: &Doubt) -> Request<busifavor::UserCoupon> {
