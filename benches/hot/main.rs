@@ -31,13 +31,22 @@ const ENOUGH_MEMORY: usize = 64 << 20;
 const LITTLE_MEMORY: usize = 128 << 10;
 const BILL_BYTES: u64 = 3 << 20;
 
-/// A loop: what one operation is made of, and the operation.
+/// A loop: the operation, and what it is made of.
 struct Hot {
-    name: &'static str,
     /// What is counted, and how many of them one operation has.
     unit: (&'static str, u64),
     run: Box<dyn Fn()>,
 }
+
+/// Each makes its own material, so that counting one loop counts nothing of the others.
+const LOOPS: [(&str, fn() -> Hot); 6] = [
+    ("signature", signing),
+    ("verification", verifying),
+    ("decoding", decoding),
+    ("sort", || sorting(ENOUGH_MEMORY)),
+    ("merge", || sorting(LITTLE_MEMORY)),
+    ("bill", reading),
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -49,7 +58,8 @@ fn main() {
 
 /// Runs one loop, so that all that is counted is its own but for the making of its material.
 fn count(name: &str, times: u64) {
-    let hot = all().into_iter().find(|hot| hot.name == name).expect("the name of a loop");
+    let (_, make) = LOOPS.into_iter().find(|(loop_name, _)| *loop_name == name).expect("the name of a loop");
+    let hot = make();
     for _ in 0..times {
         (hot.run)();
     }
@@ -58,17 +68,13 @@ fn count(name: &str, times: u64) {
 
 fn measure() {
     let mut criterion = Criterion::default().configure_from_args();
-    for hot in all() {
-        let mut group = criterion.benchmark_group(hot.name);
+    for (name, make) in LOOPS {
+        let (hot, mut group) = (make(), criterion.benchmark_group(name));
         group.throughput(Throughput::Elements(hot.unit.1)).sample_size(20);
         group.bench_function(hot.unit.0, |bencher| bencher.iter(|| (hot.run)()));
         group.finish();
     }
     criterion.final_summary();
-}
-
-fn all() -> Vec<Hot> {
-    vec![signing(), verifying(), decoding(), sorting("sort", ENOUGH_MEMORY), sorting("merge", LITTLE_MEMORY), reading()]
 }
 
 fn signing() -> Hot {
@@ -77,7 +83,7 @@ fn signing() -> Hot {
     let run = move || {
         black_box(signer.authorization("GET", &target, 1_795_104_000, "593BEC0C930BF1AFEB40B4A08C8FB242", b""));
     };
-    Hot { name: "signature", unit: ("request", 1), run: Box::new(run) }
+    Hot { unit: ("request", 1), run: Box::new(run) }
 }
 
 fn verifying() -> Hot {
@@ -87,7 +93,7 @@ fn verifying() -> Hot {
         let Answer { timestamp, nonce, signature, body } = &answer;
         keyring.verify(timestamp, nonce, body, signature, material::PLATFORM_KEY).expect("our own signature");
     };
-    Hot { name: "verification", unit: ("answer", 1), run: Box::new(run) }
+    Hot { unit: ("answer", 1), run: Box::new(run) }
 }
 
 fn decoding() -> Hot {
@@ -96,10 +102,10 @@ fn decoding() -> Hot {
     let run = move || {
         black_box(request.parse(black_box(&body)).expect("a page as documented"));
     };
-    Hot { name: "decoding", unit: ("page", 1), run: Box::new(run) }
+    Hot { unit: ("page", 1), run: Box::new(run) }
 }
 
-fn sorting(name: &'static str, memory_bytes: usize) -> Hot {
+fn sorting(memory_bytes: usize) -> Hot {
     let rows = material::rows(ROWS);
     let run = move || {
         let mut sorter = Sorter::new(&Room { folder: std::env::temp_dir(), memory_bytes });
@@ -111,7 +117,7 @@ fn sorting(name: &'static str, memory_bytes: usize) -> Hot {
         }
         assert_eq!(found, ROWS);
     };
-    Hot { name, unit: ("row", ROWS), run: Box::new(run) }
+    Hot { unit: ("row", ROWS), run: Box::new(run) }
 }
 
 fn reading() -> Hot {
@@ -128,5 +134,5 @@ fn reading() -> Hot {
         rows
     };
     let rows = read();
-    Hot { name: "bill", unit: ("row", rows), run: Box::new(move || assert_eq!(read(), rows)) }
+    Hot { unit: ("row", rows), run: Box::new(move || assert_eq!(read(), rows)) }
 }

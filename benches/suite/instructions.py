@@ -10,7 +10,7 @@ import tables
 from measure import OUT, bench, say, save
 
 # Few and many repetitions: what lies between them is the loop alone.
-LOOPS = {"signature": (2, 12), "verification": (2, 22), "decoding": (2, 22), "sort": (1, 3), "merge": (1, 3), "bill": (1, 3)}
+LOOPS = {"signature": (2, 12), "verification": (2, 52), "decoding": (2, 52), "sort": (1, 5), "merge": (1, 5), "bill": (1, 5)}
 
 
 def main():

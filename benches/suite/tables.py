@@ -225,6 +225,11 @@ def start():
     )
 
 
+def three_digits(number):
+    """More of them would change from run to run."""
+    return f"{float(f'{number:.3g}'):,.0f}"
+
+
 def instructions():
     told = load("instructions")
     if not told:
@@ -234,7 +239,7 @@ def instructions():
         "decoding": "a page of 20 coupons from its bytes", "sort": "a row through the sorter, in memory",
         "merge": "a row through the sorter, by runs on the disk", "bill": "a row of a trade bill, read and typed",
     }  # fmt: skip
-    rows = [[what[name], it["unit"], f"{it['instructions']:,.0f}"] for name, it in told["loops"].items()]
+    rows = [[what[name], it["unit"], three_digits(it["instructions"])] for name, it in told["loops"].items()]
     return "\n\n".join(
         [
             "## Instructions of the hot loops",
@@ -257,7 +262,7 @@ def scale():
             "## Growth",
             origin(told, "make bench-scale"),
             table(["coupons", "wall s", "CPU s", "peak", "CPU µs a coupon", "decoding, CPU s", "lake"], rows),
-            "Drawn in [docs/scaling.svg](../docs/scaling.svg).",
+            "![time and memory of a night over the number of coupons](../docs/scaling.svg)",
         ]
     )
 
