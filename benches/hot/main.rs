@@ -38,8 +38,10 @@ struct Hot {
     run: Box<dyn Fn()>,
 }
 
+type Make = fn() -> Hot;
+
 /// Each makes its own material, so that counting one loop counts nothing of the others.
-const LOOPS: [(&str, fn() -> Hot); 6] = [
+const LOOPS: [(&str, Make); 6] = [
     ("signature", signing),
     ("verification", verifying),
     ("decoding", decoding),
