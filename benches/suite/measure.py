@@ -6,6 +6,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,12 +16,15 @@ PROGRAM = ROOT / "target/release/coupon-recon"
 VENV = ROOT / ".venv-bench/bin/python"
 
 
-def measured(command, **more):
-    """Runs a command: wall seconds, CPU-seconds (user + system) and peak resident MB of that process alone."""
+def measured(command, limit_s=1200, **more):
+    """Runs a command: wall seconds, CPU-seconds (user + system) and peak resident MB of it and of what it waited for. What hangs is killed."""
     began = time.monotonic()
     process = subprocess.Popen([str(part) for part in command], **more)
+    too_late = threading.Timer(limit_s, process.kill)
+    too_late.start()
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.monotonic() - began
+    too_late.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         sys.exit(f"{' '.join(str(part) for part in command)} ended with {process.returncode}")

@@ -16,7 +16,7 @@ WINDOW_HOURS = 10
 DAY_HOURS = 24
 
 
-def main():
+def write():
     rows = [row for row in (*night(), *extraction(), *journal()) if row]
     body = "\n".join(["| what | constant, as measured | a billion coupons |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])
     text = PAGE.read_text()
@@ -93,4 +93,5 @@ def gigabytes(bytes_):
     return f"{bytes_ / 1e12:,.1f} TB" if bytes_ >= 1e12 else f"{bytes_ / 1e9:,.0f} GB"
 
 
-main()
+if __name__ == "__main__":
+    write()

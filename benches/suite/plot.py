@@ -103,4 +103,5 @@ def text(x, y, words, size=12, color=INK, weight=400, anchor="start"):
 
 
 if __name__ == "__main__":
-    draw(json.loads(Path(sys.argv[1]).read_text())["points"], sys.argv[2])
+    measured = Path(sys.argv[1])
+    draw(json.loads(measured.read_text())["points"] if measured.exists() else [], sys.argv[2])

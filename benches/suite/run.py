@@ -16,6 +16,7 @@ import time
 import traceback
 
 import journal
+import paper
 import tables
 from measure import OUT, PROGRAM, ROOT, VENV, bench, free_gb, measured, medians, rounds, save, say
 
@@ -197,7 +198,9 @@ def start(_):
 
 
 def write_tables(_):
+    """What was measured, as benches/RESULTS.md, and what follows from it, as docs/one-billion.md."""
     tables.write()
+    paper.write()
 
 
 SECTIONS = {

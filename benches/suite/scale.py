@@ -42,15 +42,15 @@ def main():
 
 
 def point(coupons, count):
-    folder, night = OUT / "scale", bench("reconcile")
+    folder, night, patience = OUT / "scale", bench("reconcile"), max(1200, coupons / 20_000)
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        made = measured([night, "generate", folder, "--coupons", coupons], stderr=subprocess.DEVNULL)
+        made = measured([night, "generate", folder, "--coupons", coupons], patience, stderr=subprocess.DEVNULL)
         say(f"  made in {made['wall_s']:.0f} s")
         runs, decoded = [], []
         for _ in range(count):
-            runs.append(measured([night, "night", folder], stderr=subprocess.DEVNULL))
-            decoded.append(measured([night, "decode", folder], stderr=subprocess.DEVNULL))
+            runs.append(measured([night, "night", folder], patience, stderr=subprocess.DEVNULL))
+            decoded.append(measured([night, "decode", folder], patience, stderr=subprocess.DEVNULL))
             say(f"  {runs[-1]['wall_s']:.1f} s, {runs[-1]['cpu_s']:.1f} CPU s, {runs[-1]['peak_mb']:.0f} MB")
         bytes_ = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return {"coupons": coupons, "night": medians(runs), "decode": medians(decoded), "lake_mb": bytes_ / 1e6, "made": made}
