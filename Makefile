@@ -12,6 +12,8 @@ STORE    := .venv-store
 AIRFLOW  := .venv-airflow
 WATCHING := .venv-watching
 BENCH    := .venv-bench
+DATACOMPY := .venv-datacompy
+COMMA    := ,
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -126,6 +128,41 @@ test-watching: build $(WATCHING)/.ready ## OpenLineage's and Prometheus' own cod
 	  --base-url http://127.0.0.1:9 >/dev/null 2>&1
 	$(WATCHING)/bin/python tests/watching/check.py out/watching/out/lake out/watching/merchant/recon.prom
 
+# What is timed. Figures go to out/bench/*.json, tables to benches/RESULTS.md; needs a quiet machine and 8 GB of disk.
+SUITE  := $(BENCH)/.ready $(DATACOMPY)/.ready $(PEERS)/.sdks tests/peers/node/node_modules/.ready
+SMALL  := 1000000
+ROUNDS := 3
+# Wallets of 18 coupons whose night is rebuilt from the journal.
+WALLETS := 55556
+
+bench-programs:
+	cargo build --locked --release --bin coupon-recon
+	cargo bench --locked --no-run --bench reconcile --bench ingest --bench extraction --bench hot
+
+bench: $(SUITE) bench-programs ## Everything timed, side by side, into benches/RESULTS.md; COUPONS, ROUNDS, SMALL, WALLETS, SECTIONS
+	python3 benches/suite/run.py --coupons $(or $(COUPONS),10000000) --small $(SMALL) --rounds $(ROUNDS) --wallets $(WALLETS) \
+	  $(if $(SECTIONS),--only $(SECTIONS))
+
+bench-large: bench-programs ## One night of a hundred million coupons, or COUPONS; says what disk it needs
+	python3 benches/suite/scale.py --large $(or $(COUPONS),100000000)
+	python3 benches/suite/tables.py
+
+bench-scale: bench-programs ## Nights of 1, 3, 10 and 30 million coupons, or MILLIONS, and docs/scaling.svg
+	python3 benches/suite/scale.py --millions $(or $(MILLIONS),1$(COMMA)3$(COMMA)10$(COMMA)30)
+	python3 benches/suite/tables.py
+
+bench-instructions: ## Instructions of the hot loops by callgrind: the same figure on any day (Debian's valgrind)
+	command -v valgrind >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends valgrind; }
+	python3 benches/suite/instructions.py
+
+bench-hot: ## The hot loops by Criterion
+	cargo bench --locked --bench hot
+
+bench-tables: ## Draw benches/RESULTS.md, docs/scaling.svg and docs/one-billion.md again from out/bench
+	python3 benches/suite/tables.py
+	python3 benches/suite/plot.py out/bench/scale.json docs/scaling.svg
+	python3 benches/suite/paper.py
+
 # What the bench reads: 200 MiB, or BYTES; a large file needs twice its size on the disk.
 BYTES := 209715200
 
@@ -134,21 +171,25 @@ bench-ingest: $(BENCH)/.ready ## Bill and order export to sorted Parquet, beside
 	cargo bench --locked --bench ingest --no-run
 	mkdir -p out/bench
 	$(BENCH)/bin/python benches/ingest/compare.py target/release/coupon-recon \
-	  "$$(ls -t target/release/deps/ingest-* | grep -v '\.d$$' | head -1)" out/bench/ingest --bytes $(BYTES) --rounds $(or $(ROUNDS),3)
-
-$(BENCH)/.ready: benches/ingest/requirements.txt
-	python3 -m venv $(BENCH) && $(BENCH)/bin/pip install --quiet --requirement $< && touch $@
+	  "$$(ls -t target/release/deps/ingest-* | grep -v '\.d$$' | head -1)" out/bench/ingest --bytes $(BYTES) --rounds $(ROUNDS)
 
 # Our client, the Python SDK and the npm SDK ask one simulator for the same pages.
 bench-extraction: $(PEERS)/.sdks tests/peers/node/node_modules/.ready ## CPU a page, beside an RSA signature and two SDKs
-	cargo build --release --locked --bin coupon-recon --bench extraction
+	cargo build --locked --release --bin coupon-recon
+	cargo bench --locked --no-run --bench extraction
 	rm -rf out/bench/extraction && mkdir -p out/bench/extraction
 	target/release/coupon-recon generate out/bench/extraction/merchant --users 500 --seed 7 >/dev/null
 	chmod 600 out/bench/extraction/merchant/secrets/*
 	$(PEERS)/bin/python benches/extraction/compare.py prepare out/bench/extraction/merchant
 	COUPON_RECON_LOG=error target/release/coupon-recon simulate out/bench/extraction/merchant --listen 127.0.0.1:0 \
-	  --world-now $(DEMO_NOW) -- $(PEERS)/bin/python benches/extraction/compare.py run out/bench/extraction/merchant \
+	  --world-now $(DEMO_NOW) -- env BENCH_JSON=$(BENCH_JSON) $(PEERS)/bin/python benches/extraction/compare.py run out/bench/extraction/merchant \
 	  '{base_url}' "$$(ls -t target/release/deps/extraction-* | grep -v '\.d$$' | head -1)" 5000
+
+$(BENCH)/.ready: benches/requirements.txt
+	python3 -m venv $(BENCH) && $(BENCH)/bin/pip install --quiet --requirement $< && touch $@
+
+$(DATACOMPY)/.ready: benches/beside/datacompy.txt
+	python3 -m venv $(DATACOMPY) && $(DATACOMPY)/bin/pip install --quiet --requirement $< && touch $@
 
 test-airflow: build $(AIRFLOW)/.ready ## The DAG in a real Airflow 3 against the simulator
 	PATH="$(abspath $(AIRFLOW))/bin:$$PATH" python3 tests/airflow/check.py $(PROGRAM) out/airflow
@@ -200,4 +241,5 @@ clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
 .PHONY: help build demo test test-all test-rust lakes poor-lakes test-readers test-contracts test-notebooks test-requests test-peers \
-  test-pack test-watching bench-ingest test-airflow test-store test-ceph torture describe lint clean-out
+  test-pack test-watching bench bench-programs bench-large bench-scale bench-instructions bench-hot bench-tables bench-ingest \
+  bench-extraction test-airflow test-store test-ceph torture describe lint clean-out

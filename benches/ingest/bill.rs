@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::dice::{Dice, scattered};
+use crate::dice::{Dice, scattered};
 
 /// A job whose only source is the bill.
 pub(super) const JOB: &str = r#"[job]

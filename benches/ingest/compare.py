@@ -1,35 +1,25 @@
 """Ingest beside DuckDB: the real program reads a bill and an order export, DuckDB reads the same rows; wall,
 CPU-seconds, peak memory and the ratios, as Markdown. Makes its files and removes them.
 
-    compare.py PROGRAM GENERATOR FOLDER [--bytes N] [--rounds N] [--only bill|bill.gz|orders]
+    compare.py PROGRAM GENERATOR FOLDER [--bytes N] [--rounds N] [--only bill|bill.gz|orders] [--json FILE]
 """
 
 import argparse
-import os
+import json
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
-import time
+from importlib.metadata import version
 from pathlib import Path
 
-import duckdb
-
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "suite"))
+from measure import measured, medians  # noqa: E402
+
 DATE = "2026-11-18"
 MEBI = 1 << 20
-
-
-def measured(command, **more):
-    """Wall seconds, CPU-seconds and peak MiB of a command."""
-    began = time.monotonic()
-    process = subprocess.Popen(command, **more)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - began
-    if os.waitstatus_to_exitcode(status) != 0:
-        sys.exit(f"{command} failed")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+VERSION = version("duckdb")
 
 
 class Case:
@@ -57,14 +47,10 @@ class Case:
         return measured(command)
 
     def totals(self, *files):
-        """Rows and the sum of the amount column, read back from Parquet."""
+        """Rows and the sum of the amount column, read back from Parquet: elsewhere, for what this process holds counts as a child's peak."""
         column = "discount_fen" if self.kind == "orders" else "order_fen"
-        rows = total = 0
-        for file in files:
-            names = [row[0] for row in duckdb.execute(f"DESCRIBE FROM '{file}'").fetchall()]
-            found = duckdb.execute(f"SELECT count(*), {f'sum({column})' if column in names else '0'} FROM '{file}'").fetchall()[0]
-            rows, total = rows + found[0], total + int(found[1] or 0)
-        return rows, total
+        command = [sys.executable, HERE / "duckdb_ingest.py", "totals", column, *files]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     def ours_totals(self):
         names = ["orders"] if self.kind == "orders" else ["payments", "refunds"]
@@ -95,10 +81,6 @@ class Case:
         return size, rows[0], mine, theirs
 
 
-def median(runs):
-    return [statistics.median(run[index] for run in runs) for index in range(3)]
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
@@ -107,19 +89,24 @@ def main():
     parser.add_argument("--bytes", type=int, default=200 * MEBI)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=["bill", "bill.gz", "orders"])
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    print(f"DuckDB {duckdb.__version__}, 2 threads; medians of {arguments.rounds}\n")
+    print(f"DuckDB {VERSION}, 2 threads; medians of {arguments.rounds}\n")
     print("| file | MiB | rows | ours: wall s | CPU s | peak MiB | DuckDB: wall s | CPU s | peak MiB | wall | CPU |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
+    told = {}
     for kind in [arguments.only] if arguments.only else ["bill", "bill.gz", "orders"]:
         size, rows, mine, theirs = Case(arguments, kind).run()
-        (wall, cpu, peak), (their_wall, their_cpu, their_peak) = median(mine), median(theirs)
+        our, their = medians(mine), medians(theirs)
+        told[kind] = {"mib": size / MEBI, "rows": rows, "ours": our, "duckdb": their, "runs": {"ours": mine, "duckdb": theirs}}
         print(
-            f"| {kind} | {size / MEBI:.0f} | {rows:,} | {wall:.2f} | {cpu:.2f} | {peak:.0f} | {their_wall:.2f} |"
-            f" {their_cpu:.2f} | {their_peak:.0f} | {their_wall / wall:.2f}× | {their_cpu / cpu:.2f}× |",
+            f"| {kind} | {size / MEBI:.0f} | {rows:,} | {our['wall_s']:.2f} | {our['cpu_s']:.2f} | {our['peak_mb']:.0f} | {their['wall_s']:.2f} |"
+            f" {their['cpu_s']:.2f} | {their['peak_mb']:.0f} | {their['wall_s'] / our['wall_s']:.2f}× | {their['cpu_s'] / our['cpu_s']:.2f}× |",
             flush=True,
         )
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"files": told, "duckdb": VERSION}))
 
 
 main()

@@ -1,8 +1,10 @@
 """The same ingest by DuckDB: read_csv with the types given, sorted by the key, COPY to zstd Parquet, two threads.
 
     duckdb_ingest.py bill|orders FROM.csv TO.parquet SCRATCH
+    duckdb_ingest.py totals COLUMN FILE.parquet …           rows and the sum of a column, as JSON
 """
 
+import json
 import sys
 
 import duckdb
@@ -41,7 +43,24 @@ FROM read_csv('{source}', header = true, auto_detect = false, delim = ',', quote
 ORDER BY out_trade_no, stock_id, coupon_code
 """
 
-kind, source, target, scratch = sys.argv[1:]
-connection = duckdb.connect(config={"threads": 2, "temp_directory": scratch})
-select = {"bill": BILL, "orders": ORDERS}[kind].format(source=source)
-connection.execute(f"COPY ({select}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 1048576)")
+
+
+def ingest(kind, source, target, scratch):
+    connection = duckdb.connect(config={"threads": 2, "temp_directory": scratch})
+    select = {"bill": BILL, "orders": ORDERS}[kind].format(source=source)
+    connection.execute(f"COPY ({select}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 1048576)")
+
+
+def totals(column, *files):
+    rows = total = 0
+    for file in files:
+        names = [row[0] for row in duckdb.execute(f"DESCRIBE FROM '{file}'").fetchall()]
+        found = duckdb.execute(f"SELECT count(*), {f'sum({column})' if column in names else '0'} FROM '{file}'").fetchall()[0]
+        rows, total = rows + found[0], total + int(found[1] or 0)
+    print(json.dumps([rows, total]))
+
+
+if sys.argv[1] == "totals":
+    totals(*sys.argv[2:])
+else:
+    ingest(*sys.argv[1:])

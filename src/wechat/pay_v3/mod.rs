@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use exchange::Signed;
 use refresh::Refresh;
-use sign::Signer;
 
 pub use certificates::certificates;
 pub use judge::failure_of;
 pub use keyring::Keyring;
+pub use sign::Signer;
 
 use crate::clock::World;
 use crate::http::HttpClient;

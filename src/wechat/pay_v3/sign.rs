@@ -14,7 +14,7 @@ use crate::secret::Secret;
 use crate::wechat::error::SetupError;
 
 /// Signs requests for one merchant.
-pub(crate) struct Signer {
+pub struct Signer {
     key: KeyPair,
     mchid: String,
     serial_no: String,
@@ -22,7 +22,10 @@ pub(crate) struct Signer {
 
 impl Signer {
     /// Reads the merchant's key.
-    pub(crate) fn new(settings: &PayV3Settings) -> Result<Signer, SetupError> {
+    ///
+    /// # Errors
+    /// The key is no RSA key in PEM.
+    pub fn new(settings: &PayV3Settings) -> Result<Signer, SetupError> {
         Ok(Signer {
             key: read_private_key(&settings.private_key_pem)?,
             mchid: settings.mchid.clone(),
@@ -31,7 +34,7 @@ impl Signer {
     }
 
     /// The Authorization header of one attempt.
-    pub(crate) fn authorization(&self, method: &str, target: &str, timestamp: i64, nonce: &str, body: &[u8]) -> String {
+    pub fn authorization(&self, method: &str, target: &str, timestamp: i64, nonce: &str, body: &[u8]) -> String {
         let signature = self.sign(&request_message(method, target, timestamp, nonce, body));
         let (mchid, serial_no) = (&self.mchid, &self.serial_no);
         format!(

@@ -1,0 +1,97 @@
+"""The table of docs/one-billion.md: what a billion coupons would take, by the constants in out/bench/*.json. What is missing there is said to be missing."""
+
+import re
+
+from measure import ROOT, load
+
+PAGE = ROOT / "docs/one-billion.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+COUPONS = 1_000_000_000
+USED_A_NIGHT = 20_000_000
+WALLETS = COUPONS / 5
+AUDIT_DAYS = 30
+LOOKBACK_DAYS = 30
+WINDOW_HOURS = 10
+DAY_HOURS = 24
+
+
+def write():
+    rows = [row for row in (*night(), *extraction(), *journal()) if row]
+    body = "\n".join(["| what | constant, as measured | a billion coupons |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])
+    text = PAGE.read_text()
+    PAGE.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{body}\n{END}", text, flags=re.DOTALL))
+    print(body)
+
+
+def night():
+    points = (load("scale") or {"points": []})["points"]
+    one = load("night")
+    if not points and one:
+        points = [{"coupons": one["coupons"], "night": one["medians"]["ours"], "lake_mb": one["lake_mb"]}]
+    if not points:
+        return [("match and rules", "not measured", "")]
+    last = points[-1]
+    coupons, of = last["coupons"], last["night"]
+    wall, cpu = of["wall_s"] / coupons, of["cpu_s"] / coupons
+    measured = f"at {coupons / 1e6:g} M"
+    rows = [
+        ("match and rules, wall", f"{wall * 1e6:.2f} s a million, {measured}", hours(wall * COUPONS)),
+        ("match and rules, CPU", f"{cpu * 1e6:.2f} CPU-s a million", hours(cpu * COUPONS)),
+        ("match and rules, memory", growth(points), ""),
+    ]
+    if one:
+        ledger = one["ledger_mb"]["ours"] * 1e6 / one["coupons"]
+        rows += [
+            ("ledger of one night", f"{ledger:.0f} bytes a coupon, zstd", gigabytes(ledger * COUPONS)),
+            (f"ledgers of {LOOKBACK_DAYS} nights", "every night whole", gigabytes(ledger * COUPONS * LOOKBACK_DAYS)),
+        ]
+    return rows
+
+
+def growth(points):
+    least, most = points[0], points[-1]
+    told = ", ".join(f"{it['coupons'] / 1e6:g} M: {it['night']['peak_mb']:.0f} MB" for it in (least, most))
+    return told if least is not most else f"{most['coupons'] / 1e6:g} M: {most['night']['peak_mb']:.0f} MB"
+
+
+def extraction():
+    told = load("extraction")
+    asked = USED_A_NIGHT + WALLETS / AUDIT_DAYS
+    receipts = USED_A_NIGHT / 3
+    requests = asked + receipts
+    yield ("requests", f"{asked / 1e6:.1f} M wallets, {receipts / 1e6:.1f} M receipts", f"{requests / 1e6:.1f} M")
+    yield ("at 100 requests a second", "the rate of the sample job", hours(requests / 100))
+    yield ("at 500 requests a second", "what neighbouring calls are allowed", hours(requests / 500))
+    yield (f"rate that fits {WINDOW_HOURS} hours", "", f"{requests / WINDOW_HOURS / 3600:,.0f} a second")
+    yield (f"rate that fits {DAY_HOURS} hours", "below it a night never ends", f"{requests / DAY_HOURS / 3600:,.0f} a second")
+    if told:
+        page = told["page_us"][0] / 1e6
+        yield ("client CPU of the extraction", f"{page * 1e6:.0f} µs a page", hours(page * requests))
+
+
+def journal():
+    told = load("journal")
+    if not told:
+        return
+    size = told["size"]
+    bytes_ = told["journal_mb"] * 1e6 / size["coupons"]
+    asked = (USED_A_NIGHT + WALLETS / AUDIT_DAYS) * 5
+    yield ("journal of one night", f"{bytes_:.0f} bytes a coupon asked", gigabytes(bytes_ * asked))
+    if size["coupons"] < 500_000:
+        # What a program takes anyhow would count as the coupons'.
+        return
+    memory = told["median"]["peak_mb"] * 1e6 / size["coupons"]
+    yield ("memory from journal to pack", f"{memory:,.0f} bytes a coupon at {size['coupons'] / 1e6:.2g} M, if it grew on", gigabytes(memory * COUPONS))
+
+
+def hours(seconds):
+    return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+
+
+def gigabytes(bytes_):
+    return f"{bytes_ / 1e12:,.1f} TB" if bytes_ >= 1e12 else f"{bytes_ / 1e9:,.0f} GB"
+
+
+if __name__ == "__main__":
+    write()
