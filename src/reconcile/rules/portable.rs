@@ -87,6 +87,8 @@ struct Walk {
     found: Vec<Finding>,
     /// EXISTS asks whether there are rows: their columns need no names.
     unnamed: BTreeSet<String>,
+    /// Where seconds are read without their fraction: FLOOR stands around them.
+    whole_seconds: BTreeSet<(u64, u64)>,
 }
 
 impl Walk {
@@ -332,8 +334,21 @@ impl Visitor for Walk {
             Expr::Substring { substring_from, .. } => self.substring(expr, substring_from.as_deref()),
             Expr::Position { .. } => self.report(expr, "POSITION", "engines differ on NULL; use LIKE"),
             Expr::Tuple(_) => self.report(expr, "a tuple", "compare column by column"),
+            Expr::Floor { expr: inner, .. } => self.whole_seconds.extend(seconds_in(inner).map(place_of)),
+            Expr::Extract { field: DateTimeField::Second, .. } if self.whole_seconds.contains(&place_of(expr)) => {}
+            Expr::Extract { field: DateTimeField::Second, .. } => {
+                self.report(
+                    expr,
+                    "EXTRACT(SECOND)",
+                    "some engines give the fraction: FLOOR(CAST(EXTRACT(…) AS DOUBLE))",
+                );
+            }
             Expr::Extract { field, .. } if !is_portable_field(field) => {
-                self.report(expr, format!("EXTRACT({field})"), "YEAR, MONTH, DAY, HOUR and WEEK are read alike");
+                self.report(
+                    expr,
+                    format!("EXTRACT({field})"),
+                    "YEAR, MONTH, DAY, HOUR, MINUTE and WEEK are read alike",
+                );
             }
             _ => {}
         }
@@ -347,8 +362,23 @@ impl Visitor for Walk {
 }
 
 fn is_portable_field(field: &DateTimeField) -> bool {
-    use DateTimeField::{Day, Hour, Month, Week, Year};
-    matches!(field, Year | Month | Day | Hour | Week(_))
+    use DateTimeField::{Day, Hour, Minute, Month, Week, Year};
+    matches!(field, Year | Month | Day | Hour | Minute | Week(_))
+}
+
+/// The `EXTRACT(SECOND FROM …)` in `CAST(… AS DOUBLE)`.
+fn seconds_in(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::Cast { expr: inner, .. } if is_double(expr) => {
+            Some(&**inner).filter(|inner| matches!(inner, Expr::Extract { field: DateTimeField::Second, .. }))
+        }
+        _ => None,
+    }
+}
+
+fn place_of(expr: &Expr) -> (u64, u64) {
+    let start = expr.span().start;
+    (start.line, start.column)
 }
 
 /// The name a column has in the answer.
@@ -440,6 +470,11 @@ mod tests {
             ("SELECT SUBSTR(a.x, 0, 2) AS s FROM a", "SUBSTR from 0"),
             ("SELECT SUBSTR(a.x, -2, 2) AS s FROM a", "SUBSTR from -2"),
             ("SELECT EXTRACT(DOW FROM a.dt) AS d FROM a", "EXTRACT(DOW)"),
+            ("SELECT EXTRACT(SECOND FROM a.paid_at) AS d FROM a", "EXTRACT(SECOND)"),
+            (
+                "SELECT FLOOR(CAST(EXTRACT(SECOND FROM a.t) AS DOUBLE)) + EXTRACT(SECOND FROM a.t) AS d FROM a",
+                "EXTRACT(SECOND)",
+            ),
             ("SELECT TRY_CAST(a.x AS BIGINT) AS n FROM a", "TRY_CAST"),
             ("SELECT CAST(a.paid_at AS STRING) AS s FROM a", "a time as text"),
             ("SELECT a.dt + INTERVAL '1' DAY AS d FROM a", "a date ± INTERVAL as a column"),
