@@ -1,6 +1,7 @@
 """Builds the ledger of every published night with another engine from the SQL of this repository, judges
 every rule over it, and compares with what the program published: every column of every ledger row, the
-control totals, every break found. Usage: compare.py duckdb|sail JOB.toml…"""
+control totals, every break found. Beforehand the cases of tests/ledger: what they expect, the engine must give.
+Usage: compare.py duckdb|polars|sail|spark JOB.toml…"""
 
 import datetime
 import importlib
@@ -8,14 +9,20 @@ import json
 import pathlib
 import sys
 
-from night import CANDIDATE, CONTRACTS, FOOTED, FOOTING, UTC, Night, Rule, nights, views
+from case import Case
+from night import CANDIDATE, CONTRACTS, FOOTED, FOOTING, ROOT, UTC, Night, Rule, nights, views
 
+LEDGER = "SELECT * FROM coupon_ledger"
 VALUES = [name for name, _ in CANDIDATE]
 
 
 def main(engine: str, jobs: list[str]) -> int:
     module = importlib.import_module(f"on_{engine}")
-    problems, counted = 0, {"nights": 0, "ledger rows": 0, "breaks": 0}
+    problems, counted = 0, {"cases": 0, "nights": 0, "ledger rows": 0, "breaks": 0}
+    for folder in sorted(path for path in (ROOT / "tests/ledger").iterdir() if path.is_dir()):
+        for line in case_differences(module, Case(folder), counted):
+            problems += 1
+            print(f"{folder.name}: {line}")
     for night in [night for job in jobs for night in nights(pathlib.Path(job))]:
         for line in differences(module, night, counted):
             problems += 1
@@ -23,6 +30,25 @@ def main(engine: str, jobs: list[str]) -> int:
     told = ", ".join(f"{count} {what}" for what, count in counted.items())
     print(f"{module.Engine.name}: {told}, {problems} differences")
     return 1 if problems or not all(counted.values()) else 0
+
+
+def case_differences(module: object, case: Case, counted: dict[str, int]) -> list[str]:
+    engine = module.Engine()
+    try:
+        open_night(engine, case)
+        header, expected = case.expected()
+        made = case.shown(engine.query(LEDGER, CONTRACTS["coupon_ledger"]), header)
+        unfooted = [row for row in engine.query("SELECT * FROM footing", FOOTING) if not foots(row)]
+    finally:
+        engine.close()
+    counted["cases"] += 1
+    lines = [f"{dict(zip(header, row))} is not expected" for row in made if row not in expected]
+    lines += [f"{dict(zip(header, row))} is missing" for row in expected if row not in made]
+    return lines + [f"does not foot: {row}" for row in unfooted]
+
+
+def foots(side: dict) -> bool:
+    return all(side[f"total_{of}"] == sum(side[f"{part}_{of}"] for part in FOOTED[1:]) for of in ("rows", "fen"))
 
 
 def differences(module: object, night: Night, counted: dict[str, int]) -> list[str]:
@@ -50,7 +76,7 @@ def open_night(engine: object, night: Night) -> None:
 
 
 def ledger_differences(engine: object, night: Night, counted: dict[str, int]) -> list[str]:
-    made = by_key(engine.query("SELECT * FROM coupon_ledger", CONTRACTS["coupon_ledger"]))
+    made = by_key(engine.query(LEDGER, CONTRACTS["coupon_ledger"]))
     published = by_key(night.published("coupon_ledger"))
     counted["ledger rows"] += len(published)
     lines = [f"ledger: only {engine.name} has {key}" for key in sorted(made.keys() - published.keys())]

@@ -37,12 +37,13 @@ CANDIDATE: Columns = [(name, DATE if name.endswith("_date") else TEXT) for name 
 TRANSACTIONS = {"orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns", "subsidy_orders"}
 
 
-def contract(name: str) -> Columns:
-    document = yaml.safe_load((ROOT / f"schemas/{name}.odcs.yaml").read_text(encoding="utf-8"))
-    return [(it["name"], KINDS[it["logicalType"]]) for it in document["schema"][0]["properties"]]
+def properties(path: pathlib.Path) -> list[dict]:
+    return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)["schema"][0]["properties"]
 
 
-CONTRACTS = {name: contract(name) for name in sorted(path.name.split(".")[0] for path in (ROOT / "schemas").glob("*.odcs.yaml"))}
+PROPERTIES = {path.name.split(".")[0]: properties(path) for path in sorted((ROOT / "schemas").glob("*.odcs.yaml"))}
+CONTRACTS = {name: [(it["name"], KINDS[it["logicalType"]]) for it in columns] for name, columns in PROPERTIES.items()}
+REQUIRED = {name: {it["name"] for it in columns if it["required"]} for name, columns in PROPERTIES.items()}
 
 
 def views() -> list[tuple[str, str, bool]]:
@@ -136,7 +137,7 @@ class Night:
             "must_associate": ([("stock_id", TEXT)], [(stock,) for stock in self.rules.get("must_associate", [])]),
             "merchant_pairs": ([("belong_merchant", TEXT), ("order_merchant", TEXT)],
                                [tuple(pair) for pair in self.rules.get("merchant_pairs", [])]),
-            "own_merchants": ([("merchant", TEXT)], [(self.job["pay_v3"]["mchid"],)]),
+            "own_merchants": ([("merchant", TEXT)], [(pay["mchid"],) for pay in [self.job.get("pay_v3")] if pay]),
             "wechat_channels": ([("source_file", TEXT), ("channel", TEXT)], self.wechat_channels()),
             "asked_wallets": ([("openid", TEXT)], [(openid,) for openid in wallets]),
             "unknown_coupons": ([("openid", TEXT), ("coupon_code", TEXT)], coupons),
