@@ -80,5 +80,6 @@ def text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime.datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        fraction = "auto" if value.microsecond % 1000 or not value.microsecond else "milliseconds"
+        return value.astimezone(UTC).isoformat(timespec=fraction).replace("+00:00", "Z")
     return "" if value is None else str(value)
