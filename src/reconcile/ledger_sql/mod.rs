@@ -11,7 +11,8 @@
 //!
 //! The results are in no order, and sums may be wider than 64 bits: whoever runs them casts to the
 //! contract and sorts by its key. `use_request_pattern` is the one thing the SQL does not know: a regular
-//! expression reads differently from engine to engine (`use_request_no` is the order number here).
+//! expression reads differently from engine to engine (`use_request_no` is the order number here). And of
+//! more than 256 receipts of one coupon, `subsidy_status` tells 256.
 
 /// A view on the way to the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Distinct, Expr, Function, GroupByExpr, Ident, JoinConstraint,
-    JoinOperator, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, Spanned, Statement, TableFactor,
-    Value, ValueWithSpan, Visit, Visitor, WindowType,
+    JoinOperator, NamedWindowExpr, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, Spanned, Statement,
+    TableFactor, Value, ValueWithSpan, Visit, Visitor, WindowType,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
@@ -153,6 +153,11 @@ impl Walk {
         ];
         for (_, construct, advice) in odd.into_iter().filter(|(is_there, ..)| *is_there) {
             self.report(select, construct, advice);
+        }
+        for window in &select.named_window {
+            if let NamedWindowExpr::WindowSpec(window) = &window.1 {
+                self.order(&window.order_by);
+            }
         }
         for join in select.from.iter().flat_map(|table| &table.joins) {
             self.join(&join.relation, &join.join_operator);
@@ -462,6 +467,7 @@ mod tests {
             ("SELECT ROUND(a.x) AS n FROM a", "ROUND()"),
             ("SELECT a.x AS x FROM a ORDER BY a.x", "ORDER BY without NULLS"),
             ("SELECT ROW_NUMBER() OVER (PARTITION BY a.k ORDER BY a.x) AS n FROM a", "ORDER BY without NULLS"),
+            ("SELECT LEAD(a.x) OVER w AS n FROM a WINDOW w AS (ORDER BY a.x)", "ORDER BY without NULLS"),
             ("SELECT CONCAT(a.x, 'b') AS s FROM a", "CONCAT()"),
             ("SELECT STRPOS(a.x, 'b') AS s FROM a", "STRPOS()"),
             ("SELECT a.x AS x FROM a WHERE (a.x > 1) IS NOT TRUE", "IS NOT TRUE"),
