@@ -126,13 +126,21 @@ impl Failures {
 /// The page of an answer that reads as its endpoint documents; of a definite "unknown" (404) too,
 /// because that is what the API knows. What does not read is not journalled: it would stay.
 pub(super) fn settle<T>(request: &Request<T>, answer: Result<Answer, ApiError>) -> Result<Page, Issue> {
+    settle_and_read(request, answer).map(|(page, _)| page)
+}
+
+/// As `settle`, with what the page says; nothing where the API knew nothing.
+pub(super) fn settle_and_read<T>(
+    request: &Request<T>,
+    answer: Result<Answer, ApiError>,
+) -> Result<(Page, Option<T>), Issue> {
     match answer {
         Ok(answer) => {
-            request.parse(&answer.body).map_err(|error| unreadable(request, &error))?;
-            Ok(page(request, &answer))
+            let read = request.parse(&answer.body).map_err(|error| unreadable(request, &error))?;
+            Ok((page(request, &answer), Some(read)))
         }
         Err(error) if error.kind() == FailureKind::NotFound => match error.answer() {
-            Some(answer) => Ok(page(request, answer)),
+            Some(answer) => Ok((page(request, answer), None)),
             None => Err(Issue::from(&error)),
         },
         Err(error) => Err(Issue::from(&error)),

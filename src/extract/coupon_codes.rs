@@ -1,6 +1,6 @@
 //! Stage `coupon_codes`: the code pool of every MERCHANT_UPLOAD stock, page by page.
 
-use super::ask::{Place, ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, settle_and_read};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::wire::coupon_code_row;
@@ -68,8 +68,7 @@ async fn ask_pool(
 ) -> Result<Option<Vec<Page>>, Issue> {
     let listing = read_list(meaning, MOST_PAGES, async |offset| {
         let request = request(stock_id, appid, offset);
-        let page = settle(&request, pay_v3.send(&request).await)?;
-        let read = read_page(&request, &page)?;
+        let (page, read) = settle_and_read(&request, pay_v3.send(&request).await)?;
         let keys = read.iter().flat_map(|page| &page.data).filter_map(|item| item.code().map(str::to_owned)).collect();
         // A stock that is not known (404) has no codes.
         let total = read.map_or(Some(0), |page| stated_total(page.total_count));

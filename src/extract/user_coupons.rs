@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use doubtful::Doubt;
 
-use super::ask::{Place, ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, settle, settle_and_read};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::roster::Roster;
@@ -130,8 +130,7 @@ impl Counter<'_> {
     ) -> Result<Option<Vec<Page>>, Issue> {
         let listing = read_list(meaning, MOST_PAGES, async |offset| {
             let request = self.wallet_request(openid, offset);
-            let page = settle(&request, self.pay_v3.send(&request).await)?;
-            list_page(&request, page)
+            settle_and_read(&request, self.pay_v3.send(&request).await).map(list_page)
         });
         match listing.await? {
             Listing::Settled(pages) => Ok(Some(pages)),
@@ -225,11 +224,10 @@ fn single_key(doubt: &Doubt) -> String {
     format!("single/{}/{}", doubt.raw_openid, doubt.coupon_code)
 }
 
-fn list_page(request: &Request<UserCouponPage>, page: Page) -> Result<ListPage, Issue> {
-    let read = read_page(request, &page)?;
+fn list_page((page, read): (Page, Option<UserCouponPage>)) -> ListPage {
     let keys = read.iter().flat_map(|page| &page.data).map(|it| format!("{}/{}", it.stock_id, it.coupon_code));
     let keys = keys.collect();
     // A wallet that is not known (404) is an empty one.
     let total = read.map_or(Some(0), |page| stated_total(page.total_count));
-    Ok(ListPage { keys, total, page })
+    ListPage { keys, total, page }
 }
