@@ -44,6 +44,7 @@ def case_differences(module: object, case: Case, counted: dict[str, int]) -> lis
     counted["cases"] += 1
     lines = [f"{dict(zip(header, row))} is not expected" for row in made if row not in expected]
     lines += [f"{dict(zip(header, row))} is missing" for row in expected if row not in made]
+    lines += [f"{len(made)} rows, {len(expected)} expected"] if len(made) != len(expected) else []
     return lines + [f"does not foot: {row}" for row in unfooted]
 
 
