@@ -12,7 +12,10 @@
 //! The results are in no order, and sums may be wider than 64 bits: whoever runs them casts to the
 //! contract and sorts by its key. `use_request_pattern` is the one thing the SQL does not know: a regular
 //! expression reads differently from engine to engine (`use_request_no` is the order number here). And of
-//! more than 256 receipts of one coupon, `subsidy_status` tells 256.
+//! more than `MOST_RECEIPTS` receipts of one coupon, `subsidy_status` tells so many.
+
+/// Receipts of one coupon (`receipt_count` of `receipt_sums`) whose statuses are told.
+pub const MOST_RECEIPTS: i64 = 256;
 
 /// A view on the way to the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

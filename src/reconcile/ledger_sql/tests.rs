@@ -129,6 +129,14 @@ fn the_views_the_rules_share_are_the_rules_own() {
 }
 
 #[test]
+fn as_many_receipts_are_told_as_promised() {
+    let sql = views().iter().find(|view| view.name == "receipt_statuses").unwrap().sql;
+    let half = MOST_RECEIPTS / 2;
+    assert!(sql.contains(&format!("LEAD(told_{half}, {half}) OVER w, '') AS told_{MOST_RECEIPTS}")));
+    assert!(sql.contains(&format!("WHEN receipt_count > {MOST_RECEIPTS} THEN '+…'")));
+}
+
+#[test]
 fn every_case_gives_the_ledger_the_local_match_gives() {
     for case in folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ledger")).unwrap() {
         let told = differences(&mut Fixture::read(&case).unwrap()).unwrap();
