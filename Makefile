@@ -13,6 +13,7 @@ AIRFLOW  := .venv-airflow
 WATCHING := .venv-watching
 BENCH    := .venv-bench
 DATACOMPY := .venv-datacompy
+SAIL     := .venv-sail
 COMMA    := ,
 
 help: ## List the targets
@@ -46,14 +47,34 @@ lakes: build # Three lakes for others to read: the sample, and two made merchant
 	    --base-url '{base_url}' >/dev/null || exit; \
 	done
 
-test-readers: $(VENV)/.ready lakes ## The lake opens in pandas, Polars, DuckDB and pyarrow; DuckDB judges every rule alike
+# More lakes for other engines; the look-back of one is so short that orders leave it.
+engine-lakes: lakes
+	for seed in 2 3 5; do $(PROGRAM) generate out/readers/$$seed/merchant --users 60 --seed $$seed >/dev/null || exit; done
+	chmod 600 out/readers/*/merchant/secrets/*
+	sed -i 's/^lookback_days = .*/lookback_days = 2/' out/readers/3/merchant/job.toml
+	for shop in 2 3 5; do \
+	  $(PROGRAM) --now $(DEMO_NOW) simulate out/readers/$$shop/merchant --listen 127.0.0.1:0 -- \
+	    $(PROGRAM) --now $(DEMO_NOW) run out/readers/$$shop/merchant/job.toml --from 2026-11-18 --to 2026-11-20 \
+	    --base-url '{base_url}' >/dev/null || exit; \
+	done
+
+ENGINE_JOBS := $(foreach shop,sample 7 31 2 3 5,out/readers/$(shop)/merchant/job.toml)
+
+test-readers: $(VENV)/.ready engine-lakes ## The lake opens in pandas, Polars, DuckDB and pyarrow; two of them build every ledger and judge every rule alike
 	for shop in sample 7 31; do \
 	  $(VENV)/bin/python tests/readers/second_opinion.py out/readers/$$shop/merchant/job.toml || exit; \
 	done
+	for engine in duckdb polars; do $(VENV)/bin/python tests/engines/compare.py $$engine $(ENGINE_JOBS) || exit; done
 	$(VENV)/bin/python tests/readers/check.py out/readers/7/out/lake
 	$(VENV)/bin/python tests/readers/readme.py out/readers/sample/out/lake
 	$(PROGRAM) --now $(DEMO_NOW) simulate out/readers/7/merchant --listen 127.0.0.1:0 -- \
 	  $(VENV)/bin/python tests/readers/while_publishing.py $(PROGRAM) $(DEMO_NOW) out/readers/7/merchant/job.toml '{base_url}'
+
+test-sail: $(SAIL)/.ready engine-lakes ## Sail, asked as Spark is, builds every ledger and judges every rule alike
+	$(SAIL)/bin/python tests/engines/compare.py sail $(ENGINE_JOBS)
+
+$(SAIL)/.ready: tests/engines/requirements.txt
+	python3 -m venv $(SAIL) && $(SAIL)/bin/pip install --quiet --requirement $< && touch $@
 
 torture: ## Kills at every commit point and at random moments, the rate, a soak with faults; TORTURE_KILLS, SOAK_REQUESTS
 	@chmod 600 sample-data/secrets/*
@@ -82,7 +103,7 @@ test-notebooks: $(VENV)/.ready lakes ## The notebook runs from top to bottom
 describe: ## Write the data dictionary and the other generated descriptions anew
 	cargo run --locked --quiet --example describe
 
-test-all: test test-peers test-pack test-watching test-airflow test-store test-ceph ## test and everything that needs other programs
+test-all: test test-sail test-peers test-pack test-watching test-airflow test-store test-ceph ## test and everything that needs other programs
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
 	cargo build --locked --bin coupon-recon --example signed_requests
@@ -240,6 +261,7 @@ lint: ## Formatting, clippy, documentation
 clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
-.PHONY: help build demo test test-all test-rust lakes poor-lakes test-readers test-contracts test-notebooks test-requests test-peers \
-  test-pack test-watching bench bench-programs bench-large bench-scale bench-instructions bench-hot bench-tables bench-ingest \
-  bench-extraction test-airflow test-store test-ceph torture describe lint clean-out
+.PHONY: help build demo test test-all test-rust lakes engine-lakes poor-lakes test-readers test-sail test-contracts \
+  test-notebooks test-requests test-peers test-pack test-watching bench bench-programs bench-large bench-scale \
+  bench-instructions bench-hot bench-tables bench-ingest bench-extraction test-airflow test-store test-ceph torture describe \
+  lint clean-out

@@ -75,6 +75,20 @@ impl<'a> Engine<'a> {
         sorted.and_then(LazyFrame::collect).map_err(ReconcileError::query("a test"))
     }
 
+    /// A table of a test's own.
+    #[cfg(test)]
+    pub(super) fn put(&mut self, name: &str, table: LazyFrame) {
+        self.tables.insert(name.to_owned(), table);
+    }
+
+    /// A view of a test's own, computed at once.
+    #[cfg(test)]
+    pub(super) fn define(&mut self, name: &str, sql: &str) -> Result<(), ReconcileError> {
+        let frame = self.query(name, sql)?.collect().map_err(ReconcileError::query(name))?;
+        self.put(name, frame.lazy());
+        Ok(())
+    }
+
     /// Plans a query. Every query gets a context of its own: Polars leaves the aliases of one query
     /// behind as tables of the next.
     fn query(&mut self, what: &str, sql: &str) -> Result<LazyFrame, ReconcileError> {

@@ -253,7 +253,7 @@ impl Csv {
     }
 
     fn instant(&self, cell: &str) -> Result<i64, ReconcileError> {
-        let local = NaiveDateTime::parse_from_str(cell, "%Y-%m-%d %H:%M:%S");
+        let local = NaiveDateTime::parse_from_str(cell, "%Y-%m-%d %H:%M:%S%.f");
         let local = local.map_err(|_| self.not_a("time `YYYY-MM-DD hh:mm:ss`", cell))?;
         Ok(clock::beijing_instant(local).timestamp_micros())
     }

@@ -16,6 +16,7 @@ mod footing;
 mod judge;
 mod ledger;
 mod ledger_row;
+pub mod ledger_sql;
 mod lifecycle;
 mod matching;
 mod merge;

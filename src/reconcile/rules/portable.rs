@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Distinct, Expr, Function, GroupByExpr, Ident, JoinConstraint,
-    JoinOperator, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, Spanned, Statement, TableFactor,
-    Value, ValueWithSpan, Visit, Visitor, WindowType,
+    JoinOperator, NamedWindowExpr, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, Spanned, Statement,
+    TableFactor, Value, ValueWithSpan, Visit, Visitor, WindowType,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
@@ -87,6 +87,8 @@ struct Walk {
     found: Vec<Finding>,
     /// EXISTS asks whether there are rows: their columns need no names.
     unnamed: BTreeSet<String>,
+    /// Where seconds are read without their fraction: FLOOR stands around them.
+    whole_seconds: BTreeSet<(u64, u64)>,
 }
 
 impl Walk {
@@ -151,6 +153,11 @@ impl Walk {
         ];
         for (_, construct, advice) in odd.into_iter().filter(|(is_there, ..)| *is_there) {
             self.report(select, construct, advice);
+        }
+        for window in &select.named_window {
+            if let NamedWindowExpr::WindowSpec(window) = &window.1 {
+                self.order(&window.order_by);
+            }
         }
         for join in select.from.iter().flat_map(|table| &table.joins) {
             self.join(&join.relation, &join.join_operator);
@@ -332,8 +339,21 @@ impl Visitor for Walk {
             Expr::Substring { substring_from, .. } => self.substring(expr, substring_from.as_deref()),
             Expr::Position { .. } => self.report(expr, "POSITION", "engines differ on NULL; use LIKE"),
             Expr::Tuple(_) => self.report(expr, "a tuple", "compare column by column"),
+            Expr::Floor { expr: inner, .. } => self.whole_seconds.extend(seconds_in(inner).map(place_of)),
+            Expr::Extract { field: DateTimeField::Second, .. } if self.whole_seconds.contains(&place_of(expr)) => {}
+            Expr::Extract { field: DateTimeField::Second, .. } => {
+                self.report(
+                    expr,
+                    "EXTRACT(SECOND)",
+                    "some engines give the fraction: FLOOR(CAST(EXTRACT(…) AS DOUBLE))",
+                );
+            }
             Expr::Extract { field, .. } if !is_portable_field(field) => {
-                self.report(expr, format!("EXTRACT({field})"), "YEAR, MONTH, DAY, HOUR and WEEK are read alike");
+                self.report(
+                    expr,
+                    format!("EXTRACT({field})"),
+                    "YEAR, MONTH, DAY, HOUR, MINUTE and WEEK are read alike",
+                );
             }
             _ => {}
         }
@@ -347,8 +367,23 @@ impl Visitor for Walk {
 }
 
 fn is_portable_field(field: &DateTimeField) -> bool {
-    use DateTimeField::{Day, Hour, Month, Week, Year};
-    matches!(field, Year | Month | Day | Hour | Week(_))
+    use DateTimeField::{Day, Hour, Minute, Month, Week, Year};
+    matches!(field, Year | Month | Day | Hour | Minute | Week(_))
+}
+
+/// The `EXTRACT(SECOND FROM …)` in `CAST(… AS DOUBLE)`.
+fn seconds_in(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::Cast { expr: inner, .. } if is_double(expr) => {
+            Some(&**inner).filter(|inner| matches!(inner, Expr::Extract { field: DateTimeField::Second, .. }))
+        }
+        _ => None,
+    }
+}
+
+fn place_of(expr: &Expr) -> (u64, u64) {
+    let start = expr.span().start;
+    (start.line, start.column)
 }
 
 /// The name a column has in the answer.
@@ -432,6 +467,7 @@ mod tests {
             ("SELECT ROUND(a.x) AS n FROM a", "ROUND()"),
             ("SELECT a.x AS x FROM a ORDER BY a.x", "ORDER BY without NULLS"),
             ("SELECT ROW_NUMBER() OVER (PARTITION BY a.k ORDER BY a.x) AS n FROM a", "ORDER BY without NULLS"),
+            ("SELECT LEAD(a.x) OVER w AS n FROM a WINDOW w AS (ORDER BY a.x)", "ORDER BY without NULLS"),
             ("SELECT CONCAT(a.x, 'b') AS s FROM a", "CONCAT()"),
             ("SELECT STRPOS(a.x, 'b') AS s FROM a", "STRPOS()"),
             ("SELECT a.x AS x FROM a WHERE (a.x > 1) IS NOT TRUE", "IS NOT TRUE"),
@@ -440,6 +476,11 @@ mod tests {
             ("SELECT SUBSTR(a.x, 0, 2) AS s FROM a", "SUBSTR from 0"),
             ("SELECT SUBSTR(a.x, -2, 2) AS s FROM a", "SUBSTR from -2"),
             ("SELECT EXTRACT(DOW FROM a.dt) AS d FROM a", "EXTRACT(DOW)"),
+            ("SELECT EXTRACT(SECOND FROM a.paid_at) AS d FROM a", "EXTRACT(SECOND)"),
+            (
+                "SELECT FLOOR(CAST(EXTRACT(SECOND FROM a.t) AS DOUBLE)) + EXTRACT(SECOND FROM a.t) AS d FROM a",
+                "EXTRACT(SECOND)",
+            ),
             ("SELECT TRY_CAST(a.x AS BIGINT) AS n FROM a", "TRY_CAST"),
             ("SELECT CAST(a.paid_at AS STRING) AS s FROM a", "a time as text"),
             ("SELECT a.dt + INTERVAL '1' DAY AS d FROM a", "a date ± INTERVAL as a column"),

@@ -1,0 +1,69 @@
+//! The coupon ledger as SQL that any engine reads alike, beside the local match of `ledger`: what that
+//! streams, these files say, and tests hold the two equal. Texts only; runs nothing.
+//!
+//! Each view is one SELECT without CREATE, and reads inputs and views before it:
+//! - every dataset as the file of D under its own name, empty without one; `<dataset>_history` with `dt`
+//!   for the look-back; all in the types of their contract, instants in a session in UTC;
+//! - `coupon_ledger_yesterday`, the latest ledger before D, and `latest_stocks`, the file of D, else the
+//!   latest before it;
+//! - the small tables `params` and `subsidy_programs`, and whom the night asked: `asked_wallets` (openid),
+//!   `unknown_coupons` (openid, coupon_code).
+//!
+//! The results are in no order, and sums may be wider than 64 bits: whoever runs them casts to the
+//! contract and sorts by its key. `use_request_pattern` is the one thing the SQL does not know: a regular
+//! expression reads differently from engine to engine (`use_request_no` is the order number here). And of
+//! more than `MOST_RECEIPTS` receipts of one coupon, `subsidy_status` tells so many.
+
+/// Receipts of one coupon (`receipt_count` of `receipt_sums`) whose statuses are told.
+pub const MOST_RECEIPTS: i64 = 256;
+
+/// A view on the way to the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// What the views after it call it.
+    pub name: &'static str,
+    /// One SELECT.
+    pub sql: &'static str,
+    /// Whether several views, or the rules, read it: an engine does well to compute it once.
+    pub is_shared: bool,
+}
+
+macro_rules! view {
+    ($name:literal, $path:literal, $is_shared:literal) => {
+        View { name: $name, sql: include_str!($path), is_shared: $is_shared }
+    };
+}
+
+/// Views of the rules that the ledger reads, the ledger's own, `coupon_ledger` itself and at last `footing`,
+/// the control totals. The other views of the rules come after it.
+const VIEWS: &[View] = &[
+    view!("order_lines", "../../../jobs/rules/views/01_order_lines.sql", true),
+    view!("bill_payments", "../../../jobs/rules/views/02_bill_payments.sql", true),
+    view!("bill_refunds", "../../../jobs/rules/views/03_bill_refunds.sql", true),
+    view!("order_totals", "../../../jobs/rules/views/04_order_totals.sql", true),
+    view!("receipts", "../../../jobs/rules/views/05_receipts.sql", false),
+    view!("returns", "../../../jobs/rules/views/06_returns.sql", false),
+    view!("second_wallets", "01_second_wallets.sql", true),
+    view!("known_wallets", "02_known_wallets.sql", false),
+    view!("dispatches", "03_dispatches.sql", true),
+    view!("claims", "04_claims.sql", false),
+    view!("receipt_sums", "05_receipt_sums.sql", true),
+    view!("receipt_statuses", "06_receipt_statuses.sql", false),
+    view!("return_sums", "07_return_sums.sql", true),
+    view!("known_coupons", "08_known_coupons.sql", false),
+    view!("coupon_sides", "09_coupon_sides.sql", true),
+    view!("order_hits", "10_order_hits.sql", true),
+    view!("plain_lines", "11_plain_lines.sql", false),
+    view!("order_sides", "12_order_sides.sql", false),
+    view!("use_delays", "13_use_delays.sql", false),
+    view!("coupon_ledger", "14_coupon_ledger.sql", true),
+    view!("footing", "15_footing.sql", false),
+];
+
+/// Every view, each after those it reads.
+pub fn views() -> &'static [View] {
+    VIEWS
+}
+
+#[cfg(test)]
+mod tests;
