@@ -15,6 +15,11 @@ BENCH    := .venv-bench
 DATACOMPY := .venv-datacompy
 SAIL     := .venv-sail
 COMMA    := ,
+SPARK    := .venv-spark
+PROTOC   := .venv-protoc
+# A build with the Spark engine is kept beside the usual one.
+ON_SPARK := target/debug/coupon-recon-spark
+WITH_PROTOC = PROTOC=$(abspath $(PROTOC))/data/bin/protoc PROTOC_INCLUDE=$(abspath $(PROTOC))/data/include
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -70,8 +75,47 @@ test-readers: $(VENV)/.ready engine-lakes ## The lake opens in pandas, Polars, D
 	$(PROGRAM) --now $(DEMO_NOW) simulate out/readers/7/merchant --listen 127.0.0.1:0 -- \
 	  $(VENV)/bin/python tests/readers/while_publishing.py $(PROGRAM) $(DEMO_NOW) out/readers/7/merchant/job.toml '{base_url}'
 
-test-sail: $(SAIL)/.ready engine-lakes ## Sail, asked as Spark is, builds every ledger and judges every rule alike
+test-sail: $(SAIL)/.ready $(STORE)/.ready engine-lakes build-spark ## Sail, asked as Spark is, builds every ledger and judges every rule alike, in the program too
 	$(SAIL)/bin/python tests/engines/compare.py sail $(ENGINE_JOBS)
+	$(call ENGINE_NIGHTS,sail,$(SAIL)/bin/python tests/engines/with_sail.py python3 tests/engines/nights.py)
+	$(call ENGINE_NIGHTS,bucket,$(STORE)/bin/python tests/store/with_moto.py env AWS_ENDPOINT={endpoint} AWS_ALLOW_HTTP=true \
+	  AWS_ACCESS_KEY_ID=cluster-key-id AWS_SECRET_ACCESS_KEY=the-keys-of-the-cluster AWS_REGION=us-east-1 \
+	  $(SAIL)/bin/python tests/engines/with_sail.py $(STORE)/bin/python tests/engines/bucket.py) '{endpoint}'
+
+# Three nights here and on a cluster: the same bytes. {remote} is the cluster's address.
+ENGINE_NIGHTS = rm -rf out/engines/$(1)-nights && mkdir -p out/engines && \
+	$(ON_SPARK) generate out/engines/$(1)-nights/merchant --users 60 --seed 7 >/dev/null && \
+	chmod 600 out/engines/$(1)-nights/merchant/secrets/* && \
+	$(ON_SPARK) --now $(DEMO_NOW) simulate out/engines/$(1)-nights/merchant --listen 127.0.0.1:0 -- \
+	  $(2) $(ON_SPARK) out/engines/$(1)-nights/merchant '{base_url}' '$(or $(REMOTE),{remote})'
+
+lint-spark: $(PROTOC)/.ready # Apart from lint, because it compiles the dependencies of the Spark client
+	$(WITH_PROTOC) cargo clippy --locked --features spark --lib --bins --tests -- -D warnings
+
+test-spark: $(SPARK)/.ready $(SAIL)/.ready lakes lint-spark build-spark ## A real Spark (master, two workers, Connect server) publishes the same bytes, an executor killed on the way
+	$(SPARK)/bin/python tests/engines/cluster.py run out/engines/spark $(MAKE) on-spark REMOTE={remote}
+
+on-spark: # What test-spark does once there is a Spark
+	$(call ENGINE_NIGHTS,spark,python3 tests/engines/nights.py) out/engines/spark
+	SPARK_REMOTE=$(REMOTE) $(SAIL)/bin/python tests/engines/compare.py spark out/readers/sample/merchant/job.toml
+
+spark-up: $(SPARK)/.ready ## Start a Spark on this machine (Java 17) and print its address for `engine.remote`
+	$(SPARK)/bin/python tests/engines/cluster.py up out/engines/spark
+
+spark-down: $(SPARK)/.ready ## End it
+	$(SPARK)/bin/python tests/engines/cluster.py down out/engines/spark
+
+build-spark: $(PROTOC)/.ready ## Compile with the Spark engine (cargo feature `spark`) as target/debug/coupon-recon-spark
+	$(WITH_PROTOC) cargo build --locked --features spark
+	cp target/debug/coupon-recon $(ON_SPARK)
+
+$(SPARK)/.ready: tests/engines/requirements-spark.txt
+	python3 -m venv $(SPARK) && $(SPARK)/bin/pip install --quiet --requirement $< && touch $@
+
+$(PROTOC)/.ready: tests/engines/requirements-protoc.txt
+	python3 -m venv $(PROTOC) && $(PROTOC)/bin/pip install --quiet --requirement $<
+	ln -sfn "$$(ls -d $(abspath $(PROTOC))/lib/python3*/site-packages)/protoc/data" $(PROTOC)/data
+	chmod +x $(PROTOC)/data/bin/protoc && touch $@
 
 $(SAIL)/.ready: tests/engines/requirements.txt
 	python3 -m venv $(SAIL) && $(SAIL)/bin/pip install --quiet --requirement $< && touch $@
@@ -103,7 +147,7 @@ test-notebooks: $(VENV)/.ready lakes ## The notebook runs from top to bottom
 describe: ## Write the data dictionary and the other generated descriptions anew
 	cargo run --locked --quiet --example describe
 
-test-all: test test-sail test-peers test-pack test-watching test-airflow test-store test-ceph ## test and everything that needs other programs
+test-all: test test-sail test-spark test-peers test-pack test-watching test-airflow test-store test-ceph ## test and everything that needs other programs
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
 	cargo build --locked --bin coupon-recon --example signed_requests
@@ -261,7 +305,7 @@ lint: ## Formatting, clippy, documentation
 clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
-.PHONY: help build demo test test-all test-rust lakes engine-lakes poor-lakes test-readers test-sail test-contracts \
-  test-notebooks test-requests test-peers test-pack test-watching bench bench-programs bench-large bench-scale \
-  bench-instructions bench-hot bench-tables bench-ingest bench-extraction test-airflow test-store test-ceph torture describe \
-  lint clean-out
+.PHONY: help build demo test test-all test-rust lakes engine-lakes poor-lakes test-readers test-sail test-spark spark-up spark-down \
+  build-spark lint-spark on-spark test-contracts test-notebooks test-requests test-peers test-pack test-watching bench \
+  bench-programs bench-large bench-scale bench-instructions bench-hot bench-tables bench-ingest bench-extraction test-airflow \
+  test-store test-ceph torture describe lint clean-out

@@ -124,7 +124,8 @@ impl Contract {
 }
 
 impl ColumnKind {
-    fn arrow(self) -> DataType {
+    /// The Arrow type of a column of this kind.
+    pub fn arrow(self) -> DataType {
         match self {
             ColumnKind::Text => DataType::Utf8,
             ColumnKind::Integer => DataType::Int64,

@@ -15,6 +15,8 @@ pub mod durable;
 
 pub mod job;
 pub mod store;
+#[cfg(feature = "spark")]
+pub mod spark;
 pub mod http;
 pub mod wechat;
 pub mod exports;

@@ -18,7 +18,7 @@ use coupon_recon::contract;
 use coupon_recon::dataset::Lake;
 use coupon_recon::dataset::partition::{self, Provenance, Writer};
 use coupon_recon::job::{self, Job};
-use coupon_recon::reconcile::{self, Asked, DayFiles, Decisions, ReconcileError, Scratch, Shortfall};
+use coupon_recon::reconcile::{self, Asked, DayFiles, Decisions, ReconcileError, Scratch, Shortfall, Site};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -78,7 +78,7 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool) -> Outcome<()> {
     let scratch = Scratch::new_in(&job.lake)?;
     let mut writer = Writer::create(&path, contract::contract("coupon_ledger"), &Provenance::default())?;
     let mut rows = 0;
-    let footing = reconcile::build_ledger(&job, &files, &Asked::default(), &scratch, |batch| {
+    let footing = reconcile::build_ledger(&job, &mut Site::Here, (&files, &scratch), &Asked::default(), |batch| {
         rows += batch.num_rows();
         writer.write(&batch).map_err(ReconcileError::from)
     })?;
@@ -92,7 +92,8 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool) -> Outcome<()> {
         return Ok(());
     }
     files.day.insert("coupon_ledger".to_owned(), path);
-    let judgement = reconcile::judge(&job, &files, &scratch, &Shortfall::default(), &Decisions::default())?;
+    let judgement =
+        reconcile::judge(&job, &mut Site::Here, (&files, &scratch), &Shortfall::default(), &Decisions::default())?;
     partition::write_rows(&place(&job, "breaks", date)?, &judgement.breaks, &Provenance::default())?;
     let found: Vec<_> = judgement.found.iter().filter(|(_, rows)| **rows > 0).collect();
     eprintln!("{} breaks: {found:?}", judgement.breaks.len());

@@ -113,9 +113,18 @@ pub(super) struct Run {
     /// Ask this host instead of those of the job file: a simulator
     #[arg(long, value_name = "URL")]
     pub(super) base_url: Option<url::Url>,
+    /// Match and judge on this machine or on the cluster of `engine.remote`, whatever `engine.kind` says
+    #[arg(long, value_enum)]
+    pub(super) engine: Option<Engine>,
     /// Print a summary of each night on stderr
     #[arg(long)]
     pub(super) summary: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Engine {
+    Polars,
+    Spark,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use serde_json::json;
 use url::Url;
 
-use super::arguments::Run;
+use super::arguments::{Engine, Run};
 use super::forecast;
 use super::interrupt::Interrupt;
 use super::outcome::{gated, result_line, tell, worse};
@@ -16,7 +16,7 @@ use super::screen::{self, Level, say};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::extract::Watcher;
-use crate::job::{self, Job, JobProblems};
+use crate::job::{self, EngineKind, Job, JobProblems};
 use crate::journal::Mode;
 use crate::pipeline::{self, Bars, NightOutcome, Plan, Quiet};
 use crate::report::Gate;
@@ -29,6 +29,9 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
     let mut job = load_job(&command.job)?;
     if let Some(base_url) = &command.base_url {
         redirect(&mut job, base_url)?;
+    }
+    if let Some(engine) = command.engine {
+        choose(&mut job, engine)?;
     }
     let gate = command.fail_on.as_deref().map(parse_gate).transpose()?;
     let dates = command.dates.resolve(world, &|name| std::env::var(name).ok())?;
@@ -120,6 +123,18 @@ pub(super) fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
         limits.backup_url = None;
     }
     Ok(())
+}
+
+/// Has another engine do the work than the job says.
+fn choose(job: &mut Job, engine: Engine) -> Result<(), Failure> {
+    job.engine.kind = match engine {
+        Engine::Polars => EngineKind::Polars,
+        Engine::Spark => EngineKind::Spark,
+    };
+    match job.engine.refusal(job.bucket.is_some()) {
+        Some((problem, hint)) => Err(Failure::new(ExitCode::Usage, format!("--engine spark: {problem}")).hinting(hint)),
+        None => Ok(()),
+    }
 }
 
 /// Reads a gate expression.

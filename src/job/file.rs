@@ -294,6 +294,10 @@ section! {
     EngineSection {
         kind: String, Optional Transport;
         remote: String, Optional Transport;
+        token_env: String, Optional Secret;
+        token_file: String, Optional Secret;
+        shared_mount: bool, Optional Transport;
+        query_timeout_seconds: i64, Optional Transport;
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bucket;
 mod check;
+mod engine;
 mod file;
 mod problem;
 mod settings;
@@ -19,6 +20,7 @@ use problem::{Place, Problems};
 use value::Section;
 
 pub use bucket::*;
+pub use engine::*;
 pub use problem::{JobProblems, Problem};
 pub use settings::*;
 pub use watching::*;

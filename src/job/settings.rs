@@ -9,6 +9,7 @@ use chrono::{NaiveDate, NaiveTime};
 use url::Url;
 
 use super::bucket::BucketSettings;
+use super::engine::EngineSettings;
 use super::watching::{LineageSettings, Webhook};
 use crate::money::Fen;
 use crate::secret::Secret;
@@ -52,6 +53,8 @@ pub struct Job {
     pub notification_spool: Option<PathBuf>,
     /// `[rules]`.
     pub rules: RuleSettings,
+    /// `[engine]`.
+    pub engine: EngineSettings,
     /// `decisions.path`.
     pub decisions: Option<PathBuf>,
     /// `[report]`.

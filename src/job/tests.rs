@@ -192,7 +192,7 @@ kind = "spark"
         (19, "unknown source `sources.bill`"),
         (22, "`sources.bills.ready_at` is `25:00`: it must be a time such as `10:00`"),
         (24, "`rules.use_request_pattern` has 2 groups: it must have exactly one"),
-        (26, "`engine.kind` is `spark`: this build has no Spark engine"),
+        (26, "`engine.kind` is `spark`: "),
     ];
     assert_eq!(lines.len(), expected.len(), "{shown}");
     for ((line, text), (expected_line, beginning)) in lines.iter().zip(expected) {
@@ -273,7 +273,9 @@ fn contradictions_between_keys_are_found() {
         ("creator_merchant = \"1900000001\"", "", "names no merchant"),
         ("channel = \"支付方式\"\n", "", "needs `columns.channel`"),
         ("public_key_file = \"secrets/wxp_pub.pem\"", "", "go together"),
-        ("kind = \"polars\"", "kind = \"polars\"\nremote = \"sc://h:1\"", "of no use"),
+        ("kind = \"polars\"", "kind = \"polars\"\nshared_mount = true", "of no use without `engine.remote`"),
+        ("kind = \"polars\"", "remote = \"http://h:1\"", "must begin with `sc://`"),
+        ("kind = \"polars\"", "remote = \"sc://h/;token=t\"", "must not travel in clear text"),
         ("due_days = 3", "due_days = -1", "at least 0"),
         ("delimiter = \",\"", "delimiter = \";;\"", "one ASCII character"),
         ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "does not tell day and time"),
@@ -288,6 +290,54 @@ fn contradictions_between_keys_are_found() {
         assert!(problem.text.contains(wanted), "{to}: {problem}");
         assert!(problem.line.is_some(), "{to}: {problem}");
     }
+}
+
+/// `NIGHTLY` with this `[engine]`.
+fn with_engine(lines: &str) -> String {
+    NIGHTLY.replace("kind = \"polars\"", lines)
+}
+
+#[test]
+fn the_token_of_a_cluster_comes_from_a_file_the_environment_or_the_address_and_is_never_told() {
+    let mut desk = Desk::new();
+    fs::write(desk.folder.path().join("secrets/spark.token"), "hunter2\n").unwrap();
+    let here = "remote = \"sc://127.0.0.1:15002\"";
+    let token_of = |desk: &Desk, lines: &str| {
+        let engine = desk.load(&with_engine(lines)).unwrap().engine;
+        assert!(!format!("{engine:?}").contains("hunter"));
+        engine.spark.unwrap().remote.url().expose().rsplit_once("token=").map(|(_, token)| token.to_owned())
+    };
+    assert_eq!(token_of(&desk, here), None);
+    assert_eq!(token_of(&desk, &format!("{here}\ntoken_file = \"secrets/spark.token\"")).unwrap(), "hunter2");
+    desk.env.insert("SPARK_CONNECT_AUTHENTICATE_TOKEN", "hunter3".into());
+    assert_eq!(token_of(&desk, here).unwrap(), "hunter3");
+    let inline = with_engine("remote = \"sc://127.0.0.1:15002/;token=hunter4\"");
+    let warnings = desk.load(&inline).unwrap().warnings.join("\n");
+    assert!(warnings.contains("`engine.remote` holds a token") && !warnings.contains("hunter"), "{warnings}");
+    let twice = inline.replacen("remote =", "token_env = \"SPARK_CONNECT_AUTHENTICATE_TOKEN\"\nremote =", 1);
+    assert!(desk.problems(&twice)[0].text.contains("keep one"));
+}
+
+#[test]
+fn a_cluster_elsewhere_wants_a_lake_it_can_reach_and_a_build_that_knows_it() {
+    let desk = Desk::new();
+    let elsewhere = "kind = \"spark\"\nremote = \"sc://spark.example:15002\"";
+    let refused = |lines: &str| {
+        let problems = desk.problems(&with_engine(lines));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        problems[0].text.clone()
+    };
+    let mounted = format!("{elsewhere}\nshared_mount = true");
+    if !cfg!(feature = "spark") {
+        assert_eq!(refused(&mounted), "`engine.kind` is `spark`: this build has no Spark engine");
+        return;
+    }
+    assert!(refused(elsewhere).contains("a folder of this machine, which a cluster elsewhere does not see"));
+    assert!(refused("kind = \"spark\"").contains("`engine.remote` is missing"));
+    for reachable in [mounted.as_str(), "kind = \"spark\"\nremote = \"sc://localhost\""] {
+        assert!(desk.load(&with_engine(reachable)).is_ok(), "{reachable}");
+    }
+    assert!(desk.load(&with_engine("kind = \"polars\"\nremote = \"sc://spark.example\"")).is_ok());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 
+use super::engine;
 use super::failure::store_code;
 use super::opening::connect;
 use super::place::lake_as_shown;
@@ -12,7 +13,7 @@ use crate::clock::{World, business_date_of};
 use crate::error::ExitCode;
 use crate::extract::Issue;
 use crate::extract::IssueKind;
-use crate::job::{BucketSettings, Job};
+use crate::job::{BucketSettings, EngineKind, Job};
 use crate::reconcile;
 use crate::store::{Store, probe};
 use crate::wechat::ApiError;
@@ -37,6 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     let job = &in_a_hurry(job.clone());
     let mut findings = vec![check_rules(job, business_date_of(world.clock.now())), check_lake(job, world)];
+    findings.extend(check_engine(job));
     match connect(job, world) {
         Err(failure) => {
             findings.push(Finding { what: "keys".to_owned(), problem: Some((failure.code, failure.chain.join(": "))) })
@@ -79,6 +81,13 @@ fn check_rules(job: &Job, today: NaiveDate) -> Finding {
         Ok(rules) => Finding { what: format!("{} rules", rules.iter().count()), problem: None },
         Err(error) => Finding { what: "rules".to_owned(), problem: Some((ExitCode::Usage, error.to_string())) },
     }
+}
+
+/// Only where it is another machine's.
+fn check_engine(job: &Job) -> Option<Finding> {
+    let remote = &job.engine.spark.as_ref().filter(|_| job.engine.kind == EngineKind::Spark)?.remote;
+    let problem = engine::greet(job).err().map(|failure| (failure.code, failure.chain.join(": ")));
+    Some(Finding { what: format!("cluster `{}`", remote.shown()), problem })
 }
 
 fn check_lake(job: &Job, world: &World) -> Finding {

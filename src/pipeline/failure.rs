@@ -74,6 +74,8 @@ pub(super) fn unmatched(error: &ReconcileError) -> Failure {
     match error {
         ReconcileError::Partition(error) => unstaged(error),
         ReconcileError::Scratch { source } => disk(source, "cannot write what the match sorts"),
+        #[cfg(feature = "spark")]
+        ReconcileError::Cluster(error) => super::engine::failed(error),
         error => violated(error),
     }
 }
@@ -93,6 +95,8 @@ pub(super) fn undecided(error: &dyn std::error::Error) -> Failure {
 pub(super) fn unjudgeable(error: ReconcileError) -> Failure {
     match &error {
         ReconcileError::Decision(decision) => undecided(decision),
+        #[cfg(feature = "spark")]
+        ReconcileError::Cluster(error) => super::engine::failed(error),
         _ => violated(&error),
     }
 }

@@ -4,6 +4,7 @@
 mod check;
 mod coverage;
 mod desk;
+mod engine;
 mod evidence;
 mod failure;
 mod forecast;

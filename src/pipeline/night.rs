@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use super::engine;
 use super::failure::{
     disk, issue_of, rules_wrong, undecided, unjournalled, unjudgeable, unmatched, unpublished, unstaged, violated,
 };
@@ -31,7 +32,7 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind, Night, Watcher};
 use crate::job::Job;
 use crate::journal::{Journal, Mode};
-use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Tally};
+use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Site, Tally};
 use crate::record::{Break, LedgerRow, Record};
 use crate::sorter::Room;
 use crate::watch::Caller;
@@ -192,6 +193,7 @@ impl Done {
 impl Work<'_> {
     async fn run(&self) -> Result<Done, Failure> {
         let job = self.night.job;
+        engine::greet(job)?;
         let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
         reconcile::rehearse_rules(job, self.plan.date).map_err(rules_wrong)?;
         let rules_sha256 = rules.sha256();
@@ -250,14 +252,17 @@ impl Work<'_> {
         let asked = Asked { wallets: std::mem::take(asked), unknown_coupons: std::mem::take(unknown) };
         let scratch = Scratch::new_in(self.staging.folder());
         let scratch = scratch.map_err(|error| disk(&error, "cannot make a scratch folder"))?;
-        self.stage_ledger(done, &files, &asked, &scratch)?;
+        let mut site = engine::open(self.night.job, self.lake)?;
+        self.stage_ledger(done, &mut site, (&files, &scratch), &asked)?;
         if let Some(side) = done.footing.iter().find(|side| !side.holds()) {
             return Err(Failure::new(ExitCode::Violation, format!("the night does not foot: {side}")));
         }
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
         let decisions = self.decisions(done.missing_dates.is_some())?;
-        let judgement = reconcile::judge(self.night.job, &files, &scratch, &done.sources.shortfall, &decisions)
+        let shortfall = &done.sources.shortfall;
+        let judgement = reconcile::judge(self.night.job, &mut site, (&files, &scratch), shortfall, &decisions)
             .map_err(unjudgeable)?;
+        engine::clear(self.night.job, self.lake, &site)?;
         let is_listed = |id: &str| judgement.breaks.iter().any(|it| it.break_id == id);
         done.early_decisions = decisions.count_early(self.plan.date, is_listed);
         done.restated = restated::against_published(self.lake, self.plan.date, &judgement.breaks)
@@ -272,11 +277,17 @@ impl Work<'_> {
     }
 
     /// Stages the ledger as it is built, and keeps what it sums up to.
-    fn stage_ledger(&self, done: &mut Done, files: &DayFiles, asked: &Asked, scratch: &Scratch) -> Result<(), Failure> {
+    fn stage_ledger(
+        &self,
+        done: &mut Done,
+        site: &mut Site,
+        night: (&DayFiles, &Scratch),
+        asked: &Asked,
+    ) -> Result<(), Failure> {
         let dataset = LedgerRow::DATASET;
         let mut writer = self.staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
         let mut rows = 0;
-        let footing = reconcile::build_ledger(self.night.job, files, asked, scratch, |batch| {
+        let footing = reconcile::build_ledger(self.night.job, site, night, asked, |batch| {
             rows += batch.num_rows() as u64;
             writer.write(&batch).map_err(ReconcileError::from)
         });

@@ -11,7 +11,7 @@ use crate::dataset::manifest::Manifest;
 use crate::dataset::runs::Runs;
 use crate::error::Failure;
 use crate::job::Job;
-use crate::reconcile::{self, Asked, DayFiles, ReconcileError, Scratch};
+use crate::reconcile::{self, Asked, DayFiles, ReconcileError, Scratch, Site};
 use crate::record::{LedgerRow, Record};
 
 /// What of the published day of `date` does not foot, one sentence each.
@@ -25,7 +25,8 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     // Whom the night asked has no part in the totals.
     let scratch =
         Scratch::new_in(&std::env::temp_dir()).map_err(|error| disk(&error, "cannot make a scratch folder"))?;
-    let ledger = reconcile::build_ledger(job, &files, &Asked::default(), &scratch, |_| Ok::<(), ReconcileError>(()));
+    let nothing = |_| Ok::<(), ReconcileError>(());
+    let ledger = reconcile::build_ledger(job, &mut Site::Here, (&files, &scratch), &Asked::default(), nothing);
     let footing = match ledger {
         Ok(footing) => footing,
         Err(error) => return Ok(vec![format!("the published rows cannot be matched again: {error}")]),

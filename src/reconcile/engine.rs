@@ -1,5 +1,5 @@
 //! Polars over the partitions of a night. Tables and shared views are made when a query first names
-//! them; a view is computed once. The only file, with `tables`, that knows which engine runs the SQL.
+//! them; a view is computed once. With `tables` the only file that knows Polars as the engine of the rules.
 
 mod reduced;
 
@@ -196,7 +196,7 @@ fn collected<T: DeserializeOwned>(
 
 /// Whether a view only computes columns of one table: it then stays a plan, and each rule reads only
 /// the columns it needs. Anything else is computed once.
-fn is_projection(sql: &str) -> bool {
+pub(super) fn is_projection(sql: &str) -> bool {
     !["JOIN", "GROUP BY", "OVER (", "UNION"].iter().any(|word| sql.contains(word))
 }
 

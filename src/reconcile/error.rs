@@ -8,6 +8,8 @@ use super::decisions::DecisionError;
 use super::rules::place::line_of;
 use super::rules::{Rule, RuleError};
 use crate::dataset::partition::PartitionError;
+#[cfg(feature = "spark")]
+use crate::spark::SparkError;
 
 /// Why a night could not be matched or judged.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,42 @@ pub enum ReconcileError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file lies where the cluster cannot name it.
+    #[error("`{path}` cannot be given to a cluster: its path must be absolute and without `*?[]{{}}`", path = .path.display())]
+    OutOfReach {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The cluster did not do what it was asked.
+    #[cfg(feature = "spark")]
+    #[error(transparent)]
+    Cluster(#[from] SparkError),
+    /// Rows that a cluster counted did not come.
+    #[error("`{what}`: the cluster has {there} rows, {came} came")]
+    Lost {
+        /// Dataset.
+        what: String,
+        /// As counted there.
+        there: i64,
+        /// As counted here.
+        came: i64,
+    },
+    /// What the SQL of the ledger does not tell whole.
+    #[error("{coupons} coupons have more than {most} subsidy receipts: match this night with `--engine polars`")]
+    TooManyReceipts {
+        /// How many there are.
+        coupons: i64,
+        /// How many receipts of a coupon the SQL tells.
+        most: i64,
+    },
+    /// A query gave a column that its result may not have.
+    #[error("`{column}` is not a column the result of `{what}` may have")]
+    UnknownColumn {
+        /// Rule id, view or dataset.
+        what: String,
+        /// Its name.
+        column: String,
+    },
     /// A rule case could not be read.
     #[error("rule case `{path}`: {why}", path = .path.display())]
     Case {
@@ -82,6 +120,9 @@ impl ReconcileError {
         let why = match self {
             ReconcileError::Query { source, .. } => source.to_string(),
             ReconcileError::Shape { source, .. } => source.to_string(),
+            ReconcileError::UnknownColumn { column, .. } => format!("`{column}` is not a column the result may have"),
+            #[cfg(feature = "spark")]
+            ReconcileError::Cluster(SparkError::Failed { why, is_of_the_query: true, .. }) => why,
             other => return other,
         };
         ReconcileError::Sql { file: rule.file.clone(), line: line_of(&rule.sql, &why), why }

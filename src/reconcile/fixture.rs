@@ -38,6 +38,9 @@ const DEFAULT_KNOWN_DAYS: u64 = 3;
 pub(super) struct Fixture {
     pub(super) terms: Terms,
     pub(super) asked: Asked,
+    /// The same by name, which `asked` does not tell: wallets, and coupons with their users.
+    #[cfg(test)]
+    pub(super) asked_names: (Vec<String>, Vec<(String, String)>),
     pub(super) files: DayFiles,
     pub(super) scratch: Scratch,
 }
@@ -49,7 +52,14 @@ impl Fixture {
         let scratch = Scratch::new_in(&std::env::temp_dir()).map_err(|error| wrong(case, error.to_string()))?;
         let date = settings.date.unwrap_or_else(default_date);
         let files = partitions(case, date, &settings, scratch.folder())?;
-        Ok(Fixture { terms: settings.terms(), asked: settings.asked(), files, scratch })
+        Ok(Fixture {
+            terms: settings.terms(),
+            asked: settings.asked(),
+            #[cfg(test)]
+            asked_names: (settings.asked.clone(), settings.unknown_coupons.clone()),
+            files,
+            scratch,
+        })
     }
 
     /// Builds the ledger of the case as the day's `coupon_ledger`; gives its control totals.

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use super::candidate::{self, Candidate};
+#[cfg(feature = "spark")]
+use super::cluster::{Cluster, ClusterNight};
 use super::decisions::Decisions;
 use super::engine::Engine;
 use super::error::ReconcileError;
@@ -43,7 +45,32 @@ pub struct Unjudged {
     pub is_shortfall: bool,
 }
 
-/// Judges the night of `files.date`; `files` has the ledger of that day.
+/// What answers the query of a rule: the engine of this machine, or a cluster.
+pub(super) trait Answers {
+    /// The rows of a rule's query, in no particular order.
+    fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError>;
+}
+
+/// This machine, over the rows that can matter to each rule.
+struct Here<'a> {
+    engine: Engine<'a>,
+    reduction: Reduction,
+}
+
+impl Answers for Here<'_> {
+    fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError> {
+        self.engine.rows_of(rule, &self.reduction, candidate::COLUMNS)
+    }
+}
+
+#[cfg(feature = "spark")]
+impl Answers for ClusterNight<'_> {
+    fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError> {
+        self.rows(&rule.id, &rule.sql, candidate::COLUMNS)
+    }
+}
+
+/// Judges the night of `files.date` on this machine; `files` has the ledger of that day.
 pub(super) fn judge(
     terms: &Terms,
     rules: &Rules,
@@ -52,12 +79,35 @@ pub(super) fn judge(
     shortfall: &Shortfall,
     decisions: &Decisions,
 ) -> Result<Judgement, ReconcileError> {
-    let (judged, unjudged) = split(rules, files, shortfall);
+    let docket = Docket::of(rules, files, shortfall);
     let mut engine = Engine::open(terms, rules, files, scratch)?;
-    let reduction = engine.reduce(judged.values().copied(), Limits::default());
+    let reduction = engine.reduce(docket.judged.values().copied(), Limits::default());
+    decide((terms, rules, files), docket, &mut Here { engine, reduction }, decisions)
+}
+
+/// Judges it on a cluster.
+#[cfg(feature = "spark")]
+pub(super) fn judge_on(
+    cluster: &mut Cluster,
+    (terms, rules): (&Terms, &Rules),
+    (files, scratch): (&DayFiles, &Scratch),
+    shortfall: &Shortfall,
+    decisions: &Decisions,
+) -> Result<Judgement, ReconcileError> {
+    let docket = Docket::of(rules, files, shortfall);
+    decide((terms, rules, files), docket, &mut cluster.night((terms, rules), files, scratch), decisions)
+}
+
+/// Asks every rule that can be judged and gives its rows a life.
+fn decide(
+    (terms, rules, files): (&Terms, &Rules, &DayFiles),
+    Docket { judged, unjudged }: Docket<'_>,
+    answers: &mut dyn Answers,
+    decisions: &Decisions,
+) -> Result<Judgement, ReconcileError> {
     let (mut findings, mut found) = (BTreeMap::new(), BTreeMap::new());
     for rule in judged.values() {
-        let rows = run(&mut engine, &reduction, terms, files, rule)?;
+        let rows = run(answers, terms, files, rule)?;
         found.insert(rule.id.clone(), rows.len());
         findings.extend(rows);
     }
@@ -82,24 +132,28 @@ pub(super) fn rehearse(terms: &Terms, rules: &Rules, date: NaiveDate) -> Result<
     }
     let nothing = DayFiles::new(date);
     let scratch = Scratch::new_in(&std::env::temp_dir()).map_err(scratched)?;
-    let mut engine = Engine::open(terms, rules, &nothing, &scratch)?;
-    rules.own().try_for_each(|rule| run(&mut engine, &Reduction::default(), terms, &nothing, rule).map(drop))
+    let engine = Engine::open(terms, rules, &nothing, &scratch)?;
+    let mut answers = Here { engine, reduction: Reduction::default() };
+    rules.own().try_for_each(|rule| run(&mut answers, terms, &nothing, rule).map(drop))
 }
 
 /// The rules that can be judged tonight, and why the others cannot.
-fn split<'a>(
-    rules: &'a Rules,
-    files: &DayFiles,
-    shortfall: &Shortfall,
-) -> (BTreeMap<&'a str, &'a Rule>, Vec<Unjudged>) {
-    let (mut judged, mut unjudged) = (BTreeMap::new(), Vec::new());
-    for rule in rules.iter() {
-        match lacking(rule, files, shortfall) {
-            None => drop(judged.insert(rule.id.as_str(), rule)),
-            Some(lacking) => unjudged.push(lacking),
+struct Docket<'a> {
+    judged: BTreeMap<&'a str, &'a Rule>,
+    unjudged: Vec<Unjudged>,
+}
+
+impl<'a> Docket<'a> {
+    fn of(rules: &'a Rules, files: &DayFiles, shortfall: &Shortfall) -> Docket<'a> {
+        let (mut judged, mut unjudged) = (BTreeMap::new(), Vec::new());
+        for rule in rules.iter() {
+            match lacking(rule, files, shortfall) {
+                None => drop(judged.insert(rule.id.as_str(), rule)),
+                Some(lacking) => unjudged.push(lacking),
+            }
         }
+        Docket { judged, unjudged }
     }
-    (judged, unjudged)
 }
 
 /// The first input a rule lacks.
@@ -125,14 +179,12 @@ fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjud
 /// The rule's findings by break_id. A query that gives one key twice speaks once, with the row that
 /// has more at risk.
 fn run<'a>(
-    engine: &mut Engine<'_>,
-    reduction: &Reduction,
+    answers: &mut dyn Answers,
     terms: &Terms,
     files: &DayFiles,
     rule: &'a Rule,
 ) -> Result<BTreeMap<String, Finding<'a>>, ReconcileError> {
-    let rows = engine.rows_of(rule, reduction, candidate::COLUMNS);
-    let mut rows: Vec<Candidate> = rows.map_err(|error| error.in_rule(rule))?;
+    let mut rows = answers.candidates(rule).map_err(|error| error.in_rule(rule))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
     let start = window_start(terms, files, rule);
     let grace = terms.grace_days_of(rule.datasets());

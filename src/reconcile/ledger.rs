@@ -27,8 +27,8 @@ use crate::dataset::partition::{self, PartitionError};
 use crate::fingerprints::Fingerprints;
 use crate::record::{LedgerRow, Record, Stock};
 
-/// Rows of a batch.
-const ROWS_PER_BATCH: usize = 8_192;
+/// Rows of a batch. The bytes of the published file depend on it.
+pub(super) const ROWS_PER_BATCH: usize = 8_192;
 
 /// Whom the night asked, and what it was told.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,13 @@ pub struct Asked {
     pub wallets: Fingerprints,
     /// (published openid, coupon code) the single query answered 404 for.
     pub unknown_coupons: Fingerprints,
+}
+
+impl Asked {
+    /// Whether the night asked this wallet, or for this very coupon.
+    pub(super) fn has(&self, openid: &str, coupon_code: &str) -> bool {
+        self.wallets.contains(&[openid]) || self.unknown_coupons.contains(&[openid, coupon_code])
+    }
 }
 
 /// What every row of the night is made with.
@@ -144,8 +151,7 @@ impl<'a> Night<'a> {
     /// Whether the night asked the claiming user's wallet, or for this very coupon.
     fn is_asked(&self, order: &OrderSide<'_>, coupon_code: &str) -> bool {
         let Some(openid) = order.openid else { return false };
-        let Asked { wallets, unknown_coupons } = self.asked;
-        wallets.contains(&[openid]) || unknown_coupons.contains(&[openid, coupon_code])
+        self.asked.has(openid, coupon_code)
     }
 }
 

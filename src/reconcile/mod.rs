@@ -1,8 +1,10 @@
 //! Match, coupon ledger, rules and the life of a break: a pure function of the partitions of a night,
-//! the job and the decisions. Reads Parquet, writes nothing, asks no clock and no network.
+//! the job and the decisions. Reads Parquet, writes nothing, asks no clock; only `cluster` asks another machine.
 
 mod builders;
 mod candidate;
+#[cfg(feature = "spark")]
+mod cluster;
 mod columns;
 mod coupon_key;
 mod cursor;
@@ -27,6 +29,7 @@ mod parameters;
 mod reduction;
 pub mod rules;
 mod sides;
+mod site;
 mod spill;
 mod subsidy;
 mod tables;
@@ -41,6 +44,7 @@ pub use footing::{Footing, Tally};
 pub use judge::{Judgement, Unjudged};
 pub use ledger::Asked;
 pub use lifecycle::Status;
+pub use site::{Carrier, Place, Site};
 
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
@@ -54,12 +58,20 @@ use terms::Terms;
 /// bills is left in `scratch`.
 pub fn build_ledger<E: From<ReconcileError>>(
     job: &Job,
-    files: &DayFiles,
+    site: &mut Site,
+    (files, scratch): (&DayFiles, &Scratch),
     asked: &Asked,
-    scratch: &Scratch,
     sink: impl FnMut(RecordBatch) -> Result<(), E>,
 ) -> Result<Vec<Footing>, E> {
-    ledger::build(&Terms::of(job), files, asked, scratch, sink)
+    let terms = Terms::of(job);
+    match site {
+        #[cfg(feature = "spark")]
+        Site::Cluster(cluster) if terms.rules.use_request_pattern.is_none() => {
+            let rules = rules_of(job)?;
+            cluster.night((&terms, &rules), files, scratch).build_ledger(asked, sink)
+        }
+        _ => ledger::build(&terms, files, asked, scratch, sink),
+    }
 }
 
 /// What the match decodes, dataset by dataset: to decode these columns and do nothing with them is the
@@ -72,12 +84,17 @@ pub fn columns_read() -> impl Iterator<Item = (&'static str, &'static [&'static 
 /// names the datasets a configured stage could not fill.
 pub fn judge(
     job: &Job,
-    files: &DayFiles,
-    scratch: &Scratch,
+    site: &mut Site,
+    (files, scratch): (&DayFiles, &Scratch),
     shortfall: &Shortfall,
     decisions: &Decisions,
 ) -> Result<Judgement, ReconcileError> {
-    judge::judge(&Terms::of(job), &rules_of(job)?, files, scratch, shortfall, decisions)
+    let (terms, rules) = (Terms::of(job), rules_of(job)?);
+    match site {
+        Site::Here => judge::judge(&terms, &rules, files, scratch, shortfall, decisions),
+        #[cfg(feature = "spark")]
+        Site::Cluster(cluster) => judge::judge_on(cluster, (&terms, &rules), (files, scratch), shortfall, decisions),
+    }
 }
 
 /// Tries the job's own rules over an empty day: an error names the file and the line.

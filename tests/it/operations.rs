@@ -333,3 +333,21 @@ fn the_units_of_systemd_are_sound_where_systemd_is_there_to_say_so() {
     let ending = Ending::of(output);
     assert_eq!((ending.code, ending.stderr.as_str()), (0, ""));
 }
+
+#[test]
+fn an_engine_that_cannot_do_the_night_is_refused_before_anybody_is_asked() {
+    let shop = Shop::of_seed(42);
+    let wechat = shop.serve(None);
+    let run = |arguments: &[&str]| shop.run(&wechat, &[&["--date", "2026-11-18"], arguments].concat());
+    let has_spark = cfg!(feature = "spark");
+    let ending = run(&["--engine", "spark"]);
+    let why = if has_spark { "`engine.remote` is missing" } else { "this build has no Spark engine" };
+    assert!(ending.code == 2 && ending.stderr.contains(why), "{} {}", ending.code, ending.stderr);
+    shop.edit("job.toml", |text| text.replace("kind = \"polars\"", "kind = \"polars\"\nremote = \"sc://127.0.0.1:9\""));
+    let ending = run(&["--engine", "spark"]);
+    let why = if has_spark { "nobody answers at sc://127.0.0.1:9" } else { "this build has no Spark engine" };
+    assert!(ending.code == if has_spark { 69 } else { 2 } && ending.stderr.contains(why), "{}", ending.stderr);
+    assert_eq!(wechat.counts().total, 0, "nobody is asked");
+    let ending = run(&["--engine", "polars"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 24] = [
+const LAYERS: [&str; 25] = [
     "money",
     "clock",
     "secret",
@@ -16,6 +16,7 @@ const LAYERS: [&str; 24] = [
     "durable",
     "job",
     "store",
+    "spark",
     "http",
     "wechat",
     "exports",

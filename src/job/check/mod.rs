@@ -2,6 +2,7 @@
 //! Notes every problem and goes on; a job comes out only when none was found.
 
 mod api;
+mod engine;
 mod path;
 mod rule;
 mod scalar;
@@ -42,13 +43,13 @@ impl<'a> Checker<'a> {
 
     fn job(&mut self, path: &Path, file: &JobFile) -> Option<Job> {
         self.needs(file);
-        self.engine(file.engine.as_ref());
         let written = file.job.as_ref().map(|job| &job.value);
         let name = written.and_then(|job| self.file_name(&job.name));
         let lake = written.and_then(|job| self.lake(job, file.store.as_ref()));
         let pii = written.and_then(|job| self.pii(job));
         written.inspect(|job| self.job_patience(job));
         let (lake, bucket) = lake.unzip();
+        let lake_is_in_a_bucket = matches!(bucket, Some(Some(_)));
         let job = Job {
             path: path.to_owned(),
             bucket: bucket.flatten(),
@@ -64,6 +65,7 @@ impl<'a> Checker<'a> {
             subsidy_ledger: file.subsidy_ledger.as_ref().and_then(|section| self.dated_path(&section.value.path)),
             subsidy_programs: self.subsidy_programs(file.subsidy_programs.as_ref()),
             notification_spool: file.notifications.as_ref().and_then(|section| self.path(&section.value.spool)),
+            engine: self.engine(file.engine.as_ref().map(|section| &section.value), lake_is_in_a_bucket),
             rules: self.rules(file.rules.as_ref().map(|section| &section.value)),
             decisions: file.decisions.as_ref().and_then(|section| self.path(&section.value.path)),
             report: self.report(file.report.as_ref().map(|section| &section.value)),

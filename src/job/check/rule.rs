@@ -1,9 +1,9 @@
-//! `[rules]`, `[engine]` and `[report]`. Rule ids are not known here: `rules list` knows them.
+//! `[rules]` and `[report]`. Rule ids are not known here: `rules list` knows them.
 
 use regex::Regex;
 
 use super::Checker;
-use crate::job::file::{EngineSection, ReportSection, RulesSection};
+use crate::job::file::{ReportSection, RulesSection};
 use crate::job::settings::{ExcelIds, Language, ReportSettings, RuleSettings};
 use crate::job::value::Written;
 use crate::money::Fen;
@@ -47,18 +47,6 @@ impl Checker<'_> {
             }
         }
         None
-    }
-
-    /// `[engine]`: only Polars in this build.
-    pub(super) fn engine(&mut self, section: Option<&Written<EngineSection>>) {
-        let Some(section) = section.map(|section| &section.value) else { return };
-        let spark = self.choice(&section.kind, false, &[("polars", false), ("spark", true)]);
-        if let (true, Some(kind)) = (spark, &section.kind) {
-            let text = "`engine.kind` is `spark`: this build has no Spark engine";
-            self.problems.add_with_hint(&kind.place, text, "write `kind = \"polars\"`");
-        } else if let Some(remote) = &section.remote {
-            self.problems.add(&remote.place, "`engine.remote` is of no use with `kind = \"polars\"`");
-        }
     }
 
     /// `[report]`.

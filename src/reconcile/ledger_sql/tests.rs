@@ -1,6 +1,5 @@
 //! The SQL says what the local match streams: over the cases, and over nights of few values and many collisions.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use polars::prelude::*;
@@ -54,9 +53,8 @@ impl FootingRow {
     }
 }
 
-/// An engine in which every view is defined. Whom the night asked is known by fingerprint only: which of
-/// the users and coupons of the ledger were, is looked up.
-fn engine<'a>(night: &'a Fixture, rules: &'a Rules, ledger: &[LedgerRow]) -> Result<Engine<'a>, ReconcileError> {
+/// An engine in which every view is defined.
+fn engine<'a>(night: &'a Fixture, rules: &'a Rules) -> Result<Engine<'a>, ReconcileError> {
     let mut engine = Engine::open(&night.terms, rules, &night.files, &night.scratch)?;
     let latest = |dataset| {
         let contract = contract::contract(dataset);
@@ -66,16 +64,12 @@ fn engine<'a>(night: &'a Fixture, rules: &'a Rules, ledger: &[LedgerRow]) -> Res
         };
         path.map_or_else(|| tables::empty(contract), |path| tables::scan(contract, path))
     };
-    let ordered: BTreeSet<_> =
-        ledger.iter().filter_map(|row| Some((row.order_openid.as_deref()?, row.coupon_code.as_str()))).collect();
-    let is_unknown = |(openid, code): &(&str, &str)| night.asked.unknown_coupons.contains(&[openid, code]);
-    let (openids, codes): (Vec<_>, Vec<_>) = ordered.iter().copied().filter(is_unknown).unzip();
-    let users: BTreeSet<_> = ordered.iter().map(|(openid, _)| *openid).collect();
-    let wallets: Vec<_> = users.into_iter().filter(|openid| night.asked.wallets.contains(&[openid])).collect();
+    let (wallets, unknown_coupons) = &night.asked_names;
+    let (openids, codes): (Vec<_>, Vec<_>) = unknown_coupons.iter().cloned().unzip();
     let inputs = [
         ("latest_stocks", latest(Stock::DATASET)),
         ("coupon_ledger_yesterday", latest(LedgerRow::DATASET)),
-        ("asked_wallets", df!["openid" => wallets].map(DataFrame::lazy)),
+        ("asked_wallets", df!["openid" => wallets.clone()].map(DataFrame::lazy)),
         ("unknown_coupons", df!["openid" => openids, "coupon_code" => codes].map(DataFrame::lazy)),
     ];
     for (name, table) in inputs {
@@ -90,7 +84,7 @@ fn differences(night: &mut Fixture) -> Result<Vec<String>, ReconcileError> {
     let footing = night.put_ledger()?;
     let local: Vec<LedgerRow> = partition::read_rows(night.files.of_day(LedgerRow::DATASET).expect("just built"))?;
     let rules = Rules::built_in();
-    let mut engine = engine(night, &rules, &local)?;
+    let mut engine = engine(night, &rules)?;
     let contract = contract::contract(LedgerRow::DATASET);
     let columns: Vec<_> = contract.columns.iter().map(|column| (column.name.as_str(), column.kind)).collect();
     let mut rows: Vec<LedgerRow> = engine.rows("ledger", "SELECT * FROM coupon_ledger", &columns)?;

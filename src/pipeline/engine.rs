@@ -1,0 +1,133 @@
+//! The engine of a night before it is needed: whether this build has it, whether it can reach the lake,
+//! whether it answers.
+
+use std::io;
+use std::path::Path;
+
+use super::failure::{disk, unmatched};
+use crate::dataset::Lake;
+use crate::error::{ExitCode, Failure};
+use crate::job::Job;
+use crate::reconcile::{Carrier, Place, Site};
+use crate::store::{Put, Store};
+
+/// Refuses a night its engine cannot do, and asks a cluster for its version: a night that has asked
+/// WeChat for hours should not find out then.
+pub(super) fn greet(job: &Job) -> Result<(), Failure> {
+    if let Some((problem, hint)) = job.engine.refusal(job.bucket.is_some()) {
+        return Err(Failure::new(ExitCode::Usage, format!("`engine.kind` is `spark`: {problem}")).hinting(hint));
+    }
+    cluster::greet(job)
+}
+
+/// Opens the engine for match and rules.
+pub(super) fn open(job: &Job, lake: &Lake) -> Result<Site, Failure> {
+    let bucket = job.bucket.as_ref().map(|bucket| {
+        // What Hadoop calls `s3://` is something else.
+        let url = bucket.url().replacen("s3://", "s3a://", 1);
+        (url, Box::new(Ferry { lake: lake.clone() }) as Box<dyn Carrier>)
+    });
+    let place = Place { root: lake.root().to_owned(), bucket };
+    Site::open(job, place).map_err(|error| unmatched(&error))
+}
+
+/// Removes what was put into the bucket for the cluster, and what it wrote there.
+pub(super) fn clear(job: &Job, lake: &Lake, site: &Site) -> Result<(), Failure> {
+    if matches!(site, Site::Here) || lake.bucket().is_none() {
+        return Ok(());
+    }
+    Ferry { lake: lake.clone() }
+        .clear(&lake.staging(&job.name))
+        .map_err(|error| disk(&error, "cannot clear the staging of the bucket"))
+}
+
+/// Carries staged files into the bucket and what a cluster wrote out of it.
+struct Ferry {
+    lake: Lake,
+}
+
+impl Ferry {
+    fn store(&self) -> &Store {
+        self.lake.bucket().expect("only a lake in a bucket has a ferry").mirror().store()
+    }
+
+    fn key(&self, path: &Path) -> String {
+        path.strip_prefix(self.lake.root()).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    fn clear(&self, folder: &Path) -> io::Result<()> {
+        for object in self.store().list(&self.key(folder))? {
+            self.store().remove(&object.key)?;
+        }
+        Ok(())
+    }
+}
+
+impl Carrier for Ferry {
+    fn put(&self, path: &Path) -> io::Result<()> {
+        let key = self.key(path);
+        // A run that died may have left one.
+        self.store().remove(&key)?;
+        Ok(self.store().put_file(&key, path, Put::New).map(drop)?)
+    }
+
+    fn has_parts(&self, folder: &Path) -> io::Result<bool> {
+        Ok(self.store().list(&self.key(folder))?.iter().any(|object| object.key.ends_with(".parquet")))
+    }
+
+    fn fetch(&self, folder: &Path) -> io::Result<()> {
+        let objects = self.store().list(&self.key(folder))?;
+        let wanted = objects.into_iter().map(|object| (object.key.clone(), self.lake.root().join(object.key)));
+        Ok(self.store().download(wanted.collect()).map(drop)?)
+    }
+}
+
+#[cfg(feature = "spark")]
+pub(super) use cluster::failed;
+
+#[cfg(feature = "spark")]
+mod cluster {
+    use crate::error::{ExitCode, Failure};
+    use crate::job::{EngineKind, Job};
+    use crate::spark::{self, SparkError};
+
+    pub(super) fn greet(job: &Job) -> Result<(), Failure> {
+        let Some(spark) = job.engine.spark.as_ref().filter(|_| job.engine.kind == EngineKind::Spark) else {
+            return Ok(());
+        };
+        let version = spark::greet(spark).map_err(|error| failed(&error))?;
+        tracing::info!("the night is matched and judged on {} (Spark {version})", spark.remote.shown());
+        Ok(())
+    }
+
+    /// The cluster did not do what it was asked: nothing is published.
+    pub(crate) fn failed(error: &SparkError) -> Failure {
+        let (code, hint) = match error {
+            SparkError::Unreachable { .. } => (
+                ExitCode::Unavailable,
+                "`engine.remote` must name a running Spark Connect server; `--engine polars` needs none",
+            ),
+            SparkError::Denied { .. } => {
+                (ExitCode::Rejected, "`engine.token_env` or `engine.token_file` must give the token the server knows")
+            }
+            SparkError::Late { .. } => (
+                ExitCode::TryLater,
+                "give the cluster more executors, or the query more time: `engine.query_timeout_seconds`",
+            ),
+            SparkError::Failed { .. } | SparkError::Unreadable { .. } => {
+                (ExitCode::Unavailable, "the cluster's own log says more; nothing was published, run again")
+            }
+        };
+        Failure::caused_by(code, "the cluster did not do its part; nothing was published", error).hinting(hint)
+    }
+}
+
+#[cfg(not(feature = "spark"))]
+mod cluster {
+    use crate::error::Failure;
+    use crate::job::Job;
+
+    pub(super) fn greet(_: &Job) -> Result<(), Failure> {
+        Ok(())
+    }
+}

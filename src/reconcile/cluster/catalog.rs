@@ -1,0 +1,173 @@
+//! What the names in a rule stand for on a cluster: files with the schema of their contract, queries over
+//! other names, small tables that we bring. Text only: opens no file, asks nobody.
+
+use std::path::PathBuf;
+
+use arrow::array::RecordBatch;
+use chrono::NaiveDate;
+use polars::prelude::LazyFrame;
+
+use super::super::engine::is_projection;
+use super::super::error::ReconcileError;
+use super::super::files::DayFiles;
+use super::super::ledger_sql::{self, View};
+use super::super::parameters;
+use super::super::rules::Rules;
+use super::super::tables;
+use super::super::terms::Terms;
+use crate::contract::{self, ColumnKind, Contract};
+use crate::record::{LedgerRow, Record};
+
+/// A name's meaning.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Table {
+    /// A Parquet file of ours and the columns it is read with.
+    File(PathBuf, String),
+    /// A query over other names.
+    Query(String),
+    /// One that several others read: it is computed once.
+    Shared(String),
+    /// Rows that we bring: at least one batch, which may be empty.
+    Rows(Vec<RecordBatch>),
+    /// The list of order files per WeChat channel: it needs the names of the order files first.
+    WechatChannels,
+}
+
+/// Every name of a night.
+pub(super) struct Catalog<'a> {
+    pub(super) terms: &'a Terms,
+    pub(super) rules: &'a Rules,
+    pub(super) files: &'a DayFiles,
+}
+
+impl Catalog<'_> {
+    /// What a name stands for; `None` when the word is no table's name.
+    pub(super) fn table(&self, name: &str) -> Result<Option<Table>, ReconcileError> {
+        if let Some(view) = self.ledger_view(name) {
+            let meaning = if view.is_shared { Table::Shared } else { Table::Query };
+            return Ok(Some(meaning(view.sql.to_owned())));
+        }
+        if let Some(sql) = self.rules.view(name) {
+            let meaning = if is_projection(sql) { Table::Query } else { Table::Shared };
+            return Ok(Some(meaning(sql.to_owned())));
+        }
+        if name == "wechat_channels" {
+            return Ok(Some(Table::WechatChannels));
+        }
+        let small = parameters::tables(self.terms, self.files).map_err(ReconcileError::query("params"))?;
+        if let Some((_, table)) = small.into_iter().find(|(known, _)| *known == name) {
+            return rows(name, table).map(|rows| Some(Table::Rows(rows)));
+        }
+        self.dataset(name)
+    }
+
+    /// A view on the way to the ledger, and the ledger itself until it is staged.
+    fn ledger_view(&self, name: &str) -> Option<&'static View> {
+        let is_staged = name == LedgerRow::DATASET && self.files.of_day(name).is_some();
+        ledger_sql::views().iter().find(|view| view.name == name && !is_staged)
+    }
+
+    /// A dataset as the view of D, its history, the breaks of the night before, or one day of one.
+    fn dataset(&self, name: &str) -> Result<Option<Table>, ReconcileError> {
+        if let Some(contract) = contract::find(name) {
+            let day = self.files.of_day(name).map(|_| self.files.date);
+            return Ok(Some(Table::Query(one_day(contract, day))));
+        }
+        if let Some((dataset, date)) = self.memory(name) {
+            return Ok(Some(Table::Query(one_day(contract::contract(dataset), date))));
+        }
+        if let Some(contract) = name.strip_suffix("_history").and_then(contract::find) {
+            let window = self.files.window(&contract.name, self.terms.rules.lookback_start(self.files.date));
+            let days: Vec<_> = window.into_iter().map(|(date, _)| date).collect();
+            return Ok(Some(Table::Query(history(contract, &days))));
+        }
+        self.day(name).transpose()
+    }
+
+    /// What a night knows of the one before, and the day it is from.
+    fn memory(&self, name: &str) -> Option<(&'static str, Option<NaiveDate>)> {
+        let before = |dataset| latest_before(self.files, dataset);
+        match name {
+            "breaks_yesterday" => Some(("breaks", before("breaks"))),
+            "coupon_ledger_yesterday" => Some(("coupon_ledger", before("coupon_ledger"))),
+            "latest_stocks" => {
+                let today = self.files.of_day("stocks").map(|_| self.files.date);
+                Some(("stocks", today.or_else(|| before("stocks"))))
+            }
+            _ => None,
+        }
+    }
+
+    /// `orders__20261118`: one day of a dataset.
+    fn day(&self, name: &str) -> Option<Result<Table, ReconcileError>> {
+        let (dataset, day) = name.rsplit_once("__")?;
+        let contract = contract::find(dataset)?;
+        let date = NaiveDate::parse_from_str(day, "%Y%m%d").ok()?;
+        let today = self.files.of_day(dataset).filter(|_| date == self.files.date);
+        let earlier =
+            || self.files.history.get(dataset)?.iter().find(|(day, _)| *day == date).map(|(_, path)| path.as_path());
+        let path = today.or_else(earlier)?;
+        Some(Ok(Table::File(path.to_owned(), ddl(contract))))
+    }
+}
+
+pub(super) fn rows(name: &str, table: LazyFrame) -> Result<Vec<RecordBatch>, ReconcileError> {
+    let frame = table.collect().map_err(ReconcileError::query(name))?;
+    let (schema, mut batches) = tables::to_arrow_with_schema(frame).map_err(ReconcileError::shape(name))?;
+    if batches.is_empty() {
+        batches.push(RecordBatch::new_empty(schema));
+    }
+    Ok(batches)
+}
+
+fn latest_before(files: &DayFiles, dataset: &str) -> Option<NaiveDate> {
+    let days = files.history.get(dataset)?;
+    days.iter().map(|(date, _)| *date).filter(|date| *date < files.date).max()
+}
+
+/// The view of one day; without a day it has no row.
+fn one_day(contract: &Contract, date: Option<NaiveDate>) -> String {
+    match date {
+        Some(date) => format!("SELECT {} FROM {}", names(contract), day_name(contract, date)),
+        None => format!("SELECT {} FROM (SELECT 1 AS nothing) t WHERE nothing = 0", nulls(contract)),
+    }
+}
+
+/// All days one after the other, `dt` telling which.
+fn history(contract: &Contract, days: &[NaiveDate]) -> String {
+    if days.is_empty() {
+        let nulls = nulls(contract);
+        return format!("SELECT {nulls}, CAST(NULL AS DATE) AS dt FROM (SELECT 1 AS nothing) t WHERE nothing = 0");
+    }
+    let names = names(contract);
+    let day = |date: &NaiveDate| format!("SELECT {names}, DATE '{date}' AS dt FROM {}", day_name(contract, *date));
+    days.iter().map(day).collect::<Vec<_>>().join("\nUNION ALL ")
+}
+
+fn day_name(contract: &Contract, date: NaiveDate) -> String {
+    format!("{}__{}", contract.name, date.format("%Y%m%d"))
+}
+
+fn names(contract: &Contract) -> String {
+    contract.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn nulls(contract: &Contract) -> String {
+    let null = |column: &contract::Column| format!("CAST(NULL AS {}) AS {}", sql_type(column.kind), column.name);
+    contract.columns.iter().map(null).collect::<Vec<_>>().join(", ")
+}
+
+fn ddl(contract: &Contract) -> String {
+    let column = |column: &contract::Column| format!("{} {}", column.name, sql_type(column.kind));
+    contract.columns.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
+fn sql_type(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text => "STRING",
+        ColumnKind::Integer => "BIGINT",
+        ColumnKind::Boolean => "BOOLEAN",
+        ColumnKind::Date => "DATE",
+        ColumnKind::Instant => "TIMESTAMP",
+    }
+}

@@ -1,0 +1,235 @@
+//! The sorted parts a cluster wrote, read as one stream in the order of the coupons: typed by the contract, in
+//! batches of one size, so that the file made of them has the bytes the local match would have written.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchReader};
+use arrow::compute::{SortColumn, concat_batches, interleave_record_batch, lexsort_to_indices, take_record_batch};
+use arrow::error::ArrowError;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::super::engine::ResultColumn;
+use super::super::error::ReconcileError;
+use super::super::facts::scratched;
+use super::super::ledger::ROWS_PER_BATCH;
+use super::typed;
+use crate::contract::Contract;
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
+
+/// One part, at a row.
+struct Part {
+    path: PathBuf,
+    rows: Batches,
+    batch: RecordBatch,
+    row: usize,
+}
+
+/// The parts of a folder; gives batches of rows sorted by the first two columns of the contract's key.
+pub(super) struct Gather<'a> {
+    contract: &'static Contract,
+    columns: Vec<ResultColumn<'a>>,
+    parts: Vec<Part>,
+    /// The next row of each part that has one, the smallest first.
+    next: BinaryHeap<Reverse<((String, String), usize)>>,
+}
+
+impl<'a> Gather<'a> {
+    /// Opens every part of `folder`; what a cluster leaves beside them is passed over.
+    pub(super) fn open(contract: &'static Contract, folder: &Path) -> Result<Gather<'a>, ReconcileError> {
+        let columns = contract.columns.iter().map(|column| (column.name.as_str(), column.kind)).collect();
+        let mut gather = Gather { contract, columns, parts: Vec::new(), next: BinaryHeap::new() };
+        for path in parts_of(folder)? {
+            let rows = sorted_rows(contract, &path).map_err(ReconcileError::shape(&contract.name))?;
+            let batch = RecordBatch::new_empty(contract.arrow());
+            gather.parts.push(Part { path, rows, batch, row: 0 });
+            gather.refill(gather.parts.len() - 1)?;
+        }
+        Ok(gather)
+    }
+
+    /// The next batch: of `ROWS_PER_BATCH` rows, but for the last.
+    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, ReconcileError> {
+        // A part's batch is kept until its rows are copied out, even when the part has moved on.
+        let mut held: Vec<RecordBatch> = self.parts.iter().map(|part| part.batch.clone()).collect();
+        let mut held_of: Vec<usize> = (0..held.len()).collect();
+        let mut picked = Vec::with_capacity(ROWS_PER_BATCH);
+        while picked.len() < ROWS_PER_BATCH {
+            let Some(Reverse((_, place))) = self.next.pop() else { break };
+            picked.push((held_of[place], self.parts[place].row));
+            self.parts[place].row += 1;
+            if self.parts[place].row < self.parts[place].batch.num_rows() {
+                self.offer(place);
+            } else if self.refill(place)? {
+                held_of[place] = held.len();
+                held.push(self.parts[place].batch.clone());
+            }
+        }
+        if picked.is_empty() {
+            return Ok(None);
+        }
+        let batches: Vec<&RecordBatch> = held.iter().collect();
+        let shape = || ReconcileError::shape(&self.contract.name);
+        let batch = interleave_record_batch(&batches, &picked).map_err(shape())?;
+        RecordBatch::try_new(self.contract.arrow(), batch.columns().to_vec()).map(Some).map_err(shape())
+    }
+
+    /// Reads the next rows of a part; false when there are none.
+    fn refill(&mut self, place: usize) -> Result<bool, ReconcileError> {
+        let part = &mut self.parts[place];
+        for batch in part.rows.by_ref() {
+            let batch = typed(
+                &part.path.display().to_string(),
+                &batch.map_err(ReconcileError::shape(&self.contract.name))?,
+                &self.columns,
+            )?;
+            if batch.num_rows() > 0 {
+                (part.batch, part.row) = (batch, 0);
+                self.offer(place);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn offer(&mut self, place: usize) {
+        let part = &self.parts[place];
+        let cell = |name: &String| {
+            let column = part.batch.column_by_name(name).expect("the batch is typed").as_string::<i32>();
+            if column.is_null(part.row) { String::new() } else { column.value(part.row).to_owned() }
+        };
+        let key = (cell(&self.contract.key[0]), cell(&self.contract.key[1]));
+        self.next.push(Reverse((key, place)));
+    }
+}
+
+/// The rows of a part in the order of the key. Spark keeps the order of what it writes; Sail does not, and its part is
+/// sorted here, in memory.
+fn sorted_rows(contract: &Contract, path: &Path) -> Result<Batches, ArrowError> {
+    let rows = open(path)?.with_batch_size(ROWS_PER_BATCH).build()?;
+    if is_sorted(contract, path)? {
+        return Ok(Box::new(rows));
+    }
+    let schema = rows.schema();
+    let whole = concat_batches(&schema, &rows.collect::<Result<Vec<_>, _>>()?)?;
+    let column = |name: &String| SortColumn {
+        values: whole.column_by_name(name).cloned().unwrap_or(whole.column(0).clone()),
+        options: None,
+    };
+    let order = lexsort_to_indices(&contract.key.iter().map(column).collect::<Vec<_>>(), None)?;
+    Ok(Box::new(std::iter::once(take_record_batch(&whole, &order))))
+}
+
+/// Whether the keys of a part only ever grow.
+fn is_sorted(contract: &Contract, path: &Path) -> Result<bool, ArrowError> {
+    let file = open(path)?;
+    let keys = ProjectionMask::columns(file.parquet_schema(), contract.key.iter().map(String::as_str));
+    let mut last: Option<Vec<String>> = None;
+    for batch in file.with_projection(keys).build()? {
+        let batch = batch?;
+        let columns = contract.key.iter().filter_map(|name| batch.column_by_name(name)?.as_string_opt::<i32>());
+        let columns: Vec<_> = columns.collect();
+        for row in 0..batch.num_rows() {
+            let key = columns.iter().map(|column| column.value(row));
+            if last.as_ref().is_some_and(|last| last.iter().map(String::as_str).gt(key.clone())) {
+                return Ok(false);
+            }
+            last = Some(key.map(str::to_owned).collect());
+        }
+    }
+    Ok(true)
+}
+
+fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, ArrowError> {
+    Ok(ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?)
+}
+
+/// The Parquet files of a folder, by name: not those a cluster hides.
+pub(in crate::reconcile) fn parts_of(folder: &Path) -> Result<Vec<PathBuf>, ReconcileError> {
+    let mut parts = Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(parts),
+        entries => entries.map_err(scratched)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(scratched)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(".parquet") && !name.starts_with(['.', '_']) {
+            parts.push(path);
+        }
+    }
+    parts.sort();
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::contract;
+    use arrow::array::{ArrayRef, Int32Array, StringArray, new_null_array};
+    use arrow::compute::cast;
+    use parquet::arrow::ArrowWriter;
+
+    /// Ledger rows of these coupons, with as little in them as the contract allows.
+    fn rows_of(codes: &[usize]) -> RecordBatch {
+        let schema = contract::contract("coupon_ledger").arrow();
+        let cells = schema.fields().iter().map(|field| -> ArrayRef {
+            match field.name().as_str() {
+                "coupon_code" => Arc::new(StringArray::from_iter_values(codes.iter().map(|code| format!("{code:06}")))),
+                _ if field.is_nullable() => new_null_array(field.data_type(), codes.len()),
+                _ => cast(&Int32Array::from(vec![0; codes.len()]), field.data_type()).unwrap(),
+            }
+        });
+        let cells = cells.collect();
+        RecordBatch::try_new(schema, cells).unwrap()
+    }
+
+    fn gathered(parts: &[Vec<usize>]) -> Vec<RecordBatch> {
+        let folder = tempfile::tempdir().unwrap();
+        for (place, codes) in parts.iter().enumerate() {
+            let rows = rows_of(codes);
+            let file = File::create(folder.path().join(format!("part-{place:05}.parquet"))).unwrap();
+            let mut writer = ArrowWriter::try_new(file, rows.schema(), None).unwrap();
+            writer.write(&rows).unwrap();
+            writer.close().unwrap();
+        }
+        std::fs::write(folder.path().join("_SUCCESS"), b"").unwrap();
+        std::fs::write(folder.path().join(".part-00000.parquet.crc"), b"x").unwrap();
+        let mut gather = Gather::open(contract::contract("coupon_ledger"), folder.path()).unwrap();
+        std::iter::from_fn(|| gather.next_batch().unwrap()).collect()
+    }
+
+    #[test]
+    fn parts_that_interleave_come_out_in_order_and_in_batches_of_one_size() {
+        let rows = 2 * ROWS_PER_BATCH + 5;
+        for parts in [1, 3] {
+            let parts: Vec<Vec<usize>> = (0..parts).map(|part| (part..rows).step_by(parts).collect()).collect();
+            let batches = gathered(&parts);
+            let sizes: Vec<_> = batches.iter().map(RecordBatch::num_rows).collect();
+            assert_eq!(sizes, [ROWS_PER_BATCH, ROWS_PER_BATCH, 5]);
+            let column = |batch: &RecordBatch| batch.column_by_name("coupon_code").unwrap().clone();
+            let codes: Vec<_> = batches.iter().map(column).collect();
+            let codes = codes.iter().flat_map(|column| column.as_string::<i32>().iter().flatten());
+            assert!(codes.eq((0..rows).map(|code| format!("{code:06}"))));
+        }
+    }
+
+    #[test]
+    fn a_part_that_lost_its_order_is_sorted() {
+        let batches = gathered(&[vec![3, 1, 2], vec![0, 4]]);
+        let codes = batches[0].column_by_name("coupon_code").unwrap().as_string::<i32>();
+        assert!(codes.iter().flatten().eq(["000000", "000001", "000002", "000003", "000004"]));
+    }
+
+    #[test]
+    fn a_folder_without_rows_gives_none() {
+        assert!(gathered(&[]).is_empty() && gathered(&[vec![], vec![]]).is_empty());
+    }
+}

@@ -1,0 +1,145 @@
+//! Where a night is matched and judged: on this machine, or on a cluster; and how a cluster names a file of
+//! the lake.
+
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "spark")]
+use super::cluster::{Cluster, parts_of};
+use super::error::ReconcileError;
+#[cfg(feature = "spark")]
+use super::facts::scratched;
+#[cfg(feature = "spark")]
+use crate::job::EngineKind;
+use crate::job::Job;
+
+/// Where a night is matched and judged.
+#[derive(Debug)]
+pub enum Site {
+    /// This machine.
+    Here,
+    /// A Spark cluster.
+    #[cfg(feature = "spark")]
+    Cluster(Box<Cluster>),
+}
+
+impl Site {
+    /// The site the job chose, whose `EngineSettings::refusal` the caller has seen.
+    ///
+    /// # Errors
+    /// The cluster does not answer.
+    #[cfg(feature = "spark")]
+    pub fn open(job: &Job, place: Place) -> Result<Site, ReconcileError> {
+        match &job.engine.spark {
+            Some(spark) if job.engine.kind == EngineKind::Spark => {
+                Ok(Site::Cluster(Box::new(Cluster::open(spark, place)?)))
+            }
+            _ => Ok(Site::Here),
+        }
+    }
+
+    /// The site the job chose: this build knows one.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(feature = "spark"))]
+    pub fn open(_: &Job, _: Place) -> Result<Site, ReconcileError> {
+        Ok(Site::Here)
+    }
+}
+
+/// Characters Spark would take for a pattern.
+#[cfg(feature = "spark")]
+const PATTERNS: [char; 6] = ['*', '?', '[', ']', '{', '}'];
+
+/// Carries files between the folder a night works in and the bucket that stands for it on a cluster.
+pub trait Carrier: Send {
+    /// Makes a file of the folder visible in the bucket.
+    fn put(&self, path: &Path) -> std::io::Result<()>;
+    /// Whether the cluster wrote anything but markers below a folder.
+    fn has_parts(&self, folder: &Path) -> std::io::Result<bool>;
+    /// Brings what the cluster wrote below a folder.
+    fn fetch(&self, folder: &Path) -> std::io::Result<()>;
+}
+
+/// Where the files of a night are for the cluster.
+pub struct Place {
+    /// The folder of the lake here.
+    pub root: PathBuf,
+    /// What stands for it there, when it is not the same folder: `s3a://bucket/prefix`, and who carries.
+    pub bucket: Option<(String, Box<dyn Carrier>)>,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "spark")]
+impl Place {
+    /// The URI of a file below the folder. Always absolute: a server takes a relative one for its own.
+    pub(super) fn uri(&self, path: &Path) -> Result<String, ReconcileError> {
+        let uri = match (&self.bucket, path.strip_prefix(&self.root)) {
+            (Some((url, _)), Ok(below)) => format!("{url}/{}", below.display()),
+            _ => format!("file://{}", path.display()),
+        };
+        if path.is_absolute() && !uri.contains(PATTERNS) {
+            return Ok(uri);
+        }
+        Err(ReconcileError::OutOfReach { path: path.to_owned() })
+    }
+
+    /// Makes sure that the cluster sees a file: what is published lies in the bucket, what is staged does not yet.
+    pub(super) fn show(&self, path: &Path) -> Result<(), ReconcileError> {
+        match &self.bucket {
+            Some((_, carrier)) if path.starts_with(self.root.join("staging")) => carrier.put(path).map_err(scratched),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the cluster wrote any part into a folder: of no rows Spark writes one, and Sail none.
+    pub(super) fn has_parts(&self, folder: &Path) -> Result<bool, ReconcileError> {
+        match &self.bucket {
+            Some((_, carrier)) => carrier.has_parts(folder).map_err(scratched),
+            None => Ok(!parts_of(folder)?.is_empty()),
+        }
+    }
+
+    /// Makes sure that we see what the cluster wrote into a folder.
+    pub(super) fn bring(&self, folder: &Path) -> Result<(), ReconcileError> {
+        self.bucket.as_ref().map_or(Ok(()), |(_, carrier)| carrier.fetch(folder).map_err(scratched))
+    }
+}
+
+#[cfg(all(test, feature = "spark"))]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Carrier for Nobody {
+        fn put(&self, _: &Path) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn has_parts(&self, _: &Path) -> std::io::Result<bool> {
+            Ok(true)
+        }
+
+        fn fetch(&self, _: &Path) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_file_is_named_absolutely_in_its_folder_or_in_the_bucket() {
+        let path = Path::new("/lake/datasets/orders/dt=2026-11-18/part-0.parquet");
+        let here = Place { root: "/lake".into(), bucket: None };
+        assert_eq!(here.uri(path).unwrap(), "file:///lake/datasets/orders/dt=2026-11-18/part-0.parquet");
+        let bucket = Place { root: "/lake".into(), bucket: Some(("s3a://coupons/lake".to_owned(), Box::new(Nobody))) };
+        assert_eq!(bucket.uri(path).unwrap(), "s3a://coupons/lake/datasets/orders/dt=2026-11-18/part-0.parquet");
+        for wrong in ["lake/x.parquet", "/la*ke/x.parquet", "/lake/{a}/x.parquet"] {
+            assert!(here.uri(Path::new(wrong)).is_err(), "{wrong}");
+        }
+    }
+}

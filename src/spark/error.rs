@@ -1,0 +1,93 @@
+//! Why a cluster did not answer, without any secret of its address.
+
+use arrow::error::ArrowError;
+
+/// Longest part of a server's answer that is repeated.
+const LONGEST_ANSWER: usize = 700;
+
+/// Why a cluster did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SparkError {
+    /// Nobody listens at the address, or nobody does any more.
+    #[error("nobody answers at {remote}: {why}")]
+    Unreachable {
+        /// `sc://host:port`.
+        remote: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The server does not let us in.
+    #[error("{remote} does not let us in: {why}")]
+    Denied {
+        /// `sc://host:port`.
+        remote: String,
+        /// What the server said.
+        why: String,
+    },
+    /// A call took longer than the job allows; it was interrupted.
+    #[error("`{what}` was not done on {remote} within {seconds} s, and was interrupted")]
+    Late {
+        /// `sc://host:port`.
+        remote: String,
+        /// Rule, view or setting.
+        what: String,
+        /// `engine.query_timeout_seconds`.
+        seconds: u64,
+    },
+    /// The server did not do it.
+    #[error("`{what}` failed on {remote}: {why}")]
+    Failed {
+        /// `sc://host:port`.
+        remote: String,
+        /// Rule, view or setting.
+        what: String,
+        /// What the server said.
+        why: String,
+        /// The query itself is wrong: no other run would go better.
+        is_of_the_query: bool,
+    },
+    /// The rows that came back are no Arrow.
+    #[error("the rows of `{what}` cannot be read")]
+    Unreadable {
+        /// Rule, view or dataset.
+        what: String,
+        /// What is wrong with them.
+        source: ArrowError,
+    },
+}
+
+/// The part of a server's answer that says why: plans and stack traces follow after it.
+pub(super) fn gist(answer: &str) -> String {
+    let lines = answer.lines().map(str::trim_end).take_while(|line| !is_beyond(line));
+    let gist = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let gist = without_echo(&gist);
+    match gist.char_indices().nth(LONGEST_ANSWER) {
+        Some((end, _)) => format!("{}…", &gist[..end]),
+        None => gist.to_owned(),
+    }
+}
+
+/// Spark's client puts the class of an error before a message that begins with it.
+fn without_echo(gist: &str) -> &str {
+    let class = gist.find("] ").map_or("", |end| &gist[..end + 2]);
+    gist.strip_prefix(class).filter(|rest| !class.is_empty() && rest.starts_with(class)).unwrap_or(gist)
+}
+
+fn is_beyond(line: &str) -> bool {
+    ["== ", "'", "+-", ":-", "JVM stacktrace", "\tat "].iter().any(|beginning| line.starts_with(beginning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_answer_is_told_what_stands_before_the_plan() {
+        let answer =
+            "[UNRESOLVED_COLUMN] no column `x`. SQLSTATE: 42703; line 1 pos 7;\n'Project ['x]\n+- OneRowRelation\n";
+        assert_eq!(gist(answer), "[UNRESOLVED_COLUMN] no column `x`. SQLSTATE: 42703; line 1 pos 7;");
+        assert_eq!(gist("[A] [A] b"), "[A] b");
+        assert_eq!(gist("b [A] c"), "b [A] c");
+        assert_eq!(gist(&"券".repeat(800)).chars().count(), LONGEST_ANSWER + 1);
+    }
+}

@@ -1,0 +1,132 @@
+//! A session on a Spark cluster, over Spark Connect: views are declared, queries asked, rows come back as
+//! Arrow. Every call is bounded in time. Knows no dataset and no rule; writes only where it is told to.
+
+mod error;
+mod local;
+mod watch;
+
+use std::io::Cursor;
+
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::FileReader;
+use spark_connect::types::DataType;
+use spark_connect::{DataFrame, SparkSession};
+
+use crate::job::{Remote, SparkSettings};
+use local::local_relation;
+use watch::Watched;
+
+pub use error::SparkError;
+
+/// What every session is told, so that SQL means on Spark what it means here.
+pub const CONFIGURATION: [(&str, &str); 5] = [
+    ("spark.sql.ansi.enabled", "true"),
+    ("spark.sql.ansi.doubleQuotedIdentifiers", "true"),
+    ("spark.sql.parser.escapedStringLiterals", "true"),
+    ("spark.sql.session.timeZone", "UTC"),
+    ("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS"),
+];
+/// What the server's log knows us by, as an address writes it.
+const USER_AGENT: &str = concat!("coupon-recon%2F", env!("CARGO_PKG_VERSION"));
+
+/// An open session. It ends, and frees what it holds on the cluster, when it is dropped.
+pub struct Session {
+    watched: Watched,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({})", self.watched.remote().shown())
+    }
+}
+
+/// Asks the server who it is: its version, such as `4.3.0`.
+///
+/// # Errors
+/// Nobody listens there, or what listens does not let us in.
+pub fn greet(settings: &SparkSettings) -> Result<String, SparkError> {
+    let watched = Watched::connect(settings)?;
+    let version = watched.call("version", |session| session.version())?;
+    watched.end();
+    Ok(version)
+}
+
+impl Session {
+    /// Opens a session and tells it how to read SQL.
+    ///
+    /// # Errors
+    /// Nobody listens there, or what listens does not let us in.
+    pub fn open(settings: &SparkSettings) -> Result<Session, SparkError> {
+        let watched = Watched::connect(settings)?;
+        for (key, value) in CONFIGURATION {
+            watched.call(key, move |session| session.conf().set(key, value))?;
+        }
+        Ok(Session { watched })
+    }
+
+    /// Names a Parquet file, read with these columns (`name TYPE, …`): one that the file lacks is null.
+    pub fn name_file(&self, name: &str, uri: &str, columns: &str) -> Result<(), SparkError> {
+        let (view, uri, columns) = (name.to_owned(), uri.to_owned(), columns.to_owned());
+        self.watched
+            .call(name, move |session| session.read().schema(columns).parquet(&uri).create_or_replace_temp_view(&view))
+    }
+
+    /// Names a query.
+    pub fn name_query(&self, name: &str, sql: &str) -> Result<(), SparkError> {
+        let (view, sql) = (name.to_owned(), sql.to_owned());
+        self.watched.call(name, move |session| session.sql(&sql)?.create_or_replace_temp_view(&view))
+    }
+
+    /// Has the cluster compute a query once and write its rows as Parquet files into a folder; gives their
+    /// columns, as `name_file` wants them.
+    pub fn store(&self, what: &str, sql: &str, uri: &str) -> Result<String, SparkError> {
+        let (sql, uri) = (sql.to_owned(), uri.to_owned());
+        self.watched.call(what, move |session| {
+            let frame = session.sql(&sql)?;
+            let columns = frame.schema()?.to_ddl()?;
+            frame.write().mode("overwrite").parquet(&uri)?;
+            Ok(columns)
+        })
+    }
+
+    /// Names a table of these columns without a row.
+    pub fn name_nothing(&self, name: &str, columns: &str) -> Result<(), SparkError> {
+        let (view, columns) = (name.to_owned(), columns.to_owned());
+        self.watched.call(name, move |session| {
+            let columns = DataType::from_ddl(&columns)?;
+            session.create_dataframe(Vec::new(), columns)?.create_or_replace_temp_view(&view)
+        })
+    }
+
+    /// Names rows we bring ourselves. They travel as values, never as SQL text.
+    pub fn name_rows(&self, name: &str, rows: &[RecordBatch]) -> Result<(), SparkError> {
+        let (fields, rows) = local_relation(rows);
+        let view = name.to_owned();
+        self.watched
+            .call(name, move |session| session.create_dataframe(rows, fields)?.create_or_replace_temp_view(&view))
+    }
+
+    /// The rows of a query, for which they must fit in memory. `what` is its name in an error.
+    pub fn rows(&self, what: &str, sql: &str) -> Result<Vec<RecordBatch>, SparkError> {
+        let asked = sql.to_owned();
+        let bytes = self.watched.call(what, move |session| to_arrow(&session.sql(&asked)?))?;
+        let unreadable = |error| SparkError::Unreadable { what: what.to_owned(), source: error };
+        FileReader::try_new(Cursor::new(bytes), None).and_then(Iterator::collect).map_err(unreadable)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.watched.end();
+    }
+}
+
+/// The client's Arrow is another version than ours: its IPC format is the same.
+fn to_arrow(frame: &DataFrame) -> spark_connect::Result<Vec<u8>> {
+    frame.to_arrow()
+}
+
+fn connected(remote: &Remote) -> spark_connect::Result<SparkSession> {
+    let address = format!("{};user_agent={USER_AGENT}", remote.url().expose());
+    SparkSession::builder().remote(&address).get_or_create()
+}

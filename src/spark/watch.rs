@@ -1,0 +1,183 @@
+//! Calls to the cluster, watched. The official client is synchronous, has a runtime of its own and asks a
+//! dead server for ten minutes before it says so: the port is tried first, every call runs on a plain
+//! thread, and whoever waits for it looks at the port and at the time.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use spark_connect::{SparkError as ClientError, SparkSession};
+
+use super::connected;
+use super::error::{SparkError, gist};
+use crate::job::{Remote, SparkSettings};
+
+/// How long a server may take to accept a connection.
+const KNOCK: Duration = Duration::from_secs(5);
+/// How often whoever waits looks whether the server is still there.
+const LOOK: Duration = Duration::from_secs(10);
+/// Looks in a row that may find nobody: a server that starts again is forgiven.
+const LOST_LOOKS: u32 = 6;
+/// How long the first answer of a server may take.
+const GREETING: Duration = Duration::from_secs(60);
+/// How long it may take to be told that it should stop.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// gRPC's numbers.
+const UNAUTHENTICATED: i32 = 16;
+const PERMISSION_DENIED: i32 = 7;
+
+/// A session whose calls end.
+pub(super) struct Watched {
+    remote: Remote,
+    session: SparkSession,
+    query_timeout: Duration,
+}
+
+impl Watched {
+    /// Tries the port and asks the server for its version: only then is anybody there.
+    pub(super) fn connect(settings: &SparkSettings) -> Result<Watched, SparkError> {
+        let remote = settings.remote.clone();
+        knock(&remote)?;
+        let address = remote.clone();
+        let session = wait_for("connect", &remote, GREETING, move || connected(&address))?;
+        let watched = Watched { remote, session, query_timeout: GREETING };
+        watched.call("connect", |session| session.version())?;
+        Ok(Watched { query_timeout: settings.query_timeout, ..watched })
+    }
+
+    pub(super) fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Runs a call; what takes too long is interrupted on the cluster.
+    pub(super) fn call<T: Send + 'static>(
+        &self,
+        what: &str,
+        call: impl FnOnce(SparkSession) -> spark_connect::Result<T> + Send + 'static,
+    ) -> Result<T, SparkError> {
+        let session = self.session.clone();
+        let answer = wait_for(what, &self.remote, self.query_timeout, move || call(session));
+        if let Err(SparkError::Late { .. }) = &answer {
+            self.farewell(|session| session.interrupt_all().map(drop));
+        }
+        answer
+    }
+
+    /// Ends the session; a server that does not hear it lets go of it by itself in an hour.
+    pub(super) fn end(&self) {
+        self.farewell(|session| session.stop());
+    }
+
+    fn farewell(&self, say: impl FnOnce(SparkSession) -> spark_connect::Result<()> + Send + 'static) {
+        let session = self.session.clone();
+        if let Err(error) = wait_for("the end of the session", &self.remote, FAREWELL, move || say(session)) {
+            tracing::debug!("{error}");
+        }
+    }
+}
+
+/// Runs `call` on a plain thread and waits so long for it. A call that is given up keeps its thread until
+/// the client gives up too.
+fn wait_for<T: Send + 'static>(
+    what: &str,
+    remote: &Remote,
+    limit: Duration,
+    call: impl FnOnce() -> spark_connect::Result<T> + Send + 'static,
+) -> Result<T, SparkError> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || drop(sender.send(call())));
+    let (mut waited, mut lost) = (Duration::ZERO, 0);
+    loop {
+        let step = LOOK.min(limit - waited);
+        match receiver.recv_timeout(step) {
+            Ok(answer) => return answer.map_err(|error| refused(what, remote, &error)),
+            Err(RecvTimeoutError::Disconnected) => return Err(broken(what, remote)),
+            Err(RecvTimeoutError::Timeout) => waited += step,
+        }
+        lost = knock(remote).map_or(lost + 1, |()| 0);
+        if lost >= LOST_LOOKS {
+            return knock(remote).and_then(|()| Err(late(what, remote, waited)));
+        }
+        if waited >= limit {
+            return Err(late(what, remote, limit));
+        }
+    }
+}
+
+/// Whether anybody accepts a connection at the address.
+fn knock(remote: &Remote) -> Result<(), SparkError> {
+    let unreachable = |why: String| SparkError::Unreachable { remote: remote.shown(), why };
+    let addresses = remote.endpoint().to_socket_addrs().map_err(|error| unreachable(error.to_string()))?;
+    let mut why = "the name has no address".to_owned();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, KNOCK) {
+            Ok(_) => return Ok(()),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(unreachable(why))
+}
+
+fn late(what: &str, remote: &Remote, limit: Duration) -> SparkError {
+    SparkError::Late { remote: remote.shown(), what: what.to_owned(), seconds: limit.as_secs() }
+}
+
+/// The client died of the call.
+fn broken(what: &str, remote: &Remote) -> SparkError {
+    let why = "the client broke off".to_owned();
+    SparkError::Failed { remote: remote.shown(), what: what.to_owned(), why, is_of_the_query: false }
+}
+
+fn refused(what: &str, remote: &Remote, error: &ClientError) -> SparkError {
+    let why = gist(&remote.redact(&error.message()));
+    match error.grpc_code {
+        Some(UNAUTHENTICATED | PERMISSION_DENIED) => SparkError::Denied { remote: remote.shown(), why },
+        _ => SparkError::Failed {
+            remote: remote.shown(),
+            what: what.to_owned(),
+            is_of_the_query: is_of_the_query(error, &why),
+            why,
+        },
+    }
+}
+
+/// SQLSTATE class 42 is syntax and names; it stands in the message where the client lost it, and Sail has none.
+fn is_of_the_query(error: &ClientError, why: &str) -> bool {
+    let state = error.sql_state();
+    let signs = ["SQLSTATE: 42", "AnalysisException", "ParseException"];
+    state.is_some_and(|state| state.starts_with("42")) || signs.iter().any(|sign| why.contains(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn settings(port: u16) -> SparkSettings {
+        let remote = Remote::parse(&format!("sc://127.0.0.1:{port}/;token=hunter2")).unwrap();
+        SparkSettings { remote, shared_mount: false, query_timeout: Duration::from_secs(1) }
+    }
+
+    #[test]
+    fn where_nobody_listens_that_is_told_at_once_and_without_the_token() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let error = Watched::connect(&settings(free)).map(drop).unwrap_err();
+        assert!(matches!(error, SparkError::Unreachable { .. }), "{error}");
+        assert!(error.to_string().starts_with(&format!("nobody answers at sc://127.0.0.1:{free}: ")));
+    }
+
+    #[test]
+    fn a_call_that_never_ends_is_given_up_in_its_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let remote = settings(listener.local_addr().unwrap().port()).remote;
+        let (keep, never) = mpsc::channel::<()>();
+        let error = wait_for("AO01", &remote, Duration::from_millis(50), move || {
+            let _ = never.recv();
+            Ok(())
+        });
+        drop(keep);
+        assert!(error.unwrap_err().to_string().contains("`AO01` was not done"));
+    }
+}

@@ -1,0 +1,160 @@
+"""The nights of one merchant on this machine and then on a cluster: the same bytes are published.
+Usage: nights.py PROGRAM MERCHANT BASE_URL REMOTE [CLUSTER]
+
+CLUSTER is the folder of a cluster of cluster.py: one of its executors is killed in the middle of a night."""
+
+import functools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from cluster import Cluster
+
+NOW = "2026-11-21T12:00:00+08:00"
+DATES = ["2026-11-18", "2026-11-19", "2026-11-20"]
+TOKEN = "spark-token-that-nobody-may-see"
+
+
+class Desk:
+    """The merchant, the program, the cluster."""
+
+    def __init__(self, program: str, merchant: str, base_url: str, remote: str):
+        self.program, self.base_url, self.remote = program, base_url, remote
+        self.merchant = pathlib.Path(merchant).resolve()
+        self.said: list[str] = []
+
+    def job(self, name: str, engine: str, lake: str | None = None) -> pathlib.Path:
+        """The merchant's job file with another lake and engine."""
+        text = (self.merchant / "job.toml").read_text(encoding="utf-8")
+        text = text.replace('lake = "../out/lake"', f'lake = "{lake or f"../out/{name}"}"')
+        path = self.merchant / f"{name}.toml"
+        path.write_text(text.replace('kind = "polars"', engine), encoding="utf-8")
+        return path
+
+    def call(self, *arguments, **environment) -> tuple[int, str, str]:
+        command = [self.program, "--now", NOW, *map(str, arguments)]
+        env = os.environ | {"COUPON_RECON_LOG": "info,coupon_recon=debug"} | environment
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1800)
+        self.said += [done.stdout, done.stderr]
+        return done.returncode, done.stdout, done.stderr
+
+    def run(self, job: pathlib.Path, *arguments, **environment) -> None:
+        began = time.monotonic()
+        code, out, err = self.call(
+            "run", job, "--from", DATES[0], "--to", DATES[-1], "--base-url", self.base_url, *arguments, **environment
+        )
+        assert code == 0, f"exit {code}\n{out}\n{err[-6000:]}"
+        print(f"   {job.stem}: {time.monotonic() - began:.1f} s", flush=True)
+
+    def published(self, name: str) -> dict[str, bytes]:
+        lake = self.merchant.parent / "out" / name
+        files = [it for part in ("datasets", "reports") for it in (lake / part).rglob("*") if it.is_file()]
+        return {str(it.relative_to(lake)): it.read_bytes() for it in files}
+
+    def manifests(self, name: str) -> list[dict]:
+        lake = self.merchant.parent / "out" / name
+        return [json.loads(it.read_bytes()) for it in sorted((lake / "runs").rglob("manifest.json"))]
+
+
+def main() -> int:
+    desk = Desk(*sys.argv[1:5])
+    tests = [
+        the_cluster_publishes_the_same_bytes,
+        it_foots_alike_and_is_verified_here,
+        the_engine_of_the_command_line_wins,
+        what_is_wrong_is_told_with_its_exit_code,
+    ]
+    if len(sys.argv) > 5:
+        cluster = Cluster(pathlib.Path(sys.argv[5]))
+        tests.append(functools.partial(an_executor_killed_in_the_middle_changes_nothing, cluster=cluster))
+    tests.append(no_token_was_shown)
+    for test in tests:
+        test(desk)
+        print(f"ok {getattr(test, 'func', test).__name__}", flush=True)
+    print(f"{len(tests)} passed, 0 failed")
+    return 0
+
+
+def the_cluster_publishes_the_same_bytes(desk: Desk) -> None:
+    desk.run(desk.job("here", 'kind = "polars"'))
+    desk.run(desk.job("cluster", f'kind = "spark"\nremote = "{desk.remote}"'))
+    same(desk.published("cluster"), desk.published("here"))
+
+
+def same(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    assert found.keys() == expected.keys(), found.keys() ^ expected.keys()
+    other = [key for key in found if found[key] != expected[key]]
+    assert not other, f"other bytes: {other}"
+    assert sum(key.startswith("datasets/breaks/") for key in found) == 2 * len(DATES), sorted(found)
+
+
+def it_foots_alike_and_is_verified_here(desk: Desk) -> None:
+    pairs = zip(desk.manifests("here"), desk.manifests("cluster"), strict=True)
+    for here, cluster in pairs:
+        for key in ("footing", "intake", "unjudged_rules", "inputs_sha256", "status"):
+            assert here[key] == cluster[key], key
+    code, out, err = desk.call("verify", desk.merchant / "cluster.toml", "--date", DATES[-1])
+    assert code == 0, out + err
+
+
+def the_engine_of_the_command_line_wins(desk: Desk) -> None:
+    job = desk.job("either", f'kind = "polars"\nremote = "{desk.remote}"')
+    desk.run(job, "--engine", "spark")
+    assert "the night is matched and judged on" in desk.said[-1], desk.said[-1][-2000:]
+    same(desk.published("either"), desk.published("here"))
+    nowhere = desk.job("nowhere", 'kind = "spark"\nremote = "sc://127.0.0.1:9"')
+    desk.run(nowhere, "--engine", "polars")
+    same(desk.published("nowhere"), desk.published("here"))
+
+
+def what_is_wrong_is_told_with_its_exit_code(desk: Desk) -> None:
+    def run(engine: str, *arguments, **environment):
+        job = desk.job("wrong", engine)
+        return desk.call(
+            "run", job, "--date", DATES[0], "--base-url", desk.base_url, *arguments, **environment
+        )
+
+    began = time.monotonic()
+    code, _, err = run('kind = "spark"\nremote = "sc://127.0.0.1:9"')
+    assert code == 69 and "nobody answers at sc://127.0.0.1:9" in err, (code, err[-2000:])
+    assert time.monotonic() - began < 60, "a dead server is told at once"
+    code, _, err = run('kind = "polars"', "--engine", "spark")
+    assert code == 2 and "`engine.remote` is missing" in err, (code, err)
+    code, _, err = run('kind = "spark"\nremote = "sc://spark.example:15002"')
+    assert code == 2 and "a cluster elsewhere does not see" in err, (code, err)
+    exposed = {"SPARK_CONNECT_AUTHENTICATE_TOKEN": TOKEN}
+    code, _, err = run('kind = "spark"\nremote = "sc://spark.example:15002"\nshared_mount = true', **exposed)
+    assert code == 2 and "must not travel in clear text" in err, (code, err)
+    code, out, _ = desk.call("check", desk.job("wrong", 'kind = "spark"\nremote = "sc://127.0.0.1:9"'),
+                             "--base-url", desk.base_url, **exposed)
+    assert code == 69 and "FAIL cluster `sc://127.0.0.1:9`: " in out, out
+
+
+def an_executor_killed_in_the_middle_changes_nothing(desk: Desk, cluster: Cluster) -> None:
+    job = desk.job("killed", f'kind = "spark"\nremote = "{desk.remote}"')
+    command = [desk.program, "--now", NOW, "run", str(job), "--date", DATES[0], "--base-url", desk.base_url]
+    night = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    staging = desk.merchant.parent / "out/killed/staging"
+    while not any(staging.glob("*/*/cluster/order_lines")):
+        assert night.poll() is None, "the night ended before the cluster began to write"
+        time.sleep(0.05)
+    before = cluster.executors()
+    os.kill(before[0], signal.SIGKILL)
+    assert night.poll() is None, "the night was over before its executor was killed"
+    said, _ = night.communicate(timeout=1800)
+    assert night.returncode == 0, said[-6000:]
+    assert before[0] not in cluster.executors(), before
+    first = {key: value for key, value in desk.published("here").items() if f"dt={DATES[0]}" in key}
+    assert desk.published("killed") == first, "other bytes"
+
+
+def no_token_was_shown(desk: Desk) -> None:
+    assert not any(TOKEN in text for text in desk.said)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
