@@ -25,12 +25,14 @@ mod order_side;
 mod parameters;
 mod reduction;
 pub mod rules;
+mod scratch_table;
 mod sides;
 mod spill;
 mod subsidy;
 mod tables;
 mod terms;
 mod text_hash;
+mod threads;
 mod wallet;
 
 pub use decisions::{Decision, DecisionError, Decisions};
