@@ -4,7 +4,7 @@
 mod commit;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use commit::{Step, reached};
@@ -14,8 +14,18 @@ use commit::{Step, reached};
 /// `path` must not be inside a dataset folder unless `beside` is outside it: readers of a dataset
 /// would see the unfinished file.
 pub fn write_file(path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = create(beside)?;
-    file.write_all(bytes)?;
+    write_with(path, beside, |file| file.write_all(bytes))
+}
+
+/// The same for a file that is not held in memory: `write` writes all of it.
+pub fn write_with(
+    path: &Path,
+    beside: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut file = BufWriter::new(create(beside)?);
+    write(&mut file)?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
     drop(file);
     move_file(beside, path)

@@ -7,6 +7,7 @@ pub mod money;
 pub mod clock;
 pub mod secret;
 pub mod contract;
+pub mod fingerprints;
 pub mod sorter;
 pub mod record;
 pub mod persona;

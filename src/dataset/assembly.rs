@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
 use arrow::datatypes::SchemaRef;
 
 use super::partition::{PartitionError, ROWS_PER_BATCH, Writer};
@@ -76,11 +78,12 @@ struct Column {
 enum Builder {
     Text(StringBuilder),
     Integer(Int64Builder),
+    Flag(BooleanBuilder),
     Date(Date32Builder),
     Instant(TimestampMicrosecondBuilder),
 }
 
-/// The columns of packed rows: the key first, as the contract has it, and none that is true or false.
+/// The columns of packed rows: the key first, as the contract has it.
 fn columns_of(contract: &'static Contract) -> Vec<Column> {
     let (key, rest) = contract.columns.split_at(contract.key.len());
     assert!(key.iter().map(|column| &column.name).eq(&contract.key), "the key of `{}` stands first", contract.name);
@@ -95,7 +98,7 @@ impl Column {
             ColumnKind::Integer => Builder::Integer(Int64Builder::new()),
             ColumnKind::Date => Builder::Date(Date32Builder::new()),
             ColumnKind::Instant => Builder::Instant(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            ColumnKind::Boolean => unreachable!("no dataset of the merchant's files has one"),
+            ColumnKind::Boolean => Builder::Flag(BooleanBuilder::new()),
         };
         let is_personal = column.classification == Classification::Personal;
         Column { is_key, nullable: column.nullable, is_personal, builder }
@@ -110,7 +113,9 @@ impl Column {
             }
             Builder::Text(builder) if nullable => builder.append_option(cells.maybe_text()),
             Builder::Text(builder) => builder.append_value(cells.text()),
+            Builder::Integer(builder) if nullable => builder.append_option(cells.maybe_integer()),
             Builder::Integer(builder) => builder.append_value(cells.integer()),
+            Builder::Flag(builder) => builder.append_option(cells.maybe_flag()),
             Builder::Date(builder) => builder.append_value(cells.epoch_days()),
             Builder::Instant(builder) if nullable => builder.append_option(cells.maybe_micros()),
             Builder::Instant(builder) => builder.append_value(cells.micros()),
@@ -123,6 +128,7 @@ impl Builder {
         match self {
             Builder::Text(builder) => Arc::new(builder.finish()),
             Builder::Integer(builder) => Arc::new(builder.finish()),
+            Builder::Flag(builder) => Arc::new(builder.finish()),
             Builder::Date(builder) => Arc::new(builder.finish()),
             Builder::Instant(builder) => Arc::new(builder.finish()),
         }
@@ -137,7 +143,7 @@ mod tests {
     use crate::contract::contract;
     use crate::dataset::partition::{Provenance, write_rows};
     use crate::money::Fen;
-    use crate::record::{OrderLine, Record, Refund};
+    use crate::record::{OrderLine, Record, Refund, UserCoupon};
     use crate::sorter::{Packed, Room, Sorter};
 
     fn instant(second: i64) -> DateTime<Utc> {
@@ -198,6 +204,54 @@ mod tests {
         }
     }
 
+    fn coupon(number: usize) -> UserCoupon {
+        let maybe = |text: &str| (!number.is_multiple_of(2)).then(|| format!("{text}{}", number % 11));
+        let fen = |bit: usize| (number & bit > 0).then_some(Fen(number as i64 - 20));
+        UserCoupon {
+            stock_id: "128".into(),
+            coupon_code: format!("C{number:06}"),
+            openid: "o1".into(),
+            belong_merchant: maybe("19"),
+            stock_name: maybe("满"),
+            comment: None,
+            goods_name: maybe(""),
+            stock_type: Some("NORMAL".into()),
+            transferable: [None, Some(false), Some(true)][number % 3],
+            shareable: [None, Some(true)][number % 2],
+            coupon_state: maybe("USED"),
+            discount_amount_fen: fen(1),
+            discount_percent: fen(2).map(|fen| fen.0),
+            exchange_price_fen: fen(4),
+            transaction_minimum_fen: fen(8),
+            use_method: None,
+            available_start_time: Some(instant(0)),
+            expire_time: (!number.is_multiple_of(3)).then(|| instant(number as i64)),
+            receive_time: None,
+            send_request_no: maybe("S"),
+            use_request_no: maybe("U"),
+            use_time: fen(2).map(|_| instant(-5)),
+            associate_out_trade_no: maybe("M"),
+            return_request_no: None,
+            return_time: None,
+            deactivate_request_no: None,
+            deactivate_time: fen(1).map(|_| instant(9)),
+            deactivate_reason: maybe("why"),
+            verified_date: NaiveDate::from_ymd_opt(2026, 11, 17).unwrap(),
+            extra: maybe("{}"),
+            business_date: NaiveDate::from_ymd_opt(2026, 11, 18).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_row_comes_out_of_the_bytes_it_lies_in_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(&Room { folder: folder.path().to_owned(), memory_bytes: 1 });
+        (0..50).for_each(|number| sorter.push(&coupon(number)).unwrap());
+        let own = |row: PackedRow<'_>| UserCoupon::unpack(&mut row.unpack()).into_owned();
+        let rows: Vec<_> = sorter.finish().unwrap().map(own).map(Result::unwrap).collect();
+        assert_eq!(rows, (0..50).map(coupon).collect::<Vec<_>>());
+    }
+
     /// Sorts `rows`, given in reverse, in so much memory, and writes them packed.
     fn packed<R: Record + Packed>(rows: &[R], persona: &Persona, memory_bytes: usize) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
@@ -228,9 +282,11 @@ mod tests {
     fn rows_that_were_packed_and_sorted_give_the_bytes_of_rows_that_were_held() {
         let orders: Vec<_> = (0..ROWS_PER_BATCH + 700).map(order).collect();
         let refunds: Vec<_> = (0..40).map(refund).collect();
+        let coupons: Vec<_> = (0..ROWS_PER_BATCH + 700).map(coupon).collect();
         for memory_bytes in [100_000, usize::MAX] {
             assert!(packed(&orders, &Persona::raw(), memory_bytes) == held(&orders), "{memory_bytes}");
             assert!(packed(&refunds, &Persona::raw(), memory_bytes) == held(&refunds), "{memory_bytes}");
+            assert!(packed(&coupons, &Persona::hmac(b"key"), memory_bytes) == held(&coupons), "{memory_bytes}");
         }
         assert!(packed::<Refund>(&[], &Persona::raw(), 1) == held::<Refund>(&[]));
     }

@@ -204,24 +204,40 @@ pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
     open_rows(path)?.collect()
 }
 
-/// The named columns of a partition file as rows of their own type, in file order; the others are not
-/// read.
+/// The named columns of a partition file as rows of their own type, in file order, batch by batch; the others
+/// are not read.
+///
+/// # Errors
+/// The file is no Parquet file; a row that does not fit is an error in its place.
+pub fn open_columns<T: DeserializeOwned>(
+    path: &Path,
+    dataset: &'static str,
+    columns: &[&str],
+) -> Result<impl Iterator<Item = Result<T, PartitionError>>, PartitionError> {
+    let path = path.to_owned();
+    let file = File::open(&path).map_err(|source| PartitionError::Open { path: path.clone(), source })?;
+    let parquet = |source| PartitionError::Parquet { path: path.clone(), source };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let batches = builder.with_projection(mask).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)?;
+    let read = move |batch: Result<RecordBatch, ArrowError>| -> Result<Vec<T>, PartitionError> {
+        let batch = batch.map_err(|error| PartitionError::Parquet { path: path.clone(), source: error.into() })?;
+        let misfit = |source| PartitionError::Rows { path: path.clone(), dataset, source: Box::new(source) };
+        serde_arrow::from_record_batch(&batch).map_err(misfit)
+    };
+    Ok(batches.map(read).flat_map(|rows| match rows {
+        Ok(rows) => rows.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    }))
+}
+
+/// The same, all of them at once.
 pub fn read_columns<T: DeserializeOwned>(
     path: &Path,
     dataset: &'static str,
     columns: &[&str],
 ) -> Result<Vec<T>, PartitionError> {
-    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
-    let misfit = |source| PartitionError::Rows { path: path.to_owned(), dataset, source: Box::new(source) };
-    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-    let mut rows = Vec::new();
-    for batch in builder.with_projection(mask).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
-        let batch = batch.map_err(|error| parquet(error.into()))?;
-        rows.append(&mut serde_arrow::from_record_batch(&batch).map_err(misfit)?);
-    }
-    Ok(rows)
+    open_columns(path, dataset, columns)?.collect()
 }
 
 /// Re-reads a file and holds it against a contract: schema, order and uniqueness of keys, and that every

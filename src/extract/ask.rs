@@ -2,6 +2,7 @@
 //! journalled before it is used, a definite "unknown" is an answer too.
 
 use std::future::Future;
+use std::io;
 
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
@@ -35,11 +36,50 @@ where
     F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
 {
     let open: Vec<_> = questions.into_iter().filter(|(key, _)| !stage.contains(key)).collect();
-    if open.is_empty() {
+    ask_open(night, stage, place, concurrency, (open.len() as u64, open.into_iter().map(Ok)), ask).await
+}
+
+/// The same for questions that do not lie in memory: `questions` begins them anew each time it is called.
+pub(super) async fn ask_each<Q, I, A, F>(
+    night: &Night<'_>,
+    stage: &StageJournal,
+    place: Place,
+    concurrency: usize,
+    questions: impl Fn() -> io::Result<I>,
+    ask: A,
+) -> Result<Vec<Issue>, Issue>
+where
+    I: Iterator<Item = io::Result<(String, Q)>>,
+    A: Fn(Q) -> F,
+    F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
+{
+    let unsorted = |error| Issue::unsorted(&error);
+    let open = || -> Result<_, Issue> {
+        let questions = questions().map_err(unsorted)?.map(move |question| question.map_err(unsorted));
+        Ok(questions.filter(|question| question.as_ref().map_or(true, |(key, _)| !stage.contains(key))))
+    };
+    let count = open()?.count() as u64;
+    ask_open(night, stage, place, concurrency, (count, open()?), ask).await
+}
+
+/// Asks so many questions, none of which is journalled yet.
+async fn ask_open<Q, A, F>(
+    night: &Night<'_>,
+    stage: &StageJournal,
+    place: Place,
+    concurrency: usize,
+    (count, questions): (u64, impl Iterator<Item = Result<(String, Q), Issue>>),
+    ask: A,
+) -> Result<Vec<Issue>, Issue>
+where
+    A: Fn(Q) -> F,
+    F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
+{
+    if count == 0 {
         return Ok(Vec::new());
     }
     if !night.may_ask(place.stage) {
-        return Ok(vec![Issue::not_journalled(open.len())]);
+        return Ok(vec![Issue::not_journalled(usize::try_from(count).unwrap_or(usize::MAX))]);
     }
     if let Err(issue) = night.require_ready(place.source()) {
         return Ok(vec![issue]);
@@ -48,13 +88,16 @@ where
         return Ok(vec![issue]);
     }
     let retries = night.apis.retries.counter(place.stage);
-    night.watcher.expect(place.stage, open.len() as u64, &retries);
+    night.watcher.expect(place.stage, count, &retries);
     let (ask, retries) = (&ask, &retries);
-    let asked =
-        open.into_iter().map(|(key, question)| async move { (key, counting_retries(retries, ask(question)).await) });
+    let asked = questions.map(|question| async move {
+        let (key, question) = question?;
+        Ok::<_, Issue>((key, counting_retries(retries, ask(question)).await))
+    });
     let mut answers = futures_util::stream::iter(asked).buffer_unordered(concurrency.max(1));
     let mut failures = Failures::default();
-    while let Some((key, answer)) = answers.next().await {
+    while let Some(answered) = answers.next().await {
+        let (key, answer) = answered?;
         night.watcher.advance(place.stage);
         match answer {
             Ok(pages) => {
@@ -126,13 +169,21 @@ impl Failures {
 /// The page of an answer that reads as its endpoint documents; of a definite "unknown" (404) too,
 /// because that is what the API knows. What does not read is not journalled: it would stay.
 pub(super) fn settle<T>(request: &Request<T>, answer: Result<Answer, ApiError>) -> Result<Page, Issue> {
+    settle_and_read(request, answer).map(|(page, _)| page)
+}
+
+/// As `settle`, with what the page says; nothing where the API knew nothing.
+pub(super) fn settle_and_read<T>(
+    request: &Request<T>,
+    answer: Result<Answer, ApiError>,
+) -> Result<(Page, Option<T>), Issue> {
     match answer {
         Ok(answer) => {
-            request.parse(&answer.body).map_err(|error| unreadable(request, &error))?;
-            Ok(page(request, &answer))
+            let read = request.parse(&answer.body).map_err(|error| unreadable(request, &error))?;
+            Ok((page(request, &answer), Some(read)))
         }
         Err(error) if error.kind() == FailureKind::NotFound => match error.answer() {
-            Some(answer) => Ok(page(request, answer)),
+            Some(answer) => Ok((page(request, answer), None)),
             None => Err(Issue::from(&error)),
         },
         Err(error) => Err(Issue::from(&error)),

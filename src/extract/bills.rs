@@ -18,7 +18,7 @@ use crate::job::{BillSource, PathPattern};
 use crate::journal::{Entry, Page, StageJournal};
 use crate::money::Fen;
 use crate::record::{Payment, Record, Refund};
-use crate::sorter::{Room, Sorted, Sorter};
+use crate::sorter::{Room, Sorter};
 use crate::wechat::FailureKind;
 use crate::wechat::pay_v3::PayV3;
 
@@ -29,10 +29,10 @@ const KEPT_MONTHS: u32 = 3;
 /// The bill of one day; openids are raw.
 #[derive(Debug, Default)]
 pub struct Bills {
-    /// `payments`, sorted by key.
-    pub payments: Sorted,
-    /// `refunds`, sorted by key.
-    pub refunds: Sorted,
+    /// `payments`, which wait on the disk.
+    pub payments: Sorter,
+    /// `refunds`, the same.
+    pub refunds: Sorter,
 }
 
 /// What the journal remembers of a bill: the file, or that there is none. The download address is a
@@ -89,7 +89,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
         Kept::File(path) => from_kept(night, path).await?,
         Kept::Damaged => return Err(Issue::io(night.lake.root(), &io::Error::other("a kept bill is damaged"))),
     };
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
     Ok(harvest)
 }
 
@@ -201,8 +201,12 @@ impl Book {
         }
     }
 
-    fn finish(self) -> io::Result<Bills> {
-        Ok(Bills { payments: self.payments.finish()?, refunds: self.refunds.finish()? })
+    /// The rows wait until the wallets are asked: not in memory.
+    fn set_aside(self) -> io::Result<Bills> {
+        let Book { mut payments, mut refunds } = self;
+        payments.set_aside()?;
+        refunds.set_aside()?;
+        Ok(Bills { payments, refunds })
     }
 }
 
@@ -214,7 +218,7 @@ async fn booked<T: Send + 'static>(
     let mut book = Book { payments: Sorter::new(room), refunds: Sorter::new(room) };
     let reading = tokio::task::spawn_blocking(move || {
         let read = read(&mut book).map_err(|error| from_bill(&error))?;
-        Ok((book.finish().map_err(|error| Issue::unsorted(&error))?, read))
+        Ok((book.set_aside().map_err(|error| Issue::unsorted(&error))?, read))
     });
     reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ask::{Place, ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, settle, settle_and_read};
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::wire::card_dimension_row;
 use super::{Api, Harvest, Issue, IssueKind, Night};
@@ -28,8 +28,7 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     let ask_list = async |()| {
         let listing = read_list(&meaning, MOST_PAGES, async |offset| {
             let request = api::cards(offset, PAGE_ROWS);
-            let page = settle(&request, mp.send(&request).await)?;
-            let ids = read_page(&request, &page)?;
+            let (page, ids) = settle_and_read(&request, mp.send(&request).await)?;
             let total = ids.as_ref().map_or(Some(0), |ids| stated_total(ids.total_num));
             Ok(ListPage { keys: ids.map(|ids| ids.card_id_list).unwrap_or_default(), total, page })
         });
@@ -61,6 +60,6 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
         }
     }
     harvest.rows.sort_by(|a, b| a.card_id.cmp(&b.card_id));
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
     Ok(harvest)
 }

@@ -1,6 +1,8 @@
 //! Stage `coupon_codes`: the code pool of every MERCHANT_UPLOAD stock, page by page.
 
-use super::ask::{Place, ask_all, read_page, settle};
+use std::io;
+
+use super::ask::{Place, ask_all, read_page, settle_and_read};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::wire::coupon_code_row;
@@ -8,6 +10,7 @@ use super::{Api, Harvest, Issue, Night};
 use crate::dataset::manifest::Intake;
 use crate::journal::Page;
 use crate::record::{CouponCode, Record, Stock};
+use crate::sorter::{HeldRow, Keeper, Kept, PackedRow, Room, Sorter};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CouponCodePage};
@@ -18,10 +21,10 @@ pub(super) const PAGE_ROWS: u64 = 100;
 /// Four million codes: no pool is larger.
 const MOST_PAGES: usize = 20_000;
 
-/// Reads the pools of those of `stocks` whose codes the merchant uploaded.
-pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<CouponCode>>, Issue> {
+/// Reads the pools of those of `stocks` whose codes the merchant uploaded; the codes are packed, users raw.
+pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept>, Issue> {
     let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
-        return Ok(Harvest::complete(Vec::new()));
+        return Ok(Harvest::complete(Kept::default()));
     };
     let journal = night.journal.stage(STAGE)?;
     let appid = night.job.wallets.as_ref().map(|wallets| wallets.appid.as_str());
@@ -31,8 +34,7 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<
     let questions = pools.iter().map(|id| ((*id).to_owned(), *id)).collect();
     let ask = |stock_id| ask_pool(pay_v3, stock_id, appid, &meaning);
     let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
-    let mut harvest = Harvest::complete(Vec::new());
-    harvest.issues = issues;
+    let mut codes = Sorter::new(&night.corner());
     let mut intake = Intake::of(CouponCode::DATASET);
     journal.visit(|entry| {
         if pools.contains(&entry.key.as_str()) {
@@ -41,18 +43,37 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Vec<
                 let page = read_page(&request(&entry.key, appid, 0), page)?;
                 for item in page.map(|page| page.data).unwrap_or_default() {
                     intake.read += 1;
-                    harvest.rows.push(coupon_code_row(&item, &entry.key, night)?);
+                    let code = coupon_code_row(&item, &entry.key, night.date)?;
+                    codes.push(&code).map_err(|error| Issue::unsorted(&error))?;
                 }
             }
         }
         Ok::<(), Issue>(())
     })?;
-    harvest.rows.sort_by(|a, b| (&a.stock_id, &a.coupon_code).cmp(&(&b.stock_id, &b.coupon_code)));
-    harvest.rows.dedup_by(|a, b| (&a.stock_id, &a.coupon_code) == (&b.stock_id, &b.coupon_code));
-    intake.repeated = intake.read - harvest.rows.len() as u64;
+    let codes = first_of_each(codes, &night.corner()).map_err(|error| Issue::unsorted(&error))?;
+    intake.repeated = intake.read - codes.len();
+    let mut harvest = Harvest::complete(codes);
+    harvest.issues = issues;
     harvest.intake.push(intake);
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
     Ok(harvest)
+}
+
+/// Of a code that a pool lists twice the row that came first.
+fn first_of_each(codes: Sorter, room: &Room) -> io::Result<Kept> {
+    let (mut codes, mut keeper, mut first) = (codes.finish()?, Keeper::new(room), HeldRow::default());
+    loop {
+        let mut is_first = true;
+        let hold = |row: PackedRow<'_>| {
+            if std::mem::take(&mut is_first) {
+                first.hold(row);
+            }
+        };
+        if !codes.next_group(2, hold)? {
+            return keeper.finish();
+        }
+        keeper.push(&first.row())?;
+    }
 }
 
 fn request(stock_id: &str, appid: Option<&str>, offset: u64) -> Request<CouponCodePage> {
@@ -68,8 +89,7 @@ async fn ask_pool(
 ) -> Result<Option<Vec<Page>>, Issue> {
     let listing = read_list(meaning, MOST_PAGES, async |offset| {
         let request = request(stock_id, appid, offset);
-        let page = settle(&request, pay_v3.send(&request).await)?;
-        let read = read_page(&request, &page)?;
+        let (page, read) = settle_and_read(&request, pay_v3.send(&request).await)?;
         let keys = read.iter().flat_map(|page| &page.data).filter_map(|item| item.code().map(str::to_owned)).collect();
         // A stock that is not known (404) has no codes.
         let total = read.map_or(Some(0), |page| stated_total(page.total_count));

@@ -4,17 +4,25 @@
 //! What a wallet shows tonight decides some of the later questions (single queries, stocks never seen), so
 //! these counts are estimates from what the last night knew.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
 
-use super::roster::{Roster, RosterInput};
+use super::lookback::Lines;
+use super::roster::{Buyers, Roster, RosterInput};
 use super::{Api, Issue, LookbackLine, Night, OrderExports, SubsidyInput};
 use super::{cards, coupon_codes, datacube, notifications, orders, roster, subsidies, subsidy_ledger};
 use super::{user_coupons, v2_stocks};
 use crate::job::BillSource;
+use crate::journal::StageJournal;
 use crate::record::{Card, CouponEvent, Stock, UserCoupon};
+use crate::sorter::{Jotting, Keeper, Kept, PackedRow, Sorter};
 
 /// The pages a download of a bill takes: the application and the file.
 const BILL_CALLS: u64 = 2;
+/// Marks of a wallet that is asked, and of a coupon it holds.
+const ASKED: i64 = 0;
+const HOLDS: i64 = 1;
 
 /// What one stage would do.
 #[derive(Debug)]
@@ -34,7 +42,13 @@ pub struct StageForecast {
 /// Every source stage, in the order of design §3.
 pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
     let mut told = Vec::new();
-    let tonight = read(&mut told, "orders", orders::extract(night).and_then(|it| tonight(night, it.rows)));
+    let tonight = orders::extract(night).and_then(|it| Tonight::of(night, it.rows));
+    // Lines that do not count foretell nothing.
+    let (tonight, issue) = match tonight {
+        Ok(tonight) => (tonight, None),
+        Err(issue) => (Tonight::nothing(night)?, Some(issue)),
+    };
+    told.push(StageForecast::of_files("orders", issue));
     let bills = bills(night)?;
     told.push(bills);
     let ledger = subsidy_ledger::extract(night).and_then(|it| it.rows.settle(|_| Ok(())));
@@ -42,15 +56,16 @@ pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
     // Without platform certificates callbacks cannot be opened yet; they are few.
     let events = notifications::extract(night).await.map(|it| it.rows).unwrap_or_default();
     told.push(StageForecast::of_files("notifications", night.require_ready("notifications").err()));
-    let input = RosterInput { buyers: &tonight.buyers, events: &events, is_whole: false };
-    let roster = read(&mut told, "roster", roster::extract(night, &input).map(|it| it.rows));
-    let mut lines = night.lookback_orders()?;
-    lines.extend(tonight.lines);
-    let known = Known { wallets: night.yesterday()?, stocks: night.yesterday()?, cards: night.yesterday()? };
+    let input = RosterInput { buyers: tonight.buyers, events: &events, is_whole: false };
+    let roster = read(&mut told, "roster", roster::extract(night, input).map(|it| it.rows));
+    let lines = tonight.lines.settle()?;
+    let known = Known { wallets: wallets(night)?, stocks: night.yesterday()?, cards: night.yesterday()? };
     told.extend(known.forecast(night, &roster, &events)?);
     let input = SubsidyInput { coupons: &known.wallets, orders: &lines, ledger: &ledger };
     let place = Place { stage: "subsidies", source: "subsidies", api: Api::PayV3 };
-    told.push(place.count(night, subsidies::keys(night, &input)?.into_iter().map(|key| (key, 1)))?);
+    let mut count = place.begin(night)?;
+    subsidies::each_key(night, &input, |key| count.add(key, 1))?;
+    told.push(count.finish(night)?);
     let place = Place { stage: "datacube", source: "datacube", api: Api::Mp };
     told.push(place.count(night, datacube::keys(night).into_iter().map(|key| (key, 1)))?);
     let place = Place { stage: "v2_stocks", source: "v2_stocks", api: Api::PayV2 };
@@ -68,28 +83,41 @@ fn read<T: Default>(told: &mut Vec<StageForecast>, stage: &'static str, rows: Re
     rows
 }
 
-/// What tonight's order lines foretell.
-#[derive(Default)]
+/// What order lines foretell, tonight's among them.
 struct Tonight {
-    buyers: HashSet<String>,
-    lines: Vec<LookbackLine>,
+    buyers: Buyers,
+    lines: Lines,
 }
 
-fn tonight(night: &Night<'_>, exports: OrderExports) -> Result<Tonight, Issue> {
-    let mut tonight = Tonight::default();
-    exports.settle(|row| {
-        let line = orders::unpacked(row);
-        tonight.buyers.extend(line.openid.as_deref().map(str::to_owned));
-        tonight.lines.push(LookbackLine {
-            out_trade_no: line.out_trade_no.into_owned(),
-            stock_id: line.stock_id.into_owned(),
-            coupon_code: line.coupon_code.into_owned(),
-            openid: line.openid.map(|openid| night.persona.publish(&openid)),
-            paid_at: line.paid_at,
-        });
-        Ok(())
-    })?;
-    Ok(tonight)
+impl Tonight {
+    fn nothing(night: &Night<'_>) -> Result<Tonight, Issue> {
+        Ok(Tonight { buyers: Buyers::new(night), lines: night.earlier_lines()? })
+    }
+
+    fn of(night: &Night<'_>, exports: OrderExports) -> Result<Tonight, Issue> {
+        let mut tonight = Tonight::nothing(night)?;
+        exports.settle(|row| {
+            let line = orders::unpacked(row);
+            line.openid.as_deref().map_or(Ok(()), |openid| tonight.buyers.add(openid))?;
+            tonight.lines.add(&LookbackLine {
+                out_trade_no: line.out_trade_no.into_owned(),
+                stock_id: line.stock_id.into_owned(),
+                coupon_code: line.coupon_code.into_owned(),
+                openid: line.openid.map(|openid| night.persona.publish(&openid)),
+                paid_at: line.paid_at,
+            })
+        })?;
+        Ok(tonight)
+    }
+}
+
+/// The coupons the last night knew, as it published them.
+fn wallets(night: &Night<'_>) -> Result<Kept, Issue> {
+    let mut coupons = Keeper::new(&night.corner());
+    for coupon in night.each_yesterday::<UserCoupon>()? {
+        coupons.push(&coupon?).map_err(|error| Issue::unsorted(&error))?;
+    }
+    coupons.finish().map_err(|error| Issue::unsorted(&error))
 }
 
 fn bills(night: &Night<'_>) -> Result<StageForecast, Issue> {
@@ -104,7 +132,7 @@ fn bills(night: &Night<'_>) -> Result<StageForecast, Issue> {
 
 /// What the last night knew.
 struct Known {
-    wallets: Vec<UserCoupon>,
+    wallets: Kept,
     stocks: Vec<Stock>,
     cards: Vec<Card>,
 }
@@ -118,29 +146,61 @@ impl Known {
     ) -> Result<Vec<StageForecast>, Issue> {
         let pay_v3 = |stage, source| Place { stage, source, api: Api::PayV3 };
         let cards = Place { stage: "cards", source: "cards", api: Api::Mp };
+        let unsorted = |error: io::Error| Issue::unsorted(&error);
         Ok(vec![
-            pay_v3("stocks", "stocks").count(night, self.stock_keys(night, events))?,
-            pay_v3("user_coupons", "wallets").count(night, self.wallet_pages(night, roster))?,
+            pay_v3("stocks", "stocks").count(night, self.stock_keys(night, events).map_err(unsorted)?.into_iter())?,
+            self.wallet_pages(night, roster, pay_v3("user_coupons", "wallets"))?,
             pay_v3("coupon_codes", "stocks").count(night, self.pool_pages())?,
             cards.count(night, self.card_keys(night))?,
         ])
     }
 
-    fn stock_keys(&self, night: &Night<'_>, events: &[CouponEvent]) -> impl Iterator<Item = (String, u64)> {
-        let configured = night.job.stock_ids.iter().map(String::as_str);
-        let seen = self.wallets.iter().map(|coupon| coupon.stock_id.as_str());
-        let ids: BTreeSet<&str> = configured.chain(seen).chain(events.iter().map(|it| it.stock_id.as_str())).collect();
-        ids.into_iter().map(|id| (id.to_owned(), 1)).collect::<Vec<_>>().into_iter()
+    fn stock_keys(&self, night: &Night<'_>, events: &[CouponEvent]) -> io::Result<Vec<(String, u64)>> {
+        let mut ids: BTreeSet<String> = night.job.stock_ids.iter().cloned().collect();
+        ids.extend(events.iter().map(|it| it.stock_id.clone()));
+        self.wallets.rows()?.each(|row| {
+            let stock_id = row.unpack().key_text();
+            if !ids.contains(&*stock_id) {
+                ids.insert(stock_id.into_owned());
+            }
+            Ok(())
+        })?;
+        Ok(ids.into_iter().map(|id| (id, 1)).collect())
     }
 
     /// A wallet has as many pages as its known coupons fill, and at least one.
-    fn wallet_pages(&self, night: &Night<'_>, roster: &Roster) -> impl Iterator<Item = (String, u64)> {
-        let mut coupons: BTreeMap<&str, u64> = BTreeMap::new();
-        self.wallets.iter().for_each(|coupon| *coupons.entry(&coupon.openid).or_default() += 1);
-        roster.ask.iter().map(move |openid| {
-            let known = coupons.get(night.persona.publish(openid).as_str()).copied().unwrap_or(0);
-            (user_coupons::wallet_key(openid), pages(known, user_coupons::PAGE_ROWS))
-        })
+    fn wallet_pages(&self, night: &Night<'_>, roster: &Roster, place: Place) -> Result<StageForecast, Issue> {
+        let mut count = place.begin(night)?;
+        self.count_wallets(night, roster, &mut count).map_err(|error| Issue::unsorted(&error))?;
+        count.finish(night)
+    }
+
+    fn count_wallets(&self, night: &Night<'_>, roster: &Roster, count: &mut Count) -> io::Result<()> {
+        let mut wallets = Sorter::new(&night.corner());
+        let published = |raw: &str| night.persona.publish(raw);
+        roster.ask.rows()?.each(|row| {
+            let raw = row.unpack().key_text();
+            wallets.push(&Jotting { key: &[&published(&raw)], mark: ASKED, texts: &[&raw] })
+        })?;
+        self.wallets.rows()?.each(|row| {
+            let coupon = UserCoupon::unpack(&mut row.unpack());
+            wallets.push(&Jotting { key: &[&coupon.openid], mark: HOLDS, texts: &[""] })
+        })?;
+        let mut wallets = wallets.finish()?;
+        loop {
+            let (mut known, mut asked) = (0, None);
+            let meet = |row: PackedRow<'_>| {
+                let mut cells = row.unpack();
+                match cells.integer() {
+                    ASKED => asked = Some(user_coupons::wallet_key(cells.text())),
+                    _ => known += 1,
+                }
+            };
+            if !wallets.next_group(1, meet)? {
+                return Ok(());
+            }
+            asked.into_iter().for_each(|key| count.add(&key, pages(known, user_coupons::PAGE_ROWS)));
+        }
     }
 
     fn pool_pages(&self) -> impl Iterator<Item = (String, u64)> {
@@ -174,18 +234,37 @@ struct Place {
 impl Place {
     /// Counts the questions, each with the calls it takes, against the journal.
     fn count(self, night: &Night<'_>, questions: impl Iterator<Item = (String, u64)>) -> Result<StageForecast, Issue> {
-        let journal = night.journal.stage(self.stage)?;
-        let mut told = StageForecast { stage: self.stage, api: Some(self.api), calls: 0, journalled: 0, issue: None };
-        for (key, calls) in questions {
-            match journal.contains(&key) {
-                true => told.journalled += 1,
-                false => told.calls += calls,
-            }
+        let mut count = self.begin(night)?;
+        questions.for_each(|(key, calls)| count.add(&key, calls));
+        count.finish(night)
+    }
+
+    fn begin(self, night: &Night<'_>) -> Result<Count, Issue> {
+        let told = StageForecast { stage: self.stage, api: Some(self.api), calls: 0, journalled: 0, issue: None };
+        Ok(Count { source: self.source, journal: night.journal.stage(self.stage)?, told })
+    }
+}
+
+/// The questions of a stage being counted.
+struct Count {
+    source: &'static str,
+    journal: Arc<StageJournal>,
+    told: StageForecast,
+}
+
+impl Count {
+    fn add(&mut self, key: &str, calls: u64) {
+        match self.journal.contains(key) {
+            true => self.told.journalled += 1,
+            false => self.told.calls += calls,
         }
-        if told.calls > 0 {
-            told.issue = night.require_ready(self.source).err();
+    }
+
+    fn finish(mut self, night: &Night<'_>) -> Result<StageForecast, Issue> {
+        if self.told.calls > 0 {
+            self.told.issue = night.require_ready(self.source).err();
         }
-        Ok(told)
+        Ok(self.told)
     }
 }
 

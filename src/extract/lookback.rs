@@ -1,14 +1,17 @@
 //! The order lines of the look-back, as far as questions depend on them: five columns of the published days
-//! and of tonight's, with published openids.
+//! and of tonight's, with published openids, sorted in bounded memory.
 
+use std::borrow::Cow;
+use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{Issue, Night};
-use crate::dataset::partition::read_columns;
+use super::{Issue, Night, unreadable};
+use crate::dataset::partition::open_columns;
 use crate::record::{OrderLine, Record};
+use crate::sorter::{CellPacker, Jotting, Keeper, Kept, KeyPacker, Packed, PackedRow, Room, Sorter};
 
 const COLUMNS: [&str; 5] = ["out_trade_no", "stock_id", "coupon_code", "openid", "paid_at"];
 
@@ -27,26 +30,136 @@ pub struct LookbackLine {
     pub paid_at: Option<DateTime<Utc>>,
 }
 
+/// The lines of the look-back, of each the one of the latest day.
+#[derive(Debug, Default)]
+pub struct Lookback {
+    /// Those that name a coupon, by stock, code and order number: `Claim`s.
+    pub(super) claims: Kept,
+    /// Numbers of paid orders, in order.
+    pub(super) paid: Kept,
+}
+
+/// A line that names a coupon.
+#[derive(Debug)]
+pub(super) struct Claim<'r> {
+    pub(super) stock_id: Cow<'r, str>,
+    pub(super) coupon_code: Cow<'r, str>,
+    pub(super) out_trade_no: Cow<'r, str>,
+    pub(super) is_paid: bool,
+    pub(super) openid: Option<&'r str>,
+}
+
+impl<'r> Claim<'r> {
+    /// A row of `claims`.
+    pub(super) fn unpack(row: PackedRow<'r>) -> Claim<'r> {
+        let mut cells = row.unpack();
+        Claim {
+            stock_id: cells.key_text(),
+            coupon_code: cells.key_text(),
+            out_trade_no: cells.key_text(),
+            is_paid: cells.integer() == 1,
+            openid: cells.maybe_text(),
+        }
+    }
+}
+
 impl Night<'_> {
-    /// The order lines of earlier days of the look-back, oldest day first.
+    /// The order lines of the look-back; `tonight` is the partition of D, if there is one.
     ///
     /// # Errors
-    /// A published day cannot be read.
-    pub fn lookback_orders(&self) -> Result<Vec<LookbackLine>, Issue> {
+    /// A published day cannot be read, or the scratch folder has no room.
+    pub fn lookback(&self, tonight: Option<&Path>) -> Result<Lookback, Issue> {
+        let mut lines = self.earlier_lines()?;
+        if let Some(tonight) = tonight {
+            lines.add_partition(tonight)?;
+        }
+        lines.settle()
+    }
+
+    /// Those of earlier days, oldest day first, for tonight's to be added.
+    pub(super) fn earlier_lines(&self) -> Result<Lines, Issue> {
         let from = self.job.rules.lookback_start(self.date);
         let partitions = self.lake.partitions(OrderLine::DATASET, from, self.date);
-        let mut lines = Vec::new();
+        let mut lines = Lines::new(&self.corner());
         for partition in partitions.map_err(|error| Issue::io(self.lake.root(), &error))? {
-            lines.extend(lookback_lines(&partition.path)?);
+            lines.add_partition(&partition.path)?;
         }
         Ok(lines)
     }
 }
 
-/// The lines of one partition of `orders`, published or staged.
-///
-/// # Errors
-/// It cannot be read.
-pub fn lookback_lines(orders: &Path) -> Result<Vec<LookbackLine>, Issue> {
-    read_columns(orders, OrderLine::DATASET, &COLUMNS).map_err(|error| Issue::violation(error.to_string()))
+/// Lines on their way to a look-back, oldest day first.
+pub(super) struct Lines {
+    room: Room,
+    lines: Sorter,
+}
+
+impl Lines {
+    pub(super) fn new(room: &Room) -> Lines {
+        Lines { room: room.clone(), lines: Sorter::new(room) }
+    }
+
+    fn add_partition(&mut self, orders: &Path) -> Result<(), Issue> {
+        let lines = open_columns::<LookbackLine>(orders, OrderLine::DATASET, &COLUMNS);
+        for line in lines.map_err(|error| unreadable(&error))? {
+            self.add(&line.map_err(|error| unreadable(&error))?)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn add(&mut self, line: &LookbackLine) -> Result<(), Issue> {
+        self.lines.push(line).map_err(|error| Issue::unsorted(&error))
+    }
+
+    /// Of each line the one that was added last counts.
+    pub(super) fn settle(self) -> Result<Lookback, Issue> {
+        self.sort().map_err(|error| Issue::unsorted(&error))
+    }
+
+    fn sort(self) -> io::Result<Lookback> {
+        let (mut claims, mut paid) = (Sorter::new(&self.room), Sorter::new(&self.room));
+        let divide = |row: PackedRow<'_>| {
+            let mut cells = row.unpack();
+            let (out_trade_no, stock_id, coupon_code) = (cells.key_text(), cells.key_text(), cells.key_text());
+            let (is_paid, openid) = (cells.integer() == 1, cells.maybe_text());
+            if is_paid {
+                paid.push(&Jotting { key: &[&out_trade_no], mark: 0, texts: &[] })?;
+            }
+            match coupon_code.is_empty() {
+                true => Ok(()),
+                false => claims.push(&Claim { stock_id, coupon_code, out_trade_no, is_paid, openid }),
+            }
+        };
+        self.lines.finish()?.last_of_each(|_| {}, divide)?;
+        Ok(Lookback { claims: keep(claims, &self.room)?, paid: keep(paid, &self.room)? })
+    }
+}
+
+/// The rows in order, those of one key once.
+pub(super) fn keep(rows: Sorter, room: &Room) -> io::Result<Kept> {
+    let mut keeper = Keeper::new(room);
+    rows.finish()?.last_of_each(|_| {}, |row| keeper.push(&row))?;
+    keeper.finish()
+}
+
+impl Packed for LookbackLine {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        [&self.out_trade_no, &self.stock_id, &self.coupon_code].into_iter().for_each(|text| key.text(text));
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.integer(i64::from(self.paid_at.is_some()));
+        cells.maybe_text(self.openid.as_ref());
+    }
+}
+
+impl Packed for Claim<'_> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        [&self.stock_id, &self.coupon_code, &self.out_trade_no].into_iter().for_each(|text| key.text(text));
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.integer(i64::from(self.is_paid));
+        cells.maybe_text(self.openid);
+    }
 }

@@ -7,6 +7,7 @@ mod cards;
 mod coupon_codes;
 mod datacube;
 mod forecast;
+mod gathered;
 mod health;
 mod issue;
 mod listing;
@@ -23,7 +24,6 @@ mod v2_stocks;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -32,7 +32,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use crate::clock::{self, World};
 use crate::dataset::Lake;
 use crate::dataset::manifest::Intake;
-use crate::dataset::partition::{PartitionError, read_rows};
+use crate::dataset::partition::{PartitionError, open_rows};
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::persona::Persona;
@@ -50,16 +50,19 @@ pub use datacube::{Datacube, extract as extract_datacube};
 pub use forecast::{StageForecast, forecast};
 pub use health::{Api, Health};
 pub use issue::{Issue, IssueKind};
-pub use lookback::{LookbackLine, lookback_lines};
+pub use lookback::{Lookback, LookbackLine};
 pub use notifications::extract as extract_notifications;
 pub use orders::{OrderExports, SettledOrders, extract as extract_orders, unpacked as order_line};
 pub use retries::Retries;
-pub use roster::{Roster, RosterInput, extract as extract_roster};
+pub use roster::{Buyers, Roster, RosterInput, extract as extract_roster};
 pub use stocks::extract as extract_stocks;
 pub use subsidies::{Subsidies, SubsidyInput, extract as extract_subsidies};
 pub use subsidy_ledger::{SettledLedger, SubsidyLedger, extract as extract_subsidy_ledger};
 pub use user_coupons::{Wallets, extract as extract_user_coupons};
 pub use v2_stocks::{Vouchers, extract as extract_v2_stocks};
+
+/// How often the room is divided for sorters at work at one time.
+const CORNERS: usize = 16;
 
 /// What every stage of one night works with.
 #[derive(Debug)]
@@ -138,26 +141,34 @@ impl<T> Harvest<T> {
 }
 
 impl Night<'_> {
-    /// Rows of `R` published on any day before D, oldest first.
-    fn all_earlier<R: Record>(&self) -> Result<Vec<R>, Issue> {
-        self.published(NaiveDate::MIN)
+    /// Hands over the rows of `R` published on any day before D, oldest first.
+    fn each_earlier<R: Record>(&self, mut take: impl FnMut(R) -> Result<(), Issue>) -> Result<(), Issue> {
+        let partitions = self.lake.partitions(R::DATASET, NaiveDate::MIN, self.date);
+        for partition in partitions.map_err(|error| Issue::io(self.lake.root(), &error))? {
+            for row in open_rows::<R>(&partition.path).map_err(|error| unreadable(&error))? {
+                take(row.map_err(|error| unreadable(&error))?)?;
+            }
+        }
+        Ok(())
     }
 
     /// Rows of the latest partition of `R` before D.
     fn yesterday<R: Record>(&self) -> Result<Vec<R>, Issue> {
-        match self.lake.latest_before(R::DATASET, self.date).map_err(|error| Issue::io(self.lake.root(), &error))? {
-            Some(partition) => read(&partition.path),
-            None => Ok(Vec::new()),
-        }
+        self.each_yesterday().and_then(Iterator::collect)
     }
 
-    fn published<R: Record>(&self, from: NaiveDate) -> Result<Vec<R>, Issue> {
-        let partitions = self.lake.partitions(R::DATASET, from, self.date);
-        let mut rows = Vec::new();
-        for partition in partitions.map_err(|error| Issue::io(self.lake.root(), &error))? {
-            rows.extend(read::<R>(&partition.path)?);
-        }
-        Ok(rows)
+    /// The same, one by one.
+    fn each_yesterday<R: Record>(&self) -> Result<impl Iterator<Item = Result<R, Issue>>, Issue> {
+        let latest = self.lake.latest_before(R::DATASET, self.date);
+        let latest = latest.map_err(|error| Issue::io(self.lake.root(), &error))?;
+        let rows =
+            latest.map(|partition| open_rows(&partition.path)).transpose().map_err(|error| unreadable(&error))?;
+        Ok(rows.into_iter().flatten().map(|row| row.map_err(|error| unreadable(&error))))
+    }
+
+    /// A part of the room, for a sorter that is at work beside others.
+    pub fn corner(&self) -> Room {
+        Room { memory_bytes: self.room.memory_bytes / CORNERS, ..self.room.clone() }
     }
 
     /// Whether `stage` may ask a remote API; otherwise it works from the journal alone.
@@ -181,6 +192,7 @@ fn ready_instant(date: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
     clock::beijing_instant((date + chrono::Days::new(1)).and_time(time))
 }
 
-fn read<R: Record>(path: &Path) -> Result<Vec<R>, Issue> {
-    read_rows(path).map_err(|error: PartitionError| Issue::violation(error.to_string()))
+/// A published file that cannot be read.
+fn unreadable(error: &PartitionError) -> Issue {
+    Issue::violation(error.to_string())
 }

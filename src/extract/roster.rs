@@ -1,93 +1,194 @@
 //! Stage `roster`: which wallets to ask tonight (design §5). State, not published: raw openids,
-//! in `state/wallets/`, one file per night with the openids first seen that night.
+//! in `state/wallets/`, one file per night with the openids first seen that night. Openids are sorted in
+//! bounded memory: there may be more of them than it holds.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 use aws_lc_rs::digest;
-use chrono::{Datelike, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use serde::Deserialize;
 
+use super::lookback::keep;
 use super::orders::{digests, from_export};
-use super::{Harvest, Issue, Night};
+use super::{Harvest, Issue, Night, unreadable};
 use crate::clock;
+use crate::dataset::partition::open_columns;
 use crate::durable;
-use crate::exports::ExportError;
-use crate::exports::roster_file::read;
-use crate::job::{PathPattern, Refresh};
+use crate::exports::roster_file::{Openid, read};
+use crate::exports::{Export, ExportError};
+use crate::job::{Refresh, WalletSettings};
 use crate::journal::Mode;
-use crate::record::{CouponEvent, UserCoupon};
+use crate::record::{CouponEvent, Record, UserCoupon};
+use crate::sorter::{Jotting, Kept, Lookup, PackedRow, Sorted, Sorter};
 
 /// Tonight's wallets.
 #[derive(Debug, Default)]
 pub struct Roster {
-    /// Raw openids to ask.
-    pub ask: BTreeSet<String>,
-    /// Every raw openid known up to D, by its published form.
-    pub raw_by_published: BTreeMap<String, String>,
+    /// Raw openids to ask, in order.
+    pub(super) ask: Kept,
+    /// Every openid known up to D by its published form; its text is the raw one.
+    pub(super) by_published: Kept,
 }
 
 /// What tonight's exports tell of users.
 #[derive(Debug)]
 pub struct RosterInput<'a> {
     /// Users in the order lines of D, raw.
-    pub buyers: &'a HashSet<String>,
+    pub buyers: Buyers,
     /// The callbacks of D, raw.
     pub events: &'a [CouponEvent],
     /// Whether both could be read.
     pub is_whole: bool,
 }
 
+/// Users of the night as they are met, raw.
+#[derive(Debug)]
+pub struct Buyers(Sorter);
+
+/// When an openid was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Met {
+    EarlierNight,
+    Tonight,
+}
+
+impl Buyers {
+    /// Nobody yet.
+    pub fn new(night: &Night<'_>) -> Buyers {
+        Buyers(Sorter::new(&night.corner()))
+    }
+
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// The scratch folder has no room.
+    pub fn add(&mut self, openid: &str) -> Result<(), Issue> {
+        self.meet(openid, Met::Tonight).map_err(|error| Issue::unsorted(&error))
+    }
+
+    fn meet(&mut self, openid: &str, met: Met) -> io::Result<()> {
+        self.0.push(&Jotting { key: &[openid], mark: met as i64, texts: &[] })
+    }
+}
+
 /// Chooses tonight's wallets from tonight's exports and what earlier nights knew.
-pub fn extract(night: &Night<'_>, input: &RosterInput<'_>) -> Result<Harvest<Roster>, Issue> {
+pub fn extract(night: &Night<'_>, input: RosterInput<'_>) -> Result<Harvest<Roster>, Issue> {
     let Some(wallets) = &night.job.wallets else { return Ok(Harvest::complete(Roster::default())) };
     let mut harvest = Harvest::complete(Roster::default());
-    let mut ask: BTreeSet<String> = input.buyers.iter().cloned().collect();
-    ask.extend(input.events.iter().filter_map(|event| event.openid.clone()));
+    let mut users = input.buyers;
+    for openid in input.events.iter().filter_map(|event| event.openid.as_deref()) {
+        users.add(openid)?;
+    }
     if let Some(pattern) = &wallets.roster_file {
-        harvest.inputs =
-            add_listed(night, pattern, &mut ask).map_err(|error| from_export("wallets.roster_file", &error))?;
+        let of_file = |error: &ExportError| from_export("wallets.roster_file", error);
+        let roster = read(pattern, night.date, &night.corner()).map_err(|error| of_file(&error))?;
+        harvest.inputs = digests("roster", &roster.files);
+        add_listed(roster, &mut users).map_err(|error| of_file(&error))?;
     }
-    let mut known = known_before(&night.lake.state("wallets"), night.date)?;
-    let first_seen: BTreeSet<String> = ask.difference(&known).cloned().collect();
+    let folder = night.lake.state("wallets");
+    add_known(&folder, night.date, &mut users)?;
+    let unsorted = |error| Issue::unsorted(&error);
+    let chosen = Choice::of(night, wallets, users).map_err(unsorted)?;
     if night.journal.mode() != Mode::Peek {
-        remember(&night.lake.state("wallets"), night.date, &first_seen, input.is_whole)?;
+        remember(&folder, night.date, chosen.first_seen, input.is_whole)?;
     }
-    known.extend(first_seen);
-    let raw_by_published: BTreeMap<_, _> =
-        known.iter().map(|openid| (night.persona.publish(openid), openid.clone())).collect();
-    match wallets.refresh {
-        Refresh::All => ask.extend(known),
-        Refresh::Active => {
-            ask.extend(known.into_iter().filter(|openid| is_audited(openid, night.date, wallets.audit_days)));
-            ask.extend(expiring(night, &raw_by_published)?);
-        }
+    let by_published = keep(chosen.by_published, &night.corner()).map_err(unsorted)?;
+    let mut ask = chosen.ask;
+    if wallets.refresh == Refresh::Active {
+        add_expiring(night, &by_published, &mut ask)?;
     }
-    harvest.rows = Roster { ask, raw_by_published };
+    let ask = keep(ask, &night.corner()).map_err(unsorted)?;
+    harvest.rows = Roster { ask, by_published };
     Ok(harvest)
 }
 
-/// Adds the users of the roster file; gives the digests of what was read.
-fn add_listed(
-    night: &Night<'_>,
-    pattern: &PathPattern,
-    ask: &mut BTreeSet<String>,
-) -> Result<Vec<(String, String)>, ExportError> {
-    let roster = read(pattern, night.date, night.room)?;
-    let inputs = digests("roster", &roster.files);
-    ask.extend(roster.collect(|user| user.0.into_owned())?);
-    Ok(inputs)
+/// Adds the users of the roster file.
+fn add_listed(mut roster: Export<Openid<'static>>, users: &mut Buyers) -> Result<(), ExportError> {
+    while let Some(row) = roster.peek() {
+        users.meet(&row.unpack().key_text(), Met::Tonight).map_err(ExportError::Scratch)?;
+        roster.advance()?;
+    }
+    roster.finish().map(drop)
 }
 
-/// Wallets with a usable coupon that expires on D: its state changes by the calendar.
-fn expiring(night: &Night<'_>, raw_by_published: &BTreeMap<String, String>) -> Result<Vec<String>, Issue> {
-    let coupons = night.yesterday::<UserCoupon>()?;
-    let expires = |coupon: &&UserCoupon| {
-        coupon.coupon_state.as_deref() == Some("SENDED")
-            && coupon.expire_time.is_some_and(|time| clock::business_date_of(time) == night.date)
-    };
-    let wallets = coupons.iter().filter(expires).filter_map(|coupon| raw_by_published.get(&coupon.openid));
-    Ok(wallets.cloned().collect())
+/// What every openid is to tonight.
+struct Choice {
+    first_seen: Sorter,
+    by_published: Sorter,
+    ask: Sorter,
+}
+
+impl Choice {
+    fn of(night: &Night<'_>, wallets: &WalletSettings, users: Buyers) -> io::Result<Choice> {
+        let sorter = || Sorter::new(&night.corner());
+        let mut choice = Choice { first_seen: sorter(), by_published: sorter(), ask: sorter() };
+        let mut users = users.0.finish()?;
+        loop {
+            let (mut openid, mut is_of) = (String::new(), [false; 2]);
+            let meet = |row: PackedRow<'_>| {
+                let mut cells = row.unpack();
+                openid = cells.key_text().into_owned();
+                is_of[usize::from(cells.integer() == Met::Tonight as i64)] = true;
+            };
+            if !users.next_group(1, meet)? {
+                return Ok(choice);
+            }
+            let [is_known, is_tonight] = is_of;
+            let of_openid = Jotting { key: &[&openid], mark: 0, texts: &[] };
+            if !is_known {
+                choice.first_seen.push(&of_openid)?;
+            }
+            if is_tonight || wallets.refresh == Refresh::All || is_audited(&openid, night.date, wallets.audit_days) {
+                choice.ask.push(&of_openid)?;
+            }
+            let published = night.persona.publish(&openid);
+            choice.by_published.push(&Jotting { key: &[&published], mark: 0, texts: &[&openid] })?;
+        }
+    }
+}
+
+/// The raw openid of a row of `by_published`.
+pub(super) fn raw_openid(row: PackedRow<'_>) -> &str {
+    let mut cells = row.unpack();
+    cells.key_text();
+    cells.integer();
+    cells.text()
+}
+
+/// Adds the wallets with a usable coupon that expires on D: its state changes by the calendar.
+fn add_expiring(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Result<(), Issue> {
+    #[derive(Deserialize)]
+    struct Usable {
+        openid: String,
+        coupon_state: Option<String>,
+        expire_time: Option<DateTime<Utc>>,
+    }
+    let unsorted = |error: io::Error| Issue::unsorted(&error);
+    let latest = night.lake.latest_before(UserCoupon::DATASET, night.date);
+    let latest = latest.map_err(|error| Issue::io(night.lake.root(), &error))?;
+    let mut holders = Sorter::new(&night.corner());
+    if let Some(partition) = latest {
+        let columns = ["openid", "coupon_state", "expire_time"];
+        let coupons = open_columns::<Usable>(&partition.path, UserCoupon::DATASET, &columns);
+        for coupon in coupons.map_err(|error| unreadable(&error))? {
+            let coupon = coupon.map_err(|error| unreadable(&error))?;
+            let expires = coupon.expire_time.is_some_and(|time| clock::business_date_of(time) == night.date);
+            if expires && coupon.coupon_state.as_deref() == Some("SENDED") {
+                holders.push(&Jotting { key: &[&coupon.openid], mark: 0, texts: &[] }).map_err(unsorted)?;
+            }
+        }
+    }
+    holders.finish().and_then(|holders| add_raw(holders, by_published, ask)).map_err(unsorted)
+}
+
+fn add_raw(holders: Sorted, by_published: &Kept, ask: &mut Sorter) -> io::Result<()> {
+    let mut known = Lookup::new(by_published.rows()?, 1);
+    holders.each(|holder| {
+        let raw = known.find(holder.key())?.last().map(raw_openid);
+        raw.map_or(Ok(()), |openid| ask.push(&Jotting { key: &[openid], mark: 0, texts: &[] }))
+    })
 }
 
 /// The rotating slice: every wallet comes round once in `audit_days` nights.
@@ -98,43 +199,56 @@ fn is_audited(openid: &str, date: NaiveDate, audit_days: u32) -> bool {
     number % days == u64::from(date.num_days_from_ce().unsigned_abs()) % days
 }
 
-/// Openids first seen on days before `date`.
-fn known_before(folder: &Path, date: NaiveDate) -> Result<BTreeSet<String>, Issue> {
-    let mut known = BTreeSet::new();
+/// Adds the openids first seen on days before `date`.
+fn add_known(folder: &Path, date: NaiveDate, users: &mut Buyers) -> Result<(), Issue> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(known),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|error| Issue::io(folder, &error))?,
     };
     for entry in entries {
         let path = entry.map_err(|error| Issue::io(folder, &error))?.path();
         let day = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".txt")?.parse::<NaiveDate>().ok());
         if day.is_some_and(|day| day < date) {
-            let text = fs::read_to_string(&path).map_err(|error| Issue::io(&path, &error))?;
-            known.extend(text.lines().map(str::to_owned));
+            let file = File::open(&path).map_err(|error| Issue::io(&path, &error))?;
+            for openid in BufReader::new(file).lines() {
+                let openid = openid.map_err(|error| Issue::io(&path, &error))?;
+                users.meet(&openid, Met::EarlierNight).map_err(|error| Issue::unsorted(&error))?;
+            }
         }
     }
-    Ok(known)
+    Ok(())
 }
 
 /// Keeps the openids first seen on `date`. A night that could not read all its exports forgets nobody
 /// that an earlier run of it knew.
-fn remember(folder: &Path, date: NaiveDate, first_seen: &BTreeSet<String>, is_whole: bool) -> Result<(), Issue> {
+fn remember(folder: &Path, date: NaiveDate, mut first_seen: Sorter, is_whole: bool) -> Result<(), Issue> {
     let path = folder.join(format!("{date}.txt"));
-    let before = match fs::read_to_string(&path) {
-        Ok(text) if !is_whole => text,
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Issue::io(&path, &error)),
-        _ => String::new(),
-    };
-    let openids: BTreeSet<&str> = before.lines().chain(first_seen.iter().map(String::as_str)).collect();
-    let text: String = openids.iter().map(|openid| format!("{openid}\n")).collect();
+    match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        before => {
+            for openid in BufReader::new(before.map_err(|error| Issue::io(&path, &error))?).lines() {
+                let openid = openid.map_err(|error| Issue::io(&path, &error))?;
+                if !is_whole {
+                    let seen = Jotting { key: &[&openid], mark: 0, texts: &[] };
+                    first_seen.push(&seen).map_err(|error| Issue::unsorted(&error))?;
+                }
+            }
+        }
+    }
+    let openids = first_seen.finish().map_err(|error| Issue::unsorted(&error))?;
     durable::create_private_folder(folder)
-        .and_then(|()| durable::write_file(&path, &folder.join("incoming.staged"), text.as_bytes()))
+        .and_then(|()| {
+            durable::write_with(&path, &folder.join("incoming.staged"), |file| {
+                openids.last_of_each(|_| {}, |row| writeln!(file, "{}", row.unpack().key_text()))
+            })
+        })
         .map_err(|error| Issue::storage(format!("`{}`: {error}", path.display())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sorter::Room;
 
     #[test]
     fn every_wallet_comes_round_exactly_once_in_the_audit_period() {
@@ -146,20 +260,36 @@ mod tests {
         }
     }
 
+    fn room() -> Room {
+        Room { folder: std::env::temp_dir(), memory_bytes: 1 }
+    }
+
+    /// Whom the nights before `date` knew.
+    fn known_before(folder: &Path, date: NaiveDate) -> Vec<String> {
+        let mut users = Buyers(Sorter::new(&room()));
+        add_known(folder, date, &mut users).unwrap();
+        let own = |row: PackedRow<'_>| row.unpack().key_text().into_owned();
+        users.0.finish().unwrap().map(own).map(Result::unwrap).collect()
+    }
+
     #[test]
     fn a_night_knows_only_wallets_of_earlier_nights_however_often_it_is_rerun() {
         let folder = tempfile::tempdir().unwrap();
         let day = |day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
-        let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
-        let remember = |date, ids: &[&str], is_whole| remember(folder.path(), date, &set(ids), is_whole).unwrap();
-        remember(day(18), &["a", "b"], true);
+        let remember = |date, ids: &[&str], is_whole| {
+            let mut seen = Sorter::new(&room());
+            ids.iter().for_each(|id| seen.push(&Jotting { key: &[id], mark: 0, texts: &[] }).unwrap());
+            remember(folder.path(), date, seen, is_whole).unwrap();
+        };
+        remember(day(18), &["b", "a"], true);
         remember(day(19), &["c"], true);
-        assert_eq!(known_before(folder.path(), day(19)).unwrap(), set(&["a", "b"]));
-        assert_eq!(known_before(folder.path(), day(20)).unwrap(), set(&["a", "b", "c"]));
-        assert_eq!(known_before(folder.path(), day(18)).unwrap(), set(&[]));
+        assert_eq!(fs::read_to_string(folder.path().join("2026-11-18.txt")).unwrap(), "a\nb\n");
+        assert_eq!(known_before(folder.path(), day(19)), ["a", "b"]);
+        assert_eq!(known_before(folder.path(), day(20)), ["a", "b", "c"]);
+        assert!(known_before(folder.path(), day(18)).is_empty());
         remember(day(18), &[], false);
-        assert_eq!(known_before(folder.path(), day(19)).unwrap(), set(&["a", "b"]), "an export is missing tonight");
+        assert_eq!(known_before(folder.path(), day(19)), ["a", "b"], "an export is missing tonight");
         remember(day(18), &["b"], true);
-        assert_eq!(known_before(folder.path(), day(19)).unwrap(), set(&["b"]), "the export was corrected");
+        assert_eq!(known_before(folder.path(), day(19)), ["b"], "the export was corrected");
     }
 }

@@ -7,17 +7,17 @@ use super::ask::{Place, ask_all, read_page, settle};
 use super::issue::IssueKind;
 use super::wire::stock_row;
 use super::{Api, Harvest, Issue, Night};
-use crate::record::{CouponEvent, Stock, UserCoupon};
+use crate::record::{CouponEvent, Stock};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::busifavor;
 
 const STAGE: &str = "stocks";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 
-/// Asks for every stock there is a reason to know.
+/// Asks for every stock there is a reason to know; `seen` are those of the wallets.
 pub async fn extract(
     night: &Night<'_>,
-    coupons: &[UserCoupon],
+    seen: &BTreeSet<String>,
     events: &[CouponEvent],
 ) -> Result<Harvest<Vec<Stock>>, Issue> {
     let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
@@ -25,7 +25,7 @@ pub async fn extract(
     };
     let journal = night.journal.stage(STAGE)?;
     let mut ids: BTreeSet<&str> = night.job.stock_ids.iter().map(String::as_str).collect();
-    ids.extend(coupons.iter().map(|coupon| coupon.stock_id.as_str()));
+    ids.extend(seen.iter().map(String::as_str));
     ids.extend(events.iter().map(|event| event.stock_id.as_str()));
     let questions = ids.iter().map(|id| ((*id).to_owned(), busifavor::stock(id))).collect();
     let ask = async |request: Request<busifavor::Stock>| {
@@ -42,7 +42,7 @@ pub async fn extract(
         }
     }
     harvest.rows.sort_by(|a, b| a.stock_id.cmp(&b.stock_id));
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
     Ok(harvest)
 }
 

@@ -6,28 +6,32 @@ use crate::dataset::manifest::Intake;
 use crate::exports::Export;
 use crate::exports::subsidy_ledger::read;
 use crate::record::{Record, SubsidyOrder};
-use crate::sorter::PackedRow;
+use crate::sorter::{Keeper, Kept, PackedRow, Room};
 
 /// The ledger file of the day before its lines are handed over; none without `[subsidy_ledger]`.
 #[derive(Debug)]
-pub struct SubsidyLedger(Option<Export<SubsidyOrder>>);
+pub struct SubsidyLedger {
+    export: Option<Export<SubsidyOrder>>,
+    room: Room,
+}
 
 /// What became of the ledger once every line was handed over.
 #[derive(Debug)]
 pub struct SettledLedger {
-    /// The lines, which decide whom to ask for receipts.
-    pub lines: Vec<SubsidyOrder>,
+    /// The lines, packed, which decide whom to ask for receipts.
+    pub lines: Kept,
     /// The control totals.
     pub intake: Intake,
 }
 
 /// Reads the ledger file of the day.
 pub fn extract(night: &Night<'_>) -> Result<Harvest<SubsidyLedger>, Issue> {
-    let Some(pattern) = &night.job.subsidy_ledger else { return Ok(Harvest::complete(SubsidyLedger(None))) };
+    let ledger = |export| SubsidyLedger { export, room: night.corner() };
+    let Some(pattern) = &night.job.subsidy_ledger else { return Ok(Harvest::complete(ledger(None))) };
     night.require_ready("subsidy_ledger")?;
     let export = read(pattern, night.date, night.room).map_err(|error| from_export("subsidy_ledger", &error))?;
     let inputs = digests("subsidy_ledger", &export.files);
-    Ok(Harvest { inputs, ..Harvest::complete(SubsidyLedger(Some(export))) })
+    Ok(Harvest { inputs, ..Harvest::complete(ledger(Some(export))) })
 }
 
 impl SubsidyLedger {
@@ -36,11 +40,12 @@ impl SubsidyLedger {
     /// # Errors
     /// Lines that contradict each other; what `take` says.
     pub fn settle(self, mut take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<SettledLedger, Issue> {
-        let mut settled = SettledLedger { lines: Vec::new(), intake: Intake::of(SubsidyOrder::DATASET) };
-        let Some(mut export) = self.0 else { return Ok(settled) };
+        let mut settled = SettledLedger { lines: Kept::default(), intake: Intake::of(SubsidyOrder::DATASET) };
+        let Some(mut export) = self.export else { return Ok(settled) };
+        let mut lines = Keeper::new(&self.room);
         while let Some(row) = export.peek() {
             take(row)?;
-            settled.lines.push(SubsidyOrder::unpack(&mut row.unpack()).into_owned());
+            lines.push(&row).map_err(|error| Issue::unsorted(&error))?;
             export.advance().map_err(|error| from_export("subsidy_ledger", &error))?;
         }
         settled.intake.pages = export.files.len() as u64;
@@ -49,6 +54,7 @@ impl SubsidyLedger {
         settled.intake.repeated = rest.collapsed;
         settled.intake.read_fen = rest.amounts.read;
         settled.intake.repeated_fen = rest.amounts.collapsed;
+        settled.lines = lines.finish().map_err(|error| Issue::unsorted(&error))?;
         Ok(settled)
     }
 }

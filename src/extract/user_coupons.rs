@@ -1,23 +1,27 @@
 //! Stage `user_coupons`: the wallets of tonight's roster, page by page; then the single query for
-//! coupons whose listed row cannot be the last word; the rest carried from the last night.
+//! coupons whose listed row cannot be the last word; the rest carried from the last night. Coupons are
+//! sorted in bounded memory; what is held of a wallet is that it was asked.
 
 mod doubtful;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use doubtful::Doubt;
+use doubtful::{Doubt, Doubter};
 
-use super::ask::{Place, ask_all, read_page, settle};
+use super::ask::{Place, ask_each, read_page, settle, settle_and_read};
+use super::gathered::{Gathered, Known};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::roster::Roster;
 use super::wire::user_coupon_row;
-use super::{Api, Harvest, Issue, LookbackLine, Night};
-use crate::dataset::manifest::Intake;
+use super::{Api, Harvest, Issue, Lookback, Night};
+use crate::fingerprints::Fingerprints;
 use crate::job::{PayV3Settings, WalletSettings};
 use crate::journal::{Page, StageJournal};
-use crate::record::{Record, UserCoupon};
+use crate::record::UserCoupon;
+use crate::sorter::{Kept, PackedRow};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
@@ -32,12 +36,14 @@ const MOST_PAGES: usize = 1000;
 /// What the wallets said.
 #[derive(Debug, Default)]
 pub struct Wallets {
-    /// The full known state: asked and carried rows, sorted by key.
-    pub coupons: Vec<UserCoupon>,
+    /// The full known state, sorted by key: asked and carried rows, packed.
+    pub coupons: Kept,
+    /// The stocks of those coupons.
+    pub stocks: BTreeSet<String>,
     /// Published openids that were asked tonight and settled.
-    pub asked: BTreeSet<String>,
+    pub asked: Fingerprints,
     /// (published openid, code) that the single query did not know.
-    pub unknown: BTreeSet<(String, String)>,
+    pub unknown: Fingerprints,
 }
 
 /// The parts of the night this stage needs in every call.
@@ -50,8 +56,8 @@ struct Counter<'a> {
 }
 
 /// Asks tonight's wallets. `orders` are the order lines of the look-back, D's included, with
-/// published openids, oldest day first.
-pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &[LookbackLine]) -> Result<Harvest<Wallets>, Issue> {
+/// published openids.
+pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> Result<Harvest<Wallets>, Issue> {
     let (Some(settings), Some(pay_v3), Some(limits)) = (&night.job.wallets, &night.apis.pay_v3, &night.job.pay_v3)
     else {
         return Ok(Harvest::complete(Wallets::default()));
@@ -59,79 +65,66 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &[LookbackLine]
     let journal = night.journal.stage(STAGE)?;
     let counter = Counter { night, settings, pay_v3, limits, journal: &journal };
     let (mut issues, unsettled) = counter.ask_wallets(roster).await?;
-    let mut state = counter.read_wallets(roster)?;
-    counter.carry(&mut state)?;
-    let doubts = doubtful::find(night, state.coupons.values(), orders, roster);
+    let asked = counter.asked(roster)?;
+    let mut gathered = Gathered::new(&night.corner());
+    counter.read_wallets(&asked, &mut gathered)?;
+    counter.carry(&asked, &mut gathered)?;
+    let known = gathered.settle().map_err(unsorted)?;
+    let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
+    let doubts = doubter.find(&known.rows, orders, roster).map_err(unsorted)?;
     issues.extend(counter.ask_single(&doubts).await?);
-    counter.replace_single(&doubts, &mut state)?;
+    let (Known { rows: coupons, intake, .. }, unknown) = counter.replace_single(&doubts, known)?;
+    let stocks = stocks_of(&coupons).map_err(unsorted)?;
     if unsettled > settings.max_unsettled {
         let what = format!("{unsettled} wallets would not settle while paging");
         issues.push(Issue::new(IssueKind::Incomplete, what).hinting("`wallets.max_unsettled` sets how many may"));
     }
-    let State { coupons, asked, unknown, intake } = state;
-    let wallets = Wallets { coupons: coupons.into_values().collect(), asked, unknown };
-    let mut harvest = Harvest::complete(wallets);
+    let mut harvest = Harvest::complete(Wallets { coupons, stocks, asked, unknown });
     harvest.issues = issues;
     harvest.intake = vec![intake];
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest()?)];
-    Ok(harvest.noting("unsettled_wallets", unsettled).noting("single_queries", doubts.len()))
+    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
+    let doubts = usize::try_from(doubts.len()).unwrap_or(usize::MAX);
+    Ok(harvest.noting("unsettled_wallets", unsettled).noting("single_queries", doubts))
 }
 
-/// What is known so far, by key, and where its rows came from.
-struct State {
-    coupons: BTreeMap<(String, String, String), UserCoupon>,
-    asked: BTreeSet<String>,
-    unknown: BTreeSet<(String, String)>,
-    intake: Intake,
-}
-
-impl State {
-    fn new() -> State {
-        let intake = Intake::of(UserCoupon::DATASET);
-        State { coupons: BTreeMap::new(), asked: BTreeSet::new(), unknown: BTreeSet::new(), intake }
-    }
-
-    /// A row of an answer.
-    fn put(&mut self, coupon: UserCoupon) {
-        self.intake.read(coupon.amount());
-        self.keep(coupon);
-    }
-
-    /// A row of an earlier night.
-    fn carry(&mut self, coupon: UserCoupon) {
-        self.intake.carry(coupon.amount());
-        self.keep(coupon);
-    }
-
-    fn keep(&mut self, coupon: UserCoupon) {
-        let key = (coupon.stock_id.clone(), coupon.coupon_code.clone(), coupon.openid.clone());
-        if let Some(earlier) = self.coupons.insert(key, coupon) {
-            self.intake.repeat(earlier.amount());
+/// The stocks of coupons, which come stock by stock.
+fn stocks_of(coupons: &Kept) -> io::Result<BTreeSet<String>> {
+    let mut stocks = BTreeSet::<String>::new();
+    coupons.rows()?.each(|row| {
+        let stock_id = row.unpack().key_text();
+        if stocks.last().is_none_or(|last| *last != stock_id) {
+            stocks.insert(stock_id.into_owned());
         }
-    }
+        Ok(())
+    })?;
+    Ok(stocks)
+}
+
+fn unsorted(error: io::Error) -> Issue {
+    Issue::unsorted(&error)
 }
 
 impl Counter<'_> {
     async fn ask_wallets(&self, roster: &Roster) -> Result<(Vec<Issue>, usize), Issue> {
         let meaning = OffsetMeaning::default();
         let unsettled = AtomicUsize::new(0);
-        let questions = roster.ask.iter().map(|openid| (wallet_key(openid), openid.as_str())).collect();
+        let question = |openid: io::Result<String>| openid.map(|openid| (wallet_key(&openid), openid));
+        let questions = || Ok(openids(&roster.ask)?.map(question));
         let ask = |openid| self.ask_wallet(openid, &meaning, &unsettled);
         let concurrency = self.limits.limits.concurrency;
-        let issues = ask_all(self.night, self.journal, PLACE, concurrency, questions, ask).await?;
+        let issues = ask_each(self.night, self.journal, PLACE, concurrency, questions, ask).await?;
         Ok((issues, unsettled.into_inner()))
     }
 
     async fn ask_wallet(
         &self,
-        openid: &str,
+        openid: String,
         meaning: &OffsetMeaning,
         unsettled: &AtomicUsize,
     ) -> Result<Option<Vec<Page>>, Issue> {
         let listing = read_list(meaning, MOST_PAGES, async |offset| {
-            let request = self.wallet_request(openid, offset);
-            let page = settle(&request, self.pay_v3.send(&request).await)?;
-            list_page(&request, page)
+            let request = self.wallet_request(&openid, offset);
+            settle_and_read(&request, self.pay_v3.send(&request).await).map(list_page)
         });
         match listing.await? {
             Listing::Settled(pages) => Ok(Some(pages)),
@@ -154,82 +147,128 @@ impl Counter<'_> {
         busifavor::user_coupons(openid, &filter, offset, PAGE_ROWS)
     }
 
-    /// The rows of tonight's roster; entries of wallets that are no longer on it are passed over.
-    fn read_wallets(&self, roster: &Roster) -> Result<State, Issue> {
-        let mut state = State::new();
+    /// Whose answers are there, of tonight's roster; what else is journalled is of wallets that are no longer on it.
+    fn asked(&self, roster: &Roster) -> Result<Fingerprints, Issue> {
+        let mut asked = Fingerprints::default();
+        for openid in openids(&roster.ask).map_err(unsorted)? {
+            let openid = openid.map_err(unsorted)?;
+            if self.journal.contains(&wallet_key(&openid)) {
+                asked.insert(&[&self.night.persona.publish(&openid)]);
+            }
+        }
+        Ok(asked)
+    }
+
+    /// The rows of the wallets that were asked.
+    fn read_wallets(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<(), Issue> {
         self.journal.visit(|entry| {
-            let Some(openid) = entry.key.strip_prefix("wallet/").filter(|openid| roster.ask.contains(*openid)) else {
-                return Ok(());
-            };
-            let request = self.wallet_request(openid, 0);
+            let Some(openid) = entry.key.strip_prefix("wallet/") else { return Ok(()) };
             let published = self.night.persona.publish(openid);
+            if !asked.contains(&[&published]) {
+                return Ok(());
+            }
+            let request = self.wallet_request(openid, 0);
             for page in &entry.pages {
-                state.intake.pages += 1;
+                gathered.intake.pages += 1;
                 let page = read_page(&request, page)?;
                 for entity in page.map(|page| page.data).unwrap_or_default() {
-                    state.put(user_coupon_row(&entity, &published, self.night.date));
+                    gathered.put(&user_coupon_row(&entity, &published, self.night.date)).map_err(unsorted)?;
                 }
             }
-            state.asked.insert(published);
             Ok::<(), Issue>(())
-        })?;
-        Ok(state)
+        })
     }
 
     /// Wallets that were not asked tonight are as they were.
-    fn carry(&self, state: &mut State) -> Result<(), Issue> {
-        for mut coupon in self.night.yesterday::<UserCoupon>()? {
-            if !state.asked.contains(&coupon.openid) {
-                coupon.business_date = self.night.date;
-                state.carry(coupon);
+    fn carry(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<(), Issue> {
+        for coupon in self.night.each_yesterday::<UserCoupon>()? {
+            let coupon = UserCoupon { business_date: self.night.date, ..coupon? };
+            if !asked.contains(&[&coupon.openid]) {
+                gathered.carry(&coupon).map_err(unsorted)?;
             }
         }
         Ok(())
     }
 
-    async fn ask_single(&self, doubts: &[Doubt]) -> Result<Vec<Issue>, Issue> {
-        let questions = doubts.iter().map(|doubt| (single_key(doubt), self.single_request(doubt))).collect();
+    async fn ask_single(&self, doubts: &Kept) -> Result<Vec<Issue>, Issue> {
+        let question = |row: PackedRow<'_>| {
+            let doubt = Doubt::unpack(row);
+            (single_key(&doubt.raw_openid, &doubt.coupon_code), self.single_request(&doubt))
+        };
+        let questions = || Ok(doubts.rows()?.map(question));
         let ask = async |request: Request<busifavor::UserCoupon>| {
             settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]))
         };
-        ask_all(self.night, self.journal, PLACE, self.limits.limits.concurrency, questions, ask).await
+        ask_each(self.night, self.journal, PLACE, self.limits.limits.concurrency, questions, ask).await
     }
 
     fn single_request(&self, doubt: &Doubt) -> Request<busifavor::UserCoupon> {
         busifavor::user_coupon(&doubt.raw_openid, &doubt.coupon_code, &self.settings.appid)
     }
 
-    /// The second answer of a coupon replaces the listed row, everywhere (design §12).
-    fn replace_single(&self, doubts: &[Doubt], state: &mut State) -> Result<(), Issue> {
-        let by_key: BTreeMap<String, &Doubt> = doubts.iter().map(|doubt| (single_key(doubt), doubt)).collect();
+    /// The second answer of a coupon replaces the listed row, everywhere (design §12). Gives what the single
+    /// query did not know, too.
+    fn replace_single(
+        &self,
+        doubts: &Kept,
+        known: Known<UserCoupon>,
+    ) -> Result<(Known<UserCoupon>, Fingerprints), Issue> {
+        let mut doubtful = Fingerprints::default();
+        let add = |row: PackedRow<'_>| {
+            let Doubt { raw_openid, coupon_code, .. } = Doubt::unpack(row);
+            doubtful.insert(&[&raw_openid, &coupon_code]);
+            Ok(())
+        };
+        doubts.rows().and_then(|rows| rows.each(add)).map_err(unsorted)?;
+        let mut second = Gathered::after(known.intake, &self.night.corner());
+        let mut unknown = Fingerprints::default();
         self.journal.visit(|entry| {
-            let Some(doubt) = by_key.get(&entry.key) else { return Ok(()) };
-            let page = entry.pages.first().map(|page| read_page(&self.single_request(doubt), page));
-            state.intake.pages += u64::from(page.is_some());
+            let Some(doubt) = self.doubt_of(&entry.key, &doubtful) else { return Ok(()) };
+            let page = entry.pages.first().map(|page| read_page(&self.single_request(&doubt), page));
+            second.intake.pages += u64::from(page.is_some());
             match page.transpose()?.flatten() {
-                Some(entity) => state.put(user_coupon_row(&entity, &doubt.openid, self.night.date)),
+                Some(entity) => {
+                    second.put(&user_coupon_row(&entity, &doubt.openid, self.night.date)).map_err(unsorted)?;
+                }
                 None => {
-                    state.unknown.insert((doubt.openid.clone(), doubt.coupon_code.clone()));
+                    unknown.insert(&[&doubt.openid, &doubt.coupon_code]);
                 }
             }
             Ok::<(), Issue>(())
+        })?;
+        Ok((second.replace(&known.rows).map_err(unsorted)?, unknown))
+    }
+
+    /// The doubt that an entry of the journal answers. Either half of its key may hold a slash.
+    fn doubt_of(&self, key: &str, doubtful: &Fingerprints) -> Option<Doubt> {
+        let halves = key.strip_prefix("single/")?;
+        let splits = halves.match_indices('/').map(|(at, _)| (&halves[..at], &halves[at + 1..]));
+        let (raw_openid, coupon_code) = splits.into_iter().find(|(openid, code)| doubtful.contains(&[openid, code]))?;
+        Some(Doubt {
+            openid: self.night.persona.publish(raw_openid),
+            coupon_code: coupon_code.to_owned(),
+            raw_openid: raw_openid.to_owned(),
         })
     }
+}
+
+/// Raw openids of the roster.
+pub(super) fn openids(ask: &Kept) -> io::Result<impl Iterator<Item = io::Result<String>>> {
+    Ok(ask.rows()?.map(|row| row.unpack().key_text().into_owned()))
 }
 
 pub(super) fn wallet_key(openid: &str) -> String {
     format!("wallet/{openid}")
 }
 
-fn single_key(doubt: &Doubt) -> String {
-    format!("single/{}/{}", doubt.raw_openid, doubt.coupon_code)
+fn single_key(raw_openid: &str, coupon_code: &str) -> String {
+    format!("single/{raw_openid}/{coupon_code}")
 }
 
-fn list_page(request: &Request<UserCouponPage>, page: Page) -> Result<ListPage, Issue> {
-    let read = read_page(request, &page)?;
+fn list_page((page, read): (Page, Option<UserCouponPage>)) -> ListPage {
     let keys = read.iter().flat_map(|page| &page.data).map(|it| format!("{}/{}", it.stock_id, it.coupon_code));
     let keys = keys.collect();
     // A wallet that is not known (404) is an empty one.
     let total = read.map_or(Some(0), |page| stated_total(page.total_count));
-    Ok(ListPage { keys, total, page })
+    ListPage { keys, total, page }
 }

@@ -153,10 +153,13 @@ impl Incoming {
 
     /// The rest of the body, at most `limit_bytes`.
     pub async fn read(mut self, limit_bytes: usize) -> Result<Received, TransportError> {
-        if self.response.content_length().is_some_and(|bytes| bytes > limit_bytes as u64) {
+        let announced = self.response.content_length();
+        if announced.is_some_and(|bytes| bytes > limit_bytes as u64) {
             return Err(TransportError::TooLarge { host: self.host, limit_bytes });
         }
-        let mut body = BytesMut::new();
+        // What is announced is not there yet: room for a common page, and more when it comes.
+        let announced = announced.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+        let mut body = BytesMut::with_capacity(announced.min(LEAST_BYTES));
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > limit_bytes {
                 return Err(TransportError::TooLarge { host: self.host, limit_bytes });

@@ -5,6 +5,7 @@
 //! ones after it. So there are N places, and a place is given away again a second after its request is
 //! known to have arrived: two arrivals of one place are more than a second apart at the server, too.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -41,23 +42,20 @@ struct Ledger {
 
 /// The N places of a window.
 struct Places {
-    taken: std::sync::Mutex<Vec<Option<Place>>>,
+    /// When each is free, and its number: the first is free first.
+    by_freedom: std::sync::Mutex<BTreeSet<Place>>,
     /// A request ended: its place may be free earlier than was thought.
     ended: Notify,
 }
 
-#[derive(Clone, Copy)]
-struct Place {
-    started_at: DateTime<Utc>,
-    ended_at: Option<DateTime<Utc>>,
-}
+type Place = (DateTime<Utc>, usize);
 
 /// A request may start; dropped when its answer is there.
 #[must_use = "the request ends when this is dropped"]
 pub struct Turn {
     world: World,
     places: Arc<Places>,
-    number: usize,
+    place: Place,
     started_at: DateTime<Utc>,
 }
 
@@ -65,8 +63,9 @@ impl Pace {
     /// At most `per_second` arrivals (at least 1) in any window of one second.
     pub fn new(per_second: u32, world: World) -> Pace {
         let per_second = per_second.max(1);
-        let taken = std::sync::Mutex::new(vec![None; per_second as usize]);
-        let places = Arc::new(Places { taken, ended: Notify::new() });
+        let never_taken = (0..per_second as usize).map(|number| (DateTime::<Utc>::MIN_UTC, number));
+        let by_freedom = std::sync::Mutex::new(never_taken.collect());
+        let places = Arc::new(Places { by_freedom, ended: Notify::new() });
         let spacing = TimeDelta::nanoseconds(1_000_000_000 / i64::from(per_second) + 1);
         Pace { world, spacing, ledger: Mutex::default(), places }
     }
@@ -78,22 +77,20 @@ impl Pace {
         let now = ledger.last_granted.map_or(clock_now, |last| last.max(clock_now));
         let due = ledger.last_due.map_or(now, |last| (last + self.spacing).max(now - CATCH_UP));
         let spaced = self.wait(now, due).await;
-        let (number, granted) = self.wait_for_place(spaced).await;
+        let (place, granted) = self.wait_for_place(spaced).await;
         // A place that came late is no reason to make up for it.
         (ledger.last_due, ledger.last_granted) = (Some(if granted > spaced { granted } else { due }), Some(granted));
-        Turn { world: self.world.clone(), places: Arc::clone(&self.places), number, started_at: granted }
+        Turn { world: self.world.clone(), places: Arc::clone(&self.places), place, started_at: granted }
     }
 
     /// Takes the place that is free first, and tells when.
-    async fn wait_for_place(&self, mut now: DateTime<Utc>) -> (usize, DateTime<Utc>) {
+    async fn wait_for_place(&self, mut now: DateTime<Utc>) -> (Place, DateTime<Utc>) {
         loop {
             let ended = self.places.ended.notified();
-            let (number, free_at) = self.places.first_free();
-            if free_at.is_none_or(|free_at| free_at <= now) {
-                self.places.take(number, now);
-                return (number, now);
-            }
-            let free_at = free_at.unwrap_or(now);
+            let free_at = match self.places.take_first(now) {
+                Ok(place) => return (place, now),
+                Err(free_at) => free_at,
+            };
             tokio::select! {
                 later = self.wait(now, free_at) => now = later,
                 () = ended => now = now.max(self.world.clock.now()),
@@ -112,36 +109,32 @@ impl Pace {
 }
 
 impl Places {
-    fn first_free(&self) -> (usize, Option<DateTime<Utc>>) {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let free_at = taken.iter().map(|place| place.map(Place::free_at)).enumerate();
-        free_at.min_by_key(|(_, free_at)| *free_at).expect("there is at least one place")
+    /// Takes a place that is free at `now`, or tells when the first will be.
+    fn take_first(&self, now: DateTime<Utc>) -> Result<Place, DateTime<Utc>> {
+        let mut places = self.lock();
+        let first = places.pop_first().expect("there is at least one place");
+        let is_free = first.0 <= now;
+        let kept = if is_free { (now + ARRIVED_AFTER + WINDOW, first.1) } else { first };
+        places.insert(kept);
+        if is_free { Ok(kept) } else { Err(first.0) }
     }
 
-    fn take(&self, number: usize, started_at: DateTime<Utc>) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken[number] = Some(Place { started_at, ended_at: None });
+    /// A request arrived by `ended_at`. Its place may have been given away meanwhile.
+    fn end(&self, place: Place, ended_at: DateTime<Utc>) {
+        let mut places = self.lock();
+        if places.remove(&place) {
+            places.insert((place.0.min(ended_at + WINDOW), place.1));
+        }
     }
-}
 
-impl Place {
-    fn free_at(self) -> DateTime<Utc> {
-        let arrived_at = self.started_at + ARRIVED_AFTER;
-        self.ended_at.map_or(arrived_at, |ended_at| ended_at.min(arrived_at)) + WINDOW
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<Place>> {
+        self.by_freedom.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let now = self.world.clock.now();
-        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        // The place may have been given away again meanwhile.
-        if let Some(place) = &mut taken[self.number]
-            && place.started_at == self.started_at
-        {
-            place.ended_at = Some(now.max(place.started_at));
-        }
-        drop(taken);
+        self.places.end(self.place, self.world.clock.now().max(self.started_at));
         self.places.ended.notify_one();
     }
 }

@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::clock::World;
 use crate::durable;
+use crate::sorter::Room;
 use crate::store::Mirror;
 
 pub use audit::{Damage, audit};
@@ -174,14 +175,14 @@ impl Journal {
         mirror.put_folder(&self.folder).map_err(|error| io_error(&self.folder, error.into()))
     }
 
-    /// The digest of every stage that has answers.
+    /// The digest of every stage that has answers, sorted in `room`.
     ///
     /// # Errors
     /// A segment cannot be read.
-    pub fn digests(&self) -> Result<BTreeMap<String, String>, JournalError> {
+    pub fn digests(&self, room: &Room) -> Result<BTreeMap<String, String>, JournalError> {
         let stages = self.stages.lock().expect("no holder of this lock panics").clone();
         let answered = stages.into_iter().filter(|(_, stage)| !stage.is_empty());
-        answered.map(|(name, stage)| Ok((name, stage.digest()?))).collect()
+        answered.map(|(name, stage)| Ok((name, stage.digest(room)?))).collect()
     }
 
     /// How far the journal goes: of every stage that has answers the number of the next segment.
@@ -243,6 +244,11 @@ mod tests {
     fn entry(key: &str, bodies: &[&str]) -> Entry {
         let pages = bodies.iter().map(|body| Page::for_tests(body)).collect();
         Entry { key: key.to_owned(), pages }
+    }
+
+    /// Room for a row or two.
+    fn room() -> Room {
+        Room { folder: std::env::temp_dir(), memory_bytes: 100 }
     }
 
     fn open(folder: &Path, mode: Mode) -> Journal {
@@ -331,7 +337,7 @@ mod tests {
                 stage.append(entry(key, &[key])).unwrap();
             }
             journal.flush().unwrap();
-            stage.digest().unwrap()
+            stage.digest(&room()).unwrap()
         };
         assert_eq!(digest(&["a", "b", "c"]), digest(&["c", "a", "b"]));
         assert_ne!(digest(&["a", "b"]), digest(&["a", "c"]));
@@ -374,16 +380,16 @@ mod tests {
         let stage = journal.stage("stocks").unwrap();
         stage.append(entry("s1", &["old"])).unwrap();
         journal.flush().unwrap();
-        let (extent, digest) = (journal.extent(), stage.digest().unwrap());
+        let (extent, digest) = (journal.extent(), stage.digest(&room()).unwrap());
         assert_eq!(extent, BTreeMap::from([("stocks".to_owned(), 1)]));
         for (stage, key) in [("stocks", "s2"), ("cards", "c1")] {
             journal.stage(stage).unwrap().append(entry(key, &["late"])).unwrap();
         }
         journal.flush().unwrap();
         let replay = || Journal::replay(&folder.path().join("dt=2026-11-18"), Some(1), World::real()).unwrap();
-        assert_ne!(replay().stage("stocks").unwrap().digest().unwrap(), digest);
+        assert_ne!(replay().stage("stocks").unwrap().digest(&room()).unwrap(), digest);
         let earlier = replay().as_of(extent);
-        assert_eq!(earlier.stage("stocks").unwrap().digest().unwrap(), digest);
+        assert_eq!(earlier.stage("stocks").unwrap().digest(&room()).unwrap(), digest);
         assert!(earlier.stage("cards").unwrap().is_empty());
     }
 

@@ -11,7 +11,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -130,13 +130,22 @@ fn encode(entries: &[Entry]) -> Result<Vec<u8>, String> {
         rows.extend(pages.map(|(number, page)| Row { key: &entry.key, page_number: number as i64, page }));
     }
     let batch = serde_arrow::to_record_batch(SCHEMA.fields(), &rows).map_err(|error| error.to_string())?;
-    let level = ZstdLevel::try_new(1).expect("1 is a zstd level");
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
     let mut bytes = Vec::new();
     let mut writer =
-        ArrowWriter::try_new(&mut bytes, Arc::clone(&SCHEMA), Some(properties)).map_err(|error| error.to_string())?;
+        ArrowWriter::try_new(&mut bytes, Arc::clone(&SCHEMA), Some(properties())).map_err(|error| error.to_string())?;
     writer.write(&batch).and_then(|()| writer.close()).map_err(|error| error.to_string())?;
     Ok(bytes)
+}
+
+/// No two bodies and no two signatures are alike, and nobody looks for one by its size: a dictionary and
+/// bounds of them would be work for nothing.
+fn properties() -> WriterProperties {
+    let level = ZstdLevel::try_new(1).expect("1 is a zstd level");
+    let unlike = ["key", "target", "body", "nonce", "signature", "request_id"];
+    let builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_statistics_enabled(EnabledStatistics::None);
+    unlike.into_iter().fold(builder, |builder, name| builder.set_column_dictionary_enabled(name.into(), false)).build()
 }
 
 fn read_batches(segment: &Segment, column: Option<&str>) -> Result<Vec<RecordBatch>, JournalError> {

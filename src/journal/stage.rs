@@ -1,6 +1,5 @@
 //! The journal of one stage: which keys are answered, appending, reading back.
 
-use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -9,8 +8,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::page::Entry;
 use super::segment::{self, Segment};
-use super::{JournalError, Mode};
+use super::{JournalError, Mode, io_error};
 use crate::clock::World;
+use crate::fingerprints::Fingerprints;
+use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorter};
 
 /// A segment is closed at so many pages …
 const SEGMENT_PAGES: usize = 256;
@@ -37,7 +38,8 @@ pub struct Flow {
 #[derive(Debug, Default)]
 struct State {
     segments: Vec<Segment>,
-    keys: HashSet<String>,
+    /// Those that are answered.
+    keys: Fingerprints,
     open: Vec<Entry>,
     open_pages: usize,
     opened_at: Option<DateTime<Utc>>,
@@ -56,9 +58,11 @@ impl StageJournal {
     ) -> Result<StageJournal, JournalError> {
         let mut segments = segment::list(folder, mode.is_read_only())?;
         segments.retain(|segment| below.is_none_or(|below| segment.number < below));
-        let mut keys = HashSet::new();
+        let mut keys = Fingerprints::default();
         for segment in &segments {
-            keys.extend(segment::read_keys(segment)?);
+            for key in segment::read_keys(segment)? {
+                keys.insert(&[&key]);
+            }
         }
         let flow = Flow { fetched: 0, found: keys.len() as u64 };
         let state = State { segments, keys, flow, ..State::default() };
@@ -67,7 +71,7 @@ impl StageJournal {
 
     /// Whether `key` is answered.
     pub fn contains(&self, key: &str) -> bool {
-        self.lock().keys.contains(key)
+        self.lock().keys.contains(&[key])
     }
 
     /// What was asked tonight and what was there.
@@ -81,7 +85,7 @@ impl StageJournal {
     /// The segment that became full cannot be written.
     pub fn append(&self, entry: Entry) -> Result<(), JournalError> {
         let mut state = self.lock();
-        if !state.keys.insert(entry.key.clone()) {
+        if !state.keys.insert(&[&entry.key]) {
             return Ok(());
         }
         let now = self.world.clock.now();
@@ -99,7 +103,7 @@ impl StageJournal {
     /// Lets `key` be asked again, because what was answered is of no use any more. The answer that
     /// comes last counts.
     pub fn forget(&self, key: &str) {
-        self.lock().keys.remove(key);
+        self.lock().keys.remove(&[key]);
     }
 
     /// Makes everything appended so far durable.
@@ -157,26 +161,31 @@ impl StageJournal {
         self.lock().keys.is_empty()
     }
 
-    /// SHA-256 over keys, statuses and bodies in key order: never over arrival or nonces.
+    /// SHA-256 over keys, statuses and bodies in key order: never over arrival or nonces. Sorts in `room`.
     ///
     /// # Errors
-    /// A segment cannot be read.
-    pub fn digest(&self) -> Result<String, JournalError> {
+    /// A segment cannot be read; the room has no room.
+    pub fn digest(&self, room: &Room) -> Result<String, JournalError> {
         if let Some(digest) = &self.lock().digest {
             return Ok(digest.clone());
         }
-        let mut entries = BTreeMap::new();
+        let unsorted = |error| io_error(&room.folder, error);
+        let mut sums = Sorter::new(room);
         self.visit(|entry| {
             let sum = digest_of(&entry);
-            entries.insert(entry.key, sum);
-            Ok::<(), JournalError>(())
+            sums.push(&Sum { key: &entry.key, sum: &sum }).map_err(unsorted)
         })?;
         let mut context = digest::Context::new(&digest::SHA256);
-        for (key, sum) in entries {
+        let add = |row: PackedRow<'_>| {
+            let mut cells = row.unpack();
+            let key = cells.key_text();
             context.update(&(key.len() as u64).to_be_bytes());
             context.update(key.as_bytes());
-            context.update(sum.as_ref());
-        }
+            context.update(cells.bytes(digest::SHA256_OUTPUT_LEN));
+            Ok(())
+        };
+        // A key that was answered again: the answer that comes last counts.
+        sums.finish().and_then(|sums| sums.last_of_each(|_| {}, add)).map_err(unsorted)?;
         let digest = hex::encode(context.finish());
         self.lock().digest = Some(digest.clone());
         Ok(digest)
@@ -196,6 +205,22 @@ impl StageJournal {
         state.open_pages = 0;
         state.opened_at = None;
         Ok(())
+    }
+}
+
+/// What an entry adds to the digest.
+struct Sum<'e> {
+    key: &'e str,
+    sum: &'e digest::Digest,
+}
+
+impl Packed for Sum<'_> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.text(self.key);
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.bytes(self.sum.as_ref());
     }
 }
 

@@ -1,33 +1,66 @@
 //! How much of what is known of the wallets was asked for lately (design §5). Counts; judges nothing.
 
 use std::collections::BTreeSet;
+use std::io;
 
-use chrono::{Days, NaiveDate};
+use chrono::Days;
 
 use crate::dataset::manifest::Coverage;
-use crate::extract::Wallets;
-use crate::job::Job;
+use crate::extract::{Issue, Night, Wallets};
 use crate::record::{Stock, UserCoupon};
+use crate::sorter::{Jotting, PackedRow, Sorter};
 
-/// The coverage on `date`; none for a job that asks no wallets.
-pub(super) fn of(job: &Job, date: NaiveDate, wallets: &Wallets, stocks: &[Stock]) -> Option<Coverage> {
-    let audit_days = job.wallets.as_ref()?.audit_days;
-    Some(count(audit_days, date, wallets, stocks))
+/// The coverage of the night; none for a job that asks no wallets.
+pub(super) fn of(night: &Night<'_>, wallets: &Wallets, stocks: &[Stock]) -> Result<Option<Coverage>, Issue> {
+    let Some(settings) = &night.job.wallets else { return Ok(None) };
+    let holders = Holders::count(night, settings.audit_days, wallets, stocks);
+    let holders = holders.map_err(|error| Issue::unsorted(&error))?;
+    let asked = wallets.asked.len() as u64;
+    let issued = stocks.iter().filter_map(|stock| stock.total_send_num).filter_map(|sent| u64::try_from(sent).ok());
+    Ok(Some(Coverage {
+        audit_days: settings.audit_days,
+        wallets: asked + holders.unasked,
+        wallets_verified: asked + holders.unasked_verified,
+        coupons_verified: holders.coupons_verified,
+        coupons_issued: issued.sum(),
+    }))
 }
 
-fn count(audit_days: u32, date: NaiveDate, wallets: &Wallets, stocks: &[Stock]) -> Coverage {
-    let before = date - Days::new(u64::from(audit_days));
-    let recent = || wallets.coupons.iter().filter(|coupon| coupon.verified_date > before);
-    let holders = wallets.coupons.iter().map(|coupon| &coupon.openid);
-    let verified: BTreeSet<_> = recent().map(|coupon| &coupon.openid).chain(&wallets.asked).collect();
-    let known: BTreeSet<_> = holders.chain(&wallets.asked).collect();
-    let of_listed_stock = |coupon: &&UserCoupon| stocks.iter().any(|stock| stock.stock_id == coupon.stock_id);
-    let issued = stocks.iter().filter_map(|stock| stock.total_send_num).filter_map(|sent| u64::try_from(sent).ok());
-    Coverage {
-        audit_days,
-        wallets: known.len() as u64,
-        wallets_verified: verified.len() as u64,
-        coupons_verified: recent().filter(of_listed_stock).count() as u64,
-        coupons_issued: issued.sum(),
+/// What the known coupons say of their holders.
+#[derive(Default)]
+struct Holders {
+    /// Those that were not asked tonight.
+    unasked: u64,
+    /// Of them those with a coupon that was verified lately.
+    unasked_verified: u64,
+    /// Coupons of listed stocks that were verified lately.
+    coupons_verified: u64,
+}
+
+impl Holders {
+    fn count(night: &Night<'_>, audit_days: u32, wallets: &Wallets, stocks: &[Stock]) -> io::Result<Holders> {
+        let before = night.date - Days::new(u64::from(audit_days));
+        let listed: BTreeSet<&str> = stocks.iter().map(|stock| stock.stock_id.as_str()).collect();
+        let (mut holders, mut unasked) = (Holders::default(), Sorter::new(&night.corner()));
+        wallets.coupons.rows()?.each(|row| {
+            let coupon = UserCoupon::unpack(&mut row.unpack());
+            let is_recent = coupon.verified_date > before;
+            holders.coupons_verified += u64::from(is_recent && listed.contains(&*coupon.stock_id));
+            if wallets.asked.contains(&[&coupon.openid]) {
+                return Ok(());
+            }
+            unasked.push(&Jotting { key: &[&coupon.openid], mark: i64::from(is_recent), texts: &[] })
+        })?;
+        let mut unasked = unasked.finish()?;
+        let mut is_verified = false;
+        while unasked.next_group(1, |row| is_verified |= mark_of(row) == 1)? {
+            holders.unasked += 1;
+            holders.unasked_verified += u64::from(std::mem::take(&mut is_verified));
+        }
+        Ok(holders)
     }
+}
+
+fn mark_of(row: PackedRow<'_>) -> i64 {
+    row.unpack().integer()
 }

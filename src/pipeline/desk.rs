@@ -1,7 +1,8 @@
 //! Where the rows of one stage are staged: those that are held, and those that come sorted, one by one.
 //! Decides nothing about them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::io;
 
 use crate::contract::contract;
 use crate::dataset::assembly::Assembly;
@@ -9,11 +10,11 @@ use crate::dataset::manifest::Intake;
 use crate::dataset::partition::{PartitionError, Provenance, sum_of};
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::exports::BadRow;
-use crate::extract::{Datacube, Issue, OrderExports, SubsidyLedger, order_line};
+use crate::extract::{Buyers, Datacube, Issue, OrderExports, SubsidyLedger, order_line};
 use crate::money::Fen;
 use crate::persona::Persona;
 use crate::record::{OrderLine, Record, SubsidyOrder};
-use crate::sorter::{PackedRow, Sorted};
+use crate::sorter::{Kept, PackedRow, Sorted, Sorter};
 
 /// The desk of one stage.
 #[derive(Debug)]
@@ -56,8 +57,19 @@ impl<'a> Desk<'a> {
         Ok(rows)
     }
 
-    /// Stages sorted rows as they come.
-    pub(super) fn stage_sorted<R: Record>(&mut self, mut rows: Sorted) -> Result<(), Issue> {
+    /// Stages rows in their order.
+    pub(super) fn stage_sorted<R: Record>(&mut self, rows: Sorter) -> Result<(), Issue> {
+        self.stage_each::<R>(rows.finish())
+    }
+
+    /// The same for rows that others read, too: what is wrong with them does not stop those.
+    pub(super) fn stage_kept<R: Record>(&mut self, rows: &Kept) {
+        let staged = self.stage_each::<R>(rows.rows());
+        self.issues.extend(staged.err());
+    }
+
+    fn stage_each<R: Record>(&mut self, rows: io::Result<Sorted>) -> Result<(), Issue> {
+        let mut rows = rows.map_err(|error| Issue::unsorted(&error))?;
         self.assemble::<R, ()>(|take| {
             while let Some(row) = rows.peek() {
                 take(row)?;
@@ -72,21 +84,16 @@ impl<'a> Desk<'a> {
     pub(super) fn stage_orders(
         &mut self,
         exports: OrderExports,
-        mut buyers: Option<&mut HashSet<String>>,
+        mut buyers: Option<&mut Buyers>,
     ) -> Result<Vec<BadRow>, Issue> {
         let settled = self.assemble::<OrderLine, _>(|take| {
             exports.settle(|row| {
-                if let Some(buyers) = &mut buyers {
-                    add_buyer(buyers, row);
+                if let (Some(buyers), Some(openid)) = (&mut buyers, order_line(row).openid) {
+                    buyers.add(&openid)?;
                 }
                 take(row)
             })
-        });
-        // Lines that do not count name nobody.
-        if let (Err(_), Some(buyers)) = (&settled, buyers) {
-            buyers.clear();
-        }
-        let settled = settled?;
+        })?;
         self.note("collapsed", settled.collapsed);
         self.note("quarantined", settled.quarantined.len() as u64);
         self.note("quarantined_without_amount", settled.unreadable);
@@ -95,7 +102,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Stages the subsidy ledger; gives its lines.
-    pub(super) fn stage_ledger(&mut self, ledger: SubsidyLedger) -> Result<Vec<SubsidyOrder>, Issue> {
+    pub(super) fn stage_ledger(&mut self, ledger: SubsidyLedger) -> Result<Kept, Issue> {
         let settled = self.assemble::<SubsidyOrder, _>(|take| ledger.settle(take))?;
         self.note("collapsed", settled.intake.repeated);
         self.intake.push(settled.intake);
@@ -137,14 +144,6 @@ impl<'a> Desk<'a> {
         if count > 0 {
             self.notes.insert(name.to_owned(), count);
         }
-    }
-}
-
-fn add_buyer(buyers: &mut HashSet<String>, row: PackedRow<'_>) {
-    if let Some(openid) = order_line(row).openid
-        && !buyers.contains(openid.as_ref())
-    {
-        buyers.insert(openid.into_owned());
     }
 }
 

@@ -246,7 +246,8 @@ impl Work<'_> {
     /// Match, rules, reports; a violation on the way takes the night back.
     fn reconcile(&self, done: &mut Done) -> Result<(), Failure> {
         let mut files = self.day_files(&done.files)?;
-        let asked = Asked { wallets: done.sources.asked.clone(), unknown_coupons: done.sources.unknown.clone() };
+        let Sources { asked, unknown, .. } = &mut done.sources;
+        let asked = Asked { wallets: std::mem::take(asked), unknown_coupons: std::mem::take(unknown) };
         let scratch = Scratch::new_in(self.staging.folder());
         let scratch = scratch.map_err(|error| disk(&error, "cannot make a scratch folder"))?;
         self.stage_ledger(done, &files, &asked, &scratch)?;
@@ -405,7 +406,7 @@ impl Work<'_> {
             read_partitions: done.read_partitions.clone(),
             inputs_sha256: done.provenance.inputs_sha256.clone(),
             journal_extent: self.night.journal.extent(),
-            journal_sha256: self.night.journal.digests().map_err(|error| unjournalled(&error))?,
+            journal_sha256: self.night.journal.digests(&self.night.corner()).map_err(|error| unjournalled(&error))?,
             rules_sha256: done.provenance.rules_sha256.clone(),
             unjudged_rules: unjudged
                 .into_iter()

@@ -1,7 +1,7 @@
 //! The source stages as a DAG: independent ones at once, one failing does not stop the others. What
 //! each brings is staged; what it lacks is remembered for the rules and the exit code.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::coverage;
 use super::desk::Desk;
@@ -11,10 +11,14 @@ use crate::dataset::partition::Provenance;
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::exports::BadRow;
 use crate::extract::{
-    self, Bills, Datacube, Harvest, Issue, LookbackLine, Night, Roster, RosterInput, Subsidies, SubsidyInput, Vouchers,
-    Wallets, lookback_lines,
+    self, Bills, Buyers, Datacube, Harvest, Issue, Lookback, Night, Roster, RosterInput, Subsidies, SubsidyInput,
+    Vouchers, Wallets,
 };
-use crate::record::{Card, CouponCode, CouponEvent, OrderLine, Payment, Record, Refund, Stock, SubsidyOrder};
+use crate::fingerprints::Fingerprints;
+use crate::record::{
+    Card, CouponCode, CouponEvent, OrderLine, Payment, Record, Refund, Stock, SubsidyPayment, SubsidyReturn, UserCoupon,
+};
+use crate::sorter::Kept;
 
 /// What the source stages of a night brought.
 #[derive(Debug, Default)]
@@ -36,17 +40,22 @@ pub(super) struct Sources {
     /// Digests of what the rows were made of.
     pub(super) inputs: BTreeMap<String, String>,
     /// Published openids of wallets asked and settled tonight.
-    pub(super) asked: BTreeSet<String>,
+    pub(super) asked: Fingerprints,
     /// (published openid, code) unknown to the single query.
-    pub(super) unknown: BTreeSet<(String, String)>,
+    pub(super) unknown: Fingerprints,
 }
 
 /// Runs every source stage of the night.
 pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str) -> Sources {
     let mut clerk = Clerk { night, staging, rules_sha256, sources: Sources::default() };
-    let mut buyers = HashSet::new();
+    let mut buyers = Buyers::new(night);
     let quarantined = clerk.take("orders", extract::extract_orders(night), |desk, it| {
-        desk.stage_orders(it, is_configured(night, "roster").then_some(&mut buyers))
+        let staged = desk.stage_orders(it, is_configured(night, "roster").then_some(&mut buyers));
+        if staged.is_err() {
+            // Lines that do not count name nobody.
+            buyers = Buyers::new(night);
+        }
+        staged
     });
     let ledger = clerk.take("subsidy_ledger", extract::extract_subsidy_ledger(night), |desk, it| desk.stage_ledger(it));
     let events = clerk.take("notifications", extract::extract_notifications(night).await, |desk, rows| {
@@ -55,14 +64,14 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
     });
     let lines = clerk.lookback_orders().unwrap_or_else(|issue| {
         clerk.sources.issues.push(issue);
-        Vec::new()
+        Lookback::default()
     });
     let sides = RosterInput {
-        buyers: &buyers,
+        buyers,
         events: &events,
         is_whole: ["orders", "coupon_events"].iter().all(|side| !clerk.sources.shortfall.contains_key(*side)),
     };
-    let roster = clerk.take("roster", extract::extract_roster(night, &sides), |_, roster| Ok(roster));
+    let roster = clerk.take("roster", extract::extract_roster(night, sides), |_, roster| Ok(roster));
 
     // The wallets need the exports; bill, MP and v2 need nothing of each other.
     let ((wallets, stocks, codes), bills, (datacube, cards), vouchers) = tokio::join!(
@@ -72,11 +81,14 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
         extract::extract_v2_stocks(night),
     );
     let wallets = clerk.take("user_coupons", wallets, |desk, it: Wallets| {
-        desk.stage(&it.coupons);
+        desk.stage_kept::<UserCoupon>(&it.coupons);
         Ok(it)
     });
     let stocks = clerk.take("stocks", stocks, |desk, rows| desk.stage_rows(rows));
-    clerk.take("coupon_codes", codes, |desk, rows| desk.stage_rows(rows));
+    clerk.take("coupon_codes", codes, |desk, rows| {
+        desk.stage_kept::<CouponCode>(&rows);
+        Ok(())
+    });
     clerk.take("bills", bills, |desk, it: Bills| {
         desk.stage_sorted::<Payment>(it.payments)?;
         desk.stage_sorted::<Refund>(it.refunds)
@@ -91,11 +103,14 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
 
     let subsidies = ask_subsidies(night, &wallets, &lines, &ledger).await;
     clerk.take("subsidies", subsidies, |desk, it: Subsidies| {
-        desk.stage(&it.payments);
-        desk.stage(&it.returns);
+        desk.stage_kept::<SubsidyPayment>(&it.payments);
+        desk.stage_kept::<SubsidyReturn>(&it.returns);
         Ok(())
     });
-    let coverage = coverage::of(night.job, night.date, &wallets, &stocks);
+    let coverage = coverage::of(night, &wallets, &stocks).unwrap_or_else(|issue| {
+        clerk.sources.issues.push(issue);
+        None
+    });
     Sources { coverage, quarantined, asked: wallets.asked, unknown: wallets.unknown, ..clerk.sources }
 }
 
@@ -105,12 +120,13 @@ type Answer<T> = Result<Harvest<T>, Issue>;
 async fn ask_wallets(
     night: &Night<'_>,
     roster: &Roster,
-    lines: &[LookbackLine],
+    lines: &Lookback,
     events: &[CouponEvent],
-) -> (Answer<Wallets>, Answer<Vec<Stock>>, Answer<Vec<CouponCode>>) {
+) -> (Answer<Wallets>, Answer<Vec<Stock>>, Answer<Kept>) {
     let wallets = extract::extract_user_coupons(night, roster, lines).await;
-    let coupons = wallets.as_ref().map_or(&[][..], |harvest| &harvest.rows.coupons);
-    let stocks = extract::extract_stocks(night, coupons, events).await;
+    let none = BTreeSet::new();
+    let seen = wallets.as_ref().map_or(&none, |harvest| &harvest.rows.stocks);
+    let stocks = extract::extract_stocks(night, seen, events).await;
     let codes = match &stocks {
         Ok(harvest) => extract::extract_coupon_codes(night, &harvest.rows).await,
         Err(issue) => Err(issue.clone()),
@@ -128,8 +144,8 @@ async fn ask_cards(night: &Night<'_>) -> (Answer<Datacube>, Answer<Vec<Card>>) {
 async fn ask_subsidies(
     night: &Night<'_>,
     wallets: &Wallets,
-    orders: &[LookbackLine],
-    ledger: &[SubsidyOrder],
+    orders: &Lookback,
+    ledger: &Kept,
 ) -> Answer<extract::Subsidies> {
     extract::extract_subsidies(night, &SubsidyInput { coupons: &wallets.coupons, orders, ledger }).await
 }
@@ -196,15 +212,13 @@ impl Clerk<'_> {
     }
 
     /// The order lines of the look-back that a stage to come works with, tonight's last.
-    fn lookback_orders(&self) -> Result<Vec<LookbackLine>, Issue> {
+    fn lookback_orders(&self) -> Result<Lookback, Issue> {
         if !is_configured(self.night, "user_coupons") && !is_configured(self.night, "subsidies") {
-            return Ok(Vec::new());
+            return Ok(Lookback::default());
         }
-        let mut lines = self.night.lookback_orders()?;
-        if self.sources.files.iter().any(|file| file.dataset == OrderLine::DATASET) {
-            lines.extend(lookback_lines(&self.staging.partition(OrderLine::DATASET))?);
-        }
-        Ok(lines)
+        let is_staged = self.sources.files.iter().any(|file| file.dataset == OrderLine::DATASET);
+        let tonight = is_staged.then(|| self.staging.partition(OrderLine::DATASET));
+        self.night.lookback(tonight.as_deref())
     }
 
     /// Holds what a stage read against what was staged.

@@ -120,8 +120,8 @@ impl CaseFile {
 
     fn asked(&self) -> Asked {
         Asked {
-            wallets: self.asked.iter().cloned().collect(),
-            unknown_coupons: self.unknown_coupons.iter().cloned().collect(),
+            wallets: self.asked.iter().map(|openid| [openid.as_str()]).collect(),
+            unknown_coupons: self.unknown_coupons.iter().map(|(openid, code)| [openid.as_str(), code]).collect(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! Reads partitions, writes none; a pure function of them, the job and whom the night asked. Every side
 //! is read in the order of its coupons: memory does not grow with their number.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::panic::resume_unwind;
 
 use arrow::array::RecordBatch;
@@ -24,6 +24,7 @@ use super::wallet::Coupon;
 use crate::clock;
 use crate::contract;
 use crate::dataset::partition::{self, PartitionError};
+use crate::fingerprints::Fingerprints;
 use crate::record::{LedgerRow, Record, Stock};
 
 /// Rows of a batch.
@@ -33,9 +34,9 @@ const ROWS_PER_BATCH: usize = 8_192;
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// Published openids whose wallet was asked and settled tonight.
-    pub wallets: BTreeSet<String>,
+    pub wallets: Fingerprints,
     /// (published openid, coupon code) the single query answered 404 for.
-    pub unknown_coupons: BTreeSet<(String, String)>,
+    pub unknown_coupons: Fingerprints,
 }
 
 /// What every row of the night is made with.
@@ -143,10 +144,8 @@ impl<'a> Night<'a> {
     /// Whether the night asked the claiming user's wallet, or for this very coupon.
     fn is_asked(&self, order: &OrderSide<'_>, coupon_code: &str) -> bool {
         let Some(openid) = order.openid else { return false };
-        let is_unknown = |asked: &BTreeSet<(String, String)>| {
-            !asked.is_empty() && asked.contains(&(openid.to_owned(), coupon_code.to_owned()))
-        };
-        self.asked.wallets.contains(openid) || is_unknown(&self.asked.unknown_coupons)
+        let Asked { wallets, unknown_coupons } = self.asked;
+        wallets.contains(&[openid]) || unknown_coupons.contains(&[openid, coupon_code])
     }
 }
 

@@ -1,36 +1,39 @@
 //! Subsidy receipts and their returns. Column meanings: `schemas/`.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Record;
 use crate::money::Fen;
+use crate::sorter::{CellPacker, KeyPacker, Packed, Unpacker};
 
 /// Subsidy payment receipts (`subsidy_payments`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SubsidyPayment {
+pub struct SubsidyPayment<S = String> {
     /// Merchant's subsidy payment number.
-    pub out_subsidy_no: String,
+    pub out_subsidy_no: S,
     /// WeChat's subsidy payment receipt id.
-    pub subsidy_receipt_id: Option<String>,
+    pub subsidy_receipt_id: Option<S>,
     /// Coupon stock (批次) id.
-    pub stock_id: String,
+    pub stock_id: S,
     /// Coupon code.
-    pub coupon_code: String,
+    pub coupon_code: S,
     /// WeChat Pay order id.
-    pub transaction_id: Option<String>,
+    pub transaction_id: Option<S>,
     /// Merchant that pays the subsidy.
-    pub payer_merchant: Option<String>,
+    pub payer_merchant: Option<S>,
     /// Merchant that receives the subsidy.
-    pub payee_merchant: Option<String>,
+    pub payee_merchant: Option<S>,
     /// Amount, fen.
     pub amount_fen: Fen,
     /// Description of the subsidy.
-    pub description: Option<String>,
+    pub description: Option<S>,
     /// Status.
-    pub status: Option<String>,
+    pub status: Option<S>,
     /// Why it failed.
-    pub fail_reason: Option<String>,
+    pub fail_reason: Option<S>,
     /// When it succeeded.
     pub success_time: Option<DateTime<Utc>>,
     /// Created at.
@@ -38,7 +41,7 @@ pub struct SubsidyPayment {
     /// Business date whose run last asked.
     pub verified_date: NaiveDate,
     /// Unknown fields of the answer, JSON.
-    pub extra: Option<String>,
+    pub extra: Option<S>,
     /// Business date in Asia/Shanghai.
     pub business_date: NaiveDate,
 }
@@ -52,35 +55,83 @@ impl Record for SubsidyPayment {
     }
 }
 
+impl<S: AsRef<str>> Packed for SubsidyPayment<S> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.text(self.out_subsidy_no.as_ref());
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.maybe_text(self.subsidy_receipt_id.as_ref());
+        cells.text(self.stock_id.as_ref());
+        cells.text(self.coupon_code.as_ref());
+        cells.maybe_text(self.transaction_id.as_ref());
+        cells.maybe_text(self.payer_merchant.as_ref());
+        cells.maybe_text(self.payee_merchant.as_ref());
+        cells.integer(self.amount_fen.0);
+        cells.maybe_text(self.description.as_ref());
+        cells.maybe_text(self.status.as_ref());
+        cells.maybe_text(self.fail_reason.as_ref());
+        cells.maybe_instant(self.success_time);
+        cells.maybe_instant(self.create_time);
+        cells.date(self.verified_date);
+        cells.maybe_text(self.extra.as_ref());
+        cells.date(self.business_date);
+    }
+}
+
+impl<'r> SubsidyPayment<Cow<'r, str>> {
+    /// The row that lies packed.
+    pub fn unpack(cells: &mut Unpacker<'r>) -> SubsidyPayment<Cow<'r, str>> {
+        SubsidyPayment {
+            out_subsidy_no: cells.key_text(),
+            subsidy_receipt_id: cells.maybe_text().map(Cow::Borrowed),
+            stock_id: Cow::Borrowed(cells.text()),
+            coupon_code: Cow::Borrowed(cells.text()),
+            transaction_id: cells.maybe_text().map(Cow::Borrowed),
+            payer_merchant: cells.maybe_text().map(Cow::Borrowed),
+            payee_merchant: cells.maybe_text().map(Cow::Borrowed),
+            amount_fen: Fen(cells.integer()),
+            description: cells.maybe_text().map(Cow::Borrowed),
+            status: cells.maybe_text().map(Cow::Borrowed),
+            fail_reason: cells.maybe_text().map(Cow::Borrowed),
+            success_time: cells.maybe_instant(),
+            create_time: cells.maybe_instant(),
+            verified_date: cells.date(),
+            extra: cells.maybe_text().map(Cow::Borrowed),
+            business_date: cells.date(),
+        }
+    }
+}
+
 /// Subsidy return receipts (`subsidy_returns`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SubsidyReturn {
+pub struct SubsidyReturn<S = String> {
     /// Merchant's subsidy return number.
-    pub out_subsidy_return_no: String,
+    pub out_subsidy_return_no: S,
     /// WeChat's subsidy return receipt id, empty when none.
-    pub subsidy_return_receipt_id: Option<String>,
+    pub subsidy_return_receipt_id: Option<S>,
     /// WeChat's subsidy payment receipt id.
-    pub subsidy_receipt_id: Option<String>,
+    pub subsidy_receipt_id: Option<S>,
     /// Coupon stock (批次) id.
-    pub stock_id: String,
+    pub stock_id: S,
     /// Coupon code.
-    pub coupon_code: String,
+    pub coupon_code: S,
     /// WeChat Pay order id.
-    pub transaction_id: Option<String>,
+    pub transaction_id: Option<S>,
     /// 微信退款单号.
-    pub refund_id: Option<String>,
+    pub refund_id: Option<S>,
     /// Merchant that pays the subsidy.
-    pub payer_merchant: Option<String>,
+    pub payer_merchant: Option<S>,
     /// Merchant that receives the subsidy.
-    pub payee_merchant: Option<String>,
+    pub payee_merchant: Option<S>,
     /// Amount, fen.
     pub amount_fen: Fen,
     /// Description of the subsidy.
-    pub description: Option<String>,
+    pub description: Option<S>,
     /// Status.
-    pub status: Option<String>,
+    pub status: Option<S>,
     /// Why it failed.
-    pub fail_reason: Option<String>,
+    pub fail_reason: Option<S>,
     /// Return done at.
     pub return_done_time: Option<DateTime<Utc>>,
     /// Return created at.
@@ -88,7 +139,7 @@ pub struct SubsidyReturn {
     /// Business date whose run last asked.
     pub verified_date: NaiveDate,
     /// Unknown fields of the answer, JSON.
-    pub extra: Option<String>,
+    pub extra: Option<S>,
     /// Business date in Asia/Shanghai.
     pub business_date: NaiveDate,
 }
@@ -99,5 +150,57 @@ impl Record for SubsidyReturn {
 
     fn amount(&self) -> Fen {
         self.amount_fen
+    }
+}
+
+impl<S: AsRef<str>> Packed for SubsidyReturn<S> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.text(self.out_subsidy_return_no.as_ref());
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.maybe_text(self.subsidy_return_receipt_id.as_ref());
+        cells.maybe_text(self.subsidy_receipt_id.as_ref());
+        cells.text(self.stock_id.as_ref());
+        cells.text(self.coupon_code.as_ref());
+        cells.maybe_text(self.transaction_id.as_ref());
+        cells.maybe_text(self.refund_id.as_ref());
+        cells.maybe_text(self.payer_merchant.as_ref());
+        cells.maybe_text(self.payee_merchant.as_ref());
+        cells.integer(self.amount_fen.0);
+        cells.maybe_text(self.description.as_ref());
+        cells.maybe_text(self.status.as_ref());
+        cells.maybe_text(self.fail_reason.as_ref());
+        cells.maybe_instant(self.return_done_time);
+        cells.maybe_instant(self.return_create_time);
+        cells.date(self.verified_date);
+        cells.maybe_text(self.extra.as_ref());
+        cells.date(self.business_date);
+    }
+}
+
+impl<'r> SubsidyReturn<Cow<'r, str>> {
+    /// The row that lies packed.
+    pub fn unpack(cells: &mut Unpacker<'r>) -> SubsidyReturn<Cow<'r, str>> {
+        SubsidyReturn {
+            out_subsidy_return_no: cells.key_text(),
+            subsidy_return_receipt_id: cells.maybe_text().map(Cow::Borrowed),
+            subsidy_receipt_id: cells.maybe_text().map(Cow::Borrowed),
+            stock_id: Cow::Borrowed(cells.text()),
+            coupon_code: Cow::Borrowed(cells.text()),
+            transaction_id: cells.maybe_text().map(Cow::Borrowed),
+            refund_id: cells.maybe_text().map(Cow::Borrowed),
+            payer_merchant: cells.maybe_text().map(Cow::Borrowed),
+            payee_merchant: cells.maybe_text().map(Cow::Borrowed),
+            amount_fen: Fen(cells.integer()),
+            description: cells.maybe_text().map(Cow::Borrowed),
+            status: cells.maybe_text().map(Cow::Borrowed),
+            fail_reason: cells.maybe_text().map(Cow::Borrowed),
+            return_done_time: cells.maybe_instant(),
+            return_create_time: cells.maybe_instant(),
+            verified_date: cells.date(),
+            extra: cells.maybe_text().map(Cow::Borrowed),
+            business_date: cells.date(),
+        }
     }
 }

@@ -30,12 +30,7 @@ impl Buffer {
     /// Adds a row behind the others.
     pub(super) fn push(&mut self, row: &impl Packed) {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; HEAD_BYTES]);
-        row.pack_key(&mut KeyPacker(&mut self.bytes));
-        let cells = self.bytes.len();
-        row.pack_cells(&mut CellPacker(&mut self.bytes));
-        let head = head(cells - start - HEAD_BYTES, self.bytes.len() - cells);
-        self.bytes[start..start + HEAD_BYTES].copy_from_slice(&head);
+        let cells = pack(row, &mut self.bytes);
         self.shared = match self.places.first() {
             None => cells - start - HEAD_BYTES,
             Some(first) => self.shared_with(first.start, start + HEAD_BYTES..cells),
@@ -102,6 +97,18 @@ impl Buffer {
         writer.flush()?;
         Ok(written)
     }
+}
+
+/// Packs a row behind what `bytes` has; gives where its cells begin.
+pub(super) fn pack(row: &impl Packed, bytes: &mut Vec<u8>) -> usize {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; HEAD_BYTES]);
+    row.pack_key(&mut KeyPacker(bytes));
+    let cells = bytes.len();
+    row.pack_cells(&mut CellPacker(bytes));
+    let head = head(cells - start - HEAD_BYTES, bytes.len() - cells);
+    bytes[start..start + HEAD_BYTES].copy_from_slice(&head);
+    cells
 }
 
 /// The row whose head stands at `start`.

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::buffer::{Buffer, HEAD_BYTES, lengths, row_at};
-use super::row::PackedRow;
+use super::row::{HeldRow, PackedRow};
 
 /// What is read of a run at once, where memory allows.
 const WINDOW_BYTES: usize = 256 << 10;
@@ -39,12 +39,22 @@ impl Sorted {
             start += bytes;
         }
         runs.push(Run::Memory { buffer: last, next: 0 });
+        Ok(Sorted::of_runs(runs))
+    }
+
+    fn of_runs(runs: Vec<Run>) -> Sorted {
         let heap = (0..runs.len()).filter(|run| runs[*run].head().is_some()).collect();
         let mut sorted = Sorted { runs, heap };
         for place in (0..sorted.heap.len() / 2).rev() {
             sorted.sift_down(place);
         }
-        Ok(sorted)
+        sorted
+    }
+
+    /// These rows and those of `later` in one order; of one key, those of `later` come last.
+    pub fn and(mut self, later: Sorted) -> Sorted {
+        self.runs.extend(later.runs);
+        Sorted::of_runs(self.runs)
     }
 
     /// The next row; it stays the next one until `advance`.
@@ -64,6 +74,65 @@ impl Sorted {
         }
         self.sift_down(0);
         Ok(())
+    }
+
+    /// Hands over every row.
+    ///
+    /// # Errors
+    /// As `advance`; what `take` says.
+    pub fn each(mut self, mut take: impl FnMut(PackedRow<'_>) -> io::Result<()>) -> io::Result<()> {
+        while let Some(row) = self.peek() {
+            take(row)?;
+            self.advance()?;
+        }
+        Ok(())
+    }
+
+    /// Hands over the last row of every key to `last`, and those before it to `earlier`.
+    ///
+    /// # Errors
+    /// As `advance`; what `last` says.
+    pub fn last_of_each(
+        mut self,
+        mut earlier: impl FnMut(PackedRow<'_>),
+        mut last: impl FnMut(PackedRow<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut held = HeldRow::default();
+        let Some(first) = self.peek() else { return Ok(()) };
+        held.hold(first);
+        self.advance()?;
+        while let Some(row) = self.peek() {
+            match row.key() == held.row().key() {
+                true => earlier(held.row()),
+                false => last(held.row())?,
+            }
+            held.hold(row);
+            self.advance()?;
+        }
+        last(held.row())
+    }
+
+    /// Hands over the rows that agree with the next one in the first `texts` texts of their keys; whether there
+    /// were any.
+    ///
+    /// # Errors
+    /// As `advance`.
+    pub fn next_group(&mut self, texts: usize, mut take: impl FnMut(PackedRow<'_>)) -> io::Result<bool> {
+        let Some(first) = self.peek() else { return Ok(false) };
+        let beginning = first.beginning(texts).to_vec();
+        while let Some(row) = self.peek().filter(|row| row.beginning(texts) == beginning) {
+            take(row);
+            self.advance()?;
+        }
+        Ok(true)
+    }
+
+    /// What `own` makes of every row, one by one.
+    pub fn map<T>(mut self, mut own: impl FnMut(PackedRow<'_>) -> T) -> impl Iterator<Item = io::Result<T>> {
+        std::iter::from_fn(move || {
+            let made = own(self.peek()?);
+            Some(self.advance().map(|()| made))
+        })
     }
 
     /// Runs that had to be written to the disk.

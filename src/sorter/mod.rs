@@ -3,6 +3,8 @@
 //! Rows of one key keep the order in which they came. Knows no dataset and no meaning of a cell.
 
 mod buffer;
+mod kept;
+mod lookup;
 mod merge;
 mod row;
 
@@ -13,11 +15,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use buffer::Buffer;
+pub use kept::{Keeper, Kept};
+pub use lookup::Lookup;
 pub use merge::Sorted;
-pub use row::{CellPacker, KeyPacker, Packed, PackedRow, Unpacker};
+pub use row::{CellPacker, HeldRow, Jotting, KeyPacker, Packed, PackedRow, Unpacker};
 
 /// Where rows are sorted, and in how much memory.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Room {
     /// A folder on a real disk.
     pub folder: PathBuf,
@@ -29,7 +33,7 @@ pub struct Room {
 ///
 /// Half of its memory is being filled while a thread sorts and writes the other half. Where a run ends
 /// depends on the rows alone, and what comes out does not depend on where runs end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Sorter {
     room: Room,
     filling: Buffer,
@@ -77,6 +81,20 @@ impl Sorter {
     /// Rows added so far.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Writes down what is held in memory: for rows that are to wait.
+    ///
+    /// # Errors
+    /// The scratch folder has no room.
+    pub fn set_aside(&mut self) -> io::Result<()> {
+        if !self.filling.is_empty() {
+            self.spill()?;
+        }
+        self.settle()?;
+        self.filling = Buffer::default();
+        self.spare = Buffer::default();
+        Ok(())
     }
 
     /// The rows in order.

@@ -74,6 +74,24 @@ impl CellPacker<'_> {
         self.length(((number << 1) ^ (number >> 63)).cast_unsigned());
     }
 
+    /// Bytes of a number that whoever unpacks knows.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// A number that may be absent.
+    pub fn maybe_integer(&mut self, number: Option<i64>) {
+        self.0.push(u8::from(number.is_some()));
+        if let Some(number) = number {
+            self.integer(number);
+        }
+    }
+
+    /// A yes or no that may be absent.
+    pub fn maybe_flag(&mut self, flag: Option<bool>) {
+        self.0.push(flag.map_or(0, |flag| 1 + u8::from(flag)));
+    }
+
     /// An instant, to the microsecond.
     pub fn instant(&mut self, instant: DateTime<Utc>) {
         self.integer(instant.timestamp_micros());
@@ -115,6 +133,12 @@ impl<'r> PackedRow<'r> {
         self.key
     }
 
+    /// The part of the key that its first `texts` texts make: compares as they do.
+    pub fn beginning(&self, texts: usize) -> &'r [u8] {
+        let ends = memchr::memchr_iter(END, self.key);
+        &self.key[..ends.take(texts).last().map_or(0, |end| end + 1)]
+    }
+
     /// Its texts and cells, in the order they were packed.
     pub fn unpack(&self) -> Unpacker<'r> {
         Unpacker { key: self.key, cells: self.cells }
@@ -128,6 +152,61 @@ impl<'r> PackedRow<'r> {
     /// The bytes of its cells.
     pub fn cells(&self) -> &'r [u8] {
         self.cells
+    }
+}
+
+/// A row that lies in another sorter may be put into one as it is.
+impl Packed for PackedRow<'_> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.0.extend_from_slice(self.key);
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.0.extend_from_slice(self.cells);
+    }
+}
+
+/// A row made on the spot: the texts it is sorted by, a number, further texts.
+#[derive(Debug, Clone, Copy)]
+pub struct Jotting<'t> {
+    /// The key.
+    pub key: &'t [&'t str],
+    /// The first cell.
+    pub mark: i64,
+    /// The cells after it.
+    pub texts: &'t [&'t str],
+}
+
+impl Packed for Jotting<'_> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        self.key.iter().for_each(|text| key.text(text));
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        cells.integer(self.mark);
+        self.texts.iter().for_each(|text| cells.text(text));
+    }
+}
+
+/// A row that is held while others are looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeldRow {
+    key: Vec<u8>,
+    cells: Vec<u8>,
+}
+
+impl HeldRow {
+    /// Holds a copy of `row` instead of what it held.
+    pub fn hold(&mut self, row: PackedRow<'_>) {
+        self.key.clear();
+        self.key.extend_from_slice(row.key);
+        self.cells.clear();
+        self.cells.extend_from_slice(row.cells);
+    }
+
+    /// The row.
+    pub fn row(&self) -> PackedRow<'_> {
+        PackedRow { key: &self.key, cells: &self.cells }
     }
 }
 
@@ -165,6 +244,22 @@ impl<'r> Unpacker<'r> {
         (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
     }
 
+    /// So many bytes.
+    pub fn bytes(&mut self, length: usize) -> &'r [u8] {
+        self.take(length as u64)
+    }
+
+    /// A number that may be absent.
+    pub fn maybe_integer(&mut self) -> Option<i64> {
+        let is_there = self.take(1) == [1];
+        is_there.then(|| self.integer())
+    }
+
+    /// A yes or no that may be absent.
+    pub fn maybe_flag(&mut self) -> Option<bool> {
+        self.take(1)[0].checked_sub(1).map(|flag| flag == 1)
+    }
+
     /// Microseconds of an instant.
     pub fn micros(&mut self) -> i64 {
         self.integer()
@@ -172,8 +267,7 @@ impl<'r> Unpacker<'r> {
 
     /// Microseconds of an instant that may be absent.
     pub fn maybe_micros(&mut self) -> Option<i64> {
-        let is_there = self.take(1) == [1];
-        is_there.then(|| self.integer())
+        self.maybe_integer()
     }
 
     /// An instant that may be absent.

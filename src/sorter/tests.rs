@@ -75,6 +75,9 @@ proptest! {
         texts.iter().for_each(|text| cells.maybe_text(text.as_ref()));
         cells.maybe_instant(None);
         cells.maybe_instant(Some(instant));
+        [None, Some(number)].into_iter().for_each(|number| cells.maybe_integer(number));
+        [None, Some(false), Some(true)].into_iter().for_each(|flag| cells.maybe_flag(flag));
+        cells.bytes(b"raw");
         cells.date(instant.date_naive());
         let mut cells = PackedRow::of_parts(&[], &bytes).unpack();
         prop_assert_eq!(cells.integer(), number);
@@ -83,6 +86,9 @@ proptest! {
         }
         prop_assert_eq!(cells.maybe_instant(), None);
         prop_assert_eq!(cells.maybe_instant(), Some(instant));
+        prop_assert_eq!([cells.maybe_integer(), cells.maybe_integer()], [None, Some(number)]);
+        prop_assert_eq!([(); 3].map(|()| cells.maybe_flag()), [None, Some(false), Some(true)]);
+        prop_assert_eq!(cells.bytes(3), b"raw");
         prop_assert_eq!(cells.date(), instant.date_naive());
     }
 }
@@ -94,6 +100,20 @@ fn what_fits_is_never_written_and_what_does_not_is_written_in_runs() {
     let (found, runs) = sorted(&rows, 4096);
     assert!(runs > 20, "{runs}");
     assert!(found.is_sorted_by(|one, other| one.key < other.key));
+}
+
+#[test]
+fn rows_that_are_set_aside_lie_on_the_disk_and_come_back_in_order_with_those_after_them() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut sorter = Sorter::new(&Room { folder: scratch.path().to_owned(), memory_bytes: 1 << 20 });
+    let rows = numbered(["b", "a", "b", "a"].map(|key| (key.to_owned(), String::new())).to_vec(), None);
+    rows[..2].iter().for_each(|row| sorter.push(row).unwrap());
+    sorter.set_aside().unwrap();
+    sorter.set_aside().unwrap();
+    assert_eq!((sorter.filling.bytes(), sorter.spare.bytes(), sorter.run_bytes.len()), (0, 0, 1));
+    rows[2..].iter().for_each(|row| sorter.push(row).unwrap());
+    let found: Vec<_> = sorter.finish().unwrap().map(unpacked).map(Result::unwrap).collect();
+    assert_eq!(found.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 3, 0, 2]);
 }
 
 #[test]
@@ -113,4 +133,75 @@ fn a_scratch_folder_that_is_gone_is_an_error_not_a_loss() {
     };
     sorter.push(one).unwrap();
     assert_eq!(sorter.push(two).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+/// Keys of a few letters, so that many agree.
+fn few_keys() -> impl Strategy<Value = Vec<(String, String)>> {
+    prop::collection::vec(("[a\u{0}b]{0,2}", "[0-1]{0,1}"), 0..40)
+}
+
+fn finished(rows: &[Numbered], room: &Room) -> Sorted {
+    let mut sorter = Sorter::new(room);
+    rows.iter().for_each(|row| sorter.push(row).unwrap());
+    sorter.finish().unwrap()
+}
+
+proptest! {
+    #[test]
+    fn rows_are_kept_and_read_again_joined_and_grouped_as_if_they_were_held(
+        one in few_keys(), two in few_keys(), memory_bytes in 1_usize..2_000
+    ) {
+        let scratch = tempfile::tempdir().unwrap();
+        let room = Room { folder: scratch.path().to_owned(), memory_bytes };
+        let (one, two) = (numbered(one, None), numbered(two, Some("later")));
+        let mut keeper = Keeper::new(&room);
+        finished(&one, &room).and(finished(&two, &room)).each(|row| keeper.push(&row)).unwrap();
+        let kept = keeper.finish().unwrap();
+        let mut wanted: Vec<_> = one.iter().chain(&two).cloned().collect();
+        wanted.sort_by(|one, other| one.key.cmp(&other.key));
+        for _ in 0..2 {
+            let rows: Vec<_> = kept.rows().unwrap().map(unpacked).map(Result::unwrap).collect();
+            prop_assert_eq!(&rows, &wanted);
+        }
+        prop_assert_eq!((kept.len(), kept.is_empty()), (wanted.len() as u64, wanted.is_empty()));
+
+        let (mut earlier, mut last) = (Vec::new(), Vec::new());
+        let keep_last = |row: PackedRow<'_>| {
+            last.push(unpacked(row));
+            Ok(())
+        };
+        kept.rows().unwrap().last_of_each(|row| earlier.push(unpacked(row)), keep_last).unwrap();
+        let is_last = |row: &&Numbered| wanted.iter().rfind(|it| it.key == row.key) == Some(*row);
+        prop_assert_eq!(last, wanted.iter().filter(is_last).cloned().collect::<Vec<_>>());
+        prop_assert_eq!(earlier, wanted.iter().filter(|row| !is_last(row)).cloned().collect::<Vec<_>>());
+
+        let (mut rows, mut groups) = (kept.rows().unwrap(), Vec::new());
+        loop {
+            let mut group = Vec::new();
+            if !rows.next_group(1, |row| group.push(unpacked(row))).unwrap() {
+                break;
+            }
+            groups.push(group);
+        }
+        let by_first = wanted.chunk_by(|one, other| one.key.0 == other.key.0);
+        prop_assert_eq!(groups, by_first.map(<[Numbered]>::to_vec).collect::<Vec<_>>());
+
+        let mut lookup = Lookup::new(finished(&two, &room), 1);
+        let mut asked = finished(&one, &room);
+        while let Some(row) = asked.peek() {
+            let found: Vec<_> = lookup.find(row.beginning(1)).unwrap().map(unpacked).collect();
+            let first = unpacked(row).key.0;
+            let mut there: Vec<_> = two.iter().filter(|it| it.key.0 == first).cloned().collect();
+            there.sort_by(|one, other| one.key.cmp(&other.key));
+            prop_assert_eq!(found, there);
+            asked.advance().unwrap();
+        }
+    }
+}
+
+#[test]
+fn nothing_kept_is_no_file_and_no_rows() {
+    let room = Room { folder: "/nonexistent/scratch".into(), memory_bytes: 1 };
+    let kept = Keeper::new(&room).finish().unwrap();
+    assert!(kept.is_empty() && kept.rows().unwrap().peek().is_none());
 }

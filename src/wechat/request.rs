@@ -89,8 +89,13 @@ pub enum ParseError {
     },
 }
 
-/// Reads a JSON body, saying where it does not fit.
+/// Reads a JSON body, saying where it does not fit. To know the place costs as much as to read, so only
+/// a body that does not fit is read again for it.
 pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
+    serde_json::from_slice(body).or_else(|_| read_json_naming_places(body))
+}
+
+fn read_json_naming_places<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| ParseError::Json { at: error.path().to_string(), detail: error.inner().to_string() })?;

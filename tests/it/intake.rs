@@ -1,4 +1,5 @@
-//! The files of the merchant, sorted in as little memory as there is: the same night comes of it.
+//! The files of the merchant and the answers of WeChat, sorted in as little memory as there is: the same night
+//! comes of it.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use coupon_recon::dataset::partition::read_rows;
 use coupon_recon::job;
 use coupon_recon::journal::{Journal, Mode};
 use coupon_recon::pipeline::{self, JournalKeeper, LastWords, Plan, Quiet};
-use coupon_recon::record::{OrderLine, Payment, Record};
+use coupon_recon::record::{OrderLine, Payment, Record, SubsidyPayment, UserCoupon};
 use coupon_recon::watch::Caller;
 
 use crate::support::{NOW, Shop};
@@ -55,7 +56,13 @@ fn a_night_with_hardly_any_memory_publishes_the_same_bytes() {
     shop.run_nights(&wechat);
     let published = shop.published();
     assert!(again.len() > 10 && published["reports/dt=2026-11-18/summary.json"].len() > 100);
-    for rows in [rows_of::<OrderLine>(&shop), rows_of::<Payment>(&shop)] {
+    let rows = [
+        rows_of::<OrderLine>(&shop),
+        rows_of::<Payment>(&shop),
+        rows_of::<UserCoupon>(&shop),
+        rows_of::<SubsidyPayment>(&shop),
+    ];
+    for rows in rows {
         assert!(rows * 100 > 5 * LITTLE_MEMORY_BYTES, "{rows} rows would hardly fill a run");
     }
     for tree in ["datasets", "reports"] {

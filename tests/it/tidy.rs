@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
     "money",
     "clock",
     "secret",
     "contract",
+    "fingerprints",
     "sorter",
     "record",
     "persona",

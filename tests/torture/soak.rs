@@ -29,6 +29,9 @@ const FAULTS: [(&str, &str, u32); 10] = [
 ];
 /// A wallet has a page or two, a subsidy now and then.
 const REQUESTS_PER_USER: u64 = 2;
+/// How much more may be resident when the last request of a night is sent than when a quarter of them was, per
+/// cent. What there is to hold grows fourfold in between; what is held does not grow with it.
+const GROWTH_PERCENT: u64 = 25;
 const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
 
 /// Runs nights until `SOAK_REQUESTS` were sent.
@@ -51,7 +54,7 @@ pub fn run() -> Line {
         let (ending, memory) = run_watched(&shop, &wechat);
         let found = shop.published();
         (line.lost, line.doubled) = differences(&right, &found);
-        is_right = ending.code == 0 && found == right;
+        is_right = ending.code == 0 && found == right && memory.is_flat();
         eprintln!("  {}: {} requests, {}", line.what, wechat.counts().total, memory.tell());
         memories.push(memory);
         if !is_right {
@@ -64,8 +67,8 @@ pub fn run() -> Line {
     line.tried = counts.faults.values().sum();
     line.survived = if is_right && busiest <= RATE { line.tried } else { 0 };
     line.note = format!(
-        "{} requests in {} nights of {users} users; {} in the first night, {} in the last; busiest second {busiest} \
-         of {RATE} allowed",
+        "{} requests in {} nights of {users} users; busiest second {busiest} of {RATE} allowed; resident memory, \
+         first and last night: {}; {}",
         counts.total,
         memories.len(),
         memories.first().map(Memory::tell).unwrap_or_default(),
@@ -99,7 +102,7 @@ fn run_watched(shop: &Shop, wechat: &Wechat) -> (Ending, Memory) {
 #[derive(Default)]
 struct Memory {
     /// Resident, beside how much had been asked by then.
-    while_asking: Vec<(u64, u64)>,
+    samples: Vec<(u64, u64)>,
     peak: u64,
 }
 
@@ -113,23 +116,33 @@ impl Memory {
                 line.split_whitespace().nth(1)?.parse().ok()
             };
             let (Some(resident), Some(peak)) = (number("VmRSS:"), number("VmHWM:")) else { break };
-            memory.while_asking.push((asked(), resident));
+            memory.samples.push((asked(), resident));
             memory.peak = memory.peak.max(peak);
             std::thread::sleep(Duration::from_millis(100));
         }
         memory
     }
 
-    /// Resident memory when a tenth, half and nine tenths of the night's requests were sent, and the peak.
+    /// Resident memory when so many quarters of the night's requests were sent.
+    fn after_quarters(&self, quarters: u64) -> u64 {
+        let asked = |sample: Option<&(u64, u64)>| sample.map_or(0, |(asked, _)| *asked);
+        let (first, last) = (asked(self.samples.first()), asked(self.samples.last()));
+        // Before the first request a process is only starting.
+        let wanted = (first + (last - first) * quarters / 4).max(first + 1);
+        self.samples.iter().find(|(asked, _)| *asked >= wanted).map_or(0, |(_, resident)| *resident)
+    }
+
+    fn is_flat(&self) -> bool {
+        let [quarter, end] = [1, 4].map(|quarters| self.after_quarters(quarters));
+        quarter > 0 && end * 100 <= quarter * (100 + GROWTH_PERCENT)
+    }
+
     fn tell(&self) -> String {
-        let (Some((first, _)), Some((last, _))) = (self.while_asking.first(), self.while_asking.last()) else {
-            return String::new();
-        };
-        let at = |tenths: u64| {
-            let asked = first + (last - first) * tenths / 10;
-            self.while_asking.iter().find(|(so_far, _)| *so_far >= asked).map_or(0, |(_, resident)| resident / 1024)
-        };
-        let parts = [1, 5, 9].map(at);
-        format!("{} → {} → {} MB while asking, {} MB at most", parts[0], parts[1], parts[2], self.peak / 1024)
+        let [begin, quarter, half, three_quarters, end] = [0, 1, 2, 3, 4].map(|it| self.after_quarters(it) / 1024);
+        format!(
+            "{begin} MB at the first request, {quarter} after a quarter, {half} after half, {three_quarters} after \
+             three quarters, {end} at the last, {} at most",
+            self.peak / 1024
+        )
     }
 }

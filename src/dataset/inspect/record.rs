@@ -14,6 +14,10 @@ use crate::dataset::publication;
 use crate::dataset::publish::{StagedFile, sha256_of_file};
 use crate::dataset::runs::Runs;
 use crate::journal::audit;
+use crate::sorter::Room;
+
+/// What is held of the keys of a journal while they are sorted.
+const SORTING_BYTES: usize = 32 << 20;
 
 /// `rows` has the rows of each partition that could be read.
 pub(super) fn inspect(
@@ -116,9 +120,11 @@ fn inspect_journal(lake: &Lake, manifest: &Manifest, runs: &Runs, it: &mut Inspe
         it.find(damage.path, damage.what);
     }
     let sound = manifest.journal_sha256.iter().filter(|(stage, _)| !damaged.contains(*stage));
+    // What is looked at is left as it is, its folder too.
+    let room = Room { folder: std::env::temp_dir(), memory_bytes: SORTING_BYTES };
     for (stage, sha256) in sound {
         let journal = runs.journal(lake, manifest.business_date, World::real());
-        match journal.and_then(|journal| journal.stage(stage)?.digest()) {
+        match journal.and_then(|journal| journal.stage(stage)?.digest(&room)) {
             Ok(digest) if digest == *sha256 => {}
             Ok(_) => it.find(
                 folder.join(stage),

@@ -2,56 +2,236 @@
 //! returned, and every coupon of the merchant's ledger, as long as something about them lies in the
 //! look-back or their receipts are not settled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::io;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Subsidies, SubsidyInput};
+use super::{SubsidyInput, unsorted};
 use crate::clock;
-use crate::extract::Night;
-use crate::record::{SubsidyOrder, SubsidyPayment, UserCoupon};
+use crate::extract::lookback::{Claim, keep};
+use crate::extract::{Issue, Night};
+use crate::record::{SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
+use crate::sorter::{Jotting, Keeper, Kept, Lookup, PackedRow, Room, Sorter};
 
 /// Tonight's questions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Plan {
     /// (stock, code) to list receipts of.
-    pub(super) coupons: BTreeSet<(String, String)>,
+    pub(super) coupons: Kept,
     /// Receipt ids the ledger names.
-    receipts: BTreeSet<String>,
-    /// Return receipt ids the ledger names.
-    pub(super) returns: BTreeSet<String>,
+    receipts: Kept,
+    /// Return receipt ids to ask for.
+    pub(super) returns: Kept,
 }
 
 impl Plan {
     /// Receipt ids that the lists did not bring.
-    pub(super) fn receipts_missing_from(&self, payments: &BTreeMap<String, SubsidyPayment>) -> BTreeSet<String> {
-        let listed: BTreeSet<_> = payments.values().filter_map(|it| it.subsidy_receipt_id.as_deref()).collect();
-        self.receipts.iter().filter(|id| !listed.contains(id.as_str())).cloned().collect()
+    pub(super) fn receipts_missing_from(&self, payments: &Kept, room: &Room) -> io::Result<Kept> {
+        let mut listed = Sorter::new(room);
+        payments.rows()?.each(|row| {
+            let id = SubsidyPayment::unpack(&mut row.unpack()).subsidy_receipt_id;
+            id.map_or(Ok(()), |id| listed.push(&Jotting { key: &[&id], mark: 0, texts: &[] }))
+        })?;
+        let (mut listed, mut missing) = (Lookup::new(listed.finish()?, 1), Keeper::new(room));
+        self.receipts.rows()?.each(|row| match listed.find(row.key())?.next() {
+            Some(_) => Ok(()),
+            None => missing.push(&row),
+        })?;
+        missing.finish()
     }
 }
 
+/// What speaks of a coupon: whether its receipts are asked for depends on all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// A coupon of a programme that was used or returned.
+    Spent,
+    /// Something about it lies in the look-back.
+    Recent,
+    /// A known receipt that cannot change.
+    Settled,
+    /// A known receipt that still can.
+    Unsettled,
+    /// A line of the ledger.
+    Listed,
+    /// The receipt such a line names.
+    Receipt,
+    /// The return receipt a line of the look-back names.
+    RecentReturn,
+    /// The return receipt an older line names.
+    EarlierReturn,
+}
+
 /// Chooses tonight's questions.
-pub(super) fn choose(
-    night: &Night<'_>,
-    input: &SubsidyInput<'_>,
-    ledger: &[SubsidyOrder],
-    carried: &Subsidies,
-) -> Plan {
+pub(super) fn choose(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> {
+    let mut words = Words(Sorter::new(&night.corner()));
     let window = Window { from: night.job.rules.lookback_start(night.date), to: night.date };
-    let recent = recent_coupons(&window, input, ledger);
-    let settled = settled_coupons(&carried.payments);
-    let worth_asking = |coupon: &(String, String)| recent.contains(coupon) || !settled.contains(coupon);
-    let programmes: BTreeSet<&str> = night.job.subsidy_programs.iter().map(|it| it.stock_id.as_str()).collect();
-    let of_programmes = input.coupons.iter().filter(|coupon| programmes.contains(coupon.stock_id.as_str()));
-    let spent = of_programmes.filter(|coupon| is_used_or_returned(coupon)).map(coupon_key);
-    let ordered = ledger.iter().map(|line| (line.stock_id.clone(), line.coupon_code.clone()));
-    let coupons: BTreeSet<_> = spent.chain(ordered).filter(worth_asking).collect();
-    let lines = || ledger.iter().filter(|line| coupons.contains(&(line.stock_id.clone(), line.coupon_code.clone())));
-    Plan {
-        receipts: lines().filter_map(|line| line.subsidy_receipt_id.clone()).collect(),
-        returns: returns_to_ask(&window, lines(), carried),
-        coupons,
+    words.add_input(night, input, &window).map_err(unsorted)?;
+    night.each_earlier(|line: SubsidyOrder| words.add_line(&line, &window).map_err(unsorted))?;
+    for receipt in night.each_yesterday::<SubsidyPayment>()? {
+        words.add_receipt(&receipt?).map_err(unsorted)?;
     }
+    let mut plan = Drafts::new(night);
+    for receipt in night.each_yesterday::<SubsidyReturn>()? {
+        plan.add_return(&receipt?).map_err(unsorted)?;
+    }
+    words.settle(plan).map_err(unsorted)
+}
+
+/// Words by coupon.
+struct Words(Sorter);
+
+impl Words {
+    fn add_input(&mut self, night: &Night<'_>, input: &SubsidyInput<'_>, window: &Window) -> io::Result<()> {
+        let programmes: BTreeSet<&str> = night.job.subsidy_programs.iter().map(|it| it.stock_id.as_str()).collect();
+        let coupons = input.coupons.rows()?;
+        coupons.each(|row| self.add_coupon(&UserCoupon::unpack(&mut row.unpack()), window, &programmes))?;
+        input.orders.claims.rows()?.each(|row| {
+            let claim = Claim::unpack(row);
+            self.say([&claim.stock_id, &claim.coupon_code], Word::Recent, "")
+        })?;
+        input.ledger.rows()?.each(|row| self.add_line(&SubsidyOrder::unpack(&mut row.unpack()), window))
+    }
+
+    fn add_receipt(&mut self, receipt: &SubsidyPayment) -> io::Result<()> {
+        let word = if is_settled(receipt.status.as_deref()) { Word::Settled } else { Word::Unsettled };
+        self.say([&receipt.stock_id, &receipt.coupon_code], word, "")
+    }
+
+    /// What all words of a coupon come to.
+    fn settle(self, mut drafts: Drafts) -> io::Result<Plan> {
+        let mut words = self.0.finish()?;
+        let mut coupon = About::default();
+        while words.next_group(2, |row| coupon.hear(row))? {
+            coupon.settle(&mut drafts)?;
+        }
+        drafts.settle()
+    }
+
+    fn say(&mut self, coupon: [&str; 2], word: Word, id: &str) -> io::Result<()> {
+        self.0.push(&Jotting { key: &coupon, mark: word as i64, texts: &[id] })
+    }
+
+    fn add_coupon(
+        &mut self,
+        coupon: &UserCoupon<Cow<'_, str>>,
+        window: &Window,
+        programmes: &BTreeSet<&str>,
+    ) -> io::Result<()> {
+        let key = [&*coupon.stock_id, &*coupon.coupon_code];
+        if programmes.contains(&*coupon.stock_id) && is_used_or_returned(coupon) {
+            self.say(key, Word::Spent, "")?;
+        }
+        match window.holds(coupon.use_time) || window.holds(coupon.return_time) {
+            true => self.say(key, Word::Recent, ""),
+            false => Ok(()),
+        }
+    }
+
+    fn add_line<S: AsRef<str>>(&mut self, line: &SubsidyOrder<S>, window: &Window) -> io::Result<()> {
+        let key = [line.stock_id.as_ref(), line.coupon_code.as_ref()];
+        let is_recent = (window.from..=window.to).contains(&line.business_date);
+        self.say(key, Word::Listed, "")?;
+        if is_recent {
+            self.say(key, Word::Recent, "")?;
+        }
+        if let Some(id) = &line.subsidy_receipt_id {
+            self.say(key, Word::Receipt, id.as_ref())?;
+        }
+        let word = if is_recent { Word::RecentReturn } else { Word::EarlierReturn };
+        match line.subsidy_return_receipt_id.as_ref() {
+            "" => Ok(()),
+            id => self.say(key, word, id),
+        }
+    }
+}
+
+/// All that is said of one coupon.
+#[derive(Default)]
+struct About {
+    coupon: (String, String),
+    words: Vec<(i64, String)>,
+}
+
+impl About {
+    fn hear(&mut self, row: PackedRow<'_>) {
+        let mut cells = row.unpack();
+        self.coupon = (cells.key_text().into_owned(), cells.key_text().into_owned());
+        self.words.push((cells.integer(), cells.text().to_owned()));
+    }
+
+    /// Puts what is to be asked into `drafts`, and forgets the coupon.
+    fn settle(&mut self, drafts: &mut Drafts) -> io::Result<()> {
+        let words = std::mem::take(&mut self.words);
+        let is = |wanted: Word| words.iter().any(|(word, _)| *word == wanted as i64);
+        let can_change = is(Word::Recent) || is(Word::Unsettled) || !is(Word::Settled);
+        if !can_change || !(is(Word::Spent) || is(Word::Listed)) {
+            return Ok(());
+        }
+        let (stock_id, coupon_code) = &self.coupon;
+        drafts.coupons.push(&Jotting { key: &[stock_id, coupon_code], mark: 0, texts: &[] })?;
+        for (word, id) in &words {
+            if *word == Word::Receipt as i64 {
+                drafts.receipts.push(&Jotting { key: &[id], mark: 0, texts: &[] })?;
+            } else if [Word::RecentReturn as i64, Word::EarlierReturn as i64].contains(word) {
+                drafts.returns.push(&Jotting { key: &[id], mark: *word, texts: &[] })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Questions as they are found.
+struct Drafts {
+    room: Room,
+    coupons: Sorter,
+    receipts: Sorter,
+    /// By id: whether a line names it, and what is known of it.
+    returns: Sorter,
+}
+
+impl Drafts {
+    fn new(night: &Night<'_>) -> Drafts {
+        let sorter = || Sorter::new(&night.corner());
+        Drafts { room: night.corner(), coupons: sorter(), receipts: sorter(), returns: sorter() }
+    }
+
+    /// A return receipt that is known.
+    fn add_return(&mut self, receipt: &SubsidyReturn) -> io::Result<()> {
+        let word = if receipt.status.as_deref() == Some("SUCCESS") { Word::Settled } else { Word::Unsettled };
+        let id = receipt.subsidy_return_receipt_id.as_deref();
+        id.map_or(Ok(()), |id| self.returns.push(&Jotting { key: &[id], mark: word as i64, texts: &[] }))
+    }
+
+    fn settle(self) -> io::Result<Plan> {
+        let mut asked = Keeper::new(&self.room);
+        let mut returns = self.returns.finish()?;
+        loop {
+            let (mut id, mut words) = (String::new(), Vec::new());
+            let hear = |row: PackedRow<'_>| {
+                let mut cells = row.unpack();
+                id = cells.key_text().into_owned();
+                words.push(cells.integer());
+            };
+            if !returns.next_group(1, hear)? {
+                break;
+            }
+            if is_return_asked(&words) {
+                asked.push(&Jotting { key: &[&id], mark: 0, texts: &[] })?;
+            }
+        }
+        let Drafts { room, coupons, receipts, .. } = self;
+        Ok(Plan { coupons: keep(coupons, &room)?, receipts: keep(receipts, &room)?, returns: asked.finish()? })
+    }
+}
+
+/// Whether a return receipt of which this is said is asked for; of several that are known the first counts.
+fn is_return_asked(words: &[i64]) -> bool {
+    let known = words.iter().find(|word| [Word::Settled as i64, Word::Unsettled as i64].contains(word));
+    let is_settled = known == Some(&(Word::Settled as i64));
+    words.contains(&(Word::RecentReturn as i64)) || (words.contains(&(Word::EarlierReturn as i64)) && !is_settled)
 }
 
 struct Window {
@@ -65,52 +245,10 @@ impl Window {
     }
 }
 
-fn coupon_key(coupon: &UserCoupon) -> (String, String) {
-    (coupon.stock_id.clone(), coupon.coupon_code.clone())
-}
-
-fn is_used_or_returned(coupon: &UserCoupon) -> bool {
+fn is_used_or_returned(coupon: &UserCoupon<Cow<'_, str>>) -> bool {
     coupon.coupon_state.as_deref() == Some("USED") || coupon.use_time.is_some() || coupon.return_time.is_some()
-}
-
-/// Coupons whose use, return, order or ledger line lies in the look-back.
-fn recent_coupons(window: &Window, input: &SubsidyInput<'_>, ledger: &[SubsidyOrder]) -> BTreeSet<(String, String)> {
-    let used = input.coupons.iter().filter(|it| window.holds(it.use_time) || window.holds(it.return_time));
-    let ordered = input.orders.iter().filter(|line| !line.coupon_code.is_empty());
-    let listed = ledger.iter().filter(|line| (window.from..=window.to).contains(&line.business_date));
-    let used = used.map(coupon_key);
-    let ordered = ordered.map(|line| (line.stock_id.clone(), line.coupon_code.clone()));
-    let listed = listed.map(|line| (line.stock_id.clone(), line.coupon_code.clone()));
-    used.chain(ordered).chain(listed).collect()
-}
-
-/// Coupons that have receipts, none of which can still change.
-fn settled_coupons(carried: &[SubsidyPayment]) -> BTreeSet<(String, String)> {
-    let key = |it: &SubsidyPayment| (it.stock_id.clone(), it.coupon_code.clone());
-    let mut settled: BTreeSet<_> = carried.iter().map(key).collect();
-    for receipt in carried.iter().filter(|it| !is_settled(it.status.as_deref())) {
-        settled.remove(&key(receipt));
-    }
-    settled
 }
 
 fn is_settled(status: Option<&str>) -> bool {
     matches!(status, Some("SUCCESS" | "PARTIAL_RETURN" | "FULL_RETURN"))
-}
-
-fn returns_to_ask<'a>(
-    window: &Window,
-    lines: impl Iterator<Item = &'a SubsidyOrder>,
-    carried: &Subsidies,
-) -> BTreeSet<String> {
-    let settled = |id: &str| {
-        let known = carried.returns.iter().find(|it| it.subsidy_return_receipt_id.as_deref() == Some(id));
-        known.is_some_and(|it| it.status.as_deref() == Some("SUCCESS"))
-    };
-    let asked = lines.filter(|line| !line.subsidy_return_receipt_id.is_empty());
-    let recent = |line: &SubsidyOrder| (window.from..=window.to).contains(&line.business_date);
-    asked
-        .filter(|line| recent(line) || !settled(&line.subsidy_return_receipt_id))
-        .map(|line| line.subsidy_return_receipt_id.clone())
-        .collect()
 }

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::Leftover;
-use crate::extract::{Issue, IssueKind, Night};
+use crate::extract::{Issue, IssueKind};
 use crate::record::{CouponCode, Stock, UserCoupon};
 use crate::wechat::pay_v3::busifavor as api;
 
@@ -95,27 +95,27 @@ pub(in crate::extract) fn stock_row(wire: &api::Stock, date: NaiveDate) -> Stock
     }
 }
 
-/// A code of the pool of `stock_id`.
+/// A code of the pool of `stock_id` as asked on the night of `date`; users are raw.
 pub(in crate::extract) fn coupon_code_row(
     wire: &api::CodeInformation,
     stock_id: &str,
-    night: &Night<'_>,
+    date: NaiveDate,
 ) -> Result<CouponCode, Issue> {
     let mut leftover = Leftover::of(&wire.extra);
     let code = wire.code().ok_or_else(|| {
         Issue::new(IssueKind::Incomplete, format!("the code pool of stock `{stock_id}` lists an item without a code"))
     })?;
-    let publish = |id: &Option<String>| id.as_deref().filter(|id| !id.is_empty()).map(|id| night.persona.publish(id));
+    let user = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
     Ok(CouponCode {
         stock_id: stock_id.to_owned(),
         coupon_code: code.to_owned(),
         code_status: wire.code_status.clone(),
         upload_time: leftover.time("upload_time", wire.upload_time.as_deref()),
         dispatched_time: leftover.time("dispatched_time", wire.dispatched_time.as_deref()),
-        openid: publish(&wire.openid),
-        unionid: publish(&wire.unionid),
+        openid: user(&wire.openid),
+        unionid: user(&wire.unionid),
         extra: leftover.json(),
-        business_date: night.date,
+        business_date: date,
     })
 }
 

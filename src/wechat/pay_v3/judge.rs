@@ -1,6 +1,7 @@
 //! What a v3 status and error body mean (reference v3 §1.9). Looks at status and `code` only:
 //! one code has many messages. Checks no signature.
 
+use memchr::memmem;
 use serde::Deserialize;
 
 use crate::wechat::error::{FailureKind, Problem, shorten};
@@ -36,6 +37,9 @@ pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
 }
 
 pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
+    if status == 200 && !may_be_envelope(body) {
+        return Judgement::Good;
+    }
     // HTML from a gateway and the empty body of a wrong path are no envelope.
     let envelope: Envelope = serde_json::from_slice(body).unwrap_or_default();
     let code = envelope.code.unwrap_or_default();
@@ -47,6 +51,12 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
     let (kind, later) = meaning(status, &code);
     let problem = Problem::Refused { kind, code: name(status, code), message };
     if later { Judgement::Later(problem) } else { Judgement::Final(problem) }
+}
+
+/// Whether a body can have a `message` at all: a look for the name, plain or escaped, instead of a second
+/// reading of every page.
+fn may_be_envelope(body: &[u8]) -> bool {
+    memmem::find(body, b"\"message\"").is_some() || memmem::find(body, b"\\u").is_some()
 }
 
 /// 202 is "accepted, unfinished: repeat". Some 2xx bodies were reported to carry an error envelope
@@ -137,6 +147,14 @@ mod tests {
         assert_eq!(failure_of(200, br#"{"code":"SUCCESS","message":"ok"}"#), None);
         assert_eq!(failure_of(204, b""), None);
         assert!(later(202, ""));
+    }
+
+    #[test]
+    fn an_error_inside_a_success_is_found_however_its_names_are_written() {
+        let escaped = r#"{"\u0063ode":"RESOURCE_NOT_EXISTS","mess\u0061ge":"x"}"#;
+        assert_eq!(failure_of(200, escaped.as_bytes()), Some(NotFound));
+        assert_eq!(failure_of(200, br#"{ "message" : "x", "code" : "NO_AUTH" }"#), Some(Refused));
+        assert_eq!(failure_of(200, br#"{"data":[{"message":"x","code":"NO_AUTH"}]}"#), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::digest;
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -173,10 +174,12 @@ impl Keys {
         let mismatch = || SignatureError::Mismatch { serial: serial.to_owned() };
         let key = self.by_serial.get(&canonical(serial)).ok_or_else(unknown)?;
         let signature = STANDARD.decode(signature).map_err(|_| mismatch())?;
-        let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
-        message.extend_from_slice(body);
-        message.push(b'\n');
-        key.verify_sig(&message, &signature).map_err(|_| mismatch())
+        let mut message = digest::Context::new(&digest::SHA256);
+        for line in [timestamp.as_bytes(), nonce.as_bytes(), body] {
+            message.update(line);
+            message.update(b"\n");
+        }
+        key.verify_digest_sig(&message.finish(), &signature).map_err(|_| mismatch())
     }
 }
 

@@ -1,0 +1,211 @@
+//! Rows of one dataset as they come, of every key the one that came last. They are sorted on the disk; which of
+//! them stand for others is counted.
+
+use std::io;
+use std::marker::PhantomData;
+
+use super::{Issue, Night};
+use crate::dataset::manifest::Intake;
+use crate::money::Fen;
+use crate::record::{Record, SubsidyPayment, SubsidyReturn, UserCoupon};
+use crate::sorter::{Keeper, Kept, Packed, PackedRow, Room, Sorted, Sorter};
+
+/// A row that can be gathered.
+pub(super) trait Gatherable: Record + Packed {
+    /// What a row that lies packed adds to the control total.
+    fn amount_of(row: PackedRow<'_>) -> Fen;
+}
+
+impl Gatherable for UserCoupon {
+    fn amount_of(row: PackedRow<'_>) -> Fen {
+        UserCoupon::unpack(&mut row.unpack()).discount_amount_fen.unwrap_or_default()
+    }
+}
+
+impl Gatherable for SubsidyPayment {
+    fn amount_of(row: PackedRow<'_>) -> Fen {
+        SubsidyPayment::unpack(&mut row.unpack()).amount_fen
+    }
+}
+
+impl Gatherable for SubsidyReturn {
+    fn amount_of(row: PackedRow<'_>) -> Fen {
+        SubsidyReturn::unpack(&mut row.unpack()).amount_fen
+    }
+}
+
+/// One row a key, and where the rows came from.
+#[derive(Debug)]
+pub(super) struct Known<R> {
+    /// Sorted by key.
+    pub(super) rows: Kept,
+    /// The control totals.
+    pub(super) intake: Intake,
+    kind: PhantomData<R>,
+}
+
+/// Rows as they come.
+pub(super) struct Gathered<R> {
+    room: Room,
+    rows: Sorter,
+    pub(super) intake: Intake,
+    kind: PhantomData<R>,
+}
+
+impl<R: Gatherable> Gathered<R> {
+    /// Nothing yet.
+    pub(super) fn new(room: &Room) -> Gathered<R> {
+        Gathered::after(Intake::of(R::DATASET), room)
+    }
+
+    /// Nothing after what `intake` counts.
+    pub(super) fn after(intake: Intake, room: &Room) -> Gathered<R> {
+        Gathered { room: room.clone(), rows: Sorter::new(room), intake, kind: PhantomData }
+    }
+
+    /// A row of an answer.
+    pub(super) fn put(&mut self, row: &R) -> io::Result<()> {
+        self.intake.read(row.amount());
+        self.rows.push(row)
+    }
+
+    /// A row of an earlier night.
+    pub(super) fn carry(&mut self, row: &R) -> io::Result<()> {
+        self.intake.carry(row.amount());
+        self.rows.push(row)
+    }
+
+    /// Of every key the row that came last.
+    pub(super) fn settle(self) -> io::Result<Known<R>> {
+        let Gathered { room, rows, mut intake, .. } = self;
+        let rows = last_of_each(rows.finish()?, &room, |earlier| intake.repeat(R::amount_of(earlier)))?;
+        Ok(Known { rows, intake, kind: PhantomData })
+    }
+
+    /// What is known after these rows took the place of those of `known`.
+    pub(super) fn replace(self, known: &Kept) -> io::Result<Known<R>> {
+        let Gathered { room, rows, mut intake, .. } = self;
+        if rows.rows() == 0 {
+            return Ok(Known { rows: known.clone(), intake, kind: PhantomData });
+        }
+        let rows = known.rows()?.and(rows.finish()?);
+        let rows = last_of_each(rows, &room, |earlier| intake.repeat(R::amount_of(earlier)))?;
+        Ok(Known { rows, intake, kind: PhantomData })
+    }
+}
+
+impl<R: Gatherable> Known<R> {
+    /// The same with the rows of the last night that tonight's answers do not know better; `renew` makes them
+    /// tonight's.
+    pub(super) fn carrying(mut self, night: &Night<'_>, renew: impl Fn(&mut R)) -> Result<Known<R>, Issue> {
+        let unsorted = |error| Issue::unsorted(&error);
+        let mut carried = Keeper::new(&night.corner());
+        for row in night.each_yesterday::<R>()? {
+            let mut row = row?;
+            renew(&mut row);
+            self.intake.carry(row.amount());
+            carried.push(&row).map_err(unsorted)?;
+        }
+        let superseded = |earlier: PackedRow<'_>| {
+            self.intake.carried -= 1;
+            self.intake.carried_fen = self.intake.carried_fen - R::amount_of(earlier);
+        };
+        let rows = || last_of_each(carried.finish()?.rows()?.and(self.rows.rows()?), &night.corner(), superseded);
+        self.rows = rows().map_err(unsorted)?;
+        Ok(self)
+    }
+}
+
+fn last_of_each(rows: Sorted, room: &Room, earlier: impl FnMut(PackedRow<'_>)) -> io::Result<Kept> {
+    let mut keeper = Keeper::new(room);
+    rows.last_of_each(earlier, |row| keeper.push(&row))?;
+    keeper.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::NaiveDate;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same, held in a map: what a night did before it sorted.
+    #[derive(Default)]
+    struct Model {
+        coupons: BTreeMap<(String, String, String), UserCoupon>,
+        intake: Intake,
+    }
+
+    impl Model {
+        fn keep(&mut self, coupon: UserCoupon) {
+            let key = (coupon.stock_id.clone(), coupon.coupon_code.clone(), coupon.openid.clone());
+            if let Some(earlier) = self.coupons.insert(key, coupon) {
+                self.intake.repeat(Record::amount(&earlier));
+            }
+        }
+    }
+
+    /// A row that came: from an answer or an earlier night, and whether after the single queries.
+    #[derive(Debug, Clone)]
+    struct Step {
+        coupon: UserCoupon,
+        is_carried: bool,
+    }
+
+    fn coupon(key: (u8, u8, u8), fen: Option<i64>, comment: Option<String>) -> UserCoupon {
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let wire = serde_json::from_str(&format!(r#"{{"stock_id":"{}","coupon_code":"C{}"}}"#, key.0, key.1)).unwrap();
+        let row = crate::extract::wire::user_coupon_row(&wire, &format!("o{}", key.2), date);
+        UserCoupon { discount_amount_fen: fen.map(Fen), comment, ..row }
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let key = (9_u8..12, 0_u8..6, 0_u8..3);
+        let step = (key, prop::option::of(-9_i64..1000), prop::option::of("[a-c]{0,40}"), any::<bool>());
+        let step =
+            step.prop_map(|(key, fen, comment, is_carried)| Step { coupon: coupon(key, fen, comment), is_carried });
+        prop::collection::vec(step, 0..60)
+    }
+
+    fn take(gathered: &mut Gathered<UserCoupon>, model: &mut Model, steps: &[Step]) {
+        for Step { coupon, is_carried } in steps {
+            let amount = Record::amount(coupon);
+            match is_carried {
+                true => {
+                    gathered.carry(coupon).unwrap();
+                    model.intake.carry(amount);
+                }
+                false => {
+                    gathered.put(coupon).unwrap();
+                    model.intake.read(amount);
+                }
+            }
+            model.keep(coupon.clone());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_answers_and_carried_rows_give_what_a_map_of_them_held(
+            first in steps(), second in steps(), memory_bytes in prop_oneof![1_usize..4_000, Just(usize::MAX)]
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let room = Room { folder: folder.path().to_owned(), memory_bytes };
+            let mut model = Model { intake: Intake::of(UserCoupon::DATASET), ..Model::default() };
+            let mut gathered = Gathered::new(&room);
+            take(&mut gathered, &mut model, &first);
+            let known = gathered.settle().unwrap();
+            prop_assert_eq!(&known.intake, &model.intake);
+            let mut gathered = Gathered::after(known.intake.clone(), &room);
+            take(&mut gathered, &mut model, &second);
+            let known = gathered.replace(&known.rows).unwrap();
+            let own = |row: PackedRow<'_>| UserCoupon::unpack(&mut row.unpack()).into_owned();
+            let rows: Vec<_> = known.rows.rows().unwrap().map(own).map(Result::unwrap).collect();
+            prop_assert_eq!(known.rows.len(), model.coupons.len() as u64);
+            prop_assert_eq!(rows, model.coupons.into_values().collect::<Vec<_>>());
+            prop_assert_eq!(known.intake, model.intake);
+        }
+    }
+}

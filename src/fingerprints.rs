@@ -1,0 +1,129 @@
+//! Sets of texts that are asked nothing but whether something is in them. 16 bytes of SHA-256 stand for a
+//! text, and about 18 bytes of memory, however long it is. Never gives a text back.
+//!
+//! Two texts of a set of n pass for one with a chance of n²/2¹²⁹: of a million, less than one in 10²⁶.
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+/// Shelves a set is spread over: one holds so few that a new one is put in its place by moving the rest.
+const SHELVES: usize = 1 << 12;
+
+/// A set of texts, or of groups of texts.
+#[derive(Debug, Clone, Default)]
+pub struct Fingerprints {
+    /// Each in order; none before the first text comes.
+    shelves: Vec<Vec<u128>>,
+    count: usize,
+}
+
+impl Fingerprints {
+    /// Adds the texts as one; whether they are new.
+    pub fn insert(&mut self, texts: &[&str]) -> bool {
+        if self.shelves.is_empty() {
+            self.shelves.resize(SHELVES, Vec::new());
+        }
+        let fingerprint = fingerprint(texts);
+        let shelf = &mut self.shelves[shelf_of(fingerprint)];
+        let Err(place) = shelf.binary_search(&fingerprint) else { return false };
+        if shelf.len() == shelf.capacity() {
+            // Doubled, as a vector likes to, it would stand half empty.
+            shelf.reserve_exact(shelf.len() / 8 + 2);
+        }
+        shelf.insert(place, fingerprint);
+        self.count += 1;
+        true
+    }
+
+    /// Whether the texts were added as one.
+    pub fn contains(&self, texts: &[&str]) -> bool {
+        !self.is_empty() && {
+            let fingerprint = fingerprint(texts);
+            self.shelves[shelf_of(fingerprint)].binary_search(&fingerprint).is_ok()
+        }
+    }
+
+    /// Takes the texts out.
+    pub fn remove(&mut self, texts: &[&str]) {
+        let fingerprint = fingerprint(texts);
+        let Some(shelf) = self.shelves.get_mut(shelf_of(fingerprint)) else { return };
+        if let Ok(place) = shelf.binary_search(&fingerprint) {
+            shelf.remove(place);
+            self.count -= 1;
+        }
+    }
+
+    /// How many were added.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl<'t, const TEXTS: usize> FromIterator<[&'t str; TEXTS]> for Fingerprints {
+    fn from_iter<I: IntoIterator<Item = [&'t str; TEXTS]>>(groups: I) -> Fingerprints {
+        let mut set = Fingerprints::default();
+        for texts in groups {
+            set.insert(&texts);
+        }
+        set
+    }
+}
+
+fn fingerprint(texts: &[&str]) -> u128 {
+    let mut context = Context::new(&SHA256);
+    for text in texts {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
+    }
+    u128::from_be_bytes(context.finish().as_ref()[..16].try_into().expect("SHA-256 has 32 bytes"))
+}
+
+fn shelf_of(fingerprint: u128) -> usize {
+    usize::try_from(fingerprint >> (128 - SHELVES.trailing_zeros())).expect("a shelf has a small number")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_set_of_the_texts_would_hold(
+            steps in prop::collection::vec((any::<bool>(), prop::collection::vec("[ab]{0,2}", 0..3)), 0..200),
+        ) {
+            let (mut set, mut texts) = (Fingerprints::default(), BTreeSet::new());
+            for (is_added, group) in steps {
+                let group_of: Vec<&str> = group.iter().map(String::as_str).collect();
+                prop_assert_eq!(set.contains(&group_of), texts.contains(&group));
+                match is_added {
+                    true => prop_assert_eq!(set.insert(&group_of), texts.insert(group)),
+                    false => {
+                        set.remove(&group_of);
+                        texts.remove(&group);
+                    }
+                }
+                prop_assert_eq!((set.len(), set.is_empty()), (texts.len(), texts.is_empty()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_set_takes_eighteen_bytes_a_text() {
+        let mut set = Fingerprints::default();
+        for number in 0..200_000 {
+            assert!(set.insert(&[&format!("o{number}")]));
+        }
+        let bytes: usize = set.shelves.iter().map(|shelf| shelf.capacity() * size_of::<u128>()).sum();
+        let bytes = bytes + set.shelves.capacity() * size_of::<Vec<u128>>();
+        assert!(bytes / set.len() <= 18, "{}", bytes / set.len());
+        assert!((0..200_000).all(|number| set.contains(&[&format!("o{number}")])) && !set.contains(&["o200000"]));
+    }
+}

@@ -1,0 +1,87 @@
+//! Rows in order, written down once and read as often as one likes: in the memory of one window.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Room;
+use super::buffer::{Buffer, pack};
+use super::merge::Sorted;
+use super::row::Packed;
+
+const WRITE_BUFFER: usize = 256 << 10;
+
+/// Takes rows in their order.
+#[derive(Debug)]
+pub struct Keeper {
+    folder: PathBuf,
+    file: Option<BufWriter<File>>,
+    packed: Vec<u8>,
+    kept: Kept,
+}
+
+impl Keeper {
+    /// Nothing yet, and no file before the first row.
+    pub fn new(room: &Room) -> Keeper {
+        Keeper { folder: room.folder.clone(), file: None, packed: Vec::new(), kept: Kept::default() }
+    }
+
+    /// Adds a row that comes after all before it.
+    ///
+    /// # Errors
+    /// The scratch folder has no room.
+    pub fn push(&mut self, row: &impl Packed) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let file = tempfile::tempfile_in(&self.folder)?;
+                self.file.insert(BufWriter::with_capacity(WRITE_BUFFER, file))
+            }
+        };
+        self.packed.clear();
+        pack(row, &mut self.packed);
+        file.write_all(&self.packed)?;
+        self.kept.bytes += self.packed.len() as u64;
+        self.kept.rows += 1;
+        Ok(())
+    }
+
+    /// The rows.
+    ///
+    /// # Errors
+    /// The scratch folder has no room.
+    pub fn finish(self) -> io::Result<Kept> {
+        let file = self.file.map(|file| file.into_inner().map_err(io::IntoInnerError::into_error)).transpose()?;
+        Ok(Kept { file: file.map(Arc::new), ..self.kept })
+    }
+}
+
+/// Rows in order, in an unnamed file that vanishes with the process.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    file: Option<Arc<File>>,
+    bytes: u64,
+    rows: u64,
+}
+
+impl Kept {
+    /// The rows from the first one on.
+    ///
+    /// # Errors
+    /// The scratch folder does not give back what lies there.
+    pub fn rows(&self) -> io::Result<Sorted> {
+        let runs: &[u64] = if self.file.is_some() { &[self.bytes] } else { &[] };
+        Sorted::open(self.file.clone(), runs, Buffer::default(), usize::MAX)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+}

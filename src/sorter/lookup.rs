@@ -1,0 +1,47 @@
+//! Two sides in one order, joined: the rows of one that belong to a row of the other.
+
+use std::cmp::Ordering;
+use std::io;
+
+use super::merge::Sorted;
+use super::row::{HeldRow, PackedRow};
+
+/// Finds rows by the first texts of their keys, asked for in order. Memory follows the rows of one key.
+#[derive(Debug)]
+pub struct Lookup {
+    rows: Sorted,
+    texts: usize,
+    key: Option<Vec<u8>>,
+    found: Vec<HeldRow>,
+}
+
+impl Lookup {
+    /// Rows that are found by the first `texts` texts of their keys.
+    pub fn new(rows: Sorted, texts: usize) -> Lookup {
+        Lookup { rows, texts, key: None, found: Vec::new() }
+    }
+
+    /// The rows of a key, which is not before those that were asked for.
+    ///
+    /// # Errors
+    /// The scratch folder does not give back what lies there.
+    pub fn find(&mut self, key: &[u8]) -> io::Result<impl Iterator<Item = PackedRow<'_>>> {
+        if self.key.as_deref() != Some(key) {
+            self.key = Some(key.to_vec());
+            self.found.clear();
+            while let Some(row) = self.rows.peek() {
+                match row.beginning(self.texts).cmp(key) {
+                    Ordering::Less => {}
+                    Ordering::Equal => {
+                        let mut held = HeldRow::default();
+                        held.hold(row);
+                        self.found.push(held);
+                    }
+                    Ordering::Greater => break,
+                }
+                self.rows.advance()?;
+            }
+        }
+        Ok(self.found.iter().map(HeldRow::row))
+    }
+}
