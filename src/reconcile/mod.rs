@@ -28,6 +28,7 @@ mod order_side;
 mod parameters;
 mod reduction;
 pub mod rules;
+mod scratch_table;
 mod sides;
 mod site;
 mod spill;
@@ -35,6 +36,7 @@ mod subsidy;
 mod tables;
 mod terms;
 mod text_hash;
+mod threads;
 mod wallet;
 
 pub use decisions::{Decision, DecisionError, Decisions};

@@ -6,7 +6,9 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use super::coupon_key::{CouponKey, prefix};
 use super::text_hash::TextMap;
@@ -15,6 +17,10 @@ use super::text_hash::TextMap;
 const RUN_BYTES: usize = 32 << 20;
 const WRITE_BUFFER: usize = 32 << 10;
 const READ_BUFFER: usize = 128 << 10;
+/// Instead of a length: nothing is there.
+const NULL: u8 = u8::MAX;
+/// Instead of a length: it follows in four bytes.
+const LONG: u8 = NULL - 1;
 
 /// Writes the cells of a row.
 pub(super) struct Packer<'a>(&'a mut Vec<u8>);
@@ -30,25 +36,40 @@ impl<'a> Packer<'a> {
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        let length = u32::try_from(text.len()).expect("a cell is shorter than 4 GiB");
-        self.0.extend_from_slice(&length.to_le_bytes());
+        match u8::try_from(text.len()) {
+            Ok(length) if length < LONG => self.0.push(length),
+            _ => {
+                self.0.push(LONG);
+                let length = u32::try_from(text.len()).expect("a cell is shorter than 4 GiB");
+                self.0.extend_from_slice(&length.to_le_bytes());
+            }
+        }
         self.0.extend_from_slice(text.as_bytes());
     }
 
     pub(super) fn maybe_text(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.text(text),
-            None => self.0.extend_from_slice(&u32::MAX.to_le_bytes()),
+            None => self.0.push(NULL),
         }
     }
 
+    /// In as many bytes as it needs, after their number: what is written to the disk is mostly small or nothing.
     pub(super) fn integer(&mut self, number: i64) {
-        self.0.extend_from_slice(&number.to_le_bytes());
+        let folded = (number << 1) ^ (number >> 63);
+        let length = (u64::BITS - folded.leading_zeros()).div_ceil(8) as usize;
+        let mut bytes = [0; 9];
+        bytes[0] = length as u8;
+        bytes[1..].copy_from_slice(&folded.to_le_bytes());
+        self.0.extend_from_slice(&bytes);
+        self.0.truncate(self.0.len() - (8 - length));
     }
 
     pub(super) fn maybe_integer(&mut self, number: Option<i64>) {
-        self.flag(number.is_some());
-        self.integer(number.unwrap_or_default());
+        match number {
+            Some(number) => self.integer(number),
+            None => self.0.push(NULL),
+        }
     }
 
     pub(super) fn flag(&mut self, flag: bool) {
@@ -71,44 +92,51 @@ impl<'a> Unpacker<'a> {
         taken
     }
 
-    fn length(&mut self) -> u32 {
-        u32::from_le_bytes(self.take(4).try_into().expect("four bytes"))
+    fn byte(&mut self) -> u8 {
+        self.take(1)[0]
     }
 
-    fn text_of(&mut self, length: u32) -> &'a str {
-        std::str::from_utf8(self.take(length as usize)).expect("what was packed as text is text")
+    /// The length of a text; `None` for one that is not there.
+    fn length(&mut self) -> Option<usize> {
+        match self.byte() {
+            NULL => None,
+            LONG => Some(u32::from_le_bytes(self.take(4).try_into().expect("four bytes")) as usize),
+            length => Some(usize::from(length)),
+        }
     }
 
     /// A text that is only compared.
     fn text_bytes(&mut self) -> &'a [u8] {
-        let length = self.length();
-        self.take(length as usize)
+        let length = self.length().expect("a text that must be there was packed");
+        self.take(length)
     }
 
     pub(super) fn text(&mut self) -> &'a str {
-        let length = self.length();
-        self.text_of(length)
+        self.maybe_text().expect("a text that must be there was packed")
     }
 
     pub(super) fn maybe_text(&mut self) -> Option<&'a str> {
-        match self.length() {
-            u32::MAX => None,
-            length => Some(self.text_of(length)),
-        }
+        let length = self.length()?;
+        Some(std::str::from_utf8(self.take(length)).expect("what was packed as text is text"))
     }
 
     pub(super) fn integer(&mut self) -> i64 {
-        i64::from_le_bytes(self.take(8).try_into().expect("eight bytes"))
+        self.maybe_integer().expect("a number that must be there was packed")
     }
 
     pub(super) fn maybe_integer(&mut self) -> Option<i64> {
-        let is_there = self.flag();
-        let number = self.integer();
-        is_there.then_some(number)
+        let length = match self.byte() {
+            NULL => return None,
+            length => usize::from(length),
+        };
+        let mut bytes = [0; 8];
+        bytes[..length].copy_from_slice(self.take(length));
+        let folded = u64::from_le_bytes(bytes);
+        Some((folded >> 1) as i64 ^ -((folded & 1) as i64))
     }
 
     pub(super) fn flag(&mut self) -> bool {
-        self.take(1)[0] != 0
+        self.byte() != 0
     }
 }
 
@@ -165,13 +193,21 @@ impl Part {
     }
 }
 
-/// Sorts packed rows by (stock_id, coupon_code), the first two cells of each.
+/// Sorts packed rows by (stock_id, coupon_code), the first two cells of each. A full buffer is sorted and
+/// written by a thread while the next one fills.
 pub(super) struct Sorter {
     scratch: PathBuf,
-    bytes: Vec<u8>,
-    rows: Vec<Place>,
+    buffer: Buffer,
     stocks: TextMap<String, u32>,
     runs: Vec<File>,
+    writing: Option<JoinHandle<io::Result<(File, Buffer)>>>,
+}
+
+/// Rows that are not sorted yet.
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    rows: Vec<Place>,
 }
 
 /// Where a row lies in the buffer, and enough of its key to compare most rows without looking there.
@@ -231,10 +267,10 @@ impl Sorter {
     pub(super) fn new(scratch: &Path) -> Sorter {
         Sorter {
             scratch: scratch.to_owned(),
-            bytes: Vec::new(),
-            rows: Vec::new(),
+            buffer: Buffer::default(),
             stocks: TextMap::default(),
             runs: Vec::new(),
+            writing: None,
         }
     }
 
@@ -244,24 +280,16 @@ impl Sorter {
         (stock_id, coupon_code): (&str, &str),
         pack: impl FnOnce(&mut Packer<'_>),
     ) -> io::Result<()> {
-        if self.bytes.len() >= RUN_BYTES {
+        if self.buffer.bytes.len() >= RUN_BYTES {
             self.write_run()?;
         }
-        if self.bytes.is_empty() {
-            self.bytes.reserve(RUN_BYTES);
-        }
-        let start = self.end();
-        let mut packer = Packer::new(&mut self.bytes);
-        packer.text(stock_id);
-        packer.text(coupon_code);
-        pack(&mut packer);
         let (code, stock) = (prefix(coupon_code.as_bytes()), self.stock_number(stock_id));
-        self.rows.push(Place { code, stock, start, end: self.end() });
+        self.buffer.push(code, stock, |packer| {
+            packer.text(stock_id);
+            packer.text(coupon_code);
+            pack(packer);
+        });
         Ok(())
-    }
-
-    fn end(&self) -> u32 {
-        u32::try_from(self.bytes.len()).expect("a run and one row are shorter than 4 GiB")
     }
 
     fn stock_number(&mut self, stock_id: &str) -> u32 {
@@ -273,8 +301,65 @@ impl Sorter {
         number
     }
 
-    fn sort(&mut self) {
+    /// Gives the rows numbers of stocks that sort as the stocks do.
+    fn rank_stocks(&mut self) {
+        let mut by_id: Vec<_> = self.stocks.iter().collect();
+        by_id.sort_unstable();
+        let mut ranks = vec![0; by_id.len()];
+        for (rank, (_, number)) in (0..).zip(by_id) {
+            ranks[*number as usize] = rank;
+        }
+        self.buffer.rows.iter_mut().for_each(|row| row.stock = ranks[row.stock as usize]);
+    }
+
+    fn write_run(&mut self) -> io::Result<()> {
         self.rank_stocks();
+        let empty = self.await_run()?;
+        let full = std::mem::replace(&mut self.buffer, empty);
+        let file = tempfile::tempfile_in(&self.scratch)?;
+        self.writing = Some(std::thread::spawn(move || full.write_sorted(file)));
+        Ok(())
+    }
+
+    /// Waits for the run that is being written; gives its buffer, empty.
+    fn await_run(&mut self) -> io::Result<Buffer> {
+        let Some(writing) = self.writing.take() else { return Ok(Buffer::default()) };
+        let (run, buffer) = writing.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        self.runs.push(run);
+        Ok(buffer)
+    }
+
+    /// The rows in order.
+    pub(super) fn finish(self) -> io::Result<Sorted> {
+        Sorted::of([self])
+    }
+
+    fn into_runs(mut self) -> io::Result<Vec<Run>> {
+        self.rank_stocks();
+        self.buffer.sort();
+        self.await_run()?;
+        let mut runs: Vec<_> = self.runs.into_iter().map(Run::open).collect::<io::Result<_>>()?;
+        let Buffer { bytes, rows } = self.buffer;
+        runs.push(Run::Buffer { bytes, rows: rows.into_iter() });
+        Ok(runs)
+    }
+}
+
+impl Buffer {
+    fn push(&mut self, code: u128, stock: u32, pack: impl FnOnce(&mut Packer<'_>)) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve(RUN_BYTES);
+        }
+        let start = self.end();
+        pack(&mut Packer::new(&mut self.bytes));
+        self.rows.push(Place { code, stock, start, end: self.end() });
+    }
+
+    fn end(&self) -> u32 {
+        u32::try_from(self.bytes.len()).expect("a run and one row are shorter than 4 GiB")
+    }
+
+    fn sort(&mut self) {
         let bytes = &self.bytes;
         let rest = |row: &Place| {
             let mut cells = Unpacker::new(row.of(bytes));
@@ -286,45 +371,18 @@ impl Sorter {
         });
     }
 
-    /// Gives the rows numbers of stocks that sort as the stocks do.
-    fn rank_stocks(&mut self) {
-        let mut by_id: Vec<_> = self.stocks.iter().collect();
-        by_id.sort_unstable();
-        let mut ranks = vec![0; by_id.len()];
-        for (rank, (_, number)) in (0..).zip(by_id) {
-            ranks[*number as usize] = rank;
-        }
-        self.rows.iter_mut().for_each(|row| row.stock = ranks[row.stock as usize]);
-    }
-
-    fn write_run(&mut self) -> io::Result<()> {
+    fn write_sorted(mut self, file: File) -> io::Result<(File, Buffer)> {
         self.sort();
-        let mut file = BufWriter::with_capacity(READ_BUFFER, tempfile::tempfile_in(&self.scratch)?);
+        let mut file = BufWriter::with_capacity(READ_BUFFER, file);
         for row in &self.rows {
             let bytes = row.of(&self.bytes);
             let length = u32::try_from(bytes.len()).expect("a row is shorter than 4 GiB");
             file.write_all(&length.to_le_bytes())?;
             file.write_all(bytes)?;
         }
-        self.runs.push(file.into_inner().map_err(io::IntoInnerError::into_error)?);
         self.bytes.clear();
         self.rows.clear();
-        Ok(())
-    }
-
-    /// The rows in order.
-    pub(super) fn finish(mut self) -> io::Result<Sorted> {
-        self.sort();
-        let mut runs: Vec<_> = self.runs.into_iter().map(Run::open).collect::<io::Result<_>>()?;
-        runs.push(Run::Buffer { bytes: self.bytes, rows: self.rows.into_iter() });
-        let mut sorted = Sorted { runs, heads: BinaryHeap::new() };
-        for (number, run) in sorted.runs.iter_mut().enumerate() {
-            let mut row = Packed::default();
-            if run.next(&mut row.0)? {
-                sorted.heads.push(Reverse((row, number)));
-            }
-        }
-        Ok(sorted)
+        Ok((file.into_inner().map_err(io::IntoInnerError::into_error)?, self))
     }
 }
 
@@ -370,6 +428,21 @@ pub(super) struct Sorted {
 }
 
 impl Sorted {
+    /// The rows of all sorters in one order.
+    pub(super) fn of(sorters: impl IntoIterator<Item = Sorter>) -> io::Result<Sorted> {
+        let mut sorted = Sorted::default();
+        for sorter in sorters {
+            sorted.runs.extend(sorter.into_runs()?);
+        }
+        for (number, run) in sorted.runs.iter_mut().enumerate() {
+            let mut row = Packed::default();
+            if run.next(&mut row.0)? {
+                sorted.heads.push(Reverse((row, number)));
+            }
+        }
+        Ok(sorted)
+    }
+
     /// The coupon of the next row.
     pub(super) fn peek_coupon(&self) -> Option<CouponKey<'_>> {
         self.heads.peek().map(|head| head.0.0.coupon())
@@ -422,6 +495,37 @@ mod tests {
             prop_assert_eq!(found.iter().map(key).collect::<Vec<_>>(), wanted.iter().map(key).collect::<Vec<_>>());
             found.sort();
             prop_assert_eq!(found, wanted);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cells_come_back_as_they_were_packed(
+            cells in proptest::collection::vec(
+                (proptest::option::of("[a券]{0,300}"), proptest::option::of(any::<i64>()), any::<bool>(), 0_u32..64),
+                0..20,
+            )
+        ) {
+            let cells: Vec<_> =
+                cells.into_iter().map(|(text, number, flag, bits)| (text, number.map(|it| it >> bits), flag)).collect();
+            let mut bytes = Vec::new();
+            let mut packer = Packer::new(&mut bytes);
+            for (text, number, flag) in &cells {
+                packer.maybe_text(text.as_deref());
+                packer.maybe_integer(*number);
+                packer.flag(*flag);
+                packer.text(text.as_deref().unwrap_or_default());
+                packer.integer(number.unwrap_or_default());
+            }
+            let mut unpacker = Unpacker::new(&bytes);
+            for (text, number, flag) in &cells {
+                prop_assert_eq!(unpacker.maybe_text(), text.as_deref());
+                prop_assert_eq!(unpacker.maybe_integer(), *number);
+                prop_assert_eq!(unpacker.flag(), *flag);
+                prop_assert_eq!(unpacker.text(), text.as_deref().unwrap_or_default());
+                prop_assert_eq!(unpacker.integer(), number.unwrap_or_default());
+            }
+            prop_assert!(unpacker.is_empty());
         }
     }
 

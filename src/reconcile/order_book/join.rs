@@ -7,7 +7,8 @@ use std::path::Path;
 use super::bill::{BilledOrder, OddRow, Refunded, Refunds};
 use super::lookup::Filter;
 use super::order::{Line, Orders, Totals, lines};
-use super::output::Output;
+use super::output::{self, Output};
+use super::seen::Seen;
 use super::{LineAmounts, Order, OrderBook, spilled};
 use crate::money::Fen;
 use crate::reconcile::columns::DayNumber;
@@ -56,22 +57,21 @@ struct ByNumber<'a> {
     before: Vec<Option<usize>>,
 }
 
-/// The join under way.
-pub(super) struct Join {
-    output: Output,
-    refunds: Refunds,
+/// What the bills say, for all orders; and what of it an order was found for.
+pub(super) struct Bills {
+    pub(super) refunds: Refunds,
     transactions: Filter,
-    far: Vec<FarOrder>,
-    odd: OddRows,
+    /// Rows of payments that name several orders.
+    odd_rows: Vec<OddRow>,
+    seen_odd: Seen,
+    pub(super) seen_refunds: Seen,
 }
 
-/// Rows of payments that name several orders.
-#[derive(Default)]
-struct OddRows {
-    rows: Vec<OddRow>,
-    /// Their transactions and numbers; true once an order has it.
-    transactions: TextMap<String, bool>,
-    numbers: TextMap<String, bool>,
+/// The join of one share of the parts.
+pub(super) struct Join<'n> {
+    bills: &'n Bills,
+    output: Output,
+    far: Vec<FarOrder>,
 }
 
 impl<'a> Joined<'a> {
@@ -167,17 +167,34 @@ impl<'a> ByNumber<'a> {
     }
 }
 
-impl Join {
-    /// Starts the join of `rows` orders and payments in `parts` parts.
-    pub(super) fn new(
-        scratch: &Path,
-        refunds: Refunds,
-        transactions: Filter,
-        odd_rows: Vec<OddRow>,
-        (parts, rows): (usize, u64),
-    ) -> Result<Join, ReconcileError> {
-        let output = Output::new(scratch, &refunds, parts, rows)?;
-        Ok(Join { output, refunds, transactions, far: Vec::new(), odd: OddRows::new(odd_rows) })
+impl Bills {
+    pub(super) fn new(refunds: Refunds, transactions: Filter, odd_rows: Vec<OddRow>) -> Bills {
+        let seen_odd =
+            Seen::none_of(odd_rows.iter().map(|row| (row.transaction_id.as_str(), row.out_trade_no.as_str())));
+        let seen_refunds = Seen::none_of(refunds.rows.keys().map(|(id, number)| (id.as_str(), number.as_str())));
+        Bills { refunds, transactions, odd_rows, seen_odd, seen_refunds }
+    }
+
+    fn see(&self, order: &Totals<'_>) {
+        self.seen_odd.see(order);
+        self.seen_refunds.see(order);
+    }
+
+    /// The rows of payments that name several orders, counted one by one.
+    pub(super) fn odd_counted(&self) -> BillRows {
+        let mut rows = BillRows::default();
+        for row in &self.odd_rows {
+            let is_matched = self.seen_odd.has(&row.transaction_id, &row.out_trade_no);
+            rows.count(Tally { rows: 1, fen: row.fen }, is_matched);
+        }
+        rows
+    }
+}
+
+impl<'n> Join<'n> {
+    /// Starts the join of a share; its results go to `output`.
+    pub(super) fn new(bills: &'n Bills, output: Output) -> Join<'n> {
+        Join { bills, output, far: Vec::new() }
     }
 
     /// Joins the orders and payments of one part.
@@ -193,15 +210,15 @@ impl Join {
             let same_number = || by_number.places(totals.out_trade_no);
             same_number().for_each(|place| has_order[place] = true);
             let found = totals.transaction_id.and_then(|id| by_id.get(id)).copied();
-            let is_far = |id: &str| found.is_none() && self.transactions.may_hold(hash(id));
+            let is_far = |id: &str| found.is_none() && self.bills.transactions.may_hold(hash(id));
             if totals.transaction_id.is_some_and(is_far) {
                 self.far.push(FarOrder::new(&order_lines, same_number().map(|place| &payments[place])));
                 continue;
             }
             let of_number = OfNumber::of(same_number().map(|place| payments[place]));
-            let joined = Joined::of(&order_lines, found.map(|place| payments[place]), of_number, &self.refunds);
+            let joined = Joined::of(&order_lines, found.map(|place| payments[place]), of_number, &self.bills.refunds);
             found.into_iter().for_each(|place| has_order[place] = true);
-            self.odd.see(&joined.totals);
+            self.bills.see(&joined.totals);
             self.output.order(&joined)?;
         }
         for (payment, has_order) in payments.iter().zip(has_order) {
@@ -209,25 +226,36 @@ impl Join {
         }
         self.output.end_part(part)
     }
+}
 
-    /// Joins what lies far apart. `parts` are the payments once more, `payments` what they sum up to.
-    pub(super) fn finish(mut self, parts: &mut [Part], payments: Tally) -> Result<OrderBook, ReconcileError> {
-        let far = std::mem::take(&mut self.far);
-        let unpacked: Vec<_> =
-            far.iter().map(|order| (lines(&order.lines), BilledOrder::all_in(&order.payments))).collect();
-        let wanted = unpacked.iter().filter_map(|(lines, _)| Totals::of(lines).transaction_id);
-        let wanted: HashSet<&str> = wanted.collect();
-        let found = find_payments(parts, &wanted)?;
-        for (lines, same_number) in &unpacked {
-            let id = Totals::of(lines).transaction_id.unwrap_or_default();
-            let payment = found.get(id).map(|bytes| BilledOrder::unpack(&mut Unpacker::new(bytes)));
-            let joined = Joined::of(lines, payment, OfNumber::of(same_number.iter().copied()), &self.refunds);
-            self.odd.see(&joined.totals);
-            self.output.late_order(&joined)?;
-        }
-        let odd = self.odd.counted();
-        self.output.finish(&self.refunds, payments, odd, |payment| wanted.contains(payment.transaction_id))
+/// Joins what lies far apart and closes everything. `parts` are the payments once more, `payments` what they sum
+/// up to.
+pub(super) fn finish(
+    joins: Vec<Join<'_>>,
+    bills: &Bills,
+    parts: &mut [Part],
+    payments: Tally,
+    scratch: &Path,
+) -> Result<OrderBook, ReconcileError> {
+    let (mut outputs, mut far) = (Vec::new(), Vec::new());
+    for join in joins {
+        outputs.push(join.output);
+        far.extend(join.far);
     }
+    let unpacked: Vec<_> =
+        far.iter().map(|order| (lines(&order.lines), BilledOrder::all_in(&order.payments))).collect();
+    let wanted = unpacked.iter().filter_map(|(lines, _)| Totals::of(lines).transaction_id);
+    let wanted: HashSet<&str> = wanted.collect();
+    let found = find_payments(parts, &wanted)?;
+    for (lines, same_number) in &unpacked {
+        let id = Totals::of(lines).transaction_id.unwrap_or_default();
+        let payment = found.get(id).map(|bytes| BilledOrder::unpack(&mut Unpacker::new(bytes)));
+        let joined = Joined::of(lines, payment, OfNumber::of(same_number.iter().copied()), &bills.refunds);
+        bills.see(&joined.totals);
+        outputs[0].late_order(&joined)?;
+    }
+    let parts = parts.len() as u64;
+    output::finish(outputs, (bills, parts), payments, scratch, |payment| wanted.contains(payment.transaction_id))
 }
 
 /// The payments of these transactions, packed.
@@ -250,30 +278,5 @@ impl FarOrder {
         lines.iter().for_each(|line| line.pack(&mut Packer::new(&mut order.lines)));
         payments.for_each(|payment| payment.pack(&mut Packer::new(&mut order.payments)));
         order
-    }
-}
-
-impl OddRows {
-    fn new(rows: Vec<OddRow>) -> OddRows {
-        let transactions = rows.iter().map(|row| (row.transaction_id.clone(), false)).collect();
-        let numbers = rows.iter().map(|row| (row.out_trade_no.clone(), false)).collect();
-        OddRows { rows, transactions, numbers }
-    }
-
-    fn see(&mut self, order: &Totals<'_>) {
-        if self.rows.is_empty() {
-            return;
-        }
-        let id = order.transaction_id.and_then(|id| self.transactions.get_mut(id));
-        id.into_iter().chain(self.numbers.get_mut(order.out_trade_no)).for_each(|seen| *seen = true);
-    }
-
-    fn counted(&self) -> BillRows {
-        let mut rows = BillRows::default();
-        for row in &self.rows {
-            let is_matched = self.transactions[&row.transaction_id] || self.numbers[&row.out_trade_no];
-            rows.count(Tally { rows: 1, fen: row.fen }, is_matched);
-        }
-        rows
     }
 }

@@ -68,7 +68,6 @@ pub(super) struct LookupWriter {
     written: u64,
     blocks: Vec<Block>,
     filter: Filter,
-    parts: u64,
     /// The orders of the current part: hash and place in `bytes`.
     rows: Vec<(u64, usize, usize)>,
     bytes: Vec<u8>,
@@ -76,13 +75,12 @@ pub(super) struct LookupWriter {
 }
 
 impl LookupWriter {
-    pub(super) fn new(scratch: &Path, parts: usize, orders: u64) -> io::Result<LookupWriter> {
+    pub(super) fn new(scratch: &Path, orders: u64) -> io::Result<LookupWriter> {
         Ok(LookupWriter {
             file: BufWriter::with_capacity(1 << 20, tempfile::tempfile_in(scratch)?),
             written: 0,
             blocks: Vec::new(),
             filter: Filter::for_keys(orders),
-            parts: parts as u64,
             rows: Vec::new(),
             bytes: Vec::new(),
             late: TextMap::default(),
@@ -101,7 +99,6 @@ impl LookupWriter {
     pub(super) fn push_late(&mut self, order: &Order<'_>) {
         let mut bytes = Vec::new();
         order.pack(&mut Packer::new(&mut bytes));
-        self.filter.add(hash(order.out_trade_no));
         self.late.insert(order.out_trade_no.to_owned(), bytes);
     }
 
@@ -126,44 +123,53 @@ impl LookupWriter {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> io::Result<Lookup> {
+    fn finish(self, late: &mut TextMap<String, Vec<u8>>) -> io::Result<Share> {
+        late.extend(self.late);
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(Lookup {
-            file,
-            length: self.written,
-            blocks: self.blocks,
-            filter: self.filter,
-            parts: self.parts,
-            late: self.late,
-        })
+        Ok(Share { file, length: self.written, blocks: self.blocks, filter: self.filter })
     }
 }
 
-/// The orders of the look-back by number.
-pub(in crate::reconcile) struct Lookup {
+/// The orders of some parts.
+struct Share {
     file: File,
     length: u64,
     blocks: Vec<Block>,
     filter: Filter,
+}
+
+/// The orders of the look-back by number.
+pub(in crate::reconcile) struct Lookup {
+    /// A part is of the share of its number, counted round and round.
+    shares: Vec<Share>,
     parts: u64,
     late: TextMap<String, Vec<u8>>,
 }
 
 impl Lookup {
+    /// What was written of `parts` parts, dealt out to the shares one by one.
+    pub(super) fn of_shares(shares: Vec<LookupWriter>, parts: u64) -> io::Result<Lookup> {
+        let mut late = TextMap::default();
+        let shares = shares.into_iter().map(|share| share.finish(&mut late)).collect::<io::Result<_>>()?;
+        Ok(Lookup { shares, parts, late })
+    }
+
     /// The order of a number, paid or not. `block` holds what had to be read.
     pub(in crate::reconcile) fn find<'a>(
         &'a self,
         out_trade_no: &str,
         block: &'a mut Vec<u8>,
     ) -> io::Result<Option<Order<'a>>> {
-        let hash = hash(out_trade_no);
-        if !self.filter.may_hold(hash) {
-            return Ok(None);
-        }
         if let Some(bytes) = self.late.get(out_trade_no) {
             return Ok(Some(Order::unpack(&mut Unpacker::new(bytes))));
         }
-        self.read_block(hash, block)?;
+        let hash = hash(out_trade_no);
+        let part = hash % self.parts;
+        let share = &self.shares[usize::try_from(part % self.shares.len() as u64).expect("a share's number")];
+        if !share.filter.may_hold(hash) {
+            return Ok(None);
+        }
+        share.read_block((part, hash), block)?;
         let mut cells = Unpacker::new(block);
         while !cells.is_empty() {
             let order = Order::unpack(&mut cells);
@@ -174,25 +180,27 @@ impl Lookup {
         Ok(None)
     }
 
-    /// Reads the block a hash must lie in; leaves it empty when there is none.
-    fn read_block(&self, hash: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    /// A lookup of these orders.
+    #[cfg(test)]
+    pub(in crate::reconcile) fn of(orders: &[Order<'_>]) -> Lookup {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut writer = LookupWriter::new(scratch.path(), orders.len() as u64).unwrap();
+        orders.iter().for_each(|order| writer.push(hash(order.out_trade_no), order));
+        writer.end_part(0).unwrap();
+        Lookup::of_shares(vec![writer], 1).unwrap()
+    }
+}
+
+impl Share {
+    /// Reads the block a hash of a part must lie in; leaves it empty when there is none.
+    fn read_block(&self, (part, hash): (u64, u64), bytes: &mut Vec<u8>) -> io::Result<()> {
         bytes.clear();
-        let part = u32::try_from(hash % self.parts).expect("fewer than 2³² parts");
+        let part = u32::try_from(part).expect("fewer than 2³² parts");
         let after = self.blocks.partition_point(|block| (block.part, block.first) <= (part, hash));
         let Some(block) = after.checked_sub(1).map(|place| self.blocks[place]) else { return Ok(()) };
         let end = self.blocks.get(after).map_or(self.length, |next| next.start);
         bytes.resize(usize::try_from(end - block.start).expect("a block fits"), 0);
         self.file.read_exact_at(bytes, block.start)
-    }
-
-    /// A lookup of these orders.
-    #[cfg(test)]
-    pub(in crate::reconcile) fn of(orders: &[Order<'_>]) -> Lookup {
-        let scratch = tempfile::tempdir().unwrap();
-        let mut writer = LookupWriter::new(scratch.path(), 1, orders.len() as u64).unwrap();
-        orders.iter().for_each(|order| writer.push(hash(order.out_trade_no), order));
-        writer.end_part(0).unwrap();
-        writer.finish().unwrap()
     }
 }
 
@@ -204,16 +212,17 @@ mod tests {
     fn every_order_is_found_by_its_number_and_no_other_is() {
         let scratch = tempfile::tempdir().unwrap();
         let numbers: Vec<String> = (0..3_000).map(|number| format!("WX{number:026}")).collect();
-        let mut writer = LookupWriter::new(scratch.path(), 3, 3_000).unwrap();
         let order = |number| Order { out_trade_no: number, transaction_id: Some("4200"), ..Order::default() };
+        let mut shares: Vec<_> = (0..2).map(|_| LookupWriter::new(scratch.path(), 1_500).unwrap()).collect();
         for part in 0..3 {
-            for number in numbers.iter().skip(1).filter(|number| hash(number) % 3 == part) {
+            let writer = &mut shares[part % 2];
+            for number in numbers.iter().skip(1).filter(|number| hash(number) % 3 == part as u64) {
                 writer.push(hash(number), &order(number));
             }
-            writer.end_part(usize::try_from(part).unwrap()).unwrap();
+            writer.end_part(part).unwrap();
         }
-        writer.push_late(&order(&numbers[0]));
-        let lookup = writer.finish().unwrap();
+        shares[0].push_late(&order(&numbers[0]));
+        let lookup = Lookup::of_shares(shares, 3).unwrap();
         let mut block = Vec::new();
         for number in &numbers {
             assert_eq!(lookup.find(number, &mut block).unwrap(), Some(order(number)));

@@ -10,6 +10,7 @@ mod lookup;
 mod order;
 mod output;
 mod payments;
+mod seen;
 mod table;
 
 use std::io;
@@ -19,11 +20,12 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use bill::{PaymentColumns, RefundColumns, Refunds};
-use join::Join;
+use join::{Bills, Join};
 use order::{LineColumns, PackedOrder};
+use output::Output;
 
 pub(super) use lookup::Lookup;
-pub(super) use table::path_of as table;
+pub(super) use table::shares_of as tables;
 
 use super::columns::Micros;
 use super::cursor::{self, Columns};
@@ -33,6 +35,7 @@ use super::footing::{BillRows, Tally};
 use super::merge::DayMerge;
 use super::spill::{Packer, Part, Scatter, Sorted, Unpacker};
 use super::text_hash::hash;
+use super::threads::{THREADS, side_by_side};
 use crate::money::Fen;
 
 /// The views this module computes.
@@ -40,8 +43,8 @@ pub(super) const VIEWS: [&str; 4] = ["order_lines", "order_totals", "bill_paymen
 /// What is read of the exports and bills.
 pub(super) const READ: [(&str, &[&str]); 3] =
     [("orders", LineColumns::NAMES), ("payments", PaymentColumns::NAMES), ("refunds", RefundColumns::NAMES)];
-/// Orders joined at once.
-const ORDERS_PER_PART: u64 = 1 << 16;
+/// Orders a thread joins at once.
+const ORDERS_PER_PART: u64 = 1 << 15;
 
 /// Amounts of the line a coupon was used on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,14 +143,14 @@ impl OrderBook {
     /// Reads orders and bills from `from` up to D; writes the views' tables into `scratch`.
     pub(super) fn build(files: &DayFiles, from: NaiveDate, scratch: &Path) -> Result<OrderBook, ReconcileError> {
         let parts = Scatter::parts_for(count_rows(files, from)?, 2 * ORDERS_PER_PART);
-        OrderBook::build_in_parts(files, from, scratch, parts)
+        OrderBook::build_in_parts(files, from, scratch, (parts, THREADS))
     }
 
     fn build_in_parts(
         files: &DayFiles,
         from: NaiveDate,
         scratch: &Path,
-        parts: usize,
+        (parts, threads): (usize, usize),
     ) -> Result<OrderBook, ReconcileError> {
         let refunds = Refunds::read(&mut DayMerge::<RefundColumns>::open("refunds", &files.window("refunds", from))?)?;
         let (bills, exports) = (files.window("payments", from), files.window("orders", from));
@@ -157,13 +160,34 @@ impl OrderBook {
             (payments.join().unwrap_or_else(|panic| resume_unwind(panic)), orders)
         });
         let (mut payments, orders) = (payments?, orders?);
-        let size = (parts, count_rows(files, from)?);
-        let mut join = Join::new(scratch, refunds, payments.transactions, payments.odd_rows, size)?;
-        for (part, (mut orders, payments)) in orders.into_iter().zip(&mut payments.parts).enumerate() {
-            join.part(part, &orders.read().map_err(spilled)?, &payments.read().map_err(spilled)?)?;
-        }
-        join.finish(&mut payments.parts, payments.total)
+        let rows = count_rows(files, from)?.div_ceil(threads as u64);
+        let bills = Bills::new(refunds, payments.transactions, payments.odd_rows);
+        let shares = dealt(orders.into_iter().zip(&mut payments.parts), threads);
+        let joins = side_by_side(threads, shares, |(share, parts)| join_share(scratch, (share, rows), &bills, parts));
+        let joins = joins.into_iter().collect::<Result<_, _>>()?;
+        join::finish(joins, &bills, &mut payments.parts, payments.total, scratch)
     }
+}
+
+/// Parts with their numbers, dealt out to so many shares one by one.
+fn dealt<T>(parts: impl Iterator<Item = T>, shares: usize) -> Vec<(usize, Vec<(usize, T)>)> {
+    let mut dealt: Vec<_> = (0..shares).map(|share| (share, Vec::new())).collect();
+    parts.enumerate().for_each(|(number, part)| dealt[number % shares].1.push((number, part)));
+    dealt
+}
+
+/// Joins one part after the other.
+fn join_share<'n>(
+    scratch: &Path,
+    (share, rows): (usize, u64),
+    bills: &'n Bills,
+    parts: Vec<(usize, (Part, &mut Part))>,
+) -> Result<Join<'n>, ReconcileError> {
+    let mut join = Join::new(bills, Output::new(scratch, share, rows)?);
+    for (number, (mut orders, payments)) in parts {
+        join.part(number, &orders.read().map_err(spilled)?, &payments.read().map_err(spilled)?)?;
+    }
+    Ok(join)
 }
 
 /// How many order lines and payment rows the look-back has.

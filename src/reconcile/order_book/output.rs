@@ -1,54 +1,44 @@
 //! Where the joined orders and payments go: claims to be sorted by coupon, orders to be found by number,
 //! the views' tables, the control totals.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::bill::{BilledOrder, Refunds};
-use super::join::Joined;
-use super::lookup::LookupWriter;
-use super::order::{Line, Totals};
-use super::table::{
-    LinesRow, LinesTable, ROWS_PER_BATCH, RefundsRow, RefundsTable, TableFile, TotalsRow, TotalsTable, path_of, torn,
-};
+use super::join::{Bills, Joined};
+use super::lookup::{Lookup, LookupWriter};
+use super::order::Line;
+use super::table::{LinesRow, LinesTable, RefundsRow, RefundsTable, TotalsRow, TotalsTable, path_of, torn};
 use super::{LineAmounts, OrderBook, spilled};
 use crate::reconcile::columns::business_day;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
-use crate::reconcile::spill::{Scatter, Sorter, Unpacker};
-use crate::reconcile::text_hash::{TextMap, hash};
+use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
+use crate::reconcile::spill::{Scatter, Sorted, Sorter, Unpacker};
+use crate::reconcile::text_hash::hash;
 
-/// Everything that comes out of the join.
+/// Everything that comes out of the join of one share of the parts.
 pub(super) struct Output {
-    scratch: PathBuf,
     claims: Sorter,
     lookup: LookupWriter,
-    totals: (TotalsTable, TableFile),
-    lines: (LinesTable, TableFile),
+    totals: (TotalsTable, ScratchWriter),
+    lines: (LinesTable, ScratchWriter),
     coupon_lines: Tally,
     payment_rows: BillRows,
-    matched_refunds: MatchedRefunds,
     /// Payments that wait for the end: an order of another part may know them.
     loose: Scatter,
 }
 
-/// Transactions and numbers of refund rows; true once an order has it.
-struct MatchedRefunds {
-    transactions: TextMap<String, bool>,
-    numbers: TextMap<String, bool>,
-}
-
 impl Output {
-    pub(super) fn new(scratch: &Path, refunds: &Refunds, parts: usize, rows: u64) -> Result<Output, ReconcileError> {
-        let file = |view| TableFile::new(path_of(scratch, view));
+    /// The output of a share that has about so many orders.
+    pub(super) fn new(scratch: &Path, share: usize, orders: u64) -> Result<Output, ReconcileError> {
+        let file = |view| ScratchWriter::new(path_of(scratch, view, share));
         Ok(Output {
-            scratch: scratch.to_owned(),
             claims: Sorter::new(scratch),
-            lookup: LookupWriter::new(scratch, parts, rows).map_err(spilled)?,
+            lookup: LookupWriter::new(scratch, orders).map_err(spilled)?,
             totals: (TotalsTable::new(), file("order_totals")),
             lines: (LinesTable::new(), file("order_lines")),
             coupon_lines: Tally::default(),
             payment_rows: BillRows::default(),
-            matched_refunds: MatchedRefunds::new(refunds),
             loose: Scatter::new(scratch, 1).map_err(spilled)?,
         })
     }
@@ -66,7 +56,6 @@ impl Output {
     }
 
     fn anywhere(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
-        self.matched_refunds.see(&joined.totals);
         let order = joined.order();
         for line in joined.lines.iter().filter(|line| line.names_coupon()) {
             self.coupon_lines = self.coupon_lines.plus(Tally { rows: 1, fen: line.row.discount_fen });
@@ -102,16 +91,13 @@ impl Output {
         self.lookup.end_part(part).map_err(spilled)
     }
 
-    /// Closes everything. `has_order` tells it of a payment no order of its part knows, `odd` what rows of odd
-    /// payments were matched.
-    pub(super) fn finish(
-        mut self,
-        refunds: &Refunds,
-        payments: Tally,
-        odd: BillRows,
-        has_order: impl Fn(&BilledOrder<'_>) -> bool,
-    ) -> Result<OrderBook, ReconcileError> {
-        let loose = std::mem::replace(&mut self.loose, Scatter::new(&self.scratch, 1).map_err(spilled)?);
+    /// Counts the payments no order of their part knows: `has_order` tells whether another one does.
+    fn count_loose(
+        &mut self,
+        has_order: &impl Fn(&BilledOrder<'_>) -> bool,
+        scratch: &Path,
+    ) -> Result<(), ReconcileError> {
+        let loose = std::mem::replace(&mut self.loose, Scatter::new(scratch, 1).map_err(spilled)?);
         for mut part in loose.finish().map_err(spilled)? {
             let bytes = part.read().map_err(spilled)?;
             let mut cells = Unpacker::new(&bytes);
@@ -120,63 +106,71 @@ impl Output {
                 self.payment_rows.count(payment.rows, has_order(&payment));
             }
         }
-        self.write_refunds(refunds)?;
-        close(self.totals.1, self.totals.0.take())?;
-        close(self.lines.1, self.lines.0.take())?;
-        let mut refund_rows = BillRows::default();
-        for (row, (rows, fen)) in &refunds.rows {
-            let tally = Tally { rows: *rows, fen: *fen };
-            refund_rows.total = refund_rows.total.plus(tally);
-            refund_rows.count(tally, self.matched_refunds.has(row));
-        }
-        self.payment_rows.total = payments;
-        self.payment_rows.matched = self.payment_rows.matched.plus(odd.matched);
-        self.payment_rows.unmatched = self.payment_rows.unmatched.plus(odd.unmatched);
-        Ok(OrderBook {
-            claims: self.claims.finish().map_err(spilled)?,
-            lookup: self.lookup.finish().map_err(spilled)?,
-            lines: self.coupon_lines,
-            payments: self.payment_rows,
-            refunds: refund_rows,
-        })
-    }
-
-    fn write_refunds(&self, refunds: &Refunds) -> Result<(), ReconcileError> {
-        let (mut table, file) = (RefundsTable::new(), TableFile::new(path_of(&self.scratch, "bill_refunds")));
-        for refunded in &refunds.all {
-            table.push(&RefundsRow {
-                transaction_id: &refunded.transaction_id,
-                out_trade_no: &refunded.out_trade_no,
-                refund_fen: refunded.fen,
-                refund_count: refunded.count,
-                refunded_at: refunded.last_at,
-                dt: refunded.day,
-            });
-        }
-        close(file, table.take())
+        Ok(())
     }
 }
 
-impl MatchedRefunds {
-    fn new(refunds: &Refunds) -> MatchedRefunds {
-        let rows = || refunds.rows.keys();
-        MatchedRefunds {
-            transactions: rows().map(|(id, _)| (id.clone(), false)).collect(),
-            numbers: rows().map(|(_, number)| (number.clone(), false)).collect(),
-        }
+/// Closes the outputs of all shares and brings them together. `payments` is what all of them sum up to, `parts` how
+/// many parts there were.
+pub(super) fn finish(
+    outputs: Vec<Output>,
+    (bills, parts): (&Bills, u64),
+    payments: Tally,
+    scratch: &Path,
+    has_order: impl Fn(&BilledOrder<'_>) -> bool,
+) -> Result<OrderBook, ReconcileError> {
+    write_refunds(&bills.refunds, scratch)?;
+    let mut payment_rows = bills.odd_counted();
+    payment_rows.total = payments;
+    let (mut claims, mut lookups, mut lines) = (Vec::new(), Vec::new(), Tally::default());
+    for mut output in outputs {
+        output.count_loose(&has_order, scratch)?;
+        payment_rows.matched = payment_rows.matched.plus(output.payment_rows.matched);
+        payment_rows.unmatched = payment_rows.unmatched.plus(output.payment_rows.unmatched);
+        lines = lines.plus(output.coupon_lines);
+        close(output.totals.1, output.totals.0.take())?;
+        close(output.lines.1, output.lines.0.take())?;
+        claims.push(output.claims);
+        lookups.push(output.lookup);
     }
-
-    fn see(&mut self, order: &Totals<'_>) {
-        let id = order.transaction_id.and_then(|id| self.transactions.get_mut(id));
-        id.into_iter().chain(self.numbers.get_mut(order.out_trade_no)).for_each(|seen| *seen = true);
-    }
-
-    fn has(&self, (id, number): &(String, String)) -> bool {
-        self.transactions[id] || self.numbers[number]
-    }
+    Ok(OrderBook {
+        claims: Sorted::of(claims).map_err(spilled)?,
+        lookup: Lookup::of_shares(lookups, parts).map_err(spilled)?,
+        lines,
+        payments: payment_rows,
+        refunds: refund_rows(bills),
+    })
 }
 
-fn close(mut file: TableFile, rest: Vec<(&'static str, arrow::array::ArrayRef)>) -> Result<(), ReconcileError> {
+fn refund_rows(bills: &Bills) -> BillRows {
+    let mut refunds = BillRows::default();
+    for ((transaction_id, out_trade_no), (rows, fen)) in &bills.refunds.rows {
+        let tally = Tally { rows: *rows, fen: *fen };
+        refunds.total = refunds.total.plus(tally);
+        refunds.count(tally, bills.seen_refunds.has(transaction_id, out_trade_no));
+    }
+    refunds
+}
+
+fn write_refunds(refunds: &Refunds, scratch: &Path) -> Result<(), ReconcileError> {
+    let (mut table, mut file) = (RefundsTable::new(), ScratchWriter::new(path_of(scratch, "bill_refunds", 0)));
+    for refunded in &refunds.all {
+        table.push(&RefundsRow {
+            transaction_id: &refunded.transaction_id,
+            out_trade_no: &refunded.out_trade_no,
+            refund_fen: refunded.fen,
+            refund_count: refunded.count,
+            refunded_at: refunded.last_at,
+            dt: refunded.day,
+        });
+        if table.rows() >= ROWS_PER_BATCH {
+            file.write(table.take()).map_err(torn)?;
+        }
+    }
+    close(file, table.take())
+}
+
+fn close(mut file: ScratchWriter, rest: Vec<(&'static str, arrow::array::ArrayRef)>) -> Result<(), ReconcileError> {
     file.write(rest).and_then(|()| file.finish()).map_err(torn)
 }
 

@@ -8,11 +8,12 @@ use chrono::NaiveDate;
 use super::bill::{BilledOrder, OddRow, Payment, PaymentColumns};
 use super::lookup::Filter;
 use super::spilled;
-use super::table::{PaymentsRow, PaymentsTable, ROWS_PER_BATCH, TableFile, path_of, torn};
+use super::table::{PaymentsRow, PaymentsTable, path_of, torn};
 use crate::reconcile::cursor::{self, Held};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::Tally;
 use crate::reconcile::merge::DayMerge;
+use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
 use crate::reconcile::spill::{Part, Scatter};
 use crate::reconcile::text_hash::hash;
 
@@ -29,7 +30,7 @@ pub(super) struct Payments {
 /// The table of the view `bill_payments` while it is written.
 struct Table {
     rows: PaymentsTable,
-    file: TableFile,
+    file: ScratchWriter,
 }
 
 /// Reads the bills of the look-back; writes the table of their payments into `scratch`.
@@ -37,7 +38,8 @@ pub(super) fn scatter(window: &[(NaiveDate, &Path)], scratch: &Path, parts: usiz
     let mut bills = DayMerge::<PaymentColumns>::open("payments", window)?;
     let mut scatter = Scatter::new(scratch, parts).map_err(spilled)?;
     let mut transactions = Filter::for_keys(cursor::count_rows(window.iter().map(|(_, path)| *path))?);
-    let mut table = Table { rows: PaymentsTable::new(), file: TableFile::new(path_of(scratch, "bill_payments")) };
+    let file = ScratchWriter::new(path_of(scratch, "bill_payments", 0));
+    let mut table = Table { rows: PaymentsTable::new(), file };
     let (mut rows, mut odd_rows, mut total) = (Vec::new(), Vec::new(), Tally::default());
     while take_payment(&mut bills, &mut rows)? {
         let rows = rows.iter().map(|(day, row): &(_, Held<PaymentColumns>)| Payment::of_row(*day, row.row()));

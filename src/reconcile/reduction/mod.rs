@@ -45,6 +45,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
+use super::threads::{THREADS, side_by_side};
 use plan::{Planned, State};
 
 /// The number of a row in its table: a column of the files of reduced tables.
@@ -98,11 +99,11 @@ pub(super) fn reduce(
         shapes.into_iter().map(|(id, shape)| (id, Planned::new(shape, sources))).unzip();
     plan::reduce(&mut planned, sources, limits);
     let mut reduction = Reduction::default();
-    for (table, numbers) in wanted_rows(&planned) {
+    let written = side_by_side(THREADS, wanted_rows(&planned).into_iter().collect(), |(table, numbers)| {
         let path = scratch.join(format!("reduced-{table}.parquet"));
-        write_rows(&path, &sources[&table], &words, &numbers)?;
-        reduction.files.insert(table, path);
-    }
+        write_rows(&path, &sources[&table], &words, &numbers).map(|()| (table, path))
+    });
+    reduction.files = written.into_iter().collect::<Result<_, _>>()?;
     for (id, planned) in ids.into_iter().zip(planned) {
         let Planned { shape, states, .. } = planned;
         let rows = states.into_iter().enumerate().filter_map(|(mention, state)| match state {

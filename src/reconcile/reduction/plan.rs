@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::super::threads::{THREADS, side_by_side};
 use super::crowd;
 use super::evaluate::Evaluator;
 use super::keys::{Keys, is_key_type};
@@ -169,16 +170,19 @@ fn walk(
             }
         }
     }
-    for (table, mut trials) in trials {
-        if sift(&sources[table], &mut trials).is_err() {
-            continue;
-        }
+    let sifted = side_by_side(THREADS, trials.into_iter().collect(), |(table, trials)| sifted(&sources[table], trials));
+    for trials in sifted.into_iter().flatten() {
         for mut trial in trials.into_iter().filter(|trial| !trial.is_given_up) {
             let state = trial.limit.map_or(State::Small, |_| State::Reduced(std::mem::take(&mut trial.rows)));
             rules[trial.rule].settle(trial, state);
         }
     }
     found
+}
+
+/// What trials have matched; nothing where the table could not be walked through.
+fn sifted(source: &Source, mut trials: Vec<Trial>) -> Option<Vec<Trial>> {
+    sift(source, &mut trials).ok().map(|()| trials)
 }
 
 /// A walk for the keys of an absence, and for rows that forbid to conclude anything.
@@ -206,28 +210,28 @@ fn find_absent(rules: &mut [Planned], sources: &Sources) {
             }
         }
     }
-    for (table, searches) in searches {
-        let mut trials = Vec::new();
-        let places: Vec<_> = searches
-            .into_iter()
-            .map(|search| {
-                trials.push(search.keys);
-                let nulls = search.nulls.map(|nulls| trials.push(nulls)).map(|()| trials.len() - 1);
-                (search.of, trials.len() - 1 - usize::from(nulls.is_some()), nulls)
-            })
-            .collect();
-        if sift(&sources[table], &mut trials).is_err() {
-            continue;
-        }
-        for (of, keys, nulls) in places {
-            let is_void = nulls.is_some_and(|nulls| trials[nulls].matched > 0);
-            let found = trials[keys].keys.drain().next().filter(|_| !is_void);
-            let found = found.map(|(_, keys)| Arc::new(keys));
-            for (rule, mention) in of {
-                rules[rule].absent.extend(found.clone().map(|keys| (mention, keys)));
-            }
-        }
+    let found =
+        side_by_side(THREADS, searches.into_iter().collect(), |(table, searches)| search(&sources[table], searches));
+    for ((rule, mention), keys) in found.into_iter().flatten() {
+        rules[rule].absent.insert(mention, keys);
     }
+}
+
+/// Makes all searches of a table in one walk; gives the keys found to each mention they are for.
+fn search(source: &Source, searches: Vec<Search>) -> Vec<((usize, Mention), Arc<Keys>)> {
+    let (mut places, mut trials) = (Vec::new(), Vec::new());
+    for search in searches {
+        places.push((search.of, trials.len(), search.nulls.is_some()));
+        trials.extend([search.keys].into_iter().chain(search.nulls));
+    }
+    let Some(mut trials) = sifted(source, trials) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (of, keys, may_be_void) in places {
+        let is_void = may_be_void && trials[keys + 1].matched > 0;
+        let keys = trials[keys].keys.drain().next().filter(|_| !is_void).map(|(_, keys)| Arc::new(keys));
+        found.extend(keys.iter().flat_map(|keys| of.iter().map(|mention| (*mention, keys.clone()))));
+    }
+    found
 }
 
 impl Search {
