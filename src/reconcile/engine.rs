@@ -5,7 +5,7 @@ mod reduced;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use polars::prelude::*;
@@ -115,11 +115,11 @@ impl<'a> Engine<'a> {
     fn make(&mut self, name: &str) -> Result<Option<LazyFrame>, ReconcileError> {
         let rules = self.rules;
         if order_book::VIEWS.contains(&name) {
-            let path = Engine::as_parquet(name, &self.order_tables(name)?)?;
+            let path = Engine::as_parquet(name, &self.order_table(name)?)?;
             return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
         }
         if name == observed::VIEW {
-            let path = Engine::as_parquet(name, &[self.observed_coupons()?])?;
+            let path = Engine::as_parquet(name, &self.observed_coupons()?)?;
             return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
         }
         if let Some(sql) = rules.view(name) {
@@ -136,22 +136,21 @@ impl<'a> Engine<'a> {
         self.dataset(name).transpose().map_err(ReconcileError::query(name))
     }
 
-    /// The scratch tables of a view of the order book, which are written when the ledger was not built just now.
-    fn order_tables(&self, view: &str) -> Result<Vec<PathBuf>, ReconcileError> {
-        let tables = order_book::tables(self.scratch.folder(), view);
-        if !tables.is_empty() {
-            return Ok(tables);
+    /// The scratch table of a view of the order book, which is written when the ledger was not built just now.
+    fn order_table(&self, view: &str) -> Result<PathBuf, ReconcileError> {
+        let path = order_book::table(self.scratch.folder(), view);
+        if !path.exists() {
+            let from = self.terms.rules.lookback_start(self.files.date);
+            OrderBook::build(self.files, from, self.scratch.folder())?;
         }
-        let from = self.terms.rules.lookback_start(self.files.date);
-        OrderBook::build(self.files, from, self.scratch.folder())?;
-        Ok(order_book::tables(self.scratch.folder(), view))
+        Ok(path)
     }
 
-    /// The scratch tables of a view as one Parquet file, written at its first use.
-    fn as_parquet(view: &str, tables: &[PathBuf]) -> Result<PathBuf, ReconcileError> {
-        let path = tables.first().map(|table| table.with_extension("parquet")).unwrap_or_default();
+    /// A scratch table of a view as a Parquet file, written at its first use.
+    fn as_parquet(view: &str, table: &Path) -> Result<PathBuf, ReconcileError> {
+        let path = table.with_extension("parquet");
         if !path.exists() {
-            scratch_table::write_parquet(tables, &path).map_err(ReconcileError::shape(view))?;
+            scratch_table::write_parquet(table, &path).map_err(ReconcileError::shape(view))?;
         }
         Ok(path)
     }

@@ -162,16 +162,13 @@ impl ScratchTable {
     }
 }
 
-/// Writes tables of one schema as one Parquet file, for an engine that reads no other.
-pub(super) fn write_parquet(tables: &[PathBuf], path: &Path) -> Result<(), ArrowError> {
-    let tables = tables.iter().map(|table| ScratchTable::open(table)).collect::<Result<Vec<_>, _>>()?;
-    let schema = tables.first().map_or_else(|| Arc::new(Schema::empty()), |table| table.schema.clone());
+/// Writes a table as a Parquet file, for an engine that reads no other.
+pub(super) fn write_parquet(table: &Path, path: &Path) -> Result<(), ArrowError> {
+    let table = ScratchTable::open(table)?;
     let properties = WriterProperties::builder().set_compression(Compression::UNCOMPRESSED).build();
-    let mut writer = ArrowWriter::try_new(File::create(path)?, schema, Some(properties))?;
-    for table in &tables {
-        for batch in FileReader::try_new(BufReader::new(File::open(&table.path)?), None)? {
-            writer.write(&batch?)?;
-        }
+    let mut writer = ArrowWriter::try_new(File::create(path)?, table.schema.clone(), Some(properties))?;
+    for batch in FileReader::try_new(BufReader::new(File::open(&table.path)?), None)? {
+        writer.write(&batch?)?;
     }
     writer.close()?;
     Ok(())
@@ -237,7 +234,7 @@ mod tests {
         assert_eq!((table.rows(), table.schema().fields().len()), (0, 2));
         assert_eq!(table.read(&names(&["number"])).unwrap().count(), 0);
         let parquet = folder.path().join("parquet");
-        write_parquet(&[folder.path().join("table")], &parquet).unwrap();
+        write_parquet(&folder.path().join("table"), &parquet).unwrap();
         assert!(parquet.exists());
     }
 }

@@ -1,4 +1,4 @@
-//! Rows in scratch files: scattered over parts by a hash, or sorted by coupon. What does not fit in a
+//! Rows sorted by coupon, or by one text that stands where a code would, in scratch files. What does not fit in a
 //! bounded buffer goes to unnamed files of the scratch folder, which vanish with the process.
 
 use std::cmp::{Ordering, Reverse};
@@ -15,7 +15,6 @@ use super::text_hash::TextMap;
 
 /// Bytes of rows a sort holds before it writes a run.
 const RUN_BYTES: usize = 32 << 20;
-const WRITE_BUFFER: usize = 32 << 10;
 const READ_BUFFER: usize = 128 << 10;
 /// Instead of a length: nothing is there.
 const NULL: u8 = u8::MAX;
@@ -74,6 +73,11 @@ impl<'a> Packer<'a> {
 
     pub(super) fn flag(&mut self, flag: bool) {
         self.0.push(u8::from(flag));
+    }
+
+    /// How many cells or rows follow.
+    pub(super) fn count(&mut self, count: usize) {
+        self.integer(i64::try_from(count).expect("fewer than 2⁶³"));
     }
 }
 
@@ -138,58 +142,14 @@ impl<'a> Unpacker<'a> {
     pub(super) fn flag(&mut self) -> bool {
         self.byte() != 0
     }
-}
 
-/// Rows scattered over parts, each small enough to be held in memory.
-pub(super) struct Scatter {
-    parts: Vec<BufWriter<File>>,
-    row: Vec<u8>,
-}
-
-impl Scatter {
-    /// As many parts as keep each near `rows_per_part` of the `rows` expected.
-    pub(super) fn parts_for(rows: u64, rows_per_part: u64) -> usize {
-        usize::try_from(rows.div_ceil(rows_per_part).clamp(1, 512)).expect("512 fits")
+    pub(super) fn count(&mut self) -> usize {
+        usize::try_from(self.integer()).expect("a packed count")
     }
 
-    pub(super) fn new(scratch: &Path, parts: usize) -> io::Result<Scatter> {
-        let file = |_| Ok(BufWriter::with_capacity(WRITE_BUFFER, tempfile::tempfile_in(scratch)?));
-        Ok(Scatter { parts: (0..parts).map(file).collect::<io::Result<_>>()?, row: Vec::new() })
-    }
-
-    /// Adds a row to the part of `hash`.
-    pub(super) fn push(&mut self, hash: u64, pack: impl FnOnce(&mut Packer<'_>)) -> io::Result<()> {
-        self.row.clear();
-        pack(&mut Packer::new(&mut self.row));
-        let part = usize::try_from(hash % self.parts.len() as u64).expect("a part's number");
-        self.parts[part].write_all(&self.row)
-    }
-
-    /// Adds rows that are packed already.
-    pub(super) fn push_bytes(&mut self, hash: u64, rows: &[u8]) -> io::Result<()> {
-        let part = usize::try_from(hash % self.parts.len() as u64).expect("a part's number");
-        self.parts[part].write_all(rows)
-    }
-
-    /// The parts, ready to be read.
-    pub(super) fn finish(self) -> io::Result<Vec<Part>> {
-        self.parts
-            .into_iter()
-            .map(|part| Ok(Part(part.into_inner().map_err(io::IntoInnerError::into_error)?)))
-            .collect()
-    }
-}
-
-/// One part of a scatter.
-pub(super) struct Part(File);
-
-impl Part {
-    /// Its rows, packed one after the other.
-    pub(super) fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(usize::try_from(self.0.metadata()?.len()).unwrap_or_default());
-        self.0.rewind()?;
-        self.0.read_to_end(&mut bytes)?;
-        Ok(bytes)
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.0
     }
 }
 
@@ -330,18 +290,21 @@ impl Sorter {
     }
 
     /// The rows in order.
-    pub(super) fn finish(self) -> io::Result<Sorted> {
-        Sorted::of([self])
-    }
-
-    fn into_runs(mut self) -> io::Result<Vec<Run>> {
+    pub(super) fn finish(mut self) -> io::Result<Sorted> {
         self.rank_stocks();
         self.buffer.sort();
         self.await_run()?;
         let mut runs: Vec<_> = self.runs.into_iter().map(Run::open).collect::<io::Result<_>>()?;
         let Buffer { bytes, rows } = self.buffer;
         runs.push(Run::Buffer { bytes, rows: rows.into_iter() });
-        Ok(runs)
+        let mut heads = BinaryHeap::new();
+        for (number, run) in runs.iter_mut().enumerate() {
+            let mut row = Packed::default();
+            if run.next(&mut row.0)? {
+                heads.push(Reverse((row, number)));
+            }
+        }
+        Ok(Sorted { runs, heads })
     }
 }
 
@@ -428,21 +391,6 @@ pub(super) struct Sorted {
 }
 
 impl Sorted {
-    /// The rows of all sorters in one order.
-    pub(super) fn of(sorters: impl IntoIterator<Item = Sorter>) -> io::Result<Sorted> {
-        let mut sorted = Sorted::default();
-        for sorter in sorters {
-            sorted.runs.extend(sorter.into_runs()?);
-        }
-        for (number, run) in sorted.runs.iter_mut().enumerate() {
-            let mut row = Packed::default();
-            if run.next(&mut row.0)? {
-                sorted.heads.push(Reverse((row, number)));
-            }
-        }
-        Ok(sorted)
-    }
-
     /// The coupon of the next row.
     pub(super) fn peek_coupon(&self) -> Option<CouponKey<'_>> {
         self.heads.peek().map(|head| head.0.0.coupon())
@@ -461,12 +409,71 @@ impl Sorted {
     }
 }
 
+/// Sorted rows, those of one coupon at a time.
+#[derive(Default)]
+pub(super) struct Grouped {
+    sorted: Sorted,
+    rows: Vec<Packed>,
+    spare: Vec<Packed>,
+}
+
+impl Grouped {
+    pub(super) fn new(sorted: Sorted) -> Grouped {
+        Grouped { sorted, ..Grouped::default() }
+    }
+
+    /// The rows taken last.
+    pub(super) fn rows(&self) -> &[Packed] {
+        &self.rows
+    }
+
+    /// The coupon of the rows that come next.
+    pub(super) fn peek(&self) -> Option<CouponKey<'_>> {
+        self.sorted.peek_coupon()
+    }
+
+    /// Takes the rows of a coupon, if it is theirs that come next, or none.
+    pub(super) fn take(&mut self, key: CouponKey<'_>) -> io::Result<()> {
+        self.clear();
+        while self.peek() == Some(key) {
+            self.take_one()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of the next coupon; `false` when there is none left.
+    pub(super) fn take_next(&mut self) -> io::Result<bool> {
+        self.clear();
+        while self.rows.first().is_none_or(|first| self.peek() == Some(first.coupon())) && self.take_one()? {}
+        Ok(!self.rows.is_empty())
+    }
+
+    /// Takes the next row alone, if its coupon is smaller than this; any is, where there is none.
+    pub(super) fn take_smaller(&mut self, key: Option<CouponKey<'_>>) -> io::Result<Option<&Packed>> {
+        self.clear();
+        if self.peek().is_some_and(|next| key.is_none_or(|key| next < key)) {
+            self.take_one()?;
+        }
+        Ok(self.rows.first())
+    }
+
+    fn clear(&mut self) {
+        self.spare.append(&mut self.rows);
+    }
+
+    fn take_one(&mut self) -> io::Result<bool> {
+        let next = self.sorted.next(self.spare.pop().unwrap_or_default())?;
+        let is_one = next.is_some();
+        self.rows.extend(next);
+        Ok(is_one)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reconcile::text_hash::hash;
 
     proptest! {
         #[test]
@@ -530,24 +537,25 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_a_scatter_lies_in_the_part_of_its_hash() {
+    fn groups_come_one_by_one_and_what_is_smaller_can_be_passed() {
         let scratch = tempfile::tempdir().unwrap();
-        let mut scatter = Scatter::new(scratch.path(), 4).unwrap();
-        let texts: Vec<String> = (0..100).map(|number| format!("WX{number:026}")).collect();
-        for text in &texts {
-            scatter.push(hash(text), |cells| cells.maybe_text(Some(text))).unwrap();
+        let mut sorter = Sorter::new(scratch.path());
+        for (number, code) in (0..).zip(["B", "D", "A", "B", "D", "D"]) {
+            sorter.push(("", code), |cells| cells.integer(number)).unwrap();
         }
-        let mut found = Vec::new();
-        for (number, part) in scatter.finish().unwrap().iter_mut().enumerate() {
-            let bytes = part.read().unwrap();
-            let mut cells = Unpacker::new(&bytes);
-            while !cells.is_empty() {
-                let text = cells.maybe_text().unwrap();
-                assert_eq!(hash(text) % 4, number as u64);
-                found.push(text.to_owned());
-            }
-        }
-        found.sort();
-        assert_eq!(found, texts);
+        let mut groups = Grouped::new(sorter.finish().unwrap());
+        let codes = |groups: &Grouped| -> Vec<String> {
+            groups.rows().iter().map(|row| String::from_utf8_lossy(row.coupon().texts()[1]).into_owned()).collect()
+        };
+        let key = |code: &'static str| CouponKey::of(b"", code.as_bytes());
+        assert!(groups.take_smaller(Some(key("A"))).unwrap().is_none());
+        assert!(groups.take_smaller(Some(key("B"))).unwrap().is_some());
+        groups.take(key("B")).unwrap();
+        assert_eq!(codes(&groups), ["B", "B"]);
+        groups.take(key("C")).unwrap();
+        assert!(groups.rows().is_empty());
+        assert!(groups.take_next().unwrap());
+        assert_eq!(codes(&groups), ["D", "D", "D"]);
+        assert!(!groups.take_next().unwrap() && groups.take_smaller(None).unwrap().is_none());
     }
 }

@@ -122,10 +122,10 @@ impl Engine<'_> {
                 "bill_payments" | "bill_refunds" => Some("transaction_id"),
                 _ => None,
             };
-            return Source::of_tables(&self.order_tables(name).ok()?, unique).ok();
+            return Source::of_table(&self.order_table(name).ok()?, unique).ok();
         }
         if name == observed::VIEW {
-            return Source::of_tables(&[self.observed_coupons().ok()?], None).ok();
+            return Source::of_table(&self.observed_coupons().ok()?, None).ok();
         }
         if let Some(contract) = contract::find(name) {
             return Source::of_contract(contract, false, self.files.of_day(name).map(|path| (None, path))).ok();

@@ -1,21 +1,23 @@
-//! Orders and payments of one part brought together, and at the end those whose transaction lies in
-//! another part. The definition is the outer part of `jobs/rules/views/04_order_totals.sql`.
+//! Orders and payments brought together by order number, in the order of which both come. The definition is the outer
+//! part of `jobs/rules/views/04_order_totals.sql`. What the numbers leave open is left to `apart`.
 
-use std::collections::HashSet;
 use std::path::Path;
 
-use super::bill::{BilledOrder, OddRow, Refunded, Refunds};
-use super::lookup::Filter;
-use super::order::{Line, Orders, Totals, lines};
+use chrono::NaiveDate;
+
+use super::apart::Apart;
+use super::bill::{BilledOrder, Refunded, Refunds};
+use super::order::{Line, Orders, Totals};
 use super::output::{self, Output};
+use super::payments::Payments;
 use super::seen::Seen;
-use super::{LineAmounts, Order, OrderBook, spilled};
+use super::{LineAmounts, Order, OrderBook, key_of, spilled, text_and_cells};
 use crate::money::Fen;
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
-use crate::reconcile::spill::{Packer, Part, Unpacker};
-use crate::reconcile::text_hash::{TextMap, hash};
+use crate::reconcile::spill::Packed;
+use crate::reconcile::text_hash::hash;
 
 /// What the bills say about an order.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,7 +31,7 @@ pub(super) struct BillSide<'a> {
 
 /// The payments that name one order number, taken together: the view's `pn`.
 #[derive(Debug, Clone, Copy)]
-struct OfNumber<'a> {
+pub(super) struct OfNumber<'a> {
     transaction_id: &'a str,
     order_fen: Option<Fen>,
     day: DayNumber,
@@ -43,45 +45,26 @@ pub(super) struct Joined<'a> {
     pub(super) bill: BillSide<'a>,
 }
 
-/// An order whose transaction no payment of its own part has, though one elsewhere may.
-struct FarOrder {
-    lines: Vec<u8>,
-    /// The payments of its number, packed.
-    payments: Vec<u8>,
-}
-
-/// Where the payments of an order number stand.
-struct ByNumber<'a> {
-    last: TextMap<&'a str, usize>,
-    /// For each payment the one before it of the same number.
-    before: Vec<Option<usize>>,
-}
-
-/// What the bills say, for all orders; and what of it an order was found for.
-pub(super) struct Bills {
-    pub(super) refunds: Refunds,
-    transactions: Filter,
-    /// Rows of payments that name several orders.
-    odd_rows: Vec<OddRow>,
-    seen_odd: Seen,
-    pub(super) seen_refunds: Seen,
-}
-
-/// The join of one share of the parts.
-pub(super) struct Join<'n> {
-    bills: &'n Bills,
+/// The join under way.
+pub(super) struct Join<'s> {
+    scratch: &'s Path,
     output: Output,
-    far: Vec<FarOrder>,
+    refunds: Refunds,
+    seen_refunds: Seen,
+    payments: Payments,
+    /// The rows of payments that name several orders.
+    seen_odd: Seen,
+    apart: Apart,
 }
 
 impl<'a> Joined<'a> {
-    fn of(
+    pub(super) fn of(
+        totals: Totals<'a>,
         lines: &'a [Line<'a>],
         by_id: Option<BilledOrder<'a>>,
         by_number: Option<OfNumber<'a>>,
         refunds: &'a Refunds,
     ) -> Joined<'a> {
-        let totals = Totals::of(lines);
         let fallback = |of: fn(OfNumber<'a>) -> Option<Fen>| by_number.and_then(of);
         let bill = BillSide {
             transaction_id: by_id.map(|it| it.transaction_id).or(by_number.map(|it| it.transaction_id)),
@@ -139,7 +122,7 @@ impl LineAmounts {
 }
 
 impl<'a> OfNumber<'a> {
-    fn of(payments: impl Iterator<Item = BilledOrder<'a>>) -> Option<OfNumber<'a>> {
+    pub(super) fn of(payments: impl Iterator<Item = BilledOrder<'a>>) -> Option<OfNumber<'a>> {
         let one = |it: BilledOrder<'a>| OfNumber {
             transaction_id: it.transaction_id,
             order_fen: it.order_fen,
@@ -155,128 +138,82 @@ impl<'a> OfNumber<'a> {
     }
 }
 
-impl<'a> ByNumber<'a> {
-    fn of(payments: &[BilledOrder<'a>]) -> ByNumber<'a> {
-        let mut last = TextMap::with_capacity_and_hasher(payments.len(), Default::default());
-        let before = payments.iter().enumerate().map(|(place, it)| last.insert(it.out_trade_no, place)).collect();
-        ByNumber { last, before }
-    }
-
-    fn places(&self, number: &str) -> impl Iterator<Item = usize> {
-        std::iter::successors(self.last.get(number).copied(), |place| self.before[*place])
-    }
-}
-
-impl Bills {
-    pub(super) fn new(refunds: Refunds, transactions: Filter, odd_rows: Vec<OddRow>) -> Bills {
-        let seen_odd =
-            Seen::none_of(odd_rows.iter().map(|row| (row.transaction_id.as_str(), row.out_trade_no.as_str())));
+impl<'s> Join<'s> {
+    /// Starts the join of exports of so many lines.
+    pub(super) fn new(
+        scratch: &'s Path,
+        refunds: Refunds,
+        payments: Payments,
+        lines: u64,
+    ) -> Result<Join<'s>, ReconcileError> {
+        let odd = payments.odd_rows.iter().map(|row| (row.transaction_id.as_str(), row.out_trade_no.as_str()));
+        let seen_odd = Seen::none_of(odd);
         let seen_refunds = Seen::none_of(refunds.rows.keys().map(|(id, number)| (id.as_str(), number.as_str())));
-        Bills { refunds, transactions, odd_rows, seen_odd, seen_refunds }
+        let (output, apart) = (Output::new(scratch, lines)?, Apart::new(scratch));
+        Ok(Join { scratch, output, refunds, seen_refunds, payments, seen_odd, apart })
     }
 
-    fn see(&self, order: &Totals<'_>) {
-        self.seen_odd.see(order);
-        self.seen_refunds.see(order);
-    }
-
-    /// The rows of payments that name several orders, counted one by one.
-    pub(super) fn odd_counted(&self) -> BillRows {
-        let mut rows = BillRows::default();
-        for row in &self.odd_rows {
-            let is_matched = self.seen_odd.has(&row.transaction_id, &row.out_trade_no);
-            rows.count(Tally { rows: 1, fen: row.fen }, is_matched);
+    /// Joins the orders of a chunk, which follow those of the one before.
+    pub(super) fn orders(&mut self, chunk: &[u8]) -> Result<(), ReconcileError> {
+        let (mut orders, mut lines) = (Orders::in_bytes(chunk), Vec::new());
+        while orders.next_into(&mut lines) {
+            self.order(&lines)?;
         }
-        rows
+        Ok(())
+    }
+
+    fn order(&mut self, lines: &[Line<'_>]) -> Result<(), ReconcileError> {
+        let totals = Totals::of(lines);
+        self.seen_odd.see(&totals);
+        self.seen_refunds.see(&totals);
+        self.pass_payments(Some(totals.out_trade_no))?;
+        self.payments.by_number.take(key_of(totals.out_trade_no)).map_err(spilled)?;
+        let same_number: Vec<_> = self.payments.by_number.rows().iter().map(billed).collect();
+        same_number.iter().for_each(|payment| self.output.payment(payment.rows, true));
+        let by_id = |id: &str| same_number.iter().find(|payment| payment.transaction_id == id).copied();
+        let found = totals.transaction_id.and_then(by_id);
+        let may_be_apart = |id: &&str| found.is_none() && self.payments.transactions.may_hold(hash(id));
+        if let Some(id) = totals.transaction_id.filter(may_be_apart) {
+            return self.apart.order(id, lines, &same_number);
+        }
+        let of_number = OfNumber::of(same_number.iter().copied());
+        self.output.order(&Joined::of(totals, lines, found, of_number, &self.refunds))
+    }
+
+    /// Goes past the payments of smaller numbers: no order has theirs.
+    fn pass_payments(&mut self, out_trade_no: Option<&str>) -> Result<(), ReconcileError> {
+        let key = out_trade_no.map(key_of);
+        while let Some(payment) = self.payments.by_number.take_smaller(key).map_err(spilled)? {
+            self.apart.payment(&billed(payment))?;
+        }
+        Ok(())
+    }
+
+    /// Joins what lies apart, for which it reads the bills of `window` once more, and closes everything.
+    pub(super) fn finish(mut self, window: &[(NaiveDate, &Path)]) -> Result<OrderBook, ReconcileError> {
+        self.pass_payments(None)?;
+        self.apart.finish(window, &self.refunds, &mut self.output)?;
+        for row in &self.payments.odd_rows {
+            let has_order = self.seen_odd.has(&row.transaction_id, &row.out_trade_no);
+            self.output.payment(Tally { rows: 1, fen: row.fen }, has_order);
+        }
+        output::write_refunds(&self.refunds, self.scratch)?;
+        let refunds = refund_rows(&self.refunds, &self.seen_refunds);
+        self.output.finish(self.payments.total, refunds)
     }
 }
 
-impl<'n> Join<'n> {
-    /// Starts the join of a share; its results go to `output`.
-    pub(super) fn new(bills: &'n Bills, output: Output) -> Join<'n> {
-        Join { bills, output, far: Vec::new() }
-    }
-
-    /// Joins the orders and payments of one part.
-    pub(super) fn part(&mut self, part: usize, orders: &[u8], payments: &[u8]) -> Result<(), ReconcileError> {
-        let payments = BilledOrder::all_in(payments);
-        let by_id: TextMap<&str, usize> =
-            payments.iter().enumerate().map(|(place, it)| (it.transaction_id, place)).collect();
-        let by_number = ByNumber::of(&payments);
-        let mut has_order = vec![false; payments.len()];
-        let (mut orders, mut order_lines) = (Orders::in_bytes(orders), Vec::new());
-        while orders.next_into(&mut order_lines) {
-            let totals = Totals::of(&order_lines);
-            let same_number = || by_number.places(totals.out_trade_no);
-            same_number().for_each(|place| has_order[place] = true);
-            let found = totals.transaction_id.and_then(|id| by_id.get(id)).copied();
-            let is_far = |id: &str| found.is_none() && self.bills.transactions.may_hold(hash(id));
-            if totals.transaction_id.is_some_and(is_far) {
-                self.far.push(FarOrder::new(&order_lines, same_number().map(|place| &payments[place])));
-                continue;
-            }
-            let of_number = OfNumber::of(same_number().map(|place| payments[place]));
-            let joined = Joined::of(&order_lines, found.map(|place| payments[place]), of_number, &self.bills.refunds);
-            found.into_iter().for_each(|place| has_order[place] = true);
-            self.bills.see(&joined.totals);
-            self.output.order(&joined)?;
-        }
-        for (payment, has_order) in payments.iter().zip(has_order) {
-            self.output.payment(payment, has_order)?;
-        }
-        self.output.end_part(part)
-    }
+fn billed(row: &Packed) -> BilledOrder<'_> {
+    let (number, mut cells) = text_and_cells(row);
+    BilledOrder::unpack(number, &mut cells)
 }
 
-/// Joins what lies far apart and closes everything. `parts` are the payments once more, `payments` what they sum
-/// up to.
-pub(super) fn finish(
-    joins: Vec<Join<'_>>,
-    bills: &Bills,
-    parts: &mut [Part],
-    payments: Tally,
-    scratch: &Path,
-) -> Result<OrderBook, ReconcileError> {
-    let (mut outputs, mut far) = (Vec::new(), Vec::new());
-    for join in joins {
-        outputs.push(join.output);
-        far.extend(join.far);
+fn refund_rows(refunds: &Refunds, seen: &Seen) -> BillRows {
+    let mut rows = BillRows::default();
+    for ((transaction_id, out_trade_no), (count, fen)) in &refunds.rows {
+        let tally = Tally { rows: *count, fen: *fen };
+        rows.total = rows.total.plus(tally);
+        rows.count(tally, seen.has(transaction_id, out_trade_no));
     }
-    let unpacked: Vec<_> =
-        far.iter().map(|order| (lines(&order.lines), BilledOrder::all_in(&order.payments))).collect();
-    let wanted = unpacked.iter().filter_map(|(lines, _)| Totals::of(lines).transaction_id);
-    let wanted: HashSet<&str> = wanted.collect();
-    let found = find_payments(parts, &wanted)?;
-    for (lines, same_number) in &unpacked {
-        let id = Totals::of(lines).transaction_id.unwrap_or_default();
-        let payment = found.get(id).map(|bytes| BilledOrder::unpack(&mut Unpacker::new(bytes)));
-        let joined = Joined::of(lines, payment, OfNumber::of(same_number.iter().copied()), &bills.refunds);
-        bills.see(&joined.totals);
-        outputs[0].late_order(&joined)?;
-    }
-    let parts = parts.len() as u64;
-    output::finish(outputs, (bills, parts), payments, scratch, |payment| wanted.contains(payment.transaction_id))
-}
-
-/// The payments of these transactions, packed.
-fn find_payments(parts: &mut [Part], wanted: &HashSet<&str>) -> Result<TextMap<String, Vec<u8>>, ReconcileError> {
-    let mut found = TextMap::default();
-    for part in parts.iter_mut().filter(|_| !wanted.is_empty()) {
-        let bytes = part.read().map_err(spilled)?;
-        for payment in BilledOrder::all_in(&bytes).iter().filter(|it| wanted.contains(it.transaction_id)) {
-            let mut packed = Vec::new();
-            payment.pack(&mut Packer::new(&mut packed));
-            found.insert(payment.transaction_id.to_owned(), packed);
-        }
-    }
-    Ok(found)
-}
-
-impl FarOrder {
-    fn new<'a>(lines: &[Line<'_>], payments: impl Iterator<Item = &'a BilledOrder<'a>>) -> FarOrder {
-        let mut order = FarOrder { lines: Vec::new(), payments: Vec::new() };
-        lines.iter().for_each(|line| line.pack(&mut Packer::new(&mut order.lines)));
-        payments.for_each(|payment| payment.pack(&mut Packer::new(&mut order.payments)));
-        order
-    }
+    rows
 }

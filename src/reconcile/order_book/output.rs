@@ -1,57 +1,65 @@
 //! Where the joined orders and payments go: claims to be sorted by coupon, orders to be found by number,
 //! the views' tables, the control totals.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::bill::{BilledOrder, Refunds};
-use super::join::{Bills, Joined};
+use super::bill::Refunds;
+use super::join::Joined;
 use super::lookup::{Lookup, LookupWriter};
 use super::order::Line;
 use super::table::{LinesRow, LinesTable, RefundsRow, RefundsTable, TotalsRow, TotalsTable, path_of, torn};
-use super::{LineAmounts, OrderBook, spilled};
+use super::{LineAmounts, OrderBook, by_text, spilled, text_and_cells};
 use crate::reconcile::columns::business_day;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
 use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
-use crate::reconcile::spill::{Scatter, Sorted, Sorter, Unpacker};
-use crate::reconcile::text_hash::hash;
+use crate::reconcile::spill::{Packed, Packer, Sorter};
 
-/// Everything that comes out of the join of one share of the parts.
+/// Everything that comes out of the join.
 pub(super) struct Output {
+    scratch: PathBuf,
     claims: Sorter,
     lookup: LookupWriter,
+    late: Late,
     totals: (TotalsTable, ScratchWriter),
     lines: (LinesTable, ScratchWriter),
     coupon_lines: Tally,
     payment_rows: BillRows,
-    /// Payments that wait for the end: an order of another part may know them.
-    loose: Scatter,
+}
+
+/// Orders that come when their turn is over.
+struct Late {
+    orders: Sorter,
+    count: u64,
 }
 
 impl Output {
-    /// The output of a share that has about so many orders.
-    pub(super) fn new(scratch: &Path, share: usize, orders: u64) -> Result<Output, ReconcileError> {
-        let file = |view| ScratchWriter::new(path_of(scratch, view, share));
+    /// The output of so many orders at most.
+    pub(super) fn new(scratch: &Path, orders: u64) -> Result<Output, ReconcileError> {
+        let file = |view| ScratchWriter::new(path_of(scratch, view));
         Ok(Output {
+            scratch: scratch.to_owned(),
             claims: Sorter::new(scratch),
             lookup: LookupWriter::new(scratch, orders).map_err(spilled)?,
+            late: Late { orders: Sorter::new(scratch), count: 0 },
             totals: (TotalsTable::new(), file("order_totals")),
             lines: (LinesTable::new(), file("order_lines")),
             coupon_lines: Tally::default(),
             payment_rows: BillRows::default(),
-            loose: Scatter::new(scratch, 1).map_err(spilled)?,
         })
     }
 
-    /// An order of the current part.
+    /// An order, its number larger than that of the one before.
     pub(super) fn order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
-        self.lookup.push(hash(joined.totals.out_trade_no), &joined.order());
+        self.lookup.push(&joined.order()).map_err(spilled)?;
         self.anywhere(joined)
     }
 
-    /// An order whose part is over.
+    /// An order whose turn is over.
     pub(super) fn late_order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
-        self.lookup.push_late(&joined.order());
+        let order = joined.order();
+        self.late.count += 1;
+        self.late.orders.push(by_text(order.out_trade_no), |cells| order.pack(cells)).map_err(spilled)?;
         self.anywhere(joined)
     }
 
@@ -59,7 +67,7 @@ impl Output {
         let order = joined.order();
         for line in joined.lines.iter().filter(|line| line.names_coupon()) {
             self.coupon_lines = self.coupon_lines.plus(Tally { rows: 1, fen: line.row.discount_fen });
-            let claim = |cells: &mut crate::reconcile::spill::Packer<'_>| {
+            let claim = |cells: &mut Packer<'_>| {
                 LineAmounts::of(line).pack(cells);
                 order.pack(cells);
             };
@@ -78,82 +86,43 @@ impl Output {
         Ok(())
     }
 
-    /// A payment of the current part, and whether one of its orders knows it.
-    pub(super) fn payment(&mut self, payment: &BilledOrder<'_>, has_order: bool) -> Result<(), ReconcileError> {
-        if has_order {
-            self.payment_rows.count(payment.rows, true);
-            return Ok(());
+    /// Rows of a payment, and whether an order knows it.
+    pub(super) fn payment(&mut self, rows: Tally, has_order: bool) {
+        self.payment_rows.count(rows, has_order);
+    }
+
+    /// Closes everything. `payments` is what all payment rows sum up to.
+    pub(super) fn finish(mut self, payments: Tally, refunds: BillRows) -> Result<OrderBook, ReconcileError> {
+        close(self.totals.1, self.totals.0.take())?;
+        close(self.lines.1, self.lines.0.take())?;
+        self.payment_rows.total = payments;
+        let late = self.late.finish(&self.scratch).map_err(spilled)?;
+        Ok(OrderBook {
+            claims: self.claims.finish().map_err(spilled)?,
+            lookup: Lookup::of([self.lookup, late]).map_err(spilled)?,
+            lines: self.coupon_lines,
+            payments: self.payment_rows,
+            refunds,
+        })
+    }
+}
+
+impl Late {
+    fn finish(self, scratch: &Path) -> std::io::Result<LookupWriter> {
+        let mut lookup = LookupWriter::new(scratch, self.count)?;
+        let (mut orders, mut row) = (self.orders.finish()?, Packed::default());
+        while let Some(next) = orders.next(row)? {
+            row = next;
+            let (number, cells) = text_and_cells(&row);
+            lookup.push_packed(number, cells.rest())?;
         }
-        self.loose.push(0, |cells| payment.pack(cells)).map_err(spilled)
-    }
-
-    pub(super) fn end_part(&mut self, part: usize) -> Result<(), ReconcileError> {
-        self.lookup.end_part(part).map_err(spilled)
-    }
-
-    /// Counts the payments no order of their part knows: `has_order` tells whether another one does.
-    fn count_loose(
-        &mut self,
-        has_order: &impl Fn(&BilledOrder<'_>) -> bool,
-        scratch: &Path,
-    ) -> Result<(), ReconcileError> {
-        let loose = std::mem::replace(&mut self.loose, Scatter::new(scratch, 1).map_err(spilled)?);
-        for mut part in loose.finish().map_err(spilled)? {
-            let bytes = part.read().map_err(spilled)?;
-            let mut cells = Unpacker::new(&bytes);
-            while !cells.is_empty() {
-                let payment = BilledOrder::unpack(&mut cells);
-                self.payment_rows.count(payment.rows, has_order(&payment));
-            }
-        }
-        Ok(())
+        Ok(lookup)
     }
 }
 
-/// Closes the outputs of all shares and brings them together. `payments` is what all of them sum up to, `parts` how
-/// many parts there were.
-pub(super) fn finish(
-    outputs: Vec<Output>,
-    (bills, parts): (&Bills, u64),
-    payments: Tally,
-    scratch: &Path,
-    has_order: impl Fn(&BilledOrder<'_>) -> bool,
-) -> Result<OrderBook, ReconcileError> {
-    write_refunds(&bills.refunds, scratch)?;
-    let mut payment_rows = bills.odd_counted();
-    payment_rows.total = payments;
-    let (mut claims, mut lookups, mut lines) = (Vec::new(), Vec::new(), Tally::default());
-    for mut output in outputs {
-        output.count_loose(&has_order, scratch)?;
-        payment_rows.matched = payment_rows.matched.plus(output.payment_rows.matched);
-        payment_rows.unmatched = payment_rows.unmatched.plus(output.payment_rows.unmatched);
-        lines = lines.plus(output.coupon_lines);
-        close(output.totals.1, output.totals.0.take())?;
-        close(output.lines.1, output.lines.0.take())?;
-        claims.push(output.claims);
-        lookups.push(output.lookup);
-    }
-    Ok(OrderBook {
-        claims: Sorted::of(claims).map_err(spilled)?,
-        lookup: Lookup::of_shares(lookups, parts).map_err(spilled)?,
-        lines,
-        payments: payment_rows,
-        refunds: refund_rows(bills),
-    })
-}
-
-fn refund_rows(bills: &Bills) -> BillRows {
-    let mut refunds = BillRows::default();
-    for ((transaction_id, out_trade_no), (rows, fen)) in &bills.refunds.rows {
-        let tally = Tally { rows: *rows, fen: *fen };
-        refunds.total = refunds.total.plus(tally);
-        refunds.count(tally, bills.seen_refunds.has(transaction_id, out_trade_no));
-    }
-    refunds
-}
-
-fn write_refunds(refunds: &Refunds, scratch: &Path) -> Result<(), ReconcileError> {
-    let (mut table, mut file) = (RefundsTable::new(), ScratchWriter::new(path_of(scratch, "bill_refunds", 0)));
+/// Writes the table of the view `bill_refunds`.
+pub(super) fn write_refunds(refunds: &Refunds, scratch: &Path) -> Result<(), ReconcileError> {
+    let (mut table, mut file) = (RefundsTable::new(), ScratchWriter::new(path_of(scratch, "bill_refunds")));
     for refunded in &refunds.all {
         table.push(&RefundsRow {
             transaction_id: &refunded.transaction_id,

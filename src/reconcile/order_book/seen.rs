@@ -1,7 +1,4 @@
-//! Bill rows that wait for an order to know them, by transaction and by order number. Several threads may
-//! mark at once; nothing is ever unmarked.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! Bill rows that wait for an order to know them, by transaction and by order number. Nothing is ever unmarked.
 
 use super::order::Totals;
 use crate::reconcile::text_hash::TextMap;
@@ -9,8 +6,8 @@ use crate::reconcile::text_hash::TextMap;
 /// Transactions and order numbers; true once an order has it.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    transactions: TextMap<String, AtomicBool>,
-    numbers: TextMap<String, AtomicBool>,
+    transactions: TextMap<String, bool>,
+    numbers: TextMap<String, bool>,
 }
 
 impl Seen {
@@ -25,17 +22,16 @@ impl Seen {
     }
 
     /// Marks what an order has.
-    pub(super) fn see(&self, order: &Totals<'_>) {
+    pub(super) fn see(&mut self, order: &Totals<'_>) {
         if self.numbers.is_empty() {
             return;
         }
-        let id = order.transaction_id.and_then(|id| self.transactions.get(id));
-        id.into_iter().chain(self.numbers.get(order.out_trade_no)).for_each(|seen| seen.store(true, Ordering::Relaxed));
+        let id = order.transaction_id.and_then(|id| self.transactions.get_mut(id));
+        id.into_iter().chain(self.numbers.get_mut(order.out_trade_no)).for_each(|seen| *seen = true);
     }
 
     /// Whether an order has the transaction or the number of a bill row.
     pub(super) fn has(&self, transaction_id: &str, out_trade_no: &str) -> bool {
-        let is_marked = |seen: Option<&AtomicBool>| seen.is_some_and(|seen| seen.load(Ordering::Relaxed));
-        is_marked(self.transactions.get(transaction_id)) || is_marked(self.numbers.get(out_trade_no))
+        self.transactions.get(transaction_id) == Some(&true) || self.numbers.get(out_trade_no) == Some(&true)
     }
 }

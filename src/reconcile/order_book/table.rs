@@ -85,14 +85,9 @@ table_type! {
     }
 }
 
-/// Where a share of the table of a view lies.
-pub(super) fn path_of(folder: &Path, view: &str, share: usize) -> PathBuf {
-    folder.join(format!("{view}-{share}.arrow"))
-}
-
-/// The shares of the table of a view; none before it was written.
-pub(in crate::reconcile) fn shares_of(folder: &Path, view: &str) -> Vec<PathBuf> {
-    (0..).map(|share| path_of(folder, view, share)).take_while(|path| path.exists()).collect()
+/// Where the table of a view lies.
+pub(in crate::reconcile) fn path_of(folder: &Path, view: &str) -> PathBuf {
+    folder.join(format!("{view}.arrow"))
 }
 
 /// A table that could not be written.

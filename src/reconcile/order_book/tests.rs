@@ -11,7 +11,6 @@ use crate::dataset::partition::{self, Provenance};
 use crate::reconcile::engine::Engine;
 use crate::reconcile::files::Scratch;
 use crate::reconcile::rules::Rules;
-use crate::reconcile::spill::Packed;
 use crate::reconcile::terms::Terms;
 use crate::record::{OrderLine, Payment, Record, Refund};
 
@@ -223,20 +222,18 @@ fn numbers() -> impl Strategy<Value = Vec<Numbers>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn the_tables_are_what_the_views_say(
         days in proptest::collection::vec((numbers(), numbers(), numbers()), 1..4),
-        threads in 1_usize..5,
     ) {
         let scratch = Scratch::new_in(&std::env::temp_dir()).unwrap();
         let days: Vec<_> = days.into_iter().map(|(lines, payments, refunds)| [lines, payments, refunds]).collect();
         let files = files(&scratch, &days);
         let (terms, rules) = (Terms::default(), Rules::built_in());
         let from = terms.rules.lookback_start(files.date);
-        // Several parts, so that orders and their payments lie apart, and threads that have no part.
-        let book = OrderBook::build_in_parts(&files, from, scratch.folder(), (3, threads)).unwrap();
+        let book = OrderBook::build(&files, from, scratch.folder()).unwrap();
         let mut engine = Engine::open(&terms, &rules, &files, &scratch).unwrap();
         let views =
             [("order_lines", LINES), ("bill_payments", PAYMENTS), ("bill_refunds", REFUNDS), ("order_totals", TOTALS)];
@@ -248,25 +245,5 @@ proptest! {
         }
         prop_assert_eq!(book.payments, bill_rows(&mut engine, "payments", "order_fen"));
         prop_assert_eq!(book.refunds, bill_rows(&mut engine, "refunds", "applied_refund_fen"));
-    }
-
-    #[test]
-    fn claims_orders_and_totals_are_the_same_whatever_the_number_of_threads(
-        days in proptest::collection::vec((numbers(), numbers(), numbers()), 1..4),
-        threads in 2_usize..6,
-    ) {
-        let days: Vec<_> = days.into_iter().map(|(lines, payments, refunds)| [lines, payments, refunds]).collect();
-        let told = |threads| {
-            let scratch = Scratch::new_in(&std::env::temp_dir()).unwrap();
-            let files = files(&scratch, &days);
-            let from = Terms::default().rules.lookback_start(files.date);
-            let mut book = OrderBook::build_in_parts(&files, from, scratch.folder(), (3, threads)).unwrap();
-            let claims: Vec<_> = std::iter::from_fn(|| book.claims.next(Packed::default()).unwrap()).collect();
-            let mut block = Vec::new();
-            let mut order = |number| format!("{:?}", book.lookup.find(&format!("T{number}"), &mut block).unwrap());
-            let orders: Vec<_> = (0..6).map(&mut order).collect();
-            (claims, orders, book.lines, book.payments, book.refunds)
-        };
-        prop_assert_eq!(told(1), told(threads));
     }
 }

@@ -67,13 +67,12 @@ impl Source {
         Ok(Source { schema: Arc::new(Schema::new(fields)), rows, unique, parts })
     }
 
-    /// A table of the scratch folder by its shares, with the column that tells its rows apart, if there is one.
-    pub(in crate::reconcile) fn of_tables(paths: &[PathBuf], unique: Option<&str>) -> Result<Source, ArrowError> {
-        let tables = paths.iter().map(|path| ScratchTable::open(path)).collect::<Result<Vec<_>, _>>()?;
-        let schema = tables.first().map_or_else(|| Arc::new(Schema::empty()), |table| table.schema().clone());
-        let rows = tables.iter().map(ScratchTable::rows).sum();
+    /// A table of the scratch folder, with the column that tells its rows apart, if there is one.
+    pub(in crate::reconcile) fn of_table(path: &Path, unique: Option<&str>) -> Result<Source, ArrowError> {
+        let table = ScratchTable::open(path)?;
         let unique = unique.map(|column| vec![column.to_owned()]);
-        Ok(Source { schema, rows, unique, parts: tables.into_iter().map(Part::Table).collect() })
+        let (schema, rows) = (table.schema().clone(), table.rows());
+        Ok(Source { schema, rows, unique, parts: vec![Part::Table(table)] })
     }
 
     /// Batches of one schema that are in memory; texts and numbers come in the types of a contract.
