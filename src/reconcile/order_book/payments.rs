@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 
 use super::bill::{BilledOrder, OddRow, Payment, PaymentColumns};
 use super::lookup::Filter;
-use super::{by_text, spilled};
 use super::table::{PaymentsRow, PaymentsTable, path_of, torn};
+use super::{by_text, spilled};
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::cursor::{self, Held};
 use crate::reconcile::error::ReconcileError;

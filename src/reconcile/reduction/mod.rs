@@ -15,9 +15,11 @@
 //! A rule that is not understood, a table without a useful condition, a file that reads in an unexpected way: all
 //! are left whole.
 
+mod absence;
 mod crowd;
 mod evaluate;
 mod expression;
+mod keyed;
 mod keys;
 mod plan;
 pub(super) mod rename;
@@ -97,7 +99,7 @@ pub(super) fn reduce(
     }
     let (ids, mut planned): (Vec<_>, Vec<_>) =
         shapes.into_iter().map(|(id, shape)| (id, Planned::new(shape, sources))).unzip();
-    plan::reduce(&mut planned, sources, limits);
+    plan::reduce(&mut planned, sources, limits, scratch);
     let mut reduction = Reduction::default();
     let written = side_by_side(THREADS, wanted_rows(&planned).into_iter().collect(), |(table, numbers)| {
         let path = scratch.join(format!("reduced-{table}.parquet"));

@@ -3,13 +3,17 @@
 //! for all rules.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 
 use super::super::threads::{THREADS, side_by_side};
+use super::absence::{self, Search};
 use super::crowd;
 use super::evaluate::Evaluator;
+use super::keyed::{Gathering, KeyedRows, gather};
 use super::keys::{Keys, is_key_type};
 use super::shape::{Absence, Shape};
 use super::sift::{Condition, KeyNames, Membership, Trial, sift};
@@ -61,9 +65,7 @@ pub(super) struct Planned {
     pub(super) states: Vec<State>,
     pub(super) terms: Vec<Vec<Term>>,
     links: Vec<Vec<Link>>,
-    absences: Vec<Vec<Absence>>,
-    /// The keys that rows of a mention must not have, for its first absence.
-    absent: HashMap<Mention, Arc<Keys>>,
+    pub(super) absences: Vec<Vec<Absence>>,
     /// Keys of what is small or reduced.
     keys: HashMap<(Mention, KeyNames), Arc<Keys>>,
     /// How many conditions the last trial of a mention had.
@@ -84,21 +86,16 @@ impl Planned {
         let (terms, links, absences) = (terms.collect(), links.collect(), absences.collect());
         let states = mentions.clone().map(|_| State::Waiting).collect();
         let tried = mentions.map(|_| 0).collect();
-        Planned { shape, states, terms, links, absences, absent: HashMap::new(), keys: HashMap::new(), tried }
+        Planned { shape, states, terms, links, absences, keys: HashMap::new(), tried }
     }
 
     /// What is known to be necessary for the rows of a mention by now.
     fn condition(&self, mention: Mention) -> Condition {
         let of_link = |link: &Link| {
             let keys = self.keys.get(&(link.to, link.keys.clone()))?;
-            Some(Membership { columns: link.columns.clone(), keys: keys.clone(), is_in: true })
+            Some(Membership { columns: link.columns.clone(), keys: keys.clone() })
         };
-        let of_absence = |absence: &Absence| {
-            let keys = self.absent.get(&mention)?;
-            Some(Membership { columns: absence.columns.clone(), keys: keys.clone(), is_in: false })
-        };
-        let members = self.links[mention].iter().filter_map(of_link);
-        let members = members.chain(self.absences[mention].first().and_then(of_absence)).collect();
+        let members = self.links[mention].iter().filter_map(of_link).collect();
         Condition { terms: self.terms[mention].clone(), members }
     }
 
@@ -129,22 +126,20 @@ impl Planned {
 }
 
 /// Reduces the mentions of all rules as far as that is worth it. A table that cannot be walked through stays whole.
-pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits) {
+pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits, scratch: &Path) {
     let is_small = |source: &Source| source.is_in_memory() || source.rows <= limits.small_rows;
     walk(rules, sources, |planned, rule, mention, source| is_small(source).then(|| planned.trial(rule, mention, None)));
-    let mut has_absences = false;
+    let mut is_last = false;
     loop {
         let found = walk(rules, sources, |planned, rule, mention, source| {
             let count = |condition: &Condition| condition.terms.len() + condition.members.len();
             let is_new = count(&planned.condition(mention)) > planned.tried[mention];
             (is_new && !is_small(source)).then(|| planned.trial(rule, mention, Some(limits)))
         });
-        if !found && std::mem::replace(&mut has_absences, true) {
+        // Where keys cannot be scattered, the tables that are left stay whole.
+        if !found && (std::mem::replace(&mut is_last, true) || reduce_by_keys(rules, sources, limits, scratch).is_err())
+        {
             return;
-        }
-        if !found {
-            find_absent(rules, sources);
-            crowd::find_crowds(rules, sources, limits);
         }
     }
 }
@@ -185,80 +180,71 @@ fn sifted(source: &Source, mut trials: Vec<Trial>) -> Option<Vec<Trial>> {
     sift(source, &mut trials).ok().map(|()| trials)
 }
 
-/// A walk for the keys of an absence, and for rows that forbid to conclude anything.
-struct Search {
-    /// The rules, and the mentions in them, it is for.
-    of: Vec<(usize, Mention)>,
-    present: Option<String>,
-    keys: Trial,
-    nulls: Option<Trial>,
+/// What is asked of the rows of a mention that nothing else has reduced.
+enum Demand {
+    /// Their keys stand in no row of a search, by its place.
+    Absent(usize),
+    /// Their groups have more rows than this.
+    Crowded(i64),
 }
 
-/// Gathers the keys of the tables that rows must be absent from, for mentions nothing else has reduced.
-fn find_absent(rules: &mut [Planned], sources: &Sources) {
-    let mut searches: BTreeMap<&str, Vec<Search>> = BTreeMap::new();
+/// Reduces mentions that nothing else has reduced by what is missing and by the sizes of groups.
+fn reduce_by_keys(rules: &mut [Planned], sources: &Sources, limits: Limits, scratch: &Path) -> Result<(), ArrowError> {
+    let mut searches = absence::search(rules, sources, scratch)?;
+    let mut asked: BTreeMap<&str, Vec<(Trial, Demand, Gathering)>> = BTreeMap::new();
     for (rule, planned) in rules.iter().enumerate() {
-        let waiting = (0..planned.states.len()).filter(|mention| planned.states[*mention] == State::Waiting);
-        // One absence is enough to leave few rows; the others are judged by the rule itself.
-        for absence in waiting.filter_map(|mention| planned.absences[mention].first()) {
-            let table = &planned.shape.tables[absence.by];
-            let Some((table, _)) = sources.get_key_value(table) else { continue };
-            let others: &mut Vec<Search> = searches.entry(table).or_default();
-            match others.iter_mut().find(|search| search.serves(absence)) {
-                Some(search) => search.of.push((rule, absence.of)),
-                None => others.push(Search::new(rule, absence)),
-            }
+        for mention in 0..planned.states.len() {
+            let Some((table, source)) = sources.get_key_value(&planned.shape.tables[mention]) else { continue };
+            let is_waiting = planned.states[mention] == State::Waiting;
+            let Some((demand, names, parts)) =
+                is_waiting.then(|| demand(planned, (rule, mention), sources, &searches)).flatten()
+            else {
+                continue;
+            };
+            let trial = planned.trial(rule, mention, Some(limits));
+            let keyed = KeyedRows::new(scratch, parts.unwrap_or_else(|| KeyedRows::parts_for(source.rows)))?;
+            let gathering = Gathering::of(&trial, names, keyed);
+            asked.entry(table).or_default().push((trial, demand, gathering));
         }
     }
-    let found =
-        side_by_side(THREADS, searches.into_iter().collect(), |(table, searches)| search(&sources[table], searches));
-    for ((rule, mention), keys) in found.into_iter().flatten() {
-        rules[rule].absent.insert(mention, keys);
-    }
-}
-
-/// Makes all searches of a table in one walk; gives the keys found to each mention they are for.
-fn search(source: &Source, searches: Vec<Search>) -> Vec<((usize, Mention), Arc<Keys>)> {
-    let (mut places, mut trials) = (Vec::new(), Vec::new());
-    for search in searches {
-        places.push((search.of, trials.len(), search.nulls.is_some()));
-        trials.extend([search.keys].into_iter().chain(search.nulls));
-    }
-    let Some(mut trials) = sifted(source, trials) else { return Vec::new() };
-    let mut found = Vec::new();
-    for (of, keys, may_be_void) in places {
-        let is_void = may_be_void && trials[keys + 1].matched > 0;
-        let keys = trials[keys].keys.drain().next().filter(|_| !is_void).map(|(_, keys)| Arc::new(keys));
-        found.extend(keys.iter().flat_map(|keys| of.iter().map(|mention| (*mention, keys.clone()))));
-    }
-    found
-}
-
-impl Search {
-    fn new(rule: usize, absence: &Absence) -> Search {
-        let trial = |terms: Vec<Term>, keys: HashMap<KeyNames, Keys>| Trial {
-            rule,
-            mention: absence.by,
-            condition: Condition { terms, members: Vec::new() },
-            rows: Vec::new(),
-            matched: 0,
-            keys,
-            limit: None,
-            is_given_up: false,
+    let walked = side_by_side(THREADS, asked.into_iter().collect(), |(table, asked)| gathered(&sources[table], asked));
+    for (mut trial, demand, gathering) in walked.into_iter().flatten() {
+        let rows = match demand {
+            Demand::Absent(search) => searches[search].absent(gathering),
+            Demand::Crowded(more_than) => crowd::crowded(gathering, more_than),
         };
-        let keys = trial(absence.conditions.clone(), HashMap::from([(absence.keys.clone(), Keys::default())]));
-        let nulls = absence.present.as_ref().map(|column| {
-            let is_null = Term::IsNull(Box::new(Term::Column(absence.by, column.clone())));
-            trial([absence.conditions.clone(), vec![is_null]].concat(), HashMap::new())
-        });
-        Search { of: vec![(rule, absence.of)], present: absence.present.clone(), keys, nulls }
+        let planned = &mut rules[trial.rule];
+        let source = &sources[&planned.shape.tables[trial.mention]];
+        if rows.and_then(|rows| trial.conclude(source, rows)).is_ok() && !trial.is_given_up {
+            let rows = std::mem::take(&mut trial.rows);
+            planned.settle(trial, State::Reduced(rows));
+        }
     }
+    Ok(())
+}
 
-    /// Whether it finds the keys of another absence in the same table too.
-    fn serves(&self, absence: &Absence) -> bool {
-        let is_unconditional = self.keys.condition.terms.is_empty() && absence.conditions.is_empty();
-        is_unconditional && self.keys.keys.contains_key(&absence.keys) && self.present == absence.present
+/// What can be asked of a mention, the columns of its key, and in how many parts they are wanted, if that matters.
+fn demand(
+    planned: &Planned,
+    (rule, mention): (usize, Mention),
+    sources: &Sources,
+    searches: &[Search],
+) -> Option<(Demand, KeyNames, Option<usize>)> {
+    let search = searches.iter().position(|search| search.is_for(rule, mention));
+    if let Some((search, absence)) = search.zip(planned.absences[mention].first()) {
+        return Some((Demand::Absent(search), absence.columns.clone(), Some(searches[search].parts())));
     }
+    let (columns, more_than) = crowd::crowd_of(planned, mention, sources)?;
+    Some((Demand::Crowded(more_than), columns, None))
+}
+
+/// Gathers in one walk; nothing where the table could not be walked through.
+fn gathered(source: &Source, asked: Vec<(Trial, Demand, Gathering)>) -> Vec<(Trial, Demand, Gathering)> {
+    let (trials, mut gatherings): (Vec<_>, Vec<_>) =
+        asked.into_iter().map(|(trial, demand, gathering)| ((trial, demand), gathering)).unzip();
+    let is_walked = gather(source, &mut gatherings).is_ok();
+    let walked = trials.into_iter().zip(gatherings).filter(|_| is_walked);
+    walked.map(|((trial, demand), gathering)| (trial, demand, gathering)).collect()
 }
 
 /// What the facts demand of the rows of a mention by themselves, as far as it can be evaluated.

@@ -123,6 +123,23 @@ impl Source {
         Ok(())
     }
 
+    /// Shows every row in these columns, batch by batch; an error ends it.
+    pub(super) fn scan_all(
+        &self,
+        columns: &BTreeSet<String>,
+        mut see: impl FnMut(u64, &RecordBatch) -> Result<(), ArrowError>,
+    ) -> Result<(), ArrowError> {
+        let mut failure = None;
+        self.scan(columns, |first, batch| match see(first, batch) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        failure.map_or(Ok(()), Err)
+    }
+
     /// Shows the rows of these numbers, which ascend. Columns that are not wanted are null.
     pub(super) fn fetch(
         &self,
