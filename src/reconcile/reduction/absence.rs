@@ -83,10 +83,10 @@ pub(super) fn search(rules: &[Planned], sources: &Sources, scratch: &Path) -> Re
             }
         }
     }
-    let walked = side_by_side(THREADS, searches.into_iter().collect(), |(table, searches)| {
-        let (of, mut found): (Vec<_>, Vec<_>) = searches.into_iter().map(|search| (search.of, search.found)).unzip();
-        let is_walked = gather(&sources[table], &mut found).is_ok();
-        of.into_iter().zip(found).map(|(of, found)| Search { of, found }).filter(|_| is_walked).collect::<Vec<_>>()
+    let walked = side_by_side(THREADS, searches.into_iter().collect(), |(table, mut searches)| {
+        let is_walked = gather(&sources[table], searches.iter_mut().map(|search| &mut search.found).collect()).is_ok();
+        searches.retain(|_| is_walked);
+        searches
     });
     Ok(walked.into_iter().flatten().collect())
 }

@@ -128,13 +128,13 @@ impl Gathering {
 }
 
 /// Walks through `source` once for all gatherings.
-pub(super) fn gather(source: &Source, gatherings: &mut [Gathering]) -> Result<(), ArrowError> {
+pub(super) fn gather(source: &Source, mut gatherings: Vec<&mut Gathering>) -> Result<(), ArrowError> {
     let mut columns = BTreeSet::new();
     gatherings.iter().for_each(|gathering| gathering.columns(&mut columns));
     let conditions: Vec<_> = gatherings.iter().map(|gathering| gathering.condition.clone()).collect();
     source.scan_all(&columns, |first, batch| {
         let (mut evaluator, mut keys) = (Evaluator::new(batch), BatchKeys::new(batch));
-        for (condition, gathering) in conditions.iter().zip(&mut *gatherings) {
+        for (condition, gathering) in conditions.iter().zip(&mut gatherings) {
             let rows = matching(condition, &mut evaluator, &mut keys)?;
             gathering.look_for_null(batch, &rows)?;
             gathering.take(first, &rows, &mut keys)?;

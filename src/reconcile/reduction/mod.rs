@@ -16,6 +16,7 @@
 //! are left whole.
 
 mod absence;
+mod by_keys;
 mod crowd;
 mod evaluate;
 mod expression;

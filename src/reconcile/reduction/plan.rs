@@ -7,13 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
 
 use super::super::threads::{THREADS, side_by_side};
-use super::absence::{self, Search};
-use super::crowd;
+use super::by_keys;
 use super::evaluate::Evaluator;
-use super::keyed::{Gathering, KeyedRows, gather};
 use super::keys::{Keys, is_key_type};
 use super::shape::{Absence, Shape};
 use super::sift::{Condition, KeyNames, Membership, Trial, sift};
@@ -137,7 +134,8 @@ pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits, s
             (is_new && !is_small(source)).then(|| planned.trial(rule, mention, Some(limits)))
         });
         // Where keys cannot be scattered, the tables that are left stay whole.
-        if !found && (std::mem::replace(&mut is_last, true) || reduce_by_keys(rules, sources, limits, scratch).is_err())
+        if !found
+            && (std::mem::replace(&mut is_last, true) || by_keys::reduce(rules, sources, limits, scratch).is_err())
         {
             return;
         }
@@ -178,73 +176,6 @@ fn walk(
 /// What trials have matched; nothing where the table could not be walked through.
 fn sifted(source: &Source, mut trials: Vec<Trial>) -> Option<Vec<Trial>> {
     sift(source, &mut trials).ok().map(|()| trials)
-}
-
-/// What is asked of the rows of a mention that nothing else has reduced.
-enum Demand {
-    /// Their keys stand in no row of a search, by its place.
-    Absent(usize),
-    /// Their groups have more rows than this.
-    Crowded(i64),
-}
-
-/// Reduces mentions that nothing else has reduced by what is missing and by the sizes of groups.
-fn reduce_by_keys(rules: &mut [Planned], sources: &Sources, limits: Limits, scratch: &Path) -> Result<(), ArrowError> {
-    let mut searches = absence::search(rules, sources, scratch)?;
-    let mut asked: BTreeMap<&str, Vec<(Trial, Demand, Gathering)>> = BTreeMap::new();
-    for (rule, planned) in rules.iter().enumerate() {
-        for mention in 0..planned.states.len() {
-            let Some((table, source)) = sources.get_key_value(&planned.shape.tables[mention]) else { continue };
-            let is_waiting = planned.states[mention] == State::Waiting;
-            let Some((demand, names, parts)) =
-                is_waiting.then(|| demand(planned, (rule, mention), sources, &searches)).flatten()
-            else {
-                continue;
-            };
-            let trial = planned.trial(rule, mention, Some(limits));
-            let keyed = KeyedRows::new(scratch, parts.unwrap_or_else(|| KeyedRows::parts_for(source.rows)))?;
-            let gathering = Gathering::of(&trial, names, keyed);
-            asked.entry(table).or_default().push((trial, demand, gathering));
-        }
-    }
-    let walked = side_by_side(THREADS, asked.into_iter().collect(), |(table, asked)| gathered(&sources[table], asked));
-    for (mut trial, demand, gathering) in walked.into_iter().flatten() {
-        let rows = match demand {
-            Demand::Absent(search) => searches[search].absent(gathering),
-            Demand::Crowded(more_than) => crowd::crowded(gathering, more_than),
-        };
-        let planned = &mut rules[trial.rule];
-        let source = &sources[&planned.shape.tables[trial.mention]];
-        if rows.and_then(|rows| trial.conclude(source, rows)).is_ok() && !trial.is_given_up {
-            let rows = std::mem::take(&mut trial.rows);
-            planned.settle(trial, State::Reduced(rows));
-        }
-    }
-    Ok(())
-}
-
-/// What can be asked of a mention, the columns of its key, and in how many parts they are wanted, if that matters.
-fn demand(
-    planned: &Planned,
-    (rule, mention): (usize, Mention),
-    sources: &Sources,
-    searches: &[Search],
-) -> Option<(Demand, KeyNames, Option<usize>)> {
-    let search = searches.iter().position(|search| search.is_for(rule, mention));
-    if let Some((search, absence)) = search.zip(planned.absences[mention].first()) {
-        return Some((Demand::Absent(search), absence.columns.clone(), Some(searches[search].parts())));
-    }
-    let (columns, more_than) = crowd::crowd_of(planned, mention, sources)?;
-    Some((Demand::Crowded(more_than), columns, None))
-}
-
-/// Gathers in one walk; nothing where the table could not be walked through.
-fn gathered(source: &Source, asked: Vec<(Trial, Demand, Gathering)>) -> Vec<(Trial, Demand, Gathering)> {
-    let (trials, mut gatherings): (Vec<_>, Vec<_>) =
-        asked.into_iter().map(|(trial, demand, gathering)| ((trial, demand), gathering)).unzip();
-    let is_walked = gather(source, &mut gatherings).is_ok();
-    let walked = trials.into_iter().zip(gatherings).filter(|_| is_walked);
-    walked.map(|((trial, demand), gathering)| (trial, demand, gathering)).collect()
 }
 
 /// What the facts demand of the rows of a mention by themselves, as far as it can be evaluated.
