@@ -25,6 +25,10 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use url::Url;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Enough for a figure that does not wobble.

@@ -24,6 +24,10 @@ use criterion::{Criterion, Throughput};
 
 use material::Answer;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const OPENID: &str = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o";
 const ROWS: u64 = 10_000;
 const ENOUGH_MEMORY: usize = 64 << 20;

@@ -22,6 +22,10 @@ use coupon_recon::reconcile::{self, Asked, DayFiles, Decisions, ReconcileError, 
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 #[derive(Parser)]
