@@ -129,6 +129,11 @@ impl Remote {
         self.token.is_some()
     }
 
+    /// Whether it is spoken to over TLS.
+    pub fn uses_ssl(&self) -> bool {
+        self.use_ssl
+    }
+
     /// Whether the token would travel in clear text over a network.
     pub fn exposes_token(&self) -> bool {
         self.has_token() && !self.use_ssl && !self.is_loopback()
