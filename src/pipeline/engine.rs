@@ -40,8 +40,7 @@ pub(super) fn clear(job: &Job, lake: &Lake, site: &Site) -> Result<(), Failure> 
     if matches!(site, Site::Here) {
         return Ok(());
     }
-    clear_below(lake, &lake.staging(&job.name))
-        .map_err(|error| disk(&error, "cannot clear the staging of the bucket"))
+    clear_below(lake, &lake.staging(&job.name)).map_err(|error| disk(&error, "cannot clear the staging of the bucket"))
 }
 
 /// Removes the objects below a folder that the cluster was given.

@@ -98,9 +98,8 @@ pub async fn run_night(
     let held = Held::open(job, plan.date, world, &run_id)?;
     let chronicle = Chronicle::begin(job, plan, &held.lake, (&run_id, started_at), world).await;
     keeper.keep_words(Some(chronicle.last_words()));
-    let result = prepared(job, plan, world, (watcher, keeper), &held, async |work| {
-        work.publish((&run_id, started_at)).await
-    });
+    let result =
+        prepared(job, plan, world, (watcher, keeper), &held, async |work| work.publish((&run_id, started_at)).await);
     let result = result.await;
     keeper.keep_words(None);
     chronicle.end(&result).await;

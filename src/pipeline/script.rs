@@ -104,12 +104,7 @@ fn asked_of(done: &mut Done) -> Asked {
 }
 
 /// The answers that the script of this night has left.
-pub(super) fn take(
-    work: &Work<'_>,
-    done: &Done,
-    night: (&DayFiles, &Scratch),
-    asked: &Asked,
-) -> Result<Site, Failure> {
+pub(super) fn take(work: &Work<'_>, done: &Done, night: (&DayFiles, &Scratch), asked: &Asked) -> Result<Site, Failure> {
     let (script, _) = written(work, done, night, asked)?;
     let place = engine::place(work.night.job, work.lake);
     Left::open(&script, &place).map(Site::Script).map_err(|error| unmatched(&error))
@@ -140,7 +135,9 @@ fn written(
     handover.digests.extend(
         read.chain(staged).map(|(dataset, date, sha256)| (Handover::name_of_day(dataset, date), sha256.clone())),
     );
-    for ((name, path), fingerprints) in staged_asked(work, &handover).into_iter().zip([&asked.wallets, &asked.unknown_coupons]) {
+    for ((name, path), fingerprints) in
+        staged_asked(work, &handover).into_iter().zip([&asked.wallets, &asked.unknown_coupons])
+    {
         let digest = write_lines(&path, fingerprints).and_then(|()| sha256_of_file(&path));
         handover.digests.insert(name.to_owned(), digest.map_err(|error| disk(&error, "cannot stage whom was asked"))?);
     }
@@ -165,7 +162,9 @@ fn write_lines(path: &Path, fingerprints: &Fingerprints) -> io::Result<()> {
 fn move_in(work: &Work<'_>, files: &DayFiles, handover: &Handover) -> io::Result<()> {
     let place = engine::place(work.night.job, work.lake);
     let inputs = handover.folder.join("inputs");
-    durable::create_private_folder(work.lake.handover(&work.night.job.name, work.plan.date).parent().expect("it is below the lake"))?;
+    durable::create_private_folder(
+        work.lake.handover(&work.night.job.name, work.plan.date).parent().expect("it is below the lake"),
+    )?;
     durable::create_folder(&inputs)?;
     let datasets = files.day.iter().map(|(dataset, path)| (path.clone(), handover.input(dataset)));
     let asked = staged_asked(work, handover).into_iter().zip(handover.asked()).map(|((_, from), (_, to))| (from, to));

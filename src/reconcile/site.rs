@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::cluster::Left;
 #[cfg(feature = "spark")]
 use super::cluster::{Cluster, parts_of};
-use super::cluster::Left;
 use super::error::ReconcileError;
 use super::facts::scratched;
 #[cfg(feature = "spark")]

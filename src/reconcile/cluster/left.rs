@@ -66,3 +66,42 @@ impl Replies for Left {
 fn read(part: &Path) -> Result<Vec<RecordBatch>, ArrowError> {
     open(part)?.build()?.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    /// What is left in a folder whose scripts have said these digests at their end.
+    fn opened(lake: &Path, script: &Script, ends: &[&str]) -> Result<Left, ReconcileError> {
+        let folder = script.answers.join(END);
+        fs::create_dir_all(&folder).unwrap();
+        let texts = |texts: &[&str]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+        let columns = [("script_sha256", texts(ends)), ("spark_version", texts(&vec!["4.3.0"; ends.len()]))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let part = File::create(folder.join("part-00000.snappy.parquet")).unwrap();
+        let mut writer = ArrowWriter::try_new(part, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        Left::open(script, &Place { root: lake.to_owned(), bucket: None })
+    }
+
+    #[test]
+    fn only_the_very_script_that_ran_to_its_end_is_believed() {
+        let lake = tempfile::tempdir().unwrap();
+        let script = Script { text: "spark".to_owned(), answers: lake.path().join("answers") };
+        let nothing = Left::open(&script, &Place { root: lake.path().to_owned(), bucket: None });
+        assert!(matches!(nothing, Err(ReconcileError::ScriptNotRun { .. })));
+        assert!(matches!(opened(lake.path(), &script, &[]), Err(ReconcileError::ScriptNotRun { .. })));
+        assert!(matches!(opened(lake.path(), &script, &["0"]), Err(ReconcileError::OtherScript { .. })));
+        let own = script.sha256();
+        assert!(matches!(opened(lake.path(), &script, &[&own, &own]), Err(ReconcileError::OtherScript { .. })));
+        let mut left = opened(lake.path(), &script, &[&own]).unwrap();
+        assert!(matches!(left.reply("AO01", ""), Err(ReconcileError::Lost { .. })), "an answer that is not there");
+    }
+}

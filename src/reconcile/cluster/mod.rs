@@ -30,8 +30,8 @@ pub(super) use ledger::{FOOTING, Side};
 pub use left::Left;
 #[cfg(feature = "spark")]
 pub use live::Cluster;
-pub use script::{Handover, Script};
 pub(super) use script::write as write_script;
+pub use script::{Handover, Script};
 
 /// What the engine is told, so that SQL means there what it means here, and nothing is left out in silence.
 const CONFIGURATION: [(&str, &str); 7] = [
@@ -83,11 +83,7 @@ fn typed(what: &str, batch: &RecordBatch, columns: &[ResultColumn<'_>]) -> Resul
     RecordBatch::try_new(Arc::new(Schema::new(fields)), cells).map_err(ReconcileError::shape(what))
 }
 
-fn cast_column(
-    batch: &RecordBatch,
-    name: &str,
-    kind: ColumnKind,
-) -> Result<ArrayRef, arrow::error::ArrowError> {
+fn cast_column(batch: &RecordBatch, name: &str, kind: ColumnKind) -> Result<ArrayRef, arrow::error::ArrowError> {
     let strictly = CastOptions { safe: false, ..Default::default() };
     match batch.column_by_name(name) {
         Some(column) => cast_with_options(column, &kind.arrow(), &strictly),

@@ -203,7 +203,8 @@ impl Writer<'_> {
         let columns = batches[0].schema();
         let columns: Vec<_> =
             columns.fields().iter().map(|it| format!("{} {}", it.name(), sql_type(it.data_type()))).collect();
-        let rows: String = batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| row_of(batch, row))).collect();
+        let rows: String =
+            batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| row_of(batch, row))).collect();
         self.call(&format!("rows({}, {}, [\n{rows}])", text(name), text(&columns.join(", "))));
     }
 
@@ -223,9 +224,8 @@ fn with_asked(sql: &str) -> String {
         name => format!("l.{name} AS {name}"),
     });
     let cells = cells.collect::<Vec<_>>().join(",\n       ");
-    let measured = |column: &str| {
-        format!("UNHEX(LPAD(HEX(OCTET_LENGTH(l.{column})), 16, '0')), CAST(l.{column} AS BINARY)")
-    };
+    let measured =
+        |column: &str| format!("UNHEX(LPAD(HEX(OCTET_LENGTH(l.{column})), 16, '0')), CAST(l.{column} AS BINARY)");
     let fingerprint = |texts: &str| format!("SUBSTRING(SHA2(CONCAT({texts}), 256), 1, 32)");
     let [wallets, coupons] = ASKED;
     let wallet = fingerprint(&measured("order_openid"));
@@ -306,5 +306,28 @@ fn cell(array: &dyn Array, row: usize) -> String {
         DataType::LargeUtf8 => text(array.as_string::<i64>().value(row)),
         DataType::Utf8 => text(array.as_string::<i32>().value(row)),
         other => unreachable!("the small tables of a night have no {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_given_to_python_as_it_is() {
+        assert_eq!(text("a\"b\\n券"), r#""a\"b\\n券""#);
+        assert_eq!(long_text("SELECT '\\d'\n\n"), "r\"\"\"\nSELECT '\\d'\n\"\"\"");
+        assert_eq!(long_text("SELECT '\"\"\"'\n"), r#""SELECT '\"\"\"'\n""#);
+        assert_eq!(long_text("SELECT 1\r\n"), r#""SELECT 1\r\n""#);
+    }
+
+    #[test]
+    fn the_ledger_of_a_script_has_the_columns_of_the_contract_and_knows_whom_the_night_asked() {
+        let sql = with_asked("SELECT 1");
+        let contract = contract::contract(LedgerRow::DATASET);
+        for column in &contract.columns {
+            assert!(sql.contains(&format!(" AS {}", column.name)), "{}", column.name);
+        }
+        assert!(sql.contains("FROM (\nSELECT 1\n) l") && sql.contains("THEN l.business_date"));
     }
 }
