@@ -60,7 +60,8 @@ impl EngineSettings {
             return Some((
                 "this build has no Spark engine",
                 "run one that was built with `cargo build --features spark` (`make build-spark` brings what that \
-                 needs), or leave the night to `polars`",
+                 needs), leave the night to `polars`, or have it written down for `spark-submit` with `kind = \"polars\"` \
+                 and `run --engine spark --emit-script FILE`",
             ));
         }
         let Some(spark) = &self.spark else {

@@ -5,6 +5,7 @@ mod check;
 mod coverage;
 mod desk;
 mod engine;
+mod entries;
 mod evidence;
 mod failure;
 mod forecast;

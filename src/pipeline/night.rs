@@ -1,12 +1,13 @@
 //! One business date from job to published files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::engine;
+use super::entries::{footing_entry, stage_entry};
 use super::failure::{
     disk, issue_of, rules_wrong, undecided, unjournalled, unjudgeable, unmatched, unpublished, unstaged, violated,
 };
@@ -22,9 +23,7 @@ use super::verdict::{Evidence, Verdict};
 use crate::clock::World;
 use crate::contract;
 use crate::dataset::Lake;
-use crate::dataset::manifest::{
-    FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, Restated, StageEntry,
-};
+use crate::dataset::manifest::{MANIFEST_VERSION, Manifest, ReadPartition, Restated, StageEntry};
 use crate::dataset::partition::Provenance;
 use crate::dataset::publication;
 use crate::dataset::publish::{StagedFile, Staging};
@@ -33,7 +32,7 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind, Night, Watcher};
 use crate::job::Job;
 use crate::journal::{Journal, Mode};
-use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Site, Tally};
+use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Site};
 use crate::record::{Break, LedgerRow, Record};
 use crate::sorter::Room;
 use crate::watch::Caller;
@@ -471,39 +470,10 @@ impl Work<'_> {
     }
 }
 
-pub(super) fn footing_entry(side: &Footing) -> FootingEntry {
-    let tally = |it: &Tally| FootingTally { rows: it.rows, fen: it.fen };
-    FootingEntry {
-        side: side.side.to_owned(),
-        total: tally(&side.total),
-        matched: tally(&side.matched),
-        unmatched: tally(&side.unmatched),
-        left_out: tally(&side.left_out),
-    }
-}
-
 fn status(done: &Done) -> &'static str {
     match done.verdict {
         Verdict { publish: false, .. } => "failed",
         Verdict { code: ExitCode::Complete, .. } => "complete",
         _ => "partial",
-    }
-}
-
-fn stage_entry(stage: &str, files: &[StagedFile], datasets: &[&str]) -> StageEntry {
-    let mine = files.iter().filter(|file| datasets.contains(&file.dataset.as_str()));
-    let named = |file: &StagedFile| {
-        let name = if file.dataset == "reports" { &file.name } else { &file.dataset };
-        (name.clone(), file.rows)
-    };
-    StageEntry {
-        stage: stage.to_owned(),
-        status: "complete".to_owned(),
-        rows: mine.map(named).collect(),
-        requests: 0,
-        from_journal: 0,
-        retries: 0,
-        why: None,
-        notes: BTreeMap::new(),
     }
 }

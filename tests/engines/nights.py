@@ -5,6 +5,7 @@ CLUSTER is the folder of a cluster of cluster.py: one of its executors is killed
 
 import concurrent.futures
 import contextlib
+import datetime
 import functools
 import json
 import os
@@ -18,7 +19,8 @@ import time
 from cluster import TOKEN as TOKEN_VARIABLE
 from cluster import Cluster
 
-NOW = "2026-11-21T12:00:00+08:00"
+# The simulator was started with this instant, and its clock goes on: WeChat refuses who is five minutes off.
+NOW, BEGAN = datetime.datetime.fromisoformat("2026-11-21T12:00:00+08:00"), time.monotonic()
 DATES = ["2026-11-18", "2026-11-19", "2026-11-20"]
 # What the generated job says of engines.
 ENGINE = 'kind = "polars"\nremote = "sc://127.0.0.1:15002"'
@@ -42,7 +44,7 @@ class Desk:
         return path
 
     def call(self, *arguments, **environment) -> tuple[int, str, str]:
-        command = [self.program, "--now", NOW, *map(str, arguments)]
+        command = [self.program, "--now", now(), *map(str, arguments)]
         env = os.environ | {"COUPON_RECON_LOG": "info,coupon_recon=debug"} | environment
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1800)
         self.said += [done.stdout, done.stderr]
@@ -64,6 +66,10 @@ class Desk:
     def manifests(self, name: str) -> list[dict]:
         lake = self.merchant.parent / "out" / name
         return [json.loads(it.read_bytes()) for it in sorted((lake / "runs").rglob("manifest.json"))]
+
+
+def now() -> str:
+    return (NOW + datetime.timedelta(seconds=time.monotonic() - BEGAN)).isoformat()
 
 
 def main() -> int:
@@ -213,7 +219,7 @@ def a_script_publishes_the_same_bytes(desk: Desk, cluster: Cluster) -> None:
 
 def an_executor_killed_in_the_middle_changes_nothing(desk: Desk, cluster: Cluster) -> None:
     job = desk.job("killed", f'kind = "spark"\nremote = "{desk.remote}"')
-    command = [desk.program, "--now", NOW, "run", str(job), "--date", DATES[0], "--base-url", desk.base_url]
+    command = [desk.program, "--now", now(), "run", str(job), "--date", DATES[0], "--base-url", desk.base_url]
     night = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     staging = desk.merchant.parent / "out/killed/staging"
     while not any(staging.glob("*/*/cluster/order_lines")):
