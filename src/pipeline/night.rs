@@ -191,7 +191,10 @@ impl Work<'_> {
         let manifest = self.manifest(&done, run_id, started_at)?;
         let manifest_path =
             publication::publish(self.lake, self.staging, &manifest).map_err(|error| unpublished(&error))?;
-        self.discard()?;
+        self.staging.discard().map_err(|error| disk(&error, "cannot clear the staging folder"))?;
+        if done.verdict.publish {
+            self.clear_handover()?;
+        }
         let Done { verdict, sources, judgement, .. } = done;
         let breaks = judgement.map(|judgement| judgement.breaks).unwrap_or_default();
         let manifest_path = PathBuf::from(self.lake.shown(&manifest_path));
@@ -207,12 +210,10 @@ impl Work<'_> {
         kept.map_err(|error| disk(&error, "cannot keep the state; nothing was published"))
     }
 
-    /// Clears what was staged, and what a script was given.
-    fn discard(&self) -> Result<(), Failure> {
-        if self.plan.takes_script {
-            script::clear(self)?;
-        }
-        self.staging.discard().map_err(|error| disk(&error, "cannot clear the staging folder"))
+    /// Clears what a script of this day was given and left: the day is published.
+    fn clear_handover(&self) -> Result<(), Failure> {
+        let handover = self.lake.handover(&self.night.job.name, self.plan.date);
+        if self.plan.takes_script || handover.exists() { script::clear(self) } else { Ok(()) }
     }
 
     async fn run(&self) -> Result<Done, Failure> {

