@@ -160,7 +160,6 @@ macro_rules! table_type {
             }
 
             /// Rows since the last batch.
-            #[allow(dead_code, reason = "a small table is one batch")]
             pub(in crate::reconcile) fn rows(&self) -> usize {
                 self.rows
             }

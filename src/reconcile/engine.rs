@@ -5,7 +5,7 @@ mod reduced;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use polars::prelude::*;
@@ -20,6 +20,7 @@ use super::observed;
 use super::order_book::{self, OrderBook};
 use super::parameters;
 use super::rules::Rules;
+use super::scratch_table;
 use super::tables;
 use super::terms::Terms;
 use crate::clock;
@@ -114,11 +115,11 @@ impl<'a> Engine<'a> {
     fn make(&mut self, name: &str) -> Result<Option<LazyFrame>, ReconcileError> {
         let rules = self.rules;
         if order_book::VIEWS.contains(&name) {
-            let path = self.order_table(name)?;
+            let path = Engine::as_parquet(name, &self.order_table(name)?)?;
             return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
         }
         if name == observed::VIEW {
-            let path = self.observed_coupons()?;
+            let path = Engine::as_parquet(name, &self.observed_coupons()?)?;
             return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
         }
         if let Some(sql) = rules.view(name) {
@@ -135,7 +136,7 @@ impl<'a> Engine<'a> {
         self.dataset(name).transpose().map_err(ReconcileError::query(name))
     }
 
-    /// The file of a view of the order book, which is written when the ledger was not built just now.
+    /// The scratch table of a view of the order book, which is written when the ledger was not built just now.
     fn order_table(&self, view: &str) -> Result<PathBuf, ReconcileError> {
         let path = order_book::table(self.scratch.folder(), view);
         if !path.exists() {
@@ -145,9 +146,18 @@ impl<'a> Engine<'a> {
         Ok(path)
     }
 
-    /// The file of the view `observed_coupons`, written at its first use.
+    /// A scratch table of a view as a Parquet file, written at its first use.
+    fn as_parquet(view: &str, table: &Path) -> Result<PathBuf, ReconcileError> {
+        let path = table.with_extension("parquet");
+        if !path.exists() {
+            scratch_table::write_parquet(table, &path).map_err(ReconcileError::shape(view))?;
+        }
+        Ok(path)
+    }
+
+    /// The scratch table of the view `observed_coupons`, written at its first use.
     fn observed_coupons(&self) -> Result<PathBuf, ReconcileError> {
-        let path = self.scratch.folder().join(format!("{}-{}.parquet", observed::VIEW, self.files.date));
+        let path = self.scratch.folder().join(format!("{}-{}.arrow", observed::VIEW, self.files.date));
         if !path.exists() {
             observed::write(self.files, clock::end_of(self.files.date).timestamp_micros(), &path)?;
         }

@@ -133,7 +133,7 @@ mod tests {
 
     /// Which order is found: pass, claims, number, goods of the line.
     fn found(claims: &[Claim<'_>], trace: Trace<'_>, orders: &[Order<'_>]) -> (&'static str, i64, String, Option<i64>) {
-        let (lookup, mut blocks) = (Lookup::of(orders), Default::default());
+        let (lookup, mut blocks) = (Lookup::of_orders(orders), Default::default());
         match find_order(claims, trace, &lookup, &mut blocks, None).unwrap() {
             Match::Found { pass, claim_count, order, amounts } => {
                 (pass.as_str(), claim_count, order.out_trade_no.to_owned(), amounts.map(|amounts| amounts.goods.0))
@@ -168,7 +168,7 @@ mod tests {
     fn two_live_claims_are_ambiguous_whatever_the_association_says() {
         let orders = [order("A", Some(1), true), order("B", Some(2), true)];
         let trace = Trace { associate_out_trade_no: Some("A"), use_request_no: None };
-        let (lookup, mut blocks) = (Lookup::of(&orders), Default::default());
+        let (lookup, mut blocks) = (Lookup::of_orders(&orders), Default::default());
         let claims = orders.map(|order| claim(order, 1));
         let matched = find_order(&claims, trace, &lookup, &mut blocks, None).unwrap();
         assert_eq!(matched, Match::Ambiguous { claim_count: 2 });
@@ -187,14 +187,14 @@ mod tests {
     fn an_unpaid_order_is_never_found() {
         let unpaid = order("A", None, false);
         let trace = Trace { associate_out_trade_no: Some("A"), use_request_no: Some("A") };
-        let (lookup, mut blocks) = (Lookup::of(&[unpaid]), Default::default());
+        let (lookup, mut blocks) = (Lookup::of_orders(&[unpaid]), Default::default());
         assert_eq!(find_order(&[claim(unpaid, 1)], trace, &lookup, &mut blocks, None).unwrap(), Match::Nothing);
     }
 
     #[test]
     fn a_pattern_picks_the_order_number_out_of_the_use_request() {
         let pattern = Regex::new("^USE-([^-]+)-").unwrap();
-        let lookup = Lookup::of(&[order("T1", Some(1), true)]);
+        let lookup = Lookup::of_orders(&[order("T1", Some(1), true)]);
         let find = |number| {
             let (trace, mut blocks) =
                 (Trace { associate_out_trade_no: None, use_request_no: Some(number) }, Default::default());

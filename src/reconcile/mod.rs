@@ -27,6 +27,7 @@ mod order_side;
 mod parameters;
 mod reduction;
 pub mod rules;
+mod scratch_table;
 mod sides;
 mod site;
 mod spill;
@@ -34,6 +35,7 @@ mod subsidy;
 mod tables;
 mod terms;
 mod text_hash;
+mod threads;
 mod wallet;
 
 pub use cluster::{Handover, Left, Script};

@@ -1,30 +1,21 @@
-//! The view `observed_coupons` as a file of the scratch folder: wallets and dispatched codes are both sorted by
+//! The view `observed_coupons` as a table of the scratch folder: wallets and dispatched codes are both sorted by
 //! coupon, so one walk through the two finds every coupon once, whatever their number. A test holds it
 //! equal to the view's SQL.
 
 use std::cmp::Ordering;
-use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::array::{RecordBatch, StringBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
-use parquet::schema::types::ColumnPath;
+use arrow::error::ArrowError;
 
-use super::columns::{Micros, row_type};
+use super::columns::{Micros, row_type, table_type};
 use super::cursor::{Columns, Cursor};
 use super::error::ReconcileError;
 use super::facts::scratched;
 use super::files::DayFiles;
+use super::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
 
 /// The view this module computes.
 pub(super) const VIEW: &str = "observed_coupons";
-const ROWS_PER_BATCH: usize = 8_192;
-const ROWS_PER_GROUP: usize = 1 << 16;
 
 row_type! {
     WalletRow of WalletColumns {
@@ -40,6 +31,14 @@ row_type! {
         coupon_code: text,
         code_status: maybe_text,
         dispatched_time: maybe_instant,
+    }
+}
+
+table_type! {
+    /// A row of the view.
+    ObservedRow into ObservedTable {
+        stock_id: text,
+        coupon_code: text,
     }
 }
 
@@ -60,7 +59,7 @@ impl CodeRow<'_> {
 pub(super) fn write(files: &DayFiles, end: Micros, path: &Path) -> Result<(), ReconcileError> {
     let mut wallets = Cursor::<WalletColumns>::open("user_coupons", files.of_day("user_coupons"))?;
     let mut codes = Cursor::<CodeColumns>::open("coupon_codes", files.of_day("coupon_codes"))?;
-    let mut output = Output::create(path)?;
+    let mut output = Output::new(path);
     loop {
         let wallet = next(&mut wallets, |row| row.is_observed(end))?.map(|row| (row.stock_id, row.coupon_code));
         let code = next(&mut codes, |row| row.is_observed(end))?.map(|row| (row.stock_id, row.coupon_code));
@@ -87,62 +86,46 @@ fn next<C: Columns>(
     Ok(rows.peek())
 }
 
-/// The file under construction.
+/// The table under construction.
 struct Output {
-    file: ArrowWriter<File>,
-    schema: SchemaRef,
-    stocks: StringBuilder,
-    codes: StringBuilder,
-    rows: usize,
-    last: (String, String),
+    file: ScratchWriter,
+    coupons: ObservedTable,
+    last: Option<(String, String)>,
 }
 
 impl Output {
-    fn create(path: &Path) -> Result<Output, ReconcileError> {
-        let fields = ["stock_id", "coupon_code"].map(|name| Field::new(name, DataType::Utf8, true));
-        let schema = Arc::new(Schema::new(fields.to_vec()));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::UNCOMPRESSED)
-            .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
-            .set_column_dictionary_enabled(ColumnPath::from("coupon_code"), false)
-            .build();
-        let file = File::create(path).map_err(scratched)?;
-        let file = ArrowWriter::try_new(file, schema.clone(), Some(properties)).map_err(torn)?;
-        let (stocks, codes) = (StringBuilder::new(), StringBuilder::new());
-        Ok(Output { file, schema, stocks, codes, rows: 0, last: Default::default() })
+    fn new(path: &Path) -> Output {
+        Output { file: ScratchWriter::new(path.to_owned()), coupons: ObservedTable::new(), last: None }
     }
 
     fn push(&mut self, (stock_id, coupon_code): (&str, &str)) -> Result<(), ReconcileError> {
-        let last = (self.last.0.as_str(), self.last.1.as_str());
-        match last.cmp(&(stock_id, coupon_code)) {
-            Ordering::Equal if self.rows > 0 => return Ok(()),
+        let last = self.last.as_ref().map(|(stock_id, coupon_code)| (stock_id.as_str(), coupon_code.as_str()));
+        match last.cmp(&Some((stock_id, coupon_code))) {
+            Ordering::Equal => return Ok(()),
             Ordering::Greater => {
                 return Err(ReconcileError::Unsorted { dataset: VIEW, key: format!("{stock_id}/{coupon_code}") });
             }
-            _ => {}
+            Ordering::Less => {}
         }
-        self.last.0.clear();
-        self.last.0.push_str(stock_id);
-        self.last.1.clear();
-        self.last.1.push_str(coupon_code);
-        self.stocks.append_value(stock_id);
-        self.codes.append_value(coupon_code);
-        self.rows += 1;
-        if self.rows.is_multiple_of(ROWS_PER_BATCH) { self.write() } else { Ok(()) }
+        let last = self.last.get_or_insert_default();
+        last.0.clear();
+        last.0.push_str(stock_id);
+        last.1.clear();
+        last.1.push_str(coupon_code);
+        self.coupons.push(&ObservedRow { stock_id, coupon_code });
+        if self.coupons.rows() >= ROWS_PER_BATCH { self.write() } else { Ok(()) }
     }
 
     fn write(&mut self) -> Result<(), ReconcileError> {
-        let columns = vec![Arc::new(self.stocks.finish()) as _, Arc::new(self.codes.finish()) as _];
-        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(ReconcileError::shape(VIEW))?;
-        self.file.write(&batch).map_err(torn)
+        self.file.write(self.coupons.take()).map_err(torn)
     }
 
     fn finish(mut self) -> Result<(), ReconcileError> {
         self.write()?;
-        self.file.close().map(drop).map_err(torn)
+        self.file.finish().map_err(torn)
     }
 }
 
-fn torn(source: ParquetError) -> ReconcileError {
+fn torn(source: ArrowError) -> ReconcileError {
     scratched(std::io::Error::other(source))
 }

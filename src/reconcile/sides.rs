@@ -9,7 +9,7 @@ use super::facts::{self, Claim, Dispatch, Facts, Receipt, Receipts, scratched};
 use super::files::DayFiles;
 use super::footing::{Counts, Tally};
 use super::order_book::OrderBook;
-use super::spill::{Packed, Sorted};
+use super::spill::Grouped;
 use super::wallet::{PreviousColumns, PreviousRow, WalletColumns, WalletRow};
 use crate::money::Fen;
 use crate::record::{LedgerRow, Record, UserCoupon};
@@ -43,21 +43,14 @@ struct FileSide<C> {
     rows: Vec<Held<C>>,
 }
 
-/// A side sorted in scratch files: the rows of the current coupon.
-struct SortedSide {
-    sorted: Sorted,
-    rows: Vec<Packed>,
-    spare: Vec<Packed>,
-}
-
 /// Every side of the match.
 pub(super) struct Sides {
     wallets: FileSide<WalletColumns>,
     previous: FileSide<PreviousColumns>,
-    claims: SortedSide,
-    dispatches: SortedSide,
-    receipts: SortedSide,
-    returns: SortedSide,
+    claims: Grouped,
+    dispatches: Grouped,
+    receipts: Grouped,
+    returns: Grouped,
     receipt_tallies: (Tally, Tally),
     /// The coupon the rows are of; none before the first.
     current: Option<CouponId>,
@@ -99,10 +92,10 @@ impl Sides {
         Ok(Sides {
             wallets: FileSide::new(Cursor::open_ahead(UserCoupon::DATASET, files.of_day(UserCoupon::DATASET))?),
             previous: FileSide::new(Cursor::open_ahead(LedgerRow::DATASET, files.latest_before(LedgerRow::DATASET))?),
-            claims: SortedSide::new(std::mem::take(&mut orders.claims)),
-            dispatches: SortedSide::new(facts.dispatches),
-            receipts: SortedSide::new(sorted),
-            returns: SortedSide::new(facts.returns),
+            claims: Grouped::new(std::mem::take(&mut orders.claims)),
+            dispatches: Grouped::new(facts.dispatches),
+            receipts: Grouped::new(sorted),
+            returns: Grouped::new(facts.returns),
             receipt_tallies: (total, left_out),
             current: None,
         })
@@ -117,7 +110,7 @@ impl Sides {
     pub(super) fn next_coupon(&mut self) -> Result<bool, ReconcileError> {
         let files = [self.wallets.peek(), self.previous.peek()];
         let sorted = [&self.claims, &self.dispatches, &self.receipts, &self.returns];
-        let keys = files.into_iter().chain(sorted.map(|side| side.sorted.peek_coupon()));
+        let keys = files.into_iter().chain(sorted.map(Grouped::peek));
         let Some(smallest) = keys.flatten().min() else { return Ok(false) };
         if self.current.as_ref().is_some_and(|current| smallest <= current.key()) {
             // The sorted sides cannot be out of order, so it is one of the files.
@@ -142,10 +135,10 @@ impl Sides {
             key: self.current.as_ref().map_or(("", ""), CouponId::texts),
             wallet: known_wallet(&self.wallets.rows, end, counts),
             previous: self.previous.rows.last().map(Held::row),
-            claims: self.claims.rows.iter().map(Claim::of).collect(),
-            dispatch: Dispatch::of(&self.dispatches.rows),
-            receipts: self.receipts.rows.iter().map(Receipt::of).collect(),
-            returns: self.returns.rows.iter().map(facts::returned).collect(),
+            claims: self.claims.rows().iter().map(Claim::of).collect(),
+            dispatch: Dispatch::of(self.dispatches.rows()),
+            receipts: self.receipts.rows().iter().map(Receipt::of).collect(),
+            returns: self.returns.rows().iter().map(facts::returned).collect(),
         }
     }
 }
@@ -181,20 +174,6 @@ impl<C: ByCoupon> FileSide<C> {
         while self.peek() == Some(key) {
             self.rows.extend(self.cursor.hold());
             self.cursor.advance()?;
-        }
-        Ok(())
-    }
-}
-
-impl SortedSide {
-    fn new(sorted: Sorted) -> SortedSide {
-        SortedSide { sorted, rows: Vec::new(), spare: Vec::new() }
-    }
-
-    fn take(&mut self, key: CouponKey<'_>) -> std::io::Result<()> {
-        self.spare.append(&mut self.rows);
-        while self.sorted.peek_coupon() == Some(key) {
-            self.rows.extend(self.sorted.next(self.spare.pop().unwrap_or_default())?);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Rows in scratch files: scattered over parts by a hash, or sorted by coupon. What does not fit in a
+//! Rows sorted by coupon, or by one text that stands where a code would, in scratch files. What does not fit in a
 //! bounded buffer goes to unnamed files of the scratch folder, which vanish with the process.
 
 use std::cmp::{Ordering, Reverse};
@@ -6,15 +6,20 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use super::coupon_key::{CouponKey, prefix};
 use super::text_hash::TextMap;
 
 /// Bytes of rows a sort holds before it writes a run.
 const RUN_BYTES: usize = 32 << 20;
-const WRITE_BUFFER: usize = 32 << 10;
 const READ_BUFFER: usize = 128 << 10;
+/// Instead of a length: nothing is there.
+const NULL: u8 = u8::MAX;
+/// Instead of a length: it follows in four bytes.
+const LONG: u8 = NULL - 1;
 
 /// Writes the cells of a row.
 pub(super) struct Packer<'a>(&'a mut Vec<u8>);
@@ -30,29 +35,49 @@ impl<'a> Packer<'a> {
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        let length = u32::try_from(text.len()).expect("a cell is shorter than 4 GiB");
-        self.0.extend_from_slice(&length.to_le_bytes());
+        match u8::try_from(text.len()) {
+            Ok(length) if length < LONG => self.0.push(length),
+            _ => {
+                self.0.push(LONG);
+                let length = u32::try_from(text.len()).expect("a cell is shorter than 4 GiB");
+                self.0.extend_from_slice(&length.to_le_bytes());
+            }
+        }
         self.0.extend_from_slice(text.as_bytes());
     }
 
     pub(super) fn maybe_text(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.text(text),
-            None => self.0.extend_from_slice(&u32::MAX.to_le_bytes()),
+            None => self.0.push(NULL),
         }
     }
 
+    /// In as many bytes as it needs, after their number: what is written to the disk is mostly small or nothing.
     pub(super) fn integer(&mut self, number: i64) {
-        self.0.extend_from_slice(&number.to_le_bytes());
+        let folded = (number << 1) ^ (number >> 63);
+        let length = (u64::BITS - folded.leading_zeros()).div_ceil(8) as usize;
+        let mut bytes = [0; 9];
+        bytes[0] = length as u8;
+        bytes[1..].copy_from_slice(&folded.to_le_bytes());
+        self.0.extend_from_slice(&bytes);
+        self.0.truncate(self.0.len() - (8 - length));
     }
 
     pub(super) fn maybe_integer(&mut self, number: Option<i64>) {
-        self.flag(number.is_some());
-        self.integer(number.unwrap_or_default());
+        match number {
+            Some(number) => self.integer(number),
+            None => self.0.push(NULL),
+        }
     }
 
     pub(super) fn flag(&mut self, flag: bool) {
         self.0.push(u8::from(flag));
+    }
+
+    /// How many cells or rows follow.
+    pub(super) fn count(&mut self, count: usize) {
+        self.integer(i64::try_from(count).expect("fewer than 2⁶³"));
     }
 }
 
@@ -71,107 +96,78 @@ impl<'a> Unpacker<'a> {
         taken
     }
 
-    fn length(&mut self) -> u32 {
-        u32::from_le_bytes(self.take(4).try_into().expect("four bytes"))
+    fn byte(&mut self) -> u8 {
+        self.take(1)[0]
     }
 
-    fn text_of(&mut self, length: u32) -> &'a str {
-        std::str::from_utf8(self.take(length as usize)).expect("what was packed as text is text")
+    /// The length of a text; `None` for one that is not there.
+    fn length(&mut self) -> Option<usize> {
+        match self.byte() {
+            NULL => None,
+            LONG => Some(u32::from_le_bytes(self.take(4).try_into().expect("four bytes")) as usize),
+            length => Some(usize::from(length)),
+        }
     }
 
     /// A text that is only compared.
     fn text_bytes(&mut self) -> &'a [u8] {
-        let length = self.length();
-        self.take(length as usize)
+        let length = self.length().expect("a text that must be there was packed");
+        self.take(length)
     }
 
     pub(super) fn text(&mut self) -> &'a str {
-        let length = self.length();
-        self.text_of(length)
+        self.maybe_text().expect("a text that must be there was packed")
     }
 
     pub(super) fn maybe_text(&mut self) -> Option<&'a str> {
-        match self.length() {
-            u32::MAX => None,
-            length => Some(self.text_of(length)),
-        }
+        let length = self.length()?;
+        Some(std::str::from_utf8(self.take(length)).expect("what was packed as text is text"))
     }
 
     pub(super) fn integer(&mut self) -> i64 {
-        i64::from_le_bytes(self.take(8).try_into().expect("eight bytes"))
+        self.maybe_integer().expect("a number that must be there was packed")
     }
 
     pub(super) fn maybe_integer(&mut self) -> Option<i64> {
-        let is_there = self.flag();
-        let number = self.integer();
-        is_there.then_some(number)
+        let length = match self.byte() {
+            NULL => return None,
+            length => usize::from(length),
+        };
+        let mut bytes = [0; 8];
+        bytes[..length].copy_from_slice(self.take(length));
+        let folded = u64::from_le_bytes(bytes);
+        Some((folded >> 1) as i64 ^ -((folded & 1) as i64))
     }
 
     pub(super) fn flag(&mut self) -> bool {
-        self.take(1)[0] != 0
+        self.byte() != 0
+    }
+
+    pub(super) fn count(&mut self) -> usize {
+        usize::try_from(self.integer()).expect("a packed count")
+    }
+
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.0
     }
 }
 
-/// Rows scattered over parts, each small enough to be held in memory.
-pub(super) struct Scatter {
-    parts: Vec<BufWriter<File>>,
-    row: Vec<u8>,
-}
-
-impl Scatter {
-    /// As many parts as keep each near `rows_per_part` of the `rows` expected.
-    pub(super) fn parts_for(rows: u64, rows_per_part: u64) -> usize {
-        usize::try_from(rows.div_ceil(rows_per_part).clamp(1, 512)).expect("512 fits")
-    }
-
-    pub(super) fn new(scratch: &Path, parts: usize) -> io::Result<Scatter> {
-        let file = |_| Ok(BufWriter::with_capacity(WRITE_BUFFER, tempfile::tempfile_in(scratch)?));
-        Ok(Scatter { parts: (0..parts).map(file).collect::<io::Result<_>>()?, row: Vec::new() })
-    }
-
-    /// Adds a row to the part of `hash`.
-    pub(super) fn push(&mut self, hash: u64, pack: impl FnOnce(&mut Packer<'_>)) -> io::Result<()> {
-        self.row.clear();
-        pack(&mut Packer::new(&mut self.row));
-        let part = usize::try_from(hash % self.parts.len() as u64).expect("a part's number");
-        self.parts[part].write_all(&self.row)
-    }
-
-    /// Adds rows that are packed already.
-    pub(super) fn push_bytes(&mut self, hash: u64, rows: &[u8]) -> io::Result<()> {
-        let part = usize::try_from(hash % self.parts.len() as u64).expect("a part's number");
-        self.parts[part].write_all(rows)
-    }
-
-    /// The parts, ready to be read.
-    pub(super) fn finish(self) -> io::Result<Vec<Part>> {
-        self.parts
-            .into_iter()
-            .map(|part| Ok(Part(part.into_inner().map_err(io::IntoInnerError::into_error)?)))
-            .collect()
-    }
-}
-
-/// One part of a scatter.
-pub(super) struct Part(File);
-
-impl Part {
-    /// Its rows, packed one after the other.
-    pub(super) fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(usize::try_from(self.0.metadata()?.len()).unwrap_or_default());
-        self.0.rewind()?;
-        self.0.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-}
-
-/// Sorts packed rows by (stock_id, coupon_code), the first two cells of each.
+/// Sorts packed rows by (stock_id, coupon_code), the first two cells of each. A full buffer is sorted and
+/// written by a thread while the next one fills.
 pub(super) struct Sorter {
     scratch: PathBuf,
-    bytes: Vec<u8>,
-    rows: Vec<Place>,
+    buffer: Buffer,
     stocks: TextMap<String, u32>,
     runs: Vec<File>,
+    writing: Option<JoinHandle<io::Result<(File, Buffer)>>>,
+}
+
+/// Rows that are not sorted yet.
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    rows: Vec<Place>,
 }
 
 /// Where a row lies in the buffer, and enough of its key to compare most rows without looking there.
@@ -231,10 +227,10 @@ impl Sorter {
     pub(super) fn new(scratch: &Path) -> Sorter {
         Sorter {
             scratch: scratch.to_owned(),
-            bytes: Vec::new(),
-            rows: Vec::new(),
+            buffer: Buffer::default(),
             stocks: TextMap::default(),
             runs: Vec::new(),
+            writing: None,
         }
     }
 
@@ -244,24 +240,16 @@ impl Sorter {
         (stock_id, coupon_code): (&str, &str),
         pack: impl FnOnce(&mut Packer<'_>),
     ) -> io::Result<()> {
-        if self.bytes.len() >= RUN_BYTES {
+        if self.buffer.bytes.len() >= RUN_BYTES {
             self.write_run()?;
         }
-        if self.bytes.is_empty() {
-            self.bytes.reserve(RUN_BYTES);
-        }
-        let start = self.end();
-        let mut packer = Packer::new(&mut self.bytes);
-        packer.text(stock_id);
-        packer.text(coupon_code);
-        pack(&mut packer);
         let (code, stock) = (prefix(coupon_code.as_bytes()), self.stock_number(stock_id));
-        self.rows.push(Place { code, stock, start, end: self.end() });
+        self.buffer.push(code, stock, |packer| {
+            packer.text(stock_id);
+            packer.text(coupon_code);
+            pack(packer);
+        });
         Ok(())
-    }
-
-    fn end(&self) -> u32 {
-        u32::try_from(self.bytes.len()).expect("a run and one row are shorter than 4 GiB")
     }
 
     fn stock_number(&mut self, stock_id: &str) -> u32 {
@@ -273,8 +261,68 @@ impl Sorter {
         number
     }
 
-    fn sort(&mut self) {
+    /// Gives the rows numbers of stocks that sort as the stocks do.
+    fn rank_stocks(&mut self) {
+        let mut by_id: Vec<_> = self.stocks.iter().collect();
+        by_id.sort_unstable();
+        let mut ranks = vec![0; by_id.len()];
+        for (rank, (_, number)) in (0..).zip(by_id) {
+            ranks[*number as usize] = rank;
+        }
+        self.buffer.rows.iter_mut().for_each(|row| row.stock = ranks[row.stock as usize]);
+    }
+
+    fn write_run(&mut self) -> io::Result<()> {
         self.rank_stocks();
+        let empty = self.await_run()?;
+        let full = std::mem::replace(&mut self.buffer, empty);
+        let file = tempfile::tempfile_in(&self.scratch)?;
+        self.writing = Some(std::thread::spawn(move || full.write_sorted(file)));
+        Ok(())
+    }
+
+    /// Waits for the run that is being written; gives its buffer, empty.
+    fn await_run(&mut self) -> io::Result<Buffer> {
+        let Some(writing) = self.writing.take() else { return Ok(Buffer::default()) };
+        let (run, buffer) = writing.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        self.runs.push(run);
+        Ok(buffer)
+    }
+
+    /// The rows in order.
+    pub(super) fn finish(mut self) -> io::Result<Sorted> {
+        self.rank_stocks();
+        self.buffer.sort();
+        self.await_run()?;
+        let mut runs: Vec<_> = self.runs.into_iter().map(Run::open).collect::<io::Result<_>>()?;
+        let Buffer { bytes, rows } = self.buffer;
+        runs.push(Run::Buffer { bytes, rows: rows.into_iter() });
+        let mut heads = BinaryHeap::new();
+        for (number, run) in runs.iter_mut().enumerate() {
+            let mut row = Packed::default();
+            if run.next(&mut row.0)? {
+                heads.push(Reverse((row, number)));
+            }
+        }
+        Ok(Sorted { runs, heads })
+    }
+}
+
+impl Buffer {
+    fn push(&mut self, code: u128, stock: u32, pack: impl FnOnce(&mut Packer<'_>)) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve(RUN_BYTES);
+        }
+        let start = self.end();
+        pack(&mut Packer::new(&mut self.bytes));
+        self.rows.push(Place { code, stock, start, end: self.end() });
+    }
+
+    fn end(&self) -> u32 {
+        u32::try_from(self.bytes.len()).expect("a run and one row are shorter than 4 GiB")
+    }
+
+    fn sort(&mut self) {
         let bytes = &self.bytes;
         let rest = |row: &Place| {
             let mut cells = Unpacker::new(row.of(bytes));
@@ -286,45 +334,18 @@ impl Sorter {
         });
     }
 
-    /// Gives the rows numbers of stocks that sort as the stocks do.
-    fn rank_stocks(&mut self) {
-        let mut by_id: Vec<_> = self.stocks.iter().collect();
-        by_id.sort_unstable();
-        let mut ranks = vec![0; by_id.len()];
-        for (rank, (_, number)) in (0..).zip(by_id) {
-            ranks[*number as usize] = rank;
-        }
-        self.rows.iter_mut().for_each(|row| row.stock = ranks[row.stock as usize]);
-    }
-
-    fn write_run(&mut self) -> io::Result<()> {
+    fn write_sorted(mut self, file: File) -> io::Result<(File, Buffer)> {
         self.sort();
-        let mut file = BufWriter::with_capacity(READ_BUFFER, tempfile::tempfile_in(&self.scratch)?);
+        let mut file = BufWriter::with_capacity(READ_BUFFER, file);
         for row in &self.rows {
             let bytes = row.of(&self.bytes);
             let length = u32::try_from(bytes.len()).expect("a row is shorter than 4 GiB");
             file.write_all(&length.to_le_bytes())?;
             file.write_all(bytes)?;
         }
-        self.runs.push(file.into_inner().map_err(io::IntoInnerError::into_error)?);
         self.bytes.clear();
         self.rows.clear();
-        Ok(())
-    }
-
-    /// The rows in order.
-    pub(super) fn finish(mut self) -> io::Result<Sorted> {
-        self.sort();
-        let mut runs: Vec<_> = self.runs.into_iter().map(Run::open).collect::<io::Result<_>>()?;
-        runs.push(Run::Buffer { bytes: self.bytes, rows: self.rows.into_iter() });
-        let mut sorted = Sorted { runs, heads: BinaryHeap::new() };
-        for (number, run) in sorted.runs.iter_mut().enumerate() {
-            let mut row = Packed::default();
-            if run.next(&mut row.0)? {
-                sorted.heads.push(Reverse((row, number)));
-            }
-        }
-        Ok(sorted)
+        Ok((file.into_inner().map_err(io::IntoInnerError::into_error)?, self))
     }
 }
 
@@ -388,12 +409,71 @@ impl Sorted {
     }
 }
 
+/// Sorted rows, those of one coupon at a time.
+#[derive(Default)]
+pub(super) struct Grouped {
+    sorted: Sorted,
+    rows: Vec<Packed>,
+    spare: Vec<Packed>,
+}
+
+impl Grouped {
+    pub(super) fn new(sorted: Sorted) -> Grouped {
+        Grouped { sorted, ..Grouped::default() }
+    }
+
+    /// The rows taken last.
+    pub(super) fn rows(&self) -> &[Packed] {
+        &self.rows
+    }
+
+    /// The coupon of the rows that come next.
+    pub(super) fn peek(&self) -> Option<CouponKey<'_>> {
+        self.sorted.peek_coupon()
+    }
+
+    /// Takes the rows of a coupon, if it is theirs that come next, or none.
+    pub(super) fn take(&mut self, key: CouponKey<'_>) -> io::Result<()> {
+        self.clear();
+        while self.peek() == Some(key) {
+            self.take_one()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of the next coupon; `false` when there is none left.
+    pub(super) fn take_next(&mut self) -> io::Result<bool> {
+        self.clear();
+        while self.rows.first().is_none_or(|first| self.peek() == Some(first.coupon())) && self.take_one()? {}
+        Ok(!self.rows.is_empty())
+    }
+
+    /// Takes the next row alone, if its coupon is smaller than this; any is, where there is none.
+    pub(super) fn take_smaller(&mut self, key: Option<CouponKey<'_>>) -> io::Result<Option<&Packed>> {
+        self.clear();
+        if self.peek().is_some_and(|next| key.is_none_or(|key| next < key)) {
+            self.take_one()?;
+        }
+        Ok(self.rows.first())
+    }
+
+    fn clear(&mut self) {
+        self.spare.append(&mut self.rows);
+    }
+
+    fn take_one(&mut self) -> io::Result<bool> {
+        let next = self.sorted.next(self.spare.pop().unwrap_or_default())?;
+        let is_one = next.is_some();
+        self.rows.extend(next);
+        Ok(is_one)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reconcile::text_hash::hash;
 
     proptest! {
         #[test]
@@ -425,25 +505,57 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_row_of_a_scatter_lies_in_the_part_of_its_hash() {
-        let scratch = tempfile::tempdir().unwrap();
-        let mut scatter = Scatter::new(scratch.path(), 4).unwrap();
-        let texts: Vec<String> = (0..100).map(|number| format!("WX{number:026}")).collect();
-        for text in &texts {
-            scatter.push(hash(text), |cells| cells.maybe_text(Some(text))).unwrap();
-        }
-        let mut found = Vec::new();
-        for (number, part) in scatter.finish().unwrap().iter_mut().enumerate() {
-            let bytes = part.read().unwrap();
-            let mut cells = Unpacker::new(&bytes);
-            while !cells.is_empty() {
-                let text = cells.maybe_text().unwrap();
-                assert_eq!(hash(text) % 4, number as u64);
-                found.push(text.to_owned());
+    proptest! {
+        #[test]
+        fn cells_come_back_as_they_were_packed(
+            cells in proptest::collection::vec(
+                (proptest::option::of("[a券]{0,300}"), proptest::option::of(any::<i64>()), any::<bool>(), 0_u32..64),
+                0..20,
+            )
+        ) {
+            let cells: Vec<_> =
+                cells.into_iter().map(|(text, number, flag, bits)| (text, number.map(|it| it >> bits), flag)).collect();
+            let mut bytes = Vec::new();
+            let mut packer = Packer::new(&mut bytes);
+            for (text, number, flag) in &cells {
+                packer.maybe_text(text.as_deref());
+                packer.maybe_integer(*number);
+                packer.flag(*flag);
+                packer.text(text.as_deref().unwrap_or_default());
+                packer.integer(number.unwrap_or_default());
             }
+            let mut unpacker = Unpacker::new(&bytes);
+            for (text, number, flag) in &cells {
+                prop_assert_eq!(unpacker.maybe_text(), text.as_deref());
+                prop_assert_eq!(unpacker.maybe_integer(), *number);
+                prop_assert_eq!(unpacker.flag(), *flag);
+                prop_assert_eq!(unpacker.text(), text.as_deref().unwrap_or_default());
+                prop_assert_eq!(unpacker.integer(), number.unwrap_or_default());
+            }
+            prop_assert!(unpacker.is_empty());
         }
-        found.sort();
-        assert_eq!(found, texts);
+    }
+
+    #[test]
+    fn groups_come_one_by_one_and_what_is_smaller_can_be_passed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(scratch.path());
+        for (number, code) in (0..).zip(["B", "D", "A", "B", "D", "D"]) {
+            sorter.push(("", code), |cells| cells.integer(number)).unwrap();
+        }
+        let mut groups = Grouped::new(sorter.finish().unwrap());
+        let codes = |groups: &Grouped| -> Vec<String> {
+            groups.rows().iter().map(|row| String::from_utf8_lossy(row.coupon().texts()[1]).into_owned()).collect()
+        };
+        let key = |code: &'static str| CouponKey::of(b"", code.as_bytes());
+        assert!(groups.take_smaller(Some(key("A"))).unwrap().is_none());
+        assert!(groups.take_smaller(Some(key("B"))).unwrap().is_some());
+        groups.take(key("B")).unwrap();
+        assert_eq!(codes(&groups), ["B", "B"]);
+        groups.take(key("C")).unwrap();
+        assert!(groups.rows().is_empty());
+        assert!(groups.take_next().unwrap());
+        assert_eq!(codes(&groups), ["D", "D", "D"]);
+        assert!(!groups.take_next().unwrap() && groups.take_smaller(None).unwrap().is_none());
     }
 }

@@ -96,8 +96,8 @@ impl Engine<'_> {
         if name == "params" {
             return self.params().map(Meaning::OneRow);
         }
-        let is_a_file = order_book::VIEWS.contains(&name) || name == observed::VIEW;
-        if let Some(sql) = self.rules.view(name).filter(|_| !is_a_file) {
+        let is_a_table = order_book::VIEWS.contains(&name) || name == observed::VIEW;
+        if let Some(sql) = self.rules.view(name).filter(|_| !is_a_table) {
             return Some(Meaning::View(dialect(sql).into_owned()));
         }
         if !sources.contains_key(name) {
@@ -122,10 +122,10 @@ impl Engine<'_> {
                 "bill_payments" | "bill_refunds" => Some("transaction_id"),
                 _ => None,
             };
-            return Source::of_file(&self.order_table(name).ok()?, unique).ok();
+            return Source::of_table(&self.order_table(name).ok()?, unique).ok();
         }
         if name == observed::VIEW {
-            return Source::of_file(&self.observed_coupons().ok()?, None).ok();
+            return Source::of_table(&self.observed_coupons().ok()?, None).ok();
         }
         if let Some(contract) = contract::find(name) {
             return Source::of_contract(contract, false, self.files.of_day(name).map(|path| (None, path))).ok();

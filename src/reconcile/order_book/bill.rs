@@ -96,9 +96,9 @@ impl<'a> BilledOrder<'a> {
         }
     }
 
+    /// All but the order number, by which it is sorted.
     pub(super) fn pack(&self, cells: &mut Packer<'_>) {
         cells.text(self.transaction_id);
-        cells.text(self.out_trade_no);
         cells.maybe_integer(self.order_fen.map(|fen| fen.0));
         cells.integer(i64::from(self.day));
         cells.flag(self.is_revoked);
@@ -106,25 +106,15 @@ impl<'a> BilledOrder<'a> {
         cells.integer(self.rows.fen.0);
     }
 
-    pub(super) fn unpack(cells: &mut Unpacker<'a>) -> BilledOrder<'a> {
+    pub(super) fn unpack(out_trade_no: &'a str, cells: &mut Unpacker<'a>) -> BilledOrder<'a> {
         BilledOrder {
             transaction_id: cells.text(),
-            out_trade_no: cells.text(),
+            out_trade_no,
             order_fen: cells.maybe_integer().map(Fen),
             day: DayNumber::try_from(cells.integer()).expect("a packed day"),
             is_revoked: cells.flag(),
             rows: Tally { rows: cells.integer(), fen: Fen(cells.integer()) },
         }
-    }
-
-    /// Packed ones, one after the other.
-    pub(super) fn all_in(bytes: &'a [u8]) -> Vec<BilledOrder<'a>> {
-        let mut cells = Unpacker::new(bytes);
-        let mut payments = Vec::new();
-        while !cells.is_empty() {
-            payments.push(BilledOrder::unpack(&mut cells));
-        }
-        payments
     }
 }
 

@@ -1,20 +1,23 @@
-//! Orders and payments of one part brought together, and at the end those whose transaction lies in
-//! another part. The definition is the outer part of `jobs/rules/views/04_order_totals.sql`.
+//! Orders and payments brought together by order number, in the order of which both come. The definition is the outer
+//! part of `jobs/rules/views/04_order_totals.sql`. What the numbers leave open is left to `apart`.
 
-use std::collections::HashSet;
 use std::path::Path;
 
-use super::bill::{BilledOrder, OddRow, Refunded, Refunds};
-use super::lookup::Filter;
-use super::order::{Line, Orders, Totals, lines};
-use super::output::Output;
-use super::{LineAmounts, Order, OrderBook, spilled};
+use chrono::NaiveDate;
+
+use super::apart::Apart;
+use super::bill::{BilledOrder, Refunded, Refunds};
+use super::order::{Line, Orders, Totals};
+use super::output::{self, Output};
+use super::payments::Payments;
+use super::seen::Seen;
+use super::{LineAmounts, Order, OrderBook, key_of, spilled, text_and_cells};
 use crate::money::Fen;
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
-use crate::reconcile::spill::{Packer, Part, Unpacker};
-use crate::reconcile::text_hash::{TextMap, hash};
+use crate::reconcile::spill::Packed;
+use crate::reconcile::text_hash::hash;
 
 /// What the bills say about an order.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +31,7 @@ pub(super) struct BillSide<'a> {
 
 /// The payments that name one order number, taken together: the view's `pn`.
 #[derive(Debug, Clone, Copy)]
-struct OfNumber<'a> {
+pub(super) struct OfNumber<'a> {
     transaction_id: &'a str,
     order_fen: Option<Fen>,
     day: DayNumber,
@@ -42,46 +45,26 @@ pub(super) struct Joined<'a> {
     pub(super) bill: BillSide<'a>,
 }
 
-/// An order whose transaction no payment of its own part has, though one elsewhere may.
-struct FarOrder {
-    lines: Vec<u8>,
-    /// The payments of its number, packed.
-    payments: Vec<u8>,
-}
-
-/// Where the payments of an order number stand.
-struct ByNumber<'a> {
-    last: TextMap<&'a str, usize>,
-    /// For each payment the one before it of the same number.
-    before: Vec<Option<usize>>,
-}
-
 /// The join under way.
-pub(super) struct Join {
+pub(super) struct Join<'s> {
+    scratch: &'s Path,
     output: Output,
     refunds: Refunds,
-    transactions: Filter,
-    far: Vec<FarOrder>,
-    odd: OddRows,
-}
-
-/// Rows of payments that name several orders.
-#[derive(Default)]
-struct OddRows {
-    rows: Vec<OddRow>,
-    /// Their transactions and numbers; true once an order has it.
-    transactions: TextMap<String, bool>,
-    numbers: TextMap<String, bool>,
+    seen_refunds: Seen,
+    payments: Payments,
+    /// The rows of payments that name several orders.
+    seen_odd: Seen,
+    apart: Apart,
 }
 
 impl<'a> Joined<'a> {
-    fn of(
+    pub(super) fn of(
+        totals: Totals<'a>,
         lines: &'a [Line<'a>],
         by_id: Option<BilledOrder<'a>>,
         by_number: Option<OfNumber<'a>>,
         refunds: &'a Refunds,
     ) -> Joined<'a> {
-        let totals = Totals::of(lines);
         let fallback = |of: fn(OfNumber<'a>) -> Option<Fen>| by_number.and_then(of);
         let bill = BillSide {
             transaction_id: by_id.map(|it| it.transaction_id).or(by_number.map(|it| it.transaction_id)),
@@ -139,7 +122,7 @@ impl LineAmounts {
 }
 
 impl<'a> OfNumber<'a> {
-    fn of(payments: impl Iterator<Item = BilledOrder<'a>>) -> Option<OfNumber<'a>> {
+    pub(super) fn of(payments: impl Iterator<Item = BilledOrder<'a>>) -> Option<OfNumber<'a>> {
         let one = |it: BilledOrder<'a>| OfNumber {
             transaction_id: it.transaction_id,
             order_fen: it.order_fen,
@@ -155,125 +138,82 @@ impl<'a> OfNumber<'a> {
     }
 }
 
-impl<'a> ByNumber<'a> {
-    fn of(payments: &[BilledOrder<'a>]) -> ByNumber<'a> {
-        let mut last = TextMap::with_capacity_and_hasher(payments.len(), Default::default());
-        let before = payments.iter().enumerate().map(|(place, it)| last.insert(it.out_trade_no, place)).collect();
-        ByNumber { last, before }
-    }
-
-    fn places(&self, number: &str) -> impl Iterator<Item = usize> {
-        std::iter::successors(self.last.get(number).copied(), |place| self.before[*place])
-    }
-}
-
-impl Join {
-    /// Starts the join of `rows` orders and payments in `parts` parts.
+impl<'s> Join<'s> {
+    /// Starts the join of exports of so many lines.
     pub(super) fn new(
-        scratch: &Path,
+        scratch: &'s Path,
         refunds: Refunds,
-        transactions: Filter,
-        odd_rows: Vec<OddRow>,
-        (parts, rows): (usize, u64),
-    ) -> Result<Join, ReconcileError> {
-        let output = Output::new(scratch, &refunds, parts, rows)?;
-        Ok(Join { output, refunds, transactions, far: Vec::new(), odd: OddRows::new(odd_rows) })
+        payments: Payments,
+        lines: u64,
+    ) -> Result<Join<'s>, ReconcileError> {
+        let odd = payments.odd_rows.iter().map(|row| (row.transaction_id.as_str(), row.out_trade_no.as_str()));
+        let seen_odd = Seen::none_of(odd);
+        let seen_refunds = Seen::none_of(refunds.rows.keys().map(|(id, number)| (id.as_str(), number.as_str())));
+        let (output, apart) = (Output::new(scratch, lines)?, Apart::new(scratch));
+        Ok(Join { scratch, output, refunds, seen_refunds, payments, seen_odd, apart })
     }
 
-    /// Joins the orders and payments of one part.
-    pub(super) fn part(&mut self, part: usize, orders: &[u8], payments: &[u8]) -> Result<(), ReconcileError> {
-        let payments = BilledOrder::all_in(payments);
-        let by_id: TextMap<&str, usize> =
-            payments.iter().enumerate().map(|(place, it)| (it.transaction_id, place)).collect();
-        let by_number = ByNumber::of(&payments);
-        let mut has_order = vec![false; payments.len()];
-        let (mut orders, mut order_lines) = (Orders::in_bytes(orders), Vec::new());
-        while orders.next_into(&mut order_lines) {
-            let totals = Totals::of(&order_lines);
-            let same_number = || by_number.places(totals.out_trade_no);
-            same_number().for_each(|place| has_order[place] = true);
-            let found = totals.transaction_id.and_then(|id| by_id.get(id)).copied();
-            let is_far = |id: &str| found.is_none() && self.transactions.may_hold(hash(id));
-            if totals.transaction_id.is_some_and(is_far) {
-                self.far.push(FarOrder::new(&order_lines, same_number().map(|place| &payments[place])));
-                continue;
-            }
-            let of_number = OfNumber::of(same_number().map(|place| payments[place]));
-            let joined = Joined::of(&order_lines, found.map(|place| payments[place]), of_number, &self.refunds);
-            found.into_iter().for_each(|place| has_order[place] = true);
-            self.odd.see(&joined.totals);
-            self.output.order(&joined)?;
+    /// Joins the orders of a chunk, which follow those of the one before.
+    pub(super) fn orders(&mut self, chunk: &[u8]) -> Result<(), ReconcileError> {
+        let (mut orders, mut lines) = (Orders::in_bytes(chunk), Vec::new());
+        while orders.next_into(&mut lines) {
+            self.order(&lines)?;
         }
-        for (payment, has_order) in payments.iter().zip(has_order) {
-            self.output.payment(payment, has_order)?;
-        }
-        self.output.end_part(part)
+        Ok(())
     }
 
-    /// Joins what lies far apart. `parts` are the payments once more, `payments` what they sum up to.
-    pub(super) fn finish(mut self, parts: &mut [Part], payments: Tally) -> Result<OrderBook, ReconcileError> {
-        let far = std::mem::take(&mut self.far);
-        let unpacked: Vec<_> =
-            far.iter().map(|order| (lines(&order.lines), BilledOrder::all_in(&order.payments))).collect();
-        let wanted = unpacked.iter().filter_map(|(lines, _)| Totals::of(lines).transaction_id);
-        let wanted: HashSet<&str> = wanted.collect();
-        let found = find_payments(parts, &wanted)?;
-        for (lines, same_number) in &unpacked {
-            let id = Totals::of(lines).transaction_id.unwrap_or_default();
-            let payment = found.get(id).map(|bytes| BilledOrder::unpack(&mut Unpacker::new(bytes)));
-            let joined = Joined::of(lines, payment, OfNumber::of(same_number.iter().copied()), &self.refunds);
-            self.odd.see(&joined.totals);
-            self.output.late_order(&joined)?;
+    fn order(&mut self, lines: &[Line<'_>]) -> Result<(), ReconcileError> {
+        let totals = Totals::of(lines);
+        self.seen_odd.see(&totals);
+        self.seen_refunds.see(&totals);
+        self.pass_payments(Some(totals.out_trade_no))?;
+        self.payments.by_number.take(key_of(totals.out_trade_no)).map_err(spilled)?;
+        let same_number: Vec<_> = self.payments.by_number.rows().iter().map(billed).collect();
+        same_number.iter().for_each(|payment| self.output.payment(payment.rows, true));
+        let by_id = |id: &str| same_number.iter().find(|payment| payment.transaction_id == id).copied();
+        let found = totals.transaction_id.and_then(by_id);
+        let may_be_apart = |id: &&str| found.is_none() && self.payments.transactions.may_hold(hash(id));
+        if let Some(id) = totals.transaction_id.filter(may_be_apart) {
+            return self.apart.order(id, lines, &same_number);
         }
-        let odd = self.odd.counted();
-        self.output.finish(&self.refunds, payments, odd, |payment| wanted.contains(payment.transaction_id))
+        let of_number = OfNumber::of(same_number.iter().copied());
+        self.output.order(&Joined::of(totals, lines, found, of_number, &self.refunds))
+    }
+
+    /// Goes past the payments of smaller numbers: no order has theirs.
+    fn pass_payments(&mut self, out_trade_no: Option<&str>) -> Result<(), ReconcileError> {
+        let key = out_trade_no.map(key_of);
+        while let Some(payment) = self.payments.by_number.take_smaller(key).map_err(spilled)? {
+            self.apart.payment(&billed(payment))?;
+        }
+        Ok(())
+    }
+
+    /// Joins what lies apart, for which it reads the bills of `window` once more, and closes everything.
+    pub(super) fn finish(mut self, window: &[(NaiveDate, &Path)]) -> Result<OrderBook, ReconcileError> {
+        self.pass_payments(None)?;
+        self.apart.finish(window, &self.refunds, &mut self.output)?;
+        for row in &self.payments.odd_rows {
+            let has_order = self.seen_odd.has(&row.transaction_id, &row.out_trade_no);
+            self.output.payment(Tally { rows: 1, fen: row.fen }, has_order);
+        }
+        output::write_refunds(&self.refunds, self.scratch)?;
+        let refunds = refund_rows(&self.refunds, &self.seen_refunds);
+        self.output.finish(self.payments.total, refunds)
     }
 }
 
-/// The payments of these transactions, packed.
-fn find_payments(parts: &mut [Part], wanted: &HashSet<&str>) -> Result<TextMap<String, Vec<u8>>, ReconcileError> {
-    let mut found = TextMap::default();
-    for part in parts.iter_mut().filter(|_| !wanted.is_empty()) {
-        let bytes = part.read().map_err(spilled)?;
-        for payment in BilledOrder::all_in(&bytes).iter().filter(|it| wanted.contains(it.transaction_id)) {
-            let mut packed = Vec::new();
-            payment.pack(&mut Packer::new(&mut packed));
-            found.insert(payment.transaction_id.to_owned(), packed);
-        }
-    }
-    Ok(found)
+fn billed(row: &Packed) -> BilledOrder<'_> {
+    let (number, mut cells) = text_and_cells(row);
+    BilledOrder::unpack(number, &mut cells)
 }
 
-impl FarOrder {
-    fn new<'a>(lines: &[Line<'_>], payments: impl Iterator<Item = &'a BilledOrder<'a>>) -> FarOrder {
-        let mut order = FarOrder { lines: Vec::new(), payments: Vec::new() };
-        lines.iter().for_each(|line| line.pack(&mut Packer::new(&mut order.lines)));
-        payments.for_each(|payment| payment.pack(&mut Packer::new(&mut order.payments)));
-        order
+fn refund_rows(refunds: &Refunds, seen: &Seen) -> BillRows {
+    let mut rows = BillRows::default();
+    for ((transaction_id, out_trade_no), (count, fen)) in &refunds.rows {
+        let tally = Tally { rows: *count, fen: *fen };
+        rows.total = rows.total.plus(tally);
+        rows.count(tally, seen.has(transaction_id, out_trade_no));
     }
-}
-
-impl OddRows {
-    fn new(rows: Vec<OddRow>) -> OddRows {
-        let transactions = rows.iter().map(|row| (row.transaction_id.clone(), false)).collect();
-        let numbers = rows.iter().map(|row| (row.out_trade_no.clone(), false)).collect();
-        OddRows { rows, transactions, numbers }
-    }
-
-    fn see(&mut self, order: &Totals<'_>) {
-        if self.rows.is_empty() {
-            return;
-        }
-        let id = order.transaction_id.and_then(|id| self.transactions.get_mut(id));
-        id.into_iter().chain(self.numbers.get_mut(order.out_trade_no)).for_each(|seen| *seen = true);
-    }
-
-    fn counted(&self) -> BillRows {
-        let mut rows = BillRows::default();
-        for row in &self.rows {
-            let is_matched = self.transactions[&row.transaction_id] || self.numbers[&row.out_trade_no];
-            rows.count(Tally { rows: 1, fen: row.fen }, is_matched);
-        }
-        rows
-    }
+    rows
 }

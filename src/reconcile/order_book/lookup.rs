@@ -1,4 +1,5 @@
-//! Orders found by number, from a scratch file: only a filter and one entry per block are in memory.
+//! Orders found by number, from scratch files that are sorted by it: only a filter and one entry per block are in
+//! memory.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -7,11 +8,12 @@ use std::path::Path;
 
 use super::Order;
 use crate::reconcile::spill::{Packer, Unpacker};
-use crate::reconcile::text_hash::{TextMap, hash};
+use crate::reconcile::text_hash::hash;
 
 /// Bytes after which a block ends: one read.
-const BLOCK_BYTES: usize = 4 << 10;
-const FILTER_BITS_PER_KEY: u64 = 16;
+const BLOCK_BYTES: usize = 8 << 10;
+/// One text in forty that was not added may seem to be.
+const FILTER_BITS_PER_KEY: u64 = 8;
 
 /// Says that a text was never added, or that it may have been. All bits of a text lie in one block, which
 /// is one line of the processor's cache.
@@ -54,102 +56,77 @@ fn bits(hash: u64) -> [(usize, u64); 6] {
     })
 }
 
-/// A block: the part and the smallest hash of the orders in it, and where it begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A block: the number of its first order, and where it begins.
 struct Block {
-    part: u32,
-    first: u64,
+    first: Box<str>,
     start: u64,
 }
 
-/// Writes the orders of one part after the other.
+/// Writes orders whose numbers ascend.
 pub(super) struct LookupWriter {
     file: BufWriter<File>,
     written: u64,
     blocks: Vec<Block>,
     filter: Filter,
-    parts: u64,
-    /// The orders of the current part: hash and place in `bytes`.
-    rows: Vec<(u64, usize, usize)>,
-    bytes: Vec<u8>,
-    late: TextMap<String, Vec<u8>>,
+    row: Vec<u8>,
 }
 
 impl LookupWriter {
-    pub(super) fn new(scratch: &Path, parts: usize, orders: u64) -> io::Result<LookupWriter> {
+    pub(super) fn new(scratch: &Path, orders: u64) -> io::Result<LookupWriter> {
         Ok(LookupWriter {
-            file: BufWriter::with_capacity(1 << 20, tempfile::tempfile_in(scratch)?),
+            file: BufWriter::with_capacity(256 << 10, tempfile::tempfile_in(scratch)?),
             written: 0,
             blocks: Vec::new(),
             filter: Filter::for_keys(orders),
-            parts: parts as u64,
-            rows: Vec::new(),
-            bytes: Vec::new(),
-            late: TextMap::default(),
+            row: Vec::new(),
         })
     }
 
-    /// Adds an order of the current part.
-    pub(super) fn push(&mut self, hash: u64, order: &Order<'_>) {
-        let start = self.bytes.len();
-        order.pack(&mut Packer::new(&mut self.bytes));
-        self.rows.push((hash, start, self.bytes.len()));
-        self.filter.add(hash);
-    }
-
-    /// Adds an order whose part is written already.
-    pub(super) fn push_late(&mut self, order: &Order<'_>) {
-        let mut bytes = Vec::new();
-        order.pack(&mut Packer::new(&mut bytes));
-        self.filter.add(hash(order.out_trade_no));
-        self.late.insert(order.out_trade_no.to_owned(), bytes);
-    }
-
-    /// Writes the current part.
-    pub(super) fn end_part(&mut self, part: usize) -> io::Result<()> {
-        self.rows.sort_unstable();
-        let part = u32::try_from(part).expect("fewer than 2³² parts");
-        let mut block_bytes = BLOCK_BYTES;
-        let mut last = None;
-        for (hash, start, end) in self.rows.drain(..) {
-            // Orders of one hash stay in one block.
-            if block_bytes >= BLOCK_BYTES && last != Some(hash) {
-                self.blocks.push(Block { part, first: hash, start: self.written });
-                block_bytes = 0;
-            }
-            self.file.write_all(&self.bytes[start..end])?;
-            self.written += (end - start) as u64;
-            block_bytes += end - start;
-            last = Some(hash);
-        }
-        self.bytes.clear();
+    /// Adds an order.
+    pub(super) fn push(&mut self, order: &Order<'_>) -> io::Result<()> {
+        let mut row = std::mem::take(&mut self.row);
+        row.clear();
+        order.pack(&mut Packer::new(&mut row));
+        self.push_packed(order.out_trade_no, &row)?;
+        self.row = row;
         Ok(())
     }
 
-    pub(super) fn finish(self) -> io::Result<Lookup> {
+    /// Adds an order that is packed already.
+    pub(super) fn push_packed(&mut self, out_trade_no: &str, order: &[u8]) -> io::Result<()> {
+        if self.blocks.last().is_none_or(|block| self.written - block.start >= BLOCK_BYTES as u64) {
+            self.blocks.push(Block { first: out_trade_no.into(), start: self.written });
+        }
+        self.filter.add(hash(out_trade_no));
+        self.written += order.len() as u64;
+        self.file.write_all(order)
+    }
+
+    fn finish(self) -> io::Result<Run> {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(Lookup {
-            file,
-            length: self.written,
-            blocks: self.blocks,
-            filter: self.filter,
-            parts: self.parts,
-            late: self.late,
-        })
+        Ok(Run { file, length: self.written, blocks: self.blocks, filter: self.filter })
     }
 }
 
-/// The orders of the look-back by number.
-pub(in crate::reconcile) struct Lookup {
+/// Orders of one file.
+struct Run {
     file: File,
     length: u64,
     blocks: Vec<Block>,
     filter: Filter,
-    parts: u64,
-    late: TextMap<String, Vec<u8>>,
+}
+
+/// The orders of the look-back by number.
+pub(in crate::reconcile) struct Lookup {
+    runs: Vec<Run>,
 }
 
 impl Lookup {
+    /// What was written by all of these.
+    pub(super) fn of(writers: impl IntoIterator<Item = LookupWriter>) -> io::Result<Lookup> {
+        Ok(Lookup { runs: writers.into_iter().map(LookupWriter::finish).collect::<io::Result<_>>()? })
+    }
+
     /// The order of a number, paid or not. `block` holds what had to be read.
     pub(in crate::reconcile) fn find<'a>(
         &'a self,
@@ -157,42 +134,48 @@ impl Lookup {
         block: &'a mut Vec<u8>,
     ) -> io::Result<Option<Order<'a>>> {
         let hash = hash(out_trade_no);
-        if !self.filter.may_hold(hash) {
-            return Ok(None);
-        }
-        if let Some(bytes) = self.late.get(out_trade_no) {
-            return Ok(Some(Order::unpack(&mut Unpacker::new(bytes))));
-        }
-        self.read_block(hash, block)?;
-        let mut cells = Unpacker::new(block);
-        while !cells.is_empty() {
-            let order = Order::unpack(&mut cells);
-            if order.out_trade_no == out_trade_no {
-                return Ok(Some(order));
+        for run in self.runs.iter().filter(|run| run.filter.may_hold(hash)) {
+            run.read_block(out_trade_no, block)?;
+            if let Some(start) = start_of(out_trade_no, block) {
+                return Ok(Some(Order::unpack(&mut Unpacker::new(&block[start..]))));
             }
         }
         Ok(None)
     }
 
-    /// Reads the block a hash must lie in; leaves it empty when there is none.
-    fn read_block(&self, hash: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    /// A lookup of these orders.
+    #[cfg(test)]
+    pub(in crate::reconcile) fn of_orders(orders: &[Order<'_>]) -> Lookup {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut writer = LookupWriter::new(scratch.path(), orders.len() as u64).unwrap();
+        let mut orders = orders.to_vec();
+        orders.sort_by_key(|order| order.out_trade_no);
+        orders.iter().for_each(|order| writer.push(order).unwrap());
+        Lookup::of([writer]).unwrap()
+    }
+}
+
+/// Where the order of a number begins in a block.
+fn start_of(out_trade_no: &str, block: &[u8]) -> Option<usize> {
+    let mut cells = Unpacker::new(block);
+    while !cells.is_empty() {
+        let start = block.len() - cells.rest().len();
+        if Order::unpack(&mut cells).out_trade_no == out_trade_no {
+            return Some(start);
+        }
+    }
+    None
+}
+
+impl Run {
+    /// Reads the block a number must lie in; leaves it empty when there is none.
+    fn read_block(&self, out_trade_no: &str, bytes: &mut Vec<u8>) -> io::Result<()> {
         bytes.clear();
-        let part = u32::try_from(hash % self.parts).expect("fewer than 2³² parts");
-        let after = self.blocks.partition_point(|block| (block.part, block.first) <= (part, hash));
-        let Some(block) = after.checked_sub(1).map(|place| self.blocks[place]) else { return Ok(()) };
+        let after = self.blocks.partition_point(|block| &*block.first <= out_trade_no);
+        let Some(block) = after.checked_sub(1).map(|place| &self.blocks[place]) else { return Ok(()) };
         let end = self.blocks.get(after).map_or(self.length, |next| next.start);
         bytes.resize(usize::try_from(end - block.start).expect("a block fits"), 0);
         self.file.read_exact_at(bytes, block.start)
-    }
-
-    /// A lookup of these orders.
-    #[cfg(test)]
-    pub(in crate::reconcile) fn of(orders: &[Order<'_>]) -> Lookup {
-        let scratch = tempfile::tempdir().unwrap();
-        let mut writer = LookupWriter::new(scratch.path(), 1, orders.len() as u64).unwrap();
-        orders.iter().for_each(|order| writer.push(hash(order.out_trade_no), order));
-        writer.end_part(0).unwrap();
-        writer.finish().unwrap()
     }
 }
 
@@ -204,16 +187,13 @@ mod tests {
     fn every_order_is_found_by_its_number_and_no_other_is() {
         let scratch = tempfile::tempdir().unwrap();
         let numbers: Vec<String> = (0..3_000).map(|number| format!("WX{number:026}")).collect();
-        let mut writer = LookupWriter::new(scratch.path(), 3, 3_000).unwrap();
         let order = |number| Order { out_trade_no: number, transaction_id: Some("4200"), ..Order::default() };
-        for part in 0..3 {
-            for number in numbers.iter().skip(1).filter(|number| hash(number) % 3 == part) {
-                writer.push(hash(number), &order(number));
-            }
-            writer.end_part(usize::try_from(part).unwrap()).unwrap();
+        let mut runs = [0, 1].map(|_| LookupWriter::new(scratch.path(), 1_500).unwrap());
+        for (place, number) in numbers.iter().enumerate() {
+            runs[usize::from(place % 5 == 0)].push(&order(number)).unwrap();
         }
-        writer.push_late(&order(&numbers[0]));
-        let lookup = writer.finish().unwrap();
+        let lookup = Lookup::of(runs).unwrap();
+        assert!(lookup.runs.iter().all(|run| run.blocks.len() > 2));
         let mut block = Vec::new();
         for number in &numbers {
             assert_eq!(lookup.find(number, &mut block).unwrap(), Some(order(number)));
@@ -221,5 +201,6 @@ mod tests {
         for number in 3_000..6_000 {
             assert_eq!(lookup.find(&format!("WX{number:026}"), &mut block).unwrap(), None);
         }
+        assert_eq!(lookup.find("A smaller one than all", &mut block).unwrap(), None);
     }
 }

@@ -1,38 +1,41 @@
 //! The merchant's orders of the look-back with the bills hung on, in bounded memory whatever their
 //! number: what the views `order_lines`, `bill_payments`, `bill_refunds` and `order_totals` define, a
-//! test holds them equal. The days' files are each sorted, so one merge sees every order and every
-//! payment whole; both are scattered by order number and joined part by part. A payment that names
-//! another number than the order with its transaction is joined at the end.
+//! test holds them equal. The exports of the days are each sorted by order number, so one merge sees every order
+//! whole; the payments, sorted by the number they name, walk along. Where order and payment name each other's
+//! transaction but not each other's number, they are brought together at the end, by transaction.
 
+mod apart;
 mod bill;
 mod join;
 mod lookup;
 mod order;
 mod output;
 mod payments;
+mod seen;
 mod table;
 
 use std::io;
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
 use chrono::NaiveDate;
 
 use bill::{PaymentColumns, RefundColumns, Refunds};
 use join::Join;
-use order::{LineColumns, PackedOrder};
+use order::LineColumns;
 
 pub(super) use lookup::Lookup;
 pub(super) use table::path_of as table;
 
 use super::columns::Micros;
+use super::coupon_key::CouponKey;
 use super::cursor::{self, Columns};
 use super::error::ReconcileError;
 use super::files::DayFiles;
 use super::footing::{BillRows, Tally};
 use super::merge::DayMerge;
-use super::spill::{Packer, Part, Scatter, Sorted, Unpacker};
-use super::text_hash::hash;
+use super::spill::{Packed, Packer, Sorted, Unpacker};
 use crate::money::Fen;
 
 /// The views this module computes.
@@ -40,8 +43,8 @@ pub(super) const VIEWS: [&str; 4] = ["order_lines", "order_totals", "bill_paymen
 /// What is read of the exports and bills.
 pub(super) const READ: [(&str, &[&str]); 3] =
     [("orders", LineColumns::NAMES), ("payments", PaymentColumns::NAMES), ("refunds", RefundColumns::NAMES)];
-/// Orders joined at once.
-const ORDERS_PER_PART: u64 = 1 << 16;
+/// Chunks of orders that wait to be joined.
+const CHUNKS_AHEAD: usize = 2;
 
 /// Amounts of the line a coupon was used on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,47 +142,45 @@ impl LineAmounts {
 impl OrderBook {
     /// Reads orders and bills from `from` up to D; writes the views' tables into `scratch`.
     pub(super) fn build(files: &DayFiles, from: NaiveDate, scratch: &Path) -> Result<OrderBook, ReconcileError> {
-        let parts = Scatter::parts_for(count_rows(files, from)?, 2 * ORDERS_PER_PART);
-        OrderBook::build_in_parts(files, from, scratch, parts)
-    }
-
-    fn build_in_parts(
-        files: &DayFiles,
-        from: NaiveDate,
-        scratch: &Path,
-        parts: usize,
-    ) -> Result<OrderBook, ReconcileError> {
-        let refunds = Refunds::read(&mut DayMerge::<RefundColumns>::open("refunds", &files.window("refunds", from))?)?;
         let (bills, exports) = (files.window("payments", from), files.window("orders", from));
-        let (payments, orders) = std::thread::scope(|threads| {
-            let payments = threads.spawn(|| payments::scatter(&bills, scratch, parts));
-            let orders = scatter_orders(&exports, scratch, parts);
-            (payments.join().unwrap_or_else(|panic| resume_unwind(panic)), orders)
-        });
-        let (mut payments, orders) = (payments?, orders?);
-        let size = (parts, count_rows(files, from)?);
-        let mut join = Join::new(scratch, refunds, payments.transactions, payments.odd_rows, size)?;
-        for (part, (mut orders, payments)) in orders.into_iter().zip(&mut payments.parts).enumerate() {
-            join.part(part, &orders.read().map_err(spilled)?, &payments.read().map_err(spilled)?)?;
+        let refunds = Refunds::read(&mut DayMerge::<RefundColumns>::open("refunds", &files.window("refunds", from))?)?;
+        let payments = payments::sort(&bills, scratch)?;
+        let lines = cursor::count_rows(exports.iter().map(|(_, path)| *path))?;
+        let mut join = Join::new(scratch, refunds, payments, lines)?;
+        join_all(&exports, &mut join)?;
+        join.finish(&bills)
+    }
+}
+
+/// Joins every order of the exports: one thread merges their days, this one takes what comes.
+fn join_all(exports: &[(NaiveDate, &Path)], join: &mut Join<'_>) -> Result<(), ReconcileError> {
+    std::thread::scope(|threads| {
+        let (sender, chunks) = sync_channel(CHUNKS_AHEAD);
+        // Who no longer receives wants no more: the thread ends.
+        let reading = threads.spawn(move || order::pack_all(exports, |chunk| sender.send(chunk).is_ok()));
+        for chunk in chunks {
+            join.orders(&chunk)?;
         }
-        join.finish(&mut payments.parts, payments.total)
-    }
+        // A thread that failed is no end of the exports.
+        reading.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
-/// How many order lines and payment rows the look-back has.
-fn count_rows(files: &DayFiles, from: NaiveDate) -> Result<u64, ReconcileError> {
-    let windows = ["orders", "payments"].map(|dataset| files.window(dataset, from));
-    Ok(cursor::count_rows(windows.iter().flatten().map(|(_, path)| *path))?)
+/// What is sorted by one text: it stands where a coupon's code would.
+fn by_text(text: &str) -> (&str, &str) {
+    ("", text)
 }
 
-fn scatter_orders(window: &[(NaiveDate, &Path)], scratch: &Path, parts: usize) -> Result<Vec<Part>, ReconcileError> {
-    let mut exports = DayMerge::<LineColumns>::open("orders", window)?;
-    let mut scatter = Scatter::new(scratch, parts).map_err(spilled)?;
-    let mut order = PackedOrder::default();
-    while order.take(&mut exports)? {
-        scatter.push_bytes(hash(&order.out_trade_no), &order.bytes).map_err(spilled)?;
-    }
-    scatter.finish().map_err(spilled)
+/// The key of what was sorted `by_text`.
+fn key_of(text: &str) -> CouponKey<'_> {
+    CouponKey::of(b"", text.as_bytes())
+}
+
+/// The text a row was sorted by, and the cells behind it.
+fn text_and_cells(row: &Packed) -> (&str, Unpacker<'_>) {
+    let mut cells = row.cells();
+    cells.text();
+    (cells.text(), cells)
 }
 
 fn spilled(source: io::Error) -> ReconcileError {

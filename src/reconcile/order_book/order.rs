@@ -1,6 +1,11 @@
 //! An order as the merchant's exports of the look-back tell it: its effective lines and their sums.
 //! The definition is `jobs/rules/views/01_order_lines.sql` and the inner part of `04_order_totals.sql`.
 
+use std::cmp::Reverse;
+use std::path::Path;
+
+use chrono::NaiveDate;
+
 use crate::money::Fen;
 use crate::reconcile::columns::{DayNumber, Micros, row_type};
 use crate::reconcile::error::ReconcileError;
@@ -98,7 +103,7 @@ impl<'a> Line<'a> {
         cells.integer(i64::from(self.day));
     }
 
-    fn unpack(cells: &mut Unpacker<'a>) -> Line<'a> {
+    pub(super) fn unpack(cells: &mut Unpacker<'a>) -> Line<'a> {
         let row = LineRow {
             out_trade_no: cells.text(),
             stock_id: cells.text(),
@@ -118,49 +123,63 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The effective lines of one order, packed: the memory is used again for the next.
-#[derive(Debug, Default)]
-pub(super) struct PackedOrder {
-    pub(super) out_trade_no: String,
-    pub(super) bytes: Vec<u8>,
+/// Bytes of orders handed over at once.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Merges the exports and gives the effective lines of every order, packed, a chunk of whole orders at a time, until
+/// `take` wants no more.
+pub(super) fn pack_all(
+    window: &[(NaiveDate, &Path)],
+    mut take: impl FnMut(Vec<u8>) -> bool,
+) -> Result<(), ReconcileError> {
+    let mut exports = DayMerge::<LineColumns>::open("orders", window)?;
+    let (mut number, mut chunk) = (String::new(), Vec::with_capacity(CHUNK_BYTES));
+    while pack_next(&mut exports, &mut number, &mut chunk)? {
+        if chunk.len() >= CHUNK_BYTES && !take(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES))) {
+            return Ok(());
+        }
+    }
+    take(chunk);
+    Ok(())
 }
 
-impl PackedOrder {
-    /// Takes the next order off the merged exports: per (stock_id, coupon_code) the line of the latest
-    /// day. `false` when there is none left.
-    pub(super) fn take(&mut self, exports: &mut DayMerge<LineColumns>) -> Result<bool, ReconcileError> {
-        let Some(number) = exports.peek_key() else { return Ok(false) };
-        self.out_trade_no.clear();
-        self.out_trade_no.push_str(number);
-        self.bytes.clear();
-        let (mut starts, mut is_effective) = (Vec::new(), true);
-        while exports.peek_key() == Some(&self.out_trade_no) {
-            let Some((day, row)) = exports.peek() else { break };
-            starts.push(self.bytes.len());
-            Line { row, day }.pack(&mut Packer::new(&mut self.bytes));
-            is_effective &= starts.len() == 1;
-            exports.advance()?;
-        }
-        if !is_effective {
-            self.keep_latest();
-        }
-        Ok(true)
+/// Packs the next order behind what `chunk` has: per (stock_id, coupon_code) the line of the latest day. `number` lends
+/// its memory. `false` when there is none left.
+fn pack_next(
+    exports: &mut DayMerge<LineColumns>,
+    number: &mut String,
+    chunk: &mut Vec<u8>,
+) -> Result<bool, ReconcileError> {
+    let Some(next) = exports.peek_key() else { return Ok(false) };
+    number.clear();
+    number.push_str(next);
+    let (start, mut rows) = (chunk.len(), 0);
+    while exports.peek_key() == Some(number) {
+        let Some((day, row)) = exports.peek() else { break };
+        Line { row, day }.pack(&mut Packer::new(chunk));
+        rows += 1;
+        exports.advance()?;
     }
+    if rows > 1 {
+        let latest = latest(&chunk[start..]);
+        chunk.truncate(start);
+        chunk.extend(latest);
+    }
+    Ok(true)
+}
 
-    fn keep_latest(&mut self) {
-        let mut lines = lines(&self.bytes);
-        lines.sort_by_key(|line| (line.row.stock_id, line.row.coupon_code, std::cmp::Reverse(line.day)));
-        lines.dedup_by_key(|line| (line.row.stock_id, line.row.coupon_code));
-        let mut kept = Vec::with_capacity(self.bytes.len());
-        for line in &lines {
-            line.pack(&mut Packer::new(&mut kept));
-        }
-        self.bytes = kept;
-    }
+/// Of the packed lines of an order those of the latest day for each coupon.
+fn latest(packed: &[u8]) -> Vec<u8> {
+    let mut lines = lines(packed);
+    lines.sort_by_key(|line| (line.row.stock_id, line.row.coupon_code, Reverse(line.day)));
+    lines.dedup_by_key(|line| (line.row.stock_id, line.row.coupon_code));
+    let mut kept = Vec::with_capacity(packed.len());
+    lines.iter().for_each(|line| line.pack(&mut Packer::new(&mut kept)));
+    kept
 }
 
 /// Packed lines, one after the other.
-pub(super) fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
+fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
     let mut cells = Unpacker::new(bytes);
     let mut lines = Vec::new();
     while !cells.is_empty() {

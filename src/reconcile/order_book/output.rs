@@ -3,74 +3,71 @@
 
 use std::path::{Path, PathBuf};
 
-use super::bill::{BilledOrder, Refunds};
+use super::bill::Refunds;
 use super::join::Joined;
-use super::lookup::LookupWriter;
-use super::order::{Line, Totals};
-use super::table::{
-    LinesRow, LinesTable, ROWS_PER_BATCH, RefundsRow, RefundsTable, TableFile, TotalsRow, TotalsTable, path_of, torn,
-};
-use super::{LineAmounts, OrderBook, spilled};
+use super::lookup::{Lookup, LookupWriter};
+use super::order::Line;
+use super::table::{LinesRow, LinesTable, RefundsRow, RefundsTable, TotalsRow, TotalsTable, path_of, torn};
+use super::{LineAmounts, OrderBook, by_text, spilled, text_and_cells};
 use crate::reconcile::columns::business_day;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
-use crate::reconcile::spill::{Scatter, Sorter, Unpacker};
-use crate::reconcile::text_hash::{TextMap, hash};
+use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
+use crate::reconcile::spill::{Packed, Packer, Sorter};
 
 /// Everything that comes out of the join.
 pub(super) struct Output {
     scratch: PathBuf,
     claims: Sorter,
     lookup: LookupWriter,
-    totals: (TotalsTable, TableFile),
-    lines: (LinesTable, TableFile),
+    late: Late,
+    totals: (TotalsTable, ScratchWriter),
+    lines: (LinesTable, ScratchWriter),
     coupon_lines: Tally,
     payment_rows: BillRows,
-    matched_refunds: MatchedRefunds,
-    /// Payments that wait for the end: an order of another part may know them.
-    loose: Scatter,
 }
 
-/// Transactions and numbers of refund rows; true once an order has it.
-struct MatchedRefunds {
-    transactions: TextMap<String, bool>,
-    numbers: TextMap<String, bool>,
+/// Orders that come when their turn is over.
+struct Late {
+    orders: Sorter,
+    count: u64,
 }
 
 impl Output {
-    pub(super) fn new(scratch: &Path, refunds: &Refunds, parts: usize, rows: u64) -> Result<Output, ReconcileError> {
-        let file = |view| TableFile::new(path_of(scratch, view));
+    /// The output of so many orders at most.
+    pub(super) fn new(scratch: &Path, orders: u64) -> Result<Output, ReconcileError> {
+        let file = |view| ScratchWriter::new(path_of(scratch, view));
         Ok(Output {
             scratch: scratch.to_owned(),
             claims: Sorter::new(scratch),
-            lookup: LookupWriter::new(scratch, parts, rows).map_err(spilled)?,
+            lookup: LookupWriter::new(scratch, orders).map_err(spilled)?,
+            late: Late { orders: Sorter::new(scratch), count: 0 },
             totals: (TotalsTable::new(), file("order_totals")),
             lines: (LinesTable::new(), file("order_lines")),
             coupon_lines: Tally::default(),
             payment_rows: BillRows::default(),
-            matched_refunds: MatchedRefunds::new(refunds),
-            loose: Scatter::new(scratch, 1).map_err(spilled)?,
         })
     }
 
-    /// An order of the current part.
+    /// An order, its number larger than that of the one before.
     pub(super) fn order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
-        self.lookup.push(hash(joined.totals.out_trade_no), &joined.order());
+        self.lookup.push(&joined.order()).map_err(spilled)?;
         self.anywhere(joined)
     }
 
-    /// An order whose part is over.
+    /// An order whose turn is over.
     pub(super) fn late_order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
-        self.lookup.push_late(&joined.order());
+        let order = joined.order();
+        self.late.count += 1;
+        self.late.orders.push(by_text(order.out_trade_no), |cells| order.pack(cells)).map_err(spilled)?;
         self.anywhere(joined)
     }
 
     fn anywhere(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
-        self.matched_refunds.see(&joined.totals);
         let order = joined.order();
         for line in joined.lines.iter().filter(|line| line.names_coupon()) {
             self.coupon_lines = self.coupon_lines.plus(Tally { rows: 1, fen: line.row.discount_fen });
-            let claim = |cells: &mut crate::reconcile::spill::Packer<'_>| {
+            let claim = |cells: &mut Packer<'_>| {
                 LineAmounts::of(line).pack(cells);
                 order.pack(cells);
             };
@@ -89,94 +86,60 @@ impl Output {
         Ok(())
     }
 
-    /// A payment of the current part, and whether one of its orders knows it.
-    pub(super) fn payment(&mut self, payment: &BilledOrder<'_>, has_order: bool) -> Result<(), ReconcileError> {
-        if has_order {
-            self.payment_rows.count(payment.rows, true);
-            return Ok(());
-        }
-        self.loose.push(0, |cells| payment.pack(cells)).map_err(spilled)
+    /// Rows of a payment, and whether an order knows it.
+    pub(super) fn payment(&mut self, rows: Tally, has_order: bool) {
+        self.payment_rows.count(rows, has_order);
     }
 
-    pub(super) fn end_part(&mut self, part: usize) -> Result<(), ReconcileError> {
-        self.lookup.end_part(part).map_err(spilled)
-    }
-
-    /// Closes everything. `has_order` tells it of a payment no order of its part knows, `odd` what rows of odd
-    /// payments were matched.
-    pub(super) fn finish(
-        mut self,
-        refunds: &Refunds,
-        payments: Tally,
-        odd: BillRows,
-        has_order: impl Fn(&BilledOrder<'_>) -> bool,
-    ) -> Result<OrderBook, ReconcileError> {
-        let loose = std::mem::replace(&mut self.loose, Scatter::new(&self.scratch, 1).map_err(spilled)?);
-        for mut part in loose.finish().map_err(spilled)? {
-            let bytes = part.read().map_err(spilled)?;
-            let mut cells = Unpacker::new(&bytes);
-            while !cells.is_empty() {
-                let payment = BilledOrder::unpack(&mut cells);
-                self.payment_rows.count(payment.rows, has_order(&payment));
-            }
-        }
-        self.write_refunds(refunds)?;
+    /// Closes everything. `payments` is what all payment rows sum up to.
+    pub(super) fn finish(mut self, payments: Tally, refunds: BillRows) -> Result<OrderBook, ReconcileError> {
         close(self.totals.1, self.totals.0.take())?;
         close(self.lines.1, self.lines.0.take())?;
-        let mut refund_rows = BillRows::default();
-        for (row, (rows, fen)) in &refunds.rows {
-            let tally = Tally { rows: *rows, fen: *fen };
-            refund_rows.total = refund_rows.total.plus(tally);
-            refund_rows.count(tally, self.matched_refunds.has(row));
-        }
         self.payment_rows.total = payments;
-        self.payment_rows.matched = self.payment_rows.matched.plus(odd.matched);
-        self.payment_rows.unmatched = self.payment_rows.unmatched.plus(odd.unmatched);
+        let late = self.late.finish(&self.scratch).map_err(spilled)?;
         Ok(OrderBook {
             claims: self.claims.finish().map_err(spilled)?,
-            lookup: self.lookup.finish().map_err(spilled)?,
+            lookup: Lookup::of([self.lookup, late]).map_err(spilled)?,
             lines: self.coupon_lines,
             payments: self.payment_rows,
-            refunds: refund_rows,
+            refunds,
         })
     }
+}
 
-    fn write_refunds(&self, refunds: &Refunds) -> Result<(), ReconcileError> {
-        let (mut table, file) = (RefundsTable::new(), TableFile::new(path_of(&self.scratch, "bill_refunds")));
-        for refunded in &refunds.all {
-            table.push(&RefundsRow {
-                transaction_id: &refunded.transaction_id,
-                out_trade_no: &refunded.out_trade_no,
-                refund_fen: refunded.fen,
-                refund_count: refunded.count,
-                refunded_at: refunded.last_at,
-                dt: refunded.day,
-            });
+impl Late {
+    fn finish(self, scratch: &Path) -> std::io::Result<LookupWriter> {
+        let mut lookup = LookupWriter::new(scratch, self.count)?;
+        let (mut orders, mut row) = (self.orders.finish()?, Packed::default());
+        while let Some(next) = orders.next(row)? {
+            row = next;
+            let (number, cells) = text_and_cells(&row);
+            lookup.push_packed(number, cells.rest())?;
         }
-        close(file, table.take())
+        Ok(lookup)
     }
 }
 
-impl MatchedRefunds {
-    fn new(refunds: &Refunds) -> MatchedRefunds {
-        let rows = || refunds.rows.keys();
-        MatchedRefunds {
-            transactions: rows().map(|(id, _)| (id.clone(), false)).collect(),
-            numbers: rows().map(|(_, number)| (number.clone(), false)).collect(),
+/// Writes the table of the view `bill_refunds`.
+pub(super) fn write_refunds(refunds: &Refunds, scratch: &Path) -> Result<(), ReconcileError> {
+    let (mut table, mut file) = (RefundsTable::new(), ScratchWriter::new(path_of(scratch, "bill_refunds")));
+    for refunded in &refunds.all {
+        table.push(&RefundsRow {
+            transaction_id: &refunded.transaction_id,
+            out_trade_no: &refunded.out_trade_no,
+            refund_fen: refunded.fen,
+            refund_count: refunded.count,
+            refunded_at: refunded.last_at,
+            dt: refunded.day,
+        });
+        if table.rows() >= ROWS_PER_BATCH {
+            file.write(table.take()).map_err(torn)?;
         }
     }
-
-    fn see(&mut self, order: &Totals<'_>) {
-        let id = order.transaction_id.and_then(|id| self.transactions.get_mut(id));
-        id.into_iter().chain(self.numbers.get_mut(order.out_trade_no)).for_each(|seen| *seen = true);
-    }
-
-    fn has(&self, (id, number): &(String, String)) -> bool {
-        self.transactions[id] || self.numbers[number]
-    }
+    close(file, table.take())
 }
 
-fn close(mut file: TableFile, rest: Vec<(&'static str, arrow::array::ArrayRef)>) -> Result<(), ReconcileError> {
+fn close(mut file: ScratchWriter, rest: Vec<(&'static str, arrow::array::ArrayRef)>) -> Result<(), ReconcileError> {
     file.write(rest).and_then(|()| file.finish()).map_err(torn)
 }
 

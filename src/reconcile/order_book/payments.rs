@@ -1,5 +1,5 @@
 //! The payments of the bills on their way: each into the view's table, and what the join needs of it into
-//! the part of the order number it names.
+//! the order of the order numbers they name.
 
 use std::path::Path;
 
@@ -7,18 +7,20 @@ use chrono::NaiveDate;
 
 use super::bill::{BilledOrder, OddRow, Payment, PaymentColumns};
 use super::lookup::Filter;
-use super::spilled;
-use super::table::{PaymentsRow, PaymentsTable, ROWS_PER_BATCH, TableFile, path_of, torn};
+use super::table::{PaymentsRow, PaymentsTable, path_of, torn};
+use super::{by_text, spilled};
+use crate::reconcile::columns::DayNumber;
 use crate::reconcile::cursor::{self, Held};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::Tally;
 use crate::reconcile::merge::DayMerge;
-use crate::reconcile::spill::{Part, Scatter};
+use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
+use crate::reconcile::spill::{Grouped, Sorter};
 use crate::reconcile::text_hash::hash;
 
-/// Payments scattered by the order number they name.
+/// Payments sorted by the order number they name.
 pub(super) struct Payments {
-    pub(super) parts: Vec<Part>,
+    pub(super) by_number: Grouped,
     /// Says which transactions no payment has.
     pub(super) transactions: Filter,
     /// Rows of payments that name several orders.
@@ -29,15 +31,16 @@ pub(super) struct Payments {
 /// The table of the view `bill_payments` while it is written.
 struct Table {
     rows: PaymentsTable,
-    file: TableFile,
+    file: ScratchWriter,
 }
 
 /// Reads the bills of the look-back; writes the table of their payments into `scratch`.
-pub(super) fn scatter(window: &[(NaiveDate, &Path)], scratch: &Path, parts: usize) -> Result<Payments, ReconcileError> {
+pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<Payments, ReconcileError> {
     let mut bills = DayMerge::<PaymentColumns>::open("payments", window)?;
-    let mut scatter = Scatter::new(scratch, parts).map_err(spilled)?;
+    let mut sorter = Sorter::new(scratch);
     let mut transactions = Filter::for_keys(cursor::count_rows(window.iter().map(|(_, path)| *path))?);
-    let mut table = Table { rows: PaymentsTable::new(), file: TableFile::new(path_of(scratch, "bill_payments")) };
+    let file = ScratchWriter::new(path_of(scratch, "bill_payments"));
+    let mut table = Table { rows: PaymentsTable::new(), file };
     let (mut rows, mut odd_rows, mut total) = (Vec::new(), Vec::new(), Tally::default());
     while take_payment(&mut bills, &mut rows)? {
         let rows = rows.iter().map(|(day, row): &(_, Held<PaymentColumns>)| Payment::of_row(*day, row.row()));
@@ -45,17 +48,18 @@ pub(super) fn scatter(window: &[(NaiveDate, &Path)], scratch: &Path, parts: usiz
         let billed = BilledOrder::of(&payment, rows, &mut odd_rows);
         total = total.plus(payment.tally());
         transactions.add(hash(payment.transaction_id));
-        scatter.push(hash(payment.out_trade_no), |cells| billed.pack(cells)).map_err(spilled)?;
+        sorter.push(by_text(payment.out_trade_no), |cells| billed.pack(cells)).map_err(spilled)?;
         table.push(&payment)?;
     }
     table.close()?;
-    Ok(Payments { parts: scatter.finish().map_err(spilled)?, transactions, odd_rows, total })
+    let by_number = Grouped::new(sorter.finish().map_err(spilled)?);
+    Ok(Payments { by_number, transactions, odd_rows, total })
 }
 
 /// The rows of the next payment, each with its day; `false` when there is none left.
-fn take_payment(
+pub(super) fn take_payment(
     bills: &mut DayMerge<PaymentColumns>,
-    rows: &mut Vec<(i32, Held<PaymentColumns>)>,
+    rows: &mut Vec<(DayNumber, Held<PaymentColumns>)>,
 ) -> Result<bool, ReconcileError> {
     rows.clear();
     while let Some((day, row)) = bills.hold() {

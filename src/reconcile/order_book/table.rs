@@ -1,26 +1,12 @@
-//! The shared views about orders as Parquet files in the scratch folder, for the rules' SQL.
+//! The shared views about orders as tables in the scratch folder, for the rules' SQL.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Field, Schema};
-use parquet::basic::Compression;
-use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use arrow::error::ArrowError;
 
 use super::spilled;
-use crate::dataset::encoder::Encoder;
 use crate::reconcile::columns::table_type;
 use crate::reconcile::error::ReconcileError;
-
-/// Rows of a batch.
-pub(super) const ROWS_PER_BATCH: usize = 8_192;
-const ROWS_PER_GROUP: usize = 1 << 18;
-/// Texts that repeat themselves. Of all else a dictionary only costs.
-const REPEATED: [&str; 6] = ["stock_id", "merchant", "channel", "source_file", "mchid", "sub_mchid"];
 
 table_type! {
     /// A row of `order_totals`.
@@ -99,52 +85,12 @@ table_type! {
     }
 }
 
-/// A Parquet file under construction, uncompressed: it is read once and soon gone.
-pub(super) struct TableFile {
-    path: PathBuf,
-    writer: Option<Encoder>,
-}
-
-impl TableFile {
-    pub(super) fn new(path: PathBuf) -> TableFile {
-        TableFile { path, writer: None }
-    }
-
-    /// Adds a batch; the first one, which may have no row, gives the schema.
-    pub(super) fn write(&mut self, columns: Vec<(&'static str, ArrayRef)>) -> Result<(), ParquetError> {
-        let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
-        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        let arrays = columns.into_iter().map(|(_, array)| array).collect();
-        let batch = RecordBatch::try_new(schema, arrays)?;
-        if self.writer.is_none() {
-            let file = File::create(&self.path)?;
-            self.writer = Some(Encoder::new(file, &batch.schema(), properties(), ROWS_PER_GROUP)?);
-        }
-        self.writer.as_mut().expect("just made").write(&batch)
-    }
-
-    pub(super) fn finish(self) -> Result<(), ParquetError> {
-        self.writer.map_or(Ok(()), |writer| writer.finish().map(drop))
-    }
-}
-
-fn properties() -> WriterProperties {
-    let builder = WriterProperties::builder()
-        .set_compression(Compression::UNCOMPRESSED)
-        .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
-        // Nobody looks for single rows here.
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_dictionary_enabled(false);
-    let repeated = REPEATED.into_iter().map(ColumnPath::from);
-    repeated.fold(builder, |builder, column| builder.set_column_dictionary_enabled(column, true)).build()
+/// Where the table of a view lies.
+pub(in crate::reconcile) fn path_of(folder: &Path, view: &str) -> PathBuf {
+    folder.join(format!("{view}.arrow"))
 }
 
 /// A table that could not be written.
-pub(super) fn torn(source: ParquetError) -> ReconcileError {
+pub(super) fn torn(source: ArrowError) -> ReconcileError {
     spilled(std::io::Error::other(source))
-}
-
-/// Where the table of a view lies.
-pub(in crate::reconcile) fn path_of(folder: &Path, view: &str) -> PathBuf {
-    folder.join(format!("{view}.parquet"))
 }

@@ -222,19 +222,18 @@ fn numbers() -> impl Strategy<Value = Vec<Numbers>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn the_tables_are_what_the_views_say(
-        days in proptest::collection::vec((numbers(), numbers(), numbers()), 1..4)
+        days in proptest::collection::vec((numbers(), numbers(), numbers()), 1..4),
     ) {
         let scratch = Scratch::new_in(&std::env::temp_dir()).unwrap();
         let days: Vec<_> = days.into_iter().map(|(lines, payments, refunds)| [lines, payments, refunds]).collect();
         let files = files(&scratch, &days);
         let (terms, rules) = (Terms::default(), Rules::built_in());
         let from = terms.rules.lookback_start(files.date);
-        // Several parts, so that orders and their payments lie apart.
-        let book = OrderBook::build_in_parts(&files, from, scratch.folder(), 3).unwrap();
+        let book = OrderBook::build(&files, from, scratch.folder()).unwrap();
         let mut engine = Engine::open(&terms, &rules, &files, &scratch).unwrap();
         let views =
             [("order_lines", LINES), ("bill_payments", PAYMENTS), ("bill_refunds", REFUNDS), ("order_totals", TOTALS)];

@@ -15,9 +15,12 @@
 //! A rule that is not understood, a table without a useful condition, a file that reads in an unexpected way: all
 //! are left whole.
 
+mod absence;
+mod by_keys;
 mod crowd;
 mod evaluate;
 mod expression;
+mod keyed;
 mod keys;
 mod plan;
 pub(super) mod rename;
@@ -45,6 +48,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
+use super::threads::{THREADS, side_by_side};
 use plan::{Planned, State};
 
 /// The number of a row in its table: a column of the files of reduced tables.
@@ -96,13 +100,13 @@ pub(super) fn reduce(
     }
     let (ids, mut planned): (Vec<_>, Vec<_>) =
         shapes.into_iter().map(|(id, shape)| (id, Planned::new(shape, sources))).unzip();
-    plan::reduce(&mut planned, sources, limits);
+    plan::reduce(&mut planned, sources, limits, scratch);
     let mut reduction = Reduction::default();
-    for (table, numbers) in wanted_rows(&planned) {
+    let written = side_by_side(THREADS, wanted_rows(&planned).into_iter().collect(), |(table, numbers)| {
         let path = scratch.join(format!("reduced-{table}.parquet"));
-        write_rows(&path, &sources[&table], &words, &numbers)?;
-        reduction.files.insert(table, path);
-    }
+        write_rows(&path, &sources[&table], &words, &numbers).map(|()| (table, path))
+    });
+    reduction.files = written.into_iter().collect::<Result<_, _>>()?;
     for (id, planned) in ids.into_iter().zip(planned) {
         let Planned { shape, states, .. } = planned;
         let rows = states.into_iter().enumerate().filter_map(|(mention, state)| match state {

@@ -3,11 +3,13 @@
 //! for all rules.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::crowd;
+use super::super::threads::{THREADS, side_by_side};
+use super::by_keys;
 use super::evaluate::Evaluator;
 use super::keys::{Keys, is_key_type};
 use super::shape::{Absence, Shape};
@@ -60,9 +62,7 @@ pub(super) struct Planned {
     pub(super) states: Vec<State>,
     pub(super) terms: Vec<Vec<Term>>,
     links: Vec<Vec<Link>>,
-    absences: Vec<Vec<Absence>>,
-    /// The keys that rows of a mention must not have, for its first absence.
-    absent: HashMap<Mention, Arc<Keys>>,
+    pub(super) absences: Vec<Vec<Absence>>,
     /// Keys of what is small or reduced.
     keys: HashMap<(Mention, KeyNames), Arc<Keys>>,
     /// How many conditions the last trial of a mention had.
@@ -83,21 +83,16 @@ impl Planned {
         let (terms, links, absences) = (terms.collect(), links.collect(), absences.collect());
         let states = mentions.clone().map(|_| State::Waiting).collect();
         let tried = mentions.map(|_| 0).collect();
-        Planned { shape, states, terms, links, absences, absent: HashMap::new(), keys: HashMap::new(), tried }
+        Planned { shape, states, terms, links, absences, keys: HashMap::new(), tried }
     }
 
     /// What is known to be necessary for the rows of a mention by now.
     fn condition(&self, mention: Mention) -> Condition {
         let of_link = |link: &Link| {
             let keys = self.keys.get(&(link.to, link.keys.clone()))?;
-            Some(Membership { columns: link.columns.clone(), keys: keys.clone(), is_in: true })
+            Some(Membership { columns: link.columns.clone(), keys: keys.clone() })
         };
-        let of_absence = |absence: &Absence| {
-            let keys = self.absent.get(&mention)?;
-            Some(Membership { columns: absence.columns.clone(), keys: keys.clone(), is_in: false })
-        };
-        let members = self.links[mention].iter().filter_map(of_link);
-        let members = members.chain(self.absences[mention].first().and_then(of_absence)).collect();
+        let members = self.links[mention].iter().filter_map(of_link).collect();
         Condition { terms: self.terms[mention].clone(), members }
     }
 
@@ -128,22 +123,21 @@ impl Planned {
 }
 
 /// Reduces the mentions of all rules as far as that is worth it. A table that cannot be walked through stays whole.
-pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits) {
+pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits, scratch: &Path) {
     let is_small = |source: &Source| source.is_in_memory() || source.rows <= limits.small_rows;
     walk(rules, sources, |planned, rule, mention, source| is_small(source).then(|| planned.trial(rule, mention, None)));
-    let mut has_absences = false;
+    let mut is_last = false;
     loop {
         let found = walk(rules, sources, |planned, rule, mention, source| {
             let count = |condition: &Condition| condition.terms.len() + condition.members.len();
             let is_new = count(&planned.condition(mention)) > planned.tried[mention];
             (is_new && !is_small(source)).then(|| planned.trial(rule, mention, Some(limits)))
         });
-        if !found && std::mem::replace(&mut has_absences, true) {
+        // Where keys cannot be scattered, the tables that are left stay whole.
+        if !found
+            && (std::mem::replace(&mut is_last, true) || by_keys::reduce(rules, sources, limits, scratch).is_err())
+        {
             return;
-        }
-        if !found {
-            find_absent(rules, sources);
-            crowd::find_crowds(rules, sources, limits);
         }
     }
 }
@@ -169,10 +163,8 @@ fn walk(
             }
         }
     }
-    for (table, mut trials) in trials {
-        if sift(&sources[table], &mut trials).is_err() {
-            continue;
-        }
+    let sifted = side_by_side(THREADS, trials.into_iter().collect(), |(table, trials)| sifted(&sources[table], trials));
+    for trials in sifted.into_iter().flatten() {
         for mut trial in trials.into_iter().filter(|trial| !trial.is_given_up) {
             let state = trial.limit.map_or(State::Small, |_| State::Reduced(std::mem::take(&mut trial.rows)));
             rules[trial.rule].settle(trial, state);
@@ -181,80 +173,9 @@ fn walk(
     found
 }
 
-/// A walk for the keys of an absence, and for rows that forbid to conclude anything.
-struct Search {
-    /// The rules, and the mentions in them, it is for.
-    of: Vec<(usize, Mention)>,
-    present: Option<String>,
-    keys: Trial,
-    nulls: Option<Trial>,
-}
-
-/// Gathers the keys of the tables that rows must be absent from, for mentions nothing else has reduced.
-fn find_absent(rules: &mut [Planned], sources: &Sources) {
-    let mut searches: BTreeMap<&str, Vec<Search>> = BTreeMap::new();
-    for (rule, planned) in rules.iter().enumerate() {
-        let waiting = (0..planned.states.len()).filter(|mention| planned.states[*mention] == State::Waiting);
-        // One absence is enough to leave few rows; the others are judged by the rule itself.
-        for absence in waiting.filter_map(|mention| planned.absences[mention].first()) {
-            let table = &planned.shape.tables[absence.by];
-            let Some((table, _)) = sources.get_key_value(table) else { continue };
-            let others: &mut Vec<Search> = searches.entry(table).or_default();
-            match others.iter_mut().find(|search| search.serves(absence)) {
-                Some(search) => search.of.push((rule, absence.of)),
-                None => others.push(Search::new(rule, absence)),
-            }
-        }
-    }
-    for (table, searches) in searches {
-        let mut trials = Vec::new();
-        let places: Vec<_> = searches
-            .into_iter()
-            .map(|search| {
-                trials.push(search.keys);
-                let nulls = search.nulls.map(|nulls| trials.push(nulls)).map(|()| trials.len() - 1);
-                (search.of, trials.len() - 1 - usize::from(nulls.is_some()), nulls)
-            })
-            .collect();
-        if sift(&sources[table], &mut trials).is_err() {
-            continue;
-        }
-        for (of, keys, nulls) in places {
-            let is_void = nulls.is_some_and(|nulls| trials[nulls].matched > 0);
-            let found = trials[keys].keys.drain().next().filter(|_| !is_void);
-            let found = found.map(|(_, keys)| Arc::new(keys));
-            for (rule, mention) in of {
-                rules[rule].absent.extend(found.clone().map(|keys| (mention, keys)));
-            }
-        }
-    }
-}
-
-impl Search {
-    fn new(rule: usize, absence: &Absence) -> Search {
-        let trial = |terms: Vec<Term>, keys: HashMap<KeyNames, Keys>| Trial {
-            rule,
-            mention: absence.by,
-            condition: Condition { terms, members: Vec::new() },
-            rows: Vec::new(),
-            matched: 0,
-            keys,
-            limit: None,
-            is_given_up: false,
-        };
-        let keys = trial(absence.conditions.clone(), HashMap::from([(absence.keys.clone(), Keys::default())]));
-        let nulls = absence.present.as_ref().map(|column| {
-            let is_null = Term::IsNull(Box::new(Term::Column(absence.by, column.clone())));
-            trial([absence.conditions.clone(), vec![is_null]].concat(), HashMap::new())
-        });
-        Search { of: vec![(rule, absence.of)], present: absence.present.clone(), keys, nulls }
-    }
-
-    /// Whether it finds the keys of another absence in the same table too.
-    fn serves(&self, absence: &Absence) -> bool {
-        let is_unconditional = self.keys.condition.terms.is_empty() && absence.conditions.is_empty();
-        is_unconditional && self.keys.keys.contains_key(&absence.keys) && self.present == absence.present
-    }
+/// What trials have matched; nothing where the table could not be walked through.
+fn sifted(source: &Source, mut trials: Vec<Trial>) -> Option<Vec<Trial>> {
+    sift(source, &mut trials).ok().map(|()| trials)
 }
 
 /// What the facts demand of the rows of a mention by themselves, as far as it can be evaluated.

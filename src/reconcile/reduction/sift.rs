@@ -23,7 +23,7 @@ pub(super) type KeyNames = Vec<String>;
 pub(super) struct Condition {
     /// All of them must be true.
     pub(super) terms: Vec<Term>,
-    /// Keys that must, or must not, be in a set.
+    /// Keys that must be in a set.
     pub(super) members: Vec<Membership>,
 }
 
@@ -31,13 +31,18 @@ pub(super) struct Condition {
 pub(super) struct Membership {
     pub(super) columns: KeyNames,
     pub(super) keys: Arc<Keys>,
-    pub(super) is_in: bool,
 }
 
 impl Condition {
+    /// The columns it reads.
+    pub(super) fn columns(&self, mention: Mention, columns: &mut BTreeSet<String>) {
+        self.terms.iter().for_each(|term| term.columns_of(mention, columns));
+        columns.extend(self.members.iter().flat_map(|member| member.columns.iter().cloned()));
+    }
+
     /// Whether a key would have to be one of none.
     pub(super) fn matches_nothing(&self) -> bool {
-        self.members.iter().any(|member| member.is_in && member.keys.is_empty())
+        self.members.iter().any(|member| member.keys.is_empty())
     }
 }
 
@@ -60,8 +65,7 @@ pub(super) struct Trial {
 impl Trial {
     /// The columns it reads.
     pub(super) fn columns(&self, columns: &mut BTreeSet<String>) {
-        self.condition.terms.iter().for_each(|term| term.columns_of(self.mention, columns));
-        columns.extend(self.condition.members.iter().flat_map(|member| member.columns.iter().cloned()));
+        self.condition.columns(self.mention, columns);
         columns.extend(self.keys.keys().flatten().cloned());
     }
 
@@ -71,6 +75,24 @@ impl Trial {
         if self.limit.is_some_and(is_too_much) {
             self.give_up();
         }
+    }
+
+    /// It is known which rows match: these. Reads of `source` the keys others ask for.
+    pub(super) fn conclude(&mut self, source: &Source, mut rows: Vec<u64>) -> Result<(), ArrowError> {
+        rows.sort_unstable();
+        (self.matched, self.rows) = (rows.len() as u64, rows);
+        self.see(source.rows);
+        if self.is_given_up || self.keys.is_empty() {
+            return Ok(());
+        }
+        let columns = self.keys.keys().flatten().cloned().collect();
+        source.fetch(&columns, &self.rows, |batch| {
+            for (names, found) in &mut self.keys {
+                let columns = KeyColumns::of(batch, names)?;
+                found.extend((0..batch.num_rows()).map(|row| columns.key(row)).filter(|key| *key != NO_KEY));
+            }
+            Ok(())
+        })
     }
 
     fn give_up(&mut self) {
@@ -133,7 +155,7 @@ pub(super) fn matching<'a>(
     let all = keys.batch.num_rows();
     for member in &condition.members {
         let columns = keys.of(&member.columns, rows.as_ref().map_or(all, Vec::len))?;
-        let is_member = |row: &usize| member.keys.contains(&columns.key(*row)) == member.is_in;
+        let is_member = |row: &usize| member.keys.contains(&columns.key(*row));
         match &mut rows {
             Some(rows) => rows.retain(is_member),
             None => rows = Some((0..all).filter(is_member).collect()),

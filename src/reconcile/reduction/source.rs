@@ -17,6 +17,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::PageIndexPolicy;
 
+use super::super::scratch_table::ScratchTable;
 use crate::contract::Contract;
 
 const ROWS_PER_BATCH: usize = 16_384;
@@ -36,6 +37,7 @@ pub(in crate::reconcile) struct Source {
 #[derive(Debug)]
 enum Part {
     File(PartFile),
+    Table(ScratchTable),
     Memory(RecordBatch),
 }
 
@@ -65,12 +67,12 @@ impl Source {
         Ok(Source { schema: Arc::new(Schema::new(fields)), rows, unique, parts })
     }
 
-    /// A file of the scratch folder, with the column that tells its rows apart, if there is one.
-    pub(in crate::reconcile) fn of_file(path: &Path, unique: Option<&str>) -> Result<Source, ArrowError> {
-        let file = PartFile::open(path, None)?;
-        let fields: Vec<_> = file.metadata.schema().fields().iter().map(|field| nullable(field)).collect();
+    /// A table of the scratch folder, with the column that tells its rows apart, if there is one.
+    pub(in crate::reconcile) fn of_table(path: &Path, unique: Option<&str>) -> Result<Source, ArrowError> {
+        let table = ScratchTable::open(path)?;
         let unique = unique.map(|column| vec![column.to_owned()]);
-        Ok(Source { schema: Arc::new(Schema::new(fields)), rows: file.rows, unique, parts: vec![Part::File(file)] })
+        let (schema, rows) = (table.schema().clone(), table.rows());
+        Ok(Source { schema, rows, unique, parts: vec![Part::Table(table)] })
     }
 
     /// Batches of one schema that are in memory; texts and numbers come in the types of a contract.
@@ -108,6 +110,7 @@ impl Source {
             let batches: Box<dyn Iterator<Item = _>> = match part {
                 Part::Memory(batch) => Box::new(std::iter::once(Ok(batch.clone()))),
                 Part::File(file) => Box::new(file.read(columns, None)?),
+                Part::Table(table) => Box::new(table.read(columns)?),
             };
             for batch in batches {
                 let batch = self.shaped(part, &batch?, Some(columns))?;
@@ -120,6 +123,23 @@ impl Source {
         Ok(())
     }
 
+    /// Shows every row in these columns, batch by batch; an error ends it.
+    pub(super) fn scan_all(
+        &self,
+        columns: &BTreeSet<String>,
+        mut see: impl FnMut(u64, &RecordBatch) -> Result<(), ArrowError>,
+    ) -> Result<(), ArrowError> {
+        let mut failure = None;
+        self.scan(columns, |first, batch| match see(first, batch) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        failure.map_or(Ok(()), Err)
+    }
+
     /// Shows the rows of these numbers, which ascend. Columns that are not wanted are null.
     pub(super) fn fetch(
         &self,
@@ -129,14 +149,22 @@ impl Source {
     ) -> Result<(), ArrowError> {
         let (mut first, mut rest) = (0, numbers);
         for part in &self.parts {
-            let Part::File(file) = part else { continue };
-            let (mine, others) = rest.split_at(rest.partition_point(|number| *number < first + file.rows));
-            if !mine.is_empty() {
-                for batch in file.read(columns, Some(selection(mine, first, file.rows)))? {
-                    see(&self.shaped(part, &batch?, None)?)?;
+            let rows = part.rows();
+            let (mine, others) = rest.split_at(rest.partition_point(|number| *number < first + rows));
+            match part {
+                _ if mine.is_empty() => {}
+                Part::File(file) => {
+                    for batch in file.read(columns, Some(selection(mine, first, rows)))? {
+                        see(&self.shaped(part, &batch?, None)?)?;
+                    }
                 }
+                Part::Table(table) => {
+                    let mine: Vec<_> = mine.iter().map(|number| number - first).collect();
+                    table.fetch(columns, &mine, |batch| see(&self.shaped(part, &batch, None)?))?;
+                }
+                Part::Memory(_) => {}
             }
-            (first, rest) = (first + file.rows, others);
+            (first, rest) = (first + rows, others);
         }
         Ok(())
     }
@@ -163,6 +191,16 @@ fn column(part: &Part, batch: &RecordBatch, field: &Field) -> Result<ArrayRef, A
         Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
         Some(_) => Err(ArrowError::SchemaError(format!("column `{}` has another type", field.name()))),
         None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+    }
+}
+
+impl Part {
+    fn rows(&self) -> u64 {
+        match self {
+            Part::File(file) => file.rows,
+            Part::Table(table) => table.rows(),
+            Part::Memory(batch) => batch.num_rows() as u64,
+        }
     }
 }
 

@@ -1,0 +1,140 @@
+//! What order numbers do not bring together: orders whose transaction no payment of their number has, though one of
+//! another number may, and payments no order names. Both are sorted by transaction as the bills are, so one more walk
+//! through the bills ends the matter, in bounded memory.
+
+use std::path::Path;
+
+use chrono::NaiveDate;
+
+use super::bill::{BilledOrder, Payment, PaymentColumns, Refunds};
+use super::join::{Joined, OfNumber};
+use super::order::{Line, Totals};
+use super::output::Output;
+use super::payments::take_payment;
+use super::{by_text, key_of, spilled, text_and_cells};
+use crate::money::Fen;
+use crate::reconcile::columns::DayNumber;
+use crate::reconcile::cursor::Held;
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::footing::Tally;
+use crate::reconcile::merge::DayMerge;
+use crate::reconcile::spill::{Grouped, Packed, Packer, Sorter};
+
+/// Orders and payments that wait for the end, by transaction.
+pub(super) struct Apart {
+    orders: Sorter,
+    payments: Sorter,
+}
+
+/// The payments of the bills once more, in the order of their transactions.
+struct BillWalk {
+    bills: DayMerge<PaymentColumns>,
+    rows: Vec<(DayNumber, Held<PaymentColumns>)>,
+}
+
+/// An order that waited.
+struct Waiting<'a> {
+    lines: Vec<Line<'a>>,
+    same_number: Vec<BilledOrder<'a>>,
+}
+
+impl Apart {
+    pub(super) fn new(scratch: &Path) -> Apart {
+        Apart { orders: Sorter::new(scratch), payments: Sorter::new(scratch) }
+    }
+
+    /// An order of a transaction, and the payments of its number: none of them is of that transaction.
+    pub(super) fn order(
+        &mut self,
+        transaction_id: &str,
+        lines: &[Line<'_>],
+        same_number: &[BilledOrder<'_>],
+    ) -> Result<(), ReconcileError> {
+        let pack = |cells: &mut Packer<'_>| {
+            cells.count(lines.len());
+            lines.iter().for_each(|line| line.pack(cells));
+            cells.count(same_number.len());
+            same_number.iter().for_each(|payment| payment.pack(cells));
+        };
+        self.orders.push(by_text(transaction_id), pack).map_err(spilled)
+    }
+
+    /// A payment whose number no order has.
+    pub(super) fn payment(&mut self, payment: &BilledOrder<'_>) -> Result<(), ReconcileError> {
+        let pack = |cells: &mut Packer<'_>| {
+            cells.integer(payment.rows.rows);
+            cells.integer(payment.rows.fen.0);
+        };
+        self.payments.push(by_text(payment.transaction_id), pack).map_err(spilled)
+    }
+
+    /// Joins every order with the payment of its transaction, and counts the payments, all into `output`.
+    pub(super) fn finish(
+        self,
+        window: &[(NaiveDate, &Path)],
+        refunds: &Refunds,
+        output: &mut Output,
+    ) -> Result<(), ReconcileError> {
+        let mut orders = Grouped::new(self.orders.finish().map_err(spilled)?);
+        let mut payments = Grouped::new(self.payments.finish().map_err(spilled)?);
+        let mut bills = BillWalk::open(if orders.peek().is_none() { &[] } else { window })?;
+        while orders.take_next().map_err(spilled)? {
+            let (transaction_id, _) = text_and_cells(&orders.rows()[0]);
+            count_smaller(&mut payments, Some(transaction_id), output)?;
+            payments.take(key_of(transaction_id)).map_err(spilled)?;
+            payments.rows().iter().for_each(|payment| output.payment(tally(payment), true));
+            let payment = bills.find(transaction_id)?;
+            for order in orders.rows() {
+                let Waiting { lines, same_number } = Waiting::of(order);
+                let of_number = OfNumber::of(same_number.iter().copied());
+                output.late_order(&Joined::of(Totals::of(&lines), &lines, payment, of_number, refunds))?;
+            }
+        }
+        count_smaller(&mut payments, None, output)
+    }
+}
+
+/// Counts the payments of smaller transactions than this: no order has theirs.
+fn count_smaller(
+    payments: &mut Grouped,
+    transaction_id: Option<&str>,
+    output: &mut Output,
+) -> Result<(), ReconcileError> {
+    while let Some(payment) = payments.take_smaller(transaction_id.map(key_of)).map_err(spilled)? {
+        output.payment(tally(payment), false);
+    }
+    Ok(())
+}
+
+fn tally(payment: &Packed) -> Tally {
+    let mut cells = payment.facts();
+    Tally { rows: cells.integer(), fen: Fen(cells.integer()) }
+}
+
+impl<'a> Waiting<'a> {
+    fn of(row: &'a Packed) -> Waiting<'a> {
+        let mut cells = row.facts();
+        let lines: Vec<_> = (0..cells.count()).map(|_| Line::unpack(&mut cells)).collect();
+        let number = lines.first().map_or("", |line| line.row.out_trade_no);
+        let same_number = (0..cells.count()).map(|_| BilledOrder::unpack(number, &mut cells)).collect();
+        Waiting { lines, same_number }
+    }
+}
+
+impl BillWalk {
+    fn open(window: &[(NaiveDate, &Path)]) -> Result<BillWalk, ReconcileError> {
+        Ok(BillWalk { bills: DayMerge::open("payments", window)?, rows: Vec::new() })
+    }
+
+    /// The payment of a transaction, which must not be smaller than the one asked for before.
+    fn find(&mut self, transaction_id: &str) -> Result<Option<BilledOrder<'_>>, ReconcileError> {
+        while self.bills.peek_key().is_some_and(|next| next <= transaction_id) {
+            take_payment(&mut self.bills, &mut self.rows)?;
+        }
+        let rows = self.rows.iter().map(|(day, row)| Payment::of_row(*day, row.row()));
+        let payment = Payment::of_rows(rows.clone());
+        // Rows that name several orders were told of in the first walk.
+        let billed = BilledOrder::of(&payment, rows, &mut Vec::new());
+        Ok((!self.rows.is_empty() && billed.transaction_id == transaction_id).then_some(billed))
+    }
+}

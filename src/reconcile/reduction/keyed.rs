@@ -1,0 +1,176 @@
+//! Rows gathered by a key in one walk through a table, and scattered over parts in scratch files: rows of one key lie in
+//! one part. Parts are looked at one after the other, so memory does not follow the table.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, Write};
+use std::path::Path;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::error::ArrowError;
+
+use super::evaluate::Evaluator;
+use super::keys::NO_KEY;
+use super::sift::{BatchKeys, Condition, KeyNames, Trial, matching};
+use super::source::Source;
+use super::term::Mention;
+
+/// Rows of a part: their keys are in memory at once.
+const ROWS_PER_PART: u64 = 1 << 17;
+const MOST_PARTS: u64 = 1 << 10;
+const BUFFER: usize = 8 << 10;
+/// A key and the number of a row.
+const ENTRY_BYTES: usize = 24;
+
+/// A key, and the number of a row that has it.
+pub(super) type KeyedRow = (u128, u64);
+
+/// Keyed rows in their parts.
+pub(super) struct KeyedRows {
+    parts: Vec<BufWriter<File>>,
+}
+
+impl KeyedRows {
+    /// As many parts as tables of so many rows need.
+    pub(super) fn parts_for(rows: u64) -> usize {
+        usize::try_from(rows.div_ceil(ROWS_PER_PART).clamp(1, MOST_PARTS)).expect("few parts")
+    }
+
+    pub(super) fn new(scratch: &Path, parts: usize) -> io::Result<KeyedRows> {
+        let file = |_| Ok(BufWriter::with_capacity(BUFFER, tempfile::tempfile_in(scratch)?));
+        Ok(KeyedRows { parts: (0..parts).map(file).collect::<io::Result<_>>()? })
+    }
+
+    fn push(&mut self, key: u128, row: u64) -> io::Result<()> {
+        // The other half of the key tells apart what lies in one part.
+        let part = ((key >> 64) * self.parts.len() as u128) >> 64;
+        let mut entry = [0; ENTRY_BYTES];
+        entry[..16].copy_from_slice(&key.to_le_bytes());
+        entry[16..].copy_from_slice(&row.to_le_bytes());
+        self.parts[usize::try_from(part).expect("a part's number")].write_all(&entry)
+    }
+
+    /// The number of parts.
+    pub(super) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The rows of a part, in the order of their numbers.
+    pub(super) fn read(&mut self, part: usize) -> io::Result<Vec<KeyedRow>> {
+        let part = &mut self.parts[part];
+        part.flush()?;
+        let (mut bytes, mut file) = (Vec::new(), part.get_ref());
+        file.rewind()?;
+        file.read_to_end(&mut bytes)?;
+        let entry = |entry: &[u8; ENTRY_BYTES]| {
+            let (key, row) = entry.split_at(16);
+            let key = u128::from_le_bytes(key.try_into().expect("16 bytes"));
+            (key, u64::from_le_bytes(row.try_into().expect("8 bytes")))
+        };
+        Ok(bytes.as_chunks().0.iter().map(entry).collect())
+    }
+}
+
+/// What one walk gathers of a mention: the rows that match its condition, by a key.
+pub(super) struct Gathering {
+    pub(super) mention: Mention,
+    pub(super) condition: Condition,
+    /// The columns of the key.
+    pub(super) names: KeyNames,
+    /// A column in which a matching row must not be null.
+    pub(super) present: Option<String>,
+    pub(super) keyed: KeyedRows,
+    /// Matching rows with a null in their key, where they are wanted.
+    pub(super) keyless: Option<Vec<u64>>,
+    /// A matching row was null where it must not be.
+    pub(super) has_null: bool,
+}
+
+impl Gathering {
+    /// The rows of a trial.
+    pub(super) fn of(trial: &Trial, names: KeyNames, keyed: KeyedRows) -> Gathering {
+        Gathering {
+            mention: trial.mention,
+            condition: trial.condition.clone(),
+            names,
+            present: None,
+            keyed,
+            keyless: Some(Vec::new()),
+            has_null: false,
+        }
+    }
+
+    fn columns(&self, columns: &mut BTreeSet<String>) {
+        self.condition.columns(self.mention, columns);
+        columns.extend(self.names.iter().chain(&self.present).cloned());
+    }
+
+    fn take(&mut self, first: u64, rows: &[usize], keys: &mut BatchKeys<'_>) -> Result<(), ArrowError> {
+        let columns = keys.of(&self.names, rows.len())?;
+        for row in rows {
+            let (key, number) = (columns.key(*row), first + *row as u64);
+            if key == NO_KEY {
+                self.keyless.iter_mut().for_each(|rows| rows.push(number));
+            } else {
+                self.keyed.push(key, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_for_null(&mut self, batch: &RecordBatch, rows: &[usize]) -> Result<(), ArrowError> {
+        let Some(name) = &self.present else { return Ok(()) };
+        let column = batch.column_by_name(name);
+        let column = column.ok_or_else(|| ArrowError::SchemaError(format!("no column `{name}`")))?;
+        self.has_null |= rows.iter().any(|row| column.is_null(*row));
+        Ok(())
+    }
+}
+
+/// Walks through `source` once for all gatherings.
+pub(super) fn gather(source: &Source, mut gatherings: Vec<&mut Gathering>) -> Result<(), ArrowError> {
+    let mut columns = BTreeSet::new();
+    gatherings.iter().for_each(|gathering| gathering.columns(&mut columns));
+    let conditions: Vec<_> = gatherings.iter().map(|gathering| gathering.condition.clone()).collect();
+    source.scan_all(&columns, |first, batch| {
+        let (mut evaluator, mut keys) = (Evaluator::new(batch), BatchKeys::new(batch));
+        for (condition, gathering) in conditions.iter().zip(&mut gatherings) {
+            let rows = matching(condition, &mut evaluator, &mut keys)?;
+            gathering.look_for_null(batch, &rows)?;
+            gathering.take(first, &rows, &mut keys)?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn rows_of_one_key_lie_in_one_part_and_none_is_lost(
+            keys in proptest::collection::vec((0_u128..9).prop_map(|key| (key + 1) << 122 | key), 0..200),
+            parts in 1_usize..5,
+        ) {
+            let scratch = tempfile::tempdir().unwrap();
+            let mut rows = KeyedRows::new(scratch.path(), parts).unwrap();
+            let keyed: Vec<KeyedRow> = keys.into_iter().zip(0..).collect();
+            keyed.iter().for_each(|(key, row)| rows.push(*key, *row).unwrap());
+            let mut part_of = BTreeMap::new();
+            let mut found = Vec::new();
+            for part in 0..rows.parts() {
+                let read = rows.read(part).unwrap();
+                prop_assert_eq!(&read, &rows.read(part).unwrap());
+                prop_assert!(read.iter().all(|(key, _)| *part_of.entry(*key).or_insert(part) == part));
+                found.extend(read);
+            }
+            found.sort_by_key(|(_, row)| *row);
+            prop_assert_eq!(found, keyed);
+        }
+    }
+}

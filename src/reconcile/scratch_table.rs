@@ -1,0 +1,240 @@
+//! A table of the night in the scratch folder, in batches as they lie in memory (Arrow IPC): writing and reading
+//! it is little more than a copy, and a batch is found by its number. Only this program reads it, and only tonight.
+//! Knows no dataset.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::reader::FileReader;
+use arrow::ipc::writer::FileWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+
+/// Rows of every batch but the last.
+pub(super) const ROWS_PER_BATCH: usize = 8_192;
+/// How many rows there are, as it stands in the file.
+const ROWS: &str = "rows";
+const BUFFER: usize = 1 << 18;
+
+/// Batches that wait to be written.
+const BATCHES_AHEAD: usize = 2;
+
+/// A table under construction: a thread writes it.
+pub(super) struct ScratchWriter {
+    path: PathBuf,
+    thread: Option<Thread>,
+    rows: usize,
+}
+
+/// Takes batches, then `None` when there will be no more: a table without its end is none.
+struct Thread {
+    batches: SyncSender<Option<RecordBatch>>,
+    written: JoinHandle<Result<(), ArrowError>>,
+}
+
+/// A table that is there.
+#[derive(Debug, Clone)]
+pub(super) struct ScratchTable {
+    path: PathBuf,
+    schema: SchemaRef,
+    rows: u64,
+}
+
+impl ScratchWriter {
+    pub(super) fn new(path: PathBuf) -> ScratchWriter {
+        ScratchWriter { path, thread: None, rows: 0 }
+    }
+
+    /// Adds named columns; those of the first batch, which may have no row, are the schema.
+    ///
+    /// # Errors
+    /// The file cannot be written; it may be rows added before that could not be.
+    pub(super) fn write(&mut self, columns: Vec<(&'static str, ArrayRef)>) -> Result<(), ArrowError> {
+        let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let arrays = columns.into_iter().map(|(_, array)| array).collect();
+        let batch = RecordBatch::try_new(schema, arrays)?;
+        assert!(self.rows.is_multiple_of(ROWS_PER_BATCH), "only the last batch is not full");
+        assert!(batch.num_rows() <= ROWS_PER_BATCH, "a batch is found by the number of its rows");
+        self.rows += batch.num_rows();
+        if self.thread.is_none() {
+            self.thread = Some(Thread::start(&self.path, batch.schema())?);
+        }
+        self.send(Some(batch))
+    }
+
+    /// Ends the file. A table nothing was written to, not even no rows, has none.
+    pub(super) fn finish(mut self) -> Result<(), ArrowError> {
+        if self.thread.is_some() {
+            self.send(None)?;
+        }
+        self.join()
+    }
+
+    fn send(&mut self, batch: Option<RecordBatch>) -> Result<(), ArrowError> {
+        let is_taken = self.thread.as_ref().is_some_and(|thread| thread.batches.send(batch).is_ok());
+        // A thread that takes no more has failed, and says why when it ends.
+        if is_taken { Ok(()) } else { self.join() }
+    }
+
+    fn join(&mut self) -> Result<(), ArrowError> {
+        let Some(Thread { batches, written }) = self.thread.take() else { return Ok(()) };
+        drop(batches);
+        written.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+impl Thread {
+    fn start(path: &Path, schema: SchemaRef) -> Result<Thread, ArrowError> {
+        let (sender, batches) = sync_channel(BATCHES_AHEAD);
+        let file = BufWriter::with_capacity(BUFFER, File::create(path)?);
+        let file = FileWriter::try_new(file, &schema)?;
+        Ok(Thread { batches: sender, written: std::thread::spawn(move || write_all(file, &batches)) })
+    }
+}
+
+fn write_all(mut file: FileWriter<BufWriter<File>>, batches: &Receiver<Option<RecordBatch>>) -> Result<(), ArrowError> {
+    let mut rows = 0;
+    for batch in batches {
+        let Some(batch) = batch else {
+            file.write_metadata(ROWS, rows.to_string());
+            return file.finish();
+        };
+        rows += batch.num_rows();
+        if batch.num_rows() > 0 {
+            file.write(&batch)?;
+        }
+    }
+    Ok(())
+}
+
+impl ScratchTable {
+    pub(super) fn open(path: &Path) -> Result<ScratchTable, ArrowError> {
+        let file = FileReader::try_new(File::open(path)?, None)?;
+        let rows = file.custom_metadata().get(ROWS).and_then(|rows| rows.parse().ok());
+        let rows = rows.ok_or_else(|| ArrowError::IpcError("a scratch table that was not finished".to_owned()))?;
+        Ok(ScratchTable { path: path.to_owned(), schema: file.schema(), rows })
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Its batches in these columns, those it has of them.
+    pub(super) fn read(&self, columns: &BTreeSet<String>) -> Result<FileReader<BufReader<File>>, ArrowError> {
+        let fields = self.schema.fields().iter().enumerate();
+        let wanted = fields.filter(|(_, field)| columns.contains(field.name())).map(|(place, _)| place);
+        FileReader::try_new(BufReader::new(File::open(&self.path)?), Some(wanted.collect()))
+    }
+
+    /// The rows of these numbers, which ascend, in these columns: a batch for each that holds any.
+    pub(super) fn fetch(
+        &self,
+        columns: &BTreeSet<String>,
+        numbers: &[u64],
+        mut see: impl FnMut(RecordBatch) -> Result<(), ArrowError>,
+    ) -> Result<(), ArrowError> {
+        let mut file = self.read(columns)?;
+        let batch_of = |number: &u64| number / ROWS_PER_BATCH as u64;
+        for mine in numbers.chunk_by(|one, other| batch_of(one) == batch_of(other)) {
+            let batch = batch_of(&mine[0]);
+            file.set_index(usize::try_from(batch).expect("a batch's number"))?;
+            let batch_rows = file.next().transpose()?.expect("a batch that was found");
+            let places = mine.iter().map(|number| number - batch * ROWS_PER_BATCH as u64).collect::<UInt64Array>();
+            see(take_record_batch(&batch_rows, &places)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a table as a Parquet file, for an engine that reads no other.
+pub(super) fn write_parquet(table: &Path, path: &Path) -> Result<(), ArrowError> {
+    let table = ScratchTable::open(table)?;
+    let properties = WriterProperties::builder().set_compression(Compression::UNCOMPRESSED).build();
+    let mut writer = ArrowWriter::try_new(File::create(path)?, table.schema.clone(), Some(properties))?;
+    for batch in FileReader::try_new(BufReader::new(File::open(&table.path)?), None)? {
+        writer.write(&batch?)?;
+    }
+    writer.close()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray, Int64Array, StringArray};
+    use arrow::datatypes::Int64Type;
+
+    use super::*;
+
+    fn columns(first: usize, rows: usize) -> Vec<(&'static str, ArrayRef)> {
+        let numbers = || (first..first + rows).map(|number| i64::try_from(number).unwrap());
+        let texts = numbers().map(|number| (number % 3 > 0).then(|| format!("{number}"))).collect::<StringArray>();
+        vec![("number", Arc::new(numbers().collect::<Int64Array>())), ("text", Arc::new(texts))]
+    }
+
+    fn table(folder: &Path, rows: usize) -> ScratchTable {
+        let path = folder.join("table");
+        let mut writer = ScratchWriter::new(path.clone());
+        for first in (0..rows.max(1)).step_by(ROWS_PER_BATCH) {
+            writer.write(columns(first, ROWS_PER_BATCH.min(rows - first))).unwrap();
+        }
+        writer.finish().unwrap();
+        ScratchTable::open(&path).unwrap()
+    }
+
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn batches_come_back_as_they_were_in_the_columns_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = 2 * ROWS_PER_BATCH + 5;
+        let table = table(folder.path(), rows);
+        let batches: Vec<_> = table.read(&names(&["text", "none"])).unwrap().map(Result::unwrap).collect();
+        assert_eq!((table.rows(), batches.len()), (rows as u64, 3));
+        assert!(batches.iter().all(|batch| batch.num_columns() == 1));
+        let wanted = columns(2 * ROWS_PER_BATCH, 5).remove(1).1;
+        assert_eq!(batches[2].column(0), &wanted);
+    }
+
+    #[test]
+    fn rows_are_found_by_their_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = table(folder.path(), 3 * ROWS_PER_BATCH);
+        let wanted: Vec<u64> = vec![0, 8_191, 8_192, 20_000, 24_575];
+        let mut found = Vec::new();
+        let see = |batch: RecordBatch| {
+            found.extend(batch.column(0).as_primitive::<Int64Type>().values().iter().map(|number| *number as u64));
+            Ok(())
+        };
+        table.fetch(&names(&["number"]), &wanted, see).unwrap();
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_table_without_a_row_has_its_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = table(folder.path(), 0);
+        assert_eq!((table.rows(), table.schema().fields().len()), (0, 2));
+        assert_eq!(table.read(&names(&["number"])).unwrap().count(), 0);
+        let parquet = folder.path().join("parquet");
+        write_parquet(&folder.path().join("table"), &parquet).unwrap();
+        assert!(parquet.exists());
+    }
+}
