@@ -3,6 +3,8 @@
 //!
 //! Two texts of a set of n pass for one with a chance of n²/2¹²⁹: of a million, less than one in 10²⁶.
 
+use std::io::{self, Write};
+
 use aws_lc_rs::digest::{Context, SHA256};
 
 /// Shelves a set is spread over: one holds so few that a new one is put in its place by moving the rest.
@@ -40,6 +42,11 @@ impl Fingerprints {
             let fingerprint = fingerprint(texts);
             self.shelves[shelf_of(fingerprint)].binary_search(&fingerprint).is_ok()
         }
+    }
+
+    /// Writes each as a line of 32 hexadecimal digits, in their order.
+    pub fn write_lines(&self, out: &mut impl Write) -> io::Result<()> {
+        self.shelves.iter().flatten().try_for_each(|fingerprint| writeln!(out, "{fingerprint:032x}"))
     }
 
     /// Takes the texts out.
@@ -113,6 +120,16 @@ mod tests {
                 prop_assert_eq!((set.len(), set.is_empty()), (texts.len(), texts.is_empty()));
             }
         }
+    }
+
+    #[test]
+    fn a_line_is_the_first_half_of_sha_256_of_each_text_behind_its_length() {
+        let mut lines = Vec::new();
+        Fingerprints::from_iter([["券"], ["o"]]).write_lines(&mut lines).unwrap();
+        let expected = [&b"\0\0\0\0\0\0\0\x01o"[..], "\0\0\0\0\0\0\0\x03券".as_bytes()];
+        let mut expected = expected.map(|bytes| hex::encode(&aws_lc_rs::digest::digest(&SHA256, bytes).as_ref()[..16]));
+        expected.sort();
+        assert_eq!(String::from_utf8(lines).unwrap(), format!("{}\n{}\n", expected[0], expected[1]));
     }
 
     #[test]

@@ -4,11 +4,14 @@
 //! reconcile generate FOLDER --coupons N     a lake of N coupons
 //! reconcile night FOLDER [--date D] [--match-only]
 //!                                           ledger and breaks of a night, into FOLDER/lake
+//! reconcile script FOLDER FILE [--date D]   the night for `spark-submit`
+//! reconcile take FOLDER [--date D]          what the script left, into FOLDER/lake
 //! reconcile decode FOLDER [--date D]        what the match reads, decoded and dropped: its floor
 //! ```
 
 mod merchant;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -18,7 +21,9 @@ use coupon_recon::contract;
 use coupon_recon::dataset::Lake;
 use coupon_recon::dataset::partition::{self, Provenance, Writer};
 use coupon_recon::job::{self, Job};
-use coupon_recon::reconcile::{self, Asked, DayFiles, Decisions, ReconcileError, Scratch, Shortfall, Site};
+use coupon_recon::reconcile::{
+    self, Asked, DayFiles, Decisions, Handover, Left, Place, ReconcileError, Scratch, Script, Shortfall, Site,
+};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -54,6 +59,19 @@ enum Command {
         #[arg(long)]
         match_only: bool,
     },
+    /// Writes the night down for Spark.
+    Script {
+        folder: PathBuf,
+        file: PathBuf,
+        #[arg(long, default_value = merchant::DATE)]
+        date: NaiveDate,
+    },
+    /// Takes what the script left as ledger and breaks.
+    Take {
+        folder: PathBuf,
+        #[arg(long, default_value = merchant::DATE)]
+        date: NaiveDate,
+    },
     /// Decodes what the match reads, on one thread.
     Decode {
         folder: PathBuf,
@@ -67,22 +85,34 @@ fn main() -> Outcome<()> {
         Command::Generate { folder, coupons } => {
             merchant::generate(&folder, coupons)?;
             let date: NaiveDate = merchant::DATE.parse()?;
-            night(&folder, date - Days::new(1), false)
+            night(&folder, date - Days::new(1), false, None)
         }
-        Command::Night { folder, date, match_only } => night(&folder, date, match_only),
+        Command::Night { folder, date, match_only } => night(&folder, date, match_only, None),
+        Command::Script { folder, file, date } => {
+            let script = script(&folder, date)?;
+            Ok(std::fs::write(file, script.text)?)
+        }
+        Command::Take { folder, date } => {
+            let script = script(&folder, date)?;
+            night(&folder, date, false, Some(&script))
+        }
         Command::Decode { folder, date } => decode(&folder, date),
     }
 }
 
-fn night(folder: &Path, date: NaiveDate, match_only: bool) -> Outcome<()> {
+fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Script>) -> Outcome<()> {
     let job = job::load(&folder.join("job.toml"), &|_| None)?;
     let mut files = day_files(&job, date)?;
     let began = Instant::now();
+    let mut site = match script {
+        Some(script) => Site::Script(Left::open(script, &in_place(&job))?),
+        None => Site::Here,
+    };
     let path = place(&job, "coupon_ledger", date)?;
     let scratch = Scratch::new_in(&job.lake)?;
     let mut writer = Writer::create(&path, contract::contract("coupon_ledger"), &Provenance::default())?;
     let mut rows = 0;
-    let footing = reconcile::build_ledger(&job, &mut Site::Here, (&files, &scratch), &Asked::default(), |batch| {
+    let footing = reconcile::build_ledger(&job, &mut site, (&files, &scratch), &Asked::default(), |batch| {
         rows += batch.num_rows();
         writer.write(&batch).map_err(ReconcileError::from)
     })?;
@@ -97,12 +127,38 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool) -> Outcome<()> {
     }
     files.day.insert("coupon_ledger".to_owned(), path);
     let judgement =
-        reconcile::judge(&job, &mut Site::Here, (&files, &scratch), &Shortfall::default(), &Decisions::default())?;
+        reconcile::judge(&job, &mut site, (&files, &scratch), &Shortfall::default(), &Decisions::default())?;
     partition::write_rows(&place(&job, "breaks", date)?, &judgement.breaks, &Provenance::default())?;
     let found: Vec<_> = judgement.found.iter().filter(|(_, rows)| **rows > 0).collect();
     eprintln!("{} breaks: {found:?}", judgement.breaks.len());
     eprintln!("all {:.2} s", began.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// The night as a script; what it reads of D is linked to where a script looks for it.
+fn script(folder: &Path, date: NaiveDate) -> Outcome<Script> {
+    let job = job::load(&folder.join("job.toml"), &|_| None)?;
+    let mut files = day_files(&job, date)?;
+    for made in ["coupon_ledger", "breaks"] {
+        files.day.remove(made);
+    }
+    let handover = Handover { folder: lake_of(&job).handover(&job.name, date), digests: BTreeMap::new() };
+    std::fs::create_dir_all(handover.folder.join("inputs"))?;
+    for (dataset, path) in &files.day {
+        let input = handover.input(dataset);
+        let _ = std::fs::remove_file(&input);
+        std::fs::hard_link(path, input)?;
+    }
+    for (_, nobody) in handover.asked() {
+        std::fs::write(nobody, "")?;
+    }
+    let scratch = Scratch::new_in(&job.lake)?;
+    Ok(reconcile::write_script(&job, (&files, &scratch), &Shortfall::default(), &in_place(&job), &handover)?)
+}
+
+/// The lake where it is.
+fn in_place(job: &Job) -> Place {
+    Place { root: job.lake.clone(), bucket: None }
 }
 
 fn decode(folder: &Path, date: NaiveDate) -> Outcome<()> {

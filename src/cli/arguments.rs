@@ -116,6 +116,12 @@ pub(super) struct Run {
     /// Match and judge on this machine or on the cluster of `engine.remote`, whatever `engine.kind` says
     #[arg(long, value_enum)]
     pub(super) engine: Option<Engine>,
+    /// Ask everything, then write the match and the rules of one date as a script for spark-submit
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stage", "dry_run", "fail_on", "summary"])]
+    pub(super) emit_script: Option<PathBuf>,
+    /// Publish what the script of `--emit-script` has left
+    #[arg(long, conflicts_with_all = ["stage", "dry_run", "emit_script"])]
+    pub(super) take_script: bool,
     /// Print a summary of each night on stderr
     #[arg(long)]
     pub(super) summary: bool,

@@ -19,6 +19,8 @@ Examples:
   coupon-recon run job.toml --wait 2h                              wait for a bill that is late
   coupon-recon run job.toml --stage datacube,cards                 some stages; the others keep what they have
   coupon-recon run job.toml --replay --date 2026-11-20             from the journal, without a network
+  coupon-recon run job.toml --date 2026-11-20 --engine spark --emit-script night.py   for a Spark without Spark Connect
+  coupon-recon run job.toml --date 2026-11-20 --engine spark --take-script   publish, after `spark-submit night.py`
   coupon-recon run job.toml --interval-start 2026-11-20T12:00:00+08:00 \\
                             --interval-end 2026-11-21T12:00:00+08:00   an orchestrator's data interval
 

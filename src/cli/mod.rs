@@ -16,6 +16,7 @@ mod rules;
 mod run;
 mod sample;
 mod screen;
+mod script;
 mod verify;
 
 use std::process;

@@ -13,6 +13,7 @@ use super::forecast;
 use super::interrupt::Interrupt;
 use super::outcome::{gated, result_line, tell, worse};
 use super::screen::{self, Level, say};
+use super::script;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::extract::Watcher;
@@ -31,7 +32,7 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
         redirect(&mut job, base_url)?;
     }
     if let Some(engine) = command.engine {
-        choose(&mut job, engine)?;
+        choose(&mut job, engine, is_scripted(&command))?;
     }
     let gate = command.fail_on.as_deref().map(parse_gate).transpose()?;
     let dates = command.dates.resolve(world, &|name| std::env::var(name).ok())?;
@@ -40,7 +41,13 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
     if command.dry_run {
         return forecast::tell(&job, &plans, world).await;
     }
+    if is_scripted(&command) {
+        refuse_unscripted(&job, &plans)?;
+    }
     let interrupt = Interrupt::watch();
+    if let Some(file) = &command.emit_script {
+        return script::write(&job, &plans, world, (command.wait, &interrupt), file).await;
+    }
     let mut worst = ExitCode::NothingToDo;
     for plan in &plans {
         let began_at = world.clock.now();
@@ -71,6 +78,7 @@ fn plan(command: &Run, date: NaiveDate) -> Plan {
         date,
         stages: command.stages(),
         mode: mode(command),
+        takes_script: command.take_script,
         caller: Caller::of(environment),
         intake_memory_bytes: pipeline::INTAKE_MEMORY_BYTES,
     }
@@ -125,13 +133,30 @@ pub(super) fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Has another engine do the work than the job says.
-fn choose(job: &mut Job, engine: Engine) -> Result<(), Failure> {
+/// Whether match and rules are somebody else's, who runs a script.
+fn is_scripted(command: &Run) -> bool {
+    command.emit_script.is_some() || command.take_script
+}
+
+/// A script is one of Spark, and of one night: the next reads what this one publishes.
+fn refuse_unscripted(job: &Job, plans: &[Plan]) -> Result<(), Failure> {
+    if job.engine.kind != EngineKind::Spark {
+        return Err(Failure::new(ExitCode::Usage, "a script is for Spark").hinting("add `--engine spark`"));
+    }
+    if plans.len() > 1 {
+        let hint = "each night reads what the one before published: write, run and take them one by one";
+        return Err(Failure::new(ExitCode::Usage, "a script is of one date").hinting(hint));
+    }
+    Ok(())
+}
+
+/// Has another engine do the work than the job says. A script needs no cluster that we can reach.
+fn choose(job: &mut Job, engine: Engine, is_scripted: bool) -> Result<(), Failure> {
     job.engine.kind = match engine {
         Engine::Polars => EngineKind::Polars,
         Engine::Spark => EngineKind::Spark,
     };
-    match job.engine.refusal(job.bucket.is_some()) {
+    match job.engine.refusal(job.bucket.is_some()).filter(|_| !is_scripted) {
         Some((problem, hint)) => Err(Failure::new(ExitCode::Usage, format!("--engine spark: {problem}")).hinting(hint)),
         None => Ok(()),
     }
@@ -149,20 +174,27 @@ async fn run_waiting(
     wait: Option<Duration>,
     interrupt: &Interrupt,
 ) -> Result<NightOutcome, Failure> {
+    let attempt = async || pipeline::run_night(job, plan, world, &*watcher(), interrupt).await;
+    patiently(world, wait, attempt, |outcome| outcome.code).await
+}
+
+/// Who shows people how far the stages are.
+pub(super) fn watcher() -> Box<dyn Watcher> {
+    if std::io::stderr().is_terminal() && !screen::is_json() { Box::new(Bars::default()) } else { Box::new(Quiet) }
+}
+
+/// Tries again, as long as `wait` says, what ends with "try later".
+pub(super) async fn patiently<T>(
+    world: &World,
+    wait: Option<Duration>,
+    attempt: impl AsyncFn() -> Result<T, Failure>,
+    code: impl Fn(&T) -> ExitCode,
+) -> Result<T, Failure> {
     let mut left = wait.unwrap_or_default();
     loop {
-        let watcher: Box<dyn Watcher> = if std::io::stderr().is_terminal() && !screen::is_json() {
-            Box::new(Bars::default())
-        } else {
-            Box::new(Quiet)
-        };
-        let result = pipeline::run_night(job, plan, world, &*watcher, interrupt).await;
-        drop(watcher);
-        let try_later = match &result {
-            Ok(outcome) => outcome.code == ExitCode::TryLater,
-            Err(failure) => failure.code == ExitCode::TryLater,
-        };
-        if !try_later || left.is_zero() {
+        let result = attempt().await;
+        let ended = result.as_ref().map_or_else(|failure| failure.code, &code);
+        if ended != ExitCode::TryLater || left.is_zero() {
             return result;
         }
         let step = WAIT_STEP.min(left);

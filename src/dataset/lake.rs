@@ -104,10 +104,12 @@ impl Lake {
     /// # Errors
     /// A place that cannot be looked at.
     pub fn link(&self, date: NaiveDate, job: &str) -> io::Result<Option<PathBuf>> {
-        let trees = ["datasets", "reports", "runs", "journal", "state", "staging"].map(|tree| self.root.join(tree));
+        let trees = ["datasets", "reports", "runs", "journal", "state", "staging", "handover"];
+        let trees = trees.map(|tree| self.root.join(tree));
         let mut places = Vec::from(trees);
         places.extend([self.reports(date), self.root.join("runs").join(date.to_string()), self.journal(date)]);
         places.extend([self.staging(job), self.state("wallets"), self.state(&format!("{job}.lock"))]);
+        places.extend(self.handover(job, date).ancestors().take(2).map(Path::to_path_buf));
         for contract in contract::all() {
             let partition = self.partition(&contract.name, date);
             places.extend(partition.ancestors().take(3).map(Path::to_path_buf));
@@ -120,7 +122,8 @@ impl Lake {
             }
         }
         let runs = self.root.join("runs").join(date.to_string());
-        let trees = [self.journal(date), self.reports(date), runs, self.state(""), self.staging(job)];
+        let handover = self.handover(job, date);
+        let trees = [self.journal(date), self.reports(date), runs, self.state(""), self.staging(job), handover];
         for tree in trees {
             if let Some(link) = link_below(&tree)? {
                 return Ok(Some(link));
@@ -157,6 +160,11 @@ impl Lake {
     /// `staging/<job>`: on the same file system, outside every dataset.
     pub fn staging(&self, job: &str) -> PathBuf {
         self.root.join("staging").join(job)
+    }
+
+    /// `handover/<job>/dt=D`: what a script of the night reads and leaves, until its answers are published.
+    pub fn handover(&self, job: &str, date: NaiveDate) -> PathBuf {
+        self.root.join("handover").join(job).join(format!("dt={date}"))
     }
 
     /// `journal/dt=D`.

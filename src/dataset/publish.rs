@@ -128,7 +128,7 @@ impl Staging {
     }
 
     /// Removes what is left of the staging folder.
-    pub fn discard(self) -> io::Result<()> {
+    pub fn discard(&self) -> io::Result<()> {
         fs::remove_dir_all(&self.folder)
     }
 

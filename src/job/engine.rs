@@ -60,7 +60,8 @@ impl EngineSettings {
             return Some((
                 "this build has no Spark engine",
                 "run one that was built with `cargo build --features spark` (`make build-spark` brings what that \
-                 needs), or leave the night to `polars`",
+                 needs), leave the night to `polars`, or have it written down for `spark-submit` with `kind = \"polars\"` \
+                 and `run --engine spark --emit-script FILE`",
             ));
         }
         let Some(spark) = &self.spark else {
@@ -127,6 +128,11 @@ impl Remote {
     /// Whether it brings a token.
     pub fn has_token(&self) -> bool {
         self.token.is_some()
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub fn uses_ssl(&self) -> bool {
+        self.use_ssl
     }
 
     /// Whether the token would travel in clear text over a network.

@@ -22,23 +22,30 @@ pub(super) fn greet(job: &Job) -> Result<(), Failure> {
 
 /// Opens the engine for match and rules.
 pub(super) fn open(job: &Job, lake: &Lake) -> Result<Site, Failure> {
+    Site::open(job, place(job, lake)).map_err(|error| unmatched(&error))
+}
+
+/// Where the lake is for a cluster.
+pub(super) fn place(job: &Job, lake: &Lake) -> Place {
     let bucket = job.bucket.as_ref().map(|bucket| {
         // What Hadoop calls `s3://` is something else.
         let url = bucket.url().replacen("s3://", "s3a://", 1);
         (url, Box::new(Ferry { lake: lake.clone() }) as Box<dyn Carrier>)
     });
-    let place = Place { root: lake.root().to_owned(), bucket };
-    Site::open(job, place).map_err(|error| unmatched(&error))
+    Place { root: lake.root().to_owned(), bucket }
 }
 
 /// Removes what was put into the bucket for the cluster, and what it wrote there.
 pub(super) fn clear(job: &Job, lake: &Lake, site: &Site) -> Result<(), Failure> {
-    if matches!(site, Site::Here) || lake.bucket().is_none() {
+    if matches!(site, Site::Here) {
         return Ok(());
     }
-    Ferry { lake: lake.clone() }
-        .clear(&lake.staging(&job.name))
-        .map_err(|error| disk(&error, "cannot clear the staging of the bucket"))
+    clear_below(lake, &lake.staging(&job.name)).map_err(|error| disk(&error, "cannot clear the staging of the bucket"))
+}
+
+/// Removes the objects below a folder that the cluster was given.
+pub(super) fn clear_below(lake: &Lake, folder: &Path) -> io::Result<()> {
+    lake.bucket().map_or(Ok(()), |_| Ferry { lake: lake.clone() }.clear(folder))
 }
 
 /// Carries staged files into the bucket and what a cluster wrote out of it.

@@ -74,6 +74,16 @@ pub(super) fn unmatched(error: &ReconcileError) -> Failure {
     match error {
         ReconcileError::Partition(error) => unstaged(error),
         ReconcileError::Scratch { source } => disk(source, "cannot write what the match sorts"),
+        ReconcileError::ScriptNotRun { .. } => {
+            Failure::new(ExitCode::TryLater, format!("{error}; nothing was published"))
+                .hinting("`spark-submit` the script that `--emit-script` wrote; `--wait 2h` waits for its end")
+        }
+        ReconcileError::OtherScript { .. } => Failure::new(ExitCode::Usage, format!("{error}; nothing was published"))
+            .hinting("the night, its rules or its sources have changed since: write the script anew and run it"),
+        ReconcileError::WritesElsewhere { .. } => {
+            Failure::new(ExitCode::Usage, format!("{error}; nothing was published"))
+                .hinting("`job.lake` names the lake, `engine.shared_mount` says that it is mounted everywhere")
+        }
         #[cfg(feature = "spark")]
         ReconcileError::Cluster(error) => super::engine::failed(error),
         error => violated(error),

@@ -5,6 +5,7 @@ mod check;
 mod coverage;
 mod desk;
 mod engine;
+mod entries;
 mod evidence;
 mod failure;
 mod forecast;
@@ -16,6 +17,7 @@ mod progress;
 mod provenance;
 mod refoot;
 mod restated;
+mod script;
 mod stages;
 mod summary;
 mod telling;
@@ -28,6 +30,7 @@ pub use night::{INTAKE_MEMORY_BYTES, JournalKeeper, NightOutcome, Plan, run_nigh
 pub use place::{Reading, lake_as_shown};
 pub use progress::{Bars, Quiet};
 pub use refoot::refoot;
+pub use script::{Scripted, write_script};
 pub use summary::print as print_summary;
 pub use telling::{LastWords, tell_night};
 

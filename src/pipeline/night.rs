@@ -1,12 +1,13 @@
 //! One business date from job to published files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::engine;
+use super::entries::{footing_entry, stage_entry};
 use super::failure::{
     disk, issue_of, rules_wrong, undecided, unjournalled, unjudgeable, unmatched, unpublished, unstaged, violated,
 };
@@ -15,15 +16,14 @@ use super::pack::{self, NightToReport};
 use super::place::Held;
 use super::provenance::{digest_if_there, digest_parts, earlier_partitions, refuse_altered};
 use super::restated;
+use super::script;
 use super::stages::{self, Sources};
 use super::telling::{Chronicle, LastWords};
 use super::verdict::{Evidence, Verdict};
 use crate::clock::World;
 use crate::contract;
 use crate::dataset::Lake;
-use crate::dataset::manifest::{
-    FootingEntry, FootingTally, MANIFEST_VERSION, Manifest, ReadPartition, Restated, StageEntry,
-};
+use crate::dataset::manifest::{MANIFEST_VERSION, Manifest, ReadPartition, Restated, StageEntry};
 use crate::dataset::partition::Provenance;
 use crate::dataset::publication;
 use crate::dataset::publish::{StagedFile, Staging};
@@ -32,7 +32,7 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind, Night, Watcher};
 use crate::job::Job;
 use crate::journal::{Journal, Mode};
-use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Site, Tally};
+use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Site};
 use crate::record::{Break, LedgerRow, Record};
 use crate::sorter::Room;
 use crate::watch::Caller;
@@ -50,6 +50,8 @@ pub struct Plan {
     pub stages: Option<BTreeSet<String>>,
     /// How the journal is used.
     pub mode: Mode,
+    /// Match and rules are what a script of this night has left (`write_script`).
+    pub takes_script: bool,
     /// Who started the run.
     pub caller: Caller,
     /// What may be held of the rows of one export or bill: `INTAKE_MEMORY_BYTES`, less in tests.
@@ -95,21 +97,23 @@ pub async fn run_night(
     let held = Held::open(job, plan.date, world, &run_id)?;
     let chronicle = Chronicle::begin(job, plan, &held.lake, (&run_id, started_at), world).await;
     keeper.keep_words(Some(chronicle.last_words()));
-    let result = work(job, plan, world, (watcher, keeper), &held, (&run_id, started_at)).await;
+    let result =
+        prepared(job, plan, world, (watcher, keeper), &held, async |work| work.publish((&run_id, started_at)).await);
+    let result = result.await;
     keeper.keep_words(None);
     chronicle.end(&result).await;
     result
 }
 
-/// The night between its first and its last event.
-async fn work(
+/// Opens what a night works with and has it work.
+pub(super) async fn prepared<T>(
     job: &Job,
     plan: &Plan,
     world: &World,
     (watcher, keeper): (&dyn Watcher, &impl JournalKeeper),
     held: &Held,
-    (run_id, started_at): (&str, DateTime<Utc>),
-) -> Result<NightOutcome, Failure> {
+    then: impl AsyncFnOnce(Work<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let lake = &held.lake;
     complete_publication(lake, job)?;
     let runs = Runs::of(lake, plan.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
@@ -132,40 +136,28 @@ async fn work(
         watcher,
         selected: plan.stages.as_ref(),
     };
-    let work = Work { night: &night, lake, staging: &staging, plan, runs: &runs };
-    let done = work.run().await;
-    keep_certificates(&apis, &journal).await.and_then(|()| journal.flush()).map_err(|error| unjournalled(&error))?;
-    // What is published can be replayed: its journal and the state come first.
-    lake.put_memory(plan.date).map_err(|error| disk(&error, "cannot keep the state; nothing was published"))?;
-    let done = done?;
-    let manifest = work.manifest(&done, run_id, started_at)?;
-    let manifest_path = publication::publish(lake, &staging, &manifest).map_err(|error| unpublished(&error))?;
-    staging.discard().map_err(|error| disk(&error, "cannot clear the staging folder"))?;
-    let Done { verdict, sources, judgement, .. } = done;
-    let breaks = judgement.map(|judgement| judgement.breaks).unwrap_or_default();
-    let manifest_path = PathBuf::from(lake.shown(&manifest_path));
-    Ok(NightOutcome { code: verdict.code, manifest_path, manifest, breaks, issues: sources.issues })
+    then(Work { night: &night, lake, staging: &staging, plan, runs: &runs }).await
 }
 
 /// A night at work.
-struct Work<'a> {
-    night: &'a Night<'a>,
-    lake: &'a Lake,
-    staging: &'a Staging,
-    plan: &'a Plan,
+pub(super) struct Work<'a> {
+    pub(super) night: &'a Night<'a>,
+    pub(super) lake: &'a Lake,
+    pub(super) staging: &'a Staging,
+    pub(super) plan: &'a Plan,
     /// What earlier runs of the date have published.
     runs: &'a Runs,
 }
 
 /// A night that has done what it could.
-struct Done {
-    verdict: Verdict,
-    sources: Sources,
+pub(super) struct Done {
+    pub(super) verdict: Verdict,
+    pub(super) sources: Sources,
     judgement: Option<Judgement>,
     footing: Vec<Footing>,
-    files: Vec<StagedFile>,
+    pub(super) files: Vec<StagedFile>,
     provenance: Provenance,
-    read_partitions: Vec<ReadPartition>,
+    pub(super) read_partitions: Vec<ReadPartition>,
     restated: Option<Restated>,
     missing_dates: Option<(NaiveDate, NaiveDate)>,
     early_decisions: usize,
@@ -191,9 +183,61 @@ impl Done {
 }
 
 impl Work<'_> {
+    /// The whole night.
+    async fn publish(self, (run_id, started_at): (&str, DateTime<Utc>)) -> Result<NightOutcome, Failure> {
+        let done = self.run().await;
+        self.keep().await?;
+        let done = done?;
+        let manifest = self.manifest(&done, run_id, started_at)?;
+        let manifest_path =
+            publication::publish(self.lake, self.staging, &manifest).map_err(|error| unpublished(&error))?;
+        self.staging.discard().map_err(|error| disk(&error, "cannot clear the staging folder"))?;
+        if done.verdict.publish {
+            self.clear_handover()?;
+        }
+        let Done { verdict, sources, judgement, .. } = done;
+        let breaks = judgement.map(|judgement| judgement.breaks).unwrap_or_default();
+        let manifest_path = PathBuf::from(self.lake.shown(&manifest_path));
+        Ok(NightOutcome { code: verdict.code, manifest_path, manifest, breaks, issues: sources.issues })
+    }
+
+    /// Makes the journal durable, whatever became of the night.
+    pub(super) async fn keep(&self) -> Result<(), Failure> {
+        let Night { apis, journal, .. } = self.night;
+        keep_certificates(apis, journal).await.and_then(|()| journal.flush()).map_err(|error| unjournalled(&error))?;
+        // What is published can be replayed: its journal and the state come first.
+        let kept = self.lake.put_memory(self.plan.date);
+        kept.map_err(|error| disk(&error, "cannot keep the state; nothing was published"))
+    }
+
+    /// Clears what a script of this day was given and left: the day is published.
+    fn clear_handover(&self) -> Result<(), Failure> {
+        let handover = self.lake.handover(&self.night.job.name, self.plan.date);
+        if self.plan.takes_script || handover.exists() { script::clear(self) } else { Ok(()) }
+    }
+
     async fn run(&self) -> Result<Done, Failure> {
+        if !self.plan.takes_script {
+            engine::greet(self.night.job)?;
+        }
+        let mut done = self.gather().await?;
+        if done.verdict.publish && self.is_selected("reconcile") {
+            self.reconcile(&mut done).or_else(|failure| done.withdraw(failure))?;
+        }
+        if let Some(issue) = self.would_worsen(&done) {
+            done.sources.issues.push(issue);
+            done.verdict.publish = false;
+        }
+        match done.verdict.publish {
+            true => done.files.retain(|file| self.is_wanted(file, &done.sources.entries)),
+            false => done.files.clear(),
+        }
+        Ok(done)
+    }
+
+    /// The night up to its match: everything is asked and staged.
+    pub(super) async fn gather(&self) -> Result<Done, Failure> {
         let job = self.night.job;
-        engine::greet(job)?;
         let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
         reconcile::rehearse_rules(job, self.plan.date).map_err(rules_wrong)?;
         let rules_sha256 = rules.sha256();
@@ -216,17 +260,6 @@ impl Work<'_> {
             early_decisions: 0,
         };
         intact.or_else(|failure| done.withdraw(failure))?;
-        if done.verdict.publish && self.is_selected("reconcile") {
-            self.reconcile(&mut done).or_else(|failure| done.withdraw(failure))?;
-        }
-        if let Some(issue) = self.would_worsen(&done) {
-            done.sources.issues.push(issue);
-            done.verdict.publish = false;
-        }
-        match done.verdict.publish {
-            true => done.files.retain(|file| self.is_wanted(file, &done.sources.entries)),
-            false => done.files.clear(),
-        }
         Ok(done)
     }
 
@@ -252,7 +285,10 @@ impl Work<'_> {
         let asked = Asked { wallets: std::mem::take(asked), unknown_coupons: std::mem::take(unknown) };
         let scratch = Scratch::new_in(self.staging.folder());
         let scratch = scratch.map_err(|error| disk(&error, "cannot make a scratch folder"))?;
-        let mut site = engine::open(self.night.job, self.lake)?;
+        let mut site = match self.plan.takes_script {
+            true => script::take(self, done, (&files, &scratch), &asked)?,
+            false => engine::open(self.night.job, self.lake)?,
+        };
         self.stage_ledger(done, &mut site, (&files, &scratch), &asked)?;
         if let Some(side) = done.footing.iter().find(|side| !side.holds()) {
             return Err(Failure::new(ExitCode::Violation, format!("the night does not foot: {side}")));
@@ -367,7 +403,7 @@ impl Work<'_> {
     }
 
     /// The day's staged files, and every published day before it.
-    fn day_files(&self, staged: &[StagedFile]) -> Result<DayFiles, Failure> {
+    pub(super) fn day_files(&self, staged: &[StagedFile]) -> Result<DayFiles, Failure> {
         let mut files = DayFiles::new(self.plan.date);
         for file in staged.iter().filter(|file| file.dataset != "reports") {
             files.day.insert(file.dataset.clone(), self.staging.partition(&file.dataset));
@@ -435,39 +471,10 @@ impl Work<'_> {
     }
 }
 
-pub(super) fn footing_entry(side: &Footing) -> FootingEntry {
-    let tally = |it: &Tally| FootingTally { rows: it.rows, fen: it.fen };
-    FootingEntry {
-        side: side.side.to_owned(),
-        total: tally(&side.total),
-        matched: tally(&side.matched),
-        unmatched: tally(&side.unmatched),
-        left_out: tally(&side.left_out),
-    }
-}
-
 fn status(done: &Done) -> &'static str {
     match done.verdict {
         Verdict { publish: false, .. } => "failed",
         Verdict { code: ExitCode::Complete, .. } => "complete",
         _ => "partial",
-    }
-}
-
-fn stage_entry(stage: &str, files: &[StagedFile], datasets: &[&str]) -> StageEntry {
-    let mine = files.iter().filter(|file| datasets.contains(&file.dataset.as_str()));
-    let named = |file: &StagedFile| {
-        let name = if file.dataset == "reports" { &file.name } else { &file.dataset };
-        (name.clone(), file.rows)
-    };
-    StageEntry {
-        stage: stage.to_owned(),
-        status: "complete".to_owned(),
-        rows: mine.map(named).collect(),
-        requests: 0,
-        from_journal: 0,
-        retries: 0,
-        why: None,
-        notes: BTreeMap::new(),
     }
 }

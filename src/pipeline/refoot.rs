@@ -3,8 +3,8 @@
 
 use chrono::NaiveDate;
 
+use super::entries::footing_entry;
 use super::failure::disk;
-use super::night::footing_entry;
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::manifest::Manifest;

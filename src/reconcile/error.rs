@@ -73,6 +73,32 @@ pub enum ReconcileError {
     #[cfg(feature = "spark")]
     #[error(transparent)]
     Cluster(#[from] SparkError),
+    /// The cluster writes where we do not see it.
+    #[error(
+        "of {written} rows that the cluster wrote below `{folder}`, {seen} are there: the lake must be a bucket, or a \
+         folder that every machine of the cluster has mounted at that path",
+        folder = .folder.display()
+    )]
+    WritesElsewhere {
+        /// The folder.
+        folder: PathBuf,
+        /// Rows written.
+        written: i64,
+        /// Rows seen.
+        seen: i64,
+    },
+    /// What a script leaves at its end is not there.
+    #[error("the script of this night has not run to its end: `{answers}` lacks it", answers = .answers.display())]
+    ScriptNotRun {
+        /// Where its answers are.
+        answers: PathBuf,
+    },
+    /// The answers are those of another script than this night would write.
+    #[error("the answers in `{answers}` are those of another script than this night would write", answers = .answers.display())]
+    OtherScript {
+        /// Where they are.
+        answers: PathBuf,
+    },
     /// Rows that a cluster counted did not come.
     #[error("`{what}`: the cluster has {there} rows, {came} came")]
     Lost {

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use super::candidate::{self, Candidate};
-#[cfg(feature = "spark")]
-use super::cluster::{Cluster, ClusterNight};
+use super::cluster::{self, Replies};
 use super::decisions::Decisions;
 use super::engine::Engine;
 use super::error::ReconcileError;
@@ -63,10 +62,12 @@ impl Answers for Here<'_> {
     }
 }
 
-#[cfg(feature = "spark")]
-impl Answers for ClusterNight<'_> {
+/// Another engine.
+struct There<'a>(&'a mut dyn Replies);
+
+impl Answers for There<'_> {
     fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError> {
-        self.rows(&rule.id, &rule.sql, candidate::COLUMNS)
+        cluster::rows(self.0, (&rule.id, &rule.sql), candidate::COLUMNS)
     }
 }
 
@@ -85,17 +86,21 @@ pub(super) fn judge(
     decide((terms, rules, files), docket, &mut Here { engine, reduction }, decisions)
 }
 
-/// Judges it on a cluster.
-#[cfg(feature = "spark")]
-pub(super) fn judge_on(
-    cluster: &mut Cluster,
+/// Judges it by what another engine answers.
+pub(super) fn judge_there(
+    replies: &mut dyn Replies,
     (terms, rules): (&Terms, &Rules),
-    (files, scratch): (&DayFiles, &Scratch),
+    files: &DayFiles,
     shortfall: &Shortfall,
     decisions: &Decisions,
 ) -> Result<Judgement, ReconcileError> {
     let docket = Docket::of(rules, files, shortfall);
-    decide((terms, rules, files), docket, &mut cluster.night((terms, rules), files, scratch), decisions)
+    decide((terms, rules, files), docket, &mut There(replies), decisions)
+}
+
+/// The rules that can be judged tonight, in their order; `files` has the ledger, or a name for it.
+pub(super) fn judged<'a>(rules: &'a Rules, files: &DayFiles, shortfall: &Shortfall) -> Vec<&'a Rule> {
+    Docket::of(rules, files, shortfall).judged.into_values().collect()
 }
 
 /// Asks every rule that can be judged and gives its rows a life.

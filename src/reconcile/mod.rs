@@ -3,7 +3,6 @@
 
 mod builders;
 mod candidate;
-#[cfg(feature = "spark")]
 mod cluster;
 mod columns;
 mod coupon_key;
@@ -39,6 +38,7 @@ mod text_hash;
 mod threads;
 mod wallet;
 
+pub use cluster::{Handover, Left, Script};
 pub use decisions::{Decision, DecisionError, Decisions};
 pub use error::ReconcileError;
 pub use files::{DayFiles, Scratch, Shortfall};
@@ -48,10 +48,13 @@ pub use ledger::Asked;
 pub use lifecycle::Status;
 pub use site::{Carrier, Place, Site};
 
+use std::path::PathBuf;
+
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 
 use crate::job::Job;
+use crate::record::{LedgerRow, Record};
 use rules::Rules;
 use terms::Terms;
 
@@ -70,8 +73,13 @@ pub fn build_ledger<E: From<ReconcileError>>(
         #[cfg(feature = "spark")]
         Site::Cluster(cluster) if terms.rules.use_request_pattern.is_none() => {
             let rules = rules_of(job)?;
-            cluster.night((&terms, &rules), files, scratch).build_ledger(asked, sink)
+            let mut night = cluster.night((&terms, &rules), files, scratch);
+            night.refuse_elsewhere()?;
+            let footing = cluster::build_ledger(&mut night, files.date, asked, sink)?;
+            night.forget_ledger();
+            Ok(footing)
         }
+        Site::Script(left) => cluster::build_ledger(left, files.date, asked, sink),
         _ => ledger::build(&terms, files, asked, scratch, sink),
     }
 }
@@ -95,8 +103,28 @@ pub fn judge(
     match site {
         Site::Here => judge::judge(&terms, &rules, files, scratch, shortfall, decisions),
         #[cfg(feature = "spark")]
-        Site::Cluster(cluster) => judge::judge_on(cluster, (&terms, &rules), (files, scratch), shortfall, decisions),
+        Site::Cluster(cluster) => {
+            let mut night = cluster.night((&terms, &rules), files, scratch);
+            judge::judge_there(&mut night, (&terms, &rules), files, shortfall, decisions)
+        }
+        Site::Script(left) => judge::judge_there(left, (&terms, &rules), files, shortfall, decisions),
     }
+}
+
+/// Writes the night down for `spark-submit`: what `build_ledger` and `judge` would ask of a cluster. `files` are
+/// those of before the ledger, as they lie here.
+pub fn write_script(
+    job: &Job,
+    (files, scratch): (&DayFiles, &Scratch),
+    shortfall: &Shortfall,
+    place: &Place,
+    handover: &Handover,
+) -> Result<Script, ReconcileError> {
+    let (terms, rules) = (Terms::of(job), rules_of(job)?);
+    let mut with_ledger = files.clone();
+    with_ledger.day.insert(LedgerRow::DATASET.to_owned(), PathBuf::new());
+    let judged = judge::judged(&rules, &with_ledger, shortfall);
+    cluster::write_script(&job.name, (&terms, &rules, &judged), (files, scratch), place, handover)
 }
 
 /// Tries the job's own rules over an empty day: an error names the file and the line.

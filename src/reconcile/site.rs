@@ -1,12 +1,12 @@
-//! Where a night is matched and judged: on this machine, or on a cluster; and how a cluster names a file of
-//! the lake.
+//! Where a night is matched and judged: on this machine, on a cluster, or by a script that somebody ran; and how
+//! a cluster names a file of the lake.
 
 use std::path::{Path, PathBuf};
 
+use super::cluster::Left;
 #[cfg(feature = "spark")]
 use super::cluster::{Cluster, parts_of};
 use super::error::ReconcileError;
-#[cfg(feature = "spark")]
 use super::facts::scratched;
 #[cfg(feature = "spark")]
 use crate::job::EngineKind;
@@ -20,6 +20,8 @@ pub enum Site {
     /// A Spark cluster.
     #[cfg(feature = "spark")]
     Cluster(Box<Cluster>),
+    /// A script did it.
+    Script(Left),
 }
 
 impl Site {
@@ -48,7 +50,6 @@ impl Site {
 }
 
 /// Characters Spark would take for a pattern.
-#[cfg(feature = "spark")]
 const PATTERNS: [char; 6] = ['*', '?', '[', ']', '{', '}'];
 
 /// Carries files between the folder a night works in and the bucket that stands for it on a cluster.
@@ -75,7 +76,6 @@ impl std::fmt::Debug for Place {
     }
 }
 
-#[cfg(feature = "spark")]
 impl Place {
     /// The URI of a file below the folder. Always absolute: a server takes a relative one for its own.
     pub(super) fn uri(&self, path: &Path) -> Result<String, ReconcileError> {
@@ -89,7 +89,8 @@ impl Place {
         Err(ReconcileError::OutOfReach { path: path.to_owned() })
     }
 
-    /// Makes sure that the cluster sees a file: what is published lies in the bucket, what is staged does not yet.
+    /// Makes sure that a session sees a file: what is published lies in the bucket, what is staged does not yet.
+    #[cfg(feature = "spark")]
     pub(super) fn show(&self, path: &Path) -> Result<(), ReconcileError> {
         match &self.bucket {
             Some((_, carrier)) if path.starts_with(self.root.join("staging")) => carrier.put(path).map_err(scratched),
@@ -98,6 +99,7 @@ impl Place {
     }
 
     /// Whether the cluster wrote any part into a folder: of no rows Spark writes one, and Sail none.
+    #[cfg(feature = "spark")]
     pub(super) fn has_parts(&self, folder: &Path) -> Result<bool, ReconcileError> {
         match &self.bucket {
             Some((_, carrier)) => carrier.has_parts(folder).map_err(scratched),
@@ -111,7 +113,7 @@ impl Place {
     }
 }
 
-#[cfg(all(test, feature = "spark"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,6 +1,8 @@
 //! A session on a Spark cluster, over Spark Connect: views are declared, queries asked, rows come back as
 //! Arrow. Every call is bounded in time. Knows no dataset and no rule; writes only where it is told to.
 
+#![expect(clippy::result_large_err, reason = "the large error is the client's own, and its calls give it")]
+
 mod error;
 mod local;
 mod watch;
@@ -18,14 +20,6 @@ use watch::Watched;
 
 pub use error::SparkError;
 
-/// What every session is told, so that SQL means on Spark what it means here.
-pub const CONFIGURATION: [(&str, &str); 5] = [
-    ("spark.sql.ansi.enabled", "true"),
-    ("spark.sql.ansi.doubleQuotedIdentifiers", "true"),
-    ("spark.sql.parser.escapedStringLiterals", "true"),
-    ("spark.sql.session.timeZone", "UTC"),
-    ("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS"),
-];
 /// What the server's log knows us by, as an address writes it.
 const USER_AGENT: &str = concat!("coupon-recon%2F", env!("CARGO_PKG_VERSION"));
 
@@ -52,13 +46,16 @@ pub fn greet(settings: &SparkSettings) -> Result<String, SparkError> {
 }
 
 impl Session {
-    /// Opens a session and tells it how to read SQL.
+    /// Opens a session and tells it its settings.
     ///
     /// # Errors
     /// Nobody listens there, or what listens does not let us in.
-    pub fn open(settings: &SparkSettings) -> Result<Session, SparkError> {
+    pub fn open(
+        settings: &SparkSettings,
+        configuration: &'static [(&'static str, &'static str)],
+    ) -> Result<Session, SparkError> {
         let watched = Watched::connect(settings)?;
-        for (key, value) in CONFIGURATION {
+        for (key, value) in configuration {
             watched.call(key, move |session| session.conf().set(key, value))?;
         }
         Ok(Session { watched })

@@ -37,13 +37,20 @@ pub(super) struct Watched {
 impl Watched {
     /// Tries the port and asks the server for its version: only then is anybody there.
     pub(super) fn connect(settings: &SparkSettings) -> Result<Watched, SparkError> {
+        Watched::connect_within(GREETING, settings)
+    }
+
+    fn connect_within(limit: Duration, settings: &SparkSettings) -> Result<Watched, SparkError> {
         let remote = settings.remote.clone();
         knock(&remote)?;
         let address = remote.clone();
-        let session = wait_for("connect", &remote, GREETING, move || connected(&address))?;
-        let watched = Watched { remote, session, query_timeout: GREETING };
-        watched.call("connect", |session| session.version())?;
-        Ok(Watched { query_timeout: settings.query_timeout, ..watched })
+        let session = wait_for("connect", &remote, limit, move || {
+            let session = connected(&address)?;
+            session.version()?;
+            Ok(session)
+        });
+        let session = session.map_err(|error| silent(&remote, error))?;
+        Ok(Watched { remote, session, query_timeout: settings.query_timeout })
     }
 
     pub(super) fn remote(&self) -> &Remote {
@@ -119,6 +126,18 @@ fn knock(remote: &Remote) -> Result<(), SparkError> {
     Err(unreachable(why))
 }
 
+/// Who accepts a connection and then says nothing that the client understands is no Spark Connect server, or
+/// one that is spoken to in the wrong way.
+fn silent(remote: &Remote, error: SparkError) -> SparkError {
+    let SparkError::Late { remote: shown, seconds, .. } = error else { return error };
+    let advice = match remote.uses_ssl() {
+        true => "the address says `use_ssl=true`: does that port speak TLS?",
+        false => "if that port speaks TLS, the address must say `use_ssl=true`",
+    };
+    let why = format!("the port is open, and no Spark Connect server answered within {seconds} s; {advice}");
+    SparkError::Unreachable { remote: shown, why }
+}
+
 fn late(what: &str, remote: &Remote, limit: Duration) -> SparkError {
     SparkError::Late { remote: remote.shown(), what: what.to_owned(), seconds: limit.as_secs() }
 }
@@ -166,6 +185,21 @@ mod tests {
         let error = Watched::connect(&settings(free)).map(drop).unwrap_err();
         assert!(matches!(error, SparkError::Unreachable { .. }), "{error}");
         assert!(error.to_string().starts_with(&format!("nobody answers at sc://127.0.0.1:{free}: ")));
+    }
+
+    #[test]
+    fn who_accepts_and_says_nothing_is_given_up_in_bounded_time_and_the_token_is_not_told() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let plain = settings(port);
+        let remote = Remote::parse(&format!("sc://127.0.0.1:{port}/;token=hunter2;use_ssl=true")).unwrap();
+        let secured = SparkSettings { remote, ..settings(port) };
+        for (settings, advice) in [(plain, "must say `use_ssl=true`"), (secured, "does that port speak TLS?")] {
+            let error = Watched::connect_within(Duration::from_millis(300), &settings).map(drop).unwrap_err();
+            assert!(matches!(error, SparkError::Unreachable { .. }), "{error}");
+            let told = error.to_string();
+            assert!(told.contains(advice) && !told.contains("hunter2"), "{told}");
+        }
     }
 
     #[test]

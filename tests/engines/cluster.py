@@ -1,14 +1,17 @@
-"""A standalone Spark of this machine, on loopback: a master, two workers of one core, a Connect server.
+"""A standalone Spark of this machine, on loopback: a master, two workers of two cores, a Connect server that takes one
+core of each and leaves the other to spark-submit.
 
 Usage: cluster.py up FOLDER              starts it, prints its address, leaves it running
        cluster.py down FOLDER            ends what `up` started
-       cluster.py run FOLDER COMMAND…    starts it, runs the command ({remote} and {cluster} are replaced), ends it
+       cluster.py run FOLDER COMMAND…    starts it with a token of its own, which the environment of the command has too,
+                                         runs the command ({remote} and {cluster} are replaced), ends it
 
 FOLDER keeps logs, the workers' own folders, and the numbers of the processes. Wants a Java runtime (17)."""
 
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import socket
@@ -19,6 +22,8 @@ import urllib.request
 
 HOST, PORT = "127.0.0.1", 15002
 MEMORY = "1g"
+# What Spark's clients take for the token, and its server too.
+TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"
 CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
@@ -28,6 +33,7 @@ class Cluster:
     def __init__(self, folder: pathlib.Path):
         self.folder = folder.resolve()
         self.pids = self.folder / "pids.json"
+        self.submission = self.folder / "submit.json"
         self.started: dict[str, int] = {}
         self.processes: dict[str, subprocess.Popen] = {}
 
@@ -43,19 +49,20 @@ class Cluster:
                        "--host", HOST, "--port", master, "--webui-port", web)
             self.wait_for("the master", lambda: status(web) is not None)
             for name in ("worker-1", "worker-2"):
-                self.start(name, "spark-class", "org.apache.spark.deploy.worker.Worker", "--host", HOST, "--cores", 1,
-                           "--memory", MEMORY, "--webui-port", free_port(), "--work-dir", self.folder / name, url)
+                self.start(name, "spark-class", "org.apache.spark.deploy.worker.Worker", "--host", HOST, "--cores", 2,
+                           "--memory", "2g", "--webui-port", free_port(), "--work-dir", self.folder / name, url)
             self.wait_for("two workers", lambda: (status(web) or {}).get("aliveworkers") == 2)
-            settings = {
+            common = {
                 "spark.driver.host": HOST,
-                "spark.connect.grpc.binding.address": HOST,
-                "spark.connect.grpc.binding.port": port,
+                "spark.cores.max": 2,
                 "spark.sql.shuffle.partitions": 2,
                 "spark.ui.enabled": "false",
             }
-            conf = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
-            self.start("connect", "spark-submit", "--master", url, "--class", CONNECT, "--driver-memory", MEMORY,
-                       "--executor-memory", "900m", *conf, "spark-internal")
+            memory = ["--driver-memory", MEMORY, "--executor-memory", "900m"]
+            submit = ["spark-submit", "--master", url, *memory, *options(common)]
+            self.submission.write_text(json.dumps({"home": str(home()), "python": sys.executable, "command": submit}))
+            server = {"spark.connect.grpc.binding.address": HOST, "spark.connect.grpc.binding.port": port}
+            self.start("connect", *submit, "--class", CONNECT, *options(server), "spark-internal")
             self.wait_for("the Connect server", lambda: not is_free(port))
         except BaseException:
             self.down()
@@ -63,18 +70,12 @@ class Cluster:
         return f"sc://{HOST}:{port}"
 
     def start(self, name: str, program: str, *arguments) -> None:
-        import pyspark  # only who starts a cluster needs it
-
-        home = pathlib.Path(pyspark.__file__).parent
-        environment = os.environ | {
-            "SPARK_HOME": str(home),
-            "SPARK_LOCAL_IP": HOST,
+        environment = surroundings(str(home()), sys.executable) | {
             # The Connect server counts as a daemon too: this is what its driver gets.
             "SPARK_DAEMON_MEMORY": MEMORY if name == "connect" else "256m",
-            "PYSPARK_PYTHON": sys.executable,
         }
         log = (self.folder / f"{name}.log").open("w")
-        command = [home / "bin" / program, *map(str, arguments)]
+        command = [home() / "bin" / program, *map(str, arguments)]
         # A session of its own: the process can be ended with all it started, and outlives `up`.
         process = subprocess.Popen(command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
                                    stderr=log, start_new_session=True)
@@ -99,11 +100,35 @@ class Cluster:
                 end(self.started[name])
         self.pids.unlink(missing_ok=True)
 
+    def submit(self, script: pathlib.Path) -> tuple[int, str]:
+        """Runs a script on the cluster; its exit code and what it said."""
+        how = json.loads(self.submission.read_text())
+        program, *arguments = how["command"]
+        done = subprocess.run([pathlib.Path(how["home"]) / "bin" / program, *map(str, arguments), script], text=True,
+                              env=surroundings(how["home"], how["python"]), stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=1800)
+        return done.returncode, done.stdout
+
     def executors(self) -> list[int]:
         """The processes that compute, a child of a worker each."""
         workers = {session_of(pid) for name, pid in json.loads(self.pids.read_text()).items() if name.startswith("worker")}
         found = [int(it.name) for it in pathlib.Path("/proc").iterdir() if it.name.isdigit()]
         return [pid for pid in found if session_of(pid) in workers and b"CoarseGrainedExecutorBackend" in words(pid)]
+
+
+def home() -> pathlib.Path:
+    import pyspark  # only who starts a cluster needs it
+
+    return pathlib.Path(pyspark.__file__).parent
+
+
+def surroundings(spark_home: str, python: str) -> dict[str, str]:
+    return os.environ | {"SPARK_HOME": spark_home, "SPARK_LOCAL_IP": HOST, "PYSPARK_PYTHON": python,
+                         "PYSPARK_DRIVER_PYTHON": python}
+
+
+def options(settings: dict) -> list[str]:
+    return [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
 
 
 def words(pid: int) -> bytes:
@@ -161,6 +186,8 @@ def main(what: str, folder: str, *command: str) -> int:
     if what == "down":
         cluster.down()
         return 0
+    if what == "run":
+        os.environ[TOKEN] = secrets.token_hex(16)
     remote = cluster.up()
     print(remote, flush=True)
     if what == "up":

@@ -3,19 +3,27 @@ Usage: nights.py PROGRAM MERCHANT BASE_URL REMOTE [CLUSTER]
 
 CLUSTER is the folder of a cluster of cluster.py: one of its executors is killed in the middle of a night."""
 
+import concurrent.futures
+import contextlib
+import datetime
 import functools
 import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
 
+from cluster import TOKEN as TOKEN_VARIABLE
 from cluster import Cluster
 
-NOW = "2026-11-21T12:00:00+08:00"
+# The simulator was started with this instant, and its clock goes on: WeChat refuses who is five minutes off.
+NOW, BEGAN = datetime.datetime.fromisoformat("2026-11-21T12:00:00+08:00"), time.monotonic()
 DATES = ["2026-11-18", "2026-11-19", "2026-11-20"]
+# What the generated job says of engines.
+ENGINE = 'kind = "polars"\nremote = "sc://127.0.0.1:15002"'
 TOKEN = "spark-token-that-nobody-may-see"
 
 
@@ -32,11 +40,11 @@ class Desk:
         text = (self.merchant / "job.toml").read_text(encoding="utf-8")
         text = text.replace('lake = "../out/lake"', f'lake = "{lake or f"../out/{name}"}"')
         path = self.merchant / f"{name}.toml"
-        path.write_text(text.replace('kind = "polars"', engine), encoding="utf-8")
+        path.write_text(text.replace(ENGINE, engine), encoding="utf-8")
         return path
 
     def call(self, *arguments, **environment) -> tuple[int, str, str]:
-        command = [self.program, "--now", NOW, *map(str, arguments)]
+        command = [self.program, "--now", now(), *map(str, arguments)]
         env = os.environ | {"COUPON_RECON_LOG": "info,coupon_recon=debug"} | environment
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1800)
         self.said += [done.stdout, done.stderr]
@@ -60,6 +68,10 @@ class Desk:
         return [json.loads(it.read_bytes()) for it in sorted((lake / "runs").rglob("manifest.json"))]
 
 
+def now() -> str:
+    return (NOW + datetime.timedelta(seconds=time.monotonic() - BEGAN)).isoformat()
+
+
 def main() -> int:
     desk = Desk(*sys.argv[1:5])
     tests = [
@@ -67,10 +79,13 @@ def main() -> int:
         it_foots_alike_and_is_verified_here,
         the_engine_of_the_command_line_wins,
         what_is_wrong_is_told_with_its_exit_code,
+        who_does_not_answer_as_spark_is_given_up_in_bounded_time,
     ]
     if len(sys.argv) > 5:
         cluster = Cluster(pathlib.Path(sys.argv[5]))
-        tests.append(functools.partial(an_executor_killed_in_the_middle_changes_nothing, cluster=cluster))
+        tests.append(a_wrong_token_is_denied)
+        tests += [functools.partial(test, cluster=cluster) for test in
+                  (an_executor_killed_in_the_middle_changes_nothing, a_script_publishes_the_same_bytes)]
     tests.append(no_token_was_shown)
     for test in tests:
         test(desk)
@@ -124,7 +139,8 @@ def what_is_wrong_is_told_with_its_exit_code(desk: Desk) -> None:
     assert time.monotonic() - began < 60, "a dead server is told at once"
     code, _, err = run('kind = "polars"', "--engine", "spark")
     assert code == 2 and "`engine.remote` is missing" in err, (code, err)
-    code, _, err = run('kind = "spark"\nremote = "sc://spark.example:15002"')
+    # A token of the environment would be refused before.
+    code, _, err = run('kind = "spark"\nremote = "sc://spark.example:15002"', **{TOKEN_VARIABLE: ""})
     assert code == 2 and "a cluster elsewhere does not see" in err, (code, err)
     exposed = {"SPARK_CONNECT_AUTHENTICATE_TOKEN": TOKEN}
     code, _, err = run('kind = "spark"\nremote = "sc://spark.example:15002"\nshared_mount = true', **exposed)
@@ -134,9 +150,77 @@ def what_is_wrong_is_told_with_its_exit_code(desk: Desk) -> None:
     assert code == 69 and "FAIL cluster `sc://127.0.0.1:9`: " in out, out
 
 
+def who_does_not_answer_as_spark_is_given_up_in_bounded_time(desk: Desk) -> None:
+    """TLS where nobody speaks it, and a port that is open and silent."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        cases = {
+            "tls": (f"{desk.remote}/;use_ssl=true;token={TOKEN}", "does that port speak TLS?"),
+            "silent": (f"sc://127.0.0.1:{silent.getsockname()[1]}/;token={TOKEN}", "the address must say `use_ssl=true`"),
+        }
+
+        def run(name: str, remote: str) -> tuple[float, tuple[int, str, str]]:
+            began = time.monotonic()
+            job = desk.job(name, f'kind = "spark"\nremote = "{remote}"')
+            ended = desk.call("run", job, "--date", DATES[0], "--base-url", desk.base_url)
+            return time.monotonic() - began, ended
+
+        with concurrent.futures.ThreadPoolExecutor() as both:
+            runs = {name: both.submit(run, name, remote) for name, (remote, _) in cases.items()}
+        for name, (_, advice) in cases.items():
+            seconds, (code, _, err) = runs[name].result()
+            assert code == 69 and "no Spark Connect server answered" in err and advice in err, (name, code, err[-2000:])
+            assert seconds < 300, f"{name}: {seconds} s"
+
+
+def a_wrong_token_is_denied(desk: Desk) -> None:
+    right = os.environ[TOKEN_VARIABLE]
+    for wrong in (TOKEN, ""):
+        job = desk.job("denied", f'kind = "spark"\nremote = "{desk.remote}"')
+        command = ["--date", DATES[0], "--base-url", desk.base_url]
+        code, _, err = desk.call("run", job, *command, **{TOKEN_VARIABLE: wrong})
+        assert code == 77 and "does not let us in" in err, (code, err[-2000:])
+        code, out, err = desk.call("check", job, "--base-url", desk.base_url, **{TOKEN_VARIABLE: wrong})
+        assert code == 77 and "does not let us in" in out, (code, out, err[-2000:])
+    assert not any(right in text for text in desk.said)
+
+
+def a_script_publishes_the_same_bytes(desk: Desk, cluster: Cluster) -> None:
+    """Two nights, so that the second reads what the first published."""
+    job = desk.job("script", 'kind = "polars"')
+    script = job.with_suffix(".py")
+    lake = desk.merchant.parent / "out/script"
+
+    def call(date: str, *arguments) -> tuple[int, str, str]:
+        return desk.call("run", job, "--date", date, "--base-url", desk.base_url, "--engine", "spark", *arguments)
+
+    for date in DATES[:2]:
+        code, out, err = call(date, "--emit-script", script)
+        assert code == 0 and not (lake / f"datasets/breaks/dt={date}").exists(), (code, out, err[-4000:])
+        code, _, err = call(date, "--take-script")
+        assert code == 75 and "has not run to its end" in err, (code, err[-2000:])
+        began = time.monotonic()
+        code, said = cluster.submit(script)
+        assert code == 0, said[-6000:]
+        print(f"   spark-submit: {time.monotonic() - began:.1f} s", flush=True)
+        code, out, err = call(date, "--take-script")
+        assert code == 0, (code, out, err[-4000:])
+        assert json.loads(out)["requests"] == 0, "what was journalled is not asked again"
+        assert not any((lake / "handover").rglob("*.parquet")), "what was handed over is removed"
+    expected = {key: value for key, value in desk.published("here").items() if DATES[-1] not in key}
+    assert desk.published("script") == expected, "other bytes"
+    code, out, err = call(DATES[-1], "--emit-script", script)
+    assert code == 0, (code, out, err[-4000:])
+    changed = script.with_name("changed.py")
+    changed.write_text(script.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    code, said = cluster.submit(changed)
+    assert code == 0, said[-6000:]
+    code, _, err = call(DATES[-1], "--take-script")
+    assert code == 2 and "those of another script" in err, (code, err[-2000:])
+
+
 def an_executor_killed_in_the_middle_changes_nothing(desk: Desk, cluster: Cluster) -> None:
     job = desk.job("killed", f'kind = "spark"\nremote = "{desk.remote}"')
-    command = [desk.program, "--now", NOW, "run", str(job), "--date", DATES[0], "--base-url", desk.base_url]
+    command = [desk.program, "--now", now(), "run", str(job), "--date", DATES[0], "--base-url", desk.base_url]
     night = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     staging = desk.merchant.parent / "out/killed/staging"
     while not any(staging.glob("*/*/cluster/order_lines")):

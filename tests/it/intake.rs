@@ -30,7 +30,8 @@ fn replay(shop: &Shop, intake_memory_bytes: usize) {
     let world = World::at(NOW.parse().unwrap());
     for date in &shop.dates {
         let caller = Caller::of(std::iter::empty());
-        let plan = Plan { date: *date, stages: None, mode: Mode::Replay, caller, intake_memory_bytes };
+        let plan =
+            Plan { date: *date, stages: None, mode: Mode::Replay, takes_script: false, caller, intake_memory_bytes };
         let outcome = runtime.block_on(pipeline::run_night(&job, &plan, &world, &Quiet, &Nobody)).unwrap();
         assert_eq!(outcome.manifest.status, "complete", "{:?}", outcome.issues);
     }

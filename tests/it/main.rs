@@ -18,6 +18,7 @@ mod nonsense;
 mod operations;
 mod pack;
 mod schemas;
+mod script;
 mod support;
 mod survival;
 mod tidy;

@@ -340,6 +340,8 @@ fn an_engine_that_cannot_do_the_night_is_refused_before_anybody_is_asked() {
     let wechat = shop.serve(None);
     let run = |arguments: &[&str]| shop.run(&wechat, &[&["--date", "2026-11-18"], arguments].concat());
     let has_spark = cfg!(feature = "spark");
+    let remote = "remote = \"sc://127.0.0.1:15002\"\n";
+    shop.edit("job.toml", |text| text.replace(remote, ""));
     let ending = run(&["--engine", "spark"]);
     let why = if has_spark { "`engine.remote` is missing" } else { "this build has no Spark engine" };
     assert!(ending.code == 2 && ending.stderr.contains(why), "{} {}", ending.code, ending.stderr);

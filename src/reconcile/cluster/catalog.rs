@@ -1,11 +1,16 @@
 //! What the names in a rule stand for on a cluster: files with the schema of their contract, queries over
 //! other names, small tables that we bring. Text only: opens no file, asks nobody.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use polars::prelude::LazyFrame;
+use sqlparser::ast::visit_relations;
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::Parser;
 
 use super::super::engine::is_projection;
 use super::super::error::ReconcileError;
@@ -18,6 +23,14 @@ use super::super::terms::Terms;
 use crate::contract::{self, ColumnKind, Contract};
 use crate::record::{LedgerRow, Record};
 
+/// The names of the order files, which say what channels they speak of.
+pub(super) const ORDER_FILES: (&str, &str) =
+    ("orders_history", "SELECT DISTINCT source_file AS source_file FROM orders_history");
+
+/// Whom the night asked is known to the program only: to SQL it is nobody.
+const NOBODY: [(&str, &str); 2] =
+    [("asked_wallets", "openid STRING"), ("unknown_coupons", "openid STRING, coupon_code STRING")];
+
 /// A name's meaning.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Table {
@@ -29,6 +42,8 @@ pub(super) enum Table {
     Shared(String),
     /// Rows that we bring: at least one batch, which may be empty.
     Rows(Vec<RecordBatch>),
+    /// A table of these columns without a row.
+    Nothing(&'static str),
     /// The list of order files per WeChat channel: it needs the names of the order files first.
     WechatChannels,
 }
@@ -41,8 +56,41 @@ pub(super) struct Catalog<'a> {
 }
 
 impl Catalog<'_> {
+    /// What a query speaks of and `declared` does not know yet, each name after those it needs itself; they
+    /// are declared then.
+    pub(super) fn undeclared(
+        &self,
+        sql: &str,
+        declared: &mut BTreeSet<String>,
+    ) -> Result<Vec<(String, Table)>, ReconcileError> {
+        let mut found = Vec::new();
+        self.collect(sql, declared, &mut found)?;
+        Ok(found)
+    }
+
+    fn collect(
+        &self,
+        sql: &str,
+        declared: &mut BTreeSet<String>,
+        found: &mut Vec<(String, Table)>,
+    ) -> Result<(), ReconcileError> {
+        for name in relations_in(sql) {
+            if !declared.insert(name.clone()) {
+                continue;
+            }
+            let Some(table) = self.table(&name)? else { continue };
+            match &table {
+                Table::Query(sql) | Table::Shared(sql) => self.collect(sql, declared, found)?,
+                Table::WechatChannels => self.collect(ORDER_FILES.1, declared, found)?,
+                Table::File(..) | Table::Rows(_) | Table::Nothing(_) => {}
+            }
+            found.push((name, table));
+        }
+        Ok(())
+    }
+
     /// What a name stands for; `None` when the word is no table's name.
-    pub(super) fn table(&self, name: &str) -> Result<Option<Table>, ReconcileError> {
+    fn table(&self, name: &str) -> Result<Option<Table>, ReconcileError> {
         if let Some(view) = self.ledger_view(name) {
             let meaning = if view.is_shared { Table::Shared } else { Table::Query };
             return Ok(Some(meaning(view.sql.to_owned())));
@@ -53,6 +101,9 @@ impl Catalog<'_> {
         }
         if name == "wechat_channels" {
             return Ok(Some(Table::WechatChannels));
+        }
+        if let Some((_, columns)) = NOBODY.iter().find(|(nobody, _)| *nobody == name) {
+            return Ok(Some(Table::Nothing(columns)));
         }
         let small = parameters::tables(self.terms, self.files).map_err(ReconcileError::query("params"))?;
         if let Some((_, table)) = small.into_iter().find(|(known, _)| *known == name) {
@@ -120,6 +171,17 @@ pub(super) fn rows(name: &str, table: LazyFrame) -> Result<Vec<RecordBatch>, Rec
     Ok(batches)
 }
 
+/// The names a query reads from. What does not parse names nothing, and the cluster says what is wrong.
+fn relations_in(sql: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let statements = Parser::parse_sql(&GenericDialect {}, sql).unwrap_or_default();
+    let _ = visit_relations(&statements, |name| {
+        names.insert(name.to_string());
+        ControlFlow::<()>::Continue(())
+    });
+    names
+}
+
 fn latest_before(files: &DayFiles, dataset: &str) -> Option<NaiveDate> {
     let days = files.history.get(dataset)?;
     days.iter().map(|(date, _)| *date).filter(|date| *date < files.date).max()
@@ -145,7 +207,12 @@ fn history(contract: &Contract, days: &[NaiveDate]) -> String {
 }
 
 fn day_name(contract: &Contract, date: NaiveDate) -> String {
-    format!("{}__{}", contract.name, date.format("%Y%m%d"))
+    name_of_day(&contract.name, date)
+}
+
+/// What SQL calls one day of a dataset.
+pub(in crate::reconcile) fn name_of_day(dataset: &str, date: NaiveDate) -> String {
+    format!("{dataset}__{}", date.format("%Y%m%d"))
 }
 
 fn names(contract: &Contract) -> String {
@@ -157,7 +224,7 @@ fn nulls(contract: &Contract) -> String {
     contract.columns.iter().map(null).collect::<Vec<_>>().join(", ")
 }
 
-fn ddl(contract: &Contract) -> String {
+pub(super) fn ddl(contract: &Contract) -> String {
     let column = |column: &contract::Column| format!("{} {}", column.name, sql_type(column.kind));
     contract.columns.iter().map(column).collect::<Vec<_>>().join(", ")
 }
@@ -169,5 +236,38 @@ fn sql_type(kind: ColumnKind) -> &'static str {
         ColumnKind::Boolean => "BOOLEAN",
         ColumnKind::Date => "DATE",
         ColumnKind::Instant => "TIMESTAMP",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::rules::Rules;
+    use super::*;
+
+    #[test]
+    fn every_view_and_rule_names_what_it_reads() {
+        let rules = Rules::built_in();
+        let texts = rules.views().map(|(_, sql)| sql).chain(rules.iter().map(|rule| rule.sql.as_str()));
+        for sql in texts.chain(ledger_sql::views().iter().map(|view| view.sql)) {
+            assert!(!relations_in(sql).is_empty() || !sql.contains("FROM"), "{sql}");
+        }
+        let names =
+            relations_in("-- of claims\nSELECT a FROM orders_history o JOIN (SELECT 1 AS a FROM params) p ON TRUE");
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["orders_history", "params"]);
+    }
+
+    #[test]
+    fn a_name_comes_after_those_it_needs_and_once() {
+        let (terms, rules) = (Terms::default(), Rules::built_in());
+        let files = DayFiles::new(NaiveDate::from_ymd_opt(2026, 11, 20).unwrap());
+        let catalog = Catalog { terms: &terms, rules: &rules, files: &files };
+        let mut declared = BTreeSet::new();
+        let found = catalog.undeclared("SELECT * FROM footing", &mut declared).unwrap();
+        let place = |name: &str| found.iter().position(|(found, _)| found == name).unwrap();
+        assert!(place("order_lines") < place("order_totals") && place("coupon_ledger") < place("footing"));
+        assert!(place("asked_wallets") < place("coupon_ledger"));
+        let names: BTreeSet<_> = found.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), found.len());
+        assert!(catalog.undeclared("SELECT * FROM footing JOIN params ON TRUE", &mut declared).unwrap().is_empty());
     }
 }

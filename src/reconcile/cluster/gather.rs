@@ -145,7 +145,7 @@ fn is_sorted(contract: &Contract, path: &Path) -> Result<bool, ArrowError> {
     Ok(true)
 }
 
-fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, ArrowError> {
+pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, ArrowError> {
     Ok(ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?)
 }
 

@@ -1,4 +1,4 @@
-//! The coupon ledger built by the cluster: it runs the SQL of `ledger_sql` and writes sorted parts beside what
+//! The coupon ledger built by another engine: it runs the SQL of `ledger_sql` and writes sorted parts beside what
 //! the night has staged; they come back through the one writer of partitions.
 
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::super::footing::{Footing, Tally};
 use super::super::ledger::Asked;
 use super::super::ledger_sql::MOST_RECEIPTS;
 use super::super::parameters::days;
-use super::ClusterNight;
 use super::gather::Gather;
+use super::{Replies, rows};
 use crate::contract;
 use crate::contract::ColumnKind::{Integer, Text};
 use crate::money::Fen;
@@ -25,7 +25,13 @@ const ASKED_DATE: &str = "asked_date";
 /// The sides of the match, in the order in which they are told.
 const SIDES: [&str; 5] = ["user_coupons", "orders", "subsidy_payments", "payments", "refunds"];
 
-const FOOTING: [ResultColumn<'_>; 9] = [
+const SIDES_QUESTION: (&str, &str) = ("footing", "SELECT * FROM footing");
+const COUNT_QUESTION: (&str, &str) = ("coupon_ledger", "SELECT COUNT(*) AS row_count FROM coupon_ledger");
+/// How many coupons have more receipts than the SQL tells the statuses of.
+const CROWDS: &str = "receipt_sums";
+
+/// The columns of the view `footing`.
+pub(in crate::reconcile) const FOOTING: [ResultColumn<'_>; 9] = [
     ("side", Text),
     ("total_rows", Integer),
     ("total_fen", Integer),
@@ -37,9 +43,10 @@ const FOOTING: [ResultColumn<'_>; 9] = [
     ("left_out_fen", Integer),
 ];
 
+/// A row of it.
 #[derive(Debug, Deserialize)]
-struct Side {
-    side: String,
+pub(in crate::reconcile) struct Side {
+    pub(in crate::reconcile) side: String,
     total_rows: i64,
     total_fen: i64,
     matched_rows: i64,
@@ -55,64 +62,58 @@ struct Count {
     row_count: i64,
 }
 
-impl ClusterNight<'_> {
-    /// Builds the ledger on the cluster and streams it into `sink`, sorted by its key; gives the control
-    /// totals of every side that went into it.
-    pub(in crate::reconcile) fn build_ledger<E: From<ReconcileError>>(
-        &mut self,
-        asked: &Asked,
-        mut sink: impl FnMut(RecordBatch) -> Result<(), E>,
-    ) -> Result<Vec<Footing>, E> {
-        self.ask_nobody()?;
-        self.refuse_crowds()?;
-        let footing = self.rows("footing", "SELECT * FROM footing", &FOOTING)?;
-        let footing = SIDES.iter().map(|side| footing_of(side, &footing)).collect::<Result<Vec<_>, _>>()?;
-        let folder =
-            self.store_sorted(LedgerRow::DATASET, "SELECT * FROM coupon_ledger ORDER BY stock_id, coupon_code")?;
-        let mut gather = Gather::open(contract::contract(LedgerRow::DATASET), &folder)?;
-        let mut came = 0;
-        while let Some(batch) = gather.next_batch()? {
-            came += batch.num_rows() as i64;
-            sink(asked_tonight(batch, asked, self.files.date)?)?;
-        }
-        self.refuse_lost(came)?;
-        self.forget(LedgerRow::DATASET);
-        Ok(footing)
-    }
+/// Name and SQL of what is asked beside the sorted ledger.
+pub(super) fn questions() -> Vec<(&'static str, String)> {
+    let [sides, count] = [SIDES_QUESTION, COUNT_QUESTION].map(|(name, sql)| (name, sql.to_owned()));
+    vec![(CROWDS, crowds()), sides, count]
+}
 
-    /// Whom the night asked is known here only, and not as a list: the cluster knows of nobody.
-    fn ask_nobody(&mut self) -> Result<(), ReconcileError> {
-        for (name, columns) in
-            [("asked_wallets", "openid STRING"), ("unknown_coupons", "openid STRING, coupon_code STRING")]
-        {
-            self.cluster.session.name_nothing(name, columns)?;
-            self.cluster.declared.insert(name.to_owned());
-        }
-        Ok(())
-    }
+fn crowds() -> String {
+    format!("SELECT COUNT(*) AS row_count FROM receipt_sums WHERE receipt_count > {MOST_RECEIPTS}")
+}
 
-    /// The SQL tells the statuses of so many receipts of a coupon and no more: it must not cut them silently.
-    fn refuse_crowds(&mut self) -> Result<(), ReconcileError> {
-        let sql = format!("SELECT COUNT(*) AS row_count FROM receipt_sums WHERE receipt_count > {MOST_RECEIPTS}");
-        match self.count("receipt_sums", &sql)? {
-            0 => Ok(()),
-            coupons => Err(ReconcileError::TooManyReceipts { coupons, most: MOST_RECEIPTS }),
-        }
+/// Has another engine build the ledger and streams it into `sink`, sorted by its key; gives the control
+/// totals of every side that went into it.
+pub(in crate::reconcile) fn build_ledger<E: From<ReconcileError>>(
+    replies: &mut dyn Replies,
+    date: NaiveDate,
+    asked: &Asked,
+    mut sink: impl FnMut(RecordBatch) -> Result<(), E>,
+) -> Result<Vec<Footing>, E> {
+    refuse_crowds(replies)?;
+    let sides: Vec<Side> = rows(replies, SIDES_QUESTION, &FOOTING)?;
+    let footing = SIDES.iter().map(|side| footing_of(side, &sides)).collect::<Result<Vec<_>, _>>()?;
+    let folder = replies.sorted_ledger()?;
+    let mut gather = Gather::open(contract::contract(LedgerRow::DATASET), &folder)?;
+    let mut came = 0;
+    while let Some(batch) = gather.next_batch()? {
+        came += batch.num_rows() as i64;
+        sink(asked_tonight(batch, asked, date)?)?;
     }
+    refuse_lost(replies, came)?;
+    Ok(footing)
+}
 
-    fn count(&mut self, what: &str, sql: &str) -> Result<i64, ReconcileError> {
-        let counted: Vec<Count> = self.rows(what, sql, &[("row_count", Integer)])?;
-        Ok(counted.first().map_or(0, |count| count.row_count))
+/// The SQL tells the statuses of so many receipts of a coupon and no more: it must not cut them silently.
+fn refuse_crowds(replies: &mut dyn Replies) -> Result<(), ReconcileError> {
+    match count(replies, (CROWDS, &crowds()))? {
+        0 => Ok(()),
+        coupons => Err(ReconcileError::TooManyReceipts { coupons, most: MOST_RECEIPTS }),
     }
+}
 
-    /// As many rows must have come as the cluster counts: a part that was not seen is no small ledger.
-    fn refuse_lost(&mut self, came: i64) -> Result<(), ReconcileError> {
-        let there = self.count(LedgerRow::DATASET, "SELECT COUNT(*) AS row_count FROM coupon_ledger")?;
-        if there == came {
-            return Ok(());
-        }
-        Err(ReconcileError::Lost { what: LedgerRow::DATASET.to_owned(), there, came })
+/// As many rows must have come as the cluster counts: a part that was not seen is no small ledger.
+fn refuse_lost(replies: &mut dyn Replies, came: i64) -> Result<(), ReconcileError> {
+    let there = count(replies, COUNT_QUESTION)?;
+    if there == came {
+        return Ok(());
     }
+    Err(ReconcileError::Lost { what: LedgerRow::DATASET.to_owned(), there, came })
+}
+
+fn count(replies: &mut dyn Replies, question: (&str, &str)) -> Result<i64, ReconcileError> {
+    let counted: Vec<Count> = rows(replies, question, &[("row_count", Integer)])?;
+    Ok(counted.first().map_or(0, |count| count.row_count))
 }
 
 /// The rows, with D as the day on which they were asked for where they were.
@@ -133,15 +134,21 @@ fn asked_tonight(batch: RecordBatch, asked: &Asked, date: NaiveDate) -> Result<R
     RecordBatch::try_new(schema, columns).map_err(ReconcileError::shape(LedgerRow::DATASET))
 }
 
-fn footing_of(side: &'static str, rows: &[Side]) -> Result<Footing, ReconcileError> {
+fn footing_of(side: &'static str, sides: &[Side]) -> Result<Footing, ReconcileError> {
     let missing = || ReconcileError::Lost { what: format!("footing of {side}"), there: 1, came: 0 };
-    let row = rows.iter().find(|row| row.side == side).ok_or_else(missing)?;
-    let tally = |rows, fen| Tally { rows, fen: Fen(fen) };
-    Ok(Footing {
-        side,
-        total: tally(row.total_rows, row.total_fen),
-        matched: tally(row.matched_rows, row.matched_fen),
-        unmatched: tally(row.unmatched_rows, row.unmatched_fen),
-        left_out: tally(row.left_out_rows, row.left_out_fen),
-    })
+    sides.iter().find(|row| row.side == side).map(|row| row.footing(side)).ok_or_else(missing)
+}
+
+impl Side {
+    /// As the local match counts it.
+    pub(in crate::reconcile) fn footing(&self, side: &'static str) -> Footing {
+        let tally = |rows, fen| Tally { rows, fen: Fen(fen) };
+        Footing {
+            side,
+            total: tally(self.total_rows, self.total_fen),
+            matched: tally(self.matched_rows, self.matched_fen),
+            unmatched: tally(self.unmatched_rows, self.unmatched_fen),
+            left_out: tally(self.left_out_rows, self.left_out_fen),
+        }
+    }
 }

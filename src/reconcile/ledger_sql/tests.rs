@@ -4,54 +4,17 @@ use std::path::Path;
 
 use polars::prelude::*;
 use proptest::prelude::*;
-use serde::Deserialize;
 
-use super::super::engine::{Engine, ResultColumn};
+use super::super::cluster::{FOOTING, Side};
+use super::super::engine::Engine;
 use super::super::error::ReconcileError;
 use super::super::fixture::{Fixture, folders, name_of};
-use super::super::footing::{Footing, Tally};
 use super::super::rules::{self, Rules};
 use super::super::tables;
 use super::*;
-use crate::contract::{self, ColumnKind};
+use crate::contract;
 use crate::dataset::partition;
-use crate::money::Fen;
 use crate::record::{LedgerRow, Record, Stock};
-
-#[derive(Debug, Deserialize)]
-struct FootingRow {
-    side: String,
-    total_rows: i64,
-    total_fen: i64,
-    matched_rows: i64,
-    matched_fen: i64,
-    unmatched_rows: i64,
-    unmatched_fen: i64,
-    left_out_rows: i64,
-    left_out_fen: i64,
-}
-
-const FOOTING: [ResultColumn<'_>; 9] = [
-    ("side", ColumnKind::Text),
-    ("total_rows", ColumnKind::Integer),
-    ("total_fen", ColumnKind::Integer),
-    ("matched_rows", ColumnKind::Integer),
-    ("matched_fen", ColumnKind::Integer),
-    ("unmatched_rows", ColumnKind::Integer),
-    ("unmatched_fen", ColumnKind::Integer),
-    ("left_out_rows", ColumnKind::Integer),
-    ("left_out_fen", ColumnKind::Integer),
-];
-
-impl FootingRow {
-    fn is(&self, side: &Footing) -> bool {
-        let tally = |rows, fen| Tally { rows, fen: Fen(fen) };
-        side.total == tally(self.total_rows, self.total_fen)
-            && side.matched == tally(self.matched_rows, self.matched_fen)
-            && side.unmatched == tally(self.unmatched_rows, self.unmatched_fen)
-            && side.left_out == tally(self.left_out_rows, self.left_out_fen)
-    }
-}
 
 /// An engine in which every view is defined.
 fn engine<'a>(night: &'a Fixture, rules: &'a Rules) -> Result<Engine<'a>, ReconcileError> {
@@ -89,7 +52,7 @@ fn differences(night: &mut Fixture) -> Result<Vec<String>, ReconcileError> {
     let columns: Vec<_> = contract.columns.iter().map(|column| (column.name.as_str(), column.kind)).collect();
     let mut rows: Vec<LedgerRow> = engine.rows("ledger", "SELECT * FROM coupon_ledger", &columns)?;
     rows.sort_by(|one, other| (&one.stock_id, &one.coupon_code).cmp(&(&other.stock_id, &other.coupon_code)));
-    let sides: Vec<FootingRow> = engine.rows("footing", "SELECT * FROM footing", &FOOTING)?;
+    let sides: Vec<Side> = engine.rows("footing", "SELECT * FROM footing", &FOOTING)?;
     let mut told = Vec::new();
     if rows.len() != local.len() {
         told.push(format!("{} rows, locally {}", rows.len(), local.len()));
@@ -97,7 +60,7 @@ fn differences(night: &mut Fixture) -> Result<Vec<String>, ReconcileError> {
     told.extend(rows.iter().zip(&local).filter(|(sql, local)| sql != local).map(|(sql, local)| unlike(sql, local)));
     for side in footing {
         let row = sides.iter().find(|row| row.side == side.side);
-        if !row.is_some_and(|row| row.is(&side)) {
+        if row.map(|row| row.footing(side.side)).as_ref() != Some(&side) {
             told.push(format!("footing {row:?}, locally {side}"));
         }
     }

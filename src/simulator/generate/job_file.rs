@@ -202,6 +202,7 @@ fn rules() -> String {
 
 const TAIL: &str = r#"[engine]
 kind = "polars"
+remote = "sc://127.0.0.1:15002"
 
 [decisions]
 path = "decisions.csv"

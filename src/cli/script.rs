@@ -1,0 +1,41 @@
+//! `coupon-recon run --emit-script FILE`: one line of JSON, and for people what to do next.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::interrupt::Interrupt;
+use super::run::{patiently, watcher};
+use super::screen::{self, Level, say};
+use crate::clock::World;
+use crate::error::{ExitCode, Failure};
+use crate::job::Job;
+use crate::pipeline::{self, Plan};
+
+pub(super) async fn write(
+    job: &Job,
+    plans: &[Plan],
+    world: &World,
+    (wait, interrupt): (Option<Duration>, &Interrupt),
+    file: &Path,
+) -> Result<ExitCode, Failure> {
+    let Some(plan) = plans.first() else { return Ok(ExitCode::NothingToDo) };
+    let attempt = async || pipeline::write_script(job, plan, world, (&*watcher(), interrupt), file).await;
+    let scripted = patiently(world, wait, attempt, |scripted| scripted.code).await?;
+    for issue in &scripted.issues {
+        screen::tell(Level::Warn, &issue.what);
+    }
+    say(json!({
+        "date": plan.date,
+        "script": file,
+        "handover": scripted.folder,
+        "rows": scripted.rows,
+        "requests": scripted.requests,
+        "exit_code": scripted.code as i32,
+    }));
+    let then = format!("coupon-recon run {} --date {} --engine spark --take-script", job.path.display(), plan.date);
+    let next = format!("nothing is published yet; next: spark-submit {}\n      and then: {then}", file.display());
+    screen::tell(Level::Info, next);
+    Ok(scripted.code)
+}

@@ -1,0 +1,38 @@
+//! What a manifest says of a stage and of the control totals.
+
+use std::collections::BTreeMap;
+
+use crate::dataset::manifest::{FootingEntry, FootingTally, StageEntry};
+use crate::dataset::publish::StagedFile;
+use crate::reconcile::{Footing, Tally};
+
+/// The control totals of one side.
+pub(super) fn footing_entry(side: &Footing) -> FootingEntry {
+    let tally = |it: &Tally| FootingTally { rows: it.rows, fen: it.fen };
+    FootingEntry {
+        side: side.side.to_owned(),
+        total: tally(&side.total),
+        matched: tally(&side.matched),
+        unmatched: tally(&side.unmatched),
+        left_out: tally(&side.left_out),
+    }
+}
+
+/// A stage of ours that is complete and made these datasets.
+pub(super) fn stage_entry(stage: &str, files: &[StagedFile], datasets: &[&str]) -> StageEntry {
+    let mine = files.iter().filter(|file| datasets.contains(&file.dataset.as_str()));
+    let named = |file: &StagedFile| {
+        let name = if file.dataset == "reports" { &file.name } else { &file.dataset };
+        (name.clone(), file.rows)
+    };
+    StageEntry {
+        stage: stage.to_owned(),
+        status: "complete".to_owned(),
+        rows: mine.map(named).collect(),
+        requests: 0,
+        from_journal: 0,
+        retries: 0,
+        why: None,
+        notes: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,184 @@
+//! A night that somebody runs with `spark-submit`: what was asked is handed over beside a script, and what the script
+//! has left is taken as the answers of a cluster would be. Publishes nothing itself.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::engine;
+use super::failure::{disk, unmatched};
+use super::night::{Done, JournalKeeper, Plan, Work, prepared};
+use super::opening::run_id;
+use super::place::Held;
+use crate::clock::World;
+use crate::dataset::publish::sha256_of_file;
+use crate::durable;
+use crate::error::{ExitCode, Failure};
+use crate::extract::{Issue, Watcher};
+use crate::fingerprints::Fingerprints;
+use crate::job::Job;
+use crate::reconcile::{self, Asked, DayFiles, Handover, Left, Scratch, Script, Site};
+
+/// A script that was written, and what it will find.
+#[derive(Debug)]
+pub struct Scripted {
+    /// What the shell sees: that of a night that would be published now.
+    pub code: ExitCode,
+    /// Where the lake is for the cluster, as the script has it.
+    pub folder: String,
+    /// Rows handed over.
+    pub rows: u64,
+    /// Calls that were made.
+    pub requests: u64,
+    /// Why the night would not be complete.
+    pub issues: Vec<Issue>,
+}
+
+/// Runs one business date up to its match, hands over what it staged and writes `file`.
+///
+/// # Errors
+/// What stops a run; and a night that could not be published.
+pub async fn write_script(
+    job: &Job,
+    plan: &Plan,
+    world: &World,
+    (watcher, keeper): (&dyn Watcher, &impl JournalKeeper),
+    file: &Path,
+) -> Result<Scripted, Failure> {
+    refuse_pattern(job)?;
+    let run_id = run_id(world, world.clock.now());
+    let held = Held::open(job, plan.date, world, &run_id)?;
+    prepared(job, plan, world, (watcher, keeper), &held, async |work| {
+        let done = work.gather().await;
+        work.keep().await?;
+        hand_over(&work, done?, file)
+    })
+    .await
+}
+
+/// A regular expression is not SQL that engines read alike.
+fn refuse_pattern(job: &Job) -> Result<(), Failure> {
+    if job.rules.use_request_pattern.is_none() {
+        return Ok(());
+    }
+    let what = "with `rules.use_request_pattern` the ledger is built by the program: no script can build it";
+    Err(Failure::new(ExitCode::Usage, what).hinting("run the night on a Spark Connect server, or on this machine"))
+}
+
+/// Moves what is staged to where the script finds it, and writes the script at last.
+fn hand_over(work: &Work<'_>, mut done: Done, file: &Path) -> Result<Scripted, Failure> {
+    if !done.verdict.publish {
+        return Err(unpublishable(&done));
+    }
+    let broken = |error: io::Error| disk(&error, "cannot hand over what the script reads");
+    let files = work.day_files(&done.files)?;
+    let asked = asked_of(&mut done);
+    let scratch = Scratch::new_in(work.staging.folder()).map_err(broken)?;
+    let (script, handover) = written(work, &done, (&files, &scratch), &asked)?;
+    clear(work)?;
+    move_in(work, &files, &handover).map_err(broken)?;
+    write_text(file, &script).map_err(|error| disk(&error, &format!("cannot write `{}`", file.display())))?;
+    Ok(Scripted {
+        code: done.verdict.code,
+        folder: work.lake.shown(&handover.folder),
+        rows: done.files.iter().map(|file| file.rows).sum(),
+        requests: done.sources.entries.iter().map(|entry| entry.requests).sum(),
+        issues: done.sources.issues,
+    })
+}
+
+fn unpublishable(done: &Done) -> Failure {
+    let issue = done.sources.issues.first();
+    let what = issue.map_or_else(|| "nothing could be published".to_owned(), |issue| issue.what.clone());
+    let failure = Failure::new(done.verdict.code, format!("no script was written: {what}"));
+    match issue.and_then(|issue| issue.hint.clone()) {
+        Some(hint) => failure.hinting(hint),
+        None => failure,
+    }
+}
+
+/// Whom the night asked; a night needs it once.
+fn asked_of(done: &mut Done) -> Asked {
+    let sources = &mut done.sources;
+    Asked { wallets: std::mem::take(&mut sources.asked), unknown_coupons: std::mem::take(&mut sources.unknown) }
+}
+
+/// The answers that the script of this night has left.
+pub(super) fn take(work: &Work<'_>, done: &Done, night: (&DayFiles, &Scratch), asked: &Asked) -> Result<Site, Failure> {
+    let (script, _) = written(work, done, night, asked)?;
+    let place = engine::place(work.night.job, work.lake);
+    Left::open(&script, &place).map(Site::Script).map_err(|error| unmatched(&error))
+}
+
+/// Removes what was handed over and what the script left.
+pub(super) fn clear(work: &Work<'_>) -> Result<(), Failure> {
+    let folder = work.lake.handover(&work.night.job.name, work.plan.date);
+    let cleared = match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => engine::clear_below(work.lake, &folder),
+    };
+    cleared.map_err(|error| disk(&error, "cannot clear what was handed over to a script"))
+}
+
+/// The script of a night, whose files and fingerprints lie in the staging folder.
+fn written(
+    work: &Work<'_>,
+    done: &Done,
+    night: (&DayFiles, &Scratch),
+    asked: &Asked,
+) -> Result<(Script, Handover), Failure> {
+    let (job, date) = (work.night.job, work.plan.date);
+    let folder = work.lake.handover(&job.name, date);
+    let mut handover = Handover { folder, digests: BTreeMap::new() };
+    let staged = done.files.iter().map(|file| (&file.dataset, date, &file.sha256));
+    let read = done.read_partitions.iter().map(|it| (&it.dataset, it.date, &it.sha256));
+    handover.digests.extend(
+        read.chain(staged).map(|(dataset, date, sha256)| (Handover::name_of_day(dataset, date), sha256.clone())),
+    );
+    for ((name, path), fingerprints) in
+        staged_asked(work, &handover).into_iter().zip([&asked.wallets, &asked.unknown_coupons])
+    {
+        let digest = write_lines(&path, fingerprints).and_then(|()| sha256_of_file(&path));
+        handover.digests.insert(name.to_owned(), digest.map_err(|error| disk(&error, "cannot stage whom was asked"))?);
+    }
+    let place = engine::place(job, work.lake);
+    let script = reconcile::write_script(job, night, &done.sources.shortfall, &place, &handover);
+    Ok((script.map_err(|error| unmatched(&error))?, handover))
+}
+
+/// Where the fingerprints lie before they are handed over.
+fn staged_asked(work: &Work<'_>, handover: &Handover) -> [(&'static str, PathBuf); 2] {
+    handover.asked().map(|(name, _)| (name, work.staging.folder().join(format!("{name}.txt"))))
+}
+
+fn write_lines(path: &Path, fingerprints: &Fingerprints) -> io::Result<()> {
+    let mut file = BufWriter::new(durable::create(path)?);
+    fingerprints.write_lines(&mut file)?;
+    file.flush()?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+/// Moves the staged files; in a bucket they are put as well.
+fn move_in(work: &Work<'_>, files: &DayFiles, handover: &Handover) -> io::Result<()> {
+    let place = engine::place(work.night.job, work.lake);
+    let inputs = handover.folder.join("inputs");
+    durable::create_private_folder(
+        work.lake.handover(&work.night.job.name, work.plan.date).parent().expect("it is below the lake"),
+    )?;
+    durable::create_folder(&inputs)?;
+    let datasets = files.day.iter().map(|(dataset, path)| (path.clone(), handover.input(dataset)));
+    let asked = staged_asked(work, handover).into_iter().zip(handover.asked()).map(|((_, from), (_, to))| (from, to));
+    for (from, to) in datasets.chain(asked) {
+        durable::move_file(&from, &to)?;
+        if let Some((_, carrier)) = &place.bucket {
+            carrier.put(&to)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_text(file: &Path, script: &Script) -> io::Result<()> {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".staged");
+    durable::write_file(file, Path::new(&beside), script.text.as_bytes())
+}

@@ -1,0 +1,154 @@
+//! The night in a session on a cluster: names are declared when a query first speaks of them, what several
+//! queries read is computed once.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::error::ArrowError;
+
+use super::super::error::ReconcileError;
+use super::super::files::{DayFiles, Scratch};
+use super::super::parameters;
+use super::super::rules::Rules;
+use super::super::site::Place;
+use super::super::terms::Terms;
+use super::catalog::{self, Catalog, ORDER_FILES, Table};
+use super::gather::{self, parts_of};
+use super::{CONFIGURATION, Replies, SORTED_LEDGER, typed};
+use crate::contract::ColumnKind;
+use crate::job::SparkSettings;
+use crate::record::{LedgerRow, Record};
+use crate::spark::Session;
+
+/// Rows that the machines of the cluster write, before anything else, to where we must see them.
+const WRITTEN_ROWS: i64 = 64;
+const WRITTEN: &str = "SELECT id FROM RANGE(0, 64, 1, 16)";
+
+/// A session of the night, and what was declared in it.
+#[derive(Debug)]
+pub struct Cluster {
+    session: Session,
+    place: Place,
+    declared: BTreeSet<String>,
+}
+
+impl Cluster {
+    /// Opens a session. Declares nothing yet.
+    ///
+    /// # Errors
+    /// The cluster does not answer.
+    pub fn open(settings: &SparkSettings, place: Place) -> Result<Cluster, ReconcileError> {
+        Ok(Cluster { session: Session::open(settings, &CONFIGURATION)?, place, declared: BTreeSet::new() })
+    }
+
+    /// The night as the cluster sees it.
+    pub(in crate::reconcile) fn night<'a>(
+        &'a mut self,
+        (terms, rules): (&'a Terms, &'a Rules),
+        files: &'a DayFiles,
+        scratch: &'a Scratch,
+    ) -> ClusterNight<'a> {
+        ClusterNight { cluster: self, terms, rules, files, scratch }
+    }
+}
+
+/// A cluster at work on a night.
+pub(in crate::reconcile) struct ClusterNight<'a> {
+    cluster: &'a mut Cluster,
+    terms: &'a Terms,
+    rules: &'a Rules,
+    files: &'a DayFiles,
+    scratch: &'a Scratch,
+}
+
+impl Replies for ClusterNight<'_> {
+    fn reply(&mut self, name: &str, sql: &str) -> Result<Vec<RecordBatch>, ReconcileError> {
+        self.declare_names(sql)?;
+        Ok(self.cluster.session.rows(name, sql)?)
+    }
+
+    fn sorted_ledger(&mut self) -> Result<PathBuf, ReconcileError> {
+        self.declare_names(SORTED_LEDGER)?;
+        let folder = self.folder("ledger_sorted");
+        let Cluster { session, place, .. } = &*self.cluster;
+        session.store(LedgerRow::DATASET, SORTED_LEDGER, &place.uri(&folder)?)?;
+        place.bring(&folder)?;
+        Ok(folder)
+    }
+}
+
+impl ClusterNight<'_> {
+    /// Refuses a cluster that writes where we do not see it: every stored view would seem to have no row.
+    pub(in crate::reconcile) fn refuse_elsewhere(&mut self) -> Result<(), ReconcileError> {
+        let folder = self.folder("probe");
+        let Cluster { session, place, .. } = &*self.cluster;
+        session.store("a probe of the staging folder", WRITTEN, &place.uri(&folder)?)?;
+        place.bring(&folder)?;
+        let rows_of = |part: &PathBuf| Ok(gather::open(part)?.metadata().file_metadata().num_rows());
+        let seen = parts_of(&folder)?.iter().map(rows_of).sum::<Result<i64, ArrowError>>();
+        let seen = seen.map_err(ReconcileError::shape("probe"))?;
+        if seen == WRITTEN_ROWS {
+            return Ok(());
+        }
+        Err(ReconcileError::WritesElsewhere { folder, written: WRITTEN_ROWS, seen })
+    }
+
+    /// What the ledger stood for is over: it is declared anew, as the staged file, when a query next speaks of it.
+    pub(in crate::reconcile) fn forget_ledger(&mut self) {
+        self.cluster.declared.remove(LedgerRow::DATASET);
+    }
+
+    /// Declares every table and view a query speaks of.
+    fn declare_names(&mut self, sql: &str) -> Result<(), ReconcileError> {
+        let catalog = Catalog { terms: self.terms, rules: self.rules, files: self.files };
+        let undeclared = catalog.undeclared(sql, &mut self.cluster.declared)?;
+        undeclared.iter().try_for_each(|(name, table)| self.declare(name, table))
+    }
+
+    fn declare(&mut self, name: &str, table: &Table) -> Result<(), ReconcileError> {
+        let session = &self.cluster.session;
+        match table {
+            Table::File(path, columns) => self.name_file(name, path, columns),
+            Table::Query(sql) => Ok(session.name_query(name, sql)?),
+            Table::Shared(sql) => self.store(name, sql),
+            Table::Rows(rows) => Ok(session.name_rows(name, rows)?),
+            Table::Nothing(columns) => Ok(session.name_nothing(name, columns)?),
+            Table::WechatChannels => Ok(session.name_rows(name, &self.wechat_channels()?)?),
+        }
+    }
+
+    fn name_file(&self, name: &str, path: &Path, columns: &str) -> Result<(), ReconcileError> {
+        let Cluster { session, place, .. } = &*self.cluster;
+        place.show(path)?;
+        Ok(session.name_file(name, &place.uri(path)?, columns)?)
+    }
+
+    /// Has the cluster compute a query once, and names what it wrote.
+    fn store(&self, name: &str, sql: &str) -> Result<(), ReconcileError> {
+        let folder = self.folder(name);
+        let Cluster { session, place, .. } = &*self.cluster;
+        let uri = place.uri(&folder)?;
+        let columns = session.store(name, sql, &uri)?;
+        match place.has_parts(&folder)? {
+            true => Ok(session.name_file(name, &uri, &columns)?),
+            false => Ok(session.name_nothing(name, &columns)?),
+        }
+    }
+
+    /// Where the cluster writes what a name stands for.
+    fn folder(&self, name: &str) -> PathBuf {
+        self.scratch.folder().join("cluster").join(name)
+    }
+
+    fn wechat_channels(&self) -> Result<Vec<RecordBatch>, ReconcileError> {
+        let (what, sql) = ORDER_FILES;
+        let mut files = Vec::new();
+        for batch in self.cluster.session.rows(what, sql)? {
+            let batch = typed(what, &batch, &[("source_file", ColumnKind::Text)])?;
+            files.extend(batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
+        }
+        let channels = parameters::wechat_channels(self.terms, &files);
+        catalog::rows("wechat_channels", channels.map_err(ReconcileError::query("wechat_channels"))?)
+    }
+}

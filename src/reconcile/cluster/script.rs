@@ -1,0 +1,333 @@
+//! The night written down for `spark-submit`: a program of its own with the same SQL, the same columns and the same
+//! settings as a session. A pure function of the night, so that what it left is known to be of this night and no
+//! other. Text only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
+use chrono::NaiveDate;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::super::engine::Engine;
+use super::super::error::ReconcileError;
+use super::super::files::{DayFiles, Scratch};
+use super::super::parameters;
+use super::super::rules::{Rule, Rules};
+use super::super::site::Place;
+use super::super::terms::Terms;
+use super::catalog::{self, Catalog, ORDER_FILES, Table};
+use super::{CONFIGURATION, SORTED_LEDGER, ledger};
+use crate::contract::{self, ColumnKind};
+use crate::record::{LedgerRow, Record};
+
+/// The functions of every script.
+const FUNCTIONS: &str = include_str!("script.py");
+/// The answer that says which script has ended.
+pub(super) const END: &str = "end";
+/// The answer that is the ledger.
+pub(super) const LEDGER: &str = "ledger";
+/// Whom the night asked: a fingerprint a line (`Fingerprints`).
+const ASKED: [&str; 2] = ["fingerprints_of_wallets", "fingerprints_of_coupons"];
+
+/// What the program hands over to a script, and takes back, all of it below one folder of the lake.
+#[derive(Debug)]
+pub struct Handover {
+    /// The folder.
+    pub folder: PathBuf,
+    /// SHA-256 of every file that may be read, by its name in SQL (`orders__20261118`), of `ASKED` too.
+    pub digests: BTreeMap<String, String>,
+}
+
+impl Handover {
+    /// Where the file of D of a dataset is handed over.
+    pub fn input(&self, dataset: &str) -> PathBuf {
+        self.folder.join("inputs").join(format!("{dataset}.parquet"))
+    }
+
+    /// Where the fingerprints of the wallets and of the coupons that were asked for are handed over, and what
+    /// they are called.
+    pub fn asked(&self) -> [(&'static str, PathBuf); 2] {
+        ASKED.map(|name| (name, self.folder.join("inputs").join(format!("{name}.txt"))))
+    }
+
+    /// What a file of a day is called in `digests`.
+    pub fn name_of_day(dataset: &str, date: NaiveDate) -> String {
+        catalog::name_of_day(dataset, date)
+    }
+}
+
+/// A night for `spark-submit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// A Python program.
+    pub text: String,
+    /// Where it leaves its answers.
+    pub(super) answers: PathBuf,
+}
+
+impl Script {
+    /// The digest by which the script knows itself, hex.
+    pub(super) fn sha256(&self) -> String {
+        hex::encode(Sha256::digest(self.text.as_bytes()))
+    }
+}
+
+#[derive(Deserialize)]
+struct OrderFile {
+    source_file: String,
+}
+
+/// Writes down the night of `files.date`: the ledger, its totals and the rows of these rules.
+pub(in crate::reconcile) fn write(
+    job: &str,
+    (terms, rules, judged): (&Terms, &Rules, &[&Rule]),
+    (files, scratch): (&DayFiles, &Scratch),
+    place: &Place,
+    handover: &Handover,
+) -> Result<Script, ReconcileError> {
+    let mut handed = files.clone();
+    for (dataset, path) in &mut handed.day {
+        *path = handover.input(dataset);
+    }
+    let catalog = Catalog { terms, rules, files: &handed };
+    let mut writer = Writer { catalog, place, handover, declared: BTreeSet::new(), body: String::new() };
+    writer.name_asked()?;
+    let order_files = || wechat_channels(terms, rules, files, scratch);
+    writer.answer(LEDGER, SORTED_LEDGER, &order_files)?;
+    for (name, sql) in ledger::questions() {
+        writer.answer(name, &sql, &order_files)?;
+    }
+    for rule in judged {
+        writer.answer(&rule.id, &rule.sql, &order_files)?;
+    }
+    let text = format!("{}\n{FUNCTIONS}{}\n{ENDING}", heading(job, files.date, place, handover)?, writer.body);
+    Ok(Script { text, answers: handover.folder.join("answers") })
+}
+
+/// The last lines of every script.
+const ENDING: &str = "\
+with open(__file__, \"rb\") as script:
+    end(hashlib.sha256(script.read()).hexdigest(), spark.version)
+";
+
+/// What the script is, where the lake is, and the constants the functions know.
+fn heading(job: &str, date: NaiveDate, place: &Place, handover: &Handover) -> Result<String, ReconcileError> {
+    let folder = below(place, &handover.folder)?;
+    let lake = place.uri(&place.root)?;
+    let settings: String =
+        CONFIGURATION.iter().map(|(key, value)| format!("    {}: {},\n", text(key), text(value))).collect();
+    let columns: String = contract::all()
+        .map(|contract| format!("    {}: {},\n", text(&contract.name), text(&catalog::ddl(contract))))
+        .collect();
+    Ok(format!(
+        "#!/usr/bin/env python3\n\
+         \"\"\"The night of {date} of a job, for spark-submit; written by coupon-recon {version}.\n\n    \
+         spark-submit SCRIPT [LAKE]\n    \
+         coupon-recon run JOB.toml --date {date} --engine spark --take-script\n\n\
+         The first builds the coupon ledger and asks the rules; the second publishes what came of it, and refuses the\n\
+         answers of a script that was changed. LAKE is where the cluster sees the lake, if not at the address below.\n\
+         \"\"\"\n\n\
+         NAME = {name}\n\
+         LAKE = {lake}\n\
+         FOLDER = {folder}\n\
+         SETTINGS = {{\n{settings}}}\n\
+         COLUMNS = {{\n{columns}}}\n",
+        version = env!("CARGO_PKG_VERSION"),
+        name = text(&format!("coupon-recon {job} {date}")),
+        lake = text(lake.trim_end_matches('/')),
+        folder = text(&folder),
+    ))
+}
+
+struct Writer<'a> {
+    catalog: Catalog<'a>,
+    place: &'a Place,
+    handover: &'a Handover,
+    declared: BTreeSet<String>,
+    body: String,
+}
+
+type OrderFiles<'a> = &'a dyn Fn() -> Result<Vec<RecordBatch>, ReconcileError>;
+
+impl Writer<'_> {
+    /// Whom the night asked.
+    fn name_asked(&mut self) -> Result<(), ReconcileError> {
+        for (name, path) in self.handover.asked() {
+            let call = format!("lines({}, {})", text(name), text(&below(self.place, &path)?));
+            self.read(name, &call);
+        }
+        Ok(())
+    }
+
+    /// A question, after everything it speaks of.
+    fn answer(&mut self, name: &str, sql: &str, order_files: OrderFiles<'_>) -> Result<(), ReconcileError> {
+        for (name, table) in self.catalog.undeclared(sql, &mut self.declared)? {
+            self.declare(&name, &table, order_files)?;
+        }
+        self.query("answer", name, sql);
+        Ok(())
+    }
+
+    fn declare(&mut self, name: &str, table: &Table, order_files: OrderFiles<'_>) -> Result<(), ReconcileError> {
+        match table {
+            Table::File(path, _) => {
+                let call = format!("file({}, {})", text(name), text(&below(self.place, path)?));
+                self.read(name, &call);
+            }
+            Table::Query(sql) => self.query("view", name, sql),
+            Table::Shared(sql) if name == LedgerRow::DATASET => self.query("store", name, &with_asked(sql)),
+            Table::Shared(sql) => self.query("store", name, sql),
+            Table::Rows(batches) => self.rows(name, batches),
+            Table::WechatChannels => self.rows(name, &order_files()?),
+            Table::Nothing(columns) => self.call(&format!("rows({}, {}, [])", text(name), text(columns))),
+        }
+        Ok(())
+    }
+
+    /// A file, and which bytes it had.
+    fn read(&mut self, name: &str, call: &str) {
+        let digest = self.handover.digests.get(name).map_or("", String::as_str);
+        self.call(&format!("{call}  # {digest}"));
+    }
+
+    fn query(&mut self, function: &str, name: &str, sql: &str) {
+        self.call(&format!("\n{function}({}, {})", text(name), long_text(sql)));
+    }
+
+    fn rows(&mut self, name: &str, batches: &[RecordBatch]) {
+        let columns = batches[0].schema();
+        let columns: Vec<_> =
+            columns.fields().iter().map(|it| format!("{} {}", it.name(), sql_type(it.data_type()))).collect();
+        let rows: String =
+            batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| row_of(batch, row))).collect();
+        self.call(&format!("rows({}, {}, [\n{rows}])", text(name), text(&columns.join(", "))));
+    }
+
+    fn call(&mut self, call: &str) {
+        let _ = writeln!(self.body, "{call}");
+    }
+}
+
+/// The ledger, which the SQL builds as if nobody had been asked, with D as the day on which those were that
+/// were. A fingerprint is the first half of the SHA-256 of each text behind its length (`Fingerprints`).
+fn with_asked(sql: &str) -> String {
+    let names = contract::contract(LedgerRow::DATASET).columns.iter().map(|column| column.name.as_str());
+    let cells = names.map(|name| match name {
+        "asked_date" => "CASE WHEN w.value IS NOT NULL OR c.value IS NOT NULL THEN l.business_date\n            \
+                         ELSE l.asked_date END AS asked_date"
+            .to_owned(),
+        name => format!("l.{name} AS {name}"),
+    });
+    let cells = cells.collect::<Vec<_>>().join(",\n       ");
+    let measured =
+        |column: &str| format!("UNHEX(LPAD(HEX(OCTET_LENGTH(l.{column})), 16, '0')), CAST(l.{column} AS BINARY)");
+    let fingerprint = |texts: &str| format!("SUBSTRING(SHA2(CONCAT({texts}), 256), 1, 32)");
+    let [wallets, coupons] = ASKED;
+    let wallet = fingerprint(&measured("order_openid"));
+    let coupon = fingerprint(&format!("{}, {}", measured("order_openid"), measured("coupon_code")));
+    format!(
+        "SELECT {cells}\nFROM (\n{sql}\n) l\nLEFT JOIN {wallets} w ON w.value = {wallet}\n\
+         LEFT JOIN {coupons} c ON c.value = {coupon}"
+    )
+}
+
+/// The WeChat channels of the order files, whose names are read here.
+fn wechat_channels(
+    terms: &Terms,
+    rules: &Rules,
+    files: &DayFiles,
+    scratch: &Scratch,
+) -> Result<Vec<RecordBatch>, ReconcileError> {
+    let (what, sql) = ORDER_FILES;
+    let mut engine = Engine::open(terms, rules, files, scratch)?;
+    let mut found: Vec<OrderFile> = engine.rows(what, sql, &[("source_file", ColumnKind::Text)])?;
+    found.sort_by(|one, other| one.source_file.cmp(&other.source_file));
+    let found: Vec<_> = found.into_iter().map(|file| file.source_file).collect();
+    let channels = parameters::wechat_channels(terms, &found);
+    catalog::rows("wechat_channels", channels.map_err(ReconcileError::query("wechat_channels"))?)
+}
+
+/// A path of the lake, as it is called below the lake.
+fn below(place: &Place, path: &Path) -> Result<String, ReconcileError> {
+    let out_of_reach = || ReconcileError::OutOfReach { path: path.to_owned() };
+    place.uri(path)?;
+    let below = path.strip_prefix(&place.root).map_err(|_| out_of_reach())?;
+    below.to_str().map(str::to_owned).ok_or_else(out_of_reach)
+}
+
+/// A text as Python reads it: JSON is read alike.
+fn text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A text of lines, as it is where Python reads it so.
+fn long_text(sql: &str) -> String {
+    let is_plain = !sql.contains("\"\"\"") && !sql.contains(['\r', '\0']);
+    if is_plain { format!("r\"\"\"\n{}\n\"\"\"", sql.trim_end()) } else { text(sql) }
+}
+
+fn sql_type(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Int64 => "BIGINT",
+        DataType::Boolean => "BOOLEAN",
+        DataType::Date32 => "DATE",
+        DataType::Timestamp(..) => "TIMESTAMP",
+        _ => "STRING",
+    }
+}
+
+fn row_of(batch: &RecordBatch, row: usize) -> String {
+    let cells: Vec<_> = batch.columns().iter().map(|column| cell(column.as_ref(), row)).collect();
+    format!("    [{}],\n", cells.join(", "))
+}
+
+/// A cell as Python reads it; days and instants as ISO 8601 writes them.
+fn cell(array: &dyn Array, row: usize) -> String {
+    if array.is_null(row) {
+        return "None".to_owned();
+    }
+    match array.data_type() {
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Boolean => if array.as_boolean().value(row) { "True" } else { "False" }.to_owned(),
+        DataType::Date32 => {
+            let day = date32_to_datetime(array.as_primitive::<Date32Type>().value(row));
+            text(&day.expect("a business date exists").date().to_string())
+        }
+        DataType::Timestamp(..) => {
+            let instant = timestamp_us_to_datetime(array.as_primitive::<TimestampMicrosecondType>().value(row));
+            text(&format!("{}+00:00", instant.expect("an instant of a night exists").format("%Y-%m-%dT%H:%M:%S%.6f")))
+        }
+        DataType::Utf8View => text(array.as_string_view().value(row)),
+        DataType::LargeUtf8 => text(array.as_string::<i64>().value(row)),
+        DataType::Utf8 => text(array.as_string::<i32>().value(row)),
+        other => unreachable!("the small tables of a night have no {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_given_to_python_as_it_is() {
+        assert_eq!(text("a\"b\\n券"), r#""a\"b\\n券""#);
+        assert_eq!(long_text("SELECT '\\d'\n\n"), "r\"\"\"\nSELECT '\\d'\n\"\"\"");
+        assert_eq!(long_text("SELECT '\"\"\"'\n"), r#""SELECT '\"\"\"'\n""#);
+        assert_eq!(long_text("SELECT 1\r\n"), r#""SELECT 1\r\n""#);
+    }
+
+    #[test]
+    fn the_ledger_of_a_script_has_the_columns_of_the_contract_and_knows_whom_the_night_asked() {
+        let sql = with_asked("SELECT 1");
+        let contract = contract::contract(LedgerRow::DATASET);
+        for column in &contract.columns {
+            assert!(sql.contains(&format!(" AS {}", column.name)), "{}", column.name);
+        }
+        assert!(sql.contains("FROM (\nSELECT 1\n) l") && sql.contains("THEN l.business_date"));
+    }
+}
