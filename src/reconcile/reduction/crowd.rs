@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
+use std::ops::ControlFlow;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
@@ -72,7 +73,7 @@ fn least_in(source: &Source, terms: &[Term], mention: Mention, column: &str) -> 
     let mut least = i64::MAX;
     let mut columns = BTreeSet::from([column.to_owned()]);
     terms.iter().for_each(|term| term.columns_of(mention, &mut columns));
-    source.scan_all(&columns, |_, batch| {
+    source.scan(&columns, |_, batch| {
         let mut evaluator = Evaluator::new(batch);
         let kept = terms.iter().map(|term| evaluator.rows_where(term)).collect::<Result<Vec<_>, _>>()?;
         let numbers = batch.column_by_name(column).and_then(|column| column.as_primitive_opt::<Int64Type>());
@@ -80,7 +81,7 @@ fn least_in(source: &Source, terms: &[Term], mention: Mention, column: &str) -> 
         let is_kept = |row: &usize| kept.iter().all(|kept| kept.value(*row));
         let values = numbers.iter().enumerate().filter(|(row, _)| is_kept(row)).filter_map(|(_, value)| value);
         least = values.chain([least]).min().unwrap_or(least);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     Ok(least)
 }

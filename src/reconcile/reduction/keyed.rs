@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use arrow::array::{Array, RecordBatch};
@@ -132,14 +133,14 @@ pub(super) fn gather(source: &Source, mut gatherings: Vec<&mut Gathering>) -> Re
     let mut columns = BTreeSet::new();
     gatherings.iter().for_each(|gathering| gathering.columns(&mut columns));
     let conditions: Vec<_> = gatherings.iter().map(|gathering| gathering.condition.clone()).collect();
-    source.scan_all(&columns, |first, batch| {
+    source.scan(&columns, |first, batch| {
         let (mut evaluator, mut keys) = (Evaluator::new(batch), BatchKeys::new(batch));
         for (condition, gathering) in conditions.iter().zip(&mut gatherings) {
             let rows = matching(condition, &mut evaluator, &mut keys)?;
             gathering.look_for_null(batch, &rows)?;
             gathering.take(first, &rows, &mut keys)?;
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })
 }
 

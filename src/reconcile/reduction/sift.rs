@@ -107,16 +107,11 @@ pub(super) fn sift(source: &Source, trials: &mut [Trial]) -> Result<(), ArrowErr
     let mut columns = BTreeSet::new();
     trials.iter().for_each(|trial| trial.columns(&mut columns));
     let conditions: Vec<_> = trials.iter().map(|trial| trial.condition.clone()).collect();
-    let mut failure = None;
-    source.scan(&columns, |first, batch| match sift_batch(first, batch, &conditions, trials) {
-        Ok(()) if trials.iter().all(|trial| trial.is_given_up) => ControlFlow::Break(()),
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            failure = Some(error);
-            ControlFlow::Break(())
-        }
-    })?;
-    failure.map_or(Ok(()), Err)
+    source.scan(&columns, |first, batch| {
+        sift_batch(first, batch, &conditions, trials)?;
+        let is_over = trials.iter().all(|trial| trial.is_given_up);
+        Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })
 }
 
 fn sift_batch(

@@ -103,7 +103,7 @@ impl Source {
     pub(super) fn scan(
         &self,
         columns: &BTreeSet<String>,
-        mut see: impl FnMut(u64, &RecordBatch) -> ControlFlow<()>,
+        mut see: impl FnMut(u64, &RecordBatch) -> Result<ControlFlow<()>, ArrowError>,
     ) -> Result<(), ArrowError> {
         let mut first = 0;
         for part in &self.parts {
@@ -114,30 +114,13 @@ impl Source {
             };
             for batch in batches {
                 let batch = self.shaped(part, &batch?, Some(columns))?;
-                if see(first, &batch).is_break() {
+                if see(first, &batch)?.is_break() {
                     return Ok(());
                 }
                 first += batch.num_rows() as u64;
             }
         }
         Ok(())
-    }
-
-    /// Shows every row in these columns, batch by batch; an error ends it.
-    pub(super) fn scan_all(
-        &self,
-        columns: &BTreeSet<String>,
-        mut see: impl FnMut(u64, &RecordBatch) -> Result<(), ArrowError>,
-    ) -> Result<(), ArrowError> {
-        let mut failure = None;
-        self.scan(columns, |first, batch| match see(first, batch) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
-        failure.map_or(Ok(()), Err)
     }
 
     /// Shows the rows of these numbers, which ascend. Columns that are not wanted are null.
