@@ -114,6 +114,11 @@ mod cluster {
                 ExitCode::Unavailable,
                 "`engine.remote` must name a running Spark Connect server; `--engine polars` needs none",
             ),
+            SparkError::Untrusted { .. } => (
+                ExitCode::Unavailable,
+                "the authority of the cluster must be among those this machine trusts; `SSL_CERT_FILE` names a file of \
+                 PEM certificates in their place, for all hosts of the night",
+            ),
             SparkError::Denied { .. } => {
                 (ExitCode::Rejected, "`engine.token_env` or `engine.token_file` must give the token the server knows")
             }

@@ -16,6 +16,14 @@ pub enum SparkError {
         /// What the system said.
         why: String,
     },
+    /// The server is not known for the one it should be.
+    #[error("the certificate of {remote} is not trusted: {why}")]
+    Untrusted {
+        /// `sc://host:port`.
+        remote: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The server does not let us in.
     #[error("{remote} does not let us in: {why}")]
     Denied {

@@ -1,23 +1,23 @@
 //! Calls to the cluster, watched. The official client is synchronous, has a runtime of its own and asks a
-//! dead server for ten minutes before it says so: the port is tried first, every call runs on a plain
-//! thread, and whoever waits for it looks at the port and at the time.
+//! dead server for ten minutes before it says so: the door is tried first, every call runs on a plain
+//! thread, and whoever waits for it looks at the door and at the time.
 
-use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use spark_connect::{SparkError as ClientError, SparkSession};
 
 use super::connected;
+use super::door::{self, knock};
 use super::error::{SparkError, gist};
 use crate::job::{Remote, SparkSettings};
 
-/// How long a server may take to accept a connection.
-const KNOCK: Duration = Duration::from_secs(5);
 /// How often whoever waits looks whether the server is still there.
 const LOOK: Duration = Duration::from_secs(10);
 /// Looks in a row that may find nobody: a server that starts again is forgiven.
 const LOST_LOOKS: u32 = 6;
+/// How long a server may take over a part of the handshake of TLS.
+const HANDSHAKE: Duration = Duration::from_secs(20);
 /// How long the first answer of a server may take.
 const GREETING: Duration = Duration::from_secs(60);
 /// How long it may take to be told that it should stop.
@@ -42,7 +42,7 @@ impl Watched {
 
     fn connect_within(limit: Duration, settings: &SparkSettings) -> Result<Watched, SparkError> {
         let remote = settings.remote.clone();
-        knock(&remote)?;
+        door::shake_hands(&remote, limit.min(HANDSHAKE))?;
         let address = remote.clone();
         let session = wait_for("connect", &remote, limit, move || {
             let session = connected(&address)?;
@@ -102,9 +102,9 @@ fn wait_for<T: Send + 'static>(
             Err(RecvTimeoutError::Disconnected) => return Err(broken(what, remote)),
             Err(RecvTimeoutError::Timeout) => waited += step,
         }
-        lost = knock(remote).map_or(lost + 1, |()| 0);
+        lost = knock(remote).map_or(lost + 1, |_| 0);
         if lost >= LOST_LOOKS {
-            return knock(remote).and_then(|()| Err(late(what, remote, waited)));
+            return knock(remote).and_then(|_| Err(late(what, remote, waited)));
         }
         if waited >= limit {
             return Err(late(what, remote, limit));
@@ -112,30 +112,15 @@ fn wait_for<T: Send + 'static>(
     }
 }
 
-/// Whether anybody accepts a connection at the address.
-fn knock(remote: &Remote) -> Result<(), SparkError> {
-    let unreachable = |why: String| SparkError::Unreachable { remote: remote.shown(), why };
-    let addresses = remote.endpoint().to_socket_addrs().map_err(|error| unreachable(error.to_string()))?;
-    let mut why = "the name has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, KNOCK) {
-            Ok(_) => return Ok(()),
-            Err(error) => why = error.to_string(),
-        }
-    }
-    Err(unreachable(why))
-}
-
 /// Who accepts a connection and then says nothing that the client understands is no Spark Connect server, or
 /// one that is spoken to in the wrong way.
 fn silent(remote: &Remote, error: SparkError) -> SparkError {
-    let SparkError::Late { remote: shown, seconds, .. } = error else { return error };
-    let advice = match remote.uses_ssl() {
-        true => "the address says `use_ssl=true`: does that port speak TLS?",
-        false => "if that port speaks TLS, the address must say `use_ssl=true`",
-    };
-    let why = format!("the port is open, and no Spark Connect server answered within {seconds} s; {advice}");
-    SparkError::Unreachable { remote: shown, why }
+    match error {
+        SparkError::Late { seconds, .. } => {
+            door::no_server(remote, &format!("the port is open, {seconds} s were waited"))
+        }
+        error => error,
+    }
 }
 
 fn late(what: &str, remote: &Remote, limit: Duration) -> SparkError {
