@@ -3,7 +3,8 @@
 //! ```text
 //! reconcile generate FOLDER --coupons N     a lake of N coupons
 //! reconcile night FOLDER [--date D] [--match-only]
-//!                                           ledger and breaks of a night, into FOLDER/lake
+//!                                           ledger and breaks of a night, into FOLDER/lake, where `[engine]` of
+//!                                           FOLDER/job.toml says: here, or on a cluster (feature `spark`)
 //! reconcile script FOLDER FILE [--date D]   the night for `spark-submit`
 //! reconcile take FOLDER [--date D]          what the script left, into FOLDER/lake
 //! reconcile decode FOLDER [--date D]        what the match reads, decoded and dropped: its floor
@@ -106,7 +107,7 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Scrip
     let began = Instant::now();
     let mut site = match script {
         Some(script) => Site::Script(Left::open(script, &in_place(&job))?),
-        None => Site::Here,
+        None => Site::open(&job, in_place(&job))?,
     };
     let path = place(&job, "coupon_ledger", date)?;
     let scratch = Scratch::new_in(&job.lake)?;
