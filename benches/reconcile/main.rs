@@ -25,6 +25,7 @@ use coupon_recon::job::{self, Job};
 use coupon_recon::reconcile::{
     self, Asked, DayFiles, Decisions, Handover, Left, Place, ReconcileError, Scratch, Script, Shortfall, Site,
 };
+use coupon_recon::record::Break;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -127,13 +128,48 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Scrip
         return Ok(());
     }
     files.day.insert("coupon_ledger".to_owned(), path);
+    let mut breaks = Breaks::create(&place(&job, "breaks", date)?)?;
+    let (shortfall, decisions) = (Shortfall::default(), Decisions::default());
     let judgement =
-        reconcile::judge(&job, &mut site, (&files, &scratch), &Shortfall::default(), &Decisions::default())?;
-    partition::write_rows(&place(&job, "breaks", date)?, &judgement.breaks, &Provenance::default())?;
+        reconcile::judge(&job, &mut site, (&files, &scratch), &shortfall, &decisions, |row| breaks.push(row))?;
+    let count = breaks.finish()?;
     let found: Vec<_> = judgement.found.iter().filter(|(_, rows)| **rows > 0).collect();
-    eprintln!("{} breaks: {found:?}", judgement.breaks.len());
+    eprintln!("{count} breaks: {found:?}");
     eprintln!("all {:.2} s", began.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// The breaks of a night on their way to their partition.
+struct Breaks {
+    writer: Writer,
+    waiting: Vec<Break>,
+    written: usize,
+}
+
+impl Breaks {
+    fn create(path: &Path) -> Result<Breaks, ReconcileError> {
+        let writer = Writer::create(path, contract::contract("breaks"), &Provenance::default())?;
+        Ok(Breaks { writer, waiting: Vec::new(), written: 0 })
+    }
+
+    fn push(&mut self, row: Break) -> Result<(), ReconcileError> {
+        self.waiting.push(row);
+        if self.waiting.len() == partition::ROWS_PER_BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), ReconcileError> {
+        self.written += self.waiting.len();
+        self.writer.write_rows(&self.waiting)?;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Ends the file; gives how many there are.
+    fn finish(mut self) -> Result<usize, ReconcileError> {
+        self.flush()?;
+        self.writer.finish()?;
+        Ok(self.written)
+    }
 }
 
 /// The night as a script; what it reads of D is linked to where a script looks for it.

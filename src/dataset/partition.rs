@@ -28,7 +28,7 @@ use crate::money::Fen;
 use crate::record::Record;
 
 /// Rows turned into Arrow at once: bounds the memory of a read and of a write.
-pub(super) const ROWS_PER_BATCH: usize = 16_384;
+pub const ROWS_PER_BATCH: usize = 16_384;
 /// Rows of a row group.
 const ROWS_PER_GROUP: usize = 1 << 20;
 /// Above 1 the files hardly get smaller: most of them are numbers and hashes written as text.
@@ -121,9 +121,9 @@ pub struct Provenance {
 /// # Errors
 /// The file cannot be written, rows do not fit the contract, keys stand twice or out of order.
 pub fn write_rows<R: Record>(path: &Path, rows: &[R], provenance: &Provenance) -> Result<(), PartitionError> {
-    let schema = contract(R::DATASET).arrow();
-    let batches = rows.chunks(ROWS_PER_BATCH).map(|rows| to_batch::<R>(path, &schema, rows));
-    write_batches(path, contract(R::DATASET), provenance, batches)
+    let mut writer = Writer::create(path, contract(R::DATASET), provenance)?;
+    writer.write_rows(rows)?;
+    writer.finish()
 }
 
 /// Writes record batches of a contract's schema, sorted by its key, to `path` and syncs it.
@@ -161,6 +161,13 @@ impl Writer {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
         self.keys.check(batch)?;
         self.file.write(batch).map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })
+    }
+
+    /// Adds rows that come after all before them, a batch after the other. The bytes of the file depend on where
+    /// batches end: all but the last `rows` should be a multiple of `ROWS_PER_BATCH`.
+    pub fn write_rows<R: Record>(&mut self, rows: &[R]) -> Result<(), PartitionError> {
+        let schema = contract(R::DATASET).arrow();
+        rows.chunks(ROWS_PER_BATCH).try_for_each(|rows| self.write(&to_batch::<R>(&self.path, &schema, rows)?))
     }
 
     /// Ends the file and syncs it.

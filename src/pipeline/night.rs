@@ -154,6 +154,7 @@ pub(super) struct Done {
     pub(super) verdict: Verdict,
     pub(super) sources: Sources,
     judgement: Option<Judgement>,
+    breaks: Vec<Break>,
     footing: Vec<Footing>,
     pub(super) files: Vec<StagedFile>,
     provenance: Provenance,
@@ -170,6 +171,7 @@ impl Done {
         let issue = issue_of(failure)?;
         self.verdict = Verdict { code, publish: false };
         self.judgement = None;
+        self.breaks = Vec::new();
         self.sources.entries.retain(|entry| entry.stage != "reconcile" && entry.stage != "report");
         let failed = StageEntry {
             status: "failed".to_owned(),
@@ -195,8 +197,7 @@ impl Work<'_> {
         if done.verdict.publish {
             self.clear_handover()?;
         }
-        let Done { verdict, sources, judgement, .. } = done;
-        let breaks = judgement.map(|judgement| judgement.breaks).unwrap_or_default();
+        let Done { verdict, sources, breaks, .. } = done;
         let manifest_path = PathBuf::from(self.lake.shown(&manifest_path));
         Ok(NightOutcome { code: verdict.code, manifest_path, manifest, breaks, issues: sources.issues })
     }
@@ -253,6 +254,7 @@ impl Work<'_> {
             files: std::mem::take(&mut sources.files),
             sources,
             judgement: None,
+            breaks: Vec::new(),
             footing: Vec::new(),
             provenance,
             read_partitions,
@@ -298,14 +300,19 @@ impl Work<'_> {
         files.day.insert("coupon_ledger".to_owned(), self.staging.partition("coupon_ledger"));
         let decisions = self.decisions(done.missing_dates.is_some())?;
         let shortfall = &done.sources.shortfall;
-        let judgement = reconcile::judge(self.night.job, &mut site, (&files, &scratch), shortfall, &decisions)
-            .map_err(unjudgeable)?;
+        let breaks = &mut done.breaks;
+        let judgement = reconcile::judge(self.night.job, &mut site, (&files, &scratch), shortfall, &decisions, |row| {
+            breaks.push(row);
+            Ok(())
+        });
+        let judgement = judgement.map_err(unjudgeable)?;
         engine::clear(self.night.job, self.lake, &site)?;
-        let is_listed = |id: &str| judgement.breaks.iter().any(|it| it.break_id == id);
+        let is_listed = |id: &str| done.breaks.iter().any(|it| it.break_id == id);
         done.early_decisions = decisions.count_early(self.plan.date, is_listed);
-        done.restated = restated::against_published(self.lake, self.plan.date, &judgement.breaks)
-            .map_err(|error| violated(&error))?;
-        self.stage(done, &judgement.breaks)?;
+        done.restated =
+            restated::against_published(self.lake, self.plan.date, &done.breaks).map_err(|error| violated(&error))?;
+        let file = self.staging.write(&done.breaks, &done.provenance).map_err(|error| unstaged(&error))?;
+        done.files.push(file);
         done.sources.entries.push(stage_entry("reconcile", &done.files, &["coupon_ledger", "breaks"]));
         if self.is_selected("report") {
             self.report(done, &files, &judgement)?;
@@ -356,12 +363,6 @@ impl Work<'_> {
         Ok(decisions.knowing(later).remembering(earlier))
     }
 
-    fn stage<R: Record>(&self, done: &mut Done, rows: &[R]) -> Result<(), Failure> {
-        let file = self.staging.write(rows, &done.provenance).map_err(|error| unstaged(&error))?;
-        done.files.push(file);
-        Ok(())
-    }
-
     fn report(&self, done: &mut Done, files: &DayFiles, judgement: &Judgement) -> Result<(), Failure> {
         let footing: Vec<_> = done.footing.iter().map(footing_entry).collect();
         let night = NightToReport {
@@ -369,6 +370,7 @@ impl Work<'_> {
             is_partial: done.verdict.code != ExitCode::Complete,
             files,
             judgement,
+            breaks: &done.breaks,
             sources: &done.sources,
             footing: &footing,
         };

@@ -30,6 +30,7 @@ pub(super) struct NightToReport<'a> {
     /// The day's staged partitions, ledger and all, and the published days before it.
     pub(super) files: &'a DayFiles,
     pub(super) judgement: &'a Judgement,
+    pub(super) breaks: &'a [Break],
     pub(super) sources: &'a Sources,
     pub(super) footing: &'a [FootingEntry],
 }
@@ -50,7 +51,7 @@ pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<
         job: &night.job.name,
         date: night.files.date,
         is_partial: night.is_partial,
-        breaks: &night.judgement.breaks,
+        breaks: night.breaks,
         quarantined: quarantined.as_deref(),
         titles: &titles,
         unjudged: &unjudged,

@@ -26,13 +26,16 @@ pub(super) fn against_published(
 }
 
 fn delta(before: &[Break], after: &[Break]) -> Restated {
-    let by_id = |rows: &[Break]| rows.iter().cloned().map(|it| (it.break_id.clone(), it)).collect::<BTreeMap<_, _>>();
     let (before, after) = (by_id(before), by_id(after));
     Restated {
         new: after.keys().filter(|id| !before.contains_key(*id)).count(),
         gone: before.keys().filter(|id| !after.contains_key(*id)).count(),
         changed: after.iter().filter(|(id, row)| before.get(*id).is_some_and(|old| old != *row)).count(),
     }
+}
+
+fn by_id(rows: &[Break]) -> BTreeMap<&str, &Break> {
+    rows.iter().map(|it| (it.break_id.as_str(), it)).collect()
 }
 
 /// The days between the last night before `date`, or the job's first, and `date` itself.

@@ -15,12 +15,15 @@ use arrow::array::{
 use chrono::{Days, NaiveDate, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
+use super::decisions::Decisions;
 use super::error::ReconcileError;
-use super::files::{DayFiles, Scratch};
+use super::files::{DayFiles, Scratch, Shortfall};
 use super::footing::Footing;
+use super::judge::{Court, Judgement};
 use super::ledger;
 use super::ledger::Asked;
 use super::parameters::days;
+use super::rules::Rules;
 use super::terms::Terms;
 use crate::clock;
 use crate::contract::{self, Column, ColumnKind, Contract};
@@ -74,6 +77,22 @@ impl Fixture {
         partition::write_batches(&path, contract, &Provenance::default(), batches.into_iter().map(Ok))?;
         self.files.day.insert(LedgerRow::DATASET.to_owned(), path);
         Ok(footing)
+    }
+
+    /// Judges the case, which has its ledger, on this machine.
+    pub(super) fn judge(
+        &self,
+        rules: &Rules,
+        shortfall: &Shortfall,
+        decisions: &Decisions,
+    ) -> Result<(Vec<Break>, Judgement), ReconcileError> {
+        let Fixture { terms, files, scratch, .. } = self;
+        let mut breaks = Vec::new();
+        let judgement = Court { terms, rules, files, scratch, shortfall, decisions }.judge(|row| {
+            breaks.push(row);
+            Ok::<_, ReconcileError>(())
+        })?;
+        Ok((breaks, judgement))
     }
 }
 

@@ -19,12 +19,14 @@ use super::rules::{Rule, Rules};
 use super::terms::Terms;
 use crate::dataset::partition;
 use crate::record::{Break, Record};
+use crate::sorter::{Room, Sorter};
 
-/// What a night says.
-#[derive(Debug, Clone, PartialEq)]
+/// What is held of the findings of all rules while they are sorted.
+const FINDING_BYTES: usize = 16 << 20;
+
+/// What a night says beside its breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
-    /// Every listed break, sorted by break_id.
-    pub breaks: Vec<Break>,
     /// Rules that could not be judged, by id.
     pub unjudged: Vec<Unjudged>,
     /// Rows each judged rule gave tonight, in the look-back, due or not.
@@ -71,62 +73,109 @@ impl Answers for There<'_> {
     }
 }
 
-/// Judges the night of `files.date` on this machine; `files` has the ledger of that day.
-pub(super) fn judge(
-    terms: &Terms,
-    rules: &Rules,
-    files: &DayFiles,
-    scratch: &Scratch,
-    shortfall: &Shortfall,
-    decisions: &Decisions,
-) -> Result<Judgement, ReconcileError> {
-    let docket = Docket::of(rules, files, shortfall);
-    let mut engine = Engine::open(terms, rules, files, scratch)?;
-    let reduction = engine.reduce(docket.judged.values().copied(), Limits::default());
-    decide((terms, rules, files), docket, &mut Here { engine, reduction }, decisions)
+/// A night under judgement.
+#[derive(Clone, Copy)]
+pub(super) struct Court<'a> {
+    pub(super) terms: &'a Terms,
+    pub(super) rules: &'a Rules,
+    /// With the ledger of the day.
+    pub(super) files: &'a DayFiles,
+    pub(super) scratch: &'a Scratch,
+    pub(super) shortfall: &'a Shortfall,
+    pub(super) decisions: &'a Decisions,
 }
 
-/// Judges it by what another engine answers.
-pub(super) fn judge_there(
-    replies: &mut dyn Replies,
-    (terms, rules): (&Terms, &Rules),
-    files: &DayFiles,
-    shortfall: &Shortfall,
-    decisions: &Decisions,
-) -> Result<Judgement, ReconcileError> {
-    let docket = Docket::of(rules, files, shortfall);
-    decide((terms, rules, files), docket, &mut There(replies), decisions)
+impl Court<'_> {
+    /// Judges it on this machine; `sink` gets its breaks in the order of their ids.
+    pub(super) fn judge<E: From<ReconcileError>>(
+        self,
+        sink: impl FnMut(Break) -> Result<(), E>,
+    ) -> Result<Judgement, E> {
+        let docket = Docket::of(self.rules, self.files, self.shortfall);
+        let mut engine = Engine::open(self.terms, self.rules, self.files, self.scratch)?;
+        let reduction = engine.reduce(docket.judged.values().copied(), Limits::default());
+        self.decide(docket, &mut Here { engine, reduction }, sink)
+    }
+
+    /// Judges it by what another engine answers.
+    pub(super) fn judge_there<E: From<ReconcileError>>(
+        self,
+        replies: &mut dyn Replies,
+        sink: impl FnMut(Break) -> Result<(), E>,
+    ) -> Result<Judgement, E> {
+        self.decide(Docket::of(self.rules, self.files, self.shortfall), &mut There(replies), sink)
+    }
+
+    /// Asks every rule that can be judged and gives its rows a life.
+    fn decide<E: From<ReconcileError>>(
+        self,
+        Docket { judged, unjudged }: Docket<'_>,
+        answers: &mut dyn Answers,
+        sink: impl FnMut(Break) -> Result<(), E>,
+    ) -> Result<Judgement, E> {
+        let date = self.files.date;
+        let mut undecided = self.decisions.in_force(date);
+        let mut findings = Findings::new(self.scratch);
+        for rule in judged.values() {
+            findings.take(date, rule, run(answers, self.terms, self.files, rule)?, &mut undecided)?;
+        }
+        let starts: BTreeMap<_, _> =
+            judged.iter().map(|(id, rule)| (*id, window_start(self.terms, self.files, rule))).collect();
+        let is_judged =
+            |row: &Break| starts.get(row.rule_id.as_str()).is_some_and(|start| is_in_window(row.event_date, *start));
+        let yesterday = yesterday(self.rules, self.files)?.inspect(|row| {
+            if let Ok(row) = row {
+                undecided.remove(&row.break_id);
+            }
+        });
+        let found = std::mem::take(&mut findings.found);
+        lifecycle::advance(date, yesterday, findings.sorted()?, is_judged, self.decisions, sink)?;
+        // Where a source fell short, a break that nobody looked for cannot be told from a typing error.
+        if !unjudged.iter().any(|rule| rule.is_shortfall) {
+            self.decisions.check(date, |id| !undecided.contains(id)).map_err(ReconcileError::from)?;
+        }
+        Ok(Judgement { unjudged, found })
+    }
+}
+
+/// What the rules have found, brought into the order of its ids.
+struct Findings {
+    sorter: Sorter,
+    /// Rows of each rule.
+    found: BTreeMap<String, usize>,
+}
+
+impl Findings {
+    fn new(scratch: &Scratch) -> Findings {
+        let room = Room { folder: scratch.folder().to_owned(), memory_bytes: FINDING_BYTES };
+        Findings { sorter: Sorter::new(&room), found: BTreeMap::new() }
+    }
+
+    /// Takes what a rule has found; what it found needs to be looked for no more.
+    fn take(
+        &mut self,
+        date: NaiveDate,
+        rule: &Rule,
+        found: BTreeMap<String, Finding<'_>>,
+        looked_for: &mut BTreeSet<String>,
+    ) -> Result<(), ReconcileError> {
+        self.found.insert(rule.id.clone(), found.len());
+        for (break_id, finding) in found {
+            looked_for.remove(&break_id);
+            self.sorter.push(&lifecycle::break_of(date, break_id, finding)).map_err(scratched)?;
+        }
+        Ok(())
+    }
+
+    fn sorted(self) -> Result<impl Iterator<Item = Result<Break, ReconcileError>>, ReconcileError> {
+        let rows = self.sorter.finish().map_err(scratched)?.map(|row| Break::unpack(&mut row.unpack()));
+        Ok(rows.map(|row| row.map_err(scratched)))
+    }
 }
 
 /// The rules that can be judged tonight, in their order; `files` has the ledger, or a name for it.
 pub(super) fn judged<'a>(rules: &'a Rules, files: &DayFiles, shortfall: &Shortfall) -> Vec<&'a Rule> {
     Docket::of(rules, files, shortfall).judged.into_values().collect()
-}
-
-/// Asks every rule that can be judged and gives its rows a life.
-fn decide(
-    (terms, rules, files): (&Terms, &Rules, &DayFiles),
-    Docket { judged, unjudged }: Docket<'_>,
-    answers: &mut dyn Answers,
-    decisions: &Decisions,
-) -> Result<Judgement, ReconcileError> {
-    let (mut findings, mut found) = (BTreeMap::new(), BTreeMap::new());
-    for rule in judged.values() {
-        let rows = run(answers, terms, files, rule)?;
-        found.insert(rule.id.clone(), rows.len());
-        findings.extend(rows);
-    }
-    let yesterday = yesterday(rules, files)?;
-    let is_known: BTreeSet<_> = yesterday.iter().map(|row| &row.break_id).chain(findings.keys()).cloned().collect();
-    // Where a source fell short, a break that nobody looked for cannot be told from a typing error.
-    if !unjudged.iter().any(|rule| rule.is_shortfall) {
-        decisions.check(files.date, |id| is_known.contains(id))?;
-    }
-    let starts: BTreeMap<_, _> = judged.iter().map(|(id, rule)| (*id, window_start(terms, files, rule))).collect();
-    let is_judged =
-        |row: &Break| starts.get(row.rule_id.as_str()).is_some_and(|start| is_in_window(row.event_date, *start));
-    let breaks = lifecycle::advance(files.date, yesterday, findings, is_judged, decisions);
-    Ok(Judgement { breaks, unjudged, found })
 }
 
 /// Runs the rules of one's own over a day on which nothing happened: what is wrong with their SQL shows
@@ -201,12 +250,14 @@ fn run<'a>(
     Ok(findings.collect())
 }
 
-/// The breaks of the latest night before; those of rules the job no longer has are forgotten.
-fn yesterday(rules: &Rules, files: &DayFiles) -> Result<Vec<Break>, ReconcileError> {
-    let path = files.latest_before(Break::DATASET);
-    let mut rows = path.map(partition::read_rows::<Break>).transpose()?.unwrap_or_default();
-    rows.retain(|row| rules.find(&row.rule_id).is_some());
-    Ok(rows)
+/// The breaks of the latest night before, in the order of their ids; those of rules the job no longer has are forgotten.
+fn yesterday(
+    rules: &Rules,
+    files: &DayFiles,
+) -> Result<impl Iterator<Item = Result<Break, ReconcileError>>, ReconcileError> {
+    let rows = files.latest_before(Break::DATASET).map(partition::open_rows::<Break>).transpose()?;
+    let rows = rows.into_iter().flatten().map(|row| row.map_err(ReconcileError::from));
+    Ok(rows.filter(|row| row.as_ref().map_or(true, |row| rules.find(&row.rule_id).is_some())))
 }
 
 /// Datasets whose events the merchant's exports must be able to explain.
@@ -242,8 +293,8 @@ mod tests {
         night
     }
 
-    fn judged(night: &Fixture, shortfall: &Shortfall) -> Judgement {
-        judge(&night.terms, &Rules::built_in(), &night.files, &night.scratch, shortfall, &Decisions::default()).unwrap()
+    fn judged(night: &Fixture, shortfall: &Shortfall) -> (Vec<Break>, Judgement) {
+        night.judge(&Rules::built_in(), shortfall, &Decisions::default()).unwrap()
     }
 
     /// Publishes tonight's breaks as yesterday's.
@@ -259,25 +310,26 @@ mod tests {
         let night = night("PM03/finds_a_payment_no_order_names");
         let one = judged(&night, &Shortfall::new());
         assert_eq!(one, judged(&night, &Shortfall::new()));
-        assert!(one.breaks.is_sorted_by_key(|row| &row.break_id) && one.breaks.len() == 2);
-        assert!(one.unjudged.is_empty(), "{:?}", one.unjudged);
-        assert_eq!((one.found["PM03"], one.found["AO01"]), (1, 0));
+        let (breaks, judgement) = one;
+        assert!(breaks.is_sorted_by_key(|row| &row.break_id) && breaks.len() == 2);
+        assert!(judgement.unjudged.is_empty(), "{:?}", judgement.unjudged);
+        assert_eq!((judgement.found["PM03"], judgement.found["AO01"]), (1, 0));
     }
 
     #[test]
     fn rules_that_lack_a_dataset_are_listed_and_their_breaks_carried() {
         let mut night = night("PM03/finds_a_payment_no_order_names");
         let folder = tempfile::tempdir().unwrap();
-        let breaks = judged(&night, &Shortfall::new()).breaks;
+        let (breaks, _) = judged(&night, &Shortfall::new());
         remember(&mut night, &breaks, folder.path());
         night.files.day.remove("payments");
         let shortfall = Shortfall::from([("payments".to_owned(), "the bill never fits its digest".to_owned())]);
-        let judgement = judged(&night, &shortfall);
+        let (breaks, judgement) = judged(&night, &shortfall);
         let lacking = judgement.unjudged.iter().find(|rule| rule.rule_id == "PM03").unwrap();
         assert_eq!((lacking.dataset.as_str(), lacking.is_shortfall), ("payments", true));
         assert_eq!(lacking.why, "the bill never fits its digest");
         assert!(!judgement.unjudged.iter().any(|rule| rule.rule_id == "AO01"));
-        assert!(judgement.breaks.iter().all(|row| row.status == "open"), "{:?}", judgement.breaks);
+        assert!(breaks.iter().all(|row| row.status == "open"), "{breaks:?}");
     }
 
     #[test]
@@ -285,17 +337,17 @@ mod tests {
         let mut night = night("ST02/finds_more_sent_than_allowed");
         night.files.day.remove("orders");
         night.files.history.remove("orders");
-        let judgement = judged(&night, &Shortfall::new());
+        let (breaks, judgement) = judged(&night, &Shortfall::new());
         let lacking = judgement.unjudged.iter().find(|rule| rule.rule_id == "PM02").unwrap();
         assert_eq!((lacking.why.as_str(), lacking.is_shortfall), ("the job has no source for `orders`", false));
-        assert_eq!(judgement.breaks.len(), 1);
+        assert_eq!(breaks.len(), 1);
     }
 
     #[test]
     fn a_break_resolves_when_the_data_arrive_and_is_carried_once_its_event_left_the_window() {
         let mut night = night("AO01/finds_a_redemption_nobody_claims");
         let folder = tempfile::tempdir().unwrap();
-        let found = judged(&night, &Shortfall::new()).breaks;
+        let (found, _) = judged(&night, &Shortfall::new());
         let of_rule = |breaks: &[Break]| breaks.iter().find(|row| row.rule_id == "AO01").unwrap().clone();
         let mut old = of_rule(&found);
         old.break_id = "00".to_owned();
@@ -304,9 +356,8 @@ mod tests {
         let empty = folder.path().join("empty.parquet");
         partition::write_rows::<crate::record::LedgerRow>(&empty, &[], &Default::default()).unwrap();
         night.files.day.insert("coupon_ledger".to_owned(), empty);
-        let judgement = judged(&night, &Shortfall::new());
-        let statuses: Vec<_> =
-            judgement.breaks.iter().filter(|row| row.rule_id == "AO01").map(|row| &row.status).collect();
+        let (breaks, _) = judged(&night, &Shortfall::new());
+        let statuses: Vec<_> = breaks.iter().filter(|row| row.rule_id == "AO01").map(|row| &row.status).collect();
         assert_eq!(statuses, ["open", "resolved"]);
     }
 
@@ -314,25 +365,23 @@ mod tests {
     fn breaks_of_a_rule_switched_off_are_forgotten() {
         let mut night = night("AO01/finds_a_redemption_nobody_claims");
         let folder = tempfile::tempdir().unwrap();
-        let breaks = judged(&night, &Shortfall::new()).breaks;
+        let (breaks, _) = judged(&night, &Shortfall::new());
         remember(&mut night, &breaks, folder.path());
         let rules = Rules::built_in().without(&["AO01".to_owned()]).unwrap();
-        let judgement =
-            judge(&night.terms, &rules, &night.files, &night.scratch, &Shortfall::new(), &Decisions::default())
-                .unwrap();
-        assert!(judgement.breaks.iter().all(|row| row.rule_id != "AO01"));
+        let (breaks, _) = night.judge(&rules, &Shortfall::new(), &Decisions::default()).unwrap();
+        assert!(breaks.iter().all(|row| row.rule_id != "AO01"));
     }
 
     #[test]
     fn a_decision_about_a_break_of_tonight_counts_and_one_about_none_is_an_error() {
         let night = night("AO01/finds_a_redemption_nobody_claims");
-        let found = judged(&night, &Shortfall::new()).breaks.remove(0).break_id;
+        let found = judged(&night, &Shortfall::new()).0.remove(0).break_id;
         let judge_with = |break_id: &str| {
             let csv = format!("break_id,decision,reason,approver,expires_on\n{break_id},accepted,known,Li,\n");
             let decisions = Decisions::parse("decisions.csv", csv.as_bytes()).unwrap();
-            judge(&night.terms, &Rules::built_in(), &night.files, &night.scratch, &Shortfall::new(), &decisions)
+            night.judge(&Rules::built_in(), &Shortfall::new(), &decisions)
         };
-        let breaks = judge_with(&found).unwrap().breaks;
+        let (breaks, _) = judge_with(&found).unwrap();
         assert!(breaks.iter().any(|row| Status::of(&row.status) == Status::Accepted));
         assert!(judge_with("0123456789abcdef").unwrap_err().to_string().contains("unknown breaks: line 2"));
     }
@@ -343,8 +392,8 @@ mod tests {
         let csv = "break_id,decision,reason,approver,expires_on\n0123456789abcdef,accepted,known,Li,\n";
         let decisions = Decisions::parse("decisions.csv", csv.as_bytes()).unwrap();
         let shortfall = Shortfall::from([("payments".to_owned(), "the bill is not ready".to_owned())]);
-        let judged = judge(&night.terms, &Rules::built_in(), &night.files, &night.scratch, &shortfall, &decisions);
-        assert!(judged.unwrap().unjudged.iter().any(|rule| rule.rule_id == "PM01"));
+        let (_, judgement) = night.judge(&Rules::built_in(), &shortfall, &decisions).unwrap();
+        assert!(judgement.unjudged.iter().any(|rule| rule.rule_id == "PM01"));
     }
 
     #[test]
@@ -355,8 +404,7 @@ mod tests {
                    -- inputs: stocks\n-- action: look\n-- row: a stock\nSELECT stock_id AS stokc_id FROM stocks\n";
         std::fs::write(folder.path().join("XX01_mine.sql"), sql).unwrap();
         let rules = Rules::load(&[folder.path().to_owned()]).unwrap().only("XX01");
-        let error = judge(&night.terms, &rules, &night.files, &night.scratch, &Shortfall::new(), &Decisions::default())
-            .unwrap_err();
+        let error = night.judge(&rules, &Shortfall::new(), &Decisions::default()).unwrap_err();
         let expected = "rule file `XX01_mine.sql` line 10: not found: `stokc_id` is not a column the result may have";
         assert_eq!(error.to_string(), expected);
     }

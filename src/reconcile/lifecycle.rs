@@ -1,12 +1,11 @@
-//! The life of a break over the nights: yesterday's partition is the memory, tonight's candidates are
-//! the news. No database, no clock, no query.
-
-use std::collections::BTreeMap;
+//! The life of a break over the nights: yesterday's partition is the memory, tonight's findings are
+//! the news, and both walk side by side. No database, no clock, no query; holds no more than a break of each.
 
 use chrono::{Days, NaiveDate};
 
 use super::candidate::Candidate;
 use super::decisions::Decisions;
+use super::error::ReconcileError;
 use super::rules::Rule;
 use crate::money::Fen;
 use crate::record::Break;
@@ -102,61 +101,44 @@ fn next_status(yesterday: Option<Status>, sight: Sight, decision: Option<Status>
     Some(if undecided == Resolved { Resolved } else { decision.unwrap_or(undecided) })
 }
 
-/// Tonight's breaks, sorted by break_id: yesterday's rows moved on, and what is new.
+/// Tonight's breaks in the order of their ids: yesterday's rows moved on, and what is new. `yesterday` and `found`,
+/// breaks as they are when first seen, come in that order; one of each is in memory.
 ///
 /// `is_judged` tells whether a break of yesterday could be looked at tonight.
-pub(super) fn advance(
+pub(super) fn advance<E: From<ReconcileError>>(
     date: NaiveDate,
-    yesterday: Vec<Break>,
-    mut findings: BTreeMap<String, Finding<'_>>,
+    yesterday: impl Iterator<Item = Result<Break, ReconcileError>>,
+    found: impl Iterator<Item = Result<Break, ReconcileError>>,
     is_judged: impl Fn(&Break) -> bool,
     decisions: &Decisions,
-) -> Vec<Break> {
-    let mut tonight = BTreeMap::new();
+    mut sink: impl FnMut(Break) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut found = found.peekable();
     for row in yesterday {
-        let finding = findings.remove(&row.break_id);
+        let row = row?;
+        while let Some(found) = found.next_if(|found| is_before(found, &row.break_id)) {
+            sink(first_seen(found?, decisions))?;
+        }
+        let again = found.next_if(|found| found.as_ref().is_ok_and(|found| found.break_id == row.break_id));
         let decision = decisions.status_of(&row.break_id, date);
-        let next = match finding {
-            Some(finding) => seen_again(date, &row, finding, decision),
+        let next = match again {
+            Some(found) => seen_again(row, found?, decision),
             None => not_seen(date, &row, is_judged(&row), decision),
         };
-        tonight.extend(next.map(|next| (next.break_id.clone(), next)));
+        next.map_or(Ok(()), &mut sink)?;
     }
-    for (break_id, finding) in findings {
-        let sight = Sight::Seen { is_due: finding.is_due };
-        let status = next_status(None, sight, decisions.status_of(&break_id, date));
-        tonight.extend(status.map(|status| (break_id.clone(), new_break(date, break_id, finding, status))));
-    }
-    tonight.into_values().collect()
+    found.try_for_each(|found| sink(first_seen(found?, decisions)))
 }
 
-fn seen_again(date: NaiveDate, row: &Break, finding: Finding<'_>, decision: Option<Status>) -> Option<Break> {
-    let sight = Sight::Seen { is_due: finding.is_due };
-    let status = next_status(Some(Status::of(&row.status)), sight, decision)?;
-    let mut next = new_break(date, row.break_id.clone(), finding, status);
-    next.first_seen_date = row.first_seen_date;
-    next.age_days = age_days(row.first_seen_date, date);
-    Some(next)
+/// Whether a finding comes before an id; an error comes at once.
+fn is_before(found: &Result<Break, ReconcileError>, break_id: &str) -> bool {
+    found.as_ref().map_or(true, |found| found.break_id.as_str() < break_id)
 }
 
-fn not_seen(date: NaiveDate, row: &Break, is_judged: bool, decision: Option<Status>) -> Option<Break> {
-    let sight = if is_judged { Sight::Gone } else { Sight::NotJudged };
-    let status = next_status(Some(Status::of(&row.status)), sight, decision)?;
-    let resolved_date = (status == Status::Resolved).then(|| row.resolved_date.unwrap_or(date));
-    if resolved_date.is_some_and(|resolved| date > resolved + Days::new(RESOLVED_LISTED_DAYS)) {
-        return None;
-    }
-    Some(Break {
-        status: status.as_str().to_owned(),
-        resolved_date,
-        age_days: age_days(row.first_seen_date, date),
-        business_date: date,
-        ..row.clone()
-    })
-}
-
-fn new_break(date: NaiveDate, break_id: String, finding: Finding<'_>, status: Status) -> Break {
-    let Finding { rule, candidate, .. } = finding;
+/// The break of a finding nobody has seen before, but for decisions: `new` when it is due, else `expected`.
+pub(super) fn break_of(date: NaiveDate, break_id: String, finding: Finding<'_>) -> Break {
+    let Finding { rule, candidate, is_due } = finding;
+    let status = if is_due { Status::New } else { Status::Expected };
     let difference = |(expected, actual): (Fen, Fen)| actual - expected;
     Break {
         break_id,
@@ -192,12 +174,51 @@ fn new_break(date: NaiveDate, break_id: String, finding: Finding<'_>, status: St
     }
 }
 
+/// What a break of `break_of` says about itself.
+fn sight_of(found: &Break) -> Sight {
+    Sight::Seen { is_due: Status::of(&found.status) == Status::New }
+}
+
+fn first_seen(found: Break, decisions: &Decisions) -> Break {
+    let decision = decisions.status_of(&found.break_id, found.business_date);
+    let status = next_status(None, sight_of(&found), decision).expect("what is seen is listed");
+    Break { status: status.as_str().to_owned(), ..found }
+}
+
+fn seen_again(row: Break, found: Break, decision: Option<Status>) -> Option<Break> {
+    let status = next_status(Some(Status::of(&row.status)), sight_of(&found), decision)?;
+    Some(Break {
+        status: status.as_str().to_owned(),
+        first_seen_date: row.first_seen_date,
+        age_days: age_days(row.first_seen_date, found.business_date),
+        ..found
+    })
+}
+
+fn not_seen(date: NaiveDate, row: &Break, is_judged: bool, decision: Option<Status>) -> Option<Break> {
+    let sight = if is_judged { Sight::Gone } else { Sight::NotJudged };
+    let status = next_status(Some(Status::of(&row.status)), sight, decision)?;
+    let resolved_date = (status == Status::Resolved).then(|| row.resolved_date.unwrap_or(date));
+    if resolved_date.is_some_and(|resolved| date > resolved + Days::new(RESOLVED_LISTED_DAYS)) {
+        return None;
+    }
+    Some(Break {
+        status: status.as_str().to_owned(),
+        resolved_date,
+        age_days: age_days(row.first_seen_date, date),
+        business_date: date,
+        ..row.clone()
+    })
+}
+
 fn age_days(first_seen: NaiveDate, date: NaiveDate) -> i64 {
     date.signed_duration_since(first_seen).num_days()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::super::candidate::tests::candidate;
@@ -217,14 +238,33 @@ mod tests {
         decisions: &Decisions,
     ) -> Option<Break> {
         let rule = rules.find("AO01").unwrap();
-        let mut findings = BTreeMap::new();
-        if let Sight::Seen { is_due } = sight {
-            findings.insert("b".to_owned(), Finding { rule, candidate: candidate(), is_due });
-        }
+        let found = match sight {
+            Sight::Seen { is_due } => {
+                vec![break_of(day(number), "b".to_owned(), Finding { rule, candidate: candidate(), is_due })]
+            }
+            _ => Vec::new(),
+        };
         let memory = yesterday.cloned().into_iter().collect();
-        let mut breaks = advance(day(number), memory, findings, |_| sight != Sight::NotJudged, decisions);
+        let mut breaks = tonight(day(number), memory, found, sight != Sight::NotJudged, decisions);
         assert!(breaks.len() <= 1);
         breaks.pop()
+    }
+
+    fn tonight(
+        date: NaiveDate,
+        yesterday: Vec<Break>,
+        found: Vec<Break>,
+        is_judged: bool,
+        decisions: &Decisions,
+    ) -> Vec<Break> {
+        let (yesterday, found) = (yesterday.into_iter().map(Ok), found.into_iter().map(Ok));
+        let mut breaks = Vec::new();
+        let keep = |row| -> Result<(), ReconcileError> {
+            breaks.extend([row]);
+            Ok(())
+        };
+        advance(date, yesterday, found, |_| is_judged, decisions, keep).unwrap();
+        breaks
     }
 
     fn life(sights: &[Sight]) -> Vec<&'static str> {
@@ -314,7 +354,32 @@ mod tests {
         proptest::collection::vec(sight, 1..60)
     }
 
+    fn of_ids(number: u64, ids: &BTreeSet<u8>) -> Vec<Break> {
+        let rules = Rules::built_in();
+        let rule = rules.find("AO01").unwrap();
+        let row = |id: &u8| {
+            break_of(day(number), format!("{id:02x}"), Finding { rule, candidate: candidate(), is_due: true })
+        };
+        ids.iter().map(row).collect()
+    }
+
     proptest! {
+        #[test]
+        fn two_nights_side_by_side_list_every_break_once_and_in_order(
+            before in prop::collection::btree_set(any::<u8>(), 0..40),
+            now in prop::collection::btree_set(any::<u8>(), 0..40),
+        ) {
+            let breaks = tonight(day(1), of_ids(0, &before), of_ids(1, &now), true, &Decisions::default());
+            let listed: Vec<_> = breaks.iter().map(|row| (row.break_id.clone(), row.status.as_str())).collect();
+            let status = |id| match (before.contains(id), now.contains(id)) {
+                (true, true) => "open",
+                (true, false) => "resolved",
+                _ => "new",
+            };
+            let wanted: Vec<_> = before.union(&now).map(|id| (format!("{id:02x}"), status(id))).collect();
+            prop_assert_eq!(listed, wanted);
+        }
+
         #[test]
         fn over_any_nights_the_statuses_follow_the_state_machine(sights in sights()) {
             let rules = Rules::built_in();

@@ -54,7 +54,8 @@ use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 
 use crate::job::Job;
-use crate::record::{LedgerRow, Record};
+use crate::record::{Break, LedgerRow, Record};
+use judge::Court;
 use rules::Rules;
 use terms::Terms;
 
@@ -90,24 +91,24 @@ pub fn columns_read() -> impl Iterator<Item = (&'static str, &'static [&'static 
     sides::READ.into_iter().chain(order_book::READ).chain(facts::READ)
 }
 
-/// Judges the night of `files.date` (design §7). `files.day` has the day's `coupon_ledger`; `shortfall`
-/// names the datasets a configured stage could not fill.
-pub fn judge(
+/// Judges the night of `files.date` (design §7): every listed break into `sink`, in the order of their ids. `files.day` has
+/// the day's `coupon_ledger`; `shortfall` names the datasets a configured stage could not fill. After an error what
+/// `sink` was given is worth nothing.
+pub fn judge<E: From<ReconcileError>>(
     job: &Job,
     site: &mut Site,
     (files, scratch): (&DayFiles, &Scratch),
     shortfall: &Shortfall,
     decisions: &Decisions,
-) -> Result<Judgement, ReconcileError> {
+    sink: impl FnMut(Break) -> Result<(), E>,
+) -> Result<Judgement, E> {
     let (terms, rules) = (Terms::of(job), rules_of(job)?);
+    let court = Court { terms: &terms, rules: &rules, files, scratch, shortfall, decisions };
     match site {
-        Site::Here => judge::judge(&terms, &rules, files, scratch, shortfall, decisions),
+        Site::Here => court.judge(sink),
         #[cfg(feature = "spark")]
-        Site::Cluster(cluster) => {
-            let mut night = cluster.night((&terms, &rules), files, scratch);
-            judge::judge_there(&mut night, (&terms, &rules), files, shortfall, decisions)
-        }
-        Site::Script(left) => judge::judge_there(left, (&terms, &rules), files, shortfall, decisions),
+        Site::Cluster(cluster) => court.judge_there(&mut cluster.night((&terms, &rules), files, scratch), sink),
+        Site::Script(left) => court.judge_there(left, sink),
     }
 }
 

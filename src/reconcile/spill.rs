@@ -1,13 +1,17 @@
 //! Rows sorted by coupon, or by one text that stands where a code would, in scratch files. What does not fit in a
-//! bounded buffer goes to unnamed files of the scratch folder, which vanish with the process.
+//! bounded buffer goes to an unnamed file of the scratch folder, which vanishes with the process: one per sort, so
+//! that neither memory nor the number of open files follows the rows.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::coupon_key::{CouponKey, prefix};
@@ -15,7 +19,11 @@ use super::text_hash::TextMap;
 
 /// Bytes of rows a sort holds before it writes a run.
 const RUN_BYTES: usize = 32 << 20;
-const READ_BUFFER: usize = 128 << 10;
+const WRITE_BUFFER: usize = 128 << 10;
+/// What a merge holds of its runs together, as far as a run then has enough to be read in few pieces.
+const READ_BYTES: usize = 16 << 20;
+const LEAST_READ_BUFFER: usize = 8 << 10;
+const MOST_READ_BUFFER: usize = 128 << 10;
 /// Instead of a length: nothing is there.
 const NULL: u8 = u8::MAX;
 /// Instead of a length: it follows in four bytes.
@@ -159,8 +167,10 @@ pub(super) struct Sorter {
     scratch: PathBuf,
     buffer: Buffer,
     stocks: TextMap<String, u32>,
-    runs: Vec<File>,
-    writing: Option<JoinHandle<io::Result<(File, Buffer)>>>,
+    /// Of all runs, one after the other.
+    file: Option<Arc<File>>,
+    run_ends: Vec<u64>,
+    writing: Option<JoinHandle<io::Result<(u64, Buffer)>>>,
 }
 
 /// Rows that are not sorted yet.
@@ -229,7 +239,8 @@ impl Sorter {
             scratch: scratch.to_owned(),
             buffer: Buffer::default(),
             stocks: TextMap::default(),
-            runs: Vec::new(),
+            file: None,
+            run_ends: Vec::new(),
             writing: None,
         }
     }
@@ -276,16 +287,24 @@ impl Sorter {
         self.rank_stocks();
         let empty = self.await_run()?;
         let full = std::mem::replace(&mut self.buffer, empty);
-        let file = tempfile::tempfile_in(&self.scratch)?;
-        self.writing = Some(std::thread::spawn(move || full.write_sorted(file)));
+        let file = self.file()?;
+        self.writing = Some(std::thread::spawn(move || full.write_sorted(&file)));
         Ok(())
+    }
+
+    fn file(&mut self) -> io::Result<Arc<File>> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(tempfile::tempfile_in(&self.scratch)?);
+        Ok(self.file.insert(file).clone())
     }
 
     /// Waits for the run that is being written; gives its buffer, empty.
     fn await_run(&mut self) -> io::Result<Buffer> {
         let Some(writing) = self.writing.take() else { return Ok(Buffer::default()) };
-        let (run, buffer) = writing.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-        self.runs.push(run);
+        let (bytes, buffer) = writing.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        self.run_ends.push(self.run_ends.last().unwrap_or(&0) + bytes);
         Ok(buffer)
     }
 
@@ -294,7 +313,12 @@ impl Sorter {
         self.rank_stocks();
         self.buffer.sort();
         self.await_run()?;
-        let mut runs: Vec<_> = self.runs.into_iter().map(Run::open).collect::<io::Result<_>>()?;
+        let starts = [0].iter().chain(&self.run_ends);
+        let places = starts.zip(&self.run_ends).map(|(start, end)| *start..*end);
+        let window = (READ_BYTES / self.run_ends.len().max(1)).clamp(LEAST_READ_BUFFER, MOST_READ_BUFFER);
+        let sections =
+            self.file.iter().flat_map(|file| places.clone().map(|place| Section { file: file.clone(), place }));
+        let mut runs: Vec<_> = sections.map(|section| Run::File(BufReader::with_capacity(window, section))).collect();
         let Buffer { bytes, rows } = self.buffer;
         runs.push(Run::Buffer { bytes, rows: rows.into_iter() });
         let mut heads = BinaryHeap::new();
@@ -334,33 +358,48 @@ impl Buffer {
         });
     }
 
-    fn write_sorted(mut self, file: File) -> io::Result<(File, Buffer)> {
+    /// Writes the rows behind what is in `file`; gives how many bytes they take there, and the buffer, empty.
+    fn write_sorted(mut self, file: &File) -> io::Result<(u64, Buffer)> {
         self.sort();
-        let mut file = BufWriter::with_capacity(READ_BUFFER, file);
+        let (mut file, mut written) = (BufWriter::with_capacity(WRITE_BUFFER, file), 0);
         for row in &self.rows {
             let bytes = row.of(&self.bytes);
             let length = u32::try_from(bytes.len()).expect("a row is shorter than 4 GiB");
             file.write_all(&length.to_le_bytes())?;
             file.write_all(bytes)?;
+            written += 4 + u64::from(length);
         }
+        file.flush()?;
         self.bytes.clear();
         self.rows.clear();
-        Ok((file.into_inner().map_err(io::IntoInnerError::into_error)?, self))
+        Ok((written, self))
     }
 }
 
 /// Rows that lie sorted somewhere.
 enum Run {
-    File(BufReader<File>),
+    File(BufReader<Section>),
     Buffer { bytes: Vec<u8>, rows: std::vec::IntoIter<Place> },
 }
 
-impl Run {
-    fn open(mut file: File) -> io::Result<Run> {
-        file.rewind()?;
-        Ok(Run::File(BufReader::with_capacity(READ_BUFFER, file)))
-    }
+/// A part of a file, read from its start to its end.
+struct Section {
+    file: Arc<File>,
+    /// What is yet to be read.
+    place: Range<u64>,
+}
 
+impl Read for Section {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.place.end - self.place.start).unwrap_or(usize::MAX);
+        let wanted = bytes.len().min(left);
+        let read = self.file.read_at(&mut bytes[..wanted], self.place.start)?;
+        self.place.start += read as u64;
+        Ok(read)
+    }
+}
+
+impl Run {
     /// Reads the next row into `row`; `false` at the end.
     fn next(&mut self, row: &mut Vec<u8>) -> io::Result<bool> {
         row.clear();

@@ -110,6 +110,14 @@ impl CellPacker<'_> {
         self.integer(i64::from(date.num_days_from_ce()) - EPOCH_DAYS_FROM_CE);
     }
 
+    /// A calendar day that may be absent.
+    pub fn maybe_date(&mut self, date: Option<NaiveDate>) {
+        self.0.push(u8::from(date.is_some()));
+        if let Some(date) = date {
+            self.date(date);
+        }
+    }
+
     /// Seven bits a byte, the lowest first.
     fn length(&mut self, mut number: u64) {
         while number >= 0x80 {
@@ -284,6 +292,12 @@ impl<'r> Unpacker<'r> {
     pub fn date(&mut self) -> NaiveDate {
         let days = i32::try_from(i64::from(self.epoch_days()) + EPOCH_DAYS_FROM_CE).ok();
         days.and_then(NaiveDate::from_num_days_from_ce_opt).expect("what was packed")
+    }
+
+    /// A calendar day that may be absent.
+    pub fn maybe_date(&mut self) -> Option<NaiveDate> {
+        let is_there = self.take(1) == [1];
+        is_there.then(|| self.date())
     }
 
     fn take(&mut self, length: u64) -> &'r [u8] {

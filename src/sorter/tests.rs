@@ -76,6 +76,7 @@ proptest! {
         cells.maybe_instant(None);
         cells.maybe_instant(Some(instant));
         [None, Some(number)].into_iter().for_each(|number| cells.maybe_integer(number));
+        [None, Some(instant.date_naive())].into_iter().for_each(|date| cells.maybe_date(date));
         [None, Some(false), Some(true)].into_iter().for_each(|flag| cells.maybe_flag(flag));
         cells.bytes(b"raw");
         cells.date(instant.date_naive());
@@ -87,6 +88,7 @@ proptest! {
         prop_assert_eq!(cells.maybe_instant(), None);
         prop_assert_eq!(cells.maybe_instant(), Some(instant));
         prop_assert_eq!([cells.maybe_integer(), cells.maybe_integer()], [None, Some(number)]);
+        prop_assert_eq!([cells.maybe_date(), cells.maybe_date()], [None, Some(instant.date_naive())]);
         prop_assert_eq!([(); 3].map(|()| cells.maybe_flag()), [None, Some(false), Some(true)]);
         prop_assert_eq!(cells.bytes(3), b"raw");
         prop_assert_eq!(cells.date(), instant.date_naive());

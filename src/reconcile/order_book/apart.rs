@@ -6,11 +6,12 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use super::bill::{BilledOrder, Payment, PaymentColumns, Refunds};
+use super::bill::{BilledOrder, Payment, PaymentColumns};
 use super::join::{Joined, OfNumber};
 use super::order::{Line, Totals};
 use super::output::Output;
 use super::payments::take_payment;
+use super::refunds::{RefundBlocks, Refunds};
 use super::{by_text, key_of, spilled, text_and_cells};
 use crate::money::Fen;
 use crate::reconcile::columns::DayNumber;
@@ -77,6 +78,7 @@ impl Apart {
     ) -> Result<(), ReconcileError> {
         let mut orders = Grouped::new(self.orders.finish().map_err(spilled)?);
         let mut payments = Grouped::new(self.payments.finish().map_err(spilled)?);
+        let mut blocks = RefundBlocks::default();
         let mut bills = BillWalk::open(if orders.peek().is_none() { &[] } else { window })?;
         while orders.take_next().map_err(spilled)? {
             let (transaction_id, _) = text_and_cells(&orders.rows()[0]);
@@ -86,8 +88,9 @@ impl Apart {
             let payment = bills.find(transaction_id)?;
             for order in orders.rows() {
                 let Waiting { lines, same_number } = Waiting::of(order);
-                let of_number = OfNumber::of(same_number.iter().copied());
-                output.late_order(&Joined::of(Totals::of(&lines), &lines, payment, of_number, refunds))?;
+                let (totals, of_number) = (Totals::of(&lines), OfNumber::of(same_number.iter().copied()));
+                let refunded = refunds.of(&totals, &mut blocks)?;
+                output.late_order(&Joined::of(totals, &lines, payment, of_number, refunded))?;
             }
         }
         count_smaller(&mut payments, None, output)

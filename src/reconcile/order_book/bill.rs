@@ -1,13 +1,11 @@
-//! The trade bills of the look-back: what was paid per payment and what was refunded.
-//! The definitions are `jobs/rules/views/02_bill_payments.sql` and `03_bill_refunds.sql`.
+//! The trade bills of the look-back: what was paid per payment. The definition is
+//! `jobs/rules/views/02_bill_payments.sql`.
 
 use crate::money::Fen;
 use crate::reconcile::columns::{DayNumber, Micros, row_type};
-use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::Tally;
-use crate::reconcile::merge::{DayMerge, Keyed};
+use crate::reconcile::merge::Keyed;
 use crate::reconcile::spill::{Packer, Unpacker};
-use crate::reconcile::text_hash::TextMap;
 
 row_type! {
     /// A payment row of a bill.
@@ -23,27 +21,9 @@ row_type! {
     }
 }
 
-row_type! {
-    /// A refund row of a bill.
-    RefundRow of RefundColumns {
-        refund_id: text,
-        transaction_id: text,
-        out_trade_no: text,
-        accepted_time: instant,
-        refund_status: maybe_text,
-        applied_refund_fen: fen,
-    }
-}
-
 impl Keyed for PaymentColumns {
     fn key(&self, row: usize) -> &str {
         self.transaction_id.value(row)
-    }
-}
-
-impl Keyed for RefundColumns {
-    fn key(&self, row: usize) -> &str {
-        self.refund_id.value(row)
     }
 }
 
@@ -176,100 +156,5 @@ impl OddRow {
             out_trade_no: row.out_trade_no.to_owned(),
             fen: row.rows.fen,
         }
-    }
-}
-
-/// What the bills refunded of one payment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Refunded {
-    pub(super) transaction_id: String,
-    pub(super) out_trade_no: String,
-    pub(super) fen: Fen,
-    pub(super) count: i64,
-    pub(super) last_at: Option<Micros>,
-    pub(super) day: Option<DayNumber>,
-}
-
-/// The refunds of the look-back. They are few beside the payments and held in memory.
-#[derive(Debug, Default)]
-pub(super) struct Refunds {
-    /// Per payment, sorted by transaction_id: the view `bill_refunds`.
-    pub(super) all: Vec<Refunded>,
-    by_transaction: TextMap<String, usize>,
-    by_number: TextMap<String, Refunded>,
-    /// Every row of the bills, failed ones too: (transaction_id, out_trade_no) → rows and fen.
-    pub(super) rows: TextMap<(String, String), (i64, Fen)>,
-}
-
-impl Refunds {
-    /// Reads the refunds of the bills: a refund listed twice counts once, one that failed not at all.
-    pub(super) fn read(bills: &mut DayMerge<RefundColumns>) -> Result<Refunds, ReconcileError> {
-        let mut refunds = Refunds::default();
-        let mut payments: TextMap<String, Refunded> = TextMap::default();
-        while let Some(key) = bills.peek_key() {
-            let refund_id = key.to_owned();
-            let (refund, has_failed) = refunds.take(&refund_id, bills)?;
-            if !has_failed {
-                let payment = payments.entry(refund.transaction_id.clone()).or_insert_with(|| Refunded {
-                    transaction_id: refund.transaction_id.clone(),
-                    ..Refunded::default()
-                });
-                payment.add(&refund);
-            }
-        }
-        refunds.all = payments.into_values().collect();
-        refunds.all.sort_by(|one, other| one.transaction_id.cmp(&other.transaction_id));
-        for (place, payment) in refunds.all.iter().enumerate() {
-            refunds.by_transaction.insert(payment.transaction_id.clone(), place);
-            refunds.by_number.entry(payment.out_trade_no.clone()).or_default().add(payment);
-        }
-        Ok(refunds)
-    }
-
-    /// One refund: its rows taken together, and whether it failed.
-    fn take(
-        &mut self,
-        refund_id: &str,
-        bills: &mut DayMerge<RefundColumns>,
-    ) -> Result<(Refunded, bool), ReconcileError> {
-        let (mut refund, mut has_failed) = (Refunded { count: 1, ..Refunded::default() }, false);
-        let mut fen = None;
-        while bills.peek_key() == Some(refund_id) {
-            let Some((day, row)) = bills.peek() else { break };
-            let seen = self.rows.entry((row.transaction_id.to_owned(), row.out_trade_no.to_owned())).or_default();
-            *seen = (seen.0 + 1, seen.1 + row.applied_refund_fen);
-            has_failed |= row.refund_status == Some("FAIL");
-            fen = fen.max(Some(row.applied_refund_fen));
-            refund.last_at = refund.last_at.max(Some(row.accepted_time));
-            refund.day = refund.day.max(Some(day));
-            larger(&mut refund.transaction_id, row.transaction_id);
-            larger(&mut refund.out_trade_no, row.out_trade_no);
-            bills.advance()?;
-        }
-        refund.fen = fen.unwrap_or_default();
-        Ok((refund, has_failed))
-    }
-
-    /// What was refunded of the payment, else of the order's number.
-    pub(super) fn of(&self, transaction_id: Option<&str>, out_trade_no: &str) -> Option<&Refunded> {
-        let by_transaction = transaction_id.and_then(|id| self.by_transaction.get(id)).map(|place| &self.all[*place]);
-        by_transaction.or_else(|| self.by_number.get(out_trade_no))
-    }
-}
-
-impl Refunded {
-    fn add(&mut self, other: &Refunded) {
-        larger(&mut self.out_trade_no, &other.out_trade_no);
-        self.fen += other.fen;
-        self.count += other.count;
-        self.last_at = self.last_at.max(other.last_at);
-        self.day = self.day.max(other.day);
-    }
-}
-
-fn larger(text: &mut String, other: &str) {
-    if other > text.as_str() {
-        text.clear();
-        text.push_str(other);
     }
 }

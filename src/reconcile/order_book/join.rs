@@ -6,16 +6,17 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use super::apart::Apart;
-use super::bill::{BilledOrder, Refunded, Refunds};
+use super::bill::BilledOrder;
 use super::order::{Line, Orders, Totals};
-use super::output::{self, Output};
+use super::output::Output;
 use super::payments::Payments;
+use super::refunds::{RefundBlocks, RefundRows, Refunded, Refunds};
 use super::seen::Seen;
 use super::{LineAmounts, Order, OrderBook, key_of, spilled, text_and_cells};
 use crate::money::Fen;
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::error::ReconcileError;
-use crate::reconcile::footing::{BillRows, Tally};
+use crate::reconcile::footing::Tally;
 use crate::reconcile::spill::Packed;
 use crate::reconcile::text_hash::hash;
 
@@ -26,7 +27,7 @@ pub(super) struct BillSide<'a> {
     pub(super) paid: Option<Fen>,
     pub(super) day: Option<DayNumber>,
     pub(super) is_revoked: bool,
-    pub(super) refunded: Option<&'a Refunded>,
+    pub(super) refunded: Option<Refunded<'a>>,
 }
 
 /// The payments that name one order number, taken together: the view's `pn`.
@@ -46,11 +47,11 @@ pub(super) struct Joined<'a> {
 }
 
 /// The join under way.
-pub(super) struct Join<'s> {
-    scratch: &'s Path,
+pub(super) struct Join {
     output: Output,
     refunds: Refunds,
-    seen_refunds: Seen,
+    refund_rows: RefundRows,
+    refund_blocks: RefundBlocks,
     payments: Payments,
     /// The rows of payments that name several orders.
     seen_odd: Seen,
@@ -63,7 +64,7 @@ impl<'a> Joined<'a> {
         lines: &'a [Line<'a>],
         by_id: Option<BilledOrder<'a>>,
         by_number: Option<OfNumber<'a>>,
-        refunds: &'a Refunds,
+        refunded: Option<Refunded<'a>>,
     ) -> Joined<'a> {
         let fallback = |of: fn(OfNumber<'a>) -> Option<Fen>| by_number.and_then(of);
         let bill = BillSide {
@@ -71,7 +72,7 @@ impl<'a> Joined<'a> {
             paid: by_id.and_then(|it| it.order_fen).or_else(|| fallback(|it| it.order_fen)),
             day: by_id.map(|it| it.day).or(by_number.map(|it| it.day)),
             is_revoked: by_id.map(|it| it.is_revoked).or(by_number.map(|it| it.is_revoked)).unwrap_or(false),
-            refunded: refunds.of(totals.transaction_id, totals.out_trade_no),
+            refunded,
         };
         Joined { totals, lines, bill }
     }
@@ -138,19 +139,19 @@ impl<'a> OfNumber<'a> {
     }
 }
 
-impl<'s> Join<'s> {
+impl Join {
     /// Starts the join of exports of so many lines.
     pub(super) fn new(
-        scratch: &'s Path,
-        refunds: Refunds,
+        scratch: &Path,
+        (refunds, refund_rows): (Refunds, RefundRows),
         payments: Payments,
         lines: u64,
-    ) -> Result<Join<'s>, ReconcileError> {
+    ) -> Result<Join, ReconcileError> {
         let odd = payments.odd_rows.iter().map(|row| (row.transaction_id.as_str(), row.out_trade_no.as_str()));
         let seen_odd = Seen::none_of(odd);
-        let seen_refunds = Seen::none_of(refunds.rows.keys().map(|(id, number)| (id.as_str(), number.as_str())));
         let (output, apart) = (Output::new(scratch, lines)?, Apart::new(scratch));
-        Ok(Join { scratch, output, refunds, seen_refunds, payments, seen_odd, apart })
+        let refund_blocks = RefundBlocks::default();
+        Ok(Join { output, refunds, refund_rows, refund_blocks, payments, seen_odd, apart })
     }
 
     /// Joins the orders of a chunk, which follow those of the one before.
@@ -165,7 +166,7 @@ impl<'s> Join<'s> {
     fn order(&mut self, lines: &[Line<'_>]) -> Result<(), ReconcileError> {
         let totals = Totals::of(lines);
         self.seen_odd.see(&totals);
-        self.seen_refunds.see(&totals);
+        self.refund_rows.see(&totals).map_err(spilled)?;
         self.pass_payments(Some(totals.out_trade_no))?;
         self.payments.by_number.take(key_of(totals.out_trade_no)).map_err(spilled)?;
         let same_number: Vec<_> = self.payments.by_number.rows().iter().map(billed).collect();
@@ -177,7 +178,8 @@ impl<'s> Join<'s> {
             return self.apart.order(id, lines, &same_number);
         }
         let of_number = OfNumber::of(same_number.iter().copied());
-        self.output.order(&Joined::of(totals, lines, found, of_number, &self.refunds))
+        let refunded = self.refunds.of(&totals, &mut self.refund_blocks)?;
+        self.output.order(&Joined::of(totals, lines, found, of_number, refunded))
     }
 
     /// Goes past the payments of smaller numbers: no order has theirs.
@@ -197,8 +199,7 @@ impl<'s> Join<'s> {
             let has_order = self.seen_odd.has(&row.transaction_id, &row.out_trade_no);
             self.output.payment(Tally { rows: 1, fen: row.fen }, has_order);
         }
-        output::write_refunds(&self.refunds, self.scratch)?;
-        let refunds = refund_rows(&self.refunds, &self.seen_refunds);
+        let refunds = self.refund_rows.finish().map_err(spilled)?;
         self.output.finish(self.payments.total, refunds)
     }
 }
@@ -206,14 +207,4 @@ impl<'s> Join<'s> {
 fn billed(row: &Packed) -> BilledOrder<'_> {
     let (number, mut cells) = text_and_cells(row);
     BilledOrder::unpack(number, &mut cells)
-}
-
-fn refund_rows(refunds: &Refunds, seen: &Seen) -> BillRows {
-    let mut rows = BillRows::default();
-    for ((transaction_id, out_trade_no), (count, fen)) in &refunds.rows {
-        let tally = Tally { rows: *count, fen: *fen };
-        rows.total = rows.total.plus(tally);
-        rows.count(tally, seen.has(transaction_id, out_trade_no));
-    }
-    rows
 }

@@ -1,8 +1,9 @@
-//! Orders found by number, from scratch files that are sorted by it: only a filter and one entry per block are in
-//! memory.
+//! Rows found by a text, orders by number first of all, from scratch files that are sorted by it: only a filter and one
+//! entry per block are in memory.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::marker::PhantomData;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -10,10 +11,44 @@ use super::Order;
 use crate::reconcile::spill::{Packer, Unpacker};
 use crate::reconcile::text_hash::hash;
 
+/// How rows are filed: what they are, and by which of their texts they are found.
+pub(in crate::reconcile) trait Filing {
+    /// A row.
+    type Row<'a>;
+
+    /// The text it is found by.
+    fn key<'r>(row: &'r Self::Row<'_>) -> &'r str;
+
+    fn pack(row: &Self::Row<'_>, cells: &mut Packer<'_>);
+
+    fn unpack<'a>(cells: &mut Unpacker<'a>) -> Self::Row<'a>;
+}
+
+/// Orders by number.
+#[derive(Debug)]
+pub(in crate::reconcile) struct OrdersByNumber;
+
+impl Filing for OrdersByNumber {
+    type Row<'a> = Order<'a>;
+
+    fn key<'r>(order: &'r Order<'_>) -> &'r str {
+        order.out_trade_no
+    }
+
+    fn pack(order: &Order<'_>, cells: &mut Packer<'_>) {
+        order.pack(cells);
+    }
+
+    fn unpack<'a>(cells: &mut Unpacker<'a>) -> Order<'a> {
+        Order::unpack(cells)
+    }
+}
+
 /// Bytes after which a block ends: one read.
-const BLOCK_BYTES: usize = 8 << 10;
-/// One text in forty that was not added may seem to be.
-const FILTER_BITS_PER_KEY: u64 = 8;
+const BLOCK_BYTES: usize = 16 << 10;
+/// One text in seven that was not added may seem to be, which costs the read of a block. More bits would be a part of
+/// memory that follows the orders.
+const FILTER_BITS_PER_KEY: u64 = 4;
 
 /// Says that a text was never added, or that it may have been. All bits of a text lie in one block, which
 /// is one line of the processor's cache.
@@ -46,24 +81,25 @@ impl Filter {
     }
 }
 
-/// The bits of a hash in its block: word, and the bit in it. Six times nine bits of a number that the
+/// The bits of a hash in its block: word, and the bit in it. Three times nine bits of a number that the
 /// choice of the block tells nothing about.
-fn bits(hash: u64) -> [(usize, u64); 6] {
+fn bits(hash: u64) -> [(usize, u64); 3] {
     let mixed = hash.wrapping_mul(0xD1B5_4A32_D192_ED03);
-    [10, 19, 28, 37, 46, 55].map(|shift| {
+    [37, 46, 55].map(|shift| {
         let bit = usize::try_from((mixed >> shift) & 511).expect("nine bits");
         (bit / 64, 1 << (bit % 64))
     })
 }
 
-/// A block: the number of its first order, and where it begins.
+/// A block: the text of its first row, and where it begins.
 struct Block {
     first: Box<str>,
     start: u64,
 }
 
-/// Writes orders whose numbers ascend.
-pub(super) struct LookupWriter {
+/// Writes rows whose texts ascend.
+pub(super) struct LookupWriter<F> {
+    filing: PhantomData<F>,
     file: BufWriter<File>,
     written: u64,
     blocks: Vec<Block>,
@@ -71,35 +107,37 @@ pub(super) struct LookupWriter {
     row: Vec<u8>,
 }
 
-impl LookupWriter {
-    pub(super) fn new(scratch: &Path, orders: u64) -> io::Result<LookupWriter> {
+impl<F: Filing> LookupWriter<F> {
+    /// For so many rows at most.
+    pub(super) fn new(scratch: &Path, rows: u64) -> io::Result<LookupWriter<F>> {
         Ok(LookupWriter {
+            filing: PhantomData,
             file: BufWriter::with_capacity(256 << 10, tempfile::tempfile_in(scratch)?),
             written: 0,
             blocks: Vec::new(),
-            filter: Filter::for_keys(orders),
+            filter: Filter::for_keys(rows),
             row: Vec::new(),
         })
     }
 
-    /// Adds an order.
-    pub(super) fn push(&mut self, order: &Order<'_>) -> io::Result<()> {
-        let mut row = std::mem::take(&mut self.row);
-        row.clear();
-        order.pack(&mut Packer::new(&mut row));
-        self.push_packed(order.out_trade_no, &row)?;
-        self.row = row;
+    /// Adds a row.
+    pub(super) fn push(&mut self, row: &F::Row<'_>) -> io::Result<()> {
+        let mut packed = std::mem::take(&mut self.row);
+        packed.clear();
+        F::pack(row, &mut Packer::new(&mut packed));
+        self.push_packed(F::key(row), &packed)?;
+        self.row = packed;
         Ok(())
     }
 
-    /// Adds an order that is packed already.
-    pub(super) fn push_packed(&mut self, out_trade_no: &str, order: &[u8]) -> io::Result<()> {
+    /// Adds a row that is packed already.
+    pub(super) fn push_packed(&mut self, key: &str, row: &[u8]) -> io::Result<()> {
         if self.blocks.last().is_none_or(|block| self.written - block.start >= BLOCK_BYTES as u64) {
-            self.blocks.push(Block { first: out_trade_no.into(), start: self.written });
+            self.blocks.push(Block { first: key.into(), start: self.written });
         }
-        self.filter.add(hash(out_trade_no));
-        self.written += order.len() as u64;
-        self.file.write_all(order)
+        self.filter.add(hash(key));
+        self.written += row.len() as u64;
+        self.file.write_all(row)
     }
 
     fn finish(self) -> io::Result<Run> {
@@ -108,7 +146,7 @@ impl LookupWriter {
     }
 }
 
-/// Orders of one file.
+/// Rows of one file.
 struct Run {
     file: File,
     length: u64,
@@ -116,33 +154,39 @@ struct Run {
     filter: Filter,
 }
 
-/// The orders of the look-back by number.
-pub(in crate::reconcile) struct Lookup {
+/// Rows by their text.
+pub(in crate::reconcile) struct Lookup<F = OrdersByNumber> {
+    filing: PhantomData<F>,
     runs: Vec<Run>,
 }
 
-impl Lookup {
+impl<F: Filing> Lookup<F> {
     /// What was written by all of these.
-    pub(super) fn of(writers: impl IntoIterator<Item = LookupWriter>) -> io::Result<Lookup> {
-        Ok(Lookup { runs: writers.into_iter().map(LookupWriter::finish).collect::<io::Result<_>>()? })
+    pub(super) fn of(writers: impl IntoIterator<Item = LookupWriter<F>>) -> io::Result<Lookup<F>> {
+        Ok(Lookup {
+            filing: PhantomData,
+            runs: writers.into_iter().map(LookupWriter::finish).collect::<io::Result<_>>()?,
+        })
     }
 
-    /// The order of a number, paid or not. `block` holds what had to be read.
+    /// The row of a text. `block` holds what had to be read.
     pub(in crate::reconcile) fn find<'a>(
         &'a self,
-        out_trade_no: &str,
+        key: &str,
         block: &'a mut Vec<u8>,
-    ) -> io::Result<Option<Order<'a>>> {
-        let hash = hash(out_trade_no);
+    ) -> io::Result<Option<F::Row<'a>>> {
+        let hash = hash(key);
         for run in self.runs.iter().filter(|run| run.filter.may_hold(hash)) {
-            run.read_block(out_trade_no, block)?;
-            if let Some(start) = start_of(out_trade_no, block) {
-                return Ok(Some(Order::unpack(&mut Unpacker::new(&block[start..]))));
+            run.read_block(key, block)?;
+            if let Some(start) = start_of::<F>(key, block) {
+                return Ok(Some(F::unpack(&mut Unpacker::new(&block[start..]))));
             }
         }
         Ok(None)
     }
+}
 
+impl Lookup {
     /// A lookup of these orders.
     #[cfg(test)]
     pub(in crate::reconcile) fn of_orders(orders: &[Order<'_>]) -> Lookup {
@@ -155,12 +199,12 @@ impl Lookup {
     }
 }
 
-/// Where the order of a number begins in a block.
-fn start_of(out_trade_no: &str, block: &[u8]) -> Option<usize> {
+/// Where the row of a text begins in a block.
+fn start_of<F: Filing>(key: &str, block: &[u8]) -> Option<usize> {
     let mut cells = Unpacker::new(block);
     while !cells.is_empty() {
         let start = block.len() - cells.rest().len();
-        if Order::unpack(&mut cells).out_trade_no == out_trade_no {
+        if F::key(&F::unpack(&mut cells)) == key {
             return Some(start);
         }
     }
@@ -168,10 +212,10 @@ fn start_of(out_trade_no: &str, block: &[u8]) -> Option<usize> {
 }
 
 impl Run {
-    /// Reads the block a number must lie in; leaves it empty when there is none.
-    fn read_block(&self, out_trade_no: &str, bytes: &mut Vec<u8>) -> io::Result<()> {
+    /// Reads the block a text must lie in; leaves it empty when there is none.
+    fn read_block(&self, key: &str, bytes: &mut Vec<u8>) -> io::Result<()> {
         bytes.clear();
-        let after = self.blocks.partition_point(|block| &*block.first <= out_trade_no);
+        let after = self.blocks.partition_point(|block| &*block.first <= key);
         let Some(block) = after.checked_sub(1).map(|place| &self.blocks[place]) else { return Ok(()) };
         let end = self.blocks.get(after).map_or(self.length, |next| next.start);
         bytes.resize(usize::try_from(end - block.start).expect("a block fits"), 0);
@@ -186,9 +230,9 @@ mod tests {
     #[test]
     fn every_order_is_found_by_its_number_and_no_other_is() {
         let scratch = tempfile::tempdir().unwrap();
-        let numbers: Vec<String> = (0..3_000).map(|number| format!("WX{number:026}")).collect();
+        let numbers: Vec<String> = (0..6_000).map(|number| format!("WX{number:026}")).collect();
         let order = |number| Order { out_trade_no: number, transaction_id: Some("4200"), ..Order::default() };
-        let mut runs = [0, 1].map(|_| LookupWriter::new(scratch.path(), 1_500).unwrap());
+        let mut runs = [0, 1].map(|_| LookupWriter::<OrdersByNumber>::new(scratch.path(), 3_000).unwrap());
         for (place, number) in numbers.iter().enumerate() {
             runs[usize::from(place % 5 == 0)].push(&order(number)).unwrap();
         }
@@ -198,7 +242,7 @@ mod tests {
         for number in &numbers {
             assert_eq!(lookup.find(number, &mut block).unwrap(), Some(order(number)));
         }
-        for number in 3_000..6_000 {
+        for number in 6_000..9_000 {
             assert_eq!(lookup.find(&format!("WX{number:026}"), &mut block).unwrap(), None);
         }
         assert_eq!(lookup.find("A smaller one than all", &mut block).unwrap(), None);

@@ -11,6 +11,7 @@ mod lookup;
 mod order;
 mod output;
 mod payments;
+mod refunds;
 mod seen;
 mod table;
 
@@ -21,9 +22,10 @@ use std::sync::mpsc::sync_channel;
 
 use chrono::NaiveDate;
 
-use bill::{PaymentColumns, RefundColumns, Refunds};
+use bill::PaymentColumns;
 use join::Join;
 use order::LineColumns;
+use refunds::{RefundColumns, Refunds};
 
 pub(super) use lookup::Lookup;
 pub(super) use table::path_of as table;
@@ -34,7 +36,6 @@ use super::cursor::{self, Columns};
 use super::error::ReconcileError;
 use super::files::DayFiles;
 use super::footing::{BillRows, Tally};
-use super::merge::DayMerge;
 use super::spill::{Packed, Packer, Sorted, Unpacker};
 use crate::money::Fen;
 
@@ -143,7 +144,7 @@ impl OrderBook {
     /// Reads orders and bills from `from` up to D; writes the views' tables into `scratch`.
     pub(super) fn build(files: &DayFiles, from: NaiveDate, scratch: &Path) -> Result<OrderBook, ReconcileError> {
         let (bills, exports) = (files.window("payments", from), files.window("orders", from));
-        let refunds = Refunds::read(&mut DayMerge::<RefundColumns>::open("refunds", &files.window("refunds", from))?)?;
+        let refunds = Refunds::read(&files.window("refunds", from), scratch)?;
         let payments = payments::sort(&bills, scratch)?;
         let lines = cursor::count_rows(exports.iter().map(|(_, path)| *path))?;
         let mut join = Join::new(scratch, refunds, payments, lines)?;
@@ -153,7 +154,7 @@ impl OrderBook {
 }
 
 /// Joins every order of the exports: one thread merges their days, this one takes what comes.
-fn join_all(exports: &[(NaiveDate, &Path)], join: &mut Join<'_>) -> Result<(), ReconcileError> {
+fn join_all(exports: &[(NaiveDate, &Path)], join: &mut Join) -> Result<(), ReconcileError> {
     std::thread::scope(|threads| {
         let (sender, chunks) = sync_channel(CHUNKS_AHEAD);
         // Who no longer receives wants no more: the thread ends.

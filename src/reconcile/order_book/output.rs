@@ -3,11 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::bill::Refunds;
 use super::join::Joined;
-use super::lookup::{Lookup, LookupWriter};
+use super::lookup::{Lookup, LookupWriter, OrdersByNumber};
 use super::order::Line;
-use super::table::{LinesRow, LinesTable, RefundsRow, RefundsTable, TotalsRow, TotalsTable, path_of, torn};
+use super::table::{LinesRow, LinesTable, TotalsRow, TotalsTable, path_of, torn};
 use super::{LineAmounts, OrderBook, by_text, spilled, text_and_cells};
 use crate::reconcile::columns::business_day;
 use crate::reconcile::error::ReconcileError;
@@ -19,7 +18,7 @@ use crate::reconcile::spill::{Packed, Packer, Sorter};
 pub(super) struct Output {
     scratch: PathBuf,
     claims: Sorter,
-    lookup: LookupWriter,
+    lookup: LookupWriter<OrdersByNumber>,
     late: Late,
     totals: (TotalsTable, ScratchWriter),
     lines: (LinesTable, ScratchWriter),
@@ -108,7 +107,7 @@ impl Output {
 }
 
 impl Late {
-    fn finish(self, scratch: &Path) -> std::io::Result<LookupWriter> {
+    fn finish(self, scratch: &Path) -> std::io::Result<LookupWriter<OrdersByNumber>> {
         let mut lookup = LookupWriter::new(scratch, self.count)?;
         let (mut orders, mut row) = (self.orders.finish()?, Packed::default());
         while let Some(next) = orders.next(row)? {
@@ -118,25 +117,6 @@ impl Late {
         }
         Ok(lookup)
     }
-}
-
-/// Writes the table of the view `bill_refunds`.
-pub(super) fn write_refunds(refunds: &Refunds, scratch: &Path) -> Result<(), ReconcileError> {
-    let (mut table, mut file) = (RefundsTable::new(), ScratchWriter::new(path_of(scratch, "bill_refunds")));
-    for refunded in &refunds.all {
-        table.push(&RefundsRow {
-            transaction_id: &refunded.transaction_id,
-            out_trade_no: &refunded.out_trade_no,
-            refund_fen: refunded.fen,
-            refund_count: refunded.count,
-            refunded_at: refunded.last_at,
-            dt: refunded.day,
-        });
-        if table.rows() >= ROWS_PER_BATCH {
-            file.write(table.take()).map_err(torn)?;
-        }
-    }
-    close(file, table.take())
 }
 
 fn close(mut file: ScratchWriter, rest: Vec<(&'static str, arrow::array::ArrayRef)>) -> Result<(), ReconcileError> {

@@ -53,7 +53,7 @@ impl Search {
     }
 
     /// The gathered rows whose keys were not found.
-    pub(super) fn absent(&mut self, mut gathered: Gathering) -> Result<Vec<u64>, ArrowError> {
+    pub(super) fn absent(&self, mut gathered: Gathering) -> Result<Vec<u64>, ArrowError> {
         let mut rows = gathered.keyless.take().unwrap_or_default();
         for part in 0..gathered.keyed.parts() {
             let found: Keys = self.found.keyed.read(part)?.into_iter().map(|(key, _)| key).collect();

@@ -37,7 +37,7 @@ pub(super) fn reduce(
     limits: Limits,
     scratch: &Path,
 ) -> Result<(), ArrowError> {
-    let mut searches = absence::search(rules, sources, scratch)?;
+    let searches = absence::search(rules, sources, scratch)?;
     let mut questions: BTreeMap<&str, Vec<Question>> = BTreeMap::new();
     for (rule, planned) in rules.iter().enumerate() {
         for mention in (0..planned.states.len()).filter(|mention| planned.states[*mention] == State::Waiting) {
@@ -54,7 +54,7 @@ pub(super) fn reduce(
     }
     let walks = questions.into_iter().collect();
     let walked = side_by_side(THREADS, walks, |(table, questions)| walk(&sources[table], questions));
-    walked.into_iter().flatten().for_each(|question| question.settle(rules, sources, &mut searches));
+    walked.into_iter().flatten().for_each(|question| question.settle(rules, sources, &searches));
     Ok(())
 }
 
@@ -82,7 +82,7 @@ fn walk(source: &Source, mut questions: Vec<Question>) -> Vec<Question> {
 
 impl Question {
     /// Decides which rows are left. Where that fails, or too many are, the mention stays as it was.
-    fn settle(self, rules: &mut [Planned], sources: &Sources, searches: &mut [Search]) {
+    fn settle(self, rules: &mut [Planned], sources: &Sources, searches: &[Search]) {
         let Question { mut trial, demand, rows } = self;
         let rows = match demand {
             Demand::Absent(search) => searches[search].absent(rows),

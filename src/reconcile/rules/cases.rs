@@ -11,7 +11,6 @@ use super::super::decisions::Decisions;
 use super::super::error::ReconcileError;
 use super::super::files::Shortfall;
 use super::super::fixture::{Csv, Fixture, difference, folders, name_of};
-use super::super::judge;
 use super::{Rule, Rules, portable};
 use crate::record::{Break, LedgerRow, Record};
 
@@ -104,9 +103,8 @@ fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, Reco
     let expected = Csv::read(&case.join("expected.csv"))?;
     let speaks_of_all = expected.header.iter().any(|column| column == "rule_id");
     let rules = if speaks_of_all { rules.clone() } else { rules.clone().only(id) };
-    let judgement =
-        judge::judge(&night.terms, &rules, &night.files, &night.scratch, &Shortfall::new(), &Decisions::default())?;
-    Ok(difference(&expected, &judgement.breaks).or_else(|| unworded(&rules, &judgement.breaks)))
+    let (breaks, _) = night.judge(&rules, &Shortfall::new(), &Decisions::default())?;
+    Ok(difference(&expected, &breaks).or_else(|| unworded(&rules, &breaks)))
 }
 
 /// A sentence that the header of its rule does not have, though it has some.

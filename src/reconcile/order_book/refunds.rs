@@ -1,0 +1,357 @@
+//! The refunds of the bills: what was refunded of each payment, to be found by its transaction and by the order number it
+//! names, and which rows an order knows. The definition is `jobs/rules/views/03_bill_refunds.sql`. All of it lies in
+//! scratch files: memory does not follow the refunds.
+
+use std::io;
+use std::path::Path;
+
+use chrono::NaiveDate;
+
+use super::lookup::{Filing, Filter, Lookup, LookupWriter};
+use super::order::Totals;
+use super::table::{RefundsRow, RefundsTable, path_of, torn};
+use super::{by_text, key_of, spilled, text_and_cells};
+use crate::money::Fen;
+use crate::reconcile::columns::{DayNumber, Micros, row_type};
+use crate::reconcile::cursor;
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::footing::{BillRows, Tally};
+use crate::reconcile::merge::{DayMerge, Keyed};
+use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
+use crate::reconcile::spill::{Grouped, Packed, Packer, Sorter, Unpacker};
+use crate::reconcile::text_hash::hash;
+
+row_type! {
+    /// A refund row of a bill.
+    RefundRow of RefundColumns {
+        refund_id: text,
+        transaction_id: text,
+        out_trade_no: text,
+        accepted_time: instant,
+        refund_status: maybe_text,
+        applied_refund_fen: fen,
+    }
+}
+
+impl Keyed for RefundColumns {
+    fn key(&self, row: usize) -> &str {
+        self.refund_id.value(row)
+    }
+}
+
+/// What the bills refunded of one payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Refunded<'a> {
+    pub(super) transaction_id: &'a str,
+    pub(super) out_trade_no: &'a str,
+    pub(super) fen: Fen,
+    pub(super) count: i64,
+    pub(super) last_at: Option<Micros>,
+    pub(super) day: Option<DayNumber>,
+}
+
+impl<'a> Refunded<'a> {
+    fn with(self, other: Refunded<'a>) -> Refunded<'a> {
+        Refunded {
+            transaction_id: self.transaction_id.max(other.transaction_id),
+            out_trade_no: self.out_trade_no.max(other.out_trade_no),
+            fen: self.fen + other.fen,
+            count: self.count + other.count,
+            last_at: self.last_at.max(other.last_at),
+            day: self.day.max(other.day),
+        }
+    }
+
+    fn of_rows(rows: &'a [Packed]) -> Refunded<'a> {
+        let refunded = rows.iter().map(|row| Refunded::unpack(&mut row.facts()));
+        refunded.reduce(Refunded::with).unwrap_or_default()
+    }
+
+    fn pack(&self, cells: &mut Packer<'_>) {
+        cells.text(self.transaction_id);
+        cells.text(self.out_trade_no);
+        cells.integer(self.fen.0);
+        cells.integer(self.count);
+        cells.maybe_integer(self.last_at);
+        cells.maybe_integer(self.day.map(i64::from));
+    }
+
+    fn unpack(cells: &mut Unpacker<'a>) -> Refunded<'a> {
+        Refunded {
+            transaction_id: cells.text(),
+            out_trade_no: cells.text(),
+            fen: Fen(cells.integer()),
+            count: cells.integer(),
+            last_at: cells.maybe_integer(),
+            day: cells.maybe_integer().map(|day| DayNumber::try_from(day).expect("a packed day")),
+        }
+    }
+}
+
+/// Refunds of payments by transaction.
+struct ByTransaction;
+
+impl Filing for ByTransaction {
+    type Row<'a> = Refunded<'a>;
+
+    fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str {
+        refunded.transaction_id
+    }
+
+    fn pack(refunded: &Refunded<'_>, cells: &mut Packer<'_>) {
+        refunded.pack(cells);
+    }
+
+    fn unpack<'a>(cells: &mut Unpacker<'a>) -> Refunded<'a> {
+        Refunded::unpack(cells)
+    }
+}
+
+/// Refunds of payments by the order number they name.
+struct ByNumber;
+
+impl Filing for ByNumber {
+    type Row<'a> = Refunded<'a>;
+
+    fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str {
+        refunded.out_trade_no
+    }
+
+    fn pack(refunded: &Refunded<'_>, cells: &mut Packer<'_>) {
+        refunded.pack(cells);
+    }
+
+    fn unpack<'a>(cells: &mut Unpacker<'a>) -> Refunded<'a> {
+        Refunded::unpack(cells)
+    }
+}
+
+/// Memory for what is read of refunds while they are looked at.
+#[derive(Debug, Default)]
+pub(super) struct RefundBlocks([Vec<u8>; 2]);
+
+/// The refunds of the look-back.
+pub(super) struct Refunds {
+    by_transaction: Lookup<ByTransaction>,
+    by_number: Lookup<ByNumber>,
+}
+
+impl Refunds {
+    /// Reads the refunds of the bills: a refund listed twice counts once, one that failed not at all. Writes the table of
+    /// the view `bill_refunds` into `scratch`; gives the rows too.
+    pub(super) fn read(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<(Refunds, RefundRows), ReconcileError> {
+        let mut bills = DayMerge::<RefundColumns>::open("refunds", window)?;
+        let count = cursor::count_rows(window.iter().map(|(_, path)| *path))?;
+        let (mut rows, mut refunds) = (RefundRows::expecting(count, scratch), Sorter::new(scratch));
+        let mut unsorted = Sorter::new(scratch);
+        while let Some(refund) = Refund::take(&mut bills, |row| rows.add(row, &mut unsorted))? {
+            let refunded = refund.refunded();
+            if !refund.has_failed {
+                refunds.push(by_text(refunded.transaction_id), |cells| refunded.pack(cells)).map_err(spilled)?;
+            }
+        }
+        rows.by_number = Grouped::new(unsorted.finish().map_err(spilled)?);
+        Ok((Refunds::file(refunds, count, scratch)?, rows))
+    }
+
+    /// Takes the refunds of each payment together, then those of each number.
+    fn file(refunds: Sorter, count: u64, scratch: &Path) -> Result<Refunds, ReconcileError> {
+        let (mut table, mut numbers) = (Table::new(scratch), Sorter::new(scratch));
+        let mut by_transaction = LookupWriter::new(scratch, count).map_err(spilled)?;
+        let mut payments = Grouped::new(refunds.finish().map_err(spilled)?);
+        while payments.take_next().map_err(spilled)? {
+            let refunded = Refunded::of_rows(payments.rows());
+            by_transaction.push(&refunded).map_err(spilled)?;
+            numbers.push(by_text(refunded.out_trade_no), |cells| refunded.pack(cells)).map_err(spilled)?;
+            table.push(&refunded)?;
+        }
+        table.close()?;
+        let by_number = file_by_number(numbers, count, scratch).map_err(spilled)?;
+        Ok(Refunds { by_transaction: Lookup::of([by_transaction]).map_err(spilled)?, by_number })
+    }
+
+    /// What was refunded of the payment, else of the order's number.
+    pub(super) fn of<'a>(
+        &'a self,
+        order: &Totals<'_>,
+        RefundBlocks([of_transaction, of_number]): &'a mut RefundBlocks,
+    ) -> Result<Option<Refunded<'a>>, ReconcileError> {
+        let of_payment = order.transaction_id.map(|id| self.by_transaction.find(id, of_transaction)).transpose();
+        match of_payment.map_err(spilled)?.flatten() {
+            Some(refunded) => Ok(Some(refunded)),
+            None => self.by_number.find(order.out_trade_no, of_number).map_err(spilled),
+        }
+    }
+}
+
+fn file_by_number(numbers: Sorter, count: u64, scratch: &Path) -> io::Result<Lookup<ByNumber>> {
+    let (mut lookup, mut numbers) = (LookupWriter::new(scratch, count)?, Grouped::new(numbers.finish()?));
+    while numbers.take_next()? {
+        lookup.push(&Refunded::of_rows(numbers.rows()))?;
+    }
+    Lookup::of([lookup])
+}
+
+/// A refund: its rows taken together.
+#[derive(Debug, Default)]
+struct Refund {
+    refund_id: String,
+    transaction_id: String,
+    out_trade_no: String,
+    fen: Option<Fen>,
+    last_at: Option<Micros>,
+    day: Option<DayNumber>,
+    has_failed: bool,
+}
+
+impl Refund {
+    /// Takes the next refund; `see` is shown each of its rows.
+    fn take(
+        bills: &mut DayMerge<RefundColumns>,
+        mut see: impl FnMut(&RefundRow<'_>) -> Result<(), ReconcileError>,
+    ) -> Result<Option<Refund>, ReconcileError> {
+        let Some(refund_id) = bills.peek_key() else { return Ok(None) };
+        let mut refund = Refund { refund_id: refund_id.to_owned(), ..Refund::default() };
+        while bills.peek_key() == Some(&refund.refund_id) {
+            let Some((day, row)) = bills.peek() else { break };
+            see(&row)?;
+            refund.add(day, &row);
+            bills.advance()?;
+        }
+        Ok(Some(refund))
+    }
+
+    fn add(&mut self, day: DayNumber, row: &RefundRow<'_>) {
+        self.has_failed |= row.refund_status == Some("FAIL");
+        self.fen = self.fen.max(Some(row.applied_refund_fen));
+        self.last_at = self.last_at.max(Some(row.accepted_time));
+        self.day = self.day.max(Some(day));
+        larger(&mut self.transaction_id, row.transaction_id);
+        larger(&mut self.out_trade_no, row.out_trade_no);
+    }
+
+    fn refunded(&self) -> Refunded<'_> {
+        Refunded {
+            transaction_id: &self.transaction_id,
+            out_trade_no: &self.out_trade_no,
+            fen: self.fen.unwrap_or_default(),
+            count: 1,
+            last_at: self.last_at,
+            day: self.day,
+        }
+    }
+}
+
+fn larger(text: &mut String, other: &str) {
+    if other > text.as_str() {
+        text.clear();
+        text.push_str(other);
+    }
+}
+
+/// The refund rows of the bills, failed ones too, until it is known which of them an order has: by its number, in the
+/// order of which orders come, or by its transaction, at the end.
+pub(super) struct RefundRows {
+    by_number: Grouped,
+    /// Says which transactions no row has.
+    transactions: Filter,
+    /// Rows of numbers no order has.
+    left: Sorter,
+    /// Transactions of orders that a row may have.
+    asked: Sorter,
+    counted: BillRows,
+}
+
+impl RefundRows {
+    fn expecting(count: u64, scratch: &Path) -> RefundRows {
+        RefundRows {
+            by_number: Grouped::default(),
+            transactions: Filter::for_keys(count),
+            left: Sorter::new(scratch),
+            asked: Sorter::new(scratch),
+            counted: BillRows::default(),
+        }
+    }
+
+    fn add(&mut self, row: &RefundRow<'_>, unsorted: &mut Sorter) -> Result<(), ReconcileError> {
+        self.counted.total = self.counted.total.plus(Tally { rows: 1, fen: row.applied_refund_fen });
+        self.transactions.add(hash(row.transaction_id));
+        let pack = |cells: &mut Packer<'_>| {
+            cells.text(row.transaction_id);
+            cells.integer(row.applied_refund_fen.0);
+        };
+        unsorted.push(by_text(row.out_trade_no), pack).map_err(spilled)
+    }
+
+    /// Counts the rows that name an order's number; its own must be larger than that of the one before.
+    pub(super) fn see(&mut self, order: &Totals<'_>) -> io::Result<()> {
+        self.pass(Some(order.out_trade_no))?;
+        self.by_number.take(key_of(order.out_trade_no))?;
+        self.by_number.rows().iter().for_each(|row| self.counted.count(tally(row), true));
+        let asked = order.transaction_id.filter(|id| self.transactions.may_hold(hash(id)));
+        asked.map_or(Ok(()), |id| self.asked.push(by_text(id), |_| {}))
+    }
+
+    /// Goes past the rows of smaller numbers: no order has theirs.
+    fn pass(&mut self, out_trade_no: Option<&str>) -> io::Result<()> {
+        while let Some(row) = self.by_number.take_smaller(out_trade_no.map(key_of))? {
+            let (mut cells, fen) = (row.facts(), tally(row).fen);
+            self.left.push(by_text(cells.text()), |left| {
+                left.text("");
+                left.integer(fen.0);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Every order was seen: counts the rows whose transaction one has, and the rest.
+    pub(super) fn finish(mut self) -> io::Result<BillRows> {
+        self.pass(None)?;
+        let (mut left, mut asked) = (Grouped::new(self.left.finish()?), Grouped::new(self.asked.finish()?));
+        while left.take_next()? {
+            let (transaction_id, _) = text_and_cells(&left.rows()[0]);
+            while asked.take_smaller(Some(key_of(transaction_id)))?.is_some() {}
+            let has_order = asked.peek() == Some(key_of(transaction_id));
+            left.rows().iter().for_each(|row| self.counted.count(tally(row), has_order));
+        }
+        Ok(self.counted)
+    }
+}
+
+/// A row, whose amount lies behind a text.
+fn tally(row: &Packed) -> Tally {
+    let mut cells = row.facts();
+    cells.text();
+    Tally { rows: 1, fen: Fen(cells.integer()) }
+}
+
+/// The table of the view `bill_refunds` while it is written.
+struct Table {
+    rows: RefundsTable,
+    file: ScratchWriter,
+}
+
+impl Table {
+    fn new(scratch: &Path) -> Table {
+        Table { rows: RefundsTable::new(), file: ScratchWriter::new(path_of(scratch, "bill_refunds")) }
+    }
+
+    fn push(&mut self, refunded: &Refunded<'_>) -> Result<(), ReconcileError> {
+        self.rows.push(&RefundsRow {
+            transaction_id: refunded.transaction_id,
+            out_trade_no: refunded.out_trade_no,
+            refund_fen: refunded.fen,
+            refund_count: refunded.count,
+            refunded_at: refunded.last_at,
+            dt: refunded.day,
+        });
+        if self.rows.rows() >= ROWS_PER_BATCH {
+            self.file.write(self.rows.take()).map_err(torn)?;
+        }
+        Ok(())
+    }
+
+    fn close(mut self) -> Result<(), ReconcileError> {
+        self.file.write(self.rows.take()).and_then(|()| self.file.finish()).map_err(torn)
+    }
+}
