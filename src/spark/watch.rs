@@ -23,6 +23,8 @@ const GREETING: Duration = Duration::from_secs(60);
 /// How long it may take to be told that it should stop.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// What the client says of a connection over which no HTTP/2 comes back.
+const BROKEN: [&str; 3] = ["transport error", "operation was canceled", "http2 error"];
 /// gRPC's numbers.
 const UNAUTHENTICATED: i32 = 16;
 const PERMISSION_DENIED: i32 = 7;
@@ -119,6 +121,9 @@ fn silent(remote: &Remote, error: SparkError) -> SparkError {
         SparkError::Late { seconds, .. } => {
             door::no_server(remote, &format!("the port is open, {seconds} s were waited"))
         }
+        SparkError::Failed { why, .. } if BROKEN.iter().any(|sign| why.contains(sign)) => {
+            door::no_server(remote, "the port is open, and hung up")
+        }
         error => error,
     }
 }
@@ -155,6 +160,7 @@ fn is_of_the_query(error: &ClientError, why: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::TcpListener;
 
     use super::*;
@@ -185,6 +191,22 @@ mod tests {
             let told = error.to_string();
             assert!(told.contains(advice) && !told.contains("hunter2"), "{told}");
         }
+    }
+
+    #[test]
+    fn who_hangs_up_is_told_as_no_server_and_the_token_is_not_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            listener.incoming().for_each(|visitor| {
+                let mut visitor = visitor.unwrap();
+                let _ = visitor.write_all(b"\x15\x03\x03\x00\x02\x02\x0a");
+            })
+        });
+        let error = Watched::connect_within(Duration::from_secs(60), &settings(port)).map(drop).unwrap_err();
+        let told = error.to_string();
+        assert!(matches!(error, SparkError::Unreachable { .. }), "{told}");
+        assert!(told.contains("must say `use_ssl=true`") && !told.contains("hunter2"), "{told}");
     }
 
     #[test]

@@ -94,7 +94,7 @@ class Hall:
         """Refuses the night with 69 and these words; nothing of it is published."""
         code, _, err, seconds = self.night("refused", address, **how)
         assert code == 69 and all(it in err for it in told), (code, err[-3000:])
-        assert not (self.desk.merchant.parent / "out/refused/datasets").exists()
+        assert not any((self.desk.merchant.parent / "out/refused").rglob("*.parquet"))
         return seconds
 
 
