@@ -99,10 +99,10 @@ def on_cluster(asked: argparse.Namespace, cluster: Cluster, remote: str, expecte
             client = measured([asked.client, "night", asked.folder], limit_s=7200)
     finally:
         job.write_text(text, encoding="utf-8")
+    say(f"  {time.monotonic() - began:.1f} s; client {client['cpu_s']:.0f} CPU s; cluster {meter.spent_s:.0f} CPU s, {meter.peak_mb:.0f} MB")
     found = published(asked.folder)
     if found != expected:
         sys.exit(f"other bytes: {[name for name in MADE if found[name] != expected[name]]}")
-    say(f"  {time.monotonic() - began:.1f} s; cluster {meter.spent_s:.0f} CPU s, {meter.peak_mb:.0f} MB; the same bytes")
     return {"client": client, "cluster": {"cpu_s": meter.spent_s, "peak_mb": meter.peak_mb}}
 
 
