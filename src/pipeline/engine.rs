@@ -126,6 +126,11 @@ mod cluster {
                 ExitCode::TryLater,
                 "give the cluster more executors, or the query more time: `engine.query_timeout_seconds`",
             ),
+            SparkError::Cut { .. } => (
+                ExitCode::Usage,
+                "start the Connect server with `--conf spark.connect.execute.reattachable.senderMaxStreamDuration=0`, or \
+                 give the cluster more executors",
+            ),
             SparkError::Failed { .. } | SparkError::Unreadable { .. } => {
                 (ExitCode::Unavailable, "the cluster's own log says more; nothing was published, run again")
             }

@@ -42,6 +42,18 @@ pub enum SparkError {
         /// `engine.query_timeout_seconds`.
         seconds: u64,
     },
+    /// The answer came so late that it may not be whole.
+    #[error(
+        "`{what}` took longer than {remote} keeps the stream of an answer open ({seconds} s): what came may not be all"
+    )]
+    Cut {
+        /// `sc://host:port`.
+        remote: String,
+        /// Rule, view or setting.
+        what: String,
+        /// The server's limit.
+        seconds: u64,
+    },
     /// The server did not do it.
     #[error("`{what}` failed on {remote}: {why}")]
     Failed {

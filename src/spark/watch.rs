@@ -25,6 +25,11 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What the client says of a connection over which no HTTP/2 comes back.
 const BROKEN: [&str; 3] = ["transport error", "operation was canceled", "http2 error"];
+/// After so long the server ends the stream of an answer and wants to be asked for the rest. The official client (4.2)
+/// takes that end for the end of the answer: rows would be lost, and a view that is still being written read.
+const STREAM_LIMIT: &str = "spark.connect.execute.reattachable.senderMaxStreamDuration";
+/// What it is where the server's configuration is silent.
+const USUAL_STREAM_LIMIT: &str = "2m";
 /// gRPC's numbers.
 const UNAUTHENTICATED: i32 = 16;
 const PERMISSION_DENIED: i32 = 7;
@@ -34,6 +39,8 @@ pub(super) struct Watched {
     remote: Remote,
     session: SparkSession,
     query_timeout: Duration,
+    /// How long an answer may take and still be whole; none when the server never cuts one.
+    stream_limit: Option<Duration>,
 }
 
 impl Watched {
@@ -49,10 +56,12 @@ impl Watched {
         let session = wait_for("connect", &remote, limit, move || {
             let session = connected(&address)?;
             session.version()?;
-            Ok(session)
+            let limit = session.conf().get_with_default(STREAM_LIMIT, Some(USUAL_STREAM_LIMIT)).ok().flatten();
+            Ok((session, limit))
         });
-        let session = session.map_err(|error| silent(&remote, error))?;
-        Ok(Watched { remote, session, query_timeout: settings.query_timeout })
+        let ((session, stream_limit), _) = session.map_err(|error| silent(&remote, error))?;
+        let stream_limit = duration_of(stream_limit.as_deref().unwrap_or(USUAL_STREAM_LIMIT));
+        Ok(Watched { remote, session, query_timeout: settings.query_timeout, stream_limit })
     }
 
     pub(super) fn remote(&self) -> &Remote {
@@ -70,7 +79,11 @@ impl Watched {
         if let Err(SparkError::Late { .. }) = &answer {
             self.farewell(|session| session.interrupt_all().map(drop));
         }
-        answer
+        let (answer, waited) = answer?;
+        match self.stream_limit.filter(|limit| may_be_cut(waited, *limit)) {
+            Some(limit) => Err(cut(what, &self.remote, limit)),
+            None => Ok(answer),
+        }
     }
 
     /// Ends the session; a server that does not hear it lets go of it by itself in an hour.
@@ -86,21 +99,47 @@ impl Watched {
     }
 }
 
-/// Runs `call` on a plain thread and waits so long for it. A call that is given up keeps its thread until
-/// the client gives up too.
+/// Whether an answer that was waited for so long, by the looks at the door, may have come without its end.
+fn may_be_cut(waited: Duration, stream_limit: Duration) -> bool {
+    waited + LOOK >= stream_limit
+}
+
+/// A duration as Spark's configuration has it, `2m`; none is no limit. One that cannot be read is the usual one.
+fn duration_of(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len()));
+    let milliseconds = match unit.trim() {
+        "" | "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" | "min" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let read = number.parse::<u64>().ok().zip(milliseconds).and_then(|(number, each)| number.checked_mul(each));
+    match read {
+        Some(0) => None,
+        Some(milliseconds) => Some(Duration::from_millis(milliseconds)),
+        None => Some(Duration::from_secs(120)),
+    }
+}
+
+/// Runs `call` on a plain thread and waits so long for it; gives the answer and how long it was waited for, by the looks
+/// at the door. A call that is given up keeps its thread until the client gives up too.
 fn wait_for<T: Send + 'static>(
     what: &str,
     remote: &Remote,
     limit: Duration,
     call: impl FnOnce() -> spark_connect::Result<T> + Send + 'static,
-) -> Result<T, SparkError> {
+) -> Result<(T, Duration), SparkError> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || drop(sender.send(call())));
     let (mut waited, mut lost) = (Duration::ZERO, 0);
     loop {
         let step = LOOK.min(limit - waited);
         match receiver.recv_timeout(step) {
-            Ok(answer) => return answer.map_err(|error| refused(what, remote, &error)),
+            Ok(answer) => {
+                return answer.map(|it| (it, waited)).map_err(|error| refused(what, remote, &error));
+            }
             Err(RecvTimeoutError::Disconnected) => return Err(broken(what, remote)),
             Err(RecvTimeoutError::Timeout) => waited += step,
         }
@@ -130,6 +169,10 @@ fn silent(remote: &Remote, error: SparkError) -> SparkError {
 
 fn late(what: &str, remote: &Remote, limit: Duration) -> SparkError {
     SparkError::Late { remote: remote.shown(), what: what.to_owned(), seconds: limit.as_secs() }
+}
+
+fn cut(what: &str, remote: &Remote, limit: Duration) -> SparkError {
+    SparkError::Cut { remote: remote.shown(), what: what.to_owned(), seconds: limit.as_secs() }
 }
 
 /// The client died of the call.
@@ -207,6 +250,15 @@ mod tests {
         let told = error.to_string();
         assert!(matches!(error, SparkError::Unreachable { .. }), "{told}");
         assert!(told.contains("must say `use_ssl=true`") && !told.contains("hunter2"), "{told}");
+    }
+
+    #[test]
+    fn an_answer_as_late_as_the_server_cuts_streams_is_not_believed() {
+        let seconds = Duration::from_secs;
+        assert_eq!(["2m", "120s", "120000ms", "120000", "2min", "later"].map(duration_of), [Some(seconds(120)); 6]);
+        assert_eq!([duration_of("0"), duration_of("0s"), duration_of("1h")], [None, None, Some(seconds(3_600))]);
+        let cut = |waited: u64| may_be_cut(seconds(waited), seconds(120));
+        assert!(!cut(0) && !cut(100) && cut(110) && cut(120) && cut(600));
     }
 
     #[test]

@@ -64,7 +64,12 @@ class Cluster:
             memory = ["--driver-memory", MEMORY, "--executor-memory", f"{self.executor_memory_mb}m"]
             submit = ["spark-submit", "--master", url, *memory, *options(common)]
             self.submission.write_text(json.dumps({"home": str(home()), "python": sys.executable, "command": submit}))
-            server = {"spark.connect.grpc.binding.address": HOST, "spark.connect.grpc.binding.port": port}
+            server = {
+                "spark.connect.grpc.binding.address": HOST,
+                "spark.connect.grpc.binding.port": port,
+                # The client takes a stream that the server ends for a whole answer (docs/engines.md).
+                "spark.connect.execute.reattachable.senderMaxStreamDuration": 0,
+            }
             self.start("connect", *submit, "--class", CONNECT, *options(server), "spark-internal")
             self.wait_for("the Connect server", lambda: not is_free(port))
         except BaseException:
