@@ -122,7 +122,7 @@ $(PROTOC)/.ready: tests/engines/requirements-protoc.txt
 $(SAIL)/.ready: tests/engines/requirements.txt
 	python3 -m venv $(SAIL) && $(SAIL)/bin/pip install --quiet --requirement $< && touch $@
 
-torture: ## Kills at every commit point and at random moments, the rate, a soak with faults; TORTURE_KILLS, SOAK_REQUESTS
+torture: ## Kills at every commit point and at random moments, the rate, a soak with faults; TORTURE_KILLS, SOAK_REQUESTS, SOAK_RATE
 	@chmod 600 sample-data/secrets/*
 	cargo test --locked --test torture
 

@@ -2,7 +2,7 @@
 //! and asked to fetch a great deal from a server of which every twentieth answer is a fault. Prints a
 //! table; ends with 1 when a row was lost or doubled.
 //!
-//! `TORTURE_KILLS` (200) and `SOAK_REQUESTS` (20000) set how long it takes; `TORTURE_LANES` (twice the
+//! `TORTURE_KILLS` (200), `SOAK_REQUESTS` (20000) and `SOAK_RATE` (300 a second) set how long it takes; `TORTURE_LANES` (twice the
 //! cores) how much is done at once. `-- soak` runs the lines of the table whose names hold that word.
 
 #[path = "../it/support/mod.rs"]

@@ -11,7 +11,7 @@ use crate::rows::differences;
 use crate::support::{Ending, Shop, Wechat, day};
 use crate::{Line, setting};
 
-/// `pay_v3.rate_per_second` of the job: the server must never count more in any second.
+/// `pay_v3.rate_per_second` of the job unless `SOAK_RATE` says another: the server must never count more in any second.
 const RATE: u64 = 300;
 /// Faults and each how many requests they come: together one in twenty. The numbers have no common
 /// divisor, so that they do not fall on the same request.
@@ -37,8 +37,9 @@ const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
 /// Runs nights until `SOAK_REQUESTS` were sent.
 pub fn run() -> Line {
     let wanted = setting("SOAK_REQUESTS", 20_000);
+    let rate = setting("SOAK_RATE", RATE);
     let users = u32::try_from((wanted / REQUESTS_PER_USER / 3).clamp(300, 100_000)).unwrap();
-    let shop = shop_of(users);
+    let shop = shop_of(users, rate);
     // The world stands still: what happens in it meanwhile is no fault of the night.
     let wechat = shop.serve(Some(shop.now()));
     let calm = shop.run(&wechat, &NIGHT);
@@ -65,9 +66,9 @@ pub fn run() -> Line {
     let counts = wechat.counts();
     let busiest = counts.busiest_window.get("pay_v3").copied().unwrap_or(0);
     line.tried = counts.faults.values().sum();
-    line.survived = if is_right && busiest <= RATE { line.tried } else { 0 };
+    line.survived = if is_right && busiest <= rate { line.tried } else { 0 };
     line.note = format!(
-        "{} requests in {} nights of {users} users; busiest second {busiest} of {RATE} allowed; resident memory, \
+        "{} requests in {} nights of {users} users; busiest second {busiest} of {rate} allowed; resident memory, \
          first and last night: {}; {}",
         counts.total,
         memories.len(),
@@ -78,10 +79,10 @@ pub fn run() -> Line {
 }
 
 /// A merchant every user of which is asked.
-fn shop_of(users: u32) -> Shop {
+fn shop_of(users: u32, rate: u64) -> Shop {
     let shop = Shop::of(&Recipe::new(33, users, 1, day(18)));
     shop.edit("job.toml", |text| {
-        let text = text.replace("rate_per_second = 500", &format!("rate_per_second = {RATE}"));
+        let text = text.replace("rate_per_second = 500", &format!("rate_per_second = {rate}"));
         text.replace("refresh = \"active\"", "refresh = \"all\"")
     });
     let everybody: String = shop.openids().iter().map(|openid| format!("{openid}\n")).collect();

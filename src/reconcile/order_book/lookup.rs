@@ -16,6 +16,9 @@ pub(in crate::reconcile) trait Filing {
     /// A row.
     type Row<'a>;
 
+    /// Bits of the filter for every row.
+    const FILTER_BITS: u64;
+
     /// The text it is found by.
     fn key<'r>(row: &'r Self::Row<'_>) -> &'r str;
 
@@ -30,6 +33,8 @@ pub(in crate::reconcile) struct OrdersByNumber;
 
 impl Filing for OrdersByNumber {
     type Row<'a> = Order<'a>;
+
+    const FILTER_BITS: u64 = BITS_OF_MANY;
 
     fn key<'r>(order: &'r Order<'_>) -> &'r str {
         order.out_trade_no
@@ -46,9 +51,11 @@ impl Filing for OrdersByNumber {
 
 /// Bytes after which a block ends: one read.
 const BLOCK_BYTES: usize = 16 << 10;
-/// One text in seven that was not added may seem to be, which costs the read of a block. More bits would be a part of
-/// memory that follows the orders.
-const FILTER_BITS_PER_KEY: u64 = 4;
+/// Bits of a filter for every order or payment: one text in seven that was not added may seem to be, and costs a read or
+/// a detour. More bits would be a part of memory that follows the orders.
+pub(super) const BITS_OF_MANY: u64 = 4;
+/// For every refund, of which there are few, while every order asks: one text in six hundred.
+pub(super) const BITS_OF_FEW: u64 = 24;
 
 /// Says that a text was never added, or that it may have been. All bits of a text lie in one block, which
 /// is one line of the processor's cache.
@@ -58,8 +65,8 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn for_keys(keys: u64) -> Filter {
-        let blocks = usize::try_from((keys * FILTER_BITS_PER_KEY).div_ceil(512).max(1)).expect("a filter fits");
+    pub(super) fn for_keys(keys: u64, bits_per_key: u64) -> Filter {
+        let blocks = usize::try_from((keys * bits_per_key).div_ceil(512).max(1)).expect("a filter fits");
         Filter { blocks: vec![[0; 8]; blocks] }
     }
 
@@ -115,7 +122,7 @@ impl<F: Filing> LookupWriter<F> {
             file: BufWriter::with_capacity(256 << 10, tempfile::tempfile_in(scratch)?),
             written: 0,
             blocks: Vec::new(),
-            filter: Filter::for_keys(rows),
+            filter: Filter::for_keys(rows, F::FILTER_BITS),
             row: Vec::new(),
         })
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use super::bill::{BilledOrder, OddRow, Payment, PaymentColumns};
-use super::lookup::Filter;
+use super::lookup::{BITS_OF_MANY, Filter};
 use super::table::{PaymentsRow, PaymentsTable, path_of, torn};
 use super::{by_text, spilled};
 use crate::reconcile::columns::DayNumber;
@@ -38,7 +38,8 @@ struct Table {
 pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<Payments, ReconcileError> {
     let mut bills = DayMerge::<PaymentColumns>::open("payments", window)?;
     let mut sorter = Sorter::new(scratch);
-    let mut transactions = Filter::for_keys(cursor::count_rows(window.iter().map(|(_, path)| *path))?);
+    let count = cursor::count_rows(window.iter().map(|(_, path)| *path))?;
+    let mut transactions = Filter::for_keys(count, BITS_OF_MANY);
     let file = ScratchWriter::new(path_of(scratch, "bill_payments"));
     let mut table = Table { rows: PaymentsTable::new(), file };
     let (mut rows, mut odd_rows, mut total) = (Vec::new(), Vec::new(), Tally::default());

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use super::lookup::{Filing, Filter, Lookup, LookupWriter};
+use super::lookup::{BITS_OF_FEW, Filing, Filter, Lookup, LookupWriter};
 use super::order::Totals;
 use super::table::{RefundsRow, RefundsTable, path_of, torn};
 use super::{by_text, key_of, spilled, text_and_cells};
@@ -94,6 +94,8 @@ struct ByTransaction;
 impl Filing for ByTransaction {
     type Row<'a> = Refunded<'a>;
 
+    const FILTER_BITS: u64 = BITS_OF_FEW;
+
     fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str {
         refunded.transaction_id
     }
@@ -112,6 +114,8 @@ struct ByNumber;
 
 impl Filing for ByNumber {
     type Row<'a> = Refunded<'a>;
+
+    const FILTER_BITS: u64 = BITS_OF_FEW;
 
     fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str {
         refunded.out_trade_no
@@ -266,7 +270,7 @@ impl RefundRows {
     fn expecting(count: u64, scratch: &Path) -> RefundRows {
         RefundRows {
             by_number: Grouped::default(),
-            transactions: Filter::for_keys(count),
+            transactions: Filter::for_keys(count, BITS_OF_FEW),
             left: Sorter::new(scratch),
             asked: Sorter::new(scratch),
             counted: BillRows::default(),
