@@ -80,7 +80,8 @@ test-sail: $(SAIL)/.ready $(STORE)/.ready engine-lakes build-spark ## Sail, aske
 	$(call ENGINE_NIGHTS,sail,$(SAIL)/bin/python tests/engines/with_sail.py python3 tests/engines/nights.py)
 	$(call ENGINE_NIGHTS,bucket,$(STORE)/bin/python tests/store/with_moto.py env AWS_ENDPOINT={endpoint} AWS_ALLOW_HTTP=true \
 	  AWS_ACCESS_KEY_ID=cluster-key-id AWS_SECRET_ACCESS_KEY=the-keys-of-the-cluster AWS_REGION=us-east-1 \
-	  $(SAIL)/bin/python tests/engines/with_sail.py $(STORE)/bin/python tests/engines/bucket.py) '{endpoint}'
+	  $(SAIL)/bin/python tests/engines/with_sail.py $(STORE)/bin/python tests/engines/bucket.py) '{endpoint}' $(SAIL)/bin/python
+	$(call ENGINE_NIGHTS,tls,$(SAIL)/bin/python tests/engines/with_sail.py $(SAIL)/bin/python tests/engines/tls.py)
 
 # Three nights here and on a cluster: the same bytes. {remote} is the cluster's address.
 ENGINE_NIGHTS = rm -rf out/engines/$(1)-nights && mkdir -p out/engines && \
@@ -97,6 +98,7 @@ test-spark: $(SPARK)/.ready $(SAIL)/.ready lakes lint-spark build-spark ## A rea
 
 on-spark: # What test-spark does once there is a Spark
 	$(call ENGINE_NIGHTS,spark,python3 tests/engines/nights.py) out/engines/spark
+	$(call ENGINE_NIGHTS,tls,$(SAIL)/bin/python tests/engines/tls.py)
 	SPARK_REMOTE=$(REMOTE) $(SAIL)/bin/python tests/engines/compare.py spark out/readers/sample/merchant/job.toml
 
 spark-up: $(SPARK)/.ready ## Start a Spark on this machine (Java 17) and print its address for `engine.remote`

@@ -3,7 +3,8 @@
 //! ```text
 //! reconcile generate FOLDER --coupons N     a lake of N coupons
 //! reconcile night FOLDER [--date D] [--match-only]
-//!                                           ledger and breaks of a night, into FOLDER/lake
+//!                                           ledger and breaks of a night, into FOLDER/lake, where `[engine]` of
+//!                                           FOLDER/job.toml says: here, or on a cluster (feature `spark`)
 //! reconcile script FOLDER FILE [--date D]   the night for `spark-submit`
 //! reconcile take FOLDER [--date D]          what the script left, into FOLDER/lake
 //! reconcile decode FOLDER [--date D]        what the match reads, decoded and dropped: its floor
@@ -107,7 +108,7 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Scrip
     let began = Instant::now();
     let mut site = match script {
         Some(script) => Site::Script(Left::open(script, &in_place(&job))?),
-        None => Site::Here,
+        None => Site::open(&job, in_place(&job))?,
     };
     let path = place(&job, "coupon_ledger", date)?;
     let scratch = Scratch::new_in(&job.lake)?;
@@ -174,10 +175,7 @@ impl Breaks {
 /// The night as a script; what it reads of D is linked to where a script looks for it.
 fn script(folder: &Path, date: NaiveDate) -> Outcome<Script> {
     let job = job::load(&folder.join("job.toml"), &|_| None)?;
-    let mut files = day_files(&job, date)?;
-    for made in ["coupon_ledger", "breaks"] {
-        files.day.remove(made);
-    }
+    let files = day_files(&job, date)?;
     let handover = Handover { folder: lake_of(&job).handover(&job.name, date), digests: BTreeMap::new() };
     std::fs::create_dir_all(handover.folder.join("inputs"))?;
     for (dataset, path) in &files.day {
@@ -237,12 +235,13 @@ fn day_files(job: &Job, date: NaiveDate) -> Outcome<DayFiles> {
     let lake = lake_of(job);
     let mut files = DayFiles::new(date);
     for contract in contract::all() {
+        let is_made = ["coupon_ledger", "breaks"].contains(&contract.name.as_str());
         let earlier = lake.partitions(&contract.name, NaiveDate::MIN, date)?;
         let earlier = earlier.into_iter().map(|partition| (partition.date, partition.path)).collect();
         files.history.insert(contract.name.clone(), earlier);
         // Wallets and receipts show the present: the file of D serves the night before it too.
         let of_day = [date, date + Days::new(1)].map(|date| lake.partition(&contract.name, date));
-        if let Some(path) = of_day.into_iter().find(|path| path.exists()) {
+        if let Some(path) = of_day.into_iter().find(|path| !is_made && path.exists()) {
             files.day.insert(contract.name.clone(), path);
         }
     }

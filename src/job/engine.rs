@@ -51,18 +51,10 @@ impl EngineSettings {
     /// Whether this build can drive a Spark cluster.
     pub const HAS_SPARK: bool = cfg!(feature = "spark");
 
-    /// Why a night cannot run on the engine that is chosen, and what to do about it.
-    pub fn refusal(&self, lake_is_in_a_bucket: bool) -> Option<(&'static str, &'static str)> {
+    /// Why no build could run a night on the engine that is chosen, and what to do about it.
+    pub fn contradiction(&self, lake_is_in_a_bucket: bool) -> Option<(&'static str, &'static str)> {
         if self.kind == EngineKind::Polars {
             return None;
-        }
-        if !Self::HAS_SPARK {
-            return Some((
-                "this build has no Spark engine",
-                "run one that was built with `cargo build --features spark` (`make build-spark` brings what that \
-                 needs), leave the night to `polars`, or have it written down for `spark-submit` with `kind = \"polars\"` \
-                 and `run --engine spark --emit-script FILE`",
-            ));
         }
         let Some(spark) = &self.spark else {
             return Some(("`engine.remote` is missing", "write `remote = \"sc://host:15002\"`"));
@@ -73,6 +65,20 @@ impl EngineSettings {
             "put the lake into a bucket (`lake = \"s3://bucket/prefix\"`), or write `engine.shared_mount = true` if \
              every machine of the cluster has that folder mounted at the same path",
         ))
+    }
+
+    /// Why this build cannot run a night on the engine that is chosen, and what to do about it. It can do everything
+    /// else with the same job: verify, rebuild, write the night down for `spark-submit`.
+    pub fn refusal(&self, lake_is_in_a_bucket: bool) -> Option<(&'static str, &'static str)> {
+        if self.kind == EngineKind::Spark && !Self::HAS_SPARK {
+            return Some((
+                "this build has no Spark engine",
+                "run one that was built with `cargo build --features spark` (`make build-spark` brings what that \
+                 needs), run the night on this machine with `--engine polars`, or have it written down for \
+                 `spark-submit` with `--engine spark --emit-script FILE`",
+            ));
+        }
+        self.contradiction(lake_is_in_a_bucket)
     }
 }
 

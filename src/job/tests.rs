@@ -319,7 +319,7 @@ fn the_token_of_a_cluster_comes_from_a_file_the_environment_or_the_address_and_i
 }
 
 #[test]
-fn a_cluster_elsewhere_wants_a_lake_it_can_reach_and_a_build_that_knows_it() {
+fn a_cluster_elsewhere_wants_a_lake_it_can_reach() {
     let desk = Desk::new();
     let elsewhere = "kind = \"spark\"\nremote = \"sc://spark.example:15002\"";
     let refused = |lines: &str| {
@@ -328,16 +328,27 @@ fn a_cluster_elsewhere_wants_a_lake_it_can_reach_and_a_build_that_knows_it() {
         problems[0].text.clone()
     };
     let mounted = format!("{elsewhere}\nshared_mount = true");
-    if !cfg!(feature = "spark") {
-        assert_eq!(refused(&mounted), "`engine.kind` is `spark`: this build has no Spark engine");
-        return;
-    }
     assert!(refused(elsewhere).contains("a folder of this machine, which a cluster elsewhere does not see"));
     assert!(refused("kind = \"spark\"").contains("`engine.remote` is missing"));
     for reachable in [mounted.as_str(), "kind = \"spark\"\nremote = \"sc://localhost\""] {
         assert!(desk.load(&with_engine(reachable)).is_ok(), "{reachable}");
     }
     assert!(desk.load(&with_engine("kind = \"polars\"\nremote = \"sc://spark.example\"")).is_ok());
+}
+
+#[test]
+fn a_build_without_the_engine_reads_the_job_and_refuses_the_cluster_alone() {
+    let desk = Desk::new();
+    let on_cluster = "kind = \"spark\"\nremote = \"sc://spark.example:15002\"\nshared_mount = true";
+    let mut engine = desk.load(&with_engine(on_cluster)).unwrap().engine;
+    let refusal = engine.refusal(false);
+    assert_eq!(refusal.is_some(), !cfg!(feature = "spark"));
+    if let Some((problem, hint)) = refusal {
+        assert_eq!(problem, "this build has no Spark engine");
+        assert!(hint.contains("--engine polars") && hint.contains("--emit-script"), "{hint}");
+    }
+    engine.kind = EngineKind::Polars;
+    assert_eq!(engine.refusal(false), None);
 }
 
 #[test]

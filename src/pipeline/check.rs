@@ -10,7 +10,7 @@ use super::failure::store_code;
 use super::opening::connect;
 use super::place::lake_as_shown;
 use crate::clock::{World, business_date_of};
-use crate::error::ExitCode;
+use crate::error::{ExitCode, Failure};
 use crate::extract::Issue;
 use crate::extract::IssueKind;
 use crate::job::{BucketSettings, EngineKind, Job};
@@ -86,8 +86,13 @@ fn check_rules(job: &Job, today: NaiveDate) -> Finding {
 /// Only where it is another machine's.
 fn check_engine(job: &Job) -> Option<Finding> {
     let remote = &job.engine.spark.as_ref().filter(|_| job.engine.kind == EngineKind::Spark)?.remote;
-    let problem = engine::greet(job).err().map(|failure| (failure.code, failure.chain.join(": ")));
+    let problem = engine::greet(job).err().map(|failure| (failure.code, with_hint(&failure)));
     Some(Finding { what: format!("cluster `{}`", remote.shown()), problem })
+}
+
+fn with_hint(failure: &Failure) -> String {
+    let hint = failure.hint.iter().map(|hint| format!("\n     hint: {hint}"));
+    hint.fold(failure.chain.join(": "), |text, hint| text + &hint)
 }
 
 fn check_lake(job: &Job, world: &World) -> Finding {

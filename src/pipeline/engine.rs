@@ -114,12 +114,22 @@ mod cluster {
                 ExitCode::Unavailable,
                 "`engine.remote` must name a running Spark Connect server; `--engine polars` needs none",
             ),
+            SparkError::Untrusted { .. } => (
+                ExitCode::Unavailable,
+                "the authority of the cluster must be among those this machine trusts; `SSL_CERT_FILE` names a file of \
+                 PEM certificates in their place, for all hosts of the night",
+            ),
             SparkError::Denied { .. } => {
                 (ExitCode::Rejected, "`engine.token_env` or `engine.token_file` must give the token the server knows")
             }
             SparkError::Late { .. } => (
                 ExitCode::TryLater,
                 "give the cluster more executors, or the query more time: `engine.query_timeout_seconds`",
+            ),
+            SparkError::Cut { .. } => (
+                ExitCode::Usage,
+                "start the Connect server with `--conf spark.connect.execute.reattachable.senderMaxStreamDuration=0`, or \
+                 give the cluster more executors",
             ),
             SparkError::Failed { .. } | SparkError::Unreadable { .. } => {
                 (ExitCode::Unavailable, "the cluster's own log says more; nothing was published, run again")

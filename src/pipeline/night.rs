@@ -214,7 +214,9 @@ impl Work<'_> {
     /// Clears what a script of this day was given and left: the day is published.
     fn clear_handover(&self) -> Result<(), Failure> {
         let handover = self.lake.handover(&self.night.job.name, self.plan.date);
-        if self.plan.takes_script || handover.exists() { script::clear(self) } else { Ok(()) }
+        // What another machine put into the bucket is not seen here.
+        let may_lie_there = self.plan.takes_script || handover.exists() || self.lake.bucket().is_some();
+        if may_lie_there { script::clear(self) } else { Ok(()) }
     }
 
     async fn run(&self) -> Result<Done, Failure> {

@@ -1,6 +1,7 @@
 //! Where a night is matched and judged: on this machine, on a cluster, or by a script that somebody ran; and how
 //! a cluster names a file of the lake.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::cluster::Left;
@@ -107,9 +108,14 @@ impl Place {
         }
     }
 
-    /// Makes sure that we see what the cluster wrote into a folder.
+    /// Makes sure that we see what the cluster wrote into a folder, and nothing that was brought there before: who
+    /// writes a second time gives the parts other names.
     pub(super) fn bring(&self, folder: &Path) -> Result<(), ReconcileError> {
-        self.bucket.as_ref().map_or(Ok(()), |(_, carrier)| carrier.fetch(folder).map_err(scratched))
+        let Some((_, carrier)) = &self.bucket else { return Ok(()) };
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(scratched(error)),
+            _ => carrier.fetch(folder).map_err(scratched),
+        }
     }
 }
 
@@ -117,9 +123,10 @@ impl Place {
 mod tests {
     use super::*;
 
-    struct Nobody;
+    /// Carries one part.
+    struct Porter;
 
-    impl Carrier for Nobody {
+    impl Carrier for Porter {
         fn put(&self, _: &Path) -> std::io::Result<()> {
             Ok(())
         }
@@ -128,9 +135,25 @@ mod tests {
             Ok(true)
         }
 
-        fn fetch(&self, _: &Path) -> std::io::Result<()> {
-            Ok(())
+        fn fetch(&self, folder: &Path) -> std::io::Result<()> {
+            std::fs::create_dir_all(folder)?;
+            std::fs::write(folder.join("part-of-the-second-run.parquet"), "")
         }
+    }
+
+    #[test]
+    fn what_is_brought_from_the_bucket_takes_the_place_of_what_was_brought_before() {
+        let lake = tempfile::tempdir().unwrap();
+        let folder = lake.path().join("answers");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("part-of-the-first-run.parquet"), "").unwrap();
+        let names = || std::fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name()).collect::<Vec<_>>();
+        let here = Place { root: lake.path().to_owned(), bucket: None };
+        here.bring(&folder).unwrap();
+        assert_eq!(names(), ["part-of-the-first-run.parquet"], "a folder that the cluster writes into is left alone");
+        let bucket = Place { bucket: Some(("s3a://coupons/lake".to_owned(), Box::new(Porter))), ..here };
+        bucket.bring(&folder).unwrap();
+        assert_eq!(names(), ["part-of-the-second-run.parquet"]);
     }
 
     #[test]
@@ -138,7 +161,7 @@ mod tests {
         let path = Path::new("/lake/datasets/orders/dt=2026-11-18/part-0.parquet");
         let here = Place { root: "/lake".into(), bucket: None };
         assert_eq!(here.uri(path).unwrap(), "file:///lake/datasets/orders/dt=2026-11-18/part-0.parquet");
-        let bucket = Place { root: "/lake".into(), bucket: Some(("s3a://coupons/lake".to_owned(), Box::new(Nobody))) };
+        let bucket = Place { root: "/lake".into(), bucket: Some(("s3a://coupons/lake".to_owned(), Box::new(Porter))) };
         assert_eq!(bucket.uri(path).unwrap(), "s3a://coupons/lake/datasets/orders/dt=2026-11-18/part-0.parquet");
         for wrong in ["lake/x.parquet", "/la*ke/x.parquet", "/lake/{a}/x.parquet"] {
             assert!(here.uri(Path::new(wrong)).is_err(), "{wrong}");

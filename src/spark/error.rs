@@ -16,6 +16,14 @@ pub enum SparkError {
         /// What the system said.
         why: String,
     },
+    /// The server is not known for the one it should be.
+    #[error("the certificate of {remote} is not trusted: {why}")]
+    Untrusted {
+        /// `sc://host:port`.
+        remote: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The server does not let us in.
     #[error("{remote} does not let us in: {why}")]
     Denied {
@@ -32,6 +40,18 @@ pub enum SparkError {
         /// Rule, view or setting.
         what: String,
         /// `engine.query_timeout_seconds`.
+        seconds: u64,
+    },
+    /// The answer came so late that it may not be whole.
+    #[error(
+        "`{what}` took longer than {remote} keeps the stream of an answer open ({seconds} s): what came may not be all"
+    )]
+    Cut {
+        /// `sc://host:port`.
+        remote: String,
+        /// Rule, view or setting.
+        what: String,
+        /// The server's limit.
         seconds: u64,
     },
     /// The server did not do it.

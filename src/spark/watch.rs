@@ -1,28 +1,35 @@
 //! Calls to the cluster, watched. The official client is synchronous, has a runtime of its own and asks a
-//! dead server for ten minutes before it says so: the port is tried first, every call runs on a plain
-//! thread, and whoever waits for it looks at the port and at the time.
+//! dead server for ten minutes before it says so: the door is tried first, every call runs on a plain
+//! thread, and whoever waits for it looks at the door and at the time.
 
-use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use spark_connect::{SparkError as ClientError, SparkSession};
 
 use super::connected;
+use super::door::{self, knock};
 use super::error::{SparkError, gist};
 use crate::job::{Remote, SparkSettings};
 
-/// How long a server may take to accept a connection.
-const KNOCK: Duration = Duration::from_secs(5);
 /// How often whoever waits looks whether the server is still there.
 const LOOK: Duration = Duration::from_secs(10);
 /// Looks in a row that may find nobody: a server that starts again is forgiven.
 const LOST_LOOKS: u32 = 6;
+/// How long a server may take over a part of the handshake of TLS.
+const HANDSHAKE: Duration = Duration::from_secs(20);
 /// How long the first answer of a server may take.
 const GREETING: Duration = Duration::from_secs(60);
 /// How long it may take to be told that it should stop.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// What the client says of a connection over which no HTTP/2 comes back.
+const BROKEN: [&str; 3] = ["transport error", "operation was canceled", "http2 error"];
+/// After so long the server ends the stream of an answer and wants to be asked for the rest. The official client (4.2)
+/// takes that end for the end of the answer: rows would be lost, and a view that is still being written read.
+const STREAM_LIMIT: &str = "spark.connect.execute.reattachable.senderMaxStreamDuration";
+/// What it is where the server's configuration is silent.
+const USUAL_STREAM_LIMIT: &str = "2m";
 /// gRPC's numbers.
 const UNAUTHENTICATED: i32 = 16;
 const PERMISSION_DENIED: i32 = 7;
@@ -32,6 +39,8 @@ pub(super) struct Watched {
     remote: Remote,
     session: SparkSession,
     query_timeout: Duration,
+    /// How long an answer may take and still be whole; none when the server never cuts one.
+    stream_limit: Option<Duration>,
 }
 
 impl Watched {
@@ -42,15 +51,17 @@ impl Watched {
 
     fn connect_within(limit: Duration, settings: &SparkSettings) -> Result<Watched, SparkError> {
         let remote = settings.remote.clone();
-        knock(&remote)?;
+        door::shake_hands(&remote, limit.min(HANDSHAKE))?;
         let address = remote.clone();
         let session = wait_for("connect", &remote, limit, move || {
             let session = connected(&address)?;
             session.version()?;
-            Ok(session)
+            let limit = session.conf().get_with_default(STREAM_LIMIT, Some(USUAL_STREAM_LIMIT)).ok().flatten();
+            Ok((session, limit))
         });
-        let session = session.map_err(|error| silent(&remote, error))?;
-        Ok(Watched { remote, session, query_timeout: settings.query_timeout })
+        let ((session, stream_limit), _) = session.map_err(|error| silent(&remote, error))?;
+        let stream_limit = duration_of(stream_limit.as_deref().unwrap_or(USUAL_STREAM_LIMIT));
+        Ok(Watched { remote, session, query_timeout: settings.query_timeout, stream_limit })
     }
 
     pub(super) fn remote(&self) -> &Remote {
@@ -68,7 +79,11 @@ impl Watched {
         if let Err(SparkError::Late { .. }) = &answer {
             self.farewell(|session| session.interrupt_all().map(drop));
         }
-        answer
+        let (answer, waited) = answer?;
+        match self.stream_limit.filter(|limit| may_be_cut(waited, *limit)) {
+            Some(limit) => Err(cut(what, &self.remote, limit)),
+            None => Ok(answer),
+        }
     }
 
     /// Ends the session; a server that does not hear it lets go of it by itself in an hour.
@@ -84,27 +99,53 @@ impl Watched {
     }
 }
 
-/// Runs `call` on a plain thread and waits so long for it. A call that is given up keeps its thread until
-/// the client gives up too.
+/// Whether an answer that was waited for so long, by the looks at the door, may have come without its end.
+fn may_be_cut(waited: Duration, stream_limit: Duration) -> bool {
+    waited + LOOK >= stream_limit
+}
+
+/// A duration as Spark's configuration has it, `2m`; none is no limit. One that cannot be read is the usual one.
+fn duration_of(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len()));
+    let milliseconds = match unit.trim() {
+        "" | "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" | "min" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let read = number.parse::<u64>().ok().zip(milliseconds).and_then(|(number, each)| number.checked_mul(each));
+    match read {
+        Some(0) => None,
+        Some(milliseconds) => Some(Duration::from_millis(milliseconds)),
+        None => Some(Duration::from_secs(120)),
+    }
+}
+
+/// Runs `call` on a plain thread and waits so long for it; gives the answer and how long it was waited for, by the looks
+/// at the door. A call that is given up keeps its thread until the client gives up too.
 fn wait_for<T: Send + 'static>(
     what: &str,
     remote: &Remote,
     limit: Duration,
     call: impl FnOnce() -> spark_connect::Result<T> + Send + 'static,
-) -> Result<T, SparkError> {
+) -> Result<(T, Duration), SparkError> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || drop(sender.send(call())));
     let (mut waited, mut lost) = (Duration::ZERO, 0);
     loop {
         let step = LOOK.min(limit - waited);
         match receiver.recv_timeout(step) {
-            Ok(answer) => return answer.map_err(|error| refused(what, remote, &error)),
+            Ok(answer) => {
+                return answer.map(|it| (it, waited)).map_err(|error| refused(what, remote, &error));
+            }
             Err(RecvTimeoutError::Disconnected) => return Err(broken(what, remote)),
             Err(RecvTimeoutError::Timeout) => waited += step,
         }
-        lost = knock(remote).map_or(lost + 1, |()| 0);
+        lost = knock(remote).map_or(lost + 1, |_| 0);
         if lost >= LOST_LOOKS {
-            return knock(remote).and_then(|()| Err(late(what, remote, waited)));
+            return knock(remote).and_then(|_| Err(late(what, remote, waited)));
         }
         if waited >= limit {
             return Err(late(what, remote, limit));
@@ -112,34 +153,26 @@ fn wait_for<T: Send + 'static>(
     }
 }
 
-/// Whether anybody accepts a connection at the address.
-fn knock(remote: &Remote) -> Result<(), SparkError> {
-    let unreachable = |why: String| SparkError::Unreachable { remote: remote.shown(), why };
-    let addresses = remote.endpoint().to_socket_addrs().map_err(|error| unreachable(error.to_string()))?;
-    let mut why = "the name has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, KNOCK) {
-            Ok(_) => return Ok(()),
-            Err(error) => why = error.to_string(),
-        }
-    }
-    Err(unreachable(why))
-}
-
 /// Who accepts a connection and then says nothing that the client understands is no Spark Connect server, or
 /// one that is spoken to in the wrong way.
 fn silent(remote: &Remote, error: SparkError) -> SparkError {
-    let SparkError::Late { remote: shown, seconds, .. } = error else { return error };
-    let advice = match remote.uses_ssl() {
-        true => "the address says `use_ssl=true`: does that port speak TLS?",
-        false => "if that port speaks TLS, the address must say `use_ssl=true`",
-    };
-    let why = format!("the port is open, and no Spark Connect server answered within {seconds} s; {advice}");
-    SparkError::Unreachable { remote: shown, why }
+    match error {
+        SparkError::Late { seconds, .. } => {
+            door::no_server(remote, &format!("the port is open, {seconds} s were waited"))
+        }
+        SparkError::Failed { why, .. } if BROKEN.iter().any(|sign| why.contains(sign)) => {
+            door::no_server(remote, "the port is open, and hung up")
+        }
+        error => error,
+    }
 }
 
 fn late(what: &str, remote: &Remote, limit: Duration) -> SparkError {
     SparkError::Late { remote: remote.shown(), what: what.to_owned(), seconds: limit.as_secs() }
+}
+
+fn cut(what: &str, remote: &Remote, limit: Duration) -> SparkError {
+    SparkError::Cut { remote: remote.shown(), what: what.to_owned(), seconds: limit.as_secs() }
 }
 
 /// The client died of the call.
@@ -170,6 +203,7 @@ fn is_of_the_query(error: &ClientError, why: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::TcpListener;
 
     use super::*;
@@ -200,6 +234,31 @@ mod tests {
             let told = error.to_string();
             assert!(told.contains(advice) && !told.contains("hunter2"), "{told}");
         }
+    }
+
+    #[test]
+    fn who_hangs_up_is_told_as_no_server_and_the_token_is_not_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            listener.incoming().for_each(|visitor| {
+                let mut visitor = visitor.unwrap();
+                let _ = visitor.write_all(b"\x15\x03\x03\x00\x02\x02\x0a");
+            })
+        });
+        let error = Watched::connect_within(Duration::from_secs(60), &settings(port)).map(drop).unwrap_err();
+        let told = error.to_string();
+        assert!(matches!(error, SparkError::Unreachable { .. }), "{told}");
+        assert!(told.contains("must say `use_ssl=true`") && !told.contains("hunter2"), "{told}");
+    }
+
+    #[test]
+    fn an_answer_as_late_as_the_server_cuts_streams_is_not_believed() {
+        let seconds = Duration::from_secs;
+        assert_eq!(["2m", "120s", "120000ms", "120000", "2min", "later"].map(duration_of), [Some(seconds(120)); 6]);
+        assert_eq!([duration_of("0"), duration_of("0s"), duration_of("1h")], [None, None, Some(seconds(3_600))]);
+        let cut = |waited: u64| may_be_cut(seconds(waited), seconds(120));
+        assert!(!cut(0) && !cut(100) && cut(110) && cut(120) && cut(600));
     }
 
     #[test]

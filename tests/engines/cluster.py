@@ -30,8 +30,9 @@ CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
 class Cluster:
     """The processes, and where they write."""
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, executor_memory_mb: int = 900, shuffle_partitions: int = 2):
         self.folder = folder.resolve()
+        self.executor_memory_mb, self.shuffle_partitions = executor_memory_mb, shuffle_partitions
         self.pids = self.folder / "pids.json"
         self.submission = self.folder / "submit.json"
         self.started: dict[str, int] = {}
@@ -49,19 +50,26 @@ class Cluster:
                        "--host", HOST, "--port", master, "--webui-port", web)
             self.wait_for("the master", lambda: status(web) is not None)
             for name in ("worker-1", "worker-2"):
+                # Room for an executor of the Connect server and one of spark-submit.
+                memory = f"{2 * self.executor_memory_mb + 248}m"
                 self.start(name, "spark-class", "org.apache.spark.deploy.worker.Worker", "--host", HOST, "--cores", 2,
-                           "--memory", "2g", "--webui-port", free_port(), "--work-dir", self.folder / name, url)
+                           "--memory", memory, "--webui-port", free_port(), "--work-dir", self.folder / name, url)
             self.wait_for("two workers", lambda: (status(web) or {}).get("aliveworkers") == 2)
             common = {
                 "spark.driver.host": HOST,
                 "spark.cores.max": 2,
-                "spark.sql.shuffle.partitions": 2,
+                "spark.sql.shuffle.partitions": self.shuffle_partitions,
                 "spark.ui.enabled": "false",
             }
-            memory = ["--driver-memory", MEMORY, "--executor-memory", "900m"]
+            memory = ["--driver-memory", MEMORY, "--executor-memory", f"{self.executor_memory_mb}m"]
             submit = ["spark-submit", "--master", url, *memory, *options(common)]
             self.submission.write_text(json.dumps({"home": str(home()), "python": sys.executable, "command": submit}))
-            server = {"spark.connect.grpc.binding.address": HOST, "spark.connect.grpc.binding.port": port}
+            server = {
+                "spark.connect.grpc.binding.address": HOST,
+                "spark.connect.grpc.binding.port": port,
+                # The client takes a stream that the server ends for a whole answer (docs/engines.md).
+                "spark.connect.execute.reattachable.senderMaxStreamDuration": 0,
+            }
             self.start("connect", *submit, "--class", CONNECT, *options(server), "spark-internal")
             self.wait_for("the Connect server", lambda: not is_free(port))
         except BaseException:

@@ -353,3 +353,39 @@ fn an_engine_that_cannot_do_the_night_is_refused_before_anybody_is_asked() {
     let ending = run(&["--engine", "polars"]);
     assert_eq!(ending.code, 0, "{}", ending.stderr);
 }
+
+#[test]
+fn a_job_for_a_cluster_does_without_one_whatever_needs_none() {
+    let shop = Shop::of_seed(42);
+    let wechat = shop.serve(None);
+    let remote = "remote = \"sc://127.0.0.1:15002\"\n";
+    shop.edit("job.toml", |text| {
+        text.replace(remote, "").replace("kind = \"polars\"", "kind = \"spark\"\nremote = \"sc://127.0.0.1:9\"")
+    });
+    let has_spark = cfg!(feature = "spark");
+    let on_18th = |arguments: &[&str]| shop.run(&wechat, &[&["--date", "2026-11-18"], arguments].concat());
+    let (code, why) = match has_spark {
+        true => (69, "nobody answers at sc://127.0.0.1:9"),
+        false => (2, "`engine.kind` is `spark`: this build has no Spark engine"),
+    };
+    for arguments in [&[][..], &["--replay"]] {
+        let ending = on_18th(arguments);
+        assert!(ending.code == code && ending.stderr.contains(why), "{} {}", ending.code, ending.stderr);
+        assert!(has_spark || ending.stderr.contains("--engine polars"), "what to do: {}", ending.stderr);
+    }
+    assert_eq!(wechat.counts().total, 0, "nobody is asked");
+    let url = wechat.running().base_url().to_owned();
+    let ending = shop.program(&["check", "job.toml", "--base-url", &url]);
+    assert!(ending.code == code && ending.stdout.contains("FAIL cluster `sc://127.0.0.1:9`: "), "{}", ending.stdout);
+    assert!(ending.stdout.contains(why) && ending.stdout.contains("hint: "), "{}", ending.stdout);
+    assert!(ending.stdout.contains("ok   job file") && ending.stdout.contains(" rules\n"), "{}", ending.stdout);
+    assert_eq!(on_18th(&["--dry-run"]).code, 0);
+    let ending = on_18th(&["--emit-script", "night.py"]);
+    assert!(ending.code == 0 && shop.path("night.py").is_file(), "{}", ending.stderr);
+    let ending = on_18th(&["--take-script"]);
+    assert!(ending.code == 75 && ending.stderr.contains("has not run to its end"), "{}", ending.stderr);
+    let ending = on_18th(&["--engine", "polars"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert_eq!(shop.verify(crate::support::day(18)).code, 0);
+    assert_eq!(shop.program(&["breaks", "job.toml", "--date", "2026-11-18"]).code, 0);
+}

@@ -28,7 +28,7 @@ impl Checker<'_> {
             query_timeout: self.seconds(&section.query_timeout_seconds, QUERY_TIMEOUT),
         });
         let settings = EngineSettings { kind, spark };
-        if let Some((problem, hint)) = settings.refusal(lake_is_in_a_bucket).filter(|_| !is_wrong) {
+        if let Some((problem, hint)) = settings.contradiction(lake_is_in_a_bucket).filter(|_| !is_wrong) {
             let place = section.kind.as_ref().map_or(section.place(), |kind| &kind.place);
             self.problems.add_with_hint(place, format!("`engine.kind` is `spark`: {problem}"), hint);
         }

@@ -14,7 +14,7 @@ use super::super::footing::{Footing, Tally};
 use super::super::ledger::Asked;
 use super::super::ledger_sql::MOST_RECEIPTS;
 use super::super::parameters::days;
-use super::gather::Gather;
+use super::gather::{Gather, without_idle_masks};
 use super::{Replies, rows};
 use crate::contract;
 use crate::contract::ColumnKind::{Integer, Text};
@@ -88,7 +88,8 @@ pub(in crate::reconcile) fn build_ledger<E: From<ReconcileError>>(
     let mut came = 0;
     while let Some(batch) = gather.next_batch()? {
         came += batch.num_rows() as i64;
-        sink(asked_tonight(batch, asked, date)?)?;
+        let batch = asked_tonight(batch, asked, date)?;
+        sink(without_idle_masks(&batch).map_err(ReconcileError::shape(LedgerRow::DATASET))?)?;
     }
     refuse_lost(replies, came)?;
     Ok(footing)
