@@ -56,9 +56,9 @@ impl Search {
     pub(super) fn absent(&self, mut gathered: Gathering) -> Result<Vec<u64>, ArrowError> {
         let mut rows = gathered.keyless.take().unwrap_or_default();
         for part in 0..gathered.keyed.parts() {
-            let found: Keys = self.found.keyed.read(part)?.into_iter().map(|(key, _)| key).collect();
-            let keyed = gathered.keyed.read(part)?;
-            rows.extend(keyed.into_iter().filter(|(key, _)| !found.contains(key)).map(|(_, row)| row));
+            let mut found = Keys::default();
+            self.found.keyed.each(part, |key, _| drop(found.insert(key)))?;
+            gathered.keyed.each(part, |key, row| rows.extend((!found.contains(&key)).then_some(row)))?;
         }
         Ok(rows)
     }

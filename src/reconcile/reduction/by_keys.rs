@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 
 use super::super::threads::{THREADS, side_by_side};
 use super::absence::{self, Search};
-use super::crowd;
+use super::crowd::{self, MoreThan};
 use super::keyed::{Gathering, KeyedRows, gather};
 use super::plan::{Limits, Planned, Sources, State};
 use super::sift::{KeyNames, Trial};
@@ -20,7 +20,7 @@ enum Demand {
     /// They stand in no row of a search, by its place.
     Absent(usize),
     /// Their groups have more rows than this.
-    Crowded(i64),
+    Crowded(MoreThan),
 }
 
 /// A mention under trial, and the rows of which it is to be decided.
@@ -86,7 +86,7 @@ impl Question {
         let Question { mut trial, demand, rows } = self;
         let rows = match demand {
             Demand::Absent(search) => searches[search].absent(rows),
-            Demand::Crowded(more_than) => crowd::crowded(rows, more_than),
+            Demand::Crowded(more_than) => crowd::crowded(rows, &more_than),
         };
         let planned = &mut rules[trial.rule];
         let source = &sources[&planned.shape.tables[trial.mention]];

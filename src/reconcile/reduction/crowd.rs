@@ -1,7 +1,7 @@
 //! Rows of groups that a rule only looks at when they have more than so many rows: `COUNT(*) > n` outside of a
 //! GROUP BY.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::ops::ControlFlow;
 
@@ -11,22 +11,43 @@ use arrow::error::ArrowError;
 
 use super::evaluate::Evaluator;
 use super::keyed::Gathering;
-use super::keys::{AsIs, is_key_type};
+use super::keys::{AsIs, KeyColumns, is_key_type};
 use super::plan::{Planned, Sources, have_one_type};
-use super::shape::Crowd;
+use super::shape::{Crowd, Fact};
 use super::sift::KeyNames;
 use super::source::Source;
 use super::term::{Mention, Term};
 
+/// How many rows a group must at least exceed.
+pub(super) enum MoreThan {
+    /// Any group.
+    Least(i64),
+    /// The group of a key; one without a number is joined to nothing.
+    OfGroup(HashMap<u128, i64, BuildHasherDefault<AsIs>>),
+}
+
+impl MoreThan {
+    fn is_exceeded(&self, group: u128, rows: i64) -> bool {
+        match self {
+            MoreThan::Least(least) => rows > *least,
+            MoreThan::OfGroup(numbers) => numbers.get(&group).is_some_and(|number| rows > *number),
+        }
+    }
+}
+
 /// The columns a mention is grouped by, and how many rows a group must at least exceed.
-pub(super) fn crowd_of(planned: &Planned, mention: Mention, sources: &Sources) -> Option<(KeyNames, i64)> {
+pub(super) fn crowd_of(planned: &Planned, mention: Mention, sources: &Sources) -> Option<(KeyNames, MoreThan)> {
     let facts = planned.shape.facts.iter().filter(|fact| fact.binds.contains(&mention));
-    facts.filter_map(|fact| fact.condition.as_more_than()).find_map(|(number, value)| {
+    let more_than =
+        |fact: &Fact| fact.condition.as_more_than().map(|(crowd, value)| (crowd, value.clone(), fact.block));
+    facts.filter_map(more_than).find_map(|(number, value, block)| {
         let crowd = &planned.shape.crowds[number];
         let columns = columns_of(crowd, mention, &sources[&planned.shape.tables[mention]])?;
         let is_single = |other: &Mention| *other == mention || joins_once(planned, crowd, mention, *other, sources);
         let counts_rows = crowd.strict.contains(&mention) && crowd.mentions.iter().all(is_single);
-        counts_rows.then(|| Some((columns, least(planned, value, sources)?))).flatten()
+        let of_group = || of_group(planned, (mention, &columns), &value, block, sources);
+        let more_than = counts_rows.then(|| of_group().or_else(|| least(planned, &value, sources)))??;
+        Some((columns, more_than))
     })
 }
 
@@ -58,42 +79,86 @@ fn joins_once(planned: &Planned, crowd: &Crowd, mention: Mention, other: Mention
 const LEAST_OF_ROWS: u64 = 1 << 16;
 
 /// The least a value can be: a number, or a column of a small table.
-fn least(planned: &Planned, value: &Term, sources: &Sources) -> Option<i64> {
+fn least(planned: &Planned, value: &Term, sources: &Sources) -> Option<MoreThan> {
     match value {
-        Term::Integer(number) => Some(*number),
+        Term::Integer(number) => Some(MoreThan::Least(*number)),
         Term::Column(mention, column) => {
-            let source = sources.get(&planned.shape.tables[*mention]).filter(|source| source.rows <= LEAST_OF_ROWS)?;
-            least_in(source, &planned.terms[*mention], *mention, column).ok()
+            let source = small(&planned.shape.tables[*mention], sources)?;
+            let (mut least, terms) = (i64::MAX, &planned.terms[*mention]);
+            numbers_in(source, terms, *mention, column, &[], |_, number| least = least.min(number)).ok()?;
+            Some(MoreThan::Least(least))
         }
         _ => None,
     }
 }
 
-fn least_in(source: &Source, terms: &[Term], mention: Mention, column: &str) -> Result<i64, ArrowError> {
-    let mut least = i64::MAX;
-    let mut columns = BTreeSet::from([column.to_owned()]);
-    terms.iter().for_each(|term| term.columns_of(mention, &mut columns));
-    source.scan(&columns, |_, batch| {
-        let mut evaluator = Evaluator::new(batch);
-        let kept = terms.iter().map(|term| evaluator.rows_where(term)).collect::<Result<Vec<_>, _>>()?;
-        let numbers = batch.column_by_name(column).and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let numbers = numbers.ok_or_else(|| ArrowError::ComputeError(format!("no least `{column}`")))?;
-        let is_kept = |row: &usize| kept.iter().all(|kept| kept.value(*row));
-        let values = numbers.iter().enumerate().filter(|(row, _)| is_kept(row)).filter_map(|(_, value)| value);
-        least = values.chain([least]).min().unwrap_or(least);
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(least)
+/// What a value can be for each group: a column of a small table that is held together with the groups by all they are
+/// grouped by, in the very block that compares.
+fn of_group(
+    planned: &Planned,
+    (mention, columns): (Mention, &KeyNames),
+    value: &Term,
+    block: usize,
+    sources: &Sources,
+) -> Option<MoreThan> {
+    let Term::Column(to, column) = value else { return None };
+    let source = small(&planned.shape.tables[*to], sources)?;
+    let links =
+        planned.shape.facts.iter().filter(|fact| fact.block == block).filter_map(|fact| fact.condition.as_link());
+    let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
+    for [one, two] in links {
+        let (own, key) = if one.0 == mention { (one, two) } else { (two, one) };
+        if (own.0, key.0) == (mention, *to) && have_one_type(&planned.shape, sources, own, key) {
+            keys.insert(own.1, key.1);
+        }
+    }
+    let keys = columns.iter().map(|column| keys.get(column.as_str()).map(|key| (*key).to_owned()));
+    let (keys, mut numbers) = (keys.collect::<Option<KeyNames>>()?, HashMap::default());
+    let keep = |key, number: i64| {
+        let least = numbers.entry(key).or_insert(number);
+        *least = number.min(*least);
+    };
+    numbers_in(source, &planned.terms[*to], *to, column, &keys, keep).ok()?;
+    Some(MoreThan::OfGroup(numbers))
 }
 
-/// The gathered rows of groups with more than so many rows. A group with a null in its key is kept.
-pub(super) fn crowded(mut gathered: Gathering, more_than: i64) -> Result<Vec<u64>, ArrowError> {
+fn small<'s>(table: &str, sources: &'s Sources) -> Option<&'s Source> {
+    sources.get(table).filter(|source| source.rows <= LEAST_OF_ROWS)
+}
+
+/// Shows the numbers of a column, where they are not null and the terms are true, each with the key of its row.
+fn numbers_in(
+    source: &Source,
+    terms: &[Term],
+    mention: Mention,
+    column: &str,
+    keys: &[String],
+    mut see: impl FnMut(u128, i64),
+) -> Result<(), ArrowError> {
+    let mut columns: BTreeSet<_> = keys.iter().cloned().chain([column.to_owned()]).collect();
+    terms.iter().for_each(|term| term.columns_of(mention, &mut columns));
+    source.scan(&columns, |_, batch| {
+        let (mut evaluator, keys) = (Evaluator::new(batch), KeyColumns::of(batch, keys)?);
+        let kept = terms.iter().map(|term| evaluator.rows_where(term)).collect::<Result<Vec<_>, _>>()?;
+        let numbers = batch.column_by_name(column).and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let numbers = numbers.ok_or_else(|| ArrowError::ComputeError(format!("no numbers in `{column}`")))?;
+        let rows = numbers.iter().enumerate().filter(|(row, _)| kept.iter().all(|kept| kept.value(*row)));
+        rows.filter_map(|(row, number)| Some((row, number?))).for_each(|(row, number)| see(keys.key(row), number));
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+/// The gathered rows of groups with more than so many rows. A group with a null in its key is kept. Groups are counted
+/// before their rows are looked at again: one group may be most of a table.
+pub(super) fn crowded(mut gathered: Gathering, more_than: &MoreThan) -> Result<Vec<u64>, ArrowError> {
     let mut rows = gathered.keyless.take().unwrap_or_default();
     for part in 0..gathered.keyed.parts() {
-        let keyed = gathered.keyed.read(part)?;
         let mut sizes: HashMap<u128, i64, BuildHasherDefault<AsIs>> = HashMap::default();
-        keyed.iter().for_each(|(group, _)| *sizes.entry(*group).or_default() += 1);
-        rows.extend(keyed.into_iter().filter(|(group, _)| sizes[group] > more_than).map(|(_, row)| row));
+        gathered.keyed.each(part, |group, _| *sizes.entry(group).or_default() += 1)?;
+        sizes.retain(|group, size| more_than.is_exceeded(*group, *size));
+        if !sizes.is_empty() {
+            gathered.keyed.each(part, |group, row| rows.extend(sizes.contains_key(&group).then_some(row)))?;
+        }
     }
     Ok(rows)
 }

@@ -25,9 +25,6 @@ const ENTRY_BYTES: usize = 24;
 /// What a part gathers before it is written: whole entries, about 8 KiB.
 const CHUNK_BYTES: usize = 341 * ENTRY_BYTES;
 
-/// A key, and the number of a row that has it.
-pub(super) type KeyedRow = (u128, u64);
-
 /// Keyed rows in their parts, which lie in chunks in one unnamed file.
 pub(super) struct KeyedRows {
     file: File,
@@ -76,21 +73,25 @@ impl KeyedRows {
         self.parts.len()
     }
 
-    /// The rows of a part, in the order of their numbers.
-    pub(super) fn read(&self, part: usize) -> io::Result<Vec<KeyedRow>> {
+    /// Shows the rows of a part, in the order of their numbers; holds a chunk of them.
+    pub(super) fn each(&self, part: usize, mut see: impl FnMut(u128, u64)) -> io::Result<()> {
         let Part { written, filling } = &self.parts[part];
-        let mut bytes = vec![0; written.len() * CHUNK_BYTES];
-        for (place, chunk) in written.iter().zip(bytes.chunks_mut(CHUNK_BYTES)) {
-            self.file.read_exact_at(chunk, place * CHUNK_BYTES as u64)?;
+        let mut chunk = [0; CHUNK_BYTES];
+        for place in written {
+            self.file.read_exact_at(&mut chunk, place * CHUNK_BYTES as u64)?;
+            entries(&chunk).for_each(|(key, row)| see(key, row));
         }
-        bytes.extend_from_slice(filling);
-        let entry = |entry: &[u8; ENTRY_BYTES]| {
-            let (key, row) = entry.split_at(16);
-            let key = u128::from_le_bytes(key.try_into().expect("16 bytes"));
-            (key, u64::from_le_bytes(row.try_into().expect("8 bytes")))
-        };
-        Ok(bytes.as_chunks().0.iter().map(entry).collect())
+        entries(filling).for_each(|(key, row)| see(key, row));
+        Ok(())
     }
+}
+
+fn entries(bytes: &[u8]) -> impl Iterator<Item = (u128, u64)> {
+    bytes.as_chunks().0.iter().map(|entry: &[u8; ENTRY_BYTES]| {
+        let (key, row) = entry.split_at(16);
+        let key = u128::from_le_bytes(key.try_into().expect("16 bytes"));
+        (key, u64::from_le_bytes(row.try_into().expect("8 bytes")))
+    })
 }
 
 /// What one walk gathers of a mention: the rows that match its condition, by a key.
@@ -182,13 +183,18 @@ mod tests {
         ) {
             let scratch = tempfile::tempdir().unwrap();
             let mut rows = KeyedRows::new(scratch.path(), parts).unwrap();
-            let keyed: Vec<KeyedRow> = keys.into_iter().zip(0..).collect();
+            let keyed: Vec<(u128, u64)> = keys.into_iter().zip(0..).collect();
             keyed.iter().for_each(|(key, row)| rows.push(*key, *row).unwrap());
             let mut part_of = BTreeMap::new();
             let mut found = Vec::new();
             for part in 0..rows.parts() {
-                let read = rows.read(part).unwrap();
-                prop_assert_eq!(&read, &rows.read(part).unwrap());
+                let read = || {
+                    let mut read = Vec::new();
+                    rows.each(part, |key, row| read.push((key, row))).unwrap();
+                    read
+                };
+                prop_assert_eq!(read(), read());
+                let read = read();
                 prop_assert!(read.iter().all(|(key, _)| *part_of.entry(*key).or_insert(part) == part));
                 found.extend(read);
             }

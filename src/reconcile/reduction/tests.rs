@@ -93,6 +93,22 @@ fn random_nights_give_the_same_over_reduced_tables() {
     assert!(whole.len() <= 12, "never reduced: {whole:?}");
 }
 
+#[test]
+fn a_group_is_held_against_the_number_of_its_own_stock_not_against_the_least_of_all() {
+    let case = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(case.path().join(name), text).unwrap();
+    write("stocks.csv", "stock_id,total_send_num\nS1,1\nS2,9\nS3,2\n");
+    write("user_coupons.csv", "stock_id,coupon_code\nS1,A\nS2,B\nS2,C\nS3,D\nS3,E\nS3,F\nS4,G\nS4,H\n");
+    let mut night = Fixture::read(case.path()).unwrap();
+    night.put_ledger().unwrap();
+    let rules = Rules::built_in().only("ST01");
+    let mut engine = Engine::open(&night.terms, &rules, &night.files, &night.scratch).unwrap();
+    let reduction = engine.reduce(rules.iter(), Limits { matched_rows: 3, ..PICKY });
+    let reduced = reduction.of("ST01").unwrap();
+    let coupons = reduced.tables.iter().position(|table| table == "observed_coupons").unwrap();
+    assert_eq!(reduced.rows[&coupons], [3, 4, 5], "the coupons of S3, of which two were sent");
+}
+
 /// The view that is a walk through two sorted files gives what its SQL says.
 fn hold_observed_coupons_against_their_view(files: &DayFiles, scratch: &Scratch) {
     let (terms, rules) = (terms(), Rules::built_in());
