@@ -3,6 +3,7 @@
 
 mod builders;
 mod candidate;
+mod cells;
 mod cluster;
 mod columns;
 mod coupon_key;

@@ -14,12 +14,13 @@ use super::payments::take_payment;
 use super::refunds::{RefundBlocks, Refunds};
 use super::{by_text, key_of, spilled, text_and_cells};
 use crate::money::Fen;
+use crate::reconcile::cells::Packer;
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::cursor::Held;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::Tally;
 use crate::reconcile::merge::DayMerge;
-use crate::reconcile::spill::{Grouped, Packed, Packer, Sorter};
+use crate::reconcile::spill::{Grouped, Packed, Sorter};
 
 /// Orders and payments that wait for the end, by transaction.
 pub(super) struct Apart {

@@ -2,10 +2,10 @@
 //! `jobs/rules/views/02_bill_payments.sql`.
 
 use crate::money::Fen;
+use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::columns::{DayNumber, Micros, row_type};
 use crate::reconcile::footing::Tally;
 use crate::reconcile::merge::Keyed;
-use crate::reconcile::spill::{Packer, Unpacker};
 
 row_type! {
     /// A payment row of a bill.

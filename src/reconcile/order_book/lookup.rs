@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::Order;
-use crate::reconcile::spill::{Packer, Unpacker};
+use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::text_hash::hash;
 
 /// How rows are filed: what they are, and by which of their texts they are found.

@@ -30,13 +30,14 @@ use refunds::{RefundColumns, Refunds};
 pub(super) use lookup::Lookup;
 pub(super) use table::path_of as table;
 
+use super::cells::{Packer, Unpacker};
 use super::columns::Micros;
 use super::coupon_key::CouponKey;
 use super::cursor::{self, Columns};
 use super::error::ReconcileError;
 use super::files::DayFiles;
 use super::footing::{BillRows, Tally};
-use super::spill::{Packed, Packer, Sorted, Unpacker};
+use super::spill::{Packed, Sorted};
 use crate::money::Fen;
 
 /// The views this module computes.

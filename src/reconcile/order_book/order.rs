@@ -7,10 +7,10 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use crate::money::Fen;
+use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::columns::{DayNumber, Micros, row_type};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::merge::{DayMerge, Keyed};
-use crate::reconcile::spill::{Packer, Unpacker};
 
 row_type! {
     /// A line of an order export.

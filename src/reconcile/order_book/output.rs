@@ -8,11 +8,12 @@ use super::lookup::{Lookup, LookupWriter, OrdersByNumber};
 use super::order::Line;
 use super::table::{LinesRow, LinesTable, TotalsRow, TotalsTable, path_of, torn};
 use super::{LineAmounts, OrderBook, by_text, spilled, text_and_cells};
+use crate::reconcile::cells::Packer;
 use crate::reconcile::columns::business_day;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
 use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
-use crate::reconcile::spill::{Packed, Packer, Sorter};
+use crate::reconcile::spill::{Packed, Sorter};
 
 /// Everything that comes out of the join.
 pub(super) struct Output {

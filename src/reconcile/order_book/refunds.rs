@@ -12,13 +12,14 @@ use super::order::Totals;
 use super::table::{RefundsRow, RefundsTable, path_of, torn};
 use super::{by_text, key_of, spilled, text_and_cells};
 use crate::money::Fen;
+use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::columns::{DayNumber, Micros, row_type};
 use crate::reconcile::cursor;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
 use crate::reconcile::merge::{DayMerge, Keyed};
 use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
-use crate::reconcile::spill::{Grouped, Packed, Packer, Sorter, Unpacker};
+use crate::reconcile::spill::{Grouped, Packed, Sorter};
 use crate::reconcile::text_hash::hash;
 
 row_type! {

@@ -57,7 +57,9 @@ impl Search {
         let mut rows = gathered.keyless.take().unwrap_or_default();
         for part in 0..gathered.keyed.parts() {
             let mut found = Keys::default();
-            self.found.keyed.each(part, |key, _| drop(found.insert(key)))?;
+            self.found.keyed.each(part, |key, _| {
+                found.insert(key);
+            })?;
             gathered.keyed.each(part, |key, row| rows.extend((!found.contains(&key)).then_some(row)))?;
         }
         Ok(rows)
