@@ -120,6 +120,7 @@ impl Engine<'_> {
             let unique = match name {
                 "order_totals" => Some("out_trade_no"),
                 "bill_payments" | "bill_refunds" => Some("transaction_id"),
+                "bill_merchants" => Some("merchant"),
                 _ => None,
             };
             return Source::of_table(&self.order_table(name).ok()?, unique).ok();

@@ -1,8 +1,8 @@
 //! The merchant's orders of the look-back with the bills hung on, in bounded memory whatever their
-//! number: what the views `order_lines`, `bill_payments`, `bill_refunds` and `order_totals` define, a
-//! test holds them equal. The exports of the days are each sorted by order number, so one merge sees every order
-//! whole; the payments, sorted by the number they name, walk along. Where order and payment name each other's
-//! transaction but not each other's number, they are brought together at the end, by transaction.
+//! number: what the views in `VIEWS` define, a test holds them equal. The exports of the days are each
+//! sorted by order number, so one merge sees every order whole; the payments, sorted by the number they name,
+//! walk along. Where order and payment name each other's transaction but not each other's number, they are
+//! brought together at the end, by transaction.
 
 mod apart;
 mod bill;
@@ -41,7 +41,7 @@ use super::spill::{Packed, Sorted};
 use crate::money::Fen;
 
 /// The views this module computes.
-pub(super) const VIEWS: [&str; 4] = ["order_lines", "order_totals", "bill_payments", "bill_refunds"];
+pub(super) const VIEWS: [&str; 5] = ["order_lines", "order_totals", "bill_payments", "bill_refunds", "bill_merchants"];
 /// What is read of the exports and bills.
 pub(super) const READ: [(&str, &[&str]); 3] =
     [("orders", LineColumns::NAMES), ("payments", PaymentColumns::NAMES), ("refunds", RefundColumns::NAMES)];

@@ -1,13 +1,14 @@
 //! The payments of the bills on their way: each into the view's table, and what the join needs of it into
 //! the order of the order numbers they name.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use chrono::NaiveDate;
 
 use super::bill::{BilledOrder, OddRow, Payment, PaymentColumns};
 use super::lookup::{BITS_OF_MANY, Filter};
-use super::table::{PaymentsRow, PaymentsTable, path_of, torn};
+use super::table::{MerchantsRow, MerchantsTable, PaymentsRow, PaymentsTable, path_of, torn};
 use super::{by_text, spilled};
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::cursor::{self, Held};
@@ -34,14 +35,18 @@ struct Table {
     file: ScratchWriter,
 }
 
-/// Reads the bills of the look-back; writes the table of their payments into `scratch`.
+/// The view `bill_merchants` while it is gathered: a bill has many payments, but few merchants.
+#[derive(Default)]
+struct Merchants(BTreeSet<String>);
+
+/// Reads the bills of the look-back; writes the tables of their payments and merchants into `scratch`.
 pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<Payments, ReconcileError> {
     let mut bills = DayMerge::<PaymentColumns>::open("payments", window)?;
     let mut sorter = Sorter::new(scratch);
     let count = cursor::count_rows(window.iter().map(|(_, path)| *path))?;
     let mut transactions = Filter::for_keys(count, BITS_OF_MANY);
     let file = ScratchWriter::new(path_of(scratch, "bill_payments"));
-    let mut table = Table { rows: PaymentsTable::new(), file };
+    let (mut table, mut merchants) = (Table { rows: PaymentsTable::new(), file }, Merchants::default());
     let (mut rows, mut odd_rows, mut total) = (Vec::new(), Vec::new(), Tally::default());
     while take_payment(&mut bills, &mut rows)? {
         let rows = rows.iter().map(|(day, row): &(_, Held<PaymentColumns>)| Payment::of_row(*day, row.row()));
@@ -50,9 +55,11 @@ pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<Paym
         total = total.plus(payment.tally());
         transactions.add(hash(payment.transaction_id));
         sorter.push(by_text(payment.out_trade_no), |cells| billed.pack(cells)).map_err(spilled)?;
+        merchants.add(&payment);
         table.push(&payment)?;
     }
     table.close()?;
+    merchants.write(scratch)?;
     let by_number = Grouped::new(sorter.finish().map_err(spilled)?);
     Ok(Payments { by_number, transactions, odd_rows, total })
 }
@@ -95,5 +102,27 @@ impl Table {
 
     fn close(mut self) -> Result<(), ReconcileError> {
         self.file.write(self.rows.take()).and_then(|()| self.file.finish()).map_err(torn)
+    }
+}
+
+impl Merchants {
+    fn add(&mut self, payment: &Payment<'_>) {
+        for merchant in [payment.mchid, payment.sub_mchid].into_iter().flatten() {
+            if !self.0.contains(merchant) {
+                self.0.insert(merchant.to_owned());
+            }
+        }
+    }
+
+    fn write(&self, scratch: &Path) -> Result<(), ReconcileError> {
+        let mut rows = MerchantsTable::new();
+        let mut file = ScratchWriter::new(path_of(scratch, "bill_merchants"));
+        for merchant in &self.0 {
+            rows.push(&MerchantsRow { merchant });
+            if rows.rows() >= ROWS_PER_BATCH {
+                file.write(rows.take()).map_err(torn)?;
+            }
+        }
+        file.write(rows.take()).and_then(|()| file.finish()).map_err(torn)
     }
 }

@@ -85,6 +85,13 @@ table_type! {
     }
 }
 
+table_type! {
+    /// A row of `bill_merchants`.
+    MerchantsRow into MerchantsTable {
+        merchant: text,
+    }
+}
+
 /// Where the table of a view lies.
 pub(in crate::reconcile) fn path_of(folder: &Path, view: &str) -> PathBuf {
     folder.join(format!("{view}.arrow"))

@@ -76,6 +76,8 @@ const REFUNDS: &[(&str, ColumnKind)] = &[
     ("dt", Date),
 ];
 
+const MERCHANTS: &[(&str, ColumnKind)] = &[("merchant", Text)];
+
 fn date() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 11, 20).unwrap()
 }
@@ -235,8 +237,13 @@ proptest! {
         let from = terms.rules.lookback_start(files.date);
         let book = OrderBook::build(&files, from, scratch.folder()).unwrap();
         let mut engine = Engine::open(&terms, &rules, &files, &scratch).unwrap();
-        let views =
-            [("order_lines", LINES), ("bill_payments", PAYMENTS), ("bill_refunds", REFUNDS), ("order_totals", TOTALS)];
+        let views = [
+            ("order_lines", LINES),
+            ("bill_payments", PAYMENTS),
+            ("bill_refunds", REFUNDS),
+            ("order_totals", TOTALS),
+            ("bill_merchants", MERCHANTS),
+        ];
         for (view, columns) in views {
             let names = columns.iter().map(|(name, _)| format!("{name} AS {name}")).collect::<Vec<_>>().join(", ");
             let table = engine.sorted(&format!("SELECT {names} FROM {view}"), columns).unwrap();

@@ -6,7 +6,6 @@ LEFT JOIN (SELECT DISTINCT source_file FROM wechat_channels) s ON s.source_file 
 LEFT JOIN (SELECT DISTINCT source_file, channel FROM wechat_channels) w
   ON w.source_file = o.source_file AND w.channel = o.channel
 LEFT JOIN (SELECT merchant FROM own_merchants
-           UNION SELECT mchid AS merchant FROM bill_payments
-           UNION SELECT sub_mchid AS merchant FROM bill_payments) m ON m.merchant = o.merchant
+           UNION SELECT merchant FROM bill_merchants) m ON m.merchant = o.merchant
 WHERE o.bill_transaction_id IS NOT NULL
    OR ((s.source_file IS NULL OR w.channel IS NOT NULL) AND (o.merchant IS NULL OR m.merchant IS NOT NULL))
