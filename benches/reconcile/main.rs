@@ -186,8 +186,7 @@ fn script(folder: &Path, date: NaiveDate) -> Outcome<Script> {
     for (_, nobody) in handover.asked() {
         std::fs::write(nobody, "")?;
     }
-    let scratch = Scratch::new_in(&job.lake)?;
-    Ok(reconcile::write_script(&job, (&files, &scratch), &Shortfall::default(), &in_place(&job), &handover)?)
+    Ok(reconcile::write_script(&job, &files, &Shortfall::default(), &in_place(&job), &handover)?)
 }
 
 /// The lake where it is.

@@ -290,7 +290,7 @@ impl Work<'_> {
         let scratch = Scratch::new_in(self.staging.folder());
         let scratch = scratch.map_err(|error| disk(&error, "cannot make a scratch folder"))?;
         let mut site = match self.plan.takes_script {
-            true => script::take(self, done, (&files, &scratch), &asked)?,
+            true => script::take(self, done, &files, &asked)?,
             false => engine::open(self.night.job, self.lake)?,
         };
         self.stage_ledger(done, &mut site, (&files, &scratch), &asked)?;

@@ -17,7 +17,7 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, Watcher};
 use crate::fingerprints::Fingerprints;
 use crate::job::Job;
-use crate::reconcile::{self, Asked, DayFiles, Handover, Left, Scratch, Script, Site};
+use crate::reconcile::{self, Asked, DayFiles, Handover, Left, Script, Site};
 
 /// A script that was written, and what it will find.
 #[derive(Debug)]
@@ -73,8 +73,7 @@ fn hand_over(work: &Work<'_>, mut done: Done, file: &Path) -> Result<Scripted, F
     let broken = |error: io::Error| disk(&error, "cannot hand over what the script reads");
     let files = work.day_files(&done.files)?;
     let asked = asked_of(&mut done);
-    let scratch = Scratch::new_in(work.staging.folder()).map_err(broken)?;
-    let (script, handover) = written(work, &done, (&files, &scratch), &asked)?;
+    let (script, handover) = written(work, &done, &files, &asked)?;
     clear(work)?;
     move_in(work, &files, &handover).map_err(broken)?;
     write_text(file, &script).map_err(|error| disk(&error, &format!("cannot write `{}`", file.display())))?;
@@ -104,8 +103,8 @@ fn asked_of(done: &mut Done) -> Asked {
 }
 
 /// The answers that the script of this night has left.
-pub(super) fn take(work: &Work<'_>, done: &Done, night: (&DayFiles, &Scratch), asked: &Asked) -> Result<Site, Failure> {
-    let (script, _) = written(work, done, night, asked)?;
+pub(super) fn take(work: &Work<'_>, done: &Done, files: &DayFiles, asked: &Asked) -> Result<Site, Failure> {
+    let (script, _) = written(work, done, files, asked)?;
     let place = engine::place(work.night.job, work.lake);
     Left::open(&script, &place).map(Site::Script).map_err(|error| unmatched(&error))
 }
@@ -121,12 +120,7 @@ pub(super) fn clear(work: &Work<'_>) -> Result<(), Failure> {
 }
 
 /// The script of a night, whose files and fingerprints lie in the staging folder.
-fn written(
-    work: &Work<'_>,
-    done: &Done,
-    night: (&DayFiles, &Scratch),
-    asked: &Asked,
-) -> Result<(Script, Handover), Failure> {
+fn written(work: &Work<'_>, done: &Done, files: &DayFiles, asked: &Asked) -> Result<(Script, Handover), Failure> {
     let (job, date) = (work.night.job, work.plan.date);
     let folder = work.lake.handover(&job.name, date);
     let mut handover = Handover { folder, digests: BTreeMap::new() };
@@ -142,7 +136,7 @@ fn written(
         handover.digests.insert(name.to_owned(), digest.map_err(|error| disk(&error, "cannot stage whom was asked"))?);
     }
     let place = engine::place(job, work.lake);
-    let script = reconcile::write_script(job, night, &done.sources.shortfall, &place, &handover);
+    let script = reconcile::write_script(job, files, &done.sources.shortfall, &place, &handover);
     Ok((script.map_err(|error| unmatched(&error))?, handover))
 }
 

@@ -11,7 +11,6 @@ use std::sync::LazyLock;
 use polars::prelude::*;
 use polars::sql::SQLContext;
 use regex::Regex;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::ReconcileError;
@@ -36,11 +35,6 @@ pub(super) struct Engine<'a> {
     files: &'a DayFiles,
     scratch: &'a Scratch,
     tables: BTreeMap<String, LazyFrame>,
-}
-
-#[derive(Deserialize)]
-struct OrderFile {
-    source_file: String,
 }
 
 impl<'a> Engine<'a> {
@@ -181,11 +175,10 @@ impl<'a> Engine<'a> {
         Some(tables::history(contract, &window))
     }
 
-    fn wechat_channels(&mut self) -> Result<LazyFrame, ReconcileError> {
-        let sql = "SELECT DISTINCT source_file AS source_file FROM orders_history";
-        let files: Vec<OrderFile> = self.rows("orders_history", sql, &[("source_file", ColumnKind::Text)])?;
-        let files: Vec<_> = files.into_iter().map(|file| file.source_file).collect();
-        parameters::wechat_channels(self.terms, &files).map_err(ReconcileError::query("wechat_channels"))
+    fn wechat_channels(&self) -> Result<LazyFrame, ReconcileError> {
+        let from = self.terms.rules.lookback_start(self.files.date);
+        let order_files = order_book::source_files(self.files, from)?;
+        parameters::wechat_channels(self.terms, &order_files).map_err(ReconcileError::query("wechat_channels"))
     }
 }
 

@@ -117,7 +117,7 @@ pub fn judge<E: From<ReconcileError>>(
 /// those of before the ledger, as they lie here.
 pub fn write_script(
     job: &Job,
-    (files, scratch): (&DayFiles, &Scratch),
+    files: &DayFiles,
     shortfall: &Shortfall,
     place: &Place,
     handover: &Handover,
@@ -126,7 +126,7 @@ pub fn write_script(
     let mut with_ledger = files.clone();
     with_ledger.day.insert(LedgerRow::DATASET.to_owned(), PathBuf::new());
     let judged = judge::judged(&rules, &with_ledger, shortfall);
-    cluster::write_script(&job.name, (&terms, &rules, &judged), (files, scratch), place, handover)
+    cluster::write_script(&job.name, (&terms, &rules, &judged), files, place, handover)
 }
 
 /// Tries the job's own rules over an empty day: an error names the file and the line.

@@ -1,6 +1,8 @@
 //! The small tables a rule may join: the one-row `params`, the calendar of the look-back, which days
 //! of which dataset are known, and the lists of the job. Reads no file.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use polars::prelude::*;
 use regex::Regex;
@@ -104,7 +106,7 @@ fn merchant_pairs(terms: &Terms) -> PolarsResult<LazyFrame> {
 
 /// `(source_file, channel)` for every order file whose source names its WeChat channels; a file that
 /// does not stand here has WeChat payments only.
-pub(super) fn wechat_channels(terms: &Terms, order_files: &[String]) -> PolarsResult<LazyFrame> {
+pub(super) fn wechat_channels(terms: &Terms, order_files: &BTreeSet<String>) -> PolarsResult<LazyFrame> {
     let rows = order_files.iter().flat_map(|file| {
         let source = terms.order_sources.iter().find(|(pattern, _)| names(pattern, file));
         let channels = source.map_or(&[][..], |(_, channels)| channels);

@@ -144,12 +144,12 @@ impl ClusterNight<'_> {
 
     fn wechat_channels(&self) -> Result<Vec<RecordBatch>, ReconcileError> {
         let (what, sql) = ORDER_FILES;
-        let mut files = Vec::new();
+        let mut order_files = BTreeSet::new();
         for batch in self.cluster.session.rows(what, sql)? {
             let batch = typed(what, &batch, &[("source_file", ColumnKind::Text)])?;
-            files.extend(batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
+            order_files.extend(batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
         }
-        let channels = parameters::wechat_channels(self.terms, &files);
+        let channels = parameters::wechat_channels(self.terms, &order_files);
         catalog::rows("wechat_channels", channels.map_err(ReconcileError::query("wechat_channels"))?)
     }
 }

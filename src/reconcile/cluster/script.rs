@@ -10,19 +10,18 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
 use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
 use chrono::NaiveDate;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::super::engine::Engine;
 use super::super::error::ReconcileError;
-use super::super::files::{DayFiles, Scratch};
+use super::super::files::DayFiles;
+use super::super::order_book;
 use super::super::parameters;
 use super::super::rules::{Rule, Rules};
 use super::super::site::Place;
 use super::super::terms::Terms;
-use super::catalog::{self, Catalog, ORDER_FILES, Table};
+use super::catalog::{self, Catalog, Table};
 use super::{CONFIGURATION, SORTED_LEDGER, ledger};
-use crate::contract::{self, ColumnKind};
+use crate::contract;
 use crate::record::{LedgerRow, Record};
 
 /// The functions of every script.
@@ -77,16 +76,11 @@ impl Script {
     }
 }
 
-#[derive(Deserialize)]
-struct OrderFile {
-    source_file: String,
-}
-
 /// Writes down the night of `files.date`: the ledger, its totals and the rows of these rules.
 pub(in crate::reconcile) fn write(
     job: &str,
     (terms, rules, judged): (&Terms, &Rules, &[&Rule]),
-    (files, scratch): (&DayFiles, &Scratch),
+    files: &DayFiles,
     place: &Place,
     handover: &Handover,
 ) -> Result<Script, ReconcileError> {
@@ -97,7 +91,7 @@ pub(in crate::reconcile) fn write(
     let catalog = Catalog { terms, rules, files: &handed };
     let mut writer = Writer { catalog, place, handover, declared: BTreeSet::new(), body: String::new() };
     writer.name_asked()?;
-    let order_files = || wechat_channels(terms, rules, files, scratch);
+    let order_files = || wechat_channels(terms, files);
     writer.answer(LEDGER, SORTED_LEDGER, &order_files)?;
     for (name, sql) in ledger::questions() {
         writer.answer(name, &sql, &order_files)?;
@@ -237,18 +231,9 @@ fn with_asked(sql: &str) -> String {
 }
 
 /// The WeChat channels of the order files, whose names are read here.
-fn wechat_channels(
-    terms: &Terms,
-    rules: &Rules,
-    files: &DayFiles,
-    scratch: &Scratch,
-) -> Result<Vec<RecordBatch>, ReconcileError> {
-    let (what, sql) = ORDER_FILES;
-    let mut engine = Engine::open(terms, rules, files, scratch)?;
-    let mut found: Vec<OrderFile> = engine.rows(what, sql, &[("source_file", ColumnKind::Text)])?;
-    found.sort_by(|one, other| one.source_file.cmp(&other.source_file));
-    let found: Vec<_> = found.into_iter().map(|file| file.source_file).collect();
-    let channels = parameters::wechat_channels(terms, &found);
+fn wechat_channels(terms: &Terms, files: &DayFiles) -> Result<Vec<RecordBatch>, ReconcileError> {
+    let order_files = order_book::source_files(files, terms.rules.lookback_start(files.date))?;
+    let channels = parameters::wechat_channels(terms, &order_files);
     catalog::rows("wechat_channels", channels.map_err(ReconcileError::query("wechat_channels"))?)
 }
 

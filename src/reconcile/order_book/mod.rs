@@ -13,6 +13,7 @@ mod output;
 mod payments;
 mod refunds;
 mod seen;
+mod source_files;
 mod table;
 
 use std::io;
@@ -28,6 +29,7 @@ use order::LineColumns;
 use refunds::{RefundColumns, Refunds};
 
 pub(super) use lookup::Lookup;
+pub(super) use source_files::source_files;
 pub(super) use table::path_of as table;
 
 use super::cells::{Packer, Unpacker};

@@ -1,6 +1,6 @@
 //! The tables of the order book are what the views' SQL says, whatever the exports and bills look like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use proptest::prelude::*;
@@ -250,6 +250,11 @@ proptest! {
             let wanted = engine.sorted(rules.view(view).unwrap(), columns).unwrap();
             prop_assert!(table.equals_missing(&wanted), "{view}\n{table}\n{wanted}");
         }
+        let named: Vec<(String,)> = engine
+            .rows("files", "SELECT DISTINCT source_file AS source_file FROM orders_history", &[("source_file", Text)])
+            .unwrap();
+        let named: BTreeSet<_> = named.into_iter().map(|(file,)| file).collect();
+        prop_assert_eq!(source_files(&files, from).unwrap(), named);
         prop_assert_eq!(book.payments, bill_rows(&mut engine, "payments", "order_fen"));
         prop_assert_eq!(book.refunds, bill_rows(&mut engine, "refunds", "applied_refund_fen"));
     }

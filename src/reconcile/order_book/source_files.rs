@@ -1,0 +1,35 @@
+//! Which files the orders of the look-back come from, by reading that one column alone: a handful of names
+//! among any number of lines. Says nothing of what stands in them.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+
+use crate::reconcile::columns::row_type;
+use crate::reconcile::cursor::Cursor;
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::files::DayFiles;
+
+row_type! {
+    SourceRow of SourceColumns {
+        source_file: text,
+    }
+}
+
+/// The names of the exports whose lines were published from `from` up to D, each once.
+pub(in crate::reconcile) fn source_files(
+    files: &DayFiles,
+    from: NaiveDate,
+) -> Result<BTreeSet<String>, ReconcileError> {
+    let mut found = BTreeSet::new();
+    for (_, path) in files.window("orders", from) {
+        let mut lines = Cursor::<SourceColumns>::open("orders", Some(path))?;
+        while let Some(line) = lines.peek() {
+            if !found.contains(line.source_file) {
+                found.insert(line.source_file.to_owned());
+            }
+            lines.advance()?;
+        }
+    }
+    Ok(found)
+}
