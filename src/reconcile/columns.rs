@@ -2,7 +2,7 @@
 //! Instants are microseconds since 1970 (UTC), dates days since 1970, amounts fen. Reads no file.
 
 use arrow::array::TimestampMicrosecondArray;
-use arrow::array::{Array, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
@@ -138,7 +138,22 @@ macro_rules! row_type {
     };
 }
 
-/// Declares a row type and the builders its rows are written with, column by column.
+/// The columns of a batch while it fills with rows.
+pub(super) trait Table: Default {
+    /// A row.
+    type Row<'a>;
+
+    /// Rows since the last batch.
+    fn rows(&self) -> usize;
+
+    /// Adds a row.
+    fn push(&mut self, row: &Self::Row<'_>);
+
+    /// The rows so far as columns, in the order of their declaration.
+    fn take(&mut self) -> Vec<(&'static str, ArrayRef)>;
+}
+
+/// Declares a row type and the `Table` its rows are written with, column by column.
 macro_rules! table_type {
     ($(#[$doc:meta])* $row:ident into $builder:ident { $($name:ident: $kind:ident,)* }) => {
         $(#[$doc])*
@@ -148,30 +163,26 @@ macro_rules! table_type {
         }
 
         /// The columns of a batch while it fills.
-        #[derive(Debug)]
+        #[derive(Debug, Default)]
         pub(in crate::reconcile) struct $builder {
             rows: usize,
             $($name: crate::reconcile::columns::table_type!(@builder $kind),)*
         }
 
-        impl $builder {
-            pub(in crate::reconcile) fn new() -> $builder {
-                $builder { rows: 0, $($name: Default::default(),)* }
-            }
+        impl crate::reconcile::columns::Table for $builder {
+            type Row<'a> = $row<'a>;
 
-            /// Rows since the last batch.
-            pub(in crate::reconcile) fn rows(&self) -> usize {
+            fn rows(&self) -> usize {
                 self.rows
             }
 
             #[inline]
-            pub(in crate::reconcile) fn push(&mut self, row: &$row<'_>) {
+            fn push(&mut self, row: &$row<'_>) {
                 self.rows += 1;
                 $(crate::reconcile::columns::table_type!(@push $kind self.$name, row.$name);)*
             }
 
-            /// The rows so far as columns, in the order of their declaration.
-            pub(in crate::reconcile) fn take(&mut self) -> Vec<(&'static str, arrow::array::ArrayRef)> {
+            fn take(&mut self) -> Vec<(&'static str, arrow::array::ArrayRef)> {
                 self.rows = 0;
                 vec![$((
                     stringify!($name),

@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 
 use arrow::array::RecordBatch;
 
-use super::columns::{DayNumber, Micros};
+use super::columns::{DayNumber, Micros, Table};
 use super::error::ReconcileError;
 use super::facts::{Facts, scratched};
 use super::files::{DayFiles, Scratch};
@@ -79,7 +79,7 @@ pub(super) fn build<E: From<ReconcileError>>(
     });
     let mut orders = orders?;
     let mut sides = Sides::open(files, facts?, &mut orders)?;
-    let (mut counts, mut builder, mut blocks) = (Counts::default(), LedgerBuilder::new(), Blocks::default());
+    let (mut counts, mut builder, mut blocks) = (Counts::default(), LedgerBuilder::default(), Blocks::default());
     while sides.next_coupon()? {
         let known = sides.known(night.end, &mut counts);
         if known.is_anything() {

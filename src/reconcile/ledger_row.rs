@@ -130,10 +130,11 @@ impl<'a> LedgerLine<'a> {
 mod tests {
     use super::*;
     use crate::contract::contract;
+    use crate::reconcile::columns::Table;
 
     #[test]
     fn the_columns_are_those_of_the_contract_in_its_order() {
-        let columns = LedgerBuilder::new().take();
+        let columns = LedgerBuilder::default().take();
         let fields = contract("coupon_ledger").arrow();
         let wanted: Vec<_> =
             fields.fields().iter().map(|field| (field.name().as_str(), field.data_type().clone())).collect();

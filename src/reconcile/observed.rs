@@ -12,7 +12,7 @@ use super::cursor::{Columns, Cursor};
 use super::error::ReconcileError;
 use super::facts::scratched;
 use super::files::DayFiles;
-use super::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
+use super::scratch_table::RowWriter;
 
 /// The view this module computes.
 pub(super) const VIEW: &str = "observed_coupons";
@@ -88,14 +88,13 @@ fn next<C: Columns>(
 
 /// The table under construction.
 struct Output {
-    file: ScratchWriter,
-    coupons: ObservedTable,
+    table: RowWriter<ObservedTable>,
     last: Option<(String, String)>,
 }
 
 impl Output {
     fn new(path: &Path) -> Output {
-        Output { file: ScratchWriter::new(path.to_owned()), coupons: ObservedTable::new(), last: None }
+        Output { table: RowWriter::new(path.to_owned()), last: None }
     }
 
     fn push(&mut self, (stock_id, coupon_code): (&str, &str)) -> Result<(), ReconcileError> {
@@ -112,17 +111,11 @@ impl Output {
         last.0.push_str(stock_id);
         last.1.clear();
         last.1.push_str(coupon_code);
-        self.coupons.push(&ObservedRow { stock_id, coupon_code });
-        if self.coupons.rows() >= ROWS_PER_BATCH { self.write() } else { Ok(()) }
+        self.table.push(&ObservedRow { stock_id, coupon_code }).map_err(torn)
     }
 
-    fn write(&mut self) -> Result<(), ReconcileError> {
-        self.file.write(self.coupons.take()).map_err(torn)
-    }
-
-    fn finish(mut self) -> Result<(), ReconcileError> {
-        self.write()?;
-        self.file.finish().map_err(torn)
+    fn finish(self) -> Result<(), ReconcileError> {
+        self.table.finish().map_err(torn)
     }
 }
 

@@ -21,6 +21,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
+use super::columns::Table;
+
 /// Rows of every batch but the last.
 pub(super) const ROWS_PER_BATCH: usize = 8_192;
 /// How many rows there are, as it stands in the file.
@@ -35,6 +37,12 @@ pub(super) struct ScratchWriter {
     path: PathBuf,
     thread: Option<Thread>,
     rows: usize,
+}
+
+/// A table under construction, row by row.
+pub(super) struct RowWriter<T> {
+    rows: T,
+    file: ScratchWriter,
 }
 
 /// Takes batches, then `None` when there will be no more: a table without its end is none.
@@ -92,6 +100,28 @@ impl ScratchWriter {
         let Some(Thread { batches, written }) = self.thread.take() else { return Ok(()) };
         drop(batches);
         written.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+impl<T: Table> RowWriter<T> {
+    pub(super) fn new(path: PathBuf) -> RowWriter<T> {
+        RowWriter { rows: T::default(), file: ScratchWriter::new(path) }
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// As `ScratchWriter::write`.
+    #[inline]
+    pub(super) fn push(&mut self, row: &T::Row<'_>) -> Result<(), ArrowError> {
+        self.rows.push(row);
+        if self.rows.rows() < ROWS_PER_BATCH { Ok(()) } else { self.file.write(self.rows.take()) }
+    }
+
+    /// Ends the file; it has its columns even without a row.
+    pub(super) fn finish(mut self) -> Result<(), ArrowError> {
+        self.file.write(self.rows.take())?;
+        self.file.finish()
     }
 }
 

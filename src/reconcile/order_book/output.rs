@@ -12,7 +12,7 @@ use crate::reconcile::cells::Packer;
 use crate::reconcile::columns::business_day;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
-use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
+use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::spill::{Packed, Sorter};
 
 /// Everything that comes out of the join.
@@ -21,8 +21,8 @@ pub(super) struct Output {
     claims: Sorter,
     lookup: LookupWriter<OrdersByNumber>,
     late: Late,
-    totals: (TotalsTable, ScratchWriter),
-    lines: (LinesTable, ScratchWriter),
+    totals: RowWriter<TotalsTable>,
+    lines: RowWriter<LinesTable>,
     coupon_lines: Tally,
     payment_rows: BillRows,
 }
@@ -36,14 +36,13 @@ struct Late {
 impl Output {
     /// The output of so many orders at most.
     pub(super) fn new(scratch: &Path, orders: u64) -> Result<Output, ReconcileError> {
-        let file = |view| ScratchWriter::new(path_of(scratch, view));
         Ok(Output {
             scratch: scratch.to_owned(),
             claims: Sorter::new(scratch),
             lookup: LookupWriter::new(scratch, orders).map_err(spilled)?,
             late: Late { orders: Sorter::new(scratch), count: 0 },
-            totals: (TotalsTable::new(), file("order_totals")),
-            lines: (LinesTable::new(), file("order_lines")),
+            totals: RowWriter::new(path_of(scratch, "order_totals")),
+            lines: RowWriter::new(path_of(scratch, "order_lines")),
             coupon_lines: Tally::default(),
             payment_rows: BillRows::default(),
         })
@@ -73,17 +72,8 @@ impl Output {
             };
             self.claims.push((line.row.stock_id, line.row.coupon_code), claim).map_err(spilled)?;
         }
-        self.totals.0.push(&totals_row(joined));
-        if self.totals.0.rows() >= ROWS_PER_BATCH {
-            self.totals.1.write(self.totals.0.take()).map_err(torn)?;
-        }
-        for line in joined.lines {
-            self.lines.0.push(&lines_row(line));
-            if self.lines.0.rows() >= ROWS_PER_BATCH {
-                self.lines.1.write(self.lines.0.take()).map_err(torn)?;
-            }
-        }
-        Ok(())
+        self.totals.push(&totals_row(joined)).map_err(torn)?;
+        joined.lines.iter().try_for_each(|line| self.lines.push(&lines_row(line))).map_err(torn)
     }
 
     /// Rows of a payment, and whether an order knows it.
@@ -93,8 +83,8 @@ impl Output {
 
     /// Closes everything. `payments` is what all payment rows sum up to.
     pub(super) fn finish(mut self, payments: Tally, refunds: BillRows) -> Result<OrderBook, ReconcileError> {
-        close(self.totals.1, self.totals.0.take())?;
-        close(self.lines.1, self.lines.0.take())?;
+        self.totals.finish().map_err(torn)?;
+        self.lines.finish().map_err(torn)?;
         self.payment_rows.total = payments;
         let late = self.late.finish(&self.scratch).map_err(spilled)?;
         Ok(OrderBook {
@@ -118,10 +108,6 @@ impl Late {
         }
         Ok(lookup)
     }
-}
-
-fn close(mut file: ScratchWriter, rest: Vec<(&'static str, arrow::array::ArrayRef)>) -> Result<(), ReconcileError> {
-    file.write(rest).and_then(|()| file.finish()).map_err(torn)
 }
 
 fn totals_row<'a>(joined: &Joined<'a>) -> TotalsRow<'a> {

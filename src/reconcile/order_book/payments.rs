@@ -15,7 +15,7 @@ use crate::reconcile::cursor::{self, Held};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::Tally;
 use crate::reconcile::merge::DayMerge;
-use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
+use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::spill::{Grouped, Sorter};
 use crate::reconcile::text_hash::hash;
 
@@ -29,12 +29,6 @@ pub(super) struct Payments {
     pub(super) total: Tally,
 }
 
-/// The table of the view `bill_payments` while it is written.
-struct Table {
-    rows: PaymentsTable,
-    file: ScratchWriter,
-}
-
 /// The view `bill_merchants` while it is gathered: a bill has many payments, but few merchants.
 #[derive(Default)]
 struct Merchants(BTreeSet<String>);
@@ -45,8 +39,8 @@ pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<Paym
     let mut sorter = Sorter::new(scratch);
     let count = cursor::count_rows(window.iter().map(|(_, path)| *path))?;
     let mut transactions = Filter::for_keys(count, BITS_OF_MANY);
-    let file = ScratchWriter::new(path_of(scratch, "bill_payments"));
-    let (mut table, mut merchants) = (Table { rows: PaymentsTable::new(), file }, Merchants::default());
+    let mut table = RowWriter::<PaymentsTable>::new(path_of(scratch, "bill_payments"));
+    let mut merchants = Merchants::default();
     let (mut rows, mut odd_rows, mut total) = (Vec::new(), Vec::new(), Tally::default());
     while take_payment(&mut bills, &mut rows)? {
         let rows = rows.iter().map(|(day, row): &(_, Held<PaymentColumns>)| Payment::of_row(*day, row.row()));
@@ -56,9 +50,9 @@ pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<Paym
         transactions.add(hash(payment.transaction_id));
         sorter.push(by_text(payment.out_trade_no), |cells| billed.pack(cells)).map_err(spilled)?;
         merchants.add(&payment);
-        table.push(&payment)?;
+        table.push(&payments_row(&payment)).map_err(torn)?;
     }
-    table.close()?;
+    table.finish().map_err(torn)?;
     merchants.write(scratch)?;
     let by_number = Grouped::new(sorter.finish().map_err(spilled)?);
     Ok(Payments { by_number, transactions, odd_rows, total })
@@ -81,27 +75,17 @@ pub(super) fn take_payment(
     Ok(!rows.is_empty())
 }
 
-impl Table {
-    fn push(&mut self, payment: &Payment<'_>) -> Result<(), ReconcileError> {
-        self.rows.push(&PaymentsRow {
-            transaction_id: payment.transaction_id,
-            out_trade_no: payment.out_trade_no,
-            openid: payment.openid,
-            mchid: payment.mchid,
-            sub_mchid: payment.sub_mchid,
-            order_fen: payment.order_fen,
-            trade_time: payment.trade_time,
-            dt: payment.day,
-            is_revoked: payment.is_revoked,
-        });
-        if self.rows.rows() >= ROWS_PER_BATCH {
-            self.file.write(self.rows.take()).map_err(torn)?;
-        }
-        Ok(())
-    }
-
-    fn close(mut self) -> Result<(), ReconcileError> {
-        self.file.write(self.rows.take()).and_then(|()| self.file.finish()).map_err(torn)
+fn payments_row<'a>(payment: &Payment<'a>) -> PaymentsRow<'a> {
+    PaymentsRow {
+        transaction_id: payment.transaction_id,
+        out_trade_no: payment.out_trade_no,
+        openid: payment.openid,
+        mchid: payment.mchid,
+        sub_mchid: payment.sub_mchid,
+        order_fen: payment.order_fen,
+        trade_time: payment.trade_time,
+        dt: payment.day,
+        is_revoked: payment.is_revoked,
     }
 }
 
@@ -115,14 +99,8 @@ impl Merchants {
     }
 
     fn write(&self, scratch: &Path) -> Result<(), ReconcileError> {
-        let mut rows = MerchantsTable::new();
-        let mut file = ScratchWriter::new(path_of(scratch, "bill_merchants"));
-        for merchant in &self.0 {
-            rows.push(&MerchantsRow { merchant });
-            if rows.rows() >= ROWS_PER_BATCH {
-                file.write(rows.take()).map_err(torn)?;
-            }
-        }
-        file.write(rows.take()).and_then(|()| file.finish()).map_err(torn)
+        let mut table = RowWriter::<MerchantsTable>::new(path_of(scratch, "bill_merchants"));
+        self.0.iter().try_for_each(|merchant| table.push(&MerchantsRow { merchant })).map_err(torn)?;
+        table.finish().map_err(torn)
     }
 }

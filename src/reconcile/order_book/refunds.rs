@@ -3,6 +3,7 @@
 //! scratch files: memory does not follow the refunds.
 
 use std::io;
+use std::marker::PhantomData;
 use std::path::Path;
 
 use chrono::NaiveDate;
@@ -18,7 +19,7 @@ use crate::reconcile::cursor;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
 use crate::reconcile::merge::{DayMerge, Keyed};
-use crate::reconcile::scratch_table::{ROWS_PER_BATCH, ScratchWriter};
+use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::spill::{Grouped, Packed, Sorter};
 use crate::reconcile::text_hash::hash;
 
@@ -68,6 +69,17 @@ impl<'a> Refunded<'a> {
         refunded.reduce(Refunded::with).unwrap_or_default()
     }
 
+    fn row(&self) -> RefundsRow<'a> {
+        RefundsRow {
+            transaction_id: self.transaction_id,
+            out_trade_no: self.out_trade_no,
+            refund_fen: self.fen,
+            refund_count: self.count,
+            refunded_at: self.last_at,
+            dt: self.day,
+        }
+    }
+
     fn pack(&self, cells: &mut Packer<'_>) {
         cells.text(self.transaction_id);
         cells.text(self.out_trade_no);
@@ -89,37 +101,37 @@ impl<'a> Refunded<'a> {
     }
 }
 
-/// Refunds of payments by transaction.
-struct ByTransaction;
+/// Refunds of payments, to be found by one of their texts.
+struct Filed<K>(PhantomData<K>);
 
-impl Filing for ByTransaction {
-    type Row<'a> = Refunded<'a>;
+/// Which text.
+trait FiledBy {
+    fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str;
+}
 
-    const FILTER_BITS: u64 = BITS_OF_FEW;
+struct Transaction;
 
+struct OrderNumber;
+
+impl FiledBy for Transaction {
     fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str {
         refunded.transaction_id
     }
+}
 
-    fn pack(refunded: &Refunded<'_>, cells: &mut Packer<'_>) {
-        refunded.pack(cells);
-    }
-
-    fn unpack<'a>(cells: &mut Unpacker<'a>) -> Refunded<'a> {
-        Refunded::unpack(cells)
+impl FiledBy for OrderNumber {
+    fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str {
+        refunded.out_trade_no
     }
 }
 
-/// Refunds of payments by the order number they name.
-struct ByNumber;
-
-impl Filing for ByNumber {
+impl<K: FiledBy> Filing for Filed<K> {
     type Row<'a> = Refunded<'a>;
 
     const FILTER_BITS: u64 = BITS_OF_FEW;
 
     fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str {
-        refunded.out_trade_no
+        K::key(refunded)
     }
 
     fn pack(refunded: &Refunded<'_>, cells: &mut Packer<'_>) {
@@ -137,8 +149,8 @@ pub(super) struct RefundBlocks([Vec<u8>; 2]);
 
 /// The refunds of the look-back.
 pub(super) struct Refunds {
-    by_transaction: Lookup<ByTransaction>,
-    by_number: Lookup<ByNumber>,
+    by_transaction: Lookup<Filed<Transaction>>,
+    by_number: Lookup<Filed<OrderNumber>>,
 }
 
 impl Refunds {
@@ -161,16 +173,17 @@ impl Refunds {
 
     /// Takes the refunds of each payment together, then those of each number.
     fn file(refunds: Sorter, count: u64, scratch: &Path) -> Result<Refunds, ReconcileError> {
-        let (mut table, mut numbers) = (Table::new(scratch), Sorter::new(scratch));
+        let mut table = RowWriter::<RefundsTable>::new(path_of(scratch, "bill_refunds"));
+        let mut numbers = Sorter::new(scratch);
         let mut by_transaction = LookupWriter::new(scratch, count).map_err(spilled)?;
         let mut payments = Grouped::new(refunds.finish().map_err(spilled)?);
         while payments.take_next().map_err(spilled)? {
             let refunded = Refunded::of_rows(payments.rows());
             by_transaction.push(&refunded).map_err(spilled)?;
             numbers.push(by_text(refunded.out_trade_no), |cells| refunded.pack(cells)).map_err(spilled)?;
-            table.push(&refunded)?;
+            table.push(&refunded.row()).map_err(torn)?;
         }
-        table.close()?;
+        table.finish().map_err(torn)?;
         let by_number = file_by_number(numbers, count, scratch).map_err(spilled)?;
         Ok(Refunds { by_transaction: Lookup::of([by_transaction]).map_err(spilled)?, by_number })
     }
@@ -189,7 +202,7 @@ impl Refunds {
     }
 }
 
-fn file_by_number(numbers: Sorter, count: u64, scratch: &Path) -> io::Result<Lookup<ByNumber>> {
+fn file_by_number(numbers: Sorter, count: u64, scratch: &Path) -> io::Result<Lookup<Filed<OrderNumber>>> {
     let (mut lookup, mut numbers) = (LookupWriter::new(scratch, count)?, Grouped::new(numbers.finish()?));
     while numbers.take_next()? {
         lookup.push(&Refunded::of_rows(numbers.rows()))?;
@@ -328,35 +341,4 @@ fn tally(row: &Packed) -> Tally {
     let mut cells = row.facts();
     cells.text();
     Tally { rows: 1, fen: Fen(cells.integer()) }
-}
-
-/// The table of the view `bill_refunds` while it is written.
-struct Table {
-    rows: RefundsTable,
-    file: ScratchWriter,
-}
-
-impl Table {
-    fn new(scratch: &Path) -> Table {
-        Table { rows: RefundsTable::new(), file: ScratchWriter::new(path_of(scratch, "bill_refunds")) }
-    }
-
-    fn push(&mut self, refunded: &Refunded<'_>) -> Result<(), ReconcileError> {
-        self.rows.push(&RefundsRow {
-            transaction_id: refunded.transaction_id,
-            out_trade_no: refunded.out_trade_no,
-            refund_fen: refunded.fen,
-            refund_count: refunded.count,
-            refunded_at: refunded.last_at,
-            dt: refunded.day,
-        });
-        if self.rows.rows() >= ROWS_PER_BATCH {
-            self.file.write(self.rows.take()).map_err(torn)?;
-        }
-        Ok(())
-    }
-
-    fn close(mut self) -> Result<(), ReconcileError> {
-        self.file.write(self.rows.take()).and_then(|()| self.file.finish()).map_err(torn)
-    }
 }
