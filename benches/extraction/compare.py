@@ -15,6 +15,8 @@ HERE = pathlib.Path(__file__).parent
 PEERS = HERE.parent.parent / "tests/peers"
 PAGE_ROWS = 20
 ROUNDS = 3
+# A limit far below what the client can do: how close to it the wall stays.
+LIMIT, LIMITED_S = 300, 20
 
 
 def prepare(merchant: pathlib.Path) -> None:
@@ -46,6 +48,7 @@ def run(merchant: str, base_url: str, bench: str, pages: int) -> None:
         ["node", str(HERE / "node_sdk.js"), merchant, base_url, str(pages // 10)],
     ]
     rounds = [[ask(command) for command in clients] for _ in range(ROUNDS)]
+    limited = ask([bench, merchant, base_url, "--pages", str(LIMIT * LIMITED_S), "--rate", str(LIMIT)])
     for told in rounds[0]:
         assert told["coupons"] == told["pages"] * PAGE_ROWS, told
     page_us = [statistics.median(told[index]["page_us"] for told in rounds) for index in range(len(clients))]
@@ -60,8 +63,11 @@ def run(merchant: str, base_url: str, bench: str, pages: int) -> None:
     spread = [told[0]["page_us"] for told in rounds]
     print(f"\none RSA-2048 signature: {signature:.0f} µs; a page of ours: {page_us[0] / signature:.2f} signatures")
     print(f"spread of ours over {ROUNDS} rounds: {min(spread):.0f} to {max(spread):.0f} µs")
+    excess = limited["wall_s"] * LIMIT / limited["pages"] - 1
+    print(f"at a limit of {LIMIT} a second: {limited['pages']} pages in {limited['wall_s']:.2f} s, {excess:+.1%} of what the limit takes")
     if raw := os.environ.get("BENCH_JSON"):
-        pathlib.Path(raw).write_text(json.dumps({"rounds": rounds, "page_us": page_us, "signature_us": signature}))
+        told = {"rounds": rounds, "page_us": page_us, "signature_us": signature, "limited": limited | {"rate": LIMIT, "excess": excess}}
+        pathlib.Path(raw).write_text(json.dumps(told))
 
 
 if __name__ == "__main__":
