@@ -155,7 +155,7 @@ impl HttpClient {
         let place = self.under_way.clone().acquire_owned().await.ok();
         let mut run = Run::new(self, outgoing.method.as_str(), path);
         let _turn = self.pace.wait_for_turn().await;
-        run.trace.attempts += 1;
+        run.begin_attempt();
         match attempt::send(&self.client, run.host(), outgoing, self.timeout).await {
             Ok(incoming) => {
                 run.trace.status = Some(incoming.status());
@@ -175,7 +175,7 @@ impl HttpClient {
             Err(refusal) => return Attempt::Final(Cause::Refused(refusal)),
         };
         let turn = self.pace.wait_for_turn().await;
-        run.trace.attempts += 1;
+        run.begin_attempt();
         let received = self.exchange_bytes(run, &outgoing).await;
         drop(turn);
         let received = match received {
@@ -243,7 +243,16 @@ impl<'a> Run<'a> {
         host
     }
 
-    /// Time since the call began. At least what was slept, so that a clock that stands still or
+    /// An attempt, whose turn it is now. With the first the time of the call begins: what its token and its turn
+    /// took was ours and says nothing about the server's patience.
+    fn begin_attempt(&mut self) {
+        if self.trace.attempts == 0 {
+            self.started_at = self.client.world.clock.now();
+        }
+        self.trace.attempts += 1;
+    }
+
+    /// Time since the first attempt. At least what was slept, so that a clock that stands still or
     /// goes back cannot make a call endless.
     fn elapsed(&self) -> Duration {
         let by_clock = (self.client.world.clock.now() - self.started_at).to_std().unwrap_or(Duration::ZERO);
@@ -382,6 +391,35 @@ mod tests {
         let error = ask(&script, &fake).await.0.unwrap_err();
         assert!(matches!(error.cause, Cause::Refused(503)));
         assert!(fake.slept() < script.limits().retry_deadline && error.trace.attempts > 3, "{}", error.trace);
+    }
+
+    /// Like `Plain`, but what comes before its first attempt takes this long.
+    struct Slow(Plain, Duration);
+
+    impl Exchange for Slow {
+        type Accepted = Bytes;
+        type Refusal = u16;
+
+        async fn build(&self) -> Result<Outgoing, u16> {
+            if self.0.0.lock().unwrap().is_empty() {
+                self.0.1.advance(self.1);
+            }
+            self.0.build().await
+        }
+
+        async fn judge(&self, received: Received) -> Verdict<Bytes, u16> {
+            self.0.judge(received).await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_the_first_attempt_takes_nothing_of_the_deadline() {
+        let script = Script::serve(vec![Reply::status(503, ""), Reply::status(200, "fine")]).await;
+        let (fake, limits) = (FakeWorld::new(), script.limits());
+        let client = HttpClient::new(&limits, fake.world()).unwrap();
+        let settled = client.call("GET", "/a", &Slow(Plain::new(&fake), limits.retry_deadline * 2)).await.unwrap();
+        assert_eq!(settled.trace.attempts, 2);
+        assert!(u128::from(settled.trace.elapsed_ms) < limits.retry_deadline.as_millis(), "{}", settled.trace);
     }
 
     #[tokio::test]
