@@ -4,6 +4,7 @@
 //! → rules → breaks → reports. ARCHITECTURE.md has the picture and the rules of the house.
 
 pub mod money;
+pub mod ahead;
 pub mod clock;
 pub mod secret;
 pub mod contract;

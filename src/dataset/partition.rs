@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use serde::de::DeserializeOwned;
 
 use super::encoder::Encoder;
 use super::key_order::KeyOrder;
+use crate::ahead::Ahead;
 use crate::contract::{Contract, contract};
 use crate::durable;
 use crate::money::Fen;
@@ -29,6 +31,8 @@ use crate::record::Record;
 
 /// Rows turned into Arrow at once: bounds the memory of a read and of a write.
 pub const ROWS_PER_BATCH: usize = 16_384;
+/// Rows that are read ahead at once.
+const ROWS_AHEAD: usize = 4_096;
 /// Rows of a row group.
 const ROWS_PER_GROUP: usize = 1 << 20;
 /// Above 1 the files hardly get smaller: most of them are numbers and hashes written as text.
@@ -186,9 +190,16 @@ impl std::fmt::Debug for Writer {
 /// Rows of a partition file, read batch by batch: memory does not grow with the file.
 pub struct Rows<R> {
     path: PathBuf,
+    batches: Box<dyn Iterator<Item = Result<Vec<R>, PartitionError>> + Send>,
+    ready: std::vec::IntoIter<R>,
+}
+
+/// The rows of a partition file, a batch at a time.
+struct RowBatches<R> {
+    path: PathBuf,
     schema: SchemaRef,
     batches: ParquetRecordBatchReader,
-    ready: std::vec::IntoIter<R>,
+    row: PhantomData<fn() -> R>,
 }
 
 impl<R> std::fmt::Debug for Rows<R> {
@@ -199,11 +210,12 @@ impl<R> std::fmt::Debug for Rows<R> {
 
 /// Opens a partition file for reading row by row, in file order.
 pub fn open_rows<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
-    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
-        .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
-    Ok(Rows { path: path.to_owned(), schema: contract(R::DATASET).arrow(), batches, ready: Vec::new().into_iter() })
+    Ok(Rows::of(path, Box::new(RowBatches::open(path, ROWS_PER_BATCH)?)))
+}
+
+/// As `open_rows`; a thread reads what comes next.
+pub fn open_rows_ahead<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
+    Ok(Rows::of(path, Box::new(Ahead::of(RowBatches::open(path, ROWS_AHEAD)?, 1))))
 }
 
 /// All rows of a partition file, in file order.
@@ -315,8 +327,20 @@ fn misfit<R: Record>(path: &Path, source: impl std::error::Error + Send + Sync +
     PartitionError::Rows { path: path.to_owned(), dataset: R::DATASET, source: Box::new(source) }
 }
 
-impl<R: Record> Rows<R> {
-    fn next_batch(&mut self) -> Option<Result<Vec<R>, PartitionError>> {
+impl<R: Record> RowBatches<R> {
+    fn open(path: &Path, rows_at_once: usize) -> Result<RowBatches<R>, PartitionError> {
+        let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+        let batches = ParquetRecordBatchReaderBuilder::try_new(file)
+            .and_then(|builder| builder.with_batch_size(rows_at_once).build())
+            .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
+        Ok(RowBatches { path: path.to_owned(), schema: contract(R::DATASET).arrow(), batches, row: PhantomData })
+    }
+}
+
+impl<R: Record> Iterator for RowBatches<R> {
+    type Item = Result<Vec<R>, PartitionError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
         let batch = self.batches.next()?;
         let rows =
             batch.and_then(|batch| align(&batch, &self.schema)).map_err(|source| misfit::<R>(&self.path, source));
@@ -328,7 +352,13 @@ impl<R: Record> Rows<R> {
     }
 }
 
-impl<R: Record> Iterator for Rows<R> {
+impl<R> Rows<R> {
+    fn of(path: &Path, batches: Box<dyn Iterator<Item = Result<Vec<R>, PartitionError>> + Send>) -> Rows<R> {
+        Rows { path: path.to_owned(), batches, ready: Vec::new().into_iter() }
+    }
+}
+
+impl<R> Iterator for Rows<R> {
     type Item = Result<R, PartitionError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -336,7 +366,7 @@ impl<R: Record> Iterator for Rows<R> {
             if let Some(row) = self.ready.next() {
                 return Some(Ok(row));
             }
-            match self.next_batch()? {
+            match self.batches.next()? {
                 Ok(rows) => self.ready = rows.into_iter(),
                 Err(error) => return Some(Err(error)),
             }

@@ -19,7 +19,7 @@ use super::wire::user_coupon_row;
 use super::{Api, Harvest, Issue, Lookback, Night};
 use crate::fingerprints::Fingerprints;
 use crate::job::{PayV3Settings, WalletSettings};
-use crate::journal::{Page, StageJournal};
+use crate::journal::{Entry, Page, StageJournal};
 use crate::record::UserCoupon;
 use crate::sorter::{Kept, PackedRow};
 use crate::wechat::Request;
@@ -27,6 +27,9 @@ use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
 
 const STAGE: &str = "user_coupons";
+/// What keys of the journal begin with: the pages of a wallet, and a coupon that was asked for alone.
+const WALLET: &str = "wallet/";
+const SINGLE: &str = "single/";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 /// The server clamps larger pages to this (design §12).
 pub(super) const PAGE_ROWS: u64 = 20;
@@ -53,6 +56,14 @@ struct Counter<'a> {
     pay_v3: &'a PayV3,
     limits: &'a PayV3Settings,
     journal: &'a StageJournal,
+}
+
+/// What a wallet answered.
+struct Wallet {
+    /// Its openid as it is published.
+    published: String,
+    /// `None` where nothing is known of it.
+    pages: Vec<Option<UserCouponPage>>,
 }
 
 /// Asks tonight's wallets. `orders` are the order lines of the look-back, D's included, with
@@ -161,22 +172,29 @@ impl Counter<'_> {
 
     /// The rows of the wallets that were asked.
     fn read_wallets(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<(), Issue> {
-        self.journal.visit(|entry| {
-            let Some(openid) = entry.key.strip_prefix("wallet/") else { return Ok(()) };
-            let published = self.night.persona.publish(openid);
-            if !asked.contains(&[&published]) {
-                return Ok(());
-            }
-            let request = self.wallet_request(openid, 0);
-            for page in &entry.pages {
+        let read = |entry: Entry| self.read_wallet(&entry, asked);
+        self.journal.visit_read(WALLET, read, |wallet| {
+            let Some(Wallet { published, pages }) = wallet else { return Ok(()) };
+            for page in pages {
                 gathered.intake.pages += 1;
-                let page = read_page(&request, page)?;
                 for entity in page.map(|page| page.data).unwrap_or_default() {
                     gathered.put(&user_coupon_row(&entity, &published, self.night.date)).map_err(unsorted)?;
                 }
             }
             Ok::<(), Issue>(())
         })
+    }
+
+    /// What a wallet answered, if it is one of those asked.
+    fn read_wallet(&self, entry: &Entry, asked: &Fingerprints) -> Result<Option<Wallet>, Issue> {
+        let openid = entry.key.strip_prefix(WALLET).unwrap_or_default();
+        let published = self.night.persona.publish(openid);
+        if !asked.contains(&[&published]) {
+            return Ok(None);
+        }
+        let request = self.wallet_request(openid, 0);
+        let pages = entry.pages.iter().map(|page| read_page(&request, page)).collect::<Result<_, _>>()?;
+        Ok(Some(Wallet { published, pages }))
     }
 
     /// Wallets that were not asked tonight are as they were.
@@ -222,7 +240,7 @@ impl Counter<'_> {
         doubts.rows().and_then(|rows| rows.each(add)).map_err(unsorted)?;
         let mut second = Gathered::after(known.intake, &self.night.corner());
         let mut unknown = Fingerprints::default();
-        self.journal.visit(|entry| {
+        self.journal.visit_read(SINGLE, Ok, |entry| {
             let Some(doubt) = self.doubt_of(&entry.key, &doubtful) else { return Ok(()) };
             let page = entry.pages.first().map(|page| read_page(&self.single_request(&doubt), page));
             second.intake.pages += u64::from(page.is_some());
@@ -241,7 +259,7 @@ impl Counter<'_> {
 
     /// The doubt that an entry of the journal answers. Either half of its key may hold a slash.
     fn doubt_of(&self, key: &str, doubtful: &Fingerprints) -> Option<Doubt> {
-        let halves = key.strip_prefix("single/")?;
+        let halves = key.strip_prefix(SINGLE)?;
         let splits = halves.match_indices('/').map(|(at, _)| (&halves[..at], &halves[at + 1..]));
         let (raw_openid, coupon_code) = splits.into_iter().find(|(openid, code)| doubtful.contains(&[openid, code]))?;
         Some(Doubt {
@@ -258,11 +276,11 @@ pub(super) fn openids(ask: &Kept) -> io::Result<impl Iterator<Item = io::Result<
 }
 
 pub(super) fn wallet_key(openid: &str) -> String {
-    format!("wallet/{openid}")
+    format!("{WALLET}{openid}")
 }
 
 fn single_key(raw_openid: &str, coupon_code: &str) -> String {
-    format!("single/{raw_openid}/{coupon_code}")
+    format!("{SINGLE}{raw_openid}/{coupon_code}")
 }
 
 fn list_page((page, read): (Page, Option<UserCouponPage>)) -> ListPage {

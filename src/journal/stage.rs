@@ -1,7 +1,9 @@
 //! The journal of one stage: which keys are answered, appending, reading back.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::mpsc::sync_channel;
 
 use aws_lc_rs::digest;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,6 +19,8 @@ use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorter};
 const SEGMENT_PAGES: usize = 256;
 /// … or when its first entry is this old.
 const SEGMENT_AGE: TimeDelta = TimeDelta::seconds(5);
+/// Segments that are read before they are asked for.
+const SEGMENTS_AHEAD: usize = 1;
 
 /// The journal of one stage; may be shared between tasks.
 #[derive(Debug)]
@@ -114,17 +118,42 @@ impl StageJournal {
         self.close_segment(&mut self.lock())
     }
 
-    /// Every entry, durable and open ones, one segment in memory at a time.
+    /// Every entry, durable and open ones, in the order of their segments, a few of which are in memory at a time: a
+    /// thread reads the next one.
     ///
     /// # Errors
     /// A segment cannot be read; what `visit` returns.
-    pub fn visit<E: From<JournalError>>(&self, mut visit: impl FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
+    pub fn visit<E: From<JournalError> + Send>(&self, visit: impl FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
+        self.visit_read("", Ok, visit)
+    }
+
+    /// As `visit`, of every entry whose key begins with `prefix`; the thread that reads the segments does `read`
+    /// with each. Of segments without such a key nothing but the keys is read.
+    ///
+    /// # Errors
+    /// As `visit`; what `read` returns.
+    pub fn visit_read<T: Send, E: From<JournalError> + Send>(
+        &self,
+        prefix: &str,
+        read: impl Fn(Entry) -> Result<T, E> + Send,
+        mut visit: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.flush()?;
         let segments = self.lock().segments.clone();
-        for segment in &segments {
-            segment::read_entries(segment)?.into_iter().try_for_each(&mut visit)?;
-        }
-        Ok(())
+        let mut parts = segments
+            .iter()
+            .map(move |segment| -> Result<Vec<T>, E> { read_below(prefix, segment)?.into_iter().map(&read).collect() });
+        std::thread::scope(|threads| {
+            let (sender, read) = sync_channel(SEGMENTS_AHEAD);
+            // Who no longer receives wants no more: the thread ends.
+            let reading = threads.spawn(move || drop(parts.try_for_each(|part| sender.send(part))));
+            for part in read {
+                part?.into_iter().try_for_each(&mut visit)?;
+            }
+            // A thread that failed is no end of the journal.
+            reading.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Ok(())
+        })
     }
 
     /// Every entry at once, for stages that have few.
@@ -206,6 +235,15 @@ impl StageJournal {
         state.opened_at = None;
         Ok(())
     }
+}
+
+fn read_below(prefix: &str, segment: &Segment) -> Result<Vec<Entry>, JournalError> {
+    if !prefix.is_empty() && !segment::read_keys(segment)?.iter().any(|key| key.starts_with(prefix)) {
+        return Ok(Vec::new());
+    }
+    let mut entries = segment::read_entries(segment)?;
+    entries.retain(|entry| entry.key.starts_with(prefix));
+    Ok(entries)
 }
 
 /// What an entry adds to the digest.

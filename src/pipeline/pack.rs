@@ -10,7 +10,7 @@ use chrono::{Days, NaiveDate};
 use super::failure::{disk, rules_wrong, violated};
 use super::stages::Sources;
 use crate::dataset::manifest::FootingEntry;
-use crate::dataset::partition::{PartitionError, open_rows, read_columns};
+use crate::dataset::partition::{PartitionError, open_rows_ahead, read_columns};
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::error::Failure;
 use crate::exports::BadRow;
@@ -68,7 +68,7 @@ pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<
 
 /// The rows of the day's partition, read as they are asked for; none where there is no partition.
 fn rows<R: Record>(files: &DayFiles) -> impl Iterator<Item = Result<R, PartitionError>> {
-    let opened = files.of_day(R::DATASET).map(open_rows::<R>).transpose();
+    let opened = files.of_day(R::DATASET).map(open_rows_ahead::<R>).transpose();
     let (rows, error) = match opened {
         Ok(rows) => (rows, None),
         Err(error) => (None, Some(Err(error))),

@@ -2,17 +2,15 @@
 //! batch they stand in. Holds one batch per file: memory does not grow with it.
 
 use std::fs::File;
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
+use crate::ahead::Ahead;
 use crate::dataset::partition::PartitionError;
 
 /// Rows decoded at once: a batch of a wide table stays in the second-level cache.
@@ -52,12 +50,7 @@ impl<C: Columns> Held<C> {
 /// The batches of a file: decoded when asked for, or on a thread that is a little ahead.
 enum Batches {
     Here(ParquetRecordBatchReader),
-    Ahead(BatchesAhead),
-}
-
-struct BatchesAhead {
-    received: Receiver<Result<RecordBatch, ArrowError>>,
-    thread: Option<JoinHandle<()>>,
+    Ahead(Ahead<Result<RecordBatch, ArrowError>>),
 }
 
 /// The rows of one file, or of none.
@@ -77,7 +70,7 @@ impl<C: Columns> Cursor<C> {
 
     /// As `open`; a thread decodes what comes next.
     pub(super) fn open_ahead(dataset: &'static str, path: Option<&Path>) -> Result<Cursor<C>, PartitionError> {
-        Cursor::over(dataset, path, |batches| Batches::Ahead(BatchesAhead::start(batches)))
+        Cursor::over(dataset, path, |batches| Batches::Ahead(Ahead::of(batches, BATCHES_AHEAD)))
     }
 
     fn over(
@@ -139,15 +132,6 @@ impl<C: Columns> Cursor<C> {
     }
 }
 
-impl BatchesAhead {
-    fn start(batches: ParquetRecordBatchReader) -> BatchesAhead {
-        let (sender, received) = sync_channel(BATCHES_AHEAD);
-        // Who no longer receives wants no more: the thread ends.
-        let thread = std::thread::spawn(move || drop(batches.map(|batch| sender.send(batch)).find(Result::is_err)));
-        BatchesAhead { received, thread: Some(thread) }
-    }
-}
-
 impl Iterator for Batches {
     type Item = Result<RecordBatch, ArrowError>;
 
@@ -156,19 +140,6 @@ impl Iterator for Batches {
             Batches::Here(batches) => batches.next(),
             Batches::Ahead(ahead) => ahead.next(),
         }
-    }
-}
-
-impl Iterator for BatchesAhead {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    /// A thread that died is no end of the file.
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Ok(batch) = self.received.recv() {
-            return Some(batch);
-        }
-        self.thread.take()?.join().unwrap_or_else(|panic| resume_unwind(panic));
-        None
     }
 }
 

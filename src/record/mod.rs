@@ -25,7 +25,7 @@ pub use voucher::{V2Coupon, V2Stock};
 use crate::money::Fen;
 
 /// A row of one dataset.
-pub trait Record: Serialize + DeserializeOwned {
+pub trait Record: Serialize + DeserializeOwned + Send + 'static {
     /// Name of the dataset: folder in the lake, file in `schemas/`, table in SQL.
     const DATASET: &str;
     /// The column whose sum is the control total of the dataset; none where no money stands.

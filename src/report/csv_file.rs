@@ -1,8 +1,10 @@
 //! A CSV that opens right in a spreadsheet at the first try: BOM, CRLF, ids as text, money in yuan, and
 //! nothing from outside that a spreadsheet would execute. Writes line by line, keeps none.
 
-use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
+
+use chrono::Timelike;
 
 use super::table::{Cell, Table};
 use super::totals::Totals;
@@ -15,6 +17,8 @@ pub(super) struct CsvFile<W: Write> {
     settings: ReportSettings,
     table: &'static Table,
     totals: Totals,
+    /// The cell that is written.
+    cell: String,
 }
 
 impl<W: Write> CsvFile<W> {
@@ -26,7 +30,7 @@ impl<W: Write> CsvFile<W> {
             Language::Zh => column.zh,
             Language::En => column.name,
         }))?;
-        Ok(CsvFile { writer, settings, table, totals: Totals::of(table) })
+        Ok(CsvFile { writer, settings, table, totals: Totals::of(table), cell: String::new() })
     }
 
     pub(super) fn line(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
@@ -46,38 +50,47 @@ impl<W: Write> CsvFile<W> {
 
     fn write(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
         for cell in cells {
-            self.writer.write_field(text(cell, self.settings.excel_ids).as_bytes())?;
+            self.cell.clear();
+            put(&mut self.cell, cell, self.settings.excel_ids).expect("a String takes every text");
+            self.writer.write_field(&self.cell)?;
         }
         Ok(self.writer.write_record(None::<&[u8]>)?)
     }
 }
 
-fn text<'a>(cell: &'a Cell<'_>, ids: ExcelIds) -> Cow<'a, str> {
+fn put(out: &mut String, cell: &Cell<'_>, ids: ExcelIds) -> fmt::Result {
     match cell {
-        Cell::Id(Some(id)) => guard_id(id, ids),
-        Cell::Text(text) => guard_text(text),
-        Cell::Yuan(Some(amount)) => amount.to_string().into(),
-        Cell::Count(Some(count)) => count.to_string().into(),
-        Cell::Date(Some(date)) => date.to_string().into(),
-        Cell::Time(Some(time)) => time.with_timezone(&beijing()).format("%Y-%m-%d %H:%M:%S").to_string().into(),
-        _ => Cow::Borrowed(""),
+        Cell::Id(Some(id)) => put_id(out, id, ids),
+        Cell::Text(text) => put_text(out, text),
+        Cell::Yuan(Some(amount)) => write!(out, "{amount}"),
+        Cell::Count(Some(count)) => write!(out, "{count}"),
+        Cell::Date(Some(date)) => write!(out, "{date}"),
+        Cell::Time(Some(time)) => {
+            let time = time.with_timezone(&beijing()).naive_local();
+            let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+            write!(out, "{} {hour:02}:{minute:02}:{second:02}", time.date())
+        }
+        _ => Ok(()),
     }
 }
 
-fn guard_id(id: &str, ids: ExcelIds) -> Cow<'_, str> {
+fn put_id(out: &mut String, id: &str, ids: ExcelIds) -> fmt::Result {
     match ids {
-        _ if id.is_empty() => Cow::Borrowed(""),
-        ExcelIds::Backtick => format!("`{id}").into(),
-        ExcelIds::Tab => format!("\t{}", guard_text(id)).into(),
-        ExcelIds::None => guard_text(id),
+        _ if id.is_empty() => Ok(()),
+        ExcelIds::Backtick => write!(out, "`{id}"),
+        ExcelIds::Tab => out.write_char('\t').and_then(|()| put_text(out, id)),
+        ExcelIds::None => put_text(out, id),
     }
 }
 
 /// A spreadsheet runs what begins like a formula, in full width too; an apostrophe makes it text
 /// (CWE-1236).
-fn guard_text(text: &str) -> Cow<'_, str> {
+fn put_text(out: &mut String, text: &str) -> fmt::Result {
     const FORMULA: [char; 12] = ['=', '+', '-', '@', '\t', '\r', '\n', '\0', '＝', '＋', '－', '＠'];
-    if text.starts_with(FORMULA) { format!("'{text}").into() } else { Cow::Borrowed(text) }
+    if text.starts_with(FORMULA) {
+        out.push('\'');
+    }
+    out.write_str(text)
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 
-use super::broken::BrokenIndex;
+use super::broken::{Broken, BrokenIndex};
 use super::csv_file::CsvFile;
 use super::figures::Summary;
 use super::flow::Flow;
@@ -17,6 +18,9 @@ use super::{
 use crate::clock::end_of;
 use crate::dataset::partition::PartitionError;
 use crate::record::{LedgerRow, SubsidyPayment};
+
+/// Coupons that are held while their rows are written.
+const ROWS_AT_ONCE: usize = 4_096;
 
 /// The rows the lists of coupons are made of.
 #[derive(Debug)]
@@ -73,6 +77,43 @@ impl<W: Write> Twin<W> {
         self.csv.line(cells).map_err(|source| ReportError::Write { name: self.name.clone(), source })?;
         Ok(book.line(self.sheet, cells)?)
     }
+
+    /// Adds rows, those of the sheet on a thread of its own: both are work, and neither needs the other.
+    fn lines<const COLUMNS: usize>(
+        &mut self,
+        book: &mut Book,
+        lines: &[[Cell<'_>; COLUMNS]],
+    ) -> Result<(), ReportError> {
+        let number = self.sheet;
+        let (csv, sheet) = std::thread::scope(|threads| {
+            let sheet = threads.spawn(move || lines.iter().try_for_each(|cells| book.line(number, cells)));
+            let csv = lines.iter().try_for_each(|cells| self.csv.line(cells));
+            (csv, sheet.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        csv.map_err(|source| ReportError::Write { name: self.name.clone(), source })?;
+        Ok(sheet?)
+    }
+}
+
+/// A coupon of the ledger with all that is told of it.
+struct Listed<'a> {
+    row: LedgerRow,
+    broken: Broken<'a>,
+    receipts: Vec<SubsidyPayment>,
+}
+
+impl<'a> Listed<'a> {
+    /// Its rows among the subsidies: one a receipt, one where there is none. Each with the breaks shown there.
+    fn owed(&self) -> impl Iterator<Item = (&LedgerRow, Line<'_>, Broken<'a>)> {
+        let is_listed = subsidies::lists(&self.row, &self.receipts, &self.broken);
+        let is_broken = self.broken.any(|it| it.out_subsidy_no.is_none());
+        let rows = if is_listed { self.receipts.len().max(1) } else { 0 };
+        (0..rows).map(move |place| {
+            let broken = subsidies::broken_of(&self.broken, &self.receipts, place);
+            let is_broken = is_broken || !broken.is_empty();
+            (&self.row, Line { receipt: self.receipts.get(place), is_first: place == 0, is_broken }, broken)
+        })
+    }
 }
 
 impl<S: Shelf> Pack<'_, S> {
@@ -96,23 +137,24 @@ impl<S: Shelf> Pack<'_, S> {
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
         let mut owed = self.begin(&subsidies::TABLE, &[])?;
         let mut flow = Flow::default();
-        for row in books.ledger {
+        let mut ledger = books.ledger.map(|row| {
             let row = row?;
-            let broken = index.of_coupon(&row);
-            flow.add(&row, &broken);
-            if associated_orders::lists(&row) {
-                orders.line(&mut self.book, &associated_orders::row(language, &row, &broken))?;
+            let (broken, receipts) = (index.of_coupon(&row), receipts.take(&row));
+            Ok::<_, PartitionError>(Listed { row, broken, receipts })
+        });
+        loop {
+            let listed = ledger.by_ref().take(ROWS_AT_ONCE).collect::<Result<Vec<_>, _>>()?;
+            if listed.is_empty() {
+                break;
             }
-            let own = receipts.take(&row);
-            if subsidies::lists(&row, &own, &broken) {
-                let is_broken = broken.any(|it| it.out_subsidy_no.is_none());
-                for place in 0..own.len().max(1) {
-                    let broken = subsidies::broken_of(&broken, &own, place);
-                    let is_broken = is_broken || !broken.is_empty();
-                    let line = Line { receipt: own.get(place), is_first: place == 0, is_broken };
-                    owed.line(&mut self.book, &subsidies::row(language, &row, &line, &broken))?;
-                }
-            }
+            listed.iter().for_each(|it| flow.add(&it.row, &it.broken));
+            let used = listed.iter().filter(|it| associated_orders::lists(&it.row));
+            let used: Vec<_> = used.map(|it| associated_orders::row(language, &it.row, &it.broken)).collect();
+            orders.lines(&mut self.book, &used)?;
+            let lines: Vec<_> = listed.iter().flat_map(Listed::owed).collect();
+            let lines: Vec<_> =
+                lines.iter().map(|(row, line, broken)| subsidies::row(language, row, line, broken)).collect();
+            owed.lines(&mut self.book, &lines)?;
         }
         self.finish(&associated_orders::TABLE, orders)?;
         self.finish(&subsidies::TABLE, owed)?;

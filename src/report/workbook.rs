@@ -266,7 +266,9 @@ fn write_cell(
 
 /// A cell takes so many characters and no more; the CSV has the whole text.
 fn fitting(text: &str) -> String {
-    match text.char_indices().nth(EXCEL_CHARS) {
+    // There are never more characters than bytes: hardly a text has to be counted.
+    let beyond = if text.len() > EXCEL_CHARS { text.char_indices().nth(EXCEL_CHARS) } else { None };
+    match beyond {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

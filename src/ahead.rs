@@ -1,0 +1,65 @@
+//! What an iterator gives, made on a thread of its own a little ahead of whoever takes it: two of the steps of a long walk
+//! go on at once, and few items wait between them. Knows no item, changes no order.
+
+use std::panic::resume_unwind;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+/// An iterator whose items are made ahead.
+#[derive(Debug)]
+pub struct Ahead<T> {
+    received: Receiver<T>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static> Ahead<T> {
+    /// Starts; up to `waiting` items wait to be taken.
+    pub fn of(items: impl Iterator<Item = T> + Send + 'static, waiting: usize) -> Ahead<T> {
+        let (sender, received) = sync_channel(waiting);
+        // Who no longer receives wants no more: the thread ends.
+        let thread = std::thread::spawn(move || drop(items.map(|item| sender.send(item)).find(Result::is_err)));
+        Ahead { received, thread: Some(thread) }
+    }
+}
+
+impl<T> Iterator for Ahead<T> {
+    type Item = T;
+
+    /// A thread that died is no end of the items.
+    fn next(&mut self) -> Option<T> {
+        if let Ok(item) = self.received.recv() {
+            return Some(item);
+        }
+        self.thread.take()?.join().unwrap_or_else(|panic| resume_unwind(panic));
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_comes_once_and_in_order() {
+        let mut numbers = Ahead::of(0..1_000, 2);
+        assert!(numbers.by_ref().eq(0..1_000));
+        assert_eq!((numbers.next(), numbers.next()), (None, None));
+    }
+
+    #[test]
+    fn who_stops_early_leaves_no_thread_waiting() {
+        let (told, heard) = std::sync::mpsc::channel::<()>();
+        let endless = std::iter::repeat_with(move || told.send(()).is_ok());
+        let mut taken = Ahead::of(endless, 1);
+        assert_eq!(taken.next(), Some(true));
+        drop(taken);
+        // Ends when the thread has dropped its end of the channel.
+        assert!(heard.iter().count() < 10);
+    }
+
+    #[test]
+    #[should_panic(expected = "a broken item")]
+    fn a_thread_that_panics_is_no_end() {
+        Ahead::of((0..3).inspect(|number| assert!(*number < 2, "a broken item")), 1).for_each(drop);
+    }
+}
