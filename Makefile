@@ -195,7 +195,7 @@ test-watching: build $(WATCHING)/.ready ## OpenLineage's and Prometheus' own cod
 	  --base-url http://127.0.0.1:9 >/dev/null 2>&1
 	$(WATCHING)/bin/python tests/watching/check.py out/watching/out/lake out/watching/merchant/recon.prom
 
-# What is timed. Figures go to out/bench/*.json, tables to benches/RESULTS.md; needs a quiet machine and 8 GB of disk.
+# What is timed. Figures go to out/bench/*.json, tables to benches/RESULTS.md; needs a quiet machine and 10 GB of disk.
 SUITE  := $(BENCH)/.ready $(DATACOMPY)/.ready $(PEERS)/.sdks tests/peers/node/node_modules/.ready
 SMALL  := 1000000
 ROUNDS := 3

@@ -23,7 +23,7 @@ from measure import OUT, PROGRAM, ROOT, VENV, bench, free_gb, measured, medians,
 DATE = "2026-11-20"
 HERE = ROOT / "benches"
 DATACOMPY = ROOT / ".venv-datacompy/bin/python"
-BYTES_A_COUPON = 600
+BYTES_A_COUPON = 1000
 NIGHT_BUDGET_S = 420
 
 

@@ -15,8 +15,8 @@ import sys
 import plot
 from measure import OUT, ROOT, bench, free_gb, load, measured, medians, save, say
 
-# Lake, yesterday's ledger and tonight's, and what the match spills.
-BYTES_A_COUPON = 600
+# Lake and yesterday's ledger 240, tonight's ledger 100, scratch files 640 at most (seen at 3 M).
+BYTES_A_COUPON = 1000
 LARGE_TIME, LARGE_MEMORY = 11, 0.25
 
 
