@@ -271,6 +271,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_below_a_prefix_comes_in_order_and_an_error_ends_the_visit() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path(), Mode::Resume);
+        let stage = journal.stage("user_coupons").unwrap();
+        for key in ["single/a", "wallet/b", "wallet/c", "wallet/d", "single/e", "single/f"] {
+            stage.append(entry(key, &["x"])).unwrap();
+            if key > "wallet" {
+                journal.flush().unwrap();
+            }
+        }
+        let fault = || JournalError::NothingToReplay("a test".to_owned());
+        let mut seen = Vec::new();
+        let note = |key| {
+            seen.push(key);
+            Ok::<(), JournalError>(())
+        };
+        stage.visit_read("single/", |entry| Ok(entry.key), note).unwrap();
+        assert_eq!(seen, ["single/a", "single/e", "single/f"]);
+        let read_nothing = |()| -> Result<(), JournalError> { panic!("nothing could be read") };
+        assert!(stage.visit_read("wallet/", |_| Err(fault()), read_nothing).is_err());
+        let mut visited = 0;
+        let stop = |_| {
+            visited += 1;
+            Err(fault())
+        };
+        assert!(stage.visit(stop).is_err() && visited == 1);
+    }
+
+    #[test]
     fn a_refetch_opens_a_new_generation_and_a_resume_stays_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let journal = open(folder.path(), Mode::Resume);
