@@ -35,6 +35,28 @@ impl<T> Iterator for Ahead<T> {
     }
 }
 
+/// Hands every item to `take`, made by a thread that is up to `waiting` items ahead; for items that borrow.
+///
+/// # Errors
+/// The first of `take`; nothing more is made then.
+pub fn each<T: Send, E>(
+    mut items: impl Iterator<Item = T> + Send,
+    waiting: usize,
+    mut take: impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
+    std::thread::scope(|threads| {
+        let (sender, received) = sync_channel(waiting);
+        // Who no longer receives wants no more: the thread ends.
+        let making = threads.spawn(move || drop(items.try_for_each(|item| sender.send(item))));
+        for item in received {
+            take(item)?;
+        }
+        // A thread that died is no end of the items.
+        making.join().unwrap_or_else(|panic| resume_unwind(panic));
+        Ok(())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +83,23 @@ mod tests {
     #[should_panic(expected = "a broken item")]
     fn a_thread_that_panics_is_no_end() {
         Ahead::of((0..3).inspect(|number| assert!(*number < 2, "a broken item")), 1).for_each(drop);
+    }
+
+    #[test]
+    #[should_panic(expected = "a broken item")]
+    fn nor_is_it_where_items_borrow() {
+        let numbers = [0, 1, 2];
+        let items = numbers.iter().inspect(|number| assert!(**number < 2, "a broken item"));
+        each(items, 1, |_| Ok::<(), ()>(())).unwrap();
+    }
+
+    #[test]
+    fn an_error_ends_what_is_made() {
+        let (numbers, mut taken) = ([0; 1_000], 0);
+        let stopped = each(numbers.iter(), 1, |_| {
+            taken += 1;
+            if taken < 3 { Ok(()) } else { Err("enough") }
+        });
+        assert_eq!((stopped, taken), (Err("enough"), 3));
     }
 }

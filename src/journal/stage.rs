@@ -1,9 +1,7 @@
 //! The journal of one stage: which keys are answered, appending, reading back.
 
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::mpsc::sync_channel;
 
 use aws_lc_rs::digest;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::page::Entry;
 use super::segment::{self, Segment};
 use super::{JournalError, Mode, io_error};
+use crate::ahead;
 use crate::clock::World;
 use crate::fingerprints::Fingerprints;
 use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorter};
@@ -135,25 +134,15 @@ impl StageJournal {
     pub fn visit_read<T: Send, E: From<JournalError> + Send>(
         &self,
         prefix: &str,
-        read: impl Fn(Entry) -> Result<T, E> + Send,
+        read: impl Fn(Entry) -> Result<T, E> + Sync,
         mut visit: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
         self.flush()?;
         let segments = self.lock().segments.clone();
-        let mut parts = segments
+        let parts = segments
             .iter()
-            .map(move |segment| -> Result<Vec<T>, E> { read_below(prefix, segment)?.into_iter().map(&read).collect() });
-        std::thread::scope(|threads| {
-            let (sender, read) = sync_channel(SEGMENTS_AHEAD);
-            // Who no longer receives wants no more: the thread ends.
-            let reading = threads.spawn(move || drop(parts.try_for_each(|part| sender.send(part))));
-            for part in read {
-                part?.into_iter().try_for_each(&mut visit)?;
-            }
-            // A thread that failed is no end of the journal.
-            reading.join().unwrap_or_else(|panic| resume_unwind(panic));
-            Ok(())
-        })
+            .map(|segment| -> Result<Vec<T>, E> { read_below(prefix, segment)?.into_iter().map(&read).collect() });
+        ahead::each(parts, SEGMENTS_AHEAD, |part| part?.into_iter().try_for_each(&mut visit))
     }
 
     /// Every entry at once, for stages that have few.

@@ -66,7 +66,7 @@ pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<
     Ok(shelf.files)
 }
 
-/// The rows of the day's partition, read as they are asked for; none where there is no partition.
+/// The rows of the day's partition, read a little ahead of who asks for them; none where there is no partition.
 fn rows<R: Record>(files: &DayFiles) -> impl Iterator<Item = Result<R, PartitionError>> {
     let opened = files.of_day(R::DATASET).map(open_rows_ahead::<R>).transpose();
     let (rows, error) = match opened {

@@ -131,7 +131,6 @@ impl<S: Shelf> Pack<'_, S> {
         L: Iterator<Item = Result<LedgerRow, PartitionError>>,
         P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
     {
-        let language = self.input.settings.language;
         let index = BrokenIndex::of(self.input.breaks);
         let mut receipts = Receipts::collect(books.receipts, end_of(self.input.date))?;
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
@@ -148,17 +147,28 @@ impl<S: Shelf> Pack<'_, S> {
                 break;
             }
             listed.iter().for_each(|it| flow.add(&it.row, &it.broken));
-            let used = listed.iter().filter(|it| associated_orders::lists(&it.row));
-            let used: Vec<_> = used.map(|it| associated_orders::row(language, &it.row, &it.broken)).collect();
-            orders.lines(&mut self.book, &used)?;
-            let lines: Vec<_> = listed.iter().flat_map(Listed::owed).collect();
-            let lines: Vec<_> =
-                lines.iter().map(|(row, line, broken)| subsidies::row(language, row, line, broken)).collect();
-            owed.lines(&mut self.book, &lines)?;
+            self.list(&listed, &mut orders, &mut owed)?;
         }
         self.finish(&associated_orders::TABLE, orders)?;
         self.finish(&subsidies::TABLE, owed)?;
         Ok(flow)
+    }
+
+    /// Adds coupons to the lists they belong into.
+    fn list(
+        &mut self,
+        listed: &[Listed<'_>],
+        orders: &mut Twin<S::File>,
+        owed: &mut Twin<S::File>,
+    ) -> Result<(), ReportError> {
+        let language = self.input.settings.language;
+        let used = listed.iter().filter(|it| associated_orders::lists(&it.row));
+        let used: Vec<_> = used.map(|it| associated_orders::row(language, &it.row, &it.broken)).collect();
+        orders.lines(&mut self.book, &used)?;
+        let lines: Vec<_> = listed.iter().flat_map(Listed::owed).collect();
+        let lines: Vec<_> =
+            lines.iter().map(|(row, line, broken)| subsidies::row(language, row, line, broken)).collect();
+        owed.lines(&mut self.book, &lines)
     }
 
     /// A quarantine that is empty has its header, so that a rerun leaves no old one standing.
