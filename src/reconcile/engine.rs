@@ -135,7 +135,7 @@ impl<'a> Engine<'a> {
         let path = order_book::table(self.scratch.folder(), view);
         if !path.exists() {
             let from = self.terms.rules.lookback_start(self.files.date);
-            OrderBook::build(self.files, from, self.scratch.folder())?;
+            OrderBook::build(self.files, from, self.scratch.folder(), &self.rules.reads(&order_book::VIEWS))?;
         }
         Ok(path)
     }

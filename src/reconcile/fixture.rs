@@ -22,6 +22,7 @@ use super::footing::Footing;
 use super::judge::{Court, Judgement};
 use super::ledger;
 use super::ledger::Asked;
+use super::order_book;
 use super::parameters::days;
 use super::rules::Rules;
 use super::terms::Terms;
@@ -65,14 +66,20 @@ impl Fixture {
         })
     }
 
-    /// Builds the ledger of the case as the day's `coupon_ledger`; gives its control totals.
-    pub(super) fn put_ledger(&mut self) -> Result<Vec<Footing>, ReconcileError> {
+    /// Builds the ledger of the case as the day's `coupon_ledger`, for these rules; gives its control totals.
+    pub(super) fn put_ledger(&mut self, rules: &Rules) -> Result<Vec<Footing>, ReconcileError> {
         let path = self.scratch.folder().join("built-ledger.parquet");
         let mut batches = Vec::new();
-        let footing = ledger::build(&self.terms, &self.files, &self.asked, &self.scratch, |batch| {
-            batches.push(batch);
-            Ok::<_, ReconcileError>(())
-        })?;
+        let footing = ledger::build(
+            (&self.terms, &rules.reads(&order_book::VIEWS)),
+            &self.files,
+            &self.asked,
+            &self.scratch,
+            |batch| {
+                batches.push(batch);
+                Ok::<_, ReconcileError>(())
+            },
+        )?;
         let contract = contract::contract(LedgerRow::DATASET);
         partition::write_batches(&path, contract, &Provenance::default(), batches.into_iter().map(Ok))?;
         self.files.day.insert(LedgerRow::DATASET.to_owned(), path);

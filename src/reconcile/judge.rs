@@ -289,7 +289,7 @@ mod tests {
     fn night(case: &str) -> Fixture {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(case);
         let mut night = Fixture::read(&dir).unwrap();
-        night.put_ledger().unwrap();
+        night.put_ledger(&Rules::built_in()).unwrap();
         night
     }
 

@@ -14,9 +14,10 @@ use super::files::{DayFiles, Scratch};
 use super::footing::{Counts, Footing};
 use super::ledger_row::{LedgerBuilder, LedgerLine};
 use super::matching::{self, Trace};
-use super::order_book::{Lookup, OrderBook};
+use super::order_book::{Block, Lookup, OrderBook};
 use super::order_side::OrderSide;
 use super::parameters::days;
+use super::rules::Reads;
 use super::sides::{Known, Sides};
 use super::subsidy::Subsidy;
 use super::terms::Terms;
@@ -58,13 +59,13 @@ struct Night<'a> {
 /// Memory that is used again for every row.
 #[derive(Default)]
 struct Blocks {
-    passes: [Vec<u8>; 2],
-    previous: Vec<u8>,
+    passes: [Block; 2],
+    previous: Block,
 }
 
 /// Builds the ledger of `files.date` batch by batch, sorted by key; gives the control totals.
 pub(super) fn build<E: From<ReconcileError>>(
-    terms: &Terms,
+    (terms, reads): (&Terms, &Reads),
     files: &DayFiles,
     asked: &Asked,
     scratch: &Scratch,
@@ -74,7 +75,7 @@ pub(super) fn build<E: From<ReconcileError>>(
     let night = Night::open(terms, files, asked)?;
     let (orders, facts) = std::thread::scope(|threads| {
         let facts = threads.spawn(|| Facts::read(files, from, night.end, scratch.folder()));
-        let orders = OrderBook::build(files, from, scratch.folder());
+        let orders = OrderBook::build(files, from, scratch.folder(), reads);
         (orders, facts.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     let mut orders = orders?;
@@ -158,6 +159,7 @@ impl<'a> Night<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Csv, Fixture, difference, folders, name_of};
+    use super::super::rules::Rules;
     use std::path::Path;
 
     use super::*;
@@ -168,7 +170,7 @@ mod tests {
 
     fn build_case(case: &Path) -> (Vec<LedgerRow>, Vec<Footing>) {
         let mut night = Fixture::read(case).unwrap();
-        let footing = night.put_ledger().unwrap();
+        let footing = night.put_ledger(&Rules::built_in()).unwrap();
         let rows = partition::read_rows(night.files.of_day(LedgerRow::DATASET).unwrap()).unwrap();
         (rows, footing)
     }

@@ -1,6 +1,7 @@
 //! Match, coupon ledger, rules and the life of a break: a pure function of the partitions of a night,
 //! the job and the decisions. Reads Parquet, writes nothing, asks no clock; only `cluster` asks another machine.
 
+mod blocks;
 mod builders;
 mod candidate;
 mod cells;
@@ -82,7 +83,10 @@ pub fn build_ledger<E: From<ReconcileError>>(
             Ok(footing)
         }
         Site::Script(left) => cluster::build_ledger(left, files.date, asked, sink),
-        _ => ledger::build(&terms, files, asked, scratch, sink),
+        _ => {
+            let reads = rules_of(job)?.reads(&order_book::VIEWS);
+            ledger::build((&terms, &reads), files, asked, scratch, sink)
+        }
     }
 }
 

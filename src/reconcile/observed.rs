@@ -8,7 +8,7 @@ use std::path::Path;
 use arrow::error::ArrowError;
 
 use super::columns::{Micros, row_type, table_type};
-use super::cursor::{Columns, Cursor};
+use super::cursor::{Columns, Cursor, count_rows};
 use super::error::ReconcileError;
 use super::facts::scratched;
 use super::files::DayFiles;
@@ -57,9 +57,11 @@ impl CodeRow<'_> {
 
 /// Writes the coupons somebody is known to have received by `end`, sorted, each once.
 pub(super) fn write(files: &DayFiles, end: Micros, path: &Path) -> Result<(), ReconcileError> {
-    let mut wallets = Cursor::<WalletColumns>::open("user_coupons", files.of_day("user_coupons"))?;
-    let mut codes = Cursor::<CodeColumns>::open("coupon_codes", files.of_day("coupon_codes"))?;
-    let mut output = Output::new(path);
+    let paths = ["user_coupons", "coupon_codes"].map(|dataset| files.of_day(dataset));
+    let expected_rows = count_rows(paths.into_iter().flatten())?;
+    let mut wallets = Cursor::<WalletColumns>::open("user_coupons", paths[0])?;
+    let mut codes = Cursor::<CodeColumns>::open("coupon_codes", paths[1])?;
+    let mut output = Output::new(path, expected_rows);
     loop {
         let wallet = next(&mut wallets, |row| row.is_observed(end))?.map(|row| (row.stock_id, row.coupon_code));
         let code = next(&mut codes, |row| row.is_observed(end))?.map(|row| (row.stock_id, row.coupon_code));
@@ -93,8 +95,8 @@ struct Output {
 }
 
 impl Output {
-    fn new(path: &Path) -> Output {
-        Output { table: RowWriter::new(path.to_owned()), last: None }
+    fn new(path: &Path, expected_rows: u64) -> Output {
+        Output { table: RowWriter::new(path.to_owned(), expected_rows), last: None }
     }
 
     fn push(&mut self, (stock_id, coupon_code): (&str, &str)) -> Result<(), ReconcileError> {

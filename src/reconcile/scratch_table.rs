@@ -15,12 +15,14 @@ use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow::ipc::CompressionType;
 use arrow::ipc::reader::FileReader;
-use arrow::ipc::writer::FileWriter;
+use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
+use super::blocks::{LOOSE_ROWS, ZSTD_LEVEL};
 use super::columns::Table;
 
 /// Rows of every batch but the last.
@@ -35,6 +37,7 @@ const BATCHES_AHEAD: usize = 2;
 /// A table under construction: a thread writes it.
 pub(super) struct ScratchWriter {
     path: PathBuf,
+    is_loose: bool,
     thread: Option<Thread>,
     rows: usize,
 }
@@ -42,6 +45,8 @@ pub(super) struct ScratchWriter {
 /// A table under construction, row by row.
 pub(super) struct RowWriter<T> {
     rows: T,
+    /// The columns that are written, if not all.
+    columns: Option<BTreeSet<String>>,
     file: ScratchWriter,
 }
 
@@ -60,8 +65,9 @@ pub(super) struct ScratchTable {
 }
 
 impl ScratchWriter {
-    pub(super) fn new(path: PathBuf) -> ScratchWriter {
-        ScratchWriter { path, thread: None, rows: 0 }
+    /// For so many rows, as far as one knows: a table of many is compressed.
+    pub(super) fn new(path: PathBuf, expected_rows: u64) -> ScratchWriter {
+        ScratchWriter { path, is_loose: expected_rows <= LOOSE_ROWS, thread: None, rows: 0 }
     }
 
     /// Adds named columns; those of the first batch, which may have no row, are the schema.
@@ -77,7 +83,7 @@ impl ScratchWriter {
         assert!(batch.num_rows() <= ROWS_PER_BATCH, "a batch is found by the number of its rows");
         self.rows += batch.num_rows();
         if self.thread.is_none() {
-            self.thread = Some(Thread::start(&self.path, batch.schema())?);
+            self.thread = Some(Thread::start(&self.path, batch.schema(), self.is_loose)?);
         }
         self.send(Some(batch))
     }
@@ -104,8 +110,14 @@ impl ScratchWriter {
 }
 
 impl<T: Table> RowWriter<T> {
-    pub(super) fn new(path: PathBuf) -> RowWriter<T> {
-        RowWriter { rows: T::default(), file: ScratchWriter::new(path) }
+    /// For so many rows, as `ScratchWriter::new`.
+    pub(super) fn new(path: PathBuf, expected_rows: u64) -> RowWriter<T> {
+        RowWriter { rows: T::default(), columns: None, file: ScratchWriter::new(path, expected_rows) }
+    }
+
+    /// Of its columns, only the first and those named: the others are never read.
+    pub(super) fn only(self, columns: Option<&BTreeSet<String>>) -> RowWriter<T> {
+        RowWriter { columns: columns.cloned(), ..self }
     }
 
     /// Adds a row.
@@ -115,21 +127,30 @@ impl<T: Table> RowWriter<T> {
     #[inline]
     pub(super) fn push(&mut self, row: &T::Row<'_>) -> Result<(), ArrowError> {
         self.rows.push(row);
-        if self.rows.rows() < ROWS_PER_BATCH { Ok(()) } else { self.file.write(self.rows.take()) }
+        if self.rows.rows() < ROWS_PER_BATCH { Ok(()) } else { self.write() }
     }
 
     /// Ends the file; it has its columns even without a row.
     pub(super) fn finish(mut self) -> Result<(), ArrowError> {
-        self.file.write(self.rows.take())?;
+        self.write()?;
         self.file.finish()
+    }
+
+    fn write(&mut self) -> Result<(), ArrowError> {
+        let is_read = |name: &str| self.columns.as_ref().is_none_or(|columns| columns.contains(name));
+        let columns = self.rows.take().into_iter().enumerate();
+        let read = columns.filter(|(place, (name, _))| *place == 0 || is_read(name)).map(|(_, column)| column);
+        self.file.write(read.collect())
     }
 }
 
 impl Thread {
-    fn start(path: &Path, schema: SchemaRef) -> Result<Thread, ArrowError> {
+    fn start(path: &Path, schema: SchemaRef, is_loose: bool) -> Result<Thread, ArrowError> {
         let (sender, batches) = sync_channel(BATCHES_AHEAD);
         let file = BufWriter::with_capacity(BUFFER, File::create(path)?);
-        let file = FileWriter::try_new(file, &schema)?;
+        let (codec, level) = if is_loose { (None, None) } else { (Some(CompressionType::ZSTD), Some(ZSTD_LEVEL)) };
+        let options = IpcWriteOptions::default().try_with_compression(codec)?.try_with_compression_level(level)?;
+        let file = FileWriter::try_new_with_options(file, &schema, options)?;
         Ok(Thread { batches: sender, written: std::thread::spawn(move || write_all(file, &batches)) })
     }
 }
@@ -209,6 +230,7 @@ mod tests {
     use arrow::array::{AsArray, Int64Array, StringArray};
     use arrow::datatypes::Int64Type;
 
+    use super::super::columns::table_type;
     use super::*;
 
     fn columns(first: usize, rows: usize) -> Vec<(&'static str, ArrayRef)> {
@@ -218,8 +240,12 @@ mod tests {
     }
 
     fn table(folder: &Path, rows: usize) -> ScratchTable {
+        table_expecting(folder, rows, rows as u64)
+    }
+
+    fn table_expecting(folder: &Path, rows: usize, expected_rows: u64) -> ScratchTable {
         let path = folder.join("table");
-        let mut writer = ScratchWriter::new(path.clone());
+        let mut writer = ScratchWriter::new(path.clone(), expected_rows);
         for first in (0..rows.max(1)).step_by(ROWS_PER_BATCH) {
             writer.write(columns(first, ROWS_PER_BATCH.min(rows - first))).unwrap();
         }
@@ -255,6 +281,44 @@ mod tests {
         };
         table.fetch(&names(&["number"]), &wanted, see).unwrap();
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_table_of_many_rows_is_smaller_and_comes_back_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |expected_rows| {
+            let table = table_expecting(folder.path(), 20_000, expected_rows);
+            let batches: Vec<_> = table.read(&names(&["number", "text"])).unwrap().map(Result::unwrap).collect();
+            (std::fs::metadata(folder.path().join("table")).unwrap().len(), batches)
+        };
+        let ((loose_bytes, loose), (bytes, compressed)) = (of(LOOSE_ROWS), of(LOOSE_ROWS + 1));
+        assert_eq!(loose, compressed);
+        assert!(bytes < loose_bytes / 2, "{bytes} of {loose_bytes}");
+    }
+
+    table_type! {
+        /// A row of a table of three columns.
+        ThreeRow into ThreeTable {
+            one: text,
+            two: integer,
+            three: maybe_text,
+        }
+    }
+
+    #[test]
+    fn a_table_has_the_columns_that_are_read_and_its_first_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let columns_of = |read: Option<&BTreeSet<String>>| {
+            let path = folder.path().join("table");
+            let mut table = RowWriter::<ThreeTable>::new(path.clone(), 1).only(read);
+            table.push(&ThreeRow { one: "1", two: 2, three: None }).unwrap();
+            table.finish().unwrap();
+            let schema = ScratchTable::open(&path).unwrap().schema;
+            schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(columns_of(None), ["one", "two", "three"]);
+        assert_eq!(columns_of(Some(&names(&["three"]))), ["one", "three"]);
+        assert_eq!(columns_of(Some(&names(&[]))), ["one"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Rows sorted by coupon, or by one text that stands where a code would, in scratch files. What does not fit in a
 //! bounded buffer goes to an unnamed file of the scratch folder, which vanishes with the process: one per sort, so
-//! that neither memory nor the number of open files follows the rows.
+//! that neither memory nor the number of open files follows the rows. Runs beyond the first gibibyte are compressed, and
+//! what of a run was read is given back to the disk.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::blocks::{LOOSE_BYTES, Opener, Press};
 use super::cells::{Packer, Unpacker};
 use super::coupon_key::{CouponKey, prefix};
 use super::text_hash::TextMap;
@@ -25,6 +27,11 @@ const WRITE_BUFFER: usize = 128 << 10;
 const READ_BYTES: usize = 16 << 20;
 const LEAST_READ_BUFFER: usize = 8 << 10;
 const MOST_READ_BUFFER: usize = 128 << 10;
+/// Bytes of rows in a compressed block.
+const BLOCK_BYTES: usize = 48 << 10;
+/// What is read of a run before it is given back to the disk.
+const GIVEN_BACK_BYTES: u64 = 1 << 20;
+
 /// Sorts packed rows by (stock_id, coupon_code), the first two cells of each. A full buffer is sorted and
 /// written by a thread while the next one fills.
 pub(super) struct Sorter {
@@ -35,6 +42,8 @@ pub(super) struct Sorter {
     file: Option<Arc<File>>,
     run_ends: Vec<u64>,
     writing: Option<JoinHandle<io::Result<(u64, Buffer)>>>,
+    /// Where in the file a run has to begin to be compressed.
+    loose_bytes: u64,
 }
 
 /// Rows that are not sorted yet.
@@ -99,6 +108,11 @@ impl Ord for Packed {
 
 impl Sorter {
     pub(super) fn new(scratch: &Path) -> Sorter {
+        Sorter::compressing_from(scratch, LOOSE_BYTES)
+    }
+
+    /// A sorter whose runs are compressed once its file has so many bytes.
+    fn compressing_from(scratch: &Path, loose_bytes: u64) -> Sorter {
         Sorter {
             scratch: scratch.to_owned(),
             buffer: Buffer::default(),
@@ -106,6 +120,7 @@ impl Sorter {
             file: None,
             run_ends: Vec::new(),
             writing: None,
+            loose_bytes,
         }
     }
 
@@ -152,8 +167,14 @@ impl Sorter {
         let empty = self.await_run()?;
         let full = std::mem::replace(&mut self.buffer, empty);
         let file = self.file()?;
-        self.writing = Some(std::thread::spawn(move || full.write_sorted(&file)));
+        let is_loose = self.is_loose(self.run_ends.last().copied().unwrap_or_default());
+        self.writing = Some(std::thread::spawn(move || full.write_sorted(&file, is_loose)));
         Ok(())
+    }
+
+    /// Whether the run that begins there is not compressed.
+    fn is_loose(&self, start: u64) -> bool {
+        start < self.loose_bytes
     }
 
     fn file(&mut self) -> io::Result<Arc<File>> {
@@ -180,19 +201,22 @@ impl Sorter {
         let starts = [0].iter().chain(&self.run_ends);
         let places = starts.zip(&self.run_ends).map(|(start, end)| *start..*end);
         let window = (READ_BYTES / self.run_ends.len().max(1)).clamp(LEAST_READ_BUFFER, MOST_READ_BUFFER);
-        let sections =
-            self.file.iter().flat_map(|file| places.clone().map(|place| Section { file: file.clone(), place }));
-        let mut runs: Vec<_> = sections.map(|section| Run::File(BufReader::with_capacity(window, section))).collect();
+        let sections = self.file.iter().flat_map(|file| places.clone().map(|place| Section::of(file.clone(), place)));
+        let open = |section: Section| match self.is_loose(section.place.start) {
+            true => Run::Loose(BufReader::with_capacity(window, section)),
+            false => Run::Compressed(Blocks { section, rows: Vec::new(), at: 0 }),
+        };
+        let mut runs: Vec<_> = sections.map(open).collect();
         let Buffer { bytes, rows } = self.buffer;
         runs.push(Run::Buffer { bytes, rows: rows.into_iter() });
-        let mut heads = BinaryHeap::new();
+        let (mut heads, mut opener) = (BinaryHeap::new(), Opener::default());
         for (number, run) in runs.iter_mut().enumerate() {
             let mut row = Packed::default();
-            if run.next(&mut row.0)? {
+            if run.next(&mut row.0, &mut opener)? {
                 heads.push(Reverse((row, number)));
             }
         }
-        Ok(Sorted { runs, heads })
+        Ok(Sorted { runs, heads, opener })
     }
 }
 
@@ -223,34 +247,84 @@ impl Buffer {
     }
 
     /// Writes the rows behind what is in `file`; gives how many bytes they take there, and the buffer, empty.
-    fn write_sorted(mut self, file: &File) -> io::Result<(u64, Buffer)> {
+    fn write_sorted(mut self, file: &File, is_loose: bool) -> io::Result<(u64, Buffer)> {
         self.sort();
-        let (mut file, mut written) = (BufWriter::with_capacity(WRITE_BUFFER, file), 0);
-        for row in &self.rows {
-            let bytes = row.of(&self.bytes);
-            let length = u32::try_from(bytes.len()).expect("a row is shorter than 4 GiB");
-            file.write_all(&length.to_le_bytes())?;
-            file.write_all(bytes)?;
-            written += 4 + u64::from(length);
-        }
+        let mut file = BufWriter::with_capacity(WRITE_BUFFER, file);
+        let written = if is_loose { self.write_rows(&mut file)? } else { self.write_blocks(&mut file)? };
         file.flush()?;
         self.bytes.clear();
         self.rows.clear();
         Ok((written, self))
     }
+
+    /// Writes every row after its length; gives their bytes.
+    fn write_rows(&self, file: &mut impl Write) -> io::Result<u64> {
+        let mut written = 0;
+        for row in &self.rows {
+            let bytes = row.of(&self.bytes);
+            file.write_all(&length_of(bytes))?;
+            file.write_all(bytes)?;
+            written += 4 + bytes.len() as u64;
+        }
+        Ok(written)
+    }
+
+    /// The same in compressed blocks.
+    fn write_blocks(&self, file: &mut impl Write) -> io::Result<u64> {
+        let (mut press, mut block, mut written) = (Press::new()?, Vec::with_capacity(2 * BLOCK_BYTES), 0);
+        for (number, row) in self.rows.iter().enumerate() {
+            let bytes = row.of(&self.bytes);
+            block.extend_from_slice(&length_of(bytes));
+            block.extend_from_slice(bytes);
+            if block.len() >= BLOCK_BYTES || number + 1 == self.rows.len() {
+                let pressed = press.press(&block)?;
+                file.write_all(pressed)?;
+                written += pressed.len() as u64;
+                block.clear();
+            }
+        }
+        Ok(written)
+    }
+}
+
+fn length_of(row: &[u8]) -> [u8; 4] {
+    u32::try_from(row.len()).expect("a row is shorter than 4 GiB").to_le_bytes()
 }
 
 /// Rows that lie sorted somewhere.
 enum Run {
-    File(BufReader<Section>),
+    Loose(BufReader<Section>),
+    Compressed(Blocks),
     Buffer { bytes: Vec<u8>, rows: std::vec::IntoIter<Place> },
 }
 
-/// A part of a file, read from its start to its end.
+/// A part of a file, read once, from its start to its end.
 struct Section {
     file: Arc<File>,
     /// What is yet to be read.
     place: Range<u64>,
+    /// What was read and not given back yet begins here.
+    kept: u64,
+}
+
+impl Section {
+    fn of(file: Arc<File>, place: Range<u64>) -> Section {
+        Section { file, kept: place.start, place }
+    }
+
+    /// Gives what was read back to the disk. A file system without holes keeps it until the file is closed.
+    #[cfg(target_os = "linux")]
+    fn give_back(&mut self) {
+        use rustix::fs::{FallocateFlags, fallocate};
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let _ = fallocate(&*self.file, hole, self.kept, self.place.start - self.kept);
+        self.kept = self.place.start;
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn give_back(&mut self) {
+        self.kept = self.place.start;
+    }
 }
 
 impl Read for Section {
@@ -259,20 +333,48 @@ impl Read for Section {
         let wanted = bytes.len().min(left);
         let read = self.file.read_at(&mut bytes[..wanted], self.place.start)?;
         self.place.start += read as u64;
+        if self.place.start - self.kept >= GIVEN_BACK_BYTES {
+            self.give_back();
+        }
         Ok(read)
+    }
+}
+
+/// A compressed run: its rows come block by block.
+struct Blocks {
+    section: Section,
+    rows: Vec<u8>,
+    /// Where in the block the next row stands.
+    at: usize,
+}
+
+impl Blocks {
+    fn next(&mut self, row: &mut Vec<u8>, opener: &mut Opener) -> io::Result<bool> {
+        if self.at == self.rows.len() {
+            self.at = 0;
+            if !opener.open(&mut self.section, &mut self.rows)? {
+                return Ok(false);
+            }
+        }
+        let (length, rest) = self.rows[self.at..].split_first_chunk().expect("a block ends with a row");
+        let length = u32::from_le_bytes(*length) as usize;
+        row.extend_from_slice(&rest[..length]);
+        self.at += 4 + length;
+        Ok(true)
     }
 }
 
 impl Run {
     /// Reads the next row into `row`; `false` at the end.
-    fn next(&mut self, row: &mut Vec<u8>) -> io::Result<bool> {
+    fn next(&mut self, row: &mut Vec<u8>, opener: &mut Opener) -> io::Result<bool> {
         row.clear();
         match self {
             Run::Buffer { bytes, rows } => {
                 let Some(place) = rows.next() else { return Ok(false) };
                 row.extend_from_slice(place.of(bytes));
             }
-            Run::File(file) => {
+            Run::Compressed(blocks) => return blocks.next(row, opener),
+            Run::Loose(file) => {
                 let mut length = [0; 4];
                 match file.read_exact(&mut length) {
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
@@ -291,6 +393,7 @@ impl Run {
 pub(super) struct Sorted {
     runs: Vec<Run>,
     heads: BinaryHeap<Reverse<(Packed, usize)>>,
+    opener: Opener,
 }
 
 impl Sorted {
@@ -303,7 +406,7 @@ impl Sorted {
     pub(super) fn next(&mut self, mut spare: Packed) -> io::Result<Option<Packed>> {
         let Some(mut head) = self.heads.peek_mut() else { return Ok(None) };
         let Reverse((row, run)) = &mut *head;
-        let is_more = self.runs[*run].next(&mut spare.0)?;
+        let is_more = self.runs[*run].next(&mut spare.0, &mut self.opener)?;
         std::mem::swap(row, &mut spare);
         if !is_more {
             PeekMut::pop(head);
@@ -383,9 +486,10 @@ mod tests {
         fn rows_come_back_sorted_by_coupon_whatever_their_order_and_the_number_of_runs(
             keys in proptest::collection::vec(("[a-c]{0,3}", "[0-2]{14,19}"), 0..60),
             run_every in 1_usize..20,
+            loose_bytes in prop_oneof![Just(0), 1_u64..400, Just(LOOSE_BYTES)],
         ) {
             let scratch = tempfile::tempdir().unwrap();
-            let mut sorter = Sorter::new(scratch.path());
+            let mut sorter = Sorter::compressing_from(scratch.path(), loose_bytes);
             for (number, (stock, code)) in keys.iter().enumerate() {
                 sorter.push((stock, code), |cells| cells.integer(i64::try_from(number).unwrap())).unwrap();
                 if number % run_every == 0 {

@@ -44,7 +44,7 @@ fn engine<'a>(night: &'a Fixture, rules: &'a Rules) -> Result<Engine<'a>, Reconc
 
 /// How the SQL's night differs from the local one; empty when it does not.
 fn differences(night: &mut Fixture) -> Result<Vec<String>, ReconcileError> {
-    let footing = night.put_ledger()?;
+    let footing = night.put_ledger(&Rules::built_in())?;
     let local: Vec<LedgerRow> = partition::read_rows(night.files.of_day(LedgerRow::DATASET).expect("just built"))?;
     let rules = Rules::built_in();
     let mut engine = engine(night, &rules)?;

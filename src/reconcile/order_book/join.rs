@@ -17,6 +17,7 @@ use crate::money::Fen;
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::Tally;
+use crate::reconcile::rules::Reads;
 use crate::reconcile::spill::Packed;
 use crate::reconcile::text_hash::hash;
 
@@ -140,16 +141,16 @@ impl<'a> OfNumber<'a> {
 }
 
 impl Join {
-    /// Starts the join of exports of so many lines.
+    /// Starts the join of exports of so many lines, for those who read that of its tables.
     pub(super) fn new(
         scratch: &Path,
         (refunds, refund_rows): (Refunds, RefundRows),
         payments: Payments,
-        lines: u64,
+        (lines, reads): (u64, &Reads),
     ) -> Result<Join, ReconcileError> {
         let odd = payments.odd_rows.iter().map(|row| (row.transaction_id.as_str(), row.out_trade_no.as_str()));
         let seen_odd = Seen::none_of(odd);
-        let (output, apart) = (Output::new(scratch, lines)?, Apart::new(scratch));
+        let (output, apart) = (Output::new(scratch, lines, reads)?, Apart::new(scratch));
         let refund_blocks = RefundBlocks::default();
         Ok(Join { output, refunds, refund_rows, refund_blocks, payments, seen_odd, apart })
     }

@@ -28,7 +28,7 @@ use join::Join;
 use order::LineColumns;
 use refunds::{RefundColumns, Refunds};
 
-pub(super) use lookup::Lookup;
+pub(super) use lookup::{Block, Lookup};
 pub(super) use source_files::source_files;
 pub(super) use table::path_of as table;
 
@@ -39,6 +39,7 @@ use super::cursor::{self, Columns};
 use super::error::ReconcileError;
 use super::files::DayFiles;
 use super::footing::{BillRows, Tally};
+use super::rules::Reads;
 use super::spill::{Packed, Sorted};
 use crate::money::Fen;
 
@@ -144,13 +145,18 @@ impl LineAmounts {
 }
 
 impl OrderBook {
-    /// Reads orders and bills from `from` up to D; writes the views' tables into `scratch`.
-    pub(super) fn build(files: &DayFiles, from: NaiveDate, scratch: &Path) -> Result<OrderBook, ReconcileError> {
+    /// Reads orders and bills from `from` up to D; writes of the views' tables what is read of them into `scratch`.
+    pub(super) fn build(
+        files: &DayFiles,
+        from: NaiveDate,
+        scratch: &Path,
+        reads: &Reads,
+    ) -> Result<OrderBook, ReconcileError> {
         let (bills, exports) = (files.window("payments", from), files.window("orders", from));
         let refunds = Refunds::read(&files.window("refunds", from), scratch)?;
-        let payments = payments::sort(&bills, scratch)?;
+        let payments = payments::sort(&bills, scratch, reads)?;
         let lines = cursor::count_rows(exports.iter().map(|(_, path)| *path))?;
-        let mut join = Join::new(scratch, refunds, payments, lines)?;
+        let mut join = Join::new(scratch, refunds, payments, (lines, reads))?;
         join_all(&exports, &mut join)?;
         join.finish(&bills)
     }

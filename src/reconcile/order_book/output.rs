@@ -12,6 +12,7 @@ use crate::reconcile::cells::Packer;
 use crate::reconcile::columns::business_day;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
+use crate::reconcile::rules::Reads;
 use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::spill::{Packed, Sorter};
 
@@ -34,15 +35,15 @@ struct Late {
 }
 
 impl Output {
-    /// The output of so many orders at most.
-    pub(super) fn new(scratch: &Path, orders: u64) -> Result<Output, ReconcileError> {
+    /// The output of so many order lines; of the tables what is read of them.
+    pub(super) fn new(scratch: &Path, lines: u64, reads: &Reads) -> Result<Output, ReconcileError> {
         Ok(Output {
             scratch: scratch.to_owned(),
             claims: Sorter::new(scratch),
-            lookup: LookupWriter::new(scratch, orders).map_err(spilled)?,
+            lookup: LookupWriter::new(scratch, lines).map_err(spilled)?,
             late: Late { orders: Sorter::new(scratch), count: 0 },
-            totals: RowWriter::new(path_of(scratch, "order_totals")),
-            lines: RowWriter::new(path_of(scratch, "order_lines")),
+            totals: RowWriter::new(path_of(scratch, "order_totals"), lines).only(reads.of("order_totals")),
+            lines: RowWriter::new(path_of(scratch, "order_lines"), lines).only(reads.of("order_lines")),
             coupon_lines: Tally::default(),
             payment_rows: BillRows::default(),
         })

@@ -15,6 +15,7 @@ use crate::reconcile::cursor::{self, Held};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::Tally;
 use crate::reconcile::merge::DayMerge;
+use crate::reconcile::rules::Reads;
 use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::spill::{Grouped, Sorter};
 use crate::reconcile::text_hash::hash;
@@ -34,12 +35,13 @@ pub(super) struct Payments {
 struct Merchants(BTreeSet<String>);
 
 /// Reads the bills of the look-back; writes the tables of their payments and merchants into `scratch`.
-pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<Payments, ReconcileError> {
+pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path, reads: &Reads) -> Result<Payments, ReconcileError> {
     let mut bills = DayMerge::<PaymentColumns>::open("payments", window)?;
     let mut sorter = Sorter::new(scratch);
     let count = cursor::count_rows(window.iter().map(|(_, path)| *path))?;
     let mut transactions = Filter::for_keys(count, BITS_OF_MANY);
-    let mut table = RowWriter::<PaymentsTable>::new(path_of(scratch, "bill_payments"));
+    let mut table = RowWriter::<PaymentsTable>::new(path_of(scratch, "bill_payments"), count);
+    table = table.only(reads.of("bill_payments"));
     let mut merchants = Merchants::default();
     let (mut rows, mut odd_rows, mut total) = (Vec::new(), Vec::new(), Tally::default());
     while take_payment(&mut bills, &mut rows)? {
@@ -99,7 +101,7 @@ impl Merchants {
     }
 
     fn write(&self, scratch: &Path) -> Result<(), ReconcileError> {
-        let mut table = RowWriter::<MerchantsTable>::new(path_of(scratch, "bill_merchants"));
+        let mut table = RowWriter::<MerchantsTable>::new(path_of(scratch, "bill_merchants"), self.0.len() as u64);
         self.0.iter().try_for_each(|merchant| table.push(&MerchantsRow { merchant })).map_err(torn)?;
         table.finish().map_err(torn)
     }

@@ -10,7 +10,7 @@ use crate::contract::ColumnKind::{self, Boolean, Date, Instant, Integer, Text};
 use crate::dataset::partition::{self, Provenance};
 use crate::reconcile::engine::Engine;
 use crate::reconcile::files::Scratch;
-use crate::reconcile::rules::Rules;
+use crate::reconcile::rules::{Reads, Rules};
 use crate::reconcile::terms::Terms;
 use crate::record::{OrderLine, Payment, Record, Refund};
 
@@ -235,7 +235,7 @@ proptest! {
         let files = files(&scratch, &days);
         let (terms, rules) = (Terms::default(), Rules::built_in());
         let from = terms.rules.lookback_start(files.date);
-        let book = OrderBook::build(&files, from, scratch.folder()).unwrap();
+        let book = OrderBook::build(&files, from, scratch.folder(), &Reads::default()).unwrap();
         let mut engine = Engine::open(&terms, &rules, &files, &scratch).unwrap();
         let views = [
             ("order_lines", LINES),

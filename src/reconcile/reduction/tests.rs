@@ -69,7 +69,7 @@ fn every_rule_case_gives_the_same_over_reduced_tables() {
         let rules = Rules::built_in().only(&name_of(case.parent().unwrap()));
         let mut night = Fixture::read(&case).unwrap();
         if !night.files.day.contains_key(LedgerRow::DATASET) {
-            night.put_ledger().unwrap();
+            night.put_ledger(&Rules::built_in()).unwrap();
         }
         let name = case.display().to_string();
         compare(&name, (&night.terms, &rules), (&night.files, &night.scratch));
@@ -100,7 +100,7 @@ fn a_group_is_held_against_the_number_of_its_own_stock_not_against_the_least_of_
     write("stocks.csv", "stock_id,total_send_num\nS1,1\nS2,9\nS3,2\n");
     write("user_coupons.csv", "stock_id,coupon_code\nS1,A\nS2,B\nS2,C\nS3,D\nS3,E\nS3,F\nS4,G\nS4,H\n");
     let mut night = Fixture::read(case.path()).unwrap();
-    night.put_ledger().unwrap();
+    night.put_ledger(&Rules::built_in()).unwrap();
     let rules = Rules::built_in().only("ST01");
     let mut engine = Engine::open(&night.terms, &rules, &night.files, &night.scratch).unwrap();
     let reduction = engine.reduce(rules.iter(), Limits { matched_rows: 3, ..PICKY });

@@ -95,7 +95,7 @@ fn rule_folders(dir: &Path) -> Result<Vec<String>, ReconcileError> {
 fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, ReconcileError> {
     let mut night = Fixture::read(case)?;
     if !night.files.day.contains_key(LedgerRow::DATASET) {
-        let footing = night.put_ledger()?;
+        let footing = night.put_ledger(rules)?;
         if let Some(side) = footing.iter().find(|side| !side.holds()) {
             return Ok(Some(format!("the night does not foot: {side}")));
         }

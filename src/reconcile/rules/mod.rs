@@ -5,6 +5,7 @@ mod cases;
 mod header;
 pub(super) mod place;
 mod portable;
+mod reads;
 mod wording;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 pub use cases::{CaseOutcome, test_folder};
 pub use header::{Input, Key, Rule, Severity};
 pub use portable::{Finding, findings};
+pub(super) use reads::Reads;
 pub use wording::Wording;
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/jobs/rules");

@@ -1,0 +1,107 @@
+//! Blocks of rows, compressed, for what of a night's scratch files the cache of the system would not hold anyway. Each
+//! block is read by itself. Knows no row.
+
+use std::io::{self, Read};
+
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::compress_bound;
+
+/// Bytes of a scratch file that lie as they are: what is smaller costs no time to compress.
+pub(super) const LOOSE_BYTES: u64 = 1 << 30;
+/// Rows of a scratch table up to which it is written as it lies in memory.
+pub(super) const LOOSE_ROWS: u64 = 8 << 20;
+/// Ids and hashes written as text get hardly smaller above it.
+pub(super) const ZSTD_LEVEL: i32 = 1;
+/// Two lengths, compressed and not.
+const HEAD_BYTES: usize = 8;
+
+/// Compresses blocks.
+pub(super) struct Press {
+    compressor: Compressor<'static>,
+    block: Vec<u8>,
+}
+
+/// Opens blocks again.
+#[derive(Default)]
+pub(super) struct Opener {
+    decompressor: Option<Decompressor<'static>>,
+    block: Vec<u8>,
+}
+
+impl Press {
+    pub(super) fn new() -> io::Result<Press> {
+        Ok(Press { compressor: Compressor::new(ZSTD_LEVEL)?, block: Vec::new() })
+    }
+
+    /// The block of these bytes.
+    pub(super) fn press(&mut self, bytes: &[u8]) -> io::Result<&[u8]> {
+        self.block.resize(HEAD_BYTES + compress_bound(bytes.len()), 0);
+        let length = self.compressor.compress_to_buffer(bytes, &mut self.block[HEAD_BYTES..])?;
+        self.block[..HEAD_BYTES].copy_from_slice(&head(length, bytes.len()));
+        Ok(&self.block[..HEAD_BYTES + length])
+    }
+}
+
+impl Opener {
+    /// Reads the next block of `file` and puts its bytes into `bytes`; `false` at the end.
+    pub(super) fn open(&mut self, file: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        bytes.clear();
+        let mut head = [0; HEAD_BYTES];
+        match file.read_exact(&mut head) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            read => read?,
+        }
+        let (pressed, loose) = lengths(head);
+        self.block.resize(pressed, 0);
+        file.read_exact(&mut self.block)?;
+        bytes.resize(loose, 0);
+        let decompressor = match &mut self.decompressor {
+            Some(decompressor) => decompressor,
+            none => none.insert(Decompressor::new()?),
+        };
+        decompressor.decompress_to_buffer(&self.block, bytes.as_mut_slice())?;
+        Ok(true)
+    }
+}
+
+fn head(pressed: usize, loose: usize) -> [u8; HEAD_BYTES] {
+    let length = |bytes: usize| u32::try_from(bytes).expect("a block is shorter than 4 GiB").to_le_bytes();
+    let ([a, b, c, d], [e, f, g, h]) = (length(pressed), length(loose));
+    [a, b, c, d, e, f, g, h]
+}
+
+fn lengths([a, b, c, d, e, f, g, h]: [u8; HEAD_BYTES]) -> (usize, usize) {
+    (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn blocks_come_back_one_after_the_other(blocks in proptest::collection::vec("[0-9a-f]{0,400}", 0..6)) {
+            let (mut press, mut opener) = (Press::new().unwrap(), Opener::default());
+            let mut file = Vec::new();
+            blocks.iter().for_each(|block| file.extend_from_slice(press.press(block.as_bytes()).unwrap()));
+            let (mut rest, mut found) = (file.as_slice(), Vec::new());
+            for block in &blocks {
+                prop_assert!(opener.open(&mut rest, &mut found).unwrap());
+                prop_assert_eq!(&found, block.as_bytes());
+            }
+            prop_assert!(!opener.open(&mut rest, &mut found).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_block_that_was_cut_off_or_damaged_is_an_error() {
+        let (mut press, mut opener, mut found) = (Press::new().unwrap(), Opener::default(), Vec::new());
+        let block = press.press(&[7; 1_000]).unwrap().to_vec();
+        assert!(opener.open(&mut &block[..block.len() - 1], &mut found).is_err());
+        let mut damaged = block;
+        damaged[HEAD_BYTES] ^= 0xFF;
+        assert!(opener.open(&mut damaged.as_slice(), &mut found).is_err());
+    }
+}
