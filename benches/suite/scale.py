@@ -15,8 +15,10 @@ import sys
 import plot
 from measure import OUT, ROOT, bench, free_gb, load, measured, medians, save, say
 
-# Lake and yesterday's ledger 240, tonight's ledger 100, scratch files 640 at most (seen at 3 M).
-BYTES_A_COUPON = 1000
+# Lake and yesterday's ledger 230, tonight's ledger and scratch files 600 at most (seen at 10 M).
+BYTES_A_COUPON = 830
+# From here on scratch files are compressed: 230 and 370 (seen at 20 M).
+LARGE_COUPONS, BYTES_A_COUPON_OF_MANY = 15_000_000, 600
 LARGE_TIME, LARGE_MEMORY = 11, 0.25
 
 
@@ -29,7 +31,7 @@ def main():
     counts = [arguments.large] if arguments.large else [round(float(it) * 1e6) for it in arguments.millions.split(",")]
     OUT.mkdir(parents=True, exist_ok=True)
     for coupons in counts:
-        needed = coupons * BYTES_A_COUPON / 1e9
+        needed = coupons * (BYTES_A_COUPON if coupons < LARGE_COUPONS else BYTES_A_COUPON_OF_MANY) / 1e9
         say(f"{coupons:,} coupons: {needed:.0f} GB of disk are needed, {free_gb(OUT):.0f} GB are free")
         if needed > free_gb(OUT):
             if arguments.large:

@@ -30,6 +30,12 @@ struct Question {
     rows: Gathering,
 }
 
+/// A mention under trial, and its rows that are left.
+struct Answer {
+    trial: Trial,
+    rows: Result<Vec<u64>, ArrowError>,
+}
+
 /// Reduces what can be reduced by keys. After an error the rest stays as it was.
 pub(super) fn reduce(
     rules: &mut [Planned],
@@ -53,8 +59,8 @@ pub(super) fn reduce(
         }
     }
     let walks = questions.into_iter().collect();
-    let walked = side_by_side(THREADS, walks, |(table, questions)| walk(&sources[table], questions));
-    walked.into_iter().flatten().for_each(|question| question.settle(rules, sources, &searches));
+    let walked = side_by_side(THREADS, walks, |(table, questions)| walk(&sources[table], questions, &searches));
+    walked.into_iter().flatten().for_each(|answer| answer.settle(rules, sources));
     Ok(())
 }
 
@@ -73,21 +79,29 @@ fn demand(
     Some((Demand::Crowded(more_than), columns))
 }
 
-/// Gathers in one walk; nothing where the table could not be walked through.
-fn walk(source: &Source, mut questions: Vec<Question>) -> Vec<Question> {
-    let is_walked = gather(source, questions.iter_mut().map(|question| &mut question.rows).collect()).is_ok();
-    questions.retain(|_| is_walked);
-    questions
+/// Gathers in one walk and answers at once: the scratch files of one table are gone before a third is walked through.
+/// Nothing where the table could not be.
+fn walk(source: &Source, mut questions: Vec<Question>, searches: &[Search]) -> Vec<Answer> {
+    match gather(source, questions.iter_mut().map(|question| &mut question.rows).collect()) {
+        Ok(()) => questions.into_iter().map(|question| question.answer(searches)).collect(),
+        Err(_) => Vec::new(),
+    }
 }
 
 impl Question {
-    /// Decides which rows are left. Where that fails, or too many are, the mention stays as it was.
-    fn settle(self, rules: &mut [Planned], sources: &Sources, searches: &[Search]) {
-        let Question { mut trial, demand, rows } = self;
-        let rows = match demand {
-            Demand::Absent(search) => searches[search].absent(rows),
-            Demand::Crowded(more_than) => crowd::crowded(rows, &more_than),
+    fn answer(self, searches: &[Search]) -> Answer {
+        let rows = match self.demand {
+            Demand::Absent(search) => searches[search].absent(self.rows),
+            Demand::Crowded(more_than) => crowd::crowded(self.rows, &more_than),
         };
+        Answer { trial: self.trial, rows }
+    }
+}
+
+impl Answer {
+    /// Decides which rows are left. Where that fails, or too many are, the mention stays as it was.
+    fn settle(self, rules: &mut [Planned], sources: &Sources) {
+        let Answer { mut trial, rows } = self;
         let planned = &mut rules[trial.rule];
         let source = &sources[&planned.shape.tables[trial.mention]];
         if rows.and_then(|rows| trial.conclude(source, rows)).is_ok() && !trial.is_given_up {
