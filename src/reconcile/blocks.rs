@@ -1,5 +1,4 @@
-//! Blocks of rows, compressed, for what of a night's scratch files the cache of the system would not hold anyway. Each
-//! block is read by itself. Knows no row.
+//! Blocks of rows, compressed, for what of a night's sorts the cache of the system would not hold anyway. Knows no row.
 
 use std::io::{self, Read};
 

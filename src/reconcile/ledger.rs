@@ -14,7 +14,7 @@ use super::files::{DayFiles, Scratch};
 use super::footing::{Counts, Footing};
 use super::ledger_row::{LedgerBuilder, LedgerLine};
 use super::matching::{self, Trace};
-use super::order_book::{Block, Lookup, OrderBook};
+use super::order_book::{Lookup, OrderBook};
 use super::order_side::OrderSide;
 use super::parameters::days;
 use super::rules::Reads;
@@ -59,8 +59,8 @@ struct Night<'a> {
 /// Memory that is used again for every row.
 #[derive(Default)]
 struct Blocks {
-    passes: [Block; 2],
-    previous: Block,
+    passes: [Vec<u8>; 2],
+    previous: Vec<u8>,
 }
 
 /// Builds the ledger of `files.date` batch by batch, sorted by key; gives the control totals.

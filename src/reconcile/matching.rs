@@ -6,7 +6,7 @@ use std::io;
 use regex::Regex;
 
 use super::facts::Claim;
-use super::order_book::{Block, LineAmounts, Lookup, Order};
+use super::order_book::{LineAmounts, Lookup, Order};
 
 /// The pass that found the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub(super) fn find_order<'a>(
     claims: &[Claim<'a>],
     trace: Trace<'_>,
     orders: &'a Lookup,
-    blocks: &'a mut [Block; 2],
+    blocks: &'a mut [Vec<u8>; 2],
     use_request_pattern: Option<&Regex>,
 ) -> io::Result<Match<'a>> {
     let [association, use_request] = blocks;
@@ -100,7 +100,7 @@ fn by_number<'a>(
     pass: Pass,
     number: Option<&str>,
     orders: &'a Lookup,
-    block: &'a mut Block,
+    block: &'a mut Vec<u8>,
 ) -> io::Result<Option<Match<'a>>> {
     let Some(number) = number else { return Ok(None) };
     let order = orders.find(number, block)?.filter(|order| order.paid_at.is_some());

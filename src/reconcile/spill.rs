@@ -28,7 +28,7 @@ const READ_BYTES: usize = 16 << 20;
 const LEAST_READ_BUFFER: usize = 8 << 10;
 const MOST_READ_BUFFER: usize = 128 << 10;
 /// Bytes of rows in a compressed block.
-const BLOCK_BYTES: usize = 48 << 10;
+const BLOCK_BYTES: usize = 32 << 10;
 /// What is read of a run before it is given back to the disk.
 const GIVEN_BACK_BYTES: u64 = 1 << 20;
 

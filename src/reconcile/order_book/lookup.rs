@@ -4,12 +4,10 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::Order;
-use crate::reconcile::blocks::{LOOSE_BYTES, Opener, Press};
 use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::text_hash::hash;
 
@@ -51,8 +49,8 @@ impl Filing for OrdersByNumber {
     }
 }
 
-/// Bytes after which a block ends: one read.
-const BLOCK_BYTES: usize = 16 << 10;
+/// Bytes after which a block ends: one read. Smaller blocks are found by more entries, which are in memory.
+const BLOCK_BYTES: usize = 32 << 10;
 /// Bits of a filter for every order or payment: one text in seven that was not added may seem to be, and costs a read or
 /// a detour. More bits would be a part of memory that follows the orders.
 pub(super) const BITS_OF_MANY: u64 = 4;
@@ -100,18 +98,47 @@ fn bits(hash: u64) -> [(usize, u64); 3] {
     })
 }
 
-/// Where a block begins in the file, and the text of its first row.
-struct Place {
-    first: Box<str>,
-    start: u64,
+/// Where blocks begin, and with which text: all texts in one, as there are many.
+#[derive(Default)]
+struct Blocks {
+    texts: String,
+    places: Vec<Place>,
 }
 
-/// The rows of a block that was read, and what it takes to read the next one.
-#[derive(Default)]
-pub(in crate::reconcile) struct Block {
-    rows: Vec<u8>,
-    compressed: Vec<u8>,
-    opener: Opener,
+/// Where a block begins in the file, and where the text of its first row ends.
+#[derive(Clone, Copy)]
+struct Place {
+    start: u64,
+    text_end: usize,
+}
+
+impl Blocks {
+    fn push(&mut self, first: &str, start: u64) {
+        self.texts.push_str(first);
+        self.places.push(Place { start, text_end: self.texts.len() });
+    }
+
+    /// Where the last one begins.
+    fn last_start(&self) -> Option<u64> {
+        self.places.last().map(|place| place.start)
+    }
+
+    /// Where the block begins that a text must lie in, and where it ends, if it is not the last; `None` when the text is
+    /// smaller than all.
+    fn find(&self, text: &str) -> Option<(u64, Option<u64>)> {
+        let (mut least, mut most) = (0, self.places.len());
+        while least < most {
+            let middle = usize::midpoint(least, most);
+            if self.first(middle) <= text { least = middle + 1 } else { most = middle }
+        }
+        let start = self.places[least.checked_sub(1)?].start;
+        Some((start, self.places.get(least).map(|next| next.start)))
+    }
+
+    fn first(&self, block: usize) -> &str {
+        let start = block.checked_sub(1).map_or(0, |before| self.places[before].text_end);
+        &self.texts[start..self.places[block].text_end]
+    }
 }
 
 /// Writes rows whose texts ascend.
@@ -119,34 +146,21 @@ pub(super) struct LookupWriter<F> {
     filing: PhantomData<F>,
     file: BufWriter<File>,
     written: u64,
-    /// The rows of the block that is being filled.
-    rows: Vec<u8>,
-    places: Vec<Place>,
+    blocks: Blocks,
     filter: Filter,
     row: Vec<u8>,
-    /// Where in the file a block has to begin to be compressed.
-    loose_bytes: u64,
-    press: Option<Press>,
 }
 
 impl<F: Filing> LookupWriter<F> {
     /// For so many rows at most.
     pub(super) fn new(scratch: &Path, rows: u64) -> io::Result<LookupWriter<F>> {
-        LookupWriter::compressing_from(scratch, rows, LOOSE_BYTES)
-    }
-
-    /// The same, compressed once the file has so many bytes.
-    fn compressing_from(scratch: &Path, rows: u64, loose_bytes: u64) -> io::Result<LookupWriter<F>> {
         Ok(LookupWriter {
             filing: PhantomData,
             file: BufWriter::with_capacity(256 << 10, tempfile::tempfile_in(scratch)?),
             written: 0,
-            rows: Vec::new(),
-            places: Vec::new(),
+            blocks: Blocks::default(),
             filter: Filter::for_keys(rows, F::FILTER_BITS),
             row: Vec::new(),
-            loose_bytes,
-            press: None,
         })
     }
 
@@ -162,33 +176,17 @@ impl<F: Filing> LookupWriter<F> {
 
     /// Adds a row that is packed already.
     pub(super) fn push_packed(&mut self, key: &str, row: &[u8]) -> io::Result<()> {
-        if self.rows.is_empty() {
-            self.places.push(Place { first: key.into(), start: self.written });
+        if self.blocks.last_start().is_none_or(|start| self.written - start >= BLOCK_BYTES as u64) {
+            self.blocks.push(key, self.written);
         }
         self.filter.add(hash(key));
-        self.rows.extend_from_slice(row);
-        if self.rows.len() >= BLOCK_BYTES { self.write_block() } else { Ok(()) }
+        self.written += row.len() as u64;
+        self.file.write_all(row)
     }
 
-    fn write_block(&mut self) -> io::Result<()> {
-        let bytes = match &mut self.press {
-            _ if self.written < self.loose_bytes => &self.rows,
-            Some(press) => press.press(&self.rows)?,
-            none => none.insert(Press::new()?).press(&self.rows)?,
-        };
-        self.file.write_all(bytes)?;
-        self.written += bytes.len() as u64;
-        self.rows.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> io::Result<Run> {
-        if !self.rows.is_empty() {
-            self.write_block()?;
-        }
+    fn finish(self) -> io::Result<Run> {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        let LookupWriter { written, places, filter, loose_bytes, .. } = self;
-        Ok(Run { file, length: written, places, filter, loose_bytes })
+        Ok(Run { file, length: self.written, blocks: self.blocks, filter: self.filter })
     }
 }
 
@@ -196,9 +194,8 @@ impl<F: Filing> LookupWriter<F> {
 struct Run {
     file: File,
     length: u64,
-    places: Vec<Place>,
+    blocks: Blocks,
     filter: Filter,
-    loose_bytes: u64,
 }
 
 /// Rows by their text.
@@ -217,12 +214,16 @@ impl<F: Filing> Lookup<F> {
     }
 
     /// The row of a text. `block` holds what had to be read.
-    pub(in crate::reconcile) fn find<'a>(&'a self, key: &str, block: &'a mut Block) -> io::Result<Option<F::Row<'a>>> {
+    pub(in crate::reconcile) fn find<'a>(
+        &'a self,
+        key: &str,
+        block: &'a mut Vec<u8>,
+    ) -> io::Result<Option<F::Row<'a>>> {
         let hash = hash(key);
         for run in self.runs.iter().filter(|run| run.filter.may_hold(hash)) {
             run.read_block(key, block)?;
-            if let Some(start) = start_of::<F>(key, &block.rows) {
-                return Ok(Some(F::unpack(&mut Unpacker::new(&block.rows[start..]))));
+            if let Some(start) = start_of::<F>(key, block) {
+                return Ok(Some(F::unpack(&mut Unpacker::new(&block[start..]))));
             }
         }
         Ok(None)
@@ -256,21 +257,11 @@ fn start_of<F: Filing>(key: &str, block: &[u8]) -> Option<usize> {
 
 impl Run {
     /// Reads the block a text must lie in; leaves it empty when there is none.
-    fn read_block(&self, key: &str, block: &mut Block) -> io::Result<()> {
-        block.rows.clear();
-        let after = self.places.partition_point(|place| &*place.first <= key);
-        let Some(place) = after.checked_sub(1).map(|place| &self.places[place]) else { return Ok(()) };
-        let end = self.places.get(after).map_or(self.length, |next| next.start);
-        if place.start < self.loose_bytes {
-            return self.read(place.start..end, &mut block.rows);
-        }
-        self.read(place.start..end, &mut block.compressed)?;
-        block.opener.open(&mut block.compressed.as_slice(), &mut block.rows).map(drop)
-    }
-
-    fn read(&self, range: Range<u64>, bytes: &mut Vec<u8>) -> io::Result<()> {
-        bytes.resize(usize::try_from(range.end - range.start).expect("a block fits"), 0);
-        self.file.read_exact_at(bytes, range.start)
+    fn read_block(&self, key: &str, bytes: &mut Vec<u8>) -> io::Result<()> {
+        bytes.clear();
+        let Some((start, next)) = self.blocks.find(key) else { return Ok(()) };
+        bytes.resize(usize::try_from(next.unwrap_or(self.length) - start).expect("a block fits"), 0);
+        self.file.read_exact_at(bytes, start)
     }
 }
 
@@ -279,22 +270,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_order_is_found_by_its_number_and_no_other_is_compressed_or_not() {
-        [LOOSE_BYTES, 20_000, 0].into_iter().for_each(find_every_order);
-    }
-
-    fn find_every_order(loose_bytes: u64) {
+    fn every_order_is_found_by_its_number_and_no_other_is() {
         let scratch = tempfile::tempdir().unwrap();
         let numbers: Vec<String> = (0..6_000).map(|number| format!("WX{number:026}")).collect();
         let order = |number| Order { out_trade_no: number, transaction_id: Some("4200"), ..Order::default() };
-        let writer = || LookupWriter::<OrdersByNumber>::compressing_from(scratch.path(), 3_000, loose_bytes).unwrap();
-        let mut runs = [writer(), writer()];
+        let mut runs = [0, 1].map(|_| LookupWriter::<OrdersByNumber>::new(scratch.path(), 3_000).unwrap());
         for (place, number) in numbers.iter().enumerate() {
             runs[usize::from(place % 5 == 0)].push(&order(number)).unwrap();
         }
         let lookup = Lookup::of(runs).unwrap();
-        assert!(lookup.runs.iter().all(|run| run.places.len() > 2));
-        let mut block = Block::default();
+        assert!(lookup.runs.iter().all(|run| run.blocks.places.len() > 2));
+        let mut block = Vec::new();
         for number in &numbers {
             assert_eq!(lookup.find(number, &mut block).unwrap(), Some(order(number)));
         }

@@ -28,7 +28,7 @@ use join::Join;
 use order::LineColumns;
 use refunds::{RefundColumns, Refunds};
 
-pub(super) use lookup::{Block, Lookup};
+pub(super) use lookup::Lookup;
 pub(super) use source_files::source_files;
 pub(super) use table::path_of as table;
 

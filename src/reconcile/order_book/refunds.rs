@@ -8,7 +8,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use super::lookup::{BITS_OF_FEW, Block, Filing, Filter, Lookup, LookupWriter};
+use super::lookup::{BITS_OF_FEW, Filing, Filter, Lookup, LookupWriter};
 use super::order::Totals;
 use super::table::{RefundsRow, RefundsTable, path_of, torn};
 use super::{by_text, key_of, spilled, text_and_cells};
@@ -144,8 +144,8 @@ impl<K: FiledBy> Filing for Filed<K> {
 }
 
 /// Memory for what is read of refunds while they are looked at.
-#[derive(Default)]
-pub(super) struct RefundBlocks([Block; 2]);
+#[derive(Debug, Default)]
+pub(super) struct RefundBlocks([Vec<u8>; 2]);
 
 /// The refunds of the look-back.
 pub(super) struct Refunds {
