@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
+use super::parts;
 use crate::record::{Break, Record, SubsidyOrder};
 use crate::store::{Mirror, StoreError};
 
@@ -138,7 +139,7 @@ fn day_of(key: &str) -> Option<(&str, NaiveDate)> {
 
 fn published<'a>(keys: impl Iterator<Item = &'a str>) -> BTreeMap<String, BTreeSet<NaiveDate>> {
     let mut published: BTreeMap<String, BTreeSet<NaiveDate>> = BTreeMap::new();
-    for (dataset, day) in keys.filter(|key| key.ends_with("/part-0.parquet")).filter_map(day_of) {
+    for (dataset, day) in keys.filter(|key| key.rsplit('/').next() == Some(parts::FIRST)).filter_map(day_of) {
         published.entry(dataset.to_owned()).or_default().insert(day);
     }
     published
@@ -194,8 +195,8 @@ mod tests {
             let lake = Lake::in_bucket(Bucket::bring_in(mirror, &night(day(11, 18))).unwrap());
             lake.prepare().unwrap();
             let staging = Staging::open(&lake, "r", day(11, 18)).unwrap();
-            let file = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
-            staging.publish(std::slice::from_ref(&file)).unwrap();
+            let files = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
+            staging.publish(&files).unwrap();
             assert_eq!(lake.shown(&lake.reports(day(11, 18))), "s3://bucket/prefix/reports/dt=2026-11-18");
             store.list("datasets").unwrap()
         };

@@ -1,5 +1,5 @@
-//! One partition as one Parquet file: typed by its contract, sorted by its key, the same bytes for
-//! the same rows. A file of an older contract reads with its new columns null. Never decides where
+//! One partition as one Parquet file, above a size as several: typed by its contract, sorted by its key, the same
+//! bytes for the same rows. A file of an older contract reads with its new columns null. Never decides where
 //! a file goes.
 
 use std::fs::File;
@@ -12,8 +12,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -21,8 +20,10 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::de::DeserializeOwned;
 
-use super::encoder::Encoder;
+use super::batches::Batches;
+use super::encoder::{Encoder, GroupLimit};
 use super::key_order::KeyOrder;
+use super::parts;
 use crate::ahead::Ahead;
 use crate::contract::{Contract, contract};
 use crate::durable;
@@ -120,14 +121,34 @@ pub struct Provenance {
     pub inputs_sha256: String,
 }
 
+/// Where a part of a partition ends, and a row group in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartLimit {
+    /// Rows of a row group.
+    pub rows_per_group: usize,
+    /// A part ends with the row group that makes it so large. A row group ends before its time once its rows,
+    /// not encoded, take as much: so a small limit is kept as well.
+    pub bytes: u64,
+}
+
+impl PartLimit {
+    /// Everything in one file.
+    pub const NONE: PartLimit = PartLimit::of_bytes(u64::MAX);
+
+    /// Parts of so many bytes, or a row group more.
+    pub const fn of_bytes(bytes: u64) -> PartLimit {
+        PartLimit { rows_per_group: ROWS_PER_GROUP, bytes }
+    }
+}
+
 /// Writes `rows`, sorted by the contract's key, to `path` and syncs it.
 ///
 /// # Errors
 /// The file cannot be written, rows do not fit the contract, keys stand twice or out of order.
 pub fn write_rows<R: Record>(path: &Path, rows: &[R], provenance: &Provenance) -> Result<(), PartitionError> {
-    let mut writer = Writer::create(path, contract(R::DATASET), provenance)?;
+    let mut writer = Writer::create(path, contract(R::DATASET), provenance, PartLimit::NONE)?;
     writer.write_rows(rows)?;
-    writer.finish()
+    writer.finish().map(drop)
 }
 
 /// Writes record batches of a contract's schema, sorted by its key, to `path` and syncs it.
@@ -137,68 +158,117 @@ pub fn write_batches(
     provenance: &Provenance,
     batches: impl Iterator<Item = Result<RecordBatch, PartitionError>>,
 ) -> Result<(), PartitionError> {
-    let mut writer = Writer::create(path, contract, provenance)?;
+    let mut writer = Writer::create(path, contract, provenance, PartLimit::NONE)?;
     for batch in batches {
         writer.write(&batch?)?;
     }
-    writer.finish()
+    writer.finish().map(drop)
 }
 
-/// A partition file under construction: memory does not grow with its rows.
+/// The files of a partition under construction: memory does not grow with its rows.
 pub struct Writer {
-    path: PathBuf,
-    file: Encoder,
+    first: PathBuf,
+    schema: SchemaRef,
+    properties: WriterProperties,
+    limit: PartLimit,
+    part: Encoder,
+    /// Of each part, that under way the last.
+    rows: Vec<u64>,
     keys: KeyOrder,
 }
 
 impl Writer {
-    /// Begins the file of a contract at `path`.
-    pub fn create(path: &Path, contract: &'static Contract, provenance: &Provenance) -> Result<Writer, PartitionError> {
-        let properties = writer_properties(contract, provenance);
-        let file = durable::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-        let file = Encoder::new(file, &contract.arrow(), properties, ROWS_PER_GROUP)
-            .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
-        Ok(Writer { path: path.to_owned(), file, keys: KeyOrder::of(contract) })
+    /// Begins the partition of a contract whose first file is `first`.
+    pub fn create(
+        first: &Path,
+        contract: &'static Contract,
+        provenance: &Provenance,
+        limit: PartLimit,
+    ) -> Result<Writer, PartitionError> {
+        let (schema, properties) = (contract.arrow(), writer_properties(contract, provenance));
+        let part = begin(first, &schema, &properties, limit)?;
+        let (first, keys) = (first.to_owned(), KeyOrder::of(contract));
+        Ok(Writer { first, schema, properties, limit, part, rows: vec![0], keys })
     }
 
     /// Adds rows that come after all before them.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
         self.keys.check(batch)?;
-        self.file.write(batch).map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })
+        let mut written = 0;
+        while written < batch.num_rows() {
+            if self.part.bytes_between_groups().is_some_and(|bytes| bytes >= self.limit.bytes) {
+                self.turn()?;
+            }
+            let rows = self.part.write(&batch.slice(written, batch.num_rows() - written));
+            let rows = rows.map_err(|source| PartitionError::Parquet { path: self.path(), source })?;
+            written += rows;
+            *self.rows.last_mut().expect("a part is under way") += rows as u64;
+        }
+        Ok(())
     }
 
     /// Adds rows that come after all before them, a batch after the other. The bytes of the file depend on where
     /// batches end: all but the last `rows` should be a multiple of `ROWS_PER_BATCH`.
     pub fn write_rows<R: Record>(&mut self, rows: &[R]) -> Result<(), PartitionError> {
         let schema = contract(R::DATASET).arrow();
-        rows.chunks(ROWS_PER_BATCH).try_for_each(|rows| self.write(&to_batch::<R>(&self.path, &schema, rows)?))
+        rows.chunks(ROWS_PER_BATCH).try_for_each(|rows| self.write(&to_batch::<R>(&self.path(), &schema, rows)?))
     }
 
-    /// Ends the file and syncs it.
-    pub fn finish(self) -> Result<(), PartitionError> {
-        let file = self.file.finish().map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })?;
-        file.sync_all().map_err(|source| PartitionError::Open { path: self.path, source })
+    /// Ends the partition and syncs its files; gives the rows of each.
+    pub fn finish(self) -> Result<Vec<u64>, PartitionError> {
+        let path = self.path();
+        end(self.part, &path)?;
+        Ok(self.rows)
+    }
+
+    /// Ends a part; there are rows for another.
+    fn turn(&mut self) -> Result<(), PartitionError> {
+        let path = self.path();
+        self.rows.push(0);
+        let next = begin(&self.path(), &self.schema, &self.properties, self.limit)?;
+        end(std::mem::replace(&mut self.part, next), &path)
+    }
+
+    /// The part under way.
+    fn path(&self) -> PathBuf {
+        parts::path(&self.first, self.rows.len() - 1)
     }
 }
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Writer").field("first", &self.first).finish_non_exhaustive()
     }
 }
 
-/// Rows of a partition file, read batch by batch: memory does not grow with the file.
+fn begin(
+    path: &Path,
+    schema: &SchemaRef,
+    properties: &WriterProperties,
+    limit: PartLimit,
+) -> Result<Encoder, PartitionError> {
+    let file = durable::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let group = GroupLimit { rows: limit.rows_per_group, plain_bytes: limit.bytes };
+    let encoder = Encoder::new(file, schema, properties.clone(), group);
+    encoder.map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })
+}
+
+fn end(part: Encoder, path: &Path) -> Result<(), PartitionError> {
+    let file = part.finish().map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
+    file.sync_all().map_err(|source| PartitionError::Open { path: path.to_owned(), source })
+}
+
+/// Rows of a partition, read batch by batch: memory does not grow with its files.
 pub struct Rows<R> {
     path: PathBuf,
     batches: Box<dyn Iterator<Item = Result<Vec<R>, PartitionError>> + Send>,
     ready: std::vec::IntoIter<R>,
 }
 
-/// The rows of a partition file, a batch at a time.
+/// The rows of a partition, a batch at a time.
 struct RowBatches<R> {
-    path: PathBuf,
     schema: SchemaRef,
-    batches: ParquetRecordBatchReader,
+    batches: Batches,
     row: PhantomData<fn() -> R>,
 }
 
@@ -208,7 +278,7 @@ impl<R> std::fmt::Debug for Rows<R> {
     }
 }
 
-/// Opens a partition file for reading row by row, in file order.
+/// Opens a partition, by its first file, for reading row by row in its order.
 pub fn open_rows<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
     Ok(Rows::of(path, Box::new(RowBatches::open(path, ROWS_PER_BATCH)?)))
 }
@@ -218,33 +288,29 @@ pub fn open_rows_ahead<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError
     Ok(Rows::of(path, Box::new(Ahead::of(RowBatches::open(path, ROWS_AHEAD)?, 1))))
 }
 
-/// All rows of a partition file, in file order.
+/// All rows of a partition, in its order.
 pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
     open_rows(path)?.collect()
 }
 
-/// The named columns of a partition file as rows of their own type, in file order, batch by batch; the others
+/// The named columns of a partition as rows of their own type, in its order, batch by batch; the others
 /// are not read.
 ///
 /// # Errors
-/// The file is no Parquet file; a row that does not fit is an error in its place.
+/// A file is no Parquet file; a row that does not fit is an error in its place.
 pub fn open_columns<T: DeserializeOwned>(
     path: &Path,
     dataset: &'static str,
     columns: &[&str],
 ) -> Result<impl Iterator<Item = Result<T, PartitionError>>, PartitionError> {
-    let path = path.to_owned();
-    let file = File::open(&path).map_err(|source| PartitionError::Open { path: path.clone(), source })?;
-    let parquet = |source| PartitionError::Parquet { path: path.clone(), source };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-    let batches = builder.with_projection(mask).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)?;
-    let read = move |batch: Result<RecordBatch, ArrowError>| -> Result<Vec<T>, PartitionError> {
-        let batch = batch.map_err(|error| PartitionError::Parquet { path: path.clone(), source: error.into() })?;
-        let misfit = |source| PartitionError::Rows { path: path.clone(), dataset, source: Box::new(source) };
-        serde_arrow::from_record_batch(&batch).map_err(misfit)
+    let mut batches = Batches::open(path, Some(columns), ROWS_PER_BATCH)?;
+    let read = move || -> Option<Result<Vec<T>, PartitionError>> {
+        let batch = batches.next()?.map_err(|error| unreadable(&batches, error));
+        let misfit =
+            |source| PartitionError::Rows { path: batches.part().to_owned(), dataset, source: Box::new(source) };
+        Some(batch.and_then(|batch| serde_arrow::from_record_batch(&batch).map_err(misfit)))
     };
-    Ok(batches.map(read).flat_map(|rows| match rows {
+    Ok(std::iter::from_fn(read).flat_map(|rows| match rows {
         Ok(rows) => rows.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error)],
     }))
@@ -259,8 +325,8 @@ pub fn read_columns<T: DeserializeOwned>(
     open_columns(path, dataset, columns)?.collect()
 }
 
-/// Re-reads a file and holds it against a contract: schema, order and uniqueness of keys, and that every
-/// row is of `date`. Gives its rows.
+/// Re-reads a partition and holds it against a contract: schema of each part, order and uniqueness of keys over all of
+/// them, and that every row is of `date`. Gives the rows of each part.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -268,14 +334,24 @@ pub fn check_partition(
     path: &Path,
     contract: &'static Contract,
     date: Option<NaiveDate>,
+) -> Result<Vec<u64>, PartitionError> {
+    let parts = parts::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let mut keys = KeyOrder::of(contract);
+    let check = |(path, file): (PathBuf, File)| check_part((&path, file), contract, date, &mut keys);
+    parts.into_iter().map(check).collect()
+}
+
+fn check_part(
+    (path, file): (&Path, File),
+    contract: &'static Contract,
+    date: Option<NaiveDate>,
+    keys: &mut KeyOrder,
 ) -> Result<u64, PartitionError> {
-    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
     let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
     if builder.schema().fields() != contract.arrow().fields() {
         return Err(PartitionError::Schema { path: path.to_owned(), dataset: contract.name.as_str() });
     }
-    let mut keys = KeyOrder::of(contract);
     let mut rows = 0;
     for batch in builder.with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
         let batch = batch.map_err(|error| parquet(error.into()))?;
@@ -295,18 +371,15 @@ fn is_of(batch: &RecordBatch, date: NaiveDate) -> bool {
     days.iter().all(|day| day == Some(Date32Type::from_naive_date(date)))
 }
 
-/// The sum of an amount column of a file, read back from its bytes.
+/// The sum of an amount column of a partition, read back from its bytes.
 ///
 /// # Errors
 /// The file is torn, the column is no amount, or the sum passes 64 bits.
 pub fn sum_of<R: Record>(path: &Path, column: &str) -> Result<Fen, PartitionError> {
-    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
-    let only = ProjectionMask::columns(builder.parquet_schema(), [column]);
+    let mut batches = Batches::open(path, Some(&[column]), ROWS_PER_BATCH)?;
     let mut sum = Fen::ZERO;
-    for batch in builder.with_projection(only).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
-        let batch = batch.map_err(|error| parquet(error.into()))?;
+    while let Some(batch) = batches.next() {
+        let batch = batch.map_err(|error| unreadable(&batches, error))?;
         let amounts = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
         let amounts = amounts.ok_or_else(|| misfit::<R>(path, io::Error::other(format!("`{column}` is no amount"))))?;
         for amount in amounts.iter().flatten() {
@@ -323,17 +396,18 @@ fn to_batch<R: Record>(path: &Path, schema: &SchemaRef, rows: &[R]) -> Result<Re
     RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|source| misfit::<R>(path, source))
 }
 
+fn unreadable(batches: &Batches, error: ArrowError) -> PartitionError {
+    PartitionError::Parquet { path: batches.part().to_owned(), source: error.into() }
+}
+
 fn misfit<R: Record>(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> PartitionError {
     PartitionError::Rows { path: path.to_owned(), dataset: R::DATASET, source: Box::new(source) }
 }
 
 impl<R: Record> RowBatches<R> {
     fn open(path: &Path, rows_at_once: usize) -> Result<RowBatches<R>, PartitionError> {
-        let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-        let batches = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(|builder| builder.with_batch_size(rows_at_once).build())
-            .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
-        Ok(RowBatches { path: path.to_owned(), schema: contract(R::DATASET).arrow(), batches, row: PhantomData })
+        let batches = Batches::open(path, None, rows_at_once)?;
+        Ok(RowBatches { schema: contract(R::DATASET).arrow(), batches, row: PhantomData })
     }
 }
 
@@ -342,13 +416,9 @@ impl<R: Record> Iterator for RowBatches<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.batches.next()?;
-        let rows =
-            batch.and_then(|batch| align(&batch, &self.schema)).map_err(|source| misfit::<R>(&self.path, source));
-        Some(
-            rows.and_then(|batch| {
-                serde_arrow::from_record_batch(&batch).map_err(|source| misfit::<R>(&self.path, source))
-            }),
-        )
+        let part = self.batches.part();
+        let rows = batch.and_then(|batch| align(&batch, &self.schema)).map_err(|source| misfit::<R>(part, source));
+        Some(rows.and_then(|batch| serde_arrow::from_record_batch(&batch).map_err(|source| misfit::<R>(part, source))))
     }
 }
 
