@@ -120,7 +120,11 @@ impl Group {
         for (column, writer) in writers.into_iter().enumerate() {
             shares[column % THREADS].push((column, writer));
         }
-        Group { rows: 0, plain_bytes: 0, threads: shares.into_iter().map(|share| Thread::start(share, schema.clone())).collect() }
+        Group {
+            rows: 0,
+            plain_bytes: 0,
+            threads: shares.into_iter().map(|share| Thread::start(share, schema.clone())).collect(),
+        }
     }
 
     /// How many rows of a batch still belong here: to the row that fills the group.

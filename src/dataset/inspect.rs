@@ -161,7 +161,7 @@ fn chain(error: &PartitionError) -> String {
 mod tests {
     use super::*;
     use crate::dataset::manifest::{MANIFEST_FILE, Manifest};
-    use crate::dataset::partition::Provenance;
+    use crate::dataset::partition::{PartLimit, Provenance};
     use crate::dataset::publish::Staging;
     use crate::record::CouponCode;
 
@@ -235,6 +235,66 @@ mod tests {
         assert_found(|lake| fs::create_dir(other(lake)).unwrap(), &["copy_of_orders", "no dataset"]);
         let report = |lake: &Lake| fs::create_dir_all(lake.reports(date()).join("old")).unwrap();
         assert_found(report, &["old", "among the reports"]);
+    }
+
+    /// A lake whose partition has three parts.
+    fn published_in_parts(folder: &Path) -> Lake {
+        let lake = Lake::at(folder);
+        lake.prepare().unwrap();
+        let limit = PartLimit { rows_per_group: 1, bytes: 1 };
+        let staging = Staging::open(&lake, "r1", date()).unwrap().in_parts(limit);
+        let code = |number: usize| serde_json::json!({"stock_id": "S", "coupon_code": number.to_string(), "business_date": "2026-11-18"});
+        let rows: Vec<CouponCode> = (0..3).map(|number| serde_json::from_value(code(number)).unwrap()).collect();
+        let files = staging.write(&rows, &Provenance::default()).unwrap();
+        staging.publish(&files).unwrap();
+        Manifest::for_tests("j", date(), files).write(&lake.run(date(), "r1")).unwrap();
+        lake
+    }
+
+    #[test]
+    fn a_part_that_is_missing_damaged_or_one_too_many_is_named() {
+        type Harm = fn(&Path);
+        fn copy(part: &Path, name: &str) {
+            fs::copy(part, part.with_file_name(name)).unwrap();
+        }
+        let harms: [(Harm, &[&str]); 5] = [
+            (|_| (), &[]),
+            (|part| fs::remove_file(part.with_file_name("part-2.parquet")).unwrap(), &["part-2.parquet: is gone"]),
+            (|part| fs::remove_file(part.with_file_name("part-1.parquet")).unwrap(), &["part-1.parquet: is gone"]),
+            (
+                |part| copy(part, "part-3.parquet"),
+                &["part-3.parquet: does not belong", "key S, 0 comes after a larger one"],
+            ),
+            (
+                |part| copy(part, "part-2.parquet"),
+                &["part-2.parquet: is not the file that was published", "comes after a larger one"],
+            ),
+        ];
+        for (harm, words) in harms {
+            let folder = tempfile::tempdir().unwrap();
+            let lake = published_in_parts(folder.path());
+            harm(&lake.partition("coupon_codes", date()));
+            let found = inspect(&lake, date()).unwrap();
+            let told = found.findings.iter().map(|it| format!("{}: {}\n", it.path.display(), it.what));
+            let told: String = told.collect();
+            assert!(words.iter().all(|word| told.contains(word)), "{words:?} is missing in: {told}");
+            assert_eq!(words.is_empty(), found.findings.is_empty(), "{told}");
+            if words.is_empty() {
+                assert_eq!((found.files, found.rows), (3, 3));
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_that_a_later_run_did_not_publish_any_more_is_not_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = published_in_parts(folder.path());
+        let staging = Staging::open(&lake, "r2", date()).unwrap();
+        let files = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
+        staging.publish(&files).unwrap();
+        let later = Manifest { sequence: 2, run_id: "r2".to_owned(), ..Manifest::for_tests("j", date(), files) };
+        later.write(&lake.run(date(), "r2")).unwrap();
+        assert_eq!(inspect(&lake, date()).unwrap().findings, []);
     }
 
     #[test]

@@ -489,6 +489,7 @@ mod tests {
     use arrow::datatypes::DataType;
     use chrono::{DateTime, NaiveDate, Utc};
     use parquet::arrow::ArrowWriter;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::money::Fen;
@@ -539,6 +540,109 @@ mod tests {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
         assert_eq!(reader.schema().fields(), contract("member_card_daily").arrow().fields());
         assert!(read_rows::<MemberCardDay>(&path).unwrap().is_empty());
+    }
+
+    /// Writes rows, so many at once, to `folder`.
+    fn write_in_parts(folder: &Path, rows: &[Payment], at_once: usize, limit: PartLimit) -> (PathBuf, Vec<u64>) {
+        let first = folder.join(parts::FIRST);
+        let mut writer = Writer::create(&first, contract("payments"), &Provenance::default(), limit).unwrap();
+        rows.chunks(at_once).for_each(|rows| writer.write_rows(rows).unwrap());
+        (first, writer.finish().unwrap())
+    }
+
+    fn payments(count: usize) -> Vec<Payment> {
+        (0..count).map(|number| payment(&format!("{number:08}"))).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn rows_come_back_from_parts_of_any_size_as_they_were(
+            count in 0..150_usize, at_once in 1..60_usize, rows_per_group in 1..50_usize, bytes in 1..40_000_u64,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let rows = payments(count);
+            let limit = PartLimit { rows_per_group, bytes };
+            let (first, written) = write_in_parts(folder.path(), &rows, at_once, limit);
+            prop_assert_eq!(parts::of(&first).unwrap().len(), written.len());
+            prop_assert_eq!(read_rows::<Payment>(&first).unwrap(), rows.clone());
+            prop_assert_eq!(open_rows_ahead::<Payment>(&first).unwrap().map(Result::unwrap).collect::<Vec<_>>(), rows);
+            prop_assert_eq!(check_partition(&first, contract("payments"), None).unwrap(), written.clone());
+            prop_assert_eq!(sum_of::<Payment>(&first, "settled_fen").unwrap(), Fen(100 * count as i64));
+            for (number, rows) in written.iter().enumerate() {
+                let size = std::fs::metadata(parts::path(&first, number)).unwrap().len();
+                prop_assert!(number + 1 == written.len() || size >= bytes, "{:?} of {} bytes", written, size);
+                prop_assert!(*rows > 0 || count == 0, "a part without a row: {:?}", written);
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_ends_with_the_row_group_that_reaches_the_limit_and_the_next_row_begins_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = payments(100);
+        let limit = PartLimit { rows_per_group: 10, bytes: 1 };
+        assert_eq!(write_in_parts(folder.path(), &rows[..30], 7, limit).1, [10, 10, 10], "no empty one behind");
+        let folder = tempfile::tempdir().unwrap();
+        let group = PartLimit { rows_per_group: 10, bytes: u64::MAX };
+        let (first, written) = write_in_parts(folder.path(), &rows, 16, group);
+        assert_eq!(written, [100]);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&first).unwrap()).unwrap();
+        let end_of = |group: usize| {
+            let columns = reader.metadata().row_group(group).columns();
+            columns.iter().map(|column| column.byte_range().0 + column.byte_range().1).max().unwrap()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let limit = PartLimit { rows_per_group: 10, bytes: end_of(2) };
+        assert_eq!(write_in_parts(folder.path(), &rows, 16, limit).1, [30, 30, 30, 10]);
+    }
+
+    #[test]
+    fn a_partition_below_its_limit_is_the_file_it_is_without_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = payments(ROWS_PER_BATCH + 700);
+        let alone = folder.path().join("alone");
+        let properties = writer_properties(contract("payments"), &Provenance::default());
+        let schema = contract("payments").arrow();
+        let mut writer = ArrowWriter::try_new(File::create(&alone).unwrap(), schema.clone(), Some(properties)).unwrap();
+        for rows in rows.chunks(ROWS_PER_BATCH) {
+            writer.write(&to_batch::<Payment>(&alone, &schema, rows).unwrap()).unwrap();
+        }
+        writer.close().unwrap();
+        let (first, written) = write_in_parts(folder.path(), &rows, ROWS_PER_BATCH, PartLimit::of_bytes(4 << 30));
+        assert_eq!(written.len(), 1);
+        assert!(std::fs::read(first).unwrap() == std::fs::read(alone).unwrap());
+    }
+
+    #[test]
+    fn keys_are_held_against_each_other_over_the_end_of_a_part_and_a_part_that_is_gone_is_no_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = folder.path().join(parts::FIRST);
+        let check = || check_partition(&first, contract("payments"), None).map_err(|error| error.to_string());
+        let write = |number: usize, id: &str| {
+            write_rows(&parts::path(&first, number), &[payment(id)], &Provenance::default()).unwrap();
+        };
+        write(0, "4201");
+        write(1, "4202");
+        assert_eq!(check(), Ok(vec![1, 1]));
+        write(1, "4201");
+        assert!(check().unwrap_err().contains("twice"));
+        write(1, "4200");
+        assert!(check().unwrap_err().contains("not sorted"));
+        std::fs::rename(parts::path(&first, 1), parts::path(&first, 2)).unwrap();
+        let error = read_rows::<Payment>(&first).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("part-1.parquet` is gone"), "{cause}");
+    }
+
+    #[test]
+    fn a_torn_part_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let limit = PartLimit { rows_per_group: 1, bytes: 1 };
+        let (first, _) = write_in_parts(folder.path(), &payments(3), 3, limit);
+        std::fs::write(parts::path(&first, 2), b"PAR1").unwrap();
+        let error = read_rows::<Payment>(&first).unwrap_err().to_string();
+        assert!(error.contains("part-2.parquet"), "{error}");
     }
 
     #[test]

@@ -120,3 +120,173 @@ fn holds_others(folder: &Path) -> io::Result<bool> {
 fn folder_of(first: &Path) -> &Path {
     first.parent().expect("a partition has a folder")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use chrono::NaiveDate;
+
+    use super::*;
+    use crate::dataset::manifest::Manifest;
+    use crate::dataset::partition::{PartLimit, Provenance, read_rows};
+    use crate::dataset::publication::{self, Recovery};
+    use crate::dataset::publish::Staging;
+    use crate::record::{CouponCode, Record};
+
+    fn date() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
+    }
+
+    /// Codes of a version, one for each part.
+    fn codes(version: &str, count: usize) -> Vec<CouponCode> {
+        let code = |number: usize| CouponCode {
+            stock_id: "S1".to_owned(),
+            coupon_code: format!("{number:03}"),
+            code_status: Some(version.to_owned()),
+            upload_time: None,
+            dispatched_time: None,
+            openid: None,
+            unionid: None,
+            extra: None,
+            business_date: date(),
+        };
+        (0..count).map(code).collect()
+    }
+
+    fn lake(folder: &Path) -> Lake {
+        let lake = Lake::at(folder);
+        lake.prepare().unwrap();
+        lake
+    }
+
+    fn staging(lake: &Lake) -> Staging {
+        Staging::open(lake, "j", date()).unwrap().in_parts(PartLimit { rows_per_group: 1, bytes: 1 })
+    }
+
+    fn publish(lake: &Lake, rows: &[CouponCode]) {
+        let staging = staging(lake);
+        let files = staging.write(rows, &Provenance::default()).unwrap();
+        assert_eq!(files.len(), rows.len().max(1), "a part to a row");
+        publication::publish(lake, &staging, &Manifest::for_tests("j", date(), files)).unwrap();
+        staging.discard().unwrap();
+    }
+
+    /// What a reader of the day finds, which has its marker and nothing else.
+    fn published(lake: &Lake, parts: usize) -> Vec<CouponCode> {
+        let first = lake.partition(CouponCode::DATASET, date());
+        let names = fs::read_dir(folder_of(&first)).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+        let wanted: BTreeSet<_> = (0..parts).map(parts::name).chain([MARKER.to_owned()]).collect();
+        assert_eq!(names.collect::<BTreeSet<_>>(), wanted);
+        read_rows(&first).unwrap()
+    }
+
+    #[test]
+    fn a_day_of_any_parts_takes_the_place_of_a_day_of_any_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake(folder.path());
+        for (round, parts) in [1, 3, 1, 3, 2, 2, 11, 1, 1].into_iter().enumerate() {
+            let rows = codes(&format!("v{round}"), parts);
+            publish(&lake, &rows);
+            assert_eq!(published(&lake, parts), rows, "round {round}");
+        }
+    }
+
+    #[test]
+    fn parts_that_are_published_already_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake(folder.path());
+        let first = lake.partition(CouponCode::DATASET, date());
+        let inodes = || (0..3).map(|number| fs::metadata(parts::path(&first, number)).unwrap().ino());
+        publish(&lake, &codes("v", 3));
+        let before: Vec<_> = inodes().chain([fs::metadata(folder_of(&first)).unwrap().ino()]).collect();
+        publish(&lake, &codes("v", 3));
+        assert_eq!(before, inodes().chain([fs::metadata(folder_of(&first)).unwrap().ino()]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_day_keeps_the_rights_its_folder_was_given() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake(folder.path());
+        publish(&lake, &codes("v1", 3));
+        let day = lake.partition(CouponCode::DATASET, date()).parent().unwrap().to_owned();
+        fs::set_permissions(&day, fs::Permissions::from_mode(0o750)).unwrap();
+        publish(&lake, &codes("v2", 2));
+        assert_eq!(fs::metadata(&day).unwrap().permissions().mode() & 0o777, 0o750);
+    }
+
+    /// A replacement that was staged and written down, and whose run died; `before` it that many parts stood.
+    fn died(lake: &Lake, before: usize, after: usize) -> (Staging, Vec<StagedFile>) {
+        publish(lake, &codes("old", before));
+        let staging = staging(lake);
+        let files = staging.write(&codes("new", after), &Provenance::default()).unwrap();
+        let intent = Manifest::for_tests("j", date(), files.clone()).to_bytes().unwrap();
+        fs::write(lake.state("j.publishing.json"), intent).unwrap();
+        (staging, files)
+    }
+
+    /// One step after the other of a replacement, as a file system without an exchange of folders needs them.
+    fn steps<'a>(it: &'a Replacement<'a>) -> Vec<Box<dyn Fn() + 'a>> {
+        let before = parts::present(folder_of(&it.published)).unwrap();
+        let mut steps: Vec<Box<dyn Fn() + 'a>> = vec![Box::new(|| it.lake.remove(&it.marker()).unwrap())];
+        for number in before.range(it.files.len()..).rev().copied() {
+            steps.push(Box::new(move || it.lake.remove(&parts::path(&it.published, number)).unwrap()));
+        }
+        for number in (0..it.files.len()).rev() {
+            let [from, to] = [&it.staged, &it.published].map(|first| parts::path(first, number));
+            steps.push(Box::new(move || durable::move_file(&from, &to).unwrap()));
+        }
+        steps.push(Box::new(|| durable::mark(&it.marker()).unwrap()));
+        steps
+    }
+
+    #[test]
+    fn a_replacement_that_was_cut_off_after_any_step_is_completed() {
+        for (before, after) in [(1, 3), (3, 1), (3, 2), (2, 3), (3, 3)] {
+            for steps_done in 0..=before.max(after) + 2 {
+                let folder = tempfile::tempdir().unwrap();
+                let lake = lake(folder.path());
+                let (staging, files) = died(&lake, before, after);
+                let first = staging.partition(CouponCode::DATASET);
+                let published_at = lake.partition(CouponCode::DATASET, date());
+                let it = Replacement { lake: &lake, staged: first, published: published_at, files: &files };
+                steps(&it).iter().take(steps_done).for_each(|step| step());
+                assert_eq!(publication::recover(&lake, "j").unwrap(), Recovery::Completed(date()));
+                assert_eq!(published(&lake, after), codes("new", after), "{before} to {after}, {steps_done} steps");
+            }
+        }
+    }
+
+    #[test]
+    fn an_exchange_that_was_cut_off_before_or_behind_it_is_completed() {
+        for is_behind in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let lake = lake(folder.path());
+            let (staging, files) = died(&lake, 3, 2);
+            let staged = staging.partition(CouponCode::DATASET);
+            durable::mark(&staged.with_file_name(MARKER)).unwrap();
+            if is_behind {
+                let day = lake.partition(CouponCode::DATASET, date());
+                assert!(durable::place_folder(folder_of(&staged), folder_of(&day)).unwrap());
+            }
+            assert_eq!(publication::recover(&lake, "j").unwrap(), Recovery::Completed(date()));
+            assert_eq!(published(&lake, files.len()), codes("new", 2), "{is_behind}");
+        }
+    }
+
+    #[test]
+    fn where_folders_are_not_exchanged_the_parts_are_and_files_of_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake(folder.path());
+        publish(&lake, &codes("v1", 3));
+        let day = lake.partition(CouponCode::DATASET, date()).parent().unwrap().to_owned();
+        fs::write(day.join("notes.txt"), "precious").unwrap();
+        let inode = fs::metadata(&day).unwrap().ino();
+        publish(&lake, &codes("v2", 2));
+        assert_eq!(fs::metadata(&day).unwrap().ino(), inode, "the folder itself stays");
+        assert_eq!(fs::read_to_string(day.join("notes.txt")).unwrap(), "precious");
+        fs::remove_file(day.join("notes.txt")).unwrap();
+        assert_eq!(published(&lake, 2), codes("v2", 2));
+    }
+}

@@ -9,11 +9,11 @@ use chrono::NaiveDate;
 
 use super::Inspection;
 use crate::clock::World;
-use crate::dataset::{Lake, parts};
 use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
 use crate::dataset::publish::{REPORTS, StagedFile, sha256_of_file};
 use crate::dataset::runs::Runs;
+use crate::dataset::{Lake, parts};
 use crate::journal::audit;
 use crate::sorter::Room;
 
