@@ -214,7 +214,7 @@ mod tests {
             let mirror = Arc::new(Mirror::open(store.clone(), folder.path()).unwrap());
             let lake = Lake::in_bucket(Bucket::bring_in(mirror, &night(day(11, 18))).unwrap());
             lake.prepare().unwrap();
-            let limit = PartLimit { rows_per_group: 1, bytes: 1 };
+            let limit = PartLimit::of_rows(1);
             let staging = Staging::open(&lake, "r", day(11, 18)).unwrap().in_parts(limit);
             let code = |number: usize| serde_json::json!({"stock_id": "S", "coupon_code": number.to_string(), "business_date": "2026-11-18"});
             let rows: Vec<CouponCode> =

@@ -241,7 +241,7 @@ mod tests {
     fn published_in_parts(folder: &Path) -> Lake {
         let lake = Lake::at(folder);
         lake.prepare().unwrap();
-        let limit = PartLimit { rows_per_group: 1, bytes: 1 };
+        let limit = PartLimit::of_rows(1);
         let staging = Staging::open(&lake, "r1", date()).unwrap().in_parts(limit);
         let code = |number: usize| serde_json::json!({"stock_id": "S", "coupon_code": number.to_string(), "business_date": "2026-11-18"});
         let rows: Vec<CouponCode> = (0..3).map(|number| serde_json::from_value(code(number)).unwrap()).collect();
@@ -263,7 +263,7 @@ mod tests {
             (|part| fs::remove_file(part.with_file_name("part-1.parquet")).unwrap(), &["part-1.parquet: is gone"]),
             (
                 |part| copy(part, "part-3.parquet"),
-                &["part-3.parquet: does not belong", "key S, 0 comes after a larger one"],
+                &["part-3.parquet: does not belong", "S, 0 comes after a larger one"],
             ),
             (
                 |part| copy(part, "part-2.parquet"),

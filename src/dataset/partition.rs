@@ -124,20 +124,26 @@ pub struct Provenance {
 /// Where a part of a partition ends, and a row group in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartLimit {
-    /// Rows of a row group.
-    pub rows_per_group: usize,
-    /// A part ends with the row group that makes it so large. A row group ends before its time once its rows,
-    /// not encoded, take as much: so a small limit is kept as well.
+    /// A part ends with the row group that makes it so large.
     pub bytes: u64,
+    /// A row group ends with the row that fills it.
+    pub group: GroupLimit,
 }
 
 impl PartLimit {
     /// Everything in one file.
     pub const NONE: PartLimit = PartLimit::of_bytes(u64::MAX);
 
-    /// Parts of so many bytes, or a row group more.
+    /// Parts of so many bytes, or a row group more. A row group ends before its time once its rows, not encoded,
+    /// take as much: so a small limit is kept as well.
     pub const fn of_bytes(bytes: u64) -> PartLimit {
-        PartLimit { rows_per_group: ROWS_PER_GROUP, bytes }
+        PartLimit { bytes, group: GroupLimit { rows: ROWS_PER_GROUP, plain_bytes: bytes } }
+    }
+
+    /// A part for each so many rows.
+    #[cfg(test)]
+    pub(crate) const fn of_rows(rows: usize) -> PartLimit {
+        PartLimit { bytes: 1, group: GroupLimit { rows, plain_bytes: u64::MAX } }
     }
 }
 
@@ -248,8 +254,7 @@ fn begin(
     limit: PartLimit,
 ) -> Result<Encoder, PartitionError> {
     let file = durable::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-    let group = GroupLimit { rows: limit.rows_per_group, plain_bytes: limit.bytes };
-    let encoder = Encoder::new(file, schema, properties.clone(), group);
+    let encoder = Encoder::new(file, schema, properties.clone(), limit.group);
     encoder.map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })
 }
 
@@ -559,10 +564,11 @@ mod tests {
         #[test]
         fn rows_come_back_from_parts_of_any_size_as_they_were(
             count in 0..150_usize, at_once in 1..60_usize, rows_per_group in 1..50_usize, bytes in 1..40_000_u64,
+            plain_bytes in 1..20_000_u64,
         ) {
             let folder = tempfile::tempdir().unwrap();
             let rows = payments(count);
-            let limit = PartLimit { rows_per_group, bytes };
+            let limit = PartLimit { bytes, group: GroupLimit { rows: rows_per_group, plain_bytes } };
             let (first, written) = write_in_parts(folder.path(), &rows, at_once, limit);
             prop_assert_eq!(parts::of(&first).unwrap().len(), written.len());
             prop_assert_eq!(read_rows::<Payment>(&first).unwrap(), rows.clone());
@@ -581,10 +587,10 @@ mod tests {
     fn a_part_ends_with_the_row_group_that_reaches_the_limit_and_the_next_row_begins_another() {
         let folder = tempfile::tempdir().unwrap();
         let rows = payments(100);
-        let limit = PartLimit { rows_per_group: 10, bytes: 1 };
+        let limit = PartLimit::of_rows(10);
         assert_eq!(write_in_parts(folder.path(), &rows[..30], 7, limit).1, [10, 10, 10], "no empty one behind");
         let folder = tempfile::tempdir().unwrap();
-        let group = PartLimit { rows_per_group: 10, bytes: u64::MAX };
+        let group = PartLimit { bytes: u64::MAX, ..PartLimit::of_rows(10) };
         let (first, written) = write_in_parts(folder.path(), &rows, 16, group);
         assert_eq!(written, [100]);
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&first).unwrap()).unwrap();
@@ -593,7 +599,7 @@ mod tests {
             columns.iter().map(|column| column.byte_range().0 + column.byte_range().1).max().unwrap()
         };
         let folder = tempfile::tempdir().unwrap();
-        let limit = PartLimit { rows_per_group: 10, bytes: end_of(2) };
+        let limit = PartLimit { bytes: end_of(2), ..PartLimit::of_rows(10) };
         assert_eq!(write_in_parts(folder.path(), &rows, 16, limit).1, [30, 30, 30, 10]);
     }
 
@@ -638,7 +644,7 @@ mod tests {
     #[test]
     fn a_torn_part_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let limit = PartLimit { rows_per_group: 1, bytes: 1 };
+        let limit = PartLimit::of_rows(1);
         let (first, _) = write_in_parts(folder.path(), &payments(3), 3, limit);
         std::fs::write(parts::path(&first, 2), b"PAR1").unwrap();
         let error = read_rows::<Payment>(&first).unwrap_err().to_string();

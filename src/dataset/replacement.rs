@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn staging(lake: &Lake) -> Staging {
-        Staging::open(lake, "j", date()).unwrap().in_parts(PartLimit { rows_per_group: 1, bytes: 1 })
+        Staging::open(lake, "j", date()).unwrap().in_parts(PartLimit::of_rows(1))
     }
 
     fn publish(lake: &Lake, rows: &[CouponCode]) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::decisions::Decisions;
 use super::files::{DayFiles, Shortfall};
-use super::fixture::{Fixture, folders};
+use super::fixture::{Fixture, folders, name_of};
 use super::footing::Footing;
 use super::rules::Rules;
 use crate::contract;
@@ -31,7 +31,7 @@ pub(super) fn in_parts(files: &DayFiles, folder: &Path, rows: usize) -> DayFiles
 fn recut(dataset: &str, file: &Path, folder: &Path, rows: usize) -> PathBuf {
     std::fs::create_dir_all(folder).unwrap();
     let first = folder.join(parts::FIRST);
-    let limit = PartLimit { rows_per_group: rows, bytes: 1 };
+    let limit = PartLimit::of_rows(rows);
     let mut writer = Writer::create(&first, contract::contract(dataset), &Provenance::default(), limit).unwrap();
     for batch in Batches::open(file, None, partition::ROWS_PER_BATCH).unwrap() {
         writer.write(&batch.unwrap()).unwrap();
@@ -41,8 +41,12 @@ fn recut(dataset: &str, file: &Path, folder: &Path, rows: usize) -> PathBuf {
     first
 }
 
-/// Ledger, totals and breaks of a case, its files and then its ledger cut by `cut`.
-fn night(case: &Path, cut: impl Fn(&DayFiles, &Path) -> DayFiles) -> (Vec<LedgerRow>, Vec<Footing>, Vec<Break>) {
+/// Ledger, totals and breaks of a case by these rules, its files and then its ledger cut by `cut`.
+fn night(
+    case: &Path,
+    rules: &Rules,
+    cut: impl Fn(&DayFiles, &Path) -> DayFiles,
+) -> (Vec<LedgerRow>, Vec<Footing>, Vec<Break>) {
     let mut night = Fixture::read(case).unwrap();
     let folder = tempfile::tempdir().unwrap();
     night.files = cut(&night.files, &folder.path().join("before"));
@@ -52,19 +56,23 @@ fn night(case: &Path, cut: impl Fn(&DayFiles, &Path) -> DayFiles) -> (Vec<Ledger
     };
     night.files = cut(&night.files, &folder.path().join("after"));
     let ledger = partition::read_rows(night.files.of_day(LedgerRow::DATASET).unwrap()).unwrap();
-    let (breaks, _) = night.judge(&Rules::built_in(), &Shortfall::new(), &Decisions::default()).unwrap();
+    let (breaks, _) = night.judge(rules, &Shortfall::new(), &Decisions::default()).unwrap();
     (ledger, footing, breaks)
 }
 
 #[test]
-fn every_case_gives_ledger_totals_and_breaks_alike_in_one_file_and_in_parts_of_a_row() {
+fn every_case_gives_ledger_totals_and_breaks_alike_in_one_file_and_in_many_parts() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let of_rules = folders(&root.join("rules")).unwrap();
-    let of_rules = of_rules.iter().flat_map(|rule| folders(rule).unwrap());
+    let mut cases: Vec<_> =
+        folders(&root.join("ledger")).unwrap().into_iter().map(|case| (case, Rules::built_in())).collect();
+    for rule in folders(&root.join("rules")).unwrap() {
+        let rules = Rules::built_in().only(&name_of(&rule));
+        cases.extend(folders(&rule).unwrap().into_iter().map(|case| (case, rules.clone())));
+    }
     let (mut rows, mut found) = (0, 0);
-    for case in folders(&root.join("ledger")).unwrap().into_iter().chain(of_rules) {
-        let one = night(&case, |files, _| files.clone());
-        let many = night(&case, |files, folder| in_parts(files, folder, 1));
+    for (number, (case, rules)) in cases.iter().enumerate() {
+        let one = night(case, rules, |files, _| files.clone());
+        let many = night(case, rules, |files, folder| in_parts(files, folder, 1 + number % 2));
         assert!(one == many, "{}", case.display());
         (rows, found) = (rows + one.0.len(), found + one.2.len());
     }
