@@ -7,6 +7,9 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
 use commit::{Step, reached};
 
 /// Writes `bytes` to `path` so that a reader, or a crash, sees all of them or nothing.
@@ -45,6 +48,25 @@ pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     reached(Step::Renamed, to);
     sync_folder(to.parent().expect("a file has a folder"))
+}
+
+/// Puts a folder whose files are synced where another one stands, or none: who lists the place finds the one or the
+/// other, whole. What stood there stands at `from` then. False where the file system cannot exchange two names.
+pub fn place_folder(from: &Path, to: &Path) -> io::Result<bool> {
+    sync_folder(from)?;
+    reached(Step::Staged, to);
+    let placed = match to.exists() {
+        true => rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE),
+        false => rustix::fs::rename(from, to),
+    };
+    match placed {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(false),
+        placed => placed?,
+    }
+    reached(Step::Renamed, to);
+    sync_folder(to.parent().expect("a folder is in one"))?;
+    sync_folder(from.parent().expect("a folder is in one"))?;
+    Ok(true)
 }
 
 /// Puts an empty file at `path` and makes it durable.
@@ -108,6 +130,22 @@ mod tests {
         write_file(&path, &beside, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert!(!beside.exists());
+    }
+
+    #[test]
+    fn a_folder_takes_the_place_of_another_which_stands_where_it_stood() {
+        let folder = tempfile::tempdir().unwrap();
+        let [staged, place] = ["staged", "place"].map(|name| folder.path().join(name));
+        let stage = |text: &str| {
+            fs::create_dir_all(&staged).unwrap();
+            fs::write(staged.join("a"), text).unwrap();
+        };
+        stage("one");
+        assert!(place_folder(&staged, &place).unwrap());
+        assert!(!staged.exists(), "where nothing stood nothing is left");
+        stage("two");
+        assert!(place_folder(&staged, &place).unwrap());
+        assert_eq!([&place, &staged].map(|it| fs::read_to_string(it.join("a")).unwrap()), ["two", "one"]);
     }
 
     #[test]

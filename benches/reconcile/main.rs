@@ -20,7 +20,7 @@ use chrono::{Days, NaiveDate};
 use clap::{Parser, Subcommand};
 use coupon_recon::contract;
 use coupon_recon::dataset::Lake;
-use coupon_recon::dataset::partition::{self, Provenance, Writer};
+use coupon_recon::dataset::partition::{self, PartLimit, Provenance, Writer};
 use coupon_recon::job::{self, Job};
 use coupon_recon::reconcile::{
     self, Asked, DayFiles, Decisions, Handover, Left, Place, ReconcileError, Scratch, Script, Shortfall, Site,
@@ -112,7 +112,8 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Scrip
     };
     let path = place(&job, "coupon_ledger", date)?;
     let scratch = Scratch::new_in(&job.lake)?;
-    let mut writer = Writer::create(&path, contract::contract("coupon_ledger"), &Provenance::default())?;
+    let mut writer =
+        Writer::create(&path, contract::contract("coupon_ledger"), &Provenance::default(), PartLimit::NONE)?;
     let mut rows = 0;
     let footing = reconcile::build_ledger(&job, &mut site, (&files, &scratch), &Asked::default(), |batch| {
         rows += batch.num_rows();
@@ -148,7 +149,7 @@ struct Breaks {
 
 impl Breaks {
     fn create(path: &Path) -> Result<Breaks, ReconcileError> {
-        let writer = Writer::create(path, contract::contract("breaks"), &Provenance::default())?;
+        let writer = Writer::create(path, contract::contract("breaks"), &Provenance::default(), PartLimit::NONE)?;
         Ok(Breaks { writer, waiting: Vec::new(), written: 0 })
     }
 
@@ -180,6 +181,7 @@ fn script(folder: &Path, date: NaiveDate) -> Outcome<Script> {
     std::fs::create_dir_all(handover.folder.join("inputs"))?;
     for (dataset, path) in &files.day {
         let input = handover.input(dataset);
+        std::fs::create_dir_all(input.parent().expect("a partition has a folder"))?;
         let _ = std::fs::remove_file(&input);
         std::fs::hard_link(path, input)?;
     }

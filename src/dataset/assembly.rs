@@ -13,7 +13,7 @@ use crate::contract::{self, Classification, ColumnKind, Contract};
 use crate::persona::Persona;
 use crate::sorter::{PackedRow, Unpacker};
 
-/// A partition file that is made of packed rows.
+/// A partition that is made of packed rows.
 #[derive(Debug)]
 pub struct Assembly {
     schema: SchemaRef,
@@ -21,7 +21,6 @@ pub struct Assembly {
     persona: Persona,
     writer: Writer,
     waiting: usize,
-    rows: u64,
 }
 
 impl Assembly {
@@ -33,7 +32,6 @@ impl Assembly {
             persona: persona.clone(),
             writer,
             waiting: 0,
-            rows: 0,
         }
     }
 
@@ -45,16 +43,15 @@ impl Assembly {
         let mut cells = row.unpack();
         self.columns.iter_mut().for_each(|column| column.append(&mut cells, &self.persona));
         self.waiting += 1;
-        self.rows += 1;
         if self.waiting == ROWS_PER_BATCH { self.flush() } else { Ok(()) }
     }
 
-    /// Ends the rows; gives the file, which is yet to be ended, and their number.
-    pub fn finish(mut self) -> Result<(Writer, u64), PartitionError> {
+    /// Ends the rows; gives the partition, which is yet to be ended.
+    pub fn finish(mut self) -> Result<Writer, PartitionError> {
         if self.waiting > 0 {
             self.flush()?;
         }
-        Ok((self.writer, self.rows))
+        Ok(self.writer)
     }
 
     fn flush(&mut self) -> Result<(), PartitionError> {
@@ -141,7 +138,7 @@ mod tests {
 
     use super::*;
     use crate::contract::contract;
-    use crate::dataset::partition::{Provenance, write_rows};
+    use crate::dataset::partition::{PartLimit, Provenance, write_rows};
     use crate::money::Fen;
     use crate::record::{OrderLine, Record, Refund, UserCoupon};
     use crate::sorter::{Packed, Room, Sorter};
@@ -259,15 +256,13 @@ mod tests {
         rows.iter().rev().for_each(|row| sorter.push(row).unwrap());
         let mut sorted = sorter.finish().unwrap();
         let path = folder.path().join("p");
-        let writer = Writer::create(&path, contract(R::DATASET), &Provenance::default()).unwrap();
+        let writer = Writer::create(&path, contract(R::DATASET), &Provenance::default(), PartLimit::NONE).unwrap();
         let mut assembly = Assembly::new(contract(R::DATASET), persona, writer);
         while let Some(row) = sorted.peek() {
             assembly.add(row).unwrap();
             sorted.advance().unwrap();
         }
-        let (writer, count) = assembly.finish().unwrap();
-        writer.finish().unwrap();
-        assert_eq!(count, rows.len() as u64);
+        assert_eq!(assembly.finish().unwrap().finish().unwrap(), [rows.len() as u64]);
         std::fs::read(path).unwrap()
     }
 

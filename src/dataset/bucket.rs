@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
+use super::parts;
 use crate::record::{Break, Record, SubsidyOrder};
 use crate::store::{Mirror, StoreError};
 
@@ -138,7 +139,7 @@ fn day_of(key: &str) -> Option<(&str, NaiveDate)> {
 
 fn published<'a>(keys: impl Iterator<Item = &'a str>) -> BTreeMap<String, BTreeSet<NaiveDate>> {
     let mut published: BTreeMap<String, BTreeSet<NaiveDate>> = BTreeMap::new();
-    for (dataset, day) in keys.filter(|key| key.ends_with("/part-0.parquet")).filter_map(day_of) {
+    for (dataset, day) in keys.filter(|key| key.rsplit('/').next() == Some(parts::FIRST)).filter_map(day_of) {
         published.entry(dataset.to_owned()).or_default().insert(day);
     }
     published
@@ -148,7 +149,7 @@ fn published<'a>(keys: impl Iterator<Item = &'a str>) -> BTreeMap<String, BTreeS
 mod tests {
     use super::*;
     use crate::dataset::Lake;
-    use crate::dataset::partition::Provenance;
+    use crate::dataset::partition::{PartLimit, Provenance};
     use crate::dataset::publish::Staging;
     use crate::record::CouponCode;
     use crate::store::{Put, in_memory};
@@ -194,8 +195,8 @@ mod tests {
             let lake = Lake::in_bucket(Bucket::bring_in(mirror, &night(day(11, 18))).unwrap());
             lake.prepare().unwrap();
             let staging = Staging::open(&lake, "r", day(11, 18)).unwrap();
-            let file = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
-            staging.publish(std::slice::from_ref(&file)).unwrap();
+            let files = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
+            staging.publish(&files).unwrap();
             assert_eq!(lake.shown(&lake.reports(day(11, 18))), "s3://bucket/prefix/reports/dt=2026-11-18");
             store.list("datasets").unwrap()
         };
@@ -204,5 +205,28 @@ mod tests {
         let place = "datasets/coupon_codes/dt=2026-11-18";
         assert_eq!(keys, [format!("{place}/_SUCCESS"), format!("{place}/part-0.parquet")]);
         assert_eq!(publish(), first);
+    }
+
+    #[test]
+    fn parts_are_put_before_the_marker_and_those_there_are_no_more_of_are_removed() {
+        let (store, folder) = (in_memory(), tempfile::tempdir().unwrap());
+        let publish = |parts: usize| {
+            let mirror = Arc::new(Mirror::open(store.clone(), folder.path()).unwrap());
+            let lake = Lake::in_bucket(Bucket::bring_in(mirror, &night(day(11, 18))).unwrap());
+            lake.prepare().unwrap();
+            let limit = PartLimit::of_rows(1);
+            let staging = Staging::open(&lake, "r", day(11, 18)).unwrap().in_parts(limit);
+            let code = |number: usize| serde_json::json!({"stock_id": "S", "coupon_code": number.to_string(), "business_date": "2026-11-18"});
+            let rows: Vec<CouponCode> =
+                (0..parts).map(|number| serde_json::from_value(code(number)).unwrap()).collect();
+            let files = staging.write(&rows, &Provenance::default()).unwrap();
+            staging.publish(&files).unwrap();
+            assert_eq!(parts::of(&lake.partition("coupon_codes", day(11, 18))).unwrap().len(), parts);
+            let keys = store.list("datasets").unwrap().into_iter().map(|object| object.key);
+            keys.map(|key| key.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(publish(3), ["_SUCCESS", "part-0.parquet", "part-1.parquet", "part-2.parquet"]);
+        assert_eq!(publish(2), ["_SUCCESS", "part-0.parquet", "part-1.parquet"]);
+        assert_eq!(publish(1), ["_SUCCESS", "part-0.parquet"]);
     }
 }

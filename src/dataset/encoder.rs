@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
@@ -24,9 +24,18 @@ pub struct Encoder {
     file: SerializedFileWriter<File>,
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
-    rows_per_group: usize,
+    limit: GroupLimit,
     group: Option<Group>,
     groups: usize,
+}
+
+/// Where a row group ends: at the row that reaches either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupLimit {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of the rows before they are encoded.
+    pub plain_bytes: u64,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -36,7 +45,7 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// Begins a file of the columns of `schema`, `rows_per_group` rows to a row group.
+    /// Begins a file of the columns of `schema`.
     ///
     /// # Errors
     /// The file cannot be written, or a column is not flat.
@@ -44,33 +53,36 @@ impl Encoder {
         file: File,
         schema: &SchemaRef,
         properties: WriterProperties,
-        rows_per_group: usize,
+        limit: GroupLimit,
     ) -> Result<Encoder, ParquetError> {
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))?;
         let (file, factory) = writer.into_serialized_writer()?;
-        Ok(Encoder { file, factory, schema: schema.clone(), rows_per_group, group: None, groups: 0 })
+        Ok(Encoder { file, factory, schema: schema.clone(), limit, group: None, groups: 0 })
     }
 
-    /// Adds rows behind the others.
+    /// Adds the first rows of a batch, which has some, behind the others, as many as the row group takes; gives their
+    /// number.
     ///
     /// # Errors
     /// The file cannot be written; it may be rows added before that could not be.
-    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
-        let mut written = 0;
-        while written < batch.num_rows() {
-            let mut group = match self.group.take() {
-                Some(group) => group,
-                None => Group::begin(self.factory.create_column_writers(self.groups)?, &self.schema),
-            };
-            let rows = (batch.num_rows() - written).min(self.rows_per_group - group.rows);
-            group.write(batch.slice(written, rows))?;
-            written += rows;
-            match group.rows == self.rows_per_group {
-                true => self.append(group)?,
-                false => self.group = Some(group),
-            }
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<usize, ParquetError> {
+        let mut group = match self.group.take() {
+            Some(group) => group,
+            None => Group::begin(self.factory.create_column_writers(self.groups)?, &self.schema),
+        };
+        let rows = group.room(self.limit, batch);
+        group.write(batch.slice(0, rows))?;
+        match group.is_full(self.limit) {
+            true => self.append(group)?,
+            false => self.group = Some(group),
         }
-        Ok(())
+        Ok(rows)
+    }
+
+    /// Bytes of the file so far, where it could end now: after a row group and before the next.
+    pub fn bytes_between_groups(&self) -> Option<u64> {
+        let is_between = self.groups > 0 && self.group.is_none();
+        is_between.then(|| self.file.bytes_written() as u64)
     }
 
     /// Ends the file and gives it back, not synced yet.
@@ -98,6 +110,7 @@ impl Encoder {
 /// A row group whose columns are being encoded.
 struct Group {
     rows: usize,
+    plain_bytes: u64,
     threads: Vec<Thread>,
 }
 
@@ -107,11 +120,27 @@ impl Group {
         for (column, writer) in writers.into_iter().enumerate() {
             shares[column % THREADS].push((column, writer));
         }
-        Group { rows: 0, threads: shares.into_iter().map(|share| Thread::start(share, schema.clone())).collect() }
+        Group {
+            rows: 0,
+            plain_bytes: 0,
+            threads: shares.into_iter().map(|share| Thread::start(share, schema.clone())).collect(),
+        }
+    }
+
+    /// How many rows of a batch still belong here: to the row that fills the group.
+    fn room(&self, limit: GroupLimit, batch: &RecordBatch) -> usize {
+        let rows = batch.num_rows().min(limit.rows - self.rows);
+        let is_below = |rows: usize| self.plain_bytes + plain_bytes(batch, rows) < limit.plain_bytes;
+        if is_below(rows) { rows } else { first_not(rows, is_below) }
+    }
+
+    fn is_full(&self, limit: GroupLimit) -> bool {
+        self.rows == limit.rows || self.plain_bytes >= limit.plain_bytes
     }
 
     fn write(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
         self.rows += batch.num_rows();
+        self.plain_bytes += plain_bytes(&batch, batch.num_rows());
         let batch = Arc::new(batch);
         self.threads.iter_mut().try_for_each(|thread| thread.write(&batch))
     }
@@ -124,6 +153,28 @@ impl Group {
         }
         chunks.sort_by_key(|(column, _)| *column);
         Ok(chunks.into_iter().map(|(_, chunk)| chunk).collect())
+    }
+}
+
+/// The smallest number from 1 to `last` for which `is_below` does not hold; for none of the smaller ones it fails.
+fn first_not(last: usize, is_below: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (1, last);
+    while low < high {
+        let middle = low.midpoint(high);
+        (low, high) = if is_below(middle) { (middle + 1, high) } else { (low, middle) };
+    }
+    low
+}
+
+/// What the first rows of a batch take before they are encoded: a function of the rows, however they were batched.
+fn plain_bytes(batch: &RecordBatch, rows: usize) -> u64 {
+    batch.columns().iter().map(|column| plain_bytes_of(column, rows) as u64).sum()
+}
+
+fn plain_bytes_of(column: &ArrayRef, rows: usize) -> usize {
+    match column.as_string_opt::<i32>() {
+        Some(texts) => (texts.value_offsets()[rows] - texts.value_offsets()[0]) as usize + rows * size_of::<i32>(),
+        None => rows * column.data_type().primitive_width().unwrap_or(1),
     }
 }
 
@@ -183,9 +234,29 @@ mod tests {
     use super::*;
 
     const ROWS_PER_GROUP: usize = 1000;
+    const ROWS_ONLY: GroupLimit = GroupLimit { rows: ROWS_PER_GROUP, plain_bytes: u64::MAX };
 
     fn properties() -> WriterProperties {
         WriterProperties::builder().set_max_row_group_row_count(Some(ROWS_PER_GROUP)).build()
+    }
+
+    fn schema() -> SchemaRef {
+        let field = |name, kind| Field::new(name, kind, true);
+        let fields = vec![field("a", DataType::Utf8), field("b", DataType::Int64), field("c", DataType::Utf8)];
+        Arc::new(Schema::new(fields))
+    }
+
+    fn write_all(encoder: &mut Encoder, batch: &RecordBatch) {
+        let mut written = 0;
+        while written < batch.num_rows() {
+            written += encoder.write(&batch.slice(written, batch.num_rows() - written)).unwrap();
+        }
+    }
+
+    /// The rows of each row group of a file.
+    fn groups(file: File) -> Vec<i64> {
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect()
     }
 
     fn batches(schema: &SchemaRef) -> Vec<RecordBatch> {
@@ -200,22 +271,49 @@ mod tests {
 
     #[test]
     fn two_threads_write_the_bytes_of_one() {
-        let field = |name, kind| Field::new(name, kind, true);
-        let fields = vec![field("a", DataType::Utf8), field("b", DataType::Int64), field("c", DataType::Utf8)];
-        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let schema = schema();
         let folder = tempfile::tempdir().unwrap();
         let create = |name: &str| File::create(folder.path().join(name)).unwrap();
         for count in 0..=5 {
             let mut one = ArrowWriter::try_new(create("one"), schema.clone(), Some(properties())).unwrap();
-            let mut two = Encoder::new(create("two"), &schema, properties(), ROWS_PER_GROUP).unwrap();
+            let mut two = Encoder::new(create("two"), &schema, properties(), ROWS_ONLY).unwrap();
             for batch in &batches(&schema)[..count] {
                 one.write(batch).unwrap();
-                two.write(batch).unwrap();
+                write_all(&mut two, batch);
             }
             one.close().unwrap();
             two.finish().unwrap();
             let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
             assert!(bytes("one") == bytes("two"), "{count} batches");
         }
+    }
+
+    #[test]
+    fn a_row_group_ends_at_the_row_that_fills_it_however_the_rows_were_batched() {
+        let schema = schema();
+        let folder = tempfile::tempdir().unwrap();
+        let limit = GroupLimit { rows: 700, plain_bytes: 20_000 };
+        let whole = arrow::compute::concat_batches(&schema, &batches(&schema)).unwrap();
+        let mut told = Vec::new();
+        for rows_at_once in [1, 97, 4_001] {
+            let path = folder.path().join(rows_at_once.to_string());
+            let mut encoder = Encoder::new(File::create(&path).unwrap(), &schema, properties(), limit).unwrap();
+            for first in (0..whole.num_rows()).step_by(rows_at_once) {
+                write_all(&mut encoder, &whole.slice(first, rows_at_once.min(whole.num_rows() - first)));
+            }
+            encoder.finish().unwrap();
+            told.push(groups(File::open(path).unwrap()));
+        }
+        assert!(told.iter().all(|groups| *groups == told[0]), "{told:?}");
+        let mut first = 0;
+        for rows in &told[0] {
+            let rows = usize::try_from(*rows).unwrap();
+            let group = whole.slice(first, rows);
+            let is_last = first + rows == whole.num_rows();
+            assert!(is_last || rows == 700 || plain_bytes(&group, rows) >= 20_000, "{told:?}");
+            assert!(plain_bytes(&group, rows - 1) < 20_000 && rows <= 700, "{told:?}");
+            first += rows;
+        }
+        assert!(first == whole.num_rows() && told[0].len() > 3);
     }
 }

@@ -13,10 +13,10 @@ use chrono::NaiveDate;
 
 use super::Lake;
 use super::partition::{PartitionError, check_partition};
+use super::parts;
+use super::publish::StagedFile;
 use super::runs::Runs;
 use crate::contract::{self, Contract};
-
-const PART: &str = "part-0.parquet";
 
 /// What is wrong with a published file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +48,10 @@ pub fn inspect(lake: &Lake, date: NaiveDate) -> io::Result<Inspection> {
     inspect_layout(lake, &mut it)?;
     let mut rows = BTreeMap::new();
     for contract in contract::all() {
-        if let Some(read) = inspect_dataset(lake, contract, date, &mut it)? {
+        let listed = runs.partition(&contract.name).map(|(_, parts)| parts);
+        if let Some(read) = inspect_dataset(lake, contract, date, listed.as_deref(), &mut it)? {
             rows.insert(contract.name.as_str(), read);
-            if runs.published(&contract.name, PART).is_none() {
+            if listed.is_none() {
                 it.find(lake.partition(&contract.name, date), "no run says that it published this");
             }
         }
@@ -83,23 +84,29 @@ fn inspect_layout(lake: &Lake, it: &mut Inspection) -> io::Result<()> {
     Ok(())
 }
 
+/// The rows of each part, where all can be read. `listed` are those of the manifest, if one speaks of the dataset.
 fn inspect_dataset(
     lake: &Lake,
     contract: &'static Contract,
     date: NaiveDate,
+    listed: Option<&[&StagedFile]>,
     it: &mut Inspection,
-) -> io::Result<Option<u64>> {
+) -> io::Result<Option<Vec<u64>>> {
     let path = lake.partition(&contract.name, date);
     let folder = path.parent().expect("a partition has a folder");
     if !folder.is_dir() {
         return Ok(None);
     }
+    let is_part = |name: &str| match listed {
+        Some(listed) => listed.iter().any(|file| file.name == name),
+        None => parts::number(name).is_some(),
+    };
     for (path, name) in entries(folder)? {
         let metadata = fs::symlink_metadata(&path)?;
         let is_marker = name == "_SUCCESS" && metadata.len() == 0;
         if metadata.is_symlink() {
             it.find(path, "is a symbolic link: it may show what is not in the lake");
-        } else if name != PART && !is_marker {
+        } else if !is_part(&name) && !is_marker {
             it.find(path, "does not belong into a dataset");
         }
     }
@@ -108,7 +115,7 @@ fn inspect_dataset(
     }
     match check_partition(&path, contract, Some(date)) {
         Ok(rows) => {
-            (it.files, it.rows) = (it.files + 1, it.rows + rows);
+            (it.files, it.rows) = (it.files + rows.len(), it.rows + rows.iter().sum::<u64>());
             Ok(Some(rows))
         }
         Err(error) => {
@@ -120,7 +127,7 @@ fn inspect_dataset(
 
 fn inspect_reports(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspection) -> io::Result<()> {
     for (path, name) in entries(&lake.reports(date))? {
-        match runs.published("reports", &name) {
+        match runs.report(&name) {
             Some(_) => it.files += 1,
             None => it.find(path, "does not belong among the reports: no run says that it published this"),
         }
@@ -154,7 +161,7 @@ fn chain(error: &PartitionError) -> String {
 mod tests {
     use super::*;
     use crate::dataset::manifest::{MANIFEST_FILE, Manifest};
-    use crate::dataset::partition::Provenance;
+    use crate::dataset::partition::{PartLimit, Provenance};
     use crate::dataset::publish::Staging;
     use crate::record::CouponCode;
 
@@ -166,7 +173,7 @@ mod tests {
         let lake = Lake::at(folder);
         lake.prepare().unwrap();
         let staging = Staging::open(&lake, "r1", date()).unwrap();
-        let files = vec![staging.write::<CouponCode>(&[], &Provenance::default()).unwrap()];
+        let files = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
         staging.publish(&files).unwrap();
         Manifest::for_tests("j", date(), files).write(&lake.run(date(), "r1")).unwrap();
         lake
@@ -228,6 +235,66 @@ mod tests {
         assert_found(|lake| fs::create_dir(other(lake)).unwrap(), &["copy_of_orders", "no dataset"]);
         let report = |lake: &Lake| fs::create_dir_all(lake.reports(date()).join("old")).unwrap();
         assert_found(report, &["old", "among the reports"]);
+    }
+
+    /// A lake whose partition has three parts.
+    fn published_in_parts(folder: &Path) -> Lake {
+        let lake = Lake::at(folder);
+        lake.prepare().unwrap();
+        let limit = PartLimit::of_rows(1);
+        let staging = Staging::open(&lake, "r1", date()).unwrap().in_parts(limit);
+        let code = |number: usize| serde_json::json!({"stock_id": "S", "coupon_code": number.to_string(), "business_date": "2026-11-18"});
+        let rows: Vec<CouponCode> = (0..3).map(|number| serde_json::from_value(code(number)).unwrap()).collect();
+        let files = staging.write(&rows, &Provenance::default()).unwrap();
+        staging.publish(&files).unwrap();
+        Manifest::for_tests("j", date(), files).write(&lake.run(date(), "r1")).unwrap();
+        lake
+    }
+
+    #[test]
+    fn a_part_that_is_missing_damaged_or_one_too_many_is_named() {
+        type Harm = fn(&Path);
+        fn copy(part: &Path, name: &str) {
+            fs::copy(part, part.with_file_name(name)).unwrap();
+        }
+        let harms: [(Harm, &[&str]); 5] = [
+            (|_| (), &[]),
+            (|part| fs::remove_file(part.with_file_name("part-2.parquet")).unwrap(), &["part-2.parquet: is gone"]),
+            (|part| fs::remove_file(part.with_file_name("part-1.parquet")).unwrap(), &["part-1.parquet: is gone"]),
+            (
+                |part| copy(part, "part-3.parquet"),
+                &["part-3.parquet: does not belong", "S, 0 comes after a larger one"],
+            ),
+            (
+                |part| copy(part, "part-2.parquet"),
+                &["part-2.parquet: is not the file that was published", "comes after a larger one"],
+            ),
+        ];
+        for (harm, words) in harms {
+            let folder = tempfile::tempdir().unwrap();
+            let lake = published_in_parts(folder.path());
+            harm(&lake.partition("coupon_codes", date()));
+            let found = inspect(&lake, date()).unwrap();
+            let told = found.findings.iter().map(|it| format!("{}: {}\n", it.path.display(), it.what));
+            let told: String = told.collect();
+            assert!(words.iter().all(|word| told.contains(word)), "{words:?} is missing in: {told}");
+            assert_eq!(words.is_empty(), found.findings.is_empty(), "{told}");
+            if words.is_empty() {
+                assert_eq!((found.files, found.rows), (3, 3));
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_that_a_later_run_did_not_publish_any_more_is_not_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = published_in_parts(folder.path());
+        let staging = Staging::open(&lake, "r2", date()).unwrap();
+        let files = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
+        staging.publish(&files).unwrap();
+        let later = Manifest { sequence: 2, run_id: "r2".to_owned(), ..Manifest::for_tests("j", date(), files) };
+        later.write(&lake.run(date(), "r2")).unwrap();
+        assert_eq!(inspect(&lake, date()).unwrap().findings, []);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use super::bucket::Bucket;
+use super::parts;
 use crate::contract;
 use crate::durable;
 
@@ -24,7 +25,7 @@ pub struct Lake {
 pub struct Partition {
     /// Business date.
     pub date: NaiveDate,
-    /// Its one Parquet file.
+    /// Its first Parquet file, mostly its only one; `parts` knows the others.
     pub path: PathBuf,
 }
 
@@ -113,6 +114,8 @@ impl Lake {
         for contract in contract::all() {
             let partition = self.partition(&contract.name, date);
             places.extend(partition.ancestors().take(3).map(Path::to_path_buf));
+            let numbers = partition.parent().map(parts::present).transpose()?.unwrap_or_default();
+            places.extend(numbers.into_iter().map(|number| parts::path(&partition, number)));
         }
         for place in places {
             match std::fs::symlink_metadata(&place) {
@@ -142,9 +145,9 @@ impl Lake {
         self.root.join("datasets").join(dataset)
     }
 
-    /// `datasets/<name>/dt=D/part-0.parquet`.
+    /// `datasets/<name>/dt=D/part-0.parquet`: the first file of a partition names it (`parts`).
     pub fn partition(&self, dataset: &str, date: NaiveDate) -> PathBuf {
-        self.dataset(dataset).join(format!("dt={date}")).join("part-0.parquet")
+        self.dataset(dataset).join(format!("dt={date}")).join(parts::FIRST)
     }
 
     /// `reports/dt=D`.
@@ -208,7 +211,7 @@ impl Lake {
         };
         for entry in entries {
             let folder = entry?.path();
-            let path = folder.join("part-0.parquet");
+            let path = folder.join(parts::FIRST);
             if let Some(date) = date_of(&folder).filter(|_| path.is_file()) {
                 partitions.push(Partition { date, path });
             }

@@ -2,6 +2,7 @@
 //! The only place that writes datasets and reports; `journal` alone writes beside it.
 
 pub mod assembly;
+pub mod batches;
 pub mod bucket;
 pub mod encoder;
 mod key_order;
@@ -10,8 +11,10 @@ pub mod lake;
 pub mod lock;
 pub mod manifest;
 pub mod partition;
+pub mod parts;
 pub mod publication;
 pub mod publish;
+mod replacement;
 pub mod runs;
 
 pub use lake::Lake;

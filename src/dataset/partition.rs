@@ -1,5 +1,5 @@
-//! One partition as one Parquet file: typed by its contract, sorted by its key, the same bytes for
-//! the same rows. A file of an older contract reads with its new columns null. Never decides where
+//! One partition as one Parquet file, above a size as several: typed by its contract, sorted by its key, the same
+//! bytes for the same rows. A file of an older contract reads with its new columns null. Never decides where
 //! a file goes.
 
 use std::fs::File;
@@ -12,8 +12,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -21,8 +20,10 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::de::DeserializeOwned;
 
-use super::encoder::Encoder;
+use super::batches::Batches;
+use super::encoder::{Encoder, GroupLimit};
 use super::key_order::KeyOrder;
+use super::parts;
 use crate::ahead::Ahead;
 use crate::contract::{Contract, contract};
 use crate::durable;
@@ -120,14 +121,40 @@ pub struct Provenance {
     pub inputs_sha256: String,
 }
 
+/// Where a part of a partition ends, and a row group in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartLimit {
+    /// A part ends with the row group that makes it so large.
+    pub bytes: u64,
+    /// A row group ends with the row that fills it.
+    pub group: GroupLimit,
+}
+
+impl PartLimit {
+    /// Everything in one file.
+    pub const NONE: PartLimit = PartLimit::of_bytes(u64::MAX);
+
+    /// Parts of so many bytes, or a row group more. A row group ends before its time once its rows, not encoded,
+    /// take as much: so a small limit is kept as well.
+    pub const fn of_bytes(bytes: u64) -> PartLimit {
+        PartLimit { bytes, group: GroupLimit { rows: ROWS_PER_GROUP, plain_bytes: bytes } }
+    }
+
+    /// A part for each so many rows.
+    #[cfg(test)]
+    pub(crate) const fn of_rows(rows: usize) -> PartLimit {
+        PartLimit { bytes: 1, group: GroupLimit { rows, plain_bytes: u64::MAX } }
+    }
+}
+
 /// Writes `rows`, sorted by the contract's key, to `path` and syncs it.
 ///
 /// # Errors
 /// The file cannot be written, rows do not fit the contract, keys stand twice or out of order.
 pub fn write_rows<R: Record>(path: &Path, rows: &[R], provenance: &Provenance) -> Result<(), PartitionError> {
-    let mut writer = Writer::create(path, contract(R::DATASET), provenance)?;
+    let mut writer = Writer::create(path, contract(R::DATASET), provenance, PartLimit::NONE)?;
     writer.write_rows(rows)?;
-    writer.finish()
+    writer.finish().map(drop)
 }
 
 /// Writes record batches of a contract's schema, sorted by its key, to `path` and syncs it.
@@ -137,68 +164,116 @@ pub fn write_batches(
     provenance: &Provenance,
     batches: impl Iterator<Item = Result<RecordBatch, PartitionError>>,
 ) -> Result<(), PartitionError> {
-    let mut writer = Writer::create(path, contract, provenance)?;
+    let mut writer = Writer::create(path, contract, provenance, PartLimit::NONE)?;
     for batch in batches {
         writer.write(&batch?)?;
     }
-    writer.finish()
+    writer.finish().map(drop)
 }
 
-/// A partition file under construction: memory does not grow with its rows.
+/// The files of a partition under construction: memory does not grow with its rows.
 pub struct Writer {
-    path: PathBuf,
-    file: Encoder,
+    first: PathBuf,
+    schema: SchemaRef,
+    properties: WriterProperties,
+    limit: PartLimit,
+    part: Encoder,
+    /// Of each part, that under way the last.
+    rows: Vec<u64>,
     keys: KeyOrder,
 }
 
 impl Writer {
-    /// Begins the file of a contract at `path`.
-    pub fn create(path: &Path, contract: &'static Contract, provenance: &Provenance) -> Result<Writer, PartitionError> {
-        let properties = writer_properties(contract, provenance);
-        let file = durable::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-        let file = Encoder::new(file, &contract.arrow(), properties, ROWS_PER_GROUP)
-            .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
-        Ok(Writer { path: path.to_owned(), file, keys: KeyOrder::of(contract) })
+    /// Begins the partition of a contract whose first file is `first`.
+    pub fn create(
+        first: &Path,
+        contract: &'static Contract,
+        provenance: &Provenance,
+        limit: PartLimit,
+    ) -> Result<Writer, PartitionError> {
+        let (schema, properties) = (contract.arrow(), writer_properties(contract, provenance));
+        let part = begin(first, &schema, &properties, limit)?;
+        let (first, keys) = (first.to_owned(), KeyOrder::of(contract));
+        Ok(Writer { first, schema, properties, limit, part, rows: vec![0], keys })
     }
 
     /// Adds rows that come after all before them.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
         self.keys.check(batch)?;
-        self.file.write(batch).map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })
+        let mut written = 0;
+        while written < batch.num_rows() {
+            if self.part.bytes_between_groups().is_some_and(|bytes| bytes >= self.limit.bytes) {
+                self.turn()?;
+            }
+            let rows = self.part.write(&batch.slice(written, batch.num_rows() - written));
+            let rows = rows.map_err(|source| PartitionError::Parquet { path: self.path(), source })?;
+            written += rows;
+            *self.rows.last_mut().expect("a part is under way") += rows as u64;
+        }
+        Ok(())
     }
 
     /// Adds rows that come after all before them, a batch after the other. The bytes of the file depend on where
     /// batches end: all but the last `rows` should be a multiple of `ROWS_PER_BATCH`.
     pub fn write_rows<R: Record>(&mut self, rows: &[R]) -> Result<(), PartitionError> {
         let schema = contract(R::DATASET).arrow();
-        rows.chunks(ROWS_PER_BATCH).try_for_each(|rows| self.write(&to_batch::<R>(&self.path, &schema, rows)?))
+        rows.chunks(ROWS_PER_BATCH).try_for_each(|rows| self.write(&to_batch::<R>(&self.path(), &schema, rows)?))
     }
 
-    /// Ends the file and syncs it.
-    pub fn finish(self) -> Result<(), PartitionError> {
-        let file = self.file.finish().map_err(|source| PartitionError::Parquet { path: self.path.clone(), source })?;
-        file.sync_all().map_err(|source| PartitionError::Open { path: self.path, source })
+    /// Ends the partition and syncs its files; gives the rows of each.
+    pub fn finish(self) -> Result<Vec<u64>, PartitionError> {
+        let path = self.path();
+        end(self.part, &path)?;
+        Ok(self.rows)
+    }
+
+    /// Ends a part; there are rows for another.
+    fn turn(&mut self) -> Result<(), PartitionError> {
+        let path = self.path();
+        self.rows.push(0);
+        let next = begin(&self.path(), &self.schema, &self.properties, self.limit)?;
+        end(std::mem::replace(&mut self.part, next), &path)
+    }
+
+    /// The part under way.
+    fn path(&self) -> PathBuf {
+        parts::path(&self.first, self.rows.len() - 1)
     }
 }
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Writer").field("first", &self.first).finish_non_exhaustive()
     }
 }
 
-/// Rows of a partition file, read batch by batch: memory does not grow with the file.
+fn begin(
+    path: &Path,
+    schema: &SchemaRef,
+    properties: &WriterProperties,
+    limit: PartLimit,
+) -> Result<Encoder, PartitionError> {
+    let file = durable::create(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let encoder = Encoder::new(file, schema, properties.clone(), limit.group);
+    encoder.map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })
+}
+
+fn end(part: Encoder, path: &Path) -> Result<(), PartitionError> {
+    let file = part.finish().map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
+    file.sync_all().map_err(|source| PartitionError::Open { path: path.to_owned(), source })
+}
+
+/// Rows of a partition, read batch by batch: memory does not grow with its files.
 pub struct Rows<R> {
     path: PathBuf,
     batches: Box<dyn Iterator<Item = Result<Vec<R>, PartitionError>> + Send>,
     ready: std::vec::IntoIter<R>,
 }
 
-/// The rows of a partition file, a batch at a time.
+/// The rows of a partition, a batch at a time.
 struct RowBatches<R> {
-    path: PathBuf,
     schema: SchemaRef,
-    batches: ParquetRecordBatchReader,
+    batches: Batches,
     row: PhantomData<fn() -> R>,
 }
 
@@ -208,7 +283,7 @@ impl<R> std::fmt::Debug for Rows<R> {
     }
 }
 
-/// Opens a partition file for reading row by row, in file order.
+/// Opens a partition, by its first file, for reading row by row in its order.
 pub fn open_rows<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
     Ok(Rows::of(path, Box::new(RowBatches::open(path, ROWS_PER_BATCH)?)))
 }
@@ -218,33 +293,29 @@ pub fn open_rows_ahead<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError
     Ok(Rows::of(path, Box::new(Ahead::of(RowBatches::open(path, ROWS_AHEAD)?, 1))))
 }
 
-/// All rows of a partition file, in file order.
+/// All rows of a partition, in its order.
 pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
     open_rows(path)?.collect()
 }
 
-/// The named columns of a partition file as rows of their own type, in file order, batch by batch; the others
+/// The named columns of a partition as rows of their own type, in its order, batch by batch; the others
 /// are not read.
 ///
 /// # Errors
-/// The file is no Parquet file; a row that does not fit is an error in its place.
+/// A file is no Parquet file; a row that does not fit is an error in its place.
 pub fn open_columns<T: DeserializeOwned>(
     path: &Path,
     dataset: &'static str,
     columns: &[&str],
 ) -> Result<impl Iterator<Item = Result<T, PartitionError>>, PartitionError> {
-    let path = path.to_owned();
-    let file = File::open(&path).map_err(|source| PartitionError::Open { path: path.clone(), source })?;
-    let parquet = |source| PartitionError::Parquet { path: path.clone(), source };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-    let batches = builder.with_projection(mask).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)?;
-    let read = move |batch: Result<RecordBatch, ArrowError>| -> Result<Vec<T>, PartitionError> {
-        let batch = batch.map_err(|error| PartitionError::Parquet { path: path.clone(), source: error.into() })?;
-        let misfit = |source| PartitionError::Rows { path: path.clone(), dataset, source: Box::new(source) };
-        serde_arrow::from_record_batch(&batch).map_err(misfit)
+    let mut batches = Batches::open(path, Some(columns), ROWS_PER_BATCH)?;
+    let read = move || -> Option<Result<Vec<T>, PartitionError>> {
+        let batch = batches.next()?.map_err(|error| unreadable(&batches, error));
+        let misfit =
+            |source| PartitionError::Rows { path: batches.part().to_owned(), dataset, source: Box::new(source) };
+        Some(batch.and_then(|batch| serde_arrow::from_record_batch(&batch).map_err(misfit)))
     };
-    Ok(batches.map(read).flat_map(|rows| match rows {
+    Ok(std::iter::from_fn(read).flat_map(|rows| match rows {
         Ok(rows) => rows.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error)],
     }))
@@ -259,8 +330,8 @@ pub fn read_columns<T: DeserializeOwned>(
     open_columns(path, dataset, columns)?.collect()
 }
 
-/// Re-reads a file and holds it against a contract: schema, order and uniqueness of keys, and that every
-/// row is of `date`. Gives its rows.
+/// Re-reads a partition and holds it against a contract: schema of each part, order and uniqueness of keys over all of
+/// them, and that every row is of `date`. Gives the rows of each part.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -268,14 +339,24 @@ pub fn check_partition(
     path: &Path,
     contract: &'static Contract,
     date: Option<NaiveDate>,
+) -> Result<Vec<u64>, PartitionError> {
+    let parts = parts::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let mut keys = KeyOrder::of(contract);
+    let check = |(path, file): (PathBuf, File)| check_part((&path, file), contract, date, &mut keys);
+    parts.into_iter().map(check).collect()
+}
+
+fn check_part(
+    (path, file): (&Path, File),
+    contract: &'static Contract,
+    date: Option<NaiveDate>,
+    keys: &mut KeyOrder,
 ) -> Result<u64, PartitionError> {
-    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
     let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
     if builder.schema().fields() != contract.arrow().fields() {
         return Err(PartitionError::Schema { path: path.to_owned(), dataset: contract.name.as_str() });
     }
-    let mut keys = KeyOrder::of(contract);
     let mut rows = 0;
     for batch in builder.with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
         let batch = batch.map_err(|error| parquet(error.into()))?;
@@ -295,18 +376,15 @@ fn is_of(batch: &RecordBatch, date: NaiveDate) -> bool {
     days.iter().all(|day| day == Some(Date32Type::from_naive_date(date)))
 }
 
-/// The sum of an amount column of a file, read back from its bytes.
+/// The sum of an amount column of a partition, read back from its bytes.
 ///
 /// # Errors
 /// The file is torn, the column is no amount, or the sum passes 64 bits.
 pub fn sum_of<R: Record>(path: &Path, column: &str) -> Result<Fen, PartitionError> {
-    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
-    let only = ProjectionMask::columns(builder.parquet_schema(), [column]);
+    let mut batches = Batches::open(path, Some(&[column]), ROWS_PER_BATCH)?;
     let mut sum = Fen::ZERO;
-    for batch in builder.with_projection(only).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
-        let batch = batch.map_err(|error| parquet(error.into()))?;
+    while let Some(batch) = batches.next() {
+        let batch = batch.map_err(|error| unreadable(&batches, error))?;
         let amounts = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
         let amounts = amounts.ok_or_else(|| misfit::<R>(path, io::Error::other(format!("`{column}` is no amount"))))?;
         for amount in amounts.iter().flatten() {
@@ -323,17 +401,18 @@ fn to_batch<R: Record>(path: &Path, schema: &SchemaRef, rows: &[R]) -> Result<Re
     RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|source| misfit::<R>(path, source))
 }
 
+fn unreadable(batches: &Batches, error: ArrowError) -> PartitionError {
+    PartitionError::Parquet { path: batches.part().to_owned(), source: error.into() }
+}
+
 fn misfit<R: Record>(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> PartitionError {
     PartitionError::Rows { path: path.to_owned(), dataset: R::DATASET, source: Box::new(source) }
 }
 
 impl<R: Record> RowBatches<R> {
     fn open(path: &Path, rows_at_once: usize) -> Result<RowBatches<R>, PartitionError> {
-        let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-        let batches = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(|builder| builder.with_batch_size(rows_at_once).build())
-            .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
-        Ok(RowBatches { path: path.to_owned(), schema: contract(R::DATASET).arrow(), batches, row: PhantomData })
+        let batches = Batches::open(path, None, rows_at_once)?;
+        Ok(RowBatches { schema: contract(R::DATASET).arrow(), batches, row: PhantomData })
     }
 }
 
@@ -342,13 +421,9 @@ impl<R: Record> Iterator for RowBatches<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.batches.next()?;
-        let rows =
-            batch.and_then(|batch| align(&batch, &self.schema)).map_err(|source| misfit::<R>(&self.path, source));
-        Some(
-            rows.and_then(|batch| {
-                serde_arrow::from_record_batch(&batch).map_err(|source| misfit::<R>(&self.path, source))
-            }),
-        )
+        let part = self.batches.part();
+        let rows = batch.and_then(|batch| align(&batch, &self.schema)).map_err(|source| misfit::<R>(part, source));
+        Some(rows.and_then(|batch| serde_arrow::from_record_batch(&batch).map_err(|source| misfit::<R>(part, source))))
     }
 }
 
@@ -419,6 +494,7 @@ mod tests {
     use arrow::datatypes::DataType;
     use chrono::{DateTime, NaiveDate, Utc};
     use parquet::arrow::ArrowWriter;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::money::Fen;
@@ -469,6 +545,110 @@ mod tests {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
         assert_eq!(reader.schema().fields(), contract("member_card_daily").arrow().fields());
         assert!(read_rows::<MemberCardDay>(&path).unwrap().is_empty());
+    }
+
+    /// Writes rows, so many at once, to `folder`.
+    fn write_in_parts(folder: &Path, rows: &[Payment], at_once: usize, limit: PartLimit) -> (PathBuf, Vec<u64>) {
+        let first = folder.join(parts::FIRST);
+        let mut writer = Writer::create(&first, contract("payments"), &Provenance::default(), limit).unwrap();
+        rows.chunks(at_once).for_each(|rows| writer.write_rows(rows).unwrap());
+        (first, writer.finish().unwrap())
+    }
+
+    fn payments(count: usize) -> Vec<Payment> {
+        (0..count).map(|number| payment(&format!("{number:08}"))).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn rows_come_back_from_parts_of_any_size_as_they_were(
+            count in 0..150_usize, at_once in 1..60_usize, rows_per_group in 1..50_usize, bytes in 1..40_000_u64,
+            plain_bytes in 1..20_000_u64,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let rows = payments(count);
+            let limit = PartLimit { bytes, group: GroupLimit { rows: rows_per_group, plain_bytes } };
+            let (first, written) = write_in_parts(folder.path(), &rows, at_once, limit);
+            prop_assert_eq!(parts::of(&first).unwrap().len(), written.len());
+            prop_assert_eq!(read_rows::<Payment>(&first).unwrap(), rows.clone());
+            prop_assert_eq!(open_rows_ahead::<Payment>(&first).unwrap().map(Result::unwrap).collect::<Vec<_>>(), rows);
+            prop_assert_eq!(check_partition(&first, contract("payments"), None).unwrap(), written.clone());
+            prop_assert_eq!(sum_of::<Payment>(&first, "settled_fen").unwrap(), Fen(100 * count as i64));
+            for (number, rows) in written.iter().enumerate() {
+                let size = std::fs::metadata(parts::path(&first, number)).unwrap().len();
+                prop_assert!(number + 1 == written.len() || size >= bytes, "{:?} of {} bytes", written, size);
+                prop_assert!(*rows > 0 || count == 0, "a part without a row: {:?}", written);
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_ends_with_the_row_group_that_reaches_the_limit_and_the_next_row_begins_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = payments(100);
+        let limit = PartLimit::of_rows(10);
+        assert_eq!(write_in_parts(folder.path(), &rows[..30], 7, limit).1, [10, 10, 10], "no empty one behind");
+        let folder = tempfile::tempdir().unwrap();
+        let group = PartLimit { bytes: u64::MAX, ..PartLimit::of_rows(10) };
+        let (first, written) = write_in_parts(folder.path(), &rows, 16, group);
+        assert_eq!(written, [100]);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&first).unwrap()).unwrap();
+        let end_of = |group: usize| {
+            let columns = reader.metadata().row_group(group).columns();
+            columns.iter().map(|column| column.byte_range().0 + column.byte_range().1).max().unwrap()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let limit = PartLimit { bytes: end_of(2), ..PartLimit::of_rows(10) };
+        assert_eq!(write_in_parts(folder.path(), &rows, 16, limit).1, [30, 30, 30, 10]);
+    }
+
+    #[test]
+    fn a_partition_below_its_limit_is_the_file_it_is_without_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = payments(ROWS_PER_BATCH + 700);
+        let alone = folder.path().join("alone");
+        let properties = writer_properties(contract("payments"), &Provenance::default());
+        let schema = contract("payments").arrow();
+        let mut writer = ArrowWriter::try_new(File::create(&alone).unwrap(), schema.clone(), Some(properties)).unwrap();
+        for rows in rows.chunks(ROWS_PER_BATCH) {
+            writer.write(&to_batch::<Payment>(&alone, &schema, rows).unwrap()).unwrap();
+        }
+        writer.close().unwrap();
+        let (first, written) = write_in_parts(folder.path(), &rows, ROWS_PER_BATCH, PartLimit::of_bytes(4 << 30));
+        assert_eq!(written.len(), 1);
+        assert!(std::fs::read(first).unwrap() == std::fs::read(alone).unwrap());
+    }
+
+    #[test]
+    fn keys_are_held_against_each_other_over_the_end_of_a_part_and_a_part_that_is_gone_is_no_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = folder.path().join(parts::FIRST);
+        let check = || check_partition(&first, contract("payments"), None).map_err(|error| error.to_string());
+        let write = |number: usize, id: &str| {
+            write_rows(&parts::path(&first, number), &[payment(id)], &Provenance::default()).unwrap();
+        };
+        write(0, "4201");
+        write(1, "4202");
+        assert_eq!(check(), Ok(vec![1, 1]));
+        write(1, "4201");
+        assert!(check().unwrap_err().contains("twice"));
+        write(1, "4200");
+        assert!(check().unwrap_err().contains("not sorted"));
+        std::fs::rename(parts::path(&first, 1), parts::path(&first, 2)).unwrap();
+        let error = read_rows::<Payment>(&first).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("part-1.parquet` is gone"), "{cause}");
+    }
+
+    #[test]
+    fn a_torn_part_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let limit = PartLimit::of_rows(1);
+        let (first, _) = write_in_parts(folder.path(), &payments(3), 3, limit);
+        std::fs::write(parts::path(&first, 2), b"PAR1").unwrap();
+        let error = read_rows::<Payment>(&first).unwrap_err().to_string();
+        assert!(error.contains("part-2.parquet"), "{error}");
     }
 
     #[test]

@@ -120,7 +120,7 @@ mod tests {
         let staging = Staging::open(&lake, "j", date()).unwrap();
         let codes = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
         let stocks = staging.write::<Stock>(&[], &Provenance::default()).unwrap();
-        let files = vec![codes, stocks];
+        let files = [codes, stocks].concat();
         let manifest = Manifest::for_tests("j", date(), files.clone());
         let path = intent_path(&lake, "j");
         durable::write_file(&path, &path.with_extension("staged"), &manifest.to_bytes().unwrap()).unwrap();
@@ -146,7 +146,7 @@ mod tests {
     fn a_publication_whose_staged_files_are_gone_moves_none_of_the_others() {
         let folder = tempfile::tempdir().unwrap();
         let (lake, files) = died(folder.path());
-        fs::write(lake.staging("j").join("stocks.parquet"), b"torn").unwrap();
+        fs::write(lake.staging("j").join("stocks/part-0.parquet"), b"torn").unwrap();
         assert_eq!(recover(&lake, "j").unwrap(), Recovery::Lost(date()));
         assert!(!lake.partition(&files[0].dataset, date()).exists());
         assert_eq!(recover(&lake, "j").unwrap(), Recovery::Nothing);

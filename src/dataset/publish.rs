@@ -10,10 +10,15 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Lake;
-use super::partition::{PartitionError, Provenance, Writer, write_rows};
+use super::partition::{PartLimit, PartitionError, Provenance, Writer};
+use super::parts;
+use super::replacement::Replacement;
 use crate::contract::contract;
 use crate::durable;
 use crate::record::Record;
+
+/// What stands in the place of a dataset's name where a file is a report.
+pub(super) const REPORTS: &str = "reports";
 
 /// The files of one run before anybody sees them.
 #[derive(Debug)]
@@ -21,6 +26,7 @@ pub struct Staging {
     lake: Lake,
     folder: PathBuf,
     date: NaiveDate,
+    limit: PartLimit,
 }
 
 /// A staged file and what it holds.
@@ -47,12 +53,17 @@ impl Staging {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => durable::create_private_folder(&folder)?,
         }
-        Ok(Staging { lake: lake.clone(), folder, date })
+        Ok(Staging { lake: lake.clone(), folder, date, limit: PartLimit::NONE })
+    }
+
+    /// The same, where partitions above a size are staged in parts.
+    pub fn in_parts(self, limit: PartLimit) -> Staging {
+        Staging { limit, ..self }
     }
 
     /// The staging folder as a run that died left it.
     pub(super) fn reopen(lake: &Lake, job: &str, date: NaiveDate) -> Staging {
-        Staging { lake: lake.clone(), folder: lake.staging(job), date }
+        Staging { lake: lake.clone(), folder: lake.staging(job), date, limit: PartLimit::NONE }
     }
 
     /// Whether each of `files` is published already or still staged, byte for byte.
@@ -66,35 +77,40 @@ impl Staging {
         Ok(true)
     }
 
-    /// Where the staged partition of `dataset` stands.
+    /// The first file of the staged partition of `dataset`, in a folder of its own.
     pub fn partition(&self, dataset: &str) -> PathBuf {
-        self.folder.join(format!("{dataset}.parquet"))
+        self.folder.join(dataset).join(parts::FIRST)
     }
 
     /// Stages a partition. `rows` must be sorted by the contract's key.
-    pub fn write<R: Record>(&self, rows: &[R], provenance: &Provenance) -> Result<StagedFile, PartitionError> {
-        let path = self.partition(R::DATASET);
-        write_rows(&path, rows, provenance)?;
-        let describe = describe(R::DATASET, "part-0.parquet", &path, rows.len() as u64);
-        describe.map_err(|source| PartitionError::Open { path, source })
+    pub fn write<R: Record>(&self, rows: &[R], provenance: &Provenance) -> Result<Vec<StagedFile>, PartitionError> {
+        let mut writer = self.begin(R::DATASET, provenance)?;
+        writer.write_rows(rows)?;
+        self.end(R::DATASET, writer)
     }
 
     /// Begins a partition that is staged batch by batch; `end` ends it.
     pub fn begin(&self, dataset: &str, provenance: &Provenance) -> Result<Writer, PartitionError> {
-        Writer::create(&self.partition(dataset), contract(dataset), provenance)
+        let first = self.partition(dataset);
+        let folder = durable::create_folder(&self.folder.join(dataset));
+        folder.map_err(|source| PartitionError::Open { path: first.clone(), source })?;
+        Writer::create(&first, contract(dataset), provenance, self.limit)
     }
 
-    /// Ends a partition that was begun, of so many rows.
-    pub fn end(&self, dataset: &str, writer: Writer, rows: u64) -> Result<StagedFile, PartitionError> {
-        writer.finish()?;
-        let path = self.partition(dataset);
-        let describe = describe(dataset, "part-0.parquet", &path, rows);
-        describe.map_err(|source| PartitionError::Open { path, source })
+    /// Ends a partition that was begun; gives its parts.
+    pub fn end(&self, dataset: &str, writer: Writer) -> Result<Vec<StagedFile>, PartitionError> {
+        let first = self.partition(dataset);
+        let staged = |(number, rows): (usize, u64)| {
+            let path = parts::path(&first, number);
+            let described = describe(dataset, &parts::name(number), &path, rows);
+            described.map_err(|source| PartitionError::Open { path, source })
+        };
+        writer.finish()?.into_iter().enumerate().map(staged).collect()
     }
 
     /// Opens a report file for writing; `keep_report` stages what was written.
     pub fn open_report(&self, name: &str) -> io::Result<BufWriter<File>> {
-        let folder = self.folder.join("reports");
+        let folder = self.folder.join(REPORTS);
         durable::create_folder(&folder)?;
         Ok(BufWriter::with_capacity(1 << 16, durable::create(&folder.join(name))?))
     }
@@ -102,7 +118,7 @@ impl Staging {
     /// Stages a report file that is written to its end.
     pub fn keep_report(&self, name: &str, report: BufWriter<File>) -> io::Result<StagedFile> {
         report.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        describe("reports", name, &self.folder.join("reports").join(name), 0)
+        describe(REPORTS, name, &self.folder.join(REPORTS).join(name), 0)
     }
 
     /// A folder of this run for what waits beside its files.
@@ -110,21 +126,29 @@ impl Staging {
         &self.folder
     }
 
-    /// Makes staged files visible. Files that are published already, byte for byte, are left alone.
+    /// Makes staged files visible. What is published already, byte for byte, is left alone.
     pub fn publish(&self, files: &[StagedFile]) -> io::Result<()> {
-        for file in files {
-            let (from, to) = self.places(file);
-            durable::create_folder(to.parent().expect("published files have folders"))?;
-            if !same_bytes(&to, file)? {
-                durable::move_file(&from, &to)?;
-            }
-            self.lake.put(&to)?;
-            if file.dataset != "reports" {
-                let marker = mark_success(&to)?;
-                self.lake.put(&marker)?;
+        for files in partitions(files) {
+            match files[0].dataset.as_str() {
+                REPORTS => files.iter().try_for_each(|file| self.publish_report(file))?,
+                dataset => self.replacement(dataset, files).make()?,
             }
         }
         Ok(())
+    }
+
+    fn publish_report(&self, file: &StagedFile) -> io::Result<()> {
+        let (from, to) = self.places(file);
+        durable::create_folder(to.parent().expect("published files have folders"))?;
+        if !same_bytes(&to, file)? {
+            durable::move_file(&from, &to)?;
+        }
+        self.lake.put(&to)
+    }
+
+    fn replacement<'a>(&'a self, dataset: &str, files: &'a [StagedFile]) -> Replacement<'a> {
+        let (staged, published) = (self.partition(dataset), self.lake.partition(dataset, self.date));
+        Replacement { lake: &self.lake, staged, published, files }
     }
 
     /// Removes what is left of the staging folder.
@@ -133,12 +157,22 @@ impl Staging {
     }
 
     fn places(&self, file: &StagedFile) -> (PathBuf, PathBuf) {
-        if file.dataset == "reports" {
-            (self.folder.join("reports").join(&file.name), self.lake.reports(self.date).join(&file.name))
-        } else {
-            (self.partition(&file.dataset), self.lake.partition(&file.dataset, self.date))
+        if file.dataset == REPORTS {
+            return (self.folder.join(REPORTS).join(&file.name), self.lake.reports(self.date).join(&file.name));
         }
+        let published = self.lake.partition(&file.dataset, self.date);
+        [self.partition(&file.dataset), published].map(|first| first.with_file_name(&file.name)).into()
     }
+}
+
+/// The files of each partition, which stand together; all reports stand for one.
+pub fn partitions(files: &[StagedFile]) -> impl Iterator<Item = &[StagedFile]> {
+    files.chunk_by(|one, other| one.dataset == other.dataset)
+}
+
+/// What identifies a partition of these parts (`parts::digest`).
+pub fn digest_of<'a>(files: impl IntoIterator<Item = &'a StagedFile>) -> String {
+    parts::digest(files.into_iter().map(|file| (file.name.as_str(), file.sha256.as_str())))
 }
 
 /// SHA-256 of a file, hex.
@@ -169,21 +203,11 @@ fn describe(dataset: &str, name: &str, path: &Path, rows: u64) -> io::Result<Sta
     })
 }
 
-fn same_bytes(published: &Path, staged: &StagedFile) -> io::Result<bool> {
+pub(super) fn same_bytes(published: &Path, staged: &StagedFile) -> io::Result<bool> {
     match fs::metadata(published) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         metadata => Ok(metadata?.len() == staged.bytes && sha256_of_file(published)? == staged.sha256),
     }
-}
-
-/// A zero-byte `_SUCCESS` beside the partition: some readers choke on one with content.
-fn mark_success(partition: &Path) -> io::Result<PathBuf> {
-    let folder = partition.parent().expect("a partition has a folder");
-    let marker = folder.join("_SUCCESS");
-    if !marker.exists() {
-        durable::mark(&marker)?;
-    }
-    Ok(marker)
 }
 
 #[cfg(test)]
@@ -201,12 +225,12 @@ mod tests {
         let lake = Lake::at(folder.path());
         lake.prepare().unwrap();
         let staging = Staging::open(&lake, "r1", date()).unwrap();
-        let file = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
+        let files = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
         assert!(!lake.partition("coupon_codes", date()).exists(), "nothing is visible before publish");
-        staging.publish(std::slice::from_ref(&file)).unwrap();
+        staging.publish(&files).unwrap();
         staging.discard().unwrap();
         let published = lake.partition("coupon_codes", date());
-        assert_eq!(sha256_of_file(&published).unwrap(), file.sha256);
+        assert_eq!(sha256_of_file(&published).unwrap(), files[0].sha256);
         let names: Vec<_> =
             fs::read_dir(published.parent().unwrap()).unwrap().map(|it| it.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2);
@@ -232,8 +256,8 @@ mod tests {
         lake.prepare().unwrap();
         let publish = |run_id| {
             let staging = Staging::open(&lake, run_id, date()).unwrap();
-            let file = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
-            staging.publish(&[file]).unwrap();
+            let files = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
+            staging.publish(&files).unwrap();
             fs::metadata(lake.partition("coupon_codes", date())).unwrap().ino()
         };
         assert_eq!(publish("r1"), publish("r2"));

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 use super::Lake;
 use super::manifest::{CHECKSUM_FILE, MANIFEST_FILE, Manifest};
-use super::publish::{StagedFile, sha256_of};
+use super::publish::{REPORTS, StagedFile, sha256_of};
 use crate::clock::World;
 use crate::journal::{Journal, JournalError};
 
@@ -42,17 +42,27 @@ impl Runs {
         self.last_sequence + 1
     }
 
-    /// The file as it was last published, and the run that did.
-    pub fn published(&self, dataset: &str, name: &str) -> Option<(&Manifest, &StagedFile)> {
-        self.publishing.iter().find_map(|manifest| {
-            let file = manifest.files.iter().find(|file| file.dataset == dataset && file.name == name)?;
-            Some((manifest, file))
-        })
+    /// The parts of a dataset as they were last published, in their order, and the run that did.
+    pub fn partition(&self, dataset: &str) -> Option<(&Manifest, Vec<&StagedFile>)> {
+        let parts_in = |manifest: &'_ Manifest| manifest.files.iter().any(|file| file.dataset == dataset);
+        let manifest = self.publishing.iter().find(|manifest| parts_in(manifest))?;
+        Some((manifest, manifest.files.iter().filter(|file| file.dataset == dataset).collect()))
+    }
+
+    /// One of them.
+    pub fn part(&self, dataset: &str, name: &str) -> Option<&StagedFile> {
+        self.partition(dataset)?.1.into_iter().find(|part| part.name == name)
+    }
+
+    /// A report as it was last published.
+    pub fn report(&self, name: &str) -> Option<&StagedFile> {
+        let mut files = self.publishing.iter().flat_map(|manifest| &manifest.files);
+        files.find(|file| file.dataset == REPORTS && file.name == name)
     }
 
     /// Whether `dataset` was last published by a stage that was complete.
     pub fn was_complete(&self, dataset: &str) -> bool {
-        let Some((manifest, _)) = self.published(dataset, "part-0.parquet") else { return false };
+        let Some((manifest, _)) = self.partition(dataset) else { return false };
         let owner = manifest.stages.iter().find(|stage| stage.rows.contains_key(dataset));
         owner.is_some_and(|stage| stage.status == "complete")
     }

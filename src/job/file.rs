@@ -85,6 +85,7 @@ section! {
         retry_deadline_seconds: i64, Optional Transport;
         lake: String, Required Transport;
         work_dir: String, Optional Transport;
+        part_bytes: i64, Optional Transport;
         pii: String, Optional Result;
         pii_key_env: String, Optional Secret;
         pii_key_file: String, Optional Secret;

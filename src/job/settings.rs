@@ -27,6 +27,8 @@ pub struct Job {
     pub lake: PathBuf,
     /// The bucket, when `job.lake` is `s3://…`.
     pub bucket: Option<BucketSettings>,
+    /// `job.part_bytes`: a partition above this goes on in another file. It changes no row.
+    pub part_bytes: u64,
     /// How openids are published.
     pub pii: Pii,
     /// `[pay_v3]`.

@@ -492,6 +492,18 @@ fn a_bucket_without_keys_or_with_a_wrong_name_or_endpoint_is_told_at_once() {
 }
 
 #[test]
+fn a_partition_is_cut_where_the_job_says_and_what_was_made_of_it_is_the_same_inputs() {
+    let silent = bucket_of(MINIMAL, &[]).unwrap();
+    assert_eq!(silent.part_bytes, 4 << 30);
+    let cut = bucket_of(&format!("{MINIMAL}part_bytes = 4096\n"), &[]).unwrap();
+    assert_eq!((cut.part_bytes, cut.fingerprint), (4096, silent.fingerprint));
+    for wrong in ["4095", "0", "-1"] {
+        let problems = bucket_of(&format!("{MINIMAL}part_bytes = {wrong}\n"), &[]).unwrap_err().to_string();
+        assert!(problems.contains("`job.part_bytes` is") && problems.contains("at least 4096"), "{problems}");
+    }
+}
+
+#[test]
 fn moving_a_lake_into_a_bucket_changes_no_fingerprint() {
     let env = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "hush")];
     let local = bucket_of(MINIMAL, &[]).unwrap().fingerprint;

@@ -24,7 +24,7 @@ pub(super) struct Desk<'a> {
     provenance: Provenance,
     /// What was staged.
     pub(super) files: Vec<StagedFile>,
-    /// What the amounts of each staged file sum up to, read back from it.
+    /// What the amounts of each staged partition sum up to, read back from it.
     pub(super) totals: BTreeMap<&'static str, Fen>,
     /// What the stage read.
     pub(super) intake: Vec<Intake>,
@@ -47,7 +47,7 @@ impl<'a> Desk<'a> {
 
     /// Stages rows that are held, sorted by their key.
     pub(super) fn stage<R: Record>(&mut self, rows: &[R]) {
-        let staged = self.staging.write(rows, &self.provenance).and_then(|file| self.keep::<R>(file));
+        let staged = self.staging.write(rows, &self.provenance).and_then(|files| self.keep::<R>(files));
         self.issues.extend(staged.map_err(|error| issue_of(&error)).err());
     }
 
@@ -126,13 +126,13 @@ impl<'a> Desk<'a> {
         let writer = self.staging.begin(R::DATASET, &self.provenance).map_err(|error| issue_of(&error))?;
         let mut assembly = Assembly::new(contract(R::DATASET), self.persona, writer);
         let left = bring(&mut |row| assembly.add(row).map_err(|error| issue_of(&error)))?;
-        let staged = assembly.finish().and_then(|(writer, rows)| self.staging.end(R::DATASET, writer, rows));
-        staged.and_then(|file| self.keep::<R>(file)).map_err(|error| issue_of(&error))?;
+        let staged = assembly.finish().and_then(|writer| self.staging.end(R::DATASET, writer));
+        staged.and_then(|files| self.keep::<R>(files)).map_err(|error| issue_of(&error))?;
         Ok(left)
     }
 
-    fn keep<R: Record>(&mut self, file: StagedFile) -> Result<(), PartitionError> {
-        self.files.push(file);
+    fn keep<R: Record>(&mut self, files: Vec<StagedFile>) -> Result<(), PartitionError> {
+        self.files.extend(files);
         if let Some(column) = R::AMOUNT {
             let total = sum_of::<R>(&self.staging.partition(R::DATASET), column)?;
             self.totals.insert(R::DATASET, total);

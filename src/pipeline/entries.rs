@@ -18,17 +18,23 @@ pub(super) fn footing_entry(side: &Footing) -> FootingEntry {
     }
 }
 
+/// The rows of each dataset, in all its parts; a report stands under its own name.
+pub(super) fn rows_of<'a>(files: impl IntoIterator<Item = &'a StagedFile>) -> BTreeMap<String, u64> {
+    let mut rows = BTreeMap::new();
+    for file in files {
+        let name = if file.dataset == "reports" { &file.name } else { &file.dataset };
+        *rows.entry(name.clone()).or_default() += file.rows;
+    }
+    rows
+}
+
 /// A stage of ours that is complete and made these datasets.
 pub(super) fn stage_entry(stage: &str, files: &[StagedFile], datasets: &[&str]) -> StageEntry {
     let mine = files.iter().filter(|file| datasets.contains(&file.dataset.as_str()));
-    let named = |file: &StagedFile| {
-        let name = if file.dataset == "reports" { &file.name } else { &file.dataset };
-        (name.clone(), file.rows)
-    };
     StageEntry {
         stage: stage.to_owned(),
         status: "complete".to_owned(),
-        rows: mine.map(named).collect(),
+        rows: rows_of(mine),
         requests: 0,
         from_journal: 0,
         retries: 0,

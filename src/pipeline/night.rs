@@ -24,7 +24,7 @@ use crate::clock::World;
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::manifest::{MANIFEST_VERSION, Manifest, ReadPartition, Restated, StageEntry};
-use crate::dataset::partition::Provenance;
+use crate::dataset::partition::{PartLimit, Provenance};
 use crate::dataset::publication;
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::dataset::runs::Runs;
@@ -123,6 +123,7 @@ pub(super) async fn prepared<T>(
     let persona = persona(job);
     let staging =
         Staging::open(lake, &job.name, plan.date).map_err(|error| disk(&error, "cannot open the staging folder"))?;
+    let staging = staging.in_parts(PartLimit::of_bytes(job.part_bytes));
     let room = Room { folder: staging.folder().to_owned(), memory_bytes: plan.intake_memory_bytes };
     let night = Night {
         job,
@@ -311,8 +312,8 @@ impl Work<'_> {
         done.early_decisions = decisions.count_early(self.plan.date, is_listed);
         done.restated =
             restated::against_published(self.lake, self.plan.date, &done.breaks).map_err(|error| violated(&error))?;
-        let file = self.staging.write(&done.breaks, &done.provenance).map_err(|error| unstaged(&error))?;
-        done.files.push(file);
+        let files_of_breaks = self.staging.write(&done.breaks, &done.provenance);
+        done.files.extend(files_of_breaks.map_err(|error| unstaged(&error))?);
         done.sources.entries.push(stage_entry("reconcile", &done.files, &["coupon_ledger", "breaks"]));
         if self.is_selected("report") {
             self.report(done, &files, &judgement)?;
@@ -331,13 +332,11 @@ impl Work<'_> {
     ) -> Result<(), Failure> {
         let dataset = LedgerRow::DATASET;
         let mut writer = self.staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
-        let mut rows = 0;
         let footing = reconcile::build_ledger(self.night.job, site, night, asked, |batch| {
-            rows += batch.num_rows() as u64;
             writer.write(&batch).map_err(ReconcileError::from)
         });
         done.footing = footing.map_err(|error| unmatched(&error))?;
-        done.files.push(self.staging.end(dataset, writer, rows).map_err(|error| unstaged(&error))?);
+        done.files.extend(self.staging.end(dataset, writer).map_err(|error| unstaged(&error))?);
         Ok(())
     }
 

@@ -10,10 +10,10 @@ use chrono::NaiveDate;
 use super::failure::disk;
 use super::pack;
 use crate::contract;
-use crate::dataset::Lake;
 use crate::dataset::manifest::ReadPartition;
-use crate::dataset::publish::{sha256_of, sha256_of_file};
+use crate::dataset::publish::{digest_of, sha256_of, sha256_of_file};
 use crate::dataset::runs::Runs;
+use crate::dataset::{Lake, parts};
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
 use crate::record::{Break, Record};
@@ -36,7 +36,7 @@ pub(super) fn earlier_partitions(job: &Job, lake: &Lake, date: NaiveDate) -> std
             partitions.extend(lake.latest_before(&contract.name, date)?);
         }
         for partition in partitions {
-            let sha256 = sha256_of_file(&partition.path)?;
+            let sha256 = parts::sha256(&partition.path)?;
             read.push(ReadPartition { dataset: contract.name.clone(), date: partition.date, sha256 });
         }
     }
@@ -55,8 +55,8 @@ pub(super) fn refuse_altered(lake: &Lake, read: &[ReadPartition]) -> Result<(), 
                 place.insert(runs)
             }
         };
-        let published = runs.published(&it.dataset, "part-0.parquet");
-        if published.is_some_and(|(_, file)| file.sha256 != it.sha256) {
+        let published = runs.partition(&it.dataset).map(|(_, parts)| digest_of(parts));
+        if published.is_some_and(|published| published != it.sha256) {
             return Err(altered(lake, it));
         }
     }

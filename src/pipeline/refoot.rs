@@ -20,7 +20,7 @@ use crate::record::{LedgerRow, Record};
 /// Manifests that cannot be read.
 pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Failure> {
     let runs = Runs::of(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
-    let Some((manifest, _)) = runs.published(LedgerRow::DATASET, "part-0.parquet") else { return Ok(Vec::new()) };
+    let Some((manifest, _)) = runs.partition(LedgerRow::DATASET) else { return Ok(Vec::new()) };
     let files = published_files(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))?;
     // Whom the night asked has no part in the totals.
     let scratch =

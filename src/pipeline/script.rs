@@ -11,7 +11,8 @@ use super::night::{Done, JournalKeeper, Plan, Work, prepared};
 use super::opening::run_id;
 use super::place::Held;
 use crate::clock::World;
-use crate::dataset::publish::sha256_of_file;
+use crate::dataset::parts;
+use crate::dataset::publish::{digest_of, partitions, sha256_of_file};
 use crate::durable;
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, Watcher};
@@ -124,11 +125,11 @@ fn written(work: &Work<'_>, done: &Done, files: &DayFiles, asked: &Asked) -> Res
     let (job, date) = (work.night.job, work.plan.date);
     let folder = work.lake.handover(&job.name, date);
     let mut handover = Handover { folder, digests: BTreeMap::new() };
-    let staged = done.files.iter().map(|file| (&file.dataset, date, &file.sha256));
-    let read = done.read_partitions.iter().map(|it| (&it.dataset, it.date, &it.sha256));
-    handover.digests.extend(
-        read.chain(staged).map(|(dataset, date, sha256)| (Handover::name_of_day(dataset, date), sha256.clone())),
-    );
+    let staged = partitions(&done.files).map(|parts| (&parts[0].dataset, date, digest_of(parts)));
+    let read = done.read_partitions.iter().map(|it| (&it.dataset, it.date, it.sha256.clone()));
+    handover
+        .digests
+        .extend(read.chain(staged).map(|(dataset, date, sha256)| (Handover::name_of_day(dataset, date), sha256)));
     for ((name, path), fingerprints) in
         staged_asked(work, &handover).into_iter().zip([&asked.wallets, &asked.unknown_coupons])
     {
@@ -160,9 +161,15 @@ fn move_in(work: &Work<'_>, files: &DayFiles, handover: &Handover) -> io::Result
         work.lake.handover(&work.night.job.name, work.plan.date).parent().expect("it is below the lake"),
     )?;
     durable::create_folder(&inputs)?;
-    let datasets = files.day.iter().map(|(dataset, path)| (path.clone(), handover.input(dataset)));
+    let mut moves = Vec::new();
+    for (dataset, path) in &files.day {
+        let first = handover.input(dataset);
+        let staged = parts::of(path)?.into_iter().enumerate();
+        moves.extend(staged.map(|(number, part)| (part, parts::path(&first, number))));
+    }
     let asked = staged_asked(work, handover).into_iter().zip(handover.asked()).map(|((_, from), (_, to))| (from, to));
-    for (from, to) in datasets.chain(asked) {
+    for (from, to) in moves.into_iter().chain(asked) {
+        durable::create_folder(to.parent().expect("it is below the inputs"))?;
         durable::move_file(&from, &to)?;
         if let Some((_, carrier)) = &place.bucket {
             carrier.put(&to)?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::coverage;
 use super::desk::Desk;
+use super::entries::rows_of;
 use super::provenance::digest_parts;
 use crate::dataset::manifest::{Coverage, Intake, StageEntry};
 use crate::dataset::partition::Provenance;
@@ -203,7 +204,7 @@ impl Clerk<'_> {
         if !issues.is_empty() {
             entry.status = "partial".to_owned();
         }
-        entry.rows = desk.files.iter().map(|file| (file.dataset.clone(), file.rows)).collect();
+        entry.rows = rows_of(&desk.files);
         entry.notes = desk.notes;
         self.count_requests(&mut entry);
         self.sources.entries.push(entry);
@@ -224,8 +225,8 @@ impl Clerk<'_> {
     /// Holds what a stage read against what was staged.
     fn book(&mut self, intake: Vec<Intake>, desk: &Desk<'_>) -> Option<Issue> {
         for mut side in intake {
-            let staged = desk.files.iter().find(|file| file.dataset == side.dataset);
-            side.published = staged.map_or(0, |file| file.rows);
+            let staged = desk.files.iter().filter(|file| file.dataset == side.dataset);
+            side.published = staged.map(|file| file.rows).sum();
             side.published_fen = desk.totals.get(side.dataset.as_str()).copied().unwrap_or_default();
             if !side.holds() {
                 return Some(Issue::violation(format!("what was read does not foot with what is published: {side}")));

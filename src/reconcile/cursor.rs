@@ -1,17 +1,17 @@
-//! The rows of a Parquet file one after the other, or of a merge of several, as borrowed rows of the
-//! batch they stand in. Holds one batch per file: memory does not grow with it.
+//! The rows of a partition one after the other, or of a merge of several, as borrowed rows of the
+//! batch they stand in. Holds one batch per partition: memory does not grow with it.
 
-use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::ahead::Ahead;
+use crate::dataset::batches::Batches as PartitionBatches;
 use crate::dataset::partition::PartitionError;
+use crate::dataset::parts;
 
 /// Rows decoded at once: a batch of a wide table stays in the second-level cache.
 const ROWS_PER_BATCH: usize = 8_192;
@@ -47,13 +47,13 @@ impl<C: Columns> Held<C> {
     }
 }
 
-/// The batches of a file: decoded when asked for, or on a thread that is a little ahead.
+/// The batches of a partition: decoded when asked for, or on a thread that is a little ahead.
 enum Batches {
-    Here(ParquetRecordBatchReader),
+    Here(PartitionBatches),
     Ahead(Ahead<Result<RecordBatch, ArrowError>>),
 }
 
-/// The rows of one file, or of none.
+/// The rows of one partition, or of none.
 pub(super) struct Cursor<C> {
     dataset: &'static str,
     batches: Option<Batches>,
@@ -63,7 +63,7 @@ pub(super) struct Cursor<C> {
 }
 
 impl<C: Columns> Cursor<C> {
-    /// Opens a file at its first row.
+    /// Opens a partition, by its first file, at its first row.
     pub(super) fn open(dataset: &'static str, path: Option<&Path>) -> Result<Cursor<C>, PartitionError> {
         Cursor::over(dataset, path, Batches::Here)
     }
@@ -76,9 +76,10 @@ impl<C: Columns> Cursor<C> {
     fn over(
         dataset: &'static str,
         path: Option<&Path>,
-        batches: impl Fn(ParquetRecordBatchReader) -> Batches,
+        batches: impl Fn(PartitionBatches) -> Batches,
     ) -> Result<Cursor<C>, PartitionError> {
-        let batches = path.map(|path| reader(path, C::NAMES).map(batches)).transpose()?;
+        let opened = path.map(|path| PartitionBatches::open(path, Some(C::NAMES), ROWS_PER_BATCH));
+        let batches = opened.transpose()?.map(batches);
         let mut cursor = Cursor { dataset, batches, batch: None, row: 0, rows: 0 };
         cursor.load()?;
         Ok(cursor)
@@ -143,23 +144,16 @@ impl Iterator for Batches {
     }
 }
 
-/// Reads the named columns of a file; those it does not have are left out.
-fn reader(path: &Path, names: &[&str]) -> Result<ParquetRecordBatchReader, PartitionError> {
-    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
-    let columns = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-    builder.with_projection(columns).with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)
-}
-
-/// How many rows files have, by their footers.
+/// How many rows partitions have, by the footers of their files.
 pub(super) fn count_rows<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<u64, PartitionError> {
     let mut rows = 0;
     for path in paths {
-        let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-            .map_err(|source| PartitionError::Parquet { path: path.to_owned(), source })?;
-        rows += u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
+        let opened = parts::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+        for (path, file) in opened {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+                .map_err(|source| PartitionError::Parquet { path, source })?;
+            rows += u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
+        }
     }
     Ok(rows)
 }

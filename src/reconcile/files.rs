@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 /// Why datasets of the day are missing or partial, by dataset name: a configured stage fell short.
 pub type Shortfall = BTreeMap<String, String>;
 
-/// Paths of the Parquet partitions a night of `date` works from.
+/// Paths of the Parquet partitions a night of `date` works from, each its first file (`dataset::parts`).
 #[derive(Debug, Clone)]
 pub struct DayFiles {
     /// The business date D.

@@ -27,6 +27,7 @@ mod observed;
 mod order_book;
 mod order_side;
 mod parameters;
+mod parts_tests;
 mod reduction;
 pub mod rules;
 mod scratch_table;

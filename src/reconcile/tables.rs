@@ -15,11 +15,13 @@ use super::engine::ResultColumn;
 use super::parameters::{days, instant_type};
 use super::reduction::ROW_COLUMN;
 use crate::contract::{ColumnKind, Contract};
+use crate::dataset::parts;
 
-/// A partition file.
-pub(super) fn scan(contract: &Contract, path: &Path) -> PolarsResult<LazyFrame> {
+/// A partition, by its first file.
+pub(super) fn scan(contract: &Contract, first: &Path) -> PolarsResult<LazyFrame> {
     let args = ScanArgsParquet { glob: false, hive_options: HiveOptions::new_disabled(), ..Default::default() };
-    let mut frame = LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), args)?;
+    let parts = parts::of(first)?.into_iter().map(|path| PlRefPath::new(path.to_string_lossy()));
+    let mut frame = LazyFrame::scan_parquet_files(parts.collect(), args)?;
     let present = frame.collect_schema()?;
     Ok(frame.select(contract_columns(contract, &present)))
 }

@@ -11,7 +11,7 @@ use super::caller::{Ancestor, Caller, static_uuid};
 use crate::clock;
 use crate::contract::{self, ColumnKind};
 use crate::dataset::manifest::Manifest;
-use crate::dataset::publish::StagedFile;
+use crate::dataset::publish::{StagedFile, digest_of, partitions};
 use crate::job::Job;
 use crate::reconcile::{self, rules::Rule};
 use crate::record::Break;
@@ -187,8 +187,8 @@ impl<'a> Lineage<'a> {
     }
 
     fn outputs(&self, manifest: &Manifest) -> Vec<Value> {
-        let datasets = manifest.files.iter().filter(|file| file.dataset != "reports");
-        let mut outputs: Vec<Value> = datasets.map(|file| self.output(file)).collect();
+        let datasets = partitions(&manifest.files).filter(|parts| parts[0].dataset != "reports");
+        let mut outputs: Vec<Value> = datasets.map(|parts| self.output(parts)).collect();
         let reports: Vec<_> = manifest.files.iter().filter(|file| file.dataset == "reports").collect();
         if !reports.is_empty() {
             let mut output = self.in_lake("reports");
@@ -199,11 +199,12 @@ impl<'a> Lineage<'a> {
         outputs
     }
 
-    fn output(&self, file: &StagedFile) -> Value {
-        let mut output = self.dataset(&file.dataset);
-        let version = facet("1-0-1/DatasetVersionDatasetFacet", json!({"datasetVersion": file.sha256}));
+    fn output(&self, parts: &[StagedFile]) -> Value {
+        let mut output = self.dataset(&parts[0].dataset);
+        let version = facet("1-0-1/DatasetVersionDatasetFacet", json!({"datasetVersion": digest_of(parts)}));
         output["facets"]["version"] = version;
-        output["outputFacets"] = json!({"outputStatistics": statistics(Some(file.rows), file.bytes, 1)});
+        let (rows, bytes) = (parts.iter().map(|file| file.rows).sum(), parts.iter().map(|file| file.bytes).sum());
+        output["outputFacets"] = json!({"outputStatistics": statistics(Some(rows), bytes, parts.len())});
         output
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::dataset::manifest::{Coverage, Manifest};
+use crate::dataset::publish::{StagedFile, partitions};
 use crate::money::Fen;
 use crate::record::Break;
 use crate::report::is_open;
@@ -55,8 +56,9 @@ impl Gauges {
             (it.stage.clone(), asked)
         });
         self.asked.extend(asked);
-        let files = manifest.files.iter().filter(|file| file.dataset != "reports");
-        self.rows.extend(files.map(|file| (file.dataset.clone(), file.rows)));
+        let datasets = partitions(&manifest.files).filter(|parts| parts[0].dataset != "reports");
+        let rows = |parts: &[StagedFile]| parts.iter().map(|file| file.rows).sum();
+        self.rows.extend(datasets.map(|parts| (parts[0].dataset.clone(), rows(parts))));
         self.coverage = manifest.coverage.clone().or(self.coverage.take());
         if manifest.is_judged() {
             self.open = open_by_rule(breaks, rules);

@@ -78,7 +78,7 @@ def a_script_reads_the_bucket_and_another_machine_takes_what_it_left(desk: Desk,
         assert code == 0, (code, out, err[-4000:])
         text = script.read_text(encoding="utf-8")
         assert f'LAKE = "s3a://{BUCKET}/{prefix}"' in text and SECRET not in text and KEY_ID not in text
-        assert any(f"dt={date}/inputs/orders.parquet" in key for key in bucket.keys(prefix)), bucket.keys(prefix)
+        assert any(f"dt={date}/inputs/orders/part-0.parquet" in key for key in bucket.keys(prefix)), bucket.keys(prefix)
         began = time.monotonic()
         submit(python, script, desk.remote)
         answer_where_nothing_was_found(bucket, prefix, text)

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use coupon_recon::dataset::partition::read_rows;
 use coupon_recon::record::Break;
 
+use crate::parts::shop_of_parts;
 use crate::support::{Ending, Shop, Wechat, day};
 
 const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
@@ -76,33 +77,79 @@ fn a_restatement_killed_between_two_files_is_completed_by_the_next_run_of_any_da
 
 #[test]
 fn readers_see_one_version_of_a_partition_while_the_day_is_published_again_and_again() {
-    let shop = Shop::of_seed(24);
+    look_while_publishing(&Shop::of_seed(24));
+}
+
+#[test]
+fn readers_see_one_version_of_a_partition_of_many_parts_too() {
+    let shop = shop_of_parts(24);
+    look_while_publishing(&shop);
+    assert!(shop.lake().join("datasets/breaks/dt=2026-11-18/part-2.parquet").is_file());
+}
+
+/// Publishes two versions again and again while somebody reads the breaks.
+fn look_while_publishing(shop: &Shop) {
     let wechat = shop.serve(None);
     let full = std::fs::read_to_string(shop.path("orders/2026-11-18.csv")).unwrap();
     let versions = [full.clone(), without_last_line(full)];
     let mut published = Vec::new();
     for version in &versions {
         std::fs::write(shop.path("orders/2026-11-18.csv"), version).unwrap();
-        calm_night(&shop, &wechat);
-        published.push(read_breaks(&shop));
+        calm_night(shop, &wechat);
+        published.push(read_breaks(shop));
     }
     let (done, looks) = (AtomicBool::new(false), std::sync::Mutex::new(BTreeMap::<usize, u64>::new()));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                let seen = read_breaks(&shop);
+                let seen = read_breaks(shop);
                 let version = published.iter().position(|it| *it == seen).expect("a version that was published");
                 *looks.lock().unwrap().entry(version).or_default() += 1;
             }
         });
         for round in 0..4 {
             std::fs::write(shop.path("orders/2026-11-18.csv"), &versions[round % 2]).unwrap();
-            calm_night(&shop, &wechat);
+            calm_night(shop, &wechat);
         }
         done.store(true, Ordering::Relaxed);
     });
     let looks = looks.into_inner().unwrap();
     assert_eq!(looks.len(), 2, "both versions were seen: {looks:?}");
+}
+
+/// The points at which a day of many parts takes the place of another.
+const WHILE_FOLDERS_ARE_EXCHANGED: [&str; 4] = [
+    "renamed:orders/_SUCCESS$",
+    "staged:datasets/orders/dt=2026-11-18$",
+    "renamed:datasets/orders/dt=2026-11-18$",
+    "renamed:datasets/coupon_ledger/dt=2026-11-18$",
+];
+
+#[test]
+fn a_day_of_many_parts_killed_while_it_takes_its_place_is_completed_by_the_next_run_of_any_date() {
+    let shop = shop_of_parts(21);
+    let wechat = shop.serve(None);
+    let before = calm_night(&shop, &wechat);
+    let orders = std::fs::read_to_string(shop.path("orders/2026-11-18.csv")).unwrap();
+    shop.edit("orders/2026-11-18.csv", without_last_line);
+    let after = calm_night(&shop, &wechat);
+    assert!(before != after && after.keys().filter(|name| name.contains("datasets/orders/")).count() > 3);
+    shop.forget_lake();
+    for at in WHILE_FOLDERS_ARE_EXCHANGED {
+        assert!(shop.run_dying(&wechat, at, &NIGHT), "no first night reaches {at}");
+        assert_complete(&shop, &shop.run(&wechat, &NIGHT), &after, at);
+        std::fs::write(shop.path("orders/2026-11-18.csv"), &orders).unwrap();
+        assert!(calm_night(&shop, &wechat) == before, "{at}");
+        shop.edit("orders/2026-11-18.csv", without_last_line);
+        assert!(shop.run_dying(&wechat, at, &NIGHT), "no restatement reaches {at}");
+        let verified = shop.verify(day(18));
+        assert!(verified.stdout.contains("the next run completes it"), "{at}: {}", verified.stdout);
+        let next = shop.run(&wechat, &["--date", "2026-11-19"]);
+        assert_eq!(next.code, 0, "{at}: {}", next.stderr);
+        assert!(of_the_night(&shop) == after, "{at}");
+        assert_eq!(shop.verify(day(18)).code, 0, "{at}: {}", shop.verify(day(18)).stdout);
+        shop.forget_lake();
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod nights;
 mod nonsense;
 mod operations;
 mod pack;
+mod parts;
 mod schemas;
 mod script;
 mod support;

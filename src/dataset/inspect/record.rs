@@ -3,28 +3,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 
 use chrono::NaiveDate;
 
-use super::{Inspection, PART};
+use super::Inspection;
 use crate::clock::World;
-use crate::dataset::Lake;
 use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
-use crate::dataset::publish::{StagedFile, sha256_of_file};
+use crate::dataset::publish::{REPORTS, StagedFile, sha256_of_file};
 use crate::dataset::runs::Runs;
+use crate::dataset::{Lake, parts};
 use crate::journal::audit;
 use crate::sorter::Room;
 
 /// What is held of the keys of a journal while they are sorted.
 const SORTING_BYTES: usize = 32 << 20;
 
-/// `rows` has the rows of each partition that could be read.
+/// `rows` has the rows of each part of the partitions that could be read.
 pub(super) fn inspect(
     lake: &Lake,
     date: NaiveDate,
     runs: &Runs,
-    rows: &BTreeMap<&str, u64>,
+    rows: &BTreeMap<&str, Vec<u64>>,
     it: &mut Inspection,
 ) -> io::Result<()> {
     for (path, what) in &runs.damaged {
@@ -49,32 +50,38 @@ fn inspect_files(
     lake: &Lake,
     date: NaiveDate,
     runs: &Runs,
-    rows: &BTreeMap<&str, u64>,
+    rows: &BTreeMap<&str, Vec<u64>>,
     it: &mut Inspection,
 ) -> io::Result<()> {
     let files = runs.publishing.iter().flat_map(|manifest| &manifest.files);
     let places: BTreeSet<_> = files.map(|file| (file.dataset.as_str(), file.name.as_str())).collect();
     for (dataset, name) in places {
-        let Some((_, file)) = runs.published(dataset, name) else { continue };
-        let path = match dataset {
-            "reports" => lake.reports(date).join(name),
-            dataset => lake.partition(dataset, date),
-        };
-        match sha256_of_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => it.find(path, "is gone; the manifest lists it"),
-            Err(error) => return Err(error),
-            Ok(sha256) if sha256 != file.sha256 => {
-                it.find(path, "is not the file that was published: its hash differs");
-            }
-            Ok(_) => it.findings.extend(wrong_rows(file, rows).map(|what| super::Finding { path, what })),
+        match dataset {
+            REPORTS => runs.report(name).map(|file| inspect_file(lake.reports(date).join(name), file, None, it)),
+            dataset => runs.part(dataset, name).map(|file| {
+                let path = lake.partition(dataset, date).with_file_name(name);
+                let read = parts::number(name).and_then(|number| rows.get(dataset)?.get(number));
+                inspect_file(path, file, read.copied(), it)
+            }),
         }
+        .transpose()?;
     }
     Ok(())
 }
 
-fn wrong_rows(file: &StagedFile, rows: &BTreeMap<&str, u64>) -> Option<String> {
-    let read = *rows.get(file.dataset.as_str()).filter(|_| file.name == PART)?;
-    (read != file.rows).then(|| format!("has {read} rows; the manifest says {} rows", file.rows))
+/// `read` is how many rows it has, where they could be read.
+fn inspect_file(path: PathBuf, file: &StagedFile, read: Option<u64>, it: &mut Inspection) -> io::Result<()> {
+    match sha256_of_file(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => it.find(path, "is gone; the manifest lists it"),
+        Err(error) => return Err(error),
+        Ok(sha256) if sha256 != file.sha256 => it.find(path, "is not the file that was published: its hash differs"),
+        Ok(_) => {
+            if let Some(read) = read.filter(|read| *read != file.rows) {
+                it.find(path, format!("has {read} rows; the manifest says {} rows", file.rows));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The control totals the night was published with.
@@ -84,8 +91,9 @@ fn inspect_totals(lake: &Lake, manifest: &Manifest, it: &mut Inspection) {
         it.find(&path, format!("does not foot: {side:?}"));
     }
     for intake in &manifest.intake {
-        let file = manifest.files.iter().find(|file| file.dataset == intake.dataset);
-        if !intake.holds() || file.is_some_and(|file| file.rows != intake.published) {
+        let parts = manifest.files.iter().filter(|file| file.dataset == intake.dataset);
+        let published = parts.map(|file| file.rows).reduce(|one, other| one + other);
+        if !intake.holds() || published.is_some_and(|rows| rows != intake.published) {
             it.find(&path, format!("what was read is not what was published: {intake:?}"));
         }
     }
@@ -102,7 +110,7 @@ fn foots(side: &FootingEntry) -> bool {
 fn inspect_earlier(lake: &Lake, manifest: &Manifest, it: &mut Inspection) -> io::Result<()> {
     for read in &manifest.read_partitions {
         let path = lake.partition(&read.dataset, read.date);
-        let is_same = path.is_file() && sha256_of_file(&path)? == read.sha256;
+        let is_same = path.is_file() && parts::sha256(&path)? == read.sha256;
         if !is_same {
             let what = format!("was restated after {} was made from it; run that day again", manifest.business_date);
             it.find(path, what);

@@ -18,6 +18,11 @@ use super::problem::{Place, Problem, Problems};
 use super::settings::{Job, Pii};
 use super::value::{FromToml, Section, Written};
 
+/// Where a part of a partition ends when the job is silent: 4 GiB. A whole day of all but the largest lakes is smaller.
+const PART_BYTES: u64 = 4 << 30;
+/// Smaller ones would hold little but their own footers.
+const LEAST_PART_BYTES: i64 = 4096;
+
 /// What checking needs to know of the world, and what it found.
 pub(super) struct Checker<'a> {
     folder: PathBuf,
@@ -54,6 +59,7 @@ impl<'a> Checker<'a> {
             path: path.to_owned(),
             bucket: bucket.flatten(),
             first_date: written.and_then(|job| self.date(&job.first_date)),
+            part_bytes: written.map_or(PART_BYTES, |job| self.number(&job.part_bytes, PART_BYTES, LEAST_PART_BYTES)),
             pay_v3: file.pay_v3.as_ref().and_then(|section| self.pay_v3(&section.value, written)),
             pay_v2: file.pay_v2.as_ref().and_then(|section| self.pay_v2(&section.value, written)),
             mp: file.mp.as_ref().and_then(|section| self.mp(&section.value, written)),

@@ -34,7 +34,7 @@ const NOBODY: [(&str, &str); 2] =
 /// A name's meaning.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Table {
-    /// A Parquet file of ours and the columns it is read with.
+    /// A partition of ours, by its first file, and the columns it is read with.
     File(PathBuf, String),
     /// A query over other names.
     Query(String),

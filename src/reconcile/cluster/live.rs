@@ -8,6 +8,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::error::ArrowError;
 
 use super::super::error::ReconcileError;
+use super::super::facts::scratched;
 use super::super::files::{DayFiles, Scratch};
 use super::super::parameters;
 use super::super::rules::Rules;
@@ -17,6 +18,7 @@ use super::catalog::{self, Catalog, ORDER_FILES, Table};
 use super::gather::{self, parts_of};
 use super::{CONFIGURATION, Replies, SORTED_LEDGER, typed};
 use crate::contract::ColumnKind;
+use crate::dataset::parts;
 use crate::job::SparkSettings;
 use crate::record::{LedgerRow, Record};
 use crate::spark::Session;
@@ -109,13 +111,28 @@ impl ClusterNight<'_> {
     fn declare(&mut self, name: &str, table: &Table) -> Result<(), ReconcileError> {
         let session = &self.cluster.session;
         match table {
-            Table::File(path, columns) => self.name_file(name, path, columns),
+            Table::File(first, columns) => self.name_parts(name, first, columns),
             Table::Query(sql) => Ok(session.name_query(name, sql)?),
             Table::Shared(sql) => self.store(name, sql),
             Table::Rows(rows) => Ok(session.name_rows(name, rows)?),
             Table::Nothing(columns) => Ok(session.name_nothing(name, columns)?),
             Table::WechatChannels => Ok(session.name_rows(name, &self.wechat_channels()?)?),
         }
+    }
+
+    /// Names a partition: its file, or all its parts one after the other, since a client reads one path at a time.
+    fn name_parts(&self, name: &str, first: &Path, columns: &str) -> Result<(), ReconcileError> {
+        let paths = parts::of(first).map_err(scratched)?;
+        if let [path] = paths.as_slice() {
+            return self.name_file(name, path, columns);
+        }
+        let mut parts = Vec::new();
+        for (number, path) in paths.iter().enumerate() {
+            let part = format!("{name}__part_{number}");
+            self.name_file(&part, path, columns)?;
+            parts.push(format!("SELECT * FROM {part}"));
+        }
+        Ok(self.cluster.session.name_query(name, &parts.join("\nUNION ALL "))?)
     }
 
     fn name_file(&self, name: &str, path: &Path, columns: &str) -> Result<(), ReconcileError> {

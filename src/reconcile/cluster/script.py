@@ -14,10 +14,11 @@ for key, value in SETTINGS.items():
     spark.conf.set(key, value)
 
 
-def file(name: str, path: str) -> None:
-    """A Parquet file of the lake; a column of its contract that it lacks is null."""
+def file(name: str, *paths: str) -> None:
+    """A partition of the lake in its parts; a column of its contract that it lacks is null."""
     dataset = name.rsplit("__", 1)[0]
-    spark.read.schema(COLUMNS[dataset]).parquet(f"{lake}/{path}").createOrReplaceTempView(name)
+    parts = [f"{lake}/{path}" for path in paths]
+    spark.read.schema(COLUMNS[dataset]).parquet(*parts).createOrReplaceTempView(name)
 
 
 def lines(name: str, path: str) -> None:

@@ -13,6 +13,7 @@ use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 
 use super::super::error::ReconcileError;
+use super::super::facts::scratched;
 use super::super::files::DayFiles;
 use super::super::order_book;
 use super::super::parameters;
@@ -22,6 +23,7 @@ use super::super::terms::Terms;
 use super::catalog::{self, Catalog, Table};
 use super::{CONFIGURATION, SORTED_LEDGER, ledger};
 use crate::contract;
+use crate::dataset::parts;
 use crate::record::{LedgerRow, Record};
 
 /// The functions of every script.
@@ -38,14 +40,15 @@ const ASKED: [&str; 2] = ["fingerprints_of_wallets", "fingerprints_of_coupons"];
 pub struct Handover {
     /// The folder.
     pub folder: PathBuf,
-    /// SHA-256 of every file that may be read, by its name in SQL (`orders__20261118`), of `ASKED` too.
+    /// What identifies every partition that may be read, by its name in SQL (`orders__20261118`), and `ASKED` too:
+    /// the SHA-256 of its file, or that of its parts together.
     pub digests: BTreeMap<String, String>,
 }
 
 impl Handover {
-    /// Where the file of D of a dataset is handed over.
+    /// Where the first file of D of a dataset is handed over; its other parts lie beside it.
     pub fn input(&self, dataset: &str) -> PathBuf {
-        self.folder.join("inputs").join(format!("{dataset}.parquet"))
+        self.folder.join("inputs").join(dataset).join(parts::FIRST)
     }
 
     /// Where the fingerprints of the wallets and of the coupons that were asked for are handed over, and what
@@ -84,12 +87,13 @@ pub(in crate::reconcile) fn write(
     place: &Place,
     handover: &Handover,
 ) -> Result<Script, ReconcileError> {
-    let mut handed = files.clone();
+    let (mut handed, mut staged) = (files.clone(), BTreeMap::new());
     for (dataset, path) in &mut handed.day {
-        *path = handover.input(dataset);
+        let input = handover.input(dataset);
+        staged.insert(input.clone(), std::mem::replace(path, input));
     }
     let catalog = Catalog { terms, rules, files: &handed };
-    let mut writer = Writer { catalog, place, handover, declared: BTreeSet::new(), body: String::new() };
+    let mut writer = Writer { catalog, place, handover, staged, declared: BTreeSet::new(), body: String::new() };
     writer.name_asked()?;
     let order_files = || wechat_channels(terms, files);
     writer.answer(LEDGER, SORTED_LEDGER, &order_files)?;
@@ -142,6 +146,8 @@ struct Writer<'a> {
     catalog: Catalog<'a>,
     place: &'a Place,
     handover: &'a Handover,
+    /// Where what is handed over lies as yet, by where it will.
+    staged: BTreeMap<PathBuf, PathBuf>,
     declared: BTreeSet<String>,
     body: String,
 }
@@ -169,9 +175,9 @@ impl Writer<'_> {
 
     fn declare(&mut self, name: &str, table: &Table, order_files: OrderFiles<'_>) -> Result<(), ReconcileError> {
         match table {
-            Table::File(path, _) => {
-                let call = format!("file({}, {})", text(name), text(&below(self.place, path)?));
-                self.read(name, &call);
+            Table::File(first, _) => {
+                let paths = self.parts_of(first)?;
+                self.read(name, &format!("file({}, {})", text(name), paths.join(", ")));
             }
             Table::Query(sql) => self.query("view", name, sql),
             Table::Shared(sql) if name == LedgerRow::DATASET => self.query("store", name, &with_asked(sql)),
@@ -181,6 +187,13 @@ impl Writer<'_> {
             Table::Nothing(columns) => self.call(&format!("rows({}, {}, [])", text(name), text(columns))),
         }
         Ok(())
+    }
+
+    /// The parts of a partition as Python reads their paths. Those of D are counted where they are staged.
+    fn parts_of(&self, first: &Path) -> Result<Vec<String>, ReconcileError> {
+        let lying = parts::of(self.staged.get(first).map_or(first, PathBuf::as_path)).map_err(scratched)?;
+        let paths = (0..lying.len()).map(|number| parts::path(first, number));
+        paths.map(|path| Ok(text(&below(self.place, &path)?))).collect()
     }
 
     /// A file, and which bytes it had.

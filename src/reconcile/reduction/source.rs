@@ -19,6 +19,7 @@ use parquet::file::metadata::PageIndexPolicy;
 
 use super::super::scratch_table::ScratchTable;
 use crate::contract::Contract;
+use crate::dataset::parts::of as parts_of;
 
 const ROWS_PER_BATCH: usize = 16_384;
 /// The day of a row of a history.
@@ -50,7 +51,7 @@ struct PartFile {
 }
 
 impl Source {
-    /// Files of a contract, oldest first; with their days when it is a history.
+    /// Partitions of a contract, by their first files, oldest first; with their days when it is a history.
     pub(in crate::reconcile) fn of_contract<'p>(
         contract: &Contract,
         is_history: bool,
@@ -60,7 +61,12 @@ impl Source {
         if is_history {
             fields.push(Field::new(DAY_COLUMN, DataType::Date32, true));
         }
-        let parts = files.into_iter().map(|(day, path)| PartFile::open(path, day)).collect::<Result<Vec<_>, _>>()?;
+        let mut parts = Vec::new();
+        for (day, first) in files {
+            for path in parts_of(first)? {
+                parts.push(PartFile::open(&path, day)?);
+            }
+        }
         let rows = parts.iter().map(|part| part.rows).sum();
         let unique = (!is_history).then(|| contract.key.clone());
         let parts = parts.into_iter().map(Part::File).collect();

@@ -18,6 +18,7 @@ use super::super::engine::Engine;
 use super::super::files::{DayFiles, Scratch};
 use super::super::fixture::{Fixture, folders, name_of};
 use super::super::parameters::days;
+use super::super::parts_tests::in_parts;
 use super::super::rules::Rules;
 use super::super::terms::Terms;
 use super::Limits;
@@ -40,12 +41,7 @@ fn compare(
     (files, scratch): (&DayFiles, &Scratch),
 ) -> (BTreeSet<String>, usize) {
     let mut engine = Engine::open(terms, rules, files, scratch).unwrap();
-    let mut whole: Vec<Vec<Candidate>> = Vec::new();
-    for rule in rules.iter() {
-        let mut rows = engine.rows(&rule.id, &rule.sql, candidate::COLUMNS).unwrap();
-        rows.sort();
-        whole.push(rows);
-    }
+    let whole = whole_rows(&mut engine, rules);
     let mut had_less = BTreeSet::new();
     for limits in [EAGER, PICKY] {
         let reduction = engine.reduce(rules.iter(), limits);
@@ -60,6 +56,16 @@ fn compare(
         }
     }
     (had_less, whole.iter().map(Vec::len).sum())
+}
+
+/// The rows of every rule over whole tables.
+fn whole_rows(engine: &mut Engine<'_>, rules: &Rules) -> Vec<Vec<Candidate>> {
+    let rows = rules.iter().map(|rule| {
+        let mut rows = engine.rows::<Candidate>(&rule.id, &rule.sql, candidate::COLUMNS).unwrap();
+        rows.sort();
+        rows
+    });
+    rows.collect()
 }
 
 #[test]
@@ -91,6 +97,22 @@ fn random_nights_give_the_same_over_reduced_tables() {
     assert!(found > 1_000, "only {found} breaks in all nights");
     let whole: Vec<_> = rules.iter().map(|rule| &rule.id).filter(|id| !reduced.contains(*id)).collect();
     assert!(whole.len() <= 12, "never reduced: {whole:?}");
+}
+
+#[test]
+fn rules_find_the_same_in_partitions_of_many_parts_reduced_or_whole() {
+    let (terms, rules) = (terms(), Rules::built_in());
+    for seed in 0..6 {
+        let [scratch, of_parts] = [(); 2].map(|()| Scratch::new_in(&std::env::temp_dir()).unwrap());
+        let files = Chance::of(seed).night(scratch.folder());
+        let parts = in_parts(&files, &of_parts.folder().join("parts"), 3);
+        let mut engines = [(&files, &scratch), (&parts, &of_parts)]
+            .map(|(files, scratch)| Engine::open(&terms, &rules, files, scratch).unwrap());
+        let [one, many] = engines.each_mut().map(|engine| whole_rows(engine, &rules));
+        assert!(one == many, "seed {seed}");
+        compare(&format!("seed {seed} in parts"), (&terms, &rules), (&parts, &of_parts));
+        hold_observed_coupons_against_their_view(&parts, &of_parts);
+    }
 }
 
 #[test]

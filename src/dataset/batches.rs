@@ -1,0 +1,85 @@
+//! The rows of a partition as record batches, one part after the other: a batch never spans two of them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::vec::IntoIter;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+
+use super::partition::PartitionError;
+use super::parts;
+
+/// The batches of a partition; holds one batch.
+pub struct Batches {
+    columns: Option<Vec<String>>,
+    rows_at_once: usize,
+    part: PathBuf,
+    reader: ParquetRecordBatchReader,
+    /// Those after it: open already, so that all are of one version.
+    later: IntoIter<(PathBuf, File)>,
+}
+
+impl std::fmt::Debug for Batches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batches").field("part", &self.part).finish_non_exhaustive()
+    }
+}
+
+impl Batches {
+    /// Opens the partition whose first file is `first`: of `columns` those it has, or all of them.
+    ///
+    /// # Errors
+    /// A part is not there, or the first is no Parquet file.
+    pub fn open(first: &Path, columns: Option<&[&str]>, rows_at_once: usize) -> Result<Batches, PartitionError> {
+        let columns: Option<Vec<_>> = columns.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let opened = parts::open(first).map_err(|source| PartitionError::Open { path: first.to_owned(), source })?;
+        let mut later = opened.into_iter();
+        let (part, file) = later.next().expect("a partition has a first part");
+        let reader = reader(file, columns.as_deref(), rows_at_once);
+        let reader = reader.map_err(|source| PartitionError::Parquet { path: part.clone(), source })?;
+        Ok(Batches { columns, rows_at_once, part, reader, later })
+    }
+
+    /// The part the last batch came from, or could not be read from.
+    pub fn part(&self) -> &Path {
+        &self.part
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(batch) = self.reader.next() {
+                return Some(batch);
+            }
+            let file;
+            (self.part, file) = self.later.next()?;
+            match reader(file, self.columns.as_deref(), self.rows_at_once) {
+                Ok(reader) => self.reader = reader,
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
+    }
+}
+
+fn reader(
+    file: File,
+    columns: Option<&[String]>,
+    rows_at_once: usize,
+) -> Result<ParquetRecordBatchReader, ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(rows_at_once);
+    let builder = match columns {
+        Some(columns) => {
+            let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().map(String::as_str));
+            builder.with_projection(mask)
+        }
+        None => builder,
+    };
+    builder.build()
+}

@@ -1,0 +1,80 @@
+//! A night over partitions of many parts is the night over the same partitions as one file each.
+#![cfg(test)]
+
+use std::path::{Path, PathBuf};
+
+use super::decisions::Decisions;
+use super::files::{DayFiles, Shortfall};
+use super::fixture::{Fixture, folders, name_of};
+use super::footing::Footing;
+use super::rules::Rules;
+use crate::contract;
+use crate::dataset::batches::Batches;
+use crate::dataset::partition::{self, PartLimit, Provenance, Writer};
+use crate::dataset::parts;
+use crate::record::{Break, LedgerRow, Record};
+
+/// The files of a night, each cut anew into parts of so many rows below `folder`.
+pub(super) fn in_parts(files: &DayFiles, folder: &Path, rows: usize) -> DayFiles {
+    let mut cut = files.clone();
+    let day = cut.day.iter_mut().map(|(dataset, path)| (dataset.clone(), files.date, path));
+    let earlier = cut
+        .history
+        .iter_mut()
+        .flat_map(|(dataset, days)| days.iter_mut().map(|(date, path)| (dataset.clone(), *date, path)));
+    for (dataset, date, path) in day.chain(earlier) {
+        *path = recut(&dataset, path, &folder.join(format!("{dataset}/dt={date}")), rows);
+    }
+    cut
+}
+
+fn recut(dataset: &str, file: &Path, folder: &Path, rows: usize) -> PathBuf {
+    std::fs::create_dir_all(folder).unwrap();
+    let first = folder.join(parts::FIRST);
+    let limit = PartLimit::of_rows(rows);
+    let mut writer = Writer::create(&first, contract::contract(dataset), &Provenance::default(), limit).unwrap();
+    for batch in Batches::open(file, None, partition::ROWS_PER_BATCH).unwrap() {
+        writer.write(&batch.unwrap()).unwrap();
+    }
+    let written = writer.finish().unwrap();
+    assert_eq!(parts::of(&first).unwrap().len(), written.len());
+    first
+}
+
+/// Ledger, totals and breaks of a case by these rules, its files and then its ledger cut by `cut`.
+fn night(
+    case: &Path,
+    rules: &Rules,
+    cut: impl Fn(&DayFiles, &Path) -> DayFiles,
+) -> (Vec<LedgerRow>, Vec<Footing>, Vec<Break>) {
+    let mut night = Fixture::read(case).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    night.files = cut(&night.files, &folder.path().join("before"));
+    let footing = match night.files.day.contains_key(LedgerRow::DATASET) {
+        true => Vec::new(),
+        false => night.put_ledger(rules).unwrap(),
+    };
+    night.files = cut(&night.files, &folder.path().join("after"));
+    let ledger = partition::read_rows(night.files.of_day(LedgerRow::DATASET).unwrap()).unwrap();
+    let (breaks, _) = night.judge(rules, &Shortfall::new(), &Decisions::default()).unwrap();
+    (ledger, footing, breaks)
+}
+
+#[test]
+fn every_case_gives_ledger_totals_and_breaks_alike_in_one_file_and_in_many_parts() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut cases: Vec<_> =
+        folders(&root.join("ledger")).unwrap().into_iter().map(|case| (case, Rules::built_in())).collect();
+    for rule in folders(&root.join("rules")).unwrap() {
+        let rules = Rules::built_in().only(&name_of(&rule));
+        cases.extend(folders(&rule).unwrap().into_iter().map(|case| (case, rules.clone())));
+    }
+    let (mut rows, mut found) = (0, 0);
+    for (number, (case, rules)) in cases.iter().enumerate() {
+        let one = night(case, rules, |files, _| files.clone());
+        let many = night(case, rules, |files, folder| in_parts(files, folder, 1 + number % 2));
+        assert!(one == many, "{}", case.display());
+        (rows, found) = (rows + one.0.len(), found + one.2.len());
+    }
+    assert!(rows > 200 && found > 50, "{rows} rows and {found} breaks show little");
+}
