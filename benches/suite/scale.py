@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import plot
-from measure import OUT, ROOT, bench, free_gb, load, measured, medians, save, say
+from measure import OUT, ROOT, bench, free_gb, load, machine, measured, medians, save, say
 
 # Lake and yesterday's ledger 230, tonight's ledger and scratch files 600 at most (seen at 10 M).
 BYTES_A_COUPON = 830
@@ -45,6 +45,7 @@ def main():
 
 def point(coupons, count):
     folder, night, patience = OUT / "scale", bench("reconcile"), max(1200, coupons / 20_000)
+    commit = machine()["commit"]
     shutil.rmtree(folder, ignore_errors=True)
     try:
         made = measured([night, "generate", folder, "--coupons", coupons], patience, stderr=subprocess.DEVNULL)
@@ -55,7 +56,7 @@ def point(coupons, count):
             decoded.append(measured([night, "decode", folder], patience, stderr=subprocess.DEVNULL))
             say(f"  {runs[-1]['wall_s']:.1f} s, {runs[-1]['cpu_s']:.1f} CPU s, {runs[-1]['peak_mb']:.0f} MB")
         bytes_ = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        return {"coupons": coupons, "night": medians(runs), "decode": medians(decoded), "lake_mb": bytes_ / 1e6, "made": made}
+        return {"coupons": coupons, "commit": commit, "night": medians(runs), "decode": medians(decoded), "lake_mb": bytes_ / 1e6, "made": made}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -257,14 +257,14 @@ def scale():
     if not told:
         return None
     rows = [
-        [millions(it["coupons"]), *measures(it["night"]), f"{it['night']['cpu_s'] / it['coupons'] * 1e6:.1f}", f"{it['decode']['cpu_s']:.2f}", f"{it['lake_mb'] / 1000:,.1f} GB"]
+        [millions(it["coupons"]), it["commit"], *measures(it["night"]), f"{it['night']['cpu_s'] / it['coupons'] * 1e6:.1f}", f"{it['decode']['cpu_s']:.2f}", f"{it['lake_mb'] / 1000:,.1f} GB"]
         for it in told["points"]
     ]
     return "\n\n".join(
         [
             "## Growth",
             origin(told, "make bench-scale"),
-            table(["coupons", "wall s", "CPU s", "peak", "CPU µs a coupon", "decoding, CPU s", "lake"], rows),
+            table(["coupons", "commit", "wall s", "CPU s", "peak", "CPU µs a coupon", "decoding, CPU s", "lake"], rows),
             "![time and memory of a night over the number of coupons](../docs/scaling.svg)",
         ]
     )
