@@ -77,6 +77,7 @@ def main() -> int:
     tests = [
         the_cluster_publishes_the_same_bytes,
         it_foots_alike_and_is_verified_here,
+        a_lake_of_small_parts_has_the_same_bytes_too,
         the_engine_of_the_command_line_wins,
         what_is_wrong_is_told_with_its_exit_code,
         who_does_not_answer_as_spark_is_given_up_in_bounded_time,
@@ -114,6 +115,20 @@ def it_foots_alike_and_is_verified_here(desk: Desk) -> None:
             assert here[key] == cluster[key], key
     code, out, err = desk.call("verify", desk.merchant / "cluster.toml", "--date", DATES[-1])
     assert code == 0, out + err
+
+
+def a_lake_of_small_parts_has_the_same_bytes_too(desk: Desk) -> None:
+    """From the second night on the cluster reads days of many files."""
+    for name, engine in (("here-parts", 'kind = "polars"'), ("cluster-parts", f'kind = "spark"\nremote = "{desk.remote}"')):
+        job = desk.job(name, engine)
+        text = job.read_text(encoding="utf-8")
+        job.write_text(text.replace("\nlake = ", "\npart_bytes = 4096\nlake = ", 1), encoding="utf-8")
+        desk.run(job)
+    here, cluster = desk.published("here-parts"), desk.published("cluster-parts")
+    assert here.keys() == cluster.keys(), here.keys() ^ cluster.keys()
+    assert not [key for key in here if here[key] != cluster[key]]
+    for dataset in ("coupon_ledger", "orders"):
+        assert f"datasets/{dataset}/dt={DATES[-1]}/part-2.parquet" in here, sorted(here)
 
 
 def the_engine_of_the_command_line_wins(desk: Desk) -> None:

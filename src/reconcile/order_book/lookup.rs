@@ -272,9 +272,9 @@ mod tests {
     #[test]
     fn every_order_is_found_by_its_number_and_no_other_is() {
         let scratch = tempfile::tempdir().unwrap();
-        let numbers: Vec<String> = (0..6_000).map(|number| format!("WX{number:026}")).collect();
+        let numbers: Vec<String> = (0..12_000).map(|number| format!("WX{number:026}")).collect();
         let order = |number| Order { out_trade_no: number, transaction_id: Some("4200"), ..Order::default() };
-        let mut runs = [0, 1].map(|_| LookupWriter::<OrdersByNumber>::new(scratch.path(), 3_000).unwrap());
+        let mut runs = [0, 1].map(|_| LookupWriter::<OrdersByNumber>::new(scratch.path(), 6_000).unwrap());
         for (place, number) in numbers.iter().enumerate() {
             runs[usize::from(place % 5 == 0)].push(&order(number)).unwrap();
         }
@@ -284,7 +284,7 @@ mod tests {
         for number in &numbers {
             assert_eq!(lookup.find(number, &mut block).unwrap(), Some(order(number)));
         }
-        for number in 6_000..9_000 {
+        for number in 12_000..18_000 {
             assert_eq!(lookup.find(&format!("WX{number:026}"), &mut block).unwrap(), None);
         }
         assert_eq!(lookup.find("A smaller one than all", &mut block).unwrap(), None);
