@@ -92,13 +92,7 @@ fn a_replay_needs_no_network_and_gives_the_same_bytes() {
     shop.run_nights(&wechat);
     let published = shop.published();
     drop(wechat);
-    for tree in ["datasets", "reports"] {
-        std::fs::remove_dir_all(shop.lake().join(tree)).unwrap();
-    }
-    for date in &shop.dates {
-        let ending = shop.program(&["run", "job.toml", "--replay", "--date", &date.to_string()]);
-        assert_eq!(ending.code, 0, "{}", ending.stderr);
-    }
+    shop.replay_from_nothing();
     assert_same(&published, &shop.published());
 }
 

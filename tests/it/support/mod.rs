@@ -101,6 +101,17 @@ impl Shop {
         self.program(&[&["run", "job.toml", "--base-url", &url], arguments].concat())
     }
 
+    /// Removes what is published and makes it again from the journals, without a network.
+    pub fn replay_from_nothing(&self) {
+        for tree in ["datasets", "reports"] {
+            std::fs::remove_dir_all(self.lake().join(tree)).unwrap();
+        }
+        for date in &self.dates {
+            let ending = self.program(&["run", "job.toml", "--replay", "--date", &date.to_string()]);
+            assert_eq!(ending.code, 0, "{}", ending.stderr);
+        }
+    }
+
     /// Runs all nights, each of which must be complete.
     pub fn run_nights(&self, wechat: &Wechat) {
         for date in &self.dates {
