@@ -3,19 +3,21 @@
 //! that neither memory nor the number of open files follows the rows. Runs beyond the first gibibyte are compressed, and
 //! what of a run was read is given back to the disk.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
+mod merge;
+mod run;
+mod sorted;
+mod tournament;
+
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::io::{self, BufWriter, Write};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::blocks::{LOOSE_BYTES, Opener, Press};
+use self::run::{Batch, Run, Section};
+pub(super) use self::sorted::{Grouped, Sorted};
+use super::blocks::{LOOSE_BYTES, Press};
 use super::cells::{Packer, Unpacker};
 use super::coupon_key::{CouponKey, prefix};
 use super::text_hash::TextMap;
@@ -29,8 +31,6 @@ const LEAST_READ_BUFFER: usize = 8 << 10;
 const MOST_READ_BUFFER: usize = 128 << 10;
 /// Bytes of rows in a compressed block.
 const BLOCK_BYTES: usize = 32 << 10;
-/// What is read of a run before it is given back to the disk.
-const GIVEN_BACK_BYTES: u64 = 1 << 20;
 
 /// Sorts packed rows by (stock_id, coupon_code), the first two cells of each. A full buffer is sorted and
 /// written by a thread while the next one fills.
@@ -69,7 +69,7 @@ impl Place {
 }
 
 /// A packed row, its coupon first.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Packed(Vec<u8>);
 
 impl Packed {
@@ -88,21 +88,18 @@ impl Packed {
 
     /// Stock and code.
     pub(super) fn coupon(&self) -> CouponKey<'_> {
+        let [stock_id, coupon_code] = self.coupon_bytes();
+        CouponKey::of(stock_id, coupon_code)
+    }
+
+    fn coupon_bytes(&self) -> [&[u8]; 2] {
         let mut cells = self.cells();
-        CouponKey::of(cells.text_bytes(), cells.text_bytes())
+        [cells.text_bytes(), cells.text_bytes()]
     }
-}
 
-impl PartialOrd for Packed {
-    fn partial_cmp(&self, other: &Packed) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Packed {
-    /// By coupon, then by the rest so that the order never depends on the order of arrival.
-    fn cmp(&self, other: &Packed) -> Ordering {
-        self.coupon().cmp(&other.coupon()).then_with(|| self.0.cmp(&other.0))
+    /// What rows of one stock are sorted by.
+    fn behind_stock(&self) -> (&[u8], &[u8]) {
+        behind_stock(&self.0)
     }
 }
 
@@ -151,19 +148,19 @@ impl Sorter {
         number
     }
 
-    /// Gives the rows numbers of stocks that sort as the stocks do.
-    fn rank_stocks(&mut self) {
+    /// Ranks of the stocks by their numbers: they sort as the stocks do.
+    fn ranks(&self) -> Vec<u32> {
         let mut by_id: Vec<_> = self.stocks.iter().collect();
         by_id.sort_unstable();
         let mut ranks = vec![0; by_id.len()];
         for (rank, (_, number)) in (0..).zip(by_id) {
             ranks[*number as usize] = rank;
         }
-        self.buffer.rows.iter_mut().for_each(|row| row.stock = ranks[row.stock as usize]);
+        ranks
     }
 
     fn write_run(&mut self) -> io::Result<()> {
-        self.rank_stocks();
+        self.buffer.rank_stocks(&self.ranks());
         let empty = self.await_run()?;
         let full = std::mem::replace(&mut self.buffer, empty);
         let file = self.file()?;
@@ -195,28 +192,22 @@ impl Sorter {
 
     /// The rows in order.
     pub(super) fn finish(mut self) -> io::Result<Sorted> {
-        self.rank_stocks();
+        let ranks = self.ranks();
+        self.stocks.values_mut().for_each(|number| *number = ranks[*number as usize]);
+        self.buffer.rank_stocks(&ranks);
         self.buffer.sort();
         self.await_run()?;
         let starts = [0].iter().chain(&self.run_ends);
         let places = starts.zip(&self.run_ends).map(|(start, end)| *start..*end);
         let window = (READ_BYTES / self.run_ends.len().max(1)).clamp(LEAST_READ_BUFFER, MOST_READ_BUFFER);
         let sections = self.file.iter().flat_map(|file| places.clone().map(|place| Section::of(file.clone(), place)));
-        let open = |section: Section| match self.is_loose(section.place.start) {
-            true => Run::Loose(BufReader::with_capacity(window, section)),
-            false => Run::Compressed(Blocks { section, rows: Vec::new(), at: 0 }),
+        let open = |section: Section| match self.is_loose(section.start()) {
+            true => Run::loose(section, window),
+            false => Run::compressed(section),
         };
         let mut runs: Vec<_> = sections.map(open).collect();
-        let Buffer { bytes, rows } = self.buffer;
-        runs.push(Run::Buffer { bytes, rows: rows.into_iter() });
-        let (mut heads, mut opener) = (BinaryHeap::new(), Opener::default());
-        for (number, run) in runs.iter_mut().enumerate() {
-            let mut row = Packed::default();
-            if run.next(&mut row.0, &mut opener)? {
-                heads.push(Reverse((row, number)));
-            }
-        }
-        Ok(Sorted { runs, heads, opener })
+        runs.push(Run::buffer(self.buffer));
+        Sorted::merge(runs, self.stocks)
     }
 }
 
@@ -234,15 +225,16 @@ impl Buffer {
         u32::try_from(self.bytes.len()).expect("a run and one row are shorter than 4 GiB")
     }
 
+    /// Gives the rows the ranks of their stocks in place of the numbers.
+    fn rank_stocks(&mut self, ranks: &[u32]) {
+        self.rows.iter_mut().for_each(|row| row.stock = ranks[row.stock as usize]);
+    }
+
     fn sort(&mut self) {
         let bytes = &self.bytes;
-        let rest = |row: &Place| {
-            let mut cells = Unpacker::new(row.of(bytes));
-            cells.text_bytes();
-            (cells.text_bytes(), cells.rest())
-        };
         self.rows.sort_unstable_by(|one, other| {
-            (one.stock, one.code).cmp(&(other.stock, other.code)).then_with(|| rest(one).cmp(&rest(other)))
+            let rest = || behind_stock(one.of(bytes)).cmp(&behind_stock(other.of(bytes)));
+            (one.stock, one.code).cmp(&(other.stock, other.code)).then_with(rest)
         });
     }
 
@@ -271,13 +263,11 @@ impl Buffer {
 
     /// The same in compressed blocks.
     fn write_blocks(&self, file: &mut impl Write) -> io::Result<u64> {
-        let (mut press, mut block, mut written) = (Press::new()?, Vec::with_capacity(2 * BLOCK_BYTES), 0);
+        let (mut press, mut block, mut written) = (Press::new()?, Batch::with_capacity(2 * BLOCK_BYTES), 0);
         for (number, row) in self.rows.iter().enumerate() {
-            let bytes = row.of(&self.bytes);
-            block.extend_from_slice(&length_of(bytes));
-            block.extend_from_slice(bytes);
-            if block.len() >= BLOCK_BYTES || number + 1 == self.rows.len() {
-                let pressed = press.press(&block)?;
+            block.push(row.of(&self.bytes));
+            if block.bytes().len() >= BLOCK_BYTES || number + 1 == self.rows.len() {
+                let pressed = press.press(block.bytes())?;
                 file.write_all(pressed)?;
                 written += pressed.len() as u64;
                 block.clear();
@@ -287,192 +277,16 @@ impl Buffer {
     }
 }
 
+/// The code of a packed row, and the cells after it: by them rows of one stock are sorted, so that their order never depends
+/// on the order of arrival.
+fn behind_stock(row: &[u8]) -> (&[u8], &[u8]) {
+    let mut cells = Unpacker::new(row);
+    cells.text_bytes();
+    (cells.text_bytes(), cells.rest())
+}
+
 fn length_of(row: &[u8]) -> [u8; 4] {
     u32::try_from(row.len()).expect("a row is shorter than 4 GiB").to_le_bytes()
-}
-
-/// Rows that lie sorted somewhere.
-enum Run {
-    Loose(BufReader<Section>),
-    Compressed(Blocks),
-    Buffer { bytes: Vec<u8>, rows: std::vec::IntoIter<Place> },
-}
-
-/// A part of a file, read once, from its start to its end.
-struct Section {
-    file: Arc<File>,
-    /// What is yet to be read.
-    place: Range<u64>,
-    /// What was read and not given back yet begins here.
-    kept: u64,
-}
-
-impl Section {
-    fn of(file: Arc<File>, place: Range<u64>) -> Section {
-        Section { file, kept: place.start, place }
-    }
-
-    /// Gives what was read back to the disk. A file system without holes keeps it until the file is closed.
-    #[cfg(target_os = "linux")]
-    fn give_back(&mut self) {
-        use rustix::fs::{FallocateFlags, fallocate};
-        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        let _ = fallocate(&*self.file, hole, self.kept, self.place.start - self.kept);
-        self.kept = self.place.start;
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn give_back(&mut self) {
-        self.kept = self.place.start;
-    }
-}
-
-impl Read for Section {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.place.end - self.place.start).unwrap_or(usize::MAX);
-        let wanted = bytes.len().min(left);
-        let read = self.file.read_at(&mut bytes[..wanted], self.place.start)?;
-        self.place.start += read as u64;
-        if self.place.start - self.kept >= GIVEN_BACK_BYTES {
-            self.give_back();
-        }
-        Ok(read)
-    }
-}
-
-/// A compressed run: its rows come block by block.
-struct Blocks {
-    section: Section,
-    rows: Vec<u8>,
-    /// Where in the block the next row stands.
-    at: usize,
-}
-
-impl Blocks {
-    fn next(&mut self, row: &mut Vec<u8>, opener: &mut Opener) -> io::Result<bool> {
-        if self.at == self.rows.len() {
-            self.at = 0;
-            if !opener.open(&mut self.section, &mut self.rows)? {
-                return Ok(false);
-            }
-        }
-        let (length, rest) = self.rows[self.at..].split_first_chunk().expect("a block ends with a row");
-        let length = u32::from_le_bytes(*length) as usize;
-        row.extend_from_slice(&rest[..length]);
-        self.at += 4 + length;
-        Ok(true)
-    }
-}
-
-impl Run {
-    /// Reads the next row into `row`; `false` at the end.
-    fn next(&mut self, row: &mut Vec<u8>, opener: &mut Opener) -> io::Result<bool> {
-        row.clear();
-        match self {
-            Run::Buffer { bytes, rows } => {
-                let Some(place) = rows.next() else { return Ok(false) };
-                row.extend_from_slice(place.of(bytes));
-            }
-            Run::Compressed(blocks) => return blocks.next(row, opener),
-            Run::Loose(file) => {
-                let mut length = [0; 4];
-                match file.read_exact(&mut length) {
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-                    read => read?,
-                }
-                row.resize(u32::from_le_bytes(length) as usize, 0);
-                file.read_exact(row)?;
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// Sorted rows, taken one by one.
-#[derive(Default)]
-pub(super) struct Sorted {
-    runs: Vec<Run>,
-    heads: BinaryHeap<Reverse<(Packed, usize)>>,
-    opener: Opener,
-}
-
-impl Sorted {
-    /// The coupon of the next row.
-    pub(super) fn peek_coupon(&self) -> Option<CouponKey<'_>> {
-        self.heads.peek().map(|head| head.0.0.coupon())
-    }
-
-    /// Takes the next row; `spare` lends its memory to the one that follows.
-    pub(super) fn next(&mut self, mut spare: Packed) -> io::Result<Option<Packed>> {
-        let Some(mut head) = self.heads.peek_mut() else { return Ok(None) };
-        let Reverse((row, run)) = &mut *head;
-        let is_more = self.runs[*run].next(&mut spare.0, &mut self.opener)?;
-        std::mem::swap(row, &mut spare);
-        if !is_more {
-            PeekMut::pop(head);
-        }
-        Ok(Some(spare))
-    }
-}
-
-/// Sorted rows, those of one coupon at a time.
-#[derive(Default)]
-pub(super) struct Grouped {
-    sorted: Sorted,
-    rows: Vec<Packed>,
-    spare: Vec<Packed>,
-}
-
-impl Grouped {
-    pub(super) fn new(sorted: Sorted) -> Grouped {
-        Grouped { sorted, ..Grouped::default() }
-    }
-
-    /// The rows taken last.
-    pub(super) fn rows(&self) -> &[Packed] {
-        &self.rows
-    }
-
-    /// The coupon of the rows that come next.
-    pub(super) fn peek(&self) -> Option<CouponKey<'_>> {
-        self.sorted.peek_coupon()
-    }
-
-    /// Takes the rows of a coupon, if it is theirs that come next, or none.
-    pub(super) fn take(&mut self, key: CouponKey<'_>) -> io::Result<()> {
-        self.clear();
-        while self.peek() == Some(key) {
-            self.take_one()?;
-        }
-        Ok(())
-    }
-
-    /// Takes the rows of the next coupon; `false` when there is none left.
-    pub(super) fn take_next(&mut self) -> io::Result<bool> {
-        self.clear();
-        while self.rows.first().is_none_or(|first| self.peek() == Some(first.coupon())) && self.take_one()? {}
-        Ok(!self.rows.is_empty())
-    }
-
-    /// Takes the next row alone, if its coupon is smaller than this; any is, where there is none.
-    pub(super) fn take_smaller(&mut self, key: Option<CouponKey<'_>>) -> io::Result<Option<&Packed>> {
-        self.clear();
-        if self.peek().is_some_and(|next| key.is_none_or(|key| next < key)) {
-            self.take_one()?;
-        }
-        Ok(self.rows.first())
-    }
-
-    fn clear(&mut self) {
-        self.spare.append(&mut self.rows);
-    }
-
-    fn take_one(&mut self) -> io::Result<bool> {
-        let next = self.sorted.next(self.spare.pop().unwrap_or_default())?;
-        let is_one = next.is_some();
-        self.rows.extend(next);
-        Ok(is_one)
-    }
 }
 
 #[cfg(test)]
