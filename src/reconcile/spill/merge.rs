@@ -1,4 +1,4 @@
-//! The runs of a sort merged into one.
+//! The runs of a sort merged into one. Holds the next row of each, and never looks behind it.
 
 use std::io;
 

@@ -1,4 +1,5 @@
-//! A sorted run as it is read: from the disk as it lies, from the disk in compressed blocks, or from memory.
+//! A sorted run as it is read: from the disk as it lies, from the disk in compressed blocks, or from memory. Never ends
+//! before all that was written of it was read.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -58,6 +59,10 @@ impl Read for Section {
         let left = usize::try_from(self.place.end - self.place.start).unwrap_or(usize::MAX);
         let wanted = bytes.len().min(left);
         let read = self.file.read_at(&mut bytes[..wanted], self.place.start)?;
+        if read == 0 && wanted > 0 {
+            // An end of the file is none of the run: rows would be lost.
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a scratch file was cut off"));
+        }
         self.place.start += read as u64;
         if self.place.start - self.kept >= GIVEN_BACK_BYTES {
             self.give_back();
@@ -157,5 +162,42 @@ impl Run {
             }
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::blocks::Press;
+
+    /// Whether a run gives an error before its end.
+    fn fails(mut run: Run) -> bool {
+        let mut opener = Opener::default();
+        loop {
+            match run.next(&mut Vec::new(), &mut opener) {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(_) => return true,
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_whose_file_was_cut_off_anywhere_is_an_error_and_no_end() {
+        let mut rows = Batch::default();
+        ["one", "another", ""].iter().for_each(|row| rows.push(row.as_bytes()));
+        let pressed = Press::new().unwrap().press(rows.bytes()).unwrap().to_vec();
+        let openings: [fn(Section) -> Run; 2] = [|section| Run::loose(section, 8), Run::compressed];
+        for (bytes, open) in [rows.bytes(), pressed.as_slice()].into_iter().zip(openings) {
+            let file = Arc::new(tempfile::tempfile().unwrap());
+            file.write_all_at(bytes, 0).unwrap();
+            let whole = bytes.len() as u64;
+            let run = || open(Section::of(file.clone(), 0..whole));
+            assert!(!fails(run()));
+            for left in (0..whole).rev() {
+                file.set_len(left).unwrap();
+                assert!(fails(run()), "{left} of {whole} bytes");
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Sorted rows, one after the other or all of a coupon at a time.
+//! Sorted rows, one after the other or all of a coupon at a time. Never goes back, and never holds more than a coupon and what
+//! is merged ahead.
 
 use std::io;
 
