@@ -5,6 +5,7 @@
 
 pub mod money;
 pub mod ahead;
+pub mod behind;
 pub mod clock;
 pub mod secret;
 pub mod contract;

@@ -38,6 +38,26 @@ pub(super) struct Flags {
     valid: Bits,
 }
 
+/// A column, unless nobody reads it: then it stays empty.
+#[derive(Debug, Default)]
+pub(super) struct Kept<B> {
+    column: B,
+    is_left_out: bool,
+}
+
+impl<B> Kept<B> {
+    /// The column, if it is kept.
+    #[inline]
+    pub(super) fn filling(&mut self) -> Option<&mut B> {
+        (!self.is_left_out).then_some(&mut self.column)
+    }
+
+    /// Leaves the column out from now on.
+    pub(super) fn leave_out(&mut self) {
+        self.is_left_out = true;
+    }
+}
+
 impl Bits {
     #[inline]
     fn push(&mut self, bit: bool) {

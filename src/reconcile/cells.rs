@@ -60,6 +60,11 @@ impl<'a> Packer<'a> {
         self.0.push(u8::from(flag));
     }
 
+    /// Cells that were packed elsewhere.
+    pub(super) fn packed(&mut self, cells: &[u8]) {
+        self.0.extend_from_slice(cells);
+    }
+
     /// How many cells or rows follow.
     pub(super) fn count(&mut self, count: usize) {
         self.integer(i64::try_from(count).expect("fewer than 2⁶³"));

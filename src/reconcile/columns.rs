@@ -149,8 +149,11 @@ pub(super) trait Table: Default {
     /// Adds a row.
     fn push(&mut self, row: &Self::Row<'_>);
 
-    /// The rows so far as columns, in the order of their declaration.
+    /// The rows so far as columns, in the order of their declaration, without those that are left out.
     fn take(&mut self) -> Vec<(&'static str, ArrayRef)>;
+
+    /// Leaves out, from the first row on, the columns of which this is not true, by place and name.
+    fn keep(&mut self, is_read: impl Fn(usize, &str) -> bool);
 }
 
 /// Declares a row type and the `Table` its rows are written with, column by column.
@@ -166,7 +169,7 @@ macro_rules! table_type {
         #[derive(Debug, Default)]
         pub(in crate::reconcile) struct $builder {
             rows: usize,
-            $($name: crate::reconcile::columns::table_type!(@builder $kind),)*
+            $($name: crate::reconcile::builders::Kept<crate::reconcile::columns::table_type!(@builder $kind)>,)*
         }
 
         impl crate::reconcile::columns::Table for $builder {
@@ -179,15 +182,26 @@ macro_rules! table_type {
             #[inline]
             fn push(&mut self, row: &$row<'_>) {
                 self.rows += 1;
-                $(crate::reconcile::columns::table_type!(@push $kind self.$name, row.$name);)*
+                $(if let Some(column) = self.$name.filling() {
+                    crate::reconcile::columns::table_type!(@push $kind column, row.$name);
+                })*
             }
 
             fn take(&mut self) -> Vec<(&'static str, arrow::array::ArrayRef)> {
                 self.rows = 0;
-                vec![$((
-                    stringify!($name),
-                    crate::reconcile::columns::table_type!(@finish $kind self.$name.finish()),
-                ),)*]
+                let columns: Vec<Option<(&str, arrow::array::ArrayRef)>> = vec![$(self.$name.filling().map(|column| {
+                    let array = crate::reconcile::columns::table_type!(@finish $kind column.finish());
+                    (stringify!($name), array as arrow::array::ArrayRef)
+                }),)*];
+                columns.into_iter().flatten().collect()
+            }
+
+            fn keep(&mut self, is_read: impl Fn(usize, &str) -> bool) {
+                let names = [$(stringify!($name)),*];
+                let mut left_out = (0..).zip(names).map(|(place, name)| !is_read(place, name));
+                $(if left_out.next() == Some(true) {
+                    self.$name.leave_out();
+                })*
             }
         }
     };

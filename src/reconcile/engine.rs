@@ -18,12 +18,17 @@ use super::files::{DayFiles, Scratch};
 use super::observed;
 use super::order_book::{self, OrderBook};
 use super::parameters;
-use super::rules::Rules;
+use super::rules::{Reads, Rules};
 use super::scratch_table;
 use super::tables;
 use super::terms::Terms;
-use crate::clock;
 use crate::contract::{self, ColumnKind, Contract};
+
+/// The views that are computed while the ledger is built.
+pub(super) const COMPUTED_VIEWS: [&str; 6] = {
+    let [lines, totals, payments, refunds, merchants] = order_book::VIEWS;
+    [lines, totals, payments, refunds, merchants, observed::VIEW]
+};
 
 /// A column of a result: its name and type.
 pub(super) type ResultColumn<'a> = (&'a str, ColumnKind);
@@ -135,7 +140,7 @@ impl<'a> Engine<'a> {
         let path = order_book::table(self.scratch.folder(), view);
         if !path.exists() {
             let from = self.terms.rules.lookback_start(self.files.date);
-            OrderBook::build(self.files, from, self.scratch.folder(), &self.rules.reads(&order_book::VIEWS))?;
+            OrderBook::build(self.files, from, self.scratch.folder(), &self.reads())?;
         }
         Ok(path)
     }
@@ -149,11 +154,15 @@ impl<'a> Engine<'a> {
         Ok(path)
     }
 
-    /// The scratch table of the view `observed_coupons`, written at its first use.
+    fn reads(&self) -> Reads {
+        self.rules.reads(&COMPUTED_VIEWS)
+    }
+
+    /// The scratch table of the view `observed_coupons`, which is written when the ledger was not built just now.
     fn observed_coupons(&self) -> Result<PathBuf, ReconcileError> {
-        let path = self.scratch.folder().join(format!("{}-{}.arrow", observed::VIEW, self.files.date));
+        let path = observed::path_of(self.scratch.folder(), self.files.date);
         if !path.exists() {
-            observed::write(self.files, clock::end_of(self.files.date).timestamp_micros(), &path)?;
+            observed::write(self.files, &self.reads(), self.scratch.folder())?;
         }
         Ok(path)
     }

@@ -16,13 +16,13 @@ use chrono::{Days, NaiveDate, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
 use super::decisions::Decisions;
+use super::engine::COMPUTED_VIEWS;
 use super::error::ReconcileError;
 use super::files::{DayFiles, Scratch, Shortfall};
 use super::footing::Footing;
 use super::judge::{Court, Judgement};
 use super::ledger;
 use super::ledger::Asked;
-use super::order_book;
 use super::parameters::days;
 use super::rules::Rules;
 use super::terms::Terms;
@@ -71,7 +71,7 @@ impl Fixture {
         let path = self.scratch.folder().join("built-ledger.parquet");
         let mut batches = Vec::new();
         let footing = ledger::build(
-            (&self.terms, &rules.reads(&order_book::VIEWS)),
+            (&self.terms, &rules.reads(&COMPUTED_VIEWS)),
             &self.files,
             &self.asked,
             &self.scratch,

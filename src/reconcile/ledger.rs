@@ -14,6 +14,7 @@ use super::files::{DayFiles, Scratch};
 use super::footing::{Counts, Footing};
 use super::ledger_row::{LedgerBuilder, LedgerLine};
 use super::matching::{self, Trace};
+use super::observed;
 use super::order_book::{Lookup, OrderBook};
 use super::order_side::OrderSide;
 use super::parameters::days;
@@ -74,7 +75,12 @@ pub(super) fn build<E: From<ReconcileError>>(
     let from = terms.rules.lookback_start(files.date);
     let night = Night::open(terms, files, asked)?;
     let (orders, facts) = std::thread::scope(|threads| {
-        let facts = threads.spawn(|| Facts::read(files, from, night.end, scratch.folder()));
+        let facts = threads.spawn(|| {
+            if reads.has(observed::VIEW) {
+                observed::write(files, reads, scratch.folder())?;
+            }
+            Facts::read(files, from, night.end, scratch.folder())
+        });
         let orders = OrderBook::build(files, from, scratch.folder(), reads);
         (orders, facts.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });

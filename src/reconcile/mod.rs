@@ -85,7 +85,7 @@ pub fn build_ledger<E: From<ReconcileError>>(
         }
         Site::Script(left) => cluster::build_ledger(left, files.date, asked, sink),
         _ => {
-            let reads = rules_of(job)?.reads(&order_book::VIEWS);
+            let reads = rules_of(job)?.reads(&engine::COMPUTED_VIEWS);
             ledger::build((&terms, &reads), files, asked, scratch, sink)
         }
     }

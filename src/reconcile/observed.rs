@@ -3,16 +3,19 @@
 //! equal to the view's SQL.
 
 use std::cmp::Ordering;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::error::ArrowError;
+use chrono::NaiveDate;
 
 use super::columns::{Micros, row_type, table_type};
 use super::cursor::{Columns, Cursor, count_rows};
 use super::error::ReconcileError;
 use super::facts::scratched;
 use super::files::DayFiles;
+use super::rules::Reads;
 use super::scratch_table::RowWriter;
+use crate::clock;
 
 /// The view this module computes.
 pub(super) const VIEW: &str = "observed_coupons";
@@ -55,13 +58,21 @@ impl CodeRow<'_> {
     }
 }
 
-/// Writes the coupons somebody is known to have received by `end`, sorted, each once.
-pub(super) fn write(files: &DayFiles, end: Micros, path: &Path) -> Result<(), ReconcileError> {
+/// Where the table lies.
+pub(super) fn path_of(folder: &Path, date: NaiveDate) -> PathBuf {
+    folder.join(format!("{VIEW}-{date}.arrow"))
+}
+
+/// Writes the coupons somebody is known to have received by the end of the day, sorted, each once, in the columns that are
+/// read of them, into `folder`.
+pub(super) fn write(files: &DayFiles, reads: &Reads, folder: &Path) -> Result<(), ReconcileError> {
+    let end = clock::end_of(files.date).timestamp_micros();
     let paths = ["user_coupons", "coupon_codes"].map(|dataset| files.of_day(dataset));
     let expected_rows = count_rows(paths.into_iter().flatten())?;
     let mut wallets = Cursor::<WalletColumns>::open("user_coupons", paths[0])?;
     let mut codes = Cursor::<CodeColumns>::open("coupon_codes", paths[1])?;
-    let mut output = Output::new(path, expected_rows);
+    let table = RowWriter::new(path_of(folder, files.date), expected_rows).only(reads.of(VIEW));
+    let mut output = Output { table, last: None };
     loop {
         let wallet = next(&mut wallets, |row| row.is_observed(end))?.map(|row| (row.stock_id, row.coupon_code));
         let code = next(&mut codes, |row| row.is_observed(end))?.map(|row| (row.stock_id, row.coupon_code));
@@ -95,10 +106,6 @@ struct Output {
 }
 
 impl Output {
-    fn new(path: &Path, expected_rows: u64) -> Output {
-        Output { table: RowWriter::new(path.to_owned(), expected_rows), last: None }
-    }
-
     fn push(&mut self, (stock_id, coupon_code): (&str, &str)) -> Result<(), ReconcileError> {
         let last = self.last.as_ref().map(|(stock_id, coupon_code)| (stock_id.as_str(), coupon_code.as_str()));
         match last.cmp(&Some((stock_id, coupon_code))) {

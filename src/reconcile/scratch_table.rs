@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
+use std::iter::Take;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,8 +46,6 @@ pub(super) struct ScratchWriter {
 /// A table under construction, row by row.
 pub(super) struct RowWriter<T> {
     rows: T,
-    /// The columns that are written, if not all.
-    columns: Option<BTreeSet<String>>,
     file: ScratchWriter,
 }
 
@@ -112,12 +111,13 @@ impl ScratchWriter {
 impl<T: Table> RowWriter<T> {
     /// For so many rows, as `ScratchWriter::new`.
     pub(super) fn new(path: PathBuf, expected_rows: u64) -> RowWriter<T> {
-        RowWriter { rows: T::default(), columns: None, file: ScratchWriter::new(path, expected_rows) }
+        RowWriter { rows: T::default(), file: ScratchWriter::new(path, expected_rows) }
     }
 
     /// Of its columns, only the first and those named: the others are never read.
-    pub(super) fn only(self, columns: Option<&BTreeSet<String>>) -> RowWriter<T> {
-        RowWriter { columns: columns.cloned(), ..self }
+    pub(super) fn only(mut self, columns: Option<&BTreeSet<String>>) -> RowWriter<T> {
+        self.rows.keep(|place, name| place == 0 || columns.is_none_or(|columns| columns.contains(name)));
+        self
     }
 
     /// Adds a row.
@@ -137,10 +137,7 @@ impl<T: Table> RowWriter<T> {
     }
 
     fn write(&mut self) -> Result<(), ArrowError> {
-        let is_read = |name: &str| self.columns.as_ref().is_none_or(|columns| columns.contains(name));
-        let columns = self.rows.take().into_iter().enumerate();
-        let read = columns.filter(|(place, (name, _))| *place == 0 || is_read(name)).map(|(_, column)| column);
-        self.file.write(read.collect())
+        self.file.write(self.rows.take())
     }
 }
 
@@ -191,6 +188,24 @@ impl ScratchTable {
         let fields = self.schema.fields().iter().enumerate();
         let wanted = fields.filter(|(_, field)| columns.contains(field.name())).map(|(place, _)| place);
         FileReader::try_new(BufReader::new(File::open(&self.path)?), Some(wanted.collect()))
+    }
+
+    /// The rows of each of its stretches, of so many batches but for the last.
+    pub(super) fn stretches(&self, batches: usize) -> impl Iterator<Item = u64> {
+        let rows = (batches * ROWS_PER_BATCH) as u64;
+        (0..self.rows.div_ceil(rows)).map(move |place| rows.min(self.rows - place * rows))
+    }
+
+    /// The batches of a stretch, of so many, in these columns.
+    pub(super) fn read_stretch(
+        &self,
+        columns: &BTreeSet<String>,
+        place: usize,
+        batches: usize,
+    ) -> Result<Take<FileReader<BufReader<File>>>, ArrowError> {
+        let mut file = self.read(columns)?;
+        file.set_index(place * batches)?;
+        Ok(file.take(batches))
     }
 
     /// The rows of these numbers, which ascend, in these columns: a batch for each that holds any.

@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use super::bill::{BilledOrder, Payment, PaymentColumns};
-use super::join::{Joined, OfNumber};
+use super::join::{BillSide, Joined, OfNumber};
 use super::order::{Line, Totals};
 use super::output::Output;
 use super::payments::take_payment;
@@ -18,7 +18,7 @@ use crate::reconcile::cells::Packer;
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::cursor::Held;
 use crate::reconcile::error::ReconcileError;
-use crate::reconcile::footing::Tally;
+use crate::reconcile::footing::{BillRows, Tally};
 use crate::reconcile::merge::DayMerge;
 use crate::reconcile::spill::{Grouped, Packed, Sorter};
 
@@ -70,12 +70,12 @@ impl Apart {
         self.payments.push(by_text(payment.transaction_id), pack).map_err(spilled)
     }
 
-    /// Joins every order with the payment of its transaction, and counts the payments, all into `output`.
+    /// Joins every order with the payment of its transaction, into `output`, and counts the payments.
     pub(super) fn finish(
         self,
         window: &[(NaiveDate, &Path)],
         refunds: &Refunds,
-        output: &mut Output,
+        (output, payment_rows): (&mut Output, &mut BillRows),
     ) -> Result<(), ReconcileError> {
         let mut orders = Grouped::new(self.orders.finish().map_err(spilled)?);
         let mut payments = Grouped::new(self.payments.finish().map_err(spilled)?);
@@ -83,18 +83,18 @@ impl Apart {
         let mut bills = BillWalk::open(if orders.peek().is_none() { &[] } else { window })?;
         while orders.take_next().map_err(spilled)? {
             let (transaction_id, _) = text_and_cells(&orders.rows()[0]);
-            count_smaller(&mut payments, Some(transaction_id), output)?;
+            count_smaller(&mut payments, Some(transaction_id), payment_rows)?;
             payments.take(key_of(transaction_id)).map_err(spilled)?;
-            payments.rows().iter().for_each(|payment| output.payment(tally(payment), true));
+            payments.rows().iter().for_each(|payment| payment_rows.count(tally(payment), true));
             let payment = bills.find(transaction_id)?;
             for order in orders.rows() {
                 let Waiting { lines, same_number } = Waiting::of(order);
                 let (totals, of_number) = (Totals::of(&lines), OfNumber::of(same_number.iter().copied()));
-                let refunded = refunds.of(&totals, &mut blocks)?;
-                output.late_order(&Joined::of(totals, &lines, payment, of_number, refunded))?;
+                let bill = BillSide::of(payment, of_number, refunds.of(&totals, &mut blocks)?);
+                output.late_order(&Joined { totals, lines: &lines, bill })?;
             }
         }
-        count_smaller(&mut payments, None, output)
+        count_smaller(&mut payments, None, payment_rows)
     }
 }
 
@@ -102,10 +102,10 @@ impl Apart {
 fn count_smaller(
     payments: &mut Grouped,
     transaction_id: Option<&str>,
-    output: &mut Output,
+    payment_rows: &mut BillRows,
 ) -> Result<(), ReconcileError> {
     while let Some(payment) = payments.take_smaller(transaction_id.map(key_of)).map_err(spilled)? {
-        output.payment(tally(payment), false);
+        payment_rows.count(tally(payment), false);
     }
     Ok(())
 }

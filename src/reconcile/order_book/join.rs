@@ -13,13 +13,18 @@ use super::payments::Payments;
 use super::refunds::{RefundBlocks, RefundRows, Refunded, Refunds};
 use super::seen::Seen;
 use super::{LineAmounts, Order, OrderBook, key_of, spilled, text_and_cells};
+use crate::behind::Behind;
 use crate::money::Fen;
+use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::columns::DayNumber;
 use crate::reconcile::error::ReconcileError;
-use crate::reconcile::footing::Tally;
+use crate::reconcile::footing::{BillRows, Tally};
 use crate::reconcile::rules::Reads;
 use crate::reconcile::spill::Packed;
 use crate::reconcile::text_hash::hash;
+
+/// Chunks of orders that wait to be put out.
+const SETTLED_AHEAD: usize = 2;
 
 /// What the bills say about an order.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,9 +52,18 @@ pub(super) struct Joined<'a> {
     pub(super) bill: BillSide<'a>,
 }
 
-/// The join under way.
+/// Orders that are joined: their lines, and what the bills say about each.
+pub(super) struct Settled {
+    /// Packed orders.
+    lines: Vec<u8>,
+    /// For each of them its side of the bills, packed; nothing for one that is set apart.
+    bills: Vec<u8>,
+}
+
+/// The join under way. What is joined is put out by a thread behind it.
 pub(super) struct Join {
-    output: Output,
+    output: Behind<Settled, Result<Output, ReconcileError>>,
+    payment_rows: BillRows,
     refunds: Refunds,
     refund_rows: RefundRows,
     refund_blocks: RefundBlocks,
@@ -59,25 +73,63 @@ pub(super) struct Join {
     apart: Apart,
 }
 
-impl<'a> Joined<'a> {
+impl<'a> BillSide<'a> {
+    /// Of an order's own payment, of the payments of its number, and of what was refunded.
     pub(super) fn of(
-        totals: Totals<'a>,
-        lines: &'a [Line<'a>],
         by_id: Option<BilledOrder<'a>>,
         by_number: Option<OfNumber<'a>>,
         refunded: Option<Refunded<'a>>,
-    ) -> Joined<'a> {
+    ) -> BillSide<'a> {
         let fallback = |of: fn(OfNumber<'a>) -> Option<Fen>| by_number.and_then(of);
-        let bill = BillSide {
+        BillSide {
             transaction_id: by_id.map(|it| it.transaction_id).or(by_number.map(|it| it.transaction_id)),
             paid: by_id.and_then(|it| it.order_fen).or_else(|| fallback(|it| it.order_fen)),
             day: by_id.map(|it| it.day).or(by_number.map(|it| it.day)),
             is_revoked: by_id.map(|it| it.is_revoked).or(by_number.map(|it| it.is_revoked)).unwrap_or(false),
             refunded,
-        };
-        Joined { totals, lines, bill }
+        }
     }
 
+    fn pack(&self, cells: &mut Packer<'_>) {
+        cells.maybe_text(self.transaction_id);
+        cells.maybe_integer(self.paid.map(|fen| fen.0));
+        cells.maybe_integer(self.day.map(i64::from));
+        cells.flag(self.is_revoked);
+        cells.flag(self.refunded.is_some());
+        if let Some(refunded) = self.refunded {
+            refunded.pack(cells);
+        }
+    }
+
+    fn unpack(cells: &mut Unpacker<'a>) -> BillSide<'a> {
+        BillSide {
+            transaction_id: cells.maybe_text(),
+            paid: cells.maybe_integer().map(Fen),
+            day: cells.maybe_integer().map(|day| DayNumber::try_from(day).expect("a packed day")),
+            is_revoked: cells.flag(),
+            refunded: cells.flag().then(|| Refunded::unpack(cells)),
+        }
+    }
+}
+
+impl Settled {
+    /// Shows every order that is not set apart.
+    pub(super) fn each(
+        &self,
+        mut see: impl FnMut(&Joined<'_>) -> Result<(), ReconcileError>,
+    ) -> Result<(), ReconcileError> {
+        let (mut orders, mut bills, mut lines) =
+            (Orders::in_bytes(&self.lines), Unpacker::new(&self.bills), Vec::new());
+        while orders.next_into(&mut lines) {
+            if bills.flag() {
+                see(&Joined { totals: Totals::of(&lines), lines: &lines, bill: BillSide::unpack(&mut bills) })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Joined<'a> {
     pub(super) fn bill_refund(&self) -> Fen {
         self.bill.refunded.map_or(Fen::ZERO, |refunded| refunded.fen)
     }
@@ -151,36 +203,50 @@ impl Join {
         let odd = payments.odd_rows.iter().map(|row| (row.transaction_id.as_str(), row.out_trade_no.as_str()));
         let seen_odd = Seen::none_of(odd);
         let (output, apart) = (Output::new(scratch, lines, reads)?, Apart::new(scratch));
-        let refund_blocks = RefundBlocks::default();
-        Ok(Join { output, refunds, refund_rows, refund_blocks, payments, seen_odd, apart })
+        Ok(Join {
+            output: Behind::of(SETTLED_AHEAD, |settled| output.take_all(settled)),
+            payment_rows: BillRows { total: payments.total, ..BillRows::default() },
+            refunds,
+            refund_rows,
+            refund_blocks: RefundBlocks::default(),
+            payments,
+            seen_odd,
+            apart,
+        })
     }
 
-    /// Joins the orders of a chunk, which follow those of the one before.
-    pub(super) fn orders(&mut self, chunk: &[u8]) -> Result<(), ReconcileError> {
-        let (mut orders, mut lines) = (Orders::in_bytes(chunk), Vec::new());
+    /// Joins the orders of a chunk, which follow those of the one before. `false` when they are no more put out: `finish`
+    /// tells why.
+    pub(super) fn orders(&mut self, chunk: Vec<u8>) -> Result<bool, ReconcileError> {
+        let mut bills = Vec::with_capacity(chunk.len() / 4);
+        let (mut orders, mut lines) = (Orders::in_bytes(&chunk), Vec::new());
         while orders.next_into(&mut lines) {
-            self.order(&lines)?;
+            self.order(&lines, &mut Packer::new(&mut bills))?;
         }
-        Ok(())
+        Ok(self.output.give(Settled { lines: chunk, bills }))
     }
 
-    fn order(&mut self, lines: &[Line<'_>]) -> Result<(), ReconcileError> {
+    /// Packs what the bills say about an order.
+    fn order(&mut self, lines: &[Line<'_>], bill: &mut Packer<'_>) -> Result<(), ReconcileError> {
         let totals = Totals::of(lines);
         self.seen_odd.see(&totals);
         self.refund_rows.see(&totals).map_err(spilled)?;
         self.pass_payments(Some(totals.out_trade_no))?;
         self.payments.by_number.take(key_of(totals.out_trade_no)).map_err(spilled)?;
         let same_number: Vec<_> = self.payments.by_number.rows().iter().map(billed).collect();
-        same_number.iter().for_each(|payment| self.output.payment(payment.rows, true));
+        same_number.iter().for_each(|payment| self.payment_rows.count(payment.rows, true));
         let by_id = |id: &str| same_number.iter().find(|payment| payment.transaction_id == id).copied();
         let found = totals.transaction_id.and_then(by_id);
         let may_be_apart = |id: &&str| found.is_none() && self.payments.transactions.may_hold(hash(id));
-        if let Some(id) = totals.transaction_id.filter(may_be_apart) {
+        let apart = totals.transaction_id.filter(may_be_apart);
+        bill.flag(apart.is_none());
+        if let Some(id) = apart {
             return self.apart.order(id, lines, &same_number);
         }
         let of_number = OfNumber::of(same_number.iter().copied());
         let refunded = self.refunds.of(&totals, &mut self.refund_blocks)?;
-        self.output.order(&Joined::of(totals, lines, found, of_number, refunded))
+        BillSide::of(found, of_number, refunded).pack(bill);
+        Ok(())
     }
 
     /// Goes past the payments of smaller numbers: no order has theirs.
@@ -195,13 +261,14 @@ impl Join {
     /// Joins what lies apart, for which it reads the bills of `window` once more, and closes everything.
     pub(super) fn finish(mut self, window: &[(NaiveDate, &Path)]) -> Result<OrderBook, ReconcileError> {
         self.pass_payments(None)?;
-        self.apart.finish(window, &self.refunds, &mut self.output)?;
+        let mut output = self.output.finish()?;
+        self.apart.finish(window, &self.refunds, (&mut output, &mut self.payment_rows))?;
         for row in &self.payments.odd_rows {
             let has_order = self.seen_odd.has(&row.transaction_id, &row.out_trade_no);
-            self.output.payment(Tally { rows: 1, fen: row.fen }, has_order);
+            self.payment_rows.count(Tally { rows: 1, fen: row.fen }, has_order);
         }
         let refunds = self.refund_rows.finish().map_err(spilled)?;
-        self.output.finish(self.payments.total, refunds)
+        output.finish(self.payment_rows, refunds)
     }
 }
 

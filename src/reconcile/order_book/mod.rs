@@ -162,14 +162,16 @@ impl OrderBook {
     }
 }
 
-/// Joins every order of the exports: one thread merges their days, this one takes what comes.
+/// Joins every order of the exports: one thread merges their days, this one joins what comes, and one puts it out.
 fn join_all(exports: &[(NaiveDate, &Path)], join: &mut Join) -> Result<(), ReconcileError> {
     std::thread::scope(|threads| {
         let (sender, chunks) = sync_channel(CHUNKS_AHEAD);
         // Who no longer receives wants no more: the thread ends.
         let reading = threads.spawn(move || order::pack_all(exports, |chunk| sender.send(chunk).is_ok()));
         for chunk in chunks {
-            join.orders(&chunk)?;
+            if !join.orders(chunk)? {
+                break;
+            }
         }
         // A thread that failed is no end of the exports.
         reading.join().unwrap_or_else(|panic| resume_unwind(panic))

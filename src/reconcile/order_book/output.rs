@@ -2,8 +2,9 @@
 //! the views' tables, the control totals.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 
-use super::join::Joined;
+use super::join::{Joined, Settled};
 use super::lookup::{Lookup, LookupWriter, OrdersByNumber};
 use super::order::Line;
 use super::table::{LinesRow, LinesTable, TotalsRow, TotalsTable, path_of, torn};
@@ -25,7 +26,8 @@ pub(super) struct Output {
     totals: RowWriter<TotalsTable>,
     lines: RowWriter<LinesTable>,
     coupon_lines: Tally,
-    payment_rows: BillRows,
+    /// The order that is being put out, packed.
+    packed: Vec<u8>,
 }
 
 /// Orders that come when their turn is over.
@@ -45,31 +47,46 @@ impl Output {
             totals: RowWriter::new(path_of(scratch, "order_totals"), lines).only(reads.of("order_totals")),
             lines: RowWriter::new(path_of(scratch, "order_lines"), lines).only(reads.of("order_lines")),
             coupon_lines: Tally::default(),
-            payment_rows: BillRows::default(),
+            packed: Vec::new(),
         })
     }
 
+    /// Puts out all that is settled, which comes in the order of its numbers.
+    pub(super) fn take_all(mut self, settled: Receiver<Settled>) -> Result<Output, ReconcileError> {
+        for chunk in settled {
+            chunk.each(|joined| self.order(joined))?;
+        }
+        Ok(self)
+    }
+
     /// An order, its number larger than that of the one before.
-    pub(super) fn order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
-        self.lookup.push(&joined.order()).map_err(spilled)?;
+    fn order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
+        self.pack(joined);
+        self.lookup.push_packed(joined.totals.out_trade_no, &self.packed).map_err(spilled)?;
         self.anywhere(joined)
     }
 
     /// An order whose turn is over.
     pub(super) fn late_order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
-        let order = joined.order();
+        self.pack(joined);
         self.late.count += 1;
-        self.late.orders.push(by_text(order.out_trade_no), |cells| order.pack(cells)).map_err(spilled)?;
+        let (key, packed) = (by_text(joined.totals.out_trade_no), &self.packed);
+        self.late.orders.push(key, |cells| cells.packed(packed)).map_err(spilled)?;
         self.anywhere(joined)
     }
 
+    fn pack(&mut self, joined: &Joined<'_>) {
+        self.packed.clear();
+        joined.order().pack(&mut Packer::new(&mut self.packed));
+    }
+
+    /// What becomes of an order, which is packed already, whenever it comes.
     fn anywhere(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
-        let order = joined.order();
         for line in joined.lines.iter().filter(|line| line.names_coupon()) {
             self.coupon_lines = self.coupon_lines.plus(Tally { rows: 1, fen: line.row.discount_fen });
             let claim = |cells: &mut Packer<'_>| {
                 LineAmounts::of(line).pack(cells);
-                order.pack(cells);
+                cells.packed(&self.packed);
             };
             self.claims.push((line.row.stock_id, line.row.coupon_code), claim).map_err(spilled)?;
         }
@@ -77,22 +94,16 @@ impl Output {
         joined.lines.iter().try_for_each(|line| self.lines.push(&lines_row(line))).map_err(torn)
     }
 
-    /// Rows of a payment, and whether an order knows it.
-    pub(super) fn payment(&mut self, rows: Tally, has_order: bool) {
-        self.payment_rows.count(rows, has_order);
-    }
-
-    /// Closes everything. `payments` is what all payment rows sum up to.
-    pub(super) fn finish(mut self, payments: Tally, refunds: BillRows) -> Result<OrderBook, ReconcileError> {
+    /// Closes everything, beside the rows of the bills.
+    pub(super) fn finish(self, payments: BillRows, refunds: BillRows) -> Result<OrderBook, ReconcileError> {
         self.totals.finish().map_err(torn)?;
         self.lines.finish().map_err(torn)?;
-        self.payment_rows.total = payments;
         let late = self.late.finish(&self.scratch).map_err(spilled)?;
         Ok(OrderBook {
             claims: self.claims.finish().map_err(spilled)?,
             lookup: Lookup::of([self.lookup, late]).map_err(spilled)?,
             lines: self.coupon_lines,
-            payments: self.payment_rows,
+            payments,
             refunds,
         })
     }

@@ -80,7 +80,7 @@ impl<'a> Refunded<'a> {
         }
     }
 
-    fn pack(&self, cells: &mut Packer<'_>) {
+    pub(super) fn pack(&self, cells: &mut Packer<'_>) {
         cells.text(self.transaction_id);
         cells.text(self.out_trade_no);
         cells.integer(self.fen.0);
@@ -89,7 +89,7 @@ impl<'a> Refunded<'a> {
         cells.maybe_integer(self.day.map(i64::from));
     }
 
-    fn unpack(cells: &mut Unpacker<'a>) -> Refunded<'a> {
+    pub(super) fn unpack(cells: &mut Unpacker<'a>) -> Refunded<'a> {
         Refunded {
             transaction_id: cells.text(),
             out_trade_no: cells.text(),

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -162,7 +161,7 @@ pub(super) fn gather(source: &Source, mut gatherings: Vec<&mut Gathering>) -> Re
             gathering.look_for_null(batch, &rows)?;
             gathering.take(first, &rows, &mut keys)?;
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     })
 }
 

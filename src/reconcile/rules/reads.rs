@@ -19,6 +19,11 @@ impl Reads {
     pub(in crate::reconcile) fn of(&self, table: &str) -> Option<&BTreeSet<String>> {
         self.0.get(table)
     }
+
+    /// Whether a table is read at all.
+    pub(in crate::reconcile) fn has(&self, table: &str) -> bool {
+        self.of(table).is_none_or(|columns| !columns.is_empty())
+    }
 }
 
 impl Rules {

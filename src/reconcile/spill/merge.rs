@@ -10,7 +10,7 @@ use crate::reconcile::coupon_key::prefix;
 use crate::reconcile::text_hash::TextMap;
 
 /// Bytes of rows in a batch.
-const BATCH_BYTES: usize = 64 << 10;
+const BATCH_BYTES: usize = 512 << 10;
 
 /// Sorted runs and the next row of each.
 #[derive(Default)]
