@@ -112,8 +112,8 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Scrip
     };
     let path = place(&job, "coupon_ledger", date)?;
     let scratch = Scratch::new_in(&job.lake)?;
-    let mut writer =
-        Writer::create(&path, contract::contract("coupon_ledger"), &Provenance::default(), PartLimit::NONE)?;
+    let writer = Writer::create(&path, contract::contract("coupon_ledger"), &Provenance::default(), PartLimit::NONE)?;
+    let mut writer = writer.on_one_thread();
     let mut rows = 0;
     let footing = reconcile::build_ledger(&job, &mut site, (&files, &scratch), &Asked::default(), |batch| {
         rows += batch.num_rows();

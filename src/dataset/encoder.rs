@@ -1,5 +1,5 @@
-//! Batches become row groups of a Parquet file, columns on two threads: the bytes are those one thread would
-//! write, since a column chunk depends on nothing but its column. Knows no contract.
+//! Batches become row groups of a Parquet file, columns on one thread or two: the bytes are the same, since a column
+//! chunk depends on nothing but its column. Knows no contract.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
-/// Threads that encode; the one that makes the rows is a third.
+/// Threads that encode, where nobody says otherwise; the one that makes the rows is a third.
 const THREADS: usize = 2;
 /// Batches that wait for a thread: enough that nobody waits for single batches.
 const BATCHES_AHEAD: usize = 2;
@@ -25,6 +25,7 @@ pub struct Encoder {
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
     limit: GroupLimit,
+    threads: usize,
     group: Option<Group>,
     groups: usize,
 }
@@ -57,7 +58,12 @@ impl Encoder {
     ) -> Result<Encoder, ParquetError> {
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))?;
         let (file, factory) = writer.into_serialized_writer()?;
-        Ok(Encoder { file, factory, schema: schema.clone(), limit, group: None, groups: 0 })
+        Ok(Encoder { file, factory, schema: schema.clone(), limit, threads: THREADS, group: None, groups: 0 })
+    }
+
+    /// Encodes the row groups that were not begun on so many threads.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.threads = threads;
     }
 
     /// Adds the first rows of a batch, which has some, behind the others, as many as the row group takes; gives their
@@ -68,7 +74,7 @@ impl Encoder {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<usize, ParquetError> {
         let mut group = match self.group.take() {
             Some(group) => group,
-            None => Group::begin(self.factory.create_column_writers(self.groups)?, &self.schema),
+            None => Group::begin(self.factory.create_column_writers(self.groups)?, &self.schema, self.threads),
         };
         let rows = group.room(self.limit, batch);
         group.write(batch.slice(0, rows))?;
@@ -115,10 +121,10 @@ struct Group {
 }
 
 impl Group {
-    fn begin(writers: Vec<ArrowColumnWriter>, schema: &SchemaRef) -> Group {
-        let mut shares: Vec<Share> = (0..THREADS).map(|_| Vec::new()).collect();
+    fn begin(writers: Vec<ArrowColumnWriter>, schema: &SchemaRef, threads: usize) -> Group {
+        let mut shares: Vec<Share> = (0..threads).map(|_| Vec::new()).collect();
         for (column, writer) in writers.into_iter().enumerate() {
-            shares[column % THREADS].push((column, writer));
+            shares[column % threads].push((column, writer));
         }
         Group {
             rows: 0,
@@ -270,21 +276,22 @@ mod tests {
     }
 
     #[test]
-    fn two_threads_write_the_bytes_of_one() {
+    fn any_number_of_threads_writes_the_bytes_of_none() {
         let schema = schema();
         let folder = tempfile::tempdir().unwrap();
         let create = |name: &str| File::create(folder.path().join(name)).unwrap();
-        for count in 0..=5 {
+        for (count, threads) in (0..=5).flat_map(|count| [1, 2, 3].map(|threads| (count, threads))) {
             let mut one = ArrowWriter::try_new(create("one"), schema.clone(), Some(properties())).unwrap();
-            let mut two = Encoder::new(create("two"), &schema, properties(), ROWS_ONLY).unwrap();
+            let mut other = Encoder::new(create("other"), &schema, properties(), ROWS_ONLY).unwrap();
+            other.set_threads(threads);
             for batch in &batches(&schema)[..count] {
                 one.write(batch).unwrap();
-                write_all(&mut two, batch);
+                write_all(&mut other, batch);
             }
             one.close().unwrap();
-            two.finish().unwrap();
+            other.finish().unwrap();
             let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
-            assert!(bytes("one") == bytes("two"), "{count} batches");
+            assert!(bytes("one") == bytes("other"), "{count} batches, {threads} threads");
         }
     }
 

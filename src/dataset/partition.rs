@@ -177,6 +177,8 @@ pub struct Writer {
     schema: SchemaRef,
     properties: WriterProperties,
     limit: PartLimit,
+    /// Of the encoder, if it has not as many as it likes.
+    threads: Option<usize>,
     part: Encoder,
     /// Of each part, that under way the last.
     rows: Vec<u64>,
@@ -194,7 +196,14 @@ impl Writer {
         let (schema, properties) = (contract.arrow(), writer_properties(contract, provenance));
         let part = begin(first, &schema, &properties, limit)?;
         let (first, keys) = (first.to_owned(), KeyOrder::of(contract));
-        Ok(Writer { first, schema, properties, limit, part, rows: vec![0], keys })
+        Ok(Writer { first, schema, properties, limit, threads: None, part, rows: vec![0], keys })
+    }
+
+    /// Encodes on one thread: for rows that several threads are busy with already, which more would only disturb.
+    pub fn on_one_thread(mut self) -> Writer {
+        self.threads = Some(1);
+        self.part.set_threads(1);
+        self
     }
 
     /// Adds rows that come after all before them.
@@ -231,7 +240,8 @@ impl Writer {
     fn turn(&mut self) -> Result<(), PartitionError> {
         let path = self.path();
         self.rows.push(0);
-        let next = begin(&self.path(), &self.schema, &self.properties, self.limit)?;
+        let mut next = begin(&self.path(), &self.schema, &self.properties, self.limit)?;
+        self.threads.iter().for_each(|threads| next.set_threads(*threads));
         end(std::mem::replace(&mut self.part, next), &path)
     }
 

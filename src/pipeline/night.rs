@@ -331,7 +331,8 @@ impl Work<'_> {
         asked: &Asked,
     ) -> Result<(), Failure> {
         let dataset = LedgerRow::DATASET;
-        let mut writer = self.staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
+        let writer = self.staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
+        let mut writer = writer.on_one_thread();
         let footing = reconcile::build_ledger(self.night.job, site, night, asked, |batch| {
             writer.write(&batch).map_err(ReconcileError::from)
         });
