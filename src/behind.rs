@@ -5,30 +5,40 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// A thread and what it is given.
+/// A thread and what it is given. Nobody leaves it behind: who drops it waits for its end.
 #[derive(Debug)]
 pub struct Behind<T, R> {
-    items: SyncSender<T>,
-    thread: JoinHandle<R>,
+    /// Until there will be no more.
+    items: Option<SyncSender<T>>,
+    thread: Option<JoinHandle<R>>,
 }
 
 impl<T: Send + 'static, R: Send + 'static> Behind<T, R> {
     /// Starts; up to `waiting` items wait to be taken.
     pub fn of(waiting: usize, take_all: impl FnOnce(Receiver<T>) -> R + Send + 'static) -> Behind<T, R> {
         let (items, received) = sync_channel(waiting);
-        Behind { items, thread: std::thread::spawn(move || take_all(received)) }
+        Behind { items: Some(items), thread: Some(std::thread::spawn(move || take_all(received))) }
     }
 
     /// Hands an item over; waits where too many do. `false` when the thread takes no more: `finish` tells why.
     #[must_use]
     pub fn give(&self, item: T) -> bool {
-        self.items.send(item).is_ok()
+        self.items.as_ref().is_some_and(|items| items.send(item).is_ok())
     }
 
     /// What the thread has made of everything it was given. One that panicked makes the caller do so.
-    pub fn finish(self) -> R {
-        drop(self.items);
-        self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    pub fn finish(mut self) -> R {
+        self.items = None;
+        let thread = self.thread.take().expect("a thread ends once");
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+impl<T, R> Drop for Behind<T, R> {
+    fn drop(&mut self) {
+        self.items = None;
+        // What it has made, or why it could not, is of no use to anybody any more.
+        self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -49,6 +59,16 @@ mod tests {
         let taken = (0..1_000).take_while(|number| behind.give(*number)).count();
         assert!((8..=10).contains(&taken), "{taken}");
         assert_eq!(behind.finish(), Err(7));
+    }
+
+    #[test]
+    fn who_drops_it_waits_for_its_end() {
+        let (ended, is_over) = std::sync::mpsc::channel();
+        drop(Behind::of(1, move |numbers: Receiver<()>| {
+            numbers.into_iter().for_each(drop);
+            ended.send(()).unwrap();
+        }));
+        assert_eq!(is_over.try_recv(), Ok(()));
     }
 
     #[test]

@@ -3,8 +3,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -13,6 +12,8 @@ use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRow
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
+
+use crate::behind::Behind;
 
 /// Threads that encode, where nobody says otherwise; the one that makes the rows is a third.
 const THREADS: usize = 2;
@@ -129,7 +130,7 @@ impl Group {
         Group {
             rows: 0,
             plain_bytes: 0,
-            threads: shares.into_iter().map(|share| Thread::start(share, schema.clone())).collect(),
+            threads: shares.into_iter().map(|share| start(share, schema.clone())).collect(),
         }
     }
 
@@ -148,14 +149,16 @@ impl Group {
         self.rows += batch.num_rows();
         self.plain_bytes += plain_bytes(&batch, batch.num_rows());
         let batch = Arc::new(batch);
-        self.threads.iter_mut().try_for_each(|thread| thread.write(&batch))
+        // A thread that takes no more has failed, and says why when it ends.
+        let failed = self.threads.iter().position(|thread| !thread.give(batch.clone()));
+        failed.map_or(Ok(()), |thread| self.threads.swap_remove(thread).finish().map(drop))
     }
 
     /// The chunks in the order of the columns.
     fn close(self) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
         let mut chunks = Vec::new();
         for thread in self.threads {
-            chunks.extend(thread.close()?);
+            chunks.extend(thread.finish()?);
         }
         chunks.sort_by_key(|(column, _)| *column);
         Ok(chunks.into_iter().map(|(_, chunk)| chunk).collect())
@@ -188,37 +191,11 @@ fn plain_bytes_of(column: &ArrayRef, rows: usize) -> usize {
 type Share = Vec<(usize, ArrowColumnWriter)>;
 type Chunks = Result<Vec<(usize, ArrowColumnChunk)>, ParquetError>;
 
-/// A thread and what it is given.
-struct Thread {
-    batches: Option<SyncSender<Arc<RecordBatch>>>,
-    handle: Option<JoinHandle<Chunks>>,
-}
+/// Takes the batches of a group; gives the chunks of its columns.
+type Thread = Behind<Arc<RecordBatch>, Chunks>;
 
-impl Thread {
-    fn start(share: Share, schema: SchemaRef) -> Thread {
-        let (sender, batches) = sync_channel(BATCHES_AHEAD);
-        let handle = std::thread::spawn(move || encode(share, &schema, &batches));
-        Thread { batches: Some(sender), handle: Some(handle) }
-    }
-
-    fn write(&mut self, batch: &Arc<RecordBatch>) -> Result<(), ParquetError> {
-        let batches = self.batches.as_ref().expect("a thread that was not closed takes batches");
-        match batches.send(batch.clone()) {
-            Ok(()) => Ok(()),
-            // A thread that takes no more has failed, and says why when it ends.
-            Err(_) => self.join().map(drop),
-        }
-    }
-
-    fn close(mut self) -> Chunks {
-        self.join()
-    }
-
-    fn join(&mut self) -> Chunks {
-        self.batches = None;
-        let handle = self.handle.take().expect("a thread ends once");
-        handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    }
+fn start(share: Share, schema: SchemaRef) -> Thread {
+    Behind::of(BATCHES_AHEAD, move |batches| encode(share, &schema, &batches))
 }
 
 fn encode(mut share: Share, schema: &SchemaRef, batches: &Receiver<Arc<RecordBatch>>) -> Chunks {

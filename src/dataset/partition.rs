@@ -194,9 +194,8 @@ impl Writer {
         limit: PartLimit,
     ) -> Result<Writer, PartitionError> {
         let (schema, properties) = (contract.arrow(), writer_properties(contract, provenance));
-        let part = begin(first, &schema, &properties, limit)?;
-        let (first, keys) = (first.to_owned(), KeyOrder::of(contract));
-        Ok(Writer { first, schema, properties, limit, threads: None, part, rows: vec![0], keys })
+        let (part, keys) = (begin(first, &schema, &properties, limit)?, KeyOrder::of(contract));
+        Ok(Writer { first: first.to_owned(), schema, properties, limit, threads: None, part, rows: vec![0], keys })
     }
 
     /// Encodes on one thread: for rows that several threads are busy with already, which more would only disturb.

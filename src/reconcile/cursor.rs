@@ -107,6 +107,11 @@ impl<C: Columns> Cursor<C> {
         Some((self.batch.as_ref()?, self.row))
     }
 
+    /// Whether the row after the one it stands at lies in another batch, or nowhere.
+    pub(super) fn is_last_of_batch(&self) -> bool {
+        self.row + 1 >= self.rows
+    }
+
     /// Goes on to the next row.
     pub(super) fn advance(&mut self) -> Result<(), PartitionError> {
         self.row += 1;

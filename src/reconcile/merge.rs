@@ -1,14 +1,15 @@
 //! Files that are each sorted by one text key, read as one sorted sequence. Holds a batch per file.
 
-use std::cmp::Ordering;
 use std::path::Path;
 
 use chrono::NaiveDate;
 
 use super::columns::DayNumber;
+use super::coupon_key::prefix;
 use super::cursor::{Columns, Cursor, Held};
 use super::error::ReconcileError;
 use super::parameters::days;
+use super::tournament::Tournament;
 use crate::dataset::partition::PartitionError;
 
 /// Columns whose rows are sorted by one text.
@@ -20,8 +21,10 @@ pub(super) trait Keyed: Columns {
 /// The days of a dataset merged by key; rows of one key come in the order of their days.
 pub(super) struct DayMerge<C> {
     days: Vec<(DayNumber, Cursor<C>)>,
-    /// A binary heap of places in `days`, the smallest key first.
-    heap: Vec<usize>,
+    /// How the key of each day's next row begins, enough to compare most of them; `None` at the day's end.
+    heads: Vec<Option<u128>>,
+    tournament: Tournament,
+    /// Of the batch before.
     last_key: String,
 }
 
@@ -29,73 +32,73 @@ impl<C: Keyed> DayMerge<C> {
     pub(super) fn open(dataset: &'static str, window: &[(NaiveDate, &Path)]) -> Result<DayMerge<C>, PartitionError> {
         let open = |(date, path): &(NaiveDate, &Path)| Ok((days(*date), Cursor::open(dataset, Some(path))?));
         let days: Vec<_> = window.iter().map(open).collect::<Result<_, PartitionError>>()?;
-        let heap = (0..days.len()).filter(|day| days[*day].1.place().is_some()).collect();
-        let mut merge = DayMerge { days, heap, last_key: String::new() };
-        for at in (0..merge.heap.len() / 2).rev() {
-            merge.sink(at);
-        }
+        let mut merge =
+            DayMerge { days, heads: Vec::new(), tournament: Tournament::default(), last_key: String::new() };
+        merge.heads = (0..merge.days.len()).map(|day| merge.key(day).map(|key| prefix(key.as_bytes()))).collect();
+        merge.tournament = Tournament::of(merge.days.len(), |one, other| merge.precedes(one, other));
         Ok(merge)
+    }
+
+    /// The day of the smallest key left.
+    fn next_day(&self) -> Option<usize> {
+        self.tournament.winner().filter(|day| self.heads[*day].is_some())
     }
 
     /// The smallest key left.
     pub(super) fn peek_key(&self) -> Option<&str> {
-        self.heap.first().map(|day| self.key(*day))
+        self.key(self.next_day()?)
     }
 
     /// The row of the smallest key, and its day.
     pub(super) fn peek(&self) -> Option<(DayNumber, C::Row<'_>)> {
-        let (day, cursor) = &self.days[*self.heap.first()?];
+        let (day, cursor) = &self.days[self.next_day()?];
         Some((*day, cursor.peek()?))
     }
 
     /// As `peek`; the row is kept.
     pub(super) fn hold(&self) -> Option<(DayNumber, Held<C>)> {
-        let (day, cursor) = &self.days[*self.heap.first()?];
+        let (day, cursor) = &self.days[self.next_day()?];
         Some((*day, cursor.hold()?))
     }
 
     /// Goes on to the next row.
     pub(super) fn advance(&mut self) -> Result<(), ReconcileError> {
-        let Some(&day) = self.heap.first() else { return Ok(()) };
+        let Some(day) = self.next_day() else { return Ok(()) };
+        self.heads[day] = self.pass(day)?;
+        let mut tournament = std::mem::take(&mut self.tournament);
+        tournament.replay(|one, other| self.precedes(one, other));
+        self.tournament = tournament;
+        Ok(())
+    }
+
+    /// Goes on to the next row of a day; gives how its key begins.
+    fn pass(&mut self, day: usize) -> Result<Option<u128>, ReconcileError> {
         let (_, cursor) = &mut self.days[day];
-        if let Some((columns, row)) = cursor.place() {
+        if let Some((columns, row)) = cursor.place().filter(|_| cursor.is_last_of_batch()) {
             self.last_key.clear();
             self.last_key.push_str(columns.key(row));
         }
         cursor.advance()?;
-        match cursor.place() {
-            None => drop(self.heap.swap_remove(0)),
-            Some((columns, row)) if columns.key(row) < self.last_key.as_str() => {
-                let key = columns.key(row).to_owned();
-                return Err(ReconcileError::Unsorted { dataset: cursor.dataset(), key });
-            }
-            Some(_) => {}
+        let Some((columns, row)) = cursor.place() else { return Ok(None) };
+        let before = if row > 0 { columns.key(row - 1) } else { &self.last_key };
+        let key = columns.key(row);
+        if key < before {
+            return Err(ReconcileError::Unsorted { dataset: cursor.dataset(), key: key.to_owned() });
         }
-        self.sink(0);
-        Ok(())
+        Ok(Some(prefix(key.as_bytes())))
     }
 
-    fn key(&self, day: usize) -> &str {
-        let place = self.days[day].1.place();
-        place.map_or("", |(columns, row)| columns.key(row))
+    fn key(&self, day: usize) -> Option<&str> {
+        self.days[day].1.place().map(|(columns, row)| columns.key(row))
     }
 
-    fn compare(&self, one: usize, other: usize) -> Ordering {
-        let (one, other) = (self.heap[one], self.heap[other]);
-        self.key(one).cmp(self.key(other)).then(one.cmp(&other))
-    }
-
-    fn sink(&mut self, mut at: usize) {
-        loop {
-            let smallest = [2 * at + 1, 2 * at + 2]
-                .into_iter()
-                .filter(|child| *child < self.heap.len())
-                .fold(at, |best, child| if self.compare(child, best).is_lt() { child } else { best });
-            if smallest == at {
-                return;
-            }
-            self.heap.swap(at, smallest);
-            at = smallest;
+    /// By key, then by day.
+    #[inline]
+    fn precedes(&self, one: usize, other: usize) -> bool {
+        match (self.heads[one], self.heads[other]) {
+            (Some(head), Some(of_other)) if head == of_other => (self.key(one), one) < (self.key(other), other),
+            (Some(head), Some(of_other)) => head < of_other,
+            (head, _) => head.is_some(),
         }
     }
 }

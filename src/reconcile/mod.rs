@@ -39,6 +39,7 @@ mod tables;
 mod terms;
 mod text_hash;
 mod threads;
+mod tournament;
 mod wallet;
 
 pub use cluster::{Handover, Left, Script};

@@ -6,11 +6,9 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::iter::Take;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
@@ -25,6 +23,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::blocks::{LOOSE_ROWS, ZSTD_LEVEL};
 use super::columns::Table;
+use crate::behind::Behind;
 
 /// Rows of every batch but the last.
 pub(super) const ROWS_PER_BATCH: usize = 8_192;
@@ -50,10 +49,7 @@ pub(super) struct RowWriter<T> {
 }
 
 /// Takes batches, then `None` when there will be no more: a table without its end is none.
-struct Thread {
-    batches: SyncSender<Option<RecordBatch>>,
-    written: JoinHandle<Result<(), ArrowError>>,
-}
+type Thread = Behind<Option<RecordBatch>, Result<(), ArrowError>>;
 
 /// A table that is there.
 #[derive(Debug, Clone)]
@@ -82,7 +78,7 @@ impl ScratchWriter {
         assert!(batch.num_rows() <= ROWS_PER_BATCH, "a batch is found by the number of its rows");
         self.rows += batch.num_rows();
         if self.thread.is_none() {
-            self.thread = Some(Thread::start(&self.path, batch.schema(), self.is_loose)?);
+            self.thread = Some(start(&self.path, &batch.schema(), self.is_loose)?);
         }
         self.send(Some(batch))
     }
@@ -96,15 +92,13 @@ impl ScratchWriter {
     }
 
     fn send(&mut self, batch: Option<RecordBatch>) -> Result<(), ArrowError> {
-        let is_taken = self.thread.as_ref().is_some_and(|thread| thread.batches.send(batch).is_ok());
+        let is_taken = self.thread.as_ref().is_some_and(|thread| thread.give(batch));
         // A thread that takes no more has failed, and says why when it ends.
         if is_taken { Ok(()) } else { self.join() }
     }
 
     fn join(&mut self) -> Result<(), ArrowError> {
-        let Some(Thread { batches, written }) = self.thread.take() else { return Ok(()) };
-        drop(batches);
-        written.join().unwrap_or_else(|panic| resume_unwind(panic))
+        self.thread.take().map_or(Ok(()), Behind::finish)
     }
 }
 
@@ -141,15 +135,12 @@ impl<T: Table> RowWriter<T> {
     }
 }
 
-impl Thread {
-    fn start(path: &Path, schema: SchemaRef, is_loose: bool) -> Result<Thread, ArrowError> {
-        let (sender, batches) = sync_channel(BATCHES_AHEAD);
-        let file = BufWriter::with_capacity(BUFFER, File::create(path)?);
-        let (codec, level) = if is_loose { (None, None) } else { (Some(CompressionType::ZSTD), Some(ZSTD_LEVEL)) };
-        let options = IpcWriteOptions::default().try_with_compression(codec)?.try_with_compression_level(level)?;
-        let file = FileWriter::try_new_with_options(file, &schema, options)?;
-        Ok(Thread { batches: sender, written: std::thread::spawn(move || write_all(file, &batches)) })
-    }
+fn start(path: &Path, schema: &SchemaRef, is_loose: bool) -> Result<Thread, ArrowError> {
+    let file = BufWriter::with_capacity(BUFFER, File::create(path)?);
+    let (codec, level) = if is_loose { (None, None) } else { (Some(CompressionType::ZSTD), Some(ZSTD_LEVEL)) };
+    let options = IpcWriteOptions::default().try_with_compression(codec)?.try_with_compression_level(level)?;
+    let file = FileWriter::try_new_with_options(file, schema, options)?;
+    Ok(Behind::of(BATCHES_AHEAD, move |batches| write_all(file, &batches)))
 }
 
 fn write_all(mut file: FileWriter<BufWriter<File>>, batches: &Receiver<Option<RecordBatch>>) -> Result<(), ArrowError> {
@@ -282,6 +273,24 @@ mod tests {
         assert!(batches.iter().all(|batch| batch.num_columns() == 1));
         let wanted = columns(2 * ROWS_PER_BATCH, 5).remove(1).1;
         assert_eq!(batches[2].column(0), &wanted);
+    }
+
+    #[test]
+    fn stretches_are_all_batches_each_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = table(folder.path(), 4 * ROWS_PER_BATCH + 5);
+        let all = names(&["number", "text"]);
+        let whole: Vec<_> = table.read(&all).unwrap().map(Result::unwrap).collect();
+        for batches in [1, 2, 3, 5, 9] {
+            let rows: Vec<_> = table.stretches(batches).collect();
+            let read =
+                |place| table.read_stretch(&all, place, batches).unwrap().map(Result::unwrap).collect::<Vec<_>>();
+            let stretches: Vec<_> = (0..rows.len()).map(read).collect();
+            let found =
+                stretches.iter().map(|batches| batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
+            assert!(found.eq(rows.iter().copied()), "{batches} batches a stretch: {rows:?}");
+            assert_eq!(stretches.concat(), whole);
+        }
     }
 
     #[test]

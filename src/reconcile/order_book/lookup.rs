@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::Order;
+use super::filter::{BITS_OF_MANY, Filter, FilterWriter};
 use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::text_hash::hash;
 
@@ -18,6 +19,8 @@ pub(in crate::reconcile) trait Filing {
 
     /// Bits of the filter for every row.
     const FILTER_BITS: u64;
+    /// Bytes after which a block ends: one read. Smaller blocks are found by more entries, which are in memory.
+    const BLOCK_BYTES: u64;
 
     /// The text it is found by.
     fn key<'r>(row: &'r Self::Row<'_>) -> &'r str;
@@ -35,6 +38,7 @@ impl Filing for OrdersByNumber {
     type Row<'a> = Order<'a>;
 
     const FILTER_BITS: u64 = BITS_OF_MANY;
+    const BLOCK_BYTES: u64 = 32 << 10;
 
     fn key<'r>(order: &'r Order<'_>) -> &'r str {
         order.out_trade_no
@@ -47,55 +51,6 @@ impl Filing for OrdersByNumber {
     fn unpack<'a>(cells: &mut Unpacker<'a>) -> Order<'a> {
         Order::unpack(cells)
     }
-}
-
-/// Bytes after which a block ends: one read. Smaller blocks are found by more entries, which are in memory.
-const BLOCK_BYTES: usize = 32 << 10;
-/// Bits of a filter for every order or payment: one text in seven that was not added may seem to be, and costs a read or
-/// a detour. More bits would be a part of memory that follows the orders.
-pub(super) const BITS_OF_MANY: u64 = 4;
-/// For every refund, of which there are few, while every order asks: one text in six hundred.
-pub(super) const BITS_OF_FEW: u64 = 24;
-
-/// Says that a text was never added, or that it may have been. All bits of a text lie in one block, which
-/// is one line of the processor's cache.
-#[derive(Debug)]
-pub(super) struct Filter {
-    blocks: Vec<[u64; 8]>,
-}
-
-impl Filter {
-    pub(super) fn for_keys(keys: u64, bits_per_key: u64) -> Filter {
-        let blocks = usize::try_from((keys * bits_per_key).div_ceil(512).max(1)).expect("a filter fits");
-        Filter { blocks: vec![[0; 8]; blocks] }
-    }
-
-    pub(super) fn add(&mut self, hash: u64) {
-        let block = self.block(hash);
-        for (word, bit) in bits(hash) {
-            self.blocks[block][word] |= bit;
-        }
-    }
-
-    pub(super) fn may_hold(&self, hash: u64) -> bool {
-        let block = &self.blocks[self.block(hash)];
-        bits(hash).into_iter().all(|(word, bit)| block[word] & bit != 0)
-    }
-
-    fn block(&self, hash: u64) -> usize {
-        let place = (u128::from(hash) * self.blocks.len() as u128) >> 64;
-        usize::try_from(place).expect("a place in the filter")
-    }
-}
-
-/// The bits of a hash in its block: word, and the bit in it. Three times nine bits of a number that the
-/// choice of the block tells nothing about.
-fn bits(hash: u64) -> [(usize, u64); 3] {
-    let mixed = hash.wrapping_mul(0xD1B5_4A32_D192_ED03);
-    [37, 46, 55].map(|shift| {
-        let bit = usize::try_from((mixed >> shift) & 511).expect("nine bits");
-        (bit / 64, 1 << (bit % 64))
-    })
 }
 
 /// Where blocks begin, and with which text: all texts in one, as there are many.
@@ -147,7 +102,7 @@ pub(super) struct LookupWriter<F> {
     file: BufWriter<File>,
     written: u64,
     blocks: Blocks,
-    filter: Filter,
+    filter: FilterWriter,
     row: Vec<u8>,
 }
 
@@ -159,7 +114,7 @@ impl<F: Filing> LookupWriter<F> {
             file: BufWriter::with_capacity(256 << 10, tempfile::tempfile_in(scratch)?),
             written: 0,
             blocks: Blocks::default(),
-            filter: Filter::for_keys(rows, F::FILTER_BITS),
+            filter: FilterWriter::for_keys(rows, F::FILTER_BITS),
             row: Vec::new(),
         })
     }
@@ -176,7 +131,7 @@ impl<F: Filing> LookupWriter<F> {
 
     /// Adds a row that is packed already.
     pub(super) fn push_packed(&mut self, key: &str, row: &[u8]) -> io::Result<()> {
-        if self.blocks.last_start().is_none_or(|start| self.written - start >= BLOCK_BYTES as u64) {
+        if self.blocks.last_start().is_none_or(|start| self.written - start >= F::BLOCK_BYTES) {
             self.blocks.push(key, self.written);
         }
         self.filter.add(hash(key));
@@ -186,7 +141,7 @@ impl<F: Filing> LookupWriter<F> {
 
     fn finish(self) -> io::Result<Run> {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(Run { file, length: self.written, blocks: self.blocks, filter: self.filter })
+        Ok(Run { file, length: self.written, blocks: self.blocks, filter: self.filter.finish() })
     }
 }
 

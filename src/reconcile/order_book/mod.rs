@@ -6,6 +6,7 @@
 
 mod apart;
 mod bill;
+mod filter;
 mod join;
 mod lookup;
 mod order;

@@ -124,7 +124,7 @@ impl<'a> Line<'a> {
 }
 
 /// Bytes of orders handed over at once.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 512 << 10;
 
 /// Merges the exports and gives the effective lines of every order, packed, a chunk of whole orders at a time, until
 /// `take` wants no more.

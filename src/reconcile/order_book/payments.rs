@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use super::bill::{BilledOrder, OddRow, Payment, PaymentColumns};
-use super::lookup::{BITS_OF_MANY, Filter};
+use super::filter::{BITS_OF_MANY, Filter, FilterWriter};
 use super::table::{MerchantsRow, MerchantsTable, PaymentsRow, PaymentsTable, path_of, torn};
 use super::{by_text, spilled};
 use crate::reconcile::columns::DayNumber;
@@ -39,7 +39,7 @@ pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path, reads: &Reads)
     let mut bills = DayMerge::<PaymentColumns>::open("payments", window)?;
     let mut sorter = Sorter::new(scratch);
     let count = cursor::count_rows(window.iter().map(|(_, path)| *path))?;
-    let mut transactions = Filter::for_keys(count, BITS_OF_MANY);
+    let mut transactions = FilterWriter::for_keys(count, BITS_OF_MANY);
     let mut table = RowWriter::<PaymentsTable>::new(path_of(scratch, "bill_payments"), count);
     table = table.only(reads.of("bill_payments"));
     let mut merchants = Merchants::default();
@@ -57,7 +57,7 @@ pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path, reads: &Reads)
     table.finish().map_err(torn)?;
     merchants.write(scratch)?;
     let by_number = Grouped::new(sorter.finish().map_err(spilled)?);
-    Ok(Payments { by_number, transactions, odd_rows, total })
+    Ok(Payments { by_number, transactions: transactions.finish(), odd_rows, total })
 }
 
 /// The rows of the next payment, each with its day; `false` when there is none left.

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use super::lookup::{BITS_OF_FEW, Filing, Filter, Lookup, LookupWriter};
+use super::filter::{BITS_OF_FEW, Filter, FilterWriter};
+use super::lookup::{Filing, Lookup, LookupWriter};
 use super::order::Totals;
 use super::table::{RefundsRow, RefundsTable, path_of, torn};
 use super::{by_text, key_of, spilled, text_and_cells};
@@ -129,6 +130,8 @@ impl<K: FiledBy> Filing for Filed<K> {
     type Row<'a> = Refunded<'a>;
 
     const FILTER_BITS: u64 = BITS_OF_FEW;
+    /// Every refund is read once by its order, and there are few.
+    const BLOCK_BYTES: u64 = 4 << 10;
 
     fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str {
         K::key(refunded)
@@ -159,15 +162,14 @@ impl Refunds {
     pub(super) fn read(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<(Refunds, RefundRows), ReconcileError> {
         let mut bills = DayMerge::<RefundColumns>::open("refunds", window)?;
         let count = cursor::count_rows(window.iter().map(|(_, path)| *path))?;
-        let (mut rows, mut refunds) = (RefundRows::expecting(count, scratch), Sorter::new(scratch));
-        let mut unsorted = Sorter::new(scratch);
-        while let Some(refund) = Refund::take(&mut bills, |row| rows.add(row, &mut unsorted))? {
+        let (mut rows, mut refunds) = (RowsRead::expecting(count, scratch), Sorter::new(scratch));
+        while let Some(refund) = Refund::take(&mut bills, |row| rows.add(row))? {
             let refunded = refund.refunded();
             if !refund.has_failed {
                 refunds.push(by_text(refunded.transaction_id), |cells| refunded.pack(cells)).map_err(spilled)?;
             }
         }
-        rows.by_number = Grouped::new(unsorted.finish().map_err(spilled)?);
+        let rows = rows.finish(scratch).map_err(spilled)?;
         Ok((Refunds::file(refunds, count, scratch)?, rows))
     }
 
@@ -280,27 +282,41 @@ pub(super) struct RefundRows {
     counted: BillRows,
 }
 
-impl RefundRows {
-    fn expecting(count: u64, scratch: &Path) -> RefundRows {
-        RefundRows {
-            by_number: Grouped::default(),
-            transactions: Filter::for_keys(count, BITS_OF_FEW),
-            left: Sorter::new(scratch),
-            asked: Sorter::new(scratch),
-            counted: BillRows::default(),
-        }
+/// The refund rows of the bills as they are read.
+struct RowsRead {
+    unsorted: Sorter,
+    transactions: FilterWriter,
+    total: Tally,
+}
+
+impl RowsRead {
+    fn expecting(count: u64, scratch: &Path) -> RowsRead {
+        let transactions = FilterWriter::for_keys(count, BITS_OF_FEW);
+        RowsRead { unsorted: Sorter::new(scratch), transactions, total: Tally::default() }
     }
 
-    fn add(&mut self, row: &RefundRow<'_>, unsorted: &mut Sorter) -> Result<(), ReconcileError> {
-        self.counted.total = self.counted.total.plus(Tally { rows: 1, fen: row.applied_refund_fen });
+    fn add(&mut self, row: &RefundRow<'_>) -> Result<(), ReconcileError> {
+        self.total = self.total.plus(Tally { rows: 1, fen: row.applied_refund_fen });
         self.transactions.add(hash(row.transaction_id));
         let pack = |cells: &mut Packer<'_>| {
             cells.text(row.transaction_id);
             cells.integer(row.applied_refund_fen.0);
         };
-        unsorted.push(by_text(row.out_trade_no), pack).map_err(spilled)
+        self.unsorted.push(by_text(row.out_trade_no), pack).map_err(spilled)
     }
 
+    fn finish(self, scratch: &Path) -> io::Result<RefundRows> {
+        Ok(RefundRows {
+            by_number: Grouped::new(self.unsorted.finish()?),
+            transactions: self.transactions.finish(),
+            left: Sorter::new(scratch),
+            asked: Sorter::new(scratch),
+            counted: BillRows { total: self.total, ..BillRows::default() },
+        })
+    }
+}
+
+impl RefundRows {
     /// Counts the rows that name an order's number; its own must be larger than that of the one before.
     pub(super) fn see(&mut self, order: &Totals<'_>) -> io::Result<()> {
         self.pass(Some(order.out_trade_no))?;

@@ -4,13 +4,13 @@ use std::io;
 
 use super::Packed;
 use super::run::{Batch, Run};
-use super::tournament::Tournament;
 use crate::reconcile::blocks::Opener;
 use crate::reconcile::coupon_key::prefix;
 use crate::reconcile::text_hash::TextMap;
+use crate::reconcile::tournament::Tournament;
 
 /// Bytes of rows in a batch.
-const BATCH_BYTES: usize = 512 << 10;
+const BATCH_BYTES: usize = 256 << 10;
 
 /// Sorted runs and the next row of each.
 #[derive(Default)]

@@ -6,7 +6,6 @@
 mod merge;
 mod run;
 mod sorted;
-mod tournament;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

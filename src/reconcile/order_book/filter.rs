@@ -1,0 +1,117 @@
+//! Sets of texts by a few bits of their hashes: what was added may be in one, and now and then what was not. Knows no row.
+
+/// Texts that are added to a filter at once.
+const HASHES_AT_ONCE: usize = 64;
+/// Bits of a filter for every order or payment: one text in seven that was not added may seem to be, and costs a read or
+/// a detour. More bits would be a part of memory that follows the orders.
+pub(super) const BITS_OF_MANY: u64 = 4;
+/// For every refund, of which there are few, while every order asks: one text in six hundred.
+pub(super) const BITS_OF_FEW: u64 = 24;
+
+/// Says that a text was never added, or that it may have been. All bits of a text lie in one block, which
+/// is one line of the processor's cache.
+#[derive(Debug)]
+pub(super) struct Filter {
+    blocks: Vec<[u64; 8]>,
+}
+
+/// A filter that is being filled. A large one does not fit in the processor's caches: it is filled many texts at a time, so
+/// that memory is waited for once and not for each of them.
+#[derive(Debug)]
+pub(super) struct FilterWriter {
+    filter: Filter,
+    waiting: Vec<u64>,
+}
+
+impl Filter {
+    fn for_keys(keys: u64, bits_per_key: u64) -> Filter {
+        let blocks = usize::try_from((keys * bits_per_key).div_ceil(512).max(1)).expect("a filter fits");
+        Filter { blocks: vec![[0; 8]; blocks] }
+    }
+
+    fn add(&mut self, hash: u64) {
+        let block = self.block(hash);
+        for (word, bit) in bits(hash) {
+            self.blocks[block][word] |= bit;
+        }
+    }
+
+    pub(super) fn may_hold(&self, hash: u64) -> bool {
+        let block = &self.blocks[self.block(hash)];
+        bits(hash).into_iter().all(|(word, bit)| block[word] & bit != 0)
+    }
+
+    fn block(&self, hash: u64) -> usize {
+        let place = (u128::from(hash) * self.blocks.len() as u128) >> 64;
+        usize::try_from(place).expect("a place in the filter")
+    }
+}
+
+impl FilterWriter {
+    /// For so many keys, with so many bits for each.
+    pub(super) fn for_keys(keys: u64, bits_per_key: u64) -> FilterWriter {
+        let filter = Filter::for_keys(keys, bits_per_key);
+        FilterWriter { filter, waiting: Vec::with_capacity(HASHES_AT_ONCE) }
+    }
+
+    /// Adds the hash of a text.
+    #[inline]
+    pub(super) fn add(&mut self, hash: u64) {
+        self.waiting.push(hash);
+        if self.waiting.len() == HASHES_AT_ONCE {
+            self.settle();
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Filter {
+        self.settle();
+        self.filter
+    }
+
+    /// Looks at the blocks of all that wait before it sets a bit: none of these reads waits for another.
+    fn settle(&mut self) {
+        let Filter { blocks } = &self.filter;
+        let seen = self.waiting.iter().fold(0, |seen, hash| seen ^ blocks[self.filter.block(*hash)][0]);
+        std::hint::black_box(seen);
+        self.waiting.drain(..).for_each(|hash| self.filter.add(hash));
+    }
+}
+
+/// The bits of a hash in its block: word, and the bit in it. Three times nine bits of a number that the
+/// choice of the block tells nothing about.
+fn bits(hash: u64) -> [(usize, u64); 3] {
+    let mixed = hash.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    [37, 46, 55].map(|shift| {
+        let bit = usize::try_from((mixed >> shift) & 511).expect("nine bits");
+        (bit / 64, 1 << (bit % 64))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reconcile::text_hash::hash;
+
+    proptest! {
+        #[test]
+        fn what_was_added_may_be_in_it(texts in proptest::collection::vec("[0-9]{0,30}", 0..300)) {
+            let mut writer = FilterWriter::for_keys(texts.len() as u64, BITS_OF_MANY);
+            texts.iter().for_each(|text| writer.add(hash(text)));
+            let filter = writer.finish();
+            prop_assert!(texts.iter().all(|text| filter.may_hold(hash(text))));
+        }
+    }
+
+    #[test]
+    fn of_what_was_not_added_few_may_be_in_it() {
+        for (bits, most) in [(BITS_OF_MANY, 1_700), (BITS_OF_FEW, 40)] {
+            let mut writer = FilterWriter::for_keys(10_000, bits);
+            (0..10_000).for_each(|number| writer.add(hash(&format!("4200{number:024}"))));
+            let filter = writer.finish();
+            let seem = (10_000..20_000).filter(|number| filter.may_hold(hash(&format!("4200{number:024}")))).count();
+            assert!(seem < most, "{seem} of 10,000 with {bits} bits");
+        }
+    }
+}
