@@ -74,8 +74,10 @@ mod tests {
     #[test]
     #[should_panic(expected = "a broken item")]
     fn a_thread_that_panics_is_no_result() {
-        let behind = Behind::of(1, |numbers| numbers.into_iter().for_each(|()| panic!("a broken item")));
-        while behind.give(()) {}
+        let behind = Behind::of(1, |numbers: Receiver<bool>| {
+            numbers.into_iter().for_each(|item| assert!(item, "a broken item"))
+        });
+        while behind.give(false) {}
         behind.finish();
     }
 }

@@ -13,7 +13,7 @@ use super::by_keys;
 use super::evaluate::Evaluator;
 use super::keys::{Keys, is_key_type};
 use super::shape::{Absence, Shape};
-use super::sift::{Condition, KeyNames, Membership, Trial, Walk};
+use super::sift::{Condition, KeyNames, Membership, Trial, sift};
 use super::source::Source;
 use super::term::{Mention, Term};
 
@@ -163,22 +163,19 @@ fn walk(
             }
         }
     }
-    let walks = trials.into_iter().map(|(table, trials)| Walk::of(&sources[table], trials)).collect();
-    for mut trial in walked(walks) {
-        let state = trial.limit.map_or(State::Small, |_| State::Reduced(std::mem::take(&mut trial.rows)));
-        rules[trial.rule].settle(trial, state);
+    let sifted = side_by_side(THREADS, trials.into_iter().collect(), |(table, trials)| sifted(&sources[table], trials));
+    for trials in sifted.into_iter().flatten() {
+        for mut trial in trials.into_iter().filter(|trial| !trial.is_given_up) {
+            let state = trial.limit.map_or(State::Small, |_| State::Reduced(std::mem::take(&mut trial.rows)));
+            rules[trial.rule].settle(trial, state);
+        }
     }
     found
 }
 
-/// The trials of all walks that have not matched too much; none of a table that could not be walked through. One large
-/// table is the work of all threads.
-fn walked(walks: Vec<Walk<'_>>) -> Vec<Trial> {
-    let stretches: Vec<_> = walks.iter().map(Walk::stretches).collect();
-    let pieces = walks.iter().zip(&stretches).flat_map(|(walk, mine)| mine.iter().map(move |stretch| (walk, *stretch)));
-    let mut sifted = side_by_side(THREADS, pieces.collect(), |(walk, stretch)| walk.sift(stretch)).into_iter();
-    let mine = walks.into_iter().zip(stretches);
-    mine.filter_map(|(walk, mine)| walk.conclude(sifted.by_ref().take(mine.len())).ok()).flatten().collect()
+/// What trials have matched; nothing where the table could not be walked through.
+fn sifted(source: &Source, mut trials: Vec<Trial>) -> Option<Vec<Trial>> {
+    sift(source, &mut trials).ok().map(|()| trials)
 }
 
 /// What the facts demand of the rows of a mention by themselves, as far as it can be evaluated.
