@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
+use std::iter::Take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -180,6 +181,24 @@ impl ScratchTable {
         FileReader::try_new(BufReader::new(File::open(&self.path)?), Some(wanted.collect()))
     }
 
+    /// The rows of each of its stretches, of so many batches but for the last.
+    pub(super) fn stretches(&self, batches: usize) -> impl Iterator<Item = u64> {
+        let rows = (batches * ROWS_PER_BATCH) as u64;
+        (0..self.rows.div_ceil(rows)).map(move |place| rows.min(self.rows - place * rows))
+    }
+
+    /// The batches of a stretch, of so many, in these columns.
+    pub(super) fn read_stretch(
+        &self,
+        columns: &BTreeSet<String>,
+        place: usize,
+        batches: usize,
+    ) -> Result<Take<FileReader<BufReader<File>>>, ArrowError> {
+        let mut file = self.read(columns)?;
+        file.set_index(place * batches)?;
+        Ok(file.take(batches))
+    }
+
     /// The rows of these numbers, which ascend, in these columns: a batch for each that holds any.
     pub(super) fn fetch(
         &self,
@@ -254,6 +273,24 @@ mod tests {
         assert!(batches.iter().all(|batch| batch.num_columns() == 1));
         let wanted = columns(2 * ROWS_PER_BATCH, 5).remove(1).1;
         assert_eq!(batches[2].column(0), &wanted);
+    }
+
+    #[test]
+    fn stretches_are_all_batches_each_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = table(folder.path(), 4 * ROWS_PER_BATCH + 5);
+        let all = names(&["number", "text"]);
+        let whole: Vec<_> = table.read(&all).unwrap().map(Result::unwrap).collect();
+        for batches in [1, 2, 3, 5, 9] {
+            let rows: Vec<_> = table.stretches(batches).collect();
+            let read =
+                |place| table.read_stretch(&all, place, batches).unwrap().map(Result::unwrap).collect::<Vec<_>>();
+            let stretches: Vec<_> = (0..rows.len()).map(read).collect();
+            let found =
+                stretches.iter().map(|batches| batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
+            assert!(found.eq(rows.iter().copied()), "{batches} batches a stretch: {rows:?}");
+            assert_eq!(stretches.concat(), whole);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Partitions as Polars tables in the types of their contract, and results handed back as Arrow.
 //! A file of an older contract reads with its new columns null.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -19,25 +19,29 @@ use crate::dataset::parts;
 
 /// A partition, by its first file.
 pub(super) fn scan(contract: &Contract, first: &Path) -> PolarsResult<LazyFrame> {
-    let args = ScanArgsParquet { glob: false, hive_options: HiveOptions::new_disabled(), ..Default::default() };
-    let parts = parts::of(first)?.into_iter().map(|path| PlRefPath::new(path.to_string_lossy()));
-    let mut frame = LazyFrame::scan_parquet_files(parts.collect(), args)?;
+    let mut frame = scan_files(&parts::of(first)?)?;
     let present = frame.collect_schema()?;
     Ok(frame.select(contract_columns(contract, &present)))
 }
 
 /// A file of a view: its columns are already those the rules know.
 pub(super) fn scan_view(path: &Path) -> PolarsResult<LazyFrame> {
-    let args = ScanArgsParquet { glob: false, hive_options: HiveOptions::new_disabled(), ..Default::default() };
-    LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), args)
+    scan_files(&[path.to_owned()])
 }
 
-/// The rows of these numbers in a file that numbers its rows, in all its other columns.
-pub(super) fn rows_of(path: &Path, rows: &[u64]) -> PolarsResult<LazyFrame> {
+/// Files of the same columns, one after the other.
+fn scan_files(paths: &[PathBuf]) -> PolarsResult<LazyFrame> {
+    let args = ScanArgsParquet { glob: false, hive_options: HiveOptions::new_disabled(), ..Default::default() };
+    let paths = paths.iter().map(|path| PlRefPath::new(path.to_string_lossy()));
+    LazyFrame::scan_parquet_files(paths.collect(), args)
+}
+
+/// The rows of these numbers in files that number their rows, in all their other columns.
+pub(super) fn rows_of(paths: &[PathBuf], rows: &[u64]) -> PolarsResult<LazyFrame> {
     let numbers = rows.iter().map(|row| i64::try_from(*row).expect("a row number")).collect::<Vec<_>>();
     let numbers = Series::new(ROW_COLUMN.into(), numbers);
     let is_it = col(ROW_COLUMN).is_in(lit(numbers).implode(false), false);
-    Ok(scan_view(path)?.filter(is_it).drop(cols([ROW_COLUMN])))
+    Ok(scan_files(paths)?.filter(is_it).drop(cols([ROW_COLUMN])))
 }
 
 /// A dataset without a row.

@@ -77,8 +77,7 @@ impl Engine<'_> {
                 }
                 Factor::Mention(mention) if reads_less(factor, reduced.1) => {
                     let table = &reduced.1.tables[*mention];
-                    let path = reduced.0.file(table).expect("what is reduced has a file");
-                    let rows = tables::rows_of(path, &reduced.1.rows[mention]);
+                    let rows = tables::rows_of(reduced.0.files(table), &reduced.1.rows[mention]);
                     Some(rows.map_err(ReconcileError::query(table))?)
                 }
                 Factor::View(name, ..) | Factor::Plain(name) => self.table(name)?,

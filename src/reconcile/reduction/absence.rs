@@ -5,7 +5,6 @@ use std::path::Path;
 
 use arrow::error::ArrowError;
 
-use super::super::threads::{THREADS, side_by_side};
 use super::keyed::{Gathering, KeyedRows, gather};
 use super::keys::Keys;
 use super::plan::{Planned, Sources, State};
@@ -85,10 +84,10 @@ pub(super) fn search(rules: &[Planned], sources: &Sources, scratch: &Path) -> Re
             }
         }
     }
-    let walked = side_by_side(THREADS, searches.into_iter().collect(), |(table, mut searches)| {
-        let is_walked = gather(&sources[table], searches.iter_mut().map(|search| &mut search.found).collect()).is_ok();
+    let walked = searches.into_iter().map(|(table, mut searches)| {
+        let is_walked = gather(&sources[table], searches.iter_mut().map(|search| &mut search.found)).is_ok();
         searches.retain(|_| is_walked);
         searches
     });
-    Ok(walked.into_iter().flatten().collect())
+    Ok(walked.flatten().collect())
 }

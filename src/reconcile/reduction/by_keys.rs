@@ -30,12 +30,6 @@ struct Question {
     rows: Gathering,
 }
 
-/// A mention under trial, and its rows that are left.
-struct Answer {
-    trial: Trial,
-    rows: Result<Vec<u64>, ArrowError>,
-}
-
 /// Reduces what can be reduced by keys. After an error the rest stays as it was.
 pub(super) fn reduce(
     rules: &mut [Planned],
@@ -58,9 +52,12 @@ pub(super) fn reduce(
             questions.entry(table).or_default().push(Question { trial, demand, rows });
         }
     }
-    let walks = questions.into_iter().collect();
-    let walked = side_by_side(THREADS, walks, |(table, questions)| walk(&sources[table], questions, &searches));
-    walked.into_iter().flatten().for_each(|answer| answer.settle(rules, sources));
+    for (table, questions) in questions {
+        for mut trial in walk(&sources[table], questions, &searches) {
+            let rows = std::mem::take(&mut trial.rows);
+            rules[trial.rule].settle(trial, State::Reduced(rows));
+        }
+    }
     Ok(())
 }
 
@@ -79,34 +76,27 @@ fn demand(
     Some((Demand::Crowded(more_than), columns))
 }
 
-/// Gathers in one walk and answers at once: the scratch files of one table are gone before a third is walked through.
+/// Gathers in one walk and answers at once: the scratch files of one table are gone before the next is walked through.
 /// Nothing where the table could not be.
-fn walk(source: &Source, mut questions: Vec<Question>, searches: &[Search]) -> Vec<Answer> {
-    match gather(source, questions.iter_mut().map(|question| &mut question.rows).collect()) {
-        Ok(()) => questions.into_iter().map(|question| question.answer(searches)).collect(),
+fn walk(source: &Source, mut questions: Vec<Question>, searches: &[Search]) -> Vec<Trial> {
+    match gather(source, questions.iter_mut().map(|question| &mut question.rows)) {
+        Ok(()) => {
+            let answers = side_by_side(THREADS, questions, |question| question.answer(source, searches));
+            answers.into_iter().flatten().collect()
+        }
         Err(_) => Vec::new(),
     }
 }
 
 impl Question {
-    fn answer(self, searches: &[Search]) -> Answer {
-        let rows = match self.demand {
-            Demand::Absent(search) => searches[search].absent(self.rows),
-            Demand::Crowded(more_than) => crowd::crowded(self.rows, &more_than),
+    /// Decides which rows are left. Nothing where that fails, or where too many are: the mention stays as it was.
+    fn answer(self, source: &Source, searches: &[Search]) -> Option<Trial> {
+        let Question { mut trial, demand, rows } = self;
+        let rows = match demand {
+            Demand::Absent(search) => searches[search].absent(rows),
+            Demand::Crowded(more_than) => crowd::crowded(rows, &more_than),
         };
-        Answer { trial: self.trial, rows }
-    }
-}
-
-impl Answer {
-    /// Decides which rows are left. Where that fails, or too many are, the mention stays as it was.
-    fn settle(self, rules: &mut [Planned], sources: &Sources) {
-        let Answer { mut trial, rows } = self;
-        let planned = &mut rules[trial.rule];
-        let source = &sources[&planned.shape.tables[trial.mention]];
-        if rows.and_then(|rows| trial.conclude(source, rows)).is_ok() && !trial.is_given_up {
-            let rows = std::mem::take(&mut trial.rows);
-            planned.settle(trial, State::Reduced(rows));
-        }
+        let is_concluded = rows.and_then(|rows| trial.conclude(source, rows)).is_ok();
+        (is_concluded && !trial.is_given_up).then_some(trial)
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
-use std::ops::ControlFlow;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
@@ -144,7 +143,7 @@ fn numbers_in(
         let numbers = numbers.ok_or_else(|| ArrowError::ComputeError(format!("no numbers in `{column}`")))?;
         let rows = numbers.iter().enumerate().filter(|(row, _)| kept.iter().all(|kept| kept.value(*row)));
         rows.filter_map(|(row, number)| Some((row, number?))).for_each(|(row, number)| see(keys.key(row), number));
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     })
 }
 

@@ -7,10 +7,12 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Mutex;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::error::ArrowError;
 
+use super::super::threads::{THREADS, side_by_side};
 use super::evaluate::Evaluator;
 use super::keys::NO_KEY;
 use super::sift::{BatchKeys, Condition, KeyNames, Trial, matching};
@@ -22,8 +24,8 @@ const ROWS_PER_PART: u64 = 1 << 18;
 const MOST_PARTS: u64 = 1 << 10;
 /// A key and the number of a row.
 const ENTRY_BYTES: usize = 24;
-/// What a part gathers before it is written: whole entries, about 8 KiB.
-const CHUNK_BYTES: usize = 341 * ENTRY_BYTES;
+/// What a part gathers before it is written: whole entries, about 16 KiB.
+const CHUNK_BYTES: usize = 682 * ENTRY_BYTES;
 
 /// Keyed rows in their parts, which lie in chunks in one unnamed file.
 pub(super) struct KeyedRows {
@@ -73,8 +75,9 @@ impl KeyedRows {
         self.parts.len()
     }
 
-    /// Shows the rows of a part, in the order of their numbers; holds a chunk of them.
+    /// Shows the rows of a part, in any order; holds a chunk of them. Parts are best looked at in their order.
     pub(super) fn each(&self, part: usize, mut see: impl FnMut(u128, u64)) -> io::Result<()> {
+        self.parts.get(part + 1).into_iter().for_each(|next| self.read_ahead(next));
         let Part { written, filling } = &self.parts[part];
         let mut chunk = [0; CHUNK_BYTES];
         for place in written {
@@ -84,6 +87,20 @@ impl KeyedRows {
         entries(filling).for_each(|(key, row)| see(key, row));
         Ok(())
     }
+
+    /// Tells the system which chunks come next: they lie all over the file, and of a large one not all are in its cache.
+    #[cfg(target_os = "linux")]
+    fn read_ahead(&self, Part { written, .. }: &Part) {
+        use rustix::fs::{Advice, fadvise};
+        let length = std::num::NonZeroU64::new(CHUNK_BYTES as u64);
+        for place in written {
+            // Advice that is not taken costs time alone.
+            let _ = fadvise(&self.file, place * CHUNK_BYTES as u64, length, Advice::WillNeed);
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_ahead(&self, _: &Part) {}
 }
 
 fn entries(bytes: &[u8]) -> impl Iterator<Item = (u128, u64)> {
@@ -150,20 +167,31 @@ impl Gathering {
     }
 }
 
-/// Walks through `source` once for all gatherings.
-pub(super) fn gather(source: &Source, mut gatherings: Vec<&mut Gathering>) -> Result<(), ArrowError> {
+/// Walks through `source` once for all gatherings, on all threads: one of them at a time gives a gathering its rows.
+pub(super) fn gather<'g>(
+    source: &Source,
+    gatherings: impl Iterator<Item = &'g mut Gathering>,
+) -> Result<(), ArrowError> {
     let mut columns = BTreeSet::new();
-    gatherings.iter().for_each(|gathering| gathering.columns(&mut columns));
-    let conditions: Vec<_> = gatherings.iter().map(|gathering| gathering.condition.clone()).collect();
-    source.scan(&columns, |first, batch| {
+    let shared: Vec<_> = gatherings
+        .map(|gathering| {
+            gathering.columns(&mut columns);
+            (gathering.condition.clone(), gathering.names.clone(), Mutex::new(gathering))
+        })
+        .collect();
+    let see = |first, batch: &RecordBatch| {
         let (mut evaluator, mut keys) = (Evaluator::new(batch), BatchKeys::new(batch));
-        for (condition, gathering) in conditions.iter().zip(&mut gatherings) {
+        for (condition, names, gathering) in &shared {
             let rows = matching(condition, &mut evaluator, &mut keys)?;
+            keys.of(names, rows.len())?;
+            let mut gathering = gathering.lock().expect("nobody panics while he gives rows");
             gathering.look_for_null(batch, &rows)?;
             gathering.take(first, &rows, &mut keys)?;
         }
         Ok(ControlFlow::Continue(()))
-    })
+    };
+    let walk = |stretch| source.scan_stretch(stretch, &columns, see);
+    side_by_side(THREADS, source.stretches(), walk).into_iter().collect()
 }
 
 #[cfg(test)]

@@ -54,12 +54,14 @@ use plan::{Planned, State};
 /// The number of a row in its table: a column of the files of reduced tables.
 pub(super) const ROW_COLUMN: &str = "__row";
 const ROWS_PER_GROUP: usize = 1 << 16;
+/// Rows of a table of which those that are still read go to one file: a large table is fetched by all threads.
+const ROWS_PER_FILE: u64 = 1 << 21;
 
 /// The rules that have smaller tables tonight.
 #[derive(Debug, Default)]
 pub(super) struct Reduction {
     rules: BTreeMap<String, Reduced>,
-    files: BTreeMap<String, PathBuf>,
+    files: BTreeMap<String, Vec<PathBuf>>,
 }
 
 /// What a rule reads.
@@ -78,9 +80,9 @@ impl Reduction {
         self.rules.get(rule_id)
     }
 
-    /// The file with the rows of a table that some rule still reads.
-    pub(super) fn file(&self, table: &str) -> Option<&Path> {
-        self.files.get(table).map(PathBuf::as_path)
+    /// The files with the rows of a table that some rule still reads.
+    pub(super) fn files(&self, table: &str) -> &[PathBuf] {
+        self.files.get(table).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -101,12 +103,8 @@ pub(super) fn reduce(
     let (ids, mut planned): (Vec<_>, Vec<_>) =
         shapes.into_iter().map(|(id, shape)| (id, Planned::new(shape, sources))).unzip();
     plan::reduce(&mut planned, sources, limits, scratch);
-    let mut reduction = Reduction::default();
-    let written = side_by_side(THREADS, wanted_rows(&planned).into_iter().collect(), |(table, numbers)| {
-        let path = scratch.join(format!("reduced-{table}.parquet"));
-        write_rows(&path, &sources[&table], &words, &numbers).map(|()| (table, path))
-    });
-    reduction.files = written.into_iter().collect::<Result<_, _>>()?;
+    let files = write_files(&wanted_rows(&planned), sources, &words, scratch)?;
+    let mut reduction = Reduction { files, ..Reduction::default() };
     for (id, planned) in ids.into_iter().zip(planned) {
         let Planned { shape, states, .. } = planned;
         let rows = states.into_iter().enumerate().filter_map(|(mention, state)| match state {
@@ -131,6 +129,31 @@ fn wanted_rows(rules: &[Planned]) -> BTreeMap<String, Vec<u64>> {
         }
     }
     wanted.into_iter().map(|(table, rows)| (table, rows.into_iter().collect())).collect()
+}
+
+/// Writes the rows of each table, those of one range of numbers into one file, and one of no rows where none are wanted.
+fn write_files(
+    wanted: &BTreeMap<String, Vec<u64>>,
+    sources: &Sources,
+    words: &BTreeSet<String>,
+    scratch: &Path,
+) -> Result<BTreeMap<String, Vec<PathBuf>>, ArrowError> {
+    let mut pieces = Vec::new();
+    for (table, numbers) in wanted {
+        let ranges = numbers.chunk_by(|one, other| one / ROWS_PER_FILE == other / ROWS_PER_FILE);
+        let ranges = ranges.chain(numbers.is_empty().then_some(numbers.as_slice()));
+        pieces.extend(ranges.enumerate().map(|(place, numbers)| (table, place, numbers)));
+    }
+    let written = side_by_side(THREADS, pieces, |(table, place, numbers)| {
+        let path = scratch.join(format!("reduced-{table}-{place}.parquet"));
+        write_rows(&path, &sources[table], words, numbers).map(|()| (table, path))
+    });
+    let mut files = BTreeMap::<_, Vec<_>>::new();
+    for written in written {
+        let (table, path) = written?;
+        files.entry(table.clone()).or_default().push(path);
+    }
+    Ok(files)
 }
 
 fn write_rows(path: &Path, source: &Source, words: &BTreeSet<String>, numbers: &[u64]) -> Result<(), ArrowError> {

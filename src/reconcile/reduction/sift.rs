@@ -1,9 +1,10 @@
-//! One walk through a table for all conditions that wait for it. What a condition matches is kept as row
+//! One walk through a table for all conditions that wait for it, stretch by stretch. What a condition matches is kept as row
 //! numbers and as the keys others ask for; one that matches too much is given up.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::and;
@@ -12,7 +13,7 @@ use arrow::error::ArrowError;
 use super::evaluate::Evaluator;
 use super::keys::{KeyColumns, Keys, NO_KEY};
 use super::plan::Limits;
-use super::source::Source;
+use super::source::{Source, Stretch};
 use super::term::{Mention, Term};
 
 /// Columns that make a key.
@@ -47,7 +48,7 @@ impl Condition {
 }
 
 /// A condition under trial, and what it has matched.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Trial {
     pub(super) rule: usize,
     pub(super) mention: Mention,
@@ -95,6 +96,18 @@ impl Trial {
         })
     }
 
+    /// Takes what was matched behind what it has seen.
+    fn add(&mut self, later: Trial) {
+        self.matched += later.matched;
+        self.rows.extend(later.rows);
+        for (names, keys) in later.keys {
+            self.keys.entry(names).or_default().extend(keys);
+        }
+        if later.is_given_up {
+            self.give_up();
+        }
+    }
+
     fn give_up(&mut self) {
         self.is_given_up = true;
         self.rows = Vec::new();
@@ -102,38 +115,77 @@ impl Trial {
     }
 }
 
-/// Walks through `source` for all trials. An error leaves all of them undecided.
-pub(super) fn sift(source: &Source, trials: &mut [Trial]) -> Result<(), ArrowError> {
-    let mut columns = BTreeSet::new();
-    trials.iter().for_each(|trial| trial.columns(&mut columns));
-    let conditions: Vec<_> = trials.iter().map(|trial| trial.condition.clone()).collect();
-    source.scan(&columns, |first, batch| {
-        sift_batch(first, batch, &conditions, trials)?;
-        let is_over = trials.iter().all(|trial| trial.is_given_up);
-        Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    })
+/// A walk through a table for all trials that wait for it. Its stretches may be walked through in any order.
+pub(super) struct Walk<'s> {
+    source: &'s Source,
+    columns: BTreeSet<String>,
+    trials: Vec<Trial>,
+    /// Of each trial, whether it was given up in some stretch: the others need not look.
+    given_up: Vec<AtomicBool>,
 }
 
-fn sift_batch(
-    first: u64,
-    batch: &RecordBatch,
-    conditions: &[Condition],
-    trials: &mut [Trial],
-) -> Result<(), ArrowError> {
-    let (mut evaluator, mut keys) = (Evaluator::new(batch), BatchKeys::new(batch));
-    for (condition, trial) in conditions.iter().zip(trials).filter(|(_, trial)| !trial.is_given_up) {
-        let rows = matching(condition, &mut evaluator, &mut keys)?;
-        trial.matched += rows.len() as u64;
-        for (columns, found) in &mut trial.keys {
-            let columns = keys.of(columns, rows.len())?;
-            found.extend(rows.iter().map(|row| columns.key(*row)).filter(|key| *key != NO_KEY));
-        }
-        if trial.limit.is_some() {
-            trial.rows.extend(rows.iter().map(|row| first + *row as u64));
-        }
-        trial.see(first + batch.num_rows() as u64);
+impl<'s> Walk<'s> {
+    pub(super) fn of(source: &'s Source, trials: Vec<Trial>) -> Walk<'s> {
+        let mut columns = BTreeSet::new();
+        trials.iter().for_each(|trial| trial.columns(&mut columns));
+        let given_up = trials.iter().map(|_| AtomicBool::new(false)).collect();
+        Walk { source, columns, trials, given_up }
     }
-    Ok(())
+
+    pub(super) fn stretches(&self) -> Vec<Stretch> {
+        self.source.stretches()
+    }
+
+    /// What the trials match in a stretch.
+    pub(super) fn sift(&self, stretch: Stretch) -> Result<Vec<Trial>, ArrowError> {
+        let mut found = self.trials.clone();
+        let mut seen = 0;
+        for (trial, given_up) in found.iter_mut().zip(&self.given_up) {
+            trial.is_given_up = given_up.load(Ordering::Relaxed);
+        }
+        self.source.scan_stretch(stretch, &self.columns, |first, batch| {
+            seen += batch.num_rows() as u64;
+            self.sift_batch(first, batch, &mut found)?;
+            found.iter_mut().for_each(|trial| trial.see(seen));
+            let is_over = found.iter().all(|trial| trial.is_given_up);
+            Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        for (trial, given_up) in found.iter().zip(&self.given_up) {
+            given_up.fetch_or(trial.is_given_up, Ordering::Relaxed);
+        }
+        Ok(found)
+    }
+
+    fn sift_batch(&self, first: u64, batch: &RecordBatch, found: &mut [Trial]) -> Result<(), ArrowError> {
+        let (mut evaluator, mut keys) = (Evaluator::new(batch), BatchKeys::new(batch));
+        let pairs = self.trials.iter().zip(found);
+        for (Trial { condition, .. }, found) in pairs.filter(|(_, found)| !found.is_given_up) {
+            let rows = matching(condition, &mut evaluator, &mut keys)?;
+            found.matched += rows.len() as u64;
+            for (columns, found) in &mut found.keys {
+                let columns = keys.of(columns, rows.len())?;
+                found.extend(rows.iter().map(|row| columns.key(*row)).filter(|key| *key != NO_KEY));
+            }
+            if found.limit.is_some() {
+                found.rows.extend(rows.iter().map(|row| first + *row as u64));
+            }
+        }
+        Ok(())
+    }
+
+    /// The trials with what they have matched in all stretches, told in their order; those that have not matched too much.
+    ///
+    /// # Errors
+    /// A stretch could not be walked through: nothing is known of any trial.
+    pub(super) fn conclude(self, stretches: Vec<Result<Vec<Trial>, ArrowError>>) -> Result<Vec<Trial>, ArrowError> {
+        let mut trials = self.trials;
+        for found in stretches {
+            trials.iter_mut().zip(found?).for_each(|(trial, found)| trial.add(found));
+        }
+        trials.iter_mut().for_each(|trial| trial.see(self.source.rows));
+        trials.retain(|trial| !trial.is_given_up);
+        Ok(trials)
+    }
 }
 
 pub(super) fn matching<'a>(

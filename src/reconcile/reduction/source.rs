@@ -7,13 +7,13 @@ use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, RecordBatch, new_null_array};
+use arrow::array::{ArrayRef, Date32Array, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::file::metadata::PageIndexPolicy;
 
@@ -22,6 +22,8 @@ use crate::contract::Contract;
 use crate::dataset::parts::of as parts_of;
 
 const ROWS_PER_BATCH: usize = 16_384;
+/// Batches of a scratch table that are one stretch.
+const BATCHES_PER_STRETCH: usize = 64;
 /// The day of a row of a history.
 const DAY_COLUMN: &str = "dt";
 
@@ -40,6 +42,16 @@ enum Part {
     File(PartFile),
     Table(ScratchTable),
     Memory(RecordBatch),
+}
+
+/// Rows of a base table that follow each other: a row group, some batches of a scratch table, a batch in memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stretch {
+    part: usize,
+    /// Its place among the stretches of its part.
+    place: usize,
+    /// The number of its first row.
+    first: u64,
 }
 
 #[derive(Debug)]
@@ -105,26 +117,42 @@ impl Source {
         self.schema.field_with_name(column).ok().map(Field::data_type)
     }
 
-    /// Shows every row in these columns until `see` breaks off; it is told the number of the first.
+    /// All rows, stretch by stretch.
+    pub(super) fn stretches(&self) -> Vec<Stretch> {
+        let (mut stretches, mut first) = (Vec::new(), 0);
+        for (part, rows) in self.parts.iter().map(Part::stretches).enumerate() {
+            for (place, rows) in rows.into_iter().enumerate() {
+                stretches.push(Stretch { part, place, first });
+                first += rows;
+            }
+        }
+        stretches
+    }
+
+    /// Shows every row in these columns; `see` is told the number of the first.
     pub(super) fn scan(
         &self,
         columns: &BTreeSet<String>,
+        mut see: impl FnMut(u64, &RecordBatch) -> Result<(), ArrowError>,
+    ) -> Result<(), ArrowError> {
+        let mut see = |first, batch: &_| see(first, batch).map(ControlFlow::Continue);
+        self.stretches().iter().try_for_each(|stretch| self.scan_stretch(*stretch, columns, &mut see))
+    }
+
+    /// Shows the rows of a stretch in these columns until `see` breaks off; it is told the number of the first.
+    pub(super) fn scan_stretch(
+        &self,
+        Stretch { part, place, mut first }: Stretch,
+        columns: &BTreeSet<String>,
         mut see: impl FnMut(u64, &RecordBatch) -> Result<ControlFlow<()>, ArrowError>,
     ) -> Result<(), ArrowError> {
-        let mut first = 0;
-        for part in &self.parts {
-            let batches: Box<dyn Iterator<Item = _>> = match part {
-                Part::Memory(batch) => Box::new(std::iter::once(Ok(batch.clone()))),
-                Part::File(file) => Box::new(file.read(columns, None)?),
-                Part::Table(table) => Box::new(table.read(columns)?),
-            };
-            for batch in batches {
-                let batch = self.shaped(part, &batch?, Some(columns))?;
-                if see(first, &batch)?.is_break() {
-                    return Ok(());
-                }
-                first += batch.num_rows() as u64;
+        let part = &self.parts[part];
+        for batch in part.read_stretch(place, columns)? {
+            let batch = self.shaped(part, &batch?, Some(columns))?;
+            if see(first, &batch)?.is_break() {
+                break;
             }
+            first += batch.num_rows() as u64;
         }
         Ok(())
     }
@@ -143,7 +171,7 @@ impl Source {
             match part {
                 _ if mine.is_empty() => {}
                 Part::File(file) => {
-                    for batch in file.read(columns, Some(selection(mine, first, rows)))? {
+                    for batch in file.reader(columns)?.with_row_selection(selection(mine, first, rows)).build()? {
                         see(&self.shaped(part, &batch?, None)?)?;
                     }
                 }
@@ -168,7 +196,9 @@ impl Source {
         let is_wanted = |field: &&Arc<Field>| columns.is_none_or(|columns| columns.contains(field.name()));
         let fields: Vec<_> = self.schema.fields().iter().filter(is_wanted).cloned().collect();
         let arrays = fields.iter().map(|field| column(part, batch, field)).collect::<Result<Vec<_>, _>>()?;
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        // Of no columns the number of rows is all there is.
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &rows)
     }
 }
 
@@ -191,7 +221,26 @@ impl Part {
             Part::Memory(batch) => batch.num_rows() as u64,
         }
     }
+
+    /// The rows of each of its stretches.
+    fn stretches(&self) -> Vec<u64> {
+        match self {
+            Part::File(file) => file.groups().collect(),
+            Part::Table(table) => table.stretches(BATCHES_PER_STRETCH).collect(),
+            Part::Memory(batch) => vec![batch.num_rows() as u64],
+        }
+    }
+
+    fn read_stretch(&self, place: usize, columns: &BTreeSet<String>) -> Result<Batches, ArrowError> {
+        Ok(match self {
+            Part::File(file) => Box::new(file.reader(columns)?.with_row_groups(vec![place]).build()?),
+            Part::Table(table) => Box::new(table.read_stretch(columns, place, BATCHES_PER_STRETCH)?),
+            Part::Memory(batch) => Box::new(std::iter::once(Ok(batch.clone()))),
+        })
+    }
 }
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
 impl PartFile {
     fn open(path: &Path, day: Option<i32>) -> Result<PartFile, ArrowError> {
@@ -201,20 +250,17 @@ impl PartFile {
         Ok(PartFile { path: path.to_owned(), metadata, day, rows })
     }
 
-    fn read(
-        &self,
-        columns: &BTreeSet<String>,
-        selection: Option<RowSelection>,
-    ) -> Result<ParquetRecordBatchReader, ArrowError> {
+    /// The rows of each of its row groups.
+    fn groups(&self) -> impl Iterator<Item = u64> {
+        let groups = self.metadata.metadata().row_groups().iter();
+        groups.map(|group| u64::try_from(group.num_rows()).unwrap_or_default())
+    }
+
+    fn reader(&self, columns: &BTreeSet<String>) -> Result<ParquetRecordBatchReaderBuilder<File>, ArrowError> {
         let file = File::open(&self.path)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
         let columns = ProjectionMask::columns(builder.parquet_schema(), columns.iter().map(String::as_str));
-        let builder = builder.with_projection(columns).with_batch_size(ROWS_PER_BATCH);
-        let builder = match selection {
-            Some(selection) => builder.with_row_selection(selection),
-            None => builder,
-        };
-        Ok(builder.build()?)
+        Ok(builder.with_projection(columns).with_batch_size(ROWS_PER_BATCH))
     }
 }
 

@@ -33,6 +33,8 @@ use crate::record::{LedgerRow, Record};
 const EAGER: Limits = Limits { small_rows: 0, matched_rows: u64::MAX, matched_share: 1 };
 /// What matches more than a quarter is given up, so that keys, absences and crowds have to do.
 const PICKY: Limits = Limits { small_rows: 0, matched_rows: 2, matched_share: 4 };
+/// Some tables stay whole and are asked for their keys, others are reduced.
+const MIXED: Limits = Limits { small_rows: 12, matched_rows: 2, matched_share: 4 };
 
 /// Holds every rule's rows over reduced tables against those over whole ones; gives the rules that had less to read,
 /// and how many rows came out.
@@ -44,7 +46,7 @@ fn compare(
     let mut engine = Engine::open(terms, rules, files, scratch).unwrap();
     let whole = whole_rows(&mut engine, rules);
     let mut had_less = BTreeSet::new();
-    for limits in [EAGER, PICKY] {
+    for limits in [EAGER, PICKY, MIXED, Limits::default()] {
         let reduction = engine.reduce(rules.iter(), limits);
         for (rule, whole) in rules.iter().zip(&whole) {
             let rows = engine.reduced_rows::<Candidate>(rule, &reduction, candidate::COLUMNS);
