@@ -4,6 +4,7 @@
 use std::process;
 use std::sync::{Arc, Mutex};
 
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::screen::{self, Level};
@@ -19,20 +20,23 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens for both signals from now on.
+    /// Listens for both signals from now on, on a thread of its own: a night may compute for minutes.
     pub(super) fn watch() -> Interrupt {
         let interrupt = Interrupt::default();
+        let runtime = Builder::new_current_thread().enable_all().build().expect("the system gives threads");
+        let listening = runtime.enter();
         outlive_file_size_limit();
-        let mut watched = vec![(SignalKind::interrupt(), ExitCode::Interrupted)];
-        watched.push((SignalKind::terminate(), ExitCode::Terminated));
-        for (kind, code) in watched {
-            let interrupt = interrupt.clone();
-            let mut signals = signal(kind).expect("signals can be listened to");
-            tokio::spawn(async move {
-                signals.recv().await;
-                interrupt.end(code);
-            });
-        }
+        let [mut interrupted, mut terminated] = [SignalKind::interrupt(), SignalKind::terminate()]
+            .map(|kind| signal(kind).expect("signals can be listened to"));
+        drop(listening);
+        let ending = interrupt.clone();
+        let first = async move {
+            tokio::select! {
+                _ = interrupted.recv() => ExitCode::Interrupted,
+                _ = terminated.recv() => ExitCode::Terminated,
+            }
+        };
+        std::thread::spawn(move || ending.end(runtime.block_on(first)));
         interrupt
     }
 

@@ -23,6 +23,7 @@ use std::process;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{ExitCode, Failure};
 use arguments::{Arguments, Command, LogFormat};
@@ -31,8 +32,7 @@ use arguments::{Arguments, Command, LogFormat};
 pub fn main() -> ! {
     let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     start_log(&arguments);
-    let runtime = tokio::runtime::Runtime::new().expect("the system gives threads");
-    let code = match runtime.block_on(dispatch(arguments)) {
+    let code = match dispatch(arguments) {
         Ok(code) => code,
         Err(failure) => {
             screen::complain(&failure);
@@ -42,17 +42,25 @@ pub fn main() -> ! {
     process::exit(code as i32)
 }
 
-async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
+/// One thread asks, signs and reads: to hand every answer from thread to thread costs a twentieth of a page, and one can
+/// ask for more than any limit of a night allows. What computes has threads of its own.
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("the system gives a thread its events")
+}
+
+fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     let world = arguments.world();
     match arguments.command {
-        Command::Run(command) => run::run(command, &world).await,
+        Command::Run(command) => one_thread().block_on(run::run(command, &world)),
         Command::Breaks(command) => breaks::run(&command),
         Command::Verify(command) => verify::run(&command),
         Command::Rules(command) => rules::run(&command),
-        Command::Check(command) => check::run(&command, &world).await,
-        Command::Api(command) => api::run(&command, &world).await,
+        Command::Check(command) => one_thread().block_on(check::run(&command, &world)),
+        Command::Api(command) => one_thread().block_on(api::run(&command, &world)),
         Command::Generate(command) => sample::generate(&command),
-        Command::Simulate(command) => sample::simulate(command, &world).await,
+        Command::Simulate(command) => {
+            Runtime::new().expect("the system gives threads").block_on(sample::simulate(command, &world))
+        }
         Command::Init(command) => init::run(&command, &world),
         Command::Completions { shell } => Ok(manual::complete(shell)),
         Command::Man { folder } => manual::write_pages(&folder),

@@ -1,7 +1,6 @@
 //! What is journalled: entries of pages, each page an answer exactly as it came.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 /// Everything asked under one key: one request, or all pages of one wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +12,7 @@ pub struct Entry {
 }
 
 /// One answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// When it arrived.
     pub fetched_at: DateTime<Utc>,
@@ -24,7 +23,6 @@ pub struct Page {
     /// HTTP status.
     pub status: i64,
     /// Exact body bytes.
-    #[serde(with = "bytes_as_binary")]
     pub body: Vec<u8>,
     /// `Wechatpay-Timestamp`.
     pub timestamp: Option<String>,
@@ -54,43 +52,5 @@ impl Page {
             serial: None,
             request_id: None,
         }
-    }
-}
-
-/// Without this serde would write a body as a list of numbers.
-mod bytes_as_binary {
-    use serde::de::{Error, SeqAccess, Visitor};
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        struct Bytes;
-        impl<'de> Visitor<'de> for Bytes {
-            type Value = Vec<u8>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("bytes")
-            }
-
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                Ok(bytes.to_vec())
-            }
-
-            fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-                Ok(bytes)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<u8>, A::Error> {
-                let mut bytes = Vec::new();
-                while let Some(byte) = seq.next_element()? {
-                    bytes.push(byte);
-                }
-                Ok(bytes)
-            }
-        }
-        deserializer.deserialize_byte_buf(Bytes)
     }
 }

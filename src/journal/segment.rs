@@ -5,36 +5,23 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::RecordBatch;
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
+use chrono::DateTime;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::page::{Entry, Page};
 use super::{JournalError, io_error};
 use crate::durable;
-
-/// One line of a segment as it is written.
-#[derive(Serialize)]
-struct Row<'a> {
-    key: &'a str,
-    page_number: i64,
-    #[serde(flatten)]
-    page: &'a Page,
-}
-
-/// The columns of a line before those of the page; read apart from it, because serde's flattening
-/// loses the column types on the way back.
-#[derive(Deserialize)]
-struct Place {
-    key: String,
-    page_number: i64,
-}
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
@@ -61,10 +48,17 @@ pub(super) struct Segment {
     pub(super) number: u32,
 }
 
+impl Segment {
+    fn fault(&self, why: &impl ToString) -> JournalError {
+        JournalError::Segment { path: self.path.clone(), why: why.to_string() }
+    }
+}
+
 /// Writes `entries` as segment `number` of `folder`, durable before this returns.
 pub(super) fn write(folder: &Path, number: u32, entries: &[Entry]) -> Result<Segment, JournalError> {
     durable::create_private_folder(folder).map_err(|source| io_error(folder, source))?;
-    let bytes = encode(entries).map_err(|why| JournalError::Segment { path: folder.to_path_buf(), why })?;
+    let fault = |why: ParquetError| JournalError::Segment { path: folder.to_path_buf(), why: why.to_string() };
+    let bytes = encode(entries).map_err(fault)?;
     let path = folder.join(format!("{number:05}-{}-{}.parquet", bytes.len(), checksum(&bytes)));
     let beside = folder.join(format!("{number:05}.staged"));
     durable::write_file(&path, &beside, &bytes).map_err(|source| io_error(&path, source))?;
@@ -96,13 +90,10 @@ pub(super) fn list(folder: &Path, read_only: bool) -> Result<Vec<Segment>, Journ
 
 /// The keys of a segment, without its bodies.
 pub(super) fn read_keys(segment: &Segment) -> Result<Vec<String>, JournalError> {
-    #[derive(Deserialize)]
-    struct KeyOnly {
-        key: String,
-    }
     let mut keys = Vec::new();
     for batch in read_batches(segment, Some("key"))? {
-        keys.extend(decode::<KeyOnly>(segment, &batch)?.into_iter().map(|row| row.key));
+        let column = texts(&batch, "key").map_err(|why| segment.fault(&why))?;
+        keys.extend(column.iter().flatten().map(str::to_owned));
     }
     keys.dedup();
     Ok(keys)
@@ -112,29 +103,106 @@ pub(super) fn read_keys(segment: &Segment) -> Result<Vec<String>, JournalError> 
 pub(super) fn read_entries(segment: &Segment) -> Result<Vec<Entry>, JournalError> {
     let mut entries: Vec<Entry> = Vec::new();
     for batch in read_batches(segment, None)? {
-        let places = decode::<Place>(segment, &batch)?;
-        for (place, page) in places.into_iter().zip(decode::<Page>(segment, &batch)?) {
+        let columns = Columns::of(&batch).map_err(|why| segment.fault(&why))?;
+        for row in 0..batch.num_rows() {
+            let key = columns.key.value(row);
+            let page = columns.page(row).map_err(|why| segment.fault(&why))?;
             match entries.last_mut() {
-                Some(entry) if place.page_number > 0 && entry.key == place.key => entry.pages.push(page),
-                _ => entries.push(Entry { key: place.key, pages: vec![page] }),
+                Some(entry) if columns.page_number.value(row) > 0 && entry.key == key => entry.pages.push(page),
+                _ => entries.push(Entry { key: key.to_owned(), pages: vec![page] }),
             }
         }
     }
     Ok(entries)
 }
 
-fn encode(entries: &[Entry]) -> Result<Vec<u8>, String> {
-    let mut rows = Vec::new();
-    for entry in entries {
-        let pages = entry.pages.iter().enumerate();
-        rows.extend(pages.map(|(number, page)| Row { key: &entry.key, page_number: number as i64, page }));
+/// The columns of a segment, as `SCHEMA` says.
+struct Columns<'b> {
+    key: &'b StringArray,
+    page_number: &'b Int64Array,
+    fetched_at: &'b TimestampMicrosecondArray,
+    status: &'b Int64Array,
+    body: &'b BinaryArray,
+    /// `method` and `target`.
+    asked: [&'b StringArray; 2],
+    /// `timestamp`, `nonce`, `signature`, `serial` and `request_id`.
+    evidence: [&'b StringArray; 5],
+}
+
+impl<'b> Columns<'b> {
+    fn of(batch: &'b RecordBatch) -> Result<Columns<'b>, ArrowError> {
+        let text = |name| texts(batch, name);
+        Ok(Columns {
+            key: text("key")?,
+            page_number: column(batch, "page_number")?.as_primitive_opt().ok_or_else(|| misfit("page_number"))?,
+            fetched_at: column(batch, "fetched_at")?.as_primitive_opt().ok_or_else(|| misfit("fetched_at"))?,
+            status: column(batch, "status")?.as_primitive_opt().ok_or_else(|| misfit("status"))?,
+            body: column(batch, "body")?.as_binary_opt().ok_or_else(|| misfit("body"))?,
+            asked: [text("method")?, text("target")?],
+            evidence: [text("timestamp")?, text("nonce")?, text("signature")?, text("serial")?, text("request_id")?],
+        })
     }
-    let batch = serde_arrow::to_record_batch(SCHEMA.fields(), &rows).map_err(|error| error.to_string())?;
+
+    fn page(&self, row: usize) -> Result<Page, ArrowError> {
+        let [method, target] = self.asked.map(|column| column.value(row).to_owned());
+        let evidence = self.evidence.map(|column| column.is_valid(row).then(|| column.value(row).to_owned()));
+        let [timestamp, nonce, signature, serial, request_id] = evidence;
+        let fetched_at = DateTime::from_timestamp_micros(self.fetched_at.value(row));
+        let fetched_at = fetched_at.ok_or_else(|| misfit("fetched_at"))?;
+        let (status, body) = (self.status.value(row), self.body.value(row).to_vec());
+        Ok(Page { fetched_at, method, target, status, body, timestamp, nonce, signature, serial, request_id })
+    }
+}
+
+fn column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b ArrayRef, ArrowError> {
+    batch.column_by_name(name).ok_or_else(|| misfit(name))
+}
+
+fn texts<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b StringArray, ArrowError> {
+    column(batch, name)?.as_string_opt().ok_or_else(|| misfit(name))
+}
+
+fn misfit(name: &str) -> ArrowError {
+    ArrowError::SchemaError(format!("no column `{name}` as a segment has it"))
+}
+
+fn encode(entries: &[Entry]) -> Result<Vec<u8>, ParquetError> {
     let mut bytes = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new(&mut bytes, Arc::clone(&SCHEMA), Some(properties())).map_err(|error| error.to_string())?;
-    writer.write(&batch).and_then(|()| writer.close()).map_err(|error| error.to_string())?;
+    let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(&SCHEMA), Some(properties()))?;
+    writer.write(&batch_of(entries)?)?;
+    writer.close()?;
     Ok(bytes)
+}
+
+/// The pages of entries, one a row.
+fn batch_of(entries: &[Entry]) -> Result<RecordBatch, ArrowError> {
+    let keys = entries.iter().flat_map(|entry| entry.pages.iter().map(|_| &entry.key));
+    let numbers = entries.iter().flat_map(|entry| 0..entry.pages.len() as i64);
+    let pages: Vec<&Page> = entries.iter().flat_map(|entry| &entry.pages).collect();
+    let text = |of: fn(&Page) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(pages.iter().map(|page| of(page))))
+    };
+    let maybe = |of: fn(&Page) -> &Option<String>| -> ArrayRef {
+        Arc::new(pages.iter().map(|page| of(page).as_deref()).collect::<StringArray>())
+    };
+    let fetched_at = pages.iter().map(|page| page.fetched_at.timestamp_micros());
+    let mut bodies = BinaryBuilder::with_capacity(pages.len(), pages.iter().map(|page| page.body.len()).sum());
+    pages.iter().for_each(|page| bodies.append_value(&page.body));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(keys)),
+        Arc::new(numbers.collect::<Int64Array>()),
+        Arc::new(TimestampMicrosecondArray::from_iter_values(fetched_at).with_timezone("UTC")),
+        text(|page| &page.method),
+        text(|page| &page.target),
+        Arc::new(pages.iter().map(|page| page.status).collect::<Int64Array>()),
+        Arc::new(bodies.finish()),
+        maybe(|page| &page.timestamp),
+        maybe(|page| &page.nonce),
+        maybe(|page| &page.signature),
+        maybe(|page| &page.serial),
+        maybe(|page| &page.request_id),
+    ];
+    RecordBatch::try_new(Arc::clone(&SCHEMA), columns)
 }
 
 /// No two bodies and no two signatures are alike, and nobody looks for one by its size: a dictionary and
@@ -149,20 +217,16 @@ fn properties() -> WriterProperties {
 }
 
 fn read_batches(segment: &Segment, column: Option<&str>) -> Result<Vec<RecordBatch>, JournalError> {
-    let fault = |why: String| JournalError::Segment { path: segment.path.clone(), why };
     let file = File::open(&segment.path).map_err(|source| io_error(&segment.path, source))?;
-    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fault(error.to_string()))?;
-    if let Some(column) = column {
-        let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
-        builder = builder.with_projection(mask);
-    }
-    let reader = builder.build().map_err(|error| fault(error.to_string()))?;
-    reader.map(|batch| batch.map_err(|error| fault(error.to_string()))).collect()
-}
-
-fn decode<T: DeserializeOwned>(segment: &Segment, batch: &RecordBatch) -> Result<Vec<T>, JournalError> {
-    serde_arrow::from_record_batch(batch)
-        .map_err(|error| JournalError::Segment { path: segment.path.clone(), why: error.to_string() })
+    let read = || {
+        let mut builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        if let Some(column) = column {
+            let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
+            builder = builder.with_projection(mask);
+        }
+        builder.build()?.collect::<Result<Vec<_>, _>>().map_err(ParquetError::from)
+    };
+    read().map_err(|why| segment.fault(&why))
 }
 
 /// Whether a segment has the bytes its name tells; `None` for a file that is no segment.

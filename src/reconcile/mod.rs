@@ -62,16 +62,17 @@ use crate::record::{Break, LedgerRow, Record};
 use judge::Court;
 use rules::Rules;
 use terms::Terms;
+use threads::apart;
 
 /// Builds the coupon ledger of `files.date` (design §6) into `sink`, batch by batch in the order of its
 /// key; gives the control totals of every side that went into it. What the rules will ask of orders and
 /// bills is left in `scratch`.
-pub fn build_ledger<E: From<ReconcileError>>(
+pub fn build_ledger<E: From<ReconcileError> + Send>(
     job: &Job,
     site: &mut Site,
     (files, scratch): (&DayFiles, &Scratch),
     asked: &Asked,
-    sink: impl FnMut(RecordBatch) -> Result<(), E>,
+    sink: impl FnMut(RecordBatch) -> Result<(), E> + Send,
 ) -> Result<Vec<Footing>, E> {
     let terms = Terms::of(job);
     match site {
@@ -79,12 +80,14 @@ pub fn build_ledger<E: From<ReconcileError>>(
         Site::Cluster(cluster) if terms.rules.use_request_pattern.is_none() => {
             let rules = rules_of(job)?;
             let mut night = cluster.night((&terms, &rules), files, scratch);
-            night.refuse_elsewhere()?;
-            let footing = cluster::build_ledger(&mut night, files.date, asked, sink)?;
-            night.forget_ledger();
-            Ok(footing)
+            apart(|| {
+                night.refuse_elsewhere()?;
+                let footing = cluster::build_ledger(&mut night, files.date, asked, sink)?;
+                night.forget_ledger();
+                Ok(footing)
+            })
         }
-        Site::Script(left) => cluster::build_ledger(left, files.date, asked, sink),
+        Site::Script(left) => apart(|| cluster::build_ledger(left, files.date, asked, sink)),
         _ => {
             let reads = rules_of(job)?.reads(&engine::COMPUTED_VIEWS);
             ledger::build((&terms, &reads), files, asked, scratch, sink)
@@ -101,22 +104,22 @@ pub fn columns_read() -> impl Iterator<Item = (&'static str, &'static [&'static 
 /// Judges the night of `files.date` (design §7): every listed break into `sink`, in the order of their ids. `files.day` has
 /// the day's `coupon_ledger`; `shortfall` names the datasets a configured stage could not fill. After an error what
 /// `sink` was given is worth nothing.
-pub fn judge<E: From<ReconcileError>>(
+pub fn judge<E: From<ReconcileError> + Send>(
     job: &Job,
     site: &mut Site,
     (files, scratch): (&DayFiles, &Scratch),
     shortfall: &Shortfall,
     decisions: &Decisions,
-    sink: impl FnMut(Break) -> Result<(), E>,
+    sink: impl FnMut(Break) -> Result<(), E> + Send,
 ) -> Result<Judgement, E> {
     let (terms, rules) = (Terms::of(job), rules_of(job)?);
     let court = Court { terms: &terms, rules: &rules, files, scratch, shortfall, decisions };
-    match site {
+    apart(|| match site {
         Site::Here => court.judge(sink),
         #[cfg(feature = "spark")]
         Site::Cluster(cluster) => court.judge_there(&mut cluster.night((&terms, &rules), files, scratch), sink),
         Site::Script(left) => court.judge_there(left, sink),
-    }
+    })
 }
 
 /// Writes the night down for `spark-submit`: what `build_ledger` and `judge` would ask of a cluster. `files` are
@@ -132,12 +135,13 @@ pub fn write_script(
     let mut with_ledger = files.clone();
     with_ledger.day.insert(LedgerRow::DATASET.to_owned(), PathBuf::new());
     let judged = judge::judged(&rules, &with_ledger, shortfall);
-    cluster::write_script(&job.name, (&terms, &rules, &judged), files, place, handover)
+    apart(|| cluster::write_script(&job.name, (&terms, &rules, &judged), files, place, handover))
 }
 
 /// Tries the job's own rules over an empty day: an error names the file and the line.
 pub fn rehearse_rules(job: &Job, date: NaiveDate) -> Result<(), ReconcileError> {
-    judge::rehearse(&Terms::of(job), &rules_of(job)?, date)
+    let (terms, rules) = (Terms::of(job), rules_of(job)?);
+    apart(|| judge::rehearse(&terms, &rules, date))
 }
 
 /// The rules of a job: the built-in ones and its own, without those it switched off.

@@ -54,7 +54,7 @@ impl Site {
 const PATTERNS: [char; 6] = ['*', '?', '[', ']', '{', '}'];
 
 /// Carries files between the folder a night works in and the bucket that stands for it on a cluster.
-pub trait Carrier: Send {
+pub trait Carrier: Send + Sync {
     /// Makes a file of the folder visible in the bucket.
     fn put(&self, path: &Path) -> std::io::Result<()>;
     /// Whether the cluster wrote anything but markers below a folder.

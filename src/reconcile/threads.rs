@@ -1,5 +1,5 @@
-//! Independent pieces of work side by side. What comes out lies in the order of what went in, so that nothing
-//! depends on the number of threads.
+//! Work on other threads than the caller's: independent pieces side by side, or all of it. What comes out of pieces lies
+//! in the order of what went in, so that nothing depends on the number of threads.
 
 use std::panic::resume_unwind;
 use std::sync::Mutex;
@@ -21,6 +21,18 @@ pub(super) fn side_by_side<T: Send, R: Send>(threads: usize, pieces: Vec<T>, wor
     });
     done.sort_unstable_by_key(|(place, _)| *place);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What the main thread has; plans of queries are walked through by recursion.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Does some work on a thread of its own and waits for it: Polars refuses to wait for its executor on a thread that
+/// drives an asynchronous runtime alone.
+pub(super) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
+        thread.expect("the system gives a thread").join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 //! and booleans as strings, strings as numbers, null for absent. Values that fit no reading are
 //! errors with their text; nothing is guessed.
 
-use serde::de::{DeserializeOwned, Deserializer, Error};
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,12 +16,53 @@ pub type Extra = Map<String, Value>;
 
 /// A text that may come as a number or boolean; null and absent are `None`.
 pub fn text<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
-    match Value::deserialize(json)? {
-        Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text)),
-        Value::Number(number) => Ok(Some(number.to_string())),
-        Value::Bool(flag) => Ok(Some(flag.to_string())),
-        other => Err(not("text", &other)),
+    json.deserialize_any(Text)
+}
+
+/// Reads a text without a JSON value between: most values of an answer are texts.
+struct Text;
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Option<String>, E> {
+        Ok(Some(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Option<String>, E> {
+        Ok(Some(text))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Option<String>, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<Option<String>, E> {
+        Ok(Some(flag.to_string()))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Option<String>, E> {
+        Ok(Some(number.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Option<String>, E> {
+        Ok(Some(number.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Option<String>, E> {
+        Ok(Some(Value::from(number).to_string()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Option<String>, A::Error> {
+        Err(not("text", &Value::deserialize(SeqAccessDeserializer::new(items))?))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Option<String>, A::Error> {
+        Err(not("text", &Value::deserialize(MapAccessDeserializer::new(entries))?))
     }
 }
 
@@ -134,6 +178,16 @@ mod tests {
             assert_eq!(boolean(value).unwrap(), Some(flag));
         }
         assert_eq!(text(json!(12345678901234567890u64)).unwrap().as_deref(), Some("12345678901234567890"));
+        for (value, read) in
+            [(json!(-7), "-7"), (json!(1e30), "1e+30"), (json!(0.5), "0.5"), (json!(true), "true"), (json!("券"), "券")]
+        {
+            assert_eq!(text(&value).unwrap().as_deref(), Some(read));
+            assert_eq!(
+                text(&mut serde_json::Deserializer::from_str(&value.to_string())).unwrap().as_deref(),
+                Some(read)
+            );
+        }
+        assert_eq!(text(json!(null)).unwrap(), None);
         assert_eq!(integers(json!(["1", 2])).unwrap(), [1, 2]);
         assert_eq!(integers(Value::Null).unwrap(), [0i64; 0]);
     }
@@ -145,7 +199,8 @@ mod tests {
         assert_eq!(message(integer(json!(0.5)).unwrap_err()), "`0.5` is not a whole number");
         assert_eq!(message(boolean(json!("yes")).unwrap_err()), "`\"yes\"` is not a boolean");
         assert_eq!(message(key(json!("")).unwrap_err()), "an id is empty");
-        assert!(text(json!([1])).is_err());
+        assert_eq!(message(text(json!([1, {"a": 2}])).unwrap_err()), "`[1,{\"a\":2}]` is not text");
+        assert_eq!(message(text(json!({"a": [1]})).unwrap_err()), "`{\"a\":[1]}` is not text");
     }
 
     #[test]

@@ -92,7 +92,9 @@ pub enum ParseError {
 /// Reads a JSON body, saying where it does not fit. To know the place costs as much as to read, so only
 /// a body that does not fit is read again for it.
 pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
-    serde_json::from_slice(body).or_else(|_| read_json_naming_places(body))
+    // Bytes that are text as a whole need not be looked at again text by text.
+    let read = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str(text).ok());
+    read.map_or_else(|| read_json_naming_places(body), Ok)
 }
 
 fn read_json_naming_places<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {

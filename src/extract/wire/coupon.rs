@@ -10,7 +10,7 @@ use crate::wechat::pay_v3::busifavor as api;
 /// A coupon as asked on the night of `date`; `openid` is the published one.
 pub(in crate::extract) fn user_coupon_row(wire: &api::UserCoupon, openid: &str, date: NaiveDate) -> UserCoupon {
     let mut leftover = Leftover::of(&wire.extra);
-    let rule = wire.coupon_use_rule.as_ref();
+    let rule = wire.coupon_use_rule.as_deref();
     leftover.nested("coupon_use_rule", rule.map(|rule| &rule.extra));
     let mut time = |name: &str, raw: &Option<String>| leftover.time(name, raw.as_deref());
     UserCoupon {

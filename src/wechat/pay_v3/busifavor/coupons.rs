@@ -37,13 +37,13 @@ pub struct UserCoupon {
     pub coupon_state: Option<String>,
     /// What it looks like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub display_pattern_info: Option<DisplayPattern>,
+    pub display_pattern_info: Option<Box<DisplayPattern>>,
     /// How it may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub coupon_use_rule: Option<CouponUseRule>,
+    pub coupon_use_rule: Option<Box<CouponUseRule>>,
     /// Where it leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub custom_entrance: Option<CustomEntrance>,
+    pub custom_entrance: Option<Box<CustomEntrance>>,
     /// Code.
     #[serde(deserialize_with = "lenient::key")]
     pub coupon_code: String,
