@@ -42,8 +42,8 @@ pub fn main() -> ! {
     process::exit(code as i32)
 }
 
-/// One thread asks, signs and reads: to hand every answer from thread to thread costs a twentieth of a page, and one can
-/// ask for more than any limit of a night allows. What computes has threads of its own.
+/// One thread asks, signs and reads: to hand every answer from thread to thread costs a twentieth of a page, and one asks
+/// for well over the 500 a second that documented limits reach. What computes has threads of its own.
 fn one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("the system gives a thread its events")
 }

@@ -263,3 +263,40 @@ fn set_aside(folder: &Path, path: &Path) -> Result<(), JournalError> {
     tracing::warn!(segment = %to.display(), "a journal segment is torn; it was set aside and its pages are asked again");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page of which every field says something else.
+    fn page(number: i64) -> Page {
+        let text = |what: &str| format!("{what} {number}");
+        Page {
+            fetched_at: DateTime::from_timestamp_micros(1_795_104_000_123_456 + number).unwrap(),
+            method: text("method"),
+            target: text("target"),
+            status: 200 + number,
+            body: vec![0, 0xff, u8::try_from(number).unwrap()],
+            timestamp: Some(text("timestamp")),
+            nonce: Some(text("nonce")),
+            signature: Some(text("signature")),
+            serial: Some(text("serial")),
+            request_id: Some(text("request id")),
+        }
+    }
+
+    #[test]
+    fn every_field_of_a_page_comes_back_in_its_place_and_what_was_not_there_does_not() {
+        let bare = Page { timestamp: None, nonce: None, signature: None, serial: None, request_id: None, ..page(3) };
+        let entries = [
+            Entry { key: "wallet/a".into(), pages: vec![page(1), page(2)] },
+            Entry { key: "wallet/b".into(), pages: vec![bare, Page { body: Vec::new(), ..page(4) }] },
+            // The same key again is another answer, not more pages of the first.
+            Entry { key: "wallet/b".into(), pages: vec![page(5)] },
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let segment = write(folder.path(), 7, &entries).unwrap();
+        assert_eq!(read_entries(&segment).unwrap(), entries);
+        assert_eq!(read_keys(&segment).unwrap(), ["wallet/a", "wallet/b"]);
+    }
+}
