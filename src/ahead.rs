@@ -57,6 +57,39 @@ pub fn each<T: Send, E>(
     })
 }
 
+/// Hands over what `make` makes of each of `items`, in their order. So many threads take turns in making it, each an item
+/// or two ahead.
+///
+/// # Errors
+/// The first of `take`; little more is made then.
+pub fn each_of<I: Sync, T: Send, E>(
+    items: &[I],
+    threads: usize,
+    make: impl Fn(&I) -> T + Sync,
+    mut take: impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
+    std::thread::scope(|scope| {
+        let make = &make;
+        let begin = |thread: usize| {
+            let (sender, received) = sync_channel(1);
+            let mut turns = items.iter().skip(thread).step_by(threads).map(make);
+            // Who no longer receives wants no more: the thread ends.
+            (scope.spawn(move || drop(turns.try_for_each(|item| sender.send(item)))), received)
+        };
+        let makers: Vec<_> = (0..threads).map(begin).collect();
+        // A maker that has no more has died, or this was its last turn: of those after it none has a further one.
+        for made in makers.iter().cycle().map_while(|(_, received)| received.recv().ok()) {
+            take(made)?;
+        }
+        makers.into_iter().for_each(|(thread, received)| {
+            drop(received);
+            // A thread that died is no end of the items.
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        });
+        Ok(())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +124,30 @@ mod tests {
         let numbers = [0, 1, 2];
         let items = numbers.iter().inspect(|number| assert!(**number < 2, "a broken item"));
         each(items, 1, |_| Ok::<(), ()>(())).unwrap();
+    }
+
+    #[test]
+    fn threads_that_take_turns_leave_nothing_out_and_change_no_order() {
+        for (threads, count) in [(1, 5), (2, 0), (2, 1), (2, 7), (3, 100), (4, 2)] {
+            let (items, mut taken) = ((0..count).collect::<Vec<_>>(), Vec::new());
+            let each = each_of(&items, threads, |number| number * 2, |made| Ok::<(), ()>(taken.push(made)));
+            assert_eq!((each, taken), (Ok(()), items.iter().map(|number| number * 2).collect()), "{threads}");
+        }
+    }
+
+    #[test]
+    fn an_error_ends_the_turns() {
+        let (numbers, made) = ([0; 1_000], std::sync::atomic::AtomicUsize::new(0));
+        let make = |_: &i32| made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let stopped = each_of(&numbers, 2, make, |_| Err("enough"));
+        assert_eq!(stopped, Err("enough"));
+        assert!(made.into_inner() < 10);
+    }
+
+    #[test]
+    #[should_panic(expected = "a broken item")]
+    fn a_turn_that_panics_is_no_end() {
+        each_of(&[0, 1, 2, 3], 2, |number| assert!(*number < 2, "a broken item"), |()| Ok::<(), ()>(())).unwrap();
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod money;
 pub mod ahead;
 pub mod behind;
+pub(crate) mod threads;
 pub mod clock;
 pub mod secret;
 pub mod contract;

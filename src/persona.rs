@@ -20,7 +20,12 @@ impl Persona {
     /// The published form of `openid`.
     pub fn publish(&self, openid: &str) -> String {
         match &self.0 {
-            Some(key) => hex::encode(hmac::sign(key, openid.as_bytes())),
+            Some(key) => {
+                let mut published = [0; 64];
+                let tag = hmac::sign(key, openid.as_bytes());
+                hex::encode_to_slice(tag, &mut published).expect("SHA-256 has 32 bytes");
+                String::from_utf8_lossy(&published).into_owned()
+            }
             None => openid.to_owned(),
         }
     }

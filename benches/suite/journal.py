@@ -2,7 +2,8 @@
 rebuilt from the journal by `run --replay`, which is what is timed. `measure(wallets, rounds)` is called by run.py.
 
 Every wallet added holds 18 coupons, one page; 60 % of them were used on the night's day, each by an order line with its bill row; one coupon in 60 is
-subsidised. So it is a first night, with all its orders on one day.
+subsidised. So it is a first night, with all its orders on one day. The night after it knows all these coupons and asks for few of them: what it does is
+carry them.
 """
 
 import csv
@@ -18,6 +19,7 @@ from measure import OUT, PROGRAM, measured, medians, say
 
 DATE = "2026-11-18"
 NOW = "2026-11-19T12:00:00+08:00"
+DATE_AFTER, NOW_AFTER = "2026-11-19", "2026-11-20T12:00:00+08:00"
 COUPONS_A_WALLET = 18
 PLAIN_STOCK, PROGRAM_STOCK = "1288880000000007", "1288880000000001"
 DISCOUNT_FEN, GOODS_FEN, SUBSIDY_FEN = 500, 3_600, 100
@@ -33,30 +35,49 @@ def measure(wallets, count):
     # A process of its own: what it held would count as the peak of every child.
     size = json.loads(subprocess.run([sys.executable, __file__, shop, str(wallets)], check=True, capture_output=True, text=True).stdout)
     say(f"  {size['coupons']:,} coupons, {size['orders']:,} orders, {size['receipts']:,} receipts are being fetched")
-    fetched = measured(
-        [PROGRAM, "--now", NOW, "simulate", shop, "--listen", "127.0.0.1:0", "--", PROGRAM, "--now", NOW, "run", shop / "job.toml",
-         "--date", DATE, "--base-url", "{base_url}"],
-        stdout=subprocess.DEVNULL, stderr=open(folder / "fetch.log", "w"),
-    )  # fmt: skip
+    fetched, _ = fetch(shop, DATE, NOW)
     lake = folder / "out/lake"
     runs, parts = [], []
     for _ in range(count):
-        # Nothing of the night is left but its journal.
-        for name in ("datasets", "reports", "runs"):
-            shutil.rmtree(lake / name)
         began = time.time()
-        runs.append(
-            measured(
-                [PROGRAM, "--now", NOW, "run", shop / "job.toml", "--date", DATE, "--replay"],
-                stdout=subprocess.DEVNULL, stderr=open(folder / "replay.log", "w"),
-            )  # fmt: skip
-        )
+        runs.append(replay(shop, DATE, NOW))
         parts.append(written(lake, began))
-        say(f"  replayed in {runs[-1]['wall_s']:.2f} s, {runs[-1]['cpu_s']:.2f} CPU s, {runs[-1]['peak_mb']:.0f} MB")
     told = {"size": size, "fetch": fetched, "runs": runs, "median": medians(runs), "written": parts, "journal_mb": weight(lake / "journal"),
-            "lake_mb": weight(lake / "datasets"), "reports_mb": weight(lake / "reports")}  # fmt: skip
+            "lake_mb": weight(lake / "datasets"), "reports_mb": weight(lake / "reports"), "after": after(shop, count)}  # fmt: skip
     shutil.rmtree(folder)
     return told
+
+
+def after(shop, count):
+    """The night after: who is on the roster file is asked every night, so it goes without one."""
+    job = shop / "job.toml"
+    job.write_text(re.sub(r"roster_file = .*\n", "", job.read_text()))
+    _, said = fetch(shop, DATE_AFTER, NOW_AFTER)
+    return {"requests": said["requests"], "median": medians([replay(shop, DATE_AFTER, NOW_AFTER) for _ in range(count)])}
+
+
+def fetch(shop, date, now):
+    """Runs a night against the simulator; gives what it took and what it said."""
+    said = shop.parent / "said.json"
+    took = measured(
+        [PROGRAM, "--now", now, "simulate", shop, "--listen", "127.0.0.1:0", "--", PROGRAM, "--now", now, "run", shop / "job.toml",
+         "--date", date, "--base-url", "{base_url}"],
+        stdout=said.open("w"), stderr=open(shop.parent / "fetch.log", "w"),
+    )  # fmt: skip
+    return took, next(json.loads(line) for line in reversed(said.read_text().splitlines()) if line.startswith('{"date"'))
+
+
+def replay(shop, date, now):
+    """Rebuilds a night of which nothing is left but its journal."""
+    lake = shop.parent / "out/lake"
+    for gone in (*lake.glob(f"datasets/*/dt={date}"), *lake.glob(f"reports/dt={date}"), *lake.glob(f"runs/{date}")):
+        shutil.rmtree(gone)
+    run = measured(
+        [PROGRAM, "--now", now, "run", shop / "job.toml", "--date", date, "--replay"],
+        stdout=subprocess.DEVNULL, stderr=open(shop.parent / "replay.log", "w"),
+    )  # fmt: skip
+    say(f"  replayed in {run['wall_s']:.2f} s, {run['cpu_s']:.2f} CPU s, {run['peak_mb']:.0f} MB")
+    return run
 
 
 def written(lake, began):

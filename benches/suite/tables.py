@@ -210,7 +210,13 @@ def journal():
             f"`run --replay` of a first night: {size['coupons']:,} coupons in {size['wallets']:,} wallets, {size['orders']:,} orders and bill rows,"
             f" {size['receipts']:,} receipts; a journal of {told['journal_mb']:,.0f} MB becomes {told['lake_mb']:,.0f} MB of partitions and"
             f" {told['reports_mb']:,.0f} MB of reports. Filling the journal from the simulator took {told['fetch']['wall_s']:.0f} s (client and simulator).",
-            table(["", "wall s", "CPU s", "peak"], [["journal to finance pack", *measures(of)]]),
+            table(
+                ["", "wall s", "CPU s", "peak"],
+                [
+                    ["journal to finance pack", *measures(of)],
+                    [f"the night after, which asks {told['after']['requests']:,} times and carries the other coupons", *measures(told["after"]["median"])],
+                ],
+            ),
             "When each file of the last round was finished, and how long after the one before (what took less than 0.05 s is left out):",
             table(["file", "at s", "after s"], rows),
             f"Target, 1 M coupons, 600 k orders and 300 k receipts in 10 s and 1 GiB: {verdict(is_reached and is_full)}"

@@ -1,17 +1,23 @@
 //! Sorted rows, packed, become the columns of their contract and then a partition file, in batches of one size:
-//! the same rows give the same bytes however they were sorted. Users are published as the job says.
+//! the same rows give the same bytes however they were sorted. Users are published as the job says. And the way back:
+//! the rows of a published partition, packed as they were.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    Array, ArrayRef, BooleanArray, BooleanBuilder, Date32Array, Date32Builder, Int64Array, Int64Builder, RecordBatch,
+    StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use chrono::NaiveDate;
 
-use super::partition::{PartitionError, ROWS_PER_BATCH, Writer};
+use super::columns as read;
+use super::partition::{PartitionError, ROWS_PER_BATCH, Writer, open_batches_ahead};
 use crate::contract::{self, Classification, ColumnKind, Contract};
 use crate::persona::Persona;
-use crate::sorter::{PackedRow, Unpacker};
+use crate::sorter::{CellPacker, HeldRow, KeyPacker, Packed, PackedRow, Unpacker};
 
 /// A partition that is made of packed rows.
 #[derive(Debug)]
@@ -132,16 +138,123 @@ impl Builder {
     }
 }
 
+/// Hands over the rows of a published partition, in its order, packed; with `date` as rows of that day. A column that an
+/// older file does not have yet is null.
+///
+/// # Errors
+/// A file is torn or does not fit the contract; what `take` says.
+pub fn each_packed<E: From<PartitionError>>(
+    path: &Path,
+    contract: &'static Contract,
+    date: Option<NaiveDate>,
+    mut take: impl FnMut(PackedRow<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let names: Vec<_> = contract.columns.iter().map(|column| column.name.as_str()).collect();
+    let mut packed = HeldRow::default();
+    for batch in open_batches_ahead(path, &names)? {
+        let misfit = |source: ArrowError| PartitionError::Rows {
+            path: path.to_owned(),
+            dataset: contract.name.as_str(),
+            source: Box::new(source),
+        };
+        let stored = StoredBatch::of(&batch?, contract, date).map_err(misfit)?;
+        for row in 0..stored.rows {
+            packed.pack(&StoredRow { batch: &stored, row });
+            take(packed.row())?;
+        }
+    }
+    Ok(())
+}
+
+/// The columns of a batch by how their cells are packed, the key first.
+struct StoredBatch {
+    key: Vec<StringArray>,
+    cells: Vec<StoredColumn>,
+    rows: usize,
+}
+
+/// A column behind the key; null in no row, or where it says `Maybe`.
+enum StoredColumn {
+    Text(StringArray),
+    MaybeText(StringArray),
+    Integer(Int64Array),
+    MaybeInteger(Int64Array),
+    MaybeFlag(BooleanArray),
+    Date(Date32Array),
+    Instant(TimestampMicrosecondArray),
+    MaybeInstant(TimestampMicrosecondArray),
+}
+
+struct StoredRow<'b> {
+    batch: &'b StoredBatch,
+    row: usize,
+}
+
+impl StoredBatch {
+    fn of(batch: &RecordBatch, contract: &Contract, date: Option<NaiveDate>) -> Result<StoredBatch, ArrowError> {
+        let (key, rest) = contract.columns.split_at(contract.key.len());
+        let key = key.iter().map(|column| read::Column::required(batch, &column.name)).collect::<Result<_, _>>()?;
+        let cells = rest.iter().map(|column| match date {
+            Some(date) if column.name == "business_date" => {
+                let days = Date32Array::from_value(date.to_epoch_days(), batch.num_rows());
+                Ok(StoredColumn::Date(days))
+            }
+            _ => StoredColumn::of(batch, column),
+        });
+        Ok(StoredBatch { key, cells: cells.collect::<Result<_, _>>()?, rows: batch.num_rows() })
+    }
+}
+
+impl StoredColumn {
+    fn of(batch: &RecordBatch, column: &contract::Column) -> Result<StoredColumn, ArrowError> {
+        use read::Column;
+        let name = &column.name;
+        Ok(match (column.kind, column.nullable) {
+            (ColumnKind::Text, false) => StoredColumn::Text(Column::required(batch, name)?),
+            (ColumnKind::Text, true) => StoredColumn::MaybeText(Column::of(batch, name)?),
+            (ColumnKind::Integer, false) => StoredColumn::Integer(Column::required(batch, name)?),
+            (ColumnKind::Integer, true) => StoredColumn::MaybeInteger(Column::of(batch, name)?),
+            (ColumnKind::Boolean, _) => StoredColumn::MaybeFlag(Column::of(batch, name)?),
+            (ColumnKind::Date, _) => StoredColumn::Date(Column::required(batch, name)?),
+            (ColumnKind::Instant, false) => StoredColumn::Instant(Column::required(batch, name)?),
+            (ColumnKind::Instant, true) => StoredColumn::MaybeInstant(Column::of(batch, name)?),
+        })
+    }
+
+    fn pack(&self, row: usize, cells: &mut CellPacker<'_>) {
+        match self {
+            StoredColumn::Text(column) => cells.text(column.value(row)),
+            StoredColumn::MaybeText(column) => cells.maybe_text(column.is_valid(row).then(|| column.value(row))),
+            StoredColumn::Integer(column) => cells.integer(column.value(row)),
+            StoredColumn::MaybeInteger(column) => cells.maybe_integer(column.is_valid(row).then(|| column.value(row))),
+            StoredColumn::MaybeFlag(column) => cells.maybe_flag(column.is_valid(row).then(|| column.value(row))),
+            StoredColumn::Date(column) => cells.epoch_days(column.value(row)),
+            StoredColumn::Instant(column) => cells.micros(column.value(row)),
+            StoredColumn::MaybeInstant(column) => cells.maybe_micros(column.is_valid(row).then(|| column.value(row))),
+        }
+    }
+}
+
+impl Packed for StoredRow<'_> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        self.batch.key.iter().for_each(|column| key.text(column.value(self.row)));
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        self.batch.cells.iter().for_each(|column| column.pack(self.row, cells));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, NaiveDate, Utc};
+    use chrono::{DateTime, Utc};
 
     use super::*;
     use crate::contract::contract;
     use crate::dataset::partition::{PartLimit, Provenance, write_rows};
     use crate::money::Fen;
     use crate::record::{OrderLine, Record, Refund, UserCoupon};
-    use crate::sorter::{Packed, Room, Sorter};
+    use crate::sorter::{Room, Sorter};
 
     fn instant(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_794_900_000 + second, 123_456_000).unwrap()
@@ -284,6 +397,34 @@ mod tests {
             assert!(packed(&coupons, &Persona::hmac(b"key"), memory_bytes) == held(&coupons), "{memory_bytes}");
         }
         assert!(packed::<Refund>(&[], &Persona::raw(), 1) == held::<Refund>(&[]));
+    }
+
+    /// Holds what comes back of published rows against the rows, packed.
+    fn check_way_back<R: Record + Packed>(rows: &[R], date: Option<NaiveDate>, wanted: &[R]) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p");
+        write_rows(&path, rows, &Provenance::default()).unwrap();
+        let (mut wanted, mut one) = (wanted.iter(), HeldRow::default());
+        let each = each_packed(&path, contract(R::DATASET), date, |row| {
+            one.pack(wanted.next().unwrap());
+            assert_eq!(row, one.row());
+            Ok::<(), PartitionError>(())
+        });
+        each.unwrap();
+        assert!(wanted.next().is_none());
+    }
+
+    #[test]
+    fn published_rows_come_back_packed_as_they_were_and_as_those_of_another_day() {
+        let (orders, refunds): (Vec<_>, Vec<_>) = ((0..50).map(order).collect(), (0..50).map(refund).collect());
+        check_way_back(&orders, None, &orders);
+        check_way_back(&refunds, None, &refunds);
+        let coupons: Vec<_> = (0..9_000).map(coupon).collect();
+        check_way_back(&coupons, None, &coupons);
+        let next = NaiveDate::from_ymd_opt(2026, 11, 19).unwrap();
+        let renewed: Vec<_> = coupons.iter().map(|it| UserCoupon { business_date: next, ..it.clone() }).collect();
+        check_way_back(&coupons, Some(next), &renewed);
+        check_way_back::<Refund>(&[], None, &[]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod assembly;
 pub mod batches;
 pub mod bucket;
+pub(crate) mod columns;
 pub mod encoder;
 mod key_order;
 pub mod inspect;

@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io;
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use parquet::schema::types::ColumnPath;
 use serde::de::DeserializeOwned;
 
 use super::batches::Batches;
+use super::columns::Columns;
 use super::encoder::{Encoder, GroupLimit};
 use super::key_order::KeyOrder;
 use super::parts;
@@ -274,32 +274,21 @@ fn end(part: Encoder, path: &Path) -> Result<(), PartitionError> {
 
 /// Rows of a partition, read batch by batch: memory does not grow with its files.
 pub struct Rows<R> {
-    path: PathBuf,
-    batches: Box<dyn Iterator<Item = Result<Vec<R>, PartitionError>> + Send>,
-    ready: std::vec::IntoIter<R>,
-}
-
-/// The rows of a partition, a batch at a time.
-struct RowBatches<R> {
     schema: SchemaRef,
     batches: Batches,
-    row: PhantomData<fn() -> R>,
+    ready: std::vec::IntoIter<R>,
 }
 
 impl<R> std::fmt::Debug for Rows<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Rows").field("batches", &self.batches).finish_non_exhaustive()
     }
 }
 
 /// Opens a partition, by its first file, for reading row by row in its order.
 pub fn open_rows<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
-    Ok(Rows::of(path, Box::new(RowBatches::open(path, ROWS_PER_BATCH)?)))
-}
-
-/// As `open_rows`; a thread reads what comes next.
-pub fn open_rows_ahead<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
-    Ok(Rows::of(path, Box::new(Ahead::of(RowBatches::open(path, ROWS_AHEAD)?, 1))))
+    let batches = Batches::open(path, None, ROWS_PER_BATCH)?;
+    Ok(Rows { schema: contract(R::DATASET).arrow(), batches, ready: Vec::new().into_iter() })
 }
 
 /// All rows of a partition, in its order.
@@ -330,7 +319,38 @@ pub fn open_columns<T: DeserializeOwned>(
     }))
 }
 
-/// The same, all of them at once.
+/// The named columns of a partition as record batches, in its order; a thread reads what comes next.
+///
+/// # Errors
+/// A file is no Parquet file; a torn part is an error in its place.
+pub fn open_batches_ahead(
+    path: &Path,
+    columns: &[&str],
+) -> Result<impl Iterator<Item = Result<RecordBatch, PartitionError>> + use<>, PartitionError> {
+    let mut batches = Batches::open(path, Some(columns), ROWS_AHEAD)?;
+    let read = move || Some(batches.next()?.map_err(|error| unreadable(&batches, error)));
+    Ok(Ahead::of(std::iter::from_fn(read), 1))
+}
+
+/// Hands over the rows of a partition, in its order, by typed columns; the others are not read.
+///
+/// # Errors
+/// A file is torn or does not fit; what `take` says.
+pub(crate) fn each_row<C: Columns, E: From<PartitionError>>(
+    path: &Path,
+    dataset: &'static str,
+    mut take: impl FnMut(C::Row<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    for batch in open_batches_ahead(path, C::NAMES)? {
+        let batch = batch?;
+        let misfit = |source| PartitionError::Rows { path: path.to_owned(), dataset, source: Box::new(source) };
+        let columns = C::of(&batch).map_err(misfit)?;
+        (0..batch.num_rows()).try_for_each(|row| take(columns.row(row)))?;
+    }
+    Ok(())
+}
+
+/// All rows of the named columns of a partition, as `open_columns` gives them.
 pub fn read_columns<T: DeserializeOwned>(
     path: &Path,
     dataset: &'static str,
@@ -418,31 +438,7 @@ fn misfit<R: Record>(path: &Path, source: impl std::error::Error + Send + Sync +
     PartitionError::Rows { path: path.to_owned(), dataset: R::DATASET, source: Box::new(source) }
 }
 
-impl<R: Record> RowBatches<R> {
-    fn open(path: &Path, rows_at_once: usize) -> Result<RowBatches<R>, PartitionError> {
-        let batches = Batches::open(path, None, rows_at_once)?;
-        Ok(RowBatches { schema: contract(R::DATASET).arrow(), batches, row: PhantomData })
-    }
-}
-
-impl<R: Record> Iterator for RowBatches<R> {
-    type Item = Result<Vec<R>, PartitionError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.batches.next()?;
-        let part = self.batches.part();
-        let rows = batch.and_then(|batch| align(&batch, &self.schema)).map_err(|source| misfit::<R>(part, source));
-        Some(rows.and_then(|batch| serde_arrow::from_record_batch(&batch).map_err(|source| misfit::<R>(part, source))))
-    }
-}
-
-impl<R> Rows<R> {
-    fn of(path: &Path, batches: Box<dyn Iterator<Item = Result<Vec<R>, PartitionError>> + Send>) -> Rows<R> {
-        Rows { path: path.to_owned(), batches, ready: Vec::new().into_iter() }
-    }
-}
-
-impl<R> Iterator for Rows<R> {
+impl<R: Record> Iterator for Rows<R> {
     type Item = Result<R, PartitionError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -450,8 +446,12 @@ impl<R> Iterator for Rows<R> {
             if let Some(row) = self.ready.next() {
                 return Some(Ok(row));
             }
-            match self.batches.next()? {
-                Ok(rows) => self.ready = rows.into_iter(),
+            let batch = self.batches.next()?;
+            let part = self.batches.part();
+            let batch = batch.and_then(|batch| align(&batch, &self.schema)).map_err(|source| misfit::<R>(part, source));
+            let rows = |batch| serde_arrow::from_record_batch(&batch).map_err(|source| misfit::<R>(part, source));
+            match batch.and_then(rows) {
+                Ok(rows) => self.ready = Vec::into_iter(rows),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -580,8 +580,11 @@ mod tests {
             let limit = PartLimit { bytes, group: GroupLimit { rows: rows_per_group, plain_bytes } };
             let (first, written) = write_in_parts(folder.path(), &rows, at_once, limit);
             prop_assert_eq!(parts::of(&first).unwrap().len(), written.len());
-            prop_assert_eq!(read_rows::<Payment>(&first).unwrap(), rows.clone());
-            prop_assert_eq!(open_rows_ahead::<Payment>(&first).unwrap().map(Result::unwrap).collect::<Vec<_>>(), rows);
+            prop_assert_eq!(read_rows::<Payment>(&first).unwrap(), rows);
+            let batches = open_batches_ahead(&first, &["settled_fen"]).unwrap().map(Result::unwrap);
+            let ahead = batches.map(|batch| (batch.num_columns(), batch.num_rows())).collect::<Vec<_>>();
+            prop_assert!(ahead.iter().all(|(columns, _)| *columns == 1), "{:?}", ahead);
+            prop_assert_eq!(ahead.iter().map(|(_, rows)| rows).sum::<usize>(), count);
             prop_assert_eq!(check_partition(&first, contract("payments"), None).unwrap(), written.clone());
             prop_assert_eq!(sum_of::<Payment>(&first, "settled_fen").unwrap(), Fen(100 * count as i64));
             for (number, rows) in written.iter().enumerate() {

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use super::lookback::Lines;
+use super::lookback::{Lines, LookbackLine};
 use super::roster::{Buyers, Roster, RosterInput};
-use super::{Api, Issue, LookbackLine, Night, OrderExports, SubsidyInput};
+use super::{Api, Issue, Night, OrderExports, SubsidyInput};
 use super::{cards, coupon_codes, datacube, notifications, orders, roster, subsidies, subsidy_ledger};
 use super::{user_coupons, v2_stocks};
 use crate::job::BillSource;
@@ -99,12 +99,13 @@ impl Tonight {
         exports.settle(|row| {
             let line = orders::unpacked(row);
             line.openid.as_deref().map_or(Ok(()), |openid| tonight.buyers.add(openid))?;
+            let openid = line.openid.map(|openid| night.persona.publish(&openid));
             tonight.lines.add(&LookbackLine {
-                out_trade_no: line.out_trade_no.into_owned(),
-                stock_id: line.stock_id.into_owned(),
-                coupon_code: line.coupon_code.into_owned(),
-                openid: line.openid.map(|openid| night.persona.publish(&openid)),
-                paid_at: line.paid_at,
+                out_trade_no: &line.out_trade_no,
+                stock_id: &line.stock_id,
+                coupon_code: &line.coupon_code,
+                openid: openid.as_deref(),
+                paid_at: line.paid_at.map(|paid| paid.timestamp_micros()),
             })
         })?;
         Ok(tonight)
@@ -114,9 +115,7 @@ impl Tonight {
 /// The coupons the last night knew, as it published them.
 fn wallets(night: &Night<'_>) -> Result<Kept, Issue> {
     let mut coupons = Keeper::new(&night.corner());
-    for coupon in night.each_yesterday::<UserCoupon>()? {
-        coupons.push(&coupon?).map_err(|error| Issue::unsorted(&error))?;
-    }
+    night.each_yesterday::<UserCoupon>(|coupon| coupons.push(&coupon).map_err(|error| Issue::unsorted(&error)))?;
     coupons.finish().map_err(|error| Issue::unsorted(&error))
 }
 

@@ -8,7 +8,7 @@ use super::{Issue, Night};
 use crate::dataset::manifest::Intake;
 use crate::money::Fen;
 use crate::record::{Record, SubsidyPayment, SubsidyReturn, UserCoupon};
-use crate::sorter::{Keeper, Kept, Packed, PackedRow, Room, Sorted, Sorter};
+use crate::sorter::{Keeper, Kept, Packed, PackedRow, PackedRows, Room, Sorted, Sorter};
 
 /// A row that can be gathered.
 pub(super) trait Gatherable: Record + Packed {
@@ -44,12 +44,34 @@ pub(super) struct Known<R> {
     kind: PhantomData<R>,
 }
 
+/// The rows of some answers, packed by whoever read them.
+#[derive(Debug)]
+pub(super) struct Handful<R> {
+    rows: PackedRows,
+    intake: Intake,
+    kind: PhantomData<R>,
+}
+
 /// Rows as they come.
 pub(super) struct Gathered<R> {
     room: Room,
     rows: Sorter,
     pub(super) intake: Intake,
     kind: PhantomData<R>,
+}
+
+impl<R: Gatherable> Handful<R> {
+    /// Nothing yet, of so many pages.
+    pub(super) fn of_pages(pages: usize) -> Handful<R> {
+        let intake = Intake { pages: pages as u64, ..Intake::default() };
+        Handful { rows: PackedRows::default(), intake, kind: PhantomData }
+    }
+
+    /// A row of an answer.
+    pub(super) fn put(&mut self, row: &R) {
+        self.intake.read(row.amount());
+        self.rows.push(row);
+    }
 }
 
 impl<R: Gatherable> Gathered<R> {
@@ -69,10 +91,18 @@ impl<R: Gatherable> Gathered<R> {
         self.rows.push(row)
     }
 
+    /// Rows of answers.
+    pub(super) fn add(&mut self, handful: &Handful<R>) -> io::Result<()> {
+        self.intake.pages += handful.intake.pages;
+        self.intake.read += handful.intake.read;
+        self.intake.read_fen += handful.intake.read_fen;
+        handful.rows.iter().try_for_each(|row| self.rows.push(&row))
+    }
+
     /// A row of an earlier night.
-    pub(super) fn carry(&mut self, row: &R) -> io::Result<()> {
-        self.intake.carry(row.amount());
-        self.rows.push(row)
+    pub(super) fn carry(&mut self, row: PackedRow<'_>, amount: Fen) -> io::Result<()> {
+        self.intake.carry(amount);
+        self.rows.push(&row)
     }
 
     /// Of every key the row that came last.
@@ -95,17 +125,14 @@ impl<R: Gatherable> Gathered<R> {
 }
 
 impl<R: Gatherable> Known<R> {
-    /// The same with the rows of the last night that tonight's answers do not know better; `renew` makes them
-    /// tonight's.
-    pub(super) fn carrying(mut self, night: &Night<'_>, renew: impl Fn(&mut R)) -> Result<Known<R>, Issue> {
+    /// The same with the rows of the last night that tonight's answers do not know better, as tonight's.
+    pub(super) fn carrying(mut self, night: &Night<'_>) -> Result<Known<R>, Issue> {
         let unsorted = |error| Issue::unsorted(&error);
         let mut carried = Keeper::new(&night.corner());
-        for row in night.each_yesterday::<R>()? {
-            let mut row = row?;
-            renew(&mut row);
-            self.intake.carry(row.amount());
-            carried.push(&row).map_err(unsorted)?;
-        }
+        night.each_yesterday::<R>(|row| {
+            self.intake.carry(R::amount_of(row));
+            carried.push(&row).map_err(unsorted)
+        })?;
         let superseded = |earlier: PackedRow<'_>| {
             self.intake.carried -= 1;
             self.intake.carried_fen = self.intake.carried_fen - R::amount_of(earlier);
@@ -130,6 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sorter::HeldRow;
 
     /// The same, held in a map: what a night did before it sorted.
     #[derive(Default)]
@@ -157,7 +185,7 @@ mod tests {
     fn coupon(key: (u8, u8, u8), fen: Option<i64>, comment: Option<String>) -> UserCoupon {
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
         let wire = serde_json::from_str(&format!(r#"{{"stock_id":"{}","coupon_code":"C{}"}}"#, key.0, key.1)).unwrap();
-        let row = crate::extract::wire::user_coupon_row(&wire, &format!("o{}", key.2), date);
+        let row = crate::extract::wire::user_coupon_row(wire, &format!("o{}", key.2), date);
         UserCoupon { discount_amount_fen: fen.map(Fen), comment, ..row }
     }
 
@@ -174,7 +202,9 @@ mod tests {
             let amount = Record::amount(coupon);
             match is_carried {
                 true => {
-                    gathered.carry(coupon).unwrap();
+                    let mut packed = HeldRow::default();
+                    packed.pack(coupon);
+                    gathered.carry(packed.row(), amount).unwrap();
                     model.intake.carry(amount);
                 }
                 false => {

@@ -5,6 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::clock;
+use crate::dataset::partition::PartitionError;
 use crate::journal::JournalError;
 use crate::wechat::{ApiError, FailureKind};
 
@@ -75,6 +76,13 @@ impl Issue {
     pub(super) fn not_journalled(missing: usize) -> Issue {
         Issue::new(IssueKind::Incomplete, format!("{missing} answers are not in the journal"))
             .hinting("a replay asks nobody; run without `--replay` to fetch them")
+    }
+}
+
+/// A published file that cannot be read.
+impl From<PartitionError> for Issue {
+    fn from(error: PartitionError) -> Issue {
+        Issue::violation(error.to_string())
     }
 }
 

@@ -5,29 +5,22 @@ use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
-
-use super::{Issue, Night, unreadable};
-use crate::dataset::partition::open_columns;
+use super::{Issue, Night};
+use crate::dataset::columns::row_type;
+use crate::dataset::partition::each_row;
 use crate::record::{OrderLine, Record};
 use crate::sorter::{CellPacker, Jotting, Keeper, Kept, KeyPacker, Packed, PackedRow, Room, Sorter};
 
-const COLUMNS: [&str; 5] = ["out_trade_no", "stock_id", "coupon_code", "openid", "paid_at"];
-
-/// What an order line says of a coupon and its user.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct LookbackLine {
-    /// Merchant order number.
-    pub out_trade_no: String,
-    /// Coupon stock (批次) id; empty when no coupon is claimed.
-    pub stock_id: String,
-    /// Coupon code; empty when no coupon is claimed.
-    pub coupon_code: String,
-    /// User, as published.
-    pub openid: Option<String>,
-    /// When the order was paid.
-    pub paid_at: Option<DateTime<Utc>>,
+row_type! {
+    /// What an order line says of a coupon and its user, who stands as published. Stock and code are empty where none
+    /// is claimed.
+    LookbackLine of LookbackColumns {
+        out_trade_no: text,
+        stock_id: text,
+        coupon_code: text,
+        openid: maybe_text,
+        paid_at: maybe_instant,
+    }
 }
 
 /// The lines of the look-back, of each the one of the latest day.
@@ -100,14 +93,10 @@ impl Lines {
     }
 
     fn add_partition(&mut self, orders: &Path) -> Result<(), Issue> {
-        let lines = open_columns::<LookbackLine>(orders, OrderLine::DATASET, &COLUMNS);
-        for line in lines.map_err(|error| unreadable(&error))? {
-            self.add(&line.map_err(|error| unreadable(&error))?)?;
-        }
-        Ok(())
+        each_row::<LookbackColumns, Issue>(orders, OrderLine::DATASET, |line| self.add(&line))
     }
 
-    pub(super) fn add(&mut self, line: &LookbackLine) -> Result<(), Issue> {
+    pub(super) fn add(&mut self, line: &LookbackLine<'_>) -> Result<(), Issue> {
         self.lines.push(line).map_err(|error| Issue::unsorted(&error))
     }
 
@@ -142,14 +131,14 @@ pub(super) fn keep(rows: Sorter, room: &Room) -> io::Result<Kept> {
     keeper.finish()
 }
 
-impl Packed for LookbackLine {
+impl Packed for LookbackLine<'_> {
     fn pack_key(&self, key: &mut KeyPacker<'_>) {
-        [&self.out_trade_no, &self.stock_id, &self.coupon_code].into_iter().for_each(|text| key.text(text));
+        [self.out_trade_no, self.stock_id, self.coupon_code].into_iter().for_each(|text| key.text(text));
     }
 
     fn pack_cells(&self, cells: &mut CellPacker<'_>) {
         cells.integer(i64::from(self.paid_at.is_some()));
-        cells.maybe_text(self.openid.as_ref());
+        cells.maybe_text(self.openid);
     }
 }
 

@@ -24,20 +24,23 @@ mod v2_stocks;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use crate::clock::{self, World};
+use crate::contract::contract;
 use crate::dataset::Lake;
+use crate::dataset::assembly::each_packed;
 use crate::dataset::manifest::Intake;
-use crate::dataset::partition::{PartitionError, open_rows};
+use crate::dataset::partition::read_rows;
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::persona::Persona;
 use crate::record::Record;
-use crate::sorter::Room;
+use crate::sorter::{PackedRow, Room};
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
@@ -50,13 +53,15 @@ pub use datacube::{Datacube, extract as extract_datacube};
 pub use forecast::{StageForecast, forecast};
 pub use health::{Api, Health};
 pub use issue::{Issue, IssueKind};
-pub use lookback::{Lookback, LookbackLine};
+pub use lookback::Lookback;
 pub use notifications::extract as extract_notifications;
 pub use orders::{OrderExports, SettledOrders, extract as extract_orders, unpacked as order_line};
 pub use retries::Retries;
 pub use roster::{Buyers, Roster, RosterInput, extract as extract_roster};
 pub use stocks::extract as extract_stocks;
-pub use subsidies::{Subsidies, SubsidyInput, extract as extract_subsidies};
+pub use subsidies::{
+    Plan as SubsidyPlan, Subsidies, SubsidyInput, extract as extract_subsidies, plan as plan_subsidies,
+};
 pub use subsidy_ledger::{SettledLedger, SubsidyLedger, extract as extract_subsidy_ledger};
 pub use user_coupons::{Wallets, extract as extract_user_coupons};
 pub use v2_stocks::{Vouchers, extract as extract_v2_stocks};
@@ -141,29 +146,29 @@ impl<T> Harvest<T> {
 }
 
 impl Night<'_> {
-    /// Hands over the rows of `R` published on any day before D, oldest first.
-    fn each_earlier<R: Record>(&self, mut take: impl FnMut(R) -> Result<(), Issue>) -> Result<(), Issue> {
+    /// Hands over the rows of `R` published on any day before D, packed, oldest day first.
+    fn each_earlier<R: Record>(&self, mut take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<(), Issue> {
         let partitions = self.lake.partitions(R::DATASET, NaiveDate::MIN, self.date);
         for partition in partitions.map_err(|error| Issue::io(self.lake.root(), &error))? {
-            for row in open_rows::<R>(&partition.path).map_err(|error| unreadable(&error))? {
-                take(row.map_err(|error| unreadable(&error))?)?;
-            }
+            each_packed(&partition.path, contract(R::DATASET), None, &mut take)?;
         }
         Ok(())
     }
 
     /// Rows of the latest partition of `R` before D.
     fn yesterday<R: Record>(&self) -> Result<Vec<R>, Issue> {
-        self.each_yesterday().and_then(Iterator::collect)
+        Ok(self.latest::<R>()?.map(|path| read_rows(&path)).transpose()?.unwrap_or_default())
     }
 
-    /// The same, one by one.
-    fn each_yesterday<R: Record>(&self) -> Result<impl Iterator<Item = Result<R, Issue>>, Issue> {
+    /// Hands over the same rows packed, as those of D.
+    fn each_yesterday<R: Record>(&self, take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<(), Issue> {
+        self.latest::<R>()?.map_or(Ok(()), |path| each_packed(&path, contract(R::DATASET), Some(self.date), take))
+    }
+
+    /// The latest partition of `R` before D, by its first file.
+    fn latest<R: Record>(&self) -> Result<Option<PathBuf>, Issue> {
         let latest = self.lake.latest_before(R::DATASET, self.date);
-        let latest = latest.map_err(|error| Issue::io(self.lake.root(), &error))?;
-        let rows =
-            latest.map(|partition| open_rows(&partition.path)).transpose().map_err(|error| unreadable(&error))?;
-        Ok(rows.into_iter().flatten().map(|row| row.map_err(|error| unreadable(&error))))
+        Ok(latest.map_err(|error| Issue::io(self.lake.root(), &error))?.map(|partition| partition.path))
     }
 
     /// A part of the room, for a sorter that is at work beside others.
@@ -190,9 +195,4 @@ impl Night<'_> {
 /// `time` of D+1 in Asia/Shanghai.
 fn ready_instant(date: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
     clock::beijing_instant((date + chrono::Days::new(1)).and_time(time))
-}
-
-/// A published file that cannot be read.
-fn unreadable(error: &PartitionError) -> Issue {
-    Issue::violation(error.to_string())
 }

@@ -7,14 +7,13 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 use aws_lc_rs::digest;
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
-use serde::Deserialize;
+use chrono::{Datelike, NaiveDate};
 
 use super::lookback::keep;
 use super::orders::{digests, from_export};
-use super::{Harvest, Issue, Night, unreadable};
-use crate::clock;
-use crate::dataset::partition::open_columns;
+use super::{Harvest, Issue, Night};
+use crate::dataset::columns::{business_day, row_type};
+use crate::dataset::partition::each_row;
 use crate::durable;
 use crate::exports::roster_file::{Openid, read};
 use crate::exports::{Export, ExportError};
@@ -157,28 +156,27 @@ pub(super) fn raw_openid(row: PackedRow<'_>) -> &str {
     cells.text()
 }
 
+row_type! {
+    /// Whether and until when a coupon can be used.
+    Usable of UsableColumns {
+        openid: text,
+        coupon_state: maybe_text,
+        expire_time: maybe_instant,
+    }
+}
+
 /// Adds the wallets with a usable coupon that expires on D: its state changes by the calendar.
 fn add_expiring(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Result<(), Issue> {
-    #[derive(Deserialize)]
-    struct Usable {
-        openid: String,
-        coupon_state: Option<String>,
-        expire_time: Option<DateTime<Utc>>,
-    }
     let unsorted = |error: io::Error| Issue::unsorted(&error);
-    let latest = night.lake.latest_before(UserCoupon::DATASET, night.date);
-    let latest = latest.map_err(|error| Issue::io(night.lake.root(), &error))?;
     let mut holders = Sorter::new(&night.corner());
-    if let Some(partition) = latest {
-        let columns = ["openid", "coupon_state", "expire_time"];
-        let coupons = open_columns::<Usable>(&partition.path, UserCoupon::DATASET, &columns);
-        for coupon in coupons.map_err(|error| unreadable(&error))? {
-            let coupon = coupon.map_err(|error| unreadable(&error))?;
-            let expires = coupon.expire_time.is_some_and(|time| clock::business_date_of(time) == night.date);
-            if expires && coupon.coupon_state.as_deref() == Some("SENDED") {
-                holders.push(&Jotting { key: &[&coupon.openid], mark: 0, texts: &[] }).map_err(unsorted)?;
+    if let Some(path) = night.latest::<UserCoupon>()? {
+        each_row::<UsableColumns, Issue>(&path, UserCoupon::DATASET, |coupon| {
+            let expires = coupon.expire_time.is_some_and(|time| business_day(time) == night.date.to_epoch_days());
+            match expires && coupon.coupon_state == Some("SENDED") {
+                true => holders.push(&Jotting { key: &[coupon.openid], mark: 0, texts: &[] }).map_err(unsorted),
+                false => Ok(()),
             }
-        }
+        })?;
     }
     holders.finish().and_then(|holders| add_raw(holders, by_published, ask)).map_err(unsorted)
 }

@@ -5,6 +5,8 @@ mod candidates;
 
 use std::io;
 
+pub use candidates::Plan;
+
 use super::ask::{Place, ask_each, read_page, settle};
 use super::gathered::Gathered;
 use super::wire::{subsidy_payment_row, subsidy_return_row};
@@ -40,15 +42,25 @@ pub struct Subsidies {
     pub returns: Kept,
 }
 
+/// Chooses whose receipts are asked for tonight; asks nothing.
+///
+/// # Errors
+/// What is known cannot be read; the scratch folder has no room.
+pub fn plan(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> {
+    if night.apis.pay_v3.is_none() {
+        return Ok(Plan::default());
+    }
+    candidates::choose(night, input)
+}
+
 /// Asks for the receipts that may have changed and carries the settled rest: a receipt that was not asked for
 /// tonight, or that tonight's answers do not know, stays known.
-pub async fn extract(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Harvest<Subsidies>, Issue> {
+pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies>, Issue> {
     let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
         return Ok(Harvest::complete(Subsidies::default()));
     };
     let desk = Desk { night, pay_v3, journal: &*night.journal.stage(STAGE)?, concurrency: settings.limits.concurrency };
     let room = night.corner();
-    let plan = candidates::choose(night, input)?;
     let mut issues = desk.ask_lists(&plan.coupons).await?;
     let listed = desk.read_lists(&plan.coupons, Gathered::new(&room))?.settle().map_err(unsorted)?;
     let missing = plan.receipts_missing_from(&listed.rows, &room).map_err(unsorted)?;
@@ -57,8 +69,8 @@ pub async fn extract(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Harv
     let payments = single.replace(&listed.rows).map_err(unsorted)?;
     issues.extend(desk.ask_returns(&plan.returns).await?);
     let returns = desk.read_returns(&plan.returns, Gathered::new(&room))?.settle().map_err(unsorted)?;
-    let payments = payments.carrying(night, |receipt| receipt.business_date = night.date)?;
-    let returns = returns.carrying(night, |receipt| receipt.business_date = night.date)?;
+    let payments = payments.carrying(night)?;
+    let returns = returns.carrying(night)?;
 
     let mut harvest = Harvest::complete(Subsidies { payments: payments.rows, returns: returns.rows });
     harvest.intake = vec![payments.intake, returns.intake];

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use doubtful::{Doubt, Doubter};
 
 use super::ask::{Place, ask_each, read_page, settle, settle_and_read};
-use super::gathered::{Gathered, Known};
+use super::gathered::{Gathered, Handful, Known};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::roster::Roster;
@@ -22,6 +22,7 @@ use crate::job::{PayV3Settings, WalletSettings};
 use crate::journal::{Entry, Page, StageJournal};
 use crate::record::UserCoupon;
 use crate::sorter::{Kept, PackedRow};
+use crate::threads::at_once;
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
@@ -58,14 +59,6 @@ struct Counter<'a> {
     journal: &'a StageJournal,
 }
 
-/// What a wallet answered.
-struct Wallet {
-    /// Its openid as it is published.
-    published: String,
-    /// `None` where nothing is known of it.
-    pages: Vec<Option<UserCouponPage>>,
-}
-
 /// Asks tonight's wallets. `orders` are the order lines of the look-back, D's included, with
 /// published openids.
 pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> Result<Harvest<Wallets>, Issue> {
@@ -82,7 +75,10 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     counter.carry(&asked, &mut gathered)?;
     let known = gathered.settle().map_err(unsorted)?;
     let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
-    let doubts = doubter.find(&known.rows, orders, roster).map_err(unsorted)?;
+    // The journal keeps its digest until an answer is added: where nobody is asked once more, it need not be waited for.
+    let (digest, doubts) =
+        at_once(|| journal.digest(&night.corner()), || doubter.find(&known.rows, orders, roster).map_err(unsorted));
+    let (_, doubts) = (digest?, doubts?);
     issues.extend(counter.ask_single(&doubts).await?);
     let (Known { rows: coupons, intake, .. }, unknown) = counter.replace_single(&doubts, known)?;
     let stocks = stocks_of(&coupons).map_err(unsorted)?;
@@ -173,39 +169,38 @@ impl Counter<'_> {
     /// The rows of the wallets that were asked.
     fn read_wallets(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<(), Issue> {
         let read = |entry: Entry| self.read_wallet(&entry, asked);
-        self.journal.visit_read(WALLET, read, |wallet| {
-            let Some(Wallet { published, pages }) = wallet else { return Ok(()) };
-            for page in pages {
-                gathered.intake.pages += 1;
-                for entity in page.map(|page| page.data).unwrap_or_default() {
-                    gathered.put(&user_coupon_row(&entity, &published, self.night.date)).map_err(unsorted)?;
-                }
-            }
-            Ok::<(), Issue>(())
+        self.journal.visit_read(WALLET, read, |coupons| match coupons {
+            Some(coupons) => gathered.add(&coupons).map_err(unsorted),
+            None => Ok(()),
         })
     }
 
     /// What a wallet answered, if it is one of those asked.
-    fn read_wallet(&self, entry: &Entry, asked: &Fingerprints) -> Result<Option<Wallet>, Issue> {
+    fn read_wallet(&self, entry: &Entry, asked: &Fingerprints) -> Result<Option<Handful<UserCoupon>>, Issue> {
         let openid = entry.key.strip_prefix(WALLET).unwrap_or_default();
         let published = self.night.persona.publish(openid);
         if !asked.contains(&[&published]) {
             return Ok(None);
         }
         let request = self.wallet_request(openid, 0);
-        let pages = entry.pages.iter().map(|page| read_page(&request, page)).collect::<Result<_, _>>()?;
-        Ok(Some(Wallet { published, pages }))
+        let mut coupons = Handful::of_pages(entry.pages.len());
+        for page in &entry.pages {
+            for entity in read_page(&request, page)?.map(|page| page.data).unwrap_or_default() {
+                coupons.put(&user_coupon_row(entity, &published, self.night.date));
+            }
+        }
+        Ok(Some(coupons))
     }
 
     /// Wallets that were not asked tonight are as they were.
     fn carry(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<(), Issue> {
-        for coupon in self.night.each_yesterday::<UserCoupon>()? {
-            let coupon = UserCoupon { business_date: self.night.date, ..coupon? };
-            if !asked.contains(&[&coupon.openid]) {
-                gathered.carry(&coupon).map_err(unsorted)?;
+        self.night.each_yesterday::<UserCoupon>(|row| {
+            let coupon = UserCoupon::unpack(&mut row.unpack());
+            match asked.contains(&[&coupon.openid]) {
+                true => Ok(()),
+                false => gathered.carry(row, coupon.discount_amount_fen.unwrap_or_default()).map_err(unsorted),
             }
-        }
-        Ok(())
+        })
     }
 
     async fn ask_single(&self, doubts: &Kept) -> Result<Vec<Issue>, Issue> {
@@ -246,7 +241,7 @@ impl Counter<'_> {
             second.intake.pages += u64::from(page.is_some());
             match page.transpose()?.flatten() {
                 Some(entity) => {
-                    second.put(&user_coupon_row(&entity, &doubt.openid, self.night.date)).map_err(unsorted)?;
+                    second.put(&user_coupon_row(entity, &doubt.openid, self.night.date)).map_err(unsorted)?;
                 }
                 None => {
                     unknown.insert(&[&doubt.openid, &doubt.coupon_code]);

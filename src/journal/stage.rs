@@ -18,8 +18,8 @@ use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorter};
 const SEGMENT_PAGES: usize = 256;
 /// … or when its first entry is this old.
 const SEGMENT_AGE: TimeDelta = TimeDelta::seconds(5);
-/// Segments that are read before they are asked for.
-const SEGMENTS_AHEAD: usize = 1;
+/// Threads that read segments.
+const READERS: usize = 2;
 
 /// The journal of one stage; may be shared between tasks.
 #[derive(Debug)]
@@ -117,8 +117,8 @@ impl StageJournal {
         self.close_segment(&mut self.lock())
     }
 
-    /// Every entry, durable and open ones, in the order of their segments, a few of which are in memory at a time: a
-    /// thread reads the next one.
+    /// Every entry, durable and open ones, in the order of their segments, a few of which are in memory at a time:
+    /// threads read the next ones.
     ///
     /// # Errors
     /// A segment cannot be read; what `visit` returns.
@@ -126,7 +126,7 @@ impl StageJournal {
         self.visit_read("", Ok, visit)
     }
 
-    /// As `visit`, of every entry whose key begins with `prefix`; the thread that reads the segments does `read`
+    /// As `visit`, of every entry whose key begins with `prefix`; the threads that read the segments do `read`
     /// with each. Of segments without such a key nothing but the keys is read.
     ///
     /// # Errors
@@ -139,10 +139,9 @@ impl StageJournal {
     ) -> Result<(), E> {
         self.flush()?;
         let segments = self.lock().segments.clone();
-        let parts = segments
-            .iter()
-            .map(|segment| -> Result<Vec<T>, E> { read_below(prefix, segment)?.into_iter().map(&read).collect() });
-        ahead::each(parts, SEGMENTS_AHEAD, |part| part?.into_iter().try_for_each(&mut visit))
+        let part =
+            |segment: &Segment| -> Result<Vec<T>, E> { read_below(prefix, segment)?.into_iter().map(&read).collect() };
+        ahead::each_of(&segments, READERS, part, |part| part?.into_iter().try_for_each(&mut visit))
     }
 
     /// Every entry at once, for stages that have few.
@@ -189,10 +188,8 @@ impl StageJournal {
         }
         let unsorted = |error| io_error(&room.folder, error);
         let mut sums = Sorter::new(room);
-        self.visit(|entry| {
-            let sum = digest_of(&entry);
-            sums.push(&Sum { key: &entry.key, sum: &sum }).map_err(unsorted)
-        })?;
+        let sum_of = |entry: Entry| -> Result<_, JournalError> { Ok((digest_of(&entry), entry.key)) };
+        self.visit_read("", sum_of, |(sum, key)| sums.push(&Sum { key: &key, sum: &sum }).map_err(unsorted))?;
         let mut context = digest::Context::new(&digest::SHA256);
         let add = |row: PackedRow<'_>| {
             let mut cells = row.unpack();

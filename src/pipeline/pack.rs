@@ -5,12 +5,14 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
+use arrow::array::RecordBatch;
 use chrono::{Days, NaiveDate};
 
 use super::failure::{disk, rules_wrong, violated};
 use super::stages::Sources;
+use crate::dataset::columns::Columns;
 use crate::dataset::manifest::FootingEntry;
-use crate::dataset::partition::{PartitionError, open_rows_ahead, read_columns};
+use crate::dataset::partition::{PartitionError, open_batches_ahead, open_rows, read_columns};
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::error::Failure;
 use crate::exports::BadRow;
@@ -18,7 +20,7 @@ use crate::job::{Job, OnBadRow, Pii};
 use crate::reconcile::rules::Rule;
 use crate::reconcile::{self, DayFiles, Judgement};
 use crate::record::{Break, LedgerRow, Record, SubsidyPayment};
-use crate::report::{self, Books, PackInput, ReportError, RuleTitle, Shelf, TrendDay};
+use crate::report::{self, Books, CouponColumns, PackInput, ReportError, RuleTitle, Shelf, TrendDay};
 
 /// Days of the trend before the day itself.
 const TREND_DAYS_BEFORE: u64 = 29;
@@ -60,20 +62,30 @@ pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<
         trend: &trend,
         scratch: staging.folder(),
     };
-    let books = Books { ledger: rows::<LedgerRow>(night.files), receipts: rows::<SubsidyPayment>(night.files) };
+    let books = Books { ledger: ledger(night.files), receipts: receipts(night.files) };
     let mut shelf = StagingShelf { staging, files: Vec::new() };
     report::write(&input, books, &mut shelf).map_err(unwritten)?;
     Ok(shelf.files)
 }
 
-/// The rows of the day's partition, read a little ahead of who asks for them; none where there is no partition.
-fn rows<R: Record>(files: &DayFiles) -> impl Iterator<Item = Result<R, PartitionError>> {
-    let opened = files.of_day(R::DATASET).map(open_rows_ahead::<R>).transpose();
-    let (rows, error) = match opened {
-        Ok(rows) => (rows, None),
+/// The ledger of the day, read a little ahead of who asks for it; nothing where there is none.
+fn ledger(files: &DayFiles) -> impl Iterator<Item = Result<RecordBatch, PartitionError>> + use<> {
+    let path = files.of_day(LedgerRow::DATASET);
+    or_error(path.map(|path| open_batches_ahead(path, CouponColumns::NAMES)).transpose())
+}
+
+/// The subsidy receipts of the day.
+fn receipts(files: &DayFiles) -> impl Iterator<Item = Result<SubsidyPayment, PartitionError>> + use<> {
+    or_error(files.of_day(SubsidyPayment::DATASET).map(open_rows).transpose())
+}
+
+/// Items that may not be there, or cannot be had: then the error is the only one.
+fn or_error<T, E>(items: Result<Option<impl Iterator<Item = Result<T, E>>>, E>) -> impl Iterator<Item = Result<T, E>> {
+    let (items, error) = match items {
+        Ok(items) => (items, None),
         Err(error) => (None, Some(Err(error))),
     };
-    error.into_iter().chain(rows.into_iter().flatten())
+    error.into_iter().chain(items.into_iter().flatten())
 }
 
 /// The days before this one, counted from the breaks they published.
@@ -110,7 +122,7 @@ fn quarantined(job: &Job, sources: &Sources) -> Option<Vec<BadRow>> {
 
 fn unwritten(error: ReportError) -> Failure {
     match &error {
-        ReportError::Read(_) => violated(&error),
+        ReportError::Read(_) | ReportError::Ledger(_) => violated(&error),
         ReportError::Write { source, .. } => disk(source, &error.to_string()),
         ReportError::Workbook(_) => disk(&io::Error::other(error.to_string()), "cannot write the reports"),
     }

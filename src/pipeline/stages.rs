@@ -20,6 +20,7 @@ use crate::record::{
     Card, CouponCode, CouponEvent, OrderLine, Payment, Record, Refund, Stock, SubsidyPayment, SubsidyReturn, UserCoupon,
 };
 use crate::sorter::Kept;
+use crate::threads::at_once;
 
 /// What the source stages of a night brought.
 #[derive(Debug, Default)]
@@ -46,9 +47,86 @@ pub(super) struct Sources {
     pub(super) unknown: Fingerprints,
 }
 
+/// What the merchant's files and callbacks leave for the stages to come.
+struct Files {
+    /// Order rows put aside.
+    quarantined: Vec<BadRow>,
+    ledger: Kept,
+    events: Vec<CouponEvent>,
+    /// Order lines of the look-back.
+    lines: Lookback,
+    roster: Roster,
+}
+
 /// Runs every source stage of the night.
 pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str) -> Sources {
     let mut clerk = Clerk { night, staging, rules_sha256, sources: Sources::default() };
+    // The wallets need the exports; bill, MP and v2 need nothing of each other. A bill that is here already is read on a
+    // thread of its own, beside the orders.
+    let (bills, (files, ((wallets, stocks, codes), (datacube, cards), vouchers))) =
+        tokio::join!(extract::extract_bills(night), async {
+            let files = read_files(&mut clerk).await;
+            let answers = tokio::join!(ask_wallets(night, &files), ask_cards(night), extract::extract_v2_stocks(night));
+            (files, answers)
+        });
+    let coupons = wallets.as_ref().map(|harvest| harvest.rows.coupons.clone()).unwrap_or_default();
+    let input = SubsidyInput { coupons: &coupons, orders: &files.lines, ledger: &files.ledger };
+    let (plan, wallets) = at_once(
+        || extract::plan_subsidies(night, &input),
+        || {
+            clerk.take("user_coupons", wallets, |desk, it: Wallets| {
+                desk.stage_kept::<UserCoupon>(&it.coupons);
+                Ok(it)
+            })
+        },
+    );
+    let stocks = clerk.take("stocks", stocks, |desk, rows| desk.stage_rows(rows));
+    clerk.take("coupon_codes", codes, |desk, rows| {
+        desk.stage_kept::<CouponCode>(&rows);
+        Ok(())
+    });
+    let (coverage, ()) = at_once(
+        || coverage::of(night, &wallets, &stocks),
+        || {
+            clerk.take("bills", bills, |desk, it: Bills| {
+                desk.stage_sorted::<Payment>(it.payments)?;
+                desk.stage_sorted::<Refund>(it.refunds)
+            })
+        },
+    );
+    clerk.take("datacube", datacube, |desk, it: Datacube| desk.stage_datacube(&it));
+    clerk.take("cards", cards, |desk, rows| desk.stage_rows(rows));
+    clerk.take("v2_stocks", vouchers, |desk, it: Vouchers| {
+        desk.stage(&it.stocks);
+        desk.stage(&it.coupons);
+        Ok(())
+    });
+
+    let subsidies = match &plan {
+        Ok(plan) => extract::extract_subsidies(night, plan).await,
+        Err(issue) => Err(issue.clone()),
+    };
+    clerk.take("subsidies", subsidies, |desk, it: Subsidies| {
+        desk.stage_kept::<SubsidyPayment>(&it.payments);
+        desk.stage_kept::<SubsidyReturn>(&it.returns);
+        Ok(())
+    });
+    let coverage = coverage.unwrap_or_else(|issue| {
+        clerk.sources.issues.push(issue);
+        None
+    });
+    Sources {
+        coverage,
+        quarantined: files.quarantined,
+        asked: wallets.asked,
+        unknown: wallets.unknown,
+        ..clerk.sources
+    }
+}
+
+/// Reads and stages what the merchant has: orders, ledger, callbacks. Gives what is asked for by it.
+async fn read_files(clerk: &mut Clerk<'_>) -> Files {
+    let night = clerk.night;
     let mut buyers = Buyers::new(night);
     let quarantined = clerk.take("orders", extract::extract_orders(night), |desk, it| {
         let staged = desk.stage_orders(it, is_configured(night, "roster").then_some(&mut buyers));
@@ -73,61 +151,17 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
         is_whole: ["orders", "coupon_events"].iter().all(|side| !clerk.sources.shortfall.contains_key(*side)),
     };
     let roster = clerk.take("roster", extract::extract_roster(night, sides), |_, roster| Ok(roster));
-
-    // The wallets need the exports; bill, MP and v2 need nothing of each other.
-    let ((wallets, stocks, codes), bills, (datacube, cards), vouchers) = tokio::join!(
-        ask_wallets(night, &roster, &lines, &events),
-        extract::extract_bills(night),
-        ask_cards(night),
-        extract::extract_v2_stocks(night),
-    );
-    let wallets = clerk.take("user_coupons", wallets, |desk, it: Wallets| {
-        desk.stage_kept::<UserCoupon>(&it.coupons);
-        Ok(it)
-    });
-    let stocks = clerk.take("stocks", stocks, |desk, rows| desk.stage_rows(rows));
-    clerk.take("coupon_codes", codes, |desk, rows| {
-        desk.stage_kept::<CouponCode>(&rows);
-        Ok(())
-    });
-    clerk.take("bills", bills, |desk, it: Bills| {
-        desk.stage_sorted::<Payment>(it.payments)?;
-        desk.stage_sorted::<Refund>(it.refunds)
-    });
-    clerk.take("datacube", datacube, |desk, it: Datacube| desk.stage_datacube(&it));
-    clerk.take("cards", cards, |desk, rows| desk.stage_rows(rows));
-    clerk.take("v2_stocks", vouchers, |desk, it: Vouchers| {
-        desk.stage(&it.stocks);
-        desk.stage(&it.coupons);
-        Ok(())
-    });
-
-    let subsidies = ask_subsidies(night, &wallets, &lines, &ledger).await;
-    clerk.take("subsidies", subsidies, |desk, it: Subsidies| {
-        desk.stage_kept::<SubsidyPayment>(&it.payments);
-        desk.stage_kept::<SubsidyReturn>(&it.returns);
-        Ok(())
-    });
-    let coverage = coverage::of(night, &wallets, &stocks).unwrap_or_else(|issue| {
-        clerk.sources.issues.push(issue);
-        None
-    });
-    Sources { coverage, quarantined, asked: wallets.asked, unknown: wallets.unknown, ..clerk.sources }
+    Files { quarantined, ledger, events, lines, roster }
 }
 
 type Answer<T> = Result<Harvest<T>, Issue>;
 
 /// Wallets, then the stocks they show, then the pools of those stocks.
-async fn ask_wallets(
-    night: &Night<'_>,
-    roster: &Roster,
-    lines: &Lookback,
-    events: &[CouponEvent],
-) -> (Answer<Wallets>, Answer<Vec<Stock>>, Answer<Kept>) {
-    let wallets = extract::extract_user_coupons(night, roster, lines).await;
+async fn ask_wallets(night: &Night<'_>, files: &Files) -> (Answer<Wallets>, Answer<Vec<Stock>>, Answer<Kept>) {
+    let wallets = extract::extract_user_coupons(night, &files.roster, &files.lines).await;
     let none = BTreeSet::new();
     let seen = wallets.as_ref().map_or(&none, |harvest| &harvest.rows.stocks);
-    let stocks = extract::extract_stocks(night, seen, events).await;
+    let stocks = extract::extract_stocks(night, seen, &files.events).await;
     let codes = match &stocks {
         Ok(harvest) => extract::extract_coupon_codes(night, &harvest.rows).await,
         Err(issue) => Err(issue.clone()),
@@ -140,15 +174,6 @@ async fn ask_cards(night: &Night<'_>) -> (Answer<Datacube>, Answer<Vec<Card>>) {
     let datacube = extract::extract_datacube(night).await;
     let named = datacube.iter().flat_map(|harvest| &harvest.rows.cards).map(|row| row.card_id.clone()).collect();
     (datacube, extract::extract_cards(night, &named).await)
-}
-
-async fn ask_subsidies(
-    night: &Night<'_>,
-    wallets: &Wallets,
-    orders: &Lookback,
-    ledger: &Kept,
-) -> Answer<extract::Subsidies> {
-    extract::extract_subsidies(night, &SubsidyInput { coupons: &wallets.coupons, orders, ledger }).await
 }
 
 /// Books what stages say and stages what they bring.

@@ -3,7 +3,7 @@
 
 use std::mem;
 
-use arrow::array::{ArrowPrimitiveType, BooleanArray, PrimitiveArray, StringArray};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, StringArray};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 /// Bits one after the other.
@@ -158,6 +158,97 @@ impl Flags {
         BooleanArray::new(self.values.take(), self.valid.take_nulls())
     }
 }
+
+/// The columns of a batch while it fills with rows.
+pub(super) trait Table: Default {
+    /// A row.
+    type Row<'a>;
+
+    /// Rows since the last batch.
+    fn rows(&self) -> usize;
+
+    /// Adds a row.
+    fn push(&mut self, row: &Self::Row<'_>);
+
+    /// The rows so far as columns, in the order of their declaration, without those that are left out.
+    fn take(&mut self) -> Vec<(&'static str, ArrayRef)>;
+
+    /// Leaves out, from the first row on, the columns of which this is not true, by place and name.
+    fn keep(&mut self, is_read: impl Fn(usize, &str) -> bool);
+}
+
+/// Declares a row type and the `Table` its rows are written with, column by column.
+macro_rules! table_type {
+    ($(#[$doc:meta])* $row:ident into $builder:ident { $($name:ident: $kind:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Default)]
+        pub(in crate::reconcile) struct $row<'a> {
+            $(pub(in crate::reconcile) $name: crate::dataset::columns::row_type!(@type 'a $kind),)*
+        }
+
+        /// The columns of a batch while it fills.
+        #[derive(Debug, Default)]
+        pub(in crate::reconcile) struct $builder {
+            rows: usize,
+            $($name: crate::reconcile::builders::Kept<crate::reconcile::builders::table_type!(@builder $kind)>,)*
+        }
+
+        impl crate::reconcile::builders::Table for $builder {
+            type Row<'a> = $row<'a>;
+
+            fn rows(&self) -> usize {
+                self.rows
+            }
+
+            #[inline]
+            fn push(&mut self, row: &$row<'_>) {
+                self.rows += 1;
+                $(if let Some(column) = self.$name.filling() {
+                    crate::reconcile::builders::table_type!(@push $kind column, row.$name);
+                })*
+            }
+
+            fn take(&mut self) -> Vec<(&'static str, arrow::array::ArrayRef)> {
+                self.rows = 0;
+                let columns: Vec<Option<(&str, arrow::array::ArrayRef)>> = vec![$(self.$name.filling().map(|column| {
+                    let array = crate::reconcile::builders::table_type!(@finish $kind column.finish());
+                    (stringify!($name), array as arrow::array::ArrayRef)
+                }),)*];
+                columns.into_iter().flatten().collect()
+            }
+
+            fn keep(&mut self, is_read: impl Fn(usize, &str) -> bool) {
+                let names = [$(stringify!($name)),*];
+                let mut left_out = (0..).zip(names).map(|(place, name)| !is_read(place, name));
+                $(if left_out.next() == Some(true) {
+                    self.$name.leave_out();
+                })*
+            }
+        }
+    };
+    (@builder text) => { crate::reconcile::builders::Texts };
+    (@builder maybe_text) => { crate::reconcile::builders::Texts };
+    (@builder instant) => { crate::reconcile::builders::Numbers<arrow::datatypes::TimestampMicrosecondType> };
+    (@builder maybe_instant) => { crate::reconcile::builders::Numbers<arrow::datatypes::TimestampMicrosecondType> };
+    (@builder date) => { crate::reconcile::builders::Numbers<arrow::datatypes::Date32Type> };
+    (@builder maybe_date) => { crate::reconcile::builders::Numbers<arrow::datatypes::Date32Type> };
+    (@builder flag) => { crate::reconcile::builders::Flags };
+    (@builder maybe_flag) => { crate::reconcile::builders::Flags };
+    (@builder $number:ident) => { crate::reconcile::builders::Numbers<arrow::datatypes::Int64Type> };
+    (@push fen $builder:expr, $value:expr) => { $builder.append_value($value.0) };
+    (@push maybe_fen $builder:expr, $value:expr) => { $builder.append_option($value.map(|fen| fen.0)) };
+    (@push text $builder:expr, $value:expr) => { $builder.append_value($value) };
+    (@push integer $builder:expr, $value:expr) => { $builder.append_value($value) };
+    (@push instant $builder:expr, $value:expr) => { $builder.append_value($value) };
+    (@push date $builder:expr, $value:expr) => { $builder.append_value($value) };
+    (@push flag $builder:expr, $value:expr) => { $builder.append_value($value) };
+    (@push $maybe:ident $builder:expr, $value:expr) => { $builder.append_option($value) };
+    (@finish instant $array:expr) => { std::sync::Arc::new($array.with_timezone("UTC")) };
+    (@finish maybe_instant $array:expr) => { std::sync::Arc::new($array.with_timezone("UTC")) };
+    (@finish $kind:ident $array:expr) => { std::sync::Arc::new($array) };
+}
+
+pub(super) use table_type;
 
 #[cfg(test)]
 mod tests {

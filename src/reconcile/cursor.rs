@@ -10,6 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::ahead::Ahead;
 use crate::dataset::batches::Batches as PartitionBatches;
+use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;
 use crate::dataset::parts;
 
@@ -17,21 +18,6 @@ use crate::dataset::parts;
 const ROWS_PER_BATCH: usize = 8_192;
 /// Batches decoded before they are asked for.
 const BATCHES_AHEAD: usize = 2;
-
-/// The typed columns of a batch.
-pub(super) trait Columns: Sized {
-    /// A row that borrows from them.
-    type Row<'a>
-    where
-        Self: 'a;
-    /// The columns read; the others are not decoded.
-    const NAMES: &'static [&'static str];
-
-    /// The columns of a batch.
-    fn of(batch: &RecordBatch) -> Result<Self, ArrowError>;
-    /// A row.
-    fn row(&self, row: usize) -> Self::Row<'_>;
-}
 
 /// A row held by its batch: it stays readable when the cursor has gone on.
 #[derive(Debug)]

@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
-use super::columns::{Micros, row_type};
-use super::cursor::{Columns, Cursor};
+use super::cursor::Cursor;
 use super::error::ReconcileError;
 use super::files::DayFiles;
 use super::footing::Tally;
 use super::order_book::{LineAmounts, Order};
 use super::spill::{Packed, Sorted, Sorter};
+use crate::dataset::columns::Columns;
+use crate::dataset::columns::{Micros, row_type};
 use crate::money::Fen;
 
 row_type! {

@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 
 use arrow::array::RecordBatch;
 
-use super::columns::{DayNumber, Micros, Table};
+use super::builders::Table;
 use super::error::ReconcileError;
 use super::facts::{Facts, scratched};
 use super::files::{DayFiles, Scratch};
@@ -25,6 +25,7 @@ use super::terms::Terms;
 use super::wallet::Coupon;
 use crate::clock;
 use crate::contract;
+use crate::dataset::columns::{DayNumber, Micros};
 use crate::dataset::partition::{self, PartitionError};
 use crate::fingerprints::Fingerprints;
 use crate::record::{LedgerRow, Record, Stock};

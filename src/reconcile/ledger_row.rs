@@ -1,9 +1,10 @@
 //! A row of the coupon ledger while it is made: what coupon, order and subsidy give to each column.
 
-use super::columns::{DayNumber, table_type};
+use super::builders::table_type;
 use super::order_side::OrderSide;
 use super::subsidy::Subsidy;
 use super::wallet::Coupon;
+use crate::dataset::columns::DayNumber;
 
 table_type! {
     /// A row of `coupon_ledger`, in the order of its contract.
@@ -130,7 +131,7 @@ impl<'a> LedgerLine<'a> {
 mod tests {
     use super::*;
     use crate::contract::contract;
-    use crate::reconcile::columns::Table;
+    use crate::reconcile::builders::Table;
 
     #[test]
     fn the_columns_are_those_of_the_contract_in_its_order() {

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use super::columns::DayNumber;
 use super::coupon_key::prefix;
-use super::cursor::{Columns, Cursor, Held};
+use super::cursor::{Cursor, Held};
 use super::error::ReconcileError;
 use super::parameters::days;
 use super::tournament::Tournament;
+use crate::dataset::columns::Columns;
+use crate::dataset::columns::DayNumber;
 use crate::dataset::partition::PartitionError;
 
 /// Columns whose rows are sorted by one text.

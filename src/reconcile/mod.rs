@@ -6,7 +6,6 @@ mod builders;
 mod candidate;
 mod cells;
 mod cluster;
-mod columns;
 mod coupon_key;
 mod cursor;
 mod decisions;
@@ -38,7 +37,6 @@ mod subsidy;
 mod tables;
 mod terms;
 mod text_hash;
-mod threads;
 mod tournament;
 mod wallet;
 
@@ -59,10 +57,10 @@ use chrono::NaiveDate;
 
 use crate::job::Job;
 use crate::record::{Break, LedgerRow, Record};
+use crate::threads::apart;
 use judge::Court;
 use rules::Rules;
 use terms::Terms;
-use threads::apart;
 
 /// Builds the coupon ledger of `files.date` (design §6) into `sink`, batch by batch in the order of its
 /// key; gives the control totals of every side that went into it. What the rules will ask of orders and

@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
 
-use super::columns::{Micros, row_type, table_type};
-use super::cursor::{Columns, Cursor, count_rows};
+use super::builders::table_type;
+use super::cursor::{Cursor, count_rows};
 use super::error::ReconcileError;
 use super::facts::scratched;
 use super::files::DayFiles;
 use super::rules::Reads;
 use super::scratch_table::RowWriter;
 use crate::clock;
+use crate::dataset::columns::Columns;
+use crate::dataset::columns::{Micros, row_type};
 
 /// The view this module computes.
 pub(super) const VIEW: &str = "observed_coupons";

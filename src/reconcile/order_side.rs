@@ -1,10 +1,10 @@
 //! The order columns of a ledger row: what the passes found tonight, or, for an order that left the
 //! look-back, what the previous row knew.
 
-use super::columns::Micros;
 use super::matching::Match;
 use super::order_book::{LineAmounts, Order};
 use super::wallet::PreviousRow;
+use crate::dataset::columns::Micros;
 use crate::money::Fen;
 
 /// The order columns of a ledger row.

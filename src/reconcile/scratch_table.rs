@@ -22,7 +22,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use super::blocks::{LOOSE_ROWS, ZSTD_LEVEL};
-use super::columns::Table;
+use super::builders::Table;
 use crate::behind::Behind;
 
 /// Rows of every batch but the last.
@@ -236,7 +236,7 @@ mod tests {
     use arrow::array::{AsArray, Int64Array, StringArray};
     use arrow::datatypes::Int64Type;
 
-    use super::super::columns::table_type;
+    use super::super::builders::table_type;
     use super::*;
 
     fn columns(first: usize, rows: usize) -> Vec<(&'static str, ArrayRef)> {

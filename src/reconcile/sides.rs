@@ -1,9 +1,8 @@
 //! Everything that speaks of coupons brought together coupon by coupon, each side in the order of its
 //! coupons. Holds the rows of one coupon at a time: the sides may be larger than memory.
 
-use super::columns::Micros;
 use super::coupon_key::CouponKey;
-use super::cursor::{Columns, Cursor, Held};
+use super::cursor::{Cursor, Held};
 use super::error::ReconcileError;
 use super::facts::{self, Claim, Dispatch, Facts, Receipt, Receipts, scratched};
 use super::files::DayFiles;
@@ -11,6 +10,8 @@ use super::footing::{Counts, Tally};
 use super::order_book::OrderBook;
 use super::spill::Grouped;
 use super::wallet::{PreviousColumns, PreviousRow, WalletColumns, WalletRow};
+use crate::dataset::columns::Columns;
+use crate::dataset::columns::Micros;
 use crate::money::Fen;
 use crate::record::{LedgerRow, Record, UserCoupon};
 

@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::columns::{DayNumber, business_day};
 use super::facts::Receipt;
 use super::terms::Terms;
 use super::wallet::{Coupon, USED};
+use crate::dataset::columns::{DayNumber, business_day};
 use crate::job::{SubsidyAmount, SubsidyProgram};
 use crate::money::Fen;
 

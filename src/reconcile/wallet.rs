@@ -1,7 +1,7 @@
 //! The coupon as it was at the end of D: what the wallet answered later, rolled back by the event
 //! times on the wire (design §6). What the wire forgets comes from the previous ledger row.
 
-use super::columns::{DayNumber, Micros, row_type};
+use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
 use crate::record::Stock;
 

@@ -2,10 +2,10 @@
 //! with it; matched ones too, so that the list foots with the redemptions.
 
 use super::broken::Broken;
+use super::coupon::{Coupon, instant};
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
 use crate::job::Language;
-use crate::record::LedgerRow;
 
 /// `associated_orders.csv`.
 pub(super) const TABLE: Table =
@@ -40,27 +40,27 @@ const COLUMNS: [Column; 25] = [
 ];
 
 /// Whether a coupon belongs into the table.
-pub(super) fn lists(row: &LedgerRow) -> bool {
-    row.state_on_date.as_deref() == Some("USED") || row.match_pass.is_some() || row.claim_count > 0
+pub(super) fn lists(row: &Coupon<'_>) -> bool {
+    row.state_on_date == Some("USED") || row.match_pass.is_some() || row.claim_count > 0
 }
 
-pub(super) fn row<'a>(language: Language, it: &'a LedgerRow, broken: &'a Broken<'_>) -> [Cell<'a>; COLUMNS.len()] {
-    let state = it.state_on_date.as_deref().unwrap_or_default();
-    let pass = it.match_pass.as_deref().unwrap_or_default();
+pub(super) fn row<'a>(language: Language, it: &Coupon<'a>, broken: &'a Broken<'_>) -> [Cell<'a>; COLUMNS.len()] {
+    let state = it.state_on_date.unwrap_or_default();
+    let pass = it.match_pass.unwrap_or_default();
     let result = if broken.is_empty() { "agrees" } else { "differs" };
     [
-        Cell::id(&it.stock_id),
-        Cell::id(&it.coupon_code),
-        Cell::maybe_id(&it.openid),
+        Cell::id(it.stock_id),
+        Cell::id(it.coupon_code),
+        Cell::maybe_id(it.openid),
         Cell::text(word(words::COUPON, language, state)),
-        Cell::Time(it.used_at),
+        Cell::Time(it.used_at.map(instant)),
         Cell::text(word(words::RESULT, language, result)),
         Cell::text(word(words::MATCH_PASS, language, pass)),
         Cell::Count(Some(it.claim_count)),
-        Cell::maybe_id(&it.out_trade_no),
-        Cell::maybe_id(&it.transaction_id),
-        Cell::maybe_id(&it.order_merchant),
-        Cell::Time(it.order_paid_at),
+        Cell::maybe_id(it.out_trade_no),
+        Cell::maybe_id(it.transaction_id),
+        Cell::maybe_id(it.order_merchant),
+        Cell::Time(it.order_paid_at.map(instant)),
         Cell::Yuan(it.goods_fen),
         Cell::Yuan(it.discount_fen),
         Cell::Yuan(it.expected_discount_fen),
@@ -69,8 +69,8 @@ pub(super) fn row<'a>(language: Language, it: &'a LedgerRow, broken: &'a Broken<
         Cell::Yuan(it.order_refund_fen),
         Cell::Yuan(it.refund_fen),
         Cell::Count(Some(it.refund_count)),
-        Cell::Time(it.refunded_at),
-        Cell::Time(it.returned_at),
+        Cell::Time(it.refunded_at.map(instant)),
+        Cell::Time(it.returned_at.map(instant)),
         Cell::Yuan(Some(broken.at_risk_of_coupon())),
         Cell::text(broken.rules()),
         broken.ids(),

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
+use super::coupon::Coupon;
 use super::is_open;
 use super::table::Cell;
 use crate::money::Fen;
-use crate::record::{Break, LedgerRow};
+use crate::record::Break;
 
 /// The open breaks by what they speak of.
 #[derive(Debug, Default)]
@@ -41,10 +42,10 @@ impl<'a> BrokenIndex<'a> {
     }
 
     /// The breaks that speak of a coupon, of its order or of its payment.
-    pub(super) fn of_coupon(&self, row: &LedgerRow) -> Broken<'a> {
-        let own = self.coupons.get(&(row.stock_id.as_str(), row.coupon_code.as_str()));
-        let order = row.out_trade_no.as_deref().and_then(|order| self.orders.get(order));
-        let payment = row.transaction_id.as_deref().and_then(|payment| self.payments.get(payment));
+    pub(super) fn of_coupon(&self, row: &Coupon<'_>) -> Broken<'a> {
+        let own = self.coupons.get(&(row.stock_id, row.coupon_code));
+        let order = row.out_trade_no.and_then(|order| self.orders.get(order));
+        let payment = row.transaction_id.and_then(|payment| self.payments.get(payment));
         let found = [own, order, payment].into_iter().flatten().flatten().copied();
         Broken::sorted(found.collect())
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::broken::Broken;
+use super::coupon::Coupon;
 use crate::money::Fen;
-use crate::record::LedgerRow;
 
 /// State of a coupon at the end of the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -91,8 +91,8 @@ pub struct FlowTally {
 pub(super) struct Flow(BTreeMap<(CouponEnd, OrderEnd, SubsidyEnd), FlowTally>);
 
 impl Flow {
-    pub(super) fn add(&mut self, row: &LedgerRow, broken: &Broken<'_>) {
-        let coupon = coupon_end(row.state_on_date.as_deref());
+    pub(super) fn add(&mut self, row: &Coupon<'_>, broken: &Broken<'_>) {
+        let coupon = coupon_end(row.state_on_date);
         let tally = self.0.entry((coupon, order_end(row, broken), subsidy_end(row))).or_default();
         let or_zero = Option::unwrap_or_default;
         tally.coupons += 1;
@@ -135,9 +135,9 @@ fn coupon_end(state: Option<&str>) -> CouponEnd {
     }
 }
 
-fn order_end(row: &LedgerRow, broken: &Broken<'_>) -> OrderEnd {
+fn order_end(row: &Coupon<'_>, broken: &Broken<'_>) -> OrderEnd {
     let has_order = row.match_pass.is_some() || row.claim_count > 0;
-    let is_used = row.state_on_date.as_deref() == Some("USED");
+    let is_used = row.state_on_date == Some("USED");
     match (has_order, is_used) {
         (true, _) if broken.is_empty() => OrderEnd::Agrees,
         (true, _) => OrderEnd::Differs,
@@ -146,9 +146,9 @@ fn order_end(row: &LedgerRow, broken: &Broken<'_>) -> OrderEnd {
     }
 }
 
-fn subsidy_end(row: &LedgerRow) -> SubsidyEnd {
+fn subsidy_end(row: &Coupon<'_>) -> SubsidyEnd {
     let (paid, returned) = (row.subsidy_paid_fen.unwrap_or_default(), row.subsidy_returned_fen.unwrap_or_default());
-    match row.subsidy_status.as_deref() {
+    match row.subsidy_status {
         Some(_) if paid > Fen::ZERO && returned >= paid => SubsidyEnd::Returned,
         Some(_) if paid > Fen::ZERO => SubsidyEnd::Paid,
         Some(_) if row.subsidy_receipt_count > 0 => SubsidyEnd::InFlight,

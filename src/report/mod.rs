@@ -3,6 +3,7 @@
 
 mod associated_orders;
 mod broken;
+mod coupon;
 mod csv_file;
 mod discrepancies;
 mod figures;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Seek, Write};
 use std::path::Path;
 
+use arrow::error::ArrowError;
 use chrono::NaiveDate;
 
 use crate::dataset::manifest::{Coverage, FootingEntry};
@@ -35,6 +37,7 @@ use crate::job::{Language, ReportSettings};
 use crate::reconcile::rules::Wording;
 use crate::record::Break;
 
+pub(crate) use coupon::CouponColumns;
 pub use figures::{Summary, TrendBreak, TrendDay};
 pub use flow::{CouponEnd, FlowLine, FlowTally, OrderEnd, SubsidyEnd};
 pub use gate::{Gate, GateError};
@@ -108,6 +111,9 @@ pub enum ReportError {
     /// The rows cannot be read.
     #[error("cannot read the rows of the reports")]
     Read(#[from] PartitionError),
+    /// The ledger has other columns than the reports need.
+    #[error("the coupon ledger does not have the columns of the reports")]
+    Ledger(#[from] ArrowError),
     /// A file cannot be written.
     #[error("cannot write `{name}`")]
     Write {

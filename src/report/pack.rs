@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::panic::resume_unwind;
 
+use arrow::array::RecordBatch;
+
 use super::broken::{Broken, BrokenIndex};
+use super::coupon::{Coupon, CouponColumns};
 use super::csv_file::CsvFile;
 use super::figures::Summary;
 use super::flow::Flow;
@@ -15,17 +18,19 @@ use super::workbook::Book;
 use super::{
     PAGE, PackInput, ReportError, Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary,
 };
+use crate::ahead;
 use crate::clock::end_of;
+use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;
-use crate::record::{LedgerRow, SubsidyPayment};
+use crate::record::SubsidyPayment;
 
-/// Coupons that are held while their rows are written.
-const ROWS_AT_ONCE: usize = 4_096;
+/// Batches of the ledger that are made ready while rows are written.
+const BATCHES_AHEAD: usize = 1;
 
 /// The rows the lists of coupons are made of.
 #[derive(Debug)]
 pub struct Books<L, P> {
-    /// The coupon ledger of the day, by key.
+    /// The coupon ledger of the day, by key: what lies in memory at a time is one batch.
     pub ledger: L,
     /// The subsidy receipts of the day, in any order.
     pub receipts: P,
@@ -38,7 +43,7 @@ pub struct Books<L, P> {
 pub fn write<S, L, P>(input: &PackInput<'_>, books: Books<L, P>, shelf: &mut S) -> Result<(), ReportError>
 where
     S: Shelf,
-    L: Iterator<Item = Result<LedgerRow, PartitionError>>,
+    L: Iterator<Item = Result<RecordBatch, PartitionError>> + Send,
     P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
 {
     let book = Book::new(input.settings.language, input.date, input.scratch)?;
@@ -95,23 +100,36 @@ impl<W: Write> Twin<W> {
     }
 }
 
-/// A coupon of the ledger with all that is told of it.
-struct Listed<'a> {
-    row: LedgerRow,
+/// Some coupons of the ledger with all that is told of them.
+struct Batch<'a> {
+    coupons: CouponColumns,
+    /// One a coupon, in their order.
+    told: Vec<Told<'a>>,
+}
+
+/// What is told of a coupon beside its row.
+struct Told<'a> {
     broken: Broken<'a>,
     receipts: Vec<SubsidyPayment>,
 }
 
-impl<'a> Listed<'a> {
-    /// Its rows among the subsidies: one a receipt, one where there is none. Each with the breaks shown there.
-    fn owed(&self) -> impl Iterator<Item = (&LedgerRow, Line<'_>, Broken<'a>)> {
-        let is_listed = subsidies::lists(&self.row, &self.receipts, &self.broken);
+impl<'a> Batch<'a> {
+    fn coupons(&self) -> impl Iterator<Item = (Coupon<'_>, &Told<'a>)> {
+        (0..).zip(&self.told).map(|(place, told)| (self.coupons.row(place), told))
+    }
+}
+
+impl<'a> Told<'a> {
+    /// The rows of its coupon among the subsidies: one a receipt, one where there is none. Each with the breaks shown there.
+    fn owed<'t>(&'t self, row: &Coupon<'t>) -> impl Iterator<Item = (Coupon<'t>, Line<'t>, Broken<'a>)> + use<'t, 'a> {
+        let row = *row;
+        let is_listed = subsidies::lists(&row, &self.receipts, &self.broken);
         let is_broken = self.broken.any(|it| it.out_subsidy_no.is_none());
         let rows = if is_listed { self.receipts.len().max(1) } else { 0 };
         (0..rows).map(move |place| {
             let broken = subsidies::broken_of(&self.broken, &self.receipts, place);
             let is_broken = is_broken || !broken.is_empty();
-            (&self.row, Line { receipt: self.receipts.get(place), is_first: place == 0, is_broken }, broken)
+            (row, Line { receipt: self.receipts.get(place), is_first: place == 0, is_broken }, broken)
         })
     }
 }
@@ -125,10 +143,10 @@ impl<S: Shelf> Pack<'_, S> {
         self.finish(&discrepancies::TABLE, twin)
     }
 
-    /// Walks the ledger once.
+    /// Walks the ledger once: a thread looks up what is told of coupons while the rows of others are written.
     fn write_coupons<L, P>(&mut self, books: Books<L, P>) -> Result<Flow, ReportError>
     where
-        L: Iterator<Item = Result<LedgerRow, PartitionError>>,
+        L: Iterator<Item = Result<RecordBatch, PartitionError>> + Send,
         P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
     {
         let index = BrokenIndex::of(self.input.breaks);
@@ -136,19 +154,16 @@ impl<S: Shelf> Pack<'_, S> {
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
         let mut owed = self.begin(&subsidies::TABLE, &[])?;
         let mut flow = Flow::default();
-        let mut ledger = books.ledger.map(|row| {
-            let row = row?;
-            let (broken, receipts) = (index.of_coupon(&row), receipts.take(&row));
-            Ok::<_, PartitionError>(Listed { row, broken, receipts })
+        let batches = books.ledger.map(|batch| {
+            let batch = batch?;
+            let coupons = CouponColumns::of(&batch)?;
+            let rows = (0..batch.num_rows()).map(|place| coupons.row(place));
+            let told = rows.map(|row| Told { broken: index.of_coupon(&row), receipts: receipts.take(&row) }).collect();
+            let batch = Batch { coupons, told };
+            batch.coupons().for_each(|(row, told)| flow.add(&row, &told.broken));
+            Ok::<_, ReportError>(batch)
         });
-        loop {
-            let listed = ledger.by_ref().take(ROWS_AT_ONCE).collect::<Result<Vec<_>, _>>()?;
-            if listed.is_empty() {
-                break;
-            }
-            listed.iter().for_each(|it| flow.add(&it.row, &it.broken));
-            self.list(&listed, &mut orders, &mut owed)?;
-        }
+        ahead::each(batches, BATCHES_AHEAD, |batch| self.list(&batch?, &mut orders, &mut owed))?;
         self.finish(&associated_orders::TABLE, orders)?;
         self.finish(&subsidies::TABLE, owed)?;
         Ok(flow)
@@ -157,15 +172,15 @@ impl<S: Shelf> Pack<'_, S> {
     /// Adds coupons to the lists they belong into.
     fn list(
         &mut self,
-        listed: &[Listed<'_>],
+        batch: &Batch<'_>,
         orders: &mut Twin<S::File>,
         owed: &mut Twin<S::File>,
     ) -> Result<(), ReportError> {
         let language = self.input.settings.language;
-        let used = listed.iter().filter(|it| associated_orders::lists(&it.row));
-        let used: Vec<_> = used.map(|it| associated_orders::row(language, &it.row, &it.broken)).collect();
+        let used = batch.coupons().filter(|(row, _)| associated_orders::lists(row));
+        let used: Vec<_> = used.map(|(row, told)| associated_orders::row(language, &row, &told.broken)).collect();
         orders.lines(&mut self.book, &used)?;
-        let lines: Vec<_> = listed.iter().flat_map(Listed::owed).collect();
+        let lines: Vec<_> = batch.coupons().flat_map(|(row, told)| told.owed(&row)).collect();
         let lines: Vec<_> =
             lines.iter().map(|(row, line, broken)| subsidies::row(language, row, line, broken)).collect();
         owed.lines(&mut self.book, &lines)

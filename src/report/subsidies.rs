@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use super::broken::Broken;
+use super::coupon::{Coupon, day, instant};
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
 use crate::job::Language;
-use crate::record::{LedgerRow, SubsidyPayment};
+use crate::record::SubsidyPayment;
 
 /// `subsidies.csv`.
 pub(super) const TABLE: Table = Table { name: "subsidies", zh: "补差明细", en: "Subsidies", columns: &COLUMNS };
@@ -43,10 +44,10 @@ const COLUMNS: [Column; 26] = [
     column("break_ids", "差异编号", "Breaks", Kind::Id),
 ];
 
-/// The receipts of the day's books by coupon, oldest first.
+/// The receipts of the day's books by stock and code, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
-    by_coupon: HashMap<(String, String), Vec<SubsidyPayment>>,
+    by_stock: HashMap<String, HashMap<String, Vec<SubsidyPayment>>>,
 }
 
 impl Receipts {
@@ -59,10 +60,11 @@ impl Receipts {
         for row in rows {
             let row = row?;
             if row.create_time.is_none_or(|created| created < end) {
-                receipts.by_coupon.entry((row.stock_id.clone(), row.coupon_code.clone())).or_default().push(row);
+                let stock = receipts.by_stock.entry(row.stock_id.clone()).or_default();
+                stock.entry(row.coupon_code.clone()).or_default().push(row);
             }
         }
-        for rows in receipts.by_coupon.values_mut() {
+        for rows in receipts.by_stock.values_mut().flat_map(HashMap::values_mut) {
             rows.sort_by(|one, other| {
                 (one.create_time, &one.out_subsidy_no).cmp(&(other.create_time, &other.out_subsidy_no))
             });
@@ -71,13 +73,13 @@ impl Receipts {
     }
 
     /// Takes the receipts of a coupon out: the ledger names every coupon once.
-    pub(super) fn take(&mut self, row: &LedgerRow) -> Vec<SubsidyPayment> {
-        self.by_coupon.remove(&(row.stock_id.clone(), row.coupon_code.clone())).unwrap_or_default()
+    pub(super) fn take(&mut self, row: &Coupon<'_>) -> Vec<SubsidyPayment> {
+        self.by_stock.get_mut(row.stock_id).and_then(|stock| stock.remove(row.coupon_code)).unwrap_or_default()
     }
 }
 
 /// Whether a coupon belongs into the table.
-pub(super) fn lists(row: &LedgerRow, receipts: &[SubsidyPayment], broken: &Broken<'_>) -> bool {
+pub(super) fn lists(row: &Coupon<'_>, receipts: &[SubsidyPayment], broken: &Broken<'_>) -> bool {
     let is_owed = row.subsidy_expected_fen.is_some() || row.subsidy_due_date.is_some();
     is_owed || !receipts.is_empty() || row.subsidy_status.is_some() || broken.any(|it| it.out_subsidy_no.is_some())
 }
@@ -106,33 +108,33 @@ pub(super) struct Line<'a> {
 /// One row: a coupon, one of its receipts, and the breaks that are shown here.
 pub(super) fn row<'a>(
     language: Language,
-    it: &'a LedgerRow,
+    it: &Coupon<'a>,
     line: &Line<'a>,
     broken: &'a Broken<'_>,
 ) -> [Cell<'a>; COLUMNS.len()] {
-    let state = it.state_on_date.as_deref().unwrap_or_default();
+    let state = it.state_on_date.unwrap_or_default();
     let receipt = line.receipt;
     let once = |amount| Cell::Yuan(if line.is_first { amount } else { None });
     let status = receipt.and_then(|it| it.status.as_deref()).unwrap_or_default();
     [
-        Cell::id(&it.stock_id),
-        Cell::id(&it.coupon_code),
-        Cell::maybe_id(&it.openid),
+        Cell::id(it.stock_id),
+        Cell::id(it.coupon_code),
+        Cell::maybe_id(it.openid),
         Cell::text(word(words::COUPON, language, state)),
-        Cell::Time(it.used_at),
+        Cell::Time(it.used_at.map(instant)),
         Cell::text(word(words::RESULT, language, result(it, line))),
-        Cell::maybe_id(&it.out_trade_no),
-        Cell::maybe_id(&it.transaction_id),
-        Cell::Date(it.subsidy_due_date),
+        Cell::maybe_id(it.out_trade_no),
+        Cell::maybe_id(it.transaction_id),
+        Cell::Date(it.subsidy_due_date.map(day)),
         once(it.discount_fen),
         once(it.subsidy_expected_fen),
         once(it.subsidy_paid_fen),
         once(it.subsidy_returned_fen),
         receipt.map_or(Cell::Id(None), |it| Cell::id(&it.out_subsidy_no)),
-        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(&it.subsidy_receipt_id)),
-        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(&it.transaction_id)),
-        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(&it.payer_merchant)),
-        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(&it.payee_merchant)),
+        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(it.subsidy_receipt_id.as_deref())),
+        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(it.transaction_id.as_deref())),
+        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(it.payer_merchant.as_deref())),
+        receipt.map_or(Cell::Id(None), |it| Cell::maybe_id(it.payee_merchant.as_deref())),
         Cell::Yuan(receipt.map(|it| it.amount_fen)),
         Cell::text(word(words::RECEIPT, language, status)),
         Cell::Time(receipt.and_then(|it| it.create_time)),
@@ -145,7 +147,7 @@ pub(super) fn row<'a>(
 }
 
 /// What reconciliation says of the row: money still to come is neither right nor wrong.
-fn result(it: &LedgerRow, line: &Line<'_>) -> &'static str {
+fn result(it: &Coupon<'_>, line: &Line<'_>) -> &'static str {
     let is_on_its_way = line.receipt.is_some_and(|it| it.status.as_deref() == Some("ACCEPTED"));
     let is_awaited = line.receipt.is_none() && it.subsidy_status.is_none() && it.subsidy_expected_fen.is_some();
     match line.is_broken {

@@ -87,8 +87,8 @@ impl<'a> Cell<'a> {
         Cell::Id(Some(Cow::Borrowed(id)))
     }
 
-    pub(super) fn maybe_id(id: &'a Option<String>) -> Cell<'a> {
-        Cell::Id(id.as_deref().map(Cow::Borrowed))
+    pub(super) fn maybe_id(id: Option<&'a str>) -> Cell<'a> {
+        Cell::Id(id.map(Cow::Borrowed))
     }
 
     pub(super) fn text(text: impl Into<Cow<'a, str>>) -> Cell<'a> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Cursor};
 
+use arrow::array::RecordBatch;
 use calamine::{Data, Reader, Xlsx};
 use chrono::NaiveDate;
 use serde_json::json;
@@ -10,10 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::figures::BreakTally;
 use super::*;
+use crate::contract::contract;
 use crate::dataset::manifest::FootingTally;
 use crate::job::ExcelIds;
 use crate::money::Fen;
-use crate::record::{LedgerRow, SubsidyPayment};
+use crate::record::{LedgerRow, Record, SubsidyPayment};
 
 /// Text that would run somewhere if it were let.
 const HOSTILE: &str = "=HYPERLINK(\"http://evil\",\"x\")</script><script>alert(1)</script><img src=x onerror=alert(1)>";
@@ -92,6 +94,10 @@ fn coupon(code: &str, columns: serde_json::Value) -> LedgerRow {
     });
     row.as_object_mut().unwrap().extend(columns.as_object().unwrap().clone());
     serde_json::from_value(row).unwrap()
+}
+
+fn batch(rows: &[LedgerRow]) -> RecordBatch {
+    serde_arrow::to_record_batch(contract(LedgerRow::DATASET).arrow().fields(), &rows).unwrap()
 }
 
 fn receipt(number: &str, code: &str, fen: i64, status: &str, created: &str) -> SubsidyPayment {
@@ -229,7 +235,7 @@ impl Case {
             scratch: scratch.path(),
         };
         let books =
-            Books { ledger: self.ledger.iter().cloned().map(Ok), receipts: self.receipts.iter().cloned().map(Ok) };
+            Books { ledger: self.ledger.chunks(2).map(batch).map(Ok), receipts: self.receipts.iter().cloned().map(Ok) };
         let mut shelf = Memory::default();
         write(&input, books, &mut shelf).unwrap();
         shelf.0

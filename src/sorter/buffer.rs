@@ -19,6 +19,12 @@ pub(super) struct Buffer {
     shared: usize,
 }
 
+/// Rows in the order in which they came, packed by whoever has them to save others the work.
+#[derive(Debug, Default)]
+pub struct PackedRows {
+    bytes: Vec<u8>,
+}
+
 /// Where a row lies, and the part of its key that decides nearly every comparison without looking there.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -96,6 +102,23 @@ impl Buffer {
         }
         writer.flush()?;
         Ok(written)
+    }
+}
+
+impl PackedRows {
+    /// Adds a row behind the others.
+    pub fn push(&mut self, row: &impl Packed) {
+        pack(row, &mut self.bytes);
+    }
+
+    /// The rows.
+    pub fn iter(&self) -> impl Iterator<Item = PackedRow<'_>> {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let row = (start < self.bytes.len()).then(|| row_at(&self.bytes, start))?;
+            start += HEAD_BYTES + row.key.len() + row.cells.len();
+            Some(row)
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use buffer::Buffer;
+pub use buffer::PackedRows;
 pub use kept::{Keeper, Kept};
 pub use lookup::Lookup;
 pub use merge::Sorted;

@@ -3,15 +3,13 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use memchr::memchr;
 
 /// Ends a text of a key: smaller than every byte of one.
 const END: u8 = 0;
 /// Stands before a byte of a key that would look like `END` or like itself.
 const ESCAPE: u8 = 1;
-/// 1970-01-01 as chrono counts days.
-const EPOCH_DAYS_FROM_CE: i64 = 719_163;
 
 /// What can lie in a sorter.
 pub trait Packed {
@@ -107,7 +105,22 @@ impl CellPacker<'_> {
 
     /// A calendar day.
     pub fn date(&mut self, date: NaiveDate) {
-        self.integer(i64::from(date.num_days_from_ce()) - EPOCH_DAYS_FROM_CE);
+        self.epoch_days(date.to_epoch_days());
+    }
+
+    /// A calendar day as days since 1970.
+    pub fn epoch_days(&mut self, days: i32) {
+        self.integer(i64::from(days));
+    }
+
+    /// Microseconds of an instant.
+    pub fn micros(&mut self, micros: i64) {
+        self.integer(micros);
+    }
+
+    /// Microseconds of an instant that may be absent.
+    pub fn maybe_micros(&mut self, micros: Option<i64>) {
+        self.maybe_integer(micros);
     }
 
     /// A calendar day that may be absent.
@@ -212,6 +225,14 @@ impl HeldRow {
         self.cells.extend_from_slice(row.cells);
     }
 
+    /// Packs `row` instead of what it held.
+    pub fn pack(&mut self, row: &impl Packed) {
+        self.key.clear();
+        row.pack_key(&mut KeyPacker(&mut self.key));
+        self.cells.clear();
+        row.pack_cells(&mut CellPacker(&mut self.cells));
+    }
+
     /// The row.
     pub fn row(&self) -> PackedRow<'_> {
         PackedRow { key: &self.key, cells: &self.cells }
@@ -290,8 +311,7 @@ impl<'r> Unpacker<'r> {
 
     /// A calendar day.
     pub fn date(&mut self) -> NaiveDate {
-        let days = i32::try_from(i64::from(self.epoch_days()) + EPOCH_DAYS_FROM_CE).ok();
-        days.and_then(NaiveDate::from_num_days_from_ce_opt).expect("what was packed")
+        NaiveDate::from_epoch_days(self.epoch_days()).expect("what was packed")
     }
 
     /// A calendar day that may be absent.

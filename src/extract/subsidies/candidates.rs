@@ -16,8 +16,8 @@ use crate::record::{SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
 use crate::sorter::{Jotting, Keeper, Kept, Lookup, PackedRow, Room, Sorter};
 
 /// Tonight's questions.
-#[derive(Debug)]
-pub(super) struct Plan {
+#[derive(Debug, Default)]
+pub struct Plan {
     /// (stock, code) to list receipts of.
     pub(super) coupons: Kept,
     /// Receipt ids the ledger names.
@@ -69,14 +69,16 @@ pub(super) fn choose(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan
     let mut words = Words(Sorter::new(&night.corner()));
     let window = Window { from: night.job.rules.lookback_start(night.date), to: night.date };
     words.add_input(night, input, &window).map_err(unsorted)?;
-    night.each_earlier(|line: SubsidyOrder| words.add_line(&line, &window).map_err(unsorted))?;
-    for receipt in night.each_yesterday::<SubsidyPayment>()? {
-        words.add_receipt(&receipt?).map_err(unsorted)?;
-    }
+    night.each_earlier::<SubsidyOrder>(|row| {
+        words.add_line(&SubsidyOrder::unpack(&mut row.unpack()), &window).map_err(unsorted)
+    })?;
+    night.each_yesterday::<SubsidyPayment>(|row| {
+        words.add_receipt(&SubsidyPayment::unpack(&mut row.unpack())).map_err(unsorted)
+    })?;
     let mut plan = Drafts::new(night);
-    for receipt in night.each_yesterday::<SubsidyReturn>()? {
-        plan.add_return(&receipt?).map_err(unsorted)?;
-    }
+    night.each_yesterday::<SubsidyReturn>(|row| {
+        plan.add_return(&SubsidyReturn::unpack(&mut row.unpack())).map_err(unsorted)
+    })?;
     words.settle(plan).map_err(unsorted)
 }
 
@@ -95,7 +97,7 @@ impl Words {
         input.ledger.rows()?.each(|row| self.add_line(&SubsidyOrder::unpack(&mut row.unpack()), window))
     }
 
-    fn add_receipt(&mut self, receipt: &SubsidyPayment) -> io::Result<()> {
+    fn add_receipt(&mut self, receipt: &SubsidyPayment<Cow<'_, str>>) -> io::Result<()> {
         let word = if is_settled(receipt.status.as_deref()) { Word::Settled } else { Word::Unsettled };
         self.say([&receipt.stock_id, &receipt.coupon_code], word, "")
     }
@@ -130,8 +132,8 @@ impl Words {
         }
     }
 
-    fn add_line<S: AsRef<str>>(&mut self, line: &SubsidyOrder<S>, window: &Window) -> io::Result<()> {
-        let key = [line.stock_id.as_ref(), line.coupon_code.as_ref()];
+    fn add_line(&mut self, line: &SubsidyOrder<Cow<'_, str>>, window: &Window) -> io::Result<()> {
+        let key = [&*line.stock_id, &*line.coupon_code];
         let is_recent = (window.from..=window.to).contains(&line.business_date);
         self.say(key, Word::Listed, "")?;
         if is_recent {
@@ -199,7 +201,7 @@ impl Drafts {
     }
 
     /// A return receipt that is known.
-    fn add_return(&mut self, receipt: &SubsidyReturn) -> io::Result<()> {
+    fn add_return(&mut self, receipt: &SubsidyReturn<Cow<'_, str>>) -> io::Result<()> {
         let word = if receipt.status.as_deref() == Some("SUCCESS") { Word::Settled } else { Word::Unsettled };
         let id = receipt.subsidy_return_receipt_id.as_deref();
         id.map_or(Ok(()), |id| self.returns.push(&Jotting { key: &[id], mark: word as i64, texts: &[] }))

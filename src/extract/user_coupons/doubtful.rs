@@ -168,22 +168,43 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::extract::LookbackLine;
-    use crate::extract::lookback::Lines;
+    use crate::extract::lookback::{Lines, LookbackLine};
     use crate::extract::wire::user_coupon_row;
 
     const DAY: &str = "2026-11-18";
+
+    /// An order line with texts of its own.
+    #[derive(Debug)]
+    struct Line {
+        out_trade_no: String,
+        stock_id: String,
+        coupon_code: String,
+        openid: Option<String>,
+        is_paid: bool,
+    }
+
+    impl Line {
+        fn borrowed(&self) -> LookbackLine<'_> {
+            LookbackLine {
+                out_trade_no: &self.out_trade_no,
+                stock_id: &self.stock_id,
+                coupon_code: &self.coupon_code,
+                openid: self.openid.as_deref(),
+                paid_at: self.is_paid.then_some(0),
+            }
+        }
+    }
 
     /// The same over rows that are held: what a night did before it sorted.
     fn held(
         rules: &RuleSettings,
         coupons: &BTreeMap<[String; 3], UserCoupon>,
-        lines: &[LookbackLine],
+        lines: &[Line],
         known: &BTreeMap<String, String>,
     ) -> BTreeSet<Doubt> {
-        let key = |line: &LookbackLine| [line.out_trade_no.clone(), line.stock_id.clone(), line.coupon_code.clone()];
+        let key = |line: &Line| [line.out_trade_no.clone(), line.stock_id.clone(), line.coupon_code.clone()];
         let latest: BTreeMap<_, _> = lines.iter().map(|line| (key(line), line)).collect();
-        let paid: Vec<_> = latest.into_values().filter(|line| line.paid_at.is_some()).collect();
+        let paid: Vec<_> = latest.into_values().filter(|line| line.is_paid).collect();
         let numbers: BTreeSet<_> = paid.iter().map(|line| line.out_trade_no.as_str()).collect();
         let mut claims: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for line in paid.iter().filter(|line| !line.coupon_code.is_empty()) {
@@ -221,7 +242,7 @@ mod tests {
 
     fn coupon((stock, code, user): (u8, u8, u8), is_used: bool, days: i64, order: Option<u8>) -> UserCoupon {
         let wire = format!(r#"{{"stock_id":"{stock}","coupon_code":"C{code}"}}"#);
-        let row = user_coupon_row(&serde_json::from_str(&wire).unwrap(), &format!("p{user}"), DAY.parse().unwrap());
+        let row = user_coupon_row(serde_json::from_str(&wire).unwrap(), &format!("p{user}"), DAY.parse().unwrap());
         let noon: DateTime<Utc> = format!("{DAY}T04:00:00Z").parse().unwrap();
         UserCoupon {
             coupon_state: Some(if is_used { "USED" } else { "SENDED" }.to_owned()),
@@ -240,14 +261,14 @@ mod tests {
         })
     }
 
-    fn lines() -> impl Strategy<Value = Vec<LookbackLine>> {
+    fn lines() -> impl Strategy<Value = Vec<Line>> {
         let line = (0_u8..6, prop::option::of((1_u8..4, 0_u8..4)), prop::option::of(0_u8..4), any::<bool>());
-        let line = line.prop_map(|(order, coupon, user, is_paid)| LookbackLine {
+        let line = line.prop_map(|(order, coupon, user, is_paid)| Line {
             out_trade_no: format!("M{order}"),
             stock_id: coupon.map(|it| it.0.to_string()).unwrap_or_default(),
             coupon_code: coupon.map(|it| format!("C{}", it.1)).unwrap_or_default(),
             openid: user.map(|user| format!("p{user}")),
-            paid_at: is_paid.then_some(DateTime::UNIX_EPOCH),
+            is_paid,
         });
         prop::collection::vec(line, 0..25)
     }
@@ -269,7 +290,7 @@ mod tests {
                 users.push(&Jotting { key: &[published], mark: 0, texts: &[raw] }).unwrap();
             }
             let mut orders = Lines::new(&room);
-            lines.iter().for_each(|line| orders.add(line).unwrap());
+            lines.iter().for_each(|line| orders.add(&line.borrowed()).unwrap());
             let roster = Roster { ask: Kept::default(), by_published: users.finish().unwrap() };
             let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), room };
             let doubts = doubter.find(&kept.finish().unwrap(), &orders.settle().unwrap(), &roster).unwrap();

@@ -8,7 +8,7 @@ use crate::record::{CouponCode, Stock, UserCoupon};
 use crate::wechat::pay_v3::busifavor as api;
 
 /// A coupon as asked on the night of `date`; `openid` is the published one.
-pub(in crate::extract) fn user_coupon_row(wire: &api::UserCoupon, openid: &str, date: NaiveDate) -> UserCoupon {
+pub(in crate::extract) fn user_coupon_row(wire: api::UserCoupon, openid: &str, date: NaiveDate) -> UserCoupon {
     let mut leftover = Leftover::of(&wire.extra);
     let rule = wire.coupon_use_rule.as_deref();
     leftover.nested("coupon_use_rule", rule.map(|rule| &rule.extra));
@@ -20,28 +20,28 @@ pub(in crate::extract) fn user_coupon_row(wire: &api::UserCoupon, openid: &str, 
         use_time: time("use_time", &wire.use_time),
         return_time: time("return_time", &wire.return_time),
         deactivate_time: time("deactivate_time", &wire.deactivate_time),
-        stock_id: wire.stock_id.clone(),
-        coupon_code: wire.coupon_code.clone(),
+        stock_id: wire.stock_id,
+        coupon_code: wire.coupon_code,
         openid: openid.to_owned(),
-        belong_merchant: wire.belong_merchant.clone(),
-        stock_name: wire.stock_name.clone(),
-        comment: wire.comment.clone(),
-        goods_name: wire.goods_name.clone(),
-        stock_type: wire.stock_type.clone(),
+        belong_merchant: wire.belong_merchant,
+        stock_name: wire.stock_name,
+        comment: wire.comment,
+        goods_name: wire.goods_name,
+        stock_type: wire.stock_type,
         transferable: wire.transferable,
         shareable: wire.shareable,
-        coupon_state: wire.coupon_state.clone(),
+        coupon_state: wire.coupon_state,
         discount_amount_fen: rule.and_then(api::CouponUseRule::discount_amount),
         discount_percent: rule.and_then(api::CouponUseRule::discount_percent),
         exchange_price_fen: rule.and_then(api::CouponUseRule::exchange_price),
         transaction_minimum_fen: rule.and_then(api::CouponUseRule::transaction_minimum),
         use_method: rule.and_then(|rule| rule.use_method.clone()),
-        send_request_no: wire.send_request_no.clone(),
-        use_request_no: wire.use_request_no.clone(),
-        associate_out_trade_no: wire.associate_out_trade_no.clone().filter(|number| !number.is_empty()),
-        return_request_no: wire.return_request_no.clone(),
-        deactivate_request_no: wire.deactivate_request_no.clone(),
-        deactivate_reason: wire.deactivate_reason.clone(),
+        send_request_no: wire.send_request_no,
+        use_request_no: wire.use_request_no,
+        associate_out_trade_no: wire.associate_out_trade_no.filter(|number| !number.is_empty()),
+        return_request_no: wire.return_request_no,
+        deactivate_request_no: wire.deactivate_request_no,
+        deactivate_reason: wire.deactivate_reason,
         verified_date: date,
         extra: leftover.json(),
         business_date: date,
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_coupon_keeps_names_and_what_the_columns_do_not_hold() {
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
-        let row = user_coupon_row(&serde_json::from_str(COUPON).unwrap(), "hash", date);
+        let row = user_coupon_row(serde_json::from_str(COUPON).unwrap(), "hash", date);
         assert_eq!((row.discount_amount_fen, row.transaction_minimum_fen), (Some(Fen(5)), Some(Fen(100))));
         assert_eq!(row.expire_time.unwrap().to_rfc3339(), "2019-12-31T05:29:35+00:00");
         assert_eq!((row.transferable, row.associate_out_trade_no, row.use_time), (Some(false), None, None));

@@ -1,9 +1,9 @@
 //! The trade bills of the look-back: what was paid per payment. The definition is
 //! `jobs/rules/views/02_bill_payments.sql`.
 
+use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
 use crate::reconcile::cells::{Packer, Unpacker};
-use crate::reconcile::columns::{DayNumber, Micros, row_type};
 use crate::reconcile::footing::Tally;
 use crate::reconcile::merge::Keyed;
 

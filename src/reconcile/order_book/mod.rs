@@ -34,14 +34,15 @@ pub(super) use source_files::source_files;
 pub(super) use table::path_of as table;
 
 use super::cells::{Packer, Unpacker};
-use super::columns::Micros;
 use super::coupon_key::CouponKey;
-use super::cursor::{self, Columns};
+use super::cursor;
 use super::error::ReconcileError;
 use super::files::DayFiles;
 use super::footing::{BillRows, Tally};
 use super::rules::Reads;
 use super::spill::{Packed, Sorted};
+use crate::dataset::columns::Columns;
+use crate::dataset::columns::Micros;
 use crate::money::Fen;
 
 /// The views this module computes.

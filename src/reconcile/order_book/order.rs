@@ -6,9 +6,9 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
+use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
 use crate::reconcile::cells::{Packer, Unpacker};
-use crate::reconcile::columns::{DayNumber, Micros, row_type};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::merge::{DayMerge, Keyed};
 

@@ -10,7 +10,7 @@ use super::bill::{BilledOrder, OddRow, Payment, PaymentColumns};
 use super::filter::{BITS_OF_MANY, Filter, FilterWriter};
 use super::table::{MerchantsRow, MerchantsTable, PaymentsRow, PaymentsTable, path_of, torn};
 use super::{by_text, spilled};
-use crate::reconcile::columns::DayNumber;
+use crate::dataset::columns::DayNumber;
 use crate::reconcile::cursor::{self, Held};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::Tally;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 
-use crate::reconcile::columns::row_type;
+use crate::dataset::columns::row_type;
 use crate::reconcile::cursor::Cursor;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::files::DayFiles;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use arrow::error::ArrowError;
 
 use super::spilled;
-use crate::reconcile::columns::table_type;
+use crate::reconcile::builders::table_type;
 use crate::reconcile::error::ReconcileError;
 
 table_type! {

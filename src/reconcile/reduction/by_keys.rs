@@ -6,7 +6,6 @@ use std::path::Path;
 
 use arrow::error::ArrowError;
 
-use super::super::threads::{THREADS, side_by_side};
 use super::absence::{self, Search};
 use super::crowd::{self, MoreThan};
 use super::keyed::{Gathering, KeyedRows, gather};
@@ -14,6 +13,7 @@ use super::plan::{Limits, Planned, Sources, State};
 use super::sift::{KeyNames, Trial};
 use super::source::Source;
 use super::term::Mention;
+use crate::threads::{THREADS, side_by_side};
 
 /// What is asked of the keys of rows.
 enum Demand {

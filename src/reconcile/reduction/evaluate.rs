@@ -14,8 +14,8 @@ use arrow::compute::{and_kleene, is_not_null, is_null, not, or_kleene, prep_null
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
-use super::super::columns::business_day;
 use super::term::{Comparison, Operation, Term};
+use crate::dataset::columns::business_day;
 
 /// Values of the rows of a batch, or one for all of them.
 #[derive(Debug, Clone)]

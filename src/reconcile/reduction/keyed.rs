@@ -12,12 +12,12 @@ use std::sync::Mutex;
 use arrow::array::{Array, RecordBatch};
 use arrow::error::ArrowError;
 
-use super::super::threads::{THREADS, side_by_side};
 use super::evaluate::Evaluator;
 use super::keys::NO_KEY;
 use super::sift::{BatchKeys, Condition, KeyNames, Trial, matching};
 use super::source::Source;
 use super::term::Mention;
+use crate::threads::{THREADS, side_by_side};
 
 /// Rows of a part: their keys are in memory at once.
 const ROWS_PER_PART: u64 = 1 << 18;

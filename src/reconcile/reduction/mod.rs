@@ -48,7 +48,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use super::threads::{THREADS, side_by_side};
+use crate::threads::{THREADS, side_by_side};
 use plan::{Planned, State};
 
 /// The number of a row in its table: a column of the files of reduced tables.

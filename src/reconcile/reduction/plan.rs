@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::super::threads::{THREADS, side_by_side};
 use super::by_keys;
 use super::evaluate::Evaluator;
 use super::keys::{Keys, is_key_type};
@@ -16,6 +15,7 @@ use super::shape::{Absence, Shape};
 use super::sift::{Condition, KeyNames, Membership, Trial, Walk};
 use super::source::Source;
 use super::term::{Mention, Term};
+use crate::threads::{THREADS, side_by_side};
 
 /// What counts as small, and as too much.
 #[derive(Debug, Clone, Copy)]

@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use std::thread;
 
 /// Threads that work on pieces, the caller's among them.
-pub(super) const THREADS: usize = 2;
+pub(crate) const THREADS: usize = 2;
 
 /// Does the work of every piece; gives the results in the order of the pieces.
-pub(super) fn side_by_side<T: Send, R: Send>(threads: usize, pieces: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+pub(crate) fn side_by_side<T: Send, R: Send>(threads: usize, pieces: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let waiting = Mutex::new(pieces.into_iter().enumerate());
     let take = || waiting.lock().expect("nobody panics while he takes").next();
     let work_on = || std::iter::from_fn(|| take().map(|(place, piece)| (place, work(piece)))).collect::<Vec<_>>();
@@ -23,12 +23,21 @@ pub(super) fn side_by_side<T: Send, R: Send>(threads: usize, pieces: Vec<T>, wor
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Does two things at once, the first on a thread of its own: for long walks of which none waits for a server.
+pub(crate) fn at_once<T: Send, U>(one: impl FnOnce() -> T + Send, other: impl FnOnce() -> U) -> (T, U) {
+    thread::scope(|scope| {
+        let thread = scope.spawn(one);
+        let done = other();
+        (thread.join().unwrap_or_else(|panic| resume_unwind(panic)), done)
+    })
+}
+
 /// What the main thread has; plans of queries are walked through by recursion.
 const STACK_BYTES: usize = 8 << 20;
 
 /// Does some work on a thread of its own and waits for it: Polars refuses to wait for its executor on a thread that
 /// drives an asynchronous runtime alone.
-pub(super) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
         thread.expect("the system gives a thread").join().unwrap_or_else(|panic| resume_unwind(panic))
