@@ -247,7 +247,11 @@ impl Packed for StoredRow<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use chrono::{DateTime, Utc};
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
     use super::*;
     use crate::contract::contract;
@@ -425,6 +429,32 @@ mod tests {
         let renewed: Vec<_> = coupons.iter().map(|it| UserCoupon { business_date: next, ..it.clone() }).collect();
         check_way_back(&coupons, Some(next), &renewed);
         check_way_back::<Refund>(&[], None, &[]);
+    }
+
+    #[test]
+    fn a_column_an_older_file_does_not_have_is_null_unless_it_may_not_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, coupons) = (folder.path().join("p"), (0..20).map(coupon).collect::<Vec<_>>());
+        write_rows(&path, &coupons, &Provenance::default()).unwrap();
+        let file = || std::fs::File::open(&path).unwrap();
+        let whole = ParquetRecordBatchReader::try_new(file(), 20).unwrap().next().unwrap().unwrap();
+        let each_without = |column: &str| {
+            let mut batch = whole.clone();
+            batch.remove_column(batch.schema().index_of(column).unwrap());
+            let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+            let (mut rows, own) = (Vec::new(), |row: PackedRow<'_>| UserCoupon::unpack(&mut row.unpack()).into_owned());
+            each_packed(&path, contract("user_coupons"), None, |row| {
+                rows.push(own(row));
+                Ok::<(), PartitionError>(())
+            })
+            .map(|()| rows)
+        };
+        let older: Vec<_> = coupons.iter().map(|it| UserCoupon { comment: None, extra: None, ..it.clone() }).collect();
+        assert_eq!(each_without("extra").unwrap(), older);
+        let error = each_without("openid").unwrap_err();
+        assert_eq!(error.source().unwrap().to_string(), "Schema error: the file has no column `openid`");
     }
 
     #[test]

@@ -501,6 +501,8 @@ fn a_partition_is_cut_where_the_job_says_and_what_was_made_of_it_is_the_same_inp
         let problems = bucket_of(&format!("{MINIMAL}part_bytes = {wrong}\n"), &[]).unwrap_err().to_string();
         assert!(problems.contains("`job.part_bytes` is") && problems.contains("at least 4096"), "{problems}");
     }
+    let problems = bucket_of(&format!("{MINIMAL}part_bytes = \"4GB\"\n"), &[]).unwrap_err().to_string();
+    assert!(problems.contains("`job.part_bytes` must be a whole number of bytes, not string"), "{problems}");
 }
 
 #[test]

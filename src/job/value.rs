@@ -131,11 +131,21 @@ impl FromToml for i64 {
     const KIND: Kind = Kind::Integer;
 
     fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<i64> {
-        item.as_integer().or_else(|| wrong_kind(item, "a whole number", place, problems))
+        item.as_integer().or_else(|| wrong_kind(item, &whole_number(&place.key), place, problems))
     }
 
     fn fingerprint(&self) -> Value {
         Value::from(*self)
+    }
+}
+
+/// A number counts what the last word of its key says.
+fn whole_number(key: &str) -> String {
+    match key.rsplit(['.', '_']).next() {
+        Some(unit @ ("bytes" | "seconds" | "minutes" | "hours" | "days" | "fen")) => {
+            format!("a whole number of {unit}")
+        }
+        _ => "a whole number".to_owned(),
     }
 }
 
