@@ -34,8 +34,8 @@ use crate::record::Record;
 pub const ROWS_PER_BATCH: usize = 16_384;
 /// Rows that are read ahead at once.
 const ROWS_AHEAD: usize = 4_096;
-/// Rows of a row group.
-const ROWS_PER_GROUP: usize = 1 << 20;
+/// Rows of a row group: what is encoded of one is in memory until it ends, some 100 bytes of a ledger row.
+const ROWS_PER_GROUP: usize = 1 << 19;
 /// Above 1 the files hardly get smaller: most of them are numbers and hashes written as text.
 const ZSTD_LEVEL: i32 = 1;
 /// Bytes of distinct values after which a column is taken to repeat itself no more. A dictionary of ids
@@ -487,15 +487,22 @@ fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProp
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_created_by(concat!("coupon-recon ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(metadata));
-    // The smallest and the largest of texts that nothing is sorted by tell nothing.
     let schema = contract.arrow();
-    let texts = schema.fields().iter().filter(|field| *field.data_type() == DataType::Utf8);
-    let unsorted = texts.filter(|field| !contract.key.contains(field.name()));
-    let column = |field: &Arc<Field>| ColumnPath::from(field.name().as_str());
+    let unsorted = schema.fields().iter().filter(|field| !contract.key.contains(field.name()));
     unsorted
-        .map(column)
-        .fold(builder, |builder, column| builder.set_column_statistics_enabled(column, EnabledStatistics::None))
+        .fold(builder, |builder, field| {
+            builder.set_column_statistics_enabled(ColumnPath::from(field.name().as_str()), statistics_of(field))
+        })
         .build()
+}
+
+/// What is kept of the values of a column that nothing is sorted by. The smallest and the largest of its texts tell nothing,
+/// those of its numbers on one page no more than those of the row group.
+fn statistics_of(field: &Field) -> EnabledStatistics {
+    match field.data_type() {
+        DataType::Utf8 => EnabledStatistics::None,
+        _ => EnabledStatistics::Chunk,
+    }
 }
 
 #[cfg(test)]
