@@ -15,6 +15,7 @@ pub mod partition;
 pub mod parts;
 pub mod publication;
 pub mod publish;
+mod properties;
 mod replacement;
 pub mod runs;
 

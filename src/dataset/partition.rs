@@ -8,15 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{Date32Type, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::WriterProperties;
 use serde::de::DeserializeOwned;
 
 use super::batches::Batches;
@@ -24,6 +21,7 @@ use super::columns::Columns;
 use super::encoder::{Encoder, GroupLimit};
 use super::key_order::KeyOrder;
 use super::parts;
+use super::properties::{ROWS_PER_GROUP, writer_properties};
 use crate::ahead::Ahead;
 use crate::contract::{Contract, contract};
 use crate::durable;
@@ -34,14 +32,6 @@ use crate::record::Record;
 pub const ROWS_PER_BATCH: usize = 16_384;
 /// Rows that are read ahead at once.
 const ROWS_AHEAD: usize = 4_096;
-/// Rows of a row group: what is encoded of one is in memory until it ends, some 100 bytes of a ledger row.
-const ROWS_PER_GROUP: usize = 1 << 19;
-/// Above 1 the files hardly get smaller: most of them are numbers and hashes written as text.
-const ZSTD_LEVEL: i32 = 1;
-/// Bytes of distinct values after which a column is taken to repeat itself no more. A dictionary of ids
-/// costs time and saves nothing.
-const DICTIONARY_BYTES: usize = 64 << 10;
-
 /// Why a partition file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PartitionError {
@@ -470,39 +460,6 @@ fn align(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowEr
     let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
     let schema = Schema::new(schema.fields().clone());
     RecordBatch::try_new(Arc::new(schema), columns)
-}
-
-fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProperties {
-    let entry = |key: &str, value: &str| KeyValue::new(format!("coupon_recon.{key}"), value.to_owned());
-    let metadata = vec![
-        entry("contract", &contract.name),
-        entry("contract_version", &contract.version),
-        entry("code_version", env!("CARGO_PKG_VERSION")),
-        entry("rules_sha256", &provenance.rules_sha256),
-        entry("inputs_sha256", &provenance.inputs_sha256),
-    ];
-    let builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).expect("a zstd level")))
-        .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
-        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-        .set_created_by(concat!("coupon-recon ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(metadata));
-    let schema = contract.arrow();
-    let unsorted = schema.fields().iter().filter(|field| !contract.key.contains(field.name()));
-    unsorted
-        .fold(builder, |builder, field| {
-            builder.set_column_statistics_enabled(ColumnPath::from(field.name().as_str()), statistics_of(field))
-        })
-        .build()
-}
-
-/// What is kept of the values of a column that nothing is sorted by. The smallest and the largest of its texts tell nothing,
-/// those of its numbers on one page no more than those of the row group.
-fn statistics_of(field: &Field) -> EnabledStatistics {
-    match field.data_type() {
-        DataType::Utf8 => EnabledStatistics::None,
-        _ => EnabledStatistics::Chunk,
-    }
 }
 
 #[cfg(test)]
