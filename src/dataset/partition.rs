@@ -286,29 +286,6 @@ pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
     open_rows(path)?.collect()
 }
 
-/// The named columns of a partition as rows of their own type, in its order, batch by batch; the others
-/// are not read.
-///
-/// # Errors
-/// A file is no Parquet file; a row that does not fit is an error in its place.
-pub fn open_columns<T: DeserializeOwned>(
-    path: &Path,
-    dataset: &'static str,
-    columns: &[&str],
-) -> Result<impl Iterator<Item = Result<T, PartitionError>>, PartitionError> {
-    let mut batches = Batches::open(path, Some(columns), ROWS_PER_BATCH)?;
-    let read = move || -> Option<Result<Vec<T>, PartitionError>> {
-        let batch = batches.next()?.map_err(|error| unreadable(&batches, error));
-        let misfit =
-            |source| PartitionError::Rows { path: batches.part().to_owned(), dataset, source: Box::new(source) };
-        Some(batch.and_then(|batch| serde_arrow::from_record_batch(&batch).map_err(misfit)))
-    };
-    Ok(std::iter::from_fn(read).flat_map(|rows| match rows {
-        Ok(rows) => rows.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error)],
-    }))
-}
-
 /// The named columns of a partition as record batches, in its order; a thread reads what comes next.
 ///
 /// # Errors
@@ -340,13 +317,25 @@ pub(crate) fn each_row<C: Columns, E: From<PartitionError>>(
     Ok(())
 }
 
-/// All rows of the named columns of a partition, as `open_columns` gives them.
+/// The named columns of a partition as rows of their own type, in its order, all of them at once; the other columns are
+/// not read.
+///
+/// # Errors
+/// A file is no Parquet file; a row does not fit.
 pub fn read_columns<T: DeserializeOwned>(
     path: &Path,
     dataset: &'static str,
     columns: &[&str],
 ) -> Result<Vec<T>, PartitionError> {
-    open_columns(path, dataset, columns)?.collect()
+    let mut batches = Batches::open(path, Some(columns), ROWS_PER_BATCH)?;
+    let mut rows = Vec::new();
+    while let Some(batch) = batches.next() {
+        let batch = batch.map_err(|error| unreadable(&batches, error))?;
+        let misfit =
+            |source| PartitionError::Rows { path: batches.part().to_owned(), dataset, source: Box::new(source) };
+        rows.append(&mut serde_arrow::from_record_batch(&batch).map_err(misfit)?);
+    }
+    Ok(rows)
 }
 
 /// Re-reads a partition and holds it against a contract: schema of each part, order and uniqueness of keys over all of
