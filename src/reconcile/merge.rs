@@ -8,10 +8,10 @@ use super::coupon_key::prefix;
 use super::cursor::{Cursor, Held};
 use super::error::ReconcileError;
 use super::parameters::days;
-use super::tournament::Tournament;
 use crate::dataset::columns::Columns;
 use crate::dataset::columns::DayNumber;
 use crate::dataset::partition::PartitionError;
+use crate::tournament::Tournament;
 
 /// Columns whose rows are sorted by one text.
 pub(super) trait Keyed: Columns {

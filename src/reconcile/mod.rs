@@ -37,7 +37,6 @@ mod subsidy;
 mod tables;
 mod terms;
 mod text_hash;
-mod tournament;
 mod wallet;
 
 pub use cluster::{Handover, Left, Script};

@@ -1,7 +1,6 @@
 //! Sorted runs read as one: the least of their first rows comes next, and of equal ones that of the run
 //! that was written first.
 
-use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 
 use super::buffer::{Buffer, HEAD_BYTES, lengths, row_at};
 use super::row::{HeldRow, PackedRow};
+use crate::tournament::Tournament;
 
 /// What is read of a run at once, where memory allows.
 const WINDOW_BYTES: usize = 256 << 10;
@@ -19,8 +19,8 @@ const SMALLEST_WINDOW: usize = 4 << 10;
 #[derive(Debug, Default)]
 pub struct Sorted {
     runs: Vec<Run>,
-    /// Numbers of the runs that have rows left, as a heap: the one whose row is next stands first.
-    heap: Vec<usize>,
+    /// Whose row is next.
+    tournament: Tournament,
 }
 
 impl Sorted {
@@ -43,12 +43,8 @@ impl Sorted {
     }
 
     fn of_runs(runs: Vec<Run>) -> Sorted {
-        let heap = (0..runs.len()).filter(|run| runs[*run].head().is_some()).collect();
-        let mut sorted = Sorted { runs, heap };
-        for place in (0..sorted.heap.len() / 2).rev() {
-            sorted.sift_down(place);
-        }
-        sorted
+        let tournament = Tournament::of(runs.len(), |one, other| precedes(&runs, one, other));
+        Sorted { runs, tournament }
     }
 
     /// These rows and those of `later` in one order; of one key, those of `later` come last.
@@ -59,7 +55,7 @@ impl Sorted {
 
     /// The next row; it stays the next one until `advance`.
     pub fn peek(&self) -> Option<PackedRow<'_>> {
-        self.heap.first().and_then(|run| self.runs[*run].head())
+        self.tournament.winner().and_then(|run| self.runs[run].head())
     }
 
     /// Goes on to the row after it.
@@ -67,12 +63,9 @@ impl Sorted {
     /// # Errors
     /// The scratch file does not give back what was written.
     pub fn advance(&mut self) -> io::Result<()> {
-        let Some(run) = self.heap.first().copied() else { return Ok(()) };
+        let Some(run) = self.tournament.winner() else { return Ok(()) };
         self.runs[run].advance()?;
-        if self.runs[run].head().is_none() {
-            self.heap.swap_remove(0);
-        }
-        self.sift_down(0);
+        self.tournament.replay(|one, other| precedes(&self.runs, one, other));
         Ok(())
     }
 
@@ -139,25 +132,13 @@ impl Sorted {
     pub fn runs_on_disk(&self) -> usize {
         self.runs.iter().filter(|run| matches!(run, Run::File(_))).count()
     }
+}
 
-    fn sift_down(&mut self, mut place: usize) {
-        loop {
-            let least = |one: usize, other: usize| if self.precedes(other, one) { other } else { one };
-            let next = least(least(place, 2 * place + 1), 2 * place + 2);
-            if next == place {
-                return;
-            }
-            self.heap.swap(place, next);
-            place = next;
-        }
-    }
-
-    /// Whether the run at one place of the heap is to be read before that of another; a place beyond its
-    /// end never is.
-    fn precedes(&self, one: usize, other: usize) -> bool {
-        let (Some(one), Some(other)) = (self.heap.get(one), self.heap.get(other)) else { return false };
-        let key = |run: usize| self.runs[run].head().expect("a run of the heap has a row").key;
-        key(*one).cmp(key(*other)).then(one.cmp(other)) == Ordering::Less
+/// Whether a run is to be read before another: by its next row, of equal ones the run that was written first.
+fn precedes(runs: &[Run], one: usize, other: usize) -> bool {
+    match (runs[one].head(), runs[other].head()) {
+        (Some(row), Some(its)) => (row.key, one) < (its.key, other),
+        (row, _) => row.is_some(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::run::{Batch, Run};
 use crate::reconcile::blocks::Opener;
 use crate::reconcile::coupon_key::prefix;
 use crate::reconcile::text_hash::TextMap;
-use crate::reconcile::tournament::Tournament;
+use crate::tournament::Tournament;
 
 /// Bytes of rows in a batch.
 const BATCH_BYTES: usize = 256 << 10;

@@ -3,7 +3,7 @@
 
 /// Players are numbers from zero on; who beats whom is asked of the caller.
 #[derive(Debug, Default)]
-pub(super) struct Tournament {
+pub(crate) struct Tournament {
     /// The winner of all stands first, then the loser of every match. Match `m` is that of the winners of `2m` and
     /// `2m + 1`, where from the number of players on the players themselves stand.
     losers: Vec<usize>,
@@ -11,7 +11,7 @@ pub(super) struct Tournament {
 
 impl Tournament {
     /// Plays every match.
-    pub(super) fn of(players: usize, beats: impl Fn(usize, usize) -> bool) -> Tournament {
+    pub(crate) fn of(players: usize, beats: impl Fn(usize, usize) -> bool) -> Tournament {
         let mut losers = vec![0; players];
         if players > 0 {
             losers[0] = play(1, &mut losers, &beats);
@@ -21,13 +21,13 @@ impl Tournament {
 
     /// The player nobody beats.
     #[inline]
-    pub(super) fn winner(&self) -> Option<usize> {
+    pub(crate) fn winner(&self) -> Option<usize> {
         self.losers.first().copied()
     }
 
     /// Plays the matches of the winner again, after it was replaced.
     #[inline]
-    pub(super) fn replay(&mut self, beats: impl Fn(usize, usize) -> bool) {
+    pub(crate) fn replay(&mut self, beats: impl Fn(usize, usize) -> bool) {
         let Some(mut winner) = self.winner() else { return };
         let mut at = (self.losers.len() + winner) / 2;
         while at > 0 {
