@@ -18,7 +18,7 @@ use coupon_recon::extract;
 use coupon_recon::job::{self, Job, PayV3Settings};
 use coupon_recon::journal::{Entry, Journal, Mode, StageJournal};
 use coupon_recon::wechat::pay_v3::PayV3;
-use coupon_recon::wechat::pay_v3::busifavor::{self, CouponFilter};
+use coupon_recon::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
 use futures_util::{StreamExt, TryStreamExt};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
@@ -137,7 +137,7 @@ async fn page(
 ) -> Outcome<usize> {
     let request = busifavor::user_coupons(openid, filter, 0, PAGE_ROWS);
     let answer = client.send(&request).await?;
-    let rows = request.parse(&answer.body)?.data.len();
+    let rows = UserCouponPage::borrowed_from(&answer.body)?.data.len();
     let page = extract::journal_page(&request, &answer);
     stage.append(Entry { key: number.to_string(), pages: vec![page] })?;
     Ok(rows)

@@ -18,7 +18,7 @@ use std::hint::black_box;
 use chrono::NaiveDate;
 use coupon_recon::exports::trade_bill;
 use coupon_recon::sorter::{Room, Sorter};
-use coupon_recon::wechat::pay_v3::busifavor::{self, CouponFilter};
+use coupon_recon::wechat::pay_v3::busifavor::UserCouponPage;
 use coupon_recon::wechat::pay_v3::{Keyring, Signer};
 use criterion::{Criterion, Throughput};
 
@@ -104,9 +104,8 @@ fn verifying() -> Hot {
 
 fn decoding() -> Hot {
     let body = material::page();
-    let request = busifavor::user_coupons(OPENID, &CouponFilter::default(), 0, material::PAGE_ROWS);
     let run = move || {
-        black_box(request.parse(black_box(&body)).expect("a page as documented"));
+        black_box(UserCouponPage::borrowed_from(black_box(&body)).expect("a page as documented"));
     };
     Hot { unit: ("page", 1), run: Box::new(run) }
 }

@@ -177,9 +177,18 @@ pub(super) fn settle_and_read<T>(
     request: &Request<T>,
     answer: Result<Answer, ApiError>,
 ) -> Result<(Page, Option<T>), Issue> {
+    settle_and_read_by(request, answer, |body| request.parse(body))
+}
+
+/// As `settle_and_read`, of what `read` makes of the body.
+pub(super) fn settle_and_read_by<T, R>(
+    request: &Request<T>,
+    answer: Result<Answer, ApiError>,
+    read: impl FnOnce(&[u8]) -> Result<R, ParseError>,
+) -> Result<(Page, Option<R>), Issue> {
     match answer {
         Ok(answer) => {
-            let read = request.parse(&answer.body).map_err(|error| unreadable(request, &error))?;
+            let read = read(&answer.body).map_err(|error| unreadable(request, &error))?;
             Ok((page(request, &answer), Some(read)))
         }
         Err(error) if error.kind() == FailureKind::NotFound => match error.answer() {
@@ -192,10 +201,19 @@ pub(super) fn settle_and_read<T>(
 
 /// Reads the body of a journalled page; `None` where the API knew nothing.
 pub(super) fn read_page<T>(request: &Request<T>, page: &Page) -> Result<Option<T>, Issue> {
+    read_page_by(request, page, |body| request.parse(body))
+}
+
+/// As `read_page`, of what `read` makes of the body.
+pub(super) fn read_page_by<'p, T, R>(
+    request: &Request<T>,
+    page: &'p Page,
+    read: impl FnOnce(&'p [u8]) -> Result<R, ParseError>,
+) -> Result<Option<R>, Issue> {
     if page.status >= 400 {
         return Ok(None);
     }
-    request.parse(&page.body).map(Some).map_err(|error| unreadable(request, &error))
+    read(&page.body).map(Some).map_err(|error| unreadable(request, &error))
 }
 
 fn unreadable<T>(request: &Request<T>, error: &ParseError) -> Issue {
@@ -212,7 +230,7 @@ pub fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
         method: request.endpoint.method.as_str().to_owned(),
         target: request.target.clone(),
         status: i64::from(answer.status),
-        body: answer.body.to_vec(),
+        body: answer.body.clone(),
         timestamp: evidence.timestamp,
         nonce: evidence.nonce,
         signature: evidence.signature,

@@ -164,7 +164,7 @@ fn receipt_page(night: &Night<'_>, body: Vec<u8>) -> Page {
         method: "GET".into(),
         target: "/v3/bill/tradebill".into(),
         status: 200,
-        body,
+        body: body.into(),
         timestamp: None,
         nonce: None,
         signature: None,

@@ -67,9 +67,9 @@ impl<R: Gatherable> Handful<R> {
         Handful { rows: PackedRows::default(), intake, kind: PhantomData }
     }
 
-    /// A row of an answer.
-    pub(super) fn put(&mut self, row: &R) {
-        self.intake.read(row.amount());
+    /// A row of an answer, packed as `R` is; it may borrow its texts.
+    pub(super) fn put(&mut self, row: &impl Packed, amount: Fen) {
+        self.intake.read(amount);
         self.rows.push(row);
     }
 }
@@ -185,7 +185,7 @@ mod tests {
     fn coupon(key: (u8, u8, u8), fen: Option<i64>, comment: Option<String>) -> UserCoupon {
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
         let wire = serde_json::from_str(&format!(r#"{{"stock_id":"{}","coupon_code":"C{}"}}"#, key.0, key.1)).unwrap();
-        let row = crate::extract::wire::user_coupon_row(wire, &format!("o{}", key.2), date);
+        let row = crate::extract::wire::user_coupon_row(wire, format!("o{}", key.2), date);
         UserCoupon { discount_amount_fen: fen.map(Fen), comment, ..row }
     }
 

@@ -264,7 +264,7 @@ mod tests {
                 }
             }
             let keys: Vec<_> = self.items.iter().skip(row as usize).take(limit).cloned().collect();
-            let page = Page { body: keys.join(",").into_bytes(), ..Page::for_tests("") };
+            let page = Page { body: keys.join(",").into(), ..Page::for_tests("") };
             Ok(ListPage { keys, total: Some(self.items.len() as u64), page })
         }
     }

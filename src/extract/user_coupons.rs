@@ -4,13 +4,14 @@
 
 mod doubtful;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use doubtful::{Doubt, Doubter};
 
-use super::ask::{Place, ask_each, read_page, settle, settle_and_read};
+use super::ask::{Place, ask_each, read_page, read_page_by, settle, settle_and_read_by};
 use super::gathered::{Gathered, Handful, Known};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
@@ -23,9 +24,9 @@ use crate::journal::{Entry, Page, StageJournal};
 use crate::record::UserCoupon;
 use crate::sorter::{Kept, PackedRow};
 use crate::threads::at_once;
-use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
+use crate::wechat::{ParseError, Request};
 
 const STAGE: &str = "user_coupons";
 /// What keys of the journal begin with: the pages of a wallet, and a coupon that was asked for alone.
@@ -131,7 +132,7 @@ impl Counter<'_> {
     ) -> Result<Option<Vec<Page>>, Issue> {
         let listing = read_list(meaning, MOST_PAGES, async |offset| {
             let request = self.wallet_request(&openid, offset);
-            settle_and_read(&request, self.pay_v3.send(&request).await).map(list_page)
+            settle_and_read_by(&request, self.pay_v3.send(&request).await, Listed::read).map(list_page)
         });
         match listing.await? {
             Listing::Settled(pages) => Ok(Some(pages)),
@@ -185,8 +186,10 @@ impl Counter<'_> {
         let request = self.wallet_request(openid, 0);
         let mut coupons = Handful::of_pages(entry.pages.len());
         for page in &entry.pages {
-            for entity in read_page(&request, page)?.map(|page| page.data).unwrap_or_default() {
-                coupons.put(&user_coupon_row(entity, &published, self.night.date));
+            let page = read_page_by(&request, page, UserCouponPage::borrowed_from)?;
+            for entity in page.map(|page| page.data).unwrap_or_default() {
+                let row = user_coupon_row(entity, Cow::from(&published), self.night.date);
+                coupons.put(&row, row.discount_amount_fen.unwrap_or_default());
             }
         }
         Ok(Some(coupons))
@@ -241,7 +244,7 @@ impl Counter<'_> {
             second.intake.pages += u64::from(page.is_some());
             match page.transpose()?.flatten() {
                 Some(entity) => {
-                    second.put(&user_coupon_row(entity, &doubt.openid, self.night.date)).map_err(unsorted)?;
+                    second.put(&user_coupon_row(entity, doubt.openid.clone(), self.night.date)).map_err(unsorted)?;
                 }
                 None => {
                     unknown.insert(&[&doubt.openid, &doubt.coupon_code]);
@@ -278,10 +281,22 @@ fn single_key(raw_openid: &str, coupon_code: &str) -> String {
     format!("{SINGLE}{raw_openid}/{coupon_code}")
 }
 
-fn list_page((page, read): (Page, Option<UserCouponPage>)) -> ListPage {
-    let keys = read.iter().flat_map(|page| &page.data).map(|it| format!("{}/{}", it.stock_id, it.coupon_code));
-    let keys = keys.collect();
+/// The keys a page lists, and how many it says there are.
+struct Listed {
+    keys: Vec<String>,
+    total: Option<u64>,
+}
+
+impl Listed {
+    fn read(body: &[u8]) -> Result<Listed, ParseError> {
+        let page = UserCouponPage::borrowed_from(body)?;
+        let keys = page.data.iter().map(|it| format!("{}/{}", it.stock_id, it.coupon_code)).collect();
+        Ok(Listed { keys, total: stated_total(page.total_count) })
+    }
+}
+
+fn list_page((page, listed): (Page, Option<Listed>)) -> ListPage {
     // A wallet that is not known (404) is an empty one.
-    let total = read.map_or(Some(0), |page| stated_total(page.total_count));
+    let Listed { keys, total } = listed.unwrap_or(Listed { keys: Vec::new(), total: Some(0) });
     ListPage { keys, total, page }
 }

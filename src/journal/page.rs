@@ -1,5 +1,6 @@
 //! What is journalled: entries of pages, each page an answer exactly as it came.
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 /// Everything asked under one key: one request, or all pages of one wallet.
@@ -23,7 +24,7 @@ pub struct Page {
     /// HTTP status.
     pub status: i64,
     /// Exact body bytes.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// `Wechatpay-Timestamp`.
     pub timestamp: Option<String>,
     /// `Wechatpay-Nonce`.
@@ -45,7 +46,7 @@ impl Page {
             method: "GET".into(),
             target: "/v3/x?y=1".into(),
             status: 200,
-            body: body.as_bytes().to_vec(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
             timestamp: Some("1".into()),
             nonce: None,
             signature: None,

@@ -11,6 +11,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
+use bytes::Bytes;
 use chrono::DateTime;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
@@ -149,7 +150,7 @@ impl<'b> Columns<'b> {
         let [timestamp, nonce, signature, serial, request_id] = evidence;
         let fetched_at = DateTime::from_timestamp_micros(self.fetched_at.value(row));
         let fetched_at = fetched_at.ok_or_else(|| misfit("fetched_at"))?;
-        let (status, body) = (self.status.value(row), self.body.value(row).to_vec());
+        let (status, body) = (self.status.value(row), Bytes::copy_from_slice(self.body.value(row)));
         Ok(Page { fetched_at, method, target, status, body, timestamp, nonce, signature, serial, request_id })
     }
 }
@@ -276,7 +277,7 @@ mod tests {
             method: text("method"),
             target: text("target"),
             status: 200 + number,
-            body: vec![0, 0xff, u8::try_from(number).unwrap()],
+            body: Bytes::from(vec![0, 0xff, u8::try_from(number).unwrap()]),
             timestamp: Some(text("timestamp")),
             nonce: Some(text("nonce")),
             signature: Some(text("signature")),
@@ -290,7 +291,7 @@ mod tests {
         let bare = Page { timestamp: None, nonce: None, signature: None, serial: None, request_id: None, ..page(3) };
         let entries = [
             Entry { key: "wallet/a".into(), pages: vec![page(1), page(2)] },
-            Entry { key: "wallet/b".into(), pages: vec![bare, Page { body: Vec::new(), ..page(4) }] },
+            Entry { key: "wallet/b".into(), pages: vec![bare, Page { body: Bytes::new(), ..page(4) }] },
             // The same key again is another answer, not more pages of the first.
             Entry { key: "wallet/b".into(), pages: vec![page(5)] },
         ];

@@ -3,9 +3,10 @@
 //! errors with their text; nothing is guessed.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -14,62 +15,71 @@ use crate::money::Fen;
 /// Unknown fields of an answer, in wire order.
 pub type Extra = Map<String, Value>;
 
+/// What texts of an answer are read as: a `String`, or a `Cow` that borrows what the body has as it is.
+pub trait Text<'de>: From<&'de str> + From<String> + AsRef<str> {}
+
+impl<'de, T: From<&'de str> + From<String> + AsRef<str>> Text<'de> for T {}
+
 /// A text that may come as a number or boolean; null and absent are `None`.
-pub fn text<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
-    json.deserialize_any(Text)
+pub fn text<'de, D: Deserializer<'de>, T: Text<'de>>(json: D) -> Result<Option<T>, D::Error> {
+    json.deserialize_any(AnyText(PhantomData))
 }
 
 /// Reads a text without a JSON value between: most values of an answer are texts.
-struct Text;
+struct AnyText<T>(PhantomData<T>);
 
-impl<'de> Visitor<'de> for Text {
-    type Value = Option<String>;
+impl<'de, T: Text<'de>> Visitor<'de> for AnyText<T> {
+    type Value = Option<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("text")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Option<String>, E> {
-        Ok(Some(text.to_owned()))
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Option<T>, E> {
+        Ok(Some(text.into()))
     }
 
-    fn visit_string<E: Error>(self, text: String) -> Result<Option<String>, E> {
-        Ok(Some(text))
+    fn visit_str<E: Error>(self, text: &str) -> Result<Option<T>, E> {
+        self.visit_string(text.to_owned())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Option<String>, E> {
+    fn visit_string<E: Error>(self, text: String) -> Result<Option<T>, E> {
+        Ok(Some(text.into()))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
         Ok(None)
     }
 
-    fn visit_bool<E: Error>(self, flag: bool) -> Result<Option<String>, E> {
-        Ok(Some(flag.to_string()))
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<Option<T>, E> {
+        self.visit_string(flag.to_string())
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Option<String>, E> {
-        Ok(Some(number.to_string()))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Option<T>, E> {
+        self.visit_string(number.to_string())
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Option<String>, E> {
-        Ok(Some(number.to_string()))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Option<T>, E> {
+        self.visit_string(number.to_string())
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Option<String>, E> {
-        Ok(Some(Value::from(number).to_string()))
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Option<T>, E> {
+        self.visit_string(Value::from(number).to_string())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Option<String>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Option<T>, A::Error> {
         Err(not("text", &Value::deserialize(SeqAccessDeserializer::new(items))?))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Option<String>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Option<T>, A::Error> {
         Err(not("text", &Value::deserialize(MapAccessDeserializer::new(entries))?))
     }
 }
 
 /// A key: text or number, never empty.
-pub fn key<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
-    match text(json)? {
-        Some(text) if !text.is_empty() => Ok(text),
+pub fn key<'de, D: Deserializer<'de>, T: Text<'de>>(json: D) -> Result<T, D::Error> {
+    match text::<D, T>(json)? {
+        Some(text) if !text.as_ref().is_empty() => Ok(text),
         _ => Err(D::Error::custom("an id is empty")),
     }
 }
@@ -121,7 +131,7 @@ pub fn boolean<'de, D: Deserializer<'de>>(json: D) -> Result<Option<bool>, D::Er
 }
 
 /// A list; null is an empty one.
-pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(json: D) -> Result<Vec<T>, D::Error> {
+pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::<Vec<T>>::deserialize(json)?.unwrap_or_default())
 }
 
@@ -177,17 +187,17 @@ mod tests {
         for (value, flag) in [(json!("false"), false), (json!("TRUE"), true), (json!(1), true), (json!(false), false)] {
             assert_eq!(boolean(value).unwrap(), Some(flag));
         }
-        assert_eq!(text(json!(12345678901234567890u64)).unwrap().as_deref(), Some("12345678901234567890"));
+        assert_eq!(text::<_, String>(json!(12345678901234567890u64)).unwrap().as_deref(), Some("12345678901234567890"));
         for (value, read) in
             [(json!(-7), "-7"), (json!(1e30), "1e+30"), (json!(0.5), "0.5"), (json!(true), "true"), (json!("券"), "券")]
         {
-            assert_eq!(text(&value).unwrap().as_deref(), Some(read));
+            assert_eq!(text::<_, String>(&value).unwrap().as_deref(), Some(read));
             assert_eq!(
-                text(&mut serde_json::Deserializer::from_str(&value.to_string())).unwrap().as_deref(),
+                text::<_, String>(&mut serde_json::Deserializer::from_str(&value.to_string())).unwrap().as_deref(),
                 Some(read)
             );
         }
-        assert_eq!(text(json!(null)).unwrap(), None);
+        assert_eq!(text::<_, String>(json!(null)).unwrap(), None);
         assert_eq!(integers(json!(["1", 2])).unwrap(), [1, 2]);
         assert_eq!(integers(Value::Null).unwrap(), [0i64; 0]);
     }
@@ -198,9 +208,9 @@ mod tests {
         assert_eq!(message(integer(json!("5.0")).unwrap_err()), "`\"5.0\"` is not a whole number");
         assert_eq!(message(integer(json!(0.5)).unwrap_err()), "`0.5` is not a whole number");
         assert_eq!(message(boolean(json!("yes")).unwrap_err()), "`\"yes\"` is not a boolean");
-        assert_eq!(message(key(json!("")).unwrap_err()), "an id is empty");
-        assert_eq!(message(text(json!([1, {"a": 2}])).unwrap_err()), "`[1,{\"a\":2}]` is not text");
-        assert_eq!(message(text(json!({"a": [1]})).unwrap_err()), "`{\"a\":[1]}` is not text");
+        assert_eq!(message(key::<_, String>(json!("")).unwrap_err()), "an id is empty");
+        assert_eq!(message(text::<_, String>(json!([1, {"a": 2}])).unwrap_err()), "`[1,{\"a\":2}]` is not text");
+        assert_eq!(message(text::<_, String>(json!({"a": [1]})).unwrap_err()), "`{\"a\":[1]}` is not text");
     }
 
     #[test]

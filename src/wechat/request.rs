@@ -3,8 +3,8 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
 
@@ -40,12 +40,12 @@ impl<T> Request<T> {
 impl<T: DeserializeOwned> Request<T> {
     /// A call without a body whose answer is JSON.
     pub fn get(endpoint: &'static Endpoint, target: String) -> Request<T> {
-        Request::new(endpoint, target, Bytes::new(), read_json)
+        Request::new(endpoint, target, Bytes::new(), |body| read_json(body))
     }
 
     /// A call with a JSON body whose answer is JSON.
     pub fn json(endpoint: &'static Endpoint, target: String, body: &impl Serialize) -> Request<T> {
-        Request::new(endpoint, target, to_json(body), read_json)
+        Request::new(endpoint, target, to_json(body), |body| read_json(body))
     }
 }
 
@@ -91,13 +91,13 @@ pub enum ParseError {
 
 /// Reads a JSON body, saying where it does not fit. To know the place costs as much as to read, so only
 /// a body that does not fit is read again for it.
-pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
+pub(crate) fn read_json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ParseError> {
     // Bytes that are text as a whole need not be looked at again text by text.
     let read = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str(text).ok());
     read.map_or_else(|| read_json_naming_places(body), Ok)
 }
 
-fn read_json_naming_places<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
+fn read_json_naming_places<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ParseError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| ParseError::Json { at: error.path().to_string(), detail: error.inner().to_string() })?;

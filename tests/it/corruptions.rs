@@ -121,7 +121,7 @@ fn forge(stage: &Path, segment: &Path) {
     let forged = Journal::open(scratch.path(), Mode::Resume, World::real()).unwrap();
     for (number, Entry { key, mut pages }) in read.stage("stocks").unwrap().entries().unwrap().into_iter().enumerate() {
         if number == 0 {
-            pages[0].body = String::from_utf8(pages[0].body.clone()).unwrap().replace('1', "2").into_bytes();
+            pages[0].body = String::from_utf8(pages[0].body.to_vec()).unwrap().replace('1', "2").into();
         }
         forged.stage("stocks").unwrap().append(Entry { key, pages }).unwrap();
     }

@@ -191,7 +191,7 @@ fn everything_kept(shop: &Shop) -> Vec<(String, Vec<u8>)> {
             let stage = stage.unwrap().file_name().to_string_lossy().into_owned();
             for entry in journal.stage(&stage).unwrap().entries().unwrap() {
                 kept.push((format!("{stage}/{}", entry.key), format!("{:?}", entry.pages).into_bytes()));
-                kept.extend(entry.pages.into_iter().map(|page| (stage.clone(), page.body)));
+                kept.extend(entry.pages.into_iter().map(|page| (stage.clone(), page.body.to_vec())));
             }
         }
     }

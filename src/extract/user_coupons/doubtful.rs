@@ -242,7 +242,7 @@ mod tests {
 
     fn coupon((stock, code, user): (u8, u8, u8), is_used: bool, days: i64, order: Option<u8>) -> UserCoupon {
         let wire = format!(r#"{{"stock_id":"{stock}","coupon_code":"C{code}"}}"#);
-        let row = user_coupon_row(serde_json::from_str(&wire).unwrap(), &format!("p{user}"), DAY.parse().unwrap());
+        let row = user_coupon_row(serde_json::from_str(&wire).unwrap(), format!("p{user}"), DAY.parse().unwrap());
         let noon: DateTime<Utc> = format!("{DAY}T04:00:00Z").parse().unwrap();
         UserCoupon {
             coupon_state: Some(if is_used { "USED" } else { "SENDED" }.to_owned()),

@@ -8,11 +8,15 @@ use crate::record::{CouponCode, Stock, UserCoupon};
 use crate::wechat::pay_v3::busifavor as api;
 
 /// A coupon as asked on the night of `date`; `openid` is the published one.
-pub(in crate::extract) fn user_coupon_row(wire: api::UserCoupon, openid: &str, date: NaiveDate) -> UserCoupon {
+pub(in crate::extract) fn user_coupon_row<T: AsRef<str> + Clone + From<String>>(
+    wire: api::UserCoupon<T>,
+    openid: T,
+    date: NaiveDate,
+) -> UserCoupon<T> {
     let mut leftover = Leftover::of(&wire.extra);
     let rule = wire.coupon_use_rule.as_deref();
     leftover.nested("coupon_use_rule", rule.map(|rule| &rule.extra));
-    let mut time = |name: &str, raw: &Option<String>| leftover.time(name, raw.as_deref());
+    let mut time = |name: &str, raw: &Option<T>| leftover.time(name, raw.as_ref().map(T::as_ref));
     UserCoupon {
         available_start_time: time("available_start_time", &wire.available_start_time),
         expire_time: time("expire_time", &wire.expire_time),
@@ -22,7 +26,7 @@ pub(in crate::extract) fn user_coupon_row(wire: api::UserCoupon, openid: &str, d
         deactivate_time: time("deactivate_time", &wire.deactivate_time),
         stock_id: wire.stock_id,
         coupon_code: wire.coupon_code,
-        openid: openid.to_owned(),
+        openid,
         belong_merchant: wire.belong_merchant,
         stock_name: wire.stock_name,
         comment: wire.comment,
@@ -38,12 +42,12 @@ pub(in crate::extract) fn user_coupon_row(wire: api::UserCoupon, openid: &str, d
         use_method: rule.and_then(|rule| rule.use_method.clone()),
         send_request_no: wire.send_request_no,
         use_request_no: wire.use_request_no,
-        associate_out_trade_no: wire.associate_out_trade_no.filter(|number| !number.is_empty()),
+        associate_out_trade_no: wire.associate_out_trade_no.filter(|number| !number.as_ref().is_empty()),
         return_request_no: wire.return_request_no,
         deactivate_request_no: wire.deactivate_request_no,
         deactivate_reason: wire.deactivate_reason,
         verified_date: date,
-        extra: leftover.json(),
+        extra: leftover.json().map(T::from),
         business_date: date,
     }
 }
@@ -134,7 +138,7 @@ mod tests {
     #[test]
     fn a_coupon_keeps_names_and_what_the_columns_do_not_hold() {
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
-        let row = user_coupon_row(serde_json::from_str(COUPON).unwrap(), "hash", date);
+        let row = user_coupon_row(serde_json::from_str(COUPON).unwrap(), "hash".to_owned(), date);
         assert_eq!((row.discount_amount_fen, row.transaction_minimum_fen), (Some(Fen(5)), Some(Fen(100))));
         assert_eq!(row.expire_time.unwrap().to_rfc3339(), "2019-12-31T05:29:35+00:00");
         assert_eq!((row.transferable, row.associate_out_trade_no, row.use_time), (Some(false), None, None));

@@ -43,14 +43,14 @@ pub fn stable_token(appid: &str, secret: &Secret, force: bool) -> Request<Access
     let body =
         StableTokenCall { grant_type: "client_credential", appid, secret: secret.expose(), force_refresh: force };
     let path = endpoint::MP_STABLE_TOKEN.path.to_owned();
-    Request::new(&endpoint::MP_STABLE_TOKEN, path, to_json(&body), read_json)
+    Request::new(&endpoint::MP_STABLE_TOKEN, path, to_json(&body), |body| read_json(body))
 }
 
 /// `GET /cgi-bin/token`: each call invalidates the token before it. The job uses `stable_token`.
 pub fn token(appid: &str, secret: &Secret) -> Request<AccessToken> {
     let (path, secret) = (endpoint::MP_TOKEN.path, encode(secret));
     let target = format!("{path}?grant_type=client_credential&appid={appid}&secret={secret}");
-    Request::new(&endpoint::MP_TOKEN, target, Bytes::new(), read_json)
+    Request::new(&endpoint::MP_TOKEN, target, Bytes::new(), |body| read_json(body))
 }
 
 /// A secret as it stands in a query.

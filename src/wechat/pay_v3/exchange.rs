@@ -119,7 +119,7 @@ impl Exchange for Signed<'_> {
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
         let judgement = judge(received.status, &received.body);
         let now = self.client.http.world().clock.now();
-        let skew_seconds = clock_skew(&received, now);
+        let skew_seconds = (received.status >= 400).then(|| clock_skew(&received, now)).flatten();
         let answer = answer_of(received, now);
         // Only good answers are signed (reference v3 §1.3): an error is looked at before its
         // signature, an error inside a good answer after it.

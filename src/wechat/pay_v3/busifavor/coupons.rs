@@ -1,31 +1,34 @@
 //! Coupons in wallets: list, query, and what can be done to one (reference v3 §2.9–2.15).
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::rule::{CouponUseRule, CustomEntrance, DisplayPattern};
 use crate::wechat::endpoint::{self, Endpoint};
 use crate::wechat::lenient::{self, Extra};
 use crate::wechat::pay_v3::target::Target;
-use crate::wechat::request::Request;
+use crate::wechat::request::{ParseError, Request, read_json};
 
 /// A coupon in a wallet. The fields from `use_request_no` on appear with their event.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct UserCoupon {
+#[serde(bound(deserialize = "T: lenient::Text<'de>"))]
+pub struct UserCoupon<T = String> {
     /// Merchant the stock belongs to.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub belong_merchant: Option<String>,
+    pub belong_merchant: Option<T>,
     /// Name of the stock.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub stock_name: Option<String>,
+    pub stock_name: Option<T>,
     /// Remark.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
+    pub comment: Option<T>,
     /// Goods.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub goods_name: Option<String>,
+    pub goods_name: Option<T>,
     /// NORMAL, DISCOUNT, EXCHANGE.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub stock_type: Option<String>,
+    pub stock_type: Option<T>,
     /// May be given away.
     #[serde(default, deserialize_with = "lenient::boolean", skip_serializing_if = "Option::is_none")]
     pub transferable: Option<bool>,
@@ -34,58 +37,58 @@ pub struct UserCoupon {
     pub shareable: Option<bool>,
     /// SENDED, USED, EXPIRED, DELETED, DEACTIVATED; the single query has more (reference v3 §2.11).
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub coupon_state: Option<String>,
+    pub coupon_state: Option<T>,
     /// What it looks like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub display_pattern_info: Option<Box<DisplayPattern>>,
+    pub display_pattern_info: Option<Box<DisplayPattern<T>>>,
     /// How it may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub coupon_use_rule: Option<Box<CouponUseRule>>,
+    pub coupon_use_rule: Option<Box<CouponUseRule<T>>>,
     /// Where it leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub custom_entrance: Option<Box<CustomEntrance>>,
+    pub custom_entrance: Option<Box<CustomEntrance<T>>>,
     /// Code.
     #[serde(deserialize_with = "lenient::key")]
-    pub coupon_code: String,
+    pub coupon_code: T,
     /// Stock.
     #[serde(deserialize_with = "lenient::key")]
-    pub stock_id: String,
+    pub stock_id: T,
     /// Usable from, as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub available_start_time: Option<String>,
+    pub available_start_time: Option<T>,
     /// Usable until, as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub expire_time: Option<String>,
+    pub expire_time: Option<T>,
     /// Received, as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub receive_time: Option<String>,
+    pub receive_time: Option<T>,
     /// Number of the sender.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub send_request_no: Option<String>,
+    pub send_request_no: Option<T>,
     /// Number of the redemption.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub use_request_no: Option<String>,
+    pub use_request_no: Option<T>,
     /// Redeemed, as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub use_time: Option<String>,
+    pub use_time: Option<T>,
     /// Order the merchant associated.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub associate_out_trade_no: Option<String>,
+    pub associate_out_trade_no: Option<T>,
     /// Number of the return.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub return_request_no: Option<String>,
+    pub return_request_no: Option<T>,
     /// Returned, as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub return_time: Option<String>,
+    pub return_time: Option<T>,
     /// Number of the deactivation.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub deactivate_request_no: Option<String>,
+    pub deactivate_request_no: Option<T>,
     /// Deactivated, as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub deactivate_time: Option<String>,
+    pub deactivate_time: Option<T>,
     /// Why.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub deactivate_reason: Option<String>,
+    pub deactivate_reason: Option<T>,
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -93,10 +96,11 @@ pub struct UserCoupon {
 
 /// A page of a wallet. What `offset` counts is not documented (reference v3 §2.10).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct UserCouponPage {
+#[serde(bound(deserialize = "T: lenient::Text<'de>"))]
+pub struct UserCouponPage<T = String> {
     /// Coupons; absent when empty.
     #[serde(default, deserialize_with = "lenient::list")]
-    pub data: Vec<UserCoupon>,
+    pub data: Vec<UserCoupon<T>>,
     /// Coupons in all.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub total_count: Option<i64>,
@@ -109,6 +113,16 @@ pub struct UserCouponPage {
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl<'b> UserCouponPage<Cow<'b, str>> {
+    /// As the call reads it, its texts borrowed from the body: a night reads many pages and keeps little of each.
+    ///
+    /// # Errors
+    /// The body does not have the documented shape.
+    pub fn borrowed_from(body: &'b [u8]) -> Result<UserCouponPage<Cow<'b, str>>, ParseError> {
+        read_json(body)
+    }
 }
 
 /// What `POST coupons/use` needs (reference v3 §2.9).
@@ -365,6 +379,31 @@ mod tests {
             (Some(false), Some(true), Some(1))
         );
         assert_eq!(page.data[0].coupon_state.as_deref(), Some("REDEEM_CONFIRMING"));
+    }
+
+    #[test]
+    fn a_borrowed_page_says_what_an_owned_one_says() {
+        let odd = r#"{"data":[{"stock_id":17,"coupon_code":"A\u0042","stock_name":"满\"减\"","comment":null,"goods_name":"茶",
+          "coupon_use_rule":{"coupon_available_time":{"available_begin_time":"2026-01-01T00:00:00+08:00"},"x":["\n",1.5]},
+          "send_request_no":true,"tier":{"name":"g\\"}}],"total_count":"1"}"#;
+        for body in [PAGE, odd] {
+            let owned = user_coupons("o", &filter(), 0, 20).parse(body.as_bytes()).unwrap();
+            let borrowed = UserCouponPage::borrowed_from(body.as_bytes()).unwrap();
+            assert_eq!(serde_json::to_string(&borrowed).unwrap(), serde_json::to_string(&owned).unwrap());
+        }
+        let page = UserCouponPage::borrowed_from(odd.as_bytes()).unwrap();
+        let UserCoupon { stock_id, coupon_code, stock_name, goods_name, .. } = &page.data[0];
+        assert_eq!((stock_id.as_ref(), coupon_code.as_ref()), ("17", "AB"));
+        assert!(matches!((stock_name, goods_name), (Some(Cow::Owned(_)), Some(Cow::Borrowed("茶")))));
+    }
+
+    #[test]
+    fn a_page_that_does_not_fit_is_the_same_error_borrowed_and_owned() {
+        for body in [&br#"{"data":[{"stock_id":"1","coupon_code":"A"},{"stock_id":""}]}"#[..], b"{\"data\":7}", b"\xff"]
+        {
+            let owned = user_coupons("o", &filter(), 0, 20).parse(body).unwrap_err().to_string();
+            assert_eq!(UserCouponPage::borrowed_from(body).unwrap_err().to_string(), owned);
+        }
     }
 
     #[test]

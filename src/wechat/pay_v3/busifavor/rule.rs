@@ -8,10 +8,11 @@ use crate::wechat::lenient::{self, Extra};
 
 /// When and for what a coupon may be used. Exactly one of the three discounts is given in practice; samples hold all three.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct CouponUseRule {
+#[serde(bound(deserialize = "T: lenient::Text<'de>"))]
+pub struct CouponUseRule<T = String> {
     /// When.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub coupon_available_time: Option<AvailableTime>,
+    pub coupon_available_time: Option<AvailableTime<T>>,
     /// NORMAL: a fixed discount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_normal_coupon: Option<FixedNormalCoupon>,
@@ -23,19 +24,19 @@ pub struct CouponUseRule {
     pub exchange_coupon: Option<ExchangeCoupon>,
     /// OFF_LINE, MINI_PROGRAMS, SELF_CONSUME, PAYMENT_CODE.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub use_method: Option<String>,
+    pub use_method: Option<T>,
     /// Mini program where it is used.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub mini_programs_appid: Option<String>,
+    pub mini_programs_appid: Option<T>,
     /// Page of that mini program.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub mini_programs_path: Option<String>,
+    pub mini_programs_path: Option<T>,
     /// Where older documents put it; newer ones have it in `coupon_available_time`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available_week: Option<AvailableWeek>,
     /// As `available_week`: the older place. The spelling is the wire's.
     #[serde(default, deserialize_with = "lenient::list", skip_serializing_if = "Vec::is_empty")]
-    pub irregulary_avaliable_time: Vec<TimeSpan>,
+    pub irregulary_avaliable_time: Vec<TimeSpan<T>>,
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -43,13 +44,14 @@ pub struct CouponUseRule {
 
 /// The days and hours of validity.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct AvailableTime {
+#[serde(bound(deserialize = "T: lenient::Text<'de>"))]
+pub struct AvailableTime<T = String> {
     /// From, RFC 3339 as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub available_begin_time: Option<String>,
+    pub available_begin_time: Option<T>,
     /// Until, RFC 3339 as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub available_end_time: Option<String>,
+    pub available_end_time: Option<T>,
     /// Days usable after receipt.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub available_day_after_receive: Option<i64>,
@@ -64,7 +66,7 @@ pub struct AvailableTime {
     pub available_week: Option<AvailableWeek>,
     /// Odd spans. The spelling is the wire's.
     #[serde(default, deserialize_with = "lenient::list", skip_serializing_if = "Vec::is_empty")]
-    pub irregulary_avaliable_time: Vec<TimeSpan>,
+    pub irregulary_avaliable_time: Vec<TimeSpan<T>>,
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -100,13 +102,14 @@ pub struct DaySpan {
 
 /// From and until.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct TimeSpan {
+#[serde(bound(deserialize = "T: lenient::Text<'de>"))]
+pub struct TimeSpan<T = String> {
     /// RFC 3339 as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub begin_time: Option<String>,
+    pub begin_time: Option<T>,
     /// RFC 3339 as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub end_time: Option<String>,
+    pub end_time: Option<T>,
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -156,22 +159,23 @@ pub struct ExchangeCoupon {
 
 /// What the coupon in the wallet leads to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct CustomEntrance {
+#[serde(bound(deserialize = "T: lenient::Text<'de>"))]
+pub struct CustomEntrance<T = String> {
     /// A mini program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mini_programs_info: Option<MiniProgram>,
+    pub mini_programs_info: Option<MiniProgram<T>>,
     /// Official account.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub appid: Option<String>,
+    pub appid: Option<T>,
     /// Marketing hall.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub hall_id: Option<String>,
+    pub hall_id: Option<T>,
     /// Store.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub store_id: Option<String>,
+    pub store_id: Option<T>,
     /// NOT_SHOW, BARCODE, QRCODE.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub code_display_mode: Option<String>,
+    pub code_display_mode: Option<T>,
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -179,19 +183,20 @@ pub struct CustomEntrance {
 
 /// A mini program and the words on its button.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct MiniProgram {
+#[serde(bound(deserialize = "T: lenient::Text<'de>"))]
+pub struct MiniProgram<T = String> {
     /// Appid.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub mini_programs_appid: Option<String>,
+    pub mini_programs_appid: Option<T>,
     /// Page.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub mini_programs_path: Option<String>,
+    pub mini_programs_path: Option<T>,
     /// Words.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub entrance_words: Option<String>,
+    pub entrance_words: Option<T>,
     /// More words.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub guiding_words: Option<String>,
+    pub guiding_words: Option<T>,
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -199,22 +204,23 @@ pub struct MiniProgram {
 
 /// What the coupon looks like.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct DisplayPattern {
+#[serde(bound(deserialize = "T: lenient::Text<'de>"))]
+pub struct DisplayPattern<T = String> {
     /// Instructions.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub description: Option<T>,
     /// Logo.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub merchant_logo_url: Option<String>,
+    pub merchant_logo_url: Option<T>,
     /// Name shown.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub merchant_name: Option<String>,
+    pub merchant_name: Option<T>,
     /// Color010 … Color100.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub background_color: Option<String>,
+    pub background_color: Option<T>,
     /// Picture.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub coupon_image_url: Option<String>,
+    pub coupon_image_url: Option<T>,
     /// Video channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finder_info: Option<Finder>,
@@ -240,7 +246,7 @@ pub struct Finder {
     pub extra: Extra,
 }
 
-impl CouponUseRule {
+impl<T> CouponUseRule<T> {
     /// Minimum spend of whichever discount is given.
     pub fn transaction_minimum(&self) -> Option<Fen> {
         let normal = self.fixed_normal_coupon.as_ref().and_then(|part| part.transaction_minimum);
