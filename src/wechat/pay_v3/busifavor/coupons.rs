@@ -10,7 +10,8 @@ use crate::wechat::lenient::{self, Extra};
 use crate::wechat::pay_v3::target::Target;
 use crate::wechat::request::{ParseError, Request, read_json};
 
-/// A coupon in a wallet. The fields from `use_request_no` on appear with their event.
+/// A coupon in a wallet, its texts owned or borrowed from the body (`lenient::Text`). The fields from `use_request_no` on
+/// appear with their event.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "T: lenient::Text<'de>"))]
 pub struct UserCoupon<T = String> {

@@ -1,5 +1,5 @@
 //! Objects that stocks and coupons share: how a coupon may be used, what it looks like
-//! (reference v3 §2.1, "shared objects"). Plain data.
+//! (reference v3 §2.1, "shared objects"). Plain data; texts are a `T`, owned or borrowed from the body (`lenient::Text`).
 
 use serde::{Deserialize, Serialize};
 
