@@ -32,6 +32,7 @@ use crate::record::Record;
 pub const ROWS_PER_BATCH: usize = 16_384;
 /// Rows that are read ahead at once.
 const ROWS_AHEAD: usize = 4_096;
+
 /// Why a partition file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PartitionError {
