@@ -2,10 +2,11 @@
 //! it is little more than a copy, and a batch is found by its number. Only this program reads it, and only tonight.
 //! Knows no dataset.
 
+mod batches;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
-use std::iter::Take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -14,12 +15,16 @@ use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::ipc::CompressionType;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
+use arrow::ipc::{Block, CompressionType};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
+
+use batches::{Footer, Layout};
+
+pub(super) use batches::Batches;
 
 use super::blocks::{LOOSE_ROWS, ZSTD_LEVEL};
 use super::builders::Table;
@@ -57,6 +62,7 @@ pub(super) struct ScratchTable {
     path: PathBuf,
     schema: SchemaRef,
     rows: u64,
+    layout: Layout,
 }
 
 impl ScratchWriter {
@@ -160,10 +166,9 @@ fn write_all(mut file: FileWriter<BufWriter<File>>, batches: &Receiver<Option<Re
 
 impl ScratchTable {
     pub(super) fn open(path: &Path) -> Result<ScratchTable, ArrowError> {
-        let file = FileReader::try_new(File::open(path)?, None)?;
-        let rows = file.custom_metadata().get(ROWS).and_then(|rows| rows.parse().ok());
+        let Footer { schema, rows, layout } = Footer::read(&File::open(path)?, ROWS)?;
         let rows = rows.ok_or_else(|| ArrowError::IpcError("a scratch table that was not finished".to_owned()))?;
-        Ok(ScratchTable { path: path.to_owned(), schema: file.schema(), rows })
+        Ok(ScratchTable { path: path.to_owned(), schema, rows, layout })
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -174,29 +179,20 @@ impl ScratchTable {
         self.rows
     }
 
-    /// Its batches in these columns, those it has of them.
-    pub(super) fn read(&self, columns: &BTreeSet<String>) -> Result<FileReader<BufReader<File>>, ArrowError> {
-        let fields = self.schema.fields().iter().enumerate();
-        let wanted = fields.filter(|(_, field)| columns.contains(field.name())).map(|(place, _)| place);
-        FileReader::try_new(BufReader::new(File::open(&self.path)?), Some(wanted.collect()))
-    }
-
     /// The rows of each of its stretches, of so many batches but for the last.
     pub(super) fn stretches(&self, batches: usize) -> impl Iterator<Item = u64> {
         let rows = (batches * ROWS_PER_BATCH) as u64;
         (0..self.rows.div_ceil(rows)).map(move |place| rows.min(self.rows - place * rows))
     }
 
-    /// The batches of a stretch, of so many, in these columns.
+    /// The batches of a stretch, of so many, in these columns, those it has of them.
     pub(super) fn read_stretch(
         &self,
         columns: &BTreeSet<String>,
         place: usize,
         batches: usize,
-    ) -> Result<Take<FileReader<BufReader<File>>>, ArrowError> {
-        let mut file = self.read(columns)?;
-        file.set_index(place * batches)?;
-        Ok(file.take(batches))
+    ) -> Result<Batches, ArrowError> {
+        self.read(columns, self.layout.blocks.iter().skip(place * batches).take(batches).copied().collect())
     }
 
     /// The rows of these numbers, which ascend, in these columns: a batch for each that holds any.
@@ -206,16 +202,21 @@ impl ScratchTable {
         numbers: &[u64],
         mut see: impl FnMut(RecordBatch) -> Result<(), ArrowError>,
     ) -> Result<(), ArrowError> {
-        let mut file = self.read(columns)?;
-        let batch_of = |number: &u64| number / ROWS_PER_BATCH as u64;
-        for mine in numbers.chunk_by(|one, other| batch_of(one) == batch_of(other)) {
-            let batch = batch_of(&mine[0]);
-            file.set_index(usize::try_from(batch).expect("a batch's number"))?;
-            let batch_rows = file.next().transpose()?.expect("a batch that was found");
-            let places = mine.iter().map(|number| number - batch * ROWS_PER_BATCH as u64).collect::<UInt64Array>();
-            see(take_record_batch(&batch_rows, &places)?)?;
+        let batch_of = |number: u64| number / ROWS_PER_BATCH as u64;
+        let of_batches: Vec<_> = numbers.chunk_by(|one, other| batch_of(*one) == batch_of(*other)).collect();
+        let block_of =
+            |mine: &&[u64]| self.layout.blocks[usize::try_from(batch_of(mine[0])).expect("a batch's number")];
+        let batches = self.read(columns, of_batches.iter().map(block_of).collect())?;
+        for (mine, batch) in of_batches.into_iter().zip(batches) {
+            let first = batch_of(mine[0]) * ROWS_PER_BATCH as u64;
+            let places = mine.iter().map(|number| number - first).collect::<UInt64Array>();
+            see(take_record_batch(&batch?, &places)?)?;
         }
         Ok(())
+    }
+
+    fn read(&self, columns: &BTreeSet<String>, blocks: Vec<Block>) -> Result<Batches, ArrowError> {
+        Ok(Batches::new(File::open(&self.path)?, &self.schema, &self.layout, columns, blocks))
     }
 }
 
@@ -263,12 +264,16 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
+    fn whole(table: &ScratchTable, columns: &[&str]) -> Vec<RecordBatch> {
+        table.read_stretch(&names(columns), 0, usize::MAX).unwrap().map(Result::unwrap).collect()
+    }
+
     #[test]
     fn batches_come_back_as_they_were_in_the_columns_asked_for() {
         let folder = tempfile::tempdir().unwrap();
         let rows = 2 * ROWS_PER_BATCH + 5;
         let table = table(folder.path(), rows);
-        let batches: Vec<_> = table.read(&names(&["text", "none"])).unwrap().map(Result::unwrap).collect();
+        let batches = whole(&table, &["text", "none"]);
         assert_eq!((table.rows(), batches.len()), (rows as u64, 3));
         assert!(batches.iter().all(|batch| batch.num_columns() == 1));
         let wanted = columns(2 * ROWS_PER_BATCH, 5).remove(1).1;
@@ -276,11 +281,38 @@ mod tests {
     }
 
     #[test]
+    fn of_columns_nobody_asks_for_no_byte_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = table(folder.path(), 2 * ROWS_PER_BATCH);
+        let numbers = whole(&table, &["number"]);
+        // Not UTF-8, and offsets that lead nowhere: who looked at it could not make a text of it.
+        let spoilt = table.layout.spoil(&table.path, &table.schema, "text");
+        assert!(spoilt > 100_000, "{spoilt} bytes");
+        assert_eq!(whole(&table, &["number"]), numbers);
+        assert!(table.read_stretch(&names(&["text"]), 0, 1).unwrap().next().unwrap().is_err());
+    }
+
+    #[test]
+    fn a_batch_that_is_still_held_is_not_written_over_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = table(folder.path(), 3 * ROWS_PER_BATCH + 5);
+        let held = whole(&table, &["text", "number"]);
+        let one_by_one = table.read_stretch(&names(&["text", "number"]), 0, usize::MAX).unwrap();
+        let mut batches = 0;
+        for (batch, held) in one_by_one.zip(&held) {
+            assert_eq!(batch.unwrap(), *held);
+            batches += 1;
+        }
+        assert_eq!(batches, 4);
+        assert_eq!(held[3].column(1), &columns(3 * ROWS_PER_BATCH, 5).remove(1).1);
+    }
+
+    #[test]
     fn stretches_are_all_batches_each_once() {
         let folder = tempfile::tempdir().unwrap();
         let table = table(folder.path(), 4 * ROWS_PER_BATCH + 5);
         let all = names(&["number", "text"]);
-        let whole: Vec<_> = table.read(&all).unwrap().map(Result::unwrap).collect();
+        let whole = whole(&table, &["number", "text"]);
         for batches in [1, 2, 3, 5, 9] {
             let rows: Vec<_> = table.stretches(batches).collect();
             let read =
@@ -312,7 +344,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let of = |expected_rows| {
             let table = table_expecting(folder.path(), 20_000, expected_rows);
-            let batches: Vec<_> = table.read(&names(&["number", "text"])).unwrap().map(Result::unwrap).collect();
+            let batches = whole(&table, &["number", "text"]);
             (std::fs::metadata(folder.path().join("table")).unwrap().len(), batches)
         };
         let ((loose_bytes, loose), (bytes, compressed)) = (of(LOOSE_ROWS), of(LOOSE_ROWS + 1));
@@ -350,7 +382,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let table = table(folder.path(), 0);
         assert_eq!((table.rows(), table.schema().fields().len()), (0, 2));
-        assert_eq!(table.read(&names(&["number"])).unwrap().count(), 0);
+        assert_eq!(whole(&table, &["number"]), []);
         let parquet = folder.path().join("parquet");
         write_parquet(&folder.path().join("table"), &parquet).unwrap();
         assert!(parquet.exists());

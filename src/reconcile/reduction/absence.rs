@@ -2,64 +2,77 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::error::ArrowError;
 
-use super::keyed::{Gathering, KeyedRows, gather};
+use super::keyed::{FoundKeys, Gathering, Numbered, Presence, gather};
 use super::keys::Keys;
-use super::plan::{Planned, Sources, State};
+use super::plan::{Limits, Planned, Sources};
+use super::scattered;
 use super::shape::Absence;
 use super::sift::Condition;
 use super::term::Mention;
 
 /// The keys of a table that rows must be absent from.
 pub(super) struct Search {
-    /// The rules, and the mentions in them, it is for.
-    of: Vec<(usize, Mention)>,
-    found: Gathering,
+    of: Vec<Consumer>,
+    found: Gathering<FoundKeys>,
+}
+
+/// A mention of a rule a search is for, if a column was never null.
+struct Consumer {
+    rule: usize,
+    mention: Mention,
+    /// The place among the presences of what was found.
+    presence: usize,
 }
 
 impl Search {
-    fn new(rule: usize, absence: &Absence, keyed: KeyedRows) -> Search {
-        let condition = Condition { terms: absence.conditions.clone(), members: Vec::new() };
-        let found = Gathering {
-            mention: absence.by,
-            condition,
-            names: absence.keys.clone(),
-            present: absence.present.clone(),
-            keyed,
-            keyless: None,
-            has_null: false,
-        };
-        Search { of: vec![(rule, absence.of)], found }
+    fn new(absence: &Absence, found: FoundKeys) -> Search {
+        let condition = Condition { terms: absence.conditions.clone(), ..Condition::default() };
+        let found = Gathering { mention: absence.by, condition, names: absence.keys.clone(), kept: found };
+        Search { of: Vec::new(), found }
     }
 
     /// Whether it finds the keys of another absence in the same table too.
     fn serves(&self, absence: &Absence, parts: usize) -> bool {
         let is_unconditional = self.found.condition.terms.is_empty() && absence.conditions.is_empty();
-        let is_alike = self.found.names == absence.keys && self.found.present == absence.present;
-        is_unconditional && is_alike && self.found.keyed.parts() == parts
+        is_unconditional && self.found.names == absence.keys && self.found.kept.parts() == parts
+    }
+
+    fn add(&mut self, rule: usize, absence: &Absence) {
+        let presences = &mut self.found.kept.presences;
+        let known = presences.iter().position(|presence| presence.column == absence.present);
+        let presence = known.unwrap_or_else(|| {
+            presences.push(Presence { column: absence.present.clone(), has_null: false });
+            presences.len() - 1
+        });
+        self.of.push(Consumer { rule, mention: absence.of, presence });
     }
 
     /// Whether it is for a mention, and rows can be concluded from it.
     pub(super) fn is_for(&self, rule: usize, mention: Mention) -> bool {
-        self.of.contains(&(rule, mention)) && !self.found.has_null
+        let mut of = self.of.iter().filter(|it| (it.rule, it.mention) == (rule, mention));
+        of.any(|consumer| !self.found.kept.presences[consumer.presence].has_null)
+    }
+
+    /// All its keys, where they are few.
+    pub(super) fn few(&self) -> Option<&Arc<Keys>> {
+        self.found.kept.few()
     }
 
     /// In how many parts its keys lie.
     pub(super) fn parts(&self) -> usize {
-        self.found.keyed.parts()
+        self.found.kept.parts()
     }
 
-    /// The gathered rows whose keys were not found.
-    pub(super) fn absent(&self, mut gathered: Gathering) -> Result<Vec<u64>, ArrowError> {
-        let mut rows = gathered.keyless.take().unwrap_or_default();
-        for part in 0..gathered.keyed.parts() {
-            let mut found = Keys::default();
-            self.found.keyed.each(part, |key, _| {
-                found.insert(key);
-            })?;
-            gathered.keyed.each(part, |key, row| rows.extend((!found.contains(&key)).then_some(row)))?;
+    /// The gathered rows whose keys were not found, where many were.
+    pub(super) fn absent(&self, gathered: Numbered) -> Result<Vec<u64>, ArrowError> {
+        let Numbered { scattered, keyless: mut rows } = gathered;
+        for part in 0..scattered.parts() {
+            let found = self.found.kept.part(part)?;
+            scattered.each(part, |(key, row)| rows.extend((!found.contains(&key)).then_some(row)))?;
         }
         Ok(rows)
     }
@@ -67,21 +80,22 @@ impl Search {
 
 /// Gathers the keys of the tables that rows must be absent from, for mentions nothing else has reduced. A table that
 /// cannot be walked through gives none.
-pub(super) fn search(rules: &[Planned], sources: &Sources, scratch: &Path) -> Result<Vec<Search>, ArrowError> {
+pub(super) fn search(rules: &[Planned], sources: &Sources, limits: Limits, scratch: &Path) -> Vec<Search> {
+    let scratch: Arc<Path> = scratch.into();
     let mut searches: BTreeMap<&str, Vec<Search>> = BTreeMap::new();
     for (rule, planned) in rules.iter().enumerate() {
-        let waiting = (0..planned.states.len()).filter(|mention| planned.states[*mention] == State::Waiting);
         // One absence is enough to leave few rows; the others are judged by the rule itself.
-        for absence in waiting.filter_map(|mention| planned.absences[mention].first()) {
+        for absence in planned.waiting().into_iter().filter_map(|mention| planned.absences[mention].first()) {
             let tables = &planned.shape.tables;
             let Some((table, by)) = sources.get_key_value(&tables[absence.by]) else { continue };
             let Some(of) = sources.get(&tables[absence.of]) else { continue };
-            let parts = KeyedRows::parts_for(by.rows.max(of.rows));
+            let parts = scattered::parts_for(by.rows.max(of.rows));
             let others = searches.entry(table).or_default();
-            match others.iter_mut().find(|search| search.serves(absence, parts)) {
-                Some(search) => search.of.push((rule, absence.of)),
-                None => others.push(Search::new(rule, absence, KeyedRows::new(scratch, parts)?)),
-            }
+            let place = others.iter().position(|search| search.serves(absence, parts)).unwrap_or_else(|| {
+                others.push(Search::new(absence, FoundKeys::new(limits.held_keys, parts, scratch.clone())));
+                others.len() - 1
+            });
+            others[place].add(rule, absence);
         }
     }
     let walked = searches.into_iter().map(|(table, mut searches)| {
@@ -89,5 +103,5 @@ pub(super) fn search(rules: &[Planned], sources: &Sources, scratch: &Path) -> Re
         searches.retain(|_| is_walked);
         searches
     });
-    Ok(walked.flatten().collect())
+    walked.flatten().collect()
 }

@@ -1,5 +1,6 @@
 //! Mentions that nothing else has reduced, reduced by the keys of their rows: those that stand in no row of another table,
-//! those of groups with enough rows. One walk through each table gathers what all rules ask of it.
+//! those of groups with enough rows. Where few keys say it, they are one more condition; else the keys of both sides are
+//! scattered and held against each other. One walk through each table gathers what all rules ask of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,9 +9,11 @@ use arrow::error::ArrowError;
 
 use super::absence::{self, Search};
 use super::crowd::{self, MoreThan};
-use super::keyed::{Gathering, KeyedRows, gather};
-use super::plan::{Limits, Planned, Sources, State};
-use super::sift::{KeyNames, Trial};
+use super::keyed::{Gathering, Numbered, gather};
+use super::ordered::Grouped;
+use super::plan::{Limits, Planned, Sources, State, try_all};
+use super::scattered::{Scattered, parts_for};
+use super::sift::{KeyNames, Membership, Trial};
 use super::source::Source;
 use super::term::Mention;
 use crate::threads::{THREADS, side_by_side};
@@ -27,7 +30,7 @@ enum Demand {
 struct Question {
     trial: Trial,
     demand: Demand,
-    rows: Gathering,
+    rows: Gathering<Numbered>,
 }
 
 /// Reduces what can be reduced by keys. After an error the rest stays as it was.
@@ -37,21 +40,22 @@ pub(super) fn reduce(
     limits: Limits,
     scratch: &Path,
 ) -> Result<(), ArrowError> {
-    let searches = absence::search(rules, sources, scratch)?;
-    let mut questions: BTreeMap<&str, Vec<Question>> = BTreeMap::new();
-    for (rule, planned) in rules.iter().enumerate() {
-        for mention in (0..planned.states.len()).filter(|mention| planned.states[*mention] == State::Waiting) {
+    let searches = absence::search(rules, sources, limits, scratch);
+    let (mut trials, mut questions) = (BTreeMap::<&str, Vec<_>>::new(), BTreeMap::<&str, Vec<_>>::new());
+    for (rule, planned) in rules.iter_mut().enumerate() {
+        for mention in planned.waiting() {
             let Some((table, source)) = sources.get_key_value(&planned.shape.tables[mention]) else { continue };
             let Some((demand, names)) = demand(planned, (rule, mention), sources, &searches) else { continue };
-            let parts = match demand {
-                Demand::Absent(search) => searches[search].parts(),
-                Demand::Crowded(_) => KeyedRows::parts_for(source.rows),
-            };
-            let trial = planned.trial(rule, mention, Some(limits));
-            let rows = Gathering::of(&trial, names, KeyedRows::new(scratch, parts)?);
-            questions.entry(table).or_default().push(Question { trial, demand, rows });
+            let mut trial = planned.trial(rule, mention, Some(limits));
+            if is_said_by_few(&mut trial, &demand, &names, source, &searches) {
+                trials.entry(table).or_default().extend(planned.settle_empty(trial));
+            } else {
+                let question = Question::new(trial, (demand, names), source, &searches, scratch)?;
+                questions.entry(table).or_default().push(question);
+            }
         }
     }
+    try_all(rules, sources, trials);
     for (table, questions) in questions {
         for mut trial in walk(&sources[table], questions, &searches) {
             let rows = std::mem::take(&mut trial.rows);
@@ -76,6 +80,26 @@ fn demand(
     Some((Demand::Crowded(more_than), columns))
 }
 
+/// Whether few keys say which rows a demand is true of: then a trial has them as a condition. A table that cannot be walked
+/// through says nothing.
+fn is_said_by_few(trial: &mut Trial, demand: &Demand, names: &KeyNames, source: &Source, searches: &[Search]) -> bool {
+    let set = |keys| Membership { columns: names.clone(), keys };
+    match demand {
+        Demand::Absent(search) => {
+            let strangers = searches[*search].few().map(|keys| set(keys.clone()));
+            trial.condition.strangers.extend(strangers);
+            !trial.condition.strangers.is_empty()
+        }
+        Demand::Crowded(more_than) => {
+            let grouped = Grouped { source, mention: trial.mention, condition: &trial.condition, names };
+            let members = grouped.crowded(more_than).ok().flatten().map(|keys| set(keys.into()));
+            let is_ordered = members.is_some();
+            trial.condition.members.extend(members);
+            is_ordered
+        }
+    }
+}
+
 /// Gathers in one walk and answers at once: the scratch files of one table are gone before the next is walked through.
 /// Nothing where the table could not be.
 fn walk(source: &Source, mut questions: Vec<Question>, searches: &[Search]) -> Vec<Trial> {
@@ -89,12 +113,27 @@ fn walk(source: &Source, mut questions: Vec<Question>, searches: &[Search]) -> V
 }
 
 impl Question {
+    fn new(
+        trial: Trial,
+        (demand, names): (Demand, KeyNames),
+        source: &Source,
+        searches: &[Search],
+        scratch: &Path,
+    ) -> Result<Question, ArrowError> {
+        let parts = match demand {
+            Demand::Absent(search) => searches[search].parts(),
+            Demand::Crowded(_) => parts_for(source.rows),
+        };
+        let rows = Numbered::of(&trial, names, Scattered::new(scratch, parts)?);
+        Ok(Question { trial, demand, rows })
+    }
+
     /// Decides which rows are left. Nothing where that fails, or where too many are: the mention stays as it was.
     fn answer(self, source: &Source, searches: &[Search]) -> Option<Trial> {
-        let Question { mut trial, demand, rows } = self;
+        let Question { mut trial, demand, rows: Gathering { kept, .. } } = self;
         let rows = match demand {
-            Demand::Absent(search) => searches[search].absent(rows),
-            Demand::Crowded(more_than) => crowd::crowded(rows, &more_than),
+            Demand::Absent(search) => searches[search].absent(kept),
+            Demand::Crowded(more_than) => crowd::crowded(kept, &more_than),
         };
         let is_concluded = rows.and_then(|rows| trial.conclude(source, rows)).is_ok();
         (is_concluded && !trial.is_given_up).then_some(trial)

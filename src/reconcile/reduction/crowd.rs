@@ -9,7 +9,7 @@ use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 
 use super::evaluate::Evaluator;
-use super::keyed::Gathering;
+use super::keyed::Numbered;
 use super::keys::{AsIs, KeyColumns, is_key_type};
 use super::plan::{Planned, Sources, have_one_type};
 use super::shape::{Crowd, Fact};
@@ -26,10 +26,11 @@ pub(super) enum MoreThan {
 }
 
 impl MoreThan {
-    fn is_exceeded(&self, group: u128, rows: i64) -> bool {
+    /// Whether a group with so many rows has more.
+    pub(super) fn is_exceeded(&self, group: impl Fn() -> u128, rows: i64) -> bool {
         match self {
             MoreThan::Least(least) => rows > *least,
-            MoreThan::OfGroup(numbers) => numbers.get(&group).is_some_and(|number| rows > *number),
+            MoreThan::OfGroup(numbers) => numbers.get(&group()).is_some_and(|number| rows > *number),
         }
     }
 }
@@ -149,14 +150,14 @@ fn numbers_in(
 
 /// The gathered rows of groups with more than so many rows. A group with a null in its key is kept. Groups are counted
 /// before their rows are looked at again: one group may be most of a table.
-pub(super) fn crowded(mut gathered: Gathering, more_than: &MoreThan) -> Result<Vec<u64>, ArrowError> {
-    let mut rows = gathered.keyless.take().unwrap_or_default();
-    for part in 0..gathered.keyed.parts() {
+pub(super) fn crowded(gathered: Numbered, more_than: &MoreThan) -> Result<Vec<u64>, ArrowError> {
+    let Numbered { scattered, keyless: mut rows } = gathered;
+    for part in 0..scattered.parts() {
         let mut sizes: HashMap<u128, i64, BuildHasherDefault<AsIs>> = HashMap::default();
-        gathered.keyed.each(part, |group, _| *sizes.entry(group).or_default() += 1)?;
-        sizes.retain(|group, size| more_than.is_exceeded(*group, *size));
+        scattered.each(part, |(group, _)| *sizes.entry(group).or_default() += 1)?;
+        sizes.retain(|group, size| more_than.is_exceeded(|| *group, *size));
         if !sizes.is_empty() {
-            gathered.keyed.each(part, |group, row| rows.extend(sizes.contains_key(&group).then_some(row)))?;
+            scattered.each(part, |(group, row)| rows.extend(sizes.contains_key(&group).then_some(row)))?;
         }
     }
     Ok(rows)

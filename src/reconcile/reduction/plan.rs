@@ -26,11 +26,13 @@ pub(in crate::reconcile) struct Limits {
     pub(in crate::reconcile) matched_rows: u64,
     /// Above that, one row in so many.
     pub(in crate::reconcile) matched_share: u64,
+    /// So many keys that others must not have are held in memory.
+    pub(in crate::reconcile) held_keys: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { small_rows: 8_192, matched_rows: 16_384, matched_share: 16 }
+        Limits { small_rows: 8_192, matched_rows: 16_384, matched_share: 16, held_keys: 16_384 }
     }
 }
 
@@ -86,6 +88,11 @@ impl Planned {
         Planned { shape, states, terms, links, absences, keys: HashMap::new(), tried }
     }
 
+    /// The mentions nothing has reduced yet.
+    pub(super) fn waiting(&self) -> Vec<Mention> {
+        (0..self.states.len()).filter(|mention| self.states[*mention] == State::Waiting).collect()
+    }
+
     /// What is known to be necessary for the rows of a mention by now.
     fn condition(&self, mention: Mention) -> Condition {
         let of_link = |link: &Link| {
@@ -93,7 +100,7 @@ impl Planned {
             Some(Membership { columns: link.columns.clone(), keys: keys.clone() })
         };
         let members = self.links[mention].iter().filter_map(of_link).collect();
-        Condition { terms: self.terms[mention].clone(), members }
+        Condition { terms: self.terms[mention].clone(), members, strangers: Vec::new() }
     }
 
     /// The keys that others will ask of a mention.
@@ -113,6 +120,15 @@ impl Planned {
             limit,
             is_given_up: false,
         }
+    }
+
+    /// Settles a trial that cannot match anything; gives back any other.
+    pub(super) fn settle_empty(&mut self, trial: Trial) -> Option<Trial> {
+        if trial.limit.is_none() || !trial.condition.matches_nothing() {
+            return Some(trial);
+        }
+        self.settle(trial, State::Reduced(Vec::new()));
+        None
     }
 
     pub(super) fn settle(&mut self, trial: Trial, state: State) {
@@ -156,19 +172,22 @@ fn walk(
             let Some(trial) = is_waiting.then(|| trial_of(planned, rule, mention, source)).flatten() else { continue };
             found = true;
             planned.tried[mention] = trial.condition.terms.len() + trial.condition.members.len();
-            if trial.limit.is_some() && trial.condition.matches_nothing() {
-                planned.settle(trial, State::Reduced(Vec::new()));
-            } else {
+            if let Some(trial) = planned.settle_empty(trial) {
                 trials.entry(table).or_default().push(trial);
             }
         }
     }
+    try_all(rules, sources, trials);
+    found
+}
+
+/// Tries them table by table and settles those that do not match too much.
+pub(super) fn try_all(rules: &mut [Planned], sources: &Sources, trials: BTreeMap<&str, Vec<Trial>>) {
     let walks = trials.into_iter().map(|(table, trials)| Walk::of(&sources[table], trials)).collect();
     for mut trial in walked(walks) {
         let state = trial.limit.map_or(State::Small, |_| State::Reduced(std::mem::take(&mut trial.rows)));
         rules[trial.rule].settle(trial, state);
     }
-    found
 }
 
 /// The trials of all walks that have not matched too much; none of a table that could not be walked through. One large
@@ -244,8 +263,9 @@ mod tests {
     fn trial(rule: usize, column: &str, value: &str) -> Trial {
         let terms = [Term::Column(0, column.to_owned()), Term::Text(value.to_owned())].map(Box::new);
         let [column, value] = terms;
-        let condition = Condition { terms: vec![Term::Compare(Comparison::Equal, column, value)], members: Vec::new() };
-        let limit = Some(Limits { small_rows: 0, matched_rows: u64::MAX, matched_share: 1 });
+        let terms = vec![Term::Compare(Comparison::Equal, column, value)];
+        let condition = Condition { terms, ..Condition::default() };
+        let limit = Some(Limits { small_rows: 0, matched_rows: u64::MAX, matched_share: 1, held_keys: 0 });
         Trial {
             rule,
             mention: 0,

@@ -26,6 +26,8 @@ pub(super) struct Condition {
     pub(super) terms: Vec<Term>,
     /// Keys that must be in a set.
     pub(super) members: Vec<Membership>,
+    /// Keys that must not be in a set; a row without one is not.
+    pub(super) strangers: Vec<Membership>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,7 +40,8 @@ impl Condition {
     /// The columns it reads.
     pub(super) fn columns(&self, mention: Mention, columns: &mut BTreeSet<String>) {
         self.terms.iter().for_each(|term| term.columns_of(mention, columns));
-        columns.extend(self.members.iter().flat_map(|member| member.columns.iter().cloned()));
+        let sets = self.members.iter().chain(&self.strangers);
+        columns.extend(sets.flat_map(|set| set.columns.iter().cloned()));
     }
 
     /// Whether a key would have to be one of none.
@@ -200,12 +203,13 @@ pub(super) fn matching<'a>(
     }
     let mut rows: Option<Vec<usize>> = mask.map(|mask| mask.values().set_indices().collect());
     let all = keys.batch.num_rows();
-    for member in &condition.members {
-        let columns = keys.of(&member.columns, rows.as_ref().map_or(all, Vec::len))?;
-        let is_member = |row: &usize| member.keys.contains(&columns.key(*row));
+    let members = condition.members.iter().map(|set| (set, true));
+    for (set, is_in) in members.chain(condition.strangers.iter().map(|set| (set, false))) {
+        let columns = keys.of(&set.columns, rows.as_ref().map_or(all, Vec::len))?;
+        let is_kept = |row: &usize| set.keys.contains(&columns.key(*row)) == is_in;
         match &mut rows {
-            Some(rows) => rows.retain(is_member),
-            None => rows = Some((0..all).filter(is_member).collect()),
+            Some(rows) => rows.retain(is_kept),
+            None => rows = Some((0..all).filter(is_kept).collect()),
         }
     }
     Ok(rows.unwrap_or_else(|| (0..all).collect()))

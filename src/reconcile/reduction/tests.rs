@@ -30,11 +30,11 @@ use crate::money::Fen;
 use crate::record::{LedgerRow, Record};
 
 /// Nothing is too small to be reduced and nothing matches too much: whatever has a condition of its own is reduced by it.
-const EAGER: Limits = Limits { small_rows: 0, matched_rows: u64::MAX, matched_share: 1 };
+const EAGER: Limits = Limits { small_rows: 0, matched_rows: u64::MAX, matched_share: 1, held_keys: 0 };
 /// What matches more than a quarter is given up, so that keys, absences and crowds have to do.
-const PICKY: Limits = Limits { small_rows: 0, matched_rows: 2, matched_share: 4 };
+const PICKY: Limits = Limits { small_rows: 0, matched_rows: 2, matched_share: 4, held_keys: 0 };
 /// Some tables stay whole and are asked for their keys, others are reduced.
-const MIXED: Limits = Limits { small_rows: 12, matched_rows: 2, matched_share: 4 };
+const MIXED: Limits = Limits { small_rows: 12, matched_rows: 2, matched_share: 4, held_keys: 6 };
 
 /// Holds every rule's rows over reduced tables against those over whole ones; gives the rules that had less to read,
 /// and how many rows came out.

@@ -1,0 +1,270 @@
+//! Groups of a table whose rows lie in the order of what they are grouped by: counted in one walk, with nothing of them
+//! kept. A table that does not lie so says it with the first row out of order.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use arrow::array::{Array, ArrayRef, DynComparator, RecordBatch, make_comparator};
+use arrow::compute::SortOptions;
+use arrow::error::ArrowError;
+
+use super::crowd::MoreThan;
+use super::evaluate::Evaluator;
+use super::keys::{KeyColumns, Keys};
+use super::sift::{BatchKeys, Condition, KeyNames, matching};
+use super::source::{Source, Stretch};
+use super::term::Mention;
+use crate::threads::{THREADS, side_by_side};
+
+/// What is grouped: the rows of a mention that match a condition, by these columns.
+pub(super) struct Grouped<'a> {
+    pub(super) source: &'a Source,
+    pub(super) mention: Mention,
+    pub(super) condition: &'a Condition,
+    pub(super) names: &'a KeyNames,
+}
+
+impl Grouped<'_> {
+    /// The groups with more rows than that; `None` where the rows do not lie in order, or where one has no key.
+    ///
+    /// # Errors
+    /// The table cannot be walked through.
+    pub(super) fn crowded(&self, more_than: &MoreThan) -> Result<Option<Keys>, ArrowError> {
+        let is_in_order = AtomicBool::new(true);
+        let count = |stretch| {
+            if is_in_order.load(Relaxed) {
+                self.count(stretch, more_than, &is_in_order)
+            } else {
+                Ok(Runs::of(more_than))
+            }
+        };
+        let stretches = side_by_side(THREADS, self.source.stretches(), count);
+        let mut all = Runs::of(more_than);
+        for stretch in stretches {
+            all.follow(stretch?)?;
+        }
+        Ok((is_in_order.into_inner() && all.is_in_order).then(|| all.crowded()))
+    }
+
+    fn count<'m>(
+        &self,
+        stretch: Stretch,
+        more_than: &'m MoreThan,
+        is_in_order: &AtomicBool,
+    ) -> Result<Runs<'m>, ArrowError> {
+        let mut columns: BTreeSet<_> = self.names.iter().cloned().collect();
+        self.condition.columns(self.mention, &mut columns);
+        let mut runs = Runs::of(more_than);
+        self.source.scan_stretch(stretch, &columns, |_, batch| {
+            let rows = matching(self.condition, &mut Evaluator::new(batch), &mut BatchKeys::new(batch))?;
+            runs.take(&Cells::of(batch, self.names)?, &rows)?;
+            is_in_order.fetch_and(runs.is_in_order, Relaxed);
+            Ok(if is_in_order.load(Relaxed) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        Ok(runs)
+    }
+}
+
+/// Rows of one group that follow each other.
+struct Run {
+    /// Their key: a row of its columns.
+    cells: Vec<ArrayRef>,
+    group: u128,
+    rows: i64,
+}
+
+/// Runs that were seen one after the other. The first and the last may go on before and behind.
+struct Runs<'m> {
+    more_than: &'m MoreThan,
+    first: Option<Run>,
+    last: Option<Run>,
+    crowded: Keys,
+    is_in_order: bool,
+}
+
+impl<'m> Runs<'m> {
+    fn of(more_than: &'m MoreThan) -> Runs<'m> {
+        Runs { more_than, first: None, last: None, crowded: Keys::default(), is_in_order: true }
+    }
+
+    /// Takes the rows of a batch.
+    fn take(&mut self, cells: &Cells, rows: &[usize]) -> Result<(), ArrowError> {
+        let follows = |one: &usize, other: &usize| cells.compare(*one, *other).is_le();
+        self.is_in_order &= !cells.have_null(rows) && rows.is_sorted_by(follows);
+        if !self.is_in_order {
+            return Ok(());
+        }
+        let runs: Vec<_> = rows.chunk_by(|one, other| cells.compare(*one, *other).is_eq()).collect();
+        let Some((first, behind)) = runs.split_first() else { return Ok(()) };
+        self.append(cells.run(first))?;
+        let Some((last, between)) = behind.split_last() else { return Ok(()) };
+        between.iter().for_each(|run| self.settle(rows_of(run), || cells.keys.key(run[0])));
+        self.append(cells.run(last))
+    }
+
+    /// Takes what was seen behind it.
+    fn follow(&mut self, behind: Runs<'_>) -> Result<(), ArrowError> {
+        self.is_in_order &= behind.is_in_order;
+        self.crowded.extend(behind.crowded);
+        [behind.first, behind.last].into_iter().flatten().try_for_each(|run| self.append(run))
+    }
+
+    fn append(&mut self, run: Run) -> Result<(), ArrowError> {
+        let Some(last) = &mut self.last else {
+            self.last = Some(run);
+            return Ok(());
+        };
+        match last.compare(&run)? {
+            Ordering::Greater => self.is_in_order = false,
+            Ordering::Equal => last.rows += run.rows,
+            Ordering::Less => {
+                let before = std::mem::replace(last, run);
+                match self.first {
+                    None => self.first = Some(before),
+                    Some(_) => self.settle(before.rows, || before.group),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A group that has no more rows.
+    fn settle(&mut self, rows: i64, group: impl Fn() -> u128) {
+        if self.more_than.is_exceeded(&group, rows) {
+            self.crowded.insert(group());
+        }
+    }
+
+    /// The crowded groups of all that was seen: nothing goes on.
+    fn crowded(mut self) -> Keys {
+        for run in [self.first.take(), self.last.take()].into_iter().flatten() {
+            self.settle(run.rows, || run.group);
+        }
+        self.crowded
+    }
+}
+
+impl Run {
+    fn compare(&self, other: &Run) -> Result<Ordering, ArrowError> {
+        let pairs = self.cells.iter().zip(&other.cells);
+        let cells = pairs.map(|(one, other)| Ok(make_comparator(one, other, SortOptions::default())?(0, 0)));
+        cells.collect::<Result<Vec<_>, _>>().map(|cells| cells.into_iter().fold(Ordering::Equal, Ordering::then))
+    }
+}
+
+/// The columns of a batch that rows are grouped by.
+struct Cells {
+    columns: Vec<ArrayRef>,
+    comparators: Vec<DynComparator>,
+    keys: KeyColumns,
+}
+
+impl Cells {
+    fn of(batch: &RecordBatch, names: &KeyNames) -> Result<Cells, ArrowError> {
+        let keys = KeyColumns::of(batch, names)?;
+        let columns: Vec<_> = names.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
+        let comparators = columns.iter().map(|column| make_comparator(column, column, SortOptions::default()));
+        let comparators = comparators.collect::<Result<_, _>>()?;
+        Ok(Cells { columns, comparators, keys })
+    }
+
+    fn compare(&self, one: usize, other: usize) -> Ordering {
+        let mut cells = self.comparators.iter().map(|compare| compare(one, other));
+        cells.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    }
+
+    fn have_null(&self, rows: &[usize]) -> bool {
+        let mut columns = self.columns.iter().filter(|column| column.null_count() > 0);
+        columns.any(|column| rows.iter().any(|row| column.is_null(*row)))
+    }
+
+    fn run(&self, rows: &[usize]) -> Run {
+        let cells = self.columns.iter().map(|column| column.slice(rows[0], 1)).collect();
+        Run { cells, group: self.keys.key(rows[0]), rows: rows_of(rows) }
+    }
+}
+
+fn rows_of(run: &[usize]) -> i64 {
+    i64::try_from(run.len()).expect("rows of a batch")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Row = (Option<u8>, i64);
+
+    /// A table of a text and a number, each slice a batch and a stretch.
+    fn source(batches: &[Vec<Row>]) -> Source {
+        let batch = |rows: &Vec<Row>| {
+            let texts = rows.iter().map(|(text, _)| text.map(|text| format!("S{text}"))).collect::<StringArray>();
+            let numbers = rows.iter().map(|(_, number)| *number).collect::<Int64Array>();
+            let columns: [(&str, ArrayRef); 2] = [("stock", Arc::new(texts)), ("user", Arc::new(numbers))];
+            RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()
+        };
+        let batches: Vec<_> = batches.iter().map(batch).collect();
+        Source::of_batches(batches[0].schema(), &batches).unwrap()
+    }
+
+    fn names() -> KeyNames {
+        ["stock", "user"].map(str::to_owned).to_vec()
+    }
+
+    fn crowded(batches: &[Vec<Row>], least: i64) -> Option<Keys> {
+        let (source, condition, names) = (source(batches), Condition::default(), names());
+        let grouped = Grouped { source: &source, mention: 0, condition: &condition, names: &names };
+        grouped.crowded(&MoreThan::Least(least)).unwrap()
+    }
+
+    /// What a count of all groups says.
+    fn counted(batches: &[Vec<Row>], least: i64) -> Keys {
+        let (mut rows_of, mut keys) = (BTreeMap::<Row, i64>::new(), Keys::default());
+        batches.iter().flatten().for_each(|row| *rows_of.entry(*row).or_default() += 1);
+        rows_of.retain(|_, rows| *rows > least);
+        source(&[rows_of.into_keys().collect()])
+            .scan(&names().into_iter().collect(), |_, batch| {
+                let columns = KeyColumns::of(batch, &names())?;
+                keys.extend((0..batch.num_rows()).map(|row| columns.key(row)));
+                Ok(())
+            })
+            .unwrap();
+        keys
+    }
+
+    fn rows() -> impl Strategy<Value = Vec<Row>> {
+        proptest::collection::vec(((0_u8..4).prop_map(Some), 0_i64..3), 1..60)
+    }
+
+    proptest! {
+        #[test]
+        fn groups_that_lie_in_order_are_counted_however_they_are_cut(
+            mut rows in rows(),
+            cut in 1_usize..9,
+            least in 0_i64..8,
+        ) {
+            rows.sort_unstable();
+            let batches: Vec<_> = rows.chunks(cut).map(<[Row]>::to_vec).collect();
+            prop_assert_eq!(crowded(&batches, least), Some(counted(&batches, least)));
+        }
+
+        #[test]
+        fn rows_out_of_order_are_noticed_wherever_they_stand(rows in rows(), cut in 1_usize..9) {
+            let batches: Vec<_> = rows.chunks(cut).map(<[Row]>::to_vec).collect();
+            prop_assert_eq!(crowded(&batches, 1).is_some(), rows.is_sorted());
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_key_is_in_no_order() {
+        assert_eq!(crowded(&[vec![(None, 1), (Some(1), 1)], vec![(Some(1), 1)]], 1), None);
+        assert_eq!(crowded(&[vec![(Some(1), 1)], vec![(Some(1), 1), (None, 1)]], 1), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! The batches of a scratch table, each column by itself: of columns nobody asks for no byte is read. What is wanted of a
+//! batch comes to its place in bytes as long as all of it, which the next batch takes over.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::vec::IntoIter;
+
+use arrow::array::{RecordBatch, layout};
+use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::convert::try_fb_to_schema;
+use arrow::ipc::reader::{FileDecoder, read_footer_length};
+use arrow::ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
+
+/// What a file ends with: the length of its footer and a mark.
+const END_BYTES: usize = 10;
+/// What stands before the message of a batch: a mark and its length.
+const PREFIX_BYTES: usize = 8;
+
+/// Where the batches of a file lie, and what else stands in its footer.
+pub(super) struct Footer {
+    pub(super) schema: SchemaRef,
+    pub(super) rows: Option<u64>,
+    pub(super) layout: Layout,
+}
+
+/// Where the batches of a table lie.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) blocks: Arc<[Block]>,
+    version: MetadataVersion,
+}
+
+impl Footer {
+    /// Of a file with its rows as metadata of this name.
+    pub(super) fn read(file: &File, rows: &str) -> Result<Footer, ArrowError> {
+        let end = file.metadata()?.len();
+        let length = read_footer_length(bytes_before(file, end)?)?;
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, end.saturating_sub((END_BYTES + length) as u64))?;
+        let footer = root_as_footer(&bytes).map_err(|error| broken(&error))?;
+        let schema = footer.schema().ok_or_else(|| broken("no schema"))?;
+        let mut metadata = footer.custom_metadata().into_iter().flatten();
+        let rows = metadata.find(|entry| entry.key() == Some(rows)).and_then(|entry| entry.value()?.parse().ok());
+        let blocks = footer.recordBatches().into_iter().flatten().copied().collect();
+        let layout = Layout { blocks, version: footer.version() };
+        Ok(Footer { schema: Arc::new(try_fb_to_schema(schema)?), rows, layout })
+    }
+}
+
+fn bytes_before(file: &File, end: u64) -> io::Result<[u8; END_BYTES]> {
+    let mut bytes = [0; END_BYTES];
+    file.read_exact_at(&mut bytes, end.saturating_sub(END_BYTES as u64))?;
+    Ok(bytes)
+}
+
+/// Batches of a table in some of its columns.
+pub(in crate::reconcile) struct Batches {
+    file: File,
+    decoder: FileDecoder,
+    /// Which buffers of a batch are wanted, as the format numbers them.
+    buffers: Vec<Range<usize>>,
+    waiting: IntoIter<Block>,
+    /// Those of the last batch; what was not read of it is zero or of a batch before.
+    bytes: Option<Buffer>,
+}
+
+impl Batches {
+    /// The batches of these blocks in the named columns, those there are of them.
+    pub(super) fn new(
+        file: File,
+        schema: &SchemaRef,
+        layout: &Layout,
+        columns: &BTreeSet<String>,
+        blocks: Vec<Block>,
+    ) -> Batches {
+        let (mut places, mut buffers, mut next) = (Vec::new(), Vec::new(), 0);
+        for (place, field) in schema.fields().iter().enumerate() {
+            let mine = next..next + buffers_of(field.data_type());
+            next = mine.end;
+            if columns.contains(field.name()) {
+                places.push(place);
+                buffers.push(mine);
+            }
+        }
+        let decoder = FileDecoder::new(schema.clone(), layout.version).with_projection(places);
+        Batches { file, decoder, buffers, waiting: blocks.into_iter(), bytes: None }
+    }
+
+    fn read(&mut self, block: &Block) -> Result<RecordBatch, ArrowError> {
+        let head = usize::try_from(block.metaDataLength()).map_err(|error| broken(&error))?;
+        let body = usize::try_from(block.bodyLength()).map_err(|error| broken(&error))?;
+        let start = u64::try_from(block.offset()).map_err(|error| broken(&error))?;
+        let mut bytes = self.room_for(head + body);
+        self.file.read_exact_at(&mut bytes[..head], start)?;
+        for range in self.wanted(&bytes[..head])? {
+            let place = head + range.start..head + range.end;
+            let wanted = bytes.get_mut(place.clone()).ok_or_else(|| broken("a buffer outside of its batch"))?;
+            self.file.read_exact_at(wanted, start + place.start as u64)?;
+        }
+        let bytes: Buffer = bytes.into();
+        self.bytes = Some(bytes.clone());
+        self.decoder.read_record_batch(block, &bytes)?.ok_or_else(|| broken("a message without a batch"))
+    }
+
+    /// The bytes of the last batch, where nobody has it any more.
+    fn room_for(&mut self, length: usize) -> MutableBuffer {
+        let last = self.bytes.take().and_then(|bytes| bytes.into_mutable().ok());
+        let mut bytes = last.unwrap_or_default();
+        bytes.resize(length, 0);
+        bytes
+    }
+
+    /// Where in the body of a batch the wanted columns lie.
+    fn wanted(&self, head: &[u8]) -> Result<Vec<Range<usize>>, ArrowError> {
+        let message = root_as_message(head.get(PREFIX_BYTES..).unwrap_or_default()).map_err(|error| broken(&error))?;
+        let buffers = message.header_as_record_batch().and_then(|batch| batch.buffers());
+        let buffers = buffers.ok_or_else(|| broken("a message without buffers"))?;
+        let mut wanted: Vec<Range<usize>> = Vec::new();
+        for place in self.buffers.iter().cloned().flatten().filter(|place| *place < buffers.len()) {
+            let buffer = buffers.get(place);
+            let start = usize::try_from(buffer.offset()).map_err(|error| broken(&error))?;
+            let end = start + usize::try_from(buffer.length()).map_err(|error| broken(&error))?;
+            match wanted.last_mut() {
+                // What lies between two that are wanted is read with them rather than one more time asked for.
+                Some(last) if (last.end..last.end + WORTH_A_READ).contains(&start) => last.end = end,
+                _ => wanted.push(start..end),
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+/// Fewer bytes cost less to read than to go around.
+const WORTH_A_READ: usize = 4_096;
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let block = self.waiting.next()?;
+        Some(self.read(&block))
+    }
+}
+
+/// How many buffers a flat column has in a message: which of its values are null, and its values.
+fn buffers_of(kind: &DataType) -> usize {
+    let layout = layout(kind);
+    usize::from(layout.can_contain_null_mask) + layout.buffers.len()
+}
+
+fn broken(why: impl ToString) -> ArrowError {
+    ArrowError::IpcError(format!("a scratch table that is not as it was written: {}", why.to_string()))
+}
+
+#[cfg(test)]
+impl Layout {
+    /// Writes other bytes over all of a column; gives their number.
+    pub(super) fn spoil(&self, path: &std::path::Path, schema: &SchemaRef, column: &str) -> usize {
+        let file = File::options().read(true).write(true).open(path).unwrap();
+        let columns = BTreeSet::from([column.to_owned()]);
+        let batches = Batches::new(file, schema, self, &columns, Vec::new());
+        let mut spoilt = 0;
+        for block in self.blocks.iter() {
+            let (start, head) = (block.offset() as u64, block.metaDataLength() as usize);
+            let mut bytes = vec![0; head];
+            batches.file.read_exact_at(&mut bytes, start).unwrap();
+            for range in batches.wanted(&bytes).unwrap() {
+                batches.file.write_all_at(&vec![0xFF; range.len()], start + (head + range.start) as u64).unwrap();
+                spoilt += range.len();
+            }
+        }
+        spoilt
+    }
+}
