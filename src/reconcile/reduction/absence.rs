@@ -69,12 +69,11 @@ impl Search {
 
     /// The gathered rows whose keys were not found, where many were.
     pub(super) fn absent(&self, gathered: Numbered) -> Result<Vec<u64>, ArrowError> {
-        let Numbered { scattered, keyless: mut rows } = gathered;
-        for part in 0..scattered.parts() {
-            let found = self.found.kept.part(part)?;
+        gathered.part_by_part(|part, scattered| {
+            let (found, mut rows) = (self.found.kept.part(part)?, Vec::new());
             scattered.each(part, |(key, row)| rows.extend((!found.contains(&key)).then_some(row)))?;
-        }
-        Ok(rows)
+            Ok(rows)
+        })
     }
 }
 

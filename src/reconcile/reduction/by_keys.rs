@@ -16,7 +16,6 @@ use super::scattered::{Scattered, parts_for};
 use super::sift::{KeyNames, Membership, Trial};
 use super::source::Source;
 use super::term::Mention;
-use crate::threads::{THREADS, side_by_side};
 
 /// What is asked of the keys of rows.
 enum Demand {
@@ -104,10 +103,7 @@ fn is_said_by_few(trial: &mut Trial, demand: &Demand, names: &KeyNames, source: 
 /// Nothing where the table could not be.
 fn walk(source: &Source, mut questions: Vec<Question>, searches: &[Search]) -> Vec<Trial> {
     match gather(source, questions.iter_mut().map(|question| &mut question.rows)) {
-        Ok(()) => {
-            let answers = side_by_side(THREADS, questions, |question| question.answer(source, searches));
-            answers.into_iter().flatten().collect()
-        }
+        Ok(()) => questions.into_iter().filter_map(|question| question.answer(source, searches)).collect(),
         Err(_) => Vec::new(),
     }
 }

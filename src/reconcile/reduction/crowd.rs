@@ -151,14 +151,14 @@ fn numbers_in(
 /// The gathered rows of groups with more than so many rows. A group with a null in its key is kept. Groups are counted
 /// before their rows are looked at again: one group may be most of a table.
 pub(super) fn crowded(gathered: Numbered, more_than: &MoreThan) -> Result<Vec<u64>, ArrowError> {
-    let Numbered { scattered, keyless: mut rows } = gathered;
-    for part in 0..scattered.parts() {
+    gathered.part_by_part(|part, scattered| {
         let mut sizes: HashMap<u128, i64, BuildHasherDefault<AsIs>> = HashMap::default();
         scattered.each(part, |(group, _)| *sizes.entry(group).or_default() += 1)?;
         sizes.retain(|group, size| more_than.is_exceeded(|| *group, *size));
+        let mut rows = Vec::new();
         if !sizes.is_empty() {
             scattered.each(part, |(group, row)| rows.extend(sizes.contains_key(&group).then_some(row)))?;
         }
-    }
-    Ok(rows)
+        Ok(rows)
+    })
 }

@@ -67,6 +67,18 @@ impl Numbered {
         let kept = Numbered { scattered, keyless: Vec::new() };
         Gathering { mention: trial.mention, condition: trial.condition.clone(), names, kept }
     }
+
+    /// The rows without a key and those that are left of each part, on all threads.
+    pub(super) fn part_by_part(
+        self,
+        left: impl Fn(usize, &Scattered<(u128, u64)>) -> Result<Vec<u64>, ArrowError> + Sync,
+    ) -> Result<Vec<u64>, ArrowError> {
+        let Numbered { scattered, keyless: mut rows } = self;
+        for part in side_by_side(THREADS, (0..scattered.parts()).collect(), |part| left(part, &scattered)) {
+            rows.extend(part?);
+        }
+        Ok(rows)
+    }
 }
 
 impl Keep for Numbered {

@@ -93,15 +93,14 @@ impl Batches {
     }
 
     fn read(&mut self, block: &Block) -> Result<RecordBatch, ArrowError> {
-        let head = usize::try_from(block.metaDataLength()).map_err(|error| broken(&error))?;
-        let body = usize::try_from(block.bodyLength()).map_err(|error| broken(&error))?;
-        let start = u64::try_from(block.offset()).map_err(|error| broken(&error))?;
+        let (start, head, body) = (place(block.offset())?, place(block.metaDataLength())?, place(block.bodyLength())?);
         let mut bytes = self.room_for(head + body);
-        self.file.read_exact_at(&mut bytes[..head], start)?;
+        self.file.read_exact_at(&mut bytes[..head], start as u64)?;
         for range in self.wanted(&bytes[..head])? {
-            let place = head + range.start..head + range.end;
-            let wanted = bytes.get_mut(place.clone()).ok_or_else(|| broken("a buffer outside of its batch"))?;
-            self.file.read_exact_at(wanted, start + place.start as u64)?;
+            let first = head + range.start;
+            let wanted =
+                bytes.get_mut(first..head + range.end).ok_or_else(|| broken("a buffer outside of its batch"))?;
+            self.file.read_exact_at(wanted, (start + first) as u64)?;
         }
         let bytes: Buffer = bytes.into();
         self.bytes = Some(bytes.clone());
@@ -122,10 +121,10 @@ impl Batches {
         let buffers = message.header_as_record_batch().and_then(|batch| batch.buffers());
         let buffers = buffers.ok_or_else(|| broken("a message without buffers"))?;
         let mut wanted: Vec<Range<usize>> = Vec::new();
-        for place in self.buffers.iter().cloned().flatten().filter(|place| *place < buffers.len()) {
-            let buffer = buffers.get(place);
-            let start = usize::try_from(buffer.offset()).map_err(|error| broken(&error))?;
-            let end = start + usize::try_from(buffer.length()).map_err(|error| broken(&error))?;
+        for number in self.buffers.iter().cloned().flatten().filter(|number| *number < buffers.len()) {
+            let buffer = buffers.get(number);
+            let start = place(buffer.offset())?;
+            let end = start + place(buffer.length())?;
             match wanted.last_mut() {
                 // What lies between two that are wanted is read with them rather than one more time asked for.
                 Some(last) if (last.end..last.end + WORTH_A_READ).contains(&start) => last.end = end,
@@ -152,6 +151,11 @@ impl Iterator for Batches {
 fn buffers_of(kind: &DataType) -> usize {
     let layout = layout(kind);
     usize::from(layout.can_contain_null_mask) + layout.buffers.len()
+}
+
+/// A place in a file, or a length.
+fn place(number: impl TryInto<usize>) -> Result<usize, ArrowError> {
+    number.try_into().map_err(|_| broken("a place before its start"))
 }
 
 fn broken(why: impl ToString) -> ArrowError {
