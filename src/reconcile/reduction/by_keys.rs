@@ -47,7 +47,8 @@ pub(super) fn reduce(
             let Some((demand, names)) = demand(planned, (rule, mention), sources, &searches) else { continue };
             let mut trial = planned.trial(rule, mention, Some(limits));
             if is_said_by_few(&mut trial, &demand, &names, source, &searches) {
-                trials.entry(table).or_default().extend(planned.settle_empty(trial));
+                let open = planned.settle_empty(trial);
+                open.into_iter().for_each(|trial| trials.entry(table).or_default().push(trial));
             } else {
                 let question = Question::new(trial, (demand, names), source, &searches, scratch)?;
                 questions.entry(table).or_default().push(question);

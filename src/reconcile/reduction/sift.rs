@@ -26,7 +26,7 @@ pub(super) struct Condition {
     pub(super) terms: Vec<Term>,
     /// Keys that must be in a set.
     pub(super) members: Vec<Membership>,
-    /// Keys that must not be in a set; a row without one is not.
+    /// Keys that must not be in a set; a row without a key is kept.
     pub(super) strangers: Vec<Membership>,
 }
 
