@@ -1,6 +1,7 @@
 //! The rows of a partition one after the other, or of a merge of several, as borrowed rows of the
 //! batch they stand in. Holds one batch per partition: memory does not grow with it.
 
+use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -104,6 +105,18 @@ impl<C: Columns> Cursor<C> {
         if self.row < self.rows { Ok(()) } else { self.load() }
     }
 
+    /// Goes on to the first row of which this does not hold; of the rows before it does, of those behind it does not.
+    pub(super) fn pass(&mut self, is_before: impl Fn(&C, usize) -> bool) -> Result<(), PartitionError> {
+        while let Some(batch) = &self.batch {
+            if !is_before(batch, self.rows - 1) {
+                self.row = first_not(self.row..self.rows - 1, |row| is_before(batch, row));
+                break;
+            }
+            self.load()?;
+        }
+        Ok(())
+    }
+
     fn load(&mut self) -> Result<(), PartitionError> {
         self.batch = None;
         let Some(batches) = &mut self.batches else { return Ok(()) };
@@ -135,6 +148,16 @@ impl Iterator for Batches {
     }
 }
 
+/// The first row of which `is_before` does not hold, or the end of `rows`; behind such a row it holds of none.
+fn first_not(rows: Range<usize>, is_before: impl Fn(usize) -> bool) -> usize {
+    let Range { mut start, mut end } = rows;
+    while start < end {
+        let middle = start.midpoint(end);
+        (start, end) = if is_before(middle) { (middle + 1, end) } else { (start, middle) };
+    }
+    start
+}
+
 /// How many rows partitions have, by the footers of their files.
 pub(super) fn count_rows<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<u64, PartitionError> {
     let mut rows = 0;
@@ -147,4 +170,62 @@ pub(super) fn count_rows<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Resul
         }
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+    use parquet::arrow::ArrowWriter;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dataset::columns::row_type;
+
+    row_type! {
+        /// A row of nothing but a number.
+        NumberRow of NumberColumns {
+            number: text,
+        }
+    }
+
+    /// A partition of the even numbers below twice `ROWS`, over several batches, each number thrice.
+    fn numbers(path: &Path) {
+        let texts: StringArray = (0..3 * ROWS).map(|row| Some(text(row / 3 * 2))).collect();
+        let batch = RecordBatch::try_from_iter([("number", Arc::new(texts) as ArrayRef)]).unwrap();
+        let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+
+    const ROWS: usize = 9_000;
+
+    fn text(number: usize) -> String {
+        format!("{number:08}")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn who_passes_rows_stands_where_one_step_after_the_other_leads(
+            mut wanted in proptest::collection::vec(0..2 * ROWS + 10, 1..30)
+        ) {
+            wanted.sort_unstable();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("part-0.parquet");
+            numbers(&path);
+            let [mut passing, mut stepping] = [(); 2].map(|()| Cursor::<NumberColumns>::open("numbers", Some(&path)).unwrap());
+            for number in wanted.into_iter().map(text) {
+                passing.pass(|rows, row| rows.number.value(row) < number.as_str()).unwrap();
+                while stepping.peek().is_some_and(|row| row.number < number.as_str()) {
+                    stepping.advance().unwrap();
+                }
+                prop_assert_eq!(passing.peek(), stepping.peek());
+                prop_assert_eq!(passing.row, stepping.row);
+            }
+        }
+    }
 }

@@ -10,16 +10,17 @@ use super::bill::{BilledOrder, Payment, PaymentColumns};
 use super::join::{BillSide, Joined, OfNumber};
 use super::order::{Line, Totals};
 use super::output::Output;
-use super::payments::take_payment;
 use super::refunds::{RefundBlocks, Refunds};
 use super::{by_text, key_of, spilled, text_and_cells};
 use crate::dataset::columns::DayNumber;
+use crate::dataset::partition::PartitionError;
 use crate::money::Fen;
 use crate::reconcile::cells::Packer;
-use crate::reconcile::cursor::Held;
+use crate::reconcile::cursor::{Cursor, Held};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};
-use crate::reconcile::merge::DayMerge;
+use crate::reconcile::merge::Keyed;
+use crate::reconcile::parameters::days;
 use crate::reconcile::spill::{Grouped, Packed, Sorter};
 
 /// Orders and payments that wait for the end, by transaction.
@@ -28,9 +29,10 @@ pub(super) struct Apart {
     payments: Sorter,
 }
 
-/// The payments of the bills once more, in the order of their transactions.
+/// The payments of the bills once more, of each day in the order of their transactions: the first walk has seen that they are.
 struct BillWalk {
-    bills: DayMerge<PaymentColumns>,
+    days: Vec<(DayNumber, Cursor<PaymentColumns>)>,
+    /// Of the transaction that was asked for last, in the order of the days.
     rows: Vec<(DayNumber, Held<PaymentColumns>)>,
 }
 
@@ -126,19 +128,25 @@ impl<'a> Waiting<'a> {
 }
 
 impl BillWalk {
-    fn open(window: &[(NaiveDate, &Path)]) -> Result<BillWalk, ReconcileError> {
-        Ok(BillWalk { bills: DayMerge::open("payments", window)?, rows: Vec::new() })
+    fn open(window: &[(NaiveDate, &Path)]) -> Result<BillWalk, PartitionError> {
+        let open = |(date, path): &(NaiveDate, &Path)| Ok((days(*date), Cursor::open_ahead("payments", Some(*path))?));
+        Ok(BillWalk { days: window.iter().map(open).collect::<Result<_, _>>()?, rows: Vec::new() })
     }
 
-    /// The payment of a transaction, which must not be smaller than the one asked for before.
+    /// The payment of a transaction, which must be larger than the one asked for before.
     fn find(&mut self, transaction_id: &str) -> Result<Option<BilledOrder<'_>>, ReconcileError> {
-        while self.bills.peek_key().is_some_and(|next| next <= transaction_id) {
-            take_payment(&mut self.bills, &mut self.rows)?;
+        self.rows.clear();
+        for (day, bill) in &mut self.days {
+            bill.pass(|rows, row| rows.key(row) < transaction_id)?;
+            while bill.place().is_some_and(|(rows, row)| rows.key(row) == transaction_id) {
+                self.rows.extend(bill.hold().map(|row| (*day, row)));
+                bill.advance()?;
+            }
         }
         let rows = self.rows.iter().map(|(day, row)| Payment::of_row(*day, row.row()));
         let payment = Payment::of_rows(rows.clone());
         // Rows that name several orders were told of in the first walk.
         let billed = BilledOrder::of(&payment, rows, &mut Vec::new());
-        Ok((!self.rows.is_empty() && billed.transaction_id == transaction_id).then_some(billed))
+        Ok((!self.rows.is_empty()).then_some(billed))
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path, reads: &Reads)
 }
 
 /// The rows of the next payment, each with its day; `false` when there is none left.
-pub(super) fn take_payment(
+fn take_payment(
     bills: &mut DayMerge<PaymentColumns>,
     rows: &mut Vec<(DayNumber, Held<PaymentColumns>)>,
 ) -> Result<bool, ReconcileError> {
