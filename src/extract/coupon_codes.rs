@@ -18,7 +18,7 @@ use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CouponCodePage};
 const STAGE: &str = "coupon_codes";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 pub(super) const PAGE_ROWS: u64 = 100;
-/// Four million codes: no pool is larger.
+/// Two million codes: a pool is held while it is read.
 const MOST_PAGES: usize = 20_000;
 
 /// Reads the pools of those of `stocks` whose codes the merchant uploaded; the codes are packed, users raw.
@@ -91,9 +91,8 @@ async fn ask_pool(
         let request = request(stock_id, appid, offset);
         let (page, read) = settle_and_read(&request, pay_v3.send(&request).await)?;
         let keys = read.iter().flat_map(|page| &page.data).filter_map(|item| item.code().map(str::to_owned)).collect();
-        // A stock that is not known (404) has no codes.
-        let total = read.map_or(Some(0), |page| stated_total(page.total_count));
-        Ok(ListPage { keys, total, page })
+        let (is_known, total) = (read.is_some(), read.and_then(|page| stated_total(page.total_count)));
+        Ok(ListPage { keys, total, is_known, page })
     });
     match listing.await? {
         Listing::Settled(pages) => Ok(Some(pages)),

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::Issue;
 use crate::journal::Page;
@@ -19,6 +19,8 @@ pub(super) struct ListPage {
     pub(super) keys: Vec<String>,
     /// How many items the list says it has; none when it does not say, and then nobody knows its end.
     pub(super) total: Option<u64>,
+    /// Whether the API knows the list at all.
+    pub(super) is_known: bool,
     /// The answer, for the journal.
     pub(super) page: Page,
 }
@@ -31,13 +33,23 @@ enum Meaning {
     PagesFromOne,
 }
 
+impl Meaning {
+    fn first_offset(self) -> u64 {
+        if self == Meaning::PagesFromOne { 1 } else { 0 }
+    }
+}
+
 /// What this run has learned of `offset`; shared by all lists of a stage.
 #[derive(Debug, Default)]
-pub(super) struct OffsetMeaning(AtomicU8);
+pub(super) struct OffsetMeaning {
+    learned: AtomicU8,
+    /// Whether some list was known when it was asked for from 0.
+    begins_at_zero: AtomicBool,
+}
 
 impl OffsetMeaning {
     fn candidates(&self) -> &'static [Meaning] {
-        match self.0.load(Ordering::Relaxed) {
+        match self.learned.load(Ordering::Relaxed) {
             1 => &[Meaning::Rows],
             2 => &[Meaning::PagesFromZero],
             3 => &[Meaning::PagesFromOne],
@@ -51,7 +63,12 @@ impl OffsetMeaning {
             Meaning::PagesFromZero => 2,
             Meaning::PagesFromOne => 3,
         };
-        self.0.store(learned, Ordering::Relaxed);
+        self.learned.store(learned, Ordering::Relaxed);
+    }
+
+    /// Whether a list that is unknown there may be known from 1 on.
+    fn may_begin_later(&self, meaning: Meaning) -> bool {
+        meaning.first_offset() == 0 && self.candidates().len() > 1 && !self.begins_at_zero.load(Ordering::Relaxed)
     }
 }
 
@@ -75,35 +92,48 @@ pub(super) fn stated_total(count: Option<i64>) -> Option<u64> {
 }
 
 /// Reads a list page by page with `ask(offset)`, and follows none for more than `most_pages`: one
-/// without end would hold the night and fill the memory.
+/// without end would hold the night and fill the memory. A list that showed items once is not empty, and not unknown.
 pub(super) async fn read_list<A, F>(meaning: &OffsetMeaning, most_pages: usize, ask: A) -> Result<Listing, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
-    let mut last = Listing::Unsettled { seen: 0, total: 0 };
+    let (mut most_seen, mut last_total) = (0, 0);
     for _ in 0..ROUNDS {
+        let mut unknown = None;
         for candidate in meaning.candidates() {
-            match walk_until_still(*candidate, most_pages, &ask).await? {
-                Walk::Whole(pages) => {
+            if unknown.is_some() && candidate.first_offset() == 0 {
+                continue;
+            }
+            match walk_until_still(*candidate, most_pages, meaning, &ask).await? {
+                Walk::Whole { pages, seen } if seen > 0 || most_seen == 0 => {
                     // A single page says nothing of what comes after it.
                     if pages.len() > 1 {
                         meaning.learn(*candidate);
                     }
                     return Ok(Listing::Settled(pages));
                 }
+                Walk::Unknown(pages) if most_seen == 0 && meaning.may_begin_later(*candidate) => unknown = Some(pages),
+                Walk::Unknown(pages) if most_seen == 0 => return Ok(Listing::Settled(unknown.unwrap_or(pages))),
                 Walk::Endless { seen, total } => return Ok(Listing::Unsettled { seen, total }),
-                Walk::Moved { seen, total } | Walk::Gap { seen, total } => last = Listing::Unsettled { seen, total },
+                Walk::Moved { seen, total } | Walk::Gap { seen, total } | Walk::Repeating { seen, total, .. } => {
+                    (most_seen, last_total) = (most_seen.max(seen), total);
+                }
+                Walk::Whole { .. } | Walk::Unknown(_) => {}
             }
         }
     }
-    Ok(last)
+    Ok(Listing::Unsettled { seen: most_seen, total: last_total })
 }
 
 /// How one walk through a list ended.
 enum Walk {
     /// As many different keys as the list says it has.
-    Whole(Vec<Page>),
+    Whole { pages: Vec<Page>, seen: usize },
+    /// The same, but some came twice: the list moved and one may be missing, or it is like that.
+    Repeating { pages: Vec<Page>, keys: HashSet<String>, seen: usize, total: u64 },
+    /// The API does not know the list.
+    Unknown(Vec<Page>),
     /// The list changed under way.
     Moved { seen: usize, total: u64 },
     /// Pages that repeat items or end too early: `offset` means something else, or the server errs.
@@ -112,52 +142,77 @@ enum Walk {
     Endless { seen: usize, total: u64 },
 }
 
+impl Walk {
+    /// What two walks one after the other say: a list that repeats the same items both times is like that.
+    fn then(self, again: Walk) -> Walk {
+        match (self, again) {
+            (Walk::Repeating { keys: before, .. }, Walk::Repeating { pages, keys, seen, .. }) if before == keys => {
+                Walk::Whole { pages, seen }
+            }
+            (_, again) => again,
+        }
+    }
+}
+
 /// A list that moved says nothing about `offset`: the same walk again.
-async fn walk_until_still<A, F>(meaning: Meaning, most_pages: usize, ask: &A) -> Result<Walk, Issue>
+async fn walk_until_still<A, F>(
+    candidate: Meaning,
+    most_pages: usize,
+    meaning: &OffsetMeaning,
+    ask: &A,
+) -> Result<Walk, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
-    let mut walked = walk(meaning, most_pages, ask).await?;
+    let mut walked = walk(candidate, most_pages, meaning, ask).await?;
     for _ in 1..ROUNDS {
-        if !matches!(walked, Walk::Moved { .. }) {
+        if !matches!(walked, Walk::Moved { .. } | Walk::Repeating { .. }) {
             break;
         }
-        walked = walk(meaning, most_pages, ask).await?;
+        walked = walked.then(walk(candidate, most_pages, meaning, ask).await?);
     }
     Ok(walked)
 }
 
-async fn walk<A, F>(meaning: Meaning, most_pages: usize, ask: &A) -> Result<Walk, Issue>
+async fn walk<A, F>(candidate: Meaning, most_pages: usize, meaning: &OffsetMeaning, ask: &A) -> Result<Walk, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
-    let mut offset = if meaning == Meaning::PagesFromOne { 1 } else { 0 };
-    let mut keys_seen = HashSet::new();
-    let mut pages = Vec::new();
-    let mut first_total = None;
+    let mut offset = candidate.first_offset();
+    let (mut keys_seen, mut pages, mut first_total, mut has_repeated) = (HashSet::new(), Vec::new(), None, false);
     loop {
-        let ListPage { keys, total, page } = ask(offset).await?;
+        let ListPage { keys, total, page, is_known } = ask(offset).await?;
+        pages.push(page);
+        if !is_known {
+            // A list of which a page was shown is not unknown: it only ends too early.
+            return Ok(first_total.map_or(Walk::Unknown(pages), |total| Walk::Gap { seen: keys_seen.len(), total }));
+        }
+        meaning.begins_at_zero.fetch_or(offset == 0, Ordering::Relaxed);
         let (rows, known) = (keys.len(), keys_seen.len());
         keys_seen.extend(keys);
-        pages.push(page);
         let seen = keys_seen.len();
         let Some(total) = total else { return Ok(Walk::Gap { seen, total: 0 }) };
         if *first_total.get_or_insert(total) != total || seen as u64 > total {
             return Ok(Walk::Moved { seen, total });
         }
         let repeats = seen != known + rows;
-        if seen as u64 == total && !repeats {
-            return Ok(Walk::Whole(pages));
+        has_repeated |= repeats;
+        if seen as u64 == total {
+            return Ok(match has_repeated {
+                true => Walk::Repeating { pages, keys: keys_seen, seen, total },
+                false => Walk::Whole { pages, seen },
+            });
         }
-        if repeats || rows == 0 {
+        // Rows are tried first, so pages that overlap without end are those of another meaning.
+        if seen == known || (repeats && candidate != Meaning::Rows) {
             return Ok(Walk::Gap { seen, total });
         }
         if pages.len() >= most_pages {
             return Ok(Walk::Endless { seen, total });
         }
-        offset += if meaning == Meaning::Rows { rows as u64 } else { 1 };
+        offset += if candidate == Meaning::Rows { rows as u64 } else { 1 };
     }
 }
 
@@ -176,6 +231,7 @@ mod tests {
         Ok(ListPage {
             keys: items.map(|item| item.to_string()).collect(),
             total: Some(total),
+            is_known: true,
             page: Page::for_tests(""),
         })
     }
@@ -237,6 +293,63 @@ mod tests {
         assert!(matches!(listing.await.unwrap(), Listing::Unsettled { total: 25, .. }));
     }
 
+    fn unknown() -> Result<ListPage, Issue> {
+        Ok(ListPage { keys: Vec::new(), total: None, is_known: false, page: Page::for_tests("unknown") })
+    }
+
+    #[tokio::test]
+    async fn a_list_that_showed_items_is_neither_unknown_nor_empty_at_a_later_page() {
+        for is_known in [false, true] {
+            let meaning = OffsetMeaning::default();
+            let listing = read_list(&meaning, PAGES, async |offset| match offset {
+                0 => page(0..20, 45),
+                _ if is_known => page(0..0, 0),
+                _ => unknown(),
+            });
+            assert!(matches!(listing.await.unwrap(), Listing::Unsettled { seen: 20, .. }), "{is_known}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_unknown_at_zero_is_asked_for_from_one_until_some_list_began_at_zero() {
+        let (meaning, asked) = (OffsetMeaning::default(), Cell::new(0));
+        let from_one = async |offset: u64| {
+            asked.set(asked.get() + 1);
+            if offset == 0 { unknown() } else { page(slice((offset - 1) * 20, 45, 20), 45) }
+        };
+        let Listing::Settled(pages) = read_list(&meaning, PAGES, from_one).await.unwrap() else {
+            panic!("must settle")
+        };
+        assert_eq!((pages.len(), asked.take()), (3, 4));
+
+        let meaning = OffsetMeaning::default();
+        let nobody = async |_| {
+            asked.set(asked.get() + 1);
+            unknown()
+        };
+        assert!(
+            matches!(read_list(&meaning, PAGES, nobody).await.unwrap(), Listing::Settled(pages) if pages.len() == 1)
+        );
+        assert_eq!(asked.take(), 2);
+        read_list(&meaning, PAGES, async |offset| page(slice(offset, 3, 20), 3)).await.unwrap();
+        assert!(
+            matches!(read_list(&meaning, PAGES, nobody).await.unwrap(), Listing::Settled(pages) if pages.len() == 1)
+        );
+        assert_eq!(asked.take(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_list_that_shows_an_item_twice_whenever_it_is_read_settles() {
+        let (meaning, asked) = (OffsetMeaning::default(), Cell::new(0));
+        let listing = read_list(&meaning, PAGES, async |offset| {
+            asked.set(asked.get() + 1);
+            // The second page begins with the last item of the first.
+            page(if offset == 0 { 0..20 } else { 19..25 }, 25)
+        });
+        let Listing::Settled(pages) = listing.await.unwrap() else { panic!("must settle") };
+        assert_eq!((pages.len(), asked.get()), (2, 4), "it was read twice to make sure");
+    }
+
     /// A list that changes just before the n-th question, each time by one item more or less.
     struct Moving {
         items: Vec<String>,
@@ -265,7 +378,7 @@ mod tests {
             }
             let keys: Vec<_> = self.items.iter().skip(row as usize).take(limit).cloned().collect();
             let page = Page { body: keys.join(",").into(), ..Page::for_tests("") };
-            Ok(ListPage { keys, total: Some(self.items.len() as u64), page })
+            Ok(ListPage { keys, total: Some(self.items.len() as u64), is_known: true, page })
         }
     }
 
@@ -327,8 +440,8 @@ mod tests {
     async fn a_list_that_does_not_say_its_length_is_unsettled_not_empty() {
         for count in [None, Some(-1)] {
             let meaning = OffsetMeaning::default();
-            let ask =
-                async |_| Ok(ListPage { keys: Vec::new(), total: stated_total(count), page: Page::for_tests("{}") });
+            let total = stated_total(count);
+            let ask = async |_| Ok(ListPage { keys: Vec::new(), total, is_known: true, page: Page::for_tests("{}") });
             assert!(matches!(read_list(&meaning, PAGES, ask).await.unwrap(), Listing::Unsettled { .. }));
         }
     }

@@ -296,7 +296,7 @@ impl Listed {
 }
 
 fn list_page((page, listed): (Page, Option<Listed>)) -> ListPage {
-    // A wallet that is not known (404) is an empty one.
-    let Listed { keys, total } = listed.unwrap_or(Listed { keys: Vec::new(), total: Some(0) });
-    ListPage { keys, total, page }
+    let is_known = listed.is_some();
+    let Listed { keys, total } = listed.unwrap_or(Listed { keys: Vec::new(), total: None });
+    ListPage { keys, total, is_known, page }
 }
