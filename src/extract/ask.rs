@@ -210,7 +210,9 @@ pub(super) fn read_page_by<'p, T, R>(
     page: &'p Page,
     read: impl FnOnce(&'p [u8]) -> Result<R, ParseError>,
 ) -> Result<Option<R>, Issue> {
-    if page.status >= 400 {
+    // Some say "unknown" in the body of a 200 (reference v3 §1.3, v2 §B.3, MP §C.4).
+    let status = u16::try_from(page.status).unwrap_or_default();
+    if status >= 400 || request.endpoint.api.failure_of(status, &page.body) == Some(FailureKind::NotFound) {
         return Ok(None);
     }
     read(&page.body).map(Some).map_err(|error| unreadable(request, &error))

@@ -7,7 +7,7 @@ use std::io;
 
 pub use candidates::Plan;
 
-use super::ask::{Place, ask_each, read_page, settle};
+use super::ask::{Place, ask_each, read_page, settle_and_read};
 use super::gathered::Gathered;
 use super::wire::{subsidy_payment_row, subsidy_return_row};
 use super::{Api, Harvest, Issue, Lookback, Night};
@@ -17,7 +17,7 @@ use crate::record::{SubsidyPayment, SubsidyReturn};
 use crate::sorter::{Kept, PackedRow};
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
-use crate::wechat::pay_v3::busifavor;
+use crate::wechat::pay_v3::busifavor::{self, PayReceipt};
 
 const STAGE: &str = "subsidies";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
@@ -106,28 +106,36 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     async fn ask_lists(&self, coupons: &Kept) -> Result<Vec<Issue>, Issue> {
-        self.ask(coupons, |row| {
+        let question = |row: PackedRow<'_>| {
             let mut cells = row.unpack();
             (list_key(row), busifavor::pay_receipts(&cells.key_text(), &cells.key_text(), None))
-        })
-        .await
+        };
+        let payment = |receipt: &PayReceipt| subsidy_payment_row(receipt, self.night.date).map(drop);
+        self.ask(coupons, question, |list| list.pay_receipt_list.iter().try_for_each(payment)).await
     }
 
     async fn ask_receipts(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
-        self.ask(ids, |row| (receipt_key(row), busifavor::pay_receipt(&row.unpack().key_text()))).await
+        let question = |row: PackedRow<'_>| (receipt_key(row), busifavor::pay_receipt(&row.unpack().key_text()));
+        self.ask(ids, question, |receipt| subsidy_payment_row(receipt, self.night.date).map(drop)).await
     }
 
     async fn ask_returns(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
-        self.ask(ids, |row| (return_key(row), busifavor::return_receipt(&row.unpack().key_text()))).await
+        let question = |row: PackedRow<'_>| (return_key(row), busifavor::return_receipt(&row.unpack().key_text()));
+        self.ask(ids, question, |receipt| subsidy_return_row(receipt, self.night.date).map(drop)).await
     }
 
+    /// Asks a question of each row. An answer `check` finds no rows in is not journalled: it would stay.
     async fn ask<T>(
         &self,
         rows: &Kept,
         question: impl Fn(PackedRow<'_>) -> (String, Request<T>),
+        check: impl Fn(&T) -> Result<(), Issue>,
     ) -> Result<Vec<Issue>, Issue> {
-        let ask =
-            async |request: Request<T>| settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]));
+        let ask = async |request: Request<T>| {
+            let (page, read) = settle_and_read(&request, self.pay_v3.send(&request).await)?;
+            read.iter().try_for_each(&check)?;
+            Ok(Some(vec![page]))
+        };
         let questions = || Ok(rows.rows()?.map(&question));
         ask_each(self.night, self.journal, PLACE, self.concurrency, questions, ask).await
     }

@@ -1,7 +1,10 @@
 //! The table of every endpoint the library speaks: one line each, with its documented rate and the
-//! section of the API reference. A table, no behaviour.
+//! section of the API reference. A table: what an API does is in its module.
 
 use std::fmt;
+
+use super::error::FailureKind;
+use super::{mp, pay_v2, pay_v3};
 
 /// Verbs of the three APIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,17 @@ pub enum Api {
     PayV2,
     /// Official account platform, `[mp]`.
     Mp,
+}
+
+impl Api {
+    /// What a journalled answer of this API means; the same input, the same judgement.
+    pub fn failure_of(self, status: u16, body: &[u8]) -> Option<FailureKind> {
+        match self {
+            Api::PayV3 => pay_v3::failure_of(status, body),
+            Api::PayV2 => pay_v2::failure_of(status, body),
+            Api::Mp => mp::failure_of(status, body),
+        }
+    }
 }
 
 /// One endpoint.

@@ -1,7 +1,7 @@
 //! The times on WeChat's wires, all dialects (reference v3 §1.8, v2 §B.2). Reads leniently;
 //! who keeps the raw text beside it loses nothing.
 
-use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDateTime, Utc};
 
 use crate::clock::beijing_instant;
 
@@ -10,12 +10,15 @@ use crate::clock::beijing_instant;
 /// v3: the four legal shapes (`Z` or an offset, with or without milliseconds), the documentation's
 /// typo shapes `…35.08:00` and `…35.+08:00` (read as +08:00), times without seconds. v2: 10 digits
 /// are Unix seconds, 14 digits are yyyyMMddHHmmss. Times without a zone are Asia/Shanghai.
+///
+/// A year that has not four digits is no time: the calendar ends a little after it, and days are counted from there.
 pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return digits(text);
-    }
-    zoned(text).or_else(|| typo(text)).or_else(|| local(text))
+    let time = match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => digits(text),
+        false => zoned(text).or_else(|| typo(text)).or_else(|| local(text)),
+    };
+    time.filter(|time| (1..=9999).contains(&time.year()))
 }
 
 fn digits(text: &str) -> Option<DateTime<Utc>> {
@@ -83,6 +86,10 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
+        let far = ["+262142-12-31T23:59+00:00", "-262143-01-01T00:00:00Z", "+10000-01-01T00:00:00+00:00"];
+        for text in far {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
         for text in ["", "0", "2020-13-01T00:00:00+08:00", "yesterday", "券", "20201301000000", "35.08:00"] {
             assert_eq!(parse_time(text), None, "{text}");
         }

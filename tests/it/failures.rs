@@ -263,3 +263,16 @@ fn a_day_that_is_not_over_is_a_usage_error() {
     assert_fails(&ending, 2, &["2026-11-21 is not over yet"]);
     assert_fails(&shop.program(&["run", "job.toml", "--from", "2026-11-20", "--to", "2026-11-18"]), 2, &["is after"]);
 }
+
+#[test]
+fn a_coupon_a_v2_answer_does_not_know_takes_nothing_from_the_others_and_nothing_from_the_next_run() {
+    let shop = Shop::sample();
+    shop.edit("v2-coupons.csv", |text| format!("{text}99999,oRYun8Xx1xTb1N_Q73Anp4cAAAAA,9728595\n"));
+    let wechat = shop.serve(None);
+    for arguments in [vec!["--date", "2026-11-18"], vec!["--date", "2026-11-18", "--replay"]] {
+        let ending = shop.run(&wechat, &arguments);
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+        let manifest = shop.manifest_of(&ending);
+        assert_eq!(manifest["status"], "complete", "{manifest}");
+    }
+}

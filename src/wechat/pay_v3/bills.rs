@@ -255,6 +255,10 @@ async fn refused(incoming: Incoming, trace: Trace) -> ApiError {
     let status = incoming.status();
     let problem = match incoming.read(MAX_ERROR_BODY_BYTES).await {
         Ok(received) => match judge(status, &received.body) {
+            // Nobody signs a download: that there is no statement is for the signed application to say (reference v3 §4.1).
+            Judgement::Final(Problem::Refused { kind: FailureKind::NoStatement, code, message }) => {
+                Problem::Refused { kind: FailureKind::Refused, code, message }
+            }
             Judgement::Later(problem) | Judgement::Final(problem) => problem,
             Judgement::Good => Problem::Unexpected { detail: format!("status {status} instead of a file") },
         },

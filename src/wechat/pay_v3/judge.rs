@@ -3,6 +3,7 @@
 
 use memchr::memmem;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::wechat::error::{FailureKind, Problem, shorten};
 
@@ -43,30 +44,48 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
     // HTML from a gateway and the empty body of a wrong path are no envelope.
     let envelope: Envelope = serde_json::from_slice(body).unwrap_or_default();
     let code = envelope.code.unwrap_or_default();
-    let has_message = envelope.message.is_some();
+    let is_envelope = envelope.message.is_some() || is_bare(body);
     let message = shorten(&envelope.message.unwrap_or_default());
     if (200..300).contains(&status) {
-        return judge_success(status, code, message, has_message);
+        return judge_success(status, code, message, is_envelope);
     }
     let (kind, later) = meaning(status, &code);
     let problem = Problem::Refused { kind, code: name(status, code), message };
     if later { Judgement::Later(problem) } else { Judgement::Final(problem) }
 }
 
-/// Whether a body can have a `message` at all: a look for the name, plain or escaped, instead of a second
-/// reading of every page.
+/// An envelope that says nothing for people, and nothing else: no good answer is only a `code`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bare {
+    #[serde(rename = "code")]
+    _code: String,
+    #[serde(default, rename = "detail")]
+    _detail: IgnoredAny,
+}
+
+/// Longer is no bare envelope.
+const BARE_BYTES: usize = 256;
+
+fn is_bare(body: &[u8]) -> bool {
+    body.len() <= BARE_BYTES && serde_json::from_slice::<Bare>(body).is_ok()
+}
+
+/// Whether a body can have a `message` at all, or be little more than a code: a look for the name, plain or escaped,
+/// instead of a second reading of every page.
 fn may_be_envelope(body: &[u8]) -> bool {
-    memmem::find(body, b"\"message\"").is_some() || memmem::find(body, b"\\u").is_some()
+    body.len() <= BARE_BYTES || memmem::find(body, b"\"message\"").is_some() || memmem::find(body, b"\\u").is_some()
 }
 
 /// 202 is "accepted, unfinished: repeat". Some 2xx bodies were reported to carry an error envelope
-/// (reference v3 §1.3); no good answer has both `code` and `message` at the top.
-fn judge_success(status: u16, code: String, message: String, has_message: bool) -> Judgement {
+/// (reference v3 §1.3); no good answer has both `code` and `message` at the top,
+/// or nothing but a `code`.
+fn judge_success(status: u16, code: String, message: String, is_envelope: bool) -> Judgement {
     if status == 202 {
         let code = "ACCEPTED".to_owned();
         return Judgement::Later(Problem::Refused { kind: FailureKind::Unavailable, code, message });
     }
-    if code.is_empty() || !has_message || matches!(code.as_str(), "SUCCESS" | "OK") {
+    if code.is_empty() || !is_envelope || matches!(code.as_str(), "SUCCESS" | "OK") {
         return Judgement::Good;
     }
     let (kind, later) = meaning(400, &code);
@@ -143,6 +162,9 @@ mod tests {
     fn a_success_with_an_error_inside_is_no_success() {
         assert_eq!(failure_of(200, br#"{"code":"RESOURCE_NOT_EXISTS","message":"x"}"#), Some(NotFound));
         assert!(later(200, r#"{"code":"SYSTEM_ERROR","message":"x"}"#));
+        assert_eq!(failure_of(200, br#"{"code":"SYSTEM_ERROR"}"#), Some(Unavailable));
+        assert_eq!(failure_of(200, br#"{"code":"USER_NOT_EXISTS","detail":{"field":"x"}}"#), Some(NotFound));
+        assert_eq!(failure_of(200, br#"{"code":"SUCCESS"}"#), None);
         assert_eq!(failure_of(200, br#"{"code":"A1","status":"AVAILABLE"}"#), None);
         assert_eq!(failure_of(200, br#"{"code":"SUCCESS","message":"ok"}"#), None);
         assert_eq!(failure_of(204, b""), None);
