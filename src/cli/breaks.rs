@@ -19,7 +19,7 @@ use crate::report::is_open;
 
 pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
-    let gate = command.fail_on.as_deref().map(parse_gate).transpose()?;
+    let gate = command.fail_on.as_deref().map(|text| parse_gate(text, &job)).transpose()?;
     let from = command.since.unwrap_or(command.date);
     let reading = Reading::open(&job, &Scope::Days { dataset: Break::DATASET, from, to: command.date })?;
     let lake = &reading.lake;

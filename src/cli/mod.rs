@@ -32,7 +32,7 @@ use arguments::{Arguments, Command, LogFormat};
 pub fn main() -> ! {
     let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     start_log(&arguments);
-    let code = match dispatch(arguments) {
+    let code = match dispatch(arguments).and_then(heard) {
         Ok(code) => code,
         Err(failure) => {
             screen::complain(&failure);
@@ -40,6 +40,17 @@ pub fn main() -> ! {
         }
     };
     process::exit(code as i32)
+}
+
+/// The code of what was done; success is none where its results did not reach whoever asked.
+fn heard(code: ExitCode) -> Result<ExitCode, Failure> {
+    match screen::lost() {
+        Some(error) if code == ExitCode::Complete => {
+            let failure = Failure::caused_by(ExitCode::Usage, "cannot write the results to stdout", error);
+            Err(failure.hinting("make room where stdout goes and run the same command again"))
+        }
+        _ => Ok(code),
+    }
 }
 
 /// One thread asks, signs and reads: to hand every answer from thread to thread costs a twentieth of a page, and one asks

@@ -25,16 +25,17 @@ fn list() {
 
 fn show(id: &str) -> Result<ExitCode, Failure> {
     let rules = Rules::built_in();
-    let Some(rule) = rules.find(id) else {
-        let known: Vec<_> = rules.iter().map(|rule| rule.id.as_str()).collect();
-        let nearest = known.iter().max_by(|a, b| strsim::jaro(id, a).total_cmp(&strsim::jaro(id, b)));
-        let failure = Failure::new(ExitCode::Usage, format!("there is no rule `{id}`"));
-        return Err(
-            failure.hinting(format!("did you mean `{}`? `coupon-recon rules list` shows all", nearest.unwrap_or(&"")))
-        );
-    };
-    print_rule(rule);
+    print_rule(rules.find(id).ok_or_else(|| unknown_rule(&rules, id))?);
     Ok(ExitCode::Complete)
+}
+
+/// There is no such rule, but one of nearly that name.
+pub(super) fn unknown_rule(rules: &Rules, id: &str) -> Failure {
+    let likeness = |rule: &Rule| strsim::jaro(&id.to_uppercase(), &rule.id);
+    let nearest = rules.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = nearest.map_or("", |rule| rule.id.as_str());
+    Failure::new(ExitCode::Usage, format!("there is no rule `{id}`"))
+        .hinting(format!("did you mean `{nearest}`? `coupon-recon rules list` shows those that come with the program"))
 }
 
 fn print_rule(rule: &Rule) {

@@ -12,6 +12,7 @@ use super::arguments::{Engine, Run};
 use super::forecast;
 use super::interrupt::Interrupt;
 use super::outcome::{gated, result_line, tell, worse};
+use super::rules::unknown_rule;
 use super::screen::{self, Level, say};
 use super::script;
 use crate::clock::World;
@@ -20,6 +21,7 @@ use crate::extract::Watcher;
 use crate::job::{self, EngineKind, Job, JobProblems};
 use crate::journal::Mode;
 use crate::pipeline::{self, Bars, NightOutcome, Plan, Quiet};
+use crate::reconcile::rules::Rules;
 use crate::report::Gate;
 use crate::watch::Caller;
 
@@ -34,7 +36,7 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
     if let Some(engine) = command.engine {
         choose(&mut job, engine, is_scripted(&command))?;
     }
-    let gate = command.fail_on.as_deref().map(parse_gate).transpose()?;
+    let gate = command.fail_on.as_deref().map(|text| parse_gate(text, &job)).transpose()?;
     let dates = command.dates.resolve(world, &|name| std::env::var(name).ok())?;
     let plans: Vec<Plan> = dates.into_iter().filter(|date| is_for(&job, *date)).map(|it| plan(&command, it)).collect();
     pipeline::refuse_forgotten(&job, &plans, world)?;
@@ -162,9 +164,13 @@ fn choose(job: &mut Job, engine: Engine, is_scripted: bool) -> Result<(), Failur
     }
 }
 
-/// Reads a gate expression.
-pub(super) fn parse_gate(text: &str) -> Result<Gate, Failure> {
-    Gate::parse(text).map_err(|error| Failure::new(ExitCode::Usage, format!("--fail-on: {error}")))
+/// Reads a gate expression. A rule that the job could not have would never fire.
+pub(super) fn parse_gate(text: &str, job: &Job) -> Result<Gate, Failure> {
+    let gate = Gate::parse(text).map_err(|error| Failure::new(ExitCode::Usage, format!("--fail-on: {error}")))?;
+    let rules = Rules::load(&job.rules.folders)
+        .map_err(|error| Failure::caused_by(ExitCode::Usage, "the rules of the job cannot be read", &error))?;
+    let unknown = gate.rules().find(|id| rules.find(id).is_none()).map(|id| unknown_rule(&rules, id));
+    unknown.map_or(Ok(gate), Err)
 }
 
 async fn run_waiting(

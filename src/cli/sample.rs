@@ -1,6 +1,7 @@
 //! `coupon-recon generate` and `simulate`: a synthetic merchant, and WeChat as it would answer it.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use tokio::net::TcpListener;
 
@@ -19,9 +20,20 @@ pub(super) fn generate(command: &Generate) -> Result<ExitCode, Failure> {
     let wrong = |error: crate::simulator::generate::GenerateError| {
         Failure::caused_by(ExitCode::Usage, "cannot generate the merchant", &error)
     };
+    refuse_a_real_job(&command.folder)?;
     Merchant::make(&recipe).map_err(wrong)?.write(&command.folder).map_err(wrong)?;
     say(command.folder.join("job.toml").display());
     Ok(ExitCode::Complete)
+}
+
+/// A folder with a job that was not generated holds keys nobody else may have: nothing is written over there.
+fn refuse_a_real_job(folder: &Path) -> Result<(), Failure> {
+    let has = |name: &str| folder.join(name).exists();
+    if has("world") || !(has("job.toml") || has("secrets")) {
+        return Ok(());
+    }
+    let failure = Failure::new(ExitCode::Usage, format!("`{}` holds a job that was not generated", folder.display()));
+    Err(failure.hinting("generate into another folder: the keys in this one would be lost"))
 }
 
 pub(super) async fn simulate(command: Simulate, world: &World) -> Result<ExitCode, Failure> {

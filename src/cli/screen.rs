@@ -3,7 +3,7 @@
 //! quietly.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use chrono::SecondsFormat;
@@ -13,6 +13,8 @@ use crate::clock::World;
 use crate::error::Failure;
 
 static LOOK: OnceLock<Look> = OnceLock::new();
+/// The first line of results that could not be written.
+static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// How stderr looks, decided once.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,11 +47,18 @@ pub(super) fn is_json() -> bool {
     look().json
 }
 
-/// Writes one line of results.
+/// Writes one line of results, unless nobody takes them any more.
 pub(super) fn say(line: impl Display) {
-    if writeln!(std::io::stdout(), "{line}").is_err() {
-        std::process::exit(0);
+    if LOST.get().is_none()
+        && let Err(error) = writeln!(std::io::stdout(), "{line}")
+    {
+        let _ = LOST.set(error);
     }
+}
+
+/// Why results could not be written to the end; nothing where the reader only went away.
+pub(super) fn lost() -> Option<&'static io::Error> {
+    LOST.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
 }
 
 /// Shows why the program ends without doing what was asked.

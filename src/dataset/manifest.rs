@@ -214,7 +214,7 @@ pub struct FootingEntry {
 }
 
 /// Rows and money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FootingTally {
     /// Rows.
     pub rows: i64,

@@ -277,6 +277,8 @@ fn contradictions_between_keys_are_found() {
         ("kind = \"polars\"", "remote = \"http://h:1\"", "must begin with `sc://`"),
         ("kind = \"polars\"", "remote = \"sc://h/;token=t\"", "must not travel in clear text"),
         ("due_days = 3", "due_days = -1", "at least 0"),
+        ("due_days = 3", "due_days = 100000000", "it must be at most 3660"),
+        ("lookback_days = 30", "lookback_days = 4000000000", "it must be at most 3660"),
         ("delimiter = \",\"", "delimiter = \";;\"", "one ASCII character"),
         ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "does not tell day and time"),
         ("folders = []", "folders = [\"no-such-folder\"]", "is no folder"),

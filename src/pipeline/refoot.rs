@@ -21,6 +21,9 @@ use crate::record::{LedgerRow, Record};
 pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Failure> {
     let runs = Runs::of(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
     let Some((manifest, _)) = runs.partition(LedgerRow::DATASET) else { return Ok(Vec::new()) };
+    if let Some(later) = filled_in(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))? {
+        return Ok(vec![format!("{date} is stale: {later} was published after it was made; run {date} again")]);
+    }
     let files = published_files(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))?;
     // Whom the night asked has no part in the totals.
     let scratch =
@@ -34,9 +37,22 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     let told = |side: &str| manifest.footing.iter().find(|entry| entry.side == side);
     let differs = |now: &reconcile::Footing| told(now.side).is_some_and(|then| *then != footing_entry(now));
     let sentence = |now: &reconcile::Footing| {
-        format!("`{}` does not foot: the manifest and the published rows differ, these give {:?}", now.side, now.total)
+        let told = told(now.side).map(|then| then.total).unwrap_or_default();
+        let (rows, fen) = (now.total.rows, now.total.fen);
+        format!(
+            "`{}` does not foot: the manifest says {} rows and {} yuan, the published rows are {rows} and {fen}",
+            now.side, told.rows, told.fen
+        )
     };
     Ok(footing.iter().filter(|side| differs(side)).map(sentence).collect())
+}
+
+/// An earlier day that was published only after this one: its books knew nothing of it.
+fn filled_in(lake: &Lake, manifest: &Manifest) -> std::io::Result<Option<NaiveDate>> {
+    let ledgers = manifest.read_partitions.iter().filter(|read| read.dataset == LedgerRow::DATASET);
+    let read = ledgers.map(|read| read.date).max().unwrap_or(NaiveDate::MIN);
+    let before = lake.partitions(LedgerRow::DATASET, NaiveDate::MIN, manifest.business_date)?;
+    Ok(before.into_iter().map(|partition| partition.date).filter(|date| *date > read).min())
 }
 
 /// The partitions the ledger of `manifest` was made from, where they are published.

@@ -50,6 +50,14 @@ impl Gate {
             .map(Gate)
     }
 
+    /// The rules whose breaks some limit is for.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|limit| match &limit.scope {
+            Scope::Rule(id) => Some(id.as_str()),
+            _ => None,
+        })
+    }
+
     /// The first limit that the open breaks exceed, and by how much.
     pub fn exceeded(&self, breaks: &[Break]) -> Option<String> {
         self.0.iter().find_map(|limit| {

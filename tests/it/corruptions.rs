@@ -236,3 +236,18 @@ fn what_a_night_that_was_held_back_journalled_is_no_damage_to_the_one_that_is_pu
     assert_eq!(wechat.counts().total, 0, "what is journalled is not asked again");
     assert_eq!(shop.verify(day(18)).code, 0, "{}", shop.verify(day(18)).stdout);
 }
+
+#[test]
+fn a_day_is_stale_once_an_earlier_one_is_filled_in_and_verify_says_so_not_that_it_does_not_foot() {
+    let shop = Shop::of_seed(41);
+    let wechat = shop.serve(None);
+    for date in ["2026-11-19", "2026-11-18"] {
+        assert_eq!(shop.run(&wechat, &["--date", date]).code, 0);
+    }
+    let verified = shop.verify(day(19));
+    assert_eq!(verified.code, 5);
+    assert!(verified.stdout.contains("2026-11-19 is stale: 2026-11-18 was published after it"), "{}", verified.stdout);
+    assert!(!verified.stdout.contains("does not foot"), "{}", verified.stdout);
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-19"]).code, 0);
+    assert_eq!(shop.verify(day(19)).code, 0);
+}

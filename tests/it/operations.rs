@@ -389,3 +389,53 @@ fn a_job_for_a_cluster_does_without_one_whatever_needs_none() {
     assert_eq!(shop.verify(crate::support::day(18)).code, 0);
     assert_eq!(shop.program(&["breaks", "job.toml", "--date", "2026-11-18"]).code, 0);
 }
+
+#[test]
+fn a_gate_for_a_rule_that_does_not_exist_is_a_usage_error_before_anything_runs() {
+    let shop = Shop::of_seed(41);
+    let gate = |expression| shop.program(&["run", "job.toml", "--date", "2026-11-18", "--fail-on", expression]);
+    for (expression, meant) in [("rule:ao08.count>0", "AO08"), ("open_count>5,rule:SU1.fen>0", "SU1")] {
+        let ending = gate(expression);
+        assert_eq!(ending.code, 2, "{}", ending.stderr);
+        assert!(ending.stderr.contains("there is no rule") && ending.stderr.contains(meant), "{}", ending.stderr);
+    }
+    assert!(!shop.lake().exists());
+}
+
+#[test]
+fn who_listens_to_the_results_does_not_decide_how_the_program_ends() {
+    let shop = Shop::of_seed(41);
+    let wechat = shop.serve(None);
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
+    let told_nobody = |arguments: &[&str], stdout: std::process::Stdio| {
+        let ended = shop.command(arguments).stdout(stdout).output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    let gate = ["breaks", "job.toml", "--date", "2026-11-18", "--fail-on", "open_count>0"];
+    let full = || std::process::Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let gone = || std::process::Stdio::from(std::io::pipe().unwrap().1);
+    for stdout in [full(), gone()] {
+        let (code, stderr) = told_nobody(&gate, stdout);
+        assert_eq!(code, Some(3), "{stderr}");
+    }
+    let list = ["breaks", "job.toml", "--date", "2026-11-18"];
+    assert_eq!(told_nobody(&list, gone()), (Some(0), String::new()), "a reader that has gone away wants no more");
+    let (code, stderr) = told_nobody(&list, full());
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("cannot write the results to stdout"), "{stderr}");
+}
+
+#[test]
+fn a_merchant_is_not_generated_over_a_job_of_somebody() {
+    let shop = Shop::of_seed(41);
+    let key = shop.path("mine/secrets/pii.key");
+    assert_eq!(shop.program(&["init", "mine"]).code, 0);
+    let before = std::fs::read(&key).unwrap();
+    let ending = shop.program(&["generate", "mine"]);
+    assert_eq!(ending.code, 2, "{}", ending.stderr);
+    assert!(ending.stderr.contains("was not generated"), "{}", ending.stderr);
+    assert_eq!(std::fs::read(&key).unwrap(), before);
+    for _ in 0..2 {
+        assert_eq!(shop.program(&["generate", "made"]).code, 0, "what was generated may be generated again");
+    }
+}

@@ -3,6 +3,7 @@
 use regex::Regex;
 
 use super::Checker;
+use super::scalar::MOST_DAYS;
 use crate::job::file::{ReportSection, RulesSection};
 use crate::job::settings::{ExcelIds, Language, ReportSettings, RuleSettings};
 use crate::job::value::Written;
@@ -25,8 +26,8 @@ impl Checker<'_> {
             max_coupons_per_order: self.number(&section.max_coupons_per_order, default.max_coupons_per_order, 1),
             use_time_tolerance_minutes: self.number(minutes, default.use_time_tolerance_minutes, 0),
             discount_tolerance_fen: Fen(self.number(discount, default.discount_tolerance_fen.0, 0)),
-            lookback_days: self.number(&section.lookback_days, default.lookback_days, 1),
-            stuck_hours: self.number(&section.stuck_hours, default.stuck_hours, 1),
+            lookback_days: self.days(&section.lookback_days, default.lookback_days, 1),
+            stuck_hours: self.number_within(&section.stuck_hours, default.stuck_hours, 1..=MOST_DAYS * 24),
         }
     }
 

@@ -2,6 +2,7 @@
 //! Never looks at files or at the environment.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime};
@@ -9,6 +10,9 @@ use chrono::{NaiveDate, NaiveTime};
 use super::Checker;
 use crate::job::problem::nearest;
 use crate::job::value::{Texts, Written};
+
+/// Ten years: no look-back and no grace is longer.
+pub(super) const MOST_DAYS: i64 = 3_660;
 
 impl Checker<'_> {
     /// A text that is not blank; an absent one is `None` and was judged when the file was read.
@@ -60,19 +64,32 @@ impl Checker<'_> {
 
     /// A whole number of at least `least`.
     pub(super) fn number<T: TryFrom<i64>>(&mut self, written: &Option<Written<i64>>, default: T, least: i64) -> T {
-        let Some(written) = written else { return default };
-        match T::try_from(written.value) {
-            Ok(number) if written.value >= least => number,
-            _ if written.value >= least => {
-                self.problems.add(&written.place, format!("`{}` is too large", written.place.key));
-                default
+        self.number_within(written, default, least..=i64::MAX)
+    }
+
+    /// A number of days: the calendar must not end before they do.
+    pub(super) fn days(&mut self, written: &Option<Written<i64>>, default: u32, least: i64) -> u32 {
+        self.number_within(written, default, least..=MOST_DAYS)
+    }
+
+    /// A whole number within these bounds.
+    pub(super) fn number_within<T: TryFrom<i64>>(
+        &mut self,
+        written: &Option<Written<i64>>,
+        default: T,
+        bounds: RangeInclusive<i64>,
+    ) -> T {
+        let Some(Written { value, place }) = written else { return default };
+        let problem = match T::try_from(*value) {
+            Ok(number) if bounds.contains(value) => return number,
+            _ if value < bounds.start() => {
+                format!("`{}` is {value}: it must be at least {}", place.key, bounds.start())
             }
-            _ => {
-                let text = format!("`{}` is {}: it must be at least {least}", written.place.key, written.value);
-                self.problems.add(&written.place, text);
-                default
-            }
-        }
+            _ if value > bounds.end() => format!("`{}` is {value}: it must be at most {}", place.key, bounds.end()),
+            _ => format!("`{}` is {value}: that is too large", place.key),
+        };
+        self.problems.add(place, problem);
+        default
     }
 
     /// Whole seconds, more than none.

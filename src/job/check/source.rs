@@ -31,7 +31,7 @@ impl Checker<'_> {
         }
         let refresh =
             self.choice(&section.refresh, Refresh::Active, &[("active", Refresh::Active), ("all", Refresh::All)]);
-        let audit_days = self.number(&section.audit_days, 30, 1);
+        let audit_days = self.days(&section.audit_days, 30, 1);
         let max_unsettled = self.number(&section.max_unsettled, 0, 0);
         let roster_file = match self.text_or_none(&section.roster_file) {
             Some(_) => self.dated_path(&section.roster_file),
@@ -179,7 +179,7 @@ impl Checker<'_> {
                 continue;
             };
             calendar.ready_at = self.time(&section.value.ready_at).or(calendar.ready_at);
-            calendar.grace_days = self.number(&section.value.grace_days, calendar.grace_days, 0);
+            calendar.grace_days = self.days(&section.value.grace_days, calendar.grace_days, 0);
         }
         calendars
     }
@@ -213,7 +213,7 @@ impl Checker<'_> {
         let payer_merchant = self.digits(&section.payer_merchant);
         let payee_merchant = self.digits(&section.payee_merchant);
         let amount = self.subsidy_amount(section);
-        let due_days = self.number(&section.due_days, 0, 0);
+        let due_days = self.days(&section.due_days, 0, 0);
         let (stock_id, payer_merchant, payee_merchant) = (stock_id?, payer_merchant?, payee_merchant?);
         Some(SubsidyProgram { stock_id, payer_merchant, payee_merchant, amount: amount?, due_days })
     }
