@@ -38,7 +38,8 @@ fn open(outcome: &NightOutcome) -> (usize, Fen) {
 pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
     let is_quiet = outcome.code == ExitCode::Complete && !std::io::stderr().is_terminal();
     if is_quiet && !asked {
-        return;
+        let warnings = pipeline::warnings(&outcome.manifest);
+        return warnings.for_each(|warning| screen::tell(Level::Warn, format_args!("warning: {warning}")));
     }
     let summary = pipeline::print_summary(outcome, &pipeline::lake_as_shown(job));
     if !screen::is_json() {

@@ -31,7 +31,7 @@ pub use place::{Reading, lake_as_shown};
 pub use progress::{Bars, Quiet};
 pub use refoot::refoot;
 pub use script::{Scripted, write_script};
-pub use summary::print as print_summary;
+pub use summary::{print as print_summary, warnings};
 pub use telling::{LastWords, tell_night};
 
 /// Every stage by name, in the order of design §3.

@@ -28,12 +28,27 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
         let _ = writeln!(text, "  not judged: {rule} ({why})");
     }
     problems(&mut text, &outcome.issues);
-    if !manifest.stale_dates.is_empty() {
-        let dates: Vec<_> = manifest.stale_dates.iter().map(ToString::to_string).collect();
-        let _ = writeln!(text, "  made from an older version of this day, run them again: {}", dates.join(", "));
+    if let Some(stale) = stale(manifest) {
+        let _ = writeln!(text, "  {stale}");
     }
     places(&mut text, outcome, lake);
     text
+}
+
+/// What an operator must hear of a night that is complete otherwise.
+pub fn warnings(manifest: &Manifest) -> impl Iterator<Item = String> {
+    gap(manifest).into_iter().chain(stale(manifest))
+}
+
+fn gap(manifest: &Manifest) -> Option<String> {
+    let (first, last) = manifest.missing_dates?;
+    let days = if first == last { first.to_string() } else { format!("{first} to {last}") };
+    Some(format!("{days} was never run; what happened then is not in the books"))
+}
+
+fn stale(manifest: &Manifest) -> Option<String> {
+    let dates: Vec<_> = manifest.stale_dates.iter().map(ToString::to_string).collect();
+    (!dates.is_empty()).then(|| format!("made from an older version of this day, run them again: {}", dates.join(", ")))
 }
 
 fn stage_line(stage: &StageEntry) -> String {
@@ -103,9 +118,8 @@ fn neighbours(text: &mut String, manifest: &Manifest) {
             delta.new, delta.gone, delta.changed
         );
     }
-    if let Some((first, last)) = manifest.missing_dates {
-        let days = if first == last { first.to_string() } else { format!("{first} to {last}") };
-        let _ = writeln!(text, "  warning: {days} was never run; what happened then is not in the books");
+    if let Some(gap) = gap(manifest) {
+        let _ = writeln!(text, "  warning: {gap}");
     }
     if manifest.early_decisions > 0 {
         let count = manifest.early_decisions;
