@@ -1,17 +1,29 @@
 //! Stage `notifications`: spooled COUPON.SEND callbacks, verified, decrypted, deduplicated.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use chrono::{DateTime, NaiveDate};
+use serde::Deserialize;
+
 use super::ask::{Place, ask_all, settle};
 use super::orders::digests;
 use super::{Api, Harvest, Issue, IssueKind, Night};
-use crate::exports::notifications::{CallbackKeys, read};
+use crate::clock::business_date_of;
+use crate::exports::notifications::{CallbackKeys, Notifications, read};
+use crate::journal::StageJournal;
 use crate::record::CouponEvent;
 use crate::wechat::Request;
+use crate::wechat::error::SignatureError;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::certificates::{CertificateList, certificates};
 use crate::wechat::pay_v3::keyring::Keyring;
 
 const STAGE: &str = "notifications";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
+/// The key of an answer with certificates; below it stand the serials it was asked for.
+const CERTIFICATES: &str = "certificates";
 
 /// Reads the spool; openids stay raw. What cannot be verified is a dead letter, counted and named
 /// in the log, and the stage is complete (design §12).
@@ -21,49 +33,175 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vec<CouponEvent>>, Iss
         return Err(Issue::new(IssueKind::Incomplete, "callbacks cannot be verified without `[pay_v3]`"));
     };
     night.require_ready(STAGE)?;
-    learn_certificates(night, pay_v3).await?;
-    let spooled = read(spool, night.date, &Keys(pay_v3.keyring()))
-        .map_err(|error| Issue::new(IssueKind::Malformed, error.to_string()))?;
+    let (spooled, issues) = open(night, spool, pay_v3).await?;
     for letter in &spooled.dead_letters {
         tracing::info!(file = %letter.file, why = %letter.why, "a spooled callback is a dead letter");
     }
     let mut harvest = Harvest::complete(spooled.events);
+    harvest.issues = issues;
     harvest.inputs = digests("notifications", &spooled.files);
     harvest.rows.sort_by(|a, b| (&a.stock_id, &a.coupon_code).cmp(&(&b.stock_id, &b.coupon_code)));
     Ok(harvest.noting("duplicates", spooled.duplicates).noting("dead_letters", spooled.dead_letters.len()))
 }
 
-/// Without a public key callbacks are signed by platform certificates: they are fetched, journalled,
-/// and learnt from the journal, so that a replay verifies the same callbacks.
-async fn learn_certificates(night: &Night<'_>, pay_v3: &PayV3) -> Result<(), Issue> {
-    if night.job.pay_v3.as_ref().is_some_and(|settings| settings.public_key.is_some()) {
-        return Ok(());
-    }
+/// Opens the spool. Callbacks are signed by platform certificates, by the public key, and while they change
+/// over by both, whatever the job has (reference v3 §1.4): the header chooses. So a serial that is no public
+/// key's and that no journalled answer brought is sought once, and the spool is opened again.
+async fn open(night: &Night<'_>, spool: &Path, pay_v3: &PayV3) -> Result<(Notifications, Vec<Issue>), Issue> {
     let journal = night.journal.stage(STAGE)?;
-    let question = vec![("certificates".to_owned(), certificates())];
+    let keys = Keys::of(night, pay_v3.keyring(), &journal)?;
+    let spooled = keys.open(night, spool)?;
+    let sought = keys.to_seek(night.journal.mode().is_read_only());
+    if sought.is_empty() {
+        return Ok((spooled, Vec::new()));
+    }
+    let issues = seek(night, pay_v3, &journal, &sought).await?;
+    if let Some(issue) = issues.first().filter(|_| keys.known.is_empty()) {
+        return Err(issue.clone());
+    }
+    Ok((Keys::of(night, pay_v3.keyring(), &journal)?.open(night, spool)?, issues))
+}
+
+/// Fetches the platform certificates for serials nobody knows and journals them, so that a replay verifies
+/// the same callbacks.
+async fn seek(
+    night: &Night<'_>,
+    pay_v3: &PayV3,
+    journal: &StageJournal,
+    serials: &[String],
+) -> Result<Vec<Issue>, Issue> {
+    let question = vec![(format!("{CERTIFICATES}/{}", serials.join("+")), certificates())];
     let ask = async |request: Request<CertificateList>| {
         settle(&request, pay_v3.send(&request).await).map(|page| Some(vec![page]))
     };
-    if let Some(issue) = ask_all(night, &journal, PLACE, 1, question, ask).await?.into_iter().next() {
-        return Err(issue);
-    }
-    for page in journal.entries()?.iter().flat_map(|entry| &entry.pages) {
-        let learnt = pay_v3.keyring().learn_certificates(&page.body);
-        learnt.map_err(|error| Issue::new(IssueKind::Credentials, error.to_string()))?;
-    }
-    Ok(())
+    ask_all(night, journal, PLACE, 1, question, ask).await
 }
 
 /// The platform's keys, as the spool needs them.
-struct Keys<'a>(&'a Keyring);
+struct Keys<'a> {
+    keyring: &'a Keyring,
+    date: NaiveDate,
+    /// The job's public key and what the journal of the stage brought. What other stages learn meanwhile does
+    /// not count: a replay would not have it.
+    known: BTreeSet<String>,
+    /// What certificates were fetched for before.
+    sought: BTreeSet<String>,
+    /// Serials of certificates that callbacks name and nobody knows; whether one of them may be of the date.
+    unknown: RefCell<BTreeMap<String, bool>>,
+}
+
+impl<'a> Keys<'a> {
+    /// Learns what the journal has.
+    fn of(night: &Night<'_>, keyring: &'a Keyring, journal: &StageJournal) -> Result<Keys<'a>, Issue> {
+        let public_key = night.job.pay_v3.as_ref().and_then(|settings| settings.public_key.as_ref());
+        let mut known: BTreeSet<String> = public_key.map(|key| key.id.clone()).into_iter().collect();
+        let mut sought = BTreeSet::new();
+        for entry in journal.entries()? {
+            let serials = entry.key.strip_prefix(CERTIFICATES).and_then(|rest| rest.strip_prefix('/'));
+            sought.extend(serials.into_iter().flat_map(|serials| serials.split('+')).map(str::to_owned));
+            // A merchant without platform certificates is told so: 404 (reference v3 §1.4).
+            for page in entry.pages.iter().filter(|page| page.status < 400) {
+                let learnt = keyring.learn_certificates(&page.body);
+                known.extend(learnt.map_err(|error| Issue::new(IssueKind::Credentials, error.to_string()))?);
+            }
+        }
+        Ok(Keys { keyring, date: night.date, known, sought, unknown: RefCell::default() })
+    }
+
+    fn open(&self, night: &Night<'_>, spool: &Path) -> Result<Notifications, Issue> {
+        read(spool, night.date, self).map_err(|error| Issue::new(IssueKind::Malformed, error.to_string()))
+    }
+
+    /// Serials to fetch certificates for. A replay asks nobody, and callbacks of other days that came after
+    /// its night are none of its business: only those of the date are missed.
+    fn to_seek(&self, is_replay: bool) -> Vec<String> {
+        let unknown = self.unknown.borrow();
+        let open = unknown.iter().filter(|(serial, _)| !self.sought.contains(*serial));
+        open.filter(|(_, is_of_date)| !is_replay || **is_of_date).map(|(serial, _)| serial.clone()).collect()
+    }
+
+    /// Whether a callback nobody can open yet may be of the date: by its envelope, which says when it was made.
+    fn may_be_of_date(&self, body: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Made {
+            create_time: String,
+        }
+        let made = serde_json::from_slice::<Made>(body).ok();
+        let made = made.and_then(|made| DateTime::parse_from_rfc3339(&made.create_time).ok());
+        made.is_none_or(|made| business_date_of(made.to_utc()) == self.date)
+    }
+}
 
 impl CallbackKeys for Keys<'_> {
     fn verify(&self, timestamp: &str, nonce: &str, body: &[u8], signature: &str, serial: &str) -> Result<(), String> {
-        self.0.verify(timestamp, nonce, body, signature, serial).map_err(|error| error.to_string())
+        let certificate = certificate_serial(serial);
+        if !self.known.contains(certificate.as_deref().unwrap_or(serial)) {
+            if let Some(certificate) = certificate {
+                *self.unknown.borrow_mut().entry(certificate).or_default() |= self.may_be_of_date(body);
+            }
+            return Err(SignatureError::UnknownSerial { serial: serial.to_owned() }.to_string());
+        }
+        self.keyring.verify(timestamp, nonce, body, signature, serial).map_err(|error| error.to_string())
     }
 
     fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String> {
-        let opened = self.0.decrypt_resource("AEAD_AES_256_GCM", nonce, associated_data, ciphertext_base64);
+        let opened = self.keyring.decrypt_resource("AEAD_AES_256_GCM", nonce, associated_data, ciphertext_base64);
         opened.map_err(|error| error.to_string())
+    }
+}
+
+/// The serial in one spelling if it can be a certificate's: 8 to 40 hex digits (reference v3 §1.1). Public keys
+/// have ids, and what is neither is not asked for.
+fn certificate_serial(serial: &str) -> Option<String> {
+    let is_hex = (8..=40).contains(&serial.len()) && serial.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| serial.to_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::scripted::{Reply, Script};
+    use crate::wechat::pay_v3::keyring::tests::{PLATFORM_ID, settings};
+
+    const OF_DATE: &[u8] = br#"{"create_time":"2026-11-18T12:00:00+08:00"}"#;
+    const OF_ANOTHER: &[u8] = br#"{"create_time":"2026-11-19T00:00:00+08:00"}"#;
+
+    async fn keyring() -> Keyring {
+        let limits = Script::always(Reply::status(200, "")).await.limits();
+        Keyring::from_settings(&settings(limits, true)).unwrap()
+    }
+
+    fn keys(keyring: &Keyring) -> Keys<'_> {
+        let date = "2026-11-18".parse().unwrap();
+        let known = [PLATFORM_ID.to_owned()].into();
+        Keys { keyring, date, known, sought: BTreeSet::new(), unknown: RefCell::default() }
+    }
+
+    fn sought_after(keys: &Keys<'_>, callbacks: &[(&str, &[u8])], is_replay: bool) -> Vec<String> {
+        for (serial, body) in callbacks {
+            assert!(keys.verify("1", "n", body, "c2ln", serial).is_err());
+        }
+        keys.to_seek(is_replay)
+    }
+
+    #[tokio::test]
+    async fn certificates_are_sought_for_hex_serials_alone_and_once() {
+        let keyring = keyring().await;
+        let mut keys = keys(&keyring);
+        let nobody = [(PLATFORM_ID, OF_DATE), ("PUB_KEY_ID_0114", OF_DATE), ("no serial", OF_DATE), ("ABCD", OF_DATE)];
+        assert_eq!(sought_after(&keys, &nobody, false), [""; 0]);
+        let callbacks = [("0a1b2c3d4e", OF_DATE), ("0A1B2C3D4E", OF_DATE), ("FF00FF00", OF_ANOTHER)];
+        assert_eq!(sought_after(&keys, &callbacks, false), ["0A1B2C3D4E", "FF00FF00"]);
+        keys.sought.insert("0A1B2C3D4E".into());
+        assert_eq!(keys.to_seek(false), ["FF00FF00"]);
+    }
+
+    #[tokio::test]
+    async fn a_replay_misses_the_certificates_of_its_own_date_alone() {
+        let keyring = keyring().await;
+        let keys = keys(&keyring);
+        assert_eq!(sought_after(&keys, &[("FF00FF00", OF_ANOTHER), ("AA00AA00", OF_DATE)], true), ["AA00AA00"]);
+        // What does not say when it was made may be of any date.
+        assert_eq!(sought_after(&keys, &[("FF00FF00", b"{}")], true), ["AA00AA00", "FF00FF00"]);
     }
 }

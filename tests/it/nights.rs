@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use coupon_recon::dataset::partition::read_rows;
+use coupon_recon::record::CouponEvent;
 use coupon_recon::simulator::generate::Recipe;
 
 use crate::support::{Shop, day};
@@ -110,6 +112,63 @@ fn platform_certificates_prove_the_same_night_as_the_public_key() {
         assert_truth(&shop, *date);
     }
     assert!(wechat.counts().of("GET /v3/certificates") > 0);
+}
+
+/// Gives the spooled callbacks for which `new_serial` has one another serial.
+fn sign_callbacks(shop: &Shop, new_serial: impl Fn(usize) -> Option<String>) {
+    let names = std::fs::read_dir(shop.path("notifications")).unwrap().map(|it| it.unwrap().file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    for (place, name) in names.iter().enumerate() {
+        let Some(serial) = new_serial(place) else { continue };
+        shop.edit(&format!("notifications/{}", name.to_str().unwrap()), |text| {
+            let mut callback: serde_json::Value = serde_json::from_str(&text).unwrap();
+            callback["headers"]["Wechatpay-Serial"] = serial.into();
+            callback.to_string()
+        });
+    }
+}
+
+#[test]
+fn callbacks_of_a_change_over_are_verified_by_the_key_their_header_names() {
+    let shop = Shop::of_seed(5);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    let events = |date| -> Vec<CouponEvent> {
+        read_rows(&shop.lake().join(format!("datasets/coupon_events/dt={date}/part-0.parquet"))).unwrap()
+    };
+    let verified: Vec<_> = shop.dates.iter().map(events).collect();
+    assert_eq!(wechat.counts().of("GET /v3/certificates"), 0, "nobody named a certificate");
+    shop.forget_lake();
+    let world = std::fs::read_to_string(shop.path("world/world.json")).unwrap();
+    let world: serde_json::Value = serde_json::from_str(&world).unwrap();
+    let serial = world["account"]["platform_certificate_serial"].as_str().unwrap().to_lowercase();
+    sign_callbacks(&shop, |place| (place % 2 == 0).then(|| serial.clone()));
+    shop.run_nights(&wechat);
+    assert_eq!(shop.dates.iter().map(events).collect::<Vec<_>>(), verified);
+    for date in &shop.dates {
+        assert_truth(&shop, *date);
+    }
+    assert_eq!(wechat.counts().of("GET /v3/certificates"), shop.dates.len() as u64, "once a night");
+    drop(wechat);
+    let published = shop.published();
+    shop.replay_from_nothing();
+    assert_same(&published, &shop.published());
+}
+
+#[test]
+fn a_callback_under_a_serial_nobody_has_is_sought_once_and_then_a_dead_letter() {
+    let shop = Shop::of_seed(5);
+    let wechat = shop.serve(None);
+    sign_callbacks(&shop, |place| (place == 1).then(|| "00DEAD00BEEF".to_owned()));
+    for _ in 0..2 {
+        let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+        let manifest = shop.manifest_of(&ending);
+        let stage = manifest["stages"].as_array().unwrap().iter().find(|it| it["stage"] == "notifications").unwrap();
+        assert_eq!(stage["notes"]["dead_letters"], 2);
+    }
+    assert_eq!(wechat.counts().of("GET /v3/certificates"), 1);
 }
 
 #[test]
