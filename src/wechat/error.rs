@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::http::{CallError, Cause, HttpSetupError, Trace, TransportError};
 use crate::wechat::answer::Answer;
+use crate::wechat::wording::shown;
 
 /// What a failed call means for the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,20 +35,20 @@ pub enum Problem {
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The API said no.
-    #[error("WeChat says `{code}`{}", said(message))]
+    #[error("WeChat says `{}`{}", shown(code), said(message))]
     Refused {
         /// What it means.
         kind: FailureKind,
         /// Its code; empty when the body had none.
         code: String,
-        /// Its text, shortened.
+        /// Its text; it may repeat what it was sent, and is cleaned where it is shown.
         message: String,
     },
     /// The signature of the answer does not hold.
     #[error("the answer's signature is not valid")]
     Signature(#[from] SignatureError),
     /// The body is not what the protocol promises.
-    #[error("the answer is not what the API documents: {detail}")]
+    #[error("the answer is not what the API documents: {}", shown(detail))]
     Unexpected {
         /// What it is instead.
         detail: String,
@@ -56,7 +57,7 @@ pub enum Problem {
     #[error("cannot write the download")]
     Sink(#[source] std::io::Error),
     /// A downloaded file is not the one that was announced.
-    #[error("the downloaded bill does not match: {detail}")]
+    #[error("the downloaded bill does not match: {}", shown(detail))]
     Digest {
         /// Expected and computed.
         detail: String,
@@ -82,13 +83,13 @@ pub enum SignatureError {
         seconds: u64,
     },
     /// No key under this serial.
-    #[error("no key with serial `{serial}` is known")]
+    #[error("no key with serial `{}` is known", shown(serial))]
     UnknownSerial {
         /// As the header said.
         serial: String,
     },
     /// Not Base64, or made with another key or over other bytes. Probes end here.
-    #[error("it does not match the answer under serial `{serial}`")]
+    #[error("it does not match the answer under serial `{}`", shown(serial))]
     Mismatch {
         /// As the header said.
         serial: String,
@@ -241,18 +242,9 @@ impl SetupError {
     }
 }
 
-/// A server's text, short enough for one line and without control characters.
-pub(crate) fn shorten(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let clean = clean.trim();
-    match clean.char_indices().nth(200) {
-        Some((end, _)) => format!("{}…", &clean[..end]),
-        None => clean.to_owned(),
-    }
-}
-
 fn said(message: &str) -> String {
-    if message.is_empty() { String::new() } else { format!(": {message}") }
+    let message = shown(message);
+    if message.is_empty() { message } else { format!(": {message}") }
 }
 
 fn direction(skew_seconds: i64) -> &'static str {
@@ -296,9 +288,20 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut_between_characters() {
-        let cut = shorten(&format!("券\n{}", "券".repeat(300)));
-        assert_eq!(cut.chars().count(), 201);
-        assert!(cut.starts_with("券 券") && cut.ends_with('…'));
+    fn no_message_shows_an_openid_or_a_query_whatever_wechat_repeats() {
+        let said = "odXnH1CJjeQoWTld48db-pnxs-Wg at /v3/x?openid=1";
+        let problems = [
+            Problem::Refused { kind: FailureKind::Refused, code: said.into(), message: said.into() },
+            Problem::Unexpected { detail: said.into() },
+            Problem::Digest { detail: said.into() },
+            SignatureError::UnknownSerial { serial: said.into() }.into(),
+        ];
+        for problem in problems {
+            let chain = format!("{problem} {}", problem.source().map(ToString::to_string).unwrap_or_default());
+            assert!(
+                chain.contains("[openid] at /v3/x?…") && !chain.contains("odX") && !chain.contains("=1"),
+                "{chain}"
+            );
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Reading wire values that come in more than one JSON type (reference v3 §1.8, MP §D): numbers
 //! and booleans as strings, strings as numbers, null for absent. Values that fit no reading are
-//! errors with their text; nothing is guessed.
+//! errors that name the type; nothing is guessed.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -169,7 +169,19 @@ impl Serialize for Sorted<'_> {
 }
 
 fn not<E: Error>(expected: &str, value: &Value) -> E {
-    E::custom(format!("`{value}` is not {expected}"))
+    E::custom(format!("{} is not {expected}", kind(value)))
+}
+
+/// What a value is, not what it says: it may be an openid (design §2).
+fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "a boolean".to_owned(),
+        Value::Number(_) => "a number".to_owned(),
+        Value::String(text) => format!("a text of {} characters", text.chars().count()),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -203,14 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_no_reading_is_an_error_with_the_value() {
+    fn what_fits_no_reading_is_an_error_with_the_type_and_without_the_value() {
         let message = |error: serde_json::Error| error.to_string();
-        assert_eq!(message(integer(json!("5.0")).unwrap_err()), "`\"5.0\"` is not a whole number");
-        assert_eq!(message(integer(json!(0.5)).unwrap_err()), "`0.5` is not a whole number");
-        assert_eq!(message(boolean(json!("yes")).unwrap_err()), "`\"yes\"` is not a boolean");
+        assert_eq!(message(integer(json!("5.0")).unwrap_err()), "a text of 3 characters is not a whole number");
+        assert_eq!(message(integer(json!(0.5)).unwrap_err()), "a number is not a whole number");
+        assert_eq!(message(boolean(json!("yes")).unwrap_err()), "a text of 3 characters is not a boolean");
         assert_eq!(message(key::<_, String>(json!("")).unwrap_err()), "an id is empty");
-        assert_eq!(message(text::<_, String>(json!([1, {"a": 2}])).unwrap_err()), "`[1,{\"a\":2}]` is not text");
-        assert_eq!(message(text::<_, String>(json!({"a": [1]})).unwrap_err()), "`{\"a\":[1]}` is not text");
+        assert_eq!(message(text::<_, String>(json!([1, {"a": 2}])).unwrap_err()), "a list is not text");
+        assert_eq!(message(text::<_, String>(json!({"a": [1]})).unwrap_err()), "an object is not text");
     }
 
     #[test]

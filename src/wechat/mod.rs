@@ -10,6 +10,7 @@ pub mod pay_v2;
 pub mod pay_v3;
 pub mod request;
 pub mod time;
+pub(crate) mod wording;
 
 pub use answer::{Answer, Evidence};
 pub use endpoint::{Api, ENDPOINTS, Endpoint};

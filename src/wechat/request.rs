@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
+use super::wording::{misfit, shown};
 
 /// A call whose answer is a `T`.
 pub struct Request<T> {
@@ -100,8 +101,8 @@ pub(crate) fn read_json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Par
 fn read_json_naming_places<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ParseError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| ParseError::Json { at: error.path().to_string(), detail: error.inner().to_string() })?;
-    json.end().map_err(|error| ParseError::Json { at: ".".into(), detail: error.to_string() })?;
+        .map_err(|error| ParseError::Json { at: shown(&error.path().to_string()), detail: misfit(error.inner()) })?;
+    json.end().map_err(|error| ParseError::Json { at: ".".into(), detail: misfit(&error) })?;
     Ok(value)
 }
 
@@ -139,5 +140,14 @@ mod tests {
         assert!(error.to_string().starts_with("unexpected JSON at `data[1].code`: invalid type"), "{error}");
         assert!(read_json::<Page>(b"<html>").is_err());
         assert!(read_json::<Page>(br#"{"data":[]} trailing"#).is_err());
+    }
+
+    #[test]
+    fn an_unexpected_body_shows_neither_its_values_nor_the_openids_among_its_names() {
+        let error = read_json::<Page>(br#"{"data":"odXnH1CJjeQoWTld48db-pnxs-Wg"}"#).unwrap_err();
+        assert!(error.to_string().starts_with("unexpected JSON at `data`: invalid type: string, expected"), "{error}");
+        let by_user = br#"{"odXnH1CJjeQoWTld48db-pnxs-Wg":"x"}"#;
+        let error = read_json::<std::collections::BTreeMap<String, i64>>(by_user).unwrap_err();
+        assert!(error.to_string().starts_with("unexpected JSON at `[openid]`: invalid type: string"), "{error}");
     }
 }

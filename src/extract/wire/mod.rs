@@ -13,6 +13,7 @@ use super::{Issue, IssueKind};
 use crate::money::Fen;
 use crate::wechat::lenient::{Extra, extra_json};
 use crate::wechat::parse_time;
+use crate::wechat::wording::shown;
 
 pub(super) use card::{card_account_row, card_day_row, card_dimension_row, member_card_row, member_detail_row};
 pub(super) use coupon::{coupon_code_row, stock_row, user_coupon_row};
@@ -57,7 +58,7 @@ fn required_amount(of: &str, amount: Option<Fen>) -> Result<Fen, Issue> {
 
 /// A day of the datacube.
 fn ref_date(text: &str) -> Result<NaiveDate, Issue> {
-    let wrong = || Issue::new(IssueKind::Incomplete, format!("datacube row has the ref_date `{text}`"));
+    let wrong = || Issue::new(IssueKind::Incomplete, format!("datacube row has the ref_date `{}`", shown(text)));
     text.parse().map_err(|_| wrong())
 }
 

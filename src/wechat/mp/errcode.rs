@@ -3,8 +3,9 @@
 
 use serde::Deserialize;
 
-use crate::wechat::error::{FailureKind, Problem, shorten};
+use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::lenient;
+use crate::wechat::wording::shown;
 
 /// The class of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub(super) fn meaning_of(status: u16, body: &[u8]) -> (Meaning, Option<Problem>)
         Meaning::Busy | Meaning::Throttled | Meaning::Gateway => FailureKind::Unavailable,
         Meaning::Final(kind) => kind,
     };
-    let message = shorten(&envelope.errmsg.unwrap_or_default());
+    let message = shown(&envelope.errmsg.unwrap_or_default());
     (meaning, Some(Problem::Refused { kind, code: errcode.to_string(), message }))
 }
 

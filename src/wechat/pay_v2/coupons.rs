@@ -234,7 +234,10 @@ impl Taking {
 
     fn integer(&mut self, name: &'static str) -> Result<Option<i64>, ParseError> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let detail = || ParseError::Field { field: name, detail: format!("`{text}`, no whole number") };
+        let detail = || ParseError::Field {
+            field: name,
+            detail: format!("a text of {} characters, no whole number", text.chars().count()),
+        };
         text.trim().parse().map(Some).map_err(|_| detail())
     }
 
@@ -371,7 +374,7 @@ mod tests {
     fn amounts_that_are_none_are_refused_by_name() {
         let text = STOCK.replace("<coupon_value>200</coupon_value>", "<coupon_value>2.00</coupon_value>");
         let error = coupon_stock("1").parse(text.as_bytes()).unwrap_err();
-        assert_eq!(error.to_string(), "field `coupon_value` of the XML is `2.00`, no whole number");
+        assert_eq!(error.to_string(), "field `coupon_value` of the XML is a text of 4 characters, no whole number");
         let error = coupon_stock("1").parse(b"<xml><a>1</a></xml>").unwrap_err();
         assert_eq!(error.to_string(), "field `coupon_stock_id` of the XML is missing");
     }

@@ -2,7 +2,8 @@
 //! order (reference v2 §A.3). Checks no signature.
 
 use super::xml::{self, Fields};
-use crate::wechat::error::{FailureKind, Problem, shorten};
+use crate::wechat::error::{FailureKind, Problem};
+use crate::wechat::wording::shown;
 
 /// The meaning of an answer.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ fn judge_fields(fields: Fields) -> Judgement {
     if field("return_code") != Some("SUCCESS") {
         let code = if code.is_empty() { "FAIL" } else { code };
         let (kind, later) = protocol_failure(code, message);
-        return said(kind, later, code.to_owned(), shorten(message));
+        return said(kind, later, code.to_owned(), shown(message));
     }
     // The documentation's own failures carry result_code SUCCESS beside an err_code; `0` and its
     // like beside SUCCESS are no errors.
@@ -50,7 +51,7 @@ fn judge_fields(fields: Fields) -> Judgement {
     }
     let (kind, later) = business_failure(code);
     let code = if code.is_empty() { "FAIL" } else { code };
-    said(kind, later, code.to_owned(), shorten(message))
+    said(kind, later, code.to_owned(), shown(message))
 }
 
 /// `return_code` FAIL: only a text tells why, and for bills a number (reference v2 §B.5).

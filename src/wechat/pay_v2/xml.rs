@@ -8,6 +8,7 @@ use quick_xml::escape::escape;
 use quick_xml::events::{BytesRef, Event};
 
 use crate::wechat::request::ParseError;
+use crate::wechat::wording::shown;
 
 /// Fields by name, in the order signatures want.
 pub type Fields = BTreeMap<String, String>;
@@ -115,7 +116,7 @@ fn resolve(reference: &BytesRef<'_>) -> Result<String, ParseError> {
 }
 
 fn refused(detail: &str) -> ParseError {
-    ParseError::Xml { detail: detail.to_owned() }
+    ParseError::Xml { detail: shown(detail) }
 }
 
 #[cfg(test)]

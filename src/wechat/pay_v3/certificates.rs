@@ -14,6 +14,7 @@ use crate::wechat::endpoint;
 use crate::wechat::error::SignatureError;
 use crate::wechat::lenient::{self, Extra};
 use crate::wechat::request::{ParseError, Request, read_json};
+use crate::wechat::wording::shown;
 
 /// `GET /v3/certificates` → the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,7 +76,7 @@ pub enum CertificateError {
     #[error(transparent)]
     Parse(#[from] ParseError),
     /// The APIv3 key does not fit.
-    #[error("platform certificate `{serial}` cannot be opened")]
+    #[error("platform certificate `{}` cannot be opened", shown(serial))]
     Decrypt {
         /// Of the certificate.
         serial: String,
@@ -84,7 +85,7 @@ pub enum CertificateError {
         source: DecryptError,
     },
     /// What was inside is no RSA certificate, or another one.
-    #[error("platform certificate `{serial}` holds no RSA certificate of that serial")]
+    #[error("platform certificate `{}` holds no RSA certificate of that serial", shown(serial))]
     Content {
         /// Of the certificate.
         serial: String,

@@ -5,7 +5,8 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::wechat::error::{FailureKind, Problem, shorten};
+use crate::wechat::error::{FailureKind, Problem};
+use crate::wechat::wording::shown;
 
 /// The meaning of an answer, signature aside.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
     let envelope: Envelope = serde_json::from_slice(body).unwrap_or_default();
     let code = envelope.code.unwrap_or_default();
     let is_envelope = envelope.message.is_some() || is_bare(body);
-    let message = shorten(&envelope.message.unwrap_or_default());
+    let message = shown(&envelope.message.unwrap_or_default());
     if (200..300).contains(&status) {
         return judge_success(status, code, message, is_envelope);
     }

@@ -11,6 +11,7 @@ use super::{PayV3, certificates};
 use crate::http::{HttpClient, Trace};
 use crate::wechat::answer::Answer;
 use crate::wechat::error::{ApiError, FailureKind, Problem};
+use crate::wechat::wording::shown;
 
 /// The official advice is to poll more often than every 12 hours.
 const FRESH_FOR: TimeDelta = TimeDelta::hours(6);
@@ -90,7 +91,7 @@ impl PayV3 {
             }
             fetched.sought_at = Some(now);
             if let Err(error) = self.learn(&mut fetched).await {
-                tracing::warn!(%error, serial, "platform certificates cannot be fetched");
+                tracing::warn!(%error, serial = shown(serial), "platform certificates cannot be fetched");
             }
             self.keyring.knows(serial)
         })
