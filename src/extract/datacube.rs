@@ -1,15 +1,17 @@
 //! Stage `datacube`: the four MP calls of the last nights, both `cond_source`s (reference MP §D.24).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
 use chrono::{Days, NaiveDate};
 
 use super::ask::{Place, ask_all, read_page, settle};
 use super::wire;
-use super::{Api, Harvest, Issue, Night};
+use super::{Api, Harvest, Issue, IssueKind, Night};
 use crate::journal::Entry;
-use crate::record::{CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay};
+use crate::record::{CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay, Record};
 use crate::wechat::mp::datacube::{self, CondSource};
+use crate::wechat::wording::shown;
 use crate::wechat::{Request, mp::Mp};
 
 const STAGE: &str = "datacube";
@@ -58,11 +60,12 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
             call.read()(&entry, asked, &mut rows)?;
         }
     }
-    rows.sort();
+    let (repeated, contradicted) = rows.settle();
     let mut harvest = Harvest::complete(rows);
     harvest.issues = issues;
+    harvest.issues.extend(contradiction(&contradicted));
     harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
-    Ok(harvest)
+    Ok(harvest.noting("repeated_rows", repeated).noting("contradicting_rows", contradicted.len()))
 }
 
 /// The keys of a night's calls.
@@ -166,13 +169,77 @@ fn collect<L, W, R>(
 }
 
 impl Datacube {
-    fn sort(&mut self) {
-        self.account.sort_by_key(|row| (row.ref_date, row.cond_source));
-        self.cards
-            .sort_by(|a, b| (a.ref_date, a.cond_source, &a.card_id).cmp(&(b.ref_date, b.cond_source, &b.card_id)));
-        self.members.sort_by_key(|row| (row.ref_date, row.cond_source));
-        let key =
-            |row: &MemberCardDetailDay| (row.ref_date, row.cardid.clone(), row.merchanttype, row.submerchantid.clone());
-        self.member_details.sort_by_key(key);
+    /// Sorts the rows, one per key. Gives how many another one stands for, and what is left out because its rows
+    /// contradict each other: which of them is right is not guessed (design §6).
+    fn settle(&mut self) -> (usize, Vec<String>) {
+        let mut settled = Settled::default();
+        settled.settle(&mut self.account, |row| (row.ref_date, row.cond_source));
+        settled.settle(&mut self.cards, |row| (row.ref_date, row.cond_source, row.card_id.clone()));
+        settled.settle(&mut self.members, |row| (row.ref_date, row.cond_source));
+        settled.settle(&mut self.member_details, |row| {
+            (row.ref_date, row.cardid.clone(), row.merchanttype, row.submerchantid.clone())
+        });
+        (settled.repeated, settled.contradicted)
+    }
+}
+
+/// Why a stage with such rows is partial. They are journalled: the same night would read the same again.
+fn contradiction(contradicted: &[String]) -> Option<Issue> {
+    let first = contradicted.first()?;
+    let count = contradicted.len();
+    let what =
+        format!("the datacube tells {count} rows twice and differently (first {}), they are left out", shown(first));
+    Some(Issue::new(IssueKind::Incomplete, what).hinting("run again with `--refetch` to ask anew"))
+}
+
+/// What became of rows that have one key.
+#[derive(Default)]
+struct Settled {
+    repeated: usize,
+    contradicted: Vec<String>,
+}
+
+impl Settled {
+    fn settle<R: Record + PartialEq, K: Ord + Debug>(&mut self, rows: &mut Vec<R>, key: impl Fn(&R) -> K) {
+        rows.sort_by_key(&key);
+        let read = rows.len();
+        rows.dedup();
+        self.repeated += read - rows.len();
+        let twice: BTreeSet<K> =
+            rows.windows(2).filter(|pair| key(&pair[0]) == key(&pair[1])).map(|pair| key(&pair[0])).collect();
+        rows.retain(|row| !twice.contains(&key(row)));
+        self.contradicted.extend(twice.iter().map(|key| format!("`{}` {key:?}", R::DATASET)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(card_id: &str, view_cnt: i64) -> CardDay {
+        let json = format!(r#"{{"ref_date":"2026-11-18","card_id":"{card_id}","view_cnt":{view_cnt}}}"#);
+        let wire = serde_json::from_str(&json).unwrap();
+        wire::card_day_row(&wire, 1, "2026-11-18".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_told_twice_alike_counts_once_and_what_is_told_differently_is_left_out() {
+        let mut rows = Datacube {
+            cards: [("c", 1), ("a", 1), ("b", 1), ("a", 1), ("b", 2), ("b", 1), ("b", 1)]
+                .map(|(id, count)| figure(id, count))
+                .into(),
+            ..Datacube::default()
+        };
+        let (repeated, contradicted) = rows.settle();
+        assert_eq!(rows.cards, [figure("a", 1), figure("c", 1)]);
+        assert_eq!(repeated, 2);
+        assert_eq!(contradicted, ["`card_daily` (2026-11-18, 1, \"b\")"]);
+        let issue = contradiction(&contradicted).unwrap();
+        assert_eq!(issue.kind, IssueKind::Incomplete);
+        assert_eq!(
+            issue.what,
+            "the datacube tells 1 rows twice and differently (first `card_daily` (2026-11-18, 1, \"b\")), they are left out"
+        );
+        assert_eq!(contradiction(&[]), None);
     }
 }
