@@ -41,7 +41,7 @@ struct Asked<'a> {
     night: NaiveDate,
 }
 
-/// Asks for the days D−(repull_days−1) … D.
+/// Asks for the days D−(repull_days−1) … D, in as many calls as the platform wants (reference MP §D.24).
 pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     let (Some(mp), Some(settings)) = (&night.apis.mp, &night.job.mp) else {
         return Ok(Harvest::complete(Datacube::default()));
@@ -84,22 +84,41 @@ enum Call {
 }
 
 fn calls<'a>(night: &Night<'_>, member_cards: &'a [String], days: u32) -> BTreeMap<String, (Asked<'a>, Call)> {
-    let from = night.date - Days::new(u64::from(days.max(1) - 1));
-    let asked = |cond_source, card_id| Asked { window: (from, night.date), cond_source, card_id, night: night.date };
     let mut calls = BTreeMap::new();
+    let mut add = |call: Call, name: String, cond_source, card_id| {
+        for window in windows(night.date, days, call.longest_span()) {
+            let asked = Asked { window, cond_source, card_id, night: night.date };
+            calls.insert(format!("{name}/{}", window.0), (asked, call));
+        }
+    };
     for (call, name) in [(Call::Account, "account"), (Call::Cards, "cards"), (Call::Members, "members")] {
         for source in CondSource::ALL {
-            calls.insert(format!("{name}/{}/{from}", source.code()), (asked(source, ""), call));
+            add(call, format!("{name}/{}", source.code()), source, "");
         }
     }
     for card_id in member_cards {
-        calls
-            .insert(format!("member_details/{card_id}/{from}"), (asked(CondSource::Api, card_id), Call::MemberDetails));
+        add(Call::MemberDetails, format!("member_details/{card_id}"), CondSource::Api, card_id);
     }
     calls
 }
 
+/// The last `days` days up to `date` in windows of at most `longest` days, both ends inside, the oldest first.
+/// What fits in one is one.
+fn windows(date: NaiveDate, days: u32, longest: u32) -> Vec<(NaiveDate, NaiveDate)> {
+    let ago = |days: u32| date - Days::new(u64::from(days));
+    let begins = (0..days.max(1)).step_by(longest as usize).map(|done| days.max(1) - 1 - done);
+    begins.map(|begin| (ago(begin), ago(begin.saturating_sub(longest - 1)))).collect()
+}
+
 impl Call {
+    /// The days that one call may span; the platform refuses more with 61501.
+    fn longest_span(self) -> u32 {
+        match self {
+            Call::Account | Call::Cards | Call::Members => datacube::LONGEST_SPAN_DAYS,
+            Call::MemberDetails => datacube::LONGEST_DETAIL_SPAN_DAYS,
+        }
+    }
+
     async fn ask(self, mp: &Mp, asked: &Asked<'_>) -> Result<crate::journal::Page, Issue> {
         match self {
             Call::Account => send(mp, &account(asked)).await,
@@ -241,5 +260,26 @@ mod tests {
             "the datacube tells 1 rows twice and differently (first `card_daily` (2026-11-18, 1, \"b\")), they are left out"
         );
         assert_eq!(contradiction(&[]), None);
+    }
+
+    #[test]
+    fn no_call_spans_more_days_than_its_endpoint_answers() {
+        let date: NaiveDate = "2026-11-20".parse().unwrap();
+        let told = |days, longest| -> Vec<String> {
+            windows(date, days, longest).iter().map(|(from, to)| format!("{from}..{to}")).collect()
+        };
+        assert_eq!(told(0, 30), ["2026-11-20..2026-11-20"]);
+        assert_eq!(told(3, 30), ["2026-11-18..2026-11-20"]);
+        assert_eq!(told(30, 30), ["2026-10-22..2026-11-20"]);
+        assert_eq!(told(31, 30), ["2026-10-21..2026-11-19", "2026-11-20..2026-11-20"]);
+        for (days, longest) in [(62, 62), (63, 62), (100, 62), (100, 30), (366, 30)] {
+            let mut next = date - Days::new(days - 1);
+            for (from, to) in windows(date, days as u32, longest) {
+                assert_eq!(from, next);
+                assert!(((to - from).num_days() as u32) < longest && to <= date);
+                next = to + Days::new(1);
+            }
+            assert_eq!(next, date + Days::new(1));
+        }
     }
 }

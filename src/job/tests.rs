@@ -124,6 +124,15 @@ fn silent_keys_have_the_defaults_of_the_design() {
 }
 
 #[test]
+fn more_than_a_year_of_datacube_figures_is_a_slip_of_the_pen() {
+    let desk = Desk::new();
+    let year = NIGHTLY.replacen("repull_days = 3 ", "repull_days = 366 ", 1);
+    assert_eq!(desk.load(&year).unwrap().mp.unwrap().repull_days, 366);
+    let problem = desk.one_problem("repull_days = 3 ", "repull_days = 367 ");
+    assert_eq!(problem.text, "`mp.repull_days` is 367: it must be at most 366");
+}
+
+#[test]
 fn an_api_section_overrides_the_patience_of_the_job() {
     let desk = Desk::new();
     let text = format!(

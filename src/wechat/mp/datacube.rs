@@ -10,6 +10,11 @@ use crate::wechat::endpoint::{self, Endpoint};
 use crate::wechat::lenient::{self, Extra};
 use crate::wechat::request::Request;
 
+/// Days one call of the first three may span, both ends included (reference MP §D.24).
+pub const LONGEST_SPAN_DAYS: u32 = 62;
+/// Days one call of getcardmembercarddetail may span: a live one of 31 was refused.
+pub const LONGEST_DETAIL_SPAN_DAYS: u32 = 30;
+
 /// The rows of an answer. `list` must be there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rows<T> {
