@@ -6,9 +6,9 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::money::Fen;
 
@@ -142,6 +142,31 @@ pub fn integers<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<i64>, D::Error
     Ok(list::<D, Item>(json)?.into_iter().filter_map(|item| item.0).collect())
 }
 
+/// What is read field by field, and where it keeps what it does not know.
+pub trait Open: DeserializeOwned + Default {
+    /// Its unknown fields.
+    fn extra(&mut self) -> &mut Extra;
+}
+
+/// An inner object read field by field; null and absent are `None`.
+pub fn object<'de, D: Deserializer<'de>, T: Open>(json: D) -> Result<Option<T>, D::Error> {
+    match Value::deserialize(json)? {
+        Value::Null => Ok(None),
+        Value::Object(fields) => Ok(Some(fields_of(fields))),
+        value => Err(not("an object", &value)),
+    }
+}
+
+/// Reads an object of which every field may be absent. One that fits no reading is absent too and stands among the
+/// unknown fields as it came: a single odd value costs no more than itself.
+pub fn fields_of<T: Open>(fields: Extra) -> T {
+    let fits = |name: &str, value: &Value| T::deserialize(json!({ name: value })).is_ok();
+    let (fitting, odd): (Extra, Extra) = fields.into_iter().partition(|(name, value)| fits(name, value));
+    let mut read = T::deserialize(Value::Object(fitting)).unwrap_or_default();
+    read.extra().extend(odd);
+    read
+}
+
 /// Unknown fields as the `extra` column of a dataset: canonical JSON (sorted keys), none when empty.
 pub fn extra_json(extra: &Extra) -> Option<String> {
     if extra.is_empty() {
@@ -186,8 +211,6 @@ fn kind(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -1,10 +1,11 @@
 //! Datacube rows and cards (reference MP §D.11, §D.24–D.27).
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 
 use super::{Leftover, ref_date};
 use crate::extract::Issue;
 use crate::record::{Card, CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay};
+use crate::wechat::lenient::Extra;
 use crate::wechat::mp::cards::{BaseInfo, CardAnswer};
 use crate::wechat::mp::datacube as api;
 
@@ -124,10 +125,22 @@ pub(in crate::extract) fn member_detail_row(
 
 /// A card: the dimension of the figures. What the merchant never set is absent (reference MP §D.11).
 pub(in crate::extract) fn card_dimension_row(wire: &CardAnswer, card_id: &str, date: NaiveDate) -> Card {
-    let base = wire.card.base_info().unwrap_or_default();
+    let base = wire.card.base_info();
     let mut leftover = Leftover::of(&wire.extra);
-    leftover.nested("base_info", Some(&base.extra));
+    if base.is_none() {
+        leftover.nested("card", Some(&wire.card.parts));
+    }
+    let base = base.unwrap_or_default();
     let BaseInfo { sku, date_info, .. } = &base;
+    let mut inner = Leftover::of(&base.extra);
+    let mut validity = Leftover::of(date_info.as_ref().map_or(&Extra::new(), |it| &it.extra));
+    let begin_time = validity.epoch("begin_timestamp", date_info.as_ref().and_then(|it| it.begin_timestamp));
+    let end_time = validity.epoch("end_timestamp", date_info.as_ref().and_then(|it| it.end_timestamp));
+    let create_time = inner.epoch("create_time", base.create_time);
+    let update_time = inner.epoch("update_time", base.update_time);
+    inner.nested("date_info", Some(&validity.0));
+    inner.nested("sku", sku.as_ref().map(|sku| &sku.extra));
+    leftover.nested("base_info", Some(&inner.0));
     Card {
         card_id: card_id.to_owned(),
         card_type: Some(wire.card.card_type.clone()),
@@ -138,15 +151,40 @@ pub(in crate::extract) fn card_dimension_row(wire: &CardAnswer, card_id: &str, d
         quantity: sku.as_ref().and_then(|sku| sku.quantity),
         total_quantity: sku.as_ref().and_then(|sku| sku.total_quantity),
         date_type: date_info.as_ref().and_then(|it| it.type_.clone()),
-        begin_time: date_info.as_ref().and_then(|it| epoch(it.begin_timestamp)),
-        end_time: date_info.as_ref().and_then(|it| epoch(it.end_timestamp)),
-        create_time: epoch(base.create_time),
-        update_time: epoch(base.update_time),
+        begin_time,
+        end_time,
+        create_time,
+        update_time,
         extra: leftover.json(),
         business_date: date,
     }
 }
 
-fn epoch(seconds: Option<i64>) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp(seconds?, 0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wechat::mp::cards::card as api_card;
+
+    fn row(card: &str) -> Card {
+        let answer = api_card("p1").parse(format!(r#"{{"card":{card}}}"#).as_bytes()).unwrap();
+        card_dimension_row(&answer, "p1", "2026-11-18".parse().unwrap())
+    }
+
+    #[test]
+    fn what_does_not_fit_a_card_is_null_and_kept_and_the_rest_is_there() {
+        let row = row(r#"{"card_type":"GIFT","gift":{"base_info":{"title":"x","sku":[],"create_time":1457452800,
+            "update_time":900000000000000,"date_info":{"type":1,"begin_timestamp":"soon","end_timestamp":1463155199}}}}"#);
+        assert_eq!((row.title.as_deref(), row.quantity, row.date_type.as_deref()), (Some("x"), None, Some("1")));
+        assert_eq!((row.begin_time, row.end_time.map(|it| it.timestamp())), (None, Some(1_463_155_199)));
+        assert_eq!((row.create_time.map(|it| it.timestamp()), row.update_time), (Some(1_457_452_800), None));
+        let kept = r#"{"base_info":{"date_info":{"begin_timestamp":"soon"},"sku":[],"update_time":900000000000000}}"#;
+        assert_eq!(row.extra.as_deref(), Some(kept));
+    }
+
+    #[test]
+    fn a_card_without_a_readable_base_is_kept_whole() {
+        let row = row(r#"{"card_type":"GIFT","gift":{"base_info":[]}}"#);
+        assert_eq!((row.card_type.as_deref(), row.title.as_deref()), (Some("GIFT"), None));
+        assert_eq!(row.extra.as_deref(), Some(r#"{"card":{"gift":{"base_info":[]}}}"#));
+    }
 }

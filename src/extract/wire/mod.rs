@@ -46,6 +46,15 @@ impl Leftover {
         time
     }
 
+    /// Unix seconds; a number that is no time is kept as it came.
+    fn epoch(&mut self, name: &str, seconds: Option<i64>) -> Option<DateTime<Utc>> {
+        let time = DateTime::from_timestamp(seconds?, 0);
+        if time.is_none() {
+            self.0.insert(name.to_owned(), seconds.into());
+        }
+        time
+    }
+
     fn json(&self) -> Option<String> {
         extra_json(&self.0)
     }

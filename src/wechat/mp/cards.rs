@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::wechat::endpoint;
-use crate::wechat::lenient::{self, Extra};
+use crate::wechat::lenient::{self, Extra, Open};
 use crate::wechat::request::Request;
 
 /// An answer that says nothing but "ok".
@@ -95,10 +95,10 @@ pub struct BaseInfo {
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Validity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::object", skip_serializing_if = "Option::is_none")]
     pub date_info: Option<DateInfo>,
     /// Stock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::object", skip_serializing_if = "Option::is_none")]
     pub sku: Option<Sku>,
     /// CARD_STATUS_…
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
@@ -163,6 +163,24 @@ pub struct Sku {
     pub extra: Extra,
 }
 
+impl Open for BaseInfo {
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+}
+
+impl Open for DateInfo {
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+}
+
+impl Open for Sku {
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+}
+
 /// A card: its type, and under the type's lower-case name everything else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Card {
@@ -179,9 +197,9 @@ impl Card {
         self.parts.get(&self.card_type.to_ascii_lowercase())
     }
 
-    /// What every card has; `None` when it is not there or unreadable.
+    /// What every card has, field by field; `None` when it is not there or no object.
     pub fn base_info(&self) -> Option<BaseInfo> {
-        BaseInfo::deserialize(self.details()?.get("base_info")?).ok()
+        self.details()?.get("base_info")?.as_object().map(|fields| lenient::fields_of(fields.clone()))
     }
 }
 
@@ -268,6 +286,19 @@ mod tests {
         let body = br#"{"errcode":0,"card":{"card_type":"HOLOGRAM","hologram":{"base_info":{"title":"x"}}}}"#;
         let answer = card("p").parse(body).unwrap();
         assert_eq!(answer.card.base_info().unwrap().title.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn an_odd_value_costs_its_own_field_and_is_kept_as_it_came() {
+        let body = br#"{"card":{"card_type":"GIFT","gift":{"base_info":{"title":"x","sku":[],"get_limit":{"a":1},
+            "date_info":{"type":"DATE_TYPE_FIX_TERM","fixed_term":"abc","fixed_begin_term":0}}}}}"#;
+        let answer = card("p").parse(body).unwrap();
+        let base = answer.card.base_info().unwrap();
+        assert_eq!((base.title.as_deref(), base.get_limit, base.sku.as_ref()), (Some("x"), None, None));
+        assert_eq!(Value::Object(base.extra), json!({"sku": [], "get_limit": {"a": 1}}));
+        let date = base.date_info.unwrap();
+        assert_eq!((date.type_.as_deref(), date.fixed_term), (Some("DATE_TYPE_FIX_TERM"), None));
+        assert_eq!((date.fixed_begin_term, Value::Object(date.extra)), (Some(0), json!({"fixed_term": "abc"})));
     }
 
     #[test]
