@@ -6,7 +6,8 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use chrono::{DateTime, Utc};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::keyring::{DecryptError, Keyring, canonical, parse_spki};
@@ -14,13 +15,13 @@ use crate::wechat::endpoint;
 use crate::wechat::error::SignatureError;
 use crate::wechat::lenient::{self, Extra};
 use crate::wechat::request::{ParseError, Request, read_json};
-use crate::wechat::wording::shown;
+use crate::wechat::wording::{misfit, shown};
 
 /// `GET /v3/certificates` → the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CertificateList {
     /// One, or two while they change over.
-    #[serde(default, deserialize_with = "lenient::list")]
+    #[serde(default, deserialize_with = "readable")]
     pub data: Vec<EncryptedCertificate>,
     /// Fields this version does not know.
     #[serde(flatten)]
@@ -52,9 +53,9 @@ pub struct EncryptedResource {
     pub algorithm: String,
     /// 12 ASCII bytes.
     pub nonce: String,
-    /// May be empty or absent.
-    #[serde(default)]
-    pub associated_data: String,
+    /// May be empty, null or absent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub associated_data: Option<String>,
     /// Base64, tag last.
     pub ciphertext: String,
     /// Fields this version does not know.
@@ -75,7 +76,13 @@ pub enum CertificateError {
     /// Not the documented JSON.
     #[error(transparent)]
     Parse(#[from] ParseError),
-    /// The APIv3 key does not fit.
+    /// An entry that is not what is documented.
+    #[error("a platform certificate is not what the API documents: {detail}")]
+    Entry {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The APIv3 key does not fit, or it is encrypted by something else.
     #[error("platform certificate `{}` cannot be opened", shown(serial))]
     Decrypt {
         /// Of the certificate.
@@ -101,17 +108,59 @@ pub fn certificates() -> Request<CertificateList> {
     Request::get(&endpoint::CERTIFICATES, endpoint::CERTIFICATES.path.to_owned())
 }
 
-/// Opens every certificate of an answer.
-pub(super) fn open(keyring: &Keyring, body: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
-    let list: CertificateList = read_json(body)?;
-    list.data.into_iter().map(|encrypted| open_one(keyring, encrypted)).collect()
+/// The entries that read as documented. One of another kind is no reason to do without the others.
+fn readable<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<EncryptedCertificate>, D::Error> {
+    let entries: Vec<Value> = lenient::list(json)?;
+    Ok(entries.into_iter().filter_map(|entry| EncryptedCertificate::deserialize(entry).ok()).collect())
 }
 
-fn open_one(keyring: &Keyring, encrypted: EncryptedCertificate) -> Result<Certificate, CertificateError> {
+/// Opens the certificates of an answer, as many as are of use: beside an RSA certificate there may be one of another
+/// algorithm (reference v3 §1.6).
+///
+/// # Errors
+/// None of those that are there is of use, and why.
+pub(super) fn open(keyring: &Keyring, body: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+    #[derive(Deserialize)]
+    struct Entries {
+        #[serde(default, deserialize_with = "lenient::list")]
+        data: Vec<Value>,
+    }
+    let list: Entries = read_json(body)?;
+    let (mut opened, mut useless) = (Vec::new(), Vec::new());
+    for entry in list.data {
+        match open_one(keyring, entry) {
+            Ok(certificate) => opened.push(certificate),
+            Err(error) => {
+                tracing::debug!(%error, "a platform certificate is of no use");
+                useless.push(error);
+            }
+        }
+    }
+    match opened.is_empty().then(|| most_telling(useless)).flatten() {
+        Some(error) => Err(error),
+        None => Ok(opened),
+    }
+}
+
+/// Why there is no certificate. The APIv3 key is to blame only if it opened none of those it should open.
+fn most_telling(mut errors: Vec<CertificateError>) -> Option<CertificateError> {
+    let rank = |error: &CertificateError| match error {
+        CertificateError::Content { .. } => 0,
+        CertificateError::Decrypt { source: DecryptError::Tag, .. } => 1,
+        _ => 2,
+    };
+    errors.sort_by_key(rank);
+    errors.into_iter().next()
+}
+
+fn open_one(keyring: &Keyring, entry: Value) -> Result<Certificate, CertificateError> {
+    let encrypted =
+        EncryptedCertificate::deserialize(entry).map_err(|error| CertificateError::Entry { detail: misfit(&error) })?;
     let serial = canonical(&encrypted.serial_no);
     let part = &encrypted.encrypt_certificate;
+    let associated_data = part.associated_data.as_deref().unwrap_or_default();
     let pem = keyring
-        .decrypt_resource(&part.algorithm, &part.nonce, &part.associated_data, &part.ciphertext)
+        .decrypt_resource(&part.algorithm, &part.nonce, associated_data, &part.ciphertext)
         .map_err(|source| CertificateError::Decrypt { serial: serial.clone(), source })?;
     match read(&pem) {
         Some(certificate) if without_zeros(&certificate.serial) == without_zeros(&serial) => {
@@ -147,7 +196,11 @@ fn without_zeros(serial: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::http::scripted::{Reply, Script};
+    use crate::wechat::pay_v3::keyring::tests::settings;
 
     #[test]
     fn the_documented_answer_parses_and_survives_a_round_trip() {
@@ -166,6 +219,62 @@ mod tests {
         assert_eq!(certificate.serial, "5F1C72E2A8931B72A2E13AF8DEE92471EB397115");
         assert_eq!(certificate.expires_at.to_rfc3339(), "2025-05-09T01:57:10+00:00");
         assert!(read(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----").is_none());
+    }
+
+    /// The answer of the Java SDK's tests with other entries around its own.
+    fn among(entries: &[Value], own: impl Fn(&mut Value)) -> String {
+        let answer = include_str!("../../../tests/fixtures/answers/pay_v3_certificates.json");
+        let mut answer: Value = serde_json::from_str(answer).unwrap();
+        let data = answer["data"].as_array_mut().unwrap();
+        data.truncate(1);
+        own(&mut data[0]);
+        data.splice(0..0, entries.iter().cloned());
+        answer.to_string()
+    }
+
+    async fn opened(body: &str) -> Result<Vec<String>, CertificateError> {
+        let limits = Script::always(Reply::status(200, "")).await.limits();
+        let keyring = Keyring::from_settings(&settings(limits, false)).unwrap();
+        keyring.learn_certificates(body.as_bytes())
+    }
+
+    fn strange(algorithm: &str) -> Value {
+        let part =
+            json!({"algorithm": algorithm, "nonce": "61f9c719728a", "associated_data": null, "ciphertext": "sRvt"});
+        json!({"serial_no": "AB01", "encrypt_certificate": part})
+    }
+
+    #[tokio::test]
+    async fn one_good_certificate_is_enough_whatever_stands_beside_it() {
+        let beside = [strange("AEAD_SM4_GCM"), strange("AEAD_AES_256_GCM"), json!({"serial_no": 7}), Value::Null];
+        let body = among(&beside, |_| ());
+        assert_eq!(opened(&body).await.unwrap(), ["5DEA10EF55877E3CF6C33255C2E7DEFFF7E427EC"]);
+        assert_eq!(certificates().parse(body.as_bytes()).unwrap().data.len(), 3);
+        assert_eq!(opened(r#"{"data":null}"#).await.unwrap(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn the_key_is_named_only_where_it_opens_nothing() {
+        let gone = |entry: &mut Value| *entry = Value::Null;
+        let why = async |entries: &[Value]| opened(&among(entries, gone)).await.unwrap_err();
+        let is_key = |error| matches!(error, CertificateError::Decrypt { source: DecryptError::Tag, .. });
+        assert!(is_key(why(&[strange("AEAD_SM4_GCM"), strange("AEAD_AES_256_GCM")]).await));
+        let other = why(&[strange("AEAD_SM4_GCM")]).await;
+        assert!(matches!(other, CertificateError::Decrypt { source: DecryptError::Algorithm(_), .. }), "{other}");
+        assert!(matches!(why(&[]).await, CertificateError::Entry { .. }));
+        // Opened by the key, but the certificate of another serial.
+        let body = among(&[strange("AEAD_AES_256_GCM")], |entry| entry["serial_no"] = json!("AB02"));
+        assert!(matches!(opened(&body).await, Err(CertificateError::Content { .. })));
+    }
+
+    #[tokio::test]
+    async fn associated_data_may_be_null_or_absent() {
+        for associated_data in [json!({}), json!({"associated_data": null}), json!({"associated_data": ""})] {
+            let mut part = json!({"algorithm": "AEAD_AES_256_GCM", "nonce": "61f9c719728a", "ciphertext": "sRvt"});
+            part.as_object_mut().unwrap().extend(associated_data.as_object().unwrap().clone());
+            let part = EncryptedResource::deserialize(part).unwrap();
+            assert_eq!(part.associated_data.unwrap_or_default(), "");
+        }
     }
 
     #[test]

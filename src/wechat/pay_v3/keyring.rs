@@ -18,6 +18,7 @@ use crate::job::{PayV3Settings, PublicKey};
 use crate::secret::Secret;
 use crate::wechat::answer::Evidence;
 use crate::wechat::error::{SetupError, SignatureError};
+use crate::wechat::wording::shown;
 
 /// Keys by serial, and the APIv3 key that opens encrypted parts.
 pub struct Keyring {
@@ -37,7 +38,7 @@ struct Keys {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecryptError {
     /// Another algorithm than AEAD_AES_256_GCM.
-    #[error("algorithm `{0}` is not AEAD_AES_256_GCM")]
+    #[error("algorithm `{}` is not AEAD_AES_256_GCM", shown(.0))]
     Algorithm(String),
     /// Not Base64, or the nonce has not 12 bytes.
     #[error("the ciphertext or its nonce is malformed")]

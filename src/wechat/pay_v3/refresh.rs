@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 
 use super::certificates::CertificateError;
 use super::exchange::{Signed, check_age};
+use super::keyring::DecryptError;
 use super::{PayV3, certificates};
 use crate::http::{HttpClient, Trace};
 use crate::wechat::answer::Answer;
@@ -140,10 +141,13 @@ impl PayV3 {
         match self.keyring.verify_certificates(&answer.evidence, &answer.body) {
             Ok(_) => Ok(()),
             Err(CertificateError::Signature(error)) => Err(error.into()),
-            Err(error @ CertificateError::Decrypt { .. }) => Err(Problem::Refused {
+            Err(error @ CertificateError::Decrypt { source: DecryptError::Tag, .. }) => Err(Problem::Refused {
                 kind: FailureKind::Credentials,
                 code: "certificates".into(),
                 message: format!("{error}: the APIv3 key does not fit"),
+            }),
+            Err(CertificateError::Decrypt { serial, source }) => Err(Problem::Unexpected {
+                detail: format!("platform certificate `{serial}` cannot be opened: {source}"),
             }),
             Err(error) => Err(Problem::Unexpected { detail: error.to_string() }),
         }
