@@ -8,6 +8,7 @@ mod distinct;
 mod fixed;
 mod found;
 mod hashing;
+mod quotes;
 mod records;
 mod rendered;
 mod sheet;

@@ -238,6 +238,25 @@ fn quarantine_puts_bad_rows_aside_raw_and_keeps_the_others() {
 }
 
 #[test]
+fn quarantine_takes_a_row_with_wrong_quotes_but_no_file_whose_rows_cannot_be_told() {
+    let quarantined =
+        |lines: &[&str]| Till::with(file(lines)).read_as(|source| source.on_bad_row = OnBadRow::Quarantine);
+    let wrong = GOOD.replacen("C1", "\"C1\"9", 1);
+    let export = quarantined(&[&wrong, &GOOD.replacen("M1", "M2", 1)]).unwrap();
+    assert_eq!(export.rows.iter().map(|row| row.out_trade_no.as_str()).collect::<Vec<_>>(), ["M2"]);
+    assert_eq!((export.quarantined[0].column.as_str(), export.quarantined[0].raw.as_str()), ("券码", wrong.as_str()));
+    let opened = GOOD.replace("热", "\"热");
+    for next in [GOOD.replacen("M1", "M2", 1).replace("热", "\"去冰"), GOOD.replacen("M1", "M2", 1)] {
+        let error = quarantined(&[&opened, &next]).unwrap_err();
+        assert!(
+            matches!(&error, ExportError::Format { why, .. } if why.starts_with("line 2, column `备注`")),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("oA"), "{error}");
+    }
+}
+
+#[test]
 fn a_row_put_aside_keeps_its_amount_in_the_totals_where_it_can_be_read() {
     let wrong_elsewhere = GOOD.replacen("2026-11-18 08", "yesterday 08", 1);
     let wrong_itself = GOOD.replacen("5.00", "five", 1);

@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
+use super::quotes::{self, Flaw};
 use super::sheet::Row;
 
 /// No row comes near: an open quote that swallows the file would.
@@ -28,7 +29,7 @@ impl<R: Read> Records<R> {
             .flexible(true)
             .delimiter(delimiter)
             .buffer_capacity(BUFFER_BYTES)
-            .from_reader(Recent { text, kept: Vec::new(), base: 0, needed: 0, is_ended: false });
+            .from_reader(Recent { text, kept: Vec::new(), base: 0, needed: 0 });
         Records { reader, delimiter, line: 1, counted: 0 }
     }
 
@@ -52,10 +53,9 @@ impl<R: Read> Records<R> {
         Ok(true)
     }
 
-    /// Whether the row just read runs to the end of the file inside a quoted value.
-    pub(super) fn is_left_open(&self, row: &Row) -> bool {
-        let recent = self.reader.get_ref();
-        recent.is_ended && self.offset() == recent.end() && ends_inside_quotes(&row.raw, self.delimiter)
+    /// What is wrong with the quotes of the row just read.
+    pub(super) fn flaw(&self, row: &Row) -> Option<Flaw> {
+        quotes::flaw(&row.raw, self.delimiter)
     }
 
     /// Where the text comes from.
@@ -85,29 +85,13 @@ fn io_error(error: csv::Error) -> io::Error {
 }
 
 /// Lines that end in `text`, before the byte `next`; a carriage return alone ends one too.
-fn line_ends(text: &[u8], next: Option<&u8>) -> u64 {
+pub(super) fn line_ends(text: &[u8], next: Option<&u8>) -> u64 {
     if !text.contains(&b'\r') {
         return text.iter().filter(|byte| **byte == b'\n').count() as u64;
     }
     let after = text.iter().skip(1).chain(next).map(Some).chain([None]);
     let ends = |(byte, next): &(&u8, Option<&u8>)| **byte == b'\n' || (**byte == b'\r' && *next != Some(&b'\n'));
     text.iter().zip(after).filter(ends).count() as u64
-}
-
-/// Whether a record, read by the rules of RFC 4180, ends with a quote still open.
-fn ends_inside_quotes(raw: &str, delimiter: u8) -> bool {
-    let (mut at_start, mut inside) = (true, false);
-    for byte in raw.bytes() {
-        match byte {
-            // A doubled quote closes and opens again, which comes to the same.
-            b'"' if inside => inside = false,
-            b'"' if at_start => inside = true,
-            _ => {}
-        }
-        // After a closing quote only another quote may open the value again.
-        at_start = byte == delimiter || byte == b'"';
-    }
-    inside
 }
 
 /// Passes text on and remembers it from the row at hand onwards.
@@ -119,7 +103,6 @@ struct Recent<R> {
     base: u64,
     /// Offset of the row at hand: nothing before it is needed any more.
     needed: u64,
-    is_ended: bool,
 }
 
 impl<R> Recent<R> {
@@ -150,7 +133,6 @@ impl<R: Read> Read for Recent<R> {
         }
         let read = self.text.read(buffer)?;
         self.kept.extend_from_slice(&buffer[..read]);
-        self.is_ended |= read == 0;
         Ok(read)
     }
 }

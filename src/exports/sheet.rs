@@ -12,7 +12,8 @@ use encoding_rs::Encoding;
 use super::ahead::Ahead;
 use super::found::{self, Found};
 use super::hashing::Hashing;
-use super::records::Records;
+use super::quotes::Flaw;
+use super::records::{Records, line_ends};
 use super::text::Decoded;
 use super::{BadRow, ExportError, ExportFile, MissingColumn};
 use crate::money::Fen;
@@ -87,7 +88,11 @@ impl Sheet {
             return Err(ExportError::Format { file: found.name.clone(), why });
         }
         let header = first.cells.iter().map(|cell| cell.trim().to_owned()).collect();
-        Ok(Sheet { name: found.name.clone(), header, body: Body::Text { records, path: found.path.clone() } })
+        let sheet = Sheet { name: found.name.clone(), header, body: Body::Text { records, path: found.path.clone() } };
+        match sheet.flaw(&first) {
+            Some(flaw) => Err(sheet.torn(&first, &flaw)),
+            None => Ok(sheet),
+        }
     }
 
     /// Takes over the cells of a typed format; `first_line` is that of the first row after the header.
@@ -112,12 +117,22 @@ impl Sheet {
         Err(ExportError::MissingColumns { file: self.name.clone(), columns: missing, found: self.header.clone() })
     }
 
-    /// Reads the next row that is not blank into `row`; `None` at the end. One of the wrong width, or with a
-    /// quote left open, is bad.
+    /// Reads the next row that is not blank into `row`; `None` at the end. One of the wrong width, or with text
+    /// behind a closing quote, is bad.
+    ///
+    /// # Errors
+    /// A quote that may have swallowed rows: good ones would be lost with the bad one, and nobody would know.
     pub(super) fn next(&mut self, row: &mut Row) -> Result<Option<Result<(), Box<BadRow>>>, ExportError> {
         loop {
             if !self.body.next(row)? {
                 return Ok(None);
+            }
+            if let Some(flaw) = self.flaw(row) {
+                return if flaw.swallows {
+                    Err(self.torn(row, &flaw))
+                } else {
+                    Ok(Some(Err(self.misquoted(row, &flaw))))
+                };
             }
             if row.cells.iter().any(|cell| !cell.trim().is_empty()) {
                 return Ok(Some(self.check(row)));
@@ -165,14 +180,39 @@ impl Sheet {
         MissingColumn { ours, header: header.to_owned(), nearest }
     }
 
+    fn flaw(&self, row: &Row) -> Option<Flaw> {
+        match &self.body {
+            Body::Text { records, .. } => records.flaw(row),
+            Body::Cells { .. } => None,
+        }
+    }
+
+    /// A row with text behind a closing quote. What stood there is not shown: it may be an openid.
+    fn misquoted(&self, row: &Row, flaw: &Flaw) -> Box<BadRow> {
+        let why = "text behind a closing quote: a `\"` inside a quoted value is written twice";
+        self.bad_row(row, Fault { place: Some(flaw.place), ..Fault::of_row(why) })
+    }
+
+    /// The file as a whole, when a quote leaves open which rows it has.
+    fn torn(&self, row: &Row, flaw: &Flaw) -> ExportError {
+        let column = self.header.get(flaw.place).map(|header| format!(", column `{header}`")).unwrap_or_default();
+        let line_of = |at: usize| row.line + line_ends(&row.raw.as_bytes()[..at], None);
+        let end = match flaw.closed {
+            Some(closed) => format!("is closed in line {} before more text", line_of(closed)),
+            None => "is never closed".to_owned(),
+        };
+        let why = format!(
+            "line {}{column}: a quote that is opened here {end}, so which rows the file has cannot be told: \
+             the file is cut off, or a `\"` inside a quoted value is not written twice; export it again",
+            line_of(flaw.opened)
+        );
+        ExportError::Format { file: self.name.clone(), why }
+    }
+
     /// Holds a row of text against the header; blank cells beyond it are a habit of spreadsheets.
     fn check(&self, row: &mut Row) -> Result<(), Box<BadRow>> {
-        let Body::Text { records, .. } = &self.body else { return Ok(()) };
+        let Body::Text { .. } = &self.body else { return Ok(()) };
         let (width, wanted) = (row.cells.len(), self.header.len());
-        if records.is_left_open(row) {
-            let why = "a quote that is opened here is never closed: the file is cut off, or a `\"` is not doubled";
-            return Err(self.bad_row(row, Fault::of_row(why)));
-        }
         if width < wanted || row.cells.iter().skip(wanted).any(|cell| !cell.trim().is_empty()) {
             let why = format!(
                 "{width} columns where the header has {wanted}: is a value with a delimiter or a line break not quoted?"
@@ -242,11 +282,25 @@ mod tests {
 
     use super::*;
 
-    fn sheet(text: &str) -> Sheet {
-        let folder = tempfile::tempdir().unwrap();
+    fn open_in(folder: &tempfile::TempDir, text: &str) -> Result<Sheet, ExportError> {
         let path = folder.path().join("f.csv");
         std::fs::write(&path, text).unwrap();
-        Sheet::delimited(&Found { path, name: "f.csv".into() }, UTF_8, b',').unwrap()
+        Sheet::delimited(&Found { path, name: "f.csv".into() }, UTF_8, b',')
+    }
+
+    fn sheet(text: &str) -> Sheet {
+        open_in(&tempfile::tempdir().unwrap(), text).unwrap()
+    }
+
+    /// Why the file as a whole cannot be read.
+    fn first_error(text: &str) -> String {
+        let (mut sheet, mut row) = (sheet(text), Row::default());
+        loop {
+            match sheet.next(&mut row) {
+                Ok(next) => assert!(next.is_some(), "the file reads"),
+                Err(error) => return error.to_string(),
+            }
+        }
     }
 
     /// The line of a row and its cells, or what is wrong with it.
@@ -302,12 +356,39 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_left_open_is_not_swallowed() {
-        let bad = only_fault("a,b\n1,\"x\n2,y\n3,z\n");
-        assert_eq!(bad.line, 2);
-        assert!(bad.why.contains("never closed"), "{bad}");
+    fn a_quote_left_open_fails_the_file_from_where_it_is_opened() {
+        let error = first_error("a,b\n\"x\ny\",\"z\n2,y\n3,z\n");
+        assert!(error.starts_with("`f.csv` line 3, column `b`: a quote") && error.contains("never closed"), "{error}");
+        assert!(first_error("a,b\n1,2\n\"\n\n").contains("line 3, column `a`"));
         assert_eq!(lines("a,b\n1,\"x \"\"q\"\" y\"\n2,5\" pipe\n").len(), 2);
         assert_eq!(lines("a,b\n1,\"\"\"\"").len(), 1);
+    }
+
+    #[test]
+    fn two_quotes_that_are_not_doubled_do_not_hide_the_rows_between_them() {
+        let error = first_error("no,code,remark\nM1,C1,\"oSecret\nM2,C2,\"y\nM3,C3,z\n");
+        let told = "`f.csv` line 2, column `remark`: a quote that is opened here is closed in line 3 before more text";
+        assert!(error.starts_with(told) && !error.contains("oSecret"), "{error}");
+        let error = first_error("no,code\r\nM1,\"C1\r\n\"M2\",\"C2\"\r\n");
+        assert!(error.contains("line 2, column `code`") && error.contains("closed in line 3"), "{error}");
+    }
+
+    #[test]
+    fn text_behind_a_closing_quote_is_a_bad_row_and_the_rows_around_it_are_read() {
+        let text = "a,b\n\"1\",x\n\"oSecret\"9,y\n3,\"z\"\n";
+        let bad = only_fault(text);
+        assert_eq!((bad.line, bad.column.as_str(), bad.raw.as_str()), (3, "a", "\"oSecret\"9,y"));
+        assert!(bad.why.contains("written twice") && !bad.to_string().contains("oSecret"), "{bad}");
+        assert_eq!(rows(text).into_iter().flatten().map(|(line, _)| line).collect::<Vec<_>>(), [2, 4]);
+    }
+
+    #[test]
+    fn a_header_with_wrong_quotes_is_no_header() {
+        for text in ["a,\"b\"c\n1,2\n", "a,\"b\n1,2\n"] {
+            let folder = tempfile::tempdir().unwrap();
+            let error = open_in(&folder, text).unwrap_err().to_string();
+            assert!(error.starts_with("`f.csv` line 1, column `b"), "{error}");
+        }
     }
 
     #[test]
@@ -354,13 +435,31 @@ mod tests {
         }
 
         #[test]
+        fn one_quote_too_many_never_takes_a_row_away_without_a_word(
+            rows in prop::collection::vec(prop::collection::vec("[a\"]{0,4}", 2), 1..8),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
+            rows.iter().for_each(|row| writer.write_record(row).unwrap());
+            let mut text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+            text.insert(at.index(text.len()), '"');
+            let (mut sheet, mut row) = (sheet(&format!("a,b\n{text}")), Row::default());
+            let mut is_told = false;
+            while let Ok(Some(read)) = sheet.next(&mut row).inspect_err(|_| is_told = true) {
+                is_told |= read.is_err();
+            }
+            prop_assert!(is_told, "{:?}", text);
+        }
+
+        #[test]
         fn no_text_makes_the_reader_panic(text in "[a\",\r\n]{1,40}") {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("f.csv");
             std::fs::write(&path, &text).unwrap();
             if let Ok(mut sheet) = Sheet::delimited(&Found { path, name: "f".into() }, UTF_8, b',') {
-                for (_, cells) in rows_of(&mut sheet).into_iter().flatten() {
-                    prop_assert_eq!(cells.len(), sheet.header.len());
+                let mut row = Row::default();
+                while let Ok(Some(read)) = sheet.next(&mut row) {
+                    prop_assert!(read.is_err() || row.cells.len() == sheet.header.len());
                 }
             }
         }
