@@ -39,6 +39,11 @@ pub(super) fn optional_id(cell: &str) -> Result<Option<Cow<'_, str>>, String> {
     Ok(Some(id(cell)?).filter(|text| !text.is_empty()))
 }
 
+/// A name out of a list, such as a channel: text that is compared and so is read without its guards.
+pub(super) fn optional_name(cell: &str) -> Option<Cow<'_, str>> {
+    Some(Cow::Borrowed(unguarded(cell))).filter(|text| !text.is_empty())
+}
+
 /// Text, `None` when blank.
 pub(super) fn optional_text(cell: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(cell.trim())).filter(|text| !text.is_empty())
@@ -147,6 +152,7 @@ mod tests {
             assert_eq!(id(cell).unwrap(), "4200000462", "{cell:?}");
         }
         assert_eq!(optional_id("`").unwrap(), None);
+        assert_eq!((optional_name("=\"微信\""), optional_name(" '")), (Some("微信".into()), None));
         assert!(required_id(" ").unwrap_err().contains("empty"));
     }
 

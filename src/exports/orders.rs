@@ -159,8 +159,8 @@ impl<'r> Line<'r, '_> {
             coupon_code: self.cell(columns.coupon_code, cell::id)?,
             transaction_id: self.cell(columns.transaction_id, cell::optional_id)?,
             merchant: self.cell(columns.merchant, cell::optional_id)?,
-            openid: cell::optional_text(self.text(columns.openid)),
-            channel: cell::optional_text(self.text(columns.channel)),
+            openid: self.private_cell(columns.openid, cell::optional_id)?,
+            channel: cell::optional_name(self.text(columns.channel)),
             product: cell::optional_text(self.text(columns.product)),
             remark: cell::optional_text(self.text(columns.remark)),
             paid_at: self.cell(columns.paid_at, |text| cell::instant(text, &self.source.time_format))?,
@@ -201,6 +201,11 @@ impl<'r> Line<'r, '_> {
     fn cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         let text = self.text(place);
         read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) })
+    }
+
+    /// The same, of a cell that must never be shown.
+    fn private_cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
+        self.cell(place, read).map_err(|fault| Fault { value: String::new(), ..fault })
     }
 
     /// The text of a cell; empty where the job maps no column.

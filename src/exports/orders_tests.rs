@@ -192,6 +192,20 @@ fn guards_of_spreadsheets_are_stripped_from_ids() {
 }
 
 #[test]
+fn users_and_channels_are_the_same_with_guards_as_without() {
+    for guard in ["`", "'", "\t"] {
+        let line = GOOD.replace("oA", &format!("{guard}oA")).replace("微信", &format!("{guard}微信"));
+        let row = Till::with(file(&[&line])).read().unwrap().rows.remove(0);
+        assert_eq!((row.openid.as_deref(), row.channel.as_deref()), (Some("oA"), Some("微信")), "{guard:?}");
+    }
+    let line = GOOD.replace("oA", "\"=\"\"oA\"\"\"").replace("微信", "\"=\"\"微信\"\"\"");
+    let row = Till::with(file(&[&line])).read().unwrap().rows.remove(0);
+    assert_eq!((row.openid.as_deref(), row.channel.as_deref()), (Some("oA"), Some("微信")));
+    let bad = only_bad(&GOOD.replace("oA", "1.2E+27"));
+    assert_eq!((bad.column.as_str(), bad.value.as_str()), ("用户标识", ""));
+}
+
+#[test]
 fn every_mistake_names_file_line_column_value_and_remedy() {
     let cases = [
         ("30.00", "3o.00", "商品金额", "3o.00", "plain decimal"),
