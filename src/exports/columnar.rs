@@ -9,12 +9,11 @@ use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::DateTime;
-use csv::StringRecord;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::found::{self, Found};
 use super::hashing::Hashing;
-use super::sheet::Sheet;
+use super::sheet::{Sheet, TypedRow};
 use super::{ExportError, rendered};
 
 /// Opens a file; timestamps become text of `time_format`, row 1 after the header is line 2.
@@ -36,9 +35,10 @@ fn unreadable(name: &str, error: &dyn std::fmt::Display) -> ExportError {
     ExportError::Format { file: name.to_owned(), why: format!("is no readable Parquet file ({error})") }
 }
 
-fn rows(batch: &RecordBatch, time_format: &str) -> Result<Vec<StringRecord>, arrow::error::ArrowError> {
+fn rows(batch: &RecordBatch, time_format: &str) -> Result<Vec<TypedRow>, arrow::error::ArrowError> {
     let columns: Vec<_> = batch.columns().iter().map(|column| texts(column, time_format)).collect::<Result<_, _>>()?;
-    let row = |index: usize| columns.iter().map(|column: &Vec<String>| column[index].as_str()).collect();
+    let cells = |index: usize| columns.iter().map(|column: &Vec<String>| column[index].as_str()).collect();
+    let row = |index: usize| -> TypedRow { (cells(index), Vec::new()) };
     Ok((0..batch.num_rows()).map(row).collect())
 }
 

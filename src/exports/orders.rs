@@ -160,9 +160,9 @@ impl<'r> Line<'r, '_> {
             transaction_id: self.cell(columns.transaction_id, cell::optional_id)?,
             merchant: self.cell(columns.merchant, cell::optional_id)?,
             openid: self.private_cell(columns.openid, cell::optional_id)?,
-            channel: cell::optional_name(self.text(columns.channel)),
-            product: cell::optional_text(self.text(columns.product)),
-            remark: cell::optional_text(self.text(columns.remark)),
+            channel: self.cell(columns.channel, |text| Ok(cell::optional_name(text)))?,
+            product: cell::optional_text(self.row.text(columns.product)),
+            remark: cell::optional_text(self.row.text(columns.remark)),
             paid_at: self.cell(columns.paid_at, |text| cell::instant(text, &self.source.time_format))?,
             goods_fen: self.amount(columns.goods, cell::amount)?,
             discount_fen: self.amount(columns.discount, cell::amount_or_zero)?,
@@ -199,18 +199,13 @@ impl<'r> Line<'r, '_> {
     }
 
     fn cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
-        let text = self.text(place);
+        let text = self.row.value(place)?;
         read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) })
     }
 
     /// The same, of a cell that must never be shown.
     fn private_cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         self.cell(place, read).map_err(|fault| Fault { value: String::new(), ..fault })
-    }
-
-    /// The text of a cell; empty where the job maps no column.
-    fn text(&self, place: Option<usize>) -> &'r str {
-        place.and_then(|place| self.row.cells.get(place)).unwrap_or_default()
     }
 }
 

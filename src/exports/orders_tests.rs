@@ -402,6 +402,46 @@ fn a_workbook_reads_like_its_csv_and_names_the_row_of_a_rounded_number() {
     assert_eq!((bad[0].line, bad[0].column.as_str(), bad[0].value.as_str()), (3, "商户订单号", "4.2E+27"));
 }
 
+/// The rows of a workbook of the usual header and one row of these cells, and what is wrong with it.
+fn in_workbook(cells: &[&str]) -> Result<Read, ExportError> {
+    let header: String = HEADER.split(',').map(|name| text_cell(name)).collect();
+    let data = format!(r#"<row r="1">{header}</row><row r="2">{}</row>"#, cells.concat());
+    let till = Till::with("").and("2026-11-18.xlsx", crate::exports::spreadsheet::tests::workbook(&data));
+    till.read_as(|source| {
+        source.format = FileFormat::Xlsx;
+        source.path = PathPattern::new(till.folder.path(), "o/{date}.xlsx");
+    })
+}
+
+fn text_cell(text: &str) -> String {
+    format!(r#"<c t="inlineStr"><is><t>{text}</t></is></c>"#)
+}
+
+#[test]
+fn a_formula_that_nobody_computed_is_a_bad_row_and_not_nothing() {
+    let good: Vec<String> = GOOD.split(',').map(text_cell).collect();
+    let with = |place: usize, cell: &str| {
+        let cells: Vec<_> = good.iter().enumerate().map(|(at, good)| if at == place { cell } else { good }).collect();
+        in_workbook(&cells)
+    };
+    for (place, column) in
+        [(0, "商户订单号"), (3, "用户标识"), (4, "支付时间"), (6, "券优惠"), (8, "退款"), (11, "渠道")]
+    {
+        for formula in ["<c><f>F2-H2</f></c>", "<c><f>F2-H2</f><v/></c>", r#"<c><f t="shared" si="0"/><v></v></c>"#] {
+            let bad = bad_rows(with(place, formula).unwrap_err());
+            assert_eq!((bad[0].line, bad[0].column.as_str(), bad[0].value.as_str()), (2, column, ""));
+            assert!(bad[0].why.contains("no stored value") && bad[0].why.contains("save it"), "{}", bad[0]);
+        }
+    }
+    let computed = with(6, "<c><f>F2-H2</f><v>5</v></c>").unwrap();
+    assert_eq!(computed.rows[0].discount_fen, Fen(500));
+    let empty_text = with(8, r#"<c t="str"><f>IF(A2="","",0)</f><v></v></c>"#).unwrap();
+    assert_eq!(empty_text.rows[0].refund_fen, Fen(0));
+    assert_eq!(with(12, "<c><f>A2</f></c>").unwrap().rows[0].remark, None);
+    let formulas = vec!["<c><f>A1</f></c>"; good.len()];
+    assert_eq!(bad_rows(in_workbook(&formulas).unwrap_err()).len(), 1, "a row of formulas is not blank");
+}
+
 proptest! {
     #[test]
     fn what_a_till_writes_is_what_we_read(

@@ -41,7 +41,28 @@ impl std::fmt::Debug for Sheet {
 }
 
 /// Rows of a typed format.
-pub(super) type Cells = Box<dyn Iterator<Item = Result<StringRecord, ExportError>>>;
+pub(super) type Cells = Box<dyn Iterator<Item = Result<TypedRow, ExportError>>>;
+
+/// A row of a typed format: its cells as text, and those that have none that could be read.
+pub(super) type TypedRow = (StringRecord, Vec<(usize, Lost)>);
+
+/// Why a typed cell has no value, though it is not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// A formula that nobody has computed: programs that only write a workbook store no value with it.
+    Formula,
+}
+
+impl Lost {
+    /// What is wrong and what to do.
+    fn why(self) -> &'static str {
+        match self {
+            Lost::Formula => {
+                "the formula of this cell has no stored value: open the file in the spreadsheet program and save it there"
+            }
+        }
+    }
+}
 
 /// One row after the header; its memory serves the next one too.
 #[derive(Debug, Default, PartialEq)]
@@ -52,9 +73,30 @@ pub(super) struct Row {
     pub(super) cells: StringRecord,
     /// The text it stood in; empty where it was no text.
     pub(super) raw: String,
+    /// Cells that are empty only because their value is lost.
+    lost: Vec<(usize, Lost)>,
 }
 
 impl Row {
+    /// The text of a cell whose value counts; empty where there is no such column.
+    pub(super) fn value(&self, place: Option<usize>) -> Result<&str, Fault> {
+        let text = self.text(place);
+        match self.lost.iter().find(|(lost, _)| Some(*lost) == place) {
+            Some((_, lost)) => Err(Fault { place, value: text.to_owned(), ..Fault::of_row(lost.why()) }),
+            None => Ok(text),
+        }
+    }
+
+    /// The same, of a cell that is only told on.
+    pub(super) fn text(&self, place: Option<usize>) -> &str {
+        place.and_then(|place| self.cells.get(place)).unwrap_or_default()
+    }
+
+    /// Whether nothing stands in it.
+    fn is_blank(&self) -> bool {
+        self.lost.is_empty() && self.cells.iter().all(|cell| cell.trim().is_empty())
+    }
+
     /// The row as it stood in the file.
     pub(super) fn raw(&self) -> Cow<'_, str> {
         match self.raw.is_empty() {
@@ -134,7 +176,7 @@ impl Sheet {
                     Ok(Some(Err(self.misquoted(row, &flaw))))
                 };
             }
-            if row.cells.iter().any(|cell| !cell.trim().is_empty()) {
+            if !row.is_blank() {
                 return Ok(Some(self.check(row)));
             }
         }
@@ -230,7 +272,7 @@ impl Body {
             Body::Text { records, path } => records.next(row).map_err(|error| unreadable(path, error)),
             Body::Cells { cells, line, .. } => {
                 let Some(cells) = cells.next() else { return Ok(false) };
-                row.cells = cells?;
+                (row.cells, row.lost) = cells?;
                 row.line = *line;
                 *line += 1;
                 Ok(true)

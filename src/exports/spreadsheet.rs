@@ -2,35 +2,66 @@
 //! Never evaluates a formula: the value stored with it counts. The sheet is held in memory: the format ends
 //! at 1,048,576 rows.
 
+use std::fmt::Display;
 use std::io::Cursor;
 
-use calamine::{Data, Reader, Xlsx};
-use csv::StringRecord;
+use calamine::{Cell, CellType, Data, Range, Reader, Xlsx, XlsxError};
 
 use super::found::{self, Found};
-use super::sheet::Sheet;
+use super::sheet::{Lost, Sheet, TypedRow};
 use super::{ExportError, ExportFile, rendered};
 
 /// Reads the first worksheet; date cells become text of `time_format`.
 pub(super) fn open(found: &Found, time_format: &str) -> Result<Sheet, ExportError> {
     let (bytes, file) = found::load(found)?;
-    let unreadable = |error: &dyn std::fmt::Display| ExportError::Format {
+    let unreadable = |error: &dyn Display| ExportError::Format {
         file: file.name.clone(),
         why: format!("is no readable .xlsx workbook ({error}): set `format = \"csv\"` if it is text"),
     };
     let mut workbook = Xlsx::new(Cursor::new(bytes)).map_err(|error| unreadable(&error))?;
-    let range = workbook
-        .worksheet_range_at(0)
-        .ok_or_else(|| unreadable(&"no worksheet"))?
-        .map_err(|error| unreadable(&error))?;
+    let Some(name) = workbook.sheet_names().into_iter().next() else { return Err(unreadable(&"no worksheet")) };
+    let range = filled(&mut workbook, &name, time_format).map_err(|error| unreadable(&error))?;
     let first_row = range.start().map_or(0, |(row, _)| u64::from(row));
-    let rows = range.rows().map(|row| row.iter().map(|cell| text(cell, time_format)).collect());
-    sheet_of(file, rows.collect(), first_row)
+    sheet_of(file, range.rows().map(typed_row).collect(), first_row)
 }
 
-fn sheet_of(file: ExportFile, rows: Vec<StringRecord>, first_row: u64) -> Result<Sheet, ExportError> {
+/// A cell as text.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Held {
+    text: String,
+    lost: Option<Lost>,
+}
+
+impl CellType for Held {}
+
+/// The cells of a worksheet that are not empty.
+fn filled(workbook: &mut Xlsx<Cursor<Vec<u8>>>, name: &str, time_format: &str) -> Result<Range<Held>, XlsxError> {
+    let mut cells = Vec::new();
+    let mut reader = workbook.worksheet_cells_reader(name)?;
+    while let Some(cell) = reader.next_cell_with_formula_metadata()? {
+        let held = held(&cell.value.into(), cell.formula.is_some(), time_format);
+        if held != Held::default() {
+            cells.push(Cell::new(cell.pos, held));
+        }
+    }
+    Ok(Range::from_sparse(cells))
+}
+
+/// A formula whose result is the empty text has that text stored; one without any value was never computed.
+fn held(value: &Data, is_formula: bool, time_format: &str) -> Held {
+    let lost = (is_formula && *value == Data::Empty).then_some(Lost::Formula);
+    Held { text: text(value, time_format), lost }
+}
+
+fn typed_row(row: &[Held]) -> TypedRow {
+    let cells = row.iter().map(|cell| cell.text.as_str()).collect();
+    let lost = row.iter().enumerate().filter_map(|(place, cell)| Some((place, cell.lost?))).collect();
+    (cells, lost)
+}
+
+fn sheet_of(file: ExportFile, rows: Vec<TypedRow>, first_row: u64) -> Result<Sheet, ExportError> {
     let mut rows = rows.into_iter();
-    let Some(header) = rows.next() else {
+    let Some((header, _)) = rows.next() else {
         let why = "is empty: not even a header stands in it".to_owned();
         return Err(ExportError::Format { file: file.name, why });
     };
