@@ -1,18 +1,21 @@
 //! Spooled COUPON.SEND callbacks (reference v3 §3): verified, decrypted, of one business date, distinct.
 //! The age of a callback is not checked, the receiver did; keys come as a parameter. Openids stay raw.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::found::{self, Found};
 use super::{ExportError, ExportFile};
 use crate::clock::business_date_of;
 use crate::record::CouponEvent;
+use crate::wechat::time::parse_time;
 
 /// What verifies and opens a callback. Neither may panic on foreign bytes; neither error may hold a secret.
 pub trait CallbackKeys {
@@ -151,58 +154,112 @@ fn verify(spooled: &Spooled, keys: &dyn CallbackKeys) -> Result<(), String> {
     let nonce = header(spooled, "Wechatpay-Nonce")?;
     let signature = header(spooled, "Wechatpay-Signature")?;
     let serial = header(spooled, "Wechatpay-Serial")?;
-    keys.verify(timestamp, nonce, spooled.body.as_bytes(), signature, serial)
+    keys.verify(&timestamp, &nonce, spooled.body.as_bytes(), &signature, &serial)
 }
 
-/// A header by its name in any case; servers write the value as text or as a list of one.
-fn header<'s>(spooled: &'s Spooled, name: &str) -> Result<&'s str, String> {
+/// A header by its name in any case; servers write the value as text, as a number or as a list of one.
+fn header<'s>(spooled: &'s Spooled, name: &str) -> Result<Cow<'s, str>, String> {
     let found = spooled.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     let value = match found {
         Some(Value::Array(values)) if values.len() == 1 => values.first(),
         found => found,
     };
-    value.and_then(Value::as_str).ok_or_else(|| format!("the header `{name}` is missing"))
+    match value {
+        Some(Value::String(text)) => Ok(Cow::Borrowed(text)),
+        Some(Value::Number(number)) if !number.is_f64() => Ok(Cow::Owned(number.to_string())),
+        Some(_) => Err(format!("the header `{name}` is neither text nor a whole number of 64 bits: spool it as text")),
+        None => Err(format!("the header `{name}` is missing")),
+    }
 }
 
 /// The event of a decrypted resource. What has no column is kept in `extra`.
 fn event(event_id: &str, plaintext: &[u8]) -> Result<CouponEvent, String> {
-    let mut fields: Map<String, Value> = serde_json::from_slice(plaintext)
-        .map_err(|error| format!("the opened resource is no JSON object: {}", at(&error)))?;
-    let send_time: DateTime<Utc> = required(&mut fields, "send_time")?
-        .parse()
-        .map_err(|_| "`send_time` is no time such as `2019-12-17T10:35:53+08:00`".to_owned())?;
-    let mut attached = match fields.remove("attach_info") {
-        Some(Value::Object(attached)) => attached,
-        Some(Value::Null) | None => Map::new(),
-        Some(_) => return Err("`attach_info` is no object".to_owned()),
-    };
+    let mut fields =
+        object(plaintext).map_err(|error| format!("the opened resource is no JSON object: {}", at(&error)))?;
+    let send_time = send_time(&mut fields)?;
+    let mut attached = attached(&mut fields);
     fields.remove("event_type");
     Ok(CouponEvent {
         stock_id: required(&mut fields, "stock_id")?,
         coupon_code: required(&mut fields, "coupon_code")?,
         event_id: event_id.to_owned(),
         send_time,
-        openid: optional(&mut fields, "openid"),
-        unionid: optional(&mut fields, "unionid"),
-        send_channel: optional(&mut fields, "send_channel"),
-        send_merchant: optional(&mut fields, "send_merchant"),
-        transaction_id: optional(&mut attached, "transaction_id"),
-        act_code: optional(&mut attached, "act_code"),
+        openid: optional(&mut fields, "openid")?,
+        unionid: optional(&mut fields, "unionid")?,
+        send_channel: optional(&mut fields, "send_channel")?,
+        send_merchant: optional(&mut fields, "send_merchant")?,
+        transaction_id: optional(&mut attached, "transaction_id")?,
+        act_code: optional(&mut attached, "act_code")?,
         extra: extra(fields, attached),
         business_date: business_date_of(send_time),
     })
 }
 
-fn required(fields: &mut Map<String, Value>, name: &str) -> Result<String, String> {
-    optional(fields, name).ok_or_else(|| format!("the opened resource lacks `{name}`"))
+/// An object whose whole numbers keep their digits: codes of up to 32 of them come as numbers too, and beyond
+/// 64 bits only the text has them.
+fn object(text: &[u8]) -> serde_json::Result<Map<String, Value>> {
+    let mut fields = serde_json::from_slice(text)?;
+    let exact: BTreeMap<String, &RawValue> = serde_json::from_slice(text)?;
+    keep_digits(&mut fields, &exact)?;
+    Ok(fields)
 }
 
-/// A text; null and empty are none, a number is its digits.
-fn optional(fields: &mut Map<String, Value>, name: &str) -> Option<String> {
-    match fields.remove(name)? {
-        Value::String(text) => Some(text).filter(|text| !text.is_empty()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+/// Recurses no deeper than the JSON reader that made `fields`.
+fn keep_digits(fields: &mut Map<String, Value>, exact: &BTreeMap<String, &RawValue>) -> serde_json::Result<()> {
+    for (name, value) in fields {
+        let Some(written) = exact.get(name).map(|raw| raw.get()) else { continue };
+        match value {
+            Value::Object(fields) => keep_digits(fields, &serde_json::from_str(written)?)?,
+            Value::Number(number) if number.is_f64() && written.bytes().all(|byte| byte.is_ascii_digit()) => {
+                *value = Value::String(written.to_owned());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The time, in whatever shape WeChat writes it (reference v3 §1.8); the text of an unusual one stays in `fields`.
+fn send_time(fields: &mut Map<String, Value>) -> Result<DateTime<Utc>, String> {
+    let text = required(fields, "send_time")?;
+    let time =
+        parse_time(&text).ok_or_else(|| "`send_time` is no time such as `2019-12-17T10:35:53+08:00`".to_owned())?;
+    if DateTime::parse_from_rfc3339(&text).is_err() {
+        fields.insert("send_time".to_owned(), Value::String(text));
+    }
+    Ok(time)
+}
+
+/// What is attached, an object or the text of one; whatever else stands there is no reason to lose the event and
+/// stays in `fields`.
+fn attached(fields: &mut Map<String, Value>) -> Map<String, Value> {
+    match fields.remove("attach_info") {
+        Some(Value::Object(attached)) => return attached,
+        Some(Value::String(text)) => match object(text.as_bytes()) {
+            Ok(attached) => return attached,
+            Err(_) if text.trim().is_empty() => {}
+            Err(_) => drop(fields.insert("attach_info".to_owned(), Value::String(text))),
+        },
+        Some(Value::Array(list)) if list.is_empty() => {}
+        Some(other) => drop(fields.insert("attach_info".to_owned(), other)),
+        None => {}
+    }
+    Map::new()
+}
+
+fn required(fields: &mut Map<String, Value>, name: &str) -> Result<String, String> {
+    optional(fields, name)?.ok_or_else(|| format!("the opened resource lacks `{name}`"))
+}
+
+/// A text; null and empty are none, a whole number is its digits.
+fn optional(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {
+    match fields.remove(name) {
+        Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Some(Value::Number(number)) if number.is_f64() => {
+            Err(format!("`{name}` is a number with a fraction or an exponent: the digits of the id are lost"))
+        }
+        Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        _ => Ok(None),
     }
 }
 

@@ -110,6 +110,70 @@ fn absent_users_and_numbers_for_text_are_taken() {
     assert_eq!(event.extra.as_deref(), Some(expected));
 }
 
+fn only_event(plaintext: &str) -> CouponEvent {
+    let mut read = read_files(&[("a.json", genuine("1", plaintext))], "2019-12-17");
+    assert_eq!(read.dead_letters, []);
+    read.events.remove(0)
+}
+
+#[test]
+fn every_shape_of_a_send_time_is_taken_and_an_unusual_one_is_kept_as_it_was() {
+    for (written, instant) in [
+        ("2019-12-17T10:35:53.08:00", "2019-12-17T02:35:53Z"),
+        ("2019-12-17T10:35:53.+08:00", "2019-12-17T02:35:53Z"),
+        ("2019-12-17T10:35+08:00", "2019-12-17T02:35:00Z"),
+    ] {
+        let event = only_event(&DOCUMENTED.replace("2019-12-17T10:35:53+08:00", written));
+        assert_eq!(event.send_time, instant.parse::<DateTime<Utc>>().unwrap(), "{written}");
+        assert_eq!(event.extra, Some(format!(r#"{{"send_time":"{written}"}}"#)));
+    }
+    assert_eq!(only_event(&DOCUMENTED.replace(":53+08:00", ":53.120+08:00")).extra, None);
+}
+
+#[test]
+fn an_attachment_of_any_shape_loses_no_event() {
+    let documented = r#"{"transaction_id":"4200000462220200226114599","act_code":"540358695"}"#;
+    let with = |attached: &str| only_event(&DOCUMENTED.replace(documented, attached));
+    for nothing in [r#""""#, "[]", "null", r#"" ""#, "{}"] {
+        let event = with(nothing);
+        assert_eq!((event.transaction_id, event.extra), (None, None), "{nothing}");
+    }
+    for other in [r#""gift""#, r#"["a",1]"#, "7", "true", r#""[1]""#] {
+        assert_eq!(with(other).extra, Some(format!(r#"{{"attach_info":{other}}}"#)));
+    }
+    let as_text = with(&serde_json::to_string(documented).unwrap());
+    assert_eq!((as_text.transaction_id.as_deref(), as_text.extra), (Some("4200000462220200226114599"), None));
+}
+
+#[test]
+fn ids_that_come_as_numbers_keep_all_their_digits_or_are_refused() {
+    let event = only_event(
+        &DOCUMENTED
+            .replace("\"1227944959000000911017\"", "12279449590000009110171")
+            .replace("\"4200000462220200226114599\"", "4200000462220200226114599")
+            .replace("{\"event_type\"", "{\"zeta\":12279449590000009110172,\"event_type\""),
+    );
+    assert_eq!(event.coupon_code, "12279449590000009110171");
+    assert_eq!(event.transaction_id.as_deref(), Some("4200000462220200226114599"));
+    assert_eq!(event.extra.as_deref(), Some(r#"{"zeta":"12279449590000009110172"}"#));
+    for lost in ["1.227944959e+22", "12.5", "1E3"] {
+        let plaintext = DOCUMENTED.replace("\"1227944959000000911017\"", lost);
+        let read = read_files(&[("a.json", genuine("1", &plaintext))], "2019-12-17");
+        assert!(read.events.is_empty() && read.dead_letters[0].why.contains("`coupon_code` is a number with"));
+    }
+}
+
+#[test]
+fn headers_may_be_spooled_as_numbers_that_keep_their_digits() {
+    let spooled_with = |timestamp: &str| genuine("8b33", DOCUMENTED).replace("\"1624523846\"", timestamp);
+    for timestamp in ["1624523846", "[1624523846]"] {
+        let read = read_files(&[("a.json", spooled_with(timestamp))], "2019-12-17");
+        assert_eq!((read.events.len(), read.dead_letters), (1, Vec::new()));
+    }
+    let read = read_files(&[("a.json", spooled_with("1.624523846e9"))], "2019-12-17");
+    assert!(read.dead_letters[0].why.contains("`Wechatpay-Timestamp` is neither text"), "{:?}", read.dead_letters);
+}
+
 #[test]
 fn what_cannot_be_verified_or_opened_is_a_dead_letter() {
     let body = envelope("1", "COUPON.SEND", DOCUMENTED);
