@@ -100,6 +100,7 @@ impl Layout {
     /// The layout of a header line.
     pub(super) fn of(file: &str, line: &Line) -> Result<Layout, BillError> {
         let headers: Vec<_> = line.text.split(',').map(|cell| cell.trim().trim_start_matches('`').to_owned()).collect();
+        refuse_more_lines(file, line, &headers)?;
         let place = |texts: &[&str]| headers.iter().position(|header| texts.contains(&header.as_str()));
         let places = COLUMNS.map(|(_, texts)| place(texts));
         let layout = Layout { headers, places };
@@ -128,6 +129,23 @@ impl Layout {
     pub(super) fn header(&self, column: Column) -> String {
         self.place(column).map_or(column.header(), |place| &self.headers[place]).to_owned()
     }
+}
+
+/// Lines that end with a carriage return alone, or with nothing, are one line to us: a header whose rows nobody
+/// would miss. Product names have line breaks in them, headers have not.
+fn refuse_more_lines(file: &str, line: &Line, headers: &[String]) -> Result<(), BillError> {
+    let is_no_header = |found: char| found == '`' || found.is_control();
+    let Some((header, _)) = headers.iter().find_map(|header| header.split_once(is_no_header)) else { return Ok(()) };
+    Err(BillError::Row {
+        file: file.to_owned(),
+        line: line.number,
+        column: String::new(),
+        value: header.chars().take(40).collect(),
+        why:
+            "more text follows in the line of the headers: the lines of a bill end with CRLF or LF; download it again \
+              and let no other program save it"
+                .to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -165,6 +165,21 @@ fn an_empty_day_is_a_header_or_zero_totals_or_both() {
     assert!(matches!(of("\u{feff}\r\n", "2019-02-19"), Err(BillError::Empty { .. })));
 }
 
+#[test]
+fn a_bill_whose_lines_are_one_is_no_empty_day() {
+    let zero = bill(ALL, &[], TRAILER, "`0,`0.0,`0.0,`0.0,`0.0,`0.0,`0.0");
+    let marked = ALL.split(',').map(|header| format!("`{header}")).collect::<Vec<_>>().join(",");
+    for text in [sample(), sample().replace(ALL, &marked), zero] {
+        for end in ["\r", "", "\t", "\u{b}"] {
+            let error = of(text.replace("\r\n", end), "2019-02-19");
+            assert!(matches!(&error, Err(BillError::Row { line: 1, .. })), "{end:?} {error:?}");
+        }
+    }
+    let error = of(sample().replace("\r\n", "\r"), "2019-02-19").unwrap_err().to_string();
+    assert!(error.contains("line 1: `费率备注`") && error.contains("download it again"), "{error}");
+    assert_eq!(of(format!("{ALL}\r"), "2019-02-19").unwrap(), Read::default());
+}
+
 /// Gives a header, payments without end, and one broken line among them.
 struct Endless {
     line: usize,
