@@ -12,6 +12,10 @@ use crate::money::Fen;
 /// The default `time_format`, which need not be interpreted for every cell.
 const PLAIN_FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
+/// What a spreadsheet shows, and saves as CSV, where it cannot compute a cell.
+const SPREADSHEET_ERRORS: [&str; 9] =
+    ["#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"];
+
 /// An id as text, without the guards that keep spreadsheets from making a number of it.
 pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
     let text = unguarded(cell);
@@ -19,6 +23,9 @@ pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
         return Err("a spreadsheet made a number of this id and its digits are lost: \
                     export again with the column as text, or straight from the till without a spreadsheet"
             .to_owned());
+    }
+    if text.starts_with('#') && SPREADSHEET_ERRORS.contains(&text) {
+        return Err("an error of a spreadsheet, not an id: correct its formula and export again".to_owned());
     }
     if is_float_text(text) {
         return Err("a program made a decimal number of this id: export the column as text".to_owned());
@@ -165,6 +172,14 @@ mod tests {
         for fine in ["12E34", "E+5", "1.2E+", "A1E+3", "v1.0", "12.0", "2026-11-18.001"] {
             assert_eq!(id(fine).unwrap(), fine);
         }
+    }
+
+    #[test]
+    fn what_a_spreadsheet_shows_where_it_has_no_value_is_no_id() {
+        for cell in ["#N/A", " #REF! ", "'#VALUE!"] {
+            assert!(id(cell).unwrap_err().contains("error of a spreadsheet"), "{cell}");
+        }
+        assert_eq!(id("#12").unwrap(), "#12");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fs::File;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::DateTime;
@@ -13,7 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::found::{self, Found};
 use super::hashing::Hashing;
-use super::sheet::{Sheet, TypedRow};
+use super::sheet::{Lost, Sheet, TypedCell, TypedRow, typed_row};
 use super::{ExportError, rendered};
 
 /// Opens a file; timestamps become text of `time_format`, row 1 after the header is line 2.
@@ -35,15 +36,44 @@ fn unreadable(name: &str, error: &dyn std::fmt::Display) -> ExportError {
     ExportError::Format { file: name.to_owned(), why: format!("is no readable Parquet file ({error})") }
 }
 
-fn rows(batch: &RecordBatch, time_format: &str) -> Result<Vec<TypedRow>, arrow::error::ArrowError> {
-    let columns: Vec<_> = batch.columns().iter().map(|column| texts(column, time_format)).collect::<Result<_, _>>()?;
-    let cells = |index: usize| columns.iter().map(|column: &Vec<String>| column[index].as_str()).collect();
-    let row = |index: usize| -> TypedRow { (cells(index), Vec::new()) };
+fn rows(batch: &RecordBatch, time_format: &str) -> Result<Vec<TypedRow>, ArrowError> {
+    let columns: Vec<_> = batch.columns().iter().map(|column| cells(column, time_format)).collect::<Result<_, _>>()?;
+    let row = |index: usize| typed_row(columns.iter().map(|column: &Vec<TypedCell>| &column[index]));
     Ok((0..batch.num_rows()).map(row).collect())
 }
 
+/// Every value of a column; null is empty.
+fn cells(column: &ArrayRef, time_format: &str) -> Result<Vec<TypedCell>, ArrowError> {
+    if is_bytes(column.data_type()) {
+        let bytes = cast(column, &DataType::LargeBinary)?;
+        return Ok(bytes
+            .as_binary::<i64>()
+            .iter()
+            .map(|value| value.map_or_else(TypedCell::default, text_of))
+            .collect());
+    }
+    let texts = texts(column, time_format)?;
+    Ok(texts.into_iter().map(|text| TypedCell { text, lost: None }).collect())
+}
+
+/// Many writers leave out that a column of bytes is text; shown as hex its ids would be none.
+fn is_bytes(kind: &DataType) -> bool {
+    match kind {
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
+        DataType::Dictionary(_, value) => is_bytes(value),
+        _ => false,
+    }
+}
+
+fn text_of(bytes: &[u8]) -> TypedCell {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => TypedCell { text: text.to_owned(), lost: None },
+        Err(_) => TypedCell { text: String::new(), lost: Some(Lost::Bytes) },
+    }
+}
+
 /// Every value of a column as text; null is empty.
-fn texts(column: &ArrayRef, time_format: &str) -> Result<Vec<String>, arrow::error::ArrowError> {
+fn texts(column: &ArrayRef, time_format: &str) -> Result<Vec<String>, ArrowError> {
     match column.data_type() {
         DataType::Timestamp(_, zone) => {
             let micros = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
@@ -79,14 +109,19 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        Decimal128Array, DictionaryArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray,
+        BinaryArray, BinaryViewArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array, LargeBinaryArray,
+        StringArray, TimestampMillisecondArray,
     };
     use arrow::datatypes::Int32Type;
 
     use super::*;
 
+    fn typed(column: impl Array + 'static) -> Vec<TypedCell> {
+        cells(&(Arc::new(column) as ArrayRef), "%Y-%m-%d %H:%M:%S").unwrap()
+    }
+
     fn shown(column: impl Array + 'static) -> Vec<String> {
-        texts(&(Arc::new(column) as ArrayRef), "%Y-%m-%d %H:%M:%S").unwrap()
+        typed(column).into_iter().map(|cell| cell.text).collect()
     }
 
     #[test]
@@ -98,6 +133,30 @@ mod tests {
         assert_eq!(shown(decimal), ["12.30"]);
         let category: DictionaryArray<Int32Type> = vec!["a", "b", "a"].into_iter().collect();
         assert_eq!(shown(category), ["a", "b", "a"]);
+    }
+
+    #[test]
+    fn bytes_are_text_where_they_can_be_and_lost_where_not() {
+        let values = vec![Some("券1".as_bytes()), None, Some(b"\xff\xfe"), Some(b"")];
+        let lost = |cell: &TypedCell| cell.lost == Some(Lost::Bytes);
+        for cells in [
+            typed(BinaryArray::from(values.clone())),
+            typed(LargeBinaryArray::from(values.clone())),
+            typed(BinaryViewArray::from(values.clone())),
+            typed(DictionaryArray::<Int32Type>::new(
+                vec![0, 1, 2, 3].into(),
+                Arc::new(BinaryArray::from(values)) as ArrayRef,
+            )),
+        ] {
+            assert_eq!(cells.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>(), ["券1", "", "", ""]);
+            assert_eq!(cells.iter().map(lost).collect::<Vec<_>>(), [false, false, true, false]);
+        }
+    }
+
+    #[test]
+    fn a_gap_in_a_column_of_numbers_is_empty() {
+        let floats = Float64Array::from(vec![1288880001.0, f64::NAN]);
+        assert_eq!(shown(floats), ["1288880001", ""]);
     }
 
     #[test]

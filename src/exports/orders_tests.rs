@@ -404,7 +404,7 @@ fn a_workbook_reads_like_its_csv_and_names_the_row_of_a_rounded_number() {
 
 /// The rows of a workbook of the usual header and one row of these cells, and what is wrong with it.
 fn in_workbook(cells: &[&str]) -> Result<Read, ExportError> {
-    let header: String = HEADER.split(',').map(|name| text_cell(name)).collect();
+    let header: String = HEADER.split(',').map(text_cell).collect();
     let data = format!(r#"<row r="1">{header}</row><row r="2">{}</row>"#, cells.concat());
     let till = Till::with("").and("2026-11-18.xlsx", crate::exports::spreadsheet::tests::workbook(&data));
     till.read_as(|source| {
@@ -440,6 +440,22 @@ fn a_formula_that_nobody_computed_is_a_bad_row_and_not_nothing() {
     assert_eq!(with(12, "<c><f>A2</f></c>").unwrap().rows[0].remark, None);
     let formulas = vec!["<c><f>A1</f></c>"; good.len()];
     assert_eq!(bad_rows(in_workbook(&formulas).unwrap_err()).len(), 1, "a row of formulas is not blank");
+}
+
+#[test]
+fn an_error_of_a_spreadsheet_is_a_bad_row_wherever_its_value_counts() {
+    let good: Vec<String> = GOOD.split(',').map(text_cell).collect();
+    let with = |place: usize, cell: &str| {
+        let cells: Vec<_> = good.iter().enumerate().map(|(at, good)| if at == place { cell } else { good }).collect();
+        in_workbook(&cells)
+    };
+    let error = r#"<c t="e"><f>VLOOKUP(A2,B:C,2,0)</f><v>#N/A</v></c>"#;
+    for (place, value) in [(0, "#N/A"), (3, ""), (6, "#N/A"), (10, "#N/A"), (11, "#N/A")] {
+        let bad = bad_rows(with(place, error).unwrap_err());
+        assert_eq!((bad[0].line, bad[0].value.as_str()), (2, value));
+        assert!(bad[0].why.contains("shows an error"), "{}", bad[0]);
+    }
+    assert_eq!(with(12, error).unwrap().rows[0].remark.as_deref(), Some("#N/A"));
 }
 
 proptest! {

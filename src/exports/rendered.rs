@@ -8,8 +8,11 @@ use crate::clock::beijing;
 /// A number as a person reads it in the cell: 15 significant digits, as spreadsheets keep them.
 ///
 /// From 10^15 on a double no longer holds every integer; such a number is written `1.28888E+15`, which
-/// is refused wherever an id is expected.
+/// is refused wherever an id is expected. Data frames write what is missing among numbers as not a number.
 pub(super) fn number(value: f64) -> String {
+    if value.is_nan() {
+        return String::new();
+    }
     let rounded = format!("{value:.14e}").parse().unwrap_or(value);
     if rounded.abs() < 1e15 {
         return format!("{rounded}");
@@ -43,6 +46,7 @@ mod tests {
             (1900000001.0, "1900000001"),
             (999999999999999.0, "999999999999999"),
             (1288880000000001.0, "1.28888E+15"),
+            (f64::NAN, ""),
         ] {
             assert_eq!(number(value), text);
         }

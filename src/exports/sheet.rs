@@ -46,11 +46,30 @@ pub(super) type Cells = Box<dyn Iterator<Item = Result<TypedRow, ExportError>>>;
 /// A row of a typed format: its cells as text, and those that have none that could be read.
 pub(super) type TypedRow = (StringRecord, Vec<(usize, Lost)>);
 
+/// A typed cell as text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct TypedCell {
+    /// What a CSV would hold.
+    pub(super) text: String,
+    /// Why that is no value.
+    pub(super) lost: Option<Lost>,
+}
+
+/// The row of these cells.
+pub(super) fn typed_row<'c>(cells: impl Iterator<Item = &'c TypedCell> + Clone) -> TypedRow {
+    let lost = cells.clone().enumerate().filter_map(|(place, cell)| Some((place, cell.lost?)));
+    (cells.map(|cell| cell.text.as_str()).collect(), lost.collect())
+}
+
 /// Why a typed cell has no value, though it is not empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lost {
     /// A formula that nobody has computed: programs that only write a workbook store no value with it.
     Formula,
+    /// The spreadsheet could not compute the cell.
+    Error,
+    /// Bytes of no text.
+    Bytes,
 }
 
 impl Lost {
@@ -60,6 +79,8 @@ impl Lost {
             Lost::Formula => {
                 "the formula of this cell has no stored value: open the file in the spreadsheet program and save it there"
             }
+            Lost::Error => "the spreadsheet shows an error here: correct its formula and save the file again",
+            Lost::Bytes => "bytes that are not UTF-8: write the column as text",
         }
     }
 }

@@ -8,7 +8,7 @@ use std::io::Cursor;
 use calamine::{Cell, CellType, Data, Range, Reader, Xlsx, XlsxError};
 
 use super::found::{self, Found};
-use super::sheet::{Lost, Sheet, TypedRow};
+use super::sheet::{Lost, Sheet, TypedCell, TypedRow, typed_row};
 use super::{ExportError, ExportFile, rendered};
 
 /// Reads the first worksheet; date cells become text of `time_format`.
@@ -22,41 +22,32 @@ pub(super) fn open(found: &Found, time_format: &str) -> Result<Sheet, ExportErro
     let Some(name) = workbook.sheet_names().into_iter().next() else { return Err(unreadable(&"no worksheet")) };
     let range = filled(&mut workbook, &name, time_format).map_err(|error| unreadable(&error))?;
     let first_row = range.start().map_or(0, |(row, _)| u64::from(row));
-    sheet_of(file, range.rows().map(typed_row).collect(), first_row)
+    sheet_of(file, range.rows().map(|row| typed_row(row.iter())).collect(), first_row)
 }
 
-/// A cell as text.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Held {
-    text: String,
-    lost: Option<Lost>,
-}
-
-impl CellType for Held {}
+impl CellType for TypedCell {}
 
 /// The cells of a worksheet that are not empty.
-fn filled(workbook: &mut Xlsx<Cursor<Vec<u8>>>, name: &str, time_format: &str) -> Result<Range<Held>, XlsxError> {
+fn filled(workbook: &mut Xlsx<Cursor<Vec<u8>>>, name: &str, time_format: &str) -> Result<Range<TypedCell>, XlsxError> {
     let mut cells = Vec::new();
     let mut reader = workbook.worksheet_cells_reader(name)?;
     while let Some(cell) = reader.next_cell_with_formula_metadata()? {
-        let held = held(&cell.value.into(), cell.formula.is_some(), time_format);
-        if held != Held::default() {
-            cells.push(Cell::new(cell.pos, held));
+        let typed = typed(&cell.value.into(), cell.formula.is_some(), time_format);
+        if typed != TypedCell::default() {
+            cells.push(Cell::new(cell.pos, typed));
         }
     }
     Ok(Range::from_sparse(cells))
 }
 
 /// A formula whose result is the empty text has that text stored; one without any value was never computed.
-fn held(value: &Data, is_formula: bool, time_format: &str) -> Held {
-    let lost = (is_formula && *value == Data::Empty).then_some(Lost::Formula);
-    Held { text: text(value, time_format), lost }
-}
-
-fn typed_row(row: &[Held]) -> TypedRow {
-    let cells = row.iter().map(|cell| cell.text.as_str()).collect();
-    let lost = row.iter().enumerate().filter_map(|(place, cell)| Some((place, cell.lost?))).collect();
-    (cells, lost)
+fn typed(value: &Data, is_formula: bool, time_format: &str) -> TypedCell {
+    let lost = match value {
+        Data::Empty => is_formula.then_some(Lost::Formula),
+        Data::Error(_) => Some(Lost::Error),
+        _ => None,
+    };
+    TypedCell { text: text(value, time_format), lost }
 }
 
 fn sheet_of(file: ExportFile, rows: Vec<TypedRow>, first_row: u64) -> Result<Sheet, ExportError> {
