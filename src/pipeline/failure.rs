@@ -125,5 +125,5 @@ pub(super) fn issue_of(failure: Failure) -> Result<Issue, Failure> {
 /// A rule file is wrong.
 pub(super) fn rules_wrong(error: ReconcileError) -> Failure {
     Failure::caused_by(ExitCode::Usage, "the rules cannot be used", &error)
-        .hinting("`coupon-recon rules test` shows each rule; `rules.folders` names your own")
+        .hinting("`coupon-recon rules list` shows those that come with the program; `rules.folders` names your own")
 }

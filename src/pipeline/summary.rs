@@ -24,9 +24,7 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
     text.extend(manifest.coverage.as_ref().map(coverage));
     breaks(&mut text, &outcome.breaks);
     neighbours(&mut text, manifest);
-    for (rule, why) in &manifest.unjudged_rules {
-        let _ = writeln!(text, "  not judged: {rule} ({why})");
-    }
+    unjudged(&mut text, &manifest.unjudged_rules);
     problems(&mut text, &outcome.issues);
     if let Some(stale) = stale(manifest) {
         let _ = writeln!(text, "  {stale}");
@@ -124,6 +122,17 @@ fn neighbours(text: &mut String, manifest: &Manifest) {
     if manifest.early_decisions > 0 {
         let count = manifest.early_decisions;
         let _ = writeln!(text, "  note: {count} decisions are about breaks first seen on a later day");
+    }
+}
+
+/// The rules that were not judged, those of one cause together.
+fn unjudged(text: &mut String, rules: &BTreeMap<String, String>) {
+    let mut told: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (rule, why) in rules {
+        told.entry(why).or_default().push(rule);
+    }
+    for (why, rules) in told {
+        let _ = writeln!(text, "  not judged: {} ({why})", rules.join(", "));
     }
 }
 

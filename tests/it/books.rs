@@ -1,6 +1,11 @@
 //! The books: what was read is published or put aside, a rerun says what it changed, a day that was
 //! never run is noticed, and a decision is about a break that is known.
 
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use coupon_recon::record::Break;
+
 use crate::support::{Shop, day};
 
 fn put_in_quarantine(shop: &Shop) {
@@ -119,4 +124,31 @@ fn a_decision_on_an_unknown_break_is_65_and_one_on_a_later_break_is_passed_over_
 fn manifest(ending: &crate::support::Ending) -> serde_json::Value {
     let path = ending.json()["manifest"].as_str().unwrap().to_owned();
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_day_without_its_export_is_no_reason_for_breaks_of_the_nights_after_it() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    let without_order = |date| -> BTreeSet<(String, Option<NaiveDate>)> {
+        let of_orders = |it: &&Break| ["AO01", "AO02"].contains(&it.rule_id.as_str()) && it.last_seen_date == date;
+        shop.breaks(date).iter().filter(of_orders).map(|it| (it.break_id.clone(), it.event_date)).collect()
+    };
+    let truth = without_order(day(20));
+    shop.forget_lake();
+    let (export, away) = (shop.path("orders/2026-11-19.csv"), shop.path("late.csv"));
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
+    std::fs::rename(&export, &away).unwrap();
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-19"]).code, 75);
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-20"]).code, 0);
+    let found = without_order(day(20));
+    assert!(found.iter().any(|(_, event)| *event == Some(day(20))), "other days are judged: {found:?}");
+    let unexplained: Vec<_> = found.iter().filter(|(_, event)| *event == Some(day(19))).collect();
+    assert!(unexplained.is_empty(), "an order of the missing day may explain them: {unexplained:?}");
+    std::fs::rename(&away, &export).unwrap();
+    for date in ["2026-11-19", "2026-11-20"] {
+        assert_eq!(shop.run(&wechat, &["--date", date]).code, 0);
+    }
+    assert_eq!(without_order(day(20)), truth, "once the export is there, the day is judged");
 }

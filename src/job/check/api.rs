@@ -16,8 +16,8 @@ const PAY_URL: &str = "https://api.mch.weixin.qq.com";
 /// Reference v3 §1.11.
 const PAY_BACKUP_URL: &str = "https://api2.mch.weixin.qq.com";
 const MP_URL: &str = "https://api.weixin.qq.com";
-/// The most days of datacube figures that are pulled again each night.
-const MOST_REPULL_DAYS: u32 = 366;
+/// The most days of datacube figures that are pulled again each night: more than a year is a slip of the pen.
+const MOST_REPULL_DAYS: i64 = 366;
 
 /// The keys every API section has.
 struct WrittenLimits<'w> {
@@ -101,19 +101,9 @@ impl Checker<'_> {
         let limits = self.limits(&limits_of!(section), job, &defaults);
         let appid = self.text(&section.appid);
         let secret = self.required_secret("secret", section.place(), &section.secret_env, &section.secret_file);
-        let repull_days = self.repull_days(&section.repull_days);
+        let repull_days = self.number_within(&section.repull_days, 3, 1..=MOST_REPULL_DAYS);
         let member_card_ids = self.ids(&section.member_card_ids);
         Some(MpSettings { limits: limits?, appid: appid?, secret: secret?, repull_days, member_card_ids })
-    }
-
-    /// More than one call may span is asked in several; more than a year is a slip of the pen.
-    fn repull_days(&mut self, written: &Option<Written<i64>>) -> u32 {
-        let days = self.number(written, 3, 1);
-        if let Some(written) = written.as_ref().filter(|_| days > MOST_REPULL_DAYS) {
-            let text = format!("`{}` is {days}: it must be at most {MOST_REPULL_DAYS}", written.place.key);
-            self.problems.add_with_hint(&written.place, text, "figures are corrected for a few days; 3 is usual");
-        }
-        days
     }
 
     fn limits(
