@@ -22,8 +22,10 @@ SELECT o.out_trade_no AS out_trade_no,
 FROM wechat_orders o
 JOIN known_days k ON k.dt = o.paid_date
 JOIN known_days c ON c.dt = o.changed_date
+LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'orders') e ON e.dt = o.bill_refund_date
 CROSS JOIN params p
 WHERE k.dataset = 'payments'
   AND c.dataset = 'refunds'
   AND o.paid_date >= p.known_from
+  AND (o.bill_refund_date IS NULL OR e.dt IS NOT NULL)
   AND o.refund_fen <> o.bill_refund_fen

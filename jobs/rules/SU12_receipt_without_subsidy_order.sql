@@ -22,8 +22,8 @@ SELECT r.out_subsidy_no AS out_subsidy_no,
          || COALESCE(CAST(r.receipt_date AS STRING), '(unknown day)') || ', the ledger does not have it' AS why,
        r.receipt_date AS event_date
 FROM receipts r
-CROSS JOIN (SELECT MIN(dt) AS first_dt FROM known_days WHERE dataset = 'subsidy_orders') k
+LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'subsidy_orders') k ON k.dt = r.receipt_date
 LEFT JOIN (SELECT DISTINCT out_subsidy_no, 1 AS is_known FROM subsidy_orders_history) s
   ON s.out_subsidy_no = r.out_subsidy_no
 WHERE s.is_known IS NULL
-  AND (r.receipt_date IS NULL OR r.receipt_date >= k.first_dt)
+  AND (r.receipt_date IS NULL OR k.dt IS NOT NULL)

@@ -119,10 +119,10 @@ impl Court<'_> {
         for rule in judged.values() {
             findings.take(date, rule, run(answers, self.terms, self.files, rule)?, &mut undecided)?;
         }
-        let windows: BTreeMap<_, _> =
-            judged.iter().map(|(id, rule)| (*id, Window::of(self.terms, self.files, rule))).collect();
+        let starts: BTreeMap<_, _> =
+            judged.iter().map(|(id, rule)| (*id, window_start(self.terms, self.files, rule))).collect();
         let is_judged =
-            |row: &Break| windows.get(row.rule_id.as_str()).is_some_and(|window| window.holds(row.event_date));
+            |row: &Break| starts.get(row.rule_id.as_str()).is_some_and(|start| is_in_window(row.event_date, *start));
         let yesterday = yesterday(self.rules, self.files)?.inspect(|row| {
             if let Ok(row) = row {
                 undecided.remove(&row.break_id);
@@ -240,9 +240,9 @@ fn run<'a>(
 ) -> Result<BTreeMap<String, Finding<'a>>, ReconcileError> {
     let mut rows = answers.candidates(rule).map_err(|error| error.in_rule(rule))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
-    let window = Window::of(terms, files, rule);
+    let start = window_start(terms, files, rule);
     let grace = terms.grace_days_of(rule.datasets());
-    let in_window = rows.into_iter().filter(|row| window.holds(row.event_date));
+    let in_window = rows.into_iter().filter(|row| is_in_window(row.event_date, start));
     let findings = in_window.map(|candidate| {
         let is_due = candidate.event_date.is_none_or(|event| event + grace <= files.date);
         (candidate.break_id(rule), Finding { rule, candidate, is_due })
@@ -264,31 +264,17 @@ fn yesterday(
 const TRANSACTIONS: [&str; 7] =
     ["orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns", "subsidy_orders"];
 
-/// The days whose events a rule can judge tonight; what it has found of others before is carried as it was.
-struct Window {
-    /// The look-back, and for rules on transactions the first known export day in it (design §7).
-    start: NaiveDate,
-    /// For rules that read orders: the days after it that lack their export. What an order of theirs would explain is
-    /// unexplained only because it is missing (design §12).
-    unknown: BTreeSet<NaiveDate>,
+/// The first event date a rule is judged from: the look-back, and for rules on transactions the first
+/// known export day in it (design §7).
+fn window_start(terms: &Terms, files: &DayFiles, rule: &Rule) -> NaiveDate {
+    if rule.datasets().any(|dataset| TRANSACTIONS.contains(&dataset)) {
+        return parameters::first_known_order_day(terms, files);
+    }
+    terms.rules.lookback_start(files.date)
 }
 
-impl Window {
-    fn of(terms: &Terms, files: &DayFiles, rule: &Rule) -> Window {
-        let start = match rule.datasets().any(|dataset| TRANSACTIONS.contains(&dataset)) {
-            true => parameters::first_known_order_day(terms, files),
-            false => terms.rules.lookback_start(files.date),
-        };
-        let unknown = match rule.datasets().any(|dataset| dataset == "orders") {
-            true => parameters::unknown_order_days(terms, files),
-            false => BTreeSet::new(),
-        };
-        Window { start, unknown }
-    }
-
-    fn holds(&self, event: Option<NaiveDate>) -> bool {
-        event.is_none_or(|event| event >= self.start && !self.unknown.contains(&event))
-    }
+fn is_in_window(event: Option<NaiveDate>, start: NaiveDate) -> bool {
+    event.is_none_or(|event| event >= start)
 }
 
 #[cfg(test)]

@@ -33,14 +33,6 @@ pub(super) fn first_known_order_day(terms: &Terms, files: &DayFiles) -> NaiveDat
     files.window("orders", start).first().map_or(start, |(first, _)| *first)
 }
 
-/// The days of the look-back, after the first known one, of which no order export is known. A job without orders has none.
-pub(super) fn unknown_order_days(terms: &Terms, files: &DayFiles) -> BTreeSet<NaiveDate> {
-    let known: BTreeSet<_> =
-        files.window("orders", terms.rules.lookback_start(files.date)).into_iter().map(|(day, _)| day).collect();
-    let first = known.first().copied().unwrap_or(files.date);
-    first.iter_days().take_while(|day| *day < files.date).filter(|day| !known.contains(day)).collect()
-}
-
 /// One row: the dates of the night and the numbers of `[rules]`.
 fn params(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
     let date = files.date;

@@ -202,13 +202,6 @@ class Night:
     def window_start(self, rule: Rule) -> datetime.date:
         return self.first_known_order_day() if TRANSACTIONS & set(rule.datasets()) else self.lookback_start
 
-    def unknown_days(self, rule: Rule) -> set[datetime.date]:
-        """Days after the first known one whose orders are missing: rules that read orders do not judge them."""
-        if "orders" not in rule.datasets():
-            return set()
-        first = next((date for date, _ in self.window("orders")), self.date)
-        return {first + place * DAY for place in range((self.date - first).days)} - {date for date, _ in self.window("orders")}
-
 
 def column(part: pathlib.Path, name: str) -> list:
     return pyarrow.compute.unique(pyarrow.parquet.ParquetFile(part).read(columns=[name])[name]).to_pylist()
