@@ -7,6 +7,7 @@ pub mod money;
 pub mod ahead;
 pub mod behind;
 pub(crate) mod threads;
+pub(crate) mod bisection;
 pub(crate) mod tournament;
 pub mod clock;
 pub mod secret;

@@ -14,6 +14,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
 use crate::behind::Behind;
+use crate::bisection::first_not;
 
 /// Threads that encode, where nobody says otherwise; the one that makes the rows is a third.
 const THREADS: usize = 2;
@@ -138,7 +139,7 @@ impl Group {
     fn room(&self, limit: GroupLimit, batch: &RecordBatch) -> usize {
         let rows = batch.num_rows().min(limit.rows - self.rows);
         let is_below = |rows: usize| self.plain_bytes + plain_bytes(batch, rows) < limit.plain_bytes;
-        if is_below(rows) { rows } else { first_not(rows, is_below) }
+        if is_below(rows) { rows } else { first_not(1..rows, is_below) }
     }
 
     fn is_full(&self, limit: GroupLimit) -> bool {
@@ -163,16 +164,6 @@ impl Group {
         chunks.sort_by_key(|(column, _)| *column);
         Ok(chunks.into_iter().map(|(_, chunk)| chunk).collect())
     }
-}
-
-/// The smallest number from 1 to `last` for which `is_below` does not hold; for none of the smaller ones it fails.
-fn first_not(last: usize, is_below: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (1, last);
-    while low < high {
-        let middle = low.midpoint(high);
-        (low, high) = if is_below(middle) { (middle + 1, high) } else { (low, middle) };
-    }
-    low
 }
 
 /// What the first rows of a batch take before they are encoded: a function of the rows, however they were batched.

@@ -1,7 +1,6 @@
 //! The rows of a partition one after the other, or of a merge of several, as borrowed rows of the
 //! batch they stand in. Holds one batch per partition: memory does not grow with it.
 
-use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -10,6 +9,7 @@ use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::ahead::Ahead;
+use crate::bisection::first_not;
 use crate::dataset::batches::Batches as PartitionBatches;
 use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;
@@ -146,16 +146,6 @@ impl Iterator for Batches {
             Batches::Ahead(ahead) => ahead.next(),
         }
     }
-}
-
-/// The first row of which `is_before` does not hold, or the end of `rows`; behind such a row it holds of none.
-fn first_not(rows: Range<usize>, is_before: impl Fn(usize) -> bool) -> usize {
-    let Range { mut start, mut end } = rows;
-    while start < end {
-        let middle = start.midpoint(end);
-        (start, end) = if is_before(middle) { (middle + 1, end) } else { (start, middle) };
-    }
-    start
 }
 
 /// How many rows partitions have, by the footers of their files.

@@ -8,6 +8,7 @@ use flate2::read::MultiGzDecoder;
 use memchr::memchr_iter;
 
 use super::{BillError, trailer};
+use crate::wechat::wording::shown;
 
 /// No line of a bill comes near: product names are short.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -126,7 +127,8 @@ impl<'f, R: Read> Lines<'f, R> {
         }
         let (code, message) = if first.starts_with('{') { json_error(&document) } else { xml_error(&document) };
         let parts: Vec<_> = code.iter().chain(&message).map(|part| format!("`{part}`")).collect();
-        let said = if parts.is_empty() { "it says neither code nor message".to_owned() } else { parts.join(" ") };
+        let said =
+            if parts.is_empty() { "it says neither code nor message".to_owned() } else { shown(&parts.join(" ")) };
         Err(BillError::ErrorDocument { file: self.file.to_owned(), code, said })
     }
 

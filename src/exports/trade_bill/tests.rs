@@ -297,6 +297,14 @@ fn error_documents_are_told_from_bills_with_their_code() {
 }
 
 #[test]
+fn an_error_document_does_not_bring_an_openid_into_a_message() {
+    let openid = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o";
+    let body = format!(r#"{{"code":"PARAM_ERROR","message":"{openid} asked /v3/bill?token=secret"}}"#);
+    let error = of(&body, "2019-02-19").unwrap_err().to_string();
+    assert!(error.contains("PARAM_ERROR") && !error.contains(openid) && !error.contains("secret"), "{error}");
+}
+
+#[test]
 fn the_bill_of_another_day_is_refused_and_a_stray_row_is_not() {
     let error = of(sample(), "2019-02-20").unwrap_err();
     assert!(matches!(error, BillError::OtherDay { found, .. } if found == "2019-02-19".parse().unwrap()), "{error}");

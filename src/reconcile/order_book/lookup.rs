@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::Order;
 use super::filter::{BITS_OF_MANY, Filter, FilterWriter};
+use crate::bisection::first_not;
 use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::text_hash::hash;
 
@@ -81,13 +82,9 @@ impl Blocks {
     /// Where the block begins that a text must lie in, and where it ends, if it is not the last; `None` when the text is
     /// smaller than all.
     fn find(&self, text: &str) -> Option<(u64, Option<u64>)> {
-        let (mut least, mut most) = (0, self.places.len());
-        while least < most {
-            let middle = usize::midpoint(least, most);
-            if self.first(middle) <= text { least = middle + 1 } else { most = middle }
-        }
-        let start = self.places[least.checked_sub(1)?].start;
-        Some((start, self.places.get(least).map(|next| next.start)))
+        let next = first_not(0..self.places.len(), |block| self.first(block) <= text);
+        let start = self.places[next.checked_sub(1)?].start;
+        Some((start, self.places.get(next).map(|next| next.start)))
     }
 
     fn first(&self, block: usize) -> &str {
