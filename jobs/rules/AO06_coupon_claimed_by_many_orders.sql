@@ -18,16 +18,20 @@ SELECT l.stock_id AS stock_id,
        c.discount_fen AS at_risk_fen,
        CAST(l.claim_count AS STRING) || ' live orders claim it, the first is ' || c.first_order
          || ', the last ' || c.last_order AS why,
-       c.paid_date AS event_date
+       c.paid_date AS event_date,
+       c.oldest_dt AS oldest_input_date
 FROM coupons l
 JOIN (SELECT o.stock_id AS stock_id,
              o.coupon_code AS coupon_code,
              MIN(o.out_trade_no) AS first_order,
              MAX(o.out_trade_no) AS last_order,
              MAX(o.discount_fen) AS discount_fen,
-             MAX(t.paid_date) AS paid_date
+             MAX(t.paid_date) AS paid_date,
+             MIN(t.changed_date) AS oldest_dt,
+             COUNT(*) AS order_count
       FROM order_lines o
       JOIN order_totals t ON t.out_trade_no = o.out_trade_no
       WHERE t.is_live AND o.coupon_code <> ''
       GROUP BY o.stock_id, o.coupon_code) c ON c.stock_id = l.stock_id AND c.coupon_code = l.coupon_code
 WHERE l.match_pass = 'ambiguous'
+  AND l.claim_count = c.order_count

@@ -18,7 +18,8 @@ SELECT o.out_trade_no AS out_trade_no,
        ABS(o.bill_paid_fen - o.paid_fen) AS at_risk_fen,
        'the export says ' || CAST(o.paid_fen AS STRING) || ' fen paid, the bill of '
          || CAST(o.bill_date AS STRING) || ' says ' || CAST(o.bill_paid_fen AS STRING) || ' fen' AS why,
-       o.bill_date AS event_date
+       o.bill_date AS event_date,
+       LEAST(o.changed_date, o.bill_date) AS oldest_input_date
 FROM order_totals o
 WHERE NOT o.bill_is_revoked
   AND o.bill_paid_fen <> o.paid_fen

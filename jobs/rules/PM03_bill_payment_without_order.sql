@@ -19,7 +19,8 @@ SELECT b.transaction_id AS transaction_id,
        'the bill of ' || CAST(b.dt AS STRING) || ' has ' || CAST(b.order_fen AS STRING) || ' fen for order '
          || b.out_trade_no || ', no export has it; nearest order of that day and amount without a bill row: '
          || COALESCE(c.out_trade_no, 'none') AS why,
-       b.dt AS event_date
+       b.dt AS event_date,
+       CAST(b.dt - INTERVAL '1' DAY AS DATE) AS oldest_input_date
 FROM bill_payments b
 JOIN known_days k ON k.dt = b.dt
 LEFT JOIN order_totals t ON t.transaction_id = b.transaction_id

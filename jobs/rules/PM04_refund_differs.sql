@@ -18,7 +18,8 @@ SELECT o.out_trade_no AS out_trade_no,
        ABS(o.bill_refund_fen - o.refund_fen) AS at_risk_fen,
        'the export says ' || CAST(o.refund_fen AS STRING) || ' fen refunded, the bills say '
          || CAST(o.bill_refund_fen AS STRING) || ' fen in ' || CAST(o.bill_refund_count AS STRING) || ' refunds' AS why,
-       COALESCE(o.bill_refund_date, o.changed_date) AS event_date
+       COALESCE(o.bill_refund_date, o.changed_date) AS event_date,
+       o.paid_date AS oldest_input_date
 FROM wechat_orders o
 JOIN known_days k ON k.dt = o.paid_date
 JOIN known_days c ON c.dt = o.changed_date

@@ -16,7 +16,8 @@ SELECT c.stock_id AS stock_id,
        0 AS at_risk_fen,
        CAST(SUM(c.coupon_count) AS STRING) || ' coupons received up to ' || CAST(MAX(c.received_date) AS STRING)
          || ', the stock was ' || MAX(b.stock_state) || ' on ' || CAST(MIN(c.stopped_dt) AS STRING) AS why,
-       MAX(c.received_date) AS event_date
+       MAX(c.received_date) AS event_date,
+       MIN(c.stopped_dt) AS oldest_input_date
 FROM (SELECT r.stock_id AS stock_id, r.received_date AS received_date,
              MAX(r.coupon_count) AS coupon_count, MAX(h.dt) AS stopped_dt
       FROM (SELECT stock_id, received_date, COUNT(*) AS coupon_count

@@ -25,7 +25,13 @@ SELECT l.stock_id AS stock_id,
 FROM coupons l
 LEFT JOIN (SELECT DISTINCT stock_id, coupon_code FROM subsidy_orders_history) s
   ON s.stock_id = l.stock_id AND s.coupon_code = l.coupon_code
+LEFT JOIN (SELECT DISTINCT y.stock_id AS stock_id, y.coupon_code AS coupon_code
+           FROM breaks_yesterday y
+           CROSS JOIN params p
+           WHERE y.rule_id = 'SU11' AND y.status <> 'resolved' AND y.event_date < p.lookback_start) b
+  ON b.stock_id = l.stock_id AND b.coupon_code = l.coupon_code
 WHERE l.subsidy_expected_fen > 0
   AND l.order_live
   AND l.subsidy_status IS NULL
   AND s.coupon_code IS NULL
+  AND b.coupon_code IS NULL

@@ -12,6 +12,8 @@
 -- 原因: {count} 笔有效补差回执（{status}）共 {paid} 分，应补 {owed} 分；最早 {first}，最晚 {last}
 -- why: {count} live receipts ({status}) of {paid} fen, owed: nothing; first {first}, last {last}
 -- 原因: {count} 笔有效补差回执（{status}）共 {paid} 分，无需补差；最早 {first}，最晚 {last}
+-- why: {count} live receipts ({status}) of {paid} fen, owed: not known; first {first}, last {last}
+-- 原因: {count} 笔有效补差回执（{status}）共 {paid} 分，订单未知，应补金额无法计算；最早 {first}，最晚 {last}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,
@@ -24,7 +26,9 @@ SELECT l.stock_id AS stock_id,
        l.subsidy_live_fen - COALESCE(l.subsidy_expected_fen, 0) AS at_risk_fen,
        CAST(l.subsidy_receipt_count AS STRING) || ' live receipts (' || l.subsidy_status || ') of '
          || CAST(l.subsidy_live_fen AS STRING) || ' fen, owed: '
-         || COALESCE(CAST(l.subsidy_expected_fen AS STRING) || ' fen', 'nothing') || '; first '
+         || COALESCE(CAST(l.subsidy_expected_fen AS STRING) || ' fen',
+                     CASE WHEN l.state_on_date = 'USED' AND g.stock_id IS NOT NULL THEN 'not known' ELSE 'nothing' END)
+         || '; first '
          || r.first_no || ', last ' || r.last_no AS why,
        r.receipt_date AS event_date
 FROM coupons l
@@ -33,5 +37,6 @@ JOIN (SELECT stock_id, coupon_code, MAX(receipt_date) AS receipt_date,
       FROM receipts
       WHERE is_live
       GROUP BY stock_id, coupon_code) r ON r.stock_id = l.stock_id AND r.coupon_code = l.coupon_code
+LEFT JOIN subsidy_programs g ON g.stock_id = l.stock_id
 WHERE l.subsidy_receipt_count >= 2
   AND l.subsidy_live_fen > COALESCE(l.subsidy_expected_fen, 0)

@@ -21,7 +21,8 @@ SELECT r.out_subsidy_no AS out_subsidy_no,
        'receipt ' || r.status || ' of ' || CAST(r.amount_fen AS STRING) || ' fen for transaction '
          || r.transaction_id || ', which no order and no bill row has; the order of the coupon has transaction '
          || COALESCE(l.transaction_id, '(none)') AS why,
-       r.receipt_date AS event_date
+       r.receipt_date AS event_date,
+       l.used_date AS oldest_input_date
 FROM receipts r
 LEFT JOIN coupons l ON l.stock_id = r.stock_id AND l.coupon_code = r.coupon_code
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'orders') k ON k.dt = l.used_date

@@ -20,7 +20,8 @@ SELECT r.out_subsidy_no AS out_subsidy_no,
        r.amount_fen AS at_risk_fen,
        'receipt ' || r.status || ' of ' || CAST(r.amount_fen AS STRING) || ' fen created on '
          || COALESCE(CAST(r.receipt_date AS STRING), '(unknown day)') || ', the ledger does not have it' AS why,
-       r.receipt_date AS event_date
+       r.receipt_date AS event_date,
+       CAST(r.receipt_date - INTERVAL '1' DAY AS DATE) AS oldest_input_date
 FROM receipts r
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'subsidy_orders') k ON k.dt = r.receipt_date
 LEFT JOIN (SELECT DISTINCT out_subsidy_no, 1 AS is_known FROM subsidy_orders_history) s

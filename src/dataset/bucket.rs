@@ -120,11 +120,9 @@ impl Scope {
         match dataset {
             // A subsidy order of any age may still want its receipt.
             SubsidyOrder::DATASET => days.extend(earlier),
+            // A decision may be about a break of any day.
+            Break::DATASET => days.extend(published),
             _ => days.extend(earlier.last()),
-        }
-        if dataset == Break::DATASET {
-            // A decision about a break of a later day is no mistake.
-            days.extend(published.range(date..));
         }
         days
     }
@@ -168,7 +166,7 @@ mod tests {
         let scope = night(day(11, 18));
         let of = |dataset| scope.days(dataset, &days).into_iter().collect::<Vec<_>>();
         assert_eq!(of("orders"), [day(11, 1), day(11, 18)]);
-        assert_eq!(of("breaks"), [day(11, 1), day(11, 18), day(11, 19)]);
+        assert_eq!(of("breaks"), [day(8, 1), day(9, 1), day(11, 1), day(11, 18), day(11, 19)]);
         assert_eq!(of("subsidy_orders"), [day(8, 1), day(9, 1), day(11, 1), day(11, 18)]);
         assert_eq!(night(day(10, 30)).days("orders", &days).into_iter().collect::<Vec<_>>(), [day(9, 1)]);
     }

@@ -358,7 +358,7 @@ impl Work<'_> {
         let wanted = decisions.in_force(date);
         let earlier = match has_missing_nights {
             true => wanted,
-            false => restated::breaks_before(lake, date, wanted).map_err(|error| violated(&error))?,
+            false => restated::breaks_up_to(lake, date, wanted).map_err(|error| violated(&error))?,
         };
         Ok(decisions.knowing(later).remembering(earlier))
     }

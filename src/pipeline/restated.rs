@@ -60,9 +60,9 @@ pub(super) fn breaks_after(lake: &Lake, date: NaiveDate) -> Result<BTreeSet<Stri
     Ok(ids)
 }
 
-/// Of `wanted`, the breaks that days before `date` listed; the newest days are looked at first, and no
-/// further than to the last of them.
-pub(super) fn breaks_before(
+/// Of `wanted`, the breaks that days up to `date` listed, its version that is restated among them; the
+/// newest days are looked at first, and no further than to the last of them.
+pub(super) fn breaks_up_to(
     lake: &Lake,
     date: NaiveDate,
     mut wanted: BTreeSet<String>,
@@ -71,7 +71,7 @@ pub(super) fn breaks_before(
     struct Listed {
         break_id: String,
     }
-    let earlier = lake.partitions(Break::DATASET, NaiveDate::MIN, date);
+    let earlier = lake.partitions(Break::DATASET, NaiveDate::MIN, date + Days::new(1));
     let earlier = earlier.map_err(|source| PartitionError::Open { path: lake.dataset(Break::DATASET), source })?;
     let mut found = BTreeSet::new();
     for partition in earlier.iter().rev() {

@@ -29,6 +29,7 @@ pub(super) struct Candidate {
     pub(super) at_risk_fen: Option<Fen>,
     pub(super) why: Option<String>,
     pub(super) event_date: Option<NaiveDate>,
+    pub(super) oldest_input_date: Option<NaiveDate>,
 }
 
 /// The columns a rule's query may give; one it leaves out is null.
@@ -50,6 +51,7 @@ pub(super) const COLUMNS: &[ResultColumn<'_>] = &[
     ("at_risk_fen", Integer),
     ("why", Text),
     ("event_date", Date),
+    ("oldest_input_date", Date),
 ];
 
 impl Candidate {
@@ -98,6 +100,7 @@ pub(super) mod tests {
             at_risk_fen: None,
             why: None,
             event_date: None,
+            oldest_input_date: None,
         }
     }
 

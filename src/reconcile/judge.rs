@@ -119,10 +119,12 @@ impl Court<'_> {
         for rule in judged.values() {
             findings.take(date, rule, run(answers, self.terms, self.files, rule)?, &mut undecided)?;
         }
-        let starts: BTreeMap<_, _> =
-            judged.iter().map(|(id, rule)| (*id, window_start(self.terms, self.files, rule))).collect();
-        let is_judged =
-            |row: &Break| starts.get(row.rule_id.as_str()).is_some_and(|start| is_in_window(row.event_date, *start));
+        let windows: BTreeMap<_, _> =
+            judged.iter().map(|(id, rule)| (*id, Window::of(self.terms, self.files, rule))).collect();
+        let is_judged = |row: &Break| {
+            let window = windows.get(row.rule_id.as_str());
+            window.is_some_and(|window| window.holds(row.event_date, row.oldest_input_date))
+        };
         let yesterday = yesterday(self.rules, self.files)?.inspect(|row| {
             if let Ok(row) = row {
                 undecided.remove(&row.break_id);
@@ -240,9 +242,9 @@ fn run<'a>(
 ) -> Result<BTreeMap<String, Finding<'a>>, ReconcileError> {
     let mut rows = answers.candidates(rule).map_err(|error| error.in_rule(rule))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
-    let start = window_start(terms, files, rule);
+    let window = Window::of(terms, files, rule);
     let grace = terms.grace_days_of(rule.datasets());
-    let in_window = rows.into_iter().filter(|row| is_in_window(row.event_date, start));
+    let in_window = rows.into_iter().filter(|row| window.holds(row.event_date, row.oldest_input_date));
     let findings = in_window.map(|candidate| {
         let is_due = candidate.event_date.is_none_or(|event| event + grace <= files.date);
         (candidate.break_id(rule), Finding { rule, candidate, is_due })
@@ -264,17 +266,31 @@ fn yesterday(
 const TRANSACTIONS: [&str; 7] =
     ["orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns", "subsidy_orders"];
 
-/// The first event date a rule is judged from: the look-back, and for rules on transactions the first
-/// known export day in it (design §7).
-fn window_start(terms: &Terms, files: &DayFiles, rule: &Rule) -> NaiveDate {
-    if rule.datasets().any(|dataset| TRANSACTIONS.contains(&dataset)) {
-        return parameters::first_known_order_day(terms, files);
-    }
-    terms.rules.lookback_start(files.date)
+/// The days a rule is judged on (design §7).
+struct Window {
+    date: NaiveDate,
+    /// The first event: of the look-back, for rules on transactions of its first known export day.
+    events_from: NaiveDate,
+    /// The first day of the look-back.
+    inputs_from: NaiveDate,
 }
 
-fn is_in_window(event: Option<NaiveDate>, start: NaiveDate) -> bool {
-    event.is_none_or(|event| event >= start)
+impl Window {
+    fn of(terms: &Terms, files: &DayFiles, rule: &Rule) -> Window {
+        let inputs_from = terms.rules.lookback_start(files.date);
+        let is_of_transactions = rule.datasets().any(|dataset| TRANSACTIONS.contains(&dataset));
+        let events_from =
+            if is_of_transactions { parameters::first_known_order_day(terms, files) } else { inputs_from };
+        Window { date: files.date, events_from, inputs_from }
+    }
+
+    /// Whether a row is judged tonight: its event and all it hangs on lie in the look-back. What hangs on
+    /// days that left would look as if they never were. An event of tonight was never judged before, so
+    /// it is now.
+    fn holds(&self, event: Option<NaiveDate>, oldest_input: Option<NaiveDate>) -> bool {
+        let is_known = oldest_input.is_none_or(|oldest| oldest >= self.inputs_from);
+        event.is_none_or(|event| event >= self.events_from) && (is_known || event == Some(self.date))
+    }
 }
 
 #[cfg(test)]
@@ -359,6 +375,35 @@ mod tests {
         let (breaks, _) = judged(&night, &Shortfall::new());
         let statuses: Vec<_> = breaks.iter().filter(|row| row.rule_id == "AO01").map(|row| &row.status).collect();
         assert_eq!(statuses, ["open", "resolved"]);
+    }
+
+    #[test]
+    fn a_break_is_carried_once_what_it_hangs_on_left_the_look_back_though_its_event_did_not() {
+        let mut night = night("AO01/finds_a_redemption_nobody_claims");
+        let folder = tempfile::tempdir().unwrap();
+        let (found, _) = judged(&night, &Shortfall::new());
+        let of_rule = |breaks: &[Break]| breaks.iter().find(|row| row.rule_id == "AO01").unwrap().clone();
+        let hanging_on = |break_id: &str, days: u64| Break {
+            break_id: break_id.to_owned(),
+            event_date: night.files.date.pred_opt(),
+            oldest_input_date: Some(night.files.date - chrono::Days::new(days)),
+            ..of_rule(&found)
+        };
+        let memory = [hanging_on("00", 30), hanging_on("01", 29)];
+        remember(&mut night, &memory, folder.path());
+        let (breaks, _) = judged(&night, &Shortfall::new());
+        let statuses: Vec<_> = breaks.iter().map(|row| (row.break_id.as_str(), row.status.as_str())).collect();
+        assert_eq!(statuses[..2], [("00", "open"), ("01", "resolved")]);
+    }
+
+    #[test]
+    fn what_hangs_on_days_before_the_look_back_is_judged_on_the_day_of_its_event_only() {
+        let night = night("AO01/finds_a_redemption_nobody_claims");
+        let rules = Rules::built_in();
+        let window = Window::of(&night.terms, &night.files, rules.find("AO01").unwrap());
+        let before = |days: u64| Some(night.files.date - chrono::Days::new(days));
+        assert!(window.holds(before(0), before(30)) && window.holds(before(0), None));
+        assert!(!window.holds(before(1), before(30)) && window.holds(None, None));
     }
 
     #[test]

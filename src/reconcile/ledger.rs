@@ -137,7 +137,9 @@ impl<'a> Night<'a> {
         let matched = matching::find_order(&known.claims, trace, orders, &mut blocks.passes, pattern);
         let block = &mut blocks.previous;
         let has_left = |number: &str| orders.find(number, block).map(|found| found.is_none());
-        let order = matched.and_then(|matched| OrderSide::of(matched, previous, has_left)).map_err(scratched)?;
+        let paid_claims = matching::paid_claims(&known.claims);
+        let order =
+            matched.and_then(|matched| OrderSide::of(matched, paid_claims, previous, has_left)).map_err(scratched)?;
         let (stock_id, code) = known.key;
         let subsidy = Subsidy::of(self.terms, stock_id, &coupon, order.discount, &mut known.receipts, &known.returns);
         let asked_date = self.is_asked(&order, code).then_some(self.date).or_else(|| previous?.asked_date);

@@ -170,6 +170,7 @@ pub(super) fn break_of(date: NaiveDate, break_id: String, finding: Finding<'_>) 
         why: candidate.why.unwrap_or_else(|| rule.row.clone()),
         action: rule.action.clone(),
         event_date: candidate.event_date,
+        oldest_input_date: candidate.oldest_input_date,
         business_date: date,
     }
 }

@@ -80,19 +80,33 @@ pub(super) fn find_order<'a>(
     Ok(by_number(Pass::UseRequest, number, orders, use_request)?.unwrap_or(Match::Nothing))
 }
 
+/// How many paid orders claim the coupon, live or not.
+pub(super) fn paid_claims(claims: &[Claim<'_>]) -> i64 {
+    count(paid(claims))
+}
+
+fn paid<'c, 'a>(claims: &'c [Claim<'a>]) -> impl Iterator<Item = &'c Claim<'a>> {
+    claims.iter().filter(|claim| claim.order.paid_at.is_some())
+}
+
+fn count<T>(claims: impl Iterator<Item = T>) -> i64 {
+    claims.fold(0, |count, _| count + 1)
+}
+
 fn by_claim<'a>(claims: &[Claim<'a>]) -> Option<Match<'a>> {
-    let paid = || claims.iter().filter(|claim| claim.order.paid_at.is_some());
-    let live = || paid().filter(|claim| claim.order.is_live);
+    let live = || paid(claims).filter(|claim| claim.order.is_live);
     let found = |claim_count, claim: &Claim<'a>| Match::Found {
         pass: Pass::Claim,
         claim_count,
         order: claim.order,
         amounts: Some(claim.amounts),
     };
-    match live().count() {
-        0 => paid().max_by_key(|claim| (claim.order.paid_at, claim.order.out_trade_no)).map(|last| found(0, last)),
+    match count(live()) {
+        0 => {
+            paid(claims).max_by_key(|claim| (claim.order.paid_at, claim.order.out_trade_no)).map(|last| found(0, last))
+        }
         1 => live().next().map(|one| found(1, one)),
-        many => Some(Match::Ambiguous { claim_count: many.try_into().unwrap_or(i64::MAX) }),
+        claim_count => Some(Match::Ambiguous { claim_count }),
     }
 }
 

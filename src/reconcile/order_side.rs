@@ -1,11 +1,14 @@
-//! The order columns of a ledger row: what the passes found tonight, or, for an order that left the
-//! look-back, what the previous row knew.
+//! The order columns of a ledger row: what the passes found tonight, or, where orders left the look-back,
+//! what the previous row knew.
 
 use super::matching::Match;
 use super::order_book::{LineAmounts, Order};
 use super::wallet::PreviousRow;
 use crate::dataset::columns::Micros;
 use crate::money::Fen;
+
+/// `match_pass` of a coupon that several live orders claim.
+const AMBIGUOUS: &str = "ambiguous";
 
 /// The order columns of a ledger row.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -36,13 +39,20 @@ pub(super) struct BillRefund {
 }
 
 impl<'a> OrderSide<'a> {
-    /// The order columns after the passes. `previous` is the coupon's row of the night before,
-    /// `has_left` tells whether an order number is no longer in the look-back.
+    /// The order columns after the passes. `paid_claims` are the claims of tonight's paid orders,
+    /// `previous` is the coupon's row of the night before, `has_left` tells whether an order number is
+    /// no longer in the look-back.
     pub(super) fn of<E>(
         matched: Match<'a>,
+        paid_claims: i64,
         previous: Option<&PreviousRow<'a>>,
         has_left: impl FnOnce(&str) -> Result<bool, E>,
     ) -> Result<OrderSide<'a>, E> {
+        if let Some(row) = previous
+            && outlives(row, &matched, paid_claims, has_left)?
+        {
+            return Ok(carried(row));
+        }
         Ok(match matched {
             Match::Found { pass, claim_count, order, amounts } => {
                 let mut side = found(&order, amounts, previous);
@@ -51,13 +61,31 @@ impl<'a> OrderSide<'a> {
                 side
             }
             Match::Ambiguous { claim_count } => {
-                OrderSide { match_pass: Some("ambiguous"), claim_count, ..OrderSide::default() }
+                OrderSide { match_pass: Some(AMBIGUOUS), claim_count, ..OrderSide::default() }
             }
-            Match::Nothing => match previous.and_then(|row| Some((row, row.out_trade_no?))) {
-                Some((row, number)) if has_left(number)? => carried(row),
-                _ => OrderSide::default(),
-            },
+            Match::Nothing => OrderSide::default(),
         })
+    }
+}
+
+/// Whether what the row of the night before knew of the order tells more than the passes tonight: its
+/// order has left the look-back, and they found none, or only a refunded one beside its live one; or
+/// several live orders claimed the coupon, and claims have left.
+fn outlives<E>(
+    row: &PreviousRow<'_>,
+    matched: &Match<'_>,
+    paid_claims: i64,
+    has_left: impl FnOnce(&str) -> Result<bool, E>,
+) -> Result<bool, E> {
+    let is_better = match matched {
+        Match::Ambiguous { .. } => false,
+        _ if row.match_pass == Some(AMBIGUOUS) => return Ok(paid_claims < row.claim_count),
+        Match::Nothing => true,
+        Match::Found { order, .. } => row.order_live == Some(true) && !order.is_live,
+    };
+    match row.out_trade_no {
+        Some(number) if is_better => has_left(number),
+        _ => Ok(false),
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Break {
     pub action: String,
     /// Business date of the event the break speaks of.
     pub event_date: Option<NaiveDate>,
+    /// Business date of the oldest input the break hangs on, where that is older than the event.
+    pub oldest_input_date: Option<NaiveDate>,
     /// Business date in Asia/Shanghai.
     pub business_date: NaiveDate,
 }
@@ -107,6 +109,7 @@ impl Packed for Break {
         cells.text(&self.why);
         cells.text(&self.action);
         cells.maybe_date(self.event_date);
+        cells.maybe_date(self.oldest_input_date);
         cells.date(self.business_date);
     }
 }
@@ -143,6 +146,7 @@ impl Break {
             why: cells.text().to_owned(),
             action: cells.text().to_owned(),
             event_date: cells.maybe_date(),
+            oldest_input_date: cells.maybe_date(),
             business_date: cells.date(),
         }
     }

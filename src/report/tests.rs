@@ -83,6 +83,7 @@ pub(super) fn open_break(rule_id: &str, age_days: i64, at_risk: i64, status: &st
         why: "two yuan are missing".into(),
         action: "look".into(),
         event_date: Some(date()),
+        oldest_input_date: None,
         business_date: date(),
     }
 }

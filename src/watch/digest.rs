@@ -191,6 +191,7 @@ mod tests {
             why: String::new(),
             action: String::new(),
             event_date: None,
+            oldest_input_date: None,
             business_date: date,
         }
     }

@@ -121,6 +121,24 @@ fn a_decision_on_an_unknown_break_is_65_and_one_on_a_later_break_is_passed_over_
     assert!(published == shop.published(), "nothing was published");
 }
 
+#[test]
+fn a_decision_about_a_break_that_a_corrected_export_removes_is_no_mistake() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    let is_first_seen = |it: &Break| it.rule_id == "PM01" && it.first_seen_date == day(20);
+    let decided = shop.breaks(day(20)).into_iter().find(is_first_seen).expect("an amount differs on the last night");
+    let line = format!("{},accepted,agreed,李,\n", decided.break_id);
+    shop.edit("decisions.csv", |_| format!("break_id,decision,reason,approver,expires_on\n{line}"));
+    let order = decided.out_trade_no.unwrap();
+    shop.edit("orders/2026-11-20.csv", |text| {
+        text.split_inclusive('\n').filter(|line| !line.contains(&order)).collect()
+    });
+    let ending = shop.run(&wechat, &["--date", "2026-11-20"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert!(shop.breaks(day(20)).iter().all(|it| it.break_id != decided.break_id));
+}
+
 fn manifest(ending: &crate::support::Ending) -> serde_json::Value {
     let path = ending.json()["manifest"].as_str().unwrap().to_owned();
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()

@@ -1,5 +1,6 @@
 -- The order of each coupon: by claim, association or use request, the first that hits. Two live claims are
--- ambiguous and have none. Where nothing hits, an order that left the look-back stays as it was known.
+-- ambiguous and have none. Where nothing hits, or a refunded order does, the live order that left the
+-- look-back stays as it was known; and so does an ambiguity when claims have left.
 -- Bill rows leave the look-back before the order does: what was paid and refunded stays so.
 SELECT m.*,
        CASE WHEN m.found_by = 'carried' THEN m.previous_match_pass ELSE m.found_by END AS match_pass,
@@ -39,17 +40,28 @@ SELECT m.*,
             WHEN m.previous_out_trade_no = o.out_trade_no AND m.previous_refund_fen IS NOT NULL
                  AND (o.bill_refund_count = 0 OR m.previous_refund_fen > o.bill_refund_fen) THEN m.previous_refund_count
             ELSE COALESCE(o.bill_refund_count, 0) END AS refund_count
-FROM (SELECT c.*,
-             CASE WHEN c.live_claim_count > 1 THEN 'ambiguous'
-                  WHEN c.claim_out_trade_no IS NOT NULL THEN 'claim'
-                  WHEN h.association_out_trade_no IS NOT NULL THEN 'association'
-                  WHEN h.use_request_out_trade_no IS NOT NULL THEN 'use_request'
-                  WHEN c.previous_out_trade_no IS NOT NULL AND COALESCE(h.is_previous_there, 0) = 0 THEN 'carried'
-             END AS found_by,
-             CASE WHEN COALESCE(c.live_claim_count, 0) < 2
-                  THEN COALESCE(c.claim_out_trade_no, h.association_out_trade_no, h.use_request_out_trade_no)
-             END AS found_out_trade_no
-      FROM coupon_sides c
-      LEFT JOIN order_hits h ON h.stock_id = c.stock_id AND h.coupon_code = c.coupon_code) m
+FROM (SELECT f.*,
+             CASE WHEN f.live_claim_count > 1 THEN 'ambiguous'
+                  WHEN f.previous_match_pass = 'ambiguous'
+                       AND COALESCE(f.paid_claim_count, 0) < f.previous_claim_count THEN 'carried'
+                  WHEN f.has_previous_left
+                       AND (f.hit IS NULL OR (f.previous_order_live AND f.hit_live_count = 0)) THEN 'carried'
+                  ELSE f.hit
+             END AS found_by
+      FROM (SELECT c.*,
+                   CASE WHEN c.claim_out_trade_no IS NOT NULL THEN 'claim'
+                        WHEN h.association_out_trade_no IS NOT NULL THEN 'association'
+                        WHEN h.use_request_out_trade_no IS NOT NULL THEN 'use_request'
+                   END AS hit,
+                   CASE WHEN c.claim_out_trade_no IS NOT NULL THEN c.live_claim_count
+                        WHEN h.association_out_trade_no IS NOT NULL THEN h.association_live_count
+                        ELSE h.use_request_live_count
+                   END AS hit_live_count,
+                   CASE WHEN COALESCE(c.live_claim_count, 0) < 2
+                        THEN COALESCE(c.claim_out_trade_no, h.association_out_trade_no, h.use_request_out_trade_no)
+                   END AS found_out_trade_no,
+                   c.previous_out_trade_no IS NOT NULL AND COALESCE(h.is_previous_there, 0) = 0 AS has_previous_left
+            FROM coupon_sides c
+            LEFT JOIN order_hits h ON h.stock_id = c.stock_id AND h.coupon_code = c.coupon_code) f) m
 LEFT JOIN order_totals o ON o.out_trade_no = m.found_out_trade_no
 LEFT JOIN plain_lines l ON l.out_trade_no = m.found_out_trade_no
