@@ -32,7 +32,8 @@ KEY_COLUMNS = {"c": ["stock_id", "coupon_code"], "o": ["out_trade_no"], "t": ["t
                "k": ["stock_id"], "u": ["openid"], "d": ["card_id", "ref_date", "subject"]}
 CANDIDATE: Columns = [(name, DATE if name.endswith("_date") else TEXT) for name in BREAK_KEY] + [
     ("subsidy_receipt_id", TEXT), ("expected_fen", INTEGER), ("actual_fen", INTEGER), ("expected_count", INTEGER),
-    ("actual_count", INTEGER), ("at_risk_fen", INTEGER), ("why", TEXT), ("event_date", DATE)]
+    ("actual_count", INTEGER), ("at_risk_fen", INTEGER), ("why", TEXT), ("event_date", DATE),
+    ("oldest_input_date", DATE)]
 # Rules on these are judged from the first known day of the orders on.
 TRANSACTIONS = {"orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns", "subsidy_orders"}
 
@@ -199,8 +200,11 @@ class Night:
         is_judged = lambda rule: all(name.endswith("?") or name in there for name in rule.inputs)
         return [rule for rule in rules if rule.id not in self.rules.get("off", []) and is_judged(rule)]
 
-    def window_start(self, rule: Rule) -> datetime.date:
-        return self.first_known_order_day() if TRANSACTIONS & set(rule.datasets()) else self.lookback_start
+    def judges(self, rule: Rule, event: datetime.date | None, oldest_input: datetime.date | None) -> bool:
+        """Whether a row's event and all it hangs on lie in the look-back; an event of the night is judged anyway."""
+        start = self.first_known_order_day() if TRANSACTIONS & set(rule.datasets()) else self.lookback_start
+        is_known = oldest_input is None or oldest_input >= self.lookback_start
+        return (event is None or event >= start) and (is_known or event == self.date)
 
 
 def column(part: pathlib.Path, name: str) -> list:
