@@ -188,7 +188,7 @@ pub struct Coverage {
 }
 
 /// What a rerun changed in the breaks of its day.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restated {
     /// Breaks that were not listed before.
     pub new: usize,
@@ -196,6 +196,9 @@ pub struct Restated {
     pub gone: usize,
     /// Breaks that are listed otherwise.
     pub changed: usize,
+    /// Ids of those listed no longer that somebody has decided about: later nights still know them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub decided_gone: Vec<String>,
 }
 
 /// The control totals of one side.

@@ -310,8 +310,9 @@ impl Work<'_> {
         engine::clear(self.night.job, self.lake, &site)?;
         let is_listed = |id: &str| done.breaks.iter().any(|it| it.break_id == id);
         done.early_decisions = decisions.count_early(self.plan.date, is_listed);
-        done.restated =
-            restated::against_published(self.lake, self.plan.date, &done.breaks).map_err(|error| violated(&error))?;
+        let is_decided = |id: &str| decisions.find(id).is_some();
+        let restated = restated::against_published(self.lake, self.plan.date, &done.breaks, is_decided);
+        done.restated = restated.map_err(|error| violated(&error))?;
         let files_of_breaks = self.staging.write(&done.breaks, &done.provenance);
         done.files.extend(files_of_breaks.map_err(|error| unstaged(&error))?);
         done.sources.entries.push(stage_entry("reconcile", &done.files, &["coupon_ledger", "breaks"]));
@@ -356,10 +357,13 @@ impl Work<'_> {
         let (lake, date) = (self.lake, self.plan.date);
         let later = restated::breaks_after(lake, date).map_err(|error| violated(&error))?;
         let wanted = decisions.in_force(date);
-        let earlier = match has_missing_nights {
-            true => wanted,
-            false => restated::breaks_up_to(lake, date, wanted).map_err(|error| violated(&error))?,
-        };
+        if has_missing_nights {
+            return Ok(decisions.knowing(later).remembering(wanted));
+        }
+        let mut earlier = restated::breaks_up_to(lake, date, wanted.clone()).map_err(|error| violated(&error))?;
+        let unlisted = wanted.difference(&earlier).cloned().collect();
+        let taken_out = restated::taken_out_up_to(lake, date, unlisted);
+        earlier.extend(taken_out.map_err(|error| disk(&error, "cannot read the manifests of earlier runs"))?);
         Ok(decisions.knowing(later).remembering(earlier))
     }
 
@@ -467,7 +471,7 @@ impl Work<'_> {
             footing: done.footing.iter().map(footing_entry).collect(),
             intake: done.sources.intake.clone(),
             coverage: done.sources.coverage.clone(),
-            restated: done.restated,
+            restated: done.restated.clone(),
             missing_dates: done.missing_dates,
             early_decisions: done.early_decisions,
             caller: self.plan.caller.airflow.clone(),

@@ -10,27 +10,32 @@ use serde::Deserialize;
 use crate::dataset::Lake;
 use crate::dataset::manifest::Restated;
 use crate::dataset::partition::{PartitionError, read_columns, read_rows};
+use crate::dataset::runs::Runs;
 use crate::record::{Break, Record};
 
 /// What `breaks` change against those published for `date` before; none when it is published first.
+/// `is_decided` tells whether a decision is about a break.
 pub(super) fn against_published(
     lake: &Lake,
     date: NaiveDate,
     breaks: &[Break],
+    is_decided: impl Fn(&str) -> bool,
 ) -> Result<Option<Restated>, PartitionError> {
     let path = lake.partition(Break::DATASET, date);
     if !path.is_file() {
         return Ok(None);
     }
-    Ok(Some(delta(&read_rows::<Break>(&path)?, breaks)))
+    Ok(Some(delta(&read_rows::<Break>(&path)?, breaks, is_decided)))
 }
 
-fn delta(before: &[Break], after: &[Break]) -> Restated {
+fn delta(before: &[Break], after: &[Break], is_decided: impl Fn(&str) -> bool) -> Restated {
     let (before, after) = (by_id(before), by_id(after));
+    let gone = || before.keys().filter(|id| !after.contains_key(*id));
     Restated {
         new: after.keys().filter(|id| !before.contains_key(*id)).count(),
-        gone: before.keys().filter(|id| !after.contains_key(*id)).count(),
+        gone: gone().count(),
         changed: after.iter().filter(|(id, row)| before.get(*id).is_some_and(|old| old != *row)).count(),
+        decided_gone: gone().filter(|id| is_decided(id)).map(|id| (*id).to_owned()).collect(),
     }
 }
 
@@ -58,6 +63,25 @@ pub(super) fn breaks_after(lake: &Lake, date: NaiveDate) -> Result<BTreeSet<Stri
         ids.extend(read_rows::<Break>(&partition.path)?.into_iter().map(|it| it.break_id));
     }
     Ok(ids)
+}
+
+/// Of `wanted`, the breaks that a rerun of a day up to `date` took out of it: the day lists them no
+/// longer, its runs tell of them.
+pub(super) fn taken_out_up_to(
+    lake: &Lake,
+    date: NaiveDate,
+    mut wanted: BTreeSet<String>,
+) -> io::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for partition in lake.partitions(Break::DATASET, NaiveDate::MIN, date + Days::new(1))?.iter().rev() {
+        if wanted.is_empty() {
+            break;
+        }
+        let runs = Runs::of(lake, partition.date)?.publishing;
+        let gone = runs.iter().filter_map(|run| run.restated.as_ref()).flat_map(|restated| &restated.decided_gone);
+        found.extend(gone.filter_map(|id| wanted.take(id)));
+    }
+    Ok(found)
 }
 
 /// Of `wanted`, the breaks that days up to `date` listed, its version that is restated among them; the

@@ -109,7 +109,7 @@ fn coverage(it: &Coverage) -> String {
 
 /// What the days before and after have to do with this one.
 fn neighbours(text: &mut String, manifest: &Manifest) {
-    if let Some(delta) = manifest.restated {
+    if let Some(delta) = &manifest.restated {
         let _ = writeln!(
             text,
             "  against the breaks published before: {} new, {} gone, {} changed",
