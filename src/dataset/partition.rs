@@ -21,7 +21,7 @@ use super::columns::Columns;
 use super::encoder::{Encoder, GroupLimit};
 use super::key_order::KeyOrder;
 use super::parts;
-use super::properties::{ROWS_PER_GROUP, writer_properties};
+use super::properties::{ROWS_PER_GROUP, contract_version, writer_properties};
 use crate::ahead::Ahead;
 use crate::contract::{Contract, contract};
 use crate::durable;
@@ -363,7 +363,7 @@ fn check_part(
 ) -> Result<u64, PartitionError> {
     let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
-    if builder.schema().fields() != contract.arrow().fields() {
+    if !has_columns_of(contract, &builder) {
         return Err(PartitionError::Schema { path: path.to_owned(), dataset: contract.name.as_str() });
     }
     let mut rows = 0;
@@ -376,6 +376,15 @@ fn check_part(
         rows += batch.num_rows() as u64;
     }
     Ok(rows)
+}
+
+/// Whether the columns are those of the contract. A file of another version of it may lack columns that may be null.
+fn has_columns_of(contract: &Contract, file: &ParquetRecordBatchReaderBuilder<File>) -> bool {
+    let (fields, wanted) = (file.schema().fields(), contract.arrow());
+    let version = contract_version(file.metadata().file_metadata().key_value_metadata());
+    let may_lack = |field: &Field| field.is_nullable() && version.is_some_and(|version| version != contract.version);
+    let is_there = |field: &&Arc<Field>| file.schema().column_with_name(field.name()).is_some() || !may_lack(field);
+    fields.iter().eq(wanted.fields().iter().filter(is_there))
 }
 
 /// Whether every row is of `date`.
@@ -605,6 +614,28 @@ mod tests {
         let error = read_rows::<Payment>(&first).unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert!(cause.contains("part-1.parquet` is gone"), "{cause}");
+    }
+
+    #[test]
+    fn a_file_of_another_version_of_the_contract_may_lack_columns_that_may_be_null() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(parts::FIRST);
+        let whole = to_batch::<Payment>(&path, &contract("payments").arrow(), &[payment("4200")]).unwrap();
+        let check = |version: &str, lacking: &str| {
+            let contract = Contract { version: version.to_owned(), ..contract("payments").clone() };
+            let kept: Vec<_> =
+                (0..whole.num_columns()).filter(|at| whole.schema().field(*at).name() != lacking).collect();
+            let batch = whole.project(&kept).unwrap();
+            let properties = writer_properties(&contract, &Provenance::default());
+            let mut writer =
+                ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), Some(properties)).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+            check_partition(&path, crate::contract::contract("payments"), None).is_ok()
+        };
+        let current = contract("payments").version.clone();
+        assert!(check(&current, "") && check("0.9.0", "") && check("0.9.0", "openid"));
+        assert!(!check(&current, "openid") && !check("0.9.0", "trade_time"));
     }
 
     #[test]

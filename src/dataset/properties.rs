@@ -18,6 +18,12 @@ const ZSTD_LEVEL: i32 = 1;
 /// costs time and saves nothing.
 const DICTIONARY_BYTES: usize = 64 << 10;
 
+/// The version of the contract a file was written by, of its metadata.
+pub(super) fn contract_version(metadata: Option<&Vec<KeyValue>>) -> Option<&str> {
+    let entry = metadata?.iter().find(|entry| entry.key == "coupon_recon.contract_version")?;
+    entry.value.as_deref()
+}
+
 /// Of the files of a contract.
 pub(super) fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProperties {
     let entry = |key: &str, value: &str| KeyValue::new(format!("coupon_recon.{key}"), value.to_owned());
