@@ -4,6 +4,8 @@
 //! → rules → breaks → reports. ARCHITECTURE.md has the picture and the rules of the house.
 
 pub mod money;
+pub mod api;
+pub mod stage;
 pub mod ahead;
 pub mod behind;
 pub(crate) mod threads;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::arguments::ApiCall;
 use super::run::{load_job, redirect};
 use super::screen::{self, Level, say};
+use crate::api::Api;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
@@ -20,7 +21,7 @@ use crate::wechat::endpoint::{self, Verb};
 use crate::wechat::mp::{Mp, token};
 use crate::wechat::pay_v2::{PayV2, SignatureCheck};
 use crate::wechat::pay_v3::PayV3;
-use crate::wechat::{Answer, Api, ApiError, ENDPOINTS, Endpoint, FailureKind, Request, SetupError};
+use crate::wechat::{Answer, ApiError, ENDPOINTS, Endpoint, FailureKind, Request, SetupError};
 
 pub(super) async fn run(command: &ApiCall, world: &World) -> Result<ExitCode, Failure> {
     if command.list {

@@ -12,7 +12,7 @@ use super::dates::Dates;
 use super::examples;
 use crate::clock::World;
 use crate::error::EXIT_CODE_TABLE;
-use crate::pipeline::STAGES;
+use crate::stage::Stage;
 use crate::wechat::endpoint::Verb;
 
 /// Proves every WeChat merchant coupon against the orders, payments and subsidies it touched.
@@ -94,7 +94,7 @@ pub(super) struct Run {
     pub(super) dates: Dates,
     /// Only these stages ask and publish; the others work from the journal
     #[arg(long, value_name = "STAGE", value_delimiter = ',', value_parser = parse_stage)]
-    pub(super) stage: Vec<String>,
+    pub(super) stage: Vec<Stage>,
     /// Rebuild from the journal, ask nobody
     #[arg(long, conflicts_with = "refetch")]
     pub(super) replay: bool,
@@ -260,17 +260,18 @@ pub(super) struct Simulate {
 }
 
 impl Run {
-    pub(super) fn stages(&self) -> Option<BTreeSet<String>> {
-        (!self.stage.is_empty()).then(|| self.stage.iter().cloned().collect())
+    pub(super) fn stages(&self) -> Option<BTreeSet<Stage>> {
+        (!self.stage.is_empty()).then(|| self.stage.iter().copied().collect())
     }
 }
 
-fn parse_stage(text: &str) -> Result<String, String> {
-    if STAGES.contains(&text) {
-        return Ok(text.to_owned());
+fn parse_stage(text: &str) -> Result<Stage, String> {
+    if let Some(stage) = Stage::find(text) {
+        return Ok(stage);
     }
-    let nearest = STAGES.iter().max_by(|a, b| strsim::jaro(text, a).total_cmp(&strsim::jaro(text, b)));
-    Err(format!("no such stage; did you mean `{}`? Stages: {}", nearest.unwrap_or(&""), STAGES.join(", ")))
+    let names = Stage::ALL.map(Stage::as_str);
+    let nearest = names.iter().max_by(|a, b| strsim::jaro(text, a).total_cmp(&strsim::jaro(text, b)));
+    Err(format!("no such stage; did you mean `{}`? Stages: {}", nearest.unwrap_or(&""), names.join(", ")))
 }
 
 fn parse_verb(text: &str) -> Result<Verb, String> {

@@ -10,8 +10,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::publish::{StagedFile, sha256_of};
+use super::status::{RunStatus, StageStatus};
 use crate::durable;
 use crate::money::Fen;
+use crate::stage::Stage;
 
 /// The manifest of a run, in its folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -44,8 +46,8 @@ pub struct Manifest {
     pub started_at: DateTime<Utc>,
     /// Wall clock.
     pub finished_at: DateTime<Utc>,
-    /// `complete`, `partial` or `failed`.
-    pub status: String,
+    /// How it ended.
+    pub status: RunStatus,
     /// Exit code of the run.
     pub exit_code: i32,
     /// Stages in the order of the design.
@@ -230,8 +232,8 @@ pub struct FootingTally {
 pub struct StageEntry {
     /// Name (design §3).
     pub stage: String,
-    /// `complete`, `partial`, `failed` or `skipped`.
-    pub status: String,
+    /// How it ended.
+    pub status: StageStatus,
     /// Rows by dataset.
     pub rows: BTreeMap<String, u64>,
     /// Requests sent tonight.
@@ -261,6 +263,27 @@ pub struct ReadPartition {
     pub sha256: String,
 }
 
+impl StageEntry {
+    /// A stage that asked nobody and brought nothing.
+    pub fn new(stage: Stage, status: StageStatus) -> StageEntry {
+        StageEntry {
+            stage: stage.to_string(),
+            status,
+            rows: BTreeMap::new(),
+            requests: 0,
+            from_journal: 0,
+            retries: 0,
+            why: None,
+            notes: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it is this stage.
+    pub fn is(&self, stage: Stage) -> bool {
+        self.stage == stage.as_str()
+    }
+}
+
 impl Manifest {
     /// How far the journal went when the day was made; none where the program was older.
     pub fn journal_extent(&self) -> Option<BTreeMap<String, u32>> {
@@ -270,7 +293,7 @@ impl Manifest {
 
     /// Whether the rules were judged: a run of some stages only need not.
     pub fn is_judged(&self) -> bool {
-        self.stages.iter().any(|stage| stage.stage == "reconcile" && stage.status == "complete")
+        self.stages.iter().any(|stage| stage.is(Stage::Reconcile) && stage.status == StageStatus::Complete)
     }
 
     /// The manifest as it is written.

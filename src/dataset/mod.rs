@@ -18,5 +18,6 @@ pub mod publish;
 mod properties;
 mod replacement;
 pub mod runs;
+pub mod status;
 
 pub use lake::Lake;

@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use super::Lake;
 use super::manifest::{CHECKSUM_FILE, MANIFEST_FILE, Manifest};
 use super::publish::{REPORTS, StagedFile, sha256_of};
+use super::status::StageStatus;
 use crate::clock::World;
 use crate::journal::{Journal, JournalError};
 
@@ -64,7 +65,7 @@ impl Runs {
     pub fn was_complete(&self, dataset: &str) -> bool {
         let Some((manifest, _)) = self.partition(dataset) else { return false };
         let owner = manifest.stages.iter().find(|stage| stage.rows.contains_key(dataset));
-        owner.is_some_and(|stage| stage.status == "complete")
+        owner.is_some_and(|stage| stage.status == StageStatus::Complete)
     }
 
     /// The generation of the journal that what is published was made from.

@@ -7,10 +7,11 @@ use std::io;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 
-use super::health::Api;
 use super::{Issue, IssueKind, Night};
+use crate::api::Api;
 use crate::http::counting_retries;
 use crate::journal::{Entry, Page, StageJournal};
+use crate::stage::Stage;
 use crate::wechat::{Answer, ApiError, FailureKind, ParseError, Request};
 
 /// So many failures of one kind in a row, with no answer between, and the API counts as down.
@@ -81,7 +82,7 @@ where
     if !night.may_ask(place.stage) {
         return Ok(vec![Issue::not_journalled(usize::try_from(count).unwrap_or(usize::MAX))]);
     }
-    if let Err(issue) = night.require_ready(place.source()) {
+    if let Err(issue) = night.require_ready(place.stage) {
         return Ok(vec![issue]);
     }
     if let Some(issue) = night.apis.health.why_down(place.api) {
@@ -122,19 +123,8 @@ where
 /// Where a question belongs: the stage that asks, the API that answers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    pub(super) stage: &'static str,
+    pub(super) stage: Stage,
     pub(super) api: Api,
-}
-
-impl Place {
-    /// The `[sources.<name>]` whose cut-off holds for the stage.
-    fn source(self) -> &'static str {
-        match self.stage {
-            "user_coupons" => "wallets",
-            "coupon_codes" => "stocks",
-            stage => stage,
-        }
-    }
 }
 
 #[derive(Default)]

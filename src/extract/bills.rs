@@ -9,7 +9,8 @@ use chrono::{DateTime, Months, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::issue::IssueKind;
-use super::{Api, Harvest, Issue, Night};
+use super::{Harvest, Issue, Night};
+use crate::api::Api;
 use crate::clock;
 use crate::dataset::manifest::Intake;
 use crate::exports::trade_bill::{BillError, Entry as BillEntry, LocalBill, TradeBill, read_file, read_local};
@@ -19,10 +20,11 @@ use crate::journal::{Entry, Page, StageJournal};
 use crate::money::Fen;
 use crate::record::{Payment, Record, Refund};
 use crate::sorter::{Room, Sorter};
+use crate::stage::Stage;
 use crate::wechat::FailureKind;
 use crate::wechat::pay_v3::PayV3;
 
-const STAGE: &str = "bills";
+const STAGE: Stage = Stage::Bills;
 /// How long WeChat keeps bills (reference v3 §4.1).
 const KEPT_MONTHS: u32 = 3;
 
@@ -70,7 +72,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
     let Some(pay_v3) = &night.apis.pay_v3 else {
         return Err(Issue::new(IssueKind::Incomplete, "bills by API need `[pay_v3]`"));
     };
-    let journal = night.journal.stage(STAGE)?;
+    let journal = night.journal.stage(STAGE.as_str())?;
     let key = night.date.to_string();
     if !journal.contains(&key) {
         // Whoever reads what is here already goes on first, so that no answer waits for him.
@@ -91,7 +93,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
         Kept::File(path) => from_kept(night, path).await?,
         Kept::Damaged => return Err(Issue::io(night.lake.root(), &io::Error::other("a kept bill is damaged"))),
     };
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest)
 }
 
@@ -121,7 +123,7 @@ fn kept(night: &Night<'_>, journal: &StageJournal, key: &str) -> Result<Kept, Is
     let receipt: Receipt = serde_json::from_slice(&entry.pages[0].body)
         .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))?;
     let Some(name) = &receipt.file else { return Ok(Kept::Nothing) };
-    Ok(night.journal.kept_file(STAGE, name)?.map_or(Kept::Damaged, Kept::File))
+    Ok(night.journal.kept_file(STAGE.as_str(), name)?.map_or(Kept::Damaged, Kept::File))
 }
 
 async fn fetch(night: &Night<'_>, pay_v3: &PayV3, journal: &StageJournal, key: &str, gzip: bool) -> Result<(), Issue> {
@@ -135,7 +137,7 @@ async fn fetch(night: &Night<'_>, pay_v3: &PayV3, journal: &StageJournal, key: &
     }
     let retries = night.apis.retries.counter(STAGE);
     night.watcher.expect(STAGE, 1, &retries);
-    let mut blob = night.journal.blob(STAGE)?;
+    let mut blob = night.journal.blob(STAGE.as_str())?;
     let download = pay_v3.fetch_trade_bill(night.date, gzip, &mut blob);
     let receipt = match counting_retries(&retries, download).await {
         Ok(download) => {

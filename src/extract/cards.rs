@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use super::ask::{Place, ask_all, read_page, settle, settle_and_read};
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::wire::card_dimension_row;
-use super::{Api, Harvest, Issue, IssueKind, Night};
+use super::{Harvest, Issue, IssueKind, Night};
+use crate::api::Api;
 use crate::record::Card;
+use crate::stage::Stage;
 use crate::wechat::Request;
 use crate::wechat::mp::cards::{self as api, CardAnswer, CardIds};
 
-const STAGE: &str = "cards";
+const STAGE: Stage = Stage::Cards;
 const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
 /// The largest `count` (reference MP §D.14).
 pub(super) const PAGE_ROWS: u64 = 50;
@@ -23,7 +25,7 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     let (Some(mp), Some(settings)) = (&night.apis.mp, &night.job.mp) else {
         return Ok(Harvest::complete(Vec::new()));
     };
-    let journal = night.journal.stage(STAGE)?;
+    let journal = night.journal.stage(STAGE.as_str())?;
     let meaning = OffsetMeaning::default();
     let ask_list = async |()| {
         let listing = read_list(&meaning, MOST_PAGES, async |offset| {
@@ -60,6 +62,6 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
         }
     }
     harvest.rows.sort_by(|a, b| a.card_id.cmp(&b.card_id));
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest)
 }

@@ -6,16 +6,18 @@ use super::ask::{Place, ask_all, read_page, settle_and_read};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::wire::coupon_code_row;
-use super::{Api, Harvest, Issue, Night};
+use super::{Harvest, Issue, Night};
+use crate::api::Api;
 use crate::dataset::manifest::Intake;
 use crate::journal::Page;
 use crate::record::{CouponCode, Record, Stock};
 use crate::sorter::{HeldRow, Keeper, Kept, PackedRow, Room, Sorter};
+use crate::stage::Stage;
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CouponCodePage};
 
-const STAGE: &str = "coupon_codes";
+const STAGE: Stage = Stage::CouponCodes;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 pub(super) const PAGE_ROWS: u64 = 100;
 /// Two million codes: a pool is held while it is read.
@@ -26,7 +28,7 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept
     let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
         return Ok(Harvest::complete(Kept::default()));
     };
-    let journal = night.journal.stage(STAGE)?;
+    let journal = night.journal.stage(STAGE.as_str())?;
     let appid = night.job.wallets.as_ref().map(|wallets| wallets.appid.as_str());
     let uploaded = |stock: &&Stock| stock.coupon_code_mode.as_deref() == Some("MERCHANT_UPLOAD");
     let pools: Vec<&str> = stocks.iter().filter(uploaded).map(|stock| stock.stock_id.as_str()).collect();
@@ -55,7 +57,7 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept
     let mut harvest = Harvest::complete(codes);
     harvest.issues = issues;
     harvest.intake.push(intake);
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest)
 }
 

@@ -7,14 +7,16 @@ use chrono::{Days, NaiveDate};
 
 use super::ask::{Place, ask_all, read_page, settle};
 use super::wire;
-use super::{Api, Harvest, Issue, IssueKind, Night};
+use super::{Harvest, Issue, IssueKind, Night};
+use crate::api::Api;
 use crate::journal::Entry;
 use crate::record::{CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay, Record};
+use crate::stage::Stage;
 use crate::wechat::mp::datacube::{self, CondSource};
 use crate::wechat::wording::shown;
 use crate::wechat::{Request, mp::Mp};
 
-const STAGE: &str = "datacube";
+const STAGE: Stage = Stage::Datacube;
 const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
 
 /// The four datasets, each sorted by key.
@@ -46,7 +48,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     let (Some(mp), Some(settings)) = (&night.apis.mp, &night.job.mp) else {
         return Ok(Harvest::complete(Datacube::default()));
     };
-    let journal = night.journal.stage(STAGE)?;
+    let journal = night.journal.stage(STAGE.as_str())?;
     let calls = calls(night, &settings.member_card_ids, settings.repull_days);
     if calls.keys().any(|key| !journal.contains(key)) {
         night.require_ready(STAGE)?;
@@ -64,7 +66,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     let mut harvest = Harvest::complete(rows);
     harvest.issues = issues;
     harvest.issues.extend(contradiction(&contradicted));
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest.noting("repeated_rows", repeated).noting("contradicting_rows", contradicted.len()))
 }
 

@@ -10,13 +10,15 @@ use std::sync::Arc;
 
 use super::lookback::{Lines, LookbackLine};
 use super::roster::{Buyers, Roster, RosterInput};
-use super::{Api, Issue, Night, OrderExports, SubsidyInput};
+use super::{Issue, Night, OrderExports, SubsidyInput};
 use super::{cards, coupon_codes, datacube, notifications, orders, roster, subsidies, subsidy_ledger};
 use super::{user_coupons, v2_stocks};
+use crate::api::Api;
 use crate::job::BillSource;
 use crate::journal::StageJournal;
 use crate::record::{Card, CouponEvent, Stock, UserCoupon};
 use crate::sorter::{Jotting, Keeper, Kept, PackedRow, Sorter};
+use crate::stage::Stage;
 
 /// The pages a download of a bill takes: the application and the file.
 const BILL_CALLS: u64 = 2;
@@ -28,7 +30,7 @@ const HOLDS: i64 = 1;
 #[derive(Debug)]
 pub struct StageForecast {
     /// Its name.
-    pub stage: &'static str,
+    pub stage: Stage,
     /// Whom it asks; none where it reads files.
     pub api: Option<Api>,
     /// Calls it would make, about.
@@ -48,33 +50,30 @@ pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
         Ok(tonight) => (tonight, None),
         Err(issue) => (Tonight::nothing(night)?, Some(issue)),
     };
-    told.push(StageForecast::of_files("orders", issue));
+    told.push(StageForecast::of_files(Stage::Orders, issue));
     let bills = bills(night)?;
     told.push(bills);
     let ledger = subsidy_ledger::extract(night).and_then(|it| it.rows.settle(|_| Ok(())));
-    let ledger = read(&mut told, "subsidy_ledger", ledger.map(|it| it.lines));
+    let ledger = read(&mut told, Stage::SubsidyLedger, ledger.map(|it| it.lines));
     // Without platform certificates callbacks cannot be opened yet; they are few.
     let events = notifications::extract(night).await.map(|it| it.rows).unwrap_or_default();
-    told.push(StageForecast::of_files("notifications", night.require_ready("notifications").err()));
+    told.push(StageForecast::of_files(Stage::Notifications, night.require_ready(Stage::Notifications).err()));
     let input = RosterInput { buyers: tonight.buyers, events: &events, is_whole: false };
-    let roster = read(&mut told, "roster", roster::extract(night, input).map(|it| it.rows));
+    let roster = read(&mut told, Stage::Roster, roster::extract(night, input).map(|it| it.rows));
     let lines = tonight.lines.settle()?;
     let known = Known { wallets: wallets(night)?, stocks: night.yesterday()?, cards: night.yesterday()? };
     told.extend(known.forecast(night, &roster, &events)?);
     let input = SubsidyInput { coupons: &known.wallets, orders: &lines, ledger: &ledger };
-    let place = Place { stage: "subsidies", source: "subsidies", api: Api::PayV3 };
-    let mut count = place.begin(night)?;
-    subsidies::each_key(night, &input, |key| count.add(key, 1))?;
-    told.push(count.finish(night)?);
-    let place = Place { stage: "datacube", source: "datacube", api: Api::Mp };
-    told.push(place.count(night, datacube::keys(night).into_iter().map(|key| (key, 1)))?);
-    let place = Place { stage: "v2_stocks", source: "v2_stocks", api: Api::PayV2 };
-    told.push(place.count(night, v2_stocks::keys(night).into_iter().map(|key| (key, 1)))?);
+    let mut receipts = Count::begin(night, Stage::Subsidies)?;
+    subsidies::each_key(night, &input, |key| receipts.add(key, 1))?;
+    told.push(receipts.finish(night)?);
+    told.push(count(night, Stage::Datacube, datacube::keys(night).into_iter().map(|key| (key, 1)))?);
+    told.push(count(night, Stage::V2Stocks, v2_stocks::keys(night).into_iter().map(|key| (key, 1)))?);
     Ok(told)
 }
 
 /// The rows of a stage that reads files; its issue is told.
-fn read<T: Default>(told: &mut Vec<StageForecast>, stage: &'static str, rows: Result<T, Issue>) -> T {
+fn read<T: Default>(told: &mut Vec<StageForecast>, stage: Stage, rows: Result<T, Issue>) -> T {
     let (rows, issue) = match rows {
         Ok(rows) => (rows, None),
         Err(issue) => (T::default(), Some(issue)),
@@ -122,10 +121,9 @@ fn wallets(night: &Night<'_>) -> Result<Kept, Issue> {
 fn bills(night: &Night<'_>) -> Result<StageForecast, Issue> {
     match night.job.bills {
         Some(BillSource::Api { .. }) => {
-            let place = Place { stage: "bills", source: "bills", api: Api::PayV3 };
-            place.count(night, std::iter::once((night.date.to_string(), BILL_CALLS)))
+            count(night, Stage::Bills, std::iter::once((night.date.to_string(), BILL_CALLS)))
         }
-        _ => Ok(StageForecast::of_files("bills", night.require_ready("bills").err())),
+        _ => Ok(StageForecast::of_files(Stage::Bills, night.require_ready(Stage::Bills).err())),
     }
 }
 
@@ -143,14 +141,12 @@ impl Known {
         roster: &Roster,
         events: &[CouponEvent],
     ) -> Result<Vec<StageForecast>, Issue> {
-        let pay_v3 = |stage, source| Place { stage, source, api: Api::PayV3 };
-        let cards = Place { stage: "cards", source: "cards", api: Api::Mp };
         let unsorted = |error: io::Error| Issue::unsorted(&error);
         Ok(vec![
-            pay_v3("stocks", "stocks").count(night, self.stock_keys(night, events).map_err(unsorted)?.into_iter())?,
-            self.wallet_pages(night, roster, pay_v3("user_coupons", "wallets"))?,
-            pay_v3("coupon_codes", "stocks").count(night, self.pool_pages())?,
-            cards.count(night, self.card_keys(night))?,
+            count(night, Stage::Stocks, self.stock_keys(night, events).map_err(unsorted)?.into_iter())?,
+            self.wallet_pages(night, roster)?,
+            count(night, Stage::CouponCodes, self.pool_pages())?,
+            count(night, Stage::Cards, self.card_keys(night))?,
         ])
     }
 
@@ -168,8 +164,8 @@ impl Known {
     }
 
     /// A wallet has as many pages as its known coupons fill, and at least one.
-    fn wallet_pages(&self, night: &Night<'_>, roster: &Roster, place: Place) -> Result<StageForecast, Issue> {
-        let mut count = place.begin(night)?;
+    fn wallet_pages(&self, night: &Night<'_>, roster: &Roster) -> Result<StageForecast, Issue> {
+        let mut count = Count::begin(night, Stage::UserCoupons)?;
         self.count_wallets(night, roster, &mut count).map_err(|error| Issue::unsorted(&error))?;
         count.finish(night)
     }
@@ -222,36 +218,29 @@ fn pages(rows: u64, rows_per_page: u64) -> u64 {
     rows.div_ceil(rows_per_page).max(1)
 }
 
-/// A stage, the source whose cut-off holds for it, and whom it asks.
-#[derive(Clone, Copy)]
-struct Place {
-    stage: &'static str,
-    source: &'static str,
-    api: Api,
-}
-
-impl Place {
-    /// Counts the questions, each with the calls it takes, against the journal.
-    fn count(self, night: &Night<'_>, questions: impl Iterator<Item = (String, u64)>) -> Result<StageForecast, Issue> {
-        let mut count = self.begin(night)?;
-        questions.for_each(|(key, calls)| count.add(&key, calls));
-        count.finish(night)
-    }
-
-    fn begin(self, night: &Night<'_>) -> Result<Count, Issue> {
-        let told = StageForecast { stage: self.stage, api: Some(self.api), calls: 0, journalled: 0, issue: None };
-        Ok(Count { source: self.source, journal: night.journal.stage(self.stage)?, told })
-    }
+/// Counts the questions of a stage, each with the calls it takes, against the journal.
+fn count(
+    night: &Night<'_>,
+    stage: Stage,
+    questions: impl Iterator<Item = (String, u64)>,
+) -> Result<StageForecast, Issue> {
+    let mut count = Count::begin(night, stage)?;
+    questions.for_each(|(key, calls)| count.add(&key, calls));
+    count.finish(night)
 }
 
 /// The questions of a stage being counted.
 struct Count {
-    source: &'static str,
     journal: Arc<StageJournal>,
     told: StageForecast,
 }
 
 impl Count {
+    fn begin(night: &Night<'_>, stage: Stage) -> Result<Count, Issue> {
+        let told = StageForecast { stage, api: stage.api(), calls: 0, journalled: 0, issue: None };
+        Ok(Count { journal: night.journal.stage(stage.as_str())?, told })
+    }
+
     fn add(&mut self, key: &str, calls: u64) {
         match self.journal.contains(key) {
             true => self.told.journalled += 1,
@@ -261,14 +250,14 @@ impl Count {
 
     fn finish(mut self, night: &Night<'_>) -> Result<StageForecast, Issue> {
         if self.told.calls > 0 {
-            self.told.issue = night.require_ready(self.source).err();
+            self.told.issue = night.require_ready(self.told.stage).err();
         }
         Ok(self.told)
     }
 }
 
 impl StageForecast {
-    fn of_files(stage: &'static str, issue: Option<Issue>) -> StageForecast {
+    fn of_files(stage: Stage, issue: Option<Issue>) -> StageForecast {
         StageForecast { stage, api: None, calls: 0, journalled: 0, issue }
     }
 }

@@ -5,17 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::{Issue, IssueKind};
-
-/// The three remote APIs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Api {
-    /// WeChat Pay APIv3.
-    PayV3,
-    /// WeChat Pay v2.
-    PayV2,
-    /// Official account platform.
-    Mp,
-}
+use crate::api::Api;
 
 /// What is known of each API tonight.
 #[derive(Debug, Default)]

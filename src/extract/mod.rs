@@ -41,6 +41,7 @@ use crate::journal::Journal;
 use crate::persona::Persona;
 use crate::record::Record;
 use crate::sorter::{PackedRow, Room};
+use crate::stage::Stage;
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
@@ -51,7 +52,7 @@ pub use cards::extract as extract_cards;
 pub use coupon_codes::extract as extract_coupon_codes;
 pub use datacube::{Datacube, extract as extract_datacube};
 pub use forecast::{StageForecast, forecast};
-pub use health::{Api, Health};
+pub use health::Health;
 pub use issue::{Issue, IssueKind};
 pub use lookback::Lookback;
 pub use notifications::extract as extract_notifications;
@@ -91,7 +92,7 @@ pub struct Night<'a> {
     /// Who watches.
     pub watcher: &'a dyn Watcher,
     /// Stages that may ask; `None` means all.
-    pub selected: Option<&'a BTreeSet<String>>,
+    pub selected: Option<&'a BTreeSet<Stage>>,
 }
 
 /// The clients of the configured APIs.
@@ -112,9 +113,9 @@ pub struct Apis {
 /// Sees a stage advance; the progress bars of a terminal.
 pub trait Watcher: Send + Sync + std::fmt::Debug {
     /// `stage` is about to ask for `total` things; `retries` counts while it does.
-    fn expect(&self, stage: &'static str, total: u64, retries: &Arc<AtomicU64>);
+    fn expect(&self, stage: Stage, total: u64, retries: &Arc<AtomicU64>);
     /// One of them is there.
-    fn advance(&self, stage: &'static str);
+    fn advance(&self, stage: Stage);
 }
 
 /// What a stage brought home.
@@ -177,12 +178,13 @@ impl Night<'_> {
     }
 
     /// Whether `stage` may ask a remote API; otherwise it works from the journal alone.
-    fn may_ask(&self, stage: &str) -> bool {
-        !self.journal.mode().is_read_only() && self.selected.is_none_or(|selected| selected.contains(stage))
+    fn may_ask(&self, stage: Stage) -> bool {
+        !self.journal.mode().is_read_only() && self.selected.is_none_or(|selected| selected.contains(&stage))
     }
 
-    /// Refuses a source whose day is not complete yet.
-    fn require_ready(&self, source: &str) -> Result<(), Issue> {
+    /// Refuses a stage whose source has no complete day yet.
+    fn require_ready(&self, stage: Stage) -> Result<(), Issue> {
+        let Some(source) = stage.source() else { return Ok(()) };
         let ready_at = self.job.sources.get(source).and_then(|calendar| calendar.ready_at);
         let ready = ready_at.map(|time| ready_instant(self.date, time));
         match ready {

@@ -9,18 +9,20 @@ use serde::Deserialize;
 
 use super::ask::{Place, ask_all, settle};
 use super::orders::digests;
-use super::{Api, Harvest, Issue, IssueKind, Night};
+use super::{Harvest, Issue, IssueKind, Night};
+use crate::api::Api;
 use crate::clock::business_date_of;
 use crate::exports::notifications::{CallbackKeys, Notifications, read};
 use crate::journal::StageJournal;
 use crate::record::CouponEvent;
+use crate::stage::Stage;
 use crate::wechat::Request;
 use crate::wechat::error::SignatureError;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::certificates::{CertificateList, certificates};
 use crate::wechat::pay_v3::keyring::Keyring;
 
-const STAGE: &str = "notifications";
+const STAGE: Stage = Stage::Notifications;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 /// The key of an answer with certificates; below it stand the serials it was asked for.
 const CERTIFICATES: &str = "certificates";
@@ -48,7 +50,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vec<CouponEvent>>, Iss
 /// over by both, whatever the job has (reference v3 §1.4): the header chooses. So a serial that is no public
 /// key's and that no journalled answer brought is sought once, and the spool is opened again.
 async fn open(night: &Night<'_>, spool: &Path, pay_v3: &PayV3) -> Result<(Notifications, Vec<Issue>), Issue> {
-    let journal = night.journal.stage(STAGE)?;
+    let journal = night.journal.stage(STAGE.as_str())?;
     let keys = Keys::of(night, pay_v3.keyring(), &journal)?;
     let spooled = keys.open(night, spool)?;
     let sought = keys.to_seek(night.journal.mode().is_read_only());

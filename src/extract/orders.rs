@@ -9,6 +9,7 @@ use crate::exports::orders::read;
 use crate::exports::{BadRow, Export, ExportError, ExportFile, Kind, Settled};
 use crate::record::{OrderLine, Record};
 use crate::sorter::{PackedRow, Room};
+use crate::stage::Stage;
 
 /// The exports of the day, one per source, before their rows are put together.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub struct SettledOrders {
 
 /// Reads every `[[orders]]` source.
 pub fn extract(night: &Night<'_>) -> Result<Harvest<OrderExports>, Issue> {
-    night.require_ready("orders")?;
+    night.require_ready(Stage::Orders)?;
     let mut harvest = Harvest::complete(OrderExports { sources: Vec::new() });
     let memory_bytes = night.room.memory_bytes / night.job.orders.len().max(1);
     let room = Room { memory_bytes, ..night.room.clone() };

@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 use super::ask::{Place, ask_all, read_page, settle};
 use super::issue::IssueKind;
 use super::wire::stock_row;
-use super::{Api, Harvest, Issue, Night};
+use super::{Harvest, Issue, Night};
+use crate::api::Api;
 use crate::record::{CouponEvent, Stock};
+use crate::stage::Stage;
 use crate::wechat::Request;
 use crate::wechat::pay_v3::busifavor;
 
-const STAGE: &str = "stocks";
+const STAGE: Stage = Stage::Stocks;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 
 /// Asks for every stock there is a reason to know; `seen` are those of the wallets.
@@ -23,7 +25,7 @@ pub async fn extract(
     let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
         return Ok(Harvest::complete(Vec::new()));
     };
-    let journal = night.journal.stage(STAGE)?;
+    let journal = night.journal.stage(STAGE.as_str())?;
     let mut ids: BTreeSet<&str> = night.job.stock_ids.iter().map(String::as_str).collect();
     ids.extend(seen.iter().map(String::as_str));
     ids.extend(events.iter().map(|event| event.stock_id.as_str()));
@@ -42,7 +44,7 @@ pub async fn extract(
         }
     }
     harvest.rows.sort_by(|a, b| a.stock_id.cmp(&b.stock_id));
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest)
 }
 

@@ -10,16 +10,18 @@ pub use candidates::Plan;
 use super::ask::{Place, ask_each, read_page, settle_and_read};
 use super::gathered::Gathered;
 use super::wire::{subsidy_payment_row, subsidy_return_row};
-use super::{Api, Harvest, Issue, Lookback, Night};
+use super::{Harvest, Issue, Lookback, Night};
+use crate::api::Api;
 use crate::fingerprints::Fingerprints;
 use crate::journal::{Page, StageJournal};
 use crate::record::{SubsidyPayment, SubsidyReturn};
 use crate::sorter::{Kept, PackedRow};
+use crate::stage::Stage;
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, PayReceipt};
 
-const STAGE: &str = "subsidies";
+const STAGE: Stage = Stage::Subsidies;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 
 /// What decides whom to ask for.
@@ -59,7 +61,12 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
     let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
         return Ok(Harvest::complete(Subsidies::default()));
     };
-    let desk = Desk { night, pay_v3, journal: &*night.journal.stage(STAGE)?, concurrency: settings.limits.concurrency };
+    let desk = Desk {
+        night,
+        pay_v3,
+        journal: &*night.journal.stage(STAGE.as_str())?,
+        concurrency: settings.limits.concurrency,
+    };
     let room = night.corner();
     let mut issues = desk.ask_lists(&plan.coupons).await?;
     let listed = desk.read_lists(&plan.coupons, Gathered::new(&room))?.settle().map_err(unsorted)?;
@@ -75,7 +82,7 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
     let mut harvest = Harvest::complete(Subsidies { payments: payments.rows, returns: returns.rows });
     harvest.intake = vec![payments.intake, returns.intake];
     harvest.issues = issues;
-    harvest.inputs = vec![(STAGE.to_owned(), desk.journal.digest(&room)?)];
+    harvest.inputs = vec![(STAGE.to_string(), desk.journal.digest(&room)?)];
     Ok(harvest)
 }
 

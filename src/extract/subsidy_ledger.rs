@@ -7,6 +7,7 @@ use crate::exports::Export;
 use crate::exports::subsidy_ledger::read;
 use crate::record::{Record, SubsidyOrder};
 use crate::sorter::{Keeper, Kept, PackedRow, Room};
+use crate::stage::Stage;
 
 /// The ledger file of the day before its lines are handed over; none without `[subsidy_ledger]`.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct SettledLedger {
 pub fn extract(night: &Night<'_>) -> Result<Harvest<SubsidyLedger>, Issue> {
     let ledger = |export| SubsidyLedger { export, room: night.corner() };
     let Some(pattern) = &night.job.subsidy_ledger else { return Ok(Harvest::complete(ledger(None))) };
-    night.require_ready("subsidy_ledger")?;
+    night.require_ready(Stage::SubsidyLedger)?;
     let export = read(pattern, night.date, night.room).map_err(|error| from_export("subsidy_ledger", &error))?;
     let inputs = digests("subsidy_ledger", &export.files);
     Ok(Harvest { inputs, ..Harvest::complete(ledger(Some(export))) })

@@ -17,18 +17,20 @@ use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::roster::Roster;
 use super::wire::user_coupon_row;
-use super::{Api, Harvest, Issue, Lookback, Night};
+use super::{Harvest, Issue, Lookback, Night};
+use crate::api::Api;
 use crate::fingerprints::Fingerprints;
 use crate::job::{PayV3Settings, WalletSettings};
 use crate::journal::{Entry, Page, StageJournal};
 use crate::record::UserCoupon;
 use crate::sorter::{Kept, PackedRow};
+use crate::stage::Stage;
 use crate::threads::at_once;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
 use crate::wechat::{ParseError, Request};
 
-const STAGE: &str = "user_coupons";
+const STAGE: Stage = Stage::UserCoupons;
 /// What keys of the journal begin with: the pages of a wallet, and a coupon that was asked for alone.
 const WALLET: &str = "wallet/";
 const SINGLE: &str = "single/";
@@ -67,7 +69,7 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     else {
         return Ok(Harvest::complete(Wallets::default()));
     };
-    let journal = night.journal.stage(STAGE)?;
+    let journal = night.journal.stage(STAGE.as_str())?;
     let counter = Counter { night, settings, pay_v3, limits, journal: &journal };
     let (mut issues, unsettled) = counter.ask_wallets(roster).await?;
     let asked = counter.asked(roster)?;
@@ -90,7 +92,7 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let mut harvest = Harvest::complete(Wallets { coupons, stocks, asked, unknown });
     harvest.issues = issues;
     harvest.intake = vec![intake];
-    harvest.inputs = vec![(STAGE.to_owned(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     let doubts = usize::try_from(doubts.len()).unwrap_or(usize::MAX);
     Ok(harvest.noting("unsettled_wallets", unsettled).noting("single_queries", doubts))
 }

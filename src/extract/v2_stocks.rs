@@ -5,16 +5,18 @@
 use super::ask::{Place, ask_all, read_page, settle};
 use super::orders::{digests, from_export};
 use super::wire::{v2_coupon_row, v2_stock_row};
-use super::{Api, Harvest, Issue, IssueKind, Night};
+use super::{Harvest, Issue, IssueKind, Night};
+use crate::api::Api;
 use crate::dataset::publish::sha256_of;
 use crate::exports::v2_coupons_file::{self, V2CouponQuery};
 use crate::job::OnMismatch;
 use crate::journal::Page;
 use crate::record::{V2Coupon, V2Stock};
+use crate::stage::Stage;
 use crate::wechat::Request;
 use crate::wechat::pay_v2::{self, Coupon, CouponStock, PayV2, SignatureCheck};
 
-const STAGE: &str = "v2_stocks";
+const STAGE: Stage = Stage::V2Stocks;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV2 };
 
 /// v2 stocks and coupons.
@@ -31,7 +33,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     let (Some(client), Some(settings)) = (&night.apis.pay_v2, &night.job.pay_v2) else {
         return Ok(Harvest::complete(Vouchers::default()));
     };
-    let journal = night.journal.stage(STAGE)?;
+    let journal = night.journal.stage(STAGE.as_str())?;
     let mut harvest = Harvest::complete(Vouchers::default());
     let questions = settings.stock_ids.iter().map(|id| (stock_key(id), pay_v2::coupon_stock(id))).collect();
     let ask = async |request: Request<CouponStock>| {
@@ -43,7 +45,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     if let Some(path) = &settings.coupons_file {
         let refused = |error| from_export("pay_v2.coupons_file", &error);
         let export = v2_coupons_file::read(path, night.room).map_err(refused)?;
-        harvest.inputs = digests(STAGE, &export.files);
+        harvest.inputs = digests(STAGE.as_str(), &export.files);
         listed = export.collect(|line| line.query()).map_err(refused)?;
     }
     let coupon_request = |it: &V2CouponQuery| pay_v2::coupon(&it.coupon_id, &it.openid, &it.stock_id);
@@ -71,7 +73,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     let key = |it: &V2Coupon| (it.coupon_stock_id.clone(), it.coupon_id.clone(), it.openid.clone());
     harvest.rows.stocks.sort_by(|a, b| a.coupon_stock_id.cmp(&b.coupon_stock_id));
     harvest.rows.coupons.sort_by_key(key);
-    harvest.inputs.push((STAGE.to_owned(), digest_of(&harvest.rows)));
+    harvest.inputs.push((STAGE.to_string(), digest_of(&harvest.rows)));
     harvest.issues.extend(signatures.issue());
     let [verified, absent, mismatched] = signatures.counts;
     let harvest = harvest.noting("signatures_verified", verified).noting("signatures_absent", absent);

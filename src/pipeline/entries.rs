@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::dataset::manifest::{FootingEntry, FootingTally, StageEntry};
 use crate::dataset::publish::StagedFile;
+use crate::dataset::status::StageStatus;
 use crate::reconcile::{Footing, Tally};
+use crate::stage::Stage;
 
 /// The control totals of one side.
 pub(super) fn footing_entry(side: &Footing) -> FootingEntry {
@@ -29,16 +31,7 @@ pub(super) fn rows_of<'a>(files: impl IntoIterator<Item = &'a StagedFile>) -> BT
 }
 
 /// A stage of ours that is complete and made these datasets.
-pub(super) fn stage_entry(stage: &str, files: &[StagedFile], datasets: &[&str]) -> StageEntry {
+pub(super) fn stage_entry(stage: Stage, files: &[StagedFile], datasets: &[&str]) -> StageEntry {
     let mine = files.iter().filter(|file| datasets.contains(&file.dataset.as_str()));
-    StageEntry {
-        stage: stage.to_owned(),
-        status: "complete".to_owned(),
-        rows: rows_of(mine),
-        requests: 0,
-        from_journal: 0,
-        retries: 0,
-        why: None,
-        notes: BTreeMap::new(),
-    }
+    StageEntry { rows: rows_of(mine), ..StageEntry::new(stage, StageStatus::Complete) }
 }

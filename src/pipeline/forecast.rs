@@ -9,16 +9,18 @@ use serde::Serialize;
 
 use super::failure::disk;
 use super::opening::{connect, persona};
-use super::stages::{datasets_of, is_configured};
-use super::{Plan, Quiet, Reading, STAGES};
+use super::stages::is_configured;
+use super::{Plan, Quiet, Reading};
+use crate::api::Api;
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
 use crate::error::{ExitCode, Failure};
-use crate::extract::{self, Api, Issue, Night, StageForecast};
+use crate::extract::{self, Issue, Night, StageForecast};
 use crate::job::{ApiLimits, BillSource, Job};
 use crate::journal::{Journal, Mode};
 use crate::sorter::Room;
+use crate::stage::Stage;
 
 /// What one night would do.
 #[derive(Debug, Serialize)]
@@ -86,12 +88,11 @@ pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<Nig
     };
     let told = extract::forecast(&night).await.map_err(unreadable)?;
     let told: BTreeMap<_, _> = told.into_iter().map(|it| (it.stage, it)).collect();
-    let is_selected = |stage: &str| plan.stages.as_ref().is_none_or(|stages| stages.contains(stage));
-    let is_source = |stage: &str| is_configured(&night, stage);
-    let stages: Vec<_> = STAGES
+    let is_done = |stage: &Stage| is_configured(&night, *stage) || matches!(stage, Stage::Reconcile | Stage::Report);
+    let stages: Vec<_> = Stage::ALL
         .into_iter()
-        .filter(|stage| is_selected(stage) && (is_source(stage) || matches!(*stage, "reconcile" | "report")))
-        .map(|stage| outlook(job, lake, plan, stage, told.get(stage)))
+        .filter(|stage| plan.is_selected(*stage) && is_done(stage))
+        .map(|stage| outlook(job, lake, plan, stage, told.get(&stage)))
         .collect();
     let stale =
         lake.partitions_after("coupon_ledger", plan.date).map_err(|error| disk(&error, "cannot list partitions"))?;
@@ -118,20 +119,15 @@ fn peek(lake: &Lake, date: NaiveDate, world: &World) -> Result<Journal, Failure>
         .map_err(|error| Failure::caused_by(ExitCode::Usage, format!("cannot read the journal of {date}"), &error))
 }
 
-fn outlook(job: &Job, lake: &Lake, plan: &Plan, stage: &'static str, told: Option<&StageForecast>) -> StageOutlook {
-    let datasets = match stage {
-        "reconcile" => &["coupon_ledger", "breaks"][..],
-        // Wallets are written by the stage that asks them.
-        "roster" => &[][..],
-        stage => datasets_of(stage),
-    };
+fn outlook(job: &Job, lake: &Lake, plan: &Plan, stage: Stage, told: Option<&StageForecast>) -> StageOutlook {
+    let datasets = stage.datasets();
     let is_there = |dataset: &&str| lake.partition(dataset, plan.date).is_file();
     let asks = plan.mode != Mode::Replay;
     let calls = told.map_or(0, |it| if plan.mode == Mode::Refetch { it.calls + it.journalled } else { it.calls });
     let calls = if asks { calls } else { 0 };
     let issue = told.and_then(|it| it.issue.as_ref());
     StageOutlook {
-        stage,
+        stage: stage.as_str(),
         calls,
         journalled: told.map_or(0, |it| it.journalled),
         seconds_at_rate_limit: told.and_then(|it| limits(job, it.api?)).map_or(0, |it| seconds_of(calls, it)),
@@ -143,12 +139,13 @@ fn outlook(job: &Job, lake: &Lake, plan: &Plan, stage: &'static str, told: Optio
 }
 
 /// The stages of one API share its rate; the APIs are asked at the same time.
-fn seconds(job: &Job, stages: &[StageOutlook], told: &BTreeMap<&str, StageForecast>) -> u64 {
+fn seconds(job: &Job, stages: &[StageOutlook], told: &BTreeMap<Stage, StageForecast>) -> u64 {
     let of_api = |api: Api| {
-        let mine = stages.iter().filter(|it| told.get(it.stage).is_some_and(|it| it.api == Some(api)));
+        let asks = |it: &&StageOutlook| Stage::find(it.stage).is_some_and(|stage| told[&stage].api == Some(api));
+        let mine = stages.iter().filter(asks);
         limits(job, api).map_or(0, |limits| seconds_of(mine.map(|it| it.calls).sum(), limits))
     };
-    [Api::PayV3, Api::PayV2, Api::Mp].map(of_api).into_iter().max().unwrap_or(0)
+    Api::ALL.map(of_api).into_iter().max().unwrap_or(0)
 }
 
 fn seconds_of(calls: u64, limits: &ApiLimits) -> u64 {
@@ -174,12 +171,11 @@ pub fn refuse_forgotten(job: &Job, plans: &[Plan], world: &World) -> Result<(), 
     }
     let oldest = extract::oldest_kept(world.clock.now());
     for plan in plans.iter().filter(|plan| plan.date < oldest && plan.mode != Mode::Replay) {
-        let is_selected = plan.stages.as_ref().is_none_or(|stages| stages.contains("bills"));
         let reading = Reading::open(job, &Scope::Journal { date: plan.date })?;
         let journal = peek(&reading.lake, plan.date, world)?;
         let is_journalled = plan.mode == Mode::Resume
-            && journal.stage("bills").is_ok_and(|bills| bills.contains(&plan.date.to_string()));
-        if is_selected && !is_journalled {
+            && journal.stage(Stage::Bills.as_str()).is_ok_and(|bills| bills.contains(&plan.date.to_string()));
+        if plan.is_selected(Stage::Bills) && !is_journalled {
             return Err(forgotten(plan.date, oldest));
         }
     }

@@ -33,21 +33,3 @@ pub use refoot::refoot;
 pub use script::{Scripted, write_script};
 pub use summary::{print as print_summary, warnings};
 pub use telling::{LastWords, tell_night};
-
-/// Every stage by name, in the order of design §3.
-pub const STAGES: [&str; 14] = [
-    "orders",
-    "bills",
-    "subsidy_ledger",
-    "notifications",
-    "roster",
-    "stocks",
-    "user_coupons",
-    "coupon_codes",
-    "subsidies",
-    "datacube",
-    "cards",
-    "v2_stocks",
-    "reconcile",
-    "report",
-];

@@ -28,6 +28,7 @@ use crate::dataset::partition::{PartLimit, Provenance};
 use crate::dataset::publication;
 use crate::dataset::publish::{StagedFile, Staging};
 use crate::dataset::runs::Runs;
+use crate::dataset::status::{RunStatus, StageStatus};
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind, Night, Watcher};
 use crate::job::Job;
@@ -35,6 +36,7 @@ use crate::journal::{Journal, Mode};
 use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Site};
 use crate::record::{Break, LedgerRow, Record};
 use crate::sorter::Room;
+use crate::stage::Stage;
 use crate::watch::Caller;
 
 /// What the night holds of the rows of one export or bill before it sorts them on the disk. What is published
@@ -47,7 +49,7 @@ pub struct Plan {
     /// Business date.
     pub date: NaiveDate,
     /// Stages that may ask and whose datasets are published; `None` means all.
-    pub stages: Option<BTreeSet<String>>,
+    pub stages: Option<BTreeSet<Stage>>,
     /// How the journal is used.
     pub mode: Mode,
     /// Match and rules are what a script of this night has left (`write_script`).
@@ -56,6 +58,13 @@ pub struct Plan {
     pub caller: Caller,
     /// What may be held of the rows of one export or bill: `INTAKE_MEMORY_BYTES`, less in tests.
     pub intake_memory_bytes: usize,
+}
+
+impl Plan {
+    /// Whether a stage may ask and publish.
+    pub fn is_selected(&self, stage: Stage) -> bool {
+        self.stages.as_ref().is_none_or(|stages| stages.contains(&stage))
+    }
 }
 
 /// How a night ended.
@@ -173,13 +182,9 @@ impl Done {
         self.verdict = Verdict { code, publish: false };
         self.judgement = None;
         self.breaks = Vec::new();
-        self.sources.entries.retain(|entry| entry.stage != "reconcile" && entry.stage != "report");
-        let failed = StageEntry {
-            status: "failed".to_owned(),
-            why: Some(issue.what.clone()),
-            ..stage_entry("reconcile", &[], &[])
-        };
-        self.sources.entries.push(failed);
+        self.sources.entries.retain(|entry| !entry.is(Stage::Reconcile) && !entry.is(Stage::Report));
+        let failed = StageEntry::new(Stage::Reconcile, StageStatus::Failed);
+        self.sources.entries.push(StageEntry { why: Some(issue.what.clone()), ..failed });
         self.sources.issues.push(issue);
         Ok(())
     }
@@ -225,7 +230,7 @@ impl Work<'_> {
             engine::greet(self.night.job)?;
         }
         let mut done = self.gather().await?;
-        if done.verdict.publish && self.is_selected("reconcile") {
+        if done.verdict.publish && self.plan.is_selected(Stage::Reconcile) {
             self.reconcile(&mut done).or_else(|failure| done.withdraw(failure))?;
         }
         if let Some(issue) = self.would_worsen(&done) {
@@ -274,8 +279,10 @@ impl Work<'_> {
             return None;
         }
         let selected = |dataset: &str| {
-            self.is_selected("reconcile")
-                || super::STAGES.iter().any(|it| self.is_selected(it) && stages::datasets_of(it).contains(&dataset))
+            self.plan.is_selected(Stage::Reconcile)
+                || Stage::ALL
+                    .into_iter()
+                    .any(|it| self.plan.is_selected(it) && stages::wanted_by(it).contains(&dataset))
         };
         let mut short = done.sources.shortfall.keys().filter(|dataset| selected(dataset));
         let worse = short.find(|dataset| self.runs.was_complete(dataset))?;
@@ -315,8 +322,8 @@ impl Work<'_> {
         done.restated = restated.map_err(|error| violated(&error))?;
         let files_of_breaks = self.staging.write(&done.breaks, &done.provenance);
         done.files.extend(files_of_breaks.map_err(|error| unstaged(&error))?);
-        done.sources.entries.push(stage_entry("reconcile", &done.files, &["coupon_ledger", "breaks"]));
-        if self.is_selected("report") {
+        done.sources.entries.push(stage_entry(Stage::Reconcile, &done.files, Stage::Reconcile.datasets()));
+        if self.plan.is_selected(Stage::Report) {
             self.report(done, &files, &judgement)?;
         }
         done.judgement = Some(judgement);
@@ -379,7 +386,7 @@ impl Work<'_> {
             footing: &footing,
         };
         done.files.extend(pack::write(&night, self.staging)?);
-        done.sources.entries.push(stage_entry("report", &done.files, &["reports"]));
+        done.sources.entries.push(stage_entry(Stage::Report, &done.files, &["reports"]));
         Ok(())
     }
 
@@ -428,21 +435,17 @@ impl Work<'_> {
     /// Whether a staged file belongs to a stage that was asked for.
     fn is_wanted(&self, file: &StagedFile, entries: &[StageEntry]) -> bool {
         if file.dataset == "reports" {
-            return self.is_selected("report");
+            return self.plan.is_selected(Stage::Report);
         }
         let owner = entries.iter().find(|entry| entry.rows.contains_key(&file.dataset));
-        owner.is_some_and(|entry| self.is_selected(&entry.stage))
-    }
-
-    fn is_selected(&self, stage: &str) -> bool {
-        self.plan.stages.as_ref().is_none_or(|stages| stages.contains(stage))
+        owner.and_then(|entry| Stage::find(&entry.stage)).is_some_and(|stage| self.plan.is_selected(stage))
     }
 
     fn manifest(&self, done: &Done, run_id: &str, started_at: DateTime<Utc>) -> Result<Manifest, Failure> {
         let stale = self.lake.partitions_after("coupon_ledger", self.plan.date);
         let stale = stale.map_err(|error| disk(&error, "cannot list published partitions"))?;
         let mut stages = done.sources.entries.clone();
-        stages.sort_by_key(|entry| super::STAGES.iter().position(|stage| *stage == entry.stage));
+        stages.sort_by_key(|entry| Stage::find(&entry.stage));
         let unjudged = done.judgement.as_ref().map(|judgement| judgement.unjudged.clone()).unwrap_or_default();
         Ok(Manifest {
             manifest_version: MANIFEST_VERSION,
@@ -454,7 +457,7 @@ impl Work<'_> {
             generation: self.night.journal.generation(),
             started_at,
             finished_at: self.night.world.clock.now(),
-            status: status(done).to_owned(),
+            status: status(done),
             exit_code: done.verdict.code as i32,
             stages,
             files: done.files.clone(),
@@ -479,10 +482,10 @@ impl Work<'_> {
     }
 }
 
-fn status(done: &Done) -> &'static str {
+fn status(done: &Done) -> RunStatus {
     match done.verdict {
-        Verdict { publish: false, .. } => "failed",
-        Verdict { code: ExitCode::Complete, .. } => "complete",
-        _ => "partial",
+        Verdict { publish: false, .. } => RunStatus::Failed,
+        Verdict { code: ExitCode::Complete, .. } => RunStatus::Complete,
+        _ => RunStatus::Partial,
     }
 }

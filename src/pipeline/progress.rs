@@ -9,12 +9,13 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::extract::Watcher;
+use crate::stage::Stage;
 
 /// Bars on stderr.
 #[derive(Debug, Default)]
 pub struct Bars {
     all: MultiProgress,
-    by_stage: Mutex<BTreeMap<&'static str, ProgressBar>>,
+    by_stage: Mutex<BTreeMap<Stage, ProgressBar>>,
 }
 
 /// Nobody watches.
@@ -22,20 +23,20 @@ pub struct Bars {
 pub struct Quiet;
 
 impl Watcher for Quiet {
-    fn expect(&self, _stage: &'static str, _total: u64, _retries: &Arc<AtomicU64>) {}
+    fn expect(&self, _stage: Stage, _total: u64, _retries: &Arc<AtomicU64>) {}
 
-    fn advance(&self, _stage: &'static str) {}
+    fn advance(&self, _stage: Stage) {}
 }
 
 impl Watcher for Bars {
-    fn expect(&self, stage: &'static str, total: u64, retries: &Arc<AtomicU64>) {
+    fn expect(&self, stage: Stage, total: u64, retries: &Arc<AtomicU64>) {
         let mut bars = self.by_stage.lock().expect("no holder of this lock panics");
         let bar = bars.entry(stage).or_insert_with(|| self.all.add(new_bar(stage, retries)));
         bar.inc_length(total);
     }
 
-    fn advance(&self, stage: &'static str) {
-        if let Some(bar) = self.by_stage.lock().expect("no holder of this lock panics").get(stage) {
+    fn advance(&self, stage: Stage) {
+        if let Some(bar) = self.by_stage.lock().expect("no holder of this lock panics").get(&stage) {
             bar.inc(1);
         }
     }
@@ -48,7 +49,7 @@ impl Drop for Bars {
     }
 }
 
-fn new_bar(stage: &'static str, retries: &Arc<AtomicU64>) -> ProgressBar {
+fn new_bar(stage: Stage, retries: &Arc<AtomicU64>) -> ProgressBar {
     let retries = Arc::clone(retries);
     let style = ProgressStyle::with_template("{msg:<16} {bar:28} {pos}/{len} {rate} {left}{retries}")
         .expect("the template is well-formed")
@@ -61,7 +62,7 @@ fn new_bar(stage: &'static str, retries: &Arc<AtomicU64>) -> ProgressBar {
         .with_key("retries", move |_: &ProgressState, out: &mut dyn Write| {
             let _ = out.write_str(&retries_told(retries.load(Ordering::Relaxed)));
         });
-    ProgressBar::new(0).with_style(style).with_message(stage)
+    ProgressBar::new(0).with_style(style).with_message(stage.as_str())
 }
 
 /// How long a stage will take; nothing once it is done.

@@ -10,6 +10,7 @@ use super::provenance::digest_parts;
 use crate::dataset::manifest::{Coverage, Intake, StageEntry};
 use crate::dataset::partition::Provenance;
 use crate::dataset::publish::{StagedFile, Staging};
+use crate::dataset::status::StageStatus;
 use crate::exports::BadRow;
 use crate::extract::{
     self, Bills, Buyers, Datacube, Harvest, Issue, Lookback, Night, Roster, RosterInput, Subsidies, SubsidyInput,
@@ -20,6 +21,7 @@ use crate::record::{
     Card, CouponCode, CouponEvent, OrderLine, Payment, Record, Refund, Stock, SubsidyPayment, SubsidyReturn, UserCoupon,
 };
 use crate::sorter::Kept;
+use crate::stage::Stage;
 use crate::threads::at_once;
 
 /// What the source stages of a night brought.
@@ -74,29 +76,29 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
     let (plan, wallets) = at_once(
         || extract::plan_subsidies(night, &input),
         || {
-            clerk.take("user_coupons", wallets, |desk, it: Wallets| {
+            clerk.take(Stage::UserCoupons, wallets, |desk, it: Wallets| {
                 desk.stage_kept::<UserCoupon>(&it.coupons);
                 Ok(it)
             })
         },
     );
-    let stocks = clerk.take("stocks", stocks, |desk, rows| desk.stage_rows(rows));
-    clerk.take("coupon_codes", codes, |desk, rows| {
+    let stocks = clerk.take(Stage::Stocks, stocks, |desk, rows| desk.stage_rows(rows));
+    clerk.take(Stage::CouponCodes, codes, |desk, rows| {
         desk.stage_kept::<CouponCode>(&rows);
         Ok(())
     });
     let (coverage, ()) = at_once(
         || coverage::of(night, &wallets, &stocks),
         || {
-            clerk.take("bills", bills, |desk, it: Bills| {
+            clerk.take(Stage::Bills, bills, |desk, it: Bills| {
                 desk.stage_sorted::<Payment>(it.payments)?;
                 desk.stage_sorted::<Refund>(it.refunds)
             })
         },
     );
-    clerk.take("datacube", datacube, |desk, it: Datacube| desk.stage_datacube(&it));
-    clerk.take("cards", cards, |desk, rows| desk.stage_rows(rows));
-    clerk.take("v2_stocks", vouchers, |desk, it: Vouchers| {
+    clerk.take(Stage::Datacube, datacube, |desk, it: Datacube| desk.stage_datacube(&it));
+    clerk.take(Stage::Cards, cards, |desk, rows| desk.stage_rows(rows));
+    clerk.take(Stage::V2Stocks, vouchers, |desk, it: Vouchers| {
         desk.stage(&it.stocks);
         desk.stage(&it.coupons);
         Ok(())
@@ -106,7 +108,7 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
         Ok(plan) => extract::extract_subsidies(night, plan).await,
         Err(issue) => Err(issue.clone()),
     };
-    clerk.take("subsidies", subsidies, |desk, it: Subsidies| {
+    clerk.take(Stage::Subsidies, subsidies, |desk, it: Subsidies| {
         desk.stage_kept::<SubsidyPayment>(&it.payments);
         desk.stage_kept::<SubsidyReturn>(&it.returns);
         Ok(())
@@ -128,16 +130,17 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
 async fn read_files(clerk: &mut Clerk<'_>) -> Files {
     let night = clerk.night;
     let mut buyers = Buyers::new(night);
-    let quarantined = clerk.take("orders", extract::extract_orders(night), |desk, it| {
-        let staged = desk.stage_orders(it, is_configured(night, "roster").then_some(&mut buyers));
+    let quarantined = clerk.take(Stage::Orders, extract::extract_orders(night), |desk, it| {
+        let staged = desk.stage_orders(it, is_configured(night, Stage::Roster).then_some(&mut buyers));
         if staged.is_err() {
             // Lines that do not count name nobody.
             buyers = Buyers::new(night);
         }
         staged
     });
-    let ledger = clerk.take("subsidy_ledger", extract::extract_subsidy_ledger(night), |desk, it| desk.stage_ledger(it));
-    let events = clerk.take("notifications", extract::extract_notifications(night).await, |desk, rows| {
+    let ledger =
+        clerk.take(Stage::SubsidyLedger, extract::extract_subsidy_ledger(night), |desk, it| desk.stage_ledger(it));
+    let events = clerk.take(Stage::Notifications, extract::extract_notifications(night).await, |desk, rows| {
         desk.stage(&published_events(night, &rows));
         Ok(rows)
     });
@@ -150,7 +153,7 @@ async fn read_files(clerk: &mut Clerk<'_>) -> Files {
         events: &events,
         is_whole: ["orders", "coupon_events"].iter().all(|side| !clerk.sources.shortfall.contains_key(*side)),
     };
-    let roster = clerk.take("roster", extract::extract_roster(night, sides), |_, roster| Ok(roster));
+    let roster = clerk.take(Stage::Roster, extract::extract_roster(night, sides), |_, roster| Ok(roster));
     Files { quarantined, ledger, events, lines, roster }
 }
 
@@ -188,12 +191,12 @@ impl Clerk<'_> {
     /// Books the outcome of a stage; gives what it leaves for others, or nothing.
     fn take<T, U: Default>(
         &mut self,
-        stage: &'static str,
+        stage: Stage,
         answer: Answer<T>,
         write: impl FnOnce(&mut Desk<'_>, T) -> Result<U, Issue>,
     ) -> U {
         if !is_configured(self.night, stage) {
-            self.sources.entries.push(entry(stage, "skipped"));
+            self.sources.entries.push(StageEntry::new(stage, StageStatus::Skipped));
             return U::default();
         }
         let taken = answer.and_then(|harvest| self.take_harvest(stage, harvest, write));
@@ -205,7 +208,7 @@ impl Clerk<'_> {
 
     fn take_harvest<T, U>(
         &mut self,
-        stage: &'static str,
+        stage: Stage,
         harvest: Harvest<T>,
         write: impl FnOnce(&mut Desk<'_>, T) -> Result<U, Issue>,
     ) -> Result<U, Issue> {
@@ -225,13 +228,14 @@ impl Clerk<'_> {
                 return Ok(left);
             }
         }
-        let mut entry = self.sources.entries.pop_if(|entry| entry.stage == stage).unwrap_or(entry(stage, "complete"));
+        let short = self.sources.entries.pop_if(|entry| entry.is(stage));
+        let mut entry = short.unwrap_or_else(|| StageEntry::new(stage, StageStatus::Complete));
         if !issues.is_empty() {
-            entry.status = "partial".to_owned();
+            entry.status = StageStatus::Partial;
         }
         entry.rows = rows_of(&desk.files);
         entry.notes = desk.notes;
-        self.count_requests(&mut entry);
+        self.count_requests(stage, &mut entry);
         self.sources.entries.push(entry);
         self.sources.files.append(&mut desk.files);
         Ok(left)
@@ -239,7 +243,7 @@ impl Clerk<'_> {
 
     /// The order lines of the look-back that a stage to come works with, tonight's last.
     fn lookback_orders(&self) -> Result<Lookback, Issue> {
-        if !is_configured(self.night, "user_coupons") && !is_configured(self.night, "subsidies") {
+        if !is_configured(self.night, Stage::UserCoupons) && !is_configured(self.night, Stage::Subsidies) {
             return Ok(Lookback::default());
         }
         let is_staged = self.sources.files.iter().any(|file| file.dataset == OrderLine::DATASET);
@@ -261,83 +265,58 @@ impl Clerk<'_> {
         None
     }
 
-    fn fall_short(&mut self, stage: &'static str, issues: &[Issue]) {
+    fn fall_short(&mut self, stage: Stage, issues: &[Issue]) {
         let why = issues.iter().map(|issue| issue.what.as_str()).collect::<Vec<_>>().join("; ");
-        for dataset in datasets_of(stage) {
+        for dataset in wanted_by(stage) {
             self.sources.shortfall.insert((*dataset).to_owned(), why.clone());
         }
-        let mut entry = entry(stage, "failed");
-        self.count_requests(&mut entry);
+        let mut entry = StageEntry::new(stage, StageStatus::Failed);
+        self.count_requests(stage, &mut entry);
         entry.why = Some(why);
         self.sources.entries.push(entry);
-        if self.night.selected.is_none_or(|selected| selected.contains(stage)) {
+        if self.night.selected.is_none_or(|selected| selected.contains(&stage)) {
             self.sources.issues.extend_from_slice(issues);
         }
     }
 
-    fn provenance(&self, stage: &str, parts: &BTreeMap<String, String>) -> Provenance {
+    fn provenance(&self, stage: Stage, parts: &BTreeMap<String, String>) -> Provenance {
         let mut parts = parts.clone();
         parts.insert("job".to_owned(), self.night.job.fingerprint.clone());
-        parts.insert("stage".to_owned(), stage.to_owned());
+        parts.insert("stage".to_owned(), stage.to_string());
         Provenance { rules_sha256: self.rules_sha256.to_owned(), inputs_sha256: digest_parts(&parts) }
     }
 
-    fn count_requests(&self, entry: &mut StageEntry) {
-        if let Ok(journal) = self.night.journal.stage(&entry.stage) {
+    fn count_requests(&self, stage: Stage, entry: &mut StageEntry) {
+        if let Ok(journal) = self.night.journal.stage(stage.as_str()) {
             let flow = journal.flow();
             entry.requests = flow.fetched;
             entry.from_journal = flow.found;
-            entry.retries = self.night.apis.retries.of(&entry.stage);
+            entry.retries = self.night.apis.retries.of(stage);
         }
     }
 }
 
-fn entry(stage: &str, status: &str) -> StageEntry {
-    StageEntry {
-        stage: stage.to_owned(),
-        status: status.to_owned(),
-        rows: BTreeMap::new(),
-        requests: 0,
-        from_journal: 0,
-        retries: 0,
-        why: None,
-        notes: BTreeMap::new(),
-    }
-}
-
-/// The datasets a stage fills.
-pub(super) fn datasets_of(stage: &str) -> &'static [&'static str] {
+/// The datasets that fall short with a stage: a wallet that is not on the roster is not asked.
+pub(super) fn wanted_by(stage: Stage) -> &'static [&'static str] {
     match stage {
-        "orders" => &["orders"],
-        "bills" => &["payments", "refunds"],
-        "subsidy_ledger" => &["subsidy_orders"],
-        "notifications" => &["coupon_events"],
-        "user_coupons" => &["user_coupons"],
-        "stocks" => &["stocks"],
-        "coupon_codes" => &["coupon_codes"],
-        "subsidies" => &["subsidy_payments", "subsidy_returns"],
-        "datacube" => &["card_account_daily", "card_daily", "member_card_daily", "member_card_detail_daily"],
-        "cards" => &["cards"],
-        "v2_stocks" => &["v2_stocks", "v2_coupons"],
-        // A wallet that is not on the roster is not asked.
-        "roster" => &["user_coupons"],
-        _ => &[],
+        Stage::Roster => Stage::UserCoupons.datasets(),
+        stage => stage.datasets(),
     }
 }
 
 /// Whether the job has the source of a stage.
-pub(super) fn is_configured(night: &Night<'_>, stage: &str) -> bool {
+pub(super) fn is_configured(night: &Night<'_>, stage: Stage) -> bool {
     let job = night.job;
     match stage {
-        "orders" => !job.orders.is_empty(),
-        "bills" => job.bills.is_some(),
-        "subsidy_ledger" => job.subsidy_ledger.is_some(),
-        "notifications" => job.notification_spool.is_some(),
-        "roster" | "user_coupons" => job.wallets.is_some() && job.pay_v3.is_some(),
-        "stocks" | "coupon_codes" | "subsidies" => job.pay_v3.is_some(),
-        "datacube" | "cards" => job.mp.is_some(),
-        "v2_stocks" => job.pay_v2.is_some(),
-        _ => false,
+        Stage::Orders => !job.orders.is_empty(),
+        Stage::Bills => job.bills.is_some(),
+        Stage::SubsidyLedger => job.subsidy_ledger.is_some(),
+        Stage::Notifications => job.notification_spool.is_some(),
+        Stage::Roster | Stage::UserCoupons => job.wallets.is_some() && job.pay_v3.is_some(),
+        Stage::Stocks | Stage::CouponCodes | Stage::Subsidies => job.pay_v3.is_some(),
+        Stage::Datacube | Stage::Cards => job.mp.is_some(),
+        Stage::V2Stocks => job.pay_v2.is_some(),
+        Stage::Reconcile | Stage::Report => false,
     }
 }
 

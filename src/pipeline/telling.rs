@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{NightOutcome, Plan};
 use crate::clock::World;
 use crate::dataset::Lake;
+use crate::dataset::status::RunStatus;
 use crate::durable;
 use crate::error::{ExitCode, Failure};
 use crate::job::{Job, Language};
@@ -173,7 +174,7 @@ async fn send_digest(
     let digest = Digest {
         job: &job.name,
         date: plan.date,
-        status: outcome.map_or("failed", |outcome| outcome.manifest.status.as_str()),
+        status: outcome.map_or(RunStatus::Failed, |outcome| outcome.manifest.status),
         exit_code: result.as_ref().map_or_else(|failure| failure.code, |outcome| outcome.code) as i32,
         breaks: judged.map(|outcome| outcome.breaks.as_slice()),
         causes: &causes,

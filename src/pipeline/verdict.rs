@@ -1,7 +1,8 @@
 //! From what the stages say to what the shell sees (design §2 and the rulings of §12).
 
+use crate::api::Api;
 use crate::error::ExitCode;
-use crate::extract::{Api, Issue, IssueKind};
+use crate::extract::{Issue, IssueKind};
 
 /// How a night ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use crate::clock;
 use crate::job::{Job, PathPattern, RuleSettings, SubsidyProgram};
 use crate::money::Fen;
+use crate::stage::Stage;
 
 /// Nights a datacube day is pulled again when the job has no `[mp]` to say so.
 const DEFAULT_REPULL_DAYS: u32 = 3;
@@ -50,7 +51,7 @@ impl Terms {
 
     /// The largest `grace_days` of the sources that feed these datasets.
     pub fn grace_days_of<'a>(&self, datasets: impl IntoIterator<Item = &'a str>) -> Days {
-        let days = datasets.into_iter().filter_map(|dataset| self.grace_days.get(source_of(dataset))).max();
+        let days = datasets.into_iter().filter_map(|dataset| self.grace_days.get(source_of(dataset)?)).max();
         Days::new(u64::from(days.copied().unwrap_or(0)))
     }
 
@@ -60,19 +61,9 @@ impl Terms {
     }
 }
 
-/// The source (`[sources.<name>]`, the name of its stage) that fills a dataset (design §3).
-fn source_of(dataset: &str) -> &str {
-    match dataset {
-        "payments" | "refunds" => "bills",
-        "subsidy_orders" => "subsidy_ledger",
-        "subsidy_payments" | "subsidy_returns" => "subsidies",
-        "coupon_events" => "notifications",
-        "card_account_daily" | "card_daily" | "member_card_daily" | "member_card_detail_daily" => "datacube",
-        "v2_coupons" => "v2_stocks",
-        "user_coupons" => "wallets",
-        "coupon_codes" => "stocks",
-        same => same,
-    }
+/// The source (`[sources.<name>]`) whose data fill a dataset.
+fn source_of(dataset: &str) -> Option<&'static str> {
+    Stage::of_dataset(dataset)?.source()
 }
 
 impl Default for Terms {

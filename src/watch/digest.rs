@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::dataset::status::RunStatus;
 use crate::job::Language;
 use crate::money::Fen;
 use crate::record::Break;
@@ -28,7 +29,7 @@ pub struct Digest<'a> {
     /// Business date.
     pub date: NaiveDate,
     /// `complete`, `partial` or `failed`.
-    pub status: &'a str,
+    pub status: RunStatus,
     /// Exit code.
     pub exit_code: i32,
     /// Breaks of the day; none when nothing was judged.
@@ -56,7 +57,7 @@ impl Digest<'_> {
     /// open breaks nor the status changed, or the night is older than the one told last.
     pub fn news(&self, last: Option<&Told>) -> Option<Told> {
         let open_sha256 = self.breaks.map(hash_of_open).or_else(|| last.and_then(|last| last.open_sha256.clone()));
-        let told = Told { date: self.date, status: self.status.to_owned(), exit_code: self.exit_code, open_sha256 };
+        let told = Told { date: self.date, status: self.status.to_string(), exit_code: self.exit_code, open_sha256 };
         // A group of stages that went well and judged nothing is no news.
         if self.breaks.is_none() && self.exit_code == 0 {
             return None;
@@ -93,9 +94,9 @@ impl Digest<'_> {
 
     fn headline(&self) -> String {
         let (colour, status) = match self.status {
-            "complete" => ("info", self.pick("完成", "complete")),
-            "partial" => ("warning", self.pick("部分完成", "partial")),
-            _ => ("warning", self.pick("失败", "failed")),
+            RunStatus::Complete => ("info", self.pick("完成", "complete")),
+            RunStatus::Partial => ("warning", self.pick("部分完成", "partial")),
+            RunStatus::Failed => ("warning", self.pick("失败", "failed")),
         };
         let code = if self.exit_code == 0 { String::new() } else { format!(" ({})", self.exit_code) };
         format!("**{}** {} <font color=\"{colour}\">{status}{code}</font>", self.job, self.date)
@@ -197,7 +198,7 @@ mod tests {
     }
 
     fn digest<'a>(breaks: Option<&'a [Break]>, titles: &'a BTreeMap<String, String>, code: i32) -> Digest<'a> {
-        let status = if code == 0 { "complete" } else { "failed" };
+        let status = if code == 0 { RunStatus::Complete } else { RunStatus::Failed };
         let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
         Digest { job: "coffee", date, status, exit_code: code, breaks, causes: &[], titles, language: Language::Zh }
     }

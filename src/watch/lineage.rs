@@ -12,6 +12,7 @@ use crate::clock;
 use crate::contract::{self, ColumnKind};
 use crate::dataset::manifest::Manifest;
 use crate::dataset::publish::{StagedFile, digest_of, partitions};
+use crate::dataset::status::RunStatus;
 use crate::job::Job;
 use crate::reconcile::{self, rules::Rule};
 use crate::record::Break;
@@ -73,10 +74,10 @@ impl<'a> Lineage<'a> {
                 facet("1-0-1/ErrorMessageRunFacet", json!({"message": why, "programmingLanguage": "RUST"})),
             );
         }
-        let published = end.manifest.filter(|manifest| manifest.status != "failed");
+        let published = end.manifest.filter(|manifest| manifest.status != RunStatus::Failed);
         if let Some(manifest) = end.manifest {
             let tag = |key: &str, value: String| json!({"key": key, "value": value, "source": "COUPON_RECON"});
-            let tags = [tag("status", manifest.status.clone()), tag("exit_code", manifest.exit_code.to_string())];
+            let tags = [tag("status", manifest.status.to_string()), tag("exit_code", manifest.exit_code.to_string())];
             facets.insert("tags".into(), facet("1-0-0/TagsRunFacet", json!({"tags": tags})));
         }
         let datasets = published.map_or_else(Default::default, |it| (self.inputs(it, end.breaks), self.outputs(it)));

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock;
 use crate::dataset::manifest::{Coverage, Manifest};
 use crate::dataset::publish::{StagedFile, partitions};
+use crate::dataset::status::StageStatus;
 use crate::money::Fen;
 use crate::record::Break;
 use crate::report::is_open;
@@ -50,7 +51,7 @@ impl Gauges {
     /// break shows as 0, not as missing.
     pub fn note_night(&mut self, manifest: &Manifest, breaks: &[Break], rules: &[(String, String)]) {
         self.note_end(manifest.finished_at, manifest.started_at, manifest.exit_code);
-        let asks = manifest.stages.iter().filter(|stage| stage.status != "skipped");
+        let asks = manifest.stages.iter().filter(|stage| stage.status != StageStatus::Skipped);
         let asked = asks.map(|it| {
             let asked = Asked { requests: it.requests, from_journal: it.from_journal, retries: it.retries };
             (it.stage.clone(), asked)

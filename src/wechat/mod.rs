@@ -13,7 +13,7 @@ pub mod time;
 pub(crate) mod wording;
 
 pub use answer::{Answer, Evidence};
-pub use endpoint::{Api, ENDPOINTS, Endpoint};
+pub use endpoint::{ENDPOINTS, Endpoint};
 pub use error::{ApiError, FailureKind, Problem, SetupError};
 pub use request::{ParseError, Request};
 pub use time::parse_time;

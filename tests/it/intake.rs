@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use coupon_recon::clock::World;
 use coupon_recon::dataset::partition::read_rows;
+use coupon_recon::dataset::status::RunStatus;
 use coupon_recon::job;
 use coupon_recon::journal::{Journal, Mode};
 use coupon_recon::pipeline::{self, JournalKeeper, LastWords, Plan, Quiet};
@@ -33,7 +34,7 @@ fn replay(shop: &Shop, intake_memory_bytes: usize) {
         let plan =
             Plan { date: *date, stages: None, mode: Mode::Replay, takes_script: false, caller, intake_memory_bytes };
         let outcome = runtime.block_on(pipeline::run_night(&job, &plan, &world, &Quiet, &Nobody)).unwrap();
-        assert_eq!(outcome.manifest.status, "complete", "{:?}", outcome.issues);
+        assert_eq!(outcome.manifest.status, RunStatus::Complete, "{:?}", outcome.issues);
     }
 }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 25] = [
+const LAYERS: [&str; 27] = [
     "money",
+    "api",
+    "stage",
     "clock",
     "secret",
     "contract",

@@ -48,7 +48,7 @@ pub(super) fn table() -> String {
             endpoint.method.to_string(),
             endpoint.path.to_owned(),
             format!("{:?}", endpoint.api),
-            endpoint.dataset.to_owned(),
+            endpoint.purpose.as_str().to_owned(),
             endpoint.documented_rate.to_owned(),
             endpoint.reference.to_owned(),
         ]

@@ -100,7 +100,7 @@ impl<'a> Call<'a> {
             body: &request.body,
             is_write: request.endpoint.is_write(),
             method: if request.endpoint.method == Verb::Get { Method::GET } else { Method::POST },
-            needs_token: request.endpoint.dataset != "protocol",
+            needs_token: request.endpoint.needs_token(),
             token: Mutex::new(None),
             renewals: AtomicU32::new(0),
             busy: AtomicU32::new(0),

@@ -1,0 +1,81 @@
+//! How a run and each of its stages ended, in the words of the manifest.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunStatus {
+    /// Everything is published.
+    Complete,
+    /// What is published lacks something.
+    Partial,
+    /// Nothing is published.
+    Failed,
+}
+
+/// How a stage ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StageStatus {
+    /// It brought everything.
+    Complete,
+    /// It brought less, and says why.
+    Partial,
+    /// It brought nothing, and says why.
+    Failed,
+    /// The job has no source for it.
+    Skipped,
+}
+
+impl RunStatus {
+    /// As in manifest, message and metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunStatus::Complete => "complete",
+            RunStatus::Partial => "partial",
+            RunStatus::Failed => "failed",
+        }
+    }
+}
+
+impl StageStatus {
+    /// As in the manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StageStatus::Complete => "complete",
+            StageStatus::Partial => "partial",
+            StageStatus::Failed => "failed",
+            StageStatus::Skipped => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for StageStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_written_as_it_is_told() {
+        for status in [RunStatus::Complete, RunStatus::Partial, RunStatus::Failed] {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+        for status in [StageStatus::Complete, StageStatus::Partial, StageStatus::Failed, StageStatus::Skipped] {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+    }
+}
