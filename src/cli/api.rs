@@ -198,7 +198,7 @@ fn of_call(error: &ApiError) -> Failure {
         chain.push(cause.to_string());
         source = cause.source();
     }
-    Failure { code, chain, hint: error.hint().map(str::to_owned) }
+    Failure { chain, hint: error.hint().map(str::to_owned), ..Failure::new(code, "") }
 }
 
 /// As a night would say it: a definite no is a stage that is not complete.

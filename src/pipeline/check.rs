@@ -1,6 +1,7 @@
 //! The questions `check` asks before a night: one cheap call per API, the rules, the lake. In a bucket it
 //! puts one small object and removes it; it writes nothing else.
 
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -10,6 +11,7 @@ use super::failure::store_code;
 use super::opening::connect;
 use super::place::lake_as_shown;
 use crate::clock::{World, business_date_of};
+use crate::dataset::Lake;
 use crate::error::{ExitCode, Failure};
 use crate::extract::Issue;
 use crate::extract::IssueKind;
@@ -99,7 +101,9 @@ fn check_lake(job: &Job, world: &World) -> Finding {
     let lake = lake_as_shown(job);
     let what = format!("lake `{}`", lake.shown(lake.root()).trim_end_matches('/'));
     let nearest = job.lake.ancestors().find(|folder| folder.exists());
-    let is_writable = nearest.is_some_and(|folder| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok());
+    let may_write = |folder: &Path| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
+    let is_writable = nearest.is_some_and(|folder| folder.is_dir() && may_write(folder));
+    let is_writable = is_writable && Lake::at(&job.lake).closed_folder().is_none();
     let Some(bucket) = &job.bucket else {
         let problem = (!is_writable).then(|| (ExitCode::Usage, "is not writable; `job.lake` names it".to_owned()));
         return Finding { what, problem };

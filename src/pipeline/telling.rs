@@ -15,7 +15,7 @@ use super::{NightOutcome, Plan};
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::durable;
-use crate::error::{ExitCode, Failure};
+use crate::error::Failure;
 use crate::job::{Job, Language};
 use crate::reconcile;
 use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, Told};
@@ -127,8 +127,7 @@ pub async fn tell_night(
     began_at: DateTime<Utc>,
     result: &Result<NightOutcome, Failure>,
 ) {
-    // Another run is at work on this lake: it will tell.
-    if result.as_ref().is_err_and(|failure| failure.code == ExitCode::TryLater) {
+    if result.as_ref().is_err_and(|failure| failure.is_told_elsewhere) {
         return;
     }
     if let Err(error) = write_metrics(job, world, began_at, result) {
