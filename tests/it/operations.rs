@@ -493,3 +493,23 @@ fn a_rule_that_is_switched_off_and_does_not_exist_is_named_with_its_line_and_the
     let told = format!("line {line}: `rules.off` names `A001`, which is no rule: did you mean `AO01`?");
     assert!(ending.stderr.contains(&told), "{}", ending.stderr);
 }
+
+#[test]
+fn a_run_leaves_what_it_said_and_how_it_ended_beside_its_manifest() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    let log_of =
+        |manifest: &str| std::fs::read_to_string(std::path::Path::new(manifest).with_file_name("log")).unwrap();
+    let quiet = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!((quiet.code, quiet.stderr.contains("dead letter")), (0, false), "{}", quiet.stderr);
+    let log = log_of(quiet.json()["manifest"].as_str().unwrap());
+    assert!(log.contains("INFO a spooled callback is a dead letter"), "{log}");
+    assert!(log.contains(" · 2026-11-18 · complete\n"), "{log}");
+    // The next run has a log of its own, whatever stderr is to show.
+    let mut next = shop.command(&["--log-format", "json", "run", "job.toml", "--date", "2026-11-19"]);
+    next.args(["--base-url", &wechat.running().base_url()]).env("COUPON_RECON_LOG", "off");
+    let next = Ending::of(next.output().unwrap());
+    let log = log_of(next.json()["manifest"].as_str().unwrap());
+    assert!(log.contains(" · 2026-11-19 · complete\n") && !log.contains("2026-11-18 ·"), "{log}");
+    shop.openids().iter().for_each(|openid| assert!(!log.contains(openid)));
+}
