@@ -2,6 +2,7 @@
 //! may be told.
 
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -41,18 +42,18 @@ impl Origin {
 #[derive(Clone)]
 pub struct Secret {
     text: Zeroizing<String>,
-    origin: Origin,
+    origin: Arc<Origin>,
 }
 
 impl Secret {
     /// Takes the text over.
     pub fn new(text: impl Into<String>) -> Secret {
-        Secret { text: Zeroizing::new(text.into()), origin: Origin::default() }
+        Secret { text: Zeroizing::new(text.into()), origin: Arc::default() }
     }
 
     /// The same, given there.
     pub fn given_at(self, origin: Origin) -> Secret {
-        Secret { origin, ..self }
+        Secret { origin: Arc::new(origin), ..self }
     }
 
     /// Where it was given.

@@ -19,6 +19,14 @@ pub(super) fn disk(error: &io::Error, what: &str) -> Failure {
     refused(Some(error), what, error, "nothing half-written is visible")
 }
 
+/// The folder for what is read and forgotten said no.
+pub(super) fn temporary(error: &io::Error, what: &str) -> Failure {
+    Failure::caused_by(code_of_disk(error), what, error).hinting(format!(
+        "`{}` must be writable and have room; `TMPDIR` names another folder",
+        std::env::temp_dir().display()
+    ))
+}
+
 /// Without room a night is for later; where nobody may write, the job file names the wrong place. Neither is partial:
 /// nothing of the night is published. `left` is what it leaves.
 fn refused(refusal: Option<&io::Error>, what: &str, error: &(dyn Error + 'static), left: &str) -> Failure {
@@ -164,4 +172,37 @@ pub(super) fn issue_of(failure: Failure) -> Result<Issue, Failure> {
 pub(super) fn rules_wrong(error: ReconcileError) -> Failure {
     Failure::caused_by(ExitCode::Usage, "the rules cannot be used", &error)
         .hinting("`coupon-recon rules list` shows those that come with the program; `rules.folders` names your own")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_the_system(code: i32) -> io::Error {
+        io::Error::from_raw_os_error(code)
+    }
+
+    #[test]
+    fn a_full_disk_is_for_later_and_a_closed_one_is_the_job_files_fault() {
+        // ENOSPC, EDQUOT, EFBIG, EIO; EACCES, EROFS, ENOTDIR, EEXIST.
+        for (codes, wanted) in [([28, 122, 27, 5], ExitCode::TryLater), ([13, 30, 20, 17], ExitCode::Usage)] {
+            for code in codes {
+                let failure = disk(&of_the_system(code), "cannot write");
+                assert_eq!(failure.code, wanted, "{code}");
+                assert!(failure.hint.unwrap().contains("`job.lake`"), "{code}");
+            }
+        }
+        assert!(temporary(&of_the_system(28), "cannot read").hint.unwrap().contains("`TMPDIR`"));
+    }
+
+    #[test]
+    fn the_disk_is_no_violation_wherever_it_says_no() {
+        let scratch = || ReconcileError::Scratch { source: of_the_system(28) };
+        assert_eq!(unjudgeable(scratch()).code, ExitCode::TryLater);
+        assert_eq!(unmatched(&scratch()).code, ExitCode::TryLater);
+        let path = "part-0.parquet".into();
+        let open = PartitionError::Open { path, source: of_the_system(28) };
+        assert_eq!(violated(&open).code, ExitCode::TryLater);
+        assert_eq!(violated(&of_the_system(2)).code, ExitCode::Violation);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::failure::{disk, store_failed};
+use super::failure::{disk, store_failed, temporary};
 use super::opening::prepare;
 use crate::clock::World;
 use crate::dataset::Lake;
@@ -90,7 +90,7 @@ impl Reading {
         let Some(settings) = &job.bucket else {
             return Ok(Reading { lake: Lake::at(&job.lake), _scratch: None });
         };
-        let scratch = tempfile::tempdir().map_err(|error| disk(&error, "cannot make a folder to read into"))?;
+        let scratch = tempfile::tempdir().map_err(|error| temporary(&error, "cannot make a folder to read into"))?;
         let mirror = Arc::new(open_mirror(settings, scratch.path())?);
         let bucket = Bucket::bring_in(mirror, scope);
         let bucket = bucket.map_err(|error| store_failed(&error, "cannot read the lake"))?;

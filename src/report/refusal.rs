@@ -87,14 +87,14 @@ mod tests {
     use super::*;
 
     /// As the library does it.
-    fn panicking(code: i32) -> Result<(), XlsxError> {
-        Err::<(), _>(io::Error::from_raw_os_error(code)).expect("Couldn't write to xml file");
+    fn written(result: io::Result<()>) -> Result<(), XlsxError> {
+        result.expect("Couldn't write to xml file");
         Ok(())
     }
 
     #[test]
     fn a_panic_over_a_full_disk_is_an_error_of_the_disk() {
-        let error = heard(|| panicking(28)).unwrap_err();
+        let error = heard(|| written(Err(io::Error::from_raw_os_error(28)))).unwrap_err();
         assert!(matches!(&error, XlsxError::IoError(source) if source.raw_os_error() == Some(28)), "{error:?}");
     }
 
