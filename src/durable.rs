@@ -2,6 +2,7 @@
 //! Every durable file of the program, the journal's too, goes through here.
 
 mod commit;
+mod refusal;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -11,6 +12,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use commit::{Step, reached};
+pub use refusal::refusal;
 
 /// Writes `bytes` to `path` so that a reader, or a crash, sees all of them or nothing.
 ///

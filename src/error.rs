@@ -21,7 +21,7 @@ pub enum ExitCode {
     Malformed = 65,
     /// Remote APIs unavailable, nothing could be published.
     Unavailable = 69,
-    /// A source is not ready, or another run holds the lock: try again later.
+    /// A source is not ready, the disk is full, or another run holds the lock: try again later.
     TryLater = 75,
     /// Credentials, certificate or signature rejected.
     Rejected = 77,
@@ -43,7 +43,7 @@ Exit codes:
   5    contract or control total violated; nothing published
   65   an export file is malformed
   69   remote APIs unavailable and nothing could be published
-  75   a source is not ready or its quota used up, or another run holds the lock: try again later
+  75   a source is not ready or its quota used up, the disk is full, or another run holds the lock: try again later
   77   credentials, certificate or signature rejected
   99   nothing to do
   130  interrupted; 143 terminated: the journal is kept, a rerun continues";
@@ -57,12 +57,14 @@ pub struct Failure {
     pub chain: Vec<String>,
     /// What to change, naming the job-file key.
     pub hint: Option<String>,
+    /// Another run is at work where this one stopped: whoever watches hears of it from that one.
+    pub is_told_elsewhere: bool,
 }
 
 impl Failure {
     /// A failure with one sentence.
     pub fn new(code: ExitCode, what: impl Into<String>) -> Failure {
-        Failure { code, chain: vec![what.into()], hint: None }
+        Failure { code, chain: vec![what.into()], hint: None, is_told_elsewhere: false }
     }
 
     /// A failure caused by an error, with the error's own causes.
@@ -73,7 +75,12 @@ impl Failure {
             chain.push(cause.to_string());
             source = cause.source();
         }
-        Failure { code, chain, hint: None }
+        Failure { code, chain, hint: None, is_told_elsewhere: false }
+    }
+
+    /// Of what another run will tell.
+    pub fn told_elsewhere(self) -> Failure {
+        Failure { is_told_elsewhere: true, ..self }
     }
 
     /// With a hint.

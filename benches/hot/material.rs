@@ -8,7 +8,7 @@ use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coupon_recon::job::{ApiLimits, PayV3Settings, PublicKey};
-use coupon_recon::secret::Secret;
+use coupon_recon::secret::{Origin, Secret};
 use coupon_recon::sorter::{CellPacker, KeyPacker, Packed};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
@@ -61,7 +61,11 @@ pub(crate) fn settings() -> PayV3Settings {
         serial_no: "1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C".into(),
         private_key_pem: Secret::new(MERCHANT_PEM),
         api_v3_key: Secret::new("0123456789abcdef0123456789abcdef"),
-        public_key: Some(PublicKey { id: PLATFORM_KEY.into(), pem: PLATFORM_PUBLIC_PEM.into() }),
+        public_key: Some(PublicKey {
+            id: PLATFORM_KEY.into(),
+            pem: PLATFORM_PUBLIC_PEM.into(),
+            origin: Origin::default(),
+        }),
     }
 }
 

@@ -125,7 +125,7 @@ impl Caller<'_> {
         let request = Request::new(self.endpoint, self.endpoint.path.to_owned(), body, |_| Ok(()));
         let answer = client.send(&request).await.map_err(|error| of_call(&error))?;
         if self.endpoint.id != "pay_v2_bill" {
-            warn_of_signature(&client, &answer);
+            warn_of_signature(&client, &answer, &settings.api_key);
         }
         Ok(shown::xml_or_file(&answer.body))
     }
@@ -173,12 +173,13 @@ fn read_pem(file: &Path) -> Result<Secret, Failure> {
 
 /// v2 answers are known to come without or with a strange signature (reference v2 §A.4): told, not
 /// refused. Bills never have one.
-fn warn_of_signature(client: &PayV2, answer: &Answer) {
+fn warn_of_signature(client: &PayV2, answer: &Answer, api_key: &Secret) {
     match client.check_signature(&answer.body) {
         SignatureCheck::Verified => {}
         SignatureCheck::Absent => screen::tell(Level::Warn, "warning: the answer carries no signature"),
         SignatureCheck::Mismatch => {
-            screen::tell(Level::Warn, "warning: the answer's signature does not match `pay_v2.api_key_env`")
+            let warning = "warning: the answer's signature does not match `pay_v2.api_key_env`";
+            screen::tell(Level::Warn, api_key.origin().spell(warning))
         }
     }
 }
@@ -199,7 +200,7 @@ fn of_call(error: &ApiError) -> Failure {
         chain.push(cause.to_string());
         source = cause.source();
     }
-    Failure { code, chain, hint: error.hint().map(str::to_owned) }
+    Failure { chain, hint: error.hint().map(str::to_owned), ..Failure::new(code, "") }
 }
 
 /// As a night would say it: a definite no is a stage that is not complete.

@@ -20,7 +20,7 @@ use crate::report::is_open;
 pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
     let gate = command.fail_on.as_deref().map(|text| parse_gate(text, &job)).transpose()?;
-    let from = command.since.unwrap_or(command.date);
+    let from = first_of(command)?;
     let reading = Reading::open(&job, &Scope::Days { dataset: Break::DATASET, from, to: command.date })?;
     let lake = &reading.lake;
     let path = lake.partition(Break::DATASET, command.date);
@@ -46,6 +46,17 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
             Ok(ExitCode::Gate)
         }
         None => Ok(ExitCode::Complete),
+    }
+}
+
+/// The first night that is told.
+fn first_of(command: &Breaks) -> Result<NaiveDate, Failure> {
+    match command.since {
+        Some(since) if since > command.date => {
+            let what = format!("--since {since} is after --date {}", command.date);
+            Err(Failure::new(ExitCode::Usage, what).hinting("breaks are told from `--since` up to `--date`"))
+        }
+        since => Ok(since.unwrap_or(command.date)),
     }
 }
 

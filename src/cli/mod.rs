@@ -24,8 +24,12 @@ use std::process;
 use clap::Parser;
 use clap::error::ErrorKind;
 use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt::layer, registry};
 
 use crate::error::{ExitCode, Failure};
+use crate::logbook;
 use arguments::{Arguments, Command, LogFormat};
 
 /// Parses the command line, does what it says and ends the process with a documented exit code.
@@ -96,13 +100,15 @@ fn refuse(error: &clap::Error) -> ! {
 fn start_log(arguments: &Arguments) {
     let is_json = arguments.log_format == LogFormat::Json;
     screen::decide(is_json);
-    let filter = tracing_subscriber::EnvFilter::try_from_env("COUPON_RECON_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("coupon_recon=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_from_env("COUPON_RECON_LOG").unwrap_or_else(|_| EnvFilter::new("coupon_recon=warn"));
+    let kept = layer().with_ansi(false).with_target(false).with_writer(logbook::Scribe::default);
+    let log = registry().with(kept.with_filter(EnvFilter::new("coupon_recon=info")));
+    let shown = layer().with_writer(std::io::stderr);
     match is_json {
-        false => log.with_ansi(screen::is_colourful()).with_target(false).init(),
+        false => log.with(shown.with_ansi(screen::is_colourful()).with_target(false).with_filter(filter)).init(),
         true => {
-            log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+            let shown = shown.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            log.with(shown.with_filter(filter)).init();
             std::panic::set_hook(Box::new(|panic| screen::tell(screen::Level::Error, panic)));
         }
     }

@@ -31,9 +31,7 @@ fn show(id: &str) -> Result<ExitCode, Failure> {
 
 /// There is no such rule, but one of nearly that name.
 pub(super) fn unknown_rule(rules: &Rules, id: &str) -> Failure {
-    let likeness = |rule: &Rule| strsim::jaro(&id.to_uppercase(), &rule.id);
-    let nearest = rules.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let nearest = nearest.map_or("", |rule| rule.id.as_str());
+    let nearest = rules.nearest(id).map_or("", |rule| rule.id.as_str());
     Failure::new(ExitCode::Usage, format!("there is no rule `{id}`"))
         .hinting(format!("did you mean `{nearest}`? `coupon-recon rules list` shows those that come with the program"))
 }

@@ -99,6 +99,16 @@ impl Lake {
         durable::create_folder(&self.root.join("datasets"))
     }
 
+    /// A folder that nobody would let us write to: better known before anything is asked.
+    pub fn closed_folder(&self) -> Option<(PathBuf, io::Error)> {
+        let trees = ["datasets", "reports", "runs", "journal", "state", "staging"].map(|tree| self.root.join(tree));
+        let refusal = |folder: PathBuf| {
+            let error = rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK).err()?;
+            Some((folder, error.into()))
+        };
+        trees.into_iter().filter(|folder| folder.exists()).find_map(refusal)
+    }
+
     /// A symbolic link among the places a night of `date` writes to: one could lead out of the lake.
     /// The root itself may be one.
     ///

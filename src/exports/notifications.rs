@@ -15,6 +15,7 @@ use super::found::{self, Found};
 use super::{ExportError, ExportFile};
 use crate::clock::business_date_of;
 use crate::record::CouponEvent;
+use crate::wechat::pay_v3::Keyring;
 use crate::wechat::time::parse_time;
 
 /// What verifies and opens a callback. Neither may panic on foreign bytes; neither error may hold a secret.
@@ -25,6 +26,17 @@ pub trait CallbackKeys {
 
     /// The plaintext of an AEAD_AES_256_GCM resource (reference v3 §1.6).
     fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String>;
+}
+
+impl CallbackKeys for Keyring {
+    fn verify(&self, timestamp: &str, nonce: &str, body: &[u8], signature: &str, serial: &str) -> Result<(), String> {
+        Keyring::verify(self, timestamp, nonce, body, signature, serial).map_err(|error| error.to_string())
+    }
+
+    fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String> {
+        let opened = self.decrypt_resource("AEAD_AES_256_GCM", nonce, associated_data, ciphertext_base64);
+        opened.map_err(|error| error.to_string())
+    }
 }
 
 /// What a spool folder held for a business date.
@@ -49,6 +61,26 @@ pub struct DeadLetter {
     pub file: String,
     /// Why.
     pub why: String,
+    /// WeChat's, of the date as far as it says, and not opened by the APIv3 key.
+    pub is_sealed: bool,
+}
+
+/// Why a callback cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unopened {
+    /// In one sentence.
+    pub why: String,
+    /// For one whose signature holds and whose content the APIv3 key does not open: when it was made.
+    sealed: Option<Made>,
+}
+
+/// The day a callback says it was made on, if it does.
+type Made = Option<NaiveDate>;
+
+impl From<String> for Unopened {
+    fn from(why: String) -> Unopened {
+        Unopened { why, sealed: None }
+    }
 }
 
 /// Reads the events of `date` from every `*.json` in the folder `spool`.
@@ -62,7 +94,10 @@ pub fn read(spool: &Path, date: NaiveDate, keys: &dyn CallbackKeys) -> Result<No
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (bytes, file) = found::load(&Found { path, name })?;
         match open(&bytes, keys) {
-            Err(why) => notifications.dead_letters.push(DeadLetter { file: file.name, why }),
+            Err(Unopened { why, sealed }) => {
+                let is_sealed = sealed.is_some_and(|made| made.is_none_or(|made| made == date));
+                notifications.dead_letters.push(DeadLetter { file: file.name, why, is_sealed });
+            }
             Ok(None) => notifications.foreign += 1,
             Ok(Some(event)) if event.business_date != date => {}
             Ok(Some(event)) => {
@@ -73,6 +108,23 @@ pub fn read(spool: &Path, date: NaiveDate, keys: &dyn CallbackKeys) -> Result<No
     }
     notifications.events = events.into_values().collect();
     Ok(notifications)
+}
+
+/// Whether the APIv3 key opens the newest callback whose signature holds, of so many that were spooled last; nothing
+/// where there is none.
+pub fn opens_newest(spool: &Path, most: usize, keys: &dyn CallbackKeys) -> Result<Option<bool>, ExportError> {
+    let age = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let mut paths = spooled(spool)?;
+    paths.sort_by_cached_key(|path| std::cmp::Reverse(age(path)));
+    for path in paths.into_iter().take(most) {
+        let bytes = fs::read(&path).map_err(|error| found::refused(&path, error))?;
+        match open(&bytes, keys) {
+            Ok(Some(_)) => return Ok(Some(true)),
+            Err(Unopened { sealed: Some(_), .. }) => return Ok(Some(false)),
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the event is the first of its coupon. Which one stays does not depend on file names.
@@ -115,7 +167,16 @@ struct Spooled {
 struct Envelope {
     id: String,
     event_type: String,
+    #[serde(default)]
+    create_time: Option<String>,
     resource: Resource,
+}
+
+impl Envelope {
+    fn made(&self) -> Made {
+        let made = self.create_time.as_deref().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
+        made.map(|made| business_date_of(made.to_utc()))
+    }
 }
 
 #[derive(Deserialize)]
@@ -130,8 +191,8 @@ struct Resource {
 /// The event of a spooled callback; `None` for a genuine callback of another kind.
 ///
 /// # Errors
-/// Why it is a dead letter, in one sentence.
-pub fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>, String> {
+/// Why it is a dead letter.
+pub fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>, Unopened> {
     let spooled: Spooled = serde_json::from_slice(bytes)
         .map_err(|error| format!("not a spooled callback `{{\"headers\":{{…}},\"body\":\"…\"}}`: {}", at(&error)))?;
     verify(&spooled, keys)?;
@@ -142,11 +203,13 @@ pub fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>
     }
     let resource = &envelope.resource;
     if resource.algorithm != "AEAD_AES_256_GCM" {
-        return Err(format!("the resource is encrypted by `{}`, which is not supported", resource.algorithm));
+        let why = format!("the resource is encrypted by `{}`, which is not supported", resource.algorithm);
+        return Err(why.into());
     }
     let associated_data = resource.associated_data.as_deref().unwrap_or_default();
-    let plaintext = keys.decrypt(&resource.nonce, associated_data, &resource.ciphertext)?;
-    event(&envelope.id, &plaintext).map(Some)
+    let plaintext = keys.decrypt(&resource.nonce, associated_data, &resource.ciphertext);
+    let plaintext = plaintext.map_err(|why| Unopened { why, sealed: Some(envelope.made()) })?;
+    Ok(Some(event(&envelope.id, &plaintext)?))
 }
 
 fn verify(spooled: &Spooled, keys: &dyn CallbackKeys) -> Result<(), String> {

@@ -190,11 +190,14 @@ fn what_cannot_be_verified_or_opened_is_a_dead_letter() {
         (genuine("1", &DOCUMENTED.replace("2019-12-17T", "17.12.2019 ")), "`send_time` is no time"),
     ];
     for (text, wanted) in cases {
-        let read = read_files(&[("x.json", text)], "2019-12-17");
+        let read = read_files(&[("x.json", text.clone())], "2019-12-17");
         assert_eq!((read.events.len(), read.dead_letters.len(), read.files.len()), (0, 1, 0), "{wanted}");
-        let DeadLetter { file, why } = &read.dead_letters[0];
+        let DeadLetter { file, why, is_sealed } = &read.dead_letters[0];
         assert!(file == "x.json" && why.contains(wanted), "{why}");
         assert!(!why.contains("odXnH1CJ"), "{why}");
+        assert!(!is_sealed, "the envelope says another day");
+        let of_its_day = read_files(&[("x.json", text)], "2019-12-12");
+        assert_eq!(of_its_day.dead_letters[0].is_sealed, wanted == "cannot be decrypted", "{why}");
     }
 }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock;
 use crate::dataset::partition::PartitionError;
+use crate::durable;
 use crate::journal::JournalError;
 use crate::wechat::{ApiError, FailureKind};
 
@@ -55,7 +56,7 @@ impl Issue {
 
     pub(crate) fn storage(what: impl Into<String>) -> Issue {
         Issue::new(IssueKind::Storage, what)
-            .hinting("`job.lake` must be writable and have room; what is journalled is kept, run again")
+            .hinting("make room on the disk of `job.lake` and run again; what is journalled is kept")
     }
 
     /// The scratch folder did not take rows that do not fit in memory, or did not give them back.
@@ -79,10 +80,13 @@ impl Issue {
     }
 }
 
-/// A published file that cannot be read.
+/// A published file that cannot be read, or a disk that does not give it.
 impl From<PartitionError> for Issue {
     fn from(error: PartitionError) -> Issue {
-        Issue::violation(error.to_string())
+        match durable::refusal(&error) {
+            Some(_) => Issue::storage(chain(&error)),
+            None => Issue::violation(error.to_string()),
+        }
     }
 }
 

@@ -39,11 +39,26 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vec<CouponEvent>>, Iss
     for letter in &spooled.dead_letters {
         tracing::info!(file = %letter.file, why = %letter.why, "a spooled callback is a dead letter");
     }
+    let sealed = spooled.dead_letters.iter().filter(|letter| letter.is_sealed).count();
+    if sealed > 0 {
+        tracing::warn!("{}", sealed_letters(sealed, night.date, pay_v3.keyring()));
+    }
     let mut harvest = Harvest::complete(spooled.events);
     harvest.issues = issues;
     harvest.inputs = digests("notifications", &spooled.files);
     harvest.rows.sort_by(|a, b| (&a.stock_id, &a.coupon_code).cmp(&(&b.stock_id, &b.coupon_code)));
-    Ok(harvest.noting("duplicates", spooled.duplicates).noting("dead_letters", spooled.dead_letters.len()))
+    let harvest = harvest.noting("duplicates", spooled.duplicates).noting("dead_letters", spooled.dead_letters.len());
+    Ok(harvest.noting("sealed_letters", sealed))
+}
+
+/// Such letters are WeChat's without doubt: most likely the key is not.
+fn sealed_letters(count: usize, date: NaiveDate, keyring: &Keyring) -> String {
+    let (callbacks, are) = if count == 1 { ("callback", "is") } else { ("callbacks", "are") };
+    let hint = keyring.api_v3_key_origin().spell("`pay_v3.api_v3_key_env`");
+    format!(
+        "{count} {callbacks} of {date} {are} signed by WeChat Pay and cannot be opened: {hint} must name the APIv3 key \
+         that was set when they came"
+    )
 }
 
 /// Opens the spool. Callbacks are signed by platform certificates, by the public key, and while they change
@@ -143,12 +158,11 @@ impl CallbackKeys for Keys<'_> {
             }
             return Err(SignatureError::UnknownSerial { serial: serial.to_owned() }.to_string());
         }
-        self.keyring.verify(timestamp, nonce, body, signature, serial).map_err(|error| error.to_string())
+        CallbackKeys::verify(self.keyring, timestamp, nonce, body, signature, serial)
     }
 
     fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String> {
-        let opened = self.keyring.decrypt_resource("AEAD_AES_256_GCM", nonce, associated_data, ciphertext_base64);
-        opened.map_err(|error| error.to_string())
+        self.keyring.decrypt(nonce, associated_data, ciphertext_base64)
     }
 }
 

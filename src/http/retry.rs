@@ -68,9 +68,13 @@ pub struct Trace {
 }
 
 impl std::fmt::Display for Trace {
-    /// `GET /v3/… answered 401 after 1 attempt (212 ms, request id 08F2…)`
+    /// `GET /v3/… answered 401 after 1 attempt (212 ms, request id 08F2…)`; a call for which there was no token, or
+    /// no signature, was never made.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} ", self.method, self.path)?;
+        if self.attempts == 0 {
+            return f.write_str("was not asked");
+        }
         match self.status {
             Some(status) => write!(f, "answered {status}")?,
             None => f.write_str("got no answer")?,
@@ -178,6 +182,8 @@ mod tests {
         assert_eq!(trace.to_string(), "GET /v3/certificates answered 401 after 1 attempt (212 ms, request id 08F2)");
         (trace.attempts, trace.status, trace.request_id) = (3, None, None);
         assert_eq!(trace.to_string(), "GET /v3/certificates got no answer after 3 attempts (212 ms)");
+        trace.attempts = 0;
+        assert_eq!(trace.to_string(), "GET /v3/certificates was not asked");
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod bucket;
 mod check;
 mod engine;
 mod file;
+mod named;
+mod pattern;
 mod problem;
 mod settings;
 mod value;
@@ -21,6 +23,8 @@ use value::Section;
 
 pub use bucket::*;
 pub use engine::*;
+pub use named::Named;
+pub use pattern::PathPattern;
 pub use problem::{JobProblems, Problem};
 pub use settings::*;
 pub use watching::*;

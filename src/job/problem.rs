@@ -115,6 +115,11 @@ impl<'t> Problems<'t> {
         self.inline_secrets.contains(key)
     }
 
+    /// The line of a place, 1-based.
+    pub(super) fn line_of(&self, place: &Place) -> Option<usize> {
+        place.byte.map(|byte| line_and_column(self.text, byte).0)
+    }
+
     /// The problems in the order of the file, or `None` when there are none.
     pub(super) fn into_sorted(mut self) -> Option<Vec<Problem>> {
         self.found.sort_by_key(|(byte, _)| *byte);

@@ -2,7 +2,7 @@
 //! Made only by `job::load`; nothing here reads files.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime};
@@ -10,9 +10,11 @@ use url::Url;
 
 use super::bucket::BucketSettings;
 use super::engine::EngineSettings;
+use super::named::Named;
+use super::pattern::PathPattern;
 use super::watching::{LineageSettings, Webhook};
 use crate::money::Fen;
-use crate::secret::Secret;
+use crate::secret::{Origin, Secret};
 
 /// A job, ready to run.
 #[derive(Debug, Clone)]
@@ -72,6 +74,8 @@ pub struct Job {
     pub fingerprint: String,
     /// What is allowed but unwise, such as key files that others can read.
     pub warnings: Vec<String>,
+    /// Folders and files of the merchant that the job file names.
+    pub named: Vec<Named>,
 }
 
 /// Names a `[sources.<name>]` may have.
@@ -138,6 +142,8 @@ pub struct PublicKey {
     pub id: String,
     /// `-----BEGIN PUBLIC KEY-----`
     pub pem: String,
+    /// Where it was given.
+    pub origin: Origin,
 }
 
 /// `[pay_v2]`.
@@ -214,63 +220,6 @@ pub enum Refresh {
     Active,
     /// All known.
     All,
-}
-
-/// A path with `{date}` or `{yyyymmdd}` in it, relative to the folder of the job file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathPattern {
-    folder: PathBuf,
-    written: String,
-}
-
-impl PathPattern {
-    /// The path `written` in a job file that lies in `folder`.
-    pub fn new(folder: impl Into<PathBuf>, written: impl Into<String>) -> PathPattern {
-        PathPattern { folder: folder.into(), written: written.into() }
-    }
-
-    /// As it stands in the job file.
-    pub fn written(&self) -> &str {
-        &self.written
-    }
-
-    /// The absolute path of one business date, without `.` and `..`.
-    pub fn of(&self, date: NaiveDate) -> PathBuf {
-        tidy(&self.folder.join(expand(&self.written, date)))
-    }
-
-    /// The name a file of that date has in datasets and messages: as written, so that it is the same on
-    /// every machine; an absolute path gives its last part only.
-    pub fn name_of(&self, date: NaiveDate) -> String {
-        let expanded = expand(&self.written, date);
-        let path = Path::new(&expanded);
-        match path.file_name() {
-            Some(last) if path.is_absolute() => last.to_string_lossy().into_owned(),
-            _ => expanded,
-        }
-    }
-}
-
-/// Takes `.` and `..` out of an absolute path by its letters alone. The folder of the job file is
-/// canonical, so only links below it could make this differ from what the system would do.
-pub(super) fn tidy(path: &Path) -> PathBuf {
-    let mut tidied = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => {
-                tidied.pop();
-            }
-            Component::CurDir => {}
-            part => tidied.push(part),
-        }
-    }
-    tidied
-}
-
-fn expand(written: &str, date: NaiveDate) -> String {
-    let dashed = date.format("%Y-%m-%d").to_string();
-    let packed = date.format("%Y%m%d").to_string();
-    written.replace("{date}", &dashed).replace("{yyyymmdd}", &packed)
 }
 
 /// One `[[orders]]` section.
@@ -405,11 +354,20 @@ pub enum SubsidyAmount {
     PercentOfDiscount(i64),
 }
 
+/// A rule that the job file names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleId {
+    /// The id as written.
+    pub id: String,
+    /// Its line in the job file.
+    pub line: Option<usize>,
+}
+
 /// `[rules]`.
 #[derive(Debug, Clone)]
 pub struct RuleSettings {
     /// Rule ids switched off.
-    pub off: Vec<String>,
+    pub off: Vec<RuleId>,
     /// Stocks whose coupons must be associated (AO07).
     pub must_associate: Vec<String>,
     /// `(belong, order)` merchants that may differ (AO12).
@@ -497,27 +455,10 @@ pub enum ExcelIds {
 mod tests {
     use super::*;
 
-    fn date() -> NaiveDate {
-        NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
-    }
-
-    #[test]
-    fn a_pattern_is_absolute_for_opening_and_as_written_for_naming() {
-        let pattern = PathPattern::new("/srv/jobs", "../orders/{date}_{yyyymmdd}.csv");
-        assert_eq!(pattern.of(date()), PathBuf::from("/srv/orders/2026-11-18_20261118.csv"));
-        assert_eq!(pattern.name_of(date()), "../orders/2026-11-18_20261118.csv");
-        assert_eq!(PathPattern::new("/srv/jobs", "/data/{date}.csv").name_of(date()), "2026-11-18.csv");
-    }
-
-    #[test]
-    fn a_parent_step_takes_the_folder_before_it_away() {
-        assert_eq!(tidy(Path::new("/a/jobs/../out/./lake")), PathBuf::from("/a/out/lake"));
-        assert_eq!(tidy(Path::new("/../x")), PathBuf::from("/x"));
-    }
-
     #[test]
     fn the_look_back_counts_the_day_itself() {
         let rules = RuleSettings { lookback_days: 30, ..RuleSettings::default() };
-        assert_eq!(rules.lookback_start(date()), NaiveDate::from_ymd_opt(2026, 10, 20).unwrap());
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        assert_eq!(rules.lookback_start(date), NaiveDate::from_ymd_opt(2026, 10, 20).unwrap());
     }
 }

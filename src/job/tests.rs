@@ -245,7 +245,52 @@ fn a_secret_is_found_in_one_place_of_the_right_size() {
     assert!(problem.text.contains("environment variable `NOT_SET` is not set"), "{problem}");
     desk.env.insert("WXPAY_API_V3_KEY", "short".into());
     let problem = desk.one_problem("name = \"nightly\"", "name = \"n\"");
-    assert!(problem.text.contains("has 5 bytes, it must have 32") && !problem.text.contains("short"), "{problem}");
+    let wanted = "the secret has 5 bytes, it must have 32 (`pay_v3.api_v3_key_env`: `WXPAY_API_V3_KEY`)";
+    assert_eq!(problem.text, wanted);
+}
+
+#[test]
+fn what_is_wrong_with_a_key_names_its_file_and_the_key_of_the_job_file() {
+    let desk = Desk::new();
+    let cases = [
+        ("apiclient_key.pem", "no pem", "`pay_v3.private_key_file`: `", "apiclient_key.pem` holds no PEM block"),
+        ("wxp_pub.pem", "no pem", "`pay_v3.public_key_file`: `", "wxp_pub.pem` holds no PEM block"),
+        ("pii.key", "\u{feff}", "the key of `job.pii` is shorter", "(`job.pii_key_file`: `"),
+    ];
+    for (name, text, key, file) in cases {
+        let path = desk.folder.path().join("secrets").join(name);
+        let right = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text).unwrap();
+        let told = match desk.load(NIGHTLY) {
+            Ok(job) => job.warnings.join("\n"),
+            Err(problems) => problems.to_string(),
+        };
+        assert!(told.contains(key) && told.contains(file) && !told.contains("no pem`"), "{told}");
+        fs::write(&path, right).unwrap();
+    }
+}
+
+#[test]
+fn folders_and_files_of_the_merchant_are_remembered_with_their_lines() {
+    let desk = Desk::new();
+    let text = NIGHTLY.replace("../exports/", "exports/").replace("roster_file = \"\"", "roster_file = \"roster.csv\"");
+    let job = desk.load(&text).unwrap();
+    let told = |job: &Job| job.named.iter().filter_map(Named::problem).collect::<Vec<_>>().join("\n");
+    let missing = told(&job);
+    for key in ["orders.path", "subsidy_ledger.path", "notifications.spool", "wallets.roster_file"] {
+        let line = job.named.iter().find(|named| named.key == key).unwrap().line.unwrap();
+        let name = key.rsplit('.').next().unwrap();
+        assert!(text.lines().nth(line - 1).unwrap().starts_with(name), "{key}: line {line}");
+    }
+    assert!(missing.contains("there is no folder `") && missing.contains("orders`"), "{missing}");
+    assert!(missing.contains("there is no file `") && missing.contains("roster.csv`"), "{missing}");
+    for named in &job.named {
+        match named.is_folder {
+            true => fs::create_dir_all(&named.path).unwrap(),
+            false => fs::write(&named.path, "").unwrap(),
+        }
+    }
+    assert_eq!(told(&job), "");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The questions `check` asks before a night: one cheap call per API, the rules, the lake. In a bucket it
 //! puts one small object and removes it; it writes nothing else.
 
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -10,7 +11,9 @@ use super::failure::store_code;
 use super::opening::connect;
 use super::place::lake_as_shown;
 use crate::clock::{World, business_date_of};
+use crate::dataset::Lake;
 use crate::error::{ExitCode, Failure};
+use crate::exports::notifications::opens_newest;
 use crate::extract::Issue;
 use crate::extract::IssueKind;
 use crate::job::{BucketSettings, EngineKind, Job};
@@ -20,7 +23,7 @@ use crate::wechat::ApiError;
 use crate::wechat::mp::cards;
 use crate::wechat::pay_v2::coupon_stock;
 use crate::wechat::pay_v3::busifavor::stock;
-use crate::wechat::pay_v3::certificates;
+use crate::wechat::pay_v3::{Keyring, certificates};
 
 /// One thing that was checked.
 #[derive(Debug)]
@@ -33,15 +36,18 @@ pub struct Finding {
 
 /// Who checks does not want to wait as long as a night would.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A spool may hold the callbacks of years.
+const CALLBACKS_TRIED: usize = 100;
 
 /// Checks everything a night needs of the job, one finding each.
 pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     let job = &in_a_hurry(job.clone());
     let mut findings = vec![check_rules(job, business_date_of(world.clock.now())), check_lake(job, world)];
+    findings.extend(check_named(job));
     findings.extend(check_engine(job));
     match connect(job, world) {
         Err(failure) => {
-            findings.push(Finding { what: "keys".to_owned(), problem: Some((failure.code, failure.chain.join(": "))) })
+            findings.push(Finding { what: "keys".to_owned(), problem: Some((failure.code, with_hint(&failure))) })
         }
         Ok(apis) => {
             findings.push(Finding { what: "keys can be read".to_owned(), problem: None });
@@ -51,6 +57,7 @@ pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
                     None => pay_v3.send(&certificates()).await.map(drop),
                 };
                 findings.push(told("`pay_v3`: signature, serial, clock and host", answer));
+                findings.extend(check_callbacks(job, pay_v3.keyring()));
             }
             if let (Some(pay_v2), Some(id)) = (&apis.pay_v2, job.pay_v2.as_ref().and_then(|it| it.stock_ids.first())) {
                 findings.push(told("`pay_v2`: key and host", pay_v2.send(&coupon_stock(id)).await.map(drop)));
@@ -83,6 +90,32 @@ fn check_rules(job: &Job, today: NaiveDate) -> Finding {
     }
 }
 
+/// What the merchant is to provide: every folder and file that is not there.
+fn check_named(job: &Job) -> Vec<Finding> {
+    let missing = job.named.iter().filter_map(|named| {
+        let line = named.line.map_or_else(String::new, |line| format!("line {line}: "));
+        let hint = "relative paths start at the folder of the job file";
+        let problem = format!("{}\n     hint: {hint}", named.problem()?);
+        Some(Finding { what: format!("{line}`{}`", named.key), problem: Some((ExitCode::Usage, problem)) })
+    });
+    let missing: Vec<_> = missing.collect();
+    if !missing.is_empty() || job.named.is_empty() {
+        return missing;
+    }
+    vec![Finding { what: "folders and files that the job file names".to_owned(), problem: None }]
+}
+
+/// Answers do not show whether the APIv3 key is right, where their signatures are checked by the public key.
+fn check_callbacks(job: &Job, keyring: &Keyring) -> Option<Finding> {
+    let opens = opens_newest(job.notification_spool.as_ref()?, CALLBACKS_TRIED, keyring).ok()??;
+    let hint = "`pay_v3.api_v3_key_env` must name the APIv3 key of the merchant, not its v2 key";
+    let problem = || {
+        let problem = "the newest one that WeChat Pay signed cannot be opened";
+        (ExitCode::Rejected, format!("{problem}\n     hint: {}", keyring.api_v3_key_origin().spell(hint)))
+    };
+    Some(Finding { what: "`pay_v3`: APIv3 key, on spooled callbacks".to_owned(), problem: (!opens).then(problem) })
+}
+
 /// Only where it is another machine's.
 fn check_engine(job: &Job) -> Option<Finding> {
     let remote = &job.engine.spark.as_ref().filter(|_| job.engine.kind == EngineKind::Spark)?.remote;
@@ -99,7 +132,9 @@ fn check_lake(job: &Job, world: &World) -> Finding {
     let lake = lake_as_shown(job);
     let what = format!("lake `{}`", lake.shown(lake.root()).trim_end_matches('/'));
     let nearest = job.lake.ancestors().find(|folder| folder.exists());
-    let is_writable = nearest.is_some_and(|folder| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok());
+    let may_write = |folder: &Path| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
+    let is_writable = nearest.is_some_and(|folder| folder.is_dir() && may_write(folder));
+    let is_writable = is_writable && Lake::at(&job.lake).closed_folder().is_none();
     let Some(bucket) = &job.bucket else {
         let problem = (!is_writable).then(|| (ExitCode::Usage, "is not writable; `job.lake` names it".to_owned()));
         return Finding { what, problem };

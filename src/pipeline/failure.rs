@@ -1,6 +1,10 @@
 //! How a night fails, in words and exit codes.
 
+use std::error::Error;
+use std::io;
+
 use crate::dataset::partition::PartitionError;
+use crate::durable;
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
 use crate::journal::JournalError;
@@ -8,17 +12,49 @@ use crate::reconcile::ReconcileError;
 use crate::store::{Cause, StoreError};
 
 /// The lake's disk said no, or the bucket behind it.
-pub(super) fn disk(error: &std::io::Error, what: &str) -> Failure {
+pub(super) fn disk(error: &io::Error, what: &str) -> Failure {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
         return store_failed(error, what);
     }
-    Failure::caused_by(ExitCode::Partial, what, error)
-        .hinting("`job.lake` must be writable and have room; nothing half-written is visible, run again")
+    refused(Some(error), what, error, "nothing half-written is visible")
+}
+
+/// The folder for what is read and forgotten said no.
+pub(super) fn temporary(error: &io::Error, what: &str) -> Failure {
+    Failure::caused_by(code_of_disk(error), what, error).hinting(format!(
+        "`{}` must be writable and have room; `TMPDIR` names another folder",
+        std::env::temp_dir().display()
+    ))
+}
+
+/// Without room a night is for later; where nobody may write, the job file names the wrong place. Neither is partial:
+/// nothing of the night is published. `left` is what it leaves.
+fn refused(refusal: Option<&io::Error>, what: &str, error: &(dyn Error + 'static), left: &str) -> Failure {
+    let code = refusal.map_or(ExitCode::TryLater, code_of_disk);
+    let hint = match code {
+        ExitCode::Usage => "`job.lake` must name a folder that this user may write to".to_owned(),
+        _ => format!("make room on the disk of `job.lake` and run again; {left}"),
+    };
+    Failure::caused_by(code, what, error).hinting(hint)
+}
+
+/// How a night ends to which the disk says this.
+fn code_of_disk(error: &io::Error) -> ExitCode {
+    use io::ErrorKind::{AlreadyExists, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    match error.kind() {
+        // A file that stands where a folder should be `AlreadyExists`.
+        PermissionDenied | ReadOnlyFilesystem | NotADirectory | AlreadyExists => ExitCode::Usage,
+        _ => ExitCode::TryLater,
+    }
 }
 
 /// The lake in a bucket cannot be used.
 pub(super) fn store_failed(error: &StoreError, what: &str) -> Failure {
-    Failure::caused_by(store_code(error), what, error).hinting(error.hint())
+    let failure = Failure::caused_by(store_code(error), what, error).hinting(error.hint());
+    match error {
+        StoreError::Held(_) | StoreError::Lost(_) => failure.told_elsewhere(),
+        _ => failure,
+    }
 }
 
 /// How a night ends for which the store does this.
@@ -30,23 +66,22 @@ pub(super) fn store_code(error: &StoreError) -> ExitCode {
             Cause::Conflict => ExitCode::TryLater,
             Cause::NotFound | Cause::Unreachable | Cause::Local | Cause::Other => ExitCode::Unavailable,
         },
-        StoreError::Disk { .. } => ExitCode::Partial,
+        StoreError::Disk { source, .. } => code_of_disk(source),
         StoreError::ForeignFolder { .. } => ExitCode::Usage,
         StoreError::Held(_) | StoreError::Lost(_) => ExitCode::TryLater,
     }
 }
 
-fn is_of_store(error: &std::io::Error) -> bool {
+fn is_of_store(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<StoreError>())
 }
 
 /// The disk said no between two files of a publication.
-pub(super) fn unpublished(error: &std::io::Error) -> Failure {
+pub(super) fn unpublished(error: &io::Error) -> Failure {
     if is_of_store(error) {
         return disk(error, "cannot publish");
     }
-    Failure::caused_by(ExitCode::Partial, "cannot publish", error)
-        .hinting("`job.lake` must be writable and have room; the next run first completes what was begun")
+    refused(Some(error), "cannot publish", error, "the next run first completes what was begun")
 }
 
 /// The journal could not be kept.
@@ -56,8 +91,11 @@ pub(super) fn unjournalled(error: &JournalError) -> Failure {
     {
         return disk(source, "cannot keep the journal; nothing was published");
     }
-    Failure::caused_by(ExitCode::Partial, "cannot keep the journal; nothing was published", error)
-        .hinting("`job.lake` must be writable and have room; what is journalled is kept, run again")
+    let refusal = match error {
+        JournalError::Io { source, .. } => Some(source),
+        _ => None,
+    };
+    refused(refusal, "cannot keep the journal; nothing was published", error, "what is journalled is kept")
 }
 
 /// Rows that could not be staged: the disk is to blame, or the rows are.
@@ -65,18 +103,19 @@ pub(super) fn unstaged(error: &PartitionError) -> Failure {
     if !error.is_of_the_disk() {
         return violated(error);
     }
-    Failure::caused_by(ExitCode::Partial, "cannot stage what was to be published; nothing was published", error)
-        .hinting("`job.lake` must be writable and have room; run again")
+    let what = "cannot stage what was to be published; nothing was published";
+    refused(durable::refusal(error), what, error, "what is journalled is kept")
 }
 
 /// The match could not be completed: the disk is to blame, or what it read.
 pub(super) fn unmatched(error: &ReconcileError) -> Failure {
     match error {
         ReconcileError::Partition(error) => unstaged(error),
-        ReconcileError::Scratch { source } => disk(source, "cannot write what the match sorts"),
+        ReconcileError::Scratch { source } => disk(source, "cannot write what the match sorts; nothing was published"),
         ReconcileError::ScriptNotRun { .. } => {
             Failure::new(ExitCode::TryLater, format!("{error}; nothing was published"))
                 .hinting("`spark-submit` the script that `--emit-script` wrote; `--wait 2h` waits for its end")
+                .told_elsewhere()
         }
         ReconcileError::OtherScript { .. } => Failure::new(ExitCode::Usage, format!("{error}; nothing was published"))
             .hinting("the night, its rules or its sources have changed since: write the script anew and run it"),
@@ -90,13 +129,19 @@ pub(super) fn unmatched(error: &ReconcileError) -> Failure {
     }
 }
 
-/// A contract or control total is violated.
-pub(super) fn violated(error: &dyn std::error::Error) -> Failure {
-    Failure::caused_by(ExitCode::Violation, "the night does not hold together", error)
+/// A contract or control total is violated, unless it was the disk that kept the night from holding together.
+pub(super) fn violated(error: &(dyn Error + 'static)) -> Failure {
+    match durable::refusal(error) {
+        None => Failure::caused_by(ExitCode::Violation, "the night does not hold together", error),
+        refusal => {
+            let what = "cannot keep what the night works with; nothing was published";
+            refused(refusal, what, error, "what is journalled is kept")
+        }
+    }
 }
 
 /// The decisions file is wrong.
-pub(super) fn undecided(error: &dyn std::error::Error) -> Failure {
+pub(super) fn undecided(error: &dyn Error) -> Failure {
     Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used", error)
         .hinting("`decisions.path` names the file; `coupon-recon breaks` shows the break_id of each break")
 }
@@ -105,6 +150,7 @@ pub(super) fn undecided(error: &dyn std::error::Error) -> Failure {
 pub(super) fn unjudgeable(error: ReconcileError) -> Failure {
     match &error {
         ReconcileError::Decision(decision) => undecided(decision),
+        ReconcileError::Scratch { source } => disk(source, "cannot write what the rules sort; nothing was published"),
         #[cfg(feature = "spark")]
         ReconcileError::Cluster(error) => super::engine::failed(error),
         _ => violated(&error),
@@ -126,4 +172,37 @@ pub(super) fn issue_of(failure: Failure) -> Result<Issue, Failure> {
 pub(super) fn rules_wrong(error: ReconcileError) -> Failure {
     Failure::caused_by(ExitCode::Usage, "the rules cannot be used", &error)
         .hinting("`coupon-recon rules list` shows those that come with the program; `rules.folders` names your own")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_the_system(code: i32) -> io::Error {
+        io::Error::from_raw_os_error(code)
+    }
+
+    #[test]
+    fn a_full_disk_is_for_later_and_a_closed_one_is_the_job_files_fault() {
+        // ENOSPC, EDQUOT, EFBIG, EIO; EACCES, EROFS, ENOTDIR, EEXIST.
+        for (codes, wanted) in [([28, 122, 27, 5], ExitCode::TryLater), ([13, 30, 20, 17], ExitCode::Usage)] {
+            for code in codes {
+                let failure = disk(&of_the_system(code), "cannot write");
+                assert_eq!(failure.code, wanted, "{code}");
+                assert!(failure.hint.unwrap().contains("`job.lake`"), "{code}");
+            }
+        }
+        assert!(temporary(&of_the_system(28), "cannot read").hint.unwrap().contains("`TMPDIR`"));
+    }
+
+    #[test]
+    fn the_disk_is_no_violation_wherever_it_says_no() {
+        let scratch = || ReconcileError::Scratch { source: of_the_system(28) };
+        assert_eq!(unjudgeable(scratch()).code, ExitCode::TryLater);
+        assert_eq!(unmatched(&scratch()).code, ExitCode::TryLater);
+        let path = "part-0.parquet".into();
+        let open = PartitionError::Open { path, source: of_the_system(28) };
+        assert_eq!(violated(&open).code, ExitCode::TryLater);
+        assert_eq!(violated(&of_the_system(2)).code, ExitCode::Violation);
+    }
 }

@@ -63,7 +63,11 @@ pub(super) fn prepare(lake: &Lake, job: &Job, date: NaiveDate) -> Result<(), Fai
             Failure::new(ExitCode::Usage, what).hinting("replace it by a folder; `job.lake` itself may be a link")
         );
     }
-    lake.prepare().map_err(|error| disk(&error, "cannot prepare the lake"))
+    lake.prepare().map_err(|error| disk(&error, "cannot prepare the lake"))?;
+    match lake.closed_folder() {
+        None => Ok(()),
+        Some((folder, error)) => Err(disk(&error, &format!("cannot write to `{}`", folder.display()))),
+    }
 }
 
 /// Completes what a run that died was publishing, before anything reads it.

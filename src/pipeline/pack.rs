@@ -121,10 +121,10 @@ fn quarantined(job: &Job, sources: &Sources) -> Option<Vec<BadRow>> {
 }
 
 fn unwritten(error: ReportError) -> Failure {
-    match &error {
+    match error {
         ReportError::Read(_) | ReportError::Ledger(_) => violated(&error),
-        ReportError::Write { source, .. } => disk(source, &error.to_string()),
-        ReportError::Workbook(_) => disk(&io::Error::other(error.to_string()), "cannot write the reports"),
+        ReportError::Write { ref source, .. } => disk(source, &format!("{error}; nothing was published")),
+        ReportError::Workbook(_) => disk(&io::Error::other(error), "cannot write the reports; nothing was published"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::failure::{disk, store_failed};
+use super::failure::{disk, store_failed, temporary};
 use super::opening::prepare;
 use crate::clock::World;
 use crate::dataset::Lake;
@@ -90,7 +90,7 @@ impl Reading {
         let Some(settings) = &job.bucket else {
             return Ok(Reading { lake: Lake::at(&job.lake), _scratch: None });
         };
-        let scratch = tempfile::tempdir().map_err(|error| disk(&error, "cannot make a folder to read into"))?;
+        let scratch = tempfile::tempdir().map_err(|error| temporary(&error, "cannot make a folder to read into"))?;
         let mirror = Arc::new(open_mirror(settings, scratch.path())?);
         let bucket = Bucket::bring_in(mirror, scope);
         let bucket = bucket.map_err(|error| store_failed(&error, "cannot read the lake"))?;
@@ -112,9 +112,9 @@ fn open_mirror(settings: &BucketSettings, folder: &Path) -> Result<Mirror, Failu
 fn take_lock(job: &Job, lake: &Lake, holder: &str) -> Result<LakeLock, Failure> {
     let path = lake.state(&format!("{}.lock", job.name));
     LakeLock::take(&path, holder).map_err(|error| match &error {
-        LockError::Held(_) => {
-            Failure::new(ExitCode::TryLater, error.to_string()).hinting("wait for it to end, or use `--wait 10m`")
-        }
+        LockError::Held(_) => Failure::new(ExitCode::TryLater, error.to_string())
+            .hinting("wait for it to end, or use `--wait 10m`")
+            .told_elsewhere(),
         LockError::Io(io) => disk(io, "cannot lock the lake"),
     })
 }

@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 
 use super::entries::footing_entry;
-use super::failure::disk;
+use super::failure::{disk, temporary};
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::manifest::Manifest;
@@ -27,7 +27,7 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     let files = published_files(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))?;
     // Whom the night asked has no part in the totals.
     let scratch =
-        Scratch::new_in(&std::env::temp_dir()).map_err(|error| disk(&error, "cannot make a scratch folder"))?;
+        Scratch::new_in(&std::env::temp_dir()).map_err(|error| temporary(&error, "cannot make a scratch folder"))?;
     let nothing = |_| Ok::<(), ReconcileError>(());
     let ledger = reconcile::build_ledger(job, &mut Site::Here, (&files, &scratch), &Asked::default(), nothing);
     let footing = match ledger {

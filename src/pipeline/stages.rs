@@ -13,8 +13,8 @@ use crate::dataset::publish::{StagedFile, Staging};
 use crate::dataset::status::StageStatus;
 use crate::exports::BadRow;
 use crate::extract::{
-    self, Bills, Buyers, Datacube, Harvest, Issue, Lookback, Night, Roster, RosterInput, Subsidies, SubsidyInput,
-    Vouchers, Wallets,
+    self, Bills, Buyers, Datacube, Harvest, Issue, IssueKind, Lookback, Night, Roster, RosterInput, Subsidies,
+    SubsidyInput, Vouchers, Wallets,
 };
 use crate::fingerprints::Fingerprints;
 use crate::record::{
@@ -219,7 +219,9 @@ impl Clerk<'_> {
         let left = write(&mut desk, rows)?;
         self.sources.inputs.append(&mut parts);
         issues.append(&mut desk.issues);
-        issues.extend(self.book(std::mem::take(&mut desk.intake), &desk));
+        let is_kept = issues.iter().all(|issue| issue.kind != IssueKind::Storage);
+        // What the disk refused is missing from what was staged: that nothing foots then is no second fault.
+        issues.extend(self.book(std::mem::take(&mut desk.intake), &desk).filter(|_| is_kept));
         let brought = desk.files.iter().map(|file| file.rows).sum::<u64>();
         if !issues.is_empty() {
             self.fall_short(stage, &issues);

@@ -1,5 +1,5 @@
-//! Tells a night to whoever watches: events beside its manifest, metrics, a message. Whatever fails here
-//! is a warning in the log; the night is what it is.
+//! Tells a night to whoever watches: events and a log beside its manifest, metrics, a message. Whatever fails
+//! here is a warning in the log; the night is what it is.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,18 +11,21 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{NightOutcome, Plan};
+use super::{NightOutcome, Plan, summary};
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::status::RunStatus;
 use crate::durable;
-use crate::error::{ExitCode, Failure};
+use crate::error::Failure;
 use crate::job::{Job, Language};
+use crate::logbook;
 use crate::reconcile;
 use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, Told};
 
 /// The file of events in the folder of a run.
 const EVENTS: &str = "events.ndjson";
+/// The log of a run in its folder: what it said on the way, and how it ended.
+const LOG: &str = "log";
 /// The most causes in an event.
 const TOLD_CAUSES: usize = 5;
 
@@ -79,6 +82,17 @@ impl<'a> Chronicle<'a> {
         if let Err(error) = self.lake.put(&self.folder.join(EVENTS)) {
             tracing::warn!(%error, "the OpenLineage events could not be put beside the manifest");
         }
+        let log = self.folder.join(LOG);
+        if let Err(error) = write_log(&log, &self.ending(result)).and_then(|()| self.lake.put(&log)) {
+            tracing::warn!(%error, "the log could not be put beside the manifest");
+        }
+    }
+
+    fn ending(&self, result: &Result<NightOutcome, Failure>) -> String {
+        match result {
+            Ok(outcome) => summary::print(outcome, &self.lake),
+            Err(failure) => format!("{failure}\n"),
+        }
     }
 
     async fn tell(&self, event: &Value) {
@@ -116,7 +130,13 @@ impl LastWords {
         let lines = format!("{}{event}\n", self.lines);
         let path = self.folder.join(EVENTS);
         let _ = durable::write_file(&path, &self.folder.join("events.ndjson.staged"), lines.as_bytes());
+        let _ = write_log(&self.folder.join(LOG), "interrupted; the journal is kept\n");
     }
+}
+
+fn write_log(path: &Path, ending: &str) -> io::Result<()> {
+    let text = logbook::take() + ending;
+    durable::write_file(path, &path.with_extension("staged"), text.as_bytes())
 }
 
 /// After a night, however it ended: the metrics file and, if there is news, a message. `began_at` is
@@ -128,8 +148,7 @@ pub async fn tell_night(
     began_at: DateTime<Utc>,
     result: &Result<NightOutcome, Failure>,
 ) {
-    // Another run is at work on this lake: it will tell.
-    if result.as_ref().is_err_and(|failure| failure.code == ExitCode::TryLater) {
+    if result.as_ref().is_err_and(|failure| failure.is_told_elsewhere) {
         return;
     }
     if let Err(error) = write_metrics(job, world, began_at, result) {

@@ -33,11 +33,12 @@ impl Evidence<'_> {
     /// publishes nothing: exports alone prove nothing, and a half night would hide the cause.
     pub fn verdict(&self) -> Verdict {
         let nothing = |code| Verdict { code, publish: false };
+        // What the disk did not keep may seem to be a violation; a real one is one still when there is room.
+        if self.has(IssueKind::Storage) {
+            return nothing(ExitCode::TryLater);
+        }
         if self.has(IssueKind::Violation) {
             return nothing(ExitCode::Violation);
-        }
-        if self.has(IssueKind::Storage) {
-            return nothing(ExitCode::Partial);
         }
         if self.silent_apis.iter().any(|(_, kind)| *kind == IssueKind::Credentials) {
             return nothing(ExitCode::Rejected);
@@ -102,8 +103,9 @@ mod tests {
     }
 
     #[test]
-    fn what_the_disk_refused_is_not_published() {
-        assert_eq!(verdict(&[IssueKind::Storage], &[], true, true), (ExitCode::Partial, false));
+    fn what_the_disk_refused_is_not_published_and_is_for_later_whatever_else_seems_wrong() {
+        assert_eq!(verdict(&[IssueKind::Storage], &[], true, true), (ExitCode::TryLater, false));
+        assert_eq!(verdict(&[IssueKind::Violation, IssueKind::Storage], &[], true, true), (ExitCode::TryLater, false));
     }
 
     #[test]

@@ -412,7 +412,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (breaks, _) = judged(&night, &Shortfall::new());
         remember(&mut night, &breaks, folder.path());
-        let rules = Rules::built_in().without(&["AO01".to_owned()]).unwrap();
+        let rules = Rules::built_in().without(&[crate::job::RuleId { id: "AO01".to_owned(), line: None }]).unwrap();
         let (breaks, _) = night.judge(&rules, &Shortfall::new(), &Decisions::default()).unwrap();
         assert!(breaks.iter().all(|row| row.rule_id != "AO01"));
     }

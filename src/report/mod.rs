@@ -12,6 +12,7 @@ mod gate;
 mod html;
 mod pack;
 mod quarantine;
+mod refusal;
 mod subsidies;
 mod summary;
 mod table;
@@ -29,6 +30,7 @@ use std::path::Path;
 
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
+use rust_xlsxwriter::XlsxError;
 
 use crate::dataset::manifest::{Coverage, FootingEntry};
 use crate::dataset::partition::PartitionError;
@@ -123,8 +125,22 @@ pub enum ReportError {
         source: io::Error,
     },
     /// The workbook cannot be written.
-    #[error("cannot write `reconciliation.xlsx`")]
-    Workbook(#[from] rust_xlsxwriter::XlsxError),
+    #[error("cannot write `{WORKBOOK}`")]
+    Workbook(#[source] XlsxError),
+}
+
+/// The workbook.
+const WORKBOOK: &str = "reconciliation.xlsx";
+
+impl From<XlsxError> for ReportError {
+    fn from(error: XlsxError) -> ReportError {
+        match error {
+            XlsxError::IoError(source) | XlsxError::TempFileError(_, source) => {
+                ReportError::Write { name: WORKBOOK.to_owned(), source }
+            }
+            error => ReportError::Workbook(error),
+        }
+    }
 }
 
 /// Every table of the pack: a CSV each, and a sheet of the workbook.

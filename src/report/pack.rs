@@ -16,7 +16,8 @@ use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
 use super::workbook::Book;
 use super::{
-    PAGE, PackInput, ReportError, Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary,
+    PAGE, PackInput, ReportError, Shelf, WORKBOOK, associated_orders, discrepancies, html, quarantine, subsidies,
+    summary,
 };
 use crate::ahead;
 use crate::clock::end_of;
@@ -241,12 +242,11 @@ impl<S: Shelf> Pack<'_, S> {
     }
 
     fn write_workbook(mut self) -> Result<(), ReportError> {
-        let name = "reconciliation.xlsx";
-        let failed = |source| ReportError::Write { name: name.to_owned(), source };
-        let mut file = self.shelf.open(name).map_err(failed)?;
+        let failed = |source| ReportError::Write { name: WORKBOOK.to_owned(), source };
+        let mut file = self.shelf.open(WORKBOOK).map_err(failed)?;
         self.book.finish(&self.order, &mut file)?;
-        let sum = self.shelf.keep(name, file).map_err(failed)?;
-        self.sums.insert(name.to_owned(), sum);
+        let sum = self.shelf.keep(WORKBOOK, file).map_err(failed)?;
+        self.sums.insert(WORKBOOK.to_owned(), sum);
         let sums: String = self.sums.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect();
         let failed = |source| ReportError::Write { name: "SHA256SUMS".to_owned(), source };
         let mut file = self.shelf.open("SHA256SUMS").map_err(failed)?;

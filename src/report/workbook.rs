@@ -1,7 +1,7 @@
 //! `reconciliation.xlsx`: the tables as sheets. Text is only ever written as text, so that nothing from
 //! outside becomes a formula or a link. Rows wait in unnamed files of a scratch folder, not in memory.
 
-use std::io::{Seek, Write};
+use std::io::Write;
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -10,6 +10,7 @@ use rust_xlsxwriter::{
     FormatBorder, Workbook, Worksheet, XlsxError,
 };
 
+use super::refusal::{Patient, heard};
 use super::table::{Cell, Column, Kind, Table};
 use super::totals::Totals;
 use super::words;
@@ -69,6 +70,10 @@ impl Book {
 
     /// Begins a table below the lines of `front`; gives its number.
     pub(super) fn begin(&mut self, table: &'static Table, front: &[(String, Cell<'_>)]) -> Result<usize, XlsxError> {
+        heard(|| self.open(table, front))
+    }
+
+    fn open(&mut self, table: &'static Table, front: &[(String, Cell<'_>)]) -> Result<usize, XlsxError> {
         let mut page = self.page(table, 0)?;
         for (line, (label, cell)) in front.iter().enumerate() {
             let line = u32::try_from(line).expect("a front of a few lines");
@@ -85,6 +90,10 @@ impl Book {
 
     /// Adds a row to the table with this number, on a further sheet when one is full.
     pub(super) fn line(&mut self, number: usize, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
+        heard(|| self.add(number, cells))
+    }
+
+    fn add(&mut self, number: usize, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
         if self.sheets[number].next_line + 1 >= self.lines_per_sheet {
             self.turn_page(number)?;
         }
@@ -103,7 +112,13 @@ impl Book {
     }
 
     /// Ends every table and writes the workbook, its sheets in the order of `order`.
-    pub(super) fn finish(mut self, order: &[usize], out: impl Write + Seek + Send) -> Result<(), XlsxError> {
+    pub(super) fn finish(self, order: &[usize], out: impl Write + Send) -> Result<(), XlsxError> {
+        let mut out = Patient::new(out);
+        heard(|| self.save(order, &mut out))?;
+        out.result().map_err(XlsxError::IoError)
+    }
+
+    fn save(mut self, order: &[usize], out: impl Write + Send) -> Result<(), XlsxError> {
         for sheet in &mut self.sheets {
             let line = sheet.next_line;
             if sheet.totals.has_line() {

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::http::{CallError, Cause, HttpSetupError, Trace, TransportError};
+use crate::secret::Origin;
 use crate::wechat::answer::Answer;
 use crate::wechat::wording::shown;
 
@@ -208,16 +209,18 @@ impl From<CallError<Refusal>> for ApiError {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The merchant's private key.
-    #[error("the merchant's private key is not an RSA key in PKCS#1 or PKCS#8 PEM")]
-    PrivateKey,
+    #[error("the merchant's private key is not an RSA key in PKCS#1 or PKCS#8 PEM{0}")]
+    PrivateKey(Origin),
     /// WeChat Pay's public key.
-    #[error("the WeChat Pay public key is not an RSA public key in PEM")]
-    PublicKey,
+    #[error("the WeChat Pay public key is not an RSA public key in PEM{0}")]
+    PublicKey(Origin),
     /// The APIv3 key.
-    #[error("the APIv3 key has {bytes} bytes instead of 32")]
+    #[error("the APIv3 key has {bytes} bytes instead of 32{origin}")]
     ApiV3Key {
         /// Its length.
         bytes: usize,
+        /// Where it was given.
+        origin: Origin,
     },
     /// The HTTP client.
     #[error(transparent)]
@@ -226,19 +229,20 @@ pub enum SetupError {
 
 impl SetupError {
     /// The key of the job file to change.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            SetupError::PrivateKey => {
-                Some("`pay_v3.private_key_file` must be the apiclient_key.pem of the merchant API certificate")
+    pub fn hint(&self) -> Option<String> {
+        let (origin, hint) = match self {
+            SetupError::PrivateKey(origin) => {
+                (origin, "`pay_v3.private_key_file` must name the apiclient_key.pem of the merchant API certificate")
             }
-            SetupError::PublicKey => {
-                Some("`pay_v3.public_key_file` must be the pub_key.pem downloaded with `pay_v3.public_key_id`")
+            SetupError::PublicKey(origin) => {
+                (origin, "`pay_v3.public_key_file` must name the pub_key.pem downloaded with `pay_v3.public_key_id`")
             }
-            SetupError::ApiV3Key { .. } => {
-                Some("`pay_v3.api_v3_key_env` must name the APIv3 key, not the v2 key and not a path")
+            SetupError::ApiV3Key { origin, .. } => {
+                (origin, "`pay_v3.api_v3_key_env` must name the APIv3 key, not the v2 key and not a path")
             }
-            SetupError::Http(_) => None,
-        }
+            SetupError::Http(_) => return None,
+        };
+        Some(origin.spell(hint))
     }
 }
 

@@ -173,12 +173,14 @@ fn a_disk_that_is_full_ends_with_a_clear_error_and_nothing_half_published() {
     let shop = Shop::of_seed(25);
     let wechat = shop.serve(None);
     let calm = calm_night(&shop, &wechat);
-    for kilobytes in [1, 4, 8] {
+    // The last ones are enough for the pages and too little for what is made of them.
+    for kilobytes in [1, 4, 8, 40] {
         shop.forget_lake();
         let ending = run_with_file_limit(&shop, &wechat, kilobytes);
-        assert_eq!(ending.code, 4, "{kilobytes} kB: {}", ending.stderr);
-        assert!(ending.stderr.contains("File too large"), "{kilobytes} kB: {}", ending.stderr);
-        assert!(ending.stderr.contains("job.lake"), "{kilobytes} kB: {}", ending.stderr);
+        assert_eq!(ending.code, 75, "{kilobytes} kB: {}", ending.stderr);
+        for word in ["File too large", "make room on the disk of `job.lake`", "nothing was published"] {
+            assert!(ending.stderr.contains(word), "{kilobytes} kB: {}", ending.stderr);
+        }
         assert!(shop.published().is_empty(), "{kilobytes} kB");
         assert_complete(&shop, &shop.run(&wechat, &NIGHT), &calm, "after a full disk");
     }
@@ -189,7 +191,8 @@ fn a_lake_on_a_file_system_without_room_publishes_nothing() {
     let shop = Shop::of_seed(25);
     let wechat = shop.serve(None);
     let lake = shop.lake();
-    for size in ["64k", "160k"] {
+    // From the first page to the workbook, whose library panics where it cannot write.
+    for size in ["64k", "160k", "200k", "400k", "520k", "600k", "700k", "800k"] {
         std::fs::create_dir_all(&lake).unwrap();
         let mut mount = std::process::Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&lake);
@@ -200,10 +203,48 @@ fn a_lake_on_a_file_system_without_room_publishes_nothing() {
         let ending = shop.run(&wechat, &NIGHT);
         let published = shop.published();
         assert!(std::process::Command::new("umount").arg(&lake).status().unwrap().success());
-        assert_eq!(ending.code, 4, "{size}: {}", ending.stderr);
-        assert!(ending.stderr.contains("No space left on device"), "{size}: {}", ending.stderr);
+        assert_eq!(ending.code, 75, "{size}: {}", ending.stderr);
+        for word in ["No space left on device", "make room on the disk of `job.lake`"] {
+            assert!(ending.stderr.contains(word), "{size}: {}", ending.stderr);
+        }
+        assert!(!ending.stderr.contains("panicked"), "{size}: {}", ending.stderr);
         assert!(published.is_empty(), "{size}: {:?}", published.keys());
     }
+}
+
+#[test]
+fn a_lake_where_nobody_may_write_is_the_job_files_fault_and_nobody_is_asked() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    std::fs::create_dir_all(shop.lake().parent().unwrap()).unwrap();
+    std::fs::write(shop.lake(), "a file").unwrap();
+    assert_refused(&shop, &wechat, "job.lake");
+    std::fs::remove_file(shop.lake()).unwrap();
+    // Root may write wherever a file system does not forbid it.
+    let reports = shop.lake().join("reports");
+    std::fs::create_dir_all(&reports).unwrap();
+    std::fs::set_permissions(&reports, std::os::unix::fs::PermissionsExt::from_mode(0o555)).unwrap();
+    let is_root = std::fs::write(reports.join("probe"), "").is_ok();
+    let mount = |arguments: &[&str]| {
+        let mounted = std::process::Command::new("mount").args(arguments).arg(&reports).output();
+        mounted.is_ok_and(|it| it.status.success())
+    };
+    if is_root && !mount(&["-t", "tmpfs", "-o", "ro", "tmpfs"]) {
+        return;
+    }
+    assert_refused(&shop, &wechat, "lake/reports`");
+    if is_root {
+        assert!(std::process::Command::new("umount").arg(&reports).status().unwrap().success());
+    }
+}
+
+fn assert_refused(shop: &Shop, wechat: &Wechat, word: &str) {
+    let ending = shop.run(wechat, &NIGHT);
+    assert_eq!((ending.code, wechat.counts().total), (2, 0), "{}", ending.stderr);
+    assert!(ending.stderr.contains(word) && ending.stderr.contains("hint: `job.lake`"), "{}", ending.stderr);
+    let check = shop.program(&["check", "job.toml", "--base-url", &wechat.running().base_url()]);
+    assert!(check.stdout.contains("is not writable; `job.lake` names it"), "{}", check.stdout);
+    wechat.running().reset_counts();
 }
 
 /// The program under `ulimit -f`, a quota that needs no root.

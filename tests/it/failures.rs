@@ -45,6 +45,45 @@ fn a_wrong_serial_is_77_and_names_the_serial() {
 }
 
 #[test]
+fn a_wrong_apiv3_key_is_told_by_the_callbacks_it_does_not_open() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let url = wechat.running().base_url();
+    let check = || shop.program(&["check", "job.toml", "--base-url", &url]);
+    let callbacks = "`pay_v3`: APIv3 key, on spooled callbacks";
+    assert!(check().stdout.contains(&format!("ok   {callbacks}")), "{}", check().stdout);
+    let right = std::fs::read_to_string(shop.path("secrets/api_v3.key")).unwrap();
+    shop.edit("secrets/api_v3.key", |_| "0123456789abcdef0123456789abcdef".to_owned());
+    let ending = shop.run(&wechat, &NIGHT);
+    let words = ["callbacks of 2026-11-18 are signed by WeChat Pay and cannot be opened", "`pay_v3.api_v3_key_file`"];
+    assert_fails(&ending, 0, &words);
+    let wrong = check();
+    assert_eq!(wrong.code, 77, "{}", wrong.stdout);
+    let told = [format!("FAIL {callbacks}: the newest one"), "hint: `pay_v3.api_v3_key_file` must name".to_owned()];
+    told.iter().for_each(|word| assert!(wrong.stdout.contains(word), "{}", wrong.stdout));
+    shop.edit("secrets/api_v3.key", |_| right);
+    let again = shop.run(&wechat, &NIGHT);
+    assert_eq!((again.code, again.stderr.contains("signed by WeChat Pay")), (0, false), "{}", again.stderr);
+}
+
+#[test]
+fn what_is_wrong_with_a_key_names_its_file_and_the_key_of_the_job_file() {
+    let shop = Shop::of_seed(1);
+    for (file, key, kind) in [
+        ("apiclient_key.pem", "pay_v3.private_key_file", "PRIVATE"),
+        ("wxp_pub.pem", "pay_v3.public_key_file", "PUBLIC"),
+    ] {
+        let right = std::fs::read_to_string(shop.path(&format!("secrets/{file}"))).unwrap();
+        let torn = format!("-----BEGIN {kind} KEY-----\nTUlJRQ==\n-----END {kind} KEY-----\n");
+        shop.edit(&format!("secrets/{file}"), |_| torn);
+        let ending = shop.program(&["run", "job.toml", NIGHT[0], NIGHT[1]]);
+        assert_fails(&ending, 77, &[&format!("(`{key}`: `"), &format!("secrets/{file}`)"), "hint: `pay_v3."]);
+        assert!(!ending.stderr.contains("TUlJRQ"), "{}", ending.stderr);
+        shop.edit(&format!("secrets/{file}"), |_| right);
+    }
+}
+
+#[test]
 fn a_clock_that_is_off_by_ten_minutes_is_77_and_says_by_how_much() {
     let shop = Shop::of_seed(1);
     let wechat = shop.serve(None);

@@ -439,3 +439,77 @@ fn a_merchant_is_not_generated_over_a_job_of_somebody() {
         assert_eq!(shop.program(&["generate", "made"]).code, 0, "what was generated may be generated again");
     }
 }
+
+#[test]
+fn breaks_since_a_later_day_than_they_are_asked_for_are_a_usage_error() {
+    let shop = Shop::of_seed(25);
+    let ending = shop.program(&["breaks", "job.toml", "--date", "2026-11-18", "--since", "2026-11-20"]);
+    assert_eq!(ending.code, 2, "{}", ending.stderr);
+    assert!(ending.stderr.contains("--since 2026-11-20 is after --date 2026-11-18"), "{}", ending.stderr);
+}
+
+#[test]
+fn check_names_every_folder_and_file_that_is_not_there_with_key_and_line() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    let url = wechat.running().base_url();
+    let check = || shop.program(&["check", "job.toml", "--base-url", &url]);
+    let whole = check();
+    assert_eq!(whole.code, 0, "{}", whole.stdout);
+    assert!(whole.stdout.contains("ok   folders and files that the job file names"), "{}", whole.stdout);
+    let text = std::fs::read_to_string(shop.path("job.toml")).unwrap();
+    shop.edit("job.toml", |text| {
+        text.replace("source = \"api\"\ntar_type = \"GZIP\"", "source = \"files\"\npath = \"no-bills/{date}.csv\"")
+    });
+    for folder in ["orders", "subsidy-orders", "notifications"] {
+        std::fs::rename(shop.path(folder), shop.path(&format!("{folder}-away"))).unwrap();
+    }
+    std::fs::remove_file(shop.path("roster.csv")).unwrap();
+    let ending = check();
+    assert_eq!(ending.code, 2, "{}", ending.stdout);
+    let line_of = |start: &str| text.lines().position(|line| line.starts_with(start)).unwrap() + 1;
+    let missing = [
+        ("orders.path", "path = \"orders/", "folder", "orders"),
+        ("subsidy_ledger.path", "path = \"subsidy-orders/", "folder", "subsidy-orders"),
+        ("notifications.spool", "spool", "folder", "notifications"),
+        ("wallets.roster_file", "roster_file", "file", "roster.csv"),
+    ];
+    for (key, start, kind, name) in missing {
+        let told = format!("FAIL line {}: `{key}`: there is no {kind} `", line_of(start));
+        let line = ending.stdout.lines().find(|line| line.starts_with(&told));
+        assert!(line.is_some_and(|line| line.ends_with(&format!("/{name}`"))), "{told} in:\n{}", ending.stdout);
+    }
+    assert!(ending.stdout.contains("`bills.path`: there is no folder `"), "{}", ending.stdout);
+}
+
+#[test]
+fn a_rule_that_is_switched_off_and_does_not_exist_is_named_with_its_line_and_the_nearest() {
+    let shop = Shop::of_seed(25);
+    shop.edit("job.toml", |text| text.replace("off = []", "off = [\"PM02\",\n  \"A001\"]"));
+    let text = std::fs::read_to_string(shop.path("job.toml")).unwrap();
+    let line = text.lines().position(|line| line.contains("A001")).unwrap() + 1;
+    let ending = shop.program(&["run", "job.toml", "--date", "2026-11-18"]);
+    assert_eq!(ending.code, 2, "{}", ending.stderr);
+    let told = format!("line {line}: `rules.off` names `A001`, which is no rule: did you mean `AO01`?");
+    assert!(ending.stderr.contains(&told), "{}", ending.stderr);
+}
+
+#[test]
+fn a_run_leaves_what_it_said_and_how_it_ended_beside_its_manifest() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    let log_of =
+        |manifest: &str| std::fs::read_to_string(std::path::Path::new(manifest).with_file_name("log")).unwrap();
+    let quiet = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!((quiet.code, quiet.stderr.contains("dead letter")), (0, false), "{}", quiet.stderr);
+    let log = log_of(quiet.json()["manifest"].as_str().unwrap());
+    assert!(log.contains("INFO a spooled callback is a dead letter"), "{log}");
+    assert!(log.contains(" · 2026-11-18 · complete\n"), "{log}");
+    // The next run has a log of its own, whatever stderr is to show.
+    let mut next = shop.command(&["--log-format", "json", "run", "job.toml", "--date", "2026-11-19"]);
+    next.args(["--base-url", &wechat.running().base_url()]).env("COUPON_RECON_LOG", "off");
+    let next = Ending::of(next.output().unwrap());
+    let log = log_of(next.json()["manifest"].as_str().unwrap());
+    assert!(log.contains(" · 2026-11-19 · complete\n") && !log.contains("2026-11-18 ·"), "{log}");
+    shop.openids().iter().for_each(|openid| assert!(!log.contains(openid)));
+}

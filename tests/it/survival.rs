@@ -47,6 +47,7 @@ fn an_interrupt_ends_the_night_at_once_and_the_next_run_goes_on() {
         assert_eq!(ending.code, code, "{}", ending.stderr);
         assert!(ending.stderr.contains("the journal is kept"), "{}", ending.stderr);
         assert_eq!(event_kinds(&shop), ["START", "ABORT"]);
+        assert!(beside_the_manifest(&shop, "log").ends_with("interrupted; the journal is kept\n"));
         let asked_before = wechat.counts().total;
         let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
         assert_eq!(ending.code, 0, "{}", ending.stderr);
@@ -60,9 +61,14 @@ fn an_interrupt_ends_the_night_at_once_and_the_next_run_goes_on() {
 
 /// The kinds of the lineage events of the only run there was.
 fn event_kinds(shop: &Shop) -> Vec<String> {
-    let run = std::fs::read_dir(shop.lake().join("runs/2026-11-18")).unwrap().next().unwrap().unwrap().path();
-    let events = std::fs::read_to_string(run.join("events.ndjson")).unwrap();
+    let events = beside_the_manifest(shop, "events.ndjson");
     let kind =
         |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["eventType"].as_str().unwrap().to_owned();
     events.lines().map(kind).collect()
+}
+
+/// A file of the only run there was.
+fn beside_the_manifest(shop: &Shop, name: &str) -> String {
+    let run = std::fs::read_dir(shop.lake().join("runs/2026-11-18")).unwrap().next().unwrap().unwrap().path();
+    std::fs::read_to_string(run.join(name)).unwrap()
 }

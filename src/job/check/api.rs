@@ -6,6 +6,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::Checker;
+use super::secret::origin_of;
 use crate::job::file::{JobSection, MpSection, PayV2Section, PayV3Section};
 use crate::job::problem::Place;
 use crate::job::settings::{ApiLimits, MpSettings, OnMismatch, PayV2Settings, PayV3Settings, PublicKey};
@@ -190,8 +191,10 @@ impl Checker<'_> {
         };
         let path = self.absolute(file.value.trim());
         let pem = self.file_text(&file.place, &path)?;
-        self.pem(&file.place, &pem, "PUBLIC KEY-----", "download 微信支付公钥 from the merchant platform");
-        Some(PublicKey { id: id.value.trim().to_owned(), pem })
+        let origin = origin_of(file, &path);
+        let hint = "download 微信支付公钥 from the merchant platform";
+        self.pem((&file.place, &origin), &pem, "PUBLIC KEY-----", hint);
+        Some(PublicKey { id: id.value.trim().to_owned(), pem, origin })
     }
 
     /// Certificate and key of mutual TLS, in one PEM.
@@ -209,7 +212,8 @@ impl Checker<'_> {
         };
         let path = self.absolute(certificate.value.trim());
         let pem = self.file_text(&certificate.place, &path)?;
-        self.pem(&certificate.place, &pem, "CERTIFICATE-----", "take `apiclient_cert.pem`, not `apiclient_key.pem`");
+        let hint = "take `apiclient_cert.pem`, not `apiclient_key.pem`";
+        self.pem((&certificate.place, &origin_of(certificate, &path)), &pem, "CERTIFICATE-----", hint);
         let given = (&section.client_key_env, &section.client_key_file);
         let key = self.private_key("client_key", section.place(), given)?;
         Some(Secret::new(format!("{}\n{}\n", pem.trim_end(), key.expose())))

@@ -14,6 +14,7 @@ mod watching;
 use std::path::{Path, PathBuf};
 
 use super::file::JobFile;
+use super::named::Named;
 use super::problem::{Place, Problem, Problems};
 use super::settings::{Job, Pii};
 use super::value::{FromToml, Section, Written};
@@ -29,19 +30,20 @@ pub(super) struct Checker<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
     problems: Problems<'a>,
     warnings: Vec<String>,
+    named: Vec<Named>,
 }
 
 impl<'a> Checker<'a> {
     /// A checker for a job file in `folder`; `problems` may already hold those of the reading.
     pub(super) fn new(folder: PathBuf, env: &'a dyn Fn(&str) -> Option<String>, problems: Problems<'a>) -> Checker<'a> {
-        Checker { folder, env, problems, warnings: Vec::new() }
+        Checker { folder, env, problems, warnings: Vec::new(), named: Vec::new() }
     }
 
     /// The checked job, or everything that is wrong with it.
     pub(super) fn finish(mut self, path: &Path, file: Option<JobFile>) -> Result<Job, Vec<Problem>> {
         let job = file.and_then(|file| self.job(path, &file));
         match (self.problems.into_sorted(), job) {
-            (None, Some(job)) => Ok(Job { warnings: self.warnings, ..job }),
+            (None, Some(job)) => Ok(Job { warnings: self.warnings, named: self.named, ..job }),
             (problems, _) => Err(problems.expect("a job that could not be made has a problem noted")),
         }
     }
@@ -70,7 +72,10 @@ impl<'a> Checker<'a> {
             sources: self.calendars(file.sources.as_ref()),
             subsidy_ledger: file.subsidy_ledger.as_ref().and_then(|section| self.dated_path(&section.value.path)),
             subsidy_programs: self.subsidy_programs(file.subsidy_programs.as_ref()),
-            notification_spool: file.notifications.as_ref().and_then(|section| self.path(&section.value.spool)),
+            notification_spool: file
+                .notifications
+                .as_ref()
+                .and_then(|section| self.merchant_folder(&section.value.spool)),
             engine: self.engine(file.engine.as_ref().map(|section| &section.value), lake_is_in_a_bucket),
             rules: self.rules(file.rules.as_ref().map(|section| &section.value)),
             decisions: file.decisions.as_ref().and_then(|section| self.path(&section.value.path)),
@@ -80,6 +85,7 @@ impl<'a> Checker<'a> {
             webhook: file.webhook.as_ref().and_then(|section| self.webhook(&section.value)),
             fingerprint: file.fingerprint().to_string(),
             warnings: Vec::new(),
+            named: Vec::new(),
             // Last, because without these three there is no job; everything above has been looked at.
             name: name?,
             lake: lake?,
@@ -96,10 +102,11 @@ impl<'a> Checker<'a> {
         }
         let key = self.required_secret("pii_key", job.place(), &job.pii_key_env, &job.pii_key_file)?;
         if key.expose().is_empty() {
-            self.problems.add(place, "the key of `job.pii` is empty");
+            self.problems.add(place, format!("the key of `job.pii` is empty{}", key.origin()));
         } else if key.expose().len() < 16 {
             let advice = "make one with `openssl rand -hex 32` and keep it: another key gives other openids";
-            self.warnings.push(format!("the key of `job.pii` is shorter than 16 bytes; {advice}"));
+            let origin = key.origin();
+            self.warnings.push(format!("the key of `job.pii` is shorter than 16 bytes{origin}; {advice}"));
         }
         Some(Pii::Hmac(key))
     }

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::Checker;
+use crate::job::named::Named;
+use crate::job::pattern::{PathPattern, tidy};
 use crate::job::problem::Place;
-use crate::job::settings::{PathPattern, tidy};
 use crate::job::value::{Texts, Written};
 
 impl Checker<'_> {
@@ -49,7 +50,22 @@ impl Checker<'_> {
         if Path::new(&text).parent().is_some_and(|folder| folder.to_string_lossy().contains('*')) {
             self.problems.add(place, format!("`{}` has `*` in a folder: only the file name may hold one", place.key));
         }
-        Some(PathPattern::new(&self.folder, text))
+        let pattern = PathPattern::new(&self.folder, text);
+        let (path, is_folder) = pattern.fixed();
+        self.name(place, path, is_folder);
+        Some(pattern)
+    }
+
+    /// A folder of the merchant, which should be there by the night.
+    pub(super) fn merchant_folder(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
+        let path = self.path(written)?;
+        self.name(&written.as_ref()?.place, path.clone(), true);
+        Some(path)
+    }
+
+    fn name(&mut self, place: &Place, path: PathBuf, is_folder: bool) {
+        let line = self.problems.line_of(place);
+        self.named.push(Named { key: place.key.clone(), line, path, is_folder });
     }
 
     /// Folders that must be there.

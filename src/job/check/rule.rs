@@ -5,8 +5,8 @@ use regex::Regex;
 use super::Checker;
 use super::scalar::MOST_DAYS;
 use crate::job::file::{ReportSection, RulesSection};
-use crate::job::settings::{ExcelIds, Language, ReportSettings, RuleSettings};
-use crate::job::value::Written;
+use crate::job::settings::{ExcelIds, Language, ReportSettings, RuleId, RuleSettings};
+use crate::job::value::{Texts, Written};
 use crate::money::Fen;
 
 impl Checker<'_> {
@@ -18,7 +18,7 @@ impl Checker<'_> {
         let minutes = tolerance.map_or(&None, |tolerance| &tolerance.use_time_minutes);
         let discount = tolerance.map_or(&None, |tolerance| &tolerance.discount_fen);
         RuleSettings {
-            off: self.ids(&section.off),
+            off: self.rule_ids(&section.off),
             must_associate: self.ids(&section.must_associate),
             merchant_pairs: section.merchant_pairs.as_ref().map(|pairs| pairs.value.0.clone()).unwrap_or_default(),
             use_request_pattern: self.pattern(&section.use_request_pattern),
@@ -29,6 +29,13 @@ impl Checker<'_> {
             lookback_days: self.days(&section.lookback_days, default.lookback_days, 1),
             stuck_hours: self.number_within(&section.stuck_hours, default.stuck_hours, 1..=MOST_DAYS * 24),
         }
+    }
+
+    /// Ids of rules, each with its line: whoever knows the rules says which of them are none.
+    fn rule_ids(&mut self, written: &Option<Written<Texts>>) -> Vec<RuleId> {
+        self.ids(written);
+        let texts = written.iter().flat_map(|written| &written.value.0);
+        texts.map(|text| RuleId { id: text.value.clone(), line: self.problems.line_of(&text.place) }).collect()
     }
 
     fn pattern(&mut self, written: &Option<Written<String>>) -> Option<Regex> {

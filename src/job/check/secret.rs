@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Checker;
 use crate::job::problem::Place;
 use crate::job::value::Written;
-use crate::secret::Secret;
+use crate::secret::{Origin, Secret};
 
 impl Checker<'_> {
     /// The secret `name` of a section, given as `<name>_env` or `<name>_file`.
@@ -41,7 +41,7 @@ impl Checker<'_> {
         let found = secret.expose().len();
         if found != length {
             let place = env.as_ref().or(file.as_ref()).map_or(section, |written| &written.place);
-            let text = format!("the secret of `{}` has {found} bytes, it must have {length}", place.key);
+            let text = format!("the secret has {found} bytes, it must have {length}{}", secret.origin());
             let hint = "copy it again from the merchant platform: 账户中心 → API安全";
             self.problems.add_with_hint(place, text, hint);
         }
@@ -57,18 +57,21 @@ impl Checker<'_> {
     ) -> Option<Secret> {
         let secret = self.required_secret(name, section, env, file)?;
         let place = env.as_ref().or(file.as_ref()).map_or(section, |written| &written.place);
-        self.pem(place, secret.expose(), "PRIVATE KEY-----", "take `apiclient_key.pem`, not `apiclient_cert.pem`");
+        let hint = "take `apiclient_key.pem`, not `apiclient_cert.pem`";
+        self.pem((place, secret.origin()), secret.expose(), "PRIVATE KEY-----", hint);
         Some(secret)
     }
 
     /// Notes a text that is not the PEM block it should be.
-    pub(super) fn pem(&mut self, place: &Place, text: &str, label: &str, hint: &str) {
+    pub(super) fn pem(&mut self, (place, origin): (&Place, &Origin), text: &str, label: &str, hint: &str) {
         let found = text.lines().find(|line| line.trim_start().starts_with("-----BEGIN "));
         let problem = match found {
             Some(line) if line.trim_end().ends_with(label) => return,
             // A BEGIN line names the kind of block and is no secret.
-            Some(line) => format!("`{}` holds `{}`, not a `{label}` block", place.key, line.trim()),
-            None => format!("`{}` holds no PEM block", place.key),
+            Some(line) => {
+                format!("`{}`: `{}` holds `{}`, not a `{label}` block", origin.key, origin.place, line.trim())
+            }
+            None => format!("`{}`: `{}` holds no PEM block", origin.key, origin.place),
         };
         self.problems.add_with_hint(place, problem, hint);
     }
@@ -80,7 +83,8 @@ impl Checker<'_> {
             let text = format!("`{}`: the environment variable `{name}` is not set", env.place.key);
             self.problems.add_with_hint(&env.place, text, format!("export {name}=… before the run"));
         }
-        secret.map(|secret| Secret::new(without_newline(&secret)))
+        let origin = Origin { key: env.place.key.clone(), place: name.to_owned() };
+        secret.map(|secret| Secret::new(without_newline(&secret)).given_at(origin))
     }
 
     fn secret_of_file(&mut self, file: &Written<String>) -> Option<Secret> {
@@ -91,7 +95,7 @@ impl Checker<'_> {
             return None;
         }
         self.warn_if_open(&path);
-        Some(Secret::new(without_newline(&text)))
+        Some(Secret::new(without_newline(&text)).given_at(origin_of(file, &path)))
     }
 
     fn missing_secret(&mut self, place: &Place) -> Option<Secret> {
@@ -114,6 +118,11 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// Where the text of a file was given.
+pub(super) fn origin_of(file: &Written<String>, path: &Path) -> Origin {
+    Origin { key: file.place.key.clone(), place: path.display().to_string() }
 }
 
 /// Editors and `echo` end a file with a newline that is no part of the secret.

@@ -20,6 +20,8 @@ pub use portable::{Finding, findings};
 pub(super) use reads::Reads;
 pub use wording::Wording;
 
+use crate::job::RuleId;
+
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/jobs/rules");
 
 /// Every rule of a job and the shared views they read.
@@ -59,11 +61,11 @@ pub enum RuleError {
         other: String,
     },
     /// The job speaks of a rule that does not exist.
-    #[error("there is no rule `{id}` (`rules.off` names it)")]
-    Unknown {
-        /// The id.
-        id: String,
-    },
+    #[error("{}", .0.join("; "))]
+    Unknown(
+        /// A sentence for each.
+        Vec<String>,
+    ),
 }
 
 impl Rules {
@@ -118,12 +120,27 @@ impl Rules {
         self
     }
 
-    /// Leaves out the rules a job switched off; a name that is no rule is an error.
-    pub fn without(mut self, off: &[String]) -> Result<Rules, RuleError> {
-        for id in off {
-            self.rules.remove(id).ok_or_else(|| RuleError::Unknown { id: id.clone() })?;
+    /// Leaves out the rules a job switched off; names that are no rules are an error.
+    pub fn without(mut self, off: &[RuleId]) -> Result<Rules, RuleError> {
+        let unknown = off.iter().filter(|off| self.find(&off.id).is_none());
+        let unknown: Vec<String> = unknown.map(|off| self.no_such(off)).collect();
+        if !unknown.is_empty() {
+            return Err(RuleError::Unknown(unknown));
         }
+        self.rules.retain(|id, _| off.iter().all(|off| off.id != *id));
         Ok(self)
+    }
+
+    fn no_such(&self, off: &RuleId) -> String {
+        let line = off.line.map_or_else(String::new, |line| format!("line {line}: "));
+        let nearest = self.nearest(&off.id).map_or("", |rule| rule.id.as_str());
+        format!("{line}`rules.off` names `{}`, which is no rule: did you mean `{nearest}`?", off.id)
+    }
+
+    /// The rule whose id reads most like this one.
+    pub fn nearest(&self, id: &str) -> Option<&Rule> {
+        let likeness = |rule: &Rule| strsim::jaro(&id.to_uppercase(), &rule.id);
+        self.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
     }
 
     /// SHA-256 over every rule and view, in lower-case hex: `coupon_recon.rules_sha256`.
@@ -219,9 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn switching_off_a_rule_that_does_not_exist_is_an_error() {
-        let error = Rules::built_in().without(&["AO99".to_owned()]).unwrap_err();
-        assert_eq!(error.to_string(), "there is no rule `AO99` (`rules.off` names it)");
+    fn switching_off_rules_that_do_not_exist_is_an_error_that_names_their_lines_and_the_nearest() {
+        let off = [("SU99", Some(81)), ("AO01", Some(82)), ("pm02", None)];
+        let off = off.map(|(id, line)| RuleId { id: id.to_owned(), line });
+        let error = Rules::built_in().without(&off).unwrap_err().to_string();
+        let (one, other) = error.split_once("; ").unwrap();
+        assert!(one.starts_with("line 81: `rules.off` names `SU99`, which is no rule: did you mean `SU"), "{one}");
+        assert_eq!(other, "`rules.off` names `pm02`, which is no rule: did you mean `PM02`?");
+        assert!(Rules::built_in().without(&off[1..2]).unwrap().find("AO01").is_none());
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Mp {
             Ok(settled) => Ok(Answer { attempts: settled.trace.attempts, ..settled.accepted }),
             Err(error) => {
                 let error = ApiError::from(error);
-                let hint = errcode::hint(error.problem()).map(str::to_owned);
+                let hint = errcode::hint(error.problem()).map(|hint| self.tokens.spell(hint));
                 Err(error.with_hint(hint))
             }
         }

@@ -100,6 +100,11 @@ impl Tokens {
         Ok(token)
     }
 
+    /// A hint that names the secret as the job file does.
+    pub(super) fn spell(&self, hint: &str) -> String {
+        self.secret.origin().spell(hint)
+    }
+
     /// Drops a token the platform refused, unless somebody did so already.
     pub(super) async fn reject(&self, token: &Secret) {
         let mut state = self.state.lock().await;
@@ -125,7 +130,7 @@ impl Tokens {
             self.http.call("POST", request.endpoint.path, &TokenCall { tokens: self, request: &request }).await;
         let settled = settled.map_err(|error| {
             let error = ApiError::from(error);
-            let hint = hint(error.problem()).map(str::to_owned);
+            let hint = hint(error.problem()).map(|hint| self.spell(hint));
             error.with_hint(hint)
         })?;
         let token =

@@ -65,7 +65,7 @@ impl PayV2 {
             Ok(settled) => Ok(Answer { attempts: settled.trace.attempts, ..settled.accepted }),
             Err(error) => {
                 let error = ApiError::from(error);
-                let hint = hint(error.problem()).map(str::to_owned);
+                let hint = hint(error.problem()).map(|hint| self.account.api_key.origin().spell(hint));
                 Err(error.with_hint(hint))
             }
         }

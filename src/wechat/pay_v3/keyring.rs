@@ -15,7 +15,7 @@ use rustls_pki_types::pem::PemObject;
 
 use super::certificates::{self, Certificate, CertificateError};
 use crate::job::{PayV3Settings, PublicKey};
-use crate::secret::Secret;
+use crate::secret::{Origin, Secret};
 use crate::wechat::answer::Evidence;
 use crate::wechat::error::{SetupError, SignatureError};
 use crate::wechat::wording::shown;
@@ -53,7 +53,7 @@ impl Keyring {
     pub fn from_settings(settings: &PayV3Settings) -> Result<Keyring, SetupError> {
         let bytes = settings.api_v3_key.expose().len();
         if bytes != 32 {
-            return Err(SetupError::ApiV3Key { bytes });
+            return Err(SetupError::ApiV3Key { bytes, origin: settings.api_v3_key.origin().clone() });
         }
         let mut keys = Keys::default();
         if let Some(public_key) = &settings.public_key {
@@ -140,6 +140,11 @@ impl Keyring {
         self.public_key_id.clone().or_else(|| keys.newest_certificate.as_ref().map(|(_, serial)| serial.clone()))
     }
 
+    /// Where the APIv3 key was given.
+    pub(crate) fn api_v3_key_origin(&self) -> &Origin {
+        self.api_v3_key.origin()
+    }
+
     /// Whether answers are expected under WeChat Pay's public key.
     pub(crate) fn has_public_key(&self) -> bool {
         self.public_key_id.is_some()
@@ -206,8 +211,8 @@ fn complete(evidence: &Evidence) -> Result<(&str, &str, &str, &str), SignatureEr
 }
 
 fn read_public_key(public_key: &PublicKey) -> Result<ParsedPublicKey, SetupError> {
-    let der = SubjectPublicKeyInfoDer::from_pem_slice(public_key.pem.as_bytes()).map_err(|_| SetupError::PublicKey)?;
-    parse_spki(&der).ok_or(SetupError::PublicKey)
+    let der = SubjectPublicKeyInfoDer::from_pem_slice(public_key.pem.as_bytes()).ok();
+    der.and_then(|der| parse_spki(&der)).ok_or_else(|| SetupError::PublicKey(public_key.origin.clone()))
 }
 
 /// An RSA key from its SubjectPublicKeyInfo.
@@ -237,7 +242,11 @@ pub(crate) mod tests {
             serial_no: "5F1C72E2A8931B72A2E13AF8DEE92471EB397115".into(),
             private_key_pem: Secret::new(include_str!("../../../tests/fixtures/keys/java_merchant_private_key.pem")),
             api_v3_key: Secret::new(API_V3_KEY),
-            public_key: public_key.then(|| PublicKey { id: PLATFORM_ID.into(), pem: pem.into() }),
+            public_key: public_key.then(|| PublicKey {
+                id: PLATFORM_ID.into(),
+                pem: pem.into(),
+                origin: Origin::default(),
+            }),
         }
     }
 
@@ -275,6 +284,7 @@ pub(crate) mod tests {
         let key = read_public_key(&PublicKey {
             id: PLATFORM_ID.into(),
             pem: include_str!("../../../tests/fixtures/keys/java_platform_public_key.pem").into(),
+            origin: Origin::default(),
         });
         let j1 = crate::wechat::pay_v3::sign::tests::platform_signature("message", false);
         let merchant_signature = STANDARD.decode(j1).unwrap();
@@ -340,7 +350,7 @@ pub(crate) mod tests {
             "platform certificate `5DEA10EF55877E3CF6C33255C2E7DEFFF7E427EC` cannot be opened"
         );
         settings.api_v3_key = Secret::new("short");
-        assert!(matches!(Keyring::from_settings(&settings), Err(SetupError::ApiV3Key { bytes: 5 })));
+        assert!(matches!(Keyring::from_settings(&settings), Err(SetupError::ApiV3Key { bytes: 5, .. })));
     }
 
     #[tokio::test]

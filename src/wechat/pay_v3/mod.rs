@@ -101,7 +101,12 @@ impl PayV3 {
             Problem::Transport(_) => "is `pay_v3.base_url` reachable from this machine?",
             Problem::Unexpected { .. } | Problem::Sink(_) | Problem::Digest { .. } => return None,
         };
-        Some(hint.to_owned())
+        Some(self.spell(hint))
+    }
+
+    /// A hint that names the keys as the job file does.
+    fn spell(&self, hint: &str) -> String {
+        self.keyring.api_v3_key_origin().spell(&self.signer.key_origin().spell(hint))
     }
 
     fn signature_hint(&self, error: &SignatureError) -> &'static str {

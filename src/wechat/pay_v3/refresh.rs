@@ -132,7 +132,21 @@ impl PayV3 {
     async fn request_certificates(&self, http: &HttpClient) -> Result<Answer, ApiError> {
         let request = certificates();
         let exchange = Signed::new(self, &request).certificates();
-        self.call(http, exchange).await.map_err(explain_missing)
+        self.call(http, exchange).await.map_err(|error| self.explain_missing(error))
+    }
+
+    /// New merchants have no platform certificate: what they need is the public key.
+    fn explain_missing(&self, error: ApiError) -> ApiError {
+        let hint = match error.problem() {
+            Problem::Refused { kind: FailureKind::NotFound, .. } => {
+                "this merchant has no platform certificate: set `pay_v3.public_key_id` and `pay_v3.public_key_file`"
+            }
+            Problem::Refused { code, .. } if code == "certificates" => {
+                "`pay_v3.api_v3_key_env` must name the APIv3 key of the merchant, not its v2 key"
+            }
+            _ => return error,
+        };
+        error.with_hint(Some(self.spell(hint)))
     }
 
     /// Verifies a certificates answer and learns from it.
@@ -152,18 +166,4 @@ impl PayV3 {
             Err(error) => Err(Problem::Unexpected { detail: error.to_string() }),
         }
     }
-}
-
-/// New merchants have no platform certificate: what they need is the public key.
-fn explain_missing(error: ApiError) -> ApiError {
-    let hint = match error.problem() {
-        Problem::Refused { kind: FailureKind::NotFound, .. } => {
-            "this merchant has no platform certificate: set `pay_v3.public_key_id` and `pay_v3.public_key_file`"
-        }
-        Problem::Refused { code, .. } if code == "certificates" => {
-            "`pay_v3.api_v3_key_env` must name the APIv3 key of the merchant, not its v2 key"
-        }
-        _ => return error,
-    };
-    error.with_hint(Some(hint.to_owned()))
 }

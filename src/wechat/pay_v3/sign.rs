@@ -10,12 +10,13 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::job::PayV3Settings;
-use crate::secret::Secret;
+use crate::secret::{Origin, Secret};
 use crate::wechat::error::SetupError;
 
 /// Signs requests for one merchant.
 pub struct Signer {
     key: KeyPair,
+    key_origin: Origin,
     mchid: String,
     serial_no: String,
 }
@@ -28,9 +29,15 @@ impl Signer {
     pub fn new(settings: &PayV3Settings) -> Result<Signer, SetupError> {
         Ok(Signer {
             key: read_private_key(&settings.private_key_pem)?,
+            key_origin: settings.private_key_pem.origin().clone(),
             mchid: settings.mchid.clone(),
             serial_no: settings.serial_no.clone(),
         })
+    }
+
+    /// Where the merchant's key was given.
+    pub(super) fn key_origin(&self) -> &Origin {
+        &self.key_origin
     }
 
     /// The Authorization header of one attempt.
@@ -62,13 +69,14 @@ fn request_message(method: &str, target: &str, timestamp: i64, nonce: &str, body
 }
 
 fn read_private_key(pem: &Secret) -> Result<KeyPair, SetupError> {
-    let der = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| SetupError::PrivateKey)?;
+    let refused = || SetupError::PrivateKey(pem.origin().clone());
+    let der = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| refused())?;
     let key = match &der {
         PrivateKeyDer::Pkcs8(der) => KeyPair::from_pkcs8(der.secret_pkcs8_der()),
         PrivateKeyDer::Pkcs1(der) => KeyPair::from_der(der.secret_pkcs1_der()),
-        _ => return Err(SetupError::PrivateKey),
+        _ => return Err(refused()),
     };
-    key.map_err(|_| SetupError::PrivateKey)
+    key.map_err(|_| refused())
 }
 
 #[cfg(test)]
@@ -91,7 +99,8 @@ pub(super) mod tests {
 
     fn signer(pem: &str) -> Signer {
         let key = read_private_key(&Secret::new(pem)).unwrap();
-        Signer { key, mchid: "1900009191".into(), serial_no: "1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C".into() }
+        let serial_no = "1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C".into();
+        Signer { key, key_origin: Origin::default(), mchid: "1900009191".into(), serial_no }
     }
 
     #[test]
@@ -155,7 +164,7 @@ pub(super) mod tests {
     fn what_is_no_rsa_key_is_refused() {
         let certificate = include_str!("../../../tests/fixtures/keys/java_merchant_certificate.pem");
         for pem in ["", "hunter2", certificate] {
-            assert!(matches!(read_private_key(&Secret::new(pem)), Err(SetupError::PrivateKey)));
+            assert!(matches!(read_private_key(&Secret::new(pem)), Err(SetupError::PrivateKey(_))));
         }
     }
 

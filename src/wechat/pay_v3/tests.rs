@@ -382,7 +382,7 @@ async fn an_unknown_public_key_id_is_never_looked_up() {
     let script = Script::always(signed(200, STOCK, Key::Public)).await;
     let mut settings = settings(script.limits(), true);
     let pem = settings.public_key.take().unwrap().pem;
-    settings.public_key = Some(PublicKey { id: "PUB_KEY_ID_2".into(), pem });
+    settings.public_key = Some(PublicKey { id: "PUB_KEY_ID_2".into(), pem, origin: Default::default() });
     let client = PayV3::new(&settings, FakeWorld::new().world()).unwrap();
     let error = client.send(&busifavor::stock("1212")).await.unwrap_err();
     assert!(error.hint().unwrap().contains("`pay_v3.public_key_id`"));

@@ -1,0 +1,28 @@
+//! What a job file names and nobody here makes: folders and files of the merchant. They are looked for when
+//! somebody asks: tonight's export may not be there yet, its folder should.
+
+use std::path::PathBuf;
+
+/// A folder or file of the merchant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The key that names it.
+    pub key: String,
+    /// Its line in the job file.
+    pub line: Option<usize>,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+}
+
+impl Named {
+    /// Why it is of no use now.
+    pub fn problem(&self) -> Option<String> {
+        let (is_there, kind) = match self.is_folder {
+            true => (self.path.is_dir(), "folder"),
+            false => (self.path.is_file(), "file"),
+        };
+        (!is_there).then(|| format!("there is no {kind} `{}`", self.path.display()))
+    }
+}
