@@ -7,14 +7,24 @@ use std::time::Duration;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use futures_util::future::BoxFuture;
 
-/// China Standard Time; it has had no daylight saving since 1991.
+/// How far Asia/Shanghai is ahead; it has had no daylight saving since 1991.
+const SHANGHAI_SECONDS: i32 = 8 * 3600;
+
+/// China Standard Time.
 pub fn beijing() -> FixedOffset {
-    FixedOffset::east_opt(8 * 3600).expect("eight hours is a valid offset")
+    FixedOffset::east_opt(SHANGHAI_SECONDS).expect("eight hours is a valid offset")
 }
 
 /// The business date an instant belongs to.
 pub fn business_date_of(instant: DateTime<Utc>) -> NaiveDate {
     instant.with_timezone(&beijing()).date_naive()
+}
+
+/// The same in numbers: microseconds and days since 1970, as Arrow counts them.
+pub(crate) fn business_day(micros: i64) -> i32 {
+    const MICROS: i64 = 1_000_000;
+    let day = (micros + i64::from(SHANGHAI_SECONDS) * MICROS).div_euclid(86_400 * MICROS);
+    i32::try_from(day).expect("business dates lie within 32-bit days")
 }
 
 /// The instant of a wall-clock time in Asia/Shanghai.
@@ -162,6 +172,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_business_day_in_numbers_is_the_business_date(micros in -4_000_000_000_000_000_i64..8_000_000_000_000_000) {
+            let instant = DateTime::from_timestamp_micros(micros).unwrap();
+            prop_assert_eq!(business_day(micros), business_date_of(instant).to_epoch_days());
+        }
+
         /// A leap second (`:60`) is left to chrono, which takes it.
         #[test]
         fn plain_times_are_those_chrono_reads(text in "(2026|0000|9999)-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-6][0-9]:[0-6][0-9]|.{19}") {

@@ -88,6 +88,11 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+
+    /// With a hint where there is one.
+    pub fn with_hint(self, hint: Option<String>) -> Failure {
+        Failure { hint: hint.or(self.hint), ..self }
+    }
 }
 
 impl fmt::Display for Failure {

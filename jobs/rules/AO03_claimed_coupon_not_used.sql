@@ -24,4 +24,4 @@ WHERE l.match_pass = 'claim'
   AND l.claim_count = 1
   AND l.coupon_state IS NOT NULL
   AND l.state_on_date <> 'USED'
-  AND l.returned_at IS NULL
+  AND (l.returned_at IS NULL OR l.returned_at < l.order_paid_at)

@@ -21,6 +21,7 @@ SELECT l.stock_id AS stock_id,
        l.returned_date AS event_date
 FROM coupons l
 WHERE l.returned_at IS NOT NULL
+  AND (l.order_paid_at IS NULL OR l.returned_at >= l.order_paid_at)
   AND l.state_on_date <> 'USED'
   AND l.out_trade_no IS NOT NULL
   AND COALESCE(l.order_refund_fen, 0) = 0

@@ -185,11 +185,7 @@ fn warn_of_signature(client: &PayV2, answer: &Answer, api_key: &Secret) {
 }
 
 fn of_setup(error: &SetupError) -> Failure {
-    let failure = Failure::new(ExitCode::Rejected, error.to_string());
-    match error.hint() {
-        Some(hint) => failure.hinting(hint),
-        None => failure,
-    }
+    Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint())
 }
 
 fn of_call(error: &ApiError) -> Failure {

@@ -123,12 +123,7 @@ pub(super) fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
     if !is_loopback {
         return Err(Failure::new(ExitCode::Usage, "--base-url must be this machine (127.0.0.1, ::1 or localhost)"));
     }
-    let apis = [
-        job.pay_v3.as_mut().map(|api| &mut api.limits),
-        job.pay_v2.as_mut().map(|api| &mut api.limits),
-        job.mp.as_mut().map(|api| &mut api.limits),
-    ];
-    for limits in apis.into_iter().flatten() {
+    for limits in job.limits_mut() {
         limits.base_url = base_url.clone();
         limits.backup_url = None;
     }

@@ -12,13 +12,6 @@ pub(crate) type Micros = i64;
 /// Days since 1970-01-01.
 pub(crate) type DayNumber = i32;
 
-/// The business date of an instant: Asia/Shanghai is eight hours ahead, all year.
-pub(crate) fn business_day(instant: Micros) -> DayNumber {
-    const DAY: Micros = 86_400_000_000;
-    const SHANGHAI: Micros = 8 * 3_600_000_000;
-    DayNumber::try_from((instant + SHANGHAI).div_euclid(DAY)).expect("business dates lie within 32-bit days")
-}
-
 /// A column of a batch, as one of the types a contract knows.
 pub(crate) trait Column: Sized {
     /// The column of a batch; a column the file does not have yet is all null.

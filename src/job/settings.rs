@@ -13,6 +13,7 @@ use super::engine::EngineSettings;
 use super::named::Named;
 use super::pattern::PathPattern;
 use super::watching::{LineageSettings, Webhook};
+use crate::api::Api;
 use crate::money::Fen;
 use crate::secret::{Origin, Secret};
 
@@ -76,6 +77,25 @@ pub struct Job {
     pub warnings: Vec<String>,
     /// Folders and files of the merchant that the job file names.
     pub named: Vec<Named>,
+}
+
+impl Job {
+    /// Where an API answers and how hard it may be asked; nothing where the job does not have it.
+    pub fn limits_of(&self, api: Api) -> Option<&ApiLimits> {
+        match api {
+            Api::PayV3 => self.pay_v3.as_ref().map(|it| &it.limits),
+            Api::PayV2 => self.pay_v2.as_ref().map(|it| &it.limits),
+            Api::Mp => self.mp.as_ref().map(|it| &it.limits),
+        }
+    }
+
+    /// Those of every API the job has, to be changed.
+    pub fn limits_mut(&mut self) -> impl Iterator<Item = &mut ApiLimits> {
+        let pay_v3 = self.pay_v3.as_mut().map(|it| &mut it.limits);
+        let pay_v2 = self.pay_v2.as_mut().map(|it| &mut it.limits);
+        let mp = self.mp.as_mut().map(|it| &mut it.limits);
+        [pay_v3, pay_v2, mp].into_iter().flatten()
+    }
 }
 
 /// Names a `[sources.<name>]` may have.
@@ -438,6 +458,16 @@ pub enum Language {
     Zh,
     /// English.
     En,
+}
+
+impl Language {
+    /// What is said in it.
+    pub fn pick<T>(self, zh: T, en: T) -> T {
+        match self {
+            Language::Zh => zh,
+            Language::En => en,
+        }
+    }
 }
 
 /// How CSV cells keep long ids as text.

@@ -71,12 +71,7 @@ pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
 }
 
 fn in_a_hurry(mut job: Job) -> Job {
-    let apis = [
-        job.pay_v3.as_mut().map(|api| &mut api.limits),
-        job.pay_v2.as_mut().map(|api| &mut api.limits),
-        job.mp.as_mut().map(|api| &mut api.limits),
-    ];
-    for limits in apis.into_iter().flatten() {
+    for limits in job.limits_mut() {
         limits.timeout = limits.timeout.min(PATIENCE);
         limits.retry_deadline = limits.retry_deadline.min(PATIENCE);
     }

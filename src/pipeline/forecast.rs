@@ -107,11 +107,7 @@ pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<Nig
 }
 
 fn unreadable(issue: Issue) -> Failure {
-    let failure = Failure::new(ExitCode::Partial, issue.what);
-    match issue.hint {
-        Some(hint) => failure.hinting(hint),
-        None => failure,
-    }
+    Failure::new(ExitCode::Partial, issue.what).with_hint(issue.hint)
 }
 
 fn peek(lake: &Lake, date: NaiveDate, world: &World) -> Result<Journal, Failure> {
@@ -130,7 +126,7 @@ fn outlook(job: &Job, lake: &Lake, plan: &Plan, stage: Stage, told: Option<&Stag
         stage: stage.as_str(),
         calls,
         journalled: told.map_or(0, |it| it.journalled),
-        seconds_at_rate_limit: told.and_then(|it| limits(job, it.api?)).map_or(0, |it| seconds_of(calls, it)),
+        seconds_at_rate_limit: told.and_then(|it| job.limits_of(it.api?)).map_or(0, |it| seconds_of(calls, it)),
         new: datasets.iter().copied().filter(|it| !is_there(it)).collect(),
         replaced: datasets.iter().copied().filter(is_there).collect(),
         problem: issue.map(|issue| issue.what.clone()),
@@ -141,23 +137,15 @@ fn outlook(job: &Job, lake: &Lake, plan: &Plan, stage: Stage, told: Option<&Stag
 /// The stages of one API share its rate; the APIs are asked at the same time.
 fn seconds(job: &Job, stages: &[StageOutlook], told: &BTreeMap<Stage, StageForecast>) -> u64 {
     let of_api = |api: Api| {
-        let asks = |it: &&StageOutlook| Stage::find(it.stage).is_some_and(|stage| told[&stage].api == Some(api));
-        let mine = stages.iter().filter(asks);
-        limits(job, api).map_or(0, |limits| seconds_of(mine.map(|it| it.calls).sum(), limits))
+        let asked = |it: &StageOutlook| told.get(&Stage::find(it.stage)?)?.api;
+        let mine = stages.iter().filter(|it| asked(it) == Some(api));
+        job.limits_of(api).map_or(0, |limits| seconds_of(mine.map(|it| it.calls).sum(), limits))
     };
     Api::ALL.map(of_api).into_iter().max().unwrap_or(0)
 }
 
 fn seconds_of(calls: u64, limits: &ApiLimits) -> u64 {
     calls.div_ceil(u64::from(limits.rate_per_second.max(1)))
-}
-
-fn limits(job: &Job, api: Api) -> Option<&ApiLimits> {
-    match api {
-        Api::PayV3 => job.pay_v3.as_ref().map(|it| &it.limits),
-        Api::PayV2 => job.pay_v2.as_ref().map(|it| &it.limits),
-        Api::Mp => job.mp.as_ref().map(|it| &it.limits),
-    }
 }
 
 /// Refuses a run of days whose bills WeChat does not keep any more and nobody has journalled: nothing of

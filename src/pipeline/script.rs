@@ -91,10 +91,7 @@ fn unpublishable(done: &Done) -> Failure {
     let issue = done.sources.issues.first();
     let what = issue.map_or_else(|| "nothing could be published".to_owned(), |issue| issue.what.clone());
     let failure = Failure::new(done.verdict.code, format!("no script was written: {what}"));
-    match issue.and_then(|issue| issue.hint.clone()) {
-        Some(hint) => failure.hinting(hint),
-        None => failure,
-    }
+    failure.with_hint(issue.and_then(|issue| issue.hint.clone()))
 }
 
 /// Whom the night asked; a night needs it once.

@@ -87,15 +87,30 @@ impl Status {
     }
 }
 
+/// Where a break stood yesterday. One that is expected again keeps the night it resolved.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    status: Status,
+    has_resolved: bool,
+}
+
+impl Standing {
+    fn of(row: &Break) -> Standing {
+        Standing { status: Status::of(&row.status), has_resolved: row.resolved_date.is_some() }
+    }
+}
+
 /// The status of tonight; `None` when the break is listed no longer.
-fn next_status(yesterday: Option<Status>, sight: Sight, decision: Option<Status>) -> Option<Status> {
+fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Status>) -> Option<Status> {
     use Status::{Expected, New, Open, Reopened, Resolved};
-    let undecided = match (yesterday, sight) {
-        (None | Some(Expected), Sight::Gone) | (None, Sight::NotJudged) => return None,
-        (None | Some(Expected), Sight::Seen { is_due: true }) => New,
-        (None | Some(Expected), _) => Expected,
-        (Some(Resolved), Sight::Seen { .. }) => Reopened,
-        (Some(Resolved), _) | (Some(_), Sight::Gone) => Resolved,
+    let has_resolved = yesterday.is_some_and(|standing| standing.has_resolved);
+    let undecided = match (yesterday.map(|standing| standing.status), sight) {
+        (None | Some(Expected), Sight::Gone) if !has_resolved => return None,
+        (None, Sight::Gone | Sight::NotJudged) => return None,
+        (Some(Expected | Resolved), Sight::Seen { is_due: true }) if has_resolved => Reopened,
+        (None | Some(Expected | Resolved), Sight::Seen { is_due }) => if is_due { New } else { Expected },
+        (Some(Expected), Sight::NotJudged) => Expected,
+        (Some(Resolved), Sight::NotJudged) | (Some(_), Sight::Gone) => Resolved,
         (Some(_), _) => Open,
     };
     Some(if undecided == Resolved { Resolved } else { decision.unwrap_or(undecided) })
@@ -187,9 +202,10 @@ fn first_seen(found: Break, decisions: &Decisions) -> Break {
 }
 
 fn seen_again(row: Break, found: Break, decision: Option<Status>) -> Option<Break> {
-    let status = next_status(Some(Status::of(&row.status)), sight_of(&found), decision)?;
+    let status = next_status(Some(Standing::of(&row)), sight_of(&found), decision)?;
     Some(Break {
         status: status.as_str().to_owned(),
+        resolved_date: row.resolved_date.filter(|_| status == Status::Expected),
         first_seen_date: row.first_seen_date,
         age_days: age_days(row.first_seen_date, found.business_date),
         ..found
@@ -198,8 +214,12 @@ fn seen_again(row: Break, found: Break, decision: Option<Status>) -> Option<Brea
 
 fn not_seen(date: NaiveDate, row: &Break, is_judged: bool, decision: Option<Status>) -> Option<Break> {
     let sight = if is_judged { Sight::Gone } else { Sight::NotJudged };
-    let status = next_status(Some(Status::of(&row.status)), sight, decision)?;
-    let resolved_date = (status == Status::Resolved).then(|| row.resolved_date.unwrap_or(date));
+    let status = next_status(Some(Standing::of(row)), sight, decision)?;
+    let resolved_date = match status {
+        Status::Resolved => Some(row.resolved_date.unwrap_or(date)),
+        Status::Expected => row.resolved_date,
+        _ => None,
+    };
     if resolved_date.is_some_and(|resolved| date > resolved + Days::new(RESOLVED_LISTED_DAYS)) {
         return None;
     }
@@ -293,6 +313,15 @@ mod tests {
     fn before_it_is_due_it_is_expected_and_may_vanish_without_a_trace() {
         assert_eq!(life(&[EARLY, EARLY, SEEN]), ["expected", "expected", "new"]);
         assert_eq!(life(&[EARLY, Sight::Gone]), ["expected", "-"]);
+    }
+
+    #[test]
+    fn a_resolved_break_seen_again_before_it_is_due_is_expected_and_remembers_that_it_was_resolved() {
+        let again = [SEEN, Sight::Gone, EARLY, Sight::NotJudged];
+        let told = ["new", "resolved", "expected", "expected"];
+        for (last, status) in [(SEEN, "reopened"), (Sight::Gone, "resolved"), (EARLY, "expected")] {
+            assert_eq!(life(&[again.as_slice(), &[last]].concat()), [told.as_slice(), &[status]].concat());
+        }
     }
 
     #[test]
@@ -391,7 +420,8 @@ mod tests {
                 let to = row.as_ref().map_or("-", |row| &row.status);
                 prop_assert!(ALLOWED.contains(&(from, to)), "{from} → {to}");
                 if let Some(row) = &row {
-                    prop_assert_eq!(row.status == "resolved", row.resolved_date.is_some());
+                    prop_assert!(row.status != "resolved" || row.resolved_date.is_some());
+                    prop_assert!(row.resolved_date.is_none() || ["resolved", "expected"].contains(&row.status.as_str()));
                     prop_assert!(row.first_seen_date <= row.last_seen_date && row.last_seen_date <= day(number));
                     prop_assert_eq!(row.last_seen_date == day(number), matches!(sight, Sight::Seen { .. }));
                     prop_assert_eq!(row.age_days, age_days(row.first_seen_date, day(number)));
@@ -402,13 +432,15 @@ mod tests {
     }
 
     /// From yesterday to tonight; `-` is not listed.
-    const ALLOWED: [(&str, &str); 17] = [
+    const ALLOWED: [(&str, &str); 19] = [
         ("-", "-"),
         ("-", "expected"),
         ("-", "new"),
         ("expected", "-"),
         ("expected", "expected"),
         ("expected", "new"),
+        ("expected", "reopened"),
+        ("expected", "resolved"),
         ("new", "open"),
         ("new", "resolved"),
         ("open", "open"),

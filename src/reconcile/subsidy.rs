@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use super::facts::Receipt;
 use super::terms::Terms;
 use super::wallet::{Coupon, USED};
-use crate::dataset::columns::{DayNumber, business_day};
+use crate::clock::business_day;
+use crate::dataset::columns::DayNumber;
 use crate::job::{SubsidyAmount, SubsidyProgram};
 use crate::money::Fen;
 

@@ -192,9 +192,6 @@ impl PackInput<'_> {
     }
 
     fn pick<'t>(&self, zh: &'t str, en: &'t str) -> &'t str {
-        match self.settings.language {
-            Language::Zh => zh,
-            Language::En => en,
-        }
+        self.settings.language.pick(zh, en)
     }
 }

@@ -155,7 +155,7 @@ impl Book {
     /// An empty worksheet of a table, columns as wide as their kind.
     fn page(&mut self, table: &Table, earlier: usize) -> Result<Worksheet, XlsxError> {
         let mut page = self.workbook.new_worksheet_with_constant_memory()?;
-        let name = pick(self.language, table.zh, table.en);
+        let name = self.language.pick(table.zh, table.en);
         page.set_name(if earlier == 0 { name.to_owned() } else { format!("{name} {}", earlier + 1) })?;
         for (column, it) in (0..).zip(table.columns) {
             page.set_column_width(column, width(it))?;
@@ -168,7 +168,7 @@ impl Book {
     fn head(&self, page: &mut Worksheet, table: &Table, line: u32) -> Result<(), XlsxError> {
         page.set_row_height(line, 22)?;
         for (column, it) in (0..).zip(table.columns) {
-            page.write_string_with_format(line, column, pick(self.language, it.zh, it.en), &self.formats.header)?;
+            page.write_string_with_format(line, column, self.language.pick(it.zh, it.en), &self.formats.header)?;
         }
         page.set_freeze_panes(line + 1, 0)?;
         page.set_repeat_rows(line, line)?;
@@ -220,13 +220,6 @@ fn colours(column: &Column) -> &'static [(&'static str, u32, u32)] {
 fn shown(column: &Column, language: Language, code: &'static str) -> String {
     let words = if column.name == "severity" { words::SEVERITY } else { words::RESULT };
     words::word(words, language, code).to_owned()
-}
-
-fn pick<'t>(language: Language, zh: &'t str, en: &'t str) -> &'t str {
-    match language {
-        Language::Zh => zh,
-        Language::En => en,
-    }
 }
 
 /// Characters; a Chinese one takes two places.

@@ -135,10 +135,7 @@ impl Digest<'_> {
     }
 
     fn pick(&self, zh: &str, en: &str) -> String {
-        match self.language {
-            Language::Zh => zh.to_owned(),
-            Language::En => en.to_owned(),
-        }
+        self.language.pick(zh, en).to_owned()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::job::Job;
 use crate::reconcile::{self, rules::Rule};
 use crate::record::Break;
 use crate::report::is_open;
+use crate::stage::Stage;
 
 const SPEC: &str = "https://openlineage.io/spec";
 /// Datasets in the local file system, as the naming rules of OpenLineage have it.
@@ -166,11 +167,7 @@ impl<'a> Lineage<'a> {
 
     /// Scheme, host and port of the API a stage asks.
     fn host_of(&self, stage: &str) -> Option<String> {
-        let limits = match stage {
-            "datacube" | "cards" => &self.job.mp.as_ref()?.limits,
-            "v2_stocks" => &self.job.pay_v2.as_ref()?.limits,
-            _ => &self.job.pay_v3.as_ref()?.limits,
-        };
+        let limits = self.job.limits_of(Stage::find(stage)?.api()?)?;
         Some(limits.base_url.origin().ascii_serialization())
     }
 

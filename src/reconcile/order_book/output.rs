@@ -9,7 +9,7 @@ use super::lookup::{Lookup, LookupWriter, OrdersByNumber};
 use super::order::Line;
 use super::table::{LinesRow, LinesTable, TotalsRow, TotalsTable, path_of, torn};
 use super::{LineAmounts, OrderBook, by_text, spilled, text_and_cells};
-use crate::dataset::columns::business_day;
+use crate::clock::business_day;
 use crate::reconcile::cells::Packer;
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::footing::{BillRows, Tally};

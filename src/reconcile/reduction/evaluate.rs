@@ -15,7 +15,7 @@ use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 use super::term::{Comparison, Operation, Term};
-use crate::dataset::columns::business_day;
+use crate::clock::business_day;
 
 /// Values of the rows of a batch, or one for all of them.
 #[derive(Debug, Clone)]
