@@ -123,7 +123,7 @@ fn quarantined(job: &Job, sources: &Sources) -> Option<Vec<BadRow>> {
 fn unwritten(error: ReportError) -> Failure {
     match &error {
         ReportError::Read(_) | ReportError::Ledger(_) => violated(&error),
-        ReportError::Write { source, .. } => disk(source, &error.to_string()),
+        ReportError::Sort(source) | ReportError::Write { source, .. } => disk(source, &error.to_string()),
         ReportError::Workbook(_) => disk(&io::Error::other(error.to_string()), "cannot write the reports"),
     }
 }
