@@ -5,6 +5,7 @@ mod bucket;
 mod check;
 mod engine;
 mod file;
+mod host;
 mod problem;
 mod settings;
 mod value;
@@ -21,6 +22,7 @@ use value::Section;
 
 pub use bucket::*;
 pub use engine::*;
+pub use host::is_loopback;
 pub use problem::{JobProblems, Problem};
 pub use settings::*;
 pub use watching::*;

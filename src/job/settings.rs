@@ -405,6 +405,9 @@ pub enum SubsidyAmount {
     PercentOfDiscount(i64),
 }
 
+/// `mp.repull_days` when the job file is silent.
+pub const DEFAULT_REPULL_DAYS: u32 = 3;
+
 /// `[rules]`.
 #[derive(Debug, Clone)]
 pub struct RuleSettings {
