@@ -36,8 +36,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     let journal = night.journal.stage(STAGE)?;
     let mut harvest = Harvest::complete(Vouchers::default());
     harvest.issues = ask_stocks(night, (client, settings), &journal).await?;
-    let (listed, inputs) = listed(night, settings)?;
-    harvest.inputs = inputs;
+    let listed = listed(night, settings, &mut harvest.inputs)?;
     harvest.issues.extend(ask_coupons(night, (client, settings), &journal, &listed).await?);
 
     let asked = Asked::of(&settings.stock_ids, &listed);
@@ -74,13 +73,17 @@ async fn ask_coupons(
     ask_all(night, journal, PLACE, settings.limits.concurrency, questions, ask).await
 }
 
-/// The coupons of the file, and the digests of what they were read from.
-fn listed(night: &Night<'_>, settings: &PayV2Settings) -> Result<(Vec<V2CouponQuery>, Vec<(String, String)>), Issue> {
-    let Some(path) = &settings.coupons_file else { return Ok((Vec::new(), Vec::new())) };
+/// The coupons of the file; `inputs` gets the digests of what they were read from.
+fn listed(
+    night: &Night<'_>,
+    settings: &PayV2Settings,
+    inputs: &mut Vec<(String, String)>,
+) -> Result<Vec<V2CouponQuery>, Issue> {
+    let Some(path) = &settings.coupons_file else { return Ok(Vec::new()) };
     let refused = |error| from_export("pay_v2.coupons_file", &error);
     let export = v2_coupons_file::read(path, night.room).map_err(refused)?;
-    let inputs = digests(STAGE, &export.files);
-    Ok((export.collect(|line| line.query()).map_err(refused)?, inputs))
+    inputs.extend(digests(STAGE, &export.files));
+    export.collect(|line| line.query()).map_err(refused)
 }
 
 /// The rows that the journalled answers make, in order.
