@@ -114,13 +114,7 @@ fn not_loaded(problems: &JobProblems) -> Failure {
 
 /// Points every API of the job at one host, which must be this machine: keys and openids go there.
 pub(super) fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
-    let is_loopback = match base_url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    if !is_loopback {
+    if !job::is_loopback(base_url) {
         return Err(Failure::new(ExitCode::Usage, "--base-url must be this machine (127.0.0.1, ::1 or localhost)"));
     }
     for limits in job.limits_mut() {

@@ -3,14 +3,12 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use tokio::net::TcpListener;
-
 use super::arguments::{Generate, Simulate};
 use super::screen::{self, Level, say};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::simulator::generate::{Merchant, Recipe};
-use crate::simulator::{Options, Running, Scenario, Simulator};
+use crate::simulator::{Options, Running, Scenario, Simulator, SimulatorError};
 
 /// In a command this stands for the address the simulator listens on.
 const BASE_URL: &str = "{base_url}";
@@ -62,10 +60,12 @@ async fn start(command: &Simulate, world: &World) -> Result<Running, Failure> {
         options.scenario =
             Scenario::read(path).map_err(|error| usage(format!("cannot play `{}`", path.display()), &error))?;
     }
-    let listener = TcpListener::bind(command.listen).await.map_err(|error| {
-        usage(format!("cannot listen on {}", command.listen), &error).hinting("`--listen` sets the address")
-    })?;
-    simulator.serve(listener, options).map_err(|error| usage("cannot serve".to_owned(), &error))
+    simulator.serve_at(command.listen, options).await.map_err(|error| match &error {
+        SimulatorError::Listen(source) => {
+            usage(format!("cannot listen on {}", command.listen), source).hinting("`--listen` sets the address")
+        }
+        error => usage("cannot serve".to_owned(), error),
+    })
 }
 
 /// Runs a command while the simulator serves; gives its exit code.

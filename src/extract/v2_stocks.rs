@@ -2,6 +2,8 @@
 //! What the signature of each answer says is counted and stands in its row; whether one that does
 //! not hold is taken is for the job to say.
 
+use std::collections::HashMap;
+
 use super::ask::{Place, ask_all, read_page, settle};
 use super::orders::{digests, from_export};
 use super::wire::{v2_coupon_row, v2_stock_row};
@@ -9,8 +11,8 @@ use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::dataset::publish::sha256_of;
 use crate::exports::v2_coupons_file::{self, V2CouponQuery};
-use crate::job::OnMismatch;
-use crate::journal::Page;
+use crate::job::{OnMismatch, PayV2Settings};
+use crate::journal::{Page, StageJournal};
 use crate::record::{V2Coupon, V2Stock};
 use crate::stage::Stage;
 use crate::wechat::Request;
@@ -35,49 +37,130 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     };
     let journal = night.journal.stage(STAGE.as_str())?;
     let mut harvest = Harvest::complete(Vouchers::default());
-    let questions = settings.stock_ids.iter().map(|id| (stock_key(id), pay_v2::coupon_stock(id))).collect();
-    let ask = async |request: Request<CouponStock>| {
-        settle(&request, client.send(&request).await).map(|page| Some(vec![page]))
-    };
-    harvest.issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
+    harvest.issues = ask_stocks(night, (client, settings), &journal).await?;
+    let listed = listed(night, settings, &mut harvest.inputs)?;
+    harvest.issues.extend(ask_coupons(night, (client, settings), &journal, &listed).await?);
 
-    let mut listed = Vec::new();
-    if let Some(path) = &settings.coupons_file {
-        let refused = |error| from_export("pay_v2.coupons_file", &error);
-        let export = v2_coupons_file::read(path, night.room).map_err(refused)?;
-        harvest.inputs = digests(STAGE.as_str(), &export.files);
-        listed = export.collect(|line| line.query()).map_err(refused)?;
-    }
-    let coupon_request = |it: &V2CouponQuery| pay_v2::coupon(&it.coupon_id, &it.openid, &it.stock_id);
-    let questions = listed.iter().map(|it| (coupon_key(it), coupon_request(it))).collect();
-    let ask =
-        async |request: Request<Coupon>| settle(&request, client.send(&request).await).map(|page| Some(vec![page]));
-    harvest.issues.extend(ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?);
-
+    let asked = Asked::of(&settings.stock_ids, &listed);
     let mut signatures = Signatures { client, on_mismatch: settings.on_mismatch, counts: [0; 3], refused: 0 };
-    for entry in journal.entries()? {
-        let Some(page) = entry.pages.first() else { continue };
-        if let Some(id) = settings.stock_ids.iter().find(|id| stock_key(id) == entry.key) {
-            if let Some(stock) = read_page(&pay_v2::coupon_stock(id), page)? {
-                let Some(signature) = signatures.check(page) else { continue };
-                harvest.rows.stocks.push(v2_stock_row(&stock, signature, night.date));
-            }
-        } else if let Some(it) = listed.iter().find(|it| coupon_key(it) == entry.key)
-            && let Some(info) = read_page(&coupon_request(it), page)?
-        {
-            let Some(signature) = signatures.check(page) else { continue };
-            let openid = night.persona.publish(&it.openid);
-            harvest.rows.coupons.push(v2_coupon_row(&info, &openid, signature, night.date));
-        }
-    }
-    let key = |it: &V2Coupon| (it.coupon_stock_id.clone(), it.coupon_id.clone(), it.openid.clone());
-    harvest.rows.stocks.sort_by(|a, b| a.coupon_stock_id.cmp(&b.coupon_stock_id));
-    harvest.rows.coupons.sort_by_key(key);
+    harvest.rows = read(night, &journal, &asked, &mut signatures)?;
     harvest.inputs.push((STAGE.to_string(), digest_of(&harvest.rows)));
     harvest.issues.extend(signatures.issue());
     let [verified, absent, mismatched] = signatures.counts;
     let harvest = harvest.noting("signatures_verified", verified).noting("signatures_absent", absent);
     Ok(harvest.noting("signatures_mismatched", mismatched))
+}
+
+async fn ask_stocks(
+    night: &Night<'_>,
+    (client, settings): (&PayV2, &PayV2Settings),
+    journal: &StageJournal,
+) -> Result<Vec<Issue>, Issue> {
+    let questions = settings.stock_ids.iter().map(|id| (stock_key(id), pay_v2::coupon_stock(id))).collect();
+    let ask = async |request: Request<CouponStock>| {
+        settle(&request, client.send(&request).await).map(|page| Some(vec![page]))
+    };
+    ask_all(night, journal, PLACE, settings.limits.concurrency, questions, ask).await
+}
+
+async fn ask_coupons(
+    night: &Night<'_>,
+    (client, settings): (&PayV2, &PayV2Settings),
+    journal: &StageJournal,
+    listed: &[V2CouponQuery],
+) -> Result<Vec<Issue>, Issue> {
+    let questions = listed.iter().map(|it| (coupon_key(it), coupon_request(it))).collect();
+    let ask =
+        async |request: Request<Coupon>| settle(&request, client.send(&request).await).map(|page| Some(vec![page]));
+    ask_all(night, journal, PLACE, settings.limits.concurrency, questions, ask).await
+}
+
+/// The coupons of the file; `inputs` gets the digests of what they were read from.
+fn listed(
+    night: &Night<'_>,
+    settings: &PayV2Settings,
+    inputs: &mut Vec<(String, String)>,
+) -> Result<Vec<V2CouponQuery>, Issue> {
+    let Some(path) = &settings.coupons_file else { return Ok(Vec::new()) };
+    let refused = |error| from_export("pay_v2.coupons_file", &error);
+    let export = v2_coupons_file::read(path, night.room).map_err(refused)?;
+    inputs.extend(digests(STAGE.as_str(), &export.files));
+    export.collect(|line| line.query()).map_err(refused)
+}
+
+/// The rows that the journalled answers make, in order.
+fn read(
+    night: &Night<'_>,
+    journal: &StageJournal,
+    asked: &Asked<'_>,
+    signatures: &mut Signatures<'_>,
+) -> Result<Vouchers, Issue> {
+    let mut rows = Vouchers::default();
+    journal.visit(|entry| match (entry.pages.first(), asked.by_key(&entry.key)) {
+        (Some(page), Some(Question::Stock(id))) => rows.add_stock(night, id, page, signatures),
+        (Some(page), Some(Question::Coupon(it))) => rows.add_coupon(night, it, page, signatures),
+        _ => Ok(()),
+    })?;
+    let key = |it: &V2Coupon| (it.coupon_stock_id.clone(), it.coupon_id.clone(), it.openid.clone());
+    rows.stocks.sort_by(|a, b| a.coupon_stock_id.cmp(&b.coupon_stock_id));
+    rows.coupons.sort_by_cached_key(key);
+    Ok(rows)
+}
+
+impl Vouchers {
+    fn add_stock(
+        &mut self,
+        night: &Night<'_>,
+        id: &str,
+        page: &Page,
+        signatures: &mut Signatures<'_>,
+    ) -> Result<(), Issue> {
+        let Some(stock) = read_page(&pay_v2::coupon_stock(id), page)? else { return Ok(()) };
+        let Some(signature) = signatures.check(page) else { return Ok(()) };
+        self.stocks.push(v2_stock_row(&stock, signature, night.date));
+        Ok(())
+    }
+
+    fn add_coupon(
+        &mut self,
+        night: &Night<'_>,
+        it: &V2CouponQuery,
+        page: &Page,
+        signatures: &mut Signatures<'_>,
+    ) -> Result<(), Issue> {
+        let Some(info) = read_page(&coupon_request(it), page)? else { return Ok(()) };
+        let Some(signature) = signatures.check(page) else { return Ok(()) };
+        let openid = night.persona.publish(&it.openid);
+        self.coupons.push(v2_coupon_row(&info, &openid, signature, night.date));
+        Ok(())
+    }
+}
+
+/// What was asked under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question<'a> {
+    Stock(&'a str),
+    Coupon(&'a V2CouponQuery),
+}
+
+/// The questions of the night by their keys: the file may list many.
+struct Asked<'a>(HashMap<String, Question<'a>>);
+
+impl<'a> Asked<'a> {
+    /// Of questions of one key the first counts, stocks before coupons.
+    fn of(stock_ids: &'a [String], listed: &'a [V2CouponQuery]) -> Asked<'a> {
+        let stocks = stock_ids.iter().map(|id| (stock_key(id), Question::Stock(id)));
+        let coupons = listed.iter().map(|it| (coupon_key(it), Question::Coupon(it)));
+        let mut asked = HashMap::with_capacity(stock_ids.len() + listed.len());
+        for (key, question) in stocks.chain(coupons) {
+            asked.entry(key).or_insert(question);
+        }
+        Asked(asked)
+    }
+
+    fn by_key(&self, key: &str) -> Option<Question<'a>> {
+        self.0.get(key).copied()
+    }
 }
 
 /// What the signatures of the answers say.
@@ -128,8 +211,44 @@ fn coupon_key(it: &V2CouponQuery) -> String {
     format!("coupon/{}/{}/{}", it.stock_id, it.coupon_id, it.openid)
 }
 
+fn coupon_request(it: &V2CouponQuery) -> Request<Coupon> {
+    pay_v2::coupon(&it.coupon_id, &it.openid, &it.stock_id)
+}
+
 /// What v2 said, without the nonce and the signature that every answer has anew.
 fn digest_of(rows: &Vouchers) -> String {
     let text = serde_json::to_vec(&(&rows.stocks, &rows.coupons)).expect("rows are plain data");
     sha256_of(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(coupon: usize, openid: &str) -> V2CouponQuery {
+        V2CouponQuery { coupon_id: coupon.to_string(), openid: openid.to_owned(), stock_id: "s".to_owned() }
+    }
+
+    #[test]
+    fn each_of_thousands_of_answers_is_led_back_to_its_own_question() {
+        let stocks: Vec<_> = (0..100).map(|id| format!("{id}")).collect();
+        let listed: Vec<_> = (0..5000).map(|coupon| query(coupon, "oA")).collect();
+        let asked = Asked::of(&stocks, &listed);
+        let is_found = |it: &V2CouponQuery| asked.by_key(&coupon_key(it)) == Some(Question::Coupon(it));
+        assert!(stocks.iter().all(|id| asked.by_key(&stock_key(id)) == Some(Question::Stock(id))));
+        assert!(listed.iter().all(is_found));
+        assert_eq!(asked.by_key(&coupon_key(&query(0, "oB"))), None, "no longer listed");
+    }
+
+    #[test]
+    fn of_two_questions_of_one_key_the_first_counts() {
+        let listed = ["1/2", "1"].map(|stock| V2CouponQuery {
+            coupon_id: if stock == "1" { "2/3" } else { "3" }.to_owned(),
+            openid: "oA".to_owned(),
+            stock_id: stock.to_owned(),
+        });
+        assert_eq!(coupon_key(&listed[0]), coupon_key(&listed[1]));
+        let asked = Asked::of(&[], &listed);
+        assert_eq!(asked.by_key(&coupon_key(&listed[1])), Some(Question::Coupon(&listed[0])));
+    }
 }

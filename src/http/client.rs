@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use reqwest::Client;
 use tokio::sync::Semaphore;
-use url::{Host, Url};
+use url::Url;
 
 use super::attempt::{self, Incoming, Outgoing, Received, TransportError, USER_AGENT};
 use super::failover::Hosts;
@@ -15,7 +15,7 @@ use super::pace::Pace;
 use super::retries::count_retry;
 use super::retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};
 use crate::clock::World;
-use crate::job::ApiLimits;
+use crate::job::{ApiLimits, is_loopback};
 use crate::secret::Secret;
 
 /// Larger answers are refused: no page of these APIs comes near it, and 32 at once must fit in memory.
@@ -301,15 +301,6 @@ impl<'a> Run<'a> {
 fn retry_after(received: &Received) -> Duration {
     let seconds = received.header("retry-after").and_then(|text| text.trim().parse().ok());
     Duration::from_secs(seconds.unwrap_or(0))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

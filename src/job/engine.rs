@@ -1,11 +1,11 @@
 //! `[engine]`, checked: what matches and judges a night, and where the cluster is. None of it bears upon
 //! what is published. Opens no connection.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
+use super::host::names_loopback;
 use crate::secret::Secret;
 
 /// Port of a Spark Connect server that names none.
@@ -148,8 +148,7 @@ impl Remote {
 
     /// Whether the server is on this machine.
     pub fn is_loopback(&self) -> bool {
-        let address = self.host.trim_matches(['[', ']']);
-        address == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        names_loopback(&self.host)
     }
 
     /// Host, an IPv6 address in brackets, and port: what may be shown.

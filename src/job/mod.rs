@@ -5,6 +5,7 @@ mod bucket;
 mod check;
 mod engine;
 mod file;
+mod host;
 mod named;
 mod pattern;
 mod problem;
@@ -23,6 +24,7 @@ use value::Section;
 
 pub use bucket::*;
 pub use engine::*;
+pub use host::is_loopback;
 pub use named::Named;
 pub use pattern::PathPattern;
 pub use problem::{JobProblems, Problem};

@@ -383,6 +383,9 @@ pub struct RuleId {
     pub line: Option<usize>,
 }
 
+/// `mp.repull_days` when the job file is silent.
+pub const DEFAULT_REPULL_DAYS: u32 = 3;
+
 /// `[rules]`.
 #[derive(Debug, Clone)]
 pub struct RuleSettings {

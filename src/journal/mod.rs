@@ -435,4 +435,18 @@ mod tests {
         let stage = open(folder.path(), Mode::Resume).stage("bills").unwrap();
         assert_eq!(stage.entry("2026-11-18").unwrap(), Some(entry("2026-11-18", &["new"])));
     }
+
+    #[test]
+    fn an_entry_is_found_among_keys_that_begin_as_its_own_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path(), Mode::Resume);
+        let stage = journal.stage("cards").unwrap();
+        for key in ["card", "card/1", "card/2"] {
+            stage.append(entry(key, &[key])).unwrap();
+            stage.flush().unwrap();
+        }
+        assert_eq!(stage.entry("card").unwrap(), Some(entry("card", &["card"])));
+        assert_eq!(stage.entry("card/2").unwrap(), Some(entry("card/2", &["card/2"])));
+        assert_eq!(stage.entry("car").unwrap(), None);
+    }
 }

@@ -165,7 +165,12 @@ impl StageJournal {
         if !self.contains(key) {
             return Ok(None);
         }
-        Ok(self.entries()?.into_iter().rfind(|entry| entry.key == key))
+        let mut last = None;
+        self.visit_read(key, Ok, |entry| {
+            last = Some(entry).filter(|entry| entry.key == key).or(last.take());
+            Ok::<(), JournalError>(())
+        })?;
+        Ok(last)
     }
 
     /// The number of the next segment: what is durable now is in those below it.

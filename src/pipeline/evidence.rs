@@ -63,21 +63,21 @@ fn unreadable(error: &JournalError) -> Failure {
 fn check_pay_v3(settings: &PayV3Settings, journal: &Journal, proof: &mut Proof) -> Result<(), Failure> {
     let keyring = Keyring::from_settings(settings)
         .map_err(|error| Failure::caused_by(ExitCode::Rejected, "the keys of the job cannot be used", &error))?;
-    for page in pages(journal, CERTIFICATES).map_err(|error| unreadable(&error))? {
+    let learn = |_: &str, page: &Page| {
         // One that cannot be opened shows below, as the signatures it should prove.
-        let _ = keyring.learn_certificates(&page.1.body);
-    }
+        let _ = keyring.learn_certificates(&page.body);
+    };
+    each_page(journal, CERTIFICATES, learn).map_err(|error| unreadable(&error))?;
     for stage in SIGNED_STAGES {
-        for (key, page) in pages(journal, stage).map_err(|error| unreadable(&error))? {
-            check(&keyring, stage, &key, &page, proof);
-        }
+        each_page(journal, stage, |key, page| check(&keyring, stage, key, page, proof))
+            .map_err(|error| unreadable(&error))?;
     }
     Ok(())
 }
 
 fn check_pay_v2(settings: &PayV2Settings, journal: &Journal, proof: &mut Proof) -> Result<(), JournalError> {
-    for (key, page) in pages(journal, V2_STAGE)? {
-        match (pay_v2::check_signature(&page.body, &settings.api_key), settings.on_mismatch) {
+    let check =
+        |key: &str, page: &Page| match (pay_v2::check_signature(&page.body, &settings.api_key), settings.on_mismatch) {
             (SignatureCheck::Verified, _) => proof.verified += 1,
             (SignatureCheck::Absent, _) => proof.unsigned += 1,
             (SignatureCheck::Mismatch, OnMismatch::Record) => proof.mismatched += 1,
@@ -85,17 +85,16 @@ fn check_pay_v2(settings: &PayV2Settings, journal: &Journal, proof: &mut Proof) 
                 let kind = key.split('/').next().unwrap_or_default();
                 proof.findings.push(format!("{V2_STAGE}/{kind}: it does not match the answer under the v2 key"));
             }
-        }
-    }
-    Ok(())
+        };
+    each_page(journal, V2_STAGE, check)
 }
 
-fn pages(journal: &Journal, stage: &str) -> Result<Vec<(String, Page)>, JournalError> {
-    let entries = journal.stage(stage)?.entries()?;
-    Ok(entries
-        .into_iter()
-        .flat_map(|entry| entry.pages.into_iter().map(move |page| (entry.key.clone(), page)))
-        .collect())
+/// Every page of a stage with its key, in the order of the journal: wallets are many, few of them are in memory.
+fn each_page(journal: &Journal, stage: &str, mut check: impl FnMut(&str, &Page)) -> Result<(), JournalError> {
+    journal.stage(stage)?.visit(|entry| {
+        entry.pages.iter().for_each(|page| check(&entry.key, page));
+        Ok(())
+    })
 }
 
 fn check(keyring: &Keyring, stage: &str, key: &str, page: &Page, proof: &mut Proof) {

@@ -21,9 +21,8 @@ use crate::wechat::pay_v3::{PayV3, certificates};
 
 /// The clients of the configured APIs; keys that are none end here.
 pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
-    let wrong = |error: crate::wechat::SetupError| {
-        Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint())
-    };
+    let wrong =
+        |error: crate::wechat::SetupError| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint());
     let pay_v3 = job.pay_v3.as_ref().map(|settings| PayV3::new(settings, world.clone())).transpose().map_err(wrong)?;
     let pay_v2 = job.pay_v2.as_ref().map(|settings| PayV2::new(settings, world.clone())).transpose().map_err(wrong)?;
     let mp = job.mp.as_ref().map(|settings| Mp::new(settings, world.clone())).transpose().map_err(wrong)?;

@@ -123,7 +123,9 @@ fn quarantined(job: &Job, sources: &Sources) -> Option<Vec<BadRow>> {
 fn unwritten(error: ReportError) -> Failure {
     match error {
         ReportError::Read(_) | ReportError::Ledger(_) => violated(&error),
-        ReportError::Write { ref source, .. } => disk(source, &format!("{error}; nothing was published")),
+        ReportError::Sort(ref source) | ReportError::Write { ref source, .. } => {
+            disk(source, &format!("{error}; nothing was published"))
+        }
         ReportError::Workbook(_) => disk(&io::Error::other(error), "cannot write the reports; nothing was published"),
     }
 }

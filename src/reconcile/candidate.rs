@@ -74,6 +74,15 @@ impl Candidate {
         let text = [&[rule.id.as_str()], values.as_slice()].concat().join("\n");
         hex::encode(Sha256::digest(text))[..16].to_owned()
     }
+
+    /// The first amount that is none: the SQL of a rule may give any number, and what is summed later must stay
+    /// within 64 bits.
+    pub(super) fn implausible_amount(&self) -> Option<(&'static str, Fen)> {
+        let columns =
+            [("expected_fen", self.expected_fen), ("actual_fen", self.actual_fen), ("at_risk_fen", self.at_risk_fen)];
+        let mut amounts = columns.into_iter().filter_map(|(column, amount)| Some((column, amount?)));
+        amounts.find(|(_, amount)| !amount.is_plausible())
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::decisions::DecisionError;
 use super::rules::place::line_of;
 use super::rules::{Rule, RuleError};
 use crate::dataset::partition::PartitionError;
+use crate::money::Fen;
 #[cfg(feature = "spark")]
 use crate::spark::SparkError;
 
@@ -151,6 +152,12 @@ impl ReconcileError {
             ReconcileError::Cluster(SparkError::Failed { why, is_of_the_query: true, .. }) => why,
             other => return other,
         };
+        ReconcileError::Sql { file: rule.file.clone(), line: line_of(&rule.sql, &why), why }
+    }
+
+    /// Says in which rule file a column gives an amount that none can be.
+    pub(super) fn implausible(rule: &Rule, column: &str, amount: Fen) -> ReconcileError {
+        let why = format!("`{column}` is {} fen in a row: no amount is more than ten billion yuan", amount.0);
         ReconcileError::Sql { file: rule.file.clone(), line: line_of(&rule.sql, &why), why }
     }
 

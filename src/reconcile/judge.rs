@@ -246,10 +246,13 @@ fn run<'a>(
     let grace = terms.grace_days_of(rule.datasets());
     let in_window = rows.into_iter().filter(|row| window.holds(row.event_date, row.oldest_input_date));
     let findings = in_window.map(|candidate| {
+        if let Some((column, amount)) = candidate.implausible_amount() {
+            return Err(ReconcileError::implausible(rule, column, amount));
+        }
         let is_due = candidate.event_date.is_none_or(|event| event + grace <= files.date);
-        (candidate.break_id(rule), Finding { rule, candidate, is_due })
+        Ok((candidate.break_id(rule), Finding { rule, candidate, is_due }))
     });
-    Ok(findings.collect())
+    findings.collect()
 }
 
 /// The breaks of the latest night before, in the order of their ids; those of rules the job no longer has are forgotten.
@@ -300,6 +303,7 @@ mod tests {
     use super::super::fixture::Fixture;
     use super::super::lifecycle::Status;
     use super::*;
+    use crate::money::Fen;
 
     /// A rule case with its ledger built.
     fn night(case: &str) -> Fixture {
@@ -441,16 +445,40 @@ mod tests {
         assert!(judgement.unjudged.iter().any(|rule| rule.rule_id == "PM01"));
     }
 
-    #[test]
-    fn a_rule_of_ones_own_may_not_give_a_column_no_break_has() {
+    /// What a rule of one's own says, of which this is the query.
+    fn judged_by_own(query: &str) -> Result<Vec<Break>, ReconcileError> {
         let night = night("ST02/finds_more_sent_than_allowed");
         let folder = tempfile::tempdir().unwrap();
-        let sql = "-- id: XX01\n-- title: t\n-- 标题: 标\n-- severity: low\n-- side: merchant\n-- key: k\n\
-                   -- inputs: stocks\n-- action: look\n-- row: a stock\nSELECT stock_id AS stokc_id FROM stocks\n";
-        std::fs::write(folder.path().join("XX01_mine.sql"), sql).unwrap();
+        let head = "-- id: XX01\n-- title: t\n-- 标题: 标\n-- severity: low\n-- side: merchant\n-- key: s\n\
+                    -- inputs: stocks\n-- action: look\n-- row: a stock\n";
+        std::fs::write(folder.path().join("XX01_mine.sql"), format!("{head}{query}\n")).unwrap();
         let rules = Rules::load(&[folder.path().to_owned()]).unwrap().only("XX01");
-        let error = night.judge(&rules, &Shortfall::new(), &Decisions::default()).unwrap_err();
+        Ok(night.judge(&rules, &Shortfall::new(), &Decisions::default())?.0)
+    }
+
+    #[test]
+    fn a_rule_of_ones_own_may_not_give_a_column_no_break_has() {
+        let error = judged_by_own("SELECT stock_id AS stokc_id FROM stocks").unwrap_err();
         let expected = "rule file `XX01_mine.sql` line 10: not found: `stokc_id` is not a column the result may have";
         assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_rule_of_ones_own_may_not_give_an_amount_that_none_can_be() {
+        let judged = |fen: &str, column: &str| {
+            judged_by_own(&format!("SELECT stock_id,\n{fen} AS {column},\n1 AS actual_fen FROM stocks"))
+        };
+        for (fen, shown, column) in [
+            ("9223372036854775807", i64::MAX, "at_risk_fen"),
+            ("-9223372036854775807 - 1", i64::MIN, "expected_fen"),
+            ("1000000000001", Fen::LARGEST.0 + 1, "expected_fen"),
+        ] {
+            let expected = format!(
+                "rule file `XX01_mine.sql` line 11: `{column}` is {shown} fen in a row: no amount is more than ten \
+                 billion yuan"
+            );
+            assert_eq!(judged(fen, column).unwrap_err().to_string(), expected);
+        }
+        assert_eq!(judged("-1000000000000", "expected_fen").unwrap()[0].difference_fen, Some(Fen(Fen::LARGEST.0 + 1)));
     }
 }

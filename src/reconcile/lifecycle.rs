@@ -108,7 +108,13 @@ fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Statu
         (None | Some(Expected), Sight::Gone) if !has_resolved => return None,
         (None, Sight::Gone | Sight::NotJudged) => return None,
         (Some(Expected | Resolved), Sight::Seen { is_due: true }) if has_resolved => Reopened,
-        (None | Some(Expected | Resolved), Sight::Seen { is_due }) => if is_due { New } else { Expected },
+        (None | Some(Expected | Resolved), Sight::Seen { is_due }) => {
+            if is_due {
+                New
+            } else {
+                Expected
+            }
+        }
         (Some(Expected), Sight::NotJudged) => Expected,
         (Some(Resolved), Sight::NotJudged) | (Some(_), Sight::Gone) => Resolved,
         (Some(_), _) => Open,

@@ -6,12 +6,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use crate::clock;
-use crate::job::{Job, PathPattern, RuleSettings, SubsidyProgram};
-use crate::money::Fen;
+use crate::job::{DEFAULT_REPULL_DAYS, Job, PathPattern, RuleSettings, SubsidyProgram};
 use crate::stage::Stage;
-
-/// Nights a datacube day is pulled again when the job has no `[mp]` to say so.
-const DEFAULT_REPULL_DAYS: u32 = 3;
 
 /// The part of a job that reconciliation depends on.
 #[derive(Debug, Clone)]
@@ -70,18 +66,7 @@ impl Default for Terms {
     /// The defaults of a job file: no programme, one order source of which every channel is WeChat.
     fn default() -> Terms {
         Terms {
-            rules: RuleSettings {
-                off: Vec::new(),
-                must_associate: Vec::new(),
-                merchant_pairs: Vec::new(),
-                use_request_pattern: None,
-                folders: Vec::new(),
-                max_coupons_per_order: 1,
-                use_time_tolerance_minutes: 10,
-                discount_tolerance_fen: Fen(1),
-                lookback_days: 30,
-                stuck_hours: 24,
-            },
+            rules: RuleSettings::default(),
             programs: Vec::new(),
             order_sources: vec![(PathPattern::new("", "orders/{date}.csv"), Vec::new())],
             own_merchants: Vec::new(),

@@ -101,6 +101,29 @@ impl<'r> SubsidyPayment<Cow<'r, str>> {
             business_date: cells.date(),
         }
     }
+
+    /// The row with texts of its own.
+    pub fn into_owned(self) -> SubsidyPayment {
+        let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        SubsidyPayment {
+            out_subsidy_no: self.out_subsidy_no.into_owned(),
+            subsidy_receipt_id: own(self.subsidy_receipt_id),
+            stock_id: self.stock_id.into_owned(),
+            coupon_code: self.coupon_code.into_owned(),
+            transaction_id: own(self.transaction_id),
+            payer_merchant: own(self.payer_merchant),
+            payee_merchant: own(self.payee_merchant),
+            amount_fen: self.amount_fen,
+            description: own(self.description),
+            status: own(self.status),
+            fail_reason: own(self.fail_reason),
+            success_time: self.success_time,
+            create_time: self.create_time,
+            verified_date: self.verified_date,
+            extra: own(self.extra),
+            business_date: self.business_date,
+        }
+    }
 }
 
 /// Subsidy return receipts (`subsidy_returns`).

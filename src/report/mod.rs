@@ -103,7 +103,7 @@ pub struct PackInput<'a> {
     pub footing: &'a [FootingEntry],
     /// Earlier days, oldest first.
     pub trend: &'a [TrendDay],
-    /// A folder for rows that wait for the workbook.
+    /// A folder for rows that wait for the workbook, and for receipts that are sorted.
     pub scratch: &'a Path,
 }
 
@@ -116,6 +116,9 @@ pub enum ReportError {
     /// The ledger has other columns than the reports need.
     #[error("the coupon ledger does not have the columns of the reports")]
     Ledger(#[from] ArrowError),
+    /// The scratch folder has no room, or does not give back what lies there.
+    #[error("cannot sort the rows of the reports")]
+    Sort(#[source] io::Error),
     /// A file cannot be written.
     #[error("cannot write `{name}`")]
     Write {

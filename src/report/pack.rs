@@ -151,7 +151,7 @@ impl<S: Shelf> Pack<'_, S> {
         P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
     {
         let index = BrokenIndex::of(self.input.breaks);
-        let mut receipts = Receipts::collect(books.receipts, end_of(self.input.date))?;
+        let mut receipts = Receipts::collect(books.receipts, end_of(self.input.date), self.input.scratch)?;
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
         let mut owed = self.begin(&subsidies::TABLE, &[])?;
         let mut flow = Flow::default();
@@ -159,7 +159,8 @@ impl<S: Shelf> Pack<'_, S> {
             let batch = batch?;
             let coupons = CouponColumns::of(&batch)?;
             let rows = (0..batch.num_rows()).map(|place| coupons.row(place));
-            let told = rows.map(|row| Told { broken: index.of_coupon(&row), receipts: receipts.take(&row) }).collect();
+            let told = rows.map(|row| Ok(Told { broken: index.of_coupon(&row), receipts: receipts.of(&row)? }));
+            let told = told.collect::<Result<_, ReportError>>()?;
             let batch = Batch { coupons, told };
             batch.coupons().for_each(|(row, told)| flow.add(&row, &told.broken));
             Ok::<_, ReportError>(batch)

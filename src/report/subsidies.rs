@@ -1,16 +1,19 @@
 //! Every coupon a programme owes something, and every receipt: a row per receipt, one row where there is
 //! none. Amounts of the coupon stand on its first row, so that the columns sum up.
 
-use std::collections::HashMap;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use super::ReportError;
 use super::broken::Broken;
 use super::coupon::{Coupon, day, instant};
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
+use crate::dataset::partition::PartitionError;
 use crate::job::Language;
 use crate::record::SubsidyPayment;
+use crate::sorter::{CellPacker, KeyPacker, Lookup, Packed, PackedRow, Room, Sorter};
 
 /// `subsidies.csv`.
 pub(super) const TABLE: Table = Table { name: "subsidies", zh: "补差明细", en: "Subsidies", columns: &COLUMNS };
@@ -44,38 +47,71 @@ const COLUMNS: [Column; 26] = [
     column("break_ids", "差异编号", "Breaks", Kind::Id),
 ];
 
-/// The receipts of the day's books by stock and code, oldest first.
-#[derive(Debug, Default)]
+/// What is held of the receipts while they are sorted.
+const RECEIPT_BYTES: usize = 16 << 20;
+
+/// The receipts of the day's books in the order of the ledger, those of a coupon oldest first: sorted in a
+/// scratch folder, read beside the ledger.
+#[derive(Debug)]
 pub(super) struct Receipts {
-    by_stock: HashMap<String, HashMap<String, Vec<SubsidyPayment>>>,
+    by_coupon: Lookup,
 }
 
 impl Receipts {
     /// Takes the receipts created before `end`: later ones are not of this day.
-    pub(super) fn collect<E>(
-        rows: impl Iterator<Item = Result<SubsidyPayment, E>>,
+    pub(super) fn collect(
+        rows: impl Iterator<Item = Result<SubsidyPayment, PartitionError>>,
         end: DateTime<Utc>,
-    ) -> Result<Receipts, E> {
-        let mut receipts = Receipts::default();
+        scratch: &Path,
+    ) -> Result<Receipts, ReportError> {
+        let mut sorter = Sorter::new(&Room { folder: scratch.to_owned(), memory_bytes: RECEIPT_BYTES });
         for row in rows {
             let row = row?;
             if row.create_time.is_none_or(|created| created < end) {
-                let stock = receipts.by_stock.entry(row.stock_id.clone()).or_default();
-                stock.entry(row.coupon_code.clone()).or_default().push(row);
+                sorter.push(&Filed(&row)).map_err(ReportError::Sort)?;
             }
         }
-        for rows in receipts.by_stock.values_mut().flat_map(HashMap::values_mut) {
-            rows.sort_by(|one, other| {
-                (one.create_time, &one.out_subsidy_no).cmp(&(other.create_time, &other.out_subsidy_no))
-            });
-        }
-        Ok(receipts)
+        Ok(Receipts { by_coupon: Lookup::new(sorter.finish().map_err(ReportError::Sort)?, COUPON_TEXTS) })
     }
 
-    /// Takes the receipts of a coupon out: the ledger names every coupon once.
-    pub(super) fn take(&mut self, row: &Coupon<'_>) -> Vec<SubsidyPayment> {
-        self.by_stock.get_mut(row.stock_id).and_then(|stock| stock.remove(row.coupon_code)).unwrap_or_default()
+    /// The receipts of a coupon, which does not come before those that were asked for.
+    pub(super) fn of(&mut self, row: &Coupon<'_>) -> Result<Vec<SubsidyPayment>, ReportError> {
+        let found = self.by_coupon.find_texts(&[row.stock_id, row.coupon_code]);
+        Ok(found.map_err(ReportError::Sort)?.map(unfiled).collect())
     }
+}
+
+/// A receipt as it is sorted: by its coupon, then by its age, then by its number.
+struct Filed<'a>(&'a SubsidyPayment);
+
+/// Texts of the key that name the coupon.
+const COUPON_TEXTS: usize = 2;
+
+impl Packed for Filed<'_> {
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.text(&self.0.stock_id);
+        key.text(&self.0.coupon_code);
+        key.text(&self.0.create_time.map(in_order).unwrap_or_default());
+        self.0.pack_key(key);
+    }
+
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        self.0.pack_cells(cells);
+    }
+}
+
+/// The receipt that was filed.
+fn unfiled(row: PackedRow<'_>) -> SubsidyPayment {
+    let mut cells = row.unpack();
+    // Before its number stand the texts of the coupon, which its cells have too, and its age.
+    (0..=COUPON_TEXTS).for_each(|_| drop(cells.key_text()));
+    SubsidyPayment::unpack(&mut cells).into_owned()
+}
+
+/// An instant as a text that sorts as it does.
+fn in_order(instant: DateTime<Utc>) -> String {
+    const SIGN: u64 = 1 << 63;
+    format!("{:016x}", instant.timestamp_micros().cast_unsigned() ^ SIGN)
 }
 
 /// Whether a coupon belongs into the table.
@@ -154,5 +190,52 @@ fn result(it: &Coupon<'_>, line: &Line<'_>) -> &'static str {
         true => "differs",
         false if is_on_its_way || is_awaited => "pending",
         false => "agrees",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::coupon::CouponColumns;
+    use super::super::tests::{batch, coupon, receipt};
+    use super::*;
+    use crate::dataset::columns::Columns;
+
+    fn end() -> DateTime<Utc> {
+        "2026-11-20T16:00:00Z".parse().unwrap()
+    }
+
+    /// The numbers of the receipts of coupons, asked for in this order.
+    fn numbers(receipts: Vec<SubsidyPayment>, codes: &[&str]) -> Vec<Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut receipts = Receipts::collect(receipts.into_iter().map(Ok), end(), folder.path()).unwrap();
+        let ledger: Vec<_> = codes.iter().map(|code| coupon(code, serde_json::json!({}))).collect();
+        let columns = CouponColumns::of(&batch(&ledger)).unwrap();
+        let mut of = |place| receipts.of(&columns.row(place)).unwrap();
+        (0..codes.len()).map(|place| of(place).into_iter().map(|it| it.out_subsidy_no).collect()).collect()
+    }
+
+    #[test]
+    fn receipts_come_with_their_coupon_and_the_oldest_first() {
+        let at = |number: &str, code: &str, created: &str| receipt(number, code, 1, "SUCCESS", created);
+        let undated = SubsidyPayment { create_time: None, ..at("9", "C1", "2026-11-20T02:00:00Z") };
+        let receipts = vec![
+            at("5", "C1", "2026-11-20T02:00:00Z"),
+            at("4", "C3", "2026-11-20T02:00:00Z"),
+            at("3", "C1", "2026-11-20T02:00:00Z"),
+            at("2", "C1", "1969-12-31T23:59:59Z"),
+            at("1", "C1", "2026-11-20T16:00:00Z"),
+            undated,
+            at("0", "C0", "2026-11-20T02:00:00Z"),
+        ];
+        assert_eq!(numbers(receipts, &["C1", "C2", "C3"]), [vec!["9", "2", "3", "5"], vec![], vec!["4"]]);
+    }
+
+    #[test]
+    fn a_filed_receipt_comes_back_whole() {
+        let whole = receipt("N\u{1}\0", "C\0\u{1}", 7, "FAIL", "2026-11-20T02:00:00.000001Z");
+        let folder = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(&Room { folder: folder.path().to_owned(), memory_bytes: 1 });
+        sorter.push(&Filed(&whole)).unwrap();
+        assert_eq!(unfiled(sorter.finish().unwrap().peek().unwrap()), whole);
     }
 }

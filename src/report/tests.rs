@@ -88,7 +88,7 @@ pub(super) fn open_break(rule_id: &str, age_days: i64, at_risk: i64, status: &st
     }
 }
 
-fn coupon(code: &str, columns: serde_json::Value) -> LedgerRow {
+pub(super) fn coupon(code: &str, columns: serde_json::Value) -> LedgerRow {
     let mut row = json!({
         "stock_id": "1288880000000001", "coupon_code": code, "claim_count": 0, "refund_count": 0,
         "subsidy_receipt_count": 0, "business_date": date(),
@@ -97,11 +97,11 @@ fn coupon(code: &str, columns: serde_json::Value) -> LedgerRow {
     serde_json::from_value(row).unwrap()
 }
 
-fn batch(rows: &[LedgerRow]) -> RecordBatch {
+pub(super) fn batch(rows: &[LedgerRow]) -> RecordBatch {
     serde_arrow::to_record_batch(contract(LedgerRow::DATASET).arrow().fields(), &rows).unwrap()
 }
 
-fn receipt(number: &str, code: &str, fen: i64, status: &str, created: &str) -> SubsidyPayment {
+pub(super) fn receipt(number: &str, code: &str, fen: i64, status: &str, created: &str) -> SubsidyPayment {
     let row = json!({
         "out_subsidy_no": number, "subsidy_receipt_id": format!("R-{number}"), "stock_id": "1288880000000001",
         "coupon_code": code, "transaction_id": "4200000001", "payer_merchant": "1900000001",

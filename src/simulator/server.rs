@@ -59,6 +59,9 @@ pub enum SimulatorError {
     /// The keys of the world cannot be used.
     #[error("the keys of the world cannot be used")]
     Keys(#[from] KeyError),
+    /// The address cannot be listened on.
+    #[error("cannot listen there")]
+    Listen(#[source] io::Error),
     /// The listener has no address.
     #[error("the listener has no address")]
     Listener(#[source] io::Error),
@@ -86,6 +89,11 @@ impl Simulator {
     pub fn new(world: World, folder: PathBuf) -> Result<Simulator, SimulatorError> {
         let keys = Keys::of(&world.account)?;
         Ok(Simulator { world, keys, folder })
+    }
+
+    /// Serves at an address until [`Running::stop`].
+    pub async fn serve_at(self, addr: SocketAddr, options: Options) -> Result<Running, SimulatorError> {
+        self.serve(TcpListener::bind(addr).await.map_err(SimulatorError::Listen)?, options)
     }
 
     /// Serves on a bound listener until [`Running::stop`]. Must be called within a tokio runtime.

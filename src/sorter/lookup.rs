@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::io;
 
 use super::merge::Sorted;
-use super::row::{HeldRow, PackedRow};
+use super::row::{HeldRow, KeyPacker, PackedRow};
 
 /// Finds rows by the first texts of their keys, asked for in order. Memory follows the rows of one key.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Lookup {
     ///
     /// # Errors
     /// The scratch folder does not give back what lies there.
-    pub fn find(&mut self, key: &[u8]) -> io::Result<impl Iterator<Item = PackedRow<'_>>> {
+    pub fn find(&mut self, key: &[u8]) -> io::Result<impl Iterator<Item = PackedRow<'_>> + use<'_>> {
         if self.key.as_deref() != Some(key) {
             self.key = Some(key.to_vec());
             self.found.clear();
@@ -43,5 +43,16 @@ impl Lookup {
             }
         }
         Ok(self.found.iter().map(HeldRow::row))
+    }
+
+    /// The rows of a key of these texts.
+    ///
+    /// # Errors
+    /// As `find`.
+    pub fn find_texts(&mut self, texts: &[&str]) -> io::Result<impl Iterator<Item = PackedRow<'_>> + use<'_>> {
+        let mut key = Vec::new();
+        let mut packer = KeyPacker(&mut key);
+        texts.iter().for_each(|text| packer.text(text));
+        self.find(&key)
     }
 }

@@ -129,7 +129,8 @@ impl Sorted {
     }
 
     /// Runs that had to be written to the disk.
-    pub fn runs_on_disk(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn runs_on_disk(&self) -> usize {
         self.runs.iter().filter(|run| matches!(run, Run::File(_))).count()
     }
 }

@@ -142,19 +142,20 @@ impl Mirror {
     /// As `put`; what was put before the error stays put.
     pub fn put_below(&self, folders: &[&str]) -> Result<(), StoreError> {
         let mut index = self.index();
-        let before = index.copies.len();
+        let mut has_put = false;
         let mut put = || {
             for key in self.files_below(folders)? {
                 let path = self.folder.join(key);
                 // One that was renamed since is found under its new name.
                 if path.exists() {
-                    self.put_known(&mut index, &path)?;
+                    has_put |= self.put_known(&mut index, &path)?;
                 }
             }
             Ok(())
         };
         let result = put();
-        if index.copies.len() != before {
+        // What was put before an error stays put.
+        if has_put {
             self.write(&index)?;
         }
         result
@@ -189,11 +190,12 @@ impl Mirror {
         Tail { stop: Some(stop), thread: Some(thread) }
     }
 
-    fn put_known(&self, index: &mut Index, path: &Path) -> Result<(), StoreError> {
+    /// Puts a file unless the bucket has it; whether it did.
+    fn put_known(&self, index: &mut Index, path: &Path) -> Result<bool, StoreError> {
         let key = self.key(path);
         let known = index.copies.get(&key);
         if known.is_some_and(|copy| copy.is_untouched(path)) {
-            return Ok(());
+            return Ok(false);
         }
         self.check_lease()?;
         // Before the put: a file that changes during it is not taken for the one that was put.
@@ -204,7 +206,7 @@ impl Mirror {
             etag => etag?,
         };
         index.copies.insert(key, Copy { etag, ..copy });
-        Ok(())
+        Ok(true)
     }
 
     fn check_lease(&self) -> Result<(), StoreError> {
@@ -378,6 +380,18 @@ mod tests {
         mirror.remove(&path).unwrap();
         mirror.remove(&path).expect("gone is gone");
         assert!(!path.exists() && store.list("state").unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_index_on_disk_knows_a_file_that_was_replaced_under_its_key() {
+        let (store, folder) = (in_memory(), tempfile::tempdir().unwrap());
+        let mirror = Mirror::open(store.clone(), folder.path()).unwrap();
+        for text in ["first", "second, and longer"] {
+            write(&mirror, "state/a", text);
+            mirror.put_below(&["state"]).unwrap();
+            let etag = store.get("state/a").unwrap().unwrap().1;
+            assert_eq!(Index::read(folder.path()).unwrap().unwrap().copies["state/a"].etag, etag);
+        }
     }
 
     #[test]

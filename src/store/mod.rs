@@ -20,9 +20,10 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
 use object_store::{
-    ClientOptions, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, RetryConfig,
+    ClientOptions, GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, PutPayload,
+    RetryConfig,
 };
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
 use crate::durable;
@@ -283,22 +284,38 @@ fn object(prefix: &str, meta: &ObjectMeta) -> Object {
 }
 
 async fn put_parts(objects: &dyn ObjectStore, place: &Key, path: &Path) -> Result<String, object_store::Error> {
-    use tokio::io::AsyncReadExt;
-    let generic = |error: std::io::Error| object_store::Error::Generic { store: "file", source: Box::new(error) };
-    let mut file = tokio::fs::File::open(path).await.map_err(generic)?;
-    let mut upload = objects.put_multipart(place).await?;
+    let file = tokio::fs::File::open(path).await.map_err(unread)?;
+    put_all_parts(&mut *objects.put_multipart(place).await?, file).await
+}
+
+async fn put_all_parts(
+    upload: &mut dyn MultipartUpload,
+    file: impl AsyncRead + Unpin,
+) -> Result<String, object_store::Error> {
+    let put = put_each_part(upload, file).await;
+    if put.is_err() {
+        // Parts that nobody completes are billed; the first error is what matters.
+        let _ = upload.abort().await;
+    }
+    put
+}
+
+async fn put_each_part(
+    upload: &mut dyn MultipartUpload,
+    mut file: impl AsyncRead + Unpin,
+) -> Result<String, object_store::Error> {
     loop {
         let mut part = Vec::with_capacity(PART_BYTES);
-        (&mut file).take(PART_BYTES as u64).read_to_end(&mut part).await.map_err(generic)?;
+        (&mut file).take(PART_BYTES as u64).read_to_end(&mut part).await.map_err(unread)?;
         if part.is_empty() {
             return Ok(upload.complete().await?.e_tag.unwrap_or_default());
         }
-        if let Err(error) = upload.put_part(PutPayload::from(part)).await {
-            // Parts that nobody completes are billed; the error of the part is what matters.
-            let _ = upload.abort().await;
-            return Err(error);
-        }
+        upload.put_part(PutPayload::from(part)).await?;
     }
+}
+
+fn unread(error: std::io::Error) -> object_store::Error {
+    object_store::Error::Generic { store: "file", source: Box::new(error) }
 }
 
 async fn download(objects: &dyn ObjectStore, place: &Key, url: &str, path: &Path) -> Result<String, StoreError> {
@@ -308,7 +325,7 @@ async fn download(objects: &dyn ObjectStore, place: &Key, url: &str, path: &Path
     let etag = found.meta.e_tag.clone().unwrap_or_default();
     durable::create_folder(path.parent().expect("an object comes into a folder")).map_err(disk)?;
     let beside = beside(path);
-    let mut file = tokio::fs::File::create(&beside).await.map_err(disk)?;
+    let mut file = tokio::fs::File::from_std(durable::create(&beside).map_err(disk)?);
     let mut chunks = found.into_stream();
     while let Some(chunk) = chunks.try_next().await.map_err(remote)? {
         file.write_all(&chunk).await.map_err(disk)?;
@@ -421,5 +438,62 @@ mod tests {
         let etag = store.put_file("big", &up, Put::New).unwrap();
         assert_eq!(store.download(vec![("big".into(), down.clone())]).unwrap(), [etag]);
         assert!(std::fs::read(down).unwrap() == bytes);
+    }
+
+    #[test]
+    fn a_link_where_a_file_is_brought_in_is_not_followed() {
+        let (store, folder) = (in_memory(), tempfile::tempdir().unwrap());
+        store.put("a", b"theirs".to_vec(), Put::New).unwrap();
+        let (victim, path) = (folder.path().join("victim"), folder.path().join("a"));
+        std::fs::write(&victim, b"precious").unwrap();
+        std::os::unix::fs::symlink(&victim, beside(&path)).unwrap();
+        assert!(store.download(vec![("a".into(), path)]).is_err());
+        assert_eq!(std::fs::read(victim).unwrap(), b"precious");
+    }
+
+    /// An upload that fails where it is told to, and counts how often it was aborted.
+    #[derive(Debug, Default)]
+    struct Upload {
+        has_bad_part: bool,
+        has_bad_end: bool,
+        aborted: usize,
+    }
+
+    fn outcome(fails: bool) -> Result<(), object_store::Error> {
+        if fails { Err(unread(std::io::Error::other("gone"))) } else { Ok(()) }
+    }
+
+    #[async_trait::async_trait]
+    impl MultipartUpload for Upload {
+        fn put_part(&mut self, _part: PutPayload) -> object_store::UploadPart {
+            Box::pin(std::future::ready(outcome(self.has_bad_part)))
+        }
+
+        async fn complete(&mut self) -> Result<object_store::PutResult, object_store::Error> {
+            outcome(self.has_bad_end)?;
+            Ok(object_store::PutResult { e_tag: Some("e".into()), version: None, extensions: Default::default() })
+        }
+
+        async fn abort(&mut self) -> Result<(), object_store::Error> {
+            self.aborted += 1;
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_does_not_come_to_its_end_is_aborted_once() {
+        let mut whole = Upload::default();
+        assert_eq!(put_all_parts(&mut whole, &b"part"[..]).await.unwrap(), "e");
+        assert_eq!(whole.aborted, 0);
+        for (has_bad_part, has_bad_end) in [(true, false), (false, true)] {
+            let mut upload = Upload { has_bad_part, has_bad_end, aborted: 0 };
+            assert!(put_all_parts(&mut upload, &b"part"[..]).await.is_err());
+            assert_eq!(upload.aborted, 1);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut upload = Upload::default();
+        let unreadable = tokio::fs::File::open(folder.path()).await.unwrap();
+        assert!(put_all_parts(&mut upload, unreadable).await.is_err());
+        assert_eq!(upload.aborted, 1);
     }
 }

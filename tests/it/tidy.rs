@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 27] = [
+const LAYERS: [&str; 33] = [
     "money",
     "api",
     "stage",
+    "ahead",
+    "behind",
+    "threads",
+    "bisection",
+    "tournament",
     "clock",
     "secret",
     "contract",
@@ -16,6 +21,7 @@ const LAYERS: [&str; 27] = [
     "record",
     "persona",
     "durable",
+    "logbook",
     "job",
     "store",
     "spark",
@@ -38,19 +44,58 @@ const EXCEPTIONS: [(&str, &str); 1] = [("pipeline", "error")];
 /// The simulator is independent evidence: it may use nothing but these.
 const SIMULATOR_MAY_USE: [&str; 2] = ["money", "clock"];
 const LONGEST_FILE_LINES: usize = 500;
+/// Whose files are no files of a lake: scratch tables that vanish with the night, and what the simulator is made of.
+const WRITE_BY_THEMSELVES: [&str; 3] = ["reconcile/scratch_table.rs", "reconcile/reduction/mod.rs", "simulator/"];
+/// Modules that open sockets.
+const ON_THE_NETWORK: [&str; 4] = ["http", "store", "spark", "simulator"];
 
 #[test]
 fn imports_run_one_way() {
     let mut wrong = Vec::new();
     for file in sources() {
         let from = module_of(&file);
-        for to in imports(&code_of(&file)) {
+        let code = code_of(&file);
+        assert!(!code.contains("crate::{"), "{}: name each module in a line of its own", file.display());
+        for to in imports(&code) {
             if !may_use(&from, &to) {
                 wrong.push(format!("{} uses `{to}`: pass the value in as an argument", file.display()));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_layers_are_the_modules_of_the_library_in_their_order() {
+    let declared = |root_file: &str| -> Vec<String> {
+        let text = read(&root().join("src").join(root_file));
+        let module = |line: &str| Some(line.strip_suffix(';')?.split_once("mod ")?.1.to_owned());
+        text.lines().filter(|line| !line.starts_with("//")).filter_map(module).collect()
+    };
+    assert_eq!(declared("lib.rs"), [LAYERS.as_slice(), &["simulator"]].concat());
+    assert_eq!(declared("main.rs"), [""; 0]);
+}
+
+#[test]
+fn only_durable_makes_files_that_last() {
+    let may_write = |file: &Path| {
+        let name = name_of(file);
+        module_of(file) == "durable" || WRITE_BY_THEMSELVES.iter().any(|it| name.starts_with(it))
+    };
+    for file in sources().into_iter().filter(|file| !may_write(file)) {
+        for call in ["File::create", "fs::rename", "fs::write("] {
+            assert!(!code_of(&file).contains(call), "{} calls {call}: go through `durable`", file.display());
+        }
+    }
+}
+
+#[test]
+fn only_modules_of_the_network_open_sockets() {
+    for file in sources().into_iter().filter(|file| !ON_THE_NETWORK.contains(&module_of(file).as_str())) {
+        for word in ["TcpListener", "TcpStream", "UdpSocket", "UnixStream", "UnixListener"] {
+            assert!(!code_of(&file).contains(word), "{} has {word}", file.display());
+        }
+    }
 }
 
 #[test]
@@ -95,7 +140,7 @@ fn may_use(from: &str, to: &str) -> bool {
     match (from, to) {
         ("simulator", to) => SIMULATOR_MAY_USE.contains(&to),
         (from, "simulator") => from == "cli",
-        (from, to) => place(to) < place(from),
+        (from, to) => place(to).zip(place(from)).is_some_and(|(to, from)| to < from),
     }
 }
 
@@ -120,8 +165,12 @@ fn code_of(file: &Path) -> String {
 }
 
 fn module_of(file: &Path) -> String {
-    let below = file.strip_prefix(root().join("src")).unwrap();
-    below.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+    name_of(file).split('/').next().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+/// The path of a file below `src`.
+fn name_of(file: &Path) -> String {
+    file.strip_prefix(root().join("src")).unwrap().to_string_lossy().into_owned()
 }
 
 fn sources() -> Vec<PathBuf> {

@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::Checker;
 use super::secret::origin_of;
 use crate::job::file::{JobSection, MpSection, PayV2Section, PayV3Section};
+use crate::job::host::is_loopback;
 use crate::job::problem::Place;
-use crate::job::settings::{ApiLimits, MpSettings, OnMismatch, PayV2Settings, PayV3Settings, PublicKey};
+use crate::job::settings::{
+    ApiLimits, DEFAULT_REPULL_DAYS, MpSettings, OnMismatch, PayV2Settings, PayV3Settings, PublicKey,
+};
 use crate::job::value::{Section, Written};
 use crate::secret::Secret;
 
@@ -102,7 +105,7 @@ impl Checker<'_> {
         let limits = self.limits(&limits_of!(section), job, &defaults);
         let appid = self.text(&section.appid);
         let secret = self.required_secret("secret", section.place(), &section.secret_env, &section.secret_file);
-        let repull_days = self.number_within(&section.repull_days, 3, 1..=MOST_REPULL_DAYS);
+        let repull_days = self.number_within(&section.repull_days, DEFAULT_REPULL_DAYS, 1..=MOST_REPULL_DAYS);
         let member_card_ids = self.ids(&section.member_card_ids);
         Some(MpSettings { limits: limits?, appid: appid?, secret: secret?, repull_days, member_card_ids })
     }
@@ -254,15 +257,12 @@ fn url_problem(url: &Url) -> Option<&'static str> {
 
 /// Why nothing may be sent to the host of `url`.
 pub(super) fn scheme_problem(url: &Url) -> Option<&'static str> {
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return Some("names no host"),
-    };
+    if url.host().is_none() {
+        return Some("names no host");
+    }
     match url.scheme() {
         "https" => None,
-        "http" if loopback => None,
+        "http" if is_loopback(url) => None,
         "http" => Some("must be https: only a loopback host may be asked in clear text"),
         _ => Some("must begin with https://"),
     }

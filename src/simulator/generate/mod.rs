@@ -38,16 +38,6 @@ pub(super) use credentials::certificate;
 pub use recipe::{GenerateError, MerchantKind, Recipe};
 pub use truth::{Key, Planted};
 
-/// The faults planted on every night: name, and the rules that find them.
-pub fn nightly_faults() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-    plants::nightly().map(|plant| (plant.name, plant.rules))
-}
-
-/// Names of the near misses set up on every night, which no rule may speak on.
-pub fn near_misses() -> impl Iterator<Item = &'static str> {
-    traps::TRAPS.iter().map(|trap| trap.name)
-}
-
 /// A merchant: what every book says, and which breaks that makes.
 #[derive(Debug)]
 pub struct Merchant {

@@ -11,43 +11,35 @@ use super::catalog::{ASSOCIATED, DISCOUNT, FIXED_SUBSIDY, FRANCHISE, OTHER_MERCH
 use super::lives::subsidise;
 use super::shop::Shop;
 
-/// A near miss of one night.
-pub(super) struct Trap {
-    /// What it is, as in its function.
-    pub(super) name: &'static str,
-    /// Sets it up on a date.
-    pub(super) set: fn(&mut Shop, NaiveDate),
-}
-
 /// All of them, set on every night.
-pub(super) static TRAPS: &[Trap] = &[
-    Trap { name: "rounded_the_other_way", set: rounded_the_other_way },
-    Trap { name: "used_at_the_last_second", set: used_at_the_last_second },
-    Trap { name: "used_at_the_tolerance", set: used_at_the_tolerance },
-    Trap { name: "minimum_just_met", set: minimum_just_met },
-    Trap { name: "expired_when_refunded", set: expired_when_refunded },
-    Trap { name: "paid_by_another_channel", set: paid_by_another_channel },
-    Trap { name: "paid_to_another_merchant", set: paid_to_another_merchant },
-    Trap { name: "list_lacks_the_coupon", set: list_lacks_the_coupon },
-    Trap { name: "list_lacks_the_association", set: list_lacks_the_association },
-    Trap { name: "received_and_used_the_next_day", set: received_and_used_the_next_day },
-    Trap { name: "two_lines_refunded_in_turn", set: two_lines_refunded_in_turn },
-    Trap { name: "claimed_again_after_a_refund", set: claimed_again_after_a_refund },
-    Trap { name: "never_paid", set: never_paid },
-    Trap { name: "free_of_charge", set: free_of_charge },
-    Trap { name: "failed_refund", set: failed_refund },
-    Trap { name: "refund_of_a_voucher_order", set: refund_of_a_voucher_order },
-    Trap { name: "revoked_payment", set: revoked_payment },
-    Trap { name: "listed_twice", set: listed_twice },
-    Trap { name: "used_before_the_first_export", set: used_before_the_first_export },
-    Trap { name: "used_in_the_franchise", set: used_in_the_franchise },
+static TRAPS: &[fn(&mut Shop, NaiveDate)] = &[
+    rounded_the_other_way,
+    used_at_the_last_second,
+    used_at_the_tolerance,
+    minimum_just_met,
+    expired_when_refunded,
+    paid_by_another_channel,
+    paid_to_another_merchant,
+    list_lacks_the_coupon,
+    list_lacks_the_association,
+    received_and_used_the_next_day,
+    two_lines_refunded_in_turn,
+    claimed_again_after_a_refund,
+    never_paid,
+    free_of_charge,
+    failed_refund,
+    refund_of_a_voucher_order,
+    revoked_payment,
+    listed_twice,
+    used_before_the_first_export,
+    used_in_the_franchise,
 ];
 
 /// Sets every trap on every night.
 pub(super) fn set_all(shop: &mut Shop) {
     for date in shop.calendar.dates() {
-        for trap in TRAPS {
-            (trap.set)(shop, date);
+        for set in TRAPS {
+            set(shop, date);
         }
     }
 }
@@ -295,11 +287,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn traps_have_names_of_their_own_and_plant_no_break() {
+    fn traps_plant_no_break() {
         let mut shop = Shop::open(&Recipe::sample());
         set_all(&mut shop);
-        let names: std::collections::BTreeSet<_> = TRAPS.iter().map(|trap| trap.name).collect();
-        assert_eq!(names.len(), TRAPS.len());
         assert!(shop.truth.within(shop.calendar).is_empty());
         assert!(shop.books.world.coupons.len() > TRAPS.len());
     }

@@ -18,8 +18,10 @@ pub(super) use figures::{plant_in_answers, plant_in_wallets};
 /// A fault that is planted on every night.
 pub(super) struct Plant {
     /// What it is, as in its function.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests hold what is found against it"))]
     pub(super) name: &'static str,
     /// Rules that find it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests hold what is found against it"))]
     pub(super) rules: &'static [&'static str],
     /// Plants it on a date.
     pub(super) plant: fn(&mut Shop, NaiveDate),
@@ -29,7 +31,7 @@ pub(super) struct Plant {
 const USERS_PER_COPY: usize = 5_000;
 
 /// Every nightly plant.
-pub(super) fn nightly() -> impl Iterator<Item = &'static Plant> {
+fn nightly() -> impl Iterator<Item = &'static Plant> {
     [claims::PLANTS, payments::PLANTS, refunds::PLANTS, subsidies::PLANTS].into_iter().flatten()
 }
 
