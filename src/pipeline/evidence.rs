@@ -10,14 +10,16 @@ use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
 use crate::job::{Job, OnMismatch, PayV2Settings, PayV3Settings};
 use crate::journal::{Journal, JournalError, Page};
+use crate::stage::Stage;
 use crate::wechat::Evidence;
 use crate::wechat::pay_v2::{self, SignatureCheck};
 use crate::wechat::pay_v3::Keyring;
 
 /// Stages whose answers APIv3 signs.
-const SIGNED_STAGES: [&str; 5] = ["user_coupons", "stocks", "coupon_codes", "subsidies", "notifications"];
+const SIGNED_STAGES: [Stage; 5] =
+    [Stage::UserCoupons, Stage::Stocks, Stage::CouponCodes, Stage::Subsidies, Stage::Notifications];
 /// The stage that v2 answers.
-const V2_STAGE: &str = "v2_stocks";
+const V2_STAGE: Stage = Stage::V2Stocks;
 /// Where the platform certificates of a night are kept.
 pub(super) const CERTIFICATES: &str = "certificates";
 
@@ -69,7 +71,7 @@ fn check_pay_v3(settings: &PayV3Settings, journal: &Journal, proof: &mut Proof) 
     };
     each_page(journal, CERTIFICATES, learn).map_err(|error| unreadable(&error))?;
     for stage in SIGNED_STAGES {
-        each_page(journal, stage, |key, page| check(&keyring, stage, key, page, proof))
+        each_page(journal, stage.as_str(), |key, page| check(&keyring, stage, key, page, proof))
             .map_err(|error| unreadable(&error))?;
     }
     Ok(())
@@ -86,7 +88,7 @@ fn check_pay_v2(settings: &PayV2Settings, journal: &Journal, proof: &mut Proof) 
                 proof.findings.push(format!("{V2_STAGE}/{kind}: it does not match the answer under the v2 key"));
             }
         };
-    each_page(journal, V2_STAGE, check)
+    each_page(journal, V2_STAGE.as_str(), check)
 }
 
 /// Every page of a stage with its key, in the order of the journal: wallets are many, few of them are in memory.
@@ -97,7 +99,7 @@ fn each_page(journal: &Journal, stage: &str, mut check: impl FnMut(&str, &Page))
     })
 }
 
-fn check(keyring: &Keyring, stage: &str, key: &str, page: &Page, proof: &mut Proof) {
+fn check(keyring: &Keyring, stage: Stage, key: &str, page: &Page, proof: &mut Proof) {
     if page.status >= 400 {
         proof.unsigned += 1;
         return;

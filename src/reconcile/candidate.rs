@@ -9,6 +9,9 @@ use super::rules::Rule;
 use crate::contract::ColumnKind::{Date, Integer, Text};
 use crate::money::Fen;
 
+/// What a rule may compare are sums: a thousand of the largest amounts.
+const LARGEST_SUM: Fen = Fen(Fen::LARGEST.0 * 1000);
+
 /// A row of a rule's query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub(super) struct Candidate {
@@ -75,13 +78,16 @@ impl Candidate {
         hex::encode(Sha256::digest(text))[..16].to_owned()
     }
 
-    /// The first amount that is none: the SQL of a rule may give any number, and what is summed later must stay
-    /// within 64 bits.
+    /// The first amount that is none: the SQL of a rule may give any number, and differences and the sum of
+    /// what is at risk must stay within 64 bits.
     pub(super) fn implausible_amount(&self) -> Option<(&'static str, Fen)> {
-        let columns =
-            [("expected_fen", self.expected_fen), ("actual_fen", self.actual_fen), ("at_risk_fen", self.at_risk_fen)];
-        let mut amounts = columns.into_iter().filter_map(|(column, amount)| Some((column, amount?)));
-        amounts.find(|(_, amount)| !amount.is_plausible())
+        let columns = [
+            ("expected_fen", self.expected_fen, LARGEST_SUM),
+            ("actual_fen", self.actual_fen, LARGEST_SUM),
+            ("at_risk_fen", self.at_risk_fen, Fen::LARGEST),
+        ];
+        let mut amounts = columns.into_iter().filter_map(|(column, amount, largest)| Some((column, amount?, largest)));
+        amounts.find(|(_, amount, largest)| amount.abs() > *largest).map(|(column, amount, _)| (column, amount))
     }
 }
 

@@ -157,7 +157,7 @@ impl ReconcileError {
 
     /// Says in which rule file a column gives an amount that none can be.
     pub(super) fn implausible(rule: &Rule, column: &str, amount: Fen) -> ReconcileError {
-        let why = format!("`{column}` is {} fen in a row: no amount is more than ten billion yuan", amount.0);
+        let why = format!("`{column}` is {} fen in a row, which no amount can be", amount.0);
         ReconcileError::Sql { file: rule.file.clone(), line: line_of(&rule.sql, &why), why }
     }
 

@@ -471,11 +471,11 @@ mod tests {
         for (fen, shown, column) in [
             ("9223372036854775807", i64::MAX, "at_risk_fen"),
             ("-9223372036854775807 - 1", i64::MIN, "expected_fen"),
-            ("1000000000001", Fen::LARGEST.0 + 1, "expected_fen"),
+            ("1000000000001", Fen::LARGEST.0 + 1, "at_risk_fen"),
+            ("1000000000000001", Fen::LARGEST.0 * 1000 + 1, "expected_fen"),
         ] {
             let expected = format!(
-                "rule file `XX01_mine.sql` line 11: `{column}` is {shown} fen in a row: no amount is more than ten \
-                 billion yuan"
+                "rule file `XX01_mine.sql` line 11: `{column}` is {shown} fen in a row, which no amount can be"
             );
             assert_eq!(judged(fen, column).unwrap_err().to_string(), expected);
         }

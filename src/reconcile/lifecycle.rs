@@ -438,7 +438,7 @@ mod tests {
     }
 
     /// From yesterday to tonight; `-` is not listed.
-    const ALLOWED: [(&str, &str); 19] = [
+    const ALLOWED: [(&str, &str); 20] = [
         ("-", "-"),
         ("-", "expected"),
         ("-", "new"),
@@ -453,6 +453,7 @@ mod tests {
         ("open", "resolved"),
         ("resolved", "-"),
         ("resolved", "resolved"),
+        ("resolved", "expected"),
         ("resolved", "reopened"),
         ("reopened", "open"),
         ("reopened", "resolved"),
