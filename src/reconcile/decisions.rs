@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use serde::Deserialize;
 
-use super::lifecycle::Status;
+use super::status::Status;
 
 /// The decisions of a job, by break_id.
 #[derive(Debug, Clone, Default)]

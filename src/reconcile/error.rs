@@ -170,6 +170,11 @@ impl ReconcileError {
     }
 }
 
+/// What the scratch folder of the night refused.
+pub(super) fn scratched(source: std::io::Error) -> ReconcileError {
+    ReconcileError::Scratch { source }
+}
+
 fn at_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(" line {line}"))
 }

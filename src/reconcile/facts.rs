@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use super::cursor::Cursor;
-use super::error::ReconcileError;
+use super::error::{ReconcileError, scratched};
 use super::files::DayFiles;
-use super::footing::Tally;
 use super::order_book::{LineAmounts, Order};
 use super::spill::{Packed, Sorted, Sorter};
+use super::tally::Tally;
 use crate::dataset::columns::Columns;
 use crate::dataset::columns::{Micros, row_type};
 use crate::money::Fen;
@@ -242,8 +242,4 @@ fn each<C: Columns>(
         }
         cursor.advance()?;
     }
-}
-
-pub(super) fn scratched(source: std::io::Error) -> ReconcileError {
-    ReconcileError::Scratch { source }
 }

@@ -5,17 +5,9 @@ use std::fmt;
 
 use super::facts::{Claim, Receipt};
 use super::order_book::OrderBook;
+use super::tally::{BillRows, Tally};
 use super::wallet::WalletRow;
 use crate::money::Fen;
-
-/// Rows and their amount.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// How many rows.
-    pub rows: i64,
-    /// Their sum, fen.
-    pub fen: Fen,
-}
 
 /// The control totals of one side of the match.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,14 +24,6 @@ pub struct Footing {
     pub left_out: Tally,
 }
 
-/// Rows of the bills: all of them, those with an order, those without.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct BillRows {
-    pub(super) total: Tally,
-    pub(super) matched: Tally,
-    pub(super) unmatched: Tally,
-}
-
 /// Counts where the rows of the match went.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -47,26 +31,6 @@ pub(super) struct Counts {
     coupons: [Tally; 3],
     lines: [Tally; 2],
     receipts: [Tally; 2],
-}
-
-impl Tally {
-    fn add(&mut self, fen: Fen) {
-        self.rows += 1;
-        self.fen += fen;
-    }
-
-    /// The sum of two.
-    pub(super) fn plus(self, other: Tally) -> Tally {
-        Tally { rows: self.rows + other.rows, fen: self.fen + other.fen }
-    }
-}
-
-impl BillRows {
-    /// Rows, and whether an order was found for them.
-    pub(super) fn count(&mut self, rows: Tally, is_matched: bool) {
-        let side = if is_matched { &mut self.matched } else { &mut self.unmatched };
-        *side = side.plus(rows);
-    }
 }
 
 impl Footing {
@@ -80,12 +44,6 @@ impl fmt::Display for Footing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Footing { side, total, matched, unmatched, left_out } = self;
         write!(f, "`{side}` {total}; matched {matched}, unmatched {unmatched}, left out {left_out}")
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rows of {} yuan", self.rows, self.fen)
     }
 }
 

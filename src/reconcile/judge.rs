@@ -9,8 +9,7 @@ use super::candidate::{self, Candidate};
 use super::cluster::{self, Replies};
 use super::decisions::Decisions;
 use super::engine::Engine;
-use super::error::ReconcileError;
-use super::facts::scratched;
+use super::error::{ReconcileError, scratched};
 use super::files::{DayFiles, Scratch, Shortfall};
 use super::lifecycle::{self, Finding};
 use super::parameters;
@@ -301,7 +300,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::fixture::Fixture;
-    use super::super::lifecycle::Status;
+    use super::super::status::Status;
     use super::*;
     use crate::money::Fen;
 

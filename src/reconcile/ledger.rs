@@ -8,8 +8,8 @@ use std::panic::resume_unwind;
 use arrow::array::RecordBatch;
 
 use super::builders::Table;
-use super::error::ReconcileError;
-use super::facts::{Facts, scratched};
+use super::error::{ReconcileError, scratched};
+use super::facts::Facts;
 use super::files::{DayFiles, Scratch};
 use super::footing::{Counts, Footing};
 use super::ledger_row::{LedgerBuilder, LedgerLine};

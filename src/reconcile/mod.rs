@@ -33,8 +33,10 @@ mod scratch_table;
 mod sides;
 mod site;
 mod spill;
+mod status;
 mod subsidy;
 mod tables;
+mod tally;
 mod terms;
 mod text_hash;
 mod wallet;
@@ -43,11 +45,12 @@ pub use cluster::{Handover, Left, Script};
 pub use decisions::{Decision, DecisionError, Decisions};
 pub use error::ReconcileError;
 pub use files::{DayFiles, Scratch, Shortfall};
-pub use footing::{Footing, Tally};
+pub use footing::Footing;
 pub use judge::{Judgement, Unjudged};
 pub use ledger::Asked;
-pub use lifecycle::Status;
 pub use site::{Carrier, Place, Site};
+pub use status::Status;
+pub use tally::Tally;
 
 use std::path::PathBuf;
 

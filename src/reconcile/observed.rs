@@ -10,8 +10,7 @@ use chrono::NaiveDate;
 
 use super::builders::table_type;
 use super::cursor::{Cursor, count_rows};
-use super::error::ReconcileError;
-use super::facts::scratched;
+use super::error::{ReconcileError, scratched};
 use super::files::DayFiles;
 use super::rules::Reads;
 use super::scratch_table::RowWriter;

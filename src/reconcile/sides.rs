@@ -3,12 +3,13 @@
 
 use super::coupon_key::CouponKey;
 use super::cursor::{Cursor, Held};
-use super::error::ReconcileError;
-use super::facts::{self, Claim, Dispatch, Facts, Receipt, Receipts, scratched};
+use super::error::{ReconcileError, scratched};
+use super::facts::{self, Claim, Dispatch, Facts, Receipt, Receipts};
 use super::files::DayFiles;
-use super::footing::{Counts, Tally};
+use super::footing::Counts;
 use super::order_book::OrderBook;
 use super::spill::Grouped;
+use super::tally::Tally;
 use super::wallet::{PreviousColumns, PreviousRow, WalletColumns, WalletRow};
 use crate::dataset::columns::Columns;
 use crate::dataset::columns::Micros;

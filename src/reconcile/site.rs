@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use super::cluster::Left;
 #[cfg(feature = "spark")]
 use super::cluster::{Cluster, parts_of};
-use super::error::ReconcileError;
-use super::facts::scratched;
+use super::error::{ReconcileError, scratched};
 #[cfg(feature = "spark")]
 use crate::job::EngineKind;
 use crate::job::Job;

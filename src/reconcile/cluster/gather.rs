@@ -14,8 +14,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::super::engine::ResultColumn;
-use super::super::error::ReconcileError;
-use super::super::facts::scratched;
+use super::super::error::{ReconcileError, scratched};
 use super::super::ledger::ROWS_PER_BATCH;
 use super::typed;
 use crate::contract::Contract;

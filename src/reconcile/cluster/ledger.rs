@@ -10,10 +10,11 @@ use serde::Deserialize;
 
 use super::super::engine::ResultColumn;
 use super::super::error::ReconcileError;
-use super::super::footing::{Footing, Tally};
+use super::super::footing::Footing;
 use super::super::ledger::Asked;
 use super::super::ledger_sql::MOST_RECEIPTS;
 use super::super::parameters::days;
+use super::super::tally::Tally;
 use super::gather::{Gather, without_idle_masks};
 use super::{Replies, rows};
 use crate::contract;

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::error::ArrowError;
 
-use super::super::error::ReconcileError;
-use super::super::facts::scratched;
+use super::super::error::{ReconcileError, scratched};
 use super::super::files::{DayFiles, Scratch};
 use super::super::parameters;
 use super::super::rules::Rules;

@@ -12,8 +12,7 @@ use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
 use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 
-use super::super::error::ReconcileError;
-use super::super::facts::scratched;
+use super::super::error::{ReconcileError, scratched};
 use super::super::files::DayFiles;
 use super::super::order_book;
 use super::super::parameters;

@@ -11,17 +11,17 @@ use super::join::{BillSide, Joined, OfNumber};
 use super::order::{Line, Totals};
 use super::output::Output;
 use super::refunds::{RefundBlocks, Refunds};
-use super::{by_text, key_of, spilled, text_and_cells};
+use super::{by_text, key_of, text_and_cells};
 use crate::dataset::columns::DayNumber;
 use crate::dataset::partition::PartitionError;
 use crate::money::Fen;
 use crate::reconcile::cells::Packer;
 use crate::reconcile::cursor::{Cursor, Held};
-use crate::reconcile::error::ReconcileError;
-use crate::reconcile::footing::{BillRows, Tally};
+use crate::reconcile::error::{ReconcileError, scratched};
 use crate::reconcile::merge::Keyed;
 use crate::reconcile::parameters::days;
 use crate::reconcile::spill::{Grouped, Packed, Sorter};
+use crate::reconcile::tally::{BillRows, Tally};
 
 /// Orders and payments that wait for the end, by transaction.
 pub(super) struct Apart {
@@ -60,7 +60,7 @@ impl Apart {
             cells.count(same_number.len());
             same_number.iter().for_each(|payment| payment.pack(cells));
         };
-        self.orders.push(by_text(transaction_id), pack).map_err(spilled)
+        self.orders.push(by_text(transaction_id), pack).map_err(scratched)
     }
 
     /// A payment whose number no order has.
@@ -69,7 +69,7 @@ impl Apart {
             cells.integer(payment.rows.rows);
             cells.integer(payment.rows.fen.0);
         };
-        self.payments.push(by_text(payment.transaction_id), pack).map_err(spilled)
+        self.payments.push(by_text(payment.transaction_id), pack).map_err(scratched)
     }
 
     /// Joins every order with the payment of its transaction, into `output`, and counts the payments.
@@ -79,14 +79,14 @@ impl Apart {
         refunds: &Refunds,
         (output, payment_rows): (&mut Output, &mut BillRows),
     ) -> Result<(), ReconcileError> {
-        let mut orders = Grouped::new(self.orders.finish().map_err(spilled)?);
-        let mut payments = Grouped::new(self.payments.finish().map_err(spilled)?);
+        let mut orders = Grouped::new(self.orders.finish().map_err(scratched)?);
+        let mut payments = Grouped::new(self.payments.finish().map_err(scratched)?);
         let mut blocks = RefundBlocks::default();
         let mut bills = BillWalk::open(if orders.peek().is_none() { &[] } else { window })?;
-        while orders.take_next().map_err(spilled)? {
+        while orders.take_next().map_err(scratched)? {
             let (transaction_id, _) = text_and_cells(&orders.rows()[0]);
             count_smaller(&mut payments, Some(transaction_id), payment_rows)?;
-            payments.take(key_of(transaction_id)).map_err(spilled)?;
+            payments.take(key_of(transaction_id)).map_err(scratched)?;
             payments.rows().iter().for_each(|payment| payment_rows.count(tally(payment), true));
             let payment = bills.find(transaction_id)?;
             for order in orders.rows() {
@@ -106,7 +106,7 @@ fn count_smaller(
     transaction_id: Option<&str>,
     payment_rows: &mut BillRows,
 ) -> Result<(), ReconcileError> {
-    while let Some(payment) = payments.take_smaller(transaction_id.map(key_of)).map_err(spilled)? {
+    while let Some(payment) = payments.take_smaller(transaction_id.map(key_of)).map_err(scratched)? {
         payment_rows.count(tally(payment), false);
     }
     Ok(())

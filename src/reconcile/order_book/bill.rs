@@ -4,8 +4,8 @@
 use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
 use crate::reconcile::cells::{Packer, Unpacker};
-use crate::reconcile::footing::Tally;
 use crate::reconcile::merge::Keyed;
+use crate::reconcile::tally::Tally;
 
 row_type! {
     /// A payment row of a bill.

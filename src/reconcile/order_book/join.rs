@@ -12,15 +12,15 @@ use super::output::Output;
 use super::payments::Payments;
 use super::refunds::{RefundBlocks, RefundRows, Refunded, Refunds};
 use super::seen::Seen;
-use super::{LineAmounts, Order, OrderBook, key_of, spilled, text_and_cells};
+use super::{LineAmounts, Order, OrderBook, key_of, text_and_cells};
 use crate::behind::Behind;
 use crate::dataset::columns::DayNumber;
 use crate::money::Fen;
 use crate::reconcile::cells::{Packer, Unpacker};
-use crate::reconcile::error::ReconcileError;
-use crate::reconcile::footing::{BillRows, Tally};
+use crate::reconcile::error::{ReconcileError, scratched};
 use crate::reconcile::rules::Reads;
 use crate::reconcile::spill::Packed;
+use crate::reconcile::tally::{BillRows, Tally};
 use crate::reconcile::text_hash::hash;
 
 /// Chunks of orders that wait to be put out.
@@ -230,9 +230,9 @@ impl Join {
     fn order(&mut self, lines: &[Line<'_>], bill: &mut Packer<'_>) -> Result<(), ReconcileError> {
         let totals = Totals::of(lines);
         self.seen_odd.see(&totals);
-        self.refund_rows.see(&totals).map_err(spilled)?;
+        self.refund_rows.see(&totals).map_err(scratched)?;
         self.pass_payments(Some(totals.out_trade_no))?;
-        self.payments.by_number.take(key_of(totals.out_trade_no)).map_err(spilled)?;
+        self.payments.by_number.take(key_of(totals.out_trade_no)).map_err(scratched)?;
         let same_number: Vec<_> = self.payments.by_number.rows().iter().map(billed).collect();
         same_number.iter().for_each(|payment| self.payment_rows.count(payment.rows, true));
         let by_id = |id: &str| same_number.iter().find(|payment| payment.transaction_id == id).copied();
@@ -252,7 +252,7 @@ impl Join {
     /// Goes past the payments of smaller numbers: no order has theirs.
     fn pass_payments(&mut self, out_trade_no: Option<&str>) -> Result<(), ReconcileError> {
         let key = out_trade_no.map(key_of);
-        while let Some(payment) = self.payments.by_number.take_smaller(key).map_err(spilled)? {
+        while let Some(payment) = self.payments.by_number.take_smaller(key).map_err(scratched)? {
             self.apart.payment(&billed(payment))?;
         }
         Ok(())
@@ -267,7 +267,7 @@ impl Join {
             let has_order = self.seen_odd.has(&row.transaction_id, &row.out_trade_no);
             self.payment_rows.count(Tally { rows: 1, fen: row.fen }, has_order);
         }
-        let refunds = self.refund_rows.finish().map_err(spilled)?;
+        let refunds = self.refund_rows.finish().map_err(scratched)?;
         output.finish(self.payment_rows, refunds)
     }
 }

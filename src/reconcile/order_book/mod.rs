@@ -17,7 +17,6 @@ mod seen;
 mod source_files;
 mod table;
 
-use std::io;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
@@ -38,9 +37,9 @@ use super::coupon_key::CouponKey;
 use super::cursor;
 use super::error::ReconcileError;
 use super::files::DayFiles;
-use super::footing::{BillRows, Tally};
 use super::rules::Reads;
 use super::spill::{Packed, Sorted};
+use super::tally::{BillRows, Tally};
 use crate::dataset::columns::Columns;
 use crate::dataset::columns::Micros;
 use crate::money::Fen;
@@ -195,10 +194,6 @@ fn text_and_cells(row: &Packed) -> (&str, Unpacker<'_>) {
     let mut cells = row.cells();
     cells.text();
     (cells.text(), cells)
-}
-
-fn spilled(source: io::Error) -> ReconcileError {
-    ReconcileError::Scratch { source }
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@ use super::join::{Joined, Settled};
 use super::lookup::{Lookup, LookupWriter, OrdersByNumber};
 use super::order::Line;
 use super::table::{LinesRow, LinesTable, TotalsRow, TotalsTable, path_of, torn};
-use super::{LineAmounts, OrderBook, by_text, spilled, text_and_cells};
+use super::{LineAmounts, OrderBook, by_text, text_and_cells};
 use crate::clock::business_day;
 use crate::reconcile::cells::Packer;
-use crate::reconcile::error::ReconcileError;
-use crate::reconcile::footing::{BillRows, Tally};
+use crate::reconcile::error::{ReconcileError, scratched};
 use crate::reconcile::rules::Reads;
 use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::spill::{Packed, Sorter};
+use crate::reconcile::tally::{BillRows, Tally};
 
 /// Everything that comes out of the join.
 pub(super) struct Output {
@@ -42,7 +42,7 @@ impl Output {
         Ok(Output {
             scratch: scratch.to_owned(),
             claims: Sorter::new(scratch),
-            lookup: LookupWriter::new(scratch, lines).map_err(spilled)?,
+            lookup: LookupWriter::new(scratch, lines).map_err(scratched)?,
             late: Late { orders: Sorter::new(scratch), count: 0 },
             totals: RowWriter::new(path_of(scratch, "order_totals"), lines).only(reads.of("order_totals")),
             lines: RowWriter::new(path_of(scratch, "order_lines"), lines).only(reads.of("order_lines")),
@@ -62,7 +62,7 @@ impl Output {
     /// An order, its number larger than that of the one before.
     fn order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
         self.pack(joined);
-        self.lookup.push_packed(joined.totals.out_trade_no, &self.packed).map_err(spilled)?;
+        self.lookup.push_packed(joined.totals.out_trade_no, &self.packed).map_err(scratched)?;
         self.anywhere(joined)
     }
 
@@ -71,7 +71,7 @@ impl Output {
         self.pack(joined);
         self.late.count += 1;
         let (key, packed) = (by_text(joined.totals.out_trade_no), &self.packed);
-        self.late.orders.push(key, |cells| cells.packed(packed)).map_err(spilled)?;
+        self.late.orders.push(key, |cells| cells.packed(packed)).map_err(scratched)?;
         self.anywhere(joined)
     }
 
@@ -88,7 +88,7 @@ impl Output {
                 LineAmounts::of(line).pack(cells);
                 cells.packed(&self.packed);
             };
-            self.claims.push((line.row.stock_id, line.row.coupon_code), claim).map_err(spilled)?;
+            self.claims.push((line.row.stock_id, line.row.coupon_code), claim).map_err(scratched)?;
         }
         self.totals.push(&totals_row(joined)).map_err(torn)?;
         joined.lines.iter().try_for_each(|line| self.lines.push(&lines_row(line))).map_err(torn)
@@ -98,10 +98,10 @@ impl Output {
     pub(super) fn finish(self, payments: BillRows, refunds: BillRows) -> Result<OrderBook, ReconcileError> {
         self.totals.finish().map_err(torn)?;
         self.lines.finish().map_err(torn)?;
-        let late = self.late.finish(&self.scratch).map_err(spilled)?;
+        let late = self.late.finish(&self.scratch).map_err(scratched)?;
         Ok(OrderBook {
-            claims: self.claims.finish().map_err(spilled)?,
-            lookup: Lookup::of([self.lookup, late]).map_err(spilled)?,
+            claims: self.claims.finish().map_err(scratched)?,
+            lookup: Lookup::of([self.lookup, late]).map_err(scratched)?,
             lines: self.coupon_lines,
             payments,
             refunds,

@@ -7,17 +7,17 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use super::bill::{BilledOrder, OddRow, Payment, PaymentColumns};
+use super::by_text;
 use super::filter::{BITS_OF_MANY, Filter, FilterWriter};
 use super::table::{MerchantsRow, MerchantsTable, PaymentsRow, PaymentsTable, path_of, torn};
-use super::{by_text, spilled};
 use crate::dataset::columns::DayNumber;
 use crate::reconcile::cursor::{self, Held};
-use crate::reconcile::error::ReconcileError;
-use crate::reconcile::footing::Tally;
+use crate::reconcile::error::{ReconcileError, scratched};
 use crate::reconcile::merge::DayMerge;
 use crate::reconcile::rules::Reads;
 use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::spill::{Grouped, Sorter};
+use crate::reconcile::tally::Tally;
 use crate::reconcile::text_hash::hash;
 
 /// Payments sorted by the order number they name.
@@ -50,13 +50,13 @@ pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path, reads: &Reads)
         let billed = BilledOrder::of(&payment, rows, &mut odd_rows);
         total = total.plus(payment.tally());
         transactions.add(hash(payment.transaction_id));
-        sorter.push(by_text(payment.out_trade_no), |cells| billed.pack(cells)).map_err(spilled)?;
+        sorter.push(by_text(payment.out_trade_no), |cells| billed.pack(cells)).map_err(scratched)?;
         merchants.add(&payment);
         table.push(&payments_row(&payment)).map_err(torn)?;
     }
     table.finish().map_err(torn)?;
     merchants.write(scratch)?;
-    let by_number = Grouped::new(sorter.finish().map_err(spilled)?);
+    let by_number = Grouped::new(sorter.finish().map_err(scratched)?);
     Ok(Payments { by_number, transactions: transactions.finish(), odd_rows, total })
 }
 

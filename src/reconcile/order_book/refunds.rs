@@ -12,16 +12,16 @@ use super::filter::{BITS_OF_FEW, Filter, FilterWriter};
 use super::lookup::{Filing, Lookup, LookupWriter};
 use super::order::Totals;
 use super::table::{RefundsRow, RefundsTable, path_of, torn};
-use super::{by_text, key_of, spilled, text_and_cells};
+use super::{by_text, key_of, text_and_cells};
 use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
 use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::cursor;
-use crate::reconcile::error::ReconcileError;
-use crate::reconcile::footing::{BillRows, Tally};
+use crate::reconcile::error::{ReconcileError, scratched};
 use crate::reconcile::merge::{DayMerge, Keyed};
 use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::spill::{Grouped, Packed, Sorter};
+use crate::reconcile::tally::{BillRows, Tally};
 use crate::reconcile::text_hash::hash;
 
 row_type! {
@@ -166,10 +166,10 @@ impl Refunds {
         while let Some(refund) = Refund::take(&mut bills, |row| rows.add(row))? {
             let refunded = refund.refunded();
             if !refund.has_failed {
-                refunds.push(by_text(refunded.transaction_id), |cells| refunded.pack(cells)).map_err(spilled)?;
+                refunds.push(by_text(refunded.transaction_id), |cells| refunded.pack(cells)).map_err(scratched)?;
             }
         }
-        let rows = rows.finish(scratch).map_err(spilled)?;
+        let rows = rows.finish(scratch).map_err(scratched)?;
         Ok((Refunds::file(refunds, count, scratch)?, rows))
     }
 
@@ -177,17 +177,17 @@ impl Refunds {
     fn file(refunds: Sorter, count: u64, scratch: &Path) -> Result<Refunds, ReconcileError> {
         let mut table = RowWriter::<RefundsTable>::new(path_of(scratch, "bill_refunds"), count);
         let mut numbers = Sorter::new(scratch);
-        let mut by_transaction = LookupWriter::new(scratch, count).map_err(spilled)?;
-        let mut payments = Grouped::new(refunds.finish().map_err(spilled)?);
-        while payments.take_next().map_err(spilled)? {
+        let mut by_transaction = LookupWriter::new(scratch, count).map_err(scratched)?;
+        let mut payments = Grouped::new(refunds.finish().map_err(scratched)?);
+        while payments.take_next().map_err(scratched)? {
             let refunded = Refunded::of_rows(payments.rows());
-            by_transaction.push(&refunded).map_err(spilled)?;
-            numbers.push(by_text(refunded.out_trade_no), |cells| refunded.pack(cells)).map_err(spilled)?;
+            by_transaction.push(&refunded).map_err(scratched)?;
+            numbers.push(by_text(refunded.out_trade_no), |cells| refunded.pack(cells)).map_err(scratched)?;
             table.push(&refunded.row()).map_err(torn)?;
         }
         table.finish().map_err(torn)?;
-        let by_number = file_by_number(numbers, count, scratch).map_err(spilled)?;
-        Ok(Refunds { by_transaction: Lookup::of([by_transaction]).map_err(spilled)?, by_number })
+        let by_number = file_by_number(numbers, count, scratch).map_err(scratched)?;
+        Ok(Refunds { by_transaction: Lookup::of([by_transaction]).map_err(scratched)?, by_number })
     }
 
     /// What was refunded of the payment, else of the order's number.
@@ -197,9 +197,9 @@ impl Refunds {
         RefundBlocks([of_transaction, of_number]): &'a mut RefundBlocks,
     ) -> Result<Option<Refunded<'a>>, ReconcileError> {
         let of_payment = order.transaction_id.map(|id| self.by_transaction.find(id, of_transaction)).transpose();
-        match of_payment.map_err(spilled)?.flatten() {
+        match of_payment.map_err(scratched)?.flatten() {
             Some(refunded) => Ok(Some(refunded)),
-            None => self.by_number.find(order.out_trade_no, of_number).map_err(spilled),
+            None => self.by_number.find(order.out_trade_no, of_number).map_err(scratched),
         }
     }
 }
@@ -302,7 +302,7 @@ impl RowsRead {
             cells.text(row.transaction_id);
             cells.integer(row.applied_refund_fen.0);
         };
-        self.unsorted.push(by_text(row.out_trade_no), pack).map_err(spilled)
+        self.unsorted.push(by_text(row.out_trade_no), pack).map_err(scratched)
     }
 
     fn finish(self, scratch: &Path) -> io::Result<RefundRows> {

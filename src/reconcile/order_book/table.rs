@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use arrow::error::ArrowError;
 
-use super::spilled;
 use crate::reconcile::builders::table_type;
-use crate::reconcile::error::ReconcileError;
+use crate::reconcile::error::{ReconcileError, scratched};
 
 table_type! {
     /// A row of `order_totals`.
@@ -99,5 +98,5 @@ pub(in crate::reconcile) fn path_of(folder: &Path, view: &str) -> PathBuf {
 
 /// A table that could not be written.
 pub(super) fn torn(source: ArrowError) -> ReconcileError {
-    spilled(std::io::Error::other(source))
+    scratched(std::io::Error::other(source))
 }

@@ -1,0 +1,48 @@
+//! Rows counted and their amounts summed, for the control totals.
+
+use std::fmt;
+
+use crate::money::Fen;
+
+/// Rows and their amount.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many rows.
+    pub rows: i64,
+    /// Their sum, fen.
+    pub fen: Fen,
+}
+
+/// Rows of the bills: all of them, those with an order, those without.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct BillRows {
+    pub(super) total: Tally,
+    pub(super) matched: Tally,
+    pub(super) unmatched: Tally,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, fen: Fen) {
+        self.rows += 1;
+        self.fen += fen;
+    }
+
+    /// The sum of two.
+    pub(super) fn plus(self, other: Tally) -> Tally {
+        Tally { rows: self.rows + other.rows, fen: self.fen + other.fen }
+    }
+}
+
+impl BillRows {
+    /// Rows, and whether an order was found for them.
+    pub(super) fn count(&mut self, rows: Tally, is_matched: bool) {
+        let side = if is_matched { &mut self.matched } else { &mut self.unmatched };
+        *side = side.plus(rows);
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rows of {} yuan", self.rows, self.fen)
+    }
+}
