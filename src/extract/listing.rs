@@ -106,9 +106,10 @@ where
                 continue;
             }
             match walk_until_still(*candidate, most_pages, meaning, &ask).await? {
-                Walk::Whole { pages, seen } if seen > 0 || most_seen == 0 => {
-                    // A single page says nothing of what comes after it.
-                    if pages.len() > 1 {
+                Walk::Whole { pages, seen, repeats } if seen > 0 || most_seen == 0 => {
+                    // A single page says nothing of what comes after it, and pages that overlap may be those
+                    // of another meaning.
+                    if pages.len() > 1 && !repeats {
                         meaning.learn(*candidate);
                     }
                     return Ok(Listing::Settled(pages));
@@ -128,8 +129,8 @@ where
 
 /// How one walk through a list ended.
 enum Walk {
-    /// As many different keys as the list says it has.
-    Whole { pages: Vec<Page>, seen: usize },
+    /// As many different keys as the list says it has; some may have come twice, whenever they were read.
+    Whole { pages: Vec<Page>, seen: usize, repeats: bool },
     /// The same, but some came twice: the list moved and one may be missing, or it is like that.
     Repeating { pages: Vec<Page>, keys: HashSet<String>, seen: usize, total: u64 },
     /// The API does not know the list.
@@ -147,7 +148,7 @@ impl Walk {
     fn then(self, again: Walk) -> Walk {
         match (self, again) {
             (Walk::Repeating { keys: before, .. }, Walk::Repeating { pages, keys, seen, .. }) if before == keys => {
-                Walk::Whole { pages, seen }
+                Walk::Whole { pages, seen, repeats: true }
             }
             (_, again) => again,
         }
@@ -202,7 +203,7 @@ where
         if seen as u64 == total {
             return Ok(match has_repeated {
                 true => Walk::Repeating { pages, keys: keys_seen, seen, total },
-                false => Walk::Whole { pages, seen },
+                false => Walk::Whole { pages, seen, repeats: false },
             });
         }
         // Rows are tried first, so pages that overlap without end are those of another meaning.
@@ -348,6 +349,7 @@ mod tests {
         });
         let Listing::Settled(pages) = listing.await.unwrap() else { panic!("must settle") };
         assert_eq!((pages.len(), asked.get()), (2, 4), "it was read twice to make sure");
+        assert_eq!(meaning.candidates().len(), 3, "pages that overlap teach nothing");
     }
 
     /// A list that changes just before the n-th question, each time by one item more or less.
@@ -390,7 +392,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_settled_list_has_every_item_once_whatever_offset_means_and_however_the_list_moved(
+        fn a_settled_list_has_every_item_and_no_other_whatever_offset_means_and_however_the_list_moved(
             size in 0usize..60, limit in 1usize..8, counts in 0u64..3, changes in changes(), repeated in any::<bool>()
         ) {
             let mut items: Vec<String> = (0..size).map(|item| item.to_string()).collect();
@@ -415,7 +417,9 @@ mod tests {
                     let rows = pages.iter().flat_map(|page| page.body.split(|byte| *byte == b','));
                     let mut read: Vec<_> = rows.filter(|row| !row.is_empty())
                         .map(|row| String::from_utf8(row.to_vec()).unwrap()).collect();
+                    // Whoever takes the rows takes each key once: pages may overlap where another meaning came true.
                     read.sort();
+                    read.dedup();
                     prop_assert_eq!(read, there);
                     prop_assert!(is_distinct);
                 }
