@@ -29,6 +29,29 @@ pub(super) fn prefix(text: &[u8]) -> u128 {
     }))
 }
 
+/// Stock and code of a coupon whose rows are held or come next.
+#[derive(Debug, Default)]
+pub(super) struct CouponId {
+    pub(super) stock_id: String,
+    pub(super) coupon_code: String,
+}
+
+impl CouponId {
+    /// Lends its memory to these.
+    #[inline]
+    pub(super) fn become_texts(&mut self, stock_id: &str, coupon_code: &str) {
+        for (text, now) in [(&mut self.stock_id, stock_id), (&mut self.coupon_code, coupon_code)] {
+            text.clear();
+            text.push_str(now);
+        }
+    }
+
+    #[inline]
+    pub(super) fn key(&self) -> CouponKey<'_> {
+        CouponKey::of(self.stock_id.as_bytes(), self.coupon_code.as_bytes())
+    }
+}
+
 impl<'a> CouponKey<'a> {
     #[inline]
     pub(super) fn of(stock_id: &'a [u8], coupon_code: &'a [u8]) -> CouponKey<'a> {

@@ -6,12 +6,13 @@ use std::path::Path;
 use super::cursor::Cursor;
 use super::error::{ReconcileError, scratched};
 use super::files::DayFiles;
+use super::grouped::{row as packed, sorter};
 use super::order_book::{LineAmounts, Order};
-use super::spill::{Packed, Sorted, Sorter};
 use super::tally::Tally;
 use crate::dataset::columns::Columns;
 use crate::dataset::columns::{Micros, row_type};
 use crate::money::Fen;
+use crate::sorter::{PackedRow, Rows, Sorted};
 
 row_type! {
     ReceiptFileRow of ReceiptColumns {
@@ -118,20 +119,20 @@ impl Facts {
 }
 
 impl<'a> Claim<'a> {
-    pub(super) fn of(row: &'a Packed) -> Claim<'a> {
-        let mut cells = row.facts();
+    pub(super) fn of(row: PackedRow<'a>) -> Claim<'a> {
+        let mut cells = row.unpack();
         Claim { amounts: LineAmounts::unpack(&mut cells), order: Order::unpack(&mut cells) }
     }
 }
 
 impl<'a> Dispatch<'a> {
     /// What several sources say of one coupon.
-    pub(super) fn of(rows: &'a [Packed]) -> Option<Dispatch<'a>> {
-        let one = |row: &'a Packed| {
-            let mut cells = row.facts();
+    pub(super) fn of(rows: Rows<'a>) -> Option<Dispatch<'a>> {
+        let one = |row: PackedRow<'a>| {
+            let mut cells = row.unpack();
             Dispatch { openid: cells.maybe_text(), dispatched_at: cells.maybe_integer() }
         };
-        rows.iter().map(one).reduce(|one, other| Dispatch {
+        rows.map(one).reduce(|one, other| Dispatch {
             openid: one.openid.max(other.openid),
             dispatched_at: one.dispatched_at.into_iter().chain(other.dispatched_at).min(),
         })
@@ -139,8 +140,8 @@ impl<'a> Dispatch<'a> {
 }
 
 impl<'a> Receipt<'a> {
-    pub(super) fn of(row: &'a Packed) -> Receipt<'a> {
-        let mut cells = row.facts();
+    pub(super) fn of(row: PackedRow<'a>) -> Receipt<'a> {
+        let mut cells = row.unpack();
         Receipt {
             out_subsidy_no: cells.text(),
             transaction_id: cells.maybe_text(),
@@ -161,13 +162,13 @@ impl<'a> Receipt<'a> {
 }
 
 /// The amount of a successful subsidy return.
-pub(super) fn returned(row: &Packed) -> Fen {
-    Fen(row.facts().integer())
+pub(super) fn returned(row: PackedRow<'_>) -> Fen {
+    Fen(row.unpack().integer())
 }
 
 /// Reads the receipts that existed at `end` (view `receipts`).
 fn receipts(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Receipts, ReconcileError> {
-    let mut sorter = Sorter::new(scratch);
+    let mut sorter = sorter(scratch);
     let (mut total, mut left_out) = (Tally::default(), Tally::default());
     each::<ReceiptColumns>("subsidy_payments", files.of_day("subsidy_payments"), |row| {
         let tally = Tally { rows: 1, fen: row.amount_fen };
@@ -176,26 +177,26 @@ fn receipts(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Receipts, R
             left_out = left_out.plus(tally);
             return Ok(());
         }
-        sorter.push((row.stock_id, row.coupon_code), |cells| {
+        sorter.push(&packed((row.stock_id, row.coupon_code), |cells| {
             cells.text(row.out_subsidy_no);
             cells.maybe_text(row.transaction_id);
             cells.integer(row.amount_fen.0);
             cells.text(row.status.unwrap_or("UNKNOWN"));
             cells.maybe_integer(row.create_time);
-        })
+        }))
     })?;
     Ok(Receipts { sorted: sorter.finish().map_err(scratched)?, total, left_out })
 }
 
 /// Reads the successful returns that existed at `end` (view `returns`).
 fn returns(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Sorted, ReconcileError> {
-    let mut sorter = Sorter::new(scratch);
+    let mut sorter = sorter(scratch);
     each::<ReturnColumns>("subsidy_returns", files.of_day("subsidy_returns"), |row| {
         let is_done = row.status == Some("SUCCESS") && row.return_create_time.is_none_or(|created| created < end);
         if !is_done {
             return Ok(());
         }
-        sorter.push((row.stock_id, row.coupon_code), |cells| cells.integer(row.amount_fen.0))
+        sorter.push(&packed((row.stock_id, row.coupon_code), |cells| cells.integer(row.amount_fen.0)))
     })?;
     sorter.finish().map_err(scratched)
 }
@@ -207,23 +208,23 @@ fn dispatches(
     end: Micros,
     scratch: &Path,
 ) -> Result<Sorted, ReconcileError> {
-    let mut sorter = Sorter::new(scratch);
+    let mut sorter = sorter(scratch);
     each::<CodeColumns>("coupon_codes", files.of_day("coupon_codes"), |row| {
         let is_dispatched = row.code_status == Some("DISPATCHED") || row.dispatched_time.is_some();
         if !(is_dispatched && row.dispatched_time.is_none_or(|at| at < end)) {
             return Ok(());
         }
-        sorter.push((row.stock_id, row.coupon_code), |cells| {
+        sorter.push(&packed((row.stock_id, row.coupon_code), |cells| {
             cells.maybe_text(row.openid);
             cells.maybe_integer(row.dispatched_time);
-        })
+        }))
     })?;
     for (_, path) in files.window("coupon_events", from) {
         each::<EventColumns>("coupon_events", Some(path), |row| {
-            sorter.push((row.stock_id, row.coupon_code), |cells| {
+            sorter.push(&packed((row.stock_id, row.coupon_code), |cells| {
                 cells.maybe_text(row.openid);
                 cells.maybe_integer(row.send_time);
-            })
+            }))
         })?;
     }
     sorter.finish().map_err(scratched)

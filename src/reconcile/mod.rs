@@ -1,10 +1,8 @@
 //! Match, coupon ledger, rules and the life of a break: a pure function of the partitions of a night,
 //! the job and the decisions. Reads Parquet, writes nothing, asks no clock; only `cluster` asks another machine.
 
-mod blocks;
 mod builders;
 mod candidate;
-mod cells;
 mod cluster;
 mod coupon_key;
 mod cursor;
@@ -15,6 +13,7 @@ mod facts;
 mod files;
 mod fixture;
 mod footing;
+mod grouped;
 mod judge;
 mod ledger;
 mod ledger_row;
@@ -32,7 +31,6 @@ pub mod rules;
 mod scratch_table;
 mod sides;
 mod site;
-mod spill;
 mod status;
 mod subsidy;
 mod tables;

@@ -1,14 +1,14 @@
 //! Everything that speaks of coupons brought together coupon by coupon, each side in the order of its
 //! coupons. Holds the rows of one coupon at a time: the sides may be larger than memory.
 
-use super::coupon_key::CouponKey;
+use super::coupon_key::{CouponId, CouponKey};
 use super::cursor::{Cursor, Held};
 use super::error::{ReconcileError, scratched};
 use super::facts::{self, Claim, Dispatch, Facts, Receipt, Receipts};
 use super::files::DayFiles;
 use super::footing::Counts;
+use super::grouped::Grouped;
 use super::order_book::OrderBook;
-use super::spill::Grouped;
 use super::tally::Tally;
 use super::wallet::{PreviousColumns, PreviousRow, WalletColumns, WalletRow};
 use crate::dataset::columns::Columns;
@@ -58,13 +58,6 @@ pub(super) struct Sides {
     current: Option<CouponId>,
 }
 
-/// The coupon whose rows are held.
-#[derive(Default)]
-struct CouponId {
-    stock_id: String,
-    coupon_code: String,
-}
-
 /// What is known of one coupon.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
@@ -91,13 +84,14 @@ impl Sides {
     /// Opens every side; the claims are taken out of the order book.
     pub(super) fn open(files: &DayFiles, facts: Facts, orders: &mut OrderBook) -> Result<Sides, ReconcileError> {
         let Receipts { sorted, total, left_out } = facts.receipts;
+        let grouped = |sorted| Grouped::new(sorted).map_err(scratched);
         Ok(Sides {
             wallets: FileSide::new(Cursor::open_ahead(UserCoupon::DATASET, files.of_day(UserCoupon::DATASET))?),
             previous: FileSide::new(Cursor::open_ahead(LedgerRow::DATASET, files.latest_before(LedgerRow::DATASET))?),
-            claims: Grouped::new(std::mem::take(&mut orders.claims)),
-            dispatches: Grouped::new(facts.dispatches),
-            receipts: Grouped::new(sorted),
-            returns: Grouped::new(facts.returns),
+            claims: grouped(std::mem::take(&mut orders.claims))?,
+            dispatches: grouped(facts.dispatches)?,
+            receipts: grouped(sorted)?,
+            returns: grouped(facts.returns)?,
             receipt_tallies: (total, left_out),
             current: None,
         })
@@ -121,7 +115,9 @@ impl Sides {
             return Err(ReconcileError::Unsorted { dataset, key: smallest.to_string() });
         }
         let current = self.current.get_or_insert_default();
-        current.become_key(smallest);
+        let [stock_id, coupon_code] =
+            smallest.texts().map(|text| std::str::from_utf8(text).expect("keys were read as text"));
+        current.become_texts(stock_id, coupon_code);
         let key = current.key();
         self.wallets.take(key)?;
         self.previous.take(key)?;
@@ -134,31 +130,14 @@ impl Sides {
     /// What is known of the current coupon at the end of the day.
     pub(super) fn known(&self, end: Micros, counts: &mut Counts) -> Known<'_> {
         Known {
-            key: self.current.as_ref().map_or(("", ""), CouponId::texts),
+            key: self.current.as_ref().map_or(("", ""), |current| (&current.stock_id, &current.coupon_code)),
             wallet: known_wallet(&self.wallets.rows, end, counts),
             previous: self.previous.rows.last().map(Held::row),
-            claims: self.claims.rows().iter().map(Claim::of).collect(),
+            claims: self.claims.rows().map(Claim::of).collect(),
             dispatch: Dispatch::of(self.dispatches.rows()),
-            receipts: self.receipts.rows().iter().map(Receipt::of).collect(),
-            returns: self.returns.rows().iter().map(facts::returned).collect(),
+            receipts: self.receipts.rows().map(Receipt::of).collect(),
+            returns: self.returns.rows().map(facts::returned).collect(),
         }
-    }
-}
-
-impl CouponId {
-    fn become_key(&mut self, key: CouponKey<'_>) {
-        for (text, bytes) in [&mut self.stock_id, &mut self.coupon_code].into_iter().zip(key.texts()) {
-            text.clear();
-            text.push_str(std::str::from_utf8(bytes).expect("keys were read as text"));
-        }
-    }
-
-    fn key(&self) -> CouponKey<'_> {
-        CouponKey::of(self.stock_id.as_bytes(), self.coupon_code.as_bytes())
-    }
-
-    fn texts(&self) -> (&str, &str) {
-        (&self.stock_id, &self.coupon_code)
     }
 }
 

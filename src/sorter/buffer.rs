@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 
+use super::blocks::Press;
+use super::head::{HEAD_BYTES, head, lengths};
 use super::row::{CellPacker, KeyPacker, Packed, PackedRow};
 
-/// The lengths of key and cells before every row.
-pub(super) const HEAD_BYTES: usize = 8;
 const WRITE_BUFFER: usize = 256 << 10;
+/// Bytes of rows after which a compressed block ends: with a whole row.
+const BLOCK_BYTES: usize = 32 << 10;
 
 /// Rows in memory.
 #[derive(Debug, Default)]
@@ -17,12 +19,6 @@ pub(super) struct Buffer {
     places: Vec<Place>,
     /// Bytes all keys begin with.
     shared: usize,
-}
-
-/// Rows in the order in which they came, packed by whoever has them to save others the work.
-#[derive(Debug, Default)]
-pub struct PackedRows {
-    bytes: Vec<u8>,
 }
 
 /// Where a row lies, and the part of its key that decides nearly every comparison without looking there.
@@ -47,10 +43,8 @@ impl Buffer {
     /// How many bytes all keys begin with once `key` is among them.
     fn shared_with(&self, first: usize, key: Range<usize>) -> usize {
         let first = &row_at(&self.bytes, first).key[..self.shared];
-        if self.bytes[key.clone()].starts_with(first) {
-            return self.shared;
-        }
-        first.iter().zip(&self.bytes[key]).take_while(|(one, other)| one == other).count()
+        let key = &self.bytes[key];
+        if key.starts_with(first) { self.shared } else { shared(first, key) }
     }
 
     /// What it holds, in bytes.
@@ -64,6 +58,11 @@ impl Buffer {
 
     pub(super) fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// Bytes all keys begin with.
+    pub(super) fn shared(&self) -> usize {
+        self.shared
     }
 
     /// Forgets the rows and keeps the memory.
@@ -90,35 +89,40 @@ impl Buffer {
         self.places.get(index).map(|place| row_at(&self.bytes, place.start))
     }
 
-    /// Writes the rows in order behind what `file` has; gives their bytes.
-    pub(super) fn write(&self, file: &File) -> io::Result<u64> {
-        let mut writer = BufWriter::with_capacity(WRITE_BUFFER, file);
-        let mut written = 0;
-        for place in &self.places {
-            let row = row_at(&self.bytes, place.start);
-            let length = HEAD_BYTES + row.key.len() + row.cells.len();
-            writer.write_all(&self.bytes[place.start..place.start + length])?;
-            written += length as u64;
-        }
-        writer.flush()?;
+    /// Writes the rows in order behind what `file` has, as they lie or in compressed blocks; gives the bytes they take.
+    pub(super) fn write(&self, file: &File, is_loose: bool) -> io::Result<u64> {
+        let mut file = BufWriter::with_capacity(WRITE_BUFFER, file);
+        let written = if is_loose { self.write_rows(&mut file)? } else { self.write_blocks(&mut file)? };
+        file.flush()?;
         Ok(written)
     }
-}
 
-impl PackedRows {
-    /// Adds a row behind the others.
-    pub fn push(&mut self, row: &impl Packed) {
-        pack(row, &mut self.bytes);
+    fn write_rows(&self, file: &mut impl Write) -> io::Result<u64> {
+        let mut written = 0;
+        for place in &self.places {
+            let row = self.row_bytes(place);
+            file.write_all(row)?;
+            written += row.len() as u64;
+        }
+        Ok(written)
     }
 
-    /// The rows.
-    pub fn iter(&self) -> impl Iterator<Item = PackedRow<'_>> {
-        let mut start = 0;
-        std::iter::from_fn(move || {
-            let row = (start < self.bytes.len()).then(|| row_at(&self.bytes, start))?;
-            start += HEAD_BYTES + row.key.len() + row.cells.len();
-            Some(row)
-        })
+    fn write_blocks(&self, file: &mut impl Write) -> io::Result<u64> {
+        let (mut press, mut block, mut written) = (Press::new()?, Vec::with_capacity(2 * BLOCK_BYTES), 0);
+        for (number, place) in self.places.iter().enumerate() {
+            block.extend_from_slice(self.row_bytes(place));
+            if block.len() >= BLOCK_BYTES || number + 1 == self.places.len() {
+                let pressed = press.press(&block)?;
+                file.write_all(pressed)?;
+                written += pressed.len() as u64;
+                block.clear();
+            }
+        }
+        Ok(written)
+    }
+
+    fn row_bytes(&self, place: &Place) -> &[u8] {
+        &self.bytes[place.start..place.start + row_at(&self.bytes, place.start).length()]
     }
 }
 
@@ -128,37 +132,31 @@ pub(super) fn pack(row: &impl Packed, bytes: &mut Vec<u8>) -> usize {
     bytes.extend_from_slice(&[0; HEAD_BYTES]);
     row.pack_key(&mut KeyPacker(bytes));
     let cells = bytes.len();
-    row.pack_cells(&mut CellPacker(bytes));
+    row.pack_cells(&mut CellPacker::behind(bytes));
     let head = head(cells - start - HEAD_BYTES, bytes.len() - cells);
     bytes[start..start + HEAD_BYTES].copy_from_slice(&head);
     cells
 }
 
 /// The row whose head stands at `start`.
+#[inline]
 pub(super) fn row_at(bytes: &[u8], start: usize) -> PackedRow<'_> {
     let (key, cells) = lengths(bytes[start..start + HEAD_BYTES].try_into().expect("eight bytes"));
     let (key, cells) = bytes[start + HEAD_BYTES..start + HEAD_BYTES + key + cells].split_at(key);
     PackedRow { key, cells }
 }
 
-/// The lengths of key and cells that a head tells.
-pub(super) fn lengths(head: [u8; HEAD_BYTES]) -> (usize, usize) {
-    let [a, b, c, d, e, f, g, h] = head;
-    (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize)
-}
-
-fn head(key: usize, cells: usize) -> [u8; HEAD_BYTES] {
-    let length = |bytes: usize| u32::try_from(bytes).expect("a row is shorter than 4 GiB").to_le_bytes();
-    let mut head = [0; HEAD_BYTES];
-    head[..4].copy_from_slice(&length(key));
-    head[4..].copy_from_slice(&length(cells));
-    head
+/// How many bytes two keys both begin with.
+pub(super) fn shared(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
 /// The first 16 bytes as a number that sorts as they do.
-fn beginning(key: &[u8]) -> u128 {
-    let mut bytes = [0; 16];
-    let length = key.len().min(16);
-    bytes[..length].copy_from_slice(&key[..length]);
-    u128::from_be_bytes(bytes)
+#[inline]
+pub(super) fn beginning(key: &[u8]) -> u128 {
+    u128::from_be_bytes(key.first_chunk().copied().unwrap_or_else(|| {
+        let mut bytes = [0; 16];
+        bytes[..key.len()].copy_from_slice(key);
+        bytes
+    }))
 }

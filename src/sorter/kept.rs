@@ -5,10 +5,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Room;
 use super::buffer::{Buffer, pack};
-use super::merge::Sorted;
+use super::merge::{Merge, Reading};
 use super::row::Packed;
+use super::run::RunPlace;
+use super::{Room, Sorted, WINDOW_BYTES};
 
 const WRITE_BUFFER: usize = 256 << 10;
 
@@ -71,8 +72,10 @@ impl Kept {
     /// # Errors
     /// The scratch folder does not give back what lies there.
     pub fn rows(&self) -> io::Result<Sorted> {
-        let runs: &[u64] = if self.file.is_some() { &[self.bytes] } else { &[] };
-        Sorted::open(self.file.clone(), runs, Buffer::default(), usize::MAX)
+        let place = RunPlace { bytes: 0..self.bytes, is_loose: true, shared: 0 };
+        let places = if self.file.is_some() { std::slice::from_ref(&place) } else { &[] };
+        let reading = Reading { window_bytes: WINDOW_BYTES, is_once: false };
+        Ok(Sorted::of(Merge::open(self.file.clone(), places, Buffer::default(), reading)?))
     }
 
     /// How many there are.

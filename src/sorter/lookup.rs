@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::io;
 
-use super::merge::Sorted;
 use super::row::{HeldRow, KeyPacker, PackedRow};
+use super::sorted::Sorted;
 
 /// Finds rows by the first texts of their keys, asked for in order. Memory follows the rows of one key.
 #[derive(Debug)]

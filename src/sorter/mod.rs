@@ -1,12 +1,18 @@
 //! Rows packed into bytes and sorted by their key in bounded memory. What does not fit goes, sorted, to an
-//! unnamed file of a scratch folder, which vanishes with the process; reading merges what lies there.
-//! Rows of one key keep the order in which they came. Knows no dataset and no meaning of a cell.
+//! unnamed file of a scratch folder, which vanishes with the process: one per sort, so that neither memory nor the
+//! number of open files follows the rows. Reading merges what lies there. Rows of one key keep the order in which they came.
+//! Knows no dataset and no meaning of a cell.
 
+mod blocks;
 mod buffer;
+mod head;
 mod kept;
 mod lookup;
 mod merge;
+mod packed_rows;
 mod row;
+mod run;
+mod sorted;
 
 use std::fs::File;
 use std::io;
@@ -15,11 +21,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use buffer::Buffer;
-pub use buffer::PackedRows;
 pub use kept::{Keeper, Kept};
 pub use lookup::Lookup;
-pub use merge::Sorted;
+use merge::{Merge, Reading};
+pub use packed_rows::{PackedRows, Rows};
 pub use row::{CellPacker, HeldRow, Jotting, KeyPacker, Packed, PackedRow, Unpacker};
+use run::RunPlace;
+pub use sorted::{Sorted, SortedAhead};
+
+/// What is read of a run at once, where memory allows.
+const WINDOW_BYTES: usize = 256 << 10;
+/// What a window has at least, however many runs there are.
+const SMALLEST_WINDOW: usize = 4 << 10;
 
 /// Where rows are sorted, and in how much memory.
 #[derive(Debug, Clone, Default)]
@@ -40,15 +53,18 @@ pub struct Sorter {
     filling: Buffer,
     spare: Buffer,
     spilling: Option<JoinHandle<io::Result<Spilled>>>,
+    /// Of all runs, one after the other.
     file: Option<Arc<File>>,
-    run_bytes: Vec<u64>,
+    runs: Vec<RunPlace>,
+    /// Bytes of the file that lie as they are, if not all of them; runs behind them are compressed.
+    loose_bytes: Option<u64>,
     rows: u64,
 }
 
 /// A run on the disk, and the buffer it came from.
 #[derive(Debug)]
 struct Spilled {
-    bytes: u64,
+    run: RunPlace,
     emptied: Buffer,
 }
 
@@ -61,9 +77,15 @@ impl Sorter {
             spare: Buffer::default(),
             spilling: None,
             file: None,
-            run_bytes: Vec::new(),
+            runs: Vec::new(),
+            loose_bytes: None,
             rows: 0,
         }
+    }
+
+    /// Compresses what is written once so many bytes lie on the disk: the cache of the system would not hold them anyway.
+    pub fn compressing_from(self, loose_bytes: u64) -> Sorter {
+        Sorter { loose_bytes: Some(loose_bytes), ..self }
     }
 
     /// Adds a row.
@@ -106,19 +128,24 @@ impl Sorter {
         self.settle()?;
         self.filling.sort();
         drop(self.spare);
-        Sorted::open(self.file, &self.run_bytes, self.filling, self.room.memory_bytes / 2)
+        let window_bytes = self.room.memory_bytes / 2 / self.runs.len().max(1);
+        let reading = Reading { window_bytes: window_bytes.clamp(SMALLEST_WINDOW, WINDOW_BYTES), is_once: true };
+        Ok(Sorted::of(Merge::open(self.file, &self.runs, self.filling, reading)?))
     }
 
     /// Gives the full buffer to a thread of its own.
     fn spill(&mut self) -> io::Result<()> {
         self.settle()?;
         let file = self.file()?;
+        let start = self.runs.last().map_or(0, |run| run.bytes.end);
+        let is_loose = self.loose_bytes.is_none_or(|bytes| start < bytes);
         let mut full = std::mem::replace(&mut self.filling, std::mem::take(&mut self.spare));
         self.spilling = Some(std::thread::spawn(move || {
             full.sort();
-            let bytes = full.write(&file)?;
+            let end = start + full.write(&file, is_loose)?;
+            let run = RunPlace { bytes: start..end, is_loose, shared: full.shared() };
             full.clear();
-            Ok(Spilled { bytes, emptied: full })
+            Ok(Spilled { run, emptied: full })
         }));
         Ok(())
     }
@@ -127,7 +154,7 @@ impl Sorter {
     fn settle(&mut self) -> io::Result<()> {
         let Some(thread) = self.spilling.take() else { return Ok(()) };
         let spilled = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        self.run_bytes.push(spilled.bytes);
+        self.runs.push(spilled.run);
         self.spare = spilled.emptied;
         Ok(())
     }

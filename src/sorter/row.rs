@@ -6,10 +6,14 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDate, Utc};
 use memchr::memchr;
 
+use super::head::HEAD_BYTES;
+
 /// Ends a text of a key: smaller than every byte of one.
 const END: u8 = 0;
 /// Stands before a byte of a key that would look like `END` or like itself.
 const ESCAPE: u8 = 1;
+/// Instead of the length of a number: it is absent.
+const ABSENT: u8 = u8::MAX;
 
 /// What can lie in a sorter.
 pub trait Packed {
@@ -47,12 +51,17 @@ impl KeyPacker<'_> {
 
 /// Writes the cells after the key.
 #[derive(Debug)]
-pub struct CellPacker<'b>(pub(super) &'b mut Vec<u8>);
+pub struct CellPacker<'b>(&'b mut Vec<u8>);
 
-impl CellPacker<'_> {
+impl<'b> CellPacker<'b> {
+    /// Packs behind what `bytes` has.
+    pub fn behind(bytes: &'b mut Vec<u8>) -> CellPacker<'b> {
+        CellPacker(bytes)
+    }
+
     /// A text.
     pub fn text(&mut self, text: &str) {
-        self.length(text.len() as u64);
+        self.length(text.len());
         self.0.extend_from_slice(text.as_bytes());
     }
 
@@ -61,15 +70,27 @@ impl CellPacker<'_> {
         match text.as_ref().map(AsRef::as_ref) {
             None => self.length(0),
             Some(text) => {
-                self.length(text.len() as u64 + 1);
+                self.length(text.len() + 1);
                 self.0.extend_from_slice(text.as_bytes());
             }
         }
     }
 
-    /// A number; small ones take few bytes.
+    /// A number, in as many bytes as it needs, after how many they are: most are small or nothing.
+    #[inline]
     pub fn integer(&mut self, number: i64) {
-        self.length(((number << 1) ^ (number >> 63)).cast_unsigned());
+        let folded = ((number << 1) ^ (number >> 63)).cast_unsigned();
+        let length = (u64::BITS - folded.leading_zeros()).div_ceil(8) as usize;
+        let mut bytes = [0; 9];
+        bytes[0] = length as u8;
+        bytes[1..].copy_from_slice(&folded.to_le_bytes());
+        self.0.extend_from_slice(&bytes);
+        self.0.truncate(self.0.len() - (8 - length));
+    }
+
+    /// How many cells or rows follow.
+    pub fn count(&mut self, count: usize) {
+        self.integer(i64::try_from(count).expect("fewer than 2⁶³"));
     }
 
     /// Bytes of a number that whoever unpacks knows.
@@ -79,10 +100,15 @@ impl CellPacker<'_> {
 
     /// A number that may be absent.
     pub fn maybe_integer(&mut self, number: Option<i64>) {
-        self.0.push(u8::from(number.is_some()));
-        if let Some(number) = number {
-            self.integer(number);
+        match number {
+            Some(number) => self.integer(number),
+            None => self.0.push(ABSENT),
         }
+    }
+
+    /// A yes or no.
+    pub fn flag(&mut self, flag: bool) {
+        self.0.push(u8::from(flag));
     }
 
     /// A yes or no that may be absent.
@@ -97,10 +123,7 @@ impl CellPacker<'_> {
 
     /// An instant that may be absent.
     pub fn maybe_instant(&mut self, instant: Option<DateTime<Utc>>) {
-        self.0.push(u8::from(instant.is_some()));
-        if let Some(instant) = instant {
-            self.instant(instant);
-        }
+        self.maybe_integer(instant.map(|instant| instant.timestamp_micros()));
     }
 
     /// A calendar day.
@@ -125,14 +148,11 @@ impl CellPacker<'_> {
 
     /// A calendar day that may be absent.
     pub fn maybe_date(&mut self, date: Option<NaiveDate>) {
-        self.0.push(u8::from(date.is_some()));
-        if let Some(date) = date {
-            self.date(date);
-        }
+        self.maybe_integer(date.map(|date| i64::from(date.to_epoch_days())));
     }
 
     /// Seven bits a byte, the lowest first.
-    fn length(&mut self, mut number: u64) {
+    fn length(&mut self, mut number: usize) {
         while number >= 0x80 {
             self.0.push(number.to_le_bytes()[0] | 0x80);
             number >>= 7;
@@ -173,6 +193,11 @@ impl<'r> PackedRow<'r> {
     /// The bytes of its cells.
     pub fn cells(&self) -> &'r [u8] {
         self.cells
+    }
+
+    /// What it takes, its head included.
+    pub(super) fn length(&self) -> usize {
+        HEAD_BYTES + self.key.len() + self.cells.len()
     }
 }
 
@@ -247,6 +272,16 @@ pub struct Unpacker<'r> {
 }
 
 impl<'r> Unpacker<'r> {
+    /// Reads cells that lie one after the other, without a key.
+    pub fn of_cells(cells: &'r [u8]) -> Unpacker<'r> {
+        Unpacker { key: &[], cells }
+    }
+
+    /// The cells that were not read yet.
+    pub fn rest(&self) -> &'r [u8] {
+        self.cells
+    }
+
     /// The next text of the key.
     pub fn key_text(&mut self) -> Cow<'r, str> {
         let end = memchr(END, self.key).expect("a text of the key ends");
@@ -268,25 +303,43 @@ impl<'r> Unpacker<'r> {
     }
 
     /// A number.
+    #[inline]
     pub fn integer(&mut self) -> i64 {
-        let number = self.length();
-        (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+        self.maybe_integer().expect("a number that must be there was packed")
+    }
+
+    /// How many cells or rows follow.
+    pub fn count(&mut self) -> usize {
+        usize::try_from(self.integer()).expect("a packed count")
     }
 
     /// So many bytes.
     pub fn bytes(&mut self, length: usize) -> &'r [u8] {
-        self.take(length as u64)
+        self.take(length)
     }
 
     /// A number that may be absent.
+    #[inline]
     pub fn maybe_integer(&mut self) -> Option<i64> {
-        let is_there = self.take(1) == [1];
-        is_there.then(|| self.integer())
+        let length = self.byte();
+        if length == ABSENT {
+            return None;
+        }
+        let mut bytes = [0; 8];
+        let length = usize::from(length);
+        bytes[..length].copy_from_slice(self.take(length));
+        let folded = u64::from_le_bytes(bytes);
+        Some((folded >> 1).cast_signed() ^ -(folded & 1).cast_signed())
+    }
+
+    /// A yes or no.
+    pub fn flag(&mut self) -> bool {
+        self.byte() != 0
     }
 
     /// A yes or no that may be absent.
     pub fn maybe_flag(&mut self) -> Option<bool> {
-        self.take(1)[0].checked_sub(1).map(|flag| flag == 1)
+        self.byte().checked_sub(1).map(|flag| flag == 1)
     }
 
     /// Microseconds of an instant.
@@ -316,28 +369,40 @@ impl<'r> Unpacker<'r> {
 
     /// A calendar day that may be absent.
     pub fn maybe_date(&mut self) -> Option<NaiveDate> {
-        let is_there = self.take(1) == [1];
-        is_there.then(|| self.date())
+        let days = self.maybe_integer()?;
+        Some(NaiveDate::from_epoch_days(i32::try_from(days).expect("what was packed")).expect("what was packed"))
     }
 
-    fn take(&mut self, length: u64) -> &'r [u8] {
-        let length = usize::try_from(length).expect("a cell fits into memory");
+    #[inline]
+    fn byte(&mut self) -> u8 {
+        self.take(1)[0]
+    }
+
+    #[inline]
+    fn take(&mut self, length: usize) -> &'r [u8] {
         let (taken, rest) = self.cells.split_at(length);
         self.cells = rest;
         taken
     }
 
-    fn length(&mut self) -> u64 {
-        let (mut number, mut shift) = (0, 0);
-        for (index, byte) in self.cells.iter().enumerate() {
-            number |= u64::from(byte & 0x7f) << shift;
+    #[inline]
+    fn length(&mut self) -> usize {
+        match self.byte() {
+            short @ 0..0x80 => usize::from(short),
+            first => self.long_length(first),
+        }
+    }
+
+    fn long_length(&mut self, first: u8) -> usize {
+        let (mut number, mut shift) = (usize::from(first & 0x7f), 7);
+        loop {
+            let byte = self.byte();
+            number |= usize::from(byte & 0x7f) << shift;
             shift += 7;
-            if *byte < 0x80 {
-                self.cells = &self.cells[index + 1..];
+            if byte < 0x80 {
                 return number;
             }
         }
-        panic!("a cell is asked for that was not packed")
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sorting in runs of any size is sorting in memory.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -32,10 +34,7 @@ fn unpacked(row: PackedRow<'_>) -> Numbered {
 
 fn sorted(rows: &[Numbered], memory_bytes: usize) -> (Vec<Numbered>, usize) {
     let scratch = tempfile::tempdir().unwrap();
-    let mut sorter = Sorter::new(&Room { folder: scratch.path().to_owned(), memory_bytes });
-    rows.iter().for_each(|row| sorter.push(row).unwrap());
-    assert_eq!(sorter.rows(), rows.len() as u64);
-    let mut sorted = sorter.finish().unwrap();
+    let mut sorted = pushed(rows, scratch.path(), memory_bytes, None).finish().unwrap();
     let mut found = Vec::new();
     while let Some(row) = sorted.peek() {
         found.push(unpacked(row));
@@ -44,6 +43,25 @@ fn sorted(rows: &[Numbered], memory_bytes: usize) -> (Vec<Numbered>, usize) {
     sorted.advance().unwrap();
     assert_eq!(sorted.peek(), None);
     (found, sorted.runs_on_disk())
+}
+
+fn pushed(rows: &[Numbered], scratch: &Path, memory_bytes: usize, loose_bytes: Option<u64>) -> Sorter {
+    let mut sorter = Sorter::new(&Room { folder: scratch.to_owned(), memory_bytes });
+    if let Some(bytes) = loose_bytes {
+        sorter = sorter.compressing_from(bytes);
+    }
+    rows.iter().for_each(|row| sorter.push(row).unwrap());
+    assert_eq!(sorter.rows(), rows.len() as u64);
+    sorter
+}
+
+fn merged_ahead(sorter: Sorter) -> Vec<Numbered> {
+    let (mut rows, mut found) = (sorter.finish().unwrap().ahead().unwrap(), Vec::new());
+    while let Some(row) = rows.peek() {
+        found.push(unpacked(row));
+        rows.advance().unwrap();
+    }
+    found
 }
 
 fn numbered(keys: Vec<(String, String)>, note: Option<&str>) -> Vec<Numbered> {
@@ -67,10 +85,29 @@ proptest! {
     }
 
     #[test]
+    fn rows_come_back_the_same_from_compressed_runs_and_from_a_thread_that_is_ahead(
+        keys in prop::collection::vec(("(4200)?[a\u{0}\u{1}券]{0,3}", "[0-1]{0,20}"), 0..80),
+        memory_bytes in 1_usize..4_000,
+        loose_bytes in prop_oneof![Just(0), 1_u64..1_000],
+        note in prop::option::of(".{0,9}"),
+    ) {
+        let rows = numbered(keys, note.as_deref());
+        let mut wanted = rows.clone();
+        wanted.sort_by(|one, other| one.key.cmp(&other.key));
+        let scratch = tempfile::tempdir().unwrap();
+        for loose_bytes in [None, Some(loose_bytes)] {
+            let sorter = || pushed(&rows, scratch.path(), memory_bytes, loose_bytes);
+            let found: Vec<_> = sorter().finish().unwrap().map(unpacked).map(Result::unwrap).collect();
+            prop_assert_eq!(&found, &wanted);
+            prop_assert_eq!(&merged_ahead(sorter()), &wanted);
+        }
+    }
+
+    #[test]
     fn cells_come_back_as_they_were_packed(number: i64, texts: Vec<Option<String>>, micros in -9_000_000_000_000_000_i64..9_000_000_000_000_000) {
         let instant = chrono::DateTime::from_timestamp_micros(micros).unwrap();
         let mut bytes = Vec::new();
-        let mut cells = CellPacker(&mut bytes);
+        let mut cells = CellPacker::behind(&mut bytes);
         cells.integer(number);
         texts.iter().for_each(|text| cells.maybe_text(text.as_ref()));
         cells.maybe_instant(None);
@@ -78,6 +115,10 @@ proptest! {
         [None, Some(number)].into_iter().for_each(|number| cells.maybe_integer(number));
         [None, Some(instant.date_naive())].into_iter().for_each(|date| cells.maybe_date(date));
         [None, Some(false), Some(true)].into_iter().for_each(|flag| cells.maybe_flag(flag));
+        cells.flag(true);
+        cells.flag(false);
+        cells.count(texts.len());
+        cells.integer(number >> 40);
         cells.bytes(b"raw");
         cells.date(instant.date_naive());
         let mut cells = PackedRow::of_parts(&[], &bytes).unpack();
@@ -90,6 +131,8 @@ proptest! {
         prop_assert_eq!([cells.maybe_integer(), cells.maybe_integer()], [None, Some(number)]);
         prop_assert_eq!([cells.maybe_date(), cells.maybe_date()], [None, Some(instant.date_naive())]);
         prop_assert_eq!([(); 3].map(|()| cells.maybe_flag()), [None, Some(false), Some(true)]);
+        prop_assert_eq!([cells.flag(), cells.flag()], [true, false]);
+        prop_assert_eq!((cells.count(), cells.integer()), (texts.len(), number >> 40));
         prop_assert_eq!(cells.bytes(3), b"raw");
         prop_assert_eq!(cells.date(), instant.date_naive());
     }
@@ -112,7 +155,7 @@ fn rows_that_are_set_aside_lie_on_the_disk_and_come_back_in_order_with_those_aft
     rows[..2].iter().for_each(|row| sorter.push(row).unwrap());
     sorter.set_aside().unwrap();
     sorter.set_aside().unwrap();
-    assert_eq!((sorter.filling.bytes(), sorter.spare.bytes(), sorter.run_bytes.len()), (0, 0, 1));
+    assert_eq!((sorter.filling.bytes(), sorter.spare.bytes(), sorter.runs.len()), (0, 0, 1));
     rows[2..].iter().for_each(|row| sorter.push(row).unwrap());
     let found: Vec<_> = sorter.finish().unwrap().map(unpacked).map(Result::unwrap).collect();
     assert_eq!(found.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 3, 0, 2]);

@@ -11,17 +11,17 @@ use super::join::{BillSide, Joined, OfNumber};
 use super::order::{Line, Totals};
 use super::output::Output;
 use super::refunds::{RefundBlocks, Refunds};
-use super::{by_text, key_of, text_and_cells};
+use super::{by_text, key_of};
 use crate::dataset::columns::DayNumber;
 use crate::dataset::partition::PartitionError;
 use crate::money::Fen;
-use crate::reconcile::cells::Packer;
 use crate::reconcile::cursor::{Cursor, Held};
 use crate::reconcile::error::{ReconcileError, scratched};
+use crate::reconcile::grouped::{Grouped, row, sorter};
 use crate::reconcile::merge::Keyed;
 use crate::reconcile::parameters::days;
-use crate::reconcile::spill::{Grouped, Packed, Sorter};
 use crate::reconcile::tally::{BillRows, Tally};
+use crate::sorter::{CellPacker, PackedRow, Sorter};
 
 /// Orders and payments that wait for the end, by transaction.
 pub(super) struct Apart {
@@ -44,7 +44,7 @@ struct Waiting<'a> {
 
 impl Apart {
     pub(super) fn new(scratch: &Path) -> Apart {
-        Apart { orders: Sorter::new(scratch), payments: Sorter::new(scratch) }
+        Apart { orders: sorter(scratch), payments: sorter(scratch) }
     }
 
     /// An order of a transaction, and the payments of its number: none of them is of that transaction.
@@ -54,22 +54,22 @@ impl Apart {
         lines: &[Line<'_>],
         same_number: &[BilledOrder<'_>],
     ) -> Result<(), ReconcileError> {
-        let pack = |cells: &mut Packer<'_>| {
+        let pack = |cells: &mut CellPacker<'_>| {
             cells.count(lines.len());
             lines.iter().for_each(|line| line.pack(cells));
             cells.count(same_number.len());
             same_number.iter().for_each(|payment| payment.pack(cells));
         };
-        self.orders.push(by_text(transaction_id), pack).map_err(scratched)
+        self.orders.push(&row(by_text(transaction_id), pack)).map_err(scratched)
     }
 
     /// A payment whose number no order has.
     pub(super) fn payment(&mut self, payment: &BilledOrder<'_>) -> Result<(), ReconcileError> {
-        let pack = |cells: &mut Packer<'_>| {
+        let pack = |cells: &mut CellPacker<'_>| {
             cells.integer(payment.rows.rows);
             cells.integer(payment.rows.fen.0);
         };
-        self.payments.push(by_text(payment.transaction_id), pack).map_err(scratched)
+        self.payments.push(&row(by_text(payment.transaction_id), pack)).map_err(scratched)
     }
 
     /// Joins every order with the payment of its transaction, into `output`, and counts the payments.
@@ -79,15 +79,15 @@ impl Apart {
         refunds: &Refunds,
         (output, payment_rows): (&mut Output, &mut BillRows),
     ) -> Result<(), ReconcileError> {
-        let mut orders = Grouped::new(self.orders.finish().map_err(scratched)?);
-        let mut payments = Grouped::new(self.payments.finish().map_err(scratched)?);
+        let mut orders = self.orders.finish().and_then(Grouped::new).map_err(scratched)?;
+        let mut payments = self.payments.finish().and_then(Grouped::new).map_err(scratched)?;
         let mut blocks = RefundBlocks::default();
         let mut bills = BillWalk::open(if orders.peek().is_none() { &[] } else { window })?;
         while orders.take_next().map_err(scratched)? {
-            let (transaction_id, _) = text_and_cells(&orders.rows()[0]);
+            let transaction_id = orders.text();
             count_smaller(&mut payments, Some(transaction_id), payment_rows)?;
             payments.take(key_of(transaction_id)).map_err(scratched)?;
-            payments.rows().iter().for_each(|payment| payment_rows.count(tally(payment), true));
+            payments.rows().for_each(|payment| payment_rows.count(tally(payment), true));
             let payment = bills.find(transaction_id)?;
             for order in orders.rows() {
                 let Waiting { lines, same_number } = Waiting::of(order);
@@ -106,20 +106,20 @@ fn count_smaller(
     transaction_id: Option<&str>,
     payment_rows: &mut BillRows,
 ) -> Result<(), ReconcileError> {
-    while let Some(payment) = payments.take_smaller(transaction_id.map(key_of)).map_err(scratched)? {
-        payment_rows.count(tally(payment), false);
+    while payments.take_smaller(transaction_id.map(key_of)).map_err(scratched)? {
+        payments.rows().for_each(|payment| payment_rows.count(tally(payment), false));
     }
     Ok(())
 }
 
-fn tally(payment: &Packed) -> Tally {
-    let mut cells = payment.facts();
+fn tally(payment: PackedRow<'_>) -> Tally {
+    let mut cells = payment.unpack();
     Tally { rows: cells.integer(), fen: Fen(cells.integer()) }
 }
 
 impl<'a> Waiting<'a> {
-    fn of(row: &'a Packed) -> Waiting<'a> {
-        let mut cells = row.facts();
+    fn of(row: PackedRow<'a>) -> Waiting<'a> {
+        let mut cells = row.unpack();
         let lines: Vec<_> = (0..cells.count()).map(|_| Line::unpack(&mut cells)).collect();
         let number = lines.first().map_or("", |line| line.row.out_trade_no);
         let same_number = (0..cells.count()).map(|_| BilledOrder::unpack(number, &mut cells)).collect();

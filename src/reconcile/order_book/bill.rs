@@ -3,9 +3,9 @@
 
 use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
-use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::merge::Keyed;
 use crate::reconcile::tally::Tally;
+use crate::sorter::{CellPacker, Unpacker};
 
 row_type! {
     /// A payment row of a bill.
@@ -77,7 +77,7 @@ impl<'a> BilledOrder<'a> {
     }
 
     /// All but the order number, by which it is sorted.
-    pub(super) fn pack(&self, cells: &mut Packer<'_>) {
+    pub(super) fn pack(&self, cells: &mut CellPacker<'_>) {
         cells.text(self.transaction_id);
         cells.maybe_integer(self.order_fen.map(|fen| fen.0));
         cells.integer(i64::from(self.day));

@@ -12,16 +12,15 @@ use super::output::Output;
 use super::payments::Payments;
 use super::refunds::{RefundBlocks, RefundRows, Refunded, Refunds};
 use super::seen::Seen;
-use super::{LineAmounts, Order, OrderBook, key_of, text_and_cells};
+use super::{LineAmounts, Order, OrderBook, key_of};
 use crate::behind::Behind;
 use crate::dataset::columns::DayNumber;
 use crate::money::Fen;
-use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::error::{ReconcileError, scratched};
 use crate::reconcile::rules::Reads;
-use crate::reconcile::spill::Packed;
 use crate::reconcile::tally::{BillRows, Tally};
 use crate::reconcile::text_hash::hash;
+use crate::sorter::{CellPacker, PackedRow, Unpacker};
 
 /// Chunks of orders that wait to be put out.
 const SETTLED_AHEAD: usize = 2;
@@ -90,7 +89,7 @@ impl<'a> BillSide<'a> {
         }
     }
 
-    fn pack(&self, cells: &mut Packer<'_>) {
+    fn pack(&self, cells: &mut CellPacker<'_>) {
         cells.maybe_text(self.transaction_id);
         cells.maybe_integer(self.paid.map(|fen| fen.0));
         cells.maybe_integer(self.day.map(i64::from));
@@ -119,7 +118,7 @@ impl Settled {
         mut see: impl FnMut(&Joined<'_>) -> Result<(), ReconcileError>,
     ) -> Result<(), ReconcileError> {
         let (mut orders, mut bills, mut lines) =
-            (Orders::in_bytes(&self.lines), Unpacker::new(&self.bills), Vec::new());
+            (Orders::in_bytes(&self.lines), Unpacker::of_cells(&self.bills), Vec::new());
         while orders.next_into(&mut lines) {
             if bills.flag() {
                 see(&Joined { totals: Totals::of(&lines), lines: &lines, bill: BillSide::unpack(&mut bills) })?;
@@ -221,19 +220,19 @@ impl Join {
         let mut bills = Vec::with_capacity(chunk.len() / 4);
         let (mut orders, mut lines) = (Orders::in_bytes(&chunk), Vec::new());
         while orders.next_into(&mut lines) {
-            self.order(&lines, &mut Packer::new(&mut bills))?;
+            self.order(&lines, &mut CellPacker::behind(&mut bills))?;
         }
         Ok(self.output.give(Settled { lines: chunk, bills }))
     }
 
     /// Packs what the bills say about an order.
-    fn order(&mut self, lines: &[Line<'_>], bill: &mut Packer<'_>) -> Result<(), ReconcileError> {
+    fn order(&mut self, lines: &[Line<'_>], bill: &mut CellPacker<'_>) -> Result<(), ReconcileError> {
         let totals = Totals::of(lines);
         self.seen_odd.see(&totals);
         self.refund_rows.see(&totals).map_err(scratched)?;
         self.pass_payments(Some(totals.out_trade_no))?;
         self.payments.by_number.take(key_of(totals.out_trade_no)).map_err(scratched)?;
-        let same_number: Vec<_> = self.payments.by_number.rows().iter().map(billed).collect();
+        let same_number: Vec<_> = self.payments.by_number.rows().map(|row| billed(totals.out_trade_no, row)).collect();
         same_number.iter().for_each(|payment| self.payment_rows.count(payment.rows, true));
         let by_id = |id: &str| same_number.iter().find(|payment| payment.transaction_id == id).copied();
         let found = totals.transaction_id.and_then(by_id);
@@ -252,8 +251,9 @@ impl Join {
     /// Goes past the payments of smaller numbers: no order has theirs.
     fn pass_payments(&mut self, out_trade_no: Option<&str>) -> Result<(), ReconcileError> {
         let key = out_trade_no.map(key_of);
-        while let Some(payment) = self.payments.by_number.take_smaller(key).map_err(scratched)? {
-            self.apart.payment(&billed(payment))?;
+        let payments = &mut self.payments.by_number;
+        while payments.take_smaller(key).map_err(scratched)? {
+            payments.rows().try_for_each(|row| self.apart.payment(&billed(payments.text(), row)))?;
         }
         Ok(())
     }
@@ -272,7 +272,6 @@ impl Join {
     }
 }
 
-fn billed(row: &Packed) -> BilledOrder<'_> {
-    let (number, mut cells) = text_and_cells(row);
-    BilledOrder::unpack(number, &mut cells)
+fn billed<'a>(out_trade_no: &'a str, row: PackedRow<'a>) -> BilledOrder<'a> {
+    BilledOrder::unpack(out_trade_no, &mut row.unpack())
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 use super::Order;
 use super::filter::{BITS_OF_MANY, Filter, FilterWriter};
 use crate::bisection::first_not;
-use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::text_hash::hash;
+use crate::sorter::{CellPacker, Unpacker};
 
 /// How rows are filed: what they are, and by which of their texts they are found.
 pub(in crate::reconcile) trait Filing {
@@ -26,7 +26,7 @@ pub(in crate::reconcile) trait Filing {
     /// The text it is found by.
     fn key<'r>(row: &'r Self::Row<'_>) -> &'r str;
 
-    fn pack(row: &Self::Row<'_>, cells: &mut Packer<'_>);
+    fn pack(row: &Self::Row<'_>, cells: &mut CellPacker<'_>);
 
     fn unpack<'a>(cells: &mut Unpacker<'a>) -> Self::Row<'a>;
 }
@@ -45,7 +45,7 @@ impl Filing for OrdersByNumber {
         order.out_trade_no
     }
 
-    fn pack(order: &Order<'_>, cells: &mut Packer<'_>) {
+    fn pack(order: &Order<'_>, cells: &mut CellPacker<'_>) {
         order.pack(cells);
     }
 
@@ -120,7 +120,7 @@ impl<F: Filing> LookupWriter<F> {
     pub(super) fn push(&mut self, row: &F::Row<'_>) -> io::Result<()> {
         let mut packed = std::mem::take(&mut self.row);
         packed.clear();
-        F::pack(row, &mut Packer::new(&mut packed));
+        F::pack(row, &mut CellPacker::behind(&mut packed));
         self.push_packed(F::key(row), &packed)?;
         self.row = packed;
         Ok(())
@@ -175,7 +175,7 @@ impl<F: Filing> Lookup<F> {
         for run in self.runs.iter().filter(|run| run.filter.may_hold(hash)) {
             run.read_block(key, block)?;
             if let Some(start) = start_of::<F>(key, block) {
-                return Ok(Some(F::unpack(&mut Unpacker::new(&block[start..]))));
+                return Ok(Some(F::unpack(&mut Unpacker::of_cells(&block[start..]))));
             }
         }
         Ok(None)
@@ -197,8 +197,8 @@ impl Lookup {
 
 /// Where the row of a text begins in a block.
 fn start_of<F: Filing>(key: &str, block: &[u8]) -> Option<usize> {
-    let mut cells = Unpacker::new(block);
-    while !cells.is_empty() {
+    let mut cells = Unpacker::of_cells(block);
+    while !cells.rest().is_empty() {
         let start = block.len() - cells.rest().len();
         if F::key(&F::unpack(&mut cells)) == key {
             return Some(start);

@@ -32,17 +32,16 @@ pub(super) use lookup::Lookup;
 pub(super) use source_files::source_files;
 pub(super) use table::path_of as table;
 
-use super::cells::{Packer, Unpacker};
 use super::coupon_key::CouponKey;
 use super::cursor;
 use super::error::ReconcileError;
 use super::files::DayFiles;
 use super::rules::Reads;
-use super::spill::{Packed, Sorted};
 use super::tally::{BillRows, Tally};
 use crate::dataset::columns::Columns;
 use crate::dataset::columns::Micros;
 use crate::money::Fen;
+use crate::sorter::{CellPacker, Sorted, Unpacker};
 
 /// The views this module computes.
 pub(super) const VIEWS: [&str; 5] = ["order_lines", "order_totals", "bill_payments", "bill_refunds", "bill_merchants"];
@@ -95,7 +94,7 @@ pub(super) struct OrderBook {
 }
 
 impl<'a> Order<'a> {
-    pub(super) fn pack(&self, cells: &mut Packer<'_>) {
+    pub(super) fn pack(&self, cells: &mut CellPacker<'_>) {
         cells.text(self.out_trade_no);
         for text in [self.transaction_id, self.merchant, self.openid] {
             cells.maybe_text(text);
@@ -134,7 +133,7 @@ impl<'a> Order<'a> {
 }
 
 impl LineAmounts {
-    pub(super) fn pack(self, cells: &mut Packer<'_>) {
+    pub(super) fn pack(self, cells: &mut CellPacker<'_>) {
         for amount in [self.goods, self.discount, self.paid] {
             cells.integer(amount.0);
         }
@@ -187,13 +186,6 @@ fn by_text(text: &str) -> (&str, &str) {
 /// The key of what was sorted `by_text`.
 fn key_of(text: &str) -> CouponKey<'_> {
     CouponKey::of(b"", text.as_bytes())
-}
-
-/// The text a row was sorted by, and the cells behind it.
-fn text_and_cells(row: &Packed) -> (&str, Unpacker<'_>) {
-    let mut cells = row.cells();
-    cells.text();
-    (cells.text(), cells)
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use chrono::NaiveDate;
 
 use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
-use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::error::ReconcileError;
 use crate::reconcile::merge::{DayMerge, Keyed};
+use crate::sorter::{CellPacker, Unpacker};
 
 row_type! {
     /// A line of an order export.
@@ -87,7 +87,7 @@ impl<'a> Line<'a> {
         !(self.row.stock_id.is_empty() || self.row.coupon_code.is_empty())
     }
 
-    pub(super) fn pack(&self, cells: &mut Packer<'_>) {
+    pub(super) fn pack(&self, cells: &mut CellPacker<'_>) {
         let row = &self.row;
         cells.text(row.out_trade_no);
         cells.text(row.stock_id);
@@ -156,7 +156,7 @@ fn pack_next(
     let (start, mut rows) = (chunk.len(), 0);
     while exports.peek_key() == Some(number) {
         let Some((day, row)) = exports.peek() else { break };
-        Line { row, day }.pack(&mut Packer::new(chunk));
+        Line { row, day }.pack(&mut CellPacker::behind(chunk));
         rows += 1;
         exports.advance()?;
     }
@@ -174,15 +174,15 @@ fn latest(packed: &[u8]) -> Vec<u8> {
     lines.sort_by_key(|line| (line.row.stock_id, line.row.coupon_code, Reverse(line.day)));
     lines.dedup_by_key(|line| (line.row.stock_id, line.row.coupon_code));
     let mut kept = Vec::with_capacity(packed.len());
-    lines.iter().for_each(|line| line.pack(&mut Packer::new(&mut kept)));
+    lines.iter().for_each(|line| line.pack(&mut CellPacker::behind(&mut kept)));
     kept
 }
 
 /// Packed lines, one after the other.
 fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
-    let mut cells = Unpacker::new(bytes);
+    let mut cells = Unpacker::of_cells(bytes);
     let mut lines = Vec::new();
-    while !cells.is_empty() {
+    while !cells.rest().is_empty() {
         lines.push(Line::unpack(&mut cells));
     }
     lines
@@ -196,13 +196,13 @@ pub(super) struct Orders<'a> {
 
 impl<'a> Orders<'a> {
     pub(super) fn in_bytes(bytes: &'a [u8]) -> Orders<'a> {
-        let mut orders = Orders { cells: Unpacker::new(bytes), next: None };
+        let mut orders = Orders { cells: Unpacker::of_cells(bytes), next: None };
         orders.read();
         orders
     }
 
     fn read(&mut self) {
-        self.next = (!self.cells.is_empty()).then(|| Line::unpack(&mut self.cells));
+        self.next = (!self.cells.rest().is_empty()).then(|| Line::unpack(&mut self.cells));
     }
 
     /// The lines of the next order, into `lines`; `false` when there is none.

@@ -8,14 +8,14 @@ use super::join::{Joined, Settled};
 use super::lookup::{Lookup, LookupWriter, OrdersByNumber};
 use super::order::Line;
 use super::table::{LinesRow, LinesTable, TotalsRow, TotalsTable, path_of, torn};
-use super::{LineAmounts, OrderBook, by_text, text_and_cells};
+use super::{LineAmounts, OrderBook, by_text};
 use crate::clock::business_day;
-use crate::reconcile::cells::Packer;
 use crate::reconcile::error::{ReconcileError, scratched};
+use crate::reconcile::grouped::{Grouped, row, sorter};
 use crate::reconcile::rules::Reads;
 use crate::reconcile::scratch_table::RowWriter;
-use crate::reconcile::spill::{Packed, Sorter};
 use crate::reconcile::tally::{BillRows, Tally};
+use crate::sorter::{CellPacker, Sorter};
 
 /// Everything that comes out of the join.
 pub(super) struct Output {
@@ -41,9 +41,9 @@ impl Output {
     pub(super) fn new(scratch: &Path, lines: u64, reads: &Reads) -> Result<Output, ReconcileError> {
         Ok(Output {
             scratch: scratch.to_owned(),
-            claims: Sorter::new(scratch),
+            claims: sorter(scratch),
             lookup: LookupWriter::new(scratch, lines).map_err(scratched)?,
-            late: Late { orders: Sorter::new(scratch), count: 0 },
+            late: Late { orders: sorter(scratch), count: 0 },
             totals: RowWriter::new(path_of(scratch, "order_totals"), lines).only(reads.of("order_totals")),
             lines: RowWriter::new(path_of(scratch, "order_lines"), lines).only(reads.of("order_lines")),
             coupon_lines: Tally::default(),
@@ -71,24 +71,24 @@ impl Output {
         self.pack(joined);
         self.late.count += 1;
         let (key, packed) = (by_text(joined.totals.out_trade_no), &self.packed);
-        self.late.orders.push(key, |cells| cells.packed(packed)).map_err(scratched)?;
+        self.late.orders.push(&row(key, |cells| cells.bytes(packed))).map_err(scratched)?;
         self.anywhere(joined)
     }
 
     fn pack(&mut self, joined: &Joined<'_>) {
         self.packed.clear();
-        joined.order().pack(&mut Packer::new(&mut self.packed));
+        joined.order().pack(&mut CellPacker::behind(&mut self.packed));
     }
 
     /// What becomes of an order, which is packed already, whenever it comes.
     fn anywhere(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
         for line in joined.lines.iter().filter(|line| line.names_coupon()) {
             self.coupon_lines = self.coupon_lines.plus(Tally { rows: 1, fen: line.row.discount_fen });
-            let claim = |cells: &mut Packer<'_>| {
+            let claim = |cells: &mut CellPacker<'_>| {
                 LineAmounts::of(line).pack(cells);
-                cells.packed(&self.packed);
+                cells.bytes(&self.packed);
             };
-            self.claims.push((line.row.stock_id, line.row.coupon_code), claim).map_err(scratched)?;
+            self.claims.push(&row((line.row.stock_id, line.row.coupon_code), claim)).map_err(scratched)?;
         }
         self.totals.push(&totals_row(joined)).map_err(torn)?;
         joined.lines.iter().try_for_each(|line| self.lines.push(&lines_row(line))).map_err(torn)
@@ -112,11 +112,9 @@ impl Output {
 impl Late {
     fn finish(self, scratch: &Path) -> std::io::Result<LookupWriter<OrdersByNumber>> {
         let mut lookup = LookupWriter::new(scratch, self.count)?;
-        let (mut orders, mut row) = (self.orders.finish()?, Packed::default());
-        while let Some(next) = orders.next(row)? {
-            row = next;
-            let (number, cells) = text_and_cells(&row);
-            lookup.push_packed(number, cells.rest())?;
+        let mut orders = Grouped::new(self.orders.finish()?)?;
+        while orders.take_smaller(None)? {
+            orders.rows().try_for_each(|row| lookup.push_packed(orders.text(), row.cells()))?;
         }
         Ok(lookup)
     }

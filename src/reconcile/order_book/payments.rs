@@ -13,10 +13,10 @@ use super::table::{MerchantsRow, MerchantsTable, PaymentsRow, PaymentsTable, pat
 use crate::dataset::columns::DayNumber;
 use crate::reconcile::cursor::{self, Held};
 use crate::reconcile::error::{ReconcileError, scratched};
+use crate::reconcile::grouped::{Grouped, row as packed, sorter};
 use crate::reconcile::merge::DayMerge;
 use crate::reconcile::rules::Reads;
 use crate::reconcile::scratch_table::RowWriter;
-use crate::reconcile::spill::{Grouped, Sorter};
 use crate::reconcile::tally::Tally;
 use crate::reconcile::text_hash::hash;
 
@@ -37,7 +37,7 @@ struct Merchants(BTreeSet<String>);
 /// Reads the bills of the look-back; writes the tables of their payments and merchants into `scratch`.
 pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path, reads: &Reads) -> Result<Payments, ReconcileError> {
     let mut bills = DayMerge::<PaymentColumns>::open("payments", window)?;
-    let mut sorter = Sorter::new(scratch);
+    let mut sorter = sorter(scratch);
     let count = cursor::count_rows(window.iter().map(|(_, path)| *path))?;
     let mut transactions = FilterWriter::for_keys(count, BITS_OF_MANY);
     let mut table = RowWriter::<PaymentsTable>::new(path_of(scratch, "bill_payments"), count);
@@ -50,13 +50,13 @@ pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path, reads: &Reads)
         let billed = BilledOrder::of(&payment, rows, &mut odd_rows);
         total = total.plus(payment.tally());
         transactions.add(hash(payment.transaction_id));
-        sorter.push(by_text(payment.out_trade_no), |cells| billed.pack(cells)).map_err(scratched)?;
+        sorter.push(&packed(by_text(payment.out_trade_no), |cells| billed.pack(cells))).map_err(scratched)?;
         merchants.add(&payment);
         table.push(&payments_row(&payment)).map_err(torn)?;
     }
     table.finish().map_err(torn)?;
     merchants.write(scratch)?;
-    let by_number = Grouped::new(sorter.finish().map_err(scratched)?);
+    let by_number = sorter.finish().and_then(Grouped::new).map_err(scratched)?;
     Ok(Payments { by_number, transactions: transactions.finish(), odd_rows, total })
 }
 

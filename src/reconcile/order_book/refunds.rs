@@ -12,17 +12,17 @@ use super::filter::{BITS_OF_FEW, Filter, FilterWriter};
 use super::lookup::{Filing, Lookup, LookupWriter};
 use super::order::Totals;
 use super::table::{RefundsRow, RefundsTable, path_of, torn};
-use super::{by_text, key_of, text_and_cells};
+use super::{by_text, key_of};
 use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
-use crate::reconcile::cells::{Packer, Unpacker};
 use crate::reconcile::cursor;
 use crate::reconcile::error::{ReconcileError, scratched};
+use crate::reconcile::grouped::{Grouped, row as packed, sorter};
 use crate::reconcile::merge::{DayMerge, Keyed};
 use crate::reconcile::scratch_table::RowWriter;
-use crate::reconcile::spill::{Grouped, Packed, Sorter};
 use crate::reconcile::tally::{BillRows, Tally};
 use crate::reconcile::text_hash::hash;
+use crate::sorter::{CellPacker, PackedRow, Rows, Sorter, Unpacker};
 
 row_type! {
     /// A refund row of a bill.
@@ -65,8 +65,8 @@ impl<'a> Refunded<'a> {
         }
     }
 
-    fn of_rows(rows: &'a [Packed]) -> Refunded<'a> {
-        let refunded = rows.iter().map(|row| Refunded::unpack(&mut row.facts()));
+    fn of_rows(rows: Rows<'a>) -> Refunded<'a> {
+        let refunded = rows.map(|row| Refunded::unpack(&mut row.unpack()));
         refunded.reduce(Refunded::with).unwrap_or_default()
     }
 
@@ -81,7 +81,7 @@ impl<'a> Refunded<'a> {
         }
     }
 
-    pub(super) fn pack(&self, cells: &mut Packer<'_>) {
+    pub(super) fn pack(&self, cells: &mut CellPacker<'_>) {
         cells.text(self.transaction_id);
         cells.text(self.out_trade_no);
         cells.integer(self.fen.0);
@@ -137,7 +137,7 @@ impl<K: FiledBy> Filing for Filed<K> {
         K::key(refunded)
     }
 
-    fn pack(refunded: &Refunded<'_>, cells: &mut Packer<'_>) {
+    fn pack(refunded: &Refunded<'_>, cells: &mut CellPacker<'_>) {
         refunded.pack(cells);
     }
 
@@ -162,11 +162,13 @@ impl Refunds {
     pub(super) fn read(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<(Refunds, RefundRows), ReconcileError> {
         let mut bills = DayMerge::<RefundColumns>::open("refunds", window)?;
         let count = cursor::count_rows(window.iter().map(|(_, path)| *path))?;
-        let (mut rows, mut refunds) = (RowsRead::expecting(count, scratch), Sorter::new(scratch));
+        let (mut rows, mut refunds) = (RowsRead::expecting(count, scratch), sorter(scratch));
         while let Some(refund) = Refund::take(&mut bills, |row| rows.add(row))? {
             let refunded = refund.refunded();
             if !refund.has_failed {
-                refunds.push(by_text(refunded.transaction_id), |cells| refunded.pack(cells)).map_err(scratched)?;
+                refunds
+                    .push(&packed(by_text(refunded.transaction_id), |cells| refunded.pack(cells)))
+                    .map_err(scratched)?;
             }
         }
         let rows = rows.finish(scratch).map_err(scratched)?;
@@ -176,13 +178,13 @@ impl Refunds {
     /// Takes the refunds of each payment together, then those of each number.
     fn file(refunds: Sorter, count: u64, scratch: &Path) -> Result<Refunds, ReconcileError> {
         let mut table = RowWriter::<RefundsTable>::new(path_of(scratch, "bill_refunds"), count);
-        let mut numbers = Sorter::new(scratch);
+        let mut numbers = sorter(scratch);
         let mut by_transaction = LookupWriter::new(scratch, count).map_err(scratched)?;
-        let mut payments = Grouped::new(refunds.finish().map_err(scratched)?);
+        let mut payments = refunds.finish().and_then(Grouped::new).map_err(scratched)?;
         while payments.take_next().map_err(scratched)? {
             let refunded = Refunded::of_rows(payments.rows());
             by_transaction.push(&refunded).map_err(scratched)?;
-            numbers.push(by_text(refunded.out_trade_no), |cells| refunded.pack(cells)).map_err(scratched)?;
+            numbers.push(&packed(by_text(refunded.out_trade_no), |cells| refunded.pack(cells))).map_err(scratched)?;
             table.push(&refunded.row()).map_err(torn)?;
         }
         table.finish().map_err(torn)?;
@@ -205,7 +207,7 @@ impl Refunds {
 }
 
 fn file_by_number(numbers: Sorter, count: u64, scratch: &Path) -> io::Result<Lookup<Filed<OrderNumber>>> {
-    let (mut lookup, mut numbers) = (LookupWriter::new(scratch, count)?, Grouped::new(numbers.finish()?));
+    let (mut lookup, mut numbers) = (LookupWriter::new(scratch, count)?, Grouped::new(numbers.finish()?)?);
     while numbers.take_next()? {
         lookup.push(&Refunded::of_rows(numbers.rows()))?;
     }
@@ -292,25 +294,25 @@ struct RowsRead {
 impl RowsRead {
     fn expecting(count: u64, scratch: &Path) -> RowsRead {
         let transactions = FilterWriter::for_keys(count, BITS_OF_FEW);
-        RowsRead { unsorted: Sorter::new(scratch), transactions, total: Tally::default() }
+        RowsRead { unsorted: sorter(scratch), transactions, total: Tally::default() }
     }
 
     fn add(&mut self, row: &RefundRow<'_>) -> Result<(), ReconcileError> {
         self.total = self.total.plus(Tally { rows: 1, fen: row.applied_refund_fen });
         self.transactions.add(hash(row.transaction_id));
-        let pack = |cells: &mut Packer<'_>| {
+        let pack = |cells: &mut CellPacker<'_>| {
             cells.text(row.transaction_id);
             cells.integer(row.applied_refund_fen.0);
         };
-        self.unsorted.push(by_text(row.out_trade_no), pack).map_err(scratched)
+        self.unsorted.push(&packed(by_text(row.out_trade_no), pack)).map_err(scratched)
     }
 
     fn finish(self, scratch: &Path) -> io::Result<RefundRows> {
         Ok(RefundRows {
-            by_number: Grouped::new(self.unsorted.finish()?),
+            by_number: Grouped::new(self.unsorted.finish()?)?,
             transactions: self.transactions.finish(),
-            left: Sorter::new(scratch),
-            asked: Sorter::new(scratch),
+            left: sorter(scratch),
+            asked: sorter(scratch),
             counted: BillRows { total: self.total, ..BillRows::default() },
         })
     }
@@ -321,19 +323,21 @@ impl RefundRows {
     pub(super) fn see(&mut self, order: &Totals<'_>) -> io::Result<()> {
         self.pass(Some(order.out_trade_no))?;
         self.by_number.take(key_of(order.out_trade_no))?;
-        self.by_number.rows().iter().for_each(|row| self.counted.count(tally(row), true));
+        self.by_number.rows().for_each(|row| self.counted.count(tally(row), true));
         let asked = order.transaction_id.filter(|id| self.transactions.may_hold(hash(id)));
-        asked.map_or(Ok(()), |id| self.asked.push(by_text(id), |_| {}))
+        asked.map_or(Ok(()), |id| self.asked.push(&packed(by_text(id), |_| {})))
     }
 
     /// Goes past the rows of smaller numbers: no order has theirs.
     fn pass(&mut self, out_trade_no: Option<&str>) -> io::Result<()> {
-        while let Some(row) = self.by_number.take_smaller(out_trade_no.map(key_of))? {
-            let (mut cells, fen) = (row.facts(), tally(row).fen);
-            self.left.push(by_text(cells.text()), |left| {
-                left.text("");
-                left.integer(fen.0);
-            })?;
+        while self.by_number.take_smaller(out_trade_no.map(key_of))? {
+            for row in self.by_number.rows() {
+                let (transaction_id, fen) = (row.unpack().text(), tally(row).fen);
+                self.left.push(&packed(by_text(transaction_id), |left| {
+                    left.text("");
+                    left.integer(fen.0);
+                }))?;
+            }
         }
         Ok(())
     }
@@ -341,20 +345,20 @@ impl RefundRows {
     /// Every order was seen: counts the rows whose transaction one has, and the rest.
     pub(super) fn finish(mut self) -> io::Result<BillRows> {
         self.pass(None)?;
-        let (mut left, mut asked) = (Grouped::new(self.left.finish()?), Grouped::new(self.asked.finish()?));
+        let (mut left, mut asked) = (Grouped::new(self.left.finish()?)?, Grouped::new(self.asked.finish()?)?);
         while left.take_next()? {
-            let (transaction_id, _) = text_and_cells(&left.rows()[0]);
-            while asked.take_smaller(Some(key_of(transaction_id)))?.is_some() {}
-            let has_order = asked.peek() == Some(key_of(transaction_id));
-            left.rows().iter().for_each(|row| self.counted.count(tally(row), has_order));
+            let transaction = key_of(left.text());
+            while asked.take_smaller(Some(transaction))? {}
+            let has_order = asked.peek() == Some(transaction);
+            left.rows().for_each(|row| self.counted.count(tally(row), has_order));
         }
         Ok(self.counted)
     }
 }
 
 /// A row, whose amount lies behind a text.
-fn tally(row: &Packed) -> Tally {
-    let mut cells = row.facts();
+fn tally(row: PackedRow<'_>) -> Tally {
+    let mut cells = row.unpack();
     cells.text();
     Tally { rows: 1, fen: Fen(cells.integer()) }
 }

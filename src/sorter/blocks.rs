@@ -1,18 +1,15 @@
-//! Blocks of rows, compressed, for what of a night's sorts the cache of the system would not hold anyway. Knows no row.
+//! Blocks of rows, compressed, for what of a large sort the cache of the system would not hold anyway. Knows no row.
 
+use std::fmt;
 use std::io::{self, Read};
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::compress_bound;
 
-/// Bytes of a scratch file that lie as they are: what is smaller costs no time to compress.
-pub(super) const LOOSE_BYTES: u64 = 1 << 30;
-/// Rows of a scratch table up to which it is written as it lies in memory.
-pub(super) const LOOSE_ROWS: u64 = 8 << 20;
+use super::head::{HEAD_BYTES, head, lengths};
+
 /// Ids and hashes written as text get hardly smaller above it.
-pub(super) const ZSTD_LEVEL: i32 = 1;
-/// Two lengths, compressed and not.
-const HEAD_BYTES: usize = 8;
+const ZSTD_LEVEL: i32 = 1;
 
 /// Compresses blocks.
 pub(super) struct Press {
@@ -25,6 +22,12 @@ pub(super) struct Press {
 pub(super) struct Opener {
     decompressor: Option<Decompressor<'static>>,
     block: Vec<u8>,
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener").finish_non_exhaustive()
+    }
 }
 
 impl Press {
@@ -61,16 +64,6 @@ impl Opener {
         decompressor.decompress_to_buffer(&self.block, bytes.as_mut_slice())?;
         Ok(true)
     }
-}
-
-fn head(pressed: usize, loose: usize) -> [u8; HEAD_BYTES] {
-    let length = |bytes: usize| u32::try_from(bytes).expect("a block is shorter than 4 GiB").to_le_bytes();
-    let ([a, b, c, d], [e, f, g, h]) = (length(pressed), length(loose));
-    [a, b, c, d, e, f, g, h]
-}
-
-fn lengths([a, b, c, d, e, f, g, h]: [u8; HEAD_BYTES]) -> (usize, usize) {
-    (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize)
 }
 
 #[cfg(test)]

@@ -1,0 +1,160 @@
+//! What speaks of coupons, or of one text that stands where a code would, sorted in scratch files and taken those of one
+//! key at a time. Never goes back, and never holds more than the rows of a key and what is merged ahead.
+
+use std::io;
+use std::path::Path;
+
+use super::coupon_key::{CouponId, CouponKey};
+use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRows, Room, Rows, Sorted, SortedAhead, Sorter};
+
+/// What a sort holds of its rows: half is filled while the other half is sorted and written.
+const MEMORY_BYTES: usize = 64 << 20;
+/// Bytes of a sort's file that lie as they are: what is smaller costs no time to compress.
+const LOOSE_BYTES: u64 = 1 << 30;
+
+/// A sorter of `row`s.
+pub(super) fn sorter(scratch: &Path) -> Sorter {
+    Sorter::new(&Room { folder: scratch.to_owned(), memory_bytes: MEMORY_BYTES }).compressing_from(LOOSE_BYTES)
+}
+
+/// A row for the sorter: the coupon it speaks of, and what packs its cells.
+pub(super) fn row<'t, P: Fn(&mut CellPacker<'_>)>(coupon: (&'t str, &'t str), pack: P) -> impl Packed + use<'t, P> {
+    let (stock_id, coupon_code) = coupon;
+    OfCoupon { stock_id, coupon_code, pack }
+}
+
+struct OfCoupon<'t, P> {
+    stock_id: &'t str,
+    coupon_code: &'t str,
+    pack: P,
+}
+
+impl<P: Fn(&mut CellPacker<'_>)> Packed for OfCoupon<'_, P> {
+    #[inline]
+    fn pack_key(&self, key: &mut KeyPacker<'_>) {
+        key.text(self.stock_id);
+        key.text(self.coupon_code);
+    }
+
+    #[inline]
+    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
+        (self.pack)(cells);
+    }
+}
+
+/// Sorted rows, those of one coupon at a time.
+pub(super) struct Grouped {
+    sorted: SortedAhead,
+    /// The coupon of the rows that come next, if there are any.
+    next: CouponId,
+    has_next: bool,
+    /// The rows taken last, and their coupon.
+    rows: PackedRows,
+    taken: CouponId,
+}
+
+impl Grouped {
+    pub(super) fn new(sorted: Sorted) -> io::Result<Grouped> {
+        let mut grouped = Grouped {
+            sorted: sorted.ahead()?,
+            next: CouponId::default(),
+            has_next: false,
+            rows: PackedRows::default(),
+            taken: CouponId::default(),
+        };
+        grouped.see_next();
+        Ok(grouped)
+    }
+
+    /// The rows taken last.
+    #[inline]
+    pub(super) fn rows(&self) -> Rows<'_> {
+        self.rows.iter()
+    }
+
+    /// The code of the rows taken last, or the text that stands there.
+    pub(super) fn text(&self) -> &str {
+        &self.taken.coupon_code
+    }
+
+    /// The coupon of the rows that come next.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<CouponKey<'_>> {
+        self.has_next.then(|| self.next.key())
+    }
+
+    /// Takes the rows of a coupon, if it is theirs that come next, or none.
+    #[inline]
+    pub(super) fn take(&mut self, key: CouponKey<'_>) -> io::Result<()> {
+        self.rows.clear();
+        while self.peek() == Some(key) {
+            self.take_one()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of the next coupon; `false` when there is none left.
+    pub(super) fn take_next(&mut self) -> io::Result<bool> {
+        self.rows.clear();
+        while self.rows.is_empty() || self.peek() == Some(self.taken.key()) {
+            if !self.take_one()? {
+                break;
+            }
+        }
+        Ok(!self.rows.is_empty())
+    }
+
+    /// Takes the next row alone, if its coupon is smaller than this; any is, where there is none. Whether one was taken.
+    #[inline]
+    pub(super) fn take_smaller(&mut self, key: Option<CouponKey<'_>>) -> io::Result<bool> {
+        self.rows.clear();
+        let is_smaller = self.peek().is_some_and(|next| key.is_none_or(|key| next < key));
+        if is_smaller { self.take_one() } else { Ok(false) }
+    }
+
+    fn take_one(&mut self) -> io::Result<bool> {
+        let Some(row) = self.sorted.peek() else { return Ok(false) };
+        self.rows.push(&row);
+        self.sorted.advance()?;
+        std::mem::swap(&mut self.taken, &mut self.next);
+        self.see_next();
+        Ok(true)
+    }
+
+    fn see_next(&mut self) {
+        let next = self.sorted.peek();
+        self.has_next = next.is_some();
+        if let Some(row) = next {
+            let mut texts = row.unpack();
+            self.next.become_texts(&texts.key_text(), &texts.key_text());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_come_one_by_one_and_what_is_smaller_can_be_passed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut sorter = sorter(scratch.path());
+        for (number, code) in (0..).zip(["B", "D", "A", "B", "D", "D"]) {
+            sorter.push(&row(("", code), |cells| cells.integer(number))).unwrap();
+        }
+        let mut groups = Grouped::new(sorter.finish().unwrap()).unwrap();
+        let numbers = |groups: &Grouped| groups.rows().map(|row| row.unpack().integer()).collect::<Vec<_>>();
+        let key = |code: &'static str| CouponKey::of(b"", code.as_bytes());
+        assert!(!groups.take_smaller(Some(key("A"))).unwrap());
+        assert!(groups.take_smaller(Some(key("B"))).unwrap());
+        assert_eq!((groups.text(), numbers(&groups)), ("A", vec![2]));
+        groups.take(key("B")).unwrap();
+        assert_eq!((groups.text(), numbers(&groups)), ("B", vec![0, 3]));
+        groups.take(key("C")).unwrap();
+        assert!(groups.rows().next().is_none());
+        assert!(groups.take_next().unwrap());
+        assert_eq!((groups.text(), numbers(&groups)), ("D", vec![1, 4, 5]));
+        assert!(!groups.take_next().unwrap() && !groups.take_smaller(None).unwrap());
+        assert!(groups.peek().is_none());
+    }
+}

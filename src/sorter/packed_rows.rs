@@ -1,0 +1,78 @@
+//! Rows in the order in which they came: to be handed on, or looked at again.
+
+use super::buffer::{pack, row_at};
+use super::row::{Packed, PackedRow};
+
+/// Rows in the order in which they came, packed by whoever has them to save others the work.
+#[derive(Debug, Default)]
+pub struct PackedRows {
+    bytes: Vec<u8>,
+}
+
+/// Rows, one after the other.
+#[derive(Debug, Clone)]
+pub struct Rows<'r> {
+    bytes: &'r [u8],
+}
+
+impl PackedRows {
+    /// None yet, with room for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> PackedRows {
+        PackedRows { bytes: Vec::with_capacity(bytes) }
+    }
+
+    /// Adds a row behind the others.
+    pub fn push(&mut self, row: &impl Packed) {
+        pack(row, &mut self.bytes);
+    }
+
+    /// Forgets the rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// What the rows take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The row that begins there; `None` at the end.
+    #[inline]
+    pub(super) fn at(&self, start: usize) -> Option<PackedRow<'_>> {
+        (start < self.bytes.len()).then(|| row_at(&self.bytes, start))
+    }
+
+    /// The rows.
+    pub fn iter(&self) -> Rows<'_> {
+        Rows { bytes: &self.bytes }
+    }
+}
+
+impl<'r> IntoIterator for &'r PackedRows {
+    type Item = PackedRow<'r>;
+    type IntoIter = Rows<'r>;
+
+    fn into_iter(self) -> Rows<'r> {
+        self.iter()
+    }
+}
+
+impl<'r> Iterator for Rows<'r> {
+    type Item = PackedRow<'r>;
+
+    fn next(&mut self) -> Option<PackedRow<'r>> {
+        let row = (!self.bytes.is_empty()).then(|| row_at(self.bytes, 0))?;
+        self.bytes = &self.bytes[row.length()..];
+        Some(row)
+    }
+}
