@@ -6,7 +6,8 @@ use super::arguments::Rules as Command;
 use super::screen::say;
 use crate::error::{ExitCode, Failure};
 use crate::reconcile::ReconcileError;
-use crate::reconcile::rules::{Rule, Rules, test_folder};
+use crate::reconcile::rules::{Rule, Rules};
+use crate::reconcile::test_folder;
 
 pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {

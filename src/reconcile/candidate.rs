@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::engine::ResultColumn;
 use super::rules::Rule;
+use super::tables::ResultColumn;
 use crate::contract::ColumnKind::{Date, Integer, Text};
 use crate::money::Fen;
 

@@ -20,18 +20,15 @@ use super::order_book::{self, OrderBook};
 use super::parameters;
 use super::rules::{Reads, Rules};
 use super::scratch_table;
-use super::tables;
+use super::tables::{self, ResultColumn};
 use super::terms::Terms;
-use crate::contract::{self, ColumnKind, Contract};
+use crate::contract::{self, Contract};
 
 /// The views that are computed while the ledger is built.
 pub(super) const COMPUTED_VIEWS: [&str; 6] = {
     let [lines, totals, payments, refunds, merchants] = order_book::VIEWS;
     [lines, totals, payments, refunds, merchants, observed::VIEW]
 };
-
-/// A column of a result: its name and type.
-pub(super) type ResultColumn<'a> = (&'a str, ColumnKind);
 
 /// Everything a rule of a night may read.
 pub(super) struct Engine<'a> {

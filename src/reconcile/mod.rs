@@ -3,6 +3,7 @@
 
 mod builders;
 mod candidate;
+mod cases;
 mod cluster;
 mod coupon_key;
 mod cursor;
@@ -39,14 +40,15 @@ mod terms;
 mod text_hash;
 mod wallet;
 
-pub use cluster::{Handover, Left, Script};
+pub use cases::{CaseOutcome, test_folder};
+pub use cluster::{Carrier, Handover, Left, Place, Script};
 pub use decisions::{Decision, DecisionError, Decisions};
 pub use error::ReconcileError;
 pub use files::{DayFiles, Scratch, Shortfall};
 pub use footing::Footing;
 pub use judge::{Judgement, Unjudged};
 pub use ledger::Asked;
-pub use site::{Carrier, Place, Site};
+pub use site::Site;
 pub use status::Status;
 pub use tally::Tally;
 

@@ -11,11 +11,13 @@ use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use polars::prelude::*;
 
-use super::engine::ResultColumn;
 use super::parameters::{days, instant_type};
 use super::reduction::ROW_COLUMN;
 use crate::contract::{ColumnKind, Contract};
 use crate::dataset::parts;
+
+/// A column of a result: its name and type.
+pub(super) type ResultColumn<'a> = (&'a str, ColumnKind);
 
 /// A partition, by its first file.
 pub(super) fn scan(contract: &Contract, first: &Path) -> PolarsResult<LazyFrame> {

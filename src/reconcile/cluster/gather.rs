@@ -13,9 +13,9 @@ use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::super::engine::ResultColumn;
 use super::super::error::{ReconcileError, scratched};
 use super::super::ledger::ROWS_PER_BATCH;
+use super::super::tables::ResultColumn;
 use super::typed;
 use crate::contract::Contract;
 
@@ -159,7 +159,7 @@ pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>,
 }
 
 /// The Parquet files of a folder, by name: not those a cluster hides.
-pub(in crate::reconcile) fn parts_of(folder: &Path) -> Result<Vec<PathBuf>, ReconcileError> {
+pub(super) fn parts_of(folder: &Path) -> Result<Vec<PathBuf>, ReconcileError> {
     let mut parts = Vec::new();
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(parts),

@@ -8,12 +8,12 @@ use arrow::datatypes::Date32Type;
 use chrono::NaiveDate;
 use serde::Deserialize;
 
-use super::super::engine::ResultColumn;
 use super::super::error::ReconcileError;
 use super::super::footing::Footing;
 use super::super::ledger::Asked;
 use super::super::ledger_sql::MOST_RECEIPTS;
 use super::super::parameters::days;
+use super::super::tables::ResultColumn;
 use super::super::tally::Tally;
 use super::gather::{Gather, without_idle_masks};
 use super::{Replies, rows};

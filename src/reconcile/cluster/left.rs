@@ -8,8 +8,8 @@ use arrow::error::ArrowError;
 use serde::Deserialize;
 
 use super::super::error::ReconcileError;
-use super::super::site::Place;
 use super::gather::{open, parts_of};
+use super::place::Place;
 use super::script::{END, LEDGER, Script};
 use super::{Replies, rows};
 use crate::contract::ColumnKind::Text;

@@ -8,6 +8,7 @@ mod ledger;
 mod left;
 #[cfg(feature = "spark")]
 mod live;
+mod place;
 mod script;
 
 use std::path::PathBuf;
@@ -18,18 +19,17 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Field, Schema};
 use serde::de::DeserializeOwned;
 
-use super::engine::ResultColumn;
 use super::error::ReconcileError;
+use super::tables::ResultColumn;
 use crate::contract::ColumnKind;
 
-#[cfg(feature = "spark")]
-pub(super) use gather::parts_of;
 pub(super) use ledger::build_ledger;
 #[cfg(test)]
 pub(super) use ledger::{FOOTING, Side};
 pub use left::Left;
 #[cfg(feature = "spark")]
 pub use live::Cluster;
+pub use place::{Carrier, Place};
 pub(super) use script::write as write_script;
 pub use script::{Handover, Script};
 

@@ -8,7 +8,8 @@ use arrow::error::ArrowError;
 
 use super::keyed::{FoundKeys, Gathering, Numbered, Presence, gather};
 use super::keys::Keys;
-use super::plan::{Limits, Planned, Sources};
+use super::limits::Limits;
+use super::planned::{Planned, Sources};
 use super::scattered;
 use super::shape::Absence;
 use super::sift::Condition;

@@ -10,12 +10,14 @@ use arrow::error::ArrowError;
 use super::absence::{self, Search};
 use super::crowd::{self, MoreThan};
 use super::keyed::{Gathering, Numbered, gather};
+use super::limits::Limits;
 use super::ordered::Grouped;
-use super::plan::{Limits, Planned, Sources, State, try_all};
+use super::planned::{Planned, Sources, State};
 use super::scattered::{Scattered, parts_for};
 use super::sift::{KeyNames, Membership, Trial};
 use super::source::Source;
 use super::term::Mention;
+use super::trying::try_all;
 
 /// What is asked of the keys of rows.
 enum Demand {

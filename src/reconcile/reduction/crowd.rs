@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use super::evaluate::Evaluator;
 use super::keyed::Numbered;
 use super::keys::{AsIs, KeyColumns, is_key_type};
-use super::plan::{Planned, Sources, have_one_type};
+use super::planned::{Planned, Sources, have_one_type};
 use super::shape::{Crowd, Fact};
 use super::sift::KeyNames;
 use super::source::Source;

@@ -6,7 +6,7 @@ use sqlparser::ast::{
     UnaryOperator, Value,
 };
 
-use super::shape::Scope;
+use super::scope::Scope;
 use super::term::{Comparison, Operation, Term};
 
 /// The functions that give one value for each row; any other may sum up rows.

@@ -22,18 +22,23 @@ mod evaluate;
 mod expression;
 mod keyed;
 mod keys;
+mod limits;
 mod ordered;
 mod plan;
+mod planned;
 pub(super) mod rename;
 mod scattered;
+mod scope;
 mod shape;
 mod sift;
 mod source;
 mod term;
+mod trying;
 #[cfg(test)]
 mod tests;
 
-pub(super) use plan::{Limits, Sources};
+pub(super) use limits::Limits;
+pub(super) use planned::Sources;
 pub(super) use shape::{Factor, Meaning, Shape};
 pub(super) use source::Source;
 pub(super) use term::{Mention, Term};
@@ -51,7 +56,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use crate::threads::{THREADS, side_by_side};
-use plan::{Planned, State};
+use planned::{Planned, State};
 
 /// The number of a row in its table: a column of the files of reduced tables.
 pub(super) const ROW_COLUMN: &str = "__row";

@@ -21,6 +21,7 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
 use super::expression::{is_of_one_row, term};
+use super::scope::{Relation, Scope};
 use super::term::{Mention, Term};
 
 /// What a name in a FROM stands for.
@@ -93,57 +94,11 @@ pub(in crate::reconcile) struct Shape {
     pub(super) reads_all: bool,
 }
 
-/// The named relations of a FROM.
-#[derive(Default)]
-pub(super) struct Scope {
-    relations: Vec<(String, Relation)>,
-}
-
-#[derive(Clone)]
-struct Relation {
-    columns: Vec<(String, Term)>,
-    /// Mentions a condition on this relation binds.
-    strict: BTreeSet<Mention>,
-    /// All mentions inside.
-    mentions: BTreeSet<Mention>,
-    /// Whether it has exactly the rows its facts leave, as far as they are distinct.
-    is_plain: bool,
-}
-
 /// A relation that a LEFT JOIN brought in.
 struct Joined {
     relation: Relation,
     facts: std::ops::Range<usize>,
     on: Vec<Term>,
-}
-
-impl Scope {
-    /// The term of a column.
-    pub(super) fn column(&self, source: Option<&str>, column: &str) -> Term {
-        let named = self.relations.iter().filter(|(name, _)| source.is_none_or(|source| source == name));
-        let columns = named.flat_map(|(_, relation)| &relation.columns);
-        let mut found = columns.filter(|(name, _)| name == column).map(|(_, term)| term);
-        match (found.next(), found.next()) {
-            (Some(term), None) => term.clone(),
-            _ => Term::Unknown,
-        }
-    }
-}
-
-impl Relation {
-    /// Its columns as they stand after an outer join: a constant may be null there.
-    fn filled_with_nulls(mut self) -> Relation {
-        for (_, term) in &mut self.columns {
-            let mut mentions = BTreeSet::new();
-            if term.is_known(&mut mentions) && mentions.is_empty() {
-                *term = match self.mentions.iter().collect::<Vec<_>>().as_slice() {
-                    [only] => Term::There(**only),
-                    _ => Term::Unknown,
-                };
-            }
-        }
-        self
-    }
 }
 
 impl Shape {

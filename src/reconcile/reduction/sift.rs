@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 
 use super::evaluate::Evaluator;
 use super::keys::{KeyColumns, Keys, NO_KEY};
-use super::plan::Limits;
+use super::limits::Limits;
 use super::source::{Source, Stretch};
 use super::term::{Mention, Term};
 

@@ -1,7 +1,6 @@
 //! The rules: one SQL file each, a comment header that says what a row means, one SELECT.
 //! Loads and checks them; running them is `judge`'s work.
 
-mod cases;
 mod header;
 pub(super) mod place;
 mod portable;
@@ -14,7 +13,6 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 
-pub use cases::{CaseOutcome, test_folder};
 pub use header::{Input, Key, Rule, Severity};
 pub use portable::{Finding, findings};
 pub(super) use reads::Reads;
@@ -90,7 +88,7 @@ impl Rules {
 
     /// The built-in rules with those of a folder in their place or beside them: how they are tested
     /// while they are written.
-    fn with_folder(folder: &Path) -> Result<Rules, RuleError> {
+    pub(super) fn with_folder(folder: &Path) -> Result<Rules, RuleError> {
         let mut rules = Rules::built_in();
         for rule in rules_in(folder)? {
             rules.rules.insert(rule.id.clone(), rule);
@@ -198,7 +196,7 @@ fn view((file, sql): (String, String)) -> (String, String) {
 }
 
 /// The rules of a folder, by file name.
-fn rules_in(folder: &Path) -> Result<Vec<Rule>, RuleError> {
+pub(super) fn rules_in(folder: &Path) -> Result<Vec<Rule>, RuleError> {
     let read = |path: PathBuf| {
         let sql = std::fs::read_to_string(&path).map_err(read_error(&path))?;
         header::parse(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy(), &sql)

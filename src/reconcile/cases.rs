@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::super::decisions::Decisions;
-use super::super::error::ReconcileError;
-use super::super::files::Shortfall;
-use super::super::fixture::{Csv, Fixture, difference, folders, name_of};
-use super::{Rule, Rules, portable};
+use super::decisions::Decisions;
+use super::error::ReconcileError;
+use super::files::Shortfall;
+use super::fixture::{Csv, Fixture, difference, folders, name_of};
+use super::rules::{self, Rule, Rules, findings};
 use crate::record::{Break, LedgerRow, Record};
 
 /// How a case went.
@@ -30,7 +30,7 @@ pub struct CaseOutcome {
 pub fn test_folder(dir: &Path) -> Result<Vec<CaseOutcome>, ReconcileError> {
     let rules = Rules::with_folder(dir)?;
     let cases = case_root(dir)?;
-    let mut ids: BTreeSet<String> = super::rules_in(dir)?.into_iter().map(|rule| rule.id).collect();
+    let mut ids: BTreeSet<String> = rules::rules_in(dir)?.into_iter().map(|rule| rule.id).collect();
     ids.extend(rule_folders(&cases)?.into_iter().filter(|_| cases == dir));
     if ids.is_empty() {
         let why = "neither `<ID>_<name>.sql` files nor folders `<ID>/` with cases are in it".to_owned();
@@ -66,7 +66,7 @@ fn test_rule(rules: &Rules, id: &str, folder: &Path) -> Result<Vec<CaseOutcome>,
 
 /// A rule that other engines would read differently is a problem before any case is run.
 fn unportable(rule: &Rule) -> Option<CaseOutcome> {
-    let findings: Vec<_> = portable::findings(&rule.sql).iter().map(ToString::to_string).collect();
+    let findings: Vec<_> = findings(&rule.sql).iter().map(ToString::to_string).collect();
     let problem = format!("`{}` {}", rule.file, findings.join("\n    "));
     (!findings.is_empty()).then(|| CaseOutcome { name: rule.id.clone(), problem: Some(problem) })
 }
