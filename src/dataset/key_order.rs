@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Date32Type};
 
-use super::partition::PartitionError;
+use super::error::PartitionError;
 use crate::contract::Contract;
 
 /// Watches the keys of a contract.

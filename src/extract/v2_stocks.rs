@@ -9,7 +9,7 @@ use super::orders::{digests, from_export};
 use super::wire::{v2_coupon_row, v2_stock_row};
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
-use crate::dataset::publish::sha256_of;
+use crate::dataset::sha256::sha256_of;
 use crate::exports::v2_coupons_file::{self, V2CouponQuery};
 use crate::job::{OnMismatch, PayV2Settings};
 use crate::journal::{Page, StageJournal};

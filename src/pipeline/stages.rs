@@ -9,7 +9,8 @@ use super::entries::rows_of;
 use super::provenance::digest_parts;
 use crate::dataset::manifest::{Coverage, Intake, StageEntry};
 use crate::dataset::partition::Provenance;
-use crate::dataset::publish::{StagedFile, Staging};
+use crate::dataset::publish::Staging;
+use crate::dataset::staged::StagedFile;
 use crate::dataset::status::StageStatus;
 use crate::exports::BadRow;
 use crate::extract::{

@@ -11,7 +11,7 @@ use super::caller::{Ancestor, Caller, static_uuid};
 use crate::clock;
 use crate::contract::{self, ColumnKind};
 use crate::dataset::manifest::Manifest;
-use crate::dataset::publish::{StagedFile, digest_of, partitions};
+use crate::dataset::staged::{StagedFile, digest_of, partitions};
 use crate::dataset::status::RunStatus;
 use crate::job::Job;
 use crate::reconcile::{self, rules::Rule};

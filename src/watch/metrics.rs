@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::dataset::manifest::{Coverage, Manifest};
-use crate::dataset::publish::{StagedFile, partitions};
+use crate::dataset::staged::{StagedFile, partitions};
 use crate::dataset::status::StageStatus;
 use crate::money::Fen;
 use crate::record::Break;
