@@ -54,9 +54,8 @@ where
     A: Fn(Q) -> F,
     F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
 {
-    let unsorted = |error| Issue::unsorted(&error);
     let open = || -> Result<_, Issue> {
-        let questions = questions().map_err(unsorted)?.map(move |question| question.map_err(unsorted));
+        let questions = questions().map_err(Issue::unsorted)?.map(move |question| question.map_err(Issue::unsorted));
         Ok(questions.filter(|question| question.as_ref().map_or(true, |(key, _)| !stage.contains(key))))
     };
     let count = open()?.count() as u64;

@@ -82,7 +82,7 @@ fn listed(
     inputs: &mut Vec<(String, String)>,
 ) -> Result<Vec<V2CouponQuery>, Issue> {
     let Some(path) = &settings.coupons_file else { return Ok(Vec::new()) };
-    let refused = |error| from_export("pay_v2.coupons_file", &error);
+    let refused = |error| from_export("pay_v2.coupons_file", error);
     let export = v2_coupons_file::read(path, night.room).map_err(refused)?;
     inputs.extend(digests(STAGE.as_str(), &export.files));
     export.collect(|line| line.query()).map_err(refused)

@@ -70,11 +70,11 @@ impl<'a> Desk<'a> {
     }
 
     fn stage_each<R: Record>(&mut self, rows: io::Result<Sorted>) -> Result<(), Issue> {
-        let mut rows = rows.map_err(|error| Issue::unsorted(&error))?;
+        let mut rows = rows.map_err(Issue::unsorted)?;
         self.assemble::<R, ()>(|take| {
             while let Some(row) = rows.peek() {
                 take(row)?;
-                rows.advance().map_err(|error| Issue::unsorted(&error))?;
+                rows.advance().map_err(Issue::unsorted)?;
             }
             Ok(())
         })
