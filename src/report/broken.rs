@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::coupon::Coupon;
-use super::is_open;
+use super::open::is_open;
 use super::table::Cell;
 use crate::money::Fen;
 use crate::record::Break;

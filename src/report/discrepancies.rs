@@ -1,8 +1,9 @@
 //! Open breaks, the most money at risk first, then the oldest.
 
+use super::input::PackInput;
+use super::open::is_open;
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
-use super::{PackInput, is_open};
 use crate::record::Break;
 
 /// `discrepancies.csv`.

@@ -8,9 +8,11 @@ use serde::Serialize;
 
 use super::discrepancies;
 use super::flow::FlowLine;
-use super::{AgeBucket, PackInput, RuleTitle, is_open};
+use super::input::{PackInput, RuleTitle};
+use super::open::is_open;
+use super::summary::AgeBucket;
+use super::trend::{BreakTally, TrendDay};
 use crate::dataset::manifest::{Coverage, FootingEntry};
-use crate::money::Fen;
 use crate::record::Break;
 
 /// Version of the shape of `summary.json`.
@@ -57,15 +59,6 @@ pub struct Summary<'a> {
     pub tables: BTreeMap<&'static str, i64>,
 }
 
-/// Breaks and their money.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct BreakTally {
-    /// Breaks.
-    pub rows: i64,
-    /// Σ at risk.
-    pub at_risk_fen: Fen,
-}
-
 /// The open breaks of one age.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AgeFigures<'a> {
@@ -100,19 +93,6 @@ pub struct RuleFigures<'a> {
     pub oldest_days: i64,
 }
 
-/// The breaks of one day of the trend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct TrendDay {
-    /// The day.
-    pub date: NaiveDate,
-    /// Open at its end.
-    pub open: BreakTally,
-    /// Of those, new or reopened on it.
-    pub new_rows: i64,
-    /// Resolved on it.
-    pub resolved_rows: i64,
-}
-
 /// A rule that was not judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnjudgedFigures<'a> {
@@ -120,51 +100,6 @@ pub struct UnjudgedFigures<'a> {
     pub rule_id: &'a str,
     /// The dataset it lacks.
     pub dataset: &'a str,
-}
-
-/// What a day of the trend is counted from.
-#[derive(Debug, Clone, serde::Deserialize)]
-pub struct TrendBreak {
-    /// Status.
-    pub status: String,
-    /// Money at risk.
-    pub at_risk_fen: Fen,
-    /// Night it resolved.
-    pub resolved_date: Option<NaiveDate>,
-}
-
-impl BreakTally {
-    fn add(&mut self, at_risk: Fen) {
-        *self = BreakTally { rows: self.rows + 1, at_risk_fen: self.at_risk_fen + at_risk };
-    }
-}
-
-impl TrendDay {
-    /// The columns of `breaks` a day is counted from.
-    pub const COLUMNS: [&'static str; 3] = ["status", "resolved_date", "at_risk_fen"];
-
-    /// Counts the breaks published for `date`.
-    pub fn count(date: NaiveDate, breaks: impl Iterator<Item = TrendBreak>) -> TrendDay {
-        let mut day = TrendDay { date, open: BreakTally::default(), new_rows: 0, resolved_rows: 0 };
-        for it in breaks {
-            day.add(&it.status, it.at_risk_fen, it.resolved_date);
-        }
-        day
-    }
-
-    fn of(date: NaiveDate, breaks: &[Break]) -> TrendDay {
-        let mut day = TrendDay::count(date, std::iter::empty());
-        breaks.iter().for_each(|it| day.add(&it.status, it.at_risk_fen, it.resolved_date));
-        day
-    }
-
-    fn add(&mut self, status: &str, at_risk: Fen, resolved: Option<NaiveDate>) {
-        if super::OPEN_STATUSES.contains(&status) {
-            self.open.add(at_risk);
-        }
-        self.new_rows += i64::from(matches!(status, "new" | "reopened"));
-        self.resolved_rows += i64::from(status == "resolved" && resolved == Some(self.date));
-    }
 }
 
 impl<'a> Summary<'a> {

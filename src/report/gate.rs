@@ -2,7 +2,7 @@
 
 use crate::record::Break;
 
-use super::is_open;
+use super::open::is_open;
 
 /// A comma list of limits.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::input::PackInput;
+use super::open::is_open;
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
-use super::{PackInput, is_open};
 use crate::money::Fen;
 
 /// `summary.csv`.

@@ -9,13 +9,15 @@ use chrono::NaiveDate;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::figures::BreakTally;
+use super::trend::BreakTally;
 use super::*;
 use crate::contract::contract;
-use crate::dataset::manifest::FootingTally;
-use crate::job::ExcelIds;
+use crate::dataset::manifest::{Coverage, FootingEntry, FootingTally};
+use crate::exports::BadRow;
+use crate::job::{ExcelIds, Language, ReportSettings};
 use crate::money::Fen;
-use crate::record::{LedgerRow, Record, SubsidyPayment};
+use crate::reconcile::rules::Wording;
+use crate::record::{Break, LedgerRow, Record, SubsidyPayment};
 
 /// Text that would run somewhere if it were let.
 const HOSTILE: &str = "=HYPERLINK(\"http://evil\",\"x\")</script><script>alert(1)</script><img src=x onerror=alert(1)>";

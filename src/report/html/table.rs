@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::super::discrepancies;
 use super::super::figures::Summary;
+use super::super::input::PackInput;
 use super::super::words::{self, word};
-use super::super::{PackInput, discrepancies};
 use super::charts::{SEVERITIES, severity};
 use super::ink::{Both, BothData, Escaped, grouped, yuan};
 use crate::job::Language;
