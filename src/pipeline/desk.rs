@@ -40,7 +40,8 @@ impl<'a> Desk<'a> {
         staging: &'a Staging,
         persona: &'a Persona,
         provenance: Provenance,
-        (intake, notes): (Vec<Intake>, BTreeMap<String, u64>),
+        intake: Vec<Intake>,
+        notes: BTreeMap<String, u64>,
     ) -> Desk<'a> {
         let (files, totals, issues) = (Vec::new(), BTreeMap::new(), Vec::new());
         Desk { staging, persona, provenance, files, totals, intake, notes, issues }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::NightOutcome;
+use super::outcome::NightOutcome;
 use crate::dataset::Lake;
 use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, StageEntry};
 use crate::extract::Issue;
