@@ -274,12 +274,13 @@ pub fn check_partition(
 ) -> Result<Vec<u64>, PartitionError> {
     let parts = parts::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
     let mut keys = KeyOrder::of(contract);
-    let check = |(path, file): (PathBuf, File)| check_part((&path, file), contract, date, &mut keys);
+    let check = |(path, file): (PathBuf, File)| check_part(&path, file, contract, date, &mut keys);
     parts.into_iter().map(check).collect()
 }
 
 fn check_part(
-    (path, file): (&Path, File),
+    path: &Path,
+    file: File,
     contract: &'static Contract,
     date: Option<NaiveDate>,
     keys: &mut KeyOrder,

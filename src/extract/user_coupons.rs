@@ -132,7 +132,8 @@ impl Counter<'_> {
     ) -> Result<Option<Vec<Page>>, Issue> {
         let listing = read_list(meaning, MOST_PAGES, async |offset| {
             let request = self.wallet_request(&openid, offset);
-            settle_and_read_by(&request, self.pay_v3.send(&request).await, Listed::read).map(list_page)
+            let (page, listed) = settle_and_read_by(&request, self.pay_v3.send(&request).await, Listed::read)?;
+            Ok(list_page(page, listed))
         });
         match listing.await? {
             Listing::Settled(pages) => Ok(Some(pages)),
@@ -297,7 +298,7 @@ impl Listed {
     }
 }
 
-fn list_page((page, listed): (Page, Option<Listed>)) -> ListPage {
+fn list_page(page: Page, listed: Option<Listed>) -> ListPage {
     let is_known = listed.is_some();
     let Listed { keys, total } = listed.unwrap_or(Listed { keys: Vec::new(), total: None });
     ListPage { keys, total, is_known, page }
