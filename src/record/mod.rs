@@ -7,6 +7,7 @@ mod card;
 mod coupon;
 mod ledger;
 mod merchant;
+mod packed;
 mod subsidy;
 mod voucher;
 
