@@ -201,12 +201,12 @@ mod tests {
         });
         survives::<UserCoupon>(&coupon, |cells| UserCoupon::unpack(cells).into_owned());
         let code = json!({"stock_id": "S", "coupon_code": "C", "code_status": "AVAILABLE", "business_date": date});
-        survives::<CouponCode>(&code, |cells| CouponCode::unpack(cells));
+        survives::<CouponCode>(&code, CouponCode::unpack);
         let broken = json!({
             "break_id": "b", "rule_id": "AO01", "severity": "high", "side": "merchant", "status": "new",
             "first_seen_date": date, "last_seen_date": date, "resolved_date": "1969-01-01", "age_days": 3,
             "expected_fen": 5, "actual_count": -2, "at_risk_fen": 7, "why": "", "action": "a", "business_date": date,
         });
-        survives::<Break>(&broken, |cells| Break::unpack(cells));
+        survives::<Break>(&broken, Break::unpack);
     }
 }
