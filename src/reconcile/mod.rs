@@ -33,7 +33,6 @@ mod scratch_table;
 mod sides;
 mod site;
 mod spill;
-mod status;
 mod subsidy;
 mod tables;
 mod tally;
@@ -49,7 +48,6 @@ pub use footing::Footing;
 pub use judge::{Judgement, Unjudged};
 pub use ledger::Asked;
 pub use site::{Carrier, Place, Site};
-pub use status::Status;
 pub use tally::Tally;
 
 use std::path::PathBuf;

@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Record;
+use super::break_status::BreakStatus;
 use super::packed::packed_row;
 use crate::money::Fen;
 
@@ -18,8 +19,8 @@ pub struct Break {
     pub severity: String,
     /// Who should act.
     pub side: String,
-    /// Status.
-    pub status: String,
+    /// Where it stands.
+    pub status: BreakStatus,
     /// First night it was seen.
     pub first_seen_date: NaiveDate,
     /// Last night it was seen.
@@ -74,6 +75,13 @@ pub struct Break {
 
 impl Record for Break {
     const DATASET: &str = "breaks";
+}
+
+impl Break {
+    /// Whether it counts as open (design §7).
+    pub fn is_open(&self) -> bool {
+        self.status.is_open()
+    }
 }
 
 packed_row! {

@@ -2,6 +2,7 @@
 //! Plain data: nothing here reads, writes or decides. A test holds them against the contracts.
 
 mod bill;
+mod break_status;
 mod breaks;
 mod card;
 mod coupon;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use bill::{Payment, Refund};
+pub use break_status::BreakStatus;
 pub use breaks::Break;
 pub use card::{Card, CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay};
 pub use coupon::{CouponCode, CouponEvent, Stock, UserCoupon};

@@ -9,11 +9,10 @@ use serde::Serialize;
 use super::discrepancies;
 use super::flow::FlowLine;
 use super::input::{PackInput, RuleTitle};
-use super::open::is_open;
 use super::summary::AgeBucket;
 use super::trend::{BreakTally, TrendDay};
 use crate::dataset::manifest::{Coverage, FootingEntry};
-use crate::record::Break;
+use crate::record::{Break, BreakStatus};
 
 /// Version of the shape of `summary.json`.
 const SUMMARY_VERSION: u32 = 1;
@@ -104,9 +103,9 @@ pub struct UnjudgedFigures<'a> {
 
 impl<'a> Summary<'a> {
     pub(super) fn of(input: &'a PackInput<'_>, flow: Vec<FlowLine>, tables: BTreeMap<&'static str, i64>) -> Self {
-        let open = || input.breaks.iter().filter(|it| is_open(it));
-        let is_new = |it: &&Break| matches!(it.status.as_str(), "new" | "reopened");
-        let is_resolved = |it: &&Break| it.status == "resolved" && it.resolved_date == Some(input.date);
+        let open = || input.breaks.iter().filter(|it| it.is_open());
+        let is_new = |it: &&Break| it.status.is_news();
+        let is_resolved = |it: &&Break| it.status == BreakStatus::Resolved && it.resolved_date == Some(input.date);
         let unjudged = input.unjudged.iter().map(|(rule_id, dataset)| UnjudgedFigures { rule_id, dataset });
         Summary {
             summary_version: SUMMARY_VERSION,
@@ -116,7 +115,7 @@ impl<'a> Summary<'a> {
             open: tally(open()),
             new: tally(open().filter(is_new)),
             resolved: tally(input.breaks.iter().filter(is_resolved)),
-            by_status: group(input.breaks.iter(), |it| &it.status),
+            by_status: group(input.breaks.iter(), |it| it.status.as_str()),
             by_severity: group(open(), |it| &it.severity),
             by_side: group(open(), |it| &it.side),
             by_age: AgeBucket::ALL.map(|age| of_age(input.breaks, age)).to_vec(),
@@ -139,7 +138,7 @@ fn tally<'b>(breaks: impl Iterator<Item = &'b Break>) -> BreakTally {
 
 fn group<'b>(
     breaks: impl Iterator<Item = &'b Break>,
-    key: impl Fn(&'b Break) -> &'b String,
+    key: impl Fn(&'b Break) -> &'b str,
 ) -> BTreeMap<&'b str, BreakTally> {
     let mut groups: BTreeMap<&str, BreakTally> = BTreeMap::new();
     breaks.for_each(|it| groups.entry(key(it)).or_default().add(it.at_risk_fen));
@@ -147,7 +146,7 @@ fn group<'b>(
 }
 
 fn of_age(breaks: &[Break], age: AgeBucket) -> AgeFigures<'_> {
-    let of_age = || breaks.iter().filter(|it| is_open(it) && AgeBucket::of(it.age_days) == age);
+    let of_age = || breaks.iter().filter(|it| it.is_open() && AgeBucket::of(it.age_days) == age);
     AgeFigures { age_days: age.label(), open: tally(of_age()), by_severity: group(of_age(), |it| &it.severity) }
 }
 
@@ -166,7 +165,7 @@ fn by_rule<'a>(input: &'a PackInput<'_>) -> Vec<RuleFigures<'a>> {
             severity: &breaks[0].severity,
             side: &breaks[0].side,
             open: tally(breaks.iter().copied()),
-            new_rows: breaks.iter().map(|it| i64::from(it.status != "open")).sum(),
+            new_rows: breaks.iter().map(|it| i64::from(it.status != BreakStatus::Open)).sum(),
             oldest_days: breaks.iter().map(|it| it.age_days).max().unwrap_or(0),
         }
     };

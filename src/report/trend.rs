@@ -3,9 +3,8 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::open::OPEN_STATUSES;
 use crate::money::Fen;
-use crate::record::Break;
+use crate::record::{Break, BreakStatus};
 
 /// Breaks and their money.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -33,7 +32,7 @@ pub struct TrendDay {
 #[derive(Debug, Clone, Deserialize)]
 pub struct TrendBreak {
     /// Status.
-    pub status: String,
+    pub status: BreakStatus,
     /// Money at risk.
     pub at_risk_fen: Fen,
     /// Night it resolved.
@@ -54,22 +53,22 @@ impl TrendDay {
     pub fn count(date: NaiveDate, breaks: impl Iterator<Item = TrendBreak>) -> TrendDay {
         let mut day = TrendDay { date, open: BreakTally::default(), new_rows: 0, resolved_rows: 0 };
         for it in breaks {
-            day.add(&it.status, it.at_risk_fen, it.resolved_date);
+            day.add(it.status, it.at_risk_fen, it.resolved_date);
         }
         day
     }
 
     pub(super) fn of(date: NaiveDate, breaks: &[Break]) -> TrendDay {
         let mut day = TrendDay::count(date, std::iter::empty());
-        breaks.iter().for_each(|it| day.add(&it.status, it.at_risk_fen, it.resolved_date));
+        breaks.iter().for_each(|it| day.add(it.status, it.at_risk_fen, it.resolved_date));
         day
     }
 
-    fn add(&mut self, status: &str, at_risk: Fen, resolved: Option<NaiveDate>) {
-        if OPEN_STATUSES.contains(&status) {
+    fn add(&mut self, status: BreakStatus, at_risk: Fen, resolved: Option<NaiveDate>) {
+        if status.is_open() {
             self.open.add(at_risk);
         }
-        self.new_rows += i64::from(matches!(status, "new" | "reopened"));
-        self.resolved_rows += i64::from(status == "resolved" && resolved == Some(self.date));
+        self.new_rows += i64::from(status.is_news());
+        self.resolved_rows += i64::from(status == BreakStatus::Resolved && resolved == Some(self.date));
     }
 }

@@ -16,7 +16,6 @@ use crate::dataset::status::RunStatus;
 use crate::job::Job;
 use crate::reconcile::{self, rules::Rule};
 use crate::record::Break;
-use crate::report::is_open;
 use crate::stage::Stage;
 
 const SPEC: &str = "https://openlineage.io/spec";
@@ -180,7 +179,7 @@ impl<'a> Lineage<'a> {
             return assertions;
         };
         for rule in rules.iter().filter(|rule| !manifest.unjudged_rules.contains_key(&rule.id)) {
-            let open = breaks.iter().filter(|it| it.rule_id == rule.id && is_open(it)).count();
+            let open = breaks.iter().filter(|it| it.rule_id == rule.id && it.is_open()).count();
             let dataset = rule.datasets().next().unwrap_or("coupon_ledger").to_owned();
             assertions.entry(dataset).or_default().push(assertion(rule, open));
         }

@@ -120,7 +120,7 @@ fn row(input: &PackInput<'_>, it: &Break) -> String {
         Both(&input.why_zh(it), &it.why),
         Both(input.action_zh(it), &it.action),
         days(it.age_days),
-        both_words(words::STATUS, &it.status),
+        both_words(words::STATUS, it.status.as_str()),
         rule = Escaped(&it.rule_id),
     )
 }
