@@ -1,6 +1,8 @@
 //! Business days in Asia/Shanghai, and the outside world a run may look at: time, waiting, chance.
 //! Nothing else in the crate asks the operating system for any of the three.
 
+#![expect(clippy::disallowed_methods, reason = "the one place that looks at the clock")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

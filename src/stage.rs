@@ -101,6 +101,14 @@ impl Stage {
         }
     }
 
+    /// The datasets that fall short with it: a wallet that is not on the roster is not asked.
+    pub fn datasets_at_stake(self) -> &'static [&'static str] {
+        match self {
+            Stage::Roster => Stage::UserCoupons.datasets(),
+            stage => stage.datasets(),
+        }
+    }
+
     /// The stage that publishes a dataset.
     pub fn of_dataset(dataset: &str) -> Option<Stage> {
         Stage::ALL.into_iter().find(|stage| stage.datasets().contains(&dataset))

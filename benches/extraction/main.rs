@@ -6,6 +6,8 @@
 //! extraction MERCHANT BASE_URL --pages N [--rate R] [--concurrency C]
 //! ```
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark times the program, and loads a job as the program does")]
+
 use std::path::PathBuf;
 use std::time::Instant;
 

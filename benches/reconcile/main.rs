@@ -10,6 +10,8 @@
 //! reconcile decode FOLDER [--date D]        what the match reads, decoded and dropped: its floor
 //! ```
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark times the program")]
+
 mod merchant;
 
 use std::collections::BTreeMap;

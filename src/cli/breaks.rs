@@ -15,7 +15,6 @@ use crate::dataset::partition::read_rows;
 use crate::error::{ExitCode, Failure};
 use crate::pipeline::Reading;
 use crate::record::{Break, Record};
-use crate::report::is_open;
 
 pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
@@ -33,7 +32,7 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     let mut breaks = read(&path)?;
     breaks.sort_by(|a, b| b.at_risk_fen.cmp(&a.at_risk_fen).then_with(|| a.break_id.cmp(&b.break_id)));
     say(format_args!("{:<16}  {:<5}  {:<8}  {:>4}  {:>12}  why", "break_id", "rule", "status", "age", "yuan"));
-    for it in breaks.iter().filter(|it| is_open(it)) {
+    for it in breaks.iter().filter(|it| it.is_open()) {
         let yuan = it.at_risk_fen.to_string();
         say(format_args!(
             "{:<16}  {:<5}  {:<8}  {:>4}  {yuan:>12}  {}",
@@ -98,7 +97,7 @@ fn ways_of_life(nights: &[Night]) -> Vec<(Vec<&str>, Vec<&Break>)> {
     let mut statuses: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (night, (_, breaks)) in nights.iter().enumerate() {
         for it in breaks {
-            statuses.entry(&it.break_id).or_insert_with(|| vec![""; nights.len()])[night] = &it.status;
+            statuses.entry(&it.break_id).or_insert_with(|| vec![""; nights.len()])[night] = it.status.as_str();
         }
     }
     let mut ways: BTreeMap<Vec<&str>, Vec<&Break>> = BTreeMap::new();

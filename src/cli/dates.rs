@@ -1,5 +1,7 @@
 //! Which business dates a run is about: one, several, or those of an orchestrator's data interval.
 
+use std::cmp::Ordering;
+
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::{Args, ValueEnum};
 
@@ -7,8 +9,13 @@ use super::arguments::parse_day;
 use crate::clock::{self, World, business_date_of};
 use crate::error::{ExitCode, Failure};
 
-/// Start, inclusive, and end, exclusive.
-type Interval = (DateTime<Utc>, DateTime<Utc>);
+/// The data interval of an orchestrator.
+struct Interval {
+    /// Inclusive.
+    start: DateTime<Utc>,
+    /// Exclusive.
+    end: DateTime<Utc>,
+}
 
 /// What stands for `--interval-start` and `--interval-end` when no date is given.
 const INTERVAL_VARIABLES: [&str; 2] = ["RECON_INTERVAL_START", "RECON_INTERVAL_END"];
@@ -58,7 +65,7 @@ impl Dates {
         let (from, to) = match (self.date, self.from.zip(self.to), self.interval(env)?) {
             (Some(date), ..) => (date, date),
             (None, Some(range), _) => range,
-            (None, None, Some(interval)) => days_of(interval)?,
+            (None, None, Some(interval)) => interval.days()?,
             (None, None, None) => (today - Days::new(1), today - Days::new(1)),
         };
         if from > to {
@@ -77,8 +84,8 @@ impl Dates {
 
     /// The data interval, given or in the environment.
     fn interval(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Interval>, Failure> {
-        if let Some(interval) = self.interval_start.zip(self.interval_end) {
-            return Ok(Some(interval));
+        if let Some((start, end)) = self.interval_start.zip(self.interval_end) {
+            return Ok(Some(Interval { start, end }));
         }
         if self.date.is_some() || self.from.is_some() {
             return Ok(None);
@@ -87,7 +94,8 @@ impl Dates {
         match (start, end) {
             (None, None) => Ok(None),
             (Some(start), Some(end)) => {
-                Ok(Some((instant(INTERVAL_VARIABLES[0], &start)?, instant(INTERVAL_VARIABLES[1], &end)?)))
+                let (start, end) = (instant(INTERVAL_VARIABLES[0], &start)?, instant(INTERVAL_VARIABLES[1], &end)?);
+                Ok(Some(Interval { start, end }))
             }
             _ => {
                 let what = format!("{} go together: one of them is not set", INTERVAL_VARIABLES.join(" and "));
@@ -103,26 +111,29 @@ fn instant(name: &str, text: &str) -> Result<DateTime<Utc>, Failure> {
     })
 }
 
-/// The business dates that end in the half-open interval: after its start, at its end or before.
-fn days_of((start, end): (DateTime<Utc>, DateTime<Utc>)) -> Result<(NaiveDate, NaiveDate), Failure> {
-    let (first, after) = (business_date_of(start), business_date_of(end));
-    if start < end && first < after {
-        return Ok((first, after - Days::new(1)));
+impl Interval {
+    /// The first and the last business date that ends in it: after its start, at its end or before.
+    fn days(&self) -> Result<(NaiveDate, NaiveDate), Failure> {
+        let (first, after) = (business_date_of(self.start), business_date_of(self.end));
+        if self.start < self.end && first < after {
+            return Ok((first, after - Days::new(1)));
+        }
+        Err(Failure::new(ExitCode::Usage, self.why_none()).hinting(
+            "a manual trigger and `@daily` in Airflow 3 have empty intervals: schedule with CronDataIntervalTimetable, \
+             or give `--date`",
+        ))
     }
-    let shown = |at: DateTime<Utc>| at.with_timezone(&clock::beijing()).format("%Y-%m-%dT%H:%M:%S%:z").to_string();
-    let what = match start.cmp(&end) {
-        std::cmp::Ordering::Equal => format!("the data interval is empty: it begins and ends at {}", shown(start)),
-        std::cmp::Ordering::Greater => {
-            format!("the data interval ends before it begins: {} … {}", shown(start), shown(end))
+
+    /// Why no business date ends in it.
+    fn why_none(&self) -> String {
+        let [start, end] = [self.start, self.end].map(|at| at.with_timezone(&clock::beijing()));
+        let [shown_start, shown_end] = [start, end].map(|at| at.format("%Y-%m-%dT%H:%M:%S%:z"));
+        match start.cmp(&end) {
+            Ordering::Equal => format!("the data interval is empty: it begins and ends at {shown_start}"),
+            Ordering::Greater => format!("the data interval ends before it begins: {shown_start} … {shown_end}"),
+            Ordering::Less => format!("no business date ends between {shown_start} and {shown_end}"),
         }
-        std::cmp::Ordering::Less => {
-            format!("no business date ends between {} and {}", shown(start), shown(end))
-        }
-    };
-    Err(Failure::new(ExitCode::Usage, what).hinting(
-        "a manual trigger and `@daily` in Airflow 3 have empty intervals: schedule with CronDataIntervalTimetable, \
-         or give `--date`",
-    ))
+    }
 }
 
 #[cfg(test)]

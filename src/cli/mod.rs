@@ -1,6 +1,8 @@
 //! The command line: what was typed becomes a call, its result goes to stdout, everything else to
 //! stderr. Decides nothing about data.
 
+#![expect(clippy::disallowed_methods, reason = "the one place that asks the environment and ends the process")]
+
 mod api;
 mod arguments;
 mod breaks;

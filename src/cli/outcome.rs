@@ -10,7 +10,7 @@ use crate::extract::Issue;
 use crate::job::Job;
 use crate::money::Fen;
 use crate::pipeline::{self, NightOutcome};
-use crate::report::{Gate, is_open};
+use crate::report::Gate;
 
 /// One line of compact JSON: what an orchestrator takes over.
 pub(super) fn result_line(outcome: &NightOutcome) -> Value {
@@ -30,7 +30,7 @@ pub(super) fn result_line(outcome: &NightOutcome) -> Value {
 }
 
 fn open(outcome: &NightOutcome) -> (usize, Fen) {
-    let open = || outcome.breaks.iter().filter(|it| is_open(it));
+    let open = || outcome.breaks.iter().filter(|it| it.is_open());
     (open().count(), open().map(|it| it.at_risk_fen).sum())
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
     }
     let interrupt = Interrupt::watch();
     if let Some(file) = &command.emit_script {
-        return script::write(&job, &plans, world, (command.wait, &interrupt), file).await;
+        return script::write(&job, &plans, world, command.wait, &interrupt, file).await;
     }
     let mut worst = ExitCode::NothingToDo;
     for plan in &plans {

@@ -17,11 +17,12 @@ pub(super) async fn write(
     job: &Job,
     plans: &[Plan],
     world: &World,
-    (wait, interrupt): (Option<Duration>, &Interrupt),
+    wait: Option<Duration>,
+    interrupt: &Interrupt,
     file: &Path,
 ) -> Result<ExitCode, Failure> {
     let Some(plan) = plans.first() else { return Ok(ExitCode::NothingToDo) };
-    let attempt = async || pipeline::write_script(job, plan, world, (&*watcher(), interrupt), file).await;
+    let attempt = async || pipeline::write_script(job, plan, world, &*watcher(), interrupt, file).await;
     let scripted = patiently(world, wait, attempt, |scripted| scripted.code).await?;
     for issue in &scripted.issues {
         screen::tell(Level::Warn, &issue.what);

@@ -10,7 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 
-use super::partition::PartitionError;
+use super::error::PartitionError;
 use super::parts;
 
 /// The batches of a partition; holds one batch.

@@ -2,6 +2,7 @@
 //! foreign files, and all that the manifests tell of a day: hashes, rows, control totals, journal.
 //! Changes nothing.
 
+mod finding;
 mod record;
 
 use std::collections::BTreeMap;
@@ -14,29 +15,11 @@ use chrono::NaiveDate;
 use super::Lake;
 use super::partition::{PartitionError, check_partition};
 use super::parts;
-use super::publish::StagedFile;
 use super::runs::Runs;
+use super::staged::StagedFile;
 use crate::contract::{self, Contract};
 
-/// What is wrong with a published file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// What is wrong.
-    pub what: String,
-}
-
-/// What was looked at and found.
-#[derive(Debug, Default)]
-pub struct Inspection {
-    /// Partitions and reports that were read.
-    pub files: usize,
-    /// Rows in them.
-    pub rows: u64,
-    /// Everything wrong.
-    pub findings: Vec<Finding>,
-}
+pub use finding::{Finding, Inspection};
 
 /// Inspects what is published for `date`.
 ///
@@ -59,12 +42,6 @@ pub fn inspect(lake: &Lake, date: NaiveDate) -> io::Result<Inspection> {
     inspect_reports(lake, date, &runs, &mut it)?;
     record::inspect(lake, date, &runs, &rows, &mut it)?;
     Ok(it)
-}
-
-impl Inspection {
-    fn find(&mut self, path: impl Into<PathBuf>, what: impl Into<String>) {
-        self.findings.push(Finding { path: path.into(), what: what.into() });
-    }
 }
 
 /// Readers take every file below a dataset: nothing but datasets of days may lie there.

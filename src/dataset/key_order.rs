@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Date32Type};
 
-use super::partition::PartitionError;
+use super::error::PartitionError;
 use crate::contract::Contract;
 
 /// Watches the keys of a contract.
@@ -27,25 +27,44 @@ impl KeyOrder {
         let column = |name: &String| batch.column_by_name(name).expect("key columns are in the schema");
         let columns: Vec<_> = self.contract.key.iter().map(|name| KeyColumn::of(column(name))).collect();
         if let Some(last) = &self.last {
-            self.compare((last, last[0].len() - 1), (&columns, 0))?;
+            self.compare(&Key { columns: last, row: last[0].len() - 1 }, &Key { columns: &columns, row: 0 })?;
         }
         for row in 1..batch.num_rows() {
-            self.compare((&columns, row - 1), (&columns, row))?;
+            self.compare(&Key { columns: &columns, row: row - 1 }, &Key { columns: &columns, row })?;
         }
         self.last = Some(columns);
         Ok(())
     }
 
-    fn compare(&self, one: (&[KeyColumn], usize), other: (&[KeyColumn], usize)) -> Result<(), PartitionError> {
-        let cells = || one.0.iter().zip(other.0);
-        let order = cells().map(|(column, next)| column.compare(one.1, next, other.1)).find(|order| order.is_ne());
-        let key = || other.0.iter().map(|column| column.text(other.1)).collect::<Vec<_>>().join(", ");
+    fn compare(&self, earlier: &Key<'_>, key: &Key<'_>) -> Result<(), PartitionError> {
         let dataset = self.contract.name.as_str();
-        match order {
-            Some(Ordering::Less) => Ok(()),
-            Some(_) => Err(PartitionError::Unsorted { dataset, key: key() }),
-            None => Err(PartitionError::DuplicateKey { dataset, key: key() }),
+        match earlier.cmp(key) {
+            Ordering::Less => Ok(()),
+            Ordering::Greater => Err(PartitionError::Unsorted { dataset, key: key.text() }),
+            Ordering::Equal => Err(PartitionError::DuplicateKey { dataset, key: key.text() }),
         }
+    }
+}
+
+/// The key of a row.
+struct Key<'a> {
+    columns: &'a [KeyColumn],
+    row: usize,
+}
+
+impl Key<'_> {
+    fn cmp(&self, other: &Key<'_>) -> Ordering {
+        let mut columns = self.columns.iter().zip(other.columns);
+        let order = columns.find_map(|(column, next)| match column.compare(self.row, next, other.row) {
+            Ordering::Equal => None,
+            order => Some(order),
+        });
+        order.unwrap_or(Ordering::Equal)
+    }
+
+    /// Its values as people read them.
+    fn text(&self) -> String {
+        self.columns.iter().map(|column| column.text(self.row)).collect::<Vec<_>>().join(", ")
     }
 }
 

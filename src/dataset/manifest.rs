@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::publish::{StagedFile, sha256_of};
+use super::sha256::sha256_of;
+use super::staged::StagedFile;
 use super::status::{RunStatus, StageStatus};
 use crate::durable;
 use crate::money::Fen;

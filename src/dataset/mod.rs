@@ -6,6 +6,7 @@ pub mod batches;
 pub mod bucket;
 pub(crate) mod columns;
 pub mod encoder;
+mod error;
 mod key_order;
 pub mod inspect;
 pub mod lake;
@@ -18,6 +19,8 @@ pub mod publish;
 mod properties;
 mod replacement;
 pub mod runs;
+pub mod sha256;
+pub mod staged;
 pub mod status;
 
 pub use lake::Lake;

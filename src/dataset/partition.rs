@@ -12,7 +12,6 @@ use arrow::datatypes::{Date32Type, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde::de::DeserializeOwned;
 
@@ -28,89 +27,13 @@ use crate::durable;
 use crate::money::Fen;
 use crate::record::Record;
 
+pub use super::error::PartitionError;
+pub use super::properties::Provenance;
+
 /// Rows turned into Arrow at once: bounds the memory of a read and of a write.
 pub const ROWS_PER_BATCH: usize = 16_384;
 /// Rows that are read ahead at once.
 const ROWS_AHEAD: usize = 4_096;
-
-/// Why a partition file could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum PartitionError {
-    /// The file could not be opened or created.
-    #[error("cannot open `{path}`", path = .path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file is no Parquet file, or a torn one.
-    #[error("`{path}` is not a readable Parquet file", path = .path.display())]
-    Parquet {
-        /// The file.
-        path: PathBuf,
-        /// What the Parquet library said.
-        source: ParquetError,
-    },
-    /// The rows could not be turned into the contract's columns, or back.
-    #[error("the rows of `{path}` do not fit the contract of `{dataset}`", path = .path.display())]
-    Rows {
-        /// The file.
-        path: PathBuf,
-        /// Name of the dataset.
-        dataset: &'static str,
-        /// Which column, and why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// Columns, types or their order are not those of the contract.
-    #[error("`{path}` does not have the columns of `{dataset}`", path = .path.display())]
-    Schema {
-        /// The file.
-        path: PathBuf,
-        /// Name of the dataset.
-        dataset: &'static str,
-    },
-    /// Two rows have one key: something was about to be counted twice.
-    #[error("`{dataset}` would hold the key {key} twice")]
-    DuplicateKey {
-        /// Name of the dataset.
-        dataset: &'static str,
-        /// The key's values.
-        key: String,
-    },
-    /// A row of another day.
-    #[error("`{dataset}` of {date} holds a row of another day")]
-    OtherDay {
-        /// Name of the dataset.
-        dataset: &'static str,
-        /// The day of the partition.
-        date: NaiveDate,
-    },
-    /// Rows are not in key order: a fault of this program.
-    #[error("`{dataset}` is not sorted by its key: {key} comes after a larger one")]
-    Unsorted {
-        /// Name of the dataset.
-        dataset: &'static str,
-        /// The key out of place.
-        key: String,
-    },
-}
-
-impl PartitionError {
-    /// Of an error of writing: whether the disk is to blame, not the rows.
-    pub fn is_of_the_disk(&self) -> bool {
-        matches!(self, PartitionError::Open { .. } | PartitionError::Parquet { .. })
-    }
-}
-
-/// Facts about how a file came to be, kept in its metadata.
-#[derive(Debug, Clone, Default)]
-pub struct Provenance {
-    /// SHA-256 of the rule files in force.
-    pub rules_sha256: String,
-    /// SHA-256 of everything the rows were made of.
-    pub inputs_sha256: String,
-}
 
 /// Where a part of a partition ends, and a row group in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -351,12 +274,13 @@ pub fn check_partition(
 ) -> Result<Vec<u64>, PartitionError> {
     let parts = parts::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
     let mut keys = KeyOrder::of(contract);
-    let check = |(path, file): (PathBuf, File)| check_part((&path, file), contract, date, &mut keys);
+    let check = |(path, file): (PathBuf, File)| check_part(&path, file, contract, date, &mut keys);
     parts.into_iter().map(check).collect()
 }
 
 fn check_part(
-    (path, file): (&Path, File),
+    path: &Path,
+    file: File,
     contract: &'static Contract,
     date: Option<NaiveDate>,
     keys: &mut KeyOrder,

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::publish::{sha256_of, sha256_of_file};
+use super::sha256::{sha256_of, sha256_of_file};
 
 /// The part that every partition has.
 pub const FIRST: &str = "part-0.parquet";

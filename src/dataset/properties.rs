@@ -7,7 +7,6 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::partition::Provenance;
 use crate::contract::Contract;
 
 /// Rows of a row group: what is encoded of one is in memory until it ends, some 100 bytes of a ledger row.
@@ -17,6 +16,15 @@ const ZSTD_LEVEL: i32 = 1;
 /// Bytes of distinct values after which a column is taken to repeat itself no more. A dictionary of ids
 /// costs time and saves nothing.
 const DICTIONARY_BYTES: usize = 64 << 10;
+
+/// Facts about how a file came to be, kept in its metadata.
+#[derive(Debug, Clone, Default)]
+pub struct Provenance {
+    /// SHA-256 of the rule files in force.
+    pub rules_sha256: String,
+    /// SHA-256 of everything the rows were made of.
+    pub inputs_sha256: String,
+}
 
 /// The version of the contract a file was written by, of its metadata.
 pub(super) fn contract_version(metadata: Option<&Vec<KeyValue>>) -> Option<&str> {

@@ -106,7 +106,8 @@ fn read_intent(path: &Path) -> io::Result<Option<Manifest>> {
 mod tests {
     use super::*;
     use crate::dataset::partition::Provenance;
-    use crate::dataset::publish::{StagedFile, sha256_of_file};
+    use crate::dataset::sha256::sha256_of_file;
+    use crate::dataset::staged::StagedFile;
     use crate::record::{CouponCode, Stock};
 
     fn date() -> NaiveDate {

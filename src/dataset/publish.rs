@@ -5,20 +5,16 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
 use chrono::NaiveDate;
-use serde::{Deserialize, Serialize};
 
 use super::Lake;
 use super::partition::{PartLimit, PartitionError, Provenance, Writer};
 use super::parts;
 use super::replacement::Replacement;
+use super::staged::{REPORTS, StagedFile, partitions};
 use crate::contract::contract;
 use crate::durable;
 use crate::record::Record;
-
-/// What stands in the place of a dataset's name where a file is a report.
-pub(super) const REPORTS: &str = "reports";
 
 /// The files of one run before anybody sees them.
 #[derive(Debug)]
@@ -27,21 +23,6 @@ pub struct Staging {
     folder: PathBuf,
     date: NaiveDate,
     limit: PartLimit,
-}
-
-/// A staged file and what it holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StagedFile {
-    /// Dataset, or `reports`.
-    pub dataset: String,
-    /// File name below the partition.
-    pub name: String,
-    /// Rows, for datasets.
-    pub rows: u64,
-    /// Size.
-    pub bytes: u64,
-    /// SHA-256, hex.
-    pub sha256: String,
 }
 
 impl Staging {
@@ -70,7 +51,7 @@ impl Staging {
     pub(super) fn is_whole(&self, files: &[StagedFile]) -> io::Result<bool> {
         for file in files {
             let (from, to) = self.places(file);
-            if !same_bytes(&to, file)? && !same_bytes(&from, file)? {
+            if !file.stands_at(&to)? && !file.stands_at(&from)? {
                 return Ok(false);
             }
         }
@@ -102,7 +83,7 @@ impl Staging {
         let first = self.partition(dataset);
         let staged = |(number, rows): (usize, u64)| {
             let path = parts::path(&first, number);
-            let described = describe(dataset, &parts::name(number), &path, rows);
+            let described = StagedFile::describe(dataset, &parts::name(number), &path, rows);
             described.map_err(|source| PartitionError::Open { path, source })
         };
         writer.finish()?.into_iter().enumerate().map(staged).collect()
@@ -118,7 +99,7 @@ impl Staging {
     /// Stages a report file that is written to its end.
     pub fn keep_report(&self, name: &str, report: BufWriter<File>) -> io::Result<StagedFile> {
         report.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        describe(REPORTS, name, &self.folder.join(REPORTS).join(name), 0)
+        StagedFile::describe(REPORTS, name, &self.folder.join(REPORTS).join(name), 0)
     }
 
     /// A folder of this run for what waits beside its files.
@@ -140,7 +121,7 @@ impl Staging {
     fn publish_report(&self, file: &StagedFile) -> io::Result<()> {
         let (from, to) = self.places(file);
         durable::create_folder(to.parent().expect("published files have folders"))?;
-        if !same_bytes(&to, file)? {
+        if !file.stands_at(&to)? {
             durable::move_file(&from, &to)?;
         }
         self.lake.put(&to)
@@ -165,54 +146,10 @@ impl Staging {
     }
 }
 
-/// The files of each partition, which stand together; all reports stand for one.
-pub fn partitions(files: &[StagedFile]) -> impl Iterator<Item = &[StagedFile]> {
-    files.chunk_by(|one, other| one.dataset == other.dataset)
-}
-
-/// What identifies a partition of these parts (`parts::digest`).
-pub fn digest_of<'a>(files: impl IntoIterator<Item = &'a StagedFile>) -> String {
-    parts::digest(files.into_iter().map(|file| (file.name.as_str(), file.sha256.as_str())))
-}
-
-/// SHA-256 of a file, hex.
-pub fn sha256_of_file(path: &Path) -> io::Result<String> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => return Ok(hex::encode(context.finish())),
-            read => context.update(&buffer[..read]),
-        }
-    }
-}
-
-/// SHA-256 of bytes, hex.
-pub fn sha256_of(bytes: &[u8]) -> String {
-    hex::encode(digest::digest(&digest::SHA256, bytes))
-}
-
-fn describe(dataset: &str, name: &str, path: &Path, rows: u64) -> io::Result<StagedFile> {
-    Ok(StagedFile {
-        dataset: dataset.to_owned(),
-        name: name.to_owned(),
-        rows,
-        bytes: fs::metadata(path)?.len(),
-        sha256: sha256_of_file(path)?,
-    })
-}
-
-pub(super) fn same_bytes(published: &Path, staged: &StagedFile) -> io::Result<bool> {
-    match fs::metadata(published) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        metadata => Ok(metadata?.len() == staged.bytes && sha256_of_file(published)? == staged.sha256),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::sha256::sha256_of_file;
     use crate::record::CouponCode;
 
     fn date() -> NaiveDate {

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::publish::{StagedFile, same_bytes};
+use super::staged::StagedFile;
 use super::{Lake, parts};
 use crate::durable;
 
@@ -47,7 +47,7 @@ impl Replacement<'_> {
             return Ok(false);
         }
         for (number, file) in self.files.iter().enumerate() {
-            if !same_bytes(&parts::path(&self.published, number), file)? {
+            if !file.stands_at(&parts::path(&self.published, number))? {
                 return Ok(false);
             }
         }

@@ -8,7 +8,8 @@ use chrono::NaiveDate;
 
 use super::Lake;
 use super::manifest::{CHECKSUM_FILE, MANIFEST_FILE, Manifest};
-use super::publish::{REPORTS, StagedFile, sha256_of};
+use super::sha256::sha256_of;
+use super::staged::{REPORTS, StagedFile};
 use super::status::StageStatus;
 use crate::clock::World;
 use crate::journal::{Journal, JournalError};

@@ -60,6 +60,7 @@ enum Death {
 }
 
 #[cfg(debug_assertions)]
+#[expect(clippy::disallowed_methods, reason = "a test kills the process from outside, and no release build listens")]
 static DEATH: std::sync::LazyLock<Option<Death>> =
     std::sync::LazyLock::new(|| std::env::var("COUPON_RECON_DIE_AT").ok().map(|text| Death::read(&text)));
 

@@ -37,7 +37,7 @@ where
     F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
 {
     let open: Vec<_> = questions.into_iter().filter(|(key, _)| !stage.contains(key)).collect();
-    ask_open(night, stage, place, concurrency, (open.len() as u64, open.into_iter().map(Ok)), ask).await
+    ask_open(night, stage, place, concurrency, open.len() as u64, open.into_iter().map(Ok), ask).await
 }
 
 /// The same for questions that do not lie in memory: `questions` begins them anew each time it is called.
@@ -54,13 +54,12 @@ where
     A: Fn(Q) -> F,
     F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
 {
-    let unsorted = |error| Issue::unsorted(&error);
     let open = || -> Result<_, Issue> {
-        let questions = questions().map_err(unsorted)?.map(move |question| question.map_err(unsorted));
+        let questions = questions().map_err(Issue::unsorted)?.map(move |question| question.map_err(Issue::unsorted));
         Ok(questions.filter(|question| question.as_ref().map_or(true, |(key, _)| !stage.contains(key))))
     };
     let count = open()?.count() as u64;
-    ask_open(night, stage, place, concurrency, (count, open()?), ask).await
+    ask_open(night, stage, place, concurrency, count, open()?, ask).await
 }
 
 /// Asks so many questions, none of which is journalled yet.
@@ -69,7 +68,8 @@ async fn ask_open<Q, A, F>(
     stage: &StageJournal,
     place: Place,
     concurrency: usize,
-    (count, questions): (u64, impl Iterator<Item = Result<(String, Q), Issue>>),
+    count: u64,
+    questions: impl Iterator<Item = Result<(String, Q), Issue>>,
     ask: A,
 ) -> Result<Vec<Issue>, Issue>
 where

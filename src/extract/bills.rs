@@ -221,8 +221,8 @@ async fn booked<T: Send + 'static>(
 ) -> Result<(Bills, T), Issue> {
     let mut book = Book { payments: Sorter::new(room), refunds: Sorter::new(room) };
     let reading = tokio::task::spawn_blocking(move || {
-        let read = read(&mut book).map_err(|error| from_bill(&error))?;
-        Ok((book.set_aside().map_err(|error| Issue::unsorted(&error))?, read))
+        let read = read(&mut book).map_err(from_bill)?;
+        Ok((book.set_aside().map_err(Issue::unsorted)?, read))
     });
     reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
@@ -242,7 +242,7 @@ fn harvest(bills: Bills, stated: &[TradeBill]) -> Harvest<Bills> {
 
 /// A trailer that differs from its details stops the night (design §12); a file that is not there has
 /// not arrived yet; other faults stop the stage.
-fn from_bill(error: &BillError) -> Issue {
+fn from_bill(error: BillError) -> Issue {
     match error {
         BillError::TrailerDiffers { .. } => Issue::violation(error.to_string()).hinting(
             "the bill contradicts itself; download it again: with `--refetch`, or by hand where `bills.path` names it",

@@ -46,13 +46,13 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept
                 for item in page.map(|page| page.data).unwrap_or_default() {
                     intake.read += 1;
                     let code = coupon_code_row(&item, &entry.key, night.date)?;
-                    codes.push(&code).map_err(|error| Issue::unsorted(&error))?;
+                    codes.push(&code).map_err(Issue::unsorted)?;
                 }
             }
         }
         Ok::<(), Issue>(())
     })?;
-    let codes = first_of_each(codes, &night.corner()).map_err(|error| Issue::unsorted(&error))?;
+    let codes = first_of_each(codes, &night.corner()).map_err(Issue::unsorted)?;
     intake.repeated = intake.read - codes.len();
     let mut harvest = Harvest::complete(codes);
     harvest.issues = issues;

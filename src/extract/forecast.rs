@@ -114,8 +114,8 @@ impl Tonight {
 /// The coupons the last night knew, as it published them.
 fn wallets(night: &Night<'_>) -> Result<Kept, Issue> {
     let mut coupons = Keeper::new(&night.corner());
-    night.each_yesterday::<UserCoupon>(|coupon| coupons.push(&coupon).map_err(|error| Issue::unsorted(&error)))?;
-    coupons.finish().map_err(|error| Issue::unsorted(&error))
+    night.each_yesterday::<UserCoupon>(|coupon| coupons.push(&coupon).map_err(Issue::unsorted))?;
+    coupons.finish().map_err(Issue::unsorted)
 }
 
 fn bills(night: &Night<'_>) -> Result<StageForecast, Issue> {
@@ -141,9 +141,8 @@ impl Known {
         roster: &Roster,
         events: &[CouponEvent],
     ) -> Result<Vec<StageForecast>, Issue> {
-        let unsorted = |error: io::Error| Issue::unsorted(&error);
         Ok(vec![
-            count(night, Stage::Stocks, self.stock_keys(night, events).map_err(unsorted)?.into_iter())?,
+            count(night, Stage::Stocks, self.stock_keys(night, events).map_err(Issue::unsorted)?.into_iter())?,
             self.wallet_pages(night, roster)?,
             count(night, Stage::CouponCodes, self.pool_pages())?,
             count(night, Stage::Cards, self.card_keys(night))?,
@@ -166,7 +165,7 @@ impl Known {
     /// A wallet has as many pages as its known coupons fill, and at least one.
     fn wallet_pages(&self, night: &Night<'_>, roster: &Roster) -> Result<StageForecast, Issue> {
         let mut count = Count::begin(night, Stage::UserCoupons)?;
-        self.count_wallets(night, roster, &mut count).map_err(|error| Issue::unsorted(&error))?;
+        self.count_wallets(night, roster, &mut count).map_err(Issue::unsorted)?;
         count.finish(night)
     }
 

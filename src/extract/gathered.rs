@@ -127,18 +127,17 @@ impl<R: Gatherable> Gathered<R> {
 impl<R: Gatherable> Known<R> {
     /// The same with the rows of the last night that tonight's answers do not know better, as tonight's.
     pub(super) fn carrying(mut self, night: &Night<'_>) -> Result<Known<R>, Issue> {
-        let unsorted = |error| Issue::unsorted(&error);
         let mut carried = Keeper::new(&night.corner());
         night.each_yesterday::<R>(|row| {
             self.intake.carry(R::amount_of(row));
-            carried.push(&row).map_err(unsorted)
+            carried.push(&row).map_err(Issue::unsorted)
         })?;
         let superseded = |earlier: PackedRow<'_>| {
             self.intake.carried -= 1;
             self.intake.carried_fen = self.intake.carried_fen - R::amount_of(earlier);
         };
         let rows = || last_of_each(carried.finish()?.rows()?.and(self.rows.rows()?), &night.corner(), superseded);
-        self.rows = rows().map_err(unsorted)?;
+        self.rows = rows().map_err(Issue::unsorted)?;
         Ok(self)
     }
 }

@@ -60,7 +60,7 @@ impl Issue {
     }
 
     /// The scratch folder did not take rows that do not fit in memory, or did not give them back.
-    pub(crate) fn unsorted(error: &std::io::Error) -> Issue {
+    pub(crate) fn unsorted(error: std::io::Error) -> Issue {
         Issue::storage(format!("rows that do not fit in memory cannot be sorted on the disk: {error}"))
     }
 

@@ -97,12 +97,12 @@ impl Lines {
     }
 
     pub(super) fn add(&mut self, line: &LookbackLine<'_>) -> Result<(), Issue> {
-        self.lines.push(line).map_err(|error| Issue::unsorted(&error))
+        self.lines.push(line).map_err(Issue::unsorted)
     }
 
     /// Of each line the one that was added last counts.
     pub(super) fn settle(self) -> Result<Lookback, Issue> {
-        self.sort().map_err(|error| Issue::unsorted(&error))
+        self.sort().map_err(Issue::unsorted)
     }
 
     fn sort(self) -> io::Result<Lookback> {

@@ -41,7 +41,7 @@ pub fn extract(night: &Night<'_>) -> Result<Harvest<OrderExports>, Issue> {
             // What is wrong with an earlier source is said first.
             harvest.rows.sources.drain(..).try_for_each(|earlier| earlier.finish().map(drop)).and(Err(error))
         });
-        let export = export.map_err(|error| from_export("orders", &error))?;
+        let export = export.map_err(|error| from_export("orders", error))?;
         harvest.inputs.extend(digests("orders", &export.files));
         harvest.rows.sources.push(export);
     }
@@ -60,7 +60,7 @@ impl OrderExports {
             if self.sources.len() == 1 || told.is_new(source, row) {
                 take(row)?;
             }
-            self.sources[source].advance().map_err(|error| from_export("orders", &error))?;
+            self.sources[source].advance().map_err(|error| from_export("orders", error))?;
         }
         self.finish(told)
     }
@@ -76,7 +76,7 @@ impl OrderExports {
         for source in self.sources {
             settled.intake.pages += source.files.len() as u64;
             settled.intake.read += source.read;
-            settled.add(source.finish().map_err(|error| from_export("orders", &error))?);
+            settled.add(source.finish().map_err(|error| from_export("orders", error))?);
         }
         told.contradiction.map_or(Ok(settled), |contradiction| Err(contradiction.issue))
     }
@@ -153,7 +153,7 @@ pub(super) fn digests(source: &str, files: &[ExportFile]) -> Vec<(String, String
 }
 
 /// A file that is not there has not arrived yet; any other fault is in the file.
-pub(super) fn from_export(source: &str, error: &ExportError) -> Issue {
+pub(super) fn from_export(source: &str, error: ExportError) -> Issue {
     match error {
         ExportError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())
             .hinting(format!("put the file there and run again; the path of `{source}` in the job file names it")),
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn a_scratch_folder_without_room_is_of_the_disk_and_not_of_the_file() {
         let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
-        let issue = from_export("orders", &ExportError::Scratch(full()));
+        let issue = from_export("orders", ExportError::Scratch(full()));
         assert_eq!(issue.kind, IssueKind::Storage);
         assert!(issue.what.contains("cannot be sorted on the disk"), "{}", issue.what);
     }

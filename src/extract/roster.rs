@@ -65,7 +65,7 @@ impl Buyers {
     /// # Errors
     /// The scratch folder has no room.
     pub fn add(&mut self, openid: &str) -> Result<(), Issue> {
-        self.meet(openid, Met::Tonight).map_err(|error| Issue::unsorted(&error))
+        self.meet(openid, Met::Tonight).map_err(Issue::unsorted)
     }
 
     fn meet(&mut self, openid: &str, met: Met) -> io::Result<()> {
@@ -82,24 +82,23 @@ pub fn extract(night: &Night<'_>, input: RosterInput<'_>) -> Result<Harvest<Rost
         users.add(openid)?;
     }
     if let Some(pattern) = &wallets.roster_file {
-        let of_file = |error: &ExportError| from_export("wallets.roster_file", error);
-        let roster = read(pattern, night.date, &night.corner()).map_err(|error| of_file(&error))?;
+        let of_file = |error: ExportError| from_export("wallets.roster_file", error);
+        let roster = read(pattern, night.date, &night.corner()).map_err(of_file)?;
         harvest.inputs = digests("roster", &roster.files);
-        add_listed(roster, &mut users).map_err(|error| of_file(&error))?;
+        add_listed(roster, &mut users).map_err(of_file)?;
     }
     let folder = night.lake.state("wallets");
     add_known(&folder, night.date, &mut users)?;
-    let unsorted = |error| Issue::unsorted(&error);
-    let chosen = Choice::of(night, wallets, users).map_err(unsorted)?;
+    let chosen = Choice::of(night, wallets, users).map_err(Issue::unsorted)?;
     if night.journal.mode() != Mode::Peek {
         remember(&folder, night.date, chosen.first_seen, input.is_whole)?;
     }
-    let by_published = keep(chosen.by_published, &night.corner()).map_err(unsorted)?;
+    let by_published = keep(chosen.by_published, &night.corner()).map_err(Issue::unsorted)?;
     let mut ask = chosen.ask;
     if wallets.refresh == Refresh::Active {
         add_expiring(night, &by_published, &mut ask)?;
     }
-    let ask = keep(ask, &night.corner()).map_err(unsorted)?;
+    let ask = keep(ask, &night.corner()).map_err(Issue::unsorted)?;
     harvest.rows = Roster { ask, by_published };
     Ok(harvest)
 }
@@ -168,18 +167,17 @@ row_type! {
 
 /// Adds the wallets with a usable coupon that expires on D: its state changes by the calendar.
 fn add_expiring(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Result<(), Issue> {
-    let unsorted = |error: io::Error| Issue::unsorted(&error);
     let mut holders = Sorter::new(&night.corner());
     if let Some(path) = night.latest::<UserCoupon>()? {
         each_row::<UsableColumns, Issue>(&path, UserCoupon::DATASET, |coupon| {
             let expires = coupon.expire_time.is_some_and(|time| business_day(time) == night.date.to_epoch_days());
             match expires && coupon.coupon_state == Some("SENDED") {
-                true => holders.push(&Jotting { key: &[coupon.openid], mark: 0, texts: &[] }).map_err(unsorted),
+                true => holders.push(&Jotting { key: &[coupon.openid], mark: 0, texts: &[] }).map_err(Issue::unsorted),
                 false => Ok(()),
             }
         })?;
     }
-    holders.finish().and_then(|holders| add_raw(holders, by_published, ask)).map_err(unsorted)
+    holders.finish().and_then(|holders| add_raw(holders, by_published, ask)).map_err(Issue::unsorted)
 }
 
 fn add_raw(holders: Sorted, by_published: &Kept, ask: &mut Sorter) -> io::Result<()> {
@@ -211,7 +209,7 @@ fn add_known(folder: &Path, date: NaiveDate, users: &mut Buyers) -> Result<(), I
             let file = File::open(&path).map_err(|error| Issue::io(&path, &error))?;
             for openid in BufReader::new(file).lines() {
                 let openid = openid.map_err(|error| Issue::io(&path, &error))?;
-                users.meet(&openid, Met::EarlierNight).map_err(|error| Issue::unsorted(&error))?;
+                users.meet(&openid, Met::EarlierNight).map_err(Issue::unsorted)?;
             }
         }
     }
@@ -229,12 +227,12 @@ fn remember(folder: &Path, date: NaiveDate, mut first_seen: Sorter, is_whole: bo
                 let openid = openid.map_err(|error| Issue::io(&path, &error))?;
                 if !is_whole {
                     let seen = Jotting { key: &[&openid], mark: 0, texts: &[] };
-                    first_seen.push(&seen).map_err(|error| Issue::unsorted(&error))?;
+                    first_seen.push(&seen).map_err(Issue::unsorted)?;
                 }
             }
         }
     }
-    let openids = first_seen.finish().map_err(|error| Issue::unsorted(&error))?;
+    let openids = first_seen.finish().map_err(Issue::unsorted)?;
     durable::create_private_folder(folder)
         .and_then(|()| {
             durable::write_with(&path, &folder.join("incoming.staged"), |file| {

@@ -3,14 +3,12 @@
 
 mod candidates;
 
-use std::io;
-
-pub use candidates::Plan;
+pub use candidates::{Plan, SubsidyInput};
 
 use super::ask::{Place, ask_each, read_page, settle_and_read};
 use super::gathered::Gathered;
 use super::wire::{subsidy_payment_row, subsidy_return_row};
-use super::{Harvest, Issue, Lookback, Night};
+use super::{Harvest, Issue, Night};
 use crate::api::Api;
 use crate::fingerprints::Fingerprints;
 use crate::journal::{Page, StageJournal};
@@ -23,17 +21,6 @@ use crate::wechat::pay_v3::busifavor::{self, PayReceipt};
 
 const STAGE: Stage = Stage::Subsidies;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
-
-/// What decides whom to ask for.
-#[derive(Debug)]
-pub struct SubsidyInput<'a> {
-    /// Tonight's wallets.
-    pub coupons: &'a Kept,
-    /// Order lines of the look-back.
-    pub orders: &'a Lookback,
-    /// Tonight's ledger lines.
-    pub ledger: &'a Kept,
-}
 
 /// Receipts of both kinds, packed.
 #[derive(Debug, Default)]
@@ -69,13 +56,13 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
     };
     let room = night.corner();
     let mut issues = desk.ask_lists(&plan.coupons).await?;
-    let listed = desk.read_lists(&plan.coupons, Gathered::new(&room))?.settle().map_err(unsorted)?;
-    let missing = plan.receipts_missing_from(&listed.rows, &room).map_err(unsorted)?;
+    let listed = desk.read_lists(&plan.coupons, Gathered::new(&room))?.settle().map_err(Issue::unsorted)?;
+    let missing = plan.receipts_missing_from(&listed.rows, &room).map_err(Issue::unsorted)?;
     issues.extend(desk.ask_receipts(&missing).await?);
     let single = desk.read_receipts(&missing, Gathered::after(listed.intake, &room))?;
-    let payments = single.replace(&listed.rows).map_err(unsorted)?;
+    let payments = single.replace(&listed.rows).map_err(Issue::unsorted)?;
     issues.extend(desk.ask_returns(&plan.returns).await?);
-    let returns = desk.read_returns(&plan.returns, Gathered::new(&room))?.settle().map_err(unsorted)?;
+    let returns = desk.read_returns(&plan.returns, Gathered::new(&room))?.settle().map_err(Issue::unsorted)?;
     let payments = payments.carrying(night)?;
     let returns = returns.carrying(night)?;
 
@@ -86,20 +73,16 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
     Ok(harvest)
 }
 
-fn unsorted(error: io::Error) -> Issue {
-    Issue::unsorted(&error)
-}
-
 /// Hands over the keys that a night with this input would ask for.
 pub(super) fn each_key(night: &Night<'_>, input: &SubsidyInput<'_>, mut take: impl FnMut(&str)) -> Result<(), Issue> {
     let plan = candidates::choose(night, input)?;
     for (rows, key) in [(&plan.coupons, list_key as fn(PackedRow<'_>) -> String), (&plan.returns, return_key)] {
-        let rows = rows.rows().map_err(unsorted)?;
+        let rows = rows.rows().map_err(Issue::unsorted)?;
         rows.each(|row| {
             take(&key(row));
             Ok(())
         })
-        .map_err(unsorted)?;
+        .map_err(Issue::unsorted)?;
     }
     Ok(())
 }
@@ -157,7 +140,7 @@ impl Desk<'_> {
         self.read(coupons, list_key, |page| {
             payments.intake.pages += 1;
             for receipt in read_page(&request, page)?.map(|list| list.pay_receipt_list).unwrap_or_default() {
-                payments.put(&subsidy_payment_row(&receipt, self.night.date)?).map_err(unsorted)?;
+                payments.put(&subsidy_payment_row(&receipt, self.night.date)?).map_err(Issue::unsorted)?;
             }
             Ok(())
         })?;
@@ -173,7 +156,7 @@ impl Desk<'_> {
         self.read(ids, receipt_key, |page| {
             let Some(receipt) = read_page(&request, page)? else { return Ok(()) };
             payments.intake.pages += 1;
-            payments.put(&subsidy_payment_row(&receipt, self.night.date)?).map_err(unsorted)
+            payments.put(&subsidy_payment_row(&receipt, self.night.date)?).map_err(Issue::unsorted)
         })?;
         Ok(payments)
     }
@@ -183,7 +166,7 @@ impl Desk<'_> {
         self.read(ids, return_key, |page| {
             let Some(receipt) = read_page(&request, page)? else { return Ok(()) };
             returns.intake.pages += 1;
-            returns.put(&subsidy_return_row(&receipt, self.night.date)?).map_err(unsorted)
+            returns.put(&subsidy_return_row(&receipt, self.night.date)?).map_err(Issue::unsorted)
         })?;
         Ok(returns)
     }
@@ -200,7 +183,7 @@ impl Desk<'_> {
             wanted.insert(&[&key(row)]);
             Ok(())
         };
-        rows.rows().and_then(|rows| rows.each(want)).map_err(unsorted)?;
+        rows.rows().and_then(|rows| rows.each(want)).map_err(Issue::unsorted)?;
         self.journal.visit(|entry| match entry.pages.first() {
             Some(page) if wanted.contains(&[&entry.key]) => take(page),
             _ => Ok(()),

@@ -30,7 +30,7 @@ pub fn extract(night: &Night<'_>) -> Result<Harvest<SubsidyLedger>, Issue> {
     let ledger = |export| SubsidyLedger { export, room: night.corner() };
     let Some(pattern) = &night.job.subsidy_ledger else { return Ok(Harvest::complete(ledger(None))) };
     night.require_ready(Stage::SubsidyLedger)?;
-    let export = read(pattern, night.date, night.room).map_err(|error| from_export("subsidy_ledger", &error))?;
+    let export = read(pattern, night.date, night.room).map_err(|error| from_export("subsidy_ledger", error))?;
     let inputs = digests("subsidy_ledger", &export.files);
     Ok(Harvest { inputs, ..Harvest::complete(ledger(Some(export))) })
 }
@@ -46,16 +46,16 @@ impl SubsidyLedger {
         let mut lines = Keeper::new(&self.room);
         while let Some(row) = export.peek() {
             take(row)?;
-            lines.push(&row).map_err(|error| Issue::unsorted(&error))?;
-            export.advance().map_err(|error| from_export("subsidy_ledger", &error))?;
+            lines.push(&row).map_err(Issue::unsorted)?;
+            export.advance().map_err(|error| from_export("subsidy_ledger", error))?;
         }
         settled.intake.pages = export.files.len() as u64;
         settled.intake.read = export.read;
-        let rest = export.finish().map_err(|error| from_export("subsidy_ledger", &error))?;
+        let rest = export.finish().map_err(|error| from_export("subsidy_ledger", error))?;
         settled.intake.repeated = rest.collapsed;
         settled.intake.read_fen = rest.amounts.read;
         settled.intake.repeated_fen = rest.amounts.collapsed;
-        settled.lines = lines.finish().map_err(|error| Issue::unsorted(&error))?;
+        settled.lines = lines.finish().map_err(Issue::unsorted)?;
         Ok(settled)
     }
 }

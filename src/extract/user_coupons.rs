@@ -76,15 +76,17 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let mut gathered = Gathered::new(&night.corner());
     counter.read_wallets(&asked, &mut gathered)?;
     counter.carry(&asked, &mut gathered)?;
-    let known = gathered.settle().map_err(unsorted)?;
+    let known = gathered.settle().map_err(Issue::unsorted)?;
     let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
     // The journal keeps its digest until an answer is added: where nobody is asked once more, it need not be waited for.
-    let (digest, doubts) =
-        at_once(|| journal.digest(&night.corner()), || doubter.find(&known.rows, orders, roster).map_err(unsorted));
+    let (digest, doubts) = at_once(
+        || journal.digest(&night.corner()),
+        || doubter.find(&known.rows, orders, roster).map_err(Issue::unsorted),
+    );
     let (_, doubts) = (digest?, doubts?);
     issues.extend(counter.ask_single(&doubts).await?);
     let (Known { rows: coupons, intake, .. }, unknown) = counter.replace_single(&doubts, known)?;
-    let stocks = stocks_of(&coupons).map_err(unsorted)?;
+    let stocks = stocks_of(&coupons).map_err(Issue::unsorted)?;
     if unsettled > settings.max_unsettled {
         let what = format!("{unsettled} wallets would not settle while paging");
         issues.push(Issue::new(IssueKind::Incomplete, what).hinting("`wallets.max_unsettled` sets how many may"));
@@ -110,10 +112,6 @@ fn stocks_of(coupons: &Kept) -> io::Result<BTreeSet<String>> {
     Ok(stocks)
 }
 
-fn unsorted(error: io::Error) -> Issue {
-    Issue::unsorted(&error)
-}
-
 impl Counter<'_> {
     async fn ask_wallets(&self, roster: &Roster) -> Result<(Vec<Issue>, usize), Issue> {
         let meaning = OffsetMeaning::default();
@@ -134,7 +132,8 @@ impl Counter<'_> {
     ) -> Result<Option<Vec<Page>>, Issue> {
         let listing = read_list(meaning, MOST_PAGES, async |offset| {
             let request = self.wallet_request(&openid, offset);
-            settle_and_read_by(&request, self.pay_v3.send(&request).await, Listed::read).map(list_page)
+            let (page, listed) = settle_and_read_by(&request, self.pay_v3.send(&request).await, Listed::read)?;
+            Ok(list_page(page, listed))
         });
         match listing.await? {
             Listing::Settled(pages) => Ok(Some(pages)),
@@ -160,8 +159,8 @@ impl Counter<'_> {
     /// Whose answers are there, of tonight's roster; what else is journalled is of wallets that are no longer on it.
     fn asked(&self, roster: &Roster) -> Result<Fingerprints, Issue> {
         let mut asked = Fingerprints::default();
-        for openid in openids(&roster.ask).map_err(unsorted)? {
-            let openid = openid.map_err(unsorted)?;
+        for openid in openids(&roster.ask).map_err(Issue::unsorted)? {
+            let openid = openid.map_err(Issue::unsorted)?;
             if self.journal.contains(&wallet_key(&openid)) {
                 asked.insert(&[&self.night.persona.publish(&openid)]);
             }
@@ -173,7 +172,7 @@ impl Counter<'_> {
     fn read_wallets(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<(), Issue> {
         let read = |entry: Entry| self.read_wallet(&entry, asked);
         self.journal.visit_read(WALLET, read, |coupons| match coupons {
-            Some(coupons) => gathered.add(&coupons).map_err(unsorted),
+            Some(coupons) => gathered.add(&coupons).map_err(Issue::unsorted),
             None => Ok(()),
         })
     }
@@ -203,7 +202,7 @@ impl Counter<'_> {
             let coupon = UserCoupon::unpack(&mut row.unpack());
             match asked.contains(&[&coupon.openid]) {
                 true => Ok(()),
-                false => gathered.carry(row, coupon.discount_amount_fen.unwrap_or_default()).map_err(unsorted),
+                false => gathered.carry(row, coupon.discount_amount_fen.unwrap_or_default()).map_err(Issue::unsorted),
             }
         })
     }
@@ -237,7 +236,7 @@ impl Counter<'_> {
             doubtful.insert(&[&raw_openid, &coupon_code]);
             Ok(())
         };
-        doubts.rows().and_then(|rows| rows.each(add)).map_err(unsorted)?;
+        doubts.rows().and_then(|rows| rows.each(add)).map_err(Issue::unsorted)?;
         let mut second = Gathered::after(known.intake, &self.night.corner());
         let mut unknown = Fingerprints::default();
         self.journal.visit_read(SINGLE, Ok, |entry| {
@@ -246,7 +245,9 @@ impl Counter<'_> {
             second.intake.pages += u64::from(page.is_some());
             match page.transpose()?.flatten() {
                 Some(entity) => {
-                    second.put(&user_coupon_row(entity, doubt.openid.clone(), self.night.date)).map_err(unsorted)?;
+                    second
+                        .put(&user_coupon_row(entity, doubt.openid.clone(), self.night.date))
+                        .map_err(Issue::unsorted)?;
                 }
                 None => {
                     unknown.insert(&[&doubt.openid, &doubt.coupon_code]);
@@ -254,7 +255,7 @@ impl Counter<'_> {
             }
             Ok::<(), Issue>(())
         })?;
-        Ok((second.replace(&known.rows).map_err(unsorted)?, unknown))
+        Ok((second.replace(&known.rows).map_err(Issue::unsorted)?, unknown))
     }
 
     /// The doubt that an entry of the journal answers. Either half of its key may hold a slash.
@@ -297,7 +298,7 @@ impl Listed {
     }
 }
 
-fn list_page((page, listed): (Page, Option<Listed>)) -> ListPage {
+fn list_page(page: Page, listed: Option<Listed>) -> ListPage {
     let is_known = listed.is_some();
     let Listed { keys, total } = listed.unwrap_or(Listed { keys: Vec::new(), total: None });
     ListPage { keys, total, is_known, page }

@@ -9,7 +9,7 @@ use super::orders::{digests, from_export};
 use super::wire::{v2_coupon_row, v2_stock_row};
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
-use crate::dataset::publish::sha256_of;
+use crate::dataset::sha256::sha256_of;
 use crate::exports::v2_coupons_file::{self, V2CouponQuery};
 use crate::job::{OnMismatch, PayV2Settings};
 use crate::journal::{Page, StageJournal};
@@ -36,10 +36,11 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
         return Ok(Harvest::complete(Vouchers::default()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
+    let desk = Desk { night, client, settings, journal: &journal };
     let mut harvest = Harvest::complete(Vouchers::default());
-    harvest.issues = ask_stocks(night, (client, settings), &journal).await?;
+    harvest.issues = desk.ask_stocks().await?;
     let listed = listed(night, settings, &mut harvest.inputs)?;
-    harvest.issues.extend(ask_coupons(night, (client, settings), &journal, &listed).await?);
+    harvest.issues.extend(desk.ask_coupons(&listed).await?);
 
     let asked = Asked::of(&settings.stock_ids, &listed);
     let mut signatures = Signatures { client, on_mismatch: settings.on_mismatch, counts: [0; 3], refused: 0 };
@@ -51,28 +52,29 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     Ok(harvest.noting("signatures_mismatched", mismatched))
 }
 
-async fn ask_stocks(
-    night: &Night<'_>,
-    (client, settings): (&PayV2, &PayV2Settings),
-    journal: &StageJournal,
-) -> Result<Vec<Issue>, Issue> {
-    let questions = settings.stock_ids.iter().map(|id| (stock_key(id), pay_v2::coupon_stock(id))).collect();
-    let ask = async |request: Request<CouponStock>| {
-        settle(&request, client.send(&request).await).map(|page| Some(vec![page]))
-    };
-    ask_all(night, journal, PLACE, settings.limits.concurrency, questions, ask).await
+/// Where the questions are asked.
+struct Desk<'a> {
+    night: &'a Night<'a>,
+    client: &'a PayV2,
+    settings: &'a PayV2Settings,
+    journal: &'a StageJournal,
 }
 
-async fn ask_coupons(
-    night: &Night<'_>,
-    (client, settings): (&PayV2, &PayV2Settings),
-    journal: &StageJournal,
-    listed: &[V2CouponQuery],
-) -> Result<Vec<Issue>, Issue> {
-    let questions = listed.iter().map(|it| (coupon_key(it), coupon_request(it))).collect();
-    let ask =
-        async |request: Request<Coupon>| settle(&request, client.send(&request).await).map(|page| Some(vec![page]));
-    ask_all(night, journal, PLACE, settings.limits.concurrency, questions, ask).await
+impl Desk<'_> {
+    async fn ask_stocks(&self) -> Result<Vec<Issue>, Issue> {
+        let stock_ids = self.settings.stock_ids.iter();
+        self.ask::<CouponStock>(stock_ids.map(|id| (stock_key(id), pay_v2::coupon_stock(id))).collect()).await
+    }
+
+    async fn ask_coupons(&self, listed: &[V2CouponQuery]) -> Result<Vec<Issue>, Issue> {
+        self.ask::<Coupon>(listed.iter().map(|it| (coupon_key(it), coupon_request(it))).collect()).await
+    }
+
+    async fn ask<T>(&self, questions: Vec<(String, Request<T>)>) -> Result<Vec<Issue>, Issue> {
+        let ask =
+            async |request: Request<T>| settle(&request, self.client.send(&request).await).map(|page| Some(vec![page]));
+        ask_all(self.night, self.journal, PLACE, self.settings.limits.concurrency, questions, ask).await
+    }
 }
 
 /// The coupons of the file; `inputs` gets the digests of what they were read from.
@@ -82,7 +84,7 @@ fn listed(
     inputs: &mut Vec<(String, String)>,
 ) -> Result<Vec<V2CouponQuery>, Issue> {
     let Some(path) = &settings.coupons_file else { return Ok(Vec::new()) };
-    let refused = |error| from_export("pay_v2.coupons_file", &error);
+    let refused = |error| from_export("pay_v2.coupons_file", error);
     let export = v2_coupons_file::read(path, night.room).map_err(refused)?;
     inputs.extend(digests(STAGE.as_str(), &export.files));
     export.collect(|line| line.query()).map_err(refused)

@@ -14,7 +14,7 @@ use crate::sorter::{Jotting, PackedRow, Sorter};
 pub(super) fn of(night: &Night<'_>, wallets: &Wallets, stocks: &[Stock]) -> Result<Option<Coverage>, Issue> {
     let Some(settings) = &night.job.wallets else { return Ok(None) };
     let holders = Holders::count(night, settings.audit_days, wallets, stocks);
-    let holders = holders.map_err(|error| Issue::unsorted(&error))?;
+    let holders = holders.map_err(Issue::unsorted)?;
     let asked = wallets.asked.len() as u64;
     let issued = stocks.iter().filter_map(|stock| stock.total_send_num).filter_map(|sent| u64::try_from(sent).ok());
     Ok(Some(Coverage {

@@ -8,7 +8,8 @@ use crate::contract::contract;
 use crate::dataset::assembly::Assembly;
 use crate::dataset::manifest::Intake;
 use crate::dataset::partition::{PartitionError, Provenance, sum_of};
-use crate::dataset::publish::{StagedFile, Staging};
+use crate::dataset::publish::Staging;
+use crate::dataset::staged::StagedFile;
 use crate::exports::BadRow;
 use crate::extract::{Buyers, Datacube, Issue, OrderExports, SubsidyLedger, order_line};
 use crate::money::Fen;
@@ -39,7 +40,8 @@ impl<'a> Desk<'a> {
         staging: &'a Staging,
         persona: &'a Persona,
         provenance: Provenance,
-        (intake, notes): (Vec<Intake>, BTreeMap<String, u64>),
+        intake: Vec<Intake>,
+        notes: BTreeMap<String, u64>,
     ) -> Desk<'a> {
         let (files, totals, issues) = (Vec::new(), BTreeMap::new(), Vec::new());
         Desk { staging, persona, provenance, files, totals, intake, notes, issues }
@@ -69,11 +71,11 @@ impl<'a> Desk<'a> {
     }
 
     fn stage_each<R: Record>(&mut self, rows: io::Result<Sorted>) -> Result<(), Issue> {
-        let mut rows = rows.map_err(|error| Issue::unsorted(&error))?;
+        let mut rows = rows.map_err(Issue::unsorted)?;
         self.assemble::<R, ()>(|take| {
             while let Some(row) = rows.peek() {
                 take(row)?;
-                rows.advance().map_err(|error| Issue::unsorted(&error))?;
+                rows.advance().map_err(Issue::unsorted)?;
             }
             Ok(())
         })

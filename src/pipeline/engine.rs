@@ -90,52 +90,19 @@ impl Carrier for Ferry {
 }
 
 #[cfg(feature = "spark")]
-pub(super) use cluster::failed;
-
-#[cfg(feature = "spark")]
 mod cluster {
-    use crate::error::{ExitCode, Failure};
+    use super::super::failure::unclustered;
+    use crate::error::Failure;
     use crate::job::{EngineKind, Job};
-    use crate::spark::{self, SparkError};
+    use crate::spark;
 
     pub(super) fn greet(job: &Job) -> Result<(), Failure> {
         let Some(spark) = job.engine.spark.as_ref().filter(|_| job.engine.kind == EngineKind::Spark) else {
             return Ok(());
         };
-        let version = spark::greet(spark).map_err(|error| failed(&error))?;
+        let version = spark::greet(spark).map_err(|error| unclustered(&error))?;
         tracing::info!("the night is matched and judged on {} (Spark {version})", spark.remote.shown());
         Ok(())
-    }
-
-    /// The cluster did not do what it was asked: nothing is published.
-    pub(crate) fn failed(error: &SparkError) -> Failure {
-        let (code, hint) = match error {
-            SparkError::Unreachable { .. } => (
-                ExitCode::Unavailable,
-                "`engine.remote` must name a running Spark Connect server; `--engine polars` needs none",
-            ),
-            SparkError::Untrusted { .. } => (
-                ExitCode::Unavailable,
-                "the authority of the cluster must be among those this machine trusts; `SSL_CERT_FILE` names a file of \
-                 PEM certificates in their place, for all hosts of the night",
-            ),
-            SparkError::Denied { .. } => {
-                (ExitCode::Rejected, "`engine.token_env` or `engine.token_file` must give the token the server knows")
-            }
-            SparkError::Late { .. } => (
-                ExitCode::TryLater,
-                "give the cluster more executors, or the query more time: `engine.query_timeout_seconds`",
-            ),
-            SparkError::Cut { .. } => (
-                ExitCode::Usage,
-                "start the Connect server with `--conf spark.connect.execute.reattachable.senderMaxStreamDuration=0`, or \
-                 give the cluster more executors",
-            ),
-            SparkError::Failed { .. } | SparkError::Unreadable { .. } => {
-                (ExitCode::Unavailable, "the cluster's own log says more; nothing was published, run again")
-            }
-        };
-        Failure::caused_by(code, "the cluster did not do its part; nothing was published", error).hinting(hint)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::dataset::manifest::{FootingEntry, FootingTally, StageEntry};
-use crate::dataset::publish::StagedFile;
+use crate::dataset::staged::StagedFile;
 use crate::dataset::status::StageStatus;
 use crate::reconcile::{Footing, Tally};
 use crate::stage::Stage;

@@ -9,6 +9,8 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
 use crate::journal::JournalError;
 use crate::reconcile::ReconcileError;
+#[cfg(feature = "spark")]
+use crate::spark::SparkError;
 use crate::store::{Cause, StoreError};
 
 /// The lake's disk said no, or the bucket behind it.
@@ -124,9 +126,41 @@ pub(super) fn unmatched(error: &ReconcileError) -> Failure {
                 .hinting("`job.lake` names the lake, `engine.shared_mount` says that it is mounted everywhere")
         }
         #[cfg(feature = "spark")]
-        ReconcileError::Cluster(error) => super::engine::failed(error),
+        ReconcileError::Cluster(error) => unclustered(error),
         error => violated(error),
     }
+}
+
+/// The cluster did not do what it was asked: nothing is published.
+#[cfg(feature = "spark")]
+pub(super) fn unclustered(error: &SparkError) -> Failure {
+    let (code, hint) = match error {
+        SparkError::Unreachable { .. } => (
+            ExitCode::Unavailable,
+            "`engine.remote` must name a running Spark Connect server; `--engine polars` needs none",
+        ),
+        SparkError::Untrusted { .. } => (
+            ExitCode::Unavailable,
+            "the authority of the cluster must be among those this machine trusts; `SSL_CERT_FILE` names a file of \
+             PEM certificates in their place, for all hosts of the night",
+        ),
+        SparkError::Denied { .. } => {
+            (ExitCode::Rejected, "`engine.token_env` or `engine.token_file` must give the token the server knows")
+        }
+        SparkError::Late { .. } => (
+            ExitCode::TryLater,
+            "give the cluster more executors, or the query more time: `engine.query_timeout_seconds`",
+        ),
+        SparkError::Cut { .. } => (
+            ExitCode::Usage,
+            "start the Connect server with `--conf spark.connect.execute.reattachable.senderMaxStreamDuration=0`, or \
+             give the cluster more executors",
+        ),
+        SparkError::Failed { .. } | SparkError::Unreadable { .. } => {
+            (ExitCode::Unavailable, "the cluster's own log says more; nothing was published, run again")
+        }
+    };
+    Failure::caused_by(code, "the cluster did not do its part; nothing was published", error).hinting(hint)
 }
 
 /// A contract or control total is violated, unless it was the disk that kept the night from holding together.
@@ -152,7 +186,7 @@ pub(super) fn unjudgeable(error: ReconcileError) -> Failure {
         ReconcileError::Decision(decision) => undecided(decision),
         ReconcileError::Scratch { source } => disk(source, "cannot write what the rules sort; nothing was published"),
         #[cfg(feature = "spark")]
-        ReconcileError::Cluster(error) => super::engine::failed(error),
+        ReconcileError::Cluster(error) => unclustered(error),
         _ => violated(&error),
     }
 }

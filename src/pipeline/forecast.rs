@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::Serialize;
 
+use super::clerk::is_configured;
 use super::failure::disk;
 use super::opening::{connect, persona};
-use super::stages::is_configured;
-use super::{Plan, Quiet, Reading};
+use super::place::Reading;
+use super::plan::Plan;
+use super::progress::Quiet;
 use crate::api::Api;
 use crate::clock::World;
 use crate::dataset::Lake;

@@ -2,34 +2,47 @@
 //! others; it parses nothing, asks nothing and computes no number itself.
 
 mod check;
+mod clerk;
 mod coverage;
+mod decisions;
 mod desk;
+mod done;
 mod engine;
 mod entries;
 mod evidence;
 mod failure;
 mod forecast;
+mod manifest;
 mod night;
 mod opening;
+mod outcome;
 mod pack;
 mod place;
+mod plan;
 mod progress;
 mod provenance;
+mod reconciliation;
 mod refoot;
 mod restated;
+mod run;
 mod script;
+mod sources;
 mod stages;
 mod summary;
 mod telling;
 mod verdict;
+mod work;
 
 pub use check::{Finding, check_job};
 pub use evidence::{Proof, verify_signatures};
 pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten};
-pub use night::{INTAKE_MEMORY_BYTES, JournalKeeper, NightOutcome, Plan, run_night};
+pub use night::run_night;
+pub use outcome::NightOutcome;
 pub use place::{Reading, lake_as_shown};
+pub use plan::{INTAKE_MEMORY_BYTES, Plan};
 pub use progress::{Bars, Quiet};
 pub use refoot::refoot;
 pub use script::{Scripted, write_script};
 pub use summary::{print as print_summary, warnings};
 pub use telling::{LastWords, tell_night};
+pub use work::JournalKeeper;

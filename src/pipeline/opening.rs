@@ -1,15 +1,17 @@
-//! What a night needs before it begins: clients, persona, id; and what it keeps of the keys.
+//! What a night needs before it begins: clients, persona, folders; and what it keeps of the keys.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 
 use super::evidence::CERTIFICATES;
 use super::failure::{disk, unjournalled, unpublished};
-use super::night::Plan;
+use super::plan::Plan;
 use crate::clock::World;
 use crate::dataset::Lake;
+use crate::dataset::partition::PartLimit;
 use crate::dataset::publication::{self, Recovery};
-use crate::dataset::publish::sha256_of;
+use crate::dataset::publish::Staging;
 use crate::dataset::runs::Runs;
+use crate::dataset::sha256::sha256_of;
 use crate::error::{ExitCode, Failure};
 use crate::extract::{self, Apis};
 use crate::job::{Job, Pii};
@@ -91,9 +93,9 @@ pub(super) fn open_journal(lake: &Lake, plan: &Plan, runs: &Runs, world: &World)
     })
 }
 
-/// `20261119T020304Z-1f9a0c3e`.
-pub(super) fn run_id(world: &World, started_at: DateTime<Utc>) -> String {
-    let mut bytes = [0u8; 4];
-    world.random.fill(&mut bytes);
-    format!("{}-{}", started_at.format("%Y%m%dT%H%M%SZ"), hex::encode(bytes))
+/// A clean staging folder, whose partitions have parts as large as the job says.
+pub(super) fn open_staging(lake: &Lake, job: &Job, date: NaiveDate) -> Result<Staging, Failure> {
+    let staging = Staging::open(lake, &job.name, date);
+    let staging = staging.map_err(|error| disk(&error, "cannot open the staging folder"))?;
+    Ok(staging.in_parts(PartLimit::of_bytes(job.part_bytes)))
 }

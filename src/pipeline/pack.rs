@@ -9,11 +9,12 @@ use arrow::array::RecordBatch;
 use chrono::{Days, NaiveDate};
 
 use super::failure::{disk, rules_wrong, violated};
-use super::stages::Sources;
+use super::sources::Sources;
 use crate::dataset::columns::Columns;
 use crate::dataset::manifest::FootingEntry;
 use crate::dataset::partition::{PartitionError, open_batches_ahead, open_rows, read_columns};
-use crate::dataset::publish::{StagedFile, Staging};
+use crate::dataset::publish::Staging;
+use crate::dataset::staged::StagedFile;
 use crate::error::Failure;
 use crate::exports::BadRow;
 use crate::job::{Job, OnBadRow, Pii};

@@ -11,8 +11,10 @@ use super::failure::disk;
 use super::pack;
 use crate::contract;
 use crate::dataset::manifest::ReadPartition;
-use crate::dataset::publish::{digest_of, sha256_of, sha256_of_file};
+use crate::dataset::partition::Provenance;
 use crate::dataset::runs::Runs;
+use crate::dataset::sha256::{sha256_of, sha256_of_file};
+use crate::dataset::staged::digest_of;
 use crate::dataset::{Lake, parts};
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
@@ -22,6 +24,22 @@ use crate::record::{Break, Record};
 pub(super) fn digest_parts(parts: &BTreeMap<String, String>) -> String {
     let text: String = parts.iter().map(|(name, digest)| format!("{name}\t{digest}\n")).collect();
     sha256_of(text.as_bytes())
+}
+
+/// What everything the night itself makes was made of: `inputs` of its stages, and what it `read` of earlier days.
+pub(super) fn of_night(
+    job: &Job,
+    inputs: &BTreeMap<String, String>,
+    read: &[ReadPartition],
+    rules_sha256: String,
+) -> Result<Provenance, Failure> {
+    let mut parts = inputs.clone();
+    parts.insert("job".to_owned(), job.fingerprint.clone());
+    parts.insert("rules".to_owned(), rules_sha256.clone());
+    let decisions = digest_if_there(job.decisions.as_deref());
+    parts.insert("decisions".to_owned(), decisions.map_err(|error| disk(&error, "cannot read the decisions"))?);
+    parts.extend(read.iter().map(|it| (format!("{}/dt={}", it.dataset, it.date), it.sha256.clone())));
+    Ok(Provenance { rules_sha256, inputs_sha256: digest_parts(&parts) })
 }
 
 /// The earlier partitions a night of `date` reads: the look-back of every dataset, and the latest
@@ -73,7 +91,7 @@ fn altered(lake: &Lake, it: &ReadPartition) -> Failure {
 }
 
 /// The digest of a file that may not exist.
-pub(super) fn digest_if_there(path: Option<&Path>) -> std::io::Result<String> {
+fn digest_if_there(path: Option<&Path>) -> std::io::Result<String> {
     match path {
         Some(path) if path.is_file() => sha256_of_file(path),
         _ => Ok(String::new()),

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::done::Done;
 use super::engine;
 use super::failure::{disk, unmatched};
-use super::night::{Done, JournalKeeper, Plan, Work, prepared};
-use super::opening::run_id;
 use super::place::Held;
+use super::plan::Plan;
+use super::run::Run;
+use super::work::{JournalKeeper, Work, prepared};
 use crate::clock::World;
 use crate::dataset::parts;
-use crate::dataset::publish::{digest_of, partitions, sha256_of_file};
+use crate::dataset::sha256::sha256_of_file;
+use crate::dataset::staged::{digest_of, partitions};
 use crate::durable;
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, Watcher};
@@ -43,13 +46,14 @@ pub async fn write_script(
     job: &Job,
     plan: &Plan,
     world: &World,
-    (watcher, keeper): (&dyn Watcher, &impl JournalKeeper),
+    watcher: &dyn Watcher,
+    keeper: &impl JournalKeeper,
     file: &Path,
 ) -> Result<Scripted, Failure> {
     refuse_pattern(job)?;
-    let run_id = run_id(world, world.clock.now());
-    let held = Held::open(job, plan.date, world, &run_id)?;
-    prepared(job, plan, world, (watcher, keeper), &held, async |work| {
+    let run = Run::begin(world);
+    let held = Held::open(job, plan.date, world, &run.id)?;
+    prepared(job, plan, world, watcher, keeper, &held, async |work| {
         let done = work.gather().await;
         work.keep().await?;
         hand_over(&work, done?, file)
@@ -73,7 +77,7 @@ fn hand_over(work: &Work<'_>, mut done: Done, file: &Path) -> Result<Scripted, F
     }
     let broken = |error: io::Error| disk(&error, "cannot hand over what the script reads");
     let files = work.day_files(&done.files)?;
-    let asked = asked_of(&mut done);
+    let asked = done.sources.take_asked();
     let (script, handover) = written(work, &done, &files, &asked)?;
     clear(work)?;
     move_in(work, &files, &handover).map_err(broken)?;
@@ -92,12 +96,6 @@ fn unpublishable(done: &Done) -> Failure {
     let what = issue.map_or_else(|| "nothing could be published".to_owned(), |issue| issue.what.clone());
     let failure = Failure::new(done.verdict.code, format!("no script was written: {what}"));
     failure.with_hint(issue.and_then(|issue| issue.hint.clone()))
-}
-
-/// Whom the night asked; a night needs it once.
-fn asked_of(done: &mut Done) -> Asked {
-    let sources = &mut done.sources;
-    Asked { wallets: std::mem::take(&mut sources.asked), unknown_coupons: std::mem::take(&mut sources.unknown) }
 }
 
 /// The answers that the script of this night has left.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::NightOutcome;
+use super::outcome::NightOutcome;
 use crate::dataset::Lake;
 use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, StageEntry};
 use crate::extract::Issue;
 use crate::money::Fen;
 use crate::record::Break;
-use crate::report::{self, is_open};
+use crate::report;
 
 /// The summary of one night, ending in a line break.
 pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
@@ -158,12 +158,12 @@ fn problems(text: &mut String, issues: &[Issue]) {
 }
 
 fn breaks(text: &mut String, breaks: &[Break]) {
-    let open: Vec<_> = breaks.iter().filter(|it| is_open(it)).collect();
+    let open: Vec<_> = breaks.iter().filter(|it| it.is_open()).collect();
     let at_risk: Fen = open.iter().map(|it| it.at_risk_fen).sum();
     let _ = writeln!(text, "  open breaks: {}, {at_risk} yuan at risk", open.len());
     let mut rules: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
     for it in breaks {
-        *rules.entry(&it.rule_id).or_default().entry(&it.status).or_default() += 1;
+        *rules.entry(&it.rule_id).or_default().entry(it.status.as_str()).or_default() += 1;
     }
     for (rule, statuses) in rules {
         let statuses: Vec<_> = statuses.iter().map(|(status, count)| format!("{count} {status}")).collect();

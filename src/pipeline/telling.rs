@@ -11,7 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{NightOutcome, Plan, summary};
+use super::outcome::NightOutcome;
+use super::plan::Plan;
+use super::run::Run;
+use super::summary;
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::status::RunStatus;
@@ -46,11 +49,11 @@ impl<'a> Chronicle<'a> {
         job: &'a Job,
         plan: &'a Plan,
         lake: &Lake,
-        (run_id, started_at): (&'a str, DateTime<Utc>),
+        run: &'a Run,
         world: &'a World,
     ) -> Chronicle<'a> {
-        let lineage = Lineage::new(job, &plan.caller, plan.date, run_id, started_at);
-        let folder = lake.run(plan.date, run_id);
+        let lineage = Lineage::new(job, &plan.caller, plan.date, &run.id, run.started_at);
+        let folder = lake.run(plan.date, &run.id);
         let chronicle = Chronicle { job, world, lineage, lake: lake.clone(), folder, lines: Mutex::default() };
         chronicle.tell(&chronicle.lineage.start()).await;
         chronicle

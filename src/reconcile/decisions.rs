@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use serde::Deserialize;
 
-use super::status::Status;
+use crate::record::BreakStatus;
 
 /// The decisions of a job, by break_id.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +20,7 @@ pub struct Decisions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// `accepted` or `written_off`.
-    pub status: Status,
+    pub status: BreakStatus,
     /// Why.
     pub reason: String,
     /// Who answers for it.
@@ -139,7 +139,7 @@ impl Decisions {
     }
 
     /// The status a decision in force gives a break on `date`.
-    pub(super) fn status_of(&self, break_id: &str, date: NaiveDate) -> Option<Status> {
+    pub(super) fn status_of(&self, break_id: &str, date: NaiveDate) -> Option<BreakStatus> {
         self.find(break_id).filter(|decision| decision.is_in_force(date)).map(|decision| decision.status)
     }
 
@@ -180,8 +180,8 @@ impl Decisions {
             return Err(wrong("break_id", &row.break_id, "the lower-case hex id of a break"));
         }
         let status = match row.decision.as_str() {
-            "accepted" => Status::Accepted,
-            "written_off" => Status::WrittenOff,
+            "accepted" => BreakStatus::Accepted,
+            "written_off" => BreakStatus::WrittenOff,
             other => return Err(wrong("decision", other, "`accepted` or `written_off`")),
         };
         for (column, value) in [("reason", &row.reason), ("approver", &row.approver)] {
@@ -222,7 +222,7 @@ mod tests {
     fn a_decision_counts_up_to_and_including_its_last_day() {
         let decisions = parse("0a1b,accepted,\"known, agreed\",李,2026-11-20\n").unwrap();
         let date = |day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
-        assert_eq!(decisions.status_of("0a1b", date(20)), Some(Status::Accepted));
+        assert_eq!(decisions.status_of("0a1b", date(20)), Some(BreakStatus::Accepted));
         assert_eq!(decisions.status_of("0a1b", date(21)), None);
         assert_eq!(decisions.status_of("ffff", date(20)), None);
     }

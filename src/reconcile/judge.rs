@@ -300,9 +300,9 @@ mod tests {
     use std::path::Path;
 
     use super::super::fixture::Fixture;
-    use super::super::status::Status;
     use super::*;
     use crate::money::Fen;
+    use crate::record::BreakStatus;
 
     /// A rule case with its ledger built.
     fn night(case: &str) -> Fixture {
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!((lacking.dataset.as_str(), lacking.is_shortfall), ("payments", true));
         assert_eq!(lacking.why, "the bill never fits its digest");
         assert!(!judgement.unjudged.iter().any(|rule| rule.rule_id == "AO01"));
-        assert!(breaks.iter().all(|row| row.status == "open"), "{breaks:?}");
+        assert!(breaks.iter().all(|row| row.status == BreakStatus::Open), "{breaks:?}");
     }
 
     #[test]
@@ -376,8 +376,8 @@ mod tests {
         partition::write_rows::<crate::record::LedgerRow>(&empty, &[], &Default::default()).unwrap();
         night.files.day.insert("coupon_ledger".to_owned(), empty);
         let (breaks, _) = judged(&night, &Shortfall::new());
-        let statuses: Vec<_> = breaks.iter().filter(|row| row.rule_id == "AO01").map(|row| &row.status).collect();
-        assert_eq!(statuses, ["open", "resolved"]);
+        let statuses: Vec<_> = breaks.iter().filter(|row| row.rule_id == "AO01").map(|row| row.status).collect();
+        assert_eq!(statuses, [BreakStatus::Open, BreakStatus::Resolved]);
     }
 
     #[test]
@@ -430,7 +430,7 @@ mod tests {
             night.judge(&Rules::built_in(), &Shortfall::new(), &decisions)
         };
         let (breaks, _) = judge_with(&found).unwrap();
-        assert!(breaks.iter().any(|row| Status::of(&row.status) == Status::Accepted));
+        assert!(breaks.iter().any(|row| row.status == BreakStatus::Accepted));
         assert!(judge_with("0123456789abcdef").unwrap_err().to_string().contains("unknown breaks: line 2"));
     }
 

@@ -7,9 +7,8 @@ use super::candidate::Candidate;
 use super::decisions::Decisions;
 use super::error::ReconcileError;
 use super::rules::Rule;
-use super::status::Status;
 use crate::money::Fen;
-use crate::record::Break;
+use crate::record::{Break, BreakStatus};
 
 /// Nights a resolved break stays listed after the one it resolved on.
 const RESOLVED_LISTED_DAYS: u64 = 30;
@@ -39,19 +38,19 @@ pub(super) struct Finding<'a> {
 /// Where a break stood yesterday. One that is expected again keeps the night it resolved.
 #[derive(Debug, Clone, Copy)]
 struct Standing {
-    status: Status,
+    status: BreakStatus,
     has_resolved: bool,
 }
 
 impl Standing {
     fn of(row: &Break) -> Standing {
-        Standing { status: Status::of(&row.status), has_resolved: row.resolved_date.is_some() }
+        Standing { status: row.status, has_resolved: row.resolved_date.is_some() }
     }
 }
 
 /// The status of tonight; `None` when the break is listed no longer.
-fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Status>) -> Option<Status> {
-    use Status::{Expected, New, Open, Reopened, Resolved};
+fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<BreakStatus>) -> Option<BreakStatus> {
+    use BreakStatus::{Expected, New, Open, Reopened, Resolved};
     let has_resolved = yesterday.is_some_and(|standing| standing.has_resolved);
     let undecided = match (yesterday.map(|standing| standing.status), sight) {
         (None | Some(Expected), Sight::Gone) if !has_resolved => return None,
@@ -108,14 +107,14 @@ fn is_before(found: &Result<Break, ReconcileError>, break_id: &str) -> bool {
 /// The break of a finding nobody has seen before, but for decisions: `new` when it is due, else `expected`.
 pub(super) fn break_of(date: NaiveDate, break_id: String, finding: Finding<'_>) -> Break {
     let Finding { rule, candidate, is_due } = finding;
-    let status = if is_due { Status::New } else { Status::Expected };
+    let status = if is_due { BreakStatus::New } else { BreakStatus::Expected };
     let difference = |(expected, actual): (Fen, Fen)| actual - expected;
     Break {
         break_id,
         rule_id: rule.id.clone(),
         severity: rule.severity.as_str().to_owned(),
         side: rule.side.clone(),
-        status: status.as_str().to_owned(),
+        status,
         first_seen_date: date,
         last_seen_date: date,
         resolved_date: None,
@@ -147,39 +146,39 @@ pub(super) fn break_of(date: NaiveDate, break_id: String, finding: Finding<'_>) 
 
 /// What a break of `break_of` says about itself.
 fn sight_of(found: &Break) -> Sight {
-    Sight::Seen { is_due: Status::of(&found.status) == Status::New }
+    Sight::Seen { is_due: found.status == BreakStatus::New }
 }
 
 fn first_seen(found: Break, decisions: &Decisions) -> Break {
     let decision = decisions.status_of(&found.break_id, found.business_date);
     let status = next_status(None, sight_of(&found), decision).expect("what is seen is listed");
-    Break { status: status.as_str().to_owned(), ..found }
+    Break { status, ..found }
 }
 
-fn seen_again(row: Break, found: Break, decision: Option<Status>) -> Option<Break> {
+fn seen_again(row: Break, found: Break, decision: Option<BreakStatus>) -> Option<Break> {
     let status = next_status(Some(Standing::of(&row)), sight_of(&found), decision)?;
     Some(Break {
-        status: status.as_str().to_owned(),
-        resolved_date: row.resolved_date.filter(|_| status == Status::Expected),
+        status,
+        resolved_date: row.resolved_date.filter(|_| status == BreakStatus::Expected),
         first_seen_date: row.first_seen_date,
         age_days: age_days(row.first_seen_date, found.business_date),
         ..found
     })
 }
 
-fn not_seen(date: NaiveDate, row: &Break, is_judged: bool, decision: Option<Status>) -> Option<Break> {
+fn not_seen(date: NaiveDate, row: &Break, is_judged: bool, decision: Option<BreakStatus>) -> Option<Break> {
     let sight = if is_judged { Sight::Gone } else { Sight::NotJudged };
     let status = next_status(Some(Standing::of(row)), sight, decision)?;
     let resolved_date = match status {
-        Status::Resolved => Some(row.resolved_date.unwrap_or(date)),
-        Status::Expected => row.resolved_date,
+        BreakStatus::Resolved => Some(row.resolved_date.unwrap_or(date)),
+        BreakStatus::Expected => row.resolved_date,
         _ => None,
     };
     if resolved_date.is_some_and(|resolved| date > resolved + Days::new(RESOLVED_LISTED_DAYS)) {
         return None;
     }
     Some(Break {
-        status: status.as_str().to_owned(),
+        status,
         resolved_date,
         age_days: age_days(row.first_seen_date, date),
         business_date: date,
@@ -248,7 +247,7 @@ mod tests {
         let mut row: Option<Break> = None;
         let statuses = sights.iter().zip(0..).map(|(sight, number)| {
             row = night(&rules, number, row.as_ref(), *sight, &Decisions::default());
-            row.as_ref().map_or("-", |row| Status::of(&row.status).as_str())
+            row.as_ref().map_or("-", |row| row.status.as_str())
         });
         statuses.collect()
     }
@@ -317,7 +316,7 @@ mod tests {
         let statuses: Vec<_> = (0..5)
             .map(|number| {
                 row = night(&rules, number, row.as_ref(), SEEN, &decisions);
-                row.as_ref().unwrap().status.clone()
+                row.as_ref().unwrap().status.as_str()
             })
             .collect();
         assert_eq!(statuses, ["accepted", "accepted", "accepted", "open", "open"]);
@@ -329,9 +328,9 @@ mod tests {
         let csv = "break_id,decision,reason,approver,expires_on\nb,written_off,small,Li,\n";
         let decisions = Decisions::parse("decisions.csv", csv.as_bytes()).unwrap();
         let row = night(&rules, 0, None, SEEN, &decisions);
-        assert_eq!(row.as_ref().unwrap().status, "written_off");
+        assert_eq!(row.as_ref().unwrap().status, BreakStatus::WrittenOff);
         let row = night(&rules, 1, row.as_ref(), Sight::Gone, &decisions).unwrap();
-        assert_eq!((row.status.as_str(), row.resolved_date), ("resolved", Some(day(1))));
+        assert_eq!((row.status, row.resolved_date), (BreakStatus::Resolved, Some(day(1))));
     }
 
     fn sights() -> impl Strategy<Value = Vec<Sight>> {
@@ -371,12 +370,12 @@ mod tests {
             let mut yesterday: Option<Break> = None;
             for (sight, number) in sights.into_iter().zip(0..) {
                 let row = night(&rules, number, yesterday.as_ref(), sight, &Decisions::default());
-                let from = yesterday.as_ref().map_or("-", |row| &row.status);
-                let to = row.as_ref().map_or("-", |row| &row.status);
+                let from = yesterday.as_ref().map_or("-", |row| row.status.as_str());
+                let to = row.as_ref().map_or("-", |row| row.status.as_str());
                 prop_assert!(ALLOWED.contains(&(from, to)), "{from} → {to}");
                 if let Some(row) = &row {
-                    prop_assert!(row.status != "resolved" || row.resolved_date.is_some());
-                    prop_assert!(row.resolved_date.is_none() || ["resolved", "expected"].contains(&row.status.as_str()));
+                    prop_assert!(row.status != BreakStatus::Resolved || row.resolved_date.is_some());
+                    prop_assert!(row.resolved_date.is_none() || [BreakStatus::Resolved, BreakStatus::Expected].contains(&row.status));
                     prop_assert!(row.first_seen_date <= row.last_seen_date && row.last_seen_date <= day(number));
                     prop_assert_eq!(row.last_seen_date == day(number), matches!(sight, Sight::Seen { .. }));
                     prop_assert_eq!(row.age_days, age_days(row.first_seen_date, day(number)));

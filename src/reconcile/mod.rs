@@ -32,7 +32,6 @@ pub mod rules;
 mod scratch_table;
 mod sides;
 mod site;
-mod status;
 mod subsidy;
 mod tables;
 mod tally;
@@ -49,7 +48,6 @@ pub use footing::Footing;
 pub use judge::{Judgement, Unjudged};
 pub use ledger::Asked;
 pub use site::Site;
-pub use status::Status;
 pub use tally::Tally;
 
 use std::path::PathBuf;

@@ -5,8 +5,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Record;
+use super::packed::packed_row;
 use crate::money::Fen;
-use crate::sorter::{CellPacker, KeyPacker, Packed};
 
 /// Payment rows of the WeChat trade bill (`payments`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,64 +128,17 @@ impl Record for Refund {
     }
 }
 
-impl<S: AsRef<str>> Packed for Payment<S> {
-    fn pack_key(&self, key: &mut KeyPacker<'_>) {
-        key.text(self.transaction_id.as_ref());
-        key.text(self.trade_state.as_ref());
-    }
-
-    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
-        cells.instant(self.trade_time);
-        cells.maybe_text(self.appid.as_ref());
-        cells.maybe_text(self.mchid.as_ref());
-        cells.maybe_text(self.sub_mchid.as_ref());
-        cells.maybe_text(self.device_info.as_ref());
-        cells.text(self.out_trade_no.as_ref());
-        cells.maybe_text(self.openid.as_ref());
-        cells.maybe_text(self.trade_type.as_ref());
-        cells.maybe_text(self.bank_type.as_ref());
-        cells.maybe_text(self.fee_type.as_ref());
-        cells.integer(self.settled_fen.0);
-        cells.integer(self.coupon_fee_fen.0);
-        cells.maybe_text(self.body.as_ref());
-        cells.maybe_text(self.attach.as_ref());
-        cells.integer(self.service_fee_millifen);
-        cells.maybe_text(self.rate.as_ref());
-        cells.integer(self.order_fen.0);
-        cells.maybe_text(self.rate_remark.as_ref());
-        cells.date(self.business_date);
+packed_row! {
+    Payment<S>: key { transaction_id, trade_state } cells {
+        trade_time, appid, mchid, sub_mchid, device_info, out_trade_no, openid, trade_type, bank_type, fee_type,
+        settled_fen, coupon_fee_fen, body, attach, service_fee_millifen, rate, order_fen, rate_remark, business_date,
     }
 }
 
-impl<S: AsRef<str>> Packed for Refund<S> {
-    fn pack_key(&self, key: &mut KeyPacker<'_>) {
-        key.text(self.refund_id.as_ref());
-    }
-
-    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
-        cells.maybe_text(self.out_refund_no.as_ref());
-        cells.text(self.transaction_id.as_ref());
-        cells.text(self.out_trade_no.as_ref());
-        cells.instant(self.accepted_time);
-        cells.maybe_instant(self.success_time);
-        cells.maybe_text(self.appid.as_ref());
-        cells.maybe_text(self.mchid.as_ref());
-        cells.maybe_text(self.sub_mchid.as_ref());
-        cells.maybe_text(self.device_info.as_ref());
-        cells.maybe_text(self.openid.as_ref());
-        cells.maybe_text(self.trade_type.as_ref());
-        cells.maybe_text(self.bank_type.as_ref());
-        cells.maybe_text(self.fee_type.as_ref());
-        cells.maybe_text(self.refund_type.as_ref());
-        cells.maybe_text(self.refund_status.as_ref());
-        cells.integer(self.refund_fen.0);
-        cells.integer(self.applied_refund_fen.0);
-        cells.integer(self.coupon_refund_fen.0);
-        cells.maybe_text(self.body.as_ref());
-        cells.maybe_text(self.attach.as_ref());
-        cells.integer(self.service_fee_millifen);
-        cells.maybe_text(self.rate.as_ref());
-        cells.maybe_text(self.rate_remark.as_ref());
-        cells.date(self.business_date);
+packed_row! {
+    Refund<S>: key { refund_id } cells {
+        out_refund_no, transaction_id, out_trade_no, accepted_time, success_time, appid, mchid, sub_mchid, device_info,
+        openid, trade_type, bank_type, fee_type, refund_type, refund_status, refund_fen, applied_refund_fen,
+        coupon_refund_fen, body, attach, service_fee_millifen, rate, rate_remark, business_date,
     }
 }

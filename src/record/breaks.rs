@@ -4,8 +4,9 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Record;
+use super::break_status::BreakStatus;
+use super::packed::packed_row;
 use crate::money::Fen;
-use crate::sorter::{CellPacker, KeyPacker, Packed, Unpacker};
 
 /// Discrepancies and their life over the nights (`breaks`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,8 +19,8 @@ pub struct Break {
     pub severity: String,
     /// Who should act.
     pub side: String,
-    /// Status.
-    pub status: String,
+    /// Where it stands.
+    pub status: BreakStatus,
     /// First night it was seen.
     pub first_seen_date: NaiveDate,
     /// Last night it was seen.
@@ -76,78 +77,18 @@ impl Record for Break {
     const DATASET: &str = "breaks";
 }
 
-impl Packed for Break {
-    fn pack_key(&self, key: &mut KeyPacker<'_>) {
-        key.text(&self.break_id);
-    }
-
-    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
-        cells.text(&self.rule_id);
-        cells.text(&self.severity);
-        cells.text(&self.side);
-        cells.text(&self.status);
-        cells.date(self.first_seen_date);
-        cells.date(self.last_seen_date);
-        cells.maybe_date(self.resolved_date);
-        cells.integer(self.age_days);
-        cells.maybe_text(self.stock_id.as_ref());
-        cells.maybe_text(self.coupon_code.as_ref());
-        cells.maybe_text(self.openid.as_ref());
-        cells.maybe_text(self.out_trade_no.as_ref());
-        cells.maybe_text(self.transaction_id.as_ref());
-        cells.maybe_text(self.out_subsidy_no.as_ref());
-        cells.maybe_text(self.subsidy_receipt_id.as_ref());
-        cells.maybe_text(self.card_id.as_ref());
-        cells.maybe_date(self.ref_date);
-        cells.maybe_text(self.subject.as_ref());
-        cells.maybe_integer(self.expected_fen.map(|fen| fen.0));
-        cells.maybe_integer(self.actual_fen.map(|fen| fen.0));
-        cells.maybe_integer(self.difference_fen.map(|fen| fen.0));
-        cells.maybe_integer(self.expected_count);
-        cells.maybe_integer(self.actual_count);
-        cells.integer(self.at_risk_fen.0);
-        cells.text(&self.why);
-        cells.text(&self.action);
-        cells.maybe_date(self.event_date);
-        cells.maybe_date(self.oldest_input_date);
-        cells.date(self.business_date);
+impl Break {
+    /// Whether it counts as open (design §7).
+    pub fn is_open(&self) -> bool {
+        self.status.is_open()
     }
 }
 
-impl Break {
-    /// The row that lies packed.
-    pub fn unpack(cells: &mut Unpacker<'_>) -> Break {
-        Break {
-            break_id: cells.key_text().into_owned(),
-            rule_id: cells.text().to_owned(),
-            severity: cells.text().to_owned(),
-            side: cells.text().to_owned(),
-            status: cells.text().to_owned(),
-            first_seen_date: cells.date(),
-            last_seen_date: cells.date(),
-            resolved_date: cells.maybe_date(),
-            age_days: cells.integer(),
-            stock_id: cells.maybe_text().map(str::to_owned),
-            coupon_code: cells.maybe_text().map(str::to_owned),
-            openid: cells.maybe_text().map(str::to_owned),
-            out_trade_no: cells.maybe_text().map(str::to_owned),
-            transaction_id: cells.maybe_text().map(str::to_owned),
-            out_subsidy_no: cells.maybe_text().map(str::to_owned),
-            subsidy_receipt_id: cells.maybe_text().map(str::to_owned),
-            card_id: cells.maybe_text().map(str::to_owned),
-            ref_date: cells.maybe_date(),
-            subject: cells.maybe_text().map(str::to_owned),
-            expected_fen: cells.maybe_integer().map(Fen),
-            actual_fen: cells.maybe_integer().map(Fen),
-            difference_fen: cells.maybe_integer().map(Fen),
-            expected_count: cells.maybe_integer(),
-            actual_count: cells.maybe_integer(),
-            at_risk_fen: Fen(cells.integer()),
-            why: cells.text().to_owned(),
-            action: cells.text().to_owned(),
-            event_date: cells.maybe_date(),
-            oldest_input_date: cells.maybe_date(),
-            business_date: cells.date(),
-        }
+packed_row! {
+    Break: key { break_id } cells {
+        rule_id, severity, side, status, first_seen_date, last_seen_date, resolved_date, age_days, stock_id,
+        coupon_code, openid, out_trade_no, transaction_id, out_subsidy_no, subsidy_receipt_id, card_id, ref_date,
+        subject, expected_fen, actual_fen, difference_fen, expected_count, actual_count, at_risk_fen, why, action,
+        event_date, oldest_input_date, business_date,
     }
 }

@@ -1,14 +1,12 @@
 //! Stocks, coupons, codes and coupon events of the merchant-coupon API. Column meanings: `schemas/`. A coupon owns
 //! its texts, or borrows them from the bytes it lies packed in.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Record;
+use super::packed::packed_row;
 use crate::money::Fen;
-use crate::sorter::{CellPacker, KeyPacker, Packed, Unpacker};
 
 /// Verified and decrypted COUPON.SEND callbacks of the day (`coupon_events`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -192,121 +190,13 @@ impl Record for UserCoupon {
     }
 }
 
-impl<S: AsRef<str>> Packed for UserCoupon<S> {
-    fn pack_key(&self, key: &mut KeyPacker<'_>) {
-        key.text(self.stock_id.as_ref());
-        key.text(self.coupon_code.as_ref());
-        key.text(self.openid.as_ref());
-    }
-
-    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
-        cells.maybe_text(self.belong_merchant.as_ref());
-        cells.maybe_text(self.stock_name.as_ref());
-        cells.maybe_text(self.comment.as_ref());
-        cells.maybe_text(self.goods_name.as_ref());
-        cells.maybe_text(self.stock_type.as_ref());
-        cells.maybe_flag(self.transferable);
-        cells.maybe_flag(self.shareable);
-        cells.maybe_text(self.coupon_state.as_ref());
-        cells.maybe_integer(self.discount_amount_fen.map(|fen| fen.0));
-        cells.maybe_integer(self.discount_percent);
-        cells.maybe_integer(self.exchange_price_fen.map(|fen| fen.0));
-        cells.maybe_integer(self.transaction_minimum_fen.map(|fen| fen.0));
-        cells.maybe_text(self.use_method.as_ref());
-        cells.maybe_instant(self.available_start_time);
-        cells.maybe_instant(self.expire_time);
-        cells.maybe_instant(self.receive_time);
-        cells.maybe_text(self.send_request_no.as_ref());
-        cells.maybe_text(self.use_request_no.as_ref());
-        cells.maybe_instant(self.use_time);
-        cells.maybe_text(self.associate_out_trade_no.as_ref());
-        cells.maybe_text(self.return_request_no.as_ref());
-        cells.maybe_instant(self.return_time);
-        cells.maybe_text(self.deactivate_request_no.as_ref());
-        cells.maybe_instant(self.deactivate_time);
-        cells.maybe_text(self.deactivate_reason.as_ref());
-        cells.date(self.verified_date);
-        cells.maybe_text(self.extra.as_ref());
-        cells.date(self.business_date);
-    }
-}
-
-impl<'r> UserCoupon<Cow<'r, str>> {
-    /// The row that lies packed.
-    pub fn unpack(cells: &mut Unpacker<'r>) -> UserCoupon<Cow<'r, str>> {
-        UserCoupon {
-            stock_id: cells.key_text(),
-            coupon_code: cells.key_text(),
-            openid: cells.key_text(),
-            belong_merchant: cells.maybe_text().map(Cow::Borrowed),
-            stock_name: cells.maybe_text().map(Cow::Borrowed),
-            comment: cells.maybe_text().map(Cow::Borrowed),
-            goods_name: cells.maybe_text().map(Cow::Borrowed),
-            stock_type: cells.maybe_text().map(Cow::Borrowed),
-            transferable: cells.maybe_flag(),
-            shareable: cells.maybe_flag(),
-            coupon_state: cells.maybe_text().map(Cow::Borrowed),
-            discount_amount_fen: cells.maybe_integer().map(Fen),
-            discount_percent: cells.maybe_integer(),
-            exchange_price_fen: cells.maybe_integer().map(Fen),
-            transaction_minimum_fen: cells.maybe_integer().map(Fen),
-            use_method: cells.maybe_text().map(Cow::Borrowed),
-            available_start_time: cells.maybe_instant(),
-            expire_time: cells.maybe_instant(),
-            receive_time: cells.maybe_instant(),
-            send_request_no: cells.maybe_text().map(Cow::Borrowed),
-            use_request_no: cells.maybe_text().map(Cow::Borrowed),
-            use_time: cells.maybe_instant(),
-            associate_out_trade_no: cells.maybe_text().map(Cow::Borrowed),
-            return_request_no: cells.maybe_text().map(Cow::Borrowed),
-            return_time: cells.maybe_instant(),
-            deactivate_request_no: cells.maybe_text().map(Cow::Borrowed),
-            deactivate_time: cells.maybe_instant(),
-            deactivate_reason: cells.maybe_text().map(Cow::Borrowed),
-            verified_date: cells.date(),
-            extra: cells.maybe_text().map(Cow::Borrowed),
-            business_date: cells.date(),
-        }
-    }
-}
-
-impl UserCoupon<Cow<'_, str>> {
-    /// The row with texts of its own.
-    pub fn into_owned(self) -> UserCoupon {
-        let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-        UserCoupon {
-            stock_id: self.stock_id.into_owned(),
-            coupon_code: self.coupon_code.into_owned(),
-            openid: self.openid.into_owned(),
-            belong_merchant: own(self.belong_merchant),
-            stock_name: own(self.stock_name),
-            comment: own(self.comment),
-            goods_name: own(self.goods_name),
-            stock_type: own(self.stock_type),
-            transferable: self.transferable,
-            shareable: self.shareable,
-            coupon_state: own(self.coupon_state),
-            discount_amount_fen: self.discount_amount_fen,
-            discount_percent: self.discount_percent,
-            exchange_price_fen: self.exchange_price_fen,
-            transaction_minimum_fen: self.transaction_minimum_fen,
-            use_method: own(self.use_method),
-            available_start_time: self.available_start_time,
-            expire_time: self.expire_time,
-            receive_time: self.receive_time,
-            send_request_no: own(self.send_request_no),
-            use_request_no: own(self.use_request_no),
-            use_time: self.use_time,
-            associate_out_trade_no: own(self.associate_out_trade_no),
-            return_request_no: own(self.return_request_no),
-            return_time: self.return_time,
-            deactivate_request_no: own(self.deactivate_request_no),
-            deactivate_time: self.deactivate_time,
-            deactivate_reason: own(self.deactivate_reason),
-            verified_date: self.verified_date,
-            extra: own(self.extra),
-            business_date: self.business_date,
-        }
+packed_row! {
+    UserCoupon<S>: key { stock_id, coupon_code, openid } cells {
+        belong_merchant, stock_name, comment, goods_name, stock_type, transferable, shareable, coupon_state,
+        discount_amount_fen, discount_percent, exchange_price_fen, transaction_minimum_fen, use_method,
+        available_start_time, expire_time, receive_time, send_request_no, use_request_no, use_time,
+        associate_out_trade_no, return_request_no, return_time, deactivate_request_no, deactivate_time,
+        deactivate_reason, verified_date, extra, business_date,
     }
 }
 
@@ -337,20 +227,9 @@ impl Record for CouponCode {
     const DATASET: &str = "coupon_codes";
 }
 
-/// Users in it are raw until they are published.
-impl Packed for CouponCode {
-    fn pack_key(&self, key: &mut KeyPacker<'_>) {
-        key.text(&self.stock_id);
-        key.text(&self.coupon_code);
-    }
-
-    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
-        cells.maybe_text(self.code_status.as_ref());
-        cells.maybe_instant(self.upload_time);
-        cells.maybe_instant(self.dispatched_time);
-        cells.maybe_text(self.openid.as_ref());
-        cells.maybe_text(self.unionid.as_ref());
-        cells.maybe_text(self.extra.as_ref());
-        cells.date(self.business_date);
+// Users in it are raw until they are published.
+packed_row! {
+    CouponCode: key { stock_id, coupon_code } cells {
+        code_status, upload_time, dispatched_time, openid, unionid, extra, business_date,
     }
 }

@@ -2,11 +2,13 @@
 //! Plain data: nothing here reads, writes or decides. A test holds them against the contracts.
 
 mod bill;
+mod break_status;
 mod breaks;
 mod card;
 mod coupon;
 mod ledger;
 mod merchant;
+mod packed;
 mod subsidy;
 mod voucher;
 
@@ -14,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use bill::{Payment, Refund};
+pub use break_status::BreakStatus;
 pub use breaks::Break;
 pub use card::{Card, CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay};
 pub use coupon::{CouponCode, CouponEvent, Stock, UserCoupon};

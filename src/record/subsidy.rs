@@ -1,13 +1,11 @@
 //! Subsidy receipts and their returns. Column meanings: `schemas/`.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Record;
+use super::packed::packed_row;
 use crate::money::Fen;
-use crate::sorter::{CellPacker, KeyPacker, Packed, Unpacker};
 
 /// Subsidy payment receipts (`subsidy_payments`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,74 +53,10 @@ impl Record for SubsidyPayment {
     }
 }
 
-impl<S: AsRef<str>> Packed for SubsidyPayment<S> {
-    fn pack_key(&self, key: &mut KeyPacker<'_>) {
-        key.text(self.out_subsidy_no.as_ref());
-    }
-
-    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
-        cells.maybe_text(self.subsidy_receipt_id.as_ref());
-        cells.text(self.stock_id.as_ref());
-        cells.text(self.coupon_code.as_ref());
-        cells.maybe_text(self.transaction_id.as_ref());
-        cells.maybe_text(self.payer_merchant.as_ref());
-        cells.maybe_text(self.payee_merchant.as_ref());
-        cells.integer(self.amount_fen.0);
-        cells.maybe_text(self.description.as_ref());
-        cells.maybe_text(self.status.as_ref());
-        cells.maybe_text(self.fail_reason.as_ref());
-        cells.maybe_instant(self.success_time);
-        cells.maybe_instant(self.create_time);
-        cells.date(self.verified_date);
-        cells.maybe_text(self.extra.as_ref());
-        cells.date(self.business_date);
-    }
-}
-
-impl<'r> SubsidyPayment<Cow<'r, str>> {
-    /// The row that lies packed.
-    pub fn unpack(cells: &mut Unpacker<'r>) -> SubsidyPayment<Cow<'r, str>> {
-        SubsidyPayment {
-            out_subsidy_no: cells.key_text(),
-            subsidy_receipt_id: cells.maybe_text().map(Cow::Borrowed),
-            stock_id: Cow::Borrowed(cells.text()),
-            coupon_code: Cow::Borrowed(cells.text()),
-            transaction_id: cells.maybe_text().map(Cow::Borrowed),
-            payer_merchant: cells.maybe_text().map(Cow::Borrowed),
-            payee_merchant: cells.maybe_text().map(Cow::Borrowed),
-            amount_fen: Fen(cells.integer()),
-            description: cells.maybe_text().map(Cow::Borrowed),
-            status: cells.maybe_text().map(Cow::Borrowed),
-            fail_reason: cells.maybe_text().map(Cow::Borrowed),
-            success_time: cells.maybe_instant(),
-            create_time: cells.maybe_instant(),
-            verified_date: cells.date(),
-            extra: cells.maybe_text().map(Cow::Borrowed),
-            business_date: cells.date(),
-        }
-    }
-
-    /// The row with texts of its own.
-    pub fn into_owned(self) -> SubsidyPayment {
-        let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-        SubsidyPayment {
-            out_subsidy_no: self.out_subsidy_no.into_owned(),
-            subsidy_receipt_id: own(self.subsidy_receipt_id),
-            stock_id: self.stock_id.into_owned(),
-            coupon_code: self.coupon_code.into_owned(),
-            transaction_id: own(self.transaction_id),
-            payer_merchant: own(self.payer_merchant),
-            payee_merchant: own(self.payee_merchant),
-            amount_fen: self.amount_fen,
-            description: own(self.description),
-            status: own(self.status),
-            fail_reason: own(self.fail_reason),
-            success_time: self.success_time,
-            create_time: self.create_time,
-            verified_date: self.verified_date,
-            extra: own(self.extra),
-            business_date: self.business_date,
-        }
+packed_row! {
+    SubsidyPayment<S>: key { out_subsidy_no } cells {
+        subsidy_receipt_id, stock_id, coupon_code, transaction_id, payer_merchant, payee_merchant, amount_fen,
+        description, status, fail_reason, success_time, create_time, verified_date, extra, business_date,
     }
 }
 
@@ -176,54 +110,10 @@ impl Record for SubsidyReturn {
     }
 }
 
-impl<S: AsRef<str>> Packed for SubsidyReturn<S> {
-    fn pack_key(&self, key: &mut KeyPacker<'_>) {
-        key.text(self.out_subsidy_return_no.as_ref());
-    }
-
-    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
-        cells.maybe_text(self.subsidy_return_receipt_id.as_ref());
-        cells.maybe_text(self.subsidy_receipt_id.as_ref());
-        cells.text(self.stock_id.as_ref());
-        cells.text(self.coupon_code.as_ref());
-        cells.maybe_text(self.transaction_id.as_ref());
-        cells.maybe_text(self.refund_id.as_ref());
-        cells.maybe_text(self.payer_merchant.as_ref());
-        cells.maybe_text(self.payee_merchant.as_ref());
-        cells.integer(self.amount_fen.0);
-        cells.maybe_text(self.description.as_ref());
-        cells.maybe_text(self.status.as_ref());
-        cells.maybe_text(self.fail_reason.as_ref());
-        cells.maybe_instant(self.return_done_time);
-        cells.maybe_instant(self.return_create_time);
-        cells.date(self.verified_date);
-        cells.maybe_text(self.extra.as_ref());
-        cells.date(self.business_date);
-    }
-}
-
-impl<'r> SubsidyReturn<Cow<'r, str>> {
-    /// The row that lies packed.
-    pub fn unpack(cells: &mut Unpacker<'r>) -> SubsidyReturn<Cow<'r, str>> {
-        SubsidyReturn {
-            out_subsidy_return_no: cells.key_text(),
-            subsidy_return_receipt_id: cells.maybe_text().map(Cow::Borrowed),
-            subsidy_receipt_id: cells.maybe_text().map(Cow::Borrowed),
-            stock_id: Cow::Borrowed(cells.text()),
-            coupon_code: Cow::Borrowed(cells.text()),
-            transaction_id: cells.maybe_text().map(Cow::Borrowed),
-            refund_id: cells.maybe_text().map(Cow::Borrowed),
-            payer_merchant: cells.maybe_text().map(Cow::Borrowed),
-            payee_merchant: cells.maybe_text().map(Cow::Borrowed),
-            amount_fen: Fen(cells.integer()),
-            description: cells.maybe_text().map(Cow::Borrowed),
-            status: cells.maybe_text().map(Cow::Borrowed),
-            fail_reason: cells.maybe_text().map(Cow::Borrowed),
-            return_done_time: cells.maybe_instant(),
-            return_create_time: cells.maybe_instant(),
-            verified_date: cells.date(),
-            extra: cells.maybe_text().map(Cow::Borrowed),
-            business_date: cells.date(),
-        }
+packed_row! {
+    SubsidyReturn<S>: key { out_subsidy_return_no } cells {
+        subsidy_return_receipt_id, subsidy_receipt_id, stock_id, coupon_code, transaction_id, refund_id, payer_merchant,
+        payee_merchant, amount_fen, description, status, fail_reason, return_done_time, return_create_time,
+        verified_date, extra, business_date,
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 
 use super::coupon::Coupon;
-use super::is_open;
 use super::table::Cell;
 use crate::money::Fen;
 use crate::record::Break;
@@ -28,7 +27,7 @@ pub(super) struct Broken<'a> {
 impl<'a> BrokenIndex<'a> {
     pub(super) fn of(breaks: &'a [Break]) -> BrokenIndex<'a> {
         let mut index = BrokenIndex::default();
-        for it in breaks.iter().filter(|it| is_open(it)) {
+        for it in breaks.iter().filter(|it| it.is_open()) {
             match (&it.stock_id, &it.coupon_code, &it.out_trade_no, &it.transaction_id) {
                 (Some(stock), Some(code), ..) => {
                     index.coupons.entry((stock.as_str(), code.as_str())).or_default().push(it)

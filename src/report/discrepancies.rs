@@ -1,8 +1,8 @@
 //! Open breaks, the most money at risk first, then the oldest.
 
+use super::input::PackInput;
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
-use super::{PackInput, is_open};
 use crate::record::Break;
 
 /// `discrepancies.csv`.
@@ -37,7 +37,7 @@ const COLUMNS: [Column; 23] = [
 
 /// The open breaks in the order in which people should look at them.
 pub(super) fn by_risk(breaks: &[Break]) -> Vec<&Break> {
-    let mut open: Vec<&Break> = breaks.iter().filter(|it| is_open(it)).collect();
+    let mut open: Vec<&Break> = breaks.iter().filter(|it| it.is_open()).collect();
     open.sort_by(|a, b| {
         let risk = b.at_risk_fen.cmp(&a.at_risk_fen);
         risk.then(b.age_days.cmp(&a.age_days)).then(a.break_id.cmp(&b.break_id))
@@ -53,7 +53,7 @@ pub(super) fn row<'a>(input: &'a PackInput<'_>, it: &'a Break) -> [Cell<'a>; COL
         Cell::text(input.title(&it.rule_id)),
         Cell::text(word(words::SEVERITY, language, &it.severity)),
         Cell::text(word(words::SIDE, language, &it.side)),
-        Cell::text(word(words::STATUS, language, &it.status)),
+        Cell::text(word(words::STATUS, language, it.status.as_str())),
         Cell::Date(Some(it.first_seen_date)),
         Cell::Count(Some(it.age_days)),
         Cell::maybe_id(it.stock_id.as_deref()),

@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::discrepancies;
 use super::flow::FlowLine;
-use super::{AgeBucket, PackInput, RuleTitle, is_open};
+use super::input::{PackInput, RuleTitle};
+use super::summary::AgeBucket;
+use super::trend::{BreakTally, TrendDay};
 use crate::dataset::manifest::{Coverage, FootingEntry};
-use crate::money::Fen;
-use crate::record::Break;
+use crate::record::{Break, BreakStatus};
 
 /// Version of the shape of `summary.json`.
 const SUMMARY_VERSION: u32 = 1;
@@ -57,15 +58,6 @@ pub struct Summary<'a> {
     pub tables: BTreeMap<&'static str, i64>,
 }
 
-/// Breaks and their money.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct BreakTally {
-    /// Breaks.
-    pub rows: i64,
-    /// Σ at risk.
-    pub at_risk_fen: Fen,
-}
-
 /// The open breaks of one age.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AgeFigures<'a> {
@@ -100,19 +92,6 @@ pub struct RuleFigures<'a> {
     pub oldest_days: i64,
 }
 
-/// The breaks of one day of the trend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct TrendDay {
-    /// The day.
-    pub date: NaiveDate,
-    /// Open at its end.
-    pub open: BreakTally,
-    /// Of those, new or reopened on it.
-    pub new_rows: i64,
-    /// Resolved on it.
-    pub resolved_rows: i64,
-}
-
 /// A rule that was not judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnjudgedFigures<'a> {
@@ -122,56 +101,11 @@ pub struct UnjudgedFigures<'a> {
     pub dataset: &'a str,
 }
 
-/// What a day of the trend is counted from.
-#[derive(Debug, Clone, serde::Deserialize)]
-pub struct TrendBreak {
-    /// Status.
-    pub status: String,
-    /// Money at risk.
-    pub at_risk_fen: Fen,
-    /// Night it resolved.
-    pub resolved_date: Option<NaiveDate>,
-}
-
-impl BreakTally {
-    fn add(&mut self, at_risk: Fen) {
-        *self = BreakTally { rows: self.rows + 1, at_risk_fen: self.at_risk_fen + at_risk };
-    }
-}
-
-impl TrendDay {
-    /// The columns of `breaks` a day is counted from.
-    pub const COLUMNS: [&'static str; 3] = ["status", "resolved_date", "at_risk_fen"];
-
-    /// Counts the breaks published for `date`.
-    pub fn count(date: NaiveDate, breaks: impl Iterator<Item = TrendBreak>) -> TrendDay {
-        let mut day = TrendDay { date, open: BreakTally::default(), new_rows: 0, resolved_rows: 0 };
-        for it in breaks {
-            day.add(&it.status, it.at_risk_fen, it.resolved_date);
-        }
-        day
-    }
-
-    fn of(date: NaiveDate, breaks: &[Break]) -> TrendDay {
-        let mut day = TrendDay::count(date, std::iter::empty());
-        breaks.iter().for_each(|it| day.add(&it.status, it.at_risk_fen, it.resolved_date));
-        day
-    }
-
-    fn add(&mut self, status: &str, at_risk: Fen, resolved: Option<NaiveDate>) {
-        if super::OPEN_STATUSES.contains(&status) {
-            self.open.add(at_risk);
-        }
-        self.new_rows += i64::from(matches!(status, "new" | "reopened"));
-        self.resolved_rows += i64::from(status == "resolved" && resolved == Some(self.date));
-    }
-}
-
 impl<'a> Summary<'a> {
     pub(super) fn of(input: &'a PackInput<'_>, flow: Vec<FlowLine>, tables: BTreeMap<&'static str, i64>) -> Self {
-        let open = || input.breaks.iter().filter(|it| is_open(it));
-        let is_new = |it: &&Break| matches!(it.status.as_str(), "new" | "reopened");
-        let is_resolved = |it: &&Break| it.status == "resolved" && it.resolved_date == Some(input.date);
+        let open = || input.breaks.iter().filter(|it| it.is_open());
+        let is_new = |it: &&Break| it.status.is_news();
+        let is_resolved = |it: &&Break| it.status == BreakStatus::Resolved && it.resolved_date == Some(input.date);
         let unjudged = input.unjudged.iter().map(|(rule_id, dataset)| UnjudgedFigures { rule_id, dataset });
         Summary {
             summary_version: SUMMARY_VERSION,
@@ -181,7 +115,7 @@ impl<'a> Summary<'a> {
             open: tally(open()),
             new: tally(open().filter(is_new)),
             resolved: tally(input.breaks.iter().filter(is_resolved)),
-            by_status: group(input.breaks.iter(), |it| &it.status),
+            by_status: group(input.breaks.iter(), |it| it.status.as_str()),
             by_severity: group(open(), |it| &it.severity),
             by_side: group(open(), |it| &it.side),
             by_age: AgeBucket::ALL.map(|age| of_age(input.breaks, age)).to_vec(),
@@ -204,7 +138,7 @@ fn tally<'b>(breaks: impl Iterator<Item = &'b Break>) -> BreakTally {
 
 fn group<'b>(
     breaks: impl Iterator<Item = &'b Break>,
-    key: impl Fn(&'b Break) -> &'b String,
+    key: impl Fn(&'b Break) -> &'b str,
 ) -> BTreeMap<&'b str, BreakTally> {
     let mut groups: BTreeMap<&str, BreakTally> = BTreeMap::new();
     breaks.for_each(|it| groups.entry(key(it)).or_default().add(it.at_risk_fen));
@@ -212,7 +146,7 @@ fn group<'b>(
 }
 
 fn of_age(breaks: &[Break], age: AgeBucket) -> AgeFigures<'_> {
-    let of_age = || breaks.iter().filter(|it| is_open(it) && AgeBucket::of(it.age_days) == age);
+    let of_age = || breaks.iter().filter(|it| it.is_open() && AgeBucket::of(it.age_days) == age);
     AgeFigures { age_days: age.label(), open: tally(of_age()), by_severity: group(of_age(), |it| &it.severity) }
 }
 
@@ -231,7 +165,7 @@ fn by_rule<'a>(input: &'a PackInput<'_>) -> Vec<RuleFigures<'a>> {
             severity: &breaks[0].severity,
             side: &breaks[0].side,
             open: tally(breaks.iter().copied()),
-            new_rows: breaks.iter().map(|it| i64::from(it.status != "open")).sum(),
+            new_rows: breaks.iter().map(|it| i64::from(it.status != BreakStatus::Open)).sum(),
             oldest_days: breaks.iter().map(|it| it.age_days).max().unwrap_or(0),
         }
     };

@@ -2,8 +2,6 @@
 
 use crate::record::Break;
 
-use super::is_open;
-
 /// A comma list of limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate(Vec<Limit>);
@@ -69,7 +67,7 @@ impl Gate {
 
 impl Limit {
     fn measure(&self, breaks: &[Break]) -> i64 {
-        let open = breaks.iter().filter(|it| is_open(it) && self.scope.holds(it));
+        let open = breaks.iter().filter(|it| it.is_open() && self.scope.holds(it));
         match self.measure {
             Measure::Count => open.count() as i64,
             Measure::Fen => open.map(|it| it.at_risk_fen.0).sum(),

@@ -10,15 +10,14 @@ use arrow::array::RecordBatch;
 use super::broken::{Broken, BrokenIndex};
 use super::coupon::{Coupon, CouponColumns};
 use super::csv_file::CsvFile;
+use super::error::{ReportError, WORKBOOK};
 use super::figures::Summary;
 use super::flow::Flow;
+use super::input::PackInput;
 use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
 use super::workbook::Book;
-use super::{
-    PAGE, PackInput, ReportError, Shelf, WORKBOOK, associated_orders, discrepancies, html, quarantine, subsidies,
-    summary,
-};
+use super::{PAGE, Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary};
 use crate::ahead;
 use crate::clock::end_of;
 use crate::dataset::columns::Columns;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::ReportError;
 use super::broken::Broken;
 use super::coupon::{Coupon, day, instant};
+use super::error::ReportError;
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
 use crate::dataset::partition::PartitionError;

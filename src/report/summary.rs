@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::input::PackInput;
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
-use super::{PackInput, is_open};
 use crate::money::Fen;
 
 /// `summary.csv`.
@@ -65,7 +65,7 @@ impl AgeBucket {
 /// The rows of the table, by rule, side and age.
 pub(super) fn rows<'a>(input: &'a PackInput<'_>) -> Vec<[Cell<'a>; COLUMNS.len()]> {
     let mut groups: BTreeMap<(&str, &str, AgeBucket), (i64, Fen)> = BTreeMap::new();
-    for it in input.breaks.iter().filter(|it| is_open(it)) {
+    for it in input.breaks.iter().filter(|it| it.is_open()) {
         let group = groups.entry((&it.rule_id, &it.side, AgeBucket::of(it.age_days))).or_default();
         *group = (group.0 + 1, group.1 + it.at_risk_fen);
     }

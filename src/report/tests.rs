@@ -9,13 +9,15 @@ use chrono::NaiveDate;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::figures::BreakTally;
+use super::trend::BreakTally;
 use super::*;
 use crate::contract::contract;
-use crate::dataset::manifest::FootingTally;
-use crate::job::ExcelIds;
+use crate::dataset::manifest::{Coverage, FootingEntry, FootingTally};
+use crate::exports::BadRow;
+use crate::job::{ExcelIds, Language, ReportSettings};
 use crate::money::Fen;
-use crate::record::{LedgerRow, Record, SubsidyPayment};
+use crate::reconcile::rules::Wording;
+use crate::record::{Break, BreakStatus, LedgerRow, Record, SubsidyPayment};
 
 /// Text that would run somewhere if it were let.
 const HOSTILE: &str = "=HYPERLINK(\"http://evil\",\"x\")</script><script>alert(1)</script><img src=x onerror=alert(1)>";
@@ -59,7 +61,7 @@ pub(super) fn open_break(rule_id: &str, age_days: i64, at_risk: i64, status: &st
         rule_id: rule_id.into(),
         severity: "high".into(),
         side: "merchant".into(),
-        status: status.into(),
+        status: BreakStatus::of(status),
         first_seen_date: date() - chrono::Days::new(age_days.unsigned_abs()),
         last_seen_date: date(),
         resolved_date: (status == "resolved").then(date),

@@ -352,9 +352,15 @@ impl<'r> Unpacker<'r> {
         self.maybe_integer()
     }
 
+    /// An instant.
+    pub fn instant(&mut self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.micros()).expect("what was packed")
+    }
+
     /// An instant that may be absent.
     pub fn maybe_instant(&mut self) -> Option<DateTime<Utc>> {
-        self.maybe_micros().map(|micros| DateTime::from_timestamp_micros(micros).expect("what was packed"))
+        let is_there = self.take(1) == [1];
+        is_there.then(|| self.instant())
     }
 
     /// A calendar day as days since 1970.

@@ -7,10 +7,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use object_store::{PutMode, UpdateVersion};
 
-use super::{Cause, Put, Store, StoreError};
+use super::error::{Cause, StoreError};
 
 /// No object has this ETag.
 const NOBODY: &str = "\"00000000000000000000000000000000\"";
+
+/// When a put may take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put<'a> {
+    /// The key must be free.
+    New,
+    /// The object must be the one with this ETag.
+    Replacing(&'a str),
+}
 
 /// What is known of a store.
 #[derive(Debug, Default)]
@@ -30,39 +39,27 @@ impl Conditions {
             }
         }
     }
-}
 
-impl Store {
-    /// Puts again without quotes what was refused with them, if the object is the one with `etag`.
+    /// Whether the store may have refused a put only for its quotes.
+    pub(super) fn may_be_misread(&self, refused: &StoreError) -> bool {
+        refused.cause() == Cause::Conflict && !self.are_bare.load(Ordering::Relaxed)
+    }
+
+    /// Puts the object at `url` again, without quotes.
     pub(super) fn put_bare(
         &self,
-        key: &str,
-        bytes: &[u8],
+        url: &str,
         etag: &str,
-        refused: StoreError,
+        put: impl Fn(Put<'_>) -> Result<String, StoreError>,
     ) -> Result<String, StoreError> {
-        let is_real = refused.cause() != Cause::Conflict || self.conditions.are_bare.load(Ordering::Relaxed);
-        if is_real || self.etag_of(key)?.as_deref() != Some(etag) {
-            return Err(refused);
-        }
-        self.conditions.are_bare.store(true, Ordering::Relaxed);
-        let outcome = self.put_where_conditions_hold(key, bytes, etag);
-        self.conditions.are_bare.store(outcome.is_ok(), Ordering::Relaxed);
-        outcome
-    }
-
-    fn put_where_conditions_hold(&self, key: &str, bytes: &[u8], etag: &str) -> Result<String, StoreError> {
-        match self.put_once(key, bytes, Put::Replacing(NOBODY)) {
-            Err(error) if error.cause() == Cause::Conflict => self.put_once(key, bytes, Put::Replacing(etag)),
+        self.are_bare.store(true, Ordering::Relaxed);
+        let outcome = match put(Put::Replacing(NOBODY)) {
+            Err(error) if error.cause() == Cause::Conflict => put(Put::Replacing(etag)),
             Err(error) => Err(error),
-            Ok(_) => Err(self.ignores_conditions(key)),
-        }
-    }
-
-    /// Two runs could not be kept apart.
-    pub(super) fn ignores_conditions(&self, key: &str) -> StoreError {
-        let why = "was overwritten against its condition: two runs could not be kept apart".to_owned();
-        StoreError::Remote { url: self.url_of(key), cause: Cause::Unsupported, why }
+            Ok(_) => Err(StoreError::ignores_conditions(url)),
+        };
+        self.are_bare.store(outcome.is_ok(), Ordering::Relaxed);
+        outcome
     }
 }
 
@@ -79,6 +76,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::store::Store;
 
     /// A store with ETags in quotes, as all have them, and its own way to read them back.
     #[derive(Debug)]

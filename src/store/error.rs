@@ -73,6 +73,12 @@ impl StoreError {
         StoreError::Remote { url: url.to_owned(), cause, why }
     }
 
+    /// Two runs could not be kept apart.
+    pub(super) fn ignores_conditions(url: &str) -> StoreError {
+        let why = "was overwritten against its condition: two runs could not be kept apart".to_owned();
+        StoreError::Remote { url: url.to_owned(), cause: Cause::Unsupported, why }
+    }
+
     pub(super) fn disk(path: &Path, source: std::io::Error) -> StoreError {
         StoreError::Disk { path: path.to_owned(), source }
     }

@@ -31,6 +31,7 @@ use crate::job::{BucketSettings, Credentials};
 
 use condition::Conditions;
 
+pub use condition::Put;
 pub use error::{Cause, StoreError};
 pub use lease::{Holder, Lease};
 pub use mirror::{Mirror, Tail};
@@ -63,15 +64,6 @@ pub struct Object {
     pub bytes: u64,
     /// Changes whenever the object does.
     pub etag: String,
-}
-
-/// When a put may take effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Put<'a> {
-    /// The key must be free.
-    New,
-    /// The object must be the one with this ETag.
-    Replacing(&'a str),
 }
 
 impl Store {
@@ -140,9 +132,17 @@ impl Store {
     /// The condition does not hold (`Cause::Conflict`), or the store cannot be asked.
     pub fn put(&self, key: &str, bytes: Vec<u8>, put: Put<'_>) -> Result<String, StoreError> {
         match (self.put_once(key, &bytes, put), put) {
-            (Err(refused), Put::Replacing(etag)) => self.put_bare(key, &bytes, etag, refused),
+            (Err(refused), Put::Replacing(etag)) => self.put_again(key, &bytes, etag, refused),
             (outcome, _) => outcome,
         }
+    }
+
+    /// What was refused though the object is the one with `etag` is put as the store may read it.
+    fn put_again(&self, key: &str, bytes: &[u8], etag: &str, refused: StoreError) -> Result<String, StoreError> {
+        if !self.conditions.may_be_misread(&refused) || self.etag_of(key)?.as_deref() != Some(etag) {
+            return Err(refused);
+        }
+        self.conditions.put_bare(&self.url_of(key), etag, |put| self.put_once(key, bytes, put))
     }
 
     fn put_once(&self, key: &str, bytes: &[u8], put: Put<'_>) -> Result<String, StoreError> {

@@ -29,7 +29,7 @@ fn must_refuse(store: &Store, key: &str, put: Put<'_>) -> Result<(), StoreError>
     match store.put(key, b"wrong".to_vec(), put) {
         Err(error) if error.cause() == Cause::Conflict => Ok(()),
         Err(error) => Err(error),
-        Ok(_) => Err(store.ignores_conditions(key)),
+        Ok(_) => Err(StoreError::ignores_conditions(&store.url_of(key))),
     }
 }
 

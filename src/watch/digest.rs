@@ -12,7 +12,6 @@ use crate::dataset::status::RunStatus;
 use crate::job::Language;
 use crate::money::Fen;
 use crate::record::Break;
-use crate::report::is_open;
 
 /// The most bytes a markdown message may have.
 const LONGEST_BYTES: usize = 4096;
@@ -103,11 +102,10 @@ impl Digest<'_> {
     }
 
     fn totals(&self, breaks: &[Break]) -> String {
-        let open = || breaks.iter().filter(|it| is_open(it));
-        let count = |status: &str| breaks.iter().filter(|it| it.status == status).count();
+        let open = || breaks.iter().filter(|it| it.is_open());
         let resolved = breaks.iter().filter(|it| it.resolved_date == Some(self.date)).count();
         let fen: Fen = open().map(|it| it.at_risk_fen).sum();
-        let (all, new) = (open().count(), count("new") + count("reopened"));
+        let (all, new) = (open().count(), breaks.iter().filter(|it| it.status.is_news()).count());
         self.pick(
             &format!("未解决差异 {all} 笔，风险金额 {fen} 元（新增 {new}，已解决 {resolved}）"),
             &format!("{all} open breaks, {fen} yuan at risk ({new} new, {resolved} resolved)"),
@@ -117,7 +115,7 @@ impl Digest<'_> {
     /// One line per rule, most money first.
     fn rules(&self, breaks: &[Break]) -> Vec<String> {
         let mut rules: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
-        for it in breaks.iter().filter(|it| is_open(it)) {
+        for it in breaks.iter().filter(|it| it.is_open()) {
             let entry = rules.entry(&it.rule_id).or_default();
             *entry = (entry.0 + 1, entry.1 + it.at_risk_fen.0);
         }
@@ -140,7 +138,7 @@ impl Digest<'_> {
 }
 
 fn hash_of_open(breaks: &[Break]) -> String {
-    let mut ids: Vec<_> = breaks.iter().filter(|it| is_open(it)).map(|it| it.break_id.as_str()).collect();
+    let mut ids: Vec<_> = breaks.iter().filter(|it| it.is_open()).map(|it| it.break_id.as_str()).collect();
     ids.sort_unstable();
     hex::encode(digest::digest(&digest::SHA256, ids.join("\n").as_bytes()))
 }
@@ -157,6 +155,7 @@ fn shortened(cause: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::BreakStatus;
 
     fn open_break(rule_id: &str, age_days: i64, at_risk: i64, status: &str) -> Break {
         let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
@@ -165,7 +164,7 @@ mod tests {
             rule_id: rule_id.into(),
             severity: "high".into(),
             side: "merchant".into(),
-            status: status.into(),
+            status: BreakStatus::of(status),
             first_seen_date: date,
             last_seen_date: date,
             resolved_date: None,

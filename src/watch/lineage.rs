@@ -11,12 +11,11 @@ use super::caller::{Ancestor, Caller, static_uuid};
 use crate::clock;
 use crate::contract::{self, ColumnKind};
 use crate::dataset::manifest::Manifest;
-use crate::dataset::publish::{StagedFile, digest_of, partitions};
+use crate::dataset::staged::{StagedFile, digest_of, partitions};
 use crate::dataset::status::RunStatus;
 use crate::job::Job;
 use crate::reconcile::{self, rules::Rule};
 use crate::record::Break;
-use crate::report::is_open;
 use crate::stage::Stage;
 
 const SPEC: &str = "https://openlineage.io/spec";
@@ -58,12 +57,12 @@ impl<'a> Lineage<'a> {
 
     /// The first event.
     pub fn start(&self) -> Value {
-        self.event("START", self.started_at, self.run_facets(), (Vec::new(), Vec::new()))
+        self.event("START", self.started_at, self.run_facets(), Vec::new(), Vec::new())
     }
 
     /// The last event of a run that is cut off; its time is set when it is.
     pub fn abort(&self) -> Value {
-        self.event("ABORT", self.started_at, self.run_facets(), Default::default())
+        self.event("ABORT", self.started_at, self.run_facets(), Vec::new(), Vec::new())
     }
 
     /// The last event. Whatever was published makes the run COMPLETE; tags tell status and exit code.
@@ -81,8 +80,10 @@ impl<'a> Lineage<'a> {
             let tags = [tag("status", manifest.status.to_string()), tag("exit_code", manifest.exit_code.to_string())];
             facets.insert("tags".into(), facet("1-0-0/TagsRunFacet", json!({"tags": tags})));
         }
-        let datasets = published.map_or_else(Default::default, |it| (self.inputs(it, end.breaks), self.outputs(it)));
-        self.event(if published.is_some() { "COMPLETE" } else { "FAIL" }, at, facets, datasets)
+        match published {
+            Some(it) => self.event("COMPLETE", at, facets, self.inputs(it, end.breaks), self.outputs(it)),
+            None => self.event("FAIL", at, facets, Vec::new(), Vec::new()),
+        }
     }
 
     fn event(
@@ -90,7 +91,8 @@ impl<'a> Lineage<'a> {
         kind: &str,
         at: DateTime<Utc>,
         facets: Map<String, Value>,
-        (inputs, outputs): (Vec<Value>, Vec<Value>),
+        inputs: Vec<Value>,
+        outputs: Vec<Value>,
     ) -> Value {
         let run_id = static_uuid(self.started_at, &format!("{} {}", self.job.name, self.run_id));
         let job_type = json!({"processingType": "BATCH", "integration": "COUPON_RECON", "jobType": "JOB"});
@@ -177,7 +179,7 @@ impl<'a> Lineage<'a> {
             return assertions;
         };
         for rule in rules.iter().filter(|rule| !manifest.unjudged_rules.contains_key(&rule.id)) {
-            let open = breaks.iter().filter(|it| it.rule_id == rule.id && is_open(it)).count();
+            let open = breaks.iter().filter(|it| it.rule_id == rule.id && it.is_open()).count();
             let dataset = rule.datasets().next().unwrap_or("coupon_ledger").to_owned();
             assertions.entry(dataset).or_default().push(assertion(rule, open));
         }

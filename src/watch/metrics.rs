@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::dataset::manifest::{Coverage, Manifest};
-use crate::dataset::publish::{StagedFile, partitions};
+use crate::dataset::staged::{StagedFile, partitions};
 use crate::dataset::status::StageStatus;
 use crate::money::Fen;
 use crate::record::Break;
-use crate::report::is_open;
 
 /// What the metrics of a job show; kept in the lake's state between runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +120,7 @@ impl Gauges {
 fn open_by_rule(breaks: &[Break], rules: &[(String, String)]) -> BTreeMap<String, Open> {
     let empty = |severity: &String| Open { severity: severity.clone(), ..Open::default() };
     let mut open: BTreeMap<_, _> = rules.iter().map(|(id, severity)| (id.clone(), empty(severity))).collect();
-    for it in breaks.iter().filter(|it| is_open(it)) {
+    for it in breaks.iter().filter(|it| it.is_open()) {
         let entry = open.entry(it.rule_id.clone()).or_insert_with(|| empty(&it.severity));
         entry.count += 1;
         entry.fen = Fen(entry.fen.0 + it.at_risk_fen.0);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use coupon_recon::record::Break;
+use coupon_recon::record::{Break, BreakStatus};
 
 use crate::support::{Shop, day};
 
@@ -102,7 +102,7 @@ fn a_decision_on_an_unknown_break_is_65_and_one_on_a_later_break_is_passed_over_
     let wechat = shop.serve(None);
     shop.run_nights(&wechat);
     let earlier = shop.breaks(day(18));
-    let late = shop.breaks(day(20)).into_iter().find(|it| it.status == "new").unwrap();
+    let late = shop.breaks(day(20)).into_iter().find(|it| it.status == BreakStatus::New).unwrap();
     assert!(earlier.iter().all(|it| it.break_id != late.break_id));
     let header = "break_id,decision,reason,approver,expires_on\n";
     shop.edit("decisions.csv", |_| format!("{header}{},accepted,agreed,李,\n", late.break_id));
@@ -112,7 +112,7 @@ fn a_decision_on_an_unknown_break_is_65_and_one_on_a_later_break_is_passed_over_
     let last = shop.run(&wechat, &["--date", "2026-11-20"]);
     assert_eq!(last.code, 0, "{}", last.stderr);
     let accepted = shop.breaks(day(20)).into_iter().find(|it| it.break_id == late.break_id).unwrap();
-    assert_eq!(accepted.status, "accepted");
+    assert_eq!(accepted.status, BreakStatus::Accepted);
     let published = shop.published();
     shop.edit("decisions.csv", |_| format!("{header}00112233445566aa,accepted,agreed,李,\n"));
     let wrong = shop.run(&wechat, &["--date", "2026-11-20"]);

@@ -13,7 +13,7 @@ fn after_its_nights() -> Shop {
 #[test]
 fn every_kind_of_limit_opens_and_closes_the_gate() {
     let shop = after_its_nights();
-    let open: Vec<_> = shop.breaks(day(20)).into_iter().filter(|it| is_open(&it.status)).collect();
+    let open: Vec<_> = shop.breaks(day(20)).into_iter().filter(|it| is_open(it.status.as_str())).collect();
     let fen: i64 = open.iter().map(|it| it.at_risk_fen.0).sum();
     let of_rule: Vec<_> = open.iter().filter(|it| it.rule_id == "PM01").collect();
     let fen_of_rule: i64 = of_rule.iter().map(|it| it.at_risk_fen.0).sum();

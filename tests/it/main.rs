@@ -1,5 +1,7 @@
 //! Drives the real program against the simulator, as a user would.
 
+#![expect(clippy::disallowed_methods, reason = "tests look at the real clock and at what their caller asks for")]
+
 mod api;
 mod asked_again;
 mod books;

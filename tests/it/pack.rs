@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use calamine::{Data, Reader, Xlsx};
-use coupon_recon::record::LedgerRow;
+use coupon_recon::record::{Break, LedgerRow};
 use sha2::{Digest, Sha256};
 
 use crate::support::Shop;
@@ -68,7 +68,7 @@ fn the_trend_counts_the_published_nights_before() {
     let trend = summary["trend"].as_array().unwrap();
     assert_eq!(trend.len(), 3);
     for (day, date) in trend.iter().zip(&shop.dates) {
-        let open = shop.breaks(*date).into_iter().filter(coupon_recon::report::is_open);
+        let open = shop.breaks(*date).into_iter().filter(Break::is_open);
         let risk: i64 = open.map(|it| it.at_risk_fen.0).sum();
         assert_eq!(day["date"], date.to_string());
         assert_eq!(day["open"]["at_risk_fen"], risk, "{date}");

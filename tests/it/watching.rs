@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use coupon_recon::record::BreakStatus;
 use serde_json::Value;
 
 use crate::support::{Ending, Shop, Wechat};
@@ -207,7 +208,7 @@ fn the_robot_hears_of_changes_only_and_its_address_is_never_shown() {
     assert_eq!(first[0].body["msgtype"], "markdown");
     let content = first[0].body["markdown"]["content"].as_str().unwrap().to_owned();
     assert!(content.len() <= 4096 && content.starts_with("**ruiyun-coffee** 2026-11-18"), "{content}");
-    let open = shop.breaks(crate::support::day(18)).iter().filter(|it| it.status == "new").count();
+    let open = shop.breaks(crate::support::day(18)).iter().filter(|it| it.status == BreakStatus::New).count();
     assert!(content.contains(&format!("未解决差异 {open} 笔")), "{content}");
 
     run(&shop, &wechat, "2026-11-18");

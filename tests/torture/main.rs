@@ -5,6 +5,8 @@
 //! `TORTURE_KILLS` (200), `SOAK_REQUESTS` (20000) and `SOAK_RATE` (300 a second) set how long it takes; `TORTURE_LANES` (twice the
 //! cores) how much is done at once. `-- soak` runs the lines of the table whose names hold that word.
 
+#![expect(clippy::disallowed_methods, reason = "what takes long is timed, and how long may be said outside")]
+
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code)] // It has more than is needed here.
 mod support;

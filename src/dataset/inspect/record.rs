@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 
-use super::Inspection;
+use super::finding::Inspection;
 use crate::clock::World;
 use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
-use crate::dataset::publish::{REPORTS, StagedFile, sha256_of_file};
 use crate::dataset::runs::Runs;
+use crate::dataset::sha256::sha256_of_file;
+use crate::dataset::staged::{REPORTS, StagedFile};
 use crate::dataset::{Lake, parts};
 use crate::journal::audit;
 use crate::sorter::Room;

@@ -8,12 +8,22 @@ use std::io;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{SubsidyInput, unsorted};
 use crate::clock;
 use crate::extract::lookback::{Claim, keep};
-use crate::extract::{Issue, Night};
+use crate::extract::{Issue, Lookback, Night};
 use crate::record::{SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
 use crate::sorter::{Jotting, Keeper, Kept, Lookup, PackedRow, Room, Sorter};
+
+/// What decides whom to ask for.
+#[derive(Debug)]
+pub struct SubsidyInput<'a> {
+    /// Tonight's wallets.
+    pub coupons: &'a Kept,
+    /// Order lines of the look-back.
+    pub orders: &'a Lookback,
+    /// Tonight's ledger lines.
+    pub ledger: &'a Kept,
+}
 
 /// Tonight's questions.
 #[derive(Debug, Default)]
@@ -68,18 +78,18 @@ enum Word {
 pub(super) fn choose(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> {
     let mut words = Words(Sorter::new(&night.corner()));
     let window = Window { from: night.job.rules.lookback_start(night.date), to: night.date };
-    words.add_input(night, input, &window).map_err(unsorted)?;
+    words.add_input(night, input, &window).map_err(Issue::unsorted)?;
     night.each_earlier::<SubsidyOrder>(|row| {
-        words.add_line(&SubsidyOrder::unpack(&mut row.unpack()), &window).map_err(unsorted)
+        words.add_line(&SubsidyOrder::unpack(&mut row.unpack()), &window).map_err(Issue::unsorted)
     })?;
     night.each_yesterday::<SubsidyPayment>(|row| {
-        words.add_receipt(&SubsidyPayment::unpack(&mut row.unpack())).map_err(unsorted)
+        words.add_receipt(&SubsidyPayment::unpack(&mut row.unpack())).map_err(Issue::unsorted)
     })?;
     let mut plan = Drafts::new(night);
     night.each_yesterday::<SubsidyReturn>(|row| {
-        plan.add_return(&SubsidyReturn::unpack(&mut row.unpack())).map_err(unsorted)
+        plan.add_return(&SubsidyReturn::unpack(&mut row.unpack())).map_err(Issue::unsorted)
     })?;
-    words.settle(plan).map_err(unsorted)
+    words.settle(plan).map_err(Issue::unsorted)
 }
 
 /// Words by coupon.

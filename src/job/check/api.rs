@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::Checker;
-use super::secret::origin_of;
+use super::secret::{Given, origin_of};
 use crate::job::file::{JobSection, MpSection, PayV2Section, PayV3Section};
 use crate::job::host::is_loopback;
 use crate::job::problem::Place;
@@ -66,9 +66,9 @@ impl Checker<'_> {
         let limits = self.limits(&limits_of!(section), job, &defaults);
         let mchid = self.digits(&section.mchid);
         let serial_no = self.serial_no(&section.serial_no);
-        let given = (&section.private_key_env, &section.private_key_file);
+        let given = Given::by(&section.private_key_env, &section.private_key_file);
         let private_key_pem = self.private_key("private_key", section.place(), given);
-        let given = (&section.api_v3_key_env, &section.api_v3_key_file);
+        let given = Given::by(&section.api_v3_key_env, &section.api_v3_key_file);
         let api_v3_key = self.sized_secret("api_v3_key", section.place(), given, 32);
         let public_key = self.public_key(section);
         Some(PayV3Settings {
@@ -88,7 +88,7 @@ impl Checker<'_> {
         let limits = self.limits(&limits_of!(section), job, &defaults);
         let mch_id = self.digits(&section.mch_id);
         let appid = self.text(&section.appid);
-        let given = (&section.api_key_env, &section.api_key_file);
+        let given = Given::by(&section.api_key_env, &section.api_key_file);
         let api_key = self.sized_secret("api_key", section.place(), given, 32);
         let stock_ids = self.ids(&section.stock_ids);
         let coupons_file = self.existing_file(&section.coupons_file);
@@ -104,7 +104,8 @@ impl Checker<'_> {
         let defaults = DefaultLimits { base_url: MP_URL, backup_url: None, rate_per_second: 20, concurrency: 8 };
         let limits = self.limits(&limits_of!(section), job, &defaults);
         let appid = self.text(&section.appid);
-        let secret = self.required_secret("secret", section.place(), &section.secret_env, &section.secret_file);
+        let secret =
+            self.required_secret("secret", section.place(), Given::by(&section.secret_env, &section.secret_file));
         let repull_days = self.number_within(&section.repull_days, DEFAULT_REPULL_DAYS, 1..=MOST_REPULL_DAYS);
         let member_card_ids = self.ids(&section.member_card_ids);
         Some(MpSettings { limits: limits?, appid: appid?, secret: secret?, repull_days, member_card_ids })
@@ -196,7 +197,7 @@ impl Checker<'_> {
         let pem = self.file_text(&file.place, &path)?;
         let origin = origin_of(file, &path);
         let hint = "download 微信支付公钥 from the merchant platform";
-        self.pem((&file.place, &origin), &pem, "PUBLIC KEY-----", hint);
+        self.pem(&file.place, &origin, &pem, "PUBLIC KEY-----", hint);
         Some(PublicKey { id: id.value.trim().to_owned(), pem, origin })
     }
 
@@ -216,8 +217,8 @@ impl Checker<'_> {
         let path = self.absolute(certificate.value.trim());
         let pem = self.file_text(&certificate.place, &path)?;
         let hint = "take `apiclient_cert.pem`, not `apiclient_key.pem`";
-        self.pem((&certificate.place, &origin_of(certificate, &path)), &pem, "CERTIFICATE-----", hint);
-        let given = (&section.client_key_env, &section.client_key_file);
+        self.pem(&certificate.place, &origin_of(certificate, &path), &pem, "CERTIFICATE-----", hint);
+        let given = Given::by(&section.client_key_env, &section.client_key_file);
         let key = self.private_key("client_key", section.place(), given)?;
         Some(Secret::new(format!("{}\n{}\n", pem.trim_end(), key.expose())))
     }

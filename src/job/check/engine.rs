@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Checker;
+use super::secret::Given;
 use crate::job::engine::{EngineKind, EngineSettings, Remote, SparkSettings};
 use crate::job::file::EngineSection;
 use crate::job::problem::Place;
@@ -66,7 +67,9 @@ impl Checker<'_> {
 
     fn token(&mut self, section: &EngineSection) -> Option<Secret> {
         let is_given = section.token_env.is_some() || section.token_file.is_some();
-        is_given.then(|| self.required_secret("token", section.place(), &section.token_env, &section.token_file))?
+        is_given.then(|| {
+            self.required_secret("token", section.place(), Given::by(&section.token_env, &section.token_file))
+        })?
     }
 
     fn warn_of_token(&mut self, place: &Place, is_given_twice: bool) {

@@ -100,7 +100,8 @@ impl<'a> Checker<'a> {
         if !hmac {
             return Some(Pii::Raw);
         }
-        let key = self.required_secret("pii_key", job.place(), &job.pii_key_env, &job.pii_key_file)?;
+        let key =
+            self.required_secret("pii_key", job.place(), secret::Given::by(&job.pii_key_env, &job.pii_key_file))?;
         if key.expose().is_empty() {
             self.problems.add(place, format!("the key of `job.pii` is empty{}", key.origin()));
         } else if key.expose().len() < 16 {

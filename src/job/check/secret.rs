@@ -8,16 +8,28 @@ use crate::job::problem::Place;
 use crate::job::value::Written;
 use crate::secret::{Origin, Secret};
 
+/// How a secret is given: by the name of a variable or of a file.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    env: &'a Option<Written<String>>,
+    file: &'a Option<Written<String>>,
+}
+
+impl<'a> Given<'a> {
+    pub(super) fn by(env: &'a Option<Written<String>>, file: &'a Option<Written<String>>) -> Given<'a> {
+        Given { env, file }
+    }
+
+    /// Where it is, for who complains about it; the section where it is nowhere.
+    fn place(self, section: &'a Place) -> &'a Place {
+        self.env.as_ref().or(self.file.as_ref()).map_or(section, |written| &written.place)
+    }
+}
+
 impl Checker<'_> {
     /// The secret `name` of a section, given as `<name>_env` or `<name>_file`.
-    pub(super) fn required_secret(
-        &mut self,
-        name: &str,
-        section: &Place,
-        env: &Option<Written<String>>,
-        file: &Option<Written<String>>,
-    ) -> Option<Secret> {
-        match (env, file) {
+    pub(super) fn required_secret(&mut self, name: &str, section: &Place, given: Given<'_>) -> Option<Secret> {
+        match (given.env, given.file) {
             (Some(_), Some(file)) => {
                 let (place, key) = (&file.place, section.child(name, None).key);
                 self.problems.add(place, format!("`{key}_env` and `{key}_file` are both given: keep one"));
@@ -34,36 +46,29 @@ impl Checker<'_> {
         &mut self,
         name: &str,
         section: &Place,
-        (env, file): (&Option<Written<String>>, &Option<Written<String>>),
+        given: Given<'_>,
         length: usize,
     ) -> Option<Secret> {
-        let secret = self.required_secret(name, section, env, file)?;
+        let secret = self.required_secret(name, section, given)?;
         let found = secret.expose().len();
         if found != length {
-            let place = env.as_ref().or(file.as_ref()).map_or(section, |written| &written.place);
             let text = format!("the secret has {found} bytes, it must have {length}{}", secret.origin());
             let hint = "copy it again from the merchant platform: 账户中心 → API安全";
-            self.problems.add_with_hint(place, text, hint);
+            self.problems.add_with_hint(given.place(section), text, hint);
         }
         Some(secret)
     }
 
     /// A PEM block of a private key, given as `<name>_env` or `<name>_file`.
-    pub(super) fn private_key(
-        &mut self,
-        name: &str,
-        section: &Place,
-        (env, file): (&Option<Written<String>>, &Option<Written<String>>),
-    ) -> Option<Secret> {
-        let secret = self.required_secret(name, section, env, file)?;
-        let place = env.as_ref().or(file.as_ref()).map_or(section, |written| &written.place);
+    pub(super) fn private_key(&mut self, name: &str, section: &Place, given: Given<'_>) -> Option<Secret> {
+        let secret = self.required_secret(name, section, given)?;
         let hint = "take `apiclient_key.pem`, not `apiclient_cert.pem`";
-        self.pem((place, secret.origin()), secret.expose(), "PRIVATE KEY-----", hint);
+        self.pem(given.place(section), secret.origin(), secret.expose(), "PRIVATE KEY-----", hint);
         Some(secret)
     }
 
     /// Notes a text that is not the PEM block it should be.
-    pub(super) fn pem(&mut self, (place, origin): (&Place, &Origin), text: &str, label: &str, hint: &str) {
+    pub(super) fn pem(&mut self, place: &Place, origin: &Origin, text: &str, label: &str, hint: &str) {
         let found = text.lines().find(|line| line.trim_start().starts_with("-----BEGIN "));
         let problem = match found {
             Some(line) if line.trim_end().ends_with(label) => return,

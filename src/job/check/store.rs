@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 
 use super::Checker;
+use super::secret::Given;
 use crate::job::bucket::{BucketSettings, Credentials};
 use crate::job::file::{JobSection, StoreSection};
 use crate::job::problem::Place;
@@ -105,16 +106,19 @@ impl Checker<'_> {
             return self.usual_keys(lake);
         }
         let place = store.place();
-        let id = self.required_secret("access_key_id", place, &store.access_key_id_env, &store.access_key_id_file);
+        let id = self.required_secret(
+            "access_key_id",
+            place,
+            Given::by(&store.access_key_id_env, &store.access_key_id_file),
+        );
         let secret = self.required_secret(
             "secret_access_key",
             place,
-            &store.secret_access_key_env,
-            &store.secret_access_key_file,
+            Given::by(&store.secret_access_key_env, &store.secret_access_key_file),
         );
         let token = match (&store.session_token_env, &store.session_token_file) {
             (None, None) => None,
-            (env, file) => Some(self.required_secret("session_token", place, env, file)?),
+            (env, file) => Some(self.required_secret("session_token", place, Given::by(env, file))?),
         };
         Some(Credentials::Keys { id: id?, secret: secret?, token })
     }

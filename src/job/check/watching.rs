@@ -6,6 +6,7 @@ use url::Url;
 
 use super::Checker;
 use super::api::scheme_problem;
+use super::secret::Given;
 use crate::job::file::{MetricsSection, OpenlineageSection, WebhookSection};
 use crate::job::problem::Place;
 use crate::job::value::Section;
@@ -20,7 +21,9 @@ impl Checker<'_> {
         let url = section.url.as_ref().and_then(|written| self.address(&written.place, &written.value));
         let has_key = section.api_key_env.is_some() || section.api_key_file.is_some();
         let api_key = match has_key {
-            true => self.required_secret("api_key", section.place(), &section.api_key_env, &section.api_key_file),
+            true => {
+                self.required_secret("api_key", section.place(), Given::by(&section.api_key_env, &section.api_key_file))
+            }
             false => None,
         };
         if let (None, Some(key)) = (&section.url, section.api_key_env.as_ref().or(section.api_key_file.as_ref())) {
@@ -43,7 +46,7 @@ impl Checker<'_> {
     /// `[webhook]`.
     pub(super) fn webhook(&mut self, section: &WebhookSection) -> Option<Webhook> {
         let place = section.place();
-        let secret = self.required_secret("url", place, &section.url_env, &section.url_file)?;
+        let secret = self.required_secret("url", place, Given::by(&section.url_env, &section.url_file))?;
         let place = section.url_env.as_ref().or(section.url_file.as_ref()).map_or(place, |written| &written.place);
         self.address(place, secret.expose()).map(|_| Webhook::at(secret))
     }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::super::figures::{BreakTally, RuleFigures, Summary};
+use super::super::figures::{RuleFigures, Summary};
+use super::super::trend::BreakTally;
 use super::ink::{Both, BothData, Escaped, grouped, share, short_yuan, yuan};
 use super::{sankey, trend as trend_drawing};
 use crate::dataset::manifest::{FootingEntry, FootingTally};

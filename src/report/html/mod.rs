@@ -11,9 +11,10 @@ mod trend;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::PackInput;
-use super::figures::{Summary, TrendDay};
+use super::figures::Summary;
 use super::flow::{CouponEnd, OrderEnd, SubsidyEnd};
+use super::input::PackInput;
+use super::trend::TrendDay;
 use crate::job::Language;
 use crate::money::Fen;
 use ink::{Both, Escaped, grouped, share, yuan};

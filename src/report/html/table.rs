@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::super::discrepancies;
 use super::super::figures::Summary;
+use super::super::input::PackInput;
 use super::super::words::{self, word};
-use super::super::{PackInput, discrepancies};
 use super::charts::{SEVERITIES, severity};
 use super::ink::{Both, BothData, Escaped, grouped, yuan};
 use crate::job::Language;
@@ -119,7 +120,7 @@ fn row(input: &PackInput<'_>, it: &Break) -> String {
         Both(&input.why_zh(it), &it.why),
         Both(input.action_zh(it), &it.action),
         days(it.age_days),
-        both_words(words::STATUS, &it.status),
+        both_words(words::STATUS, it.status.as_str()),
         rule = Escaped(&it.rule_id),
     )
 }

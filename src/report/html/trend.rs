@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use chrono::{Datelike, Days, NaiveDate};
 
-use super::super::figures::TrendDay;
+use super::super::trend::TrendDay;
 use super::ink::{Both, grouped, yuan};
 
 /// Days the axis has at least, so that a young job does not show one bar as wide as the page.
@@ -156,7 +156,7 @@ pub(super) fn legend() -> String {
 mod tests {
     use super::*;
     use crate::money::Fen;
-    use crate::report::figures::BreakTally;
+    use crate::report::trend::BreakTally;
 
     fn day(day: u32, fen: i64) -> TrendDay {
         let date = NaiveDate::from_ymd_opt(2026, 11, day).unwrap();

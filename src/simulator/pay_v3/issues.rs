@@ -36,7 +36,7 @@ pub(super) fn send(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
             return Err(refuse_parameter("coupon_code", &coupon_code, "body"));
         }
         let answer = json!({"stock_id": stock_id, "out_request_no": out_request_no, "coupon_code": coupon_code});
-        memory.add_coupon(new_coupon(exchange, &stock, (openid, stock_id, coupon_code), out_request_no));
+        memory.add_coupon(new_coupon(exchange, &stock, openid, stock_id, coupon_code, out_request_no));
         Ok(json!({"send_coupon_result": answer}))
     })
 }
@@ -54,7 +54,9 @@ fn take_code(memory: &mut Memory, exchange: &Exchange<'_>, stock_id: &str, openi
 fn new_coupon(
     exchange: &Exchange<'_>,
     stock: &Map<String, Value>,
-    (openid, stock_id, coupon_code): (String, String, String),
+    openid: String,
+    stock_id: String,
+    coupon_code: String,
     send_request_no: String,
 ) -> Coupon {
     let days = stock.get("coupon_use_rule");

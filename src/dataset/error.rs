@@ -1,0 +1,76 @@
+//! What can be wrong with a partition. Says so; looks at no file.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use parquet::errors::ParquetError;
+
+/// Why a partition file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PartitionError {
+    /// The file could not be opened or created.
+    #[error("cannot open `{path}`", path = .path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is no Parquet file, or a torn one.
+    #[error("`{path}` is not a readable Parquet file", path = .path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the Parquet library said.
+        source: ParquetError,
+    },
+    /// The rows could not be turned into the contract's columns, or back.
+    #[error("the rows of `{path}` do not fit the contract of `{dataset}`", path = .path.display())]
+    Rows {
+        /// The file.
+        path: PathBuf,
+        /// Name of the dataset.
+        dataset: &'static str,
+        /// Which column, and why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Columns, types or their order are not those of the contract.
+    #[error("`{path}` does not have the columns of `{dataset}`", path = .path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Name of the dataset.
+        dataset: &'static str,
+    },
+    /// Two rows have one key: something was about to be counted twice.
+    #[error("`{dataset}` would hold the key {key} twice")]
+    DuplicateKey {
+        /// Name of the dataset.
+        dataset: &'static str,
+        /// The key's values.
+        key: String,
+    },
+    /// A row of another day.
+    #[error("`{dataset}` of {date} holds a row of another day")]
+    OtherDay {
+        /// Name of the dataset.
+        dataset: &'static str,
+        /// The day of the partition.
+        date: NaiveDate,
+    },
+    /// Rows are not in key order: a fault of this program.
+    #[error("`{dataset}` is not sorted by its key: {key} comes after a larger one")]
+    Unsorted {
+        /// Name of the dataset.
+        dataset: &'static str,
+        /// The key out of place.
+        key: String,
+    },
+}
+
+impl PartitionError {
+    /// Of an error of writing: whether the disk is to blame, not the rows.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, PartitionError::Open { .. } | PartitionError::Parquet { .. })
+    }
+}

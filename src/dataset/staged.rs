@@ -1,0 +1,59 @@
+//! A staged file, its size and hash: what the manifest lists and what is held against a published file. Moves nothing.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::parts;
+use super::sha256::sha256_of_file;
+
+/// What stands in the place of a dataset's name where a file is a report.
+pub(super) const REPORTS: &str = "reports";
+
+/// A staged file and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedFile {
+    /// Dataset, or `reports`.
+    pub dataset: String,
+    /// File name below the partition.
+    pub name: String,
+    /// Rows, for datasets.
+    pub rows: u64,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256, hex.
+    pub sha256: String,
+}
+
+impl StagedFile {
+    /// The file at `path`, as it is.
+    pub(super) fn describe(dataset: &str, name: &str, path: &Path, rows: u64) -> io::Result<StagedFile> {
+        Ok(StagedFile {
+            dataset: dataset.to_owned(),
+            name: name.to_owned(),
+            rows,
+            bytes: fs::metadata(path)?.len(),
+            sha256: sha256_of_file(path)?,
+        })
+    }
+
+    /// Whether it stands at `path`, byte for byte.
+    pub(super) fn stands_at(&self, path: &Path) -> io::Result<bool> {
+        match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            metadata => Ok(metadata?.len() == self.bytes && sha256_of_file(path)? == self.sha256),
+        }
+    }
+}
+
+/// The files of each partition, which stand together; all reports stand for one.
+pub fn partitions(files: &[StagedFile]) -> impl Iterator<Item = &[StagedFile]> {
+    files.chunk_by(|one, other| one.dataset == other.dataset)
+}
+
+/// What identifies a partition of these parts (`parts::digest`).
+pub fn digest_of<'a>(files: impl IntoIterator<Item = &'a StagedFile>) -> String {
+    parts::digest(files.into_iter().map(|file| (file.name.as_str(), file.sha256.as_str())))
+}

@@ -1,0 +1,159 @@
+//! The clerk of a night: books what stages say and stages what they bring. What a stage lacks is remembered for the
+//! rules and the exit code. Asks nobody.
+
+use std::collections::BTreeMap;
+
+use super::desk::Desk;
+use super::entries::rows_of;
+use super::provenance::digest_parts;
+use super::sources::Sources;
+use crate::dataset::manifest::{Intake, StageEntry};
+use crate::dataset::partition::Provenance;
+use crate::dataset::publish::Staging;
+use crate::dataset::status::StageStatus;
+use crate::extract::{Harvest, Issue, IssueKind, Night};
+use crate::stage::Stage;
+
+/// What a stage has to say.
+pub(super) type Answer<T> = Result<Harvest<T>, Issue>;
+
+/// Books what stages say and stages what they bring.
+pub(super) struct Clerk<'a> {
+    pub(super) night: &'a Night<'a>,
+    pub(super) staging: &'a Staging,
+    rules_sha256: &'a str,
+    /// What was brought until now.
+    pub(super) sources: Sources,
+}
+
+impl<'a> Clerk<'a> {
+    pub(super) fn new(night: &'a Night<'a>, staging: &'a Staging, rules_sha256: &'a str) -> Clerk<'a> {
+        Clerk { night, staging, rules_sha256, sources: Sources::default() }
+    }
+
+    /// Books the outcome of a stage; gives what it leaves for others, or nothing.
+    pub(super) fn take<T, U: Default>(
+        &mut self,
+        stage: Stage,
+        answer: Answer<T>,
+        write: impl FnOnce(&mut Desk<'_>, T) -> Result<U, Issue>,
+    ) -> U {
+        if !is_configured(self.night, stage) {
+            self.sources.entries.push(StageEntry::new(stage, StageStatus::Skipped));
+            return U::default();
+        }
+        let taken = answer.and_then(|harvest| self.take_harvest(stage, harvest, write));
+        taken.unwrap_or_else(|issue| {
+            self.fall_short(stage, &[issue]);
+            U::default()
+        })
+    }
+
+    fn take_harvest<T, U>(
+        &mut self,
+        stage: Stage,
+        harvest: Harvest<T>,
+        write: impl FnOnce(&mut Desk<'_>, T) -> Result<U, Issue>,
+    ) -> Result<U, Issue> {
+        let Harvest { rows, mut issues, notes, intake, inputs } = harvest;
+        let mut parts: BTreeMap<_, _> = inputs.into_iter().collect();
+        let provenance = self.provenance(stage, &parts);
+        let mut desk = Desk::new(self.staging, self.night.persona, provenance, intake, notes);
+        let left = write(&mut desk, rows)?;
+        self.sources.inputs.append(&mut parts);
+        issues.append(&mut desk.issues);
+        let is_kept = issues.iter().all(|issue| issue.kind != IssueKind::Storage);
+        // What the disk refused is missing from what was staged: that nothing foots then is no second fault.
+        issues.extend(self.book(std::mem::take(&mut desk.intake), &desk).filter(|_| is_kept));
+        if !issues.is_empty() {
+            self.fall_short(stage, &issues);
+        }
+        // Nothing at all and a reason why: that is no empty day.
+        if issues.is_empty() || desk.files.iter().any(|file| file.rows > 0) {
+            self.enter(stage, desk, issues.is_empty());
+        }
+        Ok(left)
+    }
+
+    /// Enters what a stage brought, in the place of what is entered of its falling short.
+    fn enter(&mut self, stage: Stage, desk: Desk<'_>, is_whole: bool) {
+        let short = self.sources.entries.pop_if(|entry| entry.is(stage));
+        let mut entry = short.unwrap_or_else(|| StageEntry::new(stage, StageStatus::Complete));
+        if !is_whole {
+            entry.status = StageStatus::Partial;
+        }
+        entry.rows = rows_of(&desk.files);
+        entry.notes = desk.notes;
+        self.count_requests(stage, &mut entry);
+        self.sources.entries.push(entry);
+        self.sources.files.extend(desk.files);
+    }
+
+    /// Goes on without what could not be had.
+    pub(super) fn without<T: Default>(&mut self, had: Result<T, Issue>) -> T {
+        had.unwrap_or_else(|issue| {
+            self.sources.issues.push(issue);
+            T::default()
+        })
+    }
+
+    /// Holds what a stage read against what was staged.
+    fn book(&mut self, intake: Vec<Intake>, desk: &Desk<'_>) -> Option<Issue> {
+        for mut side in intake {
+            let staged = desk.files.iter().filter(|file| file.dataset == side.dataset);
+            side.published = staged.map(|file| file.rows).sum();
+            side.published_fen = desk.totals.get(side.dataset.as_str()).copied().unwrap_or_default();
+            if !side.holds() {
+                return Some(Issue::violation(format!("what was read does not foot with what is published: {side}")));
+            }
+            self.sources.intake.push(side);
+        }
+        None
+    }
+
+    fn fall_short(&mut self, stage: Stage, issues: &[Issue]) {
+        let why = issues.iter().map(|issue| issue.what.as_str()).collect::<Vec<_>>().join("; ");
+        for dataset in stage.datasets_at_stake() {
+            self.sources.shortfall.insert((*dataset).to_owned(), why.clone());
+        }
+        let mut entry = StageEntry::new(stage, StageStatus::Failed);
+        self.count_requests(stage, &mut entry);
+        entry.why = Some(why);
+        self.sources.entries.push(entry);
+        if self.night.selected.is_none_or(|selected| selected.contains(&stage)) {
+            self.sources.issues.extend_from_slice(issues);
+        }
+    }
+
+    fn provenance(&self, stage: Stage, parts: &BTreeMap<String, String>) -> Provenance {
+        let mut parts = parts.clone();
+        parts.insert("job".to_owned(), self.night.job.fingerprint.clone());
+        parts.insert("stage".to_owned(), stage.to_string());
+        Provenance { rules_sha256: self.rules_sha256.to_owned(), inputs_sha256: digest_parts(&parts) }
+    }
+
+    fn count_requests(&self, stage: Stage, entry: &mut StageEntry) {
+        if let Ok(journal) = self.night.journal.stage(stage.as_str()) {
+            let flow = journal.flow();
+            entry.requests = flow.fetched;
+            entry.from_journal = flow.found;
+            entry.retries = self.night.apis.retries.of(stage);
+        }
+    }
+}
+
+/// Whether the job has the source of a stage.
+pub(super) fn is_configured(night: &Night<'_>, stage: Stage) -> bool {
+    let job = night.job;
+    match stage {
+        Stage::Orders => !job.orders.is_empty(),
+        Stage::Bills => job.bills.is_some(),
+        Stage::SubsidyLedger => job.subsidy_ledger.is_some(),
+        Stage::Notifications => job.notification_spool.is_some(),
+        Stage::Roster | Stage::UserCoupons => job.wallets.is_some() && job.pay_v3.is_some(),
+        Stage::Stocks | Stage::CouponCodes | Stage::Subsidies => job.pay_v3.is_some(),
+        Stage::Datacube | Stage::Cards => job.mp.is_some(),
+        Stage::V2Stocks => job.pay_v2.is_some(),
+        Stage::Reconcile | Stage::Report => false,
+    }
+}

@@ -1,0 +1,57 @@
+//! A night that has done what it could: what it staged, and what is to be said of it.
+
+use chrono::NaiveDate;
+
+use super::failure::issue_of;
+use super::sources::Sources;
+use super::verdict::Verdict;
+use crate::dataset::manifest::{ReadPartition, Restated, StageEntry};
+use crate::dataset::partition::Provenance;
+use crate::dataset::staged::StagedFile;
+use crate::dataset::status::{RunStatus, StageStatus};
+use crate::error::{ExitCode, Failure};
+use crate::reconcile::{Footing, Judgement};
+use crate::record::Break;
+use crate::stage::Stage;
+
+/// A night that has done what it could.
+pub(super) struct Done {
+    pub(super) verdict: Verdict,
+    pub(super) sources: Sources,
+    /// None when nothing was judged.
+    pub(super) judgement: Option<Judgement>,
+    /// By their ids.
+    pub(super) breaks: Vec<Break>,
+    pub(super) footing: Vec<Footing>,
+    pub(super) files: Vec<StagedFile>,
+    pub(super) provenance: Provenance,
+    pub(super) read_partitions: Vec<ReadPartition>,
+    pub(super) restated: Option<Restated>,
+    pub(super) missing_dates: Option<(NaiveDate, NaiveDate)>,
+    pub(super) early_decisions: usize,
+}
+
+impl Done {
+    /// A night that does not hold together publishes nothing, and its manifest says why.
+    pub(super) fn withdraw(&mut self, failure: Failure) -> Result<(), Failure> {
+        let code = failure.code;
+        let issue = issue_of(failure)?;
+        self.verdict = Verdict { code, publish: false };
+        self.judgement = None;
+        self.breaks = Vec::new();
+        self.sources.entries.retain(|entry| !entry.is(Stage::Reconcile) && !entry.is(Stage::Report));
+        let failed = StageEntry::new(Stage::Reconcile, StageStatus::Failed);
+        self.sources.entries.push(StageEntry { why: Some(issue.what.clone()), ..failed });
+        self.sources.issues.push(issue);
+        Ok(())
+    }
+
+    /// How it ended, in the word of the manifest.
+    pub(super) fn status(&self) -> RunStatus {
+        match self.verdict {
+            Verdict { publish: false, .. } => RunStatus::Failed,
+            Verdict { code: ExitCode::Complete, .. } => RunStatus::Complete,
+            _ => RunStatus::Partial,
+        }
+    }
+}

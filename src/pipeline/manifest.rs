@@ -1,0 +1,58 @@
+//! The manifest of a night: what it did, for whoever comes later. Decides nothing.
+
+use super::done::Done;
+use super::entries::footing_entry;
+use super::failure::{disk, unjournalled};
+use super::run::Run;
+use super::work::Work;
+use crate::dataset::manifest::{MANIFEST_VERSION, Manifest, StageEntry};
+use crate::error::Failure;
+use crate::reconcile::Unjudged;
+use crate::record::{LedgerRow, Record};
+use crate::stage::Stage;
+
+/// The manifest of a night that has done what it could.
+pub(super) fn of(work: &Work<'_>, done: &Done, run: &Run) -> Result<Manifest, Failure> {
+    let journal = work.night.journal;
+    let stale = work.lake.partitions_after(LedgerRow::DATASET, work.plan.date);
+    let stale = stale.map_err(|error| disk(&error, "cannot list published partitions"))?;
+    Ok(Manifest {
+        manifest_version: MANIFEST_VERSION,
+        code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        job: work.night.job.name.clone(),
+        business_date: work.plan.date,
+        run_id: run.id.clone(),
+        sequence: work.runs.next_sequence(),
+        generation: journal.generation(),
+        started_at: run.started_at,
+        finished_at: work.night.world.clock.now(),
+        status: done.status(),
+        exit_code: done.verdict.code as i32,
+        stages: in_order(done.sources.entries.clone()),
+        files: done.files.clone(),
+        read_partitions: done.read_partitions.clone(),
+        inputs_sha256: done.provenance.inputs_sha256.clone(),
+        journal_extent: journal.extent(),
+        journal_sha256: journal.digests(&work.night.corner()).map_err(|error| unjournalled(&error))?,
+        rules_sha256: done.provenance.rules_sha256.clone(),
+        unjudged_rules: done.judgement.iter().flat_map(|it| &it.unjudged).map(unjudged).collect(),
+        stale_dates: stale.into_iter().map(|partition| partition.date).collect(),
+        footing: done.footing.iter().map(footing_entry).collect(),
+        intake: done.sources.intake.clone(),
+        coverage: done.sources.coverage.clone(),
+        restated: done.restated.clone(),
+        missing_dates: done.missing_dates,
+        early_decisions: done.early_decisions,
+        caller: work.plan.caller.airflow.clone(),
+    })
+}
+
+/// Stages in the order of the design, not in that in which they ended.
+fn in_order(mut entries: Vec<StageEntry>) -> Vec<StageEntry> {
+    entries.sort_by_key(|entry| Stage::find(&entry.stage));
+    entries
+}
+
+fn unjudged(it: &Unjudged) -> (String, String) {
+    (it.rule_id.clone(), format!("{}: {}", it.dataset, it.why))
+}

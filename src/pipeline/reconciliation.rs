@@ -1,0 +1,120 @@
+//! Match, rules and reports of a night, staged. Computes nothing of them itself.
+
+use super::decisions;
+use super::done::Done;
+use super::engine;
+use super::entries::{footing_entry, stage_entry};
+use super::failure::{disk, unjudgeable, unmatched, unstaged, violated};
+use super::pack::{self, NightToReport};
+use super::restated;
+use super::script;
+use super::work::Work;
+use crate::error::{ExitCode, Failure};
+use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Site};
+use crate::record::{LedgerRow, Record};
+use crate::stage::Stage;
+
+/// Where a night is matched and judged, and with what.
+struct Bench<'a> {
+    work: &'a Work<'a>,
+    site: Site,
+    files: DayFiles,
+    scratch: Scratch,
+}
+
+/// Ledger, breaks and reports; what goes wrong on the way takes the night back.
+pub(super) fn reconcile(work: &Work<'_>, done: &mut Done) -> Result<(), Failure> {
+    let files = work.day_files(&done.files)?;
+    let asked = done.sources.take_asked();
+    let mut bench = Bench::open(work, done, files, &asked)?;
+    bench.stage_ledger(done, &asked)?;
+    refuse_unfooted(&done.footing)?;
+    let decisions = decisions::of_night(work.night.job, work.lake, work.plan.date, done.missing_dates.is_some())?;
+    let judgement = bench.judge(done, &decisions)?;
+    engine::clear(work.night.job, work.lake, &bench.site)?;
+    weigh(work, done, &decisions)?;
+    stage_breaks(work, done)?;
+    if work.plan.is_selected(Stage::Report) {
+        report(work, done, &bench.files, &judgement)?;
+    }
+    done.judgement = Some(judgement);
+    Ok(())
+}
+
+impl<'a> Bench<'a> {
+    fn open(work: &'a Work<'_>, done: &Done, files: DayFiles, asked: &Asked) -> Result<Bench<'a>, Failure> {
+        let scratch = Scratch::new_in(work.staging.folder());
+        let scratch = scratch.map_err(|error| disk(&error, "cannot make a scratch folder"))?;
+        let site = match work.plan.takes_script {
+            true => script::take(work, done, &files, asked)?,
+            false => engine::open(work.night.job, work.lake)?,
+        };
+        Ok(Bench { work, site, files, scratch })
+    }
+
+    /// Stages the ledger as it is built, and keeps what it sums up to.
+    fn stage_ledger(&mut self, done: &mut Done, asked: &Asked) -> Result<(), Failure> {
+        let (dataset, staging) = (LedgerRow::DATASET, self.work.staging);
+        let writer = staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
+        let mut writer = writer.on_one_thread();
+        let night = (&self.files, &self.scratch);
+        let footing = reconcile::build_ledger(self.work.night.job, &mut self.site, night, asked, |batch| {
+            writer.write(&batch).map_err(ReconcileError::from)
+        });
+        done.footing = footing.map_err(|error| unmatched(&error))?;
+        done.files.extend(staging.end(dataset, writer).map_err(|error| unstaged(&error))?);
+        self.files.day.insert(dataset.to_owned(), staging.partition(dataset));
+        Ok(())
+    }
+
+    /// Judges the night by its ledger; the breaks come in the order of their ids.
+    fn judge(&mut self, done: &mut Done, decisions: &Decisions) -> Result<Judgement, Failure> {
+        let Done { breaks, sources, .. } = done;
+        let (job, night) = (self.work.night.job, (&self.files, &self.scratch));
+        let judgement = reconcile::judge(job, &mut self.site, night, &sources.shortfall, decisions, |row| {
+            breaks.push(row);
+            Ok(())
+        });
+        judgement.map_err(unjudgeable)
+    }
+}
+
+fn refuse_unfooted(footing: &[Footing]) -> Result<(), Failure> {
+    match footing.iter().find(|side| !side.holds()) {
+        Some(side) => Err(Failure::new(ExitCode::Violation, format!("the night does not foot: {side}"))),
+        None => Ok(()),
+    }
+}
+
+/// What the decisions and the breaks published before have to do with those of this night.
+fn weigh(work: &Work<'_>, done: &mut Done, decisions: &Decisions) -> Result<(), Failure> {
+    let is_listed = |id: &str| done.breaks.binary_search_by(|it| it.break_id.as_str().cmp(id)).is_ok();
+    done.early_decisions = decisions.count_early(work.plan.date, is_listed);
+    let is_decided = |id: &str| decisions.find(id).is_some();
+    let restated = restated::against_published(work.lake, work.plan.date, &done.breaks, is_decided);
+    done.restated = restated.map_err(|error| violated(&error))?;
+    Ok(())
+}
+
+fn stage_breaks(work: &Work<'_>, done: &mut Done) -> Result<(), Failure> {
+    let staged = work.staging.write(&done.breaks, &done.provenance);
+    done.files.extend(staged.map_err(|error| unstaged(&error))?);
+    done.sources.entries.push(stage_entry(Stage::Reconcile, &done.files, Stage::Reconcile.datasets()));
+    Ok(())
+}
+
+fn report(work: &Work<'_>, done: &mut Done, files: &DayFiles, judgement: &Judgement) -> Result<(), Failure> {
+    let footing: Vec<_> = done.footing.iter().map(footing_entry).collect();
+    let night = NightToReport {
+        job: work.night.job,
+        is_partial: done.verdict.code != ExitCode::Complete,
+        files,
+        judgement,
+        breaks: &done.breaks,
+        sources: &done.sources,
+        footing: &footing,
+    };
+    done.files.extend(pack::write(&night, work.staging)?);
+    done.sources.entries.push(stage_entry(Stage::Report, &done.files, &["reports"]));
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! A night at work: what it works with is opened, everything is asked and staged. Neither matches nor publishes.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use super::done::Done;
+use super::failure::{disk, rules_wrong, unjournalled};
+use super::opening::{complete_publication, connect, keep_certificates, open_journal, open_staging, persona};
+use super::place::Held;
+use super::plan::Plan;
+use super::provenance::{self, earlier_partitions, refuse_altered};
+use super::restated;
+use super::sources::Sources;
+use super::stages;
+use super::telling::LastWords;
+use super::verdict::{Evidence, Verdict};
+use crate::clock::World;
+use crate::contract;
+use crate::dataset::Lake;
+use crate::dataset::publish::Staging;
+use crate::dataset::runs::Runs;
+use crate::dataset::staged::StagedFile;
+use crate::error::Failure;
+use crate::extract::{Night, Watcher};
+use crate::job::Job;
+use crate::journal::Journal;
+use crate::reconcile::{self, DayFiles};
+use crate::sorter::Room;
+
+/// Told of the journal as soon as there is one, to make it durable when the run is cut off.
+pub trait JournalKeeper {
+    /// This is the journal of the night that begins.
+    fn keep(&self, journal: &Arc<Journal>);
+    /// What to leave beside it then; none once the night has ended.
+    fn keep_words(&self, words: Option<LastWords>);
+}
+
+/// A night at work.
+pub(super) struct Work<'a> {
+    pub(super) night: &'a Night<'a>,
+    pub(super) lake: &'a Lake,
+    pub(super) staging: &'a Staging,
+    pub(super) plan: &'a Plan,
+    /// What earlier runs of the date have published.
+    pub(super) runs: &'a Runs,
+}
+
+/// Opens what a night works with and has it work.
+pub(super) async fn prepared<T>(
+    job: &Job,
+    plan: &Plan,
+    world: &World,
+    watcher: &dyn Watcher,
+    keeper: &impl JournalKeeper,
+    held: &Held,
+    then: impl AsyncFnOnce(Work<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let lake = &held.lake;
+    complete_publication(lake, job)?;
+    let runs = Runs::of(lake, plan.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
+    let journal = Arc::new(held.keeping(open_journal(lake, plan, &runs, world)?));
+    keeper.keep(&journal);
+    let apis = connect(job, world)?;
+    let persona = persona(job);
+    let staging = open_staging(lake, job, plan.date)?;
+    let room = Room { folder: staging.folder().to_owned(), memory_bytes: plan.intake_memory_bytes };
+    let night = Night {
+        job,
+        date: plan.date,
+        lake,
+        journal: &journal,
+        world,
+        room: &room,
+        persona: &persona,
+        apis: &apis,
+        watcher,
+        selected: plan.stages.as_ref(),
+    };
+    then(Work { night: &night, lake, staging: &staging, plan, runs: &runs }).await
+}
+
+impl Work<'_> {
+    /// The night up to its match: everything is asked and staged.
+    pub(super) async fn gather(&self) -> Result<Done, Failure> {
+        let (job, date) = (self.night.job, self.plan.date);
+        let rules_sha256 = rehearsed(job, date)?;
+        let read = earlier_partitions(job, self.lake, date);
+        let read_partitions = read.map_err(|error| disk(&error, "cannot read earlier partitions"))?;
+        let intact = refuse_altered(self.lake, &read_partitions);
+        let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
+        let provenance = provenance::of_night(job, &sources.inputs, &read_partitions, rules_sha256)?;
+        let verdict = self.verdict(&sources);
+        let missing_dates = restated::missing_before(self.lake, date, job.first_date);
+        let mut done = Done {
+            verdict,
+            files: std::mem::take(&mut sources.files),
+            sources,
+            judgement: None,
+            breaks: Vec::new(),
+            footing: Vec::new(),
+            provenance,
+            read_partitions,
+            restated: None,
+            missing_dates: missing_dates.map_err(|error| disk(&error, "cannot list published partitions"))?,
+            early_decisions: 0,
+        };
+        intact.or_else(|failure| done.withdraw(failure))?;
+        Ok(done)
+    }
+
+    fn verdict(&self, sources: &Sources) -> Verdict {
+        let health = &self.night.apis.health;
+        let evidence = Evidence {
+            issues: &sources.issues,
+            silent_apis: &health.silent(),
+            anybody_answered: health.anybody_answered(),
+            anything_to_publish: sources.files.iter().any(|file| self.plan.wants(file, &sources.entries)),
+        };
+        evidence.verdict()
+    }
+
+    /// Makes the journal durable, whatever became of the night.
+    pub(super) async fn keep(&self) -> Result<(), Failure> {
+        let Night { apis, journal, .. } = self.night;
+        keep_certificates(apis, journal).await.and_then(|()| journal.flush()).map_err(|error| unjournalled(&error))?;
+        // What is published can be replayed: its journal and the state come first.
+        let kept = self.lake.put_memory(self.plan.date);
+        kept.map_err(|error| disk(&error, "cannot keep the state; nothing was published"))
+    }
+
+    /// The day's staged files, and every published day before it.
+    pub(super) fn day_files(&self, staged: &[StagedFile]) -> Result<DayFiles, Failure> {
+        let mut files = DayFiles::new(self.plan.date);
+        for file in staged.iter().filter(|file| file.dataset != "reports") {
+            files.day.insert(file.dataset.clone(), self.staging.partition(&file.dataset));
+        }
+        for contract in contract::all() {
+            let earlier = self.lake.partitions(&contract.name, NaiveDate::MIN, self.plan.date);
+            let earlier = earlier.map_err(|error| disk(&error, "cannot list published partitions"))?;
+            let earlier = earlier.into_iter().map(|partition| (partition.date, partition.path)).collect();
+            files.history.insert(contract.name.clone(), earlier);
+        }
+        Ok(files)
+    }
+}
+
+/// The digest of the rules in force, which say something that can be asked.
+fn rehearsed(job: &Job, date: NaiveDate) -> Result<String, Failure> {
+    let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
+    reconcile::rehearse_rules(job, date).map_err(rules_wrong)?;
+    Ok(rules.sha256())
+}

@@ -1,0 +1,94 @@
+//! What the pack is made of beside the ledger and the receipts, and what rules are called in the language of the
+//! report. Reads nothing.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::NaiveDate;
+
+use super::trend::TrendDay;
+use crate::dataset::manifest::{Coverage, FootingEntry};
+use crate::exports::BadRow;
+use crate::job::{Language, ReportSettings};
+use crate::reconcile::rules::Wording;
+use crate::record::Break;
+
+/// What a rule is called and what it asks for, as its file's header gives them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuleTitle {
+    /// Chinese.
+    pub zh: String,
+    /// English.
+    pub en: String,
+    /// What to do, in Chinese; empty where the file has none.
+    pub action_zh: String,
+    /// Its sentences in both languages.
+    pub wordings: Vec<Wording>,
+}
+
+/// What the pack is made of, beside the ledger and the receipts.
+#[derive(Debug)]
+pub struct PackInput<'a> {
+    /// Language, id guard, trailer.
+    pub settings: ReportSettings,
+    /// `job.name`.
+    pub job: &'a str,
+    /// Business date.
+    pub date: NaiveDate,
+    /// Whether a stage fell short.
+    pub is_partial: bool,
+    /// Breaks of the day, any order.
+    pub breaks: &'a [Break],
+    /// Rows put aside; none where the job has no quarantine.
+    pub quarantined: Option<&'a [BadRow]>,
+    /// Titles by rule id.
+    pub titles: &'a BTreeMap<String, RuleTitle>,
+    /// Rules that were not judged for lack of a source or because one fell short: id and dataset.
+    pub unjudged: &'a [(String, String)],
+    /// How much of the wallets was verified lately.
+    pub coverage: Option<&'a Coverage>,
+    /// Control totals of the match.
+    pub footing: &'a [FootingEntry],
+    /// Earlier days, oldest first.
+    pub trend: &'a [TrendDay],
+    /// A folder for rows that wait for the workbook, and for receipts that are sorted.
+    pub scratch: &'a Path,
+}
+
+impl PackInput<'_> {
+    pub(super) fn title(&self, rule_id: &str) -> &str {
+        self.titles.get(rule_id).map_or("", |title| self.pick(&title.zh, &title.en))
+    }
+
+    /// What to do about a break, in the language of the report where the rule says it.
+    pub(super) fn action<'t>(&'t self, it: &'t Break) -> &'t str {
+        match self.settings.language {
+            Language::Zh => self.action_zh(it),
+            Language::En => &it.action,
+        }
+    }
+
+    pub(super) fn action_zh<'t>(&'t self, it: &'t Break) -> &'t str {
+        let zh = self.titles.get(&it.rule_id).map_or("", |title| &title.action_zh);
+        if zh.is_empty() { &it.action } else { zh }
+    }
+
+    /// What differs, in the language of the report where the rule says it.
+    pub(super) fn why<'t>(&self, it: &'t Break) -> Cow<'t, str> {
+        match self.settings.language {
+            Language::Zh => self.why_zh(it),
+            Language::En => Cow::Borrowed(&it.why),
+        }
+    }
+
+    pub(super) fn why_zh<'t>(&self, it: &'t Break) -> Cow<'t, str> {
+        let wordings = self.titles.get(&it.rule_id).into_iter().flat_map(|title| &title.wordings);
+        let zh = wordings.into_iter().find_map(|wording| wording.in_chinese(&it.why));
+        zh.map_or(Cow::Borrowed(it.why.as_str()), Cow::Owned)
+    }
+
+    pub(super) fn pick<'t>(&self, zh: &'t str, en: &'t str) -> &'t str {
+        self.settings.language.pick(zh, en)
+    }
+}
