@@ -117,7 +117,7 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Scrip
     let writer = Writer::create(&path, contract::contract("coupon_ledger"), &Provenance::default(), PartLimit::NONE)?;
     let mut writer = writer.on_one_thread();
     let mut rows = 0;
-    let footing = reconcile::build_ledger(&job, &mut site, (&files, &scratch), &Asked::default(), |batch| {
+    let footing = reconcile::build_ledger(&job, &mut site, &files, &scratch, &Asked::default(), |batch| {
         rows += batch.num_rows();
         writer.write(&batch).map_err(ReconcileError::from)
     })?;
@@ -134,7 +134,7 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Scrip
     let mut breaks = Breaks::create(&place(&job, "breaks", date)?)?;
     let (shortfall, decisions) = (Shortfall::default(), Decisions::default());
     let judgement =
-        reconcile::judge(&job, &mut site, (&files, &scratch), &shortfall, &decisions, |row| breaks.push(row))?;
+        reconcile::judge(&job, &mut site, &files, &scratch, &shortfall, &decisions, |row| breaks.push(row))?;
     let count = breaks.finish()?;
     let found: Vec<_> = judgement.found.iter().filter(|(_, rows)| **rows > 0).collect();
     eprintln!("{count} breaks: {found:?}");

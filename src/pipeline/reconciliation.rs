@@ -57,10 +57,9 @@ impl<'a> Bench<'a> {
         let (dataset, staging) = (LedgerRow::DATASET, self.work.staging);
         let writer = staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
         let mut writer = writer.on_one_thread();
-        let night = (&self.files, &self.scratch);
-        let footing = reconcile::build_ledger(self.work.night.job, &mut self.site, night, asked, |batch| {
-            writer.write(&batch).map_err(ReconcileError::from)
-        });
+        let (job, Bench { site, files, scratch, .. }) = (self.work.night.job, &mut *self);
+        let sink = |batch| writer.write(&batch).map_err(ReconcileError::from);
+        let footing = reconcile::build_ledger(job, site, files, scratch, asked, sink);
         done.footing = footing.map_err(|error| unmatched(&error))?;
         done.files.extend(staging.end(dataset, writer).map_err(|error| unstaged(&error))?);
         self.files.day.insert(dataset.to_owned(), staging.partition(dataset));
@@ -69,12 +68,12 @@ impl<'a> Bench<'a> {
 
     /// Judges the night by its ledger; the breaks come in the order of their ids.
     fn judge(&mut self, done: &mut Done, decisions: &Decisions) -> Result<Judgement, Failure> {
-        let Done { breaks, sources, .. } = done;
-        let (job, night) = (self.work.night.job, (&self.files, &self.scratch));
-        let judgement = reconcile::judge(job, &mut self.site, night, &sources.shortfall, decisions, |row| {
+        let (Done { breaks, sources, .. }, Bench { work, site, files, scratch }) = (done, self);
+        let sink = |row| {
             breaks.push(row);
             Ok(())
-        });
+        };
+        let judgement = reconcile::judge(work.night.job, site, files, scratch, &sources.shortfall, decisions, sink);
         judgement.map_err(unjudgeable)
     }
 }

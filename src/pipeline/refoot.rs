@@ -29,7 +29,7 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     let scratch =
         Scratch::new_in(&std::env::temp_dir()).map_err(|error| temporary(&error, "cannot make a scratch folder"))?;
     let nothing = |_| Ok::<(), ReconcileError>(());
-    let ledger = reconcile::build_ledger(job, &mut Site::Here, (&files, &scratch), &Asked::default(), nothing);
+    let ledger = reconcile::build_ledger(job, &mut Site::Here, &files, &scratch, &Asked::default(), nothing);
     let footing = match ledger {
         Ok(footing) => footing,
         Err(error) => return Ok(vec![format!("the published rows cannot be matched again: {error}")]),

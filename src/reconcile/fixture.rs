@@ -70,16 +70,12 @@ impl Fixture {
     pub(super) fn put_ledger(&mut self, rules: &Rules) -> Result<Vec<Footing>, ReconcileError> {
         let path = self.scratch.folder().join("built-ledger.parquet");
         let mut batches = Vec::new();
-        let footing = ledger::build(
-            (&self.terms, &rules.reads(&COMPUTED_VIEWS)),
-            &self.files,
-            &self.asked,
-            &self.scratch,
-            |batch| {
-                batches.push(batch);
-                Ok::<_, ReconcileError>(())
-            },
-        )?;
+        let reads = rules.reads(&COMPUTED_VIEWS);
+        let sink = |batch| {
+            batches.push(batch);
+            Ok::<_, ReconcileError>(())
+        };
+        let footing = ledger::build(&self.terms, &reads, &self.files, &self.scratch, &self.asked, sink)?;
         let contract = contract::contract(LedgerRow::DATASET);
         partition::write_batches(&path, contract, &Provenance::default(), batches.into_iter().map(Ok))?;
         self.files.day.insert(LedgerRow::DATASET.to_owned(), path);

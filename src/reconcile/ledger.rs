@@ -67,10 +67,11 @@ struct Blocks {
 
 /// Builds the ledger of `files.date` batch by batch, sorted by key; gives the control totals.
 pub(super) fn build<E: From<ReconcileError>>(
-    (terms, reads): (&Terms, &Reads),
+    terms: &Terms,
+    reads: &Reads,
     files: &DayFiles,
-    asked: &Asked,
     scratch: &Scratch,
+    asked: &Asked,
     mut sink: impl FnMut(RecordBatch) -> Result<(), E>,
 ) -> Result<Vec<Footing>, E> {
     let from = terms.rules.lookback_start(files.date);

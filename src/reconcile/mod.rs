@@ -68,7 +68,8 @@ use terms::Terms;
 pub fn build_ledger<E: From<ReconcileError> + Send>(
     job: &Job,
     site: &mut Site,
-    (files, scratch): (&DayFiles, &Scratch),
+    files: &DayFiles,
+    scratch: &Scratch,
     asked: &Asked,
     sink: impl FnMut(RecordBatch) -> Result<(), E> + Send,
 ) -> Result<Vec<Footing>, E> {
@@ -77,7 +78,7 @@ pub fn build_ledger<E: From<ReconcileError> + Send>(
         #[cfg(feature = "spark")]
         Site::Cluster(cluster) if terms.rules.use_request_pattern.is_none() => {
             let rules = rules_of(job)?;
-            let mut night = cluster.night((&terms, &rules), files, scratch);
+            let mut night = cluster.night(&terms, &rules, files, scratch);
             apart(|| {
                 night.refuse_elsewhere()?;
                 let footing = cluster::build_ledger(&mut night, files.date, asked, sink)?;
@@ -88,7 +89,7 @@ pub fn build_ledger<E: From<ReconcileError> + Send>(
         Site::Script(left) => apart(|| cluster::build_ledger(left, files.date, asked, sink)),
         _ => {
             let reads = rules_of(job)?.reads(&engine::COMPUTED_VIEWS);
-            ledger::build((&terms, &reads), files, asked, scratch, sink)
+            ledger::build(&terms, &reads, files, scratch, asked, sink)
         }
     }
 }
@@ -105,7 +106,8 @@ pub fn columns_read() -> impl Iterator<Item = (&'static str, &'static [&'static 
 pub fn judge<E: From<ReconcileError> + Send>(
     job: &Job,
     site: &mut Site,
-    (files, scratch): (&DayFiles, &Scratch),
+    files: &DayFiles,
+    scratch: &Scratch,
     shortfall: &Shortfall,
     decisions: &Decisions,
     sink: impl FnMut(Break) -> Result<(), E> + Send,
@@ -115,7 +117,7 @@ pub fn judge<E: From<ReconcileError> + Send>(
     apart(|| match site {
         Site::Here => court.judge(sink),
         #[cfg(feature = "spark")]
-        Site::Cluster(cluster) => court.judge_there(&mut cluster.night((&terms, &rules), files, scratch), sink),
+        Site::Cluster(cluster) => court.judge_there(&mut cluster.night(&terms, &rules, files, scratch), sink),
         Site::Script(left) => court.judge_there(left, sink),
     })
 }
@@ -133,7 +135,7 @@ pub fn write_script(
     let mut with_ledger = files.clone();
     with_ledger.day.insert(LedgerRow::DATASET.to_owned(), PathBuf::new());
     let judged = judge::judged(&rules, &with_ledger, shortfall);
-    apart(|| cluster::write_script(&job.name, (&terms, &rules, &judged), files, place, handover))
+    apart(|| cluster::write_script(&job.name, &terms, &rules, &judged, files, place, handover))
 }
 
 /// Tries the job's own rules over an empty day: an error names the file and the line.

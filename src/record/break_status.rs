@@ -58,6 +58,7 @@ impl BreakStatus {
     pub fn is_open(self) -> bool {
         matches!(self, BreakStatus::New | BreakStatus::Open | BreakStatus::Reopened)
     }
+
     /// Whether somebody hears of it for the first time tonight, or once more: new or reopened.
     pub fn is_news(self) -> bool {
         matches!(self, BreakStatus::New | BreakStatus::Reopened)

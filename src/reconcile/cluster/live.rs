@@ -46,7 +46,8 @@ impl Cluster {
     /// The night as the cluster sees it.
     pub(in crate::reconcile) fn night<'a>(
         &'a mut self,
-        (terms, rules): (&'a Terms, &'a Rules),
+        terms: &'a Terms,
+        rules: &'a Rules,
         files: &'a DayFiles,
         scratch: &'a Scratch,
     ) -> ClusterNight<'a> {

@@ -81,7 +81,9 @@ impl Script {
 /// Writes down the night of `files.date`: the ledger, its totals and the rows of these rules.
 pub(in crate::reconcile) fn write(
     job: &str,
-    (terms, rules, judged): (&Terms, &Rules, &[&Rule]),
+    terms: &Terms,
+    rules: &Rules,
+    judged: &[&Rule],
     files: &DayFiles,
     place: &Place,
     handover: &Handover,

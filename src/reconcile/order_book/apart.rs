@@ -77,7 +77,8 @@ impl Apart {
         self,
         window: &[(NaiveDate, &Path)],
         refunds: &Refunds,
-        (output, payment_rows): (&mut Output, &mut BillRows),
+        output: &mut Output,
+        payment_rows: &mut BillRows,
     ) -> Result<(), ReconcileError> {
         let mut orders = self.orders.finish().and_then(Grouped::new).map_err(scratched)?;
         let mut payments = self.payments.finish().and_then(Grouped::new).map_err(scratched)?;

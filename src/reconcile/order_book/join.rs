@@ -195,9 +195,11 @@ impl Join {
     /// Starts the join of exports of so many lines, for those who read that of its tables.
     pub(super) fn new(
         scratch: &Path,
-        (refunds, refund_rows): (Refunds, RefundRows),
+        refunds: Refunds,
+        refund_rows: RefundRows,
         payments: Payments,
-        (lines, reads): (u64, &Reads),
+        lines: u64,
+        reads: &Reads,
     ) -> Result<Join, ReconcileError> {
         let odd = payments.odd_rows.iter().map(|row| (row.transaction_id.as_str(), row.out_trade_no.as_str()));
         let seen_odd = Seen::none_of(odd);
@@ -262,7 +264,7 @@ impl Join {
     pub(super) fn finish(mut self, window: &[(NaiveDate, &Path)]) -> Result<OrderBook, ReconcileError> {
         self.pass_payments(None)?;
         let mut output = self.output.finish()?;
-        self.apart.finish(window, &self.refunds, (&mut output, &mut self.payment_rows))?;
+        self.apart.finish(window, &self.refunds, &mut output, &mut self.payment_rows)?;
         for row in &self.payments.odd_rows {
             let has_order = self.seen_odd.has(&row.transaction_id, &row.out_trade_no);
             self.payment_rows.count(Tally { rows: 1, fen: row.fen }, has_order);

@@ -153,10 +153,10 @@ impl OrderBook {
         reads: &Reads,
     ) -> Result<OrderBook, ReconcileError> {
         let (bills, exports) = (files.window("payments", from), files.window("orders", from));
-        let refunds = Refunds::read(&files.window("refunds", from), scratch)?;
+        let (refunds, refund_rows) = Refunds::read(&files.window("refunds", from), scratch)?;
         let payments = payments::sort(&bills, scratch, reads)?;
         let lines = cursor::count_rows(exports.iter().map(|(_, path)| *path))?;
-        let mut join = Join::new(scratch, refunds, payments, (lines, reads))?;
+        let mut join = Join::new(scratch, refunds, refund_rows, payments, lines, reads)?;
         join_all(&exports, &mut join)?;
         join.finish(&bills)
     }

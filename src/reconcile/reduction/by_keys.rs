@@ -46,13 +46,13 @@ pub(super) fn reduce(
     for (rule, planned) in rules.iter_mut().enumerate() {
         for mention in planned.waiting() {
             let Some((table, source)) = sources.get_key_value(&planned.shape.tables[mention]) else { continue };
-            let Some((demand, names)) = demand(planned, (rule, mention), sources, &searches) else { continue };
+            let Some((demand, names)) = demand(planned, rule, mention, sources, &searches) else { continue };
             let mut trial = planned.trial(rule, mention, Some(limits));
             if is_said_by_few(&mut trial, &demand, &names, source, &searches) {
                 let open = planned.settle_empty(trial);
                 open.into_iter().for_each(|trial| trials.entry(table).or_default().push(trial));
             } else {
-                let question = Question::new(trial, (demand, names), source, &searches, scratch)?;
+                let question = Question::new(trial, demand, names, source, &searches, scratch)?;
                 questions.entry(table).or_default().push(question);
             }
         }
@@ -70,7 +70,8 @@ pub(super) fn reduce(
 /// What can be asked of a mention, and of which columns.
 fn demand(
     planned: &Planned,
-    (rule, mention): (usize, Mention),
+    rule: usize,
+    mention: Mention,
     sources: &Sources,
     searches: &[Search],
 ) -> Option<(Demand, KeyNames)> {
@@ -114,7 +115,8 @@ fn walk(source: &Source, mut questions: Vec<Question>, searches: &[Search]) -> V
 impl Question {
     fn new(
         trial: Trial,
-        (demand, names): (Demand, KeyNames),
+        demand: Demand,
+        names: KeyNames,
         source: &Source,
         searches: &[Search],
         scratch: &Path,

@@ -45,7 +45,7 @@ pub(super) fn crowd_of(planned: &Planned, mention: Mention, sources: &Sources) -
         let columns = columns_of(crowd, mention, &sources[&planned.shape.tables[mention]])?;
         let is_single = |other: &Mention| *other == mention || joins_once(planned, crowd, mention, *other, sources);
         let counts_rows = crowd.strict.contains(&mention) && crowd.mentions.iter().all(is_single);
-        let of_group = || of_group(planned, (mention, &columns), &value, block, sources);
+        let of_group = || of_group(planned, mention, &columns, &value, block, sources);
         let more_than = counts_rows.then(|| of_group().or_else(|| least(planned, &value, sources)))??;
         Some((columns, more_than))
     })
@@ -96,7 +96,8 @@ fn least(planned: &Planned, value: &Term, sources: &Sources) -> Option<MoreThan>
 /// grouped by, in the very block that compares.
 fn of_group(
     planned: &Planned,
-    (mention, columns): (Mention, &KeyNames),
+    mention: Mention,
+    columns: &KeyNames,
     value: &Term,
     block: usize,
     sources: &Sources,
