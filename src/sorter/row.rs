@@ -359,8 +359,7 @@ impl<'r> Unpacker<'r> {
 
     /// An instant that may be absent.
     pub fn maybe_instant(&mut self) -> Option<DateTime<Utc>> {
-        let is_there = self.take(1) == [1];
-        is_there.then(|| self.instant())
+        self.maybe_micros().map(|micros| DateTime::from_timestamp_micros(micros).expect("what was packed"))
     }
 
     /// A calendar day as days since 1970.
