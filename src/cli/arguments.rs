@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::dates::Dates;
+use super::dates::{Dates, parse_day};
 use super::examples;
 use crate::clock::World;
 use crate::error::EXIT_CODE_TABLE;
@@ -285,11 +285,6 @@ fn parse_field(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if key.split('.').all(|part| !part.is_empty()) => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected key=value, with dots between the keys of nested objects".to_owned()),
     }
-}
-
-pub(super) fn parse_day(text: &str) -> Result<NaiveDate, String> {
-    let wrong = |_| "expected a day that exists, as in 2026-11-18".to_owned();
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(wrong)
 }
 
 fn parse_wait(text: &str) -> Result<Duration, String> {

@@ -5,9 +5,14 @@ use std::cmp::Ordering;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::{Args, ValueEnum};
 
-use super::arguments::parse_day;
 use crate::clock::{self, World, business_date_of};
 use crate::error::{ExitCode, Failure};
+
+/// A day as it is typed.
+pub(super) fn parse_day(text: &str) -> Result<NaiveDate, String> {
+    let wrong = |_| "expected a day that exists, as in 2026-11-18".to_owned();
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(wrong)
+}
 
 /// The data interval of an orchestrator.
 struct Interval {

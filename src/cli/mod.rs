@@ -14,6 +14,7 @@ mod init;
 mod interrupt;
 mod manual;
 mod outcome;
+mod patience;
 mod rules;
 mod run;
 mod sample;

@@ -1,6 +1,5 @@
 //! `coupon-recon run`: one night or several, one line of JSON each, the exit code of the worst.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,21 +11,18 @@ use super::arguments::{Engine, Run};
 use super::forecast;
 use super::interrupt::Interrupt;
 use super::outcome::{gated, result_line, tell, worse};
+use super::patience::patiently;
 use super::rules::unknown_rule;
-use super::screen::{self, Level, say};
+use super::screen::{self, Level, say, watcher};
 use super::script;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
-use crate::extract::Watcher;
 use crate::job::{self, EngineKind, Job, JobProblems};
 use crate::journal::Mode;
-use crate::pipeline::{self, Bars, NightOutcome, Plan, Quiet};
+use crate::pipeline::{self, NightOutcome, Plan};
 use crate::reconcile::rules::Rules;
 use crate::report::Gate;
 use crate::watch::Caller;
-
-/// How often a source that is not ready is tried again under `--wait`.
-const WAIT_STEP: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure> {
     let mut job = load_job(&command.job)?;
@@ -173,34 +169,6 @@ async fn run_waiting(
     patiently(world, wait, attempt, |outcome| outcome.code).await
 }
 
-/// Who shows people how far the stages are.
-pub(super) fn watcher() -> Box<dyn Watcher> {
-    if std::io::stderr().is_terminal() && !screen::is_json() { Box::new(Bars::default()) } else { Box::new(Quiet) }
-}
-
-/// Tries again, as long as `wait` says, what ends with "try later": each minute, and once more when the time is over.
-/// What an attempt takes is part of the time.
-pub(super) async fn patiently<T>(
-    world: &World,
-    wait: Option<Duration>,
-    attempt: impl AsyncFn() -> Result<T, Failure>,
-    code: impl Fn(&T) -> ExitCode,
-) -> Result<T, Failure> {
-    let mut left = wait.unwrap_or_default();
-    loop {
-        let begun = world.clock.now();
-        let result = attempt().await;
-        left = left.saturating_sub((world.clock.now() - begun).to_std().unwrap_or_default());
-        let ended = result.as_ref().map_or_else(|failure| failure.code, &code);
-        if ended != ExitCode::TryLater || left.is_zero() {
-            return result;
-        }
-        let step = WAIT_STEP.min(left);
-        left -= step;
-        world.sleep.sleep(step).await;
-    }
-}
-
 fn mode(command: &Run) -> Mode {
     match (command.replay, command.refetch) {
         (true, _) => Mode::Replay,
@@ -212,37 +180,4 @@ fn mode(command: &Run) -> Mode {
 fn has_sources(job: &Job) -> bool {
     let apis = job.pay_v3.is_some() || job.pay_v2.is_some() || job.mp.is_some();
     apis || !job.orders.is_empty() || job.bills.is_some() || job.subsidy_ledger.is_some()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-    use crate::http::scripted::FakeWorld;
-
-    /// How often an attempt that takes so long is made within `wait`, and when the last one ends.
-    async fn attempts(wait: u64, takes: u64) -> (u32, u64) {
-        let (fake, made) = (FakeWorld::new(), Cell::new(0));
-        let begun = fake.now();
-        let attempt = async || {
-            made.set(made.get() + 1);
-            fake.advance(Duration::from_secs(takes));
-            Err::<(), _>(Failure::new(ExitCode::TryLater, "not ready"))
-        };
-        let wait = Some(Duration::from_secs(wait));
-        let ended = patiently(&fake.world(), wait, attempt, |()| ExitCode::Complete).await;
-        assert_eq!(ended.unwrap_err().code, ExitCode::TryLater);
-        (made.get(), (fake.now() - begun).num_seconds().unsigned_abs())
-    }
-
-    #[tokio::test]
-    async fn a_wait_ends_when_its_time_is_over_with_one_last_look() {
-        assert_eq!(attempts(0, 1).await, (1, 1));
-        assert_eq!(attempts(5, 0).await, (2, 5));
-        assert_eq!(attempts(130, 0).await, (4, 130));
-        // What attempts take is not waited for once more.
-        assert_eq!(attempts(130, 40).await, (2, 140));
-        assert_eq!(attempts(5, 40).await, (1, 40));
-    }
 }

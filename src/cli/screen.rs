@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::World;
 use crate::error::Failure;
+use crate::extract::Watcher;
+use crate::pipeline::{Bars, Quiet};
 
 static LOOK: OnceLock<Look> = OnceLock::new();
 /// The first line of results that could not be written.
@@ -126,6 +128,11 @@ fn coloured(text: &str, colour: bool) -> String {
         painted.unwrap_or_else(|| line.to_owned())
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Who shows people how far the stages are.
+pub(super) fn watcher() -> Box<dyn Watcher> {
+    if std::io::stderr().is_terminal() && !is_json() { Box::new(Bars::default()) } else { Box::new(Quiet) }
 }
 
 #[cfg(test)]

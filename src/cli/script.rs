@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::interrupt::Interrupt;
-use super::run::{patiently, watcher};
-use super::screen::{self, Level, say};
+use super::patience::patiently;
+use super::screen::{self, Level, say, watcher};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;

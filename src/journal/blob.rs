@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 
-use super::{JournalError, io_error};
+use super::error::{JournalError, io_error};
 use crate::durable;
 use crate::wechat::pay_v3::bills::BillSink;
 

@@ -13,6 +13,8 @@
 
 mod audit;
 mod blob;
+mod error;
+mod mode;
 mod page;
 mod segment;
 mod stage;
@@ -27,54 +29,14 @@ use crate::durable;
 use crate::sorter::Room;
 use crate::store::Mirror;
 
+use error::io_error;
+
 pub use audit::{Damage, audit};
 pub use blob::Blob;
+pub use error::JournalError;
+pub use mode::Mode;
 pub use page::{Entry, Page};
 pub use stage::{Flow, StageJournal};
-
-/// How a run treats what is journalled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Ask only what is not there yet.
-    Resume,
-    /// Ask everything again, in a new generation.
-    Refetch,
-    /// Ask nothing.
-    Replay,
-    /// Ask nothing, write nothing, and mind nothing that is not there: a dry run.
-    Peek,
-}
-
-impl Mode {
-    /// Whether nothing is asked and no file of the journal is moved or made.
-    pub fn is_read_only(self) -> bool {
-        matches!(self, Mode::Replay | Mode::Peek)
-    }
-}
-
-/// What can go wrong with the journal.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The file system said no.
-    #[error("the journal at `{}`: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A segment that passed its checksum is not readable: a fault of this program.
-    #[error("journal segment `{}`: {why}", path.display())]
-    Segment {
-        /// The segment.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// `--replay` of a day that was never fetched.
-    #[error("nothing is journalled for {0}: a replay needs a night that was fetched")]
-    NothingToReplay(String),
-}
 
 /// The journal of one business date.
 #[derive(Debug)]
@@ -231,10 +193,6 @@ fn generation_name(number: u32) -> String {
 
 fn folder_name(folder: &Path) -> String {
     folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().trim_start_matches("dt=").to_owned())
-}
-
-pub(crate) fn io_error(path: &Path, source: io::Error) -> JournalError {
-    JournalError::Io { path: path.to_path_buf(), source }
 }
 
 #[cfg(test)]

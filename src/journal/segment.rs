@@ -20,8 +20,8 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+use super::error::{JournalError, io_error};
 use super::page::{Entry, Page};
-use super::{JournalError, io_error};
 use crate::durable;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {

@@ -6,9 +6,10 @@ use std::sync::Mutex;
 use aws_lc_rs::digest;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::error::{JournalError, io_error};
+use super::mode::Mode;
 use super::page::Entry;
 use super::segment::{self, Segment};
-use super::{JournalError, Mode, io_error};
 use crate::ahead;
 use crate::clock::World;
 use crate::fingerprints::Fingerprints;

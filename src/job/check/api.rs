@@ -6,7 +6,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::Checker;
-use super::secret::{Given, origin_of};
+use super::given::Given;
+use super::secret::origin_of;
 use crate::job::file::{JobSection, MpSection, PayV2Section, PayV3Section};
 use crate::job::host::is_loopback;
 use crate::job::problem::Place;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Checker;
-use super::secret::Given;
+use super::given::Given;
 use crate::job::engine::{EngineKind, EngineSettings, Remote, SparkSettings};
 use crate::job::file::EngineSection;
 use crate::job::problem::Place;

@@ -3,6 +3,7 @@
 
 mod api;
 mod engine;
+mod given;
 mod path;
 mod rule;
 mod scalar;
@@ -101,7 +102,7 @@ impl<'a> Checker<'a> {
             return Some(Pii::Raw);
         }
         let key =
-            self.required_secret("pii_key", job.place(), secret::Given::by(&job.pii_key_env, &job.pii_key_file))?;
+            self.required_secret("pii_key", job.place(), given::Given::by(&job.pii_key_env, &job.pii_key_file))?;
         if key.expose().is_empty() {
             self.problems.add(place, format!("the key of `job.pii` is empty{}", key.origin()));
         } else if key.expose().len() < 16 {

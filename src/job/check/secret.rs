@@ -4,27 +4,10 @@
 use std::path::Path;
 
 use super::Checker;
+use super::given::Given;
 use crate::job::problem::Place;
 use crate::job::value::Written;
 use crate::secret::{Origin, Secret};
-
-/// How a secret is given: by the name of a variable or of a file.
-#[derive(Clone, Copy)]
-pub(super) struct Given<'a> {
-    env: &'a Option<Written<String>>,
-    file: &'a Option<Written<String>>,
-}
-
-impl<'a> Given<'a> {
-    pub(super) fn by(env: &'a Option<Written<String>>, file: &'a Option<Written<String>>) -> Given<'a> {
-        Given { env, file }
-    }
-
-    /// Where it is, for who complains about it; the section where it is nowhere.
-    fn place(self, section: &'a Place) -> &'a Place {
-        self.env.as_ref().or(self.file.as_ref()).map_or(section, |written| &written.place)
-    }
-}
 
 impl Checker<'_> {
     /// The secret `name` of a section, given as `<name>_env` or `<name>_file`.

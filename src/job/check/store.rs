@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 
 use super::Checker;
-use super::secret::Given;
+use super::given::Given;
 use crate::job::bucket::{BucketSettings, Credentials};
 use crate::job::file::{JobSection, StoreSection};
 use crate::job::problem::Place;

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::Checker;
 use super::api::scheme_problem;
-use super::secret::Given;
+use super::given::Given;
 use crate::job::file::{MetricsSection, OpenlineageSection, WebhookSection};
 use crate::job::problem::Place;
 use crate::job::value::Section;

@@ -1,0 +1,65 @@
+//! How long an attempt is waited for: what ends with "try later" is tried again while there is time.
+
+use std::time::Duration;
+
+use crate::clock::World;
+use crate::error::{ExitCode, Failure};
+
+/// How often a source that is not ready is tried again under `--wait`.
+const WAIT_STEP: Duration = Duration::from_secs(60);
+
+/// Tries again, as long as `wait` says, what ends with "try later": each minute, and once more when the time is over.
+/// What an attempt takes is part of the time.
+pub(super) async fn patiently<T>(
+    world: &World,
+    wait: Option<Duration>,
+    attempt: impl AsyncFn() -> Result<T, Failure>,
+    code: impl Fn(&T) -> ExitCode,
+) -> Result<T, Failure> {
+    let mut left = wait.unwrap_or_default();
+    loop {
+        let begun = world.clock.now();
+        let result = attempt().await;
+        left = left.saturating_sub((world.clock.now() - begun).to_std().unwrap_or_default());
+        let ended = result.as_ref().map_or_else(|failure| failure.code, &code);
+        if ended != ExitCode::TryLater || left.is_zero() {
+            return result;
+        }
+        let step = WAIT_STEP.min(left);
+        left -= step;
+        world.sleep.sleep(step).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::http::scripted::FakeWorld;
+
+    /// How often an attempt that takes so long is made within `wait`, and when the last one ends.
+    async fn attempts(wait: u64, takes: u64) -> (u32, u64) {
+        let (fake, made) = (FakeWorld::new(), Cell::new(0));
+        let begun = fake.now();
+        let attempt = async || {
+            made.set(made.get() + 1);
+            fake.advance(Duration::from_secs(takes));
+            Err::<(), _>(Failure::new(ExitCode::TryLater, "not ready"))
+        };
+        let wait = Some(Duration::from_secs(wait));
+        let ended = patiently(&fake.world(), wait, attempt, |()| ExitCode::Complete).await;
+        assert_eq!(ended.unwrap_err().code, ExitCode::TryLater);
+        (made.get(), (fake.now() - begun).num_seconds().unsigned_abs())
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_when_its_time_is_over_with_one_last_look() {
+        assert_eq!(attempts(0, 1).await, (1, 1));
+        assert_eq!(attempts(5, 0).await, (2, 5));
+        assert_eq!(attempts(130, 0).await, (4, 130));
+        // What attempts take is not waited for once more.
+        assert_eq!(attempts(130, 40).await, (2, 140));
+        assert_eq!(attempts(5, 40).await, (1, 40));
+    }
+}
