@@ -396,8 +396,9 @@ async fn a_merchant_without_platform_certificates_is_told_what_to_set_and_asked_
         let client = client(&script, &FakeWorld::new(), false);
         for _ in 0..3 {
             let error = client.send(&busifavor::stock("1212")).await.unwrap_err();
-            assert_eq!(error.kind(), FailureKind::NotFound);
+            assert_eq!(error.kind(), FailureKind::Credentials);
             assert!(error.hint().unwrap().contains("`pay_v3.public_key_id`"), "{:?}", error.hint());
+            assert!(error.answer().is_none(), "the stock itself was not asked for");
         }
         assert_eq!(script.requests().len(), 1);
     }
