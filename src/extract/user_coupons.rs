@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use doubtful::{Doubt, Doubter};
 
-use super::ask::{Place, ask_each, read_page, read_page_by, settle, settle_and_read_by};
+use super::ask::{Place, ask_each, read_page, read_page_by, require_echo, settle_and_read, settle_and_read_by};
 use super::gathered::{Gathered, Handful, Known};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
@@ -211,11 +211,14 @@ impl Counter<'_> {
     async fn ask_single(&self, doubts: &Kept) -> Result<Vec<Issue>, Issue> {
         let question = |row: PackedRow<'_>| {
             let doubt = Doubt::unpack(row);
-            (single_key(&doubt.raw_openid, &doubt.coupon_code), self.single_request(&doubt))
+            (single_key(&doubt.raw_openid, &doubt.coupon_code), doubt)
         };
         let questions = || Ok(doubts.rows()?.map(question));
-        let ask = async |request: Request<busifavor::UserCoupon>| {
-            settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]))
+        let ask = async |doubt: Doubt| {
+            let request = self.single_request(&doubt);
+            let (page, coupon) = settle_and_read(&request, self.pay_v3.send(&request).await)?;
+            coupon.map_or(Ok(()), |coupon| require_echo(&request, &doubt.coupon_code, &coupon.coupon_code))?;
+            Ok(Some(vec![page]))
         };
         ask_each(self.night, self.journal, PLACE, self.limits.limits.concurrency, questions, ask).await
     }
