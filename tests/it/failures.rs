@@ -304,6 +304,16 @@ fn a_day_that_is_not_over_is_a_usage_error() {
 }
 
 #[test]
+fn a_v2_stock_of_the_job_file_that_wechat_does_not_know_is_told_and_the_others_are_published() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| text.replace("stock_ids = [\"9728595\"", "stock_ids = [\"9728559\", \"9728595\""));
+    let told = ["does not know the v2 stock `9728559`", "`pay_v2.stock_ids`"];
+    assert_fails(&shop.run(&wechat, &NIGHT), 4, &told);
+    assert!(shop.published().contains_key("datasets/v2_stocks/dt=2026-11-18/part-0.parquet"));
+}
+
+#[test]
 fn a_coupon_a_v2_answer_does_not_know_takes_nothing_from_the_others_and_nothing_from_the_next_run() {
     let shop = Shop::sample();
     shop.edit("v2-coupons.csv", |text| format!("{text}99999,oRYun8Xx1xTb1N_Q73Anp4cAAAAA,9728595\n"));
