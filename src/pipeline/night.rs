@@ -14,7 +14,7 @@ use super::failure::{
 use super::opening::{complete_publication, connect, keep_certificates, open_journal, persona, run_id};
 use super::pack::{self, NightToReport};
 use super::place::Held;
-use super::provenance::{digest_if_there, digest_parts, earlier_partitions, refuse_altered};
+use super::provenance::{digest_if_there, digest_parts, earlier_partitions, refuse_altered, refuse_vanished};
 use super::restated;
 use super::script;
 use super::stages::{self, Sources};
@@ -252,7 +252,8 @@ impl Work<'_> {
         let rules_sha256 = rules.sha256();
         let read_partitions = earlier_partitions(job, self.lake, self.plan.date)
             .map_err(|error| disk(&error, "cannot read earlier partitions"))?;
-        let intact = refuse_altered(self.lake, &read_partitions);
+        let intact = refuse_altered(self.lake, &read_partitions)
+            .and_then(|()| refuse_vanished(job, self.lake, self.plan.date, &read_partitions));
         let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let provenance = self.provenance(&sources, &read_partitions, rules_sha256)?;
         let mut done = Done {
