@@ -559,6 +559,14 @@ async fn no_bill_and_not_yet_are_told_apart() {
 }
 
 #[tokio::test]
+async fn an_id_that_no_path_can_hold_is_named_as_the_cause_not_the_network() {
+    let script = Script::always(signed(200, STOCK, Key::Public)).await;
+    let error = client(&script, &FakeWorld::new(), true).send(&busifavor::stock("..")).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("none that WeChat gives"), "{:?}", error.hint());
+    assert!(script.requests().is_empty());
+}
+
+#[tokio::test]
 async fn errors_show_neither_key_nor_query() {
     let script = Script::always(Reply::status(403, r#"{"code":"NO_AUTH","message":"x"}"#)).await;
     let client = client(&script, &FakeWorld::new(), true);
