@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -318,6 +318,14 @@ mod tests {
         assert_eq!(parse_wait("2h"), Ok(Duration::from_secs(7200)));
         for text in ["", "m", "10", "1.5h", "-1s", "10分"] {
             assert!(parse_wait(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_has_a_year_of_four_digits_that_can_be_meant() {
+        assert_eq!(parse_day("2026-11-18").unwrap().to_string(), "2026-11-18");
+        for text in ["26-11-18", "0026-11-18", "1999-12-31", "2200-01-01", "2026-02-29", "20261118"] {
+            assert!(parse_day(text).is_err(), "{text}");
         }
     }
 

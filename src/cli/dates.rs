@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use clap::{Args, ValueEnum};
 
 use crate::clock::{self, World, business_date_of};
@@ -10,8 +10,10 @@ use crate::error::{ExitCode, Failure};
 
 /// A day as it is typed.
 pub(super) fn parse_day(text: &str) -> Result<NaiveDate, String> {
-    let wrong = |_| "expected a day that exists, as in 2026-11-18".to_owned();
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(wrong)
+    let wrong = || "expected a day that exists, as in 2026-11-18".to_owned();
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    // `%Y` takes `26` for the year 26.
+    day.filter(|day| (2000..2200).contains(&day.year())).ok_or_else(wrong)
 }
 
 /// The data interval of an orchestrator.

@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use super::error::PartitionError;
 use super::parts;
@@ -73,7 +74,7 @@ fn reader(
     columns: Option<&[String]>,
     rows_at_once: usize,
 ) -> Result<ParquetRecordBatchReader, ParquetError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(rows_at_once);
+    let builder = opened(file)?.with_batch_size(rows_at_once);
     let builder = match columns {
         Some(columns) => {
             let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().map(String::as_str));
@@ -82,4 +83,15 @@ fn reader(
         None => builder,
     };
     builder.build()
+}
+
+/// A Parquet file about to be read. The library panics over a column that a damaged footer lets begin before the file.
+pub(super) fn opened(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    let mut columns = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let begins = |column: &ColumnChunkMetaData| column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+    match columns.any(|column| begins(column) < 0 || column.compressed_size() < 0) {
+        true => Err(ParquetError::General("its footer is damaged: a column begins before the file".to_owned())),
+        false => Ok(builder),
+    }
 }

@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 use serde::de::DeserializeOwned;
 
-use super::batches::Batches;
+use super::batches::{Batches, opened};
 use super::columns::Columns;
 use super::encoder::{Encoder, GroupLimit};
 use super::key_order::KeyOrder;
@@ -286,7 +286,7 @@ fn check_part(
     keys: &mut KeyOrder,
 ) -> Result<u64, PartitionError> {
     let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
+    let builder = opened(file).map_err(parquet)?;
     if !has_columns_of(contract, &builder) {
         return Err(PartitionError::Schema { path: path.to_owned(), dataset: contract.name.as_str() });
     }
@@ -480,6 +480,22 @@ mod tests {
                 prop_assert!(*rows > 0 || count == 0, "a part without a row: {:?}", written);
             }
         }
+    }
+
+    #[test]
+    fn a_flipped_bit_of_a_footer_is_an_error_or_goes_unseen_and_never_a_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, _) = write_in_parts(folder.path(), &payments(3), 3, PartLimit::of_bytes(4 << 30));
+        let whole = std::fs::read(&path).unwrap();
+        let footer_bytes = u32::from_le_bytes(whole[whole.len() - 8..][..4].try_into().unwrap()) as usize;
+        let mut refused = 0;
+        for at in whole.len() - 8 - footer_bytes..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            refused += usize::from(check_partition(&path, contract("payments"), None).is_err());
+        }
+        assert!(refused > footer_bytes / 10, "{refused} of {footer_bytes}");
     }
 
     #[test]

@@ -16,6 +16,9 @@ const PLAIN_FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 const SPREADSHEET_ERRORS: [&str; 9] =
     ["#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"];
 
+/// What stands in the first cell of a line of totals.
+const TOTALS: [&str; 6] = ["合计", "总计", "小计", "汇总", "total", "totals"];
+
 /// An id as text, without the guards that keep spreadsheets from making a number of it.
 pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
     let text = unguarded(cell);
@@ -27,10 +30,30 @@ pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
     if text.starts_with('#') && SPREADSHEET_ERRORS.contains(&text) {
         return Err("an error of a spreadsheet, not an id: correct its formula and export again".to_owned());
     }
+    if let Some(sign) = text.chars().find(|sign| is_invisible(*sign)) {
+        return Err(format!("U+{:04X} in it, which nobody sees: it would be another id", u32::from(sign)));
+    }
     if is_float_text(text) {
         return Err("a program made a decimal number of this id: export the column as text".to_owned());
     }
     Ok(Cow::Borrowed(text))
+}
+
+/// Marks that copying, or the joining of files, leaves in a text: control characters, blanks without width, byte order
+/// and direction marks.
+fn is_invisible(sign: char) -> bool {
+    sign.is_control()
+        || matches!(sign, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// The number of an order. A line of totals has a word in its place.
+pub(super) fn order_number(cell: &str) -> Result<Cow<'_, str>, String> {
+    let text = required_id(cell)?;
+    let word = text.trim_end_matches([':', '：']).trim_end().to_lowercase();
+    match TOTALS.contains(&word.as_str()) {
+        true => Err("a line of totals, no order: export without it".to_owned()),
+        false => Ok(text),
+    }
 }
 
 /// The same, which must be there.
@@ -180,6 +203,27 @@ mod tests {
             assert!(id(cell).unwrap_err().contains("error of a spreadsheet"), "{cell}");
         }
         assert_eq!(id("#12").unwrap(), "#12");
+    }
+
+    #[test]
+    fn an_id_with_a_sign_that_nobody_sees_is_refused_by_the_name_of_the_sign() {
+        for (cell, sign) in
+            [("\u{feff}C1", "U+FEFF"), ("C\u{200b}1", "U+200B"), ("C1\u{202c}", "U+202C"), ("M\n1", "U+000A")]
+        {
+            assert!(id(cell).unwrap_err().starts_with(sign), "{cell:?}");
+        }
+        assert_eq!(id("\u{a0}券 1-_\\/=|\u{3000}").unwrap(), "券 1-_\\/=|", "blanks around it are no part of it");
+    }
+
+    #[test]
+    fn a_line_of_totals_is_no_order() {
+        for cell in ["合计", "`合计", " 总计： ", "Total:", "TOTALS"] {
+            assert!(order_number(cell).unwrap_err().contains("totals"), "{cell}");
+        }
+        for fine in ["M1", "合计1", "total-7"] {
+            assert_eq!(order_number(fine).unwrap(), fine);
+        }
+        assert!(order_number(" ").unwrap_err().contains("empty"));
     }
 
     #[test]

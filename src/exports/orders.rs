@@ -154,7 +154,7 @@ impl<'r> Line<'r, '_> {
     fn typed(&self, file: &'r str, date: NaiveDate) -> Result<OrderLine<Cow<'r, str>>, Fault> {
         let columns = self.columns;
         let line = OrderLine {
-            out_trade_no: self.cell(columns.out_trade_no, cell::required_id)?,
+            out_trade_no: self.cell(columns.out_trade_no, cell::order_number)?,
             stock_id: self.cell(columns.stock_id, cell::id)?,
             coupon_code: self.cell(columns.coupon_code, cell::id)?,
             transaction_id: self.cell(columns.transaction_id, cell::optional_id)?,

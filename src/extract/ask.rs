@@ -12,6 +12,7 @@ use crate::api::Api;
 use crate::http::counting_retries;
 use crate::journal::{Entry, Page, StageJournal};
 use crate::stage::Stage;
+use crate::wechat::wording::shown;
 use crate::wechat::{Answer, ApiError, FailureKind, ParseError, Request};
 
 /// So many failures of one kind in a row, with no answer between, and the API counts as down.
@@ -189,6 +190,18 @@ pub(super) fn settle_and_read_by<T, R>(
     }
 }
 
+/// Refuses an answer about something else than was asked: a signature does not say what was asked (reference v3 §1.3),
+/// and what lies between may mix answers up.
+pub(super) fn require_echo<T>(request: &Request<T>, asked: &str, told: &str) -> Result<(), Issue> {
+    if asked == told {
+        return Ok(());
+    }
+    let (method, path) = (request.endpoint.method.as_str(), request.endpoint.path);
+    let what = format!("{method} {path}: asked for `{}`, the answer is about `{}`", shown(asked), shown(told));
+    Err(Issue::new(IssueKind::Incomplete, what)
+        .hinting("run again; does something between here and WeChat keep answers?"))
+}
+
 /// Reads the body of a journalled page; `None` where the API knew nothing.
 pub(super) fn read_page<T>(request: &Request<T>, page: &Page) -> Result<Option<T>, Issue> {
     read_page_by(request, page, |body| request.parse(body))
@@ -234,4 +247,19 @@ pub fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
 /// The journal keeps microseconds.
 pub(super) fn micros(instant: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(instant.timestamp_micros()).expect("an instant of this age has microseconds")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wechat::pay_v3::busifavor;
+
+    #[test]
+    fn an_answer_about_something_else_than_was_asked_is_no_answer() {
+        let request = busifavor::stock("1212");
+        assert_eq!(require_echo(&request, "1212", "1212"), Ok(()));
+        let issue = require_echo(&request, "1212", "1213").unwrap_err();
+        assert_eq!(issue.kind, IssueKind::Incomplete);
+        assert!(issue.what.ends_with("asked for `1212`, the answer is about `1213`"), "{}", issue.what);
+    }
 }

@@ -32,7 +32,13 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
             let request = api::cards(offset, PAGE_ROWS);
             let (page, ids) = settle_and_read(&request, mp.send(&request).await)?;
             let (is_known, total) = (ids.is_some(), ids.as_ref().and_then(|ids| stated_total(ids.total_num)));
-            Ok(ListPage { keys: ids.map(|ids| ids.card_id_list).unwrap_or_default(), total, is_known, page })
+            Ok(ListPage {
+                keys: ids.map(|ids| ids.card_id_list).unwrap_or_default(),
+                total,
+                is_known,
+                refusal: None,
+                page,
+            })
         });
         match listing.await? {
             Listing::Settled(pages) => Ok(Some(pages)),

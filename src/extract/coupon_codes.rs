@@ -91,10 +91,14 @@ async fn ask_pool(
 ) -> Result<Option<Vec<Page>>, Issue> {
     let listing = read_list(meaning, MOST_PAGES, async |offset| {
         let request = request(stock_id, appid, offset);
-        let (page, read) = settle_and_read(&request, pay_v3.send(&request).await)?;
+        let answer = pay_v3.send(&request).await;
+        if let Some(refused) = ListPage::refused(&request, &answer) {
+            return Ok(refused);
+        }
+        let (page, read) = settle_and_read(&request, answer)?;
         let keys = read.iter().flat_map(|page| &page.data).filter_map(|item| item.code().map(str::to_owned)).collect();
         let (is_known, total) = (read.is_some(), read.and_then(|page| stated_total(page.total_count)));
-        Ok(ListPage { keys, total, is_known, page })
+        Ok(ListPage { keys, total, is_known, refusal: None, page })
     });
     match listing.await? {
         Listing::Settled(pages) => Ok(Some(pages)),

@@ -54,7 +54,10 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
         night.require_ready(STAGE)?;
     }
     let questions = calls.iter().map(|(key, (asked, call))| (key.clone(), (asked, *call))).collect();
-    let ask = async |(asked, call): (&Asked<'_>, Call)| call.ask(mp, asked).await.map(|page| Some(vec![page]));
+    let ask = async |(asked, call): (&Asked<'_>, Call)| {
+        let entry = Entry { key: String::new(), pages: vec![call.ask(mp, asked).await?] };
+        call.check(&entry, asked).map(|()| Some(entry.pages))
+    };
     let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
     let mut rows = Datacube::default();
     for entry in journal.entries()? {
@@ -130,6 +133,16 @@ impl Call {
         }
     }
 
+    /// Refuses an answer that makes no rows, or rows of days nobody asked for: journalled it would stay.
+    fn check(self, entry: &Entry, asked: &Asked<'_>) -> Result<(), Issue> {
+        let mut rows = Datacube::default();
+        self.read()(entry, asked, &mut rows)?;
+        match rows.ref_dates().find(|day| !(asked.window.0..=asked.window.1).contains(day)) {
+            Some(day) => Err(Issue::new(IssueKind::Incomplete, format!("the datacube tells of {day}, unasked"))),
+            None => Ok(()),
+        }
+    }
+
     fn read(self) -> Read {
         match self {
             Call::Account => |entry, asked, rows| {
@@ -190,6 +203,14 @@ fn collect<L, W, R>(
 }
 
 impl Datacube {
+    /// The days the rows are of.
+    fn ref_dates(&self) -> impl Iterator<Item = NaiveDate> {
+        let account = self.account.iter().map(|row| row.ref_date);
+        let cards = self.cards.iter().map(|row| row.ref_date);
+        let members = self.members.iter().map(|row| row.ref_date);
+        account.chain(cards).chain(members).chain(self.member_details.iter().map(|row| row.ref_date))
+    }
+
     /// Sorts the rows, one per key. Gives how many another one stands for, and what is left out because its rows
     /// contradict each other: which of them is right is not guessed (design §6).
     fn settle(&mut self) -> (usize, Vec<String>) {
@@ -262,6 +283,22 @@ mod tests {
             "the datacube tells 1 rows twice and differently (first `card_daily` (2026-11-18, 1, \"b\")), they are left out"
         );
         assert_eq!(contradiction(&[]), None);
+    }
+
+    #[test]
+    fn an_answer_with_days_nobody_asked_for_or_that_are_none_is_not_kept() {
+        let [from, to] = ["2026-11-18", "2026-11-20"].map(|day| day.parse().unwrap());
+        let asked = Asked { window: (from, to), cond_source: CondSource::Api, card_id: "", night: to };
+        let told = |day: &str| {
+            let body = format!(r#"{{"list":[{{"ref_date":"2026-11-19"}},{{"ref_date":"{day}"}}]}}"#);
+            let entry = Entry { key: String::new(), pages: vec![crate::journal::Page::for_tests(&body)] };
+            Call::Account.check(&entry, &asked).map_err(|issue| (issue.kind, issue.what))
+        };
+        assert_eq!((told("2026-11-18"), told("2026-11-20")), (Ok(()), Ok(())));
+        for (day, word) in [("2026-11-17", "unasked"), ("2026-11-21", "unasked"), ("20261119", "ref_date")] {
+            let (kind, what) = told(day).unwrap_err();
+            assert!(kind == IssueKind::Incomplete && what.contains(day) && what.contains(word), "{what}");
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::Issue;
+use super::ask::page;
 use crate::journal::Page;
+use crate::wechat::{Answer, ApiError, Problem, Request};
 
 /// Rounds over the possible meanings before a list counts as unsettled.
 const ROUNDS: usize = 3;
@@ -21,8 +23,22 @@ pub(super) struct ListPage {
     pub(super) total: Option<u64>,
     /// Whether the API knows the list at all.
     pub(super) is_known: bool,
+    /// Where it takes no such offset: what it said.
+    pub(super) refusal: Option<Issue>,
     /// The answer, for the journal.
     pub(super) page: Page,
+}
+
+impl ListPage {
+    /// What an API says that knows no such page: out of range is a wrong parameter to some (reference v3 §1.9), and the
+    /// meaning of `offset` has to be found out.
+    pub(super) fn refused<T>(request: &Request<T>, answer: &Result<Answer, ApiError>) -> Option<ListPage> {
+        let error = answer.as_ref().err()?;
+        let refused = error.answer().filter(|answer| answer.status == 400)?;
+        let is_parameter = matches!(error.problem(), Problem::Refused { code, .. } if code == "PARAM_ERROR");
+        let (keys, page) = (Vec::new(), page(request, refused));
+        is_parameter.then(|| ListPage { keys, total: None, is_known: false, refusal: Some(Issue::from(error)), page })
+    }
 }
 
 /// What `offset` counts.
@@ -100,9 +116,9 @@ where
 {
     let (mut most_seen, mut last_total) = (0, 0);
     for _ in 0..ROUNDS {
-        let mut unknown = None;
+        let (mut unknown, mut is_refused_at_zero) = (None, false);
         for candidate in meaning.candidates() {
-            if unknown.is_some() && candidate.first_offset() == 0 {
+            if (unknown.is_some() || is_refused_at_zero) && candidate.first_offset() == 0 {
                 continue;
             }
             match walk_until_still(*candidate, most_pages, meaning, &ask).await? {
@@ -116,11 +132,13 @@ where
                 }
                 Walk::Unknown(pages) if most_seen == 0 && meaning.may_begin_later(*candidate) => unknown = Some(pages),
                 Walk::Unknown(pages) if most_seen == 0 => return Ok(Listing::Settled(unknown.unwrap_or(pages))),
+                Walk::Refused(_) if meaning.may_begin_later(*candidate) => is_refused_at_zero = true,
+                Walk::Refused(issue) if most_seen == 0 => return unknown.map(Listing::Settled).ok_or(*issue),
                 Walk::Endless { seen, total } => return Ok(Listing::Unsettled { seen, total }),
                 Walk::Moved { seen, total } | Walk::Gap { seen, total } | Walk::Repeating { seen, total, .. } => {
                     (most_seen, last_total) = (most_seen.max(seen), total);
                 }
-                Walk::Whole { .. } | Walk::Unknown(_) => {}
+                Walk::Whole { .. } | Walk::Unknown(_) | Walk::Refused(_) => {}
             }
         }
     }
@@ -137,6 +155,8 @@ enum Walk {
     Unknown(Vec<Page>),
     /// The list changed under way.
     Moved { seen: usize, total: u64 },
+    /// The API does not take the first offset: it means something else, or the question is wrong.
+    Refused(Box<Issue>),
     /// Pages that repeat items or end too early: `offset` means something else, or the server errs.
     Gap { seen: usize, total: u64 },
     /// More pages than any true list has.
@@ -184,11 +204,15 @@ where
     let mut offset = candidate.first_offset();
     let (mut keys_seen, mut pages, mut first_total, mut has_repeated) = (HashSet::new(), Vec::new(), None, false);
     loop {
-        let ListPage { keys, total, page, is_known } = ask(offset).await?;
+        let ListPage { keys, total, page, is_known, refusal } = ask(offset).await?;
+        let ends_early = |total| Walk::Gap { seen: keys_seen.len(), total };
+        if let Some(issue) = refusal {
+            return Ok(first_total.map_or_else(|| Walk::Refused(Box::new(issue)), ends_early));
+        }
         pages.push(page);
         if !is_known {
             // A list of which a page was shown is not unknown: it only ends too early.
-            return Ok(first_total.map_or(Walk::Unknown(pages), |total| Walk::Gap { seen: keys_seen.len(), total }));
+            return Ok(first_total.map_or_else(|| Walk::Unknown(pages), ends_early));
         }
         meaning.begins_at_zero.fetch_or(offset == 0, Ordering::Relaxed);
         let (rows, known) = (keys.len(), keys_seen.len());
@@ -224,6 +248,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::extract::IssueKind;
 
     const PAGES: usize = 100;
 
@@ -233,6 +258,7 @@ mod tests {
             keys: items.map(|item| item.to_string()).collect(),
             total: Some(total),
             is_known: true,
+            refusal: None,
             page: Page::for_tests(""),
         })
     }
@@ -295,7 +321,8 @@ mod tests {
     }
 
     fn unknown() -> Result<ListPage, Issue> {
-        Ok(ListPage { keys: Vec::new(), total: None, is_known: false, page: Page::for_tests("unknown") })
+        let page = Page::for_tests("unknown");
+        Ok(ListPage { keys: Vec::new(), total: None, is_known: false, refusal: None, page })
     }
 
     #[tokio::test]
@@ -336,6 +363,38 @@ mod tests {
         assert!(
             matches!(read_list(&meaning, PAGES, nobody).await.unwrap(), Listing::Settled(pages) if pages.len() == 1)
         );
+        assert_eq!(asked.take(), 1);
+    }
+
+    fn refused() -> Result<ListPage, Issue> {
+        let refusal = Some(Issue::new(IssueKind::Incomplete, "PARAM_ERROR"));
+        Ok(ListPage { refusal, ..unknown()? })
+    }
+
+    #[tokio::test]
+    async fn an_api_that_refuses_offsets_without_a_page_is_read_whatever_offset_means() {
+        for (total, first) in [20_u64, 45, 100].into_iter().flat_map(|total| [(total, 0), (total, 1)]) {
+            let meaning = OffsetMeaning::default();
+            let listing = read_list(&meaning, PAGES, async |offset| {
+                let is_there = (first..first + total.div_ceil(20)).contains(&offset);
+                if is_there { page(slice((offset - first) * 20, total, 20), total) } else { refused() }
+            });
+            let Listing::Settled(pages) = listing.await.unwrap() else { panic!("{total} from {first}") };
+            assert_eq!(pages.len() as u64, total.div_ceil(20), "{total} from {first}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_refused_at_any_offset_is_refused_after_two_and_after_one_once_lists_begin_at_zero() {
+        let (meaning, asked) = (OffsetMeaning::default(), Cell::new(0));
+        let nobody = async |_| {
+            asked.set(asked.get() + 1);
+            refused()
+        };
+        assert_eq!(read_list(&meaning, PAGES, nobody).await.unwrap_err().what, "PARAM_ERROR");
+        assert_eq!(asked.take(), 2);
+        read_list(&meaning, PAGES, async |offset| page(slice(offset, 3, 20), 3)).await.unwrap();
+        assert_eq!(read_list(&meaning, PAGES, nobody).await.unwrap_err().what, "PARAM_ERROR");
         assert_eq!(asked.take(), 1);
     }
 
@@ -380,7 +439,7 @@ mod tests {
             }
             let keys: Vec<_> = self.items.iter().skip(row as usize).take(limit).cloned().collect();
             let page = Page { body: keys.join(",").into(), ..Page::for_tests("") };
-            Ok(ListPage { keys, total: Some(self.items.len() as u64), is_known: true, page })
+            Ok(ListPage { keys, total: Some(self.items.len() as u64), is_known: true, refusal: None, page })
         }
     }
 
@@ -448,7 +507,9 @@ mod tests {
         for count in [None, Some(-1)] {
             let meaning = OffsetMeaning::default();
             let total = stated_total(count);
-            let ask = async |_| Ok(ListPage { keys: Vec::new(), total, is_known: true, page: Page::for_tests("{}") });
+            let ask = async |_| {
+                Ok(ListPage { keys: Vec::new(), total, is_known: true, refusal: None, page: Page::for_tests("{}") })
+            };
             assert!(matches!(read_list(&meaning, PAGES, ask).await.unwrap(), Listing::Unsettled { .. }));
         }
     }

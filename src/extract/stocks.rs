@@ -3,14 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::ask::{Place, ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::issue::IssueKind;
 use super::wire::stock_row;
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
 use crate::record::{CouponEvent, Stock};
 use crate::stage::Stage;
-use crate::wechat::Request;
 use crate::wechat::pay_v3::busifavor;
 
 const STAGE: Stage = Stage::Stocks;
@@ -29,9 +28,12 @@ pub async fn extract(
     let mut ids: BTreeSet<&str> = night.job.stock_ids.iter().map(String::as_str).collect();
     ids.extend(seen.iter().map(String::as_str));
     ids.extend(events.iter().map(|event| event.stock_id.as_str()));
-    let questions = ids.iter().map(|id| ((*id).to_owned(), busifavor::stock(id))).collect();
-    let ask = async |request: Request<busifavor::Stock>| {
-        settle(&request, pay_v3.send(&request).await).map(|page| Some(vec![page]))
+    let questions = ids.iter().map(|id| ((*id).to_owned(), *id)).collect();
+    let ask = async |id: &str| {
+        let request = busifavor::stock(id);
+        let (page, stock) = settle_and_read(&request, pay_v3.send(&request).await)?;
+        stock.map_or(Ok(()), |stock| require_echo(&request, id, &stock.stock_id))?;
+        Ok(Some(vec![page]))
     };
     let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
     let mut harvest = Harvest::complete(Vec::new());

@@ -5,7 +5,7 @@ mod candidates;
 
 pub use candidates::{Plan, SubsidyInput};
 
-use super::ask::{Place, ask_each, read_page, settle_and_read};
+use super::ask::{Place, ask_each, read_page, require_echo, settle_and_read};
 use super::gathered::Gathered;
 use super::wire::{subsidy_payment_row, subsidy_return_row};
 use super::{Harvest, Issue, Night};
@@ -17,7 +17,7 @@ use crate::sorter::{Kept, PackedRow};
 use crate::stage::Stage;
 use crate::wechat::Request;
 use crate::wechat::pay_v3::PayV3;
-use crate::wechat::pay_v3::busifavor::{self, PayReceipt};
+use crate::wechat::pay_v3::busifavor::{self, PayReceipt, ReturnReceipt};
 
 const STAGE: Stage = Stage::Subsidies;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
@@ -100,33 +100,50 @@ impl Desk<'_> {
             let mut cells = row.unpack();
             (list_key(row), busifavor::pay_receipts(&cells.key_text(), &cells.key_text(), None))
         };
-        let payment = |receipt: &PayReceipt| subsidy_payment_row(receipt, self.night.date).map(drop);
-        self.ask(coupons, question, |list| list.pay_receipt_list.iter().try_for_each(payment)).await
+        let payment = |receipt: &PayReceipt| {
+            subsidy_payment_row(receipt, self.night.date)?;
+            Ok(format!("list/{}/{}", receipt.stock_id, receipt.coupon_code))
+        };
+        self.ask(coupons, question, |list| list.pay_receipt_list.iter().map(payment).collect()).await
     }
 
     async fn ask_receipts(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
         let question = |row: PackedRow<'_>| (receipt_key(row), busifavor::pay_receipt(&row.unpack().key_text()));
-        self.ask(ids, question, |receipt| subsidy_payment_row(receipt, self.night.date).map(drop)).await
+        let payment = |receipt: &PayReceipt| {
+            subsidy_payment_row(receipt, self.night.date)?;
+            Ok(receipt.subsidy_receipt_id.iter().map(|id| format!("receipt/{id}")).collect())
+        };
+        self.ask(ids, question, payment).await
     }
 
     async fn ask_returns(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
         let question = |row: PackedRow<'_>| (return_key(row), busifavor::return_receipt(&row.unpack().key_text()));
-        self.ask(ids, question, |receipt| subsidy_return_row(receipt, self.night.date).map(drop)).await
+        let returned = |receipt: &ReturnReceipt| {
+            subsidy_return_row(receipt, self.night.date)?;
+            Ok(receipt.subsidy_return_receipt_id.iter().map(|id| format!("return/{id}")).collect())
+        };
+        self.ask(ids, question, returned).await
     }
 
-    /// Asks a question of each row. An answer `check` finds no rows in is not journalled: it would stay.
+    /// Asks a question of each row. An answer in which `check` finds no rows, or rows that answer another key than that
+    /// of the question, is not journalled: it would stay.
     async fn ask<T>(
         &self,
         rows: &Kept,
         question: impl Fn(PackedRow<'_>) -> (String, Request<T>),
-        check: impl Fn(&T) -> Result<(), Issue>,
+        check: impl Fn(&T) -> Result<Vec<String>, Issue>,
     ) -> Result<Vec<Issue>, Issue> {
-        let ask = async |request: Request<T>| {
+        let ask = async |(asked, request): (String, Request<T>)| {
             let (page, read) = settle_and_read(&request, self.pay_v3.send(&request).await)?;
-            read.iter().try_for_each(&check)?;
+            let told = read.as_ref().map(&check).transpose()?.unwrap_or_default();
+            told.iter().try_for_each(|told| require_echo(&request, &asked, told))?;
             Ok(Some(vec![page]))
         };
-        let questions = || Ok(rows.rows()?.map(&question));
+        let question = |row: PackedRow<'_>| {
+            let (key, request) = question(row);
+            (key.clone(), (key, request))
+        };
+        let questions = || Ok(rows.rows()?.map(question));
         ask_each(self.night, self.journal, PLACE, self.concurrency, questions, ask).await
     }
 

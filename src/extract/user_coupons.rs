@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use doubtful::{Doubt, Doubter};
 
-use super::ask::{Place, ask_each, read_page, read_page_by, settle, settle_and_read_by};
+use super::ask::{Place, ask_each, read_page, read_page_by, require_echo, settle_and_read, settle_and_read_by};
 use super::gathered::{Gathered, Handful, Known};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
@@ -40,6 +40,9 @@ pub(super) const PAGE_ROWS: u64 = 20;
 /// Nobody holds twenty thousand coupons of one merchant.
 const MOST_PAGES: usize = 1000;
 
+/// So many users that WeChat does not know, and none it does, are no accident.
+const FEWEST_STRANGERS: usize = 8;
+
 /// What the wallets said.
 #[derive(Debug, Default)]
 pub struct Wallets {
@@ -51,6 +54,13 @@ pub struct Wallets {
     pub asked: Fingerprints,
     /// (published openid, code) that the single query did not know.
     pub unknown: Fingerprints,
+}
+
+/// What a wallet that was asked for answered.
+struct Wallet {
+    coupons: Handful<UserCoupon>,
+    /// The published openid, where WeChat does not know the user.
+    stranger: Option<String>,
 }
 
 /// The parts of the night this stage needs in every call.
@@ -74,8 +84,9 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let (mut issues, unsettled) = counter.ask_wallets(roster).await?;
     let asked = counter.asked(roster)?;
     let mut gathered = Gathered::new(&night.corner());
-    counter.read_wallets(&asked, &mut gathered)?;
-    counter.carry(&asked, &mut gathered)?;
+    let strangers = counter.read_wallets(&asked, &mut gathered)?;
+    issues.extend(knows_nobody(&asked, &strangers));
+    counter.carry(&asked, &strangers, &mut gathered)?;
     let known = gathered.settle().map_err(Issue::unsorted)?;
     let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
     // The journal keeps its digest until an answer is added: where nobody is asked once more, it need not be waited for.
@@ -96,7 +107,18 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     harvest.intake = vec![intake];
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     let doubts = usize::try_from(doubts.len()).unwrap_or(usize::MAX);
-    Ok(harvest.noting("unsettled_wallets", unsettled).noting("single_queries", doubts))
+    let harvest = harvest.noting("unsettled_wallets", unsettled).noting("unknown_wallets", strangers.len());
+    Ok(harvest.noting("single_queries", doubts))
+}
+
+/// Whether WeChat knows nobody who was asked: some are strangers any night, all of them only where the openids are of
+/// another appid.
+fn knows_nobody(asked: &Fingerprints, strangers: &Fingerprints) -> Option<Issue> {
+    let what = format!("WeChat knows none of the {} users whose wallets were asked for", asked.len());
+    let hint =
+        "`wallets.appid` must be the appid that the openids of orders, callbacks and `wallets.roster_file` are of";
+    let is_nobody = strangers.len() >= FEWEST_STRANGERS && strangers.len() == asked.len();
+    is_nobody.then(|| Issue::new(IssueKind::Incomplete, what).hinting(hint))
 }
 
 /// The stocks of coupons, which come stock by stock.
@@ -132,7 +154,11 @@ impl Counter<'_> {
     ) -> Result<Option<Vec<Page>>, Issue> {
         let listing = read_list(meaning, MOST_PAGES, async |offset| {
             let request = self.wallet_request(&openid, offset);
-            let (page, listed) = settle_and_read_by(&request, self.pay_v3.send(&request).await, Listed::read)?;
+            let answer = self.pay_v3.send(&request).await;
+            if let Some(refused) = ListPage::refused(&request, &answer) {
+                return Ok(refused);
+            }
+            let (page, listed) = settle_and_read_by(&request, answer, Listed::read)?;
             Ok(list_page(page, listed))
         });
         match listing.await? {
@@ -168,39 +194,51 @@ impl Counter<'_> {
         Ok(asked)
     }
 
-    /// The rows of the wallets that were asked.
-    fn read_wallets(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<(), Issue> {
+    /// The rows of the wallets that were asked. Gives the published openids of those that WeChat does not know.
+    fn read_wallets(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<Fingerprints, Issue> {
+        let mut strangers = Fingerprints::default();
         let read = |entry: Entry| self.read_wallet(&entry, asked);
-        self.journal.visit_read(WALLET, read, |coupons| match coupons {
-            Some(coupons) => gathered.add(&coupons).map_err(Issue::unsorted),
-            None => Ok(()),
-        })
+        self.journal.visit_read(WALLET, read, |wallet| {
+            let Some(Wallet { coupons, stranger }) = wallet else { return Ok(()) };
+            if let Some(openid) = stranger {
+                strangers.insert(&[&openid]);
+            }
+            gathered.add(&coupons).map_err(Issue::unsorted)
+        })?;
+        Ok(strangers)
     }
 
     /// What a wallet answered, if it is one of those asked.
-    fn read_wallet(&self, entry: &Entry, asked: &Fingerprints) -> Result<Option<Handful<UserCoupon>>, Issue> {
+    fn read_wallet(&self, entry: &Entry, asked: &Fingerprints) -> Result<Option<Wallet>, Issue> {
         let openid = entry.key.strip_prefix(WALLET).unwrap_or_default();
         let published = self.night.persona.publish(openid);
         if !asked.contains(&[&published]) {
             return Ok(None);
         }
         let request = self.wallet_request(openid, 0);
-        let mut coupons = Handful::of_pages(entry.pages.len());
+        let (mut coupons, mut is_known) = (Handful::of_pages(entry.pages.len()), false);
         for page in &entry.pages {
             let page = read_page_by(&request, page, UserCouponPage::borrowed_from)?;
+            is_known |= page.is_some();
             for entity in page.map(|page| page.data).unwrap_or_default() {
                 let row = user_coupon_row(entity, Cow::from(&published), self.night.date);
                 coupons.put(&row, row.discount_amount_fen.unwrap_or_default());
             }
         }
-        Ok(Some(coupons))
+        Ok(Some(Wallet { coupons, stranger: (!is_known).then_some(published) }))
     }
 
-    /// Wallets that were not asked tonight are as they were.
-    fn carry(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<(), Issue> {
+    /// Wallets that were not asked tonight are as they were. So are those whose user WeChat does not know any more: an
+    /// unsigned 404 (reference v3 §1.3) takes nobody's coupons away.
+    fn carry(
+        &self,
+        asked: &Fingerprints,
+        strangers: &Fingerprints,
+        gathered: &mut Gathered<UserCoupon>,
+    ) -> Result<(), Issue> {
         self.night.each_yesterday::<UserCoupon>(|row| {
             let coupon = UserCoupon::unpack(&mut row.unpack());
-            match asked.contains(&[&coupon.openid]) {
+            match asked.contains(&[&coupon.openid]) && !strangers.contains(&[&coupon.openid]) {
                 true => Ok(()),
                 false => gathered.carry(row, coupon.discount_amount_fen.unwrap_or_default()).map_err(Issue::unsorted),
             }
@@ -210,11 +248,14 @@ impl Counter<'_> {
     async fn ask_single(&self, doubts: &Kept) -> Result<Vec<Issue>, Issue> {
         let question = |row: PackedRow<'_>| {
             let doubt = Doubt::unpack(row);
-            (single_key(&doubt.raw_openid, &doubt.coupon_code), self.single_request(&doubt))
+            (single_key(&doubt.raw_openid, &doubt.coupon_code), doubt)
         };
         let questions = || Ok(doubts.rows()?.map(question));
-        let ask = async |request: Request<busifavor::UserCoupon>| {
-            settle(&request, self.pay_v3.send(&request).await).map(|page| Some(vec![page]))
+        let ask = async |doubt: Doubt| {
+            let request = self.single_request(&doubt);
+            let (page, coupon) = settle_and_read(&request, self.pay_v3.send(&request).await)?;
+            coupon.map_or(Ok(()), |coupon| require_echo(&request, &doubt.coupon_code, &coupon.coupon_code))?;
+            Ok(Some(vec![page]))
         };
         ask_each(self.night, self.journal, PLACE, self.limits.limits.concurrency, questions, ask).await
     }
@@ -301,5 +342,5 @@ impl Listed {
 fn list_page(page: Page, listed: Option<Listed>) -> ListPage {
     let is_known = listed.is_some();
     let Listed { keys, total } = listed.unwrap_or(Listed { keys: Vec::new(), total: None });
-    ListPage { keys, total, is_known, page }
+    ListPage { keys, total, is_known, refusal: None, page }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::ask::{Place, ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::orders::{digests, from_export};
 use super::wire::{v2_coupon_row, v2_stock_row};
 use super::{Harvest, Issue, IssueKind, Night};
@@ -16,7 +16,7 @@ use crate::journal::{Page, StageJournal};
 use crate::record::{V2Coupon, V2Stock};
 use crate::stage::Stage;
 use crate::wechat::Request;
-use crate::wechat::pay_v2::{self, Coupon, CouponStock, PayV2, SignatureCheck};
+use crate::wechat::pay_v2::{self, Coupon, PayV2, SignatureCheck};
 
 const STAGE: Stage = Stage::V2Stocks;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV2 };
@@ -44,9 +44,10 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
 
     let asked = Asked::of(&settings.stock_ids, &listed);
     let mut signatures = Signatures { client, on_mismatch: settings.on_mismatch, counts: [0; 3], refused: 0 };
-    harvest.rows = read(night, &journal, &asked, &mut signatures)?;
+    let mut unknown = Vec::new();
+    harvest.rows = read(night, &journal, &asked, &mut signatures, &mut unknown)?;
     harvest.inputs.push((STAGE.to_string(), digest_of(&harvest.rows)));
-    harvest.issues.extend(signatures.issue());
+    harvest.issues.extend(unknown.into_iter().chain(signatures.issue()));
     let [verified, absent, mismatched] = signatures.counts;
     let harvest = harvest.noting("signatures_verified", verified).noting("signatures_absent", absent);
     Ok(harvest.noting("signatures_mismatched", mismatched))
@@ -62,17 +63,24 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     async fn ask_stocks(&self) -> Result<Vec<Issue>, Issue> {
-        let stock_ids = self.settings.stock_ids.iter();
-        self.ask::<CouponStock>(stock_ids.map(|id| (stock_key(id), pay_v2::coupon_stock(id))).collect()).await
+        let questions = self.settings.stock_ids.iter().map(|id| (stock_key(id), id)).collect();
+        let ask = async |id: &String| {
+            let request = pay_v2::coupon_stock(id);
+            let (page, stock) = settle_and_read(&request, self.client.send(&request).await)?;
+            stock.map_or(Ok(()), |stock| require_echo(&request, id, &stock.coupon_stock_id))?;
+            Ok(Some(vec![page]))
+        };
+        ask_all(self.night, self.journal, PLACE, self.settings.limits.concurrency, questions, ask).await
     }
 
     async fn ask_coupons(&self, listed: &[V2CouponQuery]) -> Result<Vec<Issue>, Issue> {
-        self.ask::<Coupon>(listed.iter().map(|it| (coupon_key(it), coupon_request(it))).collect()).await
-    }
-
-    async fn ask<T>(&self, questions: Vec<(String, Request<T>)>) -> Result<Vec<Issue>, Issue> {
-        let ask =
-            async |request: Request<T>| settle(&request, self.client.send(&request).await).map(|page| Some(vec![page]));
+        let questions = listed.iter().map(|it| (coupon_key(it), it)).collect();
+        let ask = async |it: &V2CouponQuery| {
+            let request = coupon_request(it);
+            let (page, coupon) = settle_and_read(&request, self.client.send(&request).await)?;
+            coupon.map_or(Ok(()), |coupon| require_echo(&request, &it.coupon_id, &coupon.coupon_id))?;
+            Ok(Some(vec![page]))
+        };
         ask_all(self.night, self.journal, PLACE, self.settings.limits.concurrency, questions, ask).await
     }
 }
@@ -90,16 +98,21 @@ fn listed(
     export.collect(|line| line.query()).map_err(refused)
 }
 
-/// The rows that the journalled answers make, in order.
+/// The rows that the journalled answers make, in order; `unknown` gets the stocks that WeChat does not know.
 fn read(
     night: &Night<'_>,
     journal: &StageJournal,
     asked: &Asked<'_>,
     signatures: &mut Signatures<'_>,
+    unknown: &mut Vec<Issue>,
 ) -> Result<Vouchers, Issue> {
     let mut rows = Vouchers::default();
     journal.visit(|entry| match (entry.pages.first(), asked.by_key(&entry.key)) {
-        (Some(page), Some(Question::Stock(id))) => rows.add_stock(night, id, page, signatures),
+        (Some(page), Some(Question::Stock(id))) => {
+            let is_known = rows.add_stock(night, id, page, signatures)?;
+            unknown.extend((!is_known).then(|| unknown_stock(id)));
+            Ok(())
+        }
         (Some(page), Some(Question::Coupon(it))) => rows.add_coupon(night, it, page, signatures),
         _ => Ok(()),
     })?;
@@ -109,18 +122,24 @@ fn read(
     Ok(rows)
 }
 
+fn unknown_stock(id: &str) -> Issue {
+    Issue::new(IssueKind::Incomplete, format!("WeChat does not know the v2 stock `{id}`"))
+        .hinting("`pay_v2.stock_ids` must be stocks that `pay_v2.mch_id` created; `--refetch` asks for them again")
+}
+
 impl Vouchers {
+    /// Whether the stock is known.
     fn add_stock(
         &mut self,
         night: &Night<'_>,
         id: &str,
         page: &Page,
         signatures: &mut Signatures<'_>,
-    ) -> Result<(), Issue> {
-        let Some(stock) = read_page(&pay_v2::coupon_stock(id), page)? else { return Ok(()) };
-        let Some(signature) = signatures.check(page) else { return Ok(()) };
+    ) -> Result<bool, Issue> {
+        let Some(stock) = read_page(&pay_v2::coupon_stock(id), page)? else { return Ok(false) };
+        let Some(signature) = signatures.check(page) else { return Ok(true) };
         self.stocks.push(v2_stock_row(&stock, signature, night.date));
-        Ok(())
+        Ok(true)
     }
 
     fn add_coupon(

@@ -1,8 +1,8 @@
 //! What a file was made of, as one digest: contents only, never arrival times, nonces or run ids
 //! (design §12), so that the same inputs give the same file.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::NaiveDate;
@@ -79,6 +79,30 @@ pub(super) fn refuse_altered(lake: &Lake, read: &[ReadPartition]) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Refuses a night for which a partition of the look-back is gone that a run published: what it brought, wallets that
+/// nobody asks tonight among it, would be taken for never known.
+pub(super) fn refuse_vanished(job: &Job, lake: &Lake, date: NaiveDate, read: &[ReadPartition]) -> Result<(), Failure> {
+    let yesterday = date.pred_opt().unwrap_or(date);
+    let from = job.rules.lookback_start(date).min(yesterday).max(job.first_date.unwrap_or(NaiveDate::MIN));
+    let is_there: BTreeSet<_> = read.iter().map(|it| (it.dataset.as_str(), it.date)).collect();
+    for day in from.iter_days().take_while(|day| *day < date) {
+        let runs = Runs::of(lake, day).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
+        let is_gone = |name: &&str| runs.partition(name).is_some() && !is_there.contains(&(*name, day));
+        if let Some(dataset) = contract::all().map(|contract| contract.name.as_str()).find(is_gone) {
+            return Err(vanished(&lake.partition(dataset, day), day));
+        }
+    }
+    Ok(())
+}
+
+fn vanished(path: &Path, day: NaiveDate) -> Failure {
+    let what = format!("`{}` is gone, and a run published it; nothing was published", path.display());
+    let hint = format!(
+        "restore the file or run `--date {day}` again first; `runs/{day}` tells of a day that is to be forgotten"
+    );
+    Failure::new(ExitCode::Violation, what).hinting(hint)
 }
 
 fn altered(lake: &Lake, it: &ReadPartition) -> Failure {

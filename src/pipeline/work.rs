@@ -9,7 +9,7 @@ use super::failure::{disk, rules_wrong, unjournalled};
 use super::opening::{complete_publication, connect, keep_certificates, open_journal, open_staging, persona};
 use super::place::Held;
 use super::plan::Plan;
-use super::provenance::{self, earlier_partitions, refuse_altered};
+use super::provenance::{self, earlier_partitions, refuse_altered, refuse_vanished};
 use super::restated;
 use super::sources::Sources;
 use super::stages;
@@ -87,7 +87,8 @@ impl Work<'_> {
         let rules_sha256 = rehearsed(job, date)?;
         let read = earlier_partitions(job, self.lake, date);
         let read_partitions = read.map_err(|error| disk(&error, "cannot read earlier partitions"))?;
-        let intact = refuse_altered(self.lake, &read_partitions);
+        let intact = refuse_altered(self.lake, &read_partitions)
+            .and_then(|()| refuse_vanished(job, self.lake, date, &read_partitions));
         let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let provenance = provenance::of_night(job, &sources.inputs, &read_partitions, rules_sha256)?;
         let verdict = self.verdict(&sources);

@@ -118,7 +118,7 @@ impl<C: Columns> Cursor<C> {
     }
 
     fn load(&mut self) -> Result<(), PartitionError> {
-        self.batch = None;
+        (self.batch, self.row, self.rows) = (None, 0, 0);
         let Some(batches) = &mut self.batches else { return Ok(()) };
         let misfit = |source: ArrowError| PartitionError::Rows {
             path: self.dataset.into(),

@@ -64,6 +64,9 @@ impl<'de, T: Text<'de>> Visitor<'de> for AnyText<T> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Option<T>, E> {
+        if number.abs() >= EVERY_DIGIT_BELOW {
+            return Err(E::custom("a number has more digits than can be read: as text it would have them all"));
+        }
         self.visit_string(Value::from(number).to_string())
     }
 
@@ -75,6 +78,9 @@ impl<'de, T: Text<'de>> Visitor<'de> for AnyText<T> {
         Err(not("text", &Value::deserialize(MapAccessDeserializer::new(entries))?))
     }
 }
+
+/// Ids of 22 and 28 digits are common; as numbers beyond this (2⁵³) they would be read as other ids.
+const EVERY_DIGIT_BELOW: f64 = 9_007_199_254_740_992.0;
 
 /// A key: text or number, never empty.
 pub fn key<'de, D: Deserializer<'de>, T: Text<'de>>(json: D) -> Result<T, D::Error> {
@@ -223,9 +229,13 @@ mod tests {
             assert_eq!(boolean(value).unwrap(), Some(flag));
         }
         assert_eq!(text::<_, String>(json!(12345678901234567890u64)).unwrap().as_deref(), Some("12345678901234567890"));
-        for (value, read) in
-            [(json!(-7), "-7"), (json!(1e30), "1e+30"), (json!(0.5), "0.5"), (json!(true), "true"), (json!("券"), "券")]
-        {
+        for (value, read) in [
+            (json!(-7), "-7"),
+            (json!(100.0), "100.0"),
+            (json!(0.5), "0.5"),
+            (json!(true), "true"),
+            (json!("券"), "券"),
+        ] {
             assert_eq!(text::<_, String>(&value).unwrap().as_deref(), Some(read));
             assert_eq!(
                 text::<_, String>(&mut serde_json::Deserializer::from_str(&value.to_string())).unwrap().as_deref(),
@@ -246,6 +256,16 @@ mod tests {
         assert_eq!(message(key::<_, String>(json!("")).unwrap_err()), "an id is empty");
         assert_eq!(message(text::<_, String>(json!([1, {"a": 2}])).unwrap_err()), "a list is not text");
         assert_eq!(message(text::<_, String>(json!({"a": [1]})).unwrap_err()), "an object is not text");
+    }
+
+    #[test]
+    fn an_id_whose_digits_do_not_fit_a_number_is_an_error_never_another_id() {
+        for digits in ["1227944959000000911017", "4200000913202101152566792388", "-9007199254740992.0", "1e30"] {
+            let json = &mut serde_json::Deserializer::from_str(digits);
+            let error = text::<_, String>(json).unwrap_err().to_string();
+            assert!(error.starts_with("a number has more digits than can be read"), "{error}");
+            assert!(key::<_, String>(&mut serde_json::Deserializer::from_str(digits)).is_err(), "{digits}");
+        }
     }
 
     #[test]

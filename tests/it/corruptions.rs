@@ -145,6 +145,22 @@ fn a_night_is_not_built_upon_an_earlier_day_that_was_altered() {
 }
 
 #[test]
+fn a_night_is_not_built_upon_an_earlier_day_of_which_a_file_is_gone() {
+    let (shop, wechat) = published();
+    let calm = shop.published();
+    let wallets = shop.lake().join("datasets/user_coupons/dt=2026-11-18");
+    let away = shop.lake().join("away");
+    std::fs::rename(&wallets, &away).unwrap();
+    let ending = shop.run(&wechat, &["--date", "2026-11-19"]);
+    assert_eq!(ending.code, 5, "{}", ending.stderr);
+    assert!(ending.stderr.contains("user_coupons/dt=2026-11-18/part-0.parquet` is gone"), "{}", ending.stderr);
+    assert!(ending.stderr.contains("run `--date 2026-11-18` again first"), "{}", ending.stderr);
+    std::fs::rename(&away, &wallets).unwrap();
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-19"]).code, 0);
+    assert!(shop.published() == calm, "the published bytes differ");
+}
+
+#[test]
 fn a_later_day_is_stale_once_an_earlier_one_is_restated_and_verify_says_so() {
     let (shop, wechat) = published();
     shop.edit("orders/2026-11-18.csv", |text| {

@@ -2,6 +2,9 @@
 
 use std::io::Read;
 
+use coupon_recon::dataset::partition::read_rows;
+use coupon_recon::record::UserCoupon;
+
 use crate::support::{Ending, Shop};
 
 const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
@@ -301,6 +304,34 @@ fn a_day_that_is_not_over_is_a_usage_error() {
     let ending = shop.program(&["run", "job.toml", "--date", "2026-11-21"]);
     assert_fails(&ending, 2, &["2026-11-21 is not over yet"]);
     assert_fails(&shop.program(&["run", "job.toml", "--from", "2026-11-20", "--to", "2026-11-18"]), 2, &["is after"]);
+}
+
+#[test]
+fn users_that_wechat_no_longer_knows_keep_their_coupons_and_a_night_that_knows_nobody_says_so() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    assert_eq!(shop.run(&wechat, &NIGHT).code, 0);
+    wechat.play(
+        "[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"errcode\"\nvalue = \"USER_NOT_EXISTS\"\n",
+    );
+    let told = ["knows none of the", "`wallets.appid`"];
+    assert_fails(&shop.run(&wechat, &["--date", "2026-11-19"]), 4, &told);
+    let coupons = |date: &str| {
+        let path = shop.lake().join(format!("datasets/user_coupons/dt={date}/part-0.parquet"));
+        let rows: Vec<UserCoupon> = read_rows(&path).unwrap();
+        rows.into_iter().map(|row| (row.stock_id, row.coupon_code, row.verified_date)).collect::<Vec<_>>()
+    };
+    assert_eq!(coupons("2026-11-19"), coupons("2026-11-18"));
+}
+
+#[test]
+fn a_v2_stock_of_the_job_file_that_wechat_does_not_know_is_told_and_the_others_are_published() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| text.replace("stock_ids = [\"9728595\"", "stock_ids = [\"9728559\", \"9728595\""));
+    let told = ["does not know the v2 stock `9728559`", "`pay_v2.stock_ids`"];
+    assert_fails(&shop.run(&wechat, &NIGHT), 4, &told);
+    assert!(shop.published().contains_key("datasets/v2_stocks/dt=2026-11-18/part-0.parquet"));
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub use keyring::Keyring;
 pub use sign::Signer;
 
 use crate::clock::World;
-use crate::http::HttpClient;
+use crate::http::{HttpClient, TransportError};
 use crate::job::PayV3Settings;
 use crate::wechat::answer::Answer;
 use crate::wechat::error::{ApiError, FailureKind, Problem, SetupError, SignatureError};
@@ -98,6 +98,9 @@ impl PayV3 {
             }
             Problem::Refused { code, .. } => refused_hint(code)?,
             Problem::Signature(error) => self.signature_hint(error),
+            Problem::Transport(TransportError::Unsendable { .. }) => {
+                "an openid, code or id in the question is none that WeChat gives: correct the file that names it"
+            }
             Problem::Transport(_) => "is `pay_v3.base_url` reachable from this machine?",
             Problem::Unexpected { .. } | Problem::Sink(_) | Problem::Digest { .. } => return None,
         };

@@ -44,6 +44,16 @@ struct Failed {
 }
 
 impl Failed {
+    fn of(error: &ApiError, at: DateTime<Utc>) -> Failed {
+        // That there are no certificates is no answer to what somebody else asked.
+        let kind = match error.kind() {
+            FailureKind::NotFound => FailureKind::Credentials,
+            kind => kind,
+        };
+        let (trace, cause) = (error.trace().clone(), error.problem().to_string());
+        Failed { at, kind, trace, cause, hint: error.hint().map(str::to_owned) }
+    }
+
     fn again(&self) -> ApiError {
         let problem = Problem::Refused { kind: self.kind, code: "certificates".into(), message: self.cause.clone() };
         ApiError::new(self.trace.clone(), problem).with_hint(self.hint.clone())
@@ -117,13 +127,9 @@ impl PayV3 {
                 Ok(())
             }
             Err(error) => {
-                fetched.failed = Some(Failed {
-                    at: self.http.world().clock.now(),
-                    kind: error.kind(),
-                    trace: error.trace().clone(),
-                    cause: error.problem().to_string(),
-                    hint: error.hint().map(str::to_owned),
-                });
+                let failed = Failed::of(&error, self.http.world().clock.now());
+                let error = failed.again();
+                fetched.failed = Some(failed);
                 Err(error)
             }
         }

@@ -396,8 +396,9 @@ async fn a_merchant_without_platform_certificates_is_told_what_to_set_and_asked_
         let client = client(&script, &FakeWorld::new(), false);
         for _ in 0..3 {
             let error = client.send(&busifavor::stock("1212")).await.unwrap_err();
-            assert_eq!(error.kind(), FailureKind::NotFound);
+            assert_eq!(error.kind(), FailureKind::Credentials);
             assert!(error.hint().unwrap().contains("`pay_v3.public_key_id`"), "{:?}", error.hint());
+            assert!(error.answer().is_none(), "the stock itself was not asked for");
         }
         assert_eq!(script.requests().len(), 1);
     }
@@ -555,6 +556,14 @@ async fn no_bill_and_not_yet_are_told_apart() {
             .unwrap_err();
         assert_eq!((error.kind(), script.requests().len()), (kind, 1));
     }
+}
+
+#[tokio::test]
+async fn an_id_that_no_path_can_hold_is_named_as_the_cause_not_the_network() {
+    let script = Script::always(signed(200, STOCK, Key::Public)).await;
+    let error = client(&script, &FakeWorld::new(), true).send(&busifavor::stock("..")).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("none that WeChat gives"), "{:?}", error.hint());
+    assert!(script.requests().is_empty());
 }
 
 #[tokio::test]

@@ -158,7 +158,7 @@ pub struct CodeDeleted {
 impl CodeInformation {
     /// The code, under whichever name it came.
     pub fn code(&self) -> Option<&str> {
-        self.code.as_deref().or(self.coupon_code.as_deref())
+        [&self.code, &self.coupon_code].into_iter().flatten().map(String::as_str).find(|code| !code.is_empty())
     }
 }
 
@@ -235,6 +235,14 @@ mod tests {
         let body = br#"{"code_information":{"code":"A","code_status":"DISPATCHED"},"coupon_information":{"stock_id":"1","coupon_code":"A","coupon_state":"USED"}}"#;
         let code = coupon_code("1", "A", Some("wx1")).parse(body).unwrap();
         assert_eq!(code.coupon_information.unwrap().coupon_state.as_deref(), Some("USED"));
+    }
+
+    #[test]
+    fn an_empty_code_is_none_and_the_other_name_counts() {
+        let code = |json: &str| serde_json::from_str::<CodeInformation>(json).unwrap().code().map(str::to_owned);
+        assert_eq!(code(r#"{"code":"","coupon_code":"A"}"#).as_deref(), Some("A"));
+        assert_eq!(code(r#"{"code":"A","coupon_code":"B"}"#).as_deref(), Some("A"));
+        assert_eq!(code(r#"{"code":"","coupon_code":null}"#), None);
     }
 
     #[test]
