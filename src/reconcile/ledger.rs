@@ -52,6 +52,8 @@ impl Asked {
 /// What every row of the night is made with.
 struct Night<'a> {
     date: DayNumber,
+    /// The first instant of the look-back.
+    from: Micros,
     end: Micros,
     terms: &'a Terms,
     asked: &'a Asked,
@@ -117,8 +119,9 @@ fn read_stocks(files: &DayFiles) -> Result<HashMap<String, Stock>, PartitionErro
 
 impl<'a> Night<'a> {
     fn open(terms: &'a Terms, files: &DayFiles, asked: &'a Asked) -> Result<Night<'a>, ReconcileError> {
+        let from = clock::start_of(terms.rules.lookback_start(files.date)).timestamp_micros();
         let end = clock::end_of(files.date).timestamp_micros();
-        Ok(Night { date: days(files.date), end, terms, asked, stocks: read_stocks(files)? })
+        Ok(Night { date: days(files.date), from, end, terms, asked, stocks: read_stocks(files)? })
     }
 
     fn push_row(
@@ -138,8 +141,8 @@ impl<'a> Night<'a> {
         let block = &mut blocks.previous;
         let has_left = |number: &str| orders.find(number, block).map(|found| found.is_none());
         let paid_claims = matching::paid_claims(&known.claims);
-        let order =
-            matched.and_then(|matched| OrderSide::of(matched, paid_claims, previous, has_left)).map_err(scratched)?;
+        let order = matched.and_then(|matched| OrderSide::of(matched, paid_claims, previous, self.from, has_left));
+        let order = order.map_err(scratched)?;
         let (stock_id, code) = known.key;
         let subsidy = Subsidy::of(self.terms, stock_id, &coupon, order.discount, &mut known.receipts, &known.returns);
         let asked_date = self.is_asked(&order, code).then_some(self.date).or_else(|| previous?.asked_date);

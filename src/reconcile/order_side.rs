@@ -1,7 +1,7 @@
 //! The order columns of a ledger row: what the passes found tonight, or, where orders left the look-back,
 //! what the previous row knew.
 
-use super::matching::Match;
+use super::matching::{Match, Pass};
 use super::order_book::{LineAmounts, Order};
 use super::wallet::PreviousRow;
 use crate::dataset::columns::Micros;
@@ -41,8 +41,23 @@ pub(super) struct BillRefund {
 impl<'a> OrderSide<'a> {
     /// The order columns after the passes. `paid_claims` are the claims of tonight's paid orders,
     /// `previous` is the coupon's row of the night before, `has_left` tells whether an order number is
-    /// no longer in the look-back.
+    /// no longer in the look-back, which begins at `from`.
     pub(super) fn of<E>(
+        matched: Match<'a>,
+        paid_claims: i64,
+        previous: Option<&PreviousRow<'a>>,
+        from: Micros,
+        has_left: impl FnOnce(&str) -> Result<bool, E>,
+    ) -> Result<OrderSide<'a>, E> {
+        let mut side = OrderSide::shown(matched, paid_claims, previous, has_left)?;
+        if side.paid_at.is_some_and(|paid_at| paid_at < from) {
+            side.hold_to_its_payment();
+        }
+        Ok(side)
+    }
+
+    /// What exports and bills of the look-back show of the order, else what was known of it.
+    fn shown<E>(
         matched: Match<'a>,
         paid_claims: i64,
         previous: Option<&PreviousRow<'a>>,
@@ -65,6 +80,23 @@ impl<'a> OrderSide<'a> {
             }
             Match::Nothing => OrderSide::default(),
         })
+    }
+
+    /// The lines of an order older than the look-back leave one by one, and those that are left may look fully refunded:
+    /// its payment in the bill, where that is known, must be refunded too.
+    fn hold_to_its_payment(&mut self) {
+        let Some(paid) = self.bill_paid else { return };
+        let reaches_payment = self.order_refund.max(self.bill_refund.amount).unwrap_or_default() >= paid;
+        if self.is_fully_refunded == Some(true) && !reaches_payment {
+            self.become_live();
+        }
+    }
+
+    fn become_live(&mut self) {
+        (self.is_fully_refunded, self.is_live) = (Some(false), Some(true));
+        if self.match_pass == Some(Pass::Claim.as_str()) {
+            self.claim_count = 1;
+        }
     }
 }
 

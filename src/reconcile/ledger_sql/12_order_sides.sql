@@ -6,15 +6,15 @@ SELECT m.*,
        CASE WHEN m.found_by = 'carried' THEN m.previous_match_pass ELSE m.found_by END AS match_pass,
        CASE WHEN m.found_by = 'carried' THEN m.previous_claim_count
             WHEN m.found_by IN ('claim', 'ambiguous') THEN m.live_claim_count
-            ELSE 0 END AS claim_count,
+            ELSE 0 END AS shown_claim_count,
        CASE WHEN m.found_by = 'carried' THEN m.previous_out_trade_no ELSE o.out_trade_no END AS out_trade_no,
        CASE WHEN m.found_by = 'carried' THEN m.previous_transaction_id ELSE o.transaction_id END AS transaction_id,
        CASE WHEN m.found_by = 'carried' THEN m.previous_order_openid ELSE o.openid END AS order_openid,
        CASE WHEN m.found_by = 'carried' THEN m.previous_order_merchant ELSE o.merchant END AS order_merchant,
        CASE WHEN m.found_by = 'carried' THEN m.previous_order_paid_at ELSE o.paid_at END AS order_paid_at,
-       CASE WHEN m.found_by = 'carried' THEN m.previous_order_live ELSE o.is_live END AS order_live,
+       CASE WHEN m.found_by = 'carried' THEN m.previous_order_live ELSE o.is_live END AS is_shown_live,
        CASE WHEN m.found_by = 'carried' THEN m.previous_order_fully_refunded
-            ELSE o.is_fully_refunded END AS order_fully_refunded,
+            ELSE o.is_fully_refunded END AS is_shown_refunded,
        CASE WHEN m.found_by = 'carried' THEN m.previous_goods_fen
             WHEN m.found_by = 'claim' THEN m.claim_goods_fen
             ELSE l.goods_fen END AS goods_fen,

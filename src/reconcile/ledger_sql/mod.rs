@@ -55,9 +55,10 @@ const VIEWS: &[View] = &[
     view!("order_hits", "10_order_hits.sql", true),
     view!("plain_lines", "11_plain_lines.sql", false),
     view!("order_sides", "12_order_sides.sql", false),
-    view!("use_delays", "13_use_delays.sql", false),
-    view!("coupon_ledger", "14_coupon_ledger.sql", true),
-    view!("footing", "15_footing.sql", false),
+    view!("held_orders", "13_held_orders.sql", false),
+    view!("use_delays", "14_use_delays.sql", false),
+    view!("coupon_ledger", "15_coupon_ledger.sql", true),
+    view!("footing", "16_footing.sql", false),
 ];
 
 /// Every view, each after those it reads.
