@@ -10,6 +10,7 @@ mod figures;
 mod flow;
 mod gate;
 mod html;
+mod once;
 mod pack;
 mod quarantine;
 mod refusal;
