@@ -206,7 +206,8 @@ AO = {
 PM = {
     "PM01": "select out_trade_no from o, p where paid_at::date >= p.first_day and bill_paid <> paid",
     "PM02": "select out_trade_no from o, p where live and paid > 0 and paid_at::date >= p.first_day and (not in_bill or not exists "
-    "(select 1 from payments_h b where trade_state = 'SUCCESS' and b.out_trade_no = o.out_trade_no and not exists "
+    "(select 1 from payments_h b where trade_state = 'SUCCESS' "
+    "and (b.out_trade_no = o.out_trade_no or b.transaction_id = o.transaction_id) and not exists "
     "(select 1 from payments_h r where r.transaction_id = b.transaction_id and r.trade_state = 'REVOKED'))) "
     "and (channel in (select name from channel) or not exists (select 1 from channel)) "
     "and (merchant is null or merchant = p.mchid or merchant in "
