@@ -19,14 +19,17 @@ SELECT l.stock_id AS stock_id,
          || COALESCE(n.out_trade_no, 'none') AS why,
        l.used_date AS event_date
 FROM coupons l
+CROSS JOIN params p
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'orders') k ON k.dt = l.used_date
+LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'orders') b
+  ON b.dt = CAST(l.used_at + INTERVAL '8' HOUR - p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE)
 LEFT JOIN order_totals a ON a.out_trade_no = l.associate_out_trade_no
 LEFT JOIN (SELECT openid, paid_date, MIN(out_trade_no) AS out_trade_no
            FROM order_totals
            WHERE is_paid
            GROUP BY openid, paid_date) n ON n.openid = l.openid AND n.paid_date = l.used_date
 WHERE l.state_on_date = 'USED'
-  AND (l.used_date IS NULL OR k.dt IS NOT NULL)
+  AND (l.used_date IS NULL OR (k.dt IS NOT NULL AND b.dt IS NOT NULL))
   AND l.associate_out_trade_no IS NOT NULL
   AND a.out_trade_no IS NULL
   AND (l.match_pass IS NULL OR l.match_pass = 'use_request')

@@ -20,10 +20,7 @@ SELECT l.stock_id AS stock_id,
          || ', the coupon is still USED' AS why,
        l.refunded_date AS event_date
 FROM coupons l
-CROSS JOIN params p
 WHERE l.order_fully_refunded
   AND l.state_on_date = 'USED'
   AND l.refunded_at IS NOT NULL
   AND (l.expire_at IS NULL OR l.refunded_at <= l.expire_at)
-  AND (l.paid_date >= p.lookback_start OR l.bill_paid_fen IS NULL
-       OR GREATEST(COALESCE(l.order_refund_fen, 0), COALESCE(l.refund_fen, 0)) >= l.bill_paid_fen)

@@ -24,9 +24,14 @@ SELECT r.out_subsidy_no AS out_subsidy_no,
        r.receipt_date AS event_date,
        l.used_date AS oldest_input_date
 FROM receipts r
+CROSS JOIN params p
 LEFT JOIN coupons l ON l.stock_id = r.stock_id AND l.coupon_code = r.coupon_code
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'orders') k ON k.dt = l.used_date
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'payments') d ON d.dt = l.used_date
+LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'orders') e
+  ON e.dt = CAST(l.used_at + INTERVAL '8' HOUR - p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE)
+LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'payments') g
+  ON g.dt = CAST(l.used_at + INTERVAL '8' HOUR - p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE)
 LEFT JOIN (SELECT DISTINCT transaction_id FROM order_totals) o ON o.transaction_id = r.transaction_id
 LEFT JOIN bill_payments b ON b.transaction_id = r.transaction_id
 LEFT JOIN bill_refunds f ON f.transaction_id = r.transaction_id
@@ -36,4 +41,4 @@ WHERE r.status <> 'FAIL'
   AND b.out_trade_no IS NULL
   AND f.out_trade_no IS NULL
   AND (l.transaction_id IS NULL OR l.transaction_id <> r.transaction_id)
-  AND (l.used_date IS NULL OR (k.dt IS NOT NULL AND d.dt IS NOT NULL))
+  AND (l.used_date IS NULL OR (k.dt IS NOT NULL AND d.dt IS NOT NULL AND e.dt IS NOT NULL AND g.dt IS NOT NULL))

@@ -24,7 +24,6 @@ SELECT l.stock_id AS stock_id,
          || ' fen returned' AS why,
        COALESCE(l.refunded_date, o.changed_date) AS event_date
 FROM coupons l
-CROSS JOIN params p
 LEFT JOIN order_totals o ON o.out_trade_no = l.out_trade_no
 LEFT JOIN (SELECT stock_id, coupon_code,
                   SUM(CASE WHEN status = 'RETURNING' THEN 1 ELSE 0 END) AS returning_count
@@ -36,7 +35,5 @@ LEFT JOIN (SELECT stock_id, coupon_code, COUNT(*) AS under_way_count
            GROUP BY stock_id, coupon_code) f ON f.stock_id = l.stock_id AND f.coupon_code = l.coupon_code
 WHERE l.order_fully_refunded
   AND l.subsidy_paid_fen > COALESCE(l.subsidy_returned_fen, 0)
-  AND (l.paid_date >= p.lookback_start OR l.bill_paid_fen IS NULL
-       OR GREATEST(COALESCE(l.order_refund_fen, 0), COALESCE(l.refund_fen, 0)) >= l.bill_paid_fen)
   AND COALESCE(r.returning_count, 0) = 0
   AND COALESCE(f.under_way_count, 0) = 0

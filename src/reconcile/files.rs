@@ -50,8 +50,17 @@ impl DayFiles {
 
     /// The latest published day before D.
     pub fn latest_before(&self, dataset: &str) -> Option<&Path> {
+        self.latest_entry(dataset).map(|(_, path)| path.as_path())
+    }
+
+    /// Which day that is.
+    pub(super) fn latest_day_before(&self, dataset: &str) -> Option<NaiveDate> {
+        self.latest_entry(dataset).map(|(date, _)| *date)
+    }
+
+    fn latest_entry(&self, dataset: &str) -> Option<&(NaiveDate, PathBuf)> {
         let days = self.history.get(dataset)?;
-        days.iter().filter(|(date, _)| *date < self.date).max_by_key(|(date, _)| *date).map(|(_, path)| path.as_path())
+        days.iter().filter(|(date, _)| *date < self.date).max_by_key(|(date, _)| *date)
     }
 
     /// The days from `from` up to and including D, ascending.

@@ -15,8 +15,8 @@ use super::footing::{Counts, Footing};
 use super::ledger_row::{LedgerBuilder, LedgerLine};
 use super::matching::{self, Trace};
 use super::observed;
-use super::order_book::{Lookup, OrderBook};
-use super::order_side::OrderSide;
+use super::order_book::OrderBook;
+use super::order_side::{self, LookBack, OrderSide};
 use super::parameters::days;
 use super::rules::Reads;
 use super::sides::{Known, Sides};
@@ -52,6 +52,8 @@ impl Asked {
 /// What every row of the night is made with.
 struct Night<'a> {
     date: DayNumber,
+    /// The first instant of the look-back.
+    from: Micros,
     end: Micros,
     terms: &'a Terms,
     asked: &'a Asked,
@@ -62,7 +64,7 @@ struct Night<'a> {
 #[derive(Default)]
 struct Blocks {
     passes: [Vec<u8>; 2],
-    previous: Vec<u8>,
+    look_back: order_side::Blocks,
 }
 
 /// Builds the ledger of `files.date` batch by batch, sorted by key; gives the control totals.
@@ -92,7 +94,7 @@ pub(super) fn build<E: From<ReconcileError>>(
     while sides.next_coupon()? {
         let known = sides.known(night.end, &mut counts);
         if known.is_anything() {
-            night.push_row(known, &orders.lookup, &mut blocks, &mut counts, &mut builder)?;
+            night.push_row(known, &orders, &mut blocks, &mut counts, &mut builder)?;
         }
         if builder.rows() >= ROWS_PER_BATCH {
             sink(batch(&mut builder)?)?;
@@ -118,14 +120,15 @@ fn read_stocks(files: &DayFiles) -> Result<HashMap<String, Stock>, PartitionErro
 
 impl<'a> Night<'a> {
     fn open(terms: &'a Terms, files: &DayFiles, asked: &'a Asked) -> Result<Night<'a>, ReconcileError> {
+        let from = clock::start_of(terms.rules.lookback_start(files.date)).timestamp_micros();
         let end = clock::end_of(files.date).timestamp_micros();
-        Ok(Night { date: days(files.date), end, terms, asked, stocks: read_stocks(files)? })
+        Ok(Night { date: days(files.date), from, end, terms, asked, stocks: read_stocks(files)? })
     }
 
     fn push_row(
         &self,
         mut known: Known<'_>,
-        orders: &Lookup,
+        orders: &OrderBook,
         blocks: &mut Blocks,
         counts: &mut Counts,
         builder: &mut LedgerBuilder,
@@ -135,12 +138,11 @@ impl<'a> Night<'a> {
         let trace =
             Trace { associate_out_trade_no: coupon.associate_out_trade_no, use_request_no: coupon.use_request_no };
         let pattern = self.terms.rules.use_request_pattern.as_ref();
-        let matched = matching::find_order(&known.claims, trace, orders, &mut blocks.passes, pattern);
-        let block = &mut blocks.previous;
-        let has_left = |number: &str| orders.find(number, block).map(|found| found.is_none());
+        let matched = matching::find_order(&known.claims, trace, &orders.lookup, &mut blocks.passes, pattern);
+        let look_back = LookBack { from: self.from, orders, blocks: &mut blocks.look_back };
         let paid_claims = matching::paid_claims(&known.claims);
-        let order =
-            matched.and_then(|matched| OrderSide::of(matched, paid_claims, previous, has_left)).map_err(scratched)?;
+        let order = matched.and_then(|matched| OrderSide::of(matched, paid_claims, previous, look_back));
+        let order = order.map_err(scratched)?;
         let (stock_id, code) = known.key;
         let subsidy = Subsidy::of(self.terms, stock_id, &coupon, order.discount, &mut known.receipts, &known.returns);
         let asked_date = self.is_asked(&order, code).then_some(self.date).or_else(|| previous?.asked_date);

@@ -1,8 +1,10 @@
 //! The order columns of a ledger row: what the passes found tonight, or, where orders left the look-back,
 //! what the previous row knew.
 
-use super::matching::Match;
-use super::order_book::{LineAmounts, Order};
+use std::io;
+
+use super::matching::{Match, Pass};
+use super::order_book::{LineAmounts, Order, OrderBook, RefundBlocks, Refunded};
 use super::wallet::PreviousRow;
 use crate::dataset::columns::Micros;
 use crate::money::Fen;
@@ -30,6 +32,21 @@ pub(super) struct OrderSide<'a> {
     pub(super) bill_refund: BillRefund,
 }
 
+/// What the order side asks of exports and bills.
+pub(super) struct LookBack<'w> {
+    /// Its first instant.
+    pub(super) from: Micros,
+    pub(super) orders: &'w OrderBook,
+    pub(super) blocks: &'w mut Blocks,
+}
+
+/// Memory for what is read of them.
+#[derive(Default)]
+pub(super) struct Blocks {
+    orders: Vec<u8>,
+    refunds: RefundBlocks,
+}
+
 /// What the bill refunded of the order.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct BillRefund {
@@ -38,22 +55,47 @@ pub(super) struct BillRefund {
     pub(super) last_at: Option<Micros>,
 }
 
+impl LookBack<'_> {
+    /// Whether an order is not in it, or no longer.
+    fn has_left(&mut self, out_trade_no: &str) -> io::Result<bool> {
+        Ok(self.orders.lookup.find(out_trade_no, &mut self.blocks.orders)?.is_none())
+    }
+
+    /// What its bills refunded of an order.
+    fn refunded(&mut self, transaction_id: Option<&str>, out_trade_no: &str) -> io::Result<Option<Refunded<'_>>> {
+        self.orders.refunded.of(transaction_id, out_trade_no, &mut self.blocks.refunds)
+    }
+}
+
 impl<'a> OrderSide<'a> {
     /// The order columns after the passes. `paid_claims` are the claims of tonight's paid orders,
-    /// `previous` is the coupon's row of the night before, `has_left` tells whether an order number is
-    /// no longer in the look-back.
-    pub(super) fn of<E>(
+    /// `previous` is the coupon's row of the night before.
+    pub(super) fn of(
         matched: Match<'a>,
         paid_claims: i64,
         previous: Option<&PreviousRow<'a>>,
-        has_left: impl FnOnce(&str) -> Result<bool, E>,
-    ) -> Result<OrderSide<'a>, E> {
-        if let Some(row) = previous
-            && outlives(row, &matched, paid_claims, has_left)?
-        {
-            return Ok(carried(row));
+        mut look_back: LookBack<'_>,
+    ) -> io::Result<OrderSide<'a>> {
+        let outlived = match previous {
+            Some(row) if outlives(row, &matched, paid_claims, |number| look_back.has_left(number))? => Some(row),
+            _ => None,
+        };
+        let mut side = outlived.map_or_else(|| OrderSide::shown(matched, previous), carried);
+        let Some(number) = side.out_trade_no else { return Ok(side) };
+        let is_old = side.paid_at.is_some_and(|paid_at| paid_at < look_back.from);
+        let shown = side.refunded();
+        if let Some(row) = previous.filter(|row| row.out_trade_no == Some(number) && (is_old || outlived.is_some())) {
+            side.bill_refund = BillRefund::of_previous(row).with(look_back.refunded(side.transaction_id, number)?);
         }
-        Ok(match matched {
+        if is_old {
+            side.hold_to_its_payment(shown);
+        }
+        Ok(side)
+    }
+
+    /// What exports and bills of the look-back show of the order.
+    fn shown(matched: Match<'a>, previous: Option<&PreviousRow<'a>>) -> OrderSide<'a> {
+        match matched {
             Match::Found { pass, claim_count, order, amounts } => {
                 let mut side = found(&order, amounts, previous);
                 side.match_pass = Some(pass.as_str());
@@ -64,19 +106,44 @@ impl<'a> OrderSide<'a> {
                 OrderSide { match_pass: Some(AMBIGUOUS), claim_count, ..OrderSide::default() }
             }
             Match::Nothing => OrderSide::default(),
-        })
+        }
+    }
+
+    /// What was refunded of the order, by its export or by the bills.
+    fn refunded(&self) -> Fen {
+        self.order_refund.max(self.bill_refund.amount).unwrap_or_default()
+    }
+
+    /// The lines of an order older than the look-back leave one by one, and those that are left may look fully refunded:
+    /// its payment in the bill, where that is known, must be refunded too. And the refunds of such an order may come together
+    /// only here, those that left and those of tonight, though neither what the look-back shows nor what was known of it
+    /// (`shown`) reaches the payment.
+    fn hold_to_its_payment(&mut self, shown: Fen) {
+        let Some(paid) = self.bill_paid else { return };
+        let (was_refunded, is_refunded) = (self.is_fully_refunded == Some(true), self.refunded() >= paid);
+        let has_become_refunded = !was_refunded && paid > Fen::ZERO && shown < paid && is_refunded;
+        if has_become_refunded || (was_refunded && !is_refunded) {
+            self.become_live(!is_refunded);
+        }
+    }
+
+    fn become_live(&mut self, is_live: bool) {
+        (self.is_live, self.is_fully_refunded) = (Some(is_live), Some(!is_live));
+        if self.match_pass == Some(Pass::Claim.as_str()) {
+            self.claim_count = i64::from(is_live);
+        }
     }
 }
 
 /// Whether what the row of the night before knew of the order tells more than the passes tonight: its
 /// order has left the look-back, and they found none, or only a refunded one beside its live one; or
 /// several live orders claimed the coupon, and claims have left.
-fn outlives<E>(
+fn outlives(
     row: &PreviousRow<'_>,
     matched: &Match<'_>,
     paid_claims: i64,
-    has_left: impl FnOnce(&str) -> Result<bool, E>,
-) -> Result<bool, E> {
+    has_left: impl FnOnce(&str) -> io::Result<bool>,
+) -> io::Result<bool> {
     let is_better = match matched {
         Match::Ambiguous { .. } => false,
         _ if row.match_pass == Some(AMBIGUOUS) => return Ok(paid_claims < row.claim_count),
@@ -106,7 +173,7 @@ fn found<'a>(order: &Order<'a>, amounts: Option<LineAmounts>, previous: Option<&
         paid: amounts.map(|amounts| amounts.paid),
         order_refund: Some(order.refund),
         bill_paid: order.bill_paid.or_else(|| previous?.bill_paid_fen),
-        bill_refund: BillRefund::of(order).or_earlier(previous.map(BillRefund::of_previous)),
+        bill_refund: BillRefund::of(order),
     }
 }
 
@@ -140,8 +207,19 @@ impl BillRefund {
         BillRefund { amount: row.refund_fen, count: row.refund_count, last_at: row.refunded_at }
     }
 
-    /// Refund rows leave the look-back before the order does; what was refunded stays refunded.
-    fn or_earlier(self, earlier: Option<BillRefund>) -> BillRefund {
-        earlier.filter(|earlier| earlier.amount > self.amount).unwrap_or(self)
+    /// Refunds leave the look-back one by one, and of an order that left nobody has told of those that came since: what
+    /// yesterday's row knew and what was first listed after it are all of them. Of a refund it did not know for another
+    /// reason, as one of a bill that was late, the look-back (`seen`) may show more.
+    fn with(self, seen: Option<Refunded<'_>>) -> BillRefund {
+        let Some(seen) = seen else { return self };
+        let last_at = self.last_at.max(seen.last_at);
+        let all = match self.amount {
+            None if seen.fresh_count == 0 => None,
+            amount => Some(amount.unwrap_or_default() + seen.fresh),
+        };
+        if all < Some(seen.fen) {
+            return BillRefund { amount: Some(seen.fen), count: seen.count, last_at };
+        }
+        BillRefund { amount: all, count: self.count + seen.fresh_count, last_at }
     }
 }

@@ -1,11 +1,14 @@
 //! Every coupon that was used or that an order names, with order, payment, refunds and what is wrong
-//! with it; matched ones too, so that the list foots with the redemptions.
+//! with it; matched ones too, so that the list foots with the redemptions. What coupons share stands on the first of
+//! them, so that the columns sum up.
 
 use super::broken::Broken;
 use super::coupon::{Coupon, instant};
+use super::once::Share;
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
 use crate::job::Language;
+use crate::money::Fen;
 
 /// `associated_orders.csv`.
 pub(super) const TABLE: Table =
@@ -44,7 +47,13 @@ pub(super) fn lists(row: &Coupon<'_>) -> bool {
     row.state_on_date == Some("USED") || row.match_pass.is_some() || row.claim_count > 0
 }
 
-pub(super) fn row<'a>(language: Language, it: &Coupon<'a>, broken: &'a Broken<'_>) -> [Cell<'a>; COLUMNS.len()] {
+pub(super) fn row<'a>(
+    language: Language,
+    it: &Coupon<'a>,
+    broken: &'a Broken<'_>,
+    share: Share,
+) -> [Cell<'a>; COLUMNS.len()] {
+    let of_line = |amount: Option<Fen>| Cell::Yuan(amount.filter(|_| share.has_line));
     let state = it.state_on_date.unwrap_or_default();
     let pass = it.match_pass.unwrap_or_default();
     let result = if broken.is_empty() { "agrees" } else { "differs" };
@@ -61,17 +70,17 @@ pub(super) fn row<'a>(language: Language, it: &Coupon<'a>, broken: &'a Broken<'_
         Cell::maybe_id(it.transaction_id),
         Cell::maybe_id(it.order_merchant),
         Cell::Time(it.order_paid_at.map(instant)),
-        Cell::Yuan(it.goods_fen),
-        Cell::Yuan(it.discount_fen),
+        of_line(it.goods_fen),
+        of_line(it.discount_fen),
         Cell::Yuan(it.expected_discount_fen),
-        Cell::Yuan(it.paid_fen),
+        of_line(it.paid_fen),
         Cell::Yuan(it.bill_paid_fen),
         Cell::Yuan(it.order_refund_fen),
         Cell::Yuan(it.refund_fen),
         Cell::Count(Some(it.refund_count)),
         Cell::Time(it.refunded_at.map(instant)),
         Cell::Time(it.returned_at.map(instant)),
-        Cell::Yuan(Some(broken.at_risk_of_coupon())),
+        Cell::Yuan(share.at_risk),
         Cell::text(broken.rules()),
         broken.ids(),
     ]

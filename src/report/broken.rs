@@ -60,6 +60,11 @@ impl<'a> Broken<'a> {
         self.breaks.is_empty()
     }
 
+    /// By rule and id.
+    pub(super) fn breaks(&self) -> &[&'a Break] {
+        &self.breaks
+    }
+
     /// Those that `holds` is true of.
     pub(super) fn only(&self, holds: impl Fn(&Break) -> bool) -> Broken<'a> {
         Broken { breaks: self.breaks.iter().copied().filter(|it| holds(it)).collect() }

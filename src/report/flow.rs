@@ -76,7 +76,7 @@ pub struct FlowLine {
 pub struct FlowTally {
     /// Coupons.
     pub coupons: i64,
-    /// Σ discount on their orders.
+    /// Σ discount on their orders, a line that several coupons were used under once.
     pub discount_fen: Fen,
     /// Σ subsidy the programmes owe.
     pub subsidy_expected_fen: Fen,
@@ -91,12 +91,13 @@ pub struct FlowTally {
 pub(super) struct Flow(BTreeMap<(CouponEnd, OrderEnd, SubsidyEnd), FlowTally>);
 
 impl Flow {
-    pub(super) fn add(&mut self, row: &Coupon<'_>, broken: &Broken<'_>) {
+    /// Adds a coupon; `has_line` says whether the amounts of its order line count here.
+    pub(super) fn add(&mut self, row: &Coupon<'_>, broken: &Broken<'_>, has_line: bool) {
         let coupon = coupon_end(row.state_on_date);
         let tally = self.0.entry((coupon, order_end(row, broken), subsidy_end(row))).or_default();
         let or_zero = Option::unwrap_or_default;
         tally.coupons += 1;
-        tally.discount_fen += or_zero(row.discount_fen);
+        tally.discount_fen += or_zero(row.discount_fen.filter(|_| has_line));
         tally.subsidy_expected_fen += or_zero(row.subsidy_expected_fen);
         tally.subsidy_paid_fen += or_zero(row.subsidy_paid_fen);
         tally.subsidy_returned_fen += or_zero(row.subsidy_returned_fen);

@@ -12,6 +12,7 @@ mod flow;
 mod gate;
 mod html;
 mod input;
+mod once;
 mod pack;
 mod quarantine;
 mod refusal;

@@ -14,6 +14,7 @@ use super::error::{ReportError, WORKBOOK};
 use super::figures::Summary;
 use super::flow::Flow;
 use super::input::PackInput;
+use super::once::{Once, Share};
 use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
 use super::workbook::Book;
@@ -111,6 +112,7 @@ struct Batch<'a> {
 struct Told<'a> {
     broken: Broken<'a>,
     receipts: Vec<SubsidyPayment>,
+    share: Share,
 }
 
 impl<'a> Batch<'a> {
@@ -149,7 +151,7 @@ impl<S: Shelf> Pack<'_, S> {
         L: Iterator<Item = Result<RecordBatch, PartitionError>> + Send,
         P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
     {
-        let index = BrokenIndex::of(self.input.breaks);
+        let (index, mut once) = (BrokenIndex::of(self.input.breaks), Once::default());
         let mut receipts = Receipts::collect(books.receipts, end_of(self.input.date), self.input.scratch)?;
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
         let mut owed = self.begin(&subsidies::TABLE, &[])?;
@@ -158,10 +160,14 @@ impl<S: Shelf> Pack<'_, S> {
             let batch = batch?;
             let coupons = CouponColumns::of(&batch)?;
             let rows = (0..batch.num_rows()).map(|place| coupons.row(place));
-            let told = rows.map(|row| Ok(Told { broken: index.of_coupon(&row), receipts: receipts.of(&row)? }));
+            let told = rows.map(|row| {
+                let broken = index.of_coupon(&row);
+                let share = if associated_orders::lists(&row) { once.of(&row, &broken) } else { Share::default() };
+                Ok(Told { broken, receipts: receipts.of(&row)?, share })
+            });
             let told = told.collect::<Result<_, ReportError>>()?;
             let batch = Batch { coupons, told };
-            batch.coupons().for_each(|(row, told)| flow.add(&row, &told.broken));
+            batch.coupons().for_each(|(row, told)| flow.add(&row, &told.broken, told.share.has_line));
             Ok::<_, ReportError>(batch)
         });
         ahead::each(batches, BATCHES_AHEAD, |batch| self.list(&batch?, &mut orders, &mut owed))?;
@@ -179,7 +185,8 @@ impl<S: Shelf> Pack<'_, S> {
     ) -> Result<(), ReportError> {
         let language = self.input.settings.language;
         let used = batch.coupons().filter(|(row, _)| associated_orders::lists(row));
-        let used: Vec<_> = used.map(|(row, told)| associated_orders::row(language, &row, &told.broken)).collect();
+        let used = used.map(|(row, told)| associated_orders::row(language, &row, &told.broken, told.share));
+        let used: Vec<_> = used.collect();
         orders.lines(&mut self.book, &used)?;
         let lines: Vec<_> = batch.coupons().flat_map(|(row, told)| told.owed(&row)).collect();
         let lines: Vec<_> =

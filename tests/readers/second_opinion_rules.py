@@ -205,7 +205,10 @@ AO = {
 
 PM = {
     "PM01": "select out_trade_no from o, p where paid_at::date >= p.first_day and bill_paid <> paid",
-    "PM02": "select out_trade_no from o, p where live and paid > 0 and not in_bill and paid_at::date >= p.first_day "
+    "PM02": "select out_trade_no from o, p where live and paid > 0 and paid_at::date >= p.first_day and (not in_bill or not exists "
+    "(select 1 from payments_h b where trade_state = 'SUCCESS' "
+    "and (b.out_trade_no = o.out_trade_no or b.transaction_id = o.transaction_id) and not exists "
+    "(select 1 from payments_h r where r.transaction_id = b.transaction_id and r.trade_state = 'REVOKED'))) "
     "and (channel in (select name from channel) or not exists (select 1 from channel)) "
     "and (merchant is null or merchant = p.mchid or merchant in "
     "(select mchid from payments_h union select sub_mchid from payments_h where sub_mchid is not null))",
@@ -237,7 +240,7 @@ SU = {
     "coalesce(case when status = 'RETURNING' then (select max(return_create_time) from giving_back t "
     "where t.subsidy_receipt_id = r.subsidy_receipt_id) end, create_time) > to_hours(p.stuck_hours)",
     "SU10": "select out_subsidy_no from receipt r where status = 'FAIL' and not exists (select 1 from receipt l "
-    "where l.live and l.stock_id = r.stock_id and l.coupon_code = r.coupon_code and l.create_time > r.create_time)",
+    "where (l.live or l.status = 'FULL_RETURN') and l.stock_id = r.stock_id and l.coupon_code = r.coupon_code and l.create_time > r.create_time)",
     "SU11": "select out_subsidy_no from ledger_line where coalesce(subsidy_return_receipt_id, '') = '' "
     "and out_subsidy_no not in (select out_subsidy_no from receipt)",
     "SU12": "select out_subsidy_no from receipt where out_subsidy_no not in (select out_subsidy_no from ledger_line)",

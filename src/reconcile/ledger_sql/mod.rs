@@ -54,10 +54,12 @@ const VIEWS: &[View] = &[
     view!("coupon_sides", "09_coupon_sides.sql", true),
     view!("order_hits", "10_order_hits.sql", true),
     view!("plain_lines", "11_plain_lines.sql", false),
-    view!("order_sides", "12_order_sides.sql", false),
-    view!("use_delays", "13_use_delays.sql", false),
-    view!("coupon_ledger", "14_coupon_ledger.sql", true),
-    view!("footing", "15_footing.sql", false),
+    view!("refund_news", "12_refund_news.sql", true),
+    view!("order_sides", "13_order_sides.sql", false),
+    view!("held_orders", "14_held_orders.sql", false),
+    view!("use_delays", "15_use_delays.sql", false),
+    view!("coupon_ledger", "16_coupon_ledger.sql", true),
+    view!("footing", "17_footing.sql", false),
 ];
 
 /// Every view, each after those it reads.

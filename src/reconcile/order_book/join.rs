@@ -245,8 +245,8 @@ impl Join {
             return self.apart.order(id, lines, &same_number);
         }
         let of_number = OfNumber::of(same_number.iter().copied());
-        let refunded = self.refunds.of(&totals, &mut self.refund_blocks)?;
-        BillSide::of(found, of_number, refunded).pack(bill);
+        let refunded = self.refunds.of(totals.transaction_id, totals.out_trade_no, &mut self.refund_blocks);
+        BillSide::of(found, of_number, refunded.map_err(scratched)?).pack(bill);
         Ok(())
     }
 
@@ -270,7 +270,7 @@ impl Join {
             self.payment_rows.count(Tally { rows: 1, fen: row.fen }, has_order);
         }
         let refunds = self.refund_rows.finish().map_err(scratched)?;
-        output.finish(self.payment_rows, refunds)
+        output.finish(self.payment_rows, (self.refunds, refunds))
     }
 }
 

@@ -26,9 +26,10 @@ use chrono::NaiveDate;
 use bill::PaymentColumns;
 use join::Join;
 use order::LineColumns;
-use refunds::{RefundColumns, Refunds};
+use refunds::RefundColumns;
 
 pub(super) use lookup::Lookup;
+pub(super) use refunds::{RefundBlocks, Refunded, Refunds};
 pub(super) use source_files::source_files;
 pub(super) use table::path_of as table;
 
@@ -41,6 +42,7 @@ use super::tally::{BillRows, Tally};
 use crate::dataset::columns::Columns;
 use crate::dataset::columns::Micros;
 use crate::money::Fen;
+use crate::record::{LedgerRow, Record};
 use crate::sorter::{CellPacker, Sorted, Unpacker};
 
 /// The views this module computes.
@@ -85,6 +87,8 @@ pub(super) struct OrderBook {
     pub(super) claims: Sorted,
     /// Orders by number.
     pub(super) lookup: Lookup,
+    /// What the bills refunded, by transaction and by number.
+    pub(super) refunded: Refunds,
     /// Lines that name a coupon.
     pub(super) lines: Tally,
     /// Payment rows of the bills.
@@ -153,7 +157,8 @@ impl OrderBook {
         reads: &Reads,
     ) -> Result<OrderBook, ReconcileError> {
         let (bills, exports) = (files.window("payments", from), files.window("orders", from));
-        let (refunds, refund_rows) = Refunds::read(&files.window("refunds", from), scratch)?;
+        let known_to = files.latest_day_before(LedgerRow::DATASET);
+        let (refunds, refund_rows) = Refunds::read(&files.window("refunds", from), known_to, scratch)?;
         let payments = payments::sort(&bills, scratch, reads)?;
         let lines = cursor::count_rows(exports.iter().map(|(_, path)| *path))?;
         let mut join = Join::new(scratch, refunds, refund_rows, payments, lines, reads)?;

@@ -7,6 +7,7 @@ use std::sync::mpsc::Receiver;
 use super::join::{Joined, Settled};
 use super::lookup::{Lookup, LookupWriter, OrdersByNumber};
 use super::order::Line;
+use super::refunds::Refunds;
 use super::table::{LinesRow, LinesTable, TotalsRow, TotalsTable, path_of, torn};
 use super::{LineAmounts, OrderBook, by_text};
 use crate::clock::business_day;
@@ -95,13 +96,18 @@ impl Output {
     }
 
     /// Closes everything, beside the rows of the bills.
-    pub(super) fn finish(self, payments: BillRows, refunds: BillRows) -> Result<OrderBook, ReconcileError> {
+    pub(super) fn finish(
+        self,
+        payments: BillRows,
+        (refunded, refunds): (Refunds, BillRows),
+    ) -> Result<OrderBook, ReconcileError> {
         self.totals.finish().map_err(torn)?;
         self.lines.finish().map_err(torn)?;
         let late = self.late.finish(&self.scratch).map_err(scratched)?;
         Ok(OrderBook {
             claims: self.claims.finish().map_err(scratched)?,
             lookup: Lookup::of([self.lookup, late]).map_err(scratched)?,
+            refunded,
             lines: self.coupon_lines,
             payments,
             refunds,

@@ -19,6 +19,7 @@ use crate::reconcile::cursor;
 use crate::reconcile::error::{ReconcileError, scratched};
 use crate::reconcile::grouped::{Grouped, row as packed, sorter};
 use crate::reconcile::merge::{DayMerge, Keyed};
+use crate::reconcile::parameters::days;
 use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::tally::{BillRows, Tally};
 use crate::reconcile::text_hash::hash;
@@ -44,13 +45,17 @@ impl Keyed for RefundColumns {
 
 /// What the bills refunded of one payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Refunded<'a> {
+pub(in crate::reconcile) struct Refunded<'a> {
     pub(super) transaction_id: &'a str,
     pub(super) out_trade_no: &'a str,
-    pub(super) fen: Fen,
-    pub(super) count: i64,
-    pub(super) last_at: Option<Micros>,
+    pub(in crate::reconcile) fen: Fen,
+    pub(in crate::reconcile) count: i64,
+    pub(in crate::reconcile) last_at: Option<Micros>,
     pub(super) day: Option<DayNumber>,
+    /// Of `fen` what was first listed after the ledger of the night before: that ledger's sums do not have it.
+    pub(in crate::reconcile) fresh: Fen,
+    /// Of `count` likewise.
+    pub(in crate::reconcile) fresh_count: i64,
 }
 
 impl<'a> Refunded<'a> {
@@ -62,6 +67,8 @@ impl<'a> Refunded<'a> {
             count: self.count + other.count,
             last_at: self.last_at.max(other.last_at),
             day: self.day.max(other.day),
+            fresh: self.fresh + other.fresh,
+            fresh_count: self.fresh_count + other.fresh_count,
         }
     }
 
@@ -88,6 +95,8 @@ impl<'a> Refunded<'a> {
         cells.integer(self.count);
         cells.maybe_integer(self.last_at);
         cells.maybe_integer(self.day.map(i64::from));
+        cells.integer(self.fresh.0);
+        cells.integer(self.fresh_count);
     }
 
     pub(super) fn unpack(cells: &mut Unpacker<'a>) -> Refunded<'a> {
@@ -98,6 +107,8 @@ impl<'a> Refunded<'a> {
             count: cells.integer(),
             last_at: cells.maybe_integer(),
             day: cells.maybe_integer().map(|day| DayNumber::try_from(day).expect("a packed day")),
+            fresh: Fen(cells.integer()),
+            fresh_count: cells.integer(),
         }
     }
 }
@@ -148,23 +159,28 @@ impl<K: FiledBy> Filing for Filed<K> {
 
 /// Memory for what is read of refunds while they are looked at.
 #[derive(Debug, Default)]
-pub(super) struct RefundBlocks([Vec<u8>; 2]);
+pub(in crate::reconcile) struct RefundBlocks([Vec<u8>; 2]);
 
 /// The refunds of the look-back.
-pub(super) struct Refunds {
+pub(in crate::reconcile) struct Refunds {
     by_transaction: Lookup<Filed<Transaction>>,
     by_number: Lookup<Filed<OrderNumber>>,
 }
 
 impl Refunds {
     /// Reads the refunds of the bills: a refund listed twice counts once, one that failed not at all. Writes the table of
-    /// the view `bill_refunds` into `scratch`; gives the rows too.
-    pub(super) fn read(window: &[(NaiveDate, &Path)], scratch: &Path) -> Result<(Refunds, RefundRows), ReconcileError> {
+    /// the view `bill_refunds` into `scratch`; gives the rows too. What is first listed after `known_to` is fresh.
+    pub(super) fn read(
+        window: &[(NaiveDate, &Path)],
+        known_to: Option<NaiveDate>,
+        scratch: &Path,
+    ) -> Result<(Refunds, RefundRows), ReconcileError> {
+        let known_to = known_to.map(days);
         let mut bills = DayMerge::<RefundColumns>::open("refunds", window)?;
         let count = cursor::count_rows(window.iter().map(|(_, path)| *path))?;
         let (mut rows, mut refunds) = (RowsRead::expecting(count, scratch), sorter(scratch));
         while let Some(refund) = Refund::take(&mut bills, |row| rows.add(row))? {
-            let refunded = refund.refunded();
+            let refunded = refund.refunded(known_to);
             if !refund.has_failed {
                 refunds
                     .push(&packed(by_text(refunded.transaction_id), |cells| refunded.pack(cells)))
@@ -192,16 +208,16 @@ impl Refunds {
         Ok(Refunds { by_transaction: Lookup::of([by_transaction]).map_err(scratched)?, by_number })
     }
 
-    /// What was refunded of the payment, else of the order's number.
-    pub(super) fn of<'a>(
+    /// What was refunded of an order's payment, else of its number.
+    pub(in crate::reconcile) fn of<'a>(
         &'a self,
-        order: &Totals<'_>,
+        transaction_id: Option<&str>,
+        out_trade_no: &str,
         RefundBlocks([of_transaction, of_number]): &'a mut RefundBlocks,
-    ) -> Result<Option<Refunded<'a>>, ReconcileError> {
-        let of_payment = order.transaction_id.map(|id| self.by_transaction.find(id, of_transaction)).transpose();
-        match of_payment.map_err(scratched)?.flatten() {
+    ) -> io::Result<Option<Refunded<'a>>> {
+        match transaction_id.map(|id| self.by_transaction.find(id, of_transaction)).transpose()?.flatten() {
             Some(refunded) => Ok(Some(refunded)),
-            None => self.by_number.find(order.out_trade_no, of_number).map_err(scratched),
+            None => self.by_number.find(out_trade_no, of_number),
         }
     }
 }
@@ -222,7 +238,8 @@ struct Refund {
     out_trade_no: String,
     fen: Option<Fen>,
     last_at: Option<Micros>,
-    day: Option<DayNumber>,
+    /// First and last day of a bill that lists it.
+    days: Option<(DayNumber, DayNumber)>,
     has_failed: bool,
 }
 
@@ -247,19 +264,23 @@ impl Refund {
         self.has_failed |= row.refund_status == Some("FAIL");
         self.fen = self.fen.max(Some(row.applied_refund_fen));
         self.last_at = self.last_at.max(Some(row.accepted_time));
-        self.day = self.day.max(Some(day));
+        self.days = Some(self.days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
         larger(&mut self.transaction_id, row.transaction_id);
         larger(&mut self.out_trade_no, row.out_trade_no);
     }
 
-    fn refunded(&self) -> Refunded<'_> {
+    fn refunded(&self, known_to: Option<DayNumber>) -> Refunded<'_> {
+        let is_fresh = self.days.map(|(first, _)| first) > known_to;
+        let fen = self.fen.unwrap_or_default();
         Refunded {
             transaction_id: &self.transaction_id,
             out_trade_no: &self.out_trade_no,
-            fen: self.fen.unwrap_or_default(),
+            fen,
             count: 1,
             last_at: self.last_at,
-            day: self.day,
+            day: self.days.map(|(_, last)| last),
+            fresh: if is_fresh { fen } else { Fen::ZERO },
+            fresh_count: i64::from(is_fresh),
         }
     }
 }

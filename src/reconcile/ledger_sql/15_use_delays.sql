@@ -1,4 +1,4 @@
--- The order sides with used_after_paid_seconds: whole seconds from the payment to the use, without their
+-- The orders of the coupons with used_after_paid_seconds: whole seconds from the payment to the use, without their
 -- fraction as a cut, negative where the use came first. Engines agree neither on the difference of two
 -- times nor on a time as a number, so the days are counted from the calendar (the years begin in March),
 -- the seconds from the clock, and the fraction by comparing.
@@ -34,4 +34,4 @@ FROM (SELECT d.*,
                          CAST(EXTRACT(YEAR FROM o.order_paid_at) AS BIGINT)
                            - CASE WHEN EXTRACT(MONTH FROM o.order_paid_at) < 3 THEN 1 ELSE 0 END AS paid_year,
                          (CAST(EXTRACT(MONTH FROM o.order_paid_at) AS BIGINT) + 9) % 12 AS paid_month
-                  FROM order_sides o) c) d) s
+                  FROM held_orders o) c) d) s

@@ -1,20 +1,21 @@
 -- The order of each coupon: by claim, association or use request, the first that hits. Two live claims are
 -- ambiguous and have none. Where nothing hits, or a refunded order does, the live order that left the
 -- look-back stays as it was known; and so does an ambiguity when claims have left.
--- Bill rows leave the look-back before the order does: what was paid and refunded stays so.
+-- The payment leaves the look-back before the order does: what was paid stays so. Of refunds what the look-back
+-- shows, or what was known (shown_…).
 SELECT m.*,
        CASE WHEN m.found_by = 'carried' THEN m.previous_match_pass ELSE m.found_by END AS match_pass,
        CASE WHEN m.found_by = 'carried' THEN m.previous_claim_count
             WHEN m.found_by IN ('claim', 'ambiguous') THEN m.live_claim_count
-            ELSE 0 END AS claim_count,
+            ELSE 0 END AS shown_claim_count,
        CASE WHEN m.found_by = 'carried' THEN m.previous_out_trade_no ELSE o.out_trade_no END AS out_trade_no,
        CASE WHEN m.found_by = 'carried' THEN m.previous_transaction_id ELSE o.transaction_id END AS transaction_id,
        CASE WHEN m.found_by = 'carried' THEN m.previous_order_openid ELSE o.openid END AS order_openid,
        CASE WHEN m.found_by = 'carried' THEN m.previous_order_merchant ELSE o.merchant END AS order_merchant,
        CASE WHEN m.found_by = 'carried' THEN m.previous_order_paid_at ELSE o.paid_at END AS order_paid_at,
-       CASE WHEN m.found_by = 'carried' THEN m.previous_order_live ELSE o.is_live END AS order_live,
+       CASE WHEN m.found_by = 'carried' THEN m.previous_order_live ELSE o.is_live END AS is_shown_live,
        CASE WHEN m.found_by = 'carried' THEN m.previous_order_fully_refunded
-            ELSE o.is_fully_refunded END AS order_fully_refunded,
+            ELSE o.is_fully_refunded END AS is_shown_refunded,
        CASE WHEN m.found_by = 'carried' THEN m.previous_goods_fen
             WHEN m.found_by = 'claim' THEN m.claim_goods_fen
             ELSE l.goods_fen END AS goods_fen,
@@ -29,17 +30,10 @@ SELECT m.*,
             WHEN m.previous_out_trade_no = o.out_trade_no THEN COALESCE(o.bill_paid_fen, m.previous_bill_paid_fen)
             ELSE o.bill_paid_fen END AS bill_paid_fen,
        CASE WHEN m.found_by = 'carried' THEN m.previous_refund_fen
-            WHEN m.previous_out_trade_no = o.out_trade_no AND m.previous_refund_fen IS NOT NULL
-                 AND (o.bill_refund_count = 0 OR m.previous_refund_fen > o.bill_refund_fen) THEN m.previous_refund_fen
-            WHEN o.bill_refund_count > 0 THEN o.bill_refund_fen END AS refund_fen,
-       CASE WHEN m.found_by = 'carried' THEN m.previous_refunded_at
-            WHEN m.previous_out_trade_no = o.out_trade_no AND m.previous_refund_fen IS NOT NULL
-                 AND (o.bill_refund_count = 0 OR m.previous_refund_fen > o.bill_refund_fen) THEN m.previous_refunded_at
-            ELSE o.bill_refunded_at END AS refunded_at,
+            WHEN o.bill_refund_count > 0 THEN o.bill_refund_fen END AS shown_refund_fen,
+       CASE WHEN m.found_by = 'carried' THEN m.previous_refunded_at ELSE o.bill_refunded_at END AS shown_refunded_at,
        CASE WHEN m.found_by = 'carried' THEN m.previous_refund_count
-            WHEN m.previous_out_trade_no = o.out_trade_no AND m.previous_refund_fen IS NOT NULL
-                 AND (o.bill_refund_count = 0 OR m.previous_refund_fen > o.bill_refund_fen) THEN m.previous_refund_count
-            ELSE COALESCE(o.bill_refund_count, 0) END AS refund_count
+            ELSE COALESCE(o.bill_refund_count, 0) END AS shown_refund_count
 FROM (SELECT f.*,
              CASE WHEN f.live_claim_count > 1 THEN 'ambiguous'
                   WHEN f.previous_match_pass = 'ambiguous'

@@ -1,0 +1,100 @@
+//! What several coupons share stands on the first of them, so that columns sum up: the order line that coupons were used
+//! under without being named by it, and the money at risk by a break of their order or payment.
+
+use std::collections::HashSet;
+
+use super::broken::Broken;
+use super::coupon::Coupon;
+use crate::fingerprints::Fingerprints;
+use crate::money::Fen;
+use crate::record::Break;
+
+/// What has its place already, while coupons come one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Once<'a> {
+    /// Orders whose line that names no coupon has stood.
+    lines: Fingerprints,
+    /// Ids of breaks of orders and payments.
+    breaks: HashSet<&'a str>,
+}
+
+/// Which of it stands on a coupon.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Share {
+    /// Whether the amounts of its order line do.
+    pub(super) has_line: bool,
+    /// Money at risk by its own breaks and by those of its order and payment that stand here; none where those it names
+    /// all stand on another coupon.
+    pub(super) at_risk: Option<Fen>,
+}
+
+impl<'a> Once<'a> {
+    /// The share of the next coupon.
+    pub(super) fn of(&mut self, row: &Coupon<'_>, broken: &Broken<'a>) -> Share {
+        Share { has_line: self.has_line(row), at_risk: self.at_risk(broken) }
+    }
+
+    /// A line that names a coupon is that coupon's alone.
+    fn has_line(&mut self, row: &Coupon<'_>) -> bool {
+        match row.out_trade_no {
+            Some(order) if row.match_pass != Some("claim") && row.goods_fen.is_some() => self.lines.insert(&[order]),
+            _ => true,
+        }
+    }
+
+    fn at_risk(&mut self, broken: &Broken<'a>) -> Option<Fen> {
+        let mut stands = |it: &'a Break| it.coupon_code.is_some() || self.breaks.insert(&it.break_id);
+        let standing: Vec<_> = broken.breaks().iter().copied().filter(|it| stands(it)).collect();
+        (broken.is_empty() || !standing.is_empty()).then(|| standing.iter().map(|it| it.at_risk_fen).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::broken::BrokenIndex;
+    use super::super::tests::open_break;
+    use super::*;
+
+    fn row<'a>(code: &'a str, pass: &'a str, order: &'a str) -> Coupon<'a> {
+        Coupon {
+            stock_id: "1288880000000001",
+            coupon_code: code,
+            match_pass: Some(pass),
+            out_trade_no: Some(order),
+            goods_fen: Some(Fen(2_000)),
+            ..Coupon::default()
+        }
+    }
+
+    /// The shares of coupons one after the other.
+    fn shares(rows: &[Coupon<'_>], breaks: &[Break]) -> Vec<(bool, Option<i64>)> {
+        let (index, mut once) = (BrokenIndex::of(breaks), Once::default());
+        let share = |row| once.of(row, &index.of_coupon(row));
+        rows.iter().map(share).map(|it| (it.has_line, it.at_risk.map(|fen| fen.0))).collect()
+    }
+
+    #[test]
+    fn a_line_that_two_coupons_were_used_under_stands_on_the_first_of_them() {
+        let rows = [
+            row("C1", "claim", "T1"),
+            row("C2", "claim", "T1"),
+            row("C3", "association", "T1"),
+            row("C4", "use_request", "T1"),
+            row("C5", "association", "T2"),
+            Coupon { goods_fen: None, ..row("C6", "association", "T2") },
+        ];
+        let lines: Vec<_> = shares(&rows, &[]).into_iter().map(|(has_line, _)| has_line).collect();
+        assert_eq!(lines, [true, true, true, false, true, true]);
+    }
+
+    #[test]
+    fn a_break_of_the_order_has_its_money_on_the_first_coupon_and_nothing_on_the_next() {
+        let of_order =
+            Break { coupon_code: None, out_trade_no: Some("T1".into()), ..open_break("AO16", 0, 700, "open") };
+        let own = Break { coupon_code: Some("C3".into()), ..open_break("AO13", 0, 30, "open") };
+        let rows = ["C1", "C2", "C3"].map(|code| row(code, "claim", "T1"));
+        let at_risk: Vec<_> = shares(&rows, &[of_order, own]).into_iter().map(|(_, at_risk)| at_risk).collect();
+        assert_eq!(at_risk, [Some(700), None, Some(30)]);
+        assert_eq!(shares(&[row("C4", "claim", "T4")], &[]), [(true, Some(0))]);
+    }
+}
