@@ -11,8 +11,8 @@ SELECT h.*,
             ELSE h.is_shown_refunded END AS order_fully_refunded,
        CASE WHEN h.is_live_after_all THEN TRUE WHEN h.is_refunded_after_all THEN FALSE
             ELSE h.is_shown_live END AS order_live,
-       CASE WHEN h.match_pass = 'claim' AND h.is_live_after_all THEN 1
-            WHEN h.match_pass = 'claim' AND h.is_refunded_after_all THEN 0
+       CASE WHEN h.match_pass = 'claim' AND h.is_live_after_all THEN CAST(1 AS BIGINT)
+            WHEN h.match_pass = 'claim' AND h.is_refunded_after_all THEN CAST(0 AS BIGINT)
             ELSE h.shown_claim_count END AS claim_count
 FROM (SELECT g.*,
              COALESCE(g.is_old AND g.is_shown_refunded
