@@ -4,6 +4,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::sorter::beginning;
+
 /// A text that sorts byte by byte.
 #[derive(Debug, Clone, Copy)]
 struct Text<'a> {
@@ -17,16 +19,6 @@ struct Text<'a> {
 pub(super) struct CouponKey<'a> {
     stock_id: Text<'a>,
     coupon_code: Text<'a>,
-}
-
-/// The first 16 bytes of a text as a number that sorts as they do.
-#[inline]
-pub(super) fn prefix(text: &[u8]) -> u128 {
-    u128::from_be_bytes(text.first_chunk().copied().unwrap_or_else(|| {
-        let mut padded = [0; 16];
-        padded[..text.len()].copy_from_slice(text);
-        padded
-    }))
 }
 
 /// Stock and code of a coupon whose rows are held or come next.
@@ -74,7 +66,7 @@ impl fmt::Display for CouponKey<'_> {
 impl<'a> Text<'a> {
     #[inline]
     fn of(bytes: &'a [u8]) -> Text<'a> {
-        Text { prefix: prefix(bytes), bytes }
+        Text { prefix: beginning(bytes), bytes }
     }
 }
 

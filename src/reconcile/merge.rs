@@ -4,13 +4,13 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use super::coupon_key::prefix;
 use super::cursor::{Cursor, Held};
 use super::error::ReconcileError;
 use super::parameters::days;
 use crate::dataset::columns::Columns;
 use crate::dataset::columns::DayNumber;
 use crate::dataset::partition::PartitionError;
+use crate::sorter::beginning;
 use crate::tournament::Tournament;
 
 /// Columns whose rows are sorted by one text.
@@ -35,7 +35,7 @@ impl<C: Keyed> DayMerge<C> {
         let days: Vec<_> = window.iter().map(open).collect::<Result<_, PartitionError>>()?;
         let mut merge =
             DayMerge { days, heads: Vec::new(), tournament: Tournament::default(), last_key: String::new() };
-        merge.heads = (0..merge.days.len()).map(|day| merge.key(day).map(|key| prefix(key.as_bytes()))).collect();
+        merge.heads = (0..merge.days.len()).map(|day| merge.key(day).map(|key| beginning(key.as_bytes()))).collect();
         merge.tournament = Tournament::of(merge.days.len(), |one, other| merge.precedes(one, other));
         Ok(merge)
     }
@@ -86,7 +86,7 @@ impl<C: Keyed> DayMerge<C> {
         if key < before {
             return Err(ReconcileError::Unsorted { dataset: cursor.dataset(), key: key.to_owned() });
         }
-        Ok(Some(prefix(key.as_bytes())))
+        Ok(Some(beginning(key.as_bytes())))
     }
 
     fn key(&self, day: usize) -> Option<&str> {

@@ -28,13 +28,12 @@ pub(super) use batches::Batches;
 
 use super::builders::Table;
 use crate::behind::Behind;
+use crate::sorter::ZSTD_LEVEL;
 
 /// Rows of every batch but the last.
 pub(super) const ROWS_PER_BATCH: usize = 8_192;
 /// Rows up to which a table is written as it lies in memory.
 const LOOSE_ROWS: u64 = 8 << 20;
-/// Ids and hashes written as text get hardly smaller above it.
-const ZSTD_LEVEL: i32 = 1;
 /// How many rows there are, as it stands in the file.
 const ROWS: &str = "rows";
 const BUFFER: usize = 1 << 18;

@@ -9,7 +9,7 @@ use zstd::zstd_safe::compress_bound;
 use super::head::{HEAD_BYTES, head, lengths};
 
 /// Ids and hashes written as text get hardly smaller above it.
-const ZSTD_LEVEL: i32 = 1;
+pub(crate) const ZSTD_LEVEL: i32 = 1;
 
 /// Compresses blocks.
 pub(super) struct Press {

@@ -151,9 +151,9 @@ pub(super) fn shared(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
-/// The first 16 bytes as a number that sorts as they do.
+/// The first 16 bytes of a key or text as a number that sorts as they do; zeros stand behind a shorter one.
 #[inline]
-pub(super) fn beginning(key: &[u8]) -> u128 {
+pub fn beginning(key: &[u8]) -> u128 {
     u128::from_be_bytes(key.first_chunk().copied().unwrap_or_else(|| {
         let mut bytes = [0; 16];
         bytes[..key.len()].copy_from_slice(key);

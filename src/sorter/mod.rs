@@ -20,7 +20,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+pub(crate) use blocks::ZSTD_LEVEL;
 use buffer::Buffer;
+pub use buffer::beginning;
 pub use kept::{Keeper, Kept};
 pub use lookup::Lookup;
 use merge::{Merge, Reading};
