@@ -12,6 +12,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use url::{Position, Url};
 
+use super::encoding::{Undecoded, decode};
+
 /// What every request says it is. WeChat Pay answers 400 without one (reference v3 §1.2).
 pub const USER_AGENT: &str = concat!("coupon-recon/", env!("CARGO_PKG_VERSION"));
 
@@ -167,7 +169,15 @@ impl Incoming {
             body.extend_from_slice(&chunk);
         }
         let status = self.status();
-        Ok(Received { status, headers: std::mem::take(self.response.headers_mut()), body: body.freeze() })
+        let headers = std::mem::take(self.response.headers_mut());
+        decode(Received { status, headers, body: body.freeze() }, limit_bytes).map_err(|why| match why {
+            Undecoded::TooLarge => TransportError::TooLarge { host: self.host, limit_bytes },
+            Undecoded::Broken => TransportError::Broken { host: self.host, detail: "its gzip is torn".to_owned() },
+            Undecoded::Unknown => {
+                let detail = "its body is encoded in a way nobody asked for".to_owned();
+                TransportError::Broken { host: self.host, detail }
+            }
+        })
     }
 }
 

@@ -185,7 +185,7 @@ impl HttpClient {
             }
             Err(error) => return Attempt::Final(Cause::Transport(error)),
         };
-        let asked_patience = retry_after(&received);
+        let asked_patience = retry_after(&received, self.world.clock.now());
         match exchange.judge(received).await {
             Verdict::Accept(accepted) => Attempt::Accepted(accepted),
             Verdict::Refuse(refusal) => Attempt::Final(Cause::Refused(refusal)),
@@ -297,10 +297,16 @@ impl<'a> Run<'a> {
     }
 }
 
-/// `Retry-After` in seconds; WeChat documents none, gateways before it may send one.
-fn retry_after(received: &Received) -> Duration {
-    let seconds = received.header("retry-after").and_then(|text| text.trim().parse().ok());
-    Duration::from_secs(seconds.unwrap_or(0))
+/// `Retry-After` in seconds or as a date, by the server's own clock where it tells; WeChat documents none, gateways before
+/// it may send one.
+fn retry_after(received: &Received, now: DateTime<Utc>) -> Duration {
+    let instant = |text: &str| DateTime::parse_from_rfc2822(text.trim()).ok().map(|date| date.to_utc());
+    let Some(text) = received.header("retry-after") else { return Duration::ZERO };
+    if let Ok(seconds) = text.trim().parse() {
+        return Duration::from_secs(seconds);
+    }
+    let told_at = received.header("date").and_then(instant).unwrap_or(now);
+    instant(text).and_then(|until| (until - told_at).to_std().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -418,6 +424,28 @@ mod tests {
         let script = Script::always(Reply::status(500, "")).await;
         let error = ask(&script, &FakeWorld::frozen()).await.0.unwrap_err();
         assert!(error.trace.attempts <= 40);
+    }
+
+    #[tokio::test]
+    async fn retry_after_may_be_a_date_of_the_servers_clock() {
+        let throttled = Reply::status(503, "").with("retry-after", "Wed, 21 Oct 2015 07:28:09 GMT");
+        let told = throttled.clone().with("date", "Wed, 21 Oct 2015 07:28:00 GMT");
+        let script = Script::serve(vec![told, throttled, Reply::status(200, "")]).await;
+        let fake = FakeWorld::new();
+        assert!(ask(&script, &fake).await.0.is_ok());
+        // What is past by our clock asks for no patience; nine seconds by the server's do.
+        assert!((Duration::from_secs(9)..Duration::from_secs(12)).contains(&fake.slept()), "{:?}", fake.slept());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_a_gateway_zipped_is_read_as_it_was_and_a_torn_one_is_asked_for_again() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, b"fine").unwrap();
+        let zipped = encoder.finish().unwrap();
+        let reply = |body: &[u8]| Reply::bytes(200, body).with("content-encoding", "gzip");
+        let script = Script::serve(vec![reply(&zipped[..zipped.len() - 4]), reply(&zipped)]).await;
+        let settled = ask(&script, &FakeWorld::new()).await.0.unwrap();
+        assert_eq!((settled.accepted.as_ref(), settled.trace.attempts), (&b"fine"[..], 2));
     }
 
     #[tokio::test]

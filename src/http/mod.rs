@@ -3,6 +3,7 @@
 
 mod attempt;
 mod client;
+mod encoding;
 mod failover;
 mod pace;
 mod retries;
@@ -16,4 +17,4 @@ pub use client::{HttpClient, HttpSetupError};
 pub use failover::Hosts;
 pub use pace::Pace;
 pub use retries::counting_retries;
-pub use retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};
+pub use retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict, may_pass};

@@ -7,6 +7,11 @@ use std::time::Duration;
 use super::attempt::{Outgoing, Received, TransportError};
 use crate::clock::World;
 
+/// Whether a status tells of a state that passes, whoever between here and the API is in it: late, throttled, ill.
+pub fn may_pass(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
 /// What to do with an answer.
 #[derive(Debug)]
 pub enum Verdict<T, E> {

@@ -2,6 +2,7 @@
 //! order (reference v2 §A.3). Checks no signature.
 
 use super::xml::{self, Fields};
+use crate::http::may_pass;
 use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::wording::shown;
 
@@ -21,7 +22,7 @@ pub(super) enum Judgement {
 /// Judges an answer; `file` says that the endpoint answers with a file when all is well.
 pub(super) fn judge(status: u16, body: &[u8], file: bool) -> Judgement {
     if status != 200 {
-        let later = matches!(status, 429 | 500 | 502 | 503 | 504);
+        let later = may_pass(status);
         let kind = if later { FailureKind::Unavailable } else { FailureKind::Refused };
         return said(kind, later, format!("HTTP {status}"), String::new());
     }

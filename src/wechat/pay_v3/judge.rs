@@ -5,6 +5,7 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::http::may_pass;
 use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::wording::shown;
 
@@ -94,12 +95,15 @@ fn judge_success(status: u16, code: String, message: String, is_envelope: bool) 
     if later { Judgement::Later(problem) } else { Judgement::Final(problem) }
 }
 
-/// The kind of a failure and whether the same request may succeed later.
+/// The kind of a failure and whether the same request may succeed later. A code is the same whatever status it comes
+/// with: that differs from API to API.
 fn meaning(status: u16, code: &str) -> (FailureKind, bool) {
     use FailureKind::{Credentials, NoStatement, NotFound, NotReady, Refused, Unavailable};
     match (status, code) {
         (401, _) => (Credentials, false),
-        (429 | 500 | 502 | 503 | 504, _) | (400, "SYSTEM_ERROR") => (Unavailable, true),
+        (status, _) if may_pass(status) => (Unavailable, true),
+        (_, "SYSTEM_ERROR" | "SERVICE_UNAVAILABLE") => (Unavailable, true),
+        (_, "FREQUENCY_LIMITED" | "RATELIMIT_EXCEEDED" | "RATE_LIMITED") => (Unavailable, true),
         (_, "NO_STATEMENT_EXIST") => (NoStatement, false),
         (_, "STATEMENT_CREATING") => (NotReady, false),
         (_, "RESOURCE_NOT_EXISTS" | "USER_NOT_EXISTS" | "NOT_FOUND") => (NotFound, false),
@@ -142,6 +146,13 @@ mod tests {
             (429, "RATELIMIT_EXCEEDED", Unavailable),
             (500, "SYSTEM_ERROR", Unavailable),
             (503, "SERVICE_UNAVAILABLE", Unavailable),
+            (403, "SYSTEM_ERROR", Unavailable),
+            (400, "FREQUENCY_LIMITED", Unavailable),
+            (403, "RATELIMIT_EXCEEDED", Unavailable),
+            (200, "FREQUENCY_LIMITED", Unavailable),
+            (200, "RATE_LIMITED", Unavailable),
+            (200, "SERVICE_UNAVAILABLE", Unavailable),
+            (401, "FREQUENCY_LIMITED", Credentials),
         ];
         for (status, code, kind) in cases {
             let body = format!(r#"{{"code":"{code}","message":"信息"}}"#);
@@ -153,6 +164,7 @@ mod tests {
     #[test]
     fn bodies_without_an_envelope_are_judged_by_status() {
         assert!(later(502, "<html>Bad Gateway</html>") && later(429, "") && later(503, "null"));
+        assert!(later(408, "") && later(520, "<html>unknown</html>") && later(507, ""));
         // An empty 404 is a wrong path, not a missing coupon.
         assert_eq!(failure_of(404, b""), Some(Refused));
         assert_eq!(failure_of(405, b""), Some(Refused));

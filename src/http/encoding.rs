@@ -1,0 +1,79 @@
+//! Takes a `Content-Encoding` off a body that came whole: nobody here asks for one, and what lies between may put one on
+//! all the same. What was signed is what is behind it (reference v3 §1.3). Never touches a download.
+
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+
+use super::attempt::Received;
+
+/// Why a body stays encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undecoded {
+    /// It is no gzip, or not all of it.
+    Broken,
+    /// Another encoding than gzip.
+    Unknown,
+    /// More comes out than an answer may have.
+    TooLarge,
+}
+
+/// The same answer with its body as it was before it was encoded, at most `limit_bytes` of it.
+pub(super) fn decode(received: Received, limit_bytes: usize) -> Result<Received, Undecoded> {
+    let encoding = received.header("content-encoding").unwrap_or_default().trim().to_ascii_lowercase();
+    match encoding.as_str() {
+        _ if received.body.is_empty() => Ok(received),
+        "" | "identity" => Ok(received),
+        "gzip" | "x-gzip" => {
+            let body = gunzip(&received.body, limit_bytes)?.into();
+            Ok(Received { body, ..received })
+        }
+        _ => Err(Undecoded::Unknown),
+    }
+}
+
+fn gunzip(gzip: &[u8], limit_bytes: usize) -> Result<Vec<u8>, Undecoded> {
+    let mut plain = Vec::new();
+    let more_than_allowed = limit_bytes as u64 + 1;
+    MultiGzDecoder::new(gzip).take(more_than_allowed).read_to_end(&mut plain).map_err(|_| Undecoded::Broken)?;
+    if plain.len() > limit_bytes { Err(Undecoded::TooLarge) } else { Ok(plain) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn zipped(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn decoded(encoding: &str, body: Vec<u8>) -> Result<Vec<u8>, Undecoded> {
+        let headers = [("content-encoding", encoding)];
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        decode(Received { status: 200, headers, body: body.into() }, 100).map(|received| received.body.to_vec())
+    }
+
+    #[test]
+    fn gzip_is_taken_off_and_plain_stays_plain() {
+        assert_eq!(decoded("gzip", zipped(b"{}")).unwrap(), b"{}");
+        assert_eq!(decoded("X-GZIP", zipped(b"{}")).unwrap(), b"{}");
+        assert_eq!(decoded("identity", b"{}".to_vec()).unwrap(), b"{}");
+        assert_eq!(decoded("gzip", Vec::new()).unwrap(), b"");
+    }
+
+    #[test]
+    fn what_is_torn_unknown_or_unzips_without_end_is_refused() {
+        let torn = zipped(b"{}");
+        assert_eq!(decoded("gzip", torn[..torn.len() - 3].to_vec()), Err(Undecoded::Broken));
+        assert_eq!(decoded("br", b"{}".to_vec()), Err(Undecoded::Unknown));
+        assert_eq!(decoded("gzip", zipped(&[0; 101])), Err(Undecoded::TooLarge));
+        assert_eq!(decoded("gzip", zipped(&[0; 100])).unwrap().len(), 100);
+    }
+}
