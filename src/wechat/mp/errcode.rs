@@ -2,10 +2,11 @@
 //! and is only for people.
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::http::may_pass;
 use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::lenient;
-use crate::wechat::wording::shown;
 
 /// The class of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +31,9 @@ pub enum Meaning {
 struct Envelope {
     #[serde(default, deserialize_with = "lenient::integer")]
     errcode: Option<i64>,
+    /// For people, and whatever it is: what cannot be shown hides no errcode.
     #[serde(default)]
-    errmsg: Option<String>,
+    errmsg: Value,
 }
 
 /// What a journalled answer means; the same input, the same judgement.
@@ -59,7 +61,7 @@ pub(super) fn meaning_of(status: u16, body: &[u8]) -> (Meaning, Option<Problem>)
         Meaning::Busy | Meaning::Throttled | Meaning::Gateway => FailureKind::Unavailable,
         Meaning::Final(kind) => kind,
     };
-    let message = shown(&envelope.errmsg.unwrap_or_default());
+    let message = envelope.errmsg.as_str().unwrap_or_default().to_owned();
     (meaning, Some(Problem::Refused { kind, code: errcode.to_string(), message }))
 }
 
@@ -112,7 +114,7 @@ pub(super) fn hint(problem: &Problem) -> Option<&'static str> {
 }
 
 fn gateway(status: u16) -> (Meaning, Option<Problem>) {
-    let later = matches!(status, 429 | 500 | 502 | 503 | 504);
+    let later = may_pass(status);
     let kind = if later { FailureKind::Unavailable } else { FailureKind::Refused };
     let meaning = if later { Meaning::Gateway } else { Meaning::Final(kind) };
     (meaning, Some(Problem::Refused { kind, code: format!("HTTP {status}"), message: String::new() }))

@@ -33,6 +33,9 @@ use crate::wechat::request::Request;
 /// "System busy" can last for days on some calls (reference MP §F.3 no. 9): that many attempts.
 const BUSY_ATTEMPTS: u32 = 5;
 
+/// "Too many calls in this minute" (reference MP §C.3).
+const THROTTLED_FOR: Duration = Duration::from_secs(60);
+
 /// A token that is refused is replaced once per call (reference MP §C.3). Of those that run out a
 /// busy call may meet several: whoever shares the account replaces them under its hands.
 const RENEWALS: u32 = 1;
@@ -156,7 +159,10 @@ impl Exchange for Call<'_> {
         let (meaning, problem) = meaning_of(received.status, &received.body);
         let answer = answer_of(received, self.client.http.world().clock.now());
         let Some(problem) = problem else { return Verdict::Accept(answer) };
-        let problem = without_token(problem, self.used_token());
+        let problem = match self.used_token() {
+            Some(token) => without(problem, &token),
+            None => problem,
+        };
         // An answer about a token may repeat it and is not kept.
         let refusal = match meaning {
             Meaning::Token | Meaning::Expired => Refusal::bare(problem),
@@ -167,7 +173,7 @@ impl Exchange for Call<'_> {
             Meaning::Expired => self.renew(refusal, RENEWALS_OF_EXPIRED).await,
             Meaning::Busy | Meaning::Gateway if self.is_write => Verdict::Refuse(refusal),
             Meaning::Busy => self.busy(refusal),
-            Meaning::Throttled => Verdict::Retry { cause: refusal, after: Duration::from_secs(60) },
+            Meaning::Throttled => Verdict::Retry { cause: refusal, after: THROTTLED_FOR },
             Meaning::Gateway => Verdict::retry(refusal),
             Meaning::Good | Meaning::Final(_) => Verdict::Refuse(refusal),
         }
@@ -181,12 +187,13 @@ fn answer_of(received: Received, fetched_at: chrono::DateTime<chrono::Utc>) -> A
 }
 
 /// Some error texts repeat what was sent.
-fn without_token(problem: Problem, token: Option<Secret>) -> Problem {
-    match (problem, token) {
-        (Problem::Refused { kind, code, message }, Some(token)) if message.contains(token.expose()) => {
-            Problem::Refused { kind, code, message: message.replace(token.expose(), "…") }
+fn without(problem: Problem, secret: &Secret) -> Problem {
+    match problem {
+        Problem::Refused { kind, code, message } if !secret.expose().is_empty() => {
+            let message = message.replace(secret.expose(), "…").replace(&token::encode(secret), "…");
+            Problem::Refused { kind, code, message }
         }
-        (problem, _) => problem,
+        problem => problem,
     }
 }
 
@@ -207,13 +214,18 @@ mod tests {
 
     use super::*;
     use crate::http::scripted::{FakeWorld, Reply, Script, Seen};
+    use crate::job::ApiLimits;
 
     const FRESH: &str = r#"{"access_token":"TOKEN","expires_in":7200}"#;
     const EMPTY: &str = r#"{"list":[]}"#;
 
     fn client(script: &Script, fake: &FakeWorld) -> Mp {
+        client_within(script.limits(), fake)
+    }
+
+    fn client_within(limits: ApiLimits, fake: &FakeWorld) -> Mp {
         let settings = MpSettings {
-            limits: script.limits(),
+            limits,
             appid: "wx5edab3bdfba3dc1c".into(),
             secret: Secret::new("APPSECRET"),
             repull_days: 3,
@@ -290,6 +302,61 @@ mod tests {
         let text = format!("{error} {} {error:?}", error.problem());
         assert!(!text.contains("TOKEN2") && text.contains("… is not latest"), "{text}");
         assert_eq!(paths(&script).len(), 4);
+    }
+
+    #[tokio::test]
+    async fn no_piece_of_a_token_is_shown_however_long_it_is_and_however_it_is_written() {
+        let token = format!("{}-_{}", "T".repeat(300), "U".repeat(300));
+        let fresh = FRESH.replace("TOKEN", &token);
+        let script = Script::answer(move |seen| match seen.target.split_once("access_token=") {
+            None => Reply::status(200, &fresh),
+            Some((_, sent)) => {
+                let text = format!("invalid credential {token} sent as access_token={sent}");
+                Reply::status(200, &format!(r#"{{"errcode":48001,"errmsg":"{text}"}}"#))
+            }
+        })
+        .await;
+        let error = client(&script, &FakeWorld::new()).send(&days()).await.unwrap_err();
+        assert_eq!(error.problem().to_string(), "WeChat says `48001`: invalid credential … sent as access_token=…");
+    }
+
+    #[tokio::test]
+    async fn a_token_call_that_is_throttled_waits_a_minute_and_one_that_says_nothing_is_made_again() {
+        let token = FRESH.replace("7200", r#""7200""#);
+        for (reply, least) in [(r#"{"errcode":45011,"errmsg":"x"}"#, 60), (r#"{"errmsg":"ok"}"#, 0), ("{}", 0)] {
+            let (token, mut asked) = (token.clone(), 0);
+            let script = Script::answer(move |seen| {
+                asked += 1;
+                let is_first = asked == 1;
+                match seen.target.as_str() {
+                    "/cgi-bin/stable_token" => Reply::status(200, if is_first { reply } else { &token }),
+                    _ => Reply::status(200, EMPTY),
+                }
+            })
+            .await;
+            let fake = FakeWorld::new();
+            let settings = ApiLimits { retry_deadline: Duration::from_secs(120), ..script.limits() };
+            client_within(settings, &fake).send(&days()).await.unwrap();
+            assert!((least..least + 10).contains(&fake.slept().as_secs()), "{reply}: {:?}", fake.slept());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_cannot_be_had_is_not_asked_for_once_per_call_and_again_after_a_minute() {
+        let script =
+            Script::always(Reply::status(200, r#"{"errcode":40164,"errmsg":"not in whitelist APPSECRET"}"#)).await;
+        let fake = FakeWorld::new();
+        let client = client(&script, &fake);
+        for _ in 0..5 {
+            let error = client.send(&days()).await.unwrap_err();
+            assert_eq!(error.kind(), FailureKind::Credentials);
+            let text = error.problem().to_string();
+            assert!(text.contains("40164") && !text.contains("APPSECRET"), "{text}");
+        }
+        assert_eq!(script.requests().len(), 1);
+        fake.advance(Duration::from_secs(61));
+        client.send(&days()).await.unwrap_err();
+        assert_eq!(script.requests().len(), 2);
     }
 
     #[tokio::test]

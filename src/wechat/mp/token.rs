@@ -5,20 +5,25 @@
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Mutex;
 
 use super::errcode::{Meaning, hint, meaning_of};
-use super::{answer_of, token_problem};
+use super::{THROTTLED_FOR, answer_of, token_problem, without};
 use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
 use crate::secret::Secret;
 use crate::wechat::answer::Answer;
 use crate::wechat::endpoint;
 use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal};
+use crate::wechat::lenient;
 use crate::wechat::request::{ParseError, Request, read_json, to_json};
 
 /// A token with less life left is not used any more.
 const SPARE: TimeDelta = TimeDelta::seconds(120);
+
+/// So long a fetch that failed is everybody's failure: a platform that is down is not asked once per waiting call.
+const PAUSE: TimeDelta = TimeDelta::seconds(60);
 
 /// What both token calls answer. Never journalled.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,6 +32,7 @@ pub struct AccessToken {
     #[serde(deserialize_with = "secret")]
     pub access_token: Secret,
     /// Seconds it lives from now.
+    #[serde(deserialize_with = "seconds")]
     pub expires_in: i64,
 }
 
@@ -71,6 +77,8 @@ struct State {
     live: Option<Live>,
     /// The token the platform refused last.
     refused: Option<Secret>,
+    /// When there was no token to be had last, and why.
+    failed: Option<(DateTime<Utc>, ApiError)>,
 }
 
 struct Live {
@@ -94,10 +102,21 @@ impl Tokens {
         if let Some(live) = state.live.as_ref().filter(|live| now + SPARE < live.expires_at) {
             return Ok(live.token.clone());
         }
-        let live = self.fetch(state.refused.as_ref()).await.map_err(|error| token_problem(&error))?;
-        let token = live.token.clone();
-        state.live = Some(live);
-        Ok(token)
+        if let Some((_, error)) = state.failed.as_ref().filter(|(at, _)| now - *at < PAUSE) {
+            return Err(token_problem(error));
+        }
+        match self.fetch(state.refused.as_ref()).await {
+            Ok(live) => {
+                let token = live.token.clone();
+                (state.live, state.failed) = (Some(live), None);
+                Ok(token)
+            }
+            Err(error) => {
+                let problem = token_problem(&error);
+                state.failed = Some((self.http.world().clock.now(), error));
+                Err(problem)
+            }
+        }
     }
 
     /// A hint that names the secret as the job file does.
@@ -159,13 +178,16 @@ impl Exchange for TokenCall<'_> {
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
         let (meaning, problem) = meaning_of(received.status, &received.body);
         let answer = answer_of(received, self.tokens.http.world().clock.now());
+        // An answer may hold a token and is not kept; a text may repeat what was sent.
+        let refusal = |problem| Refusal::bare(without(problem, &self.tokens.secret));
         match (meaning, problem) {
-            (_, None) => Verdict::Accept(answer),
-            // The answer may hold a token and is not kept.
-            (Meaning::Busy | Meaning::Throttled | Meaning::Gateway, Some(problem)) => {
-                Verdict::retry(Refusal::bare(problem))
-            }
-            (_, Some(problem)) => Verdict::Refuse(Refusal::bare(problem)),
+            (_, None) => match self.request.parse(&answer.body) {
+                Ok(_) => Verdict::Accept(answer),
+                Err(error) => Verdict::retry(refusal(no_token(&error))),
+            },
+            (Meaning::Throttled, Some(problem)) => Verdict::Retry { cause: refusal(problem), after: THROTTLED_FOR },
+            (Meaning::Busy | Meaning::Gateway, Some(problem)) => Verdict::retry(refusal(problem)),
+            (_, Some(problem)) => Verdict::Refuse(refusal(problem)),
         }
     }
 }
@@ -178,6 +200,10 @@ fn no_token(error: &ParseError) -> Problem {
     };
     let message = format!("no access token at `{at}` of the answer");
     Problem::Refused { kind: FailureKind::Unavailable, code: "stable_token".into(), message }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(json: D) -> Result<i64, D::Error> {
+    lenient::integer(json)?.ok_or_else(|| D::Error::custom("a token does not say how long it lives"))
 }
 
 fn secret<'de, D: Deserializer<'de>>(json: D) -> Result<Secret, D::Error> {
