@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::ask::{Place, ask_all, read_page, settle, settle_and_read};
+use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::wire::card_dimension_row;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::record::Card;
 use crate::stage::Stage;
-use crate::wechat::Request;
 use crate::wechat::mp::cards::{self as api, CardAnswer, CardIds};
 
 const STAGE: Stage = Stage::Cards;
@@ -53,9 +52,13 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
         let list: Option<CardIds> = read_page(&api::cards(0, PAGE_ROWS), page)?;
         ids.extend(list.map(|list| list.card_id_list).unwrap_or_default());
     }
-    let questions = ids.iter().map(|id| (format!("card/{id}"), api::card(id))).collect();
-    let ask =
-        async |request: Request<CardAnswer>| settle(&request, mp.send(&request).await).map(|page| Some(vec![page]));
+    let questions = ids.iter().map(|id| (format!("card/{id}"), id)).collect();
+    let ask = async |id: &String| {
+        let request = api::card(id);
+        let (page, told) = settle_and_read(&request, mp.send(&request).await)?;
+        told.and_then(|told| id_of(&told)).map_or(Ok(()), |told| require_echo(&request, id, &told))?;
+        Ok(Some(vec![page]))
+    };
     issues.extend(ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?);
     let mut harvest = Harvest::complete(Vec::new());
     harvest.issues = issues;
@@ -70,4 +73,9 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     harvest.rows.sort_by(|a, b| a.card_id.cmp(&b.card_id));
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest)
+}
+
+/// What a card says its id is; not all do.
+fn id_of(answer: &CardAnswer) -> Option<String> {
+    answer.card.base_info().and_then(|info| info.id).filter(|id| !id.is_empty())
 }

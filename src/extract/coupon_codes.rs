@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::ask::{Place, ask_all, read_page, settle_and_read};
+use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
 use super::wire::coupon_code_row;
@@ -96,6 +96,8 @@ async fn ask_pool(
             return Ok(refused);
         }
         let (page, read) = settle_and_read(&request, answer)?;
+        let told = read.as_ref().and_then(|page| page.stock_id.as_deref()).filter(|id| !id.is_empty());
+        told.map_or(Ok(()), |told| require_echo(&request, stock_id, told))?;
         let keys = read.iter().flat_map(|page| &page.data).filter_map(|item| item.code().map(str::to_owned)).collect();
         let (is_known, total) = (read.is_some(), read.and_then(|page| stated_total(page.total_count)));
         Ok(ListPage { keys, total, is_known, refusal: None, page })

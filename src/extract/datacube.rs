@@ -133,12 +133,17 @@ impl Call {
         }
     }
 
-    /// Refuses an answer that makes no rows, or rows of days nobody asked for: journalled it would stay.
+    /// Refuses an answer that makes no rows, or rows of days or of a card nobody asked for: journalled it would stay.
     fn check(self, entry: &Entry, asked: &Asked<'_>) -> Result<(), Issue> {
         let mut rows = Datacube::default();
         self.read()(entry, asked, &mut rows)?;
-        match rows.ref_dates().find(|day| !(asked.window.0..=asked.window.1).contains(day)) {
-            Some(day) => Err(Issue::new(IssueKind::Incomplete, format!("the datacube tells of {day}, unasked"))),
+        let unasked =
+            |what: &str| Err(Issue::new(IssueKind::Incomplete, format!("the datacube tells of {what}, unasked")));
+        if let Some(day) = rows.ref_dates().find(|day| !(asked.window.0..=asked.window.1).contains(day)) {
+            return unasked(&day.to_string());
+        }
+        match rows.member_details.iter().find(|row| row.cardid != asked.card_id) {
+            Some(row) => unasked(&format!("card `{}`", shown(&row.cardid))),
             None => Ok(()),
         }
     }
@@ -299,6 +304,19 @@ mod tests {
             let (kind, what) = told(day).unwrap_err();
             assert!(kind == IssueKind::Incomplete && what.contains(day) && what.contains(word), "{what}");
         }
+    }
+
+    #[test]
+    fn an_answer_about_another_member_card_is_not_kept() {
+        let day: NaiveDate = "2026-11-18".parse().unwrap();
+        let asked = Asked { window: (day, day), cond_source: CondSource::Api, card_id: "pMine", night: day };
+        let told = |card_id: &str| {
+            let body = format!(r#"{{"list":[{{"ref_date":"2026-11-18","cardid":"{card_id}"}}]}}"#);
+            let entry = Entry { key: String::new(), pages: vec![crate::journal::Page::for_tests(&body)] };
+            Call::MemberDetails.check(&entry, &asked).map_err(|issue| issue.what)
+        };
+        assert_eq!(told("pMine"), Ok(()));
+        assert_eq!(told("pOther"), Err("the datacube tells of card `pOther`, unasked".to_owned()));
     }
 
     #[test]
