@@ -7,6 +7,7 @@ use std::io;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 
+use super::certificates::keep_certificates;
 use super::{Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::http::counting_retries;
@@ -105,6 +106,7 @@ where
             Ok(pages) => {
                 failures.in_a_row = 0;
                 night.apis.health.answered(place.api);
+                keep_certificates(night.apis, night.journal)?;
                 pages.map_or(Ok(()), |pages| stage.append(Entry { key, pages }))?;
             }
             Err(issue) if failures.note(&issue) >= GIVE_UP_AFTER => {
@@ -228,7 +230,7 @@ fn unreadable<T>(request: &Request<T>, error: &ParseError) -> Issue {
 }
 
 /// The journal's page of an answer.
-pub fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
+pub(super) fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
     let evidence = answer.evidence.clone();
     Page {
         fetched_at: micros(answer.fetched_at),

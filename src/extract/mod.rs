@@ -4,6 +4,7 @@
 mod ask;
 mod bills;
 mod cards;
+mod certificates;
 mod coupon_codes;
 mod datacube;
 mod forecast;
@@ -46,9 +47,9 @@ use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
 
-pub use ask::page as journal_page;
 pub use bills::{Bills, extract as extract_bills, oldest_kept};
 pub use cards::extract as extract_cards;
+pub use certificates::{CERTIFICATES, keep_certificates};
 pub use coupon_codes::extract as extract_coupon_codes;
 pub use datacube::{Datacube, extract as extract_datacube};
 pub use forecast::{StageForecast, forecast};

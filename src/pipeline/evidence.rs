@@ -8,6 +8,7 @@ use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
+use crate::extract::CERTIFICATES;
 use crate::job::{Job, OnMismatch, PayV2Settings, PayV3Settings};
 use crate::journal::{Journal, JournalError, Page};
 use crate::stage::Stage;
@@ -20,8 +21,6 @@ const SIGNED_STAGES: [Stage; 5] =
     [Stage::UserCoupons, Stage::Stocks, Stage::CouponCodes, Stage::Subsidies, Stage::Notifications];
 /// The stage that v2 answers.
 const V2_STAGE: Stage = Stage::V2Stocks;
-/// Where the platform certificates of a night are kept.
-pub(super) const CERTIFICATES: &str = "certificates";
 
 /// What the signatures prove.
 #[derive(Debug, Default)]

@@ -1,8 +1,7 @@
-//! What a night needs before it begins: clients, persona, folders; and what it keeps of the keys.
+//! What a night needs before it begins: clients, persona, folders.
 
 use chrono::NaiveDate;
 
-use super::evidence::CERTIFICATES;
 use super::failure::{disk, unjournalled, unpublished};
 use super::plan::Plan;
 use crate::clock::World;
@@ -11,15 +10,14 @@ use crate::dataset::partition::PartLimit;
 use crate::dataset::publication::{self, Recovery};
 use crate::dataset::publish::Staging;
 use crate::dataset::runs::Runs;
-use crate::dataset::sha256::sha256_of;
 use crate::error::{ExitCode, Failure};
-use crate::extract::{self, Apis};
+use crate::extract::Apis;
 use crate::job::{Job, Pii};
-use crate::journal::{Entry, Journal, JournalError, Mode};
+use crate::journal::{Journal, JournalError, Mode};
 use crate::persona::Persona;
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
-use crate::wechat::pay_v3::{PayV3, certificates};
+use crate::wechat::pay_v3::PayV3;
 
 /// The clients of the configured APIs; keys that are none end here.
 pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
@@ -29,17 +27,6 @@ pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
     let pay_v2 = job.pay_v2.as_ref().map(|settings| PayV2::new(settings, world.clone())).transpose().map_err(wrong)?;
     let mp = job.mp.as_ref().map(|settings| Mp::new(settings, world.clone())).transpose().map_err(wrong)?;
     Ok(Apis { pay_v3, pay_v2, mp, ..Apis::default() })
-}
-
-/// The platform certificates of tonight, so that its evidence stays verifiable.
-pub(super) async fn keep_certificates(apis: &Apis, journal: &Journal) -> Result<(), JournalError> {
-    let Some(pay_v3) = apis.pay_v3.as_ref().filter(|_| journal.mode() != Mode::Replay) else { return Ok(()) };
-    for answer in pay_v3.certificate_answers().await {
-        let key = sha256_of(&answer.body);
-        let page = extract::journal_page(&certificates(), &answer);
-        journal.stage(CERTIFICATES)?.append(Entry { key, pages: vec![page] })?;
-    }
-    Ok(())
 }
 
 /// How the job publishes openids.

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 
 use super::done::Done;
 use super::failure::{disk, rules_wrong, unjournalled};
-use super::opening::{complete_publication, connect, keep_certificates, open_journal, open_staging, persona};
+use super::opening::{complete_publication, connect, open_journal, open_staging, persona};
 use super::place::Held;
 use super::plan::Plan;
 use super::provenance::{self, earlier_partitions, refuse_altered, refuse_vanished};
@@ -22,7 +22,7 @@ use crate::dataset::publish::Staging;
 use crate::dataset::runs::Runs;
 use crate::dataset::staged::StagedFile;
 use crate::error::Failure;
-use crate::extract::{Night, Watcher};
+use crate::extract::{Night, Watcher, keep_certificates};
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::reconcile::{self, DayFiles};
@@ -124,7 +124,7 @@ impl Work<'_> {
     /// Makes the journal durable, whatever became of the night.
     pub(super) async fn keep(&self) -> Result<(), Failure> {
         let Night { apis, journal, .. } = self.night;
-        keep_certificates(apis, journal).await.and_then(|()| journal.flush()).map_err(|error| unjournalled(&error))?;
+        keep_certificates(apis, journal).and_then(|()| journal.flush()).map_err(|error| unjournalled(&error))?;
         // What is published can be replayed: its journal and the state come first.
         let kept = self.lake.put_memory(self.plan.date);
         kept.map_err(|error| disk(&error, "cannot keep the state; nothing was published"))

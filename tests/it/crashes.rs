@@ -49,6 +49,17 @@ fn a_night_killed_at_each_kind_of_commit_point_is_taken_up_again_byte_for_byte()
 }
 
 #[test]
+fn the_certificate_that_proves_an_answer_is_journalled_no_later_than_the_answer() {
+    let shop = Shop::of_seed(21);
+    let wechat = shop.serve(None);
+    std::fs::copy(shop.path("job-certificates.toml"), shop.path("job.toml")).unwrap();
+    assert!(shop.run_dying(&wechat, "renamed:gen-001/user_coupons/", &NIGHT), "no wallet is journalled");
+    // By the time the night goes on another certificate may sign, and this one be nowhere to be had.
+    let kept = std::fs::read_dir(shop.lake().join("journal/dt=2026-11-18/gen-001/certificates")).unwrap();
+    assert_eq!(kept.filter(|it| it.as_ref().unwrap().path().extension().is_some_and(|it| it == "parquet")).count(), 1);
+}
+
+#[test]
 fn a_restatement_killed_between_two_files_is_completed_by_the_next_run_of_any_date() {
     let shop = Shop::of_seed(21);
     let wechat = shop.serve(None);

@@ -71,10 +71,10 @@ impl PayV3 {
         &self.keyring
     }
 
-    /// Every `/v3/certificates` answer this client has learnt from: the journal keeps them, so that
-    /// the evidence of a run stays verifiable.
-    pub async fn certificate_answers(&self) -> Vec<Answer> {
-        self.refresh.answers().await
+    /// The `/v3/certificates` answers this client has learnt from since it was asked last: the journal keeps them, so
+    /// that the evidence of a run stays verifiable.
+    pub fn take_certificate_answers(&self) -> Vec<Answer> {
+        self.refresh.take_answers()
     }
 
     async fn call(&self, http: &HttpClient, exchange: Signed<'_>) -> Result<Answer, ApiError> {

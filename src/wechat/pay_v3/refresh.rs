@@ -1,6 +1,8 @@
 //! When platform certificates are fetched: before the first call without a public key, every few
 //! hours, and on an unknown serial at most once a minute (reference v3 §1.4, §1.6).
 
+use std::sync::PoisonError;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
@@ -20,9 +22,12 @@ const FRESH_FOR: TimeDelta = TimeDelta::hours(6);
 /// Between two fetches for an unknown serial, and after a fetch that failed.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
 
-/// What was fetched when.
+/// What was fetched when, and the answers that certificates were learnt from, until somebody takes them.
 #[derive(Default)]
-pub(super) struct Refresh(Mutex<Fetched>);
+pub(super) struct Refresh {
+    fetched: Mutex<Fetched>,
+    learnt_from: std::sync::Mutex<Vec<Answer>>,
+}
 
 #[derive(Default)]
 struct Fetched {
@@ -30,7 +35,6 @@ struct Fetched {
     sought_at: Option<DateTime<Utc>>,
     learnt_at: Option<DateTime<Utc>>,
     failed: Option<Failed>,
-    answers: Vec<Answer>,
 }
 
 /// A fetch that failed: for a minute its outcome is everybody's, so that a dead host is not asked
@@ -61,8 +65,12 @@ impl Failed {
 }
 
 impl Refresh {
-    pub(super) async fn answers(&self) -> Vec<Answer> {
-        self.0.lock().await.answers.clone()
+    pub(super) fn take_answers(&self) -> Vec<Answer> {
+        std::mem::take(&mut *self.learnt_from.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, answer: &Answer) {
+        self.learnt_from.lock().unwrap_or_else(PoisonError::into_inner).push(answer.clone());
     }
 }
 
@@ -73,7 +81,7 @@ impl PayV3 {
         if self.keyring.has_public_key() {
             return Ok(());
         }
-        let mut fetched = self.refresh.0.lock().await;
+        let mut fetched = self.refresh.fetched.lock().await;
         let now = self.http.world().clock.now();
         if fetched.learnt_at.is_some_and(|at| now - at < FRESH_FOR) {
             return Ok(());
@@ -93,7 +101,7 @@ impl PayV3 {
             if serial.starts_with("PUB_KEY_ID_") {
                 return false;
             }
-            let mut fetched = self.refresh.0.lock().await;
+            let mut fetched = self.refresh.fetched.lock().await;
             let now = self.http.world().clock.now();
             let has_failed = fetched.failed.as_ref().is_some_and(|failed| now - failed.at < PAUSE);
             let was_sought = fetched.sought_at.is_some_and(|at| now - at < PAUSE);
@@ -111,19 +119,17 @@ impl PayV3 {
     /// Fetches, verifies with what the answer contains, and learns.
     pub(super) async fn fetch_certificates(&self, http: &HttpClient) -> Result<Answer, ApiError> {
         let answer = self.request_certificates(http).await?;
-        let mut fetched = self.refresh.0.lock().await;
+        let mut fetched = self.refresh.fetched.lock().await;
         let now = self.http.world().clock.now();
         fetched.learnt_at = Some(now);
-        fetched.answers.push(answer.clone());
         Ok(answer)
     }
 
     async fn learn(&self, fetched: &mut Fetched) -> Result<(), ApiError> {
         let asked_at = self.http.world().clock.now();
         match self.request_certificates(&self.beside).await {
-            Ok(answer) => {
+            Ok(_) => {
                 (fetched.learnt_at, fetched.failed) = (Some(asked_at), None);
-                fetched.answers.push(answer);
                 Ok(())
             }
             Err(error) => {
@@ -159,7 +165,10 @@ impl PayV3 {
     pub(super) fn accept_certificates(&self, answer: &Answer) -> Result<(), Problem> {
         check_age(&answer.evidence, answer.fetched_at)?;
         match self.keyring.verify_certificates(&answer.evidence, &answer.body) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.refresh.note(answer);
+                Ok(())
+            }
             Err(CertificateError::Signature(error)) => Err(error.into()),
             Err(error @ CertificateError::Decrypt { source: DecryptError::Tag, .. }) => Err(Problem::Refused {
                 kind: FailureKind::Credentials,

@@ -276,7 +276,7 @@ async fn without_a_public_key_certificates_are_fetched_first_and_once() {
     let last = script.requests().pop().unwrap();
     assert_eq!(last.header("wechatpay-serial").as_deref(), Some(CERTIFICATE_SERIAL));
     // The journalled answer alone verifies the evidence of the run.
-    let answers = client.certificate_answers().await;
+    let answers = client.take_certificate_answers();
     let offline = Keyring::from_settings(&settings(script.limits(), false)).unwrap();
     assert_eq!(offline.learn_certificates(&answers[0].body).unwrap(), [CERTIFICATE_SERIAL]);
     assert_eq!(offline.verify_evidence(&answers[0].evidence, &answers[0].body), Ok(()));
