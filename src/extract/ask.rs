@@ -78,6 +78,10 @@ where
     A: Fn(Q) -> F,
     F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
 {
+    if stage.flow().found > 0 {
+        // A night that was cut off and goes on is judged as one that was not.
+        night.apis.health.answered(place.api);
+    }
     if count == 0 {
         return Ok(Vec::new());
     }

@@ -78,6 +78,8 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
         // Whoever reads what is here already goes on first, so that no answer waits for him.
         tokio::task::yield_now().await;
         fetch(night, pay_v3, &journal, &key, gzip).await?;
+    } else {
+        night.apis.health.answered(Api::PayV3);
     }
     let file = match kept(night, &journal, &key)? {
         Kept::Damaged => {

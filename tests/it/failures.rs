@@ -263,6 +263,26 @@ fn a_wallet_that_never_settles_makes_the_night_partial_unless_the_job_allows_it(
 }
 
 #[test]
+fn a_night_that_goes_on_is_judged_by_all_its_answers_not_by_those_of_its_last_run() {
+    for kind in ["wrong_signature", "500"] {
+        let shop = Shop::of_seed(14);
+        shop.edit("job.toml", |text| {
+            let text = replace_value(&text, "retry_deadline_seconds", "1");
+            text.replace("refresh = \"active\"", "refresh = \"all\"")
+        });
+        let everybody: String = shop.openids().iter().map(|openid| format!("{openid}\n")).collect();
+        shop.edit("roster.csv", |_| format!("openid\n{everybody}"));
+        let wechat = shop.serve(None);
+        wechat.play(&lying_wallet(&shop, kind));
+        // The second run asks for nothing but that wallet.
+        assert!(shop.run_dying(&wechat, "staged:publishing.json$", &NIGHT), "{kind}: nothing would be published");
+        let ending = shop.run(&wechat, &NIGHT);
+        assert_eq!(ending.code, 4, "{kind}: {}", ending.stderr);
+        assert!(shop.published().contains_key("datasets/user_coupons/dt=2026-11-18/part-0.parquet"), "{kind}");
+    }
+}
+
+#[test]
 fn answers_with_wrong_or_missing_signatures_reach_no_dataset() {
     for kind in ["wrong_signature", "missing_signature", "skewed_timestamp"] {
         let shop = Shop::of_seed(15);
