@@ -234,7 +234,7 @@ fn unreadable<T>(request: &Request<T>, error: &ParseError) -> Issue {
 }
 
 /// The journal's page of an answer.
-pub(super) fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
+pub fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
     let evidence = answer.evidence.clone();
     Page {
         fetched_at: micros(answer.fetched_at),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
-use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
+use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
 use super::wire::card_dimension_row;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
@@ -16,7 +16,7 @@ const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
 /// The largest `count` (reference MP §D.14).
 pub(super) const PAGE_ROWS: u64 = 50;
 /// A hundred thousand cards: no account has more.
-const MOST_PAGES: usize = 2000;
+const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 2000 };
 pub(super) const LIST: &str = "list";
 
 /// Asks for every card of the account, and for those the datacube named.
@@ -27,7 +27,7 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     let journal = night.journal.stage(STAGE.as_str())?;
     let meaning = OffsetMeaning::default();
     let ask_list = async |()| {
-        let listing = read_list(&meaning, MOST_PAGES, async |offset| {
+        let listing = read_list(&meaning, MEASURE, async |offset| {
             let request = api::cards(offset, PAGE_ROWS);
             let (page, ids) = settle_and_read(&request, mp.send(&request).await)?;
             let (is_known, total) = (ids.is_some(), ids.as_ref().and_then(|ids| stated_total(ids.total_num)));

@@ -4,7 +4,7 @@ use std::io;
 
 use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::issue::IssueKind;
-use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
+use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
 use super::wire::coupon_code_row;
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
@@ -21,7 +21,7 @@ const STAGE: Stage = Stage::CouponCodes;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 pub(super) const PAGE_ROWS: u64 = 100;
 /// Two million codes: a pool is held while it is read.
-const MOST_PAGES: usize = 20_000;
+const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 20_000 };
 
 /// Reads the pools of those of `stocks` whose codes the merchant uploaded; the codes are packed, users raw.
 pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept>, Issue> {
@@ -89,7 +89,7 @@ async fn ask_pool(
     appid: Option<&str>,
     meaning: &OffsetMeaning,
 ) -> Result<Option<Vec<Page>>, Issue> {
-    let listing = read_list(meaning, MOST_PAGES, async |offset| {
+    let listing = read_list(meaning, MEASURE, async |offset| {
         let request = request(stock_id, appid, offset);
         let answer = pay_v3.send(&request).await;
         if let Some(refused) = ListPage::refused(&request, &answer) {

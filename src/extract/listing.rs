@@ -41,6 +41,15 @@ impl ListPage {
     }
 }
 
+/// How much of a list is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measure {
+    /// Items a page: one that has as many may not be the last, whatever the list says it has.
+    pub(super) page_rows: u64,
+    /// Pages: no true list has more.
+    pub(super) most_pages: usize,
+}
+
 /// What `offset` counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
@@ -52,6 +61,11 @@ enum Meaning {
 impl Meaning {
     fn first_offset(self) -> u64 {
         if self == Meaning::PagesFromOne { 1 } else { 0 }
+    }
+
+    /// Where what comes after so many items on so many pages would be.
+    fn offset_after(self, rows: usize, pages: usize) -> u64 {
+        self.first_offset() + if self == Meaning::Rows { rows as u64 } else { pages as u64 }
     }
 }
 
@@ -107,9 +121,9 @@ pub(super) fn stated_total(count: Option<i64>) -> Option<u64> {
     count.and_then(|count| u64::try_from(count).ok())
 }
 
-/// Reads a list page by page with `ask(offset)`, and follows none for more than `most_pages`: one
+/// Reads a list page by page with `ask(offset)`, and follows none for more than `measure.most_pages`: one
 /// without end would hold the night and fill the memory. A list that showed items once is not empty, and not unknown.
-pub(super) async fn read_list<A, F>(meaning: &OffsetMeaning, most_pages: usize, ask: A) -> Result<Listing, Issue>
+pub(super) async fn read_list<A, F>(meaning: &OffsetMeaning, measure: Measure, ask: A) -> Result<Listing, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
@@ -121,7 +135,7 @@ where
             if (unknown.is_some() || is_refused_at_zero) && candidate.first_offset() == 0 {
                 continue;
             }
-            match walk_until_still(*candidate, most_pages, meaning, &ask).await? {
+            match walk_until_still(*candidate, measure, meaning, &ask).await? {
                 Walk::Whole { pages, seen, repeats } if seen > 0 || most_seen == 0 => {
                     // A single page says nothing of what comes after it, and pages that overlap may be those
                     // of another meaning.
@@ -178,7 +192,7 @@ impl Walk {
 /// A list that moved says nothing about `offset`: the same walk again.
 async fn walk_until_still<A, F>(
     candidate: Meaning,
-    most_pages: usize,
+    measure: Measure,
     meaning: &OffsetMeaning,
     ask: &A,
 ) -> Result<Walk, Issue>
@@ -186,17 +200,17 @@ where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
-    let mut walked = walk(candidate, most_pages, meaning, ask).await?;
+    let mut walked = walk(candidate, measure, meaning, ask).await?;
     for _ in 1..ROUNDS {
         if !matches!(walked, Walk::Moved { .. } | Walk::Repeating { .. }) {
             break;
         }
-        walked = walked.then(walk(candidate, most_pages, meaning, ask).await?);
+        walked = walked.then(walk(candidate, measure, meaning, ask).await?);
     }
     Ok(walked)
 }
 
-async fn walk<A, F>(candidate: Meaning, most_pages: usize, meaning: &OffsetMeaning, ask: &A) -> Result<Walk, Issue>
+async fn walk<A, F>(candidate: Meaning, measure: Measure, meaning: &OffsetMeaning, ask: &A) -> Result<Walk, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
@@ -225,6 +239,10 @@ where
         let repeats = seen != known + rows;
         has_repeated |= repeats;
         if seen as u64 == total {
+            let is_full = rows as u64 >= measure.page_rows;
+            if is_full && goes_on(&keys_seen, total, pages.len(), meaning, ask).await? {
+                return Ok(Walk::Moved { seen, total });
+            }
             return Ok(match has_repeated {
                 true => Walk::Repeating { pages, keys: keys_seen, seen, total },
                 false => Walk::Whole { pages, seen, repeats: false },
@@ -234,11 +252,34 @@ where
         if seen == known || (repeats && candidate != Meaning::Rows) {
             return Ok(Walk::Gap { seen, total });
         }
-        if pages.len() >= most_pages {
+        if pages.len() >= measure.most_pages {
             return Ok(Walk::Endless { seen, total });
         }
         offset += if candidate == Meaning::Rows { rows as u64 } else { 1 };
     }
+}
+
+/// Whether a list that ended with a full page goes on behind it: a length that counts only what is shown, or no more than
+/// a page, would end every list there.
+async fn goes_on<A, F>(
+    keys_seen: &HashSet<String>,
+    total: u64,
+    pages: usize,
+    meaning: &OffsetMeaning,
+    ask: &A,
+) -> Result<bool, Issue>
+where
+    A: Fn(u64) -> F,
+    F: Future<Output = Result<ListPage, Issue>>,
+{
+    for candidate in meaning.candidates() {
+        let behind = ask(candidate.offset_after(keys_seen.len(), pages)).await?;
+        let is_new = behind.keys.iter().any(|key| !keys_seen.contains(key));
+        if is_new || behind.total.is_some_and(|told| told != total) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -251,6 +292,7 @@ mod tests {
     use crate::extract::IssueKind;
 
     const PAGES: usize = 100;
+    const MEASURE: Measure = Measure { page_rows: 20, most_pages: PAGES };
 
     /// A server with `total` items of which it shows `limit` a page.
     fn page(items: impl Iterator<Item = u64>, total: u64) -> Result<ListPage, Issue> {
@@ -263,14 +305,14 @@ mod tests {
         })
     }
 
-    fn slice(from: u64, total: u64, limit: u64) -> impl Iterator<Item = u64> {
+    fn slice(from: u64, total: u64, limit: u64) -> std::ops::Range<u64> {
         from.min(total)..(from + limit).min(total)
     }
 
     async fn pages_read(total: u64, offset_to_row: impl Fn(u64) -> u64) -> (Option<usize>, OffsetMeaning) {
         let meaning = OffsetMeaning::default();
         let listing =
-            read_list(&meaning, PAGES, async |offset| page(slice(offset_to_row(offset), total, 20), total)).await;
+            read_list(&meaning, MEASURE, async |offset| page(slice(offset_to_row(offset), total, 20), total)).await;
         let pages = match listing.unwrap() {
             Listing::Settled(pages) => Some(pages.len()),
             Listing::Unsettled { .. } => None,
@@ -304,7 +346,7 @@ mod tests {
     async fn a_list_that_grows_while_it_is_read_is_read_again() {
         let asked = Cell::new(0);
         let meaning = OffsetMeaning::default();
-        let listing = read_list(&meaning, PAGES, async |offset| {
+        let listing = read_list(&meaning, MEASURE, async |offset| {
             asked.set(asked.get() + 1);
             let total = if asked.get() == 1 { 40 } else { 41 };
             page(slice(offset, total, 20), total)
@@ -316,8 +358,34 @@ mod tests {
     #[tokio::test]
     async fn a_total_that_never_comes_true_is_unsettled_not_short() {
         let meaning = OffsetMeaning::default();
-        let listing = read_list(&meaning, PAGES, async |offset| page(slice(offset, 20, 20), 25));
+        let listing = read_list(&meaning, MEASURE, async |offset| page(slice(offset, 20, 20), 25));
         assert!(matches!(listing.await.unwrap(), Listing::Unsettled { total: 25, .. }));
+    }
+
+    #[tokio::test]
+    async fn a_full_page_is_not_believed_to_be_the_last_because_the_length_says_so() {
+        let row_of: [fn(u64) -> u64; 3] =
+            [|offset| offset, |offset| offset * 20, |offset| offset.saturating_sub(1) * 20];
+        for row_of in row_of {
+            // A length that counts the page, and one that never says more than a page.
+            for shown in [false, true] {
+                let meaning = OffsetMeaning::default();
+                let listing = read_list(&meaning, MEASURE, async |offset| {
+                    let items = slice(row_of(offset), 45, 20);
+                    let told = if shown { items.clone().count() as u64 } else { 20 };
+                    page(items, told)
+                });
+                assert!(matches!(listing.await.unwrap(), Listing::Unsettled { .. }), "{shown}");
+            }
+            let asked = Cell::new(0);
+            let meaning = OffsetMeaning::default();
+            let listing = read_list(&meaning, MEASURE, async |offset| {
+                asked.set(asked.get() + 1);
+                page(slice(row_of(offset), 20, 20), 20)
+            });
+            assert!(matches!(listing.await.unwrap(), Listing::Settled(pages) if pages.len() == 1));
+            assert_eq!(asked.get(), 4, "once for each meaning that offset may have");
+        }
     }
 
     fn unknown() -> Result<ListPage, Issue> {
@@ -329,7 +397,7 @@ mod tests {
     async fn a_list_that_showed_items_is_neither_unknown_nor_empty_at_a_later_page() {
         for is_known in [false, true] {
             let meaning = OffsetMeaning::default();
-            let listing = read_list(&meaning, PAGES, async |offset| match offset {
+            let listing = read_list(&meaning, MEASURE, async |offset| match offset {
                 0 => page(0..20, 45),
                 _ if is_known => page(0..0, 0),
                 _ => unknown(),
@@ -345,7 +413,7 @@ mod tests {
             asked.set(asked.get() + 1);
             if offset == 0 { unknown() } else { page(slice((offset - 1) * 20, 45, 20), 45) }
         };
-        let Listing::Settled(pages) = read_list(&meaning, PAGES, from_one).await.unwrap() else {
+        let Listing::Settled(pages) = read_list(&meaning, MEASURE, from_one).await.unwrap() else {
             panic!("must settle")
         };
         assert_eq!((pages.len(), asked.take()), (3, 4));
@@ -356,12 +424,12 @@ mod tests {
             unknown()
         };
         assert!(
-            matches!(read_list(&meaning, PAGES, nobody).await.unwrap(), Listing::Settled(pages) if pages.len() == 1)
+            matches!(read_list(&meaning, MEASURE, nobody).await.unwrap(), Listing::Settled(pages) if pages.len() == 1)
         );
         assert_eq!(asked.take(), 2);
-        read_list(&meaning, PAGES, async |offset| page(slice(offset, 3, 20), 3)).await.unwrap();
+        read_list(&meaning, MEASURE, async |offset| page(slice(offset, 3, 20), 3)).await.unwrap();
         assert!(
-            matches!(read_list(&meaning, PAGES, nobody).await.unwrap(), Listing::Settled(pages) if pages.len() == 1)
+            matches!(read_list(&meaning, MEASURE, nobody).await.unwrap(), Listing::Settled(pages) if pages.len() == 1)
         );
         assert_eq!(asked.take(), 1);
     }
@@ -375,7 +443,7 @@ mod tests {
     async fn an_api_that_refuses_offsets_without_a_page_is_read_whatever_offset_means() {
         for (total, first) in [20_u64, 45, 100].into_iter().flat_map(|total| [(total, 0), (total, 1)]) {
             let meaning = OffsetMeaning::default();
-            let listing = read_list(&meaning, PAGES, async |offset| {
+            let listing = read_list(&meaning, MEASURE, async |offset| {
                 let is_there = (first..first + total.div_ceil(20)).contains(&offset);
                 if is_there { page(slice((offset - first) * 20, total, 20), total) } else { refused() }
             });
@@ -391,17 +459,17 @@ mod tests {
             asked.set(asked.get() + 1);
             refused()
         };
-        assert_eq!(read_list(&meaning, PAGES, nobody).await.unwrap_err().what, "PARAM_ERROR");
+        assert_eq!(read_list(&meaning, MEASURE, nobody).await.unwrap_err().what, "PARAM_ERROR");
         assert_eq!(asked.take(), 2);
-        read_list(&meaning, PAGES, async |offset| page(slice(offset, 3, 20), 3)).await.unwrap();
-        assert_eq!(read_list(&meaning, PAGES, nobody).await.unwrap_err().what, "PARAM_ERROR");
+        read_list(&meaning, MEASURE, async |offset| page(slice(offset, 3, 20), 3)).await.unwrap();
+        assert_eq!(read_list(&meaning, MEASURE, nobody).await.unwrap_err().what, "PARAM_ERROR");
         assert_eq!(asked.take(), 1);
     }
 
     #[tokio::test]
     async fn a_list_that_shows_an_item_twice_whenever_it_is_read_settles() {
         let (meaning, asked) = (OffsetMeaning::default(), Cell::new(0));
-        let listing = read_list(&meaning, PAGES, async |offset| {
+        let listing = read_list(&meaning, MEASURE, async |offset| {
             asked.set(asked.get() + 1);
             // The second page begins with the last item of the first.
             page(if offset == 0 { 0..20 } else { 19..25 }, 25)
@@ -466,7 +534,7 @@ mod tests {
             };
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let meaning = OffsetMeaning::default();
-            let listing = read_list(&meaning, PAGES, async |offset| list.borrow_mut().answer(row(offset), limit));
+            let listing = read_list(&meaning, Measure { page_rows: limit as u64, most_pages: PAGES }, async |offset| list.borrow_mut().answer(row(offset), limit));
             let listing = runtime.block_on(listing).unwrap();
             let mut there = list.into_inner().items;
             there.sort();
@@ -494,7 +562,7 @@ mod tests {
     async fn a_list_without_end_ends() {
         let asked = Cell::new(0u64);
         let meaning = OffsetMeaning::default();
-        let listing = read_list(&meaning, PAGES, async |_| {
+        let listing = read_list(&meaning, MEASURE, async |_| {
             asked.set(asked.get() + 1);
             page(asked.get() * 20..asked.get() * 20 + 20, u64::MAX)
         });
@@ -510,7 +578,7 @@ mod tests {
             let ask = async |_| {
                 Ok(ListPage { keys: Vec::new(), total, is_known: true, refusal: None, page: Page::for_tests("{}") })
             };
-            assert!(matches!(read_list(&meaning, PAGES, ask).await.unwrap(), Listing::Unsettled { .. }));
+            assert!(matches!(read_list(&meaning, MEASURE, ask).await.unwrap(), Listing::Unsettled { .. }));
         }
     }
 }

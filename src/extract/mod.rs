@@ -47,6 +47,7 @@ use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
 
+pub use ask::page as journal_page;
 pub use bills::{Bills, extract as extract_bills, oldest_kept};
 pub use cards::extract as extract_cards;
 pub use certificates::{CERTIFICATES, keep_certificates};

@@ -14,7 +14,7 @@ use doubtful::{Doubt, Doubter};
 use super::ask::{Place, ask_each, read_page, read_page_by, require_echo, settle_and_read, settle_and_read_by};
 use super::gathered::{Gathered, Handful, Known};
 use super::issue::IssueKind;
-use super::listing::{ListPage, Listing, OffsetMeaning, read_list, stated_total};
+use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
 use super::roster::Roster;
 use super::wire::user_coupon_row;
 use super::{Harvest, Issue, Lookback, Night};
@@ -38,7 +38,7 @@ const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 /// The server clamps larger pages to this (design §12).
 pub(super) const PAGE_ROWS: u64 = 20;
 /// Nobody holds twenty thousand coupons of one merchant.
-const MOST_PAGES: usize = 1000;
+const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 1000 };
 
 /// So many users that WeChat does not know, and none it does, are no accident.
 const FEWEST_STRANGERS: usize = 8;
@@ -152,7 +152,7 @@ impl Counter<'_> {
         meaning: &OffsetMeaning,
         unsettled: &AtomicUsize,
     ) -> Result<Option<Vec<Page>>, Issue> {
-        let listing = read_list(meaning, MOST_PAGES, async |offset| {
+        let listing = read_list(meaning, MEASURE, async |offset| {
             let request = self.wallet_request(&openid, offset);
             let answer = self.pay_v3.send(&request).await;
             if let Some(refused) = ListPage::refused(&request, &answer) {

@@ -91,7 +91,7 @@ pub fn key<'de, D: Deserializer<'de>, T: Text<'de>>(json: D) -> Result<T, D::Err
 }
 
 /// No count or time of these APIs comes near; larger ones would not add up in 64 bits.
-const LARGEST_INTEGER: u64 = 1_000_000_000_000_000;
+pub(crate) const LARGEST_INTEGER: u64 = 1_000_000_000_000_000;
 
 /// A whole number that may come as text; null, absent and empty text are `None`.
 pub fn integer<'de, D: Deserializer<'de>>(json: D) -> Result<Option<i64>, D::Error> {

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::xml::{self, Fields};
 use crate::money::Fen;
 use crate::wechat::endpoint::{self, Endpoint};
+use crate::wechat::lenient::LARGEST_INTEGER;
 use crate::wechat::request::{ParseError, Request};
 use crate::wechat::time::parse_time;
 
@@ -238,7 +239,11 @@ impl Taking {
             field: name,
             detail: format!("a text of {} characters, no whole number", text.chars().count()),
         };
-        text.trim().parse().map(Some).map_err(|_| detail())
+        let number: i64 = text.trim().parse().map_err(|_| detail())?;
+        if number.unsigned_abs() > LARGEST_INTEGER {
+            return Err(ParseError::Field { field: name, detail: "larger than such a number is anywhere".into() });
+        }
+        Ok(Some(number))
     }
 
     fn fen(&mut self, name: &'static str) -> Result<Option<Fen>, ParseError> {
@@ -375,6 +380,13 @@ mod tests {
         let text = STOCK.replace("<coupon_value>200</coupon_value>", "<coupon_value>2.00</coupon_value>");
         let error = coupon_stock("1").parse(text.as_bytes()).unwrap_err();
         assert_eq!(error.to_string(), "field `coupon_value` of the XML is a text of 4 characters, no whole number");
+        let text = STOCK.replace("<coupon_total>10<", "<coupon_total>4611686018427387904<");
+        let error = coupon_stock("1").parse(text.as_bytes()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "field `coupon_total` of the XML is larger than such a number is anywhere",
+            "it would not add up"
+        );
         let error = coupon_stock("1").parse(b"<xml><a>1</a></xml>").unwrap_err();
         assert_eq!(error.to_string(), "field `coupon_stock_id` of the XML is missing");
     }

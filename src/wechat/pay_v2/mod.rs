@@ -138,12 +138,11 @@ impl Exchange for Call<'_> {
         let is_file = self.endpoint_path == endpoint::V2_BILL.path;
         let judgement = judge(received.status, &received.body, is_file);
         let answer = answer_of(received, self.client.http.world().clock.now(), &judgement);
+        // What is said for good must be said by WeChat: "unknown" stands in the journal as well as a stock.
+        let is_forged = || self.client.check_signature(&answer.body) == SignatureCheck::Mismatch;
         match judgement {
-            Judgement::Good(fields) if self.client.on_mismatch == OnMismatch::Fail => {
-                match sign::check(&fields, &self.client.account.api_key) {
-                    SignatureCheck::Mismatch => Verdict::Refuse(Refusal::bare(mismatch())),
-                    SignatureCheck::Verified | SignatureCheck::Absent => Verdict::Accept(answer),
-                }
+            Judgement::Good(_) | Judgement::Final(_) if self.client.on_mismatch == OnMismatch::Fail && is_forged() => {
+                Verdict::Refuse(Refusal::bare(mismatch()))
             }
             Judgement::Good(_) | Judgement::File => Verdict::Accept(answer),
             Judgement::Later(problem) => {
@@ -244,6 +243,19 @@ mod tests {
         assert_eq!(client(&script).check_signature(&answer.body), SignatureCheck::Mismatch);
         let error = client_that(OnMismatch::Fail, &script).send(&coupon_stock("9728595")).await.unwrap_err();
         assert_eq!(error.kind(), FailureKind::SignatureInvalid);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_whose_signature_does_not_hold_is_no_more_believed_than_a_success() {
+        let unknown = "<xml><return_code>SUCCESS</return_code><result_code>FAIL</result_code>\
+                       <err_code>COUPON_STOCK_ID_NOT_VALID</err_code><sign>00000000000000000000000000000000</sign></xml>";
+        for (on_mismatch, kind) in
+            [(OnMismatch::Record, FailureKind::NotFound), (OnMismatch::Fail, FailureKind::SignatureInvalid)]
+        {
+            let script = Script::always(Reply::status(200, unknown)).await;
+            let error = client_that(on_mismatch, &script).send(&coupon_stock("1")).await.unwrap_err();
+            assert_eq!((error.kind(), error.answer().is_some()), (kind, on_mismatch == OnMismatch::Record));
+        }
     }
 
     #[tokio::test]
