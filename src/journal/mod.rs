@@ -68,7 +68,9 @@ impl Journal {
         };
         let generation = folder.join(generation_name(number));
         if mode != Mode::Peek {
-            durable::create_private_folder(&generation).map_err(|source| io_error(&generation, source))?;
+            for private in [folder, &generation] {
+                durable::create_private_folder(private).map_err(|source| io_error(private, source))?;
+            }
         }
         let folder = folder.to_owned();
         Ok(Journal { folder, generation, number, mode, world, mirror: None, extent: None, stages: Mutex::default() })
@@ -328,6 +330,18 @@ mod tests {
         };
         assert_eq!(digest(&["a", "b", "c"]), digest(&["c", "a", "b"]));
         assert_ne!(digest(&["a", "b"]), digest(&["a", "c"]));
+    }
+
+    #[test]
+    fn every_folder_of_a_night_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path(), Mode::Resume).stage("stocks").unwrap().append(entry("s1", &["a"])).unwrap();
+        open(folder.path(), Mode::Resume).blob("bills").unwrap();
+        for name in ["dt=2026-11-18", "dt=2026-11-18/gen-001", "dt=2026-11-18/gen-001/bills/files"] {
+            let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{name}");
+        }
     }
 
     #[test]

@@ -83,6 +83,9 @@ pub enum SignatureError {
         /// Unsigned difference.
         seconds: u64,
     },
+    /// It was on the answer to another question before.
+    #[error("it is that of the answer to another question")]
+    Replayed,
     /// No key under this serial.
     #[error("no key with serial `{}` is known", shown(serial))]
     UnknownSerial {

@@ -18,6 +18,7 @@ use super::target::Target;
 use super::unzip::UnzippedDigest;
 use crate::http::{CallError, Cause, Incoming, Outgoing, Trace};
 use crate::secret::Secret;
+use crate::wechat::answer::Answer;
 use crate::wechat::endpoint;
 use crate::wechat::error::{ApiError, FailureKind, Problem};
 use crate::wechat::request::{ParseError, Request};
@@ -197,7 +198,10 @@ impl PayV3 {
     ) -> Result<Downloaded, ApiError> {
         let answer = self.send(application).await?;
         let location = application.parse(&answer.body).map_err(|error| {
-            ApiError::new(no_call(application.endpoint.path), Problem::Unexpected { detail: error.to_string() })
+            ApiError::new(
+                call_of(application.endpoint.path, &answer),
+                Problem::Unexpected { detail: error.to_string() },
+            )
         })?;
         sink.restart().map_err(|error| ApiError::new(no_call(application.endpoint.path), Problem::Sink(error)))?;
         self.download(&location, sink).await
@@ -283,6 +287,12 @@ fn transport(error: CallError<std::convert::Infallible>) -> ApiError {
         Cause::Transport(cause) => ApiError::new(error.trace, cause.into()),
         Cause::Refused(never) => match never {},
     }
+}
+
+/// The call that brought an answer.
+fn call_of(path: &str, answer: &Answer) -> Trace {
+    let request_id = answer.evidence.request_id.clone();
+    Trace { attempts: answer.attempts, status: Some(answer.status), request_id, ..no_call(path) }
 }
 
 fn no_call(path: &str) -> Trace {

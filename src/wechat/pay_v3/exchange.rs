@@ -89,11 +89,17 @@ impl<'a> Signed<'a> {
 
     async fn verify_with_keyring(&self, answer: &Answer) -> Result<(), SignatureError> {
         check_age(&answer.evidence, answer.fetched_at)?;
-        match self.client.keyring.verify_evidence(&answer.evidence, &answer.body) {
+        let outcome = match self.client.keyring.verify_evidence(&answer.evidence, &answer.body) {
             Err(SignatureError::UnknownSerial { serial }) if self.client.learn_serial(&serial).await => {
                 self.client.keyring.verify_evidence(&answer.evidence, &answer.body)
             }
             outcome => outcome,
+        };
+        outcome?;
+        let question = (self.method(), self.target, self.body);
+        match self.client.replays.is_replayed(&answer.evidence, &question, answer.fetched_at) {
+            true => Err(SignatureError::Replayed),
+            false => Ok(()),
         }
     }
 

@@ -11,6 +11,7 @@ pub mod keyring;
 mod exchange;
 mod judge;
 mod refresh;
+mod replays;
 mod sign;
 mod target;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use exchange::Signed;
 use refresh::Refresh;
+use replays::Replays;
 
 pub use certificates::certificates;
 pub use judge::failure_of;
@@ -39,6 +41,7 @@ pub struct PayV3 {
     signer: Signer,
     keyring: Arc<Keyring>,
     refresh: Refresh,
+    replays: Replays,
 }
 
 impl PayV3 {
@@ -51,6 +54,7 @@ impl PayV3 {
             signer: Signer::new(settings)?,
             keyring: Arc::new(Keyring::from_settings(settings)?),
             refresh: Refresh::default(),
+            replays: Replays::default(),
         })
     }
 
@@ -119,6 +123,9 @@ impl PayV3 {
             }
             SignatureError::Stale { .. } => {
                 "set this machine's clock (NTP); answers older than five minutes are refused"
+            }
+            SignatureError::Replayed => {
+                "something between this machine and `pay_v3.base_url` keeps answers: it must let them through as they are"
             }
             SignatureError::UnknownSerial { serial } if serial.starts_with("PUB_KEY_ID_") => {
                 "set `pay_v3.public_key_id` and `pay_v3.public_key_file` to the key of that id"

@@ -426,6 +426,19 @@ async fn a_wrong_api_v3_key_names_its_key_of_the_job_file() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_given_to_another_question_is_not_believed_however_well_it_is_signed() {
+    let script = Script::always(signed(200, r#"{"data":[],"total_count":0}"#, Key::Public)).await;
+    let client = client(&script, &FakeWorld::new(), true);
+    let wallet = |openid| busifavor::user_coupons(openid, &busifavor::CouponFilter::default(), 0, 20);
+    client.send(&wallet("oOne")).await.unwrap();
+    client.send(&wallet("oOne")).await.unwrap();
+    let error = client.send(&wallet("oTwo")).await.unwrap_err();
+    assert_eq!((error.kind(), error.trace().attempts), (FailureKind::SignatureInvalid, 3));
+    assert!(error.problem().to_string().contains("signature") && error.hint().unwrap().contains("keeps answers"));
+    assert!(error.answer().is_none(), "it is no evidence of anything");
+}
+
+#[tokio::test]
 async fn the_echo_comes_back() {
     let script = Script::answer(|seen| signed(200, std::str::from_utf8(&seen.body).unwrap(), Key::Public)).await;
     let request = echo::echo("你好");
@@ -542,6 +555,15 @@ async fn a_download_from_a_foreign_host_is_refused_unasked() {
         client(&script, &FakeWorld::new(), true).fetch_trade_bill(date(), false, &mut Vec::new()).await.unwrap_err();
     assert_eq!((error.kind(), script.requests().len()), (FailureKind::Refused, 1));
     assert!(error.problem().to_string().contains("evil.example"), "{}", error.problem());
+}
+
+#[tokio::test]
+async fn an_application_that_was_answered_without_an_address_is_told_as_answered() {
+    let script = Script::always(signed(200, r#"{"hash_type":"SHA1"}"#, Key::Public)).await;
+    let client = client(&script, &FakeWorld::new(), true);
+    let error = client.fetch_trade_bill(date(), false, &mut Vec::new()).await.unwrap_err();
+    assert!(error.to_string().starts_with("GET /v3/bill/tradebill answered 200 after 1 attempt"), "{error}");
+    assert!(error.problem().to_string().contains("hash_value"), "{}", error.problem());
 }
 
 #[tokio::test]

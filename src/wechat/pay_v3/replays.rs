@@ -1,0 +1,74 @@
+//! Answers that come a second time: what lies between here and WeChat may keep one and give it to the next who asks. A
+//! signature does not say what was asked (reference v3 §1.3), but no two answers have the same one. Judges no signature.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::wechat::answer::Evidence;
+use crate::wechat::error::MAX_AGE_SECONDS;
+
+/// What was answered of late: for at least as long as any signature is taken, however fast the server's clock is.
+#[derive(Default)]
+pub(super) struct Replays(Mutex<Memory>);
+
+/// Questions by the signatures of their answers, younger and older ones.
+#[derive(Default)]
+struct Memory {
+    younger: HashMap<u64, u64>,
+    older: HashMap<u64, u64>,
+    since: Option<DateTime<Utc>>,
+}
+
+impl Replays {
+    /// Whether the answer that carries this evidence was given to another question before. Notes it otherwise.
+    pub(super) fn is_replayed(&self, evidence: &Evidence, question: &impl Hash, now: DateTime<Utc>) -> bool {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.forget_old(now);
+        let answer = digest(&(&evidence.timestamp, &evidence.nonce, &evidence.signature));
+        let question = digest(question);
+        match memory.younger.get(&answer).or_else(|| memory.older.get(&answer)) {
+            Some(before) => *before != question,
+            None => {
+                memory.younger.insert(answer, question);
+                false
+            }
+        }
+    }
+}
+
+impl Memory {
+    fn forget_old(&mut self, now: DateTime<Utc>) {
+        let enough = TimeDelta::seconds(2 * MAX_AGE_SECONDS.cast_signed());
+        if self.since.is_none_or(|since| now - since >= enough) {
+            (self.older, self.since) = (std::mem::take(&mut self.younger), Some(now));
+        }
+    }
+}
+
+fn digest(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_serves_one_question_again_and_no_other_until_its_signature_is_too_old_to_be_taken() {
+        let (replays, start) = (Replays::default(), DateTime::from_timestamp(1_700_000_000, 0).unwrap());
+        let evidence = |nonce: &str| Evidence { nonce: Some(nonce.to_owned()), ..Evidence::default() };
+        let is_replayed = |nonce: &str, question: &str, seconds: i64| {
+            replays.is_replayed(&evidence(nonce), &question, start + TimeDelta::seconds(seconds))
+        };
+        assert!(!is_replayed("n1", "one", 0) && !is_replayed("n2", "two", 1));
+        assert!(!is_replayed("n1", "one", 2), "the same question may have the same answer");
+        assert!(is_replayed("n1", "two", 3) && is_replayed("n2", "one", 599) && is_replayed("n1", "two", 1000));
+        assert!(!is_replayed("n1", "two", 2000), "nobody takes it any more");
+        assert_eq!(replays.0.lock().unwrap().older.len(), 0);
+    }
+}
