@@ -32,8 +32,8 @@ pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
 }
 
 /// The platform certificates of tonight, so that its evidence stays verifiable.
-pub(super) async fn keep_certificates(apis: &Apis, journal: &Journal) -> Result<(), JournalError> {
-    let Some(pay_v3) = apis.pay_v3.as_ref().filter(|_| journal.mode() != Mode::Replay) else { return Ok(()) };
+pub(super) async fn keep_certificates(pay_v3: Option<&PayV3>, journal: &Journal) -> Result<(), JournalError> {
+    let Some(pay_v3) = pay_v3.filter(|_| journal.mode() != Mode::Replay) else { return Ok(()) };
     for answer in pay_v3.certificate_answers().await {
         let key = sha256_of(&answer.body);
         let page = extract::journal_page(&certificates(), &answer);
