@@ -39,10 +39,10 @@ fn refused(error: &PlanError) -> Failure {
 
 /// One line of JSON, for whoever started it.
 fn summary(plan: &Plan, sha256: &str, applied: Applied) -> String {
-    let Applied { code, done, settled, failed, untried } = applied;
+    let Applied { code, done, before, settled, failed, untried } = applied;
     json!({
         "date": plan.date, "plan_sha256": sha256.trim().to_ascii_lowercase(), "exit_code": code as i32,
-        "calls": plan.calls.len(), "done": done, "settled": settled, "failed": failed, "untried": untried,
+        "calls": plan.calls.len(), "done": done, "before": before, "settled": settled, "failed": failed, "untried": untried,
     })
     .to_string()
 }

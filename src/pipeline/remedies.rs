@@ -33,8 +33,10 @@ use crate::wechat::pay_v3::PayV3;
 pub struct Applied {
     /// Of the process.
     pub code: ExitCode,
-    /// Calls that WeChat did now, and those it had done before.
+    /// Calls that WeChat did now.
     pub done: u64,
+    /// Calls that an earlier `apply` had done.
+    pub before: u64,
     /// Calls whose break is not open any more.
     pub settled: u64,
     /// Calls that were refused, not answered, answered oddly or not dared.
@@ -101,13 +103,21 @@ pub async fn apply(
 
 impl Applied {
     fn none_of(plan: &Plan) -> Applied {
-        Applied { code: ExitCode::Complete, done: 0, settled: 0, failed: 0, untried: plan.calls.len() as u64 }
+        Applied {
+            code: ExitCode::Complete,
+            done: 0,
+            before: 0,
+            settled: 0,
+            failed: 0,
+            untried: plan.calls.len() as u64,
+        }
     }
 
     fn count(&mut self, performed: &Performed) {
         self.untried -= 1;
         let counted = match performed {
-            Performed::Done(_) | Performed::Before(_) => &mut self.done,
+            Performed::Done(_) => &mut self.done,
+            Performed::Before(_) => &mut self.before,
             Performed::Settled => &mut self.settled,
             _ => &mut self.failed,
         };
@@ -116,9 +126,10 @@ impl Applied {
 
     /// As a night would end: what was done stays done, so a plan that is done in part is partial.
     fn code_after(&self, ended: Option<Ended>) -> ExitCode {
+        let done = self.done + self.before;
         match ended {
-            _ if self.done == 0 && self.settled + self.failed + self.untried == 0 => ExitCode::NothingToDo,
-            Some(_) if self.done > 0 => ExitCode::Partial,
+            None if done + self.settled + self.failed == 0 => ExitCode::NothingToDo,
+            Some(_) if done > 0 => ExitCode::Partial,
             Some(Ended::Rejected) => ExitCode::Rejected,
             Some(Ended::Unavailable) => ExitCode::Unavailable,
             None if self.failed > 0 => ExitCode::Partial,

@@ -236,3 +236,32 @@ fn window(lake: &Lake, dataset: &str, from: NaiveDate, date: NaiveDate) -> Resul
 fn id_of(it: &Break) -> Option<CouponId> {
     Some((it.stock_id.clone()?, it.coupon_code.clone()?))
 }
+
+#[cfg(test)]
+impl Facts {
+    /// Of one coupon, that of `it`.
+    pub(super) fn of_coupon(it: &Break, coupon: Coupon) -> Facts {
+        let coupons = BTreeMap::from([(id_of(it).expect("a coupon"), coupon)]);
+        Facts { coupons, ..Facts::default() }
+    }
+
+    pub(super) fn with_receipts(mut self, it: &Break, receipts: Vec<SubsidyPayment>) -> Facts {
+        self.receipts.insert(id_of(it).expect("a coupon"), receipts);
+        self
+    }
+
+    pub(super) fn with_returns(mut self, it: &Break, returns: Vec<SubsidyReturn>) -> Facts {
+        self.returns.insert(id_of(it).expect("a coupon"), returns);
+        self
+    }
+
+    pub(super) fn with_refund(mut self, transaction_id: &str, refund_id: &str) -> Facts {
+        self.refunds.insert(transaction_id.to_owned(), (0, refund_id.to_owned()));
+        self
+    }
+
+    pub(super) fn with_order(mut self, order: SubsidyOrder) -> Facts {
+        self.orders.insert(order.out_subsidy_no.clone(), order);
+        self
+    }
+}

@@ -9,6 +9,8 @@ mod facts;
 mod performance;
 mod plan;
 mod proposals;
+#[cfg(test)]
+mod tests;
 
 pub use call::Call;
 pub use error::PlanError;
