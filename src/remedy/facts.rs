@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use crate::dataset::Lake;
-use crate::dataset::columns::row_type;
+use crate::dataset::columns::{Micros, row_type};
 use crate::dataset::lake::Partition;
 use crate::dataset::partition::{PartitionError, each_row, open_rows};
 use crate::money::Fen;
@@ -68,9 +68,16 @@ pub struct Facts {
     coupons: BTreeMap<CouponId, Coupon>,
     receipts: BTreeMap<CouponId, Vec<SubsidyPayment>>,
     returns: BTreeMap<CouponId, Vec<SubsidyReturn>>,
-    /// By transaction, the refund that was accepted last.
-    refunds: BTreeMap<String, (i64, String)>,
+    /// By transaction and refund.
+    refunds: BTreeMap<String, BTreeMap<String, RefundSeen>>,
     orders: BTreeMap<String, SubsidyOrder>,
+}
+
+/// A refund by all bills that list it.
+#[derive(Debug, Clone, Copy, Default)]
+struct RefundSeen {
+    accepted_time: Micros,
+    has_failed: bool,
 }
 
 /// What is looked for.
@@ -164,9 +171,11 @@ impl Facts {
         let transactions: BTreeSet<_> = self.coupons.values().filter_map(|it| it.transaction_id.as_deref()).collect();
         let refunds = &mut self.refunds;
         each_row::<BillRefundColumns, _>(path, Refund::DATASET, |row| {
-            if transactions.contains(row.transaction_id) && row.refund_status != Some(FAILED) {
-                let latest = refunds.entry(row.transaction_id.to_owned()).or_default();
-                *latest = std::mem::take(latest).max((row.accepted_time, row.refund_id.to_owned()));
+            if transactions.contains(row.transaction_id) {
+                let of_payment = refunds.entry(row.transaction_id.to_owned()).or_default();
+                let seen = of_payment.entry(row.refund_id.to_owned()).or_default();
+                seen.accepted_time = seen.accepted_time.max(row.accepted_time);
+                seen.has_failed |= row.refund_status == Some(FAILED);
             }
             Ok(())
         })
@@ -198,9 +207,12 @@ impl Facts {
         returns.iter().filter(|it| it.status.as_deref().map(plain_status) != Some(FAILED))
     }
 
-    /// The refund of a transaction that was accepted last.
+    /// The refund of a transaction that was accepted last and did not fail.
     pub(super) fn refund_id(&self, transaction_id: &str) -> Option<&str> {
-        self.refunds.get(transaction_id).map(|(_, refund_id)| refund_id.as_str())
+        let refunds = self.refunds.get(transaction_id)?.iter().filter(|(_, seen)| !seen.has_failed);
+        refunds
+            .max_by_key(|(refund_id, seen)| (seen.accepted_time, *refund_id))
+            .map(|(refund_id, _)| refund_id.as_str())
     }
 
     /// The line of the merchant's own ledger.
@@ -256,12 +268,28 @@ impl Facts {
     }
 
     pub(super) fn with_refund(mut self, transaction_id: &str, refund_id: &str) -> Facts {
-        self.refunds.insert(transaction_id.to_owned(), (0, refund_id.to_owned()));
+        self.refunds.entry(transaction_id.to_owned()).or_default().insert(refund_id.to_owned(), RefundSeen::default());
         self
     }
 
     pub(super) fn with_order(mut self, order: SubsidyOrder) -> Facts {
         self.orders.insert(order.out_subsidy_no.clone(), order);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subsidy_is_returned_for_the_last_refund_that_did_not_fail() {
+        let mut facts = Facts::default();
+        let seen = [("50301", 10, false), ("50302", 20, false), ("50303", 30, true)];
+        for (refund_id, accepted_time, has_failed) in seen {
+            let of_payment = facts.refunds.entry("4200".to_owned()).or_default();
+            of_payment.insert(refund_id.to_owned(), RefundSeen { accepted_time, has_failed });
+        }
+        assert_eq!((facts.refund_id("4200"), facts.refund_id("4201")), (Some("50302"), None));
     }
 }

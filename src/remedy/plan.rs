@@ -190,7 +190,7 @@ fn by_hand<'b>(breaks: impl Iterator<Item = &'b Break>) -> Vec<ByHand> {
             action: it.action.clone(),
         });
         rule.breaks += 1;
-        rule.at_risk_fen = rule.at_risk_fen + it.at_risk_fen;
+        rule.at_risk_fen += it.at_risk_fen;
     }
     rules.into_values().collect()
 }

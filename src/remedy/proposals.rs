@@ -189,7 +189,7 @@ impl<'f> Returned<'f> {
         for row in facts.returns(it) {
             match row.subsidy_receipt_id.as_deref() {
                 Some(id) => returned.by_receipt.push((id, row.amount_fen)),
-                None => returned.unnamed = returned.unnamed + row.amount_fen,
+                None => returned.unnamed += row.amount_fen,
             }
         }
         let paid = facts.receipts(it).iter().filter(|receipt| is_paid(receipt)).count();

@@ -15,6 +15,9 @@ const RETURN: &str = "POST /v3/marketing/busifavor/coupons/return";
 const PAY: &str = "POST /v3/marketing/busifavor/subsidy/pay-receipts";
 const RETURN_SUBSIDY: &str = "POST /v3/marketing/busifavor/subsidy/return-receipts";
 
+/// What a hand may do to a call.
+type Change = fn(&mut Value);
+
 /// The sample merchant after its three nights.
 fn reconciled() -> (Shop, Wechat) {
     let shop = Shop::sample();
@@ -130,7 +133,7 @@ fn calls_may_be_taken_out_of_a_plan_and_what_is_left_must_be_approved_anew() {
 fn a_plan_holds_no_call_but_the_four_and_each_with_its_own_fields() {
     let (shop, wechat) = reconciled();
     let plan = plan(&shop, &[]);
-    let changes: [(&str, fn(&mut Value)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("is no call of a plan", |call| call["path"] = json!("/v3/marketing/busifavor/coupons/deactivate")),
         ("unknown field `openid`", |call| call["body"]["openid"] = json!("oX")),
         ("missing field `stock_id`", |call| drop(call["body"].as_object_mut().unwrap().remove("stock_id"))),
@@ -201,8 +204,8 @@ fn a_plan_killed_at_every_commit_point_pays_and_returns_everything_once() {
     let (shop, wechat) = reconciled();
     let mut plan = plan(&shop, &[]);
     let mut seen = BTreeSet::new();
-    let is_first = |call: &Value| seen.insert(call["path"].as_str().unwrap().to_owned());
-    let first: Vec<Value> = plan["calls"].as_array().unwrap().iter().cloned().filter(is_first).collect();
+    let is_first = |call: &&Value| seen.insert(call["path"].as_str().unwrap().to_owned());
+    let first: Vec<Value> = plan["calls"].as_array().unwrap().iter().filter(is_first).cloned().collect();
     plan["calls"] = json!(first);
     rewrite(&shop, &plan);
     let pays = |plan: &Value| {
