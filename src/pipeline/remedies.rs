@@ -88,7 +88,7 @@ pub async fn apply(
     let stage = journal.stage(REMEDIES).map_err(|error| unjournalled(&error))?;
     let marks = held.lake.state(&format!("{}.remedies/{}", job.name, plan.date));
     durable::create_private_folder(&marks).map_err(|error| disk(&error, "cannot keep what is sent"))?;
-    let performance = Performance { client: &client, journal: &stage, marks: &marks, open: &open };
+    let performance = Performance { client: &client, journal: &stage, lake: &held.lake, marks: &marks, open: &open };
     let mut applied = Applied::none_of(plan);
     let ended = performance.perform(plan, |call, performed| {
         applied.count(performed);

@@ -1,5 +1,5 @@
 //! An approved plan under way: call after call, each durable before the next. What was answered is not asked again; what
-//! was sent without an answer is sent again only where WeChat knows the number. Opens no lake and ends no process.
+//! was sent without an answer is sent again only where WeChat knows the number. Opens no lake, ends no process.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::call::Call;
 use super::errand::Errand;
 use super::plan::Plan;
+use crate::dataset::Lake;
 use crate::dataset::sha256::sha256_of;
 use crate::durable;
 use crate::extract::journal_page;
@@ -54,7 +55,9 @@ pub struct Performance<'a> {
     pub client: &'a PayV3,
     /// Where answers go.
     pub journal: &'a StageJournal,
-    /// Where calls are marked before they are sent.
+    /// The lake, whichever machine goes on with the plan.
+    pub lake: &'a Lake,
+    /// The folder in it where calls are marked before they are sent.
     pub marks: &'a Path,
     /// The breaks that are open by what was published last.
     pub open: &'a BTreeSet<String>,
@@ -93,7 +96,8 @@ impl Performance<'_> {
         if !errand.is_idempotent() && mark.exists() {
             return Ok(Performed::Unknown);
         }
-        durable::mark(&mark).map_err(|source| JournalError::Io { path: mark.clone(), source })?;
+        let marked = durable::mark(&mark).and_then(|()| self.lake.put(&mark));
+        marked.map_err(|source| JournalError::Io { path: mark.clone(), source })?;
         self.send(call, &errand, &mark).await
     }
 
@@ -109,7 +113,7 @@ impl Performance<'_> {
             Err(error) if is_open_ended(&error) => Ok(Performed::Unanswered(error)),
             Err(error) => {
                 // A definite no: nothing is under way.
-                durable::remove_file(mark).map_err(|source| JournalError::Io { path: mark.to_owned(), source })?;
+                self.lake.remove(mark).map_err(|source| JournalError::Io { path: mark.to_owned(), source })?;
                 Ok(Performed::Refused(error))
             }
         }
