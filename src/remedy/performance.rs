@@ -14,6 +14,7 @@ use crate::dataset::sha256::sha256_of;
 use crate::durable;
 use crate::extract::journal_page;
 use crate::journal::{Entry, JournalError, Page, StageJournal};
+use crate::money::Fen;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::coupons::{Returned, Used};
 use crate::wechat::pay_v3::busifavor::plain_status;
@@ -112,8 +113,10 @@ impl Performance<'_> {
             // An answer that cannot be believed may still mean that it was done (reference v3 §1.5).
             Err(error) if is_open_ended(&error) => Ok(Performed::Unanswered(error)),
             Err(error) => {
-                // A definite no: nothing is under way.
-                self.lake.remove(mark).map_err(|source| JournalError::Io { path: mark.to_owned(), source })?;
+                // A definite no to the first attempt: nothing is under way. To a later one it may mean "done already".
+                if error.trace().attempts <= 1 {
+                    self.lake.remove(mark).map_err(|source| JournalError::Io { path: mark.to_owned(), source })?;
+                }
                 Ok(Performed::Refused(error))
             }
         }
@@ -158,12 +161,14 @@ impl Errand {
             }
             Errand::Pay(asked) => {
                 let it: PayReceipt = read(self, body)?;
-                same(&asked.out_subsidy_no, &it.out_subsidy_no)?;
+                same("number", &asked.out_subsidy_no, &it.out_subsidy_no)?;
+                same_amount(asked.amount, it.amount)?;
                 Ok(plain_status(&it.status.unwrap_or_default()).to_owned())
             }
             Errand::ReturnPayment(asked) => {
                 let it: ReturnReceipt = read(self, body)?;
-                same(&asked.out_subsidy_return_no, &it.out_subsidy_return_no)?;
+                same("number", &asked.out_subsidy_return_no, &it.out_subsidy_return_no)?;
+                same_amount(asked.amount, it.amount)?;
                 Ok(plain_status(&it.status.unwrap_or_default()).to_owned())
             }
         }
@@ -185,10 +190,14 @@ fn read<T: DeserializeOwned>(errand: &Errand, body: &[u8]) -> Result<T, String> 
     request.parse(body).map_err(|error: ParseError| error.to_string())
 }
 
-fn same(asked: &str, answered: &str) -> Result<(), String> {
+fn same(what: &str, asked: &str, answered: &str) -> Result<(), String> {
     if asked == answered {
         Ok(())
     } else {
-        Err(format!("the answer is about number `{}`, not `{asked}`", shown(answered)))
+        Err(format!("the answer has the {what} `{}`, not `{asked}`", shown(answered)))
     }
+}
+
+fn same_amount(asked: Fen, answered: Option<Fen>) -> Result<(), String> {
+    answered.map_or(Ok(()), |answered| same("amount", &asked.to_string(), &answered.to_string()))
 }

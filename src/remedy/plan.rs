@@ -97,10 +97,12 @@ impl Plan {
             impossible: Vec::new(),
             by_hand: Vec::new(),
         };
-        let mut paid = BTreeSet::new();
+        let (mut paid, mut numbers) = (BTreeSet::new(), BTreeSet::new());
         for it in Plan::concerned(breaks).filter(|it| rules.is_empty() || rules.contains(&it.rule_id)) {
-            let proposal =
-                propose(job, facts, it).map(|errands| errands.and_then(|errands| pay_once(&mut paid, it, errands)));
+            let proposal = propose(job, facts, it).map(|errands| {
+                let errands = pay_once(&mut paid, it, errands?)?;
+                number_once(&mut numbers, errands)
+            });
             match proposal {
                 Some(Ok(errands)) => plan.calls.extend(errands.iter().map(|errand| Call::of(it, errand))),
                 Some(Err(reason)) => plan.impossible.push(Impossible::of(it, reason)),
@@ -173,6 +175,20 @@ fn pay_once<'b>(
         return Err("another call of this plan pays for the coupon".to_owned());
     }
     Ok(errands)
+}
+
+/// Lets calls pass of which no other has the number: an order may claim several coupons, each of which is to be redeemed.
+fn number_once(numbers: &mut BTreeSet<(&'static str, String)>, errands: Vec<Errand>) -> Result<Vec<Errand>, String> {
+    let of = |errand: &Errand| (errand.endpoint().path, errand.request_no().to_owned());
+    match errands.iter().find(|errand| numbers.contains(&of(errand))) {
+        Some(errand) => {
+            Err(format!("another call of this plan has the number {}: use one of yours", errand.request_no()))
+        }
+        None => {
+            numbers.extend(errands.iter().map(of));
+            Ok(errands)
+        }
+    }
 }
 
 /// Rule by rule, the largest risk first.

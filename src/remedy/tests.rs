@@ -282,3 +282,14 @@ fn a_plan_pays_once_for_a_coupon_lists_what_is_left_to_people_and_leaves_closed_
     let approved = Plan::approved(&bytes, &crate::dataset::sha256::sha256_of(&bytes)).unwrap();
     assert_eq!(approved, plan, "what is written is what is read");
 }
+
+#[test]
+fn two_coupons_of_one_order_are_not_redeemed_under_one_number() {
+    let one = break_of("AO03", None);
+    let two = Break { break_id: "other".into(), ..one.clone() };
+    let facts = Facts::of_coupon(&one, coupon("SENDED"));
+    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
+    let plan = Plan::propose(&job(), source, &[one, two], &facts, &BTreeSet::new());
+    assert_eq!((plan.calls.len(), plan.impossible.len()), (1, 1));
+    assert_eq!(plan.impossible[0].reason, "another call of this plan has the number RY1: use one of yours");
+}
