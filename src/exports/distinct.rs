@@ -4,8 +4,12 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use super::sheet::{Fault, Row, Sheet};
-use super::{Amounts, BadRow, ExportError, ExportFile};
+use super::amounts::Amounts;
+use super::bad_row::BadRow;
+use super::error::ExportError;
+use super::hashing::ExportFile;
+use super::row::{Fault, Row};
+use super::sheet::Sheet;
 use crate::job::OnBadRow;
 use crate::money::Fen;
 use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorted, Sorter, Unpacker};

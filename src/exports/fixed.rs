@@ -1,10 +1,12 @@
 //! CSV files whose columns the design fixes: UTF-8, comma, header names as documented.
 //! Knows no particular file.
 
+use super::distinct::Export;
 use super::distinct::{Gathered, Kind};
+use super::error::ExportError;
 use super::found::Found;
-use super::sheet::{Fault, Row, Sheet, Wanted};
-use super::{Export, ExportError};
+use super::row::{Fault, Row};
+use super::sheet::{Sheet, Wanted};
 use crate::job::OnBadRow;
 use crate::sorter::Room;
 

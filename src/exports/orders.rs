@@ -7,11 +7,13 @@ use chrono::NaiveDate;
 
 use super::cell;
 use super::columnar;
+use super::distinct::Export;
 use super::distinct::{Gathered, Kind};
+use super::error::ExportError;
 use super::found::{self, Found};
-use super::sheet::{Fault, Row, Sheet, Wanted};
+use super::row::{Fault, Row};
+use super::sheet::{Sheet, Wanted};
 use super::spreadsheet;
-use super::{Export, ExportError};
 use crate::job::{AmountUnit, FileFormat, OrderColumns, OrderSource};
 use crate::money::Fen;
 use crate::record::OrderLine;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use super::quotes::{self, Flaw};
-use super::sheet::Row;
+use super::row::Row;
 
 /// No row comes near: an open quote that swallows the file would.
 const LONGEST_ROW: usize = 16 << 20;

@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use chrono::NaiveDate;
 
 use super::cell;
+use super::distinct::Export;
 use super::distinct::Kind;
+use super::error::ExportError;
 use super::fixed::{self, Column, FixedRow};
 use super::found;
-use super::sheet::Fault;
-use super::{Export, ExportError};
+use super::row::Fault;
 use crate::job::{AmountUnit, PathPattern};
 use crate::money::Fen;
 use crate::record::SubsidyOrder;

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::cell;
+use super::distinct::Export;
 use super::distinct::Kind;
+use super::error::ExportError;
 use super::fixed::{self, FixedRow};
 use super::found::Found;
-use super::sheet::Fault;
-use super::{Export, ExportError};
+use super::row::Fault;
 use crate::sorter::{CellPacker, KeyPacker, Packed, Room, Unpacker};
 
 /// One coupon to ask for.

@@ -3,8 +3,8 @@
 
 use std::io::Read;
 
-use super::BillError;
-use super::lines::{Line, Lines, cells};
+use super::error::BillError;
+use super::lines::{Line, Lines, TRAILER, cells};
 use crate::money::{Fen, parse_decimal};
 
 /// The totals a bill states; `None` where its layout has no such total.
@@ -27,7 +27,7 @@ pub struct Trailer {
 }
 
 /// Header texts of the totals, current and legacy.
-const ROWS: &str = "总交易单数";
+const ROWS: &str = TRAILER;
 const SETTLED: &[&str] = &["应结订单总金额", "总交易额"];
 const REFUND: &[&str] = &["退款总金额", "总退款金额"];
 const COUPON_REFUND: &[&str] = &["充值券退款总金额", "总代金券或立减优惠退款金额", "总企业红包退款金额"];
@@ -91,11 +91,6 @@ impl Totals {
         };
         totals.into_iter().filter(differs).map(sentence).collect()
     }
-}
-
-/// Whether a line is the header of the trailer.
-pub(super) fn is_header(text: &str) -> bool {
-    text.trim_start_matches('`').starts_with(ROWS)
 }
 
 /// Reads the values under the trailer's `header`; nothing but blank lines may follow.
