@@ -62,7 +62,7 @@ impl PayV2 {
         let own = xml::read(&request.body).unwrap_or_default();
         let call = Call { client: self, endpoint_path: &request.target, own };
         match self.http.call("POST", request.endpoint.path, &call).await {
-            Ok(settled) => Ok(Answer { attempts: settled.trace.attempts, ..settled.accepted }),
+            Ok(settled) => Ok(settled.into()),
             Err(error) => {
                 let error = ApiError::from(error);
                 let hint = hint(error.problem()).map(|hint| self.account.api_key.origin().spell(hint));
@@ -163,13 +163,8 @@ fn answer_of(received: Received, fetched_at: DateTime<Utc>, judgement: &Judgemen
         Judgement::Good(fields) => fields.get(name).filter(|value| !value.is_empty()).cloned(),
         Judgement::File | Judgement::Later(_) | Judgement::Final(_) => None,
     };
-    let evidence = Evidence {
-        nonce: field("nonce_str"),
-        signature: field("sign"),
-        request_id: received.header("request-id").map(str::to_owned),
-        ..Evidence::default()
-    };
-    Answer { status: received.status, body: received.body, evidence, fetched_at, attempts: 0 }
+    let evidence = Evidence { nonce: field("nonce_str"), signature: field("sign"), ..Evidence::unsigned(&received) };
+    Answer::of(received, evidence, fetched_at)
 }
 
 /// The job-file key to look at.
