@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{done, integer, object, read_body, refuse, text, truth};
+use super::body::{integer, object, read_body, text, truth};
+use super::errcode::{done, refuse};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{Memory, held};

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::query::required;
 use super::refusal::{refuse, refuse_parameter, unknown};
+use super::stocks;
 use super::write::{Body, once};
-use super::{required, stocks};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::held;
