@@ -40,6 +40,11 @@ pub trait Kind {
     }
 }
 
+/// The first of our columns of which it is said that two rows differ in it.
+pub(super) fn first_difference<const N: usize>(columns: [(&'static str, bool); N]) -> Option<&'static str> {
+    columns.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+}
+
 /// A row and, where it may have to be put aside, the text it stood in: behind the cells of the dataset, whose
 /// readers do not ask for it.
 struct Placed<'r, R> {

@@ -6,8 +6,7 @@ use std::borrow::Cow;
 use chrono::NaiveDate;
 
 use super::cell;
-use super::distinct::Export;
-use super::distinct::Kind;
+use super::distinct::{Export, Kind};
 use super::error::ExportError;
 use super::fixed;
 use super::found;

@@ -79,15 +79,14 @@ impl Sheet {
     }
 
     /// Where the wanted columns stand; a `None` is one that was not wanted or need not be there.
-    pub(super) fn locate(&self, wanted: &[Wanted]) -> Result<Vec<Option<usize>>, ExportError> {
+    pub(super) fn locate<const N: usize>(&self, wanted: &[Wanted; N]) -> Result<[Option<usize>; N], ExportError> {
         let mut missing = Vec::new();
-        let mut places = Vec::new();
-        for column in wanted {
-            let place = column.header.map(|header| self.place_of(header)).transpose()?.flatten();
-            if let (None, true, Some(header)) = (place, column.required, column.header) {
+        let mut places = [None; N];
+        for (column, place) in wanted.iter().zip(&mut places) {
+            *place = column.header.map(|header| self.place_of(header)).transpose()?.flatten();
+            if let (None, true, Some(header)) = (*place, column.required, column.header) {
                 missing.push(self.missing(column.ours, header));
             }
-            places.push(place);
         }
         if missing.is_empty() {
             return Ok(places);

@@ -11,7 +11,7 @@ use super::unpacked::Unpacked;
 use crate::wechat::wording::shown;
 
 /// No line of a bill comes near: product names are short.
-const LONGEST_LINE: u64 = 1 << 20;
+const LONGEST_LINE_BYTES: u64 = 1 << 20;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// What the header of every trailer begins with.
@@ -114,25 +114,30 @@ impl<'f, R: Read> Lines<'f, R> {
         }
         let mut bytes = std::mem::take(&mut line.text).into_bytes();
         bytes.clear();
-        let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut bytes);
+        let read = (&mut self.reader).take(LONGEST_LINE_BYTES).read_until(b'\n', &mut bytes);
         let read = read.map_err(|source| BillError::Read { file: self.file.to_owned(), source })?;
         if read == 0 {
             return Ok(false);
         }
         self.number += 1;
-        if read as u64 == LONGEST_LINE {
+        if read as u64 == LONGEST_LINE_BYTES {
             return Err(self.malformed(String::new(), "the line is longer than a bill has any"));
         }
-        line.number = self.number;
-        line.text = String::from_utf8(bytes).map_err(|error| {
+        (line.number, line.text) = (self.number, self.decoded(bytes)?);
+        Ok(true)
+    }
+
+    /// The text of the line just read, without its end and without the byte order mark of the first one.
+    fn decoded(&self, bytes: Vec<u8>) -> Result<String, BillError> {
+        let mut text = String::from_utf8(bytes).map_err(|error| {
             let shown = String::from_utf8_lossy(error.as_bytes()).chars().take(60).collect();
             self.malformed(shown, "not UTF-8, which every bill is: was the file saved again by another program?")
         })?;
-        line.text.truncate(line.text.trim_end_matches(['\n', '\r']).len());
-        if self.number == 1 && line.text.starts_with('\u{feff}') {
-            line.text = line.text.trim_start_matches('\u{feff}').to_owned();
+        text.truncate(text.trim_end_matches(['\n', '\r']).len());
+        match self.number {
+            1 => Ok(text.trim_start_matches('\u{feff}').to_owned()),
+            _ => Ok(text),
         }
-        Ok(true)
     }
 
     fn malformed(&self, value: String, why: &str) -> BillError {
