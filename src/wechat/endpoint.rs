@@ -126,10 +126,7 @@ macro_rules! endpoints {
         };)*
 
         /// Every endpoint.
-        pub static ENDPOINTS: &[Endpoint] = &[$(Endpoint {
-            id: $id, method: Verb::$verb, path: $path, api: Api::$api,
-            purpose: $purpose, documented_rate: $rate, reference: $reference,
-        },)*];
+        pub static ENDPOINTS: &[Endpoint] = &[$($name,)*];
     };
 }
 

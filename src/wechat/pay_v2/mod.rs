@@ -7,8 +7,6 @@ pub mod xml;
 
 mod judge;
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 
@@ -90,8 +88,7 @@ pub fn check_signature(body: &[u8], api_key: &Secret) -> SignatureCheck {
 pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
     match judge(status, body, true) {
         Judgement::Good(_) | Judgement::File => None,
-        Judgement::Later(Problem::Refused { kind, .. }) | Judgement::Final(Problem::Refused { kind, .. }) => Some(kind),
-        Judgement::Later(_) | Judgement::Final(_) => Some(FailureKind::Unavailable),
+        Judgement::Later(problem) | Judgement::Final(problem) => Some(problem.kind()),
     }
 }
 
@@ -146,9 +143,7 @@ impl Exchange for Call<'_> {
                 }
             }
             Judgement::Good(_) | Judgement::File => Verdict::Accept(answer),
-            Judgement::Later(problem) => {
-                Verdict::Retry { cause: Refusal::with(problem, answer), after: Duration::ZERO }
-            }
+            Judgement::Later(problem) => Verdict::retry(Refusal::with(problem, answer)),
             Judgement::Final(problem) => Verdict::Refuse(Refusal::with(problem, answer)),
         }
     }
@@ -193,6 +188,8 @@ fn hint(problem: &Problem) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::http::scripted::{FakeWorld, Reply, Script};
 

@@ -284,7 +284,7 @@ fn transport(error: CallError<std::convert::Infallible>) -> ApiError {
 }
 
 fn no_call(path: &str) -> Trace {
-    Trace { method: "GET".into(), path: path.to_owned(), attempts: 0, elapsed_ms: 0, request_id: None, status: None }
+    Trace::of_none("GET", path)
 }
 
 fn trimmed_secret<'de, D: Deserializer<'de>>(json: D) -> Result<Secret, D::Error> {

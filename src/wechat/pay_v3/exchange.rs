@@ -1,7 +1,6 @@
 //! One v3 call as the HTTP layer sees it: builds signed attempts, judges and verifies answers.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -80,9 +79,7 @@ impl<P: Proof> Exchange for Verified<'_, P> {
         }
         match judgement {
             Judgement::Good => Verdict::Accept(answer),
-            Judgement::Later(problem) => {
-                Verdict::Retry { cause: Refusal::with(problem, answer), after: Duration::ZERO }
-            }
+            Judgement::Later(problem) => Verdict::retry(Refusal::with(problem, answer)),
             Judgement::Final(problem) => Verdict::Refuse(Refusal::with(blame_clock(problem, skew_seconds), answer)),
         }
     }
