@@ -6,9 +6,8 @@ use serde_json::json;
 
 use crate::clock::business_date_of;
 use crate::money::Fen;
+use crate::simulator::state::wire_time;
 use crate::simulator::world::{Coupon, Receipt, World};
-
-use super::catalog::wire_time;
 
 /// An order with its payment, before it is entered.
 #[derive(Debug, Clone)]
