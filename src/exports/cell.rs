@@ -81,6 +81,20 @@ pub(super) fn optional_text(cell: &str) -> Option<Cow<'_, str>> {
 
 /// An amount that is not negative.
 pub(super) fn amount(cell: &str, unit: AmountUnit, thousands_separators: bool) -> Result<Fen, String> {
+    amount_or(cell, unit, thousands_separators, |error| explained(error, unit))
+}
+
+/// The same of a file whose unit no job file says: whole fen.
+pub(super) fn whole_fen(cell: &str) -> Result<Fen, String> {
+    amount_or(cell, AmountUnit::Fen, false, |_| "amounts of this file are whole fen".to_owned())
+}
+
+fn amount_or(
+    cell: &str,
+    unit: AmountUnit,
+    thousands_separators: bool,
+    explain: impl Fn(&str) -> String,
+) -> Result<Fen, String> {
     let text = unguarded(cell);
     let plain = match (text.contains(','), thousands_separators) {
         (false, _) => Cow::Borrowed(text),
@@ -93,7 +107,7 @@ pub(super) fn amount(cell: &str, unit: AmountUnit, thousands_separators: bool) -
         AmountUnit::Yuan => Fen::from_yuan(&plain),
         AmountUnit::Fen => Fen::from_fen(&plain),
     };
-    match fen.map_err(|error| explained(&error.to_string(), unit))? {
+    match fen.map_err(|error| explain(&error.to_string()))? {
         Fen(fen) if fen < 0 => Err("negative: amounts of an order, refunds too, are written without sign".to_owned()),
         fen if !fen.is_plausible() => Err("more than ten billion yuan: is the unit right?".to_owned()),
         fen => Ok(fen),

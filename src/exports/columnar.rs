@@ -12,10 +12,12 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::DateTime;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::error::ExportError;
 use super::found::{self, Found};
 use super::hashing::Hashing;
-use super::sheet::{Lost, Sheet, TypedCell, TypedRow, typed_row};
-use super::{ExportError, rendered};
+use super::rendered;
+use super::row::{Lost, TypedCell, TypedRow, typed_row};
+use super::sheet::Sheet;
 
 /// Opens a file; timestamps become text of `time_format`, row 1 after the header is line 2.
 pub(super) fn open(found: &Found, time_format: &str) -> Result<Sheet, ExportError> {

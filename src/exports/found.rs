@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 
-use super::{ExportError, ExportFile};
+use super::error::ExportError;
+use super::hashing::ExportFile;
 use crate::job::PathPattern;
 
 /// A file that exists: where it is and what it is called.

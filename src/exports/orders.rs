@@ -7,11 +7,12 @@ use chrono::NaiveDate;
 
 use super::cell;
 use super::columnar;
-use super::distinct::{Gathered, Kind};
+use super::distinct::{Export, Gathered, Kind, first_difference};
+use super::error::ExportError;
 use super::found::{self, Found};
-use super::sheet::{Fault, Row, Sheet, Wanted};
+use super::row::{Fault, Row};
+use super::sheet::{Sheet, Wanted};
 use super::spreadsheet;
-use super::{Export, ExportError};
 use crate::job::{AmountUnit, FileFormat, OrderColumns, OrderSource};
 use crate::money::Fen;
 use crate::record::OrderLine;
@@ -51,7 +52,7 @@ impl Kind for OrderLine {
     }
 
     fn difference(one: &Self::Row<'_>, other: &Self::Row<'_>) -> Option<&'static str> {
-        let differs = [
+        first_difference([
             ("transaction_id", one.transaction_id != other.transaction_id),
             ("merchant", one.merchant != other.merchant),
             ("openid", one.openid != other.openid),
@@ -63,8 +64,7 @@ impl Kind for OrderLine {
             ("channel", one.channel != other.channel),
             ("product", one.product != other.product),
             ("remark", one.remark != other.remark),
-        ];
-        differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+        ])
     }
 
     fn place<'a>(row: &'a Self::Row<'_>) -> (&'a str, u64) {
@@ -116,23 +116,37 @@ impl Positions {
             ("remark", columns.remark.as_ref()),
         ];
         let wanted = wanted.map(|(ours, header)| Wanted { ours, header: header.map(String::as_str), required: true });
-        let mut places = sheet.locate(&wanted)?.into_iter();
-        let mut next = || places.next().flatten();
+        let [
+            out_trade_no,
+            transaction_id,
+            merchant,
+            openid,
+            paid_at,
+            goods,
+            discount,
+            paid,
+            refund,
+            stock_id,
+            coupon_code,
+            channel,
+            product,
+            remark,
+        ] = sheet.locate(&wanted)?;
         Ok(Positions {
-            out_trade_no: next(),
-            transaction_id: next(),
-            merchant: next(),
-            openid: next(),
-            paid_at: next(),
-            goods: next(),
-            discount: next(),
-            paid: next(),
-            refund: next(),
-            stock_id: next(),
-            coupon_code: next(),
-            channel: next(),
-            product: next(),
-            remark: next(),
+            out_trade_no,
+            transaction_id,
+            merchant,
+            openid,
+            paid_at,
+            goods,
+            discount,
+            paid,
+            refund,
+            stock_id,
+            coupon_code,
+            channel,
+            product,
+            remark,
         })
     }
 }

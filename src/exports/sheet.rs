@@ -1,22 +1,21 @@
 //! A table with a header, from delimited text or from typed cells: rows with their physical lines, one at a
 //! time. Knows nothing of what a column means.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
-use csv::StringRecord;
 use encoding_rs::Encoding;
 
 use super::ahead::Ahead;
+use super::bad_row::BadRow;
+use super::error::{ExportError, MissingColumn};
 use super::found::{self, Found};
-use super::hashing::Hashing;
+use super::hashing::{ExportFile, Hashing};
 use super::quotes::Flaw;
 use super::records::{Records, line_ends};
+use super::row::{Fault, Row, TypedRow};
 use super::text::Decoded;
-use super::{BadRow, ExportError, ExportFile, MissingColumn};
-use crate::money::Fen;
 
 /// An export file being read.
 pub(super) struct Sheet {
@@ -42,90 +41,6 @@ impl std::fmt::Debug for Sheet {
 
 /// Rows of a typed format.
 pub(super) type Cells = Box<dyn Iterator<Item = Result<TypedRow, ExportError>>>;
-
-/// A row of a typed format: its cells as text, and those that have none that could be read.
-pub(super) type TypedRow = (StringRecord, Vec<(usize, Lost)>);
-
-/// A typed cell as text.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct TypedCell {
-    /// What a CSV would hold.
-    pub(super) text: String,
-    /// Why that is no value.
-    pub(super) lost: Option<Lost>,
-}
-
-/// The row of these cells.
-pub(super) fn typed_row<'c>(cells: impl Iterator<Item = &'c TypedCell> + Clone) -> TypedRow {
-    let lost = cells.clone().enumerate().filter_map(|(place, cell)| Some((place, cell.lost?)));
-    (cells.map(|cell| cell.text.as_str()).collect(), lost.collect())
-}
-
-/// Why a typed cell has no value, though it is not empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lost {
-    /// A formula that nobody has computed: programs that only write a workbook store no value with it.
-    Formula,
-    /// The spreadsheet could not compute the cell.
-    Error,
-    /// Bytes of no text.
-    Bytes,
-}
-
-impl Lost {
-    /// What is wrong and what to do.
-    fn why(self) -> &'static str {
-        match self {
-            Lost::Formula => {
-                "the formula of this cell has no stored value: open the file in the spreadsheet program and save it there"
-            }
-            Lost::Error => "the spreadsheet shows an error here: correct its formula and save the file again",
-            Lost::Bytes => "bytes that are not UTF-8: write the column as text",
-        }
-    }
-}
-
-/// One row after the header; its memory serves the next one too.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Row {
-    /// Physical line, 1-based.
-    pub(super) line: u64,
-    /// Its cells, as many as the header has.
-    pub(super) cells: StringRecord,
-    /// The text it stood in; empty where it was no text.
-    pub(super) raw: String,
-    /// Cells that are empty only because their value is lost.
-    lost: Vec<(usize, Lost)>,
-}
-
-impl Row {
-    /// The text of a cell whose value counts; empty where there is no such column.
-    pub(super) fn value(&self, place: Option<usize>) -> Result<&str, Fault> {
-        let text = self.text(place);
-        match self.lost.iter().find(|(lost, _)| Some(*lost) == place) {
-            Some((_, lost)) => Err(Fault { place, value: text.to_owned(), ..Fault::of_row(lost.why()) }),
-            None => Ok(text),
-        }
-    }
-
-    /// The same, of a cell that is only told on.
-    pub(super) fn text(&self, place: Option<usize>) -> &str {
-        place.and_then(|place| self.cells.get(place)).unwrap_or_default()
-    }
-
-    /// Whether nothing stands in it.
-    fn is_blank(&self) -> bool {
-        self.lost.is_empty() && self.cells.iter().all(|cell| cell.trim().is_empty())
-    }
-
-    /// The row as it stood in the file.
-    pub(super) fn raw(&self) -> Cow<'_, str> {
-        match self.raw.is_empty() {
-            true => Cow::Owned(self.cells.iter().collect::<Vec<_>>().join("\t")),
-            false => Cow::Borrowed(self.raw.trim_end_matches(['\r', '\n'])),
-        }
-    }
-}
 
 /// A column looked for.
 #[derive(Debug, Clone)]
@@ -164,15 +79,14 @@ impl Sheet {
     }
 
     /// Where the wanted columns stand; a `None` is one that was not wanted or need not be there.
-    pub(super) fn locate(&self, wanted: &[Wanted]) -> Result<Vec<Option<usize>>, ExportError> {
+    pub(super) fn locate<const N: usize>(&self, wanted: &[Wanted; N]) -> Result<[Option<usize>; N], ExportError> {
         let mut missing = Vec::new();
-        let mut places = Vec::new();
-        for column in wanted {
-            let place = column.header.map(|header| self.place_of(header)).transpose()?.flatten();
-            if let (None, true, Some(header)) = (place, column.required, column.header) {
+        let mut places = [None; N];
+        for (column, place) in wanted.iter().zip(&mut places) {
+            *place = column.header.map(|header| self.place_of(header)).transpose()?.flatten();
+            if let (None, true, Some(header)) = (*place, column.required, column.header) {
                 missing.push(self.missing(column.ours, header));
             }
-            places.push(place);
         }
         if missing.is_empty() {
             return Ok(places);
@@ -293,8 +207,7 @@ impl Body {
             Body::Text { records, path } => records.next(row).map_err(|error| unreadable(path, error)),
             Body::Cells { cells, line, .. } => {
                 let Some(cells) = cells.next() else { return Ok(false) };
-                (row.cells, row.lost) = cells?;
-                row.line = *line;
+                row.fill(*line, cells?);
                 *line += 1;
                 Ok(true)
             }
@@ -307,26 +220,6 @@ fn unreadable(path: &std::path::Path, error: io::Error) -> ExportError {
     match error.downcast::<ExportError>() {
         Ok(told) => told,
         Err(source) => found::refused(path, source),
-    }
-}
-
-/// What is wrong with a cell or a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// Column of the sheet; `None` for the row as a whole.
-    pub(super) place: Option<usize>,
-    /// What stood there; empty when it must not be shown.
-    pub(super) value: String,
-    /// What is wrong and what to do.
-    pub(super) why: String,
-    /// What the row adds to the control total all the same: its amount can be read, another cell is wrong.
-    pub(super) amount: Option<Fen>,
-}
-
-impl Fault {
-    /// A fault of the row as a whole.
-    pub(super) fn of_row(why: impl Into<String>) -> Fault {
-        Fault { place: None, value: String::new(), why: why.into(), amount: None }
     }
 }
 

@@ -7,9 +7,12 @@ use std::io::Cursor;
 
 use calamine::{Cell, CellType, Data, Range, Reader, Xlsx, XlsxError};
 
+use super::error::ExportError;
 use super::found::{self, Found};
-use super::sheet::{Lost, Sheet, TypedCell, TypedRow, typed_row};
-use super::{ExportError, ExportFile, rendered};
+use super::hashing::ExportFile;
+use super::rendered;
+use super::row::{Lost, TypedCell, TypedRow, typed_row};
+use super::sheet::Sheet;
 
 /// Reads the first worksheet; date cells become text of `time_format`.
 pub(super) fn open(found: &Found, time_format: &str) -> Result<Sheet, ExportError> {
@@ -78,7 +81,7 @@ pub(super) mod tests {
     use calamine::{ExcelDateTime, ExcelDateTimeType};
 
     use super::*;
-    use crate::exports::sheet::Row;
+    use crate::exports::row::Row;
 
     #[test]
     fn typed_cells_become_the_text_of_a_csv() {

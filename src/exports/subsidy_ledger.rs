@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use chrono::NaiveDate;
 
 use super::cell;
-use super::distinct::Kind;
+use super::distinct::{Export, Kind, first_difference};
+use super::error::ExportError;
 use super::fixed::{self, Column, FixedRow};
 use super::found;
-use super::sheet::Fault;
-use super::{Export, ExportError};
-use crate::job::{AmountUnit, PathPattern};
+use super::row::Fault;
+use crate::job::PathPattern;
 use crate::money::Fen;
 use crate::record::SubsidyOrder;
 use crate::sorter::{Room, Unpacker};
@@ -43,19 +43,17 @@ fn subsidy_order<'r>(row: &FixedRow<'r, '_>, date: NaiveDate) -> Result<SubsidyO
         transaction_id: row.cell(5, cell::optional_id)?,
         payer_merchant: row.cell(6, cell::optional_id)?,
         payee_merchant: row.cell(7, cell::optional_id)?,
-        amount_fen: row.cell(8, whole_fen)?,
+        amount_fen: row.cell(8, granted)?,
         source_file: Cow::Borrowed(row.file),
         source_line: i64::try_from(row.line).unwrap_or(i64::MAX),
         business_date: date,
     })
 }
 
-fn whole_fen(text: &str) -> Result<Fen, String> {
-    match cell::amount(text, AmountUnit::Fen, false) {
-        Ok(Fen::ZERO) => Err("a subsidy of nothing: amounts are whole fen, more than none".to_owned()),
-        // The unit is fixed here, so the advice of the order exports would mislead.
-        Err(why) if why.contains("amount_unit") => Err("amounts of this file are whole fen".to_owned()),
-        amount => amount,
+fn granted(text: &str) -> Result<Fen, String> {
+    match cell::whole_fen(text)? {
+        Fen::ZERO => Err("a subsidy of nothing: amounts are whole fen, more than none".to_owned()),
+        fen => Ok(fen),
     }
 }
 
@@ -71,7 +69,7 @@ impl Kind for SubsidyOrder {
     }
 
     fn difference(one: &Self::Row<'_>, other: &Self::Row<'_>) -> Option<&'static str> {
-        let differs = [
+        first_difference([
             ("subsidy_receipt_id", one.subsidy_receipt_id != other.subsidy_receipt_id),
             ("stock_id", one.stock_id != other.stock_id),
             ("coupon_code", one.coupon_code != other.coupon_code),
@@ -79,8 +77,7 @@ impl Kind for SubsidyOrder {
             ("payer_merchant", one.payer_merchant != other.payer_merchant),
             ("payee_merchant", one.payee_merchant != other.payee_merchant),
             ("amount", one.amount_fen != other.amount_fen),
-        ];
-        differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+        ])
     }
 
     fn place<'a>(row: &'a Self::Row<'_>) -> (&'a str, u64) {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 
-use super::ExportError;
+use super::error::ExportError;
 
 /// Bytes decoded at once.
 const BLOCK_BYTES: u64 = 256 << 10;

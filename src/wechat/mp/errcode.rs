@@ -9,7 +9,7 @@ use crate::wechat::wording::shown;
 
 /// The class of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
+pub(super) enum Meaning {
     /// No errcode, or zero.
     Good,
     /// The token is not the platform's (any more): fetch another, once.
@@ -36,11 +36,8 @@ struct Envelope {
 
 /// What a journalled answer means; the same input, the same judgement.
 pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
-    match meaning_of(status, body) {
-        (_, Some(Problem::Refused { kind, .. })) => Some(kind),
-        (_, Some(_)) => Some(FailureKind::Unavailable),
-        (_, None) => None,
-    }
+    let (_, problem) = meaning_of(status, body);
+    problem.map(|problem| problem.kind())
 }
 
 /// The class of an answer, and the problem unless it is good.
@@ -64,7 +61,7 @@ pub(super) fn meaning_of(status: u16, body: &[u8]) -> (Meaning, Option<Problem>)
 }
 
 /// The class of an errcode.
-pub fn class_of(errcode: i64) -> Meaning {
+fn class_of(errcode: i64) -> Meaning {
     use FailureKind::{Credentials, NotFound, NotReady, QuotaUsedUp, Refused};
     match errcode {
         0 => Meaning::Good,

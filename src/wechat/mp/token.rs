@@ -9,10 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Mutex;
 
 use super::errcode::{Meaning, hint, meaning_of};
-use super::{answer_of, token_problem};
 use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
 use crate::secret::Secret;
-use crate::wechat::answer::Answer;
+use crate::wechat::answer::{Answer, Evidence};
 use crate::wechat::endpoint;
 use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal};
 use crate::wechat::request::{ParseError, Request, read_json, to_json};
@@ -158,7 +157,8 @@ impl Exchange for TokenCall<'_> {
 
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
         let (meaning, problem) = meaning_of(received.status, &received.body);
-        let answer = answer_of(received, self.tokens.http.world().clock.now());
+        let evidence = Evidence::unsigned(&received);
+        let answer = Answer::of(received, evidence, self.tokens.http.world().clock.now());
         match (meaning, problem) {
             (_, None) => Verdict::Accept(answer),
             // The answer may hold a token and is not kept.
@@ -168,6 +168,17 @@ impl Exchange for TokenCall<'_> {
             (_, Some(problem)) => Verdict::Refuse(Refusal::bare(problem)),
         }
     }
+}
+
+/// A token problem as the problem of the call that needed the token.
+fn token_problem(error: &ApiError) -> Refusal {
+    let (kind, cause) = (error.kind(), error.problem());
+    let code = match cause {
+        Problem::Refused { code, .. } => code.clone(),
+        _ => "stable_token".to_owned(),
+    };
+    let kind = if kind == FailureKind::Refused { FailureKind::Credentials } else { kind };
+    Refusal::bare(Problem::Refused { kind, code, message: format!("no access token: {error}; {cause}") })
 }
 
 /// Says where the answer does not fit, not what stands there.
