@@ -41,7 +41,7 @@ pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
 
 /// Marks that copying, or the joining of files, leaves in a text: control characters, blanks without width, byte order
 /// and direction marks.
-fn is_invisible(sign: char) -> bool {
+pub(super) fn is_invisible(sign: char) -> bool {
     sign.is_control()
         || matches!(sign, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
@@ -139,18 +139,23 @@ fn explained(error: &str, unit: AmountUnit) -> String {
 fn unguarded(cell: &str) -> &str {
     let text = cell.trim();
     let text = text.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    text.strip_prefix(['`', '\'']).unwrap_or(text).trim()
+    // Two of them where one program guarded what another one had guarded before.
+    text.trim_start_matches(['`', '\'']).trim()
 }
 
-/// `4.2E+27`, as spreadsheets show long numbers.
+/// `4.2E+27`, as spreadsheets show long numbers, and `4.2E27`, as Java writes them. `42E27` may be a code.
 fn is_scientific(text: &str) -> bool {
     if !text.ends_with(|last: char| last.is_ascii_digit()) || !text.bytes().any(|byte| matches!(byte, b'E' | b'e')) {
         return false;
     }
-    let Some((mantissa, exponent)) = text.split_once("E+").or_else(|| text.split_once("e+")) else { return false };
+    let Some((mantissa, exponent)) = text.split_once(['E', 'e']) else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
-    digits(whole) && digits(fraction) && digits(exponent)
+    match (mantissa.split_once('.'), exponent.strip_prefix('+')) {
+        (Some((whole, fraction)), Some(exponent)) => digits(whole) && digits(fraction) && digits(exponent),
+        (Some((whole, fraction)), None) => whole.len() == 1 && digits(whole) && digits(fraction) && digits(exponent),
+        (None, Some(exponent)) => digits(mantissa) && digits(exponent),
+        (None, None) => false,
+    }
 }
 
 /// `1288880000000001.0`, as data frames write integers beside gaps.
@@ -178,7 +183,8 @@ mod tests {
 
     #[test]
     fn guards_of_spreadsheets_are_no_part_of_an_id() {
-        for cell in ["4200000462", "`4200000462", "'4200000462", "\t4200000462", " 4200000462 ", "=\"4200000462\""] {
+        let once = ["4200000462", "`4200000462", "'4200000462", "\t4200000462", " 4200000462 ", "=\"4200000462\""];
+        for cell in once.into_iter().chain(["'`4200000462", "=\"`4200000462\""]) {
             assert_eq!(id(cell).unwrap(), "4200000462", "{cell:?}");
         }
         assert_eq!(optional_id("`").unwrap(), None);
@@ -188,11 +194,11 @@ mod tests {
 
     #[test]
     fn ids_that_a_spreadsheet_rounded_are_refused_with_advice() {
-        for cell in ["4.2E+27", "1.23457E+18", "4E+27", "4.2e+27", "`4.2E+27"] {
+        for cell in ["4.2E+27", "1.23457E+18", "4E+27", "4.2e+27", "`4.2E+27", "1.288880000000001E15", "4.2e27"] {
             assert!(id(cell).unwrap_err().contains("as text"), "{cell}");
         }
         assert!(id("1288880000000001.0").unwrap_err().contains("as text"));
-        for fine in ["12E34", "E+5", "1.2E+", "A1E+3", "v1.0", "12.0", "2026-11-18.001"] {
+        for fine in ["12E34", "E+5", "1.2E+", "A1E+3", "v1.0", "12.0", "2026-11-18.001", "12.5E3", "1.E5"] {
             assert_eq!(id(fine).unwrap(), fine);
         }
     }
