@@ -111,6 +111,12 @@ pub(super) fn instant(cell: &str, format: &str) -> Result<Option<DateTime<Utc>>,
     if text.is_empty() {
         return Ok(None);
     }
+    if format.contains("%Z") && is_elsewhere(text) {
+        return Err(
+            "a time of another zone, and `%Z` reads none: export it with its offset and write `%z` in `time_format`"
+                .to_owned(),
+        );
+    }
     let plain = if format == PLAIN_FORMAT { plain_time(text).map(beijing_instant) } else { None };
     match plain.or_else(|| formatted(text, format)) {
         // `%Y` takes `26` for the year 26.
@@ -125,6 +131,12 @@ fn formatted(text: &str, format: &str) -> Option<DateTime<Utc>> {
         Ok(instant) => Some(instant.with_timezone(&Utc)),
         Err(_) => NaiveDateTime::parse_from_str(text, format).ok().map(beijing_instant),
     }
+}
+
+/// Whether a time names a zone by its distance to UTC, and is not of the one that Shanghai is in.
+fn is_elsewhere(text: &str) -> bool {
+    let mut zones = text.split_whitespace().filter_map(|word| word.strip_prefix("UTC").or(word.strip_prefix("GMT")));
+    zones.any(|distance| !matches!(distance, "+8" | "+08" | "+0800" | "+08:00"))
 }
 
 fn explained(error: &str, unit: AmountUnit) -> String {
@@ -263,6 +275,17 @@ mod tests {
         assert_eq!(shown("2026/11/18 08:00", "%Y/%m/%d %H:%M"), "2026-11-18T00:00:00+00:00");
         assert_eq!(shown("2026-11-18T08:00:00+0000", "%Y-%m-%dT%H:%M:%S%z"), "2026-11-18T08:00:00+00:00");
         assert_eq!(instant("\t", "%Y-%m-%d %H:%M:%S"), Ok(None));
+    }
+
+    #[test]
+    fn a_zone_that_is_passed_over_must_be_that_of_shanghai() {
+        let format = "%a %b %d %H:%M:%S %Z %Y";
+        assert!(instant("Wed Nov 18 08:00:00 CST 2026", format).unwrap().is_some());
+        assert!(instant("Wed Nov 18 08:00:00 GMT+08:00 2026", format).unwrap().is_some());
+        for zone in ["UTC", "GMT", "GMT-05:00"] {
+            let error = instant(&format!("Wed Nov 18 00:00:00 {zone} 2026"), format).unwrap_err();
+            assert!(error.contains("`%z`"), "{error}");
+        }
     }
 
     #[test]

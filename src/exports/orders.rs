@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::cell;
 use super::columnar;
@@ -11,7 +11,7 @@ use super::distinct::{Gathered, Kind};
 use super::found::{self, Found};
 use super::sheet::{Fault, Row, Sheet, Wanted};
 use super::spreadsheet;
-use super::{Export, ExportError};
+use super::{Export, ExportError, rendered};
 use crate::job::{AmountUnit, FileFormat, OrderColumns, OrderSource};
 use crate::money::Fen;
 use crate::record::OrderLine;
@@ -34,8 +34,8 @@ pub fn read(source: &OrderSource, date: NaiveDate, room: &Room) -> Result<Export
 fn open(source: &OrderSource, found: &Found) -> Result<Sheet, ExportError> {
     match source.format {
         FileFormat::Csv => Sheet::delimited(found, source.encoding, source.delimiter),
-        FileFormat::Xlsx => spreadsheet::open(found, &source.time_format),
-        FileFormat::Parquet => columnar::open(found, &source.time_format),
+        FileFormat::Xlsx => spreadsheet::open(found),
+        FileFormat::Parquet => columnar::open(found),
     }
 }
 
@@ -163,7 +163,7 @@ impl<'r> Line<'r, '_> {
             channel: self.cell(columns.channel, |text| Ok(cell::optional_name(text)))?,
             product: cell::optional_text(self.row.text(columns.product)),
             remark: cell::optional_text(self.row.text(columns.remark)),
-            paid_at: self.cell(columns.paid_at, |text| cell::instant(text, &self.source.time_format))?,
+            paid_at: self.paid_at()?,
             goods_fen: self.amount(columns.goods, cell::amount)?,
             discount_fen: self.amount(columns.discount, cell::amount_or_zero)?,
             paid_fen: self.amount(columns.paid, cell::amount)?,
@@ -196,6 +196,15 @@ impl<'r> Line<'r, '_> {
             return Ok(Fen::ZERO);
         }
         self.cell(place, |text| read(text, unit, thousands))
+    }
+
+    /// Typed cells have their times as times, whatever the source says of its texts.
+    fn paid_at(&self) -> Result<Option<DateTime<Utc>>, Fault> {
+        let place = self.columns.paid_at;
+        let text = self.row.time(place)?;
+        let typed = (self.source.format != FileFormat::Csv).then(|| cell::instant(text, rendered::TIME_FORMAT));
+        let read = typed.and_then(Result::ok).map_or_else(|| cell::instant(text, &self.source.time_format), Ok);
+        read.map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) })
     }
 
     fn cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
