@@ -54,11 +54,22 @@ pub(super) fn read<K: Kind, const N: usize>(
     let wanted = columns.map(|(name, required)| Wanted { ours: name, header: Some(name), required });
     let mut gathered = Gathered::new(room, OnBadRow::Fail);
     for found in files {
-        let sheet = Sheet::delimited(found, encoding_rs::UTF_8, b',')?;
+        let sheet = Sheet::delimited(found, encoding_rs::UTF_8, b',').map_err(advised)?;
         let places = sheet.locate(&wanted)?;
-        gathered.add(sheet, |sheet, cells| {
+        let read = gathered.add(sheet, |sheet, cells| {
             row(&FixedRow { file: &sheet.name, line: cells.line, row: cells, places: &places })
-        })?;
+        });
+        read.map_err(advised)?;
     }
     gathered.finish()
+}
+
+/// These files have no `encoding` in the job file that could be set.
+fn advised(error: ExportError) -> ExportError {
+    match error {
+        ExportError::Encoding { file, line, encoding, .. } => {
+            ExportError::Encoding { file, line, encoding, advice: "save the file as CSV UTF-8" }
+        }
+        other => other,
+    }
 }

@@ -3,13 +3,14 @@
 
 use std::borrow::Cow;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::cell;
 use super::columnar;
 use super::distinct::{Export, Gathered, Kind, first_difference};
 use super::error::ExportError;
 use super::found::{self, Found};
+use super::rendered;
 use super::row::{Fault, Row};
 use super::sheet::{Sheet, Wanted};
 use super::spreadsheet;
@@ -35,8 +36,8 @@ pub fn read(source: &OrderSource, date: NaiveDate, room: &Room) -> Result<Export
 fn open(source: &OrderSource, found: &Found) -> Result<Sheet, ExportError> {
     match source.format {
         FileFormat::Csv => Sheet::delimited(found, source.encoding, source.delimiter),
-        FileFormat::Xlsx => spreadsheet::open(found, &source.time_format),
-        FileFormat::Parquet => columnar::open(found, &source.time_format),
+        FileFormat::Xlsx => spreadsheet::open(found),
+        FileFormat::Parquet => columnar::open(found),
     }
 }
 
@@ -177,7 +178,7 @@ impl<'r> Line<'r, '_> {
             channel: self.cell(columns.channel, |text| Ok(cell::optional_name(text)))?,
             product: cell::optional_text(self.row.text(columns.product)),
             remark: cell::optional_text(self.row.text(columns.remark)),
-            paid_at: self.cell(columns.paid_at, |text| cell::instant(text, &self.source.time_format))?,
+            paid_at: self.paid_at()?,
             goods_fen: self.amount(columns.goods, cell::amount)?,
             discount_fen: self.amount(columns.discount, cell::amount_or_zero)?,
             paid_fen: self.amount(columns.paid, cell::amount)?,
@@ -210,6 +211,15 @@ impl<'r> Line<'r, '_> {
             return Ok(Fen::ZERO);
         }
         self.cell(place, |text| read(text, unit, thousands))
+    }
+
+    /// Typed cells have their times as times, whatever the source says of its texts.
+    fn paid_at(&self) -> Result<Option<DateTime<Utc>>, Fault> {
+        let place = self.columns.paid_at;
+        let text = self.row.time(place)?;
+        let typed = (self.source.format != FileFormat::Csv).then(|| cell::instant(text, rendered::TIME_FORMAT));
+        let read = typed.and_then(Result::ok).map_or_else(|| cell::instant(text, &self.source.time_format), Ok);
+        read.map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) })
     }
 
     fn cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {

@@ -58,6 +58,11 @@ impl<R: Read> Records<R> {
         quotes::flaw(&row.raw, self.delimiter)
     }
 
+    /// The line up to which records were read.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
     /// Where the text comes from.
     pub(super) fn into_text(self) -> R {
         self.reader.into_inner().text

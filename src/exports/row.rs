@@ -33,6 +33,8 @@ pub(super) enum Lost {
     Error,
     /// Bytes of no text.
     Bytes,
+    /// A time, which is no value where something else is expected.
+    Time,
 }
 
 impl Lost {
@@ -44,6 +46,9 @@ impl Lost {
             }
             Lost::Error => "the spreadsheet shows an error here: correct its formula and save the file again",
             Lost::Bytes => "bytes that are not UTF-8: write the column as text",
+            Lost::Time => {
+                "the cell holds a date or a time, which spreadsheets make of codes too: write the column as text"
+            }
         }
     }
 }
@@ -64,11 +69,26 @@ pub(super) struct Row {
 impl Row {
     /// The text of a cell whose value counts; empty where there is no such column.
     pub(super) fn value(&self, place: Option<usize>) -> Result<&str, Fault> {
-        let text = self.text(place);
-        match self.lost.iter().find(|(lost, _)| Some(*lost) == place) {
-            Some((_, lost)) => Err(Fault { place, value: text.to_owned(), ..Fault::of_row(lost.why()) }),
-            None => Ok(text),
+        match self.lost_at(place) {
+            Some(lost) => Err(self.fault(place, lost)),
+            None => Ok(self.text(place)),
         }
+    }
+
+    /// The same where a time is expected.
+    pub(super) fn time(&self, place: Option<usize>) -> Result<&str, Fault> {
+        match self.lost_at(place) {
+            Some(Lost::Time) | None => Ok(self.text(place)),
+            Some(lost) => Err(self.fault(place, lost)),
+        }
+    }
+
+    fn lost_at(&self, place: Option<usize>) -> Option<Lost> {
+        self.lost.iter().find(|(lost, _)| Some(*lost) == place).map(|(_, lost)| *lost)
+    }
+
+    fn fault(&self, place: Option<usize>, lost: Lost) -> Fault {
+        Fault { place, value: self.text(place).to_owned(), ..Fault::of_row(lost.why()) }
     }
 
     /// The same, of a cell that is only told on.

@@ -3,12 +3,12 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 
 use encoding_rs::Encoding;
 
 use super::ahead::Ahead;
 use super::bad_row::BadRow;
+use super::cell;
 use super::error::{ExportError, MissingColumn};
 use super::found::{self, Found};
 use super::hashing::{ExportFile, Hashing};
@@ -28,7 +28,7 @@ pub(super) struct Sheet {
 
 enum Body {
     /// Delimited text after its header, and where it lies.
-    Text { records: Box<Records<Ahead<Decoded<Hashing<File>>>>>, path: PathBuf },
+    Text { records: Box<Records<Ahead<Decoded<Hashing<File>>>>>, found: Found },
     /// Cells of a typed format, header excluded, the line of the next of them, and the file they are of.
     Cells { cells: Cells, line: u64, file: ExportFile },
 }
@@ -57,7 +57,7 @@ impl Sheet {
     /// Opens delimited text.
     pub(super) fn delimited(found: &Found, encoding: &'static Encoding, delimiter: u8) -> Result<Sheet, ExportError> {
         let file = File::open(&found.path).map_err(|source| found::refused(&found.path, source))?;
-        let damaged = |error| unreadable(&found.path, error);
+        let damaged = |error| unreadable(found, 0, error);
         let text = Decoded::of(&found.name, Hashing::of(file), encoding).map_err(damaged)?;
         let mut records = Box::new(Records::new(Ahead::of(text), delimiter));
         let mut first = Row::default();
@@ -65,8 +65,8 @@ impl Sheet {
             let why = "is empty: not even a header stands in it".to_owned();
             return Err(ExportError::Format { file: found.name.clone(), why });
         }
-        let header = first.cells.iter().map(|cell| cell.trim().to_owned()).collect();
-        let sheet = Sheet { name: found.name.clone(), header, body: Body::Text { records, path: found.path.clone() } };
+        let header = first.cells.iter().map(|cell| header_text(cell).to_owned()).collect();
+        let sheet = Sheet { name: found.name.clone(), header, body: Body::Text { records, found: found.clone() } };
         match sheet.flaw(&first) {
             Some(flaw) => Err(sheet.torn(&first, &flaw)),
             None => Ok(sheet),
@@ -91,6 +91,7 @@ impl Sheet {
         if missing.is_empty() {
             return Ok(places);
         }
+        self.refuse_another_delimiter()?;
         Err(ExportError::MissingColumns { file: self.name.clone(), columns: missing, found: self.header.clone() })
     }
 
@@ -121,9 +122,9 @@ impl Sheet {
     pub(super) fn finish(self) -> Result<ExportFile, ExportError> {
         match self.body {
             Body::Cells { file, .. } => Ok(file),
-            Body::Text { records, path } => {
+            Body::Text { records, found } => {
                 let file = records.into_text().into_source().into_source().finish(&self.name);
-                file.map_err(|source| found::refused(&path, source))
+                file.map_err(|source| found::refused(&found.path, source))
             }
         }
     }
@@ -141,8 +142,21 @@ impl Sheet {
         })
     }
 
+    /// One column with all headers in it is told as what it is.
+    fn refuse_another_delimiter(&self) -> Result<(), ExportError> {
+        let (Body::Text { .. }, [header]) = (&self.body, self.header.as_slice()) else { return Ok(()) };
+        let Some(delimiter) = header.chars().find(|sign| matches!(sign, '\t' | ';' | '|' | ',')) else { return Ok(()) };
+        let shown = delimiter.escape_default();
+        let why = format!(
+            "has a single column; its headers seem to be parted by `{shown}`: set `delimiter = \"{shown}\"` of its \
+             source, or save it with the delimiter that is expected"
+        );
+        Err(ExportError::Format { file: self.name.clone(), why })
+    }
+
     fn place_of(&self, header: &str) -> Result<Option<usize>, ExportError> {
-        let mut places = self.header.iter().enumerate().filter(|(_, found)| *found == header).map(|(place, _)| place);
+        let wanted = header_text(header);
+        let mut places = self.header.iter().enumerate().filter(|(_, found)| *found == wanted).map(|(place, _)| place);
         let first = places.next();
         if places.next().is_some() {
             return Err(ExportError::DuplicateHeader { file: self.name.clone(), header: header.to_owned() });
@@ -204,7 +218,9 @@ impl Sheet {
 impl Body {
     fn next(&mut self, row: &mut Row) -> Result<bool, ExportError> {
         match self {
-            Body::Text { records, path } => records.next(row).map_err(|error| unreadable(path, error)),
+            Body::Text { records, found } => {
+                records.next(row).map_err(|error| unreadable(found, records.line(), error))
+            }
             Body::Cells { cells, line, .. } => {
                 let Some(cells) = cells.next() else { return Ok(false) };
                 row.fill(*line, cells?);
@@ -215,12 +231,21 @@ impl Body {
     }
 }
 
-/// What decoding says of a file passes through readers as an `io::Error`; the rest is of the system.
-fn unreadable(path: &std::path::Path, error: io::Error) -> ExportError {
+/// What decoding says of a file passes through readers as an `io::Error`, and so does a row without an end behind
+/// `line`; the rest is of the system.
+fn unreadable(found: &Found, line: u64, error: io::Error) -> ExportError {
     match error.downcast::<ExportError>() {
         Ok(told) => told,
-        Err(source) => found::refused(path, source),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            ExportError::Format { file: found.name.clone(), why: format!("has, behind line {line}, {error}") }
+        }
+        Err(source) => found::refused(&found.path, source),
     }
+}
+
+/// A header without the blanks around it, and the marks that nobody sees.
+pub(super) fn header_text(cell: &str) -> &str {
+    cell.trim_matches(|sign: char| sign.is_whitespace() || cell::is_invisible(sign))
 }
 
 fn shortened(value: &str) -> String {
@@ -296,6 +321,30 @@ mod tests {
         let windows: Vec<_> = lines(&unix.replace('\n', "\r\n"));
         assert_eq!(windows.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 5, 6]);
         assert_eq!(lines("a,b\r1,2\r3,4\r").iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn marks_that_nobody_sees_are_no_part_of_a_header() {
+        let sheet = sheet("\u{feff}\u{feff}a\u{200b}, \u{3000}b\t\n1,2\n");
+        assert_eq!(sheet.header, ["a", "b"]);
+        let wanted = |header| Wanted { ours: "goods", header: Some(header), required: true };
+        assert_eq!(sheet.locate(&[wanted("a"), wanted("b\u{200b}")]).unwrap(), [Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn a_file_with_another_delimiter_names_the_one_to_set() {
+        let wanted = Wanted { ours: "goods", header: Some("b"), required: true };
+        for (text, delimiter) in [("a;b\n1;2\n", ";"), ("a\tb\n1\t2\n", "\\t"), ("a|b\n", "|")] {
+            let error = sheet(text).locate(std::array::from_ref(&wanted)).unwrap_err().to_string();
+            assert!(error.contains(&format!("`delimiter = \"{delimiter}\"`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_row_without_an_end_is_told_with_the_line_behind_which_it_begins() {
+        let text = format!("a,b\n1,2\n{},4\n", "x".repeat(17 << 20));
+        let error = first_error(&text);
+        assert!(error.starts_with("`f.csv` has, behind line 2, a row longer than 16 MiB"), "{error}");
     }
 
     #[test]

@@ -135,10 +135,21 @@ mod tests {
 
     #[test]
     fn amounts_are_whole_fen() {
-        for amount in ["1.50", "0", "-5", "", "1e2"] {
+        for amount in ["1.50", "0", "-5", "", "1e2", "\"1,000\""] {
             let error = read_text(&format!("{HEADER}S1,,,k,c,,,,{amount}\n")).unwrap_err().to_string();
             assert!(error.contains("line 2, column `amount`") && !error.contains("amount_unit"), "{error}");
+            assert!(!error.contains("thousands_separators"), "{error}");
         }
+    }
+
+    #[test]
+    fn another_encoding_is_no_key_of_the_job_file() {
+        let (bytes, _, _) = encoding_rs::GB18030.encode("out_subsidy_no,备注\n");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("s.csv"), bytes).unwrap();
+        let room = Room { folder: folder.path().to_owned(), memory_bytes: 1 };
+        let error = read(&PathPattern::new(folder.path(), "s.csv"), date(), &room).unwrap_err().to_string();
+        assert!(error.contains("save the file as CSV UTF-8") && !error.contains("encoding ="), "{error}");
     }
 
     #[test]

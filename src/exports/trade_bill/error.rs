@@ -15,7 +15,7 @@ pub enum BillError {
         path: PathBuf,
     },
     /// The bytes could not be had, or not be unpacked.
-    #[error("the bill `{file}` cannot be read: its bytes end early or are damaged")]
+    #[error("the bill `{file}` cannot be read to its end")]
     Read {
         /// Name of the bill.
         file: String,
