@@ -22,7 +22,7 @@ SELECT r.out_subsidy_no AS out_subsidy_no,
          || r.transaction_id || ', which no order and no bill row has; the order of the coupon has transaction '
          || COALESCE(l.transaction_id, '(none)') AS why,
        r.receipt_date AS event_date,
-       l.used_date AS oldest_input_date
+       e.dt AS oldest_input_date
 FROM receipts r
 CROSS JOIN params p
 LEFT JOIN coupons l ON l.stock_id = r.stock_id AND l.coupon_code = r.coupon_code
