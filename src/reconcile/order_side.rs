@@ -63,9 +63,13 @@ impl LookBack<'_> {
 
     /// Whether the line that claimed the coupon is not in it any longer, whatever else of its order is: the lines of
     /// an order older than the look-back leave one by one.
-    fn has_claim_left(&self, row: &PreviousRow<'_>, paid_claims: i64) -> bool {
+    fn has_claim_left(&self, row: &PreviousRow<'_>, matched: &Match<'_>, paid_claims: i64) -> bool {
         let is_old = row.order_paid_at.is_some_and(|paid_at| paid_at < self.from);
-        paid_claims == 0 && is_old && row.match_pass == Some(Pass::Claim.as_str())
+        let is_gone = match matched {
+            Match::Found { order, .. } if paid_claims == 1 => row.out_trade_no != Some(order.out_trade_no),
+            _ => paid_claims == 0,
+        };
+        is_old && is_gone && row.match_pass == Some(Pass::Claim.as_str())
     }
 
     /// What its bills refunded of an order.
@@ -152,7 +156,7 @@ fn outlives(
     paid_claims: i64,
     look_back: &mut LookBack<'_>,
 ) -> io::Result<bool> {
-    let has_claim_left = look_back.has_claim_left(row, paid_claims);
+    let has_claim_left = look_back.has_claim_left(row, matched, paid_claims);
     let is_better = match matched {
         Match::Ambiguous { .. } => false,
         _ if row.match_pass == Some(AMBIGUOUS) => return Ok(paid_claims < row.claim_count),

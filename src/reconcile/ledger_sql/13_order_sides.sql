@@ -60,7 +60,8 @@ FROM (SELECT f.*,
                    c.previous_out_trade_no IS NOT NULL AND COALESCE(h.is_previous_there, 0) = 0 AS has_previous_left,
                    COALESCE(c.previous_match_pass = 'claim'
                             AND c.previous_out_trade_no IS NOT NULL
-                            AND c.claim_out_trade_no IS NULL
+                            AND (c.claim_out_trade_no IS NULL
+                                 OR (c.paid_claim_count = 1 AND c.claim_out_trade_no <> c.previous_out_trade_no))
                             AND CAST(c.previous_order_paid_at + INTERVAL '8' HOUR AS DATE) < q.lookback_start,
                             FALSE) AS has_claim_left
             FROM coupon_sides c
