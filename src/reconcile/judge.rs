@@ -438,6 +438,23 @@ mod tests {
     }
 
     #[test]
+    fn a_refund_break_is_carried_while_the_export_of_the_day_of_a_later_refund_is_missing() {
+        let mut night = night("PM04/quiet_when_the_export_of_the_day_of_the_refund_is_missing");
+        let folder = tempfile::tempdir().unwrap();
+        let missing = night.files.date.pred_opt().unwrap();
+        let empty = folder.path().join("no-orders.parquet");
+        partition::write_rows::<crate::record::OrderLine>(&empty, &[], &Default::default()).unwrap();
+        let known = night.files.history["orders"].clone();
+        night.files.history.get_mut("orders").unwrap().push((missing, empty));
+        let (found, _) = judged(&night, &Shortfall::new());
+        assert_eq!((found.len(), found[0].rule_id.as_str(), found[0].event_date), (1, "PM04", Some(missing)));
+        remember(&mut night, &found, folder.path());
+        night.files.history.insert("orders".to_owned(), known);
+        let (breaks, _) = judged(&night, &Shortfall::new());
+        assert_eq!((breaks.len(), breaks[0].status, breaks[0].event_date), (1, BreakStatus::Open, Some(missing)));
+    }
+
+    #[test]
     fn what_hangs_on_days_before_the_look_back_is_judged_on_the_day_of_its_event_only() {
         let night = night("AO01/finds_a_redemption_nobody_claims");
         let rules = Rules::built_in();
