@@ -425,7 +425,7 @@ mod tests {
                 "SELECT 'S' AS stock_id, CAST(p.business_date - INTERVAL '{days}' DAY AS DATE) AS event_date FROM params p"
             );
             std::fs::write(path.join("XX01_mine.sql"), format!("{head}{sql}\n")).unwrap();
-            Rules::load(&[path.clone()]).unwrap().only("XX01")
+            Rules::load(std::slice::from_ref(&path)).unwrap().only("XX01")
         };
         let judged =
             |night: &Fixture, rules: &Rules| night.judge(rules, &Shortfall::new(), &Decisions::default()).unwrap().0;
