@@ -33,6 +33,7 @@ pub mod dataset;
 pub mod reconcile;
 pub mod extract;
 pub mod report;
+pub mod remedy;
 pub mod watch;
 pub mod dictionary;
 pub mod pipeline;

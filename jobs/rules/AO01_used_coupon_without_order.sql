@@ -16,7 +16,8 @@ SELECT l.stock_id AS stock_id,
        l.coupon_discount_fen AS at_risk_fen,
        'used on ' || CAST(l.used_date AS STRING) || ' under request ' || COALESCE(l.use_request_no, '(none)')
          || ', no order claims it; nearest order of the user that day: ' || COALESCE(n.out_trade_no, 'none') AS why,
-       l.used_date AS event_date
+       l.used_date AS event_date,
+       b.dt AS oldest_input_date
 FROM coupons l
 CROSS JOIN params p
 JOIN known_days k ON k.dt = l.used_date

@@ -17,7 +17,8 @@ SELECT l.stock_id AS stock_id,
        'used on ' || COALESCE(CAST(l.used_date AS STRING), '(unknown day)') || ' and associated to order '
          || l.associate_out_trade_no || ', which no export of the look-back has; nearest order of the user that day: '
          || COALESCE(n.out_trade_no, 'none') AS why,
-       l.used_date AS event_date
+       l.used_date AS event_date,
+       b.dt AS oldest_input_date
 FROM coupons l
 CROSS JOIN params p
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'orders') k ON k.dt = l.used_date

@@ -18,15 +18,17 @@ SELECT o.out_trade_no AS out_trade_no,
        ABS(o.bill_refund_fen - o.refund_fen) AS at_risk_fen,
        'the export says ' || CAST(o.refund_fen AS STRING) || ' fen refunded, the bills say '
          || CAST(o.bill_refund_fen AS STRING) || ' fen in ' || CAST(o.bill_refund_count AS STRING) || ' refunds' AS why,
-       COALESCE(o.bill_refund_date, o.changed_date) AS event_date,
-       o.paid_date AS oldest_input_date
+       CASE WHEN c.dt IS NOT NULL AND (o.bill_refund_date IS NULL OR e.dt IS NOT NULL)
+              THEN COALESCE(o.bill_refund_date, o.changed_date)
+            ELSE o.paid_date END AS event_date,
+       -- What the other side of a refund was never told to say: a break of yesterday is carried, none is opened.
+       CASE WHEN c.dt IS NOT NULL AND (o.bill_refund_date IS NULL OR e.dt IS NOT NULL) THEN o.paid_date
+            ELSE CAST(p.lookback_start - INTERVAL '1' DAY AS DATE) END AS oldest_input_date
 FROM wechat_orders o
 JOIN known_days k ON k.dt = o.paid_date
-JOIN known_days c ON c.dt = o.changed_date
+LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'refunds') c ON c.dt = o.changed_date
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'orders') e ON e.dt = o.bill_refund_date
 CROSS JOIN params p
 WHERE k.dataset = 'payments'
-  AND c.dataset = 'refunds'
   AND o.paid_date >= p.known_from
-  AND (o.bill_refund_date IS NULL OR e.dt IS NOT NULL)
   AND o.refund_fen <> o.bill_refund_fen

@@ -4,10 +4,10 @@
 -- severity: high
 -- side: finance
 -- key: c
--- inputs: orders, user_coupons, subsidy_payments
+-- inputs: orders, user_coupons, subsidy_payments, subsidy_returns?
 -- action: Compare the receipt with the programme; return or add the difference.
 -- 处理: 对照补差单与补差方案；退回或补足差额。
--- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 speak first)
+-- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 speak first); of a live order also one whose receipts were returned in full, which leaves none
 -- why: live receipts of {paid} fen, the programme owes {owed} fen
 -- 原因: 有效补差回执共 {paid} 分，按补差方案应为 {owed} 分
 SELECT l.stock_id AS stock_id,
@@ -20,12 +20,22 @@ SELECT l.stock_id AS stock_id,
        ABS(l.subsidy_live_fen - l.subsidy_expected_fen) AS at_risk_fen,
        'live receipts of ' || CAST(l.subsidy_live_fen AS STRING) || ' fen, the programme owes '
          || CAST(l.subsidy_expected_fen AS STRING) || ' fen' AS why,
-       r.receipt_date AS event_date
+       CASE WHEN l.subsidy_receipt_count > 0 THEN r.receipt_date
+            ELSE COALESCE(t.return_date, r.returned_receipt_date) END AS event_date
 FROM coupons l
-JOIN (SELECT stock_id, coupon_code, MAX(receipt_date) AS receipt_date, MAX(amount_fen) AS largest_fen
+JOIN (SELECT stock_id,
+             coupon_code,
+             MAX(CASE WHEN is_live THEN receipt_date END) AS receipt_date,
+             MAX(receipt_date) AS returned_receipt_date,
+             MAX(CASE WHEN is_live THEN amount_fen END) AS largest_fen
       FROM receipts
-      WHERE is_live
+      WHERE is_live OR is_paid
       GROUP BY stock_id, coupon_code) r ON r.stock_id = l.stock_id AND r.coupon_code = l.coupon_code
+LEFT JOIN (SELECT stock_id, coupon_code, MAX(return_date) AS return_date
+           FROM returns
+           WHERE is_done
+           GROUP BY stock_id, coupon_code) t ON t.stock_id = l.stock_id AND t.coupon_code = l.coupon_code
 WHERE l.subsidy_live_fen <> l.subsidy_expected_fen
+  AND (l.subsidy_receipt_count > 0 OR l.order_live)
   AND NOT (l.subsidy_receipt_count >= 2 AND l.subsidy_live_fen > l.subsidy_expected_fen)
   AND NOT COALESCE(r.largest_fen > COALESCE(l.discount_fen, l.expected_discount_fen), FALSE)

@@ -7,7 +7,7 @@
 -- inputs: orders, payments, subsidy_payments, refunds?
 -- action: Compare the transaction of the receipt with the order of the coupon; return the subsidy if there is no such payment.
 -- 处理: 对照补差单所附支付单与券的订单；确无该支付则回退补差。
--- row: a receipt that did not fail whose transaction_id is in no order and no bill row
+-- row: a receipt that did not fail whose transaction_id is in no order and no bill row; of a coupon without a known use while the week before the receipt lies in the look-back
 -- why: receipt {status} of {fen} fen for transaction {transaction}, which no order and no bill row has; the order of the coupon has transaction {other}
 -- 原因: 补差回执 {status}，{fen} 分，对应支付单 {transaction} 在订单与账单中均不存在；该券订单的支付单为 {other}
 SELECT r.out_subsidy_no AS out_subsidy_no,
@@ -22,7 +22,8 @@ SELECT r.out_subsidy_no AS out_subsidy_no,
          || r.transaction_id || ', which no order and no bill row has; the order of the coupon has transaction '
          || COALESCE(l.transaction_id, '(none)') AS why,
        r.receipt_date AS event_date,
-       l.used_date AS oldest_input_date
+       -- Without a use nobody knows the day of the order: it is looked for in the week before the receipt.
+       COALESCE(e.dt, CAST(r.receipt_date - INTERVAL '7' DAY AS DATE)) AS oldest_input_date
 FROM receipts r
 CROSS JOIN params p
 LEFT JOIN coupons l ON l.stock_id = r.stock_id AND l.coupon_code = r.coupon_code

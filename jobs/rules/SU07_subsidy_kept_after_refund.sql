@@ -22,11 +22,13 @@ SELECT l.stock_id AS stock_id,
          || ' fen of subsidy were paid, '
          || CAST(COALESCE(l.subsidy_returned_fen, 0) AS STRING)
          || ' fen returned' AS why,
-       COALESCE(l.refunded_date, o.changed_date) AS event_date
+       CASE WHEN r.paid_date > COALESCE(l.refunded_date, o.changed_date) THEN r.paid_date
+            ELSE COALESCE(l.refunded_date, o.changed_date) END AS event_date
 FROM coupons l
 LEFT JOIN order_totals o ON o.out_trade_no = l.out_trade_no
 LEFT JOIN (SELECT stock_id, coupon_code,
-                  SUM(CASE WHEN status = 'RETURNING' THEN 1 ELSE 0 END) AS returning_count
+                  SUM(CASE WHEN status = 'RETURNING' THEN 1 ELSE 0 END) AS returning_count,
+                  MAX(CASE WHEN is_paid THEN receipt_date END) AS paid_date
            FROM receipts
            GROUP BY stock_id, coupon_code) r ON r.stock_id = l.stock_id AND r.coupon_code = l.coupon_code
 LEFT JOIN (SELECT stock_id, coupon_code, COUNT(*) AS under_way_count

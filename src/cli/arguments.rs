@@ -60,6 +60,12 @@ pub(super) enum Command {
     /// Check the job file, keys, clock and hosts before a night
     #[command(after_help = examples::CHECK)]
     Check(Check),
+    /// Propose the calls that would put open breaks right; changes nothing
+    #[command(after_help = examples::PLAN)]
+    Plan(Plan),
+    /// Make the calls of a plan that somebody approved
+    #[command(after_help = examples::APPLY)]
+    Apply(Apply),
     /// Make one signed and verified call to one endpoint
     #[command(after_help = examples::API)]
     Api(ApiCall),
@@ -131,6 +137,36 @@ pub(super) struct Run {
 pub(super) enum Engine {
     Polars,
     Spark,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    /// The job file
+    pub(super) job: PathBuf,
+    /// Business date
+    #[arg(long, value_parser = parse_day)]
+    pub(super) date: NaiveDate,
+    /// Only calls for breaks of these rules
+    #[arg(long = "rule", value_name = "ID", value_delimiter = ',')]
+    pub(super) rules: Vec<String>,
+    /// Write the plan here instead of to stdout
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    /// The plan, as `coupon-recon plan` wrote it or with calls taken out
+    pub(super) plan: PathBuf,
+    /// The SHA-256 of the plan that was read and approved
+    #[arg(long, value_name = "SHA256")]
+    pub(super) approve: String,
+    /// The job file, where it is not the one the plan names
+    #[arg(long, value_name = "JOB")]
+    pub(super) job: Option<PathBuf>,
+    /// Call this host instead of those of the job file: a simulator
+    #[arg(long, value_name = "URL")]
+    pub(super) base_url: Option<url::Url>,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
 use crate::dataset::partition::read_rows;
 use crate::error::{ExitCode, Failure};
-use crate::pipeline::Reading;
+use crate::pipeline::{Reading, not_published};
 use crate::record::{Break, Record};
 
 pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
@@ -62,14 +62,6 @@ fn first_of(command: &Breaks) -> Result<NaiveDate, Failure> {
 fn read(path: &Path) -> Result<Vec<Break>, Failure> {
     read_rows::<Break>(path)
         .map_err(|error| Failure::caused_by(ExitCode::Violation, "cannot read the published breaks", &error))
-}
-
-fn not_published(lake: &Lake, date: NaiveDate) -> Failure {
-    let failure = Failure::new(ExitCode::TryLater, format!("no breaks are published for {date}"));
-    match lake.latest_before("breaks", NaiveDate::MAX) {
-        Ok(Some(latest)) => failure.hinting(format!("run that date first; the latest published is {}", latest.date)),
-        _ => failure.hinting("run that date first; `job.lake` has no published day yet"),
-    }
 }
 
 /// A published night and its breaks.

@@ -33,6 +33,22 @@ Examples:
   coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'open_fen>100000,severity:high.count>0'
   coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'rule:SU01.fen>0,age_days>7'";
 
+pub(super) const PLAN: &str = "\
+Examples:
+  coupon-recon plan job.toml --date 2026-11-20 --out plan.json     then read it, take out what shall not be done
+  coupon-recon plan job.toml --date 2026-11-20 --rule SU01,SU07    subsidies that are missing, or were kept
+  coupon-recon plan job.toml --date 2026-11-20 | jq '.calls[].does'
+
+Proposed are AO03 (redeem the coupon), AO14 (return it), SU01, SU10 and SU11 (pay the subsidy) and SU07 (return it).
+What a person has to find out first is listed by rule, with what to do. Nothing is sent.";
+
+pub(super) const APPLY: &str = "\
+Examples:
+  coupon-recon apply plan.json --approve \"$(sha256sum < plan.json | cut -d' ' -f1)\"
+
+The digest says which plan was approved: a plan that changed since is refused, and so is one whose breaks were published
+anew. Calls are made one after the other, their answers journalled. Applied again, what was done is not done again.";
+
 pub(super) const VERIFY: &str = "\
 Examples:
   coupon-recon verify job.toml --date 2026-11-20

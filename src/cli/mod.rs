@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one place that asks the environment and ends the process")]
 
 mod api;
+mod apply;
 mod arguments;
 mod breaks;
 mod check;
@@ -15,6 +16,7 @@ mod interrupt;
 mod manual;
 mod outcome;
 mod patience;
+mod plan;
 mod rules;
 mod run;
 mod sample;
@@ -74,6 +76,8 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Verify(command) => verify::run(&command),
         Command::Rules(command) => rules::run(&command),
         Command::Check(command) => one_thread().block_on(check::run(&command, &world)),
+        Command::Plan(command) => plan::run(&command),
+        Command::Apply(command) => one_thread().block_on(apply::run(&command, &world)),
         Command::Api(command) => one_thread().block_on(api::run(&command, &world)),
         Command::Generate(command) => sample::generate(&command),
         Command::Simulate(command) => {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
 
-use super::{Classification, Column, ColumnKind, Contract, KnownValue, Words};
+use super::promise::{Classification, Column, ColumnKind, Contract, KnownValue, Words};
 
 static SCHEMAS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/schemas");
 

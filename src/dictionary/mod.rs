@@ -1,18 +1,13 @@
 //! What is published, described for others: the data dictionary, made of the contracts and the rules, and a
-//! Table Schema per CSV of the finance pack, made of its tables. Gives texts; `cargo run --example describe` writes them and a test holds that they are current.
+//! Table Schema per CSV of the finance pack, made of its tables. Gives texts; `cargo run --example describe` writes them
+//! and a test holds that they are current.
 
+mod described;
 mod page;
 mod readers;
 mod table_schema;
 
-/// A generated file of the repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
-    /// Where it stands, from the root of the repository.
-    pub path: String,
-    /// Its text.
-    pub text: String,
-}
+pub use described::Described;
 
 /// Every generated description.
 pub fn describe() -> Vec<Described> {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::Described;
+use super::described::Described;
 use crate::report::{Column, Kind, Table, tables};
 
 /// The schema of every table.

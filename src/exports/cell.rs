@@ -41,7 +41,7 @@ pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
 
 /// Marks that copying, or the joining of files, leaves in a text: control characters, blanks without width, byte order
 /// and direction marks.
-fn is_invisible(sign: char) -> bool {
+pub(super) fn is_invisible(sign: char) -> bool {
     sign.is_control()
         || matches!(sign, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
@@ -81,6 +81,22 @@ pub(super) fn optional_text(cell: &str) -> Option<Cow<'_, str>> {
 
 /// An amount that is not negative.
 pub(super) fn amount(cell: &str, unit: AmountUnit, thousands_separators: bool) -> Result<Fen, String> {
+    amount_or(cell, unit, thousands_separators, |error| explained(error, unit))
+}
+
+/// The same of a file whose unit no job file says: whole fen.
+pub(super) fn whole_fen(cell: &str) -> Result<Fen, String> {
+    let explain = || "amounts of this file are whole fen, digits only".to_owned();
+    // No job file says how thousands are parted here.
+    if unguarded(cell).contains(',') { Err(explain()) } else { amount_or(cell, AmountUnit::Fen, false, |_| explain()) }
+}
+
+fn amount_or(
+    cell: &str,
+    unit: AmountUnit,
+    thousands_separators: bool,
+    explain: impl Fn(&str) -> String,
+) -> Result<Fen, String> {
     let text = unguarded(cell);
     let plain = match (text.contains(','), thousands_separators) {
         (false, _) => Cow::Borrowed(text),
@@ -93,7 +109,7 @@ pub(super) fn amount(cell: &str, unit: AmountUnit, thousands_separators: bool) -
         AmountUnit::Yuan => Fen::from_yuan(&plain),
         AmountUnit::Fen => Fen::from_fen(&plain),
     };
-    match fen.map_err(|error| explained(&error.to_string(), unit))? {
+    match fen.map_err(|error| explain(&error.to_string()))? {
         Fen(fen) if fen < 0 => Err("negative: amounts of an order, refunds too, are written without sign".to_owned()),
         fen if !fen.is_plausible() => Err("more than ten billion yuan: is the unit right?".to_owned()),
         fen => Ok(fen),
@@ -111,6 +127,12 @@ pub(super) fn instant(cell: &str, format: &str) -> Result<Option<DateTime<Utc>>,
     if text.is_empty() {
         return Ok(None);
     }
+    if format.contains("%Z") && is_elsewhere(text) {
+        return Err(
+            "a time of another zone, and `%Z` reads none: export it with its offset and write `%z` in `time_format`"
+                .to_owned(),
+        );
+    }
     let plain = if format == PLAIN_FORMAT { plain_time(text).map(beijing_instant) } else { None };
     match plain.or_else(|| formatted(text, format)) {
         // `%Y` takes `26` for the year 26.
@@ -127,6 +149,12 @@ fn formatted(text: &str, format: &str) -> Option<DateTime<Utc>> {
     }
 }
 
+/// Whether a time names a zone by its distance to UTC, and is not of the one that Shanghai is in.
+fn is_elsewhere(text: &str) -> bool {
+    let mut zones = text.split_whitespace().filter_map(|word| word.strip_prefix("UTC").or(word.strip_prefix("GMT")));
+    zones.any(|distance| !matches!(distance, "+8" | "+08" | "+0800" | "+08:00"))
+}
+
 fn explained(error: &str, unit: AmountUnit) -> String {
     match unit {
         AmountUnit::Yuan => format!("{error}; amounts are yuan with at most two decimals"),
@@ -139,18 +167,23 @@ fn explained(error: &str, unit: AmountUnit) -> String {
 fn unguarded(cell: &str) -> &str {
     let text = cell.trim();
     let text = text.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    text.strip_prefix(['`', '\'']).unwrap_or(text).trim()
+    // Two of them where one program guarded what another one had guarded before.
+    text.trim_start_matches(['`', '\'']).trim()
 }
 
-/// `4.2E+27`, as spreadsheets show long numbers.
+/// `4.2E+27`, as spreadsheets show long numbers, and `4.2E27`, as Java writes them. `42E27` may be a code.
 fn is_scientific(text: &str) -> bool {
     if !text.ends_with(|last: char| last.is_ascii_digit()) || !text.bytes().any(|byte| matches!(byte, b'E' | b'e')) {
         return false;
     }
-    let Some((mantissa, exponent)) = text.split_once("E+").or_else(|| text.split_once("e+")) else { return false };
+    let Some((mantissa, exponent)) = text.split_once(['E', 'e']) else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
-    digits(whole) && digits(fraction) && digits(exponent)
+    match (mantissa.split_once('.'), exponent.strip_prefix('+')) {
+        (Some((whole, fraction)), Some(exponent)) => digits(whole) && digits(fraction) && digits(exponent),
+        (Some((whole, fraction)), None) => whole.len() == 1 && digits(whole) && digits(fraction) && digits(exponent),
+        (None, Some(exponent)) => digits(mantissa) && digits(exponent),
+        (None, None) => false,
+    }
 }
 
 /// `1288880000000001.0`, as data frames write integers beside gaps.
@@ -178,7 +211,8 @@ mod tests {
 
     #[test]
     fn guards_of_spreadsheets_are_no_part_of_an_id() {
-        for cell in ["4200000462", "`4200000462", "'4200000462", "\t4200000462", " 4200000462 ", "=\"4200000462\""] {
+        let once = ["4200000462", "`4200000462", "'4200000462", "\t4200000462", " 4200000462 ", "=\"4200000462\""];
+        for cell in once.into_iter().chain(["'`4200000462", "=\"`4200000462\""]) {
             assert_eq!(id(cell).unwrap(), "4200000462", "{cell:?}");
         }
         assert_eq!(optional_id("`").unwrap(), None);
@@ -188,11 +222,11 @@ mod tests {
 
     #[test]
     fn ids_that_a_spreadsheet_rounded_are_refused_with_advice() {
-        for cell in ["4.2E+27", "1.23457E+18", "4E+27", "4.2e+27", "`4.2E+27"] {
+        for cell in ["4.2E+27", "1.23457E+18", "4E+27", "4.2e+27", "`4.2E+27", "1.288880000000001E15", "4.2e27"] {
             assert!(id(cell).unwrap_err().contains("as text"), "{cell}");
         }
         assert!(id("1288880000000001.0").unwrap_err().contains("as text"));
-        for fine in ["12E34", "E+5", "1.2E+", "A1E+3", "v1.0", "12.0", "2026-11-18.001"] {
+        for fine in ["12E34", "E+5", "1.2E+", "A1E+3", "v1.0", "12.0", "2026-11-18.001", "12.5E3", "1.E5"] {
             assert_eq!(id(fine).unwrap(), fine);
         }
     }
@@ -257,6 +291,17 @@ mod tests {
         assert_eq!(shown("2026/11/18 08:00", "%Y/%m/%d %H:%M"), "2026-11-18T00:00:00+00:00");
         assert_eq!(shown("2026-11-18T08:00:00+0000", "%Y-%m-%dT%H:%M:%S%z"), "2026-11-18T08:00:00+00:00");
         assert_eq!(instant("\t", "%Y-%m-%d %H:%M:%S"), Ok(None));
+    }
+
+    #[test]
+    fn a_zone_that_is_passed_over_must_be_that_of_shanghai() {
+        let format = "%a %b %d %H:%M:%S %Z %Y";
+        assert!(instant("Wed Nov 18 08:00:00 CST 2026", format).unwrap().is_some());
+        assert!(instant("Wed Nov 18 08:00:00 GMT+08:00 2026", format).unwrap().is_some());
+        for zone in ["UTC", "GMT", "GMT-05:00"] {
+            let error = instant(&format!("Wed Nov 18 00:00:00 {zone} 2026"), format).unwrap_err();
+            assert!(error.contains("`%z`"), "{error}");
+        }
     }
 
     #[test]

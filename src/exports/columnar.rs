@@ -5,27 +5,33 @@ use std::fs::File;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::DateTime;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
+use parquet::file::metadata::RowGroupMetaData;
 
+use super::error::ExportError;
 use super::found::{self, Found};
 use super::hashing::Hashing;
-use super::sheet::{Lost, Sheet, TypedCell, TypedRow, typed_row};
-use super::{ExportError, rendered};
+use super::rendered;
+use super::row::{Lost, TypedCell, TypedRow, typed_row};
+use super::sheet::{Sheet, header_text};
 
-/// Opens a file; timestamps become text of `time_format`, row 1 after the header is line 2.
-pub(super) fn open(found: &Found, time_format: &str) -> Result<Sheet, ExportError> {
+/// Opens a file; row 1 after the header is line 2.
+pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
     let opened = || File::open(&found.path).map_err(|source| found::refused(&found.path, source));
     let file = Hashing::of(opened()?).finish(&found.name).map_err(|source| found::refused(&found.path, source))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(opened()?).map_err(|error| unreadable(&file.name, &error))?;
-    let header = reader.schema().fields().iter().map(|field| field.name().trim().to_owned()).collect();
+    let mut chunks = reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+    chunks.try_for_each(|chunk| refuse_other_codec(&file.name, chunk.compression()))?;
+    let header = reader.schema().fields().iter().map(|field| header_text(field.name()).to_owned()).collect();
     let batches = reader.build().map_err(|error| unreadable(&file.name, &error))?;
-    let (name, time_format) = (file.name.clone(), time_format.to_owned());
-    let rows = batches.flat_map(move |batch| match batch.and_then(|batch| rows(&batch, &time_format)) {
+    let name = file.name.clone();
+    let rows = batches.flat_map(move |batch| match batch.and_then(|batch| rows(&batch)) {
         Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
         Err(error) => vec![Err(unreadable(&name, &error))],
     });
@@ -36,14 +42,25 @@ fn unreadable(name: &str, error: &dyn std::fmt::Display) -> ExportError {
     ExportError::Format { file: name.to_owned(), why: format!("is no readable Parquet file ({error})") }
 }
 
-fn rows(batch: &RecordBatch, time_format: &str) -> Result<Vec<TypedRow>, ArrowError> {
-    let columns: Vec<_> = batch.columns().iter().map(|column| cells(column, time_format)).collect::<Result<_, _>>()?;
+/// Refuses codecs this program is built without.
+fn refuse_other_codec(name: &str, codec: Compression) -> Result<(), ExportError> {
+    if matches!(codec, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_)) {
+        return Ok(());
+    }
+    let codec = codec.to_string();
+    let codec = codec.split('(').next().unwrap_or_default();
+    let why = format!("is compressed by {codec}, which is not read: write it with snappy, zstd or none");
+    Err(ExportError::Format { file: name.to_owned(), why })
+}
+
+fn rows(batch: &RecordBatch) -> Result<Vec<TypedRow>, ArrowError> {
+    let columns: Vec<_> = batch.columns().iter().map(cells).collect::<Result<_, _>>()?;
     let row = |index: usize| typed_row(columns.iter().map(|column: &Vec<TypedCell>| &column[index]));
     Ok((0..batch.num_rows()).map(row).collect())
 }
 
 /// Every value of a column; null is empty.
-fn cells(column: &ArrayRef, time_format: &str) -> Result<Vec<TypedCell>, ArrowError> {
+fn cells(column: &ArrayRef) -> Result<Vec<TypedCell>, ArrowError> {
     if is_bytes(column.data_type()) {
         let bytes = cast(column, &DataType::LargeBinary)?;
         return Ok(bytes
@@ -52,8 +69,9 @@ fn cells(column: &ArrayRef, time_format: &str) -> Result<Vec<TypedCell>, ArrowEr
             .map(|value| value.map_or_else(TypedCell::default, text_of))
             .collect());
     }
-    let texts = texts(column, time_format)?;
-    Ok(texts.into_iter().map(|text| TypedCell { text, lost: None }).collect())
+    let is_time = matches!(column.data_type(), DataType::Timestamp(..));
+    let typed = |text: String| TypedCell { lost: (is_time && !text.is_empty()).then_some(Lost::Time), text };
+    Ok(texts(column)?.into_iter().map(typed).collect())
 }
 
 /// Many writers leave out that a column of bytes is text; shown as hex its ids would be none.
@@ -73,19 +91,20 @@ fn text_of(bytes: &[u8]) -> TypedCell {
 }
 
 /// Every value of a column as text; null is empty.
-fn texts(column: &ArrayRef, time_format: &str) -> Result<Vec<String>, ArrowError> {
+fn texts(column: &ArrayRef) -> Result<Vec<String>, ArrowError> {
     match column.data_type() {
         DataType::Timestamp(_, zone) => {
             let micros = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
             let values = micros.as_primitive::<TimestampMicrosecondType>().iter();
-            Ok(values
-                .map(|value| value.map_or_else(String::new, |value| time(value, zone.is_some(), time_format)))
-                .collect())
+            Ok(values.map(|value| value.map_or_else(String::new, |value| time(value, zone.is_some()))).collect())
         }
-        DataType::Float64 | DataType::Float32 => {
-            let doubles = cast(column, &DataType::Float64)?;
-            let values = doubles.as_primitive::<Float64Type>().iter();
+        DataType::Float64 => {
+            let values = column.as_primitive::<Float64Type>().iter();
             Ok(values.map(|value| value.map_or_else(String::new, rendered::number)).collect())
+        }
+        DataType::Float32 => {
+            let values = column.as_primitive::<Float32Type>().iter();
+            Ok(values.map(|value| value.map_or_else(String::new, rendered::short_number)).collect())
         }
         _ => {
             let options = FormatOptions::default().with_null("");
@@ -96,10 +115,10 @@ fn texts(column: &ArrayRef, time_format: &str) -> Result<Vec<String>, ArrowError
 }
 
 /// With a zone the value is an instant, without one a wall-clock time of Asia/Shanghai.
-fn time(micros: i64, zoned: bool, time_format: &str) -> String {
+fn time(micros: i64, zoned: bool) -> String {
     match DateTime::from_timestamp_micros(micros) {
-        Some(instant) if zoned => rendered::instant(instant, time_format),
-        Some(wall) => rendered::wall_clock(wall.naive_utc(), time_format),
+        Some(instant) if zoned => rendered::instant(instant),
+        Some(wall) => rendered::wall_clock(wall.naive_utc()),
         None => micros.to_string(),
     }
 }
@@ -117,7 +136,7 @@ mod tests {
     use super::*;
 
     fn typed(column: impl Array + 'static) -> Vec<TypedCell> {
-        cells(&(Arc::new(column) as ArrayRef), "%Y-%m-%d %H:%M:%S").unwrap()
+        cells(&(Arc::new(column) as ArrayRef)).unwrap()
     }
 
     fn shown(column: impl Array + 'static) -> Vec<String> {
@@ -154,6 +173,15 @@ mod tests {
     }
 
     #[test]
+    fn a_codec_that_is_not_read_is_named() {
+        for read in [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(Default::default())] {
+            refuse_other_codec("f", read).unwrap();
+        }
+        let error = refuse_other_codec("f", Compression::GZIP(Default::default())).unwrap_err().to_string();
+        assert_eq!(error, "`f` is compressed by GZIP, which is not read: write it with snappy, zstd or none");
+    }
+
+    #[test]
     fn a_gap_in_a_column_of_numbers_is_empty() {
         let floats = Float64Array::from(vec![1288880001.0, f64::NAN]);
         assert_eq!(shown(floats), ["1288880001", ""]);
@@ -165,5 +193,8 @@ mod tests {
         assert_eq!(shown(TimestampMillisecondArray::from(vec![midnight])), ["2026-11-18 00:00:00"]);
         let zoned = TimestampMillisecondArray::from(vec![midnight]).with_timezone("UTC");
         assert_eq!(shown(zoned), ["2026-11-18 08:00:00"]);
+        let times = typed(TimestampMillisecondArray::from(vec![Some(midnight + 7), None]));
+        let told: Vec<_> = times.iter().map(|cell| (cell.text.as_str(), cell.lost)).collect();
+        assert_eq!(told, [("2026-11-18 00:00:00.007", Some(Lost::Time)), ("", None)]);
     }
 }

@@ -4,8 +4,12 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use super::sheet::{Fault, Row, Sheet};
-use super::{Amounts, BadRow, ExportError, ExportFile};
+use super::amounts::Amounts;
+use super::bad_row::BadRow;
+use super::error::ExportError;
+use super::hashing::ExportFile;
+use super::row::{Fault, Row};
+use super::sheet::Sheet;
 use crate::job::OnBadRow;
 use crate::money::Fen;
 use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorted, Sorter, Unpacker};
@@ -34,6 +38,11 @@ pub trait Kind {
     fn amount(_row: &Self::Row<'_>) -> Fen {
         Fen::ZERO
     }
+}
+
+/// The first of our columns of which it is said that two rows differ in it.
+pub(super) fn first_difference<const N: usize>(columns: [(&'static str, bool); N]) -> Option<&'static str> {
+    columns.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
 }
 
 /// A row and, where it may have to be put aside, the text it stood in: behind the cells of the dataset, whose

@@ -1,10 +1,11 @@
 //! CSV files whose columns the design fixes: UTF-8, comma, header names as documented.
 //! Knows no particular file.
 
-use super::distinct::{Gathered, Kind};
+use super::distinct::{Export, Gathered, Kind};
+use super::error::ExportError;
 use super::found::Found;
-use super::sheet::{Fault, Row, Sheet, Wanted};
-use super::{Export, ExportError};
+use super::row::{Fault, Row};
+use super::sheet::{Sheet, Wanted};
 use crate::job::OnBadRow;
 use crate::sorter::Room;
 
@@ -44,21 +45,31 @@ impl<'r> FixedRow<'r, '_> {
 }
 
 /// Reads files of fixed columns, sorted in `room`; a malformed row fails them.
-pub(super) fn read<K: Kind>(
+pub(super) fn read<K: Kind, const N: usize>(
     files: &[Found],
-    columns: &[Column],
+    columns: &[Column; N],
     room: &Room,
     row: impl for<'r> Fn(&FixedRow<'r, '_>) -> Result<K::Row<'r>, Fault>,
 ) -> Result<Export<K>, ExportError> {
-    let wanted: Vec<_> =
-        columns.iter().map(|(name, required)| Wanted { ours: name, header: Some(name), required: *required }).collect();
+    let wanted = columns.map(|(name, required)| Wanted { ours: name, header: Some(name), required });
     let mut gathered = Gathered::new(room, OnBadRow::Fail);
     for found in files {
-        let sheet = Sheet::delimited(found, encoding_rs::UTF_8, b',')?;
+        let sheet = Sheet::delimited(found, encoding_rs::UTF_8, b',').map_err(advised)?;
         let places = sheet.locate(&wanted)?;
-        gathered.add(sheet, |sheet, cells| {
+        let read = gathered.add(sheet, |sheet, cells| {
             row(&FixedRow { file: &sheet.name, line: cells.line, row: cells, places: &places })
-        })?;
+        });
+        read.map_err(advised)?;
     }
     gathered.finish()
+}
+
+/// These files have no `encoding` in the job file that could be set.
+fn advised(error: ExportError) -> ExportError {
+    match error {
+        ExportError::Encoding { file, line, encoding, .. } => {
+            ExportError::Encoding { file, line, encoding, advice: "save the file as CSV UTF-8" }
+        }
+        other => other,
+    }
 }

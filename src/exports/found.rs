@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 
-use super::{ExportError, ExportFile};
+use super::error::ExportError;
+use super::hashing::ExportFile;
 use crate::job::PathPattern;
 
 /// A file that exists: where it is and what it is called.
@@ -22,7 +23,7 @@ pub(super) struct Found {
 /// The files of `date`, by name; none at all is `Missing`.
 pub(super) fn find(pattern: &PathPattern, date: NaiveDate) -> Result<Vec<Found>, ExportError> {
     let (path, name) = (pattern.of(date), pattern.name_of(date));
-    let found = if name.contains('*') { matching(&path, &name)? } else { single(path.clone(), name) };
+    let found = if name.contains('*') { matching(&path, &name)? } else { single(path.clone(), name)? };
     if found.is_empty() {
         return Err(ExportError::Missing { path });
     }
@@ -45,8 +46,14 @@ pub(super) fn refused(path: &Path, source: std::io::Error) -> ExportError {
     }
 }
 
-fn single(path: PathBuf, name: String) -> Vec<Found> {
-    if path.is_file() { vec![Found { path, name }] } else { Vec::new() }
+/// What is there and is no file is an error: nobody should wait for it.
+fn single(path: PathBuf, name: String) -> Result<Vec<Found>, ExportError> {
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => Err(refused(&path, ErrorKind::IsADirectory.into())),
+        Ok(_) => Ok(vec![Found { path, name }]),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(refused(&path, error)),
+    }
 }
 
 fn matching(path: &Path, name: &str) -> Result<Vec<Found>, ExportError> {
@@ -114,6 +121,17 @@ mod tests {
         let (bytes, file) = load(&found[0]).unwrap();
         assert_eq!((bytes.as_slice(), file.bytes), (&b"x"[..], 1));
         assert!(file.sha256.starts_with("2d711642b726b044"));
+    }
+
+    #[test]
+    fn what_is_there_and_cannot_be_read_is_not_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("2026-11-18.csv")).unwrap();
+        std::os::unix::fs::symlink("20261118.csv", folder.path().join("20261118.csv")).unwrap();
+        for written in ["{date}.csv", "{yyyymmdd}.csv"] {
+            let error = find(&PathPattern::new(folder.path(), written), date()).unwrap_err();
+            assert!(matches!(error, ExportError::Read { .. }), "{written}: {error}");
+        }
     }
 
     #[test]

@@ -1,10 +1,19 @@
-//! The digest of a file while it is read. Changes no byte.
+//! What a file is known by, and its digest while it is read. Changes no byte.
 
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-use super::ExportFile;
+/// A file that was read: what goes into `inputs_sha256`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExportFile {
+    /// Name as in the job file, with the date filled in; never a path of this machine.
+    pub name: String,
+    /// SHA-256 of its bytes, lower-case hex.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+}
 
 /// Hashes and counts what passes through.
 pub(super) struct Hashing<R> {

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::error::ExportError;
 use super::found::{self, Found};
-use super::{ExportError, ExportFile};
+use super::hashing::ExportFile;
 use crate::clock::business_date_of;
 use crate::record::CouponEvent;
 use crate::wechat::pay_v3::Keyring;

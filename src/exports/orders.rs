@@ -3,15 +3,17 @@
 
 use std::borrow::Cow;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::cell;
 use super::columnar;
-use super::distinct::{Gathered, Kind};
+use super::distinct::{Export, Gathered, Kind, first_difference};
+use super::error::ExportError;
 use super::found::{self, Found};
-use super::sheet::{Fault, Row, Sheet, Wanted};
+use super::rendered;
+use super::row::{Fault, Row};
+use super::sheet::{Sheet, Wanted};
 use super::spreadsheet;
-use super::{Export, ExportError};
 use crate::job::{AmountUnit, FileFormat, OrderColumns, OrderSource};
 use crate::money::Fen;
 use crate::record::OrderLine;
@@ -34,8 +36,8 @@ pub fn read(source: &OrderSource, date: NaiveDate, room: &Room) -> Result<Export
 fn open(source: &OrderSource, found: &Found) -> Result<Sheet, ExportError> {
     match source.format {
         FileFormat::Csv => Sheet::delimited(found, source.encoding, source.delimiter),
-        FileFormat::Xlsx => spreadsheet::open(found, &source.time_format),
-        FileFormat::Parquet => columnar::open(found, &source.time_format),
+        FileFormat::Xlsx => spreadsheet::open(found),
+        FileFormat::Parquet => columnar::open(found),
     }
 }
 
@@ -51,7 +53,7 @@ impl Kind for OrderLine {
     }
 
     fn difference(one: &Self::Row<'_>, other: &Self::Row<'_>) -> Option<&'static str> {
-        let differs = [
+        first_difference([
             ("transaction_id", one.transaction_id != other.transaction_id),
             ("merchant", one.merchant != other.merchant),
             ("openid", one.openid != other.openid),
@@ -63,8 +65,7 @@ impl Kind for OrderLine {
             ("channel", one.channel != other.channel),
             ("product", one.product != other.product),
             ("remark", one.remark != other.remark),
-        ];
-        differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+        ])
     }
 
     fn place<'a>(row: &'a Self::Row<'_>) -> (&'a str, u64) {
@@ -116,23 +117,37 @@ impl Positions {
             ("remark", columns.remark.as_ref()),
         ];
         let wanted = wanted.map(|(ours, header)| Wanted { ours, header: header.map(String::as_str), required: true });
-        let mut places = sheet.locate(&wanted)?.into_iter();
-        let mut next = || places.next().flatten();
+        let [
+            out_trade_no,
+            transaction_id,
+            merchant,
+            openid,
+            paid_at,
+            goods,
+            discount,
+            paid,
+            refund,
+            stock_id,
+            coupon_code,
+            channel,
+            product,
+            remark,
+        ] = sheet.locate(&wanted)?;
         Ok(Positions {
-            out_trade_no: next(),
-            transaction_id: next(),
-            merchant: next(),
-            openid: next(),
-            paid_at: next(),
-            goods: next(),
-            discount: next(),
-            paid: next(),
-            refund: next(),
-            stock_id: next(),
-            coupon_code: next(),
-            channel: next(),
-            product: next(),
-            remark: next(),
+            out_trade_no,
+            transaction_id,
+            merchant,
+            openid,
+            paid_at,
+            goods,
+            discount,
+            paid,
+            refund,
+            stock_id,
+            coupon_code,
+            channel,
+            product,
+            remark,
         })
     }
 }
@@ -163,7 +178,7 @@ impl<'r> Line<'r, '_> {
             channel: self.cell(columns.channel, |text| Ok(cell::optional_name(text)))?,
             product: cell::optional_text(self.row.text(columns.product)),
             remark: cell::optional_text(self.row.text(columns.remark)),
-            paid_at: self.cell(columns.paid_at, |text| cell::instant(text, &self.source.time_format))?,
+            paid_at: self.paid_at()?,
             goods_fen: self.amount(columns.goods, cell::amount)?,
             discount_fen: self.amount(columns.discount, cell::amount_or_zero)?,
             paid_fen: self.amount(columns.paid, cell::amount)?,
@@ -196,6 +211,15 @@ impl<'r> Line<'r, '_> {
             return Ok(Fen::ZERO);
         }
         self.cell(place, |text| read(text, unit, thousands))
+    }
+
+    /// Typed cells have their times as times, whatever the source says of its texts.
+    fn paid_at(&self) -> Result<Option<DateTime<Utc>>, Fault> {
+        let place = self.columns.paid_at;
+        let text = self.row.time(place)?;
+        let typed = (self.source.format != FileFormat::Csv).then(|| cell::instant(text, rendered::TIME_FORMAT));
+        let read = typed.and_then(Result::ok).map_or_else(|| cell::instant(text, &self.source.time_format), Ok);
+        read.map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) })
     }
 
     fn cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {

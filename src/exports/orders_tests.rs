@@ -458,6 +458,24 @@ fn an_error_of_a_spreadsheet_is_a_bad_row_wherever_its_value_counts() {
     assert_eq!(with(12, error).unwrap().rows[0].remark.as_deref(), Some("#N/A"));
 }
 
+#[test]
+fn a_time_in_a_workbook_keeps_its_fraction_and_is_no_id() {
+    let good: Vec<String> = GOOD.split(',').map(text_cell).collect();
+    let time = r#"<c t="d"><v>2026-11-18T08:00:00.25</v></c>"#;
+    let with = |place: usize| {
+        let cells: Vec<_> = good.iter().enumerate().map(|(at, good)| if at == place { time } else { good }).collect();
+        in_workbook(&cells)
+    };
+    let paid_at = with(4).unwrap().rows[0].paid_at.unwrap();
+    assert_eq!(paid_at.to_rfc3339(), "2026-11-18T00:00:00.250+00:00");
+    for (place, column) in [(0, "商户订单号"), (10, "券码"), (6, "券优惠")] {
+        let bad = bad_rows(with(place).unwrap_err());
+        assert_eq!((bad[0].line, bad[0].column.as_str()), (2, column));
+        assert!(bad[0].why.contains("a date or a time"), "{}", bad[0]);
+    }
+    assert_eq!(with(12).unwrap().rows[0].remark.as_deref(), Some("2026-11-18 08:00:00.250"));
+}
+
 proptest! {
     #[test]
     fn what_a_till_writes_is_what_we_read(

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use super::quotes::{self, Flaw};
-use super::sheet::Row;
+use super::row::Row;
 
 /// No row comes near: an open quote that swallows the file would.
-const LONGEST_ROW: usize = 16 << 20;
+const LONGEST_ROW_BYTES: usize = 16 << 20;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// Rows of delimited text. The reader of the csv crate counts blank lines and carriage returns differently, so
@@ -56,6 +56,11 @@ impl<R: Read> Records<R> {
     /// What is wrong with the quotes of the row just read.
     pub(super) fn flaw(&self, row: &Row) -> Option<Flaw> {
         quotes::flaw(&row.raw, self.delimiter)
+    }
+
+    /// The line up to which records were read.
+    pub(super) fn line(&self) -> u64 {
+        self.line
     }
 
     /// Where the text comes from.
@@ -125,7 +130,7 @@ impl<R: Read> Read for Recent<R> {
         let stale = usize::try_from(self.needed - self.base).expect("what is kept fits into memory");
         self.kept.drain(..stale);
         self.base = self.needed;
-        if self.kept.len() > LONGEST_ROW {
+        if self.kept.len() > LONGEST_ROW_BYTES {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "a row longer than 16 MiB: is a quote never closed?",
@@ -148,6 +153,6 @@ mod tests {
         let mut row = Row::default();
         assert!(records.next(&mut row).unwrap());
         assert!(records.next(&mut row).unwrap_err().to_string().contains("quote"));
-        assert!(records.reader.get_ref().kept.len() < LONGEST_ROW + 2 * BUFFER_BYTES);
+        assert!(records.reader.get_ref().kept.len() < LONGEST_ROW_BYTES + 2 * BUFFER_BYTES);
     }
 }

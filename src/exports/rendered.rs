@@ -20,22 +20,55 @@ pub(super) fn number(value: f64) -> String {
     format!("{rounded:E}").replacen('E', "E+", 1)
 }
 
-/// A wall-clock time of Asia/Shanghai in the format of the source.
-pub(super) fn wall_clock(value: NaiveDateTime, time_format: &str) -> String {
-    match value.and_local_timezone(beijing()).single() {
-        Some(instant) => instant.format(time_format).to_string(),
-        None => value.to_string(),
+/// The same of four bytes, of which no more than seven digits can be relied on: where a hundredth is lost the number is
+/// written so that neither an amount nor an id is taken for it.
+pub(super) fn short_number(value: f32) -> String {
+    const EXACT_TO_A_HUNDREDTH: f32 = 131_072.0;
+    if value.is_nan() {
+        return String::new();
     }
+    if value.abs() < EXACT_TO_A_HUNDREDTH {
+        return format!("{value}");
+    }
+    format!("{value:E}").replacen('E', "E+", 1)
 }
 
-/// An instant in the format of the source.
-pub(super) fn instant(value: DateTime<Utc>, time_format: &str) -> String {
-    value.with_timezone(&beijing()).format(time_format).to_string()
+/// How times of typed cells are written, whatever the source says of its texts: nothing of them is lost.
+pub(super) const TIME_FORMAT: &str = "%Y-%m-%d %H:%M:%S%.f";
+
+/// A wall-clock time of Asia/Shanghai.
+pub(super) fn wall_clock(value: NaiveDateTime) -> String {
+    value.format(TIME_FORMAT).to_string()
+}
+
+/// An instant as the wall-clock time of Asia/Shanghai.
+pub(super) fn instant(value: DateTime<Utc>) -> String {
+    wall_clock(value.with_timezone(&beijing()).naive_local())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_four_bytes_are_what_was_written_or_none() {
+        for (value, text) in [(19.99, "19.99"), (0.07, "0.07"), (99_999.99, "99999.99"), (131_071.98, "131071.98")] {
+            assert_eq!(short_number(value), text);
+        }
+        for lost in [300_000.01, 1_900_000_001.0] {
+            assert!(short_number(lost).contains("E+"), "{lost}");
+        }
+        assert_eq!(short_number(f32::NAN), "");
+    }
+
+    #[test]
+    fn every_hundredth_that_four_bytes_are_believed_is_the_one_that_was_meant() {
+        for fen in (0..13_107_200_u32).step_by(7) {
+            let yuan = format!("{}.{:02}", fen / 100, fen % 100);
+            let shown = short_number(yuan.parse().unwrap());
+            assert_eq!(crate::money::Fen::from_yuan(&shown), Ok(crate::money::Fen(fen.into())), "{yuan}");
+        }
+    }
 
     #[test]
     fn numbers_are_what_the_cell_shows() {

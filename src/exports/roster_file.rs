@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use chrono::NaiveDate;
 
 use super::cell;
-use super::distinct::Kind;
+use super::distinct::{Export, Kind};
+use super::error::ExportError;
 use super::fixed;
 use super::found;
-use super::{Export, ExportError};
 use crate::job::PathPattern;
 use crate::sorter::{CellPacker, KeyPacker, Packed, Room, Unpacker};
 

@@ -1,22 +1,21 @@
 //! A table with a header, from delimited text or from typed cells: rows with their physical lines, one at a
 //! time. Knows nothing of what a column means.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 
-use csv::StringRecord;
 use encoding_rs::Encoding;
 
 use super::ahead::Ahead;
+use super::bad_row::BadRow;
+use super::cell;
+use super::error::{ExportError, MissingColumn};
 use super::found::{self, Found};
-use super::hashing::Hashing;
+use super::hashing::{ExportFile, Hashing};
 use super::quotes::Flaw;
 use super::records::{Records, line_ends};
+use super::row::{Fault, Row, TypedRow};
 use super::text::Decoded;
-use super::{BadRow, ExportError, ExportFile, MissingColumn};
-use crate::money::Fen;
 
 /// An export file being read.
 pub(super) struct Sheet {
@@ -29,7 +28,7 @@ pub(super) struct Sheet {
 
 enum Body {
     /// Delimited text after its header, and where it lies.
-    Text { records: Box<Records<Ahead<Decoded<Hashing<File>>>>>, path: PathBuf },
+    Text { records: Box<Records<Ahead<Decoded<Hashing<File>>>>>, found: Found },
     /// Cells of a typed format, header excluded, the line of the next of them, and the file they are of.
     Cells { cells: Cells, line: u64, file: ExportFile },
 }
@@ -42,90 +41,6 @@ impl std::fmt::Debug for Sheet {
 
 /// Rows of a typed format.
 pub(super) type Cells = Box<dyn Iterator<Item = Result<TypedRow, ExportError>>>;
-
-/// A row of a typed format: its cells as text, and those that have none that could be read.
-pub(super) type TypedRow = (StringRecord, Vec<(usize, Lost)>);
-
-/// A typed cell as text.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct TypedCell {
-    /// What a CSV would hold.
-    pub(super) text: String,
-    /// Why that is no value.
-    pub(super) lost: Option<Lost>,
-}
-
-/// The row of these cells.
-pub(super) fn typed_row<'c>(cells: impl Iterator<Item = &'c TypedCell> + Clone) -> TypedRow {
-    let lost = cells.clone().enumerate().filter_map(|(place, cell)| Some((place, cell.lost?)));
-    (cells.map(|cell| cell.text.as_str()).collect(), lost.collect())
-}
-
-/// Why a typed cell has no value, though it is not empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lost {
-    /// A formula that nobody has computed: programs that only write a workbook store no value with it.
-    Formula,
-    /// The spreadsheet could not compute the cell.
-    Error,
-    /// Bytes of no text.
-    Bytes,
-}
-
-impl Lost {
-    /// What is wrong and what to do.
-    fn why(self) -> &'static str {
-        match self {
-            Lost::Formula => {
-                "the formula of this cell has no stored value: open the file in the spreadsheet program and save it there"
-            }
-            Lost::Error => "the spreadsheet shows an error here: correct its formula and save the file again",
-            Lost::Bytes => "bytes that are not UTF-8: write the column as text",
-        }
-    }
-}
-
-/// One row after the header; its memory serves the next one too.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Row {
-    /// Physical line, 1-based.
-    pub(super) line: u64,
-    /// Its cells, as many as the header has.
-    pub(super) cells: StringRecord,
-    /// The text it stood in; empty where it was no text.
-    pub(super) raw: String,
-    /// Cells that are empty only because their value is lost.
-    lost: Vec<(usize, Lost)>,
-}
-
-impl Row {
-    /// The text of a cell whose value counts; empty where there is no such column.
-    pub(super) fn value(&self, place: Option<usize>) -> Result<&str, Fault> {
-        let text = self.text(place);
-        match self.lost.iter().find(|(lost, _)| Some(*lost) == place) {
-            Some((_, lost)) => Err(Fault { place, value: text.to_owned(), ..Fault::of_row(lost.why()) }),
-            None => Ok(text),
-        }
-    }
-
-    /// The same, of a cell that is only told on.
-    pub(super) fn text(&self, place: Option<usize>) -> &str {
-        place.and_then(|place| self.cells.get(place)).unwrap_or_default()
-    }
-
-    /// Whether nothing stands in it.
-    fn is_blank(&self) -> bool {
-        self.lost.is_empty() && self.cells.iter().all(|cell| cell.trim().is_empty())
-    }
-
-    /// The row as it stood in the file.
-    pub(super) fn raw(&self) -> Cow<'_, str> {
-        match self.raw.is_empty() {
-            true => Cow::Owned(self.cells.iter().collect::<Vec<_>>().join("\t")),
-            false => Cow::Borrowed(self.raw.trim_end_matches(['\r', '\n'])),
-        }
-    }
-}
 
 /// A column looked for.
 #[derive(Debug, Clone)]
@@ -142,7 +57,7 @@ impl Sheet {
     /// Opens delimited text.
     pub(super) fn delimited(found: &Found, encoding: &'static Encoding, delimiter: u8) -> Result<Sheet, ExportError> {
         let file = File::open(&found.path).map_err(|source| found::refused(&found.path, source))?;
-        let damaged = |error| unreadable(&found.path, error);
+        let damaged = |error| unreadable(found, 0, error);
         let text = Decoded::of(&found.name, Hashing::of(file), encoding).map_err(damaged)?;
         let mut records = Box::new(Records::new(Ahead::of(text), delimiter));
         let mut first = Row::default();
@@ -150,8 +65,8 @@ impl Sheet {
             let why = "is empty: not even a header stands in it".to_owned();
             return Err(ExportError::Format { file: found.name.clone(), why });
         }
-        let header = first.cells.iter().map(|cell| cell.trim().to_owned()).collect();
-        let sheet = Sheet { name: found.name.clone(), header, body: Body::Text { records, path: found.path.clone() } };
+        let header = first.cells.iter().map(|cell| header_text(cell).to_owned()).collect();
+        let sheet = Sheet { name: found.name.clone(), header, body: Body::Text { records, found: found.clone() } };
         match sheet.flaw(&first) {
             Some(flaw) => Err(sheet.torn(&first, &flaw)),
             None => Ok(sheet),
@@ -164,19 +79,19 @@ impl Sheet {
     }
 
     /// Where the wanted columns stand; a `None` is one that was not wanted or need not be there.
-    pub(super) fn locate(&self, wanted: &[Wanted]) -> Result<Vec<Option<usize>>, ExportError> {
+    pub(super) fn locate<const N: usize>(&self, wanted: &[Wanted; N]) -> Result<[Option<usize>; N], ExportError> {
         let mut missing = Vec::new();
-        let mut places = Vec::new();
-        for column in wanted {
-            let place = column.header.map(|header| self.place_of(header)).transpose()?.flatten();
-            if let (None, true, Some(header)) = (place, column.required, column.header) {
+        let mut places = [None; N];
+        for (column, place) in wanted.iter().zip(&mut places) {
+            *place = column.header.map(|header| self.place_of(header)).transpose()?.flatten();
+            if let (None, true, Some(header)) = (*place, column.required, column.header) {
                 missing.push(self.missing(column.ours, header));
             }
-            places.push(place);
         }
         if missing.is_empty() {
             return Ok(places);
         }
+        self.refuse_another_delimiter()?;
         Err(ExportError::MissingColumns { file: self.name.clone(), columns: missing, found: self.header.clone() })
     }
 
@@ -207,9 +122,9 @@ impl Sheet {
     pub(super) fn finish(self) -> Result<ExportFile, ExportError> {
         match self.body {
             Body::Cells { file, .. } => Ok(file),
-            Body::Text { records, path } => {
+            Body::Text { records, found } => {
                 let file = records.into_text().into_source().into_source().finish(&self.name);
-                file.map_err(|source| found::refused(&path, source))
+                file.map_err(|source| found::refused(&found.path, source))
             }
         }
     }
@@ -227,8 +142,21 @@ impl Sheet {
         })
     }
 
+    /// One column with all headers in it is told as what it is.
+    fn refuse_another_delimiter(&self) -> Result<(), ExportError> {
+        let (Body::Text { .. }, [header]) = (&self.body, self.header.as_slice()) else { return Ok(()) };
+        let Some(delimiter) = header.chars().find(|sign| matches!(sign, '\t' | ';' | '|' | ',')) else { return Ok(()) };
+        let shown = delimiter.escape_default();
+        let why = format!(
+            "has a single column; its headers seem to be parted by `{shown}`: set `delimiter = \"{shown}\"` of its \
+             source, or save it with the delimiter that is expected"
+        );
+        Err(ExportError::Format { file: self.name.clone(), why })
+    }
+
     fn place_of(&self, header: &str) -> Result<Option<usize>, ExportError> {
-        let mut places = self.header.iter().enumerate().filter(|(_, found)| *found == header).map(|(place, _)| place);
+        let wanted = header_text(header);
+        let mut places = self.header.iter().enumerate().filter(|(_, found)| *found == wanted).map(|(place, _)| place);
         let first = places.next();
         if places.next().is_some() {
             return Err(ExportError::DuplicateHeader { file: self.name.clone(), header: header.to_owned() });
@@ -290,11 +218,12 @@ impl Sheet {
 impl Body {
     fn next(&mut self, row: &mut Row) -> Result<bool, ExportError> {
         match self {
-            Body::Text { records, path } => records.next(row).map_err(|error| unreadable(path, error)),
+            Body::Text { records, found } => {
+                records.next(row).map_err(|error| unreadable(found, records.line(), error))
+            }
             Body::Cells { cells, line, .. } => {
                 let Some(cells) = cells.next() else { return Ok(false) };
-                (row.cells, row.lost) = cells?;
-                row.line = *line;
+                row.fill(*line, cells?);
                 *line += 1;
                 Ok(true)
             }
@@ -302,32 +231,21 @@ impl Body {
     }
 }
 
-/// What decoding says of a file passes through readers as an `io::Error`; the rest is of the system.
-fn unreadable(path: &std::path::Path, error: io::Error) -> ExportError {
+/// What decoding says of a file passes through readers as an `io::Error`, and so does a row without an end behind
+/// `line`; the rest is of the system.
+fn unreadable(found: &Found, line: u64, error: io::Error) -> ExportError {
     match error.downcast::<ExportError>() {
         Ok(told) => told,
-        Err(source) => found::refused(path, source),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            ExportError::Format { file: found.name.clone(), why: format!("has, behind line {line}, {error}") }
+        }
+        Err(source) => found::refused(&found.path, source),
     }
 }
 
-/// What is wrong with a cell or a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// Column of the sheet; `None` for the row as a whole.
-    pub(super) place: Option<usize>,
-    /// What stood there; empty when it must not be shown.
-    pub(super) value: String,
-    /// What is wrong and what to do.
-    pub(super) why: String,
-    /// What the row adds to the control total all the same: its amount can be read, another cell is wrong.
-    pub(super) amount: Option<Fen>,
-}
-
-impl Fault {
-    /// A fault of the row as a whole.
-    pub(super) fn of_row(why: impl Into<String>) -> Fault {
-        Fault { place: None, value: String::new(), why: why.into(), amount: None }
-    }
+/// A header without the blanks around it, and the marks that nobody sees.
+pub(super) fn header_text(cell: &str) -> &str {
+    cell.trim_matches(|sign: char| sign.is_whitespace() || cell::is_invisible(sign))
 }
 
 fn shortened(value: &str) -> String {
@@ -403,6 +321,30 @@ mod tests {
         let windows: Vec<_> = lines(&unix.replace('\n', "\r\n"));
         assert_eq!(windows.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 5, 6]);
         assert_eq!(lines("a,b\r1,2\r3,4\r").iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn marks_that_nobody_sees_are_no_part_of_a_header() {
+        let sheet = sheet("\u{feff}\u{feff}a\u{200b}, \u{3000}b\t\n1,2\n");
+        assert_eq!(sheet.header, ["a", "b"]);
+        let wanted = |header| Wanted { ours: "goods", header: Some(header), required: true };
+        assert_eq!(sheet.locate(&[wanted("a"), wanted("b\u{200b}")]).unwrap(), [Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn a_file_with_another_delimiter_names_the_one_to_set() {
+        let wanted = Wanted { ours: "goods", header: Some("b"), required: true };
+        for (text, delimiter) in [("a;b\n1;2\n", ";"), ("a\tb\n1\t2\n", "\\t"), ("a|b\n", "|")] {
+            let error = sheet(text).locate(std::array::from_ref(&wanted)).unwrap_err().to_string();
+            assert!(error.contains(&format!("`delimiter = \"{delimiter}\"`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_row_without_an_end_is_told_with_the_line_behind_which_it_begins() {
+        let text = format!("a,b\n1,2\n{},4\n", "x".repeat(17 << 20));
+        let error = first_error(&text);
+        assert!(error.starts_with("`f.csv` has, behind line 2, a row longer than 16 MiB"), "{error}");
     }
 
     #[test]

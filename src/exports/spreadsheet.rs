@@ -1,76 +1,195 @@
-//! XLSX exports: the first worksheet, its first filled row the header.
-//! Never evaluates a formula: the value stored with it counts. The sheet is held in memory: the format ends
-//! at 1,048,576 rows.
+//! XLSX exports: the first worksheet that is not hidden, its first filled row the header.
+//! Never evaluates a formula: the value stored with it counts. The cells that are not empty are held in memory:
+//! the format ends at 1,048,576 rows.
 
 use std::fmt::Display;
 use std::io::Cursor;
+use std::iter::Peekable;
+use std::vec::IntoIter;
 
-use calamine::{Cell, CellType, Data, Range, Reader, Xlsx, XlsxError};
+use calamine::{Data, Reader, SheetType, SheetVisible, Xlsx, XlsxError};
+use chrono::{DateTime, NaiveDateTime};
 
+use super::error::ExportError;
 use super::found::{self, Found};
-use super::sheet::{Lost, Sheet, TypedCell, TypedRow, typed_row};
-use super::{ExportError, ExportFile, rendered};
+use super::rendered;
+use super::row::{Lost, TypedCell, TypedRow, typed_row};
+use super::sheet::{Sheet, header_text};
 
-/// Reads the first worksheet; date cells become text of `time_format`.
-pub(super) fn open(found: &Found, time_format: &str) -> Result<Sheet, ExportError> {
+type Workbook = Xlsx<Cursor<Vec<u8>>>;
+
+/// Reads the first worksheet that can be seen.
+pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
     let (bytes, file) = found::load(found)?;
-    let unreadable = |error: &dyn Display| ExportError::Format {
-        file: file.name.clone(),
-        why: format!("is no readable .xlsx workbook ({error}): set `format = \"csv\"` if it is text"),
+    let refused = |why: String| ExportError::Format { file: file.name.clone(), why };
+    let unreadable = |error: &dyn Display| {
+        refused(format!("is no readable .xlsx workbook ({error}): set `format = \"csv\"` if it is text"))
     };
+    refuse_other_formats(&bytes).map_err(|why| refused(why.to_owned()))?;
     let mut workbook = Xlsx::new(Cursor::new(bytes)).map_err(|error| unreadable(&error))?;
-    let Some(name) = workbook.sheet_names().into_iter().next() else { return Err(unreadable(&"no worksheet")) };
-    let range = filled(&mut workbook, &name, time_format).map_err(|error| unreadable(&error))?;
-    let first_row = range.start().map_or(0, |(row, _)| u64::from(row));
-    sheet_of(file, range.rows().map(|row| typed_row(row.iter())).collect(), first_row)
-}
-
-impl CellType for TypedCell {}
-
-/// The cells of a worksheet that are not empty.
-fn filled(workbook: &mut Xlsx<Cursor<Vec<u8>>>, name: &str, time_format: &str) -> Result<Range<TypedCell>, XlsxError> {
-    let mut cells = Vec::new();
-    let mut reader = workbook.worksheet_cells_reader(name)?;
-    while let Some(cell) = reader.next_cell_with_formula_metadata()? {
-        let typed = typed(&cell.value.into(), cell.formula.is_some(), time_format);
-        if typed != TypedCell::default() {
-            cells.push(Cell::new(cell.pos, typed));
+    let mut names = worksheets(&workbook).into_iter();
+    let Some(name) = names.next() else { return Err(unreadable(&"no worksheet")) };
+    let cells = filled(&mut workbook, &name).map_err(|error| unreadable(&error))?;
+    let Some(table) = Table::of(cells) else {
+        return Err(refused("is empty: not even a header stands in it".to_owned()));
+    };
+    for other in names {
+        let cells = filled(&mut workbook, &other).map_err(|error| unreadable(&error))?;
+        if Table::of(cells).is_some_and(|other| other.header == table.header && other.has_rows()) {
+            let why = format!(
+                "has rows under the same headers on another worksheet, `{other}`, and only `{name}` would be read: put \
+                 all rows on one worksheet or in files of their own, or hide what does not count"
+            );
+            return Err(refused(why));
         }
     }
-    Ok(Range::from_sparse(cells))
+    let (header, first_line) = (table.header.clone(), u64::from(table.row) + 1);
+    Ok(Sheet::of_cells(file, header, Box::new(table.map(Ok)), first_line))
+}
+
+fn refuse_other_formats(bytes: &[u8]) -> Result<(), &'static str> {
+    match bytes {
+        [] => Err("is empty: not even a header stands in it"),
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => {
+            Err("is an old spreadsheet (.xls), or protected by a password: save it as .xlsx without one")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The worksheets that can be seen, in their order; all of them where none can. Charts are none.
+fn worksheets(workbook: &Workbook) -> Vec<String> {
+    let sheets = || workbook.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet);
+    let mut seen: Vec<_> = sheets().filter(|sheet| sheet.visible == SheetVisible::Visible).collect();
+    if seen.is_empty() {
+        seen = sheets().collect();
+    }
+    seen.into_iter().map(|sheet| sheet.name.clone()).collect()
+}
+
+/// A cell that is not empty.
+#[derive(Debug)]
+struct Placed {
+    row: u32,
+    column: u32,
+    cell: TypedCell,
+}
+
+/// The cells of a worksheet that are not empty, row by row.
+fn filled(workbook: &mut Workbook, name: &str) -> Result<Vec<Placed>, XlsxError> {
+    let mut cells = Vec::new();
+    let mut reader = workbook.worksheet_cells_reader(name)?;
+    let widths: Vec<_> = reader.styles().iter().map(|style| zeros(style.number_format.as_ref())).collect();
+    while let Some(cell) = reader.next_cell_with_formula_metadata()? {
+        let typed = typed(&cell.value.into(), cell.formula.is_some());
+        if typed != TypedCell::default() {
+            cells.push(Placed { row: cell.pos.0, column: cell.pos.1, cell: typed });
+        }
+    }
+    drop(reader);
+    cells.sort_by_key(|cell| (cell.row, cell.column));
+    if widths.iter().any(|width| *width > 0) {
+        show_zeros(workbook, name, &widths, &mut cells)?;
+    }
+    Ok(cells)
+}
+
+/// How many digits a number format shows at least: `000000` is how people keep the zeros of a code.
+fn zeros(format: Option<&calamine::NumberFormat>) -> usize {
+    let code = format.map_or("", |format| format.format_code.as_str());
+    let is_zeros = code.len() > 1 && code.bytes().all(|byte| byte == b'0');
+    if is_zeros { code.len() } else { 0 }
+}
+
+/// Gives whole numbers the zeros before them that their cells show; by the ids they are other ones without.
+fn show_zeros(workbook: &mut Workbook, name: &str, widths: &[usize], cells: &mut [Placed]) -> Result<(), XlsxError> {
+    let mut reader = workbook.worksheet_cells_reader(name)?;
+    while let Some((row, column, style)) = reader.next_style_id()? {
+        let width = widths.get(style).copied().unwrap_or_default();
+        let place = cells.binary_search_by_key(&(row, column), |cell| (cell.row, cell.column));
+        if let (Ok(place), true) = (place, width > 0) {
+            let text = &mut cells[place].cell.text;
+            if text.bytes().all(|byte| byte.is_ascii_digit()) {
+                *text = format!("{text:0>width$}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The rows under a header, one by one, the blank ones between them too.
+struct Table {
+    header: Vec<String>,
+    /// Column of the first header.
+    column: u32,
+    /// The row that comes next.
+    row: u32,
+    cells: Peekable<IntoIter<Placed>>,
+}
+
+impl Table {
+    /// The table whose header is the first filled row; what stands beside it belongs to no header.
+    fn of(cells: Vec<Placed>) -> Option<Table> {
+        let mut cells = cells.into_iter().peekable();
+        let &Placed { row, column, .. } = cells.peek()?;
+        let mut header = Vec::new();
+        while let Some(cell) = cells.next_if(|cell| cell.row == row) {
+            header.resize((cell.column - column) as usize, String::new());
+            header.push(header_text(&cell.cell.text).to_owned());
+        }
+        Some(Table { header, column, row: row + 1, cells })
+    }
+
+    fn has_rows(mut self) -> bool {
+        self.cells.peek().is_some()
+    }
+}
+
+impl Iterator for Table {
+    type Item = TypedRow;
+
+    fn next(&mut self) -> Option<TypedRow> {
+        self.cells.peek()?;
+        let mut row = vec![TypedCell::default(); self.header.len()];
+        while let Some(cell) = self.cells.next_if(|cell| cell.row == self.row) {
+            let place = cell.column.checked_sub(self.column).and_then(|place| row.get_mut(place as usize));
+            if let Some(place) = place {
+                *place = cell.cell;
+            }
+        }
+        self.row += 1;
+        Some(typed_row(row.iter()))
+    }
 }
 
 /// A formula whose result is the empty text has that text stored; one without any value was never computed.
-fn typed(value: &Data, is_formula: bool, time_format: &str) -> TypedCell {
+fn typed(value: &Data, is_formula: bool) -> TypedCell {
     let lost = match value {
         Data::Empty => is_formula.then_some(Lost::Formula),
         Data::Error(_) => Some(Lost::Error),
+        Data::DateTime(_) | Data::DateTimeIso(_) => Some(Lost::Time),
         _ => None,
     };
-    TypedCell { text: text(value, time_format), lost }
+    TypedCell { text: text(value), lost }
 }
 
-fn sheet_of(file: ExportFile, rows: Vec<TypedRow>, first_row: u64) -> Result<Sheet, ExportError> {
-    let mut rows = rows.into_iter();
-    let Some((header, _)) = rows.next() else {
-        let why = "is empty: not even a header stands in it".to_owned();
-        return Err(ExportError::Format { file: file.name, why });
-    };
-    let header = header.iter().map(|cell| cell.trim().to_owned()).collect();
-    // The row numbers of calamine begin with 0, the header's is `first_row`.
-    Ok(Sheet::of_cells(file, header, Box::new(rows.map(Ok)), first_row + 2))
-}
-
-fn text(cell: &Data, time_format: &str) -> String {
+fn text(cell: &Data) -> String {
     match cell {
         Data::Empty => String::new(),
         Data::Float(value) => rendered::number(*value),
         Data::DateTime(value) => match value.as_datetime() {
-            Some(time) => rendered::wall_clock(time, time_format),
+            Some(time) => rendered::wall_clock(time),
             None => rendered::number(value.as_f64()),
         },
+        Data::DateTimeIso(text) => iso(text).unwrap_or_else(|| text.clone()),
         other => other.to_string(),
     }
+}
+
+/// A time as strict workbooks have it.
+fn iso(text: &str) -> Option<String> {
+    let wall_clock = || text.parse::<NaiveDateTime>().ok().map(rendered::wall_clock);
+    DateTime::parse_from_rfc3339(text).ok().map(|instant| rendered::instant(instant.to_utc())).or_else(wall_clock)
 }
 
 #[cfg(test)]
@@ -78,49 +197,123 @@ pub(super) mod tests {
     use calamine::{ExcelDateTime, ExcelDateTimeType};
 
     use super::*;
-    use crate::exports::sheet::Row;
+    use crate::exports::row::Row;
 
     #[test]
     fn typed_cells_become_the_text_of_a_csv() {
-        let format = "%Y-%m-%d %H:%M:%S";
-        assert_eq!(text(&Data::Float(12.3), format), "12.3");
-        assert_eq!(text(&Data::Float(1288880000000001.0), format), "1.28888E+15");
-        assert_eq!(text(&Data::String("券码".into()), format), "券码");
-        assert_eq!(text(&Data::Empty, format), "");
+        assert_eq!(text(&Data::Float(12.3)), "12.3");
+        assert_eq!(text(&Data::Float(1288880000000001.0)), "1.28888E+15");
+        assert_eq!(text(&Data::String("券码".into())), "券码");
+        assert_eq!(text(&Data::Empty), "");
         let noon = ExcelDateTime::new(46344.5, ExcelDateTimeType::DateTime, false);
-        assert_eq!(text(&Data::DateTime(noon), format), "2026-11-18 12:00:00");
+        assert_eq!(text(&Data::DateTime(noon)), "2026-11-18 12:00:00");
+        let iso = |text: &str| super::text(&Data::DateTimeIso(text.into()));
+        assert_eq!(iso("2026-11-18T12:00:00"), "2026-11-18 12:00:00");
+        assert_eq!(iso("2026-11-18T04:00:00.5Z"), "2026-11-18 12:00:00.500");
+        assert_eq!(iso("2026-11-18"), "2026-11-18");
     }
 
     /// The smallest workbook: one sheet whose `sheetData` is given, in an archive without compression.
     pub(in crate::exports) fn workbook(sheet_data: &str) -> Vec<u8> {
+        workbook_of(&[("visible", sheet_data)], "")
+    }
+
+    /// The same of several sheets, each hidden or not, with these cell formats.
+    fn workbook_of(sheets: &[(&str, &str)], formats: &str) -> Vec<u8> {
         let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
         let relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
         let package = "http://schemas.openxmlformats.org/package/2006";
-        archive(&[
+        let (mut listed, mut related) = (String::new(), String::new());
+        let mut files = Vec::new();
+        for (number, (state, data)) in sheets.iter().enumerate() {
+            listed +=
+                &format!(r#"<sheet name="s{number}" sheetId="{}" state="{state}" r:id="s{number}"/>"#, number + 1);
+            related += &format!(
+                r#"<Relationship Id="s{number}" Type="{relations}/worksheet" Target="worksheets/{number}.xml"/>"#
+            );
+            let name = ["xl/worksheets/0.xml", "xl/worksheets/1.xml"][number];
+            files.push((name, format!(r#"<worksheet xmlns="{main}"><sheetData>{data}</sheetData></worksheet>"#)));
+        }
+        related += &format!(r#"<Relationship Id="t" Type="{relations}/styles" Target="styles.xml"/>"#);
+        let relationships =
+            |list: &str| format!(r#"<Relationships xmlns="{package}/relationships">{list}</Relationships>"#);
+        let office = format!(r#"<Relationship Id="r" Type="{relations}/officeDocument" Target="xl/workbook.xml"/>"#);
+        files.extend([
             ("[Content_Types].xml", format!(r#"<Types xmlns="{package}/content-types"/>"#)),
-            (
-                "_rels/.rels",
-                format!(
-                    r#"<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{relations}/officeDocument" Target="xl/workbook.xml"/></Relationships>"#
-                ),
-            ),
+            ("_rels/.rels", relationships(&office)),
             (
                 "xl/workbook.xml",
-                format!(
-                    r#"<workbook xmlns="{main}" xmlns:r="{relations}"><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>"#
-                ),
+                format!(r#"<workbook xmlns="{main}" xmlns:r="{relations}"><sheets>{listed}</sheets></workbook>"#),
             ),
-            (
-                "xl/_rels/workbook.xml.rels",
-                format!(
-                    r#"<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{relations}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#
-                ),
-            ),
-            (
-                "xl/worksheets/sheet1.xml",
-                format!(r#"<worksheet xmlns="{main}"><sheetData>{sheet_data}</sheetData></worksheet>"#),
-            ),
-        ])
+            ("xl/_rels/workbook.xml.rels", relationships(&related)),
+            ("xl/styles.xml", format!(r#"<styleSheet xmlns="{main}">{formats}</styleSheet>"#)),
+        ]);
+        archive(&files)
+    }
+
+    fn written(folder: &tempfile::TempDir, bytes: Vec<u8>) -> Found {
+        let path = folder.path().join("o.xlsx");
+        std::fs::write(&path, bytes).unwrap();
+        Found { path, name: "o.xlsx".into() }
+    }
+
+    /// The rows of a workbook by line, cells parted by a tabulator, or what is wrong with it.
+    fn read(bytes: Vec<u8>) -> Result<Vec<(u64, String)>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sheet = open(&written(&folder, bytes)).map_err(|error| error.to_string())?;
+        let (mut row, mut rows) = (Row::default(), Vec::new());
+        while let Some(read) = sheet.next(&mut row).unwrap() {
+            read.unwrap();
+            rows.push((row.line, row.raw().into_owned()));
+        }
+        Ok(rows)
+    }
+
+    const TABLE: &str =
+        r#"<row r="1"><c r="A1" t="str"><v>no</v></c></row><row r="2"><c r="A2" t="str"><v>M1</v></c></row>"#;
+
+    #[test]
+    fn a_lone_cell_far_away_takes_no_memory_for_all_cells_before_it() {
+        let far = format!(r#"{TABLE}<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>"#);
+        assert_eq!(read(workbook(&far)).unwrap(), [(2, "M1".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_hidden_is_passed_over() {
+        let hidden = TABLE.replace("M1", "M0");
+        assert_eq!(read(workbook_of(&[("hidden", &hidden), ("visible", TABLE)], "")).unwrap(), [(2, "M1".to_owned())]);
+        assert_eq!(read(workbook_of(&[("hidden", TABLE)], "")).unwrap(), [(2, "M1".to_owned())]);
+    }
+
+    #[test]
+    fn rows_of_another_worksheet_with_the_same_headers_are_not_left_out_silently() {
+        let sheets = |other| workbook_of(&[("visible", TABLE), ("visible", other)], "");
+        let error = read(sheets(TABLE)).unwrap_err();
+        assert!(error.contains("another worksheet, `s1`"), "{error}");
+        let header = r#"<row r="1"><c r="A1" t="str"><v>no</v></c></row>"#;
+        for other in ["", header, r#"<row r="1"><c r="A1"><v>7</v></c></row><row r="2"><c r="A2"><v>8</v></c></row>"#] {
+            assert_eq!(read(sheets(other)).unwrap(), [(2, "M1".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn a_number_has_the_zeros_that_its_cell_shows() {
+        let formats = r#"<numFmts count="1"><numFmt numFmtId="164" formatCode="00000"/></numFmts>
+            <cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="164" applyNumberFormat="1"/></cellXfs>"#;
+        let cell = |row: u32, style: u32, value: &str| {
+            format!(r#"<row r="{row}"><c r="A{row}" s="{style}"><v>{value}</v></c></row>"#)
+        };
+        let data =
+            TABLE.to_owned() + &cell(3, 1, "12") + &cell(4, 0, "12") + &cell(5, 1, "1.5") + &cell(6, 1, "123456");
+        let rows = read(workbook_of(&[("visible", &data)], formats)).unwrap();
+        let ids: Vec<_> = rows.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(ids, ["M1", "00012", "12", "1.5", "123456"]);
+    }
+
+    #[test]
+    fn a_protected_workbook_and_an_empty_file_are_told_as_what_they_are() {
+        assert!(read(b"\xd0\xcf\x11\xe0\xa1".to_vec()).unwrap_err().contains("password"));
+        assert!(read(Vec::new()).unwrap_err().contains("is empty"));
     }
 
     fn archive(files: &[(&str, String)]) -> Vec<u8> {
@@ -161,24 +354,14 @@ pub(super) mod tests {
             text("A6", "M2"),
         );
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("o.xlsx");
-        std::fs::write(&path, workbook(&data)).unwrap();
-        let mut sheet = open(&Found { path, name: "o.xlsx".into() }, "").unwrap();
-        assert_eq!(sheet.header, ["单号", "实付"]);
-        let (mut row, mut shown) = (Row::default(), Vec::new());
-        while let Some(read) = sheet.next(&mut row).unwrap() {
-            read.unwrap();
-            shown.push((row.line, row.raw().into_owned()));
-        }
-        assert_eq!(shown, [(4, "M1\t12.3".to_owned()), (6, "M2\t4.2E+27".to_owned())]);
+        assert_eq!(open(&written(&folder, workbook(&data))).unwrap().header, ["单号", "实付"]);
+        let rows = read(workbook(&data)).unwrap();
+        assert_eq!(rows, [(4, "M1\t12.3".to_owned()), (6, "M2\t4.2E+27".to_owned())]);
     }
 
     #[test]
     fn a_text_file_is_no_workbook() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("o.xlsx");
-        std::fs::write(&path, "a,b\n").unwrap();
-        let error = open(&Found { path, name: "o.xlsx".into() }, "").unwrap_err().to_string();
+        let error = read(b"a,b\n".to_vec()).unwrap_err();
         assert!(error.contains("`o.xlsx` is no readable .xlsx workbook") && error.contains("csv"), "{error}");
     }
 }

@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use chrono::NaiveDate;
 
 use super::cell;
-use super::distinct::Kind;
+use super::distinct::{Export, Kind, first_difference};
+use super::error::ExportError;
 use super::fixed::{self, Column, FixedRow};
 use super::found;
-use super::sheet::Fault;
-use super::{Export, ExportError};
-use crate::job::{AmountUnit, PathPattern};
+use super::row::Fault;
+use crate::job::PathPattern;
 use crate::money::Fen;
 use crate::record::SubsidyOrder;
 use crate::sorter::{Room, Unpacker};
@@ -43,19 +43,17 @@ fn subsidy_order<'r>(row: &FixedRow<'r, '_>, date: NaiveDate) -> Result<SubsidyO
         transaction_id: row.cell(5, cell::optional_id)?,
         payer_merchant: row.cell(6, cell::optional_id)?,
         payee_merchant: row.cell(7, cell::optional_id)?,
-        amount_fen: row.cell(8, whole_fen)?,
+        amount_fen: row.cell(8, granted)?,
         source_file: Cow::Borrowed(row.file),
         source_line: i64::try_from(row.line).unwrap_or(i64::MAX),
         business_date: date,
     })
 }
 
-fn whole_fen(text: &str) -> Result<Fen, String> {
-    match cell::amount(text, AmountUnit::Fen, false) {
-        Ok(Fen::ZERO) => Err("a subsidy of nothing: amounts are whole fen, more than none".to_owned()),
-        // The unit is fixed here, so the advice of the order exports would mislead.
-        Err(why) if why.contains("amount_unit") => Err("amounts of this file are whole fen".to_owned()),
-        amount => amount,
+fn granted(text: &str) -> Result<Fen, String> {
+    match cell::whole_fen(text)? {
+        Fen::ZERO => Err("a subsidy of nothing: amounts are whole fen, more than none".to_owned()),
+        fen => Ok(fen),
     }
 }
 
@@ -71,7 +69,7 @@ impl Kind for SubsidyOrder {
     }
 
     fn difference(one: &Self::Row<'_>, other: &Self::Row<'_>) -> Option<&'static str> {
-        let differs = [
+        first_difference([
             ("subsidy_receipt_id", one.subsidy_receipt_id != other.subsidy_receipt_id),
             ("stock_id", one.stock_id != other.stock_id),
             ("coupon_code", one.coupon_code != other.coupon_code),
@@ -79,8 +77,7 @@ impl Kind for SubsidyOrder {
             ("payer_merchant", one.payer_merchant != other.payer_merchant),
             ("payee_merchant", one.payee_merchant != other.payee_merchant),
             ("amount", one.amount_fen != other.amount_fen),
-        ];
-        differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+        ])
     }
 
     fn place<'a>(row: &'a Self::Row<'_>) -> (&'a str, u64) {
@@ -138,10 +135,21 @@ mod tests {
 
     #[test]
     fn amounts_are_whole_fen() {
-        for amount in ["1.50", "0", "-5", "", "1e2"] {
+        for amount in ["1.50", "0", "-5", "", "1e2", "\"1,000\""] {
             let error = read_text(&format!("{HEADER}S1,,,k,c,,,,{amount}\n")).unwrap_err().to_string();
             assert!(error.contains("line 2, column `amount`") && !error.contains("amount_unit"), "{error}");
+            assert!(!error.contains("thousands_separators"), "{error}");
         }
+    }
+
+    #[test]
+    fn another_encoding_is_no_key_of_the_job_file() {
+        let (bytes, _, _) = encoding_rs::GB18030.encode("out_subsidy_no,备注\n");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("s.csv"), bytes).unwrap();
+        let room = Room { folder: folder.path().to_owned(), memory_bytes: 1 };
+        let error = read(&PathPattern::new(folder.path(), "s.csv"), date(), &room).unwrap_err().to_string();
+        assert!(error.contains("save the file as CSV UTF-8") && !error.contains("encoding ="), "{error}");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 
 use std::io::{self, Read};
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use memchr::memchr_iter;
 
-use super::ExportError;
+use super::error::ExportError;
 
 /// Bytes decoded at once.
 const BLOCK_BYTES: u64 = 256 << 10;
@@ -39,7 +40,7 @@ impl<R: Read> Decoded<R> {
             is_ended: false,
         };
         decoded.load()?;
-        refuse_other_formats(file, &decoded.bytes).map_err(io::Error::other)?;
+        refuse_other_formats(file, &decoded.bytes, encoding).map_err(io::Error::other)?;
         decoded.decode()?;
         Ok(decoded)
     }
@@ -58,11 +59,14 @@ impl<R: Read> Decoded<R> {
 
     fn decode(&mut self) -> io::Result<()> {
         self.lines += line_ends(&self.text);
+        let had_return = self.text.ends_with('\r');
         self.at = 0;
         self.text.clear();
         let room = self.decoder.max_utf8_buffer_length_without_replacement(self.bytes.len());
         self.text.reserve(room.unwrap_or(self.bytes.len()));
         let (result, _) = self.decoder.decode_to_string_without_replacement(&self.bytes, &mut self.text, self.is_ended);
+        // The two signs of one line end, in two blocks.
+        self.lines -= u64::from(had_return && self.text.starts_with('\n'));
         match result {
             DecoderResult::InputEmpty => Ok(()),
             _ => Err(io::Error::other(malformed(&self.file, self.lines + line_ends(&self.text) + 1, self.encoding))),
@@ -83,8 +87,11 @@ impl<R: Read> Read for Decoded<R> {
     }
 }
 
+/// Lines that end in `text`; a carriage return alone ends one too.
 fn line_ends(text: &str) -> u64 {
-    text.bytes().filter(|byte| *byte == b'\n').count() as u64
+    let bytes = text.as_bytes();
+    let is_alone = |at: &usize| bytes.get(at + 1) != Some(&b'\n');
+    (memchr_iter(b'\n', bytes).count() + memchr_iter(b'\r', bytes).filter(is_alone).count()) as u64
 }
 
 fn malformed(file: &str, line: u64, encoding: &'static Encoding) -> ExportError {
@@ -96,8 +103,20 @@ fn malformed(file: &str, line: u64, encoding: &'static Encoding) -> ExportError 
     ExportError::Encoding { file: file.to_owned(), line, encoding: encoding.name(), advice }
 }
 
-fn refuse_other_formats(file: &str, bytes: &[u8]) -> Result<(), ExportError> {
+fn refuse_other_formats(file: &str, bytes: &[u8], encoding: &Encoding) -> Result<(), ExportError> {
     let why = match bytes {
+        [0xff, 0xfe, ..] if encoding != UTF_16LE => {
+            "is UTF-16, which spreadsheets call Unicode text: save it as CSV UTF-8, or set `encoding = \"utf-16le\"` \
+             of its source"
+        }
+        [0xfe, 0xff, ..] if encoding != UTF_16BE => {
+            "is UTF-16, which spreadsheets call Unicode text: save it as CSV UTF-8, or set `encoding = \"utf-16be\"` \
+             of its source"
+        }
+        // Nearly all of it would read as other signs without a complaint.
+        [0xef, 0xbb, 0xbf, ..] if encoding != UTF_8 => {
+            "begins with the byte order mark of UTF-8: set `encoding = \"utf-8\"` of its source"
+        }
         [] => "is empty: not even a header stands in it",
         [b'P', b'K', 3, 4, ..] => "is a spreadsheet, not CSV: set `format = \"xlsx\"` of this source",
         [b'P', b'A', b'R', b'1', ..] => "is Parquet, not CSV: set `format = \"parquet\"` of this source",
@@ -155,6 +174,32 @@ mod tests {
         );
         let error = decode("orders.csv", b"a\n\xff\xff", GB18030).unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("not gb18030"), "{error}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_of_another_encoding_names_the_one_to_set() {
+        for (bytes, encoding, wanted) in [
+            (&b"\xff\xfea\0"[..], UTF_8, "utf-16le"),
+            (b"\xfe\xff\0a", GB18030, "utf-16be"),
+            (b"\xef\xbb\xbfa,b\n", GB18030, "`encoding = \"utf-8\"`"),
+        ] {
+            let error = decode("f", bytes, encoding).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+        assert_eq!(decode("f", b"\xff\xfea\0", UTF_16LE).unwrap(), "a");
+    }
+
+    #[test]
+    fn an_error_has_its_line_whatever_ends_the_lines() {
+        let block = usize::try_from(BLOCK_BYTES).unwrap();
+        for (line, before) in [("a\r", 1), ("a\r\n", 1), ("a\n", 1), ("a\r\n\r", 2)] {
+            let mut text = line.repeat(2 * block / line.len() + 1);
+            let lines = before * (2 * block / line.len() + 1);
+            // So that the two signs of a line end are parted by the end of a block.
+            text.insert(0, 'x');
+            let error = decode("f", &[text.as_bytes(), b"\xff"].concat(), UTF_8).unwrap_err().to_string();
+            assert!(error.contains(&format!("line {}:", lines + 1)), "{line:?} {error}");
+        }
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::cell;
-use super::distinct::Kind;
+use super::distinct::{Export, Kind, first_difference};
+use super::error::ExportError;
 use super::fixed::{self, FixedRow};
 use super::found::Found;
-use super::sheet::Fault;
-use super::{Export, ExportError};
+use super::row::Fault;
 use crate::sorter::{CellPacker, KeyPacker, Packed, Room, Unpacker};
 
 /// One coupon to ask for.
@@ -37,7 +37,7 @@ pub struct Listed<'r> {
 pub fn read(path: &Path, room: &Room) -> Result<Export<Listed<'static>>, ExportError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let files = [Found { path: path.to_owned(), name }];
-    fixed::read::<Listed>(&files, &[("coupon_id", true), ("openid", true), ("stock_id", true)], room, listed)
+    fixed::read::<Listed, _>(&files, &[("coupon_id", true), ("openid", true), ("stock_id", true)], room, listed)
 }
 
 fn listed<'r>(row: &FixedRow<'r, '_>) -> Result<Listed<'r>, Fault> {
@@ -89,8 +89,7 @@ impl Kind for Listed<'static> {
     }
 
     fn difference(one: &Listed<'_>, other: &Listed<'_>) -> Option<&'static str> {
-        let differs = [("openid", one.openid != other.openid), ("stock_id", one.stock_id != other.stock_id)];
-        differs.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
+        first_difference([("openid", one.openid != other.openid), ("stock_id", one.stock_id != other.stock_id)])
     }
 
     fn place<'a>(row: &'a Listed<'_>) -> (&'a str, u64) {

@@ -110,7 +110,7 @@ where
             Ok(pages) => {
                 failures.in_a_row = 0;
                 night.apis.health.answered(place.api);
-                keep_certificates(night.apis, night.journal)?;
+                keep_certificates(night.apis.pay_v3.as_ref(), night.journal)?;
                 pages.map_or(Ok(()), |pages| stage.append(Entry { key, pages }))?;
             }
             Err(issue) if failures.note(&issue) >= GIVE_UP_AFTER => {

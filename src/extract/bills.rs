@@ -252,6 +252,12 @@ fn from_bill(error: BillError) -> Issue {
         BillError::Scratch { source, .. } => Issue::unsorted(source),
         BillError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())
             .hinting("put the downloaded bill there and run again; `bills.path` names it"),
+        BillError::Read { source: ref cause, .. } => {
+            Issue::new(IssueKind::Malformed, format!("{error}: {cause}")).hinting(
+                "download it again: with `--refetch`, or by hand where `bills.path` names it; the user of this program must \
+                 be allowed to read it",
+            )
+        }
         _ => Issue::new(IssueKind::Malformed, error.to_string()),
     }
 }

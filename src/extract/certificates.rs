@@ -1,21 +1,20 @@
 //! The platform certificates of a night stand in its journal no later than the answers they prove: a run that is killed
 //! leaves nothing behind that cannot be verified any more. Asks for none.
 
-use super::Apis;
 use super::ask::page;
 use crate::dataset::sha256::sha256_of;
 use crate::journal::{Entry, Journal, JournalError};
-use crate::wechat::pay_v3::certificates;
+use crate::wechat::pay_v3::{PayV3, certificates};
 
 /// Where the platform certificates of a night are kept.
 pub const CERTIFICATES: &str = "certificates";
 
-/// Keeps what was learnt since it was called last, durably.
+/// Keeps what the client, if there is one, learnt since it was called last, durably.
 ///
 /// # Errors
 /// The journal cannot be written.
-pub fn keep_certificates(apis: &Apis, journal: &Journal) -> Result<(), JournalError> {
-    let Some(pay_v3) = apis.pay_v3.as_ref().filter(|_| !journal.mode().is_read_only()) else { return Ok(()) };
+pub fn keep_certificates(pay_v3: Option<&PayV3>, journal: &Journal) -> Result<(), JournalError> {
+    let Some(pay_v3) = pay_v3.filter(|_| !journal.mode().is_read_only()) else { return Ok(()) };
     let answers = pay_v3.take_certificate_answers();
     if answers.is_empty() {
         return Ok(());

@@ -158,6 +158,10 @@ pub(super) fn from_export(source: &str, error: ExportError) -> Issue {
         ExportError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())
             .hinting(format!("put the file there and run again; the path of `{source}` in the job file names it")),
         ExportError::Scratch(error) => Issue::unsorted(error),
+        ExportError::Read { source: ref cause, .. } => {
+            Issue::new(IssueKind::Malformed, format!("{error}: {cause}"))
+                .hinting(format!("it must be a file that the user of this program may read; the path of `{source}` in the job file names it"))
+        }
         _ => Issue::new(IssueKind::Malformed, error.to_string())
             .hinting("correct the file and run again; nothing of it was used"),
     }
@@ -252,6 +256,18 @@ mod tests {
     fn what_a_source_has_against_itself_is_said_before_what_another_has_against_it() {
         let issue = settle(&[&[("M1", 8), ("M9", 8), ("M9", 7)], &[("M1", 7)]], 1).unwrap_err();
         assert!(issue.what.contains("2 malformed rows") && issue.what.contains("another `paid`"), "{}", issue.what);
+    }
+
+    #[test]
+    fn a_file_that_the_system_keeps_back_is_told_with_the_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let room = Room { folder: folder.path().to_owned(), memory_bytes: 1 };
+        std::fs::create_dir(folder.path().join("a.csv")).unwrap();
+        let issue = from_export("orders", read(&source(folder.path(), "a.csv"), date, &room).unwrap_err());
+        assert_eq!(issue.kind, IssueKind::Malformed);
+        assert!(issue.what.ends_with("a.csv` cannot be read: is a directory"), "{}", issue.what);
+        assert!(issue.hint.unwrap().contains("`orders`"));
     }
 
     #[test]

@@ -225,15 +225,8 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(client: &'a HttpClient, method: &str, path: &str) -> Run<'a> {
-        let trace = Trace {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            attempts: 0,
-            elapsed_ms: 0,
-            request_id: None,
-            status: None,
-        };
-        Run { client, started_at: client.world.clock.now(), slept: Duration::ZERO, asked: None, trace }
+        let (started_at, trace) = (client.world.clock.now(), Trace::of_none(method, path));
+        Run { client, started_at, slept: Duration::ZERO, asked: None, trace }
     }
 
     /// The host of this attempt, remembered for `note_transport`.

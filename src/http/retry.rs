@@ -72,6 +72,14 @@ pub struct Trace {
     pub status: Option<u16>,
 }
 
+impl Trace {
+    /// Of a call that has not been made.
+    pub fn of_none(method: &str, path: &str) -> Trace {
+        let (method, path) = (method.to_owned(), path.to_owned());
+        Trace { method, path, attempts: 0, elapsed_ms: 0, request_id: None, status: None }
+    }
+}
+
 impl std::fmt::Display for Trace {
     /// `GET /v3/… answered 401 after 1 attempt (212 ms, request id 08F2…)`; a call for which there was no token, or
     /// no signature, was never made.

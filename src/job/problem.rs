@@ -44,12 +44,12 @@ pub struct JobProblems {
 impl JobProblems {
     /// A file that could not be looked into at all.
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> JobProblems {
-        let problem = Problem {
-            line: None,
-            column: None,
-            text: format!("the job file cannot be read: {error}"),
-            hint: Some("give the path of a job file such as `jobs/nightly.toml`".to_owned()),
+        let hint = match error.kind() {
+            std::io::ErrorKind::InvalidData => "save it as UTF-8",
+            _ => "give the path of a job file such as `jobs/nightly.toml`",
         };
+        let text = format!("the job file cannot be read: {error}");
+        let problem = Problem { line: None, column: None, text, hint: Some(hint.to_owned()) };
         JobProblems { path: path.to_owned(), problems: vec![problem] }
     }
 }

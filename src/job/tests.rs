@@ -595,6 +595,31 @@ fn who_is_told_of_a_night_is_checked_and_no_address_is_shown() {
 }
 
 #[test]
+fn more_requests_at_once_than_the_runtime_counts_are_refused() {
+    let problem = Desk::new().one_problem("concurrency = 32", "concurrency = 9223372036854775807");
+    assert!(problem.text.contains("pay_v3.concurrency") && problem.text.contains("at most 10000"), "{problem}");
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_told_to_be_saved_as_it() {
+    let desk = Desk::new();
+    let path = desk.folder.path().join("job.toml");
+    fs::write(&path, b"# \xd6\xd0\n").unwrap();
+    let problems = load(&path, &|_| None).unwrap_err();
+    assert!(problems.to_string().ends_with("hint: save it as UTF-8"), "{problems}");
+    fs::write(desk.folder.path().join("secrets/pii.key"), b"\xff\xfea\0").unwrap();
+    let problem = desk.problems(NIGHTLY).remove(0);
+    assert!(problem.hint.as_deref().is_some_and(|hint| hint.contains("UTF-8")), "{problem}");
+}
+
+#[test]
+fn a_time_format_with_a_zone_as_text_is_refused_with_both_ways_out() {
+    let problem = Desk::new().one_problem("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ");
+    let hint = problem.hint.unwrap_or_default();
+    assert!(problem.text.contains("`Z`") && hint.contains("`%#z`") && hint.contains("`%Z`"), "{} {hint}", problem.text);
+}
+
+#[test]
 fn lineage_goes_to_the_usual_path_of_a_bare_host_and_nowhere_by_itself() {
     let desk = Desk::new();
     let of =

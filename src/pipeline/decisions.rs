@@ -35,7 +35,7 @@ fn read(job: &Job) -> Result<Decisions, Failure> {
     let bytes = match std::fs::read(path) {
         // Nobody has decided anything yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Decisions::default()),
-        bytes => bytes.map_err(|error| disk(&error, "cannot read the decisions"))?,
+        bytes => bytes.map_err(|error| undecided(&error))?,
     };
     Decisions::parse(&path.display().to_string(), &bytes).map_err(|error| undecided(&error))
 }

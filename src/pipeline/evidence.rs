@@ -21,6 +21,8 @@ const SIGNED_STAGES: [Stage; 5] =
     [Stage::UserCoupons, Stage::Stocks, Stage::CouponCodes, Stage::Subsidies, Stage::Notifications];
 /// The stage that v2 answers.
 const V2_STAGE: Stage = Stage::V2Stocks;
+/// Where the answers to the calls of approved plans are kept.
+pub(super) const REMEDIES: &str = "remedies";
 
 /// What the signatures prove.
 #[derive(Debug, Default)]
@@ -69,8 +71,8 @@ fn check_pay_v3(settings: &PayV3Settings, journal: &Journal, proof: &mut Proof) 
         let _ = keyring.learn_certificates(&page.body);
     };
     each_page(journal, CERTIFICATES, learn).map_err(|error| unreadable(&error))?;
-    for stage in SIGNED_STAGES {
-        each_page(journal, stage.as_str(), |key, page| check(&keyring, stage, key, page, proof))
+    for stage in SIGNED_STAGES.iter().map(|stage| stage.as_str()).chain([REMEDIES]) {
+        each_page(journal, stage, |key, page| check(&keyring, stage, key, page, proof))
             .map_err(|error| unreadable(&error))?;
     }
     Ok(())
@@ -98,7 +100,7 @@ fn each_page(journal: &Journal, stage: &str, mut check: impl FnMut(&str, &Page))
     })
 }
 
-fn check(keyring: &Keyring, stage: Stage, key: &str, page: &Page, proof: &mut Proof) {
+fn check(keyring: &Keyring, stage: &str, key: &str, page: &Page, proof: &mut Proof) {
     if page.status >= 400 {
         proof.unsigned += 1;
         return;

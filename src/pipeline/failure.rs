@@ -3,12 +3,16 @@
 use std::error::Error;
 use std::io;
 
+use chrono::NaiveDate;
+
+use crate::dataset::Lake;
 use crate::dataset::partition::PartitionError;
 use crate::durable;
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
 use crate::journal::JournalError;
 use crate::reconcile::ReconcileError;
+use crate::record::{Break, Record};
 #[cfg(feature = "spark")]
 use crate::spark::SparkError;
 use crate::store::{Cause, StoreError};
@@ -56,6 +60,15 @@ pub(super) fn store_failed(error: &StoreError, what: &str) -> Failure {
     match error {
         StoreError::Held(_) | StoreError::Lost(_) => failure.told_elsewhere(),
         _ => failure,
+    }
+}
+
+/// A day whose breaks are asked for, but that was never published.
+pub fn not_published(lake: &Lake, date: NaiveDate) -> Failure {
+    let failure = Failure::new(ExitCode::TryLater, format!("no breaks are published for {date}"));
+    match lake.latest_before(Break::DATASET, NaiveDate::MAX) {
+        Ok(Some(latest)) => failure.hinting(format!("run that date first; the latest published is {}", latest.date)),
+        _ => failure.hinting("run that date first; `job.lake` has no published day yet"),
     }
 }
 

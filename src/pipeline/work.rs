@@ -124,7 +124,9 @@ impl Work<'_> {
     /// Makes the journal durable, whatever became of the night.
     pub(super) async fn keep(&self) -> Result<(), Failure> {
         let Night { apis, journal, .. } = self.night;
-        keep_certificates(apis, journal).and_then(|()| journal.flush()).map_err(|error| unjournalled(&error))?;
+        keep_certificates(apis.pay_v3.as_ref(), journal)
+            .and_then(|()| journal.flush())
+            .map_err(|error| unjournalled(&error))?;
         // What is published can be replayed: its journal and the state come first.
         let kept = self.lake.put_memory(self.plan.date);
         kept.map_err(|error| disk(&error, "cannot keep the state; nothing was published"))

@@ -42,6 +42,14 @@ pub enum DecisionError {
         /// What the CSV reader said, with the line.
         source: csv::Error,
     },
+    /// Bytes that are no UTF-8.
+    #[error("`{file}` line {line}: bytes that are not UTF-8: save the file as CSV UTF-8")]
+    Encoding {
+        /// The file.
+        file: String,
+        /// 1-based.
+        line: u64,
+    },
     /// A cell has a value it may not have.
     #[error("`{file}` line {line}: column `{column}` is `{value}`, expected {expected}")]
     Value {
@@ -92,11 +100,21 @@ impl Decisions {
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Decisions, DecisionError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-        let csv_error = |source| DecisionError::Csv { file: file.to_owned(), source };
+        let csv_error = |source: csv::Error| match source.kind() {
+            csv::ErrorKind::Utf8 { pos, .. } => {
+                let line = pos.as_ref().map_or(1, csv::Position::line);
+                DecisionError::Encoding { file: file.to_owned(), line }
+            }
+            _ => DecisionError::Csv { file: file.to_owned(), source },
+        };
         let headers = reader.headers().map_err(csv_error)?.clone();
         let mut decisions = Decisions { file: file.to_owned(), ..Decisions::default() };
         for record in reader.records() {
             let record = record.map_err(csv_error)?;
+            // Spreadsheets save the rows below the last one too.
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
             let line = record.position().map_or(0, csv::Position::line);
             let row: Row = record.deserialize(Some(&headers)).map_err(csv_error)?;
             decisions.insert(line, row)?;
@@ -157,7 +175,8 @@ impl Decisions {
         Err(DecisionError::UnknownBreaks { file: self.file.clone(), breaks })
     }
 
-    fn insert(&mut self, line: u64, row: Row) -> Result<(), DecisionError> {
+    fn insert(&mut self, line: u64, mut row: Row) -> Result<(), DecisionError> {
+        row.break_id = unguarded(&row.break_id).to_owned();
         let decision = self.check_row(line, &row)?;
         if let Some(earlier) = self.find(&row.break_id) {
             let (file, earlier) = (self.file.clone(), earlier.line);
@@ -189,7 +208,10 @@ impl Decisions {
                 return Err(wrong(column, value, "a text"));
             }
         }
-        let date = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d");
+        // Spreadsheets save a date the second way.
+        let date = |text: &str| {
+            NaiveDate::parse_from_str(text, "%Y-%m-%d").or_else(|_| NaiveDate::parse_from_str(text, "%Y/%m/%d"))
+        };
         let expires_on = Some(row.expires_on.as_str()).filter(|text| !text.is_empty()).map(date).transpose();
         Ok(Decision {
             status,
@@ -200,6 +222,12 @@ impl Decisions {
             line,
         })
     }
+}
+
+/// An id without what our own lists put before it, so that spreadsheets keep it as text.
+fn unguarded(id: &str) -> &str {
+    let id = id.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(id);
+    id.trim_start_matches(['`', '\''])
 }
 
 impl Decision {
@@ -225,6 +253,25 @@ mod tests {
         assert_eq!(decisions.status_of("0a1b", date(20)), Some(BreakStatus::Accepted));
         assert_eq!(decisions.status_of("0a1b", date(21)), None);
         assert_eq!(decisions.status_of("ffff", date(20)), None);
+    }
+
+    #[test]
+    fn a_file_that_a_spreadsheet_saved_reads_like_one_of_an_editor() {
+        let date = |day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+        for id in ["`0a1b", "'0a1b", "\t0a1b", "\"=\"\"0a1b\"\"\""] {
+            let decisions = parse(&format!("{id},accepted,r,a,2026/11/9\r\n,,,,\r\n , ,,,\r\n")).unwrap();
+            assert_eq!(decisions.status_of("0a1b", date(9)), Some(BreakStatus::Accepted), "{id}");
+            assert_eq!(decisions.status_of("0a1b", date(10)), None);
+        }
+        assert!(matches!(parse("`0a,accepted,r,a,\n0a,accepted,r,a,\n"), Err(DecisionError::Twice { .. })));
+    }
+
+    #[test]
+    fn a_file_of_another_encoding_is_told_to_be_saved_as_utf_8() {
+        let (bytes, _, _) =
+            encoding_rs::GB18030.encode("break_id,decision,reason,approver,expires_on\n0a,accepted,原因,李,\n");
+        let error = Decisions::parse("decisions.csv", &bytes).unwrap_err();
+        assert_eq!(error.to_string(), "`decisions.csv` line 2: bytes that are not UTF-8: save the file as CSV UTF-8");
     }
 
     #[test]

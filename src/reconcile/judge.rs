@@ -115,14 +115,18 @@ impl Court<'_> {
         let date = self.files.date;
         let mut undecided = self.decisions.in_force(date);
         let mut findings = Findings::new(self.scratch);
+        let mut left = BTreeSet::new();
         for rule in judged.values() {
-            findings.take(date, rule, run(answers, self.terms, self.files, rule)?, &mut undecided)?;
+            let run = run(answers, self.terms, self.files, rule)?;
+            findings.take(date, rule, run.findings, &mut undecided)?;
+            left.extend(run.left);
         }
         let windows: BTreeMap<_, _> =
             judged.iter().map(|(id, rule)| (*id, Window::of(self.terms, self.files, rule))).collect();
         let is_judged = |row: &Break| {
             let window = windows.get(row.rule_id.as_str());
             window.is_some_and(|window| window.holds(row.event_date, row.oldest_input_date))
+                && !left.contains(&row.break_id)
         };
         let yesterday = yesterday(self.rules, self.files)?.inspect(|row| {
             if let Ok(row) = row {
@@ -231,27 +235,36 @@ fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjud
     })
 }
 
-/// The rule's findings by break_id. A query that gives one key twice speaks once, with the row that
-/// has more at risk.
+/// What the query of a rule gave.
+struct Run<'a> {
+    /// Its findings by break_id.
+    findings: BTreeMap<String, Finding<'a>>,
+    /// Breaks that stand for all the query knows, and hang on what has left the look-back: nobody opens them, and
+    /// those of yesterday are carried, also where the later of two events that left them there has been put right.
+    left: BTreeSet<String>,
+}
+
+/// Runs a rule. A query that gives one key twice speaks once, with the row that has more at risk.
 fn run<'a>(
     answers: &mut dyn Answers,
     terms: &Terms,
     files: &DayFiles,
     rule: &'a Rule,
-) -> Result<BTreeMap<String, Finding<'a>>, ReconcileError> {
+) -> Result<Run<'a>, ReconcileError> {
     let mut rows = answers.candidates(rule).map_err(|error| error.in_rule(rule))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
     let window = Window::of(terms, files, rule);
     let grace = terms.grace_days_of(rule.datasets());
-    let in_window = rows.into_iter().filter(|row| window.holds(row.event_date, row.oldest_input_date));
-    let findings = in_window.map(|candidate| {
+    let (held, left): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| window.holds(row.event_date, row.oldest_input_date));
+    let findings = held.into_iter().map(|candidate| {
         if let Some((column, amount)) = candidate.implausible_amount() {
             return Err(ReconcileError::implausible(rule, column, amount));
         }
         let is_due = candidate.event_date.is_none_or(|event| event + grace <= files.date);
         Ok((candidate.break_id(rule), Finding { rule, candidate, is_due }))
     });
-    findings.collect()
+    Ok(Run { findings: findings.collect::<Result<_, _>>()?, left: left.iter().map(|row| row.break_id(rule)).collect() })
 }
 
 /// The breaks of the latest night before, in the order of their ids; those of rules the job no longer has are forgotten.
@@ -397,6 +410,48 @@ mod tests {
         let (breaks, _) = judged(&night, &Shortfall::new());
         let statuses: Vec<_> = breaks.iter().map(|row| (row.break_id.as_str(), row.status.as_str())).collect();
         assert_eq!(statuses[..2], [("00", "open"), ("01", "resolved")]);
+    }
+
+    #[test]
+    fn a_break_is_carried_when_the_later_of_its_events_is_gone_and_the_earlier_one_left_the_look_back() {
+        let mut night = night("AO01/finds_a_redemption_nobody_claims");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rules");
+        std::fs::create_dir(&path).unwrap();
+        let head = "-- id: XX01\n-- title: t\n-- 标题: 标\n-- severity: low\n-- side: merchant\n-- key: k\n\
+                    -- inputs: stocks\n-- action: look\n-- row: a stock\n";
+        let days_ago = |days: &str| {
+            let sql = format!(
+                "SELECT 'S' AS stock_id, CAST(p.business_date - INTERVAL '{days}' DAY AS DATE) AS event_date FROM params p"
+            );
+            std::fs::write(path.join("XX01_mine.sql"), format!("{head}{sql}\n")).unwrap();
+            Rules::load(std::slice::from_ref(&path)).unwrap().only("XX01")
+        };
+        let judged =
+            |night: &Fixture, rules: &Rules| night.judge(rules, &Shortfall::new(), &Decisions::default()).unwrap().0;
+        let (inside, before) = (days_ago("1"), days_ago("30"));
+        let found = judged(&night, &inside);
+        assert_eq!((found.len(), judged(&night, &before).len()), (1, 0), "none is opened by what left");
+        remember(&mut night, &found, folder.path());
+        let carried = judged(&night, &before);
+        assert_eq!((carried[0].status, carried[0].event_date), (BreakStatus::Open, found[0].event_date));
+    }
+
+    #[test]
+    fn a_refund_break_is_carried_while_the_export_of_the_day_of_a_later_refund_is_missing() {
+        let mut night = night("PM04/quiet_when_the_export_of_the_day_of_the_refund_is_missing");
+        let folder = tempfile::tempdir().unwrap();
+        let missing = night.files.date.pred_opt().unwrap();
+        let empty = folder.path().join("no-orders.parquet");
+        partition::write_rows::<crate::record::OrderLine>(&empty, &[], &Default::default()).unwrap();
+        let known = night.files.history["orders"].clone();
+        night.files.history.get_mut("orders").unwrap().push((missing, empty));
+        let (found, _) = judged(&night, &Shortfall::new());
+        assert_eq!((found.len(), found[0].rule_id.as_str(), found[0].event_date), (1, "PM04", Some(missing)));
+        remember(&mut night, &found, folder.path());
+        night.files.history.insert("orders".to_owned(), known);
+        let (breaks, _) = judged(&night, &Shortfall::new());
+        assert_eq!((breaks.len(), breaks[0].status, breaks[0].event_date), (1, BreakStatus::Open, Some(missing)));
     }
 
     #[test]

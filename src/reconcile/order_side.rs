@@ -61,6 +61,17 @@ impl LookBack<'_> {
         Ok(self.orders.lookup.find(out_trade_no, &mut self.blocks.orders)?.is_none())
     }
 
+    /// Whether the line that claimed the coupon is not in it any longer, whatever else of its order is: the lines of
+    /// an order older than the look-back leave one by one.
+    fn has_claim_left(&self, row: &PreviousRow<'_>, matched: &Match<'_>, paid_claims: i64) -> bool {
+        let is_old = row.order_paid_at.is_some_and(|paid_at| paid_at < self.from);
+        let is_gone = match matched {
+            Match::Found { order, .. } if paid_claims == 1 => row.out_trade_no != Some(order.out_trade_no),
+            _ => paid_claims == 0,
+        };
+        is_old && is_gone && row.match_pass == Some(Pass::Claim.as_str())
+    }
+
     /// What its bills refunded of an order.
     fn refunded(&mut self, transaction_id: Option<&str>, out_trade_no: &str) -> io::Result<Option<Refunded<'_>>> {
         self.orders.refunded.of(transaction_id, out_trade_no, &mut self.blocks.refunds)
@@ -77,7 +88,7 @@ impl<'a> OrderSide<'a> {
         mut look_back: LookBack<'_>,
     ) -> io::Result<OrderSide<'a>> {
         let outlived = match previous {
-            Some(row) if outlives(row, &matched, paid_claims, |number| look_back.has_left(number))? => Some(row),
+            Some(row) if outlives(row, &matched, paid_claims, &mut look_back)? => Some(row),
             _ => None,
         };
         let mut side = outlived.map_or_else(|| OrderSide::shown(matched, previous), carried);
@@ -136,22 +147,25 @@ impl<'a> OrderSide<'a> {
 }
 
 /// Whether what the row of the night before knew of the order tells more than the passes tonight: its
-/// order has left the look-back, and they found none, or only a refunded one beside its live one; or
-/// several live orders claimed the coupon, and claims have left.
+/// order has left the look-back, or the line that claimed the coupon has, and they found none, or only a refunded
+/// one beside its live one, or the same order by less than its claim; or several live orders claimed the coupon, and
+/// claims have left.
 fn outlives(
     row: &PreviousRow<'_>,
     matched: &Match<'_>,
     paid_claims: i64,
-    has_left: impl FnOnce(&str) -> io::Result<bool>,
+    look_back: &mut LookBack<'_>,
 ) -> io::Result<bool> {
+    let has_claim_left = look_back.has_claim_left(row, matched, paid_claims);
     let is_better = match matched {
         Match::Ambiguous { .. } => false,
         _ if row.match_pass == Some(AMBIGUOUS) => return Ok(paid_claims < row.claim_count),
         Match::Nothing => true,
+        Match::Found { order, .. } if has_claim_left && row.out_trade_no == Some(order.out_trade_no) => true,
         Match::Found { order, .. } => row.order_live == Some(true) && !order.is_live,
     };
     match row.out_trade_no {
-        Some(number) if is_better => has_left(number),
+        Some(number) if is_better => Ok(has_claim_left || look_back.has_left(number)?),
         _ => Ok(false),
     }
 }

@@ -101,14 +101,7 @@ pub(super) fn coupon(code: &str) -> Coupon {
         available_start_time: at("10T08:00"),
         expire_time: at("30T23:59"),
         send_request_no: Some(format!("SEND{code}")),
-        association: None,
-        redemption: None,
-        coupon_return: None,
-        second_redemption: None,
-        deactivation: None,
-        delete_time: None,
-        missing_from_list: false,
-        list_lags_association: false,
+        ..Coupon::default()
     }
 }
 

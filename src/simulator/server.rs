@@ -26,7 +26,7 @@ use super::counts::{Counts, NotedCall, Tally};
 use super::disruption;
 use super::endpoint::{self, Found};
 use super::exchange::{Exchange, Family, Office};
-use super::faults::{Kind, Player};
+use super::faults::{Kind, Player, Scenario};
 use super::lies;
 use super::memory::{Memory, held};
 use super::options::Options;
@@ -167,7 +167,7 @@ impl Running {
     }
 
     /// Starts another scenario, its counters at zero.
-    pub fn play(&self, scenario: super::Scenario) {
+    pub fn play(&self, scenario: Scenario) {
         *held(&self.office.player) = Player::new(scenario);
     }
 

@@ -169,15 +169,7 @@ mod tests {
             receive_time: at("10T08:00"),
             available_start_time: at("10T08:00"),
             expire_time: at("20T23:59"),
-            send_request_no: None,
-            association: None,
-            redemption: None,
-            coupon_return: None,
-            second_redemption: None,
-            deactivation: None,
-            delete_time: None,
-            missing_from_list: false,
-            list_lags_association: false,
+            ..Coupon::default()
         }
     }
 

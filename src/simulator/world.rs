@@ -112,7 +112,7 @@ pub struct Account {
 }
 
 /// A coupon and what happened to it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Coupon {
     /// Wallet it is in.
     pub openid: String,

@@ -13,16 +13,12 @@ use std::io::Cursor;
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::FileReader;
 use spark_connect::types::DataType;
-use spark_connect::{DataFrame, SparkSession};
 
-use crate::job::{Remote, SparkSettings};
+use crate::job::SparkSettings;
 use local::local_relation;
 use watch::Watched;
 
 pub use error::SparkError;
-
-/// What the server's log knows us by, as an address writes it.
-const USER_AGENT: &str = concat!("coupon-recon%2F", env!("CARGO_PKG_VERSION"));
 
 /// An open session. It ends, and frees what it holds on the cluster, when it is dropped.
 pub struct Session {
@@ -107,7 +103,8 @@ impl Session {
     /// The rows of a query, for which they must fit in memory. `what` is its name in an error.
     pub fn rows(&self, what: &str, sql: &str) -> Result<Vec<RecordBatch>, SparkError> {
         let asked = sql.to_owned();
-        let bytes = self.watched.call(what, move |session| to_arrow(&session.sql(&asked)?))?;
+        // The client's Arrow is another version than ours: its IPC format is the same.
+        let bytes = self.watched.call(what, move |session| session.sql(&asked)?.to_arrow())?;
         let unreadable = |error| SparkError::Unreadable { what: what.to_owned(), source: error };
         FileReader::try_new(Cursor::new(bytes), None).and_then(Iterator::collect).map_err(unreadable)
     }
@@ -117,14 +114,4 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.watched.end();
     }
-}
-
-/// The client's Arrow is another version than ours: its IPC format is the same.
-fn to_arrow(frame: &DataFrame) -> spark_connect::Result<Vec<u8>> {
-    frame.to_arrow()
-}
-
-fn connected(remote: &Remote) -> spark_connect::Result<SparkSession> {
-    let address = format!("{};user_agent={USER_AGENT}", remote.url().expose());
-    SparkSession::builder().remote(&address).get_or_create()
 }

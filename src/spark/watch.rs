@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use spark_connect::{SparkError as ClientError, SparkSession};
 
-use super::connected;
 use super::door::{self, knock};
 use super::error::{SparkError, gist};
 use crate::job::{Remote, SparkSettings};
 
+/// What the server's log knows us by, as an address writes it.
+const USER_AGENT: &str = concat!("coupon-recon%2F", env!("CARGO_PKG_VERSION"));
 /// How often whoever waits looks whether the server is still there.
 const LOOK: Duration = Duration::from_secs(10);
 /// Looks in a row that may find nobody: a server that starts again is forgiven.
@@ -97,6 +98,11 @@ impl Watched {
             tracing::debug!("{error}");
         }
     }
+}
+
+fn connected(remote: &Remote) -> spark_connect::Result<SparkSession> {
+    let address = format!("{};user_agent={USER_AGENT}", remote.url().expose());
+    SparkSession::builder().remote(&address).get_or_create()
 }
 
 /// Whether an answer that was waited for so long, by the looks at the door, may have come without its end.

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::http::{Received, Settled};
+
 /// An answer of a remote API.
 #[derive(Clone, PartialEq)]
 pub struct Answer {
@@ -19,6 +21,19 @@ pub struct Answer {
     pub fetched_at: DateTime<Utc>,
     /// Attempts the call took.
     pub attempts: u32,
+}
+
+impl Answer {
+    /// What came over the wire. The attempts it took are known once its call has settled.
+    pub(crate) fn of(received: Received, evidence: Evidence, fetched_at: DateTime<Utc>) -> Answer {
+        Answer { status: received.status, body: received.body, evidence, fetched_at, attempts: 0 }
+    }
+}
+
+impl From<Settled<Answer>> for Answer {
+    fn from(settled: Settled<Answer>) -> Answer {
+        Answer { attempts: settled.trace.attempts, ..settled.accepted }
+    }
 }
 
 impl fmt::Debug for Answer {
@@ -41,4 +56,11 @@ pub struct Evidence {
     pub serial: Option<String>,
     /// `Request-ID`.
     pub request_id: Option<String>,
+}
+
+impl Evidence {
+    /// What there is of an answer that nobody signed.
+    pub(crate) fn unsigned(received: &Received) -> Evidence {
+        Evidence { request_id: received.header("request-id").map(str::to_owned), ..Evidence::default() }
+    }
 }

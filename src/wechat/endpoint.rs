@@ -5,8 +5,6 @@ use std::fmt;
 
 use Purpose::{Action, Feeds, Lookup, Protocol};
 
-use super::error::FailureKind;
-use super::{mp, pay_v2, pay_v3};
 use crate::api::Api;
 
 /// Verbs of the three APIs.
@@ -37,17 +35,6 @@ impl Verb {
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl Api {
-    /// What a journalled answer of this API means; the same input, the same judgement.
-    pub fn failure_of(self, status: u16, body: &[u8]) -> Option<FailureKind> {
-        match self {
-            Api::PayV3 => pay_v3::failure_of(status, body),
-            Api::PayV2 => pay_v2::failure_of(status, body),
-            Api::Mp => mp::failure_of(status, body),
-        }
     }
 }
 
@@ -139,10 +126,7 @@ macro_rules! endpoints {
         };)*
 
         /// Every endpoint.
-        pub static ENDPOINTS: &[Endpoint] = &[$(Endpoint {
-            id: $id, method: Verb::$verb, path: $path, api: Api::$api,
-            purpose: $purpose, documented_rate: $rate, reference: $reference,
-        },)*];
+        pub static ENDPOINTS: &[Endpoint] = &[$($name,)*];
     };
 }
 

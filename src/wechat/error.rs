@@ -71,6 +71,20 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// What it means for the run.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Problem::Transport(error) if error.is_transient() => FailureKind::Unavailable,
+            Problem::Transport(_) | Problem::Sink(_) => FailureKind::Refused,
+            Problem::Refused { kind, .. } => *kind,
+            Problem::Signature(_) => FailureKind::SignatureInvalid,
+            Problem::Unexpected { .. } | Problem::Digest { .. } => FailureKind::Unavailable,
+            Problem::ClockSkew { .. } => FailureKind::Credentials,
+        }
+    }
+}
+
 /// Why a signature does not hold (reference v3 §1.3, §1.5).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
@@ -128,21 +142,14 @@ impl ApiError {
     }
 
     /// With the answer that was refused.
-    pub fn with_answer(mut self, answer: Option<Answer>) -> ApiError {
+    fn with_answer(mut self, answer: Option<Answer>) -> ApiError {
         self.0.answer = answer;
         self
     }
 
     /// What it means for the run.
     pub fn kind(&self) -> FailureKind {
-        match &self.0.problem {
-            Problem::Transport(error) if error.is_transient() => FailureKind::Unavailable,
-            Problem::Transport(_) | Problem::Sink(_) => FailureKind::Refused,
-            Problem::Refused { kind, .. } => *kind,
-            Problem::Signature(_) => FailureKind::SignatureInvalid,
-            Problem::Unexpected { .. } | Problem::Digest { .. } => FailureKind::Unavailable,
-            Problem::ClockSkew { .. } => FailureKind::Credentials,
-        }
+        self.0.problem.kind()
     }
 
     /// What to change, naming the key of the job file.

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod endpoint;
 pub mod error;
+mod judgement;
 pub mod lenient;
 pub mod mp;
 pub mod pay_v2;

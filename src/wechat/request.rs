@@ -44,6 +44,11 @@ impl<T: DeserializeOwned> Request<T> {
         Request::new(endpoint, target, Bytes::new(), |body| read_json(body))
     }
 
+    /// A call with a JSON body to a path without parameters, whose answer is JSON.
+    pub fn post(endpoint: &'static Endpoint, body: &impl Serialize) -> Request<T> {
+        Request::json(endpoint, endpoint.path.to_owned(), body)
+    }
+
     /// A call with a JSON body whose answer is JSON.
     pub fn json(endpoint: &'static Endpoint, target: String, body: &impl Serialize) -> Request<T> {
         Request::new(endpoint, target, to_json(body), |body| read_json(body))

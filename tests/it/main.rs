@@ -20,6 +20,7 @@ mod nonsense;
 mod operations;
 mod pack;
 mod parts;
+mod remedies;
 mod schemas;
 mod script;
 mod support;

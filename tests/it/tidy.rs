@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 33] = [
+const LAYERS: [&str; 34] = [
     "money",
     "api",
     "stage",
@@ -33,6 +33,7 @@ const LAYERS: [&str; 33] = [
     "reconcile",
     "extract",
     "report",
+    "remedy",
     "watch",
     "dictionary",
     "pipeline",

@@ -115,7 +115,7 @@ def main() -> int:
     ]
     if "--checks-signatures" in options:
         tests.append(a_wrong_secret_is_rejected)
-    tests.append(no_secret_was_shown)
+    tests += [an_approved_plan_is_carried_out_once_from_whichever_machine, no_secret_was_shown]
     for test in tests:
         test(desk)
         print(f"ok {test.__name__}", flush=True)
@@ -177,6 +177,21 @@ def a_wiped_work_folder_costs_no_question_and_rewrites_nothing(desk: Desk) -> No
             continue
         changed = [key for key in objects if (objects[key]["ETag"], objects[key]["LastModified"]) != (now[key]["ETag"], now[key]["LastModified"])]
         assert not changed and objects.keys() == now.keys(), f"rewritten: {changed}"
+
+
+def an_approved_plan_is_carried_out_once_from_whichever_machine(desk: Desk) -> None:
+    """Last but one: what it changes at WeChat, a night that asks anew would see."""
+    one, other, date = desk.job("prod", "one"), desk.job("prod", "other"), DATES[-1]
+    plan = desk.merchant / "plan.json"
+    code, _, err = desk.call("plan", one, "--date", date, "--out", plan)
+    calls = json.loads(plan.read_text(encoding="utf-8"))["calls"]
+    assert code == 0 and calls, err
+    sha256 = hashlib.sha256(plan.read_bytes()).hexdigest()
+    for job, told in ((one, "done"), (other, "before")):
+        code, out, err = desk.call("apply", plan, "--approve", sha256, "--job", job, "--base-url", desk.base_url)
+        assert code == 0 and json.loads(out)[told] == len(calls), out + err
+    marks = desk.objects(f"prod/state/{json.loads(plan.read_text(encoding='utf-8'))['job']}.remedies/")
+    assert len(marks) == len(calls), f"{len(marks)} marks of {len(calls)} calls"
 
 
 def the_published_day_is_verified_in_the_bucket(desk: Desk) -> None:

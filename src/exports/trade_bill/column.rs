@@ -1,7 +1,7 @@
 //! The columns of trade bills by their header texts, current and legacy (reference v3 §4.3, v2 §B.5).
 //! Never relies on positions or on the bill type asked for.
 
-use super::BillError;
+use super::error::BillError;
 use super::lines::Line;
 
 /// A column that means something to us.

@@ -1,18 +1,21 @@
 //! The lines of a bill as they stream in: gzip by its magic, byte order mark, LF or CRLF, UTF-8.
 //! Never holds more than the line at hand and the one after it, and their memory serves all lines.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 
-use flate2::read::MultiGzDecoder;
 use memchr::memchr_iter;
 
-use super::{BillError, trailer};
+use super::error::BillError;
+use super::unpacked::Unpacked;
 use crate::wechat::wording::shown;
 
 /// No line of a bill comes near: product names are short.
-const LONGEST_LINE: u64 = 1 << 20;
+const LONGEST_LINE_BYTES: u64 = 1 << 20;
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// What the header of every trailer begins with.
+pub(super) const TRAILER: &str = "总交易单数";
 
 /// One line without its end.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,6 +26,13 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
+impl Line {
+    /// Whether it is the header of the trailer.
+    pub(super) fn begins_trailer(&self) -> bool {
+        self.text.trim_start_matches('`').starts_with(TRAILER)
+    }
+}
+
 /// Lines of a bill; `R` is where its bytes come from.
 pub(super) struct Lines<'f, R> {
     file: &'f str,
@@ -31,41 +41,6 @@ pub(super) struct Lines<'f, R> {
     /// A line that was read and is yet to be given, if `has_peeked`.
     peeked: Line,
     has_peeked: bool,
-}
-
-type Whole<R> = io::Chain<Cursor<Vec<u8>>, R>;
-
-/// The bytes of a file, unpacked if they are packed with gzip.
-pub(in crate::exports) enum Unpacked<R> {
-    Plain(Whole<R>),
-    Gzip(Box<MultiGzDecoder<Whole<R>>>),
-}
-
-impl<R: Read> Unpacked<R> {
-    pub(in crate::exports) fn of(mut reader: R) -> io::Result<Unpacked<R>> {
-        let mut magic = Vec::new();
-        (&mut reader).take(2).read_to_end(&mut magic)?;
-        let packed = magic == [0x1f, 0x8b];
-        let whole = Cursor::new(magic).chain(reader);
-        Ok(if packed { Unpacked::Gzip(Box::new(MultiGzDecoder::new(whole))) } else { Unpacked::Plain(whole) })
-    }
-
-    /// Where the bytes come from.
-    pub(in crate::exports) fn into_source(self) -> R {
-        match self {
-            Unpacked::Plain(whole) => whole.into_inner().1,
-            Unpacked::Gzip(packed) => packed.into_inner().into_inner().1,
-        }
-    }
-}
-
-impl<R: Read> Read for Unpacked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Unpacked::Plain(reader) => reader.read(buffer),
-            Unpacked::Gzip(reader) => reader.read(buffer),
-        }
-    }
 }
 
 impl<'f, R: Read> Lines<'f, R> {
@@ -104,7 +79,7 @@ impl<'f, R: Read> Lines<'f, R> {
             let mut next = std::mem::take(&mut self.peeked);
             self.has_peeked = self.next(&mut next)?;
             self.peeked = next;
-            if !self.has_peeked || self.peeked.text.starts_with('`') || trailer::is_header(&self.peeked.text) {
+            if !self.has_peeked || self.peeked.text.starts_with('`') || self.peeked.begins_trailer() {
                 break;
             }
             line.text.push('\n');
@@ -139,25 +114,30 @@ impl<'f, R: Read> Lines<'f, R> {
         }
         let mut bytes = std::mem::take(&mut line.text).into_bytes();
         bytes.clear();
-        let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut bytes);
+        let read = (&mut self.reader).take(LONGEST_LINE_BYTES).read_until(b'\n', &mut bytes);
         let read = read.map_err(|source| BillError::Read { file: self.file.to_owned(), source })?;
         if read == 0 {
             return Ok(false);
         }
         self.number += 1;
-        if read as u64 == LONGEST_LINE {
+        if read as u64 == LONGEST_LINE_BYTES {
             return Err(self.malformed(String::new(), "the line is longer than a bill has any"));
         }
-        line.number = self.number;
-        line.text = String::from_utf8(bytes).map_err(|error| {
+        (line.number, line.text) = (self.number, self.decoded(bytes)?);
+        Ok(true)
+    }
+
+    /// The text of the line just read, without its end and without the byte order mark of the first one.
+    fn decoded(&self, bytes: Vec<u8>) -> Result<String, BillError> {
+        let mut text = String::from_utf8(bytes).map_err(|error| {
             let shown = String::from_utf8_lossy(error.as_bytes()).chars().take(60).collect();
             self.malformed(shown, "not UTF-8, which every bill is: was the file saved again by another program?")
         })?;
-        line.text.truncate(line.text.trim_end_matches(['\n', '\r']).len());
-        if self.number == 1 && line.text.starts_with('\u{feff}') {
-            line.text = line.text.trim_start_matches('\u{feff}').to_owned();
+        text.truncate(text.trim_end_matches(['\n', '\r']).len());
+        match self.number {
+            1 => Ok(text.trim_start_matches('\u{feff}').to_owned()),
+            _ => Ok(text),
         }
-        Ok(true)
     }
 
     fn malformed(&self, value: String, why: &str) -> BillError {

@@ -7,12 +7,14 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use super::lines::Unpacked;
-use super::{BillError, Entry, TradeBill, read};
+use super::bill::{TradeBill, read};
+use super::error::BillError;
+use super::row::Entry;
+use super::unpacked::Unpacked;
 use crate::exports::ahead::Ahead;
+use crate::exports::error::ExportError;
 use crate::exports::found::{self, Found};
-use crate::exports::hashing::Hashing;
-use crate::exports::{ExportError, ExportFile};
+use crate::exports::hashing::{ExportFile, Hashing};
 use crate::job::PathPattern;
 
 /// A bill and the file it stood in.

@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-use super::BillError;
 use super::column::{Column, Layout};
+use super::error::BillError;
 use super::lines::{CellPlaces, Line};
 use super::trailer::Amounts;
 use crate::clock::{beijing_instant, business_date_of, plain_time};

@@ -1,7 +1,8 @@
 //! Bills in every layout of the reference, bills that lie, and a writer to read back.
 
-use std::io::Write;
+use std::io::{self, Write};
 
+use chrono::NaiveDate;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;

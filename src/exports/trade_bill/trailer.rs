@@ -3,8 +3,8 @@
 
 use std::io::Read;
 
-use super::BillError;
-use super::lines::{Line, Lines, cells};
+use super::error::BillError;
+use super::lines::{Line, Lines, TRAILER, cells};
 use crate::money::{Fen, parse_decimal};
 
 /// The totals a bill states; `None` where its layout has no such total.
@@ -27,7 +27,7 @@ pub struct Trailer {
 }
 
 /// Header texts of the totals, current and legacy.
-const ROWS: &str = "总交易单数";
+const ROWS: &str = TRAILER;
 const SETTLED: &[&str] = &["应结订单总金额", "总交易额"];
 const REFUND: &[&str] = &["退款总金额", "总退款金额"];
 const COUPON_REFUND: &[&str] = &["充值券退款总金额", "总代金券或立减优惠退款金额", "总企业红包退款金额"];
@@ -74,28 +74,34 @@ impl Totals {
     /// One sentence per stated total that is another.
     pub(super) fn differences(&self, stated: &Trailer) -> Vec<String> {
         let fen = |stated: Option<Fen>| stated.map(|fen| i128::from(fen.0));
+        let total = |name, stated, summed, decimals| Total { name, stated, summed, decimals };
         let totals = [
-            (ROWS, Some(i128::from(stated.rows)), i128::from(self.rows), 0),
-            (SETTLED[0], fen(stated.settled_fen), self.settled, 2),
-            (REFUND[0], fen(stated.refund_fen), self.refund, 2),
-            (COUPON_REFUND[0], fen(stated.coupon_refund_fen), self.coupon_refund, 2),
-            (SERVICE_FEE[0], stated.service_fee_millifen.map(i128::from), self.service_fee_millifen, 5),
-            (ORDER[0], fen(stated.order_fen), self.order, 2),
-            (APPLIED_REFUND[0], fen(stated.applied_refund_fen), self.applied_refund, 2),
+            total(ROWS, Some(i128::from(stated.rows)), i128::from(self.rows), 0),
+            total(SETTLED[0], fen(stated.settled_fen), self.settled, 2),
+            total(REFUND[0], fen(stated.refund_fen), self.refund, 2),
+            total(COUPON_REFUND[0], fen(stated.coupon_refund_fen), self.coupon_refund, 2),
+            total(SERVICE_FEE[0], stated.service_fee_millifen.map(i128::from), self.service_fee_millifen, 5),
+            total(ORDER[0], fen(stated.order_fen), self.order, 2),
+            total(APPLIED_REFUND[0], fen(stated.applied_refund_fen), self.applied_refund, 2),
         ];
-        let differs =
-            |(_, stated, summed, _): &(&str, Option<i128>, i128, u32)| stated.is_some_and(|stated| stated != *summed);
-        let sentence = |(name, stated, summed, places): (&str, Option<i128>, i128, u32)| {
-            let stated = decimal(stated.unwrap_or_default(), places);
-            format!("`{name}` states {stated}, the rows give {}", decimal(summed, places))
-        };
-        totals.into_iter().filter(differs).map(sentence).collect()
+        totals.iter().filter_map(Total::difference).collect()
     }
 }
 
-/// Whether a line is the header of the trailer.
-pub(super) fn is_header(text: &str) -> bool {
-    text.trim_start_matches('`').starts_with(ROWS)
+/// One total, as the bill states it and as its lines give it.
+struct Total {
+    name: &'static str,
+    stated: Option<i128>,
+    summed: i128,
+    decimals: u32,
+}
+
+impl Total {
+    fn difference(&self) -> Option<String> {
+        let stated = self.stated.filter(|stated| *stated != self.summed)?;
+        let shown = |value| decimal(value, self.decimals);
+        Some(format!("`{}` states {}, the rows give {}", self.name, shown(stated), shown(self.summed)))
+    }
 }
 
 /// Reads the values under the trailer's `header`; nothing but blank lines may follow.

@@ -21,6 +21,8 @@ const PAY_URL: &str = "https://api.mch.weixin.qq.com";
 /// Reference v3 §1.11.
 const PAY_BACKUP_URL: &str = "https://api2.mch.weixin.qq.com";
 const MP_URL: &str = "https://api.weixin.qq.com";
+/// More sockets than any machine opens, and far fewer than the runtime can count.
+const MOST_CONCURRENCY: i64 = 10_000;
 /// The most days of datacube figures that are pulled again each night: more than a year is a slip of the pen.
 const MOST_REPULL_DAYS: i64 = 366;
 
@@ -122,7 +124,7 @@ impl Checker<'_> {
         let of_job = job.map(|job| &job.retry_deadline_seconds);
         let retry_deadline = self.patience(written.retry_deadline_seconds, of_job, 120);
         let rate_per_second = self.number(written.rate_per_second, defaults.rate_per_second, 1);
-        let concurrency = self.number(written.concurrency, defaults.concurrency, 1);
+        let concurrency = self.number_within(written.concurrency, defaults.concurrency, 1..=MOST_CONCURRENCY);
         let backup_url = match (written.backup_url, written.base_url) {
             (Some(backup), _) => self.url(backup),
             // The backup of WeChat is no backup of somebody else's host.

@@ -88,7 +88,11 @@ impl Checker<'_> {
             Ok(text) => Some(text),
             Err(error) => {
                 let text = format!("`{}`: `{}` cannot be read: {error}", place.key, path.display());
-                self.problems.add_with_hint(place, text, "relative paths start at the folder of the job file");
+                let hint = match error.kind() {
+                    std::io::ErrorKind::InvalidData => "it must be text: save it as UTF-8",
+                    _ => "relative paths start at the folder of the job file",
+                };
+                self.problems.add_with_hint(place, text, hint);
                 None
             }
         }

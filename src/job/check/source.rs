@@ -2,7 +2,9 @@
 //! Export files are looked for at run time, not here: tomorrow's are not there yet.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
+use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, FixedOffset, NaiveDateTime, NaiveTime};
 
 use super::Checker;
@@ -118,7 +120,8 @@ impl Checker<'_> {
 
     fn encoding(&mut self, written: &Option<Written<String>>) -> &'static encoding_rs::Encoding {
         let Some(written) = written else { return encoding_rs::UTF_8 };
-        encoding_rs::Encoding::for_label(written.value.as_bytes()).unwrap_or_else(|| {
+        // What a browser must not read is no encoding of a file either.
+        encoding_rs::Encoding::for_label_no_replacement(written.value.as_bytes()).unwrap_or_else(|| {
             let text = format!("`{}` is `{}`: no known encoding", written.place.key, written.value);
             self.problems.add_with_hint(&written.place, text, "`utf-8` or `gb18030`");
             encoding_rs::UTF_8
@@ -139,11 +142,19 @@ impl Checker<'_> {
 
     fn time_format(&mut self, written: &Option<Written<String>>) -> String {
         let Some(written) = written else { return "%Y-%m-%d %H:%M:%S".to_owned() };
-        if !tells_an_instant(&written.value) {
-            let text = format!("`{}` is `{}`: it does not tell day and time", written.place.key, written.value);
+        let (key, format) = (&written.place.key, &written.value);
+        if !tells_an_instant(format) {
+            let text = format!("`{key}` is `{format}`: it does not tell day and time");
             self.problems.add_with_hint(&written.place, text, "such as `%Y-%m-%d %H:%M:%S` or `%Y/%m/%d %H:%M`");
+        } else if let Some(zone) = zone_as_text(format) {
+            let text = format!(
+                "`{key}` is `{format}`: `{zone}` in it is passed over like any text, and the time is read as of Asia/Shanghai"
+            );
+            let hint =
+                "write `%#z` in its place where it means UTC, and `%Z` where the time is of Asia/Shanghai all the same";
+            self.problems.add_with_hint(&written.place, text, hint);
         }
-        written.value.clone()
+        format.clone()
     }
 
     /// `[bills]`.
@@ -244,14 +255,37 @@ fn default_calendar(name: &str) -> SourceCalendar {
 
 /// Whether an instant printed in this format can be read back.
 fn tells_an_instant(format: &str) -> bool {
-    use chrono::format::{Item, StrftimeItems};
-    if StrftimeItems::new(format).any(|item| matches!(item, Item::Error)) {
-        return false;
+    let Some(text) = printed(format) else { return false };
+    NaiveDateTime::parse_from_str(&text, format).is_ok_and(|read| read == sample().naive_local())
+}
+
+/// The sample in a format; `None` if it is no format.
+fn printed(format: &str) -> Option<String> {
+    // chrono reads `%#z` and cannot print it; it reads what `%z` prints.
+    let format = format.replace("%#z", "%z");
+    let is_known = StrftimeItems::new(&format).all(|item| !matches!(item, Item::Error));
+    let mut text = String::new();
+    (is_known && write!(text, "{}", sample().format(&format)).is_ok()).then_some(text)
+}
+
+fn sample() -> DateTime<FixedOffset> {
+    "2026-11-18T21:43:00+08:00".parse().expect("a literal of this file is an instant")
+}
+
+/// The name of a zone that stands in a format as plain text, where nothing in it reads an offset.
+fn zone_as_text(format: &str) -> Option<&'static str> {
+    if printed(format).is_some_and(|text| DateTime::parse_from_str(&text, format).is_ok()) {
+        return None;
     }
-    let sample: DateTime<FixedOffset> =
-        "2026-11-18T21:43:00+08:00".parse().expect("a literal of this file is an instant");
-    let text = sample.format(format).to_string();
-    NaiveDateTime::parse_from_str(&text, format).is_ok_and(|read| read == sample.naive_local())
+    let literal = |item| if let Item::Literal(text) = item { Some(text) } else { None };
+    let mut words = StrftimeItems::new(format)
+        .filter_map(literal)
+        .flat_map(|text| text.split(|sign: char| !(sign.is_ascii_alphanumeric() || "+-:".contains(sign))));
+    words.find_map(zone_of_utc)
+}
+
+fn zone_of_utc(word: &str) -> Option<&'static str> {
+    ["Z", "UTC", "GMT"].into_iter().find(|zone| *zone == word)
 }
 
 #[cfg(test)]
@@ -264,8 +298,32 @@ mod tests {
         {
             assert!(tells_an_instant(format), "{format}");
         }
+        assert!(tells_an_instant("%Y-%m-%dT%H:%M:%S%#z"));
         for format in ["", "%Y-%m-%d", "%H:%M", "%Q", "%Y-%m-%d %I:%M", "YYYY-MM-DD HH:mm"] {
             assert!(!tells_an_instant(format), "{format}");
+        }
+    }
+    #[test]
+    fn a_zone_that_stands_as_text_would_be_passed_over() {
+        for (format, zone) in [
+            ("%Y-%m-%dT%H:%M:%SZ", "Z"),
+            ("%Y-%m-%dT%H:%M:%S%.3fZ", "Z"),
+            ("%Y-%m-%d %H:%M:%S UTC", "UTC"),
+            ("%a, %d %b %Y %T GMT", "GMT"),
+        ] {
+            assert_eq!(zone_as_text(format), Some(zone), "{format}");
+        }
+        for format in [
+            "%Y-%m-%d %H:%M:%S",
+            "%Y-%m-%dT%H:%M:%S%#z",
+            "%Y-%m-%d %H:%M:%S UTC%z",
+            "%a %b %d %Y %T GMT%:z (中国标准时间)",
+            "%+",
+            "%a %b %d %T %Z %Y",
+            "%Y-%m-%d %H:%M:%S GMT+8",
+            "Zeit: %Y-%m-%d %H:%M:%S",
+        ] {
+            assert_eq!(zone_as_text(format), None, "{format}");
         }
     }
 }

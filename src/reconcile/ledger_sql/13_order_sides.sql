@@ -1,6 +1,8 @@
 -- The order of each coupon: by claim, association or use request, the first that hits. Two live claims are
 -- ambiguous and have none. Where nothing hits, or a refunded order does, the live order that left the
--- look-back stays as it was known; and so does an ambiguity when claims have left.
+-- look-back stays as it was known; and so does an ambiguity when claims have left. The lines of an order leave
+-- one by one: a claim of an order older than the look-back has left once its own line has, whatever other
+-- lines of the order are still there.
 -- The payment leaves the look-back before the order does: what was paid stays so. Of refunds what the look-back
 -- shows, or what was known (shown_…).
 SELECT m.*,
@@ -38,8 +40,9 @@ FROM (SELECT f.*,
              CASE WHEN f.live_claim_count > 1 THEN 'ambiguous'
                   WHEN f.previous_match_pass = 'ambiguous'
                        AND COALESCE(f.paid_claim_count, 0) < f.previous_claim_count THEN 'carried'
-                  WHEN f.has_previous_left
+                  WHEN (f.has_previous_left OR f.has_claim_left)
                        AND (f.hit IS NULL OR (f.previous_order_live AND f.hit_live_count = 0)) THEN 'carried'
+                  WHEN f.has_claim_left AND f.found_out_trade_no = f.previous_out_trade_no THEN 'carried'
                   ELSE f.hit
              END AS found_by
       FROM (SELECT c.*,
@@ -54,8 +57,15 @@ FROM (SELECT f.*,
                    CASE WHEN COALESCE(c.live_claim_count, 0) < 2
                         THEN COALESCE(c.claim_out_trade_no, h.association_out_trade_no, h.use_request_out_trade_no)
                    END AS found_out_trade_no,
-                   c.previous_out_trade_no IS NOT NULL AND COALESCE(h.is_previous_there, 0) = 0 AS has_previous_left
+                   c.previous_out_trade_no IS NOT NULL AND COALESCE(h.is_previous_there, 0) = 0 AS has_previous_left,
+                   COALESCE(c.previous_match_pass = 'claim'
+                            AND c.previous_out_trade_no IS NOT NULL
+                            AND (c.claim_out_trade_no IS NULL
+                                 OR (c.paid_claim_count = 1 AND c.claim_out_trade_no <> c.previous_out_trade_no))
+                            AND CAST(c.previous_order_paid_at + INTERVAL '8' HOUR AS DATE) < q.lookback_start,
+                            FALSE) AS has_claim_left
             FROM coupon_sides c
+            CROSS JOIN params q
             LEFT JOIN order_hits h ON h.stock_id = c.stock_id AND h.coupon_code = c.coupon_code) f) m
 LEFT JOIN order_totals o ON o.out_trade_no = m.found_out_trade_no
 LEFT JOIN plain_lines l ON l.out_trade_no = m.found_out_trade_no

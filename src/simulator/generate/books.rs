@@ -6,9 +6,8 @@ use serde_json::json;
 
 use crate::clock::business_date_of;
 use crate::money::Fen;
+use crate::simulator::state::wire_time;
 use crate::simulator::world::{Coupon, Receipt, World};
-
-use super::catalog::wire_time;
 
 /// An order with its payment, before it is entered.
 #[derive(Debug, Clone)]
@@ -287,54 +286,57 @@ impl Books {
 
     /// Only the line in the merchant's ledger.
     pub(super) fn grant_order(&mut self, grant: &Grant) {
-        self.subsidies.push(SubsidyRow {
-            file_date: business_date_of(grant.created_at),
-            out_subsidy_no: grant.out_subsidy_no.clone(),
-            subsidy_receipt_id: grant.subsidy_receipt_id.clone(),
-            subsidy_return_receipt_id: String::new(),
-            stock_id: grant.stock_id.clone(),
-            coupon_code: grant.coupon_code.clone(),
-            transaction_id: grant.transaction_id.clone(),
-            payer: grant.payer,
-            payee: grant.payee,
-            amount_fen: grant.amount_fen,
-        });
+        self.subsidies.push(ledger_row(grant));
     }
 
     /// A return receipt at WeChat and its line in the merchant's ledger.
     pub(super) fn grant_return(&mut self, grant: &Grant, returned: &GrantReturn) {
-        let body = json!({
-            "subsidy_return_receipt_id": returned.subsidy_return_receipt_id,
-            "stock_id": grant.stock_id,
-            "coupon_code": grant.coupon_code,
-            "transaction_id": grant.transaction_id,
-            "refund_id": returned.refund_id,
-            "payer_merchant": grant.payer,
-            "payee_merchant": grant.payee,
-            "amount": returned.amount_fen.0,
-            "description": "商家券补差回退",
-            "subsidy_receipt_id": grant.subsidy_receipt_id,
-            "out_subsidy_return_no": returned.out_subsidy_return_no,
-            "return_create_time": wire_time(returned.created_at),
-            "return_done_time": wire_time(returned.created_at),
-        });
-        self.world.return_receipts.push(Receipt {
-            create_time: returned.created_at,
-            // The wire's own prefix (reference v3 §2.22).
-            statuses: vec![(returned.created_at, "RETURN_RECEIPT_SUCCESS".to_owned())],
-            body: body.as_object().cloned().unwrap_or_default(),
-        });
+        self.world.return_receipts.push(return_receipt(grant, returned));
         self.subsidies.push(SubsidyRow {
             file_date: business_date_of(returned.created_at),
-            out_subsidy_no: grant.out_subsidy_no.clone(),
-            subsidy_receipt_id: grant.subsidy_receipt_id.clone(),
             subsidy_return_receipt_id: returned.subsidy_return_receipt_id.clone(),
-            stock_id: grant.stock_id.clone(),
-            coupon_code: grant.coupon_code.clone(),
-            transaction_id: grant.transaction_id.clone(),
-            payer: grant.payer,
-            payee: grant.payee,
             amount_fen: returned.amount_fen,
+            ..ledger_row(grant)
         });
+    }
+}
+
+/// The line of a payment in the merchant's ledger.
+fn ledger_row(grant: &Grant) -> SubsidyRow {
+    SubsidyRow {
+        file_date: business_date_of(grant.created_at),
+        out_subsidy_no: grant.out_subsidy_no.clone(),
+        subsidy_receipt_id: grant.subsidy_receipt_id.clone(),
+        subsidy_return_receipt_id: String::new(),
+        stock_id: grant.stock_id.clone(),
+        coupon_code: grant.coupon_code.clone(),
+        transaction_id: grant.transaction_id.clone(),
+        payer: grant.payer,
+        payee: grant.payee,
+        amount_fen: grant.amount_fen,
+    }
+}
+
+fn return_receipt(grant: &Grant, returned: &GrantReturn) -> Receipt {
+    let body = json!({
+        "subsidy_return_receipt_id": returned.subsidy_return_receipt_id,
+        "stock_id": grant.stock_id,
+        "coupon_code": grant.coupon_code,
+        "transaction_id": grant.transaction_id,
+        "refund_id": returned.refund_id,
+        "payer_merchant": grant.payer,
+        "payee_merchant": grant.payee,
+        "amount": returned.amount_fen.0,
+        "description": "商家券补差回退",
+        "subsidy_receipt_id": grant.subsidy_receipt_id,
+        "out_subsidy_return_no": returned.out_subsidy_return_no,
+        "return_create_time": wire_time(returned.created_at),
+        "return_done_time": wire_time(returned.created_at),
+    });
+    Receipt {
+        create_time: returned.created_at,
+        // The wire's own prefix (reference v3 §2.22).
+        statuses: vec![(returned.created_at, "RETURN_RECEIPT_SUCCESS".to_owned())],
+        body: body.as_object().cloned().unwrap_or_default(),
     }
 }

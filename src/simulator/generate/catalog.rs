@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
 use crate::money::Fen;
+use crate::simulator::state::wire_time;
 
 use super::calendar::{Calendar, at, earlier, last_second, later};
 use super::recipe::MerchantKind;
@@ -269,11 +270,6 @@ impl CodeMode {
     }
 }
 
-/// RFC 3339 at +08:00, as busifavor answers.
-pub(super) fn wire_time(instant: chrono::DateTime<chrono::Utc>) -> String {
-    instant.with_timezone(&crate::clock::beijing()).format("%Y-%m-%dT%H:%M:%S%:z").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -316,11 +312,5 @@ mod tests {
                 assert!(code.len() <= 32 && code.bytes().all(allowed), "{code}");
             }
         }
-    }
-
-    #[test]
-    fn times_on_the_wire_carry_the_beijing_offset() {
-        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
-        assert_eq!(wire_time(at(date, 7, 30)), "2026-11-18T07:30:00+08:00");
     }
 }

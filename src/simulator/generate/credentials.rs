@@ -84,8 +84,7 @@ fn public_pem(key: &RsaPrivateKey, what: &'static str) -> Result<String, Generat
     key.to_public_key().to_public_key_pem(LineEnding::LF).map_err(|error| refused(what, &error))
 }
 
-/// A certificate of the platform key, signed with itself, valid 2024–2034.
-/// A platform certificate of that key, under that serial.
+/// A certificate of the platform's key under that serial, signed with itself, valid 2024–2034.
 pub(in crate::simulator) fn certificate(platform_pem: &str, serial: &[u8]) -> Result<String, GenerateError> {
     let refuse = |error: rcgen::Error| refused("platform certificate", &error);
     let key = KeyPair::from_pem(platform_pem).map_err(refuse)?;

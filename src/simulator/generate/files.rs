@@ -12,10 +12,10 @@ use serde_json::ser::Formatter;
 
 use crate::clock::beijing;
 
-use super::Merchant;
 use super::books::{BillRow, ExportRow, SubsidyRow};
 use super::credentials::Credentials;
 use super::job_file::{self, KeyMode};
+use super::merchant::Merchant;
 use super::recipe::GenerateError;
 use super::vouchers::VOUCHERS;
 use super::{bill, notifications, truth};

@@ -1,12 +1,12 @@
 //! The job files of a merchant (design §11): every section, every secret in a file of its own.
 //! One for public-key mode, one for platform certificates.
 
-use super::Merchant;
 use super::cards::MEMBER_CARDS;
 use super::catalog::{
     APPID, ASSOCIATED, CATALOG, FIXED_SUBSIDY, FRANCHISEE, MCHID, Program, ProgramAmount, SHARED_SUBSIDY,
 };
 use super::credentials::Credentials;
+use super::merchant::Merchant;
 use super::vouchers::STOCK_IDS;
 
 /// Where `simulate` listens.

@@ -2,7 +2,7 @@
 //! the last night. All of it agrees in every book; nothing here is a break.
 
 use crate::money::Fen;
-use crate::simulator::world::{Coupon, Event};
+use crate::simulator::world::{Code, Coupon, Event};
 
 use super::books::{BillEntry, Purchase};
 use super::calendar::{at, earlier, later, minutes, next};
@@ -216,7 +216,7 @@ pub(super) fn fill_pool(shop: &mut Shop) {
     let spare = shop.users.len() as u64 / 10 + 5;
     for _ in 0..spare {
         let code = POOL.code_mode.code(shop.next_serial(), shop.calendar.first());
-        let code = crate::simulator::world::Code { code, upload_time, dispatched_time: None, openid: None };
+        let code = Code { code, upload_time, dispatched_time: None, openid: None };
         shop.books.world.codes.entry(POOL.stock_id.to_owned()).or_default().push(code);
     }
 }

@@ -14,6 +14,7 @@ mod credentials;
 mod files;
 mod job_file;
 mod lives;
+mod merchant;
 mod notifications;
 mod plants;
 mod recipe;
@@ -24,29 +25,16 @@ mod vouchers;
 
 use std::path::Path;
 
-use chrono::NaiveDate;
 use rand::seq::SliceRandom;
 
 use crate::clock::business_date_of;
-use crate::simulator::world::World;
 
-use books::{BillRow, Books};
-use calendar::Calendar;
 use shop::{Shop, Stream, chance};
 
 pub(super) use credentials::certificate;
+pub use merchant::Merchant;
 pub use recipe::{GenerateError, MerchantKind, Recipe};
 pub use truth::{Key, Planted};
-
-/// A merchant: what every book says, and which breaks that makes.
-#[derive(Debug)]
-pub struct Merchant {
-    recipe: Recipe,
-    calendar: Calendar,
-    users: Vec<String>,
-    books: Books,
-    breaks: Vec<Planted>,
-}
 
 impl Merchant {
     /// Makes the merchant of a recipe. Time and memory grow with users × nights.
@@ -90,25 +78,6 @@ impl Merchant {
     /// `Write` with the path; `Credential` when no key could be made.
     pub fn write(mut self, folder: &Path) -> Result<(), GenerateError> {
         files::write(&mut self, folder)
-    }
-
-    /// Every planted break that some night lists, sorted by rule and key.
-    pub fn breaks(&self) -> &[Planted] {
-        &self.breaks
-    }
-
-    /// What the simulated WeChat knows; without its account until it is written.
-    pub fn world(&self) -> &World {
-        &self.books.world
-    }
-
-    /// The business dates to run, oldest first.
-    pub fn dates(&self) -> impl Iterator<Item = NaiveDate> + use<> {
-        self.calendar.dates()
-    }
-
-    fn bill_rows(&self, date: NaiveDate) -> impl Iterator<Item = &BillRow> {
-        self.books.bill.iter().filter(move |row| business_date_of(row.time) == date)
     }
 }
 

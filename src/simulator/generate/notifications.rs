@@ -10,10 +10,11 @@ use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
 
 use crate::clock::business_date_of;
+use crate::simulator::state::wire_time;
 use crate::simulator::world::Coupon;
 
 use super::calendar::{Calendar, seconds};
-use super::catalog::{MCHID, wire_time};
+use super::catalog::MCHID;
 use super::credentials::{Credentials, alphanumeric};
 use super::recipe::GenerateError;
 use super::shop::{Stream, chance};

@@ -125,14 +125,7 @@ impl Shop {
             available_start_time: receive_time,
             expire_time: last_second(later(date, VALID_DAYS)),
             send_request_no: Some(self.number("SEND")),
-            association: None,
-            redemption: None,
-            coupon_return: None,
-            second_redemption: None,
-            deactivation: None,
-            delete_time: None,
-            missing_from_list: false,
-            list_lags_association: false,
+            ..Coupon::default()
         }
     }
 

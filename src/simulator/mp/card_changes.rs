@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{done, integer, object, read_body, refuse, text, truth};
+use super::body::{integer, object, read_body, text, truth};
+use super::errcode::{done, refuse};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{Memory, held};
@@ -144,28 +145,34 @@ pub(super) fn set_test_whitelist(exchange: &Exchange<'_>) -> Result<Answer, Answ
 /// A QR code for one card or several; a deleted card has none.
 pub(super) fn create_qrcode(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let body: Fields = read_body(exchange)?;
-    let action = object(&body, "action_info");
-    let (cards, lifetime) = match text(&body, "action_name") {
+    let (cards, longest_seconds) = qr_cards(&body);
+    if cards.is_empty() || cards.len() > MOST_QR_CARDS {
+        return Err(refuse(exchange, 40097, "invalid args: action_info"));
+    }
+    all_deliverable(exchange, &cards)?;
+    let expire_seconds = body.get("expire_seconds").and_then(Value::as_i64).unwrap_or(longest_seconds);
+    let ticket = format!("gQ{}", serial_text("ticket", exchange.serial, 40));
+    Ok(done(&json!({
+        "ticket": ticket, "expire_seconds": expire_seconds,
+        "url": format!("http://weixin.qq.com/q/{ticket}"),
+        "show_qrcode_url": format!("https://mp.weixin.qq.com/cgi-bin/showqrcode?ticket={ticket}"),
+    })))
+}
+
+/// The cards of a code, and how many seconds such a code lives unless it is told otherwise.
+fn qr_cards(body: &Fields) -> (Vec<Value>, i64) {
+    let action = object(body, "action_info");
+    match text(body, "action_name") {
         "QR_CARD" => {
-            (action.and_then(|it| object(it, "card")).into_iter().cloned().map(Value::Object).collect(), 31_536_000)
+            let card = action.and_then(|it| object(it, "card"));
+            (card.into_iter().cloned().map(Value::Object).collect(), 31_536_000)
         }
         "QR_MULTIPLE_CARD" => {
             let list = action.and_then(|it| object(it, "multiple_card")?.get("card_list")?.as_array());
             (list.cloned().unwrap_or_default(), 7_776_000)
         }
         _ => (Vec::new(), 0),
-    };
-    if cards.is_empty() || cards.len() > MOST_QR_CARDS {
-        return Err(refuse(exchange, 40097, "invalid args: action_info"));
     }
-    all_deliverable(exchange, &cards)?;
-    let lifetime = body.get("expire_seconds").and_then(Value::as_i64).unwrap_or(lifetime);
-    let ticket = format!("gQ{}", serial_text("ticket", exchange.serial, 40));
-    Ok(done(&json!({
-        "ticket": ticket, "expire_seconds": lifetime,
-        "url": format!("http://weixin.qq.com/q/{ticket}"),
-        "show_qrcode_url": format!("https://mp.weixin.qq.com/cgi-bin/showqrcode?ticket={ticket}"),
-    })))
 }
 
 /// A page of cards.

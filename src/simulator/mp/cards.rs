@@ -3,9 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{read_body, refuse, unknown_state};
+use super::body::read_body;
+use super::errcode::refuse;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
+use crate::simulator::faults::Kind;
 use crate::simulator::memory::held;
 use crate::simulator::paging::{Asked, OffsetMeaning, cut};
 use crate::simulator::state::card_status_as_of;
@@ -113,4 +115,10 @@ pub(super) fn list_of_user(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let asked = codes.iter().filter(|code| request.card_id.is_empty() || code.card_id == request.card_id);
     let list: Vec<Value> = asked.map(|code| json!({"code": code.code, "card_id": code.card_id})).collect();
     Ok(Answer::json(200, &json!({"errcode": 0, "errmsg": "ok", "card_list": list, "has_share_card": false})))
+}
+
+/// The unheard-of word, when that fault is played.
+fn unknown_state(exchange: &Exchange<'_>) -> Option<String> {
+    let word = exchange.fault.as_ref().and_then(|fault| fault.value_text());
+    exchange.plays(Kind::UnknownState).then(|| word.unwrap_or_else(|| "FROZEN".to_owned()))
 }

@@ -4,7 +4,8 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{read_body, refuse};
+use super::body::read_body;
+use super::errcode::refuse;
 use crate::clock::business_date_of;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;

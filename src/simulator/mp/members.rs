@@ -3,8 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::body::{integer, object, read_body, text};
+use super::card_changes;
 use super::code_changes::known;
-use super::{card_changes, done, integer, object, read_body, refuse, text};
+use super::errcode::{done, refuse};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::held;

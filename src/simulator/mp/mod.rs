@@ -1,21 +1,20 @@
 //! The MP: tokens, datacube, cards. HTTP status is always 200, `errcode` speaks (reference MP §C, §D).
 
+mod body;
 mod card_changes;
 mod cards;
 mod code_changes;
 mod datacube;
+mod errcode;
 mod members;
 mod tokens;
-
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
 
 use super::access_tokens::Standing;
 use super::answer::Answer;
 use super::exchange::{Endpoint, Exchange};
-use super::faults::Kind;
 use super::memory::held;
-use super::signature::serial_text;
+
+pub(super) use errcode::refuse;
 
 /// The endpoints of the MP this server answers.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -70,55 +69,6 @@ pub(super) fn expire_token(exchange: &Exchange<'_>) -> Answer {
         held(&exchange.office.tokens).expire(&token, exchange.clock_now);
     }
     refuse(exchange, 42001, "access_token expired")
-}
-
-/// `errcode` and `errmsg`, with the changing suffix of the real server (reference MP §C.3).
-pub(super) fn refuse(exchange: &Exchange<'_>, errcode: i64, message: &str) -> Answer {
-    let rid = serial_text("rid", exchange.serial, 8).to_ascii_lowercase();
-    Answer::json(200, &json!({"errcode": errcode, "errmsg": format!("{message} rid: {rid}")}))
-}
-
-/// A success with these fields behind `errcode` and `errmsg`.
-fn done(fields: &Value) -> Answer {
-    let mut body = json!({"errcode": 0, "errmsg": "ok"});
-    if let (Some(body), Some(fields)) = (body.as_object_mut(), fields.as_object()) {
-        body.extend(fields.clone());
-    }
-    Answer::json(200, &body)
-}
-
-/// A text of a body; empty when absent.
-fn text<'a>(body: &'a Map<String, Value>, key: &str) -> &'a str {
-    body.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A whole number of a body; 0 when absent.
-fn integer(body: &Map<String, Value>, key: &str) -> i64 {
-    body.get(key).and_then(Value::as_i64).unwrap_or(0)
-}
-
-/// A yes or no of a body; no when absent.
-fn truth(body: &Map<String, Value>, key: &str) -> bool {
-    body.get(key).and_then(Value::as_bool).unwrap_or(false)
-}
-
-/// An object within a body.
-fn object<'a>(body: &'a Map<String, Value>, key: &str) -> Option<&'a Map<String, Value>> {
-    body.get(key).and_then(Value::as_object)
-}
-
-/// The request as a typed body; 44002 and 47001 for none or a broken one.
-fn read_body<T: DeserializeOwned>(exchange: &Exchange<'_>) -> Result<T, Answer> {
-    if exchange.call.body.is_empty() {
-        return Err(refuse(exchange, 44002, "empty post data"));
-    }
-    serde_json::from_slice(&exchange.call.body).map_err(|_| refuse(exchange, 47001, "data format error"))
-}
-
-/// The unheard-of word, when that fault is played.
-fn unknown_state(exchange: &Exchange<'_>) -> Option<String> {
-    let word = exchange.fault.as_ref().and_then(|fault| fault.value_text());
-    exchange.plays(Kind::UnknownState).then(|| word.unwrap_or_else(|| "FROZEN".to_owned()))
 }
 
 #[cfg(test)]

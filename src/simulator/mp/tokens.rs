@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{read_body, refuse};
+use super::body::read_body;
+use super::errcode::refuse;
 use crate::simulator::access_tokens::ForceRefused;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;

@@ -2,14 +2,11 @@
 
 use chrono::{Months, NaiveDate};
 
-use super::{asked, fail, refuse, refuse_bill};
+use super::envelope::{asked, fail, refuse, refuse_bill};
 use crate::clock::business_date_of;
 use crate::simulator::answer::Answer;
 use crate::simulator::bill_files::gzip;
 use crate::simulator::exchange::Exchange;
-
-/// Path of the call.
-pub(super) const PATH: &str = "/pay/downloadbill";
 
 /// Bills are kept so long.
 const KEPT_MONTHS: u32 = 3;

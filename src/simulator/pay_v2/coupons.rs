@@ -1,7 +1,7 @@
 //! query_coupon_stock and querycouponsinfo (reference v2 §B.2, §B.3).
 
+use super::envelope::{asked, business_error, signed};
 use super::xml::Fields;
-use super::{asked, business_error, signed};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::held;

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::envelope::{asked, business_error, signed};
 use super::xml::Fields;
-use super::{asked, business_error, signed};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{Memory, Written, held};

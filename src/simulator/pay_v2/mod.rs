@@ -2,21 +2,23 @@
 
 mod bill;
 mod coupons;
+mod envelope;
 mod issues;
 mod xml;
 
 use super::answer::Answer;
 use super::exchange::{Endpoint, Exchange};
-use super::faults::Kind;
-use super::signature::{PROBE_PREFIX, md5_signature, serial_text};
-use xml::Fields;
+use super::signature::md5_signature;
+use envelope::{BILL_PATH, asked, refuse};
+
+pub(super) use envelope::{business_error, refuse_bill};
 
 /// The endpoints of v2 this server answers.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::v2("/mmpaymkttransfers/query_coupon_stock", coupons::query_stock),
     Endpoint::v2("/mmpaymkttransfers/querycouponsinfo", coupons::query_coupon),
     Endpoint::v2("/mmpaymkttransfers/send_coupon", issues::send),
-    Endpoint::v2(bill::PATH, bill::download),
+    Endpoint::v2(BILL_PATH, bill::download),
 ];
 
 /// Checks document, account and signature (reference v2 §A.3: a failure here has no result_code).
@@ -37,79 +39,6 @@ pub(super) fn admit(exchange: &Exchange<'_>) -> Result<(), Answer> {
     } else {
         Ok(())
     }
-}
-
-/// The fields of the request.
-fn asked(exchange: &Exchange<'_>) -> Result<Fields, Answer> {
-    let text = std::str::from_utf8(&exchange.call.body).ok();
-    text.and_then(xml::parse).ok_or_else(|| refuse(exchange, "XML格式错误"))
-}
-
-/// `return_code` FAIL: nothing else is guaranteed, nothing is signed. The bill call has a number
-/// for it (reference v2 §B.5).
-pub(super) fn refuse(exchange: &Exchange<'_>, message: &str) -> Answer {
-    let number = (exchange.endpoint.template == bill::PATH).then_some("20001");
-    fail(message, number)
-}
-
-/// As the bill call says that there is none.
-pub(super) fn refuse_bill() -> Answer {
-    fail("No Bill Exist", Some("20002"))
-}
-
-fn fail(message: &str, number: Option<&str>) -> Answer {
-    let mut fields = vec![("return_code", "FAIL"), ("return_msg", message)];
-    fields.extend(number.map(|number| ("error_code", number)));
-    document(fields.into_iter())
-}
-
-/// A business error: `return_code` SUCCESS, `result_code` FAIL.
-pub(super) fn business_error(exchange: &Exchange<'_>, code: &str, description: &str) -> Answer {
-    let fields = [("result_code", "FAIL"), ("err_code", code), ("err_code_des", description)];
-    signed(exchange, &fields, true)
-}
-
-/// An answer in its envelope; `sign` covers every non-empty field (reference v2 §A.2).
-fn signed(exchange: &Exchange<'_>, fields: &[(&str, &str)], with_sign: bool) -> Answer {
-    let account = &exchange.office.account;
-    let nonce = serial_text("v2 nonce", exchange.serial, 32);
-    let envelope = [
-        ("return_code", "SUCCESS"),
-        ("return_msg", "OK"),
-        ("appid", account.appid.as_str()),
-        ("mch_id", account.mchid.as_str()),
-        ("nonce_str", nonce.as_str()),
-    ];
-    let word = unknown_state(exchange);
-    let fields = fields.iter().map(|(name, value)| match &word {
-        Some(word) if STATES.contains(name) => (*name, word.as_str()),
-        _ => (*name, *value),
-    });
-    let mut all: Vec<(&str, &str)> = envelope.into_iter().chain(fields).collect();
-    let sign = sign(exchange, &all);
-    if with_sign && !exchange.plays(Kind::MissingSignature) {
-        all.insert(envelope.len(), ("sign", &sign));
-    }
-    document(all.into_iter())
-}
-
-/// Fields that hold a state.
-const STATES: [&str; 2] = ["coupon_state", "coupon_stock_status"];
-
-/// The unheard-of state, when that fault is played; the known ones are powers of two up to 16.
-fn unknown_state(exchange: &Exchange<'_>) -> Option<String> {
-    let word = exchange.fault.as_ref().and_then(|fault| fault.value_text());
-    exchange.plays(Kind::UnknownState).then(|| word.unwrap_or_else(|| "512".to_owned()))
-}
-
-fn sign(exchange: &Exchange<'_>, fields: &[(&str, &str)]) -> String {
-    let key = if exchange.plays(Kind::WrongSignature) { "another key" } else { &exchange.office.account.v2_key };
-    let prefix = if exchange.plays(Kind::ProbeSignature) { PROBE_PREFIX } else { "" };
-    format!("{prefix}{}", md5_signature(fields.iter().copied(), key))
-}
-
-fn document<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Answer {
-    Answer::bytes(200, "text/xml", xml::write(fields).into_bytes())
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use chrono::{Months, NaiveDate};
 use serde_json::json;
 use sha1::{Digest, Sha1};
 
-use super::{refuse, refuse_parameter, required};
+use super::query::required;
+use super::refusal::{refuse, refuse_parameter};
 use crate::clock::business_date_of;
 use crate::simulator::answer::Answer;
 use crate::simulator::bill_files::gzip;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::refusal::{refuse_parameter, unknown};
+use super::refusal::{refuse, refuse_parameter, unknown};
 use super::write::Body;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
@@ -13,7 +13,7 @@ use crate::simulator::state::wire_time;
 pub(super) fn get(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let mchid = &exchange.office.account.mchid;
     if exchange.call.query("mchid").is_some_and(|asked| asked != *mchid) {
-        return Err(super::refuse(403, "NO_AUTH", "商户无权限"));
+        return Err(refuse(403, "NO_AUTH", "商户无权限"));
     }
     let notify_url = held(&exchange.office.memory).world.notify_url.clone();
     let notify_url = notify_url.ok_or_else(|| unknown("回调地址"))?;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use x509_parser::pem::parse_x509_pem;
 
-use super::{refuse, refuse_parameter};
+use super::refusal::{refuse, refuse_parameter};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::faults::Kind;

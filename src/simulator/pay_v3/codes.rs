@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
+use super::query::number;
 use super::refusal::{refuse_parameter, unknown};
-use super::{coupons, number, stocks};
+use super::{coupons, stocks};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{Memory, held};

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::query::{number, required};
 use super::refusal::{refuse, refuse_parameter, unknown};
-use super::{number, required};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{Memory, held, text_of};

@@ -36,7 +36,17 @@ pub(super) fn send(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
             return Err(refuse_parameter("coupon_code", &coupon_code, "body"));
         }
         let answer = json!({"stock_id": stock_id, "out_request_no": out_request_no, "coupon_code": coupon_code});
-        memory.add_coupon(new_coupon(exchange, &stock, openid, stock_id, coupon_code, out_request_no));
+        let now = exchange.world_now;
+        memory.add_coupon(Coupon {
+            openid,
+            stock_id,
+            coupon_code,
+            receive_time: now,
+            available_start_time: now,
+            expire_time: now + life(&stock),
+            send_request_no: Some(out_request_no),
+            ..Coupon::default()
+        });
         Ok(json!({"send_coupon_result": answer}))
     })
 }
@@ -51,34 +61,11 @@ fn take_code(memory: &mut Memory, exchange: &Exchange<'_>, stock_id: &str, openi
     Ok(free.code.clone())
 }
 
-fn new_coupon(
-    exchange: &Exchange<'_>,
-    stock: &Map<String, Value>,
-    openid: String,
-    stock_id: String,
-    coupon_code: String,
-    send_request_no: String,
-) -> Coupon {
-    let days = stock.get("coupon_use_rule");
-    let days = days.and_then(|rule| rule.pointer("/coupon_available_time/available_day_after_receive"));
-    let days = days.and_then(Value::as_i64).unwrap_or(LIFE_DAYS);
-    Coupon {
-        openid,
-        stock_id,
-        coupon_code,
-        receive_time: exchange.world_now,
-        available_start_time: exchange.world_now,
-        expire_time: exchange.world_now + TimeDelta::days(days),
-        send_request_no: Some(send_request_no),
-        association: None,
-        redemption: None,
-        coupon_return: None,
-        second_redemption: None,
-        deactivation: None,
-        delete_time: None,
-        missing_from_list: false,
-        list_lags_association: false,
-    }
+/// How long a coupon of this stock lives.
+fn life(stock: &Map<String, Value>) -> TimeDelta {
+    let rule = stock.get("coupon_use_rule");
+    let days = rule.and_then(|rule| rule.pointer("/coupon_available_time/available_day_after_receive"));
+    TimeDelta::days(days.and_then(Value::as_i64).unwrap_or(LIFE_DAYS))
 }
 
 #[cfg(test)]

@@ -1,30 +1,31 @@
 //! APIv3: who may ask, what is answered, how answers are signed (reference v3 §1, §2, §4).
 
-mod refusal;
+mod associations;
 mod bills;
-mod certificates;
 mod callbacks;
+mod certificates;
 mod codes;
 mod coupons;
+mod issues;
+mod pool_changes;
+mod query;
+mod redemptions;
+mod refusal;
+mod stock_changes;
 mod stocks;
 mod subsidies;
-mod write;
-mod redemptions;
-mod associations;
 mod subsidy_orders;
-mod pool_changes;
-mod issues;
-mod stock_changes;
+mod write;
 
 use serde_json::Value;
-
-pub(super) use refusal::{refuse, refuse_parameter};
 
 use super::answer::Answer;
 use super::exchange::{Endpoint, Exchange};
 use super::faults::Kind;
 use super::memory::held;
 use super::signature::{Authorization, Flaw, PROBE_PREFIX, serial_text};
+
+pub(super) use refusal::refuse;
 
 /// The endpoints of v3 this server answers.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -158,19 +159,6 @@ fn replace_states(value: &mut Value, word: &str) {
         }
         _ => (),
     }
-}
-
-/// A whole number of the query within bounds; `default` when it is not given.
-fn number(exchange: &Exchange<'_>, name: &str, default: usize, least: usize) -> Result<usize, Answer> {
-    let Some(text) = exchange.call.query(name) else { return Ok(default) };
-    let parsed = text.parse().ok().filter(|number| *number >= least);
-    parsed.ok_or_else(|| refuse_parameter(name, &text, "query"))
-}
-
-/// A parameter of the query that must be there.
-fn required(exchange: &Exchange<'_>, name: &str) -> Result<String, Answer> {
-    let given = exchange.call.query(name).filter(|value| !value.is_empty());
-    given.ok_or_else(|| refuse_parameter(name, "", "query"))
 }
 
 #[cfg(test)]

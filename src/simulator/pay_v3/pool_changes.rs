@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::query::required;
 use super::refusal::{refuse, refuse_parameter, unknown};
+use super::stocks;
 use super::write::{Body, once};
-use super::{required, stocks};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::held;
@@ -25,28 +27,14 @@ pub(super) fn upload(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
         let pool = memory.world.codes.entry(stock_id.clone()).or_default();
         let known: BTreeSet<String> = pool.iter().map(|code| code.code.clone()).collect();
         let mut sorted = Sorted::default();
-        for code in codes {
-            sorted.add(code, &known);
-        }
-        let new = |code: &String| Code {
-            code: code.clone(),
-            upload_time: exchange.world_now,
-            dispatched_time: None,
-            openid: None,
-        };
-        pool.extend(sorted.success.iter().map(new));
-        Ok(json!({
-            "stock_id": stock_id,
-            "total_count": sorted.total,
-            "success_count": sorted.success.len(),
-            "success_codes": sorted.success,
-            "success_time": wire_time(exchange.world_now),
-            "fail_count": sorted.total - sorted.success.len(),
-            "fail_codes": sorted.fail,
-            "exist_codes": sorted.exist,
-            "duplicate_codes": sorted.duplicate,
-        }))
+        codes.into_iter().for_each(|code| sorted.add(code, &known));
+        pool.extend(sorted.success.iter().map(|code| new_code(code, exchange.world_now)));
+        Ok(sorted.answer(&stock_id, exchange.world_now))
     })
+}
+
+fn new_code(code: &str, upload_time: DateTime<Utc>) -> Code {
+    Code { code: code.to_owned(), upload_time, dispatched_time: None, openid: None }
 }
 
 fn read_codes(body: &Body) -> Result<Vec<String>, Answer> {
@@ -55,6 +43,7 @@ fn read_codes(body: &Body) -> Result<Vec<String>, Answer> {
     texts.ok_or_else(|| refuse_parameter("coupon_code_list", "", "body"))
 }
 
+/// The codes of an upload by what becomes of them.
 #[derive(Default)]
 struct Sorted {
     total: usize,
@@ -79,6 +68,20 @@ impl Sorted {
         } else {
             self.success.push(code);
         }
+    }
+
+    fn answer(&self, stock_id: &str, now: DateTime<Utc>) -> Value {
+        json!({
+            "stock_id": stock_id,
+            "total_count": self.total,
+            "success_count": self.success.len(),
+            "success_codes": self.success,
+            "success_time": wire_time(now),
+            "fail_count": self.total - self.success.len(),
+            "fail_codes": self.fail,
+            "exist_codes": self.exist,
+            "duplicate_codes": self.duplicate,
+        })
     }
 }
 

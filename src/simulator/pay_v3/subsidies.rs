@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use super::query::required;
 use super::refusal::unknown;
-use super::{required, stocks};
+use super::stocks;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{held, text_of};

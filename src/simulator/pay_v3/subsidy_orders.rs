@@ -21,7 +21,7 @@ struct Order {
     stock_id: String,
     coupon_code: String,
     transaction_id: String,
-    amount: i64,
+    amount_fen: i64,
     fields: Map<String, Value>,
 }
 
@@ -54,21 +54,21 @@ pub(super) fn give_back(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
         let order = read_order(exchange, memory, body)?;
         let refund_id = body.text("refund_id", 32)?;
         let number = body.text("out_subsidy_return_no", 128)?;
-        let (position, left) = returnable(exchange, memory, &order)?;
-        if order.amount > left {
+        let (position, left_fen) = returnable(exchange, memory, &order)?;
+        if order.amount_fen > left_fen {
             return Err(refuse(400, "INVALID_REQUEST", "回退金额超过可回退金额"));
         }
+        let (now, done) = (exchange.world_now, done_at(exchange));
+        let payment = &mut memory.world.pay_receipts[position];
         let mut fields = Map::new();
         fields.insert("subsidy_return_receipt_id".into(), receipt_id(exchange, 2120).into());
         fields.extend(order.fields);
-        let (now, done) = (exchange.world_now, done_at(exchange));
-        let payment = &mut memory.world.pay_receipts[position];
         fields.insert("refund_id".into(), refund_id.into());
         fields.insert("return_done_time".into(), wire_time(done).into());
         fields.insert("subsidy_receipt_id".into(), text_of(&payment.body, "subsidy_receipt_id").into());
         fields.insert("out_subsidy_return_no".into(), number.into());
         fields.insert("return_create_time".into(), wire_time(now).into());
-        let end = if order.amount == left { "FULL_RETURN" } else { "PARTIAL_RETURN" };
+        let end = if order.amount_fen == left_fen { "FULL_RETURN" } else { "PARTIAL_RETURN" };
         payment.statuses.extend([(now, "RETURNING".to_owned()), (done, end.to_owned())]);
         let receipt = Receipt { create_time: now, statuses: statuses(now, "SUCCESS", done), body: fields };
         let answer = shown(&receipt, now);
@@ -85,7 +85,7 @@ fn read_order(exchange: &Exchange<'_>, memory: &Memory, body: &Body) -> Result<O
         return Err(refuse_parameter("transaction_id", &transaction_id, "body"));
     }
     let (payer, payee) = (body.text("payer_merchant", 32)?, body.text("payee_merchant", 32)?);
-    let amount = body.number("amount", 1, LARGEST_AMOUNT_FEN)?;
+    let amount_fen = body.number("amount", 1, LARGEST_AMOUNT_FEN)?;
     let description = body.text("description", 1024)?;
     let belong = text_of(&stocks::known(memory, exchange, &stock_id)?, "belong_merchant");
     if payer != exchange.office.account.mchid && payer != belong {
@@ -93,10 +93,10 @@ fn read_order(exchange: &Exchange<'_>, memory: &Memory, body: &Body) -> Result<O
     }
     let fields = json!({
         "stock_id": stock_id, "coupon_code": coupon_code, "transaction_id": transaction_id,
-        "payer_merchant": payer, "payee_merchant": payee, "amount": amount, "description": description,
+        "payer_merchant": payer, "payee_merchant": payee, "amount": amount_fen, "description": description,
     });
     let fields = fields.as_object().cloned().unwrap_or_default();
-    Ok(Order { stock_id, coupon_code, transaction_id, amount, fields })
+    Ok(Order { stock_id, coupon_code, transaction_id, amount_fen, fields })
 }
 
 fn check_coupon(exchange: &Exchange<'_>, memory: &Memory, body: &Body, order: &Order) -> Result<(), Answer> {
@@ -108,7 +108,7 @@ fn check_coupon(exchange: &Exchange<'_>, memory: &Memory, body: &Body, order: &O
         return Err(refuse(400, "INVALID_REQUEST", "换购券不支持补差"));
     }
     let discount = stock.get("coupon_use_rule").and_then(|rule| rule.pointer("/fixed_normal_coupon/discount_amount"));
-    if discount.and_then(Value::as_i64).is_some_and(|discount| order.amount > discount) {
+    if discount.and_then(Value::as_i64).is_some_and(|discount| order.amount_fen > discount) {
         return Err(refuse(400, "INVALID_REQUEST", "补差金额超过券面额"));
     }
     match state_of(memory, exchange, find_coupon(memory, exchange, body)?) {
@@ -132,7 +132,7 @@ fn repeated(exchange: &Exchange<'_>, receipt: &Receipt, order: &Order) -> Result
     if is_same { Ok(shown(receipt, exchange.world_now)) } else { Err(refusal()) }
 }
 
-/// The payment of this order's transaction, and how much of it may still be returned.
+/// The payment of this order's transaction, and how many fen of it may still be returned.
 fn returnable(exchange: &Exchange<'_>, memory: &Memory, order: &Order) -> Result<(usize, i64), Answer> {
     let amount_of = |receipt: &Receipt| receipt.body.get("amount").and_then(Value::as_i64).unwrap_or(0);
     let is_paid = |position: &usize| {

@@ -11,7 +11,7 @@ use crate::simulator::memory::{Memory, Written, held, text_of};
 use crate::simulator::state::CouponState;
 
 /// The longest request number (reference v3 §1.10).
-pub(super) const LONGEST_NUMBER: usize = 128;
+const LONGEST_NUMBER: usize = 128;
 
 /// The body of a write.
 #[derive(Debug)]

@@ -206,36 +206,36 @@ impl Card {
 /// A page of the account's cards; `count` at most 50, any status.
 pub fn cards(offset: u64, count: u64) -> Request<CardIds> {
     let body = json!({"offset": offset, "count": count});
-    Request::json(&endpoint::CARDS, endpoint::CARDS.path.to_owned(), &body)
+    Request::post(&endpoint::CARDS, &body)
 }
 
 /// One card. NotFound (40073) for an unknown id.
 pub fn card(card_id: &str) -> Request<CardAnswer> {
-    Request::json(&endpoint::CARD, endpoint::CARD.path.to_owned(), &json!({"card_id": card_id}))
+    Request::post(&endpoint::CARD, &json!({"card_id": card_id}))
 }
 
 /// Makes a card; `details` is what stands under the type's name.
 pub fn create_card(card_type: &str, details: &Value) -> Request<CardCreated> {
     let body = json!({"card": {"card_type": card_type, card_type.to_ascii_lowercase(): details}});
-    Request::json(&endpoint::CARD_CREATE, endpoint::CARD_CREATE.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_CREATE, &body)
 }
 
 /// Changes a card; `details` is what changes under the type's name.
 pub fn update_card(card_id: &str, card_type: &str, details: &Value) -> Request<CardUpdated> {
     let body = json!({"card_id": card_id, card_type.to_ascii_lowercase(): details});
-    Request::json(&endpoint::CARD_UPDATE, endpoint::CARD_UPDATE.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_UPDATE, &body)
 }
 
 /// Deletes a card; cards in wallets stay valid.
 pub fn delete_card(card_id: &str) -> Request<Done> {
-    Request::json(&endpoint::CARD_DELETE, endpoint::CARD_DELETE.path.to_owned(), &json!({"card_id": card_id}))
+    Request::post(&endpoint::CARD_DELETE, &json!({"card_id": card_id}))
 }
 
 /// Adds to the stock of a card (positive) or takes from it (negative).
 pub fn modify_stock(card_id: &str, change: i64) -> Request<Done> {
     let field = if change < 0 { "reduce_stock_value" } else { "increase_stock_value" };
     let body = json!({"card_id": card_id, field: change.unsigned_abs()});
-    Request::json(&endpoint::CARD_MODIFY_STOCK, endpoint::CARD_MODIFY_STOCK.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_MODIFY_STOCK, &body)
 }
 
 #[cfg(test)]

@@ -94,22 +94,18 @@ pub struct UserCardList {
 /// redeemed hides behind error 40127.
 pub fn user_card(code: &str, card_id: Option<&str>) -> Request<UserCard> {
     let body = CodeCall { code, card_id, check_consume: Some(false), reason: None, new_code: None };
-    Request::json(&endpoint::CARD_CODE, endpoint::CARD_CODE.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_CODE, &body)
 }
 
 /// Redeems a code; cannot be undone. `card_id` is needed for the merchant's own codes.
 pub fn consume_code(code: &str, card_id: Option<&str>) -> Request<ConsumedCard> {
-    Request::json(
-        &endpoint::CARD_CODE_CONSUME,
-        endpoint::CARD_CODE_CONSUME.path.to_owned(),
-        &CodeCall::of(code, card_id),
-    )
+    Request::post(&endpoint::CARD_CODE_CONSUME, &CodeCall::of(code, card_id))
 }
 
 /// Decrypts a code a card page was opened with.
 pub fn decrypt_code(encrypt_code: &str) -> Request<DecryptedCode> {
     let body = json!({"encrypt_code": encrypt_code});
-    Request::json(&endpoint::CARD_CODE_DECRYPT, endpoint::CARD_CODE_DECRYPT.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_CODE_DECRYPT, &body)
 }
 
 /// The cards in a user's wallet.
@@ -120,19 +116,19 @@ pub fn user_cards(openid: &str, card_id: Option<&str>) -> Request<UserCardList> 
         #[serde(skip_serializing_if = "Option::is_none")]
         card_id: Option<&'a str>,
     }
-    Request::json(&endpoint::CARD_USER_LIST, endpoint::CARD_USER_LIST.path.to_owned(), &Call { openid, card_id })
+    Request::post(&endpoint::CARD_USER_LIST, &Call { openid, card_id })
 }
 
 /// Voids a code; cannot be undone.
 pub fn make_code_unavailable(code: &str, card_id: Option<&str>, reason: Option<&str>) -> Request<Done> {
     let body = CodeCall { reason, ..CodeCall::of(code, card_id) };
-    Request::json(&endpoint::CARD_CODE_UNAVAILABLE, endpoint::CARD_CODE_UNAVAILABLE.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_CODE_UNAVAILABLE, &body)
 }
 
 /// Gives a code of the merchant's own a new text.
 pub fn update_code(code: &str, new_code: &str, card_id: Option<&str>) -> Request<Done> {
     let body = CodeCall { new_code: Some(new_code), ..CodeCall::of(code, card_id) };
-    Request::json(&endpoint::CARD_CODE_UPDATE, endpoint::CARD_CODE_UPDATE.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_CODE_UPDATE, &body)
 }
 
 #[derive(Serialize)]

@@ -3,10 +3,9 @@
 //! asked: who keeps rows keeps `cond_source` beside them.
 
 use chrono::NaiveDate;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::wechat::endpoint::{self, Endpoint};
+use crate::wechat::endpoint;
 use crate::wechat::lenient::{self, Extra};
 use crate::wechat::request::Request;
 
@@ -283,44 +282,40 @@ struct Window<'a> {
     card_id: Option<&'a str>,
 }
 
+impl Window<'_> {
+    /// Both ends counted.
+    fn of(from: NaiveDate, to: NaiveDate) -> Window<'static> {
+        Window { begin_date: from.to_string(), end_date: to.to_string(), cond_source: None, card_id: None }
+    }
+}
+
 /// Account totals per day; at most 62 days, until yesterday.
 pub fn card_account_days(from: NaiveDate, to: NaiveDate, source: CondSource) -> Request<Rows<CardAccountDay>> {
-    call(&endpoint::CARD_ACCOUNT_DAYS, from, to, Some(source), None)
+    let window = Window { cond_source: Some(source.code()), ..Window::of(from, to) };
+    Request::post(&endpoint::CARD_ACCOUNT_DAYS, &window)
 }
 
 /// Free cards per day; all cards without `card_id`. At most 62 days.
 pub fn card_days(from: NaiveDate, to: NaiveDate, source: CondSource, card_id: Option<&str>) -> Request<Rows<CardDay>> {
-    call(&endpoint::CARD_DAYS, from, to, Some(source), card_id)
+    let window = Window { cond_source: Some(source.code()), card_id, ..Window::of(from, to) };
+    Request::post(&endpoint::CARD_DAYS, &window)
 }
 
 /// Member-card totals per day; at most 62 days.
 pub fn member_card_days(from: NaiveDate, to: NaiveDate, source: CondSource) -> Request<Rows<MemberCardDay>> {
-    call(&endpoint::MEMBER_CARD_DAYS, from, to, Some(source), None)
+    let window = Window { cond_source: Some(source.code()), ..Window::of(from, to) };
+    Request::post(&endpoint::MEMBER_CARD_DAYS, &window)
 }
 
 /// One member card per day; at most 30 days.
 pub fn member_card_detail_days(from: NaiveDate, to: NaiveDate, card_id: &str) -> Request<Rows<MemberCardDetailDay>> {
-    call(&endpoint::MEMBER_CARD_DETAIL_DAYS, from, to, None, Some(card_id))
-}
-
-fn call<T: DeserializeOwned>(
-    endpoint: &'static Endpoint,
-    from: NaiveDate,
-    to: NaiveDate,
-    source: Option<CondSource>,
-    card_id: Option<&str>,
-) -> Request<Rows<T>> {
-    let window = Window {
-        begin_date: from.to_string(),
-        end_date: to.to_string(),
-        cond_source: source.map(CondSource::code),
-        card_id,
-    };
-    Request::json(endpoint, endpoint.path.to_owned(), &window)
+    let window = Window { card_id: Some(card_id), ..Window::of(from, to) };
+    Request::post(&endpoint::MEMBER_CARD_DETAIL_DAYS, &window)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::de::DeserializeOwned;
     use serde_json::Value;
 
     use super::*;

@@ -129,13 +129,13 @@ pub fn create_qrcode(cards: &[CardLink], expire_seconds: Option<u32>) -> Request
     if let Some(seconds) = expire_seconds {
         body["expire_seconds"] = seconds.into();
     }
-    Request::json(&endpoint::CARD_QRCODE, endpoint::CARD_QRCODE.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_QRCODE, &body)
 }
 
 /// Lets users pay with the card in hand; needs a store on the card.
 pub fn set_pay_cell(card_id: &str, is_open: bool) -> Request<Done> {
     let body = json!({"card_id": card_id, "is_open": is_open});
-    Request::json(&endpoint::CARD_PAY_CELL, endpoint::CARD_PAY_CELL.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_PAY_CELL, &body)
 }
 
 /// Lets users redeem by themselves. `need_verify_cod` is the wire's spelling.
@@ -149,30 +149,30 @@ pub fn set_self_consume_cell(
         "card_id": card_id, "is_open": is_open,
         "need_verify_cod": need_verify_code, "need_remark_amount": need_remark_amount,
     });
-    Request::json(&endpoint::CARD_SELF_CONSUME_CELL, endpoint::CARD_SELF_CONSUME_CELL.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_SELF_CONSUME_CELL, &body)
 }
 
 /// Replaces the test users; at most ten of both kinds together.
 pub fn set_test_whitelist(openids: &[&str], usernames: &[&str]) -> Request<Whitelist> {
     let body = json!({"openid": openids, "username": usernames});
-    Request::json(&endpoint::CARD_TEST_WHITELIST, endpoint::CARD_TEST_WHITELIST.path.to_owned(), &body)
+    Request::post(&endpoint::CARD_TEST_WHITELIST, &body)
 }
 
 /// A page with cards.
 pub fn create_landing_page(page: &NewLandingPage) -> Request<LandingPage> {
-    Request::json(&endpoint::CARD_LANDING_PAGE, endpoint::CARD_LANDING_PAGE.path.to_owned(), page)
+    Request::post(&endpoint::CARD_LANDING_PAGE, page)
 }
 
 /// Gives a card for paying; `rule_info` as reference MP §D.22 has it.
 pub fn add_pay_gift_card(rule_info: &Value) -> Request<PayGiftRule> {
     let body = json!({"rule_info": rule_info});
-    Request::json(&endpoint::PAY_GIFT_CARD_ADD, endpoint::PAY_GIFT_CARD_ADD.path.to_owned(), &body)
+    Request::post(&endpoint::PAY_GIFT_CARD_ADD, &body)
 }
 
 /// Ends such a rule.
 pub fn delete_pay_gift_card(rule_id: i64) -> Request<Done> {
     let body = json!({"rule_id": rule_id});
-    Request::json(&endpoint::PAY_GIFT_CARD_DELETE, endpoint::PAY_GIFT_CARD_DELETE.path.to_owned(), &body)
+    Request::post(&endpoint::PAY_GIFT_CARD_DELETE, &body)
 }
 
 #[cfg(test)]

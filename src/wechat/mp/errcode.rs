@@ -1,6 +1,8 @@
 //! What an `errcode` means (reference MP §C.3, §C.4). The text beside it changes from call to call
 //! and is only for people.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -8,9 +10,12 @@ use crate::http::may_pass;
 use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::lenient;
 
+/// "Too many calls in this minute" (reference MP §C.3).
+pub(super) const THROTTLED_FOR: Duration = Duration::from_secs(60);
+
 /// The class of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
+pub(super) enum Meaning {
     /// No errcode, or zero.
     Good,
     /// The token is not the platform's (any more): fetch another, once.
@@ -38,11 +43,8 @@ struct Envelope {
 
 /// What a journalled answer means; the same input, the same judgement.
 pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
-    match meaning_of(status, body) {
-        (_, Some(Problem::Refused { kind, .. })) => Some(kind),
-        (_, Some(_)) => Some(FailureKind::Unavailable),
-        (_, None) => None,
-    }
+    let (_, problem) = meaning_of(status, body);
+    problem.map(|problem| problem.kind())
 }
 
 /// The class of an answer, and the problem unless it is good.
@@ -66,7 +68,7 @@ pub(super) fn meaning_of(status: u16, body: &[u8]) -> (Meaning, Option<Problem>)
 }
 
 /// The class of an errcode.
-pub fn class_of(errcode: i64) -> Meaning {
+fn class_of(errcode: i64) -> Meaning {
     use FailureKind::{Credentials, NotFound, NotReady, QuotaUsedUp, Refused};
     match errcode {
         0 => Meaning::Good,

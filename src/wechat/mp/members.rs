@@ -154,24 +154,24 @@ pub struct MemberChanged {
 
 /// Activates a member card.
 pub fn activate(activation: &Activation) -> Request<Done> {
-    Request::json(&endpoint::MEMBER_CARD_ACTIVATE, endpoint::MEMBER_CARD_ACTIVATE.path.to_owned(), activation)
+    Request::post(&endpoint::MEMBER_CARD_ACTIVATE, activation)
 }
 
 /// Sets what users fill in to activate by themselves; `form` as reference MP §D.18 has it, with its
 /// `card_id`.
 pub fn set_activation_form(form: &Value) -> Request<Done> {
-    Request::json(&endpoint::MEMBER_CARD_FORM, endpoint::MEMBER_CARD_FORM.path.to_owned(), form)
+    Request::post(&endpoint::MEMBER_CARD_FORM, form)
 }
 
 /// One member.
 pub fn member(card_id: &str, code: &str) -> Request<Member> {
     let body = json!({"card_id": card_id, "code": code});
-    Request::json(&endpoint::MEMBER_CARD_USER, endpoint::MEMBER_CARD_USER.path.to_owned(), &body)
+    Request::post(&endpoint::MEMBER_CARD_USER, &body)
 }
 
 /// Changes a member's points, balance or own fields.
 pub fn update_member(change: &MemberChange) -> Request<MemberChanged> {
-    Request::json(&endpoint::MEMBER_CARD_UPDATE_USER, endpoint::MEMBER_CARD_UPDATE_USER.path.to_owned(), change)
+    Request::post(&endpoint::MEMBER_CARD_UPDATE_USER, change)
 }
 
 #[cfg(test)]

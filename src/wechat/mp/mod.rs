@@ -11,11 +11,10 @@ pub mod token;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use reqwest::Method;
 
-use errcode::{Meaning, meaning_of};
+use errcode::{Meaning, THROTTLED_FOR, meaning_of};
 use token::Tokens;
 
 pub use cards::{card, cards};
@@ -27,14 +26,11 @@ use crate::job::MpSettings;
 use crate::secret::Secret;
 use crate::wechat::answer::{Answer, Evidence};
 use crate::wechat::endpoint::Verb;
-use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal, SetupError};
+use crate::wechat::error::{ApiError, Refusal, SetupError};
 use crate::wechat::request::Request;
 
 /// "System busy" can last for days on some calls (reference MP §F.3 no. 9): that many attempts.
 const BUSY_ATTEMPTS: u32 = 5;
-
-/// "Too many calls in this minute" (reference MP §C.3).
-const THROTTLED_FOR: Duration = Duration::from_secs(60);
 
 /// A token that is refused is replaced once per call (reference MP §C.3). Of those that run out a
 /// busy call may meet several: whoever shares the account replaces them under its hands.
@@ -63,7 +59,7 @@ impl Mp {
     pub async fn send<T>(&self, request: &Request<T>) -> Result<Answer, ApiError> {
         let call = Call::new(self, request);
         match self.http.call(request.endpoint.method.as_str(), request.endpoint.path, &call).await {
-            Ok(settled) => Ok(Answer { attempts: settled.trace.attempts, ..settled.accepted }),
+            Ok(settled) => Ok(settled.into()),
             Err(error) => {
                 let error = ApiError::from(error);
                 let hint = errcode::hint(error.problem()).map(|hint| self.tokens.spell(hint));
@@ -157,10 +153,11 @@ impl Exchange for Call<'_> {
 
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
         let (meaning, problem) = meaning_of(received.status, &received.body);
-        let answer = answer_of(received, self.client.http.world().clock.now());
+        let evidence = Evidence::unsigned(&received);
+        let answer = Answer::of(received, evidence, self.client.http.world().clock.now());
         let Some(problem) = problem else { return Verdict::Accept(answer) };
         let problem = match self.used_token() {
-            Some(token) => without(problem, &token),
+            Some(token) => token::without(problem, &token),
             None => problem,
         };
         // An answer about a token may repeat it and is not kept.
@@ -180,41 +177,15 @@ impl Exchange for Call<'_> {
     }
 }
 
-fn answer_of(received: Received, fetched_at: chrono::DateTime<chrono::Utc>) -> Answer {
-    let request_id = received.header("request-id").map(str::to_owned);
-    let evidence = Evidence { request_id, ..Evidence::default() };
-    Answer { status: received.status, body: received.body, evidence, fetched_at, attempts: 0 }
-}
-
-/// Some error texts repeat what was sent.
-fn without(problem: Problem, secret: &Secret) -> Problem {
-    match problem {
-        Problem::Refused { kind, code, message } if !secret.expose().is_empty() => {
-            let message = message.replace(secret.expose(), "…").replace(&token::encode(secret), "…");
-            Problem::Refused { kind, code, message }
-        }
-        problem => problem,
-    }
-}
-
-/// A token problem as the problem of the call that needed the token.
-fn token_problem(error: &ApiError) -> Refusal {
-    let (kind, cause) = (error.kind(), error.problem());
-    let code = match cause {
-        Problem::Refused { code, .. } => code.clone(),
-        _ => "stable_token".to_owned(),
-    };
-    let kind = if kind == FailureKind::Refused { FailureKind::Credentials } else { kind };
-    Refusal::bare(Problem::Refused { kind, code, message: format!("no access token: {error}; {cause}") })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::http::scripted::{FakeWorld, Reply, Script, Seen};
     use crate::job::ApiLimits;
+    use crate::wechat::error::FailureKind;
 
     const FRESH: &str = r#"{"access_token":"TOKEN","expires_in":7200}"#;
     const EMPTY: &str = r#"{"list":[]}"#;

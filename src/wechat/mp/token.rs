@@ -9,11 +9,10 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Mutex;
 
-use super::errcode::{Meaning, hint, meaning_of};
-use super::{THROTTLED_FOR, answer_of, token_problem, without};
+use super::errcode::{Meaning, THROTTLED_FOR, hint, meaning_of};
 use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
 use crate::secret::Secret;
-use crate::wechat::answer::Answer;
+use crate::wechat::answer::{Answer, Evidence};
 use crate::wechat::endpoint;
 use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal};
 use crate::wechat::lenient;
@@ -177,7 +176,8 @@ impl Exchange for TokenCall<'_> {
 
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
         let (meaning, problem) = meaning_of(received.status, &received.body);
-        let answer = answer_of(received, self.tokens.http.world().clock.now());
+        let evidence = Evidence::unsigned(&received);
+        let answer = Answer::of(received, evidence, self.tokens.http.world().clock.now());
         // An answer may hold a token and is not kept; a text may repeat what was sent.
         let refusal = |problem| Refusal::bare(without(problem, &self.tokens.secret));
         match (meaning, problem) {
@@ -189,6 +189,28 @@ impl Exchange for TokenCall<'_> {
             (Meaning::Busy | Meaning::Gateway, Some(problem)) => Verdict::retry(refusal(problem)),
             (_, Some(problem)) => Verdict::Refuse(refusal(problem)),
         }
+    }
+}
+
+/// A token problem as the problem of the call that needed the token.
+fn token_problem(error: &ApiError) -> Refusal {
+    let (kind, cause) = (error.kind(), error.problem());
+    let code = match cause {
+        Problem::Refused { code, .. } => code.clone(),
+        _ => "stable_token".to_owned(),
+    };
+    let kind = if kind == FailureKind::Refused { FailureKind::Credentials } else { kind };
+    Refusal::bare(Problem::Refused { kind, code, message: format!("no access token: {error}; {cause}") })
+}
+
+/// Some error texts repeat what was sent.
+pub(super) fn without(problem: Problem, secret: &Secret) -> Problem {
+    match problem {
+        Problem::Refused { kind, code, message } if !secret.expose().is_empty() => {
+            let message = message.replace(secret.expose(), "…").replace(&encode(secret), "…");
+            Problem::Refused { kind, code, message }
+        }
+        problem => problem,
     }
 }
 

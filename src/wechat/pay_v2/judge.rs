@@ -19,14 +19,13 @@ pub(super) enum Judgement {
     Final(Problem),
 }
 
-/// Judges an answer; `file` says that the endpoint answers with a file when all is well.
-pub(super) fn judge(status: u16, body: &[u8], file: bool) -> Judgement {
+/// Judges an answer; `may_be_file` says that the endpoint answers with a file when all is well.
+pub(super) fn judge(status: u16, body: &[u8], may_be_file: bool) -> Judgement {
     if status != 200 {
-        let later = may_pass(status);
-        let kind = if later { FailureKind::Unavailable } else { FailureKind::Refused };
-        return said(kind, later, format!("HTTP {status}"), String::new());
+        let kind = if may_pass(status) { FailureKind::Unavailable } else { FailureKind::Refused };
+        return refused(kind, format!("HTTP {status}"), String::new());
     }
-    if file && !looks_like_xml(body) {
+    if may_be_file && !looks_like_xml(body) {
         return Judgement::File;
     }
     match xml::read(body) {
@@ -41,8 +40,7 @@ fn judge_fields(fields: Fields) -> Judgement {
     let message = field("err_code_des").or(field("return_msg")).unwrap_or_default();
     if field("return_code") != Some("SUCCESS") {
         let code = if code.is_empty() { "FAIL" } else { code };
-        let (kind, later) = protocol_failure(code, message);
-        return said(kind, later, code.to_owned(), shown(message));
+        return refused(protocol_failure(code, message), code.to_owned(), shown(message));
     }
     // The documentation's own failures carry result_code SUCCESS beside an err_code; `0` and its
     // like beside SUCCESS are no errors.
@@ -50,30 +48,30 @@ fn judge_fields(fields: Fields) -> Judgement {
     if field("result_code") == Some("SUCCESS") && harmless {
         return Judgement::Good(fields);
     }
-    let (kind, later) = business_failure(code);
+    let kind = business_failure(code);
     let code = if code.is_empty() { "FAIL" } else { code };
-    said(kind, later, code.to_owned(), shown(message))
+    refused(kind, code.to_owned(), shown(message))
 }
 
 /// `return_code` FAIL: only a text tells why, and for bills a number (reference v2 §B.5).
-fn protocol_failure(code: &str, message: &str) -> (FailureKind, bool) {
+fn protocol_failure(code: &str, message: &str) -> FailureKind {
     let text = message.to_ascii_lowercase();
     if code == "20002" || text.contains("no bill exist") {
-        (FailureKind::NoStatement, false)
+        FailureKind::NoStatement
     } else if matches!(code, "20003" | "20007" | "20100") {
-        (FailureKind::NotReady, false)
+        FailureKind::NotReady
     } else if message.contains("签名") || text.contains("sign") || code == "20001" {
-        (FailureKind::Credentials, false)
+        FailureKind::Credentials
     } else if code == "100" || text.contains("system error") || text.contains("systemerror") || message.contains("系统")
     {
-        (FailureKind::Unavailable, true)
+        FailureKind::Unavailable
     } else {
-        (FailureKind::Refused, false)
+        FailureKind::Refused
     }
 }
 
 /// The documented codes of the three coupon calls (reference v2 §B.1–B.3).
-fn business_failure(code: &str) -> (FailureKind, bool) {
+fn business_failure(code: &str) -> FailureKind {
     match code {
         "NETWORK ERROR"
         | "NETWORKERROR"
@@ -81,7 +79,7 @@ fn business_failure(code: &str) -> (FailureKind, bool) {
         | "FREQ_OVER_LIMIT"
         | "GET_COUPON_STOCK_FAIL"
         | "272888874"
-        | "268461336" => (FailureKind::Unavailable, true),
+        | "268461336" => FailureKind::Unavailable,
         "SIGN_ERROR"
         | "CA_ERROR"
         | "CA_VERIFY_FAILED"
@@ -91,15 +89,16 @@ fn business_failure(code: &str) -> (FailureKind, bool) {
         | "269546525"
         | "269546505"
         | "269546507"
-        | "269546538" => (FailureKind::Credentials, false),
-        "COUPON_NOT_FOUND" | "COUPON_STOCK_NOT_FOUND" | "COUPON_STOCK_ID_NOT_VALID" => (FailureKind::NotFound, false),
-        _ => (FailureKind::Refused, false),
+        | "269546538" => FailureKind::Credentials,
+        "COUPON_NOT_FOUND" | "COUPON_STOCK_NOT_FOUND" | "COUPON_STOCK_ID_NOT_VALID" => FailureKind::NotFound,
+        _ => FailureKind::Refused,
     }
 }
 
-fn said(kind: FailureKind, later: bool, code: String, message: String) -> Judgement {
+/// Only what is unavailable may be had later.
+fn refused(kind: FailureKind, code: String, message: String) -> Judgement {
     let problem = Problem::Refused { kind, code, message };
-    if later { Judgement::Later(problem) } else { Judgement::Final(problem) }
+    if kind == FailureKind::Unavailable { Judgement::Later(problem) } else { Judgement::Final(problem) }
 }
 
 fn looks_like_xml(body: &[u8]) -> bool {

@@ -7,8 +7,6 @@ pub mod xml;
 
 mod judge;
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 
@@ -62,7 +60,7 @@ impl PayV2 {
         let own = xml::read(&request.body).unwrap_or_default();
         let call = Call { client: self, endpoint_path: &request.target, own };
         match self.http.call("POST", request.endpoint.path, &call).await {
-            Ok(settled) => Ok(Answer { attempts: settled.trace.attempts, ..settled.accepted }),
+            Ok(settled) => Ok(settled.into()),
             Err(error) => {
                 let error = ApiError::from(error);
                 let hint = hint(error.problem()).map(|hint| self.account.api_key.origin().spell(hint));
@@ -90,8 +88,7 @@ pub fn check_signature(body: &[u8], api_key: &Secret) -> SignatureCheck {
 pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
     match judge(status, body, true) {
         Judgement::Good(_) | Judgement::File => None,
-        Judgement::Later(Problem::Refused { kind, .. }) | Judgement::Final(Problem::Refused { kind, .. }) => Some(kind),
-        Judgement::Later(_) | Judgement::Final(_) => Some(FailureKind::Unavailable),
+        Judgement::Later(problem) | Judgement::Final(problem) => Some(problem.kind()),
     }
 }
 
@@ -145,9 +142,7 @@ impl Exchange for Call<'_> {
                 Verdict::Refuse(Refusal::bare(mismatch()))
             }
             Judgement::Good(_) | Judgement::File => Verdict::Accept(answer),
-            Judgement::Later(problem) => {
-                Verdict::Retry { cause: Refusal::with(problem, answer), after: Duration::ZERO }
-            }
+            Judgement::Later(problem) => Verdict::retry(Refusal::with(problem, answer)),
             Judgement::Final(problem) => Verdict::Refuse(Refusal::with(problem, answer)),
         }
     }
@@ -162,13 +157,8 @@ fn answer_of(received: Received, fetched_at: DateTime<Utc>, judgement: &Judgemen
         Judgement::Good(fields) => fields.get(name).filter(|value| !value.is_empty()).cloned(),
         Judgement::File | Judgement::Later(_) | Judgement::Final(_) => None,
     };
-    let evidence = Evidence {
-        nonce: field("nonce_str"),
-        signature: field("sign"),
-        request_id: received.header("request-id").map(str::to_owned),
-        ..Evidence::default()
-    };
-    Answer { status: received.status, body: received.body, evidence, fetched_at, attempts: 0 }
+    let evidence = Evidence { nonce: field("nonce_str"), signature: field("sign"), ..Evidence::unsigned(&received) };
+    Answer::of(received, evidence, fetched_at)
 }
 
 /// The job-file key to look at.
@@ -197,6 +187,8 @@ fn hint(problem: &Problem) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::http::scripted::{FakeWorld, Reply, Script};
 

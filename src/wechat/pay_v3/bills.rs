@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
-use reqwest::Method;
 use serde::{Deserialize, Deserializer};
 use url::{Position, Url};
 
 use super::PayV3;
-use super::exchange::Signed;
 use super::judge::{Judgement, judge};
 use super::target::Target;
 use super::unzip::UnzippedDigest;
-use crate::http::{CallError, Cause, Incoming, Outgoing, Trace};
+use crate::http::{CallError, Cause, Incoming, Trace};
 use crate::secret::Secret;
 use crate::wechat::answer::Answer;
 use crate::wechat::endpoint;
@@ -174,7 +172,7 @@ impl PayV3 {
     /// `Unavailable` when the connection breaks, the gzip is torn or the digest differs.
     pub async fn download(&self, location: &BillLocation, sink: &mut impl Write) -> Result<Downloaded, ApiError> {
         let request = self.download_request(location)?;
-        let outgoing: Outgoing = Outgoing { method: Method::GET, ..Signed::new(self, &request).sign() };
+        let outgoing = self.signed(&request).sign();
         let (mut incoming, trace) = self.http.open(request.endpoint.path, &outgoing).await.map_err(transport)?;
         if incoming.status() != 200 {
             return Err(refused(incoming, trace).await);
@@ -296,7 +294,7 @@ fn call_of(path: &str, answer: &Answer) -> Trace {
 }
 
 fn no_call(path: &str) -> Trace {
-    Trace { method: "GET".into(), path: path.to_owned(), attempts: 0, elapsed_ms: 0, request_id: None, status: None }
+    Trace::of_none("GET", path)
 }
 
 fn trimmed_secret<'de, D: Deserializer<'de>>(json: D) -> Result<Secret, D::Error> {

@@ -2,7 +2,7 @@
 //! Validity dates are read but not enforced: old evidence must stay verifiable, and the platform
 //! never signs with an expired certificate.
 
-use aws_lc_rs::signature::ParsedPublicKey;
+use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use chrono::{DateTime, Utc};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::keyring::{DecryptError, Keyring, canonical, parse_spki};
+use super::resource::{self, DecryptError, EncryptedResource};
+use crate::secret::Secret;
 use crate::wechat::endpoint;
 use crate::wechat::error::SignatureError;
 use crate::wechat::lenient::{self, Extra};
@@ -41,23 +42,6 @@ pub struct EncryptedCertificate {
     pub expire_time: Option<String>,
     /// PEM under the APIv3 key.
     pub encrypt_certificate: EncryptedResource,
-    /// Fields this version does not know.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
-
-/// Something encrypted under the APIv3 key.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EncryptedResource {
-    /// `AEAD_AES_256_GCM`
-    pub algorithm: String,
-    /// 12 ASCII bytes.
-    pub nonce: String,
-    /// May be empty, null or absent.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub associated_data: Option<String>,
-    /// Base64, tag last.
-    pub ciphertext: String,
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -119,7 +103,7 @@ fn readable<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<EncryptedCertifica
 ///
 /// # Errors
 /// None of those that are there is of use, and why.
-pub(super) fn open(keyring: &Keyring, body: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+pub(super) fn open(api_v3_key: &Secret, body: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
     #[derive(Deserialize)]
     struct Entries {
         #[serde(default, deserialize_with = "lenient::list")]
@@ -128,7 +112,7 @@ pub(super) fn open(keyring: &Keyring, body: &[u8]) -> Result<Vec<Certificate>, C
     let list: Entries = read_json(body)?;
     let (mut opened, mut useless) = (Vec::new(), Vec::new());
     for entry in list.data {
-        match open_one(keyring, entry) {
+        match open_one(api_v3_key, entry) {
             Ok(certificate) => opened.push(certificate),
             Err(error) => {
                 tracing::debug!(%error, "a platform certificate is of no use");
@@ -153,14 +137,13 @@ fn most_telling(mut errors: Vec<CertificateError>) -> Option<CertificateError> {
     errors.into_iter().next()
 }
 
-fn open_one(keyring: &Keyring, entry: Value) -> Result<Certificate, CertificateError> {
+fn open_one(api_v3_key: &Secret, entry: Value) -> Result<Certificate, CertificateError> {
     let encrypted =
         EncryptedCertificate::deserialize(entry).map_err(|error| CertificateError::Entry { detail: misfit(&error) })?;
     let serial = canonical(&encrypted.serial_no);
     let part = &encrypted.encrypt_certificate;
     let associated_data = part.associated_data.as_deref().unwrap_or_default();
-    let pem = keyring
-        .decrypt_resource(&part.algorithm, &part.nonce, associated_data, &part.ciphertext)
+    let pem = resource::open(api_v3_key, &part.algorithm, &part.nonce, associated_data, &part.ciphertext)
         .map_err(|source| CertificateError::Decrypt { serial: serial.clone(), source })?;
     match read(&pem) {
         Some(certificate) if without_zeros(&certificate.serial) == without_zeros(&serial) => {
@@ -189,9 +172,22 @@ fn serial_of(raw: &[u8]) -> String {
     }
 }
 
+/// Serials of certificates are hex and compared without regard to case; public key ids exactly.
+pub(super) fn canonical(serial: &str) -> String {
+    match serial.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => serial.to_ascii_uppercase(),
+        false => serial.to_owned(),
+    }
+}
+
 /// Some printers drop leading zeros of a serial.
 fn without_zeros(serial: &str) -> &str {
     serial.trim_start_matches('0')
+}
+
+/// An RSA key from its SubjectPublicKeyInfo.
+pub(super) fn parse_spki(der: &[u8]) -> Option<ParsedPublicKey> {
+    ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).ok()
 }
 
 #[cfg(test)]
@@ -200,6 +196,7 @@ mod tests {
 
     use super::*;
     use crate::http::scripted::{Reply, Script};
+    use crate::wechat::pay_v3::keyring::Keyring;
     use crate::wechat::pay_v3::keyring::tests::settings;
 
     #[test]

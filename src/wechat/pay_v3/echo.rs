@@ -25,7 +25,7 @@ pub struct Echo {
 
 /// Asks WeChat to repeat `message`.
 pub fn echo(message: &str) -> Request<Echo> {
-    Request::json(&endpoint::ECHO, endpoint::ECHO.path.to_owned(), &Call { echo_message: message })
+    Request::post(&endpoint::ECHO, &Call { echo_message: message })
 }
 
 #[cfg(test)]

@@ -1,19 +1,14 @@
 //! One v3 call as the HTTP layer sees it: builds signed attempts, judges and verifies answers.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use reqwest::Method;
 
-use super::PayV3;
 use super::judge::{Judgement, judge};
+use super::signed::Signed;
 use crate::http::{Exchange, Outgoing, Received, Verdict};
 use crate::wechat::answer::{Answer, Evidence};
-use crate::wechat::endpoint::{Endpoint, Verb};
-use crate::wechat::error::{FailureKind, MAX_AGE_SECONDS, Problem, Refusal, SignatureError};
-use crate::wechat::request::Request;
+use crate::wechat::error::{ApiError, FailureKind, MAX_AGE_SECONDS, Problem, Refusal, SignatureError};
 
 /// An invalid signature is usually a probe, and a probed request is answered properly the next
 /// time (reference v3 §1.5). More than this many are no probes.
@@ -22,84 +17,33 @@ const SIGNATURE_RETRIES: u32 = 2;
 /// Clocks that differ by less are not called the cause of a SIGN_ERROR.
 const TOLERATED_SKEW_SECONDS: i64 = 240;
 
-/// A call under way.
-pub(super) struct Signed<'a> {
-    client: &'a PayV3,
-    endpoint: &'static Endpoint,
-    target: &'a str,
-    body: &'a Bytes,
-    /// The answer brings the keys that verify it.
-    self_verifying: bool,
+/// How a good answer is proved to be WeChat Pay's.
+pub(super) trait Proof: Sync {
+    /// What is wrong with the signature of the answer to what was asked.
+    fn verify(&self, asked: &Signed<'_>, answer: &Answer) -> impl Future<Output = Result<(), Problem>> + Send;
+}
+
+/// A call under way whose good answers are proved.
+pub(super) struct Verified<'a, P> {
+    signed: Signed<'a>,
+    proof: &'a P,
     invalid_signatures: AtomicU32,
 }
 
-impl<'a> Signed<'a> {
-    pub(super) fn new<T>(client: &'a PayV3, request: &'a Request<T>) -> Signed<'a> {
-        Signed {
-            client,
-            endpoint: request.endpoint,
-            target: &request.target,
-            body: &request.body,
-            self_verifying: false,
-            invalid_signatures: AtomicU32::new(0),
-        }
+impl<'a, P: Proof> Verified<'a, P> {
+    pub(super) fn new(signed: Signed<'a>, proof: &'a P) -> Verified<'a, P> {
+        Verified { signed, proof, invalid_signatures: AtomicU32::new(0) }
     }
 
-    /// The same call, verified with the certificates its answer contains.
-    pub(super) fn certificates(self) -> Signed<'a> {
-        Signed { self_verifying: true, ..self }
-    }
-
-    pub(super) fn method(&self) -> &'static str {
-        self.endpoint.method.as_str()
-    }
-
-    /// The path as the table has it: what messages show, without openids.
-    pub(super) fn path(&self) -> &'static str {
-        self.endpoint.path
-    }
-
-    /// Builds one signed attempt.
-    pub(super) fn sign(&self) -> Outgoing {
-        let world = self.client.http.world();
-        let (timestamp, nonce) = (world.clock.now().timestamp(), world.nonce());
-        let authorization = self.client.signer.authorization(self.method(), self.target, timestamp, &nonce, self.body);
-        let mut headers = vec![("authorization", authorization)];
-        if let Some(serial) = self.client.keyring.preferred_serial() {
-            headers.push(("wechatpay-serial", serial));
-        }
-        if !self.body.is_empty() {
-            headers.push(("content-type", "application/json".to_owned()));
-        }
-        let method = match self.endpoint.method {
-            Verb::Get => Method::GET,
-            Verb::Post => Method::POST,
-            Verb::Patch => Method::PATCH,
-            Verb::Delete => Method::DELETE,
-        };
-        Outgoing { method, target: self.target.to_owned(), headers, body: self.body.clone() }
-    }
-
-    async fn verify(&self, answer: &Answer) -> Result<(), Problem> {
-        if self.self_verifying {
-            return self.client.accept_certificates(answer);
-        }
-        Ok(self.verify_with_keyring(answer).await?)
-    }
-
-    async fn verify_with_keyring(&self, answer: &Answer) -> Result<(), SignatureError> {
-        check_age(&answer.evidence, answer.fetched_at)?;
-        let outcome = match self.client.keyring.verify_evidence(&answer.evidence, &answer.body) {
-            Err(SignatureError::UnknownSerial { serial }) if self.client.learn_serial(&serial).await => {
-                self.client.keyring.verify_evidence(&answer.evidence, &answer.body)
+    /// Makes the call and gives the proved answer.
+    pub(super) async fn ask(&self) -> Result<Answer, ApiError> {
+        match self.signed.http.call(self.signed.method(), self.signed.path(), self).await {
+            Ok(settled) => Ok(settled.into()),
+            Err(error) => {
+                let error = ApiError::from(error);
+                let hint = self.signed.account.hint(&error);
+                Err(error.with_hint(hint))
             }
-            outcome => outcome,
-        };
-        outcome?;
-        let question = (self.method(), self.target, self.body);
-        match self.client.replays.is_replayed(&answer.evidence, &question, answer.fetched_at) {
-            true => Err(SignatureError::Replayed),
-            false => Ok(()),
         }
     }
 
@@ -114,37 +58,35 @@ impl<'a> Signed<'a> {
     }
 }
 
-impl Exchange for Signed<'_> {
+impl<P: Proof> Exchange for Verified<'_, P> {
     type Accepted = Answer;
     type Refusal = Refusal;
 
     async fn build(&self) -> Result<Outgoing, Refusal> {
-        Ok(self.sign())
+        Ok(self.signed.sign())
     }
 
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
         let judgement = judge(received.status, &received.body);
-        let now = self.client.http.world().clock.now();
+        let now = self.signed.http.world().clock.now();
         let skew_seconds = (received.status >= 400).then(|| clock_skew(&received, now)).flatten();
         let answer = answer_of(received, now);
         // Only good answers are signed (reference v3 §1.3): an error is looked at before its
         // signature, an error inside a good answer after it.
         let is_signed = (200..300).contains(&answer.status) && answer.status != 202;
-        if is_signed && let Err(problem) = self.verify(&answer).await {
+        if is_signed && let Err(problem) = self.proof.verify(&self.signed, &answer).await {
             return self.invalid(problem);
         }
         match judgement {
             Judgement::Good => Verdict::Accept(answer),
-            Judgement::Later(problem) => {
-                Verdict::Retry { cause: Refusal::with(problem, answer), after: Duration::ZERO }
-            }
+            Judgement::Later(problem) => Verdict::retry(Refusal::with(problem, answer)),
             Judgement::Final(problem) => Verdict::Refuse(Refusal::with(blame_clock(problem, skew_seconds), answer)),
         }
     }
 }
 
 /// Takes an answer apart into what is kept of it.
-pub(super) fn answer_of(received: Received, fetched_at: DateTime<Utc>) -> Answer {
+fn answer_of(received: Received, fetched_at: DateTime<Utc>) -> Answer {
     let header = |name: &str| received.header(name).map(str::to_owned);
     let evidence = Evidence {
         timestamp: header("wechatpay-timestamp"),
@@ -153,7 +95,7 @@ pub(super) fn answer_of(received: Received, fetched_at: DateTime<Utc>) -> Answer
         serial: header("wechatpay-serial"),
         request_id: header("request-id"),
     };
-    Answer { status: received.status, body: received.body, evidence, fetched_at, attempts: 0 }
+    Answer::of(received, evidence, fetched_at)
 }
 
 /// Refuses answers made five minutes ago or more, or as far ahead. The difference is unsigned: a

@@ -34,8 +34,7 @@ struct Envelope {
 pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
     match judge(status, body) {
         Judgement::Good => None,
-        Judgement::Later(Problem::Refused { kind, .. }) | Judgement::Final(Problem::Refused { kind, .. }) => Some(kind),
-        Judgement::Later(_) | Judgement::Final(_) => Some(FailureKind::Unavailable),
+        Judgement::Later(problem) | Judgement::Final(problem) => Some(problem.kind()),
     }
 }
 
@@ -51,9 +50,13 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
     if (200..300).contains(&status) {
         return judge_success(status, code, message, is_envelope);
     }
-    let (kind, later) = meaning(status, &code);
-    let problem = Problem::Refused { kind, code: name(status, code), message };
-    if later { Judgement::Later(problem) } else { Judgement::Final(problem) }
+    refused(meaning(status, &code), name(status, code), message)
+}
+
+/// Only what is unavailable may be had later.
+fn refused(kind: FailureKind, code: String, message: String) -> Judgement {
+    let problem = Problem::Refused { kind, code, message };
+    if kind == FailureKind::Unavailable { Judgement::Later(problem) } else { Judgement::Final(problem) }
 }
 
 /// An envelope that says nothing for people, and nothing else: no good answer is only a `code`.
@@ -84,31 +87,27 @@ fn may_be_envelope(body: &[u8]) -> bool {
 /// or nothing but a `code`.
 fn judge_success(status: u16, code: String, message: String, is_envelope: bool) -> Judgement {
     if status == 202 {
-        let code = "ACCEPTED".to_owned();
-        return Judgement::Later(Problem::Refused { kind: FailureKind::Unavailable, code, message });
+        return refused(FailureKind::Unavailable, "ACCEPTED".to_owned(), message);
     }
     if code.is_empty() || !is_envelope || matches!(code.as_str(), "SUCCESS" | "OK") {
         return Judgement::Good;
     }
-    let (kind, later) = meaning(400, &code);
-    let problem = Problem::Refused { kind, code, message };
-    if later { Judgement::Later(problem) } else { Judgement::Final(problem) }
+    refused(meaning(400, &code), code, message)
 }
 
-/// The kind of a failure and whether the same request may succeed later. A code is the same whatever status it comes
-/// with: that differs from API to API.
-fn meaning(status: u16, code: &str) -> (FailureKind, bool) {
+/// The kind of a failure. A code is the same whatever status it comes with: that differs from API to API.
+fn meaning(status: u16, code: &str) -> FailureKind {
     use FailureKind::{Credentials, NoStatement, NotFound, NotReady, Refused, Unavailable};
     match (status, code) {
-        (401, _) => (Credentials, false),
-        (status, _) if may_pass(status) => (Unavailable, true),
-        (_, "SYSTEM_ERROR" | "SERVICE_UNAVAILABLE") => (Unavailable, true),
-        (_, "FREQUENCY_LIMITED" | "RATELIMIT_EXCEEDED" | "RATE_LIMITED") => (Unavailable, true),
-        (_, "NO_STATEMENT_EXIST") => (NoStatement, false),
-        (_, "STATEMENT_CREATING") => (NotReady, false),
-        (_, "RESOURCE_NOT_EXISTS" | "USER_NOT_EXISTS" | "NOT_FOUND") => (NotFound, false),
-        (_, "SIGN_ERROR") => (Credentials, false),
-        _ => (Refused, false),
+        (401, _) => Credentials,
+        (status, _) if may_pass(status) => Unavailable,
+        (_, "SYSTEM_ERROR" | "SERVICE_UNAVAILABLE") => Unavailable,
+        (_, "FREQUENCY_LIMITED" | "RATELIMIT_EXCEEDED" | "RATE_LIMITED") => Unavailable,
+        (_, "NO_STATEMENT_EXIST") => NoStatement,
+        (_, "STATEMENT_CREATING") => NotReady,
+        (_, "RESOURCE_NOT_EXISTS" | "USER_NOT_EXISTS" | "NOT_FOUND") => NotFound,
+        (_, "SIGN_ERROR") => Credentials,
+        _ => Refused,
     }
 }
 

@@ -5,20 +5,19 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest;
-use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use aws_lc_rs::signature::ParsedPublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::certificates::{self, Certificate, CertificateError};
+use super::certificates::{self, Certificate, CertificateError, canonical, parse_spki};
+use super::resource::{self, DecryptError};
 use crate::job::{PayV3Settings, PublicKey};
 use crate::secret::{Origin, Secret};
 use crate::wechat::answer::Evidence;
 use crate::wechat::error::{SetupError, SignatureError};
-use crate::wechat::wording::shown;
 
 /// Keys by serial, and the APIv3 key that opens encrypted parts.
 pub struct Keyring {
@@ -32,20 +31,6 @@ struct Keys {
     by_serial: HashMap<String, ParsedPublicKey>,
     /// Serial of the certificate that expires last: the one to ask for.
     newest_certificate: Option<(chrono::DateTime<chrono::Utc>, String)>,
-}
-
-/// Why an encrypted part cannot be opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecryptError {
-    /// Another algorithm than AEAD_AES_256_GCM.
-    #[error("algorithm `{}` is not AEAD_AES_256_GCM", shown(.0))]
-    Algorithm(String),
-    /// Not Base64, or the nonce has not 12 bytes.
-    #[error("the ciphertext or its nonce is malformed")]
-    Malformed,
-    /// The tag does not hold: another key, or other bytes.
-    #[error("the APIv3 key does not open the ciphertext")]
-    Tag,
 }
 
 impl Keyring {
@@ -66,7 +51,7 @@ impl Keyring {
     /// Learns the certificates of a `/v3/certificates` answer; old ones stay valid beside them.
     /// The APIv3 key authenticates them. Gives their serials.
     pub fn learn_certificates(&self, body: &[u8]) -> Result<Vec<String>, CertificateError> {
-        let certificates = certificates::open(self, body)?;
+        let certificates = certificates::open(&self.api_v3_key, body)?;
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         Ok(certificates.into_iter().map(|certificate| keys.learn(certificate)).collect())
     }
@@ -74,7 +59,7 @@ impl Keyring {
     /// Verifies a `/v3/certificates` answer with what is known and with what it contains, and
     /// learns from it only when it holds (reference v3 §1.6).
     pub fn verify_certificates(&self, evidence: &Evidence, body: &[u8]) -> Result<Vec<String>, CertificateError> {
-        let certificates = certificates::open(self, body)?;
+        let certificates = certificates::open(&self.api_v3_key, body)?;
         let mut candidate = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         let serials = certificates.into_iter().map(|certificate| candidate.learn(certificate)).collect();
         let (timestamp, nonce, signature, serial) = complete(evidence)?;
@@ -113,18 +98,7 @@ impl Keyring {
         associated_data: &str,
         ciphertext: &str,
     ) -> Result<Vec<u8>, DecryptError> {
-        if algorithm != "AEAD_AES_256_GCM" {
-            return Err(DecryptError::Algorithm(algorithm.to_owned()));
-        }
-        let nonce = Nonce::try_assume_unique_for_key(nonce.as_bytes()).map_err(|_| DecryptError::Malformed)?;
-        let mut bytes = STANDARD.decode(ciphertext).map_err(|_| DecryptError::Malformed)?;
-        let key = UnboundKey::new(&AES_256_GCM, self.api_v3_key.expose().as_bytes())
-            .map(LessSafeKey::new)
-            .map_err(|_| DecryptError::Tag)?;
-        let opened = key.open_in_place(nonce, Aad::from(associated_data.as_bytes()), &mut bytes);
-        let length = opened.map_err(|_| DecryptError::Tag)?.len();
-        bytes.truncate(length);
-        Ok(bytes)
+        resource::open(&self.api_v3_key, algorithm, nonce, associated_data, ciphertext)
     }
 
     /// Whether a key with this serial is known.
@@ -189,14 +163,6 @@ impl Keys {
     }
 }
 
-/// Serials of certificates are hex and compared without regard to case; public key ids exactly.
-pub(super) fn canonical(serial: &str) -> String {
-    match serial.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        true => serial.to_ascii_uppercase(),
-        false => serial.to_owned(),
-    }
-}
-
 /// The four headers a signature needs.
 fn complete(evidence: &Evidence) -> Result<(&str, &str, &str, &str), SignatureError> {
     fn present<'a>(header: &'a Option<String>, name: &'static str) -> Result<&'a str, SignatureError> {
@@ -213,11 +179,6 @@ fn complete(evidence: &Evidence) -> Result<(&str, &str, &str, &str), SignatureEr
 fn read_public_key(public_key: &PublicKey) -> Result<ParsedPublicKey, SetupError> {
     let der = SubjectPublicKeyInfoDer::from_pem_slice(public_key.pem.as_bytes()).ok();
     der.and_then(|der| parse_spki(&der)).ok_or_else(|| SetupError::PublicKey(public_key.origin.clone()))
-}
-
-/// An RSA key from its SubjectPublicKeyInfo.
-pub(super) fn parse_spki(der: &[u8]) -> Option<ParsedPublicKey> {
-    ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).ok()
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
 //! When platform certificates are fetched: before the first call without a public key, every few
-//! hours, and on an unknown serial at most once a minute (reference v3 §1.4, §1.6).
+//! hours, and on an unknown serial at most once a minute (reference v3 §1.4, §1.6); and how answers are proved by them.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::certificates::CertificateError;
-use super::exchange::{Signed, check_age};
-use super::keyring::DecryptError;
-use super::{PayV3, certificates};
+use super::account::Account;
+use super::certificates::{CertificateError, certificates};
+use super::exchange::{Proof, Verified, check_age};
+use super::resource::DecryptError;
+use super::signed::Signed;
 use crate::http::{HttpClient, Trace};
 use crate::wechat::answer::Answer;
-use crate::wechat::error::{ApiError, FailureKind, Problem};
+use crate::wechat::error::{ApiError, FailureKind, Problem, SignatureError};
 use crate::wechat::wording::shown;
 
 /// The official advice is to poll more often than every 12 hours.
@@ -22,9 +22,11 @@ const FRESH_FOR: TimeDelta = TimeDelta::hours(6);
 /// Between two fetches for an unknown serial, and after a fetch that failed.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
 
-/// What was fetched when, and the answers that certificates were learnt from, until somebody takes them.
-#[derive(Default)]
+/// The certificates of one merchant, what was fetched when, and the answers that certificates were learnt from, until
+/// somebody takes them.
 pub(super) struct Refresh {
+    http: HttpClient,
+    account: Arc<Account>,
     fetched: Mutex<Fetched>,
     learnt_from: std::sync::Mutex<Vec<Answer>>,
 }
@@ -35,6 +37,12 @@ struct Fetched {
     sought_at: Option<DateTime<Utc>>,
     learnt_at: Option<DateTime<Utc>>,
     failed: Option<Failed>,
+}
+
+impl Fetched {
+    fn failed_lately(&self, now: DateTime<Utc>) -> Option<&Failed> {
+        self.failed.as_ref().filter(|failed| now - failed.at < PAUSE)
+    }
 }
 
 /// A fetch that failed: for a minute its outcome is everybody's, so that a dead host is not asked
@@ -65,6 +73,11 @@ impl Failed {
 }
 
 impl Refresh {
+    /// Nothing is known yet; `http` is for the calls that other calls wait for.
+    pub(super) fn new(http: HttpClient, account: Arc<Account>) -> Refresh {
+        Refresh { http, account, fetched: Mutex::default(), learnt_from: std::sync::Mutex::default() }
+    }
+
     pub(super) fn take_answers(&self) -> Vec<Answer> {
         std::mem::take(&mut *self.learnt_from.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -72,22 +85,19 @@ impl Refresh {
     fn note(&self, answer: &Answer) {
         self.learnt_from.lock().unwrap_or_else(PoisonError::into_inner).push(answer.clone());
     }
-}
 
-impl PayV3 {
     /// Without a public key: sees to it that certificates are there and not too old. Old ones go on
     /// serving when new ones cannot be had.
-    pub(super) async fn keep_certificates(&self) -> Result<(), ApiError> {
-        if self.keyring.has_public_key() {
+    pub(super) async fn keep(&self) -> Result<(), ApiError> {
+        if self.account.keyring.has_public_key() {
             return Ok(());
         }
-        let mut fetched = self.refresh.fetched.lock().await;
+        let mut fetched = self.fetched.lock().await;
         let now = self.http.world().clock.now();
         if fetched.learnt_at.is_some_and(|at| now - at < FRESH_FOR) {
             return Ok(());
         }
-        let failed = fetched.failed.as_ref().filter(|failed| now - failed.at < PAUSE);
-        let outcome = match failed {
+        let outcome = match fetched.failed_lately(now) {
             Some(failed) => Err(failed.again()),
             None => self.learn(&mut fetched).await,
         };
@@ -96,30 +106,28 @@ impl PayV3 {
 
     /// Fetches certificates for a serial nobody knows; whether it is known now. Ids of public keys
     /// are never in the list. A merchant without platform certificates is no error here.
-    pub(super) fn learn_serial<'a>(&'a self, serial: &'a str) -> BoxFuture<'a, bool> {
-        Box::pin(async move {
-            if serial.starts_with("PUB_KEY_ID_") {
-                return false;
-            }
-            let mut fetched = self.refresh.fetched.lock().await;
-            let now = self.http.world().clock.now();
-            let has_failed = fetched.failed.as_ref().is_some_and(|failed| now - failed.at < PAUSE);
-            let was_sought = fetched.sought_at.is_some_and(|at| now - at < PAUSE);
-            if self.keyring.knows(serial) || has_failed || was_sought {
-                return self.keyring.knows(serial);
-            }
-            fetched.sought_at = Some(now);
-            if let Err(error) = self.learn(&mut fetched).await {
-                tracing::warn!(%error, serial = shown(serial), "platform certificates cannot be fetched");
-            }
-            self.keyring.knows(serial)
-        })
+    async fn learn_serial(&self, serial: &str) -> bool {
+        if serial.starts_with("PUB_KEY_ID_") {
+            return false;
+        }
+        let keyring = &self.account.keyring;
+        let mut fetched = self.fetched.lock().await;
+        let now = self.http.world().clock.now();
+        let was_sought = fetched.sought_at.is_some_and(|at| now - at < PAUSE);
+        if keyring.knows(serial) || fetched.failed_lately(now).is_some() || was_sought {
+            return keyring.knows(serial);
+        }
+        fetched.sought_at = Some(now);
+        if let Err(error) = self.learn(&mut fetched).await {
+            tracing::warn!(%error, serial = shown(serial), "platform certificates cannot be fetched");
+        }
+        keyring.knows(serial)
     }
 
     /// Fetches, verifies with what the answer contains, and learns.
-    pub(super) async fn fetch_certificates(&self, http: &HttpClient) -> Result<Answer, ApiError> {
-        let answer = self.request_certificates(http).await?;
-        let mut fetched = self.refresh.fetched.lock().await;
+    pub(super) async fn fetch(&self, http: &HttpClient) -> Result<Answer, ApiError> {
+        let answer = self.request(http).await?;
+        let mut fetched = self.fetched.lock().await;
         let now = self.http.world().clock.now();
         fetched.learnt_at = Some(now);
         Ok(answer)
@@ -127,7 +135,7 @@ impl PayV3 {
 
     async fn learn(&self, fetched: &mut Fetched) -> Result<(), ApiError> {
         let asked_at = self.http.world().clock.now();
-        match self.request_certificates(&self.beside).await {
+        match self.request(&self.http).await {
             Ok(_) => {
                 (fetched.learnt_at, fetched.failed) = (Some(asked_at), None);
                 Ok(())
@@ -141,10 +149,10 @@ impl PayV3 {
         }
     }
 
-    async fn request_certificates(&self, http: &HttpClient) -> Result<Answer, ApiError> {
-        let request = certificates();
-        let exchange = Signed::new(self, &request).certificates();
-        self.call(http, exchange).await.map_err(|error| self.explain_missing(error))
+    async fn request(&self, http: &HttpClient) -> Result<Answer, ApiError> {
+        let (request, proof) = (certificates(), OwnCertificates(self));
+        let exchange = Verified::new(Signed::new(http, &self.account, &request), &proof);
+        exchange.ask().await.map_err(|error| self.explain_missing(error))
     }
 
     /// New merchants have no platform certificate: what they need is the public key.
@@ -158,15 +166,34 @@ impl PayV3 {
             }
             _ => return error,
         };
-        error.with_hint(Some(self.spell(hint)))
+        error.with_hint(Some(self.account.spell(hint)))
     }
+}
 
-    /// Verifies a certificates answer and learns from it.
-    pub(super) fn accept_certificates(&self, answer: &Answer) -> Result<(), Problem> {
+/// By the keys that are known, and by those that are learnt for a serial that nobody knows.
+impl Proof for Refresh {
+    async fn verify(&self, _: &Signed<'_>, answer: &Answer) -> Result<(), Problem> {
         check_age(&answer.evidence, answer.fetched_at)?;
-        match self.keyring.verify_certificates(&answer.evidence, &answer.body) {
+        let keyring = &self.account.keyring;
+        let outcome = match keyring.verify_evidence(&answer.evidence, &answer.body) {
+            Err(SignatureError::UnknownSerial { serial }) if self.learn_serial(&serial).await => {
+                keyring.verify_evidence(&answer.evidence, &answer.body)
+            }
+            outcome => outcome,
+        };
+        Ok(outcome?)
+    }
+}
+
+/// By the certificates that the answer itself contains; they are learnt where it holds.
+struct OwnCertificates<'a>(&'a Refresh);
+
+impl Proof for OwnCertificates<'_> {
+    async fn verify(&self, _: &Signed<'_>, answer: &Answer) -> Result<(), Problem> {
+        check_age(&answer.evidence, answer.fetched_at)?;
+        match self.0.account.keyring.verify_certificates(&answer.evidence, &answer.body) {
             Ok(_) => {
-                self.refresh.note(answer);
+                self.0.note(answer);
                 Ok(())
             }
             Err(CertificateError::Signature(error)) => Err(error.into()),

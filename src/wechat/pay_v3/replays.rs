@@ -7,8 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::wechat::answer::Evidence;
-use crate::wechat::error::MAX_AGE_SECONDS;
+use super::exchange::Proof;
+use super::signed::Signed;
+use crate::wechat::answer::{Answer, Evidence};
+use crate::wechat::error::{MAX_AGE_SECONDS, Problem, SignatureError};
 
 /// What was answered of late: for at least as long as any signature is taken, however fast the server's clock is.
 #[derive(Default)]
@@ -20,6 +22,22 @@ struct Memory {
     younger: HashMap<u64, u64>,
     older: HashMap<u64, u64>,
     since: Option<DateTime<Utc>>,
+}
+
+/// By a signature that holds, on an answer that was given to no other question before.
+pub(super) struct Unreplayed<'a, P> {
+    pub(super) proof: &'a P,
+    pub(super) replays: &'a Replays,
+}
+
+impl<P: Proof> Proof for Unreplayed<'_, P> {
+    async fn verify(&self, asked: &Signed<'_>, answer: &Answer) -> Result<(), Problem> {
+        self.proof.verify(asked, answer).await?;
+        match self.replays.is_replayed(&answer.evidence, &asked.question(), answer.fetched_at) {
+            true => Err(SignatureError::Replayed.into()),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Replays {

@@ -14,7 +14,7 @@ use super::sign::tests::platform_signature;
 use super::*;
 use crate::http::scripted::{FakeWorld, Reply, Script, Seen};
 use crate::job::PublicKey;
-use crate::wechat::error::FailureKind;
+use crate::wechat::error::{FailureKind, Problem, SignatureError};
 
 const NONCE: &str = "d824f2e086d3c1df967785d13fcd22ef";
 /// The Java merchant certificate plays the platform certificate; its key signs too.

@@ -11,7 +11,7 @@ use crate::simulator::generate::shop::Shop;
 use crate::simulator::generate::truth::{Key, Planted};
 use crate::simulator::world::{Coupon, Event};
 
-use super::Plant;
+use super::plant::Plant;
 
 pub(super) static PLANTS: &[Plant] = &[
     Plant { name: "used_without_order", rules: &["AO01"], plant: used_without_order },

@@ -5,27 +5,15 @@ mod claims;
 mod decided;
 mod figures;
 mod payments;
+mod plant;
 mod refunds;
 mod subsidies;
 
-use chrono::NaiveDate;
-
 use super::shop::Shop;
+use plant::Plant;
 
 pub(super) use decided::plant_decided;
 pub(super) use figures::{plant_in_answers, plant_in_wallets};
-
-/// A fault that is planted on every night.
-pub(super) struct Plant {
-    /// What it is, as in its function.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the tests hold what is found against it"))]
-    pub(super) name: &'static str,
-    /// Rules that find it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the tests hold what is found against it"))]
-    pub(super) rules: &'static [&'static str],
-    /// Plants it on a date.
-    pub(super) plant: fn(&mut Shop, NaiveDate),
-}
 
 /// Large merchants get one more of each per so many users.
 const USERS_PER_COPY: usize = 5_000;

@@ -10,7 +10,7 @@ use crate::simulator::generate::catalog::DISCOUNT;
 use crate::simulator::generate::shop::Shop;
 use crate::simulator::generate::truth::{Key, Planted};
 
-use super::Plant;
+use super::plant::Plant;
 
 pub(super) static PLANTS: &[Plant] = &[
     Plant { name: "charged_differently", rules: &["PM01"], plant: charged_differently },

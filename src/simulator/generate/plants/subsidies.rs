@@ -10,7 +10,7 @@ use crate::simulator::generate::shop::Shop;
 use crate::simulator::generate::truth::{Key, Planted};
 use crate::simulator::world::{Coupon, Event};
 
-use super::Plant;
+use super::plant::Plant;
 
 pub(super) static PLANTS: &[Plant] = &[
     Plant { name: "fixed_subsidy_never_ordered", rules: &["SU01"], plant: fixed_subsidy_never_ordered },

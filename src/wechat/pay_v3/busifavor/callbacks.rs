@@ -39,7 +39,7 @@ pub fn callbacks(mchid: Option<&str>) -> Request<Callbacks> {
 /// Sets it.
 pub fn set_callbacks(mchid: Option<&str>, notify_url: &str) -> Request<Callbacks> {
     let body = NewCallbacks { mchid, notify_url };
-    Request::json(&endpoint::CALLBACKS_SET, endpoint::CALLBACKS_SET.path.to_owned(), &body)
+    Request::post(&endpoint::CALLBACKS_SET, &body)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{CouponUseRule, CustomEntrance, DisplayPattern};
-use crate::wechat::endpoint::{self, Endpoint};
+use crate::wechat::endpoint;
 use crate::wechat::lenient::{self, Extra};
 use crate::wechat::pay_v3::target::Target;
 use crate::wechat::request::{ParseError, Request, read_json};
@@ -262,12 +262,12 @@ pub fn user_coupon(openid: &str, coupon_code: &str, appid: &str) -> Request<User
 
 /// Redeems a coupon (reference v3 §2.9).
 pub fn use_coupon(redemption: &Use) -> Request<Used> {
-    write(&endpoint::COUPON_USE, redemption)
+    Request::post(&endpoint::COUPON_USE, redemption)
 }
 
 /// Ties an unused coupon to an order (reference v3 §2.12).
 pub fn associate(stock_id: &str, coupon_code: &str, out_trade_no: &str, out_request_no: &str) -> Request<Associated> {
-    write(&endpoint::COUPON_ASSOCIATE, &Association { stock_id, coupon_code, out_trade_no, out_request_no })
+    Request::post(&endpoint::COUPON_ASSOCIATE, &Association { stock_id, coupon_code, out_trade_no, out_request_no })
 }
 
 /// Unties it again (reference v3 §2.13).
@@ -277,12 +277,12 @@ pub fn disassociate(
     out_trade_no: &str,
     out_request_no: &str,
 ) -> Request<Disassociated> {
-    write(&endpoint::COUPON_DISASSOCIATE, &Association { stock_id, coupon_code, out_trade_no, out_request_no })
+    Request::post(&endpoint::COUPON_DISASSOCIATE, &Association { stock_id, coupon_code, out_trade_no, out_request_no })
 }
 
 /// Makes a used coupon usable again after a refund (reference v3 §2.14).
 pub fn return_coupon(stock_id: &str, coupon_code: &str, return_request_no: &str) -> Request<Returned> {
-    write(&endpoint::COUPON_RETURN, &Return { coupon_code, stock_id, return_request_no })
+    Request::post(&endpoint::COUPON_RETURN, &Return { coupon_code, stock_id, return_request_no })
 }
 
 /// Makes an unused coupon unusable for ever (reference v3 §2.15).
@@ -293,7 +293,7 @@ pub fn deactivate(
     reason: Option<&str>,
 ) -> Request<Deactivated> {
     let body = Deactivation { coupon_code, stock_id, deactivate_request_no, deactivate_reason: reason };
-    write(&endpoint::COUPON_DEACTIVATE, &body)
+    Request::post(&endpoint::COUPON_DEACTIVATE, &body)
 }
 
 #[derive(Serialize)]
@@ -318,10 +318,6 @@ struct Deactivation<'a> {
     deactivate_request_no: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     deactivate_reason: Option<&'a str>,
-}
-
-fn write<T: serde::de::DeserializeOwned>(endpoint: &'static Endpoint, body: &impl Serialize) -> Request<T> {
-    Request::json(endpoint, endpoint.path.to_owned(), body)
 }
 
 #[cfg(test)]

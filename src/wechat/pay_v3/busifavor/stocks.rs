@@ -285,7 +285,7 @@ pub fn stock(stock_id: &str) -> Request<Stock> {
 
 /// Makes a stock (reference v3 §2.1).
 pub fn create_stock(stock: &NewStock) -> Request<StockCreated> {
-    Request::json(&endpoint::STOCK_CREATE, endpoint::STOCK_CREATE.path.to_owned(), stock)
+    Request::post(&endpoint::STOCK_CREATE, stock)
 }
 
 /// Changes a stock; answers 204 (reference v3 §2.3).

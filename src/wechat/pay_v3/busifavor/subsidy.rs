@@ -214,12 +214,12 @@ pub fn return_receipt(subsidy_return_receipt_id: &str) -> Request<ReturnReceipt>
 
 /// Pays a subsidy (reference v3 §2.18).
 pub fn pay_subsidy(payment: &SubsidyPayment) -> Request<PayReceipt> {
-    Request::json(&endpoint::SUBSIDY_PAY, endpoint::SUBSIDY_PAY.path.to_owned(), payment)
+    Request::post(&endpoint::SUBSIDY_PAY, payment)
 }
 
 /// Returns one (reference v3 §2.21).
 pub fn return_subsidy(payment: &SubsidyReturn) -> Request<ReturnReceipt> {
-    Request::json(&endpoint::SUBSIDY_RETURN, endpoint::SUBSIDY_RETURN.path.to_owned(), payment)
+    Request::post(&endpoint::SUBSIDY_RETURN, payment)
 }
 
 #[cfg(test)]

@@ -1,0 +1,77 @@
+//! `coupon-recon plan`: what would put the open breaks of a published day right, as a file to be approved. Sends nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+
+use super::arguments::Plan as Typed;
+use super::rules::unknown_rule;
+use super::run::load_job;
+use super::screen::{self, Level, say};
+use crate::dataset::sha256::sha256_of;
+use crate::durable;
+use crate::error::{ExitCode, Failure};
+use crate::job::Job;
+use crate::money::Fen;
+use crate::pipeline;
+use crate::reconcile::rules_of;
+use crate::remedy::{ByHand, Plan};
+
+pub(super) fn run(command: &Typed) -> Result<ExitCode, Failure> {
+    let job = load_job(&command.job)?;
+    let rules = named(&job, &command.rules)?;
+    let plan = pipeline::propose(&job, &command.job, command.date, &rules)?;
+    let bytes = plan.to_bytes();
+    match &command.out {
+        Some(path) => write(path, &bytes).map_err(|error| unwritten(path, &error))?,
+        None => say(String::from_utf8_lossy(&bytes).trim_end()),
+    }
+    screen::tell(Level::Info, told(&plan, command.out.as_deref(), &sha256_of(&bytes)));
+    Ok(ExitCode::Complete)
+}
+
+/// The rules that were named, each of which there is.
+fn named(job: &Job, ids: &[String]) -> Result<BTreeSet<String>, Failure> {
+    let rules = rules_of(job)
+        .map_err(|error| Failure::caused_by(ExitCode::Usage, "the rules of the job cannot be read", &error))?;
+    match ids.iter().find(|id| rules.find(id).is_none()) {
+        Some(id) => Err(unknown_rule(&rules, id)),
+        None => Ok(ids.iter().cloned().collect()),
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let mut beside = path.clone().into_os_string();
+    beside.push(".staged");
+    durable::write_file(&path, Path::new(&beside), bytes)
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    Failure::caused_by(ExitCode::Usage, format!("cannot write the plan to `{}`", path.display()), error)
+        .hinting("`--out` names a file in a folder that is there and that this user may write to")
+}
+
+/// What a person reads before he reads the plan.
+fn told(plan: &Plan, out: Option<&Path>, sha256: &str) -> String {
+    let mut calls: BTreeMap<&str, (usize, Fen)> = BTreeMap::new();
+    for call in &plan.calls {
+        let (count, at_risk) = calls.entry(&call.rule_id).or_default();
+        (*count, *at_risk) = (*count + 1, *at_risk + call.at_risk_fen);
+    }
+    let mut lines = vec![format!("{} · {} · {} calls proposed", plan.job, plan.date, plan.calls.len())];
+    lines
+        .extend(calls.iter().map(|(rule, (count, at_risk))| format!("  {rule}  {count:>5} calls  {at_risk:>12} yuan")));
+    if !plan.impossible.is_empty() {
+        let first = &plan.impossible[0];
+        lines.push(format!("  {} breaks have no call; {}: {}", plan.impossible.len(), first.break_id, first.reason));
+    }
+    let by_hand =
+        |it: &ByHand| format!("  {}  {:>5} by hand  {:>10} yuan  {}", it.rule_id, it.breaks, it.at_risk_fen, it.action);
+    lines.extend(plan.by_hand.iter().map(by_hand));
+    if !plan.calls.is_empty() {
+        let file = out.map_or("PLAN".to_owned(), |path| path.display().to_string());
+        lines.push(format!("to make the calls: coupon-recon apply {file} --approve {sha256}"));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,110 @@
+//! Why an export as a whole could not be read: file, place, cause and what to do. Shows no raw row.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::bad_row::BadRow;
+
+/// A column that the job file or the format names and the file lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingColumn {
+    /// Our name of it.
+    pub ours: &'static str,
+    /// The header text looked for.
+    pub header: String,
+    /// The header in the file that is spelt most like it.
+    pub nearest: Option<String>,
+}
+
+/// Why an export could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// No such file or folder; the caller knows whether it is only too early.
+    #[error("`{}` is not there", path.display())]
+    Missing {
+        /// The path looked for; may hold `*`.
+        path: PathBuf,
+    },
+    /// The system would not let us read it.
+    #[error("`{}` cannot be read", path.display())]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Bytes that the encoding does not have.
+    #[error("`{file}` line {line}: bytes that are not {encoding}; {advice}")]
+    Encoding {
+        /// Name of the file.
+        file: String,
+        /// Physical line, 1-based.
+        line: u64,
+        /// Encoding of the job file.
+        encoding: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// Not a file of the expected kind.
+    #[error("`{file}` {why}")]
+    Format {
+        /// Name of the file.
+        file: String,
+        /// What it is instead, and what to do.
+        why: String,
+    },
+    /// Columns the file lacks.
+    #[error("`{file}` lacks {}; its headers are {}", listed(columns), quoted(found))]
+    MissingColumns {
+        /// Name of the file.
+        file: String,
+        /// What is missing.
+        columns: Vec<MissingColumn>,
+        /// The headers it has.
+        found: Vec<String>,
+    },
+    /// A needed header stands there twice.
+    #[error("`{file}` has the header `{header}` twice: which one is meant cannot be told, rename one")]
+    DuplicateHeader {
+        /// Name of the file.
+        file: String,
+        /// The header.
+        header: String,
+    },
+    /// The scratch folder, where rows are sorted that do not fit in memory, has no room or failed.
+    #[error("the rows of the exports cannot be sorted on the disk")]
+    Scratch(#[from] io::Error),
+    /// Rows that cannot be taken, and the job says `on_bad_row = "fail"`.
+    #[error("{}", shown(rows, *total))]
+    BadRows {
+        /// The first of them, at most 20.
+        rows: Vec<BadRow>,
+        /// How many there are.
+        total: usize,
+    },
+}
+
+fn listed(columns: &[MissingColumn]) -> String {
+    let one = |column: &MissingColumn| match &column.nearest {
+        Some(near) => format!("the column `{}` for `{}` (did you mean `{near}`?)", column.header, column.ours),
+        None => format!("the column `{}` for `{}`", column.header, column.ours),
+    };
+    columns.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn shown(rows: &[BadRow], total: usize) -> String {
+    let plural = if total == 1 { "" } else { "s" };
+    let mut text = format!("{total} malformed row{plural}");
+    for row in rows {
+        text.push_str(&format!("\n  {row}"));
+    }
+    if total > rows.len() {
+        text.push_str(&format!("\n  … and {} more", total - rows.len()));
+    }
+    text
+}

@@ -1,0 +1,40 @@
+//! The bytes of a file as they were before anybody packed it with gzip, which its first bytes tell.
+
+use std::io::{self, Cursor, Read};
+
+use flate2::read::MultiGzDecoder;
+
+type Whole<R> = io::Chain<Cursor<Vec<u8>>, R>;
+
+/// The bytes of a file, unpacked if they are packed with gzip.
+pub(super) enum Unpacked<R> {
+    Plain(Whole<R>),
+    Gzip(Box<MultiGzDecoder<Whole<R>>>),
+}
+
+impl<R: Read> Unpacked<R> {
+    pub(super) fn of(mut reader: R) -> io::Result<Unpacked<R>> {
+        let mut magic = Vec::new();
+        (&mut reader).take(2).read_to_end(&mut magic)?;
+        let packed = magic == [0x1f, 0x8b];
+        let whole = Cursor::new(magic).chain(reader);
+        Ok(if packed { Unpacked::Gzip(Box::new(MultiGzDecoder::new(whole))) } else { Unpacked::Plain(whole) })
+    }
+
+    /// Where the bytes come from.
+    pub(super) fn into_source(self) -> R {
+        match self {
+            Unpacked::Plain(whole) => whole.into_inner().1,
+            Unpacked::Gzip(packed) => packed.into_inner().into_inner().1,
+        }
+    }
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Unpacked::Plain(reader) => reader.read(buffer),
+            Unpacked::Gzip(reader) => reader.read(buffer),
+        }
+    }
+}

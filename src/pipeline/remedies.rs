@@ -1,0 +1,205 @@
+//! What can be done about the breaks of a published day: a plan of calls out of the lake, and an approved plan carried out
+//! under the lock of the lake. Decides about no call itself.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use super::evidence::REMEDIES;
+use super::failure::{disk, not_published, unjournalled};
+use super::opening::complete_publication;
+use super::place::{Held, Reading};
+use super::run::Run;
+use super::work::JournalKeeper;
+use crate::clock::World;
+use crate::dataset::Lake;
+use crate::dataset::bucket::Scope;
+use crate::dataset::partition::{PartitionError, read_rows};
+use crate::dataset::parts;
+use crate::dataset::sha256::{sha256_of, sha256_of_file};
+use crate::durable;
+use crate::error::{ExitCode, Failure};
+use crate::extract::keep_certificates;
+use crate::job::{Job, PayV3Settings};
+use crate::journal::{Journal, Mode};
+use crate::record::{Break, Record};
+use crate::remedy::{Call, Ended, Facts, Performance, Performed, Plan, Source};
+use crate::wechat::pay_v3::PayV3;
+
+/// How an approved plan ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// Of the process.
+    pub code: ExitCode,
+    /// Calls that WeChat did now.
+    pub done: u64,
+    /// Calls that an earlier `apply` had done.
+    pub before: u64,
+    /// Calls whose break is not open any more.
+    pub settled: u64,
+    /// Calls that were refused, not answered, answered oddly or not dared.
+    pub failed: u64,
+    /// Calls it did not come to.
+    pub untried: u64,
+}
+
+/// The calls that would put right the open breaks of `date`, of these rules where some are named.
+///
+/// # Errors
+/// The day is not published; what is published cannot be read.
+pub fn propose(job: &Job, job_file: &Path, date: NaiveDate, rules: &BTreeSet<String>) -> Result<Plan, Failure> {
+    let from = job.rules.lookback_start(date);
+    let reading = Reading::open(job, &Scope::Audit { date, from })?;
+    let path = reading.lake.partition(Break::DATASET, date);
+    if !path.is_file() {
+        return Err(not_published(&reading.lake, date));
+    }
+    let breaks = read_breaks(&path)?;
+    let facts = Facts::read(&reading.lake, from, date, Plan::concerned(&breaks)).map_err(unreadable)?;
+    let breaks_sha256 = digest_of(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
+    let job_file = std::path::absolute(job_file).unwrap_or_else(|_| job_file.to_owned());
+    let source = Source { job_file: &job_file.to_string_lossy(), date, breaks_sha256: &breaks_sha256 };
+    Ok(Plan::propose(job, source, &breaks, &facts, rules))
+}
+
+/// Carries out an approved plan; `tell` hears what became of each call.
+///
+/// # Errors
+/// A plan of another job or merchant, or of breaks that were published anew since; the lock, the disk, keys that are none.
+pub async fn apply(
+    job: &Job,
+    plan: &Plan,
+    world: &World,
+    keeper: &impl JournalKeeper,
+    mut tell: impl FnMut(&Call, &Performed),
+) -> Result<Applied, Failure> {
+    let settings = caller(job, plan)?;
+    let held = Held::open(job, plan.date, world, &Run::begin(world).id)?;
+    complete_publication(&held.lake, job)?;
+    refuse_stale(&held.lake, plan)?;
+    let open = open_breaks(job, &held.lake, plan.date)?;
+    let client = PayV3::new(settings, world.clone())
+        .map_err(|error| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint()))?;
+    let journal = Journal::open(&held.lake.journal(plan.date), Mode::Resume, world.clone());
+    let journal = Arc::new(held.keeping(journal.map_err(|error| unjournalled(&error))?));
+    keeper.keep(&journal);
+    let stage = journal.stage(REMEDIES).map_err(|error| unjournalled(&error))?;
+    let marks = held.lake.state(&format!("{}.remedies/{}", job.name, plan.date));
+    durable::create_private_folder(&marks).map_err(|error| disk(&error, "cannot keep what is sent"))?;
+    let performance = Performance {
+        client: &client,
+        journal: &journal,
+        answers: &stage,
+        lake: &held.lake,
+        marks: &marks,
+        open: &open,
+    };
+    let mut applied = Applied::none_of(plan);
+    let ended = performance.perform(plan, |call, performed| {
+        applied.count(performed);
+        tell(call, performed);
+    });
+    let ended = ended.await;
+    let kept = keep_certificates(Some(&client), &journal).and_then(|()| journal.flush());
+    applied.code = applied.code_after(ended.map_err(|error| unjournalled(&error))?);
+    kept.map_err(|error| unjournalled(&error))?;
+    Ok(applied)
+}
+
+impl Applied {
+    fn none_of(plan: &Plan) -> Applied {
+        Applied {
+            code: ExitCode::Complete,
+            done: 0,
+            before: 0,
+            settled: 0,
+            failed: 0,
+            untried: plan.calls.len() as u64,
+        }
+    }
+
+    fn count(&mut self, performed: &Performed) {
+        self.untried -= 1;
+        let counted = match performed {
+            Performed::Done(_) => &mut self.done,
+            Performed::Before(_) => &mut self.before,
+            Performed::Settled => &mut self.settled,
+            _ => &mut self.failed,
+        };
+        *counted += 1;
+    }
+
+    /// As a night would end: what was done stays done, so a plan that is done in part is partial.
+    fn code_after(&self, ended: Option<Ended>) -> ExitCode {
+        let done = self.done + self.before;
+        match ended {
+            None if done + self.settled + self.failed == 0 => ExitCode::NothingToDo,
+            Some(_) if done > 0 => ExitCode::Partial,
+            Some(Ended::Rejected) => ExitCode::Rejected,
+            Some(Ended::Unavailable) => ExitCode::Unavailable,
+            None if self.failed > 0 => ExitCode::Partial,
+            None => ExitCode::Complete,
+        }
+    }
+}
+
+/// Who calls: the merchant the plan was made for.
+fn caller<'j>(job: &'j Job, plan: &Plan) -> Result<&'j PayV3Settings, Failure> {
+    let settings = job.pay_v3.as_ref().ok_or_else(|| {
+        Failure::new(ExitCode::Usage, "the job file has no `[pay_v3]`, where the credentials would stand")
+    })?;
+    if (&job.name, &settings.mchid) != (&plan.job, &plan.mchid) {
+        let what = format!(
+            "the plan is for job `{}` of merchant {}, the job file is `{}` of {}",
+            plan.job, plan.mchid, job.name, settings.mchid
+        );
+        return Err(
+            Failure::new(ExitCode::Usage, what).hinting("name the job file the plan was made from with `--job`")
+        );
+    }
+    Ok(settings)
+}
+
+fn refuse_stale(lake: &Lake, plan: &Plan) -> Result<(), Failure> {
+    let path = lake.partition(Break::DATASET, plan.date);
+    if !path.is_file() {
+        return Err(not_published(lake, plan.date));
+    }
+    let sha256 = digest_of(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
+    if sha256 == plan.breaks_sha256 {
+        return Ok(());
+    }
+    let what = format!("the breaks of {} were published anew since the plan was made", plan.date);
+    Err(Failure::new(ExitCode::Usage, what).hinting("make a new plan with `coupon-recon plan` and approve that"))
+}
+
+/// The breaks that are open by the latest published day: a later night may have seen some resolve.
+fn open_breaks(job: &Job, lake: &Lake, date: NaiveDate) -> Result<BTreeSet<String>, Failure> {
+    let latest = lake.latest_before(Break::DATASET, NaiveDate::MAX);
+    let latest = latest.map_err(|error| disk(&error, "cannot list the published breaks"))?;
+    let to = latest.map_or(date, |partition| partition.date);
+    let reading = Reading::open(job, &Scope::Days { dataset: Break::DATASET, from: to, to })?;
+    let breaks = read_breaks(&reading.lake.partition(Break::DATASET, to))?;
+    Ok(breaks.into_iter().filter(Break::is_open).map(|it| it.break_id).collect())
+}
+
+fn read_breaks(path: &Path) -> Result<Vec<Break>, Failure> {
+    read_rows(path).map_err(unreadable)
+}
+
+fn unreadable(error: PartitionError) -> Failure {
+    Failure::caused_by(ExitCode::Violation, "cannot read what is published", &error)
+        .hinting("`coupon-recon verify` names every file that is damaged")
+}
+
+/// The digest of a partition; of its parts, where it has several.
+fn digest_of(first: &Path) -> io::Result<String> {
+    let digests = parts::of(first)?.iter().map(|path| sha256_of_file(path)).collect::<io::Result<Vec<_>>>()?;
+    Ok(match digests.as_slice() {
+        [digest] => digest.clone(),
+        digests => sha256_of(digests.join("\n").as_bytes()),
+    })
+}

@@ -1,0 +1,54 @@
+//! A call of a plan, as it stands in its file.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::errand::Errand;
+use crate::money::Fen;
+use crate::record::Break;
+
+/// One call and why it is proposed. What is sent is `body`, to `path`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The merchant's own number of the call, in the body too.
+    pub request_no: String,
+    /// The break it is for.
+    pub break_id: String,
+    /// Its rule.
+    pub rule_id: String,
+    /// Fen at risk.
+    pub at_risk_fen: Fen,
+    /// What does not agree.
+    pub why: String,
+    /// What the call does.
+    pub does: String,
+    /// Of the endpoint; the method is POST.
+    pub path: String,
+    /// JSON body.
+    pub body: Value,
+}
+
+impl Call {
+    pub(super) fn of(it: &Break, errand: &Errand) -> Call {
+        Call {
+            request_no: errand.request_no().to_owned(),
+            break_id: it.break_id.clone(),
+            rule_id: it.rule_id.clone(),
+            at_risk_fen: it.at_risk_fen,
+            why: it.why.clone(),
+            does: errand.told(),
+            path: errand.endpoint().path.to_owned(),
+            body: errand.body(),
+        }
+    }
+
+    /// What it asks for; the words say what is wrong with it.
+    pub(super) fn errand(&self) -> Result<Errand, String> {
+        let errand = Errand::of(&self.path, &self.body)?;
+        if errand.request_no() != self.request_no {
+            return Err(format!("`request_no` is `{}`, the body says `{}`", self.request_no, errand.request_no()));
+        }
+        Ok(errand)
+    }
+}

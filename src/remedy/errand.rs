@@ -1,0 +1,151 @@
+//! The four things that can be asked of WeChat, each with exactly the fields that go on the wire (reference v3 §2.9, §2.14,
+//! §2.18, §2.21). A body with another field is refused. Sends nothing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::money::Fen;
+use crate::wechat::endpoint::{self, Endpoint};
+
+/// Redeems a coupon for the order that claims it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Redemption {
+    pub(super) stock_id: String,
+    pub(super) coupon_code: String,
+    pub(super) appid: String,
+    /// RFC 3339.
+    pub(super) use_time: String,
+    pub(super) use_request_no: String,
+}
+
+/// Gives a coupon back to its user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CouponReturn {
+    pub(super) stock_id: String,
+    pub(super) coupon_code: String,
+    pub(super) return_request_no: String,
+}
+
+/// Pays a subsidy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Payment {
+    pub(super) stock_id: String,
+    pub(super) coupon_code: String,
+    pub(super) transaction_id: String,
+    pub(super) payer_merchant: String,
+    pub(super) payee_merchant: String,
+    pub(super) amount: Fen,
+    pub(super) description: String,
+    pub(super) out_subsidy_no: String,
+}
+
+/// Returns a subsidy of a refunded order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PaymentReturn {
+    pub(super) stock_id: String,
+    pub(super) coupon_code: String,
+    pub(super) transaction_id: String,
+    pub(super) refund_id: String,
+    pub(super) payer_merchant: String,
+    pub(super) payee_merchant: String,
+    pub(super) amount: Fen,
+    pub(super) description: String,
+    pub(super) out_subsidy_return_no: String,
+}
+
+/// What WeChat is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Errand {
+    Redeem(Redemption),
+    ReturnCoupon(CouponReturn),
+    Pay(Payment),
+    ReturnPayment(PaymentReturn),
+}
+
+impl Errand {
+    /// What a path and a body ask for; the words say what is wrong with them.
+    pub(super) fn of(path: &str, body: &Value) -> Result<Errand, String> {
+        let body = body.clone();
+        let read = match path {
+            _ if path == endpoint::COUPON_USE.path => serde_json::from_value(body).map(Errand::Redeem),
+            _ if path == endpoint::COUPON_RETURN.path => serde_json::from_value(body).map(Errand::ReturnCoupon),
+            _ if path == endpoint::SUBSIDY_PAY.path => serde_json::from_value(body).map(Errand::Pay),
+            _ if path == endpoint::SUBSIDY_RETURN.path => serde_json::from_value(body).map(Errand::ReturnPayment),
+            _ => return Err(format!("`{path}` is no call of a plan")),
+        };
+        let errand = read.map_err(|error| format!("the body of `{path}`: {error}"))?;
+        match errand.amount() {
+            Some(amount) if amount <= Fen::ZERO || amount > MOST => {
+                Err(format!("an amount of {amount} yuan: WeChat takes 0.01 to {MOST}"))
+            }
+            _ => Ok(errand),
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> &'static Endpoint {
+        match self {
+            Errand::Redeem(_) => &endpoint::COUPON_USE,
+            Errand::ReturnCoupon(_) => &endpoint::COUPON_RETURN,
+            Errand::Pay(_) => &endpoint::SUBSIDY_PAY,
+            Errand::ReturnPayment(_) => &endpoint::SUBSIDY_RETURN,
+        }
+    }
+
+    pub(super) fn body(&self) -> Value {
+        let body = match self {
+            Errand::Redeem(it) => serde_json::to_value(it),
+            Errand::ReturnCoupon(it) => serde_json::to_value(it),
+            Errand::Pay(it) => serde_json::to_value(it),
+            Errand::ReturnPayment(it) => serde_json::to_value(it),
+        };
+        body.expect("texts and amounts are JSON")
+    }
+
+    /// The merchant's number, by which WeChat knows a call again.
+    pub(super) fn request_no(&self) -> &str {
+        match self {
+            Errand::Redeem(it) => &it.use_request_no,
+            Errand::ReturnCoupon(it) => &it.return_request_no,
+            Errand::Pay(it) => &it.out_subsidy_no,
+            Errand::ReturnPayment(it) => &it.out_subsidy_return_no,
+        }
+    }
+
+    /// What is paid or returned.
+    pub(super) fn amount(&self) -> Option<Fen> {
+        match self {
+            Errand::Pay(it) => Some(it.amount),
+            Errand::ReturnPayment(it) => Some(it.amount),
+            Errand::Redeem(_) | Errand::ReturnCoupon(_) => None,
+        }
+    }
+
+    /// Whether the same number does nothing a second time, by the documents; of the others they only ask that numbers are
+    /// unique (reference v3 §1.10).
+    pub(super) fn is_idempotent(&self) -> bool {
+        matches!(self, Errand::Pay(_) | Errand::ReturnPayment(_))
+    }
+
+    /// For whoever approves it.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Errand::Redeem(it) => format!("redeems coupon {} under {}", it.coupon_code, it.use_request_no),
+            Errand::ReturnCoupon(it) => format!("returns coupon {} to its user", it.coupon_code),
+            Errand::Pay(it) => {
+                let Payment { amount, payer_merchant, payee_merchant, .. } = it;
+                format!("{payer_merchant} pays {amount} yuan of subsidy to {payee_merchant}")
+            }
+            Errand::ReturnPayment(it) => {
+                let PaymentReturn { amount, payer_merchant, payee_merchant, .. } = it;
+                format!("{payee_merchant} returns {amount} yuan of subsidy to {payer_merchant}")
+            }
+        }
+    }
+}
+
+/// The largest subsidy (reference v3 §2.18).
+const MOST: Fen = Fen(500_000);

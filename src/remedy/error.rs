@@ -1,0 +1,33 @@
+//! Why a plan is not carried out. Never shows a code of a coupon or the number of a user.
+
+use std::io;
+
+/// A plan that cannot be approved.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The digest that was approved is another's.
+    #[error("the plan is not the one that was approved: its SHA-256 is {actual}")]
+    NotApproved {
+        /// Of the file.
+        actual: String,
+    },
+    /// No JSON, or not that of a plan.
+    #[error("the plan cannot be read")]
+    Unreadable(#[from] serde_json::Error),
+    /// A plan of a later program.
+    #[error("the plan has version {0}, this program writes and reads version {known}", known = super::plan::VERSION)]
+    Version(u32),
+    /// A call that no rule proposes, or whose body is not what its path takes.
+    #[error("call {place} of the plan (break {break_id}): {detail}")]
+    Call {
+        /// From 1.
+        place: usize,
+        /// Of the break it is for.
+        break_id: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The file is out of reach.
+    #[error("cannot read the plan")]
+    Io(#[from] io::Error),
+}

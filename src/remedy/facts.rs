@@ -1,0 +1,295 @@
+//! What the published datasets of a day say about the coupons and subsidies of its breaks. Holds what the breaks name and
+//! no more; the datasets are read once each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+
+use crate::dataset::Lake;
+use crate::dataset::columns::{Micros, row_type};
+use crate::dataset::lake::Partition;
+use crate::dataset::partition::{PartitionError, each_row, open_rows};
+use crate::money::Fen;
+use crate::record::{Break, LedgerRow, Record, Refund, SubsidyOrder, SubsidyPayment, SubsidyReturn};
+use crate::wechat::pay_v3::busifavor::plain_status;
+
+/// A receipt or a refund that came to nothing.
+const FAILED: &str = "FAIL";
+
+row_type! {
+    /// What the ledger says of a coupon.
+    LedgerCoupon of LedgerCouponColumns {
+        stock_id: text,
+        coupon_code: text,
+        coupon_state: maybe_text,
+        stock_type: maybe_text,
+        used_at: maybe_instant,
+        expire_at: maybe_instant,
+        out_trade_no: maybe_text,
+        transaction_id: maybe_text,
+        order_paid_at: maybe_instant,
+        order_fully_refunded: maybe_flag,
+        subsidy_expected_fen: maybe_fen,
+    }
+}
+
+row_type! {
+    /// A refund of a bill.
+    BillRefund of BillRefundColumns {
+        refund_id: text,
+        transaction_id: text,
+        accepted_time: instant,
+        refund_status: maybe_text,
+    }
+}
+
+/// Stock and code.
+type CouponId = (String, String);
+
+/// A coupon of the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Coupon {
+    /// As the wallet showed it last.
+    pub(super) state: Option<String>,
+    pub(super) stock_type: Option<String>,
+    pub(super) used_at: Option<DateTime<Utc>>,
+    pub(super) expire_at: Option<DateTime<Utc>>,
+    pub(super) out_trade_no: Option<String>,
+    pub(super) transaction_id: Option<String>,
+    pub(super) order_paid_at: Option<DateTime<Utc>>,
+    pub(super) is_order_fully_refunded: bool,
+    pub(super) subsidy_expected: Option<Fen>,
+}
+
+/// What is known of the coupons of some breaks.
+#[derive(Debug, Default)]
+pub struct Facts {
+    coupons: BTreeMap<CouponId, Coupon>,
+    receipts: BTreeMap<CouponId, Vec<SubsidyPayment>>,
+    returns: BTreeMap<CouponId, Vec<SubsidyReturn>>,
+    /// By transaction and refund.
+    refunds: BTreeMap<String, BTreeMap<String, RefundSeen>>,
+    orders: BTreeMap<String, SubsidyOrder>,
+}
+
+/// A refund by all bills that list it.
+#[derive(Debug, Clone, Copy, Default)]
+struct RefundSeen {
+    accepted_time: Micros,
+    has_failed: bool,
+}
+
+/// What is looked for.
+struct Wanted {
+    codes: BTreeMap<String, BTreeSet<String>>,
+    subsidy_nos: BTreeSet<String>,
+}
+
+impl Wanted {
+    fn of<'b>(breaks: impl Iterator<Item = &'b Break>) -> Wanted {
+        let mut wanted = Wanted { codes: BTreeMap::new(), subsidy_nos: BTreeSet::new() };
+        for it in breaks {
+            if let (Some(stock), Some(code)) = (&it.stock_id, &it.coupon_code) {
+                wanted.codes.entry(stock.clone()).or_default().insert(code.clone());
+            }
+            wanted.subsidy_nos.extend(it.out_subsidy_no.clone());
+        }
+        wanted
+    }
+
+    fn has(&self, stock_id: &str, coupon_code: &str) -> bool {
+        self.codes.get(stock_id).is_some_and(|codes| codes.contains(coupon_code))
+    }
+}
+
+impl Facts {
+    /// Reads of the day `date`, and of the look-back since `from`, what concerns these breaks.
+    ///
+    /// # Errors
+    /// A published file is torn or does not fit its contract; the lake cannot be listed.
+    pub fn read<'b>(
+        lake: &Lake,
+        from: NaiveDate,
+        date: NaiveDate,
+        breaks: impl Iterator<Item = &'b Break>,
+    ) -> Result<Facts, PartitionError> {
+        let (wanted, mut facts) = (Wanted::of(breaks), Facts::default());
+        let of_day = |dataset| Some(lake.partition(dataset, date)).filter(|path| path.exists());
+        if let Some(path) = of_day(LedgerRow::DATASET) {
+            facts.read_coupons(&path, &wanted)?;
+        }
+        if let Some(path) = of_day(SubsidyPayment::DATASET) {
+            facts.read_receipts(&path, &wanted)?;
+        }
+        if let Some(path) = of_day(SubsidyReturn::DATASET) {
+            facts.read_returns(&path, &wanted)?;
+        }
+        for it in window(lake, Refund::DATASET, from, date)? {
+            facts.read_refunds(&it.path)?;
+        }
+        for it in window(lake, SubsidyOrder::DATASET, from, date)? {
+            facts.read_orders(&it.path, &wanted)?;
+        }
+        Ok(facts)
+    }
+
+    fn read_coupons(&mut self, path: &Path, wanted: &Wanted) -> Result<(), PartitionError> {
+        each_row::<LedgerCouponColumns, _>(path, LedgerRow::DATASET, |row| {
+            if wanted.has(row.stock_id, row.coupon_code) {
+                let id = (row.stock_id.to_owned(), row.coupon_code.to_owned());
+                self.coupons.insert(id, Coupon::of(&row));
+            }
+            Ok(())
+        })
+    }
+
+    fn read_receipts(&mut self, path: &Path, wanted: &Wanted) -> Result<(), PartitionError> {
+        for row in open_rows::<SubsidyPayment>(path)? {
+            let row = row?;
+            if wanted.has(&row.stock_id, &row.coupon_code) {
+                let id = (row.stock_id.clone(), row.coupon_code.clone());
+                self.receipts.entry(id).or_default().push(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_returns(&mut self, path: &Path, wanted: &Wanted) -> Result<(), PartitionError> {
+        for row in open_rows::<SubsidyReturn>(path)? {
+            let row = row?;
+            if wanted.has(&row.stock_id, &row.coupon_code) {
+                let id = (row.stock_id.clone(), row.coupon_code.clone());
+                self.returns.entry(id).or_default().push(row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of every transaction of the coupons that are known by now.
+    fn read_refunds(&mut self, path: &Path) -> Result<(), PartitionError> {
+        let transactions: BTreeSet<_> = self.coupons.values().filter_map(|it| it.transaction_id.as_deref()).collect();
+        let refunds = &mut self.refunds;
+        each_row::<BillRefundColumns, _>(path, Refund::DATASET, |row| {
+            if transactions.contains(row.transaction_id) {
+                let of_payment = refunds.entry(row.transaction_id.to_owned()).or_default();
+                let seen = of_payment.entry(row.refund_id.to_owned()).or_default();
+                seen.accepted_time = seen.accepted_time.max(row.accepted_time);
+                seen.has_failed |= row.refund_status == Some(FAILED);
+            }
+            Ok(())
+        })
+    }
+
+    fn read_orders(&mut self, path: &Path, wanted: &Wanted) -> Result<(), PartitionError> {
+        for row in open_rows::<SubsidyOrder>(path)? {
+            let row = row?;
+            if row.subsidy_return_receipt_id.is_empty() && wanted.subsidy_nos.contains(&row.out_subsidy_no) {
+                self.orders.insert(row.out_subsidy_no.clone(), row);
+            }
+        }
+        Ok(())
+    }
+
+    /// The coupon of a break.
+    pub(super) fn coupon(&self, it: &Break) -> Option<&Coupon> {
+        self.coupons.get(&id_of(it)?)
+    }
+
+    /// The subsidy payments of its coupon.
+    pub(super) fn receipts(&self, it: &Break) -> &[SubsidyPayment] {
+        id_of(it).and_then(|id| self.receipts.get(&id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What was returned of them and did not fail.
+    pub(super) fn returns(&self, it: &Break) -> impl Iterator<Item = &SubsidyReturn> {
+        let returns = id_of(it).and_then(|id| self.returns.get(&id)).map_or(&[] as &[_], Vec::as_slice);
+        returns.iter().filter(|it| it.status.as_deref().map(plain_status) != Some(FAILED))
+    }
+
+    /// The refund of a transaction that was accepted last and did not fail.
+    pub(super) fn refund_id(&self, transaction_id: &str) -> Option<&str> {
+        let refunds = self.refunds.get(transaction_id)?.iter().filter(|(_, seen)| !seen.has_failed);
+        refunds
+            .max_by_key(|(refund_id, seen)| (seen.accepted_time, *refund_id))
+            .map(|(refund_id, _)| refund_id.as_str())
+    }
+
+    /// The line of the merchant's own ledger.
+    pub(super) fn order(&self, out_subsidy_no: &str) -> Option<&SubsidyOrder> {
+        self.orders.get(out_subsidy_no)
+    }
+}
+
+impl Coupon {
+    fn of(row: &LedgerCoupon<'_>) -> Coupon {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let instant = |micros: Option<i64>| micros.and_then(DateTime::from_timestamp_micros);
+        Coupon {
+            state: text(row.coupon_state),
+            stock_type: text(row.stock_type),
+            used_at: instant(row.used_at),
+            expire_at: instant(row.expire_at),
+            out_trade_no: text(row.out_trade_no),
+            transaction_id: text(row.transaction_id),
+            order_paid_at: instant(row.order_paid_at),
+            is_order_fully_refunded: row.order_fully_refunded.unwrap_or(false),
+            subsidy_expected: row.subsidy_expected_fen,
+        }
+    }
+}
+
+/// The published days of a dataset up to `date`.
+fn window(lake: &Lake, dataset: &str, from: NaiveDate, date: NaiveDate) -> Result<Vec<Partition>, PartitionError> {
+    let partitions = lake.partitions(dataset, from, date + Days::new(1));
+    partitions.map_err(|source| PartitionError::Open { path: lake.dataset(dataset), source })
+}
+
+fn id_of(it: &Break) -> Option<CouponId> {
+    Some((it.stock_id.clone()?, it.coupon_code.clone()?))
+}
+
+#[cfg(test)]
+impl Facts {
+    /// Of one coupon, that of `it`.
+    pub(super) fn of_coupon(it: &Break, coupon: Coupon) -> Facts {
+        let coupons = BTreeMap::from([(id_of(it).expect("a coupon"), coupon)]);
+        Facts { coupons, ..Facts::default() }
+    }
+
+    pub(super) fn with_receipts(mut self, it: &Break, receipts: Vec<SubsidyPayment>) -> Facts {
+        self.receipts.insert(id_of(it).expect("a coupon"), receipts);
+        self
+    }
+
+    pub(super) fn with_returns(mut self, it: &Break, returns: Vec<SubsidyReturn>) -> Facts {
+        self.returns.insert(id_of(it).expect("a coupon"), returns);
+        self
+    }
+
+    pub(super) fn with_refund(mut self, transaction_id: &str, refund_id: &str) -> Facts {
+        self.refunds.entry(transaction_id.to_owned()).or_default().insert(refund_id.to_owned(), RefundSeen::default());
+        self
+    }
+
+    pub(super) fn with_order(mut self, order: SubsidyOrder) -> Facts {
+        self.orders.insert(order.out_subsidy_no.clone(), order);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subsidy_is_returned_for_the_last_refund_that_did_not_fail() {
+        let mut facts = Facts::default();
+        let seen = [("50301", 10, false), ("50302", 20, false), ("50303", 30, true)];
+        for (refund_id, accepted_time, has_failed) in seen {
+            let of_payment = facts.refunds.entry("4200".to_owned()).or_default();
+            of_payment.insert(refund_id.to_owned(), RefundSeen { accepted_time, has_failed });
+        }
+        assert_eq!((facts.refund_id("4200"), facts.refund_id("4201")), (Some("50302"), None));
+    }
+}

@@ -1,0 +1,212 @@
+//! A plan: the calls that are proposed for the open breaks of a day, as a file that a person reads, shortens and approves
+//! by its digest. The same lake and job give the same bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::call::Call;
+use super::errand::Errand;
+use super::error::PlanError;
+use super::facts::Facts;
+use super::proposals::{has_remedy, propose};
+use crate::dataset::sha256::sha256_of;
+use crate::job::Job;
+use crate::money::Fen;
+use crate::record::Break;
+
+/// Of the file format.
+pub(super) const VERSION: u32 = 1;
+
+/// What is proposed for the breaks of a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Of the format.
+    pub version: u32,
+    /// Name of the job.
+    pub job: String,
+    /// Its file.
+    pub job_file: String,
+    /// The merchant that calls.
+    pub mchid: String,
+    /// The business date whose breaks they are.
+    pub date: NaiveDate,
+    /// Of the published partition they were read from.
+    pub breaks_sha256: String,
+    /// In the order in which they are made.
+    pub calls: Vec<Call>,
+    /// Breaks that a call could put right if something were not in the way.
+    pub impossible: Vec<Impossible>,
+    /// Breaks no call puts right, by rule.
+    pub by_hand: Vec<ByHand>,
+}
+
+/// A break without its call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Impossible {
+    /// The break.
+    pub break_id: String,
+    /// Its rule.
+    pub rule_id: String,
+    /// Fen at risk.
+    pub at_risk_fen: Fen,
+    /// What is in the way.
+    pub reason: String,
+}
+
+/// Breaks of a rule that a person has to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ByHand {
+    /// The rule.
+    pub rule_id: String,
+    /// How many are open.
+    pub breaks: u64,
+    /// Fen at risk.
+    pub at_risk_fen: Fen,
+    /// What to do, as the rule says.
+    pub action: String,
+}
+
+/// Where the breaks of a plan come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The file of the job, as the plan shall name it.
+    pub job_file: &'a str,
+    /// Business date.
+    pub date: NaiveDate,
+    /// SHA-256 of the partition of breaks.
+    pub breaks_sha256: &'a str,
+}
+
+impl Plan {
+    /// Proposes calls for the open breaks among `breaks`, of these rules where some are named.
+    pub fn propose(job: &Job, source: Source<'_>, breaks: &[Break], facts: &Facts, rules: &BTreeSet<String>) -> Plan {
+        let mchid = job.pay_v3.as_ref().map(|settings| settings.mchid.clone());
+        let mut plan = Plan {
+            version: VERSION,
+            job: job.name.clone(),
+            job_file: source.job_file.to_owned(),
+            mchid: mchid.unwrap_or_default(),
+            date: source.date,
+            breaks_sha256: source.breaks_sha256.to_owned(),
+            calls: Vec::new(),
+            impossible: Vec::new(),
+            by_hand: Vec::new(),
+        };
+        let (mut paid, mut numbers) = (BTreeSet::new(), BTreeSet::new());
+        for it in Plan::concerned(breaks).filter(|it| rules.is_empty() || rules.contains(&it.rule_id)) {
+            let proposal = propose(job, facts, it).map(|errands| {
+                let errands = pay_once(&mut paid, it, errands?)?;
+                number_once(&mut numbers, errands)
+            });
+            match proposal {
+                Some(Ok(errands)) => plan.calls.extend(errands.iter().map(|errand| Call::of(it, errand))),
+                Some(Err(reason)) => plan.impossible.push(Impossible::of(it, reason)),
+                None => {}
+            }
+        }
+        plan.calls.sort_by(|one, other| order(one).cmp(&order(other)));
+        plan.impossible.sort_by(|one, other| one.break_id.cmp(&other.break_id));
+        plan.by_hand = by_hand(breaks.iter().filter(|it| it.is_open() && !has_remedy(&it.rule_id)));
+        plan
+    }
+
+    /// The open breaks of rules that have a remedy.
+    pub fn concerned(breaks: &[Break]) -> impl Iterator<Item = &Break> {
+        breaks.iter().filter(|it| it.is_open() && has_remedy(&it.rule_id))
+    }
+
+    /// The bytes of its file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).expect("texts, numbers and dates are JSON");
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The plan in `bytes`, of which somebody has approved this digest.
+    ///
+    /// # Errors
+    /// The digest is another's, the bytes are no plan, a call is none that a plan may hold or stands twice.
+    pub fn approved(bytes: &[u8], sha256: &str) -> Result<Plan, PlanError> {
+        let actual = sha256_of(bytes);
+        if !actual.eq_ignore_ascii_case(sha256.trim()) {
+            return Err(PlanError::NotApproved { actual });
+        }
+        let plan: Plan = serde_json::from_slice(bytes)?;
+        if plan.version != VERSION {
+            return Err(PlanError::Version(plan.version));
+        }
+        plan.check_calls()?;
+        Ok(plan)
+    }
+
+    fn check_calls(&self) -> Result<(), PlanError> {
+        let mut numbers = BTreeSet::new();
+        for (place, call) in (1..).zip(&self.calls) {
+            let twice = || format!("the number `{}` stands twice", call.request_no);
+            let is_new = numbers.insert((&call.path, &call.request_no));
+            let checked = call.errand().and_then(|_| if is_new { Ok(()) } else { Err(twice()) });
+            checked.map_err(|detail| PlanError::Call { place, break_id: call.break_id.clone(), detail })?;
+        }
+        Ok(())
+    }
+}
+
+impl Impossible {
+    fn of(it: &Break, reason: String) -> Impossible {
+        let (break_id, rule_id) = (it.break_id.clone(), it.rule_id.clone());
+        Impossible { break_id, rule_id, at_risk_fen: it.at_risk_fen, reason }
+    }
+}
+
+/// Lets the calls of a break pass where no other break of their coupon pays already.
+fn pay_once<'b>(
+    paid: &mut BTreeSet<(&'b str, &'b str)>,
+    it: &'b Break,
+    errands: Vec<Errand>,
+) -> Result<Vec<Errand>, String> {
+    let pays = errands.iter().any(|errand| matches!(errand, Errand::Pay(_)));
+    let coupon = (it.stock_id.as_deref().unwrap_or_default(), it.coupon_code.as_deref().unwrap_or_default());
+    if pays && !paid.insert(coupon) {
+        return Err("another call of this plan pays for the coupon".to_owned());
+    }
+    Ok(errands)
+}
+
+/// Lets calls pass of which no other has the number: an order may claim several coupons, each of which is to be redeemed.
+fn number_once(numbers: &mut BTreeSet<(&'static str, String)>, errands: Vec<Errand>) -> Result<Vec<Errand>, String> {
+    let of = |errand: &Errand| (errand.endpoint().path, errand.request_no().to_owned());
+    match errands.iter().find(|errand| numbers.contains(&of(errand))) {
+        Some(errand) => {
+            Err(format!("another call of this plan has the number {}: use one of yours", errand.request_no()))
+        }
+        None => {
+            numbers.extend(errands.iter().map(of));
+            Ok(errands)
+        }
+    }
+}
+
+/// Rule by rule, the largest risk first.
+fn order(call: &Call) -> (&str, std::cmp::Reverse<Fen>, &str, &str) {
+    (&call.rule_id, std::cmp::Reverse(call.at_risk_fen), &call.break_id, &call.request_no)
+}
+
+fn by_hand<'b>(breaks: impl Iterator<Item = &'b Break>) -> Vec<ByHand> {
+    let mut rules: BTreeMap<&str, ByHand> = BTreeMap::new();
+    for it in breaks {
+        let rule = rules.entry(&it.rule_id).or_insert_with(|| ByHand {
+            rule_id: it.rule_id.clone(),
+            breaks: 0,
+            at_risk_fen: Fen::ZERO,
+            action: it.action.clone(),
+        });
+        rule.breaks += 1;
+        rule.at_risk_fen += it.at_risk_fen;
+    }
+    rules.into_values().collect()
+}

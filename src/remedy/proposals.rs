@@ -1,0 +1,259 @@
+//! Which calls would put a break right, rule by rule. Where a person has to find out something first, or WeChat would refuse
+//! the call by its documents, none is proposed, and the words say why.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::errand::{CouponReturn, Errand, Payment, PaymentReturn, Redemption};
+use super::facts::{Coupon, Facts};
+use crate::clock::beijing;
+use crate::dataset::sha256::sha256_of;
+use crate::job::Job;
+use crate::money::Fen;
+use crate::record::{Break, SubsidyPayment};
+use crate::wechat::endpoint::Endpoint;
+use crate::wechat::endpoint::{COUPON_RETURN, SUBSIDY_PAY, SUBSIDY_RETURN};
+use crate::wechat::pay_v3::busifavor::plain_status;
+
+/// The calls for a break, or why there is none.
+type Proposal = Result<Vec<Errand>, String>;
+
+/// How a rule's breaks are put right.
+type Remedy = fn(&Job, &Facts, &Break) -> Proposal;
+
+/// The rules whose breaks a call can put right.
+const REMEDIES: [(&str, Remedy); 6] = [
+    ("AO03", redeem),
+    ("AO14", return_coupon),
+    ("SU01", pay_programme),
+    ("SU07", return_subsidy),
+    ("SU10", pay_again),
+    ("SU11", send_again),
+];
+
+/// What would put a break right; `None` where no call does.
+pub(super) fn propose(job: &Job, facts: &Facts, it: &Break) -> Option<Proposal> {
+    let (_, remedy) = REMEDIES.iter().find(|(rule_id, _)| *rule_id == it.rule_id)?;
+    Some(remedy(job, facts, it))
+}
+
+/// Whether some call can put breaks of a rule right.
+pub(super) fn has_remedy(rule_id: &str) -> bool {
+    REMEDIES.iter().any(|(id, _)| *id == rule_id)
+}
+
+/// AO03: the coupon was never redeemed. It is redeemed at the time the order was paid, under the order's number.
+fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
+    let coupon = in_ledger(facts, it)?;
+    let wallets = job.wallets.as_ref().ok_or("the job has no `[wallets]`, whose appid the call needs")?;
+    if job.rules.use_request_pattern.is_some() {
+        return Err("numbers of redemptions follow `rules.use_request_pattern`: redeem it with one of yours".to_owned());
+    }
+    if coupon.state.as_deref() != Some("SENDED") {
+        let state = coupon.state.as_deref().unwrap_or("unknown");
+        return Err(format!("only a SENDED coupon can be redeemed, this one is {state}"));
+    }
+    let paid_at = coupon.order_paid_at.ok_or("the time at which the order was paid is not known")?;
+    if coupon.expire_at.is_some_and(|expire_at| paid_at > expire_at) {
+        return Err("the order was paid after the coupon expired".to_owned());
+    }
+    Ok(vec![Errand::Redeem(Redemption {
+        stock_id: given(&it.stock_id, "stock")?,
+        coupon_code: given(&it.coupon_code, "code")?,
+        appid: wallets.appid.clone(),
+        use_time: wire_time(paid_at),
+        use_request_no: given(&coupon.out_trade_no, "order number")?,
+    })])
+}
+
+/// AO14: the use that is taken back is part of the number, for a coupon may be used and returned again.
+fn return_coupon(_: &Job, facts: &Facts, it: &Break) -> Proposal {
+    let coupon = in_ledger(facts, it)?;
+    if coupon.state.as_deref() != Some("USED") {
+        let state = coupon.state.as_deref().unwrap_or("unknown");
+        return Err(format!("only a USED coupon can be returned, this one is {state}"));
+    }
+    let used_at = coupon.used_at.map(wire_time).unwrap_or_default();
+    Ok(vec![Errand::ReturnCoupon(CouponReturn {
+        stock_id: given(&it.stock_id, "stock")?,
+        coupon_code: given(&it.coupon_code, "code")?,
+        return_request_no: number(&COUPON_RETURN, it, &used_at),
+    })])
+}
+
+/// SU01: what the programme owes, for the payment of the order.
+fn pay_programme(job: &Job, facts: &Facts, it: &Break) -> Proposal {
+    let coupon = unpaid(facts, it)?;
+    let stock_id = given(&it.stock_id, "stock")?;
+    let programme = job.subsidy_programs.iter().find(|programme| programme.stock_id == stock_id);
+    let programme = programme.ok_or_else(|| format!("the job has no programme for stock {stock_id} any more"))?;
+    let transaction_id = given(&coupon.transaction_id, "transaction")?;
+    Ok(vec![Errand::Pay(Payment {
+        coupon_code: given(&it.coupon_code, "code")?,
+        payer_merchant: programme.payer_merchant.clone(),
+        payee_merchant: programme.payee_merchant.clone(),
+        amount: coupon.subsidy_expected.ok_or("what the programme gives for it is not known")?,
+        description: description(coupon),
+        out_subsidy_no: number(&SUBSIDY_PAY, it, &transaction_id),
+        transaction_id,
+        stock_id,
+    })])
+}
+
+/// SU10: the same payment under a number of its own, which follows from the one that failed.
+fn pay_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
+    let coupon = unpaid(facts, it)?;
+    let failed = given(&it.out_subsidy_no, "out_subsidy_no")?;
+    let receipt = facts.receipts(it).iter().max_by_key(|receipt| (receipt.create_time, &receipt.out_subsidy_no));
+    let receipt = receipt.ok_or("the receipt that failed is not known any more")?;
+    if receipt.out_subsidy_no != failed {
+        return Err("a later payment of the coupon failed too: its break has the call".to_owned());
+    }
+    Ok(vec![Errand::Pay(Payment {
+        stock_id: receipt.stock_id.clone(),
+        coupon_code: receipt.coupon_code.clone(),
+        transaction_id: given(&receipt.transaction_id, "transaction")?,
+        payer_merchant: given(&receipt.payer_merchant, "payer")?,
+        payee_merchant: given(&receipt.payee_merchant, "payee")?,
+        amount: receipt.amount_fen,
+        description: receipt.description.clone().unwrap_or_else(|| description(coupon)),
+        out_subsidy_no: number(&SUBSIDY_PAY, it, &failed),
+    })])
+}
+
+/// SU11: the line of the merchant's ledger, under its own number.
+fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
+    let coupon = unpaid(facts, it)?;
+    let out_subsidy_no = given(&it.out_subsidy_no, "out_subsidy_no")?;
+    let line = facts.order(&out_subsidy_no).ok_or("its line of the subsidy ledger left the look-back")?;
+    Ok(vec![Errand::Pay(Payment {
+        stock_id: line.stock_id.clone(),
+        coupon_code: line.coupon_code.clone(),
+        transaction_id: given(&line.transaction_id, "transaction")?,
+        payer_merchant: given(&line.payer_merchant, "payer")?,
+        payee_merchant: given(&line.payee_merchant, "payee")?,
+        amount: line.amount_fen,
+        description: description(coupon),
+        out_subsidy_no,
+    })])
+}
+
+/// SU07: what is left of each receipt, for the last refund of its order.
+fn return_subsidy(_: &Job, facts: &Facts, it: &Break) -> Proposal {
+    let coupon = in_ledger(facts, it)?;
+    let kept = facts.receipts(it).iter().filter(|receipt| is_paid(receipt));
+    let returned = Returned::of(facts, it)?;
+    let mut errands = Vec::new();
+    for receipt in kept {
+        let left = receipt.amount_fen - returned.of_receipt(receipt);
+        if left > Fen::ZERO {
+            errands.push(Errand::ReturnPayment(return_of(facts, it, coupon, receipt, left)?));
+        }
+    }
+    if errands.is_empty() { Err("no receipt has anything left to return".to_owned()) } else { Ok(errands) }
+}
+
+fn return_of(
+    facts: &Facts,
+    it: &Break,
+    coupon: &Coupon,
+    receipt: &SubsidyPayment,
+    amount: Fen,
+) -> Result<PaymentReturn, String> {
+    let transaction_id = given(&receipt.transaction_id, "transaction")?;
+    let refund_id =
+        facts.refund_id(&transaction_id).ok_or("no bill of the look-back has a refund of the receipt's payment")?;
+    let what = format!("{}\n{}", receipt.out_subsidy_no, amount.0);
+    Ok(PaymentReturn {
+        stock_id: receipt.stock_id.clone(),
+        coupon_code: receipt.coupon_code.clone(),
+        refund_id: refund_id.to_owned(),
+        payer_merchant: given(&receipt.payer_merchant, "payer")?,
+        payee_merchant: given(&receipt.payee_merchant, "payee")?,
+        amount,
+        description: description(coupon),
+        out_subsidy_return_no: number(&SUBSIDY_RETURN, it, &what),
+        transaction_id,
+    })
+}
+
+/// What was returned of the receipts of a coupon.
+struct Returned<'f> {
+    by_receipt: Vec<(&'f str, Fen)>,
+    /// Of the only receipt.
+    unnamed: Fen,
+}
+
+impl<'f> Returned<'f> {
+    fn of(facts: &'f Facts, it: &Break) -> Result<Returned<'f>, String> {
+        let mut returned = Returned { by_receipt: Vec::new(), unnamed: Fen::ZERO };
+        for row in facts.returns(it) {
+            match row.subsidy_receipt_id.as_deref() {
+                Some(id) => returned.by_receipt.push((id, row.amount_fen)),
+                None => returned.unnamed += row.amount_fen,
+            }
+        }
+        let paid = facts.receipts(it).iter().filter(|receipt| is_paid(receipt)).count();
+        if returned.unnamed > Fen::ZERO && paid > 1 {
+            return Err("a return does not say which of several receipts it is for".to_owned());
+        }
+        Ok(returned)
+    }
+
+    fn of_receipt(&self, receipt: &SubsidyPayment) -> Fen {
+        let mine = self.by_receipt.iter().filter(|(id, _)| receipt.subsidy_receipt_id.as_deref() == Some(*id));
+        mine.map(|(_, amount)| *amount).sum::<Fen>() + self.unnamed
+    }
+}
+
+/// Whether money went (design §12).
+fn is_paid(receipt: &SubsidyPayment) -> bool {
+    matches!(status_of(receipt), Some("SUCCESS" | "RETURNING" | "PARTIAL_RETURN"))
+}
+
+fn status_of(receipt: &SubsidyPayment) -> Option<&str> {
+    receipt.status.as_deref().map(plain_status)
+}
+
+fn in_ledger<'f>(facts: &'f Facts, it: &Break) -> Result<&'f Coupon, String> {
+    facts.coupon(it).ok_or_else(|| "the ledger of the day does not know the coupon".to_owned())
+}
+
+/// A coupon a subsidy can be paid for (reference v3 §2.18), and for which none was paid or is under way.
+fn unpaid<'f>(facts: &'f Facts, it: &Break) -> Result<&'f Coupon, String> {
+    let coupon = in_ledger(facts, it)?;
+    let state = coupon.state.as_deref().unwrap_or("unknown");
+    let in_the_way = facts.receipts(it).iter().find(|receipt| status_of(receipt) != Some("FAIL"));
+    if state != "USED" {
+        return Err(format!("a subsidy is paid for a USED coupon, this one is {state}"));
+    }
+    if coupon.stock_type.as_deref() == Some("EXCHANGE") {
+        return Err("WeChat pays no subsidy for EXCHANGE stocks".to_owned());
+    }
+    if coupon.is_order_fully_refunded {
+        return Err("its order was fully refunded".to_owned());
+    }
+    if let Some(receipt) = in_the_way {
+        return Err(format!("receipt {} of the coupon did not fail", receipt.out_subsidy_no));
+    }
+    Ok(coupon)
+}
+
+fn given(text: &Option<String>, what: &str) -> Result<String, String> {
+    text.clone().filter(|text| !text.is_empty()).ok_or_else(|| format!("its {what} is not known"))
+}
+
+/// What the two merchants read beside the money.
+fn description(coupon: &Coupon) -> String {
+    format!("商家券补差 {}", coupon.out_trade_no.as_deref().unwrap_or_default()).trim_end().to_owned()
+}
+
+fn wire_time(instant: DateTime<Utc>) -> String {
+    instant.with_timezone(&beijing()).to_rfc3339_opts(SecondsFormat::Secs, false)
+}
+
+/// The number of a call: the same for the same call of the same break in every plan, so that what was done is not done
+/// twice, and another one as soon as what is done differs. Short enough for the oldest limits.
+fn number(endpoint: &Endpoint, it: &Break, what: &str) -> String {
+    let digest = sha256_of(format!("{}\n{}\n{what}", endpoint.id, it.break_id).as_bytes());
+    format!("cr{}", &digest[..30])
+}

@@ -1,0 +1,295 @@
+//! Which calls are proposed for which breaks, and which are not.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::json;
+
+use super::errand::{Errand, Payment};
+use super::facts::{Coupon, Facts};
+use super::plan::{Plan, Source};
+use super::proposals::propose;
+use crate::job::{self, Job};
+use crate::money::Fen;
+use crate::record::{Break, BreakStatus, SubsidyOrder, SubsidyPayment, SubsidyReturn};
+
+const STOCK: &str = "1288880000000001";
+const TRANSACTION: &str = "4200000913202101152566792388";
+
+fn job() -> Job {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/job.toml");
+    job::load(&path, &|_| None).expect("the sample's job")
+}
+
+fn date() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 11, 20).expect("a day")
+}
+
+fn at(hour: u32) -> DateTime<Utc> {
+    date().and_hms_opt(hour, 0, 0).expect("an hour").and_utc()
+}
+
+fn break_of(rule_id: &str, out_subsidy_no: Option<&str>) -> Break {
+    Break {
+        break_id: format!("{rule_id}{}", out_subsidy_no.unwrap_or("0")),
+        rule_id: rule_id.into(),
+        severity: "high".into(),
+        side: "finance".into(),
+        status: BreakStatus::Open,
+        first_seen_date: date(),
+        last_seen_date: date(),
+        resolved_date: None,
+        age_days: 0,
+        stock_id: Some(STOCK.into()),
+        coupon_code: Some("C1".into()),
+        openid: None,
+        out_trade_no: Some("RY1".into()),
+        transaction_id: Some(TRANSACTION.into()),
+        out_subsidy_no: out_subsidy_no.map(str::to_owned),
+        subsidy_receipt_id: None,
+        card_id: None,
+        ref_date: None,
+        subject: None,
+        expected_fen: None,
+        actual_fen: None,
+        difference_fen: None,
+        expected_count: None,
+        actual_count: None,
+        at_risk_fen: Fen(100),
+        why: "a test".into(),
+        action: "look".into(),
+        event_date: None,
+        oldest_input_date: None,
+        business_date: date(),
+    }
+}
+
+fn coupon(state: &str) -> Coupon {
+    Coupon {
+        state: Some(state.into()),
+        stock_type: Some("NORMAL".into()),
+        used_at: Some(at(3)),
+        expire_at: Some(at(12)),
+        out_trade_no: Some("RY1".into()),
+        transaction_id: Some(TRANSACTION.into()),
+        order_paid_at: Some(at(4)),
+        is_order_fully_refunded: false,
+        subsidy_expected: Some(Fen(100)),
+    }
+}
+
+fn receipt(number: &str, status: &str, created_hour: u32) -> SubsidyPayment {
+    SubsidyPayment {
+        out_subsidy_no: number.into(),
+        subsidy_receipt_id: Some(format!("id of {number}")),
+        stock_id: STOCK.into(),
+        coupon_code: "C1".into(),
+        transaction_id: Some(TRANSACTION.into()),
+        payer_merchant: Some("1900000001".into()),
+        payee_merchant: Some("1900000002".into()),
+        amount_fen: Fen(100),
+        description: None,
+        status: Some(status.into()),
+        fail_reason: None,
+        success_time: None,
+        create_time: Some(at(created_hour)),
+        verified_date: date(),
+        extra: None,
+        business_date: date(),
+    }
+}
+
+fn returned(of: Option<&str>, amount: Fen) -> SubsidyReturn {
+    SubsidyReturn {
+        out_subsidy_return_no: "R".into(),
+        subsidy_return_receipt_id: None,
+        subsidy_receipt_id: of.map(|number| format!("id of {number}")),
+        stock_id: STOCK.into(),
+        coupon_code: "C1".into(),
+        transaction_id: Some(TRANSACTION.into()),
+        refund_id: None,
+        payer_merchant: None,
+        payee_merchant: None,
+        amount_fen: amount,
+        description: None,
+        status: Some("RETURN_RECEIPT_SUCCESS".into()),
+        fail_reason: None,
+        return_done_time: None,
+        return_create_time: None,
+        verified_date: date(),
+        extra: None,
+        business_date: date(),
+    }
+}
+
+fn line_of_ledger(number: &str) -> SubsidyOrder {
+    SubsidyOrder {
+        out_subsidy_no: number.into(),
+        subsidy_return_receipt_id: String::new(),
+        subsidy_receipt_id: None,
+        stock_id: STOCK.into(),
+        coupon_code: "C1".into(),
+        transaction_id: Some(TRANSACTION.into()),
+        payer_merchant: Some("1900000001".into()),
+        payee_merchant: Some("1900000002".into()),
+        amount_fen: Fen(80),
+        source_file: "subsidy-orders/2026-11-20.csv".into(),
+        source_line: 2,
+        business_date: date(),
+    }
+}
+
+/// The calls for a break of a rule that has some.
+fn proposed(facts: &Facts, it: &Break) -> Result<Vec<Errand>, String> {
+    propose(&job(), facts, it).expect("a rule with a remedy")
+}
+
+fn only_payment(facts: &Facts, it: &Break) -> Payment {
+    match proposed(facts, it).expect("a call").as_slice() {
+        [Errand::Pay(payment)] => payment.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_coupon_is_redeemed_for_its_order_only_while_it_can_be() {
+    let it = break_of("AO03", None);
+    let of = |change: fn(&mut Coupon)| {
+        let mut coupon = coupon("SENDED");
+        change(&mut coupon);
+        proposed(&Facts::of_coupon(&it, coupon), &it)
+    };
+    let redeemed = of(|_| ()).unwrap();
+    assert_eq!(
+        redeemed[0].body(),
+        json!({"stock_id": STOCK, "coupon_code": "C1", "appid": "wx5edab3bdfba3dc1c",
+               "use_time": "2026-11-20T12:00:00+08:00", "use_request_no": "RY1"})
+    );
+    assert!(of(|it| it.state = Some("DELETED".into())).unwrap_err().contains("this one is DELETED"));
+    assert!(of(|it| it.expire_at = Some(at(3))).unwrap_err().contains("after the coupon expired"));
+    assert!(of(|it| it.expire_at = Some(at(4))).is_ok(), "the last moment counts");
+    assert!(of(|it| it.out_trade_no = None).unwrap_err().contains("order number is not known"));
+    let mut job = job();
+    job.rules.use_request_pattern = Some(regex::Regex::new("^X-(.+)$").unwrap());
+    let refused = propose(&job, &Facts::of_coupon(&it, coupon("SENDED")), &it).unwrap();
+    assert!(refused.unwrap_err().contains("rules.use_request_pattern"));
+}
+
+#[test]
+fn the_same_return_has_one_number_for_ever_and_the_return_of_a_later_use_another() {
+    let it = break_of("AO14", None);
+    let number = |used_at, it: &Break| {
+        let facts = Facts::of_coupon(it, Coupon { used_at, ..coupon("USED") });
+        proposed(&facts, it).unwrap()[0].request_no().to_owned()
+    };
+    let first = number(Some(at(3)), &it);
+    assert_eq!(first, number(Some(at(3)), &it));
+    assert_ne!(first, number(Some(at(5)), &it), "used again, returned again");
+    assert_ne!(first, number(Some(at(3)), &Break { break_id: "other".into(), ..it.clone() }));
+    assert!(first.len() == 32 && first.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{first}");
+    assert!(proposed(&Facts::of_coupon(&it, coupon("SENDED")), &it).unwrap_err().contains("this one is SENDED"));
+}
+
+#[test]
+fn what_the_programme_owes_is_paid_between_its_merchants() {
+    let it = break_of("SU01", None);
+    let payment = only_payment(&Facts::of_coupon(&it, coupon("USED")), &it);
+    let programme = job().subsidy_programs.into_iter().find(|programme| programme.stock_id == STOCK).unwrap();
+    assert_eq!((payment.payer_merchant, payment.payee_merchant), (programme.payer_merchant, programme.payee_merchant));
+    assert_eq!((payment.amount, payment.transaction_id.as_str()), (Fen(100), TRANSACTION));
+    assert_eq!(payment.description, "商家券补差 RY1");
+    let foreign = Break { stock_id: Some("9".into()), ..it };
+    let refused = proposed(&Facts::of_coupon(&foreign, coupon("USED")), &foreign).unwrap_err();
+    assert!(refused.contains("no programme for stock 9"), "{refused}");
+}
+
+#[test]
+fn no_subsidy_is_paid_where_wechat_would_refuse_it_or_another_may_have_been_paid() {
+    let it = break_of("SU01", None);
+    let why = |coupon: Coupon, receipts: Vec<SubsidyPayment>| {
+        proposed(&Facts::of_coupon(&it, coupon).with_receipts(&it, receipts), &it).unwrap_err()
+    };
+    assert!(why(coupon("SENDED"), vec![]).contains("this one is SENDED"));
+    assert!(why(Coupon { stock_type: Some("EXCHANGE".into()), ..coupon("USED") }, vec![]).contains("EXCHANGE"));
+    assert!(why(Coupon { is_order_fully_refunded: true, ..coupon("USED") }, vec![]).contains("fully refunded"));
+    for status in ["ACCEPTED", "PAY_RECEIPT_SUCCESS", "RETURNING", "PARTIAL_RETURN", "FULL_RETURN", "SOMETHING_NEW"] {
+        let why = why(coupon("USED"), vec![receipt("S0", "FAIL", 1), receipt("S1", status, 2)]);
+        assert_eq!(why, "receipt S1 of the coupon did not fail", "{status}");
+    }
+    let unknown = propose(&job(), &Facts::default(), &it).unwrap();
+    assert_eq!(unknown.unwrap_err(), "the ledger of the day does not know the coupon");
+}
+
+#[test]
+fn of_several_failures_only_the_last_is_paid_again() {
+    let receipts = || vec![receipt("S2", "FAIL", 5), receipt("S1", "PAY_RECEIPT_FAIL", 4)];
+    let of = |number| {
+        let it = break_of("SU10", Some(number));
+        proposed(&Facts::of_coupon(&it, coupon("USED")).with_receipts(&it, receipts()), &it)
+    };
+    assert!(of("S1").unwrap_err().contains("a later payment of the coupon failed too"));
+    let again = of("S2").unwrap();
+    assert_eq!(again.len(), 1);
+    assert_ne!(again[0].request_no(), "S2", "a number that failed stays failed");
+}
+
+#[test]
+fn a_line_of_the_merchants_ledger_is_sent_again_under_its_own_number() {
+    let it = break_of("SU11", Some("L1"));
+    let facts = || Facts::of_coupon(&it, coupon("USED"));
+    let payment = only_payment(&facts().with_order(line_of_ledger("L1")), &it);
+    assert_eq!((payment.out_subsidy_no.as_str(), payment.amount), ("L1", Fen(80)));
+    assert!(proposed(&facts(), &it).unwrap_err().contains("left the look-back"));
+}
+
+#[test]
+fn of_every_receipt_the_part_that_is_left_is_returned_for_the_refund() {
+    let it = break_of("SU07", None);
+    let facts = |returns: Vec<SubsidyReturn>| {
+        let receipts = vec![receipt("S1", "PARTIAL_RETURN", 1), receipt("S2", "SUCCESS", 2), receipt("S3", "FAIL", 3)];
+        Facts::of_coupon(&it, Coupon { is_order_fully_refunded: true, ..coupon("USED") })
+            .with_receipts(&it, receipts)
+            .with_returns(&it, returns)
+    };
+    let with_refund = |returns| facts(returns).with_refund(TRANSACTION, "50300");
+    let amounts = |errands: Vec<Errand>| errands.iter().filter_map(Errand::amount).collect::<Vec<_>>();
+    let errands = proposed(&with_refund(vec![returned(Some("S1"), Fen(30))]), &it).unwrap();
+    assert_eq!(errands[0].body()["refund_id"], "50300");
+    assert_ne!(errands[0].request_no(), errands[1].request_no());
+    assert_eq!(amounts(errands), [Fen(70), Fen(100)]);
+    let all = vec![returned(Some("S1"), Fen(100)), returned(Some("S2"), Fen(100))];
+    assert_eq!(proposed(&with_refund(all), &it).unwrap_err(), "no receipt has anything left to return");
+    assert!(proposed(&with_refund(vec![returned(None, Fen(30))]), &it).unwrap_err().contains("which of several"));
+    assert!(proposed(&facts(vec![]), &it).unwrap_err().contains("no bill of the look-back has a refund"));
+}
+
+#[test]
+fn a_plan_pays_once_for_a_coupon_lists_what_is_left_to_people_and_leaves_closed_breaks_alone() {
+    let (one, two) = (break_of("SU11", Some("L1")), break_of("SU11", Some("L2")));
+    let by_hand = break_of("AO01", None);
+    let closed = Break { status: BreakStatus::Accepted, ..break_of("SU01", None) };
+    let facts =
+        Facts::of_coupon(&one, coupon("USED")).with_order(line_of_ledger("L1")).with_order(line_of_ledger("L2"));
+    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
+    let breaks = [one, two, by_hand, closed];
+    let plan = Plan::propose(&job(), source, &breaks, &facts, &BTreeSet::new());
+    assert_eq!(plan.calls.iter().map(|call| call.request_no.as_str()).collect::<Vec<_>>(), ["L1"]);
+    assert_eq!(plan.impossible.len(), 1);
+    assert_eq!(plan.impossible[0].reason, "another call of this plan pays for the coupon");
+    assert_eq!((plan.by_hand.len(), plan.by_hand[0].breaks, plan.by_hand[0].at_risk_fen), (1, 1, Fen(100)));
+    let bytes = plan.to_bytes();
+    let approved = Plan::approved(&bytes, &crate::dataset::sha256::sha256_of(&bytes)).unwrap();
+    assert_eq!(approved, plan, "what is written is what is read");
+}
+
+#[test]
+fn two_coupons_of_one_order_are_not_redeemed_under_one_number() {
+    let one = break_of("AO03", None);
+    let two = Break { break_id: "other".into(), ..one.clone() };
+    let facts = Facts::of_coupon(&one, coupon("SENDED"));
+    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
+    let plan = Plan::propose(&job(), source, &[one, two], &facts, &BTreeSet::new());
+    assert_eq!((plan.calls.len(), plan.impossible.len()), (1, 1));
+    assert_eq!(plan.impossible[0].reason, "another call of this plan has the number RY1: use one of yours");
+}

@@ -1,0 +1,17 @@
+//! A fault that can be planted on any night, and what is known of it.
+
+use chrono::NaiveDate;
+
+use crate::simulator::generate::shop::Shop;
+
+/// A fault that is planted on every night.
+pub(super) struct Plant {
+    /// What it is, as in its function.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests hold what is found against it"))]
+    pub(super) name: &'static str,
+    /// Rules that find it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests hold what is found against it"))]
+    pub(super) rules: &'static [&'static str],
+    /// Plants it on a date.
+    pub(super) plant: fn(&mut Shop, NaiveDate),
+}

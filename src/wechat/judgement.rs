@@ -1,0 +1,17 @@
+//! What an answer means whichever API gave it, from its status and body alone: so that the journal can be judged
+//! again. Checks no signature.
+
+use super::error::FailureKind;
+use super::{mp, pay_v2, pay_v3};
+use crate::api::Api;
+
+impl Api {
+    /// What a journalled answer of this API means; the same input, the same judgement.
+    pub fn failure_of(self, status: u16, body: &[u8]) -> Option<FailureKind> {
+        match self {
+            Api::PayV3 => pay_v3::failure_of(status, body),
+            Api::PayV2 => pay_v2::failure_of(status, body),
+            Api::Mp => mp::failure_of(status, body),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What WeChat Pay encrypts under the APIv3 key: platform certificates, parts of callbacks (reference v3 §1.6).
+//! Authenticated by the key alone; knows no signature.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+use crate::wechat::lenient::{self, Extra};
+use crate::wechat::wording::shown;
+
+/// Something encrypted under the APIv3 key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EncryptedResource {
+    /// `AEAD_AES_256_GCM`
+    pub algorithm: String,
+    /// 12 ASCII bytes.
+    pub nonce: String,
+    /// May be empty, null or absent.
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
+    pub associated_data: Option<String>,
+    /// Base64, tag last.
+    pub ciphertext: String,
+    /// Fields this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Why an encrypted part cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecryptError {
+    /// Another algorithm than AEAD_AES_256_GCM.
+    #[error("algorithm `{}` is not AEAD_AES_256_GCM", shown(.0))]
+    Algorithm(String),
+    /// Not Base64, or the nonce has not 12 bytes.
+    #[error("the ciphertext or its nonce is malformed")]
+    Malformed,
+    /// The tag does not hold: another key, or other bytes.
+    #[error("the APIv3 key does not open the ciphertext")]
+    Tag,
+}
+
+/// Opens what is encrypted under the key.
+pub(super) fn open(
+    api_v3_key: &Secret,
+    algorithm: &str,
+    nonce: &str,
+    associated_data: &str,
+    ciphertext: &str,
+) -> Result<Vec<u8>, DecryptError> {
+    if algorithm != "AEAD_AES_256_GCM" {
+        return Err(DecryptError::Algorithm(algorithm.to_owned()));
+    }
+    let nonce = Nonce::try_assume_unique_for_key(nonce.as_bytes()).map_err(|_| DecryptError::Malformed)?;
+    let mut bytes = STANDARD.decode(ciphertext).map_err(|_| DecryptError::Malformed)?;
+    let key = UnboundKey::new(&AES_256_GCM, api_v3_key.expose().as_bytes())
+        .map(LessSafeKey::new)
+        .map_err(|_| DecryptError::Tag)?;
+    let opened = key.open_in_place(nonce, Aad::from(associated_data.as_bytes()), &mut bytes);
+    let length = opened.map_err(|_| DecryptError::Tag)?.len();
+    bytes.truncate(length);
+    Ok(bytes)
+}

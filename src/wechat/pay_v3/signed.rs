@@ -1,0 +1,65 @@
+//! One v3 call as it goes out: every attempt signed afresh. Judges no answer.
+
+use std::hash::Hash;
+
+use bytes::Bytes;
+use reqwest::Method;
+
+use super::account::Account;
+use crate::http::{HttpClient, Outgoing};
+use crate::wechat::endpoint::{Endpoint, Verb};
+use crate::wechat::request::Request;
+
+/// A call, whom it is of and whom it asks.
+pub(super) struct Signed<'a> {
+    pub(super) http: &'a HttpClient,
+    pub(super) account: &'a Account,
+    endpoint: &'static Endpoint,
+    target: &'a str,
+    body: &'a Bytes,
+}
+
+impl<'a> Signed<'a> {
+    pub(super) fn new<T>(http: &'a HttpClient, account: &'a Account, request: &'a Request<T>) -> Signed<'a> {
+        Signed { http, account, endpoint: request.endpoint, target: &request.target, body: &request.body }
+    }
+
+    pub(super) fn method(&self) -> &'static str {
+        self.endpoint.method.as_str()
+    }
+
+    /// The path as the table has it: what messages show, without openids.
+    pub(super) fn path(&self) -> &'static str {
+        self.endpoint.path
+    }
+
+    /// What is asked, the same for every attempt.
+    pub(super) fn question(&self) -> impl Hash {
+        (self.method(), self.target, self.body)
+    }
+
+    /// Builds one signed attempt.
+    pub(super) fn sign(&self) -> Outgoing {
+        let world = self.http.world();
+        let (timestamp, nonce) = (world.clock.now().timestamp(), world.nonce());
+        let authorization = self.account.signer.authorization(self.method(), self.target, timestamp, &nonce, self.body);
+        let mut headers = vec![("authorization", authorization)];
+        if let Some(serial) = self.account.keyring.preferred_serial() {
+            headers.push(("wechatpay-serial", serial));
+        }
+        if !self.body.is_empty() {
+            headers.push(("content-type", "application/json".to_owned()));
+        }
+        let method = method_of(self.endpoint.method);
+        Outgoing { method, target: self.target.to_owned(), headers, body: self.body.clone() }
+    }
+}
+
+fn method_of(verb: Verb) -> Method {
+    match verb {
+        Verb::Get => Method::GET,
+        Verb::Post => Method::POST,
+        Verb::Patch => Method::PATCH,
+        Verb::Delete => Method::DELETE,
+    }
+}

@@ -1,0 +1,285 @@
+//! `coupon-recon plan` and `apply`: what is proposed, what approval means, and that no call is made twice whatever happens
+//! on the way.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+
+use coupon_recon::dataset::sha256::sha256_of;
+use serde_json::{Value, json};
+
+use crate::support::{Ending, Shop, Wechat};
+
+const DATE: &str = "2026-11-20";
+const USE: &str = "POST /v3/marketing/busifavor/coupons/use";
+const RETURN: &str = "POST /v3/marketing/busifavor/coupons/return";
+const PAY: &str = "POST /v3/marketing/busifavor/subsidy/pay-receipts";
+const RETURN_SUBSIDY: &str = "POST /v3/marketing/busifavor/subsidy/return-receipts";
+
+/// What a hand may do to a call.
+type Change = fn(&mut Value);
+
+/// The sample merchant after its three nights.
+fn reconciled() -> (Shop, Wechat) {
+    let shop = Shop::sample();
+    shop.edit("job.toml", |text| text.replacen("[pay_v3]\n", "[pay_v3]\nretry_deadline_seconds = 1\n", 1));
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    (shop, wechat)
+}
+
+/// Plans the last night into `plan.json`, with further arguments.
+fn plan(shop: &Shop, arguments: &[&str]) -> Value {
+    let ending = shop.program(&[&["plan", "job.toml", "--date", DATE, "--out", "plan.json"], arguments].concat());
+    assert_eq!((ending.code, ending.stdout.as_str()), (0, ""), "{}", ending.stderr);
+    serde_json::from_slice(&std::fs::read(shop.path("plan.json")).unwrap()).unwrap()
+}
+
+fn approval(shop: &Shop) -> String {
+    sha256_of(&std::fs::read(shop.path("plan.json")).unwrap())
+}
+
+fn rewrite(shop: &Shop, plan: &Value) {
+    std::fs::write(shop.path("plan.json"), format!("{plan:#}\n")).unwrap();
+}
+
+fn apply(shop: &Shop, wechat: &Wechat) -> Ending {
+    let url = wechat.running().base_url();
+    shop.program(&["apply", "plan.json", "--approve", &approval(shop), "--base-url", &url])
+}
+
+/// As `apply`, killed at a commit point; whether it was.
+fn apply_dying(shop: &Shop, wechat: &Wechat, at: &str) -> bool {
+    let url = wechat.running().base_url();
+    let mut command = shop.command(&["apply", "plan.json", "--approve", &approval(shop), "--base-url", &url]);
+    command.env("COUPON_RECON_DIE_AT", at).output().unwrap().status.signal() == Some(9)
+}
+
+/// Writes that reached WeChat.
+fn written(wechat: &Wechat) -> u64 {
+    [USE, RETURN, PAY, RETURN_SUBSIDY].map(|endpoint| wechat.counts().of(endpoint)).iter().sum()
+}
+
+fn calls(plan: &Value) -> u64 {
+    plan["calls"].as_array().unwrap().len() as u64
+}
+
+fn rules_of(calls: &Value) -> BTreeSet<&str> {
+    calls.as_array().unwrap().iter().map(|call| call["rule_id"].as_str().unwrap()).collect()
+}
+
+/// How many subsidies of a coupon WeChat knows.
+fn receipts_of(shop: &Shop, wechat: &Wechat, call: &Value) -> usize {
+    let text = |name: &str| call["body"][name].as_str().unwrap().to_owned();
+    let (stock, code) = (format!("stock_id={}", text("stock_id")), format!("coupon_code={}", text("coupon_code")));
+    let path = "/v3/marketing/busifavor/subsidy/pay-receipts";
+    let url = wechat.running().base_url();
+    let asked = ["api", "GET", path, "-f", &stock, "-f", &code, "--job", "job.toml", "--base-url", &url];
+    let answer: Value = serde_json::from_str(&shop.program(&asked).stdout).unwrap();
+    answer["pay_receipt_list"].as_array().unwrap().len()
+}
+
+#[test]
+fn an_approved_plan_is_carried_out_once_and_its_answers_are_evidence() {
+    let (shop, wechat) = reconciled();
+    let plan = plan(&shop, &[]);
+    assert_eq!(rules_of(&plan["calls"]), BTreeSet::from(["AO03", "AO14", "SU01", "SU07", "SU10", "SU11"]));
+    assert_eq!(written(&wechat), 0, "a plan sends nothing");
+    let published = shop.published();
+    let first = apply(&shop, &wechat);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    assert_eq!((&first.json()["done"], &first.json()["failed"]), (&json!(calls(&plan)), &json!(0)));
+    assert_eq!(written(&wechat), calls(&plan));
+    let again = apply(&shop, &wechat);
+    assert_eq!((again.code, &again.json()["before"]), (0, &json!(calls(&plan))), "{}", again.stderr);
+    assert_eq!(written(&wechat), calls(&plan), "nothing is sent a second time");
+    let verified = shop.verify(shop.dates[2]);
+    assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
+    shop.replay_from_nothing();
+    assert_eq!(shop.published(), published, "what was done is no input of a night that is over");
+}
+
+#[test]
+fn the_same_lake_gives_the_same_plan_on_stdout_as_in_a_file() {
+    let (shop, _wechat) = reconciled();
+    plan(&shop, &[]);
+    let shown = shop.program(&["plan", "job.toml", "--date", DATE]);
+    assert_eq!(shown.stdout.as_bytes(), std::fs::read(shop.path("plan.json")).unwrap());
+    assert!(shown.stderr.contains(&approval(&shop)), "{}", shown.stderr);
+    let [few, none] = [&["--rule", "SU01,SU07"], &["--rule", "AO01,AO02"]].map(|rules| plan(&shop, rules));
+    assert_eq!(rules_of(&few["calls"]), BTreeSet::from(["SU01", "SU07"]));
+    assert_eq!(calls(&none), 0);
+    let unknown = shop.program(&["plan", "job.toml", "--date", DATE, "--rule", "SU99"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("no rule `SU99`"), "{}", unknown.stderr);
+    let early = shop.program(&["plan", "job.toml", "--date", "2026-11-21"]);
+    assert!(early.code == 75 && early.stderr.contains("no breaks are published for 2026-11-21"), "{}", early.stderr);
+}
+
+#[test]
+fn calls_may_be_taken_out_of_a_plan_and_what_is_left_must_be_approved_anew() {
+    let (shop, wechat) = reconciled();
+    let mut plan = plan(&shop, &[]);
+    let approved = approval(&shop);
+    plan["calls"].as_array_mut().unwrap().truncate(1);
+    rewrite(&shop, &plan);
+    let url = wechat.running().base_url();
+    let refused = shop.program(&["apply", "plan.json", "--approve", &approved, "--base-url", &url]);
+    assert_eq!((refused.code, written(&wechat)), (2, 0), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&approval(&shop)), "{}", refused.stderr);
+    let done = apply(&shop, &wechat);
+    assert_eq!((done.code, written(&wechat)), (0, 1), "{}", done.stderr);
+}
+
+#[test]
+fn a_plan_holds_no_call_but_the_four_and_each_with_its_own_fields() {
+    let (shop, wechat) = reconciled();
+    let plan = plan(&shop, &[]);
+    let changes: [(&str, Change); 6] = [
+        ("is no call of a plan", |call| call["path"] = json!("/v3/marketing/busifavor/coupons/deactivate")),
+        ("unknown field `openid`", |call| call["body"]["openid"] = json!("oX")),
+        ("missing field `stock_id`", |call| drop(call["body"].as_object_mut().unwrap().remove("stock_id"))),
+        ("`request_no` is `other`", |call| call["request_no"] = json!("other")),
+        ("unknown field `note`", |call| call["note"] = json!("later")),
+        ("invalid type", |call| call["body"]["stock_id"] = json!(12)),
+    ];
+    for (complaint, change) in changes {
+        let mut changed = plan.clone();
+        change(&mut changed["calls"][0]);
+        rewrite(&shop, &changed);
+        let refused = apply(&shop, &wechat);
+        assert_eq!(refused.code, 2, "{complaint}: {}", refused.stderr);
+        assert!(refused.stderr.contains(complaint), "`{complaint}` is missing in:\n{}", refused.stderr);
+    }
+    let mut doubled = plan.clone();
+    doubled["calls"].as_array_mut().unwrap().push(plan["calls"][0].clone());
+    rewrite(&shop, &doubled);
+    assert!(apply(&shop, &wechat).stderr.contains("stands twice"));
+    let mut dear = plan.clone();
+    let payment = dear["calls"].as_array_mut().unwrap().iter_mut().find(|call| call["body"]["amount"].is_i64());
+    payment.unwrap()["body"]["amount"] = json!(500_001);
+    rewrite(&shop, &dear);
+    assert!(apply(&shop, &wechat).stderr.contains("an amount of 5000.01 yuan"));
+    assert_eq!(written(&wechat), 0);
+}
+
+#[test]
+fn a_plan_is_for_the_breaks_it_was_made_from_and_for_its_own_job() {
+    let (shop, wechat) = reconciled();
+    let planned = plan(&shop, &[]);
+    let mut foreign = planned.clone();
+    foreign["mchid"] = json!("1900000999");
+    rewrite(&shop, &foreign);
+    let refused = apply(&shop, &wechat);
+    assert!(refused.code == 2 && refused.stderr.contains("merchant 1900000999"), "{}", refused.stderr);
+    rewrite(&shop, &planned);
+    let accepted = planned["calls"][0]["break_id"].as_str().unwrap();
+    shop.edit("decisions.csv", |text| format!("{text}{accepted},accepted,known to the store,li.wei,\n"));
+    assert_eq!(shop.run(&wechat, &["--date", DATE]).code, 0);
+    let stale = apply(&shop, &wechat);
+    assert!(stale.code == 2 && stale.stderr.contains("published anew"), "{}", stale.stderr);
+    assert_eq!(written(&wechat), 0);
+    assert_eq!(calls(&plan(&shop, &[])), calls(&planned) - 1, "an accepted break needs no call");
+}
+
+#[test]
+fn a_call_whose_break_is_not_open_in_a_later_night_is_not_made() {
+    let shop = Shop::sample();
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    let made = shop.program(&["plan", "job.toml", "--date", "2026-11-18", "--out", "plan.json"]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let open: BTreeSet<_> =
+        shop.breaks(shop.dates[2]).into_iter().filter(|it| it.is_open()).map(|it| it.break_id).collect();
+    let plan: Value = serde_json::from_slice(&std::fs::read(shop.path("plan.json")).unwrap()).unwrap();
+    let still =
+        plan["calls"].as_array().unwrap().iter().filter(|call| open.contains(call["break_id"].as_str().unwrap()));
+    let still = still.count() as u64;
+    assert!(0 < still && still < calls(&plan), "{still} of {}", calls(&plan));
+    let done = apply(&shop, &wechat);
+    assert_eq!((&done.json()["done"], &done.json()["settled"]), (&json!(still), &json!(calls(&plan) - still)));
+    assert_eq!((done.code, written(&wechat)), (0, still), "{}", done.stderr);
+}
+
+#[test]
+fn a_plan_killed_at_every_commit_point_pays_and_returns_everything_once() {
+    let (shop, wechat) = reconciled();
+    let mut plan = plan(&shop, &[]);
+    let mut seen = BTreeSet::new();
+    let is_first = |call: &&Value| seen.insert(call["path"].as_str().unwrap().to_owned());
+    let first: Vec<Value> = plan["calls"].as_array().unwrap().iter().filter(is_first).cloned().collect();
+    plan["calls"] = json!(first);
+    rewrite(&shop, &plan);
+    let pays = |plan: &Value| {
+        plan["calls"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|call| call["body"]["out_subsidy_no"].is_string())
+            .cloned()
+            .unwrap()
+    };
+    let (payment, mut kills) = (pays(&plan), 0);
+    let before = receipts_of(&shop, &wechat, &payment);
+    // The first run dies at its first step, the second at its second; one gets through in the end.
+    while apply_dying(&shop, &wechat, &format!("renamed:remedies#{}", kills + 1)) {
+        kills += 1;
+    }
+    let done = apply(&shop, &wechat);
+    let json = done.json();
+    assert!(kills >= 3, "a call is marked before it is sent and journalled behind: {kills} kills");
+    assert_eq!(json["untried"], 0, "{}", done.stderr);
+    assert_eq!(receipts_of(&shop, &wechat, &payment), before + 1, "one subsidy, however often it was sent");
+    for endpoint in [USE, RETURN] {
+        assert!(wechat.counts().of(endpoint) <= 1, "{endpoint} is not known to be idempotent");
+    }
+    assert_eq!(json["failed"], json!(done.stderr.matches("unknown ").count()), "{}", done.stderr);
+}
+
+#[test]
+fn what_was_sent_without_an_answer_is_sent_again_only_where_the_number_protects() {
+    let (shop, wechat) = reconciled();
+    let rules = "AO14,SU01";
+    let plan = plan(&shop, &["--rule", rules]);
+    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/coupons/return\"\nkind = \"reset\"\n");
+    let broken = apply(&shop, &wechat);
+    assert_eq!(broken.code, 69, "{}", broken.stderr);
+    assert!(broken.stderr.starts_with("unanswered  AO14"), "{}", broken.stderr);
+    assert_eq!(broken.json()["untried"], json!(calls(&plan) - 1), "nobody goes on hammering");
+    wechat.play("");
+    let sent = wechat.counts().of(RETURN);
+    let unknown = apply(&shop, &wechat);
+    assert_eq!(unknown.code, 4, "{}", unknown.stderr);
+    assert_eq!(unknown.json()["done"], json!(calls(&plan) - 1));
+    assert!(unknown.stderr.starts_with("unknown     AO14"), "{}", unknown.stderr);
+    let returns = plan["calls"].as_array().unwrap().iter().filter(|call| call["rule_id"] == "AO14").count() as u64;
+    assert_eq!(wechat.counts().of(RETURN), sent + returns - 1, "the coupon may have been used again since");
+}
+
+#[test]
+fn a_refusal_is_told_and_does_not_stop_the_other_calls() {
+    let (shop, wechat) = reconciled();
+    let plan = plan(&shop, &[]);
+    wechat.play(
+        "[[fault]]\npath = \"/v3/marketing/busifavor/subsidy/pay-receipts\"\nkind = \"errcode\"\nvalue = \"RULE_LIMIT\"\ntimes = 1\n",
+    );
+    let ending = apply(&shop, &wechat);
+    assert_eq!((ending.code, &ending.json()["failed"]), (4, &json!(1)), "{}", ending.stderr);
+    assert!(ending.stderr.contains("refused     ") && ending.stderr.contains("RULE_LIMIT"), "{}", ending.stderr);
+    assert_eq!(ending.json()["done"], json!(calls(&plan) - 1));
+    let mended = apply(&shop, &wechat);
+    assert_eq!((mended.code, &mended.json()["done"]), (0, &json!(1)), "{}", mended.stderr);
+}
+
+#[test]
+fn an_answer_that_cannot_be_believed_ends_the_calls_with_77_and_nothing_of_it_is_kept() {
+    let (shop, wechat) = reconciled();
+    let plan = plan(&shop, &["--rule", "SU01"]);
+    let before = receipts_of(&shop, &wechat, &plan["calls"][0]);
+    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/subsidy/\"\nkind = \"wrong_signature\"\n");
+    let forged = apply(&shop, &wechat);
+    assert_eq!((forged.code, &forged.json()["done"]), (77, &json!(0)), "{}", forged.stderr);
+    wechat.play("");
+    let done = apply(&shop, &wechat);
+    assert_eq!((done.code, &done.json()["done"]), (0, &json!(calls(&plan))), "{}", done.stderr);
+    assert_eq!(receipts_of(&shop, &wechat, &plan["calls"][0]), before + 1, "the number pays once");
+    assert_eq!(shop.verify(shop.dates[2]).code, 0);
+}
