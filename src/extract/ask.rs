@@ -4,9 +4,9 @@
 use std::future::Future;
 use std::io;
 
-use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 
+use super::answered::page;
 use super::certificates::keep_certificates;
 use super::{Issue, IssueKind, Night};
 use crate::api::Api;
@@ -231,28 +231,6 @@ fn unreadable<T>(request: &Request<T>, error: &ParseError) -> Issue {
     let endpoint = request.endpoint;
     Issue::new(IssueKind::Incomplete, format!("{} {}: {error}", endpoint.method.as_str(), endpoint.path))
         .hinting("the answer does not have the documented shape; keep the run's log for the report")
-}
-
-/// The journal's page of an answer.
-pub fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
-    let evidence = answer.evidence.clone();
-    Page {
-        fetched_at: micros(answer.fetched_at),
-        method: request.endpoint.method.as_str().to_owned(),
-        target: request.target.clone(),
-        status: i64::from(answer.status),
-        body: answer.body.clone(),
-        timestamp: evidence.timestamp,
-        nonce: evidence.nonce,
-        signature: evidence.signature,
-        serial: evidence.serial,
-        request_id: evidence.request_id,
-    }
-}
-
-/// The journal keeps microseconds.
-pub(super) fn micros(instant: DateTime<Utc>) -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(instant.timestamp_micros()).expect("an instant of this age has microseconds")
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ async fn fetch(night: &Night<'_>, pay_v3: &PayV3, journal: &StageJournal, key: &
 
 fn receipt_page(night: &Night<'_>, body: Vec<u8>) -> Page {
     Page {
-        fetched_at: super::ask::micros(night.world.clock.now()),
+        fetched_at: super::answered::micros(night.world.clock.now()),
         method: "GET".into(),
         target: "/v3/bill/tradebill".into(),
         status: 200,

@@ -1,7 +1,7 @@
 //! The platform certificates of a night stand in its journal no later than the answers they prove: a run that is killed
 //! leaves nothing behind that cannot be verified any more. Asks for none.
 
-use super::ask::page;
+use super::answered::page;
 use crate::dataset::sha256::sha256_of;
 use crate::journal::{Entry, Journal, JournalError};
 use crate::wechat::pay_v3::{PayV3, certificates};

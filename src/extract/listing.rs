@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::Issue;
-use super::ask::page;
+use super::answered::page;
 use crate::journal::Page;
 use crate::wechat::{Answer, ApiError, Problem, Request};
 

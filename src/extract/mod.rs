@@ -1,6 +1,7 @@
 //! One file per stage: what to ask, the pages, the typed rows. Every remote answer passes through
 //! the journal before it becomes a row; nothing here publishes.
 
+mod answered;
 mod ask;
 mod bills;
 mod cards;
@@ -47,7 +48,7 @@ use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
 
-pub use ask::page as journal_page;
+pub use answered::page as journal_page;
 pub use bills::{Bills, extract as extract_bills, oldest_kept};
 pub use cards::extract as extract_cards;
 pub use certificates::{CERTIFICATES, keep_certificates};

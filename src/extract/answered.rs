@@ -1,0 +1,28 @@
+//! An answer as a page of the journal. Asks for none and writes none.
+
+use chrono::{DateTime, Utc};
+
+use crate::journal::Page;
+use crate::wechat::{Answer, Request};
+
+/// The journal's page of an answer.
+pub fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
+    let evidence = answer.evidence.clone();
+    Page {
+        fetched_at: micros(answer.fetched_at),
+        method: request.endpoint.method.as_str().to_owned(),
+        target: request.target.clone(),
+        status: i64::from(answer.status),
+        body: answer.body.clone(),
+        timestamp: evidence.timestamp,
+        nonce: evidence.nonce,
+        signature: evidence.signature,
+        serial: evidence.serial,
+        request_id: evidence.request_id,
+    }
+}
+
+/// The journal keeps microseconds.
+pub(super) fn micros(instant: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(instant.timestamp_micros()).expect("an instant of this age has microseconds")
+}
