@@ -1,6 +1,7 @@
 //! A merchant in a temporary folder, a simulator in this process, and the real program.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -58,7 +59,12 @@ impl Shop {
     pub fn sample() -> Shop {
         let folder = tempfile::tempdir().unwrap();
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data");
-        copy_folder(&sample, &folder.path().join("merchant"));
+        let merchant = folder.path().join("merchant");
+        copy_folder(&sample, &merchant);
+        // A checkout gives keys to everybody to read, and the program warns of that.
+        for key in std::fs::read_dir(merchant.join("secrets")).unwrap() {
+            std::fs::set_permissions(key.unwrap().path(), std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
         Shop { folder, opened: std::time::Instant::now(), dates: vec![day(18), day(19), day(20)] }
     }
 
