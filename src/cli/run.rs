@@ -1,5 +1,6 @@
 //! `coupon-recon run`: one night or several, one line of JSON each, the exit code of the worst.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::journal::Mode;
 use crate::pipeline::{self, NightOutcome, Plan};
 use crate::reconcile::rules::Rules;
 use crate::report::Gate;
+use crate::stage::Stage;
 use crate::watch::Caller;
 
 pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure> {
@@ -33,6 +35,9 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
         choose(&mut job, engine, is_scripted(&command))?;
     }
     let gate = command.fail_on.as_deref().map(|text| parse_gate(text, &job)).transpose()?;
+    if let Some(stages) = command.stages() {
+        refuse_unjudged(&stages, gate.is_some())?;
+    }
     let dates = command.dates.resolve(world, &|name| std::env::var(name).ok())?;
     let plans: Vec<Plan> = dates.into_iter().filter(|date| is_for(&job, *date)).map(|it| plan(&command, it)).collect();
     pipeline::refuse_forgotten(&job, &plans, world)?;
@@ -116,6 +121,22 @@ pub(super) fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
     for limits in job.limits_mut() {
         limits.base_url = base_url.clone();
         limits.backup_url = None;
+    }
+    Ok(())
+}
+
+/// The breaks that a report tells and a gate weighs are those of the same run.
+fn refuse_unjudged(stages: &BTreeSet<Stage>, has_gate: bool) -> Result<(), Failure> {
+    if stages.contains(&Stage::Reconcile) {
+        return Ok(());
+    }
+    if stages.contains(&Stage::Report) {
+        let failure = Failure::new(ExitCode::Usage, "the stage `report` alone has no breaks to tell");
+        return Err(failure.hinting("`--stage reconcile,report` judges the day and writes its reports"));
+    }
+    if has_gate {
+        let failure = Failure::new(ExitCode::Usage, "--fail-on: these stages judge nothing");
+        return Err(failure.hinting("add the stage `reconcile`, or ask `coupon-recon breaks --fail-on` afterwards"));
     }
     Ok(())
 }

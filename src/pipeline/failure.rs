@@ -106,7 +106,7 @@ pub(super) fn unstaged(error: &PartitionError) -> Failure {
         return violated(error);
     }
     let what = "cannot stage what was to be published; nothing was published";
-    refused(durable::refusal(error), what, error, "what is journalled is kept")
+    refused(durable::refusal(error).as_ref(), what, error, "what is journalled is kept")
 }
 
 /// The match could not be completed: the disk is to blame, or what it read.
@@ -169,7 +169,7 @@ pub(super) fn violated(error: &(dyn Error + 'static)) -> Failure {
         None => Failure::caused_by(ExitCode::Violation, "the night does not hold together", error),
         refusal => {
             let what = "cannot keep what the night works with; nothing was published";
-            refused(refusal, what, error, "what is journalled is kept")
+            refused(refusal.as_ref(), what, error, "what is journalled is kept")
         }
     }
 }
@@ -210,6 +210,9 @@ pub(super) fn rules_wrong(error: ReconcileError) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use arrow::error::ArrowError;
+    use parquet::errors::ParquetError;
+
     use super::*;
 
     fn of_the_system(code: i32) -> io::Error {
@@ -229,6 +232,12 @@ mod tests {
         assert!(temporary(&of_the_system(28), "cannot read").hint.unwrap().contains("`TMPDIR`"));
     }
 
+    /// What stops a rule that meets `error`.
+    fn judged(error: ArrowError) -> ReconcileError {
+        let rules = crate::reconcile::rules::Rules::load(&[]).unwrap();
+        ReconcileError::Shape { what: "PM02".to_owned(), source: Box::new(error) }.in_rule(rules.find("PM02").unwrap())
+    }
+
     #[test]
     fn the_disk_is_no_violation_wherever_it_says_no() {
         let scratch = || ReconcileError::Scratch { source: of_the_system(28) };
@@ -237,6 +246,11 @@ mod tests {
         let path = "part-0.parquet".into();
         let open = PartitionError::Open { path, source: of_the_system(28) };
         assert_eq!(violated(&open).code, ExitCode::TryLater);
+        assert_eq!(
+            unjudgeable(judged(ArrowError::from(ParquetError::from(of_the_system(28))))).code,
+            ExitCode::TryLater
+        );
+        assert_eq!(unjudgeable(judged(ArrowError::ParquetError("torn".into()))).code, ExitCode::Violation);
         assert_eq!(violated(&of_the_system(2)).code, ExitCode::Violation);
     }
 }

@@ -22,6 +22,7 @@ mod pack;
 mod parts;
 mod schemas;
 mod script;
+mod selections;
 mod support;
 mod survival;
 mod tidy;
