@@ -39,7 +39,8 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
         refuse_unjudged(&stages, gate.is_some())?;
     }
     let dates = command.dates.resolve(world, &|name| std::env::var(name).ok())?;
-    let plans: Vec<Plan> = dates.into_iter().filter(|date| is_for(&job, *date)).map(|it| plan(&command, it)).collect();
+    let plans =
+        dates.into_iter().map(|date| plan(&command, date)).filter(|plan| is_for(&job, plan)).collect::<Vec<_>>();
     pipeline::refuse_forgotten(&job, &plans, world)?;
     if command.dry_run {
         return forecast::tell(&job, &plans, world).await;
@@ -64,13 +65,16 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
     Ok(worst)
 }
 
-/// Whether there is anything to do for `date`; says so where there is not.
-fn is_for(job: &Job, date: NaiveDate) -> bool {
-    let is_for = job.first_date.is_none_or(|first| first <= date) && has_sources(job);
-    if !is_for {
-        screen::tell(Level::Info, format_args!("nothing to do for {date}: no source of the job is for that day"));
-    }
-    is_for
+/// Whether there is anything to do for a day; says so where there is not.
+fn is_for(job: &Job, plan: &Plan) -> bool {
+    let why = match job.first_date {
+        Some(first) if plan.date < first => format!("the job begins with {first}"),
+        _ if plan.has_work(job) => return true,
+        _ if plan.stages.is_some() => "these stages bring nothing of this job".to_owned(),
+        _ => "the job has no source".to_owned(),
+    };
+    screen::tell(Level::Info, format_args!("nothing to do for {}: {why}", plan.date));
+    false
 }
 
 fn plan(command: &Run, date: NaiveDate) -> Plan {
@@ -196,9 +200,4 @@ fn mode(command: &Run) -> Mode {
         (_, true) => Mode::Refetch,
         _ => Mode::Resume,
     }
-}
-
-fn has_sources(job: &Job) -> bool {
-    let apis = job.pay_v3.is_some() || job.pay_v2.is_some() || job.mp.is_some();
-    apis || !job.orders.is_empty() || job.bills.is_some() || job.subsidy_ledger.is_some()
 }

@@ -110,10 +110,12 @@ impl Staging {
     /// Makes staged files visible. What is published already, byte for byte, is left alone.
     pub fn publish(&self, files: &[StagedFile]) -> io::Result<()> {
         for files in partitions(files) {
-            match files[0].dataset.as_str() {
-                REPORTS => files.iter().try_for_each(|file| self.publish_report(file))?,
-                dataset => self.replacement(dataset, files).make()?,
-            }
+            let published = match files[0].dataset.as_str() {
+                REPORTS => files.iter().try_for_each(|file| self.publish_report(file)),
+                dataset => self.replacement(dataset, files).make(),
+            };
+            let (_, place) = self.places(&files[0]);
+            published.map_err(|error| below(place.parent().expect("published files have folders"), error))?;
         }
         Ok(())
     }
@@ -146,6 +148,14 @@ impl Staging {
     }
 }
 
+/// What the system says, with the folder it is about. Anybody else's error says so itself.
+fn below(folder: &Path, error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(_) => io::Error::new(error.kind(), format!("`{}`: {error}", folder.display())),
+        None => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +164,20 @@ mod tests {
 
     fn date() -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_a_publication_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        lake.prepare().unwrap();
+        let staging = Staging::open(&lake, "r1", date()).unwrap();
+        let files = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
+        let place = lake.dataset("coupon_codes").join("dt=2026-11-18");
+        fs::create_dir_all(lake.dataset("coupon_codes")).unwrap();
+        fs::write(&place, b"a file").unwrap();
+        let error = staging.publish(&files).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("`{}`: ", place.display())), "{error}");
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<Nig
     };
     let told = extract::forecast(&night).await.map_err(unreadable)?;
     let told: BTreeMap<_, _> = told.into_iter().map(|it| (it.stage, it)).collect();
-    let is_done = |stage: &Stage| is_configured(&night, *stage) || matches!(stage, Stage::Reconcile | Stage::Report);
+    let is_done = |stage: &Stage| is_configured(night.job, *stage) || matches!(stage, Stage::Reconcile | Stage::Report);
     let stages: Vec<_> = Stage::ALL
         .into_iter()
         .filter(|stage| plan.is_selected(*stage) && is_done(stage))

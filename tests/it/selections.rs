@@ -122,3 +122,23 @@ fn a_gate_or_a_report_without_the_stage_that_judges_is_refused_before_anybody_is
     let judged = shop.run(&wechat, &["--date", NIGHTS[0], "--fail-on", "open_count>0"]);
     assert_eq!(judged.code, 3, "{}", judged.stderr);
 }
+
+#[test]
+fn stages_that_the_job_has_no_source_for_are_nothing_to_do() {
+    let shop = Shop::of_seed(26);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| {
+        let [from, to] = ["[mp]", "[stocks]"].map(|section| text.find(section).unwrap());
+        format!("{}{}", &text[..from], &text[to..])
+    });
+    for stages in ["datacube,cards", "roster"] {
+        let ending = shop.run(&wechat, &["--date", NIGHTS[0], "--stage", stages]);
+        assert_eq!((ending.code, ending.stdout.as_str()), (99, ""), "{stages}: {}", ending.stderr);
+        let words = "nothing to do for 2026-11-18: these stages bring nothing of this job";
+        assert!(ending.stderr.contains(words), "{stages}: {}", ending.stderr);
+    }
+    let early = shop.run(&wechat, &["--date", "2026-11-17"]);
+    assert!(early.code == 99 && early.stderr.contains("the job begins with 2026-11-18"), "{}", early.stderr);
+    assert_eq!((wechat.counts().total, shop.lake().exists()), (0, false));
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[0], "--stage", "stocks,datacube"]).code, 0);
+}
