@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::Lake;
+use super::lake::said_of;
 use super::partition::{PartLimit, PartitionError, Provenance, Writer};
 use super::parts;
 use super::replacement::Replacement;
@@ -115,7 +116,7 @@ impl Staging {
                 dataset => self.replacement(dataset, files).make(),
             };
             let (_, place) = self.places(&files[0]);
-            published.map_err(|error| below(place.parent().expect("published files have folders"), error))?;
+            published.map_err(said_of(place.parent().expect("published files have folders")))?;
         }
         Ok(())
     }
@@ -145,14 +146,6 @@ impl Staging {
         }
         let published = self.lake.partition(&file.dataset, self.date);
         [self.partition(&file.dataset), published].map(|first| first.with_file_name(&file.name)).into()
-    }
-}
-
-/// What the system says, with the folder it is about. Anybody else's error says so itself.
-fn below(folder: &Path, error: io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(_) => io::Error::new(error.kind(), format!("`{}`: {error}", folder.display())),
-        None => error,
     }
 }
 
