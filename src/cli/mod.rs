@@ -55,7 +55,9 @@ pub fn main() -> ! {
 fn heard(code: ExitCode) -> Result<ExitCode, Failure> {
     match screen::lost() {
         Some(error) if code == ExitCode::Complete => {
-            let failure = Failure::caused_by(ExitCode::Usage, "cannot write the results to stdout", error);
+            let is_full = error.kind() == std::io::ErrorKind::StorageFull;
+            let code = if is_full { ExitCode::TryLater } else { ExitCode::Usage };
+            let failure = Failure::caused_by(code, "cannot write the results to stdout", error);
             Err(failure.hinting("make room where stdout goes and run the same command again"))
         }
         _ => Ok(code),

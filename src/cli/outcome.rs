@@ -15,7 +15,7 @@ use crate::report::Gate;
 /// One line of compact JSON: what an orchestrator takes over.
 pub(super) fn result_line(outcome: &NightOutcome) -> Value {
     let manifest = &outcome.manifest;
-    let (count, at_risk) = open(outcome);
+    let open = open(outcome);
     let rows: u64 = manifest.files.iter().map(|file| file.rows).sum();
     json!({
         "date": manifest.business_date,
@@ -24,14 +24,15 @@ pub(super) fn result_line(outcome: &NightOutcome) -> Value {
         "manifest": outcome.manifest_path,
         "rows": rows,
         "requests": manifest.stages.iter().map(|stage| stage.requests).sum::<u64>(),
-        "open_breaks": count,
-        "open_fen": at_risk.0,
+        "open_breaks": open.map(|(count, _)| count),
+        "open_fen": open.map(|(_, at_risk)| at_risk.0),
     })
 }
 
-fn open(outcome: &NightOutcome) -> (usize, Fen) {
+/// The open breaks and what is at risk; none where nothing was judged, which is not the same as no breaks.
+fn open(outcome: &NightOutcome) -> Option<(usize, Fen)> {
     let open = || outcome.breaks.iter().filter(|it| it.is_open());
-    (open().count(), open().map(|it| it.at_risk_fen).sum())
+    outcome.manifest.is_judged().then(|| (open().count(), open().map(|it| it.at_risk_fen).sum()))
 }
 
 /// Quiet on success, unless `asked` for; loud on anything else.

@@ -1,5 +1,6 @@
 //! `coupon-recon run`: one night or several, one line of JSON each, the exit code of the worst.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::journal::Mode;
 use crate::pipeline::{self, NightOutcome, Plan};
 use crate::reconcile::rules::Rules;
 use crate::report::Gate;
+use crate::stage::Stage;
 use crate::watch::Caller;
 
 pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure> {
@@ -33,8 +35,12 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
         choose(&mut job, engine, is_scripted(&command))?;
     }
     let gate = command.fail_on.as_deref().map(|text| parse_gate(text, &job)).transpose()?;
+    if let Some(stages) = command.stages() {
+        refuse_unjudged(&stages, gate.is_some())?;
+    }
     let dates = command.dates.resolve(world, &|name| std::env::var(name).ok())?;
-    let plans: Vec<Plan> = dates.into_iter().filter(|date| is_for(&job, *date)).map(|it| plan(&command, it)).collect();
+    let plans =
+        dates.into_iter().map(|date| plan(&command, date)).filter(|plan| is_for(&job, plan)).collect::<Vec<_>>();
     pipeline::refuse_forgotten(&job, &plans, world)?;
     if command.dry_run {
         return forecast::tell(&job, &plans, world).await;
@@ -59,13 +65,16 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
     Ok(worst)
 }
 
-/// Whether there is anything to do for `date`; says so where there is not.
-fn is_for(job: &Job, date: NaiveDate) -> bool {
-    let is_for = job.first_date.is_none_or(|first| first <= date) && has_sources(job);
-    if !is_for {
-        screen::tell(Level::Info, format_args!("nothing to do for {date}: no source of the job is for that day"));
-    }
-    is_for
+/// Whether there is anything to do for a day; says so where there is not.
+fn is_for(job: &Job, plan: &Plan) -> bool {
+    let why = match job.first_date {
+        Some(first) if plan.date < first => format!("the job begins with {first}"),
+        _ if plan.has_work(job) => return true,
+        _ if plan.stages.is_some() => "these stages bring nothing of this job".to_owned(),
+        _ => "the job has no source".to_owned(),
+    };
+    screen::tell(Level::Info, format_args!("nothing to do for {}: {why}", plan.date));
+    false
 }
 
 fn plan(command: &Run, date: NaiveDate) -> Plan {
@@ -116,6 +125,22 @@ pub(super) fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
     for limits in job.limits_mut() {
         limits.base_url = base_url.clone();
         limits.backup_url = None;
+    }
+    Ok(())
+}
+
+/// The breaks that a report tells and a gate weighs are those of the same run.
+fn refuse_unjudged(stages: &BTreeSet<Stage>, has_gate: bool) -> Result<(), Failure> {
+    if stages.contains(&Stage::Reconcile) {
+        return Ok(());
+    }
+    if stages.contains(&Stage::Report) {
+        let failure = Failure::new(ExitCode::Usage, "the stage `report` alone has no breaks to tell");
+        return Err(failure.hinting("`--stage reconcile,report` judges the day and writes its reports"));
+    }
+    if has_gate {
+        let failure = Failure::new(ExitCode::Usage, "--fail-on: these stages judge nothing");
+        return Err(failure.hinting("add the stage `reconcile`, or ask `coupon-recon breaks --fail-on` afterwards"));
     }
     Ok(())
 }
@@ -175,9 +200,4 @@ fn mode(command: &Run) -> Mode {
         (_, true) => Mode::Refetch,
         _ => Mode::Resume,
     }
-}
-
-fn has_sources(job: &Job) -> bool {
-    let apis = job.pay_v3.is_some() || job.pay_v2.is_some() || job.mp.is_some();
-    apis || !job.orders.is_empty() || job.bills.is_some() || job.subsidy_ledger.is_some()
 }

@@ -1,5 +1,7 @@
 //! `coupon-recon verify`: what is published, held against contracts, keys, manifest and signatures.
 
+use std::io;
+
 use super::arguments::Verify;
 use super::run::load_job;
 use super::screen::say;
@@ -13,8 +15,7 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let scope = Scope::Audit { date: command.date, from: job.rules.lookback_start(command.date) };
     let reading = Reading::open(&job, &scope)?;
     let lake = &reading.lake;
-    let inspection = inspect(lake, command.date)
-        .map_err(|error| Failure::caused_by(ExitCode::Violation, "cannot read what is published", &error))?;
+    let inspection = inspect(lake, command.date).map_err(|error| unread(&error))?;
     let mut findings: Vec<String> =
         inspection.findings.iter().map(|it| format!("{}: {}", lake.shown(&it.path), it.what)).collect();
     say(format_args!("{} files, {} rows read", inspection.files, inspection.rows));
@@ -34,6 +35,16 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
         say(format_args!("{finding}"));
     }
     Ok(if findings.is_empty() { ExitCode::Complete } else { ExitCode::Violation })
+}
+
+/// What nobody lets us read is not violated.
+fn unread(error: &io::Error) -> Failure {
+    let what = "cannot read what is published";
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Failure::caused_by(ExitCode::Usage, what, error)
+            .hinting("raw pages lie in the lake too: run this as the user who runs the nights"),
+        _ => Failure::caused_by(ExitCode::Violation, what, error),
+    }
 }
 
 /// Says how many signatures hold; what is wrong with the others.

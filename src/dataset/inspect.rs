@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::Lake;
+use super::lake::said_of;
 use super::partition::{PartitionError, check_partition};
 use super::parts;
 use super::runs::Runs;
@@ -26,7 +27,7 @@ pub use finding::{Finding, Inspection};
 /// # Errors
 /// Folders that cannot be listed, files that cannot be read.
 pub fn inspect(lake: &Lake, date: NaiveDate) -> io::Result<Inspection> {
-    let runs = Runs::of(lake, date)?;
+    let runs = Runs::of(lake, date).map_err(said_of(&lake.root().join("runs").join(date.to_string())))?;
     let mut it = Inspection::default();
     inspect_layout(lake, &mut it)?;
     let mut rows = BTreeMap::new();
@@ -79,7 +80,7 @@ fn inspect_dataset(
         None => parts::number(name).is_some(),
     };
     for (path, name) in entries(folder)? {
-        let metadata = fs::symlink_metadata(&path)?;
+        let metadata = fs::symlink_metadata(&path).map_err(said_of(&path))?;
         let is_marker = name == "_SUCCESS" && metadata.len() == 0;
         if metadata.is_symlink() {
             it.find(path, "is a symbolic link: it may show what is not in the lake");
@@ -116,7 +117,7 @@ fn inspect_reports(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspectio
 fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
+        entries => entries.map_err(said_of(folder))?,
     };
     let named = |entry: fs::DirEntry| (entry.path(), entry.file_name().to_string_lossy().into_owned());
     let mut found = entries.map(|entry| entry.map(named)).collect::<io::Result<Vec<_>>>()?;
@@ -126,7 +127,7 @@ fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
 
 /// A folder itself, not a link to one.
 fn is_folder(path: &Path) -> io::Result<bool> {
-    Ok(fs::symlink_metadata(path)?.is_dir())
+    Ok(fs::symlink_metadata(path).map_err(said_of(path))?.is_dir())
 }
 
 fn chain(error: &PartitionError) -> String {
@@ -137,7 +138,7 @@ fn chain(error: &PartitionError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::manifest::{MANIFEST_FILE, Manifest};
+    use crate::dataset::manifest::{CHECKSUM_FILE, MANIFEST_FILE, Manifest};
     use crate::dataset::partition::{PartLimit, Provenance};
     use crate::dataset::publish::Staging;
     use crate::record::CouponCode;
@@ -307,6 +308,12 @@ mod tests {
         assert_found(|lake| edit(lake, "\"exit_code\": 0", "\"exit_code\": 4"), &["manifest.json", "was changed"]);
         assert_found(|lake| edit(lake, "\"rows\": 0", "\"rows\": 1"), &["manifest.json", "was changed", "1 rows"]);
         assert_found(|lake| edit(lake, "{\n", "\n"), &["manifest.json", "is not a manifest"]);
+        let misname = |lake: &Lake| {
+            let path = lake.run(date(), "r1").join(CHECKSUM_FILE);
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(path, text.replace("manifest", "manifesT")).unwrap();
+        };
+        assert_found(misname, &["manifest.json", "does not fit `manifest.json.sha256`"]);
         let remove = |lake: &Lake| fs::remove_dir_all(lake.root().join("runs")).unwrap();
         assert_found(remove, &["no manifest says"]);
     }

@@ -124,13 +124,14 @@ impl Lake {
         for contract in contract::all() {
             let partition = self.partition(&contract.name, date);
             places.extend(partition.ancestors().take(3).map(Path::to_path_buf));
-            let numbers = partition.parent().map(parts::present).transpose()?.unwrap_or_default();
+            let folder = partition.parent().expect("a partition has a folder");
+            let numbers = parts::present(folder).map_err(said_of(folder))?;
             places.extend(numbers.into_iter().map(|number| parts::path(&partition, number)));
         }
         for place in places {
             match std::fs::symlink_metadata(&place) {
                 Ok(metadata) if metadata.is_symlink() => return Ok(Some(place)),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(said_of(&place)(error)),
                 _ => {}
             }
         }
@@ -235,7 +236,7 @@ impl Lake {
 fn link_below(folder: &Path) -> io::Result<Option<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        entries => entries?,
+        entries => entries.map_err(said_of(folder))?,
     };
     for entry in entries {
         let entry = entry?;
@@ -248,6 +249,14 @@ fn link_below(folder: &Path) -> io::Result<Option<PathBuf>> {
         }
     }
     Ok(None)
+}
+
+/// What the system says, with the file or folder it is about. Anybody else's error says so itself.
+pub(super) fn said_of(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
+    move |error| match error.raw_os_error() {
+        Some(_) => io::Error::new(error.kind(), format!("`{}`: {error}", path.display())),
+        None => error,
+    }
 }
 
 /// The date in `…/dt=2026-11-18`.
@@ -272,6 +281,18 @@ mod tests {
         let orders = lake.dataset("orders");
         std::os::unix::fs::symlink("/etc", &orders).unwrap();
         assert_eq!(lake.link(day(18), "j").unwrap(), Some(orders));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_looked_at_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().join("lake"));
+        lake.prepare().unwrap();
+        let day = lake.dataset("orders").join("dt=2026-11-18");
+        std::fs::create_dir_all(lake.dataset("orders")).unwrap();
+        std::fs::write(&day, b"no folder").unwrap();
+        let error = lake.link("2026-11-18".parse().unwrap(), "j").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{}", day.display())), "{error}");
     }
 
     #[test]

@@ -308,13 +308,18 @@ impl Manifest {
     pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
         durable::create_folder(folder)?;
         let text = self.to_bytes()?;
-        let checksum = format!("{}  {MANIFEST_FILE}\n", sha256_of(&text));
+        let checksum = checksum_line(&text);
         let checksum_path = folder.join(CHECKSUM_FILE);
         durable::write_file(&checksum_path, &folder.join("checksum.staged"), checksum.as_bytes())?;
         let path = folder.join(MANIFEST_FILE);
         durable::write_file(&path, &folder.join("manifest.staged"), &text)?;
         Ok(path)
     }
+}
+
+/// What `CHECKSUM_FILE` says of a manifest of these bytes.
+pub(super) fn checksum_line(manifest: &[u8]) -> String {
+    format!("{}  {MANIFEST_FILE}\n", sha256_of(manifest))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::Lake;
+use super::lake::said_of;
 use super::partition::{PartLimit, PartitionError, Provenance, Writer};
 use super::parts;
 use super::replacement::Replacement;
@@ -110,10 +111,12 @@ impl Staging {
     /// Makes staged files visible. What is published already, byte for byte, is left alone.
     pub fn publish(&self, files: &[StagedFile]) -> io::Result<()> {
         for files in partitions(files) {
-            match files[0].dataset.as_str() {
-                REPORTS => files.iter().try_for_each(|file| self.publish_report(file))?,
-                dataset => self.replacement(dataset, files).make()?,
-            }
+            let published = match files[0].dataset.as_str() {
+                REPORTS => files.iter().try_for_each(|file| self.publish_report(file)),
+                dataset => self.replacement(dataset, files).make(),
+            };
+            let (_, place) = self.places(&files[0]);
+            published.map_err(said_of(place.parent().expect("published files have folders")))?;
         }
         Ok(())
     }
@@ -154,6 +157,20 @@ mod tests {
 
     fn date() -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_a_publication_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        lake.prepare().unwrap();
+        let staging = Staging::open(&lake, "r1", date()).unwrap();
+        let files = staging.write::<CouponCode>(&[], &Provenance::default()).unwrap();
+        let place = lake.dataset("coupon_codes").join("dt=2026-11-18");
+        fs::create_dir_all(lake.dataset("coupon_codes")).unwrap();
+        fs::write(&place, b"a file").unwrap();
+        let error = staging.publish(&files).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("`{}`: ", place.display())), "{error}");
     }
 
     #[test]

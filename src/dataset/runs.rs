@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::Lake;
-use super::manifest::{CHECKSUM_FILE, MANIFEST_FILE, Manifest};
-use super::sha256::sha256_of;
+use super::manifest::{CHECKSUM_FILE, MANIFEST_FILE, Manifest, checksum_line};
 use super::staged::{REPORTS, StagedFile};
 use super::status::StageStatus;
 use crate::clock::World;
@@ -95,7 +94,7 @@ impl Runs {
             bytes => bytes?,
         };
         let checksum = fs::read_to_string(folder.join(CHECKSUM_FILE)).unwrap_or_default();
-        let is_as_written = checksum.split_whitespace().next() == Some(sha256_of(&bytes).as_str());
+        let is_as_written = checksum == checksum_line(&bytes);
         let manifest = match serde_json::from_slice::<Manifest>(&bytes) {
             Ok(manifest) => manifest,
             Err(error) => {

@@ -4,12 +4,14 @@
 use std::error::Error;
 use std::io;
 
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
 use rustix::io::Errno;
 
 /// The disk's no among an error and its causes.
-pub fn refusal<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e io::Error> {
+pub fn refusal(error: &(dyn Error + 'static)) -> Option<io::Error> {
     let causes = std::iter::successors(Some(error), |error| cause_of(*error));
-    causes.filter_map(|cause| cause.downcast_ref()).find(|error| is_refusal(error))
+    causes.filter_map(code_of).find(is_refusal).map(io::Error::from)
 }
 
 /// An error that stands for another does not name that one as its cause.
@@ -20,15 +22,26 @@ fn cause_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'st
     }
 }
 
-fn is_refusal(error: &io::Error) -> bool {
-    let refusals = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS, Errno::IO];
-    Errno::from_io_error(error).is_some_and(|code| refusals.contains(&code))
+fn code_of(error: &(dyn Error + 'static)) -> Option<Errno> {
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => Errno::from_io_error(error),
+        None if error.is::<ArrowError>() || error.is::<ParquetError>() => told_code(&error.to_string()),
+        None => None,
+    }
+}
+
+/// The one takes of an error of the other, and of what caused it, nothing over but the text.
+fn told_code(text: &str) -> Option<Errno> {
+    let (_, code) = text.rsplit_once("(os error ")?;
+    Some(Errno::from_raw_os_error(code.split_once(')')?.0.parse().ok()?))
+}
+
+fn is_refusal(code: &Errno) -> bool {
+    [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS, Errno::IO].contains(code)
 }
 
 #[cfg(test)]
 mod tests {
-    use parquet::errors::ParquetError;
-
     use super::*;
 
     #[test]
@@ -37,6 +50,16 @@ mod tests {
         assert!(refusal(&full()).is_some());
         assert!(refusal(&io::Error::other(ParquetError::from(full()))).is_some());
         assert!(refusal(&io::Error::other(io::Error::other(full()))).is_some());
+    }
+
+    #[test]
+    fn a_full_disk_is_found_where_only_the_text_of_it_was_taken_over() {
+        let full = || io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error());
+        let in_arrow = || ArrowError::from(ParquetError::from(full()));
+        assert_eq!(refusal(&in_arrow()).map(|error| error.kind()), Some(full().kind()));
+        assert!(refusal(&ParquetError::from(in_arrow())).is_some());
+        assert!(refusal(&ArrowError::ParquetError("(os error ".into())).is_none());
+        assert!(refusal(&ArrowError::ParquetError("No such file or directory (os error 2)".into())).is_none());
     }
 
     #[test]

@@ -13,6 +13,7 @@
 
 mod audit;
 mod blob;
+mod carry;
 mod error;
 mod mode;
 mod page;
@@ -72,8 +73,32 @@ impl Journal {
                 durable::create_private_folder(private).map_err(|source| io_error(private, source))?;
             }
         }
-        let folder = folder.to_owned();
-        Ok(Journal { folder, generation, number, mode, world, mirror: None, extent: None, stages: Mutex::default() })
+        Ok(Journal::at(folder, number, mode, world))
+    }
+
+    /// Opens a new generation in which the stages that `is_kept` names stand as in the one before, and only the
+    /// others are asked again. It is put together at `beside`, on the same file system.
+    ///
+    /// # Errors
+    /// The folders cannot be used.
+    pub fn refetch_some(
+        folder: &Path,
+        is_kept: &dyn Fn(&str) -> bool,
+        beside: &Path,
+        world: World,
+    ) -> Result<Journal, JournalError> {
+        let Some(latest) = latest_generation(folder).map_err(|source| io_error(folder, source))? else {
+            return Journal::open(folder, Mode::Refetch, world);
+        };
+        let [from, to] = [latest, latest + 1].map(|number| folder.join(generation_name(number)));
+        carry::carry(&from, &to, beside, is_kept).map_err(|source| io_error(&to, source))?;
+        Ok(Journal::at(folder, latest + 1, Mode::Refetch, world))
+    }
+
+    /// A generation of the journal below `folder`.
+    fn at(folder: &Path, number: u32, mode: Mode, world: World) -> Journal {
+        let (folder, generation) = (folder.to_owned(), folder.join(generation_name(number)));
+        Journal { folder, generation, number, mode, world, mirror: None, extent: None, stages: Mutex::default() }
     }
 
     /// The same journal, in the work folder of a lake in a bucket: durable is then what the bucket has.
@@ -89,12 +114,10 @@ impl Journal {
         let latest = latest_generation(folder).map_err(|source| io_error(folder, source))?;
         let nothing = || JournalError::NothingToReplay(folder_name(folder));
         let number = generation.or(latest).ok_or_else(nothing)?;
-        let generation = folder.join(generation_name(number));
-        if !generation.is_dir() {
+        if !folder.join(generation_name(number)).is_dir() {
             return Err(nothing());
         }
-        let (folder, mode) = (folder.to_owned(), Mode::Replay);
-        Ok(Journal { folder, generation, number, mode, world, mirror: None, extent: None, stages: Mutex::default() })
+        Ok(Journal::at(folder, number, Mode::Replay, world))
     }
 
     /// The same journal as it was when it had that `extent`: what later runs added is not read.
@@ -271,6 +294,39 @@ mod tests {
         refetch.flush().unwrap();
         let resumed = open(folder.path(), Mode::Resume).stage("stocks").unwrap();
         assert_eq!(resumed.entries().unwrap(), [entry("s1", &["new"])]);
+    }
+
+    #[test]
+    fn a_refetch_of_some_stages_has_the_others_as_they_were_and_leaves_the_generation_before_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let refetch = |beside: &str| {
+            let (day, beside) = (folder.path().join("dt=2026-11-18"), folder.path().join(beside));
+            Journal::refetch_some(&day, &|stage| stage != "datacube", &beside, World::real()).unwrap()
+        };
+        assert_eq!(refetch("first").generation(), 1, "nothing is there to be kept");
+        let journal = open(folder.path(), Mode::Resume);
+        for stage in ["bills", "datacube"] {
+            journal.stage(stage).unwrap().append(entry("k", &["old"])).unwrap();
+        }
+        std::io::Write::write_all(&mut journal.blob("bills").unwrap(), b"cut off").unwrap();
+        let mut bill = journal.blob("bills").unwrap();
+        std::io::Write::write_all(&mut bill, b"a bill").unwrap();
+        let name = bill.keep("csv").unwrap();
+        journal.flush().unwrap();
+
+        std::fs::create_dir_all(folder.path().join("beside/left/by/a/crash")).unwrap();
+        let refetched = refetch("beside");
+        assert_eq!((refetched.generation(), refetched.mode()), (2, Mode::Refetch));
+        assert!(!refetched.stage("datacube").unwrap().contains("k"));
+        assert_eq!(refetched.stage("bills").unwrap().entries().unwrap(), [entry("k", &["old"])]);
+        assert_eq!(std::fs::read(refetched.kept_file("bills", &name).unwrap().unwrap()).unwrap(), b"a bill");
+        refetched.stage("bills").unwrap().append(entry("l", &["new"])).unwrap();
+        refetched.flush().unwrap();
+        let day = folder.path().join("dt=2026-11-18");
+        let before = Journal::replay(&day, Some(1), World::real()).unwrap();
+        assert!(before.stage("datacube").unwrap().contains("k") && !before.stage("bills").unwrap().contains("l"));
+        assert_eq!(audit(&day, 2).unwrap(), []);
+        assert!(!folder.path().join("beside").exists());
     }
 
     #[test]

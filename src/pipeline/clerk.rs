@@ -12,6 +12,7 @@ use crate::dataset::partition::Provenance;
 use crate::dataset::publish::Staging;
 use crate::dataset::status::StageStatus;
 use crate::extract::{Harvest, Issue, IssueKind, Night};
+use crate::job::Job;
 use crate::stage::Stage;
 
 /// What a stage has to say.
@@ -38,7 +39,7 @@ impl<'a> Clerk<'a> {
         answer: Answer<T>,
         write: impl FnOnce(&mut Desk<'_>, T) -> Result<U, Issue>,
     ) -> U {
-        if !is_configured(self.night, stage) {
+        if !is_configured(self.night.job, stage) {
             self.sources.entries.push(StageEntry::new(stage, StageStatus::Skipped));
             return U::default();
         }
@@ -143,8 +144,7 @@ impl<'a> Clerk<'a> {
 }
 
 /// Whether the job has the source of a stage.
-pub(super) fn is_configured(night: &Night<'_>, stage: Stage) -> bool {
-    let job = night.job;
+pub(super) fn is_configured(job: &Job, stage: Stage) -> bool {
     match stage {
         Stage::Orders => !job.orders.is_empty(),
         Stage::Bills => job.bills.is_some(),

@@ -46,10 +46,10 @@ fn refused(refusal: Option<&io::Error>, what: &str, error: &(dyn Error + 'static
 
 /// How a night ends to which the disk says this.
 fn code_of_disk(error: &io::Error) -> ExitCode {
-    use io::ErrorKind::{AlreadyExists, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
     match error.kind() {
         // A file that stands where a folder should be `AlreadyExists`.
-        PermissionDenied | ReadOnlyFilesystem | NotADirectory | AlreadyExists => ExitCode::Usage,
+        PermissionDenied | ReadOnlyFilesystem | NotADirectory | IsADirectory | AlreadyExists => ExitCode::Usage,
         _ => ExitCode::TryLater,
     }
 }
@@ -96,6 +96,10 @@ pub(super) fn unpublished(error: &io::Error) -> Failure {
     if is_of_store(error) {
         return disk(error, "cannot publish");
     }
+    if error.kind() == io::ErrorKind::InvalidData {
+        // It says itself what to do; later it is the same.
+        return Failure::caused_by(ExitCode::Violation, "cannot complete what a run that died was publishing", error);
+    }
     refused(Some(error), "cannot publish", error, "the next run first completes what was begun")
 }
 
@@ -119,7 +123,7 @@ pub(super) fn unstaged(error: &PartitionError) -> Failure {
         return violated(error);
     }
     let what = "cannot stage what was to be published; nothing was published";
-    refused(durable::refusal(error), what, error, "what is journalled is kept")
+    refused(durable::refusal(error).as_ref(), what, error, "what is journalled is kept")
 }
 
 /// The match could not be completed: the disk is to blame, or what it read.
@@ -182,7 +186,7 @@ pub(super) fn violated(error: &(dyn Error + 'static)) -> Failure {
         None => Failure::caused_by(ExitCode::Violation, "the night does not hold together", error),
         refusal => {
             let what = "cannot keep what the night works with; nothing was published";
-            refused(refusal, what, error, "what is journalled is kept")
+            refused(refusal.as_ref(), what, error, "what is journalled is kept")
         }
     }
 }
@@ -223,6 +227,9 @@ pub(super) fn rules_wrong(error: ReconcileError) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use arrow::error::ArrowError;
+    use parquet::errors::ParquetError;
+
     use super::*;
 
     fn of_the_system(code: i32) -> io::Error {
@@ -231,8 +238,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_for_later_and_a_closed_one_is_the_job_files_fault() {
-        // ENOSPC, EDQUOT, EFBIG, EIO; EACCES, EROFS, ENOTDIR, EEXIST.
-        for (codes, wanted) in [([28, 122, 27, 5], ExitCode::TryLater), ([13, 30, 20, 17], ExitCode::Usage)] {
+        // ENOSPC, EDQUOT, EFBIG, EIO, ENOMEM; EACCES, EROFS, ENOTDIR, EISDIR, EEXIST.
+        for (codes, wanted) in [([28, 122, 27, 5, 12], ExitCode::TryLater), ([13, 30, 20, 21, 17], ExitCode::Usage)] {
             for code in codes {
                 let failure = disk(&of_the_system(code), "cannot write");
                 assert_eq!(failure.code, wanted, "{code}");
@@ -240,6 +247,20 @@ mod tests {
             }
         }
         assert!(temporary(&of_the_system(28), "cannot read").hint.unwrap().contains("`TMPDIR`"));
+    }
+
+    /// What stops a rule that meets `error`.
+    fn judged(error: ArrowError) -> ReconcileError {
+        let rules = crate::reconcile::rules::Rules::load(&[]).unwrap();
+        ReconcileError::Shape { what: "PM02".to_owned(), source: Box::new(error) }.in_rule(rules.find("PM02").unwrap())
+    }
+
+    #[test]
+    fn a_publication_that_nobody_can_complete_is_not_for_later() {
+        let damaged = io::Error::new(io::ErrorKind::InvalidData, "`j.publishing.json` is not readable: remove it");
+        let failure = unpublished(&damaged);
+        assert_eq!((failure.code, failure.hint), (ExitCode::Violation, None));
+        assert_eq!(unpublished(&of_the_system(28)).code, ExitCode::TryLater);
     }
 
     #[test]
@@ -250,6 +271,11 @@ mod tests {
         let path = "part-0.parquet".into();
         let open = PartitionError::Open { path, source: of_the_system(28) };
         assert_eq!(violated(&open).code, ExitCode::TryLater);
+        assert_eq!(
+            unjudgeable(judged(ArrowError::from(ParquetError::from(of_the_system(28))))).code,
+            ExitCode::TryLater
+        );
+        assert_eq!(unjudgeable(judged(ArrowError::ParquetError("torn".into()))).code, ExitCode::Violation);
         assert_eq!(violated(&of_the_system(2)).code, ExitCode::Violation);
     }
 }

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::clerk::is_configured;
-use super::failure::disk;
+use super::failure::{disk, temporary};
 use super::opening::{connect, persona};
 use super::place::Reading;
 use super::plan::Plan;
@@ -76,6 +76,7 @@ pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<Nig
     let (apis, persona) = (connect(job, world)?, persona(job));
     // Nothing is written to a lake that is only read.
     let room = Room { folder: std::env::temp_dir(), memory_bytes: plan.intake_memory_bytes };
+    tempfile::tempfile_in(&room.folder).map_err(|error| temporary(&error, "cannot make a file to sort in"))?;
     let night = Night {
         job,
         date: plan.date,
@@ -90,7 +91,7 @@ pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<Nig
     };
     let told = extract::forecast(&night).await.map_err(unreadable)?;
     let told: BTreeMap<_, _> = told.into_iter().map(|it| (it.stage, it)).collect();
-    let is_done = |stage: &Stage| is_configured(&night, *stage) || matches!(stage, Stage::Reconcile | Stage::Report);
+    let is_done = |stage: &Stage| is_configured(night.job, *stage) || matches!(stage, Stage::Reconcile | Stage::Report);
     let stages: Vec<_> = Stage::ALL
         .into_iter()
         .filter(|stage| plan.is_selected(*stage) && is_done(stage))

@@ -4,18 +4,18 @@ use super::done::Done;
 use super::entries::footing_entry;
 use super::failure::{disk, unjournalled};
 use super::run::Run;
+use super::staleness::stale_after;
 use super::work::Work;
 use crate::dataset::manifest::{MANIFEST_VERSION, Manifest, StageEntry};
 use crate::error::Failure;
 use crate::reconcile::Unjudged;
-use crate::record::{LedgerRow, Record};
 use crate::stage::Stage;
 
 /// The manifest of a night that has done what it could.
 pub(super) fn of(work: &Work<'_>, done: &Done, run: &Run) -> Result<Manifest, Failure> {
     let journal = work.night.journal;
-    let stale = work.lake.partitions_after(LedgerRow::DATASET, work.plan.date);
-    let stale = stale.map_err(|error| disk(&error, "cannot list published partitions"))?;
+    let stale = stale_after(&work.night.job.rules, work.lake, work.runs, work.plan.date, &done.files);
+    let stale_dates = stale.map_err(|error| disk(&error, "cannot read later manifests"))?;
     Ok(Manifest {
         manifest_version: MANIFEST_VERSION,
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn of(work: &Work<'_>, done: &Done, run: &Run) -> Result<Manifest, Fa
         journal_sha256: journal.digests(&work.night.corner()).map_err(|error| unjournalled(&error))?,
         rules_sha256: done.provenance.rules_sha256.clone(),
         unjudged_rules: done.judgement.iter().flat_map(|it| &it.unjudged).map(unjudged).collect(),
-        stale_dates: stale.into_iter().map(|partition| partition.date).collect(),
+        stale_dates,
         footing: done.footing.iter().map(footing_entry).collect(),
         intake: done.sources.intake.clone(),
         coverage: done.sources.coverage.clone(),

@@ -29,6 +29,7 @@ mod run;
 mod script;
 mod sources;
 mod stages;
+mod staleness;
 mod summary;
 mod telling;
 mod verdict;

@@ -15,6 +15,7 @@ use crate::extract::Apis;
 use crate::job::{Job, Pii};
 use crate::journal::{Journal, JournalError, Mode};
 use crate::persona::Persona;
+use crate::stage::Stage;
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
@@ -67,11 +68,25 @@ pub(super) fn complete_publication(lake: &Lake, job: &Job) -> Result<(), Failure
 }
 
 /// The journal as the plan wants it; a replay reads the generation that was published, as far as it
-/// went then.
-pub(super) fn open_journal(lake: &Lake, plan: &Plan, runs: &Runs, world: &World) -> Result<Journal, Failure> {
+/// went then. Where some stages are asked again the others keep their answers: they are what the day is made of.
+pub(super) fn open_journal(
+    lake: &Lake,
+    job: &Job,
+    plan: &Plan,
+    runs: &Runs,
+    world: &World,
+) -> Result<Journal, Failure> {
     let folder = lake.journal(plan.date);
+    // Certificates belong to whatever answers they have signed.
+    let is_kept = |name: &str| {
+        plan.stages.as_ref().is_some_and(|asked| Stage::find(name).is_none_or(|stage| !asked.contains(&stage)))
+    };
     let journal = match plan.mode {
         Mode::Replay => runs.journal(lake, plan.date, world.clone()),
+        Mode::Refetch => {
+            let beside = lake.staging(&job.name).join("journal");
+            Journal::refetch_some(&folder, &is_kept, &beside, world.clone())
+        }
         mode => Journal::open(&folder, mode, world.clone()),
     };
     journal.map_err(|error| match &error {

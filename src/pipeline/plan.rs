@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 
+use super::clerk::is_configured;
 use crate::dataset::manifest::StageEntry;
 use crate::dataset::staged::StagedFile;
+use crate::job::Job;
 use crate::journal::Mode;
 use crate::stage::Stage;
 use crate::watch::Caller;
@@ -35,6 +37,15 @@ impl Plan {
     /// Whether a stage may ask and publish.
     pub fn is_selected(&self, stage: Stage) -> bool {
         self.stages.as_ref().is_none_or(|stages| stages.contains(&stage))
+    }
+
+    /// Whether it can bring anything: the job has the source of a stage that is asked for. The roster alone brings nothing.
+    pub fn has_work(&self, job: &Job) -> bool {
+        let brings = |stage: Stage| is_configured(job, stage) && !stage.datasets().is_empty();
+        let has_source = Stage::ALL.into_iter().any(brings);
+        has_source
+            && (self.is_selected(Stage::Reconcile)
+                || Stage::ALL.into_iter().any(|it| self.is_selected(it) && brings(it)))
     }
 
     /// Whether a staged file belongs to a stage that was asked for.

@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use super::failure::disk;
 use super::pack;
 use crate::contract;
+use crate::dataset::lake::Partition;
 use crate::dataset::manifest::ReadPartition;
 use crate::dataset::partition::Provenance;
 use crate::dataset::runs::Runs;
@@ -17,7 +18,7 @@ use crate::dataset::sha256::{sha256_of, sha256_of_file};
 use crate::dataset::staged::digest_of;
 use crate::dataset::{Lake, parts};
 use crate::error::{ExitCode, Failure};
-use crate::job::Job;
+use crate::job::{Job, RuleSettings};
 use crate::record::{Break, Record};
 
 /// Digest over named parts, in name order.
@@ -42,23 +43,36 @@ pub(super) fn of_night(
     Ok(Provenance { rules_sha256, inputs_sha256: digest_parts(&parts) })
 }
 
-/// The earlier partitions a night of `date` reads: the look-back of every dataset, and the latest
-/// before it where an older one is the memory. Of the breaks also what the trend shows.
+/// The earlier partitions a night of `date` reads.
 pub(super) fn earlier_partitions(job: &Job, lake: &Lake, date: NaiveDate) -> std::io::Result<Vec<ReadPartition>> {
-    let from = job.rules.lookback_start(date);
-    let mut read = Vec::new();
+    let read = earlier_days(&job.rules, lake, date)?.into_iter().map(|(dataset, partition)| {
+        let sha256 = parts::sha256(&partition.path)?;
+        Ok(ReadPartition { dataset, date: partition.date, sha256 })
+    });
+    read.collect()
+}
+
+/// Dataset and place of each: the look-back of every dataset, and the latest before it where an older one is the memory.
+pub(super) fn earlier_days(
+    rules: &RuleSettings,
+    lake: &Lake,
+    date: NaiveDate,
+) -> std::io::Result<Vec<(String, Partition)>> {
+    let mut days = Vec::new();
     for contract in contract::all() {
-        let from = if contract.name == Break::DATASET { from.min(pack::trend_start(date)) } else { from };
-        let mut partitions = lake.partitions(&contract.name, from, date)?;
+        let mut partitions = lake.partitions(&contract.name, reads_from(rules, &contract.name, date), date)?;
         if partitions.is_empty() {
             partitions.extend(lake.latest_before(&contract.name, date)?);
         }
-        for partition in partitions {
-            let sha256 = parts::sha256(&partition.path)?;
-            read.push(ReadPartition { dataset: contract.name.clone(), date: partition.date, sha256 });
-        }
+        days.extend(partitions.into_iter().map(|partition| (contract.name.clone(), partition)));
     }
-    Ok(read)
+    Ok(days)
+}
+
+/// The first day of `dataset` that a night of `date` reads: that of the look-back, of the breaks also what the trend shows.
+pub(super) fn reads_from(rules: &RuleSettings, dataset: &str, date: NaiveDate) -> NaiveDate {
+    let from = rules.lookback_start(date);
+    if dataset == Break::DATASET { from.min(pack::trend_start(date)) } else { from }
 }
 
 /// Refuses earlier partitions that are not the files their runs published: a night made from a swapped

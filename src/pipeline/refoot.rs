@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 
 use super::entries::footing_entry;
 use super::failure::{disk, temporary};
+use super::staleness::unread;
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::manifest::Manifest;
@@ -23,6 +24,12 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     let Some((manifest, _)) = runs.partition(LedgerRow::DATASET) else { return Ok(Vec::new()) };
     if let Some(later) = filled_in(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))? {
         return Ok(vec![format!("{date} is stale: {later} was published after it was made; run {date} again")]);
+    }
+    let unread =
+        unread(&job.rules, lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))?;
+    if let Some((dataset, later)) = unread {
+        let what = format!("`{dataset}` of {later} was published after it was made");
+        return Ok(vec![format!("{date} is stale: {what}; run {date} again")]);
     }
     let files = published_files(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))?;
     // Whom the night asked has no part in the totals.

@@ -79,7 +79,7 @@ async fn read_files(clerk: &mut Clerk<'_>) -> Files {
     let night = clerk.night;
     let mut buyers = Buyers::new(night);
     let quarantined = clerk.take(Stage::Orders, extract::extract_orders(night), |desk, it| {
-        let staged = desk.stage_orders(it, is_configured(night, Stage::Roster).then_some(&mut buyers));
+        let staged = desk.stage_orders(it, is_configured(night.job, Stage::Roster).then_some(&mut buyers));
         if staged.is_err() {
             // Lines that do not count name nobody.
             buyers = Buyers::new(night);
@@ -105,7 +105,7 @@ async fn read_files(clerk: &mut Clerk<'_>) -> Files {
 
 /// The order lines of the look-back that a stage to come works with, tonight's last.
 fn lookback_orders(clerk: &Clerk<'_>) -> Result<Lookback, Issue> {
-    if ![Stage::UserCoupons, Stage::Subsidies].into_iter().any(|stage| is_configured(clerk.night, stage)) {
+    if ![Stage::UserCoupons, Stage::Subsidies].into_iter().any(|stage| is_configured(clerk.night.job, stage)) {
         return Ok(Lookback::default());
     }
     let is_staged = clerk.sources.files.iter().any(|file| file.dataset == OrderLine::DATASET);

@@ -22,7 +22,9 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
     intake(&mut text, &manifest.intake);
     footing(&mut text, &manifest.footing);
     text.extend(manifest.coverage.as_ref().map(coverage));
-    breaks(&mut text, &outcome.breaks);
+    if manifest.is_judged() {
+        breaks(&mut text, &outcome.breaks);
+    }
     neighbours(&mut text, manifest);
     unjudged(&mut text, &manifest.unjudged_rules);
     problems(&mut text, &outcome.issues);

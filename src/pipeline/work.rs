@@ -59,7 +59,7 @@ pub(super) async fn prepared<T>(
     let lake = &held.lake;
     complete_publication(lake, job)?;
     let runs = Runs::of(lake, plan.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
-    let journal = Arc::new(held.keeping(open_journal(lake, plan, &runs, world)?));
+    let journal = Arc::new(held.keeping(open_journal(lake, job, plan, &runs, world)?));
     keeper.keep(&journal);
     let apis = connect(job, world)?;
     let persona = persona(job);

@@ -8,6 +8,7 @@ use super::decisions::DecisionError;
 use super::rules::place::line_of;
 use super::rules::{Rule, RuleError};
 use crate::dataset::partition::PartitionError;
+use crate::durable;
 use crate::money::Fen;
 #[cfg(feature = "spark")]
 use crate::spark::SparkError;
@@ -143,7 +144,11 @@ impl ReconcileError {
     }
 
     /// Says in which rule file, and where, a query went wrong.
-    pub(super) fn in_rule(self, rule: &Rule) -> ReconcileError {
+    pub(crate) fn in_rule(self, rule: &Rule) -> ReconcileError {
+        // A full disk is not the rule's.
+        if durable::refusal(&self).is_some() {
+            return self;
+        }
         let why = match self {
             ReconcileError::Query { source, .. } => source.to_string(),
             ReconcileError::Shape { source, .. } => source.to_string(),

@@ -23,6 +23,7 @@ mod parts;
 mod remedies;
 mod schemas;
 mod script;
+mod selections;
 mod support;
 mod survival;
 mod tidy;

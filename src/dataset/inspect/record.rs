@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 
 use super::finding::Inspection;
 use crate::clock::World;
+use crate::dataset::lake::said_of;
 use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
 use crate::dataset::runs::Runs;
@@ -16,6 +17,7 @@ use crate::dataset::sha256::sha256_of_file;
 use crate::dataset::staged::{REPORTS, StagedFile};
 use crate::dataset::{Lake, parts};
 use crate::journal::audit;
+use crate::record::{LedgerRow, Record};
 use crate::sorter::Room;
 
 /// What is held of the keys of a journal while they are sorted.
@@ -32,7 +34,7 @@ pub(super) fn inspect(
     for (path, what) in &runs.damaged {
         it.find(path, what);
     }
-    for (path, manifest) in publication::interrupted(lake, date)? {
+    for (path, manifest) in publication::interrupted(lake, date).map_err(said_of(&lake.state("")))? {
         let what = format!("run {} was cut off while it published; the next run completes it", manifest.run_id);
         it.find(path, what);
     }
@@ -41,9 +43,19 @@ pub(super) fn inspect(
         return Ok(());
     };
     inspect_files(lake, date, runs, rows, it)?;
-    inspect_totals(lake, newest, it);
-    inspect_earlier(lake, newest, it)?;
+    let makers = makers(runs);
+    makers.iter().for_each(|manifest| inspect_totals(lake, manifest, it));
+    inspect_earlier(lake, &makers, it)?;
     inspect_journal(lake, newest, runs, it)
+}
+
+/// The runs that ledger and reports are of, and the newest: one of some stages leaves what the others have made.
+fn makers(runs: &Runs) -> Vec<&Manifest> {
+    let of = |dataset: &str| runs.publishing.iter().find(|it| it.files.iter().any(|file| file.dataset == dataset));
+    let mut makers: Vec<_> =
+        runs.publishing.first().into_iter().chain(of(LedgerRow::DATASET)).chain(of(REPORTS)).collect();
+    makers.dedup_by_key(|manifest| &manifest.run_id);
+    makers
 }
 
 /// Every file as the last run that published it says it is.
@@ -74,7 +86,7 @@ fn inspect_files(
 fn inspect_file(path: PathBuf, file: &StagedFile, read: Option<u64>, it: &mut Inspection) -> io::Result<()> {
     match sha256_of_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => it.find(path, "is gone; the manifest lists it"),
-        Err(error) => return Err(error),
+        Err(error) => return Err(said_of(&path)(error)),
         Ok(sha256) if sha256 != file.sha256 => it.find(path, "is not the file that was published: its hash differs"),
         Ok(_) => {
             if let Some(read) = read.filter(|read| *read != file.rows) {
@@ -108,13 +120,16 @@ fn foots(side: &FootingEntry) -> bool {
 }
 
 /// A day is stale when an earlier day it was made from was restated.
-fn inspect_earlier(lake: &Lake, manifest: &Manifest, it: &mut Inspection) -> io::Result<()> {
-    for read in &manifest.read_partitions {
+fn inspect_earlier(lake: &Lake, makers: &[&Manifest], it: &mut Inspection) -> io::Result<()> {
+    let reads =
+        makers.iter().flat_map(|manifest| manifest.read_partitions.iter().map(|read| (read, manifest.business_date)));
+    let reads: BTreeSet<_> = reads.collect();
+    let mut restated = BTreeSet::new();
+    for (read, date) in reads {
         let path = lake.partition(&read.dataset, read.date);
-        let is_same = path.is_file() && parts::sha256(&path)? == read.sha256;
-        if !is_same {
-            let what = format!("was restated after {} was made from it; run that day again", manifest.business_date);
-            it.find(path, what);
+        let is_same = path.is_file() && parts::sha256(&path).map_err(said_of(&path))? == read.sha256;
+        if !is_same && restated.insert(path.clone()) {
+            it.find(path, format!("was restated after {date} was made from it; run that day again"));
         }
     }
     Ok(())
@@ -123,7 +138,7 @@ fn inspect_earlier(lake: &Lake, manifest: &Manifest, it: &mut Inspection) -> io:
 /// The answers the day was made from, as they were.
 fn inspect_journal(lake: &Lake, manifest: &Manifest, runs: &Runs, it: &mut Inspection) -> io::Result<()> {
     let folder = lake.journal(manifest.business_date);
-    let damages = audit(&folder, manifest.generation)?;
+    let damages = audit(&folder, manifest.generation).map_err(said_of(&folder))?;
     let damaged: BTreeSet<_> = damages.iter().map(|damage| damage.stage.clone()).collect();
     for damage in damages {
         it.find(damage.path, damage.what);

@@ -1,0 +1,114 @@
+//! Which days were made from another version of an earlier day than is published. Reads manifests; hashes nothing,
+//! writes nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use chrono::NaiveDate;
+
+use super::provenance::{earlier_days, reads_from};
+use crate::contract;
+use crate::dataset::Lake;
+use crate::dataset::manifest::Manifest;
+use crate::dataset::runs::Runs;
+use crate::dataset::staged::{StagedFile, digest_of};
+use crate::job::RuleSettings;
+use crate::record::{LedgerRow, Record};
+
+/// The partitions of a day, by dataset, and what each is.
+type Version = BTreeMap<&'static str, String>;
+
+/// The days after `date` that were made from other partitions of it than stand there once `staged` is published. `runs`
+/// are those of `date`.
+pub(super) fn stale_after(
+    rules: &RuleSettings,
+    lake: &Lake,
+    runs: &Runs,
+    date: NaiveDate,
+    staged: &[StagedFile],
+) -> io::Result<Vec<NaiveDate>> {
+    let version = version_of(runs, staged);
+    let mut stale = Vec::new();
+    for partition in lake.partitions_after(LedgerRow::DATASET, date)? {
+        let later = Runs::of(lake, partition.date)?;
+        // Of what a day without a manifest was made nobody knows.
+        let made = later.partition(LedgerRow::DATASET);
+        if made.is_none_or(|(manifest, _)| !is_made_from(rules, manifest, date, &version)) {
+            stale.push(partition.date);
+        }
+    }
+    Ok(stale)
+}
+
+/// What stands on a day: what is staged takes the place of what was published before.
+fn version_of(runs: &Runs, staged: &[StagedFile]) -> Version {
+    let sha256_of = |dataset: &str| {
+        let parts: Vec<_> = staged.iter().filter(|file| file.dataset == dataset).collect();
+        match parts.is_empty() {
+            false => Some(digest_of(parts)),
+            true => runs.partition(dataset).map(|(_, parts)| digest_of(parts)),
+        }
+    };
+    contract::all().filter_map(|it| Some((it.name.as_str(), sha256_of(&it.name)?))).collect()
+}
+
+fn is_made_from(rules: &RuleSettings, manifest: &Manifest, date: NaiveDate, version: &Version) -> bool {
+    version.iter().all(|(dataset, sha256)| {
+        let mut read = manifest.read_partitions.iter().filter(|it| it.dataset == *dataset);
+        match read.clone().find(|it| it.date == date) {
+            Some(it) => it.sha256 == *sha256,
+            // What lies before the look-back is read only where nothing later is the memory.
+            None => date < reads_from(rules, dataset, manifest.business_date) && read.any(|it| it.date > date),
+        }
+    })
+}
+
+/// What an earlier day has that `manifest` knows nothing of, because it was published only afterwards.
+pub(super) fn unread(
+    rules: &RuleSettings,
+    lake: &Lake,
+    manifest: &Manifest,
+) -> io::Result<Option<(String, NaiveDate)>> {
+    let read = |dataset: &str| -> Vec<NaiveDate> {
+        let read = manifest.read_partitions.iter().filter(|it| it.dataset == dataset);
+        read.map(|it| it.date).collect()
+    };
+    // A look-back that the job made longer since is no publication.
+    let first = read(LedgerRow::DATASET).into_iter().min().unwrap_or(NaiveDate::MIN);
+    let is_new = |(dataset, day): &(String, NaiveDate)| *day >= first && !read(dataset).contains(day);
+    let days = earlier_days(rules, lake, manifest.business_date)?;
+    Ok(days.into_iter().map(|(dataset, partition)| (dataset, partition.date)).find(is_new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::manifest::ReadPartition;
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
+    }
+
+    /// Whether a day made from such ledgers of earlier days knows that of the 10th.
+    fn knows(read: &[(u32, &str)], business_day: u32) -> bool {
+        let read = read.iter().map(|(date, sha256)| ReadPartition {
+            dataset: LedgerRow::DATASET.to_owned(),
+            date: day(*date),
+            sha256: (*sha256).to_owned(),
+        });
+        let mut manifest = Manifest::for_tests("j", day(business_day), Vec::new());
+        manifest.read_partitions = read.collect();
+        let rules = RuleSettings { lookback_days: 3, ..RuleSettings::default() };
+        is_made_from(&rules, &manifest, day(10), &Version::from([(LedgerRow::DATASET, "a".to_owned())]))
+    }
+
+    #[test]
+    fn a_later_day_is_stale_only_where_it_was_made_from_something_else() {
+        assert!(knows(&[(10, "a")], 11));
+        assert!(!knows(&[(10, "b")], 11), "restated");
+        assert!(!knows(&[(9, "a")], 11), "filled in");
+        assert!(!knows(&[], 20), "it would be the memory");
+        assert!(!knows(&[(9, "a")], 20), "the same");
+        assert!(knows(&[(17, "c")], 20), "before the look-back");
+    }
+}

@@ -1,0 +1,144 @@
+//! A night of some stages only, and what it leaves of the others: the journal, what is published, what is told.
+
+use crate::support::{Shop, Wechat, day};
+
+const NIGHTS: [&str; 3] = ["2026-11-18", "2026-11-19", "2026-11-20"];
+
+fn published(seed: u64) -> (Shop, Wechat) {
+    let shop = Shop::of_seed(seed);
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    (shop, wechat)
+}
+
+/// The export of a day without its last line.
+fn shorten(shop: &Shop, date: &str) {
+    shop.edit(&format!("orders/{date}.csv"), |text| {
+        let mut lines: Vec<_> = text.lines().collect();
+        lines.pop();
+        lines.join("\r\n")
+    });
+}
+
+#[test]
+fn a_refetch_of_one_stage_asks_that_one_and_the_day_can_still_be_replayed_and_proved() {
+    let (shop, wechat) = published(26);
+    let (calm, proved) = (shop.published(), shop.verify(day(20)).stdout);
+    wechat.running().reset_counts();
+    let ending = shop.run(&wechat, &["--date", NIGHTS[2], "--refetch", "--stage", "datacube"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    let asked = wechat.counts();
+    assert!(asked.total > 0 && asked.of("GET /v3/marketing/busifavor/users/{openid}/coupons") == 0, "{asked:?}");
+    assert!(shop.published() == calm, "the published bytes differ");
+    let verified = shop.verify(day(20));
+    assert_eq!((verified.code, verified.stdout), (0, proved));
+
+    wechat.running().reset_counts();
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[2]]).code, 0);
+    assert_eq!(wechat.counts().total, 0, "what is journalled is not asked again");
+    let replayed = shop.program(&["run", "job.toml", "--replay", "--date", NIGHTS[2]]);
+    assert_eq!(replayed.code, 0, "{}", replayed.stderr);
+    assert!(shop.published() == calm, "the replay differs");
+}
+
+#[test]
+fn a_rerun_names_as_stale_only_the_days_that_were_made_from_something_else() {
+    let (shop, wechat) = published(26);
+    let stale = |arguments: &[&str]| shop.manifest_of(&shop.run(&wechat, arguments))["stale_dates"].clone();
+    let (nothing, later) = (serde_json::json!([]), serde_json::json!(NIGHTS[1..]));
+    let again = shop.run(&wechat, &["--date", NIGHTS[0]]);
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""), "the same bytes make no day stale");
+    assert_eq!(stale(&["--date", NIGHTS[0], "--stage", "datacube"]), nothing);
+
+    shorten(&shop, NIGHTS[0]);
+    let restated = shop.run(&wechat, &["--date", NIGHTS[0]]);
+    assert!(restated.stderr.contains("run them again: 2026-11-19, 2026-11-20"), "{}", restated.stderr);
+    assert_eq!(stale(&["--date", NIGHTS[0]]), later, "they are so until they are run again");
+    assert_eq!(stale(&["--date", NIGHTS[1]]), serde_json::json!([NIGHTS[2]]));
+    assert_eq!(stale(&["--date", NIGHTS[2]]), nothing);
+    assert_eq!(stale(&["--date", NIGHTS[0]]), nothing);
+    for date in &shop.dates {
+        assert_eq!(shop.verify(*date).code, 0, "{}", shop.verify(*date).stdout);
+    }
+}
+
+#[test]
+fn a_stage_that_is_run_again_does_not_hide_that_the_rest_of_the_day_is_stale() {
+    let (shop, wechat) = published(26);
+    shorten(&shop, NIGHTS[0]);
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[0]]).code, 0);
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[1], "--stage", "datacube"]).code, 0);
+    let verified = shop.verify(day(19));
+    assert_eq!(verified.code, 5, "{}", verified.stdout);
+    assert!(verified.stdout.contains("was restated after 2026-11-19 was made from it"), "{}", verified.stdout);
+}
+
+#[test]
+fn a_dataset_that_an_earlier_day_was_given_later_makes_a_day_stale_for_run_and_verify_alike() {
+    let shop = Shop::of_seed(26);
+    let wechat = shop.serve(None);
+    let most =
+        "orders,bills,subsidy_ledger,notifications,roster,stocks,user_coupons,coupon_codes,subsidies,reconcile,report";
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[0], "--stage", most]).code, 0);
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[1]]).code, 0);
+    assert_eq!(shop.verify(day(19)).code, 0, "{}", shop.verify(day(19)).stdout);
+    let late = shop.run(&wechat, &["--date", NIGHTS[0], "--stage", "datacube"]);
+    assert!(late.stderr.contains("run them again: 2026-11-19"), "{}", late.stderr);
+    let verified = shop.verify(day(19));
+    assert_eq!(verified.code, 5);
+    let words = "2026-11-19 is stale: `card_account_daily` of 2026-11-18 was published after it was made";
+    assert!(verified.stdout.contains(words), "{}", verified.stdout);
+}
+
+#[test]
+fn a_run_that_judged_nothing_does_not_say_that_nothing_is_open() {
+    let (shop, wechat) = published(26);
+    let some = shop.run(&wechat, &["--date", NIGHTS[0], "--stage", "datacube", "--summary"]);
+    let told = some.json();
+    assert!(told["open_breaks"].is_null() && told["open_fen"].is_null(), "{told}");
+    assert!(!some.stderr.contains("open breaks"), "{}", some.stderr);
+    let whole = shop.run(&wechat, &["--date", NIGHTS[0]]).json();
+    assert!(whole["open_breaks"].as_u64() > Some(0), "{whole}");
+
+    std::fs::remove_file(shop.lake().join("datasets/orders/dt=2026-11-18/part-0.parquet")).unwrap();
+    let refused = shop.run(&wechat, &["--date", NIGHTS[1]]);
+    assert_eq!((refused.code, refused.json()["open_breaks"].is_null()), (5, true), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("open breaks"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_gate_or_a_report_without_the_stage_that_judges_is_refused_before_anybody_is_asked() {
+    let shop = Shop::of_seed(26);
+    let wechat = shop.serve(None);
+    let refused = |arguments: &[&str], words: &str| {
+        let ending = shop.run(&wechat, &[&["--date", NIGHTS[0]], arguments].concat());
+        assert_eq!(ending.code, 2, "{}", ending.stderr);
+        assert!(ending.stderr.contains(words), "{}", ending.stderr);
+    };
+    refused(&["--stage", "datacube", "--fail-on", "open_count>0"], "--fail-on: these stages judge nothing");
+    refused(&["--stage", "report"], "--stage reconcile,report");
+    refused(&["--stage", "report,cards", "--dry-run"], "--stage reconcile,report");
+    assert_eq!((wechat.counts().total, shop.lake().exists()), (0, false));
+    let judged = shop.run(&wechat, &["--date", NIGHTS[0], "--fail-on", "open_count>0"]);
+    assert_eq!(judged.code, 3, "{}", judged.stderr);
+}
+
+#[test]
+fn stages_that_the_job_has_no_source_for_are_nothing_to_do() {
+    let shop = Shop::of_seed(26);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| {
+        let [from, to] = ["[mp]", "[stocks]"].map(|section| text.find(section).unwrap());
+        format!("{}{}", &text[..from], &text[to..])
+    });
+    for stages in ["datacube,cards", "roster"] {
+        let ending = shop.run(&wechat, &["--date", NIGHTS[0], "--stage", stages]);
+        assert_eq!((ending.code, ending.stdout.as_str()), (99, ""), "{stages}: {}", ending.stderr);
+        let words = "nothing to do for 2026-11-18: these stages bring nothing of this job";
+        assert!(ending.stderr.contains(words), "{stages}: {}", ending.stderr);
+    }
+    let early = shop.run(&wechat, &["--date", "2026-11-17"]);
+    assert!(early.code == 99 && early.stderr.contains("the job begins with 2026-11-18"), "{}", early.stderr);
+    assert_eq!((wechat.counts().total, shop.lake().exists()), (0, false));
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[0], "--stage", "stocks,datacube"]).code, 0);
+}
