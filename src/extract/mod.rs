@@ -10,10 +10,12 @@ mod coupon_codes;
 mod datacube;
 mod forecast;
 mod gathered;
+mod harvest;
 mod health;
 mod issue;
 mod listing;
 mod lookback;
+mod night;
 mod notifications;
 mod orders;
 mod retries;
@@ -25,29 +27,6 @@ mod user_coupons;
 mod v2_stocks;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-
-use crate::clock::{self, World};
-use crate::contract::contract;
-use crate::dataset::Lake;
-use crate::dataset::assembly::each_packed;
-use crate::dataset::manifest::Intake;
-use crate::dataset::partition::read_rows;
-use crate::job::Job;
-use crate::journal::Journal;
-use crate::persona::Persona;
-use crate::record::Record;
-use crate::sorter::{PackedRow, Room};
-use crate::stage::Stage;
-use crate::wechat::mp::Mp;
-use crate::wechat::pay_v2::PayV2;
-use crate::wechat::pay_v3::PayV3;
-
 pub use answered::page as journal_page;
 pub use bills::{Bills, extract as extract_bills, oldest_kept};
 pub use cards::extract as extract_cards;
@@ -55,9 +34,11 @@ pub use certificates::{CERTIFICATES, keep_certificates};
 pub use coupon_codes::extract as extract_coupon_codes;
 pub use datacube::{Datacube, extract as extract_datacube};
 pub use forecast::{StageForecast, forecast};
+pub use harvest::Harvest;
 pub use health::Health;
 pub use issue::{Issue, IssueKind};
 pub use lookback::Lookback;
+pub use night::{Apis, Night, Watcher};
 pub use notifications::extract as extract_notifications;
 pub use orders::{OrderExports, SettledOrders, extract as extract_orders, unpacked as order_line};
 pub use retries::Retries;
@@ -69,135 +50,3 @@ pub use subsidies::{
 pub use subsidy_ledger::{SettledLedger, SubsidyLedger, extract as extract_subsidy_ledger};
 pub use user_coupons::{Wallets, extract as extract_user_coupons};
 pub use v2_stocks::{Vouchers, extract as extract_v2_stocks};
-
-/// How often the room is divided for sorters at work at one time.
-const CORNERS: usize = 16;
-
-/// What every stage of one night works with.
-#[derive(Debug)]
-pub struct Night<'a> {
-    /// The job.
-    pub job: &'a Job,
-    /// Business date.
-    pub date: NaiveDate,
-    /// Where earlier days are published.
-    pub lake: &'a Lake,
-    /// Where answers are kept.
-    pub journal: &'a Journal,
-    /// Clock, sleep, chance.
-    pub world: &'a World,
-    /// Where rows of exports and bills are sorted, and in how much memory.
-    pub room: &'a Room,
-    /// How openids are published.
-    pub persona: &'a Persona,
-    /// The remote APIs.
-    pub apis: &'a Apis,
-    /// Who watches.
-    pub watcher: &'a dyn Watcher,
-    /// Stages that may ask; `None` means all.
-    pub selected: Option<&'a BTreeSet<Stage>>,
-}
-
-/// The clients of the configured APIs.
-#[derive(Debug, Default)]
-pub struct Apis {
-    /// `[pay_v3]`.
-    pub pay_v3: Option<PayV3>,
-    /// `[pay_v2]`.
-    pub pay_v2: Option<PayV2>,
-    /// `[mp]`.
-    pub mp: Option<Mp>,
-    /// Whether they answer tonight.
-    pub health: Health,
-    /// How often they were asked again.
-    pub retries: Retries,
-}
-
-/// Sees a stage advance; the progress bars of a terminal.
-pub trait Watcher: Send + Sync + std::fmt::Debug {
-    /// `stage` is about to ask for `total` things; `retries` counts while it does.
-    fn expect(&self, stage: Stage, total: u64, retries: &Arc<AtomicU64>);
-    /// One of them is there.
-    fn advance(&self, stage: Stage);
-}
-
-/// What a stage brought home.
-#[derive(Debug)]
-pub struct Harvest<T> {
-    /// The rows.
-    pub rows: T,
-    /// Why they are not complete, if they are not.
-    pub issues: Vec<Issue>,
-    /// Counts worth knowing.
-    pub notes: BTreeMap<String, u64>,
-    /// Control totals of the datasets the rows go to; `published` is for the one who publishes.
-    pub intake: Vec<Intake>,
-    /// Digest of what the rows were made of.
-    pub inputs: Vec<(String, String)>,
-}
-
-impl<T> Harvest<T> {
-    fn complete(rows: T) -> Harvest<T> {
-        Harvest { rows, issues: Vec::new(), notes: BTreeMap::new(), intake: Vec::new(), inputs: Vec::new() }
-    }
-
-    fn noting(mut self, name: &str, count: usize) -> Harvest<T> {
-        if count > 0 {
-            self.notes.insert(name.to_owned(), count as u64);
-        }
-        self
-    }
-}
-
-impl Night<'_> {
-    /// Hands over the rows of `R` published on any day before D, packed, oldest day first.
-    fn each_earlier<R: Record>(&self, mut take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<(), Issue> {
-        let partitions = self.lake.partitions(R::DATASET, NaiveDate::MIN, self.date);
-        for partition in partitions.map_err(|error| Issue::io(self.lake.root(), &error))? {
-            each_packed(&partition.path, contract(R::DATASET), None, &mut take)?;
-        }
-        Ok(())
-    }
-
-    /// Rows of the latest partition of `R` before D.
-    fn yesterday<R: Record>(&self) -> Result<Vec<R>, Issue> {
-        Ok(self.latest::<R>()?.map(|path| read_rows(&path)).transpose()?.unwrap_or_default())
-    }
-
-    /// Hands over the same rows packed, as those of D.
-    fn each_yesterday<R: Record>(&self, take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<(), Issue> {
-        self.latest::<R>()?.map_or(Ok(()), |path| each_packed(&path, contract(R::DATASET), Some(self.date), take))
-    }
-
-    /// The latest partition of `R` before D, by its first file.
-    fn latest<R: Record>(&self) -> Result<Option<PathBuf>, Issue> {
-        let latest = self.lake.latest_before(R::DATASET, self.date);
-        Ok(latest.map_err(|error| Issue::io(self.lake.root(), &error))?.map(|partition| partition.path))
-    }
-
-    /// A part of the room, for a sorter that is at work beside others.
-    pub fn corner(&self) -> Room {
-        Room { memory_bytes: self.room.memory_bytes / CORNERS, ..self.room.clone() }
-    }
-
-    /// Whether `stage` may ask a remote API; otherwise it works from the journal alone.
-    fn may_ask(&self, stage: Stage) -> bool {
-        !self.journal.mode().is_read_only() && self.selected.is_none_or(|selected| selected.contains(&stage))
-    }
-
-    /// Refuses a stage whose source has no complete day yet.
-    fn require_ready(&self, stage: Stage) -> Result<(), Issue> {
-        let Some(source) = stage.source() else { return Ok(()) };
-        let ready_at = self.job.sources.get(source).and_then(|calendar| calendar.ready_at);
-        let ready = ready_at.map(|time| ready_instant(self.date, time));
-        match ready {
-            Some(ready) if self.world.clock.now() < ready => Err(Issue::not_ready(source, ready)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// `time` of D+1 in Asia/Shanghai.
-fn ready_instant(date: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
-    clock::beijing_instant((date + chrono::Days::new(1)).and_time(time))
-}

@@ -170,14 +170,16 @@ impl Incoming {
         }
         let status = self.status();
         let headers = std::mem::take(self.response.headers_mut());
-        decode(Received { status, headers, body: body.freeze() }, limit_bytes).map_err(|why| match why {
+        let encoding = headers.get("content-encoding").and_then(|value| value.to_str().ok());
+        let body = decode(body.freeze(), encoding, limit_bytes).map_err(|why| match why {
             Undecoded::TooLarge => TransportError::TooLarge { host: self.host, limit_bytes },
             Undecoded::Broken => TransportError::Broken { host: self.host, detail: "its gzip is torn".to_owned() },
             Undecoded::Unknown => {
                 let detail = "its body is encoded in a way nobody asked for".to_owned();
                 TransportError::Broken { host: self.host, detail }
             }
-        })
+        })?;
+        Ok(Received { status, headers, body })
     }
 }
 

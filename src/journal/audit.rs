@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{blob, generation_name, segment};
+use super::generation::generation_name;
+use super::{blob, segment};
 
 /// A file of the journal that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,13 +15,13 @@ mod audit;
 mod blob;
 mod carry;
 mod error;
+mod generation;
 mod mode;
 mod page;
 mod segment;
 mod stage;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -31,6 +31,7 @@ use crate::sorter::Room;
 use crate::store::Mirror;
 
 use error::io_error;
+use generation::{generation_name, latest_generation};
 
 pub use audit::{Damage, audit};
 pub use blob::Blob;
@@ -196,24 +197,6 @@ impl Journal {
         let is_sound = blob::is_sound(&path).map_err(|source| io_error(&path, source))?;
         Ok(is_sound.then_some(path))
     }
-}
-
-fn latest_generation(folder: &Path) -> io::Result<Option<u32>> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        entries => entries?,
-    };
-    let mut latest = None;
-    for entry in entries {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("gen-")?.parse().ok());
-        latest = latest.max(number);
-    }
-    Ok(latest)
-}
-
-fn generation_name(number: u32) -> String {
-    format!("gen-{number:03}")
 }
 
 fn folder_name(folder: &Path) -> String {

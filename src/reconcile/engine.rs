@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use super::error::ReconcileError;
 use super::files::{DayFiles, Scratch};
 use super::observed;
-use super::order_book::{self, OrderBook};
+use super::order_book;
 use super::parameters;
 use super::rules::{Reads, Rules};
 use super::scratch_table;
@@ -137,7 +137,7 @@ impl<'a> Engine<'a> {
         let path = order_book::table(self.scratch.folder(), view);
         if !path.exists() {
             let from = self.terms.rules.lookback_start(self.files.date);
-            OrderBook::build(self.files, from, self.scratch.folder(), &self.reads())?;
+            order_book::build(self.files, from, self.scratch.folder(), &self.reads())?;
         }
         Ok(path)
     }

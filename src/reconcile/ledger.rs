@@ -15,7 +15,7 @@ use super::footing::{Counts, Footing};
 use super::ledger_row::{LedgerBuilder, LedgerLine};
 use super::matching::{self, Trace};
 use super::observed;
-use super::order_book::OrderBook;
+use super::order_book::{self, OrderBook};
 use super::order_side::{self, LookBack, OrderSide};
 use super::parameters::days;
 use super::rules::Reads;
@@ -85,7 +85,7 @@ pub(super) fn build<E: From<ReconcileError>>(
             }
             Facts::read(files, from, night.end, scratch.folder())
         });
-        let orders = OrderBook::build(files, from, scratch.folder(), reads);
+        let orders = order_book::build(files, from, scratch.folder(), reads);
         (orders, facts.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     let mut orders = orders?;

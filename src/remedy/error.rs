@@ -15,8 +15,13 @@ pub enum PlanError {
     #[error("the plan cannot be read")]
     Unreadable(#[from] serde_json::Error),
     /// A plan of a later program.
-    #[error("the plan has version {0}, this program writes and reads version {known}", known = super::plan::VERSION)]
-    Version(u32),
+    #[error("the plan has version {given}, this program writes and reads version {known}")]
+    Version {
+        /// That of the plan.
+        given: u32,
+        /// The program's.
+        known: u32,
+    },
     /// A call that no rule proposes, or whose body is not what its path takes.
     #[error("call {place} of the plan (break {break_id}): {detail}")]
     Call {

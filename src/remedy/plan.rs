@@ -138,7 +138,7 @@ impl Plan {
         }
         let plan: Plan = serde_json::from_slice(bytes)?;
         if plan.version != VERSION {
-            return Err(PlanError::Version(plan.version));
+            return Err(PlanError::Version { given: plan.version, known: VERSION });
         }
         plan.check_calls()?;
         Ok(plan)

@@ -5,6 +5,7 @@
 mod api;
 mod asked_again;
 mod books;
+mod circles;
 mod controller;
 mod conversations;
 mod corpus;

@@ -170,11 +170,11 @@ fn module_of(file: &Path) -> String {
 }
 
 /// The path of a file below `src`.
-fn name_of(file: &Path) -> String {
+pub(crate) fn name_of(file: &Path) -> String {
     file.strip_prefix(root().join("src")).unwrap().to_string_lossy().into_owned()
 }
 
-fn sources() -> Vec<PathBuf> {
+pub(crate) fn sources() -> Vec<PathBuf> {
     let mut files = Vec::new();
     collect(&root().join("src"), &mut files);
     files.retain(|file| !file.ends_with("src/lib.rs") && !file.ends_with("src/main.rs") && !is_test(file));
@@ -201,7 +201,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn read(file: &Path) -> String {
+pub(crate) fn read(file: &Path) -> String {
     std::fs::read_to_string(file).unwrap()
 }
 

@@ -7,57 +7,22 @@ use chrono::NaiveDate;
 
 use super::apart::Apart;
 use super::bill::BilledOrder;
+use super::joined::{BillSide, OfNumber, Settled};
 use super::order::{Line, Orders, Totals};
-use super::output::Output;
+use super::output::{OrderBook, Output};
 use super::payments::Payments;
-use super::refunds::{RefundBlocks, RefundRows, Refunded, Refunds};
+use super::refunds::{RefundBlocks, RefundRows, Refunds};
 use super::seen::Seen;
-use super::{LineAmounts, Order, OrderBook, key_of};
 use crate::behind::Behind;
-use crate::dataset::columns::DayNumber;
-use crate::money::Fen;
 use crate::reconcile::error::{ReconcileError, scratched};
+use crate::reconcile::grouped::key_of;
 use crate::reconcile::rules::Reads;
 use crate::reconcile::tally::{BillRows, Tally};
 use crate::reconcile::text_hash::hash;
-use crate::sorter::{CellPacker, PackedRow, Unpacker};
+use crate::sorter::{CellPacker, PackedRow};
 
 /// Chunks of orders that wait to be put out.
 const SETTLED_AHEAD: usize = 2;
-
-/// What the bills say about an order.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct BillSide<'a> {
-    pub(super) transaction_id: Option<&'a str>,
-    pub(super) paid: Option<Fen>,
-    pub(super) day: Option<DayNumber>,
-    pub(super) is_revoked: bool,
-    pub(super) refunded: Option<Refunded<'a>>,
-}
-
-/// The payments that name one order number, taken together: the view's `pn`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OfNumber<'a> {
-    transaction_id: &'a str,
-    order_fen: Option<Fen>,
-    day: DayNumber,
-    is_revoked: bool,
-}
-
-/// An order with its lines and its bill.
-pub(super) struct Joined<'a> {
-    pub(super) totals: Totals<'a>,
-    pub(super) lines: &'a [Line<'a>],
-    pub(super) bill: BillSide<'a>,
-}
-
-/// Orders that are joined: their lines, and what the bills say about each.
-pub(super) struct Settled {
-    /// Packed orders.
-    lines: Vec<u8>,
-    /// For each of them its side of the bills, packed; nothing for one that is set apart.
-    bills: Vec<u8>,
-}
 
 /// The join under way. What is joined is put out by a thread behind it.
 pub(super) struct Join {
@@ -70,125 +35,6 @@ pub(super) struct Join {
     /// The rows of payments that name several orders.
     seen_odd: Seen,
     apart: Apart,
-}
-
-impl<'a> BillSide<'a> {
-    /// Of an order's own payment, of the payments of its number, and of what was refunded.
-    pub(super) fn of(
-        by_id: Option<BilledOrder<'a>>,
-        by_number: Option<OfNumber<'a>>,
-        refunded: Option<Refunded<'a>>,
-    ) -> BillSide<'a> {
-        let fallback = |of: fn(OfNumber<'a>) -> Option<Fen>| by_number.and_then(of);
-        BillSide {
-            transaction_id: by_id.map(|it| it.transaction_id).or(by_number.map(|it| it.transaction_id)),
-            paid: by_id.and_then(|it| it.order_fen).or_else(|| fallback(|it| it.order_fen)),
-            day: by_id.map(|it| it.day).or(by_number.map(|it| it.day)),
-            is_revoked: by_id.map(|it| it.is_revoked).or(by_number.map(|it| it.is_revoked)).unwrap_or(false),
-            refunded,
-        }
-    }
-
-    fn pack(&self, cells: &mut CellPacker<'_>) {
-        cells.maybe_text(self.transaction_id);
-        cells.maybe_integer(self.paid.map(|fen| fen.0));
-        cells.maybe_integer(self.day.map(i64::from));
-        cells.flag(self.is_revoked);
-        cells.flag(self.refunded.is_some());
-        if let Some(refunded) = self.refunded {
-            refunded.pack(cells);
-        }
-    }
-
-    fn unpack(cells: &mut Unpacker<'a>) -> BillSide<'a> {
-        BillSide {
-            transaction_id: cells.maybe_text(),
-            paid: cells.maybe_integer().map(Fen),
-            day: cells.maybe_integer().map(|day| DayNumber::try_from(day).expect("a packed day")),
-            is_revoked: cells.flag(),
-            refunded: cells.flag().then(|| Refunded::unpack(cells)),
-        }
-    }
-}
-
-impl Settled {
-    /// Shows every order that is not set apart.
-    pub(super) fn each(
-        &self,
-        mut see: impl FnMut(&Joined<'_>) -> Result<(), ReconcileError>,
-    ) -> Result<(), ReconcileError> {
-        let (mut orders, mut bills, mut lines) =
-            (Orders::in_bytes(&self.lines), Unpacker::of_cells(&self.bills), Vec::new());
-        while orders.next_into(&mut lines) {
-            if bills.flag() {
-                see(&Joined { totals: Totals::of(&lines), lines: &lines, bill: BillSide::unpack(&mut bills) })?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Joined<'a> {
-    pub(super) fn bill_refund(&self) -> Fen {
-        self.bill.refunded.map_or(Fen::ZERO, |refunded| refunded.fen)
-    }
-
-    pub(super) fn is_fully_refunded(&self) -> bool {
-        self.totals.paid > Fen::ZERO && self.totals.refund.max(self.bill_refund()) >= self.totals.paid
-    }
-
-    pub(super) fn is_live(&self) -> bool {
-        self.totals.paid_at.is_some() && !self.is_fully_refunded()
-    }
-
-    /// What the match needs of it.
-    pub(super) fn order(&self) -> Order<'a> {
-        let totals = &self.totals;
-        Order {
-            out_trade_no: totals.out_trade_no,
-            transaction_id: totals.transaction_id,
-            merchant: totals.merchant,
-            openid: totals.openid,
-            paid_at: totals.paid_at,
-            refund: totals.refund,
-            bill_paid: self.bill.paid,
-            bill_refund: self.bill_refund(),
-            bill_refund_count: self.bill.refunded.map_or(0, |refunded| refunded.count),
-            bill_refunded_at: self.bill.refunded.and_then(|refunded| refunded.last_at),
-            is_fully_refunded: self.is_fully_refunded(),
-            is_live: self.is_live(),
-            plain_line: self.plain_line(),
-        }
-    }
-
-    fn plain_line(&self) -> Option<LineAmounts> {
-        let mut plain = self.lines.iter().filter(|line| line.row.coupon_code.is_empty());
-        let only = plain.next()?;
-        plain.next().is_none().then(|| LineAmounts::of(only))
-    }
-}
-
-impl LineAmounts {
-    pub(super) fn of(line: &Line<'_>) -> LineAmounts {
-        LineAmounts { goods: line.row.goods_fen, discount: line.row.discount_fen, paid: line.row.paid_fen }
-    }
-}
-
-impl<'a> OfNumber<'a> {
-    pub(super) fn of(payments: impl Iterator<Item = BilledOrder<'a>>) -> Option<OfNumber<'a>> {
-        let one = |it: BilledOrder<'a>| OfNumber {
-            transaction_id: it.transaction_id,
-            order_fen: it.order_fen,
-            day: it.day,
-            is_revoked: it.is_revoked,
-        };
-        payments.map(one).reduce(|one, other| OfNumber {
-            transaction_id: one.transaction_id.max(other.transaction_id),
-            order_fen: one.order_fen.max(other.order_fen),
-            day: one.day.max(other.day),
-            is_revoked: one.is_revoked && other.is_revoked,
-        })
-    }
 }
 
 impl Join {

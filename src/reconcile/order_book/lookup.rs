@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::Order;
+use super::entry::Order;
 use super::filter::{BITS_OF_MANY, Filter, FilterWriter};
 use crate::bisection::first_not;
 use crate::reconcile::text_hash::hash;

@@ -4,19 +4,35 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
-use super::join::{Joined, Settled};
+use super::entry::LineAmounts;
+use super::joined::{Joined, Settled};
 use super::lookup::{Lookup, LookupWriter, OrdersByNumber};
 use super::order::Line;
 use super::refunds::Refunds;
 use super::table::{LinesRow, LinesTable, TotalsRow, TotalsTable, path_of, torn};
-use super::{LineAmounts, OrderBook, by_text};
 use crate::clock::business_day;
 use crate::reconcile::error::{ReconcileError, scratched};
-use crate::reconcile::grouped::{Grouped, row, sorter};
+use crate::reconcile::grouped::{Grouped, by_text, row, sorter};
 use crate::reconcile::rules::Reads;
 use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::tally::{BillRows, Tally};
-use crate::sorter::{CellPacker, Sorter};
+use crate::sorter::{CellPacker, Sorted, Sorter};
+
+/// The orders of the look-back, ready for the match.
+pub(in crate::reconcile) struct OrderBook {
+    /// Order lines that name a coupon, each with its order, sorted by coupon.
+    pub(in crate::reconcile) claims: Sorted,
+    /// Orders by number.
+    pub(in crate::reconcile) lookup: Lookup,
+    /// What the bills refunded, by transaction and by number.
+    pub(in crate::reconcile) refunded: Refunds,
+    /// Lines that name a coupon.
+    pub(in crate::reconcile) lines: Tally,
+    /// Payment rows of the bills.
+    pub(in crate::reconcile) payments: BillRows,
+    /// Refund rows of the bills.
+    pub(in crate::reconcile) refunds: BillRows,
+}
 
 /// Everything that comes out of the join.
 pub(super) struct Output {

@@ -8,9 +8,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::contract::ColumnKind::{self, Boolean, Date, Instant, Integer, Text};
 use crate::dataset::partition::{self, Provenance};
+use crate::money::Fen;
 use crate::reconcile::engine::Engine;
 use crate::reconcile::files::Scratch;
 use crate::reconcile::rules::{Reads, Rules};
+use crate::reconcile::tally::{BillRows, Tally};
 use crate::reconcile::terms::Terms;
 use crate::record::{OrderLine, Payment, Record, Refund};
 
@@ -235,7 +237,7 @@ proptest! {
         let files = files(&scratch, &days);
         let (terms, rules) = (Terms::default(), Rules::built_in());
         let from = terms.rules.lookback_start(files.date);
-        let book = OrderBook::build(&files, from, scratch.folder(), &Reads::default()).unwrap();
+        let book = build(&files, from, scratch.folder(), &Reads::default()).unwrap();
         let mut engine = Engine::open(&terms, &rules, &files, &scratch).unwrap();
         let views = [
             ("order_lines", LINES),

@@ -1,6 +1,6 @@
 //! The comment header of a rule file, read and checked.
 
-use super::RuleError;
+use super::error::RuleError;
 use super::wording::Wording;
 use crate::contract;
 

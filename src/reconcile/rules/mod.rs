@@ -1,6 +1,7 @@
 //! The rules: one SQL file each, a comment header that says what a row means, one SELECT.
 //! Loads and checks them; running them is `judge`'s work.
 
+mod error;
 mod header;
 pub(super) mod place;
 mod portable;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 
+pub use error::RuleError;
 pub use header::{Input, Key, Rule, Severity};
 pub use portable::{Finding, findings};
 pub(super) use reads::Reads;
@@ -27,43 +29,6 @@ static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/jobs/rules");
 pub struct Rules {
     rules: BTreeMap<String, Rule>,
     views: Vec<(String, String)>,
-}
-
-/// What is wrong with a rule file.
-#[derive(Debug, thiserror::Error)]
-pub enum RuleError {
-    /// The folder or file could not be read.
-    #[error("cannot read rules from `{path}`", path = .path.display())]
-    Read {
-        /// Folder or file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The comment header lacks a key or has a wrong value.
-    #[error("rule file `{file}`: {why}")]
-    Header {
-        /// Name of the file.
-        file: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// Two files have one id.
-    #[error("rule `{id}` stands in two files: `{one}` and `{other}`")]
-    Twice {
-        /// The id.
-        id: String,
-        /// A file.
-        one: String,
-        /// Another.
-        other: String,
-    },
-    /// The job speaks of a rule that does not exist.
-    #[error("{}", .0.join("; "))]
-    Unknown(
-        /// A sentence for each.
-        Vec<String>,
-    ),
 }
 
 impl Rules {

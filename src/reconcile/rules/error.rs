@@ -1,0 +1,40 @@
+//! What can be wrong with rules, in words for the person who wrote them.
+
+use std::path::PathBuf;
+
+/// What is wrong with a rule file.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleError {
+    /// The folder or file could not be read.
+    #[error("cannot read rules from `{path}`", path = .path.display())]
+    Read {
+        /// Folder or file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The comment header lacks a key or has a wrong value.
+    #[error("rule file `{file}`: {why}")]
+    Header {
+        /// Name of the file.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Two files have one id.
+    #[error("rule `{id}` stands in two files: `{one}` and `{other}`")]
+    Twice {
+        /// The id.
+        id: String,
+        /// A file.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// The job speaks of a rule that does not exist.
+    #[error("{}", .0.join("; "))]
+    Unknown(
+        /// A sentence for each.
+        Vec<String>,
+    ),
+}
