@@ -234,5 +234,4 @@ impl<'r> Line<'r, '_> {
 }
 
 #[cfg(test)]
-#[path = "orders_tests.rs"]
 mod tests;

@@ -84,6 +84,45 @@ impl Break {
     }
 }
 
+#[cfg(test)]
+impl Break {
+    /// An open break of `date` that says nothing of a coupon, an order or an amount.
+    pub(crate) fn for_tests(rule_id: &str, date: NaiveDate) -> Break {
+        Break {
+            break_id: rule_id.to_owned(),
+            rule_id: rule_id.to_owned(),
+            severity: "high".to_owned(),
+            side: "merchant".to_owned(),
+            status: BreakStatus::Open,
+            first_seen_date: date,
+            last_seen_date: date,
+            resolved_date: None,
+            age_days: 0,
+            stock_id: None,
+            coupon_code: None,
+            openid: None,
+            out_trade_no: None,
+            transaction_id: None,
+            out_subsidy_no: None,
+            subsidy_receipt_id: None,
+            card_id: None,
+            ref_date: None,
+            subject: None,
+            expected_fen: None,
+            actual_fen: None,
+            difference_fen: None,
+            expected_count: None,
+            actual_count: None,
+            at_risk_fen: Fen::ZERO,
+            why: String::new(),
+            action: String::new(),
+            event_date: None,
+            oldest_input_date: None,
+            business_date: date,
+        }
+    }
+}
+
 packed_row! {
     Break: key { break_id } cells {
         rule_id, severity, side, status, first_seen_date, last_seen_date, resolved_date, age_days, stock_id,

@@ -33,35 +33,16 @@ fn at(hour: u32) -> DateTime<Utc> {
 fn break_of(rule_id: &str, out_subsidy_no: Option<&str>) -> Break {
     Break {
         break_id: format!("{rule_id}{}", out_subsidy_no.unwrap_or("0")),
-        rule_id: rule_id.into(),
-        severity: "high".into(),
         side: "finance".into(),
-        status: BreakStatus::Open,
-        first_seen_date: date(),
-        last_seen_date: date(),
-        resolved_date: None,
-        age_days: 0,
         stock_id: Some(STOCK.into()),
         coupon_code: Some("C1".into()),
-        openid: None,
         out_trade_no: Some("RY1".into()),
         transaction_id: Some(TRANSACTION.into()),
         out_subsidy_no: out_subsidy_no.map(str::to_owned),
-        subsidy_receipt_id: None,
-        card_id: None,
-        ref_date: None,
-        subject: None,
-        expected_fen: None,
-        actual_fen: None,
-        difference_fen: None,
-        expected_count: None,
-        actual_count: None,
         at_risk_fen: Fen(100),
         why: "a test".into(),
         action: "look".into(),
-        event_date: None,
-        oldest_input_date: None,
-        business_date: date(),
+        ..Break::for_tests(rule_id, date())
     }
 }
 

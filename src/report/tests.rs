@@ -58,35 +58,17 @@ fn date() -> NaiveDate {
 pub(super) fn open_break(rule_id: &str, age_days: i64, at_risk: i64, status: &str) -> Break {
     Break {
         break_id: format!("{rule_id}{age_days:012}"),
-        rule_id: rule_id.into(),
-        severity: "high".into(),
-        side: "merchant".into(),
         status: BreakStatus::of(status),
         first_seen_date: date() - chrono::Days::new(age_days.unsigned_abs()),
-        last_seen_date: date(),
         resolved_date: (status == "resolved").then(date),
         age_days,
         stock_id: Some("1288880000000001".into()),
         coupon_code: Some("C1".into()),
-        openid: None,
-        out_trade_no: None,
-        transaction_id: None,
-        out_subsidy_no: None,
-        subsidy_receipt_id: None,
-        card_id: None,
-        ref_date: None,
-        subject: None,
-        expected_fen: None,
-        actual_fen: None,
-        difference_fen: None,
-        expected_count: None,
-        actual_count: None,
         at_risk_fen: Fen(at_risk),
         why: "two yuan are missing".into(),
         action: "look".into(),
         event_date: Some(date()),
-        oldest_input_date: None,
-        business_date: date(),
+        ..Break::for_tests(rule_id, date())
     }
 }
 

@@ -161,35 +161,10 @@ mod tests {
         let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
         Break {
             break_id: format!("{rule_id}-{age_days}"),
-            rule_id: rule_id.into(),
-            severity: "high".into(),
-            side: "merchant".into(),
             status: BreakStatus::of(status),
-            first_seen_date: date,
-            last_seen_date: date,
-            resolved_date: None,
             age_days,
-            stock_id: None,
-            coupon_code: None,
-            openid: None,
-            out_trade_no: None,
-            transaction_id: None,
-            out_subsidy_no: None,
-            subsidy_receipt_id: None,
-            card_id: None,
-            ref_date: None,
-            subject: None,
-            expected_fen: None,
-            actual_fen: None,
-            difference_fen: None,
-            expected_count: None,
-            actual_count: None,
             at_risk_fen: Fen(at_risk),
-            why: String::new(),
-            action: String::new(),
-            event_date: None,
-            oldest_input_date: None,
-            business_date: date,
+            ..Break::for_tests(rule_id, date)
         }
     }
 
