@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{Decimal128Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 
 use super::*;
 
 #[test]
-fn a_parquet_export_reads_like_its_csv() {
+fn a_parquet_export_of_any_common_codec_reads_like_its_csv() {
     let text = |values: &[&str]| Arc::new(StringArray::from(values.to_vec())) as arrow::array::ArrayRef;
     let yuan = |fen: i128| {
         Arc::new(Decimal128Array::from(vec![fen]).with_precision_and_scale(12, 2).unwrap()) as arrow::array::ArrayRef
@@ -29,18 +32,34 @@ fn a_parquet_export_reads_like_its_csv() {
         ("备注", text(&["热"])),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let expected = Till::with(file(&[GOOD])).read().unwrap().rows;
+    let (gzip, zstd) = (GzipLevel::default(), ZstdLevel::default());
+    for codec in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(gzip),
+        Compression::ZSTD(zstd),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+    ] {
+        let till = Till::with("").and("2026-11-18.parquet", parquet(&batch, codec));
+        let of_parquet = |source: &mut OrderSource| {
+            source.format = FileFormat::Parquet;
+            source.path = PathPattern::new(till.folder.path(), "o/{date}.parquet");
+        };
+        let mut rows = till.read_as(of_parquet).unwrap().rows;
+        rows[0].source_file = "o/2026-11-18.csv".into();
+        assert_eq!(rows, expected, "{codec}");
+    }
+}
+
+fn parquet(batch: &RecordBatch, codec: Compression) -> Vec<u8> {
+    let properties = WriterProperties::builder().set_compression(codec).build();
     let mut bytes = Vec::new();
-    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
     writer.close().unwrap();
-    let till = Till::with(file(&[GOOD])).and("2026-11-18.parquet", bytes);
-    let of_parquet = |source: &mut OrderSource| {
-        source.format = FileFormat::Parquet;
-        source.path = PathPattern::new(till.folder.path(), "o/{date}.parquet");
-    };
-    let mut rows = till.read_as(of_parquet).unwrap().rows;
-    rows[0].source_file = "o/2026-11-18.csv".into();
-    assert_eq!(rows, till.read().unwrap().rows);
+    bytes
 }
 
 #[test]
