@@ -340,6 +340,8 @@ fn contradictions_between_keys_are_found() {
         ("coupons_file = \"\"", "coupons_file = \"absent.csv\"", "there is no file"),
         ("orders/{date}*.csv", "*/{date}.csv", "`*` in a folder"),
         ("subsidy-orders/{date}.csv", "subsidy-orders/*.csv", "must name one file"),
+        ("../exports/orders/{date}*.csv", "~/orders/{date}*.csv", "begins with `~`, which only a shell knows"),
+        ("path = \"decisions.csv\"", "path = \"$HOME/decisions.csv\"", "begins with `$HOME`"),
     ];
     for (from, to, wanted) in cases {
         let problem = desk.one_problem(from, to);

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 
 use chrono::NaiveDate;
 
-use super::failure::{disk, undecided, violated};
+use super::failure::{decisions_lost, disk, undecided, violated};
 use super::restated;
 use crate::dataset::Lake;
 use crate::error::Failure;
@@ -19,7 +20,11 @@ pub(super) fn of_night(
     date: NaiveDate,
     has_missing_nights: bool,
 ) -> Result<Decisions, Failure> {
-    let decisions = read(job)?;
+    let Some(path) = &job.decisions else { return Ok(Decisions::default()) };
+    let decisions = match read(path)? {
+        Some(decisions) => decisions,
+        None => none_yet(path, lake, date)?,
+    };
     if decisions.is_empty() {
         return Ok(decisions);
     }
@@ -29,15 +34,24 @@ pub(super) fn of_night(
     Ok(decisions.knowing(later).remembering(earlier))
 }
 
-/// What the file of the job says.
-fn read(job: &Job) -> Result<Decisions, Failure> {
-    let Some(path) = &job.decisions else { return Ok(Decisions::default()) };
+/// What the file says; nothing when it is not there or empty.
+fn read(path: &Path) -> Result<Option<Decisions>, Failure> {
     let bytes = match std::fs::read(path) {
-        // Nobody has decided anything yet.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Decisions::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(|error| undecided(&error))?,
     };
-    Decisions::parse(&path.display().to_string(), &bytes).map_err(|error| undecided(&error))
+    if bytes.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    Decisions::parse(&path.display().to_string(), &bytes).map(Some).map_err(|error| undecided(&error))
+}
+
+/// Nobody has decided anything yet, unless the night before went by decisions: then the file was lost.
+fn none_yet(path: &Path, lake: &Lake, date: NaiveDate) -> Result<Decisions, Failure> {
+    match restated::decided_before(lake, date).map_err(|error| violated(&error))? {
+        0 => Ok(Decisions::default()),
+        count => Err(decisions_lost(path, count)),
+    }
 }
 
 /// Of `wanted`, the breaks that days up to `date` list or once did.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::Path;
 
 use chrono::NaiveDate;
 
@@ -195,6 +196,14 @@ pub(super) fn violated(error: &(dyn Error + 'static)) -> Failure {
 pub(super) fn undecided(error: &dyn Error) -> Failure {
     Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used", error)
         .hinting("`decisions.path` names the file; `coupon-recon breaks` shows the break_id of each break")
+}
+
+/// The decisions file is gone, or nothing stands in it any more.
+pub(super) fn decisions_lost(path: &Path, decided: usize) -> Failure {
+    let what =
+        format!("`{}` is not there or empty, and {decided} breaks of the night before were decided", path.display());
+    Failure::new(ExitCode::Malformed, what)
+        .hinting("bring the file back; where no decision is to hold any more, leave its first line (break_id,decision,reason,approver,expires_on)")
 }
 
 /// Decisions are a file of people, anything else is ours.

@@ -13,6 +13,7 @@ use super::opening::{connect, persona};
 use super::place::Reading;
 use super::plan::Plan;
 use super::progress::Quiet;
+use super::work::rehearsed;
 use crate::api::Api;
 use crate::clock::World;
 use crate::dataset::Lake;
@@ -67,8 +68,9 @@ pub struct StageOutlook {
 /// Foretells one night.
 ///
 /// # Errors
-/// Keys that are none, a lake or journal that cannot be read.
+/// Rules and keys that are none, a lake or journal that cannot be read.
 pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<NightForecast, Failure> {
+    rehearsed(job, plan.date)?;
     let scope = Scope::Night { date: plan.date, from: job.rules.lookback_start(plan.date) };
     let reading = Reading::open(job, &scope)?;
     let lake = &reading.lake;

@@ -11,7 +11,7 @@ use crate::dataset::Lake;
 use crate::dataset::manifest::Restated;
 use crate::dataset::partition::{PartitionError, read_columns, read_rows};
 use crate::dataset::runs::Runs;
-use crate::record::{Break, Record};
+use crate::record::{Break, BreakStatus, Record};
 
 /// What `breaks` change against those published for `date` before; none when it is published first.
 /// `is_decided` tells whether a decision is about a break.
@@ -106,6 +106,19 @@ pub(super) fn breaks_up_to(
         found.extend(listed.iter().filter_map(|it| wanted.take(&it.break_id)));
     }
     Ok(found)
+}
+
+/// How many breaks of the last night before `date` stand as somebody decided.
+pub(super) fn decided_before(lake: &Lake, date: NaiveDate) -> Result<usize, PartitionError> {
+    #[derive(Deserialize)]
+    struct Listed {
+        status: BreakStatus,
+    }
+    let last = lake.latest_before(Break::DATASET, date);
+    let last = last.map_err(|source| PartitionError::Open { path: lake.dataset(Break::DATASET), source })?;
+    let Some(last) = last else { return Ok(0) };
+    let listed: Vec<Listed> = read_columns(&last.path, Break::DATASET, &["status"])?;
+    Ok(listed.iter().filter(|it| matches!(it.status, BreakStatus::Accepted | BreakStatus::WrittenOff)).count())
 }
 
 #[cfg(test)]

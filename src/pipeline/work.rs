@@ -149,7 +149,7 @@ impl Work<'_> {
 }
 
 /// The digest of the rules in force, which say something that can be asked.
-fn rehearsed(job: &Job, date: NaiveDate) -> Result<String, Failure> {
+pub(super) fn rehearsed(job: &Job, date: NaiveDate) -> Result<String, Failure> {
     let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
     reconcile::rehearse_rules(job, date).map_err(rules_wrong)?;
     Ok(rules.sha256())

@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use crate::record::BreakStatus;
 
+/// What stands on the first line of the file, in any order.
+const COLUMNS: [&str; 5] = ["break_id", "decision", "reason", "approver", "expires_on"];
+
 /// The decisions of a job, by break_id.
 #[derive(Debug, Clone, Default)]
 pub struct Decisions {
@@ -41,6 +44,14 @@ pub enum DecisionError {
         file: String,
         /// What the CSV reader said, with the line.
         source: csv::Error,
+    },
+    /// A file of other columns.
+    #[error("`{file}` line 1: there is no column `{column}`: a decisions file has {}", COLUMNS.join(", "))]
+    Column {
+        /// The file.
+        file: String,
+        /// The first that is missing.
+        column: &'static str,
     },
     /// Bytes that are no UTF-8.
     #[error("`{file}` line {line}: bytes that are not UTF-8: save the file as CSV UTF-8")]
@@ -108,6 +119,9 @@ impl Decisions {
             _ => DecisionError::Csv { file: file.to_owned(), source },
         };
         let headers = reader.headers().map_err(csv_error)?.clone();
+        if let Some(column) = COLUMNS.into_iter().find(|column| headers.iter().all(|header| header != *column)) {
+            return Err(DecisionError::Column { file: file.to_owned(), column });
+        }
         let mut decisions = Decisions { file: file.to_owned(), ..Decisions::default() };
         for record in reader.records() {
             let record = record.map_err(csv_error)?;
@@ -272,6 +286,17 @@ mod tests {
             encoding_rs::GB18030.encode("break_id,decision,reason,approver,expires_on\n0a,accepted,原因,李,\n");
         let error = Decisions::parse("decisions.csv", &bytes).unwrap_err();
         assert_eq!(error.to_string(), "`decisions.csv` line 2: bytes that are not UTF-8: save the file as CSV UTF-8");
+    }
+
+    #[test]
+    fn a_file_that_lacks_a_column_is_refused_even_without_a_decision() {
+        let error = |text: &str| Decisions::parse("d.csv", text.as_bytes()).unwrap_err().to_string();
+        let all = "a decisions file has break_id, decision, reason, approver, expires_on";
+        let semicolons = error("break_id;decision;reason;approver;expires_on\n");
+        assert_eq!(semicolons, format!("`d.csv` line 1: there is no column `break_id`: {all}"));
+        let no_end = error("break_id,decision,reason,approver\n0a,accepted,r,a\n");
+        assert_eq!(no_end, format!("`d.csv` line 1: there is no column `expires_on`: {all}"));
+        assert!(Decisions::parse("d.csv", HEADER.as_bytes()).unwrap().is_empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! never run is noticed, and a decision is about a break that is known.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use chrono::NaiveDate;
 use coupon_recon::record::{Break, BreakStatus};
@@ -119,6 +120,36 @@ fn a_decision_on_an_unknown_break_is_65_and_one_on_a_later_break_is_passed_over_
     assert_eq!(wrong.code, 65, "{}", wrong.stderr);
     assert!(wrong.stderr.contains("00112233445566aa") && wrong.stderr.contains("line 2"), "{}", wrong.stderr);
     assert!(published == shop.published(), "nothing was published");
+}
+
+#[test]
+fn decisions_that_are_lost_end_the_night_and_a_first_line_alone_takes_them_back() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    shop.edit("decisions.csv", |_| String::new());
+    shop.run(&wechat, &["--date", "2026-11-18"]);
+    let first = shop.run(&wechat, &["--date", "2026-11-19"]);
+    assert_eq!(first.code, 0, "nothing was decided: {}", first.stderr);
+    let decided = shop.breaks(day(19)).into_iter().find(|it| it.status == BreakStatus::New).expect("a new break");
+    let header = "break_id,decision,reason,approver,expires_on\n";
+    shop.edit("decisions.csv", |_| format!("{header}{},accepted,agreed,李,\n", decided.break_id));
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-19"]).code, 0);
+    let published = shop.published();
+    let path = shop.path("decisions.csv");
+    for is_there in [true, false] {
+        if is_there {
+            fs::write(&path, "\n").unwrap()
+        } else {
+            fs::remove_file(&path).unwrap()
+        }
+        let lost = shop.run(&wechat, &["--date", "2026-11-20"]);
+        assert_eq!(lost.code, 65, "{}", lost.stderr);
+        assert!(lost.stderr.contains("1 breaks of the night before were decided"), "{}", lost.stderr);
+        assert!(published == shop.published(), "nothing was published");
+    }
+    fs::write(&path, header).unwrap();
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-20"]).code, 0);
+    assert!(shop.breaks(day(20)).iter().all(|it| it.status != BreakStatus::Accepted));
 }
 
 #[test]

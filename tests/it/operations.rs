@@ -74,6 +74,18 @@ fn a_dry_run_tells_what_is_missing_and_what_will_be_stale() {
 }
 
 #[test]
+fn a_dry_run_reads_the_rules_as_the_night_would() {
+    let shop = Shop::of_seed(42);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| text.replace("off = []", "off = [\"AO99\"]"));
+    for more in [&["--dry-run"][..], &[]] {
+        let ending = shop.run(&wechat, &[&["--date", "2026-11-18"], more].concat());
+        assert_eq!(ending.code, 2, "{}", ending.stderr);
+        assert!(ending.stderr.contains("`rules.off` names `AO99`, which is no rule"), "{}", ending.stderr);
+    }
+}
+
+#[test]
 fn a_data_interval_runs_its_days_and_an_empty_one_is_refused() {
     let shop = Shop::of_seed(43);
     let wechat = shop.serve(None);

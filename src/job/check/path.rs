@@ -13,7 +13,7 @@ impl Checker<'_> {
     /// An absolute path; the file need not be there yet.
     pub(super) fn path(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
         let text = self.text(written)?;
-        Some(self.absolute(&text))
+        Some(self.absolute(&written.as_ref()?.place, &text))
     }
 
     /// A text that also names files of the lake: no path in it, nothing hidden.
@@ -50,6 +50,7 @@ impl Checker<'_> {
         if Path::new(&text).parent().is_some_and(|folder| folder.to_string_lossy().contains('*')) {
             self.problems.add(place, format!("`{}` has `*` in a folder: only the file name may hold one", place.key));
         }
+        self.refuse_shell_words(place, &text);
         let pattern = PathPattern::new(&self.folder, text);
         let (path, is_folder) = pattern.fixed();
         self.name(place, path, is_folder);
@@ -73,7 +74,7 @@ impl Checker<'_> {
         let texts = written.as_ref().map_or(&[][..], |written| &written.value.0);
         let mut folders = Vec::new();
         for text in texts {
-            let folder = self.absolute(&text.value);
+            let folder = self.absolute(&text.place, &text.value);
             if !folder.is_dir() {
                 self.problems.add(&text.place, format!("`{}`: `{}` is no folder", text.place.key, folder.display()));
             }
@@ -99,8 +100,19 @@ impl Checker<'_> {
     }
 
     /// `text` as a path from the folder of the job file, without `.` and `..`.
-    pub(super) fn absolute(&self, text: &str) -> PathBuf {
+    pub(super) fn absolute(&mut self, place: &Place, text: &str) -> PathBuf {
+        self.refuse_shell_words(place, text);
         tidy(&self.folder.join(text))
+    }
+
+    /// Home folders and variables stay as they are written: no shell reads a job file.
+    fn refuse_shell_words(&mut self, place: &Place, text: &str) {
+        let first = text.split('/').next().unwrap_or_default();
+        if first.starts_with('~') || first.starts_with('$') || first.starts_with('%') {
+            let problem = format!("`{}` begins with `{first}`, which only a shell knows", place.key);
+            let hint = "write the whole path, or one that starts at the folder of the job file";
+            self.problems.add_with_hint(place, problem, hint);
+        }
     }
 }
 

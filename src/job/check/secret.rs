@@ -76,7 +76,7 @@ impl Checker<'_> {
     }
 
     fn secret_of_file(&mut self, file: &Written<String>) -> Option<Secret> {
-        let path = self.absolute(file.value.trim());
+        let path = self.absolute(&file.place, file.value.trim());
         let text = self.file_text(&file.place, &path)?;
         if text.trim().is_empty() {
             self.problems.add(&file.place, format!("`{}`: `{}` is empty", file.place.key, path.display()));

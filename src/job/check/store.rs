@@ -47,7 +47,7 @@ impl Checker<'_> {
                         "leave it out, or give `job.lake = \"s3://bucket/prefix\"`",
                     );
                 }
-                Some((self.absolute(&text), None))
+                Some((self.absolute(place, &text), None))
             }
         }
     }
