@@ -83,6 +83,9 @@ impl<'f> Details<'f> {
                 return Ok(true);
             }
             lines.split(line, layout.width(), &mut cells)?;
+            if let Some(texts) = layout.texts() {
+                cells.join(texts, layout.width());
+            }
             self.book(row::read(self.file, line, &cells, layout, self.date)?)?;
         }
         Ok(false)

@@ -1,6 +1,8 @@
 //! The columns of trade bills by their header texts, current and legacy (reference v3 §4.3, v2 §B.5).
 //! Never relies on positions or on the bill type asked for.
 
+use std::ops::Range;
+
 use super::error::BillError;
 use super::lines::Line;
 
@@ -118,6 +120,14 @@ impl Layout {
     /// Columns of the header.
     pub(super) fn width(&self) -> usize {
         self.headers.len()
+    }
+
+    /// The columns that hold what the merchant wrote, where they stand together.
+    pub(super) fn texts(&self) -> Option<Range<usize>> {
+        match (self.place(Column::Body), self.place(Column::Attach)) {
+            (Some(body), Some(attach)) => (attach == body + 1).then_some(body..attach + 1),
+            (body, attach) => body.or(attach).map(|only| only..only + 1),
+        }
     }
 
     /// Where a column stands, if the bill has it.

@@ -165,6 +165,19 @@ impl CellPlaces {
         self.0.push(start..text.len());
     }
 
+    /// Takes what a line has above `width` cells for parts of the merchant's own `texts`, in which a comma before a
+    /// back-tick may stand: they stay together in the first of them, for nobody knows where one ends.
+    pub(super) fn join(&mut self, texts: Range<usize>, width: usize) {
+        let surplus = self.0.len().saturating_sub(width);
+        if surplus == 0 {
+            return;
+        }
+        let end = self.0[texts.end - 1 + surplus].end;
+        self.0[texts.start].end = end;
+        self.0.drain(texts.start + 1..=texts.start + surplus);
+        self.0[texts.start + 1..texts.end].fill(end..end);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -146,6 +146,29 @@ fn commas_back_ticks_and_line_breaks_in_product_names_shift_nothing() {
 }
 
 #[test]
+fn a_comma_before_a_back_tick_in_a_text_of_the_merchant_shifts_no_amount() {
+    let totals = "`1.0,`0.03,`0.00,`0.0,`0.01,`0.03,`0.00";
+    let written = [
+        ("`拿铁,`热,`,", "拿铁,`热", None),
+        ("`拿铁,`a,`b,", "拿铁,`a,`b", None),
+        ("`拿铁,`热,`大,`杯,", "拿铁,`热,`大,`杯", None),
+        ("`拿铁,`a,", "拿铁", Some("a")),
+    ];
+    for (cells, body, attach) in written {
+        let row = PAYMENT_ROW.replace("`autotest,`,", cells);
+        let read = of(bill(ALL, &[&row], TRAILER, totals), "2019-02-19").unwrap();
+        let payment = &read.payments[0];
+        assert_eq!((payment.service_fee_millifen, payment.order_fen, payment.settled_fen), (1000, Fen(3), Fen(3)));
+        let told = payment.body.as_deref().unwrap().trim_end_matches([',', '`']);
+        assert_eq!((told, payment.attach.as_deref()), (body, attach));
+    }
+    let apart = ALL.replace("商品名称,商户数据包", "商品名称,x,商户数据包");
+    let row = PAYMENT_ROW.replace("`autotest,`,", "`拿铁,`热,`,`,");
+    let error = of(bill(&apart, &[&format!("{row},`")], TRAILER, totals), "2019-02-19").unwrap_err().to_string();
+    assert!(error.contains("cells where the header has 28"), "{error}");
+}
+
+#[test]
 fn a_revoked_payment_stays_beside_the_payment_and_unknown_states_survive() {
     let revoked = PAYMENT_ROW.replace("`SUCCESS,", "`REVOKED,");
     let unknown = REFUND_ROW.replace("`REFUND,", "`SOMETHING_NEW,");
