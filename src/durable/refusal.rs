@@ -37,7 +37,18 @@ fn told_code(text: &str) -> Option<Errno> {
 }
 
 fn is_refusal(code: &Errno) -> bool {
-    [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS, Errno::IO].contains(code)
+    [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS, Errno::IO].contains(code) || LIMIT_OF_FILES.contains(code)
+}
+
+/// Of the program, of the machine.
+const LIMIT_OF_FILES: [Errno; 2] = [Errno::MFILE, Errno::NFILE];
+
+/// What helps against it.
+pub fn remedy(refusal: &io::Error) -> &'static str {
+    match Errno::from_io_error(refusal) {
+        Some(code) if LIMIT_OF_FILES.contains(&code) => "allow more open files (`ulimit -n 1024`)",
+        _ => "make room on the disk of `job.lake`",
+    }
 }
 
 #[cfg(test)]
@@ -60,6 +71,13 @@ mod tests {
         assert!(refusal(&ParquetError::from(in_arrow())).is_some());
         assert!(refusal(&ArrowError::ParquetError("(os error ".into())).is_none());
         assert!(refusal(&ArrowError::ParquetError("No such file or directory (os error 2)".into())).is_none());
+    }
+
+    #[test]
+    fn too_many_open_files_are_no_lack_of_room() {
+        let of = |code: Errno| remedy(&refusal(&io::Error::from_raw_os_error(code.raw_os_error())).unwrap());
+        assert_eq!(of(Errno::MFILE), "allow more open files (`ulimit -n 1024`)");
+        assert_eq!(of(Errno::NOSPC), "make room on the disk of `job.lake`");
     }
 
     #[test]

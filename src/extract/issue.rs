@@ -1,5 +1,6 @@
 //! Why a stage is not complete, in the classes the exit codes know.
 
+use std::error::Error;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -54,14 +55,16 @@ impl Issue {
         Issue::new(IssueKind::Violation, what)
     }
 
-    pub(crate) fn storage(what: impl Into<String>) -> Issue {
-        Issue::new(IssueKind::Storage, what)
-            .hinting("make room on the disk of `job.lake` and run again; what is journalled is kept")
+    /// The disk said no to what is told of it.
+    pub(crate) fn storage(what: impl Into<String>, error: &(dyn Error + 'static)) -> Issue {
+        let remedy =
+            durable::refusal(error).map_or("look at the disk of `job.lake`", |refusal| durable::remedy(&refusal));
+        Issue::new(IssueKind::Storage, what).hinting(format!("{remedy} and run again; what is journalled is kept"))
     }
 
     /// The scratch folder did not take rows that do not fit in memory, or did not give them back.
     pub(crate) fn unsorted(error: std::io::Error) -> Issue {
-        Issue::storage(format!("rows that do not fit in memory cannot be sorted on the disk: {error}"))
+        Issue::storage(format!("rows that do not fit in memory cannot be sorted on the disk: {error}"), &error)
     }
 
     pub(super) fn io(path: &Path, error: &std::io::Error) -> Issue {
@@ -84,16 +87,26 @@ impl Issue {
 impl From<PartitionError> for Issue {
     fn from(error: PartitionError) -> Issue {
         match durable::refusal(&error) {
-            Some(_) => Issue::storage(chain(&error)),
-            None => Issue::violation(error.to_string()),
+            Some(_) => Issue::storage(chain(&error), &error),
+            None => Issue { hint: doubled_in_bills(&error), ..Issue::violation(error.to_string()) },
         }
     }
+}
+
+/// A bill is the only source whose rows are not collapsed when they stand twice: its trailer counts each.
+fn doubled_in_bills(error: &PartitionError) -> Option<String> {
+    let PartitionError::DuplicateKey { dataset: "payments" | "refunds", .. } = error else { return None };
+    Some(
+        "the bill has this row twice, or two files that `bills.path` names have it: search them for the number, and keep \
+         one bill of the day"
+            .to_owned(),
+    )
 }
 
 impl From<JournalError> for Issue {
     fn from(error: JournalError) -> Issue {
         match error {
-            JournalError::Io { .. } => Issue::storage(error.to_string()),
+            JournalError::Io { .. } => Issue::storage(error.to_string(), &error),
             _ => Issue::new(IssueKind::Incomplete, error.to_string()),
         }
     }

@@ -1,6 +1,7 @@
 //! A segment: some entries of one stage in one Parquet file whose name carries its length and
 //! checksum, so that a torn one is known without trusting its content.
 
+use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -50,8 +51,12 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    fn fault(&self, why: &impl ToString) -> JournalError {
-        JournalError::Segment { path: self.path.clone(), why: why.to_string() }
+    /// The disk is to blame for an error, or the segment is.
+    fn fault(&self, why: &(impl Error + 'static)) -> JournalError {
+        match durable::refusal(why) {
+            Some(source) => io_error(&self.path, source),
+            None => JournalError::Segment { path: self.path.clone(), why: why.to_string() },
+        }
     }
 }
 

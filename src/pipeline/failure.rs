@@ -40,7 +40,10 @@ fn refused(refusal: Option<&io::Error>, what: &str, error: &(dyn Error + 'static
     let code = refusal.map_or(ExitCode::TryLater, code_of_disk);
     let hint = match code {
         ExitCode::Usage => "`job.lake` must name a folder that this user may write to".to_owned(),
-        _ => format!("make room on the disk of `job.lake` and run again; {left}"),
+        _ => {
+            let remedy = refusal.map_or("look at the disk of `job.lake`", durable::remedy);
+            format!("{remedy} and run again; {left}")
+        }
     };
     Failure::caused_by(code, what, error).hinting(hint)
 }
