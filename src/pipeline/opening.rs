@@ -77,9 +77,11 @@ pub(super) fn open_journal(
     world: &World,
 ) -> Result<Journal, Failure> {
     let folder = lake.journal(plan.date);
-    // Certificates belong to whatever answers they have signed.
-    let is_kept = |name: &str| {
-        plan.stages.as_ref().is_some_and(|asked| Stage::find(name).is_none_or(|stage| !asked.contains(&stage)))
+    // What no stage asks for, nobody would ask again: what calls of a plan were answered, and the certificates.
+    let is_kept = |name: &str| match (Stage::find(name), &plan.stages) {
+        (None, _) => true,
+        (Some(stage), Some(asked)) => !asked.contains(&stage),
+        (Some(_), None) => false,
     };
     let journal = match plan.mode {
         Mode::Replay => runs.journal(lake, plan.date, world.clone()),

@@ -283,3 +283,34 @@ fn an_answer_that_cannot_be_believed_ends_the_calls_with_77_and_nothing_of_it_is
     assert_eq!(receipts_of(&shop, &wechat, &plan["calls"][0]), before + 1, "the number pays once");
     assert_eq!(shop.verify(shop.dates[2]).code, 0);
 }
+
+#[test]
+fn a_refetch_keeps_what_was_answered_to_a_plan() {
+    let (shop, wechat) = reconciled();
+    let plan = plan(&shop, &[]);
+    assert_eq!(apply(&shop, &wechat).code, 0);
+    let night = shop.run(&wechat, &["--date", DATE, "--refetch"]);
+    assert_eq!(night.code, 0, "{}", night.stderr);
+    let verified = shop.verify(shop.dates[2]);
+    assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
+    // The breaks may have been published anew: the calls are the same.
+    let planned = self::plan(&shop, &[]);
+    assert!(planned["calls"].as_array().unwrap().iter().all(|call| plan["calls"].as_array().unwrap().contains(call)));
+    let again = apply(&shop, &wechat);
+    assert_eq!((&again.json()["done"], &again.json()["failed"]), (&json!(0), &json!(0)), "{}", again.stderr);
+    assert_eq!(written(&wechat), calls(&plan), "nothing is sent a second time");
+}
+
+#[test]
+fn certificates_are_kept_before_the_answer_they_prove() {
+    let shop = Shop::sample();
+    std::fs::copy(shop.path("job-certificates.toml"), shop.path("job.toml")).unwrap();
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    plan(&shop, &["--rule", "SU01"]);
+    let generation = shop.lake().join("journal").join(format!("dt={DATE}")).join("gen-001");
+    std::fs::remove_dir_all(generation.join("certificates")).unwrap();
+    assert!(apply_dying(&shop, &wechat, "renamed:gen-001/remedies"), "it journals an answer");
+    let kept = std::fs::read_dir(generation.join("certificates")).map_or(0, Iterator::count);
+    assert!(kept > 0, "an answer without its certificate cannot be proved");
+}
