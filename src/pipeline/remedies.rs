@@ -80,21 +80,27 @@ pub async fn apply(
     let held = Held::open(job, plan.date, world, &Run::begin(world).id)?;
     complete_publication(&held.lake, job)?;
     refuse_stale(&held.lake, plan)?;
-    let open = open_breaks(job, &held.lake, plan.date)?;
+    let (night, open) = open_breaks(job, &held.lake, plan.date)?;
     let client = PayV3::new(settings, world.clone())
         .map_err(|error| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint()))?;
     let journal = Journal::open(&held.lake.journal(plan.date), Mode::Resume, world.clone());
     let journal = Arc::new(held.keeping(journal.map_err(|error| unjournalled(&error))?));
     keeper.keep(&journal);
     let stage = journal.stage(REMEDIES).map_err(|error| unjournalled(&error))?;
-    let marks = held.lake.state(&format!("{}.remedies/{}", job.name, plan.date));
-    durable::create_private_folder(&marks).map_err(|error| disk(&error, "cannot keep what is sent"))?;
+    let folders =
+        [plan.date.to_string().as_str(), "paid"].map(|it| held.lake.state(&format!("{}.remedies/{it}", job.name)));
+    for folder in &folders {
+        durable::create_private_folder(folder).map_err(|error| disk(&error, "cannot keep what is sent"))?;
+    }
+    let [marks, paid] = &folders;
     let performance = Performance {
         client: &client,
         journal: &journal,
         answers: &stage,
         lake: &held.lake,
-        marks: &marks,
+        marks,
+        paid,
+        night,
         open: &open,
     };
     let mut applied = Applied::none_of(plan);
@@ -176,14 +182,14 @@ fn refuse_stale(lake: &Lake, plan: &Plan) -> Result<(), Failure> {
     Err(Failure::new(ExitCode::Usage, what).hinting("make a new plan with `coupon-recon plan` and approve that"))
 }
 
-/// The breaks that are open by the latest published day: a later night may have seen some resolve.
-fn open_breaks(job: &Job, lake: &Lake, date: NaiveDate) -> Result<BTreeSet<String>, Failure> {
+/// The latest published day and the breaks that are open by it: it may have seen some resolve.
+fn open_breaks(job: &Job, lake: &Lake, date: NaiveDate) -> Result<(NaiveDate, BTreeSet<String>), Failure> {
     let latest = lake.latest_before(Break::DATASET, NaiveDate::MAX);
     let latest = latest.map_err(|error| disk(&error, "cannot list the published breaks"))?;
     let to = latest.map_or(date, |partition| partition.date);
     let reading = Reading::open(job, &Scope::Days { dataset: Break::DATASET, from: to, to })?;
     let breaks = read_breaks(&reading.lake.partition(Break::DATASET, to))?;
-    Ok(breaks.into_iter().filter(Break::is_open).map(|it| it.break_id).collect())
+    Ok((to, breaks.into_iter().filter(Break::is_open).map(|it| it.break_id).collect()))
 }
 
 fn read_breaks(path: &Path) -> Result<Vec<Break>, Failure> {

@@ -78,11 +78,16 @@ impl Errand {
             _ => return Err(format!("`{path}` is no call of a plan")),
         };
         let errand = read.map_err(|error| format!("the body of `{path}`: {error}"))?;
-        match errand.amount() {
+        errand.within_limits()
+    }
+
+    /// The same, unless WeChat would refuse its amount.
+    pub(super) fn within_limits(self) -> Result<Errand, String> {
+        match self.amount() {
             Some(amount) if amount <= Fen::ZERO || amount > MOST => {
                 Err(format!("an amount of {amount} yuan: WeChat takes 0.01 to {MOST}"))
             }
-            _ => Ok(errand),
+            _ => Ok(self),
         }
     }
 

@@ -203,8 +203,16 @@ impl Facts {
 
     /// What was returned of them and did not fail.
     pub(super) fn returns(&self, it: &Break) -> impl Iterator<Item = &SubsidyReturn> {
-        let returns = id_of(it).and_then(|id| self.returns.get(&id)).map_or(&[] as &[_], Vec::as_slice);
-        returns.iter().filter(|it| it.status.as_deref().map(plain_status) != Some(FAILED))
+        self.all_returns(it).filter(|it| !has_failed(it))
+    }
+
+    /// How often a return of them failed.
+    pub(super) fn failed_returns(&self, it: &Break) -> usize {
+        self.all_returns(it).filter(|it| has_failed(it)).count()
+    }
+
+    fn all_returns(&self, it: &Break) -> impl Iterator<Item = &SubsidyReturn> {
+        id_of(it).and_then(|id| self.returns.get(&id)).into_iter().flatten()
     }
 
     /// The refund of a transaction that was accepted last and did not fail.
@@ -219,6 +227,10 @@ impl Facts {
     pub(super) fn order(&self, out_subsidy_no: &str) -> Option<&SubsidyOrder> {
         self.orders.get(out_subsidy_no)
     }
+}
+
+fn has_failed(it: &SubsidyReturn) -> bool {
+    it.status.as_deref().map(plain_status) == Some(FAILED)
 }
 
 impl Coupon {

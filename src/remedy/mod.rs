@@ -6,6 +6,7 @@ mod call;
 mod errand;
 mod error;
 mod facts;
+mod paid;
 mod performance;
 mod plan;
 mod proposals;

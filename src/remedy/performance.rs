@@ -2,12 +2,15 @@
 //! was sent without an answer is sent again only where WeChat knows the number. Opens no lake, ends no process.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use serde::de::DeserializeOwned;
 
 use super::call::Call;
 use super::errand::Errand;
+use super::paid::PaidCoupons;
 use super::plan::Plan;
 use crate::dataset::Lake;
 use crate::dataset::sha256::sha256_of;
@@ -31,6 +34,8 @@ pub enum Performed {
     Before(String),
     /// Its break is not open any more.
     Settled,
+    /// Another payment of its coupon, of this number, was sent since the last night.
+    Held(String),
     /// WeChat will not do it.
     Refused(ApiError),
     /// No answer came, or none that could be believed.
@@ -62,6 +67,10 @@ pub struct Performance<'a> {
     pub lake: &'a Lake,
     /// The folder in it where calls are marked before they are sent.
     pub marks: &'a Path,
+    /// The folder in it where coupons are marked that are paid for.
+    pub paid: &'a Path,
+    /// The last night that is published.
+    pub night: NaiveDate,
     /// The breaks that are open by what was published last.
     pub open: &'a BTreeSet<String>,
 }
@@ -99,9 +108,35 @@ impl Performance<'_> {
         if !errand.is_idempotent() && mark.exists() {
             return Ok(Performed::Unknown);
         }
+        let in_folder = |source| JournalError::Io { path: self.paid.to_owned(), source };
+        if let Some(other) = self.note_payment(&errand).map_err(in_folder)? {
+            return Ok(Performed::Held(other));
+        }
         let marked = durable::mark(&mark).and_then(|()| self.lake.put(&mark));
         marked.map_err(|source| JournalError::Io { path: mark.clone(), source })?;
         self.send(call, &errand, &mark).await
+    }
+
+    /// Notes that a coupon is paid for, unless another payment of it was sent that no night has seen: gives its number.
+    fn note_payment(&self, errand: &Errand) -> io::Result<Option<String>> {
+        let Errand::Pay(payment) = errand else { return Ok(None) };
+        match self.paid_coupons().other(payment)? {
+            Some(other) => Ok(Some(other)),
+            None => self.paid_coupons().note(payment).map(|()| None),
+        }
+    }
+
+    fn paid_coupons(&self) -> PaidCoupons<'_> {
+        PaidCoupons { lake: self.lake, folder: self.paid, night: self.night }
+    }
+
+    /// Takes back what was noted of a call that WeChat certainly did not do.
+    fn forget(&self, errand: &Errand, mark: &Path) -> io::Result<()> {
+        self.lake.remove(mark)?;
+        match errand {
+            Errand::Pay(payment) => self.paid_coupons().forget(payment),
+            _ => Ok(()),
+        }
     }
 
     async fn send(&self, call: &Call, errand: &Errand, mark: &Path) -> Result<Performed, JournalError> {
@@ -118,7 +153,8 @@ impl Performance<'_> {
             Err(error) => {
                 // A definite no to the first attempt: nothing is under way. To a later one it may mean "done already".
                 if error.trace().attempts <= 1 {
-                    self.lake.remove(mark).map_err(|source| JournalError::Io { path: mark.to_owned(), source })?;
+                    let forgotten = self.forget(errand, mark);
+                    forgotten.map_err(|source| JournalError::Io { path: mark.to_owned(), source })?;
                 }
                 Ok(Performed::Refused(error))
             }

@@ -100,7 +100,8 @@ impl Plan {
         let (mut paid, mut numbers) = (BTreeSet::new(), BTreeSet::new());
         for it in Plan::concerned(breaks).filter(|it| rules.is_empty() || rules.contains(&it.rule_id)) {
             let proposal = propose(job, facts, it).map(|errands| {
-                let errands = pay_once(&mut paid, it, errands?)?;
+                let errands = errands?.into_iter().map(Errand::within_limits).collect::<Result<_, _>>()?;
+                let errands = pay_once(&mut paid, it, errands)?;
                 number_once(&mut numbers, errands)
             });
             match proposal {

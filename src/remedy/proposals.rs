@@ -162,7 +162,11 @@ fn return_of(
     let transaction_id = given(&receipt.transaction_id, "transaction")?;
     let refund_id =
         facts.refund_id(&transaction_id).ok_or("no bill of the look-back has a refund of the receipt's payment")?;
-    let what = format!("{}\n{}", receipt.out_subsidy_no, amount.0);
+    let mut what = format!("{}\n{}", receipt.out_subsidy_no, amount.0);
+    // Under the number of a return that failed WeChat only tells that it did.
+    if let failed @ 1.. = facts.failed_returns(it) {
+        what.push_str(&format!("\n{failed}"));
+    }
     Ok(PaymentReturn {
         stock_id: receipt.stock_id.clone(),
         coupon_code: receipt.coupon_code.clone(),

@@ -246,6 +246,32 @@ fn of_every_receipt_the_part_that_is_left_is_returned_for_the_refund() {
 }
 
 #[test]
+fn a_return_that_failed_is_sent_again_under_another_number() {
+    let it = break_of("SU07", None);
+    let number = |returns: Vec<SubsidyReturn>| {
+        let facts = Facts::of_coupon(&it, Coupon { is_order_fully_refunded: true, ..coupon("USED") })
+            .with_receipts(&it, vec![receipt("S1", "SUCCESS", 1)])
+            .with_returns(&it, returns)
+            .with_refund(TRANSACTION, "50300");
+        proposed(&facts, &it).unwrap()[0].request_no().to_owned()
+    };
+    let failed = || SubsidyReturn { status: Some("RETURN_RECEIPT_FAIL".into()), ..returned(Some("S1"), Fen(100)) };
+    let numbers = [vec![], vec![failed()], vec![failed(), failed()]].map(number);
+    assert_eq!(BTreeSet::from(numbers).len(), 3);
+}
+
+#[test]
+fn an_amount_that_wechat_does_not_take_is_no_call_of_a_plan() {
+    let it = break_of("SU11", Some("L1"));
+    let line = SubsidyOrder { amount_fen: Fen(500_001), ..line_of_ledger("L1") };
+    let facts = Facts::of_coupon(&it, coupon("USED")).with_order(line);
+    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
+    let plan = Plan::propose(&job(), source, &[it], &facts, &BTreeSet::new());
+    assert_eq!(plan.calls, []);
+    assert_eq!(plan.impossible[0].reason, "an amount of 5000.01 yuan: WeChat takes 0.01 to 5000.00");
+}
+
+#[test]
 fn a_plan_pays_once_for_a_coupon_lists_what_is_left_to_people_and_leaves_closed_breaks_alone() {
     let (one, two) = (break_of("SU11", Some("L1")), break_of("SU11", Some("L2")));
     let by_hand = break_of("AO01", None);

@@ -285,6 +285,26 @@ fn an_answer_that_cannot_be_believed_ends_the_calls_with_77_and_nothing_of_it_is
 }
 
 #[test]
+fn two_plans_never_pay_for_one_coupon_before_a_night_has_seen_the_first_payment() {
+    let (shop, wechat) = reconciled();
+    let mut plan = plan(&shop, &["--rule", "SU01"]);
+    let call = plan["calls"][0].clone();
+    let before = receipts_of(&shop, &wechat, &call);
+    plan["calls"] = json!([call]);
+    rewrite(&shop, &plan);
+    assert_eq!(apply(&shop, &wechat).code, 0);
+    // As the plan of another rule would have it, which finds the same coupon unpaid.
+    plan["calls"][0]["request_no"] = json!("L-1");
+    plan["calls"][0]["body"]["out_subsidy_no"] = json!("L-1");
+    rewrite(&shop, &plan);
+    let held = apply(&shop, &wechat);
+    assert_eq!((held.code, &held.json()["failed"]), (4, &json!(1)), "{}", held.stderr);
+    let first = call["request_no"].as_str().unwrap();
+    assert!(held.stderr.starts_with("held        SU01") && held.stderr.contains(first), "{}", held.stderr);
+    assert_eq!(receipts_of(&shop, &wechat, &call), before + 1);
+}
+
+#[test]
 fn a_refetch_keeps_what_was_answered_to_a_plan() {
     let (shop, wechat) = reconciled();
     let plan = plan(&shop, &[]);
