@@ -11,7 +11,7 @@ use coupon_recon::exports::trade_bill;
 use coupon_recon::job::{ApiLimits, PayV3Settings};
 use coupon_recon::secret::Secret;
 use coupon_recon::wechat::pay_v2::xml;
-use coupon_recon::wechat::pay_v3::Keyring;
+use coupon_recon::wechat::pay_v3::{Keyring, SignatureHeaders};
 use coupon_recon::wechat::{mp, pay_v2, pay_v3};
 
 /// The flat XML of v2: read, judged, its signature checked; what reads is written and read again.
@@ -59,7 +59,7 @@ pub fn bill(bytes: &[u8]) {
 struct Trusting;
 
 impl CallbackKeys for Trusting {
-    fn verify(&self, _: &str, _: &str, _: &[u8], _: &str, _: &str) -> Result<(), String> {
+    fn verify(&self, _: &SignatureHeaders<'_>, _: &[u8]) -> Result<(), String> {
         Ok(())
     }
 

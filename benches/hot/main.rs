@@ -18,8 +18,8 @@ use std::hint::black_box;
 use chrono::NaiveDate;
 use coupon_recon::exports::trade_bill;
 use coupon_recon::sorter::{Room, Sorter};
-use coupon_recon::wechat::pay_v3::busifavor::UserCouponPage;
 use coupon_recon::wechat::pay_v3::{Keyring, Signer};
+use coupon_recon::wechat::pay_v3::{SignatureHeaders, busifavor::UserCouponPage};
 use criterion::{Criterion, Throughput};
 
 use material::Answer;
@@ -97,7 +97,9 @@ fn verifying() -> Hot {
     let answer = Answer::signed(material::page());
     let run = move || {
         let Answer { timestamp, nonce, signature, body } = &answer;
-        keyring.verify(timestamp, nonce, body, signature, material::PLATFORM_KEY).expect("our own signature");
+        keyring
+            .verify(&SignatureHeaders { timestamp, nonce, signature, serial: material::PLATFORM_KEY }, body)
+            .expect("our own signature");
     };
     Hot { unit: ("answer", 1), run: Box::new(run) }
 }

@@ -16,22 +16,22 @@ use super::found::{self, Found};
 use super::hashing::ExportFile;
 use crate::clock::business_date_of;
 use crate::record::CouponEvent;
-use crate::wechat::pay_v3::Keyring;
+use crate::wechat::pay_v3::{Keyring, SignatureHeaders};
 use crate::wechat::time::parse_time;
 
 /// What verifies and opens a callback. Neither may panic on foreign bytes; neither error may hold a secret.
 pub trait CallbackKeys {
-    /// Whether `signature` (Base64) over timestamp, nonce and body is WeChat's, by the key `serial` names
-    /// (reference v3 §1.3). A probe `WECHATPAY/SIGNTEST/…` is an error like any other.
-    fn verify(&self, timestamp: &str, nonce: &str, body: &[u8], signature: &str, serial: &str) -> Result<(), String>;
+    /// Whether the signature is WeChat's, by the key its headers name (reference v3 §1.3). A probe
+    /// `WECHATPAY/SIGNTEST/…` is an error like any other.
+    fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), String>;
 
     /// The plaintext of an AEAD_AES_256_GCM resource (reference v3 §1.6).
     fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String>;
 }
 
 impl CallbackKeys for Keyring {
-    fn verify(&self, timestamp: &str, nonce: &str, body: &[u8], signature: &str, serial: &str) -> Result<(), String> {
-        Keyring::verify(self, timestamp, nonce, body, signature, serial).map_err(|error| error.to_string())
+    fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), String> {
+        Keyring::verify(self, headers, body).map_err(|error| error.to_string())
     }
 
     fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String> {
@@ -218,7 +218,8 @@ fn verify(spooled: &Spooled, keys: &dyn CallbackKeys) -> Result<(), String> {
     let nonce = header(spooled, "Wechatpay-Nonce")?;
     let signature = header(spooled, "Wechatpay-Signature")?;
     let serial = header(spooled, "Wechatpay-Serial")?;
-    keys.verify(&timestamp, &nonce, spooled.body.as_bytes(), &signature, &serial)
+    let (timestamp, nonce, signature, serial) = (&*timestamp, &*nonce, &*signature, &*serial);
+    keys.verify(&SignatureHeaders { timestamp, nonce, signature, serial }, spooled.body.as_bytes())
 }
 
 /// A header by its name in any case; servers write the value as text, as a number or as a list of one.

@@ -6,7 +6,8 @@ use super::*;
 struct PretendKeys;
 
 impl CallbackKeys for PretendKeys {
-    fn verify(&self, timestamp: &str, nonce: &str, body: &[u8], signature: &str, serial: &str) -> Result<(), String> {
+    fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), String> {
+        let SignatureHeaders { timestamp, nonce, signature, serial } = *headers;
         assert!(!timestamp.is_empty() && !nonce.is_empty() && !body.is_empty());
         match (signature, serial) {
             ("genuine", "PUB_KEY_ID_1") => Ok(()),

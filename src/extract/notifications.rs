@@ -18,9 +18,9 @@ use crate::record::CouponEvent;
 use crate::stage::Stage;
 use crate::wechat::Request;
 use crate::wechat::error::SignatureError;
-use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::certificates::{CertificateList, certificates};
 use crate::wechat::pay_v3::keyring::Keyring;
+use crate::wechat::pay_v3::{PayV3, SignatureHeaders};
 
 const STAGE: Stage = Stage::Notifications;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
@@ -150,7 +150,8 @@ impl<'a> Keys<'a> {
 }
 
 impl CallbackKeys for Keys<'_> {
-    fn verify(&self, timestamp: &str, nonce: &str, body: &[u8], signature: &str, serial: &str) -> Result<(), String> {
+    fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), String> {
+        let serial = headers.serial;
         let certificate = certificate_serial(serial);
         if !self.known.contains(certificate.as_deref().unwrap_or(serial)) {
             if let Some(certificate) = certificate {
@@ -158,7 +159,7 @@ impl CallbackKeys for Keys<'_> {
             }
             return Err(SignatureError::UnknownSerial { serial: serial.to_owned() }.to_string());
         }
-        CallbackKeys::verify(self.keyring, timestamp, nonce, body, signature, serial)
+        CallbackKeys::verify(self.keyring, headers, body)
     }
 
     fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String> {
@@ -195,7 +196,8 @@ mod tests {
 
     fn sought_after(keys: &Keys<'_>, callbacks: &[(&str, &[u8])], is_replay: bool) -> Vec<String> {
         for (serial, body) in callbacks {
-            assert!(keys.verify("1", "n", body, "c2ln", serial).is_err());
+            let headers = SignatureHeaders { timestamp: "1", nonce: "n", signature: "c2ln", serial };
+            assert!(keys.verify(&headers, body).is_err());
         }
         keys.to_seek(is_replay)
     }

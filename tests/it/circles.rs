@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use syn::visit::{self, Visit};
-use syn::{Attribute, File, Item, ItemMod, ItemUse, UseTree, Visibility};
+use syn::{Attribute, File, Item, ItemMod, ItemUse, Macro, UseTree, Visibility};
 
 use crate::tidy::{name_of, read, sources};
 
@@ -33,10 +33,25 @@ fn a_circle_is_found_however_its_imports_are_written() {
     assert_eq!(closed_by("use crate::a::One;"), there, "by what its parent hands on");
     assert_eq!(closed_by("use super::*; type It = One;"), there, "by all its parent hands on");
     assert_eq!(closed_by("fn f() { super::one::f() }"), there, "without `use`");
+    assert_eq!(closed_by("fn f() { println!(\"{}\", super::one::ONE) }"), there, "in a macro");
     assert_eq!(closed_by("mod inner { use super::super::one::One; }"), there, "from a module in the file");
     assert_eq!(closed_by("pub struct Two;"), None);
     assert_eq!(closed_by("pub(in crate::a) struct Two; // use super::one::One;"), None);
     assert_eq!(closed_by("#[cfg(test)] mod tests { use crate::a::One; }"), None, "tests may");
+}
+
+#[test]
+fn a_circle_of_three_is_told_in_the_order_of_its_imports() {
+    let files = [
+        ("a.rs", "use crate::b::B;"),
+        ("b.rs", "use crate::c::C;"),
+        ("c.rs", "use crate::a::A;"),
+        ("d.rs", "use crate::a::A;"),
+    ];
+    let found = circle(&files.map(|(name, code)| (name.to_owned(), code.to_owned())));
+    assert_eq!(found.unwrap(), ["a.rs", "b.rs", "c.rs", "a.rs"]);
+    let open = [("a.rs", "use crate::b::B;"), ("b.rs", "use crate::c::C;"), ("c.rs", "pub struct C;")];
+    assert_eq!(circle(&open.map(|(name, code)| (name.to_owned(), code.to_owned()))), None);
 }
 
 #[test]
@@ -229,6 +244,22 @@ impl<'a> Visit<'a> for Module {
             None => drop(self.unknown.insert(names.swap_remove(0))),
         }
         visit::visit_path(self, path);
+    }
+
+    /// What stands in a macro is no more than words, which are parted by blanks here.
+    fn visit_macro(&mut self, it: &'a Macro) {
+        let text = it.tokens.to_string().replace(" :: ", "::");
+        // Behind `pub(in …)` it goes on.
+        let mut parts = text.split("pub (in ");
+        let first = parts.next().into_iter();
+        let parts = first.chain(parts.filter_map(|part| Some(part.split_once(')')?.1)));
+        for word in parts.flat_map(|part| part.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')) {
+            let names: Name = word.split("::").map(str::to_owned).collect();
+            if names.len() > 1 {
+                self.named.extend(self.absolute(&names));
+            }
+        }
+        visit::visit_macro(self, it);
     }
 
     /// Who may see a thing is no import.

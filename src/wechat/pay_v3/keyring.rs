@@ -19,6 +19,19 @@ use crate::secret::{Origin, Secret};
 use crate::wechat::answer::Evidence;
 use crate::wechat::error::{SetupError, SignatureError};
 
+/// The headers that sign an answer or a callback, beside its body (reference v3 §1.3).
+#[derive(Debug, Clone, Copy)]
+pub struct SignatureHeaders<'a> {
+    /// `Wechatpay-Timestamp`, seconds.
+    pub timestamp: &'a str,
+    /// `Wechatpay-Nonce`.
+    pub nonce: &'a str,
+    /// `Wechatpay-Signature`, Base64.
+    pub signature: &'a str,
+    /// `Wechatpay-Serial`: which key.
+    pub serial: &'a str,
+}
+
 /// Keys by serial, and the APIv3 key that opens encrypted parts.
 pub struct Keyring {
     api_v3_key: Secret,
@@ -62,8 +75,7 @@ impl Keyring {
         let certificates = certificates::open(&self.api_v3_key, body)?;
         let mut candidate = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         let serials = certificates.into_iter().map(|certificate| candidate.learn(certificate)).collect();
-        let (timestamp, nonce, signature, serial) = complete(evidence)?;
-        candidate.verify(timestamp, nonce, body, signature, serial)?;
+        candidate.verify(&SignatureHeaders::of(evidence)?, body)?;
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = candidate;
         Ok(serials)
     }
@@ -73,21 +85,13 @@ impl Keyring {
     /// # Errors
     /// `UnknownSerial`, or `Mismatch` — also for signatures that are no Base64, as probes are
     /// (reference v3 §1.5).
-    pub fn verify(
-        &self,
-        timestamp: &str,
-        nonce: &str,
-        body: &[u8],
-        signature: &str,
-        serial: &str,
-    ) -> Result<(), SignatureError> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).verify(timestamp, nonce, body, signature, serial)
+    pub fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), SignatureError> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).verify(headers, body)
     }
 
     /// Verifies an answer by its evidence.
     pub fn verify_evidence(&self, evidence: &Evidence, body: &[u8]) -> Result<(), SignatureError> {
-        let (timestamp, nonce, signature, serial) = complete(evidence)?;
-        self.verify(timestamp, nonce, body, signature, serial)
+        self.verify(&SignatureHeaders::of(evidence)?, body)
     }
 
     /// Opens an encrypted part of an answer or callback with the APIv3 key (reference v3 §1.6).
@@ -142,14 +146,8 @@ impl Keys {
         certificate.serial
     }
 
-    fn verify(
-        &self,
-        timestamp: &str,
-        nonce: &str,
-        body: &[u8],
-        signature: &str,
-        serial: &str,
-    ) -> Result<(), SignatureError> {
+    fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), SignatureError> {
+        let SignatureHeaders { timestamp, nonce, signature, serial } = *headers;
         let unknown = || SignatureError::UnknownSerial { serial: serial.to_owned() };
         let mismatch = || SignatureError::Mismatch { serial: serial.to_owned() };
         let key = self.by_serial.get(&canonical(serial)).ok_or_else(unknown)?;
@@ -163,17 +161,16 @@ impl Keys {
     }
 }
 
-/// The four headers a signature needs.
-fn complete(evidence: &Evidence) -> Result<(&str, &str, &str, &str), SignatureError> {
-    fn present<'a>(header: &'a Option<String>, name: &'static str) -> Result<&'a str, SignatureError> {
-        header.as_deref().ok_or(SignatureError::Missing(name))
+impl<'a> SignatureHeaders<'a> {
+    fn of(evidence: &'a Evidence) -> Result<SignatureHeaders<'a>, SignatureError> {
+        let present = |header: &'a Option<String>, name| header.as_deref().ok_or(SignatureError::Missing(name));
+        Ok(SignatureHeaders {
+            timestamp: present(&evidence.timestamp, "Wechatpay-Timestamp")?,
+            nonce: present(&evidence.nonce, "Wechatpay-Nonce")?,
+            signature: present(&evidence.signature, "Wechatpay-Signature")?,
+            serial: present(&evidence.serial, "Wechatpay-Serial")?,
+        })
     }
-    Ok((
-        present(&evidence.timestamp, "Wechatpay-Timestamp")?,
-        present(&evidence.nonce, "Wechatpay-Nonce")?,
-        present(&evidence.signature, "Wechatpay-Signature")?,
-        present(&evidence.serial, "Wechatpay-Serial")?,
-    ))
 }
 
 fn read_public_key(public_key: &PublicKey) -> Result<ParsedPublicKey, SetupError> {
@@ -211,6 +208,10 @@ pub(crate) mod tests {
         }
     }
 
+    fn signed<'a>(timestamp: &'a str, nonce: &'a str, signature: &'a str, serial: &'a str) -> SignatureHeaders<'a> {
+        SignatureHeaders { timestamp, nonce, signature, serial }
+    }
+
     async fn keyring(public_key: bool) -> Keyring {
         let limits = Script::serve(vec![crate::http::scripted::Reply::status(200, "")]).await.limits();
         Keyring::from_settings(&settings(limits, public_key)).unwrap()
@@ -219,24 +220,24 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn v1_and_v2_hold_and_any_other_byte_does_not() {
         let keyring = keyring(true).await;
-        assert_eq!(keyring.verify("1700000001", NONCE, V1_BODY, V1, PLATFORM_ID), Ok(()));
-        assert_eq!(keyring.verify("1700000001", NONCE, b"", V2, PLATFORM_ID), Ok(()));
+        assert_eq!(keyring.verify(&signed("1700000001", NONCE, V1, PLATFORM_ID), V1_BODY), Ok(()));
+        assert_eq!(keyring.verify(&signed("1700000001", NONCE, V2, PLATFORM_ID), b""), Ok(()));
         let mismatch = Err(SignatureError::Mismatch { serial: PLATFORM_ID.into() });
-        assert_eq!(keyring.verify("1700000002", NONCE, V1_BODY, V1, PLATFORM_ID), mismatch);
-        assert_eq!(keyring.verify("1700000001", NONCE, &V1_BODY[1..], V1, PLATFORM_ID), mismatch);
+        assert_eq!(keyring.verify(&signed("1700000002", NONCE, V1, PLATFORM_ID), V1_BODY), mismatch);
+        assert_eq!(keyring.verify(&signed("1700000001", NONCE, V1, PLATFORM_ID), &V1_BODY[1..]), mismatch);
     }
 
     #[tokio::test]
     async fn a_probe_signature_is_invalid_not_a_crash() {
         let keyring = keyring(true).await;
         let probe = format!("WECHATPAY/SIGNTEST/{V1}");
-        let outcome = keyring.verify("1700000001", NONCE, V1_BODY, &probe, PLATFORM_ID);
+        let outcome = keyring.verify(&signed("1700000001", NONCE, &probe, PLATFORM_ID), V1_BODY);
         assert_eq!(outcome, Err(SignatureError::Mismatch { serial: PLATFORM_ID.into() }));
     }
 
     #[tokio::test]
     async fn an_unknown_serial_is_told_from_a_wrong_signature() {
-        let outcome = keyring(true).await.verify("1700000001", NONCE, V1_BODY, V1, "PUB_KEY_ID_other");
+        let outcome = keyring(true).await.verify(&signed("1700000001", NONCE, V1, "PUB_KEY_ID_other"), V1_BODY);
         assert_eq!(outcome, Err(SignatureError::UnknownSerial { serial: "PUB_KEY_ID_other".into() }));
     }
 
@@ -295,9 +296,9 @@ pub(crate) mod tests {
         let body = include_bytes!("../../../tests/fixtures/pay_v3/go_callback.json");
         let signature = include_str!("../../../tests/fixtures/pay_v3/go_callback_signature.txt");
         let nonce = "EcZ9Cmy4Xyx1i6RlJQzLcCyEqDa26NBz";
-        assert_eq!(keyring.verify("1624523846", nonce, body, signature, "D7CE59D1F522D701"), Ok(()));
+        assert_eq!(keyring.verify(&signed("1624523846", nonce, signature, "D7CE59D1F522D701"), body), Ok(()));
         // Both kinds of key are valid at once.
-        assert_eq!(keyring.verify("1700000001", NONCE, V1_BODY, V1, PLATFORM_ID), Ok(()));
+        assert_eq!(keyring.verify(&signed("1700000001", NONCE, V1, PLATFORM_ID), V1_BODY), Ok(()));
     }
 
     #[tokio::test]

@@ -28,7 +28,7 @@ use signed::Signed;
 
 pub use certificates::certificates;
 pub use judge::failure_of;
-pub use keyring::Keyring;
+pub use keyring::{Keyring, SignatureHeaders};
 pub use sign::Signer;
 
 use crate::clock::World;
