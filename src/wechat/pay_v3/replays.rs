@@ -16,12 +16,21 @@ use crate::wechat::error::{MAX_AGE_SECONDS, Problem, SignatureError};
 #[derive(Default)]
 pub(super) struct Replays(Mutex<Memory>);
 
-/// Questions by the signatures of their answers, younger and older ones.
+/// Answers by their nonces, younger and older ones.
 #[derive(Default)]
 struct Memory {
-    younger: HashMap<u64, u64>,
-    older: HashMap<u64, u64>,
+    younger: HashMap<u64, Answered>,
+    older: HashMap<u64, Answered>,
     since: Option<DateTime<Utc>>,
+    /// Whether two answers had one nonce: then the same signature may stand on two answers that are alike, and tells nothing.
+    nonces_repeat: bool,
+}
+
+/// An answer and what it answered.
+#[derive(Clone, Copy)]
+struct Answered {
+    signature: u64,
+    question: u64,
 }
 
 /// By a signature that holds, on an answer that was given to no other question before.
@@ -45,12 +54,17 @@ impl Replays {
     pub(super) fn is_replayed(&self, evidence: &Evidence, question: &impl Hash, now: DateTime<Utc>) -> bool {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         memory.forget_old(now);
-        let answer = digest(&(&evidence.timestamp, &evidence.nonce, &evidence.signature));
-        let question = digest(question);
-        match memory.younger.get(&answer).or_else(|| memory.older.get(&answer)) {
-            Some(before) => *before != question,
+        let nonce = digest(&evidence.nonce);
+        let answered =
+            Answered { signature: digest(&(&evidence.timestamp, &evidence.signature)), question: digest(question) };
+        match memory.younger.get(&nonce).or_else(|| memory.older.get(&nonce)).copied() {
+            Some(before) if before.signature != answered.signature => {
+                memory.nonces_repeat = true;
+                false
+            }
+            Some(before) => before.question != answered.question && !memory.nonces_repeat,
             None => {
-                memory.younger.insert(answer, question);
+                memory.younger.insert(nonce, answered);
                 false
             }
         }
@@ -88,5 +102,19 @@ mod tests {
         assert!(is_replayed("n1", "two", 3) && is_replayed("n2", "one", 599) && is_replayed("n1", "two", 1000));
         assert!(!is_replayed("n1", "two", 2000), "nobody takes it any more");
         assert_eq!(replays.0.lock().unwrap().older.len(), 0);
+    }
+
+    #[test]
+    fn where_nonces_repeat_on_true_answers_a_signature_that_comes_again_tells_nothing() {
+        let (replays, now) = (Replays::default(), DateTime::from_timestamp(1_700_000_000, 0).unwrap());
+        let evidence = |signature: &str| Evidence {
+            nonce: Some("always".to_owned()),
+            signature: Some(signature.to_owned()),
+            ..Evidence::default()
+        };
+        let is_replayed = |signature: &str, question: &str| replays.is_replayed(&evidence(signature), &question, now);
+        assert!(!is_replayed("empty", "one") && is_replayed("empty", "two"), "nobody knows yet");
+        assert!(!is_replayed("full", "three"), "only who has the key signs twice under one nonce");
+        assert!(!is_replayed("empty", "two"));
     }
 }
