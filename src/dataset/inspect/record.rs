@@ -52,10 +52,9 @@ pub(super) fn inspect(
 /// The runs that ledger and reports are of, and the newest: one of some stages leaves what the others have made.
 fn makers(runs: &Runs) -> Vec<&Manifest> {
     let of = |dataset: &str| runs.publishing.iter().find(|it| it.files.iter().any(|file| file.dataset == dataset));
-    let mut makers: Vec<_> =
-        runs.publishing.first().into_iter().chain(of(LedgerRow::DATASET)).chain(of(REPORTS)).collect();
-    makers.dedup_by_key(|manifest| &manifest.run_id);
-    makers
+    let makers = runs.publishing.first().into_iter().chain(of(LedgerRow::DATASET)).chain(of(REPORTS));
+    let mut seen = BTreeSet::new();
+    makers.filter(|manifest| seen.insert(&manifest.run_id)).collect()
 }
 
 /// Every file as the last run that published it says it is.
