@@ -70,6 +70,22 @@ fn a_wrong_apiv3_key_is_told_by_the_callbacks_it_does_not_open() {
 }
 
 #[test]
+fn a_wrong_secret_of_the_official_account_leaves_out_its_figures_and_nothing_else() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let secret = shop.path("job.toml");
+    let job = std::fs::read_to_string(&secret).unwrap();
+    let file = job.lines().find_map(|line| line.strip_prefix("secret_file = ")).unwrap().trim_matches('"');
+    shop.edit(file, |_| "0123456789abcdef0123456789abcdef".to_owned());
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_fails(&ending, 4, &["datacube", "`mp.secret_file`"]);
+    let published = shop.published();
+    let has =
+        |dataset: &str| published.keys().any(|name| name.contains(&format!("datasets/{dataset}/dt=2026-11-18/part")));
+    assert!(has("coupon_ledger") && has("breaks") && has("user_coupons") && !has("card_daily"));
+}
+
+#[test]
 fn what_is_wrong_with_a_key_names_its_file_and_the_key_of_the_job_file() {
     let shop = Shop::of_seed(1);
     for (file, key, kind) in [
