@@ -29,7 +29,11 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     let ask_list = async |()| {
         let listing = read_list(&meaning, MEASURE, async |offset| {
             let request = api::cards(offset, PAGE_ROWS);
-            let (page, ids) = settle_and_read(&request, mp.send(&request).await)?;
+            let answer = mp.send(&request).await;
+            if let Some(declined) = ListPage::declined(&request, &answer) {
+                return Ok(declined);
+            }
+            let (page, ids) = settle_and_read(&request, answer)?;
             let (is_known, total) = (ids.is_some(), ids.as_ref().and_then(|ids| stated_total(ids.total_num)));
             Ok(ListPage {
                 keys: ids.map(|ids| ids.card_id_list).unwrap_or_default(),

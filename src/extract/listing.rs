@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use super::Issue;
 use super::answered::page;
 use crate::journal::Page;
-use crate::wechat::{Answer, ApiError, Problem, Request};
+use crate::wechat::{Answer, ApiError, FailureKind, Problem, Request};
 
 /// Rounds over the possible meanings before a list counts as unsettled.
 const ROUNDS: usize = 3;
@@ -30,14 +30,24 @@ pub(super) struct ListPage {
 }
 
 impl ListPage {
-    /// What an API says that knows no such page: out of range is a wrong parameter to some (reference v3 §1.9), and the
+    /// What APIv3 says that knows no such page: out of range is a wrong parameter to some (reference v3 §1.9), and the
     /// meaning of `offset` has to be found out.
     pub(super) fn refused<T>(request: &Request<T>, answer: &Result<Answer, ApiError>) -> Option<ListPage> {
         let error = answer.as_ref().err()?;
         let refused = error.answer().filter(|answer| answer.status == 400)?;
         let is_parameter = matches!(error.problem(), Problem::Refused { code, .. } if code == "PARAM_ERROR");
-        let (keys, page) = (Vec::new(), page(request, refused));
-        is_parameter.then(|| ListPage { keys, total: None, is_known: false, refusal: Some(Issue::from(error)), page })
+        is_parameter.then(|| ListPage::without_items(request, refused, error))
+    }
+
+    /// What the official account platform says to an offset it does not take: which code that is nobody documents.
+    pub(super) fn declined<T>(request: &Request<T>, answer: &Result<Answer, ApiError>) -> Option<ListPage> {
+        let error = answer.as_ref().err().filter(|error| error.kind() == FailureKind::Refused)?;
+        Some(ListPage::without_items(request, error.answer()?, error))
+    }
+
+    fn without_items<T>(request: &Request<T>, answer: &Answer, error: &ApiError) -> ListPage {
+        let refusal = Some(Issue::from(error));
+        ListPage { keys: Vec::new(), total: None, is_known: false, refusal, page: page(request, answer) }
     }
 }
 

@@ -6,6 +6,9 @@ use std::io::Read;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 
+/// What every gzip begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// Why a body stays encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Undecoded {
@@ -22,9 +25,10 @@ pub(super) fn decode(body: Bytes, encoding: Option<&str>, limit_bytes: usize) ->
     let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
     match encoding.as_str() {
         _ if body.is_empty() => Ok(body),
-        "" | "identity" => Ok(body),
-        "gzip" | "x-gzip" => gunzip(&body, limit_bytes).map(Bytes::from),
-        _ => Err(Undecoded::Unknown),
+        "gzip" | "x-gzip" if body.starts_with(&GZIP) => gunzip(&body, limit_bytes).map(Bytes::from),
+        "br" | "deflate" | "zstd" | "compress" | "x-compress" => Err(Undecoded::Unknown),
+        // None, what somebody unzipped and left the header of, or no encoding at all, such as `utf-8`.
+        _ => Ok(body),
     }
 }
 
@@ -58,7 +62,9 @@ mod tests {
     fn gzip_is_taken_off_and_plain_stays_plain() {
         assert_eq!(decoded("gzip", zipped(b"{}")).unwrap(), b"{}");
         assert_eq!(decoded("X-GZIP", zipped(b"{}")).unwrap(), b"{}");
-        assert_eq!(decoded("identity", b"{}".to_vec()).unwrap(), b"{}");
+        for encoding in ["", "identity", "utf-8", "gzip"] {
+            assert_eq!(decoded(encoding, b"{}".to_vec()).unwrap(), b"{}", "{encoding}");
+        }
         assert_eq!(decoded("gzip", Vec::new()).unwrap(), b"");
     }
 
