@@ -55,8 +55,9 @@ impl Issue {
     }
 
     pub(crate) fn storage(what: impl Into<String>) -> Issue {
-        Issue::new(IssueKind::Storage, what)
-            .hinting("make room on the disk of `job.lake` and run again; what is journalled is kept")
+        let what = what.into();
+        let relief = durable::relief(&what);
+        Issue::new(IssueKind::Storage, what).hinting(format!("{relief} and run again; what is journalled is kept"))
     }
 
     /// The scratch folder did not take rows that do not fit in memory, or did not give them back.

@@ -198,6 +198,24 @@ fn a_disk_that_is_full_ends_with_a_clear_error_and_nothing_half_published() {
 }
 
 #[test]
+fn a_night_that_may_not_open_enough_files_says_which_limit_to_raise_and_not_to_make_room() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    let calm = calm_night(&shop, &wechat);
+    for files in [20, 32] {
+        shop.forget_lake();
+        let ending = run_with_limit(&shop, &wechat, &format!("-n {files}"));
+        assert_eq!(ending.code, 75, "{files}: {}", ending.stderr);
+        for word in ["Too many open files", "raise the limit of open files (`ulimit -n`", "nothing was published"] {
+            assert!(ending.stderr.contains(word), "{files}: {}", ending.stderr);
+        }
+        assert!(!ending.stderr.contains("make room"), "{files}: {}", ending.stderr);
+        assert!(shop.published().is_empty(), "{files}");
+        assert_complete(&shop, &shop.run(&wechat, &NIGHT), &calm, "after too few files");
+    }
+}
+
+#[test]
 fn a_lake_on_a_file_system_without_room_publishes_nothing() {
     let shop = Shop::of_seed(25);
     let wechat = shop.serve(None);
@@ -260,10 +278,14 @@ fn assert_refused(shop: &Shop, wechat: &Wechat, word: &str) {
 
 /// The program under `ulimit -f`, a quota that needs no root.
 fn run_with_file_limit(shop: &Shop, wechat: &Wechat, kilobytes: u32) -> Ending {
+    run_with_limit(shop, wechat, &format!("-f {kilobytes}"))
+}
+
+fn run_with_limit(shop: &Shop, wechat: &Wechat, limit: &str) -> Ending {
     let url = wechat.running().base_url();
     let run = shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]);
     let mut command = std::process::Command::new("bash");
-    command.args(["-c", &format!("ulimit -f {kilobytes}; exec \"$0\" \"$@\"")]);
+    command.args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")]);
     command.arg(run.get_program()).args(run.get_args()).current_dir(run.get_current_dir().unwrap());
     Ending::of(command.output().unwrap())
 }
