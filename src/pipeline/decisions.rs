@@ -30,7 +30,7 @@ pub(super) fn of_night(
 }
 
 /// What the file of the job says.
-fn read(job: &Job) -> Result<Decisions, Failure> {
+pub(super) fn read(job: &Job) -> Result<Decisions, Failure> {
     let Some(path) = &job.decisions else { return Ok(Decisions::default()) };
     let bytes = match std::fs::read(path) {
         // Nobody has decided anything yet.

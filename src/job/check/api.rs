@@ -196,6 +196,9 @@ impl Checker<'_> {
                 return None;
             }
         };
+        if self.refuse_shorthand(&file.place, file.value.trim()) {
+            return None;
+        }
         let path = self.absolute(file.value.trim());
         let pem = self.file_text(&file.place, &path)?;
         let origin = origin_of(file, &path);
@@ -229,9 +232,12 @@ impl Checker<'_> {
     /// A file that must be there when it is named; an empty name means none.
     fn existing_file(&mut self, written: &Option<Written<String>>) -> Option<std::path::PathBuf> {
         let text = self.text_or_none(written)?;
+        let place: &Place = &written.as_ref()?.place;
+        if self.refuse_shorthand(place, &text) {
+            return None;
+        }
         let path = self.absolute(&text);
         if !path.is_file() {
-            let place: &Place = &written.as_ref()?.place;
             self.problems.add(place, format!("`{}`: there is no file `{}`", place.key, path.display()));
         }
         Some(path)

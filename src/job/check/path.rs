@@ -13,6 +13,7 @@ impl Checker<'_> {
     /// An absolute path; the file need not be there yet.
     pub(super) fn path(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
         let text = self.text(written)?;
+        self.refuse_shorthand(&written.as_ref()?.place, &text);
         Some(self.absolute(&text))
     }
 
@@ -43,6 +44,7 @@ impl Checker<'_> {
     pub(super) fn dated_glob(&mut self, written: &Option<Written<String>>) -> Option<PathPattern> {
         let text = self.text(written)?;
         let place = &written.as_ref()?.place;
+        self.refuse_shorthand(place, &text);
         if let Some(unknown) = unknown_placeholder(&text) {
             let problem = format!("`{}` holds `{unknown}`: only `{{date}}` and `{{yyyymmdd}}` are known", place.key);
             self.problems.add(place, problem);
@@ -96,6 +98,18 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// A shell would put a folder in the place of `~` or `$HOME`; here a folder of that name would be made. True when
+    /// the text begins so.
+    pub(super) fn refuse_shorthand(&mut self, place: &Place, text: &str) -> bool {
+        let is_shorthand = text == "~" || text.starts_with("~/") || text.starts_with('$');
+        if is_shorthand {
+            let problem = format!("`{}` is `{text}`: only a shell knows what that stands for", place.key);
+            let hint = "write the path in full, or relative to the folder of the job file";
+            self.problems.add_with_hint(place, problem, hint);
+        }
+        is_shorthand
     }
 
     /// `text` as a path from the folder of the job file, without `.` and `..`.

@@ -47,6 +47,7 @@ impl Checker<'_> {
                         "leave it out, or give `job.lake = \"s3://bucket/prefix\"`",
                     );
                 }
+                self.refuse_shorthand(place, &text);
                 Some((self.absolute(&text), None))
             }
         }
