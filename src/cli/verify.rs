@@ -8,7 +8,7 @@ use super::screen::say;
 use crate::dataset::bucket::Scope;
 use crate::dataset::inspect::inspect;
 use crate::error::{ExitCode, Failure};
-use crate::pipeline::{self, Proof, Reading};
+use crate::pipeline::{self, Proof, Reading, nothing_published};
 
 pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
@@ -16,6 +16,9 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let reading = Reading::open(&job, &scope)?;
     let lake = &reading.lake;
     let inspection = inspect(lake, command.date).map_err(|error| unread(&error))?;
+    if inspection.is_of_nothing {
+        return Err(nothing_published(lake, command.date));
+    }
     let mut findings: Vec<String> =
         inspection.findings.iter().map(|it| format!("{}: {}", lake.shown(&it.path), it.what)).collect();
     say(format_args!("{} files, {} rows read", inspection.files, inspection.rows));

@@ -319,6 +319,19 @@ mod tests {
     }
 
     #[test]
+    fn a_day_of_which_there_is_nothing_is_not_called_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = published(folder.path());
+        let never = date().succ_opt().unwrap();
+        let inspection = inspect(&lake, never).unwrap();
+        assert!(inspection.is_of_nothing && inspection.findings.is_empty(), "{:?}", inspection.findings);
+        fs::create_dir_all(lake.reports(never)).unwrap();
+        fs::write(lake.reports(never).join("report.html"), b"").unwrap();
+        let inspection = inspect(&lake, never).unwrap();
+        assert!(!inspection.is_of_nothing && !inspection.findings.is_empty());
+    }
+
+    #[test]
     fn a_publication_that_was_cut_off_is_found() {
         let cut_off = |lake: &Lake| {
             let manifest = Manifest::for_tests("j", date(), Vec::new()).to_bytes().unwrap();

@@ -36,19 +36,18 @@ fn told_code(text: &str) -> Option<Errno> {
     Some(Errno::from_raw_os_error(code.split_once(')')?.0.parse().ok()?))
 }
 
-fn is_refusal(code: &Errno) -> bool {
-    [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS, Errno::IO].contains(code) || LIMIT_OF_FILES.contains(code)
-}
-
-/// Of the program, of the machine.
-const LIMIT_OF_FILES: [Errno; 2] = [Errno::MFILE, Errno::NFILE];
-
-/// What helps against it.
-pub fn remedy(refusal: &io::Error) -> &'static str {
-    match Errno::from_io_error(refusal) {
-        Some(code) if LIMIT_OF_FILES.contains(&code) => "allow more open files (`ulimit -n 1024`)",
+/// What helps against the disk's no that `said` tells of: room, unless one more open file was refused.
+pub fn relief(said: &str) -> &'static str {
+    match told_code(said) {
+        Some(Errno::MFILE) => "raise the limit of open files (`ulimit -n`, in a systemd unit `LimitNOFILE=`) to 1024",
+        Some(Errno::NFILE) => "raise the machine's limit of open files (`fs.file-max`)",
         _ => "make room on the disk of `job.lake`",
     }
+}
+
+fn is_refusal(code: &Errno) -> bool {
+    use Errno as E;
+    [E::NOSPC, E::DQUOT, E::FBIG, E::ROFS, E::IO, E::MFILE, E::NFILE].contains(code)
 }
 
 #[cfg(test)]
@@ -74,10 +73,14 @@ mod tests {
     }
 
     #[test]
-    fn too_many_open_files_are_no_lack_of_room() {
-        let of = |code: Errno| remedy(&refusal(&io::Error::from_raw_os_error(code.raw_os_error())).unwrap());
-        assert_eq!(of(Errno::MFILE), "allow more open files (`ulimit -n 1024`)");
-        assert_eq!(of(Errno::NOSPC), "make room on the disk of `job.lake`");
+    fn a_file_too_many_is_a_refusal_that_no_room_helps_against() {
+        let told = |code: Errno| {
+            let error = io::Error::other(ParquetError::from(io::Error::from(code)));
+            assert!(refusal(&error).is_some(), "{code}");
+            relief(&format!("`part-0.parquet`: {error}"))
+        };
+        assert!(told(Errno::MFILE).contains("`ulimit -n`") && told(Errno::NFILE).contains("`fs.file-max`"));
+        assert!(told(Errno::NOSPC).starts_with("make room") && relief("torn").starts_with("make room"));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Why a stage is not complete, in the classes the exit codes know.
 
-use std::error::Error;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -55,16 +54,15 @@ impl Issue {
         Issue::new(IssueKind::Violation, what)
     }
 
-    /// The disk said no to what is told of it.
-    pub(crate) fn storage(what: impl Into<String>, error: &(dyn Error + 'static)) -> Issue {
-        let remedy =
-            durable::refusal(error).map_or("look at the disk of `job.lake`", |refusal| durable::remedy(&refusal));
-        Issue::new(IssueKind::Storage, what).hinting(format!("{remedy} and run again; what is journalled is kept"))
+    pub(crate) fn storage(what: impl Into<String>) -> Issue {
+        let what = what.into();
+        let relief = durable::relief(&what);
+        Issue::new(IssueKind::Storage, what).hinting(format!("{relief} and run again; what is journalled is kept"))
     }
 
     /// The scratch folder did not take rows that do not fit in memory, or did not give them back.
     pub(crate) fn unsorted(error: std::io::Error) -> Issue {
-        Issue::storage(format!("rows that do not fit in memory cannot be sorted on the disk: {error}"), &error)
+        Issue::storage(format!("rows that do not fit in memory cannot be sorted on the disk: {error}"))
     }
 
     pub(super) fn io(path: &Path, error: &std::io::Error) -> Issue {
@@ -87,7 +85,7 @@ impl Issue {
 impl From<PartitionError> for Issue {
     fn from(error: PartitionError) -> Issue {
         match durable::refusal(&error) {
-            Some(_) => Issue::storage(chain(&error), &error),
+            Some(_) => Issue::storage(chain(&error)),
             None => Issue { hint: doubled_in_bills(&error), ..Issue::violation(error.to_string()) },
         }
     }
@@ -106,7 +104,7 @@ fn doubled_in_bills(error: &PartitionError) -> Option<String> {
 impl From<JournalError> for Issue {
     fn from(error: JournalError) -> Issue {
         match error {
-            JournalError::Io { .. } => Issue::storage(error.to_string(), &error),
+            JournalError::Io { .. } => Issue::storage(error.to_string()),
             _ => Issue::new(IssueKind::Incomplete, error.to_string()),
         }
     }

@@ -239,7 +239,7 @@ fn remember(folder: &Path, date: NaiveDate, mut first_seen: Sorter, is_whole: bo
                 openids.last_of_each(|_| {}, |row| writeln!(file, "{}", row.unpack().key_text()))
             })
         })
-        .map_err(|error| Issue::storage(format!("`{}`: {error}", path.display()), &error))
+        .map_err(|error| Issue::storage(format!("`{}`: {error}", path.display())))
 }
 
 #[cfg(test)]

@@ -142,7 +142,11 @@ fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
 
 /// The candidate spelt most like `name`, if one is near enough to be meant.
 pub(super) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let reach = (name.chars().count() / 3).max(2);
+    // Of two letters two are no slip: `cn` is not `en`.
+    let reach = match name.chars().count() {
+        ..=2 => 0,
+        letters => (letters / 3).max(2),
+    };
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
@@ -179,5 +183,6 @@ mod tests {
         assert_eq!(nearest("mchidd", ["mchid", "serial_no"]), Some("mchid"));
         assert_eq!(nearest("tiemout_seconds", ["timeout_seconds", "retry_deadline_seconds"]), Some("timeout_seconds"));
         assert_eq!(nearest("colour", ["mchid", "serial_no"]), None);
+        assert_eq!(nearest("cn", ["zh", "en"]), None);
     }
 }

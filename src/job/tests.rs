@@ -243,6 +243,11 @@ fn a_secret_is_found_in_one_place_of_the_right_size() {
     assert_eq!(problem.text, "the secret `pay_v3.api_v3_key` is missing");
     let problem = desk.one_problem("\"WXPAY_API_V3_KEY\"", "\"NOT_SET\"");
     assert!(problem.text.contains("environment variable `NOT_SET` is not set"), "{problem}");
+    for secret in ["0123456789abcdef0123456789abcdef", "KEYkeyKEYkeyKEYkeyKEYkeyKEYkeyKE", "a secret"] {
+        let problem = desk.one_problem("\"WXPAY_API_V3_KEY\"", &format!("\"{secret}\""));
+        assert!(problem.text.contains("may be the secret itself"), "{problem}");
+        assert!(!problem.to_string().contains(secret), "{problem}");
+    }
     desk.env.insert("WXPAY_API_V3_KEY", "short".into());
     let problem = desk.one_problem("name = \"nightly\"", "name = \"n\"");
     let wanted = "the secret has 5 bytes, it must have 32 (`pay_v3.api_v3_key_env`: `WXPAY_API_V3_KEY`)";
@@ -267,6 +272,49 @@ fn what_is_wrong_with_a_key_names_its_file_and_the_key_of_the_job_file() {
         };
         assert!(told.contains(key) && told.contains(file) && !told.contains("no pem`"), "{told}");
         fs::write(&path, right).unwrap();
+    }
+}
+
+#[test]
+fn a_key_with_a_passphrase_and_one_behind_a_byte_order_mark_are_told_apart_from_a_wrong_file() {
+    let mut desk = Desk::new();
+    let path = desk.folder.path().join("secrets/apiclient_key.pem");
+    let openssl_1 = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIE\n-----END RSA PRIVATE KEY-----\n";
+    for (pem, problem, hint) in [
+        (PRIVATE_PEM.replace("PRIVATE", "ENCRYPTED PRIVATE"), "is protected by a passphrase", "`openssl pkey -in"),
+        (openssl_1.to_owned(), "is protected by a passphrase", "`openssl pkey -in"),
+        (format!("\u{feff}{PRIVATE_PEM}"), "holds no PEM block", "begins with a byte order mark"),
+    ] {
+        fs::write(&path, pem).unwrap();
+        let told = desk.problems(NIGHTLY);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].text.contains(problem) && told[0].hint.as_ref().unwrap().contains(hint), "{}", told[0]);
+    }
+    fs::write(&path, PRIVATE_PEM).unwrap();
+    desk.env.insert("WXPAY_API_V3_KEY", format!("\u{feff}{}", "k".repeat(32)));
+    assert!(desk.problems(NIGHTLY)[0].hint.as_ref().unwrap().contains("byte order mark"));
+}
+
+#[test]
+fn a_path_that_only_a_shell_would_understand_is_refused_wherever_it_stands() {
+    let desk = Desk::new();
+    for (key, written) in [
+        ("job.lake", "../out/lake"),
+        ("job.pii_key_file", "secrets/pii.key"),
+        ("pay_v3.private_key_file", "secrets/apiclient_key.pem"),
+        ("pay_v3.public_key_file", "secrets/wxp_pub.pem"),
+        ("orders.path", "../exports/orders/{date}*.csv"),
+        ("subsidy_ledger.path", "../exports/subsidy-orders/{date}.csv"),
+        ("notifications.spool", "../exports/notifications/"),
+        ("decisions.path", "decisions.csv"),
+    ] {
+        for start in ["~/", "$HOME/"] {
+            let problem = desk.one_problem(&format!("= \"{written}\""), &format!("= \"{start}x/{{date}}\""));
+            assert_eq!(
+                problem.text,
+                format!("`{key}` is `{start}x/{{date}}`: only a shell knows what that stands for")
+            );
+        }
     }
 }
 
@@ -340,8 +388,8 @@ fn contradictions_between_keys_are_found() {
         ("coupons_file = \"\"", "coupons_file = \"absent.csv\"", "there is no file"),
         ("orders/{date}*.csv", "*/{date}.csv", "`*` in a folder"),
         ("subsidy-orders/{date}.csv", "subsidy-orders/*.csv", "must name one file"),
-        ("../exports/orders/{date}*.csv", "~/orders/{date}*.csv", "begins with `~`, which only a shell knows"),
-        ("path = \"decisions.csv\"", "path = \"$HOME/decisions.csv\"", "begins with `$HOME`"),
+        ("../exports/orders/{date}*.csv", "~/orders/{date}*.csv", "only a shell knows"),
+        ("path = \"decisions.csv\"", "path = \"$HOME/decisions.csv\"", "only a shell knows"),
     ];
     for (from, to, wanted) in cases {
         let problem = desk.one_problem(from, to);

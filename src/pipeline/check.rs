@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 
+use super::decisions;
 use super::engine;
 use super::failure::store_code;
 use super::opening::connect;
@@ -44,6 +45,7 @@ pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     let job = &in_a_hurry(job.clone());
     let mut findings = vec![check_rules(job, business_date_of(world.clock.now())), check_lake(job, world)];
     findings.extend(check_named(job));
+    findings.extend(check_decisions(job));
     findings.extend(check_engine(job));
     match connect(job, world) {
         Err(failure) => {
@@ -98,6 +100,12 @@ fn check_named(job: &Job) -> Vec<Finding> {
         return missing;
     }
     vec![Finding { what: "folders and files that the job file names".to_owned(), problem: None }]
+}
+
+/// A night reads them after it has asked everybody.
+fn check_decisions(job: &Job) -> Option<Finding> {
+    let failure = decisions::read(job.decisions.as_deref()?).err()?;
+    Some(Finding { what: "decisions".to_owned(), problem: Some((failure.code, with_hint(&failure))) })
 }
 
 /// Answers do not show whether the APIv3 key is right, where their signatures are checked by the public key.

@@ -35,7 +35,7 @@ pub(super) fn of_night(
 }
 
 /// What the file says; nothing when it is not there or empty.
-fn read(path: &Path) -> Result<Option<Decisions>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Option<Decisions>, Failure> {
     let bytes = match std::fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(|error| undecided(&error))?,

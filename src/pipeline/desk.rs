@@ -151,7 +151,7 @@ impl<'a> Desk<'a> {
 
 fn issue_of(error: &PartitionError) -> Issue {
     match error.is_of_the_disk() {
-        true => Issue::storage(chain(error), error),
+        true => Issue::storage(chain(error)),
         false => Issue::violation(error.to_string()),
     }
 }

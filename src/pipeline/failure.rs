@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 use crate::dataset::Lake;
 use crate::dataset::partition::PartitionError;
-use crate::durable;
+use crate::durable::{self, relief};
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
 use crate::journal::JournalError;
@@ -40,10 +40,7 @@ fn refused(refusal: Option<&io::Error>, what: &str, error: &(dyn Error + 'static
     let code = refusal.map_or(ExitCode::TryLater, code_of_disk);
     let hint = match code {
         ExitCode::Usage => "`job.lake` must name a folder that this user may write to".to_owned(),
-        _ => {
-            let remedy = refusal.map_or("look at the disk of `job.lake`", durable::remedy);
-            format!("{remedy} and run again; {left}")
-        }
+        _ => format!("{} and run again; {left}", refusal.map_or_else(|| relief(""), |no| relief(&no.to_string()))),
     };
     Failure::caused_by(code, what, error).hinting(hint)
 }
@@ -69,7 +66,16 @@ pub(super) fn store_failed(error: &StoreError, what: &str) -> Failure {
 
 /// A day whose breaks are asked for, but that was never published.
 pub fn not_published(lake: &Lake, date: NaiveDate) -> Failure {
-    let failure = Failure::new(ExitCode::TryLater, format!("no breaks are published for {date}"));
+    missing(lake, format!("no breaks are published for {date}"))
+}
+
+/// A day that is to be verified and of which there is nothing: nothing of it can be wrong.
+pub fn nothing_published(lake: &Lake, date: NaiveDate) -> Failure {
+    missing(lake, format!("nothing is published for {date}: there is nothing to verify"))
+}
+
+fn missing(lake: &Lake, what: String) -> Failure {
+    let failure = Failure::new(ExitCode::TryLater, what);
     match lake.latest_before(Break::DATASET, NaiveDate::MAX) {
         Ok(Some(latest)) => failure.hinting(format!("run that date first; the latest published is {}", latest.date)),
         _ => failure.hinting("run that date first; `job.lake` has no published day yet"),
@@ -258,6 +264,8 @@ mod tests {
                 assert!(failure.hint.unwrap().contains("`job.lake`"), "{code}");
             }
         }
+        let hint = disk(&of_the_system(24), "cannot write").hint.unwrap();
+        assert!(hint.contains("`ulimit -n`") && !hint.contains("make room"), "{hint}");
         assert!(temporary(&of_the_system(28), "cannot read").hint.unwrap().contains("`TMPDIR`"));
     }
 

@@ -144,7 +144,7 @@ pub(super) fn card_status_as_of(code: &CardCode, now: DateTime<Utc>) -> Option<&
 
 /// An instant as v3 writes it: `2019-12-30T13:29:35+08:00` (reference v3 §1.8).
 pub(super) fn wire_time(instant: DateTime<Utc>) -> String {
-    instant.with_timezone(&beijing()).to_rfc3339_opts(SecondsFormat::AutoSi, false)
+    instant.with_timezone(&beijing()).to_rfc3339_opts(SecondsFormat::Secs, false)
 }
 
 #[cfg(test)]
@@ -323,5 +323,7 @@ mod tests {
     #[test]
     fn times_are_written_in_china_standard_time() {
         assert_eq!(wire_time(at("18T10:00")), "2026-11-18T10:00:00+08:00");
+        let later = at("18T10:00") + chrono::TimeDelta::nanoseconds(388_086_647);
+        assert_eq!(wire_time(later), "2026-11-18T10:00:00+08:00", "v3 knows no fractions");
     }
 }

@@ -45,6 +45,12 @@ pub enum Problem {
         /// Its text; it may repeat what it was sent, and is cleaned where it is shown.
         message: String,
     },
+    /// The call needs an access token, and asking for one got no answer.
+    #[error("no access token: {}", shown(detail))]
+    NoToken {
+        /// What asking for it came to.
+        detail: String,
+    },
     /// The signature of the answer does not hold.
     #[error("the answer's signature is not valid")]
     Signature(#[from] SignatureError),
@@ -79,7 +85,7 @@ impl Problem {
             Problem::Transport(_) | Problem::Sink(_) => FailureKind::Refused,
             Problem::Refused { kind, .. } => *kind,
             Problem::Signature(_) => FailureKind::SignatureInvalid,
-            Problem::Unexpected { .. } | Problem::Digest { .. } => FailureKind::Unavailable,
+            Problem::NoToken { .. } | Problem::Unexpected { .. } | Problem::Digest { .. } => FailureKind::Unavailable,
             Problem::ClockSkew { .. } => FailureKind::Credentials,
         }
     }

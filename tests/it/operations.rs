@@ -495,6 +495,35 @@ fn check_names_every_folder_and_file_that_is_not_there_with_key_and_line() {
 }
 
 #[test]
+fn check_reads_the_decisions_before_a_night_stops_at_them() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    let url = wechat.running().base_url();
+    shop.edit("decisions.csv", |text| format!("{text}0123456789abcdef,accepted,why,who,19.11.2026\n"));
+    let ending = shop.program(&["check", "job.toml", "--base-url", &url]);
+    assert_eq!(ending.code, 65, "{}", ending.stdout);
+    let told = ending.stdout.lines().find(|line| line.starts_with("FAIL decisions: "));
+    assert!(told.is_some_and(|line| line.contains("`expires_on` is `19.11.2026`")), "{}", ending.stdout);
+}
+
+#[test]
+fn a_day_that_was_never_run_is_told_alike_by_all_who_read_what_is_published() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
+    for command in ["verify", "breaks", "plan"] {
+        let ending = shop.program(&[command, "job.toml", "--date", "2026-11-19"]);
+        assert_eq!(ending.code, 75, "{command}: {}{}", ending.stdout, ending.stderr);
+        let hint = "hint: run that date first; the latest published is 2026-11-18";
+        assert!(
+            ending.stderr.contains("published for 2026-11-19") && ending.stderr.contains(hint),
+            "{}",
+            ending.stderr
+        );
+    }
+}
+
+#[test]
 fn a_rule_that_is_switched_off_and_does_not_exist_is_named_with_its_line_and_the_nearest() {
     let shop = Shop::of_seed(25);
     shop.edit("job.toml", |text| text.replace("off = []", "off = [\"PM02\",\n  \"A001\"]"));

@@ -18,6 +18,8 @@ pub struct Inspection {
     pub files: usize,
     /// Rows in them.
     pub rows: u64,
+    /// Whether there is nothing of the day at all: what was never published cannot be damaged.
+    pub is_of_nothing: bool,
     /// Everything wrong.
     pub findings: Vec<Finding>,
 }

@@ -196,7 +196,10 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let path = self.absolute(&file.place, file.value.trim());
+        if self.refuse_shorthand(&file.place, file.value.trim()) {
+            return None;
+        }
+        let path = self.absolute(file.value.trim());
         let pem = self.file_text(&file.place, &path)?;
         let origin = origin_of(file, &path);
         let hint = "download 微信支付公钥 from the merchant platform";
@@ -217,7 +220,10 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let path = self.absolute(&certificate.place, certificate.value.trim());
+        if self.refuse_shorthand(&certificate.place, certificate.value.trim()) {
+            return None;
+        }
+        let path = self.absolute(certificate.value.trim());
         let pem = self.file_text(&certificate.place, &path)?;
         let hint = "take `apiclient_cert.pem`, not `apiclient_key.pem`";
         self.pem(&certificate.place, &origin_of(certificate, &path), &pem, "CERTIFICATE-----", hint);
@@ -230,7 +236,10 @@ impl Checker<'_> {
     fn existing_file(&mut self, written: &Option<Written<String>>) -> Option<std::path::PathBuf> {
         let text = self.text_or_none(written)?;
         let place: &Place = &written.as_ref()?.place;
-        let path = self.absolute(place, &text);
+        if self.refuse_shorthand(place, &text) {
+            return None;
+        }
+        let path = self.absolute(&text);
         if !path.is_file() {
             self.problems.add(place, format!("`{}`: there is no file `{}`", place.key, path.display()));
         }

@@ -13,7 +13,8 @@ impl Checker<'_> {
     /// An absolute path; the file need not be there yet.
     pub(super) fn path(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
         let text = self.text(written)?;
-        Some(self.absolute(&written.as_ref()?.place, &text))
+        self.refuse_shorthand(&written.as_ref()?.place, &text);
+        Some(self.absolute(&text))
     }
 
     /// A text that also names files of the lake: no path in it, nothing hidden.
@@ -43,6 +44,7 @@ impl Checker<'_> {
     pub(super) fn dated_glob(&mut self, written: &Option<Written<String>>) -> Option<PathPattern> {
         let text = self.text(written)?;
         let place = &written.as_ref()?.place;
+        self.refuse_shorthand(place, &text);
         if let Some(unknown) = unknown_placeholder(&text) {
             let problem = format!("`{}` holds `{unknown}`: only `{{date}}` and `{{yyyymmdd}}` are known", place.key);
             self.problems.add(place, problem);
@@ -50,7 +52,6 @@ impl Checker<'_> {
         if Path::new(&text).parent().is_some_and(|folder| folder.to_string_lossy().contains('*')) {
             self.problems.add(place, format!("`{}` has `*` in a folder: only the file name may hold one", place.key));
         }
-        self.refuse_shell_words(place, &text);
         let pattern = PathPattern::new(&self.folder, text);
         let (path, is_folder) = pattern.fixed();
         self.name(place, path, is_folder);
@@ -74,7 +75,7 @@ impl Checker<'_> {
         let texts = written.as_ref().map_or(&[][..], |written| &written.value.0);
         let mut folders = Vec::new();
         for text in texts {
-            let folder = self.absolute(&text.place, &text.value);
+            let folder = self.absolute(&text.value);
             if !folder.is_dir() {
                 self.problems.add(&text.place, format!("`{}`: `{}` is no folder", text.place.key, folder.display()));
             }
@@ -99,20 +100,21 @@ impl Checker<'_> {
         }
     }
 
-    /// `text` as a path from the folder of the job file, without `.` and `..`.
-    pub(super) fn absolute(&mut self, place: &Place, text: &str) -> PathBuf {
-        self.refuse_shell_words(place, text);
-        tidy(&self.folder.join(text))
-    }
-
-    /// Home folders and variables stay as they are written: no shell reads a job file.
-    fn refuse_shell_words(&mut self, place: &Place, text: &str) {
-        let first = text.split('/').next().unwrap_or_default();
-        if first.starts_with('~') || first.starts_with('$') || first.starts_with('%') {
-            let problem = format!("`{}` begins with `{first}`, which only a shell knows", place.key);
-            let hint = "write the whole path, or one that starts at the folder of the job file";
+    /// A shell would put a folder in the place of `~` or `$HOME`; here a folder of that name would be made. True when
+    /// the text begins so.
+    pub(super) fn refuse_shorthand(&mut self, place: &Place, text: &str) -> bool {
+        let is_shorthand = text == "~" || text.starts_with("~/") || text.starts_with('$');
+        if is_shorthand {
+            let problem = format!("`{}` is `{text}`: only a shell knows what that stands for", place.key);
+            let hint = "write the path in full, or relative to the folder of the job file";
             self.problems.add_with_hint(place, problem, hint);
         }
+        is_shorthand
+    }
+
+    /// `text` as a path from the folder of the job file, without `.` and `..`.
+    pub(super) fn absolute(&self, text: &str) -> PathBuf {
+        tidy(&self.folder.join(text))
     }
 }
 

@@ -36,7 +36,7 @@ impl Checker<'_> {
         let found = secret.expose().len();
         if found != length {
             let text = format!("the secret has {found} bytes, it must have {length}{}", secret.origin());
-            let hint = "copy it again from the merchant platform: 账户中心 → API安全";
+            let hint = without_mark(secret.expose(), "copy it again from the merchant platform: 账户中心 → API安全");
             self.problems.add_with_hint(given.place(section), text, hint);
         }
         Some(secret)
@@ -54,20 +54,31 @@ impl Checker<'_> {
     pub(super) fn pem(&mut self, place: &Place, origin: &Origin, text: &str, label: &str, hint: &str) {
         let found = text.lines().find(|line| line.trim_start().starts_with("-----BEGIN "));
         let problem = match found {
-            Some(line) if line.trim_end().ends_with(label) => return,
+            Some(line) if line.trim_end().ends_with(label) && !has_passphrase(text) => return,
+            Some(line) if line.trim_end().ends_with(label) => {
+                let problem = format!("`{}`: `{}` is protected by a passphrase", origin.key, origin.place);
+                let hint =
+                    "`openssl pkey -in apiclient_key.pem -out plain.pem` takes it away; give the new file mode 600";
+                return self.problems.add_with_hint(place, problem, hint);
+            }
             // A BEGIN line names the kind of block and is no secret.
             Some(line) => {
                 format!("`{}`: `{}` holds `{}`, not a `{label}` block", origin.key, origin.place, line.trim())
             }
             None => format!("`{}`: `{}` holds no PEM block", origin.key, origin.place),
         };
-        self.problems.add_with_hint(place, problem, hint);
+        self.problems.add_with_hint(place, problem, without_mark(text, hint));
     }
 
     fn secret_of_environment(&mut self, env: &Written<String>) -> Option<Secret> {
         let name = env.value.trim();
         let secret = (self.env)(name).filter(|secret| !secret.trim().is_empty());
-        if secret.is_none() {
+        if secret.is_none() && !is_name(name) {
+            let text =
+                format!("`{}` is no name of an environment variable; it may be the secret itself", env.place.key);
+            let hint = "name the variable, as in `WXPAY_API_V3_KEY`; if it was the secret, change the secret";
+            self.problems.add_with_hint(&env.place, text, hint);
+        } else if secret.is_none() {
             let text = format!("`{}`: the environment variable `{name}` is not set", env.place.key);
             self.problems.add_with_hint(&env.place, text, format!("export {name}=… before the run"));
         }
@@ -76,7 +87,10 @@ impl Checker<'_> {
     }
 
     fn secret_of_file(&mut self, file: &Written<String>) -> Option<Secret> {
-        let path = self.absolute(&file.place, file.value.trim());
+        if self.refuse_shorthand(&file.place, file.value.trim()) {
+            return None;
+        }
+        let path = self.absolute(file.value.trim());
         let text = self.file_text(&file.place, &path)?;
         if text.trim().is_empty() {
             self.problems.add(&file.place, format!("`{}`: `{}` is empty", file.place.key, path.display()));
@@ -111,6 +125,22 @@ impl Checker<'_> {
 /// Where the text of a file was given.
 pub(super) fn origin_of(file: &Written<String>, path: &Path) -> Origin {
     Origin { key: file.place.key.clone(), place: path.display().to_string() }
+}
+
+/// What a variable is called. A word without any `_` that is as long as a key is one: it is not to be repeated.
+fn is_name(text: &str) -> bool {
+    let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_word && !text.starts_with(|c: char| c.is_ascii_digit()) && (text.contains('_') || text.len() < 24)
+}
+
+/// Both forms of PEM say so in clear text.
+fn has_passphrase(pem: &str) -> bool {
+    pem.contains("-----BEGIN ENCRYPTED ") || pem.contains("Proc-Type: 4,ENCRYPTED")
+}
+
+/// Nobody sees what some editors put before the first letter.
+fn without_mark<'h>(text: &str, hint: &'h str) -> &'h str {
+    if text.starts_with('\u{feff}') { "it begins with a byte order mark: save it as UTF-8 without one" } else { hint }
 }
 
 /// Editors and `echo` end a file with a newline that is no part of the secret.

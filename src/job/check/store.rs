@@ -47,7 +47,8 @@ impl Checker<'_> {
                         "leave it out, or give `job.lake = \"s3://bucket/prefix\"`",
                     );
                 }
-                Some((self.absolute(place, &text), None))
+                self.refuse_shorthand(place, &text);
+                Some((self.absolute(&text), None))
             }
         }
     }

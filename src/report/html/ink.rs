@@ -61,9 +61,13 @@ pub(super) fn grouped(count: i64) -> String {
     text
 }
 
-/// `¥12,345`, a dash for nothing: whole yuan where there is little room.
+/// `¥12,346`, a dash for nothing: the nearest whole yuan where there is little room, fen where there is no whole one.
 pub(super) fn short_yuan(amount: Fen) -> String {
-    if amount == Fen::ZERO { "–".to_owned() } else { format!("¥{}", grouped(amount.0.div_euclid(100))) }
+    match amount {
+        Fen::ZERO => "–".to_owned(),
+        Fen(-99..=99) => yuan(amount),
+        Fen(fen) => format!("¥{}", grouped(fen.saturating_add(50).div_euclid(100))),
+    }
 }
 
 /// `¥12,345.60`.
@@ -100,6 +104,8 @@ mod tests {
     fn numbers_are_grouped_and_shares_are_never_rounded_up_to_all() {
         assert_eq!(yuan(Fen(110_112_005)), "¥1,101,120.05");
         assert_eq!(yuan(Fen(-5)), "−¥0.05");
+        let short = [0, 40, 100, 58_080, 58_049].map(|fen| short_yuan(Fen(fen)));
+        assert_eq!(short, ["–", "¥0.40", "¥1", "¥581", "¥580"]);
         assert_eq!((grouped(0), grouped(-1_234)), ("0".to_owned(), "−1,234".to_owned()));
         assert_eq!((share(9_999, 10_000), share(1, 1), share(0, 0)), ("99.9 %".into(), "100.0 %".into(), "–".into()));
     }

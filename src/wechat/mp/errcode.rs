@@ -100,7 +100,8 @@ fn class_of(errcode: i64) -> Meaning {
 /// The job-file key to look at.
 pub(super) fn hint(problem: &Problem) -> Option<&'static str> {
     let Problem::Refused { code, .. } = problem else {
-        return matches!(problem, Problem::Transport(_)).then_some("is `mp.base_url` reachable from this machine?");
+        let is_unheard = matches!(problem, Problem::Transport(_) | Problem::NoToken { .. });
+        return is_unheard.then_some("is `mp.base_url` reachable from this machine?");
     };
     match code.as_str() {
         "40013" | "41002" => Some("`mp.appid` must be the appid of the official account"),

@@ -404,6 +404,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_word_is_put_into_wechats_mouth_where_the_token_got_no_answer() {
+        let script = Script::always(Reply::reset()).await;
+        let error = client(&script, &FakeWorld::new()).send(&days()).await.unwrap_err();
+        let told = error.problem().to_string();
+        assert!(told.starts_with("no access token: POST /cgi-bin/stable_token got no answer"), "{told}");
+        assert_eq!(error.kind(), FailureKind::Unavailable);
+        assert!(error.hint().unwrap().contains("`mp.base_url`"), "{:?}", error.hint());
+    }
+
+    #[tokio::test]
     async fn a_write_of_unknown_outcome_is_not_repeated_but_one_refused_for_its_token_is() {
         for reply in [Reply::reset(), Reply::status(502, ""), Reply::status(200, r#"{"errcode":-1,"errmsg":"x"}"#)] {
             let script = platform(move |_, _| reply.clone()).await;

@@ -195,6 +195,9 @@ impl Exchange for TokenCall<'_> {
 /// A token problem as the problem of the call that needed the token.
 fn token_problem(error: &ApiError) -> Refusal {
     let (kind, cause) = (error.kind(), error.problem());
+    if matches!(cause, Problem::Transport(_)) && kind == FailureKind::Unavailable {
+        return Refusal::bare(Problem::NoToken { detail: format!("{error}; {cause}") });
+    }
     let code = match cause {
         Problem::Refused { code, .. } => code.clone(),
         _ => "stable_token".to_owned(),

@@ -37,7 +37,9 @@ impl Account {
                 "an openid, code or id in the question is none that WeChat gives: correct the file that names it"
             }
             Problem::Transport(_) => "is `pay_v3.base_url` reachable from this machine?",
-            Problem::Unexpected { .. } | Problem::Sink(_) | Problem::Digest { .. } => return None,
+            Problem::NoToken { .. } | Problem::Unexpected { .. } | Problem::Sink(_) | Problem::Digest { .. } => {
+                return None;
+            }
         };
         Some(self.spell(hint))
     }
