@@ -77,10 +77,10 @@ pub(super) fn open_journal(
     world: &World,
 ) -> Result<Journal, Failure> {
     let folder = lake.journal(plan.date);
-    // Certificates belong to whatever answers they have signed.
-    let is_kept = |name: &str| {
-        plan.stages.as_ref().is_some_and(|asked| Stage::find(name).is_none_or(|stage| !asked.contains(&stage)))
-    };
+    // What is no stage is not asked for: the answers to the calls of a plan tell what was done, and certificates belong to
+    // whatever answers they have signed.
+    let is_kept =
+        |name: &str| Stage::find(name).is_none_or(|it| plan.stages.as_ref().is_some_and(|asked| !asked.contains(&it)));
     let journal = match plan.mode {
         Mode::Replay => runs.journal(lake, plan.date, world.clone()),
         Mode::Refetch => {
