@@ -262,7 +262,11 @@ fn of_every_receipt_the_part_that_is_left_is_returned_for_the_refund() {
     let all = vec![returned(Some("S1"), Fen(100)), returned(Some("S2"), Fen(100))];
     assert_eq!(proposed(&with_refund(all), &it).unwrap_err(), "no receipt has anything left to return");
     assert!(proposed(&with_refund(vec![returned(None, Fen(30))]), &it).unwrap_err().contains("which of several"));
-    assert!(proposed(&facts(vec![]), &it).unwrap_err().contains("no bill of the look-back has a refund"));
+    assert!(
+        proposed(&facts(vec![returned(Some("S1"), Fen(30))]), &it)
+            .unwrap_err()
+            .contains("no bill of the look-back has a refund")
+    );
 }
 
 #[test]
@@ -317,7 +321,7 @@ fn an_amount_that_wechat_does_not_take_is_told_and_does_not_spoil_the_plan() {
     for amount in [Fen(500_001), Fen(0), Fen(-1)] {
         let facts = Facts::of_coupon(&it, Coupon { subsidy_expected: Some(amount), ..coupon("USED") });
         let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
-        let plan = Plan::propose(&job(), source, &[it.clone()], &facts, &BTreeSet::new());
+        let plan = Plan::propose(&job(), source, std::slice::from_ref(&it), &facts, &BTreeSet::new());
         assert_eq!((plan.calls.len(), plan.impossible.len()), (0, 1), "{amount}");
         assert!(plan.impossible[0].reason.contains("WeChat takes 0.01 to 5000.00"), "{}", plan.impossible[0].reason);
     }
