@@ -53,9 +53,7 @@ fn tell(call: &Call, performed: &Performed) {
         Performed::Done(said) => (Level::Info, "done", said.clone()),
         Performed::Before(said) => (Level::Info, "before", said.clone()),
         Performed::Settled => (Level::Info, "settled", "its break is not open any more".to_owned()),
-        Performed::Held(other) => {
-            (Level::Warn, "held", format!("{HELD} {other}; the next night shows what became of that"))
-        }
+        Performed::Overtaken => (Level::Info, "settled", OVERTAKEN.to_owned()),
         Performed::Refused(error) => (Level::Warn, "refused", why(error)),
         Performed::Unanswered(error) => (Level::Error, "unanswered", why(error)),
         Performed::Odd(detail) => (Level::Error, "odd", detail.clone()),
@@ -67,8 +65,8 @@ fn tell(call: &Call, performed: &Performed) {
     screen::tell_with(level, does, fields, &format!("{word:<10}  {rule_id}  {break_id}  {does}: {said}"));
 }
 
-const HELD: &str = "since the last night its coupon was paid for under";
-const UNKNOWN: &str = "it was sent once without an answer; the next night shows what became of it, then plan again";
+const OVERTAKEN: &str = "the day that was published last does not propose it any more: plan that day";
+const UNKNOWN: &str = "it was sent before, and its coupon was not asked for since; the next night that asks for it shows what became of it, then plan again";
 
 fn why(error: &ApiError) -> String {
     let mut why = error.problem().to_string();

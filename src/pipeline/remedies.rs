@@ -38,7 +38,7 @@ pub struct Applied {
     pub done: u64,
     /// Calls that an earlier `apply` had done.
     pub before: u64,
-    /// Calls whose break is not open any more.
+    /// Calls whose break is not open any more, or not with the same call.
     pub settled: u64,
     /// Calls that were refused, not answered, answered oddly or not dared.
     pub failed: u64,
@@ -51,6 +51,16 @@ pub struct Applied {
 /// # Errors
 /// The day is not published; what is published cannot be read.
 pub fn propose(job: &Job, job_file: &Path, date: NaiveDate, rules: &BTreeSet<String>) -> Result<Plan, Failure> {
+    propose_by_facts(job, job_file, date, rules).map(|(plan, _)| plan)
+}
+
+/// The calls and what they follow from.
+fn propose_by_facts(
+    job: &Job,
+    job_file: &Path,
+    date: NaiveDate,
+    rules: &BTreeSet<String>,
+) -> Result<(Plan, Facts), Failure> {
     let from = job.rules.lookback_start(date);
     let reading = Reading::open(job, &Scope::Audit { date, from })?;
     let path = reading.lake.partition(Break::DATASET, date);
@@ -62,7 +72,8 @@ pub fn propose(job: &Job, job_file: &Path, date: NaiveDate, rules: &BTreeSet<Str
     let breaks_sha256 = digest_of(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
     let job_file = std::path::absolute(job_file).unwrap_or_else(|_| job_file.to_owned());
     let source = Source { job_file: &job_file.to_string_lossy(), date, breaks_sha256: &breaks_sha256 };
-    Ok(Plan::propose(job, source, &breaks, &facts, rules))
+    let plan = Plan::propose(job, source, &breaks, &facts, rules);
+    Ok((plan, facts))
 }
 
 /// Carries out an approved plan; `tell` hears what became of each call.
@@ -80,27 +91,28 @@ pub async fn apply(
     let held = Held::open(job, plan.date, world, &Run::begin(world).id)?;
     complete_publication(&held.lake, job)?;
     refuse_stale(&held.lake, plan)?;
-    let (night, open) = open_breaks(job, &held.lake, plan.date)?;
+    refuse_unproposed(job, plan)?;
+    let last = last_day(&held.lake, plan.date)?;
+    let open = open_breaks(job, last)?;
+    let (latest, facts) = propose_by_facts(job, Path::new(&plan.job_file), last, &BTreeSet::new())?;
     let client = PayV3::new(settings, world.clone())
         .map_err(|error| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint()))?;
     let journal = Journal::open(&held.lake.journal(plan.date), Mode::Resume, world.clone());
     let journal = Arc::new(held.keeping(journal.map_err(|error| unjournalled(&error))?));
     keeper.keep(&journal);
     let stage = journal.stage(REMEDIES).map_err(|error| unjournalled(&error))?;
-    let folders =
-        [plan.date.to_string().as_str(), "paid"].map(|it| held.lake.state(&format!("{}.remedies/{it}", job.name)));
-    for folder in &folders {
-        durable::create_private_folder(folder).map_err(|error| disk(&error, "cannot keep what is sent"))?;
-    }
-    let [marks, paid] = &folders;
+    let marks = held.lake.state(&format!("{}.remedies", job.name));
+    durable::create_private_folder(&marks.join(last.to_string()))
+        .map_err(|error| disk(&error, "cannot keep what is sent"))?;
     let performance = Performance {
         client: &client,
         journal: &journal,
         answers: &stage,
         lake: &held.lake,
-        marks,
-        paid,
-        night,
+        marks: &marks,
+        last_day: last,
+        facts: &facts,
+        latest: &latest,
         open: &open,
     };
     let mut applied = Applied::none_of(plan);
@@ -132,7 +144,7 @@ impl Applied {
         let counted = match performed {
             Performed::Done(_) => &mut self.done,
             Performed::Before(_) => &mut self.before,
-            Performed::Settled => &mut self.settled,
+            Performed::Settled | Performed::Overtaken => &mut self.settled,
             _ => &mut self.failed,
         };
         *counted += 1;
@@ -182,14 +194,28 @@ fn refuse_stale(lake: &Lake, plan: &Plan) -> Result<(), Failure> {
     Err(Failure::new(ExitCode::Usage, what).hinting("make a new plan with `coupon-recon plan` and approve that"))
 }
 
-/// The latest published day and the breaks that are open by it: it may have seen some resolve.
-fn open_breaks(job: &Job, lake: &Lake, date: NaiveDate) -> Result<(NaiveDate, BTreeSet<String>), Failure> {
+/// Calls may be taken out of a plan; one that was put in or changed is nothing the lake speaks for.
+fn refuse_unproposed(job: &Job, plan: &Plan) -> Result<(), Failure> {
+    let proposed = propose(job, Path::new(&plan.job_file), plan.date, &BTreeSet::new())?;
+    let Some((place, call)) = plan.first_unlike(&proposed) else { return Ok(()) };
+    let what =
+        format!("call {place} of the plan (break {}) is not the one that is proposed for its break", call.break_id);
+    Err(Failure::new(ExitCode::Usage, what)
+        .hinting("calls may be taken out, not put in or changed; after a change of the job file make a new plan"))
+}
+
+/// The day that was published last.
+fn last_day(lake: &Lake, date: NaiveDate) -> Result<NaiveDate, Failure> {
     let latest = lake.latest_before(Break::DATASET, NaiveDate::MAX);
     let latest = latest.map_err(|error| disk(&error, "cannot list the published breaks"))?;
-    let to = latest.map_or(date, |partition| partition.date);
+    Ok(latest.map_or(date, |partition| partition.date))
+}
+
+/// The breaks that are open by the latest published day: a later night may have seen some resolve.
+fn open_breaks(job: &Job, to: NaiveDate) -> Result<BTreeSet<String>, Failure> {
     let reading = Reading::open(job, &Scope::Days { dataset: Break::DATASET, from: to, to })?;
     let breaks = read_breaks(&reading.lake.partition(Break::DATASET, to))?;
-    Ok((to, breaks.into_iter().filter(Break::is_open).map(|it| it.break_id).collect()))
+    Ok(breaks.into_iter().filter(Break::is_open).map(|it| it.break_id).collect())
 }
 
 fn read_breaks(path: &Path) -> Result<Vec<Break>, Failure> {

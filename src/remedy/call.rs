@@ -49,6 +49,9 @@ impl Call {
         if errand.request_no() != self.request_no {
             return Err(format!("`request_no` is `{}`, the body says `{}`", self.request_no, errand.request_no()));
         }
+        if errand.told() != self.does {
+            return Err(format!("`does` says `{}`, the body {}", self.does, errand.told()));
+        }
         Ok(errand)
     }
 }

@@ -78,16 +78,16 @@ impl Errand {
             _ => return Err(format!("`{path}` is no call of a plan")),
         };
         let errand = read.map_err(|error| format!("the body of `{path}`: {error}"))?;
-        errand.within_limits()
+        errand.check_amount().map(|()| errand)
     }
 
-    /// The same, unless WeChat would refuse its amount.
-    pub(super) fn within_limits(self) -> Result<Errand, String> {
+    /// Whether WeChat takes its amount.
+    pub(super) fn check_amount(&self) -> Result<(), String> {
         match self.amount() {
             Some(amount) if amount <= Fen::ZERO || amount > MOST => {
                 Err(format!("an amount of {amount} yuan: WeChat takes 0.01 to {MOST}"))
             }
-            _ => Ok(self),
+            _ => Ok(()),
         }
     }
 
@@ -117,6 +117,16 @@ impl Errand {
             Errand::ReturnCoupon(it) => &it.return_request_no,
             Errand::Pay(it) => &it.out_subsidy_no,
             Errand::ReturnPayment(it) => &it.out_subsidy_return_no,
+        }
+    }
+
+    /// Stock and code.
+    pub(super) fn coupon(&self) -> (&str, &str) {
+        match self {
+            Errand::Redeem(it) => (&it.stock_id, &it.coupon_code),
+            Errand::ReturnCoupon(it) => (&it.stock_id, &it.coupon_code),
+            Errand::Pay(it) => (&it.stock_id, &it.coupon_code),
+            Errand::ReturnPayment(it) => (&it.stock_id, &it.coupon_code),
         }
     }
 

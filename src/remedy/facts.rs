@@ -31,6 +31,7 @@ row_type! {
         order_paid_at: maybe_instant,
         order_fully_refunded: maybe_flag,
         subsidy_expected_fen: maybe_fen,
+        verified_date: maybe_date,
     }
 }
 
@@ -60,6 +61,8 @@ pub(super) struct Coupon {
     pub(super) order_paid_at: Option<DateTime<Utc>>,
     pub(super) is_order_fully_refunded: bool,
     pub(super) subsidy_expected: Option<Fen>,
+    /// The night in which its wallet was asked last.
+    pub(super) verified_date: Option<NaiveDate>,
 }
 
 /// What is known of the coupons of some breaks.
@@ -196,6 +199,11 @@ impl Facts {
         self.coupons.get(&id_of(it)?)
     }
 
+    /// The night in which the wallet of a coupon was asked last.
+    pub(super) fn verified_date(&self, stock_id: &str, coupon_code: &str) -> Option<NaiveDate> {
+        self.coupons.get(&(stock_id.to_owned(), coupon_code.to_owned()))?.verified_date
+    }
+
     /// The subsidy payments of its coupon.
     pub(super) fn receipts(&self, it: &Break) -> &[SubsidyPayment] {
         id_of(it).and_then(|id| self.receipts.get(&id)).map_or(&[], Vec::as_slice)
@@ -247,6 +255,7 @@ impl Coupon {
             order_paid_at: instant(row.order_paid_at),
             is_order_fully_refunded: row.order_fully_refunded.unwrap_or(false),
             subsidy_expected: row.subsidy_expected_fen,
+            verified_date: row.verified_date.and_then(NaiveDate::from_epoch_days),
         }
     }
 }

@@ -6,7 +6,6 @@ mod call;
 mod errand;
 mod error;
 mod facts;
-mod paid;
 mod performance;
 mod plan;
 mod proposals;

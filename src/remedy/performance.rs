@@ -2,15 +2,17 @@
 //! was sent without an answer is sent again only where WeChat knows the number. Opens no lake, ends no process.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::NaiveDate;
+
 use serde::de::DeserializeOwned;
 
 use super::call::Call;
 use super::errand::Errand;
-use super::paid::PaidCoupons;
+use super::facts::Facts;
 use super::plan::Plan;
 use crate::dataset::Lake;
 use crate::dataset::sha256::sha256_of;
@@ -34,8 +36,8 @@ pub enum Performed {
     Before(String),
     /// Its break is not open any more.
     Settled,
-    /// Another payment of its coupon, of this number, was sent since the last night.
-    Held(String),
+    /// Its break is open, but what was published last proposes another call for it or none.
+    Overtaken,
     /// WeChat will not do it.
     Refused(ApiError),
     /// No answer came, or none that could be believed.
@@ -65,12 +67,14 @@ pub struct Performance<'a> {
     pub answers: &'a StageJournal,
     /// The lake, whichever machine goes on with the plan.
     pub lake: &'a Lake,
-    /// The folder in it where calls are marked before they are sent.
+    /// The folder in it where calls are marked before they are sent, in a folder for each day that was published last then.
     pub marks: &'a Path,
-    /// The folder in it where coupons are marked that are paid for.
-    pub paid: &'a Path,
-    /// The last night that is published.
-    pub night: NaiveDate,
+    /// The day that was published last.
+    pub last_day: NaiveDate,
+    /// What that day knows.
+    pub facts: &'a Facts,
+    /// The plan of the day that was published last, by today's job: what is not in it has been overtaken.
+    pub latest: &'a Plan,
     /// The breaks that are open by what was published last.
     pub open: &'a BTreeSet<String>,
 }
@@ -104,39 +108,32 @@ impl Performance<'_> {
         if !self.open.contains(&call.break_id) {
             return Ok(Performed::Settled);
         }
-        let mark = self.mark_of(call);
-        if !errand.is_idempotent() && mark.exists() {
+        if !self.latest.has(call) {
+            return Ok(Performed::Overtaken);
+        }
+        let mark = self.marks.join(self.last_day.to_string()).join(mark_of(call));
+        if !errand.is_idempotent() && self.was_sent(call, &errand).map_err(|source| io_error(self.marks, source))? {
             return Ok(Performed::Unknown);
         }
-        let in_folder = |source| JournalError::Io { path: self.paid.to_owned(), source };
-        if let Some(other) = self.note_payment(&errand).map_err(in_folder)? {
-            return Ok(Performed::Held(other));
-        }
         let marked = durable::mark(&mark).and_then(|()| self.lake.put(&mark));
-        marked.map_err(|source| JournalError::Io { path: mark.clone(), source })?;
+        marked.map_err(|source| io_error(&mark, source))?;
         self.send(call, &errand, &mark).await
     }
 
-    /// Notes that a coupon is paid for, unless another payment of it was sent that no night has seen: gives its number.
-    fn note_payment(&self, errand: &Errand) -> io::Result<Option<String>> {
-        let Errand::Pay(payment) = errand else { return Ok(None) };
-        match self.paid_coupons().other(payment)? {
-            Some(other) => Ok(Some(other)),
-            None => self.paid_coupons().note(payment).map(|()| None),
+    /// Whether it was sent, for this day or another, since the wallet of its coupon was asked last: until it is asked again
+    /// nobody knows what became of it.
+    fn was_sent(&self, call: &Call, errand: &Errand) -> io::Result<bool> {
+        let (stock_id, coupon_code) = errand.coupon();
+        let verified = self.facts.verified_date(stock_id, coupon_code);
+        for folder in fs::read_dir(self.marks)? {
+            let folder = folder?;
+            let day = folder.file_name().to_string_lossy().parse::<NaiveDate>().ok();
+            let is_newer = verified.is_none_or(|verified| day.is_none_or(|day| day >= verified));
+            if is_newer && folder.path().join(mark_of(call)).exists() {
+                return Ok(true);
+            }
         }
-    }
-
-    fn paid_coupons(&self) -> PaidCoupons<'_> {
-        PaidCoupons { lake: self.lake, folder: self.paid, night: self.night }
-    }
-
-    /// Takes back what was noted of a call that WeChat certainly did not do.
-    fn forget(&self, errand: &Errand, mark: &Path) -> io::Result<()> {
-        self.lake.remove(mark)?;
-        match errand {
-            Errand::Pay(payment) => self.paid_coupons().forget(payment),
-            _ => Ok(()),
-        }
+        Ok(false)
     }
 
     async fn send(&self, call: &Call, errand: &Errand, mark: &Path) -> Result<Performed, JournalError> {
@@ -153,17 +150,20 @@ impl Performance<'_> {
             Err(error) => {
                 // A definite no to the first attempt: nothing is under way. To a later one it may mean "done already".
                 if error.trace().attempts <= 1 {
-                    let forgotten = self.forget(errand, mark);
-                    forgotten.map_err(|source| JournalError::Io { path: mark.to_owned(), source })?;
+                    self.lake.remove(mark).map_err(|source| io_error(mark, source))?;
                 }
                 Ok(Performed::Refused(error))
             }
         }
     }
+}
 
-    fn mark_of(&self, call: &Call) -> PathBuf {
-        self.marks.join(format!("{}.sent", sha256_of(key_of(call).as_bytes())))
-    }
+fn io_error(path: &Path, source: io::Error) -> JournalError {
+    JournalError::Io { path: path.to_owned(), source }
+}
+
+fn mark_of(call: &Call) -> String {
+    format!("{}.sent", sha256_of(key_of(call).as_bytes()))
 }
 
 impl Performed {
@@ -192,23 +192,40 @@ impl Errand {
     }
 
     /// What an answer says; the error where it is about something else.
-    fn said(&self, body: &[u8]) -> Result<String, String> {
+    pub(super) fn said(&self, body: &[u8]) -> Result<String, String> {
         match self {
-            Errand::Redeem(_) => read::<Used>(self, body).map(|it| it.wechatpay_use_time.unwrap_or_default()),
+            Errand::Redeem(asked) => {
+                let it: Used = read(self, body)?;
+                same_if_told("stock", &asked.stock_id, it.stock_id.as_deref())?;
+                Ok(it.wechatpay_use_time.unwrap_or_default())
+            }
             Errand::ReturnCoupon(_) => {
                 read::<Returned>(self, body).map(|it| it.wechatpay_return_time.unwrap_or_default())
             }
             Errand::Pay(asked) => {
                 let it: PayReceipt = read(self, body)?;
                 same("number", &asked.out_subsidy_no, &it.out_subsidy_no)?;
+                same("stock", &asked.stock_id, &it.stock_id)?;
+                same("coupon", &asked.coupon_code, &it.coupon_code)?;
+                same_if_told("transaction", &asked.transaction_id, it.transaction_id.as_deref())?;
+                same_if_told("payer", &asked.payer_merchant, it.payer_merchant.as_deref())?;
+                same_if_told("payee", &asked.payee_merchant, it.payee_merchant.as_deref())?;
                 same_amount(asked.amount, it.amount)?;
-                Ok(plain_status(&it.status.unwrap_or_default()).to_owned())
+                not_failed(it.status.as_deref(), it.fail_reason.as_deref())
             }
             Errand::ReturnPayment(asked) => {
                 let it: ReturnReceipt = read(self, body)?;
                 same("number", &asked.out_subsidy_return_no, &it.out_subsidy_return_no)?;
+                same("stock", &asked.stock_id, &it.stock_id)?;
+                same("coupon", &asked.coupon_code, &it.coupon_code)?;
+                same_if_told("transaction", &asked.transaction_id, it.transaction_id.as_deref())?;
+                same_if_told("refund", &asked.refund_id, it.refund_id.as_deref())?;
+                same_if_told("payer", &asked.payer_merchant, it.payer_merchant.as_deref())?;
+                same_if_told("payee", &asked.payee_merchant, it.payee_merchant.as_deref())?;
                 same_amount(asked.amount, it.amount)?;
-                Ok(plain_status(&it.status.unwrap_or_default()).to_owned())
+                let status = not_failed(it.status.as_deref(), it.fail_reason.as_deref())?;
+                let id = it.subsidy_return_receipt_id.map(|id| format!(" {}", shown(&id)));
+                Ok(format!("{status}{}", id.unwrap_or_default()))
             }
         }
     }
@@ -234,6 +251,18 @@ fn same(what: &str, asked: &str, answered: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("the answer has the {what} `{}`, not `{asked}`", shown(answered)))
+    }
+}
+
+fn same_if_told(what: &str, asked: &str, answered: Option<&str>) -> Result<(), String> {
+    answered.filter(|it| !it.is_empty()).map_or(Ok(()), |answered| same(what, asked, answered))
+}
+
+/// The status of a receipt under which money goes: a failed one is a good answer to the question and none to the call.
+fn not_failed(status: Option<&str>, reason: Option<&str>) -> Result<String, String> {
+    match status.map(plain_status).unwrap_or_default() {
+        "FAIL" => Err(format!("no money went: FAIL, {}", shown(reason.unwrap_or("no reason")))),
+        status => Ok(status.to_owned()),
     }
 }
 

@@ -98,12 +98,15 @@ impl Plan {
             by_hand: Vec::new(),
         };
         let (mut paid, mut numbers) = (BTreeSet::new(), BTreeSet::new());
-        for it in Plan::concerned(breaks).filter(|it| rules.is_empty() || rules.contains(&it.rule_id)) {
+        // Of every rule, whichever are named: two plans of one day must not pay for one coupon under two numbers.
+        for it in Plan::concerned(breaks) {
             let proposal = propose(job, facts, it).map(|errands| {
-                let errands = errands?.into_iter().map(Errand::within_limits).collect::<Result<_, _>>()?;
-                let errands = pay_once(&mut paid, it, errands)?;
+                let errands = pay_once(&mut paid, it, payable(errands?)?)?;
                 number_once(&mut numbers, errands)
             });
+            if !(rules.is_empty() || rules.contains(&it.rule_id)) {
+                continue;
+            }
             match proposal {
                 Some(Ok(errands)) => plan.calls.extend(errands.iter().map(|errand| Call::of(it, errand))),
                 Some(Err(reason)) => plan.impossible.push(Impossible::of(it, reason)),
@@ -119,6 +122,17 @@ impl Plan {
     /// The open breaks of rules that have a remedy.
     pub fn concerned(breaks: &[Break]) -> impl Iterator<Item = &Break> {
         breaks.iter().filter(|it| it.is_open() && has_remedy(&it.rule_id))
+    }
+
+    /// Whether it proposes exactly what `call` asks for.
+    pub(super) fn has(&self, call: &Call) -> bool {
+        let is_it = |it: &Call| (&it.break_id, &it.path, &it.body) == (&call.break_id, &call.path, &call.body);
+        self.calls.iter().any(is_it)
+    }
+
+    /// The first call, by its place from 1, that `other` does not propose.
+    pub fn first_unlike<'p>(&'p self, other: &Plan) -> Option<(usize, &'p Call)> {
+        (1..).zip(&self.calls).find(|(_, call)| !other.has(call))
     }
 
     /// The bytes of its file.
@@ -164,6 +178,11 @@ impl Impossible {
     }
 }
 
+/// Lets calls pass whose amounts WeChat takes; a plan with another could not be approved.
+fn payable(errands: Vec<Errand>) -> Result<Vec<Errand>, String> {
+    errands.iter().try_for_each(Errand::check_amount).map(|()| errands)
+}
+
 /// Lets the calls of a break pass where no other break of their coupon pays already.
 fn pay_once<'b>(
     paid: &mut BTreeSet<(&'b str, &'b str)>,
@@ -173,7 +192,7 @@ fn pay_once<'b>(
     let pays = errands.iter().any(|errand| matches!(errand, Errand::Pay(_)));
     let coupon = (it.stock_id.as_deref().unwrap_or_default(), it.coupon_code.as_deref().unwrap_or_default());
     if pays && !paid.insert(coupon) {
-        return Err("another call of this plan pays for the coupon".to_owned());
+        return Err("another call of the day pays for the coupon".to_owned());
     }
     Ok(errands)
 }
@@ -183,7 +202,7 @@ fn number_once(numbers: &mut BTreeSet<(&'static str, String)>, errands: Vec<Erra
     let of = |errand: &Errand| (errand.endpoint().path, errand.request_no().to_owned());
     match errands.iter().find(|errand| numbers.contains(&of(errand))) {
         Some(errand) => {
-            Err(format!("another call of this plan has the number {}: use one of yours", errand.request_no()))
+            Err(format!("another call of the day has the number {}: use one of yours", errand.request_no()))
         }
         None => {
             numbers.extend(errands.iter().map(of));

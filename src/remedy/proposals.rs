@@ -144,7 +144,11 @@ fn return_subsidy(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let returned = Returned::of(facts, it)?;
     let mut errands = Vec::new();
     for receipt in kept {
-        let left = receipt.amount_fen - returned.of_receipt(receipt);
+        let back = returned.of_receipt(receipt);
+        if status_of(receipt) == Some("PARTIAL_RETURN") && back <= Fen::ZERO {
+            return Err(format!("how much of receipt {} was returned is not known", receipt.out_subsidy_no));
+        }
+        let left = receipt.amount_fen - back;
         if left > Fen::ZERO {
             errands.push(Errand::ReturnPayment(return_of(facts, it, coupon, receipt, left)?));
         }
@@ -196,8 +200,9 @@ impl<'f> Returned<'f> {
                 None => returned.unnamed += row.amount_fen,
             }
         }
-        let paid = facts.receipts(it).iter().filter(|receipt| is_paid(receipt)).count();
-        if returned.unnamed > Fen::ZERO && paid > 1 {
+        // One that was returned in full had a return too.
+        let paid = facts.receipts(it).iter().filter(|it| is_paid(it) || status_of(it) == Some("FULL_RETURN"));
+        if returned.unnamed > Fen::ZERO && paid.count() > 1 {
             return Err("a return does not say which of several receipts it is for".to_owned());
         }
         Ok(returned)

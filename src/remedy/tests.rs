@@ -57,6 +57,7 @@ fn coupon(state: &str) -> Coupon {
         order_paid_at: Some(at(4)),
         is_order_fully_refunded: false,
         subsidy_expected: Some(Fen(100)),
+        verified_date: Some(date()),
     }
 }
 
@@ -242,7 +243,11 @@ fn of_every_receipt_the_part_that_is_left_is_returned_for_the_refund() {
     let all = vec![returned(Some("S1"), Fen(100)), returned(Some("S2"), Fen(100))];
     assert_eq!(proposed(&with_refund(all), &it).unwrap_err(), "no receipt has anything left to return");
     assert!(proposed(&with_refund(vec![returned(None, Fen(30))]), &it).unwrap_err().contains("which of several"));
-    assert!(proposed(&facts(vec![]), &it).unwrap_err().contains("no bill of the look-back has a refund"));
+    assert!(
+        proposed(&facts(vec![returned(Some("S1"), Fen(30))]), &it)
+            .unwrap_err()
+            .contains("no bill of the look-back has a refund")
+    );
 }
 
 #[test]
@@ -283,7 +288,7 @@ fn a_plan_pays_once_for_a_coupon_lists_what_is_left_to_people_and_leaves_closed_
     let plan = Plan::propose(&job(), source, &breaks, &facts, &BTreeSet::new());
     assert_eq!(plan.calls.iter().map(|call| call.request_no.as_str()).collect::<Vec<_>>(), ["L1"]);
     assert_eq!(plan.impossible.len(), 1);
-    assert_eq!(plan.impossible[0].reason, "another call of this plan pays for the coupon");
+    assert_eq!(plan.impossible[0].reason, "another call of the day pays for the coupon");
     assert_eq!((plan.by_hand.len(), plan.by_hand[0].breaks, plan.by_hand[0].at_risk_fen), (1, 1, Fen(100)));
     let bytes = plan.to_bytes();
     let approved = Plan::approved(&bytes, &crate::dataset::sha256::sha256_of(&bytes)).unwrap();
@@ -298,5 +303,71 @@ fn two_coupons_of_one_order_are_not_redeemed_under_one_number() {
     let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
     let plan = Plan::propose(&job(), source, &[one, two], &facts, &BTreeSet::new());
     assert_eq!((plan.calls.len(), plan.impossible.len()), (1, 1));
-    assert_eq!(plan.impossible[0].reason, "another call of this plan has the number RY1: use one of yours");
+    assert_eq!(plan.impossible[0].reason, "another call of the day has the number RY1: use one of yours");
+}
+
+#[test]
+fn plans_of_single_rules_do_not_pay_for_one_coupon_under_two_numbers() {
+    let (failed, listed) = (break_of("SU10", Some("S1")), break_of("SU11", Some("L1")));
+    let facts = Facts::of_coupon(&failed, coupon("USED"))
+        .with_receipts(&failed, vec![receipt("S1", "FAIL", 1)])
+        .with_order(line_of_ledger("L1"));
+    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
+    let breaks = [failed, listed];
+    let calls = |rules: &[&str]| {
+        let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
+        Plan::propose(&job(), source, &breaks, &facts, &rules).calls.len()
+    };
+    assert_eq!(calls(&[]), 1);
+    assert_eq!(calls(&["SU10"]) + calls(&["SU11"]), 1, "the coupon is paid for once, however the day is planned");
+}
+
+#[test]
+fn an_amount_that_wechat_does_not_take_is_told_and_does_not_spoil_the_plan() {
+    let it = break_of("SU01", None);
+    for amount in [Fen(500_001), Fen(0), Fen(-1)] {
+        let facts = Facts::of_coupon(&it, Coupon { subsidy_expected: Some(amount), ..coupon("USED") });
+        let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
+        let plan = Plan::propose(&job(), source, std::slice::from_ref(&it), &facts, &BTreeSet::new());
+        assert_eq!((plan.calls.len(), plan.impossible.len()), (0, 1), "{amount}");
+        assert!(plan.impossible[0].reason.contains("WeChat takes 0.01 to 5000.00"), "{}", plan.impossible[0].reason);
+    }
+}
+
+#[test]
+fn a_receipt_that_was_returned_in_full_takes_nothing_from_another_and_a_part_of_unknown_size_is_not_guessed() {
+    let it = break_of("SU07", None);
+    let of = |receipts: Vec<SubsidyPayment>, returns: Vec<SubsidyReturn>| {
+        let facts = Facts::of_coupon(&it, Coupon { is_order_fully_refunded: true, ..coupon("USED") })
+            .with_receipts(&it, receipts)
+            .with_returns(&it, returns)
+            .with_refund(TRANSACTION, "50300");
+        proposed(&facts, &it)
+    };
+    let two = || vec![receipt("S1", "FULL_RETURN", 1), receipt("S2", "SUCCESS", 2)];
+    assert!(of(two(), vec![returned(None, Fen(100))]).unwrap_err().contains("which of several"));
+    assert_eq!(of(two(), vec![returned(Some("S1"), Fen(100))]).unwrap()[0].amount(), Some(Fen(100)));
+    let part = of(vec![receipt("S1", "PARTIAL_RETURN", 1)], vec![]);
+    assert_eq!(part.unwrap_err(), "how much of receipt S1 was returned is not known");
+}
+
+#[test]
+fn an_answer_about_something_else_or_of_a_failure_is_none() {
+    let it = break_of("SU01", None);
+    let payment = only_payment(&Facts::of_coupon(&it, coupon("USED")), &it);
+    let mut answer = serde_json::to_value(&payment).unwrap();
+    answer["status"] = json!("PAY_RECEIPT_SUCCESS");
+    let errand = Errand::Pay(payment);
+    let said = |field: &str, value: serde_json::Value| {
+        let mut answer = answer.clone();
+        answer[field] = value;
+        errand.said(answer.to_string().as_bytes())
+    };
+    assert_eq!(said("status", json!("ACCEPTED")).unwrap(), "ACCEPTED");
+    let others = ["stock_id", "coupon_code", "transaction_id", "payer_merchant", "payee_merchant", "out_subsidy_no"];
+    for field in others {
+        assert!(said(field, json!("9")).unwrap_err().contains("has the"), "{field}");
+    }
+    assert!(said("amount", json!(101)).unwrap_err().contains("has the amount"));
+    assert!(said("status", json!("PAY_RECEIPT_FAIL")).unwrap_err().contains("no money went"));
 }

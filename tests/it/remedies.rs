@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 
+use coupon_recon::clock::World;
 use coupon_recon::dataset::sha256::sha256_of;
+use coupon_recon::journal::Journal;
 use serde_json::{Value, json};
 
 use crate::support::{Ending, Shop, Wechat};
@@ -246,6 +248,7 @@ fn what_was_sent_without_an_answer_is_sent_again_only_where_the_number_protects(
     assert_eq!(broken.json()["untried"], json!(calls(&plan) - 1), "nobody goes on hammering");
     wechat.play("");
     let sent = wechat.counts().of(RETURN);
+    assert_eq!(sent, 1, "a return without an answer is not tried a second time");
     let unknown = apply(&shop, &wechat);
     assert_eq!(unknown.code, 4, "{}", unknown.stderr);
     assert_eq!(unknown.json()["done"], json!(calls(&plan) - 1));
@@ -285,52 +288,73 @@ fn an_answer_that_cannot_be_believed_ends_the_calls_with_77_and_nothing_of_it_is
 }
 
 #[test]
-fn two_plans_never_pay_for_one_coupon_before_a_night_has_seen_the_first_payment() {
-    let (shop, wechat) = reconciled();
-    let mut plan = plan(&shop, &["--rule", "SU01"]);
-    let call = plan["calls"][0].clone();
-    let before = receipts_of(&shop, &wechat, &call);
-    plan["calls"] = json!([call]);
-    rewrite(&shop, &plan);
-    assert_eq!(apply(&shop, &wechat).code, 0);
-    // As the plan of another rule would have it, which finds the same coupon unpaid.
-    plan["calls"][0]["request_no"] = json!("L-1");
-    plan["calls"][0]["body"]["out_subsidy_no"] = json!("L-1");
-    rewrite(&shop, &plan);
-    let held = apply(&shop, &wechat);
-    assert_eq!((held.code, &held.json()["failed"]), (4, &json!(1)), "{}", held.stderr);
-    let first = call["request_no"].as_str().unwrap();
-    assert!(held.stderr.starts_with("held        SU01") && held.stderr.contains(first), "{}", held.stderr);
-    assert_eq!(receipts_of(&shop, &wechat, &call), before + 1);
-}
-
-#[test]
-fn a_refetch_keeps_what_was_answered_to_a_plan() {
+fn the_answers_of_apply_are_kept_when_a_night_is_asked_again() {
     let (shop, wechat) = reconciled();
     let plan = plan(&shop, &[]);
     assert_eq!(apply(&shop, &wechat).code, 0);
-    let night = shop.run(&wechat, &["--date", DATE, "--refetch"]);
-    assert_eq!(night.code, 0, "{}", night.stderr);
-    let verified = shop.verify(shop.dates[2]);
-    assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
-    // The breaks may have been published anew: the calls are the same.
-    let planned = self::plan(&shop, &[]);
-    assert!(planned["calls"].as_array().unwrap().iter().all(|call| plan["calls"].as_array().unwrap().contains(call)));
-    let again = apply(&shop, &wechat);
-    assert_eq!((&again.json()["done"], &again.json()["failed"]), (&json!(0), &json!(0)), "{}", again.stderr);
-    assert_eq!(written(&wechat), calls(&plan), "nothing is sent a second time");
+    assert_eq!(shop.run(&wechat, &["--date", DATE, "--refetch"]).code, 0);
+    let generations = std::fs::read_dir(shop.lake().join(format!("journal/dt={DATE}"))).unwrap().count();
+    assert_eq!(generations, 2, "the night was asked again");
+    let kept = Journal::replay(&shop.lake().join(format!("journal/dt={DATE}")), None, World::real()).unwrap();
+    assert_eq!(kept.stage("remedies").unwrap().entries().unwrap().len() as u64, calls(&plan));
+    assert_eq!(shop.verify(shop.dates[2]).code, 0);
 }
 
 #[test]
-fn certificates_are_kept_before_the_answer_they_prove() {
-    let shop = Shop::sample();
+fn the_certificates_that_prove_an_answer_of_apply_are_durable_before_it() {
+    let (shop, wechat) = reconciled();
     std::fs::copy(shop.path("job-certificates.toml"), shop.path("job.toml")).unwrap();
-    let wechat = shop.serve(None);
-    shop.run_nights(&wechat);
+    let job = std::fs::read_to_string(shop.path("job.toml")).unwrap();
+    assert!(!job.contains("public_key_file"), "the keys of the platform are asked for");
     plan(&shop, &["--rule", "SU01"]);
-    let generation = shop.lake().join("journal").join(format!("dt={DATE}")).join("gen-001");
-    std::fs::remove_dir_all(generation.join("certificates")).unwrap();
-    assert!(apply_dying(&shop, &wechat, "renamed:gen-001/remedies"), "it journals an answer");
-    let kept = std::fs::read_dir(generation.join("certificates")).map_or(0, Iterator::count);
-    assert!(kept > 0, "an answer without its certificate cannot be proved");
+    assert!(apply_dying(&shop, &wechat, "renamed:/remedies/"), "no answer of a call was journalled");
+    let journal = Journal::replay(&shop.lake().join(format!("journal/dt={DATE}")), None, World::real()).unwrap();
+    assert_eq!(journal.stage("remedies").unwrap().entries().unwrap().len(), 1);
+    assert_eq!(journal.stage("certificates").unwrap().entries().unwrap().len(), 1);
+}
+
+#[test]
+fn a_coupon_that_two_days_ask_back_is_returned_once() {
+    let (shop, wechat) = reconciled();
+    let asked = |date: &str, name: &str| {
+        let made = shop.program(&["plan", "job.toml", "--date", date, "--rule", "AO14,AO03", "--out", name]);
+        assert_eq!(made.code, 0, "{}", made.stderr);
+        let bytes = std::fs::read(shop.path(name)).unwrap();
+        let plan: Value = serde_json::from_slice(&bytes).unwrap();
+        let numbers =
+            plan["calls"].as_array().unwrap().iter().map(|call| call["request_no"].as_str().unwrap().to_owned());
+        (numbers.collect::<BTreeSet<_>>(), sha256_of(&bytes))
+    };
+    let ((earlier, one), (later, two)) = (asked("2026-11-19", "one.json"), asked(DATE, "two.json"));
+    assert!(earlier.intersection(&later).count() > 0, "no call stands in both plans");
+    let url = wechat.running().base_url();
+    for (name, sha256) in [("one.json", one), ("two.json", two)] {
+        shop.program(&["apply", name, "--approve", &sha256, "--base-url", &url]);
+    }
+    assert!(written(&wechat) <= earlier.union(&later).count() as u64, "a call was made for both days");
+}
+
+#[test]
+fn what_was_put_into_a_plan_or_changed_in_it_is_not_sent() {
+    let (shop, wechat) = reconciled();
+    let plan = plan(&shop, &["--rule", "SU01"]);
+    let change = |of: &dyn Fn(&mut Value)| {
+        let mut changed = plan.clone();
+        of(&mut changed["calls"][0]);
+        rewrite(&shop, &changed);
+        let refused = apply(&shop, &wechat);
+        assert_eq!((refused.code, written(&wechat)), (2, 0), "{}", refused.stderr);
+        refused.stderr
+    };
+    let dearer = |call: &mut Value| call["body"]["amount"] = json!(499_999);
+    assert!(change(&dearer).contains("`does` says"));
+    let dearer_and_told = |call: &mut Value| {
+        let does = call["does"].as_str().unwrap().to_owned();
+        let yuan = does.split(" pays ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        call["does"] = json!(does.replace(&yuan, "4999.99"));
+        dearer(call);
+    };
+    assert!(change(&dearer_and_told).contains("is not the one that is proposed"));
+    let another = |call: &mut Value| call["body"]["coupon_code"] = json!("RY-00000001");
+    assert!(change(&another).contains("is not the one that is proposed"));
 }

@@ -54,13 +54,21 @@ impl<'a, P: Proof> Verified<'a, P> {
             Problem::Signature(error) if !matches!(error, SignatureError::UnknownSerial { .. })
         );
         let refusal = Refusal::bare(problem);
-        if may_be_probe && seen < SIGNATURE_RETRIES { Verdict::retry(refusal) } else { Verdict::Refuse(refusal) }
+        if may_be_probe && seen < SIGNATURE_RETRIES && self.signed.is_repeatable() {
+            Verdict::retry(refusal)
+        } else {
+            Verdict::Refuse(refusal)
+        }
     }
 }
 
 impl<P: Proof> Exchange for Verified<'_, P> {
     type Accepted = Answer;
     type Refusal = Refusal;
+
+    fn is_repeatable(&self) -> bool {
+        self.signed.is_repeatable()
+    }
 
     async fn build(&self) -> Result<Outgoing, Refusal> {
         Ok(self.signed.sign())
@@ -79,7 +87,11 @@ impl<P: Proof> Exchange for Verified<'_, P> {
         }
         match judgement {
             Judgement::Good => Verdict::Accept(answer),
-            Judgement::Later(problem) => Verdict::retry(Refusal::with(problem, answer)),
+            // Whoever is too fast was not heard; any other failure may hide that it was done.
+            Judgement::Later(problem) if self.is_repeatable() || answer.status == 429 => {
+                Verdict::retry(Refusal::with(problem, answer))
+            }
+            Judgement::Later(problem) => Verdict::Refuse(Refusal::with(problem, answer)),
             Judgement::Final(problem) => Verdict::Refuse(Refusal::with(blame_clock(problem, skew_seconds), answer)),
         }
     }

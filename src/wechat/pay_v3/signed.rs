@@ -7,7 +7,7 @@ use reqwest::Method;
 
 use super::account::Account;
 use crate::http::{HttpClient, Outgoing};
-use crate::wechat::endpoint::{Endpoint, Verb};
+use crate::wechat::endpoint::{self, Endpoint, Verb};
 use crate::wechat::request::Request;
 
 /// A call, whom it is of and whom it asks.
@@ -31,6 +31,12 @@ impl<'a> Signed<'a> {
     /// The path as the table has it: what messages show, without openids.
     pub(super) fn path(&self) -> &'static str {
         self.endpoint.path
+    }
+
+    /// Whether the same call does no harm a second time. A coupon may be used or returned by somebody else between two
+    /// attempts, and the documents do not say that the number protects from that (reference v3 §1.10).
+    pub(super) fn is_repeatable(&self) -> bool {
+        ![endpoint::COUPON_USE.id, endpoint::COUPON_RETURN.id].contains(&self.endpoint.id)
     }
 
     /// What is asked, the same for every attempt.
