@@ -92,7 +92,7 @@ pub fn read(spool: &Path, date: NaiveDate, keys: &dyn CallbackKeys) -> Result<No
     let mut notifications = Notifications::default();
     let mut events: BTreeMap<(String, String), CouponEvent> = BTreeMap::new();
     for path in spooled(spool)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = name_of(&path);
         let (bytes, file) = found::load(&Found { path, name })?;
         match open(&bytes, keys) {
             Err(Unopened { why, sealed }) => {
@@ -143,12 +143,18 @@ fn keep_earliest(events: &mut BTreeMap<(String, String), CouponEvent>, event: Co
     }
 }
 
+/// The name of a spooled file; bytes that are no text are written out, so that two files never have one name.
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_str().map_or_else(|| name.as_encoded_bytes().escape_ascii().to_string(), str::to_owned)
+}
+
 fn spooled(spool: &Path) -> Result<Vec<PathBuf>, ExportError> {
     let refused = |error| found::refused(spool, error);
     let mut paths = Vec::new();
     for entry in fs::read_dir(spool).map_err(refused)? {
         let path = entry.map_err(refused)?.path();
-        if path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) && path.is_file() {
             paths.push(path);
         }
     }
@@ -194,6 +200,8 @@ struct Resource {
 /// # Errors
 /// Why it is a dead letter.
 pub fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>, Unopened> {
+    // Some servers begin whatever text they write with a byte order mark; it is no part of the callback.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let spooled: Spooled = serde_json::from_slice(bytes)
         .map_err(|error| format!("not a spooled callback `{{\"headers\":{{…}},\"body\":\"…\"}}`: {}", at(&error)))?;
     verify(&spooled, keys)?;

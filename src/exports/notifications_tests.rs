@@ -99,6 +99,31 @@ fn a_coupon_is_one_event_however_often_it_is_told() {
 }
 
 #[test]
+fn a_byte_order_mark_and_a_suffix_in_capitals_hide_no_callback() {
+    let files = [
+        ("a.json", format!("\u{feff}{}", genuine("1", DOCUMENTED))),
+        ("b.JSON", genuine("2", &DOCUMENTED.replace("0911017", "0911018"))),
+        ("c.json.tmp", genuine("3", &DOCUMENTED.replace("0911017", "0911019"))),
+    ];
+    let read = read_files(&files, "2019-12-17");
+    let ids: Vec<_> = read.events.iter().map(|event| event.event_id.as_str()).collect();
+    assert_eq!((ids, read.dead_letters), (vec!["1", "2"], vec![]));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn files_whose_names_are_no_text_do_not_share_one() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    for (name, id) in [(b"\xff.json", "1"), (b"\xfe.json", "2")] {
+        fs::write(folder.path().join(std::ffi::OsStr::from_bytes(name)), genuine(id, DOCUMENTED)).unwrap();
+    }
+    let read = read(folder.path(), "2019-12-17".parse().unwrap(), &PretendKeys).unwrap();
+    let names: Vec<_> = read.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, [r"\xfe.json", r"\xff.json"]);
+}
+
+#[test]
 fn absent_users_and_numbers_for_text_are_taken() {
     let plaintext = r#"{"coupon_code":"C","stock_id":"S","send_time":"2019-12-17T10:35:53+08:00","openid":null,
         "unionid":"","zeta":1,"attach_info":{"hall_belong_mch_id":98568888,"hall_code":"H","card_id":""}}"#;
