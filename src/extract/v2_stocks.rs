@@ -44,11 +44,13 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
 
     let asked = Asked::of(&settings.stock_ids, &listed);
     let mut signatures = Signatures { client, on_mismatch: settings.on_mismatch, counts: [0; 3], refused: 0 };
-    let mut unknown = Vec::new();
+    let mut unknown = Unknown::default();
     harvest.rows = read(night, &journal, &asked, &mut signatures, &mut unknown)?;
     harvest.inputs.push((STAGE.to_string(), digest_of(&harvest.rows)));
-    harvest.issues.extend(unknown.into_iter().chain(signatures.issue()));
+    unknown.tell();
+    harvest.issues.extend(unknown.stocks.into_iter().chain(signatures.issue()));
     let [verified, absent, mismatched] = signatures.counts;
+    let harvest = harvest.noting("unknown_coupons", unknown.coupons);
     let harvest = harvest.noting("signatures_verified", verified).noting("signatures_absent", absent);
     Ok(harvest.noting("signatures_mismatched", mismatched))
 }
@@ -98,28 +100,53 @@ fn listed(
     export.collect(|line| line.query()).map_err(refused)
 }
 
-/// The rows that the journalled answers make, in order; `unknown` gets the stocks that WeChat does not know.
+/// The rows that the journalled answers make, in order; `unknown` gets what WeChat does not know.
 fn read(
     night: &Night<'_>,
     journal: &StageJournal,
     asked: &Asked<'_>,
     signatures: &mut Signatures<'_>,
-    unknown: &mut Vec<Issue>,
+    unknown: &mut Unknown,
 ) -> Result<Vouchers, Issue> {
     let mut rows = Vouchers::default();
     journal.visit(|entry| match (entry.pages.first(), asked.by_key(&entry.key)) {
         (Some(page), Some(Question::Stock(id))) => {
             let is_known = rows.add_stock(night, id, page, signatures)?;
-            unknown.extend((!is_known).then(|| unknown_stock(id)));
+            unknown.stocks.extend((!is_known).then(|| unknown_stock(id)));
             Ok(())
         }
-        (Some(page), Some(Question::Coupon(it))) => rows.add_coupon(night, it, page, signatures),
+        (Some(page), Some(Question::Coupon(it))) => {
+            let is_known = rows.add_coupon(night, it, page, signatures)?;
+            unknown.coupons += usize::from(!is_known);
+            Ok(())
+        }
         _ => Ok(()),
     })?;
     let key = |it: &V2Coupon| (it.coupon_stock_id.clone(), it.coupon_id.clone(), it.openid.clone());
     rows.stocks.sort_by(|a, b| a.coupon_stock_id.cmp(&b.coupon_stock_id));
     rows.coupons.sort_by_cached_key(key);
     Ok(rows)
+}
+
+/// What WeChat does not know of what was asked.
+#[derive(Default)]
+struct Unknown {
+    /// Each is a reason why the stage is not complete.
+    stocks: Vec<Issue>,
+    /// Of the merchant's list: a wrong line of it stops no night, but is told.
+    coupons: usize,
+}
+
+impl Unknown {
+    fn tell(&self) {
+        if self.coupons > 0 {
+            tracing::warn!(
+                "WeChat does not know {} coupons of `pay_v2.coupons_file`: a line of it must pair coupon, user and stock \
+                 as they were sent",
+                self.coupons
+            );
+        }
+    }
 }
 
 fn unknown_stock(id: &str) -> Issue {
@@ -142,18 +169,19 @@ impl Vouchers {
         Ok(true)
     }
 
+    /// Whether the coupon is known.
     fn add_coupon(
         &mut self,
         night: &Night<'_>,
         it: &V2CouponQuery,
         page: &Page,
         signatures: &mut Signatures<'_>,
-    ) -> Result<(), Issue> {
-        let Some(info) = read_page(&coupon_request(it), page)? else { return Ok(()) };
-        let Some(signature) = signatures.check(page) else { return Ok(()) };
+    ) -> Result<bool, Issue> {
+        let Some(info) = read_page(&coupon_request(it), page)? else { return Ok(false) };
+        let Some(signature) = signatures.check(page) else { return Ok(true) };
         let openid = night.persona.publish(&it.openid);
         self.coupons.push(v2_coupon_row(&info, &openid, signature, night.date));
-        Ok(())
+        Ok(true)
     }
 }
 
