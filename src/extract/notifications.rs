@@ -70,13 +70,16 @@ async fn open(night: &Night<'_>, spool: &Path, pay_v3: &PayV3) -> Result<(Notifi
     let spooled = keys.open(night, spool)?;
     let sought = keys.to_seek(night.journal.mode().is_read_only());
     if sought.is_empty() {
+        keys.refuse_none()?;
         return Ok((spooled, Vec::new()));
     }
     let issues = seek(night, pay_v3, &journal, &sought).await?;
     if let Some(issue) = issues.first().filter(|_| keys.known.is_empty()) {
         return Err(issue.clone());
     }
-    Ok((Keys::of(night, pay_v3.keyring(), &journal)?.open(night, spool)?, issues))
+    let keys = Keys::of(night, pay_v3.keyring(), &journal)?;
+    keys.refuse_none()?;
+    Ok((keys.open(night, spool)?, issues))
 }
 
 /// Fetches the platform certificates for serials nobody knows and journals them, so that a replay verifies
@@ -127,6 +130,18 @@ impl<'a> Keys<'a> {
 
     fn open(&self, night: &Night<'_>, spool: &Path) -> Result<Notifications, Issue> {
         read(spool, night.date, self).map_err(|error| Issue::new(IssueKind::Malformed, error.to_string()))
+    }
+
+    /// Refuses to hold every callback for a forgery where WeChat says that there is nothing to verify one by.
+    fn refuse_none(&self) -> Result<(), Issue> {
+        if !self.known.is_empty() || self.sought.is_empty() {
+            return Ok(());
+        }
+        let what = "no callback can be verified: WeChat Pay has no platform certificate for this merchant";
+        Err(Issue::new(IssueKind::Credentials, what).hinting(
+            "new merchants have the public key alone: give `pay_v3.public_key_id` and `pay_v3.public_key_file`; \
+             `--refetch` asks for certificates anew",
+        ))
     }
 
     /// Serials to fetch certificates for. A replay asks nobody, and callbacks of other days that came after
@@ -212,6 +227,18 @@ mod tests {
         assert_eq!(sought_after(&keys, &callbacks, false), ["0A1B2C3D4E", "FF00FF00"]);
         keys.sought.insert("0A1B2C3D4E".into());
         assert_eq!(keys.to_seek(false), ["FF00FF00"]);
+    }
+
+    #[tokio::test]
+    async fn a_merchant_without_any_key_is_told_so_instead_of_having_forgeries_alone() {
+        let keyring = keyring().await;
+        let mut keys = keys(&keyring);
+        keys.sought.insert("0A1B2C3D4E".into());
+        assert_eq!(keys.refuse_none(), Ok(()));
+        keys.known.clear();
+        assert_eq!(keys.refuse_none().unwrap_err().kind, IssueKind::Credentials);
+        keys.sought.clear();
+        assert_eq!(keys.refuse_none(), Ok(()), "nobody was asked: no callback wanted a certificate");
     }
 
     #[tokio::test]
