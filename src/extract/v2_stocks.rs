@@ -113,12 +113,12 @@ fn read(
         (Some(page), Some(Question::Stock(id))) => {
             let is_known = rows.add_stock(night, id, page, signatures)?;
             unknown.stocks.extend((!is_known).then(|| unknown_stock(id)));
-            Ok(())
+            Ok::<(), Issue>(())
         }
         (Some(page), Some(Question::Coupon(it))) => {
             let is_known = rows.add_coupon(night, it, page, signatures)?;
             unknown.coupons += usize::from(!is_known);
-            Ok(())
+            Ok::<(), Issue>(())
         }
         _ => Ok(()),
     })?;
