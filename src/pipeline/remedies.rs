@@ -112,7 +112,7 @@ pub async fn apply(
         marks: &marks,
         last_day: last,
         facts: &facts,
-        latest: &latest,
+        latest: &latest.proposed(),
         open: &open,
     };
     let mut applied = Applied::none_of(plan);

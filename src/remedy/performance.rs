@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::call::Call;
 use super::errand::Errand;
 use super::facts::Facts;
-use super::plan::Plan;
+use super::plan::{Plan, Proposed};
 use crate::dataset::Lake;
 use crate::dataset::sha256::sha256_of;
 use crate::durable;
@@ -73,8 +73,8 @@ pub struct Performance<'a> {
     pub last_day: NaiveDate,
     /// What that day knows.
     pub facts: &'a Facts,
-    /// The plan of the day that was published last, by today's job: what is not in it has been overtaken.
-    pub latest: &'a Plan,
+    /// What the day that was published last proposes, by today's job: anything else has been overtaken.
+    pub latest: &'a Proposed<'a>,
     /// The breaks that are open by what was published last.
     pub open: &'a BTreeSet<String>,
 }

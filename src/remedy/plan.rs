@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::call::Call;
 use super::errand::Errand;
@@ -124,15 +125,16 @@ impl Plan {
         breaks.iter().filter(|it| it.is_open() && has_remedy(&it.rule_id))
     }
 
-    /// Whether it proposes exactly what `call` asks for.
-    pub(super) fn has(&self, call: &Call) -> bool {
-        let is_it = |it: &Call| (&it.break_id, &it.path, &it.body) == (&call.break_id, &call.path, &call.body);
-        self.calls.iter().any(is_it)
+    /// Its calls, to be found again.
+    pub fn proposed(&self) -> Proposed<'_> {
+        let keyed = self.calls.iter().map(|call| (Proposed::key(call), &call.body));
+        Proposed { bodies: keyed.collect() }
     }
 
     /// The first call, by its place from 1, that `other` does not propose.
     pub fn first_unlike<'p>(&'p self, other: &Plan) -> Option<(usize, &'p Call)> {
-        (1..).zip(&self.calls).find(|(_, call)| !other.has(call))
+        let proposed = other.proposed();
+        (1..).zip(&self.calls).find(|(_, call)| !proposed.has(call))
     }
 
     /// The bytes of its file.
@@ -168,6 +170,24 @@ impl Plan {
             checked.map_err(|detail| PlanError::Call { place, break_id: call.break_id.clone(), detail })?;
         }
         Ok(())
+    }
+}
+
+/// What a plan proposes.
+#[derive(Debug)]
+pub struct Proposed<'p> {
+    /// By break, path and number.
+    bodies: BTreeMap<(&'p str, &'p str, &'p str), &'p Value>,
+}
+
+impl Proposed<'_> {
+    fn key(call: &Call) -> (&str, &str, &str) {
+        (&call.break_id, &call.path, &call.request_no)
+    }
+
+    /// Whether exactly what `call` asks for is proposed.
+    pub(super) fn has(&self, call: &Call) -> bool {
+        self.bodies.get(&Proposed::key(call)).is_some_and(|body| **body == call.body)
     }
 }
 
