@@ -157,21 +157,29 @@ pub(super) fn raw_openid(row: PackedRow<'_>) -> &str {
 }
 
 row_type! {
-    /// Whether and until when a coupon can be used.
+    /// Whether and until when a coupon can be used, and when that was asked last.
     Usable of UsableColumns {
         openid: text,
         coupon_state: maybe_text,
         expire_time: maybe_instant,
+        verified_date: date,
     }
 }
 
-/// Adds the wallets with a usable coupon that expires on D: its state changes by the calendar.
+/// Whether a coupon has changed by the calendar since it was asked for: it expires on the night, or did on one that
+/// never was, or while its wallet would not settle.
+fn has_expired(coupon: &Usable<'_>, date: NaiveDate) -> bool {
+    let expires = coupon.expire_time.map(business_day);
+    let is_due = |day| day == date.to_epoch_days() || (coupon.verified_date < day && day < date.to_epoch_days());
+    coupon.coupon_state == Some("SENDED") && expires.is_some_and(is_due)
+}
+
+/// Adds the wallets with a usable coupon that expires: its state changes by the calendar.
 fn add_expiring(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Result<(), Issue> {
     let mut holders = Sorter::new(&night.corner());
     if let Some(path) = night.latest::<UserCoupon>()? {
         each_row::<UsableColumns, Issue>(&path, UserCoupon::DATASET, |coupon| {
-            let expires = coupon.expire_time.is_some_and(|time| business_day(time) == night.date.to_epoch_days());
-            match expires && coupon.coupon_state == Some("SENDED") {
+            match has_expired(&coupon, night.date) {
                 true => holders.push(&Jotting { key: &[coupon.openid], mark: 0, texts: &[] }).map_err(Issue::unsorted),
                 false => Ok(()),
             }
@@ -255,6 +263,21 @@ mod tests {
             let nights = (0..30).filter(|days| is_audited(&openid, first + chrono::Days::new(*days), 30));
             assert_eq!(nights.count(), 1, "{openid}");
         }
+    }
+
+    #[test]
+    fn a_coupon_that_expired_on_a_night_that_never_was_is_asked_for_on_the_next() {
+        let day = |day: u32| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+        let noon = day(19).and_hms_opt(4, 0, 0).unwrap().and_utc().timestamp_micros();
+        let asked = |state, verified: u32, date: u32| {
+            let (coupon_state, expire_time) = (Some(state), Some(noon));
+            let verified_date = day(verified).to_epoch_days();
+            has_expired(&Usable { openid: "o", coupon_state, expire_time, verified_date }, day(date))
+        };
+        assert!(asked("SENDED", 17, 19) && asked("SENDED", 18, 20) && asked("SENDED", 18, 25));
+        assert!(!asked("SENDED", 17, 18), "it can still be used");
+        assert!(!asked("SENDED", 19, 20), "it was asked for when it expired");
+        assert!(!asked("USED", 17, 19) && !asked("EXPIRED", 18, 20));
     }
 
     fn room() -> Room {
