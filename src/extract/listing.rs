@@ -173,7 +173,7 @@ where
 enum Walk {
     /// As many different keys as the list says it has; some may have come twice, whenever they were read.
     Whole { pages: Vec<Page>, seen: usize, repeats: bool },
-    /// The same, but some came twice: the list moved and one may be missing, or it is like that.
+    /// The same, but some came twice, or it says behind its end that it has none: the list moved, or it is like that.
     Repeating { pages: Vec<Page>, keys: HashSet<String>, seen: usize, total: u64 },
     /// The API does not know the list.
     Unknown(Vec<Page>),
@@ -188,7 +188,7 @@ enum Walk {
 }
 
 impl Walk {
-    /// What two walks one after the other say: a list that repeats the same items both times is like that.
+    /// What two walks one after the other say: a list that has the same items and oddities both times is like that.
     fn then(self, again: Walk) -> Walk {
         match (self, again) {
             (Walk::Repeating { keys: before, .. }, Walk::Repeating { pages, keys, seen, .. }) if before == keys => {
@@ -250,10 +250,15 @@ where
         has_repeated |= repeats;
         if seen as u64 == total {
             let is_full = rows as u64 >= measure.page_rows;
-            if is_full && goes_on(&keys_seen, total, pages.len(), meaning, ask).await? {
+            let behind = if is_full {
+                look_behind(&keys_seen, total, pages.len(), meaning, ask).await?
+            } else {
+                Behind::Nothing
+            };
+            if behind == Behind::More {
                 return Ok(Walk::Moved { seen, total });
             }
-            return Ok(match has_repeated {
+            return Ok(match has_repeated || behind == Behind::Denied {
                 true => Walk::Repeating { pages, keys: keys_seen, seen, total },
                 false => Walk::Whole { pages, seen, repeats: false },
             });
@@ -269,28 +274,41 @@ where
     }
 }
 
-/// Whether a list that ended with a full page goes on behind it: a length that counts only what is shown, or no more than
-/// a page, would end every list there.
-async fn goes_on<A, F>(
+/// What is behind the last page of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    Nothing,
+    /// The list is longer than it said, or has changed.
+    More,
+    /// Nothing, by a list that has no items at all there: it was emptied, or says so behind every end.
+    Denied,
+}
+
+/// Looks whether a list that ended with a full page goes on behind it: a length that counts only what is shown, or no more
+/// than a page, would end every list there.
+async fn look_behind<A, F>(
     keys_seen: &HashSet<String>,
     total: u64,
     pages: usize,
     meaning: &OffsetMeaning,
     ask: &A,
-) -> Result<bool, Issue>
+) -> Result<Behind, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
+    let mut behind = Behind::Nothing;
     for candidate in meaning.candidates() {
-        let behind = ask(candidate.offset_after(keys_seen.len(), pages)).await?;
-        let is_new = behind.keys.iter().any(|key| !keys_seen.contains(key));
-        // Some lists say 0 where nothing is left: less than was seen hides nothing.
-        if is_new || behind.total.is_some_and(|told| told > total) {
-            return Ok(true);
+        let page = ask(candidate.offset_after(keys_seen.len(), pages)).await?;
+        let is_new = page.keys.iter().any(|key| !keys_seen.contains(key));
+        match page.total {
+            Some(0) if page.keys.is_empty() => behind = Behind::Denied,
+            Some(told) if told != total => return Ok(Behind::More),
+            _ if is_new => return Ok(Behind::More),
+            _ => {}
         }
     }
-    Ok(false)
+    Ok(behind)
 }
 
 #[cfg(test)]
