@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::panic::resume_unwind;
 
 use arrow::array::RecordBatch;
 
@@ -23,6 +22,7 @@ use crate::ahead;
 use crate::clock::end_of;
 use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;
+use crate::job::Language;
 use crate::record::SubsidyPayment;
 
 /// Batches of the ledger that are made ready while rows are written.
@@ -80,24 +80,12 @@ struct Twin<W: Write> {
 
 impl<W: Write> Twin<W> {
     fn line(&mut self, book: &mut Book, cells: &[Cell<'_>]) -> Result<(), ReportError> {
-        self.csv.line(cells).map_err(|source| ReportError::Write { name: self.name.clone(), source })?;
+        self.line_of_csv(cells)?;
         Ok(book.line(self.sheet, cells)?)
     }
 
-    /// Adds rows, those of the sheet on a thread of its own: both are work, and neither needs the other.
-    fn lines<const COLUMNS: usize>(
-        &mut self,
-        book: &mut Book,
-        lines: &[[Cell<'_>; COLUMNS]],
-    ) -> Result<(), ReportError> {
-        let number = self.sheet;
-        let (csv, sheet) = std::thread::scope(|threads| {
-            let sheet = threads.spawn(move || lines.iter().try_for_each(|cells| book.line(number, cells)));
-            let csv = lines.iter().try_for_each(|cells| self.csv.line(cells));
-            (csv, sheet.join().unwrap_or_else(|panic| resume_unwind(panic)))
-        });
-        csv.map_err(|source| ReportError::Write { name: self.name.clone(), source })?;
-        Ok(sheet?)
+    fn line_of_csv(&mut self, cells: &[Cell<'_>]) -> Result<(), ReportError> {
+        self.csv.line(cells).map_err(|source| ReportError::Write { name: self.name.clone(), source })
     }
 }
 
@@ -118,6 +106,20 @@ struct Told<'a> {
 impl<'a> Batch<'a> {
     fn coupons(&self) -> impl Iterator<Item = (Coupon<'_>, &Told<'a>)> {
         (0..).zip(&self.told).map(|(place, told)| (self.coupons.row(place), told))
+    }
+
+    /// Its rows of the associated orders.
+    fn each_order<E>(&self, language: Language, mut take: impl FnMut(&[Cell<'_>]) -> Result<(), E>) -> Result<(), E> {
+        self.coupons()
+            .filter(|(row, _)| associated_orders::lists(row))
+            .try_for_each(|(row, told)| take(&associated_orders::row(language, &row, &told.broken, told.share)))
+    }
+
+    /// Its rows of the subsidies.
+    fn each_owed<E>(&self, language: Language, mut take: impl FnMut(&[Cell<'_>]) -> Result<(), E>) -> Result<(), E> {
+        self.coupons()
+            .flat_map(|(row, told)| told.owed(&row))
+            .try_for_each(|(row, line, broken)| take(&subsidies::row(language, &row, &line, &broken)))
     }
 }
 
@@ -145,7 +147,7 @@ impl<S: Shelf> Pack<'_, S> {
         self.finish(&discrepancies::TABLE, twin)
     }
 
-    /// Walks the ledger once: a thread looks up what is told of coupons while the rows of others are written.
+    /// Walks the ledger once: a thread looks up what is told of coupons and writes their CSVs, a batch ahead of the sheets.
     fn write_coupons<L, P>(&mut self, books: Books<L, P>) -> Result<Flow, ReportError>
     where
         L: Iterator<Item = Result<RecordBatch, PartitionError>> + Send,
@@ -155,6 +157,7 @@ impl<S: Shelf> Pack<'_, S> {
         let mut receipts = Receipts::collect(books.receipts, end_of(self.input.date), self.input.scratch)?;
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
         let mut owed = self.begin(&subsidies::TABLE, &[])?;
+        let (language, order_sheet, owed_sheet) = (self.input.settings.language, orders.sheet, owed.sheet);
         let mut flow = Flow::default();
         let batches = books.ledger.map(|batch| {
             let batch = batch?;
@@ -168,30 +171,19 @@ impl<S: Shelf> Pack<'_, S> {
             let told = told.collect::<Result<_, ReportError>>()?;
             let batch = Batch { coupons, told };
             batch.coupons().for_each(|(row, told)| flow.add(&row, &told.broken, told.share.has_line));
+            batch.each_order(language, |cells| orders.line_of_csv(cells))?;
+            batch.each_owed(language, |cells| owed.line_of_csv(cells))?;
             Ok::<_, ReportError>(batch)
         });
-        ahead::each(batches, BATCHES_AHEAD, |batch| self.list(&batch?, &mut orders, &mut owed))?;
+        ahead::each(batches, BATCHES_AHEAD, |batch| {
+            let (batch, book) = (batch?, &mut self.book);
+            batch.each_order(language, |cells| book.line(order_sheet, cells))?;
+            batch.each_owed(language, |cells| book.line(owed_sheet, cells))?;
+            Ok::<_, ReportError>(())
+        })?;
         self.finish(&associated_orders::TABLE, orders)?;
         self.finish(&subsidies::TABLE, owed)?;
         Ok(flow)
-    }
-
-    /// Adds coupons to the lists they belong into.
-    fn list(
-        &mut self,
-        batch: &Batch<'_>,
-        orders: &mut Twin<S::File>,
-        owed: &mut Twin<S::File>,
-    ) -> Result<(), ReportError> {
-        let language = self.input.settings.language;
-        let used = batch.coupons().filter(|(row, _)| associated_orders::lists(row));
-        let used = used.map(|(row, told)| associated_orders::row(language, &row, &told.broken, told.share));
-        let used: Vec<_> = used.collect();
-        orders.lines(&mut self.book, &used)?;
-        let lines: Vec<_> = batch.coupons().flat_map(|(row, told)| told.owed(&row)).collect();
-        let lines: Vec<_> =
-            lines.iter().map(|(row, line, broken)| subsidies::row(language, row, line, broken)).collect();
-        owed.lines(&mut self.book, &lines)
     }
 
     /// A quarantine that is empty has its header, so that a rerun leaves no old one standing.
