@@ -19,11 +19,11 @@ use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
 use super::workbook::Book;
 use super::{PAGE, Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary};
-use crate::ahead;
 use crate::clock::end_of;
 use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;
 use crate::record::SubsidyPayment;
+use crate::threads::prefetch;
 
 /// Batches of the ledger that are made ready while rows are written.
 const BATCHES_AHEAD: usize = 1;
@@ -170,7 +170,7 @@ impl<S: Shelf> Pack<'_, S> {
             batch.coupons().for_each(|(row, told)| flow.add(&row, &told.broken, told.share.has_line));
             Ok::<_, ReportError>(batch)
         });
-        ahead::each(batches, BATCHES_AHEAD, |batch| self.list(&batch?, &mut orders, &mut owed))?;
+        prefetch::for_each(batches, BATCHES_AHEAD, |batch| self.list(&batch?, &mut orders, &mut owed))?;
         self.finish(&associated_orders::TABLE, orders)?;
         self.finish(&subsidies::TABLE, owed)?;
         Ok(flow)
