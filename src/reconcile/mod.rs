@@ -58,7 +58,7 @@ use chrono::NaiveDate;
 use crate::job::Job;
 use crate::record::{Break, LedgerRow, Record};
 use crate::threads::on_own_thread;
-use judge::Court;
+use judge::NightRules;
 use rules::Rules;
 use terms::Terms;
 
@@ -113,12 +113,12 @@ pub fn judge<E: From<ReconcileError> + Send>(
     sink: impl FnMut(Break) -> Result<(), E> + Send,
 ) -> Result<Judgement, E> {
     let (terms, rules) = (Terms::of(job), rules_of(job)?);
-    let court = Court { terms: &terms, rules: &rules, files, scratch, shortfall, decisions };
+    let night_rules = NightRules { terms: &terms, rules: &rules, files, scratch, shortfall, decisions };
     on_own_thread(|| match site {
-        Site::Here => court.judge(sink),
+        Site::Here => night_rules.judge(sink),
         #[cfg(feature = "spark")]
-        Site::Cluster(cluster) => court.judge_there(&mut cluster.night(&terms, &rules, files, scratch), sink),
-        Site::Script(left) => court.judge_there(left, sink),
+        Site::Cluster(cluster) => night_rules.judge_remotely(&mut cluster.night(&terms, &rules, files, scratch), sink),
+        Site::Script(left) => night_rules.judge_remotely(left, sink),
     })
 }
 
