@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use commit::{Step, reached};
-pub use refusal::{refusal, relief};
+pub use refusal::{advice_for, refusal};
 
 /// Writes `bytes` to `path` so that a reader, or a crash, sees all of them or nothing.
 ///

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::Lake;
-use super::lake::said_of;
+use super::lake::with_path;
 use super::partition::{PartLimit, PartitionError, Provenance, Writer};
 use super::parts;
 use super::replacement::Replacement;
@@ -39,6 +39,7 @@ impl Staging {
     }
 
     /// The same, where partitions above a size are staged in parts.
+    #[must_use]
     pub fn in_parts(self, limit: PartLimit) -> Staging {
         Staging { limit, ..self }
     }
@@ -116,7 +117,7 @@ impl Staging {
                 dataset => self.replacement(dataset, files).make(),
             };
             let (_, place) = self.places(&files[0]);
-            published.map_err(said_of(place.parent().expect("published files have folders")))?;
+            published.map_err(with_path(place.parent().expect("published files have folders")))?;
         }
         Ok(())
     }
