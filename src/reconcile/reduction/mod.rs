@@ -32,6 +32,7 @@ mod scope;
 mod shape;
 mod sift;
 mod source;
+mod syntax;
 mod term;
 mod trying;
 #[cfg(test)]
