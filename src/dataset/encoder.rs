@@ -1,5 +1,5 @@
-//! Batches become row groups of a Parquet file, columns on one thread or two: the bytes are the same, since a column
-//! chunk depends on nothing but its column. Knows no contract.
+//! Encodes batches into row groups of a Parquet file, columns on one thread or two. The bytes are the same, since a column
+//! chunk depends only on its own column. Knows no contract.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
-//! Staged files become visible: one rename per file (and one put, in a bucket), `_SUCCESS` after it, other
-//! days untouched.
+//! Makes staged files visible: one rename per file (and one put, in a bucket), then `_SUCCESS`; other days stay untouched.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};

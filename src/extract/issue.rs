@@ -1,4 +1,4 @@
-//! Why a stage is not complete, in the classes the exit codes know.
+//! Why a stage is incomplete, by the classes that the exit codes distinguish.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! Reads a list to its end although the meaning of `offset` is undocumented and the list may move
-//! (reference v3 §2.10): every page is deduplicated by key, the end is "as many different keys as
-//! the list says it has", and a list that never gets there is unsettled, never silently short.
+//! Reads a list to its end although the meaning of `offset` is undocumented and the list may change meanwhile (reference v3
+//! §2.10). Pages are deduplicated by key; the end is reached with "as many different keys as the list says it has"; a list
+//! that never gets there is reported as unsettled, never silently cut short.
 
 use std::collections::HashSet;
 use std::future::Future;

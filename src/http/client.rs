@@ -1,5 +1,5 @@
-//! The client of one API: paces, bounds concurrency, tries again, changes host.
-//! Signs nothing and understands no answer: an `Exchange` does both.
+//! The client of one API: rate limit, bounded concurrency, retries, failover. Signs nothing and interprets no answer: an
+//! `Exchange` does both.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! From what the stages say to what the shell sees (design §2 and the rulings of §12).
+//! From the issues of the stages to the exit code (design §2 and the rulings of §12).
 
 use crate::api::Api;
 use crate::error::ExitCode;

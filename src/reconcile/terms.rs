@@ -1,5 +1,5 @@
-//! What the job says about matching and judging, cut out of the whole job.
-//! Holds no credentials and no places: a rule case can state its own terms.
+//! The settings of a job that matching and judging need. Holds no credentials and no paths, so that a rule case can state
+//! its own.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Rows in order, looked at one by one, each of one key together, or merged ahead by a thread.
+//! Sorted rows: one at a time, grouped by key, or merged in advance by a thread.
 
 use std::io;
 

@@ -1,5 +1,4 @@
-//! Rows gathered by a key in one walk through a table: as keys that are found there, or as numbers of rows of which it is
-//! still to be decided.
+//! Rows collected by key in one scan of a table: as keys found there, or as numbers of rows still to be decided.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! Trials of all rules, table by table: each table is walked through once, by all threads.
+//! Evaluates the conditions of all rules, table by table: each table is scanned once, by all threads.
 
 use std::collections::BTreeMap;
 
