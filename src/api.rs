@@ -1,4 +1,4 @@
-//! The three remote APIs, by name. Says nothing of how they are spoken: `wechat` does.
+//! The names of the three remote APIs. How to talk to them is in `wechat`.
 
 /// A remote API; each has its own host, signature and limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

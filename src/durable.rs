@@ -1,5 +1,5 @@
-//! How a file comes to be: written beside its place, fsynced, renamed, its folder fsynced.
-//! Every durable file of the program, the journal's too, goes through here.
+//! How a file is created durably: written beside its place, fsynced, renamed, its folder fsynced. Every durable file of the
+//! program, including the journal's, goes through here.
 
 mod commit;
 mod refusal;
@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use commit::{Step, reached};
-pub use refusal::{refusal, relief};
+pub use refusal::{advice_for, refusal};
 
 /// Writes `bytes` to `path` so that a reader, or a crash, sees all of them or nothing.
 ///

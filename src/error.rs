@@ -79,17 +79,20 @@ impl Failure {
     }
 
     /// Of what another run will tell.
+    #[must_use]
     pub fn told_elsewhere(self) -> Failure {
         Failure { is_told_elsewhere: true, ..self }
     }
 
     /// With a hint.
+    #[must_use]
     pub fn hinting(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self
     }
 
     /// With a hint where there is one.
+    #[must_use]
     pub fn with_hint(self, hint: Option<String>) -> Failure {
         Failure { hint: hint.or(self.hint), ..self }
     }

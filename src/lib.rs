@@ -6,11 +6,8 @@
 pub mod money;
 pub mod api;
 pub mod stage;
-pub mod ahead;
-pub mod behind;
 pub(crate) mod threads;
 pub(crate) mod bisection;
-pub(crate) mod tournament;
 pub mod clock;
 pub mod secret;
 pub mod contract;

@@ -62,6 +62,7 @@ impl Fen {
     }
 
     /// The distance from zero; saturates at the largest amount.
+    #[must_use]
     pub fn abs(self) -> Fen {
         Fen(self.0.saturating_abs())
     }

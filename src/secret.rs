@@ -52,6 +52,7 @@ impl Secret {
     }
 
     /// The same, given there.
+    #[must_use]
     pub fn given_at(self, origin: Origin) -> Secret {
         Secret { origin: Arc::new(origin), ..self }
     }

@@ -1,17 +1,20 @@
-//! Work on other threads than the caller's: independent pieces side by side, or all of it. What comes out of pieces lies
-//! in the order of what went in, so that nothing depends on the number of threads.
+//! Work on other threads than the caller's: independent pieces in parallel here, the producer or the consumer of a walk in
+//! `prefetch` and `worker`. Results come in the order of their inputs, so nothing depends on the number of threads.
+
+pub(crate) mod prefetch;
+pub(crate) mod worker;
 
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::thread;
 
-/// Threads that work on pieces, the caller's among them.
+/// How many threads work on pieces, the caller's included.
 pub(crate) const THREADS: usize = 2;
 
-/// Does the work of every piece; gives the results in the order of the pieces.
-pub(crate) fn side_by_side<T: Send, R: Send>(threads: usize, pieces: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+/// Works on all pieces in parallel; the results are in the order of the pieces.
+pub(crate) fn map_parallel<T: Send, R: Send>(threads: usize, pieces: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let waiting = Mutex::new(pieces.into_iter().enumerate());
-    let take = || waiting.lock().expect("nobody panics while he takes").next();
+    let take = || waiting.lock().expect("taking a piece does not panic").next();
     let work_on = || std::iter::from_fn(|| take().map(|(place, piece)| (place, work(piece)))).collect::<Vec<_>>();
     let mut done = thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work_on)).collect();
@@ -23,8 +26,8 @@ pub(crate) fn side_by_side<T: Send, R: Send>(threads: usize, pieces: Vec<T>, wor
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Does two things at once, the first on a thread of its own: for long walks of which none waits for a server.
-pub(crate) fn at_once<T: Send, U>(one: impl FnOnce() -> T + Send, other: impl FnOnce() -> U) -> (T, U) {
+/// Runs two closures in parallel, the first on a thread of its own. For computation: neither may wait for a server.
+pub(crate) fn join<T: Send, U>(one: impl FnOnce() -> T + Send, other: impl FnOnce() -> U) -> (T, U) {
     thread::scope(|scope| {
         let thread = scope.spawn(one);
         let done = other();
@@ -32,12 +35,12 @@ pub(crate) fn at_once<T: Send, U>(one: impl FnOnce() -> T + Send, other: impl Fn
     })
 }
 
-/// What the main thread has; plans of queries are walked through by recursion.
+/// As much as the main thread has: query plans are walked recursively.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Does some work on a thread of its own and waits for it: Polars refuses to wait for its executor on a thread that
-/// drives an asynchronous runtime alone.
-pub(crate) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+/// Runs a closure on a thread of its own and waits for it: Polars refuses to block on its executor on the thread that
+/// drives a single-threaded asynchronous runtime.
+pub(crate) fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
         thread.expect("the system gives a thread").join().unwrap_or_else(|panic| resume_unwind(panic))
@@ -57,7 +60,7 @@ mod tests {
                 thread::sleep(std::time::Duration::from_micros(200 - piece));
                 piece * piece
             };
-            assert_eq!(side_by_side(threads, pieces.clone(), slow_at_first), wanted, "{threads} threads");
+            assert_eq!(map_parallel(threads, pieces.clone(), slow_at_first), wanted, "{threads} threads");
         }
     }
 }

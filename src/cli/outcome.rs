@@ -1,4 +1,4 @@
-//! How a night is told: one line of JSON as its result, and on stderr a summary or what went wrong.
+//! How a night is reported: one line of JSON as its result, and on stderr a summary or what went wrong.
 
 use std::io::IsTerminal;
 

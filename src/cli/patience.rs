@@ -1,4 +1,4 @@
-//! How long an attempt is waited for: what ends with "try later" is tried again while there is time.
+//! How long a run is retried: one that ends with "try later" is tried again while there is time.
 
 use std::time::Duration;
 

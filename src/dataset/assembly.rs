@@ -1,6 +1,6 @@
-//! Sorted rows, packed, become the columns of their contract and then a partition file, in batches of one size:
-//! the same rows give the same bytes however they were sorted. Users are published as the job says. And the way back:
-//! the rows of a published partition, packed as they were.
+//! Turns sorted, packed rows into the columns of their contract and then into a partition file, in batches of a fixed size:
+//! the same rows give the same bytes however they were sorted. Openids are published as the job says. Also the reverse: the
+//! rows of a published partition, packed again.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Rows of Arrow batches without a copy: a row type borrows its texts from the batch it stands in.
-//! Instants are microseconds since 1970 (UTC), dates days since 1970, amounts fen. Reads no file.
+//! Zero-copy rows of Arrow batches: a row type borrows its strings from its batch. Instants are microseconds since 1970
+//! (UTC), dates days since 1970, amounts fen. Reads no file.
 
 use arrow::array::{
     Array, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,

@@ -1,5 +1,5 @@
-//! Batches become row groups of a Parquet file, columns on one thread or two: the bytes are the same, since a column
-//! chunk depends on nothing but its column. Knows no contract.
+//! Encodes batches into row groups of a Parquet file, columns on one thread or two. The bytes are the same, since a column
+//! chunk depends only on its own column. Knows no contract.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
-use crate::behind::Behind;
-use crate::bisection::first_not;
+use crate::bisection::partition_point;
+use crate::threads::worker::Worker;
 
 /// Threads that encode, where nobody says otherwise; the one that makes the rows is a third.
 const THREADS: usize = 2;
@@ -139,7 +139,7 @@ impl Group {
     fn room(&self, limit: GroupLimit, batch: &RecordBatch) -> usize {
         let rows = batch.num_rows().min(limit.rows - self.rows);
         let is_below = |rows: usize| self.plain_bytes + plain_bytes(batch, rows) < limit.plain_bytes;
-        if is_below(rows) { rows } else { first_not(1..rows, is_below) }
+        if is_below(rows) { rows } else { partition_point(1..rows, is_below) }
     }
 
     fn is_full(&self, limit: GroupLimit) -> bool {
@@ -151,7 +151,7 @@ impl Group {
         self.plain_bytes += plain_bytes(&batch, batch.num_rows());
         let batch = Arc::new(batch);
         // A thread that takes no more has failed, and says why when it ends.
-        let failed = self.threads.iter().position(|thread| !thread.give(batch.clone()));
+        let failed = self.threads.iter().position(|thread| !thread.send(batch.clone()));
         failed.map_or(Ok(()), |thread| self.threads.swap_remove(thread).finish().map(drop))
     }
 
@@ -183,10 +183,10 @@ type Share = Vec<(usize, ArrowColumnWriter)>;
 type Chunks = Result<Vec<(usize, ArrowColumnChunk)>, ParquetError>;
 
 /// Takes the batches of a group; gives the chunks of its columns.
-type Thread = Behind<Arc<RecordBatch>, Chunks>;
+type Thread = Worker<Arc<RecordBatch>, Chunks>;
 
 fn start(share: Share, schema: SchemaRef) -> Thread {
-    Behind::of(BATCHES_AHEAD, move |batches| encode(share, &schema, &batches))
+    Worker::of(BATCHES_AHEAD, move |batches| encode(share, &schema, &batches))
 }
 
 fn encode(mut share: Share, schema: &SchemaRef, batches: &Receiver<Arc<RecordBatch>>) -> Chunks {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::Lake;
-use super::lake::said_of;
+use super::lake::with_path;
 use super::partition::{PartitionError, check_partition};
 use super::parts;
 use super::runs::Runs;
@@ -27,7 +27,7 @@ pub use finding::{Finding, Inspection};
 /// # Errors
 /// Folders that cannot be listed, files that cannot be read.
 pub fn inspect(lake: &Lake, date: NaiveDate) -> io::Result<Inspection> {
-    let runs = Runs::of(lake, date).map_err(said_of(&lake.root().join("runs").join(date.to_string())))?;
+    let runs = Runs::of(lake, date).map_err(with_path(&lake.root().join("runs").join(date.to_string())))?;
     let mut it = Inspection::default();
     inspect_layout(lake, &mut it)?;
     let mut rows = BTreeMap::new();
@@ -80,7 +80,7 @@ fn inspect_dataset(
         None => parts::number(name).is_some(),
     };
     for (path, name) in entries(folder)? {
-        let metadata = fs::symlink_metadata(&path).map_err(said_of(&path))?;
+        let metadata = fs::symlink_metadata(&path).map_err(with_path(&path))?;
         let is_marker = name == "_SUCCESS" && metadata.len() == 0;
         if metadata.is_symlink() {
             it.find(path, "is a symbolic link: it may show what is not in the lake");
@@ -117,7 +117,7 @@ fn inspect_reports(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspectio
 fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(said_of(folder))?,
+        entries => entries.map_err(with_path(folder))?,
     };
     let named = |entry: fs::DirEntry| (entry.path(), entry.file_name().to_string_lossy().into_owned());
     let mut found = entries.map(|entry| entry.map(named)).collect::<io::Result<Vec<_>>>()?;
@@ -127,7 +127,7 @@ fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
 
 /// A folder itself, not a link to one.
 fn is_folder(path: &Path) -> io::Result<bool> {
-    Ok(fs::symlink_metadata(path).map_err(said_of(path))?.is_dir())
+    Ok(fs::symlink_metadata(path).map_err(with_path(path))?.is_dir())
 }
 
 fn chain(error: &PartitionError) -> String {

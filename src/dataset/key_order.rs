@@ -1,4 +1,4 @@
-//! Whether the keys of a partition only ever grow, over batch borders too. Changes no row.
+//! Checks that the keys of a partition strictly increase, across batches too. Changes no row.
 
 use std::cmp::Ordering;
 

@@ -43,6 +43,7 @@ impl Lake {
     }
 
     /// The same lake, known to the world by this URL.
+    #[must_use]
     pub fn known_as(self, url: Option<String>) -> Lake {
         Lake { url, ..self }
     }
@@ -125,13 +126,13 @@ impl Lake {
             let partition = self.partition(&contract.name, date);
             places.extend(partition.ancestors().take(3).map(Path::to_path_buf));
             let folder = partition.parent().expect("a partition has a folder");
-            let numbers = parts::present(folder).map_err(said_of(folder))?;
+            let numbers = parts::present(folder).map_err(with_path(folder))?;
             places.extend(numbers.into_iter().map(|number| parts::path(&partition, number)));
         }
         for place in places {
             match std::fs::symlink_metadata(&place) {
                 Ok(metadata) if metadata.is_symlink() => return Ok(Some(place)),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(said_of(&place)(error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(with_path(&place)(error)),
                 _ => {}
             }
         }
@@ -236,7 +237,7 @@ impl Lake {
 fn link_below(folder: &Path) -> io::Result<Option<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        entries => entries.map_err(said_of(folder))?,
+        entries => entries.map_err(with_path(folder))?,
     };
     for entry in entries {
         let entry = entry?;
@@ -251,8 +252,8 @@ fn link_below(folder: &Path) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// What the system says, with the file or folder it is about. Anybody else's error says so itself.
-pub(super) fn said_of(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
+/// Adds the path to an error of the operating system, which does not name it; other errors already do.
+pub(super) fn with_path(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
     move |error| match error.raw_os_error() {
         Some(_) => io::Error::new(error.kind(), format!("`{}`: {error}", path.display())),
         None => error,

@@ -21,11 +21,11 @@ use super::encoder::{Encoder, GroupLimit};
 use super::key_order::KeyOrder;
 use super::parts;
 use super::properties::{ROWS_PER_GROUP, contract_version, writer_properties};
-use crate::ahead::Ahead;
 use crate::contract::{Contract, contract};
 use crate::durable;
 use crate::money::Fen;
 use crate::record::Record;
+use crate::threads::prefetch::Prefetch;
 
 pub use super::error::PartitionError;
 pub use super::properties::Provenance;
@@ -113,6 +113,7 @@ impl Writer {
     }
 
     /// Encodes on one thread: for rows that several threads are busy with already, which more would only disturb.
+    #[must_use]
     pub fn on_one_thread(mut self) -> Writer {
         self.threads = Some(1);
         self.part.set_threads(1);
@@ -220,7 +221,7 @@ pub fn open_batches_ahead(
 ) -> Result<impl Iterator<Item = Result<RecordBatch, PartitionError>> + use<>, PartitionError> {
     let mut batches = Batches::open(path, Some(columns), ROWS_AHEAD)?;
     let read = move || Some(batches.next()?.map_err(|error| unreadable(&batches, error)));
-    Ok(Ahead::of(std::iter::from_fn(read), 1))
+    Ok(Prefetch::of(std::iter::from_fn(read), 1))
 }
 
 /// Hands over the rows of a partition, in its order, by typed columns; the others are not read.

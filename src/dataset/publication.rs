@@ -1,5 +1,5 @@
-//! A publication: what will stand where is written down before the first file moves. A run that dies
-//! between two renames leaves a day of two versions; the next run, of any date, completes it first.
+//! A publication in progress: where each file will go is written down before the first one moves. A run that dies between
+//! two renames leaves a day of mixed versions; the next run, of any date, completes it first.
 
 use std::fs;
 use std::io;

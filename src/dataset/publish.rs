@@ -1,5 +1,4 @@
-//! Staged files become visible: one rename per file (and one put, in a bucket), `_SUCCESS` after it, other
-//! days untouched.
+//! Makes staged files visible: one rename per file (and one put, in a bucket), then `_SUCCESS`; other days stay untouched.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::Lake;
-use super::lake::said_of;
+use super::lake::with_path;
 use super::partition::{PartLimit, PartitionError, Provenance, Writer};
 use super::parts;
 use super::replacement::Replacement;
@@ -39,6 +38,7 @@ impl Staging {
     }
 
     /// The same, where partitions above a size are staged in parts.
+    #[must_use]
     pub fn in_parts(self, limit: PartLimit) -> Staging {
         Staging { limit, ..self }
     }
@@ -116,7 +116,7 @@ impl Staging {
                 dataset => self.replacement(dataset, files).make(),
             };
             let (_, place) = self.places(&files[0]);
-            published.map_err(said_of(place.parent().expect("published files have folders")))?;
+            published.map_err(with_path(place.parent().expect("published files have folders")))?;
         }
         Ok(())
     }

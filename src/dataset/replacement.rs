@@ -1,7 +1,7 @@
-//! One partition takes the place of another. One file takes it by one rename. Where either has more, its folder is made
-//! ready beside and the folders are exchanged: who lists the day finds the old one or the new one. Where that cannot
-//! be (a bucket, a file system without such an exchange), the day is withdrawn first: while it has no `_SUCCESS`, it
-//! may be of two versions.
+//! Replaces one partition by another. A single file is replaced by one rename. Where either side has several files, the new
+//! folder is prepared beside the old one and the two are exchanged, so that a reader who lists the day finds either the old
+//! version or the new one. Where folders cannot be exchanged atomically (a bucket, some file systems), the day is withdrawn
+//! first: without its `_SUCCESS` it may be a mixture of both versions.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A staged file, its size and hash: what the manifest lists and what is held against a published file. Moves nothing.
+//! A staged file with its size and hash, as listed in the manifest and compared with published files. Moves nothing.
 
 use std::fs;
 use std::io;

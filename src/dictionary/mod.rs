@@ -1,6 +1,6 @@
-//! What is published, described for others: the data dictionary, made of the contracts and the rules, and a
-//! Table Schema per CSV of the finance pack, made of its tables. Gives texts; `cargo run --example describe` writes them
-//! and a test holds that they are current.
+//! Generated descriptions of what is published: the data dictionary, made from the contracts and the rules, and a Table
+//! Schema per CSV of the finance pack, made from its tables. Returns texts only; `cargo run --example describe` writes them,
+//! and a test checks that they are current.
 
 mod described;
 mod page;

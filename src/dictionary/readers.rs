@@ -1,5 +1,5 @@
-//! Which rule reads which column: found in the SQL itself, so that it cannot be out of date.
-//! Goes by names, not by parsing: a query reads a column when it names both the relation and the column.
+//! Which rule reads which column, derived from the SQL itself so that it cannot be out of date. Matches names instead of
+//! parsing: a query reads a column when it names both the relation and the column.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! Whether it was the disk that said no: without room, at a limit, broken or closed to writing. Then neither the
-//! rows are to blame nor whoever brought them.
+//! Whether an operation failed because of the disk: no space, a quota or limit, an I/O error, a read-only file system. Then
+//! neither the rows nor whoever supplied them are to blame.
 
 use std::error::Error;
 use std::io;
@@ -8,13 +8,13 @@ use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 use rustix::io::Errno;
 
-/// The disk's no among an error and its causes.
+/// The refusal by the disk among an error and its causes, if there is one.
 pub fn refusal(error: &(dyn Error + 'static)) -> Option<io::Error> {
     let causes = std::iter::successors(Some(error), |error| cause_of(*error));
     causes.filter_map(code_of).find(is_refusal).map(io::Error::from)
 }
 
-/// An error that stands for another does not name that one as its cause.
+/// The next error of the chain; an `io::Error` that wraps another does not give it as its `source`.
 fn cause_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inner) => Some(inner),
@@ -25,20 +25,20 @@ fn cause_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'st
 fn code_of(error: &(dyn Error + 'static)) -> Option<Errno> {
     match error.downcast_ref::<io::Error>() {
         Some(error) => Errno::from_io_error(error),
-        None if error.is::<ArrowError>() || error.is::<ParquetError>() => told_code(&error.to_string()),
+        None if error.is::<ArrowError>() || error.is::<ParquetError>() => os_code_in(&error.to_string()),
         None => None,
     }
 }
 
-/// The one takes of an error of the other, and of what caused it, nothing over but the text.
-fn told_code(text: &str) -> Option<Errno> {
+/// Arrow and Parquet keep of each other's errors, and of their causes, only the text; the code is read out of it.
+fn os_code_in(text: &str) -> Option<Errno> {
     let (_, code) = text.rsplit_once("(os error ")?;
     Some(Errno::from_raw_os_error(code.split_once(')')?.0.parse().ok()?))
 }
 
-/// What helps against the disk's no that `said` tells of: room, unless one more open file was refused.
-pub fn relief(said: &str) -> &'static str {
-    match told_code(said) {
+/// What helps against the refusal that an error message quotes: free space, unless it was one open file too many.
+pub fn advice_for(message: &str) -> &'static str {
+    match os_code_in(message) {
         Some(Errno::MFILE) => "raise the limit of open files (`ulimit -n`, in a systemd unit `LimitNOFILE=`) to 1024",
         Some(Errno::NFILE) => "raise the machine's limit of open files (`fs.file-max`)",
         _ => "make room on the disk of `job.lake`",
@@ -77,10 +77,10 @@ mod tests {
         let told = |code: Errno| {
             let error = io::Error::other(ParquetError::from(io::Error::from(code)));
             assert!(refusal(&error).is_some(), "{code}");
-            relief(&format!("`part-0.parquet`: {error}"))
+            advice_for(&format!("`part-0.parquet`: {error}"))
         };
         assert!(told(Errno::MFILE).contains("`ulimit -n`") && told(Errno::NFILE).contains("`fs.file-max`"));
-        assert!(told(Errno::NOSPC).starts_with("make room") && relief("torn").starts_with("make room"));
+        assert!(told(Errno::NOSPC).starts_with("make room") && advice_for("torn").starts_with("make room"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The control totals of an export, by what became of its rows. Knows no row.
+//! The control totals of an export, by what happened to its rows. Knows no row.
 
 use crate::money::Fen;
 

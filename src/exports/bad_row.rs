@@ -1,4 +1,4 @@
-//! A row that was not taken: where it stands and why. Decides nothing about the others.
+//! A rejected row: where it is and why it was rejected. Decides nothing about other rows.
 
 use std::fmt;
 

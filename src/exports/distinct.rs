@@ -1,5 +1,5 @@
-//! One row per key: exact repetitions collapse, contradictions are bad rows on every side. Sorted in bounded
-//! memory, so that rows of one key meet however far apart they stand. Never picks a winner.
+//! One row per key: exact repetitions collapse, and rows of one key that contradict each other are all bad. Sorts in bounded
+//! memory, so it does not matter how far apart rows of one key are. Never picks a winner.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;

@@ -1,7 +1,6 @@
 //! Files the merchant has: orders, trade bills, subsidy ledger, notifications, roster.
 //! Reads and judges them; never writes, never asks the network, never publishes an openid.
 
-mod ahead;
 mod amounts;
 mod bad_row;
 mod cell;
@@ -12,6 +11,7 @@ mod fixed;
 mod found;
 mod hashing;
 mod quotes;
+mod read_ahead;
 mod records;
 mod rendered;
 mod row;

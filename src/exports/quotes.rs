@@ -1,6 +1,5 @@
-//! Whether the quotes of a row part its cells as RFC 4180 has them. The csv crate takes any text behind a
-//! closing quote, and so a quote that should have been doubled swallows the rows up to the next one.
-//! Judges a row that was read; never corrects one.
+//! Checks that the quotes of a row separate its cells as RFC 4180 says. The csv crate accepts any text after a closing
+//! quote, so an undoubled quote inside a cell would swallow the rows up to the next one. Judges rows; never corrects one.
 
 use memchr::memchr_iter;
 

@@ -1,5 +1,5 @@
-//! Typed cells of spreadsheets and Parquet as the text a CSV would hold, so that one reader judges them all.
-//! The only place that meets a float: it turns one into decimal text, nothing computes with it.
+//! Renders typed cells of spreadsheets and Parquet as the text a CSV would hold, so that one parser handles them all. The
+//! only place that sees a float: it is turned into decimal text, and nothing computes with it.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 

@@ -6,13 +6,13 @@ use std::io;
 
 use encoding_rs::Encoding;
 
-use super::ahead::Ahead;
 use super::bad_row::BadRow;
 use super::cell;
 use super::error::{ExportError, MissingColumn};
 use super::found::{self, Found};
 use super::hashing::{ExportFile, Hashing};
 use super::quotes::Flaw;
+use super::read_ahead::ReadAhead;
 use super::records::{Records, line_ends};
 use super::row::{Fault, Row, TypedRow};
 use super::text::Decoded;
@@ -28,7 +28,7 @@ pub(super) struct Sheet {
 
 enum Body {
     /// Delimited text after its header, and where it lies.
-    Text { records: Box<Records<Ahead<Decoded<Hashing<File>>>>>, found: Found },
+    Text { records: Box<Records<ReadAhead<Decoded<Hashing<File>>>>>, found: Found },
     /// Cells of a typed format, header excluded, the line of the next of them, and the file they are of.
     Cells { cells: Cells, line: u64, file: ExportFile },
 }
@@ -59,7 +59,7 @@ impl Sheet {
         let file = File::open(&found.path).map_err(|source| found::refused(&found.path, source))?;
         let damaged = |error| unreadable(found, 0, error);
         let text = Decoded::of(&found.name, Hashing::of(file), encoding).map_err(damaged)?;
-        let mut records = Box::new(Records::new(Ahead::of(text), delimiter));
+        let mut records = Box::new(Records::new(ReadAhead::of(text), delimiter));
         let mut first = Row::default();
         if !records.next(&mut first).map_err(damaged)? {
             let why = "is empty: not even a header stands in it".to_owned();

@@ -1,4 +1,4 @@
-//! An answer as a page of the journal. Asks for none and writes none.
+//! Turns an answer into a page of the journal. Requests none and writes none.
 
 use chrono::{DateTime, Utc};
 

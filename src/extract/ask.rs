@@ -1,5 +1,5 @@
-//! The one way a stage asks a remote API: what is journalled is not asked again, an answer is
-//! journalled before it is used, a definite "unknown" is an answer too.
+//! The only way a stage asks a remote API: what is in the journal is not asked again, an answer is journalled before it is
+//! used, and a definite "unknown" counts as an answer.
 
 use std::future::Future;
 use std::io;
@@ -16,16 +16,16 @@ use crate::stage::Stage;
 use crate::wechat::wording::shown;
 use crate::wechat::{Answer, ApiError, FailureKind, ParseError, Request};
 
-/// So many failures of one kind in a row, with no answer between, and the API counts as down.
+/// After this many failures in a row that suggest so, the API counts as down.
 const GIVE_UP_AFTER: usize = 8;
-/// So many failures are told one by one.
+/// How many failures are reported one by one.
 const TOLD_ISSUES: usize = 3;
 
-/// Asks every `(key, question)` that is not journalled yet, `concurrency` at once. A question may
-/// come back without pages: then it stays unanswered, and that is for the caller to tell.
+/// Asks every `(key, question)` that is not journalled yet, `concurrency` at a time. A question may come back without pages;
+/// it then stays unanswered, which the caller has to report.
 ///
-/// Returns why questions failed, the first few one by one. An API that only fails is given up, for
-/// this stage and the later ones: nobody hammers a closed door a million times.
+/// Returns why questions failed, the first few one by one. An API that only fails is given up for this stage and the later
+/// ones, instead of being asked a million more times.
 pub(super) async fn ask_all<Q, A, F>(
     night: &Night<'_>,
     stage: &StageJournal,
@@ -42,7 +42,7 @@ where
     ask_open(night, stage, place, concurrency, open.len() as u64, open.into_iter().map(Ok), ask).await
 }
 
-/// The same for questions that do not lie in memory: `questions` begins them anew each time it is called.
+/// As `ask_all`, for more questions than fit in memory: each call of `questions` starts the sequence anew.
 pub(super) async fn ask_each<Q, I, A, F>(
     night: &Night<'_>,
     stage: &StageJournal,
@@ -64,7 +64,7 @@ where
     ask_open(night, stage, place, concurrency, count, open()?, ask).await
 }
 
-/// Asks so many questions, none of which is journalled yet.
+/// Asks `count` questions, none of which is journalled yet.
 async fn ask_open<Q, A, F>(
     night: &Night<'_>,
     stage: &StageJournal,
@@ -79,19 +79,13 @@ where
     F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
 {
     if stage.flow().found > 0 {
-        // A night that was cut off and goes on is judged as one that was not.
+        // A resumed night is judged like one that was never interrupted.
         night.apis.health.answered(place.api);
     }
     if count == 0 {
         return Ok(Vec::new());
     }
-    if !night.may_ask(place.stage) {
-        return Ok(vec![Issue::not_journalled(usize::try_from(count).unwrap_or(usize::MAX))]);
-    }
-    if let Err(issue) = night.require_ready(place.stage) {
-        return Ok(vec![issue]);
-    }
-    if let Some(issue) = night.apis.health.why_down(place.api) {
+    if let Some(issue) = why_not_ask(night, place, count) {
         return Ok(vec![issue]);
     }
     let retries = night.apis.retries.counter(place.stage);
@@ -127,6 +121,14 @@ where
     Ok(failures.tell())
 }
 
+/// Why none of `count` open questions may be asked: the run asks nobody, the source is not ready, or the API is down.
+fn why_not_ask(night: &Night<'_>, place: Place, count: u64) -> Option<Issue> {
+    if !night.may_ask(place.stage) {
+        return Some(Issue::not_journalled(usize::try_from(count).unwrap_or(usize::MAX)));
+    }
+    night.require_ready(place.stage).err().or_else(|| night.apis.health.why_down(place.api))
+}
+
 /// Where a question belongs: the stage that asks, the API that answers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
@@ -147,9 +149,9 @@ impl Failures {
         let is_down = matches!(issue.kind, IssueKind::Credentials | IssueKind::Unavailable | IssueKind::NotReady);
         self.in_a_row = if is_down { self.in_a_row + 1 } else { 0 };
         if self.told.len() < TOLD_ISSUES {
-            self.told.push(issue.clone())
+            self.told.push(issue.clone());
         } else {
-            self.untold += 1
+            self.untold += 1;
         }
         self.in_a_row
     }

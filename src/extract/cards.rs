@@ -7,8 +7,10 @@ use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, state
 use super::wire::card_dimension_row;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
+use crate::journal::Page;
 use crate::record::Card;
 use crate::stage::Stage;
+use crate::wechat::mp::Mp;
 use crate::wechat::mp::cards::{self as api, CardAnswer, CardIds};
 
 const STAGE: Stage = Stage::Cards;
@@ -25,32 +27,7 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
         return Ok(Harvest::complete(Vec::new()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
-    let meaning = OffsetMeaning::default();
-    let ask_list = async |()| {
-        let listing = read_list(&meaning, MEASURE, async |offset| {
-            let request = api::cards(offset, PAGE_ROWS);
-            let answer = mp.send(&request).await;
-            if let Some(declined) = ListPage::declined(&request, &answer) {
-                return Ok(declined);
-            }
-            let (page, ids) = settle_and_read(&request, answer)?;
-            let (is_known, total) = (ids.is_some(), ids.as_ref().and_then(|ids| stated_total(ids.total_num)));
-            Ok(ListPage {
-                keys: ids.map(|ids| ids.card_id_list).unwrap_or_default(),
-                total,
-                is_known,
-                refusal: None,
-                page,
-            })
-        });
-        match listing.await? {
-            Listing::Settled(pages) => Ok(Some(pages)),
-            Listing::Unsettled { seen, total } => {
-                Err(Issue::new(IssueKind::Incomplete, format!("the card list would not settle: {seen} of {total}")))
-            }
-        }
-    };
-    let mut issues = ask_all(night, &journal, PLACE, 1, vec![(LIST.to_owned(), ())], ask_list).await?;
+    let mut issues = ask_all(night, &journal, PLACE, 1, vec![(LIST.to_owned(), ())], async |()| list(mp).await).await?;
     let mut ids = named.clone();
     for page in journal.entry(LIST)?.iter().flat_map(|entry| &entry.pages) {
         let list: Option<CardIds> = read_page(&api::cards(0, PAGE_ROWS), page)?;
@@ -77,6 +54,28 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     harvest.rows.sort_by(|a, b| a.card_id.cmp(&b.card_id));
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest)
+}
+
+/// The pages that name every card of the account.
+async fn list(mp: &Mp) -> Result<Option<Vec<Page>>, Issue> {
+    let meaning = OffsetMeaning::default();
+    let listing = read_list(&meaning, MEASURE, async |offset| {
+        let request = api::cards(offset, PAGE_ROWS);
+        let answer = mp.send(&request).await;
+        if let Some(declined) = ListPage::declined(&request, &answer) {
+            return Ok(declined);
+        }
+        let (page, ids) = settle_and_read(&request, answer)?;
+        let (is_known, total) = (ids.is_some(), ids.as_ref().and_then(|ids| stated_total(ids.total_num)));
+        let keys = ids.map(|ids| ids.card_id_list).unwrap_or_default();
+        Ok(ListPage { keys, total, is_known, refusal: None, page })
+    });
+    match listing.await? {
+        Listing::Settled(pages) => Ok(Some(pages)),
+        Listing::Unsettled { seen, total } => {
+            Err(Issue::new(IssueKind::Incomplete, format!("the card list would not settle: {seen} of {total}")))
+        }
+    }
 }
 
 /// What a card says its id is; not all do.

@@ -1,5 +1,5 @@
-//! The platform certificates of a night stand in its journal no later than the answers they prove: a run that is killed
-//! leaves nothing behind that cannot be verified any more. Asks for none.
+//! Keeps the platform certificates of a night in its journal, no later than the answers they verify: even after a kill
+//! everything in the journal can still be verified. Requests none.
 
 use super::answered::page;
 use crate::dataset::sha256::sha256_of;

@@ -1,5 +1,4 @@
-//! Rows of one dataset as they come, of every key the one that came last. They are sorted on the disk; which of
-//! them stand for others is counted.
+//! Collects rows of one dataset and keeps the last one per key. They are sorted on disk; replaced rows are counted.
 
 use std::io;
 use std::marker::PhantomData;

@@ -1,4 +1,4 @@
-//! What a stage brings home, whatever it asks.
+//! The result of a stage: its rows, inputs and issues.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Whether each remote API answers tonight: remembered across stages, so that one that is down is
-//! not waited for again, and the exit code can tell "all of it" from "some of it".
+//! Whether each remote API answers tonight: remembered across stages, so that no later stage waits for an API that is down,
+//! and the exit code can distinguish "all failed" from "some failed".
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

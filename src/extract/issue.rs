@@ -1,4 +1,4 @@
-//! Why a stage is not complete, in the classes the exit codes know.
+//! Why a stage is incomplete, by the classes that the exit codes distinguish.
 
 use std::path::Path;
 
@@ -56,8 +56,8 @@ impl Issue {
 
     pub(crate) fn storage(what: impl Into<String>) -> Issue {
         let what = what.into();
-        let relief = durable::relief(&what);
-        Issue::new(IssueKind::Storage, what).hinting(format!("{relief} and run again; what is journalled is kept"))
+        let advice = durable::advice_for(&what);
+        Issue::new(IssueKind::Storage, what).hinting(format!("{advice} and run again; what is journalled is kept"))
     }
 
     /// The scratch folder did not take rows that do not fit in memory, or did not give them back.

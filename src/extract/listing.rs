@@ -1,6 +1,6 @@
-//! Reads a list to its end although the meaning of `offset` is undocumented and the list may move
-//! (reference v3 §2.10): every page is deduplicated by key, the end is "as many different keys as
-//! the list says it has", and a list that never gets there is unsettled, never silently short.
+//! Reads a list to its end although the meaning of `offset` is undocumented and the list may change meanwhile (reference v3
+//! §2.10). Pages are deduplicated by key; the end is reached with "as many different keys as the list says it has"; a list
+//! that never gets there is reported as unsettled, never silently cut short.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -19,19 +19,19 @@ const ROUNDS: usize = 3;
 pub(super) struct ListPage {
     /// Keys of its items.
     pub(super) keys: Vec<String>,
-    /// How many items the list says it has; none when it does not say, and then nobody knows its end.
+    /// How many items the list says it has; `None` when it does not say, and then its end cannot be known.
     pub(super) total: Option<u64>,
     /// Whether the API knows the list at all.
     pub(super) is_known: bool,
-    /// Where it takes no such offset: what it said.
+    /// What the API answered if it does not accept the offset.
     pub(super) refusal: Option<Issue>,
     /// The answer, for the journal.
     pub(super) page: Page,
 }
 
 impl ListPage {
-    /// What APIv3 says that knows no such page: out of range is a wrong parameter to some (reference v3 §1.9), and the
-    /// meaning of `offset` has to be found out.
+    /// A page that APIv3 refuses: some endpoints call an offset out of range a wrong parameter (reference v3 §1.9), and what
+    /// `offset` means has to be found out.
     pub(super) fn refused<T>(request: &Request<T>, answer: &Result<Answer, ApiError>) -> Option<ListPage> {
         let error = answer.as_ref().err()?;
         let refused = error.answer().filter(|answer| answer.status == 400)?;
@@ -39,7 +39,7 @@ impl ListPage {
         is_parameter.then(|| ListPage::without_items(request, refused, error))
     }
 
-    /// What the official account platform says to an offset it does not take: which code that is nobody documents.
+    /// A page that the official account platform refuses; it is not documented with which code.
     pub(super) fn declined<T>(request: &Request<T>, answer: &Result<Answer, ApiError>) -> Option<ListPage> {
         let error = answer.as_ref().err().filter(|error| error.kind() == FailureKind::Refused)?;
         Some(ListPage::without_items(request, error.answer()?, error))
@@ -54,9 +54,9 @@ impl ListPage {
 /// How much of a list is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Measure {
-    /// Items a page: one that has as many may not be the last, whatever the list says it has.
+    /// Items per page: a page this full may not be the last one, whatever total the list states.
     pub(super) page_rows: u64,
-    /// Pages: no true list has more.
+    /// No real list has more pages than this.
     pub(super) most_pages: usize,
 }
 
@@ -73,17 +73,17 @@ impl Meaning {
         if self == Meaning::PagesFromOne { 1 } else { 0 }
     }
 
-    /// Where what comes after so many items on so many pages would be.
+    /// The offset of what comes after so many items on so many pages.
     fn offset_after(self, rows: usize, pages: usize) -> u64 {
         self.first_offset() + if self == Meaning::Rows { rows as u64 } else { pages as u64 }
     }
 }
 
-/// What this run has learned of `offset`; shared by all lists of a stage.
+/// What this run has learned about `offset`; shared by all lists of a stage.
 #[derive(Debug, Default)]
 pub(super) struct OffsetMeaning {
     learned: AtomicU8,
-    /// Whether some list was known when it was asked for from 0.
+    /// Whether some list was known to the API when read from offset 0.
     begins_at_zero: AtomicBool,
 }
 
@@ -106,7 +106,7 @@ impl OffsetMeaning {
         self.learned.store(learned, Ordering::Relaxed);
     }
 
-    /// Whether a list that is unknown there may be known from 1 on.
+    /// Whether a list that is unknown at this meaning's first offset may be known from 1 on.
     fn may_begin_later(&self, meaning: Meaning) -> bool {
         meaning.first_offset() == 0 && self.candidates().len() > 1 && !self.begins_at_zero.load(Ordering::Relaxed)
     }
@@ -117,7 +117,7 @@ impl OffsetMeaning {
 pub(super) enum Listing {
     /// All of it, in order.
     Settled(Vec<Page>),
-    /// It would not settle: what it said last.
+    /// It kept changing or contradicting itself; what it said last.
     Unsettled {
         /// Different keys seen.
         seen: usize,
@@ -126,13 +126,13 @@ pub(super) enum Listing {
     },
 }
 
-/// What a list says of its length: a count that is negative says nothing.
+/// The total a list states; a negative count states none.
 pub(super) fn stated_total(count: Option<i64>) -> Option<u64> {
     count.and_then(|count| u64::try_from(count).ok())
 }
 
-/// Reads a list page by page with `ask(offset)`, and follows none for more than `measure.most_pages`: one
-/// without end would hold the night and fill the memory. A list that showed items once is not empty, and not unknown.
+/// Reads a list page by page with `ask(offset)`, at most `measure.most_pages` of them: an endless list would block the night
+/// and fill the memory. A list that showed items once counts neither as empty nor as unknown.
 pub(super) async fn read_list<A, F>(meaning: &OffsetMeaning, measure: Measure, ask: A) -> Result<Listing, Issue>
 where
     A: Fn(u64) -> F,
@@ -145,10 +145,10 @@ where
             if (unknown.is_some() || is_refused_at_zero) && candidate.first_offset() == 0 {
                 continue;
             }
-            match walk_until_still(*candidate, measure, meaning, &ask).await? {
+            match walk_until_stable(*candidate, measure, meaning, &ask).await? {
                 Walk::Whole { pages, seen, repeats } if seen > 0 || most_seen == 0 => {
-                    // A single page says nothing of what comes after it, and pages that overlap may be those
-                    // of another meaning.
+                    // A single page says nothing about the next offset, and overlapping pages may be a sign of another
+                    // meaning.
                     if pages.len() > 1 && !repeats {
                         meaning.learn(*candidate);
                     }
@@ -171,24 +171,24 @@ where
 
 /// How one walk through a list ended.
 enum Walk {
-    /// As many different keys as the list says it has; some may have come twice, whenever they were read.
+    /// As many different keys as the list says it has; with `repeats`, some come twice in every walk.
     Whole { pages: Vec<Page>, seen: usize, repeats: bool },
-    /// The same, but some came twice, or it says behind its end that it has none: the list moved, or it is like that.
+    /// The same, but some came twice, or past its end it claims to be empty: it changed meanwhile, or is always like that.
     Repeating { pages: Vec<Page>, keys: HashSet<String>, seen: usize, total: u64 },
     /// The API does not know the list.
     Unknown(Vec<Page>),
-    /// The list changed under way.
+    /// The list changed while it was read.
     Moved { seen: usize, total: u64 },
-    /// The API does not take the first offset: it means something else, or the question is wrong.
+    /// The API does not accept the first offset: `offset` means something else, or the request is wrong.
     Refused(Box<Issue>),
     /// Pages that repeat items or end too early: `offset` means something else, or the server errs.
     Gap { seen: usize, total: u64 },
-    /// More pages than any true list has.
+    /// More pages than any real list has.
     Endless { seen: usize, total: u64 },
 }
 
 impl Walk {
-    /// What two walks one after the other say: a list that has the same items and oddities both times is like that.
+    /// Combines two walks in a row: a list with the same items and oddities both times is always like that, hence whole.
     fn then(self, again: Walk) -> Walk {
         match (self, again) {
             (Walk::Repeating { keys: before, .. }, Walk::Repeating { pages, keys, seen, .. }) if before == keys => {
@@ -199,8 +199,8 @@ impl Walk {
     }
 }
 
-/// A list that moved says nothing about `offset`: the same walk again.
-async fn walk_until_still<A, F>(
+/// Repeats a walk while the list changes under it: a list that moved says nothing about `offset`.
+async fn walk_until_stable<A, F>(
     candidate: Meaning,
     measure: Measure,
     meaning: &OffsetMeaning,
@@ -235,7 +235,7 @@ where
         }
         pages.push(page);
         if !is_known {
-            // A list of which a page was shown is not unknown: it only ends too early.
+            // After a first page the list is not unknown any more: it only ends too early.
             return Ok(first_total.map_or_else(|| Walk::Unknown(pages), ends_early));
         }
         meaning.begins_at_zero.fetch_or(offset == 0, Ordering::Relaxed);
@@ -250,20 +250,20 @@ where
         has_repeated |= repeats;
         if seen as u64 == total {
             let is_full = rows as u64 >= measure.page_rows;
-            let behind = if is_full {
-                look_behind(&keys_seen, total, pages.len(), meaning, ask).await?
+            let past_end = if is_full {
+                probe_past_end(&keys_seen, total, pages.len(), meaning, ask).await?
             } else {
-                Behind::Nothing
+                PastEnd::Nothing
             };
-            if behind == Behind::More {
+            if past_end == PastEnd::More {
                 return Ok(Walk::Moved { seen, total });
             }
-            return Ok(match has_repeated || behind == Behind::Denied {
+            return Ok(match has_repeated || past_end == PastEnd::ClaimsEmpty {
                 true => Walk::Repeating { pages, keys: keys_seen, seen, total },
                 false => Walk::Whole { pages, seen, repeats: false },
             });
         }
-        // Rows are tried first, so pages that overlap without end are those of another meaning.
+        // `Rows` is tried first, so pages that go on overlapping belong to another meaning.
         if seen == known || (repeats && candidate != Meaning::Rows) {
             return Ok(Walk::Gap { seen, total });
         }
@@ -274,41 +274,41 @@ where
     }
 }
 
-/// What is behind the last page of a list.
+/// What the server answers past the last page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Behind {
+enum PastEnd {
     Nothing,
     /// The list is longer than it said, or has changed.
     More,
-    /// Nothing, by a list that has no items at all there: it was emptied, or says so behind every end.
-    Denied,
+    /// No items, and a total of 0: the list was emptied, or the server says so past every end.
+    ClaimsEmpty,
 }
 
-/// Looks whether a list that ended with a full page goes on behind it: a length that counts only what is shown, or no more
-/// than a page, would end every list there.
-async fn look_behind<A, F>(
+/// Asks whether a list that ended with a full page goes on after it: if the stated total counted only the items shown, or at
+/// most a page of them, every list would seem to end there.
+async fn probe_past_end<A, F>(
     keys_seen: &HashSet<String>,
     total: u64,
     pages: usize,
     meaning: &OffsetMeaning,
     ask: &A,
-) -> Result<Behind, Issue>
+) -> Result<PastEnd, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
-    let mut behind = Behind::Nothing;
+    let mut past_end = PastEnd::Nothing;
     for candidate in meaning.candidates() {
         let page = ask(candidate.offset_after(keys_seen.len(), pages)).await?;
         let is_new = page.keys.iter().any(|key| !keys_seen.contains(key));
         match page.total {
-            Some(0) if page.keys.is_empty() => behind = Behind::Denied,
-            Some(told) if told != total => return Ok(Behind::More),
-            _ if is_new => return Ok(Behind::More),
+            Some(0) if page.keys.is_empty() => past_end = PastEnd::ClaimsEmpty,
+            Some(told) if told != total => return Ok(PastEnd::More),
+            _ if is_new => return Ok(PastEnd::More),
             _ => {}
         }
     }
-    Ok(behind)
+    Ok(past_end)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The order lines of the look-back, as far as questions depend on them: five columns of the published days
-//! and of tonight's, with published openids, sorted in bounded memory.
+//! The order lines of the look-back, as far as requests depend on them: five columns of the published days and of tonight,
+//! with published openids, sorted in bounded memory.
 
 use std::borrow::Cow;
 use std::io;

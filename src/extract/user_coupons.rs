@@ -25,7 +25,7 @@ use crate::journal::{Entry, Page, StageJournal};
 use crate::record::UserCoupon;
 use crate::sorter::{Kept, PackedRow};
 use crate::stage::Stage;
-use crate::threads::at_once;
+use crate::threads;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
 use crate::wechat::{ParseError, Request};
@@ -90,7 +90,7 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let known = gathered.settle().map_err(Issue::unsorted)?;
     let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
     // The journal keeps its digest until an answer is added: where nobody is asked once more, it need not be waited for.
-    let (digest, doubts) = at_once(
+    let (digest, doubts) = threads::join(
         || journal.digest(&night.corner()),
         || doubter.find(&known.rows, orders, roster).map_err(Issue::unsorted),
     );

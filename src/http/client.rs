@@ -1,5 +1,5 @@
-//! The client of one API: paces, bounds concurrency, tries again, changes host.
-//! Signs nothing and understands no answer: an `Exchange` does both.
+//! The client of one API: rate limit, bounded concurrency, retries, failover. Signs nothing and interprets no answer: an
+//! `Exchange` does both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,11 +87,13 @@ impl HttpClient {
 
     /// A client beside this one for calls made while a call of this one is under way (token,
     /// certificates): same connections, hosts and pace, its own place in the queue.
+    #[must_use]
     pub fn beside(&self) -> HttpClient {
         HttpClient { under_way: Arc::new(Semaphore::new(1)), ..self.clone() }
     }
 
     /// The same with another retry policy and body bound.
+    #[must_use]
     pub fn with_bounds(mut self, policy: RetryPolicy, max_body_bytes: usize) -> HttpClient {
         (self.policy, self.max_body_bytes) = (policy, max_body_bytes);
         self

@@ -1,5 +1,5 @@
-//! Takes a `Content-Encoding` off a body that came whole: nobody here asks for one, and what lies between may put one on
-//! all the same. What was signed is what is behind it (reference v3 §1.3). Never touches a download.
+//! Removes a `Content-Encoding` from a complete body: we never request one, but a proxy may add it anyway. The signature is
+//! over the decoded body (reference v3 §1.3). Never touches a download.
 
 use std::io::Read;
 

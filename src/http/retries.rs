@@ -1,5 +1,5 @@
-//! Counts retries for whoever asks, not for the API that is asked: a client serves several stages at
-//! once, and the one whose call it is should see it.
+//! Counts retries per caller rather than per API: several stages share a client, and the stage that made the call should see
+//! its retries.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! When to ask again: the verdicts an answer can get, the waits between attempts, the bound.
-//! Decides by verdict, attempts and time alone; never looks into an answer.
+//! When to try again: the verdicts an answer can get, the waits between attempts, the limits. Decides by verdict, attempts
+//! and time alone; never looks into an answer.
 
 use std::future::Future;
 use std::time::Duration;

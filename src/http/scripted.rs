@@ -1,5 +1,5 @@
-//! For tests: a server that answers from a script, and a world whose time is told by hand.
-//! Compiled into no program.
+//! For tests: a server that answers from a script, and a world with a manually advanced clock. Not compiled into the
+//! program.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

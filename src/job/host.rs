@@ -1,4 +1,4 @@
-//! Whether a host is this machine: what stays here may go in clear text, and no proxy stands between.
+//! Whether a host is this machine: such traffic may be unencrypted and bypasses proxies.
 
 use std::net::IpAddr;
 

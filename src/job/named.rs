@@ -1,5 +1,5 @@
-//! What a job file names and nobody here makes: folders and files of the merchant. They are looked for when
-//! somebody asks: tonight's export may not be there yet, its folder should.
+//! Files and folders of the merchant that the job file names. Only the caller checks whether they exist: tonight's export
+//! may not be there yet, its folder should be.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Looks at a generation of the journal and says what is damaged. Changes nothing.
+//! Reports damage in a generation of the journal. Changes nothing.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! A file kept as it came (a bill): streamed to disk, named by its digest, never changed.
+//! A downloaded file (a bill) kept unchanged: streamed to disk and named by its digest.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};

@@ -1,5 +1,5 @@
-//! What a new generation takes over of the one before: whole stages that are not asked again. Their files are never
-//! changed, so both generations may have the same ones. Asks nobody and reads no page.
+//! What a new generation takes over from the previous one: whole stages that are not requested again. Their files never
+//! change, so both generations may share them. Requests nothing and reads no page.
 
 use std::fs;
 use std::io;

@@ -103,6 +103,7 @@ impl Journal {
     }
 
     /// The same journal, in the work folder of a lake in a bucket: durable is then what the bucket has.
+    #[must_use]
     pub fn mirrored(self, mirror: Option<Arc<Mirror>>) -> Journal {
         Journal { mirror, ..self }
     }
@@ -122,6 +123,7 @@ impl Journal {
     }
 
     /// The same journal as it was when it had that `extent`: what later runs added is not read.
+    #[must_use]
     pub fn as_of(self, extent: BTreeMap<String, u32>) -> Journal {
         Journal { extent: Some(extent), ..self }
     }

@@ -10,10 +10,10 @@ use super::error::{JournalError, io_error};
 use super::mode::Mode;
 use super::page::Entry;
 use super::segment::{self, Segment};
-use crate::ahead;
 use crate::clock::World;
 use crate::fingerprints::Fingerprints;
 use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorter};
+use crate::threads::prefetch;
 
 /// A segment is closed at so many pages …
 const SEGMENT_PAGES: usize = 256;
@@ -142,7 +142,7 @@ impl StageJournal {
         let segments = self.lock().segments.clone();
         let part =
             |segment: &Segment| -> Result<Vec<T>, E> { read_below(prefix, segment)?.into_iter().map(&read).collect() };
-        ahead::each_of(&segments, READERS, part, |part| part?.into_iter().try_for_each(&mut visit))
+        prefetch::map_in_turns(&segments, READERS, part, |part| part?.into_iter().try_for_each(&mut visit))
     }
 
     /// Every entry at once, for stages that have few.

@@ -1,5 +1,5 @@
-//! The clerk of a night: books what stages say and stages what they bring. What a stage lacks is remembered for the
-//! rules and the exit code. Asks nobody.
+//! Records what the stages of a night report and stages the rows they bring. What a stage lacks is remembered for the rules
+//! and the exit code. Requests nothing.
 
 use std::collections::BTreeMap;
 

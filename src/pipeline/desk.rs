@@ -1,5 +1,4 @@
-//! Where the rows of one stage are staged: those that are held, and those that come sorted, one by one.
-//! Decides nothing about them.
+//! Stages the rows of one source stage, from memory or from a sorted stream. Decides nothing about them.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! A night that has done what it could: what it staged, and what is to be said of it.
+//! A finished night before publishing: what it staged, and what is to be reported.
 
 use chrono::NaiveDate;
 

@@ -1,5 +1,4 @@
-//! The engine of a night before it is needed: whether this build has it, whether it can reach the lake,
-//! whether it answers.
+//! Checks the engine of a night before it is needed: whether this build supports it, can reach the lake, and gets an answer.
 
 use std::io;
 use std::path::Path;

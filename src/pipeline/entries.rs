@@ -1,4 +1,4 @@
-//! What a manifest says of a stage and of the control totals.
+//! The manifest entries of stages and control totals.
 
 use std::collections::BTreeMap;
 

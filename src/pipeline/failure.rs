@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 use crate::dataset::Lake;
 use crate::dataset::partition::PartitionError;
-use crate::durable::{self, relief};
+use crate::durable::{self, advice_for};
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
 use crate::journal::JournalError;
@@ -40,7 +40,10 @@ fn refused(refusal: Option<&io::Error>, what: &str, error: &(dyn Error + 'static
     let code = refusal.map_or(ExitCode::TryLater, code_of_disk);
     let hint = match code {
         ExitCode::Usage => "`job.lake` must name a folder that this user may write to".to_owned(),
-        _ => format!("{} and run again; {left}", refusal.map_or_else(|| relief(""), |no| relief(&no.to_string()))),
+        _ => format!(
+            "{} and run again; {left}",
+            refusal.map_or_else(|| advice_for(""), |no| advice_for(&no.to_string()))
+        ),
     };
     Failure::caused_by(code, what, error).hinting(hint)
 }

@@ -1,4 +1,4 @@
-//! What a night needs before it begins: clients, persona, folders.
+//! What a night needs before it starts: clients, pseudonyms, folders.
 
 use chrono::NaiveDate;
 

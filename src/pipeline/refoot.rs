@@ -1,5 +1,5 @@
-//! The control totals of a published day once more, from the published rows, held against those its
-//! manifest tells. Writes nothing.
+//! Recomputes the control totals of a published day from the published rows and compares them with its manifest. Writes
+//! nothing.
 
 use chrono::NaiveDate;
 

@@ -18,7 +18,7 @@ use crate::record::{
 };
 use crate::sorter::Kept;
 use crate::stage::Stage;
-use crate::threads::at_once;
+use crate::threads;
 
 /// What the merchant's files and callbacks leave for the stages to come.
 struct Files {
@@ -148,7 +148,7 @@ fn take_wallets(
             Ok(it)
         })
     };
-    at_once(|| extract::plan_subsidies(night, &input), || stage(clerk))
+    threads::join(|| extract::plan_subsidies(night, &input), || stage(clerk))
 }
 
 fn take_codes(clerk: &mut Clerk<'_>, codes: Answer<Kept>) {
@@ -172,7 +172,7 @@ fn take_bills(
             desk.stage_sorted::<Refund>(it.refunds)
         });
     };
-    at_once(|| coverage::of(night, wallets, stocks), || stage(clerk)).0
+    threads::join(|| coverage::of(night, wallets, stocks), || stage(clerk)).0
 }
 
 fn take_vouchers(clerk: &mut Clerk<'_>, vouchers: Answer<Vouchers>) {

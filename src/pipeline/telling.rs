@@ -1,5 +1,5 @@
-//! Tells a night to whoever watches: events and a log beside its manifest, metrics, a message. Whatever fails
-//! here is a warning in the log; the night is what it is.
+//! Reports a night to its observers: events and a log beside its manifest, metrics, a chat message. Any failure here is only
+//! a warning in the log; it does not change the result of the night.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! From what the stages say to what the shell sees (design §2 and the rulings of §12).
+//! From the issues of the stages to the exit code (design §2 and the rulings of §12).
 
 use crate::api::Api;
 use crate::error::ExitCode;
@@ -6,7 +6,7 @@ use crate::extract::{Issue, IssueKind};
 
 /// How a night ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// What the shell sees.
     pub code: ExitCode,
     /// Whether anything becomes visible.
@@ -15,7 +15,7 @@ pub struct Verdict {
 
 /// What is known at the end of a night.
 #[derive(Debug)]
-pub struct Evidence<'a> {
+pub(super) struct Evidence<'a> {
     /// Issues of the stages that were to run.
     pub issues: &'a [Issue],
     /// APIs of which every question failed, and how.
@@ -32,7 +32,7 @@ impl Evidence<'_> {
     /// An API of WeChat Pay of which every signature fails or that rejects every question (77), and a night in which no
     /// API answers at all (69) publish nothing: exports alone prove nothing, and a half night would hide the cause. The
     /// official account signs nothing: its figures are missing where it rejects the secret, and the rest is published (4).
-    pub fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self) -> Verdict {
         let nothing = |code| Verdict { code, publish: false };
         // What the disk did not keep may seem to be a violation; a real one is one still when there is room.
         if self.has(IssueKind::Storage) {

@@ -1,4 +1,5 @@
-//! A night at work: what it works with is opened, everything is asked and staged. Neither matches nor publishes.
+//! The working part of a night: opens what it needs, runs all source stages and stages their rows. Neither matches nor
+//! publishes.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Columns of an Arrow batch while they fill, value by value. They do what Arrow's own builders do, but a
-//! push is a few instructions in the caller and a batch begins with the room the last one needed.
+//! Arrow column builders, filled value by value. They do what Arrow's own builders do, but a push inlines to a few
+//! instructions, and a batch starts with the capacity that the previous one needed.
 
 use std::mem;
 

@@ -1,4 +1,4 @@
-//! What a rule's query says tonight: rows that would be breaks, before they have a life.
+//! The rows of a rule's query: breaks of tonight, before they are matched with those of earlier nights.
 
 use chrono::NaiveDate;
 use serde::Deserialize;

@@ -1,5 +1,5 @@
-//! The key of a coupon as the merge compares it: by the first bytes as one number, and by the whole text
-//! only where those are the same. The order is exactly that of the texts; nothing is hashed.
+//! The key of a coupon as the merge compares it: the first bytes as one number, and the whole string only where those are
+//! equal. The order is exactly that of the strings; nothing is hashed.
 
 use std::cmp::Ordering;
 use std::fmt;

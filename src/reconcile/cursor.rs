@@ -8,12 +8,12 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::ahead::Ahead;
-use crate::bisection::first_not;
+use crate::bisection::partition_point;
 use crate::dataset::batches::Batches as PartitionBatches;
 use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;
 use crate::dataset::parts;
+use crate::threads::prefetch::Prefetch;
 
 /// Rows decoded at once: a batch of a wide table stays in the second-level cache.
 const ROWS_PER_BATCH: usize = 8_192;
@@ -37,7 +37,7 @@ impl<C: Columns> Held<C> {
 /// The batches of a partition: decoded when asked for, or on a thread that is a little ahead.
 enum Batches {
     Here(PartitionBatches),
-    Ahead(Ahead<Result<RecordBatch, ArrowError>>),
+    Ahead(Prefetch<Result<RecordBatch, ArrowError>>),
 }
 
 /// The rows of one partition, or of none.
@@ -57,7 +57,7 @@ impl<C: Columns> Cursor<C> {
 
     /// As `open`; a thread decodes what comes next.
     pub(super) fn open_ahead(dataset: &'static str, path: Option<&Path>) -> Result<Cursor<C>, PartitionError> {
-        Cursor::over(dataset, path, |batches| Batches::Ahead(Ahead::of(batches, BATCHES_AHEAD)))
+        Cursor::over(dataset, path, |batches| Batches::Ahead(Prefetch::of(batches, BATCHES_AHEAD)))
     }
 
     fn over(
@@ -109,7 +109,7 @@ impl<C: Columns> Cursor<C> {
     pub(super) fn pass(&mut self, is_before: impl Fn(&C, usize) -> bool) -> Result<(), PartitionError> {
         while let Some(batch) = &self.batch {
             if !is_before(batch, self.rows - 1) {
-                self.row = first_not(self.row..self.rows - 1, |row| is_before(batch, row));
+                self.row = partition_point(self.row..self.rows - 1, |row| is_before(batch, row));
                 break;
             }
             self.load()?;

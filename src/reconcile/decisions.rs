@@ -137,12 +137,14 @@ impl Decisions {
     }
 
     /// For the rerun of an old day: breaks of later days are not unknown, whatever this day says of them.
+    #[must_use]
     pub fn knowing(mut self, later: BTreeSet<String>) -> Decisions {
         self.first_seen_later = later;
         self
     }
 
     /// A decision outlives its break: those that earlier days listed are not unknown once they are gone.
+    #[must_use]
     pub fn remembering(mut self, earlier: BTreeSet<String>) -> Decisions {
         self.listed_earlier = earlier;
         self

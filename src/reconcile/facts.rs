@@ -1,5 +1,5 @@
-//! What claims, codes, notifications and receipts say about single coupons, each side sorted by coupon.
-//! Reads partitions; decides nothing.
+//! What claims, codes, notifications and receipts say about single coupons, each sorted by coupon. Reads partitions; decides
+//! nothing.
 
 use std::path::Path;
 

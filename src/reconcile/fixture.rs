@@ -20,7 +20,7 @@ use super::engine::COMPUTED_VIEWS;
 use super::error::ReconcileError;
 use super::files::{DayFiles, Scratch, Shortfall};
 use super::footing::Footing;
-use super::judge::{Court, Judgement};
+use super::judge::{Judgement, NightRules};
 use super::ledger;
 use super::ledger::Asked;
 use super::parameters::days;
@@ -91,7 +91,7 @@ impl Fixture {
     ) -> Result<(Vec<Break>, Judgement), ReconcileError> {
         let Fixture { terms, files, scratch, .. } = self;
         let mut breaks = Vec::new();
-        let judgement = Court { terms, rules, files, scratch, shortfall, decisions }.judge(|row| {
+        let judgement = NightRules { terms, rules, files, scratch, shortfall, decisions }.judge(|row| {
             breaks.push(row);
             Ok::<_, ReconcileError>(())
         })?;

@@ -1,5 +1,5 @@
-//! Control totals of the match: every row that went in stands somewhere, matched or not, in rows and
-//! in fen. What went in is counted where files are read, where it went by the match.
+//! Control totals of the match: every input row must be accounted for, matched or not, in rows and in fen. Inputs are
+//! counted where files are read, results by the match.
 
 use std::fmt;
 

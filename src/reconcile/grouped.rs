@@ -1,5 +1,5 @@
-//! What speaks of coupons, or of one text that stands where a code would, sorted in scratch files and taken those of one
-//! key at a time. Never goes back, and never holds more than the rows of a key and what is merged ahead.
+//! Rows that refer to coupons, or to a text in place of a code, sorted in scratch files and taken group by group, one key at
+//! a time. Never goes back; holds no more than the rows of one key and what is merged in advance.
 
 use std::io;
 use std::path::Path;

@@ -45,36 +45,36 @@ pub struct Unjudged {
     pub is_shortfall: bool,
 }
 
-/// What answers the query of a rule: the engine of this machine, or a cluster.
-pub(super) trait Answers {
+/// Runs the query of a rule: the local engine, or a cluster.
+pub(super) trait RuleRunner {
     /// The rows of a rule's query, in no particular order.
     fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError>;
 }
 
-/// This machine, over the rows that can matter to each rule.
-struct Here<'a> {
+/// The local engine, over the rows that can matter to each rule.
+struct LocalRunner<'a> {
     engine: Engine<'a>,
     reduction: Reduction,
 }
 
-impl Answers for Here<'_> {
+impl RuleRunner for LocalRunner<'_> {
     fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError> {
         self.engine.rows_of(rule, &self.reduction, candidate::COLUMNS)
     }
 }
 
-/// Another engine.
-struct There<'a>(&'a mut dyn Replies);
+/// Another engine, whose replies are read.
+struct RemoteRunner<'a>(&'a mut dyn Replies);
 
-impl Answers for There<'_> {
+impl RuleRunner for RemoteRunner<'_> {
     fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError> {
         cluster::rows(self.0, (&rule.id, &rule.sql), candidate::COLUMNS)
     }
 }
 
-/// A night under judgement.
+/// What a night is judged by.
 #[derive(Clone, Copy)]
-pub(super) struct Court<'a> {
+pub(super) struct NightRules<'a> {
     pub(super) terms: &'a Terms,
     pub(super) rules: &'a Rules,
     /// With the ledger of the day.
@@ -84,32 +84,32 @@ pub(super) struct Court<'a> {
     pub(super) decisions: &'a Decisions,
 }
 
-impl Court<'_> {
-    /// Judges it on this machine; `sink` gets its breaks in the order of their ids.
+impl NightRules<'_> {
+    /// Judges the night on this machine; `sink` gets the breaks in the order of their ids.
     pub(super) fn judge<E: From<ReconcileError>>(
         self,
         sink: impl FnMut(Break) -> Result<(), E>,
     ) -> Result<Judgement, E> {
-        let docket = Docket::of(self.rules, self.files, self.shortfall);
+        let tonight = RulesTonight::of(self.rules, self.files, self.shortfall);
         let mut engine = Engine::open(self.terms, self.rules, self.files, self.scratch)?;
-        let reduction = engine.reduce(docket.judged.values().copied(), Limits::default());
-        self.decide(docket, &mut Here { engine, reduction }, sink)
+        let reduction = engine.reduce(tonight.judged.values().copied(), Limits::default());
+        self.decide(tonight, &mut LocalRunner { engine, reduction }, sink)
     }
 
-    /// Judges it by what another engine answers.
-    pub(super) fn judge_there<E: From<ReconcileError>>(
+    /// Judges the night by the replies of another engine.
+    pub(super) fn judge_remotely<E: From<ReconcileError>>(
         self,
         replies: &mut dyn Replies,
         sink: impl FnMut(Break) -> Result<(), E>,
     ) -> Result<Judgement, E> {
-        self.decide(Docket::of(self.rules, self.files, self.shortfall), &mut There(replies), sink)
+        self.decide(RulesTonight::of(self.rules, self.files, self.shortfall), &mut RemoteRunner(replies), sink)
     }
 
-    /// Asks every rule that can be judged and gives its rows a life.
+    /// Runs every rule that can be judged and carries its breaks on from yesterday.
     fn decide<E: From<ReconcileError>>(
         self,
-        Docket { judged, unjudged }: Docket<'_>,
-        answers: &mut dyn Answers,
+        RulesTonight { judged, unjudged }: RulesTonight<'_>,
+        runner: &mut dyn RuleRunner,
         sink: impl FnMut(Break) -> Result<(), E>,
     ) -> Result<Judgement, E> {
         let date = self.files.date;
@@ -117,7 +117,7 @@ impl Court<'_> {
         let mut findings = Findings::new(self.scratch);
         let mut left = BTreeSet::new();
         for rule in judged.values() {
-            let run = run(answers, self.terms, self.files, rule)?;
+            let run = run(runner, self.terms, self.files, rule)?;
             findings.take(date, rule, run.findings, &mut undecided)?;
             left.extend(run.left);
         }
@@ -143,7 +143,7 @@ impl Court<'_> {
     }
 }
 
-/// What the rules have found, brought into the order of its ids.
+/// The findings of all rules, sorted by break id.
 struct Findings {
     sorter: Sorter,
     /// Rows of each rule.
@@ -156,7 +156,7 @@ impl Findings {
         Findings { sorter: Sorter::new(&room), found: BTreeMap::new() }
     }
 
-    /// Takes what a rule has found; what it found needs to be looked for no more.
+    /// Adds the findings of a rule, and removes their ids from `looked_for`.
     fn take(
         &mut self,
         date: NaiveDate,
@@ -180,7 +180,7 @@ impl Findings {
 
 /// The rules that can be judged tonight, in their order; `files` has the ledger, or a name for it.
 pub(super) fn judged<'a>(rules: &'a Rules, files: &DayFiles, shortfall: &Shortfall) -> Vec<&'a Rule> {
-    Docket::of(rules, files, shortfall).judged.into_values().collect()
+    RulesTonight::of(rules, files, shortfall).judged.into_values().collect()
 }
 
 /// Runs the rules of one's own over a day on which nothing happened: what is wrong with their SQL shows
@@ -192,18 +192,18 @@ pub(super) fn rehearse(terms: &Terms, rules: &Rules, date: NaiveDate) -> Result<
     let nothing = DayFiles::new(date);
     let scratch = Scratch::new_in(&std::env::temp_dir()).map_err(scratched)?;
     let engine = Engine::open(terms, rules, &nothing, &scratch)?;
-    let mut answers = Here { engine, reduction: Reduction::default() };
-    rules.own().try_for_each(|rule| run(&mut answers, terms, &nothing, rule).map(drop))
+    let mut runner = LocalRunner { engine, reduction: Reduction::default() };
+    rules.own().try_for_each(|rule| run(&mut runner, terms, &nothing, rule).map(drop))
 }
 
 /// The rules that can be judged tonight, and why the others cannot.
-struct Docket<'a> {
+struct RulesTonight<'a> {
     judged: BTreeMap<&'a str, &'a Rule>,
     unjudged: Vec<Unjudged>,
 }
 
-impl<'a> Docket<'a> {
-    fn of(rules: &'a Rules, files: &DayFiles, shortfall: &Shortfall) -> Docket<'a> {
+impl<'a> RulesTonight<'a> {
+    fn of(rules: &'a Rules, files: &DayFiles, shortfall: &Shortfall) -> RulesTonight<'a> {
         let (mut judged, mut unjudged) = (BTreeMap::new(), Vec::new());
         for rule in rules.iter() {
             match lacking(rule, files, shortfall) {
@@ -211,7 +211,7 @@ impl<'a> Docket<'a> {
                 Some(lacking) => unjudged.push(lacking),
             }
         }
-        Docket { judged, unjudged }
+        RulesTonight { judged, unjudged }
     }
 }
 
@@ -246,12 +246,12 @@ struct Run<'a> {
 
 /// Runs a rule. A query that gives one key twice speaks once, with the row that has more at risk.
 fn run<'a>(
-    answers: &mut dyn Answers,
+    runner: &mut dyn RuleRunner,
     terms: &Terms,
     files: &DayFiles,
     rule: &'a Rule,
 ) -> Result<Run<'a>, ReconcileError> {
-    let mut rows = answers.candidates(rule).map_err(|error| error.in_rule(rule))?;
+    let mut rows = runner.candidates(rule).map_err(|error| error.in_rule(rule))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
     let window = Window::of(terms, files, rule);
     let grace = terms.grace_days_of(rule.datasets());

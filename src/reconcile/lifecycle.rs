@@ -1,5 +1,5 @@
-//! The life of a break over the nights: yesterday's partition is the memory, tonight's findings are
-//! the news, and both walk side by side. No database, no clock, no query; holds no more than a break of each.
+//! The life cycle of breaks: yesterday's partition and tonight's findings are merged by break id. No database, no clock, no
+//! query; holds one break of each side at a time.
 
 use chrono::{Days, NaiveDate};
 

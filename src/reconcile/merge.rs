@@ -10,8 +10,7 @@ use super::parameters::days;
 use crate::dataset::columns::Columns;
 use crate::dataset::columns::DayNumber;
 use crate::dataset::partition::PartitionError;
-use crate::sorter::beginning;
-use crate::tournament::Tournament;
+use crate::sorter::{LoserTree, beginning};
 
 /// Columns whose rows are sorted by one text.
 pub(super) trait Keyed: Columns {
@@ -24,7 +23,7 @@ pub(super) struct DayMerge<C> {
     days: Vec<(DayNumber, Cursor<C>)>,
     /// How the key of each day's next row begins, enough to compare most of them; `None` at the day's end.
     heads: Vec<Option<u128>>,
-    tournament: Tournament,
+    tree: LoserTree,
     /// Of the batch before.
     last_key: String,
 }
@@ -33,16 +32,15 @@ impl<C: Keyed> DayMerge<C> {
     pub(super) fn open(dataset: &'static str, window: &[(NaiveDate, &Path)]) -> Result<DayMerge<C>, PartitionError> {
         let open = |(date, path): &(NaiveDate, &Path)| Ok((days(*date), Cursor::open(dataset, Some(path))?));
         let days: Vec<_> = window.iter().map(open).collect::<Result<_, PartitionError>>()?;
-        let mut merge =
-            DayMerge { days, heads: Vec::new(), tournament: Tournament::default(), last_key: String::new() };
+        let mut merge = DayMerge { days, heads: Vec::new(), tree: LoserTree::default(), last_key: String::new() };
         merge.heads = (0..merge.days.len()).map(|day| merge.key(day).map(|key| beginning(key.as_bytes()))).collect();
-        merge.tournament = Tournament::of(merge.days.len(), |one, other| merge.precedes(one, other));
+        merge.tree = LoserTree::of(merge.days.len(), |one, other| merge.precedes(one, other));
         Ok(merge)
     }
 
     /// The day of the smallest key left.
     fn next_day(&self) -> Option<usize> {
-        self.tournament.winner().filter(|day| self.heads[*day].is_some())
+        self.tree.winner().filter(|day| self.heads[*day].is_some())
     }
 
     /// The smallest key left.
@@ -66,9 +64,9 @@ impl<C: Keyed> DayMerge<C> {
     pub(super) fn advance(&mut self) -> Result<(), ReconcileError> {
         let Some(day) = self.next_day() else { return Ok(()) };
         self.heads[day] = self.pass(day)?;
-        let mut tournament = std::mem::take(&mut self.tournament);
-        tournament.replay(|one, other| self.precedes(one, other));
-        self.tournament = tournament;
+        let mut tree = std::mem::take(&mut self.tree);
+        tree.replay(|one, other| self.precedes(one, other));
+        self.tree = tree;
         Ok(())
     }
 

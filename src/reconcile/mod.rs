@@ -57,8 +57,8 @@ use chrono::NaiveDate;
 
 use crate::job::Job;
 use crate::record::{Break, LedgerRow, Record};
-use crate::threads::apart;
-use judge::Court;
+use crate::threads::on_own_thread;
+use judge::NightRules;
 use rules::Rules;
 use terms::Terms;
 
@@ -79,14 +79,14 @@ pub fn build_ledger<E: From<ReconcileError> + Send>(
         Site::Cluster(cluster) if terms.rules.use_request_pattern.is_none() => {
             let rules = rules_of(job)?;
             let mut night = cluster.night(&terms, &rules, files, scratch);
-            apart(|| {
+            on_own_thread(|| {
                 night.refuse_elsewhere()?;
                 let footing = cluster::build_ledger(&mut night, files.date, asked, sink)?;
                 night.forget_ledger();
                 Ok(footing)
             })
         }
-        Site::Script(left) => apart(|| cluster::build_ledger(left, files.date, asked, sink)),
+        Site::Script(left) => on_own_thread(|| cluster::build_ledger(left, files.date, asked, sink)),
         _ => {
             let reads = rules_of(job)?.reads(&engine::COMPUTED_VIEWS);
             ledger::build(&terms, &reads, files, scratch, asked, sink)
@@ -113,12 +113,12 @@ pub fn judge<E: From<ReconcileError> + Send>(
     sink: impl FnMut(Break) -> Result<(), E> + Send,
 ) -> Result<Judgement, E> {
     let (terms, rules) = (Terms::of(job), rules_of(job)?);
-    let court = Court { terms: &terms, rules: &rules, files, scratch, shortfall, decisions };
-    apart(|| match site {
-        Site::Here => court.judge(sink),
+    let night_rules = NightRules { terms: &terms, rules: &rules, files, scratch, shortfall, decisions };
+    on_own_thread(|| match site {
+        Site::Here => night_rules.judge(sink),
         #[cfg(feature = "spark")]
-        Site::Cluster(cluster) => court.judge_there(&mut cluster.night(&terms, &rules, files, scratch), sink),
-        Site::Script(left) => court.judge_there(left, sink),
+        Site::Cluster(cluster) => night_rules.judge_remotely(&mut cluster.night(&terms, &rules, files, scratch), sink),
+        Site::Script(left) => night_rules.judge_remotely(left, sink),
     })
 }
 
@@ -135,13 +135,13 @@ pub fn write_script(
     let mut with_ledger = files.clone();
     with_ledger.day.insert(LedgerRow::DATASET.to_owned(), PathBuf::new());
     let judged = judge::judged(&rules, &with_ledger, shortfall);
-    apart(|| cluster::write_script(&job.name, &terms, &rules, &judged, files, place, handover))
+    on_own_thread(|| cluster::write_script(&job.name, &terms, &rules, &judged, files, place, handover))
 }
 
 /// Tries the job's own rules over an empty day: an error names the file and the line.
 pub fn rehearse_rules(job: &Job, date: NaiveDate) -> Result<(), ReconcileError> {
     let (terms, rules) = (Terms::of(job), rules_of(job)?);
-    apart(|| judge::rehearse(&terms, &rules, date))
+    on_own_thread(|| judge::rehearse(&terms, &rules, date))
 }
 
 /// The rules of a job: the built-in ones and its own, without those it switched off.

@@ -1,5 +1,5 @@
-//! The order columns of a ledger row: what the passes found tonight, or, where orders left the look-back,
-//! what the previous row knew.
+//! The order columns of a ledger row: what was matched tonight or, for orders that left the look-back, what the previous row
+//! had.
 
 use std::io;
 

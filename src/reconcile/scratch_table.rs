@@ -27,8 +27,8 @@ use batches::{Footer, Layout};
 pub(super) use batches::Batches;
 
 use super::builders::Table;
-use crate::behind::Behind;
 use crate::sorter::ZSTD_LEVEL;
+use crate::threads::worker::Worker;
 
 /// Rows of every batch but the last.
 pub(super) const ROWS_PER_BATCH: usize = 8_192;
@@ -56,7 +56,7 @@ pub(super) struct RowWriter<T> {
 }
 
 /// Takes batches, then `None` when there will be no more: a table without its end is none.
-type Thread = Behind<Option<RecordBatch>, Result<(), ArrowError>>;
+type Thread = Worker<Option<RecordBatch>, Result<(), ArrowError>>;
 
 /// A table that is there.
 #[derive(Debug, Clone)]
@@ -100,13 +100,13 @@ impl ScratchWriter {
     }
 
     fn send(&mut self, batch: Option<RecordBatch>) -> Result<(), ArrowError> {
-        let is_taken = self.thread.as_ref().is_some_and(|thread| thread.give(batch));
+        let is_taken = self.thread.as_ref().is_some_and(|thread| thread.send(batch));
         // A thread that takes no more has failed, and says why when it ends.
         if is_taken { Ok(()) } else { self.join() }
     }
 
     fn join(&mut self) -> Result<(), ArrowError> {
-        self.thread.take().map_or(Ok(()), Behind::finish)
+        self.thread.take().map_or(Ok(()), Worker::finish)
     }
 }
 
@@ -148,7 +148,7 @@ fn start(path: &Path, schema: &SchemaRef, is_loose: bool) -> Result<Thread, Arro
     let (codec, level) = if is_loose { (None, None) } else { (Some(CompressionType::ZSTD), Some(ZSTD_LEVEL)) };
     let options = IpcWriteOptions::default().try_with_compression(codec)?.try_with_compression_level(level)?;
     let file = FileWriter::try_new_with_options(file, schema, options)?;
-    Ok(Behind::of(BATCHES_AHEAD, move |batches| write_all(file, &batches)))
+    Ok(Worker::of(BATCHES_AHEAD, move |batches| write_all(file, &batches)))
 }
 
 fn write_all(mut file: FileWriter<BufWriter<File>>, batches: &Receiver<Option<RecordBatch>>) -> Result<(), ArrowError> {

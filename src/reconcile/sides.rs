@@ -1,5 +1,5 @@
-//! Everything that speaks of coupons brought together coupon by coupon, each side in the order of its
-//! coupons. Holds the rows of one coupon at a time: the sides may be larger than memory.
+//! Merges everything that refers to coupons, coupon by coupon; each side is sorted by coupon. Holds the rows of one coupon
+//! at a time, so the sides may be larger than memory.
 
 use super::coupon_key::{CouponId, CouponKey};
 use super::cursor::{Cursor, Held};

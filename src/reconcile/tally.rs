@@ -1,4 +1,4 @@
-//! Rows counted and their amounts summed, for the control totals.
+//! Counts of rows and sums of their amounts, for the control totals.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What the job says about matching and judging, cut out of the whole job.
-//! Holds no credentials and no places: a rule case can state its own terms.
+//! The settings of a job that matching and judging need. Holds no credentials and no paths, so that a rule case can state
+//! its own.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::stage::Stage;
 
 /// The part of a job that reconciliation depends on.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub(super) struct Terms {
     /// `[rules]`.
     pub rules: RuleSettings,
     /// `[[subsidy_programs]]`.
@@ -28,7 +28,7 @@ pub struct Terms {
 
 impl Terms {
     /// The terms of a job.
-    pub fn of(job: &Job) -> Terms {
+    pub(super) fn of(job: &Job) -> Terms {
         let sources = job.orders.iter().map(|source| (source.path.clone(), source.wechat_channels.clone()));
         Terms {
             rules: job.rules.clone(),
@@ -41,18 +41,18 @@ impl Terms {
     }
 
     /// The programmes of a stock.
-    pub fn programs_of<'a>(&'a self, stock_id: &'a str) -> impl Iterator<Item = &'a SubsidyProgram> {
+    pub(super) fn programs_of<'a>(&'a self, stock_id: &'a str) -> impl Iterator<Item = &'a SubsidyProgram> {
         self.programs.iter().filter(move |program| program.stock_id == stock_id)
     }
 
     /// The largest `grace_days` of the sources that feed these datasets.
-    pub fn grace_days_of<'a>(&self, datasets: impl IntoIterator<Item = &'a str>) -> Days {
+    pub(super) fn grace_days_of<'a>(&self, datasets: impl IntoIterator<Item = &'a str>) -> Days {
         let days = datasets.into_iter().filter_map(|dataset| self.grace_days.get(source_of(dataset)?)).max();
         Days::new(u64::from(days.copied().unwrap_or(0)))
     }
 
     /// The instant before which a receipt that is still under way at the end of `date` is stuck (SU09).
-    pub fn stuck_before(&self, date: NaiveDate) -> DateTime<Utc> {
+    pub(super) fn stuck_before(&self, date: NaiveDate) -> DateTime<Utc> {
         clock::end_of(date) - TimeDelta::hours(i64::from(self.rules.stuck_hours))
     }
 }

@@ -1,4 +1,4 @@
-//! A fast hash of texts, the same in every run. Decides where a row lies, never whether two are equal.
+//! A fast hash of strings, the same in every run. Used for placement only, never for equality.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

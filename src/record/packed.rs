@@ -1,5 +1,5 @@
-//! How a row lies packed, from one list of its fields: those of the key, then all others, in the order of the
-//! contract. Knows no row.
+//! The packed form of a row, from one list of its fields: key fields first, then the others in the order of the contract.
+//! Knows no row.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! What several coupons share stands on the first of them, so that columns sum up: the order line that coupons were used
-//! under without being named by it, and the money at risk by a break of their order or payment.
+//! Assigns amounts that several coupons share to the first of them, so that columns add up: the order line of coupons used
+//! without being named by it, and the money at risk of a break of their order or payment.
 
 use std::collections::HashSet;
 

@@ -18,12 +18,12 @@ use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
 use super::workbook::Book;
 use super::{PAGE, Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary};
-use crate::ahead;
 use crate::clock::end_of;
 use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;
 use crate::job::Language;
 use crate::record::SubsidyPayment;
+use crate::threads::prefetch;
 
 /// Batches of the ledger that are made ready while rows are written.
 const BATCHES_AHEAD: usize = 1;
@@ -175,7 +175,7 @@ impl<S: Shelf> Pack<'_, S> {
             batch.each_owed(language, |cells| owed.line_of_csv(cells))?;
             Ok::<_, ReportError>(batch)
         });
-        ahead::each(batches, BATCHES_AHEAD, |batch| {
+        prefetch::for_each(batches, BATCHES_AHEAD, |batch| {
             let (batch, book) = (batch?, &mut self.book);
             batch.each_order(language, |cells| book.line(order_sheet, cells))?;
             batch.each_owed(language, |cells| book.line(owed_sheet, cells))?;

@@ -1,5 +1,5 @@
-//! The library of the workbook panics where the disk refuses the rows that wait for it, and tells of a zip file it
-//! could not close. Here that is the error of the system again; any other panic goes on as one.
+//! The workbook library panics when the disk rejects its buffered rows, and reports a zip file that it could not close. Both
+//! become the error of the operating system again here; any other panic is passed on.
 
 use std::any::Any;
 use std::cell::Cell;

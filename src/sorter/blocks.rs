@@ -1,4 +1,4 @@
-//! Blocks of rows, compressed, for what of a large sort the cache of the system would not hold anyway. Knows no row.
+//! Compressed blocks of rows, for those parts of a large sort that would not stay in the page cache anyway. Knows no row.
 
 use std::fmt;
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! Rows in order, written down once and read as often as one likes: in the memory of one window.
+//! Sorted rows written once and readable any number of times, one window in memory at a time.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

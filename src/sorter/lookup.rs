@@ -1,4 +1,4 @@
-//! Two sides in one order, joined: the rows of one that belong to a row of the other.
+//! A merge join of two sorted sides: the rows of one that belong to a row of the other.
 
 use std::cmp::Ordering;
 use std::io;

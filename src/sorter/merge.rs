@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::blocks::Opener;
 use super::buffer::{Buffer, beginning, shared};
+use super::loser_tree::LoserTree;
 use super::row::PackedRow;
 use super::run::{DiskRun, Run, RunPlace, Section};
-use crate::tournament::Tournament;
 
 /// Runs, and whose row is next.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Merge {
     heads: Vec<Option<u128>>,
     /// Bytes all keys begin with.
     shared: usize,
-    tournament: Tournament,
+    tree: LoserTree,
     opener: Opener,
 }
 
@@ -55,8 +55,8 @@ impl Merge {
     fn of(runs: Vec<Run>, opener: Opener) -> Merge {
         let shared = shared_by(&runs);
         let heads: Vec<_> = runs.iter().map(|run| head(run, shared)).collect();
-        let tournament = Tournament::of(runs.len(), |one, other| precedes(&runs, &heads, one, other));
-        Merge { runs, heads, shared, tournament, opener }
+        let tree = LoserTree::of(runs.len(), |one, other| precedes(&runs, &heads, one, other));
+        Merge { runs, heads, shared, tree, opener }
     }
 
     /// These runs and those of `later`, which were written after them.
@@ -74,16 +74,16 @@ impl Merge {
     /// The next row; it stays the next one until `advance`.
     #[inline]
     pub(super) fn peek(&self) -> Option<PackedRow<'_>> {
-        self.tournament.winner().and_then(|run| self.runs[run].head())
+        self.tree.winner().and_then(|run| self.runs[run].head())
     }
 
     /// Goes on to the row after it.
     #[inline]
     pub(super) fn advance(&mut self) -> io::Result<()> {
-        let Some(run) = self.tournament.winner() else { return Ok(()) };
+        let Some(run) = self.tree.winner() else { return Ok(()) };
         self.runs[run].advance(&mut self.opener)?;
         self.heads[run] = head(&self.runs[run], self.shared);
-        self.tournament.replay(|one, other| precedes(&self.runs, &self.heads, one, other));
+        self.tree.replay(|one, other| precedes(&self.runs, &self.heads, one, other));
         Ok(())
     }
 }

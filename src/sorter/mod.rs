@@ -8,6 +8,7 @@ mod buffer;
 mod head;
 mod kept;
 mod lookup;
+mod loser_tree;
 mod merge;
 mod packed_rows;
 mod row;
@@ -25,6 +26,7 @@ use buffer::Buffer;
 pub use buffer::beginning;
 pub use kept::{Keeper, Kept};
 pub use lookup::Lookup;
+pub(crate) use loser_tree::LoserTree;
 use merge::{Merge, Reading};
 pub use packed_rows::{PackedRows, Rows};
 pub use row::{CellPacker, HeldRow, Jotting, KeyPacker, Packed, PackedRow, Unpacker};
@@ -86,6 +88,7 @@ impl Sorter {
     }
 
     /// Compresses what is written once so many bytes lie on the disk: the cache of the system would not hold them anyway.
+    #[must_use]
     pub fn compressing_from(self, loose_bytes: u64) -> Sorter {
         Sorter { loose_bytes: Some(loose_bytes), ..self }
     }

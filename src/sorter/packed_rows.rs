@@ -1,4 +1,4 @@
-//! Rows in the order in which they came: to be handed on, or looked at again.
+//! A batch of packed rows in the order in which they came.
 
 use super::buffer::{pack, row_at};
 use super::row::{Packed, PackedRow};

@@ -1,11 +1,11 @@
-//! Rows in order, looked at one by one, each of one key together, or merged ahead by a thread.
+//! Sorted rows: one at a time, grouped by key, or merged in advance by a thread.
 
 use std::io;
 
 use super::merge::Merge;
 use super::packed_rows::PackedRows;
 use super::row::{HeldRow, PackedRow};
-use crate::ahead::Ahead;
+use crate::threads::prefetch::Prefetch;
 
 /// Bytes of rows merged at once by a thread that is ahead.
 const BATCH_BYTES: usize = 256 << 10;
@@ -21,7 +21,7 @@ pub struct Sorted {
 /// Rows in order, merged by a thread that is a little ahead.
 #[derive(Debug)]
 pub struct SortedAhead {
-    batches: Ahead<io::Result<PackedRows>>,
+    batches: Prefetch<io::Result<PackedRows>>,
     batch: PackedRows,
     /// Where in the batch the next row stands.
     at: usize,
@@ -33,6 +33,7 @@ impl Sorted {
     }
 
     /// These rows and those of `later` in one order; of one key, those of `later` come last.
+    #[must_use]
     pub fn and(self, later: Sorted) -> Sorted {
         Sorted::of(self.merge.and(later.merge))
     }
@@ -58,7 +59,7 @@ impl Sorted {
     /// As `advance`.
     pub fn ahead(mut self) -> io::Result<SortedAhead> {
         let batches = std::iter::from_fn(move || self.next_batch().transpose());
-        let batches = Ahead::of(batches, BATCHES_AHEAD);
+        let batches = Prefetch::of(batches, BATCHES_AHEAD);
         let mut rows = SortedAhead { batches, batch: PackedRows::default(), at: 0 };
         rows.load()?;
         Ok(rows)

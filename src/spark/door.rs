@@ -1,5 +1,5 @@
-//! The door of a server: whether anybody opens, and who shows which certificate. The official client asks a server
-//! that it does not trust for ten minutes and never says why. Sends nothing but a greeting of TLS.
+//! Probes a server before the client does: whether it accepts connections, and which certificate it presents. The official
+//! client retries a server it does not trust for ten minutes and never says why. Sends only a TLS handshake.
 
 use std::io::{self, ErrorKind::TimedOut, ErrorKind::WouldBlock};
 use std::net::{TcpStream, ToSocketAddrs};

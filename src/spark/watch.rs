@@ -1,6 +1,6 @@
-//! Calls to the cluster, watched. The official client is synchronous, has a runtime of its own and asks a
-//! dead server for ten minutes before it says so: the door is tried first, every call runs on a plain
-//! thread, and whoever waits for it looks at the door and at the time.
+//! Supervises calls to the cluster. The official client is synchronous, has a runtime of its own and retries a dead server
+//! for ten minutes before it reports it. So the server is probed first, every call runs on a plain thread, and the caller
+//! watches the connection and the time while it waits.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;

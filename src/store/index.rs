@@ -1,5 +1,5 @@
-//! What the work folder knows of the bucket: which version of each object its files are copies of.
-//! Lost or torn it costs a download, never a wrong byte.
+//! What the work folder knows about the bucket: of which version of each object its files are copies. If it is lost or torn,
+//! that costs a download, never a wrong byte.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,6 @@
-//! One run at a time in a bucket: a lock object that says until when it holds, renewed while the run lives
-//! and taken over by ETag when it has run out. All times are those of the injected clock; machines that
-//! share a lake must agree on the time within half a minute.
+//! Mutual exclusion in a bucket: a lock object with an expiry time, renewed while the run lives and taken over by ETag once
+//! expired. All times are those of the injected clock; machines that share a lake must agree on the time within half a
+//! minute.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The work folder of a lake in a bucket: the engine works on its files, the bucket is the truth. What a
-//! night needs is brought in, what it makes is put. A file here that the bucket does not have never was.
+//! The work folder of a lake in a bucket: the engine works on its files, the bucket is the source of truth. What a night
+//! needs is downloaded, what it makes is uploaded. A file here that the bucket does not have does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,5 @@
-//! Whether a store can do all a night needs: read, list, and above all refuse a conditional put. A store
-//! that takes every put cannot keep two runs apart.
+//! Whether a store supports all a night needs: read, list and, above all, rejecting a conditional put. A store that accepts
+//! every put cannot keep two runs apart.
 
 use super::{Cause, Put, Store, StoreError};
 

@@ -1,5 +1,4 @@
-//! Who started the run: what an orchestrator says of itself in the environment. Reads no environment
-//! by itself; it is handed in.
+//! Who started the run, as an orchestrator says in the environment. Does not read the environment itself; it is passed in.
 
 use std::collections::BTreeMap;
 

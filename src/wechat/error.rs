@@ -142,6 +142,7 @@ impl ApiError {
     }
 
     /// With a hint that names the job-file key.
+    #[must_use]
     pub fn with_hint(mut self, hint: Option<String>) -> ApiError {
         self.0.hint = hint;
         self

@@ -1,6 +1,6 @@
-//! What a remote said, fit to be shown. WeChat's texts repeat what it was sent, and serde's repeat what it
-//! read: openids, which are published as HMAC alone, and query strings, which hold tokens (design §2). All that
-//! stands in a message and came from outside passes here.
+//! Makes remote text safe to show. WeChat's messages repeat what was sent, and serde's repeat what was read: openids, which
+//! are published only as an HMAC, and query strings, which contain tokens (design §2). Every external text in a message
+//! passes through here.
 
 /// Characters of a text that are shown.
 const SHOWN: usize = 200;

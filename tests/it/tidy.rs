@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 34] = [
+const LAYERS: [&str; 31] = [
     "money",
     "api",
     "stage",
-    "ahead",
-    "behind",
     "threads",
     "bisection",
-    "tournament",
     "clock",
     "secret",
     "contract",

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 
 use super::finding::Inspection;
 use crate::clock::World;
-use crate::dataset::lake::said_of;
+use crate::dataset::lake::with_path;
 use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
 use crate::dataset::runs::Runs;
@@ -34,7 +34,7 @@ pub(super) fn inspect(
     for (path, what) in &runs.damaged {
         it.find(path, what);
     }
-    for (path, manifest) in publication::interrupted(lake, date).map_err(said_of(&lake.state("")))? {
+    for (path, manifest) in publication::interrupted(lake, date).map_err(with_path(&lake.state("")))? {
         let what = format!("run {} was cut off while it published; the next run completes it", manifest.run_id);
         it.find(path, what);
     }
@@ -88,7 +88,7 @@ fn inspect_files(
 fn inspect_file(path: PathBuf, file: &StagedFile, read: Option<u64>, it: &mut Inspection) -> io::Result<()> {
     match sha256_of_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => it.find(path, "is gone; the manifest lists it"),
-        Err(error) => return Err(said_of(&path)(error)),
+        Err(error) => return Err(with_path(&path)(error)),
         Ok(sha256) if sha256 != file.sha256 => it.find(path, "is not the file that was published: its hash differs"),
         Ok(_) => {
             if let Some(read) = read.filter(|read| *read != file.rows) {
@@ -129,7 +129,7 @@ fn inspect_earlier(lake: &Lake, makers: &[&Manifest], it: &mut Inspection) -> io
     let mut restated = BTreeSet::new();
     for (read, date) in reads {
         let path = lake.partition(&read.dataset, read.date);
-        let is_same = path.is_file() && parts::sha256(&path).map_err(said_of(&path))? == read.sha256;
+        let is_same = path.is_file() && parts::sha256(&path).map_err(with_path(&path))? == read.sha256;
         if !is_same && restated.insert(path.clone()) {
             it.find(path, format!("was restated after {date} was made from it; run that day again"));
         }
@@ -140,7 +140,7 @@ fn inspect_earlier(lake: &Lake, makers: &[&Manifest], it: &mut Inspection) -> io
 /// The answers the day was made from, as they were.
 fn inspect_journal(lake: &Lake, manifest: &Manifest, runs: &Runs, it: &mut Inspection) -> io::Result<()> {
     let folder = lake.journal(manifest.business_date);
-    let damages = audit(&folder, manifest.generation).map_err(said_of(&folder))?;
+    let damages = audit(&folder, manifest.generation).map_err(with_path(&folder))?;
     let damaged: BTreeSet<_> = damages.iter().map(|damage| damage.stage.clone()).collect();
     for damage in damages {
         it.find(damage.path, damage.what);

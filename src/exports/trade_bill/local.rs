@@ -11,10 +11,10 @@ use super::bill::{TradeBill, read};
 use super::error::BillError;
 use super::row::Entry;
 use super::unpacked::Unpacked;
-use crate::exports::ahead::Ahead;
 use crate::exports::error::ExportError;
 use crate::exports::found::{self, Found};
 use crate::exports::hashing::{ExportFile, Hashing};
+use crate::exports::read_ahead::ReadAhead;
 use crate::job::PathPattern;
 
 /// A bill and the file it stood in.
@@ -45,7 +45,7 @@ pub fn read_file(
 ) -> Result<LocalBill, BillError> {
     let damaged = |source| BillError::Read { file: name.to_owned(), source };
     let file = Hashing::of(File::open(path).map_err(damaged)?);
-    let mut bytes = Ahead::of(Unpacked::of(file).map_err(damaged)?);
+    let mut bytes = ReadAhead::of(Unpacked::of(file).map_err(damaged)?);
     let bill = read(&mut bytes, name, date, take)?;
     // What stands behind the end of a gzip stream belongs to the file too.
     let file = bytes.into_source().into_source().finish(name).map_err(damaged)?;

@@ -1,4 +1,4 @@
-//! The bytes of a file as they were before anybody packed it with gzip, which its first bytes tell.
+//! A reader that decompresses gzip, recognised by its first bytes, and passes anything else through unchanged.
 
 use std::io::{self, Cursor, Read};
 

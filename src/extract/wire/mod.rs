@@ -1,5 +1,5 @@
-//! From the wire's words to rows: names as the API has them, amounts in fen, times as instants.
-//! What does not fit a column is kept in `extra`, never dropped and never guessed.
+//! Converts API objects to rows: names as in the API, amounts in fen, times as instants. What does not fit a column is kept
+//! in `extra`; nothing is dropped or guessed.
 
 mod card;
 mod coupon;

@@ -1,5 +1,5 @@
-//! What a script left behind: below one folder an answer to each question of the night, as Parquet parts.
-//! Taken only from the very script that this night would write, and only once it ran to its end.
+//! The results of a script: one folder with Parquet parts per query of the night. Accepted only from exactly the script that
+//! this night would write, and only after it ran to its end.
 
 use std::path::{Path, PathBuf};
 

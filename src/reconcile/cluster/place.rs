@@ -1,4 +1,4 @@
-//! How a cluster names a file of the lake, and what is carried to it and back.
+//! How a cluster addresses a file of the lake, and what is copied to it and back.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! What order numbers do not bring together: orders whose transaction no payment of their number has, though one of
-//! another number may, and payments no order names. Both are sorted by transaction as the bills are, so one more walk
-//! through the bills ends the matter, in bounded memory.
+//! Second pass, by transaction, over what order numbers could not match: orders whose transaction appears in no payment of
+//! their number but maybe in one of another number, and payments that no order names. Both are sorted by transaction like
+//! the bills, so one more merge settles them in bounded memory.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Sets of texts by a few bits of their hashes: what was added may be in one, and now and then what was not. Knows no row.
+//! A Bloom filter over strings: what was added is always reported as maybe present, and rarely something that was not. Knows
+//! no row.
 
 /// Texts that are added to a filter at once.
 const HASHES_AT_ONCE: usize = 64;

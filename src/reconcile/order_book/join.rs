@@ -13,20 +13,20 @@ use super::output::{OrderBook, Output};
 use super::payments::Payments;
 use super::refunds::{RefundBlocks, RefundRows, Refunds};
 use super::seen::Seen;
-use crate::behind::Behind;
 use crate::reconcile::error::{ReconcileError, scratched};
 use crate::reconcile::grouped::key_of;
 use crate::reconcile::rules::Reads;
 use crate::reconcile::tally::{BillRows, Tally};
 use crate::reconcile::text_hash::hash;
 use crate::sorter::{CellPacker, PackedRow};
+use crate::threads::worker::Worker;
 
 /// Chunks of orders that wait to be put out.
 const SETTLED_AHEAD: usize = 2;
 
 /// The join under way. What is joined is put out by a thread behind it.
 pub(super) struct Join {
-    output: Behind<Settled, Result<Output, ReconcileError>>,
+    output: Worker<Settled, Result<Output, ReconcileError>>,
     payment_rows: BillRows,
     refunds: Refunds,
     refund_rows: RefundRows,
@@ -51,7 +51,7 @@ impl Join {
         let seen_odd = Seen::none_of(odd);
         let (output, apart) = (Output::new(scratch, lines, reads)?, Apart::new(scratch));
         Ok(Join {
-            output: Behind::of(SETTLED_AHEAD, |settled| output.take_all(settled)),
+            output: Worker::of(SETTLED_AHEAD, |settled| output.take_all(settled)),
             payment_rows: BillRows { total: payments.total, ..BillRows::default() },
             refunds,
             refund_rows,
@@ -70,7 +70,7 @@ impl Join {
         while orders.next_into(&mut lines) {
             self.order(&lines, &mut CellPacker::behind(&mut bills))?;
         }
-        Ok(self.output.give(Settled { lines: chunk, bills }))
+        Ok(self.output.send(Settled { lines: chunk, bills }))
     }
 
     /// Packs what the bills say about an order.

@@ -1,5 +1,4 @@
-//! What the join makes of an order and its bill, and packed for those who come after it. Says nothing of how they are
-//! brought together.
+//! The result of joining an order with its bill, and its packed form for later steps. How the two are matched is in `join`.
 
 use super::bill::BilledOrder;
 use super::entry::{LineAmounts, Order};

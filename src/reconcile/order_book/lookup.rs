@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::entry::Order;
 use super::filter::{BITS_OF_MANY, Filter, FilterWriter};
-use crate::bisection::first_not;
+use crate::bisection::partition_point;
 use crate::reconcile::text_hash::hash;
 use crate::sorter::{CellPacker, Unpacker};
 
@@ -82,7 +82,7 @@ impl Blocks {
     /// Where the block begins that a text must lie in, and where it ends, if it is not the last; `None` when the text is
     /// smaller than all.
     fn find(&self, text: &str) -> Option<(u64, Option<u64>)> {
-        let next = first_not(0..self.places.len(), |block| self.first(block) <= text);
+        let next = partition_point(0..self.places.len(), |block| self.first(block) <= text);
         let start = self.places[next.checked_sub(1)?].start;
         Some((start, self.places.get(next).map(|next| next.start)))
     }

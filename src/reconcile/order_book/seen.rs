@@ -1,4 +1,4 @@
-//! Bill rows that wait for an order to know them, by transaction and by order number. Nothing is ever unmarked.
+//! Marks which bill rows some order refers to, by transaction and by order number. A mark is never removed.
 
 use super::order::Totals;
 use crate::reconcile::text_hash::TextMap;

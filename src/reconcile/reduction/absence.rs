@@ -1,4 +1,4 @@
-//! Rows of keys that do not stand in another table: what a rule joins to find it missing.
+//! Rows whose keys do not appear in another table: what an anti-join of a rule looks for.
 
 use std::collections::BTreeMap;
 use std::path::Path;

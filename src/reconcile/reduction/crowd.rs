@@ -1,5 +1,4 @@
-//! Rows of groups that a rule only looks at when they have more than so many rows: `COUNT(*) > n` outside of a
-//! GROUP BY.
+//! Rows of groups that a rule only considers when they are larger than a number: `COUNT(*) > n` outside of a GROUP BY.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;

@@ -1,5 +1,4 @@
-//! Rows gathered by a key in one walk through a table: as keys that are found there, or as numbers of rows of which it is
-//! still to be decided.
+//! Rows collected by key in one scan of a table: as keys found there, or as numbers of rows still to be decided.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -15,7 +14,7 @@ use super::scattered::Scattered;
 use super::sift::{BatchKeys, Condition, KeyNames, Trial, matching};
 use super::source::Source;
 use super::term::Mention;
-use crate::threads::{THREADS, side_by_side};
+use crate::threads::{THREADS, map_parallel};
 
 /// What one walk gathers of a mention: the rows that match its condition, by a key.
 pub(super) struct Gathering<K> {
@@ -74,7 +73,7 @@ impl Numbered {
         left: impl Fn(usize, &Scattered<(u128, u64)>) -> Result<Vec<u64>, ArrowError> + Sync,
     ) -> Result<Vec<u64>, ArrowError> {
         let Numbered { scattered, keyless: mut rows } = self;
-        for part in side_by_side(THREADS, (0..scattered.parts()).collect(), |part| left(part, &scattered)) {
+        for part in map_parallel(THREADS, (0..scattered.parts()).collect(), |part| left(part, &scattered)) {
             rows.extend(part?);
         }
         Ok(rows)
@@ -192,7 +191,7 @@ pub(super) fn gather<'g, K: Keep + 'g>(
         Ok(ControlFlow::Continue(()))
     };
     let walk = |stretch| source.scan_stretch(stretch, &columns, see);
-    side_by_side(THREADS, source.stretches(), walk).into_iter().collect()
+    map_parallel(THREADS, source.stretches(), walk).into_iter().collect()
 }
 
 #[cfg(test)]

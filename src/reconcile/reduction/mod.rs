@@ -32,6 +32,7 @@ mod scope;
 mod shape;
 mod sift;
 mod source;
+mod syntax;
 mod term;
 mod trying;
 #[cfg(test)]
@@ -55,7 +56,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use crate::threads::{THREADS, side_by_side};
+use crate::threads::{THREADS, map_parallel};
 use planned::{Planned, State};
 
 /// The number of a row in its table: a column of the files of reduced tables.
@@ -151,7 +152,7 @@ fn write_files(
         let ranges = ranges.chain(numbers.is_empty().then_some(numbers.as_slice()));
         pieces.extend(ranges.enumerate().map(|(place, numbers)| (table, place, numbers)));
     }
-    let written = side_by_side(THREADS, pieces, |(table, place, numbers)| {
+    let written = map_parallel(THREADS, pieces, |(table, place, numbers)| {
         let path = scratch.join(format!("reduced-{table}-{place}.parquet"));
         write_rows(&path, &sources[table], words, numbers).map(|()| (table, path))
     });

@@ -16,7 +16,7 @@ use super::keys::{KeyColumns, Keys};
 use super::sift::{BatchKeys, Condition, KeyNames, matching};
 use super::source::{Source, Stretch};
 use super::term::Mention;
-use crate::threads::{THREADS, side_by_side};
+use crate::threads::{THREADS, map_parallel};
 
 /// What is grouped: the rows of a mention that match a condition, by these columns.
 pub(super) struct Grouped<'a> {
@@ -40,7 +40,7 @@ impl Grouped<'_> {
                 Ok(Runs::of(more_than))
             }
         };
-        let stretches = side_by_side(THREADS, self.source.stretches(), count);
+        let stretches = map_parallel(THREADS, self.source.stretches(), count);
         let mut all = Runs::of(more_than);
         for stretch in stretches {
             all.follow(stretch?)?;

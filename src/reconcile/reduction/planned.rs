@@ -1,4 +1,5 @@
-//! A rule on its way to small tables: what is known of each of its mentions, and what of that the keys of others add.
+//! The state of a rule while its tables are reduced: what is known about each of its mentions, and what the keys of others
+//! add to it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -1,5 +1,4 @@
-//! A rule's text with a name of its own for every table it names, so that each mention can have rows of
-//! its own.
+//! Rewrites a rule's SQL so that every mention of a table has a name, and therefore rows, of its own.
 
 use std::ops::ControlFlow;
 

@@ -1,5 +1,5 @@
-//! One walk through a table for all conditions that wait for it, stretch by stretch. What a condition matches is kept as row
-//! numbers and as the keys others ask for; one that matches too much is given up.
+//! One scan of a table for all conditions on it, chunk by chunk. What a condition matches is kept as row numbers and as the
+//! keys that others ask for; a condition that matches too much is dropped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;

@@ -1,10 +1,10 @@
-//! Trials of all rules, table by table: each table is walked through once, by all threads.
+//! Evaluates the conditions of all rules, table by table: each table is scanned once, by all threads.
 
 use std::collections::BTreeMap;
 
 use super::planned::{Planned, Sources, State};
 use super::sift::{Trial, Walk};
-use crate::threads::{THREADS, side_by_side};
+use crate::threads::{THREADS, map_parallel};
 
 /// Tries them table by table and settles those that do not match too much.
 pub(super) fn try_all(rules: &mut [Planned], sources: &Sources, trials: BTreeMap<&str, Vec<Trial>>) {
@@ -20,7 +20,7 @@ pub(super) fn try_all(rules: &mut [Planned], sources: &Sources, trials: BTreeMap
 fn walked(walks: Vec<Walk<'_>>) -> Vec<Trial> {
     let stretches: Vec<_> = walks.iter().map(Walk::stretches).collect();
     let pieces = walks.iter().zip(&stretches).flat_map(|(walk, mine)| mine.iter().map(move |stretch| (walk, *stretch)));
-    let mut sifted = side_by_side(THREADS, pieces.collect(), |(walk, stretch)| walk.sift(stretch)).into_iter();
+    let mut sifted = map_parallel(THREADS, pieces.collect(), |(walk, stretch)| walk.sift(stretch)).into_iter();
     // Each walk takes all its own results, also when the first of them says that it failed.
     let of_each: Vec<Vec<_>> = stretches.iter().map(|mine| sifted.by_ref().take(mine.len()).collect()).collect();
     let concluded = walks.into_iter().zip(of_each).filter_map(|(walk, found)| walk.conclude(found).ok());

@@ -1,4 +1,4 @@
-//! How text gets into the page: escaped, always, and in both languages where it is ours.
+//! Writes text into the page: always escaped, and in both languages where it is ours.
 
 use std::fmt::{self, Display, Write};
 

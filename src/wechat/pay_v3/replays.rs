@@ -1,5 +1,5 @@
-//! Answers that come a second time: what lies between here and WeChat may keep one and give it to the next who asks. A
-//! signature does not say what was asked (reference v3 §1.3), but no two answers have the same one. Judges no signature.
+//! Detects answers that arrive a second time: an intermediary may cache one and return it to the next request. A signature
+//! does not say which request it answers (reference v3 §1.3), but no two answers share one. Verifies no signature.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

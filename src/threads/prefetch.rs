@@ -1,31 +1,31 @@
-//! What an iterator gives, made on a thread of its own a little ahead of whoever takes it: two of the steps of a long walk
-//! go on at once, and few items wait between them. Knows no item, changes no order.
+//! Iterators whose items are produced on other threads before they are asked for, so that two steps of a long walk run at
+//! the same time. The channels are short, so few items wait; items are not inspected, and their order never changes.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-/// An iterator whose items are made ahead.
+/// An iterator whose items a thread produces in advance.
 #[derive(Debug)]
-pub struct Ahead<T> {
+pub(crate) struct Prefetch<T> {
     received: Receiver<T>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl<T: Send + 'static> Ahead<T> {
-    /// Starts; up to `waiting` items wait to be taken.
-    pub fn of(items: impl Iterator<Item = T> + Send + 'static, waiting: usize) -> Ahead<T> {
+impl<T: Send + 'static> Prefetch<T> {
+    /// Starts the thread; it blocks once `waiting` items have not been taken yet.
+    pub(crate) fn of(items: impl Iterator<Item = T> + Send + 'static, waiting: usize) -> Prefetch<T> {
         let (sender, received) = sync_channel(waiting);
-        // Who no longer receives wants no more: the thread ends.
+        // Sending fails once the receiver is gone; the thread then ends.
         let thread = std::thread::spawn(move || drop(items.map(|item| sender.send(item)).find(Result::is_err)));
-        Ahead { received, thread: Some(thread) }
+        Prefetch { received, thread: Some(thread) }
     }
 }
 
-impl<T> Iterator for Ahead<T> {
+impl<T> Iterator for Prefetch<T> {
     type Item = T;
 
-    /// A thread that died is no end of the items.
+    /// A panic of the thread is passed on: it must not look like the end of the items.
     fn next(&mut self) -> Option<T> {
         if let Ok(item) = self.received.recv() {
             return Some(item);
@@ -35,34 +35,35 @@ impl<T> Iterator for Ahead<T> {
     }
 }
 
-/// Hands every item to `take`, made by a thread that is up to `waiting` items ahead; for items that borrow.
+/// Passes every item to `take`, while a thread produces up to `waiting` of the next ones; unlike `Prefetch`, for items
+/// that borrow.
 ///
 /// # Errors
-/// The first of `take`; nothing more is made then.
-pub fn each<T: Send, E>(
+/// The first error of `take`; no further items are produced after it.
+pub(crate) fn for_each<T: Send, E>(
     mut items: impl Iterator<Item = T> + Send,
     waiting: usize,
     mut take: impl FnMut(T) -> Result<(), E>,
 ) -> Result<(), E> {
     std::thread::scope(|threads| {
         let (sender, received) = sync_channel(waiting);
-        // Who no longer receives wants no more: the thread ends.
+        // Sending fails once the receiver is gone; the thread then ends.
         let making = threads.spawn(move || drop(items.try_for_each(|item| sender.send(item))));
         for item in received {
             take(item)?;
         }
-        // A thread that died is no end of the items.
+        // A panic of the thread is passed on: it must not look like the end of the items.
         making.join().unwrap_or_else(|panic| resume_unwind(panic));
         Ok(())
     })
 }
 
-/// Hands over what `make` makes of each of `items`, in their order. So many threads take turns in making it, each an item
-/// or two ahead.
+/// Passes `make(item)` to `take` for each of `items`, in their order. The items are dealt to `threads` threads in turn, each
+/// of which runs an item or two ahead.
 ///
 /// # Errors
-/// The first of `take`; little more is made then.
-pub fn each_of<I: Sync, T: Send, E>(
+/// The first error of `take`; at most a few more items are made after it.
+pub(crate) fn map_in_turns<I: Sync, T: Send, E>(
     items: &[I],
     threads: usize,
     make: impl Fn(&I) -> T + Sync,
@@ -73,17 +74,17 @@ pub fn each_of<I: Sync, T: Send, E>(
         let begin = |thread: usize| {
             let (sender, received) = sync_channel(1);
             let mut turns = items.iter().skip(thread).step_by(threads).map(make);
-            // Who no longer receives wants no more: the thread ends.
+            // Sending fails once the receiver is gone; the thread then ends.
             (scope.spawn(move || drop(turns.try_for_each(|item| sender.send(item)))), received)
         };
         let makers: Vec<_> = (0..threads).map(begin).collect();
-        // A maker that has no more has died, or this was its last turn: of those after it none has a further one.
+        // A closed channel means that its thread panicked or has had its last turn; the threads after it have no more either.
         for made in makers.iter().cycle().map_while(|(_, received)| received.recv().ok()) {
             take(made)?;
         }
         makers.into_iter().for_each(|(thread, received)| {
             drop(received);
-            // A thread that died is no end of the items.
+            // A panic of the thread is passed on: it must not look like the end of the items.
             thread.join().unwrap_or_else(|panic| resume_unwind(panic));
         });
         Ok(())
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn every_item_comes_once_and_in_order() {
-        let mut numbers = Ahead::of(0..1_000, 2);
+        let mut numbers = Prefetch::of(0..1_000, 2);
         assert!(numbers.by_ref().eq(0..1_000));
         assert_eq!((numbers.next(), numbers.next()), (None, None));
     }
@@ -105,7 +106,7 @@ mod tests {
     fn who_stops_early_leaves_no_thread_waiting() {
         let (told, heard) = std::sync::mpsc::channel::<()>();
         let endless = std::iter::repeat_with(move || told.send(()).is_ok());
-        let mut taken = Ahead::of(endless, 1);
+        let mut taken = Prefetch::of(endless, 1);
         assert_eq!(taken.next(), Some(true));
         drop(taken);
         // Ends when the thread has dropped its end of the channel.
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a broken item")]
     fn a_thread_that_panics_is_no_end() {
-        Ahead::of((0..3).inspect(|number| assert!(*number < 2, "a broken item")), 1).for_each(drop);
+        Prefetch::of((0..3).inspect(|number| assert!(*number < 2, "a broken item")), 1).for_each(drop);
     }
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
     fn nor_is_it_where_items_borrow() {
         let numbers = [0, 1, 2];
         let items = numbers.iter().inspect(|number| assert!(**number < 2, "a broken item"));
-        each(items, 1, |_| Ok::<(), ()>(())).unwrap();
+        for_each(items, 1, |_| Ok::<(), ()>(())).unwrap();
     }
 
     #[test]
@@ -134,7 +135,7 @@ mod tests {
                 taken.push(made);
                 Ok::<(), ()>(())
             };
-            each_of(&items, threads, |number| number * 2, take).unwrap();
+            map_in_turns(&items, threads, |number| number * 2, take).unwrap();
             assert!(taken.into_iter().eq(items.iter().map(|number| number * 2)), "{threads} threads, {count} items");
         }
     }
@@ -143,7 +144,7 @@ mod tests {
     fn an_error_ends_the_turns() {
         let (numbers, made) = ([0; 1_000], std::sync::atomic::AtomicUsize::new(0));
         let make = |_: &i32| made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let stopped = each_of(&numbers, 2, make, |_| Err("enough"));
+        let stopped = map_in_turns(&numbers, 2, make, |_| Err("enough"));
         assert_eq!(stopped, Err("enough"));
         assert!(made.into_inner() < 10);
     }
@@ -151,13 +152,13 @@ mod tests {
     #[test]
     #[should_panic(expected = "a broken item")]
     fn a_turn_that_panics_is_no_end() {
-        each_of(&[0, 1, 2, 3], 2, |number| assert!(*number < 2, "a broken item"), |()| Ok::<(), ()>(())).unwrap();
+        map_in_turns(&[0, 1, 2, 3], 2, |number| assert!(*number < 2, "a broken item"), |()| Ok::<(), ()>(())).unwrap();
     }
 
     #[test]
     fn an_error_ends_what_is_made() {
         let (numbers, mut taken) = ([0; 1_000], 0);
-        let stopped = each(numbers.iter(), 1, |_| {
+        let stopped = for_each(numbers.iter(), 1, |_| {
             taken += 1;
             if taken < 3 { Ok(()) } else { Err("enough") }
         });

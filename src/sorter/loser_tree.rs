@@ -1,31 +1,31 @@
-//! Which of many players is the first, while one after the other is replaced: a tree of losers. When the winner is replaced,
-//! only the matches on its way are played again, one for every doubling of the players. Knows no row.
+//! A loser tree (tournament tree): which of many sources comes first, while the first is replaced again and again. After a
+//! replacement only the matches on the winner's path are played again, log2(n) of them. Knows nothing about rows.
 
-/// Players are numbers from zero on; who beats whom is asked of the caller.
+/// Players are numbered from zero; the caller decides who beats whom.
 #[derive(Debug, Default)]
-pub(crate) struct Tournament {
-    /// The winner of all stands first, then the loser of every match. Match `m` is that of the winners of `2m` and
-    /// `2m + 1`, where from the number of players on the players themselves stand.
+pub(crate) struct LoserTree {
+    /// The overall winner at 0, then the loser of every match. Match `m` is played by the winners of `2m` and `2m + 1`;
+    /// indices from the number of players on are the players themselves.
     losers: Vec<usize>,
 }
 
-impl Tournament {
+impl LoserTree {
     /// Plays every match.
-    pub(crate) fn of(players: usize, beats: impl Fn(usize, usize) -> bool) -> Tournament {
+    pub(crate) fn of(players: usize, beats: impl Fn(usize, usize) -> bool) -> LoserTree {
         let mut losers = vec![0; players];
         if players > 0 {
             losers[0] = play(1, &mut losers, &beats);
         }
-        Tournament { losers }
+        LoserTree { losers }
     }
 
-    /// The player nobody beats.
+    /// The player that nobody beats.
     #[inline]
     pub(crate) fn winner(&self) -> Option<usize> {
         self.losers.first().copied()
     }
 
-    /// Plays the matches of the winner again, after it was replaced.
+    /// Plays the winner's matches again after it was replaced.
     #[inline]
     pub(crate) fn replay(&mut self, beats: impl Fn(usize, usize) -> bool) {
         let Some(mut winner) = self.winner() else { return };
@@ -40,7 +40,7 @@ impl Tournament {
     }
 }
 
-/// The winner of what leads to this place.
+/// Plays the subtree at `at` and returns its winner.
 fn play(at: usize, losers: &mut [usize], beats: &impl Fn(usize, usize) -> bool) -> usize {
     if at >= losers.len() {
         return at - losers.len();
@@ -62,12 +62,12 @@ mod tests {
         fn the_least_wins_whoever_is_replaced(
             mut players in proptest::collection::vec(0_u8..20, 0..20), later in proptest::collection::vec(0_u8..20, 0..40)
         ) {
-            let mut tournament = Tournament::of(players.len(), |one, other| players[one] < players[other]);
+            let mut tree = LoserTree::of(players.len(), |one, other| players[one] < players[other]);
             for number in later {
-                let winner = tournament.winner();
+                let winner = tree.winner();
                 prop_assert_eq!(winner.map(|it| players[it]), players.iter().min().copied());
                 winner.into_iter().for_each(|it| players[it] = number);
-                tournament.replay(|one, other| players[one] < players[other]);
+                tree.replay(|one, other| players[one] < players[other]);
             }
         }
     }

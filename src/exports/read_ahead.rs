@@ -1,5 +1,5 @@
-//! Reads a source on a thread of its own, a few blocks ahead of whoever works on them: the disk, the digest and
-//! the unpacking of a large file cost its reader no time. Gives the bytes unchanged and in order.
+//! Reads a source on a thread of its own, a few blocks ahead of the caller, who then does not wait for the disk, the digest
+//! or the unpacking of a large file. Passes the bytes on unchanged and in order.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -9,30 +9,30 @@ const BLOCK_BYTES: usize = 512 << 10;
 /// Blocks that wait to be read: enough that neither side waits for the other's single steps.
 const BLOCKS_AHEAD: usize = 4;
 
-/// A source that is being read ahead.
+/// A source that a thread reads in advance.
 #[derive(Debug)]
-pub(super) struct Ahead<R> {
+pub(super) struct ReadAhead<R> {
     blocks: Option<Receiver<io::Result<Vec<u8>>>>,
     block: Vec<u8>,
     at: usize,
     thread: Option<JoinHandle<R>>,
 }
 
-impl<R: Read + Send + 'static> Ahead<R> {
+impl<R: Read + Send + 'static> ReadAhead<R> {
     /// Begins to read `source`.
-    pub(super) fn of(mut source: R) -> Ahead<R> {
+    pub(super) fn of(mut source: R) -> ReadAhead<R> {
         let (sender, blocks) = sync_channel(BLOCKS_AHEAD);
         let thread = std::thread::spawn(move || {
             loop {
                 let block = block_of(&mut source);
                 let is_last = !matches!(&block, Ok(block) if !block.is_empty());
-                // Nobody listens any more: what is left need not be read.
+                // The reader is gone: the rest need not be read.
                 if sender.send(block).is_err() || is_last {
                     return source;
                 }
             }
         });
-        Ahead { blocks: Some(blocks), block: Vec::new(), at: 0, thread: Some(thread) }
+        ReadAhead { blocks: Some(blocks), block: Vec::new(), at: 0, thread: Some(thread) }
     }
 
     /// The source as it is after the last block that was read ahead.
@@ -49,7 +49,7 @@ fn block_of(source: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(block)
 }
 
-impl<R> Read for Ahead<R> {
+impl<R> Read for ReadAhead<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.block.len() {
             let next = self.blocks.as_ref().and_then(|blocks| blocks.recv().ok());
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn what_is_read_ahead_is_what_stands_there_and_the_source_comes_back_at_its_end() {
         let bytes: Vec<u8> = (0..3 * BLOCK_BYTES + 7).map(|index| (index % 251) as u8).collect();
-        let mut ahead = Ahead::of(io::Cursor::new(bytes.clone()));
+        let mut ahead = ReadAhead::of(io::Cursor::new(bytes.clone()));
         let mut read = Vec::new();
         ahead.read_to_end(&mut read).unwrap();
         assert_eq!(read, bytes);
@@ -91,9 +91,9 @@ mod tests {
                 }
             }
         }
-        let mut ahead = Ahead::of(Torn(0));
+        let mut ahead = ReadAhead::of(Torn(0));
         assert_eq!(ahead.read_to_end(&mut Vec::new()).unwrap_err().to_string(), "torn");
-        drop(Ahead::of(io::repeat(0)));
-        Ahead::of(io::repeat(0)).into_source();
+        drop(ReadAhead::of(io::repeat(0)));
+        ReadAhead::of(io::repeat(0)).into_source();
     }
 }
