@@ -3,6 +3,7 @@
 
 mod commit;
 mod refusal;
+mod said;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -12,7 +13,8 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use commit::{Step, reached};
-pub use refusal::{refusal, relief};
+pub use refusal::{more_files, refusal, relief};
+pub use said::said_of;
 
 /// Writes `bytes` to `path` so that a reader, or a crash, sees all of them or nothing.
 ///

@@ -11,6 +11,7 @@ use super::bucket::Bucket;
 use super::parts;
 use crate::contract;
 use crate::durable;
+use crate::durable::said_of;
 
 /// A lake on a local file system, or the work folder of one in a bucket.
 #[derive(Debug, Clone)]
@@ -249,14 +250,6 @@ fn link_below(folder: &Path) -> io::Result<Option<PathBuf>> {
         }
     }
     Ok(None)
-}
-
-/// What the system says, with the file or folder it is about. Anybody else's error says so itself.
-pub(super) fn said_of(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
-    move |error| match error.raw_os_error() {
-        Some(_) => io::Error::new(error.kind(), format!("`{}`: {error}", path.display())),
-        None => error,
-    }
 }
 
 /// The date in `…/dt=2026-11-18`.

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 use crate::dataset::Lake;
 use crate::dataset::partition::PartitionError;
-use crate::durable::{self, relief};
+use crate::durable::{self, more_files, relief};
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
 use crate::journal::JournalError;
@@ -28,10 +28,21 @@ pub(super) fn disk(error: &io::Error, what: &str) -> Failure {
 
 /// The folder for what is read and forgotten said no.
 pub(super) fn temporary(error: &io::Error, what: &str) -> Failure {
-    Failure::caused_by(code_of_disk(error), what, error).hinting(format!(
-        "`{}` must be writable and have room; `TMPDIR` names another folder",
-        std::env::temp_dir().display()
-    ))
+    let room = || {
+        let folder = std::env::temp_dir();
+        format!("`{}` must be writable and have room; `TMPDIR` names another folder", folder.display())
+    };
+    let failure = Failure::caused_by(code_of_disk(error), what, error);
+    failure.hinting(more_files(error).map_or_else(room, |relief| format!("{relief} and run the same command again")))
+}
+
+/// What is published cannot be read: it is damaged, unless no more files may be opened.
+pub fn unread(error: &(dyn Error + 'static), what: &str) -> Failure {
+    let failure = |code| Failure::caused_by(code, what, error);
+    match durable::refusal(error).as_ref().and_then(more_files) {
+        Some(relief) => failure(ExitCode::TryLater).hinting(format!("{relief} and run the same command again")),
+        None => failure(ExitCode::Violation),
+    }
 }
 
 /// Without room a night is for later; where nobody may write, the job file names the wrong place. Neither is partial:

@@ -6,10 +6,12 @@ use chrono::NaiveDate;
 use super::entries::footing_entry;
 use super::failure::{disk, temporary};
 use super::staleness::unread;
+use crate::causes::in_one_line;
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::manifest::Manifest;
 use crate::dataset::runs::Runs;
+use crate::durable;
 use crate::error::Failure;
 use crate::job::Job;
 use crate::reconcile::{self, Asked, DayFiles, ReconcileError, Scratch, Site};
@@ -39,7 +41,7 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     let ledger = reconcile::build_ledger(job, &mut Site::Here, &files, &scratch, &Asked::default(), nothing);
     let footing = match ledger {
         Ok(footing) => footing,
-        Err(error) => return Ok(vec![format!("the published rows cannot be matched again: {error}")]),
+        Err(error) => return unmatched(&error),
     };
     let told = |side: &str| manifest.footing.iter().find(|entry| entry.side == side);
     let differs = |now: &reconcile::Footing| told(now.side).is_some_and(|then| *then != footing_entry(now));
@@ -52,6 +54,14 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
         )
     };
     Ok(footing.iter().filter(|side| differs(side)).map(sentence).collect())
+}
+
+/// What is wrong with rows that do not match again, unless it is the disk that keeps them from it.
+fn unmatched(error: &ReconcileError) -> Result<Vec<String>, Failure> {
+    match durable::refusal(error) {
+        Some(no) => Err(temporary(&no, "cannot match the published rows again")),
+        None => Ok(vec![format!("the published rows cannot be matched again: {}", in_one_line(error))]),
+    }
 }
 
 /// An earlier day that was published only after this one: its books knew nothing of it.

@@ -9,13 +9,13 @@ use chrono::NaiveDate;
 
 use super::finding::Inspection;
 use crate::clock::World;
-use crate::dataset::lake::said_of;
 use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
 use crate::dataset::runs::Runs;
 use crate::dataset::sha256::sha256_of_file;
 use crate::dataset::staged::{REPORTS, StagedFile};
 use crate::dataset::{Lake, parts};
+use crate::durable::said_of;
 use crate::journal::audit;
 use crate::record::{LedgerRow, Record};
 use crate::sorter::Room;
