@@ -45,10 +45,19 @@ struct Open {
     fen: Fen,
 }
 
+/// A rule that the night judged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleInForce {
+    /// Its id.
+    pub id: String,
+    /// Its severity.
+    pub severity: String,
+}
+
 impl Gauges {
-    /// After a run that left a manifest. `rules` are all rules and their severities: one without a
+    /// After a run that left a manifest. `rules` are all rules in force: one without a
     /// break shows as 0, not as missing.
-    pub fn note_night(&mut self, manifest: &Manifest, breaks: &[Break], rules: &[(String, String)]) {
+    pub fn note_night(&mut self, manifest: &Manifest, breaks: &[Break], rules: &[RuleInForce]) {
         self.note_end(manifest.finished_at, manifest.started_at, manifest.exit_code);
         let asks = manifest.stages.iter().filter(|stage| stage.status != StageStatus::Skipped);
         let asked = asks.map(|it| {
@@ -117,9 +126,9 @@ impl Gauges {
     }
 }
 
-fn open_by_rule(breaks: &[Break], rules: &[(String, String)]) -> BTreeMap<String, Open> {
+fn open_by_rule(breaks: &[Break], rules: &[RuleInForce]) -> BTreeMap<String, Open> {
     let empty = |severity: &String| Open { severity: severity.clone(), ..Open::default() };
-    let mut open: BTreeMap<_, _> = rules.iter().map(|(id, severity)| (id.clone(), empty(severity))).collect();
+    let mut open: BTreeMap<_, _> = rules.iter().map(|rule| (rule.id.clone(), empty(&rule.severity))).collect();
     for it in breaks.iter().filter(|it| it.is_open()) {
         let entry = open.entry(it.rule_id.clone()).or_insert_with(|| empty(&it.severity));
         entry.count += 1;
