@@ -103,7 +103,13 @@ fn contradictions_between_keys_are_found() {
         ("merchant_pairs = []", "merchant_pairs = [[\"1\"]]", "pairs of texts"),
         ("coupons_file = \"\"", "coupons_file = \"absent.csv\"", "there is no file"),
         ("orders/{date}*.csv", "*/{date}.csv", "`*` in a folder"),
-        ("subsidy-orders/{date}.csv", "subsidy-orders/*.csv", "must name one file"),
+        ("subsidy-orders/{date}.csv", "subsidy-orders/{date}*.csv", "must name one file"),
+        (
+            "paid = \"实付金额\"",
+            "paid = \" 商品金额\"",
+            "`orders.columns.paid` is `商品金额`, as `orders.columns.goods` is",
+        ),
+        ("stock_id = \"批次号\"", "stock_id = \"券码\"", "as `orders.columns.stock_id` is"),
     ];
     for (from, to, wanted) in cases {
         let problem = desk.one_problem(from, to);
@@ -148,4 +154,30 @@ fn a_time_format_with_a_zone_as_text_is_refused_with_both_ways_out() {
     let problem = Desk::new().one_problem("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ");
     let hint = problem.hint.unwrap_or_default();
     assert!(problem.text.contains("`Z`") && hint.contains("`%#z`") && hint.contains("`%Z`"), "{} {hint}", problem.text);
+}
+
+#[test]
+fn what_is_only_told_on_may_stand_in_a_column_that_means_something_else() {
+    let told_on = NIGHTLY.replace("remark = \"备注\"", "remark = \"商品名称\"");
+    let named_twice = told_on.replace("product = \"商品名称\"", "product = \"商户订单号\"");
+    for text in [told_on, named_twice] {
+        assert!(Desk::new().load(&text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn a_path_that_is_the_same_every_night_and_a_merchant_that_pays_himself_are_told_and_taken() {
+    let desk = Desk::new();
+    for (from, to, wanted) in [
+        ("orders/{date}*.csv", "orders/today.csv", "`orders.path` is `../exports/orders/today.csv`, without `{date}`"),
+        ("subsidy-orders/{date}.csv", "subsidy-orders.csv", "`subsidy_ledger.path` is `../exports/subsidy-orders.csv`"),
+        ("payee_merchant = \"1900000002\"", "payee_merchant = \"1900000001\"", "paid by `1900000001` to itself"),
+    ] {
+        assert!(NIGHTLY.contains(from), "{from}");
+        let warnings = desk.load(&NIGHTLY.replacen(from, to, 1)).unwrap().warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(wanted), "{warnings:?}");
+    }
+    let packed = NIGHTLY.replace("{date}", "{yyyymmdd}");
+    assert!(desk.load(&packed).unwrap().warnings.is_empty());
 }
