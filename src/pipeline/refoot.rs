@@ -4,15 +4,14 @@
 use chrono::NaiveDate;
 
 use super::entries::footing_entry;
-use super::failure::{disk, temporary};
+use super::failure::{self, disk, temporary};
 use super::staleness::unread;
 use crate::causes::in_one_line;
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::manifest::Manifest;
 use crate::dataset::runs::Runs;
-use crate::durable;
-use crate::error::Failure;
+use crate::error::{ExitCode, Failure};
 use crate::job::Job;
 use crate::reconcile::{self, Asked, DayFiles, ReconcileError, Scratch, Site};
 use crate::record::{LedgerRow, Record};
@@ -56,11 +55,12 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     Ok(footing.iter().filter(|side| differs(side)).map(sentence).collect())
 }
 
-/// What is wrong with rows that do not match again, unless it is the disk that keeps them from it.
+/// What is wrong with rows that do not match again, unless it is room or files that they lack.
 fn unmatched(error: &ReconcileError) -> Result<Vec<String>, Failure> {
-    match durable::refusal(error) {
-        Some(no) => Err(temporary(&no, "cannot match the published rows again")),
-        None => Ok(vec![format!("the published rows cannot be matched again: {}", in_one_line(error))]),
+    let failure = failure::unread(error, "cannot match the published rows again");
+    match failure.code {
+        ExitCode::TryLater => Err(failure),
+        _ => Ok(vec![format!("the published rows cannot be matched again: {}", in_one_line(error))]),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 34] = [
+const LAYERS: [&str; 35] = [
     "money",
     "api",
     "stage",
@@ -21,6 +21,7 @@ const LAYERS: [&str; 34] = [
     "record",
     "persona",
     "durable",
+    "causes",
     "logbook",
     "job",
     "store",
