@@ -11,7 +11,7 @@ use coupon_recon::exports::trade_bill;
 use coupon_recon::job::{ApiLimits, PayV3Settings};
 use coupon_recon::secret::Secret;
 use coupon_recon::wechat::pay_v2::xml;
-use coupon_recon::wechat::pay_v3::{Keyring, SignatureHeaders};
+use coupon_recon::wechat::pay_v3::{Keyring, Sealed, SignatureHeaders};
 use coupon_recon::wechat::{mp, pay_v2, pay_v3};
 
 /// The flat XML of v2: read, judged, its signature checked; what reads is written and read again.
@@ -39,9 +39,12 @@ pub fn callback(bytes: &[u8]) {
     let keyring = keyring();
     let _ = keyring.learn_certificates(bytes);
     let text = String::from_utf8_lossy(bytes);
-    let _ = keyring.decrypt_resource("AEAD_AES_256_GCM", "Kj7QIyUiYx1q", "payscore", &text);
-    let nonce: String = text.chars().take(12).collect();
-    let _ = keyring.decrypt_resource("AEAD_AES_256_GCM", &nonce, &text, &STANDARD.encode(bytes));
+    let (algorithm, ciphertext) = ("AEAD_AES_256_GCM", &*text);
+    let sealed = Sealed { algorithm, nonce: "Kj7QIyUiYx1q", associated_data: "payscore", ciphertext };
+    let _ = keyring.decrypt_resource(sealed);
+    let (nonce, encoded) = (text.chars().take(12).collect::<String>(), STANDARD.encode(bytes));
+    let sealed = Sealed { algorithm, nonce: &nonce, associated_data: &text, ciphertext: &encoded };
+    let _ = keyring.decrypt_resource(sealed);
 }
 
 /// Whether a spooled callback gives an event when its signature and cipher are believed.
@@ -52,7 +55,7 @@ pub fn opens(bytes: &[u8]) -> bool {
 /// A trade bill, packed or not.
 pub fn bill(bytes: &[u8]) {
     let date = NaiveDate::from_ymd_opt(2026, 11, 18).expect("a day of the calendar");
-    let _ = trade_bill::read(bytes, "bill.csv", date, &mut |_| Ok(()));
+    let _ = trade_bill::read(bytes, "bill.csv", date, &mut |_, _| Ok(()));
 }
 
 /// Believes every signature and "decrypts" Base64: so that mutations get past the cryptography.
@@ -63,8 +66,8 @@ impl CallbackKeys for Trusting {
         Ok(())
     }
 
-    fn decrypt(&self, _: &str, _: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String> {
-        STANDARD.decode(ciphertext_base64).map_err(|error| error.to_string())
+    fn decrypt(&self, sealed: Sealed<'_>) -> Result<Vec<u8>, String> {
+        STANDARD.decode(sealed.ciphertext).map_err(|error| error.to_string())
     }
 }
 

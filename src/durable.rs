@@ -3,6 +3,7 @@
 
 mod commit;
 mod refusal;
+mod with_path;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -12,7 +13,8 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use commit::{Step, reached};
-pub use refusal::{advice_for, refusal};
+pub use refusal::{advice_for, advice_for_open_files, refusal};
+pub use with_path::with_path;
 
 /// Writes `bytes` to `path` so that a reader, or a crash, sees all of them or nothing.
 ///

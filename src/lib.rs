@@ -16,6 +16,7 @@ pub mod sorter;
 pub mod record;
 pub mod persona;
 pub mod durable;
+pub mod causes;
 pub mod logbook;
 
 pub mod job;

@@ -132,7 +132,7 @@ fn reading() -> Hot {
     let date = NaiveDate::from_ymd_opt(2026, 11, 18).expect("a day of the calendar");
     let read = move || {
         let mut rows = 0;
-        let take = &mut |entry: trade_bill::Entry<'_>| {
+        let take = &mut |entry: trade_bill::Entry<'_>, _| {
             black_box(entry);
             rows += 1;
             Ok(())

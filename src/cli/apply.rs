@@ -23,7 +23,7 @@ pub(super) async fn run(command: &Apply, world: &World) -> Result<ExitCode, Fail
     if let Some(base_url) = &command.base_url {
         redirect(&mut job, base_url)?;
     }
-    let interrupt = Interrupt::watch();
+    let interrupt = Interrupt::watch()?;
     let applied = pipeline::apply(&job, &plan, world, &interrupt, tell).await?;
     say(summary(&plan, &command.approve, applied));
     Ok(applied.code)

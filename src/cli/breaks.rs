@@ -13,7 +13,7 @@ use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
 use crate::dataset::partition::read_rows;
 use crate::error::{ExitCode, Failure};
-use crate::pipeline::{Reading, not_published};
+use crate::pipeline::{Reading, not_published, unread};
 use crate::record::{Break, Record};
 
 pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
@@ -60,8 +60,7 @@ fn first_of(command: &Breaks) -> Result<NaiveDate, Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<Break>, Failure> {
-    read_rows::<Break>(path)
-        .map_err(|error| Failure::caused_by(ExitCode::Violation, "cannot read the published breaks", &error))
+    read_rows::<Break>(path).map_err(|error| unread(&error, "cannot read the published breaks"))
 }
 
 /// A published night and its breaks.

@@ -4,11 +4,11 @@
 use std::process;
 use std::sync::{Arc, Mutex};
 
-use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::runtime::another_thread;
 use super::screen::{self, Level};
-use crate::error::ExitCode;
+use crate::error::{ExitCode, Failure};
 use crate::journal::Journal;
 use crate::pipeline::{JournalKeeper, LastWords};
 
@@ -21,9 +21,9 @@ pub(super) struct Interrupt {
 
 impl Interrupt {
     /// Listens for both signals from now on, on a thread of its own: a night may compute for minutes.
-    pub(super) fn watch() -> Interrupt {
+    pub(super) fn watch() -> Result<Interrupt, Failure> {
         let interrupt = Interrupt::default();
-        let runtime = Builder::new_current_thread().enable_all().build().expect("the system gives threads");
+        let runtime = another_thread()?;
         let listening = runtime.enter();
         outlive_file_size_limit();
         let [mut interrupted, mut terminated] = [SignalKind::interrupt(), SignalKind::terminate()]
@@ -37,7 +37,7 @@ impl Interrupt {
             }
         };
         std::thread::spawn(move || ending.end(runtime.block_on(first)));
-        interrupt
+        Ok(interrupt)
     }
 
     fn end(&self, code: ExitCode) -> ! {

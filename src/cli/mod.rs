@@ -19,6 +19,7 @@ mod patience;
 mod plan;
 mod rules;
 mod run;
+mod runtime;
 mod sample;
 mod screen;
 mod script;
@@ -28,7 +29,6 @@ use std::process;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt::layer, registry};
@@ -36,6 +36,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt::layer, registry};
 use crate::error::{ExitCode, Failure};
 use crate::logbook;
 use arguments::{Arguments, Command, LogFormat};
+use runtime::{many_threads, one_thread};
 
 /// Parses the command line, does what it says and ends the process with a documented exit code.
 pub fn main() -> ! {
@@ -64,27 +65,19 @@ fn heard(code: ExitCode) -> Result<ExitCode, Failure> {
     }
 }
 
-/// One thread asks, signs and reads: to hand every answer from thread to thread costs a twentieth of a page, and one asks
-/// for well over the 500 a second that documented limits reach. What computes has threads of its own.
-fn one_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("the system gives a thread its events")
-}
-
 fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     let world = arguments.world();
     match arguments.command {
-        Command::Run(command) => one_thread().block_on(run::run(command, &world)),
+        Command::Run(command) => one_thread()?.block_on(run::run(command, &world)),
         Command::Breaks(command) => breaks::run(&command),
         Command::Verify(command) => verify::run(&command),
         Command::Rules(command) => rules::run(&command),
-        Command::Check(command) => one_thread().block_on(check::run(&command, &world)),
+        Command::Check(command) => one_thread()?.block_on(check::run(&command, &world)),
         Command::Plan(command) => plan::run(&command),
-        Command::Apply(command) => one_thread().block_on(apply::run(&command, &world)),
-        Command::Api(command) => one_thread().block_on(api::run(&command, &world)),
+        Command::Apply(command) => one_thread()?.block_on(apply::run(&command, &world)),
+        Command::Api(command) => one_thread()?.block_on(api::run(&command, &world)),
         Command::Generate(command) => sample::generate(&command),
-        Command::Simulate(command) => {
-            Runtime::new().expect("the system gives threads").block_on(sample::simulate(command, &world))
-        }
+        Command::Simulate(command) => many_threads()?.block_on(sample::simulate(command, &world)),
         Command::Init(command) => init::run(&command, &world),
         Command::Completions { shell } => Ok(manual::complete(shell)),
         Command::Man { folder } => manual::write_pages(&folder),

@@ -48,7 +48,7 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
     if is_scripted(&command) {
         refuse_unscripted(&job, &plans)?;
     }
-    let interrupt = Interrupt::watch();
+    let interrupt = Interrupt::watch()?;
     if let Some(file) = &command.emit_script {
         return script::write(&job, &plans, world, command.wait, &interrupt, file).await;
     }

@@ -46,7 +46,7 @@ fn unread(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Failure::caused_by(ExitCode::Usage, what, error)
             .hinting("raw pages lie in the lake too: run this as the user who runs the nights"),
-        _ => Failure::caused_by(ExitCode::Violation, what, error),
+        _ => pipeline::unread(error, what),
     }
 }
 

@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::Lake;
-use super::lake::with_path;
-use super::partition::{PartitionError, check_partition};
+use super::partition::check_partition;
 use super::parts;
 use super::runs::Runs;
 use super::staged::StagedFile;
+use crate::causes::in_one_line;
 use crate::contract::{self, Contract};
+use crate::durable::{advice_for_open_files, refusal, with_path};
 
 pub use finding::{Finding, Inspection};
 
@@ -96,10 +97,14 @@ fn inspect_dataset(
             (it.files, it.rows) = (it.files + rows.len(), it.rows + rows.iter().sum::<u64>());
             Ok(Some(rows))
         }
-        Err(error) => {
-            it.find(path, chain(&error));
-            Ok(None)
-        }
+        Err(error) => match refusal(&error).filter(|no| advice_for_open_files(no).is_some()) {
+            // Nothing is wrong with a file that nobody could open.
+            Some(no) => Err(with_path(&path)(no)),
+            None => {
+                it.find(path, in_one_line(&error));
+                Ok(None)
+            }
+        },
     }
 }
 
@@ -128,11 +133,6 @@ fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
 /// A folder itself, not a link to one.
 fn is_folder(path: &Path) -> io::Result<bool> {
     Ok(fs::symlink_metadata(path).map_err(with_path(path))?.is_dir())
-}
-
-fn chain(error: &PartitionError) -> String {
-    let source = std::error::Error::source(error);
-    source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 #[cfg(test)]

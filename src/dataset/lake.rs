@@ -11,6 +11,7 @@ use super::bucket::Bucket;
 use super::parts;
 use crate::contract;
 use crate::durable;
+use crate::durable::with_path;
 
 /// A lake on a local file system, or the work folder of one in a bucket.
 #[derive(Debug, Clone)]
@@ -250,14 +251,6 @@ fn link_below(folder: &Path) -> io::Result<Option<PathBuf>> {
         }
     }
     Ok(None)
-}
-
-/// Adds the path to an error of the operating system, which does not name it; other errors already do.
-pub(super) fn with_path(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
-    move |error| match error.raw_os_error() {
-        Some(_) => io::Error::new(error.kind(), format!("`{}`: {error}", path.display())),
-        None => error,
-    }
 }
 
 /// The date in `…/dt=2026-11-18`.

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::Lake;
-use super::lake::with_path;
 use super::partition::{PartLimit, PartitionError, Provenance, Writer};
 use super::parts;
 use super::replacement::Replacement;
 use super::staged::{REPORTS, StagedFile, partitions};
 use crate::contract::contract;
-use crate::durable;
+use crate::durable::{self, with_path};
 use crate::record::Record;
 
 /// The files of one run before anybody sees them.

@@ -8,6 +8,8 @@ use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 use rustix::io::Errno;
 
+use super::with_path::WithPath;
+
 /// The refusal by the disk among an error and its causes, if there is one.
 pub fn refusal(error: &(dyn Error + 'static)) -> Option<io::Error> {
     let causes = std::iter::successors(Some(error), |error| cause_of(*error));
@@ -16,6 +18,9 @@ pub fn refusal(error: &(dyn Error + 'static)) -> Option<io::Error> {
 
 /// The next error of the chain; an `io::Error` that wraps another does not give it as its `source`.
 fn cause_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    if let Some(WithPath { error, .. }) = error.downcast_ref() {
+        return Some(error);
+    }
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inner) => Some(inner),
         None => error.source(),
@@ -38,10 +43,19 @@ fn os_code_in(text: &str) -> Option<Errno> {
 
 /// What helps against the refusal that an error message quotes: free space, unless it was one open file too many.
 pub fn advice_for(message: &str) -> &'static str {
-    match os_code_in(message) {
-        Some(Errno::MFILE) => "raise the limit of open files (`ulimit -n`, in a systemd unit `LimitNOFILE=`) to 1024",
-        Some(Errno::NFILE) => "raise the machine's limit of open files (`fs.file-max`)",
-        _ => "make room on the disk of `job.lake`",
+    os_code_in(message).and_then(advice_by_code).unwrap_or("make room on the disk of `job.lake`")
+}
+
+/// What helps where the error is one open file too many.
+pub fn advice_for_open_files(error: &io::Error) -> Option<&'static str> {
+    Errno::from_io_error(error).and_then(advice_by_code)
+}
+
+fn advice_by_code(code: Errno) -> Option<&'static str> {
+    match code {
+        Errno::MFILE => Some("raise the limit of open files (`ulimit -n`, in a systemd unit `LimitNOFILE=`) to 1024"),
+        Errno::NFILE => Some("raise the machine's limit of open files (`fs.file-max`)"),
+        _ => None,
     }
 }
 
@@ -53,6 +67,7 @@ fn is_refusal(code: &Errno) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::durable::with_path;
 
     #[test]
     fn a_full_disk_is_found_however_deep_it_lies() {
@@ -70,6 +85,18 @@ mod tests {
         assert!(refusal(&ParquetError::from(in_arrow())).is_some());
         assert!(refusal(&ArrowError::ParquetError("(os error ".into())).is_none());
         assert!(refusal(&ArrowError::ParquetError("No such file or directory (os error 2)".into())).is_none());
+    }
+
+    #[test]
+    fn a_full_disk_is_found_behind_the_name_of_the_folder_it_was_told_of() {
+        let full = io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error());
+        let told = with_path("/lake/datasets".as_ref())(full);
+        assert!(told.to_string().starts_with("`/lake/datasets`: No space left"), "{told}");
+        assert!(told.get_ref().is_some_and(|said| said.source().is_none()), "told once");
+        assert_eq!(
+            refusal(&io::Error::other(told)).and_then(|no| no.raw_os_error()),
+            Some(Errno::NOSPC.raw_os_error())
+        );
     }
 
     #[test]

@@ -149,10 +149,16 @@ fn formatted(text: &str, format: &str) -> Option<DateTime<Utc>> {
     }
 }
 
-/// Whether a time names a zone by its distance to UTC, and is not of the one that Shanghai is in.
+/// Zones by the names that Java writes, none of them eight hours before UTC. `CST` is Shanghai's own name too.
+const ELSEWHERE: [&str; 16] =
+    ["EST", "EDT", "CDT", "MST", "MDT", "PST", "PDT", "BST", "WET", "WEST", "CET", "CEST", "MSK", "IST", "JST", "KST"];
+
+/// Whether a time names a zone, by its distance to UTC or its name, that Shanghai is not in.
 fn is_elsewhere(text: &str) -> bool {
-    let mut zones = text.split_whitespace().filter_map(|word| word.strip_prefix("UTC").or(word.strip_prefix("GMT")));
-    zones.any(|distance| !matches!(distance, "+8" | "+08" | "+0800" | "+08:00"))
+    text.split_whitespace().any(|word| match word.strip_prefix("UTC").or(word.strip_prefix("GMT")) {
+        Some(distance) => !matches!(distance, "+8" | "+08" | "+0800" | "+08:00"),
+        None => ELSEWHERE.contains(&word),
+    })
 }
 
 fn explained(error: &str, unit: AmountUnit) -> String {
@@ -298,7 +304,7 @@ mod tests {
         let format = "%a %b %d %H:%M:%S %Z %Y";
         assert!(instant("Wed Nov 18 08:00:00 CST 2026", format).unwrap().is_some());
         assert!(instant("Wed Nov 18 08:00:00 GMT+08:00 2026", format).unwrap().is_some());
-        for zone in ["UTC", "GMT", "GMT-05:00"] {
+        for zone in ["UTC", "GMT", "GMT-05:00", "JST", "EST"] {
             let error = instant(&format!("Wed Nov 18 00:00:00 {zone} 2026"), format).unwrap_err();
             assert!(error.contains("`%z`"), "{error}");
         }

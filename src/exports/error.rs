@@ -54,6 +54,16 @@ pub enum ExportError {
         /// What it is instead, and what to do.
         why: String,
     },
+    /// The same, where a key of the job file may say how it is written.
+    #[error("`{file}` {what}: {advice}")]
+    OtherKind {
+        /// Name of the file.
+        file: String,
+        /// What it is instead.
+        what: String,
+        /// What to do.
+        advice: String,
+    },
     /// Columns the file lacks.
     #[error("`{file}` lacks {}; its headers are {}", listed(columns), quoted(found))]
     MissingColumns {

@@ -55,7 +55,7 @@ pub(super) fn read<K: Kind, const N: usize>(
     let mut gathered = Gathered::new(room, OnBadRow::Fail);
     for found in files {
         let sheet = Sheet::delimited(found, encoding_rs::UTF_8, b',').map_err(advised)?;
-        let places = sheet.locate(&wanted)?;
+        let places = sheet.locate(&wanted).map_err(advised)?;
         let read = gathered.add(sheet, |sheet, cells| {
             row(&FixedRow { file: &sheet.name, line: cells.line, row: cells, places: &places })
         });
@@ -64,11 +64,15 @@ pub(super) fn read<K: Kind, const N: usize>(
     gathered.finish()
 }
 
-/// These files have no `encoding` in the job file that could be set.
+/// No key of the job file says how these files are written.
 fn advised(error: ExportError) -> ExportError {
+    const ADVICE: &str = "save the file as CSV UTF-8";
     match error {
         ExportError::Encoding { file, line, encoding, .. } => {
-            ExportError::Encoding { file, line, encoding, advice: "save the file as CSV UTF-8" }
+            ExportError::Encoding { file, line, encoding, advice: ADVICE }
+        }
+        ExportError::OtherKind { file, what, .. } => {
+            ExportError::OtherKind { file, what, advice: format!("{ADVICE}, its columns parted by commas") }
         }
         other => other,
     }

@@ -69,13 +69,23 @@ fn matching(path: &Path, name: &str) -> Result<Vec<Found>, ExportError> {
     for entry in entries {
         let entry = entry.map_err(|error| refused(folder, error))?;
         let last = entry.file_name().to_string_lossy().into_owned();
-        if matches(&glob, &last) && entry.path().is_file() {
+        if matches(&glob, &last) && is_file(&entry.path())? {
             found.push(Found { path: entry.path(), name: format!("{prefix}{last}") });
         }
     }
     // The order of a folder is nobody's promise.
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
+}
+
+/// A link to nothing is an export that is yet to come: without it the day would lack rows and nobody would know.
+fn is_file(path: &Path) -> Result<bool, ExportError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file()),
+        // Gone since the folder was listed.
+        Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => Ok(false),
+        Err(error) => Err(refused(path, error)),
+    }
 }
 
 /// Whether `name` fits `glob`, where `*` stands for any run of characters.
@@ -121,6 +131,21 @@ mod tests {
         let (bytes, file) = load(&found[0]).unwrap();
         assert_eq!((bytes.as_slice(), file.bytes), (&b"x"[..], 1));
         assert!(file.sha256.starts_with("2d711642b726b044"));
+    }
+
+    #[test]
+    fn a_link_to_nothing_among_the_files_of_a_day_is_a_file_that_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("2026-11-18-a.csv"), "x").unwrap();
+        fs::create_dir(folder.path().join("2026-11-18-old.csv")).unwrap();
+        let pattern = PathPattern::new(folder.path(), "{date}*.csv");
+        assert_eq!(find(&pattern, date()).unwrap().len(), 1);
+        let link = folder.path().join("2026-11-18-b.csv");
+        std::os::unix::fs::symlink("of-another-share.csv", &link).unwrap();
+        let error = find(&pattern, date()).unwrap_err();
+        assert!(matches!(&error, ExportError::Missing { path } if *path == link), "{error}");
+        fs::write(folder.path().join("of-another-share.csv"), "y").unwrap();
+        assert_eq!(find(&pattern, date()).unwrap().len(), 2);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::found::{self, Found};
 use super::hashing::ExportFile;
 use crate::clock::business_date_of;
 use crate::record::CouponEvent;
-use crate::wechat::pay_v3::{Keyring, SignatureHeaders};
+use crate::wechat::pay_v3::{Keyring, Sealed, SignatureHeaders};
 use crate::wechat::time::parse_time;
 
 /// What verifies and opens a callback. Neither may panic on foreign bytes; neither error may hold a secret.
@@ -26,7 +26,7 @@ pub trait CallbackKeys {
     fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), String>;
 
     /// The plaintext of an AEAD_AES_256_GCM resource (reference v3 §1.6).
-    fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String>;
+    fn decrypt(&self, sealed: Sealed<'_>) -> Result<Vec<u8>, String>;
 }
 
 impl CallbackKeys for Keyring {
@@ -34,9 +34,8 @@ impl CallbackKeys for Keyring {
         Keyring::verify(self, headers, body).map_err(|error| error.to_string())
     }
 
-    fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String> {
-        let opened = self.decrypt_resource("AEAD_AES_256_GCM", nonce, associated_data, ciphertext_base64);
-        opened.map_err(|error| error.to_string())
+    fn decrypt(&self, sealed: Sealed<'_>) -> Result<Vec<u8>, String> {
+        self.decrypt_resource(sealed).map_err(|error| error.to_string())
     }
 }
 
@@ -195,6 +194,17 @@ struct Resource {
     nonce: String,
 }
 
+impl Resource {
+    fn sealed(&self) -> Sealed<'_> {
+        Sealed {
+            algorithm: &self.algorithm,
+            nonce: &self.nonce,
+            associated_data: self.associated_data.as_deref().unwrap_or_default(),
+            ciphertext: &self.ciphertext,
+        }
+    }
+}
+
 /// The event of a spooled callback; `None` for a genuine callback of another kind.
 ///
 /// # Errors
@@ -215,8 +225,7 @@ pub fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>
         let why = format!("the resource is encrypted by `{}`, which is not supported", resource.algorithm);
         return Err(why.into());
     }
-    let associated_data = resource.associated_data.as_deref().unwrap_or_default();
-    let plaintext = keys.decrypt(&resource.nonce, associated_data, &resource.ciphertext);
+    let plaintext = keys.decrypt(resource.sealed());
     let plaintext = plaintext.map_err(|why| Unopened { why, sealed: Some(envelope.made()) })?;
     Ok(Some(event(&envelope.id, &plaintext)?))
 }

@@ -16,11 +16,11 @@ impl CallbackKeys for PretendKeys {
         }
     }
 
-    fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext: &str) -> Result<Vec<u8>, String> {
-        if (nonce, associated_data) != ("j9g1wAzF9Xn1", "coupon") {
+    fn decrypt(&self, sealed: Sealed<'_>) -> Result<Vec<u8>, String> {
+        if (sealed.nonce, sealed.associated_data) != ("j9g1wAzF9Xn1", "coupon") {
             return Err("the resource cannot be decrypted".to_owned());
         }
-        Ok(ciphertext.as_bytes().to_vec())
+        Ok(sealed.ciphertext.as_bytes().to_vec())
     }
 }
 

@@ -65,4 +65,18 @@ mod tests {
         assert_eq!(read().collect(|user| user.0.into_owned()).unwrap(), ["oA", "oB"]);
         assert_eq!(read().finish().unwrap().collapsed, 1);
     }
+
+    #[test]
+    fn no_key_is_advised_that_a_roster_does_not_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let room = Room { folder: folder.path().to_owned(), memory_bytes: 1 };
+        let (gb18030, _, _) = encoding_rs::GB18030.encode("openid,备注\n");
+        for bytes in [&gb18030, &b"\xff\xfeo\0"[..], b"PK\x03\x04", b"PAR1", b"name;openid\nx;oA\n"] {
+            std::fs::write(folder.path().join("r.csv"), bytes).unwrap();
+            let error = read(&PathPattern::new(folder.path(), "r.csv"), date, &room).unwrap_err().to_string();
+            assert!(error.contains("save the file as CSV UTF-8"), "{error}");
+            assert!(!["encoding =", "format =", "delimiter ="].iter().any(|key| error.contains(key)), "{error}");
+        }
+    }
 }

@@ -147,11 +147,10 @@ impl Sheet {
         let (Body::Text { .. }, [header]) = (&self.body, self.header.as_slice()) else { return Ok(()) };
         let Some(delimiter) = header.chars().find(|sign| matches!(sign, '\t' | ';' | '|' | ',')) else { return Ok(()) };
         let shown = delimiter.escape_default();
-        let why = format!(
-            "has a single column; its headers seem to be parted by `{shown}`: set `delimiter = \"{shown}\"` of its \
-             source, or save it with the delimiter that is expected"
-        );
-        Err(ExportError::Format { file: self.name.clone(), why })
+        let what = format!("has a single column; its headers seem to be parted by `{shown}`");
+        let advice =
+            format!("set `delimiter = \"{shown}\"` of its source, or save it with the delimiter that is expected");
+        Err(ExportError::OtherKind { file: self.name.clone(), what, advice })
     }
 
     fn place_of(&self, header: &str) -> Result<Option<usize>, ExportError> {

@@ -104,27 +104,29 @@ fn malformed(file: &str, line: u64, encoding: &'static Encoding) -> ExportError 
 }
 
 fn refuse_other_formats(file: &str, bytes: &[u8], encoding: &Encoding) -> Result<(), ExportError> {
-    let why = match bytes {
+    let unlike = |why: &str| Err(ExportError::Format { file: file.to_owned(), why: why.to_owned() });
+    let told_by_key = |what: &str, advice: &str| {
+        Err(ExportError::OtherKind { file: file.to_owned(), what: what.to_owned(), advice: advice.to_owned() })
+    };
+    let unicode_text = "is UTF-16, which spreadsheets call Unicode text";
+    match bytes {
         [0xff, 0xfe, ..] if encoding != UTF_16LE => {
-            "is UTF-16, which spreadsheets call Unicode text: save it as CSV UTF-8, or set `encoding = \"utf-16le\"` \
-             of its source"
+            told_by_key(unicode_text, "save it as CSV UTF-8, or set `encoding = \"utf-16le\"` of its source")
         }
         [0xfe, 0xff, ..] if encoding != UTF_16BE => {
-            "is UTF-16, which spreadsheets call Unicode text: save it as CSV UTF-8, or set `encoding = \"utf-16be\"` \
-             of its source"
+            told_by_key(unicode_text, "save it as CSV UTF-8, or set `encoding = \"utf-16be\"` of its source")
         }
         // Nearly all of it would read as other signs without a complaint.
         [0xef, 0xbb, 0xbf, ..] if encoding != UTF_8 => {
-            "begins with the byte order mark of UTF-8: set `encoding = \"utf-8\"` of its source"
+            told_by_key("begins with the byte order mark of UTF-8", "set `encoding = \"utf-8\"` of its source")
         }
-        [] => "is empty: not even a header stands in it",
-        [b'P', b'K', 3, 4, ..] => "is a spreadsheet, not CSV: set `format = \"xlsx\"` of this source",
-        [b'P', b'A', b'R', b'1', ..] => "is Parquet, not CSV: set `format = \"parquet\"` of this source",
-        [0x1f, 0x8b, ..] => "is compressed with gzip: unpack it",
-        [0xd0, 0xcf, 0x11, 0xe0, ..] => "is an old spreadsheet (.xls): save it as CSV or .xlsx",
-        _ => return Ok(()),
-    };
-    Err(ExportError::Format { file: file.to_owned(), why: why.to_owned() })
+        [] => unlike("is empty: not even a header stands in it"),
+        [b'P', b'K', 3, 4, ..] => told_by_key("is a spreadsheet, not CSV", "set `format = \"xlsx\"` of its source"),
+        [b'P', b'A', b'R', b'1', ..] => told_by_key("is Parquet, not CSV", "set `format = \"parquet\"` of its source"),
+        [0x1f, 0x8b, ..] => unlike("is compressed with gzip: unpack it"),
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => unlike("is an old spreadsheet (.xls): save it as CSV or .xlsx"),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use super::{Harvest, Issue, Night};
 use crate::api::Api;
 use crate::clock;
 use crate::dataset::manifest::Intake;
-use crate::exports::trade_bill::{BillError, Entry as BillEntry, LocalBill, TradeBill, read_file, read_local};
+use crate::exports::trade_bill::{
+    BillError, Entry as BillEntry, LocalBill, TradeBill, find_rows, read_file, read_local,
+};
 use crate::http::counting_retries;
 use crate::job::{BillSource, PathPattern};
 use crate::journal::{Entry, Page, StageJournal};
@@ -35,6 +37,41 @@ pub struct Bills {
     pub payments: Sorter,
     /// `refunds`, the same.
     pub refunds: Sorter,
+    /// The bills they stood in.
+    pub files: BillFiles,
+}
+
+/// The bills of a day, to be opened once more where something is wrong with their rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BillFiles {
+    date: NaiveDate,
+    /// Name and place of each.
+    files: Vec<(String, PathBuf)>,
+}
+
+impl BillFiles {
+    fn of(date: NaiveDate, bills: &[LocalBill]) -> BillFiles {
+        BillFiles { date, files: bills.iter().map(|it| (it.file.name.clone(), it.path.clone())).collect() }
+    }
+
+    /// Says in which lines the row stands that `dataset` would hold twice; nothing if it does not.
+    pub fn stands_twice(&self, dataset: &str, key: &str) -> Option<Issue> {
+        let rows = find_rows(&self.files, self.date, |entry| entry.key() == (dataset, key.to_owned())).ok()?;
+        if rows.len() < 2 {
+            return None;
+        }
+        let what = match dataset {
+            Refund::DATASET => "the refund",
+            _ => "the payment",
+        };
+        let lines: Vec<_> = rows.iter().map(|(file, line)| format!("`{file}` line {line}")).collect();
+        let issue =
+            Issue::violation(format!("{what} {key} stands twice in the bills of the day: {}", lines.join(", ")));
+        Some(issue.hinting(
+            "one bill may be a copy or a part of another: `bills.path` must find each row once; a downloaded bill that \
+             repeats a row is fetched again with `--refetch`",
+        ))
+    }
 }
 
 /// What the journal remembers of a bill: the file, or that there is none. The download address is a
@@ -61,9 +98,10 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Bills>, Issue> {
 
 async fn from_files(night: &Night<'_>, pattern: &PathPattern) -> Result<Harvest<Bills>, Issue> {
     let (pattern, date) = (pattern.clone(), night.date);
-    let read = move |book: &mut Book| read_local(&pattern, date, &mut |entry| book.take(entry));
+    let read = move |book: &mut Book| read_local(&pattern, date, &mut |entry, _| book.take(entry));
     let (bills, local) = booked(night.room, read).await?;
     let inputs = local.iter().map(|it| (format!("{STAGE}/{}", it.file.name), it.file.sha256.clone())).collect();
+    let bills = Bills { files: BillFiles::of(date, &local), ..bills };
     let stated: Vec<_> = local.into_iter().map(|it| it.bill).collect();
     Ok(Harvest { inputs, ..harvest(bills, &stated) })
 }
@@ -102,12 +140,13 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
 async fn from_kept(night: &Night<'_>, path: PathBuf) -> Result<Harvest<Bills>, Issue> {
     let date = night.date;
     let read = move |book: &mut Book| read_bill(&path, date, book);
-    let (bills, LocalBill { bill, .. }) = booked(night.room, read).await?;
-    Ok(harvest(bills, &[bill]))
+    let (bills, local) = booked(night.room, read).await?;
+    let bills = Bills { files: BillFiles::of(date, std::slice::from_ref(&local)), ..bills };
+    Ok(harvest(bills, &[local.bill]))
 }
 
 fn read_bill(path: &Path, date: NaiveDate, book: &mut Book) -> Result<LocalBill, BillError> {
-    read_file(path, &format!("trade bill of {date}"), date, &mut |entry| book.take(entry))
+    read_file(path, &format!("trade bill of {date}"), date, &mut |entry, _| book.take(entry))
 }
 
 /// What the journal has of a bill.
@@ -212,7 +251,7 @@ impl Book {
         let Book { mut payments, mut refunds } = self;
         payments.set_aside()?;
         refunds.set_aside()?;
-        Ok(Bills { payments, refunds })
+        Ok(Bills { payments, refunds, files: BillFiles::default() })
     }
 }
 
@@ -259,5 +298,40 @@ fn from_bill(error: BillError) -> Issue {
             )
         }
         _ => Issue::new(IssueKind::Malformed, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str =
+        "交易时间,微信订单号,商户订单号,交易状态,应结订单金额,微信退款单号,退款金额,订单金额,申请退款金额,手续费\n";
+    const PAYMENT: &str = "`2026-11-18 08:00:00,`4200,`A1,`SUCCESS,`0.00,`0,`0.00,`0.00,`0.00,`0.00000\n";
+    const REFUND: &str = "`2026-11-18 09:00:00,`4200,`A1,`REFUND,`0.00,`500,`0.00,`0.00,`0.00,`0.00000\n";
+
+    fn bill(rows: &[&str]) -> String {
+        let trailer = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额";
+        format!("{HEADER}{}{trailer}\n`{},`0.00,`0.00,`0.00,`0.00,`0.00,`0.00\n", rows.concat(), rows.len())
+    }
+
+    #[test]
+    fn a_row_that_stands_twice_is_named_by_bill_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = PAYMENT.replace("`4200,", "`4201,");
+        let bills = [("a.csv", bill(&[PAYMENT, REFUND, PAYMENT])), ("b.csv", bill(&[&other, REFUND]))];
+        let files = bills.map(|(name, text)| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            (name.to_owned(), path)
+        });
+        let files = BillFiles { date: "2026-11-18".parse().unwrap(), files: files.into() };
+        let told = |dataset, key| files.stands_twice(dataset, key).map(|issue| (issue.kind, issue.what));
+        let twice = |what: &str| Some((IssueKind::Violation, what.to_owned()));
+        let payment = "the payment 4200, SUCCESS stands twice in the bills of the day: `a.csv` line 2, `a.csv` line 4";
+        assert_eq!(told("payments", "4200, SUCCESS"), twice(payment));
+        let refund = "the refund 500 stands twice in the bills of the day: `a.csv` line 3, `b.csv` line 3";
+        assert_eq!(told("refunds", "500"), twice(refund));
+        assert_eq!(told("payments", "4201, SUCCESS"), None);
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use crate::causes::in_one_line;
 use crate::clock;
 use crate::dataset::partition::PartitionError;
 use crate::durable;
@@ -85,20 +86,10 @@ impl Issue {
 impl From<PartitionError> for Issue {
     fn from(error: PartitionError) -> Issue {
         match durable::refusal(&error) {
-            Some(_) => Issue::storage(chain(&error)),
-            None => Issue { hint: doubled_in_bills(&error), ..Issue::violation(error.to_string()) },
+            Some(_) => Issue::storage(in_one_line(&error)),
+            None => Issue::violation(in_one_line(&error)),
         }
     }
-}
-
-/// A bill is the only source whose rows are not collapsed when they stand twice: its trailer counts each.
-fn doubled_in_bills(error: &PartitionError) -> Option<String> {
-    let PartitionError::DuplicateKey { dataset: "payments" | "refunds", .. } = error else { return None };
-    Some(
-        "the bill has this row twice, or two files that `bills.path` names have it: search them for the number, and keep \
-         one bill of the day"
-            .to_owned(),
-    )
 }
 
 impl From<JournalError> for Issue {
@@ -118,17 +109,6 @@ impl From<&ApiError> for Issue {
             FailureKind::NotReady | FailureKind::QuotaUsedUp => IssueKind::NotReady,
             _ => IssueKind::Incomplete,
         };
-        Issue { kind, what: chain(error), hint: error.hint().map(str::to_owned) }
+        Issue { kind, what: in_one_line(error), hint: error.hint().map(str::to_owned) }
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -20,7 +20,7 @@ use crate::wechat::Request;
 use crate::wechat::error::SignatureError;
 use crate::wechat::pay_v3::certificates::{CertificateList, certificates};
 use crate::wechat::pay_v3::keyring::Keyring;
-use crate::wechat::pay_v3::{PayV3, SignatureHeaders};
+use crate::wechat::pay_v3::{PayV3, Sealed, SignatureHeaders};
 
 const STAGE: Stage = Stage::Notifications;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
@@ -177,8 +177,8 @@ impl CallbackKeys for Keys<'_> {
         CallbackKeys::verify(self.keyring, headers, body)
     }
 
-    fn decrypt(&self, nonce: &str, associated_data: &str, ciphertext_base64: &str) -> Result<Vec<u8>, String> {
-        self.keyring.decrypt(nonce, associated_data, ciphertext_base64)
+    fn decrypt(&self, sealed: Sealed<'_>) -> Result<Vec<u8>, String> {
+        self.keyring.decrypt(sealed)
     }
 }
 

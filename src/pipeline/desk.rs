@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use crate::causes::in_one_line;
 use crate::contract::contract;
 use crate::dataset::assembly::Assembly;
 use crate::dataset::manifest::Intake;
@@ -10,7 +11,7 @@ use crate::dataset::partition::{PartitionError, Provenance, sum_of};
 use crate::dataset::publish::Staging;
 use crate::dataset::staged::StagedFile;
 use crate::exports::BadRow;
-use crate::extract::{Buyers, Datacube, Issue, OrderExports, SubsidyLedger, order_line};
+use crate::extract::{BillFiles, Buyers, Datacube, Issue, OrderExports, SubsidyLedger, order_line};
 use crate::money::Fen;
 use crate::persona::Persona;
 use crate::record::{OrderLine, Record, SubsidyOrder};
@@ -32,6 +33,8 @@ pub(super) struct Desk<'a> {
     pub(super) notes: BTreeMap<String, u64>,
     /// Why rows could not be staged.
     pub(super) issues: Vec<Issue>,
+    /// The bills whose rows are staged.
+    pub(super) bills: BillFiles,
 }
 
 impl<'a> Desk<'a> {
@@ -43,7 +46,8 @@ impl<'a> Desk<'a> {
         notes: BTreeMap<String, u64>,
     ) -> Desk<'a> {
         let (files, totals, issues) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Desk { staging, persona, provenance, files, totals, intake, notes, issues }
+        let bills = BillFiles::default();
+        Desk { staging, persona, provenance, files, totals, intake, notes, issues, bills }
     }
 
     /// Stages rows that are held, sorted by their key.
@@ -126,10 +130,19 @@ impl<'a> Desk<'a> {
     ) -> Result<U, Issue> {
         let writer = self.staging.begin(R::DATASET, &self.provenance).map_err(|error| issue_of(&error))?;
         let mut assembly = Assembly::new(contract(R::DATASET), self.persona, writer);
-        let left = bring(&mut |row| assembly.add(row).map_err(|error| issue_of(&error)))?;
+        let left = bring(&mut |row| assembly.add(row).map_err(|error| self.issue_of_row(&error)))?;
         let staged = assembly.finish().and_then(|writer| self.staging.end(R::DATASET, writer));
-        staged.and_then(|files| self.keep::<R>(files)).map_err(|error| issue_of(&error))?;
+        staged.and_then(|files| self.keep::<R>(files)).map_err(|error| self.issue_of_row(&error))?;
         Ok(left)
+    }
+
+    /// A row of a bill that stands twice is named by its lines: its number alone is no place to look at.
+    fn issue_of_row(&self, error: &PartitionError) -> Issue {
+        let told = match error {
+            PartitionError::DuplicateKey { dataset, key } => self.bills.stands_twice(dataset, key),
+            _ => None,
+        };
+        told.unwrap_or_else(|| issue_of(error))
     }
 
     fn keep<R: Record>(&mut self, files: Vec<StagedFile>) -> Result<(), PartitionError> {
@@ -150,12 +163,7 @@ impl<'a> Desk<'a> {
 
 fn issue_of(error: &PartitionError) -> Issue {
     match error.is_of_the_disk() {
-        true => Issue::storage(chain(error)),
-        false => Issue::violation(error.to_string()),
+        true => Issue::storage(in_one_line(error)),
+        false => Issue::violation(in_one_line(error)),
     }
-}
-
-/// An error and its cause in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 use crate::dataset::Lake;
 use crate::dataset::partition::PartitionError;
-use crate::durable::{self, advice_for};
+use crate::durable::{self, advice_for, advice_for_open_files};
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
 use crate::journal::JournalError;
@@ -28,10 +28,30 @@ pub(super) fn disk(error: &io::Error, what: &str) -> Failure {
 
 /// The folder for what is read and forgotten said no.
 pub(super) fn temporary(error: &io::Error, what: &str) -> Failure {
-    Failure::caused_by(code_of_disk(error), what, error).hinting(format!(
-        "`{}` must be writable and have room; `TMPDIR` names another folder",
-        std::env::temp_dir().display()
-    ))
+    Failure::caused_by(code_of_disk(error), what, error).hinting(shortage(error).unwrap_or_else(temporary_room))
+}
+
+/// What is published cannot be read: it is damaged, unless there is no room for what reading takes.
+pub fn unread(error: &(dyn Error + 'static), what: &str) -> Failure {
+    let failure = |code| Failure::caused_by(code, what, error);
+    match durable::refusal(error).as_ref().and_then(shortage) {
+        Some(advice) => failure(ExitCode::TryLater).hinting(advice),
+        None => failure(ExitCode::Violation),
+    }
+}
+
+/// What helps whoever only reads, where it is files or room that he lacks.
+fn shortage(no: &io::Error) -> Option<String> {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match advice_for_open_files(no) {
+        Some(advice) => Some(format!("{advice} and run the same command again")),
+        None => matches!(no.kind(), StorageFull | QuotaExceeded | FileTooLarge).then(temporary_room),
+    }
+}
+
+fn temporary_room() -> String {
+    let folder = std::env::temp_dir();
+    format!("`{}` must be writable and have room; `TMPDIR` names another folder", folder.display())
 }
 
 /// Without room a night is for later; where nobody may write, the job file names the wrong place. Neither is partial:
@@ -270,6 +290,19 @@ mod tests {
         let hint = disk(&of_the_system(24), "cannot write").hint.unwrap();
         assert!(hint.contains("`ulimit -n`") && !hint.contains("make room"), "{hint}");
         assert!(temporary(&of_the_system(28), "cannot read").hint.unwrap().contains("`TMPDIR`"));
+    }
+
+    #[test]
+    fn what_is_published_is_not_called_damaged_where_reading_it_lacks_room_or_files() {
+        for (code, word) in [(24, "`ulimit -n`"), (23, "`fs.file-max`"), (28, "`TMPDIR`"), (122, "`TMPDIR`")] {
+            let failure = unread(&io::Error::other(of_the_system(code)), "cannot read");
+            assert_eq!(failure.code, ExitCode::TryLater, "{code}");
+            assert!(failure.hint.unwrap().contains(word), "{code}");
+        }
+        for damaged in [of_the_system(5), of_the_system(2), io::Error::other("torn")] {
+            let failure = unread(&damaged, "cannot read");
+            assert_eq!((failure.code, failure.hint), (ExitCode::Violation, None), "{damaged}");
+        }
     }
 
     /// What stops a rule that meets `error`.

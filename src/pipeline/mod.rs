@@ -37,7 +37,7 @@ mod work;
 
 pub use check::{Finding, check_job};
 pub use evidence::{Proof, verify_signatures};
-pub use failure::{not_published, nothing_published};
+pub use failure::{not_published, nothing_published, unread};
 pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten};
 pub use night::run_night;
 pub use outcome::NightOutcome;

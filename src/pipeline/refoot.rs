@@ -4,13 +4,14 @@
 use chrono::NaiveDate;
 
 use super::entries::footing_entry;
-use super::failure::{disk, temporary};
+use super::failure::{self, disk, temporary};
 use super::staleness::unread;
+use crate::causes::in_one_line;
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::manifest::Manifest;
 use crate::dataset::runs::Runs;
-use crate::error::Failure;
+use crate::error::{ExitCode, Failure};
 use crate::job::Job;
 use crate::reconcile::{self, Asked, DayFiles, ReconcileError, Scratch, Site};
 use crate::record::{LedgerRow, Record};
@@ -39,7 +40,7 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     let ledger = reconcile::build_ledger(job, &mut Site::Here, &files, &scratch, &Asked::default(), nothing);
     let footing = match ledger {
         Ok(footing) => footing,
-        Err(error) => return Ok(vec![format!("the published rows cannot be matched again: {error}")]),
+        Err(error) => return unmatched(&error),
     };
     let told = |side: &str| manifest.footing.iter().find(|entry| entry.side == side);
     let differs = |now: &reconcile::Footing| told(now.side).is_some_and(|then| *then != footing_entry(now));
@@ -52,6 +53,15 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
         )
     };
     Ok(footing.iter().filter(|side| differs(side)).map(sentence).collect())
+}
+
+/// What is wrong with rows that do not match again, unless it is room or files that they lack.
+fn unmatched(error: &ReconcileError) -> Result<Vec<String>, Failure> {
+    let failure = failure::unread(error, "cannot match the published rows again");
+    match failure.code {
+        ExitCode::TryLater => Err(failure),
+        _ => Ok(vec![format!("the published rows cannot be matched again: {}", in_one_line(error))]),
+    }
 }
 
 /// An earlier day that was published only after this one: its books knew nothing of it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use super::evidence::REMEDIES;
-use super::failure::{disk, not_published, unjournalled};
+use super::failure::{disk, not_published, unjournalled, unread};
 use super::opening::complete_publication;
 use super::place::{Held, Reading};
 use super::run::Run;
@@ -223,8 +223,9 @@ fn read_breaks(path: &Path) -> Result<Vec<Break>, Failure> {
 }
 
 fn unreadable(error: PartitionError) -> Failure {
-    Failure::caused_by(ExitCode::Violation, "cannot read what is published", &error)
-        .hinting("`coupon-recon verify` names every file that is damaged")
+    let hint = "`coupon-recon verify` names every file that is damaged";
+    let failure = unread(&error, "cannot read what is published");
+    if failure.hint.is_some() { failure } else { failure.hinting(hint) }
 }
 
 /// The digest of a partition; of its parts, where it has several.

@@ -168,6 +168,7 @@ fn take_bills(
     let night = clerk.night;
     let stage = |clerk: &mut Clerk<'_>| {
         clerk.take(Stage::Bills, bills, |desk, it: Bills| {
+            desk.bills = it.files;
             desk.stage_sorted::<Payment>(it.payments)?;
             desk.stage_sorted::<Refund>(it.refunds)
         });

@@ -23,7 +23,7 @@ use crate::error::Failure;
 use crate::job::{Job, Language};
 use crate::logbook;
 use crate::reconcile;
-use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, Told};
+use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, RuleInForce, Told};
 
 /// The file of events in the folder of a run.
 const EVENTS: &str = "events.ndjson";
@@ -171,7 +171,7 @@ fn write_metrics(
     let Some(path) = &job.metrics_textfile else { return Ok(()) };
     let mut gauges: Gauges = recall(job, "metrics").unwrap_or_default();
     match result {
-        Ok(outcome) => gauges.note_night(&outcome.manifest, &outcome.breaks, &severities(job)),
+        Ok(outcome) => gauges.note_night(&outcome.manifest, &outcome.breaks, &rules_in_force(job)),
         Err(failure) => gauges.note_end(world.clock.now(), began_at, failure.code as i32),
     }
     remember(job, "metrics", &gauges)?;
@@ -212,11 +212,13 @@ fn causes(outcome: &NightOutcome, most: usize) -> Vec<String> {
     outcome.issues.iter().take(most).map(|issue| issue.what.clone()).collect()
 }
 
-/// Every rule in force with its severity.
-fn severities(job: &Job) -> Vec<(String, String)> {
+fn rules_in_force(job: &Job) -> Vec<RuleInForce> {
     let rules = reconcile::rules_of(job).ok();
-    let pair = |rule: &reconcile::rules::Rule| (rule.id.clone(), rule.severity.as_str().to_owned());
-    rules.iter().flat_map(|rules| rules.iter()).map(pair).collect()
+    let in_force = |rule: &reconcile::rules::Rule| RuleInForce {
+        id: rule.id.clone(),
+        severity: rule.severity.as_str().to_owned(),
+    };
+    rules.iter().flat_map(|rules| rules.iter()).map(in_force).collect()
 }
 
 fn titles(job: &Job) -> BTreeMap<String, String> {

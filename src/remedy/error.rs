@@ -1,4 +1,4 @@
-//! Why a plan is not carried out. Never shows a code of a coupon or the number of a user.
+//! Why a plan is not carried out, by the call and what is wrong with it. Decides about no call.
 
 use std::io;
 

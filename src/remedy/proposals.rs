@@ -125,6 +125,12 @@ fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = unpaid(facts, it)?;
     let out_subsidy_no = given(&it.out_subsidy_no, "out_subsidy_no")?;
     let line = facts.order(&out_subsidy_no).ok_or("its line of the subsidy ledger left the look-back")?;
+    // What is known of the break's coupon says nothing of another.
+    if (Some(&line.stock_id), Some(&line.coupon_code)) != (it.stock_id.as_ref(), it.coupon_code.as_ref()) {
+        return Err(format!(
+            "{out_subsidy_no} stands for another coupon in a later subsidy ledger: correct the ledger"
+        ));
+    }
     Ok(vec![Errand::Pay(Payment {
         stock_id: line.stock_id.clone(),
         coupon_code: line.coupon_code.clone(),
@@ -144,6 +150,12 @@ fn return_subsidy(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let returned = Returned::of(facts, it)?;
     let mut errands = Vec::new();
     for receipt in kept {
+        if receipt.subsidy_receipt_id.is_none() && !returned.by_receipt.is_empty() {
+            return Err(format!(
+                "whether a return is of receipt {} is not known: it has no id",
+                receipt.out_subsidy_no
+            ));
+        }
         let back = returned.of_receipt(receipt);
         if status_of(receipt) == Some("PARTIAL_RETURN") && back <= Fen::ZERO {
             return Err(format!("how much of receipt {} was returned is not known", receipt.out_subsidy_no));

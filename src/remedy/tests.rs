@@ -223,6 +223,9 @@ fn a_line_of_the_merchants_ledger_is_sent_again_under_its_own_number() {
     let payment = only_payment(&facts().with_order(line_of_ledger("L1")), &it);
     assert_eq!((payment.out_subsidy_no.as_str(), payment.amount), ("L1", Fen(80)));
     assert!(proposed(&facts(), &it).unwrap_err().contains("left the look-back"));
+    let other = SubsidyOrder { coupon_code: "C2".into(), ..line_of_ledger("L1") };
+    let refused = proposed(&facts().with_order(other), &it).unwrap_err();
+    assert!(refused.contains("L1 stands for another coupon"), "of C2 nobody knows whether it was paid: {refused}");
 }
 
 #[test]
@@ -248,6 +251,22 @@ fn of_every_receipt_the_part_that_is_left_is_returned_for_the_refund() {
             .unwrap_err()
             .contains("no bill of the look-back has a refund")
     );
+}
+
+#[test]
+fn what_was_returned_of_a_receipt_without_an_id_is_not_returned_again() {
+    let it = break_of("SU07", None);
+    let of = |returns: Vec<SubsidyReturn>| {
+        let nameless = SubsidyPayment { subsidy_receipt_id: None, ..receipt("S1", "SUCCESS", 1) };
+        let facts = Facts::of_coupon(&it, Coupon { is_order_fully_refunded: true, ..coupon("USED") })
+            .with_receipts(&it, vec![nameless])
+            .with_returns(&it, returns)
+            .with_refund(TRANSACTION, "50300");
+        proposed(&facts, &it)
+    };
+    assert!(of(vec![returned(Some("S1"), Fen(100))]).unwrap_err().contains("receipt S1 is not known: it has no id"));
+    assert_eq!(of(vec![]).unwrap()[0].amount(), Some(Fen(100)));
+    assert_eq!(of(vec![returned(None, Fen(30))]).unwrap()[0].amount(), Some(Fen(70)));
 }
 
 #[test]

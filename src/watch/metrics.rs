@@ -26,6 +26,9 @@ pub struct Gauges {
     asked: BTreeMap<String, Asked>,
     /// Rows by dataset.
     rows: BTreeMap<String, u64>,
+    /// The latest day that was judged: breaks and coverage are those of it.
+    #[serde(default)]
+    judged_date: Option<NaiveDate>,
     /// Open breaks by rule.
     open: BTreeMap<String, Open>,
     coverage: Option<Coverage>,
@@ -45,10 +48,19 @@ struct Open {
     fen: Fen,
 }
 
+/// A rule that the night judged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleInForce {
+    /// Its id.
+    pub id: String,
+    /// Its severity.
+    pub severity: String,
+}
+
 impl Gauges {
-    /// After a run that left a manifest. `rules` are all rules and their severities: one without a
+    /// After a run that left a manifest. `rules` are all rules in force: one without a
     /// break shows as 0, not as missing.
-    pub fn note_night(&mut self, manifest: &Manifest, breaks: &[Break], rules: &[(String, String)]) {
+    pub fn note_night(&mut self, manifest: &Manifest, breaks: &[Break], rules: &[RuleInForce]) {
         self.note_end(manifest.finished_at, manifest.started_at, manifest.exit_code);
         let asks = manifest.stages.iter().filter(|stage| stage.status != StageStatus::Skipped);
         let asked = asks.map(|it| {
@@ -59,9 +71,11 @@ impl Gauges {
         let datasets = partitions(&manifest.files).filter(|parts| parts[0].dataset != "reports");
         let rows = |parts: &[StagedFile]| parts.iter().map(|file| file.rows).sum();
         self.rows.extend(datasets.map(|parts| (parts[0].dataset.clone(), rows(parts))));
-        self.coverage = manifest.coverage.clone().or(self.coverage.take());
-        if manifest.is_judged() {
+        // A day that is run again later says nothing of how things are now.
+        if manifest.is_judged() && self.judged_date <= Some(manifest.business_date) {
+            self.judged_date = Some(manifest.business_date);
             self.open = open_by_rule(breaks, rules);
+            self.coverage = manifest.coverage.clone().or(self.coverage.take());
         }
         if manifest.exit_code == 0 && manifest.is_judged() {
             self.last_success_at = Some(manifest.finished_at);
@@ -117,9 +131,9 @@ impl Gauges {
     }
 }
 
-fn open_by_rule(breaks: &[Break], rules: &[(String, String)]) -> BTreeMap<String, Open> {
+fn open_by_rule(breaks: &[Break], rules: &[RuleInForce]) -> BTreeMap<String, Open> {
     let empty = |severity: &String| Open { severity: severity.clone(), ..Open::default() };
-    let mut open: BTreeMap<_, _> = rules.iter().map(|(id, severity)| (id.clone(), empty(severity))).collect();
+    let mut open: BTreeMap<_, _> = rules.iter().map(|rule| (rule.id.clone(), empty(&rule.severity))).collect();
     for it in breaks.iter().filter(|it| it.is_open()) {
         let entry = open.entry(it.rule_id.clone()).or_insert_with(|| empty(&it.severity));
         entry.count += 1;
@@ -176,6 +190,8 @@ fn label(name: &str, value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::manifest::StageEntry;
+    use crate::stage::Stage;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -200,6 +216,36 @@ mod tests {
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is missing in\n{text}");
         }
+    }
+
+    fn judged(day: u32, wallets_verified: u64) -> Manifest {
+        let date = NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+        let coverage =
+            Coverage { audit_days: 30, wallets: 4, wallets_verified, coupons_verified: 0, coupons_issued: 0 };
+        let stages = vec![StageEntry::new(Stage::Reconcile, StageStatus::Complete)];
+        Manifest { coverage: Some(coverage), stages, ..Manifest::for_tests("coffee", date, Vec::new()) }
+    }
+
+    fn open_of(gauges: &Gauges) -> Vec<(&str, u64)> {
+        gauges.open.iter().map(|(rule, open)| (rule.as_str(), open.count)).collect()
+    }
+
+    #[test]
+    fn breaks_and_coverage_are_those_of_the_latest_day_however_late_another_is_judged() {
+        let rules = ["AO01", "AO02"].map(|id| RuleInForce { id: id.into(), severity: "high".into() });
+        let (latest, mut gauges) = (judged(20, 3), Gauges::default());
+        let breaks = [Break::for_tests("AO01", latest.business_date)];
+        gauges.note_night(&latest, &breaks, &rules);
+        assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)], "a rule without a break shows as 0");
+        gauges.note_night(&judged(18, 1), &[], &rules);
+        assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)]);
+        assert!(gauges.render("coffee").contains("wallet_coverage_ratio{job=\"coffee\"} 0.75"));
+        let unjudged = Manifest { stages: Vec::new(), ..judged(21, 1) };
+        gauges.note_night(&unjudged, &[], &rules);
+        assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)]);
+        gauges.note_night(&judged(20, 4), &[], &rules);
+        assert_eq!(open_of(&gauges), [("AO01", 0), ("AO02", 0)], "the same day, run again");
+        assert!(gauges.render("coffee").contains("wallet_coverage_ratio{job=\"coffee\"} 1\n"));
     }
 
     #[test]

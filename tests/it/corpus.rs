@@ -65,7 +65,7 @@ fn the_good_seeds_are_good() {
     };
     let date = crate::support::day(18);
     for (name, payments, refunds) in [("all.csv", 2, 2), ("refunds_lf.csv", 0, 2), ("packed.csv.gz", 2, 0)] {
-        let bill = trade_bill::read(seed("bill", name).as_slice(), name, date, &mut |_| Ok(())).unwrap();
+        let bill = trade_bill::read(seed("bill", name).as_slice(), name, date, &mut |_, _| Ok(())).unwrap();
         assert_eq!((bill.payments, bill.refunds), (payments, refunds), "{name}");
     }
     for name in ["entities.xml", "query_coupon_stock.xml", "send_coupon.xml"] {

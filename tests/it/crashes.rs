@@ -216,6 +216,41 @@ fn a_night_that_may_not_open_enough_files_says_which_limit_to_raise_and_not_to_m
 }
 
 #[test]
+fn a_process_that_may_open_hardly_a_file_says_so_before_anything_is_asked() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    for files in [8, 10, 12, 14] {
+        let ending = run_with_limit(&shop, &wechat, &format!("-n {files}"));
+        assert_eq!((ending.code, wechat.counts().total), (75, 0), "{files}: {}", ending.stderr);
+        for word in ["Too many open files", "raise the limit of open files (`ulimit -n`"] {
+            assert!(ending.stderr.contains(word), "{files}: {}", ending.stderr);
+        }
+        assert!(!ending.stderr.contains("panicked"), "{files}: {}", ending.stderr);
+    }
+}
+
+#[test]
+fn what_may_not_be_opened_is_told_as_that_and_not_as_damage_of_what_is_published() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    calm_night(&shop, &wechat);
+    for command in ["verify", "breaks", "plan"] {
+        let mut codes = Vec::new();
+        for files in (4..16).chain([64]) {
+            let ending = with_limit(&shop.command(&[command, "job.toml", NIGHT[0], NIGHT[1]]), &format!("-n {files}"));
+            // The system opens the libraries of the program before it begins.
+            if ending.code == 127 {
+                continue;
+            }
+            assert!([0, 75].contains(&ending.code), "{command}, {files}: {}{}", ending.stdout, ending.stderr);
+            assert!(ending.code == 0 || ending.stderr.contains("`ulimit -n`"), "{command}: {}", ending.stderr);
+            codes.push(ending.code);
+        }
+        assert_eq!((codes.first(), codes.last()), (Some(&75), Some(&0)), "{command}: {codes:?}");
+    }
+}
+
+#[test]
 fn a_lake_on_a_file_system_without_room_publishes_nothing() {
     let shop = Shop::of_seed(25);
     let wechat = shop.serve(None);
@@ -283,7 +318,10 @@ fn run_with_file_limit(shop: &Shop, wechat: &Wechat, kilobytes: u32) -> Ending {
 
 fn run_with_limit(shop: &Shop, wechat: &Wechat, limit: &str) -> Ending {
     let url = wechat.running().base_url();
-    let run = shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]);
+    with_limit(&shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]), limit)
+}
+
+fn with_limit(run: &std::process::Command, limit: &str) -> Ending {
     let mut command = std::process::Command::new("bash");
     command.args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")]);
     command.arg(run.get_program()).args(run.get_args()).current_dir(run.get_current_dir().unwrap());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 31] = [
+const LAYERS: [&str; 32] = [
     "money",
     "api",
     "stage",
@@ -18,6 +18,7 @@ const LAYERS: [&str; 31] = [
     "record",
     "persona",
     "durable",
+    "causes",
     "logbook",
     "job",
     "store",

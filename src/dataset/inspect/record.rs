@@ -9,13 +9,13 @@ use chrono::NaiveDate;
 
 use super::finding::Inspection;
 use crate::clock::World;
-use crate::dataset::lake::with_path;
 use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
 use crate::dataset::runs::Runs;
 use crate::dataset::sha256::sha256_of_file;
 use crate::dataset::staged::{REPORTS, StagedFile};
 use crate::dataset::{Lake, parts};
+use crate::durable::{refusal, with_path};
 use crate::journal::audit;
 use crate::record::{LedgerRow, Record};
 use crate::sorter::Room;
@@ -156,7 +156,11 @@ fn inspect_journal(lake: &Lake, manifest: &Manifest, runs: &Runs, it: &mut Inspe
                 folder.join(stage),
                 "the journalled answers are not those the day was made from; run that day again",
             ),
-            Err(error) => it.find(folder.join(stage), error.to_string()),
+            Err(error) => match refusal(&error) {
+                // Nothing is wrong with answers that cannot be sorted or opened.
+                Some(no) => return Err(with_path(&folder.join(stage))(no)),
+                None => it.find(folder.join(stage), error.to_string()),
+            },
         }
     }
     Ok(())

@@ -36,7 +36,7 @@ pub fn read(
     reader: impl Read,
     file_name: &str,
     date: NaiveDate,
-    take: &mut dyn FnMut(Entry<'_>) -> io::Result<()>,
+    take: &mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>,
 ) -> Result<TradeBill, BillError> {
     let mut lines = Lines::new(reader, file_name)?;
     let mut line = Line::default();
@@ -62,7 +62,7 @@ pub fn read(
 struct Details<'f> {
     file: &'f str,
     date: NaiveDate,
-    take: &'f mut dyn FnMut(Entry<'_>) -> io::Result<()>,
+    take: &'f mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>,
     bill: TradeBill,
     totals: Totals,
     first_day: Option<NaiveDate>,
@@ -70,7 +70,7 @@ struct Details<'f> {
 }
 
 impl<'f> Details<'f> {
-    fn new(file: &'f str, date: NaiveDate, take: &'f mut dyn FnMut(Entry<'_>) -> io::Result<()>) -> Details<'f> {
+    fn new(file: &'f str, date: NaiveDate, take: &'f mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>) -> Details<'f> {
         let (bill, totals) = (TradeBill::default(), Totals::default());
         Details { file, date, take, bill, totals, first_day: None, of_date: false }
     }
@@ -86,12 +86,12 @@ impl<'f> Details<'f> {
             if let Some(texts) = layout.texts() {
                 cells.join(texts, layout.width());
             }
-            self.book(row::read(self.file, line, &cells, layout, self.date)?)?;
+            self.book(row::read(self.file, line, &cells, layout, self.date)?, line.number)?;
         }
         Ok(false)
     }
 
-    fn book(&mut self, detail: Detail<'_>) -> Result<(), BillError> {
+    fn book(&mut self, detail: Detail<'_>, line: u64) -> Result<(), BillError> {
         self.totals.add(&detail.amounts);
         self.first_day.get_or_insert(detail.day);
         self.of_date |= detail.day == self.date;
@@ -105,7 +105,7 @@ impl<'f> Details<'f> {
                 self.bill.refunds_fen += detail.amounts.applied_refund;
             }
         }
-        (self.take)(detail.entry).map_err(|source| BillError::Scratch { file: self.file.to_owned(), source })
+        (self.take)(detail.entry, line).map_err(|source| BillError::Scratch { file: self.file.to_owned(), source })
     }
 
     fn finish(mut self, trailer: Option<Trailer>) -> Result<TradeBill, BillError> {

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 
@@ -24,13 +24,15 @@ pub struct LocalBill {
     pub bill: TradeBill,
     /// The file as it lies there, packed or not.
     pub file: ExportFile,
+    /// Where it lies.
+    pub path: PathBuf,
 }
 
 /// Reads the local bills of a business date, by file name; their rows go to `take`.
 pub fn read_local(
     path: &PathPattern,
     date: NaiveDate,
-    take: &mut dyn FnMut(Entry<'_>) -> io::Result<()>,
+    take: &mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>,
 ) -> Result<Vec<LocalBill>, BillError> {
     let files = found::find(path, date).map_err(|error| bill_error(error, path.name_of(date)))?;
     files.iter().map(|Found { path, name }| read_file(path, name, date, take)).collect()
@@ -41,7 +43,7 @@ pub fn read_file(
     path: &Path,
     name: &str,
     date: NaiveDate,
-    take: &mut dyn FnMut(Entry<'_>) -> io::Result<()>,
+    take: &mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>,
 ) -> Result<LocalBill, BillError> {
     let damaged = |source| BillError::Read { file: name.to_owned(), source };
     let file = Hashing::of(File::open(path).map_err(damaged)?);
@@ -49,7 +51,26 @@ pub fn read_file(
     let bill = read(&mut bytes, name, date, take)?;
     // What stands behind the end of a gzip stream belongs to the file too.
     let file = bytes.into_source().into_source().finish(name).map_err(damaged)?;
-    Ok(LocalBill { bill, file })
+    Ok(LocalBill { bill, file, path: path.to_owned() })
+}
+
+/// Reads bills once more for the rows that `is_sought` picks: name of the bill and line of each.
+pub fn find_rows(
+    bills: &[(String, PathBuf)],
+    date: NaiveDate,
+    is_sought: impl Fn(&Entry<'_>) -> bool,
+) -> Result<Vec<(String, u64)>, BillError> {
+    let mut found = Vec::new();
+    for (name, path) in bills {
+        let mut take = |entry: Entry<'_>, line| {
+            if is_sought(&entry) {
+                found.push((name.clone(), line));
+            }
+            Ok(())
+        };
+        read_file(path, name, date, &mut take)?;
+    }
+    Ok(found)
 }
 
 fn bill_error(error: ExportError, file: String) -> BillError {

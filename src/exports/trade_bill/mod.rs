@@ -12,7 +12,7 @@ mod unpacked;
 
 pub use bill::{TradeBill, read};
 pub use error::BillError;
-pub use local::{LocalBill, read_file, read_local};
+pub use local::{LocalBill, find_rows, read_file, read_local};
 pub use row::Entry;
 pub use trailer::Trailer;
 

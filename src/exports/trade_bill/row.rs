@@ -9,7 +9,7 @@ use super::lines::{CellPlaces, Line};
 use super::trailer::Amounts;
 use crate::clock::{beijing_instant, business_date_of, plain_time};
 use crate::money::{Fen, parse_decimal};
-use crate::record::{Payment, Refund};
+use crate::record::{Payment, Record, Refund};
 
 /// What a line became. Openids are raw.
 #[derive(Debug)]
@@ -18,6 +18,16 @@ pub enum Entry<'l> {
     Payment(Payment<&'l str>),
     /// A refund.
     Refund(Refund<&'l str>),
+}
+
+impl Entry<'_> {
+    /// The dataset it belongs to, and its key there as messages write it.
+    pub fn key(&self) -> (&'static str, String) {
+        match self {
+            Entry::Payment(row) => (<Payment>::DATASET, format!("{}, {}", row.transaction_id, row.trade_state)),
+            Entry::Refund(row) => (<Refund>::DATASET, row.refund_id.to_owned()),
+        }
+    }
 }
 
 /// A detail line, read.

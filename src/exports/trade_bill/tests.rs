@@ -48,7 +48,7 @@ fn owned<T: serde::de::DeserializeOwned>(row: &impl serde::Serialize) -> T {
 
 fn read_all(reader: impl io::Read, name: &str, date: NaiveDate) -> Result<Read, BillError> {
     let mut rows = Read::default();
-    let bill = read(reader, name, date, &mut |entry| rows.take(entry))?;
+    let bill = read(reader, name, date, &mut |entry, _| rows.take(entry))?;
     assert_eq!((bill.payments, bill.refunds), (rows.payments.len() as u64, rows.refunds.len() as u64));
     assert_eq!(bill.payments_fen, rows.payments.iter().map(|row| row.order_fen).sum());
     assert_eq!(bill.refunds_fen, rows.refunds.iter().map(|row| row.applied_refund_fen).sum());
@@ -345,7 +345,7 @@ fn local_bills_are_hashed_as_they_lie_there() {
     std::fs::write(folder.path().join("20190219_a.csv"), sample()).unwrap();
     std::fs::write(folder.path().join("20190219_b.csv"), &packed).unwrap();
     let pattern = PathPattern::new(folder.path(), "{yyyymmdd}_*.csv");
-    let read_day = |date: &str| read_local(&pattern, date.parse().unwrap(), &mut |_| Ok(()));
+    let read_day = |date: &str| read_local(&pattern, date.parse().unwrap(), &mut |_, _| Ok(()));
     let bills = read_day("2019-02-19").unwrap();
     assert_eq!(bills[0].bill, bills[1].bill);
     let sizes: Vec<_> = bills.iter().map(|bill| bill.file.bytes).collect();

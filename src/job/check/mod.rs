@@ -71,7 +71,7 @@ impl<'a> Checker<'a> {
             orders: self.orders(file.orders.as_ref()),
             bills: file.bills.as_ref().and_then(|section| self.bills(&section.value)),
             sources: self.calendars(file.sources.as_ref()),
-            subsidy_ledger: file.subsidy_ledger.as_ref().and_then(|section| self.dated_path(&section.value.path)),
+            subsidy_ledger: file.subsidy_ledger.as_ref().and_then(|section| self.subsidy_ledger(&section.value)),
             subsidy_programs: self.subsidy_programs(file.subsidy_programs.as_ref()),
             notification_spool: file
                 .notifications

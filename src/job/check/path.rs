@@ -58,6 +58,19 @@ impl Checker<'_> {
         Some(pattern)
     }
 
+    /// Warns of a path that means the same file on every night. It is of use where that is written anew each day, and
+    /// wrong for every day but its own.
+    pub(super) fn warn_if_undated(&mut self, written: Option<&Written<String>>, rows: &str) {
+        let Some(Written { value, place, .. }) = written else { return };
+        if !["{date}", "{yyyymmdd}"].iter().any(|date| value.contains(date)) {
+            self.warnings.push(format!(
+                "`{}` is `{value}`, without `{{date}}` or `{{yyyymmdd}}`: every night takes whatever stands there for the \
+                 {rows} of its own day, a rerun of an earlier day too",
+                place.key
+            ));
+        }
+    }
+
     /// A folder of the merchant, which should be there by the night.
     pub(super) fn merchant_folder(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
         let path = self.path(written)?;

@@ -9,8 +9,10 @@ use chrono::{DateTime, FixedOffset, NaiveDateTime, NaiveTime};
 
 use super::Checker;
 use crate::job::file::{
-    BillsSection, OrderColumnsSection, OrdersSection, SourceSection, SubsidyProgramSection, WalletsSection,
+    BillsSection, OrderColumnsSection, OrdersSection, SourceSection, SubsidyLedgerSection, SubsidyProgramSection,
+    WalletsSection,
 };
+use crate::job::pattern::PathPattern;
 use crate::job::problem::{Place, nearest};
 use crate::job::settings::{
     AmountUnit, BillSource, FileFormat, OnBadRow, OrderColumns, OrderSource, Refresh, SOURCE_NAMES, SourceCalendar,
@@ -63,6 +65,7 @@ impl Checker<'_> {
         let units = [("yuan", AmountUnit::Yuan), ("fen", AmountUnit::Fen)];
         let actions = [("fail", OnBadRow::Fail), ("quarantine", OnBadRow::Quarantine)];
         let path = self.dated_glob(&section.path);
+        self.warn_if_undated(section.path.as_ref(), "orders");
         let format = self.choice(&section.format, FileFormat::Csv, &formats);
         let encoding = self.encoding(&section.encoding);
         let delimiter = self.delimiter(&section.delimiter);
@@ -93,6 +96,7 @@ impl Checker<'_> {
     }
 
     fn order_columns(&mut self, section: &OrderColumnsSection) -> Option<OrderColumns> {
+        self.refuse_shared_headers(section);
         let out_trade_no = self.text(&section.out_trade_no);
         let paid_at = self.text(&section.paid_at);
         let goods = self.text(&section.goods);
@@ -116,6 +120,32 @@ impl Checker<'_> {
             stock_id: stock_id?,
             coupon_code: coupon_code?,
         })
+    }
+
+    /// One header for two of the columns that are judged: one of them would hold what the other means. What is only
+    /// told on may stand in any column.
+    fn refuse_shared_headers(&mut self, section: &OrderColumnsSection) {
+        let judged = [
+            &section.out_trade_no,
+            &section.transaction_id,
+            &section.merchant,
+            &section.openid,
+            &section.paid_at,
+            &section.goods,
+            &section.discount,
+            &section.paid,
+            &section.refund,
+            &section.stock_id,
+            &section.coupon_code,
+        ];
+        let mut taken = BTreeMap::new();
+        for written in judged.into_iter().flatten().filter(|written| !written.value.trim().is_empty()) {
+            if let Some(other) = taken.insert(written.value.trim(), &written.place.key) {
+                let text = format!("`{}` is `{}`, as `{other}` is", written.place.key, written.value.trim());
+                let hint = "a column of the export means one of them: name the header of the other, or leave out what is optional";
+                self.problems.add_with_hint(&written.place, text, hint);
+            }
+        }
     }
 
     fn encoding(&mut self, written: &Option<Written<String>>) -> &'static encoding_rs::Encoding {
@@ -203,6 +233,12 @@ impl Checker<'_> {
         self.problems.add_with_hint(place, format!("unknown source `{}`", place.key), hint);
     }
 
+    /// `[subsidy_ledger]`.
+    pub(super) fn subsidy_ledger(&mut self, section: &SubsidyLedgerSection) -> Option<PathPattern> {
+        self.warn_if_undated(section.path.as_ref(), "subsidy orders");
+        self.dated_path(&section.path)
+    }
+
     /// `[[subsidy_programs]]`.
     pub(super) fn subsidy_programs(
         &mut self,
@@ -226,6 +262,12 @@ impl Checker<'_> {
         let amount = self.subsidy_amount(section);
         let due_days = self.days(&section.due_days, 0, 0);
         let (stock_id, payer_merchant, payee_merchant) = (stock_id?, payer_merchant?, payee_merchant?);
+        if payer_merchant == payee_merchant {
+            self.warnings.push(format!(
+                "the subsidy programme of stock `{stock_id}` is paid by `{payer_merchant}` to itself: is `payer_merchant` \
+                 or `payee_merchant` another one?"
+            ));
+        }
         Some(SubsidyProgram { stock_id, payer_merchant, payee_merchant, amount: amount?, due_days })
     }
 

@@ -141,9 +141,7 @@ fn open_one(api_v3_key: &Secret, entry: Value) -> Result<Certificate, Certificat
     let encrypted =
         EncryptedCertificate::deserialize(entry).map_err(|error| CertificateError::Entry { detail: misfit(&error) })?;
     let serial = canonical(&encrypted.serial_no);
-    let part = &encrypted.encrypt_certificate;
-    let associated_data = part.associated_data.as_deref().unwrap_or_default();
-    let pem = resource::open(api_v3_key, &part.algorithm, &part.nonce, associated_data, &part.ciphertext)
+    let pem = resource::open(api_v3_key, encrypted.encrypt_certificate.sealed())
         .map_err(|source| CertificateError::Decrypt { serial: serial.clone(), source })?;
     match read(&pem) {
         Some(certificate) if without_zeros(&certificate.serial) == without_zeros(&serial) => {

@@ -13,7 +13,7 @@ use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::certificates::{self, Certificate, CertificateError, canonical, parse_spki};
-use super::resource::{self, DecryptError};
+use super::resource::{self, DecryptError, Sealed};
 use crate::job::{PayV3Settings, PublicKey};
 use crate::secret::{Origin, Secret};
 use crate::wechat::answer::Evidence;
@@ -95,14 +95,8 @@ impl Keyring {
     }
 
     /// Opens an encrypted part of an answer or callback with the APIv3 key (reference v3 §1.6).
-    pub fn decrypt_resource(
-        &self,
-        algorithm: &str,
-        nonce: &str,
-        associated_data: &str,
-        ciphertext: &str,
-    ) -> Result<Vec<u8>, DecryptError> {
-        resource::open(&self.api_v3_key, algorithm, nonce, associated_data, ciphertext)
+    pub fn decrypt_resource(&self, sealed: Sealed<'_>) -> Result<Vec<u8>, DecryptError> {
+        resource::open(&self.api_v3_key, sealed)
     }
 
     /// Whether a key with this serial is known.
@@ -253,10 +247,14 @@ pub(crate) mod tests {
         assert!(key.unwrap().verify_sig(b"message", &merchant_signature).is_err());
     }
 
+    fn sealed<'a>(nonce: &'a str, associated_data: &'a str, ciphertext: &'a str) -> Sealed<'a> {
+        Sealed { algorithm: "AEAD_AES_256_GCM", nonce, associated_data, ciphertext }
+    }
+
     #[tokio::test]
     async fn a1_the_java_cipher_vector_opens_and_its_negatives_do_not() {
         let keyring = keyring(true).await;
-        let open = |nonce, aad, text| keyring.decrypt_resource("AEAD_AES_256_GCM", nonce, aad, text);
+        let open = |nonce, aad, text| keyring.decrypt_resource(sealed(nonce, aad, text));
         let ciphertext = "ulwSiIajGClcvcOYvOQ7+l+0PAbzzwI=";
         assert_eq!(open("uluk4a9R25RW", "associatedData", ciphertext).unwrap(), b"message");
         assert_eq!(open("uluk4a9R25RW", "bad-associatedData", ciphertext), Err(DecryptError::Tag));
@@ -265,7 +263,8 @@ pub(crate) mod tests {
         assert_eq!(open("uluk4a9R25RW", "", "invalid cipher"), Err(DecryptError::Malformed));
         assert_eq!(open("uluk4a9R25RW", "", "SGVsbG8gV29ybGQK"), Err(DecryptError::Tag));
         assert_eq!(open("uluk4a9R25RW", "", &STANDARD.encode([0; 128])), Err(DecryptError::Tag));
-        let other = keyring.decrypt_resource("AEAD_SM4_GCM", "uluk4a9R25RW", "", "");
+        let other = Sealed { algorithm: "AEAD_SM4_GCM", ..sealed("uluk4a9R25RW", "", "") };
+        let other = keyring.decrypt_resource(other);
         assert_eq!(other, Err(DecryptError::Algorithm("AEAD_SM4_GCM".into())));
     }
 
@@ -282,7 +281,7 @@ pub(crate) mod tests {
     async fn a6_the_coupon_callback_opens() {
         let plaintext = include_str!("../../../tests/fixtures/pay_v3/coupon_send_plaintext.json");
         let ciphertext = include_str!("../../../tests/fixtures/pay_v3/coupon_send_ciphertext.txt");
-        let opened = keyring(true).await.decrypt_resource("AEAD_AES_256_GCM", "j9g1wAzF9Xn1", "coupon", ciphertext);
+        let opened = keyring(true).await.decrypt_resource(sealed("j9g1wAzF9Xn1", "coupon", ciphertext));
         assert_eq!(opened.unwrap(), plaintext.as_bytes());
     }
 

@@ -29,6 +29,7 @@ use signed::Signed;
 pub use certificates::certificates;
 pub use judge::failure_of;
 pub use keyring::{Keyring, SignatureHeaders};
+pub use resource::Sealed;
 pub use sign::Signer;
 
 use crate::clock::World;

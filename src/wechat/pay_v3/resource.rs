@@ -41,14 +41,34 @@ pub enum DecryptError {
     Tag,
 }
 
+/// The parts that opening takes, each by its name: as texts alone they could change places.
+#[derive(Debug, Clone, Copy)]
+pub struct Sealed<'a> {
+    /// `AEAD_AES_256_GCM`
+    pub algorithm: &'a str,
+    /// 12 ASCII bytes.
+    pub nonce: &'a str,
+    /// Empty where there is none.
+    pub associated_data: &'a str,
+    /// Base64, tag last.
+    pub ciphertext: &'a str,
+}
+
+impl EncryptedResource {
+    /// What opening takes of it.
+    pub fn sealed(&self) -> Sealed<'_> {
+        Sealed {
+            algorithm: &self.algorithm,
+            nonce: &self.nonce,
+            associated_data: self.associated_data.as_deref().unwrap_or_default(),
+            ciphertext: &self.ciphertext,
+        }
+    }
+}
+
 /// Opens what is encrypted under the key.
-pub(super) fn open(
-    api_v3_key: &Secret,
-    algorithm: &str,
-    nonce: &str,
-    associated_data: &str,
-    ciphertext: &str,
-) -> Result<Vec<u8>, DecryptError> {
+pub(super) fn open(api_v3_key: &Secret, sealed: Sealed<'_>) -> Result<Vec<u8>, DecryptError> {
+    let Sealed { algorithm, nonce, associated_data, ciphertext } = sealed;
     if algorithm != "AEAD_AES_256_GCM" {
         return Err(DecryptError::Algorithm(algorithm.to_owned()));
     }

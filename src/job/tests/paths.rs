@@ -1,0 +1,49 @@
+//! Paths of the job file and what lies there.
+
+use super::*;
+
+#[test]
+fn a_path_that_only_a_shell_would_understand_is_refused_wherever_it_stands() {
+    let desk = Desk::new();
+    for (key, written) in [
+        ("job.lake", "../out/lake"),
+        ("job.pii_key_file", "secrets/pii.key"),
+        ("pay_v3.private_key_file", "secrets/apiclient_key.pem"),
+        ("pay_v3.public_key_file", "secrets/wxp_pub.pem"),
+        ("orders.path", "../exports/orders/{date}*.csv"),
+        ("subsidy_ledger.path", "../exports/subsidy-orders/{date}.csv"),
+        ("notifications.spool", "../exports/notifications/"),
+        ("decisions.path", "decisions.csv"),
+    ] {
+        for start in ["~/", "$HOME/"] {
+            let problem = desk.one_problem(&format!("= \"{written}\""), &format!("= \"{start}x/{{date}}\""));
+            assert_eq!(
+                problem.text,
+                format!("`{key}` is `{start}x/{{date}}`: only a shell knows what that stands for")
+            );
+        }
+    }
+}
+
+#[test]
+fn folders_and_files_of_the_merchant_are_remembered_with_their_lines() {
+    let desk = Desk::new();
+    let text = NIGHTLY.replace("../exports/", "exports/").replace("roster_file = \"\"", "roster_file = \"roster.csv\"");
+    let job = desk.load(&text).unwrap();
+    let told = |job: &Job| job.named.iter().filter_map(Named::problem).collect::<Vec<_>>().join("\n");
+    let missing = told(&job);
+    for key in ["orders.path", "subsidy_ledger.path", "notifications.spool", "wallets.roster_file"] {
+        let line = job.named.iter().find(|named| named.key == key).unwrap().line.unwrap();
+        let name = key.rsplit('.').next().unwrap();
+        assert!(text.lines().nth(line - 1).unwrap().starts_with(name), "{key}: line {line}");
+    }
+    assert!(missing.contains("there is no folder `") && missing.contains("orders`"), "{missing}");
+    assert!(missing.contains("there is no file `") && missing.contains("roster.csv`"), "{missing}");
+    for named in &job.named {
+        match named.is_folder {
+            true => fs::create_dir_all(&named.path).unwrap(),
+            false => fs::write(&named.path, "").unwrap(),
+        }
+    }
+    assert_eq!(told(&job), "");
+}

@@ -1,0 +1,183 @@
+//! What the keys mean, what silent ones stand for, and which of them contradict each other.
+
+use std::time::Duration;
+
+use super::*;
+use crate::money::Fen;
+
+#[test]
+fn the_shipped_example_loads() {
+    let desk = Desk::new();
+    let job = desk.load(NIGHTLY).unwrap_or_else(|problems| panic!("{problems}"));
+    let folder = fs::canonicalize(desk.folder.path()).unwrap();
+    assert_eq!(job.lake, folder.parent().unwrap().join("out/lake"));
+    assert_eq!(job.path, folder.join("job.toml"));
+    let v3 = job.pay_v3.unwrap();
+    assert_eq!((v3.limits.rate_per_second, v3.limits.concurrency), (100, 32));
+    assert_eq!((v3.limits.timeout, v3.limits.retry_deadline), (Duration::from_secs(30), Duration::from_secs(120)));
+    assert_eq!(v3.api_v3_key.expose(), "k".repeat(32));
+    assert!(v3.public_key.unwrap().pem.contains("MIIB"));
+    assert_eq!(job.orders.len(), 1);
+    let date = chrono::NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+    let exports = folder.parent().unwrap().join("exports");
+    assert_eq!(job.orders[0].path.of(date), exports.join("orders/2026-11-18*.csv"));
+    assert_eq!(job.orders[0].path.name_of(date), "../exports/orders/2026-11-18*.csv");
+    assert_eq!(job.subsidy_programs[0].amount, SubsidyAmount::Fixed(Fen(100)));
+    assert_eq!(job.rules.discount_tolerance_fen, Fen(1));
+    assert!(job.warnings.is_empty(), "{:?}", job.warnings);
+    assert!(matches!(job.pii, Pii::Hmac(key) if key.expose().len() == 32));
+}
+
+#[test]
+fn silent_keys_have_the_defaults_of_the_design() {
+    let desk = Desk::new();
+    let text = format!(
+        "{MINIMAL}[pay_v3]\nmchid = \"1\"\nserial_no = \"AB\"\nprivate_key_file = \"secrets/apiclient_key.pem\"\n\
+         api_v3_key_env = \"WXPAY_API_V3_KEY\"\n[mp]\nappid = \"a\"\nsecret_env = \"WX_MP_SECRET\"\n\
+         [pay_v2]\nmch_id = \"1\"\nappid = \"a\"\napi_key_env = \"WXPAY_V2_KEY\"\nstock_ids = []\n\
+         [wallets]\nappid = \"a\"\nbelong_merchant = \"1\"\n[bills]\n"
+    );
+    let job = desk.load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let (v3, v2, mp) = (job.pay_v3.unwrap().limits, job.pay_v2.unwrap().limits, job.mp.unwrap());
+    assert_eq!(v3.base_url.as_str(), "https://api.mch.weixin.qq.com/");
+    assert_eq!(v3.backup_url.unwrap().as_str(), "https://api2.mch.weixin.qq.com/");
+    assert_eq!((v3.rate_per_second, v3.concurrency), (100, 32));
+    assert_eq!((v2.rate_per_second, v2.concurrency), (20, 8));
+    assert_eq!((mp.limits.rate_per_second, mp.limits.concurrency, mp.repull_days), (20, 8, 3));
+    let wallets = job.wallets.unwrap();
+    assert_eq!((wallets.refresh, wallets.audit_days, wallets.max_unsettled), (Refresh::Active, 30, 0));
+    assert!(matches!(job.bills, Some(BillSource::Api { gzip: true })));
+    assert_eq!((job.rules.lookback_days, job.rules.stuck_hours, job.rules.max_coupons_per_order), (30, 24, 1));
+    assert_eq!(
+        (job.report.excel_ids, job.report.language, job.report.trailer),
+        (ExcelIds::Backtick, Language::Zh, true)
+    );
+    let ready: Vec<_> = job.sources.iter().filter(|(_, calendar)| calendar.ready_at.is_some()).collect();
+    assert_eq!(ready.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["bills", "datacube"]);
+    assert_eq!(job.sources.len(), SOURCE_NAMES.len());
+}
+
+#[test]
+fn more_than_a_year_of_datacube_figures_is_a_slip_of_the_pen() {
+    let desk = Desk::new();
+    let year = NIGHTLY.replacen("repull_days = 3 ", "repull_days = 366 ", 1);
+    assert_eq!(desk.load(&year).unwrap().mp.unwrap().repull_days, 366);
+    let problem = desk.one_problem("repull_days = 3 ", "repull_days = 367 ");
+    assert_eq!(problem.text, "`mp.repull_days` is 367: it must be at most 366");
+}
+
+#[test]
+fn an_api_section_overrides_the_patience_of_the_job() {
+    let desk = Desk::new();
+    let text = format!(
+        "{}timeout_seconds = 5\nretry_deadline_seconds = 9\n[mp]\nbase_url = \"http://127.0.0.1:1\"\nappid = \"a\"\n\
+         secret_env = \"WX_MP_SECRET\"\ntimeout_seconds = 2\n",
+        MINIMAL
+    );
+    let limits = desk.load(&text).unwrap().mp.unwrap().limits;
+    assert_eq!((limits.timeout, limits.retry_deadline), (Duration::from_secs(2), Duration::from_secs(9)));
+    assert_eq!(limits.backup_url, None);
+}
+
+#[test]
+fn contradictions_between_keys_are_found() {
+    let desk = Desk::new();
+    let cases = [
+        ("amount_fen = 100 ", "amount_fen = 100\npercent_of_discount = 5 ", "either `amount_fen` or"),
+        ("source = \"api\"", "source = \"api\"\npath = \"b.csv\"", "of no use"),
+        ("source = \"api\"", "source = \"files\"", "`bills.path` is missing"),
+        ("source = \"api\"", "source = \"file\"", "must be `api` or `files`"),
+        ("ids = [\"1288880000000001\"]", "ids = [\"1\", \"2\", \"1\"]", "has `1` twice"),
+        ("creator_merchant = \"1900000001\"", "", "names no merchant"),
+        ("channel = \"支付方式\"\n", "", "needs `columns.channel`"),
+        ("public_key_file = \"secrets/wxp_pub.pem\"", "", "go together"),
+        ("kind = \"polars\"", "kind = \"polars\"\nshared_mount = true", "of no use without `engine.remote`"),
+        ("kind = \"polars\"", "remote = \"http://h:1\"", "must begin with `sc://`"),
+        ("kind = \"polars\"", "remote = \"sc://h/;token=t\"", "must not travel in clear text"),
+        ("due_days = 3", "due_days = -1", "at least 0"),
+        ("due_days = 3", "due_days = 100000000", "it must be at most 3660"),
+        ("lookback_days = 30", "lookback_days = 4000000000", "it must be at most 3660"),
+        ("delimiter = \",\"", "delimiter = \";;\"", "one ASCII character"),
+        ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "does not tell day and time"),
+        ("folders = []", "folders = [\"no-such-folder\"]", "is no folder"),
+        ("merchant_pairs = []", "merchant_pairs = [[\"1\"]]", "pairs of texts"),
+        ("coupons_file = \"\"", "coupons_file = \"absent.csv\"", "there is no file"),
+        ("orders/{date}*.csv", "*/{date}.csv", "`*` in a folder"),
+        ("subsidy-orders/{date}.csv", "subsidy-orders/{date}*.csv", "must name one file"),
+        (
+            "paid = \"实付金额\"",
+            "paid = \" 商品金额\"",
+            "`orders.columns.paid` is `商品金额`, as `orders.columns.goods` is",
+        ),
+        ("stock_id = \"批次号\"", "stock_id = \"券码\"", "as `orders.columns.stock_id` is"),
+    ];
+    for (from, to, wanted) in cases {
+        let problem = desk.one_problem(from, to);
+        assert!(problem.text.contains(wanted), "{to}: {problem}");
+        assert!(problem.line.is_some(), "{to}: {problem}");
+    }
+}
+
+#[test]
+fn sections_that_ask_apiv3_need_it() {
+    let desk = Desk::new();
+    let text = format!(
+        "{MINIMAL}[stocks]\nids = []\n[wallets]\nappid = \"a\"\nsender_merchant = \"1\"\n[bills]\n[notifications]\nspool = \"s\"\n"
+    );
+    let problems = desk.problems(&text);
+    assert_eq!(problems.iter().map(|problem| problem.line.unwrap()).collect::<Vec<_>>(), [5, 7, 10, 11]);
+    assert!(desk.load(&format!("{MINIMAL}[bills]\nsource = \"files\"\npath = \"b.csv\"\n")).is_ok());
+}
+
+#[test]
+fn a_partition_is_cut_where_the_job_says_and_what_was_made_of_it_is_the_same_inputs() {
+    let silent = bucket_of(MINIMAL, &[]).unwrap();
+    assert_eq!(silent.part_bytes, 4 << 30);
+    let cut = bucket_of(&format!("{MINIMAL}part_bytes = 4096\n"), &[]).unwrap();
+    assert_eq!((cut.part_bytes, cut.fingerprint), (4096, silent.fingerprint));
+    for wrong in ["4095", "0", "-1"] {
+        let problems = bucket_of(&format!("{MINIMAL}part_bytes = {wrong}\n"), &[]).unwrap_err().to_string();
+        assert!(problems.contains("`job.part_bytes` is") && problems.contains("at least 4096"), "{problems}");
+    }
+    let problems = bucket_of(&format!("{MINIMAL}part_bytes = \"4GB\"\n"), &[]).unwrap_err().to_string();
+    assert!(problems.contains("`job.part_bytes` must be a whole number of bytes, not string"), "{problems}");
+}
+
+#[test]
+fn more_requests_at_once_than_the_runtime_counts_are_refused() {
+    let problem = Desk::new().one_problem("concurrency = 32", "concurrency = 9223372036854775807");
+    assert!(problem.text.contains("pay_v3.concurrency") && problem.text.contains("at most 10000"), "{problem}");
+}
+
+#[test]
+fn a_time_format_with_a_zone_as_text_is_refused_with_both_ways_out() {
+    let problem = Desk::new().one_problem("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ");
+    let hint = problem.hint.unwrap_or_default();
+    assert!(problem.text.contains("`Z`") && hint.contains("`%#z`") && hint.contains("`%Z`"), "{} {hint}", problem.text);
+}
+
+#[test]
+fn what_is_only_told_on_may_stand_in_a_column_that_means_something_else() {
+    let told_on = NIGHTLY.replace("remark = \"备注\"", "remark = \"商品名称\"");
+    let named_twice = told_on.replace("product = \"商品名称\"", "product = \"商户订单号\"");
+    for text in [told_on, named_twice] {
+        assert!(Desk::new().load(&text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn a_path_that_is_the_same_every_night_and_a_merchant_that_pays_himself_are_told_and_taken() {
+    let desk = Desk::new();
+    for (from, to, wanted) in [
+        ("orders/{date}*.csv", "orders/today.csv", "`orders.path` is `../exports/orders/today.csv`, without `{date}`"),
+        ("subsidy-orders/{date}.csv", "subsidy-orders.csv", "`subsidy_ledger.path` is `../exports/subsidy-orders.csv`"),
+        ("payee_merchant = \"1900000002\"", "payee_merchant = \"1900000001\"", "paid by `1900000001` to itself"),
+    ] {
+        assert!(NIGHTLY.contains(from), "{from}");
+        let warnings = desk.load(&NIGHTLY.replacen(from, to, 1)).unwrap().warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(wanted), "{warnings:?}");
+    }
+    let packed = NIGHTLY.replace("{date}", "{yyyymmdd}");
+    assert!(desk.load(&packed).unwrap().warnings.is_empty());
+}
