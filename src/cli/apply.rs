@@ -53,6 +53,7 @@ fn tell(call: &Call, performed: &Performed) {
         Performed::Done(said) => (Level::Info, "done", said.clone()),
         Performed::Before(said) => (Level::Info, "before", said.clone()),
         Performed::Settled => (Level::Info, "settled", "its break is not open any more".to_owned()),
+        Performed::Decided(decision) => (Level::Info, "decided", format!("not made: {decision}")),
         Performed::Overtaken => (Level::Info, "settled", OVERTAKEN.to_owned()),
         Performed::Refused(error) => (Level::Warn, "refused", why(error)),
         Performed::Unanswered(error) => (Level::Error, "unanswered", why(error)),

@@ -17,9 +17,10 @@ use super::plan::{Plan, Proposed};
 use crate::dataset::Lake;
 use crate::dataset::sha256::sha256_of;
 use crate::durable;
-use crate::extract::{journal_page, keep_certificates};
+use crate::extract::{journal_page, keep_certificates, keep_return};
 use crate::journal::{Entry, Journal, JournalError, Page, StageJournal};
 use crate::money::Fen;
+use crate::reconcile::Decisions;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::coupons::{Returned, Used};
 use crate::wechat::pay_v3::busifavor::plain_status;
@@ -36,6 +37,8 @@ pub enum Performed {
     Before(String),
     /// Its break is not open any more.
     Settled,
+    /// Somebody has decided about its break since the night; what and why.
+    Decided(String),
     /// Its break is open, but what was published last proposes another call for it or none.
     Overtaken,
     /// WeChat will not do it.
@@ -67,6 +70,8 @@ pub struct Performance<'a> {
     pub answers: &'a StageJournal,
     /// The lake, whichever machine goes on with the plan.
     pub lake: &'a Lake,
+    /// Whose plan it is.
+    pub job: &'a str,
     /// The folder in it where calls are marked before they are sent, in a folder for each day that was published last then.
     pub marks: &'a Path,
     /// The day that was published last.
@@ -77,6 +82,8 @@ pub struct Performance<'a> {
     pub latest: &'a Proposed<'a>,
     /// The breaks that are open by what was published last.
     pub open: &'a BTreeSet<String>,
+    /// What is decided about them now.
+    pub decisions: &'a Decisions,
 }
 
 impl Performance<'_> {
@@ -102,11 +109,18 @@ impl Performance<'_> {
     async fn make(&self, call: &Call) -> Result<Performed, JournalError> {
         let Ok(errand) = call.errand() else { return Ok(Performed::Odd("no call of a plan".to_owned())) };
         if let Some(entry) = self.answers.entry(&key_of(call))? {
-            let said = entry.pages.last().map_or(Ok(String::new()), |page| errand.said(&page.body));
+            let Some(page) = entry.pages.last() else { return Ok(Performed::Before(String::new())) };
+            let said = errand.said(&page.body);
+            if said.is_ok() {
+                self.remember(call, &errand, &page.body)?;
+            }
             return Ok(said.map_or_else(Performed::Odd, Performed::Before));
         }
         if !self.open.contains(&call.break_id) {
             return Ok(Performed::Settled);
+        }
+        if let Some(decision) = self.decisions.find_in_force(&call.break_id, self.last_day) {
+            return Ok(Performed::Decided(decision.to_string()));
         }
         if !self.latest.has(call) {
             return Ok(Performed::Overtaken);
@@ -139,9 +153,11 @@ impl Performance<'_> {
     async fn send(&self, call: &Call, errand: &Errand, mark: &Path) -> Result<Performed, JournalError> {
         match errand.send(self.client).await {
             Ok((page, Ok(said))) => {
+                let body = page.body.clone();
                 keep_certificates(Some(self.client), self.journal)?;
                 self.answers.append(Entry { key: key_of(call), pages: vec![page] })?;
                 self.answers.flush()?;
+                self.remember(call, errand, &body)?;
                 Ok(Performed::Done(said))
             }
             Ok((_, Err(odd))) => Ok(Performed::Odd(odd)),
@@ -158,12 +174,30 @@ impl Performance<'_> {
     }
 }
 
+impl Performance<'_> {
+    /// Keeps what the nights to come must ask for by its id: WeChat does not list returns of subsidies (reference v3 §2.22).
+    fn remember(&self, call: &Call, errand: &Errand, body: &[u8]) -> Result<(), JournalError> {
+        match errand.return_receipt_id(body) {
+            None => Ok(()),
+            Some(id) => {
+                let kept = keep_return(self.lake, self.job, self.last_day, &name_of(call), &id);
+                kept.map_err(|source| io_error(self.marks, source))
+            }
+        }
+    }
+}
+
 fn io_error(path: &Path, source: io::Error) -> JournalError {
     JournalError::Io { path: path.to_owned(), source }
 }
 
 fn mark_of(call: &Call) -> String {
-    format!("{}.sent", sha256_of(key_of(call).as_bytes()))
+    format!("{}.sent", name_of(call))
+}
+
+/// Of the files that remember a call.
+fn name_of(call: &Call) -> String {
+    sha256_of(key_of(call).as_bytes())
 }
 
 impl Performed {
@@ -189,6 +223,13 @@ impl Errand {
         };
         let answer = client.send(&request).await?;
         Ok((journal_page(&request, &answer), self.said(&answer.body)))
+    }
+
+    /// The id of the return that an answer tells of.
+    fn return_receipt_id(&self, body: &[u8]) -> Option<String> {
+        let Errand::ReturnPayment(_) = self else { return None };
+        let receipt: ReturnReceipt = read(self, body).ok()?;
+        receipt.subsidy_return_receipt_id.filter(|id| !id.is_empty() && !id.contains(char::is_control))
     }
 
     /// What an answer says; the error where it is about something else.
