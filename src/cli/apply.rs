@@ -33,7 +33,9 @@ fn refused(error: &PlanError) -> Failure {
     let failure = Failure::caused_by(ExitCode::Usage, "nothing was sent", error);
     match error {
         PlanError::NotApproved { .. } => failure.hinting("read the plan as it is now and approve it with this digest"),
-        _ => failure.hinting("`coupon-recon plan` writes plans; calls may be taken out, not put in"),
+        _ => failure.hinting(
+            "`coupon-recon plan` writes plans; calls may be taken out in a text editor, not put in; a spreadsheet spoils the file",
+        ),
     }
 }
 

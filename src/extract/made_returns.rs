@@ -82,7 +82,10 @@ mod tests {
         durable::mark(&lake.remedies("shop").join("2026-11-18/three.sent")).unwrap();
         let known_to = |job: &str, date| {
             let mut ids = Vec::new();
-            let take = |id: &str| Ok(ids.push(id.to_owned()));
+            let take = |id: &str| {
+                ids.push(id.to_owned());
+                Ok(())
+            };
             each_before(&lake.remedies(job), date, take).unwrap();
             ids
         };

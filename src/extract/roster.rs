@@ -196,7 +196,8 @@ fn is_ended_by_a_wallet(it: &Standing<'_>) -> bool {
 /// Adds the wallets whose coupons change without an order: one expires, or a call put a break of the last night right.
 fn add_changing(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Result<(), Issue> {
     let mut holders = Sorter::new(&night.corner());
-    let mut add = |openid: &str| holders.push(&Jotting { key: &[openid], mark: 0, texts: &[] }).map_err(Issue::unsorted);
+    let mut add =
+        |openid: &str| holders.push(&Jotting { key: &[openid], mark: 0, texts: &[] }).map_err(Issue::unsorted);
     if let Some(path) = night.latest::<UserCoupon>()? {
         each_row::<UsableColumns, Issue>(&path, UserCoupon::DATASET, |coupon| {
             if has_expired(&coupon, night.date) { add(coupon.openid) } else { Ok(()) }
@@ -204,7 +205,7 @@ fn add_changing(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Res
     }
     if let Some(path) = night.latest::<Break>()? {
         each_row::<StandingColumns, Issue>(&path, Break::DATASET, |it| {
-            it.openid.filter(|_| is_ended_by_a_wallet(&it)).map_or(Ok(()), |openid| add(openid))
+            it.openid.filter(|_| is_ended_by_a_wallet(&it)).map_or(Ok(()), &mut add)
         })?;
     }
     holders.finish().and_then(|holders| add_raw(holders, by_published, ask)).map_err(Issue::unsorted)

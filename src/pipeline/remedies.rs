@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 
 use super::decisions;
 use super::evidence::REMEDIES;
-use super::failure::{disk, not_published, unjournalled};
+use super::failure::{call_unkept, disk, not_published, unjournalled};
 use super::opening::complete_publication;
 use super::place::{Held, Reading};
 use super::run::Run;
@@ -134,8 +134,8 @@ pub async fn apply(
     });
     let ended = ended.await;
     let kept = keep_certificates(Some(&client), &journal).and_then(|()| journal.flush());
-    applied.code = applied.code_after(ended.map_err(|error| unjournalled(&error))?);
-    kept.map_err(|error| unjournalled(&error))?;
+    applied.code = applied.code_after(ended.map_err(|error| call_unkept(&error))?);
+    kept.map_err(|error| call_unkept(&error))?;
     Ok(applied)
 }
 

@@ -147,9 +147,8 @@ impl Plan {
     /// The first call, by its place from 1, that `other` does not propose, though nobody has decided about its break since.
     pub fn first_unlike<'p>(&'p self, other: &Plan, decisions: &Decisions) -> Option<(usize, &'p Call)> {
         let proposed = other.proposed();
-        let is_unlike = |call: &Call| {
-            !proposed.has(call) && decisions.find_in_force(&call.break_id, other.date).is_none()
-        };
+        let is_unlike =
+            |call: &Call| !proposed.has(call) && decisions.find_in_force(&call.break_id, other.date).is_none();
         (1..).zip(&self.calls).find(|(_, call)| is_unlike(call))
     }
 
@@ -169,7 +168,10 @@ impl Plan {
         if !actual.eq_ignore_ascii_case(sha256.trim()) {
             return Err(PlanError::NotApproved { actual });
         }
-        let plan: Plan = serde_json::from_slice(bytes)?;
+        // Editors begin a file with it; it was approved with the rest.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let text = std::str::from_utf8(bytes).map_err(|_| PlanError::Encoding)?;
+        let plan: Plan = serde_json::from_str(text)?;
         if plan.version != VERSION {
             return Err(PlanError::Version { given: plan.version, known: VERSION });
         }

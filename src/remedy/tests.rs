@@ -329,7 +329,8 @@ fn an_amount_that_wechat_does_not_take_is_told_and_does_not_spoil_the_plan() {
     for amount in [Fen(500_001), Fen(0), Fen(-1)] {
         let facts = Facts::of_coupon(&it, Coupon { subsidy_expected: Some(amount), ..coupon("USED") });
         let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
-        let plan = Plan::propose(&job(), source, std::slice::from_ref(&it), &facts, &Decisions::default(), &BTreeSet::new());
+        let plan =
+            Plan::propose(&job(), source, std::slice::from_ref(&it), &facts, &Decisions::default(), &BTreeSet::new());
         assert_eq!((plan.calls.len(), plan.impossible.len()), (0, 1), "{amount}");
         assert!(plan.impossible[0].reason.contains("WeChat takes 0.01 to 5000.00"), "{}", plan.impossible[0].reason);
     }

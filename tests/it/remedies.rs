@@ -427,3 +427,68 @@ fn a_decision_that_was_written_after_the_night_holds_its_call_back() {
     let reasons: Vec<_> = anew["impossible"].as_array().unwrap().iter().map(|it| &it["reason"]).collect();
     assert!(reasons.contains(&&json!("accepted by li.wei: the store has agreed")), "{reasons:?}");
 }
+
+#[test]
+fn a_call_that_never_left_the_machine_is_made_by_the_next_apply() {
+    let (shop, wechat) = reconciled();
+    let plan = plan(&shop, &["--rule", "AO03,AO14"]);
+    let cut_off =
+        shop.program(&["apply", "plan.json", "--approve", &approval(&shop), "--base-url", "http://127.0.0.1:1"]);
+    assert_eq!((cut_off.code, &cut_off.json()["untried"]), (69, &json!(calls(&plan) - 1)), "{}", cut_off.stderr);
+    let done = apply(&shop, &wechat);
+    assert_eq!((done.code, &done.json()["done"]), (0, &json!(calls(&plan))), "{}", done.stderr);
+}
+
+#[test]
+fn an_answer_that_cannot_be_kept_is_told_and_ends_the_calls() {
+    let (shop, wechat) = reconciled();
+    plan(&shop, &["--rule", "AO14"]);
+    let url = wechat.running().base_url();
+    let apply_in_little_room = shop.command(&["apply", "plan.json", "--approve", &approval(&shop), "--base-url", &url]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -f 1; exec \"$0\" \"$@\""]).arg(apply_in_little_room.get_program());
+    command.args(apply_in_little_room.get_args()).current_dir(shop.path(""));
+    let ending = Ending::of(command.output().unwrap());
+    assert_eq!((ending.code, written(&wechat)), (75, 1), "{}", ending.stderr);
+    assert!(ending.stderr.starts_with("done        AO14"), "the coupon was returned: {}", ending.stderr);
+    assert!(ending.stderr.contains("cannot keep what becomes of the calls"), "{}", ending.stderr);
+    let later = apply(&shop, &wechat);
+    assert!(later.code == 4 && later.stderr.starts_with("unknown     AO14"), "{}", later.stderr);
+}
+
+#[test]
+fn a_plan_that_an_editor_saved_is_approved_as_it_is_then_and_one_of_another_encoding_is_named() {
+    let (shop, wechat) = reconciled();
+    let planned = plan(&shop, &["--rule", "SU01"]);
+    let text = std::fs::read_to_string(shop.path("plan.json")).unwrap();
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (chinese, _, _) = encoding_rs::GB18030.encode(&text);
+    for bytes in [&[b"\xff\xfe".as_slice(), &wide].concat(), &chinese.into_owned()] {
+        std::fs::write(shop.path("plan.json"), bytes).unwrap();
+        let refused = apply(&shop, &wechat);
+        assert!(refused.code == 2 && refused.stderr.contains("save it as UTF-8 text"), "{}", refused.stderr);
+    }
+    std::fs::write(shop.path("plan.json"), format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+    let done = apply(&shop, &wechat);
+    assert_eq!((done.code, &done.json()["done"]), (0, &json!(calls(&planned))), "{}", done.stderr);
+}
+
+#[test]
+fn neither_a_second_apply_nor_a_night_works_beside_an_apply() {
+    let (shop, wechat) = reconciled();
+    let planned = plan(&shop, &["--rule", "SU01"]);
+    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/subsidy/\"\nkind = \"slow\"\ndelay_ms = 800\n");
+    let url = wechat.running().base_url();
+    let first =
+        shop.command(&["apply", "plan.json", "--approve", &approval(&shop), "--base-url", &url]).spawn().unwrap();
+    let is_held = || std::fs::read_dir(shop.lake().join("state/ruiyun-coffee.remedies")).is_ok();
+    while !is_held() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for ending in [apply(&shop, &wechat), shop.run(&wechat, &["--date", DATE])] {
+        assert!(ending.code == 75 && ending.stdout.is_empty(), "{}{}", ending.stdout, ending.stderr);
+        assert!(ending.stderr.contains("another run holds the lake"), "{}", ending.stderr);
+    }
+    let first = Ending::of(first.wait_with_output().unwrap());
+    assert_eq!((first.code, written(&wechat)), (0, calls(&planned)), "{}", first.stderr);
+}
