@@ -24,6 +24,18 @@ pub fn write_file(path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, beside, |file| file.write_all(bytes))
 }
 
+/// Writes what a person asked for to a place of his choosing. A file is replaced whole; what is none, `/dev/stdout` or a pipe
+/// or a link, is written to as it stands: a rename would put a file in its place.
+pub fn write_out(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    if fs::symlink_metadata(&path).is_ok_and(|it| !it.is_file()) {
+        return fs::write(&path, bytes);
+    }
+    let mut beside = path.clone().into_os_string();
+    beside.push(".staged");
+    write_file(&path, Path::new(&beside), bytes)
+}
+
 /// The same for a file that is not held in memory: `write` writes all of it.
 pub fn write_with(
     path: &Path,
@@ -125,6 +137,24 @@ pub fn create_private_folder(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_person_asked_for_goes_through_links_and_pipes_and_leaves_no_file_in_their_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plain, link) = (folder.path().join("a"), folder.path().join("link"));
+        std::os::unix::fs::symlink("a", &link).unwrap();
+        for bytes in [b"one", b"two"] {
+            write_out(&link, bytes).unwrap();
+            assert_eq!((fs::read(&plain).unwrap(), fs::read_link(&link).unwrap()), (bytes.to_vec(), "a".into()));
+        }
+        write_out(&plain, b"three").unwrap();
+        write_out(Path::new("/dev/null"), b"four").unwrap();
+        assert_eq!(fs::read("/dev/null").unwrap(), b"");
+        let error = write_out(folder.path(), b"five").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        assert!(!folder.path().with_extension("staged").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside them");
+    }
 
     #[test]
     fn a_written_file_replaces_the_old_one_and_leaves_nothing_beside_it() {

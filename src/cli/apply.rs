@@ -33,7 +33,9 @@ fn refused(error: &PlanError) -> Failure {
     let failure = Failure::caused_by(ExitCode::Usage, "nothing was sent", error);
     match error {
         PlanError::NotApproved { .. } => failure.hinting("read the plan as it is now and approve it with this digest"),
-        _ => failure.hinting("`coupon-recon plan` writes plans; calls may be taken out, not put in"),
+        _ => failure.hinting(
+            "`coupon-recon plan` writes plans; calls may be taken out in a text editor, not put in; a spreadsheet spoils the file",
+        ),
     }
 }
 
@@ -53,6 +55,7 @@ fn tell(call: &Call, performed: &Performed) {
         Performed::Done(said) => (Level::Info, "done", said.clone()),
         Performed::Before(said) => (Level::Info, "before", said.clone()),
         Performed::Settled => (Level::Info, "settled", "its break is not open any more".to_owned()),
+        Performed::Decided(decision) => (Level::Info, "decided", format!("not made: {decision}")),
         Performed::Overtaken => (Level::Info, "settled", OVERTAKEN.to_owned()),
         Performed::Refused(error) => (Level::Warn, "refused", why(error)),
         Performed::Unanswered(error) => (Level::Error, "unanswered", why(error)),

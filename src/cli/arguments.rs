@@ -146,7 +146,7 @@ pub(super) struct Plan {
     /// Business date
     #[arg(long, value_parser = parse_day)]
     pub(super) date: NaiveDate,
-    /// Only calls for breaks of these rules
+    /// Only breaks of these rules, those a person has to look at too
     #[arg(long = "rule", value_name = "ID", value_delimiter = ',')]
     pub(super) rules: Vec<String>,
     /// Write the plan here instead of to stdout

@@ -23,7 +23,7 @@ pub(super) fn run(command: &Typed) -> Result<ExitCode, Failure> {
     let plan = pipeline::propose(&job, &command.job, command.date, &rules)?;
     let bytes = plan.to_bytes();
     match &command.out {
-        Some(path) => write(path, &bytes).map_err(|error| unwritten(path, &error))?,
+        Some(path) => durable::write_out(path, &bytes).map_err(|error| unwritten(path, &error))?,
         None => say(String::from_utf8_lossy(&bytes).trim_end()),
     }
     screen::tell(Level::Info, told(&plan, command.out.as_deref(), &sha256_of(&bytes)));
@@ -38,13 +38,6 @@ fn named(job: &Job, ids: &[String]) -> Result<BTreeSet<String>, Failure> {
         Some(id) => Err(unknown_rule(&rules, id)),
         None => Ok(ids.iter().cloned().collect()),
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let path = std::path::absolute(path)?;
-    let mut beside = path.clone().into_os_string();
-    beside.push(".staged");
-    durable::write_file(&path, Path::new(&beside), bytes)
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> Failure {

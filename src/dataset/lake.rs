@@ -193,6 +193,11 @@ impl Lake {
         self.root.join("state").join(name)
     }
 
+    /// `state/<job>.remedies`: what is remembered of the calls of approved plans.
+    pub fn remedies(&self, job: &str) -> PathBuf {
+        self.state(&format!("{job}.remedies"))
+    }
+
     /// Published partitions of `dataset` with `from <= date < before`, oldest first.
     pub fn partitions(&self, dataset: &str, from: NaiveDate, before: NaiveDate) -> io::Result<Vec<Partition>> {
         let mut partitions = self.all_partitions(dataset)?;

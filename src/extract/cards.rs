@@ -12,6 +12,7 @@ use crate::record::Card;
 use crate::stage::Stage;
 use crate::wechat::mp::Mp;
 use crate::wechat::mp::cards::{self as api, CardAnswer, CardIds};
+use crate::wechat::wording::shown;
 
 const STAGE: Stage = Stage::Cards;
 const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
@@ -28,12 +29,13 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     };
     let journal = night.journal.stage(STAGE.as_str())?;
     let mut issues = ask_all(night, &journal, PLACE, 1, vec![(LIST.to_owned(), ())], async |()| list(mp).await).await?;
-    let mut ids = named.clone();
+    let mut listed = BTreeSet::new();
     for page in journal.entry(LIST)?.iter().flat_map(|entry| &entry.pages) {
         let list: Option<CardIds> = read_page(&api::cards(0, PAGE_ROWS), page)?;
-        ids.extend(list.map(|list| list.card_id_list).unwrap_or_default());
+        listed.extend(list.map(|list| list.card_id_list).unwrap_or_default());
     }
-    let questions = ids.iter().map(|id| (format!("card/{id}"), id)).collect();
+    let ids: BTreeSet<&String> = named.union(&listed).collect();
+    let questions = ids.iter().map(|id| (format!("card/{id}"), *id)).collect();
     let ask = async |id: &String| {
         let request = api::card(id);
         let (page, told) = settle_and_read(&request, mp.send(&request).await)?;
@@ -43,17 +45,37 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     issues.extend(ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?);
     let mut harvest = Harvest::complete(Vec::new());
     harvest.issues = issues;
+    let mut unknown = Vec::new();
     for entry in journal.entries()? {
-        let Some(id) = entry.key.strip_prefix("card/").filter(|id| ids.contains(*id)) else { continue };
+        let id = entry.key.strip_prefix("card/").and_then(|id| ids.get(&id.to_owned()));
+        let Some(id) = id else { continue };
         for page in &entry.pages {
-            if let Some(info) = read_page(&api::card(id), page)? {
-                harvest.rows.push(card_dimension_row(&info, id, night.date));
+            match read_page(&api::card(id), page)? {
+                Some(info) => harvest.rows.push(card_dimension_row(&info, id, night.date)),
+                None => unknown.push((*id).clone()),
             }
         }
     }
     harvest.rows.sort_by(|a, b| a.card_id.cmp(&b.card_id));
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
-    Ok(harvest)
+    tell_unknown(&unknown, &listed);
+    Ok(harvest.noting("unknown_cards", unknown.len()))
+}
+
+/// A card that was deleted has figures for some days yet. One that the list has and card/get does not know is odd: that
+/// stops no night, but is told.
+fn tell_unknown(unknown: &[String], listed: &BTreeSet<String>) {
+    let odd: BTreeSet<_> = unknown.iter().filter(|id| listed.contains(*id)).collect();
+    if let Some(first) = odd.first() {
+        tracing::warn!(
+            "card/get does not know {} of the cards that card/batchget lists, `{}` first: `cards` lacks them",
+            odd.len(),
+            shown(first)
+        );
+    }
+    if unknown.len() > odd.len() {
+        tracing::info!("the datacube has figures of {} cards that are not there any more", unknown.len() - odd.len());
+    }
 }
 
 /// The pages that name every card of the account.

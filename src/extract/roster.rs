@@ -1,4 +1,4 @@
-//! Stage `roster`: which wallets to ask tonight (design §5). State, not published: raw openids,
+//! Stage `roster`: which wallets to ask tonight (design §5), those of coupons whose breaks they may end among them. State, not published: raw openids,
 //! in `state/wallets/`, one file per night with the openids first seen that night. Openids are sorted in
 //! bounded memory: there may be more of them than it holds.
 
@@ -20,7 +20,7 @@ use crate::exports::roster_file::{Openid, read};
 use crate::exports::{Export, ExportError};
 use crate::job::{Refresh, WalletSettings};
 use crate::journal::Mode;
-use crate::record::{CouponEvent, Record, UserCoupon};
+use crate::record::{Break, BreakStatus, CouponEvent, Record, UserCoupon};
 use crate::sorter::{Jotting, Kept, Lookup, PackedRow, Sorted, Sorter};
 
 /// Tonight's wallets.
@@ -96,7 +96,7 @@ pub fn extract(night: &Night<'_>, input: RosterInput<'_>) -> Result<Harvest<Rost
     let by_published = keep(chosen.by_published, &night.corner()).map_err(Issue::unsorted)?;
     let mut ask = chosen.ask;
     if wallets.refresh == Refresh::Active {
-        add_expiring(night, &by_published, &mut ask)?;
+        add_changing(night, &by_published, &mut ask)?;
     }
     let ask = keep(ask, &night.corner()).map_err(Issue::unsorted)?;
     harvest.rows = Roster { ask, by_published };
@@ -174,15 +174,38 @@ fn has_expired(coupon: &Usable<'_>, date: NaiveDate) -> bool {
     coupon.coupon_state == Some("SENDED") && expires.is_some_and(is_due)
 }
 
-/// Adds the wallets with a usable coupon that expires: its state changes by the calendar.
-fn add_expiring(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Result<(), Issue> {
+row_type! {
+    /// Where a break stands, and in whose wallet its coupon is.
+    Standing of StandingColumns {
+        rule_id: text,
+        status: text,
+        openid: maybe_text,
+    }
+}
+
+/// The rules whose breaks end when the coupon is used or returned, on whatever day that is done. Associations are asked
+/// for by the single query anyway (design §12); what an order or a receipt did wrong no wallet puts right.
+const ENDED_BY_A_WALLET: [&str; 5] = ["AO01", "AO03", "AO14", "AO15", "SU04"];
+
+/// Whether the wallet decides tonight whether a break of the last night is still one.
+fn is_ended_by_a_wallet(it: &Standing<'_>) -> bool {
+    let status = BreakStatus::of(it.status);
+    ENDED_BY_A_WALLET.contains(&it.rule_id) && (status.is_open() || status == BreakStatus::Expected)
+}
+
+/// Adds the wallets whose coupons change without an order: one expires, or a call put a break of the last night right.
+fn add_changing(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Result<(), Issue> {
     let mut holders = Sorter::new(&night.corner());
+    let mut add =
+        |openid: &str| holders.push(&Jotting { key: &[openid], mark: 0, texts: &[] }).map_err(Issue::unsorted);
     if let Some(path) = night.latest::<UserCoupon>()? {
         each_row::<UsableColumns, Issue>(&path, UserCoupon::DATASET, |coupon| {
-            match has_expired(&coupon, night.date) {
-                true => holders.push(&Jotting { key: &[coupon.openid], mark: 0, texts: &[] }).map_err(Issue::unsorted),
-                false => Ok(()),
-            }
+            if has_expired(&coupon, night.date) { add(coupon.openid) } else { Ok(()) }
+        })?;
+    }
+    if let Some(path) = night.latest::<Break>()? {
+        each_row::<StandingColumns, Issue>(&path, Break::DATASET, |it| {
+            it.openid.filter(|_| is_ended_by_a_wallet(&it)).map_or(Ok(()), &mut add)
         })?;
     }
     holders.finish().and_then(|holders| add_raw(holders, by_published, ask)).map_err(Issue::unsorted)
@@ -278,6 +301,15 @@ mod tests {
         assert!(!asked("SENDED", 17, 18), "it can still be used");
         assert!(!asked("SENDED", 19, 20), "it was asked for when it expired");
         assert!(!asked("USED", 17, 19) && !asked("EXPIRED", 18, 20));
+    }
+
+    #[test]
+    fn a_wallet_is_asked_for_a_break_that_its_coupon_can_end_and_for_no_other() {
+        let is_asked = |rule_id, status| is_ended_by_a_wallet(&Standing { rule_id, status, openid: Some("o") });
+        assert!(["AO01", "AO03", "AO14", "AO15", "SU04"].into_iter().all(|rule_id| is_asked(rule_id, "open")));
+        assert!(["new", "reopened", "expected"].into_iter().all(|status| is_asked("AO03", status)));
+        assert!(!["resolved", "accepted", "written_off"].into_iter().any(|status| is_asked("AO03", status)));
+        assert!(!["AO08", "PM04", "SU01", "ST04"].into_iter().any(|rule_id| is_asked(rule_id, "open")));
     }
 
     fn room() -> Room {

@@ -236,7 +236,7 @@ pub struct WalletSettings {
 /// Which wallets a night asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refresh {
-    /// Those with events, and an audit slice.
+    /// Those with events, those whose coupons may end an open break, and an audit slice.
     Active,
     /// All known.
     All,

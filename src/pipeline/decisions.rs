@@ -1,10 +1,11 @@
-//! The decisions that a night goes by, and which breaks of other nights they may be about. Decides nothing.
+//! The decisions that a night goes by, and which breaks of other nights they may be about; and those that stand now, after a
+//! night. Decides nothing.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 
 use super::failure::{decisions_lost, disk, undecided, violated};
 use super::restated;
@@ -25,6 +26,31 @@ pub(super) fn of_night(
         Some(decisions) => decisions,
         None => none_yet(path, lake, date)?,
     };
+    among_nights(decisions, lake, date, has_missing_nights)
+}
+
+/// The decisions as they stand now about the breaks of `date`, which is published: what somebody decided since is in no
+/// partition. A decision about a break nobody knows is refused as the next night would refuse it, for whoever wrote it
+/// takes the break for decided.
+pub(super) fn since_night(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Decisions, Failure> {
+    let Some(path) = &job.decisions else { return Ok(Decisions::default()) };
+    let decisions = match read(path)? {
+        Some(decisions) => decisions,
+        None => none_yet(path, lake, date + Days::new(1))?,
+    };
+    let missing = restated::missing_before(lake, date, job.first_date);
+    let has_missing_nights = missing.map_err(|error| disk(&error, "cannot list published partitions"))?.is_some();
+    let decisions = among_nights(decisions, lake, date, has_missing_nights)?;
+    decisions.check(date, |_| false).map_err(|error| undecided(&error))?;
+    Ok(decisions)
+}
+
+fn among_nights(
+    decisions: Decisions,
+    lake: &Lake,
+    date: NaiveDate,
+    has_missing_nights: bool,
+) -> Result<Decisions, Failure> {
     if decisions.is_empty() {
         return Ok(decisions);
     }

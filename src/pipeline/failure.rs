@@ -138,16 +138,25 @@ pub(super) fn unpublished(error: &io::Error) -> Failure {
 
 /// The journal could not be kept.
 pub(super) fn unjournalled(error: &JournalError) -> Failure {
+    unkept(error, "cannot keep the journal; nothing was published")
+}
+
+/// What was answered to a call could not be kept, or that it is about to be made.
+pub(super) fn call_unkept(error: &JournalError) -> Failure {
+    unkept(error, "cannot keep what becomes of the calls; none was made after those told above")
+}
+
+fn unkept(error: &JournalError, what: &str) -> Failure {
     if let JournalError::Io { source, .. } = error
         && is_of_store(source)
     {
-        return disk(source, "cannot keep the journal; nothing was published");
+        return disk(source, what);
     }
     let refusal = match error {
         JournalError::Io { source, .. } => Some(source),
         _ => None,
     };
-    refused(refusal, "cannot keep the journal; nothing was published", error, "what is journalled is kept")
+    refused(refusal, what, error, "what is journalled is kept")
 }
 
 /// Rows that could not be staged: the disk is to blame, or the rows are.

@@ -113,7 +113,7 @@ fn take_lock(job: &Job, lake: &Lake, holder: &str) -> Result<LakeLock, Failure> 
     let path = lake.state(&format!("{}.lock", job.name));
     LakeLock::take(&path, holder).map_err(|error| match &error {
         LockError::Held(_) => Failure::new(ExitCode::TryLater, error.to_string())
-            .hinting("wait for it to end, or use `--wait 10m`")
+            .hinting("wait for it to end; `run --wait 10m` does so by itself")
             .told_elsewhere(),
         LockError::Io(io) => disk(io, "cannot lock the lake"),
     })

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
+use super::decisions;
 use super::evidence::REMEDIES;
-use super::failure::{disk, not_published, unjournalled, unread};
+use super::failure::{call_unkept, disk, not_published, unjournalled, unread};
 use super::opening::complete_publication;
 use super::place::{Held, Reading};
 use super::run::Run;
@@ -25,6 +26,7 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::keep_certificates;
 use crate::job::{Job, PayV3Settings};
 use crate::journal::{Journal, Mode};
+use crate::reconcile::Decisions;
 use crate::record::{Break, Record};
 use crate::remedy::{Call, Ended, Facts, Performance, Performed, Plan, Source};
 use crate::wechat::pay_v3::PayV3;
@@ -38,7 +40,7 @@ pub struct Applied {
     pub done: u64,
     /// Calls that an earlier `apply` had done.
     pub before: u64,
-    /// Calls whose break is not open any more, or not with the same call.
+    /// Calls whose break is not open any more, was decided, or has another call or none.
     pub settled: u64,
     /// Calls that were refused, not answered, answered oddly or not dared.
     pub failed: u64,
@@ -46,21 +48,28 @@ pub struct Applied {
     pub untried: u64,
 }
 
-/// The calls that would put right the open breaks of `date`, of these rules where some are named.
+/// The calls that would put right the open breaks of `date`, of these rules where some are named, by the decisions as they
+/// are now.
 ///
 /// # Errors
-/// The day is not published; what is published cannot be read.
+/// The day is not published; what is published, or what was decided, cannot be read.
 pub fn propose(job: &Job, job_file: &Path, date: NaiveDate, rules: &BTreeSet<String>) -> Result<Plan, Failure> {
-    propose_by_facts(job, job_file, date, rules).map(|(plan, _)| plan)
+    propose_by_facts(job, job_file, date, rules).map(|proposal| proposal.plan)
 }
 
 /// The calls and what they follow from.
+struct Proposal {
+    plan: Plan,
+    facts: Facts,
+    decisions: Decisions,
+}
+
 fn propose_by_facts(
     job: &Job,
     job_file: &Path,
     date: NaiveDate,
     rules: &BTreeSet<String>,
-) -> Result<(Plan, Facts), Failure> {
+) -> Result<Proposal, Failure> {
     let from = job.rules.lookback_start(date);
     let reading = Reading::open(job, &Scope::Audit { date, from })?;
     let path = reading.lake.partition(Break::DATASET, date);
@@ -68,12 +77,13 @@ fn propose_by_facts(
         return Err(not_published(&reading.lake, date));
     }
     let breaks = read_breaks(&path)?;
+    let decisions = decisions::since_night(job, &reading.lake, date)?;
     let facts = Facts::read(&reading.lake, from, date, Plan::concerned(&breaks)).map_err(unreadable)?;
     let breaks_sha256 = digest_of(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
     let job_file = std::path::absolute(job_file).unwrap_or_else(|_| job_file.to_owned());
     let source = Source { job_file: &job_file.to_string_lossy(), date, breaks_sha256: &breaks_sha256 };
-    let plan = Plan::propose(job, source, &breaks, &facts, rules);
-    Ok((plan, facts))
+    let plan = Plan::propose(job, source, &breaks, &facts, &decisions, rules);
+    Ok(Proposal { plan, facts, decisions })
 }
 
 /// Carries out an approved plan; `tell` hears what became of each call.
@@ -94,14 +104,14 @@ pub async fn apply(
     refuse_unproposed(job, plan)?;
     let last = last_day(&held.lake, plan.date)?;
     let open = open_breaks(job, last)?;
-    let (latest, facts) = propose_by_facts(job, Path::new(&plan.job_file), last, &BTreeSet::new())?;
+    let latest = propose_by_facts(job, Path::new(&plan.job_file), last, &BTreeSet::new())?;
     let client = PayV3::new(settings, world.clone())
         .map_err(|error| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint()))?;
     let journal = Journal::open(&held.lake.journal(plan.date), Mode::Resume, world.clone());
     let journal = Arc::new(held.keeping(journal.map_err(|error| unjournalled(&error))?));
     keeper.keep(&journal);
     let stage = journal.stage(REMEDIES).map_err(|error| unjournalled(&error))?;
-    let marks = held.lake.state(&format!("{}.remedies", job.name));
+    let marks = held.lake.remedies(&job.name);
     durable::create_private_folder(&marks.join(last.to_string()))
         .map_err(|error| disk(&error, "cannot keep what is sent"))?;
     let performance = Performance {
@@ -109,11 +119,13 @@ pub async fn apply(
         journal: &journal,
         answers: &stage,
         lake: &held.lake,
+        job: &job.name,
         marks: &marks,
         last_day: last,
-        facts: &facts,
-        latest: &latest.proposed(),
+        facts: &latest.facts,
+        latest: &latest.plan.proposed(),
         open: &open,
+        decisions: &latest.decisions,
     };
     let mut applied = Applied::none_of(plan);
     let ended = performance.perform(plan, |call, performed| {
@@ -122,8 +134,8 @@ pub async fn apply(
     });
     let ended = ended.await;
     let kept = keep_certificates(Some(&client), &journal).and_then(|()| journal.flush());
-    applied.code = applied.code_after(ended.map_err(|error| unjournalled(&error))?);
-    kept.map_err(|error| unjournalled(&error))?;
+    applied.code = applied.code_after(ended.map_err(|error| call_unkept(&error))?);
+    kept.map_err(|error| call_unkept(&error))?;
     Ok(applied)
 }
 
@@ -144,7 +156,7 @@ impl Applied {
         let counted = match performed {
             Performed::Done(_) => &mut self.done,
             Performed::Before(_) => &mut self.before,
-            Performed::Settled | Performed::Overtaken => &mut self.settled,
+            Performed::Settled | Performed::Decided(_) | Performed::Overtaken => &mut self.settled,
             _ => &mut self.failed,
         };
         *counted += 1;
@@ -196,8 +208,9 @@ fn refuse_stale(lake: &Lake, plan: &Plan) -> Result<(), Failure> {
 
 /// Calls may be taken out of a plan; one that was put in or changed is nothing the lake speaks for.
 fn refuse_unproposed(job: &Job, plan: &Plan) -> Result<(), Failure> {
-    let proposed = propose(job, Path::new(&plan.job_file), plan.date, &BTreeSet::new())?;
-    let Some((place, call)) = plan.first_unlike(&proposed) else { return Ok(()) };
+    let Proposal { plan: proposed, decisions, .. } =
+        propose_by_facts(job, Path::new(&plan.job_file), plan.date, &BTreeSet::new())?;
+    let Some((place, call)) = plan.first_unlike(&proposed, &decisions) else { return Ok(()) };
     let what =
         format!("call {place} of the plan (break {}) is not the one that is proposed for its break", call.break_id);
     Err(Failure::new(ExitCode::Usage, what)

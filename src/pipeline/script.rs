@@ -174,7 +174,5 @@ fn move_in(work: &Work<'_>, files: &DayFiles, handover: &Handover) -> io::Result
 }
 
 fn write_text(file: &Path, script: &Script) -> io::Result<()> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".staged");
-    durable::write_file(file, Path::new(&beside), script.text.as_bytes())
+    durable::write_out(file, script.text.as_bytes())
 }

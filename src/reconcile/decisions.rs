@@ -1,6 +1,7 @@
 //! Decisions of people about breaks: `decisions.csv`, read and checked, every problem with its line.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use chrono::NaiveDate;
 use serde::Deserialize;
@@ -172,14 +173,19 @@ impl Decisions {
         self.by_break.get(break_id)
     }
 
+    /// The decision about a break that is in force on `date`.
+    pub fn find_in_force(&self, break_id: &str, date: NaiveDate) -> Option<&Decision> {
+        self.find(break_id).filter(|decision| decision.is_in_force(date))
+    }
+
     /// The status a decision in force gives a break on `date`.
     pub(super) fn status_of(&self, break_id: &str, date: NaiveDate) -> Option<BreakStatus> {
-        self.find(break_id).filter(|decision| decision.is_in_force(date)).map(|decision| decision.status)
+        self.find_in_force(break_id, date).map(|decision| decision.status)
     }
 
     /// Fails when a decision in force on `date` speaks of a break that `is_known` does not know:
     /// a typing error would otherwise pass for a decision.
-    pub(super) fn check(&self, date: NaiveDate, is_known: impl Fn(&str) -> bool) -> Result<(), DecisionError> {
+    pub fn check(&self, date: NaiveDate, is_known: impl Fn(&str) -> bool) -> Result<(), DecisionError> {
         let in_force = self.by_break.iter().filter(|(_, decision)| decision.is_in_force(date));
         let is_elsewhere = |id: &str| self.first_seen_later.contains(id) || self.listed_earlier.contains(id);
         let is_unknown = |id: &str| !is_known(id) && !is_elsewhere(id);
@@ -244,6 +250,12 @@ impl Decisions {
 fn unguarded(id: &str) -> &str {
     let id = id.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(id);
     id.trim_start_matches(['`', '\''])
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {}: {}", self.status, self.approver, self.reason)
+    }
 }
 
 impl Decision {

@@ -11,8 +11,11 @@ pub enum PlanError {
         /// Of the file.
         actual: String,
     },
+    /// Saved in another encoding.
+    #[error("the plan has bytes that are not UTF-8: save it as UTF-8 text")]
+    Encoding,
     /// No JSON, or not that of a plan.
-    #[error("the plan cannot be read")]
+    #[error("the plan cannot be read as the JSON it was written as")]
     Unreadable(#[from] serde_json::Error),
     /// A plan of a later program.
     #[error("the plan has version {given}, this program writes and reads version {known}")]

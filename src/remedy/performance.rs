@@ -17,15 +17,16 @@ use super::plan::{Plan, Proposed};
 use crate::dataset::Lake;
 use crate::dataset::sha256::sha256_of;
 use crate::durable;
-use crate::extract::{journal_page, keep_certificates};
+use crate::extract::{journal_page, keep_certificates, keep_return};
 use crate::journal::{Entry, Journal, JournalError, Page, StageJournal};
 use crate::money::Fen;
+use crate::reconcile::Decisions;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::coupons::{Returned, Used};
 use crate::wechat::pay_v3::busifavor::plain_status;
 use crate::wechat::pay_v3::busifavor::subsidy::{PayReceipt, ReturnReceipt};
 use crate::wechat::wording::shown;
-use crate::wechat::{ApiError, FailureKind, ParseError, Request};
+use crate::wechat::{ApiError, FailureKind, ParseError, Problem, Request};
 
 /// What became of a call.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub enum Performed {
     Before(String),
     /// Its break is not open any more.
     Settled,
+    /// Somebody has decided about its break since the night; what and why.
+    Decided(String),
     /// Its break is open, but what was published last proposes another call for it or none.
     Overtaken,
     /// WeChat will not do it.
@@ -47,6 +50,9 @@ pub enum Performed {
     /// It was sent once, no answer is known, and the number alone does not protect from doing it twice.
     Unknown,
 }
+
+/// What became of a call, and whether what has to be kept of it could be.
+type Made = (Performed, Result<(), JournalError>);
 
 /// Why the calls end before the last one.
 #[derive(Debug)]
@@ -67,6 +73,8 @@ pub struct Performance<'a> {
     pub answers: &'a StageJournal,
     /// The lake, whichever machine goes on with the plan.
     pub lake: &'a Lake,
+    /// Whose plan it is.
+    pub job: &'a str,
     /// The folder in it where calls are marked before they are sent, in a folder for each day that was published last then.
     pub marks: &'a Path,
     /// The day that was published last.
@@ -77,21 +85,24 @@ pub struct Performance<'a> {
     pub latest: &'a Proposed<'a>,
     /// The breaks that are open by what was published last.
     pub open: &'a BTreeSet<String>,
+    /// What is decided about them now.
+    pub decisions: &'a Decisions,
 }
 
 impl Performance<'_> {
     /// Makes the calls of a plan; `tell` hears of each. Gives why it ended early, if it did.
     ///
     /// # Errors
-    /// The journal or a mark cannot be written: what was answered last is then told but not kept.
+    /// The journal or a mark cannot be written: what was answered last is told then, but not kept.
     pub async fn perform(
         &self,
         plan: &Plan,
         mut tell: impl FnMut(&Call, &Performed),
     ) -> Result<Option<Ended>, JournalError> {
         for call in &plan.calls {
-            let performed = self.make(call).await?;
+            let (performed, kept) = self.make(call).await?;
             tell(call, &performed);
+            kept?;
             if let Some(ended) = performed.ends() {
                 return Ok(Some(ended));
             }
@@ -99,25 +110,39 @@ impl Performance<'_> {
         Ok(None)
     }
 
-    async fn make(&self, call: &Call) -> Result<Performed, JournalError> {
-        let Ok(errand) = call.errand() else { return Ok(Performed::Odd("no call of a plan".to_owned())) };
-        if let Some(entry) = self.answers.entry(&key_of(call))? {
-            let said = entry.pages.last().map_or(Ok(String::new()), |page| errand.said(&page.body));
-            return Ok(said.map_or_else(Performed::Odd, Performed::Before));
-        }
-        if !self.open.contains(&call.break_id) {
-            return Ok(Performed::Settled);
-        }
-        if !self.latest.has(call) {
-            return Ok(Performed::Overtaken);
+    async fn make(&self, call: &Call) -> Result<Made, JournalError> {
+        let Ok(errand) = call.errand() else { return Ok((Performed::Odd("no call of a plan".to_owned()), Ok(()))) };
+        if let Some(performed) = self.without_asking(call, &errand)? {
+            return Ok((performed, Ok(())));
         }
         let mark = self.marks.join(self.last_day.to_string()).join(mark_of(call));
-        if !errand.is_idempotent() && self.was_sent(call, &errand).map_err(|source| io_error(self.marks, source))? {
-            return Ok(Performed::Unknown);
-        }
         let marked = durable::mark(&mark).and_then(|()| self.lake.put(&mark));
         marked.map_err(|source| io_error(&mark, source))?;
         self.send(call, &errand, &mark).await
+    }
+
+    /// What there is to say of a call that is not to be made now.
+    fn without_asking(&self, call: &Call, errand: &Errand) -> Result<Option<Performed>, JournalError> {
+        if let Some(entry) = self.answers.entry(&key_of(call))? {
+            let Some(page) = entry.pages.last() else { return Ok(Some(Performed::Before(String::new()))) };
+            let said = errand.said(&page.body);
+            if said.is_ok() {
+                self.remember(call, errand, &page.body)?;
+            }
+            return Ok(Some(said.map_or_else(Performed::Odd, Performed::Before)));
+        }
+        if !self.open.contains(&call.break_id) {
+            return Ok(Some(Performed::Settled));
+        }
+        if let Some(decision) = self.decisions.find_in_force(&call.break_id, self.last_day) {
+            return Ok(Some(Performed::Decided(decision.to_string())));
+        }
+        if !self.latest.has(call) {
+            return Ok(Some(Performed::Overtaken));
+        }
+        let was_sent =
+            !errand.is_idempotent() && self.was_sent(call, errand).map_err(|source| io_error(self.marks, source))?;
+        Ok(was_sent.then_some(Performed::Unknown))
     }
 
     /// Whether it was sent, for this day or another, since the wallet of its coupon was asked last: until it is asked again
@@ -136,23 +161,46 @@ impl Performance<'_> {
         Ok(false)
     }
 
-    async fn send(&self, call: &Call, errand: &Errand, mark: &Path) -> Result<Performed, JournalError> {
+    async fn send(&self, call: &Call, errand: &Errand, mark: &Path) -> Result<Made, JournalError> {
         match errand.send(self.client).await {
-            Ok((page, Ok(said))) => {
-                keep_certificates(Some(self.client), self.journal)?;
-                self.answers.append(Entry { key: key_of(call), pages: vec![page] })?;
-                self.answers.flush()?;
-                Ok(Performed::Done(said))
-            }
-            Ok((_, Err(odd))) => Ok(Performed::Odd(odd)),
+            Ok((page, Ok(said))) => Ok((Performed::Done(said), self.keep(call, errand, page))),
+            Ok((_, Err(odd))) => Ok((Performed::Odd(odd), Ok(()))),
             // An answer that cannot be believed may still mean that it was done (reference v3 §1.5).
-            Err(error) if is_open_ended(&error) => Ok(Performed::Unanswered(error)),
+            Err(error) if is_open_ended(&error) => {
+                let forgotten = if was_never_heard(errand, &error) { self.forget(mark) } else { Ok(()) };
+                Ok((Performed::Unanswered(error), forgotten))
+            }
             Err(error) => {
                 // A definite no to the first attempt: nothing is under way. To a later one it may mean "done already".
-                if error.trace().attempts <= 1 {
-                    self.lake.remove(mark).map_err(|source| io_error(mark, source))?;
-                }
-                Ok(Performed::Refused(error))
+                let forgotten = if error.trace().attempts <= 1 { self.forget(mark) } else { Ok(()) };
+                Ok((Performed::Refused(error), forgotten))
+            }
+        }
+    }
+}
+
+impl Performance<'_> {
+    /// Makes an answer durable: by it nobody makes the call again.
+    fn keep(&self, call: &Call, errand: &Errand, page: Page) -> Result<(), JournalError> {
+        let body = page.body.clone();
+        keep_certificates(Some(self.client), self.journal)?;
+        self.answers.append(Entry { key: key_of(call), pages: vec![page] })?;
+        self.answers.flush()?;
+        self.remember(call, errand, &body)
+    }
+
+    /// Nothing was done under a mark.
+    fn forget(&self, mark: &Path) -> Result<(), JournalError> {
+        self.lake.remove(mark).map_err(|source| io_error(mark, source))
+    }
+
+    /// Keeps what the nights to come must ask for by its id: WeChat does not list returns of subsidies (reference v3 §2.22).
+    fn remember(&self, call: &Call, errand: &Errand, body: &[u8]) -> Result<(), JournalError> {
+        match errand.return_receipt_id(body) {
+            None => Ok(()),
+            Some(id) => {
+                let kept = keep_return(self.lake, self.job, self.last_day, &name_of(call), &id);
+                kept.map_err(|source| io_error(self.marks, source))
             }
         }
     }
@@ -163,7 +211,12 @@ fn io_error(path: &Path, source: io::Error) -> JournalError {
 }
 
 fn mark_of(call: &Call) -> String {
-    format!("{}.sent", sha256_of(key_of(call).as_bytes()))
+    format!("{}.sent", name_of(call))
+}
+
+/// Of the files that remember a call.
+fn name_of(call: &Call) -> String {
+    sha256_of(key_of(call).as_bytes())
 }
 
 impl Performed {
@@ -189,6 +242,13 @@ impl Errand {
         };
         let answer = client.send(&request).await?;
         Ok((journal_page(&request, &answer), self.said(&answer.body)))
+    }
+
+    /// The id of the return that an answer tells of.
+    fn return_receipt_id(&self, body: &[u8]) -> Option<String> {
+        let Errand::ReturnPayment(_) = self else { return None };
+        let receipt: ReturnReceipt = read(self, body).ok()?;
+        receipt.subsidy_return_receipt_id.filter(|id| !id.is_empty() && !id.contains(char::is_control))
     }
 
     /// What an answer says; the error where it is about something else.
@@ -239,6 +299,12 @@ fn key_of(call: &Call) -> String {
 /// Whether a call that failed so may have been done all the same.
 fn is_open_ended(error: &ApiError) -> bool {
     matches!(error.kind(), FailureKind::Unavailable | FailureKind::SignatureInvalid)
+}
+
+/// Whether WeChat cannot have done a call: there was no connection to send it through, and an attempt that went through
+/// one would have been the last.
+fn was_never_heard(errand: &Errand, error: &ApiError) -> bool {
+    !errand.is_idempotent() && matches!(error.problem(), Problem::Transport(it) if it.never_arrived())
 }
 
 fn read<T: DeserializeOwned>(errand: &Errand, body: &[u8]) -> Result<T, String> {

@@ -15,6 +15,7 @@ use super::proposals::{has_remedy, propose};
 use crate::dataset::sha256::sha256_of;
 use crate::job::Job;
 use crate::money::Fen;
+use crate::reconcile::Decisions;
 use crate::record::Break;
 
 /// Of the file format.
@@ -84,8 +85,16 @@ pub struct Source<'a> {
 }
 
 impl Plan {
-    /// Proposes calls for the open breaks among `breaks`, of these rules where some are named.
-    pub fn propose(job: &Job, source: Source<'_>, breaks: &[Break], facts: &Facts, rules: &BTreeSet<String>) -> Plan {
+    /// Says what can be done about the open breaks among `breaks`, of these rules where some are named. About one that
+    /// somebody has decided nothing is.
+    pub fn propose(
+        job: &Job,
+        source: Source<'_>,
+        breaks: &[Break],
+        facts: &Facts,
+        decisions: &Decisions,
+        rules: &BTreeSet<String>,
+    ) -> Plan {
         let mchid = job.pay_v3.as_ref().map(|settings| settings.mchid.clone());
         let mut plan = Plan {
             version: VERSION,
@@ -99,13 +108,16 @@ impl Plan {
             by_hand: Vec::new(),
         };
         let (mut paid, mut numbers) = (BTreeSet::new(), BTreeSet::new());
+        let is_named = |it: &Break| rules.is_empty() || rules.contains(&it.rule_id);
+        let decision = |it: &Break| decisions.find_in_force(&it.break_id, source.date);
         // Of every rule, whichever are named: two plans of one day must not pay for one coupon under two numbers.
         for it in Plan::concerned(breaks) {
             let proposal = propose(job, facts, it).map(|errands| {
+                decision(it).map_or(Ok(()), |decision| Err(decision.to_string()))?;
                 let errands = pay_once(&mut paid, it, payable(errands?)?)?;
                 number_once(&mut numbers, errands)
             });
-            if !(rules.is_empty() || rules.contains(&it.rule_id)) {
+            if !is_named(it) {
                 continue;
             }
             match proposal {
@@ -116,7 +128,8 @@ impl Plan {
         }
         plan.calls.sort_by(|one, other| order(one).cmp(&order(other)));
         plan.impossible.sort_by(|one, other| one.break_id.cmp(&other.break_id));
-        plan.by_hand = by_hand(breaks.iter().filter(|it| it.is_open() && !has_remedy(&it.rule_id)));
+        let is_by_hand = |it: &&Break| it.is_open() && is_named(it) && !has_remedy(&it.rule_id);
+        plan.by_hand = by_hand(breaks.iter().filter(is_by_hand).filter(|it| decision(it).is_none()));
         plan
     }
 
@@ -131,10 +144,12 @@ impl Plan {
         Proposed { bodies: keyed.collect() }
     }
 
-    /// The first call, by its place from 1, that `other` does not propose.
-    pub fn first_unlike<'p>(&'p self, other: &Plan) -> Option<(usize, &'p Call)> {
+    /// The first call, by its place from 1, that `other` does not propose, though nobody has decided about its break since.
+    pub fn first_unlike<'p>(&'p self, other: &Plan, decisions: &Decisions) -> Option<(usize, &'p Call)> {
         let proposed = other.proposed();
-        (1..).zip(&self.calls).find(|(_, call)| !proposed.has(call))
+        let is_unlike =
+            |call: &Call| !proposed.has(call) && decisions.find_in_force(&call.break_id, other.date).is_none();
+        (1..).zip(&self.calls).find(|(_, call)| is_unlike(call))
     }
 
     /// The bytes of its file.
@@ -153,7 +168,10 @@ impl Plan {
         if !actual.eq_ignore_ascii_case(sha256.trim()) {
             return Err(PlanError::NotApproved { actual });
         }
-        let plan: Plan = serde_json::from_slice(bytes)?;
+        // Editors begin a file with it; it was approved with the rest.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let text = std::str::from_utf8(bytes).map_err(|_| PlanError::Encoding)?;
+        let plan: Plan = serde_json::from_str(text)?;
         if plan.version != VERSION {
             return Err(PlanError::Version { given: plan.version, known: VERSION });
         }

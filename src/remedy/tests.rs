@@ -12,6 +12,7 @@ use super::plan::{Plan, Source};
 use super::proposals::propose;
 use crate::job::{self, Job};
 use crate::money::Fen;
+use crate::reconcile::Decisions;
 use crate::record::{Break, BreakStatus, SubsidyOrder, SubsidyPayment, SubsidyReturn};
 
 const STOCK: &str = "1288880000000001";
@@ -290,7 +291,7 @@ fn an_amount_that_wechat_does_not_take_is_no_call_of_a_plan() {
     let line = SubsidyOrder { amount_fen: Fen(500_001), ..line_of_ledger("L1") };
     let facts = Facts::of_coupon(&it, coupon("USED")).with_order(line);
     let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
-    let plan = Plan::propose(&job(), source, &[it], &facts, &BTreeSet::new());
+    let plan = Plan::propose(&job(), source, &[it], &facts, &Decisions::default(), &BTreeSet::new());
     assert_eq!(plan.calls, []);
     assert_eq!(plan.impossible[0].reason, "an amount of 5000.01 yuan: WeChat takes 0.01 to 5000.00");
 }
@@ -304,7 +305,7 @@ fn a_plan_pays_once_for_a_coupon_lists_what_is_left_to_people_and_leaves_closed_
         Facts::of_coupon(&one, coupon("USED")).with_order(line_of_ledger("L1")).with_order(line_of_ledger("L2"));
     let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
     let breaks = [one, two, by_hand, closed];
-    let plan = Plan::propose(&job(), source, &breaks, &facts, &BTreeSet::new());
+    let plan = Plan::propose(&job(), source, &breaks, &facts, &Decisions::default(), &BTreeSet::new());
     assert_eq!(plan.calls.iter().map(|call| call.request_no.as_str()).collect::<Vec<_>>(), ["L1"]);
     assert_eq!(plan.impossible.len(), 1);
     assert_eq!(plan.impossible[0].reason, "another call of the day pays for the coupon");
@@ -320,7 +321,7 @@ fn two_coupons_of_one_order_are_not_redeemed_under_one_number() {
     let two = Break { break_id: "other".into(), ..one.clone() };
     let facts = Facts::of_coupon(&one, coupon("SENDED"));
     let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
-    let plan = Plan::propose(&job(), source, &[one, two], &facts, &BTreeSet::new());
+    let plan = Plan::propose(&job(), source, &[one, two], &facts, &Decisions::default(), &BTreeSet::new());
     assert_eq!((plan.calls.len(), plan.impossible.len()), (1, 1));
     assert_eq!(plan.impossible[0].reason, "another call of the day has the number RY1: use one of yours");
 }
@@ -335,7 +336,7 @@ fn plans_of_single_rules_do_not_pay_for_one_coupon_under_two_numbers() {
     let breaks = [failed, listed];
     let calls = |rules: &[&str]| {
         let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
-        Plan::propose(&job(), source, &breaks, &facts, &rules).calls.len()
+        Plan::propose(&job(), source, &breaks, &facts, &Decisions::default(), &rules).calls.len()
     };
     assert_eq!(calls(&[]), 1);
     assert_eq!(calls(&["SU10"]) + calls(&["SU11"]), 1, "the coupon is paid for once, however the day is planned");
@@ -347,7 +348,8 @@ fn an_amount_that_wechat_does_not_take_is_told_and_does_not_spoil_the_plan() {
     for amount in [Fen(500_001), Fen(0), Fen(-1)] {
         let facts = Facts::of_coupon(&it, Coupon { subsidy_expected: Some(amount), ..coupon("USED") });
         let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
-        let plan = Plan::propose(&job(), source, std::slice::from_ref(&it), &facts, &BTreeSet::new());
+        let plan =
+            Plan::propose(&job(), source, std::slice::from_ref(&it), &facts, &Decisions::default(), &BTreeSet::new());
         assert_eq!((plan.calls.len(), plan.impossible.len()), (0, 1), "{amount}");
         assert!(plan.impossible[0].reason.contains("WeChat takes 0.01 to 5000.00"), "{}", plan.impossible[0].reason);
     }
@@ -389,4 +391,45 @@ fn an_answer_about_something_else_or_of_a_failure_is_none() {
     }
     assert!(said("amount", json!(101)).unwrap_err().contains("has the amount"));
     assert!(said("status", json!("PAY_RECEIPT_FAIL")).unwrap_err().contains("no money went"));
+}
+
+#[test]
+fn a_break_that_was_decided_since_has_no_call_and_leaves_its_coupon_to_another() {
+    let (one, two, by_hand) = (break_of("SU11", Some("L1")), break_of("SU11", Some("L2")), break_of("AO01", None));
+    let facts =
+        Facts::of_coupon(&one, coupon("USED")).with_order(line_of_ledger("L1")).with_order(line_of_ledger("L2"));
+    let lines = ["0a,accepted,paid by hand,li.wei,2026-11-20", "0b,written_off,closed store,li.wei,"];
+    let text = format!("break_id,decision,reason,approver,expires_on\n{}\n", lines.join("\n"));
+    let decisions = Decisions::parse("decisions.csv", text.as_bytes()).unwrap();
+    let breaks = [("0a", &one), ("0b", &by_hand), ("0c", &two)].map(|(id, it)| with_id(id, it));
+    let planned = |date| {
+        let source = Source { job_file: "job.toml", date, breaks_sha256: "ab" };
+        Plan::propose(&job(), source, &breaks, &facts, &decisions, &BTreeSet::new())
+    };
+    let decided = planned(date());
+    assert_eq!(decided.calls.iter().map(|call| call.request_no.as_str()).collect::<Vec<_>>(), ["L2"]);
+    assert_eq!(decided.impossible[0].reason, "accepted by li.wei: paid by hand");
+    assert_eq!(decided.by_hand, []);
+    let expired = planned(date() + chrono::Days::new(1));
+    assert_eq!(expired.calls.iter().map(|call| call.request_no.as_str()).collect::<Vec<_>>(), ["L1"]);
+    assert_eq!(expired.first_unlike(&decided, &decisions), None, "apply holds it back by itself");
+    assert_eq!(decided.first_unlike(&expired, &decisions).map(|(place, _)| place), Some(1));
+}
+
+fn with_id(break_id: &str, it: &Break) -> Break {
+    Break { break_id: break_id.to_owned(), ..it.clone() }
+}
+
+#[test]
+fn a_plan_of_single_rules_lists_only_their_breaks_for_people_too() {
+    let breaks = ["AO01", "PM02", "PM03"].map(|rule_id| break_of(rule_id, None));
+    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
+    let by_hand = |rules: &[&str]| {
+        let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
+        let plan = Plan::propose(&job(), source, &breaks, &Facts::default(), &Decisions::default(), &rules);
+        plan.by_hand.into_iter().map(|it| it.rule_id).collect::<Vec<_>>()
+    };
+    assert_eq!(by_hand(&[]), ["AO01", "PM02", "PM03"]);
+    assert_eq!(by_hand(&["PM02"]), ["PM02"]);
+    assert!(by_hand(&["SU01"]).is_empty());
 }

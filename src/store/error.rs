@@ -107,7 +107,7 @@ impl StoreError {
             },
             StoreError::Disk { .. } => "`job.work_dir` must be writable and have room; run again",
             StoreError::ForeignFolder { .. } => "give `job.work_dir` a folder of its own",
-            StoreError::Held(_) => "wait for it to end, or use `--wait 10m`",
+            StoreError::Held(_) => "wait for it to end; `run --wait 10m` does so by itself",
             StoreError::Lost(_) => "nothing half-written is visible; run again",
         }
     }

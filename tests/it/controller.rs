@@ -127,6 +127,22 @@ fn manifest(ending: &Ending) -> serde_json::Value {
 }
 
 #[test]
+fn a_card_that_is_listed_and_that_card_get_does_not_know_is_told_and_counted() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    wechat.play("[[fault]]\npath = \"/card/get\"\nkind = \"errcode\"\nvalue = 40073\ntimes = 1\n");
+    let night = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!(night.code, 0, "{}", night.stderr);
+    assert!(night.stderr.contains("does not know 1 of the cards that card/batchget lists"), "{}", night.stderr);
+    let manifest = manifest(&night);
+    let stages = manifest["stages"].as_array().unwrap();
+    let cards = stages.iter().find(|stage| stage["stage"] == "cards").unwrap();
+    assert_eq!(cards["notes"]["unknown_cards"], 1);
+    let replayed = shop.run(&wechat, &["--date", "2026-11-18", "--replay"]);
+    assert!(replayed.stderr.contains("does not know 1 of the cards"), "{}", replayed.stderr);
+}
+
+#[test]
 fn a_v2_answer_whose_signature_does_not_hold_is_marked_and_counted_or_refused_as_the_job_says() {
     let shop = Shop::of_seed(1);
     let wechat = shop.serve(None);

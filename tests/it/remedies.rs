@@ -7,9 +7,11 @@ use std::os::unix::process::ExitStatusExt;
 use coupon_recon::clock::World;
 use coupon_recon::dataset::sha256::sha256_of;
 use coupon_recon::journal::Journal;
+use coupon_recon::record::BreakStatus;
+use coupon_recon::simulator::generate::Recipe;
 use serde_json::{Value, json};
 
-use crate::support::{Ending, Shop, Wechat};
+use crate::support::{Ending, Shop, Wechat, day};
 
 const DATE: &str = "2026-11-20";
 const USE: &str = "POST /v3/marketing/busifavor/coupons/use";
@@ -26,6 +28,18 @@ fn reconciled() -> (Shop, Wechat) {
     shop.edit("job.toml", |text| text.replacen("[pay_v3]\n", "[pay_v3]\nretry_deadline_seconds = 1\n", 1));
     let wechat = shop.serve(None);
     shop.run_nights(&wechat);
+    (shop, wechat)
+}
+
+/// A merchant of four days after three nights, at the noon on which the fourth day is not over. Nobody lists all his users.
+fn before_the_fourth_night() -> (Shop, Wechat) {
+    let shop = Shop::of(&Recipe::new(20_261_118, 120, 4, day(18)));
+    shop.edit("job.toml", |text| text.replace("roster_file = \"roster.csv\"\n", ""));
+    let wechat = shop.serve(None);
+    for date in &shop.dates[..3] {
+        let ending = shop.run(&wechat, &["--date", &date.to_string()]);
+        assert_eq!(ending.code, 0, "{date}: {}", ending.stderr);
+    }
     (shop, wechat)
 }
 
@@ -357,4 +371,124 @@ fn what_was_put_into_a_plan_or_changed_in_it_is_not_sent() {
     assert!(change(&dearer_and_told).contains("is not the one that is proposed"));
     let another = |call: &mut Value| call["body"]["coupon_code"] = json!("RY-00000001");
     assert!(change(&another).contains("is not the one that is proposed"));
+}
+
+#[test]
+fn what_apply_put_right_is_closed_by_the_next_night_and_a_replay_knows_it_too() {
+    let (shop, wechat) = before_the_fourth_night();
+    let plan = plan(&shop, &[]);
+    assert_eq!(rules_of(&plan["calls"]), BTreeSet::from(["AO03", "AO14", "SU01", "SU07", "SU10", "SU11"]));
+    let done = apply(&shop, &wechat);
+    assert_eq!((done.code, &done.json()["done"]), (0, &json!(calls(&plan))), "{}", done.stderr);
+    shop.sleep_a_night();
+    let night = shop.run(&wechat, &["--date", "2026-11-21"]);
+    assert_eq!(night.code, 0, "{}", night.stderr);
+    let breaks = shop.breaks(shop.dates[3]);
+    for call in plan["calls"].as_array().unwrap() {
+        let it = breaks.iter().find(|it| call["break_id"] == it.break_id.as_str());
+        assert_eq!(it.map(|it| it.status), Some(BreakStatus::Resolved), "{}", call["does"]);
+    }
+    let published = shop.published();
+    shop.replay_from_nothing();
+    assert!(shop.published() == published, "what was asked depends on something that a replay does not have");
+    for date in &shop.dates {
+        assert_eq!(shop.verify(*date).code, 0, "{date}");
+    }
+}
+
+#[test]
+fn a_decision_that_was_written_after_the_night_holds_its_call_back() {
+    let (shop, wechat) = reconciled();
+    let planned = plan(&shop, &["--rule", "SU01,AO14"]);
+    let text = |name: &str| planned["calls"][0][name].as_str().unwrap().to_owned();
+    let decide = |line: String| shop.edit("decisions.csv", |text| format!("{text}{line}\n"));
+    let before = std::fs::read_to_string(shop.path("decisions.csv")).unwrap();
+    decide(format!("{},accepted,the store has agreed,li.wei,", text("break_id").replace(char::is_numeric, "f")));
+    let unknown = apply(&shop, &wechat);
+    assert!(unknown.code == 65 && unknown.stderr.contains("unknown breaks"), "{}", unknown.stderr);
+    std::fs::write(shop.path("decisions.csv"), "break_id;decision\n").unwrap();
+    let unreadable = apply(&shop, &wechat);
+    assert!(unreadable.code == 65 && unreadable.stderr.contains("no column"), "{}", unreadable.stderr);
+    assert_eq!(written(&wechat), 0, "what is held back is not known");
+    shop.edit("decisions.csv", |_| before);
+    decide(format!("{},accepted,the store has agreed,li.wei,", text("break_id")));
+    let held = apply(&shop, &wechat);
+    let line = format!(
+        "decided     {}  {}  {}: not made: accepted by li.wei: the store has agreed\n",
+        text("rule_id"),
+        text("break_id"),
+        text("does")
+    );
+    assert!(held.stderr.starts_with(&line), "{}", held.stderr);
+    assert_eq!((held.code, &held.json()["settled"]), (0, &json!(1)));
+    assert_eq!((held.json()["done"].as_u64(), written(&wechat)), (Some(calls(&planned) - 1), calls(&planned) - 1));
+    let anew = plan(&shop, &["--rule", "SU01,AO14"]);
+    assert!(anew["calls"].as_array().unwrap().iter().all(|call| call["break_id"] != planned["calls"][0]["break_id"]));
+    let reasons: Vec<_> = anew["impossible"].as_array().unwrap().iter().map(|it| &it["reason"]).collect();
+    assert!(reasons.contains(&&json!("accepted by li.wei: the store has agreed")), "{reasons:?}");
+}
+
+#[test]
+fn a_call_that_never_left_the_machine_is_made_by_the_next_apply() {
+    let (shop, wechat) = reconciled();
+    let plan = plan(&shop, &["--rule", "AO03,AO14"]);
+    let cut_off =
+        shop.program(&["apply", "plan.json", "--approve", &approval(&shop), "--base-url", "http://127.0.0.1:1"]);
+    assert_eq!((cut_off.code, &cut_off.json()["untried"]), (69, &json!(calls(&plan) - 1)), "{}", cut_off.stderr);
+    let done = apply(&shop, &wechat);
+    assert_eq!((done.code, &done.json()["done"]), (0, &json!(calls(&plan))), "{}", done.stderr);
+}
+
+#[test]
+fn an_answer_that_cannot_be_kept_is_told_and_ends_the_calls() {
+    let (shop, wechat) = reconciled();
+    plan(&shop, &["--rule", "AO14"]);
+    let url = wechat.running().base_url();
+    let apply_in_little_room = shop.command(&["apply", "plan.json", "--approve", &approval(&shop), "--base-url", &url]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -f 1; exec \"$0\" \"$@\""]).arg(apply_in_little_room.get_program());
+    command.args(apply_in_little_room.get_args()).current_dir(shop.path(""));
+    let ending = Ending::of(command.output().unwrap());
+    assert_eq!((ending.code, written(&wechat)), (75, 1), "{}", ending.stderr);
+    assert!(ending.stderr.starts_with("done        AO14"), "the coupon was returned: {}", ending.stderr);
+    assert!(ending.stderr.contains("cannot keep what becomes of the calls"), "{}", ending.stderr);
+    let later = apply(&shop, &wechat);
+    assert!(later.code == 4 && later.stderr.starts_with("unknown     AO14"), "{}", later.stderr);
+}
+
+#[test]
+fn a_plan_that_an_editor_saved_is_approved_as_it_is_then_and_one_of_another_encoding_is_named() {
+    let (shop, wechat) = reconciled();
+    let planned = plan(&shop, &["--rule", "SU01"]);
+    let text = std::fs::read_to_string(shop.path("plan.json")).unwrap();
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (chinese, _, _) = encoding_rs::GB18030.encode(&text);
+    for bytes in [&[b"\xff\xfe".as_slice(), &wide].concat(), &chinese.into_owned()] {
+        std::fs::write(shop.path("plan.json"), bytes).unwrap();
+        let refused = apply(&shop, &wechat);
+        assert!(refused.code == 2 && refused.stderr.contains("save it as UTF-8 text"), "{}", refused.stderr);
+    }
+    std::fs::write(shop.path("plan.json"), format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+    let done = apply(&shop, &wechat);
+    assert_eq!((done.code, &done.json()["done"]), (0, &json!(calls(&planned))), "{}", done.stderr);
+}
+
+#[test]
+fn neither_a_second_apply_nor_a_night_works_beside_an_apply() {
+    let (shop, wechat) = reconciled();
+    let planned = plan(&shop, &["--rule", "SU01"]);
+    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/subsidy/\"\nkind = \"slow\"\ndelay_ms = 800\n");
+    let url = wechat.running().base_url();
+    let first =
+        shop.command(&["apply", "plan.json", "--approve", &approval(&shop), "--base-url", &url]).spawn().unwrap();
+    let is_held = || std::fs::read_dir(shop.lake().join("state/ruiyun-coffee.remedies")).is_ok();
+    while !is_held() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for ending in [apply(&shop, &wechat), shop.run(&wechat, &["--date", DATE])] {
+        assert!(ending.code == 75 && ending.stdout.is_empty(), "{}{}", ending.stdout, ending.stderr);
+        assert!(ending.stderr.contains("another run holds the lake"), "{}", ending.stderr);
+    }
+    let first = Ending::of(first.wait_with_output().unwrap());
+    assert_eq!((first.code, written(&wechat)), (0, calls(&planned)), "{}", first.stderr);
 }

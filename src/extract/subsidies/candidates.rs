@@ -1,6 +1,6 @@
 //! Whose receipts are asked for tonight (design §12): coupons of programmes that were used or
 //! returned, and every coupon of the merchant's ledger, as long as something about them lies in the
-//! look-back or their receipts are not settled.
+//! look-back or their receipts are not settled; and the returns that `apply` made, until they are.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::clock;
 use crate::extract::lookback::{Claim, keep};
+use crate::extract::made_returns::each_return;
 use crate::extract::{Issue, Lookback, Night};
 use crate::record::{SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
 use crate::sorter::{Jotting, Keeper, Kept, Lookup, PackedRow, Room, Sorter};
@@ -72,6 +73,8 @@ enum Word {
     RecentReturn,
     /// The return receipt an older line names.
     EarlierReturn,
+    /// The return receipt of a call of `apply`.
+    MadeReturn,
 }
 
 /// Chooses tonight's questions.
@@ -89,6 +92,7 @@ pub(super) fn choose(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan
     night.each_yesterday::<SubsidyReturn>(|row| {
         plan.add_return(&SubsidyReturn::unpack(&mut row.unpack())).map_err(Issue::unsorted)
     })?;
+    each_return(night, |id| plan.returns.push(&Jotting { key: &[id], mark: Word::MadeReturn as i64, texts: &[] }))?;
     words.settle(plan).map_err(Issue::unsorted)
 }
 
@@ -243,7 +247,8 @@ impl Drafts {
 fn is_return_asked(words: &[i64]) -> bool {
     let known = words.iter().find(|word| [Word::Settled as i64, Word::Unsettled as i64].contains(word));
     let is_settled = known == Some(&(Word::Settled as i64));
-    words.contains(&(Word::RecentReturn as i64)) || (words.contains(&(Word::EarlierReturn as i64)) && !is_settled)
+    let is = |wanted: Word| words.contains(&(wanted as i64));
+    is(Word::RecentReturn) || ((is(Word::EarlierReturn) || is(Word::MadeReturn)) && !is_settled)
 }
 
 struct Window {

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use coupon_recon::clock::World;
+use coupon_recon::clock::{Clock, World};
 use coupon_recon::dataset::partition::read_rows;
 use coupon_recon::persona::Persona;
 use coupon_recon::record::Break;
@@ -20,10 +22,28 @@ pub const NOW: &str = "2026-11-21T12:00:00+08:00";
 /// A merchant on disk, ready to be run.
 pub struct Shop {
     folder: tempfile::TempDir,
-    /// From `NOW` on time goes by here as it does outside: a server that has been at work for minutes and
-    /// a program that starts again and again must agree on it.
-    opened: std::time::Instant,
+    clock: Arc<ShopClock>,
     pub dates: Vec<NaiveDate>,
+}
+
+/// From `NOW` on time goes by in a shop as it does outside, but for the nights it skips: a server that has been at work
+/// for minutes and a program that starts again and again must agree on it.
+struct ShopClock {
+    opened: std::time::Instant,
+    skipped_seconds: AtomicI64,
+}
+
+impl ShopClock {
+    fn begin() -> Arc<ShopClock> {
+        Arc::new(ShopClock { opened: std::time::Instant::now(), skipped_seconds: AtomicI64::new(0) })
+    }
+}
+
+impl Clock for ShopClock {
+    fn now(&self) -> DateTime<Utc> {
+        let skipped = chrono::TimeDelta::seconds(self.skipped_seconds.load(Ordering::Relaxed));
+        NOW.parse::<DateTime<Utc>>().unwrap() + self.opened.elapsed() + skipped
+    }
 }
 
 /// A simulator that serves a shop as long as it lives.
@@ -52,7 +72,7 @@ impl Shop {
         let merchant = Merchant::make(recipe).unwrap();
         let dates = merchant.dates().collect();
         merchant.write(&folder.path().join("merchant")).unwrap();
-        Shop { folder, opened: std::time::Instant::now(), dates }
+        Shop { folder, clock: ShopClock::begin(), dates }
     }
 
     /// The committed sample merchant, copied.
@@ -65,12 +85,17 @@ impl Shop {
         for key in std::fs::read_dir(merchant.join("secrets")).unwrap() {
             std::fs::set_permissions(key.unwrap().path(), std::fs::Permissions::from_mode(0o600)).unwrap();
         }
-        Shop { folder, opened: std::time::Instant::now(), dates: vec![day(18), day(19), day(20)] }
+        Shop { folder, clock: ShopClock::begin(), dates: vec![day(18), day(19), day(20)] }
     }
 
     /// What the clock of this shop shows.
     pub fn now(&self) -> DateTime<Utc> {
-        NOW.parse::<DateTime<Utc>>().unwrap() + self.opened.elapsed()
+        self.clock.now()
+    }
+
+    /// It is the same hour of the next day, here and for the simulator.
+    pub fn sleep_a_night(&self) {
+        self.clock.skipped_seconds.fetch_add(24 * 3600, Ordering::Relaxed);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -95,6 +120,7 @@ impl Shop {
         let running = runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let mut options = Options::new(&World::at(self.now()));
+            options.clock = self.clock.clone();
             options.world_now = world_now;
             simulator.serve(listener, options).unwrap()
         });
