@@ -23,7 +23,7 @@ use crate::fingerprints::Fingerprints;
 use crate::job::{PayV3Settings, WalletSettings};
 use crate::journal::{Entry, Page, StageJournal};
 use crate::record::UserCoupon;
-use crate::sorter::{Kept, PackedRow};
+use crate::sorter::{Jotting, Keeper, Kept, PackedRow};
 use crate::stage::Stage;
 use crate::threads;
 use crate::wechat::pay_v3::PayV3;
@@ -86,13 +86,13 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let mut gathered = Gathered::new(&night.corner());
     let strangers = counter.read_wallets(&asked, &mut gathered)?;
     issues.extend(knows_nobody(&asked, &strangers));
-    counter.carry(&asked, &strangers, &mut gathered)?;
-    let known = gathered.settle().map_err(Issue::unsorted)?;
     let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
+    let spent = counter.carry(&asked, &strangers, &doubter, &mut gathered)?;
+    let known = gathered.settle().map_err(Issue::unsorted)?;
     // The journal keeps its digest until an answer is added: where nobody is asked once more, it need not be waited for.
     let (digest, doubts) = threads::join(
         || journal.digest(&night.corner()),
-        || doubter.find(&known.rows, orders, roster).map_err(Issue::unsorted),
+        || doubter.find(&known.rows, &spent, orders, roster).map_err(Issue::unsorted),
     );
     let (_, doubts) = (digest?, doubts?);
     issues.extend(counter.ask_single(&doubts).await?);
@@ -229,20 +229,30 @@ impl Counter<'_> {
     }
 
     /// Wallets that were not asked tonight are as they were. So are those whose user WeChat does not know any more: an
-    /// unsigned 404 (reference v3 §1.3) takes nobody's coupons away.
+    /// unsigned 404 (reference v3 §1.3) takes nobody's coupons away. Gives the keys of the others that the last night knew
+    /// as used or returned.
     fn carry(
         &self,
         asked: &Fingerprints,
         strangers: &Fingerprints,
+        doubter: &Doubter<'_>,
         gathered: &mut Gathered<UserCoupon>,
-    ) -> Result<(), Issue> {
+    ) -> Result<Kept, Issue> {
+        let mut spent = Keeper::new(&self.night.corner());
         self.night.each_yesterday::<UserCoupon>(|row| {
             let coupon = UserCoupon::unpack(&mut row.unpack());
-            match asked.contains(&[&coupon.openid]) && !strangers.contains(&[&coupon.openid]) {
+            let is_answered = asked.contains(&[&coupon.openid]) && !strangers.contains(&[&coupon.openid]);
+            let done = match is_answered {
+                false => gathered.carry(row, coupon.discount_amount_fen.unwrap_or_default()),
+                true if doubter.is_spent(&coupon) => {
+                    let key: &[&str] = &[&coupon.stock_id, &coupon.coupon_code, &coupon.openid];
+                    spent.push(&Jotting { key, mark: 0, texts: &[] })
+                }
                 true => Ok(()),
-                false => gathered.carry(row, coupon.discount_amount_fen.unwrap_or_default()).map_err(Issue::unsorted),
-            }
-        })
+            };
+            done.map_err(Issue::unsorted)
+        })?;
+        spent.finish().map_err(Issue::unsorted)
     }
 
     async fn ask_single(&self, doubts: &Kept) -> Result<Vec<Issue>, Issue> {

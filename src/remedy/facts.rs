@@ -11,7 +11,7 @@ use crate::dataset::columns::{Micros, row_type};
 use crate::dataset::lake::Partition;
 use crate::dataset::partition::{PartitionError, each_row, open_rows};
 use crate::money::Fen;
-use crate::record::{Break, LedgerRow, Record, Refund, SubsidyOrder, SubsidyPayment, SubsidyReturn};
+use crate::record::{Break, LedgerRow, Record, Refund, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
 use crate::wechat::pay_v3::busifavor::plain_status;
 
 /// A receipt or a refund that came to nothing.
@@ -36,6 +36,15 @@ row_type! {
 }
 
 row_type! {
+    /// When a wallet says that a coupon was returned, be it after the day.
+    WalletReturn of WalletReturnColumns {
+        stock_id: text,
+        coupon_code: text,
+        return_time: maybe_instant,
+    }
+}
+
+row_type! {
     /// A refund of a bill.
     BillRefund of BillRefundColumns {
         refund_id: text,
@@ -55,6 +64,8 @@ pub(super) struct Coupon {
     pub(super) state: Option<String>,
     pub(super) stock_type: Option<String>,
     pub(super) used_at: Option<DateTime<Utc>>,
+    /// The last return its wallet shows, which may be later than the day of the ledger.
+    pub(super) returned_at: Option<DateTime<Utc>>,
     pub(super) expire_at: Option<DateTime<Utc>>,
     pub(super) out_trade_no: Option<String>,
     pub(super) transaction_id: Option<String>,
@@ -122,6 +133,9 @@ impl Facts {
         if let Some(path) = of_day(LedgerRow::DATASET) {
             facts.read_coupons(&path, &wanted)?;
         }
+        if let Some(path) = of_day(UserCoupon::DATASET) {
+            facts.read_wallets(&path)?;
+        }
         if let Some(path) = of_day(SubsidyPayment::DATASET) {
             facts.read_receipts(&path, &wanted)?;
         }
@@ -142,6 +156,18 @@ impl Facts {
             if wanted.has(row.stock_id, row.coupon_code) {
                 let id = (row.stock_id.to_owned(), row.coupon_code.to_owned());
                 self.coupons.insert(id, Coupon::of(&row));
+            }
+            Ok(())
+        })
+    }
+
+    /// Of the coupons that are known by now.
+    fn read_wallets(&mut self, path: &Path) -> Result<(), PartitionError> {
+        each_row::<WalletReturnColumns, _>(path, UserCoupon::DATASET, |row| {
+            let Some(returned_at) = row.return_time.and_then(DateTime::from_timestamp_micros) else { return Ok(()) };
+            let id = (row.stock_id.to_owned(), row.coupon_code.to_owned());
+            if let Some(coupon) = self.coupons.get_mut(&id) {
+                coupon.returned_at = coupon.returned_at.max(Some(returned_at));
             }
             Ok(())
         })
@@ -249,6 +275,7 @@ impl Coupon {
             state: text(row.coupon_state),
             stock_type: text(row.stock_type),
             used_at: instant(row.used_at),
+            returned_at: None,
             expire_at: instant(row.expire_at),
             out_trade_no: text(row.out_trade_no),
             transaction_id: text(row.transaction_id),

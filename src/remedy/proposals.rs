@@ -56,6 +56,13 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     if coupon.expire_at.is_some_and(|expire_at| paid_at > expire_at) {
         return Err("the order was paid after the coupon expired".to_owned());
     }
+    // What was returned after the day counts for the next one, but a call cannot wait: it would redeem it anew.
+    if let Some(returned_at) = coupon.returned_at.filter(|returned_at| *returned_at >= paid_at) {
+        return Err(format!(
+            "the coupon was used and returned at {}, after the order was paid",
+            wire_time(returned_at)
+        ));
+    }
     Ok(vec![Errand::Redeem(Redemption {
         stock_id: given(&it.stock_id, "stock")?,
         coupon_code: given(&it.coupon_code, "code")?,

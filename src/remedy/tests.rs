@@ -52,6 +52,7 @@ fn coupon(state: &str) -> Coupon {
         state: Some(state.into()),
         stock_type: Some("NORMAL".into()),
         used_at: Some(at(3)),
+        returned_at: None,
         expire_at: Some(at(12)),
         out_trade_no: Some("RY1".into()),
         transaction_id: Some(TRANSACTION.into()),
@@ -152,6 +153,8 @@ fn a_coupon_is_redeemed_for_its_order_only_while_it_can_be() {
     assert!(of(|it| it.state = Some("DELETED".into())).unwrap_err().contains("this one is DELETED"));
     assert!(of(|it| it.expire_at = Some(at(3))).unwrap_err().contains("after the coupon expired"));
     assert!(of(|it| it.expire_at = Some(at(4))).is_ok(), "the last moment counts");
+    assert!(of(|it| it.returned_at = Some(at(4))).unwrap_err().contains("returned at 2026-11-20T12:00:00+08:00"));
+    assert!(of(|it| it.returned_at = Some(at(3))).is_ok(), "that return was of an earlier use");
     assert!(of(|it| it.out_trade_no = None).unwrap_err().contains("order number is not known"));
     let mut job = job();
     job.rules.use_request_pattern = Some(regex::Regex::new("^X-(.+)$").unwrap());

@@ -125,6 +125,8 @@ pub enum Kind {
     InvalidUtf8,
     /// Every object has fields nobody has heard of.
     UnknownFields,
+    /// What a list shows of a coupon says nothing of a return or a deactivation; the single query does (reference v3 §6, 23).
+    LeanList,
     /// Every number is larger than 64 bits.
     HugeNumbers,
     /// Every amount has a minus before it.
@@ -176,6 +178,7 @@ impl Kind {
             Kind::DeepJson => "deep_json",
             Kind::InvalidUtf8 => "invalid_utf8",
             Kind::UnknownFields => "unknown_fields",
+            Kind::LeanList => "lean_list",
             Kind::HugeNumbers => "huge_numbers",
             Kind::NegativeAmounts => "negative_amounts",
             Kind::BarePage => "bare_page",
@@ -343,6 +346,7 @@ mod tests {
             "huge_body",
             "deep_json",
             "invalid_utf8",
+            "lean_list",
             "unknown_fields",
             "huge_numbers",
             "negative_amounts",

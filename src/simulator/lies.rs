@@ -35,6 +35,7 @@ pub(super) fn tell(exchange: &Exchange<'_>, answer: Answer) -> Answer {
         Kind::GzipBomb => with_body(answer, gzip(&vec![0; number().unwrap_or(BOMB_MEGABYTES) << 20])),
         kind => changed(answer, |body| match kind {
             Kind::UnknownFields => add_fields(body),
+            Kind::LeanList => leave_endings_out(body),
             Kind::NegativeAmounts => negate_amounts(body),
             Kind::ForeignDownload => set(body, "download_url", ELSEWHERE.into()),
             Kind::EverNew => ever_new(exchange, body),
@@ -94,6 +95,13 @@ fn add_fields(value: &mut Value) {
     each_object(value, &mut |map| {
         map.insert("brand_new_field".to_owned(), json!({"of": ["tomorrow", 1, null]}));
     });
+}
+
+fn leave_endings_out(page: &mut Value) {
+    let items = page.get_mut("data").and_then(Value::as_array_mut).into_iter().flatten();
+    for item in items.filter_map(Value::as_object_mut) {
+        item.retain(|key, _| !key.starts_with("return_") && !key.starts_with("deactivate_"));
+    }
 }
 
 fn negate_amounts(value: &mut Value) {

@@ -76,6 +76,20 @@ fn the_answer_is_the_same_whether_wechat_shows_the_night_or_the_present() {
 }
 
 #[test]
+fn lists_that_leave_returns_out_give_the_planted_breaks_too() {
+    let shop = Shop::of(&Recipe::new(11, 60, 3, day(18)));
+    let wechat = shop.serve(None);
+    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"lean_list\"\n");
+    for date in &shop.dates {
+        let noon = format!("{}T12:00:00+08:00", *date + chrono::Days::new(1));
+        wechat.running().set_now(Some(noon.parse().unwrap()));
+        let ending = shop.run(&wechat, &["--date", &date.to_string()]);
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+        assert_truth(&shop, *date);
+    }
+}
+
+#[test]
 fn a_second_run_asks_nothing_and_leaves_every_published_byte() {
     let shop = Shop::of_seed(3);
     let wechat = shop.serve(None);

@@ -1,11 +1,12 @@
 //! Which coupons are asked once more by the single query: those that orders claim but no wallet
-//! shows, and those whose listed association a rule is about to hold against them, because lists
-//! may lag (design §3, §12). Coupons, claims and orders are read side by side in one order.
+//! shows, those whose listed association a rule is about to hold against them, because lists may lag
+//! (design §3, §12), and those whose list row does not tell what became of their use: items of a list
+//! may lack the return (reference v3 §6, 23). Coupons, claims and orders are read side by side in one order.
 
 use std::borrow::Cow;
 use std::io;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::clock;
 use crate::extract::Lookback;
@@ -36,13 +37,15 @@ impl Doubt {
     }
 }
 
-/// What a listed association is worth.
+/// What a listed row is worth.
 #[derive(Debug, PartialEq, Eq)]
-enum Association<'c> {
+enum Worth<'c> {
     Fine,
     Doubtful,
     /// Unless an order of this number was paid.
     DoubtfulUnlessPaid(&'c str),
+    /// If an order of this number was paid.
+    DoubtfulIfPaid(&'c str),
 }
 
 /// What doubt depends on beside the rows, and where they are sorted.
@@ -53,53 +56,77 @@ pub(super) struct Doubter<'n> {
 }
 
 impl Doubter<'_> {
-    /// The coupons in doubt, each once, by published openid and code.
-    pub(super) fn find(&self, coupons: &Kept, orders: &Lookback, roster: &Roster) -> io::Result<Kept> {
+    /// The coupons in doubt, each once, by published openid and code. `spent` are those that the last night knew as used
+    /// or returned, of wallets asked tonight, by their key.
+    pub(super) fn find(&self, coupons: &Kept, spent: &Kept, orders: &Lookback, roster: &Roster) -> io::Result<Kept> {
         let mut doubts = Doubts(Sorter::new(&self.room));
-        let unless_paid = self.add_associations(coupons, orders, &mut doubts)?;
-        doubts.add_unpaid(unless_paid, orders)?;
+        let by_order = self.add_listed(coupons, spent, orders, &mut doubts)?;
+        doubts.add_by_order(by_order, orders)?;
         doubts.add_unseen(coupons, orders)?;
         self.of_known_users(&keep(doubts.0, &self.room)?, roster)
     }
 
-    /// Coupons that AO02, AO05 or AO07 would speak on; gives those they would speak on unless an order was paid,
-    /// by its number.
-    fn add_associations(&self, coupons: &Kept, orders: &Lookback, doubts: &mut Doubts) -> io::Result<Sorter> {
-        let mut unless_paid = Sorter::new(&self.room);
-        let mut claims = Lookup::new(orders.claims.rows()?, 2);
+    /// Listed coupons that are not taken at the list's word; gives those of which that depends on an order, by its number.
+    fn add_listed(&self, coupons: &Kept, spent: &Kept, orders: &Lookback, doubts: &mut Doubts) -> io::Result<Sorter> {
+        let mut by_order = Sorter::new(&self.room);
+        let (mut claims, mut spent) = (Lookup::new(orders.claims.rows()?, 2), Lookup::new(spent.rows()?, 3));
         coupons.rows()?.each(|row| {
             let coupon = UserCoupon::unpack(&mut row.unpack());
-            if !self.is_used_in_lookback(&coupon) {
+            let is_used = self.is_used_in_lookback(&coupon);
+            if !is_used && !self.may_lack_return(&coupon) {
                 return Ok(());
             }
             let (openid, code) = (&*coupon.openid, &*coupon.coupon_code);
             let claims = claims.find(row.beginning(2))?.map(Claim::unpack).filter(|claim| claim.is_paid);
-            match self.association(&coupon, &claims.collect::<Vec<_>>()) {
-                Association::Fine => Ok(()),
-                Association::Doubtful => doubts.add(openid, code),
-                Association::DoubtfulUnlessPaid(order) => {
-                    unless_paid.push(&Jotting { key: &[order], mark: 0, texts: &[openid, code] })
+            let claims = claims.collect::<Vec<_>>();
+            let worth = match is_used {
+                true => self.worth_of_association(&coupon, &claims),
+                false => worth_of_unused(&coupon, &claims, spent.find(row.beginning(3))?.next().is_some()),
+            };
+            match worth {
+                Worth::Fine => Ok(()),
+                Worth::Doubtful => doubts.add(openid, code),
+                Worth::DoubtfulUnlessPaid(order) => {
+                    by_order.push(&Jotting { key: &[order], mark: UNLESS_PAID, texts: &[openid, code] })
+                }
+                Worth::DoubtfulIfPaid(order) => {
+                    by_order.push(&Jotting { key: &[order], mark: IF_PAID, texts: &[openid, code] })
                 }
             }
         })?;
-        Ok(unless_paid)
+        Ok(by_order)
     }
 
     fn is_used_in_lookback(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
+        coupon.coupon_state.as_deref() == Some(USED) && self.is_recent(coupon.use_time)
+    }
+
+    /// Whether tonight's row shows neither use nor return: a list that leaves returns out shows a returned coupon as one
+    /// that was never used.
+    fn may_lack_return(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
+        let is_unused = coupon.coupon_state.as_deref().is_some_and(|state| state != USED);
+        is_unused && coupon.return_time.is_none() && coupon.verified_date == self.date
+    }
+
+    /// Whether the last night's row shows a use or a return in the look-back, of which tonight's has to tell.
+    pub(super) fn is_spent(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
+        self.is_used_in_lookback(coupon) || self.is_recent(coupon.return_time)
+    }
+
+    fn is_recent(&self, instant: Option<DateTime<Utc>>) -> bool {
         let lookback = self.rules.lookback_start(self.date)..=self.date;
-        coupon.coupon_state.as_deref() == Some("USED")
-            && coupon.use_time.is_some_and(|used| lookback.contains(&clock::business_date_of(used)))
+        instant.is_some_and(|instant| lookback.contains(&clock::business_date_of(instant)))
     }
 
     /// Whether AO02, AO05 or AO07 would speak on the listed row of a used coupon that `claims` name.
-    fn association<'c>(&self, coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>]) -> Association<'c> {
+    fn worth_of_association<'c>(&self, coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>]) -> Worth<'c> {
         let is_doubtful = match (coupon.associate_out_trade_no.as_deref(), claims) {
-            (Some(order), []) => return Association::DoubtfulUnlessPaid(order),
+            (Some(order), []) => return Worth::DoubtfulUnlessPaid(order),
             (Some(order), claims) => claims.iter().all(|claim| claim.out_trade_no != order),
             (None, []) => false,
             (None, _) => self.rules.must_associate.iter().any(|stock_id| *stock_id == coupon.stock_id),
         };
-        if is_doubtful { Association::Doubtful } else { Association::Fine }
+        if is_doubtful { Worth::Doubtful } else { Worth::Fine }
     }
 
     /// Those whose user can be asked about, with the openid to ask with.
@@ -116,6 +143,22 @@ impl Doubter<'_> {
     }
 }
 
+/// Whether something says that a coupon was used which its listed row, without a return, does not show as used: AO03 and
+/// SU04 would speak of a coupon that was used and returned, AO15 would not, and its receipts would not be asked for.
+fn worth_of_unused<'c>(coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>], was_spent: bool) -> Worth<'c> {
+    match coupon.associate_out_trade_no.as_deref() {
+        _ if was_spent || !claims.is_empty() => Worth::Doubtful,
+        Some(order) => Worth::DoubtfulIfPaid(order),
+        None => Worth::Fine,
+    }
+}
+
+/// State of a redeemed coupon.
+const USED: &str = "USED";
+/// Marks of doubts that hang on an order.
+const UNLESS_PAID: i64 = 0;
+const IF_PAID: i64 = 1;
+
 /// Doubts as they come: published openid and code.
 struct Doubts(Sorter);
 
@@ -124,15 +167,15 @@ impl Doubts {
         self.0.push(&Jotting { key: &[openid, coupon_code], mark: 0, texts: &[] })
     }
 
-    fn add_unpaid(&mut self, unless_paid: Sorter, orders: &Lookback) -> io::Result<()> {
+    fn add_by_order(&mut self, by_order: Sorter, orders: &Lookback) -> io::Result<()> {
         let mut paid = Lookup::new(orders.paid.rows()?, 1);
-        unless_paid.finish()?.each(|row| {
-            if paid.find(row.key())?.next().is_some() {
-                return Ok(());
-            }
+        by_order.finish()?.each(|row| {
+            let is_paid = paid.find(row.key())?.next().is_some();
             let mut cells = row.unpack();
-            cells.integer();
-            self.add(cells.text(), cells.text())
+            match is_paid == (cells.integer() == IF_PAID) {
+                true => self.add(cells.text(), cells.text()),
+                false => Ok(()),
+            }
         })
     }
 
@@ -199,6 +242,7 @@ mod tests {
     fn held(
         rules: &RuleSettings,
         coupons: &BTreeMap<[String; 3], UserCoupon>,
+        spent: &BTreeSet<[String; 3]>,
         lines: &[Line],
         known: &BTreeMap<String, String>,
     ) -> BTreeSet<Doubt> {
@@ -221,10 +265,17 @@ mod tests {
             let key = (coupon.stock_id.as_str(), coupon.coupon_code.as_str());
             seen.insert(key);
             let used = coupon.use_time.map(clock::business_date_of);
-            if coupon.coupon_state.as_deref() != Some("USED") || !used.is_some_and(|day| (from..=to).contains(&day)) {
+            let is_used = coupon.coupon_state.as_deref() == Some("USED");
+            if is_used && !used.is_some_and(|day| (from..=to).contains(&day)) {
                 continue;
             }
+            let full_key = [coupon.stock_id.clone(), coupon.coupon_code.clone(), coupon.openid.clone()];
             let is_doubtful = match (&coupon.associate_out_trade_no, claims.get(&key)) {
+                _ if !is_used && (coupon.return_time.is_some() || coupon.verified_date != to) => false,
+                _ if !is_used && spent.contains(&full_key) => true,
+                (order, claims) if !is_used => {
+                    claims.is_some() || order.as_ref().is_some_and(|order| numbers.contains(order.as_str()))
+                }
                 (Some(order), None) => !numbers.contains(order.as_str()),
                 (Some(order), Some(lines)) => lines.iter().all(|line| line.out_trade_no != *order),
                 (None, Some(_)) => rules.must_associate.contains(&coupon.stock_id),
@@ -240,13 +291,25 @@ mod tests {
         doubts
     }
 
-    fn coupon((stock, code, user): (u8, u8, u8), is_used: bool, days: i64, order: Option<u8>) -> UserCoupon {
+    /// What becomes of a coupon.
+    #[derive(Debug, Clone, Copy)]
+    enum Fate {
+        Used,
+        Unused,
+        Returned,
+        /// Unused, as an earlier night was told.
+        Carried,
+    }
+
+    fn coupon((stock, code, user): (u8, u8, u8), fate: Fate, days: i64, order: Option<u8>) -> UserCoupon {
         let wire = format!(r#"{{"stock_id":"{stock}","coupon_code":"C{code}"}}"#);
         let row = user_coupon_row(serde_json::from_str(&wire).unwrap(), format!("p{user}"), DAY.parse().unwrap());
         let noon: DateTime<Utc> = format!("{DAY}T04:00:00Z").parse().unwrap();
         UserCoupon {
-            coupon_state: Some(if is_used { "USED" } else { "SENDED" }.to_owned()),
+            coupon_state: Some(if matches!(fate, Fate::Used) { "USED" } else { "SENDED" }.to_owned()),
             use_time: Some(noon - chrono::TimeDelta::days(days)),
+            return_time: matches!(fate, Fate::Returned).then_some(noon),
+            verified_date: row.verified_date - chrono::TimeDelta::days(i64::from(matches!(fate, Fate::Carried))),
             associate_out_trade_no: order.map(|order| format!("M{order}")),
             ..row
         }
@@ -254,9 +317,12 @@ mod tests {
 
     fn coupons() -> impl Strategy<Value = BTreeMap<[String; 3], UserCoupon>> {
         let key = (1_u8..4, 0_u8..4, 0_u8..3);
-        let row = (key, prop::bool::weighted(0.8), -1_i64..4, prop::option::of(0_u8..6));
+        let fate = prop_oneof![
+            5 => Just(Fate::Used), 3 => Just(Fate::Unused), 1 => Just(Fate::Returned), 1 => Just(Fate::Carried)
+        ];
+        let row = (key, fate, -1_i64..4, prop::option::of(0_u8..6));
         prop::collection::vec(row, 0..25).prop_map(|coupons| {
-            let coupons = coupons.into_iter().map(|(key, is_used, days, order)| coupon(key, is_used, days, order));
+            let coupons = coupons.into_iter().map(|(key, fate, days, order)| coupon(key, fate, days, order));
             coupons.map(|it| ([it.stock_id.clone(), it.coupon_code.clone(), it.openid.clone()], it)).collect()
         })
     }
@@ -273,10 +339,17 @@ mod tests {
         prop::collection::vec(line, 0..25)
     }
 
+    fn spent() -> impl Strategy<Value = BTreeSet<[String; 3]>> {
+        let key = (1_u8..4, 0_u8..4, 0_u8..3)
+            .prop_map(|(stock, code, user)| [stock.to_string(), format!("C{code}"), format!("p{user}")]);
+        prop::collection::btree_set(key, 0..4)
+    }
+
     proptest! {
         #[test]
         fn what_is_read_side_by_side_is_doubted_as_if_it_were_held(
-            coupons in coupons(), lines in lines(), memory_bytes in prop_oneof![1_usize..2_000, Just(usize::MAX)]
+            coupons in coupons(), spent in spent(), lines in lines(),
+            memory_bytes in prop_oneof![1_usize..2_000, Just(usize::MAX)]
         ) {
             let folder = tempfile::tempdir().unwrap();
             let room = Room { folder: folder.path().to_owned(), memory_bytes };
@@ -285,6 +358,10 @@ mod tests {
             let known: BTreeMap<_, _> = (0..2).map(|user| (format!("p{user}"), format!("o{user}"))).collect();
             let mut kept = Keeper::new(&room);
             coupons.values().for_each(|coupon| kept.push(coupon).unwrap());
+            let mut kept_spent = Keeper::new(&room);
+            for [stock, code, user] in &spent {
+                kept_spent.push(&Jotting { key: &[stock, code, user], mark: 0, texts: &[] }).unwrap();
+            }
             let mut users = Keeper::new(&room);
             for (published, raw) in &known {
                 users.push(&Jotting { key: &[published], mark: 0, texts: &[raw] }).unwrap();
@@ -293,9 +370,10 @@ mod tests {
             lines.iter().for_each(|line| orders.add(&line.borrowed()).unwrap());
             let roster = Roster { ask: Kept::default(), by_published: users.finish().unwrap() };
             let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), room };
-            let doubts = doubter.find(&kept.finish().unwrap(), &orders.settle().unwrap(), &roster).unwrap();
+            let (kept, kept_spent) = (kept.finish().unwrap(), kept_spent.finish().unwrap());
+            let doubts = doubter.find(&kept, &kept_spent, &orders.settle().unwrap(), &roster).unwrap();
             let doubts: Vec<_> = doubts.rows().unwrap().map(Doubt::unpack).map(Result::unwrap).collect();
-            prop_assert_eq!(doubts, held(&rules, &coupons, &lines, &known).into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(doubts, held(&rules, &coupons, &spent, &lines, &known).into_iter().collect::<Vec<_>>());
         }
     }
 }

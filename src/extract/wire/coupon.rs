@@ -17,6 +17,8 @@ pub(in crate::extract) fn user_coupon_row<T: AsRef<str> + Clone + From<String>>(
     let rule = wire.coupon_use_rule.as_deref();
     leftover.nested("coupon_use_rule", rule.map(|rule| &rule.extra));
     let mut time = |name: &str, raw: &Option<T>| leftover.time(name, raw.as_ref().map(T::as_ref));
+    // An empty text is a number that is not there: it must not stand before the one that yesterday's books know.
+    let given = |text: Option<T>| text.filter(|text| !text.as_ref().is_empty());
     UserCoupon {
         available_start_time: time("available_start_time", &wire.available_start_time),
         expire_time: time("expire_time", &wire.expire_time),
@@ -41,11 +43,11 @@ pub(in crate::extract) fn user_coupon_row<T: AsRef<str> + Clone + From<String>>(
         transaction_minimum_fen: rule.and_then(api::CouponUseRule::transaction_minimum),
         use_method: rule.and_then(|rule| rule.use_method.clone()),
         send_request_no: wire.send_request_no,
-        use_request_no: wire.use_request_no,
-        associate_out_trade_no: wire.associate_out_trade_no.filter(|number| !number.as_ref().is_empty()),
-        return_request_no: wire.return_request_no,
-        deactivate_request_no: wire.deactivate_request_no,
-        deactivate_reason: wire.deactivate_reason,
+        use_request_no: given(wire.use_request_no),
+        associate_out_trade_no: given(wire.associate_out_trade_no),
+        return_request_no: given(wire.return_request_no),
+        deactivate_request_no: given(wire.deactivate_request_no),
+        deactivate_reason: given(wire.deactivate_reason),
         verified_date: date,
         extra: leftover.json().map(T::from),
         business_date: date,
@@ -144,5 +146,15 @@ mod tests {
         assert_eq!((row.transferable, row.associate_out_trade_no, row.use_time), (Some(false), None, None));
         assert_eq!(row.extra.as_deref(), Some(r#"{"loyalty":{"tier":3},"use_time":"soon"}"#));
         assert_eq!((row.openid.as_str(), row.verified_date), ("hash", date));
+    }
+
+    #[test]
+    fn an_empty_number_is_none_and_does_not_stand_before_what_is_known() {
+        let wire = r#"{"stock_id":"S","coupon_code":"C","use_request_no":"","return_request_no":"",
+          "deactivate_request_no":"","deactivate_reason":""}"#;
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let row = user_coupon_row(serde_json::from_str(wire).unwrap(), "hash".to_owned(), date);
+        assert_eq!([row.use_request_no, row.return_request_no], [None, None]);
+        assert_eq!([row.deactivate_request_no, row.deactivate_reason], [None, None]);
     }
 }

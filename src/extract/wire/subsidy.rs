@@ -18,7 +18,7 @@ pub(in crate::extract) fn subsidy_payment_row(
         success_time: leftover.time("success_time", wire.success_time.as_deref()),
         create_time: leftover.time("create_time", wire.create_time.as_deref()),
         out_subsidy_no: wire.out_subsidy_no.clone(),
-        subsidy_receipt_id: wire.subsidy_receipt_id.clone(),
+        subsidy_receipt_id: given(wire.subsidy_receipt_id.as_ref()),
         stock_id: wire.stock_id.clone(),
         coupon_code: wire.coupon_code.clone(),
         transaction_id: wire.transaction_id.clone(),
@@ -26,7 +26,7 @@ pub(in crate::extract) fn subsidy_payment_row(
         payee_merchant: wire.payee_merchant.clone(),
         description: wire.description.clone(),
         status: wire.status.as_deref().map(|status| plain_status(status).to_owned()),
-        fail_reason: wire.fail_reason.as_deref().map(|reason| plain_status(reason).to_owned()),
+        fail_reason: given(wire.fail_reason.as_ref()).map(|reason| plain_status(&reason).to_owned()),
         verified_date: date,
         extra: leftover.json(),
         business_date: date,
@@ -45,7 +45,7 @@ pub(in crate::extract) fn subsidy_return_row(
         return_create_time: leftover.time("return_create_time", wire.return_create_time.as_deref()),
         out_subsidy_return_no: wire.out_subsidy_return_no.clone(),
         subsidy_return_receipt_id: wire.subsidy_return_receipt_id.clone(),
-        subsidy_receipt_id: wire.subsidy_receipt_id.clone(),
+        subsidy_receipt_id: given(wire.subsidy_receipt_id.as_ref()),
         stock_id: wire.stock_id.clone(),
         coupon_code: wire.coupon_code.clone(),
         transaction_id: wire.transaction_id.clone(),
@@ -54,9 +54,28 @@ pub(in crate::extract) fn subsidy_return_row(
         payee_merchant: wire.payee_merchant.clone(),
         description: wire.description.clone(),
         status: wire.status.as_deref().map(|status| plain_status(status).to_owned()),
-        fail_reason: wire.fail_reason.as_deref().map(|reason| plain_status(reason).to_owned()),
+        fail_reason: given(wire.fail_reason.as_ref()).map(|reason| plain_status(&reason).to_owned()),
         verified_date: date,
         extra: leftover.json(),
         business_date: date,
     })
+}
+
+/// A text that says something: an empty one is an id or a reason that is not there.
+fn given(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_receipt_id_and_an_empty_reason_are_none() {
+        let wire = r#"{"out_subsidy_no":"N","stock_id":"S","coupon_code":"C","amount":100,"status":"ACCEPTED",
+          "subsidy_receipt_id":"","fail_reason":""}"#;
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let row = subsidy_payment_row(&serde_json::from_str(wire).unwrap(), date).unwrap();
+        assert_eq!((row.subsidy_receipt_id, row.fail_reason), (None, None));
+    }
 }
