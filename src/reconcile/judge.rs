@@ -128,13 +128,17 @@ impl NightRules<'_> {
             window.is_some_and(|window| window.holds(row.event_date, row.oldest_input_date))
                 && !left.contains(&row.break_id)
         };
+        let states = judged.iter().filter(|(_, rule)| rule.is_of_stocks());
+        let graces: BTreeMap<_, _> =
+            states.map(|(id, rule)| (*id, self.terms.grace_days_of(rule.datasets()))).collect();
+        let grace_of_state = |row: &Break| graces.get(row.rule_id.as_str()).copied();
         let yesterday = yesterday(self.rules, self.files)?.inspect(|row| {
             if let Ok(row) = row {
                 undecided.remove(&row.break_id);
             }
         });
         let found = std::mem::take(&mut findings.found);
-        lifecycle::advance(date, yesterday, findings.sorted()?, is_judged, self.decisions, sink)?;
+        lifecycle::advance(date, yesterday, findings.sorted()?, is_judged, grace_of_state, self.decisions, sink)?;
         // Where a source fell short, a break that nobody looked for cannot be told from a typing error.
         if !unjudged.iter().any(|rule| rule.is_shortfall) {
             self.decisions.check(date, |id| !undecided.contains(id)).map_err(ReconcileError::from)?;
@@ -435,6 +439,34 @@ mod tests {
         remember(&mut night, &found, folder.path());
         let carried = judged(&night, &before);
         assert_eq!((carried[0].status, carried[0].event_date), (BreakStatus::Open, found[0].event_date));
+    }
+
+    /// The break of a rule on nights that follow each other, the counters of its stock being as they are.
+    fn nights_of(case: &str, nights: u64, grace_days: &[(&str, u32)]) -> Vec<(BreakStatus, Option<NaiveDate>)> {
+        let mut night = night(case);
+        let folder = tempfile::tempdir().unwrap();
+        night.terms.grace_days = grace_days.iter().map(|(source, days)| ((*source).to_owned(), *days)).collect();
+        let one_night = |number: u64| {
+            if number > 0 {
+                night.files.date = night.files.date.succ_opt().unwrap();
+            }
+            let (breaks, _) = judged(&night, &Shortfall::new());
+            remember(&mut night, &breaks, folder.path());
+            let [only] = &breaks[..] else { panic!("{breaks:?}") };
+            (only.status, only.event_date)
+        };
+        (0..nights).map(one_night).collect()
+    }
+
+    #[test]
+    fn what_is_said_of_a_stock_every_night_waits_for_the_grace_of_its_source_once() {
+        use BreakStatus::{Expected, New, Open};
+        let case = "ST02/finds_more_sent_than_allowed";
+        let first = night(case).files.date;
+        let day = |number: u64| Some(first + chrono::Days::new(number));
+        let waiting = [(Expected, day(0)), (Expected, day(0)), (New, day(0)), (Open, day(3)), (Open, day(4))];
+        assert_eq!(nights_of(case, 5, &[("stocks", 2)]), waiting);
+        assert_eq!(nights_of(case, 3, &[]), [(New, day(0)), (Open, day(1)), (Open, day(2))]);
     }
 
     #[test]

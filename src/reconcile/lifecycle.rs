@@ -73,12 +73,14 @@ fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Break
 /// Tonight's breaks in the order of their ids: yesterday's rows moved on, and what is new. `yesterday` and `found`,
 /// breaks as they are when first seen, come in that order; one of each is in memory.
 ///
-/// `is_judged` tells whether a break of yesterday could be looked at tonight.
+/// `is_judged` tells whether a break of yesterday could be looked at tonight, `grace_of_state` how long it waits where
+/// what it says is a state, which is there again every night, and no event.
 pub(super) fn advance<E: From<ReconcileError>>(
     date: NaiveDate,
     yesterday: impl Iterator<Item = Result<Break, ReconcileError>>,
     found: impl Iterator<Item = Result<Break, ReconcileError>>,
     is_judged: impl Fn(&Break) -> bool,
+    grace_of_state: impl Fn(&Break) -> Option<Days>,
     decisions: &Decisions,
     mut sink: impl FnMut(Break) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -91,7 +93,10 @@ pub(super) fn advance<E: From<ReconcileError>>(
         let again = found.next_if(|found| found.as_ref().is_ok_and(|found| found.break_id == row.break_id));
         let decision = decisions.status_of(&row.break_id, date);
         let next = match again {
-            Some(found) => seen_again(row, found?, decision),
+            Some(found) => {
+                let found = since_yesterday(&row, found?, grace_of_state(&row));
+                seen_again(row, found, decision)
+            }
             None => not_seen(date, &row, is_judged(&row), decision),
         };
         next.map_or(Ok(()), &mut sink)?;
@@ -153,6 +158,15 @@ fn first_seen(found: Break, decisions: &Decisions) -> Break {
     let decision = decisions.status_of(&found.break_id, found.business_date);
     let status = next_status(None, sight_of(&found), decision).expect("what is seen is listed");
     Break { status, ..found }
+}
+
+/// A state that was expected already began on the night it says, however often it is seen again: counted from tonight
+/// its grace would never end.
+fn since_yesterday(row: &Break, found: Break, grace_of_state: Option<Days>) -> Break {
+    let began = row.event_date.filter(|_| row.status == BreakStatus::Expected);
+    let Some((began, grace)) = began.zip(grace_of_state) else { return found };
+    let status = if began + grace <= found.business_date { BreakStatus::New } else { found.status };
+    Break { status, event_date: Some(began), ..found }
 }
 
 fn seen_again(row: Break, found: Break, decision: Option<BreakStatus>) -> Option<Break> {
@@ -238,7 +252,7 @@ mod tests {
             breaks.extend([row]);
             Ok(())
         };
-        advance(date, yesterday, found, |_| is_judged, decisions, keep).unwrap();
+        advance(date, yesterday, found, |_| is_judged, |_| None, decisions, keep).unwrap();
         breaks
     }
 

@@ -148,8 +148,8 @@ impl<'a> OrderSide<'a> {
 
 /// Whether what the row of the night before knew of the order tells more than the passes tonight: its
 /// order has left the look-back, or the line that claimed the coupon has, and they found none, or only a refunded
-/// one beside its live one, or the same order by less than its claim; or several live orders claimed the coupon, and
-/// claims have left.
+/// one beside its live one, or one that does not name the coupon beside its claim, or the same order by less than its
+/// claim; or several live orders claimed the coupon, and claims have left.
 fn outlives(
     row: &PreviousRow<'_>,
     matched: &Match<'_>,
@@ -162,7 +162,9 @@ fn outlives(
         _ if row.match_pass == Some(AMBIGUOUS) => return Ok(paid_claims < row.claim_count),
         Match::Nothing => true,
         Match::Found { order, .. } if has_claim_left && row.out_trade_no == Some(order.out_trade_no) => true,
-        Match::Found { order, .. } => row.order_live == Some(true) && !order.is_live,
+        Match::Found { pass, order, .. } => {
+            row.order_live == Some(true) && (!order.is_live || is_held_by_claim(row, *pass))
+        }
     };
     match row.out_trade_no {
         Some(number) if is_better => Ok(has_claim_left || look_back.has_left(number)?),
@@ -236,4 +238,10 @@ impl BillRefund {
         }
         BillRefund { amount: all, count: self.count + seen.fresh_count, last_at }
     }
+}
+
+/// Whether the claim of the night before goes before an order found by this pass, as it would in the look-back. A
+/// coupon that came back is another matter: what it is used for next may be known by its association alone.
+fn is_held_by_claim(row: &PreviousRow<'_>, pass: Pass) -> bool {
+    pass != Pass::Claim && row.match_pass == Some(Pass::Claim.as_str()) && row.returned_at.is_none()
 }

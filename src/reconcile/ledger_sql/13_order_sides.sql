@@ -1,6 +1,7 @@
 -- The order of each coupon: by claim, association or use request, the first that hits. Two live claims are
--- ambiguous and have none. Where nothing hits, or a refunded order does, the live order that left the
--- look-back stays as it was known; and so does an ambiguity when claims have left. The lines of an order leave
+-- ambiguous and have none. Where nothing hits, or a refunded order does, or one that does not name a coupon which
+-- was claimed and never returned, the live order that left the look-back stays as it was known; and so does an
+-- ambiguity when claims have left. The lines of an order leave
 -- one by one: a claim of an order older than the look-back has left once its own line has, whatever other
 -- lines of the order are still there.
 -- The payment leaves the look-back before the order does: what was paid stays so. Of refunds what the look-back
@@ -41,7 +42,11 @@ FROM (SELECT f.*,
                   WHEN f.previous_match_pass = 'ambiguous'
                        AND COALESCE(f.paid_claim_count, 0) < f.previous_claim_count THEN 'carried'
                   WHEN (f.has_previous_left OR f.has_claim_left)
-                       AND (f.hit IS NULL OR (f.previous_order_live AND f.hit_live_count = 0)) THEN 'carried'
+                       AND (f.hit IS NULL
+                            OR (f.previous_order_live
+                                AND (f.hit_live_count = 0
+                                     OR (f.hit <> 'claim' AND f.previous_match_pass = 'claim'
+                                         AND f.previous_returned_at IS NULL)))) THEN 'carried'
                   WHEN f.has_claim_left AND f.found_out_trade_no = f.previous_out_trade_no THEN 'carried'
                   ELSE f.hit
              END AS found_by

@@ -121,6 +121,11 @@ impl Rule {
         self.keys.iter().any(|key| key.columns().contains(&column))
     }
 
+    /// Whether it speaks of stocks: of how they are on a night, not of something that happened on a day.
+    pub fn is_of_stocks(&self) -> bool {
+        self.keys.contains(&Key::Stock)
+    }
+
     /// Its sentence in Chinese, where the header has it.
     pub fn why_in_chinese(&self, why: &str) -> Option<String> {
         self.wordings.iter().find_map(|wording| wording.in_chinese(why))
