@@ -52,6 +52,8 @@ pub struct Wallets {
     pub stocks: BTreeSet<String>,
     /// Published openids that were asked tonight and settled.
     pub asked: Fingerprints,
+    /// Published openids of tonight's roster that gave no answer or did not settle, each once.
+    pub unanswered: Kept,
     /// (published openid, code) that the single query did not know.
     pub unknown: Fingerprints,
 }
@@ -82,7 +84,7 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let journal = night.journal.stage(STAGE.as_str())?;
     let counter = Counter { night, settings, pay_v3, limits, journal: &journal };
     let (mut issues, unsettled) = counter.ask_wallets(roster).await?;
-    let asked = counter.asked(roster)?;
+    let (asked, unanswered) = counter.asked(roster)?;
     let mut gathered = Gathered::new(&night.corner());
     let strangers = counter.read_wallets(&asked, &mut gathered)?;
     issues.extend(knows_nobody(&asked, &strangers));
@@ -102,7 +104,7 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
         let what = format!("{unsettled} wallets would not settle while paging");
         issues.push(Issue::new(IssueKind::Incomplete, what).hinting("`wallets.max_unsettled` sets how many may"));
     }
-    let mut harvest = Harvest::complete(Wallets { coupons, stocks, asked, unknown });
+    let mut harvest = Harvest::complete(Wallets { coupons, stocks, asked, unanswered, unknown });
     harvest.issues = issues;
     harvest.intake = vec![intake];
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
@@ -182,16 +184,20 @@ impl Counter<'_> {
         busifavor::user_coupons(openid, &filter, offset, PAGE_ROWS)
     }
 
-    /// Whose answers are there, of tonight's roster; what else is journalled is of wallets that are no longer on it.
-    fn asked(&self, roster: &Roster) -> Result<Fingerprints, Issue> {
-        let mut asked = Fingerprints::default();
+    /// Whose answers are there, of tonight's roster, and whose are not; what else is journalled is of wallets that are no
+    /// longer on it.
+    fn asked(&self, roster: &Roster) -> Result<(Fingerprints, Kept), Issue> {
+        let (mut asked, mut unanswered) = (Fingerprints::default(), Keeper::new(&self.night.corner()));
         for openid in openids(&roster.ask).map_err(Issue::unsorted)? {
             let openid = openid.map_err(Issue::unsorted)?;
+            let published = self.night.persona.publish(&openid);
             if self.journal.contains(&wallet_key(&openid)) {
-                asked.insert(&[&self.night.persona.publish(&openid)]);
+                asked.insert(&[&published]);
+            } else {
+                unanswered.push(&Jotting { key: &[&published], mark: 0, texts: &[] }).map_err(Issue::unsorted)?;
             }
         }
-        Ok(asked)
+        Ok((asked, unanswered.finish().map_err(Issue::unsorted)?))
     }
 
     /// The rows of the wallets that were asked. Gives the published openids of those that WeChat does not know.

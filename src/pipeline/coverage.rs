@@ -29,7 +29,7 @@ pub(super) fn of(night: &Night<'_>, wallets: &Wallets, stocks: &[Stock]) -> Resu
 /// What the known coupons say of their holders.
 #[derive(Default)]
 struct Holders {
-    /// Those that were not asked tonight.
+    /// Those that were not asked tonight, or gave no answer.
     unasked: u64,
     /// Of them those with a coupon that was verified lately.
     unasked_verified: u64,
@@ -51,6 +51,11 @@ impl Holders {
             }
             unasked.push(&Jotting { key: &[&coupon.openid], mark: i64::from(is_recent), texts: &[] })
         })?;
+        // A wallet that was asked in vain is one that is known, whether or not a coupon of it is.
+        wallets
+            .unanswered
+            .rows()?
+            .each(|row| unasked.push(&Jotting { key: &[&*row.unpack().key_text()], mark: 0, texts: &[] }))?;
         let mut unasked = unasked.finish()?;
         let mut is_verified = false;
         while unasked.next_group(1, |row| is_verified |= mark_of(row) == 1)? {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 
 use super::candidate::{self, Candidate};
 use super::cluster::{self, Replies};
@@ -11,7 +11,7 @@ use super::decisions::Decisions;
 use super::engine::Engine;
 use super::error::{ReconcileError, scratched};
 use super::files::{DayFiles, Scratch, Shortfall};
-use super::lifecycle::{self, Finding};
+use super::lifecycle::{self, Finding, Sight};
 use super::parameters;
 use super::reduction::{Limits, Reduction};
 use super::rules::{Rule, Rules};
@@ -121,29 +121,60 @@ impl NightRules<'_> {
             findings.take(date, rule, run.findings, &mut undecided)?;
             left.extend(run.left);
         }
-        let windows: BTreeMap<_, _> =
-            judged.iter().map(|(id, rule)| (*id, Window::of(self.terms, self.files, rule))).collect();
-        let is_judged = |row: &Break| {
-            let window = windows.get(row.rule_id.as_str());
-            window.is_some_and(|window| window.holds(row.event_date, row.oldest_input_date))
-                && !left.contains(&row.break_id)
-        };
-        let states = judged.iter().filter(|(_, rule)| rule.is_of_stocks());
-        let graces: BTreeMap<_, _> =
-            states.map(|(id, rule)| (*id, self.terms.grace_days_of(rule.datasets()))).collect();
-        let grace_of_state = |row: &Break| graces.get(row.rule_id.as_str()).copied();
+        let outlook =
+            Outlook { date, rules: judged.iter().map(|(id, rule)| (*id, self.outlook_of(rule))).collect(), left };
         let yesterday = yesterday(self.rules, self.files)?.inspect(|row| {
             if let Ok(row) = row {
                 undecided.remove(&row.break_id);
             }
         });
         let found = std::mem::take(&mut findings.found);
-        lifecycle::advance(date, yesterday, findings.sorted()?, is_judged, grace_of_state, self.decisions, sink)?;
+        let (unseen, grace) = (|row: &Break| outlook.of_unseen(row), |row: &Break| outlook.grace_of_state(row));
+        lifecycle::advance(date, yesterday, findings.sorted()?, unseen, grace, self.decisions, sink)?;
         // Where a source fell short, a break that nobody looked for cannot be told from a typing error.
         if !unjudged.iter().any(|rule| rule.is_shortfall) {
             self.decisions.check(date, |id| !undecided.contains(id)).map_err(ReconcileError::from)?;
         }
         Ok(Judgement { unjudged, found })
+    }
+
+    fn outlook_of(&self, rule: &Rule) -> RuleOutlook {
+        RuleOutlook {
+            window: Window::of(self.terms, self.files, rule),
+            grace: self.terms.grace_days_of(rule.datasets()),
+            is_of_stocks: rule.is_of_stocks(),
+        }
+    }
+}
+
+/// What tonight means for breaks of yesterday.
+struct Outlook<'a> {
+    date: NaiveDate,
+    /// Of the rules that are judged.
+    rules: BTreeMap<&'a str, RuleOutlook>,
+    /// As in `Run`, of all rules.
+    left: BTreeSet<String>,
+}
+
+struct RuleOutlook {
+    window: Window,
+    grace: Days,
+    is_of_stocks: bool,
+}
+
+impl Outlook<'_> {
+    /// What it means that a break was not found.
+    fn of_unseen(&self, row: &Break) -> Sight {
+        let Some(rule) = self.rules.get(row.rule_id.as_str()) else { return Sight::NotJudged };
+        if rule.window.holds(row.event_date, row.oldest_input_date) && !self.left.contains(&row.break_id) {
+            return Sight::Gone;
+        }
+        Sight::Left { is_due: is_due(row.event_date, rule.grace, self.date) }
+    }
+
+    /// How long a break waits that tells how a stock is.
+    fn grace_of_state(&self, row: &Break) -> Option<Days> {
+        self.rules.get(row.rule_id.as_str()).filter(|rule| rule.is_of_stocks).map(|rule| rule.grace)
     }
 }
 
@@ -265,10 +296,15 @@ fn run<'a>(
         if let Some((column, amount)) = candidate.implausible_amount() {
             return Err(ReconcileError::implausible(rule, column, amount));
         }
-        let is_due = candidate.event_date.is_none_or(|event| event + grace <= files.date);
+        let is_due = is_due(candidate.event_date, grace, files.date);
         Ok((candidate.break_id(rule), Finding { rule, candidate, is_due }))
     });
     Ok(Run { findings: findings.collect::<Result<_, _>>()?, left: left.iter().map(|row| row.break_id(rule)).collect() })
+}
+
+/// Whether every source has had its grace on `date` (design §7).
+fn is_due(event: Option<NaiveDate>, grace: Days, date: NaiveDate) -> bool {
+    event.is_none_or(|event| event + grace <= date)
 }
 
 /// The breaks of the latest night before, in the order of their ids; those of rules the job no longer has are forgotten.
@@ -484,6 +520,22 @@ mod tests {
         night.files.history.insert("orders".to_owned(), known);
         let (breaks, _) = judged(&night, &Shortfall::new());
         assert_eq!((breaks.len(), breaks[0].status, breaks[0].event_date), (1, BreakStatus::Open, Some(missing)));
+    }
+
+    #[test]
+    fn a_break_that_leaves_the_look_back_before_it_is_due_is_new_when_it_is() {
+        use BreakStatus::{Expected, New, Open};
+        let mut night = night("AO01/finds_a_redemption_nobody_claims");
+        night.terms.rules.lookback_days = 1;
+        night.terms.grace_days = [("orders".to_owned(), 2)].into();
+        let folder = tempfile::tempdir().unwrap();
+        for expected in [Expected, Expected, New, Open] {
+            let (breaks, _) = judged(&night, &Shortfall::new());
+            remember(&mut night, &breaks, folder.path());
+            let unclaimed: Vec<_> = breaks.iter().filter(|row| row.rule_id == "AO01").map(|row| row.status).collect();
+            assert_eq!(unclaimed, [expected], "{}", night.files.date);
+            night.files.date = night.files.date.succ_opt().unwrap();
+        }
     }
 
     #[test]

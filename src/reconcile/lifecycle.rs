@@ -23,8 +23,13 @@ pub(super) enum Sight {
     },
     /// The rule was judged and its query did not give it.
     Gone,
-    /// The rule could not be judged, or the event left the window.
+    /// The rule could not be judged tonight.
     NotJudged,
+    /// The event, or what it depends on, has left the window: no later night judges it either.
+    Left {
+        /// Whether every source it depends on has had its grace.
+        is_due: bool,
+    },
 }
 
 /// A candidate of tonight with everything its break takes from the rule.
@@ -54,8 +59,11 @@ fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Break
     let has_resolved = yesterday.is_some_and(|standing| standing.has_resolved);
     let undecided = match (yesterday.map(|standing| standing.status), sight) {
         (None | Some(Expected), Sight::Gone) if !has_resolved => return None,
-        (None, Sight::Gone | Sight::NotJudged) => return None,
+        (None, Sight::Gone | Sight::NotJudged | Sight::Left { .. }) => return None,
         (Some(Expected | Resolved), Sight::Seen { is_due: true }) if has_resolved => Reopened,
+        // What it waited for did not come while it could be judged, and nobody will look again.
+        (Some(Expected), Sight::Left { is_due: true }) if has_resolved => Reopened,
+        (Some(Expected), Sight::Left { is_due: true }) => New,
         (None | Some(Expected | Resolved), Sight::Seen { is_due }) => {
             if is_due {
                 New
@@ -63,8 +71,8 @@ fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Break
                 Expected
             }
         }
-        (Some(Expected), Sight::NotJudged) => Expected,
-        (Some(Resolved), Sight::NotJudged) | (Some(_), Sight::Gone) => Resolved,
+        (Some(Expected), Sight::NotJudged | Sight::Left { .. }) => Expected,
+        (Some(Resolved), Sight::NotJudged | Sight::Left { .. }) | (Some(_), Sight::Gone) => Resolved,
         (Some(_), _) => Open,
     };
     Some(if undecided == Resolved { Resolved } else { decision.unwrap_or(undecided) })
@@ -73,13 +81,13 @@ fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Break
 /// Tonight's breaks in the order of their ids: yesterday's rows moved on, and what is new. `yesterday` and `found`,
 /// breaks as they are when first seen, come in that order; one of each is in memory.
 ///
-/// `is_judged` tells whether a break of yesterday could be looked at tonight, `grace_of_state` how long it waits where
-/// what it says is a state, which is there again every night, and no event.
+/// `sight_of_unseen` tells what it means for a break of yesterday that it was not found, `grace_of_state` how long it
+/// waits where what it says is a state, which is there again every night, and no event.
 pub(super) fn advance<E: From<ReconcileError>>(
     date: NaiveDate,
     yesterday: impl Iterator<Item = Result<Break, ReconcileError>>,
     found: impl Iterator<Item = Result<Break, ReconcileError>>,
-    is_judged: impl Fn(&Break) -> bool,
+    sight_of_unseen: impl Fn(&Break) -> Sight,
     grace_of_state: impl Fn(&Break) -> Option<Days>,
     decisions: &Decisions,
     mut sink: impl FnMut(Break) -> Result<(), E>,
@@ -97,7 +105,7 @@ pub(super) fn advance<E: From<ReconcileError>>(
                 let found = since_yesterday(&row, found?, grace_of_state(&row));
                 seen_again(row, found, decision)
             }
-            None => not_seen(date, &row, is_judged(&row), decision),
+            None => not_seen(date, &row, sight_of_unseen(&row), decision),
         };
         next.map_or(Ok(()), &mut sink)?;
     }
@@ -180,8 +188,7 @@ fn seen_again(row: Break, found: Break, decision: Option<BreakStatus>) -> Option
     })
 }
 
-fn not_seen(date: NaiveDate, row: &Break, is_judged: bool, decision: Option<BreakStatus>) -> Option<Break> {
-    let sight = if is_judged { Sight::Gone } else { Sight::NotJudged };
+fn not_seen(date: NaiveDate, row: &Break, sight: Sight, decision: Option<BreakStatus>) -> Option<Break> {
     let status = next_status(Some(Standing::of(row)), sight, decision)?;
     let resolved_date = match status {
         BreakStatus::Resolved => Some(row.resolved_date.unwrap_or(date)),
@@ -234,7 +241,7 @@ mod tests {
             _ => Vec::new(),
         };
         let memory = yesterday.cloned().into_iter().collect();
-        let mut breaks = tonight(day(number), memory, found, sight != Sight::NotJudged, decisions);
+        let mut breaks = tonight(day(number), memory, found, sight, decisions);
         assert!(breaks.len() <= 1);
         breaks.pop()
     }
@@ -243,7 +250,7 @@ mod tests {
         date: NaiveDate,
         yesterday: Vec<Break>,
         found: Vec<Break>,
-        is_judged: bool,
+        sight_of_unseen: Sight,
         decisions: &Decisions,
     ) -> Vec<Break> {
         let (yesterday, found) = (yesterday.into_iter().map(Ok), found.into_iter().map(Ok));
@@ -252,7 +259,7 @@ mod tests {
             breaks.extend([row]);
             Ok(())
         };
-        advance(date, yesterday, found, |_| is_judged, |_| None, decisions, keep).unwrap();
+        advance(date, yesterday, found, |_| sight_of_unseen, |_| None, decisions, keep).unwrap();
         breaks
     }
 
@@ -268,6 +275,8 @@ mod tests {
 
     const SEEN: Sight = Sight::Seen { is_due: true };
     const EARLY: Sight = Sight::Seen { is_due: false };
+    const LEFT: Sight = Sight::Left { is_due: true };
+    const LEFT_EARLY: Sight = Sight::Left { is_due: false };
 
     #[test]
     fn a_break_is_new_then_open_then_resolved_then_reopened() {
@@ -297,6 +306,14 @@ mod tests {
         assert_eq!(life(&[SEEN, Sight::NotJudged, Sight::Gone]), ["new", "open", "resolved"]);
         assert_eq!(life(&[EARLY, Sight::NotJudged, SEEN]), ["expected", "expected", "new"]);
         assert_eq!(life(&[SEEN, Sight::Gone, Sight::NotJudged]), ["new", "resolved", "resolved"]);
+    }
+
+    #[test]
+    fn what_leaves_the_window_while_it_is_expected_is_new_once_it_is_due_and_stays_open() {
+        assert_eq!(life(&[EARLY, LEFT_EARLY, LEFT, LEFT]), ["expected", "expected", "new", "open"]);
+        assert_eq!(life(&[SEEN, Sight::Gone, EARLY, LEFT]), ["new", "resolved", "expected", "reopened"]);
+        assert_eq!(life(&[SEEN, LEFT, LEFT]), ["new", "open", "open"]);
+        assert_eq!(life(&[SEEN, Sight::Gone, LEFT]), ["new", "resolved", "resolved"]);
     }
 
     #[test]
@@ -348,7 +365,14 @@ mod tests {
     }
 
     fn sights() -> impl Strategy<Value = Vec<Sight>> {
-        let sight = prop_oneof![Just(SEEN), Just(EARLY), Just(Sight::Gone), Just(Sight::NotJudged)];
+        let sight = prop_oneof![
+            Just(SEEN),
+            Just(EARLY),
+            Just(Sight::Gone),
+            Just(Sight::NotJudged),
+            Just(LEFT),
+            Just(LEFT_EARLY)
+        ];
         proptest::collection::vec(sight, 1..60)
     }
 
@@ -367,7 +391,7 @@ mod tests {
             before in prop::collection::btree_set(any::<u8>(), 0..40),
             now in prop::collection::btree_set(any::<u8>(), 0..40),
         ) {
-            let breaks = tonight(day(1), of_ids(0, &before), of_ids(1, &now), true, &Decisions::default());
+            let breaks = tonight(day(1), of_ids(0, &before), of_ids(1, &now), Sight::Gone, &Decisions::default());
             let listed: Vec<_> = breaks.iter().map(|row| (row.break_id.clone(), row.status.as_str())).collect();
             let status = |id| match (before.contains(id), now.contains(id)) {
                 (true, true) => "open",

@@ -1,7 +1,7 @@
 //! What a controller asks of the published books: the gate with every kind of limit, how breaks have
 //! lived, rules of one's own; and what a night says that does not hold together.
 
-use crate::support::{Ending, Shop, day};
+use crate::support::{Shop, day};
 
 /// A shop whose nights have been run.
 fn after_its_nights() -> Shop {
@@ -109,7 +109,7 @@ fn a_night_that_does_not_hold_together_is_5_publishes_nothing_and_its_manifest_s
     for words in ["is not the file that was published for 2026-11-18", "coupon_ledger", "nothing was published"] {
         assert!(ending.stderr.contains(words), "`{words}` is missing in\n{}", ending.stderr);
     }
-    let manifest = manifest(&ending);
+    let manifest = shop.manifest_of(&ending);
     assert_eq!((&manifest["status"], &manifest["exit_code"]), (&"failed".into(), &5.into()));
     assert_eq!(manifest["files"].as_array().map(Vec::len), Some(0));
     let stages = manifest["stages"].as_array().unwrap();
@@ -121,11 +121,6 @@ fn a_night_that_does_not_hold_together_is_5_publishes_nothing_and_its_manifest_s
     assert_eq!(shop.found(day(19)), shop.truth(day(19)));
 }
 
-fn manifest(ending: &Ending) -> serde_json::Value {
-    let path = ending.json()["manifest"].as_str().unwrap().to_owned();
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
 #[test]
 fn a_card_that_is_listed_and_that_card_get_does_not_know_is_told_and_counted() {
     let shop = Shop::of_seed(1);
@@ -134,7 +129,7 @@ fn a_card_that_is_listed_and_that_card_get_does_not_know_is_told_and_counted() {
     let night = shop.run(&wechat, &["--date", "2026-11-18"]);
     assert_eq!(night.code, 0, "{}", night.stderr);
     assert!(night.stderr.contains("does not know 1 of the cards that card/batchget lists"), "{}", night.stderr);
-    let manifest = manifest(&night);
+    let manifest = shop.manifest_of(&night);
     let stages = manifest["stages"].as_array().unwrap();
     let cards = stages.iter().find(|stage| stage["stage"] == "cards").unwrap();
     assert_eq!(cards["notes"]["unknown_cards"], 1);
@@ -150,7 +145,7 @@ fn a_v2_answer_whose_signature_does_not_hold_is_marked_and_counted_or_refused_as
     let night = ["--date", "2026-11-18"];
     let taken = shop.run(&wechat, &night);
     assert_eq!(taken.code, 0, "{}", taken.stderr);
-    let manifest = manifest(&taken);
+    let manifest = shop.manifest_of(&taken);
     let stages = manifest["stages"].as_array().unwrap();
     let notes = &stages.iter().find(|stage| stage["stage"] == "v2_stocks").unwrap()["notes"];
     let rows = shop.texts_of("datasets/v2_stocks/dt=2026-11-18/part-0.parquet").matches("mismatch\n").count()

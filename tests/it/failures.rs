@@ -275,6 +275,13 @@ fn a_wallet_that_never_settles_makes_the_night_partial_unless_the_job_allows_it(
         shop.edit("job.toml", |text| replace_value(&text, "max_unsettled", "1"));
         let ending = shop.run(&wechat, &NIGHT);
         assert_eq!(ending.code, 0, "{kind}: {}", ending.stderr);
+        let coverage = &shop.manifest_of(&ending)["coverage"];
+        let [known, verified] = ["wallets", "wallets_verified"].map(|name| coverage[name].as_u64().unwrap());
+        assert_eq!(
+            (known, verified),
+            (shop.openids().len() as u64, known - 1),
+            "{kind}: it is known, though no coupon is"
+        );
     }
 }
 
