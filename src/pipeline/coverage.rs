@@ -31,7 +31,7 @@ pub(super) fn of(night: &Night<'_>, wallets: &Wallets, stocks: &[Stock]) -> Resu
 struct Holders {
     /// Those that were not asked tonight, or gave no answer.
     unasked: u64,
-    /// Of them those with a coupon that was verified lately.
+    /// Of them those with a coupon that was verified on an earlier night, but lately.
     unasked_verified: u64,
     /// Coupons of listed stocks that were verified lately.
     coupons_verified: u64,
@@ -49,7 +49,9 @@ impl Holders {
             if wallets.asked.contains(&[&coupon.openid]) {
                 return Ok(());
             }
-            unasked.push(&Jotting { key: &[&coupon.openid], mark: i64::from(is_recent), texts: &[] })
+            // Tonight's row of a wallet without an answer is that of a single query: it verifies the coupon, not the wallet.
+            let is_verified = is_recent && coupon.verified_date < night.date;
+            unasked.push(&Jotting { key: &[&coupon.openid], mark: i64::from(is_verified), texts: &[] })
         })?;
         // A wallet that was asked in vain is one that is known, whether or not a coupon of it is.
         wallets
