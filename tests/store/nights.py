@@ -190,8 +190,13 @@ def an_approved_plan_is_carried_out_once_from_whichever_machine(desk: Desk) -> N
     for job, told in ((one, "done"), (other, "before")):
         code, out, err = desk.call("apply", plan, "--approve", sha256, "--job", job, "--base-url", desk.base_url)
         assert code == 0 and json.loads(out)[told] == len(calls), out + err
-    marks = desk.objects(f"prod/state/{json.loads(plan.read_text(encoding='utf-8'))['job']}.remedies/")
-    assert len(marks) == len(calls), f"{len(marks)} marks of {len(calls)} calls"
+    state = desk.objects(f"prod/state/{json.loads(plan.read_text(encoding='utf-8'))['job']}.remedies/")
+    returns = [call for call in calls if call["path"].endswith("/subsidy/return-receipts")]
+    assert returns, "a plan without a subsidy that is asked back"
+    for kind, expected in ((".sent", calls), (".return", returns)):
+        kept = [key for key in state if key.endswith(kind)]
+        assert len(kept) == len(expected), f"{len(kept)} `{kind}` of {len(expected)} calls"
+    assert len(state) == len(calls) + len(returns), state
 
 
 def the_published_day_is_verified_in_the_bucket(desk: Desk) -> None:
