@@ -6,7 +6,7 @@ use coupon_recon::dataset::partition::read_rows;
 use coupon_recon::record::CouponEvent;
 use coupon_recon::simulator::generate::Recipe;
 
-use crate::support::{Shop, day};
+use crate::support::{Shop, Wechat, day};
 
 #[test]
 fn the_sample_merchant_has_exactly_the_planted_breaks_on_each_of_three_nights() {
@@ -62,17 +62,22 @@ fn by_rule(lines: &BTreeSet<String>) -> BTreeMap<String, BTreeSet<String>> {
     rules
 }
 
+/// Runs every night at noon after it, when the server shows the world of that noon.
+fn assert_truth_night_by_night(shop: &Shop, wechat: &Wechat) {
+    for date in &shop.dates {
+        let noon = format!("{}T12:00:00+08:00", *date + chrono::Days::new(1));
+        wechat.running().set_now(Some(noon.parse().unwrap()));
+        let ending = shop.run(wechat, &["--date", &date.to_string()]);
+        assert_eq!(ending.code, 0, "{}", ending.stderr);
+        assert_truth(shop, *date);
+    }
+}
+
 #[test]
 fn the_answer_is_the_same_whether_wechat_shows_the_night_or_the_present() {
     let shop = Shop::of(&Recipe::new(11, 60, 3, day(18)));
     let wechat = shop.serve(None);
-    for date in &shop.dates {
-        let noon = format!("{}T12:00:00+08:00", *date + chrono::Days::new(1));
-        wechat.running().set_now(Some(noon.parse().unwrap()));
-        let ending = shop.run(&wechat, &["--date", &date.to_string()]);
-        assert_eq!(ending.code, 0, "{}", ending.stderr);
-        assert_truth(&shop, *date);
-    }
+    assert_truth_night_by_night(&shop, &wechat);
 }
 
 #[test]
@@ -80,13 +85,7 @@ fn lists_that_leave_returns_out_give_the_planted_breaks_too() {
     let shop = Shop::of(&Recipe::new(11, 60, 3, day(18)));
     let wechat = shop.serve(None);
     wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"lean_list\"\n");
-    for date in &shop.dates {
-        let noon = format!("{}T12:00:00+08:00", *date + chrono::Days::new(1));
-        wechat.running().set_now(Some(noon.parse().unwrap()));
-        let ending = shop.run(&wechat, &["--date", &date.to_string()]);
-        assert_eq!(ending.code, 0, "{}", ending.stderr);
-        assert_truth(&shop, *date);
-    }
+    assert_truth_night_by_night(&shop, &wechat);
 }
 
 #[test]
