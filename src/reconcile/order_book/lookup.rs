@@ -1,9 +1,10 @@
-//! Rows found by a text, orders by number first of all, from scratch files that are sorted by it: only a filter and one
-//! entry per block are in memory.
+//! Rows found by a text, orders by number first of all, from scratch files that are sorted by it. In memory are a filter and
+//! one entry per block; behind the rows of a block stands its directory, so that of a block only one row is read.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -20,7 +21,8 @@ pub(in crate::reconcile) trait Filing {
 
     /// Bits of the filter for every row.
     const FILTER_BITS: u64;
-    /// Bytes after which a block ends: one read. Smaller blocks are found by more entries, which are in memory.
+    /// Bytes of rows after which a block ends. Smaller blocks have smaller directories, of which a search reads one, and more
+    /// entries, which are in memory.
     const BLOCK_BYTES: u64;
 
     /// The text it is found by.
@@ -54,37 +56,34 @@ impl Filing for OrdersByNumber {
     }
 }
 
-/// Where blocks begin, and with which text: all texts in one, as there are many.
+/// Where blocks lie, and with which text they begin: all texts in one, as there are many.
 #[derive(Default)]
 struct Blocks {
     texts: String,
     places: Vec<Place>,
 }
 
-/// Where a block begins in the file, and where the text of its first row ends.
+/// A block in the file, and where the text of its first row ends in `texts`.
 #[derive(Clone, Copy)]
 struct Place {
     start: u64,
+    /// Where its rows end and its directory begins.
+    rows_end: u64,
+    end: u64,
     text_end: usize,
 }
 
 impl Blocks {
-    fn push(&mut self, first: &str, start: u64) {
+    /// A block whose end is not known yet.
+    fn begin(&mut self, first: &str, start: u64) {
         self.texts.push_str(first);
-        self.places.push(Place { start, text_end: self.texts.len() });
+        self.places.push(Place { start, rows_end: start, end: start, text_end: self.texts.len() });
     }
 
-    /// Where the last one begins.
-    fn last_start(&self) -> Option<u64> {
-        self.places.last().map(|place| place.start)
-    }
-
-    /// Where the block begins that a text must lie in, and where it ends, if it is not the last; `None` when the text is
-    /// smaller than all.
-    fn find(&self, text: &str) -> Option<(u64, Option<u64>)> {
+    /// The block that a text must lie in; `None` when the text is smaller than all.
+    fn find(&self, text: &str) -> Option<Place> {
         let next = partition_point(0..self.places.len(), |block| self.first(block) <= text);
-        let start = self.places[next.checked_sub(1)?].start;
-        Some((start, self.places.get(next).map(|next| next.start)))
+        Some(self.places[next.checked_sub(1)?])
     }
 
     fn first(&self, block: usize) -> &str {
@@ -93,12 +92,32 @@ impl Blocks {
     }
 }
 
+/// Bytes of a row's entry in a directory: four of its hash, and where it ends behind the start of its block.
+const ENTRY_BYTES: usize = 8;
+
+fn entry_of(hash: u64, end: u64) -> u64 {
+    (hash << 32) | u64::from(u32::try_from(end).expect("a block and a row of less than 4 GiB"))
+}
+
+/// Where those rows of a block lie that may have the hash, in a directory.
+fn rows_of(hash: u64, directory: &[u8]) -> impl Iterator<Item = Range<u64>> {
+    let (entries, _) = directory.as_chunks::<ENTRY_BYTES>();
+    let mut start = 0;
+    entries.iter().filter_map(move |entry| {
+        let entry = u64::from_le_bytes(*entry);
+        let row = std::mem::replace(&mut start, entry & 0xFFFF_FFFF)..entry & 0xFFFF_FFFF;
+        (entry >> 32 == hash & 0xFFFF_FFFF).then_some(row)
+    })
+}
+
 /// Writes rows whose texts ascend.
 pub(super) struct LookupWriter<F> {
     filing: PhantomData<F>,
     file: BufWriter<File>,
     written: u64,
     blocks: Blocks,
+    /// The directory of the block under way.
+    directory: Vec<u8>,
     filter: FilterWriter,
     row: Vec<u8>,
 }
@@ -111,6 +130,7 @@ impl<F: Filing> LookupWriter<F> {
             file: BufWriter::with_capacity(256 << 10, tempfile::tempfile_in(scratch)?),
             written: 0,
             blocks: Blocks::default(),
+            directory: Vec::new(),
             filter: FilterWriter::for_keys(rows, F::FILTER_BITS),
             row: Vec::new(),
         })
@@ -128,24 +148,46 @@ impl<F: Filing> LookupWriter<F> {
 
     /// Adds a row that is packed already.
     pub(super) fn push_packed(&mut self, key: &str, row: &[u8]) -> io::Result<()> {
-        if self.blocks.last_start().is_none_or(|start| self.written - start >= F::BLOCK_BYTES) {
-            self.blocks.push(key, self.written);
-        }
-        self.filter.add(hash(key));
+        let hash = hash(key);
+        self.filter.add(hash);
+        let start = self.block_for(key)?;
         self.written += row.len() as u64;
+        self.directory.extend_from_slice(&entry_of(hash, self.written - start).to_le_bytes());
         self.file.write_all(row)
     }
 
-    fn finish(self) -> io::Result<Run> {
+    /// Where the block begins that the next row belongs to.
+    fn block_for(&mut self, key: &str) -> io::Result<u64> {
+        if let Some(last) = self.blocks.places.last() {
+            if self.written - last.start < F::BLOCK_BYTES {
+                return Ok(last.start);
+            }
+            self.end_block()?;
+        }
+        self.blocks.begin(key, self.written);
+        Ok(self.written)
+    }
+
+    fn end_block(&mut self) -> io::Result<()> {
+        let Some(block) = self.blocks.places.last_mut() else { return Ok(()) };
+        block.rows_end = self.written;
+        self.written += self.directory.len() as u64;
+        block.end = self.written;
+        self.file.write_all(&self.directory)?;
+        self.directory.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<Run> {
+        self.end_block()?;
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(Run { file, length: self.written, blocks: self.blocks, filter: self.filter.finish() })
+        Ok(Run { file, blocks: self.blocks, filter: self.filter.finish() })
     }
 }
 
 /// Rows of one file.
 struct Run {
     file: File,
-    length: u64,
     blocks: Blocks,
     filter: Filter,
 }
@@ -165,17 +207,16 @@ impl<F: Filing> Lookup<F> {
         })
     }
 
-    /// The row of a text. `block` holds what had to be read.
+    /// The row of a text. `bytes` holds what had to be read.
     pub(in crate::reconcile) fn find<'a>(
         &'a self,
         key: &str,
-        block: &'a mut Vec<u8>,
+        bytes: &'a mut Vec<u8>,
     ) -> io::Result<Option<F::Row<'a>>> {
         let hash = hash(key);
         for run in self.runs.iter().filter(|run| run.filter.may_hold(hash)) {
-            run.read_block(key, block)?;
-            if let Some(start) = start_of::<F>(key, block) {
-                return Ok(Some(F::unpack(&mut Unpacker::of_cells(&block[start..]))));
+            if let Some(row) = run.read_row::<F>(key, hash, bytes)? {
+                return Ok(Some(F::unpack(&mut Unpacker::of_cells(&bytes[row..]))));
             }
         }
         Ok(None)
@@ -195,25 +236,28 @@ impl Lookup {
     }
 }
 
-/// Where the row of a text begins in a block.
-fn start_of<F: Filing>(key: &str, block: &[u8]) -> Option<usize> {
-    let mut cells = Unpacker::of_cells(block);
-    while !cells.rest().is_empty() {
-        let start = block.len() - cells.rest().len();
-        if F::key(&F::unpack(&mut cells)) == key {
-            return Some(start);
-        }
-    }
-    None
-}
-
 impl Run {
-    /// Reads the block a text must lie in; leaves it empty when there is none.
-    fn read_block(&self, key: &str, bytes: &mut Vec<u8>) -> io::Result<()> {
+    /// Reads the row of a text behind the directory of its block; where it begins in `bytes`.
+    fn read_row<F: Filing>(&self, key: &str, hash: u64, bytes: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        let Some(block) = self.blocks.find(key) else { return Ok(None) };
         bytes.clear();
-        let Some((start, next)) = self.blocks.find(key) else { return Ok(()) };
-        bytes.resize(usize::try_from(next.unwrap_or(self.length) - start).expect("a block fits"), 0);
-        self.file.read_exact_at(bytes, start)
+        self.read_behind(bytes, block.rows_end..block.end)?;
+        let directory_bytes = bytes.len();
+        let rows: Vec<_> = rows_of(hash, bytes).collect();
+        for row in rows {
+            bytes.truncate(directory_bytes);
+            self.read_behind(bytes, block.start + row.start..block.start + row.end)?;
+            if F::key(&F::unpack(&mut Unpacker::of_cells(&bytes[directory_bytes..]))) == key {
+                return Ok(Some(directory_bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_behind(&self, bytes: &mut Vec<u8>, place: Range<u64>) -> io::Result<()> {
+        let start = bytes.len();
+        bytes.resize(start + usize::try_from(place.end - place.start).expect("a block fits"), 0);
+        self.file.read_exact_at(&mut bytes[start..], place.start)
     }
 }
 
@@ -240,5 +284,33 @@ mod tests {
             assert_eq!(lookup.find(&format!("WX{number:026}"), &mut block).unwrap(), None);
         }
         assert_eq!(lookup.find("A smaller one than all", &mut block).unwrap(), None);
+    }
+
+    #[test]
+    fn of_a_block_the_directory_and_one_row_are_read() {
+        let scratch = tempfile::tempdir().unwrap();
+        let numbers: Vec<String> = (0..3_000).map(|number| format!("WX{number:026}")).collect();
+        let mut writer = LookupWriter::<OrdersByNumber>::new(scratch.path(), 3_000).unwrap();
+        for number in &numbers {
+            writer.push(&Order { out_trade_no: number, ..Order::default() }).unwrap();
+        }
+        let (lookup, mut bytes) = (Lookup::of([writer]).unwrap(), Vec::new());
+        let most = |number: &String| {
+            assert!(lookup.find(number, &mut bytes).unwrap().is_some());
+            bytes.len()
+        };
+        let most = numbers.iter().map(most).max().unwrap();
+        assert!(most < OrdersByNumber::BLOCK_BYTES as usize / 4, "{most} bytes");
+    }
+
+    #[test]
+    fn rows_whose_hashes_begin_alike_are_told_apart_by_their_texts() {
+        let directory: Vec<u8> = [(7, 10), (9, 30), (7 + (1 << 32), 45)]
+            .iter()
+            .flat_map(|(hash, end)| entry_of(*hash, *end).to_le_bytes())
+            .collect();
+        assert_eq!(rows_of(7, &directory).collect::<Vec<_>>(), [0..10, 30..45]);
+        assert_eq!(rows_of(9, &directory).collect::<Vec<_>>(), [10..30]);
+        assert_eq!(rows_of(8, &directory).count(), 0);
     }
 }
