@@ -3,6 +3,9 @@
 //! The way of the data: job file → sources → page journal → typed datasets → match → coupon ledger
 //! → rules → breaks → reports. ARCHITECTURE.md has the picture and the rules of the house.
 
+// A type nobody can print is no good in a failing test; a `pub` that nobody outside can reach says nothing.
+#![warn(missing_debug_implementations, unreachable_pub)]
+
 pub mod money;
 pub mod api;
 pub mod stage;

@@ -114,6 +114,7 @@ impl TransportError {
 const LEAST_BYTES: usize = 64 << 10;
 
 /// An answer whose body is still under way.
+#[derive(Debug)]
 pub struct Incoming {
     response: reqwest::Response,
     host: String,

@@ -1,6 +1,7 @@
 //! The client of one API: rate limit, bounded concurrency, retries, failover. Signs nothing and interprets no answer: an
 //! `Exchange` does both.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,12 @@ pub struct HttpClient {
     policy: RetryPolicy,
     max_body_bytes: usize,
     world: World,
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 impl HttpClient {

@@ -23,6 +23,7 @@ const CATCH_UP: TimeDelta = TimeDelta::milliseconds(5);
 const WINDOW: TimeDelta = TimeDelta::nanoseconds(1_000_000_001);
 
 /// Spaces the starts of requests.
+#[derive(Debug)]
 pub struct Pace {
     world: World,
     spacing: TimeDelta,
@@ -31,7 +32,7 @@ pub struct Pace {
 }
 
 /// What was granted so far.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Ledger {
     /// When the last grant was due; it may have happened a little later.
     last_due: Option<DateTime<Utc>>,
@@ -40,6 +41,7 @@ struct Ledger {
 }
 
 /// The N places of a window.
+#[derive(Debug)]
 struct Places {
     /// Those of no request under way: when each is free, and its number. The first is free first.
     by_freedom: std::sync::Mutex<BTreeSet<(DateTime<Utc>, usize)>>,
@@ -48,6 +50,7 @@ struct Places {
 }
 
 /// A request may start; dropped when it has ended.
+#[derive(Debug)]
 #[must_use = "the request ends when this is dropped"]
 pub struct Turn {
     world: World,

@@ -63,13 +63,13 @@ impl Text for &str {}
 impl Text for Cow<'_, str> {}
 
 /// What can be packed as a cell. What it is, its type says.
-pub trait Cell {
+pub(crate) trait Cell {
     /// Packs it.
     fn pack(&self, cells: &mut CellPacker<'_>);
 }
 
 /// A cell as it is read again.
-pub trait Unpacked<'r> {
+pub(crate) trait Unpacked<'r> {
     /// The same with texts of its own.
     type Owned;
 

@@ -64,6 +64,7 @@ pub enum Ended {
 }
 
 /// What performs a plan.
+#[derive(Debug)]
 pub struct Performance<'a> {
     /// Who calls.
     pub client: &'a PayV3,

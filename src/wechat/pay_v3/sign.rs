@@ -1,6 +1,8 @@
 //! `WECHATPAY2-SHA256-RSA2048`: what is signed and the Authorization header that carries it
 //! (reference v3 §1.1). Knows no clock and no dice: time and nonce are handed in.
 
+use std::fmt;
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
@@ -19,6 +21,12 @@ pub struct Signer {
     key_origin: Origin,
     mchid: String,
     serial_no: String,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").field("mchid", &self.mchid).field("serial_no", &self.serial_no).finish_non_exhaustive()
+    }
 }
 
 impl Signer {
