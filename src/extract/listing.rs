@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::Issue;
@@ -225,52 +226,117 @@ where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
-    let mut offset = candidate.first_offset();
-    let (mut keys_seen, mut pages, mut first_total, mut has_repeated) = (HashSet::new(), Vec::new(), None, false);
+    let mut progress = Progress::at_first_offset(candidate, measure, meaning);
     loop {
-        let ListPage { keys, total, page, is_known, refusal } = ask(offset).await?;
-        let ends_early = |total| Walk::Gap { seen: keys_seen.len(), total };
+        match progress.take(ask(progress.offset).await?) {
+            Step::Next => {}
+            Step::Ended(walk) => return Ok(walk),
+            Step::AllSeen { total, is_full: false } => return Ok(progress.end(total, PastEnd::Nothing)),
+            Step::AllSeen { total, is_full: true } => {
+                let past_end = probe_past_end(&progress.keys, total, progress.pages.len(), meaning, ask).await?;
+                return Ok(progress.end(total, past_end));
+            }
+        }
+    }
+}
+
+/// How far a walk has come.
+struct Progress<'m> {
+    candidate: Meaning,
+    measure: Measure,
+    meaning: &'m OffsetMeaning,
+    /// What is asked for next.
+    offset: u64,
+    /// The different keys seen.
+    keys: HashSet<String>,
+    pages: Vec<Page>,
+    /// How many items the first page said there are.
+    first_total: Option<u64>,
+    /// Whether any item came twice.
+    has_repeated: bool,
+}
+
+/// What a page means for the walk.
+enum Step {
+    /// There is another page to ask for.
+    Next,
+    /// As many different keys as the list says it has; a full page may not be its last one.
+    AllSeen { total: u64, is_full: bool },
+    /// It ends here.
+    Ended(Walk),
+}
+
+impl<'m> Progress<'m> {
+    fn at_first_offset(candidate: Meaning, measure: Measure, meaning: &'m OffsetMeaning) -> Progress<'m> {
+        Progress {
+            candidate,
+            measure,
+            meaning,
+            offset: candidate.first_offset(),
+            keys: HashSet::new(),
+            pages: Vec::new(),
+            first_total: None,
+            has_repeated: false,
+        }
+    }
+
+    fn take(&mut self, listed: ListPage) -> Step {
+        let ListPage { keys, total, page, is_known, refusal } = listed;
         if let Some(issue) = refusal {
-            return Ok(first_total.map_or_else(|| Walk::Refused(Box::new(issue)), ends_early));
+            return Step::Ended(self.early_end().unwrap_or_else(|| Walk::Refused(Box::new(issue))));
         }
-        pages.push(page);
+        self.pages.push(page);
         if !is_known {
-            // After a first page the list is not unknown any more: it only ends too early.
-            return Ok(first_total.map_or_else(|| Walk::Unknown(pages), ends_early));
+            let early_end = self.early_end();
+            return Step::Ended(early_end.unwrap_or_else(|| Walk::Unknown(mem::take(&mut self.pages))));
         }
-        meaning.begins_at_zero.fetch_or(offset == 0, Ordering::Relaxed);
-        let (rows, known) = (keys.len(), keys_seen.len());
-        keys_seen.extend(keys);
-        let seen = keys_seen.len();
-        let Some(total) = total else { return Ok(Walk::Gap { seen, total: 0 }) };
-        if *first_total.get_or_insert(total) != total || seen as u64 > total {
-            return Ok(Walk::Moved { seen, total });
+        self.meaning.begins_at_zero.fetch_or(self.offset == 0, Ordering::Relaxed);
+        self.count(keys, total)
+    }
+
+    /// After a first page the list is neither refused nor unknown any more: it only ends too early.
+    fn early_end(&self) -> Option<Walk> {
+        self.first_total.map(|total| Walk::Gap { seen: self.keys.len(), total })
+    }
+
+    fn count(&mut self, keys: Vec<String>, total: Option<u64>) -> Step {
+        let (rows, known) = (keys.len(), self.keys.len());
+        self.keys.extend(keys);
+        let seen = self.keys.len();
+        let Some(total) = total else { return Step::Ended(Walk::Gap { seen, total: 0 }) };
+        if *self.first_total.get_or_insert(total) != total || seen as u64 > total {
+            return Step::Ended(Walk::Moved { seen, total });
         }
         let repeats = seen != known + rows;
-        has_repeated |= repeats;
+        self.has_repeated |= repeats;
         if seen as u64 == total {
-            let is_full = rows as u64 >= measure.page_rows;
-            let past_end = if is_full {
-                probe_past_end(&keys_seen, total, pages.len(), meaning, ask).await?
-            } else {
-                PastEnd::Nothing
-            };
-            if past_end == PastEnd::More {
-                return Ok(Walk::Moved { seen, total });
-            }
-            return Ok(match has_repeated || past_end == PastEnd::ClaimsEmpty {
-                true => Walk::Repeating { pages, keys: keys_seen, seen, total },
-                false => Walk::Whole { pages, seen, repeats: false },
-            });
+            return Step::AllSeen { total, is_full: rows as u64 >= self.measure.page_rows };
         }
         // `Rows` is tried first, so pages that go on overlapping belong to another meaning.
-        if seen == known || (repeats && candidate != Meaning::Rows) {
-            return Ok(Walk::Gap { seen, total });
+        if seen == known || (repeats && self.candidate != Meaning::Rows) {
+            return Step::Ended(Walk::Gap { seen, total });
         }
-        if pages.len() >= measure.most_pages {
-            return Ok(Walk::Endless { seen, total });
+        self.go_on(rows, total)
+    }
+
+    fn go_on(&mut self, rows: usize, total: u64) -> Step {
+        if self.pages.len() >= self.measure.most_pages {
+            return Step::Ended(Walk::Endless { seen: self.keys.len(), total });
         }
-        offset += if candidate == Meaning::Rows { rows as u64 } else { 1 };
+        self.offset += if self.candidate == Meaning::Rows { rows as u64 } else { 1 };
+        Step::Next
+    }
+
+    /// The walk that saw every item, by what came past the end of the list.
+    fn end(self, total: u64, past_end: PastEnd) -> Walk {
+        let seen = self.keys.len();
+        match past_end {
+            PastEnd::More => Walk::Moved { seen, total },
+            PastEnd::Nothing if !self.has_repeated => Walk::Whole { pages: self.pages, seen, repeats: false },
+            PastEnd::Nothing | PastEnd::ClaimsEmpty => {
+                Walk::Repeating { pages: self.pages, keys: self.keys, seen, total }
+            }
+        }
     }
 }
 
