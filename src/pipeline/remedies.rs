@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -95,25 +95,19 @@ pub async fn apply(
     plan: &Plan,
     world: &World,
     keeper: &impl JournalKeeper,
-    mut tell: impl FnMut(&Call, &Performed),
+    tell: impl FnMut(&Call, &Performed),
 ) -> Result<Applied, Failure> {
     let settings = caller(job, plan)?;
     let held = Held::open(job, plan.date, world, &Run::begin(world).id)?;
     complete_publication(&held.lake, job)?;
     refuse_stale(&held.lake, plan)?;
     refuse_unproposed(job, plan)?;
-    let last = last_day(&held.lake, plan.date)?;
-    let open = open_breaks(job, last)?;
-    let latest = propose_by_facts(job, Path::new(&plan.job_file), last, &BTreeSet::new())?;
-    let client = PayV3::new(settings, world.clone())
-        .map_err(|error| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint()))?;
-    let journal = Journal::open(&held.lake.journal(plan.date), Mode::Resume, world.clone());
-    let journal = Arc::new(held.keeping(journal.map_err(|error| unjournalled(&error))?));
+    let latest = Latest::read(job, &held.lake, plan)?;
+    let client = client_of(settings, world)?;
+    let journal = open_journal(&held, plan.date, world)?;
     keeper.keep(&journal);
     let stage = journal.stage(REMEDIES).map_err(|error| unjournalled(&error))?;
-    let marks = held.lake.remedies(&job.name);
-    durable::create_private_folder(&marks.join(last.to_string()))
-        .map_err(|error| disk(&error, "cannot keep what is sent"))?;
+    let marks = open_marks(&held.lake, job, latest.day)?;
     let performance = Performance {
         client: &client,
         journal: &journal,
@@ -121,22 +115,67 @@ pub async fn apply(
         lake: &held.lake,
         job: &job.name,
         marks: &marks,
-        last_day: last,
-        facts: &latest.facts,
-        latest: &latest.plan.proposed(),
-        open: &open,
-        decisions: &latest.decisions,
+        last_day: latest.day,
+        facts: &latest.proposal.facts,
+        latest: &latest.proposal.plan.proposed(),
+        open: &latest.open,
+        decisions: &latest.proposal.decisions,
     };
+    carry_out(&performance, plan, tell).await
+}
+
+/// Makes the calls and counts what became of them; what was done is kept even where it ended with an error.
+async fn carry_out(
+    performance: &Performance<'_>,
+    plan: &Plan,
+    mut tell: impl FnMut(&Call, &Performed),
+) -> Result<Applied, Failure> {
     let mut applied = Applied::none_of(plan);
     let ended = performance.perform(plan, |call, performed| {
         applied.count(performed);
         tell(call, performed);
     });
     let ended = ended.await;
-    let kept = keep_certificates(Some(&client), &journal).and_then(|()| journal.flush());
+    let journal = performance.journal;
+    let kept = keep_certificates(Some(performance.client), journal).and_then(|()| journal.flush());
     applied.code = applied.code_after(ended.map_err(|error| call_unkept(&error))?);
     kept.map_err(|error| call_unkept(&error))?;
     Ok(applied)
+}
+
+/// What the day that was published last says: only by that may a call be made.
+struct Latest {
+    day: NaiveDate,
+    /// The breaks that are open.
+    open: BTreeSet<String>,
+    proposal: Proposal,
+}
+
+impl Latest {
+    fn read(job: &Job, lake: &Lake, plan: &Plan) -> Result<Latest, Failure> {
+        let day = last_day(lake, plan.date)?;
+        let open = open_breaks(job, day)?;
+        let proposal = propose_by_facts(job, Path::new(&plan.job_file), day, &BTreeSet::new())?;
+        Ok(Latest { day, open, proposal })
+    }
+}
+
+fn client_of(settings: &PayV3Settings, world: &World) -> Result<PayV3, Failure> {
+    PayV3::new(settings, world.clone())
+        .map_err(|error| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint()))
+}
+
+fn open_journal(held: &Held, date: NaiveDate, world: &World) -> Result<Arc<Journal>, Failure> {
+    let journal = Journal::open(&held.lake.journal(date), Mode::Resume, world.clone());
+    Ok(Arc::new(held.keeping(journal.map_err(|error| unjournalled(&error))?)))
+}
+
+/// The folder of the marks, with one in it for those that are set while `last_day` is the day published last.
+fn open_marks(lake: &Lake, job: &Job, last_day: NaiveDate) -> Result<PathBuf, Failure> {
+    let marks = lake.remedies(&job.name);
+    let folder = marks.join(last_day.to_string());
+    durable::create_private_folder(&folder).map_err(|error| disk(&error, "cannot keep what is sent"))?;
+    Ok(marks)
 }
 
 impl Applied {
