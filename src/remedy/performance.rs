@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 use serde::de::DeserializeOwned;
 
 use super::call::Call;
-use super::errand::Errand;
+use super::errand::{Errand, Payment, PaymentReturn, Redemption};
 use super::facts::Facts;
 use super::plan::{Plan, Proposed};
 use crate::dataset::Lake;
@@ -255,41 +255,44 @@ impl Errand {
     /// What an answer says; the error where it is about something else.
     pub(super) fn said(&self, body: &[u8]) -> Result<String, String> {
         match self {
-            Errand::Redeem(asked) => {
-                let it: Used = read(self, body)?;
-                same_if_told("stock", &asked.stock_id, it.stock_id.as_deref())?;
-                Ok(it.wechatpay_use_time.unwrap_or_default())
-            }
+            Errand::Redeem(asked) => said_of_use(asked, read(self, body)?),
             Errand::ReturnCoupon(_) => {
                 read::<Returned>(self, body).map(|it| it.wechatpay_return_time.unwrap_or_default())
             }
-            Errand::Pay(asked) => {
-                let it: PayReceipt = read(self, body)?;
-                same("number", &asked.out_subsidy_no, &it.out_subsidy_no)?;
-                same("stock", &asked.stock_id, &it.stock_id)?;
-                same("coupon", &asked.coupon_code, &it.coupon_code)?;
-                same_if_told("transaction", &asked.transaction_id, it.transaction_id.as_deref())?;
-                same_if_told("payer", &asked.payer_merchant, it.payer_merchant.as_deref())?;
-                same_if_told("payee", &asked.payee_merchant, it.payee_merchant.as_deref())?;
-                same_amount(asked.amount, it.amount)?;
-                not_failed(it.status.as_deref(), it.fail_reason.as_deref())
-            }
-            Errand::ReturnPayment(asked) => {
-                let it: ReturnReceipt = read(self, body)?;
-                same("number", &asked.out_subsidy_return_no, &it.out_subsidy_return_no)?;
-                same("stock", &asked.stock_id, &it.stock_id)?;
-                same("coupon", &asked.coupon_code, &it.coupon_code)?;
-                same_if_told("transaction", &asked.transaction_id, it.transaction_id.as_deref())?;
-                same_if_told("refund", &asked.refund_id, it.refund_id.as_deref())?;
-                same_if_told("payer", &asked.payer_merchant, it.payer_merchant.as_deref())?;
-                same_if_told("payee", &asked.payee_merchant, it.payee_merchant.as_deref())?;
-                same_amount(asked.amount, it.amount)?;
-                let status = not_failed(it.status.as_deref(), it.fail_reason.as_deref())?;
-                let id = it.subsidy_return_receipt_id.map(|id| format!(" {}", shown(&id)));
-                Ok(format!("{status}{}", id.unwrap_or_default()))
-            }
+            Errand::Pay(asked) => said_of_payment(asked, &read(self, body)?),
+            Errand::ReturnPayment(asked) => said_of_return(asked, &read(self, body)?),
         }
     }
+}
+
+fn said_of_use(asked: &Redemption, it: Used) -> Result<String, String> {
+    same_if_told("stock", &asked.stock_id, it.stock_id.as_deref())?;
+    Ok(it.wechatpay_use_time.unwrap_or_default())
+}
+
+fn said_of_payment(asked: &Payment, it: &PayReceipt) -> Result<String, String> {
+    same("number", &asked.out_subsidy_no, &it.out_subsidy_no)?;
+    same("stock", &asked.stock_id, &it.stock_id)?;
+    same("coupon", &asked.coupon_code, &it.coupon_code)?;
+    same_if_told("transaction", &asked.transaction_id, it.transaction_id.as_deref())?;
+    same_if_told("payer", &asked.payer_merchant, it.payer_merchant.as_deref())?;
+    same_if_told("payee", &asked.payee_merchant, it.payee_merchant.as_deref())?;
+    same_amount(asked.amount, it.amount)?;
+    not_failed(it.status.as_deref(), it.fail_reason.as_deref())
+}
+
+fn said_of_return(asked: &PaymentReturn, it: &ReturnReceipt) -> Result<String, String> {
+    same("number", &asked.out_subsidy_return_no, &it.out_subsidy_return_no)?;
+    same("stock", &asked.stock_id, &it.stock_id)?;
+    same("coupon", &asked.coupon_code, &it.coupon_code)?;
+    same_if_told("transaction", &asked.transaction_id, it.transaction_id.as_deref())?;
+    same_if_told("refund", &asked.refund_id, it.refund_id.as_deref())?;
+    same_if_told("payer", &asked.payer_merchant, it.payer_merchant.as_deref())?;
+    same_if_told("payee", &asked.payee_merchant, it.payee_merchant.as_deref())?;
+    same_amount(asked.amount, it.amount)?;
+    let status = not_failed(it.status.as_deref(), it.fail_reason.as_deref())?;
+    let id = it.subsidy_return_receipt_id.as_deref().map(|id| format!(" {}", shown(id)));
+    Ok(format!("{status}{}", id.unwrap_or_default()))
 }
 
 /// Under which the answer of a call is journalled.
