@@ -50,7 +50,7 @@ fn said(errcode: Option<i64>) -> String {
 /// No answer, or one that is not "received".
 pub async fn post_digest(webhook: &Webhook, body: &Value, world: &World) -> Result<(), PostError> {
     // A message whose answer was lost may have been shown: it is not sent twice.
-    post(&Message::new(webhook.url(), body, None, false), world).await
+    post(&Message::once(webhook.url(), body), world).await
 }
 
 /// Sends an event to the lineage service, if the job has one.
@@ -59,7 +59,7 @@ pub async fn post_digest(webhook: &Webhook, body: &Value, world: &World) -> Resu
 /// No answer, or one that is not "received".
 pub async fn post_event(settings: &LineageSettings, event: &Value, world: &World) -> Result<(), PostError> {
     match &settings.url {
-        Some(url) => post(&Message::new(url.clone(), event, settings.api_key.as_ref(), true), world).await,
+        Some(url) => post(&Message::repeatable(url.clone(), event, settings.api_key.as_ref()), world).await,
         None => Ok(()),
     }
 }
@@ -103,8 +103,14 @@ struct Refusal {
 }
 
 impl Message {
-    fn new(url: Url, body: &Value, bearer: Option<&Secret>, is_repeatable: bool) -> Message {
-        Message { url, body: body.to_string().into(), bearer: bearer.cloned(), is_repeatable }
+    /// One that would be read twice if it came twice.
+    fn once(url: Url, body: &Value) -> Message {
+        Message { url, body: body.to_string().into(), bearer: None, is_repeatable: false }
+    }
+
+    /// One whose receiver tells repetitions from news.
+    fn repeatable(url: Url, body: &Value, bearer: Option<&Secret>) -> Message {
+        Message { bearer: bearer.cloned(), is_repeatable: true, ..Message::once(url, body) }
     }
 }
 
@@ -147,7 +153,8 @@ mod tests {
     async fn send(script: &Script, is_repeatable: bool) -> Result<(), PostError> {
         let url = script.limits().base_url.join("/hook/secret-in-path?key=secret-in-query").unwrap();
         let key = Secret::new("bearer-secret");
-        post(&Message::new(url, &json!({"a": 1}), Some(&key), is_repeatable), &FakeWorld::new().world()).await
+        let message = Message { is_repeatable, ..Message::repeatable(url, &json!({"a": 1}), Some(&key)) };
+        post(&message, &FakeWorld::new().world()).await
     }
 
     #[tokio::test]
