@@ -27,35 +27,38 @@ struct Inner {
     wakes_late: Duration,
 }
 
+impl Inner {
+    fn awake() -> Inner {
+        Inner {
+            now: Mutex::new(DateTime::from_timestamp(1_795_233_600, 0).unwrap()),
+            slept: Mutex::default(),
+            chance: Mutex::new(ChaCha8Rng::seed_from_u64(7)),
+            frozen: false,
+            wakes_late: Duration::ZERO,
+        }
+    }
+}
+
 impl FakeWorld {
     /// At 2026-11-21T04:00:00Z.
     pub(crate) fn new() -> FakeWorld {
-        FakeWorld::make(false, Duration::ZERO, 7)
+        FakeWorld(Arc::new(Inner::awake()))
     }
 
     /// Its clock never moves.
     pub(crate) fn frozen() -> FakeWorld {
-        FakeWorld::make(true, Duration::ZERO, 7)
+        FakeWorld(Arc::new(Inner { frozen: true, ..Inner::awake() }))
     }
 
     /// Every sleep takes so much longer.
     pub(crate) fn waking_late(late: Duration) -> FakeWorld {
-        FakeWorld::make(false, late, 7)
+        FakeWorld(Arc::new(Inner { wakes_late: late, ..Inner::awake() }))
     }
 
     /// Other dice.
     pub(crate) fn with_chance(seed: u64) -> FakeWorld {
-        FakeWorld::make(false, Duration::ZERO, seed)
-    }
-
-    fn make(frozen: bool, wakes_late: Duration, seed: u64) -> FakeWorld {
-        FakeWorld(Arc::new(Inner {
-            now: Mutex::new(DateTime::from_timestamp(1_795_233_600, 0).unwrap()),
-            slept: Mutex::default(),
-            chance: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
-            frozen,
-            wakes_late,
-        }))
+        let chance = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
+        FakeWorld(Arc::new(Inner { chance, ..Inner::awake() }))
     }
 
     pub(crate) fn world(&self) -> World {
