@@ -17,7 +17,7 @@ use crate::exports::trade_bill::{
     BillError, Entry as BillEntry, LocalBill, TradeBill, find_rows, read_file, read_local,
 };
 use crate::http::counting_retries;
-use crate::job::{BillSource, PathPattern};
+use crate::job::{BillSource, PathPattern, TarType};
 use crate::journal::{Entry, Page, StageJournal};
 use crate::money::Fen;
 use crate::record::{Payment, Record, Refund};
@@ -92,7 +92,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Bills>, Issue> {
             night.require_ready(STAGE)?;
             from_files(night, pattern).await
         }
-        Some(BillSource::Api { gzip }) => from_api(night, *gzip).await,
+        Some(BillSource::Api { tar_type }) => from_api(night, *tar_type).await,
     }
 }
 
@@ -106,7 +106,7 @@ async fn from_files(night: &Night<'_>, pattern: &PathPattern) -> Result<Harvest<
     Ok(Harvest { inputs, ..harvest(bills, &stated) })
 }
 
-async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue> {
+async fn from_api(night: &Night<'_>, tar_type: TarType) -> Result<Harvest<Bills>, Issue> {
     let Some(pay_v3) = &night.apis.pay_v3 else {
         return Err(Issue::new(IssueKind::Incomplete, "bills by API need `[pay_v3]`"));
     };
@@ -115,7 +115,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
     if !journal.contains(&key) {
         // Whoever reads what is here already goes on first, so that no answer waits for him.
         tokio::task::yield_now().await;
-        fetch(night, pay_v3, &journal, &key, gzip).await?;
+        fetch(night, pay_v3, &journal, &key, tar_type).await?;
     } else {
         night.apis.health.answered(Api::PayV3);
     }
@@ -123,7 +123,7 @@ async fn from_api(night: &Night<'_>, gzip: bool) -> Result<Harvest<Bills>, Issue
         Kept::Damaged => {
             tracing::warn!("the kept bill of {key} is damaged; it is downloaded again");
             journal.forget(&key);
-            fetch(night, pay_v3, &journal, &key, gzip).await?;
+            fetch(night, pay_v3, &journal, &key, tar_type).await?;
             kept(night, &journal, &key)?
         }
         file => file,
@@ -167,7 +167,13 @@ fn kept(night: &Night<'_>, journal: &StageJournal, key: &str) -> Result<Kept, Is
     Ok(night.journal.kept_file(STAGE.as_str(), name)?.map_or(Kept::Damaged, Kept::File))
 }
 
-async fn fetch(night: &Night<'_>, pay_v3: &PayV3, journal: &StageJournal, key: &str, gzip: bool) -> Result<(), Issue> {
+async fn fetch(
+    night: &Night<'_>,
+    pay_v3: &PayV3,
+    journal: &StageJournal,
+    key: &str,
+    tar_type: TarType,
+) -> Result<(), Issue> {
     if !night.may_ask(STAGE) {
         return Err(Issue::not_journalled(1));
     }
@@ -179,7 +185,7 @@ async fn fetch(night: &Night<'_>, pay_v3: &PayV3, journal: &StageJournal, key: &
     let retries = night.apis.retries.counter(STAGE);
     night.watcher.expect(STAGE, 1, &retries);
     let mut blob = night.journal.blob(STAGE.as_str())?;
-    let download = pay_v3.fetch_trade_bill(night.date, gzip, &mut blob);
+    let download = pay_v3.fetch_trade_bill(night.date, tar_type, &mut blob);
     let receipt = match counting_retries(&retries, download).await {
         Ok(download) => {
             let file = blob.keep(if download.is_gzip { "csv.gz" } else { "csv" })?;

@@ -10,6 +10,7 @@ mod named;
 mod pattern;
 mod problem;
 mod settings;
+mod tar_type;
 mod value;
 mod watching;
 
@@ -29,6 +30,7 @@ pub use named::Named;
 pub use pattern::PathPattern;
 pub use problem::{JobProblems, Problem};
 pub use settings::*;
+pub use tar_type::TarType;
 pub use watching::*;
 
 /// Reads and checks a job file.

@@ -12,6 +12,7 @@ use super::bucket::BucketSettings;
 use super::engine::EngineSettings;
 use super::named::Named;
 use super::pattern::PathPattern;
+use super::tar_type::TarType;
 use super::watching::{LineageSettings, Webhook};
 use crate::api::Api;
 use crate::money::Fen;
@@ -332,10 +333,10 @@ pub struct OrderColumns {
 /// `[bills]`.
 #[derive(Debug, Clone)]
 pub enum BillSource {
-    /// tradebill and billdownload; `gzip` asks for `tar_type=GZIP`.
+    /// tradebill and billdownload.
     Api {
-        /// Whether to ask for gzip.
-        gzip: bool,
+        /// How the file shall be packed.
+        tar_type: TarType,
     },
     /// Files the merchant downloaded.
     Files(PathPattern),

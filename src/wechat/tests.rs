@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::job::TarType;
 use crate::secret::Secret;
 use mp::{cards, codes, datacube, delivery, members, token};
 use pay_v3::{bills, busifavor};
@@ -67,8 +68,8 @@ fn pay_v3_calls(day: NaiveDate) -> Vec<Call> {
         json_call(busifavor::return_subsidy(&Default::default())),
         json_call(busifavor::return_receipt("R")),
         json_call(pay_v3::certificates()),
-        shown_call(bills::trade_bill(day, false)),
-        shown_call(bills::fund_flow_bill(day, bills::FundAccount::Basic, false)),
+        shown_call(bills::trade_bill(day, TarType::Plain)),
+        shown_call(bills::fund_flow_bill(day, bills::FundAccount::Basic, TarType::Plain)),
         json_call(pay_v3::echo::echo("x")),
     ]
 }
@@ -78,7 +79,7 @@ fn pay_v2_calls(day: NaiveDate) -> Vec<Call> {
         shown_call(pay_v2::send_coupon("S", "O", "N")),
         shown_call(pay_v2::coupon_stock("S")),
         shown_call(pay_v2::coupon("C", "O", "S")),
-        shown_call(pay_v2::bill(day, "ALL", false)),
+        shown_call(pay_v2::bill(day, "ALL", TarType::Plain)),
     ]
 }
 

@@ -18,6 +18,7 @@ use crate::job::settings::{
     AmountUnit, BillSource, FileFormat, OnBadRow, OrderColumns, OrderSource, Refresh, SOURCE_NAMES, SourceCalendar,
     SubsidyAmount, SubsidyProgram, WalletSettings,
 };
+use crate::job::tar_type::TarType;
 use crate::job::value::{Named, Section, Tables, Written};
 use crate::money::Fen;
 
@@ -190,9 +191,10 @@ impl Checker<'_> {
     /// `[bills]`.
     pub(super) fn bills(&mut self, section: &BillsSection) -> Option<BillSource> {
         let from_api = self.choice(&section.source, true, &[("api", true), ("files", false)]);
-        let gzip = self.choice(&section.tar_type, true, &[("GZIP", true), ("none", false)]);
+        let choices = [("GZIP", TarType::Gzip), ("none", TarType::Plain)];
+        let tar_type = self.choice(&section.tar_type, TarType::Gzip, &choices);
         match (from_api, &section.path) {
-            (true, None) => Some(BillSource::Api { gzip }),
+            (true, None) => Some(BillSource::Api { tar_type }),
             (true, Some(path)) => {
                 let hint = "write `source = \"files\"` to read local bills";
                 self.problems.add_with_hint(&path.place, "`bills.path` is of no use with `source = \"api\"`", hint);

@@ -46,7 +46,7 @@ fn silent_keys_have_the_defaults_of_the_design() {
     assert_eq!((mp.limits.rate_per_second, mp.limits.concurrency, mp.repull_days), (20, 8, 3));
     let wallets = job.wallets.unwrap();
     assert_eq!((wallets.refresh, wallets.audit_days, wallets.max_unsettled), (Refresh::Active, 30, 0));
-    assert!(matches!(job.bills, Some(BillSource::Api { gzip: true })));
+    assert!(matches!(job.bills, Some(BillSource::Api { tar_type: TarType::Gzip })));
     assert_eq!((job.rules.lookback_days, job.rules.stuck_hours, job.rules.max_coupons_per_order), (30, 24, 1));
     assert_eq!(
         (job.report.excel_ids, job.report.language, job.report.trailer),

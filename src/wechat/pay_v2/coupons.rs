@@ -5,6 +5,7 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::xml::{self, Fields};
+use crate::job::TarType;
 use crate::money::Fen;
 use crate::wechat::endpoint::{self, Endpoint};
 use crate::wechat::lenient::LARGEST_INTEGER;
@@ -138,14 +139,12 @@ pub fn send_coupon(coupon_stock_id: &str, openid: &str, partner_trade_no: &str) 
     call(&endpoint::V2_SEND_COUPON, &fields, read_sent)
 }
 
-/// The bill of a day: the file as it comes, gzipped when asked for. `bill_type` is ALL, SUCCESS,
+/// The bill of a day: the file as it comes. `bill_type` is ALL, SUCCESS,
 /// REFUND or RECHARGE_REFUND.
-pub fn bill(date: NaiveDate, bill_type: &str, gzip: bool) -> Request<Bytes> {
+pub fn bill(date: NaiveDate, bill_type: &str, tar_type: TarType) -> Request<Bytes> {
     let date = date.format("%Y%m%d").to_string();
     let mut fields = vec![("bill_date", date.as_str()), ("bill_type", bill_type)];
-    if gzip {
-        fields.push(("tar_type", "GZIP"));
-    }
+    fields.extend(tar_type.parameter().map(|gzip| ("tar_type", gzip)));
     call(&endpoint::V2_BILL, &fields, |body| Ok(Bytes::copy_from_slice(body)))
 }
 
@@ -399,9 +398,9 @@ mod tests {
         );
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
         assert_eq!(
-            bill(date, "ALL", true).body.as_ref(),
+            bill(date, "ALL", TarType::Gzip).body.as_ref(),
             b"<xml><bill_date>20261118</bill_date><bill_type>ALL</bill_type><tar_type>GZIP</tar_type></xml>"
         );
-        assert_eq!(bill(date, "ALL", false).parse(b"raw").unwrap().as_ref(), b"raw");
+        assert_eq!(bill(date, "ALL", TarType::Plain).parse(b"raw").unwrap().as_ref(), b"raw");
     }
 }

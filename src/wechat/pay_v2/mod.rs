@@ -191,6 +191,7 @@ mod tests {
 
     use super::*;
     use crate::http::scripted::{FakeWorld, Reply, Script};
+    use crate::job::TarType;
 
     const STOCK: &str = include_str!("../../../tests/fixtures/answers/pay_v2_stock.xml");
 
@@ -273,11 +274,11 @@ mod tests {
     async fn a_bill_comes_as_bytes_and_its_absence_is_no_failure_of_ours() {
         let script = Script::always(Reply::bytes(200, &[0x1f, 0x8b, 0, 1])).await;
         let date = chrono::NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
-        let answer = client(&script).send(&bill(date, "ALL", true)).await.unwrap();
+        let answer = client(&script).send(&bill(date, "ALL", TarType::Gzip)).await.unwrap();
         assert_eq!(answer.body.as_ref(), [0x1f, 0x8b, 0, 1]);
         let none = "<xml><return_code>FAIL</return_code><return_msg>No Bill Exist</return_msg><error_code>20002</error_code></xml>";
         let script = Script::always(Reply::status(200, none)).await;
-        let error = client(&script).send(&bill(date, "ALL", true)).await.unwrap_err();
+        let error = client(&script).send(&bill(date, "ALL", TarType::Gzip)).await.unwrap_err();
         assert_eq!(error.kind(), FailureKind::NoStatement);
     }
 

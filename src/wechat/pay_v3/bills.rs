@@ -15,6 +15,7 @@ use super::judge::{Judgement, judge};
 use super::target::Target;
 use super::unzip::UnzippedDigest;
 use crate::http::{CallError, Cause, Incoming, Trace};
+use crate::job::TarType;
 use crate::secret::Secret;
 use crate::wechat::answer::Answer;
 use crate::wechat::endpoint;
@@ -94,21 +95,20 @@ pub enum FundAccount {
     Fees,
 }
 
-/// Applies for the trade bill (`ALL`) of a day. `gzip` asks for a gzipped file.
+/// Applies for the trade bill (`ALL`) of a day.
 ///
 /// Answers 400 NO_STATEMENT_EXIST (`NoStatement`) for a day without payments or before about
 /// 10:00 of the next day, 400 STATEMENT_CREATING (`NotReady`) while it is made.
-pub fn trade_bill(date: NaiveDate, gzip: bool) -> Request<BillLocation> {
+pub fn trade_bill(date: NaiveDate, tar_type: TarType) -> Request<BillLocation> {
     let target = Target::new(endpoint::TRADE_BILL.path, &[])
         .query("bill_date", &date.to_string())
         .query("bill_type", "ALL")
-        // Without gzip the parameter must be absent (reference v3 §6 no. 29).
-        .maybe("tar_type", gzip.then_some("GZIP"));
+        .maybe("tar_type", tar_type.parameter());
     Request::get(&endpoint::TRADE_BILL, target.finish())
 }
 
 /// Applies for the fund-flow bill of an account and day.
-pub fn fund_flow_bill(date: NaiveDate, account: FundAccount, gzip: bool) -> Request<BillLocation> {
+pub fn fund_flow_bill(date: NaiveDate, account: FundAccount, tar_type: TarType) -> Request<BillLocation> {
     let account_type = match account {
         FundAccount::Basic => "BASIC",
         FundAccount::Operation => "OPERATION",
@@ -117,7 +117,7 @@ pub fn fund_flow_bill(date: NaiveDate, account: FundAccount, gzip: bool) -> Requ
     let target = Target::new(endpoint::FUND_FLOW_BILL.path, &[])
         .query("bill_date", &date.to_string())
         .query("account_type", account_type)
-        .maybe("tar_type", gzip.then_some("GZIP"));
+        .maybe("tar_type", tar_type.parameter());
     Request::get(&endpoint::FUND_FLOW_BILL, target.finish())
 }
 
@@ -128,10 +128,10 @@ impl PayV3 {
     pub async fn fetch_trade_bill(
         &self,
         date: NaiveDate,
-        gzip: bool,
+        tar_type: TarType,
         sink: &mut impl BillSink,
     ) -> Result<Downloaded, ApiError> {
-        self.fetch_bill(&trade_bill(date, gzip), sink).await
+        self.fetch_bill(&trade_bill(date, tar_type), sink).await
     }
 
     /// The same for any bill that is applied for.
@@ -311,10 +311,10 @@ mod tests {
 
     #[test]
     fn applications_leave_out_what_is_not_asked_for() {
-        assert_eq!(trade_bill(date(), false).target, "/v3/bill/tradebill?bill_date=2026-11-18&bill_type=ALL");
-        assert!(trade_bill(date(), true).target.ends_with("&tar_type=GZIP"));
+        assert_eq!(trade_bill(date(), TarType::Plain).target, "/v3/bill/tradebill?bill_date=2026-11-18&bill_type=ALL");
+        assert!(trade_bill(date(), TarType::Gzip).target.ends_with("&tar_type=GZIP"));
         assert_eq!(
-            fund_flow_bill(date(), FundAccount::Basic, false).target,
+            fund_flow_bill(date(), FundAccount::Basic, TarType::Plain).target,
             "/v3/bill/fundflowbill?bill_date=2026-11-18&account_type=BASIC"
         );
     }
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn the_blank_of_the_sample_is_trimmed_and_the_url_is_not_shown() {
         let body = br#"{"hash_type":"SHA1","hash_value":"79bb0f45fc4c42234a918000b2668d689e2bde04","download_url":" https://api.mch.weixin.qq.com/v3/billdownload/file?token=xxx"}"#;
-        let location = trade_bill(date(), false).parse(body).unwrap();
+        let location = trade_bill(date(), TarType::Plain).parse(body).unwrap();
         assert_eq!(location.download_url.expose(), "https://api.mch.weixin.qq.com/v3/billdownload/file?token=xxx");
         assert!(!format!("{location:?}").contains("token"));
     }

@@ -13,7 +13,7 @@ use super::keyring::tests::{API_V3_KEY, PLATFORM_ID, settings};
 use super::sign::tests::platform_signature;
 use super::*;
 use crate::http::scripted::{FakeWorld, Reply, Script, Seen};
-use crate::job::PublicKey;
+use crate::job::{PublicKey, TarType};
 use crate::wechat::error::{FailureKind, Problem, SignatureError};
 
 const NONCE: &str = "d824f2e086d3c1df967785d13fcd22ef";
@@ -479,7 +479,8 @@ async fn bill_server(files: Vec<Reply>) -> Script {
 async fn a_bill_is_downloaded_unsigned_with_a_signed_request_and_checked_by_digest() {
     let script = bill_server(vec![Reply::bytes(200, BILL)]).await;
     let mut sink = Vec::new();
-    let downloaded = client(&script, &FakeWorld::new(), true).fetch_trade_bill(date(), false, &mut sink).await.unwrap();
+    let downloaded =
+        client(&script, &FakeWorld::new(), true).fetch_trade_bill(date(), TarType::Plain, &mut sink).await.unwrap();
     assert_eq!(sink, BILL);
     assert_eq!((downloaded.sha1_hex, downloaded.is_gzip), (sha1_hex(BILL), false));
     let seen = &script.requests()[1];
@@ -492,7 +493,8 @@ async fn a_gzipped_bill_is_kept_as_received_and_digested_unzipped() {
     let zipped = super::unzip::tests::gzip(BILL);
     let script = bill_server(vec![Reply::bytes(200, &zipped)]).await;
     let mut sink = Vec::new();
-    let downloaded = client(&script, &FakeWorld::new(), true).fetch_trade_bill(date(), true, &mut sink).await.unwrap();
+    let downloaded =
+        client(&script, &FakeWorld::new(), true).fetch_trade_bill(date(), TarType::Gzip, &mut sink).await.unwrap();
     assert_eq!((sink, downloaded.unzipped_bytes, downloaded.is_gzip), (zipped, BILL.len() as u64, true));
 }
 
@@ -504,7 +506,7 @@ async fn after_a_failed_download_a_new_url_is_applied_for_and_the_sink_starts_ov
             .await;
     let mut sink = Vec::new();
     let client = client(&script, &FakeWorld::new(), true);
-    assert!(client.fetch_trade_bill(date(), true, &mut sink).await.is_ok());
+    assert!(client.fetch_trade_bill(date(), TarType::Gzip, &mut sink).await.is_ok());
     assert_eq!((sink, asked(&script, "/v3/bill/")), (zipped, 3));
 }
 
@@ -514,11 +516,12 @@ async fn a_download_in_a_storm_is_tried_with_waits_like_any_call_and_ends_with_t
     let files = [storm.to_vec(), storm.to_vec(), vec![Reply::bytes(200, BILL)]].concat();
     let (script, fake) = (bill_server(files).await, FakeWorld::new());
     let mut sink = Vec::new();
-    assert!(client(&script, &fake, true).fetch_trade_bill(date(), false, &mut sink).await.is_ok());
+    assert!(client(&script, &fake, true).fetch_trade_bill(date(), TarType::Plain, &mut sink).await.is_ok());
     assert_eq!((sink, asked(&script, "/v3/billdownload/")), (BILL.to_vec(), 9));
     assert!(fake.slept() > Duration::ZERO);
     let (script, fake) = (bill_server(vec![Reply::status(503, "{}")]).await, FakeWorld::new());
-    let error = client(&script, &fake, true).fetch_trade_bill(date(), false, &mut Vec::new()).await.unwrap_err();
+    let error =
+        client(&script, &fake, true).fetch_trade_bill(date(), TarType::Plain, &mut Vec::new()).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Unavailable);
     assert!(fake.slept() < script.limits().retry_deadline && asked(&script, "/v3/billdownload/") > 3);
 }
@@ -527,17 +530,19 @@ async fn a_download_in_a_storm_is_tried_with_waits_like_any_call_and_ends_with_t
 async fn a_used_up_address_is_applied_for_again_and_a_refusal_that_stays_ends_it() {
     let script = bill_server(vec![Reply::status(403, "{}"), Reply::bytes(200, BILL)]).await;
     let fake = FakeWorld::new();
-    assert!(client(&script, &fake, true).fetch_trade_bill(date(), false, &mut Vec::new()).await.is_ok());
+    assert!(client(&script, &fake, true).fetch_trade_bill(date(), TarType::Plain, &mut Vec::new()).await.is_ok());
     let script = bill_server(vec![Reply::status(404, "")]).await;
-    assert!(client(&script, &fake, true).fetch_trade_bill(date(), false, &mut Vec::new()).await.is_err());
+    assert!(client(&script, &fake, true).fetch_trade_bill(date(), TarType::Plain, &mut Vec::new()).await.is_err());
     assert_eq!(asked(&script, "/v3/bill/"), 3);
 }
 
 #[tokio::test]
 async fn a_bill_with_another_digest_is_refused_after_three_rounds() {
     let script = bill_server(vec![Reply::bytes(200, b"forged")]).await;
-    let error =
-        client(&script, &FakeWorld::new(), true).fetch_trade_bill(date(), false, &mut Vec::new()).await.unwrap_err();
+    let error = client(&script, &FakeWorld::new(), true)
+        .fetch_trade_bill(date(), TarType::Plain, &mut Vec::new())
+        .await
+        .unwrap_err();
     assert_eq!((error.kind(), asked(&script, "/v3/bill/")), (FailureKind::Unavailable, 3));
     let text = format!("{error} {} {error:?}", error.problem());
     assert!(text.contains(&sha1_hex(BILL)) && !text.contains("token"), "{text}");
@@ -551,8 +556,10 @@ async fn a_download_from_a_foreign_host_is_refused_unasked() {
         Key::Public,
     ))
     .await;
-    let error =
-        client(&script, &FakeWorld::new(), true).fetch_trade_bill(date(), false, &mut Vec::new()).await.unwrap_err();
+    let error = client(&script, &FakeWorld::new(), true)
+        .fetch_trade_bill(date(), TarType::Plain, &mut Vec::new())
+        .await
+        .unwrap_err();
     assert_eq!((error.kind(), script.requests().len()), (FailureKind::Refused, 1));
     assert!(error.problem().to_string().contains("evil.example"), "{}", error.problem());
 }
@@ -561,7 +568,7 @@ async fn a_download_from_a_foreign_host_is_refused_unasked() {
 async fn an_application_that_was_answered_without_an_address_is_told_as_answered() {
     let script = Script::always(signed(200, r#"{"hash_type":"SHA1"}"#, Key::Public)).await;
     let client = client(&script, &FakeWorld::new(), true);
-    let error = client.fetch_trade_bill(date(), false, &mut Vec::new()).await.unwrap_err();
+    let error = client.fetch_trade_bill(date(), TarType::Plain, &mut Vec::new()).await.unwrap_err();
     assert!(error.to_string().starts_with("GET /v3/bill/tradebill answered 200 after 1 attempt"), "{error}");
     assert!(error.problem().to_string().contains("hash_value"), "{}", error.problem());
 }
@@ -573,7 +580,7 @@ async fn no_bill_and_not_yet_are_told_apart() {
     {
         let script = Script::always(Reply::status(400, &json!({"code": code, "message": "x"}).to_string())).await;
         let error = client(&script, &FakeWorld::new(), true)
-            .fetch_trade_bill(date(), false, &mut Vec::new())
+            .fetch_trade_bill(date(), TarType::Plain, &mut Vec::new())
             .await
             .unwrap_err();
         assert_eq!((error.kind(), script.requests().len()), (kind, 1));
