@@ -141,7 +141,8 @@ impl<'a> Night<'a> {
         let matched = matching::find_order(&known.claims, trace, &orders.lookup, &mut blocks.passes, pattern);
         let look_back = LookBack { from: self.from, orders, blocks: &mut blocks.look_back };
         let paid_claims = matching::paid_claims(&known.claims);
-        let order = matched.and_then(|matched| OrderSide::of(matched, paid_claims, previous, look_back));
+        let order =
+            matched.and_then(|matched| OrderSide::of(matched, paid_claims, previous, coupon.returned_at, look_back));
         let order = order.map_err(scratched)?;
         let (stock_id, code) = known.key;
         let subsidy = Subsidy::of(self.terms, stock_id, &coupon, order.discount, &mut known.receipts, &known.returns);

@@ -80,15 +80,16 @@ impl LookBack<'_> {
 
 impl<'a> OrderSide<'a> {
     /// The order columns after the passes. `paid_claims` are the claims of tonight's paid orders,
-    /// `previous` is the coupon's row of the night before.
+    /// `previous` is the coupon's row of the night before, `returned_at` its last return by tonight.
     pub(super) fn of(
         matched: Match<'a>,
         paid_claims: i64,
         previous: Option<&PreviousRow<'a>>,
+        returned_at: Option<Micros>,
         mut look_back: LookBack<'_>,
     ) -> io::Result<OrderSide<'a>> {
         let outlived = match previous {
-            Some(row) if outlives(row, &matched, paid_claims, &mut look_back)? => Some(row),
+            Some(row) if outlives(row, &matched, paid_claims, returned_at, &mut look_back)? => Some(row),
             _ => None,
         };
         let mut side = outlived.map_or_else(|| OrderSide::shown(matched, previous), carried);
@@ -154,6 +155,7 @@ fn outlives(
     row: &PreviousRow<'_>,
     matched: &Match<'_>,
     paid_claims: i64,
+    returned_at: Option<Micros>,
     look_back: &mut LookBack<'_>,
 ) -> io::Result<bool> {
     let has_claim_left = look_back.has_claim_left(row, matched, paid_claims);
@@ -163,7 +165,7 @@ fn outlives(
         Match::Nothing => true,
         Match::Found { order, .. } if has_claim_left && row.out_trade_no == Some(order.out_trade_no) => true,
         Match::Found { pass, order, .. } => {
-            row.order_live == Some(true) && (!order.is_live || is_held_by_claim(row, *pass))
+            row.order_live == Some(true) && (!order.is_live || is_held_by_claim(row, *pass, returned_at))
         }
     };
     match row.out_trade_no {
@@ -241,7 +243,8 @@ impl BillRefund {
 }
 
 /// Whether the claim of the night before goes before an order found by this pass, as it would in the look-back. A
-/// coupon that came back is another matter: what it is used for next may be known by its association alone.
-fn is_held_by_claim(row: &PreviousRow<'_>, pass: Pass) -> bool {
-    pass != Pass::Claim && row.match_pass == Some(Pass::Claim.as_str()) && row.returned_at.is_none()
+/// coupon that came back since is another matter: what it is used for next may be known by its association alone.
+fn is_held_by_claim(row: &PreviousRow<'_>, pass: Pass, returned_at: Option<Micros>) -> bool {
+    let is_kept = returned_at.is_none_or(|returned_at| row.order_paid_at.is_some_and(|paid_at| returned_at < paid_at));
+    pass != Pass::Claim && row.match_pass == Some(Pass::Claim.as_str()) && is_kept
 }

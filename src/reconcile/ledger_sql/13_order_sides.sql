@@ -1,6 +1,6 @@
 -- The order of each coupon: by claim, association or use request, the first that hits. Two live claims are
 -- ambiguous and have none. Where nothing hits, or a refunded order does, or one that does not name a coupon which
--- was claimed and never returned, the live order that left the look-back stays as it was known; and so does an
+-- was claimed and not returned since, the live order that left the look-back stays as it was known; and so does an
 -- ambiguity when claims have left. The lines of an order leave
 -- one by one: a claim of an order older than the look-back has left once its own line has, whatever other
 -- lines of the order are still there.
@@ -46,7 +46,8 @@ FROM (SELECT f.*,
                             OR (f.previous_order_live
                                 AND (f.hit_live_count = 0
                                      OR (f.hit <> 'claim' AND f.previous_match_pass = 'claim'
-                                         AND f.previous_returned_at IS NULL)))) THEN 'carried'
+                                         AND (f.returned_at IS NULL
+                                              OR f.returned_at < f.previous_order_paid_at))))) THEN 'carried'
                   WHEN f.has_claim_left AND f.found_out_trade_no = f.previous_out_trade_no THEN 'carried'
                   ELSE f.hit
              END AS found_by
