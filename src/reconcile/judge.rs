@@ -162,11 +162,19 @@ struct RuleOutlook {
     is_of_stocks: bool,
 }
 
+impl RuleOutlook {
+    /// The day a break is judged by; none where it tells how a stock was on the night it was seen last, for a state is there
+    /// or not on any night, however long nobody could look.
+    fn event_of(&self, row: &Break) -> Option<NaiveDate> {
+        row.event_date.filter(|event| !self.is_of_stocks || *event != row.last_seen_date)
+    }
+}
+
 impl Outlook<'_> {
     /// What it means that a break was not found.
     fn of_unseen(&self, row: &Break) -> Sight {
         let Some(rule) = self.rules.get(row.rule_id.as_str()) else { return Sight::NotJudged };
-        if rule.window.holds(row.event_date, row.oldest_input_date) && !self.left.contains(&row.break_id) {
+        if rule.window.holds(rule.event_of(row), row.oldest_input_date) && !self.left.contains(&row.break_id) {
             return Sight::Gone;
         }
         Sight::Left { is_due: is_due(row.event_date, rule.grace, self.date) }
@@ -503,6 +511,33 @@ mod tests {
         let waiting = [(Expected, day(0)), (Expected, day(0)), (New, day(0)), (Open, day(3)), (Open, day(4))];
         assert_eq!(nights_of(case, 5, &[("stocks", 2)]), waiting);
         assert_eq!(nights_of(case, 3, &[]), [(New, day(0)), (Open, day(1)), (Open, day(2))]);
+    }
+
+    #[test]
+    fn how_a_stock_was_does_not_leave_the_look_back_while_nobody_could_look() {
+        let night = night("ST02/finds_more_sent_than_allowed");
+        let built_in = Rules::built_in();
+        let sight = |rule_id: &str, seen_days_ago: u64, event_days_ago: u64, oldest_input: Option<u64>| {
+            let rule = built_in.find(rule_id).unwrap();
+            let of_rule = RuleOutlook {
+                window: Window::of(&night.terms, &night.files, rule),
+                grace: Days::new(0),
+                is_of_stocks: rule.is_of_stocks(),
+            };
+            let rules = BTreeMap::from([(rule_id, of_rule)]);
+            let before = |days: u64| night.files.date - Days::new(days);
+            let row = Break {
+                event_date: Some(before(event_days_ago)),
+                oldest_input_date: oldest_input.map(before),
+                ..Break::for_tests(rule_id, before(seen_days_ago))
+            };
+            Outlook { date: night.files.date, rules, left: BTreeSet::new() }.of_unseen(&row)
+        };
+        assert_eq!(sight("ST02", 40, 40, None), Sight::Gone, "it is as it should be, or it would be there");
+        let left = Sight::Left { is_due: true };
+        assert_eq!(sight("ST05", 20, 35, Some(36)), left);
+        assert_eq!(sight("ST05", 40, 40, Some(41)), left);
+        assert_eq!(sight("AO01", 40, 40, None), left, "a redemption happened on a day");
     }
 
     #[test]
