@@ -188,6 +188,12 @@ impl Lake {
         self.root.join("journal").join(format!("dt={date}"))
     }
 
+    /// Whether the night of `date` has journalled anything, wherever it ran.
+    pub fn has_journal(&self, date: NaiveDate) -> io::Result<bool> {
+        let Some(bucket) = self.bucket() else { return self.journal(date).try_exists() };
+        Ok(!bucket.mirror().store().list(&format!("journal/dt={date}"))?.is_empty())
+    }
+
     /// `state/<name>`.
     pub fn state(&self, name: &str) -> PathBuf {
         self.root.join("state").join(name)

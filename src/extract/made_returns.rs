@@ -1,5 +1,5 @@
 //! Returns of subsidies that `apply` made. WeChat lists none, so the ids of their receipts are kept in the state of the job:
-//! in a folder for each day that was published last then, for the nights after it. Asks nobody.
+//! in a folder for each day whose night had asked last then, for the nights after it. Asks nobody.
 
 use std::fs;
 use std::io;
@@ -11,16 +11,16 @@ use super::{Issue, Night};
 use crate::dataset::Lake;
 use crate::durable;
 
-/// Keeps the id of a return for the nights after `last_day`, under the name of its call; once.
+/// Keeps the id of a return for the nights after `asked_day`, under the name of its call; once.
 ///
 /// # Errors
 /// The state cannot be written.
-pub fn keep_return(lake: &Lake, job: &str, last_day: NaiveDate, call: &str, receipt_id: &str) -> io::Result<()> {
+pub fn keep_return(lake: &Lake, job: &str, asked_day: NaiveDate, call: &str, receipt_id: &str) -> io::Result<()> {
     let folder = lake.remedies(job);
     if days(&folder)?.iter().any(|(_, day)| file_of(day, call).exists()) {
         return Ok(());
     }
-    let day = folder.join(last_day.to_string());
+    let day = folder.join(asked_day.to_string());
     let path = file_of(&day, call);
     durable::create_private_folder(&day)?;
     durable::write_file(&path, &day.join("incoming.staged"), format!("{receipt_id}\n").as_bytes())?;

@@ -15,7 +15,7 @@ use super::opening::complete_publication;
 use super::place::{Held, Reading};
 use super::run::Run;
 use super::work::JournalKeeper;
-use crate::clock::World;
+use crate::clock::{World, business_date_of};
 use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
 use crate::dataset::partition::{PartitionError, read_rows};
@@ -107,7 +107,8 @@ pub async fn apply(
     let journal = open_journal(&held, plan.date, world)?;
     keeper.keep(&journal);
     let stage = journal.stage(REMEDIES).map_err(|error| unjournalled(&error))?;
-    let marks = open_marks(&held.lake, job, latest.day)?;
+    let asked_day = asked_last(&held.lake, latest.day, world)?;
+    let marks = open_marks(&held.lake, job, asked_day)?;
     let performance = Performance {
         client: &client,
         journal: &journal,
@@ -115,6 +116,7 @@ pub async fn apply(
         lake: &held.lake,
         job: &job.name,
         marks: &marks,
+        asked_day,
         last_day: latest.day,
         facts: &latest.proposal.facts,
         latest: &latest.proposal.plan.proposed(),
@@ -261,6 +263,19 @@ fn last_day(lake: &Lake, date: NaiveDate) -> Result<NaiveDate, Failure> {
     let latest = lake.latest_before(Break::DATASET, NaiveDate::MAX);
     let latest = latest.map_err(|error| disk(&error, "cannot list the published breaks"))?;
     Ok(latest.map_or(date, |partition| partition.date))
+}
+
+/// The last day whose night has asked. One that was cut off, or published nothing, goes on from its journal: when it is
+/// published, what it says of a wallet is older than the calls that are made now.
+fn asked_last(lake: &Lake, published: NaiveDate, world: &World) -> Result<NaiveDate, Failure> {
+    let today = business_date_of(world.clock.now());
+    let mut last = published;
+    for day in published.iter_days().skip(1).take_while(|day| *day <= today) {
+        if lake.has_journal(day).map_err(|error| disk(&error, "cannot list the journal"))? {
+            last = day;
+        }
+    }
+    Ok(last)
 }
 
 /// The breaks that are open by the latest published day: a later night may have seen some resolve.

@@ -32,6 +32,7 @@ row_type! {
         order_fully_refunded: maybe_flag,
         subsidy_expected_fen: maybe_fen,
         verified_date: maybe_date,
+        use_request_no: maybe_text,
     }
 }
 
@@ -85,6 +86,8 @@ pub struct Facts {
     /// By transaction and refund.
     refunds: BTreeMap<String, BTreeMap<String, RefundSeen>>,
     orders: BTreeMap<String, SubsidyOrder>,
+    /// Coupons by the number they were redeemed under, where that is the order number of a break.
+    redeemed: BTreeMap<String, BTreeSet<CouponId>>,
 }
 
 /// A refund by all bills that list it.
@@ -98,16 +101,18 @@ struct RefundSeen {
 struct Wanted {
     codes: BTreeMap<String, BTreeSet<String>>,
     subsidy_nos: BTreeSet<String>,
+    order_nos: BTreeSet<String>,
 }
 
 impl Wanted {
     fn of<'b>(breaks: impl Iterator<Item = &'b Break>) -> Wanted {
-        let mut wanted = Wanted { codes: BTreeMap::new(), subsidy_nos: BTreeSet::new() };
+        let mut wanted = Wanted { codes: BTreeMap::new(), subsidy_nos: BTreeSet::new(), order_nos: BTreeSet::new() };
         for it in breaks {
             if let (Some(stock), Some(code)) = (&it.stock_id, &it.coupon_code) {
                 wanted.codes.entry(stock.clone()).or_default().insert(code.clone());
             }
             wanted.subsidy_nos.extend(it.out_subsidy_no.clone());
+            wanted.order_nos.extend(it.out_trade_no.clone());
         }
         wanted
     }
@@ -153,12 +158,19 @@ impl Facts {
 
     fn read_coupons(&mut self, path: &Path, wanted: &Wanted) -> Result<(), PartitionError> {
         each_row::<LedgerCouponColumns, _>(path, LedgerRow::DATASET, |row| {
-            if wanted.has(row.stock_id, row.coupon_code) {
-                let id = (row.stock_id.to_owned(), row.coupon_code.to_owned());
-                self.coupons.insert(id, Coupon::of(&row));
-            }
+            self.note_coupon(&row, wanted);
             Ok(())
         })
+    }
+
+    fn note_coupon(&mut self, row: &LedgerCoupon<'_>, wanted: &Wanted) {
+        let id = || (row.stock_id.to_owned(), row.coupon_code.to_owned());
+        if let Some(number) = row.use_request_no.filter(|number| wanted.order_nos.contains(*number)) {
+            self.redeemed.entry(number.to_owned()).or_default().insert(id());
+        }
+        if wanted.has(row.stock_id, row.coupon_code) {
+            self.coupons.insert(id(), Coupon::of(row));
+        }
     }
 
     /// Of the coupons that are known by now.
@@ -225,6 +237,13 @@ impl Facts {
         self.coupons.get(&id_of(it)?)
     }
 
+    /// The code of another coupon that was redeemed under a number.
+    pub(super) fn redeemed_under(&self, number: &str, it: &Break) -> Option<&str> {
+        let id = id_of(it);
+        let others = self.redeemed.get(number)?.iter().find(|other| Some(*other) != id.as_ref());
+        others.map(|(_, coupon_code)| coupon_code.as_str())
+    }
+
     /// The night in which the wallet of a coupon was asked last.
     pub(super) fn verified_date(&self, stock_id: &str, coupon_code: &str) -> Option<NaiveDate> {
         self.coupons.get(&(stock_id.to_owned(), coupon_code.to_owned()))?.verified_date
@@ -240,9 +259,12 @@ impl Facts {
         self.all_returns(it).filter(|it| !has_failed(it))
     }
 
-    /// How often a return of them failed.
-    pub(super) fn failed_returns(&self, it: &Break) -> usize {
-        self.all_returns(it).filter(|it| has_failed(it)).count()
+    /// How often a return of one of them failed, or may have: not every return says of which it is.
+    pub(super) fn failed_returns(&self, it: &Break, receipt: &SubsidyPayment) -> usize {
+        let is_of_another = |it: &SubsidyReturn| {
+            it.subsidy_receipt_id.as_ref().zip(receipt.subsidy_receipt_id.as_ref()).is_some_and(|(one, id)| one != id)
+        };
+        self.all_returns(it).filter(|it| has_failed(it) && !is_of_another(it)).count()
     }
 
     fn all_returns(&self, it: &Break) -> impl Iterator<Item = &SubsidyReturn> {
@@ -305,6 +327,12 @@ impl Facts {
         Facts { coupons, ..Facts::default() }
     }
 
+    pub(super) fn with_redeemed(mut self, number: &str, coupon_code: &str) -> Facts {
+        let id = ("1288880000000001".to_owned(), coupon_code.to_owned());
+        self.redeemed.entry(number.to_owned()).or_default().insert(id);
+        self
+    }
+
     pub(super) fn with_receipts(mut self, it: &Break, receipts: Vec<SubsidyPayment>) -> Facts {
         self.receipts.insert(id_of(it).expect("a coupon"), receipts);
         self
@@ -329,6 +357,41 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_redeemed_a_coupon_is_known_to_every_other_coupon_of_its_order() {
+        let of_coupon = |coupon_code: &str| Break {
+            stock_id: Some("S".to_owned()),
+            coupon_code: Some(coupon_code.to_owned()),
+            out_trade_no: Some("RY1".to_owned()),
+            ..Break::for_tests("AO03", NaiveDate::MIN)
+        };
+        let breaks = [of_coupon("C1"), of_coupon("C2")];
+        let wanted = Wanted::of(breaks.iter());
+        let row = |coupon_code, use_request_no| LedgerCoupon {
+            stock_id: "S",
+            coupon_code,
+            coupon_state: None,
+            stock_type: None,
+            used_at: None,
+            expire_at: None,
+            out_trade_no: Some("RY1"),
+            transaction_id: None,
+            order_paid_at: None,
+            order_fully_refunded: None,
+            subsidy_expected_fen: None,
+            verified_date: None,
+            use_request_no,
+        };
+        let mut facts = Facts::default();
+        for row in [row("C1", Some("RY1")), row("C2", None), row("C3", Some("RY3"))] {
+            facts.note_coupon(&row, &wanted);
+        }
+        assert_eq!(facts.redeemed_under("RY1", &breaks[1]), Some("C1"));
+        assert_eq!(facts.redeemed_under("RY1", &breaks[0]), None, "it was redeemed under it itself");
+        assert_eq!(facts.redeemed_under("RY3", &breaks[1]), None, "no break is of that order");
+        assert_eq!(facts.coupons.len(), 2);
+    }
 
     #[test]
     fn a_subsidy_is_returned_for_the_last_refund_that_did_not_fail() {

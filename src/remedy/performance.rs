@@ -76,8 +76,10 @@ pub struct Performance<'a> {
     pub lake: &'a Lake,
     /// Whose plan it is.
     pub job: &'a str,
-    /// The folder in it where calls are marked before they are sent, in a folder for each day that was published last then.
+    /// The folder in it where calls are marked before they are sent, in a folder for each day that had asked last then.
     pub marks: &'a Path,
+    /// The last day whose night has asked, be it published or not: what it was answered is older than the calls.
+    pub asked_day: NaiveDate,
     /// The day that was published last.
     pub last_day: NaiveDate,
     /// What that day knows.
@@ -116,7 +118,7 @@ impl Performance<'_> {
         if let Some(performed) = self.without_asking(call, &errand)? {
             return Ok((performed, Ok(())));
         }
-        let mark = self.marks.join(self.last_day.to_string()).join(mark_of(call));
+        let mark = self.marks.join(self.asked_day.to_string()).join(mark_of(call));
         let marked = durable::mark(&mark).and_then(|()| self.lake.put(&mark));
         marked.map_err(|source| io_error(&mark, source))?;
         self.send(call, &errand, &mark).await
@@ -165,7 +167,8 @@ impl Performance<'_> {
     async fn send(&self, call: &Call, errand: &Errand, mark: &Path) -> Result<Made, JournalError> {
         match errand.send(self.client).await {
             Ok((page, Ok(said))) => Ok((Performed::Done(said), self.keep(call, errand, page))),
-            Ok((_, Err(odd))) => Ok((Performed::Odd(odd), Ok(()))),
+            // A return that failed has an id too: the night that asks for it knows that its number is used up.
+            Ok((page, Err(odd))) => Ok((Performed::Odd(odd), self.remember(call, errand, &page.body))),
             // An answer that cannot be believed may still mean that it was done (reference v3 §1.5).
             Err(error) if is_open_ended(&error) => {
                 let forgotten = if was_never_heard(errand, &error) { self.forget(mark) } else { Ok(()) };
@@ -200,7 +203,7 @@ impl Performance<'_> {
         match errand.return_receipt_id(body) {
             None => Ok(()),
             Some(id) => {
-                let kept = keep_return(self.lake, self.job, self.last_day, &name_of(call), &id);
+                let kept = keep_return(self.lake, self.job, self.asked_day, &name_of(call), &id);
                 kept.map_err(|source| io_error(self.marks, source))
             }
         }
@@ -245,11 +248,13 @@ impl Errand {
         Ok((journal_page(&request, &answer), self.said(&answer.body)))
     }
 
-    /// The id of the return that an answer tells of.
-    fn return_receipt_id(&self, body: &[u8]) -> Option<String> {
-        let Errand::ReturnPayment(_) = self else { return None };
+    /// The id of the return that an answer tells of, if it is the one that was asked for.
+    pub(super) fn return_receipt_id(&self, body: &[u8]) -> Option<String> {
+        let Errand::ReturnPayment(asked) = self else { return None };
         let receipt: ReturnReceipt = read(self, body).ok()?;
-        receipt.subsidy_return_receipt_id.filter(|id| !id.is_empty() && !id.contains(char::is_control))
+        let is_asked = receipt.out_subsidy_return_no == asked.out_subsidy_return_no;
+        let id = receipt.subsidy_return_receipt_id.filter(|_| is_asked);
+        id.filter(|id| !id.is_empty() && !id.contains(char::is_control))
     }
 
     /// What an answer says; the error where it is about something else.

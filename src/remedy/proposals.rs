@@ -63,12 +63,17 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
             wire_time(returned_at)
         ));
     }
+    let use_request_no = given(&coupon.out_trade_no, "order number")?;
+    // An order may claim several coupons, and a number redeems one (reference v3 §1.10).
+    if let Some(other) = facts.redeemed_under(&use_request_no, it) {
+        return Err(format!("coupon {other} was redeemed under the number {use_request_no}: use one of yours"));
+    }
     Ok(vec![Errand::Redeem(Redemption {
         stock_id: given(&it.stock_id, "stock")?,
         coupon_code: given(&it.coupon_code, "code")?,
         appid: wallets.appid.clone(),
         use_time: wire_time(paid_at),
-        use_request_no: given(&coupon.out_trade_no, "order number")?,
+        use_request_no,
     })])
 }
 
@@ -186,8 +191,9 @@ fn return_of(
     let refund_id =
         facts.refund_id(&transaction_id).ok_or("no bill of the look-back has a refund of the receipt's payment")?;
     let mut what = format!("{}\n{}", receipt.out_subsidy_no, amount.0);
-    // Under the number of a return that failed WeChat only tells that it did.
-    if let failed @ 1.. = facts.failed_returns(it) {
+    // Under the number of a return that failed WeChat only tells that it did. Returns of other receipts keep theirs: one
+    // that was sent without an answer would be made twice.
+    if let failed @ 1.. = facts.failed_returns(it, receipt) {
         what.push_str(&format!("\n{failed}"));
     }
     Ok(PaymentReturn {

@@ -156,6 +156,9 @@ fn a_coupon_is_redeemed_for_its_order_only_while_it_can_be() {
     assert!(of(|it| it.returned_at = Some(at(4))).unwrap_err().contains("returned at 2026-11-20T12:00:00+08:00"));
     assert!(of(|it| it.returned_at = Some(at(3))).is_ok(), "that return was of an earlier use");
     assert!(of(|it| it.out_trade_no = None).unwrap_err().contains("order number is not known"));
+    let facts = |coupon_code| Facts::of_coupon(&it, coupon("SENDED")).with_redeemed("RY1", coupon_code);
+    assert!(proposed(&facts("C0"), &it).unwrap_err().contains("coupon C0 was redeemed under the number RY1"));
+    assert!(proposed(&facts("C1"), &it).is_ok(), "it was returned since");
     let mut job = job();
     job.rules.use_request_pattern = Some(regex::Regex::new("^X-(.+)$").unwrap());
     let refused = propose(&job, &Facts::of_coupon(&it, coupon("SENDED")), &it).unwrap();
@@ -286,6 +289,23 @@ fn a_return_that_failed_is_sent_again_under_another_number() {
     let failed = || SubsidyReturn { status: Some("RETURN_RECEIPT_FAIL".into()), ..returned(Some("S1"), Fen(100)) };
     let numbers = [vec![], vec![failed()], vec![failed(), failed()]].map(number);
     assert_eq!(BTreeSet::from(numbers).len(), 3);
+}
+
+#[test]
+fn a_return_of_another_receipt_that_failed_changes_no_number() {
+    let it = break_of("SU07", None);
+    let numbers = |returns: Vec<SubsidyReturn>| {
+        let facts = Facts::of_coupon(&it, Coupon { is_order_fully_refunded: true, ..coupon("USED") })
+            .with_receipts(&it, vec![receipt("S1", "SUCCESS", 1), receipt("S2", "SUCCESS", 2)])
+            .with_returns(&it, returns)
+            .with_refund(TRANSACTION, "50300");
+        let errands = proposed(&facts, &it).unwrap();
+        [0, 1].map(|place| errands[place].request_no().to_owned())
+    };
+    let failed = SubsidyReturn { status: Some("FAIL".into()), ..returned(Some("S1"), Fen(100)) };
+    let ([of_first, of_second], [again, same]) = (numbers(vec![]), numbers(vec![failed]));
+    assert_ne!(of_first, again);
+    assert_eq!(of_second, same, "it may have been sent under that number, and would be returned twice");
 }
 
 #[test]

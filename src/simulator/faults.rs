@@ -127,6 +127,8 @@ pub enum Kind {
     UnknownFields,
     /// What a list shows of a coupon says nothing of a return or a deactivation; the single query does (reference v3 §6, 23).
     LeanList,
+    /// A receipt says that it failed.
+    FailedReceipts,
     /// Every number is larger than 64 bits.
     HugeNumbers,
     /// Every amount has a minus before it.
@@ -179,6 +181,7 @@ impl Kind {
             Kind::InvalidUtf8 => "invalid_utf8",
             Kind::UnknownFields => "unknown_fields",
             Kind::LeanList => "lean_list",
+            Kind::FailedReceipts => "failed_receipts",
             Kind::HugeNumbers => "huge_numbers",
             Kind::NegativeAmounts => "negative_amounts",
             Kind::BarePage => "bare_page",
@@ -348,6 +351,7 @@ mod tests {
             "invalid_utf8",
             "lean_list",
             "unknown_fields",
+            "failed_receipts",
             "huge_numbers",
             "negative_amounts",
             "bare_page",

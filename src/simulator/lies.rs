@@ -36,6 +36,7 @@ pub(super) fn tell(exchange: &Exchange<'_>, answer: Answer) -> Answer {
         kind => changed(answer, |body| match kind {
             Kind::UnknownFields => add_fields(body),
             Kind::LeanList => leave_endings_out(body),
+            Kind::FailedReceipts => set(body, "status", "FAIL".into()),
             Kind::NegativeAmounts => negate_amounts(body),
             Kind::ForeignDownload => set(body, "download_url", ELSEWHERE.into()),
             Kind::EverNew => ever_new(exchange, body),
