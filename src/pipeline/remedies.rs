@@ -172,10 +172,10 @@ fn open_journal(held: &Held, date: NaiveDate, world: &World) -> Result<Arc<Journ
     Ok(Arc::new(held.keeping(journal.map_err(|error| unjournalled(&error))?)))
 }
 
-/// The folder of the marks, with one in it for those that are set while `last_day` is the day published last.
-fn open_marks(lake: &Lake, job: &Job, last_day: NaiveDate) -> Result<PathBuf, Failure> {
+/// The folder of the marks, with one in it for those that are set while `asked_day` is the last day that was asked for.
+fn open_marks(lake: &Lake, job: &Job, asked_day: NaiveDate) -> Result<PathBuf, Failure> {
     let marks = lake.remedies(&job.name);
-    let folder = marks.join(last_day.to_string());
+    let folder = marks.join(asked_day.to_string());
     durable::create_private_folder(&folder).map_err(|error| disk(&error, "cannot keep what is sent"))?;
     Ok(marks)
 }
