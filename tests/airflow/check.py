@@ -1,5 +1,5 @@
 """The DAG in a real Airflow against the simulator: a night that succeeds, one that must wait for a file, a
-gate that fails, an interval with nothing to do, credentials that are rejected.
+gate that fails, an interval with nothing to do, a merchant with nothing for one task, credentials that are rejected.
 
 usage: check.py PROGRAM WORK_FOLDER        (with Airflow's bin folder first on PATH)
 """
@@ -32,6 +32,7 @@ def main():
         waits_for_a_file(airflow, shop)
         fails_at_the_gate(airflow, shop)
         skips(airflow, shop)
+        judges_without_figures(airflow, shop)
         rejects(airflow, shop)
     print("airflow", airflow.version, "ok")
 
@@ -83,6 +84,17 @@ def skips(airflow, shop):
     code, states, log = airflow.test("2026-11-19", later)
     assert code == 0, log
     assert {state for state, _ in states.values()} == {"skipped"}, (states, log)
+
+
+def judges_without_figures(airflow, shop):
+    """A merchant without official account and v2 stocks: that task has nothing to do, the night is judged all the same."""
+    text = shop.job.read_text()
+    text = text[: text.index("[pay_v2]")] + text[text.index("[stocks]") :]
+    plain = shop.job.with_name("job-plain.toml")
+    plain.write_text(text.replace('lake = "../out/lake"', 'lake = "../out/plain"'))
+    code, states, log = airflow.test("2026-11-19", plain)
+    assert code == 0, log
+    assert states == {**{task: ("success", 1) for task in TASKS}, "figures": ("skipped", 1)}, (states, log)
 
 
 def rejects(airflow, shop):
