@@ -23,6 +23,9 @@ const PAY_BACKUP_URL: &str = "https://api2.mch.weixin.qq.com";
 const MP_URL: &str = "https://api.weixin.qq.com";
 /// More sockets than any machine opens, and far fewer than the runtime can count.
 const MOST_CONCURRENCY: i64 = 10_000;
+/// Far above what WeChat allows: the pace holds a place for each request of a second, and billions of them are a slip of
+/// the pen that would take all memory.
+const MOST_RATE_PER_SECOND: i64 = 100_000;
 /// The most days of datacube figures that are pulled again each night: more than a year is a slip of the pen.
 const MOST_REPULL_DAYS: i64 = 366;
 
@@ -123,7 +126,8 @@ impl Checker<'_> {
         let timeout = self.patience(written.timeout_seconds, job.map(|job| &job.timeout_seconds), 30);
         let of_job = job.map(|job| &job.retry_deadline_seconds);
         let retry_deadline = self.patience(written.retry_deadline_seconds, of_job, 120);
-        let rate_per_second = self.number(written.rate_per_second, defaults.rate_per_second, 1);
+        let rate_per_second =
+            self.number_within(written.rate_per_second, defaults.rate_per_second, 1..=MOST_RATE_PER_SECOND);
         let concurrency = self.number_within(written.concurrency, defaults.concurrency, 1..=MOST_CONCURRENCY);
         let backup_url = match (written.backup_url, written.base_url) {
             (Some(backup), _) => self.url(backup),
@@ -187,15 +191,16 @@ impl Checker<'_> {
     }
 
     fn public_key(&mut self, section: &PayV3Section) -> Option<PublicKey> {
-        let (id, file) = match (&section.public_key_id, &section.public_key_file) {
+        let file = match (&section.public_key_id, &section.public_key_file) {
             (None, None) => return None,
-            (Some(id), Some(file)) => (id, file),
+            (Some(_), Some(file)) => file,
             (Some(lone), None) | (None, Some(lone)) => {
                 let text = "`public_key_id` and `public_key_file` go together: one of them is missing";
                 self.problems.add_with_hint(&lone.place, text, "leave both out to use platform certificates");
                 return None;
             }
         };
+        let key_id = self.text(&section.public_key_id);
         if self.refuse_shorthand(&file.place, file.value.trim()) {
             return None;
         }
@@ -204,7 +209,7 @@ impl Checker<'_> {
         let origin = origin_of(file, &path);
         let hint = "download 微信支付公钥 from the merchant platform";
         self.pem(&file.place, &origin, &pem, "PUBLIC KEY-----", hint);
-        Some(PublicKey { id: id.value.trim().to_owned(), pem, origin })
+        Some(PublicKey { id: key_id?, pem, origin })
     }
 
     /// Certificate and key of mutual TLS, in one PEM.

@@ -13,8 +13,18 @@ impl Checker<'_> {
     /// An absolute path; the file need not be there yet.
     pub(super) fn path(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
         let text = self.text(written)?;
-        self.refuse_shorthand(&written.as_ref()?.place, &text);
-        Some(self.absolute(&text))
+        let place = &written.as_ref()?.place;
+        Some(self.one_for_all_days(place, &text))
+    }
+
+    /// An absolute path. What stands for the files of many days elsewhere is refused: a file of that very name would be
+    /// looked for or made, and decisions that are not found are none.
+    pub(super) fn one_for_all_days(&mut self, place: &Place, text: &str) -> PathBuf {
+        if !self.refuse_shorthand(place, text) && text.contains(['{', '}', '*']) {
+            let problem = format!("`{}` is `{text}`: it is one path for all days, without `{{…}}` or `*`", place.key);
+            self.problems.add(place, problem);
+        }
+        self.absolute(text)
     }
 
     /// A text that also names files of the lake: no path in it, nothing hidden.

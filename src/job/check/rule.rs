@@ -6,7 +6,7 @@ use super::Checker;
 use super::scalar::MOST_DAYS;
 use crate::job::file::{ReportSection, RulesSection};
 use crate::job::settings::{ExcelIds, Language, ReportSettings, RuleId, RuleSettings};
-use crate::job::value::{Texts, Written};
+use crate::job::value::{Pairs, Texts, Written};
 use crate::money::Fen;
 
 impl Checker<'_> {
@@ -20,7 +20,7 @@ impl Checker<'_> {
         RuleSettings {
             off: self.rule_ids(&section.off),
             must_associate: self.ids(&section.must_associate),
-            merchant_pairs: section.merchant_pairs.as_ref().map(|pairs| pairs.value.0.clone()).unwrap_or_default(),
+            merchant_pairs: self.pairs(&section.merchant_pairs),
             use_request_pattern: self.pattern(&section.use_request_pattern),
             folders: self.folders(&section.folders),
             max_coupons_per_order: self.number(&section.max_coupons_per_order, default.max_coupons_per_order, 1),
@@ -36,6 +36,16 @@ impl Checker<'_> {
         self.ids(written);
         let texts = written.iter().flat_map(|written| &written.value.0);
         texts.map(|text| RuleId { id: text.value.clone(), line: self.problems.line_of(&text.place) }).collect()
+    }
+
+    /// Pairs of merchants. One with a blank in it would excuse nothing, without a word.
+    fn pairs(&mut self, written: &Option<Written<Pairs>>) -> Vec<(String, String)> {
+        let Some(Written { value: Pairs(pairs), place }) = written else { return Vec::new() };
+        let is_bare = |text: &String| !text.is_empty() && text.trim() == text;
+        if !pairs.iter().all(|(belong, order)| is_bare(belong) && is_bare(order)) {
+            self.problems.add(place, format!("`{}` has an empty or padded entry", place.key));
+        }
+        pairs.clone()
     }
 
     fn pattern(&mut self, written: &Option<Written<String>>) -> Option<Regex> {

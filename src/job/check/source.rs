@@ -275,7 +275,9 @@ impl Checker<'_> {
 
     fn subsidy_amount(&mut self, section: &SubsidyProgramSection) -> Option<SubsidyAmount> {
         match (&section.amount_fen, &section.percent_of_discount) {
-            (amount @ Some(_), None) => Some(SubsidyAmount::Fixed(Fen(self.number(amount, 1, 1)))),
+            (amount @ Some(_), None) => {
+                Some(SubsidyAmount::Fixed(Fen(self.number_within(amount, 1, 1..=Fen::LARGEST.0))))
+            }
             (None, percent @ Some(written)) => {
                 if written.value > 100 {
                     self.problems.add(&written.place, format!("`{}` is more than 100", written.place.key));

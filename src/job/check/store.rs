@@ -47,8 +47,7 @@ impl Checker<'_> {
                         "leave it out, or give `job.lake = \"s3://bucket/prefix\"`",
                     );
                 }
-                self.refuse_shorthand(place, &text);
-                Some((self.absolute(&text), None))
+                Some((self.one_for_all_days(place, &text), None))
             }
         }
     }

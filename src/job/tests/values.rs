@@ -101,9 +101,26 @@ fn contradictions_between_keys_are_found() {
         ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "does not tell day and time"),
         ("folders = []", "folders = [\"no-such-folder\"]", "is no folder"),
         ("merchant_pairs = []", "merchant_pairs = [[\"1\"]]", "pairs of texts"),
+        (
+            "merchant_pairs = []",
+            "merchant_pairs = [[\"1\", \"\"]]",
+            "`rules.merchant_pairs` has an empty or padded entry",
+        ),
+        ("merchant_pairs = []", "merchant_pairs = [[\"1 \", \"2\"]]", "has an empty or padded entry"),
         ("coupons_file = \"\"", "coupons_file = \"absent.csv\"", "there is no file"),
         ("orders/{date}*.csv", "*/{date}.csv", "`*` in a folder"),
         ("subsidy-orders/{date}.csv", "subsidy-orders/{date}*.csv", "must name one file"),
+        (
+            "path = \"decisions.csv\"",
+            "path = \"{date}/decisions.csv\"",
+            "`{date}/decisions.csv`: it is one path for all days",
+        ),
+        (
+            "lake = \"../out/lake\"",
+            "lake = \"../out/{yyyymmdd}\"",
+            "`job.lake` is `../out/{yyyymmdd}`: it is one path for all days",
+        ),
+        ("spool = \"../exports/notifications/\"", "spool = \"../exports/*/\"", "it is one path for all days"),
         (
             "paid = \"实付金额\"",
             "paid = \" 商品金额\"",
@@ -147,6 +164,27 @@ fn a_partition_is_cut_where_the_job_says_and_what_was_made_of_it_is_the_same_inp
 fn more_requests_at_once_than_the_runtime_counts_are_refused() {
     let problem = Desk::new().one_problem("concurrency = 32", "concurrency = 9223372036854775807");
     assert!(problem.text.contains("pay_v3.concurrency") && problem.text.contains("at most 10000"), "{problem}");
+}
+
+#[test]
+fn a_rate_that_would_take_all_memory_and_a_subsidy_no_merchant_pays_are_slips_of_the_pen() {
+    let desk = Desk::new();
+    let most = NIGHTLY.replacen("rate_per_second = 100", "rate_per_second = 100000", 1);
+    let most = most.replacen("amount_fen = 100 ", "amount_fen = 1000000000000 ", 1);
+    let job = desk.load(&most).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(job.pay_v3.unwrap().limits.rate_per_second, 100_000);
+    assert_eq!(job.subsidy_programs[0].amount, SubsidyAmount::Fixed(Fen::LARGEST));
+    let problem = desk.one_problem("rate_per_second = 100", "rate_per_second = 2147483648");
+    assert_eq!(problem.text, "`pay_v3.rate_per_second` is 2147483648: it must be at most 100000");
+    let problem = desk.one_problem("amount_fen = 100 ", "amount_fen = 1000000000001 ");
+    assert_eq!(problem.text, "`subsidy_programs.amount_fen` is 1000000000001: it must be at most 1000000000000");
+}
+
+#[test]
+fn an_empty_public_key_id_is_told_instead_of_waiting_for_an_answer_under_no_name() {
+    let problem = Desk::new()
+        .one_problem("public_key_id = \"PUB_KEY_ID_0119000000012026111800000000000000\"", "public_key_id = \" \"");
+    assert_eq!(problem.text, "`pay_v3.public_key_id` is empty");
 }
 
 #[test]
