@@ -55,8 +55,8 @@ pub(super) enum Command {
     #[command(after_help = examples::VERIFY)]
     Verify(Verify),
     /// The rules: list them, show one, test a folder of cases
-    #[command(subcommand, after_help = examples::RULES)]
-    Rules(Rules),
+    #[command(after_help = examples::RULES)]
+    Rules(RulesCommand),
     /// Check the job file, keys, clock and hosts before a night
     #[command(after_help = examples::CHECK)]
     Check(Check),
@@ -194,6 +194,13 @@ pub(super) struct Verify {
     /// Also check the signature of every journalled answer
     #[arg(long)]
     pub(super) signatures: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RulesCommand {
+    /// What of them; all are listed where nothing is said
+    #[command(subcommand)]
+    pub(super) of: Option<Rules>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -56,6 +56,7 @@ Examples:
 
 pub(super) const RULES: &str = "\
 Examples:
+  coupon-recon rules                        the same as `rules list`
   coupon-recon rules list
   coupon-recon rules show AO08
   coupon-recon rules test my-rules/tests";

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use super::arguments::Rules as Command;
+use super::arguments::{Rules as Command, RulesCommand};
 use super::screen::say;
 use crate::error::{ExitCode, Failure};
 use crate::reconcile::ReconcileError;
 use crate::reconcile::rules::{Rule, Rules};
 use crate::reconcile::test_folder;
 
-pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
-    match command {
-        Command::List => list(),
-        Command::Show { id } => return show(id),
-        Command::Test { folder } => return test(folder),
+pub(super) fn run(command: &RulesCommand) -> Result<ExitCode, Failure> {
+    match &command.of {
+        None | Some(Command::List) => list(),
+        Some(Command::Show { id }) => return show(id),
+        Some(Command::Test { folder }) => return test(folder),
     }
     Ok(ExitCode::Complete)
 }
