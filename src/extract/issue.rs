@@ -77,8 +77,9 @@ impl Issue {
     }
 
     pub(super) fn not_journalled(missing: usize) -> Issue {
-        Issue::new(IssueKind::Incomplete, format!("{missing} answers are not in the journal"))
-            .hinting("a replay asks nobody; run without `--replay` to fetch them")
+        Issue::new(IssueKind::Incomplete, format!("{missing} answers are not in the journal")).hinting(
+            "a replay asks nobody, nor does a stage that `--stage` leaves out: run without them to fetch these",
+        )
     }
 }
 

@@ -121,8 +121,11 @@ impl<'a> Clerk<'a> {
         self.count_requests(stage, &mut entry);
         entry.why = Some(why);
         self.sources.entries.push(entry);
-        if self.night.selected.is_none_or(|selected| selected.contains(&stage)) {
+        let is_selected = |stage| self.night.selected.is_none_or(|selected| selected.contains(&stage));
+        if is_selected(stage) {
             self.sources.issues.extend_from_slice(issues);
+        } else if is_selected(Stage::Reconcile) {
+            self.sources.lacking.extend_from_slice(issues);
         }
     }
 

@@ -78,7 +78,7 @@ async fn finish(work: &Work<'_>) -> Result<Done, Failure> {
     }
     if let Some(issue) = would_worsen(work, &done) {
         done.sources.issues.push(issue);
-        done.verdict.publish = false;
+        done.verdict = done.verdict.withheld();
     }
     match done.verdict.publish {
         true => done.files.retain(|file| work.plan.wants(file, &done.sources.entries)),

@@ -20,6 +20,8 @@ pub(super) struct Sources {
     pub(super) shortfall: BTreeMap<String, String>,
     /// Every issue of a stage that was to run.
     pub(super) issues: Vec<Issue>,
+    /// Issues of the stages that were not to run and whose rows are matched and judged all the same.
+    pub(super) lacking: Vec<Issue>,
     /// Control totals of what was read and staged.
     pub(super) intake: Vec<Intake>,
     /// How much of the wallets was verified lately.

@@ -13,17 +13,29 @@ pub(super) struct Verdict {
     pub publish: bool,
 }
 
+impl Verdict {
+    /// Nothing becomes visible after all: that is no complete night, whatever its stages say.
+    pub(super) fn withheld(self) -> Verdict {
+        let code = if self.code == ExitCode::Complete { ExitCode::Partial } else { self.code };
+        Verdict { code, publish: false }
+    }
+}
+
 /// What is known at the end of a night.
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
     /// Issues of the stages that were to run.
     pub issues: &'a [Issue],
+    /// Issues of the stages whose rows are only matched and judged.
+    pub lacking: &'a [Issue],
     /// APIs of which every question failed, and how.
     pub silent_apis: &'a [(Api, IssueKind)],
     /// Whether any remote API answered.
     pub anybody_answered: bool,
     /// Whether any source stage brought its rows.
     pub anything_to_publish: bool,
+    /// Whether any source stage, one that was not to run among them, brought rows to match.
+    pub anything_to_judge: bool,
 }
 
 impl Evidence<'_> {
@@ -52,29 +64,37 @@ impl Evidence<'_> {
             return nothing(ExitCode::Unavailable);
         }
         if !self.anything_to_publish && !self.issues.is_empty() {
-            return nothing(self.worst());
+            return nothing(worst(self.issues));
         }
-        let code = match self.issues {
-            [] => ExitCode::Complete,
-            issues if issues.iter().all(|issue| issue.kind == IssueKind::NotReady) => ExitCode::TryLater,
-            _ => ExitCode::Partial,
+        if !self.anything_to_judge && !self.lacking.is_empty() {
+            return nothing(worst(self.lacking));
+        }
+        let code = match self.kinds().min() {
+            None => ExitCode::Complete,
+            Some(IssueKind::NotReady) => ExitCode::TryLater,
+            Some(_) => ExitCode::Partial,
         };
         Verdict { code, publish: true }
     }
 
-    fn has(&self, kind: IssueKind) -> bool {
-        self.issues.iter().any(|issue| issue.kind == kind)
+    /// What ledger and breaks lack is missing from them whichever run was to fetch it.
+    fn kinds(&self) -> impl Iterator<Item = IssueKind> {
+        self.issues.iter().chain(self.lacking).map(|issue| issue.kind)
     }
 
-    /// The code of a night that brought nothing.
-    fn worst(&self) -> ExitCode {
-        match self.issues.iter().map(|issue| issue.kind).min() {
-            Some(IssueKind::Credentials) => ExitCode::Rejected,
-            Some(IssueKind::Malformed) => ExitCode::Malformed,
-            Some(IssueKind::Unavailable) => ExitCode::Unavailable,
-            Some(IssueKind::NotReady) => ExitCode::TryLater,
-            _ => ExitCode::Partial,
-        }
+    fn has(&self, kind: IssueKind) -> bool {
+        self.kinds().any(|it| it == kind)
+    }
+}
+
+/// The code of a night that brought nothing.
+fn worst(issues: &[Issue]) -> ExitCode {
+    match issues.iter().map(|issue| issue.kind).min() {
+        Some(IssueKind::Credentials) => ExitCode::Rejected,
+        Some(IssueKind::Malformed) => ExitCode::Malformed,
+        Some(IssueKind::Unavailable) => ExitCode::Unavailable,
+        Some(IssueKind::NotReady) => ExitCode::TryLater,
+        _ => ExitCode::Partial,
     }
 }
 
@@ -82,14 +102,32 @@ impl Evidence<'_> {
 mod tests {
     use super::*;
 
-    fn verdict(kinds: &[IssueKind], silent: &[(Api, IssueKind)], answered: bool, anything: bool) -> (ExitCode, bool) {
-        let issue = |kind: &IssueKind| Issue { kind: *kind, what: String::new(), hint: None };
-        let issues: Vec<_> = kinds.iter().map(issue).collect();
+    fn issues(kinds: &[IssueKind]) -> Vec<Issue> {
+        kinds.iter().map(|kind| Issue { kind: *kind, what: String::new(), hint: None }).collect()
+    }
+
+    /// Of a night whose stages that were not to run lack something.
+    fn verdict_lacking(kinds: &[IssueKind], anything_to_judge: bool) -> (ExitCode, bool) {
         let evidence = Evidence {
-            issues: &issues,
+            issues: &[],
+            lacking: &issues(kinds),
+            silent_apis: &[],
+            anybody_answered: false,
+            anything_to_publish: false,
+            anything_to_judge,
+        };
+        let verdict = evidence.verdict();
+        (verdict.code, verdict.publish)
+    }
+
+    fn verdict(kinds: &[IssueKind], silent: &[(Api, IssueKind)], answered: bool, anything: bool) -> (ExitCode, bool) {
+        let evidence = Evidence {
+            issues: &issues(kinds),
+            lacking: &[],
             silent_apis: silent,
             anybody_answered: answered,
             anything_to_publish: anything,
+            anything_to_judge: anything,
         };
         let verdict = evidence.verdict();
         (verdict.code, verdict.publish)
@@ -135,6 +173,16 @@ mod tests {
         let silent = [(Api::PayV3, IssueKind::Unavailable)];
         assert_eq!(verdict(&[IssueKind::Unavailable], &silent, false, true), (ExitCode::Unavailable, false));
         assert_eq!(verdict(&[IssueKind::Unavailable], &silent, true, true), (ExitCode::Partial, true));
+    }
+
+    #[test]
+    fn what_the_rules_lack_of_stages_that_were_not_to_run_makes_the_night_partial_too() {
+        assert_eq!(verdict_lacking(&[], true), (ExitCode::Complete, true));
+        assert_eq!(verdict_lacking(&[IssueKind::Incomplete], true), (ExitCode::Partial, true));
+        assert_eq!(verdict_lacking(&[IssueKind::NotReady], true), (ExitCode::TryLater, true));
+        assert_eq!(verdict_lacking(&[IssueKind::NotReady, IssueKind::Malformed], true), (ExitCode::Partial, true));
+        assert_eq!(verdict_lacking(&[IssueKind::Violation], true), (ExitCode::Violation, false));
+        assert_eq!(verdict_lacking(&[IssueKind::NotReady], false), (ExitCode::TryLater, false), "nothing to judge");
     }
 
     #[test]

@@ -93,6 +93,8 @@ impl Work<'_> {
         let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
         let provenance = provenance::of_night(job, &sources.inputs, &read_partitions, rules_sha256)?;
         let verdict = self.verdict(&sources);
+        let lacking = std::mem::take(&mut sources.lacking);
+        sources.issues.extend(lacking);
         let missing_dates = restated::missing_before(self.lake, date, job.first_date);
         let mut done = Done {
             verdict,
@@ -115,9 +117,11 @@ impl Work<'_> {
         let health = &self.night.apis.health;
         let evidence = Evidence {
             issues: &sources.issues,
+            lacking: &sources.lacking,
             silent_apis: &health.silent(),
             anybody_answered: health.anybody_answered(),
             anything_to_publish: sources.files.iter().any(|file| self.plan.wants(file, &sources.entries)),
+            anything_to_judge: !sources.files.is_empty(),
         };
         evidence.verdict()
     }
