@@ -74,12 +74,38 @@ fn a_stage_that_is_run_again_does_not_hide_that_the_rest_of_the_day_is_stale() {
 }
 
 #[test]
+fn verify_says_that_ledger_and_breaks_were_made_before_a_source_of_their_day_was_published_anew() {
+    let (shop, wechat) = published(26);
+    let export = "orders/2026-11-20.csv";
+    let right = std::fs::read_to_string(shop.path(export)).unwrap();
+    let verified = || {
+        let verified = shop.verify(day(20));
+        (verified.code, verified.stdout.lines().filter(|line| line.contains("were made")).count(), verified.stdout)
+    };
+    let rerun = |stages: &str| shop.run(&wechat, &["--date", NIGHTS[2], "--replay", "--stage", stages]).code;
+    shorten(&shop, NIGHTS[2]);
+    assert_eq!((rerun("orders"), rerun("cards")), (0, 0));
+    let (code, told, stdout) = verified();
+    assert_eq!((code, told), (5, 1), "{stdout}");
+    let words = "orders/dt=2026-11-20/part-0.parquet: was published after ledger and breaks of its day were made";
+    assert!(stdout.contains(words), "{stdout}");
+    // What they were made from stands there again.
+    std::fs::write(shop.path(export), right).unwrap();
+    assert_eq!((rerun("orders"), verified().0), (0, 0), "{}", verified().2);
+    shorten(&shop, NIGHTS[2]);
+    assert_eq!((rerun("orders"), verified().0), (0, 5));
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[2]]).code, 0);
+    assert_eq!(verified().0, 0, "{}", verified().2);
+}
+
+#[test]
 fn a_dataset_that_an_earlier_day_was_given_later_makes_a_day_stale_for_run_and_verify_alike() {
     let shop = Shop::of_seed(26);
     let wechat = shop.serve(None);
     let most =
         "orders,bills,subsidy_ledger,notifications,roster,stocks,user_coupons,coupon_codes,subsidies,reconcile,report";
-    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[0], "--stage", most]).code, 0);
+    // The rules about cards have nothing to go by, and the night says so.
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[0], "--stage", most]).code, 4);
     assert_eq!(shop.run(&wechat, &["--date", NIGHTS[1]]).code, 0);
     assert_eq!(shop.verify(day(19)).code, 0, "{}", shop.verify(day(19)).stdout);
     let late = shop.run(&wechat, &["--date", NIGHTS[0], "--stage", "datacube"]);
@@ -104,6 +130,57 @@ fn a_run_that_judged_nothing_does_not_say_that_nothing_is_open() {
     let refused = shop.run(&wechat, &["--date", NIGHTS[1]]);
     assert_eq!((refused.code, refused.json()["open_breaks"].is_null()), (5, true), "{}", refused.stderr);
     assert!(!refused.stderr.contains("open breaks"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_day_that_is_judged_again_without_one_of_its_sources_is_no_complete_night_and_stays_as_it_is() {
+    let (shop, wechat) = published(26);
+    let calm = shop.published();
+    let judged = |words: &str, code: i32| {
+        let ending = shop.run(&wechat, &["--date", NIGHTS[2], "--replay", "--stage", "reconcile,report"]);
+        assert_eq!(ending.code, code, "{}", ending.stderr);
+        assert_eq!(
+            (ending.json()["status"].clone(), ending.json()["exit_code"].clone()),
+            ("failed".into(), code.into())
+        );
+        assert!(ending.stderr.contains(words) && ending.stderr.contains("stays as it is"), "{}", ending.stderr);
+        assert!(shop.published() == calm, "the published bytes differ");
+    };
+    let export = format!("orders/{}.csv", NIGHTS[2]);
+    let right = std::fs::read_to_string(shop.path(&export)).unwrap();
+    shop.edit(&export, |text| format!("{text}no order\r\n"));
+    judged("1 malformed row", 4);
+    std::fs::write(shop.path(&export), right).unwrap();
+    let ledger = shop.path(&format!("subsidy-orders/{}.csv", NIGHTS[2]));
+    let right = std::fs::read(&ledger).unwrap();
+    std::fs::remove_file(&ledger).unwrap();
+    judged("is not there", 75);
+    std::fs::write(&ledger, right).unwrap();
+    std::fs::remove_dir_all(shop.lake().join("journal/dt=2026-11-20/gen-001/user_coupons")).unwrap();
+    judged("answers are not in the journal", 4);
+}
+
+#[test]
+fn rules_that_lack_a_source_of_an_earlier_run_make_a_night_of_the_rules_alone_partial() {
+    let shop = Shop::of_seed(26);
+    let wechat = shop.serve(None);
+    let sources = "orders,bills,subsidy_ledger,notifications,roster,user_coupons,stocks,coupon_codes,subsidies,datacube,cards,v2_stocks";
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[0], "--stage", sources]).code, 0);
+    let export = format!("subsidy-orders/{}.csv", NIGHTS[0]);
+    let right = std::fs::read_to_string(shop.path(&export)).unwrap();
+    shop.edit(&export, |_| "no ledger\r\n".to_owned());
+    // The datasets of the other run are not its business; ledger, breaks and reports are.
+    std::fs::remove_dir_all(shop.lake().join("datasets")).unwrap();
+    std::fs::remove_dir_all(shop.lake().join("runs")).unwrap();
+    let rules = ["--date", NIGHTS[0], "--stage", "reconcile,report"];
+    let short = shop.run(&wechat, &rules);
+    assert_eq!((short.code, short.json()["status"].clone()), (4, "partial".into()), "{}", short.stderr);
+    assert!(short.stderr.contains("not judged: ") && short.stderr.contains("SU11"), "{}", short.stderr);
+    let summary = std::fs::read_to_string(shop.lake().join("reports/dt=2026-11-18/summary.json")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&summary).unwrap()["status"], "partial");
+    std::fs::write(shop.path(&export), right).unwrap();
+    let whole = shop.run(&wechat, &rules);
+    assert_eq!((whole.code, whole.json()["status"].clone()), (0, "complete".into()), "{}", whole.stderr);
 }
 
 #[test]

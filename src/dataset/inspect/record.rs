@@ -13,7 +13,7 @@ use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
 use crate::dataset::runs::Runs;
 use crate::dataset::sha256::sha256_of_file;
-use crate::dataset::staged::{REPORTS, StagedFile};
+use crate::dataset::staged::{REPORTS, StagedFile, digest_of};
 use crate::dataset::{Lake, parts};
 use crate::durable::{refusal, with_path};
 use crate::journal::audit;
@@ -49,6 +49,7 @@ pub(super) fn inspect(
     let makers = makers(runs);
     makers.iter().for_each(|manifest| inspect_totals(lake, manifest, it));
     inspect_earlier(lake, &makers, it)?;
+    inspect_sources(lake, date, runs, it);
     inspect_journal(lake, newest, runs, it)
 }
 
@@ -135,6 +136,29 @@ fn inspect_earlier(lake: &Lake, makers: &[&Manifest], it: &mut Inspection) -> io
         }
     }
     Ok(())
+}
+
+/// Ledger and breaks go by the sources of their day as they were when they were made: a run of some stages may have
+/// put others there since.
+fn inspect_sources(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspection) {
+    let made = runs.publishing.iter().position(|run| parts_in(run, LedgerRow::DATASET).is_some());
+    let (later, known) = runs.publishing.split_at(made.unwrap_or_default());
+    let files = later.iter().flat_map(|run| &run.files);
+    let datasets: BTreeSet<_> = files.map(|file| file.dataset.as_str()).filter(|name| *name != REPORTS).collect();
+    for dataset in datasets {
+        let last_of = |runs: &[Manifest]| runs.iter().find_map(|run| parts_in(run, dataset));
+        if last_of(later) != last_of(known) {
+            let what = "was published after ledger and breaks of its day were made; run that day again";
+            it.find(lake.partition(dataset, date), what);
+        }
+    }
+}
+
+/// What identifies the partition of a dataset that a run published.
+fn parts_in(run: &Manifest, dataset: &str) -> Option<String> {
+    let mut parts = run.files.iter().filter(|file| file.dataset == dataset).peekable();
+    parts.peek()?;
+    Some(digest_of(parts))
 }
 
 /// The answers the day was made from, as they were.
