@@ -8,10 +8,11 @@ use chrono::{DateTime, NaiveDate};
 use serde::Deserialize;
 
 use super::ask::{Place, ask_all, settle};
-use super::orders::digests;
+use super::orders::{digests, from_export};
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::clock::business_date_of;
+use crate::exports::ExportError;
 use crate::exports::notifications::{CallbackKeys, Notifications, read};
 use crate::journal::StageJournal;
 use crate::record::CouponEvent;
@@ -129,7 +130,12 @@ impl<'a> Keys<'a> {
     }
 
     fn open(&self, night: &Night<'_>, spool: &Path) -> Result<Notifications, Issue> {
-        read(spool, night.date, self).map_err(|error| Issue::new(IssueKind::Malformed, error.to_string()))
+        read(spool, night.date, self).map_err(|error| match error {
+            // As with every other file of the merchant: what is not there may come.
+            ExportError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())
+                .hinting("`notifications.spool` names the folder of the callbacks; make it where none has come yet"),
+            error => from_export("notifications", error),
+        })
     }
 
     /// Refuses to hold every callback for a forgery where WeChat says that there is nothing to verify one by.

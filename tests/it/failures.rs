@@ -170,6 +170,20 @@ fn a_bad_export_is_65_when_orders_are_the_only_thing_to_run() {
 }
 
 #[test]
+fn a_spool_that_is_not_there_may_come_as_every_other_file_and_its_key_is_named() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let (spool, aside) = (shop.path("notifications"), shop.path("aside"));
+    std::fs::rename(&spool, &aside).unwrap();
+    let alone = shop.run(&wechat, &["--date", "2026-11-18", "--stage", "notifications"]);
+    assert_fails(&alone, 75, &["notifications` is not there", "hint: `notifications.spool` names the folder"]);
+    let night = shop.run(&wechat, &NIGHT);
+    assert_eq!((night.code, night.json()["status"].clone()), (75, "partial".into()), "{}", night.stderr);
+    std::fs::rename(&aside, &spool).unwrap();
+    assert_completes(&shop, &wechat);
+}
+
+#[test]
 fn every_problem_of_a_job_file_is_told_at_once_with_its_line() {
     let shop = Shop::of_seed(1);
     shop.edit("job.toml", |text| {
