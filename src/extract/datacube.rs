@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use chrono::{Days, NaiveDate};
 
-use super::ask::{Place, ask_all, read_page, settle};
+use super::ask::{Place, ask_all, read_page, read_page_by, settle};
 use super::wire;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
@@ -60,15 +60,18 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     };
     let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
     let mut rows = Datacube::default();
+    let mut unknown = BTreeSet::new();
     for entry in journal.entries()? {
         if let Some((asked, call)) = calls.get(&entry.key) {
             call.read()(&entry, asked, &mut rows)?;
+            unknown.extend((!is_known(&entry, asked)?).then_some(asked.card_id));
         }
     }
     let (repeated, contradicted) = rows.settle();
     let mut harvest = Harvest::complete(rows);
     harvest.issues = issues;
     harvest.issues.extend(contradiction(&contradicted));
+    harvest.issues.extend(unknown.into_iter().map(unknown_card));
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest.noting("repeated_rows", repeated).noting("contradicting_rows", contradicted.len()))
 }
@@ -168,6 +171,26 @@ impl Call {
             },
         }
     }
+}
+
+/// Whether the platform knows what was asked for.
+fn is_known(entry: &Entry, asked: &Asked<'_>) -> Result<bool, Issue> {
+    let request = member_details(asked);
+    for page in &entry.pages {
+        if read_page_by(&request, page, |_| Ok(()))?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A card of the job file that the platform does not know has no figures, which looks like a card nobody used.
+fn unknown_card(card_id: &str) -> Issue {
+    if card_id.is_empty() {
+        return Issue::new(IssueKind::Incomplete, "the datacube says that it does not know what was asked for");
+    }
+    Issue::new(IssueKind::Incomplete, format!("WeChat does not know the member card `{}`", shown(card_id)))
+        .hinting("`mp.member_card_ids` must be member cards of `mp.appid`; `--refetch` asks for them again")
 }
 
 async fn send<T>(mp: &Mp, request: &Request<T>) -> Result<crate::journal::Page, Issue> {
@@ -304,6 +327,23 @@ mod tests {
             let (kind, what) = told(day).unwrap_err();
             assert!(kind == IssueKind::Incomplete && what.contains(day) && what.contains(word), "{what}");
         }
+    }
+
+    #[test]
+    fn a_member_card_that_wechat_does_not_know_is_named() {
+        let day: NaiveDate = "2026-11-18".parse().unwrap();
+        let asked = Asked { window: (day, day), cond_source: CondSource::Api, card_id: "pMine", night: day };
+        let knows = |body: &str| {
+            let entry = Entry { key: String::new(), pages: vec![crate::journal::Page::for_tests(body)] };
+            is_known(&entry, &asked).unwrap()
+        };
+        assert!(knows(r#"{"list":[]}"#));
+        assert!(!knows(r#"{"errcode":40073,"errmsg":"invalid card id hint: [x]"}"#));
+        let issue = unknown_card("pMine");
+        assert_eq!(
+            (issue.kind, issue.what.as_str()),
+            (IssueKind::Incomplete, "WeChat does not know the member card `pMine`")
+        );
     }
 
     #[test]

@@ -92,7 +92,8 @@ fn class_of(errcode: i64) -> Meaning {
         | 61004
         | 61007
         | 89500..=89510 => Meaning::Final(Credentials),
-        40003 | 40056 | 40073 => Meaning::Final(NotFound),
+        // 40078: the card is there no more (reference MP §C.4, §D.11).
+        40003 | 40056 | 40073 | 40078 => Meaning::Final(NotFound),
         _ => Meaning::Final(Refused),
     }
 }
@@ -148,6 +149,7 @@ mod tests {
             (61503, Meaning::Final(NotReady)),
             (40164, Meaning::Final(Credentials)),
             (40073, Meaning::Final(NotFound)),
+            (40078, Meaning::Final(NotFound)),
             (40056, Meaning::Final(NotFound)),
             (61500, Meaning::Final(Refused)),
             (40127, Meaning::Final(Refused)),

@@ -360,6 +360,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn however_often_tokens_are_refused_none_is_forced_out_twice_in_half_a_minute() {
+        let mut forced = 0;
+        let script = Script::answer(move |seen| {
+            forced += usize::from(is_forced(seen));
+            match seen.target.as_str() {
+                "/cgi-bin/stable_token" => Reply::status(200, &FRESH.replace("TOKEN", &format!("TOKEN{forced}"))),
+                _ => Reply::status(200, r#"{"errcode":42001,"errmsg":"access_token expired"}"#),
+            }
+        })
+        .await;
+        let fake = FakeWorld::new();
+        let client = client_within(ApiLimits { retry_deadline: Duration::from_secs(120), ..script.limits() }, &fake);
+        for _ in 0..4 {
+            client.send(&days()).await.unwrap_err();
+        }
+        let forced = script.requests().iter().filter(|seen| is_forced(seen)).count() as u64;
+        assert!((1..=1 + fake.slept().as_secs() / 30).contains(&forced), "{forced} in {:?}", fake.slept());
+    }
+
+    fn is_forced(seen: &Seen) -> bool {
+        String::from_utf8_lossy(&seen.body).contains(r#""force_refresh":true"#)
+    }
+
+    #[tokio::test]
     async fn a_token_is_renewed_before_it_expires() {
         let script = platform(|_, _| Reply::status(200, EMPTY)).await;
         let fake = FakeWorld::new();

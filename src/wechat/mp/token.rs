@@ -24,6 +24,10 @@ const SPARE: TimeDelta = TimeDelta::seconds(120);
 /// So long a fetch that failed is everybody's failure: a platform that is down is not asked once per waiting call.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
 
+/// So long after a token was forced out no other is: the platform wants half a minute between them, 20 a day, and each
+/// takes the token from every other program of the account (reference MP §C.2).
+const FORCED_APART: TimeDelta = TimeDelta::seconds(30);
+
 /// What both token calls answer. Never journalled.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AccessToken {
@@ -76,6 +80,8 @@ struct State {
     live: Option<Live>,
     /// The token the platform refused last.
     refused: Option<Secret>,
+    /// When a token was forced out last.
+    forced: Option<DateTime<Utc>>,
     /// When there was no token to be had last, and why.
     failed: Option<(DateTime<Utc>, ApiError)>,
 }
@@ -104,7 +110,7 @@ impl Tokens {
         if let Some((_, error)) = state.failed.as_ref().filter(|(at, _)| now - *at < PAUSE) {
             return Err(token_problem(error));
         }
-        match self.fetch(state.refused.as_ref()).await {
+        match self.fetch(&mut state).await {
             Ok(live) => {
                 let token = live.token.clone();
                 (state.live, state.failed) = (Some(live), None);
@@ -133,13 +139,16 @@ impl Tokens {
     }
 
     /// In normal mode the platform repeats the token it believes in: one it has just refused is
-    /// forced out.
-    async fn fetch(&self, refused: Option<&Secret>) -> Result<Live, ApiError> {
+    /// forced out, unless one was a moment ago.
+    async fn fetch(&self, state: &mut State) -> Result<Live, ApiError> {
         let live = self.ask(false).await?;
-        match refused {
-            Some(refused) if refused.expose() == live.token.expose() => self.ask(true).await,
-            _ => Ok(live),
+        let now = self.http.world().clock.now();
+        let is_refused = state.refused.as_ref().is_some_and(|refused| refused.expose() == live.token.expose());
+        if !is_refused || state.forced.is_some_and(|at| now - at < FORCED_APART) {
+            return Ok(live);
         }
+        state.forced = Some(now);
+        self.ask(true).await
     }
 
     async fn ask(&self, force: bool) -> Result<Live, ApiError> {

@@ -36,8 +36,8 @@ pub(super) fn judge(status: u16, body: &[u8], may_be_file: bool) -> Judgement {
 
 fn judge_fields(fields: Fields) -> Judgement {
     let field = |name: &str| fields.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let code = field("err_code").or(field("error_code")).unwrap_or_default();
     let message = field("err_code_des").or(field("return_msg")).unwrap_or_default();
+    let code = told_code(field("err_code").or(field("error_code")).unwrap_or_default(), message);
     if field("return_code") != Some("SUCCESS") {
         let code = if code.is_empty() { "FAIL" } else { code };
         return refused(protocol_failure(code, message), code.to_owned(), shown(message));
@@ -51,6 +51,20 @@ fn judge_fields(fields: Fields) -> Judgement {
     let kind = business_failure(code);
     let code = if code.is_empty() { "FAIL" } else { code };
     refused(kind, code.to_owned(), shown(message))
+}
+
+/// Whether an answer is INVALID_REQUEST: a coupon may have been sent all the same (reference v2 §B.1).
+pub(super) fn hides_its_outcome(body: &[u8]) -> bool {
+    xml::read(body).is_ok_and(|fields| fields.get("err_code").is_some_and(|code| code == "INVALID_REQUEST"))
+}
+
+/// INVALID_REQUEST says by a number in its text what the matter is (reference v2 §B.1).
+fn told_code<'a>(code: &'a str, message: &'a str) -> &'a str {
+    let mut numbers = message.split(|char: char| !char.is_ascii_digit());
+    match code {
+        "INVALID_REQUEST" => numbers.find(|digits| digits.len() == 9).unwrap_or(code),
+        _ => code,
+    }
 }
 
 /// `return_code` FAIL: only a text tells why, and for bills a number (reference v2 §B.5).
@@ -151,6 +165,21 @@ mod tests {
         assert_eq!(business("COUPON_STOCK_ID_NOT_VALID"), (NotFound, false));
         assert_eq!(business("SIGN_ERROR"), (Credentials, false));
         assert_eq!(business("USER_AL_GET_COUPON"), (Refused, false));
+    }
+
+    #[test]
+    fn an_invalid_request_is_what_the_number_in_its_text_says() {
+        let told = |text: &str| {
+            kind(&format!(
+                "<xml><return_code>SUCCESS</return_code><result_code>FAIL</result_code>\
+                 <err_code>INVALID_REQUEST</err_code><err_code_des>{text}</err_code_des></xml>"
+            ))
+        };
+        assert_eq!(told("内部错误[272888874]，请稍后重试"), (Unavailable, true));
+        assert_eq!(told("269546525"), (Credentials, false));
+        for text in ["270077956", "批次 9728595", "27288887400", ""] {
+            assert_eq!(told(text), (Refused, false), "{text}");
+        }
     }
 
     #[test]

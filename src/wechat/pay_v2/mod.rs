@@ -10,7 +10,7 @@ mod judge;
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 
-use judge::{Judgement, judge};
+use judge::{Judgement, hides_its_outcome, judge};
 use xml::Fields;
 
 pub use coupons::{Coupon, CouponStock, Sent, bill, coupon, coupon_stock, send_coupon};
@@ -24,6 +24,7 @@ use crate::wechat::answer::{Answer, Evidence};
 use crate::wechat::endpoint;
 use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal, SetupError, SignatureError};
 use crate::wechat::request::Request;
+use crate::wechat::wording::shown;
 
 /// A client of v2 for one merchant.
 pub struct PayV2 {
@@ -116,6 +117,21 @@ impl Call<'_> {
         fields.insert("sign".into(), signature);
         fields
     }
+
+    /// What is wrong with an answer that says it is for somebody else: journalled it would stay.
+    fn misdirected(&self, body: &[u8]) -> Option<Problem> {
+        let (fields, account) = (xml::read(body).ok()?, &self.client.account);
+        let ours = [("mch_id", &account.mch_id), ("appid", &account.appid)];
+        ours.into_iter().find_map(|(name, own)| {
+            let told = fields.get(name).filter(|told| !told.is_empty() && *told != own)?;
+            Some(Problem::Unexpected { detail: format!("it is for {name} `{}`, not for `pay_v2.{name}`", shown(told)) })
+        })
+    }
+
+    /// A coupon that may have been sent is not sent again.
+    fn may_be_sent(&self, body: &[u8]) -> bool {
+        self.endpoint_path == endpoint::V2_SEND_COUPON.path && hides_its_outcome(body)
+    }
 }
 
 impl Exchange for Call<'_> {
@@ -141,7 +157,13 @@ impl Exchange for Call<'_> {
             Judgement::Good(_) | Judgement::Final(_) if self.client.on_mismatch == OnMismatch::Fail && is_forged() => {
                 Verdict::Refuse(Refusal::bare(mismatch()))
             }
+            Judgement::Good(_) | Judgement::Final(_) if let Some(problem) = self.misdirected(&answer.body) => {
+                Verdict::Refuse(Refusal::bare(problem))
+            }
             Judgement::Good(_) | Judgement::File => Verdict::Accept(answer),
+            Judgement::Later(problem) if self.may_be_sent(&answer.body) => {
+                Verdict::Refuse(Refusal::with(problem, answer))
+            }
             Judgement::Later(problem) => Verdict::retry(Refusal::with(problem, answer)),
             Judgement::Final(problem) => Verdict::Refuse(Refusal::with(problem, answer)),
         }
@@ -258,6 +280,30 @@ mod tests {
         let client = client_that(OnMismatch::Fail, &script);
         let answer = client.send(&coupon_stock("9728595")).await.unwrap();
         assert_eq!(client.check_signature(&answer.body), SignatureCheck::Absent);
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_another_merchant_or_appid_is_not_kept_signed_or_not() {
+        let unsigned = STOCK.replace("<sign><![CDATA[745CC14AF7EB7F9657CF71F33C7AE775]]></sign>", "");
+        for (ours, theirs) in [("10000098", "10000099"), ("wx5edab3bdfba3dc1c", "wx0000000000000000")] {
+            let script = Script::always(Reply::status(200, &unsigned.replace(ours, theirs))).await;
+            let error = client(&script).send(&coupon_stock("9728595")).await.unwrap_err();
+            assert!(error.answer().is_none() && script.requests().len() == 1, "{error:?}");
+            assert!(error.problem().to_string().contains(theirs), "{}", error.problem());
+            let silent = Script::always(Reply::status(200, &unsigned.replace(ours, ""))).await;
+            assert!(client(&silent).send(&coupon_stock("9728595")).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_number_in_the_text_has_a_query_made_again_but_no_coupon_sent_again() {
+        let body = "<xml><return_code>SUCCESS</return_code><result_code>FAIL</result_code>\
+                    <err_code>INVALID_REQUEST</err_code><err_code_des>272888874</err_code_des></xml>";
+        let script = Script::serve(vec![Reply::status(200, body), Reply::status(200, STOCK)]).await;
+        assert_eq!(client(&script).send(&coupon_stock("9728595")).await.unwrap().attempts, 2);
+        let script = Script::always(Reply::status(200, body)).await;
+        let error = client(&script).send(&send_coupon("1757", "oA", "1")).await.unwrap_err();
+        assert_eq!((error.kind(), script.requests().len()), (FailureKind::Unavailable, 1));
     }
 
     #[tokio::test]
