@@ -168,6 +168,7 @@ impl HttpClient {
         match attempt::send(&self.client, run.host(), outgoing, self.timeout).await {
             Ok(incoming) => {
                 run.trace.status = Some(incoming.status());
+                run.note_gateway();
                 Ok((incoming.holding(place), run.end()))
             }
             Err(error) => {
@@ -264,6 +265,14 @@ impl<'a> Run<'a> {
     fn note_answer(&mut self, received: &Received) {
         self.trace.status = Some(received.status);
         self.trace.request_id = received.header("request-id").map(str::to_owned);
+        self.note_gateway();
+    }
+
+    /// A gateway that found nobody behind it is no answer of the API: the other host is next (reference v3 §1.9).
+    fn note_gateway(&self) {
+        if let (Some(502..=504), Some(host)) = (self.trace.status, self.asked) {
+            self.client.hosts.failed(host, self.client.world.clock.now());
+        }
     }
 
     fn note_transport(&mut self, error: &TransportError) {
@@ -459,7 +468,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_backup_answers_while_the_primary_is_down_and_is_asked_only_on_transport_errors() {
+    async fn the_backup_answers_while_the_primary_is_down_and_a_while_after() {
         let backup = Script::always(Reply::status(200, "from backup")).await;
         let mut limits = backup.limits();
         limits.backup_url = Some(limits.base_url.clone());
@@ -473,6 +482,20 @@ mod tests {
         assert_eq!(second.trace.attempts, 1);
         fake.advance(Duration::from_secs(61));
         assert_eq!(client.call("GET", "/a", &Plain::new(&fake)).await.unwrap().trace.attempts, 2);
+    }
+
+    #[tokio::test]
+    async fn the_backup_answers_for_a_gateway_that_reaches_nobody_but_for_no_refusal() {
+        for (status, from_backup) in [(502, 1), (503, 1), (504, 1), (500, 0), (429, 0)] {
+            let primary =
+                Script::serve(vec![Reply::status(status, "<html></html>"), Reply::status(200, "from primary")]).await;
+            let backup = Script::always(Reply::status(200, "from backup")).await;
+            let limits = ApiLimits { backup_url: Some(backup.limits().base_url), ..primary.limits() };
+            let fake = FakeWorld::new();
+            let client = HttpClient::new(&limits, fake.world()).unwrap();
+            let settled = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap();
+            assert_eq!((settled.trace.attempts, backup.requests().len()), (2, from_backup), "{status}");
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! Which host to ask: the primary, or the backup for a while after the primary failed on the
-//! transport level (reference v3 §1.11). Answers of any status are no reason to switch.
+//! Which host to ask: the primary, or the backup for a while after the primary failed on the transport level or its
+//! gateway reached nobody (reference v3 §1.9, §1.11). What an API answers is no reason to switch.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -127,7 +127,7 @@ pub enum Pii {
 pub struct ApiLimits {
     /// Scheme, host and port; https unless loopback.
     pub base_url: Url,
-    /// Asked when the primary does not answer on the transport level.
+    /// Asked when the primary does not answer, or its gateway says 502 to 504.
     pub backup_url: Option<Url>,
     /// Per attempt.
     pub timeout: Duration,
