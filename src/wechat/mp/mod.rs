@@ -11,6 +11,7 @@ pub mod token;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::Method;
 
@@ -31,6 +32,9 @@ use crate::wechat::request::Request;
 
 /// "System busy" can last for days on some calls (reference MP §F.3 no. 9): that many attempts.
 const BUSY_ATTEMPTS: u32 = 5;
+
+/// The least wait after the first of them; it doubles with each (reference MP §C.3).
+const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 /// A token that is refused is replaced once per call (reference MP §C.3). Of those that run out a
 /// busy call may meet several: whoever shares the account replaces them under its hands.
@@ -130,8 +134,9 @@ impl<'a> Call<'a> {
     }
 
     fn busy(&self, refusal: Refusal) -> Verdict<Answer, Refusal> {
-        match self.busy.fetch_add(1, Ordering::Relaxed) + 1 < BUSY_ATTEMPTS {
-            true => Verdict::retry(refusal),
+        let before = self.busy.fetch_add(1, Ordering::Relaxed);
+        match before + 1 < BUSY_ATTEMPTS {
+            true => Verdict::Retry { cause: refusal, after: BUSY_WAIT * 2u32.pow(before) },
             false => Verdict::Refuse(refusal),
         }
     }
@@ -180,7 +185,6 @@ impl Exchange for Call<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
     use crate::http::scripted::{FakeWorld, Reply, Script, Seen};
@@ -397,8 +401,10 @@ mod tests {
     #[tokio::test]
     async fn busy_is_retried_a_few_times_and_then_unavailable() {
         let script = platform(|_, _| Reply::status(200, r#"{"errcode":-1,"errmsg":"system error rid: 1"}"#)).await;
-        let error = client(&script, &FakeWorld::new()).send(&days()).await.unwrap_err();
+        let fake = FakeWorld::new();
+        let error = client(&script, &fake).send(&days()).await.unwrap_err();
         assert_eq!((error.kind(), error.trace().attempts), (FailureKind::Unavailable, BUSY_ATTEMPTS));
+        assert!((15..20).contains(&fake.slept().as_secs()), "{:?}: some are busy for seconds", fake.slept());
     }
 
     #[tokio::test]
