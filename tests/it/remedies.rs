@@ -370,29 +370,6 @@ fn a_night_that_asked_before_a_call_and_ends_after_it_does_not_have_it_made_twic
 }
 
 #[test]
-fn the_number_of_a_return_that_failed_at_once_is_used_up_and_the_next_night_knows() {
-    let (shop, wechat) = before_the_fourth_night();
-    let planned = plan(&shop, &["--rule", "SU07"]);
-    let call = &planned["calls"][0];
-    rewrite(&shop, &{
-        let mut only = planned.clone();
-        only["calls"] = json!([call]);
-        only
-    });
-    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/subsidy/return-receipts\"\nkind = \"failed_receipts\"\n");
-    let failed = apply(&shop, &wechat);
-    assert_eq!(failed.code, 4, "{}", failed.stderr);
-    assert!(failed.stderr.contains("no money went"), "{}", failed.stderr);
-    shop.sleep_a_night();
-    let night = shop.run(&wechat, &["--date", "2026-11-21"]);
-    assert_eq!(night.code, 0, "{}", night.stderr);
-    let ending = shop.program(&["plan", "job.toml", "--date", "2026-11-21", "--rule", "SU07"]);
-    let anew: Value = serde_json::from_str(&ending.stdout).unwrap();
-    let again = anew["calls"].as_array().unwrap().iter().find(|it| it["break_id"] == call["break_id"]).unwrap();
-    assert_ne!(again["request_no"], call["request_no"], "under that number WeChat only tells that it failed");
-}
-
-#[test]
 fn what_was_put_into_a_plan_or_changed_in_it_is_not_sent() {
     let (shop, wechat) = reconciled();
     let plan = plan(&shop, &["--rule", "SU01"]);
