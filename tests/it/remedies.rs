@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 
 use coupon_recon::clock::World;
+use coupon_recon::dataset::partition::read_rows;
 use coupon_recon::dataset::sha256::sha256_of;
 use coupon_recon::journal::Journal;
-use coupon_recon::record::BreakStatus;
+use coupon_recon::record::{BreakStatus, SubsidyReturn};
 use coupon_recon::simulator::generate::Recipe;
 use serde_json::{Value, json};
 
@@ -367,6 +368,29 @@ fn a_night_that_asked_before_a_call_and_ends_after_it_does_not_have_it_made_twic
     let unknown = later.stderr.matches("unknown     AO14").count() as u64;
     assert_eq!(unknown, done, "the night went by the wallets of before the calls: {}", later.stderr);
     assert_eq!(wechat.counts().of(RETURN), sent + calls(&anew) - done, "a coupon may have been used since");
+}
+
+#[test]
+fn a_return_that_failed_at_once_is_known_to_the_next_night() {
+    let (shop, wechat) = before_the_fourth_night();
+    let planned = plan(&shop, &["--rule", "SU07"]);
+    let call = &planned["calls"][0];
+    rewrite(&shop, &{
+        let mut only = planned.clone();
+        only["calls"] = json!([call]);
+        only
+    });
+    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/subsidy/return-receipts\"\nkind = \"failed_receipts\"\n");
+    let failed = apply(&shop, &wechat);
+    assert_eq!(failed.code, 4, "{}", failed.stderr);
+    assert!(failed.stderr.contains("no money went"), "{}", failed.stderr);
+    shop.sleep_a_night();
+    let night = shop.run(&wechat, &["--date", "2026-11-21"]);
+    assert_eq!(night.code, 0, "{}", night.stderr);
+    let returns = shop.lake().join("datasets/subsidy_returns/dt=2026-11-21/part-0.parquet");
+    let returns = read_rows::<SubsidyReturn>(&returns).unwrap();
+    let known = returns.iter().find(|it| call["request_no"] == it.out_subsidy_return_no.as_str());
+    assert_eq!(known.map(|it| it.status.as_deref()), Some(Some("FAIL")), "it would be proposed under its number again");
 }
 
 #[test]
