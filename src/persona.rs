@@ -29,6 +29,11 @@ impl Persona {
             None => openid.to_owned(),
         }
     }
+
+    /// What tells two ways of publishing apart without telling the key: as much as any published openid says of it.
+    pub fn mark(&self) -> String {
+        self.publish("openids of this lake")
+    }
 }
 
 impl std::fmt::Debug for Persona {
@@ -47,5 +52,12 @@ mod tests {
         let published = Persona::hmac(b"Jefe").publish("what do ya want for nothing?");
         assert_eq!(published, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         assert_eq!(Persona::raw().publish("o1"), "o1");
+    }
+
+    #[test]
+    fn another_key_has_another_mark() {
+        let marks = [Persona::hmac(b"Jefe").mark(), Persona::hmac(b"Jeff").mark(), Persona::raw().mark()];
+        assert_eq!(marks[0], Persona::hmac(b"Jefe").mark());
+        assert!(marks[0] != marks[1] && marks[0] != marks[2] && marks[1] != marks[2], "{marks:?}");
     }
 }

@@ -59,6 +59,9 @@ pub struct Manifest {
     pub read_partitions: Vec<ReadPartition>,
     /// SHA-256 over everything the day was made of.
     pub inputs_sha256: String,
+    /// How openids were published: another key of the job has another mark. Empty in manifests of before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub openid_mark: String,
     /// SHA-256 over the journalled answers of each stage.
     #[serde(default)]
     pub journal_sha256: BTreeMap<String, String>,

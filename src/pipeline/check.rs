@@ -9,8 +9,9 @@ use chrono::NaiveDate;
 use super::decisions;
 use super::engine;
 use super::failure::store_code;
-use super::opening::connect;
+use super::opening::{connect, persona};
 use super::place::lake_as_shown;
+use super::provenance::refuse_other_key;
 use crate::clock::{World, business_date_of};
 use crate::dataset::Lake;
 use crate::error::{ExitCode, Failure};
@@ -46,6 +47,7 @@ pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     let mut findings = vec![check_rules(job, business_date_of(world.clock.now())), check_lake(job, world)];
     findings.extend(check_named(job));
     findings.extend(check_decisions(job));
+    findings.extend(check_openid_key(job, business_date_of(world.clock.now())));
     findings.extend(check_engine(job));
     match connect(job, world) {
         Err(failure) => {
@@ -100,6 +102,13 @@ fn check_named(job: &Job) -> Vec<Finding> {
         return missing;
     }
     vec![Finding { what: "folders and files that the job file names".to_owned(), problem: None }]
+}
+
+/// Whether what is published in a folder has openids under the key of the job. A bucket is not read for it.
+fn check_openid_key(job: &Job, today: NaiveDate) -> Option<Finding> {
+    let lake = job.bucket.is_none().then(|| Lake::at(&job.lake))?;
+    let failure = refuse_other_key(job, &lake, today, &persona(job)).err()?;
+    Some(Finding { what: "`job.pii`".to_owned(), problem: Some((failure.code, with_hint(&failure))) })
 }
 
 /// A night reads them after it has asked everybody.

@@ -13,6 +13,7 @@ use super::opening::{connect, persona};
 use super::place::Reading;
 use super::plan::Plan;
 use super::progress::Quiet;
+use super::provenance::refuse_other_key;
 use super::work::rehearsed;
 use crate::api::Api;
 use crate::clock::World;
@@ -76,6 +77,7 @@ pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<Nig
     let lake = &reading.lake;
     let journal = peek(lake, plan.date, world)?;
     let (apis, persona) = (connect(job, world)?, persona(job));
+    refuse_other_key(job, lake, plan.date, &persona)?;
     // Nothing is written to a lake that is only read.
     let room = Room { folder: std::env::temp_dir(), memory_bytes: plan.intake_memory_bytes };
     tempfile::tempfile_in(&room.folder).map_err(|error| temporary(&error, "cannot make a file to sort in"))?;

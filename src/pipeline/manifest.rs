@@ -32,6 +32,7 @@ pub(super) fn of(work: &Work<'_>, done: &Done, run: &Run) -> Result<Manifest, Fa
         files: done.files.clone(),
         read_partitions: done.read_partitions.clone(),
         inputs_sha256: done.provenance.inputs_sha256.clone(),
+        openid_mark: work.night.persona.mark(),
         journal_extent: journal.extent(),
         journal_sha256: journal.digests(&work.night.corner()).map_err(|error| unjournalled(&error))?,
         rules_sha256: done.provenance.rules_sha256.clone(),

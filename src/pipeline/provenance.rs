@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 
 use super::failure::disk;
 use super::pack;
-use crate::contract;
+use crate::contract::{self, Classification};
 use crate::dataset::lake::Partition;
 use crate::dataset::manifest::ReadPartition;
 use crate::dataset::partition::Provenance;
@@ -19,6 +19,7 @@ use crate::dataset::staged::digest_of;
 use crate::dataset::{Lake, parts};
 use crate::error::{ExitCode, Failure};
 use crate::job::{Job, RuleSettings};
+use crate::persona::Persona;
 use crate::record::{Break, Record};
 
 /// Digest over named parts, in name order.
@@ -80,19 +81,28 @@ pub(super) fn reads_from(rules: &RuleSettings, dataset: &str, date: NaiveDate) -
 pub(super) fn refuse_altered(lake: &Lake, read: &[ReadPartition]) -> Result<(), Failure> {
     let mut runs_by_date = BTreeMap::new();
     for it in read {
-        let runs = match runs_by_date.entry(it.date) {
-            Entry::Occupied(runs) => runs.into_mut(),
-            Entry::Vacant(place) => {
-                let runs = Runs::of(lake, it.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
-                place.insert(runs)
-            }
-        };
+        let runs = runs_of(&mut runs_by_date, lake, it.date)?;
         let published = runs.partition(&it.dataset).map(|(_, parts)| digest_of(parts));
         if published.is_some_and(|published| published != it.sha256) {
             return Err(altered(lake, it));
         }
     }
     Ok(())
+}
+
+/// The runs of a date, which are read once.
+fn runs_of<'a>(
+    runs_by_date: &'a mut BTreeMap<NaiveDate, Runs>,
+    lake: &Lake,
+    date: NaiveDate,
+) -> Result<&'a Runs, Failure> {
+    match runs_by_date.entry(date) {
+        Entry::Occupied(runs) => Ok(runs.into_mut()),
+        Entry::Vacant(place) => {
+            let runs = Runs::of(lake, date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
+            Ok(place.insert(runs))
+        }
+    }
 }
 
 /// Refuses a night for which a partition of the look-back is gone that a run published: what it brought, wallets that
@@ -109,6 +119,37 @@ pub(super) fn refuse_vanished(job: &Job, lake: &Lake, date: NaiveDate, read: &[R
         }
     }
     Ok(())
+}
+
+/// Refuses a night whose openids would be published under another key than those it reads: every user would be two,
+/// and every coupon of a wallet that is asked tonight too. A day whose manifest has no mark is taken as it is.
+pub(super) fn refuse_other_key(job: &Job, lake: &Lake, date: NaiveDate, persona: &Persona) -> Result<(), Failure> {
+    let mark = persona.mark();
+    let mut runs_by_date = BTreeMap::new();
+    let read = earlier_days(&job.rules, lake, date).map_err(|error| disk(&error, "cannot list earlier partitions"))?;
+    for (dataset, partition) in read.iter().filter(|(dataset, _)| holds_openids(dataset)) {
+        let runs = runs_of(&mut runs_by_date, lake, partition.date)?;
+        let marked = runs.partition(dataset).map_or("", |(manifest, _)| &manifest.openid_mark);
+        if !marked.is_empty() && marked != mark {
+            return Err(under_another_key(&partition.path));
+        }
+    }
+    Ok(())
+}
+
+fn holds_openids(dataset: &str) -> bool {
+    contract::contract(dataset).columns.iter().any(|column| column.classification == Classification::Personal)
+}
+
+fn under_another_key(path: &Path) -> Failure {
+    let what = format!(
+        "the openids of `{}` were published in another way than `job.pii` and its key would do now; nothing was asked",
+        path.display()
+    );
+    Failure::new(ExitCode::Usage, what).hinting(
+        "put the former key back (`job.pii_key_file` or `_env`); with a new one begin another lake, or rebuild this one from its \
+         first day on: `--from … --to … --replay`",
+    )
 }
 
 fn vanished(path: &Path, day: NaiveDate) -> Failure {

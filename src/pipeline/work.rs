@@ -10,7 +10,7 @@ use super::failure::{disk, rules_wrong, unjournalled};
 use super::opening::{complete_publication, connect, open_journal, open_staging, persona};
 use super::place::Held;
 use super::plan::Plan;
-use super::provenance::{self, earlier_partitions, refuse_altered, refuse_vanished};
+use super::provenance::{self, earlier_partitions, refuse_altered, refuse_other_key, refuse_vanished};
 use super::restated;
 use super::sources::Sources;
 use super::stages;
@@ -86,6 +86,7 @@ impl Work<'_> {
     pub(super) async fn gather(&self) -> Result<Done, Failure> {
         let (job, date) = (self.night.job, self.plan.date);
         let rules_sha256 = rehearsed(job, date)?;
+        refuse_other_key(job, self.lake, date, self.night.persona)?;
         let read = earlier_partitions(job, self.lake, date);
         let read_partitions = read.map_err(|error| disk(&error, "cannot read earlier partitions"))?;
         let intact = refuse_altered(self.lake, &read_partitions)

@@ -160,6 +160,33 @@ fn a_night_is_not_built_upon_an_earlier_day_of_which_a_file_is_gone() {
     assert!(shop.published() == calm, "the published bytes differ");
 }
 
+/// Every user would be two: the one whose coupons were known, and the one that is asked tonight.
+#[test]
+fn a_night_is_not_built_upon_openids_under_another_key() {
+    let shop = Shop::of_seed(43);
+    let wechat = shop.serve(None);
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
+    let key = std::fs::read(shop.path("secrets/pii.key")).unwrap();
+    std::fs::write(shop.path("secrets/pii.key"), "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")
+        .unwrap();
+    let asked = wechat.counts().total;
+    for arguments in [&["--date", "2026-11-19"][..], &["--date", "2026-11-19", "--dry-run"]] {
+        let ending = shop.run(&wechat, arguments);
+        assert_eq!(ending.code, 2, "{}", ending.stderr);
+        for words in ["dt=2026-11-18", "`job.pii`", "nothing was asked", "put the former key back"] {
+            assert!(ending.stderr.contains(words), "{words}: {}", ending.stderr);
+        }
+    }
+    assert_eq!(wechat.counts().total, asked, "nobody is asked");
+    assert_eq!(
+        shop.run(&wechat, &["--from", "2026-11-18", "--to", "2026-11-19"]).code,
+        0,
+        "the first day on is a way out"
+    );
+    std::fs::write(shop.path("secrets/pii.key"), key).unwrap();
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-19"]).code, 2, "and the former key is another one now");
+}
+
 #[test]
 fn a_later_day_is_stale_once_an_earlier_one_is_restated_and_verify_says_so() {
     let (shop, wechat) = published();
