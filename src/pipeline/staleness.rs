@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use super::provenance::{earlier_days, reads_from};
 use crate::contract;
 use crate::dataset::Lake;
+use crate::dataset::lake::Partition;
 use crate::dataset::manifest::Manifest;
 use crate::dataset::runs::Runs;
 use crate::dataset::staged::{StagedFile, digest_of};
@@ -73,11 +74,23 @@ pub(super) fn unread(
         let read = manifest.read_partitions.iter().filter(|it| it.dataset == dataset);
         read.map(|it| it.date).collect()
     };
-    // A look-back that the job made longer since is no publication.
     let first = read(LedgerRow::DATASET).into_iter().min().unwrap_or(NaiveDate::MIN);
-    let is_new = |(dataset, day): &(String, NaiveDate)| *day >= first && !read(dataset).contains(day);
-    let days = earlier_days(rules, lake, manifest.business_date)?;
-    Ok(days.into_iter().map(|(dataset, partition)| (dataset, partition.date)).find(is_new))
+    for (dataset, Partition { date, .. }) in earlier_days(rules, lake, manifest.business_date)? {
+        let is_known = read(&dataset).contains(&date);
+        // A day before all that were read may lie in a look-back that the job made longer since: that is no publication.
+        if !is_known && (date >= first || is_published_after(manifest, lake, &dataset, date)?) {
+            return Ok(Some((dataset, date)));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether no run had published the partition when `manifest` was made.
+fn is_published_after(manifest: &Manifest, lake: &Lake, dataset: &str, date: NaiveDate) -> io::Result<bool> {
+    let runs = Runs::of(lake, date)?;
+    let mut published = runs.publishing.iter().filter(|it| it.files.iter().any(|file| file.dataset == dataset));
+    let oldest = published.next_back();
+    Ok(oldest.is_some_and(|oldest| oldest.finished_at > manifest.finished_at))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ Whom a night asked is published in one place only, the ledger's `asked_date`: it
 import dataclasses
 import datetime
 import hashlib
+import json
 import pathlib
 import re
 import tomllib
@@ -194,11 +195,17 @@ class Night:
         return [row for part in parts for row in pyarrow.parquet.ParquetFile(part).read().to_pylist()]
 
     def judged_rules(self) -> list[Rule]:
-        """The rules none of whose inputs is missing."""
+        """The rules none of whose inputs is missing or fell short."""
         rules = [Rule.read(path) for path in sorted((ROOT / "jobs/rules").glob("*.sql"))]
-        there = {name for name in CONTRACTS if any(date == self.date for date, _ in self.days(name))}
-        is_judged = lambda rule: all(name.endswith("?") or name in there for name in rule.inputs)
-        return [rule for rule in rules if rule.id not in self.rules.get("off", []) and is_judged(rule)]
+        left_out = {*self.rules.get("off", []), *self.manifest()["unjudged_rules"]}
+        return [rule for rule in rules if rule.id not in left_out]
+
+    def manifest(self) -> dict:
+        """That of the run which published the ledger."""
+        manifests = [json.loads(path.read_text(encoding="utf-8"))
+                     for path in (self.lake / "runs" / str(self.date)).glob("*/manifest.json")]
+        published = [it for it in manifests if any(file["dataset"] == "coupon_ledger" for file in it["files"])]
+        return max(published, key=lambda it: it["sequence"])
 
     def judges(self, rule: Rule, event: datetime.date | None, oldest_input: datetime.date | None) -> bool:
         """Whether a row's event and all it hangs on lie in the look-back; an event of the night is judged anyway."""
