@@ -1,9 +1,9 @@
-//! Binary search over a range of numbers, as `slice::partition_point` does it over a slice. Knows nothing about what is
-//! asked.
+//! Binary search over a range of integers: `slice::partition_point` without a slice. Knows nothing about the values
+//! behind the indices.
 
 use std::ops::Range;
 
-/// The first number of a range for which `holds` is false, or the end of the range. Once it is false it must stay so.
+/// The first index of a range for which `holds` is false, or the end of the range. Once false, `holds` must stay false.
 pub(crate) fn partition_point(numbers: Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
     let Range { mut start, mut end } = numbers;
     while start < end {

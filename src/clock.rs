@@ -1,5 +1,5 @@
-//! Business days in Asia/Shanghai, and the outside world a run may look at: time, waiting, chance.
-//! Nothing else in the crate asks the operating system for any of the three.
+//! Business days in Asia/Shanghai (UTC+8), and the `World` that is injected into a run: clock, sleep,
+//! randomness. Nothing else in the crate asks the operating system for any of the three.
 
 #![expect(clippy::disallowed_methods, reason = "the one place that looks at the clock")]
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use futures_util::future::BoxFuture;
 
-/// How far Asia/Shanghai is ahead; it has had no daylight saving since 1991.
+/// Offset of Asia/Shanghai from UTC; it has had no daylight saving time since 1991.
 const SHANGHAI_SECONDS: i32 = 8 * 3600;
 
 /// China Standard Time.
@@ -22,7 +22,7 @@ pub fn business_date_of(instant: DateTime<Utc>) -> NaiveDate {
     instant.with_timezone(&beijing()).date_naive()
 }
 
-/// The same in numbers: microseconds and days since 1970, as Arrow counts them.
+/// The same as numbers: from microseconds to days since 1970, as Arrow stores them.
 pub(crate) fn business_day(micros: i64) -> i32 {
     const MICROS: i64 = 1_000_000;
     let day = (micros + i64::from(SHANGHAI_SECONDS) * MICROS).div_euclid(86_400 * MICROS);
@@ -34,8 +34,8 @@ pub fn beijing_instant(local: NaiveDateTime) -> DateTime<Utc> {
     beijing().from_local_datetime(&local).single().expect("a fixed offset has no gaps").with_timezone(&Utc)
 }
 
-/// A time written `2026-11-18 08:35:41`, read digit by digit; `None` for every other way to write one, which
-/// is for chrono to read.
+/// Fast path for a time written exactly as `2026-11-18 08:35:41`. `None` for any other format, which is left
+/// to chrono.
 pub fn plain_time(text: &str) -> Option<NaiveDateTime> {
     let bytes: &[u8; 19] = text.as_bytes().try_into().ok()?;
     let separators = [(4, b'-'), (7, b'-'), (10, b' '), (13, b':'), (16, b':')];
@@ -61,47 +61,48 @@ pub fn end_of(date: NaiveDate) -> DateTime<Utc> {
     start_of(date + chrono::Days::new(1))
 }
 
-/// Tells the real time. Only readiness of sources, token life and request timestamps may ask.
+/// The real time. Never decides about data: it serves readiness of sources, token life, request timestamps,
+/// rate limits, leases and what the manifest and the log record.
 pub trait Clock: Send + Sync {
     /// The current instant.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// Waits.
+/// Waiting, injected.
 pub trait Sleep: Send + Sync {
     /// Completes after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// Gives random bytes for nonces and jitter.
+/// Random bytes for nonces and jitter.
 pub trait Random: Send + Sync {
     /// Fills `bytes`.
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The outside world of a run; tests hand in their own.
+/// The outside world of a run; tests inject their own.
 #[derive(Clone)]
 pub struct World {
-    /// The time.
+    /// The current time.
     pub clock: Arc<dyn Clock>,
     /// How to wait.
     pub sleep: Arc<dyn Sleep>,
-    /// Chance.
+    /// Randomness.
     pub random: Arc<dyn Random>,
 }
 
 impl World {
-    /// The real one.
+    /// The operating system's clock, timer and random generator.
     pub fn real() -> World {
         World { clock: Arc::new(SystemClock), sleep: Arc::new(TokioSleep), random: Arc::new(SystemRandom) }
     }
 
-    /// The real one, but for a clock that shows `now`.
+    /// The real world, except for a clock that was set to `now`.
     pub fn at(now: DateTime<Utc>) -> World {
         World { clock: Arc::new(SetClock::showing(now)), ..World::real() }
     }
 
-    /// 32 characters of `[0-9A-Za-z]`, as every WeChat nonce.
+    /// A nonce of 32 characters `[0-9A-Za-z]`, as WeChat expects.
     pub fn nonce(&self) -> String {
         const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let mut bytes = [0u8; 32];
@@ -124,14 +125,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that was set to an instant and runs on from there: for demos and rehearsals.
+/// A clock that was set to an instant and runs on from there, for demos and rehearsals.
 #[derive(Debug)]
 pub struct SetClock {
     offset: chrono::TimeDelta,
 }
 
 impl SetClock {
-    /// A clock that shows `now` now.
+    /// A clock that shows `now` at this moment.
     pub fn showing(now: DateTime<Utc>) -> SetClock {
         SetClock { offset: now - Utc::now() }
     }

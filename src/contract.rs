@@ -1,5 +1,5 @@
-//! The data contracts of `schemas/*.odcs.yaml` (Open Data Contract Standard 3.1), compiled in,
-//! and the Arrow schema each of them stands for. Never touches a data file.
+//! The data contracts of `schemas/*.odcs.yaml` (Open Data Contract Standard 3.1), compiled into the
+//! program, and the Arrow schema that follows from each. Never reads or writes a data file.
 
 mod document;
 mod promise;
@@ -11,7 +11,7 @@ pub use promise::{Classification, Column, ColumnKind, Contract, KnownValue, Word
 
 static CONTRACTS: LazyLock<BTreeMap<String, Contract>> = LazyLock::new(document::load_all);
 
-/// The contract of `dataset`. Panics on an unknown name: names are compiled in.
+/// The contract of `dataset`. Panics on an unknown name, since names are compiled in.
 pub fn contract(dataset: &str) -> &'static Contract {
     find(dataset).unwrap_or_else(|| panic!("no contract named {dataset} in schemas/"))
 }
@@ -21,7 +21,7 @@ pub fn find(dataset: &str) -> Option<&'static Contract> {
     CONTRACTS.get(dataset)
 }
 
-/// Every contract, by name.
+/// Every contract, ordered by name.
 pub fn all() -> impl Iterator<Item = &'static Contract> {
     CONTRACTS.values()
 }

@@ -24,8 +24,8 @@ pub fn write_file(path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, beside, |file| file.write_all(bytes))
 }
 
-/// Writes what a person asked for to a place of his choosing. A file is replaced whole; what is none, `/dev/stdout` or a pipe
-/// or a link, is written to as it stands: a rename would put a file in its place.
+/// Writes a file that a person asked for, at a place they chose. A regular file is replaced as a whole; anything else
+/// (`/dev/stdout`, a pipe, a link) is written through, since a rename would replace it by a file.
 pub fn write_out(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = std::path::absolute(path)?;
     if fs::symlink_metadata(&path).is_ok_and(|it| !it.is_file()) {
@@ -36,7 +36,7 @@ pub fn write_out(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_file(&path, Path::new(&beside), bytes)
 }
 
-/// The same for a file that is not held in memory: `write` writes all of it.
+/// The same for contents that are not held in memory: `write` writes all of them.
 pub fn write_with(
     path: &Path,
     beside: &Path,
@@ -50,15 +50,15 @@ pub fn write_with(
     move_file(beside, path)
 }
 
-/// Opens a file to be written from its beginning. A link in its place is refused: what it shows is not
-/// ours to write over.
+/// Opens a file for writing and truncates it. A symbolic link in its place is refused: its target is not ours to
+/// overwrite.
 pub fn create(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("a flag of open(2) is an int");
     File::options().write(true).create(true).truncate(true).custom_flags(no_link).open(path)
 }
 
-/// Renames a file that is already synced, and makes the rename itself durable.
+/// Renames a file that is already synced, and makes the rename durable.
 pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
     reached(Step::Staged, to);
     fs::rename(from, to)?;
@@ -66,8 +66,9 @@ pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
     sync_folder(to.parent().expect("a file has a folder"))
 }
 
-/// Puts a folder whose files are synced where another one stands, or none: who lists the place finds the one or the
-/// other, whole. What stood there stands at `from` then. False where the file system cannot exchange two names.
+/// Moves a folder whose files are synced to `to`, whether or not a folder exists there: who lists the place finds one
+/// or the other, whole. The former folder is at `from` afterwards. False where the file system cannot exchange two
+/// names atomically.
 pub fn place_folder(from: &Path, to: &Path) -> io::Result<bool> {
     sync_folder(from)?;
     reached(Step::Staged, to);
@@ -85,14 +86,14 @@ pub fn place_folder(from: &Path, to: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Puts an empty file at `path` and makes it durable.
+/// Creates an empty file at `path` and makes it durable.
 pub fn mark(path: &Path) -> io::Result<()> {
     create(path)?.sync_all()?;
     reached(Step::Renamed, path);
     sync_folder(path.parent().expect("a file has a folder"))
 }
 
-/// Removes a file, if it is there, and makes that durable.
+/// Removes a file if it exists, and makes the removal durable.
 pub fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -102,14 +103,14 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
     sync_folder(path.parent().expect("a file has a folder"))
 }
 
-/// Makes the names in a folder durable.
+/// Makes the entries of a folder durable.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    // The parent of a bare name is an empty path.
+    // The parent of a bare file name is an empty path.
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder)?.sync_all()
 }
 
-/// Creates a folder and its parents, names durable.
+/// Creates a folder and its parents durably.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! How the program fails: an exit code of the documented table, what failed, and what to do.
-//! Collects the errors of the modules; none of them knows of it.
+//! How the program fails: an exit code of the documented table, a chain of causes and a hint.
+//! Collects the errors of the other modules, none of which depends on it.
 
 use std::fmt;
 
@@ -48,21 +48,22 @@ Exit codes:
   99   nothing to do
   130  interrupted; 143 terminated: the journal is kept, a rerun continues";
 
-/// Why the program ends without doing what was asked.
+/// Why the program ends without doing what was requested.
 #[derive(Debug)]
 pub struct Failure {
-    /// What the shell sees.
+    /// The exit code of the process.
     pub code: ExitCode,
     /// What failed, and its causes, outermost first.
     pub chain: Vec<String>,
     /// What to change, naming the job-file key.
     pub hint: Option<String>,
-    /// Another run is at work where this one stopped: whoever watches hears of it from that one.
+    /// True when another run holds what this one needed: observers are notified by that run, not by
+    /// this one.
     pub is_told_elsewhere: bool,
 }
 
 impl Failure {
-    /// A failure with one sentence.
+    /// A failure described by one sentence.
     pub fn new(code: ExitCode, what: impl Into<String>) -> Failure {
         Failure { code, chain: vec![what.into()], hint: None, is_told_elsewhere: false }
     }
@@ -78,20 +79,20 @@ impl Failure {
         Failure { code, chain, hint: None, is_told_elsewhere: false }
     }
 
-    /// Of what another run will tell.
+    /// Marks a failure that another run will report.
     #[must_use]
     pub fn told_elsewhere(self) -> Failure {
         Failure { is_told_elsewhere: true, ..self }
     }
 
-    /// With a hint.
+    /// Adds a hint.
     #[must_use]
     pub fn hinting(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self
     }
 
-    /// With a hint where there is one.
+    /// Adds a hint, if there is one.
     #[must_use]
     pub fn with_hint(self, hint: Option<String>) -> Failure {
         Failure { hint: hint.or(self.hint), ..self }

@@ -1,25 +1,26 @@
-//! Sets of texts that are asked nothing but whether something is in them. 16 bytes of SHA-256 stand for a
-//! text, and about 18 bytes of memory, however long it is. Never gives a text back.
+//! Sets of strings that only answer membership. Each string, however long, is represented by 16 bytes of
+//! its SHA-256 and costs about 18 bytes of memory. Never returns a string.
 //!
-//! Two texts of a set of n pass for one with a chance of n²/2¹²⁹: of a million, less than one in 10²⁶.
+//! The chance that any two strings of a set of n collide is about n²/2¹²⁹: below 10⁻²⁶ for a million.
 
 use std::io::{self, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-/// Shelves a set is spread over: one holds so few that a new one is put in its place by moving the rest.
+/// Buckets of a set: each holds so few fingerprints that inserting one in order by moving the rest is
+/// cheap.
 const SHELVES: usize = 1 << 12;
 
-/// A set of texts, or of groups of texts.
+/// A set of strings, or of tuples of strings.
 #[derive(Debug, Clone, Default)]
 pub struct Fingerprints {
-    /// Each in order; none before the first text comes.
+    /// Sorted; empty until the first string is added.
     shelves: Vec<Vec<u128>>,
     count: usize,
 }
 
 impl Fingerprints {
-    /// Adds the texts as one; whether they are new.
+    /// Adds the strings as one tuple; true if it was new.
     pub fn insert(&mut self, texts: &[&str]) -> bool {
         if self.shelves.is_empty() {
             self.shelves.resize(SHELVES, Vec::new());
@@ -28,7 +29,7 @@ impl Fingerprints {
         let shelf = &mut self.shelves[shelf_of(fingerprint)];
         let Err(place) = shelf.binary_search(&fingerprint) else { return false };
         if shelf.len() == shelf.capacity() {
-            // Doubled, as a vector likes to, it would stand half empty.
+            // The default growth by doubling would leave it half empty.
             shelf.reserve_exact(shelf.len() / 8 + 2);
         }
         shelf.insert(place, fingerprint);
@@ -36,7 +37,7 @@ impl Fingerprints {
         true
     }
 
-    /// Whether the texts were added as one.
+    /// Whether the tuple was added.
     pub fn contains(&self, texts: &[&str]) -> bool {
         !self.is_empty() && {
             let fingerprint = fingerprint(texts);
@@ -44,12 +45,12 @@ impl Fingerprints {
         }
     }
 
-    /// Writes each as a line of 32 hexadecimal digits, in their order.
+    /// Writes each fingerprint as a line of 32 hexadecimal digits, in ascending order.
     pub fn write_lines(&self, out: &mut impl Write) -> io::Result<()> {
         self.shelves.iter().flatten().try_for_each(|fingerprint| writeln!(out, "{fingerprint:032x}"))
     }
 
-    /// Takes the texts out.
+    /// Removes the tuple.
     pub fn remove(&mut self, texts: &[&str]) {
         let fingerprint = fingerprint(texts);
         let Some(shelf) = self.shelves.get_mut(shelf_of(fingerprint)) else { return };
@@ -59,12 +60,12 @@ impl Fingerprints {
         }
     }
 
-    /// How many were added.
+    /// How many tuples the set holds.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether nothing was added.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

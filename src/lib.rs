@@ -1,7 +1,8 @@
-//! coupon-recon proves every WeChat merchant coupon against orders, payments and subsidies.
+//! coupon-recon reconciles every WeChat merchant coupon (商家券) with orders, payments and subsidies,
+//! once per business date.
 //!
-//! The way of the data: job file → sources → page journal → typed datasets → match → coupon ledger
-//! → rules → breaks → reports. ARCHITECTURE.md has the picture and the rules of the house.
+//! The data flow: job file → sources → page journal → typed datasets → match → coupon ledger →
+//! rules → breaks → reports. ARCHITECTURE.md has the map of the modules and the rules they follow.
 
 // A type nobody can print is no good in a failing test; a `pub` that nobody outside can reach says nothing.
 #![warn(missing_debug_implementations, unreachable_pub)]

@@ -1,21 +1,21 @@
-//! The log of the run under way, kept until it is written beside the manifest. Bounded: of a long one the beginning,
-//! and how much is missing.
+//! The log lines of the current run, kept in memory until they are written beside the manifest. Bounded: of a long
+//! log it keeps the beginning and the number of lines that were dropped.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What a night says at the level of a log; a storm of warnings says the same a thousand times.
+/// More than a normal night logs; a storm of warnings only repeats itself.
 const MOST_BYTES: usize = 1 << 20;
 
 static LOGBOOK: Mutex<Logbook> = Mutex::new(Logbook { lines: Vec::new(), lost: 0 });
 
 struct Logbook {
     lines: Vec<u8>,
-    /// Lines that found no room.
+    /// Lines dropped because the buffer was full.
     lost: usize,
 }
 
-/// Takes lines, each in one write, as a log gives them.
+/// A writer for the log subscriber, which passes each line in one write.
 #[derive(Debug, Default)]
 pub struct Scribe;
 
@@ -30,7 +30,7 @@ impl Write for Scribe {
     }
 }
 
-/// Everything since it was last taken.
+/// Everything since the last call, with a final line that counts the dropped lines.
 pub fn take() -> String {
     logbook().take()
 }

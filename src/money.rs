@@ -1,40 +1,41 @@
-//! Money as whole fen. Never a float: text is read digit by digit, sums are checked.
+//! Money as integer fen (1/100 yuan). Never a float: text is parsed digit by digit, and sums are checked for
+//! overflow.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An amount in fen (1/100 yuan), may be negative.
+/// An amount in fen; may be negative.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fen(pub i64);
 
-/// Why a text is not an amount. The text itself is shown by the caller, who knows its place.
+/// Why a text is not an amount. The text itself is shown by the caller, who knows where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
-    /// Nothing stood there.
+    /// The text is empty.
     #[error("the amount is empty")]
     Empty,
-    /// Something else than digits, one point and a leading sign.
+    /// Anything but digits, one decimal point and a leading sign.
     #[error("not a plain decimal number (no thousands separators, no currency sign)")]
     NotDecimal,
-    /// More digits after the point than the unit has.
+    /// More decimals than the unit has.
     #[error("more than {0} decimals")]
     TooManyDecimals(u32),
-    /// Larger than 64 bits.
+    /// Does not fit into 64 bits.
     #[error("the amount is out of range")]
     OutOfRange,
 }
 
 impl Fen {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Fen = Fen(0);
 
-    /// Ten billion yuan, either way: no single amount comes near, and sums of millions of such amounts
-    /// stay within 64 bits. What is read from outside is held against it.
+    /// Ten billion yuan, of either sign: no single amount comes near it, and sums of millions of such amounts
+    /// fit into 64 bits. Amounts from outside are checked against it.
     pub const LARGEST: Fen = Fen(1_000_000_000_000);
 
-    /// Whether a single amount may be that large.
+    /// Whether a single amount may be this large.
     pub fn is_plausible(self) -> bool {
         self.abs() <= Fen::LARGEST
     }
@@ -49,19 +50,19 @@ impl Fen {
         parse_decimal(text, 0).map(Fen)
     }
 
-    /// The sum, or `None` past 64 bits.
+    /// The sum, or `None` on overflow.
     pub fn checked_add(self, other: Fen) -> Option<Fen> {
         self.0.checked_add(other.0).map(Fen)
     }
 
-    /// `self × percent / 100`, half away from zero, or `None` past 64 bits.
+    /// `self × percent / 100`, rounded half away from zero, or `None` on overflow.
     pub fn percent_half_up(self, percent: i64) -> Option<Fen> {
         let scaled = i128::from(self.0) * i128::from(percent);
         let half = if scaled < 0 { -50 } else { 50 };
         i64::try_from((scaled + half) / 100).ok().map(Fen)
     }
 
-    /// The distance from zero; saturates at the largest amount.
+    /// The absolute value; saturates at the largest amount.
     #[must_use]
     pub fn abs(self) -> Fen {
         Fen(self.0.saturating_abs())
@@ -80,7 +81,7 @@ impl fmt::Display for Fen {
 impl std::ops::Sub for Fen {
     type Output = Fen;
 
-    /// Panics past 64 bits: amounts were range-checked when they were read.
+    /// Panics on overflow: amounts are range-checked when they are read.
     fn sub(self, other: Fen) -> Fen {
         Fen(self.0.checked_sub(other.0).expect("fen difference within 64 bits"))
     }
@@ -89,7 +90,7 @@ impl std::ops::Sub for Fen {
 impl std::ops::Add for Fen {
     type Output = Fen;
 
-    /// Panics past 64 bits: amounts were range-checked when they were read.
+    /// Panics on overflow: amounts are range-checked when they are read.
     fn add(self, other: Fen) -> Fen {
         self.checked_add(other).expect("fen sum within 64 bits")
     }
@@ -107,7 +108,7 @@ impl std::iter::Sum for Fen {
     }
 }
 
-/// Reads a plain decimal with at most `places` decimals as a whole number of the smallest unit.
+/// Parses a plain decimal with at most `places` decimals as an integer of the smallest unit.
 ///
 /// `parse_decimal("0.01", 5)` is 1000: the fee column of a bill in thousandths of a fen.
 pub fn parse_decimal(text: &str, places: u32) -> Result<i64, AmountError> {
@@ -127,8 +128,8 @@ pub fn parse_decimal(text: &str, places: u32) -> Result<i64, AmountError> {
     Ok(if negative { -unsigned } else { unsigned })
 }
 
-/// `12.30` as nearly every amount is written: few digits, no sign, no more decimals than the unit has. `None`
-/// leaves the text to the reader of every spelling, which also says what is wrong.
+/// Fast path for `12.30` as nearly every amount is written: few digits, no sign, no more decimals than the
+/// unit has. `None` leaves the text to the general parser, which also says what is wrong.
 fn parse_plain(text: &[u8], places: usize) -> Option<i64> {
     const MOST_BYTES: usize = 12;
     let point = text.iter().position(|byte| *byte == b'.');
@@ -146,7 +147,7 @@ fn join_digits(whole: &str, fraction: &str, places: u32) -> Result<i64, AmountEr
     if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
         return Err(AmountError::NotDecimal);
     }
-    // Trailing zeros say nothing: 1.500 yuan is 150 fen.
+    // Trailing zeros do not count as decimals: 1.500 yuan is 150 fen.
     let fraction = fraction.trim_end_matches('0');
     let missing = (places as usize).checked_sub(fraction.len()).ok_or(AmountError::TooManyDecimals(places))?;
     let mut value: i64 = 0;

@@ -1,18 +1,19 @@
-//! Openids as they are published: a keyed HMAC, so that joins work and people do not leak.
+//! Pseudonyms of openids: a keyed HMAC, so that published rows can be joined without identifying
+//! people.
 
 use aws_lc_rs::hmac;
 
-/// Turns raw openids into published ones.
+/// Converts raw openids to their published form.
 #[derive(Clone)]
 pub struct Persona(Option<hmac::Key>);
 
 impl Persona {
-    /// HMAC-SHA256 under `key`, 64 lower-case hex.
+    /// HMAC-SHA256 under `key`, as 64 lower-case hexadecimal digits.
     pub fn hmac(key: &[u8]) -> Persona {
         Persona(Some(hmac::Key::new(hmac::HMAC_SHA256, key)))
     }
 
-    /// Publishes openids as they are.
+    /// Publishes openids unchanged.
     pub fn raw() -> Persona {
         Persona(None)
     }

@@ -1,12 +1,12 @@
-//! A secret that cannot be printed by accident: no `Display`, a silent `Debug`, wiped on drop. Where it was given
-//! may be told.
+//! A secret that cannot be printed by accident: no `Display`, a `Debug` that hides it, wiped on drop. Where it
+//! was configured may be printed.
 
 use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-/// Where a key was given; nothing where nobody knows.
+/// Where a secret was configured; empty where that is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The key of the job file, `pay_v3.api_v3_key_file`.
@@ -16,14 +16,15 @@ pub struct Origin {
 }
 
 impl fmt::Display for Origin {
-    /// ` (`key`: `place`)`, for the end of a sentence.
+    /// ` (`key`: `place`)`, to be appended to a sentence; nothing where the origin is unknown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.key.is_empty() { Ok(()) } else { write!(f, " (`{}`: `{}`)", self.key, self.place) }
     }
 }
 
 impl Origin {
-    /// A sentence that names a key in one of its two forms, in the form that the job file has.
+    /// Rewrites a sentence that names the `_env` or `_file` form of a key so that it names the form used in the
+    /// job file.
     pub fn spell(&self, sentence: &str) -> String {
         let stem = self.key.strip_suffix("_env").or(self.key.strip_suffix("_file")).filter(|stem| !stem.is_empty());
         let Some(stem) = stem else { return sentence.to_owned() };
@@ -46,23 +47,23 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Takes the text over.
+    /// Takes ownership of the text.
     pub fn new(text: impl Into<String>) -> Secret {
         Secret { text: Zeroizing::new(text.into()), origin: Arc::default() }
     }
 
-    /// The same, given there.
+    /// The same secret with its origin.
     #[must_use]
     pub fn given_at(self, origin: Origin) -> Secret {
         Secret { origin: Arc::new(origin), ..self }
     }
 
-    /// Where it was given.
+    /// Where it was configured.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// The text, for the one place that signs, decrypts or sends it.
+    /// The plain text, for the one place that signs, decrypts or sends it.
     pub fn expose(&self) -> &str {
         &self.text
     }

@@ -1,5 +1,5 @@
-//! The stages of a night (design §3), what each fills and whom it asks. A table: how a stage works is in
-//! `extract`, `reconcile` and `report`.
+//! The stages of a night (design §3): what each publishes and which API it asks. Only a table: how a
+//! stage works is in `extract`, `reconcile` and `report`.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use crate::api::Api;
 pub enum Stage {
     /// Order exports of the day.
     Orders,
-    /// Trade bills, of the API or of files.
+    /// Trade bills, from the API or from files.
     Bills,
     /// The merchant's own list of subsidies.
     SubsidyLedger,
     /// Spooled callbacks.
     Notifications,
-    /// Whom to ask tonight.
+    /// Which wallets to request tonight.
     Roster,
     /// Stock details.
     Stocks,
@@ -28,7 +28,7 @@ pub enum Stage {
     Subsidies,
     /// The four MP statistics.
     Datacube,
-    /// The cards they speak of.
+    /// The cards that the statistics name.
     Cards,
     /// v2 stocks and coupons.
     V2Stocks,
@@ -57,7 +57,7 @@ impl Stage {
         Stage::Report,
     ];
 
-    /// As on the command line, in the manifest and in the journal.
+    /// The name on the command line, in the manifest and in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Stage::Orders => "orders",
@@ -82,7 +82,8 @@ impl Stage {
         Stage::ALL.into_iter().find(|stage| stage.as_str() == name)
     }
 
-    /// The datasets it publishes. The roster is state: what it decides shows in the wallets.
+    /// The datasets it publishes. The roster publishes none: it is state, and its effect shows in the
+    /// wallets.
     pub fn datasets(self) -> &'static [&'static str] {
         match self {
             Stage::Orders => &["orders"],
@@ -101,7 +102,8 @@ impl Stage {
         }
     }
 
-    /// The datasets that fall short with it: a wallet that is not on the roster is not asked.
+    /// The datasets that are incomplete if it fails: a wallet that is not on the roster is not
+    /// requested.
     pub fn datasets_at_stake(self) -> &'static [&'static str] {
         match self {
             Stage::Roster => Stage::UserCoupons.datasets(),
@@ -114,7 +116,8 @@ impl Stage {
         Stage::ALL.into_iter().find(|stage| stage.datasets().contains(&dataset))
     }
 
-    /// The `[sources.<name>]` that says when its day is complete; none where it works from other stages.
+    /// The `[sources.<name>]` that says when its day is complete; `None` for a stage that works on the
+    /// results of others.
     pub fn source(self) -> Option<&'static str> {
         match self {
             Stage::UserCoupons => Some("wallets"),
@@ -132,7 +135,7 @@ impl Stage {
         }
     }
 
-    /// The API it asks, if it asks any: bills may come from files, callbacks need keys only.
+    /// The API it calls, if any: bills may come from files, callbacks only need keys.
     pub fn api(self) -> Option<Api> {
         match self {
             Stage::Bills

@@ -1,5 +1,5 @@
-//! Work on other threads than the caller's: independent pieces in parallel here, the producer or the consumer of a walk in
-//! `prefetch` and `worker`. Results come in the order of their inputs, so nothing depends on the number of threads.
+//! Work on other threads than the caller's: independent pieces in parallel here, a producer or a consumer in `prefetch`
+//! and `worker`. Results come in the order of their inputs, so nothing depends on the number of threads.
 
 pub(crate) mod prefetch;
 pub(crate) mod worker;
@@ -11,7 +11,7 @@ use std::thread;
 /// How many threads work on pieces, the caller's included.
 pub(crate) const THREADS: usize = 2;
 
-/// Works on all pieces in parallel; the results are in the order of the pieces.
+/// Processes all pieces in parallel; the results are in the order of the pieces.
 pub(crate) fn map_parallel<T: Send, R: Send>(threads: usize, pieces: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let waiting = Mutex::new(pieces.into_iter().enumerate());
     let take = || waiting.lock().expect("taking a piece does not panic").next();
@@ -35,7 +35,7 @@ pub(crate) fn join<T: Send, U>(one: impl FnOnce() -> T + Send, other: impl FnOnc
     })
 }
 
-/// As much as the main thread has: query plans are walked recursively.
+/// As large as the main thread's: query plans are walked recursively.
 const STACK_BYTES: usize = 8 << 20;
 
 /// Runs a closure on a thread of its own and waits for it: Polars refuses to block on its executor on the thread that

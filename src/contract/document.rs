@@ -1,6 +1,6 @@
-//! A contract file as it is written: the part of the Open Data Contract Standard that the program
-//! reads. What is missing or has a wrong value stops the program at its first use of a contract:
-//! the files are compiled in, and a test reads them all.
+//! A contract file as written: the subset of the Open Data Contract Standard that the program
+//! reads. A missing or invalid value panics when the contracts are first used: the files are
+//! compiled in, and a test reads them all.
 
 use std::collections::BTreeMap;
 

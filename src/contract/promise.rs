@@ -1,4 +1,5 @@
-//! What one dataset promises: its columns, what they mean, and the Arrow schema that follows from them.
+//! The contract of one dataset: its columns, their meaning, keys and classification, and the Arrow
+//! schema derived from them.
 
 use std::sync::Arc;
 
