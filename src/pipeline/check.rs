@@ -1,5 +1,6 @@
-//! The questions `check` asks before a night: one cheap call per API, the rules, the lake. In a bucket it
-//! puts one small object and removes it; it writes nothing else.
+//! What `coupon-recon check` verifies before a night: one cheap call per API, the rules, callbacks,
+//! decisions, the engine and the lake. In a bucket it puts one small object and removes it again; it writes
+//! nothing else.
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,21 +28,21 @@ use crate::wechat::pay_v2::coupon_stock;
 use crate::wechat::pay_v3::busifavor::stock;
 use crate::wechat::pay_v3::{Keyring, certificates};
 
-/// One thing that was checked.
+/// The result of one check.
 #[derive(Debug)]
 pub struct Finding {
-    /// What.
+    /// What was checked.
     pub what: String,
-    /// What is wrong with it, and how a night would end.
+    /// What is wrong with it, and the exit code a night would end with.
     pub problem: Option<(ExitCode, String)>,
 }
 
-/// Who checks does not want to wait as long as a night would.
+/// A check gives up sooner than a night would.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A spool may hold the callbacks of years.
+/// A spool may hold years of callbacks.
 const CALLBACKS_TRIED: usize = 100;
 
-/// Checks everything a night needs of the job, one finding each.
+/// Checks everything a night needs from the job; one finding each.
 pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     let job = &in_a_hurry(job.clone());
     let mut findings = vec![check_rules(job, business_date_of(world.clock.now())), check_lake(job, world)];
@@ -89,7 +90,7 @@ fn check_rules(job: &Job, today: NaiveDate) -> Finding {
     }
 }
 
-/// What the merchant is to provide: every folder and file that is not there.
+/// Every folder and file of the merchant that the job names but that does not exist.
 fn check_named(job: &Job) -> Vec<Finding> {
     let missing = job.named.iter().filter_map(|named| {
         let line = named.line.map_or_else(String::new, |line| format!("line {line}: "));
@@ -117,7 +118,8 @@ fn check_decisions(job: &Job) -> Option<Finding> {
     Some(Finding { what: "decisions".to_owned(), problem: Some((failure.code, with_hint(&failure))) })
 }
 
-/// Answers do not show whether the APIv3 key is right, where their signatures are checked by the public key.
+/// Answers do not show whether the APIv3 key is right where their signatures are verified with the public
+/// key; callbacks do.
 fn check_callbacks(job: &Job, keyring: &Keyring) -> Option<Finding> {
     let opens = opens_newest(job.notification_spool.as_ref()?, CALLBACKS_TRIED, keyring).ok()??;
     let hint = "`pay_v3.api_v3_key_env` must name the APIv3 key of the merchant, not its v2 key";
@@ -128,7 +130,7 @@ fn check_callbacks(job: &Job, keyring: &Keyring) -> Option<Finding> {
     Some(Finding { what: "`pay_v3`: APIv3 key, on spooled callbacks".to_owned(), problem: (!opens).then(problem) })
 }
 
-/// Only where it is another machine's.
+/// Only if the engine is on another machine.
 fn check_engine(job: &Job) -> Option<Finding> {
     let remote = &job.engine.spark.as_ref().filter(|_| job.engine.kind == EngineKind::Spark)?.remote;
     let problem = engine::greet(job).err().map(|failure| (failure.code, with_hint(&failure)));

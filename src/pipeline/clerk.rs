@@ -15,15 +15,15 @@ use crate::extract::{Harvest, Issue, IssueKind, Night};
 use crate::job::Job;
 use crate::stage::Stage;
 
-/// What a stage has to say.
+/// The result of a stage.
 pub(super) type Answer<T> = Result<Harvest<T>, Issue>;
 
-/// Books what stages say and stages what they bring.
+/// Records the results of stages and stages their rows.
 pub(super) struct Clerk<'a> {
     pub(super) night: &'a Night<'a>,
     pub(super) staging: &'a Staging,
     rules_sha256: &'a str,
-    /// What was brought until now.
+    /// What the stages have brought so far.
     pub(super) sources: Sources,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Clerk<'a> {
         Clerk { night, staging, rules_sha256, sources: Sources::default() }
     }
 
-    /// Books the outcome of a stage; gives what it leaves for others, or nothing.
+    /// Records the result of a stage; returns what it leaves for other stages, or a default.
     pub(super) fn take<T, U: Default>(
         &mut self,
         stage: Stage,
@@ -64,19 +64,19 @@ impl<'a> Clerk<'a> {
         self.sources.inputs.append(&mut parts);
         issues.append(&mut desk.issues);
         let is_kept = issues.iter().all(|issue| issue.kind != IssueKind::Storage);
-        // What the disk refused is missing from what was staged: that nothing foots then is no second fault.
+        // If the disk failed, rows are missing from what was staged: totals that do not agree then are no second fault.
         issues.extend(self.book(std::mem::take(&mut desk.intake), &desk).filter(|_| is_kept));
         if !issues.is_empty() {
             self.fall_short(stage, &issues);
         }
-        // Nothing at all and a reason why: that is no empty day.
+        // No rows and an issue: that is not an empty day.
         if issues.is_empty() || desk.files.iter().any(|file| file.rows > 0) {
             self.enter(stage, desk, issues.is_empty());
         }
         Ok(left)
     }
 
-    /// Enters what a stage brought, in the place of what is entered of its falling short.
+    /// Records the entry and the files of a stage, in place of its earlier shortfall.
     fn enter(&mut self, stage: Stage, desk: Desk<'_>, is_whole: bool) {
         let short = self.sources.entries.pop_if(|entry| entry.is(stage));
         let mut entry = short.unwrap_or_else(|| StageEntry::new(stage, StageStatus::Complete));
@@ -90,7 +90,7 @@ impl<'a> Clerk<'a> {
         self.sources.files.extend(desk.files);
     }
 
-    /// Goes on without what could not be had.
+    /// Records the issue and continues with a default.
     pub(super) fn without<T: Default>(&mut self, had: Result<T, Issue>) -> T {
         had.unwrap_or_else(|issue| {
             self.sources.issues.push(issue);
@@ -98,7 +98,7 @@ impl<'a> Clerk<'a> {
         })
     }
 
-    /// Holds what a stage read against what was staged.
+    /// Compares the control totals of what a stage read with what was staged.
     fn book(&mut self, intake: Vec<Intake>, desk: &Desk<'_>) -> Option<Issue> {
         for mut side in intake {
             let staged = desk.files.iter().filter(|file| file.dataset == side.dataset);
@@ -146,7 +146,7 @@ impl<'a> Clerk<'a> {
     }
 }
 
-/// Whether the job has the source of a stage.
+/// Whether the job configures the source of a stage.
 pub(super) fn is_configured(job: &Job, stage: Stage) -> bool {
     match stage {
         Stage::Orders => !job.orders.is_empty(),

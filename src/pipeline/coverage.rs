@@ -1,4 +1,5 @@
-//! How much of what is known of the wallets was asked for lately (design §5). Counts; judges nothing.
+//! Wallet coverage (design §5): how many of the known wallets and coupons were verified within the audit period,
+//! against the numbers that WeChat has issued. Only counts.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,7 +11,7 @@ use crate::extract::{Issue, Night, Wallets};
 use crate::record::{Stock, UserCoupon};
 use crate::sorter::{Jotting, PackedRow, Sorter};
 
-/// The coverage of the night; none for a job that asks no wallets.
+/// The coverage of the night; `None` for a job that requests no wallets.
 pub(super) fn of(night: &Night<'_>, wallets: &Wallets, stocks: &[Stock]) -> Result<Option<Coverage>, Issue> {
     let Some(settings) = &night.job.wallets else { return Ok(None) };
     let holders = Holders::count(night, settings.audit_days, wallets, stocks);
@@ -26,14 +27,14 @@ pub(super) fn of(night: &Night<'_>, wallets: &Wallets, stocks: &[Stock]) -> Resu
     }))
 }
 
-/// What the known coupons say of their holders.
+/// Counts over the known coupons, by their holders.
 #[derive(Default)]
 struct Holders {
-    /// Those that were not asked tonight, or gave no answer.
+    /// Wallets that were not requested tonight, or did not answer.
     unasked: u64,
-    /// Of them those with a coupon that was verified on an earlier night, but lately.
+    /// Those of them with a coupon verified on an earlier night within the audit period.
     unasked_verified: u64,
-    /// Coupons of listed stocks that were verified lately.
+    /// Coupons of listed stocks that were verified within the audit period.
     coupons_verified: u64,
 }
 
@@ -49,11 +50,12 @@ impl Holders {
             if wallets.asked.contains(&[&coupon.openid]) {
                 return Ok(());
             }
-            // Tonight's row of a wallet without an answer is that of a single query: it verifies the coupon, not the wallet.
+            // A coupon of an unanswered wallet that was verified tonight comes from the single query, which verifies
+            // only that coupon.
             let is_verified = is_recent && coupon.verified_date < night.date;
             unasked.push(&Jotting { key: &[&coupon.openid], mark: i64::from(is_verified), texts: &[] })
         })?;
-        // A wallet that was asked in vain is one that is known, whether or not a coupon of it is.
+        // A wallet that was requested in vain is known even if none of its coupons is.
         wallets
             .unanswered
             .rows()?

@@ -1,5 +1,5 @@
-//! The decisions that a night goes by, and which breaks of other nights they may be about; and those that stand now, after a
-//! night. Decides nothing.
+//! Loads the decisions file for a night or for a published day, and determines which breaks of other days its decisions
+//! may refer to. Decides nothing.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,7 +14,7 @@ use crate::error::Failure;
 use crate::job::Job;
 use crate::reconcile::Decisions;
 
-/// The decisions for the night of `date`. Where nights were never run, they may be about any break.
+/// The decisions for the night of `date`. If nights before it were never run, a decision may refer to any break.
 pub(super) fn of_night(
     job: &Job,
     lake: &Lake,
@@ -29,9 +29,9 @@ pub(super) fn of_night(
     among_nights(decisions, lake, date, has_missing_nights)
 }
 
-/// The decisions as they stand now about the breaks of `date`, which is published: what somebody decided since is in no
-/// partition. A decision about a break nobody knows is refused as the next night would refuse it, for whoever wrote it
-/// takes the break for decided.
+/// The decisions as they are now about the breaks of the published day `date`: those made since are in no partition. A
+/// decision about an unknown break is refused, as the next night would refuse it, because its author believes that
+/// break to be decided.
 pub(super) fn since_night(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Decisions, Failure> {
     let Some(path) = &job.decisions else { return Ok(Decisions::default()) };
     let decisions = match read(path)? {
@@ -60,7 +60,7 @@ fn among_nights(
     Ok(decisions.knowing(later).remembering(earlier))
 }
 
-/// What the file says; nothing when it is not there or empty.
+/// Parses the file; `None` when it does not exist or is empty.
 pub(super) fn read(path: &Path) -> Result<Option<Decisions>, Failure> {
     let bytes = match std::fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Decisions>, Failure> {
     Decisions::parse(&path.display().to_string(), &bytes).map(Some).map_err(|error| undecided(&error))
 }
 
-/// Nobody has decided anything yet, unless the night before went by decisions: then the file was lost.
+/// No decisions yet, unless the last night before `date` applied some: then the file was lost.
 fn none_yet(path: &Path, lake: &Lake, date: NaiveDate) -> Result<Decisions, Failure> {
     match restated::decided_before(lake, date).map_err(|error| violated(&error))? {
         0 => Ok(Decisions::default()),
@@ -80,7 +80,7 @@ fn none_yet(path: &Path, lake: &Lake, date: NaiveDate) -> Result<Decisions, Fail
     }
 }
 
-/// Of `wanted`, the breaks that days up to `date` list or once did.
+/// Those of `wanted` that a day up to `date` lists or once listed.
 fn known(lake: &Lake, date: NaiveDate, wanted: BTreeSet<String>) -> Result<BTreeSet<String>, Failure> {
     let mut known = restated::breaks_up_to(lake, date, wanted.clone()).map_err(|error| violated(&error))?;
     let unlisted = wanted.difference(&known).cloned().collect();

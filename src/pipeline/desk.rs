@@ -17,23 +17,23 @@ use crate::persona::Persona;
 use crate::record::{OrderLine, Record, SubsidyOrder};
 use crate::sorter::{Kept, PackedRow, Sorted, Sorter};
 
-/// The desk of one stage.
+/// Stages the rows of one stage.
 #[derive(Debug)]
 pub(super) struct Desk<'a> {
     staging: &'a Staging,
     persona: &'a Persona,
     provenance: Provenance,
-    /// What was staged.
+    /// The staged files.
     pub(super) files: Vec<StagedFile>,
-    /// What the amounts of each staged partition sum up to, read back from it.
+    /// The sum of the amounts of each staged partition, read back from the file.
     pub(super) totals: BTreeMap<&'static str, Fen>,
-    /// What the stage read.
+    /// The control totals of what the stage read.
     pub(super) intake: Vec<Intake>,
-    /// Counts worth knowing.
+    /// Counts for the manifest.
     pub(super) notes: BTreeMap<String, u64>,
     /// Why rows could not be staged.
     pub(super) issues: Vec<Issue>,
-    /// The bills whose rows are staged.
+    /// The bill files whose rows are staged.
     pub(super) bills: BillFiles,
 }
 
@@ -50,24 +50,24 @@ impl<'a> Desk<'a> {
         Desk { staging, persona, provenance, files, totals, intake, notes, issues, bills }
     }
 
-    /// Stages rows that are held, sorted by their key.
+    /// Stages rows from memory, sorted by their key.
     pub(super) fn stage<R: Record>(&mut self, rows: &[R]) {
         let staged = self.staging.write(rows, &self.provenance).and_then(|files| self.keep::<R>(files));
         self.issues.extend(staged.map_err(|error| issue_of(&error)).err());
     }
 
-    /// The same, for a stage that brings one dataset and leaves its rows to others.
+    /// The same, for a stage with a single dataset whose rows other stages use.
     pub(super) fn stage_rows<R: Record>(&mut self, rows: Vec<R>) -> Result<Vec<R>, Issue> {
         self.stage(&rows);
         Ok(rows)
     }
 
-    /// Stages rows in their order.
+    /// Stages rows in sorted order.
     pub(super) fn stage_sorted<R: Record>(&mut self, rows: Sorter) -> Result<(), Issue> {
         self.stage_each::<R>(rows.finish())
     }
 
-    /// The same for rows that others read, too: what is wrong with them does not stop those.
+    /// The same for rows that others read as well: a defect in them is recorded without stopping those.
     pub(super) fn stage_kept<R: Record>(&mut self, rows: &Kept) {
         let staged = self.stage_each::<R>(rows.rows());
         self.issues.extend(staged.err());
@@ -84,8 +84,8 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Stages the order exports; adds their raw openids to `buyers`, where somebody asks for them, and gives
-    /// the rows put aside.
+    /// Stages the order exports; adds their raw openids to `buyers`, if given, and returns the quarantined
+    /// rows.
     pub(super) fn stage_orders(
         &mut self,
         exports: OrderExports,
@@ -106,7 +106,7 @@ impl<'a> Desk<'a> {
         Ok(settled.quarantined)
     }
 
-    /// Stages the subsidy ledger; gives its lines.
+    /// Stages the subsidy ledger and returns its lines.
     pub(super) fn stage_ledger(&mut self, ledger: SubsidyLedger) -> Result<Kept, Issue> {
         let settled = self.assemble::<SubsidyOrder, _>(|take| ledger.settle(take))?;
         self.note("collapsed", settled.intake.repeated);
@@ -114,7 +114,7 @@ impl<'a> Desk<'a> {
         Ok(settled.lines)
     }
 
-    /// Stages the four tables of the datacube.
+    /// Stages the four datacube tables.
     pub(super) fn stage_datacube(&mut self, it: &Datacube) -> Result<(), Issue> {
         self.stage(&it.account);
         self.stage(&it.cards);
@@ -123,7 +123,7 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// A partition of the rows that `bring` hands over; nothing is staged unless it succeeds.
+    /// Assembles a partition from the rows that `bring` produces; nothing is staged unless it succeeds.
     fn assemble<R: Record, U>(
         &mut self,
         bring: impl FnOnce(&mut dyn FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<U, Issue>,
@@ -136,7 +136,7 @@ impl<'a> Desk<'a> {
         Ok(left)
     }
 
-    /// A row of a bill that stands twice is named by its lines: its number alone is no place to look at.
+    /// A duplicate row of a bill is reported by its line numbers: its key alone does not say where to look.
     fn issue_of_row(&self, error: &PartitionError) -> Issue {
         let told = match error {
             PartitionError::DuplicateKey { dataset, key } => self.bills.stands_twice(dataset, key),

@@ -14,13 +14,13 @@ use crate::reconcile::{Footing, Judgement};
 use crate::record::Break;
 use crate::stage::Stage;
 
-/// A night that has done what it could.
+/// A night whose stages, match and rules are done.
 pub(super) struct Done {
     pub(super) verdict: Verdict,
     pub(super) sources: Sources,
-    /// None when nothing was judged.
+    /// `None` when no rules were run.
     pub(super) judgement: Option<Judgement>,
-    /// By their ids.
+    /// In order of their ids.
     pub(super) breaks: Vec<Break>,
     pub(super) footing: Vec<Footing>,
     pub(super) files: Vec<StagedFile>,
@@ -32,7 +32,7 @@ pub(super) struct Done {
 }
 
 impl Done {
-    /// A night that does not hold together publishes nothing, and its manifest says why.
+    /// Withdraws the night: an inconsistent night publishes nothing, and its manifest says why.
     pub(super) fn withdraw(&mut self, failure: Failure) -> Result<(), Failure> {
         let code = failure.code;
         let issue = issue_of(failure)?;
@@ -46,7 +46,7 @@ impl Done {
         Ok(())
     }
 
-    /// How it ended, in the word of the manifest.
+    /// The status for the manifest.
     pub(super) fn status(&self) -> RunStatus {
         match self.verdict {
             Verdict { publish: false, .. } => RunStatus::Failed,

@@ -10,8 +10,8 @@ use crate::job::Job;
 use crate::reconcile::{Carrier, Place, Site};
 use crate::store::{Put, Store};
 
-/// Refuses a night its engine cannot do, and asks a cluster for its version: a night that has asked
-/// WeChat for hours should not find out then.
+/// Refuses a night that its engine cannot do, and asks a cluster for its version: after hours of requests to WeChat it
+/// would be too late to find out.
 pub(super) fn greet(job: &Job) -> Result<(), Failure> {
     if let Some((problem, hint)) = job.engine.refusal(job.bucket.is_some()) {
         return Err(Failure::new(ExitCode::Usage, format!("`engine.kind` is `spark`: {problem}")).hinting(hint));
@@ -27,14 +27,14 @@ pub(super) fn open(job: &Job, lake: &Lake) -> Result<Site, Failure> {
 /// Where the lake is for a cluster.
 pub(super) fn place(job: &Job, lake: &Lake) -> Place {
     let bucket = job.bucket.as_ref().map(|bucket| {
-        // What Hadoop calls `s3://` is something else.
+        // Hadoop uses `s3://` for another file system.
         let url = bucket.url().replacen("s3://", "s3a://", 1);
         (url, Box::new(Ferry { lake: lake.clone() }) as Box<dyn Carrier>)
     });
     Place { root: lake.root().to_owned(), bucket }
 }
 
-/// Removes what was put into the bucket for the cluster, and what it wrote there.
+/// Removes what was uploaded to the bucket for the cluster, and what the cluster wrote there.
 pub(super) fn clear(job: &Job, lake: &Lake, site: &Site) -> Result<(), Failure> {
     if matches!(site, Site::Here) {
         return Ok(());
@@ -42,12 +42,12 @@ pub(super) fn clear(job: &Job, lake: &Lake, site: &Site) -> Result<(), Failure> 
     clear_below(lake, &lake.staging(&job.name)).map_err(|error| disk(&error, "cannot clear the staging of the bucket"))
 }
 
-/// Removes the objects below a folder that the cluster was given.
+/// Removes the objects below a folder that the cluster used.
 pub(super) fn clear_below(lake: &Lake, folder: &Path) -> io::Result<()> {
     lake.bucket().map_or(Ok(()), |_| Ferry { lake: lake.clone() }.clear(folder))
 }
 
-/// Carries staged files into the bucket and what a cluster wrote out of it.
+/// Uploads staged files to the bucket and downloads what a cluster wrote there.
 struct Ferry {
     lake: Lake,
 }
@@ -72,7 +72,7 @@ impl Ferry {
 impl Carrier for Ferry {
     fn put(&self, path: &Path) -> io::Result<()> {
         let key = self.key(path);
-        // A run that died may have left one.
+        // A run that was killed may have left one.
         self.store().remove(&key)?;
         Ok(self.store().put_file(&key, path, Put::New).map(drop)?)
     }

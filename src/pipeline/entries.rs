@@ -8,7 +8,7 @@ use crate::dataset::status::StageStatus;
 use crate::reconcile::{Footing, Tally};
 use crate::stage::Stage;
 
-/// The control totals of one side.
+/// The control totals of one side of the match.
 pub(super) fn footing_entry(side: &Footing) -> FootingEntry {
     let tally = |it: &Tally| FootingTally { rows: it.rows, fen: it.fen };
     FootingEntry {
@@ -20,7 +20,7 @@ pub(super) fn footing_entry(side: &Footing) -> FootingEntry {
     }
 }
 
-/// The rows of each dataset, in all its parts; a report stands under its own name.
+/// The rows of each dataset, over all its parts; a report is listed under its own name.
 pub(super) fn rows_of<'a>(files: impl IntoIterator<Item = &'a StagedFile>) -> BTreeMap<String, u64> {
     let mut rows = BTreeMap::new();
     for file in files {
@@ -30,7 +30,7 @@ pub(super) fn rows_of<'a>(files: impl IntoIterator<Item = &'a StagedFile>) -> BT
     rows
 }
 
-/// A stage of ours that is complete and made these datasets.
+/// The entry of a complete stage that is not a source stage, with the datasets it made.
 pub(super) fn stage_entry(stage: Stage, files: &[StagedFile], datasets: &[&str]) -> StageEntry {
     let mine = files.iter().filter(|file| datasets.contains(&file.dataset.as_str()));
     StageEntry { rows: rows_of(mine), ..StageEntry::new(stage, StageStatus::Complete) }

@@ -1,5 +1,5 @@
-//! Re-checks the signature of every journalled answer: of APIv3 against the keys kept with it, of v2
-//! against the key of the job.
+//! Re-verifies the signature of every journalled answer: APIv3 answers with the keys kept with them, v2 answers
+//! with the key of the job.
 
 use chrono::NaiveDate;
 
@@ -16,31 +16,31 @@ use crate::wechat::Evidence;
 use crate::wechat::pay_v2::{self, SignatureCheck};
 use crate::wechat::pay_v3::Keyring;
 
-/// Stages whose answers APIv3 signs.
+/// Stages whose answers are signed by APIv3.
 const SIGNED_STAGES: [Stage; 5] =
     [Stage::UserCoupons, Stage::Stocks, Stage::CouponCodes, Stage::Subsidies, Stage::Notifications];
-/// The stage that v2 answers.
+/// The stage whose answers come from v2.
 const V2_STAGE: Stage = Stage::V2Stocks;
-/// Where the answers to the calls of approved plans are kept.
+/// The journal stage that holds the answers to the calls of approved plans.
 pub(super) const REMEDIES: &str = "remedies";
 
-/// What the signatures prove.
+/// The result of verifying signatures.
 #[derive(Debug, Default)]
 pub struct Proof {
-    /// Signatures that hold.
+    /// Valid signatures.
     pub verified: u64,
-    /// Answers that carry none: refusals such as "unknown coupon" (reference v3 §1.3).
+    /// Answers without a signature: refusals such as "unknown coupon" (reference v3 §1.3).
     pub unsigned: u64,
-    /// v2 signatures that do not hold, where the job takes such answers.
+    /// Invalid v2 signatures where the job accepts such answers.
     pub mismatched: u64,
-    /// Signatures that do not hold.
+    /// Invalid signatures.
     pub findings: Vec<String>,
 }
 
-/// Re-checks the evidence of one date.
+/// Verifies the signatures of one date.
 ///
 /// # Errors
-/// A job without an API that signs, keys that are none, a journal that cannot be read.
+/// A job without an API that signs, unusable keys, an unreadable journal.
 pub fn verify_signatures(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Proof, Failure> {
     if job.pay_v3.is_none() && job.pay_v2.is_none() {
         let what = "signatures cannot be checked without the keys of `[pay_v3]` or `[pay_v2]`";
@@ -67,7 +67,7 @@ fn check_pay_v3(settings: &PayV3Settings, journal: &Journal, proof: &mut Proof) 
     let keyring = Keyring::from_settings(settings)
         .map_err(|error| Failure::caused_by(ExitCode::Rejected, "the keys of the job cannot be used", &error))?;
     let learn = |_: &str, page: &Page| {
-        // One that cannot be opened shows below, as the signatures it should prove.
+        // A certificate that cannot be decrypted shows below, as signatures that cannot be verified.
         let _ = keyring.learn_certificates(&page.body);
     };
     each_page(journal, CERTIFICATES, learn).map_err(|error| unreadable(&error))?;
@@ -92,7 +92,7 @@ fn check_pay_v2(settings: &PayV2Settings, journal: &Journal, proof: &mut Proof) 
     each_page(journal, V2_STAGE.as_str(), check)
 }
 
-/// Every page of a stage with its key, in the order of the journal: wallets are many, few of them are in memory.
+/// Every page of a stage with its key, in the order of the journal; only a few wallets are in memory at a time.
 fn each_page(journal: &Journal, stage: &str, mut check: impl FnMut(&str, &Page)) -> Result<(), JournalError> {
     journal.stage(stage)?.visit(|entry| {
         entry.pages.iter().for_each(|page| check(&entry.key, page));

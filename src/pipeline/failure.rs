@@ -1,4 +1,4 @@
-//! How a night fails, in words and exit codes.
+//! Maps errors to the exit code, message and hint that a run ends with.
 
 use std::error::Error;
 use std::io;
@@ -18,7 +18,7 @@ use crate::record::{Break, Record};
 use crate::spark::SparkError;
 use crate::store::{Cause, StoreError};
 
-/// The lake's disk said no, or the bucket behind it.
+/// A failure of the lake's disk, or of the bucket behind it.
 pub(super) fn disk(error: &io::Error, what: &str) -> Failure {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
         return store_failed(error, what);
@@ -26,12 +26,12 @@ pub(super) fn disk(error: &io::Error, what: &str) -> Failure {
     refused(Some(error), what, error, "nothing half-written is visible")
 }
 
-/// The folder for what is read and forgotten said no.
+/// A failure of the folder for temporary files.
 pub(super) fn temporary(error: &io::Error, what: &str) -> Failure {
     Failure::caused_by(code_of_disk(error), what, error).hinting(shortage(error).unwrap_or_else(temporary_room))
 }
 
-/// What is published cannot be read: it is damaged, unless there is no room for what reading takes.
+/// A published file that cannot be read: damaged, unless the error is a lack of space or file handles.
 pub fn unread(error: &(dyn Error + 'static), what: &str) -> Failure {
     let failure = |code| Failure::caused_by(code, what, error);
     match durable::refusal(error).as_ref().and_then(shortage) {
@@ -40,7 +40,7 @@ pub fn unread(error: &(dyn Error + 'static), what: &str) -> Failure {
     }
 }
 
-/// What helps whoever only reads, where it is files or room that he lacks.
+/// The hint for a reader that lacks space or file handles.
 fn shortage(no: &io::Error) -> Option<String> {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match advice_for_open_files(no) {
@@ -54,8 +54,8 @@ fn temporary_room() -> String {
     format!("`{}` must be writable and have room; `TMPDIR` names another folder", folder.display())
 }
 
-/// Without room a night is for later; where nobody may write, the job file names the wrong place. Neither is partial:
-/// nothing of the night is published. `left` is what it leaves.
+/// Lack of space means "try later"; lack of permission means that the job file names the wrong place. Neither is
+/// partial: nothing of the night is published. `left` says what remains.
 fn refused(refusal: Option<&io::Error>, what: &str, error: &(dyn Error + 'static), left: &str) -> Failure {
     let code = refusal.map_or(ExitCode::TryLater, code_of_disk);
     let hint = match code {
@@ -68,11 +68,11 @@ fn refused(refusal: Option<&io::Error>, what: &str, error: &(dyn Error + 'static
     Failure::caused_by(code, what, error).hinting(hint)
 }
 
-/// How a night ends to which the disk says this.
+/// The exit code for an error of the disk.
 fn code_of_disk(error: &io::Error) -> ExitCode {
     use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
     match error.kind() {
-        // A file that stands where a folder should be `AlreadyExists`.
+        // `AlreadyExists`: a file where a folder should be.
         PermissionDenied | ReadOnlyFilesystem | NotADirectory | IsADirectory | AlreadyExists => ExitCode::Usage,
         _ => ExitCode::TryLater,
     }
@@ -87,12 +87,12 @@ pub(super) fn store_failed(error: &StoreError, what: &str) -> Failure {
     }
 }
 
-/// A day whose breaks are asked for, but that was never published.
+/// The breaks of a day were requested, but it was never published.
 pub fn not_published(lake: &Lake, date: NaiveDate) -> Failure {
     missing(lake, format!("no breaks are published for {date}"))
 }
 
-/// A day that is to be verified and of which there is nothing: nothing of it can be wrong.
+/// A day is to be verified, but nothing of it was published.
 pub fn nothing_published(lake: &Lake, date: NaiveDate) -> Failure {
     missing(lake, format!("nothing is published for {date}: there is nothing to verify"))
 }
@@ -105,7 +105,7 @@ fn missing(lake: &Lake, what: String) -> Failure {
     }
 }
 
-/// How a night ends for which the store does this.
+/// The exit code for an error of the bucket.
 pub(super) fn store_code(error: &StoreError) -> ExitCode {
     match error {
         StoreError::Remote { cause, .. } => match cause {
@@ -124,24 +124,24 @@ fn is_of_store(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<StoreError>())
 }
 
-/// The disk said no between two files of a publication.
+/// The disk failed between two files of a publication.
 pub(super) fn unpublished(error: &io::Error) -> Failure {
     if is_of_store(error) {
         return disk(error, "cannot publish");
     }
     if error.kind() == io::ErrorKind::InvalidData {
-        // It says itself what to do; later it is the same.
+        // The error has its own hint; trying later would not help.
         return Failure::caused_by(ExitCode::Violation, "cannot complete what a run that died was publishing", error);
     }
     refused(Some(error), "cannot publish", error, "the next run first completes what was begun")
 }
 
-/// The journal could not be kept.
+/// The journal could not be written.
 pub(super) fn unjournalled(error: &JournalError) -> Failure {
     unkept(error, "cannot keep the journal; nothing was published")
 }
 
-/// What was answered to a call could not be kept, or that it is about to be made.
+/// The mark before a call, or the answer to it, could not be written.
 pub(super) fn call_unkept(error: &JournalError) -> Failure {
     unkept(error, "cannot keep what becomes of the calls; none was made after those told above")
 }
@@ -159,7 +159,7 @@ fn unkept(error: &JournalError, what: &str) -> Failure {
     refused(refusal, what, error, "what is journalled is kept")
 }
 
-/// Rows that could not be staged: the disk is to blame, or the rows are.
+/// Rows could not be staged, because of the disk or because of the rows.
 pub(super) fn unstaged(error: &PartitionError) -> Failure {
     if !error.is_of_the_disk() {
         return violated(error);
@@ -168,7 +168,7 @@ pub(super) fn unstaged(error: &PartitionError) -> Failure {
     refused(durable::refusal(error).as_ref(), what, error, "what is journalled is kept")
 }
 
-/// The match could not be completed: the disk is to blame, or what it read.
+/// The match could not be completed, because of the disk or because of its input.
 pub(super) fn unmatched(error: &ReconcileError) -> Failure {
     match error {
         ReconcileError::Partition(error) => unstaged(error),
@@ -190,7 +190,7 @@ pub(super) fn unmatched(error: &ReconcileError) -> Failure {
     }
 }
 
-/// The cluster did not do what it was asked: nothing is published.
+/// The cluster failed: nothing is published.
 #[cfg(feature = "spark")]
 pub(super) fn unclustered(error: &SparkError) -> Failure {
     let (code, hint) = match error {
@@ -222,7 +222,7 @@ pub(super) fn unclustered(error: &SparkError) -> Failure {
     Failure::caused_by(code, "the cluster did not do its part; nothing was published", error).hinting(hint)
 }
 
-/// A contract or control total is violated, unless it was the disk that kept the night from holding together.
+/// A contract or control total is violated, unless the disk is the cause.
 pub(super) fn violated(error: &(dyn Error + 'static)) -> Failure {
     match durable::refusal(error) {
         None => Failure::caused_by(ExitCode::Violation, "the night does not hold together", error),
@@ -233,13 +233,13 @@ pub(super) fn violated(error: &(dyn Error + 'static)) -> Failure {
     }
 }
 
-/// The decisions file is wrong.
+/// The decisions file is invalid.
 pub(super) fn undecided(error: &dyn Error) -> Failure {
     Failure::caused_by(ExitCode::Malformed, "the decisions cannot be used", error)
         .hinting("`decisions.path` names the file; `coupon-recon breaks` shows the break_id of each break")
 }
 
-/// The decisions file is gone, or nothing stands in it any more.
+/// The decisions file is gone or empty although decisions were in force.
 pub(super) fn decisions_lost(path: &Path, decided: usize) -> Failure {
     let what =
         format!("`{}` is not there or empty, and {decided} breaks of the night before were decided", path.display());
@@ -247,7 +247,7 @@ pub(super) fn decisions_lost(path: &Path, decided: usize) -> Failure {
         .hinting("bring the file back; where no decision is to hold any more, leave its first line (break_id,decision,reason,approver,expires_on)")
 }
 
-/// Decisions are a file of people, anything else is ours.
+/// Separates errors of the decisions file, which people write, from those of our own data.
 pub(super) fn unjudgeable(error: ReconcileError) -> Failure {
     match &error {
         ReconcileError::Decision(decision) => undecided(decision),
@@ -258,8 +258,8 @@ pub(super) fn unjudgeable(error: ReconcileError) -> Failure {
     }
 }
 
-/// A failure that takes the night back, as its manifest and summary tell it; any other goes on as it
-/// is.
+/// Converts a failure that withdraws the night into the issue that its manifest and summary show; any other is passed
+/// on as it is.
 pub(super) fn issue_of(failure: Failure) -> Result<Issue, Failure> {
     let kind = match failure.code {
         ExitCode::Violation => IssueKind::Violation,
@@ -269,7 +269,7 @@ pub(super) fn issue_of(failure: Failure) -> Result<Issue, Failure> {
     Ok(Issue { kind, what: failure.chain.join(": "), hint: failure.hint })
 }
 
-/// A rule file is wrong.
+/// A rule file is invalid.
 pub(super) fn rules_wrong(error: ReconcileError) -> Failure {
     Failure::caused_by(ExitCode::Usage, "the rules cannot be used", &error)
         .hinting("`coupon-recon rules list` shows those that come with the program; `rules.folders` names your own")

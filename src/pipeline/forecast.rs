@@ -1,6 +1,6 @@
-//! A dry run: what a night would ask, how long that takes at the rate limit, and which partitions it would
-//! write. Asks nobody and leaves no trace. Also refuses days that WeChat has forgotten, before anything is
-//! asked.
+//! A dry run: which calls a night would make, how long they take at the rate limit, and which partitions
+//! it would write. Sends no request and leaves no trace. Also refuses days whose bills WeChat no longer
+//! keeps, before any request.
 
 use std::collections::BTreeMap;
 
@@ -31,34 +31,34 @@ use crate::stage::Stage;
 pub struct NightForecast {
     /// Business date.
     pub date: NaiveDate,
-    /// Calls, about.
+    /// Calls, approximately.
     pub calls: u64,
-    /// Questions the journal has answered.
+    /// Requests that the journal has already answered.
     pub journalled: u64,
-    /// Seconds the calls take at the rate limits; the APIs are asked at the same time.
+    /// Seconds the calls take at the rate limits; the APIs are called concurrently.
     pub seconds_at_rate_limit: u64,
-    /// Stage by stage.
+    /// By stage.
     pub stages: Vec<StageOutlook>,
-    /// Later days that were made from what this night would replace.
+    /// Later days that were computed from what this night would replace.
     pub stale_dates: Vec<NaiveDate>,
 }
 
 /// What one stage would do.
 #[derive(Debug, Serialize)]
 pub struct StageOutlook {
-    /// Its name.
+    /// Name of the stage.
     pub stage: &'static str,
-    /// Calls, about.
+    /// Calls, approximately.
     pub calls: u64,
-    /// Questions the journal has answered.
+    /// Requests that the journal has already answered.
     pub journalled: u64,
     /// Seconds its calls take at the rate limit.
     pub seconds_at_rate_limit: u64,
-    /// Partitions that are not there yet.
+    /// Partitions that do not exist yet.
     pub new: Vec<&'static str>,
-    /// Partitions that are there and would be made again; the same inputs leave their bytes.
+    /// Partitions that exist and would be replaced; the same inputs give the same bytes.
     pub replaced: Vec<&'static str>,
-    /// Why it would not be complete.
+    /// Why it would be incomplete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// What to do about it.
@@ -66,10 +66,10 @@ pub struct StageOutlook {
     pub hint: Option<String>,
 }
 
-/// Foretells one night.
+/// Forecasts one night.
 ///
 /// # Errors
-/// Rules and keys that are none, a lake or journal that cannot be read.
+/// Invalid rules or keys, an unreadable lake or journal.
 pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<NightForecast, Failure> {
     rehearsed(job, plan.date)?;
     let scope = Scope::Night { date: plan.date, from: job.rules.lookback_start(plan.date) };
@@ -141,7 +141,7 @@ fn outlook(job: &Job, lake: &Lake, plan: &Plan, stage: Stage, told: Option<&Stag
     }
 }
 
-/// The stages of one API share its rate; the APIs are asked at the same time.
+/// Seconds for a night: the stages of one API share its rate, and the APIs are called concurrently.
 fn seconds(job: &Job, stages: &[StageOutlook], told: &BTreeMap<Stage, StageForecast>) -> u64 {
     let of_api = |api: Api| {
         let asked = |it: &StageOutlook| told.get(&Stage::find(it.stage)?)?.api;
@@ -155,11 +155,11 @@ fn seconds_of(calls: u64, limits: &ApiLimits) -> u64 {
     calls.div_ceil(u64::from(limits.rate_per_second.max(1)))
 }
 
-/// Refuses a run of days whose bills WeChat does not keep any more and nobody has journalled: nothing of
-/// them could ever be complete, so nothing is asked.
+/// Refuses a range of dates whose bills WeChat no longer keeps and which are not in the journal: they
+/// could never be complete, so nothing is requested.
 ///
 /// # Errors
-/// Names the first such day and the oldest day that can be run.
+/// Names the first such date and the oldest date that can be run.
 pub fn refuse_forgotten(job: &Job, plans: &[Plan], world: &World) -> Result<(), Failure> {
     if !matches!(job.bills, Some(BillSource::Api { .. })) {
         return Ok(());

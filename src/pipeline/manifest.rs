@@ -1,4 +1,4 @@
-//! The manifest of a night: what it did, for whoever comes later. Decides nothing.
+//! Builds the manifest of a night from what it did. Decides nothing.
 
 use super::done::Done;
 use super::entries::footing_entry;
@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::reconcile::Unjudged;
 use crate::stage::Stage;
 
-/// The manifest of a night that has done what it could.
+/// The manifest of a finished night.
 pub(super) fn of(work: &Work<'_>, done: &Done, run: &Run) -> Result<Manifest, Failure> {
     let journal = work.night.journal;
     let stale = stale_after(&work.night.job.rules, work.lake, work.runs, work.plan.date, &done.files);
@@ -48,7 +48,7 @@ pub(super) fn of(work: &Work<'_>, done: &Done, run: &Run) -> Result<Manifest, Fa
     })
 }
 
-/// Stages in the order of the design, not in that in which they ended.
+/// Stages in the order of the design, not in the order in which they ended.
 fn in_order(mut entries: Vec<StageEntry>) -> Vec<StageEntry> {
     entries.sort_by_key(|entry| Stage::find(&entry.stage));
     entries

@@ -1,5 +1,6 @@
-//! A night: stages in order, match, rules, publish, exit code. The only module that joins the
-//! others; it parses nothing, asks nothing and computes no number itself.
+//! One night: runs the stages in order, then match, rules and reports, publishes, and determines
+//! the exit code. The only module that connects the others; it parses nothing, sends no request and
+//! computes no figure itself.
 
 mod check;
 mod clerk;

@@ -1,4 +1,4 @@
-//! One business date from job to published files.
+//! Runs one business date from the job to published files.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ use crate::stage::Stage;
 /// Runs one business date.
 ///
 /// # Errors
-/// What stops a run before or beside its stages: the lock, the disk, keys that are none.
+/// What stops a run outside its stages: the lock, the disk, unusable keys.
 pub async fn run_night(
     job: &Job,
     plan: &Plan,
@@ -42,7 +42,7 @@ pub async fn run_night(
     result
 }
 
-/// The whole night.
+/// The whole night, under the lock.
 async fn publish(work: &Work<'_>, run: &Run) -> Result<NightOutcome, Failure> {
     let done = finish(work).await;
     work.keep().await?;
@@ -59,15 +59,15 @@ async fn publish(work: &Work<'_>, run: &Run) -> Result<NightOutcome, Failure> {
     Ok(NightOutcome { code: verdict.code, manifest_path, manifest, breaks, issues: sources.issues })
 }
 
-/// Clears what a script of this day was given and left: the day is published.
+/// Removes what was handed over to a script for this day, and its results: the day is published.
 fn clear_handover(work: &Work<'_>) -> Result<(), Failure> {
     let handover = work.lake.handover(&work.night.job.name, work.plan.date);
-    // What another machine put into the bucket is not seen here.
+    // The bucket may hold objects of another machine that are not visible in the work folder.
     let may_lie_there = work.plan.takes_script || handover.exists() || work.lake.bucket().is_some();
     if may_lie_there { script::clear(work) } else { Ok(()) }
 }
 
-/// All that is done before anything is published.
+/// Everything before publishing.
 async fn finish(work: &Work<'_>) -> Result<Done, Failure> {
     if !work.plan.takes_script {
         engine::greet(work.night.job)?;
@@ -87,7 +87,7 @@ async fn finish(work: &Work<'_>) -> Result<Done, Failure> {
     Ok(done)
 }
 
-/// A dataset that was complete is not replaced by one that is not: what is published stays, whole.
+/// An incomplete dataset does not replace a complete one: the published version stays as a whole.
 fn would_worsen(work: &Work<'_>, done: &Done) -> Option<Issue> {
     if !done.verdict.publish {
         return None;

@@ -20,7 +20,7 @@ use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
 
-/// The clients of the configured APIs; keys that are none end here.
+/// The clients of the configured APIs; unusable keys are an error here.
 pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
     let wrong =
         |error: crate::wechat::SetupError| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint());
@@ -38,7 +38,7 @@ pub(super) fn persona(job: &Job) -> Persona {
     }
 }
 
-/// The folders of the lake, none of which may lead out of it.
+/// Creates the folders of the lake; none may lead out of it.
 pub(super) fn prepare(lake: &Lake, job: &Job, date: NaiveDate) -> Result<(), Failure> {
     let link = lake.link(date, &job.name).map_err(|error| disk(&error, "cannot look at the lake"))?;
     if let Some(link) = link {
@@ -54,7 +54,7 @@ pub(super) fn prepare(lake: &Lake, job: &Job, date: NaiveDate) -> Result<(), Fai
     }
 }
 
-/// Completes what a run that died was publishing, before anything reads it.
+/// Completes the publication of a run that was killed, before anything is read.
 pub(super) fn complete_publication(lake: &Lake, job: &Job) -> Result<(), Failure> {
     match publication::recover(lake, &job.name) {
         Ok(Recovery::Nothing) => {}
@@ -67,8 +67,8 @@ pub(super) fn complete_publication(lake: &Lake, job: &Job) -> Result<(), Failure
     Ok(())
 }
 
-/// The journal as the plan wants it; a replay reads the generation that was published, as far as it
-/// went then. Where some stages are asked again the others keep their answers: they are what the day is made of.
+/// Opens the journal as the plan says; a replay reads the published generation, up to what it held then. If only
+/// some stages are requested again, the others keep their answers, from which the day is made.
 pub(super) fn open_journal(
     lake: &Lake,
     job: &Job,
@@ -77,7 +77,8 @@ pub(super) fn open_journal(
     world: &World,
 ) -> Result<Journal, Failure> {
     let folder = lake.journal(plan.date);
-    // What no stage asks for, nobody would ask again: what calls of a plan were answered, and the certificates.
+    // What belongs to no stage would not be requested again, so it is kept: answers to the calls of plans,
+    // certificates.
     let is_kept = |name: &str| match (Stage::find(name), &plan.stages) {
         (None, _) => true,
         (Some(stage), Some(asked)) => !asked.contains(&stage),
@@ -97,7 +98,7 @@ pub(super) fn open_journal(
     })
 }
 
-/// A clean staging folder, whose partitions have parts as large as the job says.
+/// A clean staging folder, with the part size of the job.
 pub(super) fn open_staging(lake: &Lake, job: &Job, date: NaiveDate) -> Result<Staging, Failure> {
     let staging = Staging::open(lake, &job.name, date);
     let staging = staging.map_err(|error| disk(&error, "cannot open the staging folder"))?;

@@ -1,4 +1,4 @@
-//! How a night ended, for whoever started it.
+//! The result of a night, for its caller.
 
 use std::path::PathBuf;
 
@@ -7,17 +7,17 @@ use crate::error::ExitCode;
 use crate::extract::Issue;
 use crate::record::Break;
 
-/// How a night ended.
+/// The result of a night.
 #[derive(Debug)]
 pub struct NightOutcome {
-    /// What the shell sees.
+    /// The exit code of the process.
     pub code: ExitCode,
-    /// Where the manifest stands: a path, or the URL of its object.
+    /// Where the manifest is: a path, or the URL of its object.
     pub manifest_path: PathBuf,
     /// Its content.
     pub manifest: Manifest,
-    /// Breaks of the day; empty when nothing was judged.
+    /// Breaks of the day; empty when no rules were run.
     pub breaks: Vec<Break>,
-    /// Why it is not complete.
+    /// Why the night is incomplete.
     pub issues: Vec<Issue>,
 }

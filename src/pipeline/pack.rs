@@ -1,4 +1,4 @@
-//! The finance pack of a night: what it is made of, and where its files are staged. Renders nothing.
+//! Collects the inputs of the finance pack of a night and stages its files. Renders nothing itself.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,11 +26,11 @@ use crate::report::{self, Books, CouponColumns, PackInput, ReportError, RuleTitl
 /// Days of the trend before the day itself.
 const TREND_DAYS_BEFORE: u64 = 29;
 
-/// A night that is judged.
+/// A night whose rules were run.
 pub(super) struct NightToReport<'a> {
     pub(super) job: &'a Job,
     pub(super) is_partial: bool,
-    /// The day's staged partitions, ledger and all, and the published days before it.
+    /// The day's staged partitions, including the ledger, and the published days before it.
     pub(super) files: &'a DayFiles,
     pub(super) judgement: &'a Judgement,
     pub(super) breaks: &'a [Break],
@@ -69,7 +69,7 @@ pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<
     Ok(shelf.files)
 }
 
-/// The ledger of the day, read a little ahead of who asks for it; nothing where there is none.
+/// The batches of the day's ledger, read ahead on a thread; empty if there is no ledger.
 fn ledger(files: &DayFiles) -> impl Iterator<Item = Result<RecordBatch, PartitionError>> + use<> {
     let path = files.of_day(LedgerRow::DATASET);
     or_error(path.map(|path| open_batches_ahead(path, CouponColumns::NAMES)).transpose())
@@ -80,7 +80,7 @@ fn receipts(files: &DayFiles) -> impl Iterator<Item = Result<SubsidyPayment, Par
     or_error(files.of_day(SubsidyPayment::DATASET).map(open_rows).transpose())
 }
 
-/// Items that may not be there, or cannot be had: then the error is the only one.
+/// The items, if there are any; if they cannot be opened, that error is the only item.
 fn or_error<T, E>(items: Result<Option<impl Iterator<Item = Result<T, E>>>, E>) -> impl Iterator<Item = Result<T, E>> {
     let (items, error) = match items {
         Ok(items) => (items, None),
@@ -89,7 +89,7 @@ fn or_error<T, E>(items: Result<Option<impl Iterator<Item = Result<T, E>>>, E>) 
     error.into_iter().chain(items.into_iter().flatten())
 }
 
-/// The days before this one, counted from the breaks they published.
+/// The days before this one, counted from their published breaks.
 fn trend(files: &DayFiles) -> Result<Vec<TrendDay>, PartitionError> {
     let days = files.window(Break::DATASET, trend_start(files.date)).into_iter();
     let count = |(date, path): (NaiveDate, &Path)| {
@@ -110,8 +110,8 @@ fn titles(job: &Job) -> Result<BTreeMap<String, RuleTitle>, Failure> {
     Ok(rules.iter().map(|rule| (rule.id.clone(), title(rule))).collect())
 }
 
-/// The rows put aside, where the job has a quarantine. Rows name users: they are shown only where
-/// openids are published raw.
+/// The quarantined rows, if the job has a quarantine. Rows identify users, so their contents are
+/// shown only where openids are published raw.
 fn quarantined(job: &Job, sources: &Sources) -> Option<Vec<BadRow>> {
     let has_quarantine = job.orders.iter().any(|source| source.on_bad_row == OnBadRow::Quarantine);
     let shown = |row: &BadRow| match job.pii {
@@ -131,7 +131,7 @@ fn unwritten(error: ReportError) -> Failure {
     }
 }
 
-/// The reports of the staging folder.
+/// The reports in the staging folder.
 struct StagingShelf<'a> {
     staging: &'a Staging,
     files: Vec<StagedFile>,

@@ -1,5 +1,5 @@
-//! Where the lake is and who may write to it: a folder with its kernel lock, or a bucket with its lease,
-//! its work folder and what was brought in. Readers of a bucket get a folder of their own.
+//! Opens the lake for a run or a reader: a folder with its kernel lock, or a bucket with its lease, its
+//! work folder and what was downloaded. Readers of a bucket get a folder of their own.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,19 +17,20 @@ use crate::job::{BucketSettings, Job};
 use crate::journal::Journal;
 use crate::store::{Holder, Lease, Mirror, Store, StoreError, Tail};
 
-/// The lake of a night, held against other runs until this is dropped.
+/// The lake of a night, locked against other runs until this is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     /// The lake.
     pub(super) lake: Lake,
     mirror: Option<Arc<Mirror>>,
     tail: Option<Tail>,
-    /// Last: who gets this lock knows that the lease is given back or its holder dead.
+    /// Dropped last: whoever acquires this lock knows that the lease was released or that its holder is
+    /// dead.
     _lock: LakeLock,
 }
 
 impl Held {
-    /// Locks the lake of `job` and makes it ready for a night of `date`.
+    /// Locks the lake of `job` and prepares it for a night of `date`.
     pub(super) fn open(job: &Job, date: NaiveDate, world: &World, run_id: &str) -> Result<Held, Failure> {
         let started_at = world.clock.now();
         let Some(settings) = &job.bucket else {
@@ -57,7 +58,7 @@ impl Held {
         Ok(held)
     }
 
-    /// The journal of the night, durable where the lake is.
+    /// Makes the journal of the night durable in the bucket, if the lake is in one.
     pub(super) fn keeping(&self, journal: Journal) -> Journal {
         journal.mirrored(self.mirror.clone())
     }
@@ -72,7 +73,7 @@ impl Drop for Held {
     }
 }
 
-/// A lake to read from; what was brought in for that is gone when it is dropped.
+/// A lake opened for reading; what was downloaded for it is deleted when it is dropped.
 #[derive(Debug)]
 pub struct Reading {
     /// The lake.
@@ -81,11 +82,11 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Opens the lake of `job` for reading. From a bucket `scope` is fetched anew: what a reader proves,
-    /// it proves of the bucket and not of a copy.
+    /// Opens the lake of `job` for reading. From a bucket, `scope` is downloaded anew, so that findings
+    /// are about the bucket and not about a local copy.
     ///
     /// # Errors
-    /// The bucket is out of reach.
+    /// The bucket is unreachable.
     pub fn open(job: &Job, scope: &Scope) -> Result<Reading, Failure> {
         let Some(settings) = &job.bucket else {
             return Ok(Reading { lake: Lake::at(&job.lake), _scratch: None });
@@ -98,7 +99,7 @@ impl Reading {
     }
 }
 
-/// The lake of a job as its paths are shown; nothing is asked.
+/// The lake of a job, only for showing its paths; no store is contacted.
 pub fn lake_as_shown(job: &Job) -> Lake {
     Lake::at(&job.lake).known_as(job.bucket.as_ref().map(BucketSettings::url))
 }
@@ -108,7 +109,7 @@ fn open_mirror(settings: &BucketSettings, folder: &Path) -> Result<Mirror, Failu
     opened.map_err(|error| store_failed(&error, "cannot open the lake"))
 }
 
-/// Takes the kernel lock of lake and job; the next one reads who holds it.
+/// Takes the kernel lock of lake and job, and records its holder for whoever finds it locked.
 fn take_lock(job: &Job, lake: &Lake, holder: &str) -> Result<LakeLock, Failure> {
     let path = lake.state(&format!("{}.lock", job.name));
     LakeLock::take(&path, holder).map_err(|error| match &error {

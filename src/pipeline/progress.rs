@@ -1,4 +1,5 @@
-//! Progress on a terminal: one bar per stage that asks, with rate, remaining time and retries.
+//! Progress on a terminal: one bar per stage that sends requests, with rate, remaining time and
+//! retries.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -18,7 +19,7 @@ pub struct Bars {
     by_stage: Mutex<BTreeMap<Stage, ProgressBar>>,
 }
 
-/// Nobody watches.
+/// Shows no progress.
 #[derive(Debug)]
 pub struct Quiet;
 
@@ -43,7 +44,7 @@ impl Watcher for Bars {
 }
 
 impl Drop for Bars {
-    /// A finished night leaves no bars behind.
+    /// Removes the bars when the night is finished.
     fn drop(&mut self) {
         let _ = self.all.clear();
     }
@@ -65,7 +66,7 @@ fn new_bar(stage: Stage, retries: &Arc<AtomicU64>) -> ProgressBar {
     ProgressBar::new(0).with_style(style).with_message(stage.as_str())
 }
 
-/// How long a stage will take; nothing once it is done.
+/// The remaining time of a stage; empty once it is done.
 fn time_left(open: Option<u64>, eta: Duration) -> String {
     match (open, eta.as_secs()) {
         (Some(0), _) => String::new(),
@@ -75,7 +76,7 @@ fn time_left(open: Option<u64>, eta: Duration) -> String {
     }
 }
 
-/// Nothing is said of a quiet network.
+/// The number of retries; empty if there were none.
 fn retries_told(retries: u64) -> String {
     match retries {
         0 => String::new(),

@@ -1,5 +1,6 @@
-//! What a file was made of, as one digest: contents only, never arrival times, nonces or run ids
-//! (design §12), so that the same inputs give the same file.
+//! Provenance: one digest over everything a file was made from. Covers contents only, never arrival times, nonces or
+//! run ids (design §12), so that the same inputs give the same file. Also refuses earlier partitions that were altered
+//! or lost.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,13 +23,14 @@ use crate::job::{Job, RuleSettings};
 use crate::persona::Persona;
 use crate::record::{Break, Record};
 
-/// Digest over named parts, in name order.
+/// The digest over named parts, in order of their names.
 pub(super) fn digest_parts(parts: &BTreeMap<String, String>) -> String {
     let text: String = parts.iter().map(|(name, digest)| format!("{name}\t{digest}\n")).collect();
     sha256_of(text.as_bytes())
 }
 
-/// What everything the night itself makes was made of: `inputs` of its stages, and what it `read` of earlier days.
+/// The provenance of what the night itself computes: the `inputs` of its stages and the partitions `read` of earlier
+/// days.
 pub(super) fn of_night(
     job: &Job,
     inputs: &BTreeMap<String, String>,
@@ -44,7 +46,7 @@ pub(super) fn of_night(
     Ok(Provenance { rules_sha256, inputs_sha256: digest_parts(&parts) })
 }
 
-/// The earlier partitions a night of `date` reads.
+/// The earlier partitions that a night of `date` reads.
 pub(super) fn earlier_partitions(job: &Job, lake: &Lake, date: NaiveDate) -> std::io::Result<Vec<ReadPartition>> {
     let read = earlier_days(&job.rules, lake, date)?.into_iter().map(|(dataset, partition)| {
         let sha256 = parts::sha256(&partition.path)?;
@@ -53,7 +55,8 @@ pub(super) fn earlier_partitions(job: &Job, lake: &Lake, date: NaiveDate) -> std
     read.collect()
 }
 
-/// Dataset and place of each: the look-back of every dataset, and the latest before it where an older one is the memory.
+/// Dataset and partition of each: the look-back of every dataset, or the latest partition before it if that is the
+/// memory.
 pub(super) fn earlier_days(
     rules: &RuleSettings,
     lake: &Lake,
@@ -70,14 +73,14 @@ pub(super) fn earlier_days(
     Ok(days)
 }
 
-/// The first day of `dataset` that a night of `date` reads: that of the look-back, of the breaks also what the trend shows.
+/// The first day of `dataset` that a night of `date` reads: the start of the look-back, or of the trend for the breaks.
 pub(super) fn reads_from(rules: &RuleSettings, dataset: &str, date: NaiveDate) -> NaiveDate {
     let from = rules.lookback_start(date);
     if dataset == Break::DATASET { from.min(pack::trend_start(date)) } else { from }
 }
 
-/// Refuses earlier partitions that are not the files their runs published: a night made from a swapped
-/// or damaged day would be wrong and not show it. A partition that no manifest knows is taken as it is.
+/// Refuses earlier partitions that differ from what their runs published: a night made from a swapped or damaged day
+/// would be wrong without showing it. A partition that no manifest lists is accepted as it is.
 pub(super) fn refuse_altered(lake: &Lake, read: &[ReadPartition]) -> Result<(), Failure> {
     let mut runs_by_date = BTreeMap::new();
     for it in read {
@@ -169,7 +172,7 @@ fn altered(lake: &Lake, it: &ReadPartition) -> Failure {
     Failure::new(ExitCode::Violation, what).hinting(hint)
 }
 
-/// The digest of a file that may not exist.
+/// The digest of a file, if there is one.
 fn digest_if_there(path: Option<&Path>) -> std::io::Result<String> {
     match path {
         Some(path) if path.is_file() => sha256_of_file(path),

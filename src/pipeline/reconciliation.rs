@@ -1,4 +1,4 @@
-//! Match, rules and reports of a night, staged. Computes nothing of them itself.
+//! Runs match, rules and reports of a night and stages their output. Computes none of it itself.
 
 use super::decisions;
 use super::done::Done;
@@ -14,7 +14,7 @@ use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, Rec
 use crate::record::{LedgerRow, Record};
 use crate::stage::Stage;
 
-/// Where a night is matched and judged, and with what.
+/// The engine a night is matched and judged with, and its inputs.
 struct Bench<'a> {
     work: &'a Work<'a>,
     site: Site,
@@ -22,7 +22,7 @@ struct Bench<'a> {
     scratch: Scratch,
 }
 
-/// Ledger, breaks and reports; what goes wrong on the way takes the night back.
+/// Stages ledger, breaks and reports; a failure on the way withdraws the night.
 pub(super) fn reconcile(work: &Work<'_>, done: &mut Done) -> Result<(), Failure> {
     let files = work.day_files(&done.files)?;
     let asked = done.sources.take_asked();
@@ -52,7 +52,7 @@ impl<'a> Bench<'a> {
         Ok(Bench { work, site, files, scratch })
     }
 
-    /// Stages the ledger as it is built, and keeps what it sums up to.
+    /// Stages the ledger while it is built, and keeps its sums.
     fn stage_ledger(&mut self, done: &mut Done, asked: &Asked) -> Result<(), Failure> {
         let (dataset, staging) = (LedgerRow::DATASET, self.work.staging);
         let writer = staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
@@ -66,7 +66,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Judges the night by its ledger; the breaks come in the order of their ids.
+    /// Runs the rules over the ledger; the breaks come in the order of their ids.
     fn judge(&mut self, done: &mut Done, decisions: &Decisions) -> Result<Judgement, Failure> {
         let (Done { breaks, sources, .. }, Bench { work, site, files, scratch }) = (done, self);
         let sink = |row| {
@@ -85,7 +85,7 @@ fn refuse_unfooted(footing: &[Footing]) -> Result<(), Failure> {
     }
 }
 
-/// What the decisions and the breaks published before have to do with those of this night.
+/// Relates the breaks of this night to the decisions and to the breaks published before.
 fn weigh(work: &Work<'_>, done: &mut Done, decisions: &Decisions) -> Result<(), Failure> {
     let is_listed = |id: &str| done.breaks.binary_search_by(|it| it.break_id.as_str().cmp(id)).is_ok();
     done.early_decisions = decisions.count_early(work.plan.date, is_listed);

@@ -16,10 +16,10 @@ use crate::job::Job;
 use crate::reconcile::{self, Asked, DayFiles, ReconcileError, Scratch, Site};
 use crate::record::{LedgerRow, Record};
 
-/// What of the published day of `date` does not foot, one sentence each.
+/// What does not foot on the published day `date`, one sentence each.
 ///
 /// # Errors
-/// Manifests that cannot be read.
+/// Unreadable manifests.
 pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Failure> {
     let runs = Runs::of(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
     let Some((manifest, _)) = runs.partition(LedgerRow::DATASET) else { return Ok(Vec::new()) };
@@ -33,7 +33,7 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
         return Ok(vec![format!("{date} is stale: {what}; run {date} again")]);
     }
     let files = published_files(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))?;
-    // Whom the night asked has no part in the totals.
+    // Which wallets the night requested does not affect the totals.
     let scratch =
         Scratch::new_in(&std::env::temp_dir()).map_err(|error| temporary(&error, "cannot make a scratch folder"))?;
     let nothing = |_| Ok::<(), ReconcileError>(());
@@ -55,7 +55,7 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     Ok(footing.iter().filter(|side| differs(side)).map(sentence).collect())
 }
 
-/// What is wrong with rows that do not match again, unless it is room or files that they lack.
+/// Describes a match that cannot be repeated, unless the cause is a lack of space or file handles.
 fn unmatched(error: &ReconcileError) -> Result<Vec<String>, Failure> {
     let failure = failure::unread(error, "cannot match the published rows again");
     match failure.code {
@@ -64,7 +64,7 @@ fn unmatched(error: &ReconcileError) -> Result<Vec<String>, Failure> {
     }
 }
 
-/// An earlier day that was published only after this one: its books knew nothing of it.
+/// An earlier day that was published only after this one, so that this one could not read it.
 fn filled_in(lake: &Lake, manifest: &Manifest) -> std::io::Result<Option<NaiveDate>> {
     let ledgers = manifest.read_partitions.iter().filter(|read| read.dataset == LedgerRow::DATASET);
     let read = ledgers.map(|read| read.date).max().unwrap_or(NaiveDate::MIN);
@@ -72,7 +72,7 @@ fn filled_in(lake: &Lake, manifest: &Manifest) -> std::io::Result<Option<NaiveDa
     Ok(before.into_iter().map(|partition| partition.date).filter(|date| *date > read).min())
 }
 
-/// The partitions the ledger of `manifest` was made from, where they are published.
+/// The partitions that the ledger of `manifest` was made from, as far as they are published.
 fn published_files(lake: &Lake, manifest: &Manifest) -> std::io::Result<DayFiles> {
     let date = manifest.business_date;
     let mut files = DayFiles::new(date);

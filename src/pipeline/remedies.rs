@@ -1,5 +1,5 @@
-//! What can be done about the breaks of a published day: a plan of calls out of the lake, and an approved plan carried out
-//! under the lock of the lake. Decides about no call itself.
+//! Remedies for the breaks of a published day: proposes a plan of API calls from the lake, and performs an approved
+//! plan under the lock of the lake. Decides about no call itself.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -31,33 +31,34 @@ use crate::record::{Break, Record};
 use crate::remedy::{Call, Ended, Facts, Performance, Performed, Plan, Source};
 use crate::wechat::pay_v3::PayV3;
 
-/// How an approved plan ended.
+/// The result of applying a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Applied {
-    /// Of the process.
+    /// The exit code of the process.
     pub code: ExitCode,
-    /// Calls that WeChat did now.
+    /// Calls that WeChat performed now.
     pub done: u64,
-    /// Calls that an earlier `apply` had done.
+    /// Calls that an earlier `apply` had completed.
     pub before: u64,
-    /// Calls whose break is not open any more, was decided, or has another call or none.
+    /// Calls that are no longer needed: the break is not open any more, was decided, or now has a different call or
+    /// none.
     pub settled: u64,
-    /// Calls that were refused, not answered, answered oddly or not dared.
+    /// Calls that were refused, not answered, answered unexpectedly, or not risked.
     pub failed: u64,
-    /// Calls it did not come to.
+    /// Calls that were not reached.
     pub untried: u64,
 }
 
-/// The calls that would put right the open breaks of `date`, of these rules where some are named, by the decisions as they
-/// are now.
+/// A plan of the calls that would resolve the open breaks of `date` (only of `rules`, if any are named), given the
+/// decisions as they are now.
 ///
 /// # Errors
-/// The day is not published; what is published, or what was decided, cannot be read.
+/// The day is not published; published files or decisions cannot be read.
 pub fn propose(job: &Job, job_file: &Path, date: NaiveDate, rules: &BTreeSet<String>) -> Result<Plan, Failure> {
     propose_by_facts(job, job_file, date, rules).map(|proposal| proposal.plan)
 }
 
-/// The calls and what they follow from.
+/// The calls and the partitions they follow from.
 struct Proposal {
     plan: Plan,
     facts: Facts,
@@ -86,10 +87,10 @@ fn propose_by_facts(
     Ok(Proposal { plan, facts, decisions })
 }
 
-/// Carries out an approved plan; `tell` hears what became of each call.
+/// Performs an approved plan; `tell` is called with the outcome of each call.
 ///
 /// # Errors
-/// A plan of another job or merchant, or of breaks that were published anew since; the lock, the disk, keys that are none.
+/// A plan of another job or merchant, or of breaks that were republished since; the lock, the disk, unusable keys.
 pub async fn apply(
     job: &Job,
     plan: &Plan,
@@ -203,7 +204,7 @@ impl Applied {
         *counted += 1;
     }
 
-    /// As a night would end: what was done stays done, so a plan that is done in part is partial.
+    /// As for a night: completed calls stay completed, so a plan that is only partly done is partial.
     fn code_after(&self, ended: Option<Ended>) -> ExitCode {
         let done = self.done + self.before;
         match ended {
@@ -217,7 +218,7 @@ impl Applied {
     }
 }
 
-/// Who calls: the merchant the plan was made for.
+/// The API settings of the merchant for whom the plan was made.
 fn caller<'j>(job: &'j Job, plan: &Plan) -> Result<&'j PayV3Settings, Failure> {
     let settings = job.pay_v3.as_ref().ok_or_else(|| {
         Failure::new(ExitCode::Usage, "the job file has no `[pay_v3]`, where the credentials would stand")
@@ -247,7 +248,7 @@ fn refuse_stale(lake: &Lake, plan: &Plan) -> Result<(), Failure> {
     Err(Failure::new(ExitCode::Usage, what).hinting("make a new plan with `coupon-recon plan` and approve that"))
 }
 
-/// Calls may be taken out of a plan; one that was put in or changed is nothing the lake speaks for.
+/// Calls may be removed from a plan; one that was added or changed does not follow from the lake.
 fn refuse_unproposed(job: &Job, plan: &Plan) -> Result<(), Failure> {
     let Proposal { plan: proposed, decisions, .. } =
         propose_by_facts(job, Path::new(&plan.job_file), plan.date, &BTreeSet::new())?;
@@ -258,7 +259,7 @@ fn refuse_unproposed(job: &Job, plan: &Plan) -> Result<(), Failure> {
         .hinting("calls may be taken out, not put in or changed; after a change of the job file make a new plan"))
 }
 
-/// The day that was published last.
+/// The latest published day.
 fn last_day(lake: &Lake, date: NaiveDate) -> Result<NaiveDate, Failure> {
     let latest = lake.latest_before(Break::DATASET, NaiveDate::MAX);
     let latest = latest.map_err(|error| disk(&error, "cannot list the published breaks"))?;
@@ -295,7 +296,7 @@ fn unreadable(error: PartitionError) -> Failure {
     if failure.hint.is_some() { failure } else { failure.hinting(hint) }
 }
 
-/// The digest of a partition; of its parts, where it has several.
+/// The digest of a partition, over all its parts.
 fn digest_of(first: &Path) -> io::Result<String> {
     let digests = parts::of(first)?.iter().map(|path| sha256_of_file(path)).collect::<io::Result<Vec<_>>>()?;
     Ok(match digests.as_slice() {

@@ -1,5 +1,5 @@
-//! A night among its neighbours: what a rerun changed, which days before it were never run, what later
-//! days know. Reads published breaks; writes nothing.
+//! A night compared with its neighbours: what a rerun changed, which days before it were never run,
+//! which breaks other days list. Reads published breaks and manifests; writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,8 +13,8 @@ use crate::dataset::partition::{PartitionError, read_columns, read_rows};
 use crate::dataset::runs::Runs;
 use crate::record::{Break, BreakStatus, Record};
 
-/// What `breaks` change against those published for `date` before; none when it is published first.
-/// `is_decided` tells whether a decision is about a break.
+/// How `breaks` differ from those published for `date` before; `None` if the date is published for the
+/// first time. `is_decided` tells whether a decision refers to a break.
 pub(super) fn against_published(
     lake: &Lake,
     date: NaiveDate,
@@ -43,7 +43,7 @@ fn by_id(rows: &[Break]) -> BTreeMap<&str, &Break> {
     rows.iter().map(|it| (it.break_id.as_str(), it)).collect()
 }
 
-/// The days between the last night before `date`, or the job's first, and `date` itself.
+/// The days before `date` that were not run, since the last night or the first date of the job.
 pub(super) fn missing_before(
     lake: &Lake,
     date: NaiveDate,
@@ -54,7 +54,7 @@ pub(super) fn missing_before(
     Ok(from.map(|from| (from, date - Days::new(1))))
 }
 
-/// Every break that days after `date` list.
+/// Every break that a day after `date` lists.
 pub(super) fn breaks_after(lake: &Lake, date: NaiveDate) -> Result<BTreeSet<String>, PartitionError> {
     let later = lake.partitions_after(Break::DATASET, date);
     let later = later.map_err(|source| PartitionError::Open { path: lake.dataset(Break::DATASET), source })?;
@@ -65,8 +65,8 @@ pub(super) fn breaks_after(lake: &Lake, date: NaiveDate) -> Result<BTreeSet<Stri
     Ok(ids)
 }
 
-/// Of `wanted`, the breaks that a rerun of a day up to `date` took out of it: the day lists them no
-/// longer, its runs tell of them.
+/// Those of `wanted` that a rerun of a day up to `date` removed: the day no longer lists them, but the
+/// manifests of its runs do.
 pub(super) fn taken_out_up_to(
     lake: &Lake,
     date: NaiveDate,
@@ -84,8 +84,8 @@ pub(super) fn taken_out_up_to(
     Ok(found)
 }
 
-/// Of `wanted`, the breaks that days up to `date` listed, its version that is restated among them; the
-/// newest days are looked at first, and no further than to the last of them.
+/// Those of `wanted` that a day up to and including `date` lists (the version of `date` that a rerun
+/// replaces included). Starts with the newest day and stops once all are found.
 pub(super) fn breaks_up_to(
     lake: &Lake,
     date: NaiveDate,
@@ -108,7 +108,7 @@ pub(super) fn breaks_up_to(
     Ok(found)
 }
 
-/// How many breaks of the last night before `date` stand as somebody decided.
+/// How many breaks of the last night before `date` have a status that a person decided.
 pub(super) fn decided_before(lake: &Lake, date: NaiveDate) -> Result<usize, PartitionError> {
     #[derive(Deserialize)]
     struct Listed {

@@ -1,4 +1,4 @@
-//! One run of a date: its name among the runs of the day, and when it began.
+//! One run of a date: its id, unique among the runs of that date, and its start.
 
 use chrono::{DateTime, Utc};
 
@@ -13,7 +13,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// The run that begins now.
+    /// A run that starts now.
     pub(super) fn begin(world: &World) -> Run {
         let started_at = world.clock.now();
         let mut bytes = [0u8; 4];

@@ -1,5 +1,5 @@
-//! A night that somebody runs with `spark-submit`: what was asked is handed over beside a script, and what the script
-//! has left is taken as the answers of a cluster would be. Publishes nothing itself.
+//! A night whose match and rules somebody runs with `spark-submit`: hands its inputs over beside a script, and takes
+//! the results of the script as it would take those of a cluster. Publishes nothing itself.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -23,25 +23,25 @@ use crate::fingerprints::Fingerprints;
 use crate::job::Job;
 use crate::reconcile::{self, Asked, DayFiles, Handover, Left, Script, Site};
 
-/// A script that was written, and what it will find.
+/// A script that was written, and its inputs.
 #[derive(Debug)]
 pub struct Scripted {
-    /// What the shell sees: that of a night that would be published now.
+    /// The exit code of a night that would be published now.
     pub code: ExitCode,
-    /// Where the lake is for the cluster, as the script has it.
+    /// The folder of the handed-over files, as the script addresses it.
     pub folder: String,
     /// Rows handed over.
     pub rows: u64,
-    /// Calls that were made.
+    /// Calls that the night made.
     pub requests: u64,
-    /// Why the night would not be complete.
+    /// Why the night would be incomplete.
     pub issues: Vec<Issue>,
 }
 
-/// Runs one business date up to its match, hands over what it staged and writes `file`.
+/// Runs one business date up to its match, hands over what it staged, and writes the script to `file`.
 ///
 /// # Errors
-/// What stops a run; and a night that could not be published.
+/// What stops a run, and a night that could not be published.
 pub async fn write_script(
     job: &Job,
     plan: &Plan,
@@ -61,7 +61,7 @@ pub async fn write_script(
     .await
 }
 
-/// A regular expression is not SQL that engines read alike.
+/// Regular expressions differ between SQL engines.
 fn refuse_pattern(job: &Job) -> Result<(), Failure> {
     if job.rules.use_request_pattern.is_none() {
         return Ok(());
@@ -70,7 +70,7 @@ fn refuse_pattern(job: &Job) -> Result<(), Failure> {
     Err(Failure::new(ExitCode::Usage, what).hinting("run the night on a Spark Connect server, or on this machine"))
 }
 
-/// Moves what is staged to where the script finds it, and writes the script at last.
+/// Moves the staged files to where the script finds them, then writes the script.
 fn hand_over(work: &Work<'_>, mut done: Done, file: &Path) -> Result<Scripted, Failure> {
     if !done.verdict.publish {
         return Err(unpublishable(&done));
@@ -98,14 +98,14 @@ fn unpublishable(done: &Done) -> Failure {
     failure.with_hint(issue.and_then(|issue| issue.hint.clone()))
 }
 
-/// The answers that the script of this night has left.
+/// The results of this night's script.
 pub(super) fn take(work: &Work<'_>, done: &Done, files: &DayFiles, asked: &Asked) -> Result<Site, Failure> {
     let (script, _) = written(work, done, files, asked)?;
     let place = engine::place(work.night.job, work.lake);
     Left::open(&script, &place).map(Site::Script).map_err(|error| unmatched(&error))
 }
 
-/// Removes what was handed over and what the script left.
+/// Removes what was handed over and what the script wrote.
 pub(super) fn clear(work: &Work<'_>) -> Result<(), Failure> {
     let folder = work.lake.handover(&work.night.job.name, work.plan.date);
     let cleared = match std::fs::remove_dir_all(&folder) {
@@ -115,7 +115,7 @@ pub(super) fn clear(work: &Work<'_>) -> Result<(), Failure> {
     cleared.map_err(|error| disk(&error, "cannot clear what was handed over to a script"))
 }
 
-/// The script of a night, whose files and fingerprints lie in the staging folder.
+/// The script of a night, while its files and fingerprints are in the staging folder.
 fn written(work: &Work<'_>, done: &Done, files: &DayFiles, asked: &Asked) -> Result<(Script, Handover), Failure> {
     let (job, date) = (work.night.job, work.plan.date);
     let folder = work.lake.handover(&job.name, date);
@@ -136,7 +136,7 @@ fn written(work: &Work<'_>, done: &Done, files: &DayFiles, asked: &Asked) -> Res
     Ok((script.map_err(|error| unmatched(&error))?, handover))
 }
 
-/// Where the fingerprints lie before they are handed over.
+/// Where the fingerprints are before they are handed over.
 fn staged_asked(work: &Work<'_>, handover: &Handover) -> [(&'static str, PathBuf); 2] {
     handover.asked().map(|(name, _)| (name, work.staging.folder().join(format!("{name}.txt"))))
 }
@@ -148,7 +148,7 @@ fn write_lines(path: &Path, fingerprints: &Fingerprints) -> io::Result<()> {
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// Moves the staged files; in a bucket they are put as well.
+/// Moves the staged files; in a bucket they are uploaded as well.
 fn move_in(work: &Work<'_>, files: &DayFiles, handover: &Handover) -> io::Result<()> {
     let place = engine::place(work.night.job, work.lake);
     let inputs = handover.folder.join("inputs");

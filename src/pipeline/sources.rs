@@ -1,4 +1,4 @@
-//! What the source stages of a night brought. Knows no stage.
+//! The collected results of the source stages of a night. Knows no stage.
 
 use std::collections::BTreeMap;
 
@@ -9,35 +9,35 @@ use crate::extract::Issue;
 use crate::fingerprints::Fingerprints;
 use crate::reconcile::Asked;
 
-/// What the source stages of a night brought.
+/// The collected results of the source stages.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     /// Staged partitions.
     pub(super) files: Vec<StagedFile>,
-    /// Manifest entries, in the order in which stages ended.
+    /// Manifest entries, in the order in which the stages ended.
     pub(super) entries: Vec<StageEntry>,
     /// Why datasets are missing or partial.
     pub(super) shortfall: BTreeMap<String, String>,
-    /// Every issue of a stage that was to run.
+    /// Every issue of a selected stage.
     pub(super) issues: Vec<Issue>,
     /// Issues of the stages that were not to run and whose rows are matched and judged all the same.
     pub(super) lacking: Vec<Issue>,
     /// Control totals of what was read and staged.
     pub(super) intake: Vec<Intake>,
-    /// How much of the wallets was verified lately.
+    /// The wallet coverage.
     pub(super) coverage: Option<Coverage>,
-    /// Order rows put aside.
+    /// Quarantined order rows.
     pub(super) quarantined: Vec<BadRow>,
-    /// Digests of what the rows were made of.
+    /// Digests of the inputs of the rows.
     pub(super) inputs: BTreeMap<String, String>,
-    /// Published openids of wallets asked and settled tonight.
+    /// Published openids of the wallets that were requested and read to their end tonight.
     pub(super) asked: Fingerprints,
-    /// (published openid, code) unknown to the single query.
+    /// (published openid, code) of coupons that the single query does not know.
     pub(super) unknown: Fingerprints,
 }
 
 impl Sources {
-    /// Whom the night asked; it needs that once.
+    /// Takes out which wallets and coupons were requested; they are needed only once.
     pub(super) fn take_asked(&mut self) -> Asked {
         Asked { wallets: std::mem::take(&mut self.asked), unknown_coupons: std::mem::take(&mut self.unknown) }
     }

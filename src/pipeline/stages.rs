@@ -1,5 +1,5 @@
-//! The source stages as a DAG: independent ones at once, one failing does not stop the others. What each brings
-//! goes to the clerk.
+//! The source stages as a DAG: independent stages run concurrently, and a failing one does not stop the others.
+//! Their results go to the `Clerk`.
 
 use std::collections::BTreeSet;
 
@@ -20,9 +20,9 @@ use crate::sorter::Kept;
 use crate::stage::Stage;
 use crate::threads;
 
-/// What the merchant's files and callbacks leave for the stages to come.
+/// What later stages need from the merchant's files and callbacks.
 struct Files {
-    /// Order rows put aside.
+    /// Quarantined order rows.
     quarantined: Vec<BadRow>,
     ledger: Kept,
     events: Vec<CouponEvent>,
@@ -31,7 +31,7 @@ struct Files {
     roster: Roster,
 }
 
-/// What the APIs answered that need nothing but the files.
+/// Answers of the APIs that depend only on the files.
 struct Answers {
     wallets: Answer<Wallets>,
     stocks: Answer<Vec<Stock>>,
@@ -44,7 +44,7 @@ struct Answers {
 /// Runs every source stage of the night.
 pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str) -> Sources {
     let mut clerk = Clerk::new(night, staging, rules_sha256);
-    // A bill that is here already is read on a thread of its own, beside the orders.
+    // A bill that is already local is read on its own thread, in parallel with the orders.
     let (bills, (files, answers)) = tokio::join!(extract::extract_bills(night), async {
         let files = read_files(&mut clerk).await;
         let answers = Answers::of(night, &files).await;
@@ -66,7 +66,7 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
 }
 
 impl Answers {
-    /// The wallets need the files; MP and v2 need nothing of them.
+    /// Wallets depend on the files; MP and v2 do not.
     async fn of(night: &Night<'_>, files: &Files) -> Answers {
         let ((wallets, stocks, codes), (datacube, cards), vouchers) =
             tokio::join!(ask_wallets(night, files), ask_cards(night), extract::extract_v2_stocks(night));
@@ -74,14 +74,15 @@ impl Answers {
     }
 }
 
-/// Reads and stages what the merchant has: orders, ledger, callbacks. Gives what is asked for by it.
+/// Reads and stages the files of the merchant: orders, subsidy ledger, callbacks. Returns what later stages
+/// need of them.
 async fn read_files(clerk: &mut Clerk<'_>) -> Files {
     let night = clerk.night;
     let mut buyers = Buyers::new(night);
     let quarantined = clerk.take(Stage::Orders, extract::extract_orders(night), |desk, it| {
         let staged = desk.stage_orders(it, is_configured(night.job, Stage::Roster).then_some(&mut buyers));
         if staged.is_err() {
-            // Lines that do not count name nobody.
+            // Openids are not taken from rows that do not count.
             buyers = Buyers::new(night);
         }
         staged
@@ -103,7 +104,7 @@ async fn read_files(clerk: &mut Clerk<'_>) -> Files {
     Files { quarantined, ledger, events, lines, roster }
 }
 
-/// The order lines of the look-back that a stage to come works with, tonight's last.
+/// The order lines of the look-back for later stages, tonight's last.
 fn lookback_orders(clerk: &Clerk<'_>) -> Result<Lookback, Issue> {
     if ![Stage::UserCoupons, Stage::Subsidies].into_iter().any(|stage| is_configured(clerk.night.job, stage)) {
         return Ok(Lookback::default());
@@ -113,7 +114,7 @@ fn lookback_orders(clerk: &Clerk<'_>) -> Result<Lookback, Issue> {
     clerk.night.lookback(tonight.as_deref())
 }
 
-/// Wallets, then the stocks they show, then the pools of those stocks.
+/// Wallets, then the stocks they show, then the code pools of those stocks.
 async fn ask_wallets(night: &Night<'_>, files: &Files) -> (Answer<Wallets>, Answer<Vec<Stock>>, Answer<Kept>) {
     let wallets = extract::extract_user_coupons(night, &files.roster, &files.lines).await;
     let none = BTreeSet::new();
@@ -133,7 +134,7 @@ async fn ask_cards(night: &Night<'_>) -> (Answer<Datacube>, Answer<Vec<Card>>) {
     (datacube, extract::extract_cards(night, &named).await)
 }
 
-/// Stages the wallets, and chooses whose subsidies are asked for meanwhile.
+/// Stages the wallets, and at the same time chooses which subsidies to request.
 fn take_wallets(
     clerk: &mut Clerk<'_>,
     wallets: Answer<Wallets>,
@@ -158,7 +159,7 @@ fn take_codes(clerk: &mut Clerk<'_>, codes: Answer<Kept>) {
     });
 }
 
-/// Stages the bills, and counts how much of the wallets was verified meanwhile.
+/// Stages the bills, and at the same time computes the wallet coverage.
 fn take_bills(
     clerk: &mut Clerk<'_>,
     bills: Answer<Bills>,
@@ -184,7 +185,7 @@ fn take_vouchers(clerk: &mut Clerk<'_>, vouchers: Answer<Vouchers>) {
     });
 }
 
-/// Asks for the subsidies of tonight's plan, and stages them.
+/// Requests the subsidies of tonight's plan and stages them.
 async fn ask_subsidies(clerk: &mut Clerk<'_>, plan: &Result<SubsidyPlan, Issue>) {
     let subsidies = match plan {
         Ok(plan) => extract::extract_subsidies(clerk.night, plan).await,
@@ -197,7 +198,7 @@ async fn ask_subsidies(clerk: &mut Clerk<'_>, plan: &Result<SubsidyPlan, Issue>)
     });
 }
 
-/// Callbacks as they are published.
+/// Callbacks with published openids.
 fn published_events(night: &Night<'_>, events: &[CouponEvent]) -> Vec<CouponEvent> {
     let publish = |id: &Option<String>| id.as_deref().map(|id| night.persona.publish(id));
     let published =

@@ -1,5 +1,5 @@
-//! Which days were made from another version of an earlier day than is published. Reads manifests; hashes nothing,
-//! writes nothing.
+//! Finds days that were computed from another version of an earlier day than the one published now. Reads manifests;
+//! writes nothing and hashes no file.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,10 +16,10 @@ use crate::dataset::staged::{StagedFile, digest_of};
 use crate::job::RuleSettings;
 use crate::record::{LedgerRow, Record};
 
-/// The partitions of a day, by dataset, and what each is.
+/// The partitions of a day: dataset to digest.
 type Version = BTreeMap<&'static str, String>;
 
-/// The days after `date` that were made from other partitions of it than stand there once `staged` is published. `runs`
+/// The days after `date` that were made from other partitions of `date` than will be published once `staged` is. `runs`
 /// are those of `date`.
 pub(super) fn stale_after(
     rules: &RuleSettings,
@@ -32,7 +32,7 @@ pub(super) fn stale_after(
     let mut stale = Vec::new();
     for partition in lake.partitions_after(LedgerRow::DATASET, date)? {
         let later = Runs::of(lake, partition.date)?;
-        // Of what a day without a manifest was made nobody knows.
+        // A day without a manifest does not say what it was made from.
         let made = later.partition(LedgerRow::DATASET);
         if made.is_none_or(|(manifest, _)| !is_made_from(rules, manifest, date, &version)) {
             stale.push(partition.date);
@@ -41,7 +41,7 @@ pub(super) fn stale_after(
     Ok(stale)
 }
 
-/// What stands on a day: what is staged takes the place of what was published before.
+/// The version of a day: what is staged replaces what was published before.
 fn version_of(runs: &Runs, staged: &[StagedFile]) -> Version {
     let sha256_of = |dataset: &str| {
         let parts: Vec<_> = staged.iter().filter(|file| file.dataset == dataset).collect();
@@ -58,13 +58,13 @@ fn is_made_from(rules: &RuleSettings, manifest: &Manifest, date: NaiveDate, vers
         let mut read = manifest.read_partitions.iter().filter(|it| it.dataset == *dataset);
         match read.clone().find(|it| it.date == date) {
             Some(it) => it.sha256 == *sha256,
-            // What lies before the look-back is read only where nothing later is the memory.
+            // A partition before the look-back is read only if no later one serves as the memory.
             None => date < reads_from(rules, dataset, manifest.business_date) && read.any(|it| it.date > date),
         }
     })
 }
 
-/// What an earlier day has that `manifest` knows nothing of, because it was published only afterwards.
+/// A partition of an earlier day that `manifest` did not read because it was published later.
 pub(super) fn unread(
     rules: &RuleSettings,
     lake: &Lake,

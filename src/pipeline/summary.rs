@@ -1,4 +1,4 @@
-//! A night in a few lines that a person understands.
+//! The summary of a night for people, in a few lines of text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use crate::money::Fen;
 use crate::record::Break;
 use crate::report;
 
-/// The summary of one night, ending in a line break.
+/// The summary of one night, ending in a newline.
 pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
     let manifest = &outcome.manifest;
     let mut text = format!("{} · {} · {}\n", manifest.job, manifest.business_date, manifest.status);
@@ -35,7 +35,7 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
     text
 }
 
-/// What an operator must hear of a night that is complete otherwise.
+/// What an operator should know about a night that is otherwise complete.
 pub fn warnings(manifest: &Manifest) -> impl Iterator<Item = String> {
     gap(manifest).into_iter().chain(stale(manifest))
 }
@@ -109,7 +109,7 @@ fn coverage(it: &Coverage) -> String {
     )
 }
 
-/// What the days before and after have to do with this one.
+/// The days before and after that concern this one.
 fn neighbours(text: &mut String, manifest: &Manifest) {
     if let Some(delta) = &manifest.restated {
         let _ = writeln!(
@@ -127,7 +127,7 @@ fn neighbours(text: &mut String, manifest: &Manifest) {
     }
 }
 
-/// The rules that were not judged, those of one cause together.
+/// The rules that were not run, grouped by cause.
 fn unjudged(text: &mut String, rules: &BTreeMap<String, String>) {
     let mut told: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (rule, why) in rules {
@@ -138,7 +138,7 @@ fn unjudged(text: &mut String, rules: &BTreeMap<String, String>) {
     }
 }
 
-/// One problem per kind and hint; the others like it are counted.
+/// One problem per kind and hint, with the number of others like it.
 fn problems(text: &mut String, issues: &[Issue]) {
     let mut told: Vec<(&Issue, usize)> = Vec::new();
     for issue in issues {

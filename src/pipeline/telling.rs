@@ -25,14 +25,14 @@ use crate::logbook;
 use crate::reconcile;
 use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, RuleInForce, Told};
 
-/// The file of events in the folder of a run.
+/// The events file in the folder of a run.
 const EVENTS: &str = "events.ndjson";
-/// The log of a run in its folder: what it said on the way, and how it ended.
+/// The log file in the folder of a run, with how the run ended.
 const LOG: &str = "log";
-/// The most causes in an event.
+/// The maximum number of causes in an event.
 const TOLD_CAUSES: usize = 5;
 
-/// The OpenLineage events of one run: `events.ndjson` in its folder, and posted if the job says where.
+/// The OpenLineage events of one run: written to `events.ndjson` in its folder, and posted if the job configures it.
 #[derive(Debug)]
 pub(super) struct Chronicle<'a> {
     job: &'a Job,
@@ -44,7 +44,7 @@ pub(super) struct Chronicle<'a> {
 }
 
 impl<'a> Chronicle<'a> {
-    /// Begins with START.
+    /// Emits START.
     pub(super) async fn begin(
         job: &'a Job,
         plan: &'a Plan,
@@ -59,7 +59,7 @@ impl<'a> Chronicle<'a> {
         chronicle
     }
 
-    /// What stands in the folder if the run is cut off now.
+    /// What to write into the folder if the run is interrupted now.
     pub(super) fn last_words(&self) -> LastWords {
         LastWords {
             folder: self.folder.clone(),
@@ -69,7 +69,7 @@ impl<'a> Chronicle<'a> {
         }
     }
 
-    /// Ends with COMPLETE or FAIL.
+    /// Emits COMPLETE or FAIL.
     pub(super) async fn end(self, result: &Result<NightOutcome, Failure>) {
         let why = match result {
             Ok(outcome) => causes(outcome, TOLD_CAUSES).join("; "),
@@ -116,7 +116,7 @@ impl<'a> Chronicle<'a> {
     }
 }
 
-/// What a run leaves when it is cut off: its START, and that it was aborted.
+/// What an interrupted run leaves: its START event and an ABORT.
 #[derive(Debug)]
 pub struct LastWords {
     folder: PathBuf,
@@ -126,7 +126,7 @@ pub struct LastWords {
 }
 
 impl LastWords {
-    /// Writes them; a failure is nobody's any more.
+    /// Writes them; a failure is ignored, as the process is ending.
     pub fn write(&self) {
         let mut event = self.event.clone();
         event["eventTime"] = watch::event_time(self.world.clock.now()).into();
@@ -142,8 +142,8 @@ fn write_log(path: &Path, ending: &str) -> io::Result<()> {
     durable::write_file(path, &path.with_extension("staged"), text.as_bytes())
 }
 
-/// After a night, however it ended: the metrics file and, if there is news, a message. `began_at` is
-/// when the program turned to this date.
+/// After a night, whatever its result: writes the metrics file and, if there is news, sends a message. `began_at` is
+/// when the program started on this date.
 pub async fn tell_night(
     job: &Job,
     plan: &Plan,
@@ -230,7 +230,7 @@ fn titles(job: &Job) -> BTreeMap<String, String> {
     rules.iter().flat_map(|rules| rules.iter()).map(title).collect()
 }
 
-/// What was remembered of the job; nothing when it is not readable.
+/// A value remembered for the job; `None` when it is not readable.
 fn recall<T: DeserializeOwned>(job: &Job, what: &str) -> Option<T> {
     serde_json::from_slice(&std::fs::read(memory(job, what)).ok()?).ok()
 }
@@ -238,7 +238,7 @@ fn recall<T: DeserializeOwned>(job: &Job, what: &str) -> Option<T> {
 fn remember(job: &Job, what: &str, memory_of: &impl Serialize) -> io::Result<()> {
     let path = memory(job, what);
     if job.bucket.is_some() && !job.lake.is_dir() {
-        // The night ended before it had a work folder; only a night makes one.
+        // The night ended before it had a work folder; only a night creates one.
         return Ok(());
     }
     let folder = path.parent().expect("a memory has a folder");
@@ -248,7 +248,7 @@ fn remember(job: &Job, what: &str, memory_of: &impl Serialize) -> io::Result<()>
 }
 
 fn memory(job: &Job, what: &str) -> PathBuf {
-    // Of a lake in a bucket the state is what the bucket has; this is of the machine.
+    // For a lake in a bucket, `state/` mirrors the bucket; this belongs to the machine.
     let folder = if job.bucket.is_some() { job.lake.join("watch") } else { Lake::at(&job.lake).state("watch") };
     folder.join(format!("{}.{what}.json", job.name))
 }

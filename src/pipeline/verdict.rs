@@ -7,9 +7,9 @@ use crate::extract::{Issue, IssueKind};
 /// How a night ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// What the shell sees.
+    /// The exit code of the process.
     pub code: ExitCode,
-    /// Whether anything becomes visible.
+    /// Whether anything is published.
     pub publish: bool,
 }
 
@@ -24,7 +24,7 @@ impl Verdict {
 /// What is known at the end of a night.
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
-    /// Issues of the stages that were to run.
+    /// Issues of the selected stages.
     pub issues: &'a [Issue],
     /// Issues of the stages whose rows are only matched and judged.
     pub lacking: &'a [Issue],
@@ -32,7 +32,7 @@ pub(super) struct Evidence<'a> {
     pub silent_apis: &'a [(Api, IssueKind)],
     /// Whether any remote API answered.
     pub anybody_answered: bool,
-    /// Whether any source stage brought its rows.
+    /// Whether any source stage produced rows.
     pub anything_to_publish: bool,
     /// Whether any source stage, one that was not to run among them, brought rows to match.
     pub anything_to_judge: bool,
@@ -41,12 +41,12 @@ pub(super) struct Evidence<'a> {
 impl Evidence<'_> {
     /// The verdict.
     ///
-    /// An API of WeChat Pay of which every signature fails or that rejects every question (77), and a night in which no
-    /// API answers at all (69) publish nothing: exports alone prove nothing, and a half night would hide the cause. The
-    /// official account signs nothing: its figures are missing where it rejects the secret, and the rest is published (4).
+    /// Publishes nothing if an API of WeChat Pay rejects every request or if none of its signatures is valid (77), or
+    /// if no API answers at all (69): exports alone prove nothing, and a half night would hide the cause. The official
+    /// account platform does not sign; if it rejects the secret, its figures are missing and the rest is published (4).
     pub(super) fn verdict(&self) -> Verdict {
         let nothing = |code| Verdict { code, publish: false };
-        // What the disk did not keep may seem to be a violation; a real one is one still when there is room.
+        // Rows that the disk lost may look like a violation; a real violation is still one when there is space again.
         if self.has(IssueKind::Storage) {
             return nothing(ExitCode::TryLater);
         }

@@ -29,25 +29,25 @@ use crate::journal::Journal;
 use crate::reconcile::{self, DayFiles};
 use crate::sorter::Room;
 
-/// Told of the journal as soon as there is one, to make it durable when the run is cut off.
+/// Receives the journal as soon as it is open, to make it durable when the run is interrupted.
 pub trait JournalKeeper {
-    /// This is the journal of the night that begins.
+    /// The journal of the night that starts.
     fn keep(&self, journal: &Arc<Journal>);
-    /// What to leave beside it then; none once the night has ended.
+    /// What to write beside it on an interrupt; `None` once the night has ended.
     fn keep_words(&self, words: Option<LastWords>);
 }
 
-/// A night at work.
+/// A night in progress.
 pub(super) struct Work<'a> {
     pub(super) night: &'a Night<'a>,
     pub(super) lake: &'a Lake,
     pub(super) staging: &'a Staging,
     pub(super) plan: &'a Plan,
-    /// What earlier runs of the date have published.
+    /// What earlier runs of the date published.
     pub(super) runs: &'a Runs,
 }
 
-/// Opens what a night works with and has it work.
+/// Opens what a night works with, and calls `then` with it.
 pub(super) async fn prepared<T>(
     job: &Job,
     plan: &Plan,
@@ -82,7 +82,7 @@ pub(super) async fn prepared<T>(
 }
 
 impl Work<'_> {
-    /// The night up to its match: everything is asked and staged.
+    /// The night up to its match: everything is requested and staged.
     pub(super) async fn gather(&self) -> Result<Done, Failure> {
         let (job, date) = (self.night.job, self.plan.date);
         let rules_sha256 = rehearsed(job, date)?;
@@ -127,13 +127,13 @@ impl Work<'_> {
         evidence.verdict()
     }
 
-    /// Makes the journal durable, whatever became of the night.
+    /// Makes the journal durable, whatever the result of the night.
     pub(super) async fn keep(&self) -> Result<(), Failure> {
         let Night { apis, journal, .. } = self.night;
         keep_certificates(apis.pay_v3.as_ref(), journal)
             .and_then(|()| journal.flush())
             .map_err(|error| unjournalled(&error))?;
-        // What is published can be replayed: its journal and the state come first.
+        // What is published must be replayable: its journal and the state come first.
         let kept = self.lake.put_memory(self.plan.date);
         kept.map_err(|error| disk(&error, "cannot keep the state; nothing was published"))
     }
@@ -154,7 +154,7 @@ impl Work<'_> {
     }
 }
 
-/// The digest of the rules in force, which say something that can be asked.
+/// Checks that the rules in force can be evaluated, and returns their digest.
 pub(super) fn rehearsed(job: &Job, date: NaiveDate) -> Result<String, Failure> {
     let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
     reconcile::rehearse_rules(job, date).map_err(rules_wrong)?;
