@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::journal::Page;
 use crate::wechat::{Answer, Request};
 
-/// The journal's page of an answer.
+/// The journal page of an answer.
 pub fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
     let evidence = answer.evidence.clone();
     Page {
@@ -22,7 +22,7 @@ pub fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
     }
 }
 
-/// The journal keeps microseconds.
+/// Truncates to microseconds, the precision of the journal.
 pub(super) fn micros(instant: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(instant.timestamp_micros()).expect("an instant of this age has microseconds")
 }

@@ -1,5 +1,5 @@
-//! The only way a stage asks a remote API: what is in the journal is not asked again, an answer is journalled before it is
-//! used, and a definite "unknown" counts as an answer.
+//! The only way a stage sends requests to a remote API: what the journal has is not requested again, an answer is
+//! journalled before it is used, and a definite "unknown" counts as an answer.
 
 use std::future::Future;
 use std::io;
@@ -16,16 +16,16 @@ use crate::stage::Stage;
 use crate::wechat::wording::shown;
 use crate::wechat::{Answer, ApiError, FailureKind, ParseError, Request};
 
-/// After this many failures in a row that suggest so, the API counts as down.
+/// The number of consecutive failures after which an API counts as down, if they suggest so.
 const GIVE_UP_AFTER: usize = 8;
-/// How many failures are reported one by one.
+/// How many failures are reported individually.
 const TOLD_ISSUES: usize = 3;
 
-/// Asks every `(key, question)` that is not journalled yet, `concurrency` at a time. A question may come back without pages;
-/// it then stays unanswered, which the caller has to report.
+/// Sends every `(key, question)` that is not journalled yet, `concurrency` at a time. A question may come back without
+/// pages; it then stays unanswered, which the caller has to report.
 ///
-/// Returns why questions failed, the first few one by one. An API that only fails is given up for this stage and the later
-/// ones, instead of being asked a million more times.
+/// Returns why questions failed, the first few individually. An API that keeps failing is given up for this stage and
+/// later ones.
 pub(super) async fn ask_all<Q, A, F>(
     night: &Night<'_>,
     stage: &StageJournal,
@@ -42,7 +42,7 @@ where
     ask_open(night, stage, place, concurrency, open.len() as u64, open.into_iter().map(Ok), ask).await
 }
 
-/// As `ask_all`, for more questions than fit in memory: each call of `questions` starts the sequence anew.
+/// As `ask_all`, for more questions than fit into memory: each call of `questions` restarts the sequence.
 pub(super) async fn ask_each<Q, I, A, F>(
     night: &Night<'_>,
     stage: &StageJournal,
@@ -64,7 +64,7 @@ where
     ask_open(night, stage, place, concurrency, count, open()?, ask).await
 }
 
-/// Asks `count` questions, none of which is journalled yet.
+/// Sends `count` questions, none of which is journalled yet.
 async fn ask_open<Q, A, F>(
     night: &Night<'_>,
     stage: &StageJournal,
@@ -79,7 +79,7 @@ where
     F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
 {
     if stage.flow().found > 0 {
-        // A resumed night is judged like one that was never interrupted.
+        // Answers in the journal count as well, so that a resumed night gets the same verdict as an uninterrupted one.
         night.apis.health.answered(place.api);
     }
     if count == 0 {
@@ -121,7 +121,8 @@ where
     Ok(failures.tell())
 }
 
-/// Why none of `count` open questions may be asked: the run asks nobody, the source is not ready, or the API is down.
+/// Why none of `count` open questions may be sent: the run sends no requests, the source is not ready, or the API is
+/// down.
 fn why_not_ask(night: &Night<'_>, place: Place, count: u64) -> Option<Issue> {
     if !night.may_ask(place.stage) {
         return Some(Issue::not_journalled(usize::try_from(count).unwrap_or(usize::MAX)));
@@ -129,7 +130,7 @@ fn why_not_ask(night: &Night<'_>, place: Place, count: u64) -> Option<Issue> {
     night.require_ready(place.stage).err().or_else(|| night.apis.health.why_down(place.api))
 }
 
-/// Where a question belongs: the stage that asks, the API that answers.
+/// The stage that asks a question and the API that answers it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) stage: Stage,
@@ -144,7 +145,7 @@ struct Failures {
 }
 
 impl Failures {
-    /// Notes a failure; returns how many there were in a row that an answer may not cure.
+    /// Records a failure; returns the length of the current run of failures that suggest the API is down.
     fn note(&mut self, issue: &Issue) -> usize {
         let is_down = matches!(issue.kind, IssueKind::Credentials | IssueKind::Unavailable | IssueKind::NotReady);
         self.in_a_row = if is_down { self.in_a_row + 1 } else { 0 };
@@ -165,13 +166,13 @@ impl Failures {
     }
 }
 
-/// The page of an answer that reads as its endpoint documents; of a definite "unknown" (404) too,
-/// because that is what the API knows. What does not read is not journalled: it would stay.
+/// The journal page of an answer that parses as its endpoint documents, or of a definite "unknown" (404), which is an
+/// answer too. An answer that does not parse is not journalled, as it would stay there.
 pub(super) fn settle<T>(request: &Request<T>, answer: Result<Answer, ApiError>) -> Result<Page, Issue> {
     settle_and_read(request, answer).map(|(page, _)| page)
 }
 
-/// As `settle`, with what the page says; nothing where the API knew nothing.
+/// As `settle`, together with the parsed body; `None` if the API does not know the object.
 pub(super) fn settle_and_read<T>(
     request: &Request<T>,
     answer: Result<Answer, ApiError>,
@@ -179,7 +180,7 @@ pub(super) fn settle_and_read<T>(
     settle_and_read_by(request, answer, |body| request.parse(body))
 }
 
-/// As `settle_and_read`, of what `read` makes of the body.
+/// As `settle_and_read`, with `read` to parse the body.
 pub(super) fn settle_and_read_by<T, R>(
     request: &Request<T>,
     answer: Result<Answer, ApiError>,
@@ -198,8 +199,8 @@ pub(super) fn settle_and_read_by<T, R>(
     }
 }
 
-/// Refuses an answer about something else than was asked: a signature does not say what was asked (reference v3 §1.3),
-/// and what lies between may mix answers up.
+/// Refuses an answer about another object than the requested one: the signature does not cover the request (reference
+/// v3 §1.3), and an intermediary might mix up answers.
 pub(super) fn require_echo<T>(request: &Request<T>, asked: &str, told: &str) -> Result<(), Issue> {
     if asked == told {
         return Ok(());
@@ -210,18 +211,18 @@ pub(super) fn require_echo<T>(request: &Request<T>, asked: &str, told: &str) -> 
         .hinting("run again; does something between here and WeChat keep answers?"))
 }
 
-/// Reads the body of a journalled page; `None` where the API knew nothing.
+/// Parses the body of a journalled page; `None` if the API does not know the object.
 pub(super) fn read_page<T>(request: &Request<T>, page: &Page) -> Result<Option<T>, Issue> {
     read_page_by(request, page, |body| request.parse(body))
 }
 
-/// As `read_page`, of what `read` makes of the body.
+/// As `read_page`, with `read` to parse the body.
 pub(super) fn read_page_by<'p, T, R>(
     request: &Request<T>,
     page: &'p Page,
     read: impl FnOnce(&'p [u8]) -> Result<R, ParseError>,
 ) -> Result<Option<R>, Issue> {
-    // Some say "unknown" in the body of a 200 (reference v3 §1.3, v2 §B.3, MP §C.4).
+    // Some APIs say "unknown" in the body of a 200 (reference v3 §1.3, v2 §B.3, MP §C.4).
     let status = u16::try_from(page.status).unwrap_or_default();
     if status >= 400 || request.endpoint.api.failure_of(status, &page.body) == Some(FailureKind::NotFound) {
         return Ok(None);

@@ -1,6 +1,7 @@
-//! Stage `bills`: the trade bill of the day, applied for and downloaded, or a file the merchant has.
-//! The file is kept in the journal as it came; its digest is checked before, its trailer after. Its rows are
-//! sorted in bounded memory, on a thread of their own: wallets are asked meanwhile.
+//! Stage `bills`: the trade bill of the day, applied for and downloaded (reference v3 §4), or a local file
+//! of the merchant. The file is kept in the journal unchanged; its digest is checked before it is read, its
+//! trailer afterwards. Its rows are sorted in bounded memory on a thread of their own, in parallel with the
+//! requests for wallets.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,22 +31,22 @@ const STAGE: Stage = Stage::Bills;
 /// How long WeChat keeps bills (reference v3 §4.1).
 const KEPT_MONTHS: u32 = 3;
 
-/// The bill of one day; openids are raw.
+/// The bill of one day, with raw openids.
 #[derive(Debug, Default)]
 pub struct Bills {
-    /// `payments`, which wait on the disk.
+    /// `payments`, sorted on disk.
     pub payments: Sorter,
-    /// `refunds`, the same.
+    /// `refunds`, sorted on disk.
     pub refunds: Sorter,
-    /// The bills they stood in.
+    /// The bill files the rows came from.
     pub files: BillFiles,
 }
 
-/// The bills of a day, to be opened once more where something is wrong with their rows.
+/// The bill files of a day, which are read again if something is wrong with their rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BillFiles {
     date: NaiveDate,
-    /// Name and place of each.
+    /// Name and path of each.
     files: Vec<(String, PathBuf)>,
 }
 
@@ -54,7 +55,7 @@ impl BillFiles {
         BillFiles { date, files: bills.iter().map(|it| (it.file.name.clone(), it.path.clone())).collect() }
     }
 
-    /// Says in which lines the row stands that `dataset` would hold twice; nothing if it does not.
+    /// An issue that names the lines of a row that `dataset` would hold twice; `None` if it does not.
     pub fn stands_twice(&self, dataset: &str, key: &str) -> Option<Issue> {
         let rows = find_rows(&self.files, self.date, |entry| entry.key() == (dataset, key.to_owned())).ok()?;
         if rows.len() < 2 {
@@ -74,17 +75,17 @@ impl BillFiles {
     }
 }
 
-/// What the journal remembers of a bill: the file, or that there is none. The download address is a
-/// secret and is not kept.
+/// The journal entry of a bill: its file, or that there is none. The download URL is a secret and is not
+/// kept.
 #[derive(Debug, Serialize, Deserialize)]
 struct Receipt {
-    /// File in the journal; none when WeChat has no statement for the day.
+    /// File in the journal; `None` when WeChat has no statement for the day.
     file: Option<String>,
-    /// SHA-1 of the unzipped bytes, as announced and checked.
+    /// SHA-1 of the unzipped bytes, as announced and verified.
     sha1: Option<String>,
 }
 
-/// Brings the bill of the day.
+/// The bill of the day.
 pub async fn extract(night: &Night<'_>) -> Result<Harvest<Bills>, Issue> {
     match &night.job.bills {
         None => Ok(Harvest::complete(Bills::default())),
@@ -113,7 +114,7 @@ async fn from_api(night: &Night<'_>, tar_type: TarType) -> Result<Harvest<Bills>
     let journal = night.journal.stage(STAGE.as_str())?;
     let key = night.date.to_string();
     if !journal.contains(&key) {
-        // Whoever reads what is here already goes on first, so that no answer waits for him.
+        // Lets a task that reads local files start first, so that no answer has to wait for it.
         tokio::task::yield_now().await;
         fetch(night, pay_v3, &journal, &key, tar_type).await?;
     } else {
@@ -149,13 +150,13 @@ fn read_bill(path: &Path, date: NaiveDate, book: &mut Book) -> Result<LocalBill,
     read_file(path, &format!("trade bill of {date}"), date, &mut |entry, _| book.take(entry))
 }
 
-/// What the journal has of a bill.
+/// The state of a bill in the journal.
 enum Kept {
     /// WeChat has no statement for the day.
     Nothing,
-    /// The file as it came.
+    /// The unchanged file.
     File(PathBuf),
-    /// The file is gone, or its bytes are no longer those of its name.
+    /// The file is missing, or its bytes do not match its name.
     Damaged,
 }
 
@@ -191,7 +192,7 @@ async fn fetch(
             let file = blob.keep(if download.is_gzip { "csv.gz" } else { "csv" })?;
             Receipt { file: Some(file), sha1: Some(download.sha1_hex) }
         }
-        // After the ready time no statement means an empty day (design §12).
+        // After the ready time, "no statement" means an empty day (design §12).
         Err(error) if error.kind() == FailureKind::NoStatement => Receipt { file: None, sha1: None },
         Err(error) => {
             let issue = Issue::from(&error);
@@ -222,13 +223,13 @@ fn receipt_page(night: &Night<'_>, body: Vec<u8>) -> Page {
     }
 }
 
-/// The oldest day whose bill WeChat still gives.
+/// The oldest day whose bill WeChat still provides.
 pub fn oldest_kept(now: DateTime<Utc>) -> NaiveDate {
     let today = clock::business_date_of(now);
     today.checked_sub_months(Months::new(KEPT_MONTHS)).unwrap_or(NaiveDate::MIN)
 }
 
-/// A bill that is not kept any more will never come: say so at once.
+/// Fails at once for a bill that WeChat no longer keeps.
 fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
     if night.date >= oldest_kept(night.world.clock.now()) {
         return Ok(());
@@ -237,7 +238,7 @@ fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
     Err(Issue::new(IssueKind::Incomplete, what).hinting("use `bills.source = \"files\"` with a bill you kept"))
 }
 
-/// Where the rows of bills are sorted.
+/// Sorts the rows of bills.
 #[derive(Debug)]
 struct Book {
     payments: Sorter,
@@ -252,7 +253,7 @@ impl Book {
         }
     }
 
-    /// The rows wait until the wallets are asked: not in memory.
+    /// Moves the rows out of memory: they wait until the wallets have been requested.
     fn set_aside(self) -> io::Result<Bills> {
         let Book { mut payments, mut refunds } = self;
         payments.set_aside()?;
@@ -261,7 +262,7 @@ impl Book {
     }
 }
 
-/// Reads bills on a thread of its own: a large one takes minutes, in which nobody else may wait.
+/// Reads bills on a thread of its own: a large one takes minutes, in which requests must go on.
 async fn booked<T: Send + 'static>(
     room: &Room,
     read: impl FnOnce(&mut Book) -> Result<T, BillError> + Send + 'static,
@@ -274,7 +275,7 @@ async fn booked<T: Send + 'static>(
     reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
-/// The rows of bills whose trailers agree with them, and their control totals.
+/// The rows of bills that agree with their trailers, and their control totals.
 fn harvest(bills: Bills, stated: &[TradeBill]) -> Harvest<Bills> {
     let intake = |dataset, rows: fn(&TradeBill) -> u64, fen: fn(&TradeBill) -> Fen| Intake {
         pages: stated.len() as u64,
@@ -287,8 +288,8 @@ fn harvest(bills: Bills, stated: &[TradeBill]) -> Harvest<Bills> {
     Harvest { intake: vec![payments, refunds], ..Harvest::complete(bills) }
 }
 
-/// A trailer that differs from its details stops the night (design §12); a file that is not there has
-/// not arrived yet; other faults stop the stage.
+/// A trailer that differs from its details stops the night (design §12); a missing file has not arrived yet;
+/// any other fault stops the stage.
 fn from_bill(error: BillError) -> Issue {
     match error {
         BillError::TrailerDiffers { .. } => Issue::violation(error.to_string()).hinting(

@@ -1,4 +1,5 @@
-//! Stage `cards`: card/batchget, then card/get of every id: the dimension of the datacube datasets.
+//! Stage `cards`: card/batchget, then card/get of every id (reference MP §D). Cards are the dimension of the datacube
+//! datasets.
 
 use std::collections::BTreeSet;
 
@@ -18,11 +19,11 @@ const STAGE: Stage = Stage::Cards;
 const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
 /// The largest `count` (reference MP §D.14).
 pub(super) const PAGE_ROWS: u64 = 50;
-/// A hundred thousand cards: no account has more.
+/// A hundred thousand cards: more than any account has.
 const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 2000 };
 pub(super) const LIST: &str = "list";
 
-/// Asks for every card of the account, and for those the datacube named.
+/// Requests every card of the account, and the cards that the datacube named.
 pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harvest<Vec<Card>>, Issue> {
     let (Some(mp), Some(settings)) = (&night.apis.mp, &night.job.mp) else {
         return Ok(Harvest::complete(Vec::new()));
@@ -62,8 +63,8 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     Ok(harvest.noting("unknown_cards", unknown.len()))
 }
 
-/// A card that was deleted has figures for some days yet. One that the list has and card/get does not know is odd: that
-/// stops no night, but is told.
+/// A deleted card has figures for some more days. A card that is listed but unknown to card/get is odd: it is logged,
+/// and does not stop the night.
 fn tell_unknown(unknown: &[String], listed: &BTreeSet<String>) {
     let odd: BTreeSet<_> = unknown.iter().filter(|id| listed.contains(*id)).collect();
     if let Some(first) = odd.first() {
@@ -78,7 +79,7 @@ fn tell_unknown(unknown: &[String], listed: &BTreeSet<String>) {
     }
 }
 
-/// The pages that name every card of the account.
+/// The pages that list every card of the account.
 async fn list(mp: &Mp) -> Result<Option<Vec<Page>>, Issue> {
     let meaning = OffsetMeaning::default();
     let listing = read_list(&meaning, MEASURE, async |offset| {
@@ -100,7 +101,7 @@ async fn list(mp: &Mp) -> Result<Option<Vec<Page>>, Issue> {
     }
 }
 
-/// What a card says its id is; not all do.
+/// The id that a card states; not all do.
 fn id_of(answer: &CardAnswer) -> Option<String> {
     answer.card.base_info().and_then(|info| info.id).filter(|id| !id.is_empty())
 }

@@ -6,10 +6,10 @@ use crate::dataset::sha256::sha256_of;
 use crate::journal::{Entry, Journal, JournalError};
 use crate::wechat::pay_v3::{PayV3, certificates};
 
-/// Where the platform certificates of a night are kept.
+/// The journal stage that holds the platform certificates of a night.
 pub const CERTIFICATES: &str = "certificates";
 
-/// Keeps what the client, if there is one, learnt since it was called last, durably.
+/// Durably keeps what the client, if there is one, has learnt since the last call.
 ///
 /// # Errors
 /// The journal cannot be written.

@@ -1,4 +1,4 @@
-//! Stage `coupon_codes`: the code pool of every MERCHANT_UPLOAD stock, page by page.
+//! Stage `coupon_codes`: the code pool of every MERCHANT_UPLOAD stock, page by page (reference v3 §2.11).
 
 use std::io;
 
@@ -20,10 +20,10 @@ use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CouponCodePage};
 const STAGE: Stage = Stage::CouponCodes;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 pub(super) const PAGE_ROWS: u64 = 100;
-/// Two million codes: a pool is held while it is read.
+/// Two million codes: a pool is held in memory while it is read.
 const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 20_000 };
 
-/// Reads the pools of those of `stocks` whose codes the merchant uploaded; the codes are packed, users raw.
+/// Reads the pools of those `stocks` whose codes the merchant uploaded; rows are packed, openids raw.
 pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept>, Issue> {
     let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
         return Ok(Harvest::complete(Kept::default()));
@@ -61,7 +61,7 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept
     Ok(harvest)
 }
 
-/// Of a code that a pool lists twice the row that came first.
+/// Keeps the first row of a code that a pool lists twice.
 fn first_of_each(codes: Sorter, room: &Room) -> io::Result<Kept> {
     let (mut codes, mut keeper, mut first) = (codes.finish()?, Keeper::new(room), HeldRow::default());
     loop {

@@ -1,4 +1,5 @@
-//! Stage `datacube`: the four MP calls of the last nights, both `cond_source`s (reference MP §D.24).
+//! Stage `datacube`: the four MP statistics of the last nights, for both `cond_source`s (reference MP §D.24). Rows
+//! that contradict each other are left out and make the stage partial; none of them is preferred.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -32,10 +33,10 @@ pub struct Datacube {
     pub member_details: Vec<MemberCardDetailDay>,
 }
 
-/// One call: what to ask, and how its rows join the rest.
+/// Parses one row of an answer and adds it to the datasets.
 type Read = fn(&Entry, &Asked<'_>, &mut Datacube) -> Result<(), Issue>;
 
-/// What a call was asked with; answers do not echo it.
+/// The parameters of a call, which answers do not echo.
 struct Asked<'a> {
     window: (NaiveDate, NaiveDate),
     cond_source: CondSource,
@@ -43,7 +44,7 @@ struct Asked<'a> {
     night: NaiveDate,
 }
 
-/// Asks for the days D−(repull_days−1) … D, in as many calls as the platform wants (reference MP §D.24).
+/// Requests the days D−(repull_days−1) … D, in as many calls as the platform requires (reference MP §D.24).
 pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     let (Some(mp), Some(settings)) = (&night.apis.mp, &night.job.mp) else {
         return Ok(Harvest::complete(Datacube::default()));
@@ -76,7 +77,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     Ok(harvest.noting("repeated_rows", repeated).noting("contradicting_rows", contradicted.len()))
 }
 
-/// The keys of a night's calls.
+/// The journal keys of a night's calls.
 pub(super) fn keys(night: &Night<'_>) -> Vec<String> {
     let calls = night.job.mp.as_ref().map(|mp| calls(night, &mp.member_card_ids, mp.repull_days));
     calls.into_iter().flatten().map(|(key, _)| key).collect()
@@ -110,8 +111,8 @@ fn calls<'a>(night: &Night<'_>, member_cards: &'a [String], days: u32) -> BTreeM
     calls
 }
 
-/// The last `days` days up to `date` in windows of at most `longest` days, both ends inside, the oldest first.
-/// What fits in one is one.
+/// The last `days` days up to `date` in windows of at most `longest` days (inclusive), oldest first; a single window
+/// if they fit.
 fn windows(date: NaiveDate, days: u32, longest: u32) -> Vec<(NaiveDate, NaiveDate)> {
     let ago = |days: u32| date - Days::new(u64::from(days));
     let begins = (0..days.max(1)).step_by(longest as usize).map(|done| days.max(1) - 1 - done);
@@ -136,7 +137,8 @@ impl Call {
         }
     }
 
-    /// Refuses an answer that makes no rows, or rows of days or of a card nobody asked for: journalled it would stay.
+    /// Refuses an answer that cannot be parsed, or with rows of days or of a card that were not requested: once
+    /// journalled, it would stay.
     fn check(self, entry: &Entry, asked: &Asked<'_>) -> Result<(), Issue> {
         let mut rows = Datacube::default();
         self.read()(entry, asked, &mut rows)?;
@@ -231,7 +233,7 @@ fn collect<L, W, R>(
 }
 
 impl Datacube {
-    /// The days the rows are of.
+    /// The days of the rows.
     fn ref_dates(&self) -> impl Iterator<Item = NaiveDate> {
         let account = self.account.iter().map(|row| row.ref_date);
         let cards = self.cards.iter().map(|row| row.ref_date);
@@ -239,8 +241,8 @@ impl Datacube {
         account.chain(cards).chain(members).chain(self.member_details.iter().map(|row| row.ref_date))
     }
 
-    /// Sorts the rows, one per key. Gives how many another one stands for, and what is left out because its rows
-    /// contradict each other: which of them is right is not guessed (design §6).
+    /// Sorts the rows and keeps one per key. Returns the number of repeated rows, and the keys left out because their
+    /// rows contradict each other: which of them is right is not guessed (design §6).
     fn settle(&mut self) -> (usize, Vec<String>) {
         let mut settled = Settled::default();
         settled.settle(&mut self.account, |row| (row.ref_date, row.cond_source));
@@ -253,7 +255,7 @@ impl Datacube {
     }
 }
 
-/// Why a stage with such rows is partial. They are journalled: the same night would read the same again.
+/// Why a stage with such rows is partial. They are in the journal: a resumed night would read the same.
 fn contradiction(contradicted: &[String]) -> Option<Issue> {
     let first = contradicted.first()?;
     let count = contradicted.len();
@@ -262,7 +264,7 @@ fn contradiction(contradicted: &[String]) -> Option<Issue> {
     Some(Issue::new(IssueKind::Incomplete, what).hinting("run again with `--refetch` to ask anew"))
 }
 
-/// What became of rows that have one key.
+/// The outcome of merging rows of one key.
 #[derive(Default)]
 struct Settled {
     repeated: usize,

@@ -1,8 +1,8 @@
-//! What a night would ask, told without asking: the questions of each stage as far as exports, roster and
-//! earlier nights foretell them, against what is journalled. Reads only; made on a journal opened to peek.
+//! A forecast of the requests of a night, made without sending any: the calls of each stage as far as
+//! exports, roster and earlier nights predict them, minus what the journal has. Only reads; the journal is
+//! opened without creating one.
 //!
-//! What a wallet shows tonight decides some of the later questions (single queries, stocks never seen), so
-//! these counts are estimates from what the last night knew.
+//! Some later calls depend on tonight's wallets (single queries, new stocks), so the counts are estimates.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -20,24 +20,24 @@ use crate::record::{Card, CouponEvent, Stock, UserCoupon};
 use crate::sorter::{Jotting, Keeper, Kept, PackedRow, Sorter};
 use crate::stage::Stage;
 
-/// The pages a download of a bill takes: the application and the file.
+/// The calls for a bill: the application and the download.
 const BILL_CALLS: u64 = 2;
-/// Marks of a wallet that is asked, and of a coupon it holds.
+/// Marks of a wallet that is requested, and of a coupon in it.
 const ASKED: i64 = 0;
 const HOLDS: i64 = 1;
 
 /// What one stage would do.
 #[derive(Debug)]
 pub struct StageForecast {
-    /// Its name.
+    /// The stage.
     pub stage: Stage,
-    /// Whom it asks; none where it reads files.
+    /// The API it calls; `None` for a stage that reads files.
     pub api: Option<Api>,
-    /// Calls it would make, about.
+    /// Calls it would make, approximately.
     pub calls: u64,
-    /// Of its questions, those the journal has answered.
+    /// Its questions that the journal has answered.
     pub journalled: u64,
-    /// Why it would not be complete.
+    /// Why it would be incomplete.
     pub issue: Option<Issue>,
 }
 
@@ -45,7 +45,7 @@ pub struct StageForecast {
 pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
     let mut told = Vec::new();
     let tonight = orders::extract(night).and_then(|it| Tonight::of(night, it.rows));
-    // Lines that do not count foretell nothing.
+    // Lines that do not count predict nothing.
     let (tonight, issue) = match tonight {
         Ok(tonight) => (tonight, None),
         Err(issue) => (Tonight::nothing(night)?, Some(issue)),
@@ -55,7 +55,7 @@ pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
     told.push(bills);
     let ledger = subsidy_ledger::extract(night).and_then(|it| it.rows.settle(|_| Ok(())));
     let ledger = read(&mut told, Stage::SubsidyLedger, ledger.map(|it| it.lines));
-    // Without platform certificates callbacks cannot be opened yet; they are few.
+    // Without platform certificates, callbacks cannot be opened yet; they are few.
     let events = notifications::extract(night).await.map(|it| it.rows).unwrap_or_default();
     told.push(StageForecast::of_files(Stage::Notifications, night.require_ready(Stage::Notifications).err()));
     let input = RosterInput { buyers: tonight.buyers, events: &events, is_whole: false };
@@ -72,7 +72,7 @@ pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
     Ok(told)
 }
 
-/// The rows of a stage that reads files; its issue is told.
+/// The rows of a stage that reads files; its issue is recorded.
 fn read<T: Default>(told: &mut Vec<StageForecast>, stage: Stage, rows: Result<T, Issue>) -> T {
     let (rows, issue) = match rows {
         Ok(rows) => (rows, None),
@@ -82,7 +82,7 @@ fn read<T: Default>(told: &mut Vec<StageForecast>, stage: Stage, rows: Result<T,
     rows
 }
 
-/// What order lines foretell, tonight's among them.
+/// What order lines predict, tonight's included.
 struct Tonight {
     buyers: Buyers,
     lines: Lines,
@@ -111,7 +111,7 @@ impl Tonight {
     }
 }
 
-/// The coupons the last night knew, as it published them.
+/// The coupons that the last night published.
 fn wallets(night: &Night<'_>) -> Result<Kept, Issue> {
     let mut coupons = Keeper::new(&night.corner());
     night.each_yesterday::<UserCoupon>(|coupon| coupons.push(&coupon).map_err(Issue::unsorted))?;
@@ -127,7 +127,7 @@ fn bills(night: &Night<'_>) -> Result<StageForecast, Issue> {
     }
 }
 
-/// What the last night knew.
+/// The state as of the last night.
 struct Known {
     wallets: Kept,
     stocks: Vec<Stock>,
@@ -212,12 +212,12 @@ impl Known {
     }
 }
 
-/// At least one page is asked for.
+/// At least one page is requested.
 fn pages(rows: u64, rows_per_page: u64) -> u64 {
     rows.div_ceil(rows_per_page).max(1)
 }
 
-/// Counts the questions of a stage, each with the calls it takes, against the journal.
+/// Counts the questions of a stage, each with its number of calls, against the journal.
 fn count(
     night: &Night<'_>,
     stage: Stage,
@@ -228,7 +228,7 @@ fn count(
     count.finish(night)
 }
 
-/// The questions of a stage being counted.
+/// A running count of the questions of a stage.
 struct Count {
     journal: Arc<StageJournal>,
     told: StageForecast,

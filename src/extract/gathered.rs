@@ -9,9 +9,9 @@ use crate::money::Fen;
 use crate::record::{Record, SubsidyPayment, SubsidyReturn, UserCoupon};
 use crate::sorter::{Keeper, Kept, Packed, PackedRow, PackedRows, Room, Sorted, Sorter};
 
-/// A row that can be gathered.
+/// A row that can be collected.
 pub(super) trait Gatherable: Record + Packed {
-    /// What a row that lies packed adds to the control total.
+    /// The amount of a packed row, for the control total.
     fn amount_of(row: PackedRow<'_>) -> Fen;
 }
 
@@ -33,7 +33,7 @@ impl Gatherable for SubsidyReturn {
     }
 }
 
-/// One row a key, and where the rows came from.
+/// One row per key, and the control totals of the rows they came from.
 #[derive(Debug)]
 pub(super) struct Known<R> {
     /// Sorted by key.
@@ -43,7 +43,7 @@ pub(super) struct Known<R> {
     kind: PhantomData<R>,
 }
 
-/// The rows of some answers, packed by whoever read them.
+/// Packed rows of some answers, prepared on another thread.
 #[derive(Debug)]
 pub(super) struct Handful<R> {
     rows: PackedRows,
@@ -51,7 +51,7 @@ pub(super) struct Handful<R> {
     kind: PhantomData<R>,
 }
 
-/// Rows as they come.
+/// Collects rows in the order in which they come.
 pub(super) struct Gathered<R> {
     room: Room,
     rows: Sorter,
@@ -60,13 +60,13 @@ pub(super) struct Gathered<R> {
 }
 
 impl<R: Gatherable> Handful<R> {
-    /// Nothing yet, of so many pages.
+    /// Empty, for a number of pages.
     pub(super) fn of_pages(pages: usize) -> Handful<R> {
         let intake = Intake { pages: pages as u64, ..Intake::default() };
         Handful { rows: PackedRows::default(), intake, kind: PhantomData }
     }
 
-    /// A row of an answer, packed as `R` is; it may borrow its texts.
+    /// Adds a row of an answer, packed as `R` is; it may borrow its strings.
     pub(super) fn put(&mut self, row: &impl Packed, amount: Fen) {
         self.intake.read(amount);
         self.rows.push(row);
@@ -74,23 +74,23 @@ impl<R: Gatherable> Handful<R> {
 }
 
 impl<R: Gatherable> Gathered<R> {
-    /// Nothing yet.
+    /// Empty.
     pub(super) fn new(room: &Room) -> Gathered<R> {
         Gathered::after(Intake::of(R::DATASET), room)
     }
 
-    /// Nothing after what `intake` counts.
+    /// Empty, with counts that continue `intake`.
     pub(super) fn after(intake: Intake, room: &Room) -> Gathered<R> {
         Gathered { room: room.clone(), rows: Sorter::new(room), intake, kind: PhantomData }
     }
 
-    /// A row of an answer.
+    /// Adds a row of an answer.
     pub(super) fn put(&mut self, row: &R) -> io::Result<()> {
         self.intake.read(row.amount());
         self.rows.push(row)
     }
 
-    /// Rows of answers.
+    /// Adds rows of answers.
     pub(super) fn add(&mut self, handful: &Handful<R>) -> io::Result<()> {
         self.intake.pages += handful.intake.pages;
         self.intake.read += handful.intake.read;
@@ -98,20 +98,20 @@ impl<R: Gatherable> Gathered<R> {
         handful.rows.iter().try_for_each(|row| self.rows.push(&row))
     }
 
-    /// A row of an earlier night.
+    /// Adds a row of an earlier night.
     pub(super) fn carry(&mut self, row: PackedRow<'_>, amount: Fen) -> io::Result<()> {
         self.intake.carry(amount);
         self.rows.push(&row)
     }
 
-    /// Of every key the row that came last.
+    /// Keeps the last row of each key.
     pub(super) fn settle(self) -> io::Result<Known<R>> {
         let Gathered { room, rows, mut intake, .. } = self;
         let rows = last_of_each(rows.finish()?, &room, |earlier| intake.repeat(R::amount_of(earlier)))?;
         Ok(Known { rows, intake, kind: PhantomData })
     }
 
-    /// What is known after these rows took the place of those of `known`.
+    /// Merges these rows over those of `known`.
     pub(super) fn replace(self, known: &Kept) -> io::Result<Known<R>> {
         let Gathered { room, rows, mut intake, .. } = self;
         if rows.rows() == 0 {
@@ -124,7 +124,7 @@ impl<R: Gatherable> Gathered<R> {
 }
 
 impl<R: Gatherable> Known<R> {
-    /// The same with the rows of the last night that tonight's answers do not know better, as tonight's.
+    /// Adds those rows of the last night whose keys tonight's answers do not have, as tonight's.
     pub(super) fn carrying(mut self, night: &Night<'_>) -> Result<Known<R>, Issue> {
         let mut carried = Keeper::new(&night.corner());
         night.each_yesterday::<R>(|row| {

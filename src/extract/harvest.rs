@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use super::issue::Issue;
 use crate::dataset::manifest::Intake;
 
-/// What a stage brought home.
+/// The result of a stage.
 #[derive(Debug)]
 pub struct Harvest<T> {
     /// The rows.
     pub rows: T,
-    /// Why they are not complete, if they are not.
+    /// Why the rows are incomplete, if they are.
     pub issues: Vec<Issue>,
-    /// Counts worth knowing.
+    /// Counts for the manifest.
     pub notes: BTreeMap<String, u64>,
-    /// Control totals of the datasets the rows go to; `published` is for the one who publishes.
+    /// Control totals of the datasets; `published` is filled in when they are staged.
     pub intake: Vec<Intake>,
-    /// Digest of what the rows were made of.
+    /// Digests of the inputs of the rows.
     pub inputs: Vec<(String, String)>,
 }
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use super::{Issue, IssueKind};
 use crate::api::Api;
 
-/// What is known of each API tonight.
+/// The state of each API tonight.
 #[derive(Debug, Default)]
 pub struct Health(Mutex<BTreeMap<Api, State>>);
 
@@ -19,14 +19,14 @@ struct State {
 }
 
 impl Health {
-    /// The APIs of which every question of the night failed, and how the first one did.
+    /// The APIs of which every request of the night failed, and how the first one failed.
     pub fn silent(&self) -> Vec<(Api, IssueKind)> {
         let states = self.0.lock().expect("no holder of this lock panics");
         let silent = states.iter().filter(|(_, state)| !state.answered);
         silent.filter_map(|(api, state)| state.failed.map(|kind| (*api, kind))).collect()
     }
 
-    /// Whether any API answered a question tonight.
+    /// Whether any API answered a request tonight.
     pub fn anybody_answered(&self) -> bool {
         self.0.lock().expect("no holder of this lock panics").values().any(|state| state.answered)
     }

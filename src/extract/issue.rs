@@ -11,12 +11,12 @@ use crate::durable;
 use crate::journal::JournalError;
 use crate::wechat::{ApiError, FailureKind};
 
-/// The classes of shortfall (design §2).
+/// Why a stage may be incomplete, by class (design §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum IssueKind {
     /// A contract or control total is violated: nothing may be published.
     Violation,
-    /// The disk of the lake said no: what could not be kept cannot be published.
+    /// The disk of the lake failed: what could not be kept cannot be published.
     Storage,
     /// Credentials, certificate or signature rejected.
     Credentials,
@@ -24,18 +24,18 @@ pub enum IssueKind {
     Malformed,
     /// A remote API did not answer.
     Unavailable,
-    /// Anything else that keeps a stage from being complete.
+    /// Any other reason.
     Incomplete,
-    /// Too early, or the quota is used up: later it works.
+    /// Too early, or the quota is used up: trying later helps.
     NotReady,
 }
 
-/// One reason why a stage is not complete.
+/// One reason why a stage is incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
-    /// Its class.
+    /// The class.
     pub kind: IssueKind,
-    /// What failed, one sentence.
+    /// What failed, in one sentence.
     pub what: String,
     /// What to do.
     pub hint: Option<String>,
@@ -61,7 +61,7 @@ impl Issue {
         Issue::new(IssueKind::Storage, what).hinting(format!("{advice} and run again; what is journalled is kept"))
     }
 
-    /// The scratch folder did not take rows that do not fit in memory, or did not give them back.
+    /// Rows could not be written to the scratch folder, or not be read back.
     pub(crate) fn unsorted(error: std::io::Error) -> Issue {
         Issue::storage(format!("rows that do not fit in memory cannot be sorted on the disk: {error}"))
     }
@@ -83,7 +83,7 @@ impl Issue {
     }
 }
 
-/// A published file that cannot be read, or a disk that does not give it.
+/// A published file that cannot be read, or a failing disk.
 impl From<PartitionError> for Issue {
     fn from(error: PartitionError) -> Issue {
         match durable::refusal(&error) {

@@ -20,19 +20,19 @@ const ROUNDS: usize = 3;
 pub(super) struct ListPage {
     /// Keys of its items.
     pub(super) keys: Vec<String>,
-    /// How many items the list says it has; `None` when it does not say, and then its end cannot be known.
+    /// The total that the list states; `None` if it states none, and then its end cannot be known.
     pub(super) total: Option<u64>,
-    /// Whether the API knows the list at all.
+    /// Whether the API knows the list.
     pub(super) is_known: bool,
-    /// What the API answered if it does not accept the offset.
+    /// The error of the API if it does not accept the offset.
     pub(super) refusal: Option<Issue>,
     /// The answer, for the journal.
     pub(super) page: Page,
 }
 
 impl ListPage {
-    /// A page that APIv3 refuses: some endpoints call an offset out of range a wrong parameter (reference v3 §1.9), and what
-    /// `offset` means has to be found out.
+    /// A page that APIv3 refuses: some endpoints answer an offset out of range with a parameter error (reference v3
+    /// §1.9), and the meaning of `offset` has to be found out.
     pub(super) fn refused<T>(request: &Request<T>, answer: &Result<Answer, ApiError>) -> Option<ListPage> {
         let error = answer.as_ref().err()?;
         let refused = error.answer().filter(|answer| answer.status == 400)?;
@@ -40,7 +40,7 @@ impl ListPage {
         is_parameter.then(|| ListPage::without_items(request, refused, error))
     }
 
-    /// A page that the official account platform refuses; it is not documented with which code.
+    /// A page that the official account platform refuses; the error code is not documented.
     pub(super) fn declined<T>(request: &Request<T>, answer: &Result<Answer, ApiError>) -> Option<ListPage> {
         let error = answer.as_ref().err().filter(|error| error.kind() == FailureKind::Refused)?;
         Some(ListPage::without_items(request, error.answer()?, error))
@@ -52,12 +52,12 @@ impl ListPage {
     }
 }
 
-/// How much of a list is asked for.
+/// Limits for reading a list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Measure {
-    /// Items per page: a page this full may not be the last one, whatever total the list states.
+    /// Items per page: a full page may not be the last one, whatever total the list states.
     pub(super) page_rows: u64,
-    /// No real list has more pages than this.
+    /// More pages than any real list has.
     pub(super) most_pages: usize,
 }
 
@@ -74,7 +74,7 @@ impl Meaning {
         if self == Meaning::PagesFromOne { 1 } else { 0 }
     }
 
-    /// The offset of what comes after so many items on so many pages.
+    /// The offset that follows so many items on so many pages.
     fn offset_after(self, rows: usize, pages: usize) -> u64 {
         self.first_offset() + if self == Meaning::Rows { rows as u64 } else { pages as u64 }
     }
@@ -107,33 +107,33 @@ impl OffsetMeaning {
         self.learned.store(learned, Ordering::Relaxed);
     }
 
-    /// Whether a list that is unknown at this meaning's first offset may be known from 1 on.
+    /// Whether a list that is unknown at this meaning's first offset may be known from offset 1 on.
     fn may_begin_later(&self, meaning: Meaning) -> bool {
         meaning.first_offset() == 0 && self.candidates().len() > 1 && !self.begins_at_zero.load(Ordering::Relaxed)
     }
 }
 
-/// How a list ended.
+/// The result of reading a list.
 #[derive(Debug)]
 pub(super) enum Listing {
-    /// All of it, in order.
+    /// The complete list, in order.
     Settled(Vec<Page>),
-    /// It kept changing or contradicting itself; what it said last.
+    /// The list kept changing or contradicting itself; its last state.
     Unsettled {
-        /// Different keys seen.
+        /// Distinct keys seen.
         seen: usize,
-        /// Items it says it has.
+        /// Items it states.
         total: u64,
     },
 }
 
-/// The total a list states; a negative count states none.
+/// The total that a list states; a negative count counts as none.
 pub(super) fn stated_total(count: Option<i64>) -> Option<u64> {
     count.and_then(|count| u64::try_from(count).ok())
 }
 
-/// Reads a list page by page with `ask(offset)`, at most `measure.most_pages` of them: an endless list would block the night
-/// and fill the memory. A list that showed items once counts neither as empty nor as unknown.
+/// Reads a list page by page with `ask(offset)`, at most `measure.most_pages` of them: an endless list would block the
+/// night and fill the memory. A list that once showed items counts neither as empty nor as unknown.
 pub(super) async fn read_list<A, F>(meaning: &OffsetMeaning, measure: Measure, ask: A) -> Result<Listing, Issue>
 where
     A: Fn(u64) -> F,
@@ -148,7 +148,7 @@ where
             }
             match walk_until_stable(*candidate, measure, meaning, &ask).await? {
                 Walk::Whole { pages, seen, repeats } if seen > 0 || most_seen == 0 => {
-                    // A single page says nothing about the next offset, and overlapping pages may be a sign of another
+                    // A single page says nothing about the next offset, and overlapping pages may indicate another
                     // meaning.
                     if pages.len() > 1 && !repeats {
                         meaning.learn(*candidate);
@@ -170,11 +170,12 @@ where
     Ok(Listing::Unsettled { seen: most_seen, total: last_total })
 }
 
-/// How one walk through a list ended.
+/// The result of one walk through a list.
 enum Walk {
-    /// As many different keys as the list says it has; with `repeats`, some come twice in every walk.
+    /// As many distinct keys as the list states; with `repeats`, some come twice in every walk.
     Whole { pages: Vec<Page>, seen: usize, repeats: bool },
-    /// The same, but some came twice, or past its end it claims to be empty: it changed meanwhile, or is always like that.
+    /// The same, but some keys came twice, or past its end the list claims to be empty: it changed meanwhile, or always
+    /// does so.
     Repeating { pages: Vec<Page>, keys: HashSet<String>, seen: usize, total: u64 },
     /// The API does not know the list.
     Unknown(Vec<Page>),
@@ -182,14 +183,15 @@ enum Walk {
     Moved { seen: usize, total: u64 },
     /// The API does not accept the first offset: `offset` means something else, or the request is wrong.
     Refused(Box<Issue>),
-    /// Pages that repeat items or end too early: `offset` means something else, or the server errs.
+    /// Pages that repeat items or end too early: `offset` means something else, or the server is wrong.
     Gap { seen: usize, total: u64 },
     /// More pages than any real list has.
     Endless { seen: usize, total: u64 },
 }
 
 impl Walk {
-    /// Combines two walks in a row: a list with the same items and oddities both times is always like that, hence whole.
+    /// Combines two consecutive walks: a list with the same items and oddities both times is always like that, hence
+    /// complete.
     fn then(self, again: Walk) -> Walk {
         match (self, again) {
             (Walk::Repeating { keys: before, .. }, Walk::Repeating { pages, keys, seen, .. }) if before == keys => {
@@ -200,7 +202,7 @@ impl Walk {
     }
 }
 
-/// Repeats a walk while the list changes under it: a list that moved says nothing about `offset`.
+/// Repeats a walk while the list changes: a list that changed says nothing about `offset`.
 async fn walk_until_stable<A, F>(
     candidate: Meaning,
     measure: Measure,
@@ -344,14 +346,14 @@ impl<'m> Progress<'m> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PastEnd {
     Nothing,
-    /// The list is longer than it said, or has changed.
+    /// The list is longer than stated, or has changed.
     More,
-    /// No items, and a total of 0: the list was emptied, or the server says so past every end.
+    /// No items and a total of 0: the list was emptied, or the server answers so past every end.
     ClaimsEmpty,
 }
 
-/// Asks whether a list that ended with a full page goes on after it: if the stated total counted only the items shown, or at
-/// most a page of them, every list would seem to end there.
+/// Requests the page after a full last page: if the stated total counted only the items shown, or at most a page of
+/// them, every list would seem to end there.
 async fn probe_past_end<A, F>(
     keys_seen: &HashSet<String>,
     total: u64,

@@ -12,8 +12,8 @@ use crate::record::{OrderLine, Record};
 use crate::sorter::{CellPacker, Jotting, Keeper, Kept, KeyPacker, Packed, PackedRow, Room, Sorter};
 
 row_type! {
-    /// What an order line says of a coupon and its user, who stands as published. Stock and code are empty where none
-    /// is claimed.
+    /// A coupon claim of an order line, with the published openid. Stock and code are empty if the line claims no
+    /// coupon.
     LookbackLine of LookbackColumns {
         out_trade_no: text,
         stock_id: text,
@@ -23,12 +23,12 @@ row_type! {
     }
 }
 
-/// The lines of the look-back, of each the one of the latest day.
+/// The order lines of the look-back; of each line the version of the latest day.
 #[derive(Debug, Default)]
 pub struct Lookback {
-    /// Those that name a coupon, by stock, code and order number: `Claim`s.
+    /// Lines that name a coupon, by stock, code and order number: `Claim`s.
     pub(super) claims: Kept,
-    /// Numbers of paid orders, in order.
+    /// Numbers of paid orders, sorted.
     pub(super) paid: Kept,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Claim<'r> {
 }
 
 impl<'r> Claim<'r> {
-    /// A row of `claims`.
+    /// Unpacks a row of `claims`.
     pub(super) fn unpack(row: PackedRow<'r>) -> Claim<'r> {
         let mut cells = row.unpack();
         Claim {
@@ -69,7 +69,7 @@ impl Night<'_> {
         lines.settle()
     }
 
-    /// Those of earlier days, oldest day first, for tonight's to be added.
+    /// The lines of earlier days, oldest day first, to which tonight's are added.
     pub(super) fn earlier_lines(&self) -> Result<Lines, Issue> {
         let from = self.job.rules.lookback_start(self.date);
         let partitions = self.lake.partitions(OrderLine::DATASET, from, self.date);
@@ -81,7 +81,7 @@ impl Night<'_> {
     }
 }
 
-/// Lines on their way to a look-back, oldest day first.
+/// Collects lines for a look-back, oldest day first.
 pub(super) struct Lines {
     room: Room,
     lines: Sorter,
@@ -100,7 +100,7 @@ impl Lines {
         self.lines.push(line).map_err(Issue::unsorted)
     }
 
-    /// Of each line the one that was added last counts.
+    /// Keeps the version of each line that was added last.
     pub(super) fn settle(self) -> Result<Lookback, Issue> {
         self.sort().map_err(Issue::unsorted)
     }
@@ -124,7 +124,7 @@ impl Lines {
     }
 }
 
-/// The rows in order, those of one key once.
+/// The sorted rows, one per key.
 pub(super) fn keep(rows: Sorter, room: &Room) -> io::Result<Kept> {
     let mut keeper = Keeper::new(room);
     rows.finish()?.last_of_each(|_| {}, |row| keeper.push(&row))?;

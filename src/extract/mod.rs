@@ -1,5 +1,5 @@
-//! One file per stage: what to ask, the pages, the typed rows. Every remote answer passes through
-//! the journal before it becomes a row; nothing here publishes.
+//! Extraction: one file per source stage with its requests, its pages and its typed rows. Every
+//! remote answer is in the journal before it becomes a row. Publishes nothing.
 
 mod answered;
 mod ask;
