@@ -27,7 +27,8 @@ pub fn keep_return(lake: &Lake, job: &str, asked_day: NaiveDate, call: &str, rec
     lake.put(&path)
 }
 
-/// Hands over the ids that were kept before the night: what is made after a night is published is no input of its reruns.
+/// Passes on the ids that were kept before the night: a call made after a night was published is no input of its
+/// reruns.
 pub(super) fn each_return(night: &Night<'_>, take: impl FnMut(&str) -> io::Result<()>) -> Result<(), Issue> {
     let folder = night.lake.remedies(&night.job.name);
     each_before(&folder, night.date, take).map_err(|error| Issue::io(&folder, &error))
@@ -51,7 +52,7 @@ fn file_of(day: &Path, call: &str) -> PathBuf {
     day.join(format!("{call}.{EXTENSION}"))
 }
 
-/// The folders of the days; none where nothing was ever applied.
+/// The folders of the days; none if nothing was ever applied.
 fn days(folder: &Path) -> io::Result<Vec<(NaiveDate, PathBuf)>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

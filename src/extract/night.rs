@@ -1,4 +1,5 @@
-//! What every stage of one night works with: the job, earlier days, the journal, the clients, who watches.
+//! The context that all stages of one night share: the job, earlier days, the journal, the clients, the
+//! progress watcher.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,31 +26,31 @@ use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
 
-/// How often the room is divided for sorters at work at one time.
+/// The room is divided by this number for sorters that work at the same time.
 const CORNERS: usize = 16;
 
-/// What every stage of one night works with.
+/// The context of one night.
 #[derive(Debug)]
 pub struct Night<'a> {
     /// The job.
     pub job: &'a Job,
     /// Business date.
     pub date: NaiveDate,
-    /// Where earlier days are published.
+    /// The lake with the earlier days.
     pub lake: &'a Lake,
-    /// Where answers are kept.
+    /// The journal of answers.
     pub journal: &'a Journal,
-    /// Clock, sleep, chance.
+    /// Clock, sleep, randomness.
     pub world: &'a World,
-    /// Where rows of exports and bills are sorted, and in how much memory.
+    /// Where rows are sorted on disk, and how much memory that may take.
     pub room: &'a Room,
     /// How openids are published.
     pub persona: &'a Persona,
     /// The remote APIs.
     pub apis: &'a Apis,
-    /// Who watches.
+    /// Receives progress.
     pub watcher: &'a dyn Watcher,
-    /// Stages that may ask; `None` means all.
+    /// Stages that may send requests; `None` means all.
     pub selected: Option<&'a BTreeSet<Stage>>,
 }
 
@@ -62,22 +63,22 @@ pub struct Apis {
     pub pay_v2: Option<PayV2>,
     /// `[mp]`.
     pub mp: Option<Mp>,
-    /// Whether they answer tonight.
+    /// Whether each API answers tonight.
     pub health: Health,
-    /// How often they were asked again.
+    /// Retries per stage.
     pub retries: Retries,
 }
 
-/// Sees a stage advance; the progress bars of a terminal.
+/// Receives the progress of a stage, for the progress bars of a terminal.
 pub trait Watcher: Send + Sync + std::fmt::Debug {
-    /// `stage` is about to ask for `total` things; `retries` counts while it does.
+    /// `stage` is about to request `total` objects; `retries` keeps counting meanwhile.
     fn expect(&self, stage: Stage, total: u64, retries: &Arc<AtomicU64>);
-    /// One of them is there.
+    /// One of them is done.
     fn advance(&self, stage: Stage);
 }
 
 impl Night<'_> {
-    /// Hands over the rows of `R` published on any day before D, packed, oldest day first.
+    /// Passes on the packed rows of `R` published on any day before D, oldest day first.
     pub(super) fn each_earlier<R: Record>(
         &self,
         mut take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>,
@@ -94,7 +95,7 @@ impl Night<'_> {
         Ok(self.latest::<R>()?.map(|path| read_rows(&path)).transpose()?.unwrap_or_default())
     }
 
-    /// Hands over the same rows packed, as those of D.
+    /// Passes on the same rows packed, dated D.
     pub(super) fn each_yesterday<R: Record>(
         &self,
         take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>,
@@ -108,17 +109,17 @@ impl Night<'_> {
         Ok(latest.map_err(|error| Issue::io(self.lake.root(), &error))?.map(|partition| partition.path))
     }
 
-    /// A part of the room, for a sorter that is at work beside others.
+    /// A share of the room, for a sorter that works at the same time as others.
     pub fn corner(&self) -> Room {
         Room { memory_bytes: self.room.memory_bytes / CORNERS, ..self.room.clone() }
     }
 
-    /// Whether `stage` may ask a remote API; otherwise it works from the journal alone.
+    /// Whether `stage` may send requests; otherwise it works from the journal alone.
     pub(super) fn may_ask(&self, stage: Stage) -> bool {
         !self.journal.mode().is_read_only() && self.selected.is_none_or(|selected| selected.contains(&stage))
     }
 
-    /// Refuses a stage whose source has no complete day yet.
+    /// Refuses a stage whose source does not have a complete day yet.
     pub(super) fn require_ready(&self, stage: Stage) -> Result<(), Issue> {
         let Some(source) = stage.source() else { return Ok(()) };
         let ready_at = self.job.sources.get(source).and_then(|calendar| calendar.ready_at);

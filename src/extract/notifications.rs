@@ -1,4 +1,5 @@
-//! Stage `notifications`: spooled COUPON.SEND callbacks, verified, decrypted, deduplicated.
+//! Stage `notifications`: COUPON.SEND callbacks from the merchant's spool, verified, decrypted and deduplicated
+//! (reference v3 §1.4 for the keys). What cannot be verified is never used.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,11 +26,11 @@ use crate::wechat::pay_v3::{PayV3, Sealed, SignatureHeaders};
 
 const STAGE: Stage = Stage::Notifications;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
-/// The key of an answer with certificates; below it stand the serials it was asked for.
+/// Journal key of an answer with certificates; the requested serials are appended.
 const CERTIFICATES: &str = "certificates";
 
-/// Reads the spool; openids stay raw. What cannot be verified is a dead letter, counted and named
-/// in the log, and the stage is complete (design §12).
+/// Reads the spool; openids stay raw. A callback that cannot be verified is a dead letter: counted, named in
+/// the log, and no reason for the stage to be incomplete (design §12).
 pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vec<CouponEvent>>, Issue> {
     let Some(spool) = &night.job.notification_spool else { return Ok(Harvest::complete(Vec::new())) };
     let Some(pay_v3) = &night.apis.pay_v3 else {
@@ -52,7 +53,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vec<CouponEvent>>, Iss
     Ok(harvest.noting("sealed_letters", sealed))
 }
 
-/// Such letters are WeChat's without doubt: most likely the key is not.
+/// These callbacks are certainly from WeChat: most likely the APIv3 key is wrong.
 fn sealed_letters(count: usize, date: NaiveDate, keyring: &Keyring) -> String {
     let (callbacks, are) = if count == 1 { ("callback", "is") } else { ("callbacks", "are") };
     let hint = keyring.api_v3_key_origin().spell("`pay_v3.api_v3_key_env`");
@@ -62,9 +63,10 @@ fn sealed_letters(count: usize, date: NaiveDate, keyring: &Keyring) -> String {
     )
 }
 
-/// Opens the spool. Callbacks are signed by platform certificates, by the public key, and while they change
-/// over by both, whatever the job has (reference v3 §1.4): the header chooses. So a serial that is no public
-/// key's and that no journalled answer brought is sought once, and the spool is opened again.
+/// Opens the spool. Callbacks are signed with a platform certificate, with the WeChat Pay public key, or with
+/// either during a changeover, whatever the job configures (reference v3 §1.4): the header decides. So
+/// certificates are fetched once for serials that are neither known nor ids of public keys, and the spool is
+/// opened again.
 async fn open(night: &Night<'_>, spool: &Path, pay_v3: &PayV3) -> Result<(Notifications, Vec<Issue>), Issue> {
     let journal = night.journal.stage(STAGE.as_str())?;
     let keys = Keys::of(night, pay_v3.keyring(), &journal)?;
@@ -83,8 +85,8 @@ async fn open(night: &Night<'_>, spool: &Path, pay_v3: &PayV3) -> Result<(Notifi
     Ok((keys.open(night, spool)?, issues))
 }
 
-/// Fetches the platform certificates for serials nobody knows and journals them, so that a replay verifies
-/// the same callbacks.
+/// Fetches the platform certificates for unknown serials and journals them, so that a replay verifies the same
+/// callbacks.
 async fn seek(
     night: &Night<'_>,
     pay_v3: &PayV3,
@@ -98,21 +100,21 @@ async fn seek(
     ask_all(night, journal, PLACE, 1, question, ask).await
 }
 
-/// The platform's keys, as the spool needs them.
+/// The keys of the platform for the callbacks of the spool.
 struct Keys<'a> {
     keyring: &'a Keyring,
     date: NaiveDate,
-    /// The job's public key and what the journal of the stage brought. What other stages learn meanwhile does
-    /// not count: a replay would not have it.
+    /// The job's public key and the certificates in the journal of this stage. What other stages learn
+    /// meanwhile does not count: a replay would not have it.
     known: BTreeSet<String>,
-    /// What certificates were fetched for before.
+    /// Serials for which certificates were fetched before.
     sought: BTreeSet<String>,
-    /// Serials of certificates that callbacks name and nobody knows; whether one of them may be of the date.
+    /// Unknown certificate serials that callbacks name, and whether such a callback may be of the date.
     unknown: RefCell<BTreeMap<String, bool>>,
 }
 
 impl<'a> Keys<'a> {
-    /// Learns what the journal has.
+    /// Learns the certificates in the journal.
     fn of(night: &Night<'_>, keyring: &'a Keyring, journal: &StageJournal) -> Result<Keys<'a>, Issue> {
         let public_key = night.job.pay_v3.as_ref().and_then(|settings| settings.public_key.as_ref());
         let mut known: BTreeSet<String> = public_key.map(|key| key.id.clone()).into_iter().collect();
@@ -120,7 +122,7 @@ impl<'a> Keys<'a> {
         for entry in journal.entries()? {
             let serials = entry.key.strip_prefix(CERTIFICATES).and_then(|rest| rest.strip_prefix('/'));
             sought.extend(serials.into_iter().flat_map(|serials| serials.split('+')).map(str::to_owned));
-            // A merchant without platform certificates is told so: 404 (reference v3 §1.4).
+            // A merchant without platform certificates gets a 404 (reference v3 §1.4).
             for page in entry.pages.iter().filter(|page| page.status < 400) {
                 let learnt = keyring.learn_certificates(&page.body);
                 known.extend(learnt.map_err(|error| Issue::new(IssueKind::Credentials, error.to_string()))?);
@@ -138,7 +140,7 @@ impl<'a> Keys<'a> {
         })
     }
 
-    /// Refuses to hold every callback for a forgery where WeChat says that there is nothing to verify one by.
+    /// Does not treat every callback as a forgery if WeChat says that there are no certificates to verify with.
     fn refuse_none(&self) -> Result<(), Issue> {
         if !self.known.is_empty() || self.sought.is_empty() {
             return Ok(());
@@ -150,15 +152,15 @@ impl<'a> Keys<'a> {
         ))
     }
 
-    /// Serials to fetch certificates for. A replay asks nobody, and callbacks of other days that came after
-    /// its night are none of its business: only those of the date are missed.
+    /// Serials to fetch certificates for. A replay sends no requests and ignores callbacks of other days that
+    /// came after its night: only those of the date count as missing.
     fn to_seek(&self, is_replay: bool) -> Vec<String> {
         let unknown = self.unknown.borrow();
         let open = unknown.iter().filter(|(serial, _)| !self.sought.contains(*serial));
         open.filter(|(_, is_of_date)| !is_replay || **is_of_date).map(|(serial, _)| serial.clone()).collect()
     }
 
-    /// Whether a callback nobody can open yet may be of the date: by its envelope, which says when it was made.
+    /// Whether a callback that cannot be opened yet may be of the date, by the creation time in its envelope.
     fn may_be_of_date(&self, body: &[u8]) -> bool {
         #[derive(Deserialize)]
         struct Made {
@@ -188,8 +190,8 @@ impl CallbackKeys for Keys<'_> {
     }
 }
 
-/// The serial in one spelling if it can be a certificate's: 8 to 40 hex digits (reference v3 §1.1). Public keys
-/// have ids, and what is neither is not asked for.
+/// The normalised serial if it can be that of a certificate: 8 to 40 hexadecimal digits (reference v3 §1.1).
+/// Public keys have ids; nothing is requested for a serial that is neither.
 fn certificate_serial(serial: &str) -> Option<String> {
     let is_hex = (8..=40).contains(&serial.len()) && serial.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hex.then(|| serial.to_ascii_uppercase())

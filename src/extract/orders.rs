@@ -1,4 +1,4 @@
-//! Stage `orders`: the merchant's order exports of the day.
+//! Stage `orders`: reads the merchant's order exports of the day and merges their lines. Openids are raw.
 
 use std::borrow::Cow;
 
@@ -11,22 +11,22 @@ use crate::record::{OrderLine, Record};
 use crate::sorter::{PackedRow, Room};
 use crate::stage::Stage;
 
-/// The exports of the day, one per source, before their rows are put together.
+/// The exports of the day, one per source, before their lines are merged.
 #[derive(Debug)]
 pub struct OrderExports {
     sources: Vec<Export<OrderLine>>,
 }
 
-/// What became of the exports once every line was handed over.
+/// The totals of the exports after all lines were passed on.
 #[derive(Debug)]
 pub struct SettledOrders {
     /// The control totals.
     pub intake: Intake,
-    /// Lines that repeated another one of their source.
+    /// Lines that repeat another line of their source.
     pub collapsed: u64,
-    /// Rows put aside whose amount could not be read, so that the totals lack it.
+    /// Quarantined rows whose amount could not be parsed, so that the totals lack it.
     pub unreadable: u64,
-    /// Rows put aside by `on_bad_row = "quarantine"`, in the order of the sources, files and lines.
+    /// Rows quarantined by `on_bad_row = "quarantine"`, in the order of sources, files and lines.
     pub quarantined: Vec<BadRow>,
 }
 
@@ -38,7 +38,7 @@ pub fn extract(night: &Night<'_>) -> Result<Harvest<OrderExports>, Issue> {
     let room = Room { memory_bytes, ..night.room.clone() };
     for source in &night.job.orders {
         let export = read(source, night.date, &room).or_else(|error| {
-            // What is wrong with an earlier source is said first.
+            // A fault of an earlier source takes precedence.
             harvest.rows.sources.drain(..).try_for_each(|earlier| earlier.finish().map(drop)).and(Err(error))
         });
         let export = export.map_err(|error| from_export("orders", error))?;
@@ -49,10 +49,10 @@ pub fn extract(night: &Night<'_>) -> Result<Harvest<OrderExports>, Issue> {
 }
 
 impl OrderExports {
-    /// Hands over every line once, in key order; openids are raw. The lines count only if this succeeds.
+    /// Passes on every line once, in key order; openids are raw. The lines only count if this succeeds.
     ///
     /// # Errors
-    /// A source with bad rows that may have none; two sources that tell a line differently; what `take` says.
+    /// Bad rows in a source that may have none; two sources that contradict each other; errors of `take`.
     pub fn settle(mut self, mut take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<SettledOrders, Issue> {
         let mut told = Told::default();
         while let Some(source) = self.next_source() {
@@ -65,7 +65,7 @@ impl OrderExports {
         self.finish(told)
     }
 
-    /// The source whose line has the least key, the first of several.
+    /// The source with the smallest next key; the first of several.
     fn next_source(&self) -> Option<usize> {
         let heads = self.sources.iter().enumerate().filter_map(|(index, it)| Some((index, it.peek()?)));
         heads.min_by(|one, other| one.1.key().cmp(other.1.key())).map(|(index, _)| index)
@@ -95,13 +95,13 @@ impl SettledOrders {
     }
 }
 
-/// Lines of several sources as they meet: two sources may repeat a line, but not tell it differently.
+/// Merges the lines of several sources: two sources may repeat a line but not contradict each other.
 #[derive(Debug)]
 struct Told {
-    /// The line handed over last: its key and its cells.
+    /// The line passed on last: its key and its cells.
     last: Option<(Vec<u8>, Vec<u8>)>,
     intake: Intake,
-    /// The first one, by the order of the sources and then by key.
+    /// The first contradiction, by the order of the sources and then by key.
     contradiction: Option<Contradiction>,
 }
 
@@ -118,7 +118,7 @@ impl Default for Told {
 }
 
 impl Told {
-    /// Whether nobody has told this line yet.
+    /// Whether this line was not passed on yet.
     fn is_new(&mut self, source: usize, row: PackedRow<'_>) -> bool {
         let Some((key, cells)) = self.last.take().filter(|(key, _)| key == row.key()) else {
             self.last = Some((row.key().to_vec(), row.cells().to_vec()));
@@ -142,7 +142,7 @@ fn contradicting(earlier: &OrderLine<Cow<'_, str>>, line: &OrderLine<Cow<'_, str
     Issue::new(IssueKind::Malformed, what).hinting("export each order line once, or identically")
 }
 
-/// A line as it lies packed.
+/// Unpacks a line.
 pub fn unpacked(row: PackedRow<'_>) -> OrderLine<Cow<'_, str>> {
     OrderLine::unpack(&mut row.unpack())
 }
@@ -152,7 +152,7 @@ pub(super) fn digests(source: &str, files: &[ExportFile]) -> Vec<(String, String
     files.iter().map(|file| (format!("{source}/{}", file.name), file.sha256.clone())).collect()
 }
 
-/// A file that is not there has not arrived yet; any other fault is in the file.
+/// A missing file has not arrived yet; any other fault is in the file.
 pub(super) fn from_export(source: &str, error: ExportError) -> Issue {
     match error {
         ExportError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())

@@ -1,4 +1,4 @@
-//! How often each stage had to ask again tonight.
+//! Retries of each stage tonight.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

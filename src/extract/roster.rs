@@ -1,6 +1,6 @@
-//! Stage `roster`: which wallets to ask tonight (design §5), those of coupons whose breaks they may end among them. State, not published: raw openids,
-//! in `state/wallets/`, one file per night with the openids first seen that night. Openids are sorted in
-//! bounded memory: there may be more of them than it holds.
+//! Stage `roster`: chooses the wallets to request tonight (design §5), including those whose coupons may end an open
+//! break. Its state is not published: raw openids in `state/wallets/`, one file per night with the openids first seen
+//! that night. Openids are sorted in bounded memory.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
@@ -26,24 +26,24 @@ use crate::sorter::{Jotting, Kept, Lookup, PackedRow, Sorted, Sorter};
 /// Tonight's wallets.
 #[derive(Debug, Default)]
 pub struct Roster {
-    /// Raw openids to ask, in order.
+    /// Raw openids of the wallets to request, sorted.
     pub(super) ask: Kept,
-    /// Every openid known up to D by its published form; its text is the raw one.
+    /// Every openid known up to D, keyed by its published form; the value is the raw one.
     pub(super) by_published: Kept,
 }
 
-/// What tonight's exports tell of users.
+/// The users named by tonight's files.
 #[derive(Debug)]
 pub struct RosterInput<'a> {
     /// Users in the order lines of D, raw.
     pub buyers: Buyers,
-    /// The callbacks of D, raw.
+    /// The callbacks of D, with raw openids.
     pub events: &'a [CouponEvent],
-    /// Whether both could be read.
+    /// Whether both could be read completely.
     pub is_whole: bool,
 }
 
-/// Users of the night as they are met, raw.
+/// Collects the raw openids that the night meets.
 #[derive(Debug)]
 pub struct Buyers(Sorter);
 
@@ -55,12 +55,12 @@ enum Met {
 }
 
 impl Buyers {
-    /// Nobody yet.
+    /// Empty.
     pub fn new(night: &Night<'_>) -> Buyers {
         Buyers(Sorter::new(&night.corner()))
     }
 
-    /// Adds a user.
+    /// Adds an openid.
     ///
     /// # Errors
     /// The scratch folder has no room.
@@ -73,7 +73,7 @@ impl Buyers {
     }
 }
 
-/// Chooses tonight's wallets from tonight's exports and what earlier nights knew.
+/// Chooses tonight's wallets from tonight's exports and the state of earlier nights.
 pub fn extract(night: &Night<'_>, input: RosterInput<'_>) -> Result<Harvest<Roster>, Issue> {
     let Some(wallets) = &night.job.wallets else { return Ok(Harvest::complete(Roster::default())) };
     let mut harvest = Harvest::complete(Roster::default());
@@ -112,7 +112,7 @@ fn add_listed(mut roster: Export<Openid<'static>>, users: &mut Buyers) -> Result
     roster.finish().map(drop)
 }
 
-/// What every openid is to tonight.
+/// Classifies every known openid for tonight.
 struct Choice {
     first_seen: Sorter,
     by_published: Sorter,
@@ -157,7 +157,7 @@ pub(super) fn raw_openid(row: PackedRow<'_>) -> &str {
 }
 
 row_type! {
-    /// Whether and until when a coupon can be used, and when that was asked last.
+    /// Whether and until when a coupon is usable, and when it was last verified.
     Usable of UsableColumns {
         openid: text,
         coupon_state: maybe_text,
@@ -166,8 +166,8 @@ row_type! {
     }
 }
 
-/// Whether a coupon has changed by the calendar since it was asked for: it expires on the night, or did on one that
-/// never was, or while its wallet would not settle.
+/// Whether a coupon changed by date alone since it was verified: it expires tonight, or expired on a night that was not
+/// run or on which its wallet did not settle.
 fn has_expired(coupon: &Usable<'_>, date: NaiveDate) -> bool {
     let expires = coupon.expire_time.map(business_day);
     let is_due = |day| day == date.to_epoch_days() || (coupon.verified_date < day && day < date.to_epoch_days());
@@ -175,7 +175,7 @@ fn has_expired(coupon: &Usable<'_>, date: NaiveDate) -> bool {
 }
 
 row_type! {
-    /// Where a break stands, and in whose wallet its coupon is.
+    /// The status of a break, and the holder of its coupon.
     Standing of StandingColumns {
         rule_id: text,
         status: text,
@@ -183,17 +183,17 @@ row_type! {
     }
 }
 
-/// The rules whose breaks end when the coupon is used or returned, on whatever day that is done. Associations are asked
-/// for by the single query anyway (design §12); what an order or a receipt did wrong no wallet puts right.
+/// Rules whose breaks end once the coupon is used or returned, whenever that happens. Associations are verified by the
+/// single query anyway (design §12); a fault of an order or a receipt is not corrected in a wallet.
 const ENDED_BY_A_WALLET: [&str; 5] = ["AO01", "AO03", "AO14", "AO15", "SU04"];
 
-/// Whether the wallet decides tonight whether a break of the last night is still one.
+/// Whether tonight's wallet decides if a break of the last night is still open.
 fn is_ended_by_a_wallet(it: &Standing<'_>) -> bool {
     let status = BreakStatus::of(it.status);
     ENDED_BY_A_WALLET.contains(&it.rule_id) && (status.is_open() || status == BreakStatus::Expected)
 }
 
-/// Adds the wallets whose coupons change without an order: one expires, or a call put a break of the last night right.
+/// Adds the wallets whose coupons change without an order: one expires, or a call resolves a break of the last night.
 fn add_changing(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Result<(), Issue> {
     let mut holders = Sorter::new(&night.corner());
     let mut add =
@@ -219,7 +219,7 @@ fn add_raw(holders: Sorted, by_published: &Kept, ask: &mut Sorter) -> io::Result
     })
 }
 
-/// The rotating slice: every wallet comes round once in `audit_days` nights.
+/// The rotating audit slice: every wallet is due once in `audit_days` nights.
 fn is_audited(openid: &str, date: NaiveDate, audit_days: u32) -> bool {
     let digest = digest::digest(&digest::SHA256, openid.as_bytes());
     let number = u64::from_be_bytes(digest.as_ref()[..8].try_into().expect("eight bytes"));
@@ -247,8 +247,8 @@ fn add_known(folder: &Path, date: NaiveDate, users: &mut Buyers) -> Result<(), I
     Ok(())
 }
 
-/// Keeps the openids first seen on `date`. A night that could not read all its exports forgets nobody
-/// that an earlier run of it knew.
+/// Keeps the openids first seen on `date`. If not all exports could be read, the openids that an earlier run of this
+/// night kept stay.
 fn remember(folder: &Path, date: NaiveDate, mut first_seen: Sorter, is_whole: bool) -> Result<(), Issue> {
     let path = folder.join(format!("{date}.txt"));
     match File::open(&path) {

@@ -1,4 +1,4 @@
-//! Stage `stocks`: GET stocks/{stock_id} of configured stocks and of those that wallets and
+//! Stage `stocks`: GET stocks/{stock_id} for the configured stocks and for those that wallets and
 //! callbacks show.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::wechat::pay_v3::busifavor;
 const STAGE: Stage = Stage::Stocks;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 
-/// Asks for every stock there is a reason to know; `seen` are those of the wallets.
+/// Requests every stock that is configured or was seen; `seen` are those of the wallets.
 pub async fn extract(
     night: &Night<'_>,
     seen: &BTreeSet<String>,

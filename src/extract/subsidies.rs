@@ -1,5 +1,5 @@
-//! Stage `subsidies`: payment receipts by (stock, code) and by id, return receipts by id. Whom to
-//! ask for and what to carry: design §12.
+//! Stage `subsidies`: payment receipts by (stock, code) and by id, return receipts by id. Which ones are requested and
+//! which are carried over: design §12.
 
 mod candidates;
 
@@ -31,10 +31,10 @@ pub struct Subsidies {
     pub returns: Kept,
 }
 
-/// Chooses whose receipts are asked for tonight; asks nothing.
+/// Chooses which receipts to request tonight; sends no request.
 ///
 /// # Errors
-/// What is known cannot be read; the scratch folder has no room.
+/// Known rows cannot be read; the scratch folder has no room.
 pub fn plan(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> {
     if night.apis.pay_v3.is_none() {
         return Ok(Plan::default());
@@ -42,8 +42,8 @@ pub fn plan(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> 
     candidates::choose(night, input)
 }
 
-/// Asks for the receipts that may have changed and carries the settled rest: a receipt that was not asked for
-/// tonight, or that tonight's answers do not know, stays known.
+/// Requests the receipts that may have changed and carries the rest over: a receipt that was not requested tonight, or
+/// that tonight's answers do not contain, stays known.
 pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies>, Issue> {
     let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
         return Ok(Harvest::complete(Subsidies::default()));
@@ -73,7 +73,7 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
     Ok(harvest)
 }
 
-/// Hands over the keys that a night with this input would ask for.
+/// Passes on the keys that a night with this input would request.
 pub(super) fn each_key(night: &Night<'_>, input: &SubsidyInput<'_>, mut take: impl FnMut(&str)) -> Result<(), Issue> {
     let plan = candidates::choose(night, input)?;
     for (rows, key) in [(&plan.coupons, list_key as fn(PackedRow<'_>) -> String), (&plan.returns, return_key)] {
@@ -125,8 +125,8 @@ impl Desk<'_> {
         self.ask(ids, question, returned).await
     }
 
-    /// Asks a question of each row. An answer in which `check` finds no rows, or rows that answer another key than that
-    /// of the question, is not journalled: it would stay.
+    /// Sends one request per row. An answer that `check` cannot parse, or whose rows belong to another key than the
+    /// requested one, is not journalled, as it would stay.
     async fn ask<T>(
         &self,
         rows: &Kept,
@@ -152,7 +152,7 @@ impl Desk<'_> {
         coupons: &Kept,
         mut payments: Gathered<SubsidyPayment>,
     ) -> Result<Gathered<SubsidyPayment>, Issue> {
-        // How an answer reads does not depend on what was asked.
+        // Parsing an answer does not depend on the parameters of the request.
         let request = busifavor::pay_receipts("", "", None);
         self.read(coupons, list_key, |page| {
             payments.intake.pages += 1;
@@ -188,7 +188,7 @@ impl Desk<'_> {
         Ok(returns)
     }
 
-    /// Hands over what is journalled of `rows`.
+    /// Passes on the journalled answers for `rows`.
     fn read(
         &self,
         rows: &Kept,

@@ -1,4 +1,4 @@
-//! Stage `subsidy_ledger`: the merchant's own list of the subsidies it ordered.
+//! Stage `subsidy_ledger`: reads the merchant's own list of the subsidies it ordered.
 
 use super::orders::{digests, from_export};
 use super::{Harvest, Issue, Night};
@@ -9,17 +9,18 @@ use crate::record::{Record, SubsidyOrder};
 use crate::sorter::{Keeper, Kept, PackedRow, Room};
 use crate::stage::Stage;
 
-/// The ledger file of the day before its lines are handed over; none without `[subsidy_ledger]`.
+/// The ledger file of the day before its lines are passed on; `None` inside without
+/// `[subsidy_ledger]`.
 #[derive(Debug)]
 pub struct SubsidyLedger {
     export: Option<Export<SubsidyOrder>>,
     room: Room,
 }
 
-/// What became of the ledger once every line was handed over.
+/// The totals of the ledger after all lines were passed on.
 #[derive(Debug)]
 pub struct SettledLedger {
-    /// The lines, packed, which decide whom to ask for receipts.
+    /// The packed lines, from which the receipts to request are chosen.
     pub lines: Kept,
     /// The control totals.
     pub intake: Intake,
@@ -36,10 +37,10 @@ pub fn extract(night: &Night<'_>) -> Result<Harvest<SubsidyLedger>, Issue> {
 }
 
 impl SubsidyLedger {
-    /// Hands over every line once, in key order. The lines count only if this succeeds.
+    /// Passes on every line once, in key order. The lines only count if this succeeds.
     ///
     /// # Errors
-    /// Lines that contradict each other; what `take` says.
+    /// Lines that contradict each other; errors of `take`.
     pub fn settle(self, mut take: impl FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<SettledLedger, Issue> {
         let mut settled = SettledLedger { lines: Kept::default(), intake: Intake::of(SubsidyOrder::DATASET) };
         let Some(mut export) = self.export else { return Ok(settled) };

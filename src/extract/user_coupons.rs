@@ -1,6 +1,6 @@
-//! Stage `user_coupons`: the wallets of tonight's roster, page by page; then the single query for
-//! coupons whose listed row cannot be the last word; the rest carried from the last night. Coupons are
-//! sorted in bounded memory; what is held of a wallet is that it was asked.
+//! Stage `user_coupons`: requests the wallets of tonight's roster page by page, then by the single query those coupons
+//! whose listed row is in doubt, and carries the rest over from the last night. Coupons are sorted in bounded memory;
+//! per wallet, only a fingerprint that it was requested stays in memory.
 
 mod doubtful;
 
@@ -31,7 +31,7 @@ use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
 use crate::wechat::{ParseError, Request};
 
 const STAGE: Stage = Stage::UserCoupons;
-/// What keys of the journal begin with: the pages of a wallet, and a coupon that was asked for alone.
+/// Prefixes of journal keys: the pages of a wallet, and a coupon of the single query.
 const WALLET: &str = "wallet/";
 const SINGLE: &str = "single/";
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
@@ -40,32 +40,32 @@ pub(super) const PAGE_ROWS: u64 = 20;
 /// Nobody holds twenty thousand coupons of one merchant.
 const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 1000 };
 
-/// So many users that WeChat does not know, and none it does, are no accident.
+/// If WeChat does not know this many users, and knows no other, the openids must be wrong.
 const FEWEST_STRANGERS: usize = 8;
 
-/// What the wallets said.
+/// The result of the stage.
 #[derive(Debug, Default)]
 pub struct Wallets {
-    /// The full known state, sorted by key: asked and carried rows, packed.
+    /// The full known state, sorted by key: requested and carried rows, packed.
     pub coupons: Kept,
     /// The stocks of those coupons.
     pub stocks: BTreeSet<String>,
-    /// Published openids that were asked tonight and settled.
+    /// Published openids of wallets that were requested and read to their end tonight.
     pub asked: Fingerprints,
-    /// Published openids of tonight's roster that gave no answer or did not settle, each once.
+    /// Published openids of tonight's roster whose wallet did not answer or did not settle, each once.
     pub unanswered: Kept,
-    /// (published openid, code) that the single query did not know.
+    /// (published openid, code) of coupons that the single query does not know.
     pub unknown: Fingerprints,
 }
 
-/// What a wallet that was asked for answered.
+/// The answer of a requested wallet.
 struct Wallet {
     coupons: Handful<UserCoupon>,
-    /// The published openid, where WeChat does not know the user.
+    /// The published openid, if WeChat does not know the user.
     stranger: Option<String>,
 }
 
-/// The parts of the night this stage needs in every call.
+/// The parts of the night that every call of this stage needs.
 struct Counter<'a> {
     night: &'a Night<'a>,
     settings: &'a WalletSettings,
@@ -74,8 +74,7 @@ struct Counter<'a> {
     journal: &'a StageJournal,
 }
 
-/// Asks tonight's wallets. `orders` are the order lines of the look-back, D's included, with
-/// published openids.
+/// Requests tonight's wallets. `orders` are the order lines of the look-back including D, with published openids.
 pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> Result<Harvest<Wallets>, Issue> {
     let (Some(settings), Some(pay_v3), Some(limits)) = (&night.job.wallets, &night.apis.pay_v3, &night.job.pay_v3)
     else {
@@ -91,7 +90,8 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
     let spent = counter.carry(&asked, &strangers, &doubter, &mut gathered)?;
     let known = gathered.settle().map_err(Issue::unsorted)?;
-    // The journal keeps its digest until an answer is added: where nobody is asked once more, it need not be waited for.
+    // The digest of the journal only changes with new answers: if there are no single queries, it is computed
+    // meanwhile.
     let (digest, doubts) = threads::join(
         || journal.digest(&night.corner()),
         || doubter.find(&known.rows, &spent, orders, roster).map_err(Issue::unsorted),
@@ -113,8 +113,8 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     Ok(harvest.noting("single_queries", doubts))
 }
 
-/// Whether WeChat knows nobody who was asked: some are strangers any night, all of them only where the openids are of
-/// another appid.
+/// Whether WeChat knows none of the requested users: some unknown users are normal, but all of them means that the
+/// openids belong to another appid.
 fn knows_nobody(asked: &Fingerprints, strangers: &Fingerprints) -> Option<Issue> {
     let what = format!("WeChat knows none of the {} users whose wallets were asked for", asked.len());
     let hint =
@@ -123,7 +123,7 @@ fn knows_nobody(asked: &Fingerprints, strangers: &Fingerprints) -> Option<Issue>
     is_nobody.then(|| Issue::new(IssueKind::Incomplete, what).hinting(hint))
 }
 
-/// The stocks of coupons, which come stock by stock.
+/// The stocks of coupons, which are sorted by stock.
 fn stocks_of(coupons: &Kept) -> io::Result<BTreeSet<String>> {
     let mut stocks = BTreeSet::<String>::new();
     coupons.rows()?.each(|row| {
@@ -184,8 +184,8 @@ impl Counter<'_> {
         busifavor::user_coupons(openid, &filter, offset, PAGE_ROWS)
     }
 
-    /// Whose answers are there, of tonight's roster, and whose are not; what else is journalled is of wallets that are no
-    /// longer on it.
+    /// Which wallets of tonight's roster have an answer in the journal and which have none. Other entries of the
+    /// journal belong to wallets that are no longer on the roster.
     fn asked(&self, roster: &Roster) -> Result<(Fingerprints, Kept), Issue> {
         let (mut asked, mut unanswered) = (Fingerprints::default(), Keeper::new(&self.night.corner()));
         for openid in openids(&roster.ask).map_err(Issue::unsorted)? {
@@ -200,7 +200,7 @@ impl Counter<'_> {
         Ok((asked, unanswered.finish().map_err(Issue::unsorted)?))
     }
 
-    /// The rows of the wallets that were asked. Gives the published openids of those that WeChat does not know.
+    /// Reads the rows of the requested wallets. Returns the published openids of users that WeChat does not know.
     fn read_wallets(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<Fingerprints, Issue> {
         let mut strangers = Fingerprints::default();
         let read = |entry: Entry| self.read_wallet(&entry, asked);
@@ -214,7 +214,7 @@ impl Counter<'_> {
         Ok(strangers)
     }
 
-    /// What a wallet answered, if it is one of those asked.
+    /// The answer of a wallet, if it was requested.
     fn read_wallet(&self, entry: &Entry, asked: &Fingerprints) -> Result<Option<Wallet>, Issue> {
         let openid = entry.key.strip_prefix(WALLET).unwrap_or_default();
         let published = self.night.persona.publish(openid);
@@ -234,8 +234,8 @@ impl Counter<'_> {
         Ok(Some(Wallet { coupons, stranger: (!is_known).then_some(published) }))
     }
 
-    /// Wallets that were not asked tonight are as they were. So are those whose user WeChat does not know any more: an
-    /// unsigned 404 (reference v3 §1.3) takes nobody's coupons away. Gives the keys of the others that the last night knew
+    /// Carries over wallets that were not requested tonight, and those whose user WeChat no longer knows: an unsigned
+    /// 404 (reference v3 §1.3) removes nobody's coupons. Returns the keys of the other coupons that the last night knew
     /// as used or returned.
     fn carry(
         &self,
@@ -280,8 +280,8 @@ impl Counter<'_> {
         busifavor::user_coupon(&doubt.raw_openid, &doubt.coupon_code, &self.settings.appid)
     }
 
-    /// The second answer of a coupon replaces the listed row, everywhere (design §12). Gives what the single
-    /// query did not know, too.
+    /// The single query's answer replaces the listed row, everywhere (design §12). Also returns the coupons that the
+    /// single query does not know.
     fn replace_single(
         &self,
         doubts: &Kept,
@@ -315,7 +315,7 @@ impl Counter<'_> {
         Ok((second.replace(&known.rows).map_err(Issue::unsorted)?, unknown))
     }
 
-    /// The doubt that an entry of the journal answers. Either half of its key may hold a slash.
+    /// The doubt that a journal entry answers. Either half of its key may contain a slash.
     fn doubt_of(&self, key: &str, doubtful: &Fingerprints) -> Option<Doubt> {
         let halves = key.strip_prefix(SINGLE)?;
         let splits = halves.match_indices('/').map(|(at, _)| (&halves[..at], &halves[at + 1..]));
@@ -341,7 +341,7 @@ fn single_key(raw_openid: &str, coupon_code: &str) -> String {
     format!("{SINGLE}{raw_openid}/{coupon_code}")
 }
 
-/// The keys a page lists, and how many it says there are.
+/// The keys that a page lists, and the total it states.
 struct Listed {
     keys: Vec<String>,
     total: Option<u64>,

@@ -1,6 +1,6 @@
-//! Stage `v2_stocks`: query_coupon_stock of configured stocks, querycouponsinfo of listed coupons.
-//! What the signature of each answer says is counted and stands in its row; whether one that does
-//! not hold is taken is for the job to say.
+//! Stage `v2_stocks`: query_coupon_stock for configured stocks, querycouponsinfo for listed coupons
+//! (reference v2 §B.2, §B.3). The result of checking the signature of each answer is counted and
+//! stored in its row; the job decides whether answers with an invalid signature are accepted.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ pub struct Vouchers {
     pub coupons: Vec<V2Coupon>,
 }
 
-/// Asks for the stocks of `pay_v2.stock_ids` and the coupons of `pay_v2.coupons_file`.
+/// Requests the stocks of `pay_v2.stock_ids` and the coupons of `pay_v2.coupons_file`.
 pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     let (Some(client), Some(settings)) = (&night.apis.pay_v2, &night.job.pay_v2) else {
         return Ok(Harvest::complete(Vouchers::default()));
@@ -55,7 +55,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     Ok(harvest.noting("signatures_mismatched", mismatched))
 }
 
-/// Where the questions are asked.
+/// The context of the requests.
 struct Desk<'a> {
     night: &'a Night<'a>,
     client: &'a PayV2,
@@ -87,7 +87,7 @@ impl Desk<'_> {
     }
 }
 
-/// The coupons of the file; `inputs` gets the digests of what they were read from.
+/// The coupons of the file; adds the digests of the file to `inputs`.
 fn listed(
     night: &Night<'_>,
     settings: &PayV2Settings,
@@ -100,7 +100,7 @@ fn listed(
     export.collect(|line| line.query()).map_err(refused)
 }
 
-/// The rows that the journalled answers make, in order; `unknown` gets what WeChat does not know.
+/// The rows of the journalled answers, in order; adds to `unknown` what WeChat does not know.
 fn read(
     night: &Night<'_>,
     journal: &StageJournal,
@@ -128,12 +128,12 @@ fn read(
     Ok(rows)
 }
 
-/// What WeChat does not know of what was asked.
+/// Requested objects that WeChat does not know.
 #[derive(Default)]
 struct Unknown {
-    /// Each is a reason why the stage is not complete.
+    /// Each makes the stage incomplete.
     stocks: Vec<Issue>,
-    /// Of the merchant's list: a wrong line of it stops no night, but is told.
+    /// Coupons of the merchant's list: a wrong line is logged and does not stop the night.
     coupons: usize,
 }
 
@@ -155,7 +155,7 @@ fn unknown_stock(id: &str) -> Issue {
 }
 
 impl Vouchers {
-    /// Whether the stock is known.
+    /// Adds a stock; false if WeChat does not know it.
     fn add_stock(
         &mut self,
         night: &Night<'_>,
@@ -169,7 +169,7 @@ impl Vouchers {
         Ok(true)
     }
 
-    /// Whether the coupon is known.
+    /// Adds a coupon; false if WeChat does not know it.
     fn add_coupon(
         &mut self,
         night: &Night<'_>,
@@ -185,18 +185,18 @@ impl Vouchers {
     }
 }
 
-/// What was asked under a key.
+/// The object requested under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Question<'a> {
     Stock(&'a str),
     Coupon(&'a V2CouponQuery),
 }
 
-/// The questions of the night by their keys: the file may list many.
+/// The questions of the night by key, as the file may list many.
 struct Asked<'a>(HashMap<String, Question<'a>>);
 
 impl<'a> Asked<'a> {
-    /// Of questions of one key the first counts, stocks before coupons.
+    /// If several have the same key the first counts, stocks before coupons.
     fn of(stock_ids: &'a [String], listed: &'a [V2CouponQuery]) -> Asked<'a> {
         let stocks = stock_ids.iter().map(|id| (stock_key(id), Question::Stock(id)));
         let coupons = listed.iter().map(|it| (coupon_key(it), Question::Coupon(it)));
@@ -212,17 +212,17 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What the signatures of the answers say.
+/// Results of checking signatures.
 struct Signatures<'a> {
     client: &'a PayV2,
     on_mismatch: OnMismatch,
-    /// Verified, absent, mismatched.
+    /// Valid, absent, invalid.
     counts: [usize; 3],
     refused: usize,
 }
 
 impl Signatures<'_> {
-    /// What the signature of a journalled answer says; `None` when the job takes none such. The
+    /// The result for a journalled answer; `None` when the job does not accept such answers. The
     /// client refuses them too, but the journal may be older than the job file.
     fn check(&mut self, page: &Page) -> Option<SignatureCheck> {
         let check = self.client.check_signature(&page.body);
@@ -244,7 +244,7 @@ impl Signatures<'_> {
     }
 }
 
-/// The keys of a night's calls.
+/// The journal keys of a night's calls.
 pub(super) fn keys(night: &Night<'_>) -> Vec<String> {
     let Some(settings) = &night.job.pay_v2 else { return Vec::new() };
     let listed = settings.coupons_file.as_ref().and_then(|path| v2_coupons_file::read(path, night.room).ok());
@@ -264,7 +264,7 @@ fn coupon_request(it: &V2CouponQuery) -> Request<Coupon> {
     pay_v2::coupon(&it.coupon_id, &it.openid, &it.stock_id)
 }
 
-/// What v2 said, without the nonce and the signature that every answer has anew.
+/// The digest of the answers, without nonce and signature, which differ in every answer.
 fn digest_of(rows: &Vouchers) -> String {
     let text = serde_json::to_vec(&(&rows.stocks, &rows.coupons)).expect("rows are plain data");
     sha256_of(&text)

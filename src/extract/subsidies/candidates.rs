@@ -1,6 +1,6 @@
-//! Whose receipts are asked for tonight (design §12): coupons of programmes that were used or
-//! returned, and every coupon of the merchant's ledger, as long as something about them lies in the
-//! look-back or their receipts are not settled; and the returns that `apply` made, until they are.
+//! Chooses the receipts to request tonight (design §12): those of used or returned coupons of programmes
+//! and of every coupon in the merchant's ledger, as long as they have something within the look-back or are
+//! not final; and the returns made by `apply`, until they are final.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,30 +15,30 @@ use crate::extract::{Issue, Lookback, Night};
 use crate::record::{SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
 use crate::sorter::{Jotting, Keeper, Kept, Lookup, PackedRow, Room, Sorter};
 
-/// What decides whom to ask for.
+/// The inputs of the choice.
 #[derive(Debug)]
 pub struct SubsidyInput<'a> {
     /// Tonight's wallets.
     pub coupons: &'a Kept,
     /// Order lines of the look-back.
     pub orders: &'a Lookback,
-    /// Tonight's ledger lines.
+    /// The lines of tonight's subsidy ledger.
     pub ledger: &'a Kept,
 }
 
-/// Tonight's questions.
+/// Tonight's requests.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// (stock, code) to list receipts of.
+    /// (stock, code) whose receipts to list.
     pub(super) coupons: Kept,
-    /// Receipt ids the ledger names.
+    /// Receipt ids that the ledger names.
     receipts: Kept,
-    /// Return receipt ids to ask for.
+    /// Return receipt ids to request.
     pub(super) returns: Kept,
 }
 
 impl Plan {
-    /// Receipt ids that the lists did not bring.
+    /// Receipt ids that the lists did not contain.
     pub(super) fn receipts_missing_from(&self, payments: &Kept, room: &Room) -> io::Result<Kept> {
         let mut listed = Sorter::new(room);
         payments.rows()?.each(|row| {
@@ -54,30 +54,30 @@ impl Plan {
     }
 }
 
-/// What speaks of a coupon: whether its receipts are asked for depends on all of it.
+/// A fact about a coupon; all of its facts together decide whether its receipts are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
-    /// A coupon of a programme that was used or returned.
+    /// It belongs to a programme and was used or returned.
     Spent,
-    /// Something about it lies in the look-back.
+    /// Something about it is within the look-back.
     Recent,
-    /// A known receipt that cannot change.
+    /// A known receipt that is final.
     Settled,
-    /// A known receipt that still can.
+    /// A known receipt that may still change.
     Unsettled,
-    /// A line of the ledger.
+    /// The ledger has a line for it.
     Listed,
-    /// The receipt such a line names.
+    /// The receipt that such a line names.
     Receipt,
-    /// The return receipt a line of the look-back names.
+    /// The return receipt that a line within the look-back names.
     RecentReturn,
-    /// The return receipt an older line names.
+    /// The return receipt that an older line names.
     EarlierReturn,
-    /// The return receipt of a call of `apply`.
+    /// The return receipt of a call made by `apply`.
     MadeReturn,
 }
 
-/// Chooses tonight's questions.
+/// Chooses tonight's requests.
 pub(super) fn choose(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> {
     let mut words = Words(Sorter::new(&night.corner()));
     let window = Window { from: night.job.rules.lookback_start(night.date), to: night.date };
@@ -96,7 +96,7 @@ pub(super) fn choose(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan
     words.settle(plan).map_err(Issue::unsorted)
 }
 
-/// Words by coupon.
+/// Facts, sorted by coupon.
 struct Words(Sorter);
 
 impl Words {
@@ -116,7 +116,7 @@ impl Words {
         self.say([&receipt.stock_id, &receipt.coupon_code], word, "")
     }
 
-    /// What all words of a coupon come to.
+    /// Evaluates the facts of every coupon.
     fn settle(self, mut drafts: Drafts) -> io::Result<Plan> {
         let mut words = self.0.finish()?;
         let mut coupon = About::default();
@@ -164,7 +164,7 @@ impl Words {
     }
 }
 
-/// All that is said of one coupon.
+/// The facts about one coupon.
 #[derive(Default)]
 struct About {
     coupon: (String, String),
@@ -178,7 +178,7 @@ impl About {
         self.words.push((cells.integer(), cells.text().to_owned()));
     }
 
-    /// Puts what is to be asked into `drafts`, and forgets the coupon.
+    /// Adds the requests for the coupon to `drafts` and resets.
     fn settle(&mut self, drafts: &mut Drafts) -> io::Result<()> {
         let words = std::mem::take(&mut self.words);
         let is = |wanted: Word| words.iter().any(|(word, _)| *word == wanted as i64);
@@ -199,12 +199,12 @@ impl About {
     }
 }
 
-/// Questions as they are found.
+/// Collects requests.
 struct Drafts {
     room: Room,
     coupons: Sorter,
     receipts: Sorter,
-    /// By id: whether a line names it, and what is known of it.
+    /// By id: whether a line names it, and its known state.
     returns: Sorter,
 }
 
@@ -214,7 +214,7 @@ impl Drafts {
         Drafts { room: night.corner(), coupons: sorter(), receipts: sorter(), returns: sorter() }
     }
 
-    /// A return receipt that is known.
+    /// Adds a known return receipt.
     fn add_return(&mut self, receipt: &SubsidyReturn<Cow<'_, str>>) -> io::Result<()> {
         let word = if receipt.status.as_deref() == Some("SUCCESS") { Word::Settled } else { Word::Unsettled };
         let id = receipt.subsidy_return_receipt_id.as_deref();
@@ -243,7 +243,7 @@ impl Drafts {
     }
 }
 
-/// Whether a return receipt of which this is said is asked for; of several that are known the first counts.
+/// Whether a return receipt with these marks is requested; of several known versions the first counts.
 fn is_return_asked(words: &[i64]) -> bool {
     let known = words.iter().find(|word| [Word::Settled as i64, Word::Unsettled as i64].contains(word));
     let is_settled = known == Some(&(Word::Settled as i64));

@@ -1,7 +1,6 @@
-//! Which coupons are asked once more by the single query: those that orders claim but no wallet
-//! shows, those whose listed association a rule is about to hold against them, because lists may lag
-//! (design §3, §12), and those whose list row does not tell what became of their use: items of a list
-//! may lack the return (reference v3 §6, 23). Coupons, claims and orders are read side by side in one order.
+//! Chooses the coupons for the single query, because lists may lag (design §3, §12): those that orders claim but no
+//! wallet shows, those whose listed association would trigger a rule, and those whose list row may lack a return
+//! (reference v3 §6, 23). Coupons, claims and orders are merged in one order.
 
 use std::borrow::Cow;
 use std::io;
@@ -16,19 +15,19 @@ use crate::job::RuleSettings;
 use crate::record::UserCoupon;
 use crate::sorter::{HeldRow, Jotting, Keeper, Kept, Lookup, PackedRow, Room, Sorter};
 
-/// A coupon to ask about by itself.
+/// A coupon to request by the single query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Doubt {
     /// Published openid.
     pub(super) openid: String,
     /// Code.
     pub(super) coupon_code: String,
-    /// Raw openid, to ask with.
+    /// Raw openid, for the request.
     pub(super) raw_openid: String,
 }
 
 impl Doubt {
-    /// A row of what `find` gives.
+    /// Unpacks a row of the result of `find`.
     pub(super) fn unpack(row: PackedRow<'_>) -> Doubt {
         let mut cells = row.unpack();
         let (openid, coupon_code) = (cells.key_text().into_owned(), cells.key_text().into_owned());
@@ -37,18 +36,18 @@ impl Doubt {
     }
 }
 
-/// What a listed row is worth.
+/// Whether a listed row can be trusted.
 #[derive(Debug, PartialEq, Eq)]
 enum Worth<'c> {
     Fine,
     Doubtful,
-    /// Unless an order of this number was paid.
+    /// In doubt unless an order of this number was paid.
     DoubtfulUnlessPaid(&'c str),
-    /// If an order of this number was paid.
+    /// In doubt if an order of this number was paid.
     DoubtfulIfPaid(&'c str),
 }
 
-/// What doubt depends on beside the rows, and where they are sorted.
+/// What doubts depend on besides the rows, and where rows are sorted.
 pub(super) struct Doubter<'n> {
     pub(super) rules: &'n RuleSettings,
     pub(super) date: NaiveDate,
@@ -56,8 +55,8 @@ pub(super) struct Doubter<'n> {
 }
 
 impl Doubter<'_> {
-    /// The coupons in doubt, each once, by published openid and code. `spent` are those that the last night knew as used
-    /// or returned, of wallets asked tonight, by their key.
+    /// The coupons in doubt, each once, by published openid and code. `spent` are the keys of coupons in tonight's
+    /// requested wallets that the last night knew as used or returned.
     pub(super) fn find(&self, coupons: &Kept, spent: &Kept, orders: &Lookback, roster: &Roster) -> io::Result<Kept> {
         let mut doubts = Doubts(Sorter::new(&self.room));
         let by_order = self.add_listed(coupons, spent, orders, &mut doubts)?;
@@ -66,7 +65,7 @@ impl Doubter<'_> {
         self.of_known_users(&keep(doubts.0, &self.room)?, roster)
     }
 
-    /// Listed coupons that are not taken at the list's word; gives those of which that depends on an order, by its number.
+    /// Adds listed coupons whose row is in doubt; returns those for which that depends on an order, by order number.
     fn add_listed(&self, coupons: &Kept, spent: &Kept, orders: &Lookback, doubts: &mut Doubts) -> io::Result<Sorter> {
         let mut by_order = Sorter::new(&self.room);
         let (mut claims, mut spent) = (Lookup::new(orders.claims.rows()?, 2), Lookup::new(spent.rows()?, 3));
@@ -101,14 +100,15 @@ impl Doubter<'_> {
         coupon.coupon_state.as_deref() == Some(USED) && self.is_recent(coupon.use_time)
     }
 
-    /// Whether tonight's row shows neither use nor return: a list that leaves returns out shows a returned coupon as one
-    /// that was never used.
+    /// Whether tonight's row shows neither use nor return: a list that omits returns shows a returned coupon as never
+    /// used.
     fn may_lack_return(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
         let is_unused = coupon.coupon_state.as_deref().is_some_and(|state| state != USED);
         is_unused && coupon.return_time.is_none() && coupon.verified_date == self.date
     }
 
-    /// Whether the last night's row shows a use or a return in the look-back, of which tonight's has to tell.
+    /// Whether the last night's row shows a use or a return within the look-back, which tonight's row should then show
+    /// as well.
     pub(super) fn is_spent(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
         self.is_used_in_lookback(coupon) || self.is_recent(coupon.return_time)
     }
@@ -118,7 +118,7 @@ impl Doubter<'_> {
         instant.is_some_and(|instant| lookback.contains(&clock::business_date_of(instant)))
     }
 
-    /// Whether AO02, AO05 or AO07 would speak on the listed row of a used coupon that `claims` name.
+    /// Whether AO02, AO05 or AO07 would report a used coupon by its listed row, given the `claims` on it.
     fn worth_of_association<'c>(&self, coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>]) -> Worth<'c> {
         let is_doubtful = match (coupon.associate_out_trade_no.as_deref(), claims) {
             (Some(order), []) => return Worth::DoubtfulUnlessPaid(order),
@@ -129,7 +129,7 @@ impl Doubter<'_> {
         if is_doubtful { Worth::Doubtful } else { Worth::Fine }
     }
 
-    /// Those whose user can be asked about, with the openid to ask with.
+    /// Those whose raw openid is known, with that openid.
     fn of_known_users(&self, doubts: &Kept, roster: &Roster) -> io::Result<Kept> {
         let mut known = Lookup::new(roster.by_published.rows()?, 1);
         let mut askable = Keeper::new(&self.room);
@@ -143,8 +143,8 @@ impl Doubter<'_> {
     }
 }
 
-/// Whether something says that a coupon was used which its listed row, without a return, does not show as used: AO03 and
-/// SU04 would speak of a coupon that was used and returned, AO15 would not, and its receipts would not be asked for.
+/// Whether something indicates a use that the listed row, without a return, does not show. If the coupon was used and
+/// returned, AO03 and SU04 would wrongly report it, AO15 would not, and its receipts would not be requested.
 fn worth_of_unused<'c>(coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>], was_spent: bool) -> Worth<'c> {
     match coupon.associate_out_trade_no.as_deref() {
         _ if was_spent || !claims.is_empty() => Worth::Doubtful,
@@ -155,11 +155,11 @@ fn worth_of_unused<'c>(coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>
 
 /// State of a redeemed coupon.
 const USED: &str = "USED";
-/// Marks of doubts that hang on an order.
+/// Marks of doubts that depend on an order.
 const UNLESS_PAID: i64 = 0;
 const IF_PAID: i64 = 1;
 
-/// Doubts as they come: published openid and code.
+/// Collects doubts: published openid and code.
 struct Doubts(Sorter);
 
 impl Doubts {
@@ -179,7 +179,7 @@ impl Doubts {
         })
     }
 
-    /// Coupons that paid orders name and no wallet shows; the last of the orders tells whom to ask about.
+    /// Adds coupons that paid orders claim and no wallet shows; the last of the orders says whose coupon to request.
     fn add_unseen(&mut self, coupons: &Kept, orders: &Lookback) -> io::Result<()> {
         let mut coupons = Lookup::new(coupons.rows()?, 2);
         let mut claims = orders.claims.rows()?;

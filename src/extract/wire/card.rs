@@ -1,4 +1,4 @@
-//! Datacube rows and cards (reference MP §D.11, §D.24–D.27).
+//! Rows of the datacube and of cards (reference MP §D.11, §D.24–D.27).
 
 use chrono::NaiveDate;
 
@@ -102,7 +102,7 @@ pub(in crate::extract) fn member_detail_row(
     Ok(MemberCardDetailDay {
         ref_date: ref_date(&wire.ref_date)?,
         cardid: wire.cardid.clone(),
-        // Part of the key: absent is the merchant itself.
+        // Part of the key: absent means the merchant itself.
         merchanttype: wire.merchanttype.unwrap_or(0),
         submerchantid: wire.submerchantid.clone().unwrap_or_default(),
         view_cnt: wire.view_cnt,
@@ -123,7 +123,8 @@ pub(in crate::extract) fn member_detail_row(
     })
 }
 
-/// A card: the dimension of the figures. What the merchant never set is absent (reference MP §D.11).
+/// A card, the dimension of the statistics. What the merchant never set is absent (reference MP
+/// §D.11).
 pub(in crate::extract) fn card_dimension_row(wire: &CardAnswer, card_id: &str, date: NaiveDate) -> Card {
     let base = wire.card.base_info();
     let mut leftover = Leftover::of(&wire.extra);

@@ -1,4 +1,4 @@
-//! Stocks, coupons and codes (reference v3 §2.2, §2.6, §2.11).
+//! Rows of stocks, coupons and codes (reference v3 §2.2, §2.6, §2.11).
 
 use chrono::NaiveDate;
 
@@ -7,7 +7,7 @@ use crate::extract::{Issue, IssueKind};
 use crate::record::{CouponCode, Stock, UserCoupon};
 use crate::wechat::pay_v3::busifavor as api;
 
-/// A coupon as asked on the night of `date`; `openid` is the published one.
+/// A coupon as requested on the night of `date`; `openid` is the published one.
 pub(in crate::extract) fn user_coupon_row<T: AsRef<str> + Clone + From<String>>(
     wire: api::UserCoupon<T>,
     openid: T,
@@ -17,7 +17,7 @@ pub(in crate::extract) fn user_coupon_row<T: AsRef<str> + Clone + From<String>>(
     let rule = wire.coupon_use_rule.as_deref();
     leftover.nested("coupon_use_rule", rule.map(|rule| &rule.extra));
     let mut time = |name: &str, raw: &Option<T>| leftover.time(name, raw.as_ref().map(T::as_ref));
-    // An empty text is a number that is not there: it must not stand before the one that yesterday's books know.
+    // An empty string means "absent": it must not take precedence over the number that yesterday's ledger has.
     let given = |text: Option<T>| text.filter(|text| !text.as_ref().is_empty());
     UserCoupon {
         available_start_time: time("available_start_time", &wire.available_start_time),
@@ -54,7 +54,7 @@ pub(in crate::extract) fn user_coupon_row<T: AsRef<str> + Clone + From<String>>(
     }
 }
 
-/// A stock as asked on the night of `date`.
+/// A stock as requested on the night of `date`.
 pub(in crate::extract) fn stock_row(wire: &api::Stock, date: NaiveDate) -> Stock {
     let mut leftover = Leftover::of(&wire.extra);
     let rule = wire.coupon_use_rule.as_ref();
@@ -101,7 +101,7 @@ pub(in crate::extract) fn stock_row(wire: &api::Stock, date: NaiveDate) -> Stock
     }
 }
 
-/// A code of the pool of `stock_id` as asked on the night of `date`; users are raw.
+/// A code of the pool of `stock_id` as requested on the night of `date`; openids are raw.
 pub(in crate::extract) fn coupon_code_row(
     wire: &api::CodeInformation,
     stock_id: &str,

@@ -20,11 +20,11 @@ pub(super) use coupon::{coupon_code_row, stock_row, user_coupon_row};
 pub(super) use subsidy::{subsidy_payment_row, subsidy_return_row};
 pub(super) use voucher::{v2_coupon_row, v2_stock_row};
 
-/// What does not fit the columns of a row.
+/// The fields that have no column.
 struct Leftover(Extra);
 
 impl Leftover {
-    /// Begins with the fields this version does not know.
+    /// Starts with the fields that this version does not know.
     fn of(extra: &Extra) -> Leftover {
         Leftover(extra.clone())
     }
@@ -36,7 +36,7 @@ impl Leftover {
         }
     }
 
-    /// A time; text that is none is kept as it came.
+    /// Parses a time; text that cannot be parsed is kept in `extra`.
     fn time(&mut self, name: &str, raw: Option<&str>) -> Option<DateTime<Utc>> {
         let raw = raw.filter(|raw| !raw.is_empty())?;
         let time = parse_time(raw);
@@ -46,7 +46,7 @@ impl Leftover {
         time
     }
 
-    /// Unix seconds; a number that is no time is kept as it came.
+    /// Converts Unix seconds; a number out of range is kept in `extra`.
     fn epoch(&mut self, name: &str, seconds: Option<i64>) -> Option<DateTime<Utc>> {
         let time = DateTime::from_timestamp(seconds?, 0);
         if time.is_none() {
@@ -60,7 +60,7 @@ impl Leftover {
     }
 }
 
-/// An amount without which a receipt is none.
+/// An amount that a receipt must have.
 fn required_amount(of: &str, amount: Option<Fen>) -> Result<Fen, Issue> {
     amount.ok_or_else(|| Issue::new(IssueKind::Incomplete, format!("{of} has no amount")))
 }

@@ -1,4 +1,4 @@
-//! Subsidy receipts (reference v3 §2.18–2.22): statuses without their prefixes.
+//! Rows of subsidy receipts (reference v3 §2.18–2.22); statuses lose their prefixes.
 
 use chrono::NaiveDate;
 
@@ -7,7 +7,7 @@ use crate::extract::Issue;
 use crate::record::{SubsidyPayment, SubsidyReturn};
 use crate::wechat::pay_v3::busifavor::{self as api, plain_status};
 
-/// A payment receipt as asked on the night of `date`.
+/// A payment receipt as requested on the night of `date`.
 pub(in crate::extract) fn subsidy_payment_row(
     wire: &api::PayReceipt,
     date: NaiveDate,
@@ -33,7 +33,7 @@ pub(in crate::extract) fn subsidy_payment_row(
     })
 }
 
-/// A return receipt as asked on the night of `date`.
+/// A return receipt as requested on the night of `date`.
 pub(in crate::extract) fn subsidy_return_row(
     wire: &api::ReturnReceipt,
     date: NaiveDate,
@@ -61,7 +61,7 @@ pub(in crate::extract) fn subsidy_return_row(
     })
 }
 
-/// A text that says something: an empty one is an id or a reason that is not there.
+/// A non-empty string: an empty one means that the id or reason is absent.
 fn given(text: Option<&String>) -> Option<String> {
     text.filter(|text| !text.is_empty()).cloned()
 }

@@ -1,4 +1,4 @@
-//! v2 stocks and coupons (reference v2 §B.2, §B.3).
+//! Rows of v2 stocks and coupons (reference v2 §B.2, §B.3).
 
 use chrono::NaiveDate;
 
@@ -6,7 +6,7 @@ use crate::record::{V2Coupon, V2Stock};
 use crate::wechat::pay_v2::xml::Fields;
 use crate::wechat::pay_v2::{Coupon, CouponStock, SignatureCheck};
 
-/// A stock as asked on the night of `date`.
+/// A stock as requested on the night of `date`.
 pub(in crate::extract) fn v2_stock_row(wire: &CouponStock, signature: SignatureCheck, date: NaiveDate) -> V2Stock {
     V2Stock {
         coupon_stock_id: wire.coupon_stock_id.clone(),
@@ -30,7 +30,7 @@ pub(in crate::extract) fn v2_stock_row(wire: &CouponStock, signature: SignatureC
     }
 }
 
-/// A coupon as asked on the night of `date`; `openid` is the published one.
+/// A coupon as requested on the night of `date`; `openid` is the published one.
 pub(in crate::extract) fn v2_coupon_row(
     wire: &Coupon,
     openid: &str,
