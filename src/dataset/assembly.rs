@@ -19,7 +19,7 @@ use crate::contract::{self, Classification, ColumnKind, Contract};
 use crate::persona::Persona;
 use crate::sorter::{CellPacker, HeldRow, KeyPacker, Packed, PackedRow, Unpacker};
 
-/// A partition that is made of packed rows.
+/// A partition built from packed rows.
 #[derive(Debug)]
 pub struct Assembly {
     schema: SchemaRef,
@@ -30,7 +30,7 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Begins the rows of `contract` in `writer`.
+    /// Starts the rows of `contract` in `writer`.
     pub fn new(contract: &'static Contract, persona: &Persona, writer: Writer) -> Assembly {
         Assembly {
             schema: contract.arrow(),
@@ -41,10 +41,10 @@ impl Assembly {
         }
     }
 
-    /// Adds a row that comes after all before it; what lies packed behind its cells is left alone.
+    /// Adds a row whose key must follow those of the rows before; anything packed after its cells is ignored.
     ///
     /// # Errors
-    /// Its key stands there already; the file cannot be written.
+    /// The key is already there; the file cannot be written.
     pub fn add(&mut self, row: PackedRow<'_>) -> Result<(), PartitionError> {
         let mut cells = row.unpack();
         self.columns.iter_mut().for_each(|column| column.append(&mut cells, &self.persona));
@@ -52,7 +52,7 @@ impl Assembly {
         if self.waiting == ROWS_PER_BATCH { self.flush() } else { Ok(()) }
     }
 
-    /// Ends the rows; gives the partition, which is yet to be ended.
+    /// Ends the rows; returns the writer, which is still to be finished.
     pub fn finish(mut self) -> Result<Writer, PartitionError> {
         if self.waiting > 0 {
             self.flush()?;
@@ -68,7 +68,7 @@ impl Assembly {
     }
 }
 
-/// How the cells of a column are unpacked and gathered.
+/// How the cells of a column are unpacked and collected.
 #[derive(Debug)]
 struct Column {
     is_key: bool,
@@ -86,7 +86,7 @@ enum Builder {
     Instant(TimestampMicrosecondBuilder),
 }
 
-/// The columns of packed rows: the key first, as the contract has it.
+/// The columns of packed rows: the key first, in the order of the contract.
 fn columns_of(contract: &'static Contract) -> Vec<Column> {
     let (key, rest) = contract.columns.split_at(contract.key.len());
     assert!(key.iter().map(|column| &column.name).eq(&contract.key), "the key of `{}` stands first", contract.name);
@@ -138,11 +138,11 @@ impl Builder {
     }
 }
 
-/// Hands over the rows of a published partition, in its order, packed; with `date` as rows of that day. A column that an
-/// older file does not have yet is null.
+/// Passes on the rows of a published partition, in its order, packed; with `date`, as rows of that day. A column that
+/// an older file lacks is null.
 ///
 /// # Errors
-/// A file is torn or does not fit the contract; what `take` says.
+/// A torn file, or one that does not fit the contract; errors of `take`.
 pub fn each_packed<E: From<PartitionError>>(
     path: &Path,
     contract: &'static Contract,
@@ -166,14 +166,14 @@ pub fn each_packed<E: From<PartitionError>>(
     Ok(())
 }
 
-/// The columns of a batch by how their cells are packed, the key first.
+/// The columns of a batch in the order in which their cells are packed, the key first.
 struct StoredBatch {
     key: Vec<StringArray>,
     cells: Vec<StoredColumn>,
     rows: usize,
 }
 
-/// A column behind the key; null in no row, or where it says `Maybe`.
+/// A column after the key; null in no row, unless it is a `Maybe`.
 enum StoredColumn {
     Text(StringArray),
     MaybeText(StringArray),

@@ -1,4 +1,5 @@
-//! The rows of a partition as record batches, one part after the other: a batch never spans two of them.
+//! Reads a partition as record batches, one part after the other: a batch never spans two parts. Holds one batch at a
+//! time.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,13 @@ use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use super::error::PartitionError;
 use super::parts;
 
-/// The batches of a partition; holds one batch.
+/// The batches of a partition.
 pub struct Batches {
     columns: Option<Vec<String>>,
     rows_at_once: usize,
     part: PathBuf,
     reader: ParquetRecordBatchReader,
-    /// Those after it: open already, so that all are of one version.
+    /// The parts after it, already open, so that all are of one version.
     later: IntoIter<(PathBuf, File)>,
 }
 
@@ -31,10 +32,11 @@ impl std::fmt::Debug for Batches {
 }
 
 impl Batches {
-    /// Opens the partition whose first file is `first`: of `columns` those it has, or all of them.
+    /// Opens the partition whose first file is `first`, with those of `columns` that the file has, or with all
+    /// columns.
     ///
     /// # Errors
-    /// A part is not there, or the first is no Parquet file.
+    /// A part is missing, or the first is not a Parquet file.
     pub fn open(first: &Path, columns: Option<&[&str]>, rows_at_once: usize) -> Result<Batches, PartitionError> {
         let columns: Option<Vec<_>> = columns.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
         let opened = parts::open(first).map_err(|source| PartitionError::Open { path: first.to_owned(), source })?;
@@ -45,7 +47,7 @@ impl Batches {
         Ok(Batches { columns, rows_at_once, part, reader, later })
     }
 
-    /// The part the last batch came from, or could not be read from.
+    /// The part that the last batch came from, or that could not be read.
     pub fn part(&self) -> &Path {
         &self.part
     }
@@ -85,7 +87,8 @@ fn reader(
     builder.build()
 }
 
-/// A Parquet file about to be read. The library panics over a column that a damaged footer lets begin before the file.
+/// Opens a Parquet file for reading. Checks first what the library would panic over: a damaged footer that places a
+/// column before the start of the file.
 pub(super) fn opened(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let mut columns = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);

@@ -1,5 +1,5 @@
-//! The lake in a bucket: which of its objects a night or a reader brings into the work folder, and which
-//! days are published whether or not they were brought in. Puts nothing.
+//! The lake in a bucket: which objects a night or a reader downloads into the work folder, and which
+//! days are published, whether downloaded or not. Uploads nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use super::parts;
 use crate::record::{Break, Record, SubsidyOrder};
 use crate::store::{Mirror, StoreError};
 
-/// What is brought in.
+/// What to download.
 #[derive(Debug, Clone)]
 pub enum Scope {
     /// All that a night of `date` reads: the look-back since `from`, the latest day before it where that
-    /// is the memory, its own day, its journal, every manifest and the state.
+    /// is the memory, the day itself, its journal, every manifest and the state.
     Night {
         /// Business date.
         date: NaiveDate,
         /// First day of the look-back.
         from: NaiveDate,
     },
-    /// What `verify` reads again: the same, without the wallets the state knows.
+    /// What `verify` reads: the same, without the wallets in the state.
     Audit {
         /// Business date.
         date: NaiveDate,
@@ -44,7 +44,7 @@ pub enum Scope {
     },
 }
 
-/// The bucket behind a work folder, as it was when it was brought in.
+/// The bucket behind a work folder, as listed when it was downloaded.
 #[derive(Debug)]
 pub struct Bucket {
     mirror: Arc<Mirror>,
@@ -52,10 +52,10 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Brings in what `scope` needs. Other days of the datasets are known by name only.
+    /// Downloads what `scope` needs. Of other days of the datasets only the names are known.
     ///
     /// # Errors
-    /// The bucket or the work folder is out of reach.
+    /// The bucket or the work folder is not accessible.
     pub fn bring_in(mirror: Arc<Mirror>, scope: &Scope) -> Result<Bucket, StoreError> {
         let folders = scope.folders();
         let mut listed = Vec::new();
@@ -74,7 +74,7 @@ impl Bucket {
         Ok(Bucket { mirror, published })
     }
 
-    /// The work folder and the store.
+    /// The work folder and its store.
     pub fn mirror(&self) -> &Arc<Mirror> {
         &self.mirror
     }
@@ -97,7 +97,7 @@ impl Scope {
         }
     }
 
-    /// Whether an object is read that belongs to no day of a dataset.
+    /// Whether to read an object that belongs to no day of a dataset.
     fn wants(&self, key: &str) -> bool {
         if key.starts_with("runs/") {
             return key.contains("/manifest.json");
@@ -108,7 +108,7 @@ impl Scope {
         }
     }
 
-    /// Of the published days those whose files are read.
+    /// Those published days whose files are read.
     fn days(&self, dataset: &str, published: &BTreeSet<NaiveDate>) -> BTreeSet<NaiveDate> {
         let (date, from) = match self {
             Scope::Journal { .. } => return BTreeSet::new(),
@@ -118,9 +118,9 @@ impl Scope {
         let mut days: BTreeSet<NaiveDate> = published.range(from.min(date)..=date).copied().collect();
         let earlier = published.range(..date);
         match dataset {
-            // A subsidy order of any age may still want its receipt.
+            // A subsidy order of any age may still lack its receipt.
             SubsidyOrder::DATASET => days.extend(earlier),
-            // A decision may be about a break of any day.
+            // A decision may refer to a break of any day.
             Break::DATASET => days.extend(published),
             _ => days.extend(earlier.last()),
         }

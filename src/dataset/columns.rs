@@ -12,12 +12,12 @@ pub(crate) type Micros = i64;
 /// Days since 1970-01-01.
 pub(crate) type DayNumber = i32;
 
-/// A column of a batch, as one of the types a contract knows.
+/// A column of a batch, as one of the types of a contract.
 pub(crate) trait Column: Sized {
-    /// The column of a batch; a column the file does not have yet is all null.
+    /// The column of a batch; all null if the file lacks it.
     fn of(batch: &RecordBatch, name: &str) -> Result<Self, ArrowError>;
 
-    /// As `of`; a column that is missing or has a null is an error.
+    /// As `of`; a missing column or a null value is an error.
     fn required(batch: &RecordBatch, name: &str) -> Result<Self, ArrowError> {
         match batch.column_by_name(name).map(|column| column.null_count()) {
             None => Err(ArrowError::SchemaError(format!("the file has no column `{name}`"))),
@@ -51,18 +51,18 @@ column!(TimestampMicrosecondArray, "instant", TimestampMicrosecondArray::new_nul
     column.as_primitive_opt::<TimestampMicrosecondType>()
 });
 
-/// Text that may be null.
+/// A string that may be null.
 pub(crate) fn maybe_text(array: &StringArray, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
 }
 
 /// The typed columns of a batch.
 pub(crate) trait Columns: Sized {
-    /// A row that borrows from them.
+    /// A row that borrows from the columns.
     type Row<'a>
     where
         Self: 'a;
-    /// The columns read; the others are not decoded.
+    /// The columns to read; others are not decoded.
     const NAMES: &'static [&'static str];
 
     /// The columns of a batch.
@@ -71,8 +71,8 @@ pub(crate) trait Columns: Sized {
     fn row(&self, row: usize) -> Self::Row<'_>;
 }
 
-/// Declares a row type and the columns of a batch it is read from. A column whose kind begins with
-/// `maybe` may be null, or missing in a file of an older contract.
+/// Declares a row type and the columns of a batch it is read from. A column whose kind starts with `maybe` may be null,
+/// or missing in a file of an older contract.
 macro_rules! row_type {
     ($(#[$doc:meta])* $row:ident of $columns:ident { $($name:ident: $kind:ident,)* }) => {
         $(#[$doc])*

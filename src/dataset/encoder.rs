@@ -16,12 +16,12 @@ use parquet::file::writer::SerializedFileWriter;
 use crate::bisection::partition_point;
 use crate::threads::worker::Worker;
 
-/// Threads that encode, where nobody says otherwise; the one that makes the rows is a third.
+/// Default number of encoding threads; the thread that produces the rows is another one.
 const THREADS: usize = 2;
-/// Batches that wait for a thread: enough that nobody waits for single batches.
+/// Batches queued per thread: enough that the producer does not wait for single batches.
 const BATCHES_AHEAD: usize = 2;
 
-/// A Parquet file of flat columns being written.
+/// A Parquet file of flat columns that is being written.
 pub struct Encoder {
     file: SerializedFileWriter<File>,
     factory: ArrowRowGroupWriterFactory,
@@ -32,12 +32,12 @@ pub struct Encoder {
     groups: usize,
 }
 
-/// Where a row group ends: at the row that reaches either.
+/// The size of a row group: it ends with the row that reaches either limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupLimit {
     /// Rows.
     pub rows: usize,
-    /// Bytes of the rows before they are encoded.
+    /// Bytes of the rows before encoding.
     pub plain_bytes: u64,
 }
 
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// Begins a file of the columns of `schema`.
+    /// Starts a file with the columns of `schema`.
     ///
     /// # Errors
     /// The file cannot be written, or a column is not flat.
@@ -63,16 +63,15 @@ impl Encoder {
         Ok(Encoder { file, factory, schema: schema.clone(), limit, threads: THREADS, group: None, groups: 0 })
     }
 
-    /// Encodes the row groups that were not begun on so many threads.
+    /// Sets the number of threads for row groups that have not been started yet.
     pub fn set_threads(&mut self, threads: usize) {
         self.threads = threads;
     }
 
-    /// Adds the first rows of a batch, which has some, behind the others, as many as the row group takes; gives their
-    /// number.
+    /// Appends the first rows of a non-empty batch, as many as the row group takes, and returns their number.
     ///
     /// # Errors
-    /// The file cannot be written; it may be rows added before that could not be.
+    /// The file cannot be written; the failed write may be that of earlier rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<usize, ParquetError> {
         let mut group = match self.group.take() {
             Some(group) => group,
@@ -87,13 +86,13 @@ impl Encoder {
         Ok(rows)
     }
 
-    /// Bytes of the file so far, where it could end now: after a row group and before the next.
+    /// The size of the file so far, if a row group has just ended; `None` inside a row group.
     pub fn bytes_between_groups(&self) -> Option<u64> {
         let is_between = self.groups > 0 && self.group.is_none();
         is_between.then(|| self.file.bytes_written() as u64)
     }
 
-    /// Ends the file and gives it back, not synced yet.
+    /// Ends the file and returns it; it is not synced yet.
     ///
     /// # Errors
     /// As `write`.
@@ -115,7 +114,7 @@ impl Encoder {
     }
 }
 
-/// A row group whose columns are being encoded.
+/// A row group that is being encoded.
 struct Group {
     rows: usize,
     plain_bytes: u64,
@@ -135,7 +134,7 @@ impl Group {
         }
     }
 
-    /// How many rows of a batch still belong here: to the row that fills the group.
+    /// How many rows of a batch still belong to this row group.
     fn room(&self, limit: GroupLimit, batch: &RecordBatch) -> usize {
         let rows = batch.num_rows().min(limit.rows - self.rows);
         let is_below = |rows: usize| self.plain_bytes + plain_bytes(batch, rows) < limit.plain_bytes;
@@ -150,12 +149,12 @@ impl Group {
         self.rows += batch.num_rows();
         self.plain_bytes += plain_bytes(&batch, batch.num_rows());
         let batch = Arc::new(batch);
-        // A thread that takes no more has failed, and says why when it ends.
+        // A thread that no longer accepts batches has failed; its error is returned when it ends.
         let failed = self.threads.iter().position(|thread| !thread.send(batch.clone()));
         failed.map_or(Ok(()), |thread| self.threads.swap_remove(thread).finish().map(drop))
     }
 
-    /// The chunks in the order of the columns.
+    /// The chunks in column order.
     fn close(self) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
         let mut chunks = Vec::new();
         for thread in self.threads {
@@ -166,7 +165,7 @@ impl Group {
     }
 }
 
-/// What the first rows of a batch take before they are encoded: a function of the rows, however they were batched.
+/// The size of the first rows of a batch before encoding: a function of the rows, not of how they were batched.
 fn plain_bytes(batch: &RecordBatch, rows: usize) -> u64 {
     batch.columns().iter().map(|column| plain_bytes_of(column, rows) as u64).sum()
 }
@@ -178,11 +177,11 @@ fn plain_bytes_of(column: &ArrayRef, rows: usize) -> usize {
     }
 }
 
-/// Columns of one thread, by their numbers.
+/// The columns of one thread, by index.
 type Share = Vec<(usize, ArrowColumnWriter)>;
 type Chunks = Result<Vec<(usize, ArrowColumnChunk)>, ParquetError>;
 
-/// Takes the batches of a group; gives the chunks of its columns.
+/// Receives the batches of a group; returns the chunks of its columns.
 type Thread = Worker<Arc<RecordBatch>, Chunks>;
 
 fn start(share: Share, schema: SchemaRef) -> Thread {

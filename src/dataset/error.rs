@@ -1,4 +1,4 @@
-//! What can be wrong with a partition. Says so; looks at no file.
+//! The errors of partitions.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub enum PartitionError {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The file is no Parquet file, or a torn one.
@@ -21,10 +21,10 @@ pub enum PartitionError {
     Parquet {
         /// The file.
         path: PathBuf,
-        /// What the Parquet library said.
+        /// The error of the Parquet library.
         source: ParquetError,
     },
-    /// The rows could not be turned into the contract's columns, or back.
+    /// The rows could not be converted to or from the contract's columns.
     #[error("the rows of `{path}` do not fit the contract of `{dataset}`", path = .path.display())]
     Rows {
         /// The file.
@@ -42,7 +42,7 @@ pub enum PartitionError {
         /// Name of the dataset.
         dataset: &'static str,
     },
-    /// Two rows have one key: something was about to be counted twice.
+    /// Two rows have the same key: something was about to be counted twice.
     #[error("`{dataset}` would hold the key {key} twice")]
     DuplicateKey {
         /// Name of the dataset.
@@ -50,7 +50,7 @@ pub enum PartitionError {
         /// The key's values.
         key: String,
     },
-    /// A row of another day.
+    /// A row belongs to another day.
     #[error("`{dataset}` of {date} holds a row of another day")]
     OtherDay {
         /// Name of the dataset.
@@ -58,18 +58,18 @@ pub enum PartitionError {
         /// The day of the partition.
         date: NaiveDate,
     },
-    /// Rows are not in key order: a fault of this program.
+    /// Rows are not in key order: a bug of this program.
     #[error("`{dataset}` is not sorted by its key: {key} comes after a larger one")]
     Unsorted {
         /// Name of the dataset.
         dataset: &'static str,
-        /// The key out of place.
+        /// The key that is out of order.
         key: String,
     },
 }
 
 impl PartitionError {
-    /// Of an error of writing: whether the disk is to blame, not the rows.
+    /// Whether a write failed because of the disk rather than the rows.
     pub fn is_of_the_disk(&self) -> bool {
         matches!(self, PartitionError::Open { .. } | PartitionError::Parquet { .. })
     }

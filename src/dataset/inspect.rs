@@ -1,6 +1,5 @@
-//! Re-reads what is published and says what is wrong with it: schema, order and uniqueness of keys,
-//! foreign files, and all that the manifests tell of a day: hashes, rows, control totals, journal.
-//! Changes nothing.
+//! Verifies published files: schema, order and uniqueness of keys, foreign files, and everything the manifests
+//! state about a day (hashes, rows, control totals, journal). Changes nothing.
 
 mod finding;
 mod record;
@@ -46,7 +45,7 @@ pub fn inspect(lake: &Lake, date: NaiveDate) -> io::Result<Inspection> {
     Ok(it)
 }
 
-/// Readers take every file below a dataset: nothing but datasets of days may lie there.
+/// Readers open every file below a dataset: only folders of days may be there.
 fn inspect_layout(lake: &Lake, it: &mut Inspection) -> io::Result<()> {
     for (path, name) in entries(&lake.root().join("datasets"))? {
         if !contract::all().any(|contract| contract.name == name) || !is_folder(&path)? {
@@ -63,7 +62,7 @@ fn inspect_layout(lake: &Lake, it: &mut Inspection) -> io::Result<()> {
     Ok(())
 }
 
-/// The rows of each part, where all can be read. `listed` are those of the manifest, if one speaks of the dataset.
+/// The rows of each part, if all are readable. `listed` are those of the manifest, if one lists the dataset.
 fn inspect_dataset(
     lake: &Lake,
     contract: &'static Contract,
@@ -98,7 +97,7 @@ fn inspect_dataset(
             Ok(Some(rows))
         }
         Err(error) => match refusal(&error).filter(|no| advice_for_open_files(no).is_some()) {
-            // Nothing is wrong with a file that nobody could open.
+            // A file that could not be opened for a reason of the system is not damaged.
             Some(no) => Err(with_path(&path)(no)),
             None => {
                 it.find(path, in_one_line(&error));
@@ -118,7 +117,7 @@ fn inspect_reports(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspectio
     Ok(())
 }
 
-/// What lies in a folder, by name; nothing when it is not there.
+/// The entries of a folder by name; empty if it does not exist.
 fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -130,7 +129,7 @@ fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
     Ok(found)
 }
 
-/// A folder itself, not a link to one.
+/// A folder that is not a symbolic link.
 fn is_folder(path: &Path) -> io::Result<bool> {
     Ok(fs::symlink_metadata(path).map_err(with_path(path))?.is_dir())
 }

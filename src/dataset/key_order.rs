@@ -8,10 +8,11 @@ use arrow::datatypes::{DataType, Date32Type};
 use super::error::PartitionError;
 use crate::contract::Contract;
 
-/// Watches the keys of a contract.
+/// Compares consecutive keys of a contract.
 pub(super) struct KeyOrder {
     contract: &'static Contract,
-    /// The key columns of the batch before; its last row is the one to be larger than.
+    /// The key columns of the previous batch; the next key must be larger than that of its last
+    /// row.
     last: Option<Vec<KeyColumn>>,
 }
 
@@ -62,13 +63,13 @@ impl Key<'_> {
         order.unwrap_or(Ordering::Equal)
     }
 
-    /// Its values as people read them.
+    /// Its values, readable for people.
     fn text(&self) -> String {
         self.columns.iter().map(|column| column.text(self.row)).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// A column of the key by its type, found out once per batch.
+/// A key column by its type, determined once per batch.
 enum KeyColumn {
     Text(StringArray),
     Integer(Int64Array),
@@ -101,7 +102,7 @@ impl KeyColumn {
         }
     }
 
-    /// A key value as people read it.
+    /// A key value, readable for people.
     fn text(&self, row: usize) -> String {
         match self {
             KeyColumn::Text(column) => column.value(row).to_owned(),

@@ -1,5 +1,5 @@
-//! Where everything stands in a lake (design §4). Names paths and lists partitions; writes nothing
-//! but the folders themselves.
+//! The layout of a lake (design §4): names paths, lists partitions, and keeps a bucket in step with its
+//! work folder. Creates no file, only folders.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,30 +26,30 @@ pub struct Lake {
 pub struct Partition {
     /// Business date.
     pub date: NaiveDate,
-    /// Its first Parquet file, mostly its only one; `parts` knows the others.
+    /// Its first and usually only Parquet file; `parts` finds the others.
     pub path: PathBuf,
 }
 
 impl Lake {
-    /// A lake at `root`; the folder need not exist yet.
+    /// A lake at `root`; the folder need not exist.
     pub fn at(root: impl Into<PathBuf>) -> Lake {
         Lake { root: root.into(), bucket: None, url: None }
     }
 
-    /// The work folder of a lake in a bucket, with what was brought in.
+    /// The work folder of a lake in a bucket, with the downloaded files.
     pub fn in_bucket(bucket: Bucket) -> Lake {
         let mirror = bucket.mirror();
         let (root, url) = (mirror.folder().to_owned(), mirror.store().url().to_owned());
         Lake { root, bucket: Some(Arc::new(bucket)), url: Some(url) }
     }
 
-    /// The same lake, known to the world by this URL.
+    /// The same lake, shown under this URL.
     #[must_use]
     pub fn known_as(self, url: Option<String>) -> Lake {
         Lake { url, ..self }
     }
 
-    /// How the world names a path of the lake.
+    /// How a path of the lake is shown to people.
     pub fn shown(&self, path: &Path) -> String {
         match (&self.url, path.strip_prefix(&self.root)) {
             (Some(url), Ok(below)) => format!("{url}/{}", below.display()),
@@ -62,12 +62,12 @@ impl Lake {
         self.bucket.as_deref()
     }
 
-    /// Makes a file of the lake visible in its bucket; in a folder it is already.
+    /// Uploads a file of the lake to its bucket; does nothing for a lake in a folder.
     pub fn put(&self, path: &Path) -> io::Result<()> {
         self.bucket().map_or(Ok(()), |bucket| Ok(bucket.mirror().put(path)?))
     }
 
-    /// Removes a file of the lake and its object, where they are there.
+    /// Removes a file of the lake and its object, if they exist.
     pub fn remove(&self, path: &Path) -> io::Result<()> {
         if let Some(bucket) = self.bucket() {
             return Ok(bucket.mirror().remove(path)?);
@@ -75,7 +75,7 @@ impl Lake {
         durable::remove_file(path)
     }
 
-    /// Puts what is in the folder of a run: the manifest, which says that it is whole, at last.
+    /// Uploads the folder of a run; the manifest, which says that it is complete, comes last.
     pub fn put_run(&self, manifest: &Path) -> io::Result<()> {
         let folder = manifest.parent().expect("a manifest is in the folder of its run");
         for entry in std::fs::read_dir(folder)? {
@@ -87,7 +87,7 @@ impl Lake {
         self.put(manifest)
     }
 
-    /// Puts what later nights and a rerun of `date` go on from: its journal and the state.
+    /// Uploads what later nights and a rerun of `date` need: its journal and the state.
     pub fn put_memory(&self, date: NaiveDate) -> io::Result<()> {
         let journal = format!("journal/dt={date}");
         self.bucket().map_or(Ok(()), |bucket| Ok(bucket.mirror().put_below(&[&journal, "state"])?))
@@ -101,7 +101,7 @@ impl Lake {
         durable::create_folder(&self.root.join("datasets"))
     }
 
-    /// A folder that nobody would let us write to: better known before anything is asked.
+    /// A folder without write permission: better known before any request is sent.
     pub fn closed_folder(&self) -> Option<(PathBuf, io::Error)> {
         let trees = ["datasets", "reports", "runs", "journal", "state", "staging"].map(|tree| self.root.join(tree));
         let refusal = |folder: PathBuf| {
@@ -111,11 +111,11 @@ impl Lake {
         trees.into_iter().filter(|folder| folder.exists()).find_map(refusal)
     }
 
-    /// A symbolic link among the places a night of `date` writes to: one could lead out of the lake.
-    /// The root itself may be one.
+    /// A symbolic link among the places that a night of `date` writes to: it could lead out of the lake.
+    /// The root itself may be a link.
     ///
     /// # Errors
-    /// A place that cannot be looked at.
+    /// A place that cannot be inspected.
     pub fn link(&self, date: NaiveDate, job: &str) -> io::Result<Option<PathBuf>> {
         let trees = ["datasets", "reports", "runs", "journal", "state", "staging", "handover"];
         let trees = trees.map(|tree| self.root.join(tree));
@@ -153,12 +153,12 @@ impl Lake {
         &self.root
     }
 
-    /// `datasets/<name>`: only partitions and `_SUCCESS` live here.
+    /// `datasets/<name>`: contains only partitions and `_SUCCESS`.
     pub fn dataset(&self, dataset: &str) -> PathBuf {
         self.root.join("datasets").join(dataset)
     }
 
-    /// `datasets/<name>/dt=D/part-0.parquet`: the first file of a partition names it (`parts`).
+    /// `datasets/<name>/dt=D/part-0.parquet`: the first file stands for the partition (`parts`).
     pub fn partition(&self, dataset: &str, date: NaiveDate) -> PathBuf {
         self.dataset(dataset).join(format!("dt={date}")).join(parts::FIRST)
     }
@@ -178,7 +178,7 @@ impl Lake {
         self.root.join("staging").join(job)
     }
 
-    /// `handover/<job>/dt=D`: what a script of the night reads and leaves, until its answers are published.
+    /// `handover/<job>/dt=D`: the inputs and results of a script of the night, until they are published.
     pub fn handover(&self, job: &str, date: NaiveDate) -> PathBuf {
         self.root.join("handover").join(job).join(format!("dt={date}"))
     }
@@ -199,7 +199,7 @@ impl Lake {
         self.root.join("state").join(name)
     }
 
-    /// `state/<job>.remedies`: what is remembered of the calls of approved plans.
+    /// `state/<job>.remedies`: what is kept of the calls of approved plans.
     pub fn remedies(&self, job: &str) -> PathBuf {
         self.state(&format!("{job}.remedies"))
     }
@@ -245,7 +245,7 @@ impl Lake {
     }
 }
 
-/// A symbolic link somewhere below a folder, which need not be there.
+/// A symbolic link anywhere below a folder, which need not exist.
 fn link_below(folder: &Path) -> io::Result<Option<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

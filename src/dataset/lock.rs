@@ -1,4 +1,4 @@
-//! One run at a time per lake and job: a kernel lock that dies with its holder.
+//! One run at a time per lake and job: a kernel lock that is released when its holder ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -11,19 +11,20 @@ pub struct LakeLock {
     file: File,
 }
 
-/// Why the lock is not ours.
+/// Why the lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another run holds it.
     #[error("another run holds the lake: {0}")]
     Held(String),
-    /// The lock file itself is out of reach.
+    /// The lock file is not accessible.
     #[error("the lock file cannot be used: {0}")]
     Io(#[from] io::Error),
 }
 
 impl LakeLock {
-    /// Takes the lock at `path` or says who holds it; `holder` is what the next one will read.
+    /// Takes the lock at `path`, or fails with the name of its holder; `holder` is written for the next
+    /// one to read.
     pub fn take(path: &Path, holder: &str) -> Result<LakeLock, LockError> {
         let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
         match file.try_lock() {
@@ -37,8 +38,9 @@ impl LakeLock {
         Ok(LakeLock { file })
     }
 
-    /// Names the lock itself, not its holder: this boot of this machine, and the file. Two processes that
-    /// give the same name had the lock one after the other. None where the system names no boot.
+    /// Identifies the lock itself rather than its holder: this boot of this machine, and the file. Two
+    /// processes with the same identity held the lock one after the other. `None` where the system has no
+    /// boot id.
     pub fn identity(&self) -> Option<String> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let metadata = self.file.metadata().ok()?;

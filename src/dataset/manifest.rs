@@ -1,5 +1,5 @@
-//! The manifest of a run: what was done, from what, with what result. The only published file that
-//! knows the run's id and the wall clock; never read to make data.
+//! The manifest of a run: what was done, from which inputs, with which result. The only published data file with
+//! the run id and wall-clock times; no row of a dataset is computed from it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,13 +21,13 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 /// Its checksum, as `sha256sum` writes it.
 pub const CHECKSUM_FILE: &str = "manifest.json.sha256";
 
-/// Version of the manifest's own shape.
+/// Version of the manifest format.
 pub const MANIFEST_VERSION: u32 = 1;
 
 /// `runs/D/<run_id>/manifest.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Shape of this file.
+    /// Version of this format.
     pub manifest_version: u32,
     /// Program version.
     pub code_version: String,
@@ -35,9 +35,9 @@ pub struct Manifest {
     pub job: String,
     /// Business date.
     pub business_date: NaiveDate,
-    /// Of this run.
+    /// Id of this run.
     pub run_id: String,
-    /// Counts the runs of the date: of two manifests the larger one is the later.
+    /// Counts the runs of the date: the larger number is the later run.
     #[serde(default)]
     pub sequence: u64,
     /// Generation of the journal the day was made from.
@@ -65,30 +65,30 @@ pub struct Manifest {
     /// SHA-256 over the journalled answers of each stage.
     #[serde(default)]
     pub journal_sha256: BTreeMap<String, String>,
-    /// How far those stages went then: the first segment the day was not made of.
+    /// How far those stages reached: the number of the first segment that the day was not made from.
     #[serde(default)]
     pub journal_extent: BTreeMap<String, u32>,
     /// SHA-256 over the rule files in force.
     pub rules_sha256: String,
-    /// Rules that could not be judged, and why.
+    /// Rules that could not be evaluated, and why.
     pub unjudged_rules: BTreeMap<String, String>,
     /// Later days that were made from an older version of this one.
     pub stale_dates: Vec<NaiveDate>,
-    /// Everything foots: what came in is matched, unmatched or left out, per side.
+    /// Control totals of the match, per side: what came in is matched, unmatched or left out.
     pub footing: Vec<FootingEntry>,
-    /// And before that: what was read is published, per dataset.
+    /// Control totals before the match, per dataset: what was read is published.
     #[serde(default)]
     pub intake: Vec<Intake>,
-    /// How much of what is known was verified lately; none when no wallet was to be asked.
+    /// Wallet coverage; `None` when no wallets were to be requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
-    /// Against the breaks of this day published before, if there were any.
+    /// Compared with the breaks published for this day before, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restated: Option<Restated>,
     /// Days before this one that were never run, first and last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_dates: Option<(NaiveDate, NaiveDate)>,
-    /// Decisions passed over: their breaks are first seen on a later day.
+    /// Decisions that do not apply yet: their breaks are first seen on a later day.
     #[serde(default)]
     pub early_decisions: usize,
     /// Who started the run: `AIRFLOW_CTX_*`, empty without Airflow.
@@ -107,55 +107,55 @@ pub struct Intake {
     pub read: u64,
     /// Rows of earlier days taken over.
     pub carried: u64,
-    /// Rows that another one of the same key stands for.
+    /// Rows that were replaced by another row of the same key.
     pub repeated: u64,
     /// Malformed rows in the quarantine.
     pub quarantined: u64,
     /// Rows of the partition.
     pub published: u64,
-    /// The amounts of the rows read. A malformed row has one where its amount can be read all the same; the note
+    /// The amounts of the rows read. A malformed row counts if its amount can be parsed; the note
     /// `quarantined_without_amount` counts the others.
     #[serde(default)]
     pub read_fen: Fen,
     /// Of the rows taken over.
     #[serde(default)]
     pub carried_fen: Fen,
-    /// Of the rows another one stands for.
+    /// Of the replaced rows.
     #[serde(default)]
     pub repeated_fen: Fen,
-    /// Of the quarantined rows whose amount can be read.
+    /// Of the quarantined rows whose amount can be parsed.
     #[serde(default)]
     pub quarantined_fen: Fen,
-    /// Of the partition, as its file says.
+    /// Of the partition, as read back from its file.
     #[serde(default)]
     pub published_fen: Fen,
 }
 
 impl Intake {
-    /// Nothing read yet of `dataset`.
+    /// Zero, for `dataset`.
     pub fn of(dataset: &str) -> Intake {
         Intake { dataset: dataset.to_owned(), ..Intake::default() }
     }
 
-    /// A row of an answer or a file.
+    /// Counts a row of an answer or a file.
     pub fn read(&mut self, amount: Fen) {
         self.read += 1;
         self.read_fen += amount;
     }
 
-    /// A row of an earlier day.
+    /// Counts a row of an earlier day.
     pub fn carry(&mut self, amount: Fen) {
         self.carried += 1;
         self.carried_fen += amount;
     }
 
-    /// A row that another one stands for.
+    /// Counts a row that is replaced by another one.
     pub fn repeat(&mut self, amount: Fen) {
         self.repeated += 1;
         self.repeated_fen += amount;
     }
 
-    /// Whether every row and every fen that came in went somewhere, and none came from nowhere.
+    /// Whether rows and amounts add up: everything that came in is accounted for, and nothing else.
     pub fn holds(&self) -> bool {
         self.read + self.carried == self.repeated + self.quarantined + self.published
             && self.read_fen + self.carried_fen == self.repeated_fen + self.quarantined_fen + self.published_fen
@@ -178,18 +178,18 @@ impl fmt::Display for Intake {
     }
 }
 
-/// How much of what is known of the wallets was asked for lately (design §5).
+/// How many of the known wallets and coupons were verified within the audit period (design §5).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// `wallets.audit_days`.
     pub audit_days: u32,
-    /// Wallets that hold a coupon or were asked tonight.
+    /// Wallets that hold a coupon or were requested tonight.
     pub wallets: u64,
-    /// Those asked within `audit_days`.
+    /// Those verified within `audit_days`.
     pub wallets_verified: u64,
-    /// Coupons asked for within `audit_days`.
+    /// Coupons verified within `audit_days`.
     pub coupons_verified: u64,
-    /// Coupons the stocks say they have issued: Σ `total_send_num`.
+    /// Coupons issued according to the stocks: Σ `total_send_num`.
     pub coupons_issued: u64,
 }
 
@@ -198,11 +198,11 @@ pub struct Coverage {
 pub struct Restated {
     /// Breaks that were not listed before.
     pub new: usize,
-    /// Breaks that are listed no longer.
+    /// Breaks that are no longer listed.
     pub gone: usize,
-    /// Breaks that are listed otherwise.
+    /// Breaks whose row differs.
     pub changed: usize,
-    /// Ids of those listed no longer that somebody has decided about: later nights still know them.
+    /// Ids of breaks that are no longer listed but have a decision: later nights still accept that decision.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub decided_gone: Vec<String>,
 }
@@ -214,20 +214,20 @@ pub struct FootingEntry {
     pub side: String,
     /// What came in.
     pub total: FootingTally,
-    /// What found its partner.
+    /// What was matched.
     pub matched: FootingTally,
-    /// What did not.
+    /// What was not.
     pub unmatched: FootingTally,
-    /// What is not of this day.
+    /// What does not belong to this day.
     pub left_out: FootingTally,
 }
 
-/// Rows and money.
+/// Rows and amount.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FootingTally {
     /// Rows.
     pub rows: i64,
-    /// Money.
+    /// Amount.
     pub fen: Fen,
 }
 
@@ -247,11 +247,11 @@ pub struct StageEntry {
     /// Attempts beyond the first, tonight.
     #[serde(default)]
     pub retries: u64,
-    /// Why it is not complete.
+    /// Why it is incomplete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Counts worth knowing: unsettled wallets, dead letters, collapsed lines, quarantined rows and those among
-    /// them whose amount cannot be read.
+    /// Counts: unsettled wallets, dead letters, collapsed lines, quarantined rows and those among them whose
+    /// amount cannot be parsed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub notes: BTreeMap<String, u64>,
 }
@@ -268,7 +268,7 @@ pub struct ReadPartition {
 }
 
 impl StageEntry {
-    /// A stage that asked nobody and brought nothing.
+    /// A stage without requests and rows.
     pub fn new(stage: Stage, status: StageStatus) -> StageEntry {
         StageEntry {
             stage: stage.to_string(),
@@ -282,25 +282,25 @@ impl StageEntry {
         }
     }
 
-    /// Whether it is this stage.
+    /// Whether it is the entry of this stage.
     pub fn is(&self, stage: Stage) -> bool {
         self.stage == stage.as_str()
     }
 }
 
 impl Manifest {
-    /// How far the journal went when the day was made; none where the program was older.
+    /// How far the journal reached when the day was made; `None` if an older program wrote the manifest.
     pub fn journal_extent(&self) -> Option<BTreeMap<String, u32>> {
         let is_told = !self.journal_extent.is_empty() || self.journal_sha256.is_empty();
         is_told.then(|| self.journal_extent.clone())
     }
 
-    /// Whether the rules were judged: a run of some stages only need not.
+    /// Whether the rules were run: a run of some stages may leave them out.
     pub fn is_judged(&self) -> bool {
         self.stages.iter().any(|stage| stage.is(Stage::Reconcile) && stage.status == StageStatus::Complete)
     }
 
-    /// The manifest as it is written.
+    /// The manifest as JSON.
     pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
         text.push(b'\n');
@@ -320,7 +320,7 @@ impl Manifest {
     }
 }
 
-/// What `CHECKSUM_FILE` says of a manifest of these bytes.
+/// The content of `CHECKSUM_FILE` for a manifest of these bytes.
 pub(super) fn checksum_line(manifest: &[u8]) -> String {
     format!("{}  {MANIFEST_FILE}\n", sha256_of(manifest))
 }

@@ -1,5 +1,5 @@
-//! The lake: its layout, Parquet partitions, the manifest of a run, and atomic publishing.
-//! The only place that writes datasets and reports; `journal` alone writes beside it.
+//! The lake: its layout, Parquet partitions, the manifest of a run, and atomic publishing. The only
+//! module that writes datasets and reports. Computes no row.
 
 pub mod assembly;
 pub mod batches;

@@ -1,6 +1,6 @@
-//! One partition as one Parquet file, above a size as several: typed by its contract, sorted by its key, the same
-//! bytes for the same rows. A file of an older contract reads with its new columns null. Never decides where
-//! a file goes.
+//! Reads and writes a partition: one Parquet file, or several above a size limit; typed by its contract, sorted by its
+//! key, the same bytes for the same rows. A file of an older contract is read with its new columns null. Never decides
+//! where a file goes.
 
 use std::fs::File;
 use std::io;
@@ -30,15 +30,15 @@ use crate::threads::prefetch::Prefetch;
 pub use super::error::PartitionError;
 pub use super::properties::Provenance;
 
-/// Rows turned into Arrow at once: bounds the memory of a read and of a write.
+/// Rows converted to Arrow at a time: bounds the memory of reading and writing.
 pub const ROWS_PER_BATCH: usize = 16_384;
-/// Rows that are read ahead at once.
+/// Rows per batch when reading ahead.
 const ROWS_AHEAD: usize = 4_096;
 
-/// Where a part of a partition ends, and a row group in it.
+/// The size limits of a part and of a row group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartLimit {
-    /// A part ends with the row group that makes it so large.
+    /// A part ends with the row group that reaches this size.
     pub bytes: u64,
     /// A row group ends with the row that fills it.
     pub group: GroupLimit,
@@ -48,13 +48,13 @@ impl PartLimit {
     /// Everything in one file.
     pub const NONE: PartLimit = PartLimit::of_bytes(u64::MAX);
 
-    /// Parts of so many bytes, or a row group more. A row group ends before its time once its rows, not encoded,
-    /// take as much: so a small limit is kept as well.
+    /// Parts of about `bytes`, exceeded by at most a row group. A row group also ends once its rows take as much before
+    /// encoding, so that a small limit is kept too.
     pub const fn of_bytes(bytes: u64) -> PartLimit {
         PartLimit { bytes, group: GroupLimit { rows: ROWS_PER_GROUP, plain_bytes: bytes } }
     }
 
-    /// A part for each so many rows.
+    /// A part per `rows` rows.
     #[cfg(test)]
     pub(crate) const fn of_rows(rows: usize) -> PartLimit {
         PartLimit { bytes: 1, group: GroupLimit { rows, plain_bytes: u64::MAX } }
@@ -64,7 +64,7 @@ impl PartLimit {
 /// Writes `rows`, sorted by the contract's key, to `path` and syncs it.
 ///
 /// # Errors
-/// The file cannot be written, rows do not fit the contract, keys stand twice or out of order.
+/// The file cannot be written, rows do not fit the contract, or keys are repeated or out of order.
 pub fn write_rows<R: Record>(path: &Path, rows: &[R], provenance: &Provenance) -> Result<(), PartitionError> {
     let mut writer = Writer::create(path, contract(R::DATASET), provenance, PartLimit::NONE)?;
     writer.write_rows(rows)?;
@@ -85,22 +85,22 @@ pub fn write_batches(
     writer.finish().map(drop)
 }
 
-/// The files of a partition under construction: memory does not grow with its rows.
+/// A partition that is being written: memory does not grow with its rows.
 pub struct Writer {
     first: PathBuf,
     schema: SchemaRef,
     properties: WriterProperties,
     limit: PartLimit,
-    /// Of the encoder, if it has not as many as it likes.
+    /// Encoding threads, if not the default.
     threads: Option<usize>,
     part: Encoder,
-    /// Of each part, that under way the last.
+    /// Rows of each part; the last one is in progress.
     rows: Vec<u64>,
     keys: KeyOrder,
 }
 
 impl Writer {
-    /// Begins the partition of a contract whose first file is `first`.
+    /// Starts a partition of a contract whose first file is `first`.
     pub fn create(
         first: &Path,
         contract: &'static Contract,
@@ -112,7 +112,7 @@ impl Writer {
         Ok(Writer { first: first.to_owned(), schema, properties, limit, threads: None, part, rows: vec![0], keys })
     }
 
-    /// Encodes on one thread: for rows that several threads are busy with already, which more would only disturb.
+    /// Encodes on one thread, for rows whose computation already occupies the cores.
     #[must_use]
     pub fn on_one_thread(mut self) -> Writer {
         self.threads = Some(1);
@@ -120,7 +120,7 @@ impl Writer {
         self
     }
 
-    /// Adds rows that come after all before them.
+    /// Appends rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
         self.keys.check(batch)?;
         let mut written = 0;
@@ -136,21 +136,21 @@ impl Writer {
         Ok(())
     }
 
-    /// Adds rows that come after all before them, a batch after the other. The bytes of the file depend on where
-    /// batches end: all but the last `rows` should be a multiple of `ROWS_PER_BATCH`.
+    /// Appends rows, batch by batch. The bytes of the file depend on where batches end: all calls but the last should
+    /// pass a multiple of `ROWS_PER_BATCH`.
     pub fn write_rows<R: Record>(&mut self, rows: &[R]) -> Result<(), PartitionError> {
         let schema = contract(R::DATASET).arrow();
         rows.chunks(ROWS_PER_BATCH).try_for_each(|rows| self.write(&to_batch::<R>(&self.path(), &schema, rows)?))
     }
 
-    /// Ends the partition and syncs its files; gives the rows of each.
+    /// Ends the partition and syncs its files; returns the rows of each.
     pub fn finish(self) -> Result<Vec<u64>, PartitionError> {
         let path = self.path();
         end(self.part, &path)?;
         Ok(self.rows)
     }
 
-    /// Ends a part; there are rows for another.
+    /// Ends a part, because more rows follow.
     fn turn(&mut self) -> Result<(), PartitionError> {
         let path = self.path();
         self.rows.push(0);
@@ -159,7 +159,7 @@ impl Writer {
         end(std::mem::replace(&mut self.part, next), &path)
     }
 
-    /// The part under way.
+    /// The part in progress.
     fn path(&self) -> PathBuf {
         parts::path(&self.first, self.rows.len() - 1)
     }
@@ -187,7 +187,7 @@ fn end(part: Encoder, path: &Path) -> Result<(), PartitionError> {
     file.sync_all().map_err(|source| PartitionError::Open { path: path.to_owned(), source })
 }
 
-/// Rows of a partition, read batch by batch: memory does not grow with its files.
+/// The rows of a partition, read batch by batch: memory does not grow with its files.
 pub struct Rows<R> {
     schema: SchemaRef,
     batches: Batches,
@@ -200,7 +200,7 @@ impl<R> std::fmt::Debug for Rows<R> {
     }
 }
 
-/// Opens a partition, by its first file, for reading row by row in its order.
+/// Opens a partition, given its first file, for reading row by row.
 pub fn open_rows<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
     let batches = Batches::open(path, None, ROWS_PER_BATCH)?;
     Ok(Rows { schema: contract(R::DATASET).arrow(), batches, ready: Vec::new().into_iter() })
@@ -211,10 +211,10 @@ pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
     open_rows(path)?.collect()
 }
 
-/// The named columns of a partition as record batches, in its order; a thread reads what comes next.
+/// The named columns of a partition as record batches, in order; a thread reads ahead.
 ///
 /// # Errors
-/// A file is no Parquet file; a torn part is an error in its place.
+/// A file is not a Parquet file; a torn part is an error at its place.
 pub fn open_batches_ahead(
     path: &Path,
     columns: &[&str],
@@ -224,10 +224,10 @@ pub fn open_batches_ahead(
     Ok(Prefetch::of(std::iter::from_fn(read), 1))
 }
 
-/// Hands over the rows of a partition, in its order, by typed columns; the others are not read.
+/// Passes on the rows of a partition, in order, as typed columns; other columns are not read.
 ///
 /// # Errors
-/// A file is torn or does not fit; what `take` says.
+/// A file is torn or does not fit; errors of `take`.
 pub(crate) fn each_row<C: Columns, E: From<PartitionError>>(
     path: &Path,
     dataset: &'static str,
@@ -242,7 +242,7 @@ pub(crate) fn each_row<C: Columns, E: From<PartitionError>>(
     Ok(())
 }
 
-/// The named columns of a partition as rows of their own type, in its order, all of them at once; the other columns are
+/// The named columns of a partition, in order, deserialised into rows of type `T` and held in memory; other columns are
 /// not read.
 ///
 /// # Errors
@@ -263,11 +263,11 @@ pub fn read_columns<T: DeserializeOwned>(
     Ok(rows)
 }
 
-/// Re-reads a partition and holds it against a contract: schema of each part, order and uniqueness of keys over all of
-/// them, and that every row is of `date`. Gives the rows of each part.
+/// Verifies a partition against a contract: the schema of each part, order and uniqueness of keys over all parts, and
+/// that every row is of `date`. Returns the rows of each part.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first fault.
 pub fn check_partition(
     path: &Path,
     contract: &'static Contract,
@@ -303,7 +303,7 @@ fn check_part(
     Ok(rows)
 }
 
-/// Whether the columns are those of the contract. A file of another version of it may lack columns that may be null.
+/// Whether the columns are those of the contract. A file of another version of it may lack nullable columns.
 fn has_columns_of(contract: &Contract, file: &ParquetRecordBatchReaderBuilder<File>) -> bool {
     let (fields, wanted) = (file.schema().fields(), contract.arrow());
     let version = contract_version(file.metadata().file_metadata().key_value_metadata());
@@ -319,10 +319,10 @@ fn is_of(batch: &RecordBatch, date: NaiveDate) -> bool {
     days.iter().all(|day| day == Some(Date32Type::from_naive_date(date)))
 }
 
-/// The sum of an amount column of a partition, read back from its bytes.
+/// The sum of an amount column of a partition, read back from the file.
 ///
 /// # Errors
-/// The file is torn, the column is no amount, or the sum passes 64 bits.
+/// The file is torn, the column is not an amount, or the sum overflows 64 bits.
 pub fn sum_of<R: Record>(path: &Path, column: &str) -> Result<Fen, PartitionError> {
     let mut batches = Batches::open(path, Some(&[column]), ROWS_PER_BATCH)?;
     let mut sum = Fen::ZERO;
@@ -340,7 +340,7 @@ pub fn sum_of<R: Record>(path: &Path, column: &str) -> Result<Fen, PartitionErro
 
 fn to_batch<R: Record>(path: &Path, schema: &SchemaRef, rows: &[R]) -> Result<RecordBatch, PartitionError> {
     let batch = serde_arrow::to_record_batch(schema.fields(), &rows).map_err(|source| misfit::<R>(path, source))?;
-    // Nullability and metadata are the contract's, not the serializer's.
+    // Nullability and metadata come from the contract, not from the serializer.
     RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|source| misfit::<R>(path, source))
 }
 
@@ -372,7 +372,7 @@ impl<R: Record> Iterator for Rows<R> {
     }
 }
 
-/// The columns of the contract in its order; a nullable one the file does not have yet is null.
+/// The columns of the contract in order; a nullable one that the file lacks is null.
 fn align(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let column = |field: &Arc<Field>| -> Result<ArrayRef, ArrowError> {
         match batch.column_by_name(field.name()) {

@@ -9,26 +9,26 @@ use std::path::{Path, PathBuf};
 
 use super::sha256::{sha256_of, sha256_of_file};
 
-/// The part that every partition has.
+/// The name of the first part, which every partition has.
 pub const FIRST: &str = "part-0.parquet";
 
-/// What a part is called.
+/// The file name of a part.
 pub fn name(number: usize) -> String {
     format!("part-{number}.parquet")
 }
 
-/// Which part a file is, by its name; `None` for any other file.
+/// The number of a part, by its file name; `None` for any other file.
 pub fn number(file: &str) -> Option<usize> {
     let number = file.strip_prefix("part-")?.strip_suffix(".parquet")?.parse().ok()?;
     (name(number) == file).then_some(number)
 }
 
-/// Where a part of the partition `first` stands. A file that is not called so is the only one of its partition.
+/// The path of a part of the partition `first`. A file with another name is the only one of its partition.
 pub fn path(first: &Path, number: usize) -> PathBuf {
     if number == 0 { first.to_owned() } else { first.with_file_name(name(number)) }
 }
 
-/// Which parts lie in a folder, which need not be there.
+/// The numbers of the parts in a folder, which need not exist.
 pub fn present(folder: &Path) -> io::Result<BTreeSet<usize>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
@@ -41,10 +41,10 @@ pub fn present(folder: &Path) -> io::Result<BTreeSet<usize>> {
     Ok(numbers)
 }
 
-/// The files of the partition `first` in their order; `first` alone where it is not there at all.
+/// The files of the partition `first` in order; only `first` if none exists.
 ///
 /// # Errors
-/// The folder cannot be listed, or a part between two others is gone: rows would be missing and nobody see it.
+/// The folder cannot be listed, or a part in the middle is missing, which would silently lose rows.
 pub fn of(first: &Path) -> io::Result<Vec<PathBuf>> {
     let numbers = numbers_of(first)?;
     let gone = |(expected, number): &(usize, usize)| expected != number;
@@ -54,7 +54,7 @@ pub fn of(first: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// The same, opened: all of one version, whatever is published meanwhile.
+/// The same files, opened: all of one version, whatever is published meanwhile.
 ///
 /// # Errors
 /// As `of`; a file that cannot be opened.
@@ -64,7 +64,7 @@ pub fn open(first: &Path) -> io::Result<Vec<(PathBuf, File)>> {
     }
     let folder = folder_of(first);
     loop {
-        // As long as it is open no other folder can be mistaken for it.
+        // While it is open, no other folder can get its identity.
         let listed = File::open(folder)?;
         let parts = of(first).and_then(|paths| paths.into_iter().map(opened).collect());
         if is_at(&listed, folder)? {
@@ -73,7 +73,7 @@ pub fn open(first: &Path) -> io::Result<Vec<(PathBuf, File)>> {
     }
 }
 
-/// What identifies the partition `first`, of the parts that are there (`digest`).
+/// The digest of the parts of the partition `first` that exist (`digest`).
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -85,8 +85,8 @@ pub fn sha256(first: &Path) -> io::Result<String> {
     Ok(digest(parts.iter().map(|(name, sha256)| (name.as_str(), sha256.as_str()))))
 }
 
-/// What identifies a partition, from the names and SHA-256 of its parts: of one file its own, of several that of the lines
-/// `sha256sum` writes of them.
+/// The digest of a partition, from the names and SHA-256 of its parts: of a single file its own, of several that of the
+/// lines that `sha256sum` writes for them.
 pub fn digest<'a>(parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let parts: Vec<_> = parts.into_iter().collect();
     if let [(_, sha256)] = parts.as_slice() {
@@ -105,7 +105,7 @@ fn is_numbered(first: &Path) -> bool {
     first.file_name().is_some_and(|name| name == FIRST)
 }
 
-/// The parent of a bare name is an empty path.
+/// The parent of a bare file name is an empty path.
 fn folder_of(first: &Path) -> &Path {
     first.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -114,7 +114,7 @@ fn opened(path: PathBuf) -> io::Result<(PathBuf, File)> {
     File::open(&path).map(|file| (path, file))
 }
 
-/// Whether a folder that was opened still stands at its place.
+/// Whether a folder that was opened is still the one at its path.
 fn is_at(folder: &File, place: &Path) -> io::Result<bool> {
     let (ours, theirs) = (folder.metadata()?, fs::metadata(place)?);
     Ok((ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()))

@@ -1,5 +1,5 @@
-//! How a partition is encoded: row groups, compression, what its columns say of their values. The same for the same
-//! contract and provenance.
+//! The Parquet settings of a partition: row groups, compression, dictionaries, statistics. They depend only on the
+//! contract and the provenance.
 
 use arrow::datatypes::{DataType, Field};
 use parquet::basic::{Compression, ZstdLevel};
@@ -9,30 +9,29 @@ use parquet::schema::types::ColumnPath;
 
 use crate::contract::Contract;
 
-/// Rows of a row group: what is encoded of one is in memory until it ends, some 100 bytes of a ledger row.
+/// Rows of a row group: the encoded data of one is in memory until it ends, some 100 bytes per ledger row.
 pub(super) const ROWS_PER_GROUP: usize = 1 << 19;
-/// Above 1 the files hardly get smaller: most of them are numbers and hashes written as text.
+/// Higher levels hardly reduce the size: most values are numbers and hashes written as text.
 const ZSTD_LEVEL: i32 = 1;
-/// Bytes of distinct values after which a column is taken to repeat itself no more. A dictionary of ids
-/// costs time and saves nothing.
+/// Bytes of distinct values above which a dictionary is abandoned. A dictionary of ids costs time and saves nothing.
 const DICTIONARY_BYTES: usize = 64 << 10;
 
-/// Facts about how a file came to be, kept in its metadata.
+/// The provenance stored in the metadata of a file.
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
     /// SHA-256 of the rule files in force.
     pub rules_sha256: String,
-    /// SHA-256 of everything the rows were made of.
+    /// SHA-256 of everything the rows were made from.
     pub inputs_sha256: String,
 }
 
-/// The version of the contract a file was written by, of its metadata.
+/// The version of the contract that a file was written with, from its metadata.
 pub(super) fn contract_version(metadata: Option<&Vec<KeyValue>>) -> Option<&str> {
     let entry = metadata?.iter().find(|entry| entry.key == "coupon_recon.contract_version")?;
     entry.value.as_deref()
 }
 
-/// Of the files of a contract.
+/// The writer settings for a contract.
 pub(super) fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProperties {
     let entry = |key: &str, value: &str| KeyValue::new(format!("coupon_recon.{key}"), value.to_owned());
     let metadata = vec![
@@ -57,8 +56,8 @@ pub(super) fn writer_properties(contract: &Contract, provenance: &Provenance) ->
         .build()
 }
 
-/// What is kept of the values of a column that nothing is sorted by. The smallest and the largest of its texts tell nothing,
-/// those of its numbers on one page no more than those of the row group.
+/// Statistics of columns that are not part of a sort order. The smallest and largest strings say nothing, and page
+/// statistics of numbers say no more than those of the row group.
 fn statistics_of(field: &Field) -> EnabledStatistics {
     match field.data_type() {
         DataType::Utf8 => EnabledStatistics::None,

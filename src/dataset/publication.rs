@@ -14,7 +14,7 @@ use crate::durable;
 
 const SUFFIX: &str = ".publishing.json";
 
-/// What became of a publication that a dead run had begun.
+/// What became of a publication that a killed run had started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recovery {
     /// There was none.
@@ -25,10 +25,10 @@ pub enum Recovery {
     Lost(NaiveDate),
 }
 
-/// Publishes the files of `manifest`, then the manifest; returns where it stands.
+/// Publishes the files of `manifest`, then the manifest; returns its path.
 ///
 /// # Errors
-/// The disk; the next run then completes what was begun.
+/// The disk; the next run completes what was started.
 pub fn publish(lake: &Lake, staging: &Staging, manifest: &Manifest) -> io::Result<PathBuf> {
     if !manifest.files.is_empty() {
         let path = intent_path(lake, &manifest.job);
@@ -38,7 +38,7 @@ pub fn publish(lake: &Lake, staging: &Staging, manifest: &Manifest) -> io::Resul
     finish(lake, staging, manifest)
 }
 
-/// Completes the publication that a dead run of `job` began, if there is one. The caller holds the lock.
+/// Completes the publication that a killed run of `job` started, if there is one. The caller holds the lock.
 ///
 /// # Errors
 /// The disk.
@@ -54,7 +54,7 @@ pub fn recover(lake: &Lake, job: &str) -> io::Result<Recovery> {
     Ok(Recovery::Completed(date))
 }
 
-/// The runs whose publication of `date` is under way or was cut off.
+/// The runs whose publication of `date` is in progress or was interrupted.
 ///
 /// # Errors
 /// The state folder cannot be read.

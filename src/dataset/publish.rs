@@ -15,7 +15,7 @@ use crate::contract::contract;
 use crate::durable::{self, with_path};
 use crate::record::Record;
 
-/// The files of one run before anybody sees them.
+/// The staged files of one run.
 #[derive(Debug)]
 pub struct Staging {
     lake: Lake,
@@ -25,8 +25,7 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// A clean staging folder for `job`, whose lock the caller holds: what a run that died left there
-    /// is removed.
+    /// A clean staging folder for `job`, whose lock the caller holds: leftovers of a killed run are removed.
     pub fn open(lake: &Lake, job: &str, date: NaiveDate) -> io::Result<Staging> {
         let folder = lake.staging(job);
         match fs::remove_dir_all(&folder) {
@@ -36,18 +35,18 @@ impl Staging {
         Ok(Staging { lake: lake.clone(), folder, date, limit: PartLimit::NONE })
     }
 
-    /// The same, where partitions above a size are staged in parts.
+    /// The same, with partitions split into parts above a size.
     #[must_use]
     pub fn in_parts(self, limit: PartLimit) -> Staging {
         Staging { limit, ..self }
     }
 
-    /// The staging folder as a run that died left it.
+    /// The staging folder as a killed run left it.
     pub(super) fn reopen(lake: &Lake, job: &str, date: NaiveDate) -> Staging {
         Staging { lake: lake.clone(), folder: lake.staging(job), date, limit: PartLimit::NONE }
     }
 
-    /// Whether each of `files` is published already or still staged, byte for byte.
+    /// Whether each of `files` is either published or still staged, byte for byte.
     pub(super) fn is_whole(&self, files: &[StagedFile]) -> io::Result<bool> {
         for file in files {
             let (from, to) = self.places(file);
@@ -58,7 +57,7 @@ impl Staging {
         Ok(true)
     }
 
-    /// The first file of the staged partition of `dataset`, in a folder of its own.
+    /// The first file of the staged partition of `dataset`, in its own folder.
     pub fn partition(&self, dataset: &str) -> PathBuf {
         self.folder.join(dataset).join(parts::FIRST)
     }
@@ -70,7 +69,7 @@ impl Staging {
         self.end(R::DATASET, writer)
     }
 
-    /// Begins a partition that is staged batch by batch; `end` ends it.
+    /// Starts a partition that is staged batch by batch; `end` finishes it.
     pub fn begin(&self, dataset: &str, provenance: &Provenance) -> Result<Writer, PartitionError> {
         let first = self.partition(dataset);
         let folder = durable::create_folder(&self.folder.join(dataset));
@@ -78,7 +77,7 @@ impl Staging {
         Writer::create(&first, contract(dataset), provenance, self.limit)
     }
 
-    /// Ends a partition that was begun; gives its parts.
+    /// Finishes a partition and returns its parts.
     pub fn end(&self, dataset: &str, writer: Writer) -> Result<Vec<StagedFile>, PartitionError> {
         let first = self.partition(dataset);
         let staged = |(number, rows): (usize, u64)| {
@@ -89,25 +88,25 @@ impl Staging {
         writer.finish()?.into_iter().enumerate().map(staged).collect()
     }
 
-    /// Opens a report file for writing; `keep_report` stages what was written.
+    /// Opens a report file for writing; `keep_report` stages it.
     pub fn open_report(&self, name: &str) -> io::Result<BufWriter<File>> {
         let folder = self.folder.join(REPORTS);
         durable::create_folder(&folder)?;
         Ok(BufWriter::with_capacity(1 << 16, durable::create(&folder.join(name))?))
     }
 
-    /// Stages a report file that is written to its end.
+    /// Stages a report file that is completely written.
     pub fn keep_report(&self, name: &str, report: BufWriter<File>) -> io::Result<StagedFile> {
         report.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         StagedFile::describe(REPORTS, name, &self.folder.join(REPORTS).join(name), 0)
     }
 
-    /// A folder of this run for what waits beside its files.
+    /// A folder of this run for temporary data.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Makes staged files visible. What is published already, byte for byte, is left alone.
+    /// Makes staged files visible. A file that is already published with the same bytes is left alone.
     pub fn publish(&self, files: &[StagedFile]) -> io::Result<()> {
         for files in partitions(files) {
             let published = match files[0].dataset.as_str() {
@@ -134,7 +133,7 @@ impl Staging {
         Replacement { lake: &self.lake, staged, published, files }
     }
 
-    /// Removes what is left of the staging folder.
+    /// Removes the rest of the staging folder.
     pub fn discard(&self) -> io::Result<()> {
         fs::remove_dir_all(&self.folder)
     }

@@ -12,28 +12,28 @@ use super::staged::StagedFile;
 use super::{Lake, parts};
 use crate::durable;
 
-/// A zero-byte file beside the parts: some readers choke on one with content.
+/// An empty file beside the parts: some readers fail on a non-empty one.
 const MARKER: &str = "_SUCCESS";
 
-/// A staged partition and the place it takes.
+/// A staged partition and its destination.
 pub(super) struct Replacement<'a> {
     pub(super) lake: &'a Lake,
-    /// The first file as it is staged; nothing but parts lies beside it.
+    /// The first staged file; its folder contains only parts.
     pub(super) staged: PathBuf,
-    /// The first file as it is published.
+    /// The first published file.
     pub(super) published: PathBuf,
-    /// What will stand, part after part.
+    /// The parts that will be published.
     pub(super) files: &'a [StagedFile],
 }
 
 impl Replacement<'_> {
-    /// Makes the staged partition visible. One that is published already, byte for byte, is left alone.
+    /// Makes the staged partition visible. A partition that is already published with the same bytes is left alone.
     pub(super) fn make(&self) -> io::Result<()> {
         let before = parts::present(folder_of(&self.published))?;
         if !self.stands(&before)? && !self.exchange(&before)? {
             self.move_each(&before)?;
         }
-        // A day counts by its first part: that comes last.
+        // The first part decides whether a day exists, so it comes last.
         (0..self.files.len()).rev().try_for_each(|number| self.lake.put(&parts::path(&self.published, number)))?;
         let marker = self.marker();
         if !marker.exists() {
@@ -54,7 +54,7 @@ impl Replacement<'_> {
         Ok(true)
     }
 
-    /// One rename of a folder, where one of a file is not enough. False where it cannot be.
+    /// Exchanges the folders, where renaming a single file is not enough. False where that is not possible.
     fn exchange(&self, before: &BTreeSet<usize>) -> io::Result<bool> {
         let (from, to) = (folder_of(&self.staged), folder_of(&self.published));
         let is_whole = parts::present(from)?.into_iter().eq(0..self.files.len());
@@ -69,7 +69,7 @@ impl Replacement<'_> {
         durable::place_folder(from, to)
     }
 
-    /// Part by part: whoever reads a day without `_SUCCESS` may see two versions of it.
+    /// Part by part: a reader that ignores the missing `_SUCCESS` may see a mixture of two versions.
     fn move_each(&self, before: &BTreeSet<usize>) -> io::Result<()> {
         durable::create_folder(folder_of(&self.published))?;
         if !self.is_of_one_file(before) {
@@ -77,7 +77,7 @@ impl Replacement<'_> {
         }
         for number in (0..self.files.len()).rev() {
             let staged = parts::path(&self.staged, number);
-            // Those that are not staged any more were moved by a run that died.
+            // Parts that are not staged any more were moved by a killed run.
             if staged.exists() {
                 durable::move_file(&staged, &parts::path(&self.published, number))?;
             }
@@ -85,14 +85,14 @@ impl Replacement<'_> {
         Ok(())
     }
 
-    /// Takes back the marker and the parts there will not be any more.
+    /// Removes the marker and the parts that will not exist any more.
     fn withdraw(&self, before: &BTreeSet<usize>) -> io::Result<()> {
         self.lake.remove(&self.marker())?;
         let surplus = before.range(self.files.len()..).rev();
         surplus.copied().try_for_each(|number| self.lake.remove(&parts::path(&self.published, number)))
     }
 
-    /// Whether one rename of a file does it all.
+    /// Whether renaming one file is enough.
     fn is_of_one_file(&self, before: &BTreeSet<usize>) -> bool {
         self.files.len() == 1 && before.iter().all(|number| *number == 0)
     }
@@ -102,7 +102,7 @@ impl Replacement<'_> {
     }
 }
 
-/// What is not ours would be lost with the folder it lies in.
+/// Foreign files would be lost with their folder.
 fn holds_others(folder: &Path) -> io::Result<bool> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),

@@ -1,4 +1,5 @@
-//! The manifests of a date: which run published which file, and in what state. Reads them, writes none.
+//! The manifests of a date: which run last published which file, and whether it was complete. Writes
+//! nothing.
 
 use std::fs;
 use std::io;
@@ -16,15 +17,16 @@ use crate::journal::{Journal, JournalError};
 /// The runs of one date.
 #[derive(Debug, Default)]
 pub struct Runs {
-    /// Manifests of runs that published something, the newest first.
+    /// Manifests of runs that published something, newest first.
     pub publishing: Vec<Manifest>,
-    /// Manifests that are not what was written, and what is wrong with them.
+    /// Manifests that differ from their checksum, and how.
     pub damaged: Vec<(PathBuf, String)>,
     last_sequence: u64,
 }
 
 impl Runs {
-    /// Reads every manifest of `date`. A damaged one is noted and, if it can be read, still counts.
+    /// Reads every manifest of `date`. A damaged one is recorded and, if it can be parsed, still
+    /// counts.
     ///
     /// # Errors
     /// Folders or files that cannot be read.
@@ -38,46 +40,46 @@ impl Runs {
         Ok(runs)
     }
 
-    /// What the next manifest of the date is numbered with: clocks may go back, this does not.
+    /// The number of the next manifest of the date, since clocks may go back.
     pub fn next_sequence(&self) -> u64 {
         self.last_sequence + 1
     }
 
-    /// The parts of a dataset as they were last published, in their order, and the run that did.
+    /// The last published parts of a dataset, in order, and the run that published them.
     pub fn partition(&self, dataset: &str) -> Option<(&Manifest, Vec<&StagedFile>)> {
         let parts_in = |manifest: &'_ Manifest| manifest.files.iter().any(|file| file.dataset == dataset);
         let manifest = self.publishing.iter().find(|manifest| parts_in(manifest))?;
         Some((manifest, manifest.files.iter().filter(|file| file.dataset == dataset).collect()))
     }
 
-    /// One of them.
+    /// One of these parts.
     pub fn part(&self, dataset: &str, name: &str) -> Option<&StagedFile> {
         self.partition(dataset)?.1.into_iter().find(|part| part.name == name)
     }
 
-    /// A report as it was last published.
+    /// The last published version of a report.
     pub fn report(&self, name: &str) -> Option<&StagedFile> {
         let mut files = self.publishing.iter().flat_map(|manifest| &manifest.files);
         files.find(|file| file.dataset == REPORTS && file.name == name)
     }
 
-    /// Whether `dataset` was last published by a stage that was complete.
+    /// Whether `dataset` was last published by a complete stage.
     pub fn was_complete(&self, dataset: &str) -> bool {
         let Some((manifest, _)) = self.partition(dataset) else { return false };
         let owner = manifest.stages.iter().find(|stage| stage.rows.contains_key(dataset));
         owner.is_some_and(|stage| stage.status == StageStatus::Complete)
     }
 
-    /// The generation of the journal that what is published was made from.
+    /// The generation of the journal that the published day was made from.
     pub fn generation(&self) -> Option<u32> {
         self.publishing.first().map(|manifest| manifest.generation).filter(|number| *number > 0)
     }
 
-    /// The journal that what is published was made from, to read: without what runs that published
-    /// nothing have added since. The latest where nothing is published.
+    /// The journal that the published day was made from, for reading: without what unpublished runs
+    /// have added since. The latest one if nothing is published.
     ///
     /// # Errors
-    /// It is not there.
+    /// It does not exist.
     pub fn journal(&self, lake: &Lake, date: NaiveDate, world: World) -> Result<Journal, JournalError> {
         let journal = Journal::replay(&lake.journal(date), self.generation(), world)?;
         Ok(match self.publishing.first().and_then(Manifest::journal_extent) {
@@ -89,7 +91,7 @@ impl Runs {
     fn add(&mut self, folder: &Path) -> io::Result<()> {
         let path = folder.join(MANIFEST_FILE);
         let bytes = match fs::read(&path) {
-            // A run that is under way, or died.
+            // A run in progress, or a killed one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             bytes => bytes?,
         };

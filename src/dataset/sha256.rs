@@ -1,4 +1,4 @@
-//! The SHA-256 of bytes and of whole files, as hex: what a manifest names contents by.
+//! SHA-256 of bytes and of whole files, in hexadecimal.
 
 use std::fs::File;
 use std::io;

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::parts;
 use super::sha256::sha256_of_file;
 
-/// What stands in the place of a dataset's name where a file is a report.
+/// Used in place of a dataset name for report files.
 pub(super) const REPORTS: &str = "reports";
 
-/// A staged file and what it holds.
+/// A staged file and its size and digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagedFile {
     /// Dataset, or `reports`.
@@ -28,7 +28,7 @@ pub struct StagedFile {
 }
 
 impl StagedFile {
-    /// The file at `path`, as it is.
+    /// Describes the file at `path`.
     pub(super) fn describe(dataset: &str, name: &str, path: &Path, rows: u64) -> io::Result<StagedFile> {
         Ok(StagedFile {
             dataset: dataset.to_owned(),
@@ -39,7 +39,7 @@ impl StagedFile {
         })
     }
 
-    /// Whether it stands at `path`, byte for byte.
+    /// Whether the file at `path` has the same bytes.
     pub(super) fn stands_at(&self, path: &Path) -> io::Result<bool> {
         match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -48,12 +48,12 @@ impl StagedFile {
     }
 }
 
-/// The files of each partition, which stand together; all reports stand for one.
+/// Groups the files by partition; all reports are one group.
 pub fn partitions(files: &[StagedFile]) -> impl Iterator<Item = &[StagedFile]> {
     files.chunk_by(|one, other| one.dataset == other.dataset)
 }
 
-/// What identifies a partition of these parts (`parts::digest`).
+/// The digest of a partition of these parts (`parts::digest`).
 pub fn digest_of<'a>(files: impl IntoIterator<Item = &'a StagedFile>) -> String {
     parts::digest(files.into_iter().map(|file| (file.name.as_str(), file.sha256.as_str())))
 }

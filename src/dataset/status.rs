@@ -1,4 +1,4 @@
-//! How a run and each of its stages ended, in the words of the manifest.
+//! The status of a run and of a stage, as named in the manifest.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum RunStatus {
     /// Everything is published.
     Complete,
-    /// What is published lacks something.
+    /// Something is missing from what is published.
     Partial,
     /// Nothing is published.
     Failed,
@@ -20,18 +20,18 @@ pub enum RunStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StageStatus {
-    /// It brought everything.
+    /// All rows were obtained.
     Complete,
-    /// It brought less, and says why.
+    /// Some rows are missing; the entry says why.
     Partial,
-    /// It brought nothing, and says why.
+    /// No rows; the entry says why.
     Failed,
     /// The job has no source for it.
     Skipped,
 }
 
 impl RunStatus {
-    /// As in manifest, message and metric.
+    /// The name in the manifest, messages and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             RunStatus::Complete => "complete",
@@ -42,7 +42,7 @@ impl RunStatus {
 }
 
 impl StageStatus {
-    /// As in the manifest.
+    /// The name in the manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             StageStatus::Complete => "complete",

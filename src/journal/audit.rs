@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::generation::generation_name;
 use super::{blob, segment};
 
-/// A file of the journal that is not what it was.
+/// A damaged file of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// The stage it belongs to.
@@ -31,7 +31,7 @@ pub fn audit(folder: &Path, generation: u32) -> io::Result<Vec<Damage>> {
             damages.extend(what.map(|what| Damage { stage: name.clone(), path, what }));
         }
         for path in sorted(&stage.join("files"))? {
-            // What a download that was cut off left is written over by the next one.
+            // The rest of an interrupted download is overwritten by the next one.
             if path.extension().is_some_and(|it| it == "staged") || blob::is_sound(&path)? {
                 continue;
             }

@@ -10,7 +10,8 @@ use super::error::{JournalError, io_error};
 use crate::durable;
 use crate::wechat::pay_v3::bills::BillSink;
 
-/// A file on its way into the journal. Dropped before `keep`, it leaves nothing that is read.
+/// A file being written to the journal. If it is dropped before `keep`, nothing is left that is
+/// ever read.
 pub struct Blob {
     folder: PathBuf,
     staged: PathBuf,
@@ -40,7 +41,7 @@ impl Blob {
     }
 }
 
-/// Whether a kept file is there and still has the bytes its name tells.
+/// Whether a kept file exists and its bytes match its name.
 pub(super) fn is_sound(path: &Path) -> io::Result<bool> {
     let Some(sum) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('.').next()) else {
         return Ok(false);
@@ -84,7 +85,7 @@ impl Write for Blob {
 }
 
 impl BillSink for Blob {
-    /// The bytes so far belonged to a download that failed.
+    /// The bytes so far belong to a failed download.
     fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::durable;
 
-/// Builds a generation at `beside`, out of those stages of `from` whose names `is_kept` names, and puts it at `to`.
-/// A crash leaves nothing at `to`.
+/// Builds a generation at `beside` from the stages of `from` that `is_kept` accepts, and moves it to `to`. A crash
+/// leaves nothing at `to`.
 pub(super) fn carry(from: &Path, to: &Path, beside: &Path, is_kept: &dyn Fn(&str) -> bool) -> io::Result<()> {
     match fs::remove_dir_all(beside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -27,7 +27,7 @@ pub(super) fn carry(from: &Path, to: &Path, beside: &Path, is_kept: &dyn Fn(&str
     }
 }
 
-/// Segments and kept files; what is torn or unfinished stays where it is.
+/// Links segments and kept files; torn or unfinished files are left behind.
 fn carry_folder(from: &Path, to: &Path) -> io::Result<()> {
     durable::create_private_folder(to)?;
     for entry in fs::read_dir(from)? {
@@ -42,7 +42,7 @@ fn carry_folder(from: &Path, to: &Path) -> io::Result<()> {
     durable::sync_folder(to)
 }
 
-/// One file under two names, or a copy of it where the file system knows no such thing.
+/// A hard link, or a copy where the file system has no hard links.
 fn carry_file(from: &Path, to: &Path) -> io::Result<()> {
     if fs::hard_link(from, to).is_ok() {
         return Ok(());

@@ -1,12 +1,12 @@
-//! What can go wrong with the journal. Says so; touches no file.
+//! The errors of the journal.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong with the journal.
+/// The errors of the journal.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The file system said no.
+    /// The file system failed.
     #[error("the journal at `{}`: {source}", path.display())]
     Io {
         /// The file or folder.
@@ -14,7 +14,7 @@ pub enum JournalError {
         /// Why.
         source: io::Error,
     },
-    /// A segment that passed its checksum is not readable: a fault of this program.
+    /// A segment with a valid checksum cannot be read: a bug of this program.
     #[error("journal segment `{}`: {why}", path.display())]
     Segment {
         /// The segment.

@@ -1,9 +1,9 @@
-//! Generations of a day's journal: numbered folders, the latest is the one that counts.
+//! Generations of a day's journal: numbered folders, of which the latest counts.
 
 use std::io;
 use std::path::Path;
 
-/// The number of the latest generation below `folder` (`journal/dt=D`), when there is one.
+/// The number of the latest generation below `folder` (`journal/dt=D`), if there is one.
 pub(super) fn latest_generation(folder: &Path) -> io::Result<Option<u32>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -1,14 +1,13 @@
-//! The page journal (design §1): every answer of a remote API, durable before anything is made of it.
-//!
-//! It is the checkpoint (what stands here is not asked again), the replay source (a day is rebuilt
-//! from here without a network) and the evidence (the signature over each body stays checkable).
-//! It stores bytes and never interprets them.
+//! The page journal (design §1): every answer of a remote API, durable before anything is computed from it. It
+//! is the checkpoint (what it holds is not requested again), the replay source (a day is rebuilt from it
+//! without a network) and the evidence (the signature over each body can still be verified). Stores bytes and
+//! never interprets them.
 //!
 //! ```text
 //! journal/dt=2026-11-18/gen-001/user_coupons/00000-18211-9f86d081884c7d65.parquet
-//!                       │       │            └ number, bytes and checksum of the segment
+//!                       │       │            └ number, length in bytes and checksum of the segment
 //!                       │       └ stage
-//!                       └ generation: `--refetch` opens the next one
+//!                       └ generation: `--refetch` starts the next one
 //! ```
 
 mod audit;
@@ -49,7 +48,7 @@ pub struct Journal {
     mode: Mode,
     world: World,
     mirror: Option<Arc<Mirror>>,
-    /// Of each stage the first segment that is not read; none means that all are.
+    /// Per stage, the first segment that is not read; `None` means that all are.
     extent: Option<BTreeMap<String, u32>>,
     stages: Mutex<BTreeMap<String, Arc<StageJournal>>>,
 }
@@ -77,8 +76,8 @@ impl Journal {
         Ok(Journal::at(folder, number, mode, world))
     }
 
-    /// Opens a new generation in which the stages that `is_kept` names stand as in the one before, and only the
-    /// others are asked again. It is put together at `beside`, on the same file system.
+    /// Opens a new generation that keeps the stages accepted by `is_kept`, so that only the others are
+    /// requested again. It is built at `beside`, on the same file system.
     ///
     /// # Errors
     /// The folders cannot be used.
@@ -102,16 +101,17 @@ impl Journal {
         Journal { folder, generation, number, mode, world, mirror: None, extent: None, stages: Mutex::default() }
     }
 
-    /// The same journal, in the work folder of a lake in a bucket: durable is then what the bucket has.
+    /// The same journal, in the work folder of a lake in a bucket: only what is in the bucket counts as
+    /// durable.
     #[must_use]
     pub fn mirrored(self, mirror: Option<Arc<Mirror>>) -> Journal {
         Journal { mirror, ..self }
     }
 
-    /// Opens one generation, the latest when none is named, to read from it and to change nothing.
+    /// Opens one generation, by default the latest, for reading only.
     ///
     /// # Errors
-    /// It is not there.
+    /// It does not exist.
     pub fn replay(folder: &Path, generation: Option<u32>, world: World) -> Result<Journal, JournalError> {
         let latest = latest_generation(folder).map_err(|source| io_error(folder, source))?;
         let nothing = || JournalError::NothingToReplay(folder_name(folder));
@@ -122,23 +122,23 @@ impl Journal {
         Ok(Journal::at(folder, number, Mode::Replay, world))
     }
 
-    /// The same journal as it was when it had that `extent`: what later runs added is not read.
+    /// The same journal at the time it had this `extent`: what later runs added is not read.
     #[must_use]
     pub fn as_of(self, extent: BTreeMap<String, u32>) -> Journal {
         Journal { extent: Some(extent), ..self }
     }
 
-    /// Which generation this is.
+    /// The number of this generation.
     pub fn generation(&self) -> u32 {
         self.number
     }
 
-    /// How this run treats what is journalled.
+    /// How this run uses the journal.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// The journal of one stage; the same one for every caller.
+    /// The journal of one stage; all callers share it.
     ///
     /// # Errors
     /// Its segments cannot be read.
@@ -165,7 +165,7 @@ impl Journal {
         mirror.put_folder(&self.folder).map_err(|error| io_error(&self.folder, error.into()))
     }
 
-    /// The digest of every stage that has answers, sorted in `room`.
+    /// The digest of every stage that has answers; sorts in `room`.
     ///
     /// # Errors
     /// A segment cannot be read.
@@ -175,14 +175,14 @@ impl Journal {
         answered.map(|(name, stage)| Ok((name, stage.digest(room)?))).collect()
     }
 
-    /// How far the journal goes: of every stage that has answers the number of the next segment.
+    /// The extent of the journal: for every stage that has answers, the number of the next segment.
     pub fn extent(&self) -> BTreeMap<String, u32> {
         let stages = self.stages.lock().expect("no holder of this lock panics");
         let answered = stages.iter().filter(|(_, stage)| !stage.is_empty());
         answered.map(|(name, stage)| (name.clone(), stage.next_segment())).collect()
     }
 
-    /// Keeps a file as it came: streamed, named by its digest.
+    /// Starts a file that is kept unchanged: streamed to disk and named by its digest.
     ///
     /// # Errors
     /// The file cannot be created.
@@ -190,7 +190,7 @@ impl Journal {
         Blob::create(&self.generation.join(stage).join("files"))
     }
 
-    /// Where a kept file stands; `None` when it is gone or its bytes are no longer those of its name.
+    /// The path of a kept file; `None` when it is missing or its bytes do not match its name.
     ///
     /// # Errors
     /// It cannot be read.

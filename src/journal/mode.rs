@@ -1,20 +1,20 @@
 //! How a run uses the journal.
 
-/// How a run treats what is journalled.
+/// How a run uses the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Ask only what is not there yet.
+    /// Requests only what is not there yet.
     Resume,
-    /// Ask everything again, in a new generation.
+    /// Requests everything again, into a new generation.
     Refetch,
-    /// Ask nothing.
+    /// Sends no requests.
     Replay,
-    /// Ask nothing, write nothing, and mind nothing that is not there: a dry run.
+    /// Sends no requests, writes nothing, and accepts that there may be no journal: a dry run.
     Peek,
 }
 
 impl Mode {
-    /// Whether nothing is asked and no file of the journal is moved or made.
+    /// Whether no requests are sent and no file of the journal is moved or created.
     pub fn is_read_only(self) -> bool {
         matches!(self, Mode::Replay | Mode::Peek)
     }

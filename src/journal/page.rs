@@ -1,12 +1,12 @@
-//! What is journalled: entries of pages, each page an answer exactly as it came.
+//! The unit of the journal: entries of pages, each page an unchanged answer.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-/// Everything asked under one key: one request, or all pages of one wallet.
+/// All answers under one key: one request, or all pages of one wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What was asked, unique within the stage: `openid`, `stock_id`, `out_subsidy_no`, …
+    /// What was requested, unique within the stage: `openid`, `stock_id`, `out_subsidy_no`, …
     pub key: String,
     /// Its answers in page order.
     pub pages: Vec<Page>,

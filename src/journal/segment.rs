@@ -1,5 +1,5 @@
-//! A segment: some entries of one stage in one Parquet file whose name carries its length and
-//! checksum, so that a torn one is known without trusting its content.
+//! A segment: some entries of one stage in one Parquet file. Its name carries its length and checksum,
+//! so that a torn file is detected without trusting its content.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -43,7 +43,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// A segment on disk that passed its checksum.
+/// A segment on disk whose checksum is valid.
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
     pub(super) path: PathBuf,
@@ -51,7 +51,7 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// The disk is to blame for an error, or the segment is.
+    /// Separates errors of the disk from those of the segment.
     fn fault(&self, why: &(impl Error + 'static)) -> JournalError {
         match durable::refusal(why) {
             Some(source) => io_error(&self.path, source),
@@ -60,7 +60,7 @@ impl Segment {
     }
 }
 
-/// Writes `entries` as segment `number` of `folder`, durable before this returns.
+/// Writes `entries` as segment `number` of `folder`; durable when this returns.
 pub(super) fn write(folder: &Path, number: u32, entries: &[Entry]) -> Result<Segment, JournalError> {
     durable::create_private_folder(folder).map_err(|source| io_error(folder, source))?;
     let fault = |why: ParquetError| JournalError::Segment { path: folder.to_path_buf(), why: why.to_string() };
@@ -71,8 +71,7 @@ pub(super) fn write(folder: &Path, number: u32, entries: &[Entry]) -> Result<Seg
     Ok(Segment { path, number })
 }
 
-/// The sound segments of `folder` in order; torn ones are said so, and moved to `torn/` unless nothing
-/// may change.
+/// The sound segments of `folder` in order. Torn ones are logged, and moved to `torn/` unless read-only.
 pub(super) fn list(folder: &Path, read_only: bool) -> Result<Vec<Segment>, JournalError> {
     let mut segments = Vec::new();
     let entries = match fs::read_dir(folder) {
@@ -94,7 +93,7 @@ pub(super) fn list(folder: &Path, read_only: bool) -> Result<Vec<Segment>, Journ
     Ok(segments)
 }
 
-/// The keys of a segment, without its bodies.
+/// The keys of a segment; bodies are not read.
 pub(super) fn read_keys(segment: &Segment) -> Result<Vec<String>, JournalError> {
     let mut keys = Vec::new();
     for batch in read_batches(segment, Some("key"))? {
@@ -122,7 +121,7 @@ pub(super) fn read_entries(segment: &Segment) -> Result<Vec<Entry>, JournalError
     Ok(entries)
 }
 
-/// The columns of a segment, as `SCHEMA` says.
+/// The columns of a segment (`SCHEMA`).
 struct Columns<'b> {
     key: &'b StringArray,
     page_number: &'b Int64Array,
@@ -180,7 +179,7 @@ fn encode(entries: &[Entry]) -> Result<Vec<u8>, ParquetError> {
     Ok(bytes)
 }
 
-/// The pages of entries, one a row.
+/// The pages of entries, one per row.
 fn batch_of(entries: &[Entry]) -> Result<RecordBatch, ArrowError> {
     let keys = entries.iter().flat_map(|entry| entry.pages.iter().map(|_| &entry.key));
     let numbers = entries.iter().flat_map(|entry| 0..entry.pages.len() as i64);
@@ -211,8 +210,8 @@ fn batch_of(entries: &[Entry]) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(Arc::clone(&SCHEMA), columns)
 }
 
-/// No two bodies and no two signatures are alike, and nobody looks for one by its size: a dictionary and
-/// bounds of them would be work for nothing.
+/// Bodies and signatures are all distinct, and nobody filters by their size: dictionaries and statistics
+/// would be wasted work.
 fn properties() -> WriterProperties {
     let level = ZstdLevel::try_new(1).expect("1 is a zstd level");
     let unlike = ["key", "target", "body", "nonce", "signature", "request_id"];
@@ -235,7 +234,8 @@ fn read_batches(segment: &Segment, column: Option<&str>) -> Result<Vec<RecordBat
     read().map_err(|why| segment.fault(&why))
 }
 
-/// Whether a segment has the bytes its name tells; `None` for a file that is no segment.
+/// Whether a segment matches the length and checksum in its name; `None` for a file that is not a
+/// segment.
 pub(super) fn soundness(path: &Path) -> std::io::Result<Option<bool>> {
     match parse_name(path) {
         Some((_, length, sum)) => is_sound(path, length, &sum).map(Some),

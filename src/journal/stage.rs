@@ -1,4 +1,4 @@
-//! The journal of one stage: which keys are answered, appending, reading back.
+//! The journal of one stage: which keys are answered, appending, reading back. Shared between tasks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use crate::fingerprints::Fingerprints;
 use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorter};
 use crate::threads::prefetch;
 
-/// A segment is closed at so many pages …
+/// A segment is closed at this many pages …
 const SEGMENT_PAGES: usize = 256;
 /// … or when its first entry is this old.
 const SEGMENT_AGE: TimeDelta = TimeDelta::seconds(5);
@@ -30,7 +30,7 @@ pub struct StageJournal {
     state: Mutex<State>,
 }
 
-/// What a stage asked and what it found journalled.
+/// What a stage requested and what it found in the journal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Flow {
     /// Entries fetched by this run.
@@ -42,18 +42,18 @@ pub struct Flow {
 #[derive(Debug, Default)]
 struct State {
     segments: Vec<Segment>,
-    /// Those that are answered.
+    /// The keys that are answered.
     keys: Fingerprints,
     open: Vec<Entry>,
     open_pages: usize,
     opened_at: Option<DateTime<Utc>>,
     flow: Flow,
-    /// Over everything, as long as nothing is added.
+    /// The digest over everything, as long as nothing is added.
     digest: Option<String>,
 }
 
 impl StageJournal {
-    /// Opens it as it was before segment `below` was written; none means all of it.
+    /// Opens it as it was before segment `below` was written; `None` means all of it.
     pub(super) fn open(
         folder: &Path,
         mode: Mode,
@@ -78,12 +78,12 @@ impl StageJournal {
         self.lock().keys.contains(&[key])
     }
 
-    /// What was asked tonight and what was there.
+    /// How much was requested tonight and how much was found.
     pub fn flow(&self) -> Flow {
         self.lock().flow
     }
 
-    /// Adds an answered entry. A key that is there already is left as it is.
+    /// Appends an answered entry. If its key is already there, nothing changes.
     ///
     /// # Errors
     /// The segment that became full cannot be written.
@@ -104,8 +104,7 @@ impl StageJournal {
         Ok(())
     }
 
-    /// Lets `key` be asked again, because what was answered is of no use any more. The answer that
-    /// comes last counts.
+    /// Allows `key` to be requested again, because its answer is no longer usable. The last answer counts.
     pub fn forget(&self, key: &str) {
         self.lock().keys.remove(&[key]);
     }
@@ -118,8 +117,8 @@ impl StageJournal {
         self.close_segment(&mut self.lock())
     }
 
-    /// Every entry, durable and open ones, in the order of their segments, a few of which are in memory at a time:
-    /// threads read the next ones.
+    /// Visits every entry, durable or pending, in the order of the segments. Only a few segments are in memory at
+    /// a time: threads read ahead.
     ///
     /// # Errors
     /// A segment cannot be read; what `visit` returns.
@@ -127,8 +126,8 @@ impl StageJournal {
         self.visit_read("", Ok, visit)
     }
 
-    /// As `visit`, of every entry whose key begins with `prefix`; the threads that read the segments do `read`
-    /// with each. Of segments without such a key nothing but the keys is read.
+    /// As `visit`, for every entry whose key starts with `prefix`; the reading threads apply `read` to each. Of
+    /// segments without such a key only the keys are read.
     ///
     /// # Errors
     /// As `visit`; what `read` returns.
@@ -145,7 +144,7 @@ impl StageJournal {
         prefetch::map_in_turns(&segments, READERS, part, |part| part?.into_iter().try_for_each(&mut visit))
     }
 
-    /// Every entry at once, for stages that have few.
+    /// All entries at once, for stages that have few.
     ///
     /// # Errors
     /// A segment cannot be read.
@@ -158,7 +157,7 @@ impl StageJournal {
         Ok(entries)
     }
 
-    /// The entry of one key, the last if it was asked again.
+    /// The entry of a key; the last one if it was requested again.
     ///
     /// # Errors
     /// A segment cannot be read.
@@ -174,7 +173,7 @@ impl StageJournal {
         Ok(last)
     }
 
-    /// The number of the next segment: what is durable now is in those below it.
+    /// The number of the next segment: everything durable now is in the segments below it.
     pub fn next_segment(&self) -> u32 {
         next_number(&self.lock().segments)
     }
@@ -184,10 +183,10 @@ impl StageJournal {
         self.lock().keys.is_empty()
     }
 
-    /// SHA-256 over keys, statuses and bodies in key order: never over arrival or nonces. Sorts in `room`.
+    /// SHA-256 over keys, statuses and bodies in key order, without arrival times and nonces. Sorts in `room`.
     ///
     /// # Errors
-    /// A segment cannot be read; the room has no room.
+    /// A segment cannot be read; the scratch folder is full.
     pub fn digest(&self, room: &Room) -> Result<String, JournalError> {
         if let Some(digest) = &self.lock().digest {
             return Ok(digest.clone());
@@ -205,7 +204,7 @@ impl StageJournal {
             context.update(cells.bytes(digest::SHA256_OUTPUT_LEN));
             Ok(())
         };
-        // A key that was answered again: the answer that comes last counts.
+        // If a key was answered again, the last answer counts.
         sums.finish().and_then(|sums| sums.last_of_each(|_| {}, add)).map_err(unsorted)?;
         let digest = hex::encode(context.finish());
         self.lock().digest = Some(digest.clone());
@@ -238,7 +237,7 @@ fn read_below(prefix: &str, segment: &Segment) -> Result<Vec<Entry>, JournalErro
     Ok(entries)
 }
 
-/// What an entry adds to the digest.
+/// The contribution of an entry to the digest.
 struct Sum<'e> {
     key: &'e str,
     sum: &'e digest::Digest,

@@ -1,4 +1,4 @@
-//! What an inspection finds. Looks at nothing itself.
+//! The result of an inspection.
 
 use std::path::PathBuf;
 
@@ -11,14 +11,14 @@ pub struct Finding {
     pub what: String,
 }
 
-/// What was looked at and found.
+/// The result of an inspection.
 #[derive(Debug, Default)]
 pub struct Inspection {
     /// Partitions and reports that were read.
     pub files: usize,
     /// Rows in them.
     pub rows: u64,
-    /// Whether there is nothing of the day at all: what was never published cannot be damaged.
+    /// Whether nothing of the day was found: what was never published cannot be damaged.
     pub is_of_nothing: bool,
     /// Everything wrong.
     pub findings: Vec<Finding>,

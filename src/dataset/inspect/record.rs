@@ -1,5 +1,5 @@
-//! What the runs of a day have on record, held against what is there: files, rows, control totals,
-//! earlier partitions, journal.
+//! Compares what the manifests of a day record with what is there: files, rows, control totals, earlier
+//! partitions, journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -20,10 +20,10 @@ use crate::journal::audit;
 use crate::record::{LedgerRow, Record};
 use crate::sorter::Room;
 
-/// What is held of the keys of a journal while they are sorted.
+/// Memory for sorting the keys of a journal.
 const SORTING_BYTES: usize = 32 << 20;
 
-/// `rows` has the rows of each part of the partitions that could be read.
+/// `rows` has the rows of each part of the readable partitions.
 pub(super) fn inspect(
     lake: &Lake,
     date: NaiveDate,
@@ -53,7 +53,8 @@ pub(super) fn inspect(
     inspect_journal(lake, newest, runs, it)
 }
 
-/// The runs that ledger and reports are of, and the newest: one of some stages leaves what the others have made.
+/// The runs that made the ledger and the reports, and the newest run: a run of some stages keeps what others
+/// made.
 fn makers(runs: &Runs) -> Vec<&Manifest> {
     let of = |dataset: &str| runs.publishing.iter().find(|it| it.files.iter().any(|file| file.dataset == dataset));
     let makers = runs.publishing.first().into_iter().chain(of(LedgerRow::DATASET)).chain(of(REPORTS));
@@ -61,7 +62,7 @@ fn makers(runs: &Runs) -> Vec<&Manifest> {
     makers.filter(|manifest| seen.insert(&manifest.run_id)).collect()
 }
 
-/// Every file as the last run that published it says it is.
+/// Every file as recorded by the last run that published it.
 fn inspect_files(
     lake: &Lake,
     date: NaiveDate,
@@ -85,7 +86,7 @@ fn inspect_files(
     Ok(())
 }
 
-/// `read` is how many rows it has, where they could be read.
+/// `read` is the number of rows, if the file is readable.
 fn inspect_file(path: PathBuf, file: &StagedFile, read: Option<u64>, it: &mut Inspection) -> io::Result<()> {
     match sha256_of_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => it.find(path, "is gone; the manifest lists it"),
@@ -100,7 +101,7 @@ fn inspect_file(path: PathBuf, file: &StagedFile, read: Option<u64>, it: &mut In
     Ok(())
 }
 
-/// The control totals the night was published with.
+/// The control totals of the night.
 fn inspect_totals(lake: &Lake, manifest: &Manifest, it: &mut Inspection) {
     let path = lake.run(manifest.business_date, &manifest.run_id).join(MANIFEST_FILE);
     for side in manifest.footing.iter().filter(|side| !foots(side)) {
@@ -170,7 +171,7 @@ fn inspect_journal(lake: &Lake, manifest: &Manifest, runs: &Runs, it: &mut Inspe
         it.find(damage.path, damage.what);
     }
     let sound = manifest.journal_sha256.iter().filter(|(stage, _)| !damaged.contains(*stage));
-    // What is looked at is left as it is, its folder too.
+    // What is inspected stays unchanged, including its folder.
     let room = Room { folder: std::env::temp_dir(), memory_bytes: SORTING_BYTES };
     for (stage, sha256) in sound {
         let journal = runs.journal(lake, manifest.business_date, World::real());
@@ -181,7 +182,7 @@ fn inspect_journal(lake: &Lake, manifest: &Manifest, runs: &Runs, it: &mut Inspe
                 "the journalled answers are not those the day was made from; run that day again",
             ),
             Err(error) => match refusal(&error) {
-                // Nothing is wrong with answers that cannot be sorted or opened.
+                // Answers that cannot be sorted or opened for a reason of the system are not damaged.
                 Some(no) => return Err(with_path(&folder.join(stage))(no)),
                 None => it.find(folder.join(stage), error.to_string()),
             },
