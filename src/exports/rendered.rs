@@ -1,5 +1,5 @@
-//! Renders typed cells of spreadsheets and Parquet as the text a CSV would hold, so that one parser handles them all. The
-//! only place that sees a float: it is turned into decimal text, and nothing computes with it.
+//! Renders typed cells of spreadsheets and Parquet as the text a CSV would hold, so that one parser handles them all.
+//! Floats of an export end here: each is turned into decimal text, and nothing computes with it.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 

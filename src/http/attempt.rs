@@ -1,5 +1,5 @@
-//! One HTTP attempt: bytes out, bytes in. Never retries, never follows a redirect, and never lets
-//! a query string into an error.
+//! One HTTP attempt: bytes out, bytes in. Never retries, never follows a redirect, and never puts a
+//! query string into an error message.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,15 +14,15 @@ use url::{Position, Url};
 
 use super::encoding::{Undecoded, decode};
 
-/// What every request says it is. WeChat Pay answers 400 without one (reference v3 §1.2).
+/// The User-Agent of every request. WeChat Pay answers 400 without one (reference v3 §1.2).
 pub const USER_AGENT: &str = concat!("coupon-recon/", env!("CARGO_PKG_VERSION"));
 
-/// A request ready for the wire.
+/// A request ready to be sent.
 #[derive(Clone)]
 pub struct Outgoing {
-    /// Verb.
+    /// HTTP method.
     pub method: Method,
-    /// Path and query, percent-encoded: sent exactly so, because it was signed so.
+    /// Path and query, percent-encoded: sent exactly like this, because it was signed like this.
     pub target: String,
     /// Headers besides User-Agent and Accept.
     pub headers: Vec<(&'static str, String)>,
@@ -36,25 +36,25 @@ impl fmt::Debug for Outgoing {
     }
 }
 
-/// An answer, whole.
+/// A complete answer.
 #[derive(Debug, Clone)]
 pub struct Received {
     /// HTTP status.
     pub status: u16,
     /// All headers.
     pub headers: HeaderMap,
-    /// The body as it came.
+    /// The unchanged body.
     pub body: Bytes,
 }
 
 impl Received {
-    /// A header as text, when it is there and is text.
+    /// A header as text, if it exists and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
-/// Why no answer came.
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// No connection: refused, no such host, TLS.
@@ -65,7 +65,7 @@ pub enum TransportError {
         /// The innermost cause.
         detail: String,
     },
-    /// The answer took longer than the attempt may.
+    /// The answer took longer than the timeout of the attempt.
     #[error("`{host}` did not answer within {timeout_ms} ms")]
     Timeout {
         /// Host and port.
@@ -73,7 +73,7 @@ pub enum TransportError {
         /// Limit of the attempt.
         timeout_ms: u128,
     },
-    /// The connection broke before the answer was whole.
+    /// The connection broke before the answer was complete.
     #[error("the connection to `{host}` broke: {detail}")]
     Broken {
         /// Host and port.
@@ -81,24 +81,24 @@ pub enum TransportError {
         /// The innermost cause.
         detail: String,
     },
-    /// More bytes than an answer may have.
+    /// The answer exceeds the size limit.
     #[error("`{host}` sent more than {limit_bytes} bytes")]
     TooLarge {
         /// Host and port.
         host: String,
-        /// The bound.
+        /// The limit.
         limit_bytes: usize,
     },
-    /// The path or a header cannot be put on the wire as it is.
+    /// The path or a header cannot be sent unchanged.
     #[error("the request cannot be sent as signed: {detail}")]
     Unsendable {
-        /// What stands in the way.
+        /// The reason.
         detail: &'static str,
     },
 }
 
 impl TransportError {
-    /// Whether the same request may get through later or elsewhere.
+    /// Whether the same request may succeed later or at another host.
     pub fn is_transient(&self) -> bool {
         !matches!(self, TransportError::TooLarge { .. } | TransportError::Unsendable { .. })
     }
@@ -109,8 +109,8 @@ impl TransportError {
     }
 }
 
-/// A body that brings less than this within the time of one attempt counts as stalled: a server that
-/// drips may not hold a night for ever.
+/// A body that delivers less than this within the timeout of an attempt counts as stalled: a slow
+/// server must not hold up a night indefinitely.
 const LEAST_BYTES: usize = 64 << 10;
 
 /// An answer whose body is still under way.
@@ -119,15 +119,15 @@ pub struct Incoming {
     response: reqwest::Response,
     host: String,
     timeout: Duration,
-    /// Ends the time in which the next `LEAST_BYTES` must come; `brought` counts those that did.
+    /// Deadline for the next `LEAST_BYTES`; `brought` counts those received.
     patience: Pin<Box<Sleep>>,
     brought: usize,
-    /// Its place among the concurrent calls, kept until the body is read.
+    /// Its slot among the concurrent calls, held until the body is read.
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Incoming {
-    /// The same, keeping its place among the concurrent calls.
+    /// The same, holding its slot among the concurrent calls.
     pub(super) fn holding(self, place: Option<OwnedSemaphorePermit>) -> Incoming {
         Incoming { _place: place, ..self }
     }
@@ -137,7 +137,7 @@ impl Incoming {
         self.response.status().as_u16()
     }
 
-    /// The next piece of the body; every `LEAST_BYTES` of it may take as long as one attempt.
+    /// The next chunk of the body; each `LEAST_BYTES` may take as long as the timeout of an attempt.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
         let chunk = tokio::select! {
             chunk = self.response.chunk() => chunk.map_err(|error| explain(error, &self.host, self.timeout))?,
@@ -154,13 +154,14 @@ impl Incoming {
         Ok(chunk)
     }
 
-    /// The rest of the body, at most `limit_bytes`.
+    /// The rest of the body, up to `limit_bytes`.
     pub async fn read(mut self, limit_bytes: usize) -> Result<Received, TransportError> {
         let announced = self.response.content_length();
         if announced.is_some_and(|bytes| bytes > limit_bytes as u64) {
             return Err(TransportError::TooLarge { host: self.host, limit_bytes });
         }
-        // What is announced is not there yet: room for a common page, and more when it comes.
+        // The announced length is not trusted: reserves room for a common page, and more as data
+        // arrives.
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
         let mut body = BytesMut::with_capacity(announced.min(LEAST_BYTES));
         while let Some(chunk) = self.chunk().await? {
@@ -184,7 +185,7 @@ impl Incoming {
     }
 }
 
-/// Sends once and reads the whole answer within `timeout`.
+/// Sends once and reads the complete answer within `timeout`.
 pub(super) async fn exchange(
     client: &Client,
     base: &Url,
@@ -225,8 +226,8 @@ fn assemble(base: &Url, outgoing: &Outgoing) -> Result<reqwest::Request, Transpo
     let origin = &base[..Position::AfterPort];
     let url = Url::parse(&format!("{origin}{}", outgoing.target))
         .map_err(|_| TransportError::Unsendable { detail: "the path is not a URL path" })?;
-    // The URL library drops `.` and `..` segments and re-encodes a few characters. What was signed
-    // must be what is sent, so anything it changed is refused here rather than by the server.
+    // The URL library removes `.` and `..` segments and re-encodes a few characters. What is sent
+    // must equal what was signed, so anything it changed is refused here rather than by the server.
     if url[Position::BeforePath..] != outgoing.target || url.fragment().is_some() {
         return Err(TransportError::Unsendable { detail: "the path changes when it is written as a URL" });
     }
@@ -245,7 +246,7 @@ fn assemble(base: &Url, outgoing: &Outgoing) -> Result<reqwest::Request, Transpo
 }
 
 fn explain(error: reqwest::Error, host: &str, timeout: Duration) -> TransportError {
-    // The URL holds the query, and the query may hold a token.
+    // The URL contains the query, which may contain a token.
     let error = error.without_url();
     let (host, detail) = (host.to_owned(), innermost(&error));
     if error.is_timeout() {

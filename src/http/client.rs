@@ -19,21 +19,21 @@ use crate::clock::World;
 use crate::job::{ApiLimits, is_loopback};
 use crate::secret::Secret;
 
-/// Larger answers are refused: no page of these APIs comes near it, and 32 at once must fit in memory.
+/// Larger answers are refused: no page of these APIs comes near this size, and 32 of them must fit into memory.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
-/// Why no client could be made.
+/// Why no client could be created.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpSetupError {
-    /// The certificate or key of mutual TLS is not readable.
+    /// The certificate or key for mutual TLS cannot be read.
     #[error("the client certificate is not a PEM certificate with its private key")]
     Identity(#[source] reqwest::Error),
-    /// TLS could not be set up: no root certificates, for instance.
+    /// TLS could not be set up, e.g. without root certificates.
     #[error("TLS cannot be set up")]
     Tls(#[source] reqwest::Error),
 }
 
-/// Asks one API. Cheap to clone; clones share pace, concurrency and hosts.
+/// A client of one API. Cheap to clone; clones share rate limit, concurrency limit and hosts.
 #[derive(Clone)]
 pub struct HttpClient {
     client: Client,
@@ -53,12 +53,12 @@ impl fmt::Debug for HttpClient {
 }
 
 impl HttpClient {
-    /// A client within the limits of a job.
+    /// A client with the limits of a job.
     pub fn new(limits: &ApiLimits, world: World) -> Result<HttpClient, HttpSetupError> {
         HttpClient::build(limits, world, None)
     }
 
-    /// The same with a client certificate (mutual TLS): PEM of certificate and key in one.
+    /// The same with a client certificate (mutual TLS): certificate and key in one PEM.
     pub fn with_identity(limits: &ApiLimits, world: World, pem: &Secret) -> Result<HttpClient, HttpSetupError> {
         let identity = reqwest::Identity::from_pem(pem.expose().as_bytes()).map_err(HttpSetupError::Identity)?;
         HttpClient::build(limits, world, Some(identity))
@@ -73,7 +73,7 @@ impl HttpClient {
             .user_agent(USER_AGENT)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(limits.timeout);
-        // A proxy of the environment has no way back to this machine.
+        // A proxy from the environment could not reach this machine.
         if is_loopback(&limits.base_url) {
             builder = builder.no_proxy();
         }
@@ -92,32 +92,32 @@ impl HttpClient {
         })
     }
 
-    /// A client beside this one for calls made while a call of this one is under way (token,
-    /// certificates): same connections, hosts and pace, its own place in the queue.
+    /// A second client for calls that are made during a call of this one (token, certificates): same connections, hosts
+    /// and rate limit, but its own concurrency limit.
     #[must_use]
     pub fn beside(&self) -> HttpClient {
         HttpClient { under_way: Arc::new(Semaphore::new(1)), ..self.clone() }
     }
 
-    /// The same with another retry policy and body bound.
+    /// The same with another retry policy and size limit.
     #[must_use]
     pub fn with_bounds(mut self, policy: RetryPolicy, max_body_bytes: usize) -> HttpClient {
         (self.policy, self.max_body_bytes) = (policy, max_body_bytes);
         self
     }
 
-    /// The hosts that may be asked.
+    /// The hosts of the API.
     pub fn hosts(&self) -> &Hosts {
         &self.hosts
     }
 
-    /// The world the client lives in.
+    /// The clock, sleep and randomness of the client.
     pub fn world(&self) -> &World {
         &self.world
     }
 
-    /// Sleeps as before another attempt, for what takes more than one call: `rounds` of it failed since
-    /// `started_at`. False, without a sleep, when the policy ends it.
+    /// Waits as before another attempt, for operations of several calls: `rounds` of it have failed since `started_at`.
+    /// Returns false, without waiting, when the policy ends it.
     pub async fn pause(&self, rounds: u32, started_at: DateTime<Utc>) -> bool {
         let elapsed = (self.world.clock.now() - started_at).to_std().unwrap_or(Duration::ZERO);
         let Some(wait) = self.policy.wait(rounds, elapsed, Duration::ZERO, &self.world) else { return false };
@@ -126,11 +126,11 @@ impl HttpClient {
         true
     }
 
-    /// Makes a call: attempts until one is accepted, one is refused, or the policy ends it.
-    /// `path` is what messages show: a template without persons, not the target.
+    /// Makes a call: attempts until one is accepted, one is refused, or the policy ends it. `path` is shown in
+    /// messages: a template without personal data, not the target.
     ///
-    /// A call keeps its place among the concurrent ones while it waits to try again: when an API
-    /// is ill, everybody slows down.
+    /// A call keeps its slot among the concurrent ones while it waits to retry: when an API is failing, all callers
+    /// slow down.
     pub async fn call<X: Exchange>(
         &self,
         method: &str,
@@ -155,7 +155,7 @@ impl HttpClient {
         }
     }
 
-    /// Opens an answer as a stream: one attempt, paced like any other.
+    /// Opens an answer as a stream: a single attempt, rate-limited like any other.
     pub async fn open(
         &self,
         path: &str,
@@ -179,7 +179,7 @@ impl HttpClient {
     }
 
     async fn attempt<X: Exchange>(&self, run: &mut Run<'_>, exchange: &X) -> Attempt<X::Accepted, X::Refusal> {
-        // Built before its turn: building may ask for a token, which needs a turn itself.
+        // Built before waiting for the rate limit: building may request a token, which is rate-limited itself.
         let outgoing = match exchange.build().await {
             Ok(outgoing) => outgoing,
             Err(refusal) => return Attempt::Final(Cause::Refused(refusal)),
@@ -224,7 +224,7 @@ enum Attempt<T, E> {
     Final(Cause<E>),
 }
 
-/// One call under way.
+/// A call in progress.
 struct Run<'a> {
     client: &'a HttpClient,
     started_at: DateTime<Utc>,
@@ -239,15 +239,15 @@ impl<'a> Run<'a> {
         Run { client, started_at, slept: Duration::ZERO, asked: None, trace }
     }
 
-    /// The host of this attempt, remembered for `note_transport`.
+    /// The host of this attempt, for `note_transport`.
     fn host(&mut self) -> &'a Url {
         let host = self.client.hosts.current(self.client.world.clock.now());
         self.asked = Some(host);
         host
     }
 
-    /// An attempt, whose turn it is now. With the first the time of the call begins: what its token and its turn
-    /// took was ours and says nothing about the server's patience.
+    /// Starts an attempt, after waiting for the rate limit. The time of the call starts with the first: waiting for the
+    /// token and the rate limit says nothing about the server.
     fn begin_attempt(&mut self) {
         if self.trace.attempts == 0 {
             self.started_at = self.client.world.clock.now();
@@ -255,8 +255,8 @@ impl<'a> Run<'a> {
         self.trace.attempts += 1;
     }
 
-    /// Time since the first attempt. At least what was slept, so that a clock that stands still or
-    /// goes back cannot make a call endless.
+    /// Time since the first attempt. At least the time slept, so that a clock that stands still or goes back cannot
+    /// make a call endless.
     fn elapsed(&self) -> Duration {
         let by_clock = (self.client.world.clock.now() - self.started_at).to_std().unwrap_or(Duration::ZERO);
         by_clock.max(self.slept)
@@ -308,8 +308,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// `Retry-After` in seconds or as a date, by the server's own clock where it tells; WeChat documents none, gateways before
-/// it may send one.
+/// `Retry-After` in seconds or as a date, relative to the server's clock if it sends `Date`. WeChat documents no such
+/// header, but a gateway in front of it may send one.
 fn retry_after(received: &Received, now: DateTime<Utc>) -> Duration {
     let instant = |text: &str| DateTime::parse_from_rfc2822(text.trim()).ok().map(|date| date.to_utc());
     let Some(text) = received.header("retry-after") else { return Duration::ZERO };

@@ -6,28 +6,29 @@ use std::io::Read;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 
-/// What every gzip begins with.
+/// The magic bytes of gzip.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Why a body stays encoded.
+/// Why a body cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Undecoded {
-    /// It is no gzip, or not all of it.
+    /// Not gzip, or incomplete.
     Broken,
     /// Another encoding than gzip.
     Unknown,
-    /// More comes out than an answer may have.
+    /// The decoded body exceeds the limit.
     TooLarge,
 }
 
-/// A body as it was before it was encoded, at most `limit_bytes` of it. `encoding` is what the header says, if there is one.
+/// The decoded body, of at most `limit_bytes`. `encoding` is the header, if there is one.
 pub(super) fn decode(body: Bytes, encoding: Option<&str>, limit_bytes: usize) -> Result<Bytes, Undecoded> {
     let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
     match encoding.as_str() {
         _ if body.is_empty() => Ok(body),
         "gzip" | "x-gzip" if body.starts_with(&GZIP) => gunzip(&body, limit_bytes).map(Bytes::from),
         "br" | "deflate" | "zstd" | "compress" | "x-compress" => Err(Undecoded::Unknown),
-        // None, what somebody unzipped and left the header of, or no encoding at all, such as `utf-8`.
+        // No encoding, one already removed by a proxy that left the header, or a value that is no encoding, such as
+        // `utf-8`.
         _ => Ok(body),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use url::Url;
 
-/// How long the backup is asked before the primary is tried again.
+/// How long the backup is used before the primary is tried again.
 const BACKUP_WHILE: TimeDelta = TimeDelta::seconds(60);
 
 /// The hosts of one API.
@@ -23,7 +23,7 @@ impl Hosts {
         Hosts { primary, backup, backup_until: Mutex::new(None) }
     }
 
-    /// The host to ask now.
+    /// The host to use now.
     pub fn current(&self, now: DateTime<Utc>) -> &Url {
         let until = *self.backup_until.lock().unwrap_or_else(PoisonError::into_inner);
         match (&self.backup, until) {
@@ -32,13 +32,13 @@ impl Hosts {
         }
     }
 
-    /// Notes that `host` could not be reached: the other one is next.
+    /// Records that `host` could not be reached: the other one is next.
     pub fn failed(&self, host: &Url, now: DateTime<Utc>) {
         let mut until = self.backup_until.lock().unwrap_or_else(PoisonError::into_inner);
         *until = (host == &self.primary).then_some(now + BACKUP_WHILE);
     }
 
-    /// Whether a URL points at one of the hosts: scheme, host and port.
+    /// Whether a URL is on one of the hosts: same scheme, host and port.
     pub fn serves(&self, url: &Url) -> bool {
         let same = |host: &Url| host.origin() == url.origin();
         same(&self.primary) || self.backup.as_ref().is_some_and(same)

@@ -1,5 +1,5 @@
-//! One attempt, retry, rate limit, failover: knows HTTP, not WeChat.
-//! Nothing here signs, parses a body or decides what an answer means; that is the `Exchange`'s.
+//! HTTP for one API: a single attempt, retries, rate limit, failover. Knows nothing about WeChat:
+//! signing, parsing and judging answers is up to the `Exchange`.
 
 mod attempt;
 mod client;

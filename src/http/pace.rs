@@ -1,11 +1,11 @@
-//! The rate limit of one API: the server never counts more than N arrivals in any one-second window,
-//! no burst at the start. Asks nothing but the injected world.
+//! The rate limit of one API: the server never sees more than N arrivals in any window of one second, and there is no
+//! burst at the start. Uses only the injected clock and sleep.
 //!
-//! Spacing the starts is not enough: a request that is held up on its way arrives together with the
-//! ones after it. So there are N places, and a place is given away again a second after its request has ended, by
-//! when it has arrived: two arrivals of one place are more than a second apart at the server, too, however long a
-//! request, or this program, was held up. Where answers take longer than a second and more requests may be under way than
-//! the rate has places, this slows the pace down; the limit goes first.
+//! Spacing the starts is not enough, since a delayed request may arrive together with later ones. So there are N slots,
+//! and a slot is only reused one second after its request has ended, by which time it has arrived. Two arrivals of one
+//! slot are therefore more than a second apart at the server too, however long a request, or this program, was delayed.
+//! If answers take longer than a second and more requests may be concurrent than there are slots, this lowers the rate:
+//! the limit has priority.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
@@ -16,10 +16,10 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::clock::World;
 
-/// How far a late start may be made up for. Timers wake about a millisecond late; without this
-/// the true rate would stay well below the allowed one.
+/// How much of a late start may be made up for. Timers fire about a millisecond late; without this the actual rate
+/// would stay well below the allowed one.
 const CATCH_UP: TimeDelta = TimeDelta::milliseconds(5);
-/// One nanosecond more than a second, so that closed windows hold too.
+/// One nanosecond more than a second, so that closed intervals satisfy the limit too.
 const WINDOW: TimeDelta = TimeDelta::nanoseconds(1_000_000_001);
 
 /// Spaces the starts of requests.
@@ -34,18 +34,18 @@ pub struct Pace {
 /// What was granted so far.
 #[derive(Debug, Default)]
 struct Ledger {
-    /// When the last grant was due; it may have happened a little later.
+    /// When the last grant was due; it may have been given a little later.
     last_due: Option<DateTime<Utc>>,
-    /// When it happened. Time goes on at least as far, whatever the clock does.
+    /// When it was given. Time advances at least to here, whatever the clock does.
     last_granted: Option<DateTime<Utc>>,
 }
 
 /// The N places of a window.
 #[derive(Debug)]
 struct Places {
-    /// Those of no request under way: when each is free, and its number. The first is free first.
+    /// Slots without a request in progress: when each becomes free, and its number; the earliest first.
     by_freedom: std::sync::Mutex<BTreeSet<(DateTime<Utc>, usize)>>,
-    /// A request ended: there is a place again.
+    /// A request ended: there is another slot.
     ended: Notify,
 }
 
@@ -78,18 +78,18 @@ impl Pace {
         let due = ledger.last_due.map_or(now, |last| (last + self.spacing).max(now - CATCH_UP));
         let spaced = self.wait(now, due).await;
         let (place, granted) = self.wait_for_place(spaced).await;
-        // A place that came late is no reason to make up for it.
+        // A slot that became free late is not made up for.
         (ledger.last_due, ledger.last_granted) = (Some(if granted > spaced { granted } else { due }), Some(granted));
         Turn { world: self.world.clone(), places: Arc::clone(&self.places), place, started_at: granted }
     }
 
-    /// Takes the place that is free first, and tells when.
+    /// Takes the slot that is free first, and returns when that is.
     async fn wait_for_place(&self, mut now: DateTime<Utc>) -> (usize, DateTime<Utc>) {
         loop {
             let ended = self.places.ended.notified();
             match self.places.take_first(now) {
                 Ok(place) => return (place, now),
-                // Whatever ends meanwhile is free later.
+                // Slots that are released meanwhile become free later.
                 Err(Some(free_at)) => now = self.wait(now, free_at).await,
                 Err(None) => {
                     ended.await;
@@ -99,7 +99,7 @@ impl Pace {
         }
     }
 
-    /// Waits from `now` until `due`; tells the time then.
+    /// Waits from `now` until `due`; returns the time then.
     async fn wait(&self, now: DateTime<Utc>, due: DateTime<Utc>) -> DateTime<Utc> {
         if due <= now {
             return now;
@@ -110,7 +110,8 @@ impl Pace {
 }
 
 impl Places {
-    /// Takes a place that is free at `now`, or tells when the first will be: nobody knows while all are under way.
+    /// Takes a slot that is free at `now`, or returns when the first will be; unknown while all have a request in
+    /// progress.
     fn take_first(&self, now: DateTime<Utc>) -> Result<usize, Option<DateTime<Utc>>> {
         let mut places = self.lock();
         let first = places.first().copied().ok_or(None)?;
@@ -121,7 +122,7 @@ impl Places {
         Ok(first.1)
     }
 
-    /// The request of a place ended.
+    /// The request of a slot ended.
     fn end(&self, place: usize, ended_at: DateTime<Utc>) {
         self.lock().insert((ended_at + WINDOW, place));
     }

@@ -9,13 +9,13 @@ tokio::task_local! {
     static RETRIES: Arc<AtomicU64>;
 }
 
-/// Runs `calls`; every attempt beyond the first of a call in it adds one to `counter`.
+/// Runs `calls` and adds each attempt beyond the first of a call to `counter`.
 pub async fn counting_retries<F: Future>(counter: &Arc<AtomicU64>, calls: F) -> F::Output {
     RETRIES.scope(Arc::clone(counter), calls).await
 }
 
-/// Another attempt begins.
+/// Counts another attempt.
 pub(super) fn count_retry() {
-    // Nobody counts: `check`, `api`, messages.
+    // Not counted in `check`, `api` and messages.
     let _ = RETRIES.try_with(|counter| counter.fetch_add(1, Ordering::Relaxed));
 }

@@ -7,24 +7,24 @@ use std::time::Duration;
 use super::attempt::{Outgoing, Received, TransportError};
 use crate::clock::World;
 
-/// Whether a status tells of a state that passes, whoever between here and the API is in it: late, throttled, ill.
+/// Whether a status indicates a temporary condition, of the server or of an intermediary: timeout, throttling, failure.
 pub fn may_pass(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
 }
 
-/// What to do with an answer.
+/// The verdict on an answer.
 #[derive(Debug)]
 pub enum Verdict<T, E> {
-    /// It is good: done.
+    /// Accepted.
     Accept(T),
-    /// It may be good next time: a fresh attempt, if the deadline allows.
+    /// May succeed next time: a new attempt, within the deadline.
     Retry {
-        /// What stands if no attempt does better.
+        /// The error if no later attempt succeeds.
         cause: E,
-        /// Wait at least so long.
+        /// Minimum wait.
         after: Duration,
     },
-    /// It will not get better: done.
+    /// Will not succeed: refused.
     Refuse(E),
 }
 
@@ -35,15 +35,15 @@ impl<T, E> Verdict<T, E> {
     }
 }
 
-/// One call: builds each attempt afresh (time stamp, nonce, signature, token) and judges answers.
+/// One call: builds every attempt anew (timestamp, nonce, signature, token) and judges answers.
 pub trait Exchange: Sync {
-    /// What a good answer becomes.
+    /// The type of an accepted answer.
     type Accepted: Send;
-    /// What a bad answer becomes.
+    /// The type of a refusal.
     type Refusal: Send;
 
-    /// Whether asking again does no harm after an attempt whose outcome is not known. Writes that
-    /// carry no number of their own are not repeatable.
+    /// Whether the call may be repeated after an attempt with unknown outcome. Writes whose number does not prevent a
+    /// second execution may not.
     fn is_repeatable(&self) -> bool {
         true
     }
@@ -55,25 +55,25 @@ pub trait Exchange: Sync {
     fn judge(&self, received: Received) -> impl Future<Output = Verdict<Self::Accepted, Self::Refusal>> + Send;
 }
 
-/// What a call has cost, for messages and for the journal.
+/// Method, path, attempts and duration of a call, for messages and the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
-    /// Verb.
+    /// HTTP method.
     pub method: String,
-    /// Path as the API documents it, without query and values.
+    /// Path as documented, without query and values.
     pub path: String,
     /// Attempts made.
     pub attempts: u32,
-    /// From the first attempt to the end, waits included.
+    /// From the first attempt to the end, including waits.
     pub elapsed_ms: u64,
     /// `Request-ID` of the last answer.
     pub request_id: Option<String>,
-    /// Status of the last answer; none when there was no answer.
+    /// Status of the last answer; `None` without an answer.
     pub status: Option<u16>,
 }
 
 impl Trace {
-    /// Of a call that has not been made.
+    /// The trace of a call that has not been made.
     pub fn of_none(method: &str, path: &str) -> Trace {
         let (method, path) = (method.to_owned(), path.to_owned());
         Trace { method, path, attempts: 0, elapsed_ms: 0, request_id: None, status: None }
@@ -81,8 +81,8 @@ impl Trace {
 }
 
 impl std::fmt::Display for Trace {
-    /// `GET /v3/… answered 401 after 1 attempt (212 ms, request id 08F2…)`; a call for which there was no token, or
-    /// no signature, was never made.
+    /// `GET /v3/… answered 401 after 1 attempt (212 ms, request id 08F2…)`; without a token or a signature, the call
+    /// was never made.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} ", self.method, self.path)?;
         if self.attempts == 0 {
@@ -101,16 +101,16 @@ impl std::fmt::Display for Trace {
     }
 }
 
-/// A call that ended well.
+/// A successful call.
 #[derive(Debug)]
 pub struct Settled<T> {
-    /// What the answer became.
+    /// The accepted answer.
     pub accepted: T,
     /// What it cost.
     pub trace: Trace,
 }
 
-/// A call that did not.
+/// A failed call.
 #[derive(Debug)]
 pub struct CallError<E> {
     /// What it cost.
@@ -119,30 +119,30 @@ pub struct CallError<E> {
     pub cause: Cause<E>,
 }
 
-/// Why a call ended badly.
+/// Why a call failed.
 #[derive(Debug)]
 pub enum Cause<E> {
-    /// No answer came.
+    /// There was no answer.
     Transport(TransportError),
-    /// An answer came and was refused, or no attempt could be built.
+    /// The answer was refused, or no attempt could be built.
     Refused(E),
 }
 
-/// How often and how long to try.
+/// How often and how long to retry.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// Bound of the first wait; doubles with every attempt.
+    /// Upper bound of the first wait; doubles with every attempt.
     pub first_wait: Duration,
-    /// Bound of any wait.
+    /// Upper bound of every wait.
     pub longest_wait: Duration,
-    /// All attempts and waits together; no attempt starts after it.
+    /// Limit for all attempts and waits; no attempt starts after it.
     pub deadline: Duration,
-    /// Attempts in all.
+    /// Maximum number of attempts.
     pub max_attempts: u32,
 }
 
 impl RetryPolicy {
-    /// The policy of a job: only the deadline is the user's to set.
+    /// The policy of a job, which sets only the deadline.
     pub fn within(deadline: Duration) -> RetryPolicy {
         RetryPolicy {
             first_wait: Duration::from_millis(200),
@@ -152,9 +152,9 @@ impl RetryPolicy {
         }
     }
 
-    /// The wait before the attempt after `attempts`: at least `after`, else between nothing and the
-    /// doubled bound (full jitter, so that clients that failed together do not return together).
-    /// `None` when it would end at or after the deadline, or the attempts are used up.
+    /// The wait after `attempts` attempts: at least `after`, else a random time up to the doubled bound (full jitter,
+    /// so that clients that failed together do not retry together). `None` when the wait would reach the deadline or no
+    /// attempts are left.
     pub fn wait(&self, attempts: u32, elapsed: Duration, after: Duration, world: &World) -> Option<Duration> {
         if attempts >= self.max_attempts {
             return None;

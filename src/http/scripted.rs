@@ -15,7 +15,7 @@ use url::Url;
 use crate::clock::{Clock, Random, Sleep, World};
 use crate::job::ApiLimits;
 
-/// A world where sleeping moves the clock at once.
+/// A world in which sleeping advances the clock at once.
 #[derive(Clone)]
 pub(crate) struct FakeWorld(Arc<Inner>);
 
@@ -45,17 +45,17 @@ impl FakeWorld {
         FakeWorld(Arc::new(Inner::awake()))
     }
 
-    /// Its clock never moves.
+    /// Its clock never advances.
     pub(crate) fn frozen() -> FakeWorld {
         FakeWorld(Arc::new(Inner { frozen: true, ..Inner::awake() }))
     }
 
-    /// Every sleep takes so much longer.
+    /// Every sleep takes `late` longer.
     pub(crate) fn waking_late(late: Duration) -> FakeWorld {
         FakeWorld(Arc::new(Inner { wakes_late: late, ..Inner::awake() }))
     }
 
-    /// Other dice.
+    /// Another random seed.
     pub(crate) fn with_chance(seed: u64) -> FakeWorld {
         let chance = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
         FakeWorld(Arc::new(Inner { chance, ..Inner::awake() }))
@@ -119,12 +119,12 @@ impl Reply {
         Reply { status, headers: Vec::new(), body: body.to_vec(), reset: false }
     }
 
-    /// The connection ends without an answer.
+    /// The connection is closed without an answer.
     pub(crate) fn reset() -> Reply {
         Reply { reset: true, ..Reply::status(0, "") }
     }
 
-    /// The same head over another body.
+    /// The same head with another body.
     pub(crate) fn body_replaced(self, body: &str) -> Reply {
         Reply { body: body.as_bytes().to_vec(), ..self }
     }
@@ -135,7 +135,7 @@ impl Reply {
     }
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -174,7 +174,7 @@ impl Script {
         Script::serve(vec![reply]).await
     }
 
-    /// Answers by looking at the request.
+    /// Answers according to the request.
     pub(crate) async fn answer(answer: impl FnMut(&Seen) -> Reply + Send + 'static) -> Script {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -188,7 +188,7 @@ impl Script {
         Script { base_url, seen }
     }
 
-    /// A port nobody listens on.
+    /// A port without a listener.
     pub(crate) async fn closed_port() -> Url {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
@@ -206,7 +206,7 @@ impl Script {
         }
     }
 
-    /// Everything asked so far.
+    /// All requests so far.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }

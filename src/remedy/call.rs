@@ -1,4 +1,4 @@
-//! A call of a plan, as it stands in its file.
+//! A call of a plan, as it is written in the file.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,11 +7,11 @@ use super::errand::Errand;
 use crate::money::Fen;
 use crate::record::Break;
 
-/// One call and why it is proposed. What is sent is `body`, to `path`.
+/// One call and the reason for it. What is sent is `body`, to `path`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    /// The merchant's own number of the call, in the body too.
+    /// The merchant's request number, which is in the body too.
     pub request_no: String,
     /// The break it is for.
     pub break_id: String,
@@ -19,11 +19,11 @@ pub struct Call {
     pub rule_id: String,
     /// Fen at risk.
     pub at_risk_fen: Fen,
-    /// What does not agree.
+    /// Why there is a break.
     pub why: String,
     /// What the call does.
     pub does: String,
-    /// Of the endpoint; the method is POST.
+    /// Path of the endpoint; the method is POST.
     pub path: String,
     /// JSON body.
     pub body: Value,
@@ -43,7 +43,7 @@ impl Call {
         }
     }
 
-    /// What it asks for; the words say what is wrong with it.
+    /// The parsed call; the error says what is wrong with it.
     pub(super) fn errand(&self) -> Result<Errand, String> {
         let errand = Errand::of(&self.path, &self.body)?;
         if errand.request_no() != self.request_no {

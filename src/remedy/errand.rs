@@ -1,4 +1,4 @@
-//! The four things that can be asked of WeChat, each with exactly the fields that go on the wire (reference v3 §2.9, §2.14,
+//! The four calls that a plan may contain, each with exactly the fields of its request body (reference v3 §2.9, §2.14,
 //! §2.18, §2.21). A body with another field is refused. Sends nothing.
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub(super) struct Redemption {
     pub(super) use_request_no: String,
 }
 
-/// Gives a coupon back to its user.
+/// Returns a coupon to its user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CouponReturn {
@@ -57,7 +57,7 @@ pub(super) struct PaymentReturn {
     pub(super) out_subsidy_return_no: String,
 }
 
-/// What WeChat is asked to do.
+/// A call that a plan may contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Errand {
     Redeem(Redemption),
@@ -67,7 +67,7 @@ pub(super) enum Errand {
 }
 
 impl Errand {
-    /// What a path and a body ask for; the words say what is wrong with them.
+    /// Parses a path and a body; the error says what is wrong with them.
     pub(super) fn of(path: &str, body: &Value) -> Result<Errand, String> {
         let body = body.clone();
         let read = match path {
@@ -81,7 +81,7 @@ impl Errand {
         errand.check_amount().map(|()| errand)
     }
 
-    /// Whether WeChat takes its amount.
+    /// Whether WeChat accepts its amount.
     pub(super) fn check_amount(&self) -> Result<(), String> {
         match self.amount() {
             Some(amount) if amount <= Fen::ZERO || amount > MOST => {
@@ -110,7 +110,7 @@ impl Errand {
         body.expect("texts and amounts are JSON")
     }
 
-    /// The merchant's number, by which WeChat knows a call again.
+    /// The merchant's number, by which WeChat recognises a repeated call.
     pub(super) fn request_no(&self) -> &str {
         match self {
             Errand::Redeem(it) => &it.use_request_no,
@@ -130,7 +130,7 @@ impl Errand {
         }
     }
 
-    /// What is paid or returned.
+    /// The amount paid or returned.
     pub(super) fn amount(&self) -> Option<Fen> {
         match self {
             Errand::Pay(it) => Some(it.amount),
@@ -139,13 +139,13 @@ impl Errand {
         }
     }
 
-    /// Whether the same number does nothing a second time, by the documents; of the others they only ask that numbers are
-    /// unique (reference v3 §1.10).
+    /// Whether repeating the call under the same number has no effect according to the documentation; for the other
+    /// calls it only requires unique numbers (reference v3 §1.10).
     pub(super) fn is_idempotent(&self) -> bool {
         matches!(self, Errand::Pay(_) | Errand::ReturnPayment(_))
     }
 
-    /// For whoever approves it.
+    /// A description for the person who approves it.
     pub(super) fn told(&self) -> String {
         match self {
             Errand::Redeem(it) => format!("redeems coupon {} under {}", it.coupon_code, it.use_request_no),

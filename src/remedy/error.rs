@@ -1,23 +1,23 @@
-//! Why a plan is not carried out, by the call and what is wrong with it. Decides about no call.
+//! Why a plan is not carried out: which call, and what is wrong with it. Decides about no call.
 
 use std::io;
 
 /// A plan that cannot be approved.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The digest that was approved is another's.
+    /// The approved digest is not that of the file.
     #[error("the plan is not the one that was approved: its SHA-256 is {actual}")]
     NotApproved {
-        /// Of the file.
+        /// The digest of the file.
         actual: String,
     },
-    /// Saved in another encoding.
+    /// The file was saved in another encoding.
     #[error("the plan has bytes that are not UTF-8: save it as UTF-8 text")]
     Encoding,
-    /// No JSON, or not that of a plan.
+    /// Not JSON, or not a plan.
     #[error("the plan cannot be read as the JSON it was written as")]
     Unreadable(#[from] serde_json::Error),
-    /// A plan of a later program.
+    /// The plan was written by a later version.
     #[error("the plan has version {given}, this program writes and reads version {known}")]
     Version {
         /// That of the plan.
@@ -25,17 +25,17 @@ pub enum PlanError {
         /// The program's.
         known: u32,
     },
-    /// A call that no rule proposes, or whose body is not what its path takes.
+    /// A call that no rule proposes, or whose body does not fit its path.
     #[error("call {place} of the plan (break {break_id}): {detail}")]
     Call {
-        /// From 1.
+        /// Position in the plan, from 1.
         place: usize,
-        /// Of the break it is for.
+        /// The break it is for.
         break_id: String,
         /// What is wrong.
         detail: String,
     },
-    /// The file is out of reach.
+    /// The file cannot be read.
     #[error("cannot read the plan")]
     Io(#[from] io::Error),
 }

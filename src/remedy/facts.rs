@@ -1,5 +1,5 @@
-//! What the published datasets of a day say about the coupons and subsidies of its breaks. Holds what the breaks name and
-//! no more; the datasets are read once each.
+//! What the published datasets say about the coupons and subsidies of some breaks. Reads each dataset once and holds
+//! only what the breaks refer to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::money::Fen;
 use crate::record::{Break, LedgerRow, Record, Refund, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
 use crate::wechat::pay_v3::busifavor::plain_status;
 
-/// A receipt or a refund that came to nothing.
+/// The status of a receipt or a refund that failed.
 const FAILED: &str = "FAIL";
 
 row_type! {
-    /// What the ledger says of a coupon.
+    /// The columns of the ledger.
     LedgerCoupon of LedgerCouponColumns {
         stock_id: text,
         coupon_code: text,
@@ -37,7 +37,7 @@ row_type! {
 }
 
 row_type! {
-    /// When a wallet says that a coupon was returned, be it after the day.
+    /// When the wallet shows that a coupon was returned, even if after the day.
     WalletReturn of WalletReturnColumns {
         stock_id: text,
         coupon_code: text,
@@ -61,11 +61,11 @@ type CouponId = (String, String);
 /// A coupon of the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Coupon {
-    /// As the wallet showed it last.
+    /// As last shown by the wallet.
     pub(super) state: Option<String>,
     pub(super) stock_type: Option<String>,
     pub(super) used_at: Option<DateTime<Utc>>,
-    /// The last return its wallet shows, which may be later than the day of the ledger.
+    /// The last return that its wallet shows, which may be later than the day of the ledger.
     pub(super) returned_at: Option<DateTime<Utc>>,
     pub(super) expire_at: Option<DateTime<Utc>>,
     pub(super) out_trade_no: Option<String>,
@@ -73,31 +73,31 @@ pub(super) struct Coupon {
     pub(super) order_paid_at: Option<DateTime<Utc>>,
     pub(super) is_order_fully_refunded: bool,
     pub(super) subsidy_expected: Option<Fen>,
-    /// The night in which its wallet was asked last.
+    /// The night in which its wallet was last requested.
     pub(super) verified_date: Option<NaiveDate>,
 }
 
-/// What is known of the coupons of some breaks.
+/// The facts about the coupons of some breaks.
 #[derive(Debug, Default)]
 pub struct Facts {
     coupons: BTreeMap<CouponId, Coupon>,
     receipts: BTreeMap<CouponId, Vec<SubsidyPayment>>,
     returns: BTreeMap<CouponId, Vec<SubsidyReturn>>,
-    /// By transaction and refund.
+    /// By transaction and refund id.
     refunds: BTreeMap<String, BTreeMap<String, RefundSeen>>,
     orders: BTreeMap<String, SubsidyOrder>,
     /// Coupons by the number they were redeemed under, where that is the order number of a break.
     redeemed: BTreeMap<String, BTreeSet<CouponId>>,
 }
 
-/// A refund by all bills that list it.
+/// A refund as listed by all bills.
 #[derive(Debug, Clone, Copy, Default)]
 struct RefundSeen {
     accepted_time: Micros,
     has_failed: bool,
 }
 
-/// What is looked for.
+/// The keys to look for.
 struct Wanted {
     codes: BTreeMap<String, BTreeSet<String>>,
     subsidy_nos: BTreeSet<String>,
@@ -123,7 +123,7 @@ impl Wanted {
 }
 
 impl Facts {
-    /// Reads of the day `date`, and of the look-back since `from`, what concerns these breaks.
+    /// Reads what concerns these breaks, from the day `date` and from the look-back since `from`.
     ///
     /// # Errors
     /// A published file is torn or does not fit its contract; the lake cannot be listed.
@@ -207,7 +207,7 @@ impl Facts {
         Ok(())
     }
 
-    /// Of every transaction of the coupons that are known by now.
+    /// For every transaction of the coupons known so far.
     fn read_refunds(&mut self, path: &Path) -> Result<(), PartitionError> {
         let transactions: BTreeSet<_> = self.coupons.values().filter_map(|it| it.transaction_id.as_deref()).collect();
         let refunds = &mut self.refunds;
@@ -254,7 +254,7 @@ impl Facts {
         id_of(it).and_then(|id| self.receipts.get(&id)).map_or(&[], Vec::as_slice)
     }
 
-    /// What was returned of them and did not fail.
+    /// Its subsidy returns that did not fail.
     pub(super) fn returns(&self, it: &Break) -> impl Iterator<Item = &SubsidyReturn> {
         self.all_returns(it).filter(|it| !has_failed(it))
     }
@@ -271,7 +271,7 @@ impl Facts {
         id_of(it).and_then(|id| self.returns.get(&id)).into_iter().flatten()
     }
 
-    /// The refund of a transaction that was accepted last and did not fail.
+    /// The last accepted refund of a transaction that did not fail.
     pub(super) fn refund_id(&self, transaction_id: &str) -> Option<&str> {
         let refunds = self.refunds.get(transaction_id)?.iter().filter(|(_, seen)| !seen.has_failed);
         refunds
@@ -279,7 +279,7 @@ impl Facts {
             .map(|(refund_id, _)| refund_id.as_str())
     }
 
-    /// The line of the merchant's own ledger.
+    /// The line of the merchant's own subsidy ledger.
     pub(super) fn order(&self, out_subsidy_no: &str) -> Option<&SubsidyOrder> {
         self.orders.get(out_subsidy_no)
     }
@@ -321,7 +321,7 @@ fn id_of(it: &Break) -> Option<CouponId> {
 
 #[cfg(test)]
 impl Facts {
-    /// Of one coupon, that of `it`.
+    /// The facts of one coupon, that of `it`.
     pub(super) fn of_coupon(it: &Break, coupon: Coupon) -> Facts {
         let coupons = BTreeMap::from([(id_of(it).expect("a coupon"), coupon)]);
         Facts { coupons, ..Facts::default() }

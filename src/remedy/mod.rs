@@ -1,6 +1,6 @@
-//! What a call to WeChat can put right: a plan proposes the calls, a person approves the plan by its digest, the approved
-//! calls are made once each, and their answers are journalled. Never proposes what a person has to decide first, never
-//! makes a call of which the approved plan says anything else, never repeats one whose answer is known.
+//! Remedies: a plan proposes API calls that resolve breaks, a person approves it by its digest, and each approved call
+//! is made once and its answer journalled. Never proposes a call where a person has to decide first, never makes a call
+//! that differs from the approved plan, never repeats a call whose answer is known.
 
 mod call;
 mod errand;

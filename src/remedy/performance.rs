@@ -1,5 +1,6 @@
-//! An approved plan under way: call after call, each durable before the next. What was answered is not asked again; what
-//! was sent without an answer is sent again only where WeChat knows the number. Opens no lake, ends no process.
+//! Performs an approved plan, call after call, each durable before the next. A call that was answered is not made
+//! again; one that was sent without an answer is repeated only if WeChat recognises its number. Opens no lake and does
+//! not end the process.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,36 +29,36 @@ use crate::wechat::pay_v3::busifavor::subsidy::{PayReceipt, ReturnReceipt};
 use crate::wechat::wording::shown;
 use crate::wechat::{ApiError, FailureKind, ParseError, Problem, Request};
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Debug)]
 pub enum Performed {
-    /// WeChat did it now; what it said, such as the status of a receipt.
+    /// WeChat performed it now; with what it answered, such as the status of a receipt.
     Done(String),
-    /// It was done by an earlier `apply`.
+    /// It was performed by an earlier `apply`.
     Before(String),
-    /// Its break is not open any more.
+    /// Its break is no longer open.
     Settled,
-    /// Somebody has decided about its break since the night; what and why.
+    /// A person has decided about its break since the night; with the decision and its reason.
     Decided(String),
-    /// Its break is open, but what was published last proposes another call for it or none.
+    /// Its break is open, but the latest published day proposes another call for it or none.
     Overtaken,
-    /// WeChat will not do it.
+    /// WeChat refuses it.
     Refused(ApiError),
-    /// No answer came, or none that could be believed.
+    /// There was no answer, or none that could be verified.
     Unanswered(ApiError),
-    /// An answer that is not what was asked for.
+    /// The answer is about something else.
     Odd(String),
-    /// It was sent once, no answer is known, and the number alone does not protect from doing it twice.
+    /// It was sent before, its answer is unknown, and its number does not prevent a second execution.
     Unknown,
 }
 
-/// What became of a call, and whether what has to be kept of it could be.
+/// The outcome of a call, and whether it could be kept.
 type Made = (Performed, Result<(), JournalError>);
 
-/// Why the calls end before the last one.
+/// Why the calls end early.
 #[derive(Debug)]
 pub enum Ended {
-    /// Keys, clock or signatures: no further call would fare better.
+    /// Keys, clock or signatures are wrong: further calls would fail too.
     Rejected,
     /// WeChat does not answer.
     Unavailable,
@@ -66,15 +67,15 @@ pub enum Ended {
 /// What performs a plan.
 #[derive(Debug)]
 pub struct Performance<'a> {
-    /// Who calls.
+    /// The client of the calling merchant.
     pub client: &'a PayV3,
-    /// Where the certificates go that prove the answers.
+    /// The journal for the certificates that verify the answers.
     pub journal: &'a Journal,
-    /// Where answers go.
+    /// The journal of the answers.
     pub answers: &'a StageJournal,
-    /// The lake, whichever machine goes on with the plan.
+    /// The lake, so that any machine can continue the plan.
     pub lake: &'a Lake,
-    /// Whose plan it is.
+    /// The name of the job.
     pub job: &'a str,
     /// The folder in it where calls are marked before they are sent, in a folder for each day that had asked last then.
     pub marks: &'a Path,
@@ -82,21 +83,21 @@ pub struct Performance<'a> {
     pub asked_day: NaiveDate,
     /// The day that was published last.
     pub last_day: NaiveDate,
-    /// What that day knows.
+    /// The facts of that day.
     pub facts: &'a Facts,
-    /// What the day that was published last proposes, by today's job: anything else has been overtaken.
+    /// What the latest published day proposes under today's job: any other call is outdated.
     pub latest: &'a Proposed<'a>,
-    /// The breaks that are open by what was published last.
+    /// The breaks that are open on the latest published day.
     pub open: &'a BTreeSet<String>,
-    /// What is decided about them now.
+    /// The current decisions about them.
     pub decisions: &'a Decisions,
 }
 
 impl Performance<'_> {
-    /// Makes the calls of a plan; `tell` hears of each. Gives why it ended early, if it did.
+    /// Makes the calls of a plan; `tell` receives the outcome of each. Returns why it ended early, if it did.
     ///
     /// # Errors
-    /// The journal or a mark cannot be written: what was answered last is told then, but not kept.
+    /// The journal or a mark cannot be written: the last outcome is passed to `tell` but not kept.
     pub async fn perform(
         &self,
         plan: &Plan,
@@ -124,7 +125,7 @@ impl Performance<'_> {
         self.send(call, &errand, &mark).await
     }
 
-    /// What there is to say of a call that is not to be made now.
+    /// The outcome of a call that must not be sent now, if that is so.
     fn without_asking(&self, call: &Call, errand: &Errand) -> Result<Option<Performed>, JournalError> {
         if let Some(entry) = self.answers.entry(&key_of(call))? {
             let Some(page) = entry.pages.last() else { return Ok(Some(Performed::Before(String::new()))) };
@@ -148,8 +149,8 @@ impl Performance<'_> {
         Ok(was_sent.then_some(Performed::Unknown))
     }
 
-    /// Whether it was sent, for this day or another, since the wallet of its coupon was asked last: until it is asked again
-    /// nobody knows what became of it.
+    /// Whether it was sent, for this day or another, since the wallet of its coupon was last requested: until then its
+    /// effect is unknown.
     fn was_sent(&self, call: &Call, errand: &Errand) -> io::Result<bool> {
         let (stock_id, coupon_code) = errand.coupon();
         let verified = self.facts.verified_date(stock_id, coupon_code);
@@ -175,7 +176,8 @@ impl Performance<'_> {
                 Ok((Performed::Unanswered(error), forgotten))
             }
             Err(error) => {
-                // A definite no to the first attempt: nothing is under way. To a later one it may mean "done already".
+                // The first attempt was definitely refused: nothing is pending. For a later attempt, that may mean
+                // "already done".
                 let forgotten = if error.trace().attempts <= 1 { self.forget(mark) } else { Ok(()) };
                 Ok((Performed::Refused(error), forgotten))
             }
@@ -184,7 +186,7 @@ impl Performance<'_> {
 }
 
 impl Performance<'_> {
-    /// Makes an answer durable: by it nobody makes the call again.
+    /// Makes an answer durable, so that the call is not made again.
     fn keep(&self, call: &Call, errand: &Errand, page: Page) -> Result<(), JournalError> {
         let body = page.body.clone();
         keep_certificates(Some(self.client), self.journal)?;
@@ -193,12 +195,12 @@ impl Performance<'_> {
         self.remember(call, errand, &body)
     }
 
-    /// Nothing was done under a mark.
+    /// Removes a mark under which nothing was done.
     fn forget(&self, mark: &Path) -> Result<(), JournalError> {
         self.lake.remove(mark).map_err(|source| io_error(mark, source))
     }
 
-    /// Keeps what the nights to come must ask for by its id: WeChat does not list returns of subsidies (reference v3 §2.22).
+    /// Keeps the id that later nights need: WeChat does not list returns of subsidies (reference v3 §2.22).
     fn remember(&self, call: &Call, errand: &Errand, body: &[u8]) -> Result<(), JournalError> {
         match errand.return_receipt_id(body) {
             None => Ok(()),
@@ -218,7 +220,7 @@ fn mark_of(call: &Call) -> String {
     format!("{}.sent", name_of(call))
 }
 
-/// Of the files that remember a call.
+/// The name of the files that belong to a call.
 fn name_of(call: &Call) -> String {
     sha256_of(key_of(call).as_bytes())
 }
@@ -235,7 +237,7 @@ impl Performed {
 }
 
 impl Errand {
-    /// Makes the call; with its answer what it says, or why it is none to what was asked.
+    /// Makes the call; returns its answer, and what the answer says or why it does not fit the call.
     async fn send(&self, client: &PayV3) -> Result<(Page, Result<String, String>), ApiError> {
         let (endpoint, path) = (self.endpoint(), self.endpoint().path.to_owned());
         let request: Request<()> = match self {
@@ -257,7 +259,7 @@ impl Errand {
         id.filter(|id| !id.is_empty() && !id.contains(char::is_control))
     }
 
-    /// What an answer says; the error where it is about something else.
+    /// What an answer says; an error if it is about something else.
     pub(super) fn said(&self, body: &[u8]) -> Result<String, String> {
         match self {
             Errand::Redeem(asked) => said_of_use(asked, read(self, body)?),
@@ -305,13 +307,13 @@ fn key_of(call: &Call) -> String {
     format!("{}/{}", call.path.rsplit('/').next().unwrap_or_default(), call.request_no)
 }
 
-/// Whether a call that failed so may have been done all the same.
+/// Whether a call with this error may have been performed all the same.
 fn is_open_ended(error: &ApiError) -> bool {
     matches!(error.kind(), FailureKind::Unavailable | FailureKind::SignatureInvalid)
 }
 
-/// Whether WeChat cannot have done a call: there was no connection to send it through, and an attempt that went through
-/// one would have been the last.
+/// Whether WeChat cannot have performed a call: no connection was ever made (an attempt with a connection would have
+/// been the last).
 fn was_never_heard(errand: &Errand, error: &ApiError) -> bool {
     !errand.is_idempotent() && matches!(error.problem(), Problem::Transport(it) if it.never_arrived())
 }
@@ -333,7 +335,7 @@ fn same_if_told(what: &str, asked: &str, answered: Option<&str>) -> Result<(), S
     answered.filter(|it| !it.is_empty()).map_or(Ok(()), |answered| same(what, asked, answered))
 }
 
-/// The status of a receipt under which money goes: a failed one is a good answer to the question and none to the call.
+/// The status of a receipt whose money is moving: a failed one is a valid answer, but the call did not succeed.
 fn not_failed(status: Option<&str>, reason: Option<&str>) -> Result<String, String> {
     match status.map(plain_status).unwrap_or_default() {
         "FAIL" => Err(format!("no money went: FAIL, {}", shown(reason.unwrap_or("no reason")))),

@@ -1,5 +1,5 @@
-//! A plan: the calls that are proposed for the open breaks of a day, as a file that a person reads, shortens and approves
-//! by its digest. The same lake and job give the same bytes.
+//! A plan: the proposed calls for the open breaks of a day, as a file that a person reads, shortens and approves by its
+//! digest. The same lake and job give the same bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,34 +18,34 @@ use crate::money::Fen;
 use crate::reconcile::Decisions;
 use crate::record::Break;
 
-/// Of the file format.
+/// Version of the file format.
 pub(super) const VERSION: u32 = 1;
 
-/// What is proposed for the breaks of a day.
+/// The proposals for the breaks of a day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Of the format.
+    /// Version of the format.
     pub version: u32,
     /// Name of the job.
     pub job: String,
-    /// Its file.
+    /// Its job file.
     pub job_file: String,
     /// The merchant that calls.
     pub mchid: String,
     /// The business date whose breaks they are.
     pub date: NaiveDate,
-    /// Of the published partition they were read from.
+    /// The digest of the partition they were read from.
     pub breaks_sha256: String,
     /// In the order in which they are made.
     pub calls: Vec<Call>,
-    /// Breaks that a call could put right if something were not in the way.
+    /// Breaks that a call could resolve if nothing stood against it.
     pub impossible: Vec<Impossible>,
-    /// Breaks no call puts right, by rule.
+    /// Breaks that no call resolves, by rule.
     pub by_hand: Vec<ByHand>,
 }
 
-/// A break without its call.
+/// A break without a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Impossible {
@@ -55,11 +55,11 @@ pub struct Impossible {
     pub rule_id: String,
     /// Fen at risk.
     pub at_risk_fen: Fen,
-    /// What is in the way.
+    /// Why there is no call.
     pub reason: String,
 }
 
-/// Breaks of a rule that a person has to look at.
+/// Breaks of a rule that a person has to examine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ByHand {
@@ -69,14 +69,14 @@ pub struct ByHand {
     pub breaks: u64,
     /// Fen at risk.
     pub at_risk_fen: Fen,
-    /// What to do, as the rule says.
+    /// What to do, according to the rule.
     pub action: String,
 }
 
-/// Where the breaks of a plan come from.
+/// The origin of the breaks of a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// The file of the job, as the plan shall name it.
+    /// The job file, as the plan should name it.
     pub job_file: &'a str,
     /// Business date.
     pub date: NaiveDate,
@@ -85,8 +85,8 @@ pub struct Source<'a> {
 }
 
 impl Plan {
-    /// Says what can be done about the open breaks among `breaks`, of these rules where some are named. About one that
-    /// somebody has decided nothing is.
+    /// Proposes calls for the open breaks among `breaks`, only of `rules` if any are named. None for breaks with a
+    /// decision.
     pub fn propose(
         job: &Job,
         source: Source<'_>,
@@ -110,7 +110,7 @@ impl Plan {
         let (mut paid, mut numbers) = (BTreeSet::new(), BTreeSet::new());
         let is_named = |it: &Break| rules.is_empty() || rules.contains(&it.rule_id);
         let decision = |it: &Break| decisions.find_in_force(&it.break_id, source.date);
-        // Of every rule, whichever are named: two plans of one day must not pay for one coupon under two numbers.
+        // Considers all rules, whichever are named: two plans of one day must not pay for one coupon under two numbers.
         for it in Plan::concerned(breaks) {
             let proposal = propose(job, facts, it).map(|errands| {
                 decision(it).map_or(Ok(()), |decision| Err(decision.to_string()))?;
@@ -133,18 +133,19 @@ impl Plan {
         plan
     }
 
-    /// The open breaks of rules that have a remedy.
+    /// The open breaks of rules with a remedy.
     pub fn concerned(breaks: &[Break]) -> impl Iterator<Item = &Break> {
         breaks.iter().filter(|it| it.is_open() && has_remedy(&it.rule_id))
     }
 
-    /// Its calls, to be found again.
+    /// An index of its calls.
     pub fn proposed(&self) -> Proposed<'_> {
         let keyed = self.calls.iter().map(|call| (Proposed::key(call), &call.body));
         Proposed { bodies: keyed.collect() }
     }
 
-    /// The first call, by its place from 1, that `other` does not propose, though nobody has decided about its break since.
+    /// The first call (with its position, from 1) that `other` does not propose although its break was not decided
+    /// since.
     pub fn first_unlike<'p>(&'p self, other: &Plan, decisions: &Decisions) -> Option<(usize, &'p Call)> {
         let proposed = other.proposed();
         let is_unlike =
@@ -152,23 +153,23 @@ impl Plan {
         (1..).zip(&self.calls).find(|(_, call)| is_unlike(call))
     }
 
-    /// The bytes of its file.
+    /// The bytes of the file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("texts, numbers and dates are JSON");
         bytes.push(b'\n');
         bytes
     }
 
-    /// The plan in `bytes`, of which somebody has approved this digest.
+    /// Parses the plan in `bytes`, if its digest is the approved one.
     ///
     /// # Errors
-    /// The digest is another's, the bytes are no plan, a call is none that a plan may hold or stands twice.
+    /// Another digest, bytes that are not a plan, a call that a plan may not contain or that occurs twice.
     pub fn approved(bytes: &[u8], sha256: &str) -> Result<Plan, PlanError> {
         let actual = sha256_of(bytes);
         if !actual.eq_ignore_ascii_case(sha256.trim()) {
             return Err(PlanError::NotApproved { actual });
         }
-        // Editors begin a file with it; it was approved with the rest.
+        // Editors may add a byte order mark; it was approved with the rest.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let text = std::str::from_utf8(bytes).map_err(|_| PlanError::Encoding)?;
         let plan: Plan = serde_json::from_str(text)?;
@@ -191,7 +192,7 @@ impl Plan {
     }
 }
 
-/// What a plan proposes.
+/// An index of the calls of a plan.
 #[derive(Debug)]
 pub struct Proposed<'p> {
     /// By break, path and number.
@@ -203,7 +204,7 @@ impl Proposed<'_> {
         (&call.break_id, &call.path, &call.request_no)
     }
 
-    /// Whether exactly what `call` asks for is proposed.
+    /// Whether exactly this call is proposed.
     pub(super) fn has(&self, call: &Call) -> bool {
         self.bodies.get(&Proposed::key(call)).is_some_and(|body| **body == call.body)
     }
@@ -216,12 +217,12 @@ impl Impossible {
     }
 }
 
-/// Lets calls pass whose amounts WeChat takes; a plan with another could not be approved.
+/// Keeps calls whose amounts WeChat accepts; a plan with another could not be approved.
 fn payable(errands: Vec<Errand>) -> Result<Vec<Errand>, String> {
     errands.iter().try_for_each(Errand::check_amount).map(|()| errands)
 }
 
-/// Lets the calls of a break pass where no other break of their coupon pays already.
+/// Keeps the calls of a break if no other break of the same coupon already pays.
 fn pay_once<'b>(
     paid: &mut BTreeSet<(&'b str, &'b str)>,
     it: &'b Break,
@@ -235,7 +236,7 @@ fn pay_once<'b>(
     Ok(errands)
 }
 
-/// Lets calls pass of which no other has the number: an order may claim several coupons, each of which is to be redeemed.
+/// Keeps calls whose number no other call has: an order may claim several coupons, each of which is to be redeemed.
 fn number_once(numbers: &mut BTreeSet<(&'static str, String)>, errands: Vec<Errand>) -> Result<Vec<Errand>, String> {
     let of = |errand: &Errand| (errand.endpoint().path, errand.request_no().to_owned());
     match errands.iter().find(|errand| numbers.contains(&of(errand))) {
@@ -249,7 +250,7 @@ fn number_once(numbers: &mut BTreeSet<(&'static str, String)>, errands: Vec<Erra
     }
 }
 
-/// Rule by rule, the largest risk first.
+/// By rule, the largest risk first.
 fn order(call: &Call) -> (&str, std::cmp::Reverse<Fen>, &str, &str) {
     (&call.rule_id, std::cmp::Reverse(call.at_risk_fen), &call.break_id, &call.request_no)
 }

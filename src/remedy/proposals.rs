@@ -1,5 +1,5 @@
-//! Which calls would put a break right, rule by rule. Where a person has to find out something first, or WeChat would refuse
-//! the call by its documents, none is proposed, and the words say why.
+//! The calls that would resolve a break, rule by rule. Where a person has to find out something first, or WeChat would
+//! refuse the call by its documentation, no call is proposed and the reason is given.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -17,10 +17,10 @@ use crate::wechat::pay_v3::busifavor::plain_status;
 /// The calls for a break, or why there is none.
 type Proposal = Result<Vec<Errand>, String>;
 
-/// How a rule's breaks are put right.
+/// The remedy of a rule.
 type Remedy = fn(&Job, &Facts, &Break) -> Proposal;
 
-/// The rules whose breaks a call can put right.
+/// The rules whose breaks a call can resolve.
 const REMEDIES: [(&str, Remedy); 6] = [
     ("AO03", redeem),
     ("AO14", return_coupon),
@@ -30,13 +30,13 @@ const REMEDIES: [(&str, Remedy); 6] = [
     ("SU11", send_again),
 ];
 
-/// What would put a break right; `None` where no call does.
+/// The calls that would resolve a break; `None` if its rule has no remedy.
 pub(super) fn propose(job: &Job, facts: &Facts, it: &Break) -> Option<Proposal> {
     let (_, remedy) = REMEDIES.iter().find(|(rule_id, _)| *rule_id == it.rule_id)?;
     Some(remedy(job, facts, it))
 }
 
-/// Whether some call can put breaks of a rule right.
+/// Whether a rule has a remedy.
 pub(super) fn has_remedy(rule_id: &str) -> bool {
     REMEDIES.iter().any(|(id, _)| *id == rule_id)
 }
@@ -56,7 +56,7 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     if coupon.expire_at.is_some_and(|expire_at| paid_at > expire_at) {
         return Err("the order was paid after the coupon expired".to_owned());
     }
-    // What was returned after the day counts for the next one, but a call cannot wait: it would redeem it anew.
+    // A return after the day counts for the next day, but must be respected now: a call would redeem the coupon again.
     if let Some(returned_at) = coupon.returned_at.filter(|returned_at| *returned_at >= paid_at) {
         return Err(format!(
             "the coupon was used and returned at {}, after the order was paid",
@@ -77,7 +77,7 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     })])
 }
 
-/// AO14: the use that is taken back is part of the number, for a coupon may be used and returned again.
+/// AO14: the number depends on the use that is taken back, since a coupon may be used and returned again.
 fn return_coupon(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = in_ledger(facts, it)?;
     if coupon.state.as_deref() != Some("USED") {
@@ -92,7 +92,7 @@ fn return_coupon(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     })])
 }
 
-/// SU01: what the programme owes, for the payment of the order.
+/// SU01: the amount the programme owes, for the payment of the order.
 fn pay_programme(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = unpaid(facts, it)?;
     let stock_id = given(&it.stock_id, "stock")?;
@@ -111,7 +111,7 @@ fn pay_programme(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     })])
 }
 
-/// SU10: the same payment under a number of its own, which follows from the one that failed.
+/// SU10: the same payment under a new number derived from the failed one.
 fn pay_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = unpaid(facts, it)?;
     let failed = given(&it.out_subsidy_no, "out_subsidy_no")?;
@@ -137,7 +137,7 @@ fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = unpaid(facts, it)?;
     let out_subsidy_no = given(&it.out_subsidy_no, "out_subsidy_no")?;
     let line = facts.order(&out_subsidy_no).ok_or("its line of the subsidy ledger left the look-back")?;
-    // What is known of the break's coupon says nothing of another.
+    // What is known about the coupon of the break does not apply to another one.
     if (Some(&line.stock_id), Some(&line.coupon_code)) != (it.stock_id.as_ref(), it.coupon_code.as_ref()) {
         return Err(format!(
             "{out_subsidy_no} stands for another coupon in a later subsidy ledger: correct the ledger"
@@ -155,7 +155,7 @@ fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     })])
 }
 
-/// SU07: what is left of each receipt, for the last refund of its order.
+/// SU07: the rest of each receipt, for the last refund of its order.
 fn return_subsidy(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = in_ledger(facts, it)?;
     let kept = facts.receipts(it).iter().filter(|receipt| is_paid(receipt));
@@ -209,10 +209,10 @@ fn return_of(
     })
 }
 
-/// What was returned of the receipts of a coupon.
+/// The returned amounts of the receipts of a coupon.
 struct Returned<'f> {
     by_receipt: Vec<(&'f str, Fen)>,
-    /// Of the only receipt.
+    /// Returned without naming a receipt; belongs to the only receipt.
     unnamed: Fen,
 }
 
@@ -225,7 +225,7 @@ impl<'f> Returned<'f> {
                 None => returned.unnamed += row.amount_fen,
             }
         }
-        // One that was returned in full had a return too.
+        // A fully returned receipt had a return too.
         let paid = facts.receipts(it).iter().filter(|it| is_paid(it) || status_of(it) == Some("FULL_RETURN"));
         if returned.unnamed > Fen::ZERO && paid.count() > 1 {
             return Err("a return does not say which of several receipts it is for".to_owned());
@@ -239,7 +239,7 @@ impl<'f> Returned<'f> {
     }
 }
 
-/// Whether money went (design §12).
+/// Whether money was paid (design §12).
 fn is_paid(receipt: &SubsidyPayment) -> bool {
     matches!(status_of(receipt), Some("SUCCESS" | "RETURNING" | "PARTIAL_RETURN"))
 }
@@ -252,7 +252,7 @@ fn in_ledger<'f>(facts: &'f Facts, it: &Break) -> Result<&'f Coupon, String> {
     facts.coupon(it).ok_or_else(|| "the ledger of the day does not know the coupon".to_owned())
 }
 
-/// A coupon a subsidy can be paid for (reference v3 §2.18), and for which none was paid or is under way.
+/// A coupon for which a subsidy can be paid (reference v3 §2.18), and none was paid or is pending.
 fn unpaid<'f>(facts: &'f Facts, it: &Break) -> Result<&'f Coupon, String> {
     let coupon = in_ledger(facts, it)?;
     let state = coupon.state.as_deref().unwrap_or("unknown");
@@ -276,7 +276,7 @@ fn given(text: &Option<String>, what: &str) -> Result<String, String> {
     text.clone().filter(|text| !text.is_empty()).ok_or_else(|| format!("its {what} is not known"))
 }
 
-/// What the two merchants read beside the money.
+/// The description that both merchants see.
 fn description(coupon: &Coupon) -> String {
     format!("商家券补差 {}", coupon.out_trade_no.as_deref().unwrap_or_default()).trim_end().to_owned()
 }
@@ -285,8 +285,8 @@ fn wire_time(instant: DateTime<Utc>) -> String {
     instant.with_timezone(&beijing()).to_rfc3339_opts(SecondsFormat::Secs, false)
 }
 
-/// The number of a call: the same for the same call of the same break in every plan, so that what was done is not done
-/// twice, and another one as soon as what is done differs. Short enough for the oldest limits.
+/// The number of a call: the same for the same call of the same break in every plan, so that nothing is done twice, and
+/// another one as soon as the call differs. Short enough for the oldest limits.
 fn number(endpoint: &Endpoint, it: &Break, what: &str) -> String {
     let digest = sha256_of(format!("{}\n{}\n{what}", endpoint.id, it.break_id).as_bytes());
     format!("cr{}", &digest[..30])

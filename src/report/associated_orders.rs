@@ -1,6 +1,6 @@
-//! Every coupon that was used or that an order names, with order, payment, refunds and what is wrong
-//! with it; matched ones too, so that the list foots with the redemptions. What coupons share stands on the first of
-//! them, so that the columns sum up.
+//! Every coupon that was used or that an order names, with its order, payment, refunds and breaks; matched ones too,
+//! so that the list agrees with the redemptions. Amounts that several coupons share are on the first of them, so
+//! that columns add up.
 
 use super::broken::Broken;
 use super::coupon::{Coupon, instant};
@@ -42,7 +42,7 @@ const COLUMNS: [Column; 25] = [
     column("break_ids", "差异编号", "Breaks", Kind::Id),
 ];
 
-/// Whether a coupon belongs into the table.
+/// Whether a coupon is in the table.
 pub(super) fn lists(row: &Coupon<'_>) -> bool {
     row.state_on_date == Some("USED") || row.match_pass.is_some() || row.claim_count > 0
 }

@@ -1,5 +1,5 @@
-//! Which open breaks speak of a coupon: by its own key, by its order, by its payment. An index over the
-//! breaks of the night; sums money at risk once, on the coupon it belongs to.
+//! An index of the night's open breaks by the coupon they concern: by its key, by its order, by its
+//! payment. Sums the money at risk once, on the coupon it belongs to.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::table::Cell;
 use crate::money::Fen;
 use crate::record::Break;
 
-/// The open breaks by what they speak of.
+/// The open breaks by the object they name.
 #[derive(Debug, Default)]
 pub(super) struct BrokenIndex<'a> {
     coupons: HashMap<(&'a str, &'a str), Vec<&'a Break>>,
@@ -40,7 +40,7 @@ impl<'a> BrokenIndex<'a> {
         index
     }
 
-    /// The breaks that speak of a coupon, of its order or of its payment.
+    /// The breaks that concern a coupon, its order or its payment.
     pub(super) fn of_coupon(&self, row: &Coupon<'_>) -> Broken<'a> {
         let own = self.coupons.get(&(row.stock_id, row.coupon_code));
         let order = row.out_trade_no.and_then(|order| self.orders.get(order));
@@ -60,12 +60,12 @@ impl<'a> Broken<'a> {
         self.breaks.is_empty()
     }
 
-    /// By rule and id.
+    /// Sorted by rule and id.
     pub(super) fn breaks(&self) -> &[&'a Break] {
         &self.breaks
     }
 
-    /// Those that `holds` is true of.
+    /// Those for which `holds` is true.
     pub(super) fn only(&self, holds: impl Fn(&Break) -> bool) -> Broken<'a> {
         Broken { breaks: self.breaks.iter().copied().filter(|it| holds(it)).collect() }
     }
@@ -74,19 +74,20 @@ impl<'a> Broken<'a> {
         self.breaks.iter().any(|it| holds(it))
     }
 
-    /// Money at risk by breaks of the coupon itself; an order's stand once, in the discrepancies.
+    /// Money at risk of breaks of the coupon itself; that of an order's break is listed once, in the
+    /// discrepancies.
     pub(super) fn at_risk_of_coupon(&self) -> Fen {
         self.breaks.iter().filter(|it| it.coupon_code.is_some()).map(|it| it.at_risk_fen).sum()
     }
 
-    /// Rule ids, each once, joined by blanks.
+    /// Distinct rule ids, joined by spaces.
     pub(super) fn rules(&self) -> String {
         let mut rules: Vec<_> = self.breaks.iter().map(|it| it.rule_id.as_str()).collect();
         rules.dedup();
         rules.join(" ")
     }
 
-    /// Break ids joined by blanks.
+    /// Break ids, joined by spaces.
     pub(super) fn ids(&self) -> Cell<'static> {
         let ids: Vec<_> = self.breaks.iter().map(|it| it.break_id.as_str()).collect();
         Cell::Id((!ids.is_empty()).then(|| ids.join(" ").into()))

@@ -1,4 +1,4 @@
-//! A coupon of the ledger as the reports tell it: the columns they name, borrowed from the batch it stands in.
+//! The columns of a ledger row that the reports need, borrowed from its batch.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -37,12 +37,12 @@ row_type! {
     }
 }
 
-/// An instant of the ledger.
+/// Converts microseconds of the ledger.
 pub(super) fn instant(micros: Micros) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).expect("the ledger was made of instants")
 }
 
-/// A day of the ledger.
+/// Converts a day number of the ledger.
 pub(super) fn day(number: DayNumber) -> NaiveDate {
     NaiveDate::from_epoch_days(number).expect("the ledger was made of days")
 }

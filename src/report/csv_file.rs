@@ -1,5 +1,5 @@
-//! A CSV that opens right in a spreadsheet at the first try: BOM, CRLF, ids as text, money in yuan, and
-//! nothing from outside that a spreadsheet would execute. Writes line by line, keeps none.
+//! Writes CSV files that spreadsheets open correctly: BOM, CRLF, ids as text, money in yuan, and no
+//! external text that a spreadsheet would execute as a formula. Writes line by line and keeps none.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -11,13 +11,13 @@ use super::totals::Totals;
 use crate::clock::beijing;
 use crate::job::{ExcelIds, Language, ReportSettings};
 
-/// A table on its way into a file.
+/// A CSV file that is being written.
 pub(super) struct CsvFile<W: Write> {
     writer: csv::Writer<W>,
     settings: ReportSettings,
     table: &'static Table,
     totals: Totals,
-    /// The cell that is written.
+    /// The current cell.
     cell: String,
 }
 
@@ -39,7 +39,7 @@ impl<W: Write> CsvFile<W> {
         self.write(cells)
     }
 
-    /// The total line, where table and job have one. Gives the file back and how many rows it has.
+    /// Writes the total line, if table and job have one. Returns the file and its number of rows.
     pub(super) fn finish(mut self) -> io::Result<(W, i64)> {
         if self.settings.trailer && self.totals.has_line() {
             self.write(&self.totals.line(self.settings.language))?;
@@ -83,8 +83,8 @@ fn put_id(out: &mut String, id: &str, ids: ExcelIds) -> fmt::Result {
     }
 }
 
-/// A spreadsheet runs what begins like a formula, in full width too; an apostrophe makes it text
-/// (CWE-1236).
+/// Spreadsheets execute cells that start like a formula, full-width characters included; a leading
+/// apostrophe makes them text (CWE-1236).
 fn put_text(out: &mut String, text: &str) -> fmt::Result {
     const FORMULA: [char; 12] = ['=', '+', '-', '@', '\t', '\r', '\n', '\0', '＝', '＋', '－', '＠'];
     if text.starts_with(FORMULA) {

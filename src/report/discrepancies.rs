@@ -1,4 +1,4 @@
-//! Open breaks, the most money at risk first, then the oldest.
+//! The open breaks, those with most money at risk first, then the oldest.
 
 use super::input::PackInput;
 use super::table::{Cell, Column, Kind, Table, column, summed};
@@ -35,7 +35,7 @@ const COLUMNS: [Column; 23] = [
     column("action", "处理建议", "Action", Kind::Text),
 ];
 
-/// The open breaks in the order in which people should look at them.
+/// The open breaks in order of priority.
 pub(super) fn by_risk(breaks: &[Break]) -> Vec<&Break> {
     let mut open: Vec<&Break> = breaks.iter().filter(|it| it.is_open()).collect();
     open.sort_by(|a, b| {

@@ -16,7 +16,7 @@ pub enum ReportError {
     /// The ledger has other columns than the reports need.
     #[error("the coupon ledger does not have the columns of the reports")]
     Ledger(#[from] ArrowError),
-    /// The scratch folder has no room, or does not give back what lies there.
+    /// The scratch folder is full or cannot be read back.
     #[error("cannot sort the rows of the reports")]
     Sort(#[source] io::Error),
     /// A file cannot be written.
@@ -24,7 +24,7 @@ pub enum ReportError {
     Write {
         /// The file.
         name: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The workbook cannot be written.

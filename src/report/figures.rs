@@ -1,5 +1,5 @@
-//! The figures of a night: what stands in `summary.json` and what the page is drawn from. Sums and counts
-//! of open breaks; the names of the fields are a contract.
+//! The figures of a night: the content of `summary.json`, from which the page is drawn too. Sums and
+//! counts of open breaks; the field names are a contract.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use super::trend::{BreakTally, TrendDay};
 use crate::dataset::manifest::{Coverage, FootingEntry};
 use crate::record::{Break, BreakStatus};
 
-/// Version of the shape of `summary.json`.
+/// Format version of `summary.json`.
 const SUMMARY_VERSION: u32 = 1;
 
 /// `summary.json`.
 #[derive(Debug, Serialize)]
 pub struct Summary<'a> {
-    /// Shape of this file.
+    /// Format version of this file.
     pub summary_version: u32,
     /// `job.name`.
     pub job: &'a str,
@@ -30,7 +30,7 @@ pub struct Summary<'a> {
     pub status: &'static str,
     /// Open breaks: new, open, reopened.
     pub open: BreakTally,
-    /// Of those, the ones of tonight: new and reopened.
+    /// Those that are new or reopened tonight.
     pub new: BreakTally,
     /// Resolved tonight.
     pub resolved: BreakTally,
@@ -44,15 +44,15 @@ pub struct Summary<'a> {
     pub by_age: Vec<AgeFigures<'a>>,
     /// Open breaks by rule, most money at risk first.
     pub by_rule: Vec<RuleFigures<'a>>,
-    /// This day and up to 29 before it, oldest first; days without a night are left out.
+    /// This day and up to 29 before it, oldest first; days without a night are omitted.
     pub trend: Vec<TrendDay>,
-    /// Where the coupons of the ledger went.
+    /// The coupons of the ledger by state, order and subsidy.
     pub flow: Vec<FlowLine>,
-    /// How much of the wallets was verified lately; null when no wallet was to be asked.
+    /// The wallet coverage; null when no wallets were to be requested.
     pub coverage: Option<&'a Coverage>,
     /// Control totals of the match.
     pub footing: &'a [FootingEntry],
-    /// Rules that were not judged.
+    /// Rules that were not run.
     pub unjudged: Vec<UnjudgedFigures<'a>>,
     /// Rows of the tables of the pack.
     pub tables: BTreeMap<&'static str, i64>,
@@ -86,18 +86,18 @@ pub struct RuleFigures<'a> {
     /// All of them.
     #[serde(flatten)]
     pub open: BreakTally,
-    /// Those of tonight.
+    /// Those that are new or reopened tonight.
     pub new_rows: i64,
     /// Age of the oldest.
     pub oldest_days: i64,
 }
 
-/// A rule that was not judged.
+/// A rule that was not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnjudgedFigures<'a> {
     /// The rule.
     pub rule_id: &'a str,
-    /// The dataset it lacks.
+    /// The missing dataset.
     pub dataset: &'a str,
 }
 

@@ -1,5 +1,5 @@
-//! Where the coupons of the ledger went: from their state over their order to their subsidy. Counts
-//! coupons and money; judges nothing.
+//! The flow of the ledger's coupons: counts and amounts by state, order and subsidy. Judges
+//! nothing.
 
 use std::collections::BTreeMap;
 
@@ -15,49 +15,49 @@ use crate::money::Fen;
 pub enum CouponEnd {
     /// Redeemed.
     Used,
-    /// Received, not used yet.
+    /// Received, not used.
     Unused,
-    /// Past its time.
+    /// Expired.
     Expired,
-    /// Taken back.
+    /// Deactivated.
     Deactivated,
-    /// No wallet shows it: an order, a code or a receipt names it.
+    /// In no wallet: named by an order, a code or a receipt.
     Unknown,
 }
 
-/// Whether its order bears it out.
+/// Whether an order confirms the state of the coupon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderEnd {
-    /// An order, and no open break on either.
+    /// It has an order, and neither has an open break.
     Agrees,
-    /// An order, or several, and an open break.
+    /// It has one or more orders, and an open break.
     Differs,
-    /// Used, and no order.
+    /// Used without an order.
     Missing,
-    /// Not used, no order: as it should be.
+    /// Not used and no order, as it should be.
     None,
 }
 
-/// Whether its subsidy came.
+/// The state of its subsidy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubsidyEnd {
-    /// Paid and kept.
+    /// Paid and not returned in full.
     Paid,
-    /// Paid and given back whole.
+    /// Paid and returned in full.
     Returned,
-    /// Asked for, not there yet.
+    /// Requested, not paid yet.
     InFlight,
-    /// Asked for and refused.
+    /// Requested and failed.
     Failed,
-    /// A programme owes it and nobody has asked for it.
+    /// Owed by a programme, but not requested.
     Owed,
-    /// None is owed and none came.
+    /// Neither owed nor paid.
     None,
 }
 
-/// The coupons that went one way.
+/// The coupons with the same state, order and subsidy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FlowLine {
     /// State.
@@ -71,14 +71,14 @@ pub struct FlowLine {
     pub tally: FlowTally,
 }
 
-/// Coupons and their money.
+/// Coupons and amounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct FlowTally {
     /// Coupons.
     pub coupons: i64,
-    /// Σ discount on their orders, a line that several coupons were used under once.
+    /// Σ discount of their orders; a line shared by several coupons counts once.
     pub discount_fen: Fen,
-    /// Σ subsidy the programmes owe.
+    /// Σ subsidy owed by programmes.
     pub subsidy_expected_fen: Fen,
     /// Σ subsidy paid.
     pub subsidy_paid_fen: Fen,
@@ -86,12 +86,12 @@ pub struct FlowTally {
     pub subsidy_returned_fen: Fen,
 }
 
-/// Counts the ways of coupons.
+/// Counts coupons by state, order and subsidy.
 #[derive(Debug, Default)]
 pub(super) struct Flow(BTreeMap<(CouponEnd, OrderEnd, SubsidyEnd), FlowTally>);
 
 impl Flow {
-    /// Adds a coupon; `has_line` says whether the amounts of its order line count here.
+    /// Adds a coupon; `has_line` says whether the amounts of its order line count for it.
     pub(super) fn add(&mut self, row: &Coupon<'_>, broken: &Broken<'_>, has_line: bool) {
         let coupon = coupon_end(row.state_on_date);
         let tally = self.0.entry((coupon, order_end(row, broken), subsidy_end(row))).or_default();

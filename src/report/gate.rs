@@ -1,8 +1,9 @@
-//! The gate: open breaks over a stated limit (design §2), `open_fen>100000,rule:SU01.count>0`.
+//! The gate: limits on open breaks that turn into an exit code (design §2), e.g.
+//! `open_fen>100000,rule:SU01.count>0`.
 
 use crate::record::Break;
 
-/// A comma list of limits.
+/// A comma-separated list of limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate(Vec<Limit>);
 
@@ -28,7 +29,7 @@ enum Measure {
     AgeDays,
 }
 
-/// Why a gate cannot be read.
+/// Why a gate cannot be parsed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a limit; write `open_fen>N`, `open_count>N`, `age_days>N`, `severity:high.count>N` or `rule:SU01.fen>N`"
@@ -36,10 +37,10 @@ enum Measure {
 pub struct GateError(String);
 
 impl Gate {
-    /// Reads a comma list of limits.
+    /// Parses a comma-separated list of limits.
     ///
     /// # Errors
-    /// Names the first part that is no limit.
+    /// Names the first part that is not a limit.
     pub fn parse(text: &str) -> Result<Gate, GateError> {
         text.split(',')
             .map(str::trim)
@@ -48,7 +49,7 @@ impl Gate {
             .map(Gate)
     }
 
-    /// The rules whose breaks some limit is for.
+    /// The rules for which there is a limit.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|limit| match &limit.scope {
             Scope::Rule(id) => Some(id.as_str()),

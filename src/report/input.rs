@@ -1,4 +1,4 @@
-//! What the pack is made of beside the ledger and the receipts, and what rules are called in the language of the
+//! The inputs of the pack besides the ledger and the receipts, and the texts of rules in the language of the
 //! report. Reads nothing.
 
 use std::borrow::Cow;
@@ -14,20 +14,20 @@ use crate::job::{Language, ReportSettings};
 use crate::reconcile::rules::Wording;
 use crate::record::Break;
 
-/// What a rule is called and what it asks for, as its file's header gives them.
+/// The title and action of a rule, from the header of its file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleTitle {
     /// Chinese.
     pub zh: String,
     /// English.
     pub en: String,
-    /// What to do, in Chinese; empty where the file has none.
+    /// What to do, in Chinese; empty if the file has none.
     pub action_zh: String,
     /// Its sentences in both languages.
     pub wordings: Vec<Wording>,
 }
 
-/// What the pack is made of, beside the ledger and the receipts.
+/// The inputs of the pack besides the ledger and the receipts.
 #[derive(Debug)]
 pub struct PackInput<'a> {
     /// Language, id guard, trailer.
@@ -36,23 +36,23 @@ pub struct PackInput<'a> {
     pub job: &'a str,
     /// Business date.
     pub date: NaiveDate,
-    /// Whether a stage fell short.
+    /// Whether a stage is incomplete.
     pub is_partial: bool,
-    /// Breaks of the day, any order.
+    /// Breaks of the day, in any order.
     pub breaks: &'a [Break],
-    /// Rows put aside; none where the job has no quarantine.
+    /// Quarantined rows; `None` if the job has no quarantine.
     pub quarantined: Option<&'a [BadRow]>,
     /// Titles by rule id.
     pub titles: &'a BTreeMap<String, RuleTitle>,
-    /// Rules that were not judged for lack of a source or because one fell short: id and dataset.
+    /// Rules that were not run because a source is missing or incomplete: id and dataset.
     pub unjudged: &'a [(String, String)],
-    /// How much of the wallets was verified lately.
+    /// The wallet coverage.
     pub coverage: Option<&'a Coverage>,
     /// Control totals of the match.
     pub footing: &'a [FootingEntry],
     /// Earlier days, oldest first.
     pub trend: &'a [TrendDay],
-    /// A folder for rows that wait for the workbook, and for receipts that are sorted.
+    /// A folder for the rows of the workbook and for sorting receipts.
     pub scratch: &'a Path,
 }
 
@@ -61,7 +61,7 @@ impl PackInput<'_> {
         self.titles.get(rule_id).map_or("", |title| self.pick(&title.zh, &title.en))
     }
 
-    /// What to do about a break, in the language of the report where the rule says it.
+    /// What to do about a break, in the language of the report if the rule has it.
     pub(super) fn action<'t>(&'t self, it: &'t Break) -> &'t str {
         match self.settings.language {
             Language::Zh => self.action_zh(it),
@@ -74,7 +74,7 @@ impl PackInput<'_> {
         if zh.is_empty() { &it.action } else { zh }
     }
 
-    /// What differs, in the language of the report where the rule says it.
+    /// What differs, in the language of the report if the rule has it.
     pub(super) fn why<'t>(&self, it: &'t Break) -> Cow<'t, str> {
         match self.settings.language {
             Language::Zh => self.why_zh(it),

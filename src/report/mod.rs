@@ -1,5 +1,5 @@
-//! The finance pack (design §8): breaks and ledger as files for people. Rows in, bytes out: the caller
-//! opens and keeps the files, and reads the lake.
+//! The finance pack (design §8): breaks and ledger as files for people. Gets rows and produces bytes:
+//! the caller reads the lake, opens the files and keeps them.
 
 mod associated_orders;
 mod broken;

@@ -9,22 +9,22 @@ use crate::fingerprints::Fingerprints;
 use crate::money::Fen;
 use crate::record::Break;
 
-/// What has its place already, while coupons come one after the other.
+/// What was already assigned, while coupons are processed in order.
 #[derive(Debug, Default)]
 pub(super) struct Once<'a> {
-    /// Orders whose line that names no coupon has stood.
+    /// Orders whose line without a coupon was assigned.
     lines: Fingerprints,
-    /// Ids of breaks of orders and payments.
+    /// Ids of assigned breaks of orders and payments.
     breaks: HashSet<&'a str>,
 }
 
-/// Which of it stands on a coupon.
+/// What is assigned to a coupon.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Share {
-    /// Whether the amounts of its order line do.
+    /// Whether the amounts of its order line are.
     pub(super) has_line: bool,
-    /// Money at risk by its own breaks and by those of its order and payment that stand here; none where those it names
-    /// all stand on another coupon.
+    /// Money at risk of its own breaks and of those breaks of its order and payment that are assigned here; `None` if
+    /// all its breaks are assigned to other coupons.
     pub(super) at_risk: Option<Fen>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Once<'a> {
         Share { has_line: self.has_line(row), at_risk: self.at_risk(broken) }
     }
 
-    /// A line that names a coupon is that coupon's alone.
+    /// A line that names a coupon belongs to that coupon alone.
     fn has_line(&mut self, row: &Coupon<'_>) -> bool {
         match row.out_trade_no {
             Some(order) if row.match_pass != Some("claim") && row.goods_fen.is_some() => self.lines.insert(&[order]),

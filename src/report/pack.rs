@@ -1,5 +1,5 @@
-//! The files of the pack, one after the other. The ledger is walked once: both lists of coupons, their
-//! sheets and the flow are filled on the way, and no row is kept.
+//! Writes the files of the pack. The ledger is read once: both lists of coupons, their sheets and the flow are filled
+//! on the way, and no row is kept.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -25,19 +25,19 @@ use crate::job::Language;
 use crate::record::SubsidyPayment;
 use crate::threads::prefetch;
 
-/// Batches of the ledger that are made ready while rows are written.
+/// Batches of the ledger prepared while rows are written.
 const BATCHES_AHEAD: usize = 1;
 
-/// The rows the lists of coupons are made of.
+/// The rows for the lists of coupons.
 #[derive(Debug)]
 pub struct Books<L, P> {
-    /// The coupon ledger of the day, by key: what lies in memory at a time is one batch.
+    /// The coupon ledger of the day, in key order; one batch is in memory at a time.
     pub ledger: L,
     /// The subsidy receipts of the day, in any order.
     pub receipts: P,
 }
 
-/// Writes every file of the pack onto the shelf, `SHA256SUMS` last.
+/// Writes every file of the pack to the shelf, `SHA256SUMS` last.
 ///
 /// # Errors
 /// Rows that cannot be read, files that cannot be written.
@@ -59,7 +59,7 @@ where
     pack.write_workbook()
 }
 
-/// The pack while it is written.
+/// The pack that is being written.
 struct Pack<'a, S> {
     input: &'a PackInput<'a>,
     shelf: &'a mut S,
@@ -67,11 +67,11 @@ struct Pack<'a, S> {
     rows: BTreeMap<&'static str, i64>,
     /// SHA-256 by file name.
     sums: BTreeMap<String, String>,
-    /// Sheets as they follow one another in the workbook.
+    /// The order of the sheets in the workbook.
     order: Vec<usize>,
 }
 
-/// A table going into its CSV and its sheet at once.
+/// A table that is written to its CSV and its sheet at once.
 struct Twin<W: Write> {
     name: String,
     csv: CsvFile<W>,
@@ -89,14 +89,14 @@ impl<W: Write> Twin<W> {
     }
 }
 
-/// Some coupons of the ledger with all that is told of them.
+/// Some coupons of the ledger with their derived data.
 struct Batch<'a> {
     coupons: CouponColumns,
-    /// One a coupon, in their order.
+    /// One per coupon, in order.
     told: Vec<Told<'a>>,
 }
 
-/// What is told of a coupon beside its row.
+/// The derived data of a coupon.
 struct Told<'a> {
     broken: Broken<'a>,
     receipts: Vec<SubsidyPayment>,
@@ -108,14 +108,14 @@ impl<'a> Batch<'a> {
         (0..).zip(&self.told).map(|(place, told)| (self.coupons.row(place), told))
     }
 
-    /// Its rows of the associated orders.
+    /// Its rows in the associated orders.
     fn each_order<E>(&self, language: Language, mut take: impl FnMut(&[Cell<'_>]) -> Result<(), E>) -> Result<(), E> {
         self.coupons()
             .filter(|(row, _)| associated_orders::lists(row))
             .try_for_each(|(row, told)| take(&associated_orders::row(language, &row, &told.broken, told.share)))
     }
 
-    /// Its rows of the subsidies.
+    /// Its rows in the subsidies.
     fn each_owed<E>(&self, language: Language, mut take: impl FnMut(&[Cell<'_>]) -> Result<(), E>) -> Result<(), E> {
         self.coupons()
             .flat_map(|(row, told)| told.owed(&row))
@@ -124,7 +124,8 @@ impl<'a> Batch<'a> {
 }
 
 impl<'a> Told<'a> {
-    /// The rows of its coupon among the subsidies: one a receipt, one where there is none. Each with the breaks shown there.
+    /// The rows of its coupon in the subsidies: one per receipt, or one if there is none, each with the breaks shown on
+    /// it.
     fn owed<'t>(&'t self, row: &Coupon<'t>) -> impl Iterator<Item = (Coupon<'t>, Line<'t>, Broken<'a>)> + use<'t, 'a> {
         let row = *row;
         let is_listed = subsidies::lists(&row, &self.receipts, &self.broken);
@@ -147,7 +148,7 @@ impl<S: Shelf> Pack<'_, S> {
         self.finish(&discrepancies::TABLE, twin)
     }
 
-    /// Walks the ledger once: a thread looks up what is told of coupons and writes their CSVs, a batch ahead of the sheets.
+    /// Reads the ledger once: a thread looks up derived data and writes the CSVs, a batch ahead of the sheets.
     fn write_coupons<L, P>(&mut self, books: Books<L, P>) -> Result<Flow, ReportError>
     where
         L: Iterator<Item = Result<RecordBatch, PartitionError>> + Send,
@@ -186,7 +187,7 @@ impl<S: Shelf> Pack<'_, S> {
         Ok(flow)
     }
 
-    /// A quarantine that is empty has its header, so that a rerun leaves no old one standing.
+    /// An empty quarantine still gets its header, so that a rerun replaces an older file.
     fn write_quarantine(&mut self) -> Result<(), ReportError> {
         let Some(rows) = self.input.quarantined else { return Ok(()) };
         let mut twin = self.begin(&quarantine::TABLE, &[])?;
@@ -196,7 +197,7 @@ impl<S: Shelf> Pack<'_, S> {
         self.finish(&quarantine::TABLE, twin)
     }
 
-    /// Last, for it says what the other sheets hold, and first in the workbook.
+    /// Written last, as it states the sizes of the other sheets, but the first sheet of the workbook.
     fn write_summary(&mut self) -> Result<(), ReportError> {
         let front = self.front();
         let mut twin = self.begin(&summary::TABLE, &front)?;
@@ -207,7 +208,7 @@ impl<S: Shelf> Pack<'_, S> {
         self.finish(&summary::TABLE, twin)
     }
 
-    /// What stands above the summary in the workbook.
+    /// The lines above the summary in the workbook.
     fn front(&self) -> Vec<(String, Cell<'static>)> {
         let pick = |zh: &str, en: &str| self.input.pick(zh, en).to_owned();
         let open = discrepancies::by_risk(self.input.breaks);

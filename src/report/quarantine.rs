@@ -1,5 +1,5 @@
-//! The rows of exports that were put aside, with the place and the reason. Shows a row itself only where
-//! the caller left it in: it may name users.
+//! The quarantined rows of exports, with their location and the reason. Shows the row itself only if the
+//! caller left it in: it may identify users.
 
 use super::table::{Cell, Column, Kind, Table, column};
 use crate::exports::BadRow;

@@ -13,7 +13,7 @@ thread_local! {
     static IS_LISTENED_TO: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does what the library is asked for. After an error what it was asked of is of no use any more.
+/// Runs a library call. After an error, the object it was called on is no longer usable.
 pub(super) fn heard<T>(work: impl FnOnce() -> Result<T, XlsxError>) -> Result<T, XlsxError> {
     hush();
     IS_LISTENED_TO.set(true);
@@ -25,7 +25,7 @@ pub(super) fn heard<T>(work: impl FnOnce() -> Result<T, XlsxError>) -> Result<T,
     })
 }
 
-/// Keeps a panic that becomes an error from being told as one.
+/// Keeps a panic that becomes an error from being printed.
 fn hush() {
     static HUSHED: Once = Once::new();
     HUSHED.call_once(|| {
@@ -38,7 +38,7 @@ fn hush() {
     });
 }
 
-/// The system's error in a panic's words: `Couldn't write to xml file: Os { code: 28, … }`.
+/// The system's error inside a panic message: `Couldn't write to xml file: Os { code: 28, … }`.
 fn refusal_in(panic: &(dyn Any + Send)) -> Option<io::Error> {
     let words = panic.downcast_ref::<String>()?;
     let (_, code) = words.split_once("Os { code: ")?;
@@ -46,7 +46,7 @@ fn refusal_in(panic: &(dyn Any + Send)) -> Option<io::Error> {
     digits.parse().ok().map(io::Error::from_raw_os_error)
 }
 
-/// Takes everything, and keeps the first error of where it goes.
+/// A writer that accepts everything, and keeps the first error of the underlying writer.
 pub(super) struct Patient<W> {
     out: W,
     refused: Option<io::Error>,
@@ -57,7 +57,7 @@ impl<W: Write> Patient<W> {
         Patient { out, refused: None }
     }
 
-    /// Whether everything went where it should.
+    /// The first error, if any.
     pub(super) fn result(self) -> io::Result<()> {
         self.refused.map_or(Ok(()), Err)
     }

@@ -1,5 +1,5 @@
-//! Every coupon a programme owes something, and every receipt: a row per receipt, one row where there is
-//! none. Amounts of the coupon stand on its first row, so that the columns sum up.
+//! Every coupon that a programme owes a subsidy, and every receipt: one row per receipt, or one row if there
+//! is none. Amounts of the coupon are on its first row, so that columns add up.
 
 use std::path::Path;
 
@@ -47,18 +47,18 @@ const COLUMNS: [Column; 26] = [
     column("break_ids", "差异编号", "Breaks", Kind::Id),
 ];
 
-/// What is held of the receipts while they are sorted.
+/// Memory for sorting receipts.
 const RECEIPT_BYTES: usize = 16 << 20;
 
-/// The receipts of the day's books in the order of the ledger, those of a coupon oldest first: sorted in a
-/// scratch folder, read beside the ledger.
+/// The receipts of the day in the order of the ledger, those of a coupon oldest first: sorted in a scratch
+/// folder, merged with the ledger.
 #[derive(Debug)]
 pub(super) struct Receipts {
     by_coupon: Lookup,
 }
 
 impl Receipts {
-    /// Takes the receipts created before `end`: later ones are not of this day.
+    /// Collects the receipts created before `end`: later ones do not belong to this day.
     pub(super) fn collect(
         rows: impl Iterator<Item = Result<SubsidyPayment, PartitionError>>,
         end: DateTime<Utc>,
@@ -74,17 +74,17 @@ impl Receipts {
         Ok(Receipts { by_coupon: Lookup::new(sorter.finish().map_err(ReportError::Sort)?, COUPON_TEXTS) })
     }
 
-    /// The receipts of a coupon, which does not come before those that were asked for.
+    /// The receipts of a coupon; coupons must be passed in order.
     pub(super) fn of(&mut self, row: &Coupon<'_>) -> Result<Vec<SubsidyPayment>, ReportError> {
         let found = self.by_coupon.find_texts(&[row.stock_id, row.coupon_code]);
         Ok(found.map_err(ReportError::Sort)?.map(unfiled).collect())
     }
 }
 
-/// A receipt as it is sorted: by its coupon, then by its age, then by its number.
+/// A receipt in sort order: by coupon, then by time, then by number.
 struct Filed<'a>(&'a SubsidyPayment);
 
-/// Texts of the key that name the coupon.
+/// Strings of the key that name the coupon.
 const COUPON_TEXTS: usize = 2;
 
 impl Packed for Filed<'_> {
@@ -100,27 +100,27 @@ impl Packed for Filed<'_> {
     }
 }
 
-/// The receipt that was filed.
+/// Unpacks a sorted receipt.
 fn unfiled(row: PackedRow<'_>) -> SubsidyPayment {
     let mut cells = row.unpack();
-    // Before its number stand the texts of the coupon, which its cells have too, and its age.
+    // The key starts with coupon and time, which are also in the cells.
     (0..=COUPON_TEXTS).for_each(|_| drop(cells.key_text()));
     SubsidyPayment::unpack(&mut cells).into_owned()
 }
 
-/// An instant as a text that sorts as it does.
+/// An instant as a string with the same order.
 fn in_order(instant: DateTime<Utc>) -> String {
     const SIGN: u64 = 1 << 63;
     format!("{:016x}", instant.timestamp_micros().cast_unsigned() ^ SIGN)
 }
 
-/// Whether a coupon belongs into the table.
+/// Whether a coupon is in the table.
 pub(super) fn lists(row: &Coupon<'_>, receipts: &[SubsidyPayment], broken: &Broken<'_>) -> bool {
     let is_owed = row.subsidy_expected_fen.is_some() || row.subsidy_due_date.is_some();
     is_owed || !receipts.is_empty() || row.subsidy_status.is_some() || broken.any(|it| it.out_subsidy_no.is_some())
 }
 
-/// The breaks that stand beside the receipt with `index`; those of no listed receipt stand on the first row.
+/// The breaks shown beside receipt `index`; those that belong to no listed receipt are on the first row.
 pub(super) fn broken_of<'a>(broken: &Broken<'a>, receipts: &[SubsidyPayment], index: usize) -> Broken<'a> {
     broken.only(|it| {
         let own = it
@@ -131,17 +131,17 @@ pub(super) fn broken_of<'a>(broken: &Broken<'a>, receipts: &[SubsidyPayment], in
     })
 }
 
-/// A receipt beside its coupon.
+/// A coupon with one of its receipts.
 pub(super) struct Line<'a> {
-    /// None where there is none.
+    /// `None` if it has none.
     pub(super) receipt: Option<&'a SubsidyPayment>,
-    /// Whether the amounts of the coupon stand here.
+    /// Whether the amounts of the coupon are on this row.
     pub(super) is_first: bool,
-    /// Whether a break speaks of the receipt, or of the coupon as a whole.
+    /// Whether a break concerns the receipt, or the coupon as a whole.
     pub(super) is_broken: bool,
 }
 
-/// One row: a coupon, one of its receipts, and the breaks that are shown here.
+/// One row: a coupon, one of its receipts, and the breaks shown here.
 pub(super) fn row<'a>(
     language: Language,
     it: &Coupon<'a>,
@@ -182,7 +182,7 @@ pub(super) fn row<'a>(
     ]
 }
 
-/// What reconciliation says of the row: money still to come is neither right nor wrong.
+/// The result of reconciliation for the row: money that is still to come is neither right nor wrong.
 fn result(it: &Coupon<'_>, line: &Line<'_>) -> &'static str {
     let is_on_its_way = line.receipt.is_some_and(|it| it.status.as_deref() == Some("ACCEPTED"));
     let is_awaited = line.receipt.is_none() && it.subsidy_status.is_none() && it.subsidy_expected_fen.is_some();

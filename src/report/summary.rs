@@ -1,4 +1,4 @@
-//! Rows and yuan of the open breaks per rule, side and age.
+//! Number and amount in yuan of the open breaks per rule, side and age.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub enum AgeBucket {
 }
 
 impl AgeBucket {
-    /// From young to old.
+    /// From youngest to oldest.
     pub const ALL: [AgeBucket; 5] =
         [AgeBucket::Today, AgeBucket::Days1To3, AgeBucket::Days4To7, AgeBucket::Days8To30, AgeBucket::Over30];
 
@@ -50,7 +50,7 @@ impl AgeBucket {
         }
     }
 
-    /// As the reports print it.
+    /// The label in the reports.
     pub fn label(self) -> &'static str {
         match self {
             AgeBucket::Today => "0",

@@ -1,5 +1,6 @@
-//! The tables of the pack as data: one constant per file with the name, the titles and the kind of
-//! every column. Headers, guards, number formats and totals follow from it; so may schemas.
+//! The tables of the pack as data: one constant per file with the name, titles and kind of every
+//! column. Headers, formula guards, number formats and totals are derived from it, and so are the
+//! Table Schemas of `dictionary`.
 
 use std::borrow::Cow;
 
@@ -16,33 +17,33 @@ pub struct Table {
     pub zh: &'static str,
     /// English title.
     pub en: &'static str,
-    /// In their order.
+    /// In display order.
     pub columns: &'static [Column],
 }
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
-    /// Name for machines: the header of the CSV with `language = "en"`.
+    /// Machine-readable name: the header of the CSV with `language = "en"`.
     pub name: &'static str,
     /// Chinese title: the header of CSV and sheet with `language = "zh"`.
     pub zh: &'static str,
     /// English title: the header of the sheet with `language = "en"`.
     pub en: &'static str,
-    /// What it holds.
+    /// The kind of its values.
     pub kind: Kind,
-    /// Whether the last line has its sum. Amounts that repeat on several rows have none.
+    /// Whether the last line has its sum; not for amounts that repeat on several rows.
     pub is_summed: bool,
 }
 
-/// What a column holds.
+/// The kind of values in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An id, kept as text however long it is.
     Id,
-    /// A word of a small set, in the language of the report.
+    /// A code of a small set, translated into the language of the report.
     Word,
-    /// Free text, perhaps from outside.
+    /// Free text, possibly external.
     Text,
     /// Yuan with two decimals.
     Yuan,
@@ -54,7 +55,7 @@ pub enum Kind {
     Time,
 }
 
-/// One cell of a row. Absent values are empty cells.
+/// A cell of a row. Absent values are empty cells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cell<'a> {
     Id(Option<Cow<'a, str>>),
@@ -66,10 +67,10 @@ pub(super) enum Cell<'a> {
 }
 
 impl Cell<'_> {
-    /// Nothing, in a column of any kind.
+    /// An empty cell, for a column of any kind.
     pub(super) const EMPTY: Cell<'static> = Cell::Text(Cow::Borrowed(""));
 
-    /// Whether the cell may stand in a column of `kind`.
+    /// Whether the cell fits a column of `kind`.
     pub(super) fn fits(&self, kind: Kind) -> bool {
         match self {
             Cell::Id(_) => kind == Kind::Id,
@@ -104,7 +105,7 @@ pub(super) const fn column(name: &'static str, zh: &'static str, en: &'static st
     Column { name, zh, en, kind, is_summed: false }
 }
 
-/// A column with its sum on the last line.
+/// A column with a sum on the last line.
 pub(super) const fn summed(name: &'static str, zh: &'static str, en: &'static str, kind: Kind) -> Column {
     Column { name, zh, en, kind, is_summed: true }
 }

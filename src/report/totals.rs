@@ -1,10 +1,10 @@
-//! The last line of a table: how many rows, and the sums of the columns that have one.
+//! The total line of a table: the number of rows, and the sums of the columns that have one.
 
 use super::table::{Cell, Kind, Table};
 use crate::job::Language;
 use crate::money::Fen;
 
-/// What the rows of a table come to.
+/// The running totals of a table.
 #[derive(Debug)]
 pub(super) struct Totals {
     table: &'static Table,
@@ -31,12 +31,12 @@ impl Totals {
         self.rows
     }
 
-    /// Whether the table has a last line at all.
+    /// Whether the table has a total line.
     pub(super) fn has_line(&self) -> bool {
         self.table.columns.iter().any(|column| column.is_summed)
     }
 
-    /// `合计`, the number of rows beside it, the sums below their columns.
+    /// `合计`, the number of rows beside it, and the sums below their columns.
     pub(super) fn line(&self, language: Language) -> Vec<Cell<'static>> {
         let is_count_summed = self.table.columns.iter().any(|it| it.is_summed && it.kind == Kind::Count);
         let columns = self.table.columns.iter().zip(&self.sums).enumerate();

@@ -1,4 +1,4 @@
-//! The breaks of a day as the trend shows them: counted, none of them kept.
+//! The breaks of one day of the trend: counted, not kept.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::money::Fen;
 use crate::record::{Break, BreakStatus};
 
-/// Breaks and their money.
+/// Number and amount of breaks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct BreakTally {
     /// Breaks.
@@ -22,20 +22,20 @@ pub struct TrendDay {
     pub date: NaiveDate,
     /// Open at its end.
     pub open: BreakTally,
-    /// Of those, new or reopened on it.
+    /// Those that are new or reopened on it.
     pub new_rows: i64,
     /// Resolved on it.
     pub resolved_rows: i64,
 }
 
-/// What a day of the trend is counted from.
+/// The columns from which a day of the trend is counted.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TrendBreak {
     /// Status.
     pub status: BreakStatus,
     /// Money at risk.
     pub at_risk_fen: Fen,
-    /// Night it resolved.
+    /// The night in which it was resolved.
     pub resolved_date: Option<NaiveDate>,
 }
 
@@ -46,7 +46,7 @@ impl BreakTally {
 }
 
 impl TrendDay {
-    /// The columns of `breaks` a day is counted from.
+    /// The columns of `breaks` that are needed.
     pub const COLUMNS: [&'static str; 3] = ["status", "resolved_date", "at_risk_fen"];
 
     /// Counts the breaks published for `date`.

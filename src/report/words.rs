@@ -1,12 +1,12 @@
-//! The words of the reports: what the datasets say in codes, in the language of the reader. A word this
-//! version does not know is shown as it is.
+//! Translations of the codes in the datasets into the language of the report. A code that this version
+//! does not know is shown unchanged.
 
 use crate::job::Language;
 
 /// Code, Chinese, English.
 type Words = [(&'static str, &'static str, &'static str)];
 
-/// How a break stands.
+/// Status of a break.
 pub(super) const STATUS: &Words = &[
     ("expected", "待到账", "expected"),
     ("new", "新增", "new"),
@@ -16,7 +16,7 @@ pub(super) const STATUS: &Words = &[
     ("accepted", "已认可", "accepted"),
     ("written_off", "已核销账", "written off"),
 ];
-/// How bad a break is.
+/// Severity of a break.
 pub(super) const SEVERITY: &Words = &[("high", "高", "high"), ("medium", "中", "medium"), ("low", "低", "low")];
 /// Who should act on a break.
 pub(super) const SIDE: &Words = &[
@@ -48,7 +48,7 @@ pub(super) const RECEIPT: &Words = &[
     ("PARTIAL_RETURN", "部分回退", "partly returned"),
     ("FULL_RETURN", "全额回退", "fully returned"),
 ];
-/// What reconciliation says of a row.
+/// Result of reconciliation.
 pub(super) const RESULT: &Words =
     &[("agrees", "相符", "agrees"), ("differs", "有差异", "differs"), ("pending", "待补差", "pending")];
 

@@ -1,5 +1,6 @@
-//! `reconciliation.xlsx`: the tables as sheets. Text is only ever written as text, so that nothing from
-//! outside becomes a formula or a link. Rows wait in unnamed files of a scratch folder, not in memory.
+//! `reconciliation.xlsx`: the tables as sheets. Text is always written as text, so that external text
+//! never becomes a formula or a link. Rows are buffered in unnamed files of a scratch folder, not in
+//! memory.
 
 use std::io::Write;
 use std::path::Path;
@@ -18,25 +19,25 @@ use crate::clock::{beijing, end_of};
 use crate::job::Language;
 use crate::money::Fen;
 
-/// Lines of a sheet in Excel.
+/// Rows of a sheet in Excel.
 const EXCEL_LINES: u32 = 1 << 20;
-/// Characters of a cell in Excel, with room for those it counts twice.
+/// Maximum length of a cell: less than Excel's limit, since it counts some characters twice.
 const EXCEL_CHARS: usize = 16_000;
 
-/// Of 1 to 9. The usual 6 takes four times as long for a seventh of the size.
+/// Of 1 to 9. The default 6 takes four times as long and saves a seventh of the size.
 const ZIP_LEVEL: u8 = 2;
 
-/// A workbook on its way.
+/// A workbook that is being written.
 pub(super) struct Book {
     workbook: Workbook,
     language: Language,
     formats: Formats,
-    /// Lines a sheet takes; the last is kept for totals, or for where the rows go on.
+    /// Rows per sheet; the last one is reserved for totals, or for where the rows continue.
     lines_per_sheet: u32,
     sheets: Vec<Sheet>,
 }
 
-/// A table on its way into one or more worksheets.
+/// A table that is being written to one or more worksheets.
 struct Sheet {
     table: &'static Table,
     pages: Vec<Worksheet>,
@@ -59,7 +60,8 @@ struct Formats {
 }
 
 impl Book {
-    /// An empty workbook of a business date, created at its end. Waiting rows lie in `scratch`.
+    /// An empty workbook of a business date, with the end of that date as its creation time. Rows are
+    /// buffered in `scratch`.
     pub(super) fn new(language: Language, date: NaiveDate, scratch: &Path) -> Result<Book, XlsxError> {
         let mut workbook = Workbook::new();
         workbook.set_tempdir(scratch)?.set_zip_compression_level(ZIP_LEVEL);
@@ -68,7 +70,7 @@ impl Book {
         Ok(Book { workbook, language, formats: Formats::new(), lines_per_sheet: EXCEL_LINES, sheets: Vec::new() })
     }
 
-    /// Begins a table below the lines of `front`; gives its number.
+    /// Starts a table below the lines of `front`; returns its number.
     pub(super) fn begin(&mut self, table: &'static Table, front: &[(String, Cell<'_>)]) -> Result<usize, XlsxError> {
         heard(|| self.open(table, front))
     }
@@ -88,7 +90,7 @@ impl Book {
         Ok(self.sheets.len() - 1)
     }
 
-    /// Adds a row to the table with this number, on a further sheet when one is full.
+    /// Adds a row to the table with this number, on a further sheet if necessary.
     pub(super) fn line(&mut self, number: usize, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
         heard(|| self.add(number, cells))
     }
@@ -105,13 +107,13 @@ impl Book {
         Ok(())
     }
 
-    /// A table, how many rows it has, and on how many sheets.
+    /// The table, the number of its rows, and the number of its sheets.
     pub(super) fn extent(&self, number: usize) -> (&'static Table, i64, usize) {
         let sheet = &self.sheets[number];
         (sheet.table, sheet.totals.rows(), sheet.pages.len())
     }
 
-    /// Ends every table and writes the workbook, its sheets in the order of `order`.
+    /// Finishes every table and writes the workbook, its sheets in the order of `order`.
     pub(super) fn finish(self, order: &[usize], out: impl Write + Send) -> Result<(), XlsxError> {
         let mut out = Patient::new(out);
         heard(|| self.save(order, &mut out))?;
@@ -152,7 +154,7 @@ impl Book {
         Ok(())
     }
 
-    /// An empty worksheet of a table, columns as wide as their kind.
+    /// An empty worksheet of a table, with column widths by kind.
     fn page(&mut self, table: &Table, earlier: usize) -> Result<Worksheet, XlsxError> {
         let mut page = self.workbook.new_worksheet_with_constant_memory()?;
         let name = self.language.pick(table.zh, table.en);
@@ -181,7 +183,7 @@ impl Sheet {
         self.pages.last_mut().expect("a sheet has a page")
     }
 
-    /// Filter and colours of the page that ends with `last_line`.
+    /// Filter and colours of a worksheet that ends with `last_line`.
     fn dress_page(&mut self, language: Language, last_line: u32) -> Result<(), XlsxError> {
         let (table, header) = (self.table, self.header_line);
         let last_column = u16::try_from(table.columns.len() - 1).expect("few columns");
@@ -202,7 +204,7 @@ impl Sheet {
     }
 }
 
-/// Words that are coloured, with ink and ground.
+/// Words with colours, as text and background.
 fn colours(column: &Column) -> &'static [(&'static str, u32, u32)] {
     match column.name {
         "severity" => {
@@ -222,7 +224,7 @@ fn shown(column: &Column, language: Language, code: &'static str) -> String {
     words::word(words, language, code).to_owned()
 }
 
-/// Characters; a Chinese one takes two places.
+/// Width in characters; a Chinese one counts as two.
 fn width(column: &Column) -> f64 {
     let by_kind = match column.kind {
         Kind::Id => 22.0,
@@ -275,9 +277,9 @@ fn write_cell(
     Ok(())
 }
 
-/// A cell takes so many characters and no more; the CSV has the whole text.
+/// Cells have a maximum length; the CSV has the whole text.
 fn fitting(text: &str) -> String {
-    // There are never more characters than bytes: hardly a text has to be counted.
+    // A text never has more characters than bytes, so most need not be counted.
     let beyond = if text.len() > EXCEL_CHARS { text.char_indices().nth(EXCEL_CHARS) } else { None };
     match beyond {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -285,7 +287,7 @@ fn fitting(text: &str) -> String {
     }
 }
 
-/// The only place where money becomes a float: a cell knows no other number.
+/// Money as a float, for the numbers of a worksheet: its cells know no other type.
 fn yuan(amount: Fen) -> f64 {
     amount.0 as f64 / 100.0
 }

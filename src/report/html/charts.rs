@@ -1,4 +1,4 @@
-//! The drawn sections of the page: trend, age, rules, flow, coverage.
+//! The charts of the page: trend, age, rules, flow, coverage.
 
 use std::fmt::Write;
 
@@ -9,9 +9,9 @@ use super::{sankey, trend as trend_drawing};
 use crate::dataset::manifest::{FootingEntry, FootingTally};
 use crate::money::Fen;
 
-/// Rules shown before the others are folded away.
+/// Rules shown before the rest is collapsed.
 const RULES_SHOWN: usize = 10;
-/// From bad to harmless.
+/// From most to least severe.
 pub(super) const SEVERITIES: [&str; 3] = ["high", "medium", "low"];
 
 fn section(class: &str, title: Both<'_>, body: &str) -> String {
@@ -148,7 +148,7 @@ pub(super) fn coverage(summary: &Summary<'_>) -> String {
 
 fn meter(title: Both<'_>, part: i64, whole: i64) -> String {
     let wide = (100.0 * part as f64 / whole.max(1) as f64).min(100.0);
-    // More than there can be is nothing to be glad of (rule ST01).
+    // More than the total is an error of the data, not a success (rule ST01).
     let class = if part > whole { "medium" } else { "good" };
     format!(
         "<div class=\"meter\"><p><span>{title}</span><span><b>{}</b> {} / {}</span></p>\

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use crate::money::Fen;
 
-/// Text from anywhere, harmless between tags and inside quoted attributes.
+/// Text from any source, escaped for element content and quoted attributes.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl Display for Escaped<'_> {
@@ -16,7 +16,7 @@ impl Display for Escaped<'_> {
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                // Control characters are no text, and a document must not hold most of them.
+                // Control characters are not text, and most are not allowed in a document.
                 _ if character.is_control() => f.write_char(' ')?,
                 _ => f.write_char(character)?,
             }
@@ -25,7 +25,7 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// One text in two languages; the page shows one of them.
+/// A text in two languages, one of which the page shows.
 #[derive(Clone, Copy)]
 pub(super) struct Both<'a>(pub(super) &'a str, pub(super) &'a str);
 
@@ -39,7 +39,7 @@ impl Display for Both<'_> {
     }
 }
 
-/// Attributes that the script turns into the text of the language: for elements that hold no markup.
+/// Attributes that the script replaces by the text in the current language, for elements without markup.
 pub(super) struct BothData<'a>(pub(super) &'a str, pub(super) &'a str);
 
 impl Display for BothData<'_> {
@@ -61,7 +61,7 @@ pub(super) fn grouped(count: i64) -> String {
     text
 }
 
-/// `¥12,346`, a dash for nothing: the nearest whole yuan where there is little room, fen where there is no whole one.
+/// `¥12,346` for small spaces, rounded to whole yuan, with fen below one yuan; a dash for zero.
 pub(super) fn short_yuan(amount: Fen) -> String {
     match amount {
         Fen::ZERO => "–".to_owned(),
@@ -78,7 +78,7 @@ pub(super) fn yuan(amount: Fen) -> String {
     format!("{sign}¥{}.{decimals}", grouped(whole.parse().unwrap_or(i64::MAX)))
 }
 
-/// `98.4 %`, never 100 before all of it is there; a dash of nothing.
+/// `98.4 %`, 100 only if complete; a dash if there is nothing.
 pub(super) fn share(part: i64, whole: i64) -> String {
     if whole == 0 {
         return "–".to_owned();

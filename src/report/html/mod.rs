@@ -1,6 +1,6 @@
-//! `report.html`: one file that needs nothing beside it. Chinese and English in one page, light and dark,
-//! screen, phone and paper. A content security policy lets only our own style and script run, by their
-//! hashes; text from outside is escaped, and no attribute carries a style or a handler.
+//! `report.html`: a single self-contained file, in Chinese and English, light and dark, for screen, phone
+//! and paper. A content security policy allows only our own style and script, by their hashes; external
+//! text is escaped, and no attribute contains a style or a handler.
 
 mod charts;
 mod ink;
@@ -61,7 +61,7 @@ fn head(input: &PackInput<'_>) -> String {
     )
 }
 
-/// As a content security policy names an inline element: the hash of exactly its text.
+/// The hash of an inline element for the content security policy.
 fn integrity(text: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
     format!("sha256-{}", STANDARD.encode(digest))
@@ -90,7 +90,7 @@ fn masthead(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
     )
 }
 
-/// What the reader must know before the numbers.
+/// The notices above the figures.
 fn warnings(summary: &Summary<'_>) -> String {
     let mut text = String::new();
     if summary.status == "partial" {
@@ -137,7 +137,7 @@ fn card(title: Both<'_>, value: &str, below: &str) -> String {
     format!("<div class=\"card\"><h2>{title}</h2><p class=\"figure\">{value}</p><p class=\"below\">{below}</p></div>")
 }
 
-/// Against the day before: less is better.
+/// The change since the day before: less is better.
 fn change(before: Option<&TrendDay>, now: Fen, of: fn(&TrendDay) -> Fen, show: fn(Fen) -> String) -> String {
     let Some(before) = before else { return Both("首日，无可比", "first night, nothing to compare").to_string() };
     let difference = now - of(before);

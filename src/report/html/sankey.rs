@@ -1,5 +1,5 @@
-//! The flow coupon → order → subsidy as a drawing. Coupons that nobody used, claimed or subsidised are
-//! told, not drawn: they would hide the others.
+//! The flow coupon → order → subsidy as an SVG Sankey diagram. Coupons without use, claim and subsidy
+//! are stated as a number instead: they would dwarf the others.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ const NODE_WIDTH: f64 = 9.0;
 const LEAST_SLOT: f64 = 36.0;
 const GAP: f64 = 12.0;
 const TOP: f64 = 30.0;
-/// Height of all coupons together.
+/// The total height of all coupons.
 const FLOW_HEIGHT: f64 = 210.0;
 
 /// Chinese, English, class.
@@ -25,29 +25,29 @@ enum End {
     Subsidy(SubsidyEnd),
 }
 
-/// A node and where it stands.
+/// A node and its position.
 #[derive(Debug, Clone, Copy)]
 struct Node {
     x: f64,
     y: f64,
     height: f64,
     tally: FlowTally,
-    /// How much of each side is taken by links.
+    /// The height of each side that links occupy.
     left: f64,
     right: f64,
 }
 
-/// Whether a coupon is drawn.
+/// Whether a coupon is in the diagram.
 fn moves(line: &FlowLine) -> bool {
     line.order != OrderEnd::None || line.subsidy != SubsidyEnd::None
 }
 
-/// How many coupons are not drawn.
+/// The number of coupons that are not in the diagram.
 pub(super) fn still(flow: &[FlowLine]) -> i64 {
     flow.iter().filter(|line| !moves(line)).map(|line| line.tally.coupons).sum()
 }
 
-/// The drawing, `width` units wide; none when no coupon moved.
+/// The diagram, `width` units wide; `None` when there is no coupon to draw.
 pub(super) fn svg(flow: &[FlowLine], width: f64, class: &str) -> Option<String> {
     let lines: Vec<_> = flow.iter().filter(|line| moves(line)).collect();
     let total: i64 = lines.iter().map(|line| line.tally.coupons).sum();
@@ -68,12 +68,12 @@ pub(super) fn svg(flow: &[FlowLine], width: f64, class: &str) -> Option<String> 
 }
 
 fn column_x(width: f64, column: usize) -> f64 {
-    // Room for the labels beside the last column, of which a phone needs a larger part.
+    // Space for the labels beside the last column, relatively more on a phone.
     let step = if is_narrow(width) { 0.33 } else { 0.36 };
     width * step * column as f64
 }
 
-/// A phone: labels are short of room.
+/// A phone, with little space for labels.
 fn is_narrow(width: f64) -> bool {
     width < 600.0
 }
@@ -106,8 +106,7 @@ fn heads(text: &mut String, width: f64) {
     }
 }
 
-/// Coupons that go from one node to the next, in the order of the nodes, so that links do not cross
-/// more than they must.
+/// Coupons that go from one node to the next, in the order of the nodes, to keep links from crossing.
 fn links(text: &mut String, lines: &[&FlowLine], nodes: &mut BTreeMap<End, Node>, scale: f64) {
     let mut flows: BTreeMap<(End, End), i64> = BTreeMap::new();
     for line in lines {
@@ -137,7 +136,7 @@ fn links(text: &mut String, lines: &[&FlowLine], nodes: &mut BTreeMap<End, Node>
     }
 }
 
-/// Where the next link leaves or meets a node.
+/// The y coordinate where the next link leaves or enters a node.
 fn take(nodes: &mut BTreeMap<End, Node>, end: End, thick: f64, is_leaving: bool) -> (f64, f64) {
     let node = nodes.get_mut(&end).expect("links join placed nodes");
     let (x, taken) = if is_leaving { (node.x + NODE_WIDTH, &mut node.right) } else { (node.x, &mut node.left) };
@@ -172,7 +171,7 @@ fn label(text: &mut String, x: f64, y: f64, class: &str, zh: &str, en: &str) {
     }
 }
 
-/// The money a node speaks of.
+/// The amount of a node.
 fn money(end: End, tally: &FlowTally) -> Fen {
     match end {
         End::Coupon(_) | End::Order(_) => tally.discount_fen,

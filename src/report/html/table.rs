@@ -1,4 +1,5 @@
-//! The breaks one by one: those with most money at risk, searchable; the CSV has them all.
+//! The table of breaks on the page: those with most money at risk, searchable. The CSV has all of
+//! them.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use crate::job::Language;
 use crate::money::Fen;
 use crate::record::Break;
 
-/// Breaks the page holds: more would make it slow to open on a phone.
+/// Maximum number of breaks on the page: more would make it slow to open on a phone.
 pub(super) const MOST_ROWS: usize = 1000;
 
 /// The section.
@@ -134,7 +135,7 @@ fn both_words(list: &'static [(&'static str, &'static str, &'static str)], code:
     Both(word(list, Language::Zh, code), word(list, Language::En, code)).to_string()
 }
 
-/// The keys of a break that a person can look up.
+/// The keys of a break that people can look up.
 fn ids(it: &Break) -> String {
     let day = it.ref_date.map(|date| date.to_string());
     let named = [

@@ -1,5 +1,5 @@
-//! The trend as a drawing: money at risk as a line, what came and what went as bars. Days without a night
-//! leave a gap.
+//! The trend as an SVG chart: money at risk as a line, new and resolved breaks as bars. Days without a
+//! night are gaps.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use chrono::{Datelike, Days, NaiveDate};
 use super::super::trend::TrendDay;
 use super::ink::{Both, grouped, yuan};
 
-/// Days the axis has at least, so that a young job does not show one bar as wide as the page.
+/// Minimum number of days on the axis, so that a new job does not show one bar as wide as the page.
 const LEAST_DAYS: u64 = 7;
 const TOP: f64 = 26.0;
 const LINE_HEIGHT: f64 = 96.0;
@@ -16,7 +16,7 @@ const BARS_MIDDLE: f64 = 176.0;
 const BARS_HEIGHT: f64 = 34.0;
 const HEIGHT: f64 = 236.0;
 
-/// Where things are.
+/// The coordinates of the chart.
 struct Axis {
     first: NaiveDate,
     slot: f64,
@@ -37,7 +37,7 @@ impl Axis {
     }
 }
 
-/// The drawing, `width` units wide.
+/// The chart, `width` units wide.
 pub(super) fn svg(trend: &[TrendDay], width: f64, class: &str) -> String {
     let axis = Axis::of(trend, width);
     let mut text =
@@ -87,7 +87,7 @@ fn line(text: &mut String, trend: &[TrendDay], axis: &Axis) {
     }
 }
 
-/// Days that follow one another.
+/// Runs of consecutive days.
 fn runs(trend: &[TrendDay]) -> impl Iterator<Item = &[TrendDay]> {
     trend.chunk_by(|one, next| one.date + Days::new(1) == next.date)
 }
@@ -124,7 +124,7 @@ fn bars(text: &mut String, trend: &[TrendDay], axis: &Axis) {
     }
 }
 
-/// Every day where there is room, else every seventh, counted from the last.
+/// Every day if there is space, otherwise every seventh, counted from the last.
 fn days(text: &mut String, trend: &[TrendDay], axis: &Axis) {
     let Some(last) = trend.last().map(|day| day.date) else { return };
     let step = if axis.slot > 40.0 { 1 } else { 7 };
@@ -141,7 +141,7 @@ fn days(text: &mut String, trend: &[TrendDay], axis: &Axis) {
     }
 }
 
-/// What the colours mean.
+/// The legend of the colours.
 pub(super) fn legend() -> String {
     format!(
         "<p class=\"legend\"><span class=\"key area\"></span>{} <span class=\"key came\"></span>{} \
