@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-/// A row that cannot be taken as it is.
+/// A rejected row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
     /// Name of the file.
     pub file: String,
     /// Physical line (spreadsheet or Parquet row), 1-based; the header is line 1.
     pub line: u64,
-    /// Header text of the column; empty when the row as a whole is meant.
+    /// Header of the column; empty if the whole row is meant.
     pub column: String,
-    /// What stood there; left out for openids.
+    /// The value of the cell; omitted for openids.
     pub value: String,
     /// What is wrong and what to do.
     pub why: String,
-    /// The whole row as it stood in the file. Holds personal data: for the quarantine, not for messages.
+    /// The row as written in the file. Contains personal data: for the quarantine, not for messages.
     pub raw: String,
 }
 

@@ -1,5 +1,5 @@
-//! What single cells of an export mean: ids, amounts, times. Each refusal says why and what to do.
-//! Never a float: amounts are read digit by digit.
+//! Parses single cells of an export: ids, amounts, times. Every error says why and what to do. Amounts are parsed
+//! digit by digit, never as floats.
 
 use std::borrow::Cow;
 
@@ -9,17 +9,17 @@ use crate::clock::{beijing_instant, plain_time};
 use crate::job::AmountUnit;
 use crate::money::Fen;
 
-/// The default `time_format`, which need not be interpreted for every cell.
+/// The default `time_format`, for which there is a fast path.
 const PLAIN_FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
-/// What a spreadsheet shows, and saves as CSV, where it cannot compute a cell.
+/// What spreadsheets show, and save as CSV, for a cell they cannot compute.
 const SPREADSHEET_ERRORS: [&str; 9] =
     ["#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"];
 
-/// What stands in the first cell of a line of totals.
+/// The first cell of a line of totals.
 const TOTALS: [&str; 6] = ["合计", "总计", "小计", "汇总", "total", "totals"];
 
-/// An id as text, without the guards that keep spreadsheets from making a number of it.
+/// An id as text, without the guards that keep spreadsheets from converting it to a number.
 pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
     let text = unguarded(cell);
     if is_scientific(text) {
@@ -39,14 +39,14 @@ pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
     Ok(Cow::Borrowed(text))
 }
 
-/// Marks that copying, or the joining of files, leaves in a text: control characters, blanks without width, byte order
-/// and direction marks.
+/// Invisible characters left by copying or concatenating files: control characters, zero-width spaces, byte order and
+/// direction marks.
 pub(super) fn is_invisible(sign: char) -> bool {
     sign.is_control()
         || matches!(sign, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The number of an order. A line of totals has a word in its place.
+/// The number of an order. A line of totals has a word instead.
 pub(super) fn order_number(cell: &str) -> Result<Cow<'_, str>, String> {
     let text = required_id(cell)?;
     let word = text.trim_end_matches([':', '：']).trim_end().to_lowercase();
@@ -56,7 +56,7 @@ pub(super) fn order_number(cell: &str) -> Result<Cow<'_, str>, String> {
     }
 }
 
-/// The same, which must be there.
+/// The same, required.
 pub(super) fn required_id(cell: &str) -> Result<Cow<'_, str>, String> {
     match id(cell)? {
         text if text.is_empty() => Err("must not be empty".to_owned()),
@@ -69,7 +69,7 @@ pub(super) fn optional_id(cell: &str) -> Result<Option<Cow<'_, str>>, String> {
     Ok(Some(id(cell)?).filter(|text| !text.is_empty()))
 }
 
-/// A name out of a list, such as a channel: text that is compared and so is read without its guards.
+/// A name from a list, such as a channel: it is compared, so its guards are removed.
 pub(super) fn optional_name(cell: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(unguarded(cell))).filter(|text| !text.is_empty())
 }
@@ -79,15 +79,15 @@ pub(super) fn optional_text(cell: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(cell.trim())).filter(|text| !text.is_empty())
 }
 
-/// An amount that is not negative.
+/// A non-negative amount.
 pub(super) fn amount(cell: &str, unit: AmountUnit, thousands_separators: bool) -> Result<Fen, String> {
     amount_or(cell, unit, thousands_separators, |error| explained(error, unit))
 }
 
-/// The same of a file whose unit no job file says: whole fen.
+/// The same in a file whose unit is fixed: whole fen.
 pub(super) fn whole_fen(cell: &str) -> Result<Fen, String> {
     let explain = || "amounts of this file are whole fen, digits only".to_owned();
-    // No job file says how thousands are parted here.
+    // No job file says which thousands separator is used here.
     if unguarded(cell).contains(',') { Err(explain()) } else { amount_or(cell, AmountUnit::Fen, false, |_| explain()) }
 }
 
@@ -116,7 +116,7 @@ fn amount_or(
     }
 }
 
-/// The same, nothing when the cell is empty.
+/// The same, zero when the cell is empty.
 pub(super) fn amount_or_zero(cell: &str, unit: AmountUnit, thousands_separators: bool) -> Result<Fen, String> {
     if unguarded(cell).is_empty() { Ok(Fen::ZERO) } else { amount(cell, unit, thousands_separators) }
 }
@@ -135,7 +135,7 @@ pub(super) fn instant(cell: &str, format: &str) -> Result<Option<DateTime<Utc>>,
     }
     let plain = if format == PLAIN_FORMAT { plain_time(text).map(beijing_instant) } else { None };
     match plain.or_else(|| formatted(text, format)) {
-        // `%Y` takes `26` for the year 26.
+        // `%Y` parses `26` as the year 26.
         Some(instant) if (2000..2200).contains(&instant.year()) => Ok(Some(instant)),
         Some(instant) => Err(format!("the year {} cannot be right: does `time_format` fit?", instant.year())),
         None => Err(format!("not a time of the format `{format}`: set `time_format` of this source")),
@@ -149,11 +149,11 @@ fn formatted(text: &str, format: &str) -> Option<DateTime<Utc>> {
     }
 }
 
-/// Zones by the names that Java writes, none of them eight hours before UTC. `CST` is Shanghai's own name too.
+/// Java's names of time zones other than UTC+8. `CST` is also Shanghai's own name.
 const ELSEWHERE: [&str; 16] =
     ["EST", "EDT", "CDT", "MST", "MDT", "PST", "PDT", "BST", "WET", "WEST", "CET", "CEST", "MSK", "IST", "JST", "KST"];
 
-/// Whether a time names a zone, by its distance to UTC or its name, that Shanghai is not in.
+/// Whether a time names a time zone, by offset or name, other than Shanghai's.
 fn is_elsewhere(text: &str) -> bool {
     text.split_whitespace().any(|word| match word.strip_prefix("UTC").or(word.strip_prefix("GMT")) {
         Some(distance) => !matches!(distance, "+8" | "+08" | "+0800" | "+08:00"),
@@ -168,12 +168,12 @@ fn explained(error: &str, unit: AmountUnit) -> String {
     }
 }
 
-/// Takes off what keeps a spreadsheet from reading a number: a back-tick (WeChat's own bills), an
-/// apostrophe, a tab, `="…"`.
+/// Removes what keeps a spreadsheet from parsing a number: a back-tick (WeChat's own bills), an apostrophe, a tab,
+/// `="…"`.
 fn unguarded(cell: &str) -> &str {
     let text = cell.trim();
     let text = text.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    // Two of them where one program guarded what another one had guarded before.
+    // Twice, if one program guarded what another had guarded before.
     text.trim_start_matches(['`', '\'']).trim()
 }
 
@@ -192,7 +192,7 @@ fn is_scientific(text: &str) -> bool {
     }
 }
 
-/// `1288880000000001.0`, as data frames write integers beside gaps.
+/// `1288880000000001.0`, as data frames write integers in columns with gaps.
 fn is_float_text(text: &str) -> bool {
     let Some((whole, fraction)) = text.split_once('.') else { return false };
     whole.len() >= 6 && whole.bytes().all(|byte| byte.is_ascii_digit()) && fraction.trim_matches('0').is_empty()

@@ -1,5 +1,5 @@
-//! Parquet exports: flat columns of any simple type, read as the text a CSV would hold.
-//! Never writes Parquet: that is `dataset`. Holds one batch of rows at a time.
+//! Reads Parquet exports: flat columns of any simple type, rendered as the text a CSV would hold.
+//! Holds one batch of rows at a time. Never writes Parquet; `dataset` does.
 
 use std::fs::File;
 
@@ -21,7 +21,7 @@ use super::rendered;
 use super::row::{Lost, TypedCell, TypedRow, typed_row};
 use super::sheet::{Sheet, header_text};
 
-/// Opens a file; row 1 after the header is line 2.
+/// Opens a file; its first row counts as line 2, as if there were a header.
 pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
     let opened = || File::open(&found.path).map_err(|source| found::refused(&found.path, source));
     let file = Hashing::of(opened()?).finish(&found.name).map_err(|source| found::refused(&found.path, source))?;
@@ -42,7 +42,7 @@ fn unreadable(name: &str, error: &dyn std::fmt::Display) -> ExportError {
     ExportError::Format { file: name.to_owned(), why: format!("is no readable Parquet file ({error})") }
 }
 
-/// Refuses codecs this program is built without: hardly anybody writes them.
+/// Refuses codecs that this program is built without; they are hardly used.
 fn refuse_other_codec(name: &str, codec: Compression) -> Result<(), ExportError> {
     let other = match codec {
         Compression::BROTLI(_) => "BROTLI",
@@ -59,7 +59,7 @@ fn rows(batch: &RecordBatch) -> Result<Vec<TypedRow>, ArrowError> {
     Ok((0..batch.num_rows()).map(row).collect())
 }
 
-/// Every value of a column; null is empty.
+/// Every value of a column; null is the empty string.
 fn cells(column: &ArrayRef) -> Result<Vec<TypedCell>, ArrowError> {
     if is_bytes(column.data_type()) {
         let bytes = cast(column, &DataType::LargeBinary)?;
@@ -74,7 +74,8 @@ fn cells(column: &ArrayRef) -> Result<Vec<TypedCell>, ArrowError> {
     Ok(texts(column)?.into_iter().map(typed).collect())
 }
 
-/// Many writers leave out that a column of bytes is text; shown as hex its ids would be none.
+/// Many writers do not mark a column of bytes as text; rendered as hexadecimal, its ids would be
+/// wrong.
 fn is_bytes(kind: &DataType) -> bool {
     match kind {
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
@@ -90,7 +91,7 @@ fn text_of(bytes: &[u8]) -> TypedCell {
     }
 }
 
-/// Every value of a column as text; null is empty.
+/// Every value of a column as text; null is the empty string.
 fn texts(column: &ArrayRef) -> Result<Vec<String>, ArrowError> {
     match column.data_type() {
         DataType::Timestamp(_, zone) => {
@@ -114,7 +115,7 @@ fn texts(column: &ArrayRef) -> Result<Vec<String>, ArrowError> {
     }
 }
 
-/// With a zone the value is an instant, without one a wall-clock time of Asia/Shanghai.
+/// A timestamp with a time zone is an instant, one without is a wall-clock time of Asia/Shanghai.
 fn time(micros: i64, zoned: bool) -> String {
     match DateTime::from_timestamp_micros(micros) {
         Some(instant) if zoned => rendered::instant(instant),

@@ -14,39 +14,38 @@ use crate::job::OnBadRow;
 use crate::money::Fen;
 use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorted, Sorter, Unpacker};
 
-/// Problems shown of one export; the rest are counted.
+/// Problems listed per export; the rest is counted.
 const SHOWN_PROBLEMS: usize = 20;
 
-/// Rows that have a key.
+/// The rows of an export with a key.
 pub trait Kind {
-    /// A row that borrows its texts.
+    /// A row that borrows its strings.
     type Row<'r>: Packed;
 
-    /// The row that lies packed.
+    /// Unpacks a row.
     fn unpack<'r>(cells: &mut Unpacker<'r>) -> Self::Row<'r>;
 
-    /// The key of the dataset, without the business date.
+    /// The key in the dataset, without the business date.
     fn key<'a>(row: &'a Self::Row<'_>) -> [&'a str; 3];
 
-    /// Our name of the first column in which two rows of one key differ.
+    /// Our name of the first column in which two rows of the same key differ.
     fn difference(one: &Self::Row<'_>, other: &Self::Row<'_>) -> Option<&'static str>;
 
-    /// File and line of a row; asked only of rows that differ.
+    /// File and line of a row; only called for rows that differ.
     fn place<'a>(row: &'a Self::Row<'_>) -> (&'a str, u64);
 
-    /// What the row adds to the control total.
+    /// The amount of the row for the control total.
     fn amount(_row: &Self::Row<'_>) -> Fen {
         Fen::ZERO
     }
 }
 
-/// The first of our columns of which it is said that two rows differ in it.
+/// The first column marked as different.
 pub(super) fn first_difference<const N: usize>(columns: [(&'static str, bool); N]) -> Option<&'static str> {
     columns.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
 }
 
-/// A row and, where it may have to be put aside, the text it stood in: behind the cells of the dataset, whose
-/// readers do not ask for it.
+/// A row and, if it may be quarantined, its original text: after the cells of the dataset, whose readers ignore it.
 struct Placed<'r, R> {
     row: R,
     raw: Cow<'r, str>,
@@ -63,7 +62,7 @@ impl<R: Packed> Packed for Placed<'_, R> {
     }
 }
 
-/// Rows of several sheets on their way to an export.
+/// Collects the rows of several sheets for an export.
 pub(super) struct Gathered<K> {
     sorter: Sorter,
     files: Vec<ExportFile>,
@@ -74,13 +73,13 @@ pub(super) struct Gathered<K> {
 }
 
 impl<K: Kind> Gathered<K> {
-    /// Nothing yet.
+    /// Empty.
     pub(super) fn new(room: &Room, on_bad_row: OnBadRow) -> Gathered<K> {
         let (sorter, faults) = (Sorter::new(room), Faults::new(on_bad_row));
         Gathered { sorter, files: Vec::new(), faults, amounts: Amounts::default(), read: 0, kind: PhantomData }
     }
 
-    /// Reads every row of a sheet.
+    /// Reads all rows of a sheet.
     pub(super) fn add(
         &mut self,
         mut sheet: Sheet,
@@ -111,7 +110,7 @@ impl<K: Kind> Gathered<K> {
         Ok(self.sorter.push(&Placed { row: typed, raw })?)
     }
 
-    /// The export. Where a bad row fails it, those that are known by now do so here.
+    /// The export. If bad rows are fatal, those found so far are reported here.
     pub(super) fn finish(self) -> Result<Export<K>, ExportError> {
         let has_failed = self.faults.is_fatal() && self.faults.total > 0;
         let mut export = Export {
@@ -131,14 +130,13 @@ impl<K: Kind> Gathered<K> {
     }
 }
 
-/// What the export files of a day gave: distinct rows in key order, looked at one by one. Openids are raw.
-///
-/// What is looked at counts only once `finish` has found nothing wrong with the rows as a whole.
+/// The rows of a day's export files: distinct, in key order, one at a time. Openids are raw. The rows only count once
+/// `finish` has found nothing wrong with them as a whole.
 #[derive(Debug)]
 pub struct Export<K> {
-    /// The files read, by name.
+    /// The files, by name.
     pub files: Vec<ExportFile>,
-    /// Rows that were read, whatever became of them.
+    /// Rows read, valid or not.
     pub read: u64,
     rows: Sorted,
     group: Group,
@@ -147,10 +145,10 @@ pub struct Export<K> {
     kind: PhantomData<K>,
 }
 
-/// What became of the rows of an export that were not handed over.
+/// The totals of an export, and the rows that were not passed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    /// Rows put aside (`on_bad_row = "quarantine"`), by file and line.
+    /// Quarantined rows (`on_bad_row = "quarantine"`), by file and line.
     pub quarantined: Vec<BadRow>,
     /// Rows that repeated another one exactly.
     pub collapsed: u64,
@@ -159,12 +157,12 @@ pub struct Settled {
 }
 
 impl<K: Kind> Export<K> {
-    /// The next row; it stays the next one until `advance`.
+    /// The current row; unchanged until `advance`.
     pub fn peek(&self) -> Option<PackedRow<'_>> {
         self.group.first()
     }
 
-    /// Goes on to the next row whose key stands once, or more than once in the same words.
+    /// Advances to the next key with a single row, or with identical rows only.
     ///
     /// # Errors
     /// The scratch folder failed.
@@ -195,7 +193,7 @@ impl<K: Kind> Export<K> {
         Ok(rows)
     }
 
-    /// What became of the other rows; passes over those nobody has looked at.
+    /// The totals and the rejected rows; skips rows that were not visited.
     ///
     /// # Errors
     /// A bad row in an export that may have none.
@@ -205,7 +203,7 @@ impl<K: Kind> Export<K> {
         Ok(self.settled)
     }
 
-    /// What speaks against the export, contradictions too.
+    /// Why the export must be refused, contradictions included.
     fn fail(&mut self) -> Result<(), ExportError> {
         self.pass_over()?;
         std::mem::replace(&mut self.faults, Faults::new(OnBadRow::Fail)).put_aside().map(drop)
@@ -219,7 +217,7 @@ impl<K: Kind> Export<K> {
         Ok(())
     }
 
-    /// Whether the rows of one key are one row; otherwise all of them are put aside.
+    /// Whether the rows of a key are identical; otherwise all of them are rejected.
     fn collapse(&mut self) -> bool {
         let rows: Vec<_> = self.group.rows().map(|row| Told::<K>::of(row)).collect();
         if rows.iter().any(|row| K::difference(&row.row, &rows[0].row).is_some()) {
@@ -235,7 +233,7 @@ impl<K: Kind> Export<K> {
     }
 }
 
-/// A row of a group and the text it stood in.
+/// A row of a group and its original text.
 struct Told<'r, K: Kind> {
     row: K::Row<'r>,
     raw: &'r str,
@@ -247,7 +245,7 @@ impl<'r, K: Kind> Told<'r, K> {
         Told { row: K::unpack(&mut cells), raw: cells.text() }
     }
 
-    /// What is wrong with the row: the first of its key that tells otherwise.
+    /// What is wrong with the row: the first row of its key that differs from it.
     fn contradiction(&self, group: &[Told<'r, K>]) -> Option<BadRow> {
         let differing = |(index, other): (usize, &Told<'r, K>)| Some((index, K::difference(&self.row, &other.row)?));
         let (other, column) = group.iter().enumerate().find_map(differing)?;
@@ -264,7 +262,7 @@ impl<'r, K: Kind> Told<'r, K> {
     }
 }
 
-/// The rows of one key, packed. Memory follows the largest group, which is one row nearly always.
+/// The packed rows of one key. Memory is that of the largest group, which nearly always has one row.
 #[derive(Debug, Default)]
 struct Group {
     key: Vec<u8>,
@@ -284,7 +282,7 @@ impl Group {
         self.ends.len()
     }
 
-    /// Whether a row is of the group; the first one makes it.
+    /// Adds a row if it has the key of the group; the first one defines it.
     fn takes(&self, row: &PackedRow<'_>) -> bool {
         self.ends.is_empty() || row.key() == self.key
     }
@@ -307,7 +305,7 @@ impl Group {
     }
 }
 
-/// Bad rows: all of them where they are put aside, the first of them where one is enough to fail.
+/// Bad rows: all of them if they are quarantined, otherwise as many as are reported.
 #[derive(Debug)]
 struct Faults {
     on_bad_row: OnBadRow,
@@ -327,7 +325,7 @@ impl Faults {
     fn add(&mut self, bad: BadRow) {
         self.total += 1;
         self.rows.push(bad);
-        // A file that is wrong in every line must not fill the memory with what nobody will be shown.
+        // A file that is wrong in every line must not fill the memory with problems that are never shown.
         if self.is_fatal() && self.rows.len() >= 2 * SHOWN_PROBLEMS {
             self.sort();
             self.rows.truncate(SHOWN_PROBLEMS);

@@ -1,31 +1,31 @@
-//! Why an export as a whole could not be read: file, place, cause and what to do. Shows no raw row.
+//! The errors of an export as a whole: file, place, cause and what to do. Never shows a row.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::bad_row::BadRow;
 
-/// A column that the job file or the format names and the file lacks.
+/// A column that the job file or the format requires and the file lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingColumn {
-    /// Our name of it.
+    /// Our name for it.
     pub ours: &'static str,
-    /// The header text looked for.
+    /// The expected header.
     pub header: String,
-    /// The header in the file that is spelt most like it.
+    /// The most similar header of the file.
     pub nearest: Option<String>,
 }
 
 /// Why an export could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// No such file or folder; the caller knows whether it is only too early.
+    /// No such file or folder; the caller knows whether it is just too early.
     #[error("`{}` is not there", path.display())]
     Missing {
         /// The path looked for; may hold `*`.
         path: PathBuf,
     },
-    /// The system would not let us read it.
+    /// The system refused to read it.
     #[error("`{}` cannot be read", path.display())]
     Read {
         /// The path.
@@ -34,7 +34,7 @@ pub enum ExportError {
         #[source]
         source: io::Error,
     },
-    /// Bytes that the encoding does not have.
+    /// Bytes that are invalid in the encoding.
     #[error("`{file}` line {line}: bytes that are not {encoding}; {advice}")]
     Encoding {
         /// Name of the file.
@@ -54,7 +54,7 @@ pub enum ExportError {
         /// What it is instead, and what to do.
         why: String,
     },
-    /// The same, where a key of the job file may say how it is written.
+    /// The same, where a key of the job file may declare how the file is written.
     #[error("`{file}` {what}: {advice}")]
     OtherKind {
         /// Name of the file.
@@ -74,7 +74,7 @@ pub enum ExportError {
         /// The headers it has.
         found: Vec<String>,
     },
-    /// A needed header stands there twice.
+    /// A needed header occurs twice.
     #[error("`{file}` has the header `{header}` twice: which one is meant cannot be told, rename one")]
     DuplicateHeader {
         /// Name of the file.
@@ -82,10 +82,10 @@ pub enum ExportError {
         /// The header.
         header: String,
     },
-    /// The scratch folder, where rows are sorted that do not fit in memory, has no room or failed.
+    /// The scratch folder for sorting is full or failed.
     #[error("the rows of the exports cannot be sorted on the disk")]
     Scratch(#[from] io::Error),
-    /// Rows that cannot be taken, and the job says `on_bad_row = "fail"`.
+    /// Invalid rows, and the job says `on_bad_row = "fail"`.
     #[error("{}", shown(rows, *total))]
     BadRows {
         /// The first of them, at most 20.

@@ -1,4 +1,4 @@
-//! CSV files whose columns the design fixes: UTF-8, comma, header names as documented.
+//! Reads CSV files whose columns are fixed by the design: UTF-8, comma, documented header names.
 //! Knows no particular file.
 
 use super::distinct::{Export, Gathered, Kind};
@@ -12,7 +12,7 @@ use crate::sorter::Room;
 /// A column of a fixed file: its header and whether the file must have it.
 pub(super) type Column = (&'static str, bool);
 
-/// The cells of the fixed columns of one row.
+/// The cells of one row in the fixed columns.
 pub(super) struct FixedRow<'r, 's> {
     /// Name of the file.
     pub(super) file: &'r str,
@@ -23,14 +23,14 @@ pub(super) struct FixedRow<'r, 's> {
 }
 
 impl<'r> FixedRow<'r, '_> {
-    /// The cell of the column at `index`, read by `read`; an absent column reads as empty.
+    /// The cell of column `index`, parsed by `read`; a missing column counts as empty.
     pub(super) fn cell<T>(&self, index: usize, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         let text = self.text(index);
         let fault = |why| Fault { place: self.places[index], value: text.trim().to_owned(), ..Fault::of_row(why) };
         read(text).map_err(fault)
     }
 
-    /// The same, of a cell that must never be shown.
+    /// The same for a cell that must never be shown.
     pub(super) fn private_cell<T>(
         &self,
         index: usize,
@@ -44,7 +44,7 @@ impl<'r> FixedRow<'r, '_> {
     }
 }
 
-/// Reads files of fixed columns, sorted in `room`; a malformed row fails them.
+/// Reads files with fixed columns, sorted in `room`; a malformed row is an error.
 pub(super) fn read<K: Kind, const N: usize>(
     files: &[Found],
     columns: &[Column; N],

@@ -1,4 +1,4 @@
-//! Finds the export files of a business date. Opens and hashes; never looks inside.
+//! Finds the export files of a business date. Opens and hashes them; does not parse.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,16 +11,16 @@ use super::error::ExportError;
 use super::hashing::ExportFile;
 use crate::job::PathPattern;
 
-/// A file that exists: where it is and what it is called.
+/// An existing file: its path and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
-    /// On this machine.
+    /// The path on this machine.
     pub(super) path: PathBuf,
-    /// On every machine.
+    /// The name, the same on every machine.
     pub(super) name: String,
 }
 
-/// The files of `date`, by name; none at all is `Missing`.
+/// The files of `date`, by name; `Missing` if there is none.
 pub(super) fn find(pattern: &PathPattern, date: NaiveDate) -> Result<Vec<Found>, ExportError> {
     let (path, name) = (pattern.of(date), pattern.name_of(date));
     let found = if name.contains('*') { matching(&path, &name)? } else { single(path.clone(), name)? };
@@ -30,7 +30,7 @@ pub(super) fn find(pattern: &PathPattern, date: NaiveDate) -> Result<Vec<Found>,
     Ok(found)
 }
 
-/// The bytes of a file and what it is known by.
+/// The bytes of a file, its name and its digest.
 pub(super) fn load(found: &Found) -> Result<(Vec<u8>, ExportFile), ExportError> {
     let bytes = fs::read(&found.path).map_err(|source| refused(&found.path, source))?;
     let file =
@@ -38,7 +38,7 @@ pub(super) fn load(found: &Found) -> Result<(Vec<u8>, ExportFile), ExportError> 
     Ok((bytes, file))
 }
 
-/// `Missing` for what is not there, `Read` for everything else.
+/// `Missing` for a missing file, `Read` for any other error.
 pub(super) fn refused(path: &Path, source: std::io::Error) -> ExportError {
     match source.kind() {
         ErrorKind::NotFound => ExportError::Missing { path: path.to_owned() },
@@ -46,7 +46,7 @@ pub(super) fn refused(path: &Path, source: std::io::Error) -> ExportError {
     }
 }
 
-/// What is there and is no file is an error: nobody should wait for it.
+/// Something other than a file is an error: waiting would not help.
 fn single(path: PathBuf, name: String) -> Result<Vec<Found>, ExportError> {
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_dir() => Err(refused(&path, ErrorKind::IsADirectory.into())),
@@ -73,22 +73,22 @@ fn matching(path: &Path, name: &str) -> Result<Vec<Found>, ExportError> {
             found.push(Found { path: entry.path(), name: format!("{prefix}{last}") });
         }
     }
-    // The order of a folder is nobody's promise.
+    // The order of a folder listing is not defined.
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
 }
 
-/// A link to nothing is an export that is yet to come: without it the day would lack rows and nobody would know.
+/// A dangling link is an export that has not arrived: ignoring it would silently lose its rows.
 fn is_file(path: &Path) -> Result<bool, ExportError> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(metadata.is_file()),
-        // Gone since the folder was listed.
+        // Removed since the folder was listed.
         Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => Ok(false),
         Err(error) => Err(refused(path, error)),
     }
 }
 
-/// Whether `name` fits `glob`, where `*` stands for any run of characters.
+/// Whether `name` matches `glob`, where `*` matches any run of characters.
 fn matches(glob: &str, name: &str) -> bool {
     let Some((head, rest)) = glob.split_once('*') else { return glob == name };
     let Some(name) = name.strip_prefix(head) else { return false };

@@ -1,10 +1,11 @@
-//! What a file is known by, and its digest while it is read. Changes no byte.
+//! A reader that hashes and counts the bytes of a file, and the identity of the file. Changes no
+//! byte.
 
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-/// A file that was read: what goes into `inputs_sha256`.
+/// A file that was read, for `inputs_sha256`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExportFile {
     /// Name as in the job file, with the date filled in; never a path of this machine.
@@ -15,7 +16,7 @@ pub struct ExportFile {
     pub bytes: u64,
 }
 
-/// Hashes and counts what passes through.
+/// Hashes and counts the bytes that pass through.
 pub(super) struct Hashing<R> {
     inner: R,
     digest: Sha256,
@@ -27,7 +28,7 @@ impl<R: Read> Hashing<R> {
         Hashing { inner, digest: Sha256::new(), bytes: 0 }
     }
 
-    /// What the whole file is known by: what nobody has read of it yet is read now.
+    /// The identity of the whole file: reads the rest of it first.
     pub(super) fn finish(mut self, name: &str) -> io::Result<ExportFile> {
         io::copy(&mut self, &mut io::sink())?;
         Ok(ExportFile { name: name.to_owned(), sha256: hex::encode(self.digest.finalize()), bytes: self.bytes })

@@ -1,5 +1,5 @@
-//! Files the merchant has: orders, trade bills, subsidy ledger, notifications, roster.
-//! Reads and judges them; never writes, never asks the network, never publishes an openid.
+//! The merchant's files: orders, trade bills, subsidy ledger, notifications, roster. Parses and
+//! validates them; never writes, uses no network, publishes no openid.
 
 mod amounts;
 mod bad_row;

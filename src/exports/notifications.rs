@@ -1,5 +1,5 @@
-//! Spooled COUPON.SEND callbacks (reference v3 §3): verified, decrypted, of one business date, distinct.
-//! The age of a callback is not checked, the receiver did; keys come as a parameter. Openids stay raw.
+//! Reads spooled COUPON.SEND callbacks (reference v3 §3): verified, decrypted, of one business date, distinct. Their
+//! age is not checked, as the receiver did that; keys are a parameter. Openids stay raw.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,9 +19,9 @@ use crate::record::CouponEvent;
 use crate::wechat::pay_v3::{Keyring, Sealed, SignatureHeaders};
 use crate::wechat::time::parse_time;
 
-/// What verifies and opens a callback. Neither may panic on foreign bytes; neither error may hold a secret.
+/// Verifies and decrypts callbacks. Neither function may panic on foreign bytes; neither error may contain a secret.
 pub trait CallbackKeys {
-    /// Whether the signature is WeChat's, by the key its headers name (reference v3 §1.3). A probe
+    /// Whether the signature is WeChat's, by the key that the headers name (reference v3 §1.3). A probe
     /// `WECHATPAY/SIGNTEST/…` is an error like any other.
     fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), String>;
 
@@ -39,42 +39,42 @@ impl CallbackKeys for Keyring {
     }
 }
 
-/// What a spool folder held for a business date.
+/// The callbacks of a spool folder for a business date.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Notifications {
     /// The events of the date by send_time, one per (stock_id, coupon_code), in key order.
     pub events: Vec<CouponEvent>,
-    /// Callbacks that could not be taken, of any date: theirs cannot be known. By file name.
+    /// Rejected callbacks of any date, by file name: their date is unknown.
     pub dead_letters: Vec<DeadLetter>,
     /// Events of the date that repeated another one: WeChat sends up to eleven times.
     pub duplicates: usize,
-    /// Genuine callbacks of the spool that are no COUPON.SEND.
+    /// Genuine callbacks of other types.
     pub foreign: usize,
-    /// The files that gave events of the date, duplicates too: what goes into `inputs_sha256`.
+    /// The files that gave events of the date, including duplicates, for `inputs_sha256`.
     pub files: Vec<ExportFile>,
 }
 
-/// A callback that could not be taken.
+/// A rejected callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// Name of the file in the spool.
     pub file: String,
     /// Why.
     pub why: String,
-    /// WeChat's, of the date as far as it says, and not opened by the APIv3 key.
+    /// Signed by WeChat, of the date as far as it says, but not decrypted by the APIv3 key.
     pub is_sealed: bool,
 }
 
-/// Why a callback cannot be taken.
+/// Why a callback is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unopened {
-    /// In one sentence.
+    /// One sentence.
     pub why: String,
-    /// For one whose signature holds and whose content the APIv3 key does not open: when it was made.
+    /// For one with a valid signature whose content the APIv3 key does not decrypt: its creation date.
     sealed: Option<Made>,
 }
 
-/// The day a callback says it was made on, if it does.
+/// The creation date of a callback, if it states one.
 type Made = Option<NaiveDate>;
 
 impl From<String> for Unopened {
@@ -85,7 +85,7 @@ impl From<String> for Unopened {
 
 /// Reads the events of `date` from every `*.json` in the folder `spool`.
 ///
-/// A callback that cannot be verified or opened is a dead letter, not an error; a missing folder is
+/// A callback that cannot be verified or decrypted is a dead letter, not an error; a missing folder is
 /// `ExportError::Missing`.
 pub fn read(spool: &Path, date: NaiveDate, keys: &dyn CallbackKeys) -> Result<Notifications, ExportError> {
     let mut notifications = Notifications::default();
@@ -110,8 +110,8 @@ pub fn read(spool: &Path, date: NaiveDate, keys: &dyn CallbackKeys) -> Result<No
     Ok(notifications)
 }
 
-/// Whether the APIv3 key opens the newest callback whose signature holds, of so many that were spooled last; nothing
-/// where there is none.
+/// Whether the APIv3 key decrypts the newest callback with a valid signature among the `most` spooled last; `None`
+/// if there is none.
 pub fn opens_newest(spool: &Path, most: usize, keys: &dyn CallbackKeys) -> Result<Option<bool>, ExportError> {
     let age = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let mut paths = spooled(spool)?;
@@ -127,7 +127,7 @@ pub fn opens_newest(spool: &Path, most: usize, keys: &dyn CallbackKeys) -> Resul
     Ok(None)
 }
 
-/// Whether the event is the first of its coupon. Which one stays does not depend on file names.
+/// Whether the event is the first of its coupon. The choice does not depend on file names.
 fn keep_earliest(events: &mut BTreeMap<(String, String), CouponEvent>, event: CouponEvent) -> bool {
     let key = (event.stock_id.clone(), event.coupon_code.clone());
     let rank = |event: &CouponEvent| (event.send_time, event.event_id.clone());
@@ -142,7 +142,7 @@ fn keep_earliest(events: &mut BTreeMap<(String, String), CouponEvent>, event: Co
     }
 }
 
-/// The name of a spooled file; bytes that are no text are written out, so that two files never have one name.
+/// The name of a spooled file; bytes that are not text are escaped, so that names stay distinct.
 fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_str().map_or_else(|| name.as_encoded_bytes().escape_ascii().to_string(), str::to_owned)
@@ -161,7 +161,7 @@ fn spooled(spool: &Path) -> Result<Vec<PathBuf>, ExportError> {
     Ok(paths)
 }
 
-/// A callback as the merchant's web server spooled it.
+/// A callback as spooled by the merchant's web server.
 #[derive(Deserialize)]
 struct Spooled {
     headers: BTreeMap<String, Value>,
@@ -210,7 +210,7 @@ impl Resource {
 /// # Errors
 /// Why it is a dead letter.
 pub fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>, Unopened> {
-    // Some servers begin whatever text they write with a byte order mark; it is no part of the callback.
+    // Some servers write a byte order mark before any text; it is not part of the callback.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let spooled: Spooled = serde_json::from_slice(bytes)
         .map_err(|error| format!("not a spooled callback `{{\"headers\":{{…}},\"body\":\"…\"}}`: {}", at(&error)))?;
@@ -239,7 +239,7 @@ fn verify(spooled: &Spooled, keys: &dyn CallbackKeys) -> Result<(), String> {
     keys.verify(&SignatureHeaders { timestamp, nonce, signature, serial }, spooled.body.as_bytes())
 }
 
-/// A header by its name in any case; servers write the value as text, as a number or as a list of one.
+/// A header, case-insensitive; servers write the value as a string, a number or a list of one.
 fn header<'s>(spooled: &'s Spooled, name: &str) -> Result<Cow<'s, str>, String> {
     let found = spooled.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     let value = match found {
@@ -277,8 +277,8 @@ fn event(event_id: &str, plaintext: &[u8]) -> Result<CouponEvent, String> {
     })
 }
 
-/// An object whose whole numbers keep their digits: codes of up to 32 of them come as numbers too, and beyond
-/// 64 bits only the text has them.
+/// An object whose integers keep all digits: codes of up to 32 digits may come as numbers, and beyond 64 bits only
+/// the text keeps them.
 fn object(text: &[u8]) -> serde_json::Result<Map<String, Value>> {
     let mut fields = serde_json::from_slice(text)?;
     let exact: BTreeMap<String, &RawValue> = serde_json::from_slice(text)?;
@@ -286,7 +286,7 @@ fn object(text: &[u8]) -> serde_json::Result<Map<String, Value>> {
     Ok(fields)
 }
 
-/// Recurses no deeper than the JSON reader that made `fields`.
+/// Recurses no deeper than the JSON parser that made `fields`.
 fn keep_digits(fields: &mut Map<String, Value>, exact: &BTreeMap<String, &RawValue>) -> serde_json::Result<()> {
     for (name, value) in fields {
         let Some(written) = exact.get(name).map(|raw| raw.get()) else { continue };
@@ -301,7 +301,7 @@ fn keep_digits(fields: &mut Map<String, Value>, exact: &BTreeMap<String, &RawVal
     Ok(())
 }
 
-/// The time, in whatever shape WeChat writes it (reference v3 §1.8); the text of an unusual one stays in `fields`.
+/// The time, in any of WeChat's formats (reference v3 §1.8); unusual text stays in `fields`.
 fn send_time(fields: &mut Map<String, Value>) -> Result<DateTime<Utc>, String> {
     let text = required(fields, "send_time")?;
     let time =
@@ -312,8 +312,7 @@ fn send_time(fields: &mut Map<String, Value>) -> Result<DateTime<Utc>, String> {
     Ok(time)
 }
 
-/// What is attached, an object or the text of one; whatever else stands there is no reason to lose the event and
-/// stays in `fields`.
+/// The attachment, an object or its JSON text; anything else stays in `fields`, and is no reason to lose the event.
 fn attached(fields: &mut Map<String, Value>) -> Map<String, Value> {
     match fields.remove("attach_info") {
         Some(Value::Object(attached)) => return attached,
@@ -333,7 +332,7 @@ fn required(fields: &mut Map<String, Value>, name: &str) -> Result<String, Strin
     optional(fields, name)?.ok_or_else(|| format!("the opened resource lacks `{name}`"))
 }
 
-/// A text; null and empty are none, a whole number is its digits.
+/// A string; null and empty are `None`, an integer becomes its digits.
 fn optional(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {
     match fields.remove(name) {
         Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
@@ -345,8 +344,8 @@ fn optional(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String
     }
 }
 
-/// Fields without a column as canonical JSON, names in order; merchant numbers are text whatever the wire
-/// had (`hall_belong_mch_id` comes as both).
+/// Fields without a column as canonical JSON (sorted keys); merchant numbers are strings even if they came as
+/// numbers (`hall_belong_mch_id` comes as both).
 fn extra(mut fields: Map<String, Value>, mut attached: Map<String, Value>) -> Option<String> {
     if let Some(number @ Value::Number(_)) = attached.get_mut("hall_belong_mch_id") {
         *number = Value::String(number.to_string());
@@ -361,7 +360,7 @@ fn extra(mut fields: Map<String, Value>, mut attached: Map<String, Value>) -> Op
     (!fields.is_empty()).then(|| Value::Object(fields).to_string())
 }
 
-/// Where JSON went wrong. Its own message may repeat values, which may be openids.
+/// Where the JSON is invalid. The parser's own message may repeat values, which may be openids.
 fn at(error: &serde_json::Error) -> String {
     format!("line {}, column {}", error.line(), error.column())
 }

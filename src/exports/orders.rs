@@ -1,5 +1,5 @@
-//! Order exports of the merchant's tills: CSV, XLSX or Parquet, any column names (design §11 `[[orders]]`).
-//! Openids stay raw; which channels pay by WeChat is decided by the rules, not here.
+//! Reads the merchant's order exports: CSV, XLSX or Parquet, with any column names (design §11 `[[orders]]`).
+//! Openids stay raw; which channels pay by WeChat is decided by the rules.
 
 use std::borrow::Cow;
 
@@ -21,8 +21,8 @@ use crate::sorter::{Room, Unpacker};
 
 /// The order lines of one business date, sorted in `room`.
 ///
-/// Several files of a day (`*` in the path) are read together. A missing file is
-/// `ExportError::Missing`: whether it is only too early is for the caller to say.
+/// Several files of a day (`*` in the path) are read as one. A missing file is `ExportError::Missing`: whether
+/// it is just too early is for the caller to say.
 pub fn read(source: &OrderSource, date: NaiveDate, room: &Room) -> Result<Export<OrderLine>, ExportError> {
     let mut gathered = Gathered::new(room, source.on_bad_row);
     for found in found::find(&source.path, date)? {
@@ -77,7 +77,7 @@ impl Kind for OrderLine {
     }
 }
 
-/// Where our columns stand in a sheet; `None` for those the job does not map.
+/// The positions of our columns in a sheet; `None` for those the job does not map.
 #[derive(Debug)]
 struct Positions {
     out_trade_no: Option<usize>,
@@ -97,8 +97,8 @@ struct Positions {
 }
 
 impl Positions {
-    /// Every column the job names must be there, the optional ones too: a renamed header must not turn refunds
-    /// into nothing silently.
+    /// Every column that the job names must exist, optional ones too: otherwise a renamed header would
+    /// silently turn refunds into zero.
     fn of(sheet: &Sheet, columns: &OrderColumns) -> Result<Positions, ExportError> {
         let wanted = [
             ("out_trade_no", Some(&columns.out_trade_no)),
@@ -152,7 +152,7 @@ impl Positions {
     }
 }
 
-/// One row being read.
+/// A row that is being parsed.
 struct Line<'r, 's> {
     source: &'s OrderSource,
     columns: &'s Positions,
@@ -160,7 +160,7 @@ struct Line<'r, 's> {
 }
 
 impl<'r> Line<'r, '_> {
-    /// The row; a malformed one still tells the discount it would have added, where that can be read.
+    /// The row; a malformed one still gives its discount for the control total, if that can be parsed.
     fn read(&self, file: &'r str, date: NaiveDate) -> Result<OrderLine<Cow<'r, str>>, Fault> {
         let discount = || self.amount(self.columns.discount, cell::amount_or_zero).ok();
         self.typed(file, date).map_err(|fault| Fault { amount: discount(), ..fault })
@@ -213,7 +213,7 @@ impl<'r> Line<'r, '_> {
         self.cell(place, |text| read(text, unit, thousands))
     }
 
-    /// Typed cells have their times as times, whatever the source says of its texts.
+    /// Typed cells contain times as times, whatever the format of texts.
     fn paid_at(&self) -> Result<Option<DateTime<Utc>>, Fault> {
         let place = self.columns.paid_at;
         let text = self.row.time(place)?;
@@ -227,7 +227,7 @@ impl<'r> Line<'r, '_> {
         read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) })
     }
 
-    /// The same, of a cell that must never be shown.
+    /// The same for a cell that must never be shown.
     fn private_cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         self.cell(place, read).map_err(|fault| Fault { value: String::new(), ..fault })
     }

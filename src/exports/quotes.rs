@@ -3,20 +3,20 @@
 
 use memchr::memchr_iter;
 
-/// What is wrong with the quotes of a row.
+/// A fault in the quotes of a row.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
-    /// Which cell it is in, from 0.
+    /// The index of the cell, from 0.
     pub(super) place: usize,
-    /// Where in the text of the row the quote stands that opens it.
+    /// The offset of the opening quote in the row.
     pub(super) opened: usize,
-    /// Where the quote stands that closes it before more text; `None` where none does.
+    /// The offset of the closing quote that is followed by more text; `None` if there is none.
     pub(super) closed: Option<usize>,
-    /// Whether other rows may lie inside: which rows the file has cannot be told.
+    /// Whether other rows may be inside, so that the rows of the file are ambiguous.
     pub(super) swallows: bool,
 }
 
-/// The first flaw in the text of a row, but one that is never closed before all others.
+/// The first fault of a row; an unclosed quote takes precedence.
 pub(super) fn flaw(raw: &str, delimiter: u8) -> Option<Flaw> {
     let row = raw.as_bytes();
     spans(row, delimiter).find(|span| span.is_flawed(row, delimiter))?;
@@ -26,21 +26,21 @@ pub(super) fn flaw(raw: &str, delimiter: u8) -> Option<Flaw> {
     Some(Flaw { place: place(row, delimiter, &span), opened: span.opened, closed: span.closed, swallows })
 }
 
-/// A quoted stretch of a row.
+/// A quoted span of a row.
 struct Span {
     opened: usize,
     closed: Option<usize>,
 }
 
 impl Span {
-    /// Behind a closing quote only a delimiter or the end of the row may stand.
+    /// After a closing quote only a delimiter or the end of the row is allowed.
     fn is_flawed(&self, row: &[u8], delimiter: u8) -> bool {
         let Some(closed) = self.closed else { return true };
         row.get(closed + 1).is_some_and(|next| *next != delimiter && !matches!(next, b'\r' | b'\n'))
     }
 }
 
-/// The quoted stretches of a row. A quote opens one only where a cell begins; elsewhere it is text.
+/// The quoted spans of a row. A quote only opens one at the start of a cell; elsewhere it is text.
 fn spans(row: &[u8], delimiter: u8) -> impl Iterator<Item = Span> {
     let mut quotes = memchr_iter(b'"', row).peekable();
     std::iter::from_fn(move || {
@@ -54,7 +54,7 @@ fn spans(row: &[u8], delimiter: u8) -> impl Iterator<Item = Span> {
     })
 }
 
-/// Which cell a stretch is in: delimiters inside earlier ones are text.
+/// The index of the cell of a span: delimiters inside earlier spans are text.
 fn place(row: &[u8], delimiter: u8, span: &Span) -> usize {
     let delimiters = |text: &[u8]| memchr_iter(delimiter, text).count();
     let earlier = spans(row, delimiter).take_while(|earlier| earlier.opened < span.opened);

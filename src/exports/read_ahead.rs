@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 const BLOCK_BYTES: usize = 512 << 10;
-/// Blocks that wait to be read: enough that neither side waits for the other's single steps.
+/// Queued blocks: enough that neither side waits for single steps of the other.
 const BLOCKS_AHEAD: usize = 4;
 
-/// A source that a thread reads in advance.
+/// A source that a thread reads ahead.
 #[derive(Debug)]
 pub(super) struct ReadAhead<R> {
     blocks: Option<Receiver<io::Result<Vec<u8>>>>,
@@ -19,14 +19,14 @@ pub(super) struct ReadAhead<R> {
 }
 
 impl<R: Read + Send + 'static> ReadAhead<R> {
-    /// Begins to read `source`.
+    /// Starts reading `source`.
     pub(super) fn of(mut source: R) -> ReadAhead<R> {
         let (sender, blocks) = sync_channel(BLOCKS_AHEAD);
         let thread = std::thread::spawn(move || {
             loop {
                 let block = block_of(&mut source);
                 let is_last = !matches!(&block, Ok(block) if !block.is_empty());
-                // The reader is gone: the rest need not be read.
+                // The consumer is gone: the rest need not be read.
                 if sender.send(block).is_err() || is_last {
                     return source;
                 }
@@ -35,7 +35,7 @@ impl<R: Read + Send + 'static> ReadAhead<R> {
         ReadAhead { blocks: Some(blocks), block: Vec::new(), at: 0, thread: Some(thread) }
     }
 
-    /// The source as it is after the last block that was read ahead.
+    /// The source, after the last block that was read ahead.
     pub(super) fn into_source(mut self) -> R {
         self.blocks = None;
         let thread = self.thread.take().expect("joined once");

@@ -1,5 +1,5 @@
-//! Records of delimited text as they stream in, each with the physical line it begins on and with its text as
-//! it stood there. Never holds more than the row at hand and what was read ahead of it.
+//! Streams records of delimited text, each with its physical line and its original text. Holds only the
+//! current row and the read-ahead buffer.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -7,18 +7,18 @@ use std::ops::Range;
 use super::quotes::{self, Flaw};
 use super::row::Row;
 
-/// No row comes near: an open quote that swallows the file would.
+/// Longer than any real row: reached when an open quote swallows the file.
 const LONGEST_ROW_BYTES: usize = 16 << 20;
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Rows of delimited text. The reader of the csv crate counts blank lines and carriage returns differently, so
-/// lines are counted here.
+/// Rows of delimited text. The csv crate counts blank lines and carriage returns differently, so lines are
+/// counted here.
 #[derive(Debug)]
 pub(super) struct Records<R> {
     reader: csv::Reader<Recent<R>>,
     delimiter: u8,
     line: u64,
-    /// Up to where line ends are counted, as an offset of the text.
+    /// Offset up to which line ends are counted.
     counted: u64,
 }
 
@@ -48,12 +48,12 @@ impl<R: Read> Records<R> {
         row.raw.push_str(recent.text(start..after));
         self.count_to(start);
         row.line = self.line;
-        // Whether a carriage return at the end ends a line is told by the byte after it.
+        // The byte after a carriage return decides whether it ends a line by itself.
         self.count_to(after.saturating_sub(1).max(start));
         Ok(true)
     }
 
-    /// What is wrong with the quotes of the row just read.
+    /// The fault in the quotes of the last row, if any.
     pub(super) fn flaw(&self, row: &Row) -> Option<Flaw> {
         quotes::flaw(&row.raw, self.delimiter)
     }
@@ -63,12 +63,12 @@ impl<R: Read> Records<R> {
         self.line
     }
 
-    /// Where the text comes from.
+    /// The source of the text.
     pub(super) fn into_text(self) -> R {
         self.reader.into_inner().text
     }
 
-    /// Counts the lines that end before a byte.
+    /// Counts the lines that end before an offset.
     fn count_to(&mut self, offset: u64) {
         let recent = self.reader.get_ref();
         let next = recent.between(offset..recent.end()).first();
@@ -81,7 +81,7 @@ impl<R: Read> Records<R> {
     }
 }
 
-/// What a reader below said; text in any width reads as CSV.
+/// The error of the reader below; text of any width is valid CSV.
 fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -89,7 +89,8 @@ fn io_error(error: csv::Error) -> io::Error {
     }
 }
 
-/// Lines that end in `text`, before the byte `next`; a carriage return alone ends one too.
+/// Counts the line ends in `text`, which is followed by the byte `next`; a carriage return alone ends a line
+/// too.
 pub(super) fn line_ends(text: &[u8], next: Option<&u8>) -> u64 {
     if !text.contains(&b'\r') {
         return text.iter().filter(|byte| **byte == b'\n').count() as u64;
@@ -99,14 +100,14 @@ pub(super) fn line_ends(text: &[u8], next: Option<&u8>) -> u64 {
     text.iter().zip(after).filter(ends).count() as u64
 }
 
-/// Passes text on and remembers it from the row at hand onwards.
+/// Passes text on and keeps it from the current row onwards.
 #[derive(Debug)]
 struct Recent<R> {
     text: R,
     kept: Vec<u8>,
     /// Offset of the first byte kept.
     base: u64,
-    /// Offset of the row at hand: nothing before it is needed any more.
+    /// Offset of the current row: nothing before it is needed any more.
     needed: u64,
 }
 

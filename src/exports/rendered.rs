@@ -5,10 +5,10 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 
 use crate::clock::beijing;
 
-/// A number as a person reads it in the cell: 15 significant digits, as spreadsheets keep them.
+/// A number as a spreadsheet shows it: 15 significant digits, as spreadsheets keep them.
 ///
-/// From 10^15 on a double no longer holds every integer; such a number is written `1.28888E+15`, which
-/// is refused wherever an id is expected. Data frames write what is missing among numbers as not a number.
+/// From 10^15 on a double no longer represents every integer; such a number is written `1.28888E+15`, which is refused
+/// as an id. Data frames write a missing value among numbers as NaN.
 pub(super) fn number(value: f64) -> String {
     if value.is_nan() {
         return String::new();
@@ -20,8 +20,8 @@ pub(super) fn number(value: f64) -> String {
     format!("{rounded:E}").replacen('E', "E+", 1)
 }
 
-/// The same of four bytes, of which no more than seven digits can be relied on: where a hundredth is lost the number is
-/// written so that neither an amount nor an id is taken for it.
+/// The same for a 32-bit float, which has only about seven reliable digits: where hundredths are lost it is written
+/// such that it is accepted neither as an amount nor as an id.
 pub(super) fn short_number(value: f32) -> String {
     const EXACT_TO_A_HUNDREDTH: f32 = 131_072.0;
     if value.is_nan() {
@@ -33,7 +33,7 @@ pub(super) fn short_number(value: f32) -> String {
     format!("{value:E}").replacen('E', "E+", 1)
 }
 
-/// How times of typed cells are written, whatever the source says of its texts: nothing of them is lost.
+/// The format of times of typed cells, whatever the format of texts: nothing is lost.
 pub(super) const TIME_FORMAT: &str = "%Y-%m-%d %H:%M:%S%.f";
 
 /// A wall-clock time of Asia/Shanghai.

@@ -1,5 +1,5 @@
-//! The merchant's roster: further users whose wallets to ask (design §5). CSV with a header `openid`.
-//! Openids are raw and are never put into a message.
+//! Reads the merchant's roster: further users whose wallets to request (design §5). CSV with a header `openid`.
+//! Openids are raw and never put into a message.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use super::found;
 use crate::job::PathPattern;
 use crate::sorter::{CellPacker, KeyPacker, Packed, Room, Unpacker};
 
-/// The openids of the roster of a date, distinct and in order, sorted in `room`. Other columns are passed over.
+/// The openids of the roster of a date, distinct and sorted in `room`. Other columns are ignored.
 pub fn read(path: &PathPattern, date: NaiveDate, room: &Room) -> Result<Export<Openid<'static>>, ExportError> {
     let files = found::find(path, date)?;
     fixed::read(&files, &[("openid", true)], room, |row| row.private_cell(0, cell::required_id).map(Openid))

@@ -1,4 +1,4 @@
-//! One row of a table, of text or of typed cells, and what may be wrong with it. Knows no column by its meaning.
+//! One row of a table, of text or of typed cells, and its faults. Knows no meaning of a column.
 
 use std::borrow::Cow;
 
@@ -6,34 +6,34 @@ use csv::StringRecord;
 
 use crate::money::Fen;
 
-/// A row of a typed format: its cells as text, and those that have none that could be read.
+/// A row of a typed format: its cells as text, and the cells whose value is lost.
 pub(super) type TypedRow = (StringRecord, Vec<(usize, Lost)>);
 
 /// A typed cell as text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct TypedCell {
-    /// What a CSV would hold.
+    /// The text of a CSV cell.
     pub(super) text: String,
-    /// Why that is no value.
+    /// Why it has no value.
     pub(super) lost: Option<Lost>,
 }
 
-/// The row of these cells.
+/// Converts cells to a row.
 pub(super) fn typed_row<'c>(cells: impl Iterator<Item = &'c TypedCell> + Clone) -> TypedRow {
     let lost = cells.clone().enumerate().filter_map(|(place, cell)| Some((place, cell.lost?)));
     (cells.map(|cell| cell.text.as_str()).collect(), lost.collect())
 }
 
-/// Why a typed cell has no value, though it is not empty.
+/// Why a non-empty typed cell has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// A formula that nobody has computed: programs that only write a workbook store no value with it.
+    /// A formula that was never computed: programs that only write a workbook store no value with it.
     Formula,
     /// The spreadsheet could not compute the cell.
     Error,
-    /// Bytes of no text.
+    /// Bytes that are not text.
     Bytes,
-    /// A time, which is no value where something else is expected.
+    /// A time, where something else is expected.
     Time,
 }
 
@@ -53,21 +53,21 @@ impl Lost {
     }
 }
 
-/// One row after the header; its memory serves the next one too.
+/// A row after the header; its memory is reused for the next one.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Row {
     /// Physical line, 1-based.
     pub(super) line: u64,
     /// Its cells, as many as the header has.
     pub(super) cells: StringRecord,
-    /// The text it stood in; empty where it was no text.
+    /// Its original text; empty for typed formats.
     pub(super) raw: String,
     /// Cells that are empty only because their value is lost.
     lost: Vec<(usize, Lost)>,
 }
 
 impl Row {
-    /// The text of a cell whose value counts; empty where there is no such column.
+    /// The text of a judged cell; empty if there is no such column.
     pub(super) fn value(&self, place: Option<usize>) -> Result<&str, Fault> {
         match self.lost_at(place) {
             Some(lost) => Err(self.fault(place, lost)),
@@ -91,22 +91,22 @@ impl Row {
         Fault { place, value: self.text(place).to_owned(), ..Fault::of_row(lost.why()) }
     }
 
-    /// The same, of a cell that is only told on.
+    /// The same for a cell that is only passed on.
     pub(super) fn text(&self, place: Option<usize>) -> &str {
         place.and_then(|place| self.cells.get(place)).unwrap_or_default()
     }
 
-    /// Becomes a row of a typed format.
+    /// Replaces the row by one of a typed format.
     pub(super) fn fill(&mut self, line: u64, (cells, lost): TypedRow) {
         (self.line, self.cells, self.lost) = (line, cells, lost);
     }
 
-    /// Whether nothing stands in it.
+    /// Whether all cells are blank.
     pub(super) fn is_blank(&self) -> bool {
         self.lost.is_empty() && self.cells.iter().all(|cell| cell.trim().is_empty())
     }
 
-    /// The row as it stood in the file.
+    /// The row as written in the file.
     pub(super) fn raw(&self) -> Cow<'_, str> {
         match self.raw.is_empty() {
             true => Cow::Owned(self.cells.iter().collect::<Vec<_>>().join("\t")),
@@ -115,16 +115,16 @@ impl Row {
     }
 }
 
-/// What is wrong with a cell or a row.
+/// A fault of a cell or a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// Column of the sheet; `None` for the row as a whole.
+    /// Index of the column; `None` for the row as a whole.
     pub(super) place: Option<usize>,
-    /// What stood there; empty when it must not be shown.
+    /// The value; empty when it must not be shown.
     pub(super) value: String,
     /// What is wrong and what to do.
     pub(super) why: String,
-    /// What the row adds to the control total all the same: its amount can be read, another cell is wrong.
+    /// The amount of the row for the control total, if it can be parsed although another cell is wrong.
     pub(super) amount: Option<Fen>,
 }
 

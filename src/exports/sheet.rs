@@ -1,5 +1,5 @@
-//! A table with a header, from delimited text or from typed cells: rows with their physical lines, one at a
-//! time. Knows nothing of what a column means.
+//! A table with a header, from delimited text or typed cells: rows with their physical lines, one at a time.
+//! Knows no meaning of a column.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ use super::records::{Records, line_ends};
 use super::row::{Fault, Row, TypedRow};
 use super::text::Decoded;
 
-/// An export file being read.
+/// An export file that is being read.
 pub(super) struct Sheet {
     /// Name of the file.
     pub(super) name: String,
@@ -27,9 +27,9 @@ pub(super) struct Sheet {
 }
 
 enum Body {
-    /// Delimited text after its header, and where it lies.
+    /// Delimited text after its header, and its file.
     Text { records: Box<Records<ReadAhead<Decoded<Hashing<File>>>>>, found: Found },
-    /// Cells of a typed format, header excluded, the line of the next of them, and the file they are of.
+    /// Cells of a typed format after the header, the line of the next row, and the file.
     Cells { cells: Cells, line: u64, file: ExportFile },
 }
 
@@ -39,15 +39,15 @@ impl std::fmt::Debug for Sheet {
     }
 }
 
-/// Rows of a typed format.
+/// The rows of a typed format.
 pub(super) type Cells = Box<dyn Iterator<Item = Result<TypedRow, ExportError>>>;
 
-/// A column looked for.
+/// A column to look for.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted<'c> {
     /// Our name.
     pub(super) ours: &'static str,
-    /// Header text; `None` when the job maps nothing to it.
+    /// The header; `None` if the job does not map it.
     pub(super) header: Option<&'c str>,
     /// Whether the file must have it.
     pub(super) required: bool,
@@ -73,12 +73,12 @@ impl Sheet {
         }
     }
 
-    /// Takes over the cells of a typed format; `first_line` is that of the first row after the header.
+    /// A sheet of cells of a typed format; `first_line` is the line of the first row after the header.
     pub(super) fn of_cells(file: ExportFile, header: Vec<String>, cells: Cells, first_line: u64) -> Sheet {
         Sheet { name: file.name.clone(), header, body: Body::Cells { cells, line: first_line, file } }
     }
 
-    /// Where the wanted columns stand; a `None` is one that was not wanted or need not be there.
+    /// The positions of the wanted columns; `None` if a column was not wanted, or is missing and optional.
     pub(super) fn locate<const N: usize>(&self, wanted: &[Wanted; N]) -> Result<[Option<usize>; N], ExportError> {
         let mut missing = Vec::new();
         let mut places = [None; N];
@@ -95,11 +95,11 @@ impl Sheet {
         Err(ExportError::MissingColumns { file: self.name.clone(), columns: missing, found: self.header.clone() })
     }
 
-    /// Reads the next row that is not blank into `row`; `None` at the end. One of the wrong width, or with text
-    /// behind a closing quote, is bad.
+    /// Reads the next row that is not blank into `row`; `None` at the end. A row of the wrong width, or with text
+    /// after a closing quote, is bad.
     ///
     /// # Errors
-    /// A quote that may have swallowed rows: good ones would be lost with the bad one, and nobody would know.
+    /// A quote that may have swallowed rows: valid rows would be lost with the bad one, unnoticed.
     pub(super) fn next(&mut self, row: &mut Row) -> Result<Option<Result<(), Box<BadRow>>>, ExportError> {
         loop {
             if !self.body.next(row)? {
@@ -118,7 +118,7 @@ impl Sheet {
         }
     }
 
-    /// What the file is known by, once its rows are read.
+    /// The identity of the file, once its rows are read.
     pub(super) fn finish(self) -> Result<ExportFile, ExportError> {
         match self.body {
             Body::Cells { file, .. } => Ok(file),
@@ -142,7 +142,7 @@ impl Sheet {
         })
     }
 
-    /// One column with all headers in it is told as what it is.
+    /// Reports a single column that contains all headers as the wrong delimiter it is.
     fn refuse_another_delimiter(&self) -> Result<(), ExportError> {
         let (Body::Text { .. }, [header]) = (&self.body, self.header.as_slice()) else { return Ok(()) };
         let Some(delimiter) = header.chars().find(|sign| matches!(sign, '\t' | ';' | '|' | ',')) else { return Ok(()) };
@@ -177,13 +177,13 @@ impl Sheet {
         }
     }
 
-    /// A row with text behind a closing quote. What stood there is not shown: it may be an openid.
+    /// A row with text after a closing quote. The text is not shown: it may be an openid.
     fn misquoted(&self, row: &Row, flaw: &Flaw) -> Box<BadRow> {
         let why = "text behind a closing quote: a `\"` inside a quoted value is written twice";
         self.bad_row(row, Fault { place: Some(flaw.place), ..Fault::of_row(why) })
     }
 
-    /// The file as a whole, when a quote leaves open which rows it has.
+    /// An error of the whole file, when a quote makes its rows ambiguous.
     fn torn(&self, row: &Row, flaw: &Flaw) -> ExportError {
         let column = self.header.get(flaw.place).map(|header| format!(", column `{header}`")).unwrap_or_default();
         let line_of = |at: usize| row.line + line_ends(&row.raw.as_bytes()[..at], None);
@@ -199,7 +199,7 @@ impl Sheet {
         ExportError::Format { file: self.name.clone(), why }
     }
 
-    /// Holds a row of text against the header; blank cells beyond it are a habit of spreadsheets.
+    /// Checks the width of a row of text; spreadsheets tend to append blank cells.
     fn check(&self, row: &mut Row) -> Result<(), Box<BadRow>> {
         let Body::Text { .. } = &self.body else { return Ok(()) };
         let (width, wanted) = (row.cells.len(), self.header.len());
@@ -230,8 +230,8 @@ impl Body {
     }
 }
 
-/// What decoding says of a file passes through readers as an `io::Error`, and so does a row without an end behind
-/// `line`; the rest is of the system.
+/// Errors of decoding pass through readers as an `io::Error`, and so does a row without an end after `line`; the
+/// rest is from the system.
 fn unreadable(found: &Found, line: u64, error: io::Error) -> ExportError {
     match error.downcast::<ExportError>() {
         Ok(told) => told,
@@ -242,7 +242,7 @@ fn unreadable(found: &Found, line: u64, error: io::Error) -> ExportError {
     }
 }
 
-/// A header without the blanks around it, and the marks that nobody sees.
+/// A header without surrounding spaces and invisible characters.
 pub(super) fn header_text(cell: &str) -> &str {
     cell.trim_matches(|sign: char| sign.is_whitespace() || cell::is_invisible(sign))
 }

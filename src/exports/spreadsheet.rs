@@ -1,6 +1,6 @@
-//! XLSX exports: the first worksheet that is not hidden, its first filled row the header.
-//! Never evaluates a formula: the value stored with it counts. The cells that are not empty are held in memory:
-//! the format ends at 1,048,576 rows.
+//! Reads XLSX exports: the first visible worksheet, with its first non-empty row as the header. Formulas are
+//! never evaluated; their stored values count. The non-empty cells are held in memory, since the format is
+//! limited to 1,048,576 rows.
 
 use std::fmt::Display;
 use std::io::Cursor;
@@ -18,7 +18,7 @@ use super::sheet::{Sheet, header_text};
 
 type Workbook = Xlsx<Cursor<Vec<u8>>>;
 
-/// Reads the first worksheet that can be seen.
+/// Reads the first visible worksheet.
 pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
     let (bytes, file) = found::load(found)?;
     let refused = |why: String| ExportError::Format { file: file.name.clone(), why };
@@ -57,7 +57,7 @@ fn refuse_other_formats(bytes: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-/// The worksheets that can be seen, in their order; all of them where none can. Charts are none.
+/// The visible worksheets, in order; all of them if none is visible. Charts are excluded.
 fn worksheets(workbook: &Workbook) -> Vec<String> {
     let sheets = || workbook.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet);
     let mut seen: Vec<_> = sheets().filter(|sheet| sheet.visible == SheetVisible::Visible).collect();
@@ -67,7 +67,7 @@ fn worksheets(workbook: &Workbook) -> Vec<String> {
     seen.into_iter().map(|sheet| sheet.name.clone()).collect()
 }
 
-/// A cell that is not empty.
+/// A non-empty cell.
 #[derive(Debug)]
 struct Placed {
     row: u32,
@@ -75,7 +75,7 @@ struct Placed {
     cell: TypedCell,
 }
 
-/// The cells of a worksheet that are not empty, row by row.
+/// The non-empty cells of a worksheet, row by row.
 fn filled(workbook: &mut Workbook, name: &str) -> Result<Vec<Placed>, XlsxError> {
     let mut cells = Vec::new();
     let mut reader = workbook.worksheet_cells_reader(name)?;
@@ -94,14 +94,14 @@ fn filled(workbook: &mut Workbook, name: &str) -> Result<Vec<Placed>, XlsxError>
     Ok(cells)
 }
 
-/// How many digits a number format shows at least: `000000` is how people keep the zeros of a code.
+/// The minimum number of digits in a number format: `000000` is how people keep leading zeros of a code.
 fn zeros(format: Option<&calamine::NumberFormat>) -> usize {
     let code = format.map_or("", |format| format.format_code.as_str());
     let is_zeros = code.len() > 1 && code.bytes().all(|byte| byte == b'0');
     if is_zeros { code.len() } else { 0 }
 }
 
-/// Gives whole numbers the zeros before them that their cells show; by the ids they are other ones without.
+/// Restores the leading zeros that cells show: without them an id would be a different one.
 fn show_zeros(workbook: &mut Workbook, name: &str, widths: &[usize], cells: &mut [Placed]) -> Result<(), XlsxError> {
     let mut reader = workbook.worksheet_cells_reader(name)?;
     while let Some((row, column, style)) = reader.next_style_id()? {
@@ -117,18 +117,18 @@ fn show_zeros(workbook: &mut Workbook, name: &str, widths: &[usize], cells: &mut
     Ok(())
 }
 
-/// The rows under a header, one by one, the blank ones between them too.
+/// The rows below a header, including blank ones in between.
 struct Table {
     header: Vec<String>,
     /// Column of the first header.
     column: u32,
-    /// The row that comes next.
+    /// The next row.
     row: u32,
     cells: Peekable<IntoIter<Placed>>,
 }
 
 impl Table {
-    /// The table whose header is the first filled row; what stands beside it belongs to no header.
+    /// The table whose header is the first non-empty row; cells outside its columns are ignored.
     fn of(cells: Vec<Placed>) -> Option<Table> {
         let mut cells = cells.into_iter().peekable();
         let &Placed { row, column, .. } = cells.peek()?;
@@ -162,7 +162,7 @@ impl Iterator for Table {
     }
 }
 
-/// A formula whose result is the empty text has that text stored; one without any value was never computed.
+/// A formula with an empty string as its result has that stored; one without any value was never computed.
 fn typed(value: &Data, is_formula: bool) -> TypedCell {
     let lost = match value {
         Data::Empty => is_formula.then_some(Lost::Formula),
@@ -186,7 +186,7 @@ fn text(cell: &Data) -> String {
     }
 }
 
-/// A time as strict workbooks have it.
+/// A time as written in strict workbooks.
 fn iso(text: &str) -> Option<String> {
     let wall_clock = || text.parse::<NaiveDateTime>().ok().map(rendered::wall_clock);
     DateTime::parse_from_rfc3339(text).ok().map(|instant| rendered::instant(instant.to_utc())).or_else(wall_clock)

@@ -1,5 +1,5 @@
-//! The merchant's own list of subsidies it ordered (design §11 `[subsidy_ledger]`). Amounts in fen.
-//! A line with a return receipt id is a return order.
+//! Reads the merchant's own list of the subsidies it ordered (design §11 `[subsidy_ledger]`).
+//! Amounts in fen. A line with a return receipt id is a return order.
 
 use std::borrow::Cow;
 

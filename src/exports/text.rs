@@ -1,5 +1,5 @@
-//! From the bytes of an export to text: encodings, byte order marks, files that are no text at all.
-//! Never guesses an encoding: a wrong one is an error with its line. Holds one block at a time.
+//! Decodes the bytes of an export to text: encodings, byte order marks, files that are not text. Never guesses
+//! an encoding: a wrong one is an error with its line. Holds one block at a time.
 
 use std::io::{self, Read};
 
@@ -8,10 +8,10 @@ use memchr::memchr_iter;
 
 use super::error::ExportError;
 
-/// Bytes decoded at once.
+/// Bytes decoded at a time.
 const BLOCK_BYTES: u64 = 256 << 10;
 
-/// An export as text: what is read of it is UTF-8, without the byte order mark.
+/// An export as a reader of UTF-8 text without byte order mark.
 pub(super) struct Decoded<R> {
     file: String,
     source: R,
@@ -26,7 +26,7 @@ pub(super) struct Decoded<R> {
 }
 
 impl<R: Read> Decoded<R> {
-    /// The text of `source`; its first block is decoded at once, so that a file of another kind is refused here.
+    /// Decodes `source`; the first block is decoded at once, so that a file of another kind is refused here.
     pub(super) fn of(file: &str, source: R, encoding: &'static Encoding) -> io::Result<Decoded<R>> {
         let mut decoded = Decoded {
             file: file.to_owned(),
@@ -45,7 +45,7 @@ impl<R: Read> Decoded<R> {
         Ok(decoded)
     }
 
-    /// Where the bytes come from.
+    /// The source of the bytes.
     pub(super) fn into_source(self) -> R {
         self.source
     }
@@ -65,7 +65,7 @@ impl<R: Read> Decoded<R> {
         let room = self.decoder.max_utf8_buffer_length_without_replacement(self.bytes.len());
         self.text.reserve(room.unwrap_or(self.bytes.len()));
         let (result, _) = self.decoder.decode_to_string_without_replacement(&self.bytes, &mut self.text, self.is_ended);
-        // The two signs of one line end, in two blocks.
+        // The two characters of one line end, in two blocks.
         self.lines -= u64::from(had_return && self.text.starts_with('\n'));
         match result {
             DecoderResult::InputEmpty => Ok(()),
@@ -87,7 +87,7 @@ impl<R: Read> Read for Decoded<R> {
     }
 }
 
-/// Lines that end in `text`; a carriage return alone ends one too.
+/// Counts the line ends in `text`; a carriage return alone ends a line too.
 fn line_ends(text: &str) -> u64 {
     let bytes = text.as_bytes();
     let is_alone = |at: &usize| bytes.get(at + 1) != Some(&b'\n');
@@ -116,7 +116,7 @@ fn refuse_other_formats(file: &str, bytes: &[u8], encoding: &Encoding) -> Result
         [0xfe, 0xff, ..] if encoding != UTF_16BE => {
             told_by_key(unicode_text, "save it as CSV UTF-8, or set `encoding = \"utf-16be\"` of its source")
         }
-        // Nearly all of it would read as other signs without a complaint.
+        // Nearly all of it would be decoded to other characters without an error.
         [0xef, 0xbb, 0xbf, ..] if encoding != UTF_8 => {
             told_by_key("begins with the byte order mark of UTF-8", "set `encoding = \"utf-8\"` of its source")
         }

@@ -1,5 +1,5 @@
-//! The v2 coupons to ask for by querycouponsinfo (`pay_v2.coupons_file`): coupon_id, openid, stock_id.
-//! Reference v2 §B.3: the call needs all three.
+//! Reads the v2 coupons to request by querycouponsinfo (`pay_v2.coupons_file`): coupon_id, openid,
+//! stock_id. The call needs all three (reference v2 §B.3).
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::found::Found;
 use super::row::Fault;
 use crate::sorter::{CellPacker, KeyPacker, Packed, Room, Unpacker};
 
-/// One coupon to ask for.
+/// One coupon to request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct V2CouponQuery {
     /// Coupon id.
@@ -51,7 +51,7 @@ fn listed<'r>(row: &FixedRow<'r, '_>) -> Result<Listed<'r>, Fault> {
 }
 
 impl Listed<'_> {
-    /// What to ask for.
+    /// The coupon to request.
     pub fn query(self) -> V2CouponQuery {
         let own = Cow::into_owned;
         V2CouponQuery { coupon_id: own(self.coupon_id), openid: own(self.openid), stock_id: own(self.stock_id) }

@@ -1,4 +1,5 @@
-//! The bucket of a lake, checked: where it is and who asks. Asks no store itself.
+//! The checked settings of a lake in a bucket: where it is and with which credentials. Contacts no
+//! store.
 
 use std::time::Duration;
 
@@ -13,26 +14,26 @@ pub struct BucketSettings {
     pub bucket: String,
     /// Below it, without slashes at its ends; may be empty.
     pub prefix: String,
-    /// Scheme, host and port of a store that is not AWS.
+    /// Scheme, host and port of a store other than AWS.
     pub endpoint: Option<Url>,
     /// Region requests are signed for.
     pub region: String,
-    /// Whether the bucket stands in the path and not in the host name.
+    /// Whether the bucket is part of the path instead of the host name.
     pub path_style: bool,
-    /// Who asks.
+    /// The credentials.
     pub credentials: Credentials,
-    /// Per call, all attempts and waits together.
+    /// Time limit of a call, all attempts and waits included.
     pub retry_deadline: Duration,
 }
 
 impl BucketSettings {
-    /// As `job.lake` has it.
+    /// As written in `job.lake`.
     pub fn url(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix).trim_end_matches('/').to_owned()
     }
 }
 
-/// Who asks the object store.
+/// The credentials for the object store.
 #[derive(Debug, Clone)]
 pub enum Credentials {
     /// A key pair, and the token of a temporary one.
@@ -44,6 +45,6 @@ pub enum Credentials {
         /// Session token.
         token: Option<Secret>,
     },
-    /// The role of this machine, container or web identity, as the AWS tools find it.
+    /// The role of this machine, container or web identity, found as the AWS tools do.
     Role,
 }

@@ -1,4 +1,4 @@
-//! `[engine]`, checked: what matches and judges a night, and where the cluster is. None of it bears upon
+//! The checked settings of `[engine]`: what matches and judges a night, and where the cluster is. They do not affect
 //! what is published. Opens no connection.
 
 use std::time::Duration;
@@ -8,19 +8,19 @@ use percent_encoding::percent_decode_str;
 use super::host::names_loopback;
 use crate::secret::Secret;
 
-/// Port of a Spark Connect server that names none.
+/// Default port of a Spark Connect server.
 const DEFAULT_PORT: u16 = 15002;
 
 /// `[engine]`.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
-    /// What does the work.
+    /// The engine.
     pub kind: EngineKind,
-    /// The cluster, where the job names one: `--engine spark` may ask for it whatever `kind` says.
+    /// The cluster, if configured: `--engine spark` may select it whatever `kind` is.
     pub spark: Option<SparkSettings>,
 }
 
-/// What matches and judges a night.
+/// The engine for match and rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
     /// This machine.
@@ -29,14 +29,14 @@ pub enum EngineKind {
     Spark,
 }
 
-/// A cluster that speaks Spark Connect.
+/// A cluster with a Spark Connect server.
 #[derive(Debug, Clone)]
 pub struct SparkSettings {
-    /// Where its server is.
+    /// The address of its server.
     pub remote: Remote,
     /// The lake's folder is mounted at the same path on every machine of the cluster.
     pub shared_mount: bool,
-    /// How long one query may take.
+    /// Time limit of a query.
     pub query_timeout: Duration,
 }
 
@@ -51,7 +51,7 @@ impl EngineSettings {
     /// Whether this build can drive a Spark cluster.
     pub const HAS_SPARK: bool = cfg!(feature = "spark");
 
-    /// Why no build could run a night on the engine that is chosen, and what to do about it.
+    /// Why no build could run a night on the selected engine, and what to do about it.
     pub fn contradiction(&self, lake_is_in_a_bucket: bool) -> Option<(&'static str, &'static str)> {
         if self.kind == EngineKind::Polars {
             return None;
@@ -67,8 +67,8 @@ impl EngineSettings {
         ))
     }
 
-    /// Why this build cannot run a night on the engine that is chosen, and what to do about it. It can do everything
-    /// else with the same job: verify, rebuild, write the night down for `spark-submit`.
+    /// Why this build cannot run a night on the selected engine, and what to do about it. It can do everything else
+    /// with the same job: verify, rebuild, write a script for `spark-submit`.
     pub fn refusal(&self, lake_is_in_a_bucket: bool) -> Option<(&'static str, &'static str)> {
         if self.kind == EngineKind::Spark && !Self::HAS_SPARK {
             return Some((
@@ -89,12 +89,12 @@ pub struct Remote {
     port: u16,
     use_ssl: bool,
     token: Option<Secret>,
-    /// Other parameters; some are sent as headers, and a header may be a key.
+    /// Other parameters; some are sent as headers, which may contain keys.
     parameters: Vec<(String, Secret)>,
 }
 
 impl Remote {
-    /// Reads an address. What is wrong with it is told without repeating it: it may hold a token.
+    /// Parses an address. Errors do not repeat it, as it may contain a token.
     pub fn parse(text: &str) -> Result<Remote, &'static str> {
         let rest = text.trim().strip_prefix("sc://").ok_or("must begin with `sc://`")?;
         let (authority, tail) = rest.split_once('/').unwrap_or((rest, ""));
@@ -126,22 +126,22 @@ impl Remote {
         Ok(())
     }
 
-    /// The same, with this token in place of its own.
+    /// The same, with this token instead of its own.
     pub(super) fn with_token(self, token: Secret) -> Remote {
         Remote { token: Some(token), ..self }
     }
 
-    /// Whether it brings a token.
+    /// Whether it contains a token.
     pub fn has_token(&self) -> bool {
         self.token.is_some()
     }
 
-    /// Whether it is spoken to over TLS.
+    /// Whether the connection uses TLS.
     pub fn uses_ssl(&self) -> bool {
         self.use_ssl
     }
 
-    /// Whether the token would travel in clear text over a network.
+    /// Whether the token would be sent unencrypted over a network.
     pub fn exposes_token(&self) -> bool {
         self.has_token() && !self.use_ssl && !self.is_loopback()
     }
@@ -151,7 +151,7 @@ impl Remote {
         names_loopback(&self.host)
     }
 
-    /// Host, an IPv6 address in brackets, and port: what may be shown.
+    /// Host (an IPv6 address in brackets) and port, for messages.
     pub fn shown(&self) -> String {
         format!("sc://{}:{}", self.host, self.port)
     }
@@ -173,7 +173,7 @@ impl Remote {
         Secret::new(url)
     }
 
-    /// `text` without any secret of this address in it.
+    /// Removes all secrets of this address from `text`.
     pub fn redact(&self, text: &str) -> String {
         let secrets = self.token.iter().chain(self.parameters.iter().map(|(_, value)| value));
         let secrets = secrets.map(Secret::expose).filter(|secret| secret.len() >= 4);

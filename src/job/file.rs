@@ -1,5 +1,5 @@
-//! The job file as written: which sections and keys there are, of which kind, each with its place.
-//! Nothing here knows what a value means; `check` makes the settings of it.
+//! The schema of the job file: its sections and keys with their types, each value with its place.
+//! Knows no meaning of a value: `check` makes the settings.
 
 use serde_json::{Map, Value};
 use toml_edit::TableLike;
@@ -9,7 +9,7 @@ use super::value::{
     Bearing, FromToml, Key, Named, Need, Pairs, Section, Tables, Texts, Written, read_key, refuse_unknown,
 };
 
-/// Declares a section: the struct, its table of keys, and how it is read.
+/// Declares a section: its struct, its table of keys, and how it is parsed.
 macro_rules! section {
     ($(#[$doc:meta])* $name:ident { $($key:ident: $kind:ty, $need:ident $bearing:ident;)* }) => {
         $(#[$doc])*

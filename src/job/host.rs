@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use url::Url;
 
-/// Whether `url` names this machine.
+/// Whether `url` points to this machine.
 pub fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(names_loopback)
 }
 
-/// The same for a host alone, an IPv6 address in brackets or not.
+/// The same for a host; an IPv6 address may be in brackets.
 pub(super) fn names_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']);
     address == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

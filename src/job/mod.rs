@@ -1,5 +1,5 @@
-//! The job file: as written (`file`), checked (`settings`), every problem at once.
-//! Secrets are read here and only here; nothing here asks the network or the clock.
+//! The job file: as written (`file`), checked (`settings`), with all problems at once. The only
+//! module that loads secrets; uses neither the network nor the clock.
 
 mod bucket;
 mod check;
@@ -33,11 +33,11 @@ pub use settings::*;
 pub use tar_type::TarType;
 pub use watching::*;
 
-/// Reads and checks a job file.
+/// Parses and checks a job file.
 ///
-/// `env` answers for the environment (`std::env::var` in the program). Secrets are loaded, relative
-/// paths start at the folder of the job file. Every problem is reported at once; only a file that
-/// is no TOML gives that alone.
+/// `env` stands for the environment (`std::env::var` in the program). Secrets are loaded; relative
+/// paths start at the folder of the job file. Every problem is reported at once, except that a file
+/// that is not TOML gives only that one.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Job, JobProblems> {
     let unreadable = |error: std::io::Error| JobProblems::unreadable(path, &error);
     let absolute = std::fs::canonicalize(path).map_err(unreadable)?;
@@ -50,12 +50,12 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Job, Jo
         .map_err(|problems| JobProblems { path: path.to_owned(), problems })
 }
 
-/// The file as written; `None` when it is no TOML.
+/// The file as written; `None` when it is not TOML.
 fn read(text: &str, problems: &mut Problems) -> Option<JobFile> {
     match Document::parse(text) {
         Ok(document) => Some(JobFile::from_table(document.as_table(), &Place::default(), problems)),
         Err(error) => {
-            // The parser's own display repeats the line, which may hold a secret.
+            // The parser's own message repeats the line, which may contain a secret.
             let place = Place { key: String::new(), byte: error.span().map(|span| span.start) };
             problems.add(&place, format!("not TOML: {}", error.message().trim().replace('\n', ", ")));
             None

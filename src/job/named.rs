@@ -6,18 +6,18 @@ use std::path::PathBuf;
 /// A folder or file of the merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// The key that names it.
+    /// The key of the job file.
     pub key: String,
     /// Its line in the job file.
     pub line: Option<usize>,
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
-    /// Whether it is a folder.
+    /// Whether it should be a folder.
     pub is_folder: bool,
 }
 
 impl Named {
-    /// Why it is of no use now.
+    /// Why it cannot be used now.
     pub fn problem(&self) -> Option<String> {
         let (is_there, kind) = match self.is_folder {
             true => (self.path.is_dir(), "folder"),

@@ -1,4 +1,4 @@
-//! Paths of files of which there is one a day.
+//! Patterns for paths of files that exist once per day.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -12,22 +12,23 @@ pub struct PathPattern {
 }
 
 impl PathPattern {
-    /// The path `written` in a job file that lies in `folder`.
+    /// The pattern `written` in a job file in `folder`.
     pub fn new(folder: impl Into<PathBuf>, written: impl Into<String>) -> PathPattern {
         PathPattern { folder: folder.into(), written: written.into() }
     }
 
-    /// As it stands in the job file.
+    /// As written in the job file.
     pub fn written(&self) -> &str {
         &self.written
     }
 
-    /// The absolute path of one business date, without `.` and `..`.
+    /// The absolute path for a business date, without `.` and `..`.
     pub fn of(&self, date: NaiveDate) -> PathBuf {
         tidy(&self.folder.join(expand(&self.written, date)))
     }
 
-    /// What must be there whatever the date: the file, or the folder above all that the pattern may mean.
+    /// What must exist whatever the date, and whether it is a folder: the file, or the folder above
+    /// everything the pattern may match.
     pub(super) fn fixed(&self) -> (PathBuf, bool) {
         let Some(open) = self.written.find(['{', '*']) else { return (tidy(&self.folder.join(&self.written)), false) };
         let folder = self.written[..open].rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -36,8 +37,8 @@ impl PathPattern {
         (tidy(&self.folder.join(folder)), true)
     }
 
-    /// The name a file of that date has in datasets and messages: as written, so that it is the same on
-    /// every machine; an absolute path gives its last part only.
+    /// The name of the file of that date in datasets and messages: as written, so that it is the same on
+    /// every machine; only the last component of an absolute path.
     pub fn name_of(&self, date: NaiveDate) -> String {
         let expanded = expand(&self.written, date);
         let path = Path::new(&expanded);
@@ -48,8 +49,8 @@ impl PathPattern {
     }
 }
 
-/// Takes `.` and `..` out of an absolute path by its letters alone. The folder of the job file is
-/// canonical, so only links below it could make this differ from what the system would do.
+/// Removes `.` and `..` from an absolute path textually. The folder of the job file is canonical, so only
+/// links below it could make this differ from the file system.
 pub(super) fn tidy(path: &Path) -> PathBuf {
     let mut tidied = PathBuf::new();
     for part in path.components() {

@@ -1,14 +1,14 @@
-//! What is wrong with a job file: every problem with its place, and a hint where one helps.
-//! Never shows the value of a key that may be a secret.
+//! The problems of a job file: each with its place, and a hint if there is one. Never shows the
+//! value of a key that may be a secret.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// One thing to mend in the job file.
+/// One problem of the job file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Line in the file, 1-based; `None` where something as a whole is missing.
+    /// Line in the file, 1-based; `None` if something is missing altogether.
     pub line: Option<usize>,
     /// Column in characters, 1-based.
     pub column: Option<usize>,
@@ -32,17 +32,17 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a job file.
+/// All problems of a job file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobProblems {
-    /// The job file as it was asked for.
+    /// The job file as given by the caller.
     pub path: PathBuf,
     /// In the order of the file; never empty.
     pub problems: Vec<Problem>,
 }
 
 impl JobProblems {
-    /// A file that could not be looked into at all.
+    /// A file that could not be read.
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> JobProblems {
         let hint = match error.kind() {
             std::io::ErrorKind::InvalidData => "save it as UTF-8",
@@ -64,7 +64,7 @@ impl fmt::Display for JobProblems {
 
 impl std::error::Error for JobProblems {}
 
-/// Where something stands: its key and its byte in the file.
+/// The place of a value: its key and its offset in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Place {
     /// Dotted key, `pay_v3.mchid`; empty for the file itself.
@@ -74,14 +74,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The place of `name` inside this one.
+    /// The place of key `name` in this section.
     pub(super) fn child(&self, name: &str, byte: Option<usize>) -> Place {
         let key = if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) };
         Place { key, byte: byte.or(self.byte) }
     }
 }
 
-/// Collects problems while a file is read and checked.
+/// Collects problems while a file is parsed and checked.
 #[derive(Debug)]
 pub(super) struct Problems<'t> {
     text: &'t str,
@@ -90,12 +90,12 @@ pub(super) struct Problems<'t> {
 }
 
 impl<'t> Problems<'t> {
-    /// None yet, in a file with this text.
+    /// Empty, for a file with this text.
     pub(super) fn new(text: &'t str) -> Problems<'t> {
         Problems { text, found: Vec::new(), inline_secrets: BTreeSet::new() }
     }
 
-    /// Notes a problem.
+    /// Adds a problem.
     pub(super) fn add(&mut self, place: &Place, text: impl Into<String>) {
         self.push(place, text.into(), None);
     }

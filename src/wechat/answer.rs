@@ -1,4 +1,4 @@
-//! An answer that was judged good (or finally refused), as the journal keeps it.
+//! An answer that was accepted (or finally refused), with the evidence that the journal keeps.
 
 use std::fmt;
 
@@ -13,18 +13,18 @@ use crate::http::{Received, Settled};
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// The body exactly as received: what the signature covers.
+    /// The body exactly as received, over which the signature is made.
     pub body: Bytes,
-    /// What proves where it came from.
+    /// The evidence of its origin.
     pub evidence: Evidence,
-    /// When it was judged, by the run's clock.
+    /// When it was judged, by the injected clock.
     pub fetched_at: DateTime<Utc>,
-    /// Attempts the call took.
+    /// Attempts of the call.
     pub attempts: u32,
 }
 
 impl Answer {
-    /// What came over the wire. The attempts it took are known once its call has settled.
+    /// A received answer. The number of attempts is known once its call has settled.
     pub(crate) fn of(received: Received, evidence: Evidence, fetched_at: DateTime<Utc>) -> Answer {
         Answer { status: received.status, body: received.body, evidence, fetched_at, attempts: 0 }
     }
@@ -37,7 +37,7 @@ impl From<Settled<Answer>> for Answer {
 }
 
 impl fmt::Debug for Answer {
-    /// Without the body: it may hold people.
+    /// Without the body: it may contain personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Answer({}, {} bytes, {:?})", self.status, self.body.len(), self.evidence.request_id)
     }
@@ -59,7 +59,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// What there is of an answer that nobody signed.
+    /// The evidence of an unsigned answer.
     pub(crate) fn unsigned(received: &Received) -> Evidence {
         Evidence { request_id: received.header("request-id").map(str::to_owned), ..Evidence::default() }
     }

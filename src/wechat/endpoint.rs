@@ -1,5 +1,5 @@
-//! The table of every endpoint the library speaks: one line each, with its documented rate and the
-//! section of the API reference. A table: what an API does is in its module.
+//! The table of all endpoints: one line each, with method, path, purpose, documented rate and the section of
+//! the API reference. Only a table: how an endpoint is called is in the module of its API.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use Purpose::{Action, Feeds, Lookup, Protocol};
 
 use crate::api::Api;
 
-/// Verbs of the three APIs.
+/// HTTP methods of the three APIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// GET
@@ -41,18 +41,18 @@ impl fmt::Display for Verb {
 /// What an endpoint is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The nightly job asks it for this dataset.
+    /// The nightly job calls it for this dataset.
     Feeds(&'static str),
-    /// Reads what the nightly job does not.
+    /// Reads something that the nightly job does not need.
     Lookup,
-    /// Serves the protocol itself: certificates, tokens.
+    /// Part of the protocol: certificates, tokens.
     Protocol,
     /// Changes something at WeChat.
     Action,
 }
 
 impl Purpose {
-    /// The dataset, or the purpose in a word.
+    /// The dataset, or the purpose in one word.
     pub fn as_str(self) -> &'static str {
         match self {
             Feeds(dataset) => dataset,
@@ -68,15 +68,15 @@ impl Purpose {
 pub struct Endpoint {
     /// The same in journal, log and documentation.
     pub id: &'static str,
-    /// Verb.
+    /// HTTP method.
     pub method: Verb,
     /// Path with `{parameters}`.
     pub path: &'static str,
-    /// Whose it is.
+    /// The API it belongs to.
     pub api: Api,
     /// What it is for.
     pub purpose: Purpose,
-    /// As documented; `undocumented` where nothing is said.
+    /// As documented; `undocumented` if nothing is said.
     pub documented_rate: &'static str,
     /// Section of the API reference.
     pub reference: &'static str,
@@ -88,7 +88,8 @@ impl Endpoint {
         self.purpose == Action
     }
 
-    /// Whether a call to the official account platform carries an access token: what fetches tokens has none.
+    /// Whether a call to the official account platform carries an access token; the calls that fetch tokens
+    /// do not.
     pub(super) fn needs_token(&self) -> bool {
         self.purpose != Protocol
     }
@@ -99,7 +100,7 @@ pub fn find(id: &str) -> Option<&'static Endpoint> {
     ENDPOINTS.iter().find(|endpoint| endpoint.id == id)
 }
 
-/// The endpoint a verb and a path (query aside) belong to; fixed segments win over parameters.
+/// The endpoint of a method and a path (ignoring the query); fixed segments take precedence over parameters.
 pub fn matching(method: Verb, target: &str) -> Option<&'static Endpoint> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let candidates = ENDPOINTS.iter().filter(|endpoint| endpoint.method == method && fits(endpoint.path, path));

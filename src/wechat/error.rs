@@ -1,5 +1,5 @@
-//! What can go wrong with a call, in the words the run needs: a kind for the exit code, one line
-//! per cause, a hint that names the job-file key. Never a secret, a token or a query.
+//! The errors of a call: a kind that decides the exit code, one line per cause, and a hint that
+//! names the key of the job file. Never contains a secret, a token or a query.
 
 use std::fmt;
 
@@ -13,63 +13,63 @@ use crate::wechat::wording::shown;
 pub enum FailureKind {
     /// WeChat does not know the stock, coupon, user, receipt or card.
     NotFound,
-    /// WeChat will not do it, and asking again will not help.
+    /// WeChat refuses, and repeating the call would not help.
     Refused,
     /// Key, certificate, serial, clock, token or permission of the account.
     Credentials,
-    /// An answer whose signature does not hold.
+    /// An answer with an invalid signature.
     SignatureInvalid,
     /// No usable answer after all attempts.
     Unavailable,
-    /// The source is not finished yet: later today.
+    /// The data is not ready yet: later today.
     NotReady,
     /// The day's quota is used up: tomorrow.
     QuotaUsedUp,
-    /// There is no bill for the day: nothing happened, or it is too early (reference v3 §4.1).
+    /// There is no bill for the day: no payments, or too early (reference v3 §4.1).
     NoStatement,
 }
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// No answer came.
+    /// There was no answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The API said no.
+    /// The API refused.
     #[error("WeChat says `{}`{}", shown(code), said(message))]
     Refused {
         /// What it means.
         kind: FailureKind,
         /// Its code; empty when the body had none.
         code: String,
-        /// Its text; it may repeat what it was sent, and is cleaned where it is shown.
+        /// Its message; may repeat what was sent, and is cleaned where it is shown.
         message: String,
     },
-    /// The call needs an access token, and asking for one got no answer.
+    /// The call needs an access token, and requesting one failed.
     #[error("no access token: {}", shown(detail))]
     NoToken {
-        /// What asking for it came to.
+        /// Why requesting it failed.
         detail: String,
     },
-    /// The signature of the answer does not hold.
+    /// The signature of the answer is invalid.
     #[error("the answer's signature is not valid")]
     Signature(#[from] SignatureError),
-    /// The body is not what the protocol promises.
+    /// The body does not follow the protocol.
     #[error("the answer is not what the API documents: {}", shown(detail))]
     Unexpected {
-        /// What it is instead.
+        /// How it differs.
         detail: String,
     },
-    /// Writing a downloaded file failed on our side.
+    /// A downloaded file could not be written locally.
     #[error("cannot write the download")]
     Sink(#[source] std::io::Error),
-    /// A downloaded file is not the one that was announced.
+    /// A downloaded file does not match the announced digest.
     #[error("the downloaded bill does not match: {}", shown(detail))]
     Digest {
         /// Expected and computed.
         detail: String,
     },
-    /// Our clock and the server's differ too much for a signature to hold.
+    /// Our clock and the server's differ too much for signatures to be accepted.
     #[error("WeChat says `SIGN_ERROR`; this machine's clock is {} s {} the server's", skew_seconds.abs(), direction(*skew_seconds))]
     ClockSkew {
         /// Ours minus theirs.
@@ -78,7 +78,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// What it means for the run.
+    /// The kind of the error.
     pub fn kind(&self) -> FailureKind {
         match self {
             Problem::Transport(error) if error.is_transient() => FailureKind::Unavailable,
@@ -91,28 +91,28 @@ impl Problem {
     }
 }
 
-/// Why a signature does not hold (reference v3 §1.3, §1.5).
+/// Why a signature is invalid (reference v3 §1.3, §1.5).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// No `Wechatpay-Signature` and its companions.
+    /// `Wechatpay-Signature` or one of its companion headers is missing.
     #[error("header `{0}` is missing")]
     Missing(&'static str),
     /// Older or newer than five minutes.
     #[error("it was made {seconds} s from now; at most {} s are allowed", MAX_AGE_SECONDS - 1)]
     Stale {
-        /// Unsigned difference.
+        /// Absolute difference.
         seconds: u64,
     },
-    /// It was on the answer to another question before.
+    /// The same signed answer was already given to another request.
     #[error("it is that of the answer to another question")]
     Replayed,
-    /// No key under this serial.
+    /// There is no key with this serial.
     #[error("no key with serial `{}` is known", shown(serial))]
     UnknownSerial {
         /// As the header said.
         serial: String,
     },
-    /// Not Base64, or made with another key or over other bytes. Probes end here.
+    /// Not Base64, or made with another key or over other bytes. Signature probes end here.
     #[error("it does not match the answer under serial `{}`", shown(serial))]
     Mismatch {
         /// As the header said.
@@ -120,10 +120,10 @@ pub enum SignatureError {
     },
 }
 
-/// Answers this far from our clock are refused (reference v3 §1.3).
+/// Answers that differ this much from our clock are refused (reference v3 §1.3).
 pub(crate) const MAX_AGE_SECONDS: u64 = 300;
 
-/// A call that failed: its message is the call and its cost, its source the cause.
+/// A failed call: its message describes the call, its source is the cause.
 #[derive(Debug)]
 pub struct ApiError(Box<Failure>);
 
@@ -136,25 +136,25 @@ struct Failure {
 }
 
 impl ApiError {
-    /// A failure after the call cost `trace`.
+    /// A failure of the call described by `trace`.
     pub fn new(trace: Trace, problem: Problem) -> ApiError {
         ApiError(Box::new(Failure { trace, problem, hint: None, answer: None }))
     }
 
-    /// With a hint that names the job-file key.
+    /// Adds a hint that names the key of the job file.
     #[must_use]
     pub fn with_hint(mut self, hint: Option<String>) -> ApiError {
         self.0.hint = hint;
         self
     }
 
-    /// With the answer that was refused.
+    /// Adds the refused answer.
     fn with_answer(mut self, answer: Option<Answer>) -> ApiError {
         self.0.answer = answer;
         self
     }
 
-    /// What it means for the run.
+    /// The kind of the error.
     pub fn kind(&self) -> FailureKind {
         self.0.problem.kind()
     }
@@ -169,13 +169,13 @@ impl ApiError {
         &self.0.problem
     }
 
-    /// What the call cost.
+    /// Attempts and duration of the call.
     pub fn trace(&self) -> &Trace {
         &self.0.trace
     }
 
-    /// The answer that was refused, as evidence: "not found" is a fact too. Not for answers whose
-    /// signature does not hold.
+    /// The refused answer, as evidence: "not found" is a fact too. `None` for answers with an
+    /// invalid signature.
     pub fn answer(&self) -> Option<&Answer> {
         self.0.answer.as_ref()
     }
@@ -193,7 +193,7 @@ impl std::error::Error for ApiError {
     }
 }
 
-/// A problem and, where the API answered, its answer.
+/// A problem and, if the API answered, its answer.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) problem: Problem,
@@ -222,7 +222,7 @@ impl From<CallError<Refusal>> for ApiError {
     }
 }
 
-/// Settings a client cannot work with.
+/// Settings with which no client can be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The merchant's private key.
@@ -236,7 +236,7 @@ pub enum SetupError {
     ApiV3Key {
         /// Its length.
         bytes: usize,
-        /// Where it was given.
+        /// Where it was configured.
         origin: Origin,
     },
     /// The HTTP client.

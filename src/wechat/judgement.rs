@@ -1,4 +1,4 @@
-//! What an answer means whichever API gave it, from its status and body alone: so that the journal can be judged
+//! The meaning of an answer of any API, from status and body alone, so that journalled answers can be judged
 //! again. Checks no signature.
 
 use super::error::FailureKind;
@@ -6,7 +6,7 @@ use super::{mp, pay_v2, pay_v3};
 use crate::api::Api;
 
 impl Api {
-    /// What a journalled answer of this API means; the same input, the same judgement.
+    /// The failure that a journalled answer of this API means, if any; a pure function.
     pub fn failure_of(self, status: u16, body: &[u8]) -> Option<FailureKind> {
         match self {
             Api::PayV3 => pay_v3::failure_of(status, body),

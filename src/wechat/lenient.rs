@@ -1,6 +1,6 @@
-//! Reading wire values that come in more than one JSON type (reference v3 §1.8, MP §D): numbers
-//! and booleans as strings, strings as numbers, null for absent. Values that fit no reading are
-//! errors that name the type; nothing is guessed.
+//! Deserialises wire values that come in more than one JSON type (reference v3 §1.8, MP §D): numbers and booleans
+//! as strings, strings as numbers, null for absent. A value that fits no reading is an error that names its type;
+//! nothing is guessed.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,17 +15,17 @@ use crate::money::Fen;
 /// Unknown fields of an answer, in wire order.
 pub type Extra = Map<String, Value>;
 
-/// What texts of an answer are read as: a `String`, or a `Cow` that borrows what the body has as it is.
+/// The type of strings in an answer: `String`, or a `Cow` that borrows unescaped strings from the body.
 pub trait Text<'de>: From<&'de str> + From<String> + AsRef<str> {}
 
 impl<'de, T: From<&'de str> + From<String> + AsRef<str>> Text<'de> for T {}
 
-/// A text that may come as a number or boolean; null and absent are `None`.
+/// A string that may come as a number or boolean; null and absent are `None`.
 pub fn text<'de, D: Deserializer<'de>, T: Text<'de>>(json: D) -> Result<Option<T>, D::Error> {
     json.deserialize_any(AnyText(PhantomData))
 }
 
-/// Reads a text without a JSON value between: most values of an answer are texts.
+/// Deserialises a string without an intermediate JSON value, since most values are strings.
 struct AnyText<T>(PhantomData<T>);
 
 impl<'de, T: Text<'de>> Visitor<'de> for AnyText<T> {
@@ -79,10 +79,10 @@ impl<'de, T: Text<'de>> Visitor<'de> for AnyText<T> {
     }
 }
 
-/// Ids of 22 and 28 digits are common; as numbers beyond this (2⁵³) they would be read as other ids.
+/// Ids of 22 and 28 digits are common; numbers above this (2⁵³) would be read as other ids.
 const EVERY_DIGIT_BELOW: f64 = 9_007_199_254_740_992.0;
 
-/// A key: text or number, never empty.
+/// A key: a string or number, never empty.
 pub fn key<'de, D: Deserializer<'de>, T: Text<'de>>(json: D) -> Result<T, D::Error> {
     match text::<D, T>(json)? {
         Some(text) if !text.as_ref().is_empty() => Ok(text),
@@ -90,10 +90,10 @@ pub fn key<'de, D: Deserializer<'de>, T: Text<'de>>(json: D) -> Result<T, D::Err
     }
 }
 
-/// No count or time of these APIs comes near; larger ones would not add up in 64 bits.
+/// No count or time of these APIs comes near; sums of larger ones would overflow 64 bits.
 pub(crate) const LARGEST_INTEGER: u64 = 1_000_000_000_000_000;
 
-/// A whole number that may come as text; null, absent and empty text are `None`.
+/// An integer that may come as a string; null, absent and the empty string are `None`.
 pub fn integer<'de, D: Deserializer<'de>>(json: D) -> Result<Option<i64>, D::Error> {
     let value = Value::deserialize(json)?;
     let number = match &value {
@@ -118,7 +118,7 @@ pub fn fen<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Fen>, D::Error> 
     }
 }
 
-/// A boolean that may come as `"true"`, `"false"`, 0 or 1; null, absent and empty text are `None`.
+/// A boolean that may come as `"true"`, `"false"`, 0 or 1; null, absent and the empty string are `None`.
 pub fn boolean<'de, D: Deserializer<'de>>(json: D) -> Result<Option<bool>, D::Error> {
     let value = Value::deserialize(json)?;
     match &value {
@@ -141,14 +141,14 @@ pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<V
     Ok(Option::<Vec<T>>::deserialize(json)?.unwrap_or_default())
 }
 
-/// A list of whole numbers, each of which may come as text.
+/// A list of integers, each of which may come as a string.
 pub fn integers<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<i64>, D::Error> {
     #[derive(Deserialize)]
     struct Item(#[serde(deserialize_with = "integer")] Option<i64>);
     Ok(list::<D, Item>(json)?.into_iter().filter_map(|item| item.0).collect())
 }
 
-/// What is read field by field, and where it keeps what it does not know.
+/// A type that is read field by field, and its unknown fields.
 pub trait Open: DeserializeOwned + Default {
     /// Its unknown fields.
     fn extra(&mut self) -> &mut Extra;
@@ -163,8 +163,8 @@ pub fn object<'de, D: Deserializer<'de>, T: Open>(json: D) -> Result<Option<T>, 
     }
 }
 
-/// Reads an object of which every field may be absent. One that fits no reading is absent too and stands among the
-/// unknown fields as it came: a single odd value costs no more than itself.
+/// Reads an object all of whose fields are optional. A field that fits no reading counts as absent and is kept
+/// unchanged among the unknown fields: one odd value affects nothing else.
 pub fn fields_of<T: Open>(fields: Extra) -> T {
     let fits = |name: &str, value: &Value| T::deserialize(json!({ name: value })).is_ok();
     let (fitting, odd): (Extra, Extra) = fields.into_iter().partition(|(name, value)| fits(name, value));
@@ -173,7 +173,7 @@ pub fn fields_of<T: Open>(fields: Extra) -> T {
     read
 }
 
-/// Unknown fields as the `extra` column of a dataset: canonical JSON (sorted keys), none when empty.
+/// Unknown fields for the `extra` column of a dataset: canonical JSON (sorted keys), `None` when empty.
 pub fn extra_json(extra: &Extra) -> Option<String> {
     if extra.is_empty() {
         return None;
@@ -203,7 +203,7 @@ fn not<E: Error>(expected: &str, value: &Value) -> E {
     E::custom(format!("{} is not {expected}", kind(value)))
 }
 
-/// What a value is, not what it says: it may be an openid (design §2).
+/// The type of a value, not the value: it may be an openid (design §2).
 fn kind(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),

@@ -1,5 +1,5 @@
-//! The remote APIs of WeChat Pay (v3, v2) and the official account platform: every endpoint typed,
-//! every answer judged. Nothing here walks pages, keeps answers or decides what to ask.
+//! The remote APIs: WeChat Pay v3 and v2 and the official account platform. Every endpoint is typed
+//! and every answer is judged. Does not page through lists, keep answers or decide what to request.
 
 pub mod answer;
 pub mod endpoint;

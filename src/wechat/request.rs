@@ -1,4 +1,4 @@
-//! A call to one endpoint: what to send and how to read the answer. Pure: sends nothing.
+//! A call to one endpoint: what to send and how to parse the answer. Sends nothing itself.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use super::endpoint::Endpoint;
 use super::wording::{misfit, shown};
 
-/// A call whose answer is a `T`.
+/// A call whose answer parses to a `T`.
 pub struct Request<T> {
-    /// Which endpoint.
+    /// The endpoint.
     pub endpoint: &'static Endpoint,
-    /// Encoded path and query exactly as sent and, in v3, signed. MP adds its token when sending.
+    /// Encoded path and query exactly as sent and, in v3, signed. MP appends its token when sending.
     pub target: String,
-    /// v3 and MP: the JSON body as sent. v2: the call's own fields as XML, before the account's
-    /// fields, nonce and signature join them. Empty for calls without a body.
+    /// v3 and MP: the JSON body as sent. v2: the fields of the call as XML, before account fields,
+    /// nonce and signature are added. Empty for calls without a body.
     pub body: Bytes,
     read: fn(&[u8]) -> Result<T, ParseError>,
 }
 
 impl<T> Request<T> {
-    /// A call whose answer `read` understands.
+    /// A call whose answer `read` parses.
     pub fn new(
         endpoint: &'static Endpoint,
         target: String,
@@ -32,7 +32,7 @@ impl<T> Request<T> {
         Request { endpoint, target, body, read }
     }
 
-    /// Reads the body of a good answer.
+    /// Parses the body of a good answer.
     pub fn parse(&self, body: &[u8]) -> Result<T, ParseError> {
         (self.read)(body)
     }
@@ -62,16 +62,16 @@ impl<T> Clone for Request<T> {
 }
 
 impl<T> fmt::Debug for Request<T> {
-    /// Without query and body: they may hold a token or a person.
+    /// Without query and body: they may contain a token or personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.endpoint.method, self.endpoint.path)
     }
 }
 
-/// A body that is not what its endpoint answers.
+/// A body that does not fit its endpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
-    /// JSON that does not fit, or no JSON.
+    /// JSON that does not fit, or not JSON.
     #[error("unexpected JSON at `{at}`: {detail}")]
     Json {
         /// Path of the value, `data[3].use_time`.
@@ -95,10 +95,10 @@ pub enum ParseError {
     },
 }
 
-/// Reads a JSON body, saying where it does not fit. To know the place costs as much as to read, so only
-/// a body that does not fit is read again for it.
+/// Parses a JSON body, and says where it does not fit. Tracking the position is as expensive as
+/// parsing, so only a body that does not fit is parsed again for it.
 pub(crate) fn read_json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ParseError> {
-    // Bytes that are text as a whole need not be looked at again text by text.
+    // A body that is valid UTF-8 as a whole need not be validated string by string.
     let read = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str(text).ok());
     read.map_or_else(|| read_json_naming_places(body), Ok)
 }
@@ -111,12 +111,12 @@ fn read_json_naming_places<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, 
     Ok(value)
 }
 
-/// Reads the answer of a call that answers nothing: any body will do, none is expected.
+/// Parses the answer of a call that returns nothing: any body is accepted.
 pub(crate) fn read_nothing(_body: &[u8]) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// Writes a JSON body: no spaces, Chinese unescaped (reference v3 §6 no. 3).
+/// Serialises a JSON body: no spaces, Chinese unescaped (reference v3 §6 no. 3).
 pub(crate) fn to_json(body: &impl Serialize) -> Bytes {
     Bytes::from(serde_json::to_vec(body).expect("wire types have string keys and no failing serializer"))
 }

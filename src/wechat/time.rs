@@ -1,17 +1,18 @@
-//! The times on WeChat's wires, all dialects (reference v3 §1.8, v2 §B.2). Reads leniently;
-//! who keeps the raw text beside it loses nothing.
+//! The time formats of WeChat's APIs, all dialects (reference v3 §1.8, v2 §B.2). Lenient: callers that keep the
+//! original text lose nothing.
 
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDateTime, Utc};
 
 use crate::clock::beijing_instant;
 
-/// Reads a time of the v3 or the v2 API, `None` when it is none.
+/// Parses a time of the v3 or the v2 API; `None` if it is none.
 ///
 /// v3: the four legal shapes (`Z` or an offset, with or without milliseconds), the documentation's
 /// typo shapes `…35.08:00` and `…35.+08:00` (read as +08:00), times without seconds. v2: 10 digits
 /// are Unix seconds, 14 digits are yyyyMMddHHmmss. Times without a zone are Asia/Shanghai.
 ///
-/// A year that has not four digits is no time: the calendar ends a little after it, and days are counted from there.
+/// A year that does not have four digits is not a time: the calendar ends a little after it, and days are counted
+/// from there.
 pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let time = match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {

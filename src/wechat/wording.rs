@@ -2,12 +2,12 @@
 //! are published only as an HMAC, and query strings, which contain tokens (design §2). Every external text in a message
 //! passes through here.
 
-/// Characters of a text that are shown.
+/// Maximum number of characters shown.
 const SHOWN: usize = 200;
 /// An openid or unionid is `o` and 27 characters of the alphabet of URLs (reference v3 §5.1, v2 §B.1).
 const OPENID: usize = 28;
 
-/// A remote's text on one line, bounded, without openids and query strings.
+/// Remote text on one line, truncated, without openids and query strings.
 pub(crate) fn shown(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let clean = without_openids(&without_queries(text.trim()));
@@ -17,21 +17,21 @@ pub(crate) fn shown(text: &str) -> String {
     }
 }
 
-/// Why JSON does not fit: which type stands where another is expected, not the value.
+/// Why JSON does not fit: the type found and the type expected, not the value.
 pub(crate) fn misfit(error: &serde_json::Error) -> String {
     let text = error.to_string();
     for what in ["invalid type: ", "invalid value: ", "unknown variant ", "unknown field "] {
         let Some((found, expected)) = text.strip_prefix(what).and_then(|rest| rest.rsplit_once(", expected ")) else {
             continue;
         };
-        // `string "…"`, `integer `5``, `map`: the kind stands before the value.
+        // `string "…"`, `integer `5``, `map`: the type is in front of the value.
         let kind = found.split(['"', '`']).next().unwrap_or_default();
         return format!("{}, expected {expected}", format!("{what}{kind}").trim_end());
     }
     shown(&text)
 }
 
-/// From a question mark up to white space or a quote; what ends a sentence stays.
+/// From a question mark to white space or a quote; punctuation that ends a sentence stays.
 fn without_queries(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
@@ -63,7 +63,7 @@ fn is_of_openids(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// Where an openid may begin in a run of its alphabet: at its start or behind a joint, as in `user_o…`.
+/// Where an openid may start in a run of its alphabet: at the start or after a joint, as in `user_o…`.
 fn openid_in(run: &str) -> Option<usize> {
     let bytes = run.as_bytes();
     let last = bytes.len().checked_sub(OPENID)?;

@@ -1,5 +1,5 @@
-//! A bill from its first line to its trailer: every row read, handed on and counted, the counts held against the
-//! trailer. Holds no row.
+//! Parses a bill from its first line to its trailer: every row is passed on and counted, and the totals are
+//! compared with the trailer. Holds no row.
 
 use std::io::{self, Read};
 
@@ -12,26 +12,26 @@ use super::row::{self, Detail, Entry};
 use super::trailer::{self, Totals, Trailer};
 use crate::money::Fen;
 
-/// What a bill states whose details equal its trailer.
+/// The result of a bill whose trailer agrees with its details.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TradeBill {
     /// Rows that are payments, or cancel one (REVOKED).
     pub payments: u64,
     /// Rows that are refunds.
     pub refunds: u64,
-    /// Order amounts of the payment lines, as the trailer sums them.
+    /// Order amounts of the payment lines, as summed in the trailer.
     pub payments_fen: Fen,
-    /// Applied refund amounts of the refund lines, as the trailer sums them.
+    /// Applied refund amounts of the refund lines, as summed in the trailer.
     pub refunds_fen: Fen,
-    /// What the bill states about itself; `None` for a header alone.
+    /// The totals the bill states; `None` for a bill with nothing but a header.
     pub trailer: Option<Trailer>,
 }
 
-/// Reads a bill from `reader`, packed with gzip or not; `file_name` is for messages. Its rows go to `take` in
-/// file order and count only once the bill as a whole is found to hold.
+/// Parses a bill from `reader`, gzipped or plain; `file_name` is for messages. Its rows go to `take` in file
+/// order and only count once the whole bill is found valid.
 ///
-/// The columns are found by their header texts, old and new. The trailer must equal the details in rows
-/// and in every total it states, fees in thousandths of a fen.
+/// Columns are found by their header texts, current and legacy. The trailer must agree with the details in the
+/// number of rows and every total it states, fees in thousandths of a fen.
 pub fn read(
     reader: impl Read,
     file_name: &str,
@@ -58,7 +58,7 @@ pub fn read(
     details.finish(trailer)
 }
 
-/// The detail rows as they are read.
+/// The detail rows while they are parsed.
 struct Details<'f> {
     file: &'f str,
     date: NaiveDate,
@@ -75,7 +75,7 @@ impl<'f> Details<'f> {
         Details { file, date, take, bill, totals, first_day: None, of_date: false }
     }
 
-    /// Reads up to the header of the trailer, which then stands in `line`; `false` if there is none.
+    /// Reads up to the header of the trailer, which is then in `line`; `false` if there is none.
     fn read<R: Read>(&mut self, lines: &mut Lines<R>, line: &mut Line, layout: &Layout) -> Result<bool, BillError> {
         let mut cells = CellPlaces::default();
         while lines.next_filled(line)? {

@@ -1,12 +1,12 @@
-//! The columns of trade bills by their header texts, current and legacy (reference v3 §4.3, v2 §B.5).
-//! Never relies on positions or on the bill type asked for.
+//! The columns of trade bills by their header texts, current and legacy (reference v3 §4.3, v2 §B.5). Never
+//! relies on positions or on the requested bill type.
 
 use std::ops::Range;
 
 use super::error::BillError;
 use super::lines::Line;
 
-/// A column that means something to us.
+/// A column that is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub(super) enum Column {
@@ -74,7 +74,7 @@ const COLUMNS: [(Column, &[&str]); 29] = [
     (Column::RateRemark, &["费率备注"]),
 ];
 
-/// Without these a line cannot become a row.
+/// Without these a line cannot be parsed.
 const REQUIRED: [Column; 6] = [
     Column::TradeTime,
     Column::TransactionId,
@@ -91,7 +91,7 @@ impl Column {
     }
 }
 
-/// Where the columns of one bill stand. Columns nobody knows are passed over.
+/// The positions of the columns in one bill. Unknown columns are ignored.
 #[derive(Debug)]
 pub(super) struct Layout {
     headers: Vec<String>,
@@ -122,7 +122,7 @@ impl Layout {
         self.headers.len()
     }
 
-    /// The columns that hold what the merchant wrote, where they stand together.
+    /// The columns with the merchant's own texts, if they are adjacent.
     pub(super) fn texts(&self) -> Option<Range<usize>> {
         match (self.place(Column::Body), self.place(Column::Attach)) {
             (Some(body), Some(attach)) => (attach == body + 1).then_some(body..attach + 1),
@@ -130,7 +130,7 @@ impl Layout {
         }
     }
 
-    /// Where a column stands, if the bill has it.
+    /// The position of a column, if the bill has it.
     pub(super) fn place(&self, column: Column) -> Option<usize> {
         self.places[column as usize]
     }
@@ -141,8 +141,8 @@ impl Layout {
     }
 }
 
-/// Lines that end with a carriage return alone, or with nothing, are one line to us: a header whose rows nobody
-/// would miss. Product names have line breaks in them, headers have not.
+/// Detects lines that end with a carriage return alone, or not at all: they would be one line to us, a header
+/// whose rows nobody would miss. Product names may contain line breaks, headers do not.
 fn refuse_more_lines(file: &str, line: &Line, headers: &[String]) -> Result<(), BillError> {
     let is_no_header = |found: char| found == '`' || found.is_control();
     let Some((header, _)) = headers.iter().find_map(|header| header.split_once(is_no_header)) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Why a bill could not be read: file, line, column, cause. Shows no openid.
+//! The errors of a bill: file, line, column, cause. Shows no openid.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,21 +14,21 @@ pub enum BillError {
         /// The path looked for; may hold `*`.
         path: PathBuf,
     },
-    /// The bytes could not be had, or not be unpacked.
+    /// The bytes could not be read or decompressed.
     #[error("the bill `{file}` cannot be read to its end")]
     Read {
         /// Name of the bill.
         file: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The scratch folder, where rows are sorted that do not fit in memory, has no room or failed.
+    /// The scratch folder for sorting is full or failed.
     #[error("the rows of the bill `{file}` cannot be sorted on the disk")]
     Scratch {
         /// Name of the bill.
         file: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -42,7 +42,7 @@ pub enum BillError {
         /// Code and message.
         said: String,
     },
-    /// Nothing in it.
+    /// The file is empty.
     #[error("the bill `{file}` is empty: not even a header stands in it")]
     Empty {
         /// Name of the bill.
@@ -53,26 +53,26 @@ pub enum BillError {
     Header {
         /// Name of the bill.
         file: String,
-        /// Columns looked for.
+        /// The columns that are missing.
         missing: String,
         /// The line found.
         found: String,
     },
-    /// A line is not what it should be.
+    /// A line is invalid.
     #[error("the bill `{file}` line {line}{}: `{value}`: {why}", in_column(column))]
     Row {
         /// Name of the bill.
         file: String,
         /// Physical line, 1-based.
         line: u64,
-        /// Header of the column; empty when the line as a whole is meant.
+        /// Header of the column; empty when the whole line is meant.
         column: String,
-        /// What stood there.
+        /// The value.
         value: String,
         /// What is wrong.
         why: String,
     },
-    /// The trailer is not there: the file is cut off.
+    /// There is no trailer: the file is truncated.
     #[error("the bill `{file}` ends at line {line} without its trailer `总交易单数…`: the file is cut off")]
     Truncated {
         /// Name of the bill.

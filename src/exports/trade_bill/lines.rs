@@ -1,5 +1,5 @@
-//! The lines of a bill as they stream in: gzip by its magic, byte order mark, LF or CRLF, UTF-8.
-//! Never holds more than the line at hand and the one after it, and their memory serves all lines.
+//! Streams the lines of a bill: gzip by its magic bytes, byte order mark, LF or CRLF, UTF-8. Holds only the current
+//! line and the next one, in reused memory.
 
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
@@ -10,11 +10,11 @@ use super::error::BillError;
 use super::unpacked::Unpacked;
 use crate::wechat::wording::shown;
 
-/// No line of a bill comes near: product names are short.
+/// Longer than any line of a bill: product names are short.
 const LONGEST_LINE_BYTES: u64 = 1 << 20;
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// What the header of every trailer begins with.
+/// How the header of every trailer starts.
 pub(super) const TRAILER: &str = "总交易单数";
 
 /// One line without its end.
@@ -33,12 +33,12 @@ impl Line {
     }
 }
 
-/// Lines of a bill; `R` is where its bytes come from.
+/// The lines of a bill from a reader `R`.
 pub(super) struct Lines<'f, R> {
     file: &'f str,
     reader: BufReader<Unpacked<R>>,
     number: u64,
-    /// A line that was read and is yet to be given, if `has_peeked`.
+    /// A line that was read ahead, if `has_peeked`.
     peeked: Line,
     has_peeked: bool,
 }
@@ -71,8 +71,8 @@ impl<'f, R: Read> Lines<'f, R> {
         Ok(false)
     }
 
-    /// Splits `line` into `cells`, together with the lines after it that belong to it because a product name
-    /// had a line break in it: cells are missing and the next line begins neither a row nor the trailer.
+    /// Splits `line` into `cells`, after joining it with the following lines if a product name contains a line
+    /// break: cells are missing, and the next line starts neither a row nor the trailer.
     pub(super) fn split(&mut self, line: &mut Line, width: usize, cells: &mut CellPlaces) -> Result<(), BillError> {
         cells.find(&line.text);
         while cells.len() < width {
@@ -127,7 +127,7 @@ impl<'f, R: Read> Lines<'f, R> {
         Ok(true)
     }
 
-    /// The text of the line just read, without its end and without the byte order mark of the first one.
+    /// The text of the last line, without its end and without a byte order mark.
     fn decoded(&self, bytes: Vec<u8>) -> Result<String, BillError> {
         let mut text = String::from_utf8(bytes).map_err(|error| {
             let shown = String::from_utf8_lossy(error.as_bytes()).chars().take(60).collect();
@@ -146,8 +146,8 @@ impl<'f, R: Read> Lines<'f, R> {
     }
 }
 
-/// Where the cells of a detail line stand. Commas stand in product names, so only a comma before a back-tick
-/// parts cells (reference v3 §4.3).
+/// The positions of the cells of a detail line. Product names may contain commas, so only a comma before a
+/// back-tick separates cells (reference v3 §4.3).
 #[derive(Debug, Default)]
 pub(super) struct CellPlaces(Vec<Range<usize>>);
 
@@ -165,8 +165,8 @@ impl CellPlaces {
         self.0.push(start..text.len());
     }
 
-    /// Takes what a line has above `width` cells for parts of the merchant's own `texts`, in which a comma before a
-    /// back-tick may stand: they stay together in the first of them, for nobody knows where one ends.
+    /// Assigns surplus cells of a line to the merchant's own `texts`, which may contain a comma before a back-tick:
+    /// they stay joined in the first of them, because their boundaries are unknown.
     pub(super) fn join(&mut self, texts: Range<usize>, width: usize) {
         let surplus = self.0.len().saturating_sub(width);
         if surplus == 0 {
@@ -182,7 +182,7 @@ impl CellPlaces {
         self.0.len()
     }
 
-    /// A cell of the line, without the blanks around it.
+    /// A cell of the line, without surrounding spaces.
     pub(super) fn cell<'l>(&self, text: &'l str, index: usize) -> &'l str {
         text[self.0[index].clone()].trim()
     }

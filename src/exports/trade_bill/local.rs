@@ -1,5 +1,5 @@
-//! Bills the merchant downloaded itself (`bills.source = "files"`): found, read, hashed in one pass.
-//! Several files of a day, one per merchant number, are read one by one.
+//! Bills that the merchant downloaded itself (`bills.source = "files"`): found, parsed and hashed in
+//! one pass. Several files of a day, one per merchant number, are read one after the other.
 
 use std::fs::File;
 use std::io;
@@ -17,18 +17,18 @@ use crate::exports::hashing::{ExportFile, Hashing};
 use crate::exports::read_ahead::ReadAhead;
 use crate::job::PathPattern;
 
-/// A bill and the file it stood in.
+/// A bill and its file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalBill {
     /// What it states.
     pub bill: TradeBill,
-    /// The file as it lies there, packed or not.
+    /// The file as stored, gzipped or not.
     pub file: ExportFile,
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
 }
 
-/// Reads the local bills of a business date, by file name; their rows go to `take`.
+/// Reads the local bills of a business date, in order of file names; their rows go to `take`.
 pub fn read_local(
     path: &PathPattern,
     date: NaiveDate,
@@ -38,7 +38,7 @@ pub fn read_local(
     files.iter().map(|Found { path, name }| read_file(path, name, date, take)).collect()
 }
 
-/// Reads a bill that lies in a file, its bytes ahead of its rows.
+/// Reads a bill from a file, reading its bytes ahead.
 pub fn read_file(
     path: &Path,
     name: &str,
@@ -49,12 +49,12 @@ pub fn read_file(
     let file = Hashing::of(File::open(path).map_err(damaged)?);
     let mut bytes = ReadAhead::of(Unpacked::of(file).map_err(damaged)?);
     let bill = read(&mut bytes, name, date, take)?;
-    // What stands behind the end of a gzip stream belongs to the file too.
+    // Bytes after the end of a gzip stream belong to the file too.
     let file = bytes.into_source().into_source().finish(name).map_err(damaged)?;
     Ok(LocalBill { bill, file, path: path.to_owned() })
 }
 
-/// Reads bills once more for the rows that `is_sought` picks: name of the bill and line of each.
+/// Reads bills again for the rows that `is_sought` selects: name of the bill and line of each.
 pub fn find_rows(
     bills: &[(String, PathBuf)],
     date: NaiveDate,

@@ -1,5 +1,5 @@
-//! The WeChat trade bill of a day (reference v3 §4.3–4.6, v2 §B.5): every layout, streaming, trailer proved.
-//! Holds no row: each is handed on as it is read. Neither fetches a bill nor checks its digest.
+//! The WeChat trade bill of a day (reference v3 §4.3–4.6, v2 §B.5): parses every layout as a stream and
+//! verifies the trailer. Passes each row on and holds none. Neither downloads a bill nor checks its digest.
 
 mod bill;
 mod column;

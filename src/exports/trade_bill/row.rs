@@ -1,5 +1,5 @@
-//! One detail line of a bill as a payment or a refund (reference v3 §4.4).
-//! Unknown states, banks and types are kept as they are.
+//! Parses a detail line of a bill as a payment or a refund (reference v3 §4.4). Unknown states, banks
+//! and types are kept unchanged.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
@@ -11,7 +11,7 @@ use crate::clock::{beijing_instant, business_date_of, plain_time};
 use crate::money::{Fen, parse_decimal};
 use crate::record::{Payment, Record, Refund};
 
-/// What a line became. Openids are raw.
+/// A parsed line. Openids are raw.
 #[derive(Debug)]
 pub enum Entry<'l> {
     /// A payment, or a row that cancels one (REVOKED).
@@ -21,7 +21,7 @@ pub enum Entry<'l> {
 }
 
 impl Entry<'_> {
-    /// The dataset it belongs to, and its key there as messages write it.
+    /// Its dataset, and its key there as shown in messages.
     pub fn key(&self) -> (&'static str, String) {
         match self {
             Entry::Payment(row) => (<Payment>::DATASET, format!("{}, {}", row.transaction_id, row.trade_state)),
@@ -30,7 +30,7 @@ impl Entry<'_> {
     }
 }
 
-/// A detail line, read.
+/// A parsed detail line.
 pub(super) struct Detail<'l> {
     /// The row.
     pub(super) entry: Entry<'l>,
@@ -40,7 +40,7 @@ pub(super) struct Detail<'l> {
     pub(super) day: NaiveDate,
 }
 
-/// Reads a detail line.
+/// Parses a detail line.
 pub(super) fn read<'l>(
     file: &'l str,
     line: &'l Line,
@@ -164,7 +164,8 @@ impl<'l> Cells<'l> {
         })
     }
 
-    /// REFUND says it; a state nobody knows is a refund when it carries a refund number. REVOKED stays
+    /// REFUND is a refund, and so is an unknown state with a refund number. REVOKED belongs to the
+    /// payment it cancels.
     /// with the payment it cancels.
     fn is_refund(&self) -> bool {
         match self.cell(Column::TradeState) {
@@ -235,7 +236,7 @@ impl<'l> Cells<'l> {
             file: self.file.to_owned(),
             line: self.line.number,
             column: String::new(),
-            // The beginning has time, appid and merchant; the openid stands further on.
+            // The start has time, appid and merchant; the openid comes later.
             value: self.line.text.chars().take(40).collect(),
             why: why.to_owned(),
         }

@@ -1,5 +1,5 @@
-//! What a bill states about itself, and whether its details say the same (reference v3 §4.3).
-//! Compares exactly: no tolerance, fees in thousandths of a fen.
+//! The totals that a bill states, and whether its details agree (reference v3 §4.3). Compares
+//! exactly: no tolerance, fees in thousandths of a fen.
 
 use std::io::Read;
 
@@ -71,7 +71,7 @@ impl Totals {
         self.applied_refund += i128::from(amounts.applied_refund.0);
     }
 
-    /// One sentence per stated total that is another.
+    /// One sentence per stated total that differs.
     pub(super) fn differences(&self, stated: &Trailer) -> Vec<String> {
         let fen = |stated: Option<Fen>| stated.map(|fen| i128::from(fen.0));
         let total = |name, stated, summed, decimals| Total { name, stated, summed, decimals };
@@ -88,7 +88,7 @@ impl Totals {
     }
 }
 
-/// One total, as the bill states it and as its lines give it.
+/// One total, as stated and as computed from the lines.
 struct Total {
     name: &'static str,
     stated: Option<i128>,
@@ -104,7 +104,7 @@ impl Total {
     }
 }
 
-/// Reads the values under the trailer's `header`; nothing but blank lines may follow.
+/// Parses the values below the trailer's `header`; only blank lines may follow.
 pub(super) fn read<R: Read>(lines: &mut Lines<R>, header: &Line) -> Result<Trailer, BillError> {
     let file = lines.file();
     let mut values = Line::default();

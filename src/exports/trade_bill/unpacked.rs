@@ -6,7 +6,7 @@ use flate2::read::MultiGzDecoder;
 
 type Whole<R> = io::Chain<Cursor<Vec<u8>>, R>;
 
-/// The bytes of a file, unpacked if they are packed with gzip.
+/// The bytes of a file, decompressed if gzipped.
 pub(super) enum Unpacked<R> {
     Plain(Whole<R>),
     Gzip(Box<MultiGzDecoder<Whole<R>>>),
@@ -21,7 +21,7 @@ impl<R: Read> Unpacked<R> {
         Ok(if packed { Unpacked::Gzip(Box::new(MultiGzDecoder::new(whole))) } else { Unpacked::Plain(whole) })
     }
 
-    /// Where the bytes come from.
+    /// The source of the bytes.
     pub(super) fn into_source(self) -> R {
         match self {
             Unpacked::Plain(whole) => whole.into_inner().1,

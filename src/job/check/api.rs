@@ -1,5 +1,4 @@
-//! The three APIs: where they answer, how hard they may be asked, who we are to them.
-//! Never connects to anything.
+//! Checks the sections of the three APIs: hosts, limits, identities and keys. Never connects to anything.
 
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ const PAY_URL: &str = "https://api.mch.weixin.qq.com";
 /// Reference v3 §1.11.
 const PAY_BACKUP_URL: &str = "https://api2.mch.weixin.qq.com";
 const MP_URL: &str = "https://api.weixin.qq.com";
-/// More sockets than any machine opens, and far fewer than the runtime can count.
+/// More than any machine opens, and far below what the runtime can count.
 const MOST_CONCURRENCY: i64 = 10_000;
 /// Far above what WeChat allows: the pace holds a place for each request of a second, and billions of them are a slip of
 /// the pen that would take all memory.
@@ -29,7 +28,7 @@ const MOST_RATE_PER_SECOND: i64 = 100_000;
 /// The most days of datacube figures that are pulled again each night: more than a year is a slip of the pen.
 const MOST_REPULL_DAYS: i64 = 366;
 
-/// The keys every API section has.
+/// The keys that every API section has.
 struct WrittenLimits<'w> {
     base_url: &'w Option<Written<String>>,
     backup_url: &'w Option<Written<String>>,
@@ -52,7 +51,7 @@ macro_rules! limits_of {
     };
 }
 
-/// What holds for an API when its section is silent.
+/// The defaults of an API.
 struct DefaultLimits {
     base_url: &'static str,
     backup_url: Option<&'static str>,
@@ -131,7 +130,7 @@ impl Checker<'_> {
         let concurrency = self.number_within(written.concurrency, defaults.concurrency, 1..=MOST_CONCURRENCY);
         let backup_url = match (written.backup_url, written.base_url) {
             (Some(backup), _) => self.url(backup),
-            // The backup of WeChat is no backup of somebody else's host.
+            // WeChat's backup host is no backup for another host.
             (None, Some(_)) => None,
             (None, None) => defaults.backup_url.map(known_url),
         };
@@ -142,7 +141,7 @@ impl Checker<'_> {
         Some(ApiLimits { base_url, backup_url, timeout, retry_deadline, rate_per_second, concurrency })
     }
 
-    /// Seconds of the section, else of `[job]`, else the default.
+    /// The seconds given in the section, else in `[job]`, else the default.
     fn patience(
         &mut self,
         section: &Option<Written<i64>>,
@@ -152,7 +151,7 @@ impl Checker<'_> {
         let fallback = Duration::from_secs(default_seconds);
         match (section, job) {
             (Some(_), _) => self.seconds(section, fallback),
-            // Checked once, with `[job]` itself: every section would note the same problem again.
+            // Checked once, with `[job]` itself: otherwise every section would report the same problem.
             (None, Some(Some(job))) => u64::try_from(job.value).map_or(fallback, Duration::from_secs),
             (None, _) => fallback,
         }
@@ -212,7 +211,7 @@ impl Checker<'_> {
         Some(PublicKey { id: key_id?, pem, origin })
     }
 
-    /// Certificate and key of mutual TLS, in one PEM.
+    /// Certificate and key for mutual TLS, in one PEM.
     fn client_identity(&mut self, section: &PayV2Section) -> Option<Secret> {
         let key = section.client_key_env.as_ref().or(section.client_key_file.as_ref());
         let certificate = match (&section.client_certificate_file, key) {
@@ -237,7 +236,7 @@ impl Checker<'_> {
         Some(Secret::new(format!("{}\n{}\n", pem.trim_end(), key.expose())))
     }
 
-    /// A file that must be there when it is named; an empty name means none.
+    /// A file that must exist if it is named; an empty name means none.
     fn existing_file(&mut self, written: &Option<Written<String>>) -> Option<std::path::PathBuf> {
         let text = self.text_or_none(written)?;
         let place: &Place = &written.as_ref()?.place;
@@ -262,7 +261,7 @@ fn known_url(text: &str) -> Url {
     Url::parse(text).expect("a URL of this file is a URL")
 }
 
-/// Why `url` cannot be the base of an API. The URL itself is not repeated: it may hold a password.
+/// Why `url` cannot be the base URL of an API. The URL is not repeated: it may contain a password.
 fn url_problem(url: &Url) -> Option<&'static str> {
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     match url.scheme() {

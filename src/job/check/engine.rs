@@ -1,4 +1,4 @@
-//! `[engine]`: what matches and judges a night, and whether it can reach the lake. Connects to nothing.
+//! Checks `[engine]`: the engine of a night, and whether it can reach the lake. Connects to nothing.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::job::problem::Place;
 use crate::job::value::Section;
 use crate::secret::Secret;
 
-/// How long one query may take where the job is silent.
+/// Default time limit of a query.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(3600);
-/// Where Spark's own clients look for the token.
+/// The variable in which Spark's own clients expect the token.
 const USUAL_TOKEN: &str = "SPARK_CONNECT_AUTHENTICATE_TOKEN";
 
 impl Checker<'_> {
-    /// `[engine]`; this machine when it is silent.
+    /// `[engine]`; defaults to this machine.
     pub(super) fn engine(&mut self, section: Option<&EngineSection>, lake_is_in_a_bucket: bool) -> EngineSettings {
         let Some(section) = section else { return EngineSettings::default() };
         let kinds = [("polars", EngineKind::Polars), ("spark", EngineKind::Spark)];
@@ -80,7 +80,7 @@ impl Checker<'_> {
         self.warnings.push(format!("`{}` holds a token that stands in the job file: {advice}", place.key));
     }
 
-    /// Keys that speak of a cluster there is none of.
+    /// Keys about a cluster although there is none.
     fn needless(&mut self, section: &EngineSection) {
         let places = [
             section.token_env.as_ref().map(|it| &it.place),

@@ -1,9 +1,9 @@
-//! How a secret is given. Reads none.
+//! How a secret is configured: by the name of an environment variable or of a file. Reads neither.
 
 use crate::job::problem::Place;
 use crate::job::value::Written;
 
-/// How a secret is given: by the name of a variable or of a file.
+/// How a secret is configured: by the name of a variable or of a file.
 #[derive(Clone, Copy)]
 pub(super) struct Given<'a> {
     pub(super) env: &'a Option<Written<String>>,
@@ -15,7 +15,7 @@ impl<'a> Given<'a> {
         Given { env, file }
     }
 
-    /// Where it is, for who complains about it; the section where it is nowhere.
+    /// The place of the key for messages, or of the section if neither key is given.
     pub(super) fn place(self, section: &'a Place) -> &'a Place {
         self.env.as_ref().or(self.file.as_ref()).map_or(section, |written| &written.place)
     }

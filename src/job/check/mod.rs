@@ -1,5 +1,5 @@
-//! From the job file as written to the checked job: values, files, environment, cross checks.
-//! Notes every problem and goes on; a job comes out only when none was found.
+//! Checks a parsed job file: values, files, environment, combinations. Collects every problem; there is a job only if
+//! there was no problem.
 
 mod api;
 mod engine;
@@ -20,12 +20,12 @@ use super::problem::{Place, Problem, Problems};
 use super::settings::{Job, Pii};
 use super::value::{FromToml, Section, Written};
 
-/// Where a part of a partition ends when the job is silent: 4 GiB. A whole day of all but the largest lakes is smaller.
+/// Default size limit of a part: 4 GiB. A whole day of all but the largest lakes is smaller.
 const PART_BYTES: u64 = 4 << 30;
-/// Smaller ones would hold little but their own footers.
+/// Smaller parts would contain little but their footers.
 const LEAST_PART_BYTES: i64 = 4096;
 
-/// What checking needs to know of the world, and what it found.
+/// The inputs of the checks, and the problems found.
 pub(super) struct Checker<'a> {
     folder: PathBuf,
     env: &'a dyn Fn(&str) -> Option<String>,
@@ -35,12 +35,12 @@ pub(super) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    /// A checker for a job file in `folder`; `problems` may already hold those of the reading.
+    /// A checker for a job file in `folder`; `problems` may already contain those found while parsing.
     pub(super) fn new(folder: PathBuf, env: &'a dyn Fn(&str) -> Option<String>, problems: Problems<'a>) -> Checker<'a> {
         Checker { folder, env, problems, warnings: Vec::new(), named: Vec::new() }
     }
 
-    /// The checked job, or everything that is wrong with it.
+    /// The checked job, or all problems.
     pub(super) fn finish(mut self, path: &Path, file: Option<JobFile>) -> Result<Job, Vec<Problem>> {
         let job = file.and_then(|file| self.job(path, &file));
         match (self.problems.into_sorted(), job) {
@@ -87,7 +87,7 @@ impl<'a> Checker<'a> {
             fingerprint: file.fingerprint().to_string(),
             warnings: Vec::new(),
             named: Vec::new(),
-            // Last, because without these three there is no job; everything above has been looked at.
+            // Last, because without these three there is no job; everything else has been checked by now.
             name: name?,
             lake: lake?,
             pii: pii?,
@@ -113,7 +113,7 @@ impl<'a> Checker<'a> {
         Some(Pii::Hmac(key))
     }
 
-    /// Sections that are of no use without `[pay_v3]`.
+    /// Sections that need `[pay_v3]`.
     fn needs(&mut self, file: &JobFile) {
         if file.pay_v3.is_some() {
             return;

@@ -1,5 +1,4 @@
-//! Paths of the job file: relative ones start at its folder, `{date}` is the business date.
-//! Never creates anything.
+//! Checks paths of the job file: relative ones start at its folder, `{date}` is the business date. Creates nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,7 @@ use crate::job::problem::Place;
 use crate::job::value::{Texts, Written};
 
 impl Checker<'_> {
-    /// An absolute path; the file need not be there yet.
+    /// An absolute path; the file need not exist yet.
     pub(super) fn path(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
         let text = self.text(written)?;
         let place = &written.as_ref()?.place;
@@ -27,7 +26,7 @@ impl Checker<'_> {
         self.absolute(text)
     }
 
-    /// A text that also names files of the lake: no path in it, nothing hidden.
+    /// A text that also names files of the lake: no path separators, not hidden.
     pub(super) fn file_name(&mut self, written: &Option<Written<String>>) -> Option<String> {
         let text = self.text(written)?;
         let place = &written.as_ref()?.place;
@@ -40,7 +39,7 @@ impl Checker<'_> {
         None
     }
 
-    /// A path that may hold `{date}` or `{yyyymmdd}`.
+    /// A path that may contain `{date}` or `{yyyymmdd}`.
     pub(super) fn dated_path(&mut self, written: &Option<Written<String>>) -> Option<PathPattern> {
         let pattern = self.dated_glob(written)?;
         if pattern.written().contains('*') {
@@ -50,7 +49,7 @@ impl Checker<'_> {
         Some(pattern)
     }
 
-    /// The same, and its last part may hold `*`.
+    /// The same, and its last component may contain `*`.
     pub(super) fn dated_glob(&mut self, written: &Option<Written<String>>) -> Option<PathPattern> {
         let text = self.text(written)?;
         let place = &written.as_ref()?.place;
@@ -68,8 +67,8 @@ impl Checker<'_> {
         Some(pattern)
     }
 
-    /// Warns of a path that means the same file on every night. It is of use where that is written anew each day, and
-    /// wrong for every day but its own.
+    /// Warns of a path that is the same file every night. That is useful if the file is rewritten each day, and wrong
+    /// for every other day.
     pub(super) fn warn_if_undated(&mut self, written: Option<&Written<String>>, rows: &str) {
         let Some(Written { value, place, .. }) = written else { return };
         if !["{date}", "{yyyymmdd}"].iter().any(|date| value.contains(date)) {
@@ -81,7 +80,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A folder of the merchant, which should be there by the night.
+    /// A folder of the merchant, which should exist by the night.
     pub(super) fn merchant_folder(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
         let path = self.path(written)?;
         self.name(&written.as_ref()?.place, path.clone(), true);
@@ -93,7 +92,7 @@ impl Checker<'_> {
         self.named.push(Named { key: place.key.clone(), line, path, is_folder });
     }
 
-    /// Folders that must be there.
+    /// Folders that must exist.
     pub(super) fn folders(&mut self, written: &Option<Written<Texts>>) -> Vec<PathBuf> {
         let texts = written.as_ref().map_or(&[][..], |written| &written.value.0);
         let mut folders = Vec::new();
@@ -107,7 +106,7 @@ impl Checker<'_> {
         folders
     }
 
-    /// The text of a file that must be there; problems are noted.
+    /// The text of a file that must exist; problems are recorded.
     pub(super) fn file_text(&mut self, place: &Place, path: &Path) -> Option<String> {
         match std::fs::read_to_string(path) {
             Ok(text) => Some(text),
@@ -123,8 +122,8 @@ impl Checker<'_> {
         }
     }
 
-    /// A shell would put a folder in the place of `~` or `$HOME`; here a folder of that name would be made. True when
-    /// the text begins so.
+    /// A shell would expand `~` or `$HOME`; here, a folder of that name would be created. True if the text starts
+    /// like that.
     pub(super) fn refuse_shorthand(&mut self, place: &Place, text: &str) -> bool {
         let is_shorthand = text == "~" || text.starts_with("~/") || text.starts_with('$');
         if is_shorthand {
@@ -135,7 +134,7 @@ impl Checker<'_> {
         is_shorthand
     }
 
-    /// `text` as a path from the folder of the job file, without `.` and `..`.
+    /// `text` as an absolute path relative to the folder of the job file, without `.` and `..`.
     pub(super) fn absolute(&self, text: &str) -> PathBuf {
         tidy(&self.folder.join(text))
     }

@@ -1,4 +1,4 @@
-//! `[rules]` and `[report]`. Rule ids are not known here: `rules list` knows them.
+//! Checks `[rules]` and `[report]`. Does not know which rule ids exist.
 
 use regex::Regex;
 
@@ -10,7 +10,7 @@ use crate::job::value::{Pairs, Texts, Written};
 use crate::money::Fen;
 
 impl Checker<'_> {
-    /// `[rules]`; silent keys have the design's defaults.
+    /// `[rules]`; missing keys have the defaults of the design.
     pub(super) fn rules(&mut self, section: Option<&RulesSection>) -> RuleSettings {
         let Some(section) = section else { return RuleSettings::default() };
         let default = RuleSettings::default();
@@ -31,7 +31,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Ids of rules, each with its line: whoever knows the rules says which of them are none.
+    /// Ids of rules with their lines; whether they exist is checked where the rules are known.
     fn rule_ids(&mut self, written: &Option<Written<Texts>>) -> Vec<RuleId> {
         self.ids(written);
         let texts = written.iter().flat_map(|written| &written.value.0);
@@ -52,7 +52,7 @@ impl Checker<'_> {
         let written = written.as_ref().filter(|written| !written.value.is_empty())?;
         let key = &written.place.key;
         match Regex::new(&written.value) {
-            // The whole match is a group of its own.
+            // The whole match counts as a group.
             Ok(regex) if regex.captures_len() == 2 => return Some(regex),
             Ok(regex) => {
                 let text = format!("`{key}` has {} groups: it must have exactly one", regex.captures_len() - 1);

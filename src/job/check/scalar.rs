@@ -1,5 +1,5 @@
-//! Values that stand alone: texts, numbers, choices, dates, times, lists of ids.
-//! Never looks at files or at the environment.
+//! Checks single values: texts, numbers, choices, dates, times, lists of ids. Never reads files or
+//! the environment.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -11,11 +11,11 @@ use super::Checker;
 use crate::job::problem::nearest;
 use crate::job::value::{Texts, Written};
 
-/// Ten years: no look-back and no grace is longer.
+/// Ten years: the maximum for look-backs and grace periods.
 pub(super) const MOST_DAYS: i64 = 3_660;
 
 impl Checker<'_> {
-    /// A text that is not blank; an absent one is `None` and was judged when the file was read.
+    /// A text that is not blank; a missing one is `None` and was reported when the file was parsed.
     pub(super) fn text(&mut self, written: &Option<Written<String>>) -> Option<String> {
         let written = written.as_ref()?;
         let text = written.value.trim();
@@ -26,13 +26,13 @@ impl Checker<'_> {
         Some(text.to_owned())
     }
 
-    /// A text where an empty one means "not given".
+    /// A text; an empty one means "not given".
     pub(super) fn text_or_none(&mut self, written: &Option<Written<String>>) -> Option<String> {
         let text = written.as_ref()?.value.trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// Digits, as merchant numbers are.
+    /// Digits, for merchant numbers.
     pub(super) fn digits(&mut self, written: &Option<Written<String>>) -> Option<String> {
         let text = self.text(written)?;
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -42,7 +42,7 @@ impl Checker<'_> {
         Some(text)
     }
 
-    /// One of a few words.
+    /// One of several words.
     pub(super) fn choice<T: Copy>(
         &mut self,
         written: &Option<Written<String>>,
@@ -62,17 +62,17 @@ impl Checker<'_> {
         default
     }
 
-    /// A whole number of at least `least`.
+    /// An integer of at least `least`.
     pub(super) fn number<T: TryFrom<i64>>(&mut self, written: &Option<Written<i64>>, default: T, least: i64) -> T {
         self.number_within(written, default, least..=i64::MAX)
     }
 
-    /// A number of days: the calendar must not end before they do.
+    /// A number of days, limited so that dates stay within the calendar.
     pub(super) fn days(&mut self, written: &Option<Written<i64>>, default: u32, least: i64) -> u32 {
         self.number_within(written, default, least..=MOST_DAYS)
     }
 
-    /// A whole number within these bounds.
+    /// An integer within bounds.
     pub(super) fn number_within<T: TryFrom<i64>>(
         &mut self,
         written: &Option<Written<i64>>,
@@ -92,12 +92,12 @@ impl Checker<'_> {
         default
     }
 
-    /// Whole seconds, more than none.
+    /// A positive number of seconds.
     pub(super) fn seconds(&mut self, written: &Option<Written<i64>>, default: Duration) -> Duration {
         Duration::from_secs(self.number(written, default.as_secs(), 1))
     }
 
-    /// A calendar day.
+    /// A date.
     pub(super) fn date(&mut self, written: &Option<Written<String>>) -> Option<NaiveDate> {
         let written = written.as_ref()?;
         let date = NaiveDate::parse_from_str(&written.value, "%Y-%m-%d").ok();
@@ -111,7 +111,7 @@ impl Checker<'_> {
     /// A time of the day, `HH:MM`.
     pub(super) fn time(&mut self, written: &Option<Written<String>>) -> Option<NaiveTime> {
         let written = written.as_ref()?;
-        // chrono takes `9:5`; the file should say what it means.
+        // chrono accepts `9:5`; the file should be unambiguous.
         let time =
             (written.value.len() == 5).then(|| NaiveTime::parse_from_str(&written.value, "%H:%M").ok()).flatten();
         if time.is_none() {
@@ -121,7 +121,7 @@ impl Checker<'_> {
         time
     }
 
-    /// Ids without blanks and repetitions.
+    /// Ids without spaces and duplicates.
     pub(super) fn ids(&mut self, written: &Option<Written<Texts>>) -> Vec<String> {
         let texts = written.as_ref().map_or(&[][..], |written| &written.value.0);
         let mut seen = BTreeSet::new();

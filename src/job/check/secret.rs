@@ -1,5 +1,5 @@
-//! Secrets: from the environment or from files, never from the job file itself.
-//! Nothing here ever puts one into a message.
+//! Loads secrets from environment variables or files, never from the job file itself. Never puts one into a
+//! message.
 
 use std::path::Path;
 
@@ -50,7 +50,7 @@ impl Checker<'_> {
         Some(secret)
     }
 
-    /// Notes a text that is not the PEM block it should be.
+    /// Reports a text that is not the expected PEM block.
     pub(super) fn pem(&mut self, place: &Place, origin: &Origin, text: &str, label: &str, hint: &str) {
         let found = text.lines().find(|line| line.trim_start().starts_with("-----BEGIN "));
         let problem = match found {
@@ -61,7 +61,7 @@ impl Checker<'_> {
                     "`openssl pkey -in apiclient_key.pem -out plain.pem` takes it away; give the new file mode 600";
                 return self.problems.add_with_hint(place, problem, hint);
             }
-            // A BEGIN line names the kind of block and is no secret.
+            // A BEGIN line names the kind of block and is not secret.
             Some(line) => {
                 format!("`{}`: `{}` holds `{}`, not a `{label}` block", origin.key, origin.place, line.trim())
             }
@@ -122,28 +122,29 @@ impl Checker<'_> {
     }
 }
 
-/// Where the text of a file was given.
+/// The origin of a secret in a file.
 pub(super) fn origin_of(file: &Written<String>, path: &Path) -> Origin {
     Origin { key: file.place.key.clone(), place: path.display().to_string() }
 }
 
-/// What a variable is called. A word without any `_` that is as long as a key is one: it is not to be repeated.
+/// The name of a variable for messages. A word without `_` that is as long as a key is probably a key and is
+/// not repeated.
 fn is_name(text: &str) -> bool {
     let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     is_word && !text.starts_with(|c: char| c.is_ascii_digit()) && (text.contains('_') || text.len() < 24)
 }
 
-/// Both forms of PEM say so in clear text.
+/// Both forms of PEM say in plain text that they are encrypted.
 fn has_passphrase(pem: &str) -> bool {
     pem.contains("-----BEGIN ENCRYPTED ") || pem.contains("Proc-Type: 4,ENCRYPTED")
 }
 
-/// Nobody sees what some editors put before the first letter.
+/// Some editors put an invisible mark before the first letter.
 fn without_mark<'h>(text: &str, hint: &'h str) -> &'h str {
     if text.starts_with('\u{feff}') { "it begins with a byte order mark: save it as UTF-8 without one" } else { hint }
 }
 
-/// Editors and `echo` end a file with a newline that is no part of the secret.
+/// Editors and `echo` end a file with a newline, which is not part of the secret.
 fn without_newline(text: &str) -> &str {
     text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
 }

@@ -1,5 +1,5 @@
-//! What the merchant has: wallets to ask, order exports, bills, subsidies, and when they are ready.
-//! Export files are looked for at run time, not here: tomorrow's are not there yet.
+//! Checks the sources of the merchant: wallets, order exports, bills, subsidies, and when each is ready. Export
+//! files are not looked for here but at run time: tomorrow's do not exist yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -123,8 +123,8 @@ impl Checker<'_> {
         })
     }
 
-    /// One header for two of the columns that are judged: one of them would hold what the other means. What is only
-    /// told on may stand in any column.
+    /// Reports two judged columns with the same header: one of them would hold the values of the other. Columns
+    /// that are only passed on may share a header.
     fn refuse_shared_headers(&mut self, section: &OrderColumnsSection) {
         let judged = [
             &section.out_trade_no,
@@ -151,7 +151,7 @@ impl Checker<'_> {
 
     fn encoding(&mut self, written: &Option<Written<String>>) -> &'static encoding_rs::Encoding {
         let Some(written) = written else { return encoding_rs::UTF_8 };
-        // What a browser must not read is no encoding of a file either.
+        // Encodings that browsers refuse are not accepted for files either.
         encoding_rs::Encoding::for_label_no_replacement(written.value.as_bytes()).unwrap_or_else(|| {
             let text = format!("`{}` is `{}`: no known encoding", written.place.key, written.value);
             self.problems.add_with_hint(&written.place, text, "`utf-8` or `gb18030`");
@@ -209,7 +209,7 @@ impl Checker<'_> {
         }
     }
 
-    /// `[sources.<name>]`, every source present.
+    /// `[sources.<name>]`, with an entry for every source.
     pub(super) fn calendars(
         &mut self,
         written: Option<&Written<Named<SourceSection>>>,
@@ -293,21 +293,21 @@ impl Checker<'_> {
     }
 }
 
-/// Bills are generated from 09:00 and complete at 10:00 (reference v3 §4.1); datacube likewise next morning.
+/// Bills are generated from 09:00 and complete by 10:00 (reference v3 §4.1); datacube likewise the next morning.
 fn default_calendar(name: &str) -> SourceCalendar {
     let ready_at = matches!(name, "bills" | "datacube").then(|| NaiveTime::from_hms_opt(10, 0, 0)).flatten();
     SourceCalendar { ready_at, grace_days: 0 }
 }
 
-/// Whether an instant printed in this format can be read back.
+/// Whether a time printed in this format can be parsed again.
 fn tells_an_instant(format: &str) -> bool {
     let Some(text) = printed(format) else { return false };
     NaiveDateTime::parse_from_str(&text, format).is_ok_and(|read| read == sample().naive_local())
 }
 
-/// The sample in a format; `None` if it is no format.
+/// The sample time in a format; `None` if the format is invalid.
 fn printed(format: &str) -> Option<String> {
-    // chrono reads `%#z` and cannot print it; it reads what `%z` prints.
+    // chrono parses `%#z` but cannot print it; it parses what `%z` prints.
     let format = format.replace("%#z", "%z");
     let is_known = StrftimeItems::new(&format).all(|item| !matches!(item, Item::Error));
     let mut text = String::new();
@@ -318,7 +318,7 @@ fn sample() -> DateTime<FixedOffset> {
     "2026-11-18T21:43:00+08:00".parse().expect("a literal of this file is an instant")
 }
 
-/// The name of a zone that stands in a format as plain text, where nothing in it reads an offset.
+/// The name of a time zone that is plain text in a format without an offset.
 fn zone_as_text(format: &str) -> Option<&'static str> {
     if printed(format).is_some_and(|text| DateTime::parse_from_str(&text, format).is_ok()) {
         return None;

@@ -1,5 +1,5 @@
-//! Where the lake is: a folder of this machine, or a bucket with its keys and its work folder.
-//! Asks no store; `coupon-recon check` does.
+//! Checks where the lake is: a folder of this machine, or a bucket with its keys and its work folder.
+//! Contacts no store; `coupon-recon check` does.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -89,7 +89,8 @@ impl Checker<'_> {
         })
     }
 
-    /// Keys of the job file, else those of the usual variables, else the machine's role if it is wished.
+    /// Credentials from the job file, else from the usual variables, else the role of the machine if
+    /// requested.
     fn credentials(&mut self, lake: &Place, store: Option<&StoreSection>) -> Option<Credentials> {
         let choices = [("keys", true), ("role", false)];
         let Some(store) = store else { return self.usual_keys(lake) };
@@ -137,7 +138,7 @@ impl Checker<'_> {
         Some(Credentials::Keys { id: Secret::new(id), secret: Secret::new(secret), token })
     }
 
-    /// `job.work_dir`, else a folder of the user's cache named after the lake and the job file.
+    /// `job.work_dir`, else a folder in the user's cache named after the lake and the job file.
     fn work_dir(&mut self, job: &JobSection, lake: &str) -> Option<PathBuf> {
         if job.work_dir.is_some() {
             return self.path(&job.work_dir);

@@ -1,4 +1,4 @@
-//! `[openlineage]`, `[metrics]`, `[webhook]`: where a night is told. Sends nothing.
+//! Checks `[openlineage]`, `[metrics]` and `[webhook]`: where a night is reported. Sends nothing.
 
 use std::path::PathBuf;
 
@@ -51,7 +51,7 @@ impl Checker<'_> {
         self.address(place, secret.expose()).map(|_| Webhook::at(secret))
     }
 
-    /// An address to send to. It is not repeated in a problem: it may hold a key.
+    /// A URL to send to. It is not repeated in a problem, as it may contain a key.
     fn address(&mut self, place: &Place, text: &str) -> Option<Url> {
         let Ok(url) = Url::parse(text.trim()) else {
             self.problems.add_with_hint(place, format!("`{}` is no URL", place.key), "such as `https://host/path`");

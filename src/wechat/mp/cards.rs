@@ -1,4 +1,4 @@
-//! Cards themselves: list, read, make, change, delete (reference MP §D.1, §D.11–D.16).
+//! Cards: list, read, create, change, delete (reference MP §D.1, §D.11–D.16).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::wechat::endpoint;
 use crate::wechat::lenient::{self, Extra, Open};
 use crate::wechat::request::Request;
 
-/// An answer that says nothing but "ok".
+/// An answer that only says "ok".
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Done {
     /// 0 or absent.
@@ -24,7 +24,7 @@ pub struct Done {
 /// A page of card ids (card/batchget).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CardIds {
-    /// Ids; the list moves while one pages.
+    /// Ids; the list may change while it is paged through.
     #[serde(default, deserialize_with = "lenient::list")]
     pub card_id_list: Vec<String>,
     /// Cards in all.
@@ -67,7 +67,7 @@ pub struct CardUpdated {
     pub extra: Extra,
 }
 
-/// What every card has. Keys the merchant never set are absent.
+/// The fields of every card. Keys the merchant never set are absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct BaseInfo {
     /// Card id.
@@ -181,7 +181,7 @@ impl Open for Sku {
     }
 }
 
-/// A card: its type, and under the type's lower-case name everything else.
+/// A card: its type, and everything else under the lower-case name of the type.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     /// GROUPON, CASH, DISCOUNT, GIFT, GENERAL_COUPON, MEMBER_CARD, …
@@ -192,12 +192,12 @@ pub struct Card {
 }
 
 impl Card {
-    /// Everything under the type's name.
+    /// Everything under the name of the type.
     pub fn details(&self) -> Option<&Value> {
         self.parts.get(&self.card_type.to_ascii_lowercase())
     }
 
-    /// What every card has, field by field; `None` when it is not there or no object.
+    /// The fields of every card; `None` when they are missing or not an object.
     pub fn base_info(&self) -> Option<BaseInfo> {
         self.details()?.get("base_info")?.as_object().map(|fields| lenient::fields_of(fields.clone()))
     }
@@ -214,13 +214,13 @@ pub fn card(card_id: &str) -> Request<CardAnswer> {
     Request::post(&endpoint::CARD, &json!({"card_id": card_id}))
 }
 
-/// Makes a card; `details` is what stands under the type's name.
+/// Creates a card; `details` go under the name of the type.
 pub fn create_card(card_type: &str, details: &Value) -> Request<CardCreated> {
     let body = json!({"card": {"card_type": card_type, card_type.to_ascii_lowercase(): details}});
     Request::post(&endpoint::CARD_CREATE, &body)
 }
 
-/// Changes a card; `details` is what changes under the type's name.
+/// Changes a card; `details` are the changes, under the name of the type.
 pub fn update_card(card_id: &str, card_type: &str, details: &Value) -> Request<CardUpdated> {
     let body = json!({"card_id": card_id, card_type.to_ascii_lowercase(): details});
     Request::post(&endpoint::CARD_UPDATE, &body)

@@ -1,4 +1,5 @@
-//! Codes of cards in wallets: query, redeem, void, change (reference MP §D.7–D.10, §D.13, §D.21).
+//! Codes of cards in wallets: query, redeem, invalidate, change (reference MP §D.7–D.10, §D.13,
+//! §D.21).
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -90,8 +91,8 @@ pub struct UserCardList {
     pub extra: Extra,
 }
 
-/// The state of a code. Asked without `check_consume`: with it, the state of a code that cannot be
-/// redeemed hides behind error 40127.
+/// The state of a code. Requested without `check_consume`: with it, error 40127 hides the state of
+/// a code that cannot be redeemed.
 pub fn user_card(code: &str, card_id: Option<&str>) -> Request<UserCard> {
     let body = CodeCall { code, card_id, check_consume: Some(false), reason: None, new_code: None };
     Request::post(&endpoint::CARD_CODE, &body)
@@ -102,7 +103,7 @@ pub fn consume_code(code: &str, card_id: Option<&str>) -> Request<ConsumedCard> 
     Request::post(&endpoint::CARD_CODE_CONSUME, &CodeCall::of(code, card_id))
 }
 
-/// Decrypts a code a card page was opened with.
+/// Decrypts the code with which a card page was opened.
 pub fn decrypt_code(encrypt_code: &str) -> Request<DecryptedCode> {
     let body = json!({"encrypt_code": encrypt_code});
     Request::post(&endpoint::CARD_CODE_DECRYPT, &body)
@@ -119,13 +120,13 @@ pub fn user_cards(openid: &str, card_id: Option<&str>) -> Request<UserCardList> 
     Request::post(&endpoint::CARD_USER_LIST, &Call { openid, card_id })
 }
 
-/// Voids a code; cannot be undone.
+/// Invalidates a code; cannot be undone.
 pub fn make_code_unavailable(code: &str, card_id: Option<&str>, reason: Option<&str>) -> Request<Done> {
     let body = CodeCall { reason, ..CodeCall::of(code, card_id) };
     Request::post(&endpoint::CARD_CODE_UNAVAILABLE, &body)
 }
 
-/// Gives a code of the merchant's own a new text.
+/// Changes a code that the merchant issued.
 pub fn update_code(code: &str, new_code: &str, card_id: Option<&str>) -> Request<Done> {
     let body = CodeCall { new_code: Some(new_code), ..CodeCall::of(code, card_id) };
     Request::post(&endpoint::CARD_CODE_UPDATE, &body)

@@ -1,6 +1,6 @@
 //! The four statistics calls (reference MP §D.24–D.27). A good answer has a `list` and no errcode;
-//! an answer without `list` is an error, never an empty day. The answers do not repeat what was
-//! asked: who keeps rows keeps `cond_source` beside them.
+//! an answer without `list` is an error, never an empty day. Answers do not repeat the parameters,
+//! so `cond_source` has to be stored with the rows.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,12 @@ use crate::wechat::endpoint;
 use crate::wechat::lenient::{self, Extra};
 use crate::wechat::request::Request;
 
-/// Days one call of the first three may span, both ends included (reference MP §D.24).
+/// Days (inclusive) that one call of the first three may span (reference MP §D.24).
 pub const LONGEST_SPAN_DAYS: u32 = 62;
-/// Days one call of getcardmembercarddetail may span: a live one of 31 was refused.
+/// Days that one call of getcardmembercarddetail may span: a live call with 31 was refused.
 pub const LONGEST_DETAIL_SPAN_DAYS: u32 = 30;
 
-/// The rows of an answer. `list` must be there.
+/// The rows of an answer. `list` is required.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rows<T> {
     /// Rows; days without activity may be missing.
@@ -24,7 +24,7 @@ pub struct Rows<T> {
     pub extra: Extra,
 }
 
-/// Which cards: there is no value for all, both are asked.
+/// Which cards: there is no value for all, so both are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CondSource {
     /// 0: made on the platform's web pages.
@@ -283,7 +283,7 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// Both ends counted.
+    /// Both ends inclusive.
     fn of(from: NaiveDate, to: NaiveDate) -> Window<'static> {
         Window { begin_date: from.to_string(), end_date: to.to_string(), cond_source: None, card_id: None }
     }

@@ -1,5 +1,5 @@
-//! How cards reach users: QR codes, landing pages, pay cells, test users, gifts for paying
-//! (reference MP §D.2–D.6, §D.22, §D.23). All of it changes something.
+//! How cards reach users: QR codes, landing pages, payment cells, test users, gifts for payments (reference
+//! MP §D.2–D.6, §D.22, §D.23). Every call changes something.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -169,7 +169,7 @@ pub fn add_pay_gift_card(rule_info: &Value) -> Request<PayGiftRule> {
     Request::post(&endpoint::PAY_GIFT_CARD_ADD, &body)
 }
 
-/// Ends such a rule.
+/// Deletes such a rule.
 pub fn delete_pay_gift_card(rule_id: i64) -> Request<Done> {
     let body = json!({"rule_id": rule_id});
     Request::post(&endpoint::PAY_GIFT_CARD_DELETE, &body)

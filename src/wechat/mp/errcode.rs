@@ -1,5 +1,5 @@
-//! What an `errcode` means (reference MP §C.3, §C.4). The text beside it changes from call to call
-//! and is only for people.
+//! The meaning of an `errcode` (reference MP §C.3, §C.4). The accompanying text varies between
+//! calls and is never interpreted.
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ pub(super) const THROTTLED_FOR: Duration = Duration::from_secs(60);
 pub(super) enum Meaning {
     /// No errcode, or zero.
     Good,
-    /// The token is not the platform's (any more): fetch another, once.
+    /// The token is not valid (any more): fetch another, once.
     Token,
-    /// The token has run out: fetch another.
+    /// The token has expired: fetch another.
     Expired,
-    /// System busy: soon again, a few times.
+    /// System busy: retry soon, a few times.
     Busy,
-    /// Too many calls in this minute: again after a minute.
+    /// Too many calls in this minute: retry after a minute.
     Throttled,
-    /// Something between us and the platform: again.
+    /// A gateway in front of the platform failed: retry.
     Gateway,
-    /// Will not get better today.
+    /// Retrying today does not help.
     Final(FailureKind),
 }
 
@@ -36,12 +36,12 @@ pub(super) enum Meaning {
 struct Envelope {
     #[serde(default, deserialize_with = "lenient::integer")]
     errcode: Option<i64>,
-    /// For people, and whatever it is: what cannot be shown hides no errcode.
+    /// For people, of any type: a message that cannot be shown must not hide the errcode.
     #[serde(default)]
     errmsg: Value,
 }
 
-/// What a journalled answer means; the same input, the same judgement.
+/// The failure that a journalled answer means, if any; a pure function.
 pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
     let (_, problem) = meaning_of(status, body);
     problem.map(|problem| problem.kind())
@@ -98,7 +98,7 @@ fn class_of(errcode: i64) -> Meaning {
     }
 }
 
-/// The job-file key to look at.
+/// The key of the job file to check.
 pub(super) fn hint(problem: &Problem) -> Option<&'static str> {
     let Problem::Refused { code, .. } = problem else {
         let is_unheard = matches!(problem, Problem::Transport(_) | Problem::NoToken { .. });

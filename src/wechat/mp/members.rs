@@ -1,5 +1,5 @@
-//! Member cards: activate, form, read and change a member (reference MP §D.17–D.20). Answers hold
-//! personal data; nothing here logs them.
+//! Member cards: activate, form, read and change a member (reference MP §D.17–D.20). Answers
+//! contain personal data; nothing here logs them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! The official account platform: cards and their statistics (reference MP §C, §D). Sees to the
-//! access token by itself; the token is in no log, no error and no journal.
+//! The official account platform: cards and their statistics (reference MP §C, §D). Manages the
+//! access token, which never appears in a log, an error or the journal.
 
 pub mod cards;
 pub mod codes;
@@ -30,7 +30,8 @@ use crate::wechat::endpoint::Verb;
 use crate::wechat::error::{ApiError, Refusal, SetupError};
 use crate::wechat::request::Request;
 
-/// "System busy" can last for days on some calls (reference MP §F.3 no. 9): that many attempts.
+/// "System busy" can last for days on some calls (reference MP §F.3 no. 9), so attempts are
+/// limited.
 const BUSY_ATTEMPTS: u32 = 5;
 
 /// The least wait after the first of them; it doubles with each (reference MP §C.3).
@@ -48,14 +49,14 @@ pub struct Mp {
 }
 
 impl Mp {
-    /// A client within the limits of the job. Asks nothing yet.
+    /// A client with the limits of the job. Sends nothing yet.
     pub fn new(settings: &MpSettings, world: World) -> Result<Mp, SetupError> {
         let http = HttpClient::new(&settings.limits, world)?;
         let tokens = Tokens::new(http.beside(), settings.appid.clone(), settings.secret.clone());
         Ok(Mp { http, tokens })
     }
 
-    /// Makes a call with a valid token and gives the judged answer.
+    /// Makes a call with a valid token and returns the judged answer.
     ///
     /// # Errors
     /// By `errcode` (reference MP §C.3): `QuotaUsedUp` for 45009, `NotReady` for 61503,
@@ -79,17 +80,17 @@ impl std::fmt::Debug for Mp {
     }
 }
 
-/// A call under way.
+/// A call in progress.
 struct Call<'a> {
     client: &'a Mp,
     target: &'a str,
     body: &'a bytes::Bytes,
-    /// Writes of this API carry no number of their own: twice may be once too often.
+    /// Writes of this API have no idempotency number: repeating one may be wrong.
     is_write: bool,
     method: Method,
-    /// The two token calls bring their own credentials.
+    /// The two token calls carry their own credentials.
     needs_token: bool,
-    /// The token of the attempt that is out.
+    /// The token of the attempt in progress.
     token: Mutex<Option<Secret>>,
     renewals: AtomicU32,
     busy: AtomicU32,
@@ -122,7 +123,7 @@ impl<'a> Call<'a> {
         Ok(target)
     }
 
-    /// Replaces a refused token; more refusals than `at_most` are the account's trouble.
+    /// Replaces a refused token; more than `at_most` refusals are a problem of the account.
     async fn renew(&self, refusal: Refusal, at_most: u32) -> Verdict<Answer, Refusal> {
         if self.renewals.fetch_add(1, Ordering::Relaxed) >= at_most {
             return Verdict::Refuse(refusal);
@@ -165,7 +166,7 @@ impl Exchange for Call<'_> {
             Some(token) => token::without(problem, &token),
             None => problem,
         };
-        // An answer about a token may repeat it and is not kept.
+        // An answer about a token may repeat it, so it is not kept.
         let refusal = match meaning {
             Meaning::Token | Meaning::Expired => Refusal::bare(problem),
             _ => Refusal::with(problem, answer),

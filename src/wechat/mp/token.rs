@@ -1,6 +1,5 @@
-//! The access token: fetched by `stable_token`, kept while it lives, replaced when the platform
-//! refuses it (reference MP §C.1, §C.2). Many callers, one fetch. The token leaves this module
-//! only as a `Secret`.
+//! The access token: fetched by `stable_token`, kept while it is valid, replaced when the platform refuses it
+//! (reference MP §C.1, §C.2). Concurrent callers share one fetch. The token leaves this module only as a `Secret`.
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,10 +17,11 @@ use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal};
 use crate::wechat::lenient;
 use crate::wechat::request::{ParseError, Request, read_json, to_json};
 
-/// A token with less life left is not used any more.
+/// A token with less remaining life is not used any more.
 const SPARE: TimeDelta = TimeDelta::seconds(120);
 
-/// So long a fetch that failed is everybody's failure: a platform that is down is not asked once per waiting call.
+/// For this long a failed fetch counts for all callers, so that a platform that is down is not called once per
+/// waiting call.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
 
 /// So long after a token was forced out no other is: the platform wants half a minute between them, 20 a day, and each
@@ -34,7 +34,7 @@ pub struct AccessToken {
     /// The token; up to 512 characters and more.
     #[serde(deserialize_with = "secret")]
     pub access_token: Secret,
-    /// Seconds it lives from now.
+    /// Remaining life in seconds.
     #[serde(deserialize_with = "seconds")]
     pub expires_in: i64,
 }
@@ -47,7 +47,7 @@ struct StableTokenCall<'a> {
     force_refresh: bool,
 }
 
-/// `POST /cgi-bin/stable_token`. `force` kills the token that is in use; 20 times a day.
+/// `POST /cgi-bin/stable_token`. `force` invalidates the token in use; allowed 20 times a day.
 pub fn stable_token(appid: &str, secret: &Secret, force: bool) -> Request<AccessToken> {
     let body =
         StableTokenCall { grant_type: "client_credential", appid, secret: secret.expose(), force_refresh: force };
@@ -55,14 +55,14 @@ pub fn stable_token(appid: &str, secret: &Secret, force: bool) -> Request<Access
     Request::new(&endpoint::MP_STABLE_TOKEN, path, to_json(&body), |body| read_json(body))
 }
 
-/// `GET /cgi-bin/token`: each call invalidates the token before it. The job uses `stable_token`.
+/// `GET /cgi-bin/token`: each call invalidates the previous token. The job uses `stable_token`.
 pub fn token(appid: &str, secret: &Secret) -> Request<AccessToken> {
     let (path, secret) = (endpoint::MP_TOKEN.path, encode(secret));
     let target = format!("{path}?grant_type=client_credential&appid={appid}&secret={secret}");
     Request::new(&endpoint::MP_TOKEN, target, Bytes::new(), |body| read_json(body))
 }
 
-/// A secret as it stands in a query.
+/// A secret percent-encoded for a query.
 pub(super) fn encode(secret: &Secret) -> String {
     percent_encoding::utf8_percent_encode(secret.expose(), percent_encoding::NON_ALPHANUMERIC).to_string()
 }
@@ -78,7 +78,7 @@ pub(super) struct Tokens {
 #[derive(Default)]
 struct State {
     live: Option<Live>,
-    /// The token the platform refused last.
+    /// The token that the platform refused last.
     refused: Option<Secret>,
     /// When a token was forced out last.
     forced: Option<DateTime<Utc>>,
@@ -100,7 +100,7 @@ impl Tokens {
         &self.appid
     }
 
-    /// A token that lives a while longer. Whoever comes while one is fetched waits for it.
+    /// A token that stays valid for a while. Concurrent callers wait for one fetch.
     pub(super) async fn current(&self) -> Result<Secret, Refusal> {
         let mut state = self.state.lock().await;
         let now = self.http.world().clock.now();
@@ -129,7 +129,7 @@ impl Tokens {
         self.secret.origin().spell(hint)
     }
 
-    /// Drops a token the platform refused, unless somebody did so already.
+    /// Drops a token that the platform refused, unless that was done already.
     pub(super) async fn reject(&self, token: &Secret) {
         let mut state = self.state.lock().await;
         if state.live.as_ref().is_some_and(|live| live.token.expose() == token.expose()) {
@@ -167,7 +167,7 @@ impl Tokens {
     }
 }
 
-/// A token call under way.
+/// A token call in progress.
 struct TokenCall<'a> {
     tokens: &'a Tokens,
     request: &'a Request<AccessToken>,
@@ -187,7 +187,7 @@ impl Exchange for TokenCall<'_> {
         let (meaning, problem) = meaning_of(received.status, &received.body);
         let evidence = Evidence::unsigned(&received);
         let answer = Answer::of(received, evidence, self.tokens.http.world().clock.now());
-        // An answer may hold a token and is not kept; a text may repeat what was sent.
+        // An answer may contain a token and is not kept; a message may repeat what was sent.
         let refusal = |problem| Refusal::bare(without(problem, &self.tokens.secret));
         match (meaning, problem) {
             (_, None) => match self.request.parse(&answer.body) {
@@ -201,7 +201,7 @@ impl Exchange for TokenCall<'_> {
     }
 }
 
-/// A token problem as the problem of the call that needed the token.
+/// A token error as the error of the call that needed the token.
 fn token_problem(error: &ApiError) -> Refusal {
     let (kind, cause) = (error.kind(), error.problem());
     if matches!(cause, Problem::Transport(_)) && kind == FailureKind::Unavailable {
@@ -215,7 +215,7 @@ fn token_problem(error: &ApiError) -> Refusal {
     Refusal::bare(Problem::Refused { kind, code, message: format!("no access token: {error}; {cause}") })
 }
 
-/// Some error texts repeat what was sent.
+/// Some error messages repeat what was sent.
 pub(super) fn without(problem: Problem, secret: &Secret) -> Problem {
     match problem {
         Problem::Refused { kind, code, message } if !secret.expose().is_empty() => {
@@ -226,7 +226,7 @@ pub(super) fn without(problem: Problem, secret: &Secret) -> Problem {
     }
 }
 
-/// Says where the answer does not fit, not what stands there.
+/// Where the answer does not fit, without its values.
 fn no_token(error: &ParseError) -> Problem {
     let at = match error {
         ParseError::Json { at, .. } => at.as_str(),

@@ -1,5 +1,5 @@
-//! The three coupon calls of v2 and its bill (reference v2 §B.1–B.5). Reads both dialects of times
-//! and states; keeps fields it does not know.
+//! The three coupon calls of v2 and its bill (reference v2 §B.1–B.5). Understands both dialects of
+//! times and states; keeps unknown fields.
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};

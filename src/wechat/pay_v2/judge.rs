@@ -1,4 +1,4 @@
-//! What a v2 answer means: HTTP status, XML, `return_code`, `result_code`, `err_code`, in this
+//! The meaning of a v2 answer: HTTP status, XML, `return_code`, `result_code`, `err_code`, in this
 //! order (reference v2 §A.3). Checks no signature.
 
 use super::xml::{self, Fields};
@@ -9,17 +9,17 @@ use crate::wechat::wording::shown;
 /// The meaning of an answer.
 #[derive(Debug)]
 pub(super) enum Judgement {
-    /// XML, and a success by every flag.
+    /// XML, and every flag says success.
     Good(Fields),
-    /// Not XML but a file, where a file is asked for.
+    /// Not XML but a file, where a file was requested.
     File,
-    /// May be good later.
+    /// May succeed later.
     Later(Problem),
-    /// Will not get better.
+    /// Will not succeed.
     Final(Problem),
 }
 
-/// Judges an answer; `may_be_file` says that the endpoint answers with a file when all is well.
+/// Judges an answer; `may_be_file` says that the endpoint answers with a file on success.
 pub(super) fn judge(status: u16, body: &[u8], may_be_file: bool) -> Judgement {
     if status != 200 {
         let kind = if may_pass(status) { FailureKind::Unavailable } else { FailureKind::Refused };
@@ -42,7 +42,7 @@ fn judge_fields(fields: Fields) -> Judgement {
         let code = if code.is_empty() { "FAIL" } else { code };
         return refused(protocol_failure(code, message), code.to_owned(), shown(message));
     }
-    // The documentation's own failures carry result_code SUCCESS beside an err_code; `0` and its
+    // The failures in the documentation have result_code SUCCESS beside an err_code; `0` and the
     // like beside SUCCESS are no errors.
     let harmless = matches!(code, "" | "0" | "OK" | "SUCCESS");
     if field("result_code") == Some("SUCCESS") && harmless {
@@ -109,7 +109,7 @@ fn business_failure(code: &str) -> FailureKind {
     }
 }
 
-/// Only what is unavailable may be had later.
+/// Only temporary unavailability may pass.
 fn refused(kind: FailureKind, code: String, message: String) -> Judgement {
     let problem = Problem::Refused { kind, code, message };
     if kind == FailureKind::Unavailable { Judgement::Later(problem) } else { Judgement::Final(problem) }

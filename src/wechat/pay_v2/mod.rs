@@ -1,5 +1,5 @@
 //! WeChat Pay v2: XML with a keyed digest (reference v2 §A). Every attempt gets a fresh nonce and
-//! signature; the signature of answers is checked and told, fatal only when asked to be.
+//! signature. The signature of an answer is always checked and reported, and fatal only if the job says so.
 
 pub mod coupons;
 pub mod sign;
@@ -26,14 +26,14 @@ use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal, SetupError, 
 use crate::wechat::request::Request;
 use crate::wechat::wording::shown;
 
-/// A client of v2 for one merchant.
+/// A v2 client of one merchant.
 pub struct PayV2 {
     http: HttpClient,
     account: Account,
     on_mismatch: OnMismatch,
 }
 
-/// What every call carries, and what signs it.
+/// The common fields of every call, and the signing key.
 struct Account {
     mch_id: String,
     appid: String,
@@ -41,8 +41,7 @@ struct Account {
 }
 
 impl PayV2 {
-    /// A client within the limits of the job, with its client certificate where it has one. Asks
-    /// nothing yet.
+    /// A client with the limits of the job, and its client certificate if configured. Sends nothing yet.
     pub fn new(settings: &PayV2Settings, world: World) -> Result<PayV2, SetupError> {
         let http = match &settings.identity_pem {
             Some(pem) => HttpClient::with_identity(&settings.limits, world, pem)?,
@@ -56,7 +55,7 @@ impl PayV2 {
         Ok(PayV2 { http, account, on_mismatch: settings.on_mismatch })
     }
 
-    /// Makes a call and gives the judged answer. `check_signature` tells what its signature says.
+    /// Makes a call and returns the judged answer. `check_signature` reports the result for its signature.
     pub async fn send<T>(&self, request: &Request<T>) -> Result<Answer, ApiError> {
         let own = xml::read(&request.body).unwrap_or_default();
         let call = Call { client: self, endpoint_path: &request.target, own };
@@ -70,14 +69,14 @@ impl PayV2 {
         }
     }
 
-    /// What the signature of an answer says; `Absent` for files.
+    /// The result of checking the signature of an answer; `Absent` for files.
     pub fn check_signature(&self, body: &[u8]) -> SignatureCheck {
         check_signature(body, &self.account.api_key)
     }
 }
 
-/// What the signature of an answer says under an API key; `Absent` for files. Needs no client: the
-/// journal is re-checked with it.
+/// The result of checking the signature of an answer with an API key; `Absent` for files. Needs no client,
+/// so the journal can be re-verified.
 pub fn check_signature(body: &[u8], api_key: &Secret) -> SignatureCheck {
     match xml::read(body) {
         Ok(fields) => sign::check(&fields, api_key),
@@ -85,7 +84,7 @@ pub fn check_signature(body: &[u8], api_key: &Secret) -> SignatureCheck {
     }
 }
 
-/// What a journalled answer means; the same input, the same judgement.
+/// The failure that a journalled answer means, if any; a pure function.
 pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
     match judge(status, body, true) {
         Judgement::Good(_) | Judgement::File => None,
@@ -99,7 +98,7 @@ impl std::fmt::Debug for PayV2 {
     }
 }
 
-/// A call under way.
+/// A call in progress.
 struct Call<'a> {
     client: &'a PayV2,
     endpoint_path: &'a str,
@@ -151,7 +150,7 @@ impl Exchange for Call<'_> {
         let is_file = self.endpoint_path == endpoint::V2_BILL.path;
         let judgement = judge(received.status, &received.body, is_file);
         let answer = answer_of(received, self.client.http.world().clock.now(), &judgement);
-        // What is said for good must be said by WeChat: "unknown" stands in the journal as well as a stock.
+        // A final answer must come from WeChat: "unknown" goes to the journal just as a stock does.
         let is_forged = || self.client.check_signature(&answer.body) == SignatureCheck::Mismatch;
         match judgement {
             Judgement::Good(_) | Judgement::Final(_) if self.client.on_mismatch == OnMismatch::Fail && is_forged() => {
@@ -183,7 +182,7 @@ fn answer_of(received: Received, fetched_at: DateTime<Utc>, judgement: &Judgemen
     Answer::of(received, evidence, fetched_at)
 }
 
-/// The job-file key to look at.
+/// The key of the job file to check.
 fn hint(problem: &Problem) -> Option<&'static str> {
     match problem {
         Problem::Refused { kind: FailureKind::Credentials, .. } => {

@@ -1,5 +1,5 @@
-//! The v2 signature: sorted `name=value` pairs and the API key, digested (reference v2 §A.2).
-//! Signs whatever fields it is given, known or not.
+//! The v2 signature: a digest over sorted `name=value` pairs and the API key (reference v2 §A.2).
+//! Covers all given fields, known or not.
 
 use aws_lc_rs::hmac;
 use md5::{Digest, Md5};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::xml::Fields;
 use crate::secret::Secret;
 
-/// How the digest is made.
+/// The digest algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignType {
     /// 32 hex; the default and the only one documented for coupons.
@@ -17,21 +17,21 @@ pub enum SignType {
     HmacSha256,
 }
 
-/// What the signature of an answer says. Coupon answers are known to come without one, or with one
-/// that does not hold (reference v2 §A.4): recorded always, fatal when the caller says so.
+/// The result of checking the signature of an answer. Coupon answers may come without one, or with
+/// an invalid one (reference v2 §A.4): always recorded, fatal if the caller says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SignatureCheck {
-    /// It holds.
+    /// Valid.
     Verified,
-    /// There is none.
+    /// Missing.
     Absent,
-    /// It does not hold.
+    /// Invalid.
     Mismatch,
 }
 
 impl SignatureCheck {
-    /// As the `signature` column of the v2 datasets has it.
+    /// The value in the `signature` column of the v2 datasets.
     pub fn as_str(self) -> &'static str {
         match self {
             SignatureCheck::Verified => "verified",
@@ -41,7 +41,7 @@ impl SignatureCheck {
     }
 }
 
-/// Signs fields: all but `sign` and the empty ones.
+/// Signs all fields except `sign` and empty ones.
 pub fn sign(fields: &Fields, key: &Secret, sign_type: SignType) -> String {
     let message = message(fields, key);
     match sign_type {
@@ -53,7 +53,7 @@ pub fn sign(fields: &Fields, key: &Secret, sign_type: SignType) -> String {
     }
 }
 
-/// Checks the `sign` of received fields; its length tells how it was made.
+/// Checks the `sign` of received fields; its length tells the algorithm.
 pub fn check(fields: &Fields, key: &Secret) -> SignatureCheck {
     let Some(given) = fields.get("sign").filter(|given| !given.is_empty()) else {
         return SignatureCheck::Absent;
@@ -66,7 +66,7 @@ pub fn check(fields: &Fields, key: &Secret) -> SignatureCheck {
     }
 }
 
-/// Values stand raw: neither URL-encoded nor XML-escaped.
+/// Values are used raw: neither URL-encoded nor XML-escaped.
 fn message(fields: &Fields, key: &Secret) -> String {
     let signed = fields.iter().filter(|(name, value)| name.as_str() != "sign" && !value.is_empty());
     let pairs = signed.map(|(name, value)| format!("{name}={value}&"));

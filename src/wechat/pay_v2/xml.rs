@@ -1,5 +1,5 @@
-//! The flat XML of v2: one `<xml>` with text children (reference v2 §A.1). Refuses DTDs, entities
-//! of its own, attributes that matter to nobody and nesting; keeps every field and every blank.
+//! The flat XML of v2: one `<xml>` element with text children (reference v2 §A.1). Refuses DTDs,
+//! custom entities and nesting; ignores attributes; keeps every field and all white space.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use quick_xml::events::{BytesRef, Event};
 use crate::wechat::request::ParseError;
 use crate::wechat::wording::shown;
 
-/// Fields by name, in the order signatures want.
+/// Fields by name, in the order that signatures need.
 pub type Fields = BTreeMap<String, String>;
 
-/// Reads one flat document. A byte order mark before it is tolerated, CDATA is text.
+/// Parses a flat document. A byte order mark is tolerated; CDATA is text.
 ///
 /// # Errors
-/// For anything else than `<xml>` with text children, each name once.
+/// Anything but `<xml>` with text children, each name once.
 pub fn read(bytes: &[u8]) -> Result<Fields, ParseError> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let text =
@@ -31,13 +31,13 @@ pub fn read(bytes: &[u8]) -> Result<Fields, ParseError> {
     }
 }
 
-/// Writes one flat document, values escaped.
+/// Writes a flat document with escaped values.
 pub fn write(fields: &Fields) -> String {
     let children = fields.iter().map(|(name, value)| format!("<{name}>{}</{name}>", escape(value.as_str())));
     format!("<xml>{}</xml>", children.collect::<String>())
 }
 
-/// A document being read.
+/// A document that is being parsed.
 #[derive(Default)]
 struct Document {
     depth: usize,

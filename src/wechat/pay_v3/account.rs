@@ -1,5 +1,5 @@
-//! The keys of both sides, the merchant's and WeChat Pay's, and which key of the job file to look at when a call
-//! fails. Asks nothing.
+//! The keys of both sides, the merchant's and WeChat Pay's, and hints which key of the job file to check when a
+//! call fails. Sends no request.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::http::TransportError;
 use crate::job::PayV3Settings;
 use crate::wechat::error::{ApiError, FailureKind, Problem, SetupError, SignatureError};
 
-/// One merchant before WeChat Pay.
+/// One merchant and its keys.
 pub(super) struct Account {
-    /// Signs what we ask.
+    /// Signs requests.
     pub(super) signer: Signer,
-    /// Verifies what is answered.
+    /// Verifies answers.
     pub(super) keyring: Arc<Keyring>,
 }
 
@@ -23,7 +23,7 @@ impl Account {
         Ok(Account { signer, keyring: Arc::new(Keyring::from_settings(settings)?) })
     }
 
-    /// The job-file key to look at.
+    /// The key of the job file to check.
     pub(super) fn hint(&self, error: &ApiError) -> Option<String> {
         let hint = match error.problem() {
             Problem::ClockSkew { .. } => "set this machine's clock (NTP); WeChat allows five minutes",

@@ -1,5 +1,5 @@
-//! Trade and fund-flow bills: apply, download as a stream, compare the digest (reference v3 §4.1).
-//! Reads no line of them.
+//! Trade and fund-flow bills: apply, download as a stream, compare the digest (reference v3 §4.1). Parses no line of
+//! them.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -22,23 +22,23 @@ use crate::wechat::endpoint;
 use crate::wechat::error::{ApiError, FailureKind, Problem};
 use crate::wechat::request::{ParseError, Request};
 
-/// A download that fails is applied for again: the URL lives for minutes and perhaps for one use. So
-/// often in any case, however long the rounds take …
+/// A failed download is applied for again: the URL is valid for minutes and perhaps for one use. At least this many
+/// rounds, however long they take …
 const DOWNLOAD_ROUNDS: u32 = 3;
 
-/// A download that takes longer is given up, however well it flows.
+/// A download that takes longer is given up, even if data keeps arriving.
 const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(2 * 3600);
 
-/// No bill is larger once unzipped …
+/// Upper limit for an unzipped bill …
 const LARGEST_BILL_BYTES: u64 = 16 << 30;
-/// … and none of more than `SMALL_BILL_BYTES` shrinks so well as to unzip to so many times its size.
+/// … and above `SMALL_BILL_BYTES`, for the ratio of its unzipped to its received size.
 const LARGEST_RATIO: u64 = 200;
 const SMALL_BILL_BYTES: u64 = 64 << 20;
 
-/// Larger error bodies say nothing more.
+/// Larger error bodies contain nothing more of use.
 const MAX_ERROR_BODY_BYTES: usize = 1 << 16;
 
-/// Where a bill can be had for the next minutes. Never journalled: the URL is a bearer token.
+/// The download location of a bill, valid for minutes. Never journalled: the URL is a bearer token.
 #[derive(Debug, Clone, Deserialize)]
 pub struct BillLocation {
     /// `SHA1`.
@@ -46,27 +46,27 @@ pub struct BillLocation {
     pub hash_type: String,
     /// Hex digest of the unzipped file.
     pub hash_value: String,
-    /// The URL; the documentation's sample has a blank before it.
+    /// The URL; the documentation's sample has a leading space.
     #[serde(deserialize_with = "trimmed_secret")]
     pub download_url: Secret,
 }
 
-/// A bill that was downloaded.
+/// A downloaded bill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Downloaded {
     /// Bytes as received, written to the sink.
     pub received_bytes: u64,
-    /// Bytes once unzipped; the same when it was plain.
+    /// Unzipped bytes; the same if it was plain.
     pub unzipped_bytes: u64,
     /// Hex digest of the unzipped bytes.
     pub sha1_hex: String,
-    /// Whether what was received is gzip.
+    /// Whether the received file is gzip.
     pub is_gzip: bool,
 }
 
-/// Where a download is written, and written anew after a failure.
+/// The destination of a download, rewritten after a failure.
 pub trait BillSink: Write + Send {
-    /// Forgets everything written so far.
+    /// Discards everything written so far.
     fn restart(&mut self) -> io::Result<()>;
 }
 
@@ -84,7 +84,7 @@ impl BillSink for File {
     }
 }
 
-/// Which fund account.
+/// A fund account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FundAccount {
     /// BASIC
@@ -122,9 +122,9 @@ pub fn fund_flow_bill(date: NaiveDate, account: FundAccount, tar_type: TarType) 
 }
 
 impl PayV3 {
-    /// Applies for the trade bill of a day and downloads it into `sink`. A download that fails is
-    /// applied for again: three rounds in all when its digest differs or it is refused, as many as the
-    /// retry policy allows any call when the server or the connection is ill.
+    /// Applies for the trade bill of a day and downloads it into `sink`. A failed download is applied for again: three
+    /// rounds in all when the digest differs or it is refused, as many as the retry policy allows when the server or
+    /// the connection fails.
     pub async fn fetch_trade_bill(
         &self,
         date: NaiveDate,
@@ -154,22 +154,22 @@ impl PayV3 {
         }
     }
 
-    /// Waits for the next round, unless there is none.
+    /// Waits for the next round; false if there is none.
     async fn begins_another_round(&self, error: &ApiError, rounds: u32, started_at: DateTime<Utc>) -> bool {
         let is_short = rounds < DOWNLOAD_ROUNDS;
         if !has_failed_downloading(error) || !(is_short || is_illness(error)) {
             return false;
         }
-        // The deadline may be over before a large file broke for the first time.
+        // A large file may break for the first time after the deadline.
         self.http.pause(rounds, started_at).await || is_short
     }
 
-    /// Downloads a bill into `sink`, once, and compares its digest. Download answers are not signed
-    /// (reference v3 §4.1); the signed application vouches for the digest.
+    /// Downloads a bill into `sink`, once, and compares its digest. Download answers are not signed (reference v3
+    /// §4.1); the signed application guarantees the digest.
     ///
     /// # Errors
-    /// `Refused` when the URL does not point at `base_url` or `backup_url`, or the sink fails;
-    /// `Unavailable` when the connection breaks, the gzip is torn or the digest differs.
+    /// `Refused` when the URL is not on `base_url` or `backup_url`, or the sink fails; `Unavailable` when the
+    /// connection breaks, the gzip is damaged or the digest differs.
     pub async fn download(&self, location: &BillLocation, sink: &mut impl Write) -> Result<Downloaded, ApiError> {
         let request = self.download_request(location)?;
         let outgoing = self.signed(&request).sign();
@@ -205,8 +205,8 @@ impl PayV3 {
         self.download(&location, sink).await
     }
 
-    /// The signed call behind a download URL. Only our own hosts are asked: the URL came from
-    /// outside and the request carries a signature.
+    /// The signed request for a download URL. Only configured hosts are contacted: the URL came from outside, and the
+    /// request carries a signature.
     fn download_request(&self, location: &BillLocation) -> Result<Request<()>, ApiError> {
         let refuse = |message: String| {
             let problem = Problem::Refused { kind: FailureKind::Refused, code: "download_url".into(), message };
@@ -243,7 +243,7 @@ async fn pour(incoming: &mut Incoming, sink: &mut impl Write) -> Result<Download
     })
 }
 
-/// A small file that unzips without end would fill the disk or hold the night.
+/// A small file that unzips without end would fill the disk or block the night.
 fn refuse_bomb(received_bytes: u64, unzipped_bytes: u64) -> Result<(), Problem> {
     let is_bomb = unzipped_bytes > SMALL_BILL_BYTES && unzipped_bytes / received_bytes.max(1) > LARGEST_RATIO;
     if !is_bomb && unzipped_bytes <= LARGEST_BILL_BYTES {
@@ -257,7 +257,8 @@ async fn refused(incoming: Incoming, trace: Trace) -> ApiError {
     let status = incoming.status();
     let problem = match incoming.read(MAX_ERROR_BODY_BYTES).await {
         Ok(received) => match judge(status, &received.body) {
-            // Nobody signs a download: that there is no statement is for the signed application to say (reference v3 §4.1).
+            // A download is not signed: only the signed application may say that there is no statement (reference v3
+            // §4.1).
             Judgement::Final(Problem::Refused { kind: FailureKind::NoStatement, code, message }) => {
                 Problem::Refused { kind: FailureKind::Refused, code, message }
             }
@@ -269,13 +270,13 @@ async fn refused(incoming: Incoming, trace: Trace) -> ApiError {
     ApiError::new(trace, problem)
 }
 
-/// An application that was refused stays refused; a download that was may have met a used-up URL.
+/// A refused application is final; a refused download may be due to a used-up URL.
 fn has_failed_downloading(error: &ApiError) -> bool {
     let is_download = error.trace().path == endpoint::BILL_DOWNLOAD.path;
     is_download && !matches!(error.problem(), Problem::Sink(_)) && error.trace().attempts > 0
 }
 
-/// … and oftener while server or connection are ill, which passes; a wrong digest does not.
+/// … and more while server or connection fail, which is temporary; a wrong digest is not.
 fn is_illness(error: &ApiError) -> bool {
     error.kind() == FailureKind::Unavailable && !matches!(error.problem(), Problem::Digest { .. })
 }
@@ -287,7 +288,7 @@ fn transport(error: CallError<std::convert::Infallible>) -> ApiError {
     }
 }
 
-/// The call that brought an answer.
+/// The trace of the call that returned an answer.
 fn call_of(path: &str, answer: &Answer) -> Trace {
     let request_id = answer.evidence.request_id.clone();
     Trace { attempts: answer.attempts, status: Some(answer.status), request_id, ..no_call(path) }

@@ -1,6 +1,6 @@
-//! Platform certificates: the answer of `/v3/certificates`, opened (reference v3 §1.6).
-//! Validity dates are read but not enforced: old evidence must stay verifiable, and the platform
-//! never signs with an expired certificate.
+//! Platform certificates: parses and decrypts the answer of `/v3/certificates` (reference v3 §1.6). Validity dates
+//! are read but not enforced: old evidence must stay verifiable, and the platform never signs with an expired
+//! certificate.
 
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use chrono::{DateTime, Utc};
@@ -21,7 +21,7 @@ use crate::wechat::wording::{misfit, shown};
 /// `GET /v3/certificates` → the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CertificateList {
-    /// One, or two while they change over.
+    /// One, or two during a changeover.
     #[serde(default, deserialize_with = "readable")]
     pub data: Vec<EncryptedCertificate>,
     /// Fields this version does not know.
@@ -40,33 +40,33 @@ pub struct EncryptedCertificate {
     /// RFC 3339, as sent.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub expire_time: Option<String>,
-    /// PEM under the APIv3 key.
+    /// PEM encrypted under the APIv3 key.
     pub encrypt_certificate: EncryptedResource,
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// A platform certificate, opened.
+/// A decrypted platform certificate.
 pub(super) struct Certificate {
     pub(super) serial: String,
     pub(super) expires_at: DateTime<Utc>,
     pub(super) key: ParsedPublicKey,
 }
 
-/// Why an answer with certificates is of no use.
+/// Why an answer with certificates is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// Not the documented JSON.
     #[error(transparent)]
     Parse(#[from] ParseError),
-    /// An entry that is not what is documented.
+    /// An entry that is not as documented.
     #[error("a platform certificate is not what the API documents: {detail}")]
     Entry {
         /// What is wrong with it.
         detail: String,
     },
-    /// The APIv3 key does not fit, or it is encrypted by something else.
+    /// The APIv3 key is wrong, or something else encrypted it.
     #[error("platform certificate `{}` cannot be opened", shown(serial))]
     Decrypt {
         /// Of the certificate.
@@ -75,13 +75,13 @@ pub enum CertificateError {
         #[source]
         source: DecryptError,
     },
-    /// What was inside is no RSA certificate, or another one.
+    /// The content is not an RSA certificate, or has another serial.
     #[error("platform certificate `{}` holds no RSA certificate of that serial", shown(serial))]
     Content {
         /// Of the certificate.
         serial: String,
     },
-    /// The answer's own signature.
+    /// The signature of the answer itself.
     #[error("the answer's signature is not valid")]
     Signature(#[from] SignatureError),
 }
@@ -92,17 +92,17 @@ pub fn certificates() -> Request<CertificateList> {
     Request::get(&endpoint::CERTIFICATES, endpoint::CERTIFICATES.path.to_owned())
 }
 
-/// The entries that read as documented. One of another kind is no reason to do without the others.
+/// The entries that parse as documented. One of another kind does not invalidate the others.
 fn readable<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<EncryptedCertificate>, D::Error> {
     let entries: Vec<Value> = lenient::list(json)?;
     Ok(entries.into_iter().filter_map(|entry| EncryptedCertificate::deserialize(entry).ok()).collect())
 }
 
-/// Opens the certificates of an answer, as many as are of use: beside an RSA certificate there may be one of another
-/// algorithm (reference v3 §1.6).
+/// Decrypts the usable certificates of an answer: beside an RSA certificate there may be one of another algorithm
+/// (reference v3 §1.6).
 ///
 /// # Errors
-/// None of those that are there is of use, and why.
+/// No certificate is usable, and why.
 pub(super) fn open(api_v3_key: &Secret, body: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
     #[derive(Deserialize)]
     struct Entries {
@@ -126,7 +126,7 @@ pub(super) fn open(api_v3_key: &Secret, body: &[u8]) -> Result<Vec<Certificate>,
     }
 }
 
-/// Why there is no certificate. The APIv3 key is to blame only if it opened none of those it should open.
+/// Why there is no certificate. The APIv3 key is blamed only if it decrypted none of those it should.
 fn most_telling(mut errors: Vec<CertificateError>) -> Option<CertificateError> {
     let rank = |error: &CertificateError| match error {
         CertificateError::Content { .. } => 0,
@@ -151,7 +151,7 @@ fn open_one(api_v3_key: &Secret, entry: Value) -> Result<Certificate, Certificat
     }
 }
 
-/// Reads a PEM certificate with an RSA key.
+/// Parses a PEM certificate with an RSA key.
 pub(super) fn read(pem: &[u8]) -> Option<Certificate> {
     let der = CertificateDer::from_pem_slice(pem).ok()?;
     let (_, certificate) = X509Certificate::from_der(&der).ok()?;
@@ -162,7 +162,7 @@ pub(super) fn read(pem: &[u8]) -> Option<Certificate> {
     })
 }
 
-/// DER puts a zero byte before a serial whose first bit is set; it is no part of the number.
+/// DER adds a leading zero byte to a serial whose first bit is set; it is not part of the number.
 fn serial_of(raw: &[u8]) -> String {
     match raw {
         [0, rest @ ..] if rest.first().is_some_and(|byte| *byte >= 0x80) => hex::encode_upper(rest),
@@ -170,7 +170,7 @@ fn serial_of(raw: &[u8]) -> String {
     }
 }
 
-/// Serials of certificates are hex and compared without regard to case; public key ids exactly.
+/// Serials of certificates are hexadecimal and compared case-insensitively; ids of public keys exactly.
 pub(super) fn canonical(serial: &str) -> String {
     match serial.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         true => serial.to_ascii_uppercase(),
@@ -178,7 +178,7 @@ pub(super) fn canonical(serial: &str) -> String {
     }
 }
 
-/// Some printers drop leading zeros of a serial.
+/// Some tools drop the leading zeros of a serial.
 fn without_zeros(serial: &str) -> &str {
     serial.trim_start_matches('0')
 }

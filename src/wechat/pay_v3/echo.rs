@@ -1,5 +1,5 @@
-//! `POST /v3/security/echo`: a round trip that proves key, serial, clock and signature without
-//! touching anything (reference v3 §1.13). `check` uses it.
+//! `POST /v3/security/echo`: a round trip that verifies key, serial, clock and signature without
+//! changing anything (reference v3 §1.13). Used by `check`.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,13 +7,13 @@ use crate::wechat::endpoint;
 use crate::wechat::lenient::Extra;
 use crate::wechat::request::Request;
 
-/// What to say.
+/// The message to send.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Call<'a> {
     echo_message: &'a str,
 }
 
-/// What came back.
+/// The answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Echo {
     /// The message, unchanged.
@@ -23,7 +23,7 @@ pub struct Echo {
     pub extra: Extra,
 }
 
-/// Asks WeChat to repeat `message`.
+/// Asks WeChat to return `message`.
 pub fn echo(message: &str) -> Request<Echo> {
     Request::post(&endpoint::ECHO, &Call { echo_message: message })
 }

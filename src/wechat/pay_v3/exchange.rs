@@ -1,4 +1,5 @@
-//! One v3 call as the HTTP layer sees it: builds signed attempts, judges and verifies answers.
+//! One v3 call as an `Exchange` of the HTTP layer: builds signed attempts, judges and verifies
+//! answers.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,20 +11,20 @@ use crate::http::{Exchange, Outgoing, Received, Verdict};
 use crate::wechat::answer::{Answer, Evidence};
 use crate::wechat::error::{ApiError, FailureKind, MAX_AGE_SECONDS, Problem, Refusal, SignatureError};
 
-/// An invalid signature is usually a probe, and a probed request is answered properly the next
-/// time (reference v3 §1.5). More than this many are no probes.
+/// An invalid signature is usually a probe, and the repeated request is answered properly
+/// (reference v3 §1.5). More than this many are not probes.
 const SIGNATURE_RETRIES: u32 = 2;
 
-/// Clocks that differ by less are not called the cause of a SIGN_ERROR.
+/// Clocks that differ by less are not reported as the cause of a SIGN_ERROR.
 const TOLERATED_SKEW_SECONDS: i64 = 240;
 
-/// How a good answer is proved to be WeChat Pay's.
+/// How a good answer is verified to come from WeChat Pay.
 pub(super) trait Proof: Sync {
-    /// What is wrong with the signature of the answer to what was asked.
+    /// What is wrong with the signature of an answer to this request.
     fn verify(&self, asked: &Signed<'_>, answer: &Answer) -> impl Future<Output = Result<(), Problem>> + Send;
 }
 
-/// A call under way whose good answers are proved.
+/// A call whose good answers are verified.
 pub(super) struct Verified<'a, P> {
     signed: Signed<'a>,
     proof: &'a P,
@@ -35,7 +36,7 @@ impl<'a, P: Proof> Verified<'a, P> {
         Verified { signed, proof, invalid_signatures: AtomicU32::new(0) }
     }
 
-    /// Makes the call and gives the proved answer.
+    /// Makes the call and returns the verified answer.
     pub(super) async fn ask(&self) -> Result<Answer, ApiError> {
         match self.signed.http.call(self.signed.method(), self.signed.path(), self).await {
             Ok(settled) => Ok(settled.into()),
@@ -79,7 +80,7 @@ impl<P: Proof> Exchange for Verified<'_, P> {
         let now = self.signed.http.world().clock.now();
         let skew_seconds = (received.status >= 400).then(|| clock_skew(&received, now)).flatten();
         let answer = answer_of(received, now);
-        // Only good answers are signed (reference v3 §1.3): an error is looked at before its
+        // Only good answers are signed (reference v3 §1.3): an error status is judged before the
         // signature, an error inside a good answer after it.
         let is_signed = (200..300).contains(&answer.status) && answer.status != 202;
         if is_signed && let Err(problem) = self.proof.verify(&self.signed, &answer).await {
@@ -87,7 +88,7 @@ impl<P: Proof> Exchange for Verified<'_, P> {
         }
         match judgement {
             Judgement::Good => Verdict::Accept(answer),
-            // Whoever is too fast was not heard; any other failure may hide that it was done.
+            // A throttled call was not executed; after any other failure it may have been.
             Judgement::Later(problem) if self.is_repeatable() || answer.status == 429 => {
                 Verdict::retry(Refusal::with(problem, answer))
             }
@@ -97,7 +98,7 @@ impl<P: Proof> Exchange for Verified<'_, P> {
     }
 }
 
-/// Takes an answer apart into what is kept of it.
+/// Separates what is kept of an answer.
 fn answer_of(received: Received, fetched_at: DateTime<Utc>) -> Answer {
     let header = |name: &str| received.header(name).map(str::to_owned);
     let evidence = Evidence {
@@ -110,8 +111,8 @@ fn answer_of(received: Received, fetched_at: DateTime<Utc>) -> Answer {
     Answer::of(received, evidence, fetched_at)
 }
 
-/// Refuses answers made five minutes ago or more, or as far ahead. The difference is unsigned: a
-/// negative one must not slip through (reference v3 §1.3).
+/// Refuses answers made five minutes ago or more, or as far in the future. The difference is
+/// absolute, so that a negative one cannot pass (reference v3 §1.3).
 pub(super) fn check_age(evidence: &Evidence, now: DateTime<Utc>) -> Result<(), SignatureError> {
     let timestamp = evidence.timestamp.as_deref().ok_or(SignatureError::Missing("Wechatpay-Timestamp"))?;
     let seconds = match timestamp.parse::<i64>() {
@@ -121,13 +122,13 @@ pub(super) fn check_age(evidence: &Evidence, now: DateTime<Utc>) -> Result<(), S
     if seconds < MAX_AGE_SECONDS { Ok(()) } else { Err(SignatureError::Stale { seconds }) }
 }
 
-/// Our clock minus the server's, by its `Date` header.
+/// Our clock minus the server's, according to its `Date` header.
 fn clock_skew(received: &Received, now: DateTime<Utc>) -> Option<i64> {
     let server = DateTime::parse_from_rfc2822(received.header("date")?).ok()?;
     Some(now.timestamp().saturating_sub(server.timestamp()))
 }
 
-/// A 401 with clocks far apart is about the clock, whatever its message says.
+/// A 401 with clocks far apart is due to the clock, whatever its message says.
 fn blame_clock(problem: Problem, skew_seconds: Option<i64>) -> Problem {
     match (&problem, skew_seconds) {
         (Problem::Refused { kind: FailureKind::Credentials, .. }, Some(skew_seconds))

@@ -1,5 +1,5 @@
-//! What a v3 status and error body mean (reference v3 §1.9). Looks at status and `code` only:
-//! one code has many messages. Checks no signature.
+//! The meaning of a v3 status and error body (reference v3 §1.9). Uses status and `code` only, since one code has
+//! many messages. Checks no signature.
 
 use memchr::memmem;
 use serde::Deserialize;
@@ -9,14 +9,14 @@ use crate::http::may_pass;
 use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::wording::shown;
 
-/// The meaning of an answer, signature aside.
+/// The meaning of an answer, apart from its signature.
 #[derive(Debug)]
 pub(crate) enum Judgement {
-    /// 2xx and no error inside.
+    /// 2xx without an error inside.
     Good,
-    /// May be good later.
+    /// May succeed later.
     Later(Problem),
-    /// Will not get better.
+    /// Will not succeed.
     Final(Problem),
 }
 
@@ -29,8 +29,7 @@ struct Envelope {
     message: Option<String>,
 }
 
-/// Judges an answer by status and body. Also for journalled answers: the same input, the same
-/// judgement.
+/// The failure that a journalled answer means, from status and body, if any; a pure function.
 pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
     match judge(status, body) {
         Judgement::Good => None,
@@ -42,7 +41,7 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
     if status == 200 && !may_be_envelope(body) {
         return Judgement::Good;
     }
-    // HTML from a gateway and the empty body of a wrong path are no envelope.
+    // HTML of a gateway and the empty body for an unknown path are not envelopes.
     let envelope: Envelope = serde_json::from_slice(body).unwrap_or_default();
     let code = envelope.code.unwrap_or_default();
     let is_envelope = envelope.message.is_some() || is_bare(body);
@@ -53,13 +52,13 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
     refused(meaning(status, &code), name(status, code), message)
 }
 
-/// Only what is unavailable may be had later.
+/// Only temporary unavailability may pass.
 fn refused(kind: FailureKind, code: String, message: String) -> Judgement {
     let problem = Problem::Refused { kind, code, message };
     if kind == FailureKind::Unavailable { Judgement::Later(problem) } else { Judgement::Final(problem) }
 }
 
-/// An envelope that says nothing for people, and nothing else: no good answer is only a `code`.
+/// An envelope with nothing but a `code`: no good answer looks like this.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bare {
@@ -69,22 +68,21 @@ struct Bare {
     _detail: IgnoredAny,
 }
 
-/// Longer is no bare envelope.
+/// A longer body is not a bare envelope.
 const BARE_BYTES: usize = 256;
 
 fn is_bare(body: &[u8]) -> bool {
     body.len() <= BARE_BYTES && serde_json::from_slice::<Bare>(body).is_ok()
 }
 
-/// Whether a body can have a `message` at all, or be little more than a code: a look for the name, plain or escaped,
-/// instead of a second reading of every page.
+/// Whether a body may contain a `message` at all, or little more than a code: searches for the name, plain or
+/// escaped, instead of parsing every page twice.
 fn may_be_envelope(body: &[u8]) -> bool {
     body.len() <= BARE_BYTES || memmem::find(body, b"\"message\"").is_some() || memmem::find(body, b"\\u").is_some()
 }
 
-/// 202 is "accepted, unfinished: repeat". Some 2xx bodies were reported to carry an error envelope
-/// (reference v3 §1.3); no good answer has both `code` and `message` at the top,
-/// or nothing but a `code`.
+/// 202 means "accepted, unfinished: repeat". Some 2xx bodies were reported to contain an error envelope (reference
+/// v3 §1.3); no good answer has both `code` and `message` at the top level, or nothing but a `code`.
 fn judge_success(status: u16, code: String, message: String, is_envelope: bool) -> Judgement {
     if status == 202 {
         return refused(FailureKind::Unavailable, "ACCEPTED".to_owned(), message);
@@ -95,7 +93,7 @@ fn judge_success(status: u16, code: String, message: String, is_envelope: bool) 
     refused(meaning(400, &code), code, message)
 }
 
-/// The kind of a failure. A code is the same whatever status it comes with: that differs from API to API.
+/// The kind of a failure. A code counts whatever the status, which differs from API to API.
 fn meaning(status: u16, code: &str) -> FailureKind {
     use FailureKind::{Credentials, NoStatement, NotFound, NotReady, Refused, Unavailable};
     match (status, code) {
@@ -111,7 +109,7 @@ fn meaning(status: u16, code: &str) -> FailureKind {
     }
 }
 
-/// The code, or the status where the body had none.
+/// The code, or the status if the body had none.
 fn name(status: u16, code: String) -> String {
     if code.is_empty() { format!("HTTP {status}") } else { code }
 }

@@ -1,6 +1,6 @@
-//! The keys that WeChat Pay signs with, by serial: its public key, its platform certificates, both
-//! at once while they change over (reference v3 §1.4). Works without a network: the same code
-//! re-checks journalled evidence and opens callbacks. Never judges the age of a signature.
+//! The keys that WeChat Pay signs with, by serial: its public key, its platform certificates, or
+//! both during a changeover (reference v3 §1.4). Works without a network: the same code re-verifies
+//! journalled evidence and opens callbacks. Never checks the age of a signature.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -19,7 +19,7 @@ use crate::secret::{Origin, Secret};
 use crate::wechat::answer::Evidence;
 use crate::wechat::error::{SetupError, SignatureError};
 
-/// The headers that sign an answer or a callback, beside its body (reference v3 §1.3).
+/// The signature headers of an answer or a callback (reference v3 §1.3).
 #[derive(Debug, Clone, Copy)]
 pub struct SignatureHeaders<'a> {
     /// `Wechatpay-Timestamp`, seconds.
@@ -28,11 +28,11 @@ pub struct SignatureHeaders<'a> {
     pub nonce: &'a str,
     /// `Wechatpay-Signature`, Base64.
     pub signature: &'a str,
-    /// `Wechatpay-Serial`: which key.
+    /// `Wechatpay-Serial`: the key.
     pub serial: &'a str,
 }
 
-/// Keys by serial, and the APIv3 key that opens encrypted parts.
+/// Keys by serial, and the APIv3 key that decrypts resources.
 pub struct Keyring {
     api_v3_key: Secret,
     public_key_id: Option<String>,
@@ -42,7 +42,7 @@ pub struct Keyring {
 #[derive(Default, Clone)]
 struct Keys {
     by_serial: HashMap<String, ParsedPublicKey>,
-    /// Serial of the certificate that expires last: the one to ask for.
+    /// Serial of the certificate that expires last: the preferred one.
     newest_certificate: Option<(chrono::DateTime<chrono::Utc>, String)>,
 }
 
@@ -61,16 +61,16 @@ impl Keyring {
         Ok(Keyring { api_v3_key: settings.api_v3_key.clone(), public_key_id, keys: RwLock::new(keys) })
     }
 
-    /// Learns the certificates of a `/v3/certificates` answer; old ones stay valid beside them.
-    /// The APIv3 key authenticates them. Gives their serials.
+    /// Learns the certificates of a `/v3/certificates` answer; older ones stay valid. The APIv3 key
+    /// authenticates them. Returns their serials.
     pub fn learn_certificates(&self, body: &[u8]) -> Result<Vec<String>, CertificateError> {
         let certificates = certificates::open(&self.api_v3_key, body)?;
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         Ok(certificates.into_iter().map(|certificate| keys.learn(certificate)).collect())
     }
 
-    /// Verifies a `/v3/certificates` answer with what is known and with what it contains, and
-    /// learns from it only when it holds (reference v3 §1.6).
+    /// Verifies a `/v3/certificates` answer with the known keys and those it contains, and learns
+    /// from it only if it is valid (reference v3 §1.6).
     pub fn verify_certificates(&self, evidence: &Evidence, body: &[u8]) -> Result<Vec<String>, CertificateError> {
         let certificates = certificates::open(&self.api_v3_key, body)?;
         let mut candidate = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -83,18 +83,18 @@ impl Keyring {
     /// Verifies the signature of an answer or callback over its raw body.
     ///
     /// # Errors
-    /// `UnknownSerial`, or `Mismatch` — also for signatures that are no Base64, as probes are
+    /// `UnknownSerial`, or `Mismatch`, also for signatures that are not Base64, as in probes
     /// (reference v3 §1.5).
     pub fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), SignatureError> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).verify(headers, body)
     }
 
-    /// Verifies an answer by its evidence.
+    /// Verifies an answer with its evidence.
     pub fn verify_evidence(&self, evidence: &Evidence, body: &[u8]) -> Result<(), SignatureError> {
         self.verify(&SignatureHeaders::of(evidence)?, body)
     }
 
-    /// Opens an encrypted part of an answer or callback with the APIv3 key (reference v3 §1.6).
+    /// Decrypts a resource of an answer or callback with the APIv3 key (reference v3 §1.6).
     pub fn decrypt_resource(&self, sealed: Sealed<'_>) -> Result<Vec<u8>, DecryptError> {
         resource::open(&self.api_v3_key, sealed)
     }
@@ -105,14 +105,14 @@ impl Keyring {
         keys.by_serial.contains_key(&canonical(serial))
     }
 
-    /// The serial to ask answers to be signed with: the public key's, else the newest
-    /// certificate's, else none.
+    /// The serial that answers should be signed with: the public key's id, else that of the newest
+    /// certificate, else none.
     pub(crate) fn preferred_serial(&self) -> Option<String> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         self.public_key_id.clone().or_else(|| keys.newest_certificate.as_ref().map(|(_, serial)| serial.clone()))
     }
 
-    /// Where the APIv3 key was given.
+    /// Where the APIv3 key was configured.
     pub(crate) fn api_v3_key_origin(&self) -> &Origin {
         self.api_v3_key.origin()
     }

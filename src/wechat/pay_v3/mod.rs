@@ -1,5 +1,5 @@
-//! WeChat Pay APIv3: signs every attempt afresh, verifies every good answer over its raw bytes,
-//! keeps the platform's keys up to date. Keeps no answer; walks no pages.
+//! WeChat Pay APIv3: signs every attempt, verifies every good answer over its raw bytes, and keeps the platform's
+//! keys up to date (reference v3 §1). Keeps no answer and does not page through lists.
 
 pub mod bills;
 pub mod busifavor;
@@ -49,19 +49,19 @@ pub struct PayV3 {
 }
 
 impl PayV3 {
-    /// A client within the limits of the job. Asks nothing yet.
+    /// A client with the limits of the job. Sends nothing yet.
     pub fn new(settings: &PayV3Settings, world: World) -> Result<PayV3, SetupError> {
         let http = HttpClient::new(&settings.limits, world)?;
         let account = Arc::new(Account::new(settings)?);
-        // Other calls wait for the certificates: those are asked for beside them.
+        // Other calls wait for the certificates, so those are requested by a second client.
         let refresh = Refresh::new(http.beside(), account.clone());
         Ok(PayV3 { http, account, refresh, replays: Replays::default() })
     }
 
-    /// Makes a call and gives the verified answer.
+    /// Makes a call and returns the verified answer.
     ///
     /// # Errors
-    /// After retries as reference v3 §1.9 says; the error tells kind, cost, cause and hint.
+    /// After the retries of reference v3 §1.9; the error has kind, trace, cause and hint.
     pub async fn send<T>(&self, request: &Request<T>) -> Result<Answer, ApiError> {
         if request.endpoint.path == endpoint::CERTIFICATES.path {
             return self.refresh.fetch(&self.http).await;
@@ -71,13 +71,13 @@ impl PayV3 {
         Verified::new(self.signed(request), &proof).ask().await
     }
 
-    /// The platform's keys as known now.
+    /// The platform's keys known so far.
     pub fn keyring(&self) -> &Arc<Keyring> {
         &self.account.keyring
     }
 
-    /// The `/v3/certificates` answers this client has learnt from since it was asked last: the journal keeps them, so
-    /// that the evidence of a run stays verifiable.
+    /// The `/v3/certificates` answers that this client has learnt from since the last call: the journal keeps them,
+    /// so that the evidence of a run can always be verified.
     pub fn take_certificate_answers(&self) -> Vec<Answer> {
         self.refresh.take_answers()
     }

@@ -1,5 +1,5 @@
-//! When platform certificates are fetched: before the first call without a public key, every few
-//! hours, and on an unknown serial at most once a minute (reference v3 §1.4, §1.6); and how answers are proved by them.
+//! Keeps platform certificates up to date: they are fetched before the first call without a public key, every few
+//! hours, and for an unknown serial at most once a minute (reference v3 §1.4, §1.6). Also verifies answers with them.
 
 use std::sync::{Arc, PoisonError};
 
@@ -19,11 +19,11 @@ use crate::wechat::wording::shown;
 /// The official advice is to poll more often than every 12 hours.
 const FRESH_FOR: TimeDelta = TimeDelta::hours(6);
 
-/// Between two fetches for an unknown serial, and after a fetch that failed.
+/// Between two fetches for an unknown serial, and after a failed fetch.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
 
-/// The certificates of one merchant, what was fetched when, and the answers that certificates were learnt from, until
-/// somebody takes them.
+/// The certificates of one merchant, when they were fetched, and the answers they were learnt from, until those are
+/// taken.
 pub(super) struct Refresh {
     http: HttpClient,
     account: Arc<Account>,
@@ -33,7 +33,7 @@ pub(super) struct Refresh {
 
 #[derive(Default)]
 struct Fetched {
-    /// When a serial that nobody knew last made us fetch.
+    /// The last fetch because of an unknown serial.
     sought_at: Option<DateTime<Utc>>,
     learnt_at: Option<DateTime<Utc>>,
     failed: Option<Failed>,
@@ -45,8 +45,8 @@ impl Fetched {
     }
 }
 
-/// A fetch that failed: for a minute its outcome is everybody's, so that a dead host is not asked
-/// once per waiting call.
+/// A failed fetch: its outcome counts for all callers for a minute, so that a dead host is not contacted once per
+/// waiting call.
 struct Failed {
     at: DateTime<Utc>,
     kind: FailureKind,
@@ -57,7 +57,7 @@ struct Failed {
 
 impl Failed {
     fn of(error: &ApiError, at: DateTime<Utc>) -> Failed {
-        // That there are no certificates is no answer to what somebody else asked.
+        // "No certificates" is not an answer to the call of another caller.
         let kind = match error.kind() {
             FailureKind::NotFound => FailureKind::Credentials,
             kind => kind,
@@ -86,8 +86,8 @@ impl Refresh {
         self.learnt_from.lock().unwrap_or_else(PoisonError::into_inner).push(answer.clone());
     }
 
-    /// Without a public key: sees to it that certificates are there and not too old. Old ones go on
-    /// serving when new ones cannot be had.
+    /// Without a public key: ensures that there are certificates and that they are recent. Old ones stay in use when
+    /// new ones cannot be fetched.
     pub(super) async fn keep(&self) -> Result<(), ApiError> {
         if self.account.keyring.has_public_key() {
             return Ok(());
@@ -104,8 +104,8 @@ impl Refresh {
         if fetched.learnt_at.is_some() { Ok(()) } else { outcome }
     }
 
-    /// Fetches certificates for a serial nobody knows; whether it is known now. Ids of public keys
-    /// are never in the list. A merchant without platform certificates is no error here.
+    /// Fetches certificates for an unknown serial; returns whether it is known now. Ids of public keys are never in the
+    /// list. A merchant without platform certificates is no error here.
     async fn learn_serial(&self, serial: &str) -> bool {
         if serial.starts_with("PUB_KEY_ID_") {
             return false;
@@ -124,7 +124,7 @@ impl Refresh {
         keyring.knows(serial)
     }
 
-    /// Fetches, verifies with what the answer contains, and learns.
+    /// Fetches, verifies with the certificates in the answer, and learns.
     pub(super) async fn fetch(&self, http: &HttpClient) -> Result<Answer, ApiError> {
         let answer = self.request(http).await?;
         let mut fetched = self.fetched.lock().await;
@@ -155,7 +155,7 @@ impl Refresh {
         exchange.ask().await.map_err(|error| self.explain_missing(error))
     }
 
-    /// New merchants have no platform certificate: what they need is the public key.
+    /// New merchants have no platform certificate and need the public key.
     fn explain_missing(&self, error: ApiError) -> ApiError {
         let hint = match error.problem() {
             Problem::Refused { kind: FailureKind::NotFound, .. } => {
@@ -170,7 +170,7 @@ impl Refresh {
     }
 }
 
-/// By the keys that are known, and by those that are learnt for a serial that nobody knows.
+/// Verifies with the known keys, and with those fetched for an unknown serial.
 impl Proof for Refresh {
     async fn verify(&self, _: &Signed<'_>, answer: &Answer) -> Result<(), Problem> {
         check_age(&answer.evidence, answer.fetched_at)?;
@@ -185,7 +185,7 @@ impl Proof for Refresh {
     }
 }
 
-/// By the certificates that the answer itself contains; they are learnt where it holds.
+/// Verifies with the certificates in the answer itself, and learns them if it is valid.
 struct OwnCertificates<'a>(&'a Refresh);
 
 impl Proof for OwnCertificates<'_> {

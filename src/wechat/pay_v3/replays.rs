@@ -12,28 +12,28 @@ use super::signed::Signed;
 use crate::wechat::answer::{Answer, Evidence};
 use crate::wechat::error::{MAX_AGE_SECONDS, Problem, SignatureError};
 
-/// What was answered of late: for at least as long as any signature is taken, however fast the server's clock is.
+/// Recent answers: kept at least as long as any signature is accepted, however fast the server's clock is.
 #[derive(Default)]
 pub(super) struct Replays(Mutex<Memory>);
 
-/// Answers by their nonces, younger and older ones.
+/// Answers by nonce, in a newer and an older generation.
 #[derive(Default)]
 struct Memory {
     younger: HashMap<u64, Answered>,
     older: HashMap<u64, Answered>,
     since: Option<DateTime<Utc>>,
-    /// Whether two answers had one nonce: then the same signature may stand on two answers that are alike, and tells nothing.
+    /// Whether two answers had the same nonce: then equal answers may have equal signatures, which proves nothing.
     nonces_repeat: bool,
 }
 
-/// An answer and what it answered.
+/// An answer and the request it was given to.
 #[derive(Clone, Copy)]
 struct Answered {
     signature: u64,
     question: u64,
 }
 
-/// By a signature that holds, on an answer that was given to no other question before.
+/// Accepts a valid signature on an answer that was not given to another request before.
 pub(super) struct Unreplayed<'a, P> {
     pub(super) proof: &'a P,
     pub(super) replays: &'a Replays,
@@ -50,7 +50,7 @@ impl<P: Proof> Proof for Unreplayed<'_, P> {
 }
 
 impl Replays {
-    /// Whether the answer that carries this evidence was given to another question before. Notes it otherwise.
+    /// Whether the answer with this evidence was given to another request before. Records it otherwise.
     pub(super) fn is_replayed(&self, evidence: &Evidence, question: &impl Hash, now: DateTime<Utc>) -> bool {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         memory.forget_old(now);

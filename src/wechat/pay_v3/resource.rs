@@ -1,5 +1,5 @@
 //! What WeChat Pay encrypts under the APIv3 key: platform certificates, parts of callbacks (reference v3 §1.6).
-//! Authenticated by the key alone; knows no signature.
+//! Authenticated by that key alone; checks no signature.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::Engine;
@@ -27,7 +27,7 @@ pub struct EncryptedResource {
     pub extra: Extra,
 }
 
-/// Why an encrypted part cannot be opened.
+/// Why a resource cannot be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecryptError {
     /// Another algorithm than AEAD_AES_256_GCM.
@@ -36,12 +36,12 @@ pub enum DecryptError {
     /// Not Base64, or the nonce has not 12 bytes.
     #[error("the ciphertext or its nonce is malformed")]
     Malformed,
-    /// The tag does not hold: another key, or other bytes.
+    /// The tag does not match: another key, or other bytes.
     #[error("the APIv3 key does not open the ciphertext")]
     Tag,
 }
 
-/// The parts that opening takes, each by its name: as texts alone they could change places.
+/// The parts needed for decryption, as named fields so that they cannot be swapped.
 #[derive(Debug, Clone, Copy)]
 pub struct Sealed<'a> {
     /// `AEAD_AES_256_GCM`
@@ -55,7 +55,7 @@ pub struct Sealed<'a> {
 }
 
 impl EncryptedResource {
-    /// What opening takes of it.
+    /// The parts needed for decryption.
     pub fn sealed(&self) -> Sealed<'_> {
         Sealed {
             algorithm: &self.algorithm,
@@ -66,7 +66,7 @@ impl EncryptedResource {
     }
 }
 
-/// Opens what is encrypted under the key.
+/// Decrypts a resource.
 pub(super) fn open(api_v3_key: &Secret, sealed: Sealed<'_>) -> Result<Vec<u8>, DecryptError> {
     let Sealed { algorithm, nonce, associated_data, ciphertext } = sealed;
     if algorithm != "AEAD_AES_256_GCM" {

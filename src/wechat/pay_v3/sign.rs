@@ -1,5 +1,5 @@
-//! `WECHATPAY2-SHA256-RSA2048`: what is signed and the Authorization header that carries it
-//! (reference v3 §1.1). Knows no clock and no dice: time and nonce are handed in.
+//! `WECHATPAY2-SHA256-RSA2048`: the signed message and the Authorization header (reference v3
+//! §1.1). Time and nonce are parameters.
 
 use std::fmt;
 
@@ -30,10 +30,10 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// Reads the merchant's key.
+    /// Loads the merchant's key.
     ///
     /// # Errors
-    /// The key is no RSA key in PEM.
+    /// The key is not an RSA key in PEM.
     pub fn new(settings: &PayV3Settings) -> Result<Signer, SetupError> {
         Ok(Signer {
             key: read_private_key(&settings.private_key_pem)?,
@@ -43,7 +43,7 @@ impl Signer {
         })
     }
 
-    /// Where the merchant's key was given.
+    /// Where the merchant's key was configured.
     pub(super) fn key_origin(&self) -> &Origin {
         &self.key_origin
     }
@@ -60,7 +60,7 @@ impl Signer {
 
     fn sign(&self, message: &[u8]) -> String {
         let mut signature = vec![0; self.key.public_modulus_len()];
-        // PKCS#1 v1.5 draws nothing from the random source the interface asks for.
+        // PKCS#1 v1.5 does not use the random source that the interface requires.
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
             .expect("a key that was read can sign");
@@ -68,7 +68,7 @@ impl Signer {
     }
 }
 
-/// Five lines, each ended by a line feed; the body keeps its own and gets one more.
+/// Five lines, each ended by a line feed; the body keeps its own line feeds and gets one more.
 fn request_message(method: &str, target: &str, timestamp: i64, nonce: &str, body: &[u8]) -> Vec<u8> {
     let mut message = format!("{method}\n{target}\n{timestamp}\n{nonce}\n").into_bytes();
     message.extend_from_slice(body);

@@ -1,4 +1,4 @@
-//! One v3 call as it goes out: every attempt signed afresh. Judges no answer.
+//! One v3 call before it is sent: every attempt is signed anew. Judges no answer.
 
 use std::hash::Hash;
 
@@ -10,7 +10,7 @@ use crate::http::{HttpClient, Outgoing};
 use crate::wechat::endpoint::{self, Endpoint, Verb};
 use crate::wechat::request::Request;
 
-/// A call, whom it is of and whom it asks.
+/// A call with its account and client.
 pub(super) struct Signed<'a> {
     pub(super) http: &'a HttpClient,
     pub(super) account: &'a Account,
@@ -28,18 +28,18 @@ impl<'a> Signed<'a> {
         self.endpoint.method.as_str()
     }
 
-    /// The path as the table has it: what messages show, without openids.
+    /// The path in the endpoint table: for messages, without openids.
     pub(super) fn path(&self) -> &'static str {
         self.endpoint.path
     }
 
-    /// Whether the same call does no harm a second time. A coupon may be used or returned by somebody else between two
-    /// attempts, and the documents do not say that the number protects from that (reference v3 §1.10).
+    /// Whether the call may be repeated. A coupon may be used or returned by another call between two attempts, and
+    /// the documentation does not say that the request number protects from that (reference v3 §1.10).
     pub(super) fn is_repeatable(&self) -> bool {
         ![endpoint::COUPON_USE.id, endpoint::COUPON_RETURN.id].contains(&self.endpoint.id)
     }
 
-    /// What is asked, the same for every attempt.
+    /// What identifies the request, the same for every attempt.
     pub(super) fn question(&self) -> impl Hash {
         (self.method(), self.target, self.body)
     }

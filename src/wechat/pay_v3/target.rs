@@ -1,13 +1,13 @@
-//! Path and query as sent and signed: every segment and value percent-encoded exactly once,
-//! letter case kept (openids are case-sensitive, reference v3 §6 no. 2). Never decodes.
+//! Path and query as sent and signed: every segment and value is percent-encoded exactly once,
+//! letter case is kept (openids are case-sensitive, reference v3 §6 no. 2). Never decodes.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// RFC 3986 unreserved characters stay, all others are encoded: no library on the way has
-/// anything left to change.
+/// Everything but the unreserved characters of RFC 3986 is encoded, so that no library has anything
+/// left to change.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A path template with its values, and a query that grows.
+/// A path template with its values, and a query.
 #[derive(Debug)]
 pub(crate) struct Target {
     text: String,
@@ -15,7 +15,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Fills the `{…}` of a path in order.
+    /// Fills the `{…}` of a path, in order.
     pub(crate) fn new(path: &str, values: &[&str]) -> Target {
         debug_assert_eq!(path.matches('{').count(), values.len(), "{path}");
         let mut values = values.iter();
@@ -36,7 +36,7 @@ impl Target {
         self
     }
 
-    /// Adds a query parameter that is there.
+    /// Adds a query parameter if there is a value.
     pub(crate) fn maybe(self, name: &str, value: Option<&str>) -> Target {
         match value {
             Some(value) => self.query(name, value),
@@ -44,13 +44,13 @@ impl Target {
         }
     }
 
-    /// The text to send and to sign.
+    /// The target to send and to sign.
     pub(crate) fn finish(self) -> String {
         self.text
     }
 }
 
-/// A value as it stands in a path or query.
+/// A value percent-encoded for a path or query.
 pub(crate) fn encode(value: &str) -> String {
     utf8_percent_encode(value, RESERVED).to_string()
 }

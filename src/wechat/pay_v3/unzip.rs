@@ -1,13 +1,13 @@
-//! SHA-1 over the unzipped bytes of a bill while it streams by. Keeps none of them.
+//! SHA-1 over the unzipped bytes of a bill while it is streamed. Keeps none of them.
 
 use std::io::{self, Write};
 
 use flate2::write::MultiGzDecoder;
 use sha1::{Digest, Sha1};
 
-/// Takes a bill as it comes, gzipped or plain, and digests what is inside.
+/// Takes a bill, gzipped or plain, and digests its content.
 pub(super) struct UnzippedDigest {
-    /// The first bytes, until they tell gzip from plain.
+    /// The first bytes, until gzip or plain is recognised.
     head: Vec<u8>,
     stage: Stage,
 }
@@ -49,10 +49,10 @@ impl UnzippedDigest {
         UnzippedDigest { head: Vec::new(), stage: Stage::Unknown }
     }
 
-    /// Takes the next piece. A bill is gzip when it begins as gzip does, whatever was asked for.
+    /// Takes the next piece. A bill that starts like gzip is gzip, whatever was requested.
     ///
     /// # Errors
-    /// When a gzip stream is broken.
+    /// A broken gzip stream.
     pub(super) fn update(&mut self, piece: &[u8]) -> io::Result<()> {
         match &mut self.stage {
             Stage::Plain(digester) => digester.write_all(piece),
@@ -72,7 +72,7 @@ impl UnzippedDigest {
         }
     }
 
-    /// How much came out so far.
+    /// The number of unzipped bytes so far.
     pub(super) fn unzipped_bytes(&self) -> u64 {
         match &self.stage {
             Stage::Plain(digester) => digester.bytes,
@@ -84,7 +84,7 @@ impl UnzippedDigest {
     /// The digest of everything taken.
     ///
     /// # Errors
-    /// When a gzip stream ends too early.
+    /// A truncated gzip stream.
     pub(super) fn finish(self) -> io::Result<Unzipped> {
         let was_gzip = matches!(self.stage, Stage::Gzip(_));
         let digester = match self.stage {

@@ -1,4 +1,4 @@
-//! Where COUPON.SEND callbacks go (reference v3 §2.16, §2.17): one URL per merchant.
+//! The URL for COUPON.SEND callbacks (reference v3 §2.16, §2.17): one per merchant.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,12 +31,12 @@ struct NewCallbacks<'a> {
     notify_url: &'a str,
 }
 
-/// The callback URL of a merchant; of the caller without one.
+/// The callback URL of a merchant, by default of the caller.
 pub fn callbacks(mchid: Option<&str>) -> Request<Callbacks> {
     Request::get(&endpoint::CALLBACKS, Target::new(endpoint::CALLBACKS.path, &[]).maybe("mchid", mchid).finish())
 }
 
-/// Sets it.
+/// Sets the callback URL.
 pub fn set_callbacks(mchid: Option<&str>, notify_url: &str) -> Request<Callbacks> {
     let body = NewCallbacks { mchid, notify_url };
     Request::post(&endpoint::CALLBACKS_SET, &body)

@@ -89,7 +89,7 @@ pub struct CodeUpload {
     pub extra: Extra,
 }
 
-/// What became of each code. Partial success is HTTP 200.
+/// The result for each code. Partial success is HTTP 200.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CodesUploaded {
     /// Stock.
@@ -124,7 +124,7 @@ pub struct CodesUploaded {
     pub extra: Extra,
 }
 
-/// A code that was not taken.
+/// A refused code.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RefusedCode {
     /// Which.
@@ -141,7 +141,7 @@ pub struct RefusedCode {
     pub extra: Extra,
 }
 
-/// A code taken out of its pool.
+/// A code removed from its pool.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CodeDeleted {
     /// Stock.
@@ -192,7 +192,7 @@ pub fn upload_coupon_codes(stock_id: &str, upload: &CodeUpload) -> Request<Codes
     Request::json(&endpoint::CODES_UPLOAD, Target::new(endpoint::CODES_UPLOAD.path, &[stock_id]).finish(), upload)
 }
 
-/// Takes a code out of a pool (reference v3 §2.8).
+/// Removes a code from a pool (reference v3 §2.8).
 pub fn delete_coupon_code(stock_id: &str, coupon_code: &str, delete_request_no: &str) -> Request<CodeDeleted> {
     let target =
         Target::new(endpoint::CODE_DELETE.path, &[stock_id, coupon_code]).query("delete_request_no", delete_request_no);

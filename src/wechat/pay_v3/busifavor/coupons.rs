@@ -1,4 +1,4 @@
-//! Coupons in wallets: list, query, and what can be done to one (reference v3 §2.9–2.15).
+//! Coupons in wallets: list, query, redeem, associate, return, deactivate (reference v3 §2.9–2.15).
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use crate::wechat::lenient::{self, Extra};
 use crate::wechat::pay_v3::target::Target;
 use crate::wechat::request::{ParseError, Request, read_json};
 
-/// A coupon in a wallet, its texts owned or borrowed from the body (`lenient::Text`). The fields from `use_request_no` on
-/// appear with their event.
+/// A coupon in a wallet, its strings owned or borrowed from the body (`lenient::Text`). The fields from
+/// `use_request_no` on appear with their event.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "T: lenient::Text<'de>"))]
 pub struct UserCoupon<T = String> {
@@ -39,7 +39,7 @@ pub struct UserCoupon<T = String> {
     /// SENDED, USED, EXPIRED, DELETED, DEACTIVATED; the single query has more (reference v3 §2.11).
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub coupon_state: Option<T>,
-    /// What it looks like.
+    /// Its appearance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_pattern_info: Option<Box<DisplayPattern<T>>>,
     /// How it may be used.
@@ -117,7 +117,7 @@ pub struct UserCouponPage<T = String> {
 }
 
 impl<'b> UserCouponPage<Cow<'b, str>> {
-    /// As the call reads it, its texts borrowed from the body: a night reads many pages and keeps little of each.
+    /// Parses a page with strings borrowed from the body: a night reads many pages and keeps little of each.
     ///
     /// # Errors
     /// The body does not have the documented shape.
@@ -222,8 +222,8 @@ pub struct Deactivated {
     pub extra: Extra,
 }
 
-/// Which coupons of a wallet to list. The caller must name itself in every role it has
-/// (reference v3 §2.10), else NO_AUTH or an empty list.
+/// The filter for listing a wallet. The caller must name itself in every role it has (reference v3 §2.10), otherwise
+/// the answer is NO_AUTH or an empty list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CouponFilter {
     /// Appid the openid belongs to.
@@ -265,12 +265,12 @@ pub fn use_coupon(redemption: &Use) -> Request<Used> {
     Request::post(&endpoint::COUPON_USE, redemption)
 }
 
-/// Ties an unused coupon to an order (reference v3 §2.12).
+/// Associates an unused coupon with an order (reference v3 §2.12).
 pub fn associate(stock_id: &str, coupon_code: &str, out_trade_no: &str, out_request_no: &str) -> Request<Associated> {
     Request::post(&endpoint::COUPON_ASSOCIATE, &Association { stock_id, coupon_code, out_trade_no, out_request_no })
 }
 
-/// Unties it again (reference v3 §2.13).
+/// Removes the association (reference v3 §2.13).
 pub fn disassociate(
     stock_id: &str,
     coupon_code: &str,
@@ -285,7 +285,7 @@ pub fn return_coupon(stock_id: &str, coupon_code: &str, return_request_no: &str)
     Request::post(&endpoint::COUPON_RETURN, &Return { coupon_code, stock_id, return_request_no })
 }
 
-/// Makes an unused coupon unusable for ever (reference v3 §2.15).
+/// Makes an unused coupon permanently unusable (reference v3 §2.15).
 pub fn deactivate(
     stock_id: &str,
     coupon_code: &str,

@@ -1,5 +1,5 @@
-//! The merchant-coupon (商家券) API of APIv3: every call of reference v3 §2, numbers 1 to 22.
-//! Wire types keep the wire's names, the raw text of times, unknown values and unknown fields.
+//! The merchant-coupon (商家券) API of APIv3: every call of reference v3 §2, numbers 1 to 22. Wire
+//! types keep the names of the API, times as text, and unknown values and fields.
 
 pub mod callbacks;
 pub mod codes;

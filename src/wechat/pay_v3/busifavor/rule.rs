@@ -1,12 +1,13 @@
-//! Objects that stocks and coupons share: how a coupon may be used, what it looks like
-//! (reference v3 §2.1, "shared objects"). Plain data; texts are a `T`, owned or borrowed from the body (`lenient::Text`).
+//! Objects that stocks and coupons share: how a coupon may be used, how it is displayed (reference v3 §2.1, "shared
+//! objects"). Plain data; strings are a `T`, owned or borrowed from the body (`lenient::Text`).
 
 use serde::{Deserialize, Serialize};
 
 use crate::money::Fen;
 use crate::wechat::lenient::{self, Extra};
 
-/// When and for what a coupon may be used. Exactly one of the three discounts is given in practice; samples hold all three.
+/// When and for what a coupon may be used. In practice exactly one of the three discounts is given; samples contain all
+/// three.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "T: lenient::Text<'de>"))]
 pub struct CouponUseRule<T = String> {
@@ -31,7 +32,7 @@ pub struct CouponUseRule<T = String> {
     /// Page of that mini program.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub mini_programs_path: Option<T>,
-    /// Where older documents put it; newer ones have it in `coupon_available_time`.
+    /// In older documents; newer ones have it in `coupon_available_time`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available_week: Option<AvailableWeek>,
     /// As `available_week`: the older place. The spelling is the wire's.
@@ -64,7 +65,7 @@ pub struct AvailableTime<T = String> {
     /// Days of the week.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available_week: Option<AvailableWeek>,
-    /// Odd spans. The spelling is the wire's.
+    /// Irregular time spans. The spelling is the API's.
     #[serde(default, deserialize_with = "lenient::list", skip_serializing_if = "Vec::is_empty")]
     pub irregulary_avaliable_time: Vec<TimeSpan<T>>,
     /// Fields this version does not know.
@@ -115,7 +116,7 @@ pub struct TimeSpan<T = String> {
     pub extra: Extra,
 }
 
-/// 满减: so much off.
+/// 满减: a fixed amount off.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FixedNormalCoupon {
     /// Fen off.
@@ -129,7 +130,7 @@ pub struct FixedNormalCoupon {
     pub extra: Extra,
 }
 
-/// 折扣: pay so many percent.
+/// 折扣: pay a percentage.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DiscountCoupon {
     /// 88 means pay 88 %.
@@ -143,7 +144,7 @@ pub struct DiscountCoupon {
     pub extra: Extra,
 }
 
-/// 换购: pay this price.
+/// 换购: pay a fixed price.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExchangeCoupon {
     /// Price, fen.
@@ -157,7 +158,7 @@ pub struct ExchangeCoupon {
     pub extra: Extra,
 }
 
-/// What the coupon in the wallet leads to.
+/// Where the coupon in the wallet leads.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "T: lenient::Text<'de>"))]
 pub struct CustomEntrance<T = String> {
@@ -202,7 +203,7 @@ pub struct MiniProgram<T = String> {
     pub extra: Extra,
 }
 
-/// What the coupon looks like.
+/// How the coupon is displayed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "T: lenient::Text<'de>"))]
 pub struct DisplayPattern<T = String> {
@@ -229,7 +230,7 @@ pub struct DisplayPattern<T = String> {
     pub extra: Extra,
 }
 
-/// A video channel.
+/// A Channels (视频号) account.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Finder {
     /// Channel.
@@ -270,7 +271,7 @@ impl<T> CouponUseRule<T> {
         self.exchange_coupon.as_ref().and_then(|part| part.exchange_price)
     }
 
-    /// Days of the week, in the newer place or the older.
+    /// Days of the week, from the newer or the older place.
     pub fn week(&self) -> Option<&AvailableWeek> {
         self.coupon_available_time
             .as_ref()

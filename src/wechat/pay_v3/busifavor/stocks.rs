@@ -1,4 +1,4 @@
-//! Stocks (批次): query, create, change (reference v3 §2.1–2.4).
+//! Stocks (批次, batches of coupons): query, create, change (reference v3 §2.1–2.4).
 
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,7 @@ pub struct Stock {
     /// Uploaded codes; only MERCHANT_UPLOAD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coupon_code_count: Option<CodeCount>,
-    /// Whose openid callbacks carry.
+    /// The appid whose openids callbacks carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify_config: Option<NotifyConfig>,
     /// Coupons sent (not used) so far.
@@ -114,7 +114,7 @@ pub struct CodeCount {
     pub extra: Extra,
 }
 
-/// Whose openid callbacks carry.
+/// The appid whose openids callbacks carry.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NotifyConfig {
     /// Appid.
@@ -125,7 +125,7 @@ pub struct NotifyConfig {
     pub extra: Extra,
 }
 
-/// What was sent; `today_*` starts over every day.
+/// What was sent; `today_*` is reset every day.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SendCount {
     /// Coupons.
@@ -169,7 +169,7 @@ pub struct NewStock {
     /// How many may be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock_send_rule: Option<StockSendRule>,
-    /// Idempotency: the same number makes no second stock.
+    /// Idempotency: a repeated number creates no second stock.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub out_request_no: Option<String>,
     /// Where its coupons lead.
@@ -206,7 +206,7 @@ pub struct StockCreated {
     pub extra: Extra,
 }
 
-/// What `PATCH stocks/{stock_id}` can change (reference v3 §2.3); absent stays.
+/// What `PATCH stocks/{stock_id}` can change (reference v3 §2.3); absent fields stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StockChange {
     /// Number of this change.
@@ -241,19 +241,19 @@ pub struct StockChange {
     pub extra: Extra,
 }
 
-/// Either the total or the daily budget; `current_*` guards against a change in between.
+/// Either the total or the daily budget; `current_*` guards against concurrent changes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct BudgetChange {
     /// New total.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub target_max_coupons: Option<i64>,
-    /// Total it must be now.
+    /// The total it must have now.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub current_max_coupons: Option<i64>,
-    /// New daily bound.
+    /// New daily limit.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub target_max_coupons_by_day: Option<i64>,
-    /// Daily bound it must be now.
+    /// The daily limit it must have now.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub current_max_coupons_by_day: Option<i64>,
     /// Number of this change.
@@ -283,7 +283,7 @@ pub fn stock(stock_id: &str) -> Request<Stock> {
     Request::get(&endpoint::STOCK, Target::new(endpoint::STOCK.path, &[stock_id]).finish())
 }
 
-/// Makes a stock (reference v3 §2.1).
+/// Creates a stock (reference v3 §2.1).
 pub fn create_stock(stock: &NewStock) -> Request<StockCreated> {
     Request::post(&endpoint::STOCK_CREATE, stock)
 }

@@ -11,7 +11,7 @@ use crate::wechat::request::Request;
 /// A subsidy payment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PayReceipt {
-    /// WeChat's id; absent until it succeeded.
+    /// WeChat's id; absent until the payment succeeded.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub subsidy_receipt_id: Option<String>,
     /// Stock.
@@ -20,7 +20,7 @@ pub struct PayReceipt {
     /// Code.
     #[serde(deserialize_with = "lenient::key")]
     pub coupon_code: String,
-    /// WeChat's order id: the only place where it stands beside a coupon code.
+    /// WeChat's order id: the only answer that has it together with a coupon code.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,
     /// Who pays.
@@ -186,8 +186,8 @@ pub struct SubsidyReturn {
     pub extra: Extra,
 }
 
-/// A receipt status or fail reason without the prefix some versions of the API put before it
-/// (reference v3 §2.24): `PAY_RECEIPT_SUCCESS` and `SUCCESS` are the same.
+/// A receipt status or fail reason without the prefix that some versions of the API add (reference v3
+/// §2.24): `PAY_RECEIPT_SUCCESS` and `SUCCESS` are the same.
 pub fn plain_status(status: &str) -> &str {
     ["PAY_RECEIPT_", "RETURN_RECEIPT_"].iter().find_map(|prefix| status.strip_prefix(prefix)).unwrap_or(status)
 }
@@ -217,7 +217,7 @@ pub fn pay_subsidy(payment: &SubsidyPayment) -> Request<PayReceipt> {
     Request::post(&endpoint::SUBSIDY_PAY, payment)
 }
 
-/// Returns one (reference v3 §2.21).
+/// Returns a subsidy (reference v3 §2.21).
 pub fn return_subsidy(payment: &SubsidyReturn) -> Request<ReturnReceipt> {
     Request::post(&endpoint::SUBSIDY_RETURN, payment)
 }
