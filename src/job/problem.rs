@@ -100,17 +100,17 @@ impl<'t> Problems<'t> {
         self.push(place, text.into(), None);
     }
 
-    /// Notes a problem and what to do about it.
+    /// Adds a problem with a hint.
     pub(super) fn add_with_hint(&mut self, place: &Place, text: impl Into<String>, hint: impl Into<String>) {
         self.push(place, text.into(), Some(hint.into()));
     }
 
-    /// Remembers that a secret stood in the file, so that it is not called missing too.
+    /// Records that a secret was written in the file, so that it is not reported as missing too.
     pub(super) fn note_inline_secret(&mut self, key: &str) {
         self.inline_secrets.insert(key.to_owned());
     }
 
-    /// Whether a secret of that key stood in the file.
+    /// Whether a secret of that key was written in the file.
     pub(super) fn has_inline_secret(&self, key: &str) -> bool {
         self.inline_secrets.contains(key)
     }
@@ -120,7 +120,7 @@ impl<'t> Problems<'t> {
         place.byte.map(|byte| line_and_column(self.text, byte).0)
     }
 
-    /// The problems in the order of the file, or `None` when there are none.
+    /// The problems in file order; `None` if there are none.
     pub(super) fn into_sorted(mut self) -> Option<Vec<Problem>> {
         self.found.sort_by_key(|(byte, _)| *byte);
         let problems: Vec<_> = self.found.into_iter().map(|(_, problem)| problem).collect();
@@ -133,16 +133,16 @@ impl<'t> Problems<'t> {
     }
 }
 
-/// Line and column in characters, both 1-based, of a byte of `text`.
+/// Line and column (in characters, both 1-based) of an offset in `text`.
 fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// The candidate spelt most like `name`, if one is near enough to be meant.
+/// The most similar candidate, if it is similar enough to be a typing error.
 pub(super) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    // Of two letters two are no slip: `cn` is not `en`.
+    // If two of two letters differ it is no typing error: `cn` is not `en`.
     let reach = match name.chars().count() {
         ..=2 => 0,
         letters => (letters / 3).max(2),

@@ -1,5 +1,5 @@
-//! The checked job: what a run works with. Dates resolved, paths absolute, secrets loaded.
-//! Made only by `job::load`; nothing here reads files.
+//! The checked job: what a run works with. Dates are resolved, paths absolute, secrets loaded. Only made
+//! by `job::load`; reads no files itself.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,13 +25,14 @@ pub struct Job {
     pub path: PathBuf,
     /// `job.name`.
     pub name: String,
-    /// `job.first_date`: earlier days are not this job's.
+    /// `job.first_date`: earlier days do not belong to this job.
     pub first_date: Option<NaiveDate>,
-    /// The folder a night works in, absolute: `job.lake`, or `job.work_dir` when the lake is in a bucket.
+    /// The folder in which a night works, absolute: `job.lake`, or `job.work_dir` when the lake is in a
+    /// bucket.
     pub lake: PathBuf,
     /// The bucket, when `job.lake` is `s3://…`.
     pub bucket: Option<BucketSettings>,
-    /// `job.part_bytes`: a partition above this goes on in another file. It changes no row.
+    /// `job.part_bytes`: a partition above this size continues in another file. Changes no row.
     pub part_bytes: u64,
     /// How openids are published.
     pub pii: Pii,
@@ -71,17 +72,17 @@ pub struct Job {
     pub metrics_textfile: Option<PathBuf>,
     /// `[webhook]`.
     pub webhook: Option<Webhook>,
-    /// The job as written, canonical JSON, secrets, hosts and patience left out: part of
-    /// `inputs_sha256`. A default that is written out is another text and so another fingerprint.
+    /// The job as written, as canonical JSON without secrets, hosts and timeouts: part of
+    /// `inputs_sha256`. Writing a default explicitly changes the text and thus the fingerprint.
     pub fingerprint: String,
-    /// What is allowed but unwise, such as key files that others can read.
+    /// Warnings: what is allowed but unwise, such as key files that others can read.
     pub warnings: Vec<String>,
     /// Folders and files of the merchant that the job file names.
     pub named: Vec<Named>,
 }
 
 impl Job {
-    /// Where an API answers and how hard it may be asked; nothing where the job does not have it.
+    /// The address and limits of an API; `None` if the job does not have it.
     pub fn limits_of(&self, api: Api) -> Option<&ApiLimits> {
         match api {
             Api::PayV3 => self.pay_v3.as_ref().map(|it| &it.limits),
@@ -90,7 +91,7 @@ impl Job {
         }
     }
 
-    /// Those of every API the job has, to be changed.
+    /// The limits of every API of the job, for changing them.
     pub fn limits_mut(&mut self) -> impl Iterator<Item = &mut ApiLimits> {
         let pay_v3 = self.pay_v3.as_mut().map(|it| &mut it.limits);
         let pay_v2 = self.pay_v2.as_mut().map(|it| &mut it.limits);
@@ -118,31 +119,31 @@ pub const SOURCE_NAMES: [&str; 10] = [
 pub enum Pii {
     /// HMAC-SHA256 under this key, 64 lower-case hex.
     Hmac(Secret),
-    /// As they are.
+    /// Unchanged.
     Raw,
 }
 
-/// Where an API answers and how hard it may be asked.
+/// The address and limits of an API.
 #[derive(Debug, Clone)]
 pub struct ApiLimits {
     /// Scheme, host and port; https unless loopback.
     pub base_url: Url,
     /// Asked when the primary does not answer, or its gateway says 502 to 504.
     pub backup_url: Option<Url>,
-    /// Per attempt.
+    /// Timeout of an attempt.
     pub timeout: Duration,
-    /// Per call, all attempts and waits together.
+    /// Time limit of a call, all attempts and waits included.
     pub retry_deadline: Duration,
     /// Requests per second.
     pub rate_per_second: u32,
-    /// Requests under way at once.
+    /// Maximum number of concurrent requests.
     pub concurrency: usize,
 }
 
 /// `[pay_v3]`.
 #[derive(Debug, Clone)]
 pub struct PayV3Settings {
-    /// Where and how hard.
+    /// Address and limits.
     pub limits: ApiLimits,
     /// Merchant number.
     pub mchid: String,
@@ -163,14 +164,14 @@ pub struct PublicKey {
     pub id: String,
     /// `-----BEGIN PUBLIC KEY-----`
     pub pem: String,
-    /// Where it was given.
+    /// Where it was configured.
     pub origin: Origin,
 }
 
 /// `[pay_v2]`.
 #[derive(Debug, Clone)]
 pub struct PayV2Settings {
-    /// Where and how hard.
+    /// Address and limits.
     pub limits: ApiLimits,
     /// Merchant number.
     pub mch_id: String,
@@ -182,34 +183,34 @@ pub struct PayV2Settings {
     pub stock_ids: Vec<String>,
     /// CSV `coupon_id,openid,stock_id` for querycouponsinfo.
     pub coupons_file: Option<PathBuf>,
-    /// What an answer whose signature does not hold does.
+    /// What happens to an answer with an invalid signature.
     pub on_mismatch: OnMismatch,
     /// The merchant's client certificate, which send_coupon needs: PEM of certificate and key in one.
     pub identity_pem: Option<Secret>,
 }
 
-/// What a v2 answer does whose signature does not hold. Live answers are known to carry strange
-/// ones (reference v2 §A.4), so this is for the job to say.
+/// What happens to a v2 answer with an invalid signature. Live answers are known to have such signatures
+/// (reference v2 §A.4), so the job decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnMismatch {
-    /// Is taken, counted, and marked in its row.
+    /// Accepted, counted, and marked in its row.
     Record,
-    /// Is refused.
+    /// Refused.
     Fail,
 }
 
 /// `[mp]`.
 #[derive(Debug, Clone)]
 pub struct MpSettings {
-    /// Where and how hard.
+    /// Address and limits.
     pub limits: ApiLimits,
     /// Appid of the official account.
     pub appid: String,
     /// App secret.
     pub secret: Secret,
-    /// Days pulled again each night.
+    /// Number of days requested again each night.
     pub repull_days: u32,
-    /// Cards to ask getcardmembercarddetail for.
+    /// Cards for getcardmembercarddetail.
     pub member_card_ids: Vec<String>,
 }
 
@@ -224,9 +225,9 @@ pub struct WalletSettings {
     pub belong_merchant: Option<String>,
     /// Filter of the list call.
     pub sender_merchant: Option<String>,
-    /// Whom to ask.
+    /// Which wallets to request.
     pub refresh: Refresh,
-    /// Every wallet is seen again within so many nights.
+    /// Every wallet is requested at least once in this many nights.
     pub audit_days: u32,
     /// CSV with header `openid`.
     pub roster_file: Option<PathPattern>,
@@ -234,19 +235,19 @@ pub struct WalletSettings {
     pub max_unsettled: usize,
 }
 
-/// Which wallets a night asks.
+/// Which wallets a night requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refresh {
-    /// Those with events, those whose coupons may end an open break, and an audit slice.
+    /// Those with events, those whose coupons may end an open break, and the audit slice.
     Active,
-    /// All known.
+    /// All known wallets.
     All,
 }
 
 /// One `[[orders]]` section.
 #[derive(Debug, Clone)]
 pub struct OrderSource {
-    /// File of a day; may hold `*` in its last part.
+    /// The file of a day; its last component may contain `*`.
     pub path: PathPattern,
     /// File format.
     pub format: FileFormat,
@@ -260,7 +261,7 @@ pub struct OrderSource {
     pub thousands_separators: bool,
     /// chrono format of the time columns; Asia/Shanghai unless it carries an offset.
     pub time_format: String,
-    /// What a malformed row does.
+    /// What happens when a row is malformed.
     pub on_bad_row: OnBadRow,
     /// Channel values that pay by WeChat; empty means all.
     pub wechat_channels: Vec<String>,
@@ -288,12 +289,12 @@ pub enum AmountUnit {
     Fen,
 }
 
-/// What a malformed row of an export does.
+/// What happens when a row of an export is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnBadRow {
-    /// Fails the stage.
+    /// The stage fails.
     Fail,
-    /// Is put aside, counted and listed.
+    /// The row is quarantined: left out, counted and listed.
     Quarantine,
 }
 
@@ -345,9 +346,9 @@ pub enum BillSource {
 /// `[sources.<name>]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceCalendar {
-    /// Time of D+1 in Asia/Shanghai from which the source is complete.
+    /// Time of D+1 in Asia/Shanghai at which the source is complete.
     pub ready_at: Option<NaiveTime>,
-    /// Days a break waits as `expected`.
+    /// Days during which a break is `expected`.
     pub grace_days: u32,
 }
 
@@ -360,22 +361,22 @@ pub struct SubsidyProgram {
     pub payer_merchant: String,
     /// Who receives.
     pub payee_merchant: String,
-    /// What is due per used coupon.
+    /// The amount due per used coupon.
     pub amount: SubsidyAmount,
-    /// Days after the use until it is due.
+    /// Days from the use until it is due.
     pub due_days: u32,
 }
 
-/// What a programme gives.
+/// The amount of a programme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubsidyAmount {
     /// `amount_fen`.
     Fixed(Fen),
-    /// `percent_of_discount`, half up.
+    /// `percent_of_discount`, rounded half up.
     PercentOfDiscount(i64),
 }
 
-/// A rule that the job file names.
+/// A rule id in the job file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleId {
     /// The id as written.
@@ -384,13 +385,13 @@ pub struct RuleId {
     pub line: Option<usize>,
 }
 
-/// `mp.repull_days` when the job file is silent.
+/// Default of `mp.repull_days`.
 pub const DEFAULT_REPULL_DAYS: u32 = 3;
 
 /// `[rules]`.
 #[derive(Debug, Clone)]
 pub struct RuleSettings {
-    /// Rule ids switched off.
+    /// Disabled rule ids.
     pub off: Vec<RuleId>,
     /// Stocks whose coupons must be associated (AO07).
     pub must_associate: Vec<String>,
@@ -406,7 +407,7 @@ pub struct RuleSettings {
     pub use_time_tolerance_minutes: u32,
     /// AO08, DISCOUNT stocks only.
     pub discount_tolerance_fen: Fen,
-    /// Days looked back, D included.
+    /// Length of the look-back in days, D included.
     pub lookback_days: u32,
     /// SU09.
     pub stuck_hours: u32,
@@ -420,7 +421,7 @@ impl RuleSettings {
 }
 
 impl Default for RuleSettings {
-    /// What holds when the job file is silent (design §11).
+    /// The defaults (design §11).
     fn default() -> RuleSettings {
         RuleSettings {
             off: Vec::new(),
@@ -465,7 +466,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// What is said in it.
+    /// The value for this language.
     pub fn pick<T>(self, zh: T, en: T) -> T {
         match self {
             Language::Zh => zh,
@@ -481,7 +482,7 @@ pub enum ExcelIds {
     Backtick,
     /// A tab in front.
     Tab,
-    /// As they are.
+    /// Unchanged.
     None,
 }
 

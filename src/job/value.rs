@@ -1,6 +1,6 @@
-//! How TOML becomes the types of the job file as written. One table of keys (`Key`) drives reading,
-//! unknown-key hints, the fingerprint and the test against `schemas/job.schema.json`.
-//! Judges shapes only; whether a value is sensible is decided in `check`.
+//! Conversion of TOML to the types of the job file. One table of keys (`Key`) drives parsing, hints
+//! for unknown keys, the fingerprint and the test against `schemas/job.schema.json`. Checks types
+//! only; `check` decides whether a value makes sense.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use super::problem::{Place, Problems, nearest};
 /// A known key of a section.
 #[derive(Debug)]
 pub(super) struct Key {
-    /// As it is spelt.
+    /// Its name.
     pub(super) name: &'static str,
-    /// What may stand there.
+    /// The type of its value.
     pub(super) kind: Kind,
-    /// Whether it may be left out.
+    /// Whether it may be omitted.
     pub(super) need: Need,
-    /// What it bears upon.
+    /// What it affects.
     pub(super) bearing: Bearing,
 }
 
-/// What may stand at a key.
+/// The type of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     /// Text in quotes.
@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Texts,
     /// List of pairs of texts.
     Pairs,
-    /// `[section]`, with its keys for whoever walks the table (the schema test does).
+    /// `[section]`, with its keys for the schema test.
     Table(#[cfg_attr(not(test), expect(dead_code, reason = "walked by the schema test"))] &'static [Key]),
     /// `[[section]]`.
     Tables(#[cfg_attr(not(test), expect(dead_code, reason = "walked by the schema test"))] &'static [Key]),
@@ -43,44 +43,44 @@ pub(super) enum Kind {
     Named(#[cfg_attr(not(test), expect(dead_code, reason = "walked by the schema test"))] &'static [Key]),
 }
 
-/// Whether a key may be left out.
+/// Whether a key may be omitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// It may not.
+    /// Required.
     Required,
-    /// It may.
+    /// Optional.
     Optional,
 }
 
-/// What a key bears upon; only what bears upon the result is part of the fingerprint.
+/// What a key affects; only what affects the result is part of the fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bearing {
-    /// What is published.
+    /// The published data.
     Result,
-    /// How the data travel: hosts, patience, places of files of this machine.
+    /// How data are transferred: hosts, timeouts, locations of files on this machine.
     Transport,
-    /// Where a secret is.
+    /// The location of a secret.
     Secret,
 }
 
-/// A value and where it was written.
+/// A value and its place in the file.
 #[derive(Debug, Clone)]
 pub(super) struct Written<T> {
-    /// What was written.
+    /// The value.
     pub(super) value: T,
-    /// Where.
+    /// The place.
     pub(super) place: Place,
 }
 
-/// A type that can stand in a job file.
+/// A type of values in a job file.
 pub(super) trait FromToml: Sized {
-    /// Its shape.
+    /// Its kind.
     const KIND: Kind;
 
-    /// Reads it; a wrong shape is noted and `None`.
+    /// Parses it; a wrong type is recorded and gives `None`.
     fn read(item: &Item, place: &Place, problems: &mut Problems) -> Option<Self>;
 
-    /// What of it bears upon the result, keys in order.
+    /// The part of it that affects the result, keys sorted.
     fn fingerprint(&self) -> Value;
 }
 
@@ -89,13 +89,13 @@ pub(super) trait Section: Sized {
     /// Its keys.
     const KEYS: &'static [Key];
 
-    /// Reads it; every problem inside is noted.
+    /// Parses it; every problem inside is recorded.
     fn from_table(table: &dyn TableLike, place: &Place, problems: &mut Problems) -> Self;
 
-    /// Where it begins.
+    /// The place where it starts.
     fn place(&self) -> &Place;
 
-    /// What of it bears upon the result, keys in order.
+    /// The part of it that affects the result, keys sorted.
     fn fingerprint_of_keys(&self) -> Value;
 }
 
@@ -107,11 +107,11 @@ pub(super) struct Texts(pub(super) Vec<Written<String>>);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pairs(pub(super) Vec<(String, String)>);
 
-/// Sections of one name, `[[orders]]`.
+/// Sections with the same name, `[[orders]]`.
 #[derive(Debug)]
 pub(super) struct Tables<S>(pub(super) Vec<S>);
 
-/// Sections by name, `[sources.bills]`.
+/// Sections keyed by name, `[sources.bills]`.
 #[derive(Debug)]
 pub(super) struct Named<S>(pub(super) BTreeMap<String, Written<S>>);
 
@@ -139,7 +139,7 @@ impl FromToml for i64 {
     }
 }
 
-/// A number counts what the last word of its key says.
+/// The unit of a number is the last word of its key.
 fn whole_number(key: &str) -> String {
     match key.rsplit(['.', '_']).next() {
         Some(unit @ ("bytes" | "seconds" | "minutes" | "hours" | "days" | "fen")) => {
@@ -261,7 +261,7 @@ impl<S: Section> FromToml for Named<S> {
     }
 }
 
-/// Reads one known key of a section.
+/// Parses one known key of a section.
 pub(super) fn read_key<T: FromToml>(
     table: &dyn TableLike,
     key: &Key,
@@ -279,7 +279,7 @@ pub(super) fn read_key<T: FromToml>(
     T::read(item, &place, problems).map(|value| Written { value, place })
 }
 
-/// Notes every key of `table` that is not one of `known`.
+/// Reports every key of `table` that is not in `known`.
 pub(super) fn refuse_unknown(table: &dyn TableLike, known: &[Key], section: &Place, problems: &mut Problems) {
     for (name, item) in table.iter() {
         if known.iter().all(|key| key.name != name) {
@@ -304,7 +304,7 @@ fn refuse(name: &str, known: &[Key], place: &Place, problems: &mut Problems) {
     problems.add_with_hint(place, format!("unknown key `{}`", place.key), hint);
 }
 
-/// Points at the value, or at its key where the value has no place of its own (dotted keys).
+/// The position of the value, or of its key where the value has none (dotted keys).
 fn place_of(table: &dyn TableLike, name: &str, item: &Item, section: &Place) -> Place {
     let span = item.span().or_else(|| table.key(name).and_then(|key| key.span()));
     section.child(name, span.map(|span| span.start))

@@ -1,16 +1,16 @@
-//! Who is told of a night: OpenLineage, Prometheus, a webhook. None of it bears upon what is
-//! published, and a failure to tell never fails a night.
+//! The checked settings of the observers of a night: OpenLineage, Prometheus, a webhook. They do
+//! not affect what is published, and failing to notify never fails a night.
 
 use url::Url;
 
 use crate::secret::Secret;
 
-/// The path of the OpenLineage API below a bare `openlineage.url`.
+/// Path of the OpenLineage API, for an `openlineage.url` without one.
 const LINEAGE_PATH: &str = "/api/v1/lineage";
-/// The namespace of jobs when `openlineage.namespace` is silent.
+/// Default namespace of jobs.
 const NAMESPACE: &str = "coupon-recon";
 
-/// `[openlineage]`: events always stand in the run's folder; with a URL they are sent too.
+/// `[openlineage]`: events are always written to the run's folder; with a URL they are sent too.
 #[derive(Debug, Clone)]
 pub struct LineageSettings {
     /// Namespace of the job.
@@ -22,14 +22,14 @@ pub struct LineageSettings {
 }
 
 impl Default for LineageSettings {
-    /// Events in the run's folder only.
+    /// Events only in the run's folder.
     fn default() -> LineageSettings {
         LineageSettings { namespace: NAMESPACE.to_owned(), url: None, api_key: None }
     }
 }
 
 impl LineageSettings {
-    /// `url` with the path of the API, unless it names one itself.
+    /// `url` with the path of the API, unless it has one.
     pub(super) fn endpoint(mut url: Url) -> Url {
         if url.path() == "/" {
             url.set_path(LINEAGE_PATH);
@@ -38,19 +38,19 @@ impl LineageSettings {
     }
 }
 
-/// `[webhook]`: the address holds a key, so the whole of it is a secret.
+/// `[webhook]`: the URL contains a key, so all of it is a secret.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     url: Secret,
 }
 
 impl Webhook {
-    /// A hook at `url`, which was parsed before.
+    /// A webhook at `url`, which was parsed before.
     pub(super) fn at(url: Secret) -> Webhook {
         Webhook { url }
     }
 
-    /// The address, for the one place that sends.
+    /// The URL, for the one place that sends.
     pub fn url(&self) -> Url {
         Url::parse(self.url.expose()).expect("the job was checked")
     }

@@ -6,11 +6,11 @@ use std::mem;
 use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, StringArray};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
-/// Bits one after the other.
+/// A sequence of bits.
 #[derive(Debug, Default)]
 struct Bits {
     bytes: Vec<u8>,
-    /// Those that fill no byte yet.
+    /// The bits that do not fill a byte yet.
     last: u8,
     length: usize,
     zeros: usize,
@@ -23,7 +23,7 @@ pub(super) struct Numbers<T: ArrowPrimitiveType> {
     valid: Bits,
 }
 
-/// A column of texts.
+/// A column of strings.
 #[derive(Debug)]
 pub(super) struct Texts {
     text: String,
@@ -38,7 +38,7 @@ pub(super) struct Flags {
     valid: Bits,
 }
 
-/// A column, unless nobody reads it: then it stays empty.
+/// A column, unless it is left out: then it stays empty.
 #[derive(Debug, Default)]
 pub(super) struct Kept<B> {
     column: B,
@@ -77,7 +77,7 @@ impl Bits {
         bits
     }
 
-    /// As the nulls of a column: nothing, where there is none.
+    /// The null mask of a column; `None` if there are no nulls.
     fn take_nulls(&mut self) -> Option<NullBuffer> {
         let has_nulls = self.zeros > 0;
         Some(NullBuffer::new(self.take())).filter(|_| has_nulls)
@@ -129,9 +129,9 @@ impl Texts {
         self.valid.push(value.is_some());
     }
 
-    /// The texts so far.
+    /// The strings so far.
     pub(super) fn finish(&mut self) -> StringArray {
-        // A little more than the last batch took: the next one is about as long.
+        // A little more than the last batch took, since the next one is about as long.
         let room = String::with_capacity(self.text.len() + self.text.len() / 16);
         let text = mem::replace(&mut self.text, room).into_bytes();
         let mut offsets = Vec::with_capacity(self.offsets.len());
@@ -159,7 +159,7 @@ impl Flags {
     }
 }
 
-/// The columns of a batch while it fills with rows.
+/// The columns of a batch that is being filled.
 pub(super) trait Table: Default {
     /// A row.
     type Row<'a>;
@@ -170,14 +170,14 @@ pub(super) trait Table: Default {
     /// Adds a row.
     fn push(&mut self, row: &Self::Row<'_>);
 
-    /// The rows so far as columns, in the order of their declaration, without those that are left out.
+    /// The rows so far as columns, in the order of declaration, without those left out.
     fn take(&mut self) -> Vec<(&'static str, ArrayRef)>;
 
-    /// Leaves out, from the first row on, the columns of which this is not true, by place and name.
+    /// Leaves out, before the first row, the columns for which `is_kept` is false, by index and name.
     fn keep(&mut self, is_read: impl Fn(usize, &str) -> bool);
 }
 
-/// Declares a row type and the `Table` its rows are written with, column by column.
+/// Declares a row type and the `Table` to which its rows are written, column by column.
 macro_rules! table_type {
     ($(#[$doc:meta])* $row:ident into $builder:ident { $($name:ident: $kind:ident,)* }) => {
         $(#[$doc])*
@@ -186,7 +186,7 @@ macro_rules! table_type {
             $(pub(in crate::reconcile) $name: crate::dataset::columns::row_type!(@type 'a $kind),)*
         }
 
-        /// The columns of a batch while it fills.
+        /// The columns of a batch that is being filled.
         #[derive(Debug, Default)]
         pub(in crate::reconcile) struct $builder {
             rows: usize,

@@ -9,10 +9,10 @@ use super::tables::ResultColumn;
 use crate::contract::ColumnKind::{Date, Integer, Text};
 use crate::money::Fen;
 
-/// What a rule may compare are sums: a thousand of the largest amounts.
+/// Rules may compare sums: a thousand times the largest amount.
 const LARGEST_SUM: Fen = Fen(Fen::LARGEST.0 * 1000);
 
-/// A row of a rule's query.
+/// A result row of a rule's query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub(super) struct Candidate {
     pub(super) stock_id: Option<String>,
@@ -35,7 +35,7 @@ pub(super) struct Candidate {
     pub(super) oldest_input_date: Option<NaiveDate>,
 }
 
-/// The columns a rule's query may give; one it leaves out is null.
+/// The columns that a rule's query may return; a missing one is null.
 pub(super) const COLUMNS: &[ResultColumn<'_>] = &[
     ("stock_id", Text),
     ("coupon_code", Text),
@@ -78,8 +78,8 @@ impl Candidate {
         hex::encode(Sha256::digest(text))[..16].to_owned()
     }
 
-    /// The first amount that is none: the SQL of a rule may give any number, and differences and the sum of
-    /// what is at risk must stay within 64 bits.
+    /// The first amount out of range: the SQL of a rule may return any number, but differences and the sum
+    /// at risk must fit into 64 bits.
     pub(super) fn implausible_amount(&self) -> Option<(&'static str, Fen)> {
         let columns = [
             ("expected_fen", self.expected_fen, LARGEST_SUM),

@@ -1,8 +1,9 @@
-//! Rule cases as files: `tests/rules/<ID>/<case>/` holds the CSVs of a night (`fixture`) and the breaks
-//! the rule must give. A rule needs a case that finds (`finds_…`) and one that stays quiet (`quiet_…`).
+//! Rule cases as files: `tests/rules/<ID>/<case>/` has the CSVs of a night (`fixture`) and the expected
+//! breaks. Every rule needs a case with a finding (`finds_…`) and one without (`quiet_…`).
 //!
-//! `expected.csv` lists the columns to compare; with a column `rule_id` every rule is judged, else
-//! only the folder's. Without `coupon_ledger.csv` the ledger is built from the other files.
+//! `expected.csv` lists the columns to compare. If it has a column `rule_id` every rule is run,
+//! otherwise only that of the folder. Without `coupon_ledger.csv` the ledger is built from the other
+//! files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,19 +15,19 @@ use super::fixture::{Csv, Fixture, difference, folders, name_of};
 use super::rules::{self, Rule, Rules, findings};
 use crate::record::{Break, LedgerRow, Record};
 
-/// How a case went.
+/// The result of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseOutcome {
     /// `AO01/finds_a_coupon_without_order`.
     pub name: String,
-    /// What differs from `expected.csv`; `None` when all is well.
+    /// The differences from `expected.csv`; `None` if there are none.
     pub problem: Option<String>,
 }
 
-/// Runs the cases of every rule of `dir`, in name order. The rules of `dir` stand in the place of
-/// built-in ones of the same id; a folder without rule files tests the built-in ones. The cases lie in
-/// `dir` itself or, like those of this project, in `tests/rules` beside one of the folders around it. A
-/// rule without a finding and a quiet case is a problem of its own.
+/// Runs the cases of every rule in `dir`, in order of names. The rules in `dir` replace built-in ones
+/// with the same id; a folder without rule files tests the built-in ones. The cases are in `dir` itself
+/// or, as in this project, in `tests/rules` beside one of its parent folders. A rule without a finding
+/// and a quiet case is a problem too.
 pub fn test_folder(dir: &Path) -> Result<Vec<CaseOutcome>, ReconcileError> {
     let rules = Rules::with_folder(dir)?;
     let cases = case_root(dir)?;
@@ -64,14 +65,14 @@ fn test_rule(rules: &Rules, id: &str, folder: &Path) -> Result<Vec<CaseOutcome>,
     Ok(outcomes)
 }
 
-/// A rule that other engines would read differently is a problem before any case is run.
+/// A rule that is not portable SQL is a problem before any case is run.
 fn unportable(rule: &Rule) -> Option<CaseOutcome> {
     let findings: Vec<_> = findings(&rule.sql).iter().map(ToString::to_string).collect();
     let problem = format!("`{}` {}", rule.file, findings.join("\n    "));
     (!findings.is_empty()).then(|| CaseOutcome { name: rule.id.clone(), problem: Some(problem) })
 }
 
-/// Where the cases lie: in `dir`, else in the nearest `tests/rules` beside a folder around it.
+/// The folder of the cases: `dir`, else the nearest `tests/rules` beside a parent folder.
 fn case_root(dir: &Path) -> Result<PathBuf, ReconcileError> {
     if !rule_folders(dir)?.is_empty() {
         return Ok(dir.to_owned());
@@ -81,7 +82,7 @@ fn case_root(dir: &Path) -> Result<PathBuf, ReconcileError> {
     Ok(beside.unwrap_or_else(|| dir.to_owned()))
 }
 
-/// The folders of a folder that are called like a rule: letters, then digits.
+/// The subfolders named like a rule id: letters, then digits.
 fn rule_folders(dir: &Path) -> Result<Vec<String>, ReconcileError> {
     let names = folders(dir)?.iter().map(|folder| name_of(folder)).collect::<Vec<_>>();
     let is_id = |name: &String| {
@@ -91,7 +92,7 @@ fn rule_folders(dir: &Path) -> Result<Vec<String>, ReconcileError> {
     Ok(names.into_iter().filter(is_id).collect())
 }
 
-/// Runs one case; the difference from what it expects, if any.
+/// Runs one case and returns the difference from what it expects, if any.
 fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, ReconcileError> {
     let mut night = Fixture::read(case)?;
     if !night.files.day.contains_key(LedgerRow::DATASET) {

@@ -6,22 +6,22 @@ use std::fmt;
 
 use crate::sorter::beginning;
 
-/// A text that sorts byte by byte.
+/// A string that sorts by its bytes.
 #[derive(Debug, Clone, Copy)]
 struct Text<'a> {
-    /// The first 16 bytes, zeros behind a shorter text: sorts as they do.
+    /// The first 16 bytes, padded with zeros: sorts as they do.
     prefix: u128,
     bytes: &'a [u8],
 }
 
-/// Stock and code: sorts as the pair of texts does.
+/// Stock and code; sorts as the pair of strings does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CouponKey<'a> {
     stock_id: Text<'a>,
     coupon_code: Text<'a>,
 }
 
-/// Stock and code of a coupon whose rows are held or come next.
+/// Stock and code of a coupon, owned.
 #[derive(Debug, Default)]
 pub(super) struct CouponId {
     pub(super) stock_id: String,
@@ -29,7 +29,7 @@ pub(super) struct CouponId {
 }
 
 impl CouponId {
-    /// Lends its memory to these.
+    /// Takes these values, reusing its memory.
     #[inline]
     pub(super) fn become_texts(&mut self, stock_id: &str, coupon_code: &str) {
         for (text, now) in [(&mut self.stock_id, stock_id), (&mut self.coupon_code, coupon_code)] {
@@ -91,7 +91,7 @@ impl Ord for Text<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         let rest = || {
             let (one, other) = (self.bytes, other.bytes);
-            // Of two short texts with one prefix, one may only be longer by zero bytes.
+            // Two short strings with the same prefix can only differ by trailing zero bytes.
             if one.len() <= 16 && other.len() <= 16 { one.len().cmp(&other.len()) } else { one.cmp(other) }
         };
         self.prefix.cmp(&other.prefix).then_with(rest)

@@ -1,5 +1,5 @@
-//! The rows of a partition one after the other, or of a merge of several, as borrowed rows of the
-//! batch they stand in. Holds one batch per partition: memory does not grow with it.
+//! A cursor over the rows of a partition, or a merge of several, as rows borrowed from their batch. Holds one batch
+//! per partition (a few more if a thread reads ahead), so memory does not grow with the rows.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -15,12 +15,12 @@ use crate::dataset::partition::PartitionError;
 use crate::dataset::parts;
 use crate::threads::prefetch::Prefetch;
 
-/// Rows decoded at once: a batch of a wide table stays in the second-level cache.
+/// Rows decoded at a time: a batch of a wide table fits into the second-level cache.
 const ROWS_PER_BATCH: usize = 8_192;
-/// Batches decoded before they are asked for.
+/// Batches decoded ahead.
 const BATCHES_AHEAD: usize = 2;
 
-/// A row held by its batch: it stays readable when the cursor has gone on.
+/// A row together with its batch: stays readable when the cursor advances.
 #[derive(Debug)]
 pub(super) struct Held<C> {
     batch: Rc<C>,
@@ -34,7 +34,7 @@ impl<C: Columns> Held<C> {
     }
 }
 
-/// The batches of a partition: decoded when asked for, or on a thread that is a little ahead.
+/// The batches of a partition, decoded on demand or ahead on a thread.
 enum Batches {
     Here(PartitionBatches),
     Ahead(Prefetch<Result<RecordBatch, ArrowError>>),
@@ -50,12 +50,12 @@ pub(super) struct Cursor<C> {
 }
 
 impl<C: Columns> Cursor<C> {
-    /// Opens a partition, by its first file, at its first row.
+    /// Opens a partition, given its first file, at its first row.
     pub(super) fn open(dataset: &'static str, path: Option<&Path>) -> Result<Cursor<C>, PartitionError> {
         Cursor::over(dataset, path, Batches::Here)
     }
 
-    /// As `open`; a thread decodes what comes next.
+    /// As `open`, with a thread that decodes ahead.
     pub(super) fn open_ahead(dataset: &'static str, path: Option<&Path>) -> Result<Cursor<C>, PartitionError> {
         Cursor::over(dataset, path, |batches| Batches::Ahead(Prefetch::of(batches, BATCHES_AHEAD)))
     }
@@ -72,40 +72,41 @@ impl<C: Columns> Cursor<C> {
         Ok(cursor)
     }
 
-    /// The dataset it reads.
+    /// The dataset.
     pub(super) fn dataset(&self) -> &'static str {
         self.dataset
     }
 
-    /// The row it stands at; `None` past the end.
+    /// The current row; `None` past the end.
     #[inline]
     pub(super) fn peek(&self) -> Option<C::Row<'_>> {
         Some(self.batch.as_ref()?.row(self.row))
     }
 
-    /// The row it stands at, kept.
+    /// The current row with its batch.
     pub(super) fn hold(&self) -> Option<Held<C>> {
         Some(Held { batch: Rc::clone(self.batch.as_ref()?), row: self.row })
     }
 
-    /// The columns it stands in, and where.
+    /// The columns of the current batch, and the index of the current row.
     #[inline]
     pub(super) fn place(&self) -> Option<(&C, usize)> {
         Some((self.batch.as_ref()?, self.row))
     }
 
-    /// Whether the row after the one it stands at lies in another batch, or nowhere.
+    /// Whether the next row is in another batch, or there is none.
     pub(super) fn is_last_of_batch(&self) -> bool {
         self.row + 1 >= self.rows
     }
 
-    /// Goes on to the next row.
+    /// Advances to the next row.
     pub(super) fn advance(&mut self) -> Result<(), PartitionError> {
         self.row += 1;
         if self.row < self.rows { Ok(()) } else { self.load() }
     }
 
-    /// Goes on to the first row of which this does not hold; of the rows before it does, of those behind it does not.
+    /// Advances to the first row for which `is_before` is false; it must be true for all rows before and false for
+    /// all after.
     pub(super) fn pass(&mut self, is_before: impl Fn(&C, usize) -> bool) -> Result<(), PartitionError> {
         while let Some(batch) = &self.batch {
             if !is_before(batch, self.rows - 1) {
@@ -148,7 +149,7 @@ impl Iterator for Batches {
     }
 }
 
-/// How many rows partitions have, by the footers of their files.
+/// The number of rows of partitions, from the footers of their files.
 pub(super) fn count_rows<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<u64, PartitionError> {
     let mut rows = 0;
     for path in paths {

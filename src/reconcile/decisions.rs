@@ -1,4 +1,4 @@
-//! Decisions of people about breaks: `decisions.csv`, read and checked, every problem with its line.
+//! Decisions of people about breaks: parses and checks `decisions.csv`; every problem has its line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::record::BreakStatus;
 
-/// What stands on the first line of the file, in any order.
+/// The header of the file, in any order.
 const COLUMNS: [&str; 5] = ["break_id", "decision", "reason", "approver", "expires_on"];
 
 /// The decisions of a job, by break_id.
@@ -27,9 +27,9 @@ pub struct Decision {
     pub status: BreakStatus,
     /// Why.
     pub reason: String,
-    /// Who answers for it.
+    /// The approver.
     pub approver: String,
-    /// Last day it holds, inclusive; `None`: for good.
+    /// Last day on which it is in force, inclusive; `None` for ever.
     pub expires_on: Option<NaiveDate>,
     /// Line in the file, 1-based.
     pub line: u64,
@@ -38,7 +38,7 @@ pub struct Decision {
 /// What is wrong with the decisions file.
 #[derive(Debug, thiserror::Error)]
 pub enum DecisionError {
-    /// No CSV, or columns are missing.
+    /// Not CSV, or columns are missing.
     #[error("`{file}` is not a decisions file (break_id, decision, reason, approver, expires_on)")]
     Csv {
         /// The file.
@@ -46,15 +46,15 @@ pub enum DecisionError {
         /// What the CSV reader said, with the line.
         source: csv::Error,
     },
-    /// A file of other columns.
+    /// Other columns than expected.
     #[error("`{file}` line 1: there is no column `{column}`: a decisions file has {}", COLUMNS.join(", "))]
     Column {
         /// The file.
         file: String,
-        /// The first that is missing.
+        /// The first missing column.
         column: &'static str,
     },
-    /// Bytes that are no UTF-8.
+    /// Bytes that are not UTF-8.
     #[error("`{file}` line {line}: bytes that are not UTF-8: save the file as CSV UTF-8")]
     Encoding {
         /// The file.
@@ -62,21 +62,21 @@ pub enum DecisionError {
         /// 1-based.
         line: u64,
     },
-    /// A cell has a value it may not have.
+    /// An invalid value.
     #[error("`{file}` line {line}: column `{column}` is `{value}`, expected {expected}")]
     Value {
         /// The file.
         file: String,
         /// 1-based.
         line: u64,
-        /// Its header.
+        /// Header of the column.
         column: &'static str,
-        /// What stands there.
+        /// The value.
         value: String,
-        /// What may stand there.
+        /// The valid values.
         expected: &'static str,
     },
-    /// Two lines decide about one break.
+    /// Two lines for the same break.
     #[error("`{file}` line {line}: break `{break_id}` was already decided on line {earlier}")]
     Twice {
         /// The file.
@@ -88,7 +88,7 @@ pub enum DecisionError {
         /// Line of the other decision.
         earlier: u64,
     },
-    /// Decisions in force speak of breaks nobody knows.
+    /// Decisions in force about unknown breaks.
     #[error("`{file}` decides about unknown breaks: {}", .breaks.join(", "))]
     UnknownBreaks {
         /// The file.
@@ -108,7 +108,7 @@ struct Row {
 }
 
 impl Decisions {
-    /// Reads the bytes of a decisions file; `file` is its name in messages.
+    /// Parses a decisions file; `file` is its name in messages.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Decisions, DecisionError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
@@ -126,7 +126,7 @@ impl Decisions {
         let mut decisions = Decisions { file: file.to_owned(), ..Decisions::default() };
         for record in reader.records() {
             let record = record.map_err(csv_error)?;
-            // Spreadsheets save the rows below the last one too.
+            // Spreadsheets also save empty rows at the end.
             if record.iter().all(str::is_empty) {
                 continue;
             }
@@ -137,32 +137,33 @@ impl Decisions {
         Ok(decisions)
     }
 
-    /// For the rerun of an old day: breaks of later days are not unknown, whatever this day says of them.
+    /// For the rerun of an old day: breaks of later days are known.
     #[must_use]
     pub fn knowing(mut self, later: BTreeSet<String>) -> Decisions {
         self.first_seen_later = later;
         self
     }
 
-    /// A decision outlives its break: those that earlier days listed are not unknown once they are gone.
+    /// A decision outlives its break: breaks that earlier days listed are known even if they are gone.
     #[must_use]
     pub fn remembering(mut self, earlier: BTreeSet<String>) -> Decisions {
         self.listed_earlier = earlier;
         self
     }
 
-    /// The breaks that decisions in force on `date` are about.
+    /// The breaks with a decision in force on `date`.
     pub fn in_force(&self, date: NaiveDate) -> BTreeSet<String> {
         let in_force = self.by_break.iter().filter(|(_, decision)| decision.is_in_force(date));
         in_force.map(|(id, _)| id.clone()).collect()
     }
 
-    /// Whether nobody has decided anything.
+    /// Whether there are no decisions.
     pub fn is_empty(&self) -> bool {
         self.by_break.is_empty()
     }
 
-    /// How many decisions in force on `date` are about breaks of later days that `is_listed` does not know.
+    /// The number of decisions in force on `date` about breaks of later days that `is_listed` does not
+    /// know.
     pub fn count_early(&self, date: NaiveDate, is_listed: impl Fn(&str) -> bool) -> usize {
         let is_early = |id: &str| self.first_seen_later.contains(id) && !is_listed(id);
         self.by_break.iter().filter(|(id, decision)| decision.is_in_force(date) && is_early(id)).count()
@@ -173,18 +174,18 @@ impl Decisions {
         self.by_break.get(break_id)
     }
 
-    /// The decision about a break that is in force on `date`.
+    /// The decision about a break in force on `date`.
     pub fn find_in_force(&self, break_id: &str, date: NaiveDate) -> Option<&Decision> {
         self.find(break_id).filter(|decision| decision.is_in_force(date))
     }
 
-    /// The status a decision in force gives a break on `date`.
+    /// The status that a decision in force gives to a break on `date`.
     pub(super) fn status_of(&self, break_id: &str, date: NaiveDate) -> Option<BreakStatus> {
         self.find_in_force(break_id, date).map(|decision| decision.status)
     }
 
-    /// Fails when a decision in force on `date` speaks of a break that `is_known` does not know:
-    /// a typing error would otherwise pass for a decision.
+    /// Fails when a decision in force on `date` is about a break that `is_known` does not know: otherwise a
+    /// typing error would go unnoticed.
     pub fn check(&self, date: NaiveDate, is_known: impl Fn(&str) -> bool) -> Result<(), DecisionError> {
         let in_force = self.by_break.iter().filter(|(_, decision)| decision.is_in_force(date));
         let is_elsewhere = |id: &str| self.first_seen_later.contains(id) || self.listed_earlier.contains(id);
@@ -230,7 +231,7 @@ impl Decisions {
                 return Err(wrong(column, value, "a text"));
             }
         }
-        // Spreadsheets save a date the second way.
+        // Spreadsheets save dates in the second format.
         let date = |text: &str| {
             NaiveDate::parse_from_str(text, "%Y-%m-%d").or_else(|_| NaiveDate::parse_from_str(text, "%Y/%m/%d"))
         };
@@ -246,7 +247,7 @@ impl Decisions {
     }
 }
 
-/// An id without what our own lists put before it, so that spreadsheets keep it as text.
+/// An id without the guard that our own lists add to keep it text in spreadsheets.
 fn unguarded(id: &str) -> &str {
     let id = id.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(id);
     id.trim_start_matches(['`', '\''])

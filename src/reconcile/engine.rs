@@ -1,5 +1,5 @@
-//! Polars over the partitions of a night. Tables and shared views are made when a query first names
-//! them; a view is computed once. With `tables` the only file that knows Polars as the engine of the rules.
+//! Polars over the partitions of a night. Tables and shared views are created when a query first names them; a
+//! view is computed once. Together with `tables`, the only file that uses Polars as the engine of the rules.
 
 mod reduced;
 
@@ -30,7 +30,7 @@ pub(super) const COMPUTED_VIEWS: [&str; 6] = {
     [lines, totals, payments, refunds, merchants, observed::VIEW]
 };
 
-/// Everything a rule of a night may read.
+/// Everything that a rule of a night may read.
 pub(super) struct Engine<'a> {
     terms: &'a Terms,
     rules: &'a Rules,
@@ -40,7 +40,7 @@ pub(super) struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    /// An engine over the files of a night. Opens none of them yet.
+    /// An engine over the files of a night; opens none yet.
     pub(super) fn open(
         terms: &'a Terms,
         rules: &'a Rules,
@@ -52,8 +52,8 @@ impl<'a> Engine<'a> {
         Ok(Engine { terms, rules, files, scratch, tables })
     }
 
-    /// Runs a query and reads its rows into `T`, whose fields are among `columns`; a column the query
-    /// does not give is null, one that is not listed is an error.
+    /// Runs a query and reads its rows into `T`, whose fields are among `columns`; a missing column is null, an
+    /// unlisted one is an error.
     pub(super) fn rows<T: DeserializeOwned>(
         &mut self,
         what: &str,
@@ -63,7 +63,7 @@ impl<'a> Engine<'a> {
         collected(what, self.query(what, sql)?, columns)
     }
 
-    /// The rows of a query in these columns, in the order of their cells.
+    /// The rows of a query in these columns, sorted by all of them.
     #[cfg(test)]
     pub(super) fn sorted(&mut self, sql: &str, columns: &[ResultColumn<'_>]) -> Result<DataFrame, ReconcileError> {
         let query = self.query("a test", sql)?;
@@ -72,13 +72,13 @@ impl<'a> Engine<'a> {
         sorted.and_then(LazyFrame::collect).map_err(ReconcileError::query("a test"))
     }
 
-    /// A table of a test's own.
+    /// Adds a table, for tests.
     #[cfg(test)]
     pub(super) fn put(&mut self, name: &str, table: LazyFrame) {
         self.tables.insert(name.to_owned(), table);
     }
 
-    /// A view of a test's own, computed at once.
+    /// Adds a view and computes it, for tests.
     #[cfg(test)]
     pub(super) fn define(&mut self, name: &str, sql: &str) -> Result<(), ReconcileError> {
         let frame = self.query(name, sql)?.collect().map_err(ReconcileError::query(name))?;
@@ -86,8 +86,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Plans a query. Every query gets a context of its own: Polars leaves the aliases of one query
-    /// behind as tables of the next.
+    /// Plans a query in a context of its own: Polars leaves the aliases of a query behind as tables.
     fn query(&mut self, what: &str, sql: &str) -> Result<LazyFrame, ReconcileError> {
         let mut context = SQLContext::new();
         for name in names_in(sql) {
@@ -98,7 +97,7 @@ impl<'a> Engine<'a> {
         context.execute(&dialect(sql)).map_err(ReconcileError::query(what))
     }
 
-    /// The table of a name, made at its first use; `None` when the word is no table's name.
+    /// The table with a name, created at first use; `None` if the word is not a table name.
     fn table(&mut self, name: &str) -> Result<Option<LazyFrame>, ReconcileError> {
         if let Some(table) = self.tables.get(name) {
             return Ok(Some(table.clone()));
@@ -132,7 +131,7 @@ impl<'a> Engine<'a> {
         self.dataset(name).transpose().map_err(ReconcileError::query(name))
     }
 
-    /// The scratch table of a view of the order book, which is written when the ledger was not built just now.
+    /// The scratch table of a view of the order book; written now if the ledger was not built in this run.
     fn order_table(&self, view: &str) -> Result<PathBuf, ReconcileError> {
         let path = order_book::table(self.scratch.folder(), view);
         if !path.exists() {
@@ -142,7 +141,7 @@ impl<'a> Engine<'a> {
         Ok(path)
     }
 
-    /// A scratch table of a view as a Parquet file, written at its first use.
+    /// A scratch table of a view as a Parquet file, written at first use.
     fn as_parquet(view: &str, table: &Path) -> Result<PathBuf, ReconcileError> {
         let path = table.with_extension("parquet");
         if !path.exists() {
@@ -155,7 +154,7 @@ impl<'a> Engine<'a> {
         self.rules.reads(&COMPUTED_VIEWS)
     }
 
-    /// The scratch table of the view `observed_coupons`, which is written when the ledger was not built just now.
+    /// The scratch table of the view `observed_coupons`; written now if the ledger was not built in this run.
     fn observed_coupons(&self) -> Result<PathBuf, ReconcileError> {
         let path = observed::path_of(self.scratch.folder(), self.files.date);
         if !path.exists() {
@@ -164,7 +163,7 @@ impl<'a> Engine<'a> {
         Ok(path)
     }
 
-    /// A dataset as the view of D, its history, or the breaks of the night before.
+    /// A dataset as a view of D, its history, or the breaks of the last night.
     fn dataset(&self, name: &str) -> Option<PolarsResult<LazyFrame>> {
         let day_or_empty = |contract: &Contract, path| match path {
             Some(path) => tables::scan(contract, path),
@@ -203,8 +202,8 @@ fn collected<T: DeserializeOwned>(
     Ok(rows)
 }
 
-/// Whether a view only computes columns of one table: it then stays a plan, and each rule reads only
-/// the columns it needs. Anything else is computed once.
+/// Whether a view only computes columns of one table: it then stays a plan, so that each rule reads only the
+/// columns it needs. Any other view is computed once.
 pub(super) fn is_projection(sql: &str) -> bool {
     !["JOIN", "GROUP BY", "OVER (", "UNION"].iter().any(|word| sql.contains(word))
 }
@@ -216,7 +215,7 @@ fn names_in(sql: &str) -> BTreeSet<&str> {
     code.flat_map(|line| NAME.find_iter(line)).map(|word| word.as_str()).collect()
 }
 
-/// The portable `INTERVAL '8' HOUR` as this Polars writes it: `INTERVAL '8 HOUR'`.
+/// Converts the portable `INTERVAL '8' HOUR` to the syntax of this Polars version: `INTERVAL '8 HOUR'`.
 fn dialect(sql: &str) -> Cow<'_, str> {
     static INTERVAL: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"INTERVAL '(\d+)' ([A-Z]+)").expect("the pattern is well-formed"));

@@ -1,4 +1,5 @@
-//! What stops reconciliation. A rule that merely lacks its data is no error: it is listed as unjudged.
+//! Errors of reconciliation. A rule that only lacks its data is not an error: it is listed as
+//! unjudged.
 
 use std::path::PathBuf;
 
@@ -30,20 +31,20 @@ pub enum ReconcileError {
     Query {
         /// Rule id, view or dataset.
         what: String,
-        /// What the engine said.
+        /// The error of the engine.
         source: PolarsError,
     },
-    /// The SQL of a rule is not understood, or gives what is no break.
+    /// The SQL of a rule is invalid, or its result is not a list of breaks.
     #[error("rule file `{file}`{}: {why}", at_line(*line))]
     Sql {
         /// Name of the file.
         file: String,
-        /// Line of the file, 1-based, where it is known.
+        /// Line of the file, 1-based, if known.
         line: Option<usize>,
-        /// What the engine said.
+        /// The error of the engine.
         why: String,
     },
-    /// A query gave rows of another shape than the code expects.
+    /// A query returned rows of an unexpected shape.
     #[error("the result of `{what}` does not have the expected columns")]
     Shape {
         /// Rule id, view or dataset.
@@ -51,31 +52,31 @@ pub enum ReconcileError {
         /// Which column, and why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A partition breaks the sort order of its contract, on which the merge relies.
+    /// A partition violates the sort order of its contract, on which the merge relies.
     #[error("`{dataset}` is not sorted by (stock_id, coupon_code): `{key}` comes after a larger key")]
     Unsorted {
         /// Name of the dataset.
         dataset: &'static str,
-        /// stock_id/coupon_code of the row out of place.
+        /// stock_id/coupon_code of the row that is out of order.
         key: String,
     },
-    /// A scratch file could not be written or read back.
+    /// A scratch file could not be written or read.
     #[error("cannot use the scratch folder")]
     Scratch {
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A file lies where the cluster cannot name it.
+    /// A file whose path the cluster cannot address.
     #[error("`{path}` cannot be given to a cluster: its path must be absolute and without `*?[]{{}}`", path = .path.display())]
     OutOfReach {
         /// The file.
         path: PathBuf,
     },
-    /// The cluster did not do what it was asked.
+    /// The cluster failed.
     #[cfg(feature = "spark")]
     #[error(transparent)]
     Cluster(#[from] SparkError),
-    /// The cluster writes where we do not see it.
+    /// The cluster writes where we cannot see it.
     #[error(
         "of {written} rows that the cluster wrote below `{folder}`, {seen} are there: the lake must be a bucket, or a \
          folder that every machine of the cluster has mounted at that path",
@@ -89,19 +90,19 @@ pub enum ReconcileError {
         /// Rows seen.
         seen: i64,
     },
-    /// What a script leaves at its end is not there.
+    /// The marker that a script writes at its end is missing.
     #[error("the script of this night has not run to its end: `{answers}` lacks it", answers = .answers.display())]
     ScriptNotRun {
         /// Where its answers are.
         answers: PathBuf,
     },
-    /// The answers are those of another script than this night would write.
+    /// The results belong to another script than this night would write.
     #[error("the answers in `{answers}` are those of another script than this night would write", answers = .answers.display())]
     OtherScript {
         /// Where they are.
         answers: PathBuf,
     },
-    /// Rows that a cluster counted did not come.
+    /// Rows that the cluster counted are missing.
     #[error("`{what}`: the cluster has {there} rows, {came} came")]
     Lost {
         /// Dataset.
@@ -111,15 +112,15 @@ pub enum ReconcileError {
         /// As counted here.
         came: i64,
     },
-    /// What the SQL of the ledger does not tell whole.
+    /// A limit of the SQL of the ledger was exceeded.
     #[error("{coupons} coupons have more than {most} subsidy receipts: match this night with `--engine polars`")]
     TooManyReceipts {
-        /// How many there are.
+        /// The number of coupons.
         coupons: i64,
-        /// How many receipts of a coupon the SQL tells.
+        /// The number of receipts per coupon that the SQL lists.
         most: i64,
     },
-    /// A query gave a column that its result may not have.
+    /// A query returned a column that is not allowed.
     #[error("`{column}` is not a column the result of `{what}` may have")]
     UnknownColumn {
         /// Rule id, view or dataset.
@@ -138,14 +139,14 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
-    /// Says which query an engine error belongs to.
+    /// Adds the query to an engine error.
     pub(super) fn query(what: &str) -> impl FnOnce(PolarsError) -> ReconcileError + '_ {
         move |source| ReconcileError::Query { what: what.to_owned(), source }
     }
 
-    /// Says in which rule file, and where, a query went wrong.
+    /// Adds the rule file and the position to a query error.
     pub(crate) fn in_rule(self, rule: &Rule) -> ReconcileError {
-        // A full disk is not the rule's.
+        // A full disk is not an error of the rule.
         if durable::refusal(&self).is_some() {
             return self;
         }
@@ -160,13 +161,13 @@ impl ReconcileError {
         ReconcileError::Sql { file: rule.file.clone(), line: line_of(&rule.sql, &why), why }
     }
 
-    /// Says in which rule file a column gives an amount that none can be.
+    /// An amount out of range, with the rule file and the column.
     pub(super) fn implausible(rule: &Rule, column: &str, amount: Fen) -> ReconcileError {
         let why = format!("`{column}` is {} fen in a row, which no amount can be", amount.0);
         ReconcileError::Sql { file: rule.file.clone(), line: line_of(&rule.sql, &why), why }
     }
 
-    /// Says which query gave rows of an unexpected shape.
+    /// Adds the query to an error of unexpected shape.
     pub(super) fn shape<E>(what: &str) -> impl FnOnce(E) -> ReconcileError + '_
     where
         E: std::error::Error + Send + Sync + 'static,
@@ -175,7 +176,7 @@ impl ReconcileError {
     }
 }
 
-/// What the scratch folder of the night refused.
+/// An error of the night's scratch folder.
 pub(super) fn scratched(source: std::io::Error) -> ReconcileError {
     ReconcileError::Scratch { source }
 }

@@ -55,7 +55,7 @@ row_type! {
     }
 }
 
-/// What is read of the datasets of this module.
+/// The columns that this module reads.
 pub(super) const READ: [(&str, &[&str]); 4] = [
     ("subsidy_payments", ReceiptColumns::NAMES),
     ("subsidy_returns", ReturnColumns::NAMES),
@@ -87,14 +87,14 @@ pub(super) struct Receipt<'a> {
     pub(super) created_at: Option<Micros>,
 }
 
-/// What codes, notifications and the subsidy side say, each sorted by coupon.
+/// Facts from codes, notifications and the subsidy side, each sorted by coupon.
 pub(super) struct Facts {
     pub(super) dispatches: Sorted,
     pub(super) receipts: Receipts,
     pub(super) returns: Sorted,
 }
 
-/// The subsidy receipts of the night by coupon, and what they sum up to.
+/// The subsidy receipts of the night by coupon, and their totals.
 pub(super) struct Receipts {
     pub(super) sorted: Sorted,
     pub(super) total: Tally,
@@ -103,7 +103,7 @@ pub(super) struct Receipts {
 }
 
 impl Facts {
-    /// Reads what was so at `end`, notifications from `from` on.
+    /// Reads the state at `end`; notifications from `from` on.
     pub(super) fn read(
         files: &DayFiles,
         from: chrono::NaiveDate,
@@ -126,7 +126,7 @@ impl<'a> Claim<'a> {
 }
 
 impl<'a> Dispatch<'a> {
-    /// What several sources say of one coupon.
+    /// Combines what several sources say about one coupon.
     pub(super) fn of(rows: Rows<'a>) -> Option<Dispatch<'a>> {
         let one = |row: PackedRow<'a>| {
             let mut cells = row.unpack();

@@ -1,32 +1,34 @@
-//! The files a night sees: the day's own partitions and the published ones before it.
-//! Only names them; opening is the reader's business.
+//! The files of a night: the partitions of the day and the published ones before it. Only paths; readers
+//! open them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 
-/// Why datasets of the day are missing or partial, by dataset name: a configured stage fell short.
+/// Why datasets of the day are missing or partial, by dataset: a configured stage failed or is
+/// incomplete.
 pub type Shortfall = BTreeMap<String, String>;
 
-/// Paths of the Parquet partitions a night of `date` works from, each its first file (`dataset::parts`).
+/// The Parquet partitions that a night of `date` works from, each given by its first file
+/// (`dataset::parts`).
 #[derive(Debug, Clone)]
 pub struct DayFiles {
     /// The business date D.
     pub date: NaiveDate,
-    /// Dataset → the (staged) file of D. Absent: no such source, or its stage failed.
+    /// Dataset → the (staged) file of D. Missing if there is no such source, or its stage failed.
     pub day: BTreeMap<String, PathBuf>,
-    /// Dataset → published days before D, ascending. Days before the look-back are ignored except
-    /// for the latest of `coupon_ledger` and `breaks`, the memory of the night.
+    /// Dataset → published days before D, ascending. Days before the look-back are ignored, except for
+    /// the latest of `coupon_ledger` and `breaks`, the memory of the night.
     pub history: BTreeMap<String, Vec<(NaiveDate, PathBuf)>>,
 }
 
-/// A folder of one night for what does not fit in memory; it goes when the night is over.
+/// A folder of one night for data that do not fit into memory; deleted with the night.
 #[derive(Debug)]
 pub struct Scratch(tempfile::TempDir);
 
 impl Scratch {
-    /// A fresh folder in `parent`, which should lie on a real disk.
+    /// A fresh folder in `parent`, which should be on a real disk.
     pub fn new_in(parent: &Path) -> std::io::Result<Scratch> {
         tempfile::tempdir_in(parent).map(Scratch)
     }
@@ -38,7 +40,7 @@ impl Scratch {
 }
 
 impl DayFiles {
-    /// The files of `date`, none yet.
+    /// The files of `date`; still empty.
     pub fn new(date: NaiveDate) -> DayFiles {
         DayFiles { date, day: BTreeMap::new(), history: BTreeMap::new() }
     }
@@ -53,7 +55,7 @@ impl DayFiles {
         self.latest_entry(dataset).map(|(_, path)| path.as_path())
     }
 
-    /// Which day that is.
+    /// The date of that day.
     pub(super) fn latest_day_before(&self, dataset: &str) -> Option<NaiveDate> {
         self.latest_entry(dataset).map(|(date, _)| *date)
     }

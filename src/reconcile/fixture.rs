@@ -1,9 +1,8 @@
-//! A night written down as CSV files, turned into partitions: what rule cases and ledger cases start
-//! from.
+//! A night given as CSV files and converted to partitions, for rule cases and ledger cases.
 //!
-//! `<dataset>.csv` is the partition of D, `<dataset>@2026-11-18.csv` an earlier one; only the columns
-//! that matter stand in it. Times are Asia/Shanghai. A dataset without a file has an empty day, as a
-//! job with every source would have it. `case.toml` states what differs from the defaults.
+//! `<dataset>.csv` is the partition of D, `<dataset>@2026-11-18.csv` an earlier one; only the relevant
+//! columns are given. Times are Asia/Shanghai. A dataset without a file has an empty day, as if the job had
+//! every source. `case.toml` states what differs from the defaults.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,16 +32,16 @@ use crate::job::{PathPattern, SubsidyAmount, SubsidyProgram};
 use crate::money::Fen;
 use crate::record::{Break, LedgerRow, Record};
 
-/// The business date of a case that does not say otherwise.
+/// The default business date of a case.
 const DEFAULT_DATE: (i32, u32, u32) = (2026, 11, 20);
-/// Days before D of which every dataset has an empty partition unless the case brings one.
+/// Days before D for which every dataset has an empty partition, unless the case provides one.
 const DEFAULT_KNOWN_DAYS: u64 = 3;
 
-/// A night, ready to be matched and judged. Its partitions live as long as it does.
+/// A night that is ready for match and rules. Its partitions live as long as this value.
 pub(super) struct Fixture {
     pub(super) terms: Terms,
     pub(super) asked: Asked,
-    /// The same by name, which `asked` does not tell: wallets, and coupons with their users.
+    /// The same by name, since `asked` only has fingerprints: wallets, and coupons with their users.
     #[cfg(test)]
     pub(super) asked_names: (Vec<String>, Vec<(String, String)>),
     pub(super) files: DayFiles,
@@ -66,7 +65,8 @@ impl Fixture {
         })
     }
 
-    /// Builds the ledger of the case as the day's `coupon_ledger`, for these rules; gives its control totals.
+    /// Builds the ledger of the case as the day's `coupon_ledger`, for these rules; returns its control
+    /// totals.
     pub(super) fn put_ledger(&mut self, rules: &Rules) -> Result<Vec<Footing>, ReconcileError> {
         let path = self.scratch.folder().join("built-ledger.parquet");
         let mut batches = Vec::new();
@@ -82,7 +82,7 @@ impl Fixture {
         Ok(footing)
     }
 
-    /// Judges the case, which has its ledger, on this machine.
+    /// Runs the rules over the case, which has its ledger, on this machine.
     pub(super) fn judge(
         &self,
         rules: &Rules,
@@ -171,8 +171,8 @@ impl CaseProgram {
     }
 }
 
-/// Turns the case's CSVs into partitions. Every other dataset is an empty day, as a job with every
-/// source would have it; `without` leaves a dataset out.
+/// Converts the case's CSVs to partitions. Every other dataset gets an empty day, as if the job had every
+/// source; `without` leaves a dataset out.
 fn partitions(case: &Path, date: NaiveDate, settings: &CaseFile, scratch: &Path) -> Result<DayFiles, ReconcileError> {
     let mut files = DayFiles::new(date);
     let known_days = settings.known_days.unwrap_or(DEFAULT_KNOWN_DAYS);
@@ -250,8 +250,8 @@ impl Csv {
         index.and_then(|index| row.get(index)).map_or("", String::as_str)
     }
 
-    /// A column of the partition: an empty cell is null, or the type's zero where null is not allowed;
-    /// a date is then the partition's.
+    /// A column of the partition: an empty cell is null, or the zero of its type if null is not allowed; for
+    /// a date, that of the partition.
     fn column(&self, rows: &[&Vec<String>], column: &Column, date: NaiveDate) -> Result<ArrayRef, ReconcileError> {
         let cells = rows.iter().map(|row| Some(self.cell(row, &column.name)).filter(|cell| !cell.is_empty()));
         let zero = !column.nullable;
@@ -295,7 +295,7 @@ impl Csv {
     }
 }
 
-/// How records differ from the rows a CSV expects, in its columns; `None` when they do not.
+/// How records differ from the rows of a CSV, in its columns; `None` if they do not.
 pub(super) fn difference<R: Serialize>(expected: &Csv, records: &[R]) -> Option<String> {
     let rows = records.iter().map(|row| texts(row, &expected.header));
     let (mut actual, mut wanted): (Vec<_>, Vec<_>) = (rows.collect(), expected.rows.clone());
@@ -309,7 +309,7 @@ pub(super) fn difference<R: Serialize>(expected: &Csv, records: &[R]) -> Option<
     Some(format!("\n  columns {columns}\n  expected{}\n  found{}", show(&wanted), show(&actual)))
 }
 
-/// The columns of a record as a CSV shows them.
+/// The columns of a record as CSV cells.
 fn texts<R: Serialize>(row: &R, columns: &[String]) -> Vec<String> {
     let json = serde_json::to_value(row).unwrap_or_default();
     let text = |column: &String| match json.get(column) {
@@ -356,7 +356,7 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>, ReconcileError> {
     Ok(paths)
 }
 
-/// The last part of a path.
+/// The last component of a path.
 pub(super) fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

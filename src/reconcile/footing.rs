@@ -14,17 +14,17 @@ use crate::money::Fen;
 pub struct Footing {
     /// `user_coupons`, `orders` (lines that name a coupon), `subsidy_payments`, `payments`, `refunds`.
     pub side: &'static str,
-    /// What went in.
+    /// All inputs.
     pub total: Tally,
-    /// Found its partner: coupons and receipts an order, order lines their coupon, bill rows an order.
+    /// Matched: coupons and receipts with an order, order lines with their coupon, bill rows with an order.
     pub matched: Tally,
-    /// Did not.
+    /// Unmatched.
     pub unmatched: Tally,
-    /// Not of this day's books: received or created after D, or the second wallet of a coupon.
+    /// Not part of this day: received or created after D, or the second wallet of a coupon.
     pub left_out: Tally,
 }
 
-/// Counts where the rows of the match went.
+/// Counts the results of the match.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     wallets: Tally,
@@ -34,7 +34,7 @@ pub(super) struct Counts {
 }
 
 impl Footing {
-    /// Whether what went in is what came out.
+    /// Whether inputs and results add up.
     pub fn holds(&self) -> bool {
         self.total == self.matched.plus(self.unmatched).plus(self.left_out)
     }
@@ -48,17 +48,17 @@ impl fmt::Display for Footing {
 }
 
 impl Counts {
-    /// A row of a wallet, whatever becomes of it.
+    /// Counts a wallet row, whatever its result.
     pub(super) fn read(&mut self, wallet: &WalletRow<'_>) {
         self.wallets.add(face_value(wallet));
     }
 
-    /// A wallet row that is not of this day's books.
+    /// Counts a wallet row that is not part of this day.
     pub(super) fn leave_out(&mut self, wallet: &WalletRow<'_>) {
         self.coupons[2].add(face_value(wallet));
     }
 
-    /// The sides that went into one ledger row, which names `out_trade_no`.
+    /// Counts the sides that went into one ledger row with `out_trade_no`.
     pub(super) fn add(
         &mut self,
         out_trade_no: Option<&str>,
@@ -79,7 +79,7 @@ impl Counts {
         }
     }
 
-    /// The control totals of the night. `receipts` are all there are, and those of after D.
+    /// The control totals of the night. `receipts` are all receipts, and those after D.
     pub(super) fn footing(&self, orders: &OrderBook, receipts: (Tally, Tally)) -> Vec<Footing> {
         let [matched, unmatched, left_out] = self.coupons;
         let nothing = Tally::default();
@@ -109,7 +109,7 @@ fn face_value(wallet: &WalletRow<'_>) -> Fen {
     wallet.discount_amount_fen.unwrap_or_default()
 }
 
-/// Bill rows with and without an order, each counted for itself.
+/// Bill rows with and without an order, each counted on its own.
 fn bill_side(side: &'static str, rows: BillRows) -> Footing {
     Footing { side, total: rows.total, matched: rows.matched, unmatched: rows.unmatched, left_out: Tally::default() }
 }

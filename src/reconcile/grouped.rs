@@ -7,9 +7,9 @@ use std::path::Path;
 use super::coupon_key::{CouponId, CouponKey};
 use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRows, Room, Rows, Sorted, SortedAhead, Sorter};
 
-/// What a sort holds of its rows: half is filled while the other half is sorted and written.
+/// Memory of a sort: one half is filled while the other half is sorted and written.
 const MEMORY_BYTES: usize = 64 << 20;
-/// Bytes of a sort's file that lie as they are: what is smaller costs no time to compress.
+/// Bytes of a sort's file that stay uncompressed: compressing less would not pay.
 const LOOSE_BYTES: u64 = 1 << 30;
 
 /// A sorter of `row`s.
@@ -17,18 +17,18 @@ pub(super) fn sorter(scratch: &Path) -> Sorter {
     Sorter::new(&Room { folder: scratch.to_owned(), memory_bytes: MEMORY_BYTES }).compressing_from(LOOSE_BYTES)
 }
 
-/// A row for the sorter: the coupon it speaks of, and what packs its cells.
+/// A row for the sorter: its coupon, and a function that packs its cells.
 pub(super) fn row<'t, P: Fn(&mut CellPacker<'_>)>(coupon: (&'t str, &'t str), pack: P) -> impl Packed + use<'t, P> {
     let (stock_id, coupon_code) = coupon;
     OfCoupon { stock_id, coupon_code, pack }
 }
 
-/// What is sorted by one text: it stands where a coupon's code would.
+/// A key for sorting by one string, which takes the place of the coupon's code.
 pub(super) fn by_text(text: &str) -> (&str, &str) {
     ("", text)
 }
 
-/// The key of what was sorted `by_text`.
+/// The key of a row sorted `by_text`.
 pub(super) fn key_of(text: &str) -> CouponKey<'_> {
     CouponKey::of(b"", text.as_bytes())
 }
@@ -52,13 +52,13 @@ impl<P: Fn(&mut CellPacker<'_>)> Packed for OfCoupon<'_, P> {
     }
 }
 
-/// Sorted rows, those of one coupon at a time.
+/// Sorted rows, taken one coupon at a time.
 pub(super) struct Grouped {
     sorted: SortedAhead,
-    /// The coupon of the rows that come next, if there are any.
+    /// The coupon of the next rows, if there are any.
     next: CouponId,
     has_next: bool,
-    /// The rows taken last, and their coupon.
+    /// The rows taken last, with their coupon.
     rows: PackedRows,
     taken: CouponId,
 }
@@ -82,18 +82,18 @@ impl Grouped {
         self.rows.iter()
     }
 
-    /// The code of the rows taken last, or the text that stands there.
+    /// The code of the rows taken last, or the string in its place.
     pub(super) fn text(&self) -> &str {
         &self.taken.coupon_code
     }
 
-    /// The coupon of the rows that come next.
+    /// The coupon of the next rows.
     #[inline]
     pub(super) fn peek(&self) -> Option<CouponKey<'_>> {
         self.has_next.then(|| self.next.key())
     }
 
-    /// Takes the rows of a coupon, if it is theirs that come next, or none.
+    /// Takes the rows of a coupon, if they are next; otherwise none.
     #[inline]
     pub(super) fn take(&mut self, key: CouponKey<'_>) -> io::Result<()> {
         self.rows.clear();
@@ -103,7 +103,7 @@ impl Grouped {
         Ok(())
     }
 
-    /// Takes the rows of the next coupon; `false` when there is none left.
+    /// Takes the rows of the next coupon; false if there is none.
     pub(super) fn take_next(&mut self) -> io::Result<bool> {
         self.rows.clear();
         while self.rows.is_empty() || self.peek() == Some(self.taken.key()) {
@@ -114,7 +114,7 @@ impl Grouped {
         Ok(!self.rows.is_empty())
     }
 
-    /// Takes the next row alone, if its coupon is smaller than this; any is, where there is none. Whether one was taken.
+    /// Takes a single row, if its coupon is smaller than `key` (or `key` is `None`); returns whether it did.
     #[inline]
     pub(super) fn take_smaller(&mut self, key: Option<CouponKey<'_>>) -> io::Result<bool> {
         self.rows.clear();

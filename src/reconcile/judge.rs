@@ -1,5 +1,5 @@
-//! Runs the rules over a night and gives its breaks. Which rules could not be judged is part of the
-//! answer: nothing resolves on missing data.
+//! Runs the rules over a night and produces its breaks. Rules that could not be judged are part of the result: no break
+//! is resolved because of missing data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,38 +20,38 @@ use crate::dataset::partition;
 use crate::record::{Break, Record};
 use crate::sorter::{Room, Sorter};
 
-/// What is held of the findings of all rules while they are sorted.
+/// Memory for sorting the findings of all rules.
 const FINDING_BYTES: usize = 16 << 20;
 
-/// What a night says beside its breaks.
+/// The result of running the rules, besides the breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     /// Rules that could not be judged, by id.
     pub unjudged: Vec<Unjudged>,
-    /// Rows each judged rule gave tonight, in the look-back, due or not.
+    /// Number of rows per judged rule tonight, within the look-back, due or not.
     pub found: BTreeMap<String, usize>,
 }
 
-/// A rule that could not be judged tonight; its breaks of yesterday are carried.
+/// A rule that could not be judged tonight; its breaks of yesterday are carried over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unjudged {
     /// The rule.
     pub rule_id: String,
-    /// The dataset it lacks.
+    /// The missing dataset.
     pub dataset: String,
-    /// Why it lacks it.
+    /// Why it is missing.
     pub why: String,
-    /// A configured stage fell short, in contrast to a source the job does not have.
+    /// Whether a configured stage is incomplete, as opposed to a source that the job does not have.
     pub is_shortfall: bool,
 }
 
-/// Runs the query of a rule: the local engine, or a cluster.
+/// Runs the query of a rule on an engine.
 pub(super) trait RuleRunner {
     /// The rows of a rule's query, in no particular order.
     fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError>;
 }
 
-/// The local engine, over the rows that can matter to each rule.
+/// The local engine, over the rows that can affect each rule.
 struct LocalRunner<'a> {
     engine: Engine<'a>,
     reduction: Reduction,
@@ -72,12 +72,12 @@ impl RuleRunner for RemoteRunner<'_> {
     }
 }
 
-/// What a night is judged by.
+/// The inputs for judging a night.
 #[derive(Clone, Copy)]
 pub(super) struct NightRules<'a> {
     pub(super) terms: &'a Terms,
     pub(super) rules: &'a Rules,
-    /// With the ledger of the day.
+    /// Includes the ledger of the day.
     pub(super) files: &'a DayFiles,
     pub(super) scratch: &'a Scratch,
     pub(super) shortfall: &'a Shortfall,
@@ -85,7 +85,7 @@ pub(super) struct NightRules<'a> {
 }
 
 impl NightRules<'_> {
-    /// Judges the night on this machine; `sink` gets the breaks in the order of their ids.
+    /// Judges the night on this machine; `sink` receives the breaks in the order of their ids.
     pub(super) fn judge<E: From<ReconcileError>>(
         self,
         sink: impl FnMut(Break) -> Result<(), E>,
@@ -96,7 +96,7 @@ impl NightRules<'_> {
         self.decide(tonight, &mut LocalRunner { engine, reduction }, sink)
     }
 
-    /// Judges the night by the replies of another engine.
+    /// Judges the night from the replies of another engine.
     pub(super) fn judge_remotely<E: From<ReconcileError>>(
         self,
         replies: &mut dyn Replies,
@@ -105,7 +105,7 @@ impl NightRules<'_> {
         self.decide(RulesTonight::of(self.rules, self.files, self.shortfall), &mut RemoteRunner(replies), sink)
     }
 
-    /// Runs every rule that can be judged and carries its breaks on from yesterday.
+    /// Runs every rule that can be judged and continues its breaks of yesterday.
     fn decide<E: From<ReconcileError>>(
         self,
         RulesTonight { judged, unjudged }: RulesTonight<'_>,
@@ -131,7 +131,8 @@ impl NightRules<'_> {
         let found = std::mem::take(&mut findings.found);
         let (unseen, grace) = (|row: &Break| outlook.of_unseen(row), |row: &Break| outlook.grace_of_state(row));
         lifecycle::advance(date, yesterday, findings.sorted()?, unseen, grace, self.decisions, sink)?;
-        // Where a source fell short, a break that nobody looked for cannot be told from a typing error.
+        // If a source is incomplete, an unknown break in a decision may be one that was not looked for instead of a
+        // typing error.
         if !unjudged.iter().any(|rule| rule.is_shortfall) {
             self.decisions.check(date, |id| !undecided.contains(id)).map_err(ReconcileError::from)?;
         }
@@ -147,12 +148,12 @@ impl NightRules<'_> {
     }
 }
 
-/// What tonight means for breaks of yesterday.
+/// What tonight says about breaks of yesterday.
 struct Outlook<'a> {
     date: NaiveDate,
-    /// Of the rules that are judged.
+    /// Of the judged rules.
     rules: BTreeMap<&'a str, RuleOutlook>,
-    /// As in `Run`, of all rules.
+    /// As in `Run`, over all rules.
     left: BTreeSet<String>,
 }
 
@@ -171,7 +172,7 @@ impl RuleOutlook {
 }
 
 impl Outlook<'_> {
-    /// What it means that a break was not found.
+    /// The meaning of a break not being found.
     fn of_unseen(&self, row: &Break) -> Sight {
         let Some(rule) = self.rules.get(row.rule_id.as_str()) else { return Sight::NotJudged };
         if rule.window.holds(rule.event_of(row), row.oldest_input_date) && !self.left.contains(&row.break_id) {
@@ -180,7 +181,7 @@ impl Outlook<'_> {
         Sight::Left { is_due: is_due(row.event_date, rule.grace, self.date) }
     }
 
-    /// How long a break waits that tells how a stock is.
+    /// The grace of breaks that describe the state of a stock.
     fn grace_of_state(&self, row: &Break) -> Option<Days> {
         self.rules.get(row.rule_id.as_str()).filter(|rule| rule.is_of_stocks).map(|rule| rule.grace)
     }
@@ -189,7 +190,7 @@ impl Outlook<'_> {
 /// The findings of all rules, sorted by break id.
 struct Findings {
     sorter: Sorter,
-    /// Rows of each rule.
+    /// Number of rows per rule.
     found: BTreeMap<String, usize>,
 }
 
@@ -199,7 +200,7 @@ impl Findings {
         Findings { sorter: Sorter::new(&room), found: BTreeMap::new() }
     }
 
-    /// Adds the findings of a rule, and removes their ids from `looked_for`.
+    /// Adds the findings of a rule and removes their ids from `looked_for`.
     fn take(
         &mut self,
         date: NaiveDate,
@@ -221,13 +222,12 @@ impl Findings {
     }
 }
 
-/// The rules that can be judged tonight, in their order; `files` has the ledger, or a name for it.
+/// The rules that can be judged tonight, in order; `files` has the ledger, or a name for it.
 pub(super) fn judged<'a>(rules: &'a Rules, files: &DayFiles, shortfall: &Shortfall) -> Vec<&'a Rule> {
     RulesTonight::of(rules, files, shortfall).judged.into_values().collect()
 }
 
-/// Runs the rules of one's own over a day on which nothing happened: what is wrong with their SQL shows
-/// before a night needs them.
+/// Runs the job's own rules over a day without any events, so that errors in their SQL show before a night needs them.
 pub(super) fn rehearse(terms: &Terms, rules: &Rules, date: NaiveDate) -> Result<(), ReconcileError> {
     if rules.own().next().is_none() {
         return Ok(());
@@ -258,7 +258,7 @@ impl<'a> RulesTonight<'a> {
     }
 }
 
-/// The first input a rule lacks.
+/// The first input that a rule lacks.
 fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjudged> {
     let unjudged = |dataset: &str, why: String, is_shortfall| Unjudged {
         rule_id: rule.id.clone(),
@@ -278,16 +278,16 @@ fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjud
     })
 }
 
-/// What the query of a rule gave.
+/// The result of a rule's query.
 struct Run<'a> {
     /// Its findings by break_id.
     findings: BTreeMap<String, Finding<'a>>,
-    /// Breaks that stand for all the query knows, and hang on what has left the look-back: nobody opens them, and
-    /// those of yesterday are carried, also where the later of two events that left them there has been put right.
+    /// Ids of breaks that depend on days before the look-back although the query still finds them: they are not opened,
+    /// and those of yesterday are carried over, even if the later of the two events has since been corrected.
     left: BTreeSet<String>,
 }
 
-/// Runs a rule. A query that gives one key twice speaks once, with the row that has more at risk.
+/// Runs a rule. If a query returns a key twice, the row with more at risk counts.
 fn run<'a>(
     runner: &mut dyn RuleRunner,
     terms: &Terms,
@@ -315,7 +315,7 @@ fn is_due(event: Option<NaiveDate>, grace: Days, date: NaiveDate) -> bool {
     event.is_none_or(|event| event + grace <= date)
 }
 
-/// The breaks of the latest night before, in the order of their ids; those of rules the job no longer has are forgotten.
+/// The breaks of the latest night before, in the order of their ids, without those of rules the job no longer has.
 fn yesterday(
     rules: &Rules,
     files: &DayFiles,
@@ -325,14 +325,14 @@ fn yesterday(
     Ok(rows.filter(|row| row.as_ref().map_or(true, |row| rules.find(&row.rule_id).is_some())))
 }
 
-/// Datasets whose events the merchant's exports must be able to explain.
+/// Datasets whose events must be explained by the merchant's exports.
 const TRANSACTIONS: [&str; 7] =
     ["orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns", "subsidy_orders"];
 
-/// The days a rule is judged on (design §7).
+/// The days on which a rule is judged (design §7).
 struct Window {
     date: NaiveDate,
-    /// The first event: of the look-back, for rules on transactions of its first known export day.
+    /// The first day of events: of the look-back or, for rules on transactions, the first known export day in it.
     events_from: NaiveDate,
     /// The first day of the look-back.
     inputs_from: NaiveDate,
@@ -347,9 +347,8 @@ impl Window {
         Window { date: files.date, events_from, inputs_from }
     }
 
-    /// Whether a row is judged tonight: its event and all it hangs on lie in the look-back. What hangs on
-    /// days that left would look as if they never were. An event of tonight was never judged before, so
-    /// it is now.
+    /// Whether a row is judged tonight: its event and all it depends on are within the look-back. Data of earlier days
+    /// would seem to be missing. An event of tonight was never judged before, so it is judged now.
     fn holds(&self, event: Option<NaiveDate>, oldest_input: Option<NaiveDate>) -> bool {
         let is_known = oldest_input.is_none_or(|oldest| oldest >= self.inputs_from);
         event.is_none_or(|event| event >= self.events_from) && (is_known || event == Some(self.date))

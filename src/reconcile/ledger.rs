@@ -1,6 +1,6 @@
-//! The coupon ledger: one row per coupon known from any side up to D, every side joined (design §6).
-//! Reads partitions, writes none; a pure function of them, the job and whom the night asked. Every side
-//! is read in the order of its coupons: memory does not grow with their number.
+//! The coupon ledger: one row per coupon known from any side up to D, with all sides joined (design
+//! §6). A pure function of partitions, job and what the night requested; publishes nothing. Every side
+//! is read in the order of its coupons, so memory does not grow with their number.
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -30,26 +30,26 @@ use crate::dataset::partition::{self, PartitionError};
 use crate::fingerprints::Fingerprints;
 use crate::record::{LedgerRow, Record, Stock};
 
-/// Rows of a batch. The bytes of the published file depend on it.
+/// Rows per batch. The bytes of the published file depend on it.
 pub(super) const ROWS_PER_BATCH: usize = 8_192;
 
-/// Whom the night asked, and what it was told.
+/// The wallets and coupons that the night requested.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
-    /// Published openids whose wallet was asked and settled tonight.
+    /// Published openids whose wallet was requested and read to its end tonight.
     pub wallets: Fingerprints,
-    /// (published openid, coupon code) the single query answered 404 for.
+    /// (published openid, coupon code) for which the single query answered 404.
     pub unknown_coupons: Fingerprints,
 }
 
 impl Asked {
-    /// Whether the night asked this wallet, or for this very coupon.
+    /// Whether the night requested this wallet, or this coupon by the single query.
     pub(super) fn has(&self, openid: &str, coupon_code: &str) -> bool {
         self.wallets.contains(&[openid]) || self.unknown_coupons.contains(&[openid, coupon_code])
     }
 }
 
-/// What every row of the night is made with.
+/// What every row of the night depends on.
 struct Night<'a> {
     date: DayNumber,
     /// The first instant of the look-back.
@@ -60,14 +60,14 @@ struct Night<'a> {
     stocks: HashMap<String, Stock>,
 }
 
-/// Memory that is used again for every row.
+/// Memory that is reused for every row.
 #[derive(Default)]
 struct Blocks {
     passes: [Vec<u8>; 2],
     look_back: order_side::Blocks,
 }
 
-/// Builds the ledger of `files.date` batch by batch, sorted by key; gives the control totals.
+/// Builds the ledger of `files.date` batch by batch, sorted by key; returns the control totals.
 pub(super) fn build<E: From<ReconcileError>>(
     terms: &Terms,
     reads: &Reads,
@@ -162,7 +162,7 @@ impl<'a> Night<'a> {
         coupon
     }
 
-    /// Whether the night asked the claiming user's wallet, or for this very coupon.
+    /// Whether the night requested the claiming user's wallet, or this coupon by the single query.
     fn is_asked(&self, order: &OrderSide<'_>, coupon_code: &str) -> bool {
         let Some(openid) = order.openid else { return false };
         self.asked.has(openid, coupon_code)

@@ -1,4 +1,4 @@
-//! A row of the coupon ledger while it is made: what coupon, order and subsidy give to each column.
+//! Builds a row of the coupon ledger: the columns from coupon, order and subsidy.
 
 use super::builders::table_type;
 use super::order_side::OrderSide;

@@ -10,29 +10,29 @@ use super::rules::Rule;
 use crate::money::Fen;
 use crate::record::{Break, BreakStatus};
 
-/// Nights a resolved break stays listed after the one it resolved on.
+/// Nights for which a resolved break stays listed after the night of its resolution.
 const RESOLVED_LISTED_DAYS: u64 = 30;
 
 /// What tonight says about a break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sight {
-    /// The rule's query gave it.
+    /// The rule's query found it.
     Seen {
         /// Whether every source it depends on has had its grace.
         is_due: bool,
     },
-    /// The rule was judged and its query did not give it.
+    /// The rule was judged and its query did not find it.
     Gone,
     /// The rule could not be judged tonight.
     NotJudged,
-    /// The event, or what it depends on, has left the window: no later night judges it either.
+    /// The event, or something it depends on, left the window: no later night judges it either.
     Left {
         /// Whether every source it depends on has had its grace.
         is_due: bool,
     },
 }
 
-/// A candidate of tonight with everything its break takes from the rule.
+/// A candidate of tonight with what its break takes from the rule.
 #[derive(Debug, Clone)]
 pub(super) struct Finding<'a> {
     pub(super) rule: &'a Rule,
@@ -40,7 +40,7 @@ pub(super) struct Finding<'a> {
     pub(super) is_due: bool,
 }
 
-/// Where a break stood yesterday. One that is expected again keeps the night it resolved.
+/// The status of a break yesterday. One that is expected again keeps its night of resolution.
 #[derive(Debug, Clone, Copy)]
 struct Standing {
     status: BreakStatus,
@@ -53,7 +53,7 @@ impl Standing {
     }
 }
 
-/// The status of tonight; `None` when the break is listed no longer.
+/// The status of tonight; `None` if the break is no longer listed.
 fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<BreakStatus>) -> Option<BreakStatus> {
     use BreakStatus::{Expected, New, Open, Reopened, Resolved};
     let has_resolved = yesterday.is_some_and(|standing| standing.has_resolved);
@@ -61,7 +61,7 @@ fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Break
         (None | Some(Expected), Sight::Gone) if !has_resolved => return None,
         (None, Sight::Gone | Sight::NotJudged | Sight::Left { .. }) => return None,
         (Some(Expected | Resolved), Sight::Seen { is_due: true }) if has_resolved => Reopened,
-        // What it waited for did not come while it could be judged, and nobody will look again.
+        // What it waited for did not come while it could be judged, and it will not be judged again.
         (Some(Expected), Sight::Left { is_due: true }) if has_resolved => Reopened,
         (Some(Expected), Sight::Left { is_due: true }) => New,
         (None | Some(Expected | Resolved), Sight::Seen { is_due }) => {
@@ -78,11 +78,11 @@ fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Break
     Some(if undecided == Resolved { Resolved } else { decision.unwrap_or(undecided) })
 }
 
-/// Tonight's breaks in the order of their ids: yesterday's rows moved on, and what is new. `yesterday` and `found`,
-/// breaks as they are when first seen, come in that order; one of each is in memory.
+/// Tonight's breaks in the order of their ids: yesterday's rows, updated, and new ones. `yesterday` and `found` (breaks
+/// as first seen) come in that order; one of each is in memory.
 ///
-/// `sight_of_unseen` tells what it means for a break of yesterday that it was not found, `grace_of_state` how long it
-/// waits where what it says is a state, which is there again every night, and no event.
+/// `sight_of_unseen` says what it means for a break of yesterday that it was not found; `grace_of_state` how long it
+/// waits if it describes a state, which is found again every night, rather than an event.
 pub(super) fn advance<E: From<ReconcileError>>(
     date: NaiveDate,
     yesterday: impl Iterator<Item = Result<Break, ReconcileError>>,
@@ -112,12 +112,12 @@ pub(super) fn advance<E: From<ReconcileError>>(
     found.try_for_each(|found| sink(first_seen(found?, decisions)))
 }
 
-/// Whether a finding comes before an id; an error comes at once.
+/// Whether a finding comes before an id; an error comes first.
 fn is_before(found: &Result<Break, ReconcileError>, break_id: &str) -> bool {
     found.as_ref().map_or(true, |found| found.break_id.as_str() < break_id)
 }
 
-/// The break of a finding nobody has seen before, but for decisions: `new` when it is due, else `expected`.
+/// The break of a new finding, before decisions: `new` when it is due, else `expected`.
 pub(super) fn break_of(date: NaiveDate, break_id: String, finding: Finding<'_>) -> Break {
     let Finding { rule, candidate, is_due } = finding;
     let status = if is_due { BreakStatus::New } else { BreakStatus::Expected };
@@ -148,7 +148,7 @@ pub(super) fn break_of(date: NaiveDate, break_id: String, finding: Finding<'_>) 
         expected_count: candidate.expected_count,
         actual_count: candidate.actual_count,
         at_risk_fen: candidate.at_risk_fen.unwrap_or_default(),
-        // A sentence with a null in it is null: what the rule means is better than nothing.
+        // A sentence with a null in it is null: the rule's description is better than nothing.
         why: candidate.why.unwrap_or_else(|| rule.row.clone()),
         action: rule.action.clone(),
         event_date: candidate.event_date,
@@ -157,7 +157,7 @@ pub(super) fn break_of(date: NaiveDate, break_id: String, finding: Finding<'_>) 
     }
 }
 
-/// What a break of `break_of` says about itself.
+/// What a break made by `break_of` says about itself.
 fn sight_of(found: &Break) -> Sight {
     Sight::Seen { is_due: found.status == BreakStatus::New }
 }
@@ -168,8 +168,8 @@ fn first_seen(found: Break, decisions: &Decisions) -> Break {
     Break { status, ..found }
 }
 
-/// A state that was expected already began on the night it says, however often it is seen again: counted from tonight
-/// its grace would never end.
+/// A state that was expected already has started on its recorded night, however often it is seen again: counted from
+/// tonight, its grace would never end.
 fn since_yesterday(row: &Break, found: Break, grace_of_state: Option<Days>) -> Break {
     let began = row.event_date.filter(|_| row.status == BreakStatus::Expected);
     let Some((began, grace)) = began.zip(grace_of_state) else { return found };

@@ -1,5 +1,5 @@
 //! The passes that find the order of a coupon (design §6): claim, association, use request.
-//! Looks at paid orders only and never guesses: two live claims are ambiguous.
+//! Considers paid orders only and never guesses: two live claims are ambiguous.
 
 use std::io;
 
@@ -8,18 +8,18 @@ use regex::Regex;
 use super::facts::Claim;
 use super::order_book::{LineAmounts, Lookup, Order};
 
-/// The pass that found the order.
+/// The pass that found an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
     /// An order line names the coupon.
     Claim,
     /// The coupon names the order (`associate_out_trade_no`).
     Association,
-    /// The redemption's request number is the order's, or holds it.
+    /// The request number of the redemption is the order's, or contains it.
     UseRequest,
 }
 
-/// What the passes found.
+/// The result of the passes.
 #[expect(clippy::large_enum_variant, reason = "one at a time, on the stack: a box would be made per coupon")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Match<'a> {
@@ -27,18 +27,18 @@ pub(super) enum Match<'a> {
     Nothing,
     /// More than one live order claims the coupon.
     Ambiguous {
-        /// How many.
+        /// The number of them.
         claim_count: i64,
     },
     /// One order.
     Found {
-        /// By which pass.
+        /// The pass.
         pass: Pass,
         /// Live orders that claim the coupon: 1, or 0.
         claim_count: i64,
         /// The order.
         order: Order<'a>,
-        /// Amounts of the line, where it is known which.
+        /// Amounts of the order line, if it is known which line.
         amounts: Option<LineAmounts>,
     },
 }
@@ -51,7 +51,7 @@ pub(super) struct Trace<'a> {
 }
 
 impl Pass {
-    /// As in `match_pass`.
+    /// The value of `match_pass`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Pass::Claim => "claim",
@@ -61,7 +61,7 @@ impl Pass {
     }
 }
 
-/// Runs the passes in order; the first that hits counts. `blocks` is what is read of the orders.
+/// Runs the passes in order; the first hit counts. `blocks` is memory for reading orders.
 pub(super) fn find_order<'a>(
     claims: &[Claim<'a>],
     trace: Trace<'_>,
@@ -80,7 +80,7 @@ pub(super) fn find_order<'a>(
     Ok(by_number(Pass::UseRequest, number, orders, use_request)?.unwrap_or(Match::Nothing))
 }
 
-/// How many paid orders claim the coupon, live or not.
+/// The number of paid orders that claim the coupon, live or not.
 pub(super) fn paid_claims(claims: &[Claim<'_>]) -> i64 {
     count(paid(claims))
 }

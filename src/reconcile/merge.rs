@@ -1,4 +1,5 @@
-//! Files that are each sorted by one text key, read as one sorted sequence. Holds a batch per file.
+//! Merges files that are each sorted by one string key into one sorted sequence. Holds a batch per file (a
+//! few more if a thread reads ahead).
 
 use std::path::Path;
 
@@ -12,19 +13,20 @@ use crate::dataset::columns::DayNumber;
 use crate::dataset::partition::PartitionError;
 use crate::sorter::{LoserTree, beginning};
 
-/// Columns whose rows are sorted by one text.
+/// Columns whose rows are sorted by one string.
 pub(super) trait Keyed: Columns {
     /// The key of a row.
     fn key(&self, row: usize) -> &str;
 }
 
-/// The days of a dataset merged by key; rows of one key come in the order of their days.
+/// The days of a dataset merged by key; rows with the same key come in the order of their days.
 pub(super) struct DayMerge<C> {
     days: Vec<(DayNumber, Cursor<C>)>,
-    /// How the key of each day's next row begins, enough to compare most of them; `None` at the day's end.
+    /// The first bytes of the key of each day's next row, enough to compare most keys; `None` at the end
+    /// of the day.
     heads: Vec<Option<u128>>,
     tree: LoserTree,
-    /// Of the batch before.
+    /// The last key of the previous batch.
     last_key: String,
 }
 
@@ -38,12 +40,12 @@ impl<C: Keyed> DayMerge<C> {
         Ok(merge)
     }
 
-    /// The day of the smallest key left.
+    /// The day of the smallest remaining key.
     fn next_day(&self) -> Option<usize> {
         self.tree.winner().filter(|day| self.heads[*day].is_some())
     }
 
-    /// The smallest key left.
+    /// The smallest remaining key.
     pub(super) fn peek_key(&self) -> Option<&str> {
         self.key(self.next_day()?)
     }
@@ -54,13 +56,13 @@ impl<C: Keyed> DayMerge<C> {
         Some((*day, cursor.peek()?))
     }
 
-    /// As `peek`; the row is kept.
+    /// As `peek`, with its batch.
     pub(super) fn hold(&self) -> Option<(DayNumber, Held<C>)> {
         let (day, cursor) = &self.days[self.next_day()?];
         Some((*day, cursor.hold()?))
     }
 
-    /// Goes on to the next row.
+    /// Advances to the next row.
     pub(super) fn advance(&mut self) -> Result<(), ReconcileError> {
         let Some(day) = self.next_day() else { return Ok(()) };
         self.heads[day] = self.pass(day)?;
@@ -70,7 +72,7 @@ impl<C: Keyed> DayMerge<C> {
         Ok(())
     }
 
-    /// Goes on to the next row of a day; gives how its key begins.
+    /// Advances a day to its next row; returns the first bytes of its key.
     fn pass(&mut self, day: usize) -> Result<Option<u128>, ReconcileError> {
         let (_, cursor) = &mut self.days[day];
         if let Some((columns, row)) = cursor.place().filter(|_| cursor.is_last_of_batch()) {
@@ -91,7 +93,7 @@ impl<C: Keyed> DayMerge<C> {
         self.days[day].1.place().map(|(columns, row)| columns.key(row))
     }
 
-    /// By key, then by day.
+    /// Compares by key, then by day.
     #[inline]
     fn precedes(&self, one: usize, other: usize) -> bool {
         match (self.heads[one], self.heads[other]) {

@@ -1,5 +1,6 @@
-//! Match, coupon ledger, rules and the life of a break: a pure function of the partitions of a night,
-//! the job and the decisions. Reads Parquet, writes nothing, asks no clock; only `cluster` asks another machine.
+//! Reconciliation: match, coupon ledger, rules and the life cycle of breaks. A pure function of the partitions of a
+//! night, the job and the decisions. Reads Parquet and writes only scratch files of the night; uses no clock; only
+//! `cluster` talks to another machine.
 
 mod builders;
 mod candidate;
@@ -62,9 +63,8 @@ use judge::NightRules;
 use rules::Rules;
 use terms::Terms;
 
-/// Builds the coupon ledger of `files.date` (design §6) into `sink`, batch by batch in the order of its
-/// key; gives the control totals of every side that went into it. What the rules will ask of orders and
-/// bills is left in `scratch`.
+/// Builds the coupon ledger of `files.date` (design §6) into `sink`, batch by batch in key order; returns the control
+/// totals of every side. Leaves in `scratch` what the rules will need of orders and bills.
 pub fn build_ledger<E: From<ReconcileError> + Send>(
     job: &Job,
     site: &mut Site,
@@ -94,15 +94,14 @@ pub fn build_ledger<E: From<ReconcileError> + Send>(
     }
 }
 
-/// What the match decodes, dataset by dataset: to decode these columns and do nothing with them is the
-/// least it can cost.
+/// The columns that the match decodes, by dataset: decoding them and doing nothing else is a lower bound of its cost.
 pub fn columns_read() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     sides::READ.into_iter().chain(order_book::READ).chain(facts::READ)
 }
 
-/// Judges the night of `files.date` (design §7): every listed break into `sink`, in the order of their ids. `files.day` has
-/// the day's `coupon_ledger`; `shortfall` names the datasets a configured stage could not fill. After an error what
-/// `sink` was given is worth nothing.
+/// Runs the rules over the night of `files.date` (design §7): passes every listed break to `sink`, in the order of
+/// their ids. `files.day` has the day's `coupon_ledger`; `shortfall` names the datasets that a configured stage could
+/// not fill. After an error, what `sink` received is worthless.
 pub fn judge<E: From<ReconcileError> + Send>(
     job: &Job,
     site: &mut Site,
@@ -122,8 +121,8 @@ pub fn judge<E: From<ReconcileError> + Send>(
     })
 }
 
-/// Writes the night down for `spark-submit`: what `build_ledger` and `judge` would ask of a cluster. `files` are
-/// those of before the ledger, as they lie here.
+/// Writes the script for `spark-submit` with all that `build_ledger` and `judge` would ask of a cluster. `files` are
+/// those before the ledger, at their local paths.
 pub fn write_script(
     job: &Job,
     files: &DayFiles,
@@ -138,13 +137,13 @@ pub fn write_script(
     on_own_thread(|| cluster::write_script(&job.name, &terms, &rules, &judged, files, place, handover))
 }
 
-/// Tries the job's own rules over an empty day: an error names the file and the line.
+/// Runs the job's own rules over an empty day: an error names the file and the line.
 pub fn rehearse_rules(job: &Job, date: NaiveDate) -> Result<(), ReconcileError> {
     let (terms, rules) = (Terms::of(job), rules_of(job)?);
     on_own_thread(|| judge::rehearse(&terms, &rules, date))
 }
 
-/// The rules of a job: the built-in ones and its own, without those it switched off.
+/// The rules of a job: the built-in ones and its own, without disabled ones.
 pub fn rules_of(job: &Job) -> Result<Rules, ReconcileError> {
     Ok(Rules::load(&job.rules.folders)?.without(&job.rules.off)?)
 }

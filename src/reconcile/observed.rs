@@ -1,6 +1,5 @@
-//! The view `observed_coupons` as a table of the scratch folder: wallets and dispatched codes are both sorted by
-//! coupon, so one walk through the two finds every coupon once, whatever their number. A test holds it
-//! equal to the view's SQL.
+//! Computes the view `observed_coupons` as a table of the scratch folder: wallets and dispatched codes are both sorted
+//! by coupon, so one merge finds every coupon once in bounded memory. A test compares it with the view's SQL.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -59,13 +58,13 @@ impl CodeRow<'_> {
     }
 }
 
-/// Where the table lies.
+/// The path of the table.
 pub(super) fn path_of(folder: &Path, date: NaiveDate) -> PathBuf {
     folder.join(format!("{VIEW}-{date}.arrow"))
 }
 
-/// Writes the coupons somebody is known to have received by the end of the day, sorted, each once, in the columns that are
-/// read of them, into `folder`.
+/// Writes the coupons that were known to be received by the end of the day, sorted and distinct, with the columns that
+/// are read, to `folder`.
 pub(super) fn write(files: &DayFiles, reads: &Reads, folder: &Path) -> Result<(), ReconcileError> {
     let end = clock::end_of(files.date).timestamp_micros();
     let paths = ["user_coupons", "coupon_codes"].map(|dataset| files.of_day(dataset));
@@ -100,7 +99,7 @@ fn next<C: Columns>(
     Ok(rows.peek())
 }
 
-/// The table under construction.
+/// The table that is being written.
 struct Output {
     table: RowWriter<ObservedTable>,
     last: Option<(String, String)>,

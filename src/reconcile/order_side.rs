@@ -32,7 +32,7 @@ pub(super) struct OrderSide<'a> {
     pub(super) bill_refund: BillRefund,
 }
 
-/// What the order side asks of exports and bills.
+/// What the order side needs of exports and bills.
 pub(super) struct LookBack<'w> {
     /// Its first instant.
     pub(super) from: Micros,
@@ -40,14 +40,14 @@ pub(super) struct LookBack<'w> {
     pub(super) blocks: &'w mut Blocks,
 }
 
-/// Memory for what is read of them.
+/// Memory for reading them.
 #[derive(Default)]
 pub(super) struct Blocks {
     orders: Vec<u8>,
     refunds: RefundBlocks,
 }
 
-/// What the bill refunded of the order.
+/// The refunds of the order in the bills.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct BillRefund {
     pub(super) amount: Option<Fen>,
@@ -56,13 +56,13 @@ pub(super) struct BillRefund {
 }
 
 impl LookBack<'_> {
-    /// Whether an order is not in it, or no longer.
+    /// Whether an order is not in the look-back, or no longer.
     fn has_left(&mut self, out_trade_no: &str) -> io::Result<bool> {
         Ok(self.orders.lookup.find(out_trade_no, &mut self.blocks.orders)?.is_none())
     }
 
-    /// Whether the line that claimed the coupon is not in it any longer, whatever else of its order is: the lines of
-    /// an order older than the look-back leave one by one.
+    /// Whether the line that claimed the coupon has left the look-back, even if other lines of the order have not: the
+    /// lines of an older order leave one by one.
     fn has_claim_left(&self, row: &PreviousRow<'_>, matched: &Match<'_>, paid_claims: i64) -> bool {
         let is_old = row.order_paid_at.is_some_and(|paid_at| paid_at < self.from);
         let is_gone = match matched {
@@ -72,7 +72,7 @@ impl LookBack<'_> {
         is_old && is_gone && row.match_pass == Some(Pass::Claim.as_str())
     }
 
-    /// What its bills refunded of an order.
+    /// The refunds of an order in its bills.
     fn refunded(&mut self, transaction_id: Option<&str>, out_trade_no: &str) -> io::Result<Option<Refunded<'_>>> {
         self.orders.refunded.of(transaction_id, out_trade_no, &mut self.blocks.refunds)
     }
@@ -121,15 +121,15 @@ impl<'a> OrderSide<'a> {
         }
     }
 
-    /// What was refunded of the order, by its export or by the bills.
+    /// The refunded amount of the order, by its export or by the bills.
     fn refunded(&self) -> Fen {
         self.order_refund.max(self.bill_refund.amount).unwrap_or_default()
     }
 
-    /// The lines of an order older than the look-back leave one by one, and those that are left may look fully refunded:
-    /// its payment in the bill, where that is known, must be refunded too. And the refunds of such an order may come together
-    /// only here, those that left and those of tonight, though neither what the look-back shows nor what was known of it
-    /// (`shown`) reaches the payment.
+    /// The lines of an order older than the look-back leave one by one, and the remaining ones may look fully refunded:
+    /// its payment in the bill, if known, must be refunded too. Conversely the refunds of such an order may only add up
+    /// here (those that left and those of tonight), although neither the look-back nor the previous row (`shown`)
+    /// reaches the payment on its own.
     fn hold_to_its_payment(&mut self, shown: Fen) {
         let Some(paid) = self.bill_paid else { return };
         let (was_refunded, is_refunded) = (self.is_fully_refunded == Some(true), self.refunded() >= paid);
@@ -147,10 +147,10 @@ impl<'a> OrderSide<'a> {
     }
 }
 
-/// Whether what the row of the night before knew of the order tells more than the passes tonight: its
-/// order has left the look-back, or the line that claimed the coupon has, and they found none, or only a refunded
-/// one beside its live one, or one that does not name the coupon beside its claim, or the same order by less than its
-/// claim; or several live orders claimed the coupon, and claims have left.
+/// Whether the row of the night before says more about the order than tonight's passes: its order, or the line that
+/// claimed the coupon, has left the look-back, and the passes found none; or only a refunded one beside its live one;
+/// or one that does not name the coupon beside its claim; or the same order by a weaker pass than its claim; or several
+/// live orders claimed the coupon, and claims have left.
 fn outlives(
     row: &PreviousRow<'_>,
     matched: &Match<'_>,
@@ -225,9 +225,9 @@ impl BillRefund {
         BillRefund { amount: row.refund_fen, count: row.refund_count, last_at: row.refunded_at }
     }
 
-    /// Refunds leave the look-back one by one, and of an order that left nobody has told of those that came since: what
-    /// yesterday's row knew and what was first listed after it are all of them. Of a refund it did not know for another
-    /// reason, as one of a bill that was late, the look-back (`seen`) may show more.
+    /// Refunds leave the look-back one by one, and newer ones of an order that left are in no export: the refunds are
+    /// what yesterday's row knew plus what was first listed after it. The look-back (`seen`) may show more if that row
+    /// missed a refund for another reason, such as a late bill.
     fn with(self, seen: Option<Refunded<'_>>) -> BillRefund {
         let Some(seen) = seen else { return self };
         let last_at = self.last_at.max(seen.last_at);

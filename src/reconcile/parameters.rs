@@ -1,5 +1,5 @@
-//! The small tables a rule may join: the one-row `params`, the calendar of the look-back, which days
-//! of which dataset are known, and the lists of the job. Reads no file.
+//! The small tables that a rule may join: the one-row `params`, the calendar of the look-back, the
+//! known days of each dataset, and the lists of the job. Reads no file.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,8 @@ use crate::clock;
 use crate::contract;
 use crate::job::{PathPattern, SubsidyAmount};
 
-/// Name and content of every small table, `wechat_channels` left out: it needs the order files' names.
+/// Name and content of every small table except `wechat_channels`, which needs the names of the order
+/// files.
 pub(super) fn tables(terms: &Terms, files: &DayFiles) -> PolarsResult<Vec<(&'static str, LazyFrame)>> {
     Ok(vec![
         ("params", params(terms, files)?),
@@ -26,8 +27,8 @@ pub(super) fn tables(terms: &Terms, files: &DayFiles) -> PolarsResult<Vec<(&'sta
     ])
 }
 
-/// The first day of the look-back orders are known from: earlier events cannot be judged against them.
-/// A job without orders has nothing to wait for.
+/// The first day of the look-back from which orders are known: earlier events cannot be compared with
+/// them. A job without orders has nothing to wait for.
 pub(super) fn first_known_order_day(terms: &Terms, files: &DayFiles) -> NaiveDate {
     let start = terms.rules.lookback_start(files.date);
     files.window("orders", start).first().map_or(start, |(first, _)| *first)
@@ -104,8 +105,8 @@ fn merchant_pairs(terms: &Terms) -> PolarsResult<LazyFrame> {
     Ok(frame.lazy())
 }
 
-/// `(source_file, channel)` for every order file whose source names its WeChat channels; a file that
-/// does not stand here has WeChat payments only.
+/// `(source_file, channel)` for every order file whose source names its WeChat channels; any other
+/// file has only WeChat payments.
 pub(super) fn wechat_channels(terms: &Terms, order_files: &BTreeSet<String>) -> PolarsResult<LazyFrame> {
     let rows = order_files.iter().flat_map(|file| {
         let source = terms.order_sources.iter().find(|(pattern, _)| names(pattern, file));
@@ -116,7 +117,7 @@ pub(super) fn wechat_channels(terms: &Terms, order_files: &BTreeSet<String>) -> 
     Ok(df!["source_file" => files, "channel" => channels]?.lazy())
 }
 
-/// Whether the pattern's last parts, as many as the file's name shows, are those of the file.
+/// Whether the last components of the pattern, as many as the file's name has, match the file.
 fn names(pattern: &PathPattern, file: &str) -> bool {
     let shown = file.split('/').count();
     let parts: Vec<_> = pattern.written().split('/').collect();

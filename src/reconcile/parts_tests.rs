@@ -1,4 +1,5 @@
-//! A night over partitions of many parts is the night over the same partitions as one file each.
+//! Tests that a night over partitions with many parts equals the night over the same partitions as
+//! single files.
 #![cfg(test)]
 
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use crate::dataset::partition::{self, PartLimit, Provenance, Writer};
 use crate::dataset::parts;
 use crate::record::{Break, LedgerRow, Record};
 
-/// The files of a night, each cut anew into parts of so many rows below `folder`.
+/// The files of a night, each split into parts of a number of rows below `folder`.
 pub(super) fn in_parts(files: &DayFiles, folder: &Path, rows: usize) -> DayFiles {
     let mut cut = files.clone();
     let day = cut.day.iter_mut().map(|(dataset, path)| (dataset.clone(), files.date, path));
@@ -41,7 +42,8 @@ fn recut(dataset: &str, file: &Path, folder: &Path, rows: usize) -> PathBuf {
     first
 }
 
-/// Ledger, totals and breaks of a case by these rules, its files and then its ledger cut by `cut`.
+/// Ledger, totals and breaks of a case under these rules, its files and then its ledger split by
+/// `cut`.
 fn night(
     case: &Path,
     rules: &Rules,

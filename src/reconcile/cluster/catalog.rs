@@ -1,5 +1,5 @@
-//! What the names in a rule stand for on a cluster: files with the schema of their contract, queries over
-//! other names, small tables that we bring. Text only: opens no file, asks nobody.
+//! The meaning of table names in a rule on a cluster: files with the schema of their contract, queries over
+//! other names, small tables that we upload. Text only: opens no file, contacts nothing.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -23,32 +23,32 @@ use super::super::terms::Terms;
 use crate::contract::{self, ColumnKind, Contract};
 use crate::record::{LedgerRow, Record};
 
-/// The names of the order files, which say what channels they speak of.
+/// The query for the names of order files, from which their WeChat channels are derived.
 pub(super) const ORDER_FILES: (&str, &str) =
     ("orders_history", "SELECT DISTINCT source_file AS source_file FROM orders_history");
 
-/// Whom the night asked is known to the program only: to SQL it is nobody.
+/// Which wallets the night requested is known only to the program: in SQL these tables are empty.
 const NOBODY: [(&str, &str); 2] =
     [("asked_wallets", "openid STRING"), ("unknown_coupons", "openid STRING, coupon_code STRING")];
 
-/// A name's meaning.
+/// The meaning of a name.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Table {
-    /// A partition of ours, by its first file, and the columns it is read with.
+    /// A partition, by its first file, and the columns to read.
     File(PathBuf, String),
     /// A query over other names.
     Query(String),
-    /// One that several others read: it is computed once.
+    /// A query that several others use: computed once.
     Shared(String),
-    /// Rows that we bring: at least one batch, which may be empty.
+    /// Rows that we upload: at least one batch, which may be empty.
     Rows(Vec<RecordBatch>),
-    /// A table of these columns without a row.
+    /// An empty table with these columns.
     Nothing(&'static str),
-    /// The list of order files per WeChat channel: it needs the names of the order files first.
+    /// The order files per WeChat channel: needs the names of the order files first.
     WechatChannels,
 }
 
-/// Every name of a night.
+/// All names of a night.
 pub(super) struct Catalog<'a> {
     pub(super) terms: &'a Terms,
     pub(super) rules: &'a Rules,
@@ -56,8 +56,8 @@ pub(super) struct Catalog<'a> {
 }
 
 impl Catalog<'_> {
-    /// What a query speaks of and `declared` does not know yet, each name after those it needs itself; they
-    /// are declared then.
+    /// The names that a query uses and `declared` lacks, each after those it depends on; they are added to
+    /// `declared`.
     pub(super) fn undeclared(
         &self,
         sql: &str,
@@ -89,7 +89,7 @@ impl Catalog<'_> {
         Ok(())
     }
 
-    /// What a name stands for; `None` when the word is no table's name.
+    /// The meaning of a name; `None` if the word is not a table name.
     fn table(&self, name: &str) -> Result<Option<Table>, ReconcileError> {
         if let Some(view) = self.ledger_view(name) {
             let meaning = if view.is_shared { Table::Shared } else { Table::Query };
@@ -112,13 +112,13 @@ impl Catalog<'_> {
         self.dataset(name)
     }
 
-    /// A view on the way to the ledger, and the ledger itself until it is staged.
+    /// A view that leads to the ledger, or the ledger itself until it is staged.
     fn ledger_view(&self, name: &str) -> Option<&'static View> {
         let is_staged = name == LedgerRow::DATASET && self.files.of_day(name).is_some();
         ledger_sql::views().iter().find(|view| view.name == name && !is_staged)
     }
 
-    /// A dataset as the view of D, its history, the breaks of the night before, or one day of one.
+    /// A dataset as a view of D, its history, the breaks of the last night, or one day of a dataset.
     fn dataset(&self, name: &str) -> Result<Option<Table>, ReconcileError> {
         if let Some(contract) = contract::find(name) {
             let day = self.files.of_day(name).map(|_| self.files.date);
@@ -135,7 +135,7 @@ impl Catalog<'_> {
         self.day(name).transpose()
     }
 
-    /// What a night knows of the one before, and the day it is from.
+    /// The latest day of a dataset before D, and its date.
     fn memory(&self, name: &str) -> Option<(&'static str, Option<NaiveDate>)> {
         let before = |dataset| latest_before(self.files, dataset);
         match name {
@@ -171,7 +171,7 @@ pub(super) fn rows(name: &str, table: LazyFrame) -> Result<Vec<RecordBatch>, Rec
     Ok(batches)
 }
 
-/// The names a query reads from. What does not parse names nothing, and the cluster says what is wrong.
+/// The names a query reads from. A query that does not parse has none; the cluster reports the error.
 fn relations_in(sql: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let statements = Parser::parse_sql(&GenericDialect {}, sql).unwrap_or_default();
@@ -187,7 +187,7 @@ fn latest_before(files: &DayFiles, dataset: &str) -> Option<NaiveDate> {
     days.iter().map(|(date, _)| *date).filter(|date| *date < files.date).max()
 }
 
-/// The view of one day; without a day it has no row.
+/// The view of one day; empty without a day.
 fn one_day(contract: &Contract, date: Option<NaiveDate>) -> String {
     match date {
         Some(date) => format!("SELECT {} FROM {}", names(contract), day_name(contract, date)),
@@ -195,7 +195,7 @@ fn one_day(contract: &Contract, date: Option<NaiveDate>) -> String {
     }
 }
 
-/// All days one after the other, `dt` telling which.
+/// All days, one after the other, with the day in `dt`.
 fn history(contract: &Contract, days: &[NaiveDate]) -> String {
     if days.is_empty() {
         let nulls = nulls(contract);
@@ -210,7 +210,7 @@ fn day_name(contract: &Contract, date: NaiveDate) -> String {
     name_of_day(&contract.name, date)
 }
 
-/// What SQL calls one day of a dataset.
+/// The SQL name of one day of a dataset.
 pub(in crate::reconcile) fn name_of_day(dataset: &str, date: NaiveDate) -> String {
     format!("{dataset}__{}", date.format("%Y%m%d"))
 }

@@ -1,5 +1,5 @@
-//! The sorted parts a cluster wrote, read as one stream in the order of the coupons: typed by the contract, in
-//! batches of one size, so that the file made of them has the bytes the local match would have written.
+//! Merges the sorted parts that a cluster wrote into one stream in key order: typed by the contract, in batches of a
+//! fixed size, so that the resulting file has the bytes that the local match would have written.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -29,17 +29,17 @@ struct Part {
     row: usize,
 }
 
-/// The parts of a folder; gives batches of rows sorted by the first two columns of the contract's key.
+/// The parts of a folder, as batches of rows sorted by the first two columns of the contract's key.
 pub(super) struct Gather<'a> {
     contract: &'static Contract,
     columns: Vec<ResultColumn<'a>>,
     parts: Vec<Part>,
-    /// The next row of each part that has one, the smallest first.
+    /// The next row of each part that has one, smallest first.
     next: BinaryHeap<Reverse<((String, String), usize)>>,
 }
 
 impl<'a> Gather<'a> {
-    /// Opens every part of `folder`; what a cluster leaves beside them is passed over.
+    /// Opens every part of `folder`; other files a cluster leaves there are ignored.
     pub(super) fn open(contract: &'static Contract, folder: &Path) -> Result<Gather<'a>, ReconcileError> {
         let columns = contract.columns.iter().map(|column| (column.name.as_str(), column.kind)).collect();
         let mut gather = Gather { contract, columns, parts: Vec::new(), next: BinaryHeap::new() };
@@ -52,9 +52,9 @@ impl<'a> Gather<'a> {
         Ok(gather)
     }
 
-    /// The next batch: of `ROWS_PER_BATCH` rows, but for the last.
+    /// The next batch of `ROWS_PER_BATCH` rows; the last may be shorter.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, ReconcileError> {
-        // A part's batch is kept until its rows are copied out, even when the part has moved on.
+        // A part's batch is kept until its rows are copied, even if the part has advanced.
         let mut held: Vec<RecordBatch> = self.parts.iter().map(|part| part.batch.clone()).collect();
         let mut held_of: Vec<usize> = (0..held.len()).collect();
         let mut picked = Vec::with_capacity(ROWS_PER_BATCH);
@@ -78,7 +78,7 @@ impl<'a> Gather<'a> {
         RecordBatch::try_new(self.contract.arrow(), batch.columns().to_vec()).map(Some).map_err(shape())
     }
 
-    /// Reads the next rows of a part; false when there are none.
+    /// Reads the next rows of a part; false at its end.
     fn refill(&mut self, place: usize) -> Result<bool, ReconcileError> {
         let part = &mut self.parts[place];
         for batch in part.rows.by_ref() {
@@ -107,8 +107,8 @@ impl<'a> Gather<'a> {
     }
 }
 
-/// The same rows, where a column without a null has no mask of nulls: the match of this machine makes none, and where
-/// the pages of a Parquet file end depends on it.
+/// The same rows, without a null mask where a column has no nulls: the local match makes none, and it affects where
+/// the pages of a Parquet file end.
 pub(super) fn without_idle_masks(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let columns = batch.columns().iter().map(|column| match column.nulls() {
         Some(nulls) if nulls.null_count() == 0 => make_array(column.to_data()),
@@ -117,8 +117,8 @@ pub(super) fn without_idle_masks(batch: &RecordBatch) -> Result<RecordBatch, Arr
     RecordBatch::try_new(batch.schema(), columns.collect())
 }
 
-/// The rows of a part in the order of the key. Spark keeps the order of what it writes; Sail does not, and its part is
-/// sorted here, in memory.
+/// The rows of a part in key order. Spark keeps the order of what it writes; Sail does not, so its parts are sorted
+/// here, in memory.
 fn sorted_rows(contract: &Contract, path: &Path) -> Result<Batches, ArrowError> {
     let rows = open(path)?.with_batch_size(ROWS_PER_BATCH).build()?;
     if is_sorted(contract, path)? {
@@ -134,7 +134,7 @@ fn sorted_rows(contract: &Contract, path: &Path) -> Result<Batches, ArrowError> 
     Ok(Box::new(std::iter::once(take_record_batch(&whole, &order))))
 }
 
-/// Whether the keys of a part only ever grow.
+/// Whether the keys of a part strictly increase.
 fn is_sorted(contract: &Contract, path: &Path) -> Result<bool, ArrowError> {
     let file = open(path)?;
     let keys = ProjectionMask::columns(file.parquet_schema(), contract.key.iter().map(String::as_str));
@@ -158,7 +158,7 @@ pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>,
     Ok(ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?)
 }
 
-/// The Parquet files of a folder, by name: not those a cluster hides.
+/// The Parquet files of a folder, by name, without hidden ones.
 pub(super) fn parts_of(folder: &Path) -> Result<Vec<PathBuf>, ReconcileError> {
     let mut parts = Vec::new();
     let entries = match std::fs::read_dir(folder) {

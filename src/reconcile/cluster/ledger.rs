@@ -1,5 +1,5 @@
-//! The coupon ledger built by another engine: it runs the SQL of `ledger_sql` and writes sorted parts beside what
-//! the night has staged; they come back through the one writer of partitions.
+//! Builds the coupon ledger on another engine: it runs the SQL of `ledger_sql` and writes sorted parts beside the
+//! staged files; they are read back through the one writer of partitions.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ use crate::money::Fen;
 use crate::record::{LedgerRow, Record};
 
 const ASKED_DATE: &str = "asked_date";
-/// The sides of the match, in the order in which they are told.
+/// The sides of the match, in output order.
 const SIDES: [&str; 5] = ["user_coupons", "orders", "subsidy_payments", "payments", "refunds"];
 
 const SIDES_QUESTION: (&str, &str) = ("footing", "SELECT * FROM footing");
 const COUNT_QUESTION: (&str, &str) = ("coupon_ledger", "SELECT COUNT(*) AS row_count FROM coupon_ledger");
-/// How many coupons have more receipts than the SQL tells the statuses of.
+/// Counts coupons with more receipts than the SQL can list statuses of.
 const CROWDS: &str = "receipt_sums";
 
 /// The columns of the view `footing`.
@@ -44,7 +44,7 @@ pub(in crate::reconcile) const FOOTING: [ResultColumn<'_>; 9] = [
     ("left_out_fen", Integer),
 ];
 
-/// A row of it.
+/// A row of `footing`.
 #[derive(Debug, Deserialize)]
 pub(in crate::reconcile) struct Side {
     pub(in crate::reconcile) side: String,
@@ -63,7 +63,7 @@ struct Count {
     row_count: i64,
 }
 
-/// Name and SQL of what is asked beside the sorted ledger.
+/// Name and SQL of the questions besides the sorted ledger.
 pub(super) fn questions() -> Vec<(&'static str, String)> {
     let [sides, count] = [SIDES_QUESTION, COUNT_QUESTION].map(|(name, sql)| (name, sql.to_owned()));
     vec![(CROWDS, crowds()), sides, count]
@@ -73,8 +73,8 @@ fn crowds() -> String {
     format!("SELECT COUNT(*) AS row_count FROM receipt_sums WHERE receipt_count > {MOST_RECEIPTS}")
 }
 
-/// Has another engine build the ledger and streams it into `sink`, sorted by its key; gives the control
-/// totals of every side that went into it.
+/// Builds the ledger on another engine and streams it into `sink`, sorted by its key; returns the control totals
+/// of every side.
 pub(in crate::reconcile) fn build_ledger<E: From<ReconcileError>>(
     replies: &mut dyn Replies,
     date: NaiveDate,
@@ -96,7 +96,7 @@ pub(in crate::reconcile) fn build_ledger<E: From<ReconcileError>>(
     Ok(footing)
 }
 
-/// The SQL tells the statuses of so many receipts of a coupon and no more: it must not cut them silently.
+/// The SQL lists the statuses of a limited number of receipts per coupon; it must not truncate silently.
 fn refuse_crowds(replies: &mut dyn Replies) -> Result<(), ReconcileError> {
     match count(replies, (CROWDS, &crowds()))? {
         0 => Ok(()),
@@ -104,7 +104,8 @@ fn refuse_crowds(replies: &mut dyn Replies) -> Result<(), ReconcileError> {
     }
 }
 
-/// As many rows must have come as the cluster counts: a part that was not seen is no small ledger.
+/// The number of rows received must equal the cluster's count, so that a missed part is not taken for a small
+/// ledger.
 fn refuse_lost(replies: &mut dyn Replies, came: i64) -> Result<(), ReconcileError> {
     let there = count(replies, COUNT_QUESTION)?;
     if there == came {
@@ -118,7 +119,7 @@ fn count(replies: &mut dyn Replies, question: (&str, &str)) -> Result<i64, Recon
     Ok(counted.first().map_or(0, |count| count.row_count))
 }
 
-/// The rows, with D as the day on which they were asked for where they were.
+/// The rows, with D as the verification date of those that were requested.
 fn asked_tonight(batch: RecordBatch, asked: &Asked, date: NaiveDate) -> Result<RecordBatch, ReconcileError> {
     let schema = batch.schema();
     let texts = |name: &str| batch.column_by_name(name).expect("the batch is the ledger's").as_string::<i32>();
@@ -142,7 +143,7 @@ fn footing_of(side: &'static str, sides: &[Side]) -> Result<Footing, ReconcileEr
 }
 
 impl Side {
-    /// As the local match counts it.
+    /// The totals as the local match has them.
     pub(in crate::reconcile) fn footing(&self, side: &'static str) -> Footing {
         let tally = |rows, fen| Tally { rows, fen: Fen(fen) };
         Footing {

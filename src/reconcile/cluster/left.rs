@@ -14,24 +14,24 @@ use super::script::{END, LEDGER, Script};
 use super::{Replies, rows};
 use crate::contract::ColumnKind::Text;
 
-/// The answers of a script.
+/// The results of a script.
 #[derive(Debug)]
 pub struct Left {
-    /// One folder per answer.
+    /// Has one folder per result.
     answers: PathBuf,
 }
 
-/// What a script says of itself at its end.
+/// What a script writes at its end.
 #[derive(Debug, Deserialize)]
 struct End {
     script_sha256: String,
 }
 
 impl Left {
-    /// Opens the answers of `script`, where the cluster and we see them.
+    /// Opens the results of `script`, at the place that the cluster and we share.
     ///
     /// # Errors
-    /// It has not run to its end, or another one has.
+    /// It has not run to its end, or another script has.
     pub fn open(script: &Script, place: &Place) -> Result<Left, ReconcileError> {
         let answers = script.answers.clone();
         place.bring(&answers)?;

@@ -1,5 +1,5 @@
-//! The night in a session on a cluster: names are declared when a query first speaks of them, what several
-//! queries read is computed once.
+//! The night in a session on a cluster: names are declared when a query first uses them, and what several queries
+//! use is computed once.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ use crate::job::SparkSettings;
 use crate::record::{LedgerRow, Record};
 use crate::spark::Session;
 
-/// Rows that the machines of the cluster write, before anything else, to where we must see them.
+/// Rows that the cluster writes first, to check that we see what it writes.
 const WRITTEN_ROWS: i64 = 64;
 const WRITTEN: &str = "SELECT id FROM RANGE(0, 64, 1, 16)";
 
-/// A session of the night, and what was declared in it.
+/// A session of the night, and the names declared in it.
 #[derive(Debug)]
 pub struct Cluster {
     session: Session,
@@ -43,7 +43,7 @@ impl Cluster {
         Ok(Cluster { session: Session::open(settings, &CONFIGURATION)?, place, declared: BTreeSet::new() })
     }
 
-    /// The night as the cluster sees it.
+    /// The night in this session.
     pub(in crate::reconcile) fn night<'a>(
         &'a mut self,
         terms: &'a Terms,
@@ -55,7 +55,7 @@ impl Cluster {
     }
 }
 
-/// A cluster at work on a night.
+/// A cluster that works on a night.
 pub(in crate::reconcile) struct ClusterNight<'a> {
     cluster: &'a mut Cluster,
     terms: &'a Terms,
@@ -81,7 +81,7 @@ impl Replies for ClusterNight<'_> {
 }
 
 impl ClusterNight<'_> {
-    /// Refuses a cluster that writes where we do not see it: every stored view would seem to have no row.
+    /// Refuses a cluster whose output we do not see: every stored view would seem to be empty.
     pub(in crate::reconcile) fn refuse_elsewhere(&mut self) -> Result<(), ReconcileError> {
         let folder = self.folder("probe");
         let Cluster { session, place, .. } = &*self.cluster;
@@ -96,12 +96,12 @@ impl ClusterNight<'_> {
         Err(ReconcileError::WritesElsewhere { folder, written: WRITTEN_ROWS, seen })
     }
 
-    /// What the ledger stood for is over: it is declared anew, as the staged file, when a query next speaks of it.
+    /// Forgets the ledger: the next query that uses it declares it again, as the staged file.
     pub(in crate::reconcile) fn forget_ledger(&mut self) {
         self.cluster.declared.remove(LedgerRow::DATASET);
     }
 
-    /// Declares every table and view a query speaks of.
+    /// Declares every table and view that a query uses.
     fn declare_names(&mut self, sql: &str) -> Result<(), ReconcileError> {
         let catalog = Catalog { terms: self.terms, rules: self.rules, files: self.files };
         let undeclared = catalog.undeclared(sql, &mut self.cluster.declared)?;
@@ -120,7 +120,7 @@ impl ClusterNight<'_> {
         }
     }
 
-    /// Names a partition: its file, or all its parts one after the other, since a client reads one path at a time.
+    /// Names a partition: its file, or the union of its parts, as a client reads one path at a time.
     fn name_parts(&self, name: &str, first: &Path, columns: &str) -> Result<(), ReconcileError> {
         let paths = parts::of(first).map_err(scratched)?;
         if let [path] = paths.as_slice() {
@@ -141,7 +141,7 @@ impl ClusterNight<'_> {
         Ok(session.name_file(name, &place.uri(path)?, columns)?)
     }
 
-    /// Has the cluster compute a query once, and names what it wrote.
+    /// Has the cluster compute a query once, and names its output.
     fn store(&self, name: &str, sql: &str) -> Result<(), ReconcileError> {
         let folder = self.folder(name);
         let Cluster { session, place, .. } = &*self.cluster;
@@ -149,12 +149,12 @@ impl ClusterNight<'_> {
         let columns = session.store(name, sql, &uri)?;
         match place.has_parts(&folder)? {
             true => Ok(session.name_file(name, &uri, &columns)?),
-            // The client does not read every type that the cluster tells: `DECIMAL` is one.
+            // The client cannot read every type that the cluster returns, e.g. `DECIMAL`.
             false => Ok(session.name_query(name, &format!("SELECT * FROM (\n{sql}\n) n LIMIT 0"))?),
         }
     }
 
-    /// Where the cluster writes what a name stands for.
+    /// Where the cluster writes the data of a name.
     fn folder(&self, name: &str) -> PathBuf {
         self.scratch.folder().join("cluster").join(name)
     }

@@ -1,6 +1,6 @@
-//! The night on another engine, a Spark cluster: the same SQL over the same files. Asked in a session
-//! (`live`), or written down as a script for `spark-submit` (`script`) whose answers are read back (`left`).
-//! Results come back in the declared types, and only what they say counts.
+//! The night on a Spark cluster: the same SQL over the same files, either in a session (`live`), or as a
+//! script for `spark-submit` (`script`) whose results are read back (`left`). Results are converted to the
+//! declared types.
 
 mod catalog;
 mod gather;
@@ -33,7 +33,7 @@ pub use place::{Carrier, Place};
 pub(super) use script::write as write_script;
 pub use script::{Handover, Script};
 
-/// What the engine is told, so that SQL means there what it means here, and nothing is left out in silence.
+/// Settings of the engine: SQL must mean there what it means here, and nothing may be left out silently.
 const CONFIGURATION: [(&str, &str); 7] = [
     ("spark.sql.ansi.enabled", "true"),
     ("spark.sql.ansi.doubleQuotedIdentifiers", "true"),
@@ -43,19 +43,19 @@ const CONFIGURATION: [(&str, &str); 7] = [
     ("spark.sql.files.ignoreMissingFiles", "false"),
     ("spark.sql.files.ignoreCorruptFiles", "false"),
 ];
-/// The whole ledger, in the order of its key.
+/// The whole ledger in key order.
 const SORTED_LEDGER: &str = "SELECT * FROM coupon_ledger ORDER BY stock_id, coupon_code";
 
-/// What another engine answers to the questions of a night: a session, or what a script left behind.
+/// The results of another engine for the questions of a night: from a session, or left by a script.
 pub(super) trait Replies {
-    /// The rows of a question, for which they must fit in memory. `name` is its name in an error.
+    /// The rows of a question, which must fit into memory. `name` is for error messages.
     fn reply(&mut self, name: &str, sql: &str) -> Result<Vec<RecordBatch>, ReconcileError>;
-    /// The folder of the parts of the ledger, each sorted.
+    /// The folder with the sorted parts of the ledger.
     fn sorted_ledger(&mut self) -> Result<PathBuf, ReconcileError>;
 }
 
-/// Asks a question and reads its rows into `T`, whose fields are among `columns`; a column the answer does
-/// not have is null, one that is not listed is an error.
+/// Reads the rows of a question into `T`, whose fields are among `columns`; a missing column is null, an
+/// unlisted one is an error.
 pub(super) fn rows<T: DeserializeOwned>(
     replies: &mut dyn Replies,
     (name, sql): (&str, &str),
@@ -70,7 +70,7 @@ pub(super) fn rows<T: DeserializeOwned>(
     Ok(rows)
 }
 
-/// Rows in the given columns and types: a missing one is null, one that is not listed is refused.
+/// Rows in the given columns and types: a missing column is null, an unlisted one is refused.
 fn typed(what: &str, batch: &RecordBatch, columns: &[ResultColumn<'_>]) -> Result<RecordBatch, ReconcileError> {
     let schema = batch.schema();
     let is_known = |name: &str| columns.iter().any(|(known, _)| *known == name);

@@ -7,24 +7,24 @@ use super::super::error::{ReconcileError, scratched};
 #[cfg(feature = "spark")]
 use super::gather::parts_of;
 
-/// Characters Spark would take for a pattern.
+/// Characters that Spark treats as a glob pattern.
 const PATTERNS: [char; 6] = ['*', '?', '[', ']', '{', '}'];
 
-/// Carries files between the folder a night works in and the bucket that stands for it on a cluster.
+/// Transfers files between the folder of a night and the bucket that the cluster uses.
 pub trait Carrier: Send + Sync {
-    /// Makes a file of the folder visible in the bucket.
+    /// Uploads a file of the folder to the bucket.
     fn put(&self, path: &Path) -> std::io::Result<()>;
     /// Whether the cluster wrote anything but markers below a folder.
     fn has_parts(&self, folder: &Path) -> std::io::Result<bool>;
-    /// Brings what the cluster wrote below a folder.
+    /// Downloads what the cluster wrote below a folder.
     fn fetch(&self, folder: &Path) -> std::io::Result<()>;
 }
 
 /// Where the files of a night are for the cluster.
 pub struct Place {
-    /// The folder of the lake here.
+    /// The lake's folder here.
     pub root: PathBuf,
-    /// What stands for it there, when it is not the same folder: `s3a://bucket/prefix`, and who carries.
+    /// Its URL there, if it is not the same folder: `s3a://bucket/prefix`, and the transfer.
     pub bucket: Option<(String, Box<dyn Carrier>)>,
 }
 
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Place {
 }
 
 impl Place {
-    /// The URI of a file below the folder. Always absolute: a server takes a relative one for its own.
+    /// The URI of a file below the folder. Always absolute: a server would resolve a relative one itself.
     pub(super) fn uri(&self, path: &Path) -> Result<String, ReconcileError> {
         let uri = match (&self.bucket, path.strip_prefix(&self.root)) {
             (Some((url, _)), Ok(below)) => format!("{url}/{}", below.display()),
@@ -47,7 +47,7 @@ impl Place {
         Err(ReconcileError::OutOfReach { path: path.to_owned() })
     }
 
-    /// Makes sure that a session sees a file: what is published lies in the bucket, what is staged does not yet.
+    /// Ensures that a session sees a file: published files are in the bucket, staged ones are not yet.
     #[cfg(feature = "spark")]
     pub(super) fn show(&self, path: &Path) -> Result<(), ReconcileError> {
         match &self.bucket {
@@ -56,7 +56,7 @@ impl Place {
         }
     }
 
-    /// Whether the cluster wrote any part into a folder: of no rows Spark writes one, and Sail none.
+    /// Whether the cluster wrote any part into a folder: without rows Spark writes one, and Sail none.
     #[cfg(feature = "spark")]
     pub(super) fn has_parts(&self, folder: &Path) -> Result<bool, ReconcileError> {
         match &self.bucket {
@@ -65,8 +65,8 @@ impl Place {
         }
     }
 
-    /// Makes sure that we see what the cluster wrote into a folder, and nothing that was brought there before: who
-    /// writes a second time gives the parts other names.
+    /// Ensures that we see what the cluster wrote into a folder, without what was downloaded before: a second
+    /// write uses other part names.
     pub(super) fn bring(&self, folder: &Path) -> Result<(), ReconcileError> {
         let Some((_, carrier)) = &self.bucket else { return Ok(()) };
         match std::fs::remove_dir_all(folder) {

@@ -1,6 +1,5 @@
-//! The night written down for `spark-submit`: a program of its own with the same SQL, the same columns and the same
-//! settings as a session. A pure function of the night, so that what it left is known to be of this night and no
-//! other. Text only.
+//! The night as a script for `spark-submit`: a Python program with the same SQL, columns and settings as a session.
+//! A pure function of the night, so that results can be attributed to exactly this night. Text only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -27,36 +26,35 @@ use crate::record::{LedgerRow, Record};
 
 /// The functions of every script.
 const FUNCTIONS: &str = include_str!("script.py");
-/// The answer that says which script has ended.
+/// The result that names the completed script.
 pub(super) const END: &str = "end";
-/// The answer that is the ledger.
+/// The result that is the ledger.
 pub(super) const LEDGER: &str = "ledger";
-/// Whom the night asked: a fingerprint a line (`Fingerprints`).
+/// The requested wallets and coupons: one fingerprint per line (`Fingerprints`).
 const ASKED: [&str; 2] = ["fingerprints_of_wallets", "fingerprints_of_coupons"];
 
-/// What the program hands over to a script, and takes back, all of it below one folder of the lake.
+/// What is handed over to a script and what it returns, all below one folder of the lake.
 #[derive(Debug)]
 pub struct Handover {
     /// The folder.
     pub folder: PathBuf,
-    /// What identifies every partition that may be read, by its name in SQL (`orders__20261118`), and `ASKED` too:
-    /// the SHA-256 of its file, or that of its parts together.
+    /// The digest of every partition that may be read, by its SQL name (`orders__20261118`), and of `ASKED`: the
+    /// SHA-256 of its file, or that of its parts together.
     pub digests: BTreeMap<String, String>,
 }
 
 impl Handover {
-    /// Where the first file of D of a dataset is handed over; its other parts lie beside it.
+    /// The handed-over first file of D of a dataset; its other parts are beside it.
     pub fn input(&self, dataset: &str) -> PathBuf {
         self.folder.join("inputs").join(dataset).join(parts::FIRST)
     }
 
-    /// Where the fingerprints of the wallets and of the coupons that were asked for are handed over, and what
-    /// they are called.
+    /// The handed-over fingerprints of the requested wallets and coupons, and their names.
     pub fn asked(&self) -> [(&'static str, PathBuf); 2] {
         ASKED.map(|name| (name, self.folder.join("inputs").join(format!("{name}.txt"))))
     }
 
-    /// What a file of a day is called in `digests`.
+    /// The name of a day's file in `digests`.
     pub fn name_of_day(dataset: &str, date: NaiveDate) -> String {
         catalog::name_of_day(dataset, date)
     }
@@ -67,18 +65,18 @@ impl Handover {
 pub struct Script {
     /// A Python program.
     pub text: String,
-    /// Where it leaves its answers.
+    /// Where it writes its results.
     pub(super) answers: PathBuf,
 }
 
 impl Script {
-    /// The digest by which the script knows itself, hex.
+    /// The digest that identifies the script, in hexadecimal.
     pub(super) fn sha256(&self) -> String {
         hex::encode(Sha256::digest(self.text.as_bytes()))
     }
 }
 
-/// Writes down the night of `files.date`: the ledger, its totals and the rows of these rules.
+/// Writes the night of `files.date` as a script: the ledger, its totals and the rows of these rules.
 pub(in crate::reconcile) fn write(
     job: &str,
     terms: &Terms,
@@ -114,7 +112,7 @@ with open(__file__, \"rb\") as script:
     end(hashlib.sha256(script.read()).hexdigest(), spark.version)
 ";
 
-/// What the script is, where the lake is, and the constants the functions know.
+/// Writes the head of the script: what it is, where the lake is, and the constants of the functions.
 fn heading(job: &str, date: NaiveDate, place: &Place, handover: &Handover) -> Result<String, ReconcileError> {
     let folder = below(place, &handover.folder)?;
     let lake = place.uri(&place.root)?;
@@ -147,7 +145,7 @@ struct Writer<'a> {
     catalog: Catalog<'a>,
     place: &'a Place,
     handover: &'a Handover,
-    /// Where what is handed over lies as yet, by where it will.
+    /// The current path of each file, by the path to which it will be handed over.
     staged: BTreeMap<PathBuf, PathBuf>,
     declared: BTreeSet<String>,
     body: String,
@@ -156,7 +154,7 @@ struct Writer<'a> {
 type OrderFiles<'a> = &'a dyn Fn() -> Result<Vec<RecordBatch>, ReconcileError>;
 
 impl Writer<'_> {
-    /// Whom the night asked.
+    /// The requested wallets and coupons.
     fn name_asked(&mut self) -> Result<(), ReconcileError> {
         for (name, path) in self.handover.asked() {
             let call = format!("lines({}, {})", text(name), text(&below(self.place, &path)?));
@@ -165,7 +163,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A question, after everything it speaks of.
+    /// A question, after everything it depends on.
     fn answer(&mut self, name: &str, sql: &str, order_files: OrderFiles<'_>) -> Result<(), ReconcileError> {
         for (name, table) in self.catalog.undeclared(sql, &mut self.declared)? {
             self.declare(&name, &table, order_files)?;
@@ -190,14 +188,14 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The parts of a partition as Python reads their paths. Those of D are counted where they are staged.
+    /// The paths of the parts of a partition, as Python expressions. Those of D are counted in the staging folder.
     fn parts_of(&self, first: &Path) -> Result<Vec<String>, ReconcileError> {
         let lying = parts::of(self.staged.get(first).map_or(first, PathBuf::as_path)).map_err(scratched)?;
         let paths = (0..lying.len()).map(|number| parts::path(first, number));
         paths.map(|path| Ok(text(&below(self.place, &path)?))).collect()
     }
 
-    /// A file, and which bytes it had.
+    /// A file and its digest.
     fn read(&mut self, name: &str, call: &str) {
         let digest = self.handover.digests.get(name).map_or("", String::as_str);
         self.call(&format!("{call}  # {digest}"));
@@ -221,8 +219,8 @@ impl Writer<'_> {
     }
 }
 
-/// The ledger, which the SQL builds as if nobody had been asked, with D as the day on which those were that
-/// were. A fingerprint is the first half of the SHA-256 of each text behind its length (`Fingerprints`).
+/// The ledger, which the SQL builds as if nothing had been requested, with D as the verification date of what was.
+/// A fingerprint is the first half of the SHA-256 over the strings, each preceded by its length (`Fingerprints`).
 fn with_asked(sql: &str) -> String {
     let names = contract::contract(LedgerRow::DATASET).columns.iter().map(|column| column.name.as_str());
     let cells = names.map(|name| match name {
@@ -251,7 +249,7 @@ fn wechat_channels(terms: &Terms, files: &DayFiles) -> Result<Vec<RecordBatch>, 
     catalog::rows("wechat_channels", channels.map_err(ReconcileError::query("wechat_channels"))?)
 }
 
-/// A path of the lake, as it is called below the lake.
+/// A path relative to the lake.
 fn below(place: &Place, path: &Path) -> Result<String, ReconcileError> {
     let out_of_reach = || ReconcileError::OutOfReach { path: path.to_owned() };
     place.uri(path)?;
@@ -259,12 +257,12 @@ fn below(place: &Place, path: &Path) -> Result<String, ReconcileError> {
     below.to_str().map(str::to_owned).ok_or_else(out_of_reach)
 }
 
-/// A text as Python reads it: JSON is read alike.
+/// A string literal for Python, which reads JSON strings alike.
 fn text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A text of lines, as it is where Python reads it so.
+/// A multi-line string, verbatim where Python reads it unchanged.
 fn long_text(sql: &str) -> String {
     let is_plain = !sql.contains("\"\"\"") && !sql.contains(['\r', '\0']);
     if is_plain { format!("r\"\"\"\n{}\n\"\"\"", sql.trim_end()) } else { text(sql) }
@@ -285,7 +283,7 @@ fn row_of(batch: &RecordBatch, row: usize) -> String {
     format!("    [{}],\n", cells.join(", "))
 }
 
-/// A cell as Python reads it; days and instants as ISO 8601 writes them.
+/// A cell as a Python literal; dates and instants in ISO 8601.
 fn cell(array: &dyn Array, row: usize) -> String {
     if array.is_null(row) {
         return "None".to_owned();

@@ -1,5 +1,5 @@
-//! Rules over the rows that matter to them: what the engine knows of tables for `reduction`, and a query
-//! planned over what `reduction` left.
+//! Runs rules over the rows that matter to them: provides `reduction` with what the engine knows about
+//! tables, and plans a query over the reduced tables.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use super::{Engine, ResultColumn, collected, dialect, names_in};
 use crate::contract;
 
 impl Engine<'_> {
-    /// Finds for each rule the rows that can matter to it. What cannot be reduced is not among them.
+    /// Finds for each rule the rows that can affect it. Rules that cannot be reduced are omitted.
     pub(in crate::reconcile) fn reduce<'r>(
         &mut self,
         rules: impl Iterator<Item = &'r Rule>,
@@ -37,7 +37,8 @@ impl Engine<'_> {
         reduction::reduce(shapes, &sources, &words, limits, self.scratch.folder()).unwrap_or_default()
     }
 
-    /// The rows of a rule's query over the rows that matter to it; where that does not work, over all.
+    /// The result of a rule's query over the reduced tables; over whole tables where that is not
+    /// possible.
     pub(in crate::reconcile) fn rows_of<T: DeserializeOwned>(
         &mut self,
         rule: &Rule,
@@ -50,7 +51,7 @@ impl Engine<'_> {
         }
     }
 
-    /// The rows of a rule's query over the rows that matter to it; `None` when all do.
+    /// The result of a rule's query over the reduced tables; `None` if nothing was reduced.
     pub(in crate::reconcile) fn reduced_rows<T: DeserializeOwned>(
         &mut self,
         rule: &Rule,
@@ -90,7 +91,7 @@ impl Engine<'_> {
         context.execute(&renamed).map_err(ReconcileError::query(what))
     }
 
-    /// What a name in a FROM stands for.
+    /// The meaning of a name in a FROM.
     fn meaning(&mut self, name: &str, sources: &mut Sources) -> Option<Meaning> {
         if name == "params" {
             return self.params().map(Meaning::OneRow);
@@ -113,7 +114,7 @@ impl Engine<'_> {
         Some(Meaning::Table(columns))
     }
 
-    /// The rows of a base table; `None` when they cannot be walked through.
+    /// The rows of a base table; `None` if they cannot be scanned.
     fn source(&mut self, name: &str) -> Option<Source> {
         if order_book::VIEWS.contains(&name) {
             let unique = match name {
@@ -144,7 +145,7 @@ impl Engine<'_> {
         Source::of_batches(schema, &batches).ok()
     }
 
-    /// The values of `params`, the table of one row.
+    /// The values of `params`, a table with one row.
     fn params(&mut self) -> Option<Vec<(String, Term)>> {
         let frame = self.table("params").ok()??.collect().ok()?;
         let batches = tables::to_arrow(frame).ok()?;
@@ -157,7 +158,7 @@ impl Engine<'_> {
     }
 }
 
-/// The value of an array of one row.
+/// The value of an array with one row.
 fn constant(array: &dyn Array) -> Term {
     match array.data_type() {
         _ if array.is_null(0) => Term::Unknown,

@@ -14,17 +14,17 @@
 //! expression reads differently from engine to engine (`use_request_no` is the order number here). And of
 //! more than `MOST_RECEIPTS` receipts of one coupon, `subsidy_status` tells so many.
 
-/// Receipts of one coupon (`receipt_count` of `receipt_sums`) whose statuses are told.
+/// Receipts per coupon (`receipt_count` of `receipt_sums`) whose statuses are listed.
 pub const MOST_RECEIPTS: i64 = 256;
 
-/// A view on the way to the ledger.
+/// A view that leads to the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct View {
-    /// What the views after it call it.
+    /// Its name in later views.
     pub name: &'static str,
     /// One SELECT.
     pub sql: &'static str,
-    /// Whether several views, or the rules, read it: an engine does well to compute it once.
+    /// Whether several views, or the rules, read it, so that an engine should compute it once.
     pub is_shared: bool,
 }
 
@@ -34,8 +34,8 @@ macro_rules! view {
     };
 }
 
-/// Views of the rules that the ledger reads, the ledger's own, `coupon_ledger` itself and at last `footing`,
-/// the control totals. The other views of the rules come after it.
+/// Views of the rules that the ledger reads, the ledger's own, `coupon_ledger` itself and finally `footing`,
+/// the control totals. The other views of the rules come later.
 const VIEWS: &[View] = &[
     view!("order_lines", "../../../jobs/rules/views/01_order_lines.sql", true),
     view!("bill_payments", "../../../jobs/rules/views/02_bill_payments.sql", true),

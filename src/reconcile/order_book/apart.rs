@@ -22,20 +22,20 @@ use crate::reconcile::parameters::days;
 use crate::reconcile::tally::{BillRows, Tally};
 use crate::sorter::{CellPacker, PackedRow, Sorter};
 
-/// Orders and payments that wait for the end, by transaction.
+/// Orders and payments that wait for the second pass, by transaction.
 pub(super) struct Apart {
     orders: Sorter,
     payments: Sorter,
 }
 
-/// The payments of the bills once more, of each day in the order of their transactions: the first walk has seen that they are.
+/// A second scan of the bills' payments, each day sorted by transaction, as the first scan has checked.
 struct BillWalk {
     days: Vec<(DayNumber, Cursor<PaymentColumns>)>,
-    /// Of the transaction that was asked for last, in the order of the days.
+    /// The rows of the last requested transaction, in the order of the days.
     rows: Vec<(DayNumber, Held<PaymentColumns>)>,
 }
 
-/// An order that waited.
+/// An order that waits.
 struct Waiting<'a> {
     lines: Vec<Line<'a>>,
     same_number: Vec<BilledOrder<'a>>,
@@ -46,7 +46,7 @@ impl Apart {
         Apart { orders: sorter(scratch), payments: sorter(scratch) }
     }
 
-    /// An order of a transaction, and the payments of its number: none of them is of that transaction.
+    /// Adds an order with a transaction, and the payments of its number, none of which is of that transaction.
     pub(super) fn order(
         &mut self,
         transaction_id: &str,
@@ -62,7 +62,7 @@ impl Apart {
         self.orders.push(&row(by_text(transaction_id), pack)).map_err(scratched)
     }
 
-    /// A payment whose number no order has.
+    /// Adds a payment whose number no order has.
     pub(super) fn payment(&mut self, payment: &BilledOrder<'_>) -> Result<(), ReconcileError> {
         let pack = |cells: &mut CellPacker<'_>| {
             cells.integer(payment.rows.rows);
@@ -101,7 +101,7 @@ impl Apart {
     }
 }
 
-/// Counts the payments of smaller transactions than this: no order has theirs.
+/// Counts the payments of smaller transactions: no order has theirs.
 fn count_smaller(
     payments: &mut Grouped,
     transaction_id: Option<&str>,
@@ -134,7 +134,7 @@ impl BillWalk {
         Ok(BillWalk { days: window.iter().map(open).collect::<Result<_, _>>()?, rows: Vec::new() })
     }
 
-    /// The payment of a transaction, which must be larger than the one asked for before.
+    /// The payment of a transaction; transactions must be passed in ascending order.
     fn find(&mut self, transaction_id: &str) -> Result<Option<BilledOrder<'_>>, ReconcileError> {
         self.rows.clear();
         for (day, bill) in &mut self.days {
@@ -146,7 +146,7 @@ impl BillWalk {
         }
         let rows = self.rows.iter().map(|(day, row)| Payment::of_row(*day, row.row()));
         let payment = Payment::of_rows(rows.clone());
-        // Rows that name several orders were told of in the first walk.
+        // Rows that name several orders were reported in the first scan.
         let billed = BilledOrder::of(&payment, rows, &mut Vec::new());
         Ok((!self.rows.is_empty()).then_some(billed))
     }

@@ -1,4 +1,4 @@
-//! The trade bills of the look-back: what was paid per payment. The definition is
+//! The trade bills of the look-back: the amount paid per payment, as defined by
 //! `jobs/rules/views/02_bill_payments.sql`.
 
 use crate::dataset::columns::{DayNumber, Micros, row_type};
@@ -27,7 +27,7 @@ impl Keyed for PaymentColumns {
     }
 }
 
-/// A payment of the bills: its rows taken together, and how many they were.
+/// A payment of the bills, with its rows combined and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Payment<'a> {
     pub(super) transaction_id: &'a str,
@@ -35,7 +35,7 @@ pub(super) struct Payment<'a> {
     pub(super) openid: Option<&'a str>,
     pub(super) mchid: Option<&'a str>,
     pub(super) sub_mchid: Option<&'a str>,
-    /// Null when no SUCCESS row was seen.
+    /// Null if there is no SUCCESS row.
     pub(super) order_fen: Option<Fen>,
     pub(super) trade_time: Micros,
     pub(super) day: DayNumber,
@@ -51,12 +51,12 @@ pub(super) struct BilledOrder<'a> {
     pub(super) order_fen: Option<Fen>,
     pub(super) day: DayNumber,
     pub(super) is_revoked: bool,
-    /// Its rows; none where they name several orders and are counted one by one.
+    /// Its rows; zero if they name several orders and are counted individually.
     pub(super) rows: Tally,
 }
 
 impl<'a> BilledOrder<'a> {
-    /// The payment made of `rows`; those that name several orders are put into `odd_rows`.
+    /// The payment made of `rows`; those that name several orders are added to `odd_rows`.
     pub(super) fn of(
         payment: &Payment<'a>,
         rows: impl Iterator<Item = Payment<'a>> + Clone,
@@ -76,7 +76,7 @@ impl<'a> BilledOrder<'a> {
         }
     }
 
-    /// All but the order number, by which it is sorted.
+    /// Packs everything but the order number, by which it is sorted.
     pub(super) fn pack(&self, cells: &mut CellPacker<'_>) {
         cells.text(self.transaction_id);
         cells.maybe_integer(self.order_fen.map(|fen| fen.0));
@@ -99,12 +99,12 @@ impl<'a> BilledOrder<'a> {
 }
 
 impl<'a> Payment<'a> {
-    /// The rows of one payment taken together.
+    /// Combines the rows of one payment.
     pub(super) fn of_rows(rows: impl Iterator<Item = Payment<'a>>) -> Payment<'a> {
         rows.reduce(Payment::with).unwrap_or_default()
     }
 
-    /// The rows it was made of.
+    /// The rows it was made from.
     pub(super) fn tally(&self) -> Tally {
         self.rows
     }
@@ -124,7 +124,7 @@ impl<'a> Payment<'a> {
         }
     }
 
-    /// Two parts of one payment taken together.
+    /// Combines two parts of one payment.
     fn with(self, other: Payment<'a>) -> Payment<'a> {
         Payment {
             transaction_id: self.transaction_id,
@@ -141,7 +141,7 @@ impl<'a> Payment<'a> {
     }
 }
 
-/// A payment whose rows name more than one order: they are counted row by row.
+/// A row of a payment whose rows name more than one order: counted individually.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OddRow {
     pub(super) transaction_id: String,

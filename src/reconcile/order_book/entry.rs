@@ -1,11 +1,12 @@
-//! An order as the match sees it: its effective lines summed and the bill hung on. Knows no files; `join` makes it.
+//! An order as the match needs it: its effective lines summed, joined with the bill. Made by `join`; knows no
+//! files.
 
 use super::order::Line;
 use crate::dataset::columns::Micros;
 use crate::money::Fen;
 use crate::sorter::{CellPacker, Unpacker};
 
-/// Amounts of the line a coupon was used on.
+/// Amounts of the line on which a coupon was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::reconcile) struct LineAmounts {
     pub(in crate::reconcile) goods: Fen,
@@ -13,8 +14,8 @@ pub(in crate::reconcile) struct LineAmounts {
     pub(in crate::reconcile) paid: Fen,
 }
 
-/// An order of the look-back, its effective lines summed and the bill hung on: what the match needs of
-/// a row of `order_totals`.
+/// An order of the look-back, its effective lines summed and joined with the bill: what the match needs of a row of
+/// `order_totals`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(in crate::reconcile) struct Order<'a> {
     pub(in crate::reconcile) out_trade_no: &'a str,
@@ -29,7 +30,7 @@ pub(in crate::reconcile) struct Order<'a> {
     pub(in crate::reconcile) bill_refunded_at: Option<Micros>,
     pub(in crate::reconcile) is_fully_refunded: bool,
     pub(in crate::reconcile) is_live: bool,
-    /// Amounts of its only line that names no coupon.
+    /// Amounts of its only line without a coupon.
     pub(in crate::reconcile) plain_line: Option<LineAmounts>,
 }
 

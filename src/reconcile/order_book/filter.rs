@@ -1,23 +1,22 @@
 //! A Bloom filter over strings: what was added is always reported as maybe present, and rarely something that was not. Knows
 //! no row.
 
-/// Texts that are added to a filter at once.
+/// Strings added to a filter at a time.
 const HASHES_AT_ONCE: usize = 64;
-/// Bits of a filter for every order or payment: one text in seven that was not added may seem to be, and costs a read or
-/// a detour. More bits would be a part of memory that follows the orders.
+/// Bits per entry of a filter for orders or payments: a false-positive rate of one in seven, each of which costs a read
+/// or a detour. More bits would take memory that grows with the orders.
 pub(super) const BITS_OF_MANY: u64 = 4;
-/// For every refund, of which there are few, while every order asks: one text in six hundred.
+/// For refunds, which are few but looked up by every order: one in six hundred.
 pub(super) const BITS_OF_FEW: u64 = 24;
 
-/// Says that a text was never added, or that it may have been. All bits of a text lie in one block, which
-/// is one line of the processor's cache.
+/// Tells whether a string was never added, or may have been. All bits of a string are in one block of a cache line.
 #[derive(Debug)]
 pub(super) struct Filter {
     blocks: Vec<[u64; 8]>,
 }
 
-/// A filter that is being filled. A large one does not fit in the processor's caches: it is filled many texts at a time, so
-/// that memory is waited for once and not for each of them.
+/// A filter that is being filled. A large one does not fit into the processor's caches: many strings are added at a
+/// time, so that their memory accesses overlap.
 #[derive(Debug)]
 pub(super) struct FilterWriter {
     filter: Filter,
@@ -49,13 +48,13 @@ impl Filter {
 }
 
 impl FilterWriter {
-    /// For so many keys, with so many bits for each.
+    /// For a number of keys, with a number of bits for each.
     pub(super) fn for_keys(keys: u64, bits_per_key: u64) -> FilterWriter {
         let filter = Filter::for_keys(keys, bits_per_key);
         FilterWriter { filter, waiting: Vec::with_capacity(HASHES_AT_ONCE) }
     }
 
-    /// Adds the hash of a text.
+    /// Adds the hash of a string.
     #[inline]
     pub(super) fn add(&mut self, hash: u64) {
         self.waiting.push(hash);
@@ -69,7 +68,7 @@ impl FilterWriter {
         self.filter
     }
 
-    /// Looks at the blocks of all that wait before it sets a bit: none of these reads waits for another.
+    /// Touches the blocks of all queued strings before setting a bit, so that these reads do not wait for each other.
     fn settle(&mut self) {
         let Filter { blocks } = &self.filter;
         let seen = self.waiting.iter().fold(0, |seen, hash| seen ^ blocks[self.filter.block(*hash)][0]);
@@ -78,8 +77,8 @@ impl FilterWriter {
     }
 }
 
-/// The bits of a hash in its block: word, and the bit in it. Three times nine bits of a number that the
-/// choice of the block tells nothing about.
+/// The bits of a hash in its block: word, and bit within it. Uses three times nine bits that are independent of the
+/// choice of the block.
 fn bits(hash: u64) -> [(usize, u64); 3] {
     let mixed = hash.wrapping_mul(0xD1B5_4A32_D192_ED03);
     [37, 46, 55].map(|shift| {

@@ -1,5 +1,5 @@
-//! Orders and payments brought together by order number, in the order of which both come. The definition is the outer
-//! part of `jobs/rules/views/04_order_totals.sql`. What the numbers leave open is left to `apart`.
+//! Joins orders and payments by order number, both sorted by it, as defined by the outer part of
+//! `jobs/rules/views/04_order_totals.sql`. What order numbers leave open is left to `apart`.
 
 use std::path::Path;
 
@@ -21,10 +21,10 @@ use crate::reconcile::text_hash::hash;
 use crate::sorter::{CellPacker, PackedRow};
 use crate::threads::worker::Worker;
 
-/// Chunks of orders that wait to be put out.
+/// Chunks of orders that wait to be written.
 const SETTLED_AHEAD: usize = 2;
 
-/// The join under way. What is joined is put out by a thread behind it.
+/// The join in progress; a thread writes its results.
 pub(super) struct Join {
     output: Worker<Settled, Result<Output, ReconcileError>>,
     payment_rows: BillRows,
@@ -38,7 +38,7 @@ pub(super) struct Join {
 }
 
 impl Join {
-    /// Starts the join of exports of so many lines, for those who read that of its tables.
+    /// Starts the join for exports with this many lines; `reads` says which columns of its tables are read.
     pub(super) fn new(
         scratch: &Path,
         refunds: Refunds,
@@ -62,8 +62,8 @@ impl Join {
         })
     }
 
-    /// Joins the orders of a chunk, which follow those of the one before. `false` when they are no more put out: `finish`
-    /// tells why.
+    /// Joins the orders of a chunk, which follow those of the previous one. False if the writer has ended: `finish`
+    /// returns why.
     pub(super) fn orders(&mut self, chunk: Vec<u8>) -> Result<bool, ReconcileError> {
         let mut bills = Vec::with_capacity(chunk.len() / 4);
         let (mut orders, mut lines) = (Orders::in_bytes(&chunk), Vec::new());
@@ -73,7 +73,7 @@ impl Join {
         Ok(self.output.send(Settled { lines: chunk, bills }))
     }
 
-    /// Packs what the bills say about an order.
+    /// Packs the bill side of an order.
     fn order(&mut self, lines: &[Line<'_>], bill: &mut CellPacker<'_>) -> Result<(), ReconcileError> {
         let totals = Totals::of(lines);
         self.seen_odd.see(&totals);
@@ -96,7 +96,7 @@ impl Join {
         Ok(())
     }
 
-    /// Goes past the payments of smaller numbers: no order has theirs.
+    /// Skips the payments of smaller numbers: no order has theirs.
     fn pass_payments(&mut self, out_trade_no: Option<&str>) -> Result<(), ReconcileError> {
         let key = out_trade_no.map(key_of);
         let payments = &mut self.payments.by_number;
@@ -106,7 +106,7 @@ impl Join {
         Ok(())
     }
 
-    /// Joins what lies apart, for which it reads the bills of `window` once more, and closes everything.
+    /// Joins what was set apart, scanning the bills of `window` once more, and closes everything.
     pub(super) fn finish(mut self, window: &[(NaiveDate, &Path)]) -> Result<OrderBook, ReconcileError> {
         self.pass_payments(None)?;
         let mut output = self.output.finish()?;

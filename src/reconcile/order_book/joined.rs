@@ -9,7 +9,7 @@ use crate::money::Fen;
 use crate::reconcile::error::ReconcileError;
 use crate::sorter::{CellPacker, Unpacker};
 
-/// What the bills say about an order.
+/// The bill side of an order.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct BillSide<'a> {
     pub(super) transaction_id: Option<&'a str>,
@@ -19,7 +19,7 @@ pub(super) struct BillSide<'a> {
     pub(super) refunded: Option<Refunded<'a>>,
 }
 
-/// The payments that name one order number, taken together: the view's `pn`.
+/// The payments that name one order number, combined: `pn` in the view.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OfNumber<'a> {
     transaction_id: &'a str,
@@ -28,23 +28,23 @@ pub(super) struct OfNumber<'a> {
     is_revoked: bool,
 }
 
-/// An order with its lines and its bill.
+/// An order with its lines and its bill side.
 pub(super) struct Joined<'a> {
     pub(super) totals: Totals<'a>,
     pub(super) lines: &'a [Line<'a>],
     pub(super) bill: BillSide<'a>,
 }
 
-/// Orders that are joined: their lines, and what the bills say about each.
+/// Joined orders: their lines, and the bill side of each.
 pub(super) struct Settled {
     /// Packed orders.
     pub(super) lines: Vec<u8>,
-    /// For each of them its side of the bills, packed; nothing for one that is set apart.
+    /// The packed bill side of each; empty for one that is set apart.
     pub(super) bills: Vec<u8>,
 }
 
 impl<'a> BillSide<'a> {
-    /// Of an order's own payment, of the payments of its number, and of what was refunded.
+    /// Made from an order's own payment, the payments of its number, and the refunds.
     pub(super) fn of(
         by_id: Option<BilledOrder<'a>>,
         by_number: Option<OfNumber<'a>>,
@@ -83,7 +83,7 @@ impl<'a> BillSide<'a> {
 }
 
 impl Settled {
-    /// Shows every order that is not set apart.
+    /// Passes on every order that is not set apart.
     pub(super) fn each(
         &self,
         mut see: impl FnMut(&Joined<'_>) -> Result<(), ReconcileError>,
@@ -112,7 +112,7 @@ impl<'a> Joined<'a> {
         self.totals.paid_at.is_some() && !self.is_fully_refunded()
     }
 
-    /// What the match needs of it.
+    /// What the match needs.
     pub(super) fn order(&self) -> Order<'a> {
         let totals = &self.totals;
         Order {

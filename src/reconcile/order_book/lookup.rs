@@ -14,18 +14,18 @@ use crate::bisection::partition_point;
 use crate::reconcile::text_hash::hash;
 use crate::sorter::{CellPacker, Unpacker};
 
-/// How rows are filed: what they are, and by which of their texts they are found.
+/// How rows are stored: their type, and the string by which they are found.
 pub(in crate::reconcile) trait Filing {
     /// A row.
     type Row<'a>;
 
-    /// Bits of the filter for every row.
+    /// Bits of the filter per row.
     const FILTER_BITS: u64;
     /// Bytes of rows after which a block ends. Smaller blocks have smaller directories, of which a search reads one, and more
     /// entries, which are in memory.
     const BLOCK_BYTES: u64;
 
-    /// The text it is found by.
+    /// The string by which it is found.
     fn key<'r>(row: &'r Self::Row<'_>) -> &'r str;
 
     fn pack(row: &Self::Row<'_>, cells: &mut CellPacker<'_>);
@@ -123,7 +123,7 @@ pub(super) struct LookupWriter<F> {
 }
 
 impl<F: Filing> LookupWriter<F> {
-    /// For so many rows at most.
+    /// For at most this many rows.
     pub(super) fn new(scratch: &Path, rows: u64) -> io::Result<LookupWriter<F>> {
         Ok(LookupWriter {
             filing: PhantomData,
@@ -146,7 +146,7 @@ impl<F: Filing> LookupWriter<F> {
         Ok(())
     }
 
-    /// Adds a row that is packed already.
+    /// Adds a packed row.
     pub(super) fn push_packed(&mut self, key: &str, row: &[u8]) -> io::Result<()> {
         let hash = hash(key);
         self.filter.add(hash);
@@ -185,21 +185,21 @@ impl<F: Filing> LookupWriter<F> {
     }
 }
 
-/// Rows of one file.
+/// The rows of one file.
 struct Run {
     file: File,
     blocks: Blocks,
     filter: Filter,
 }
 
-/// Rows by their text.
+/// Rows by their string.
 pub(in crate::reconcile) struct Lookup<F = OrdersByNumber> {
     filing: PhantomData<F>,
     runs: Vec<Run>,
 }
 
 impl<F: Filing> Lookup<F> {
-    /// What was written by all of these.
+    /// The rows of all these writers.
     pub(super) fn of(writers: impl IntoIterator<Item = LookupWriter<F>>) -> io::Result<Lookup<F>> {
         Ok(Lookup {
             filing: PhantomData,

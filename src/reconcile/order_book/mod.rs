@@ -1,8 +1,7 @@
-//! The merchant's orders of the look-back with the bills hung on, in bounded memory whatever their
-//! number: what the views in `VIEWS` define, a test holds them equal. The exports of the days are each
-//! sorted by order number, so one merge sees every order whole; the payments, sorted by the number they name,
-//! walk along. Where order and payment name each other's transaction but not each other's number, they are
-//! brought together at the end, by transaction.
+//! The merchant's orders of the look-back joined with the bills, in bounded memory: computes the views in `VIEWS`,
+//! and a test compares the results. The exports of the days are each sorted by order number, so one merge sees
+//! every order as a whole; the payments, sorted by the number they name, are merged with it. Orders and payments
+//! that agree in the transaction but not in the number are joined at the end, by transaction.
 
 mod apart;
 mod bill;
@@ -46,13 +45,14 @@ use crate::record::{LedgerRow, Record};
 
 /// The views this module computes.
 pub(super) const VIEWS: [&str; 5] = ["order_lines", "order_totals", "bill_payments", "bill_refunds", "bill_merchants"];
-/// What is read of the exports and bills.
+/// The columns read from exports and bills.
 pub(super) const READ: [(&str, &[&str]); 3] =
     [("orders", LineColumns::NAMES), ("payments", PaymentColumns::NAMES), ("refunds", RefundColumns::NAMES)];
 /// Chunks of orders that wait to be joined.
 const CHUNKS_AHEAD: usize = 2;
 
-/// Reads orders and bills from `from` up to D; writes of the views' tables what is read of them into `scratch`.
+/// Reads orders and bills from `from` up to D; writes those columns of the views' tables that are read to
+/// `scratch`.
 pub(super) fn build(
     files: &DayFiles,
     from: NaiveDate,
@@ -69,18 +69,18 @@ pub(super) fn build(
     join.finish(&bills)
 }
 
-/// Joins every order of the exports: one thread merges their days, this one joins what comes, and one puts it out.
+/// Joins every order of the exports: one thread merges their days, this one joins, and one writes.
 fn join_all(exports: &[(NaiveDate, &Path)], join: &mut Join) -> Result<(), ReconcileError> {
     std::thread::scope(|threads| {
         let (sender, chunks) = sync_channel(CHUNKS_AHEAD);
-        // Who no longer receives wants no more: the thread ends.
+        // If the receiver is gone, nothing more is needed: the thread ends.
         let reading = threads.spawn(move || order::pack_all(exports, |chunk| sender.send(chunk).is_ok()));
         for chunk in chunks {
             if !join.orders(chunk)? {
                 break;
             }
         }
-        // A thread that failed is no end of the exports.
+        // A thread that panicked is not the end of the exports.
         reading.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
 }

@@ -1,5 +1,5 @@
-//! An order as the merchant's exports of the look-back tell it: its effective lines and their sums.
-//! The definition is `jobs/rules/views/01_order_lines.sql` and the inner part of `04_order_totals.sql`.
+//! An order according to the merchant's exports of the look-back: its effective lines and their sums, as defined by
+//! `jobs/rules/views/01_order_lines.sql` and the inner part of `04_order_totals.sql`.
 
 use std::cmp::Reverse;
 use std::path::Path;
@@ -37,7 +37,7 @@ impl Keyed for LineColumns {
     }
 }
 
-/// An effective line, and the day of the file it is of.
+/// An effective line, and the day of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Line<'a> {
     pub(super) row: LineRow<'a>,
@@ -62,7 +62,7 @@ pub(super) struct Totals<'a> {
 }
 
 impl<'a> Totals<'a> {
-    /// Sums lines of one order; the largest of each text stands for all, as in the view.
+    /// Sums the lines of one order; for strings the largest value is taken, as in the view.
     pub(super) fn of(lines: &[Line<'a>]) -> Totals<'a> {
         let rows = || lines.iter().map(|line| line.row);
         Totals {
@@ -123,11 +123,11 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Bytes of orders handed over at once.
+/// Bytes of orders per chunk.
 const CHUNK_BYTES: usize = 512 << 10;
 
-/// Merges the exports and gives the effective lines of every order, packed, a chunk of whole orders at a time, until
-/// `take` wants no more.
+/// Merges the exports and passes on the packed effective lines of every order, a chunk of whole orders at a time, until
+/// `take` returns false.
 pub(super) fn pack_all(
     window: &[(NaiveDate, &Path)],
     mut take: impl FnMut(Vec<u8>) -> bool,
@@ -143,8 +143,8 @@ pub(super) fn pack_all(
     Ok(())
 }
 
-/// Packs the next order behind what `chunk` has: per (stock_id, coupon_code) the line of the latest day. `number` lends
-/// its memory. `false` when there is none left.
+/// Appends the next order to `chunk`: per (stock_id, coupon_code) the line of the latest day. `number` is reused
+/// memory. False if there is none.
 fn pack_next(
     exports: &mut DayMerge<LineColumns>,
     number: &mut String,
@@ -168,7 +168,7 @@ fn pack_next(
     Ok(true)
 }
 
-/// Of the packed lines of an order those of the latest day for each coupon.
+/// Keeps, of the packed lines of an order, those of the latest day for each coupon.
 fn latest(packed: &[u8]) -> Vec<u8> {
     let mut lines = lines(packed);
     lines.sort_by_key(|line| (line.row.stock_id, line.row.coupon_code, Reverse(line.day)));
@@ -178,7 +178,7 @@ fn latest(packed: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// Packed lines, one after the other.
+/// Packed lines in sequence.
 fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
     let mut cells = Unpacker::of_cells(bytes);
     let mut lines = Vec::new();
@@ -188,7 +188,7 @@ fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
     lines
 }
 
-/// Packed orders, one after the other: lines of one number stand together.
+/// Packed orders in sequence: lines with the same number are adjacent.
 pub(super) struct Orders<'a> {
     cells: Unpacker<'a>,
     next: Option<Line<'a>>,
@@ -205,7 +205,7 @@ impl<'a> Orders<'a> {
         self.next = (!self.cells.rest().is_empty()).then(|| Line::unpack(&mut self.cells));
     }
 
-    /// The lines of the next order, into `lines`; `false` when there is none.
+    /// Unpacks the lines of the next order into `lines`; false if there is none.
     pub(super) fn next_into(&mut self, lines: &mut Vec<Line<'a>>) -> bool {
         lines.clear();
         while let Some(line) =

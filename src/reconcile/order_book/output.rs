@@ -1,5 +1,5 @@
-//! Where the joined orders and payments go: claims to be sorted by coupon, orders to be found by number,
-//! the views' tables, the control totals.
+//! The outputs of the join: claims to be sorted by coupon, orders to be found by number, the views'
+//! tables, the control totals.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
@@ -20,11 +20,11 @@ use crate::sorter::{CellPacker, Sorted, Sorter};
 
 /// The orders of the look-back, ready for the match.
 pub(in crate::reconcile) struct OrderBook {
-    /// Order lines that name a coupon, each with its order, sorted by coupon.
+    /// Order lines that name a coupon, with their orders, sorted by coupon.
     pub(in crate::reconcile) claims: Sorted,
     /// Orders by number.
     pub(in crate::reconcile) lookup: Lookup,
-    /// What the bills refunded, by transaction and by number.
+    /// Refunds in the bills, by transaction and by order number.
     pub(in crate::reconcile) refunded: Refunds,
     /// Lines that name a coupon.
     pub(in crate::reconcile) lines: Tally,
@@ -34,7 +34,7 @@ pub(in crate::reconcile) struct OrderBook {
     pub(in crate::reconcile) refunds: BillRows,
 }
 
-/// Everything that comes out of the join.
+/// The outputs of the join.
 pub(super) struct Output {
     scratch: PathBuf,
     claims: Sorter,
@@ -43,18 +43,18 @@ pub(super) struct Output {
     totals: RowWriter<TotalsTable>,
     lines: RowWriter<LinesTable>,
     coupon_lines: Tally,
-    /// The order that is being put out, packed.
+    /// The packed order that is being written.
     packed: Vec<u8>,
 }
 
-/// Orders that come when their turn is over.
+/// Orders that come after their turn.
 struct Late {
     orders: Sorter,
     count: u64,
 }
 
 impl Output {
-    /// The output of so many order lines; of the tables what is read of them.
+    /// For this many order lines; `reads` says which columns of the tables are needed.
     pub(super) fn new(scratch: &Path, lines: u64, reads: &Reads) -> Result<Output, ReconcileError> {
         Ok(Output {
             scratch: scratch.to_owned(),
@@ -68,7 +68,7 @@ impl Output {
         })
     }
 
-    /// Puts out all that is settled, which comes in the order of its numbers.
+    /// Writes all settled orders, which come in the order of their numbers.
     pub(super) fn take_all(mut self, settled: Receiver<Settled>) -> Result<Output, ReconcileError> {
         for chunk in settled {
             chunk.each(|joined| self.order(joined))?;
@@ -76,14 +76,14 @@ impl Output {
         Ok(self)
     }
 
-    /// An order, its number larger than that of the one before.
+    /// Adds an order, with a larger number than the one before.
     fn order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
         self.pack(joined);
         self.lookup.push_packed(joined.totals.out_trade_no, &self.packed).map_err(scratched)?;
         self.anywhere(joined)
     }
 
-    /// An order whose turn is over.
+    /// Adds an order after its turn.
     pub(super) fn late_order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
         self.pack(joined);
         self.late.count += 1;
@@ -97,7 +97,7 @@ impl Output {
         joined.order().pack(&mut CellPacker::behind(&mut self.packed));
     }
 
-    /// What becomes of an order, which is packed already, whenever it comes.
+    /// The outputs of a packed order, at whatever time it comes.
     fn anywhere(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
         for line in joined.lines.iter().filter(|line| line.names_coupon()) {
             self.coupon_lines = self.coupon_lines.plus(Tally { rows: 1, fen: line.row.discount_fen });
@@ -111,7 +111,7 @@ impl Output {
         joined.lines.iter().try_for_each(|line| self.lines.push(&lines_row(line))).map_err(torn)
     }
 
-    /// Closes everything, beside the rows of the bills.
+    /// Closes everything, given the rows of the bills.
     pub(super) fn finish(
         self,
         payments: BillRows,

@@ -1,5 +1,5 @@
-//! The payments of the bills on their way: each into the view's table, and what the join needs of it into
-//! the order of the order numbers they name.
+//! Reads the payments of the bills: each goes into the view's table, and what the join needs of it is
+//! sorted by the order number it names.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,18 +22,18 @@ use crate::reconcile::text_hash::hash;
 /// Payments sorted by the order number they name.
 pub(super) struct Payments {
     pub(super) by_number: Grouped,
-    /// Says which transactions no payment has.
+    /// Tells which transactions no payment has.
     pub(super) transactions: Filter,
     /// Rows of payments that name several orders.
     pub(super) odd_rows: Vec<OddRow>,
     pub(super) total: Tally,
 }
 
-/// The view `bill_merchants` while it is gathered: a bill has many payments, but few merchants.
+/// Collects the view `bill_merchants`: bills have many payments but few merchants.
 #[derive(Default)]
 struct Merchants(BTreeSet<String>);
 
-/// Reads the bills of the look-back; writes the tables of their payments and merchants into `scratch`.
+/// Reads the bills of the look-back; writes the tables of their payments and merchants to `scratch`.
 pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path, reads: &Reads) -> Result<Payments, ReconcileError> {
     let mut bills = DayMerge::<PaymentColumns>::open("payments", window)?;
     let mut sorter = sorter(scratch);
@@ -59,7 +59,7 @@ pub(super) fn sort(window: &[(NaiveDate, &Path)], scratch: &Path, reads: &Reads)
     Ok(Payments { by_number, transactions: transactions.finish(), odd_rows, total })
 }
 
-/// The rows of the next payment, each with its day; `false` when there is none left.
+/// The rows of the next payment, each with its day; false if there is none.
 fn take_payment(
     bills: &mut DayMerge<PaymentColumns>,
     rows: &mut Vec<(DayNumber, Held<PaymentColumns>)>,

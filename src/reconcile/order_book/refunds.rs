@@ -1,6 +1,6 @@
-//! The refunds of the bills: what was refunded of each payment, to be found by its transaction and by the order number it
-//! names, and which rows an order knows. The definition is `jobs/rules/views/03_bill_refunds.sql`. All of it lies in
-//! scratch files: memory does not follow the refunds.
+//! The refunds in the bills: the refunded amount of each payment, found by its transaction and by the order number it
+//! names, and which rows belong to an order; as defined by `jobs/rules/views/03_bill_refunds.sql`. All of it is in
+//! scratch files, so memory does not grow with the refunds.
 
 use std::io;
 use std::marker::PhantomData;
@@ -42,7 +42,7 @@ impl Keyed for RefundColumns {
     }
 }
 
-/// What the bills refunded of one payment.
+/// The refunds of one payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::reconcile) struct Refunded<'a> {
     pub(super) transaction_id: &'a str,
@@ -51,9 +51,9 @@ pub(in crate::reconcile) struct Refunded<'a> {
     pub(in crate::reconcile) count: i64,
     pub(in crate::reconcile) last_at: Option<Micros>,
     pub(super) day: Option<DayNumber>,
-    /// Of `fen` what was first listed after the ledger of the night before: that ledger's sums do not have it.
+    /// The part of `fen` that was first listed after the previous ledger, whose sums lack it.
     pub(in crate::reconcile) fresh: Fen,
-    /// Of `count` likewise.
+    /// The same part of `count`.
     pub(in crate::reconcile) fresh_count: i64,
 }
 
@@ -112,10 +112,10 @@ impl<'a> Refunded<'a> {
     }
 }
 
-/// Refunds of payments, to be found by one of their texts.
+/// Refunds of payments, found by one of their strings.
 struct Filed<K>(PhantomData<K>);
 
-/// Which text.
+/// The string by which they are found.
 trait FiledBy {
     fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str;
 }
@@ -140,7 +140,7 @@ impl<K: FiledBy> Filing for Filed<K> {
     type Row<'a> = Refunded<'a>;
 
     const FILTER_BITS: u64 = BITS_OF_FEW;
-    /// Every refund is read once by its order, and there are few.
+    /// Every refund is read once, by its order, and there are few.
     const BLOCK_BYTES: u64 = 4 << 10;
 
     fn key<'r>(refunded: &'r Refunded<'_>) -> &'r str {
@@ -156,7 +156,7 @@ impl<K: FiledBy> Filing for Filed<K> {
     }
 }
 
-/// Memory for what is read of refunds while they are looked at.
+/// Memory for reading refunds.
 #[derive(Debug, Default)]
 pub(in crate::reconcile) struct RefundBlocks([Vec<u8>; 2]);
 
@@ -167,8 +167,9 @@ pub(in crate::reconcile) struct Refunds {
 }
 
 impl Refunds {
-    /// Reads the refunds of the bills: a refund listed twice counts once, one that failed not at all. Writes the table of
-    /// the view `bill_refunds` into `scratch`; gives the rows too. What is first listed after `known_to` is fresh.
+    /// Reads the refunds of the bills: a refund that is listed twice counts once, a failed one not at all. Writes the
+    /// table of the view `bill_refunds` to `scratch`, and returns the rows too. What was first listed after `known_to`
+    /// is fresh.
     pub(super) fn read(
         window: &[(NaiveDate, &Path)],
         known_to: Option<NaiveDate>,
@@ -190,7 +191,7 @@ impl Refunds {
         Ok((Refunds::file(refunds, count, scratch)?, rows))
     }
 
-    /// Takes the refunds of each payment together, then those of each number.
+    /// Combines the refunds of each payment, then those of each number.
     fn file(refunds: Sorter, count: u64, scratch: &Path) -> Result<Refunds, ReconcileError> {
         let mut table = RowWriter::<RefundsTable>::new(path_of(scratch, "bill_refunds"), count);
         let mut numbers = sorter(scratch);
@@ -207,7 +208,7 @@ impl Refunds {
         Ok(Refunds { by_transaction: Lookup::of([by_transaction]).map_err(scratched)?, by_number })
     }
 
-    /// What was refunded of an order's payment, else of its number.
+    /// The refunds of an order's payment, else those of its number.
     pub(in crate::reconcile) fn of<'a>(
         &'a self,
         transaction_id: Option<&str>,
@@ -229,7 +230,7 @@ fn file_by_number(numbers: Sorter, count: u64, scratch: &Path) -> io::Result<Loo
     Lookup::of([lookup])
 }
 
-/// A refund: its rows taken together.
+/// A refund with its rows combined.
 #[derive(Debug, Default)]
 struct Refund {
     refund_id: String,
@@ -237,13 +238,13 @@ struct Refund {
     out_trade_no: String,
     fen: Option<Fen>,
     last_at: Option<Micros>,
-    /// First and last day of a bill that lists it.
+    /// First and last day of the bills that list it.
     days: Option<(DayNumber, DayNumber)>,
     has_failed: bool,
 }
 
 impl Refund {
-    /// Takes the next refund; `see` is shown each of its rows.
+    /// Takes the next refund; passes each of its rows to `see`.
     fn take(
         bills: &mut DayMerge<RefundColumns>,
         mut see: impl FnMut(&RefundRow<'_>) -> Result<(), ReconcileError>,
@@ -291,20 +292,20 @@ fn larger(text: &mut String, other: &str) {
     }
 }
 
-/// The refund rows of the bills, failed ones too, until it is known which of them an order has: by its number, in the
-/// order of which orders come, or by its transaction, at the end.
+/// The refund rows of the bills, failed ones too, until it is known which belong to an order: by order number while
+/// orders are processed, or by transaction at the end.
 pub(super) struct RefundRows {
     by_number: Grouped,
-    /// Says which transactions no row has.
+    /// Tells which transactions no row has.
     transactions: Filter,
-    /// Rows of numbers no order has.
+    /// Rows with numbers that no order has.
     left: Sorter,
     /// Transactions of orders that a row may have.
     asked: Sorter,
     counted: BillRows,
 }
 
-/// The refund rows of the bills as they are read.
+/// The refund rows of the bills while they are read.
 struct RowsRead {
     unsorted: Sorter,
     transactions: FilterWriter,
@@ -339,7 +340,7 @@ impl RowsRead {
 }
 
 impl RefundRows {
-    /// Counts the rows that name an order's number; its own must be larger than that of the one before.
+    /// Counts the rows with the number of an order; orders must come in ascending order of numbers.
     pub(super) fn see(&mut self, order: &Totals<'_>) -> io::Result<()> {
         self.pass(Some(order.out_trade_no))?;
         self.by_number.take(key_of(order.out_trade_no))?;
@@ -348,7 +349,7 @@ impl RefundRows {
         asked.map_or(Ok(()), |id| self.asked.push(&packed(by_text(id), |_| {})))
     }
 
-    /// Goes past the rows of smaller numbers: no order has theirs.
+    /// Skips the rows of smaller numbers: no order has theirs.
     fn pass(&mut self, out_trade_no: Option<&str>) -> io::Result<()> {
         while self.by_number.take_smaller(out_trade_no.map(key_of))? {
             for row in self.by_number.rows() {
@@ -362,7 +363,7 @@ impl RefundRows {
         Ok(())
     }
 
-    /// Every order was seen: counts the rows whose transaction one has, and the rest.
+    /// After all orders: counts the rows with the transaction of an order, and the others.
     pub(super) fn finish(mut self) -> io::Result<BillRows> {
         self.pass(None)?;
         let (mut left, mut asked) = (Grouped::new(self.left.finish()?)?, Grouped::new(self.asked.finish()?)?);
@@ -376,7 +377,7 @@ impl RefundRows {
     }
 }
 
-/// A row, whose amount lies behind a text.
+/// A row, with its amount after a string.
 fn tally(row: PackedRow<'_>) -> Tally {
     let mut cells = row.unpack();
     cells.text();

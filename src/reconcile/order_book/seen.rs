@@ -11,7 +11,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Those of bill rows, given as pairs, none of them marked.
+    /// Those of bill rows, given as pairs, all unmarked.
     pub(super) fn none_of<'r>(rows: impl Iterator<Item = (&'r str, &'r str)>) -> Seen {
         let mut seen = Seen::default();
         for (transaction_id, out_trade_no) in rows {
@@ -21,7 +21,7 @@ impl Seen {
         seen
     }
 
-    /// Marks what an order has.
+    /// Marks the transaction and the number of an order.
     pub(super) fn see(&mut self, order: &Totals<'_>) {
         if self.numbers.is_empty() {
             return;

@@ -1,5 +1,5 @@
-//! Which files the orders of the look-back come from, by reading that one column alone: a handful of names
-//! among any number of lines. Says nothing of what stands in them.
+//! The names of the files from which the orders of the look-back come: reads only that column, since there
+//! are few names among many lines.
 
 use std::collections::BTreeSet;
 

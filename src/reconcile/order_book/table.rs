@@ -1,4 +1,4 @@
-//! The shared views about orders as tables in the scratch folder, for the rules' SQL.
+//! The shared views about orders as tables in the scratch folder, for the SQL of the rules.
 
 use std::path::{Path, PathBuf};
 
@@ -91,7 +91,7 @@ table_type! {
     }
 }
 
-/// Where the table of a view lies.
+/// The path of a view's table.
 pub(in crate::reconcile) fn path_of(folder: &Path, view: &str) -> PathBuf {
     folder.join(format!("{view}.arrow"))
 }
