@@ -1,5 +1,5 @@
 //! `coupon-recon api`: one call to one endpoint, signed, verified and shown as JSON. Changes nothing
-//! at WeChat without `--write`; walks no pages, keeps no answer, shows no token.
+//! at WeChat without `--write`; does not page through lists, keeps no answer, shows no token.
 
 mod body;
 mod shown;
@@ -43,7 +43,7 @@ pub(super) async fn run(command: &ApiCall, world: &World) -> Result<ExitCode, Fa
     Ok(ExitCode::Complete)
 }
 
-/// The endpoint of a verb and path.
+/// The endpoint of a method and a path.
 fn known(method: Verb, target: &str) -> Result<&'static Endpoint, Failure> {
     endpoint::matching(method, target).ok_or_else(|| {
         let path = target.split('?').next().unwrap_or_default();
@@ -53,7 +53,8 @@ fn known(method: Verb, target: &str) -> Result<&'static Endpoint, Failure> {
     })
 }
 
-/// The same path under another verb is nearest, then the path whose segments read most alike.
+/// The most similar endpoint: the same path with another method, else the path with the most similar
+/// segments.
 fn nearest(method: Verb, path: &str) -> &'static Endpoint {
     let likeness = |endpoint: &Endpoint| {
         let same_verb = if endpoint.method == method { 0.01 } else { 0.0 };
@@ -85,7 +86,7 @@ fn allow(endpoint: &Endpoint, write: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A call about to be made.
+/// A call that is to be made.
 struct Caller<'a> {
     endpoint: &'static Endpoint,
     target: String,
@@ -146,7 +147,7 @@ impl Caller<'_> {
         shown::json(&answer.body).map_err(|error| no_json(self.endpoint, &error))
     }
 
-    /// Fields go into the query of a GET or DELETE, else into a JSON body.
+    /// Fields become the query of a GET or DELETE, otherwise a JSON body.
     fn json_request(&self) -> Result<Request<()>, Failure> {
         let fields = &self.command.fields;
         let (target, body) = match self.endpoint.method {
@@ -171,7 +172,7 @@ fn read_pem(file: &Path) -> Result<Secret, Failure> {
     Ok(Secret::new(text))
 }
 
-/// v2 answers are known to come without or with a strange signature (reference v2 §A.4): told, not
+/// v2 answers are known to have no signature or an invalid one (reference v2 §A.4): reported, not
 /// refused. Bills never have one.
 fn warn_of_signature(client: &PayV2, answer: &Answer, api_key: &Secret) {
     match client.check_signature(&answer.body) {
@@ -199,7 +200,7 @@ fn of_call(error: &ApiError) -> Failure {
     Failure { chain, hint: error.hint().map(str::to_owned), ..Failure::new(code, "") }
 }
 
-/// As a night would say it: a definite no is a stage that is not complete.
+/// The exit code that a night would use: a definite refusal is an incomplete stage.
 fn exit_code_of(kind: FailureKind) -> ExitCode {
     match kind {
         FailureKind::Credentials | FailureKind::SignatureInvalid => ExitCode::Rejected,

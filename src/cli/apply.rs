@@ -1,4 +1,5 @@
-//! `coupon-recon apply`: the calls of an approved plan, made one after the other. Makes none that the plan does not hold.
+//! `coupon-recon apply`: makes the calls of an approved plan, one after the other. Makes no call that is not in the
+//! plan.
 
 use std::path::PathBuf;
 
@@ -39,7 +40,7 @@ fn refused(error: &PlanError) -> Failure {
     }
 }
 
-/// One line of JSON, for whoever started it.
+/// One line of JSON for the caller.
 fn summary(plan: &Plan, sha256: &str, applied: Applied) -> String {
     let Applied { code, done, before, settled, failed, untried } = applied;
     json!({
@@ -49,7 +50,7 @@ fn summary(plan: &Plan, sha256: &str, applied: Applied) -> String {
     .to_string()
 }
 
-/// A line a call; what was not done says why.
+/// One line per call, with the reason if it was not made.
 fn tell(call: &Call, performed: &Performed) {
     let (level, word, said) = match performed {
         Performed::Done(said) => (Level::Info, "done", said.clone()),

@@ -1,5 +1,5 @@
-//! `coupon-recon breaks`: the open breaks of a published day as a table, and the gate for a DAG; or how
-//! its breaks have lived over the nights.
+//! `coupon-recon breaks`: the open breaks of a published day as a table, with a gate for a DAG; or how
+//! the status of its breaks changed from night to night.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,7 +48,7 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The first night that is told.
+/// The first night that is shown.
 fn first_of(command: &Breaks) -> Result<NaiveDate, Failure> {
     match command.since {
         Some(since) if since > command.date => {
@@ -66,7 +66,7 @@ fn read(path: &Path) -> Result<Vec<Break>, Failure> {
 /// A published night and its breaks.
 type Night = (NaiveDate, Vec<Break>);
 
-/// The ways in which the breaks of `to` have lived since `from`, commonest first, each with an example.
+/// The status histories of the breaks of `to` since `from`, most frequent first, each with an example.
 fn lives(lake: &Lake, from: NaiveDate, to: NaiveDate) -> Result<ExitCode, Failure> {
     let partitions = lake
         .partitions("breaks", from, to + Days::new(1))
@@ -83,7 +83,7 @@ fn lives(lake: &Lake, from: NaiveDate, to: NaiveDate) -> Result<ExitCode, Failur
     Ok(ExitCode::Complete)
 }
 
-/// The breaks of the last night by their status on each night; empty where they were not listed.
+/// The status of the last night's breaks on each night; empty where they were not listed.
 fn ways_of_life(nights: &[Night]) -> Vec<(Vec<&str>, Vec<&Break>)> {
     let mut statuses: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (night, (_, breaks)) in nights.iter().enumerate() {

@@ -1,5 +1,6 @@
-//! `coupon-recon check`: the job before the night: file, keys, clock, serials, hosts, rules. Every
-//! problem at once; nothing is written but one object that is removed, where the lake is in a bucket.
+//! `coupon-recon check`: verifies a job before the night: file, keys, clock, serials, hosts, rules.
+//! Reports every problem at once. Writes nothing, except for one object, removed again, where the
+//! lake is in a bucket.
 
 use super::arguments::Check;
 use super::run::{load_job, redirect};

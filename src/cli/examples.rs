@@ -1,4 +1,4 @@
-//! What `--help` of each command shows to be copied.
+//! Example commands for the `--help` of each command.
 
 pub(super) const TOP: &str = "\
 Examples:

@@ -61,7 +61,7 @@ fn partitions(stage: &StageOutlook) -> String {
     both.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
-/// Seconds as people say them.
+/// Seconds in words.
 fn duration(seconds: u64) -> String {
     match seconds {
         0 => "-".to_owned(),

@@ -1,4 +1,4 @@
-//! `coupon-recon init`: a commented job file and the key of its openids, to begin with. Overwrites nothing.
+//! `coupon-recon init`: creates a commented job file and the key for its openids. Overwrites nothing.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::clock::World;
 use crate::durable;
 use crate::error::{ExitCode, Failure};
 
-/// The example of the repository; its paths start beside a folder of their own.
+/// The example of the repository; its paths start in a folder beside its own.
 const EXAMPLE: &str = include_str!("../../jobs/nightly.toml");
 
 pub(super) fn run(command: &Init, world: &World) -> Result<ExitCode, Failure> {
@@ -33,7 +33,7 @@ fn write(folder: &Path, world: &World) -> std::io::Result<()> {
     durable::create_folder(folder)?;
     durable::create_private_folder(&secrets)?;
     let key = secrets.join("pii.key");
-    // Another key gives other openids: one that is there stays.
+    // Another key would give other pseudonyms: an existing one is kept.
     if !key.exists() {
         let mut bytes = [0u8; 32];
         world.random.fill(&mut bytes);
@@ -44,9 +44,9 @@ fn write(folder: &Path, world: &World) -> std::io::Result<()> {
     durable::write_file(&folder.join("job.toml"), &folder.join("job.toml.staged"), job_file().as_bytes())
 }
 
-/// The example with everything inside the folder of the job.
+/// The example, with all paths inside the folder of the job.
 fn job_file() -> String {
-    // The schema stands beside the example only.
+    // The schema only exists beside the example.
     let lines = EXAMPLE.lines().filter(|line| !line.starts_with("#:schema"));
     let text: String = lines.flat_map(|line| [line, "\n"]).collect();
     text.replace("\"../", "\"").replace("coupon-recon check jobs/nightly.toml", "coupon-recon check job.toml")

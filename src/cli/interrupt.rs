@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: the journal is made durable, then the process ends at once. A night that is
-//! cut off anywhere else is continued from the journal in the same way.
+//! Ctrl-C and SIGTERM: makes the journal durable, then ends the process at once. A night that is cut
+//! off in any other way is resumed from the journal just the same.
 
 use std::process;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use crate::error::{ExitCode, Failure};
 use crate::journal::Journal;
 use crate::pipeline::{JournalKeeper, LastWords};
 
-/// Knows which journal to make durable.
+/// Knows the journal to make durable.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Interrupt {
     journal: Arc<Mutex<Option<Arc<Journal>>>>,
@@ -20,7 +20,8 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens for both signals from now on, on a thread of its own: a night may compute for minutes.
+    /// Listens for both signals from now on, on a thread of its own, since a night may compute for
+    /// minutes.
     pub(super) fn watch() -> Result<Interrupt, Failure> {
         let interrupt = Interrupt::default();
         let runtime = another_thread()?;
@@ -56,8 +57,8 @@ impl Interrupt {
     }
 }
 
-/// A file that grows past `ulimit -f` shall be an error with a name, not the end of the process: a
-/// handler that is installed once stays, and the write says what is wrong.
+/// Ignores the signal for a file that exceeds `ulimit -f`, so that the write fails with an error
+/// instead of ending the process: once installed, the handler stays.
 fn outlive_file_size_limit() {
     let exceeded = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
     drop(signal(exceeded).expect("signals can be listened to"));

@@ -1,5 +1,5 @@
-//! `coupon-recon completions` and `man`: what a shell and `man` know of the command line, made from its
-//! own definition.
+//! `coupon-recon completions` and `man`: shell completions and manual pages, generated from the
+//! definition of the command line.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub(super) fn complete(shell: Shell) -> ExitCode {
     ExitCode::Complete
 }
 
-/// One page per command in `folder`.
+/// Writes one page per command to `folder`.
 pub(super) fn write_pages(folder: &Path) -> Result<ExitCode, Failure> {
     let unwritable = |error: std::io::Error| {
         Failure::caused_by(ExitCode::Usage, format!("cannot write man pages into `{}`", folder.display()), &error)
@@ -47,7 +47,7 @@ fn pages() -> Vec<(String, Vec<u8>)> {
 
 fn collect(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) {
     let mut page = Vec::new();
-    // The name of a page has no blanks; clap wants it to live as long as the program.
+    // Page names have no spaces; clap requires a static lifetime.
     let named = command.clone().name(String::leak(name.to_owned()) as &'static str);
     clap_mangen::Man::new(named).render(&mut page).expect("memory takes a page");
     pages.push((format!("{name}.1"), page));

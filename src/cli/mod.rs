@@ -1,4 +1,4 @@
-//! The command line: what was typed becomes a call, its result goes to stdout, everything else to
+//! The command line: parses it, makes the call, prints its result to stdout and everything else to
 //! stderr. Decides nothing about data.
 
 #![expect(clippy::disallowed_methods, reason = "the one place that asks the environment and ends the process")]
@@ -38,7 +38,7 @@ use crate::logbook;
 use arguments::{Arguments, Command, LogFormat};
 use runtime::{many_threads, one_thread};
 
-/// Parses the command line, does what it says and ends the process with a documented exit code.
+/// Parses the command line, executes it and ends the process with a documented exit code.
 pub fn main() -> ! {
     let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     start_log(&arguments);
@@ -52,7 +52,7 @@ pub fn main() -> ! {
     process::exit(code as i32)
 }
 
-/// The code of what was done; success is none where its results did not reach whoever asked.
+/// The exit code; no success if results could not be written to stdout.
 fn heard(code: ExitCode) -> Result<ExitCode, Failure> {
     match screen::lost() {
         Some(error) if code == ExitCode::Complete => {
@@ -84,7 +84,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Ends the process over a command line that cannot be read, in the log's format; help is a result.
+/// Ends the process because of an invalid command line, in the log's format; help is a result.
 fn refuse(error: &clap::Error) -> ! {
     let typed: Vec<String> = std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect();
     let is_json =

@@ -12,7 +12,7 @@ use crate::money::Fen;
 use crate::pipeline::{self, NightOutcome};
 use crate::report::Gate;
 
-/// One line of compact JSON: what an orchestrator takes over.
+/// One line of compact JSON for an orchestrator.
 pub(super) fn result_line(outcome: &NightOutcome) -> Value {
     let manifest = &outcome.manifest;
     let open = open(outcome);
@@ -29,13 +29,13 @@ pub(super) fn result_line(outcome: &NightOutcome) -> Value {
     })
 }
 
-/// The open breaks and what is at risk; none where nothing was judged, which is not the same as no breaks.
+/// The open breaks and their amount at risk; `None` if no rules were run, which differs from no breaks.
 fn open(outcome: &NightOutcome) -> Option<(usize, Fen)> {
     let open = || outcome.breaks.iter().filter(|it| it.is_open());
     outcome.manifest.is_judged().then(|| (open().count(), open().map(|it| it.at_risk_fen).sum()))
 }
 
-/// Quiet on success, unless `asked` for; loud on anything else.
+/// Quiet on success, unless `asked` for; verbose otherwise.
 pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
     let is_quiet = outcome.code == ExitCode::Complete && !std::io::stderr().is_terminal();
     if is_quiet && !asked {
@@ -47,7 +47,7 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
         return screen::tell(Level::Info, summary);
     }
     for (index, issue) in outcome.issues.iter().enumerate() {
-        // An API that is down stops several stages with one cause.
+        // An API that is down stops several stages with the same cause.
         if outcome.issues[..index].contains(issue) {
             continue;
         }
@@ -70,14 +70,14 @@ fn fields_of(issue: &Issue, outcome: &NightOutcome) -> Value {
     fields
 }
 
-/// The exit code after the gate has looked.
+/// The exit code after applying the gate.
 pub(super) fn gated(outcome: &NightOutcome, gate: Option<&Gate>) -> ExitCode {
     let Some(exceeded) = gate.and_then(|gate| gate.exceeded(&outcome.breaks)) else { return outcome.code };
     screen::tell(Level::Warn, format_args!("gate: {exceeded}"));
     if outcome.code == ExitCode::Complete { ExitCode::Gate } else { outcome.code }
 }
 
-/// Of several nights the code that needs most attention.
+/// The exit code of several nights: the one that needs most attention.
 pub(super) fn worse(a: ExitCode, b: ExitCode) -> ExitCode {
     use ExitCode::*;
     const ORDER: [ExitCode; 10] =

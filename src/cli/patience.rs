@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 
-/// How often a source that is not ready is tried again under `--wait`.
+/// The interval between attempts under `--wait`.
 const WAIT_STEP: Duration = Duration::from_secs(60);
 
-/// Tries again, as long as `wait` says, what ends with "try later": each minute, and once more when the time is over.
-/// What an attempt takes is part of the time.
+/// Repeats an attempt that ends with "try later" for as long as `wait` says: every minute, and once more at the end.
+/// The duration of an attempt counts.
 pub(super) async fn patiently<T>(
     world: &World,
     wait: Option<Duration>,

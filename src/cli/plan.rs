@@ -1,4 +1,5 @@
-//! `coupon-recon plan`: what would put the open breaks of a published day right, as a file to be approved. Sends nothing.
+//! `coupon-recon plan`: writes a plan of calls that would resolve the open breaks of a published day, as a file to be
+//! approved. Sends nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -30,7 +31,7 @@ pub(super) fn run(command: &Typed) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Complete)
 }
 
-/// The rules that were named, each of which there is.
+/// The named rules, after checking that they exist.
 fn named(job: &Job, ids: &[String]) -> Result<BTreeSet<String>, Failure> {
     let rules = rules_of(job)
         .map_err(|error| Failure::caused_by(ExitCode::Usage, "the rules of the job cannot be read", &error))?;
@@ -45,7 +46,7 @@ fn unwritten(path: &Path, error: &io::Error) -> Failure {
         .hinting("`--out` names a file in a folder that is there and that this user may write to")
 }
 
-/// What a person reads before he reads the plan.
+/// The summary for people.
 fn told(plan: &Plan, out: Option<&Path>, sha256: &str) -> String {
     let mut calls: BTreeMap<&str, (usize, Fen)> = BTreeMap::new();
     for call in &plan.calls {

@@ -1,4 +1,4 @@
-//! `coupon-recon rules`: the rules in force, one of them in full, the cases of a folder.
+//! `coupon-recon rules`: lists the rules in force, shows one, or runs the cases of a folder.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ fn show(id: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Complete)
 }
 
-/// There is no such rule, but one of nearly that name.
+/// An unknown rule, with the most similar name.
 pub(super) fn unknown_rule(rules: &Rules, id: &str) -> Failure {
     let nearest = rules.nearest(id).map_or("", |rule| rule.id.as_str());
     Failure::new(ExitCode::Usage, format!("there is no rule `{id}`"))

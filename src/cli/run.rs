@@ -1,4 +1,5 @@
-//! `coupon-recon run`: one night or several, one line of JSON each, the exit code of the worst.
+//! `coupon-recon run`: runs one or several nights; one line of JSON each, and the exit code of the
+//! worst.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -65,7 +66,7 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
     Ok(worst)
 }
 
-/// Whether there is anything to do for a day; says so where there is not.
+/// Whether there is anything to do for a day; reports it if not.
 fn is_for(job: &Job, plan: &Plan) -> bool {
     let why = match job.first_date {
         Some(first) if plan.date < first => format!("the job begins with {first}"),
@@ -78,7 +79,7 @@ fn is_for(job: &Job, plan: &Plan) -> bool {
 }
 
 fn plan(command: &Run, date: NaiveDate) -> Plan {
-    // A name or value that is no text is nobody's who speaks to us.
+    // Environment variables that are not text are ignored.
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Plan {
@@ -91,7 +92,7 @@ fn plan(command: &Run, date: NaiveDate) -> Plan {
     }
 }
 
-/// Loads a job file; every problem of it is one failure.
+/// Loads a job file; all of its problems are one failure.
 pub(super) fn load_job(path: &Path) -> Result<Job, Failure> {
     let job = job::load(path, &|name| std::env::var(name).ok()).map_err(|problems| not_loaded(&problems))?;
     for warning in &job.warnings {
@@ -100,7 +101,8 @@ pub(super) fn load_job(path: &Path) -> Result<Job, Failure> {
     Ok(job)
 }
 
-/// Every problem of a job file in one failure; for collectors each is a line of its own before it.
+/// All problems of a job file as one failure; in JSON mode each is also printed on a line of its
+/// own.
 fn not_loaded(problems: &JobProblems) -> Failure {
     let told = problems.to_string();
     let told = told.trim_start_matches("error: ");
@@ -117,7 +119,8 @@ fn not_loaded(problems: &JobProblems) -> Failure {
     Failure::new(ExitCode::Usage, told.lines().next().unwrap_or_default())
 }
 
-/// Points every API of the job at one host, which must be this machine: keys and openids go there.
+/// Redirects every API of the job to one host, which must be this machine, since keys and openids
+/// are sent there.
 pub(super) fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
     if !job::is_loopback(base_url) {
         return Err(Failure::new(ExitCode::Usage, "--base-url must be this machine (127.0.0.1, ::1 or localhost)"));
@@ -129,7 +132,7 @@ pub(super) fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The breaks that a report tells and a gate weighs are those of the same run.
+/// The breaks for a report or a gate must be those of the same run.
 fn refuse_unjudged(stages: &BTreeSet<Stage>, has_gate: bool) -> Result<(), Failure> {
     if stages.contains(&Stage::Reconcile) {
         return Ok(());
@@ -145,12 +148,12 @@ fn refuse_unjudged(stages: &BTreeSet<Stage>, has_gate: bool) -> Result<(), Failu
     Ok(())
 }
 
-/// Whether match and rules are somebody else's, who runs a script.
+/// Whether match and rules come from a script.
 fn is_scripted(command: &Run) -> bool {
     command.emit_script.is_some() || command.take_script
 }
 
-/// A script is one of Spark, and of one night: the next reads what this one publishes.
+/// A script is for Spark and for one night: the next night reads what this one publishes.
 fn refuse_unscripted(job: &Job, plans: &[Plan]) -> Result<(), Failure> {
     if job.engine.kind != EngineKind::Spark {
         return Err(Failure::new(ExitCode::Usage, "a script is for Spark").hinting("add `--engine spark`"));
@@ -162,7 +165,7 @@ fn refuse_unscripted(job: &Job, plans: &[Plan]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Has another engine do the work than the job says. A script needs no cluster that we can reach.
+/// Uses another engine than the job says. A script needs no cluster that is reachable from here.
 fn choose(job: &mut Job, engine: Engine, is_scripted: bool) -> Result<(), Failure> {
     job.engine.kind = match engine {
         Engine::Polars => EngineKind::Polars,
@@ -174,7 +177,7 @@ fn choose(job: &mut Job, engine: Engine, is_scripted: bool) -> Result<(), Failur
     }
 }
 
-/// Reads a gate expression. A rule that the job could not have would never fire.
+/// Parses a gate expression. A rule that the job cannot have would never trigger.
 pub(super) fn parse_gate(text: &str, job: &Job) -> Result<Gate, Failure> {
     let gate = Gate::parse(text).map_err(|error| Failure::new(ExitCode::Usage, format!("--fail-on: {error}")))?;
     let rules = Rules::load(&job.rules.folders)

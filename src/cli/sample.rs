@@ -1,4 +1,4 @@
-//! `coupon-recon generate` and `simulate`: a synthetic merchant, and WeChat as it would answer it.
+//! `coupon-recon generate` and `simulate`: a synthetic merchant, and a simulator of WeChat for it.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::error::{ExitCode, Failure};
 use crate::simulator::generate::{Merchant, Recipe};
 use crate::simulator::{Options, Running, Scenario, Simulator, SimulatorError};
 
-/// In a command this stands for the address the simulator listens on.
+/// In a command this is replaced by the address of the simulator.
 const BASE_URL: &str = "{base_url}";
 
 pub(super) fn generate(command: &Generate) -> Result<ExitCode, Failure> {
@@ -24,7 +24,7 @@ pub(super) fn generate(command: &Generate) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Complete)
 }
 
-/// A folder with a job that was not generated holds keys nobody else may have: nothing is written over there.
+/// A folder with a job that was not generated contains real keys: nothing is overwritten there.
 fn refuse_a_real_job(folder: &Path) -> Result<(), Failure> {
     let has = |name: &str| folder.join(name).exists();
     if has("world") || !(has("job.toml") || has("secrets")) {
@@ -68,7 +68,7 @@ async fn start(command: &Simulate, world: &World) -> Result<Running, Failure> {
     })
 }
 
-/// Runs a command while the simulator serves; gives its exit code.
+/// Runs a command while the simulator is serving; returns its exit code.
 async fn run_beside(running: &Running, program: &OsString, arguments: &[OsString]) -> Result<i32, Failure> {
     let base_url = running.base_url();
     let arguments = arguments.iter().map(|it| OsString::from(it.to_string_lossy().replace(BASE_URL, &base_url)));

@@ -1,6 +1,6 @@
-//! Results on stdout; on stderr everything else, as text for people (in colour on a terminal only) or
-//! as one JSON object per line for collectors. A reader that has gone away (`| head`) ends the program
-//! quietly.
+//! Output: results go to stdout, everything else to stderr, as text for people (in colour on a
+//! terminal only) or as one JSON object per line for log collectors. A reader that closes stdout (`|
+//! head`) ends the output quietly.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -15,17 +15,17 @@ use crate::extract::Watcher;
 use crate::pipeline::{Bars, Quiet};
 
 static LOOK: OnceLock<Look> = OnceLock::new();
-/// The first line of results that could not be written.
+/// The error of the first result line that could not be written.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
-/// How stderr looks, decided once.
+/// The format of stderr, decided once.
 #[derive(Debug, Clone, Copy, Default)]
 struct Look {
     json: bool,
     colour: bool,
 }
 
-/// How much a line matters, in the words of the log.
+/// Log levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
     Info,
@@ -33,23 +33,23 @@ pub(super) enum Level {
     Error,
 }
 
-/// Decides how stderr looks, before the first line.
+/// Decides the format of stderr, before the first line.
 pub(super) fn decide(json: bool) {
     let _ = LOOK.set(Look { json, colour: !json && is_colourful() });
 }
 
-/// Whether stderr takes colours: a terminal, and nobody said no (no-color.org).
+/// Whether stderr is coloured: on a terminal, unless disabled (no-color.org).
 pub(super) fn is_colourful() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     std::io::stderr().is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Whether stderr is for collectors.
+/// Whether stderr is JSON.
 pub(super) fn is_json() -> bool {
     look().json
 }
 
-/// Writes one line of results, unless nobody takes them any more.
+/// Writes one line of results, unless stdout is closed.
 pub(super) fn say(line: impl Display) {
     if LOST.get().is_none()
         && let Err(error) = writeln!(std::io::stdout(), "{line}")
@@ -58,12 +58,12 @@ pub(super) fn say(line: impl Display) {
     }
 }
 
-/// Why results could not be written to the end; nothing where the reader only went away.
+/// Why results could not be written completely; `None` if the reader only closed stdout.
 pub(super) fn lost() -> Option<&'static io::Error> {
     LOST.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
 }
 
-/// Shows why the program ends without doing what was asked.
+/// Prints why the program ends without doing what was requested.
 pub(super) fn complain(failure: &Failure) {
     if look().json {
         let [what, causes @ ..] = failure.chain.as_slice() else { return };
@@ -79,12 +79,12 @@ pub(super) fn complain(failure: &Failure) {
     write(&coloured(&failure.to_string(), look().colour));
 }
 
-/// One line that is no result.
+/// Prints a line that is not a result.
 pub(super) fn tell(level: Level, text: impl Display) {
     tell_with(level, &text.to_string(), json!({}), &text.to_string());
 }
 
-/// The same with fields for collectors; people read `text`, which may have several lines.
+/// The same with fields for collectors; people get `text`, which may have several lines.
 pub(super) fn tell_with(level: Level, message: &str, fields: Value, text: &str) {
     match look().json {
         true => tell_fields(level, message, fields),
@@ -107,7 +107,7 @@ fn tell_fields(level: Level, message: &str, fields: Value) {
 }
 
 fn write(text: &str) {
-    // Nobody is left to tell that stderr is gone.
+    // If stderr is gone there is nowhere to report it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
@@ -130,7 +130,7 @@ fn coloured(text: &str, colour: bool) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Who shows people how far the stages are.
+/// The progress display for people.
 pub(super) fn watcher() -> Box<dyn Watcher> {
     if std::io::stderr().is_terminal() && !is_json() { Box::new(Bars::default()) } else { Box::new(Quiet) }
 }

@@ -1,4 +1,4 @@
-//! `coupon-recon run --emit-script FILE`: one line of JSON, and for people what to do next.
+//! `coupon-recon run --emit-script FILE`: one line of JSON, and the next steps for people.
 
 use std::path::Path;
 use std::time::Duration;

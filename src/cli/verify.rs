@@ -1,4 +1,5 @@
-//! `coupon-recon verify`: what is published, held against contracts, keys, manifest and signatures.
+//! `coupon-recon verify`: checks what is published against contracts, keys, manifests and
+//! signatures.
 
 use std::io;
 
@@ -22,14 +23,15 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let mut findings: Vec<String> =
         inspection.findings.iter().map(|it| format!("{}: {}", lake.shown(&it.path), it.what)).collect();
     say(format_args!("{} files, {} rows read", inspection.files, inspection.rows));
-    // Only rows that are those that were published can be held against the totals of their night.
+    // Only rows that are unchanged since their publication can be compared with the totals of their
+    // night.
     if findings.is_empty() {
         findings.extend(pipeline::refoot(&job, lake, command.date)?);
     }
     if command.signatures {
         match pipeline::verify_signatures(&job, lake, command.date) {
             Ok(proof) => findings.extend(told(proof)),
-            // What else was found is told all the same.
+            // Other findings are reported all the same.
             Err(failure) if failure.code == ExitCode::Violation => findings.push(failure.chain.join(": ")),
             Err(failure) => return Err(failure),
         }
@@ -40,7 +42,7 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     Ok(if findings.is_empty() { ExitCode::Complete } else { ExitCode::Violation })
 }
 
-/// What nobody lets us read is not violated.
+/// What cannot be read for a reason of the system is not a violation.
 fn unread(error: &io::Error) -> Failure {
     let what = "cannot read what is published";
     match error.kind() {
@@ -50,7 +52,7 @@ fn unread(error: &io::Error) -> Failure {
     }
 }
 
-/// Says how many signatures hold; what is wrong with the others.
+/// Reports the number of valid signatures, and what is wrong with the others.
 fn told(proof: Proof) -> Vec<String> {
     say(format_args!("{} signatures hold, {} answers carry none", proof.verified, proof.unsigned));
     if proof.mismatched > 0 {

@@ -3,7 +3,7 @@
 /// A generated file of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
-    /// Where it stands, from the root of the repository.
+    /// Its path from the root of the repository.
     pub path: String,
     /// Its text.
     pub text: String,

@@ -110,7 +110,7 @@ fn views(page: &mut String, readers: &Readers) {
     }
 }
 
-/// A text as it may stand in a cell of a Markdown table.
+/// Escapes a text for a cell of a Markdown table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::reconcile::rules::Rules;
 
-/// The queries by name, each as the set of its words: rules as `AO01`, shared views as `order_totals`.
+/// The words of each query, by name: rules as `AO01`, shared views as `order_totals`.
 pub(super) struct Readers {
     rules: BTreeMap<String, BTreeSet<String>>,
     views: BTreeMap<String, BTreeSet<String>>,
@@ -34,7 +34,7 @@ impl Readers {
         self.views.keys().map(|view| (view.as_str(), named(&self.rules, |words| self.reaches(words, view))))
     }
 
-    /// Whether a query reads `view`, be it through others.
+    /// Whether a query reads `view`, directly or through others.
     fn reaches(&self, words: &BTreeSet<String>, view: &str) -> bool {
         let (mut seen, mut open) = (BTreeSet::new(), vec![words]);
         while let Some(words) = open.pop() {
@@ -49,7 +49,7 @@ impl Readers {
     }
 }
 
-/// Whether a query gives all columns of one of the relations on, as `l.*` does.
+/// Whether a query returns all columns of one of the relations, as `l.*` does.
 fn passes_on(words: &BTreeSet<String>, relations: &[String]) -> bool {
     words.contains("*") && names_any(words, relations)
 }
@@ -62,7 +62,7 @@ fn named(queries: &BTreeMap<String, BTreeSet<String>>, reads: impl Fn(&BTreeSet<
     queries.iter().filter(|(_, words)| reads(words)).map(|(name, _)| name.as_str()).collect()
 }
 
-/// The names in a query, and `*` where it takes all columns. Comments and texts in quotes are none.
+/// The names in a query, and `*` where it selects all columns. Comments and string literals are ignored.
 fn words(sql: &str) -> BTreeSet<String> {
     let code: String = sql.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n");
     let outside_quotes: String = code.split('\'').step_by(2).collect::<Vec<_>>().join(" ");

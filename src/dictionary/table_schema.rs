@@ -1,5 +1,5 @@
-//! `schemas/<table>.tableschema.json`: a Table Schema (Frictionless) per CSV of the finance pack, made of the
-//! tables in the code.
+//! `schemas/<table>.tableschema.json`: a Table Schema (Frictionless) per CSV of the finance pack, generated
+//! from the tables in the code.
 
 use serde_json::{Value, json};
 

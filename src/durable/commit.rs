@@ -1,24 +1,24 @@
-//! Commit points: the moments between two steps on the disk at which a crash leaves something to pick
-//! up. A build with debug assertions can be told to die at one of them, exactly as by `kill -9`:
-//! `COUPON_RECON_DIE_AT=17` (the seventeenth), `…=renamed:datasets/breaks` (the first whose path holds
-//! that), `…=staged:manifest.json$` (the first whose path ends so), `…=staged:journal/*/00001-` (the
-//! first that holds both, one after the other) or `…=renamed:events.ndjson$#3` (the third such).
-//! A release build has none of this.
+//! Commit points: the moments between two disk operations at which a crash leaves something to recover. A
+//! build with debug assertions can be told to die at one of them, as if by `kill -9`: `COUPON_RECON_DIE_AT=17`
+//! (the seventeenth), `…=renamed:datasets/breaks` (the first whose path contains this),
+//! `…=staged:manifest.json$` (the first whose path ends with this), `…=staged:journal/*/00001-` (the first
+//! that contains both, in this order) or `…=renamed:events.ndjson$#3` (the third such). A release build has
+//! none of this.
 
 use std::path::Path;
 #[cfg(debug_assertions)]
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What has just become true on the disk.
+/// The operation that has just completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A file is whole beside its place, not yet in it.
+    /// A file is complete beside its destination.
     Staged,
-    /// A file stands in its place; the folder is not synced yet.
+    /// A file is at its destination; its folder is not synced yet.
     Renamed,
-    /// A file is gone; the folder is not synced yet.
+    /// A file is removed; its folder is not synced yet.
     Removed,
-    /// A folder is there.
+    /// A folder was created.
     Folder,
 }
 
@@ -34,11 +34,11 @@ impl Step {
     }
 }
 
-/// Nothing, in a release build.
+/// Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub(super) fn reached(_: Step, _: &Path) {}
 
-/// Counts and logs the commit point, and dies here if that was asked for.
+/// Counts and logs the commit point, and dies here if requested.
 #[cfg(debug_assertions)]
 pub(super) fn reached(step: Step, path: &Path) {
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -79,7 +79,7 @@ impl Death {
         }
     }
 
-    /// Whether the process dies here; one such place less to pass where it does not.
+    /// Whether the process dies here; otherwise counts down if the place matches.
     fn is_at(&self, number: u64, step: Step, path: &Path) -> bool {
         match self {
             Death::Number(wanted) => *wanted == number,
@@ -92,7 +92,7 @@ impl Death {
     }
 }
 
-/// Whether the parts of `pattern` stand in `path` one after the other, the last at its end when a `$` says so.
+/// Whether the parts of `pattern` occur in `path` in this order, the last one at its end if there is a `$`.
 #[cfg(debug_assertions)]
 fn holds(path: &str, pattern: &str) -> bool {
     let (parts, at_end) = pattern.strip_suffix('$').map_or((pattern, false), |parts| (parts, true));

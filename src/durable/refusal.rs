@@ -10,13 +10,13 @@ use rustix::io::Errno;
 
 use super::with_path::WithPath;
 
-/// The refusal by the disk among an error and its causes, if there is one.
+/// The disk's error in an error or its causes, if there is one.
 pub fn refusal(error: &(dyn Error + 'static)) -> Option<io::Error> {
     let causes = std::iter::successors(Some(error), |error| cause_of(*error));
     causes.filter_map(code_of).find(is_refusal).map(io::Error::from)
 }
 
-/// The next error of the chain; an `io::Error` that wraps another does not give it as its `source`.
+/// The next error of the chain; an `io::Error` that wraps another does not return it as its `source`.
 fn cause_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     if let Some(WithPath { error, .. }) = error.downcast_ref() {
         return Some(error);
@@ -35,18 +35,18 @@ fn code_of(error: &(dyn Error + 'static)) -> Option<Errno> {
     }
 }
 
-/// Arrow and Parquet keep of each other's errors, and of their causes, only the text; the code is read out of it.
+/// Arrow and Parquet keep only the text of errors from each other and their causes; the code is parsed from it.
 fn os_code_in(text: &str) -> Option<Errno> {
     let (_, code) = text.rsplit_once("(os error ")?;
     Some(Errno::from_raw_os_error(code.split_once(')')?.0.parse().ok()?))
 }
 
-/// What helps against the refusal that an error message quotes: free space, unless it was one open file too many.
+/// The advice for a disk error quoted in a message: free space, unless too many files are open.
 pub fn advice_for(message: &str) -> &'static str {
     os_code_in(message).and_then(advice_by_code).unwrap_or("make room on the disk of `job.lake`")
 }
 
-/// What helps where the error is one open file too many.
+/// The advice when too many files are open.
 pub fn advice_for_open_files(error: &io::Error) -> Option<&'static str> {
     Errno::from_io_error(error).and_then(advice_by_code)
 }

@@ -108,7 +108,7 @@ fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, Reco
     Ok(difference(&expected, &breaks).or_else(|| unworded(&rules, &breaks)))
 }
 
-/// A sentence that the header of its rule does not have, though it has some.
+/// A sentence that is not in the header of its rule, although the header has sentences.
 fn unworded(rules: &Rules, breaks: &[Break]) -> Option<String> {
     let has_none = |it: &&Break| {
         let rule = rules.find(&it.rule_id).filter(|rule| !rule.wordings.is_empty());

@@ -282,8 +282,8 @@ fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjud
 struct Run<'a> {
     /// Its findings by break_id.
     findings: BTreeMap<String, Finding<'a>>,
-    /// Ids of breaks that depend on days before the look-back although the query still finds them: they are not opened,
-    /// and those of yesterday are carried over, even if the later of the two events has since been corrected.
+    /// Ids of breaks that the query still finds, but whose event or inputs are outside the window: they are not opened,
+    /// and those of yesterday are carried over, even if yesterday's row, by a later event, is within the window.
     left: BTreeSet<String>,
 }
 

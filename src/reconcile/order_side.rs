@@ -225,9 +225,9 @@ impl BillRefund {
         BillRefund { amount: row.refund_fen, count: row.refund_count, last_at: row.refunded_at }
     }
 
-    /// Refunds leave the look-back one by one, and newer ones of an order that left are in no export: the refunds are
-    /// what yesterday's row knew plus what was first listed after it. The look-back (`seen`) may show more if that row
-    /// missed a refund for another reason, such as a late bill.
+    /// Refunds leave the look-back one by one: the refunds of an order that left it are what yesterday's row knew plus
+    /// what was first listed after it. The look-back (`seen`) may show more if that row missed a refund for another
+    /// reason, such as a late bill.
     fn with(self, seen: Option<Refunded<'_>>) -> BillRefund {
         let Some(seen) = seen else { return self };
         let last_at = self.last_at.max(seen.last_at);

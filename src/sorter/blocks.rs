@@ -8,7 +8,7 @@ use zstd::zstd_safe::compress_bound;
 
 use super::head::{HEAD_BYTES, head, lengths};
 
-/// Ids and hashes written as text get hardly smaller above it.
+/// Ids and hashes in text form hardly get smaller at higher levels.
 pub(crate) const ZSTD_LEVEL: i32 = 1;
 
 /// Compresses blocks.
@@ -17,7 +17,7 @@ pub(super) struct Press {
     block: Vec<u8>,
 }
 
-/// Opens blocks again.
+/// Decompresses blocks.
 #[derive(Default)]
 pub(super) struct Opener {
     decompressor: Option<Decompressor<'static>>,
@@ -35,7 +35,7 @@ impl Press {
         Ok(Press { compressor: Compressor::new(ZSTD_LEVEL)?, block: Vec::new() })
     }
 
-    /// The block of these bytes.
+    /// The compressed block of these bytes.
     pub(super) fn press(&mut self, bytes: &[u8]) -> io::Result<&[u8]> {
         self.block.resize(HEAD_BYTES + compress_bound(bytes.len()), 0);
         let length = self.compressor.compress_to_buffer(bytes, &mut self.block[HEAD_BYTES..])?;
@@ -45,7 +45,7 @@ impl Press {
 }
 
 impl Opener {
-    /// Reads the next block of `file` and puts its bytes into `bytes`; `false` at the end.
+    /// Decompresses the next block of `file` into `bytes`; false at the end.
     pub(super) fn open(&mut self, file: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
         bytes.clear();
         let mut head = [0; HEAD_BYTES];

@@ -1,4 +1,4 @@
-//! Rows in memory, one after the other as they came, and the order in which they are to be read.
+//! Packed rows in memory in their order of arrival, with an index in sort order.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -9,7 +9,7 @@ use super::head::{HEAD_BYTES, head, lengths};
 use super::row::{CellPacker, KeyPacker, Packed, PackedRow};
 
 const WRITE_BUFFER: usize = 256 << 10;
-/// Bytes of rows after which a compressed block ends: with a whole row.
+/// A compressed block ends with the row that reaches this size.
 const BLOCK_BYTES: usize = 32 << 10;
 
 /// Rows in memory.
@@ -17,11 +17,11 @@ const BLOCK_BYTES: usize = 32 << 10;
 pub(super) struct Buffer {
     bytes: Vec<u8>,
     places: Vec<Place>,
-    /// Bytes all keys begin with.
+    /// Length of the common prefix of all keys.
     shared: usize,
 }
 
-/// Where a row lies, and the part of its key that decides nearly every comparison without looking there.
+/// The position of a row, and the part of its key that decides nearly every comparison without reading the row.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     beginning: u128,
@@ -29,7 +29,7 @@ struct Place {
 }
 
 impl Buffer {
-    /// Adds a row behind the others.
+    /// Appends a row.
     pub(super) fn push(&mut self, row: &impl Packed) {
         let start = self.bytes.len();
         let cells = pack(row, &mut self.bytes);
@@ -40,14 +40,14 @@ impl Buffer {
         self.places.push(Place { beginning: 0, start });
     }
 
-    /// How many bytes all keys begin with once `key` is among them.
+    /// The length of the common prefix of all keys including `key`.
     fn shared_with(&self, first: usize, key: Range<usize>) -> usize {
         let first = &row_at(&self.bytes, first).key[..self.shared];
         let key = &self.bytes[key];
         if key.starts_with(first) { self.shared } else { shared(first, key) }
     }
 
-    /// What it holds, in bytes.
+    /// The memory in use, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len() + self.places.len() * size_of::<Place>()
     }
@@ -60,18 +60,18 @@ impl Buffer {
         self.places.len()
     }
 
-    /// Bytes all keys begin with.
+    /// Length of the common prefix of all keys.
     pub(super) fn shared(&self) -> usize {
         self.shared
     }
 
-    /// Forgets the rows and keeps the memory.
+    /// Removes the rows and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.places.clear();
     }
 
-    /// Sorts by key, rows of one key as they came.
+    /// Sorts by key; rows with the same key keep their order.
     pub(super) fn sort(&mut self) {
         let Buffer { bytes, places, shared } = self;
         let key = |place: &Place| row_at(bytes, place.start).key;
@@ -84,12 +84,12 @@ impl Buffer {
         });
     }
 
-    /// The row at a place of the order.
+    /// The row at an index of the sort order.
     pub(super) fn row(&self, index: usize) -> Option<PackedRow<'_>> {
         self.places.get(index).map(|place| row_at(&self.bytes, place.start))
     }
 
-    /// Writes the rows in order behind what `file` has, as they lie or in compressed blocks; gives the bytes they take.
+    /// Appends the sorted rows to `file`, plain or in compressed blocks; returns the bytes written.
     pub(super) fn write(&self, file: &File, is_loose: bool) -> io::Result<u64> {
         let mut file = BufWriter::with_capacity(WRITE_BUFFER, file);
         let written = if is_loose { self.write_rows(&mut file)? } else { self.write_blocks(&mut file)? };
@@ -126,7 +126,7 @@ impl Buffer {
     }
 }
 
-/// Packs a row behind what `bytes` has; gives where its cells begin.
+/// Appends a packed row to `bytes`; returns where its cells start.
 pub(super) fn pack(row: &impl Packed, bytes: &mut Vec<u8>) -> usize {
     let start = bytes.len();
     bytes.extend_from_slice(&[0; HEAD_BYTES]);
@@ -138,7 +138,7 @@ pub(super) fn pack(row: &impl Packed, bytes: &mut Vec<u8>) -> usize {
     cells
 }
 
-/// The row whose head stands at `start`.
+/// The row whose head is at `start`.
 #[inline]
 pub(super) fn row_at(bytes: &[u8], start: usize) -> PackedRow<'_> {
     let (key, cells) = lengths(bytes[start..start + HEAD_BYTES].try_into().expect("eight bytes"));
@@ -146,12 +146,12 @@ pub(super) fn row_at(bytes: &[u8], start: usize) -> PackedRow<'_> {
     PackedRow { key, cells }
 }
 
-/// How many bytes two keys both begin with.
+/// The length of the common prefix of two keys.
 pub(super) fn shared(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
-/// The first 16 bytes of a key or text as a number that sorts as they do; zeros stand behind a shorter one.
+/// The first 16 bytes of a key or string as a number with the same order; shorter ones are padded with zeros.
 #[inline]
 pub fn beginning(key: &[u8]) -> u128 {
     u128::from_be_bytes(key.first_chunk().copied().unwrap_or_else(|| {

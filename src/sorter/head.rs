@@ -1,6 +1,6 @@
-//! The two lengths that stand before a row (of its key, of its cells) and before a block (compressed, and not).
+//! The header of a row (lengths of key and cells) and of a block (compressed and uncompressed length).
 
-/// Bytes of a head.
+/// Bytes of a header.
 pub(super) const HEAD_BYTES: usize = 8;
 
 pub(super) fn head(one: usize, other: usize) -> [u8; HEAD_BYTES] {

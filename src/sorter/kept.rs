@@ -13,7 +13,7 @@ use super::{Room, Sorted, WINDOW_BYTES};
 
 const WRITE_BUFFER: usize = 256 << 10;
 
-/// Takes rows in their order.
+/// Writes rows in sorted order.
 #[derive(Debug)]
 pub struct Keeper {
     folder: PathBuf,
@@ -23,15 +23,15 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Nothing yet, and no file before the first row.
+    /// Empty; there is no file before the first row.
     pub fn new(room: &Room) -> Keeper {
         Keeper { folder: room.folder.clone(), file: None, packed: Vec::new(), kept: Kept::default() }
     }
 
-    /// Adds a row that comes after all before it.
+    /// Appends a row that is not smaller than those before.
     ///
     /// # Errors
-    /// The scratch folder has no room.
+    /// The scratch folder is full.
     pub fn push(&mut self, row: &impl Packed) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
@@ -51,14 +51,14 @@ impl Keeper {
     /// The rows.
     ///
     /// # Errors
-    /// The scratch folder has no room.
+    /// The scratch folder is full.
     pub fn finish(self) -> io::Result<Kept> {
         let file = self.file.map(|file| file.into_inner().map_err(io::IntoInnerError::into_error)).transpose()?;
         Ok(Kept { file: file.map(Arc::new), ..self.kept })
     }
 }
 
-/// Rows in order, in an unnamed file that vanishes with the process.
+/// Sorted rows in an unnamed file that vanishes with the process.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
     file: Option<Arc<File>>,
@@ -67,10 +67,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The rows from the first one on.
+    /// The rows from the start.
     ///
     /// # Errors
-    /// The scratch folder does not give back what lies there.
+    /// The scratch file cannot be read back.
     pub fn rows(&self) -> io::Result<Sorted> {
         let place = RunPlace { bytes: 0..self.bytes, is_loose: true, shared: 0 };
         let places = if self.file.is_some() { std::slice::from_ref(&place) } else { &[] };
@@ -78,12 +78,12 @@ impl Kept {
         Ok(Sorted::of(Merge::open(self.file.clone(), places, Buffer::default(), reading)?))
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub fn len(&self) -> u64 {
         self.rows
     }
 
-    /// Whether there is none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }

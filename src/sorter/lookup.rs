@@ -6,7 +6,8 @@ use std::io;
 use super::row::{HeldRow, KeyPacker, PackedRow};
 use super::sorted::Sorted;
 
-/// Finds rows by the first texts of their keys, asked for in order. Memory follows the rows of one key.
+/// Finds rows by the first strings of their keys, in ascending order of requests. Memory is that of the
+/// rows of one key.
 #[derive(Debug)]
 pub struct Lookup {
     rows: Sorted,
@@ -16,15 +17,15 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// Rows that are found by the first `texts` texts of their keys.
+    /// Finds rows by the first `texts` strings of their keys.
     pub fn new(rows: Sorted, texts: usize) -> Lookup {
         Lookup { rows, texts, key: None, found: Vec::new() }
     }
 
-    /// The rows of a key, which is not before those that were asked for.
+    /// The rows with a key; keys must be requested in ascending order.
     ///
     /// # Errors
-    /// The scratch folder does not give back what lies there.
+    /// The scratch file cannot be read back.
     pub fn find(&mut self, key: &[u8]) -> io::Result<impl Iterator<Item = PackedRow<'_>> + use<'_>> {
         if self.key.as_deref() != Some(key) {
             self.key = Some(key.to_vec());
@@ -45,7 +46,7 @@ impl Lookup {
         Ok(self.found.iter().map(HeldRow::row))
     }
 
-    /// The rows of a key of these texts.
+    /// The rows with a key of these strings.
     ///
     /// # Errors
     /// As `find`.

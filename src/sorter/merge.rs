@@ -1,5 +1,5 @@
-//! Sorted runs read as one: the least of their first rows comes next, and of equal ones that of the run
-//! that was written first.
+//! Merges sorted runs: the smallest of their next rows comes first; of equal ones, that of the run that was
+//! written first.
 
 use std::fs::File;
 use std::io;
@@ -11,14 +11,14 @@ use super::loser_tree::LoserTree;
 use super::row::PackedRow;
 use super::run::{DiskRun, Run, RunPlace, Section};
 
-/// Runs, and whose row is next.
+/// The runs, and which has the next row.
 #[derive(Debug, Default)]
 pub(super) struct Merge {
     runs: Vec<Run>,
-    /// How the key of each run's next row goes on behind what all keys begin with: decides nearly every comparison
-    /// without looking there. `None` at the run's end.
+    /// The key of each run's next row after the common prefix, as a number that decides nearly every comparison
+    /// without reading the row. `None` at the end of the run.
     heads: Vec<Option<u128>>,
-    /// Bytes all keys begin with.
+    /// Length of the common prefix of all keys.
     shared: usize,
     tree: LoserTree,
     opener: Opener,
@@ -27,14 +27,14 @@ pub(super) struct Merge {
 /// How a file of runs is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
-    /// What is read of a run at once.
+    /// Read buffer per run.
     pub(super) window_bytes: usize,
-    /// Nobody reads the file again: what was read is given back to the disk.
+    /// The file is not read again: the disk space of what was read is freed.
     pub(super) is_once: bool,
 }
 
 impl Merge {
-    /// Runs of a file, and the last one, which lies in memory.
+    /// The runs of a file, and the last one in memory.
     pub(super) fn open(
         file: Option<Arc<File>>,
         places: &[RunPlace],
@@ -65,19 +65,19 @@ impl Merge {
         Merge::of(self.runs, self.opener)
     }
 
-    /// Runs that had to be written to the disk.
+    /// The number of runs on disk.
     #[cfg(test)]
     pub(super) fn runs_on_disk(&self) -> usize {
         self.runs.iter().filter(|run| matches!(run, Run::Disk(_))).count()
     }
 
-    /// The next row; it stays the next one until `advance`.
+    /// The next row; unchanged until `advance`.
     #[inline]
     pub(super) fn peek(&self) -> Option<PackedRow<'_>> {
         self.tree.winner().and_then(|run| self.runs[run].head())
     }
 
-    /// Goes on to the row after it.
+    /// Advances to the row after it.
     #[inline]
     pub(super) fn advance(&mut self) -> io::Result<()> {
         let Some(run) = self.tree.winner() else { return Ok(()) };
@@ -92,14 +92,14 @@ fn head(run: &Run, shared: usize) -> Option<u128> {
     run.head().map(|row| beginning(&row.key[shared..]))
 }
 
-/// How many bytes all keys of all runs begin with.
+/// The length of the common prefix of all keys of all runs.
 fn shared_by(runs: &[Run]) -> usize {
     let mut heads = runs.iter().filter_map(|run| Some((run.head()?.key, run.shared())));
     let Some((first, of_first)) = heads.next() else { return 0 };
     heads.fold(of_first, |least, (key, of_run)| least.min(of_run).min(shared(first, key)))
 }
 
-/// Whether a run is to be read before another: by its next row, of equal ones the run that was written first.
+/// Whether a run comes before another: by its next row, then by the order in which runs were written.
 #[inline]
 fn precedes(runs: &[Run], heads: &[Option<u128>], one: usize, other: usize) -> bool {
     match (heads[one], heads[other]) {

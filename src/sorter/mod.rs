@@ -1,7 +1,7 @@
-//! Rows packed into bytes and sorted by their key in bounded memory. What does not fit goes, sorted, to an
-//! unnamed file of a scratch folder, which vanishes with the process: one per sort, so that neither memory nor the
-//! number of open files follows the rows. Reading merges what lies there. Rows of one key keep the order in which they came.
-//! Knows no dataset and no meaning of a cell.
+//! An external sorter: rows packed into bytes and sorted by key in bounded memory. Sorted runs that do not fit go to
+//! one unnamed file per sort in a scratch folder, which vanishes with the process, so neither memory nor the number of
+//! open files grows with the rows. Reading merges the runs. The sort is stable. Knows no dataset and no meaning of a
+//! cell.
 
 mod blocks;
 mod buffer;
@@ -33,39 +33,39 @@ pub use row::{CellPacker, HeldRow, Jotting, KeyPacker, Packed, PackedRow, Unpack
 use run::RunPlace;
 pub use sorted::{Sorted, SortedAhead};
 
-/// What is read of a run at once, where memory allows.
+/// Read buffer per run, if memory allows.
 const WINDOW_BYTES: usize = 256 << 10;
-/// What a window has at least, however many runs there are.
+/// Minimum read buffer, however many runs there are.
 const SMALLEST_WINDOW: usize = 4 << 10;
 
-/// Where rows are sorted, and in how much memory.
+/// Where rows are sorted, and how much memory that may take.
 #[derive(Debug, Clone, Default)]
 pub struct Room {
     /// A folder on a real disk.
     pub folder: PathBuf,
-    /// What one sorter may hold of rows, in bytes.
+    /// Bytes of rows that one sorter may hold.
     pub memory_bytes: usize,
 }
 
-/// Takes rows in any order.
+/// Collects rows in any order.
 ///
-/// Half of its memory is being filled while a thread sorts and writes the other half. Where a run ends
-/// depends on the rows alone, and what comes out does not depend on where runs end.
+/// One half of its memory is filled while a thread sorts and writes the other half. Where a run ends depends on the
+/// rows only, and the result does not depend on it.
 #[derive(Debug, Default)]
 pub struct Sorter {
     room: Room,
     filling: Buffer,
     spare: Buffer,
     spilling: Option<JoinHandle<io::Result<Spilled>>>,
-    /// Of all runs, one after the other.
+    /// Holds all runs, one after the other.
     file: Option<Arc<File>>,
     runs: Vec<RunPlace>,
-    /// Bytes of the file that lie as they are, if not all of them; runs behind them are compressed.
+    /// The number of uncompressed bytes, if not all: later runs are compressed.
     loose_bytes: Option<u64>,
     rows: u64,
 }
 
-/// A run on the disk, and the buffer it came from.
+/// A run on disk, and the buffer it came from.
 #[derive(Debug)]
 struct Spilled {
     run: RunPlace,
@@ -73,7 +73,7 @@ struct Spilled {
 }
 
 impl Sorter {
-    /// A sorter without rows; nothing is on the disk before it has to be.
+    /// An empty sorter; nothing is written to disk until necessary.
     pub fn new(room: &Room) -> Sorter {
         Sorter {
             room: room.clone(),
@@ -87,7 +87,7 @@ impl Sorter {
         }
     }
 
-    /// Compresses what is written once so many bytes lie on the disk: the cache of the system would not hold them anyway.
+    /// Compresses what is written beyond this many bytes on disk, which the page cache would not hold anyway.
     #[must_use]
     pub fn compressing_from(self, loose_bytes: u64) -> Sorter {
         Sorter { loose_bytes: Some(loose_bytes), ..self }
@@ -111,7 +111,7 @@ impl Sorter {
         self.rows
     }
 
-    /// Writes down what is held in memory: for rows that are to wait.
+    /// Writes what is in memory to disk, for rows that have to wait.
     ///
     /// # Errors
     /// The scratch folder has no room.
@@ -125,10 +125,10 @@ impl Sorter {
         Ok(())
     }
 
-    /// The rows in order.
+    /// The sorted rows.
     ///
     /// # Errors
-    /// The scratch folder has no room, or does not give back what lies there.
+    /// The scratch folder is full, or cannot be read back.
     pub fn finish(mut self) -> io::Result<Sorted> {
         self.settle()?;
         self.filling.sort();
@@ -138,7 +138,7 @@ impl Sorter {
         Ok(Sorted::of(Merge::open(self.file, &self.runs, self.filling, reading)?))
     }
 
-    /// Gives the full buffer to a thread of its own.
+    /// Passes the full buffer to a thread.
     fn spill(&mut self) -> io::Result<()> {
         self.settle()?;
         let file = self.file()?;
@@ -164,7 +164,7 @@ impl Sorter {
         Ok(())
     }
 
-    /// One file for all runs: their number is not bounded by that of open files.
+    /// One file for all runs, so that their number is not limited by that of open files.
     fn file(&mut self) -> io::Result<Arc<File>> {
         if let Some(file) = &self.file {
             return Ok(file.clone());

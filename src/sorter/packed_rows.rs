@@ -3,7 +3,7 @@
 use super::buffer::{pack, row_at};
 use super::row::{Packed, PackedRow};
 
-/// Rows in the order in which they came, packed by whoever has them to save others the work.
+/// Rows in their order of arrival, packed on another thread.
 #[derive(Debug, Default)]
 pub struct PackedRows {
     bytes: Vec<u8>,
@@ -16,27 +16,27 @@ pub struct Rows<'r> {
 }
 
 impl PackedRows {
-    /// None yet, with room for so many bytes.
+    /// Empty, with a capacity in bytes.
     pub(super) fn with_capacity(bytes: usize) -> PackedRows {
         PackedRows { bytes: Vec::with_capacity(bytes) }
     }
 
-    /// Adds a row behind the others.
+    /// Appends a row.
     pub fn push(&mut self, row: &impl Packed) {
         pack(row, &mut self.bytes);
     }
 
-    /// Forgets the rows and keeps the memory.
+    /// Removes the rows and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
     }
 
-    /// Whether there is none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// What the rows take.
+    /// The size of the rows in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -46,7 +46,7 @@ impl PackedRows {
         &self.bytes
     }
 
-    /// The row that begins there; `None` at the end.
+    /// The row at an offset; `None` at the end.
     #[inline]
     pub(super) fn at(&self, start: usize) -> Option<PackedRow<'_>> {
         (start < self.bytes.len()).then(|| row_at(&self.bytes, start))

@@ -1,5 +1,5 @@
-//! One row as bytes: a key that compares as its texts do, then the cells in the order they were packed.
-//! Whoever unpacks must ask in that order; nothing in the bytes says what a cell is.
+//! The binary format of a row: a key that compares like its strings, then the cells in the order they
+//! were packed. They must be unpacked in that order; the bytes do not say what a cell is.
 
 use std::borrow::Cow;
 
@@ -8,28 +8,28 @@ use memchr::memchr;
 
 use super::head::HEAD_BYTES;
 
-/// Ends a text of a key: smaller than every byte of one.
+/// Ends a string of a key: smaller than any byte of one.
 const END: u8 = 0;
-/// Stands before a byte of a key that would look like `END` or like itself.
+/// Precedes a byte of a key that would look like `END` or `ESCAPE`.
 const ESCAPE: u8 = 1;
-/// Instead of the length of a number: it is absent.
+/// In place of the length of a number: absent.
 const ABSENT: u8 = u8::MAX;
 
-/// What can lie in a sorter.
+/// A type that can be sorted.
 pub trait Packed {
-    /// The texts rows are sorted by.
+    /// Packs the strings that rows are sorted by.
     fn pack_key(&self, key: &mut KeyPacker<'_>);
 
-    /// Everything else.
+    /// Packs everything else.
     fn pack_cells(&self, cells: &mut CellPacker<'_>);
 }
 
-/// Writes the texts of a key.
+/// Writes the strings of a key.
 #[derive(Debug)]
 pub struct KeyPacker<'b>(pub(super) &'b mut Vec<u8>);
 
 impl KeyPacker<'_> {
-    /// The next text of the key.
+    /// The next string of the key.
     pub fn text(&mut self, text: &str) {
         if text.bytes().any(|byte| byte <= ESCAPE) {
             self.escaped(text);
@@ -54,18 +54,18 @@ impl KeyPacker<'_> {
 pub struct CellPacker<'b>(&'b mut Vec<u8>);
 
 impl<'b> CellPacker<'b> {
-    /// Packs behind what `bytes` has.
+    /// Appends to `bytes`.
     pub fn behind(bytes: &'b mut Vec<u8>) -> CellPacker<'b> {
         CellPacker(bytes)
     }
 
-    /// A text.
+    /// A string.
     pub fn text(&mut self, text: &str) {
         self.length(text.len());
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    /// A text that may be absent.
+    /// An optional string.
     pub fn maybe_text(&mut self, text: Option<impl AsRef<str>>) {
         match text.as_ref().map(AsRef::as_ref) {
             None => self.length(0),
@@ -76,7 +76,7 @@ impl<'b> CellPacker<'b> {
         }
     }
 
-    /// A number, in as many bytes as it needs, after how many they are: most are small or nothing.
+    /// An integer in as many bytes as it needs, after their number: most are small or zero.
     #[inline]
     pub fn integer(&mut self, number: i64) {
         let folded = ((number << 1) ^ (number >> 63)).cast_unsigned();
@@ -88,17 +88,17 @@ impl<'b> CellPacker<'b> {
         self.0.truncate(self.0.len() - (8 - length));
     }
 
-    /// How many cells or rows follow.
+    /// The number of cells or rows that follow.
     pub fn count(&mut self, count: usize) {
         self.integer(i64::try_from(count).expect("fewer than 2⁶³"));
     }
 
-    /// Bytes of a number that whoever unpacks knows.
+    /// Bytes of known length.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
-    /// A number that may be absent.
+    /// An optional integer.
     pub fn maybe_integer(&mut self, number: Option<i64>) {
         match number {
             Some(number) => self.integer(number),
@@ -106,12 +106,12 @@ impl<'b> CellPacker<'b> {
         }
     }
 
-    /// A yes or no.
+    /// A boolean.
     pub fn flag(&mut self, flag: bool) {
         self.0.push(u8::from(flag));
     }
 
-    /// A yes or no that may be absent.
+    /// An optional boolean.
     pub fn maybe_flag(&mut self, flag: Option<bool>) {
         self.0.push(flag.map_or(0, |flag| 1 + u8::from(flag)));
     }
@@ -121,17 +121,17 @@ impl<'b> CellPacker<'b> {
         self.integer(instant.timestamp_micros());
     }
 
-    /// An instant that may be absent.
+    /// An optional instant.
     pub fn maybe_instant(&mut self, instant: Option<DateTime<Utc>>) {
         self.maybe_integer(instant.map(|instant| instant.timestamp_micros()));
     }
 
-    /// A calendar day.
+    /// A date.
     pub fn date(&mut self, date: NaiveDate) {
         self.epoch_days(date.to_epoch_days());
     }
 
-    /// A calendar day as days since 1970.
+    /// A date as days since 1970.
     pub fn epoch_days(&mut self, days: i32) {
         self.integer(i64::from(days));
     }
@@ -141,17 +141,17 @@ impl<'b> CellPacker<'b> {
         self.integer(micros);
     }
 
-    /// Microseconds of an instant that may be absent.
+    /// Optional microseconds of an instant.
     pub fn maybe_micros(&mut self, micros: Option<i64>) {
         self.maybe_integer(micros);
     }
 
-    /// A calendar day that may be absent.
+    /// An optional date.
     pub fn maybe_date(&mut self, date: Option<NaiveDate>) {
         self.maybe_integer(date.map(|date| i64::from(date.to_epoch_days())));
     }
 
-    /// Seven bits a byte, the lowest first.
+    /// Seven bits per byte, the lowest first.
     fn length(&mut self, mut number: usize) {
         while number >= 0x80 {
             self.0.push(number.to_le_bytes()[0] | 0x80);
@@ -161,7 +161,7 @@ impl<'b> CellPacker<'b> {
     }
 }
 
-/// A row that lies in a sorter.
+/// A packed row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackedRow<'r> {
     pub(super) key: &'r [u8],
@@ -169,39 +169,39 @@ pub struct PackedRow<'r> {
 }
 
 impl<'r> PackedRow<'r> {
-    /// Compares as the texts of the key do.
+    /// The key; compares like its strings.
     pub fn key(&self) -> &'r [u8] {
         self.key
     }
 
-    /// The part of the key that its first `texts` texts make: compares as they do.
+    /// The part of the key for its first `texts` strings; compares like them.
     pub fn beginning(&self, texts: usize) -> &'r [u8] {
         let ends = memchr::memchr_iter(END, self.key);
         &self.key[..ends.take(texts).last().map_or(0, |end| end + 1)]
     }
 
-    /// Its texts and cells, in the order they were packed.
+    /// Reads strings and cells, in the order they were packed.
     pub fn unpack(&self) -> Unpacker<'r> {
         Unpacker { key: self.key, cells: self.cells }
     }
 
-    /// A row that was kept as its two parts.
+    /// A row from its two parts.
     pub fn of_parts(key: &'r [u8], cells: &'r [u8]) -> PackedRow<'r> {
         PackedRow { key, cells }
     }
 
-    /// The bytes of its cells.
+    /// The bytes of the cells.
     pub fn cells(&self) -> &'r [u8] {
         self.cells
     }
 
-    /// What it takes, its head included.
+    /// The size in bytes, header included.
     pub(super) fn length(&self) -> usize {
         HEAD_BYTES + self.key.len() + self.cells.len()
     }
 }
 
-/// A row that lies in another sorter may be put into one as it is.
+/// A row of another sorter is packed unchanged.
 impl Packed for PackedRow<'_> {
     fn pack_key(&self, key: &mut KeyPacker<'_>) {
         key.0.extend_from_slice(self.key);
@@ -212,7 +212,7 @@ impl Packed for PackedRow<'_> {
     }
 }
 
-/// A row made on the spot: the texts it is sorted by, a number, further texts.
+/// An ad-hoc row: the strings it is sorted by, a number, further strings.
 #[derive(Debug, Clone, Copy)]
 pub struct Jotting<'t> {
     /// The key.
@@ -234,7 +234,7 @@ impl Packed for Jotting<'_> {
     }
 }
 
-/// A row that is held while others are looked at.
+/// A row that is kept while others are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeldRow {
     key: Vec<u8>,
@@ -242,7 +242,7 @@ pub struct HeldRow {
 }
 
 impl HeldRow {
-    /// Holds a copy of `row` instead of what it held.
+    /// Replaces the row by a copy of `row`.
     pub fn hold(&mut self, row: PackedRow<'_>) {
         self.key.clear();
         self.key.extend_from_slice(row.key);
@@ -250,7 +250,7 @@ impl HeldRow {
         self.cells.extend_from_slice(row.cells);
     }
 
-    /// Packs `row` instead of what it held.
+    /// Replaces the row by packing `row`.
     pub fn pack(&mut self, row: &impl Packed) {
         self.key.clear();
         row.pack_key(&mut KeyPacker(&mut self.key));
@@ -264,7 +264,7 @@ impl HeldRow {
     }
 }
 
-/// Reads a row. Asking for what was not packed is a fault of this program and panics.
+/// Reads a row. Reading something else than was packed is a bug of this program and panics.
 #[derive(Debug, Clone)]
 pub struct Unpacker<'r> {
     key: &'r [u8],
@@ -272,7 +272,7 @@ pub struct Unpacker<'r> {
 }
 
 impl<'r> Unpacker<'r> {
-    /// Reads cells that lie one after the other, without a key.
+    /// Reads a sequence of cells without a key.
     pub fn of_cells(cells: &'r [u8]) -> Unpacker<'r> {
         Unpacker { key: &[], cells }
     }
@@ -282,7 +282,7 @@ impl<'r> Unpacker<'r> {
         self.cells
     }
 
-    /// The next text of the key.
+    /// The next string of the key.
     pub fn key_text(&mut self) -> Cow<'r, str> {
         let end = memchr(END, self.key).expect("a text of the key ends");
         let text = &self.key[..end];
@@ -290,35 +290,35 @@ impl<'r> Unpacker<'r> {
         if memchr(ESCAPE, text).is_some() { Cow::Owned(unescaped(text)) } else { Cow::Borrowed(utf8(text)) }
     }
 
-    /// A text.
+    /// A string.
     pub fn text(&mut self) -> &'r str {
         let length = self.length();
         utf8(self.take(length))
     }
 
-    /// A text that may be absent.
+    /// An optional string.
     pub fn maybe_text(&mut self) -> Option<&'r str> {
         let length = self.length().checked_sub(1)?;
         Some(utf8(self.take(length)))
     }
 
-    /// A number.
+    /// An integer.
     #[inline]
     pub fn integer(&mut self) -> i64 {
         self.maybe_integer().expect("a number that must be there was packed")
     }
 
-    /// How many cells or rows follow.
+    /// The number of cells or rows that follow.
     pub fn count(&mut self) -> usize {
         usize::try_from(self.integer()).expect("a packed count")
     }
 
-    /// So many bytes.
+    /// A number of bytes.
     pub fn bytes(&mut self, length: usize) -> &'r [u8] {
         self.take(length)
     }
 
-    /// A number that may be absent.
+    /// An optional integer.
     #[inline]
     pub fn maybe_integer(&mut self) -> Option<i64> {
         let length = self.byte();
@@ -332,12 +332,12 @@ impl<'r> Unpacker<'r> {
         Some((folded >> 1).cast_signed() ^ -(folded & 1).cast_signed())
     }
 
-    /// A yes or no.
+    /// A boolean.
     pub fn flag(&mut self) -> bool {
         self.byte() != 0
     }
 
-    /// A yes or no that may be absent.
+    /// An optional boolean.
     pub fn maybe_flag(&mut self) -> Option<bool> {
         self.byte().checked_sub(1).map(|flag| flag == 1)
     }
@@ -347,7 +347,7 @@ impl<'r> Unpacker<'r> {
         self.integer()
     }
 
-    /// Microseconds of an instant that may be absent.
+    /// Optional microseconds of an instant.
     pub fn maybe_micros(&mut self) -> Option<i64> {
         self.maybe_integer()
     }
@@ -357,22 +357,22 @@ impl<'r> Unpacker<'r> {
         DateTime::from_timestamp_micros(self.micros()).expect("what was packed")
     }
 
-    /// An instant that may be absent.
+    /// An optional instant.
     pub fn maybe_instant(&mut self) -> Option<DateTime<Utc>> {
         self.maybe_micros().map(|micros| DateTime::from_timestamp_micros(micros).expect("what was packed"))
     }
 
-    /// A calendar day as days since 1970.
+    /// A date as days since 1970.
     pub fn epoch_days(&mut self) -> i32 {
         i32::try_from(self.integer()).expect("what was packed")
     }
 
-    /// A calendar day.
+    /// A date.
     pub fn date(&mut self) -> NaiveDate {
         NaiveDate::from_epoch_days(self.epoch_days()).expect("what was packed")
     }
 
-    /// A calendar day that may be absent.
+    /// An optional date.
     pub fn maybe_date(&mut self) -> Option<NaiveDate> {
         let days = self.maybe_integer()?;
         Some(NaiveDate::from_epoch_days(i32::try_from(days).expect("what was packed")).expect("what was packed"))

@@ -1,5 +1,5 @@
-//! A sorted run as it is read: from memory, from the disk as it lies, or from the disk in compressed blocks. Never ends
-//! before all that was written of it was read.
+//! Reads a sorted run: from memory, from disk, or from compressed blocks on disk. An end of the file before the end of
+//! the run is an error.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,20 +12,20 @@ use super::buffer::{Buffer, row_at};
 use super::head::{HEAD_BYTES, lengths};
 use super::row::PackedRow;
 
-/// What is read of a run before it is given back to the disk.
+/// The amount read before disk space is freed.
 const GIVEN_BACK_BYTES: u64 = 1 << 20;
 
-/// Where in the file a run lies, and how.
+/// The position of a run in the file, and its format.
 #[derive(Debug, Clone)]
 pub(super) struct RunPlace {
     pub(super) bytes: Range<u64>,
-    /// Not in compressed blocks.
+    /// Whether it is uncompressed.
     pub(super) is_loose: bool,
-    /// Bytes all of its keys begin with, as far as that is known.
+    /// Length of the common prefix of its keys, as far as known.
     pub(super) shared: usize,
 }
 
-/// Rows that lie sorted somewhere.
+/// Sorted rows in memory or on disk.
 #[derive(Debug)]
 pub(super) enum Run {
     Disk(DiskRun),
@@ -33,7 +33,7 @@ pub(super) enum Run {
 }
 
 impl Run {
-    /// The row that comes next.
+    /// The next row.
     #[inline]
     pub(super) fn head(&self) -> Option<PackedRow<'_>> {
         match self {
@@ -42,7 +42,7 @@ impl Run {
         }
     }
 
-    /// Goes on to the row after it.
+    /// Advances to the row after it.
     #[inline]
     pub(super) fn advance(&mut self, opener: &mut Opener) -> io::Result<()> {
         match self {
@@ -54,7 +54,7 @@ impl Run {
         }
     }
 
-    /// Bytes all keys begin with.
+    /// Length of the common prefix of all keys.
     pub(super) fn shared(&self) -> usize {
         match self {
             Run::Disk(run) => run.shared,
@@ -63,14 +63,14 @@ impl Run {
     }
 }
 
-/// A run on the disk, seen through a window.
+/// A run on disk, read through a window.
 #[derive(Debug)]
 pub(super) struct DiskRun {
     section: Section,
     is_loose: bool,
     shared: usize,
     window: Vec<u8>,
-    /// Where in the window the next row stands.
+    /// The offset of the next row in the window.
     at: usize,
     window_bytes: usize,
 }
@@ -101,13 +101,13 @@ impl DiskRun {
         Ok(())
     }
 
-    /// Sees to it that the next row lies in the window as a whole.
+    /// Ensures that the next row is completely in the window.
     #[inline]
     fn fill(&mut self, opener: &mut Opener) -> io::Result<()> {
         match self.is_loose {
             true if self.has(HEAD_BYTES) && self.has(self.next_bytes()) => Ok(()),
             true => self.fill_loose(),
-            // A block ends with a row.
+            // A block ends at the end of a row.
             false if self.at < self.window.len() => Ok(()),
             false => self.fill_block(opener),
         }
@@ -138,7 +138,7 @@ impl DiskRun {
         HEAD_BYTES + key + cells
     }
 
-    /// Reads until the window has so many bytes or the run is at its end.
+    /// Reads until the window has this many bytes or the run ends.
     fn read_up_to(&mut self, bytes: usize) -> io::Result<()> {
         let left = usize::try_from(self.section.left()).unwrap_or(usize::MAX);
         let (old, more) = (self.window.len(), bytes.saturating_sub(self.window.len()).min(left));
@@ -147,23 +147,23 @@ impl DiskRun {
     }
 }
 
-/// A part of a file, read from its start to its end.
+/// A part of a file, read from start to end.
 #[derive(Debug)]
 pub(super) struct Section {
     file: Arc<File>,
-    /// What is yet to be read.
+    /// What remains to be read.
     place: Range<u64>,
-    /// What was read and not given back yet begins here; `None` where it is to stay.
+    /// Start of what was read but not freed yet; `None` if the file is to be kept.
     kept: Option<u64>,
 }
 
 impl Section {
-    /// A part that stays as it is.
+    /// A part that is kept.
     pub(super) fn of(file: Arc<File>, place: Range<u64>) -> Section {
         Section { file, kept: None, place }
     }
 
-    /// A part that nobody reads again: what was read of it is given back to the disk.
+    /// A part that is read only once: the disk space of what was read is freed.
     pub(super) fn read_once(file: Arc<File>, place: Range<u64>) -> Section {
         Section { file, kept: Some(place.start), place }
     }
@@ -172,7 +172,8 @@ impl Section {
         self.place.end - self.place.start
     }
 
-    /// Gives what was read back to the disk, once it is enough. A file system without holes keeps it until the file is closed.
+    /// Frees the disk space of what was read, once it is enough. A file system without holes keeps it until the file is
+    /// closed.
     fn give_back(&mut self) {
         let Some(kept) = self.kept else { return };
         let bytes = self.place.start - kept;
@@ -197,7 +198,7 @@ impl Read for Section {
         let wanted = bytes.len().min(usize::try_from(self.left()).unwrap_or(usize::MAX));
         let read = self.file.read_at(&mut bytes[..wanted], self.place.start)?;
         if read == 0 && wanted > 0 {
-            // An end of the file is none of the run: rows would be lost.
+            // The end of the file is not the end of the run: rows would be lost.
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a scratch file was cut off"));
         }
         self.place.start += read as u64;

@@ -7,23 +7,23 @@ use super::packed_rows::PackedRows;
 use super::row::{HeldRow, PackedRow};
 use crate::threads::prefetch::Prefetch;
 
-/// Bytes of rows merged at once by a thread that is ahead.
+/// Bytes of rows per batch that a thread merges ahead.
 const BATCH_BYTES: usize = 256 << 10;
-/// Batches merged before they are asked for.
+/// Batches merged ahead.
 const BATCHES_AHEAD: usize = 2;
 
-/// Rows in order, looked at one by one.
+/// Sorted rows, read one by one.
 #[derive(Debug, Default)]
 pub struct Sorted {
     merge: Merge,
 }
 
-/// Rows in order, merged by a thread that is a little ahead.
+/// Sorted rows, merged ahead by a thread.
 #[derive(Debug)]
 pub struct SortedAhead {
     batches: Prefetch<io::Result<PackedRows>>,
     batch: PackedRows,
-    /// Where in the batch the next row stands.
+    /// The offset of the next row in the batch.
     at: usize,
 }
 
@@ -32,28 +32,28 @@ impl Sorted {
         Sorted { merge }
     }
 
-    /// These rows and those of `later` in one order; of one key, those of `later` come last.
+    /// Merges these rows with those of `later`; of equal keys, those of `later` come last.
     #[must_use]
     pub fn and(self, later: Sorted) -> Sorted {
         Sorted::of(self.merge.and(later.merge))
     }
 
-    /// The next row; it stays the next one until `advance`.
+    /// The next row; unchanged until `advance`.
     #[inline]
     pub fn peek(&self) -> Option<PackedRow<'_>> {
         self.merge.peek()
     }
 
-    /// Goes on to the row after it.
+    /// Advances to the row after it.
     ///
     /// # Errors
-    /// The scratch file does not give back what was written.
+    /// The scratch file cannot be read back.
     #[inline]
     pub fn advance(&mut self) -> io::Result<()> {
         self.merge.advance()
     }
 
-    /// The same rows, merged by a thread of its own.
+    /// The same rows, merged ahead on a thread.
     ///
     /// # Errors
     /// As `advance`.
@@ -74,10 +74,10 @@ impl Sorted {
         Ok((!batch.is_empty()).then_some(batch))
     }
 
-    /// Hands over every row.
+    /// Passes on every row.
     ///
     /// # Errors
-    /// As `advance`; what `take` says.
+    /// As `advance`; errors of `take`.
     pub fn each(mut self, mut take: impl FnMut(PackedRow<'_>) -> io::Result<()>) -> io::Result<()> {
         while let Some(row) = self.peek() {
             take(row)?;
@@ -86,10 +86,10 @@ impl Sorted {
         Ok(())
     }
 
-    /// Hands over the last row of every key to `last`, and those before it to `earlier`.
+    /// Passes the last row of every key to `last`, and those before it to `earlier`.
     ///
     /// # Errors
-    /// As `advance`; what `last` says.
+    /// As `advance`; errors of `last`.
     pub fn last_of_each(
         mut self,
         mut earlier: impl FnMut(PackedRow<'_>),
@@ -110,8 +110,8 @@ impl Sorted {
         last(held.row())
     }
 
-    /// Hands over the rows that agree with the next one in the first `texts` texts of their keys; whether there
-    /// were any.
+    /// Passes on the rows that equal the next one in the first `texts` strings of their keys; returns whether
+    /// there were any.
     ///
     /// # Errors
     /// As `advance`.
@@ -125,7 +125,7 @@ impl Sorted {
         Ok(true)
     }
 
-    /// What `own` makes of every row, one by one.
+    /// Maps every row with `own`.
     pub fn map<T>(mut self, mut own: impl FnMut(PackedRow<'_>) -> T) -> impl Iterator<Item = io::Result<T>> {
         std::iter::from_fn(move || {
             let made = own(self.peek()?);
@@ -133,7 +133,7 @@ impl Sorted {
         })
     }
 
-    /// Runs that had to be written to the disk.
+    /// The number of runs on disk.
     #[cfg(test)]
     pub(super) fn runs_on_disk(&self) -> usize {
         self.merge.runs_on_disk()
@@ -141,13 +141,13 @@ impl Sorted {
 }
 
 impl SortedAhead {
-    /// The next row; it stays the next one until `advance`.
+    /// The next row; unchanged until `advance`.
     #[inline]
     pub fn peek(&self) -> Option<PackedRow<'_>> {
         self.batch.at(self.at)
     }
 
-    /// Goes on to the row after it.
+    /// Advances to the row after it.
     ///
     /// # Errors
     /// As `Sorted::advance`.

@@ -12,12 +12,12 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use super::error::SparkError;
 use crate::job::Remote;
 
-/// How long a server may take to accept a connection.
+/// Time limit for accepting a connection.
 const KNOCK: Duration = Duration::from_secs(5);
-/// What the two sides must agree on: Spark Connect is HTTP/2.
+/// The protocol for ALPN: Spark Connect is HTTP/2.
 const HTTP_2: &[u8] = b"h2";
 
-/// Whether anybody accepts a connection at the address.
+/// Whether the address accepts connections.
 pub(super) fn knock(remote: &Remote) -> Result<TcpStream, SparkError> {
     let unreachable = |why: String| SparkError::Unreachable { remote: remote.shown(), why };
     let addresses = remote.endpoint().to_socket_addrs().map_err(|error| unreachable(error.to_string()))?;
@@ -31,8 +31,8 @@ pub(super) fn knock(remote: &Remote) -> Result<TcpStream, SparkError> {
     Err(unreachable(why))
 }
 
-/// Knocks, and where the address wants TLS, whether the server speaks it and shows a certificate that this machine
-/// trusts: as the client will judge it, with the same authorities.
+/// Connects and, if the address requires TLS, checks that the server supports it and presents a certificate that this
+/// machine trusts: with the same authorities as the client.
 pub(super) fn shake_hands(remote: &Remote, limit: Duration) -> Result<(), SparkError> {
     let mut stream = knock(remote)?;
     if !remote.uses_ssl() {
@@ -53,7 +53,7 @@ pub(super) fn shake_hands(remote: &Remote, limit: Duration) -> Result<(), SparkE
     }
 }
 
-/// Our side of a handshake.
+/// The client side of a TLS handshake.
 fn caller(remote: &Remote) -> Result<ClientConnection, SparkError> {
     let untrusted = |why: String| SparkError::Untrusted { remote: remote.shown(), why };
     let name = ServerName::try_from(remote.endpoint().0.to_owned()).map_err(|error| untrusted(error.to_string()))?;
@@ -70,7 +70,7 @@ fn caller(remote: &Remote) -> Result<ClientConnection, SparkError> {
     ClientConnection::new(Arc::new(config), name).map_err(|error| untrusted(error.to_string()))
 }
 
-/// A handshake that came to nothing: for the certificate, or because it was none.
+/// A failed handshake: because of the certificate, or because the server does not use TLS.
 fn refused(remote: &Remote, error: &io::Error) -> SparkError {
     match error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(problem)) => {
@@ -82,7 +82,8 @@ fn refused(remote: &Remote, error: &io::Error) -> SparkError {
     }
 }
 
-/// Who opens and then says nothing that we understand is no Spark Connect server, or is spoken to in the wrong way.
+/// A server that accepts a connection but sends nothing intelligible is not a Spark Connect server, or is addressed in
+/// the wrong way.
 pub(super) fn no_server(remote: &Remote, what_was_seen: &str) -> SparkError {
     let advice = match remote.uses_ssl() {
         true => "the address says `use_ssl=true`: does that port speak TLS?",

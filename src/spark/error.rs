@@ -1,38 +1,38 @@
-//! Why a cluster did not answer, without any secret of its address.
+//! The errors of a cluster, without any secret of its address.
 
 use arrow::error::ArrowError;
 
-/// Longest part of a server's answer that is repeated.
+/// Maximum length of a server's answer in a message.
 const LONGEST_ANSWER: usize = 700;
 
 /// Why a cluster did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SparkError {
-    /// Nobody listens at the address, or nobody does any more.
+    /// Nothing listens at the address, or no longer.
     #[error("nobody answers at {remote}: {why}")]
     Unreachable {
         /// `sc://host:port`.
         remote: String,
-        /// What the system said.
+        /// The error of the system.
         why: String,
     },
-    /// The server is not known for the one it should be.
+    /// The server's identity cannot be verified.
     #[error("the certificate of {remote} is not trusted: {why}")]
     Untrusted {
         /// `sc://host:port`.
         remote: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// The server does not let us in.
+    /// The server refuses access.
     #[error("{remote} does not let us in: {why}")]
     Denied {
         /// `sc://host:port`.
         remote: String,
-        /// What the server said.
+        /// The answer of the server.
         why: String,
     },
-    /// A call took longer than the job allows; it was interrupted.
+    /// A call exceeded the time limit of the job and was interrupted.
     #[error("`{what}` was not done on {remote} within {seconds} s, and was interrupted")]
     Late {
         /// `sc://host:port`.
@@ -42,7 +42,7 @@ pub enum SparkError {
         /// `engine.query_timeout_seconds`.
         seconds: u64,
     },
-    /// The answer came so late that it may not be whole.
+    /// The answer came so late that it may be incomplete.
     #[error(
         "`{what}` took longer than {remote} keeps the stream of an answer open ({seconds} s): what came may not be all"
     )]
@@ -54,19 +54,19 @@ pub enum SparkError {
         /// The server's limit.
         seconds: u64,
     },
-    /// The server did not do it.
+    /// The server failed.
     #[error("`{what}` failed on {remote}: {why}")]
     Failed {
         /// `sc://host:port`.
         remote: String,
         /// Rule, view or setting.
         what: String,
-        /// What the server said.
+        /// The answer of the server.
         why: String,
-        /// The query itself is wrong: no other run would go better.
+        /// Whether the query itself is wrong, so that repeating it would not help.
         is_of_the_query: bool,
     },
-    /// The rows that came back are no Arrow.
+    /// The returned rows are not valid Arrow.
     #[error("the rows of `{what}` cannot be read")]
     Unreadable {
         /// Rule, view or dataset.
@@ -76,7 +76,7 @@ pub enum SparkError {
     },
 }
 
-/// The part of a server's answer that says why: plans and stack traces follow after it.
+/// The part of a server's answer with the reason: plans and stack traces follow it.
 pub(super) fn gist(answer: &str) -> String {
     let lines = answer.lines().map(str::trim_end).take_while(|line| !is_beyond(line));
     let gist = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
@@ -87,7 +87,7 @@ pub(super) fn gist(answer: &str) -> String {
     }
 }
 
-/// Spark's client puts the class of an error before a message that begins with it.
+/// Spark's client puts the class of an error before a message that already starts with it.
 fn without_echo(gist: &str) -> &str {
     let class = gist.find("] ").map_or("", |end| &gist[..end + 2]);
     gist.strip_prefix(class).filter(|rest| !class.is_empty() && rest.starts_with(class)).unwrap_or(gist)

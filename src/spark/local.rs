@@ -1,4 +1,5 @@
-//! Small Arrow tables as rows the client can send: the client's Arrow is another version than ours.
+//! Converts small Arrow tables to rows that the client can send, since the client uses another
+//! version of Arrow.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use arrow::datatypes::{DataType as Arrow, Date32Type, Field, Int64Type, Timestam
 use spark_connect::row::{Row, Value};
 use spark_connect::types::{DataType, StructField};
 
-/// The columns and the rows of at least one batch. Only the five types of the contracts are known.
+/// The columns and rows of at least one batch. Only the five types of the contracts are supported.
 pub(super) fn local_relation(batches: &[RecordBatch]) -> (DataType, Vec<Row>) {
     let schema = batches.first().expect("a table has its columns").schema();
     let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();

@@ -1,5 +1,5 @@
-//! A session on a Spark cluster, over Spark Connect: views are declared, queries asked, rows come back as
-//! Arrow. Every call is bounded in time. Knows no dataset and no rule; writes only where it is told to.
+//! A session on a Spark cluster, over Spark Connect: declares views, runs queries, receives rows as Arrow.
+//! Every call has a time limit. Knows no dataset and no rule; writes only where it is told to.
 
 #![expect(clippy::result_large_err, reason = "the large error is the client's own, and its calls give it")]
 
@@ -20,7 +20,7 @@ use watch::Watched;
 
 pub use error::SparkError;
 
-/// An open session. It ends, and frees what it holds on the cluster, when it is dropped.
+/// An open session. Dropping it ends it and frees its resources on the cluster.
 pub struct Session {
     watched: Watched,
 }
@@ -31,10 +31,10 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// Asks the server who it is: its version, such as `4.3.0`.
+/// Asks the server for its version, such as `4.3.0`.
 ///
 /// # Errors
-/// Nobody listens there, or what listens does not let us in.
+/// There is no server, or it refuses access.
 pub fn greet(settings: &SparkSettings) -> Result<String, SparkError> {
     let watched = Watched::connect(settings)?;
     let version = watched.call("version", |session| session.version())?;
@@ -43,10 +43,10 @@ pub fn greet(settings: &SparkSettings) -> Result<String, SparkError> {
 }
 
 impl Session {
-    /// Opens a session and tells it its settings.
+    /// Opens a session and applies settings to it.
     ///
     /// # Errors
-    /// Nobody listens there, or what listens does not let us in.
+    /// There is no server, or it refuses access.
     pub fn open(
         settings: &SparkSettings,
         configuration: &'static [(&'static str, &'static str)],
@@ -58,7 +58,8 @@ impl Session {
         Ok(Session { watched })
     }
 
-    /// Names a Parquet file, read with these columns (`name TYPE, …`): one that the file lacks is null.
+    /// Names a Parquet file, read with these columns (`name TYPE, …`): a column that the file lacks is
+    /// null.
     pub fn name_file(&self, name: &str, uri: &str, columns: &str) -> Result<(), SparkError> {
         let (view, uri, columns) = (name.to_owned(), uri.to_owned(), columns.to_owned());
         self.watched
@@ -71,8 +72,8 @@ impl Session {
         self.watched.call(name, move |session| session.sql(&sql)?.create_or_replace_temp_view(&view))
     }
 
-    /// Has the cluster compute a query once and write its rows as Parquet files into a folder; gives their
-    /// columns, as `name_file` wants them.
+    /// Has the cluster compute a query once and write its rows as Parquet files to a folder; returns their
+    /// columns, in the form that `name_file` expects.
     pub fn store(&self, what: &str, sql: &str, uri: &str) -> Result<String, SparkError> {
         let (sql, uri) = (sql.to_owned(), uri.to_owned());
         self.watched.call(what, move |session| {
@@ -83,7 +84,7 @@ impl Session {
         })
     }
 
-    /// Names a table of these columns without a row.
+    /// Names an empty table with these columns.
     pub fn name_nothing(&self, name: &str, columns: &str) -> Result<(), SparkError> {
         let (view, columns) = (name.to_owned(), columns.to_owned());
         self.watched.call(name, move |session| {
@@ -92,7 +93,7 @@ impl Session {
         })
     }
 
-    /// Names rows we bring ourselves. They travel as values, never as SQL text.
+    /// Names rows that we upload. They are sent as values, never as SQL text.
     pub fn name_rows(&self, name: &str, rows: &[RecordBatch]) -> Result<(), SparkError> {
         let (fields, rows) = local_relation(rows);
         let view = name.to_owned();
@@ -100,10 +101,10 @@ impl Session {
             .call(name, move |session| session.create_dataframe(rows, fields)?.create_or_replace_temp_view(&view))
     }
 
-    /// The rows of a query, for which they must fit in memory. `what` is its name in an error.
+    /// The rows of a query, which must fit into memory. `what` is its name in errors.
     pub fn rows(&self, what: &str, sql: &str) -> Result<Vec<RecordBatch>, SparkError> {
         let asked = sql.to_owned();
-        // The client's Arrow is another version than ours: its IPC format is the same.
+        // The client uses another version of Arrow: the IPC format is the same.
         let bytes = self.watched.call(what, move |session| session.sql(&asked)?.to_arrow())?;
         let unreadable = |error| SparkError::Unreadable { what: what.to_owned(), source: error };
         FileReader::try_new(Cursor::new(bytes), None).and_then(Iterator::collect).map_err(unreadable)

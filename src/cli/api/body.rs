@@ -1,4 +1,4 @@
-//! What was typed as fields, as a query, a JSON body or the XML of v2. Sends nothing.
+//! Converts the fields of the command line to a query, a JSON body or the XML of v2. Sends nothing.
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::wechat::pay_v2::xml;
 
-/// What may stand in a target as typed: RFC 3986 unreserved characters and its separators. `%` is
-/// left alone where it begins an escape.
+/// Characters allowed in a target as typed: RFC 3986 unreserved characters and separators. `%` is
+/// kept where it starts an escape.
 const TYPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -19,10 +19,10 @@ const TYPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'%');
 
-/// What may stand in the value of a query.
+/// Characters allowed in the value of a query.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A target as it goes on the wire: blanks, Chinese and the like encoded, escapes kept.
+/// The target to send: spaces, Chinese and the like are encoded, escapes kept.
 pub(super) fn encode_target(typed: &str) -> String {
     let mut target = String::new();
     for (position, part) in typed.split('%').enumerate() {
@@ -48,7 +48,7 @@ pub(super) fn with_query(target: &str, fields: &[(String, String)]) -> String {
     target
 }
 
-/// A JSON object; the key of a field that cannot be placed is the error.
+/// A JSON object; the error is the key of a field that has no place.
 pub(super) fn json(fields: &[(String, String)]) -> Result<Bytes, String> {
     let mut object = Map::new();
     for (key, text) in fields {
@@ -71,8 +71,8 @@ fn place(object: &mut Map<String, Value>, key: &str, value: Value) -> Option<()>
     }
 }
 
-/// Numbers, booleans, objects, arrays and quoted texts are JSON; everything else is text. A number
-/// JSON would write otherwise (`007`, twenty digits) stays the text it is.
+/// Numbers, booleans, objects, arrays and quoted strings are JSON; everything else is a string,
+/// including numbers that JSON would write differently (`007`, twenty digits).
 fn value_of(text: &str) -> Value {
     match serde_json::from_str::<Value>(text) {
         Ok(Value::Number(number)) if number.to_string() == text => Value::Number(number),
@@ -81,7 +81,7 @@ fn value_of(text: &str) -> Value {
     }
 }
 
-/// The call's own fields of a v2 request.
+/// The fields of a v2 request.
 pub(super) fn xml(fields: &[(String, String)]) -> Bytes {
     xml::write(&fields.iter().cloned().collect()).into()
 }

@@ -1,12 +1,11 @@
-//! Answers and the table of endpoints as they are printed. Tokens and the URLs that carry them are
-//! shown as redacted.
+//! Prints answers and the table of endpoints. Tokens, and URLs that contain them, are redacted.
 
 use serde_json::Value;
 
 use crate::wechat::ENDPOINTS;
 use crate::wechat::pay_v2::xml;
 
-/// Fields that let their reader in.
+/// Fields that grant access to whoever reads them.
 const REDACTED: [&str; 2] = ["access_token", "download_url"];
 
 /// An answer as pretty JSON; `null` for one without a body.
@@ -16,7 +15,7 @@ pub(super) fn json(body: &[u8]) -> Result<String, serde_json::Error> {
     Ok(format!("{value:#}"))
 }
 
-/// The fields of a v2 answer as pretty JSON; a file as the text it is.
+/// The fields of a v2 answer as pretty JSON; a file as text.
 pub(super) fn xml_or_file(body: &[u8]) -> String {
     match xml::read(body) {
         Ok(fields) => {
