@@ -1,6 +1,5 @@
-//! A table of the night in the scratch folder, in batches as they lie in memory (Arrow IPC): writing and reading
-//! it is little more than a copy, and a batch is found by its number. Only this program reads it, and only tonight.
-//! Knows no dataset.
+//! A table of the night in the scratch folder, as Arrow IPC: writing and reading it is little more than a copy, and
+//! a batch is found by its number. Only read by this program, within the same night. Knows no dataset.
 
 mod batches;
 
@@ -32,16 +31,16 @@ use crate::threads::worker::Worker;
 
 /// Rows of every batch but the last.
 pub(super) const ROWS_PER_BATCH: usize = 8_192;
-/// Rows up to which a table is written as it lies in memory.
+/// Number of rows up to which a table is not compressed.
 const LOOSE_ROWS: u64 = 8 << 20;
-/// How many rows there are, as it stands in the file.
+/// Metadata key of the number of rows.
 const ROWS: &str = "rows";
 const BUFFER: usize = 1 << 18;
 
 /// Batches that wait to be written.
 const BATCHES_AHEAD: usize = 2;
 
-/// A table under construction: a thread writes it.
+/// A table that a thread writes.
 pub(super) struct ScratchWriter {
     path: PathBuf,
     is_loose: bool,
@@ -49,16 +48,16 @@ pub(super) struct ScratchWriter {
     rows: usize,
 }
 
-/// A table under construction, row by row.
+/// A table that is written row by row.
 pub(super) struct RowWriter<T> {
     rows: T,
     file: ScratchWriter,
 }
 
-/// Takes batches, then `None` when there will be no more: a table without its end is none.
+/// Receives batches, then `None` at the end: a table without its end is invalid.
 type Thread = Worker<Option<RecordBatch>, Result<(), ArrowError>>;
 
-/// A table that is there.
+/// A complete table.
 #[derive(Debug, Clone)]
 pub(super) struct ScratchTable {
     path: PathBuf,
@@ -68,15 +67,15 @@ pub(super) struct ScratchTable {
 }
 
 impl ScratchWriter {
-    /// For so many rows, as far as one knows: a table of many is compressed.
+    /// For about this many rows: a large table is compressed.
     pub(super) fn new(path: PathBuf, expected_rows: u64) -> ScratchWriter {
         ScratchWriter { path, is_loose: expected_rows <= LOOSE_ROWS, thread: None, rows: 0 }
     }
 
-    /// Adds named columns; those of the first batch, which may have no row, are the schema.
+    /// Adds named columns; those of the first batch, which may be empty, define the schema.
     ///
     /// # Errors
-    /// The file cannot be written; it may be rows added before that could not be.
+    /// The file cannot be written; the failed write may be that of earlier rows.
     pub(super) fn write(&mut self, columns: Vec<(&'static str, ArrayRef)>) -> Result<(), ArrowError> {
         let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
@@ -101,7 +100,7 @@ impl ScratchWriter {
 
     fn send(&mut self, batch: Option<RecordBatch>) -> Result<(), ArrowError> {
         let is_taken = self.thread.as_ref().is_some_and(|thread| thread.send(batch));
-        // A thread that takes no more has failed, and says why when it ends.
+        // A thread that no longer accepts batches has failed; its error is returned when it ends.
         if is_taken { Ok(()) } else { self.join() }
     }
 
@@ -111,12 +110,12 @@ impl ScratchWriter {
 }
 
 impl<T: Table> RowWriter<T> {
-    /// For so many rows, as `ScratchWriter::new`.
+    /// For about this many rows, as `ScratchWriter::new`.
     pub(super) fn new(path: PathBuf, expected_rows: u64) -> RowWriter<T> {
         RowWriter { rows: T::default(), file: ScratchWriter::new(path, expected_rows) }
     }
 
-    /// Of its columns, only the first and those named: the others are never read.
+    /// Keeps only the first column and the named ones: the others are never read.
     pub(super) fn only(mut self, columns: Option<&BTreeSet<String>>) -> RowWriter<T> {
         self.rows.keep(|place, name| place == 0 || columns.is_none_or(|columns| columns.contains(name)));
         self
@@ -132,7 +131,7 @@ impl<T: Table> RowWriter<T> {
         if self.rows.rows() < ROWS_PER_BATCH { Ok(()) } else { self.write() }
     }
 
-    /// Ends the file; it has its columns even without a row.
+    /// Finishes the file; it has its columns even without rows.
     pub(super) fn finish(mut self) -> Result<(), ArrowError> {
         self.write()?;
         self.file.finish()
@@ -181,13 +180,13 @@ impl ScratchTable {
         self.rows
     }
 
-    /// The rows of each of its stretches, of so many batches but for the last.
+    /// The number of rows of each stretch of `batches` batches; the last may be shorter.
     pub(super) fn stretches(&self, batches: usize) -> impl Iterator<Item = u64> {
         let rows = (batches * ROWS_PER_BATCH) as u64;
         (0..self.rows.div_ceil(rows)).map(move |place| rows.min(self.rows - place * rows))
     }
 
-    /// The batches of a stretch, of so many, in these columns, those it has of them.
+    /// Reads a stretch of batches in those of the given columns that the table has.
     pub(super) fn read_stretch(
         &self,
         columns: &BTreeSet<String>,
@@ -197,7 +196,7 @@ impl ScratchTable {
         self.read(columns, self.layout.blocks.iter().skip(place * batches).take(batches).copied().collect())
     }
 
-    /// The rows of these numbers, which ascend, in these columns: a batch for each that holds any.
+    /// The rows with these ascending numbers, in these columns: one batch for each batch that contains any.
     pub(super) fn fetch(
         &self,
         columns: &BTreeSet<String>,
@@ -222,7 +221,7 @@ impl ScratchTable {
     }
 }
 
-/// Writes a table as a Parquet file, for an engine that reads no other.
+/// Converts a table to a Parquet file, for an engine that reads nothing else.
 pub(super) fn write_parquet(table: &Path, path: &Path) -> Result<(), ArrowError> {
     let table = ScratchTable::open(table)?;
     let properties = WriterProperties::builder().set_compression(Compression::UNCOMPRESSED).build();

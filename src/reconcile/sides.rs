@@ -16,7 +16,7 @@ use crate::dataset::columns::Micros;
 use crate::money::Fen;
 use crate::record::{LedgerRow, Record, UserCoupon};
 
-/// What is read of the sides that lie sorted already.
+/// The columns read from the sides that are already sorted.
 pub(super) const READ: [(&str, &[&str]); 2] =
     [(UserCoupon::DATASET, WalletColumns::NAMES), (LedgerRow::DATASET, PreviousColumns::NAMES)];
 
@@ -39,13 +39,13 @@ macro_rules! by_coupon {
 by_coupon!(WalletColumns);
 by_coupon!(PreviousColumns);
 
-/// A side read from a file: the rows of the current coupon.
+/// A side read from a file, with the rows of the current coupon.
 struct FileSide<C> {
     cursor: Cursor<C>,
     rows: Vec<Held<C>>,
 }
 
-/// Every side of the match.
+/// All sides of the match.
 pub(super) struct Sides {
     wallets: FileSide<WalletColumns>,
     previous: FileSide<PreviousColumns>,
@@ -54,11 +54,11 @@ pub(super) struct Sides {
     receipts: Grouped,
     returns: Grouped,
     receipt_tallies: (Tally, Tally),
-    /// The coupon the rows are of; none before the first.
+    /// The coupon of the current rows; `None` before the first.
     current: Option<CouponId>,
 }
 
-/// What is known of one coupon.
+/// The rows of one coupon.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
     /// Stock and code.
@@ -81,7 +81,7 @@ impl Known<'_> {
 }
 
 impl Sides {
-    /// Opens every side; the claims are taken out of the order book.
+    /// Opens every side; takes the claims out of the order book.
     pub(super) fn open(files: &DayFiles, facts: Facts, orders: &mut OrderBook) -> Result<Sides, ReconcileError> {
         let Receipts { sorted, total, left_out } = facts.receipts;
         let grouped = |sorted| Grouped::new(sorted).map_err(scratched);
@@ -97,12 +97,12 @@ impl Sides {
         })
     }
 
-    /// All receipts, and those of after D.
+    /// The totals of all receipts, and of those after D.
     pub(super) fn receipt_tallies(&self) -> (Tally, Tally) {
         self.receipt_tallies
     }
 
-    /// Goes on to the next coupon; `false` at the end.
+    /// Advances to the next coupon; false at the end.
     pub(super) fn next_coupon(&mut self) -> Result<bool, ReconcileError> {
         let files = [self.wallets.peek(), self.previous.peek()];
         let sorted = [&self.claims, &self.dispatches, &self.receipts, &self.returns];
@@ -160,8 +160,8 @@ impl<C: ByCoupon> FileSide<C> {
     }
 }
 
-/// The wallet's row of a coupon. One received after D is not known on D; of a coupon given away, which
-/// may stand in two wallets, the one asked last knows better.
+/// The wallet row of a coupon. One received after D is not known on D; of a coupon that was given away, which may be in
+/// two wallets, the row verified last counts.
 fn known_wallet<'a>(rows: &'a [Held<WalletColumns>], end: Micros, counts: &mut Counts) -> Option<WalletRow<'a>> {
     let mut newest: Option<WalletRow<'a>> = None;
     for row in rows.iter().map(Held::row) {

@@ -1,4 +1,4 @@
-//! Where a night is matched and judged: on this machine, on a cluster, or by a script that somebody ran.
+//! The engine of a night: this machine, a cluster, or the results of a script that was run elsewhere.
 
 #[cfg(feature = "spark")]
 use super::cluster::Cluster;
@@ -8,7 +8,7 @@ use super::error::ReconcileError;
 use crate::job::EngineKind;
 use crate::job::Job;
 
-/// Where a night is matched and judged.
+/// Where match and rules run.
 #[derive(Debug)]
 pub enum Site {
     /// This machine.
@@ -16,12 +16,12 @@ pub enum Site {
     /// A Spark cluster.
     #[cfg(feature = "spark")]
     Cluster(Box<Cluster>),
-    /// A script did it.
+    /// A script that was run elsewhere.
     Script(Left),
 }
 
 impl Site {
-    /// The site the job chose, whose `EngineSettings::refusal` the caller has seen.
+    /// The engine chosen by the job; the caller has checked `EngineSettings::refusal`.
     ///
     /// # Errors
     /// The cluster does not answer.
@@ -35,7 +35,7 @@ impl Site {
         }
     }
 
-    /// The site the job chose: this build knows one.
+    /// The engine chosen by the job: this build has only one.
     ///
     /// # Errors
     /// None.

@@ -1,5 +1,5 @@
-//! The subsidy side of a coupon: what a programme owes it, and what its receipts say.
-//! Sums and dates only; the rules judge.
+//! The subsidy side of a coupon: what a programme owes, and what its receipts say. Only sums and
+//! dates; the rules judge.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::dataset::columns::DayNumber;
 use crate::job::{SubsidyAmount, SubsidyProgram};
 use crate::money::Fen;
 
-/// The subsidy columns of a ledger row. Sums are null where there is no receipt at all.
+/// The subsidy columns of a ledger row. Sums are null if there is no receipt.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Subsidy<'a> {
     pub(super) expected: Option<Fen>,
@@ -25,7 +25,7 @@ pub(super) struct Subsidy<'a> {
 }
 
 impl<'a> Subsidy<'a> {
-    /// The subsidy of a coupon used with this discount.
+    /// The subsidy of a coupon that was used with this discount.
     pub(super) fn of(
         terms: &Terms,
         stock_id: &str,
@@ -76,7 +76,8 @@ fn statuses<'a>(receipts: &[Receipt<'a>]) -> Option<Cow<'a, str>> {
     }
 }
 
-/// What the programmes of a stock owe; null without one, or when a percentage lacks its discount.
+/// The amount that the programmes of a stock owe; null without one, or when a percentage lacks its
+/// discount.
 fn expected<'a>(programs: impl Iterator<Item = &'a SubsidyProgram>, discount: Option<Fen>) -> Option<Fen> {
     let amount = |program: &SubsidyProgram| match program.amount {
         SubsidyAmount::Fixed(amount) => Some(amount),

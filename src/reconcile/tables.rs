@@ -1,5 +1,5 @@
-//! Partitions as Polars tables in the types of their contract, and results handed back as Arrow.
-//! A file of an older contract reads with its new columns null.
+//! Partitions as Polars tables with the types of their contract, and conversion of results to Arrow.
+//! A file of an older contract has nulls in its new columns.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use super::reduction::ROW_COLUMN;
 use crate::contract::{ColumnKind, Contract};
 use crate::dataset::parts;
 
-/// A column of a result: its name and type.
+/// A column of a result: name and type.
 pub(super) type ResultColumn<'a> = (&'a str, ColumnKind);
 
 /// A partition, by its first file.
@@ -26,19 +26,19 @@ pub(super) fn scan(contract: &Contract, first: &Path) -> PolarsResult<LazyFrame>
     Ok(frame.select(contract_columns(contract, &present)))
 }
 
-/// A file of a view: its columns are already those the rules know.
+/// A file of a view: it already has the columns that the rules expect.
 pub(super) fn scan_view(path: &Path) -> PolarsResult<LazyFrame> {
     scan_files(&[path.to_owned()])
 }
 
-/// Files of the same columns, one after the other.
+/// Files with the same columns, one after the other.
 fn scan_files(paths: &[PathBuf]) -> PolarsResult<LazyFrame> {
     let args = ScanArgsParquet { glob: false, hive_options: HiveOptions::new_disabled(), ..Default::default() };
     let paths = paths.iter().map(|path| PlRefPath::new(path.to_string_lossy()));
     LazyFrame::scan_parquet_files(paths.collect(), args)
 }
 
-/// The rows of these numbers in files that number their rows, in all their other columns.
+/// The rows with these numbers, from files with a column of row numbers, in all other columns.
 pub(super) fn rows_of(paths: &[PathBuf], rows: &[u64]) -> PolarsResult<LazyFrame> {
     let numbers = rows.iter().map(|row| i64::try_from(*row).expect("a row number")).collect::<Vec<_>>();
     let numbers = Series::new(ROW_COLUMN.into(), numbers);
@@ -46,13 +46,13 @@ pub(super) fn rows_of(paths: &[PathBuf], rows: &[u64]) -> PolarsResult<LazyFrame
     Ok(scan_files(paths)?.filter(is_it).drop(cols([ROW_COLUMN])))
 }
 
-/// A dataset without a row.
+/// An empty table of a dataset.
 pub(super) fn empty(contract: &Contract) -> PolarsResult<LazyFrame> {
     let nothing = df!["nothing" => Vec::<i64>::new()]?.lazy();
     Ok(nothing.select(contract_columns(contract, &Schema::default())).limit(0))
 }
 
-/// All days of the window one after the other, `dt` telling which.
+/// All days of the window, one after the other, with the day in `dt`.
 pub(super) fn history(contract: &Contract, window: &[(NaiveDate, &Path)]) -> PolarsResult<LazyFrame> {
     let dated = |frame: LazyFrame, date: NaiveDate| frame.with_column(lit(days(date)).cast(DataType::Date).alias("dt"));
     if window.is_empty() {
@@ -62,7 +62,7 @@ pub(super) fn history(contract: &Contract, window: &[(NaiveDate, &Path)]) -> Pol
     concat(days.collect::<PolarsResult<Vec<_>>>()?, UnionArgs::default())
 }
 
-/// A result in the given columns and types: a missing one is null, one that is not listed is refused.
+/// A result in the given columns and types: a missing column is null, an unlisted one is refused.
 pub(super) fn typed(mut query: LazyFrame, columns: &[ResultColumn<'_>]) -> PolarsResult<LazyFrame> {
     let present = query.collect_schema()?;
     let is_known = |name: &str| columns.iter().any(|(known, _)| *known == name);
@@ -72,8 +72,8 @@ pub(super) fn typed(mut query: LazyFrame, columns: &[ResultColumn<'_>]) -> Polar
     Ok(query.select(columns.iter().map(|column| typed_column(&present, *column)).collect::<Vec<_>>()))
 }
 
-/// Hands a Polars result over to Arrow through Parquet in memory: the one format both libraries
-/// agree on without unsafe code.
+/// Converts a Polars result to Arrow through Parquet in memory: the one format that both libraries
+/// share without unsafe code.
 pub(super) fn to_arrow(frame: DataFrame) -> Result<Vec<RecordBatch>, ArrowError> {
     to_arrow_with_schema(frame).map(|(_, batches)| batches)
 }

@@ -18,7 +18,7 @@ pub(super) struct Terms {
     pub programs: Vec<SubsidyProgram>,
     /// `[[orders]]`: path pattern and `wechat_channels` of each source.
     pub order_sources: Vec<(PathPattern, Vec<String>)>,
-    /// Merchant numbers the bills are asked for, even when a bill has no row.
+    /// Merchant numbers for which bills are requested, even if a bill has no row.
     pub own_merchants: Vec<String>,
     /// `sources.<name>.grace_days`.
     pub grace_days: BTreeMap<String, u32>,
@@ -51,19 +51,19 @@ impl Terms {
         Days::new(u64::from(days.copied().unwrap_or(0)))
     }
 
-    /// The instant before which a receipt that is still under way at the end of `date` is stuck (SU09).
+    /// Receipts pending since before this instant at the end of `date` are stuck (SU09).
     pub(super) fn stuck_before(&self, date: NaiveDate) -> DateTime<Utc> {
         clock::end_of(date) - TimeDelta::hours(i64::from(self.rules.stuck_hours))
     }
 }
 
-/// The source (`[sources.<name>]`) whose data fill a dataset.
+/// The source (`[sources.<name>]`) of a dataset.
 fn source_of(dataset: &str) -> Option<&'static str> {
     Stage::of_dataset(dataset)?.source()
 }
 
 impl Default for Terms {
-    /// The defaults of a job file: no programme, one order source of which every channel is WeChat.
+    /// The defaults of a job file: no programme, and one order source whose channels are all WeChat.
     fn default() -> Terms {
         Terms {
             rules: RuleSettings::default(),

@@ -5,14 +5,14 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 const K: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// A map by text.
+/// A map keyed by strings.
 pub(super) type TextMap<K, V> = HashMap<K, V, BuildHasherDefault<TextHasher>>;
 
-/// The hash as the standard maps ask for it.
+/// The hasher for the standard maps.
 #[derive(Debug, Default)]
 pub(super) struct TextHasher(u64);
 
-/// The hash of a text.
+/// The hash of a string.
 pub(super) fn hash(text: &str) -> u64 {
     let mut hasher = TextHasher::default();
     hasher.write(text.as_bytes());
@@ -38,7 +38,7 @@ impl Hasher for TextHasher {
         self.fold(u64::from_le_bytes(last));
     }
 
-    /// The end of a text says nothing: its length is part of its hash.
+    /// The terminator is ignored: the length is part of the hash.
     #[inline]
     fn write_u8(&mut self, _: u8) {}
 

@@ -1,5 +1,5 @@
-//! The coupon as it was at the end of D: what the wallet answered later, rolled back by the event
-//! times on the wire (design §6). What the wire forgets comes from the previous ledger row.
+//! The coupon at the end of D: what the wallet answered later, rolled back by the event times in the answer (design
+//! §6). What the API no longer shows is taken from the previous ledger row.
 
 use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
@@ -32,7 +32,7 @@ row_type! {
 }
 
 row_type! {
-    /// The ledger's row of the night before: what tonight may have to remember.
+    /// The ledger row of the night before: what tonight may have to carry over.
     PreviousRow of PreviousColumns {
         stock_id: text,
         coupon_code: text,
@@ -102,7 +102,7 @@ pub(super) struct Coupon<'a> {
     pub(super) verified_date: Option<DayNumber>,
 }
 
-/// What a coupon is worth, as its stock defines it.
+/// The value of a coupon, as defined by its stock.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct CouponTerms<'a> {
     pub(super) stock_type: Option<&'a str>,
@@ -147,7 +147,7 @@ impl<'a> CouponTerms<'a> {
         }
     }
 
-    /// Fills what is not known from another source.
+    /// Fills unknown values from another source.
     fn or(self, other: CouponTerms<'a>) -> CouponTerms<'a> {
         CouponTerms {
             stock_type: self.stock_type.or(other.stock_type),
@@ -159,8 +159,8 @@ impl<'a> CouponTerms<'a> {
         }
     }
 
-    /// The discount the stock's rule gives on these goods (design §6). Without goods only a fixed
-    /// discount is known.
+    /// The discount that the stock's rule gives on these goods (design §6). Without goods, only a fixed discount is
+    /// known.
     pub(super) fn expected_discount(&self, goods: Option<Fen>) -> Option<Fen> {
         let discount = match (self.stock_type?, goods) {
             ("NORMAL", _) => self.discount_amount?,
@@ -173,8 +173,8 @@ impl<'a> CouponTerms<'a> {
 }
 
 impl<'a> Coupon<'a> {
-    /// The coupon at `end`, the end of the business date. `answered` is the wallet's row, `previous` the ledger's of the
-    /// night before, `stock` fills what a coupon no wallet shows would be worth.
+    /// The coupon at `end`, the end of the business date. `answered` is the wallet's row, `previous` the ledger row of
+    /// the night before; `stock` gives the value of a coupon that no wallet shows.
     pub(super) fn at(
         end: Micros,
         answered: Option<&WalletRow<'a>>,
@@ -195,7 +195,7 @@ fn rolled_back<'a>(end: Micros, row: &WalletRow<'a>, previous: Option<&PreviousR
     let happened = |time: Option<Micros>| time.filter(|time| *time < end);
     let is_used_later = row.use_time.is_some_and(|time| time >= end);
     let known_use = |value: Option<&'a str>| value.filter(|_| !is_used_later);
-    // An association may be taken back; one that went with a return is only forgotten.
+    // An association may be undone; one that disappeared with a return is only no longer shown.
     let forgotten_association = previous.filter(|_| is_used_later || row.return_time.is_some());
     let known_return = row.return_request_no.filter(|_| happened(row.return_time).is_some());
     Coupon {
@@ -217,8 +217,8 @@ fn rolled_back<'a>(end: Micros, row: &WalletRow<'a>, previous: Option<&PreviousR
     }
 }
 
-/// A coupon no wallet shows tonight (the stage failed, or it was only ever claimed) stays as it was;
-/// the calendar goes on.
+/// A coupon that no wallet shows tonight (the stage failed, or it was only ever claimed) keeps its state, except for
+/// expiry.
 fn carried<'a>(end: Micros, previous: &PreviousRow<'a>) -> Coupon<'a> {
     let is_expired = previous.expire_at.is_some_and(|expiry| expiry < end);
     let state = match previous.state_on_date {
@@ -243,7 +243,7 @@ fn carried<'a>(end: Micros, previous: &PreviousRow<'a>) -> Coupon<'a> {
     }
 }
 
-/// The state at `end`, from the state answered after it.
+/// The state at `end`, derived from the state answered later.
 fn state_on<'a>(end: Micros, row: &WalletRow<'a>, previous: Option<&PreviousRow<'_>>) -> Option<&'a str> {
     let answered = row.coupon_state?;
     let is_after = |time: Option<Micros>| time.is_some_and(|time| time >= end);
@@ -261,12 +261,12 @@ fn state_on<'a>(end: Micros, row: &WalletRow<'a>, previous: Option<&PreviousRow<
     Some(state)
 }
 
-/// Whether the last redemption on the wire was taken back.
+/// Whether the last redemption that the API shows was undone.
 fn is_returned(row: &WalletRow<'_>) -> bool {
     row.return_time.is_some_and(|returned| row.use_time.is_none_or(|used| returned >= used))
 }
 
-/// Whether a redemption before `end` is known: the wire still shows it, or yesterday's books do.
+/// Whether a redemption before `end` is known: the API still shows it, or yesterday's ledger has it.
 fn was_used(end: Micros, row: &WalletRow<'_>, previous: Option<&PreviousRow<'_>>) -> bool {
     row.use_time.is_some_and(|time| time < end) || previous.is_some_and(|previous| previous.state_on_date == Some(USED))
 }

@@ -1,5 +1,5 @@
-//! Rows of the WeChat trade bill. Column meanings: `schemas/`. A row owns its texts, or borrows them from
-//! the line it was read from.
+//! Rows of the WeChat trade bill. Column meanings: `schemas/`. A row owns its strings, or borrows them
+//! from the line it was parsed from.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Where a break stands, in the words of the dataset.
+//! The status of a break, as named in the dataset.
 
 use std::fmt;
 
@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::packed::{Cell, Unpacked};
 use crate::sorter::{CellPacker, Unpacker};
 
-/// Where a break stands.
+/// The status of a break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(from = "String")]
 pub enum BreakStatus {
     /// Seen, but data that may still explain it are not due yet.
     Expected,
-    /// First night it is due.
+    /// Due for the first time.
     New,
-    /// Seen before.
+    /// Seen on an earlier night.
     Open,
-    /// Gone by itself.
+    /// No longer seen.
     Resolved,
-    /// Resolved once, seen again tonight.
+    /// Seen again after it was resolved.
     Reopened,
-    /// Somebody decided to live with it.
+    /// A person decided to accept it.
     Accepted,
-    /// Somebody decided to write the money off.
+    /// A person decided to write the amount off.
     WrittenOff,
 }
 
 impl BreakStatus {
-    /// As in the dataset.
+    /// The name in the dataset.
     pub fn as_str(self) -> &'static str {
         match self {
             BreakStatus::Expected => "expected",
@@ -41,7 +41,8 @@ impl BreakStatus {
         }
     }
 
-    /// Reads the dataset's word. One this version does not know is taken as open: nothing disappears.
+    /// Parses the name in the dataset. One that this version does not know counts as open, so that no
+    /// break disappears.
     pub fn of(text: &str) -> BreakStatus {
         match text {
             "expected" => BreakStatus::Expected,
@@ -59,7 +60,7 @@ impl BreakStatus {
         matches!(self, BreakStatus::New | BreakStatus::Open | BreakStatus::Reopened)
     }
 
-    /// Whether somebody hears of it for the first time tonight, or once more: new or reopened.
+    /// Whether it is news tonight: new or reopened.
     pub fn is_news(self) -> bool {
         matches!(self, BreakStatus::New | BreakStatus::Reopened)
     }

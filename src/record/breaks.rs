@@ -1,4 +1,4 @@
-//! Breaks: what does not agree, and since when. Column meanings: `schemas/`.
+//! Breaks (discrepancies) and their history. Column meanings: `schemas/`.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ impl Break {
 
 #[cfg(test)]
 impl Break {
-    /// An open break of `date` that says nothing of a coupon, an order or an amount.
+    /// An open break of `date` without coupon, order and amount.
     pub(crate) fn for_tests(rule_id: &str, date: NaiveDate) -> Break {
         Break {
             break_id: rule_id.to_owned(),

@@ -1,4 +1,4 @@
-//! MP cards and their datacube figures. Column meanings: `schemas/`.
+//! Cards of the official account platform and their statistics. Column meanings: `schemas/`.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
 //! Stocks, coupons, codes and coupon events of the merchant-coupon API. Column meanings: `schemas/`. A coupon owns
-//! its texts, or borrows them from the bytes it lies packed in.
+//! its strings, or borrows them from its packed form.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -227,7 +227,7 @@ impl Record for CouponCode {
     const DATASET: &str = "coupon_codes";
 }
 
-// Users in it are raw until they are published.
+// Openids are raw until they are published.
 packed_row! {
     CouponCode: key { stock_id, coupon_code } cells {
         code_status, upload_time, dispatched_time, openid, unionid, extra, business_date,

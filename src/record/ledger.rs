@@ -1,4 +1,4 @@
-//! The coupon ledger: one row per coupon, every side joined. Column meanings: `schemas/`.
+//! The coupon ledger: one row per coupon, with all sides joined. Column meanings: `schemas/`.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};

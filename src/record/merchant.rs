@@ -1,5 +1,5 @@
-//! Rows the merchant itself exports: order lines and subsidy orders. Column meanings: `schemas/`. A row owns
-//! its texts, or borrows them from the line it was read from or from the bytes it lies packed in.
+//! Rows of the merchant's own exports: order lines and subsidy orders. Column meanings: `schemas/`. A row
+//! owns its strings, or borrows them from the line it was parsed from or from its packed form.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};

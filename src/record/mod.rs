@@ -1,5 +1,5 @@
-//! The row types of every dataset, one struct per contract in `schemas/`.
-//! Plain data: nothing here reads, writes or decides. A test holds them against the contracts.
+//! The row types of all datasets, one struct per contract in `schemas/`. Plain data; a test
+//! compares them with the contracts.
 
 mod bill;
 mod break_status;
@@ -31,10 +31,11 @@ use crate::money::Fen;
 pub trait Record: Serialize + DeserializeOwned + Send + 'static {
     /// Name of the dataset: folder in the lake, file in `schemas/`, table in SQL.
     const DATASET: &str;
-    /// The column whose sum is the control total of the dataset; none where no money stands.
+    /// The column whose sum is the control total of the dataset; `None` for a dataset without
+    /// amounts.
     const AMOUNT: Option<&str> = None;
 
-    /// What the row adds to the control total.
+    /// The amount of the row for the control total.
     fn amount(&self) -> Fen {
         Fen::ZERO
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::money::Fen;
 use crate::sorter::{CellPacker, Unpacker};
 
-/// Packs and unpacks a type of rows. `$row<S>` owns its texts or borrows them; `$row` owns them.
+/// Packs and unpacks a row type. `$row<S>` owns or borrows its strings; `$row` owns them.
 macro_rules! packed_row {
     ($row:ident<S>: key { $($key:ident),+ } cells { $($cell:ident),+ $(,)? }) => {
         impl<S: $crate::record::packed::Text> $crate::sorter::Packed for $row<S> {
@@ -16,12 +16,12 @@ macro_rules! packed_row {
         }
 
         impl<'r> $row<std::borrow::Cow<'r, str>> {
-            /// The row that lies packed.
+            /// Unpacks a row.
             pub fn unpack(cells: &mut $crate::sorter::Unpacker<'r>) -> Self {
                 $row { $($key: cells.key_text(),)+ $($cell: $crate::record::packed::Unpacked::unpack(cells),)+ }
             }
 
-            /// The row with texts of its own.
+            /// The row with owned strings.
             pub fn into_owned(self) -> $row {
                 use $crate::record::packed::Unpacked;
                 $row { $($key: self.$key.own(),)+ $($cell: self.$cell.own(),)+ }
@@ -34,7 +34,7 @@ macro_rules! packed_row {
         }
 
         impl $row {
-            /// The row that lies packed.
+            /// Unpacks a row.
             pub fn unpack(cells: &mut $crate::sorter::Unpacker<'_>) -> Self {
                 $row {
                     $($key: cells.key_text().into_owned(),)+
@@ -55,7 +55,7 @@ macro_rules! packed_row {
 }
 pub(super) use packed_row;
 
-/// A text of a row: of its own, or borrowed.
+/// A string of a row, owned or borrowed.
 pub trait Text: AsRef<str> {}
 
 impl Text for String {}
@@ -76,7 +76,7 @@ pub(crate) trait Unpacked<'r> {
     /// The next cell.
     fn unpack(cells: &mut Unpacker<'r>) -> Self;
 
-    /// Borrows nothing any more.
+    /// Converts borrowed to owned strings.
     fn own(self) -> Self::Owned;
 }
 
@@ -94,7 +94,8 @@ impl<S: Text> Cell for Option<S> {
     }
 }
 
-/// A cell by the word for it that packer and unpacker share, and how it becomes another value and comes of it.
+/// Implements a cell type by the name of its packing and unpacking functions, and its conversions to and from the
+/// packed value.
 macro_rules! cell {
     ($type:ty, $word:ident, $of:expr, $to:expr) => {
         impl Cell for $type {
@@ -132,7 +133,7 @@ cell!(Option<DateTime<Utc>>, maybe_instant);
 cell!(NaiveDate, date);
 cell!(Option<NaiveDate>, maybe_date);
 
-/// A text by how it is made of one that lies packed, and how it becomes one of its own.
+/// Implements a string cell by how it is created from a packed one and converted to an owned one.
 macro_rules! text_cell {
     ($life:lifetime, $text:ty, $made:expr, $owned:expr) => {
         impl<$life> Unpacked<$life> for $text {

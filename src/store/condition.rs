@@ -1,7 +1,7 @@
-//! How a store wants the condition of a put written. HTTP writes an ETag with its quotes (RFC 9110
-//! §8.8.3), and AWS reads it so; Ceph RADOS Gateway 16 compares the header as it stands with an ETag that
-//! has none, and refuses every such put. Found out at the first put it refuses though the object is the
-//! one named; believed only when it still refuses a put that names another.
+//! The format of the condition of a put. HTTP writes an ETag with its quotes (RFC 9110 §8.8.3), as AWS
+//! expects; Ceph RADOS Gateway 16 compares the header literally with an ETag without quotes, and refuses
+//! every such put. This is detected at the first put that is refused although the object is the named
+//! one; it is only believed if the store still refuses a put that names another object.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,22 +9,22 @@ use object_store::{PutMode, UpdateVersion};
 
 use super::error::{Cause, StoreError};
 
-/// No object has this ETag.
+/// An ETag that no object has.
 const NOBODY: &str = "\"00000000000000000000000000000000\"";
 
-/// When a put may take effect.
+/// The condition of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put<'a> {
-    /// The key must be free.
+    /// The key must not exist.
     New,
-    /// The object must be the one with this ETag.
+    /// The object must have this ETag.
     Replacing(&'a str),
 }
 
-/// What is known of a store.
+/// What is known about a store.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
-    /// It reads ETags without their quotes.
+    /// Whether it expects ETags without quotes.
     are_bare: AtomicBool,
 }
 
@@ -40,7 +40,7 @@ impl Conditions {
         }
     }
 
-    /// Whether the store may have refused a put only for its quotes.
+    /// Whether the store may have refused a put only because of the quotes.
     pub(super) fn may_be_misread(&self, refused: &StoreError) -> bool {
         refused.cause() == Cause::Conflict && !self.are_bare.load(Ordering::Relaxed)
     }

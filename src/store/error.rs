@@ -1,5 +1,5 @@
-//! How asking an object store fails, in the words of this program: what, why, what to do. The store's
-//! own text is read for its error code and not repeated: it may hold query strings and signed headers.
+//! The errors of an object store: what failed, why, what to do. The store's own text is only parsed
+//! for its error code and never repeated: it may contain query strings and signed headers.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -9,25 +9,25 @@ use object_store::client::HttpError;
 /// Why something about a lake in a bucket failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store said no, or nothing.
+    /// The store refused or did not answer.
     #[error("`{url}`: {why}")]
     Remote {
-        /// The object or folder, as the world names it.
+        /// The URL of the object or folder.
         url: String,
-        /// The kind of no.
+        /// The kind of failure.
         cause: Cause,
-        /// In words.
+        /// A description.
         why: String,
     },
-    /// The work folder said no.
+    /// The work folder failed.
     #[error("`{}`: {source}", path.display())]
     Disk {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The work folder is something else.
+    /// The work folder is not one.
     #[error("`{}` {why}", path.display())]
     ForeignFolder {
         /// The folder.
@@ -38,7 +38,7 @@ pub enum StoreError {
     /// Another run holds the lake.
     #[error("another run holds the lake: {0}")]
     Held(String),
-    /// This run held the lake and does so no longer.
+    /// This run has lost its lease.
     #[error("this run holds the lake no longer: {0}")]
     Lost(String),
 }
@@ -50,30 +50,30 @@ pub enum Cause {
     NoBucket,
     /// There is no such object.
     NotFound,
-    /// The keys are wrong or may not do this.
+    /// The keys are invalid or lack permission.
     Refused,
-    /// Signed with a clock that is off.
+    /// The request was signed with a wrong clock.
     Skewed,
-    /// Somebody else wrote it first.
+    /// Another writer was first.
     Conflict,
-    /// The store cannot do this.
+    /// The store does not support this.
     Unsupported,
-    /// No answer, or none that is of use, after every retry.
+    /// No usable answer after all retries.
     Unreachable,
-    /// Of this machine or of another run.
+    /// A failure of this machine, or a conflict with another run.
     Local,
     /// Anything else.
     Other,
 }
 
 impl StoreError {
-    /// What the client of the store said about `url`.
+    /// An error of the store's client about `url`.
     pub(super) fn remote(url: &str, error: &object_store::Error) -> StoreError {
         let (cause, why) = judge(error);
         StoreError::Remote { url: url.to_owned(), cause, why }
     }
 
-    /// Two runs could not be kept apart.
+    /// The store ignores conditions, so two runs could not be kept apart.
     pub(super) fn ignores_conditions(url: &str) -> StoreError {
         let why = "was overwritten against its condition: two runs could not be kept apart".to_owned();
         StoreError::Remote { url: url.to_owned(), cause: Cause::Unsupported, why }
@@ -83,7 +83,7 @@ impl StoreError {
         StoreError::Disk { path: path.to_owned(), source }
     }
 
-    /// Its kind.
+    /// The kind of failure.
     pub fn cause(&self) -> Cause {
         match self {
             StoreError::Remote { cause, .. } => *cause,
@@ -113,7 +113,7 @@ impl StoreError {
     }
 }
 
-/// So that what publishes and what journals need one kind of error only; `pipeline` finds it in there.
+/// So that publishing and journalling need a single error type; `pipeline` finds this error inside.
 impl From<StoreError> for std::io::Error {
     fn from(error: StoreError) -> std::io::Error {
         std::io::Error::other(error)
@@ -142,7 +142,7 @@ fn judge(error: &object_store::Error) -> (Cause, String) {
     }
 }
 
-/// The codes of S3 that say more than their HTTP status.
+/// The codes of S3 that are more specific than their HTTP status.
 fn by_code(code: &str) -> Option<(Cause, String)> {
     let (cause, why) = match code {
         "NoSuchBucket" => (Cause::NoBucket, "there is no such bucket"),
@@ -182,7 +182,7 @@ fn by_transport(error: &object_store::Error) -> Option<(Cause, String)> {
     None
 }
 
-/// An answer nobody foresaw: its status, if the text has one.
+/// An unexpected answer: its status, if the text contains one.
 fn status_of(texts: &[String], told: &str) -> String {
     let status =
         texts.iter().find_map(|text| Some(text.split_once("status code: ")?.1.split([' ', ':']).next()?.to_owned()));

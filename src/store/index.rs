@@ -12,52 +12,52 @@ use serde::{Deserialize, Serialize};
 use super::STAGED;
 use crate::durable;
 
-/// Where it stands in the work folder; also the sign that the folder is one.
+/// Its name in the work folder; also identifies a folder as a work folder.
 pub(super) const FILE_NAME: &str = "mirror.json";
 
 /// Copies by key.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Index {
-    /// The bucket and prefix.
+    /// The URL of the bucket and prefix.
     pub(super) url: String,
-    /// What is copied.
+    /// The copied objects.
     pub(super) copies: BTreeMap<String, Copy>,
 }
 
-/// A file that is the same as an object.
+/// A file that is a copy of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Copy {
     /// The object's version.
     pub(super) etag: String,
     /// Size of the file.
     pub(super) bytes: u64,
-    /// When the file was last written, in nanoseconds.
+    /// Modification time of the file, in nanoseconds.
     pub(super) written_ns: i128,
-    /// And which file it was.
+    /// Inode of the file.
     pub(super) inode: u64,
 }
 
 impl Copy {
-    /// The file at `path` as a copy of the object of this version.
+    /// Describes the file at `path` as a copy of this version.
     pub(super) fn of(path: &Path, etag: String) -> io::Result<Copy> {
         let metadata = fs::metadata(path)?;
         let written_ns = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
         Ok(Copy { etag, bytes: metadata.len(), written_ns, inode: metadata.ino() })
     }
 
-    /// Whether the file at `path` is still the one that was copied.
+    /// Whether the file at `path` is unchanged since it was copied.
     pub(super) fn is_untouched(&self, path: &Path) -> bool {
         Copy::of(path, self.etag.clone()).is_ok_and(|now| now == *self)
     }
 }
 
 impl Index {
-    /// Nothing is copied yet of this bucket.
+    /// An empty index of this bucket.
     pub(super) fn of(url: &str) -> Index {
         Index { url: url.to_owned(), copies: BTreeMap::new() }
     }
 
-    /// The index of `folder`; none when there is none. A torn one is empty: everything is fetched again.
+    /// The index of `folder`; `None` when there is none. A torn one is empty, so that everything is downloaded again.
     pub(super) fn read(folder: &Path) -> io::Result<Option<Index>> {
         match fs::read(folder.join(FILE_NAME)) {
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).unwrap_or_default())),
@@ -68,7 +68,7 @@ impl Index {
 
     /// Writes it to `folder`.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
-        // Two runs may open a folder at once, though only one goes on.
+        // Two runs may open a folder at the same time, though only one will get the lock.
         let beside = folder.join(format!("{FILE_NAME}.{}{STAGED}", std::process::id()));
         durable::write_file(&folder.join(FILE_NAME), &beside, &serde_json::to_vec(self).map_err(io::Error::other)?)
     }

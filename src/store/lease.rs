@@ -11,36 +11,36 @@ use serde::{Deserialize, Serialize};
 use super::{Cause, Put, Store, StoreError};
 use crate::clock::World;
 
-/// How long a lease holds without being renewed: how long a lake stays shut when its machine is lost.
+/// Validity of a lease, and thus how long a lake stays locked when its machine is lost.
 const LEASE: TimeDelta = TimeDelta::seconds(120);
-/// How often it is renewed.
+/// Interval of its renewal.
 const RENEWAL: Duration = Duration::from_secs(20);
-/// So long before its end the holder puts nothing any more: clocks differ and a put takes time.
+/// The holder uploads nothing in this last part of the lease: clocks differ, and a put takes time.
 const MARGIN: TimeDelta = TimeDelta::seconds(45);
-/// A lock that changes hands more often than this while it is looked at belongs to somebody else.
+/// A lock that changes more often than this while it is being acquired belongs to another run.
 const ATTEMPTS: usize = 3;
 
-/// Who holds a lease.
+/// The holder of a lease.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Holder {
-    /// For people: process, machine, run.
+    /// Process, machine and run, for people.
     pub told: String,
-    /// Of the run; no two are the same.
+    /// Unique id of the run.
     pub run_id: String,
-    /// The kernel lock the holder has beside the lease. Who gets that lock knows the holder is dead.
+    /// The kernel lock that the holder has in addition. Whoever acquires it knows that the holder is dead.
     pub kernel_lock: Option<String>,
 }
 
-/// The lock object.
+/// The content of the lock object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Lock {
     #[serde(flatten)]
     holder: Holder,
-    /// From here on anybody may take it.
+    /// The time from which anybody may take it.
     until: DateTime<Utc>,
 }
 
-/// Held until dropped, or until it runs out.
+/// Held until it is dropped or expires.
 #[derive(Debug)]
 pub struct Lease {
     claim: Arc<Claim>,
@@ -63,10 +63,10 @@ struct State {
 }
 
 impl Lease {
-    /// Takes the lock at `key`, or says who holds it.
+    /// Takes the lock at `key`, or returns its holder.
     ///
     /// # Errors
-    /// `StoreError::Held`; the store is out of reach or knows no conditional puts.
+    /// `StoreError::Held`; the store is not accessible or does not support conditional puts.
     pub fn take(store: &Arc<Store>, key: &str, holder: Holder, world: &World) -> Result<Lease, StoreError> {
         let lock = Lock { holder, until: world.clock.now() + LEASE };
         let etag = acquire(store, key, &lock, world)?;
@@ -76,7 +76,7 @@ impl Lease {
         Ok(Lease { claim, renewal })
     }
 
-    /// Whether the lease surely holds for as long as a put takes.
+    /// Checks that the lease will be held for as long as a put takes.
     ///
     /// # Errors
     /// `StoreError::Lost`.
@@ -93,7 +93,7 @@ impl Lease {
 }
 
 impl Drop for Lease {
-    /// Gives the lock back: it has run out from now on. When that fails it runs out by itself.
+    /// Releases the lock by letting it expire now. If that fails, it expires on its own.
     fn drop(&mut self) {
         self.renewal.abort();
         let mut state = self.claim.state();
@@ -106,11 +106,11 @@ impl Drop for Lease {
 
 impl Claim {
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere must not keep the lease from being given back.
+        // A panic elsewhere must not prevent the lease from being released.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the end of the lease off. A store out of reach is asked again until the lease has run out.
+    /// Extends the lease. An inaccessible store is retried until the lease has expired.
     fn renew(&self) {
         let mut state = self.state();
         let lock = Lock { until: self.world.clock.now() + LEASE, ..state.lock.clone() };
@@ -134,7 +134,7 @@ async fn keep_renewing(claim: std::sync::Weak<Claim>, world: World) {
     loop {
         world.sleep.sleep(RENEWAL).await;
         let Some(claim) = claim.upgrade() else { return };
-        // Waits for answers, so not on the threads that bring them.
+        // Blocks on answers, so it must not run on the threads that receive them.
         let renewed = tokio::task::spawn_blocking(move || claim.renew()).await;
         if renewed.is_err() {
             return;
@@ -142,7 +142,7 @@ async fn keep_renewing(claim: std::sync::Weak<Claim>, world: World) {
     }
 }
 
-/// Puts `lock` where no lock is, or one that has run out or whose holder is dead; returns its ETag.
+/// Writes `lock` if there is none, or an expired one, or one whose holder is dead; returns its ETag.
 fn acquire(store: &Store, key: &str, lock: &Lock, world: &World) -> Result<String, StoreError> {
     let mut held_by = "a run that has just begun".to_owned();
     for _ in 0..ATTEMPTS {
@@ -165,7 +165,7 @@ fn acquire(store: &Store, key: &str, lock: &Lock, world: &World) -> Result<Strin
 }
 
 impl Lock {
-    /// Whether the one who wants `next` may take this over.
+    /// Whether the owner of `next` may take over this lock.
     fn is_free(&self, next: &Lock, now: DateTime<Utc>) -> bool {
         let is_dead = self.holder.kernel_lock.is_some() && self.holder.kernel_lock == next.holder.kernel_lock;
         now >= self.until || is_dead

@@ -13,7 +13,7 @@ use super::index::{Copy, FILE_NAME, Index};
 use super::{Cause, Lease, Object, Put, STAGED, Store, StoreError};
 use crate::durable;
 
-/// How often committed files of a night under way are put.
+/// Interval at which committed files of a night in progress are uploaded.
 const TAIL_STEP: Duration = Duration::from_secs(1);
 
 /// A work folder and its bucket.
@@ -29,14 +29,14 @@ impl Mirror {
     /// Makes `folder` the work folder of `store`, or opens it again.
     ///
     /// # Errors
-    /// The folder belongs to another bucket, or holds files and is no work folder at all: bringing a day
-    /// in removes what the bucket does not have, and nobody's files but our own may go.
+    /// The folder belongs to another bucket, or contains files and is not a work folder: downloading a day removes what
+    /// the bucket does not have, and no foreign files may be removed.
     pub fn open(store: Arc<Store>, folder: &Path) -> Result<Mirror, StoreError> {
         let disk = |source| StoreError::disk(folder, source);
         durable::create_private_folder(folder).map_err(disk)?;
         let index = match Index::read(folder).map_err(disk)? {
             Some(index) if index.url == store.url() => index,
-            // Torn: nothing is known to be a copy.
+            // Torn: no file is known to be a copy.
             Some(index) if index.url.is_empty() => Index::of(store.url()),
             Some(index) => return Err(foreign(folder, format!("is the work folder of `{}`", index.url))),
             None if fs::read_dir(folder).map_err(disk)?.next().is_some() => {
@@ -61,16 +61,16 @@ impl Mirror {
         &self.store
     }
 
-    /// Puts only while `lease` is held, from now on; none: the lease was given back.
+    /// From now on uploads only while `lease` is held; `None`: the lease was released.
     pub fn guard(&self, lease: Option<Lease>) {
         *self.lease.lock().expect("no holder of this lock panics") = lease;
     }
 
-    /// Makes the files below each of `folders` those `wanted` of what the bucket lists there: current
-    /// copies stay, others are brought in, and what is not wanted or not in the bucket goes.
+    /// Makes the files below each of `folders` equal to the `wanted` ones in the bucket: current copies stay, others
+    /// are downloaded, and what is not wanted or not in the bucket is removed.
     ///
     /// # Errors
-    /// The bucket or the folder is out of reach.
+    /// The bucket or the folder is not accessible.
     pub fn bring_in(
         &self,
         listed: &[Object],
@@ -98,7 +98,7 @@ impl Mirror {
             let copy = Copy::of(&path, etag).map_err(|source| StoreError::disk(&path, source))?;
             index.copies.insert(key.clone(), copy);
         }
-        // What stands in the bucket and was not wanted is known too: its version is what a put replaces.
+        // Objects that are not wanted are recorded too: a put needs the version that it replaces.
         for object in listed.iter().filter(|object| !wanted.contains_key(object.key.as_str())) {
             let unread = Copy { etag: object.etag.clone(), bytes: 0, written_ns: 0, inode: 0 };
             index.copies.insert(object.key.clone(), unread);
@@ -110,20 +110,20 @@ impl Mirror {
         self.write(&index)
     }
 
-    /// Puts a file of the work folder where the bucket has it, unless the bucket has it already.
+    /// Uploads a file of the work folder, unless the bucket has it already.
     ///
     /// # Errors
-    /// The lease is lost, something else wrote there meanwhile, or the bucket is out of reach.
+    /// The lease is lost, something else was written meanwhile, or the bucket is not accessible.
     pub fn put(&self, path: &Path) -> Result<(), StoreError> {
         let mut index = self.index();
         self.put_known(&mut index, path)?;
         self.write(&index)
     }
 
-    /// Removes an object and then its file; either may be gone already.
+    /// Removes an object and then its file; either may be missing.
     ///
     /// # Errors
-    /// The lease is lost, or the bucket is out of reach.
+    /// The lease is lost, or the bucket is not accessible.
     pub fn remove(&self, path: &Path) -> Result<(), StoreError> {
         let mut index = self.index();
         self.check_lease()?;
@@ -136,17 +136,17 @@ impl Mirror {
         self.write(&index)
     }
 
-    /// Puts every file below `folders` that is new or changed since it was last put, in order of name.
+    /// Uploads every file below `folders` that is new or changed since its last upload, in order of names.
     ///
     /// # Errors
-    /// As `put`; what was put before the error stays put.
+    /// As `put`; earlier uploads remain.
     pub fn put_below(&self, folders: &[&str]) -> Result<(), StoreError> {
         let mut index = self.index();
         let mut has_put = false;
         let mut put = || {
             for key in self.files_below(folders)? {
                 let path = self.folder.join(key);
-                // One that was renamed since is found under its new name.
+                // A file that was renamed meanwhile is found under its new name.
                 if path.exists() {
                     has_put |= self.put_known(&mut index, &path)?;
                 }
@@ -154,7 +154,7 @@ impl Mirror {
             Ok(())
         };
         let result = put();
-        // What was put before an error stays put.
+        // What was uploaded before an error remains.
         if has_put {
             self.write(&index)?;
         }
@@ -169,15 +169,15 @@ impl Mirror {
         self.put_below(&[&self.key(folder)])
     }
 
-    /// Puts what is committed below `folders` about every second, until the tail is dropped. What could
-    /// not be put is tried again; whoever needs to know calls `put_below` at the end.
+    /// Uploads committed files below `folders` about once a second, until the tail is dropped. Failed uploads are
+    /// retried; callers that need certainty call `put_below` at the end.
     pub fn tail(self: &Arc<Self>, folders: Vec<String>) -> Tail {
         let (stop, stopped) = mpsc::channel::<()>();
         let mirror = Arc::clone(self);
         let thread = std::thread::spawn(move || {
             let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
             let mut is_told = false;
-            // Waiting for the end of the night, not for a point in time: no clock decides anything here.
+            // Waits for the end of the night, not until a point in time, so the injected clock is not needed.
             while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(TAIL_STEP) {
                 if let Err(error) = mirror.put_below(&folders).as_ref() {
                     if !is_told {
@@ -190,7 +190,7 @@ impl Mirror {
         Tail { stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Puts a file unless the bucket has it; whether it did.
+    /// Uploads a file unless the bucket has it; returns whether it did.
     fn put_known(&self, index: &mut Index, path: &Path) -> Result<bool, StoreError> {
         let key = self.key(path);
         let known = index.copies.get(&key);
@@ -198,7 +198,7 @@ impl Mirror {
             return Ok(false);
         }
         self.check_lease()?;
-        // Before the put: a file that changes during it is not taken for the one that was put.
+        // Taken before the upload, so that a file that changes during it is not regarded as uploaded.
         let copy = Copy::of(path, String::new()).map_err(|source| StoreError::disk(path, source))?;
         let put = known.map_or(Put::New, |copy| Put::Replacing(&copy.etag));
         let etag = match self.store.put_file(&key, path, put) {
@@ -213,7 +213,7 @@ impl Mirror {
         self.lease.lock().expect("no holder of this lock panics").as_ref().map_or(Ok(()), Lease::check)
     }
 
-    /// A put whose answer was lost is repeated and then meets itself.
+    /// A put whose answer was lost is repeated and then conflicts with itself.
     fn etag_if_same(&self, key: &str, path: &Path, conflict: StoreError) -> Result<String, StoreError> {
         let ours = fs::read(path).map_err(|source| StoreError::disk(path, source))?;
         match self.store.get(key)? {
@@ -227,7 +227,7 @@ impl Mirror {
         path.strip_prefix(&self.folder).expect("a file of the work folder").to_string_lossy().into_owned()
     }
 
-    /// Keys of the files below `folders`, in order; locks and unfinished files stay at home.
+    /// The keys of the files below `folders`, in order, without locks and unfinished files.
     fn files_below(&self, folders: &[&str]) -> Result<Vec<String>, StoreError> {
         let mut files = Vec::new();
         for folder in folders {
@@ -249,7 +249,7 @@ impl Mirror {
     }
 }
 
-/// Puts while it lives.
+/// Uploads until it is dropped.
 #[derive(Debug)]
 pub struct Tail {
     stop: Option<mpsc::Sender<()>>,
@@ -258,10 +258,10 @@ pub struct Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
-        // Without its sender the thread waits no longer.
+        // Without its sender the thread stops waiting.
         self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // A tail that panicked has told so; the night's own `put_below` decides.
+            // A panic of the tail was reported already; the night's own `put_below` decides.
             let _ = thread.join();
         }
     }

@@ -1,8 +1,8 @@
-//! A bucket that holds a lake: objects below one prefix, each put at once and read in one version.
-//! Knows no dataset and no job; what is put when, and what may be overwritten, its callers say.
+//! A bucket that holds a lake: objects below one prefix, each uploaded at once and read in one version.
+//! Knows no dataset and no job; callers decide what is uploaded when, and what may be overwritten.
 //!
-//! Callers wait for every answer. The requests run on threads of their own, so that it does not matter
-//! whether a caller is asynchronous.
+//! Callers block until the answer. Requests run on threads of their own, so that it does not matter whether
+//! a caller is asynchronous.
 
 mod condition;
 mod error;
@@ -37,13 +37,13 @@ pub use lease::{Holder, Lease};
 pub use mirror::{Mirror, Tail};
 pub use probe::probe;
 
-/// Files above this go up in parts: one request must not take longer than a store waits.
+/// Larger files are uploaded in parts: one request must not take longer than a store's timeout.
 const PART_BYTES: usize = 16 << 20;
-/// Downloads under way at once.
+/// Concurrent downloads.
 const AT_ONCE: usize = 16;
-/// Ends the name of a file that is not whole yet; never put.
+/// Suffix of the name of an unfinished file; never uploaded.
 const STAGED: &str = ".staged";
-/// A store that says nothing for so long is not reached.
+/// Timeout for a store that sends nothing.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Objects of one bucket below one prefix.
@@ -58,16 +58,16 @@ pub struct Store {
 /// An object as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// Below the prefix: `datasets/orders/dt=2026-11-18/part-0.parquet`.
+    /// Key below the prefix: `datasets/orders/dt=2026-11-18/part-0.parquet`.
     pub key: String,
     /// Size.
     pub bytes: u64,
-    /// Changes whenever the object does.
+    /// Version; changes whenever the object does.
     pub etag: String,
 }
 
 impl Store {
-    /// A store by its settings; nothing is asked yet.
+    /// A store from its settings; nothing is requested yet.
     ///
     /// # Errors
     /// Settings that the client refuses.
@@ -76,7 +76,7 @@ impl Store {
         Ok(Store::over(Arc::new(objects), &settings.url(), &settings.prefix))
     }
 
-    /// A store over any implementation; the tests have one in memory.
+    /// A store over any implementation; tests use one in memory.
     pub fn over(objects: Arc<dyn ObjectStore>, url: &str, prefix: &str) -> Store {
         let (conditions, threads) = (Conditions::default(), Threads::start());
         Store { objects, url: url.to_owned(), prefix: prefix.to_owned(), conditions, threads }
@@ -87,12 +87,12 @@ impl Store {
         &self.url
     }
 
-    /// How the world names an object.
+    /// The URL of an object, for messages.
     pub fn url_of(&self, key: &str) -> String {
         format!("{}/{key}", self.url)
     }
 
-    /// Every object below the folder `under`, by key.
+    /// Every object below the folder `under`, in order of keys.
     ///
     /// # Errors
     /// The bucket cannot be listed.
@@ -108,10 +108,10 @@ impl Store {
         Ok(listed)
     }
 
-    /// A small object; none when there is no such key.
+    /// A small object; `None` when there is no such key.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store is not accessible.
     pub fn get(&self, key: &str) -> Result<Option<(Vec<u8>, String)>, StoreError> {
         let place = self.place(key)?;
         let objects = Arc::clone(&self.objects);
@@ -126,10 +126,10 @@ impl Store {
         }
     }
 
-    /// Puts a small object; returns its ETag.
+    /// Uploads a small object; returns its ETag.
     ///
     /// # Errors
-    /// The condition does not hold (`Cause::Conflict`), or the store cannot be asked.
+    /// The condition is not met (`Cause::Conflict`), or the store is not accessible.
     pub fn put(&self, key: &str, bytes: Vec<u8>, put: Put<'_>) -> Result<String, StoreError> {
         match (self.put_once(key, &bytes, put), put) {
             (Err(refused), Put::Replacing(etag)) => self.put_again(key, &bytes, etag, refused),
@@ -137,7 +137,8 @@ impl Store {
         }
     }
 
-    /// What was refused though the object is the one with `etag` is put as the store may read it.
+    /// Repeats a put that was refused although the object has `etag`, in the way that the store may
+    /// understand.
     fn put_again(&self, key: &str, bytes: &[u8], etag: &str, refused: StoreError) -> Result<String, StoreError> {
         if !self.conditions.may_be_misread(&refused) || self.etag_of(key)?.as_deref() != Some(etag) {
             return Err(refused);
@@ -154,11 +155,11 @@ impl Store {
         Ok(result.e_tag.unwrap_or_default())
     }
 
-    /// Puts a file, a large one in parts; returns its ETag. S3 takes a condition for a whole put only:
-    /// a large file is put whatever stands there, under the caller's lease.
+    /// Uploads a file, a large one in parts; returns its ETag. S3 supports a condition for a single put
+    /// only: a large file is uploaded unconditionally, under the caller's lease.
     ///
     /// # Errors
-    /// As `put`; and the file cannot be read.
+    /// As `put`; or the file cannot be read.
     pub fn put_file(&self, key: &str, path: &Path, put: Put<'_>) -> Result<String, StoreError> {
         let bytes = std::fs::metadata(path).map_err(|source| StoreError::disk(path, source))?.len();
         if bytes <= PART_BYTES as u64 {
@@ -171,11 +172,11 @@ impl Store {
         answer.map_err(|error| StoreError::remote(&self.url_of(key), &error))
     }
 
-    /// Brings objects in, each to its path; returns the ETags of what came, in the order asked. An object
-    /// that changed since it was listed comes as it is now, whole.
+    /// Downloads objects, each to its path; returns their ETags in the same order. An object that changed
+    /// since it was listed is downloaded in its current version.
     ///
     /// # Errors
-    /// The first object that could not be brought in.
+    /// The first object that could not be downloaded.
     pub fn download(&self, wanted: Vec<(String, std::path::PathBuf)>) -> Result<Vec<String>, StoreError> {
         let mut errands = Vec::new();
         for (key, path) in wanted {
@@ -186,7 +187,7 @@ impl Store {
         self.threads.wait(all)
     }
 
-    /// The ETag of an object; none when there is no such key.
+    /// The ETag of an object; `None` when there is no such key.
     fn etag_of(&self, key: &str) -> Result<Option<String>, StoreError> {
         let (place, objects) = (self.place(key)?, Arc::clone(&self.objects));
         let answer = self.threads.wait(async move { objects.head(&place).await });
@@ -196,10 +197,10 @@ impl Store {
         }
     }
 
-    /// Removes an object; one that is not there is no error.
+    /// Removes an object; a missing one is no error.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store is not accessible.
     pub fn remove(&self, key: &str) -> Result<(), StoreError> {
         let place = self.place(key)?;
         let objects = Arc::clone(&self.objects);
@@ -210,7 +211,7 @@ impl Store {
         }
     }
 
-    /// Runs `task` beside the callers until the store is dropped.
+    /// Runs `task` in the background until the store is dropped.
     fn keep_doing(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
         self.threads.runtime().spawn(task).abort_handle()
     }
@@ -258,7 +259,7 @@ fn client(settings: &BucketSettings) -> Result<AmazonS3, object_store::Error> {
         .build()
 }
 
-/// Where requests go if not where the client would send them; with the bucket in the host name if so wished.
+/// The endpoint, if not the client's default; with the bucket in the host name if configured.
 fn endpoint(settings: &BucketSettings) -> Option<String> {
     let bucket = if settings.path_style { String::new() } else { format!("{}.", settings.bucket) };
     match &settings.endpoint {
@@ -266,7 +267,7 @@ fn endpoint(settings: &BucketSettings) -> Option<String> {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             Some(format!("{}://{bucket}{}{port}", url.scheme(), url.host_str().unwrap_or_default()))
         }
-        // AWS in China has a domain of its own, which the client does not know.
+        // AWS in China has its own domain, which the client does not know.
         None if settings.region.starts_with("cn-") => {
             Some(format!("https://{bucket}s3.{}.amazonaws.com.cn", settings.region))
         }
@@ -278,7 +279,7 @@ fn object(prefix: &str, meta: &ObjectMeta) -> Object {
     let whole = meta.location.as_ref();
     let key = whole.strip_prefix(prefix).map_or(whole, |key| key.trim_start_matches('/'));
     let etag = meta.e_tag.as_deref().unwrap_or_default();
-    // Some listings leave away the quotes that belong to an ETag.
+    // Some listings omit the quotes of an ETag.
     let etag = if etag.contains('"') { etag.to_owned() } else { format!("\"{etag}\"") };
     Object { key: key.to_owned(), bytes: meta.size, etag }
 }
@@ -294,7 +295,7 @@ async fn put_all_parts(
 ) -> Result<String, object_store::Error> {
     let put = put_each_part(upload, file).await;
     if put.is_err() {
-        // Parts that nobody completes are billed; the first error is what matters.
+        // Incomplete uploads are billed; the first error is what matters.
         let _ = upload.abort().await;
     }
     put
@@ -335,14 +336,14 @@ async fn download(objects: &dyn ObjectStore, place: &Key, url: &str, path: &Path
     Ok(etag)
 }
 
-/// Where a file is written before it takes its place.
+/// The temporary path of a file before it is renamed.
 fn beside(path: &Path) -> std::path::PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(STAGED);
     name.into()
 }
 
-/// Threads for the requests, apart from those of the callers.
+/// Threads for the requests, separate from those of the callers.
 struct Threads(Option<Runtime>);
 
 impl Threads {
@@ -358,7 +359,7 @@ impl Threads {
     fn wait<T: Send + 'static>(&self, errand: impl Future<Output = T> + Send + 'static) -> T {
         let (done, wait) = mpsc::sync_channel(1);
         self.runtime().spawn(async move {
-            // Who asked is waiting below.
+            // The caller is waiting below.
             let _ = done.send(errand.await);
         });
         wait.recv().expect("an errand ends and does not panic")
@@ -366,7 +367,7 @@ impl Threads {
 }
 
 impl Drop for Threads {
-    /// Without waiting: a runtime may not be dropped the usual way inside another one.
+    /// Without blocking: a runtime may not be dropped normally inside another one.
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();

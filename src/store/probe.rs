@@ -3,10 +3,10 @@
 
 use super::{Cause, Put, Store, StoreError};
 
-/// Puts one small object at `key`, tries what must be refused, and removes it.
+/// Puts a small object at `key`, tries operations that must be refused, and removes it.
 ///
 /// # Errors
-/// The first thing that the store does not do, or does and should not.
+/// The first operation that fails or wrongly succeeds.
 pub fn probe(store: &Store, key: &str) -> Result<(), StoreError> {
     store.list("datasets")?;
     let result = try_puts(store, key);

@@ -5,25 +5,25 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// What Airflow sets for its tasks.
+/// The prefix of the variables that Airflow sets for its tasks.
 const AIRFLOW: &str = "AIRFLOW_CTX_";
-/// Who gets mail is nobody's business here.
+/// Owners' e-mail addresses are left out.
 const PERSONAL: &str = "_EMAIL";
-/// OpenLineage's own name for "none was set".
+/// OpenLineage's default namespace.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// The caller of a run, as far as it says so.
+/// The caller of a run, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
     /// `AIRFLOW_CTX_*` (dag, task, run, try, logical date), for the manifest.
     pub airflow: BTreeMap<String, String>,
-    /// The run that this one is a part of.
+    /// The run that this one is part of.
     pub(super) parent: Option<Ancestor>,
-    /// The run that stands above all.
+    /// The outermost run.
     pub(super) root: Option<Ancestor>,
 }
 
-/// A run of somebody else, in OpenLineage's terms.
+/// A run of another job, in OpenLineage's terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ancestor {
     pub(super) namespace: String,
@@ -32,8 +32,8 @@ pub(super) struct Ancestor {
 }
 
 impl Caller {
-    /// Reads `OPENLINEAGE_PARENT_ID` and `OPENLINEAGE_ROOT_PARENT_ID` (`namespace/job/run id`), else the
-    /// run Airflow's own OpenLineage provider gives the task that `AIRFLOW_CTX_*` describe.
+    /// Reads `OPENLINEAGE_PARENT_ID` and `OPENLINEAGE_ROOT_PARENT_ID` (`namespace/job/run id`), otherwise the run that
+    /// Airflow's own OpenLineage provider assigns to the task described by `AIRFLOW_CTX_*`.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Caller {
         let all: BTreeMap<_, _> = variables.into_iter().collect();
         let is_told = |name: &str| name.starts_with(AIRFLOW) && !name.ends_with(PERSONAL);
@@ -50,7 +50,7 @@ impl Caller {
 }
 
 impl Ancestor {
-    /// `namespace/job/run id`; a job's name may hold slashes, a namespace may too when it is a URL.
+    /// Parses `namespace/job/run id`; the name of a job may contain slashes, and so may a namespace that is a URL.
     fn read(text: &str) -> Option<Ancestor> {
         let (before, run_id) = text.rsplit_once('/')?;
         let (namespace, job) = before.rsplit_once('/')?;
@@ -64,7 +64,7 @@ impl Ancestor {
     }
 }
 
-/// The task of Airflow, under the run id its provider computes for it.
+/// The Airflow task, with the run id that its provider computes.
 fn task(airflow: &BTreeMap<String, String>, namespace: &str) -> Option<Ancestor> {
     let get = |name: &str| airflow.get(&format!("{AIRFLOW}{name}")).filter(|text| !text.is_empty());
     let (dag, task, number) = (get("DAG_ID")?, get("TASK_ID")?, get("TRY_NUMBER")?);
@@ -75,8 +75,8 @@ fn task(airflow: &BTreeMap<String, String>, namespace: &str) -> Option<Ancestor>
     Some(Ancestor { namespace: namespace.to_owned(), job, run_id })
 }
 
-/// A UUIDv7 of `instant` whose other bits are a hash of instant and name, as OpenLineage's clients make
-/// them: the same run has the same id everywhere.
+/// A UUIDv7 of `instant` whose other bits are a hash of instant and name, as computed by OpenLineage's clients: the
+/// same run has the same id everywhere.
 pub(super) fn static_uuid(instant: DateTime<Utc>, name: &str) -> String {
     let format = if instant.timestamp_subsec_micros() == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
     let hashed = format!("{}{name}", instant.to_rfc3339_opts(format, false));

@@ -1,5 +1,6 @@
-//! A night in a message for a chat robot: WeCom's markdown, within its size. Numbers, rules and causes
-//! only; no coupon, order or person. Whether it is worth a message is decided against the last one.
+//! The digest of a night as a message for a chat robot: WeCom's markdown, within its size limit.
+//! Figures, rules and causes only; no coupon, order or person. Whether a message is sent depends on the
+//! last one.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +14,14 @@ use crate::job::Language;
 use crate::money::Fen;
 use crate::record::Break;
 
-/// The most bytes a markdown message may have.
+/// Maximum size of a markdown message.
 const LONGEST_BYTES: usize = 4096;
-/// The most causes that are told.
+/// Maximum number of causes.
 const TOLD_CAUSES: usize = 3;
-/// The longest cause, in characters.
+/// Maximum length of a cause, in characters.
 const LONGEST_CAUSE: usize = 200;
 
-/// What a message is made of.
+/// The content of a message.
 #[derive(Debug)]
 pub struct Digest<'a> {
     /// `job.name`.
@@ -31,9 +32,9 @@ pub struct Digest<'a> {
     pub status: RunStatus,
     /// Exit code.
     pub exit_code: i32,
-    /// Breaks of the day; none when nothing was judged.
+    /// Breaks of the day; `None` when no rules were run.
     pub breaks: Option<&'a [Break]>,
-    /// Why the night is not complete.
+    /// Why the night is incomplete.
     pub causes: &'a [String],
     /// Titles of the rules in the language of the message, by id.
     pub titles: &'a BTreeMap<String, String>,
@@ -41,23 +42,23 @@ pub struct Digest<'a> {
     pub language: Language,
 }
 
-/// What the robot was told last; kept in the lake's state.
+/// What the robot was last told; kept in the lake's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     date: NaiveDate,
     status: String,
     exit_code: i32,
-    /// SHA-256 over the ids of the open breaks; kept over nights in which nothing was judged.
+    /// SHA-256 over the ids of the open breaks; kept over nights without judged rules.
     open_sha256: Option<String>,
 }
 
 impl Digest<'_> {
-    /// What is to be remembered when this message is sent; `None` when it says nothing new: neither the
-    /// open breaks nor the status changed, or the night is older than the one told last.
+    /// The state to store when this message is sent; `None` if there is no news: neither open breaks
+    /// nor status changed, or the night is older than the last one reported.
     pub fn news(&self, last: Option<&Told>) -> Option<Told> {
         let open_sha256 = self.breaks.map(hash_of_open).or_else(|| last.and_then(|last| last.open_sha256.clone()));
         let told = Told { date: self.date, status: self.status.to_string(), exit_code: self.exit_code, open_sha256 };
-        // A group of stages that went well and judged nothing is no news.
+        // A successful run of some stages without rules is no news.
         if self.breaks.is_none() && self.exit_code == 0 {
             return None;
         }
@@ -143,7 +144,7 @@ fn hash_of_open(breaks: &[Break]) -> String {
     hex::encode(digest::digest(&digest::SHA256, ids.join("\n").as_bytes()))
 }
 
-/// One line, not too long, without what markdown would take for markup.
+/// One line, truncated, without characters that markdown interprets.
 fn shortened(cause: &str) -> String {
     let plain: String = cause.chars().map(|c| if c.is_control() || matches!(c, '<' | '>') { ' ' } else { c }).collect();
     match plain.char_indices().nth(LONGEST_CAUSE) {

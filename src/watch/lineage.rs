@@ -1,5 +1,5 @@
-//! A night as OpenLineage run events (spec 2-0-2): START, then COMPLETE or FAIL. Plain JSON of what the
-//! manifest says; names no person and holds no secret.
+//! A night as OpenLineage run events (spec 2-0-2): START, then COMPLETE or FAIL. JSON derived from the
+//! manifest; names no person and contains no secret.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::record::Break;
 use crate::stage::Stage;
 
 const SPEC: &str = "https://openlineage.io/spec";
-/// Datasets in the local file system, as the naming rules of OpenLineage have it.
+/// The namespace of datasets in the local file system, by the naming rules of OpenLineage.
 const FILES: &str = "file";
 
 /// The events of one run.
@@ -32,19 +32,19 @@ pub struct Lineage<'a> {
     started_at: DateTime<Utc>,
 }
 
-/// How the night ended, for its last event.
+/// The result of the night, for its last event.
 #[derive(Debug)]
 pub struct NightEnd<'a> {
-    /// What was done; none when the run ended before there was a manifest.
+    /// The manifest; `None` when the run ended before there was one.
     pub manifest: Option<&'a Manifest>,
-    /// Breaks of the day; empty when nothing was judged.
+    /// Breaks of the day; empty when no rules were run.
     pub breaks: &'a [Break],
-    /// Why nothing was published, or why it is not all.
+    /// Why nothing was published, or not everything.
     pub why: Option<String>,
 }
 
 impl<'a> Lineage<'a> {
-    /// The events of the run `run_id` that began at `started_at`.
+    /// The events of run `run_id`, which started at `started_at`.
     pub fn new(
         job: &'a Job,
         caller: &'a Caller,
@@ -60,12 +60,12 @@ impl<'a> Lineage<'a> {
         self.event("START", self.started_at, self.run_facets(), Vec::new(), Vec::new())
     }
 
-    /// The last event of a run that is cut off; its time is set when it is.
+    /// The last event of an interrupted run; its time is set later.
     pub fn abort(&self) -> Value {
         self.event("ABORT", self.started_at, self.run_facets(), Vec::new(), Vec::new())
     }
 
-    /// The last event. Whatever was published makes the run COMPLETE; tags tell status and exit code.
+    /// The last event. A run that published anything is COMPLETE; tags contain status and exit code.
     pub fn end(&self, at: DateTime<Utc>, end: &NightEnd<'_>) -> Value {
         let mut facets = self.run_facets();
         if let Some(why) = &end.why {
@@ -131,8 +131,8 @@ impl<'a> Lineage<'a> {
         facets
     }
 
-    /// What was read: exports, APIs, earlier partitions; the rules that were judged stand, as assertions,
-    /// with the dataset they look at first.
+    /// The inputs: exports, APIs, earlier partitions. Judged rules are assertions on the dataset they
+    /// read first.
     fn inputs(&self, manifest: &Manifest, breaks: &[Break]) -> Vec<Value> {
         let mut assertions = self.assertions(manifest, breaks);
         let read = manifest.read_partitions.iter().map(|it| it.dataset.clone());
@@ -167,7 +167,7 @@ impl<'a> Lineage<'a> {
         sources
     }
 
-    /// Scheme, host and port of the API a stage asks.
+    /// Scheme, host and port of the API of a stage.
     fn host_of(&self, stage: &str) -> Option<String> {
         let limits = self.job.limits_of(Stage::find(stage)?.api()?)?;
         Some(limits.base_url.origin().ascii_serialization())
@@ -208,7 +208,7 @@ impl<'a> Lineage<'a> {
         output
     }
 
-    /// A folder of the lake, by the naming of OpenLineage for files and for objects.
+    /// A folder of the lake, by OpenLineage's naming rules for files or objects.
     fn in_lake(&self, below: &str) -> Value {
         match &self.job.bucket {
             None => named(FILES, &self.job.lake.join(below).display().to_string()),
@@ -233,7 +233,7 @@ impl<'a> Lineage<'a> {
     }
 }
 
-/// One rule, judged: no open break is success.
+/// A judged rule: it succeeds if it has no open break.
 fn assertion(rule: &Rule, open: usize) -> Value {
     json!({
         "assertion": "custom_sql",
@@ -262,7 +262,7 @@ fn ancestor(it: &Ancestor) -> Value {
     json!({"run": {"runId": it.run_id}, "job": {"namespace": it.namespace, "name": it.job}})
 }
 
-/// A facet of `<version>/<name>` with who made it and where its schema stands.
+/// A facet of `<version>/<name>` with its producer and schema URL.
 fn facet(version_and_name: &str, fields: Value) -> Value {
     let name = Path::new(version_and_name).file_name().expect("a facet has a name").to_string_lossy();
     let mut facet = json!({
@@ -279,7 +279,7 @@ fn producer() -> String {
     format!("urn:coupon-recon:{}", env!("CARGO_PKG_VERSION"))
 }
 
-/// An instant as events have it.
+/// The format of instants in events.
 pub fn event_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -1,5 +1,6 @@
-//! A night as Prometheus metrics: the text of a file for node_exporter's textfile collector. Keeps what
-//! a run could not know (a night that failed still has a last success) from the run before it.
+//! A night as Prometheus metrics, in a file for node_exporter's textfile collector. Keeps values of
+//! earlier runs that this run cannot know: even after a failed night there is a time of the last
+//! success.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,7 +15,7 @@ use crate::dataset::status::StageStatus;
 use crate::money::Fen;
 use crate::record::Break;
 
-/// What the metrics of a job show; kept in the lake's state between runs.
+/// The metrics of a job; kept in the lake's state between runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gauges {
     last_run_at: Option<DateTime<Utc>>,
@@ -22,11 +23,11 @@ pub struct Gauges {
     last_exit_code: i32,
     last_success_at: Option<DateTime<Utc>>,
     last_success_date: Option<NaiveDate>,
-    /// By stage: requests, answers from the journal, retries.
+    /// Per stage: requests, answers from the journal, retries.
     asked: BTreeMap<String, Asked>,
     /// Rows by dataset.
     rows: BTreeMap<String, u64>,
-    /// The latest day that was judged: breaks and coverage are those of it.
+    /// The latest judged day, to which breaks and coverage belong.
     #[serde(default)]
     judged_date: Option<NaiveDate>,
     /// Open breaks by rule.
@@ -48,7 +49,7 @@ struct Open {
     fen: Fen,
 }
 
-/// A rule that the night judged by.
+/// A rule in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleInForce {
     /// Its id.
@@ -58,8 +59,8 @@ pub struct RuleInForce {
 }
 
 impl Gauges {
-    /// After a run that left a manifest. `rules` are all rules in force: one without a
-    /// break shows as 0, not as missing.
+    /// After a run with a manifest. `rules` are all rules in force: one without a break is shown as 0,
+    /// not omitted.
     pub fn note_night(&mut self, manifest: &Manifest, breaks: &[Break], rules: &[RuleInForce]) {
         self.note_end(manifest.finished_at, manifest.started_at, manifest.exit_code);
         let asks = manifest.stages.iter().filter(|stage| stage.status != StageStatus::Skipped);
@@ -71,7 +72,7 @@ impl Gauges {
         let datasets = partitions(&manifest.files).filter(|parts| parts[0].dataset != "reports");
         let rows = |parts: &[StagedFile]| parts.iter().map(|file| file.rows).sum();
         self.rows.extend(datasets.map(|parts| (parts[0].dataset.clone(), rows(parts))));
-        // A day that is run again later says nothing of how things are now.
+        // The rerun of an older day does not describe the present.
         if manifest.is_judged() && self.judged_date <= Some(manifest.business_date) {
             self.judged_date = Some(manifest.business_date);
             self.open = open_by_rule(breaks, rules);
@@ -83,14 +84,14 @@ impl Gauges {
         }
     }
 
-    /// After a run that ended without one.
+    /// After a run without a manifest.
     pub fn note_end(&mut self, at: DateTime<Utc>, started_at: DateTime<Utc>, exit_code: i32) {
         self.last_run_at = Some(at);
         self.last_run_seconds = (at - started_at).num_seconds();
         self.last_exit_code = exit_code;
     }
 
-    /// The text exposition format.
+    /// The metrics in the text exposition format.
     pub fn render(&self, job: &str) -> String {
         let mut page = Page { text: String::new(), job: label("job", job) };
         page.times(self);
@@ -142,7 +143,7 @@ fn open_by_rule(breaks: &[Break], rules: &[RuleInForce]) -> BTreeMap<String, Ope
     open
 }
 
-/// The text as it grows: one family after the other, each with its help and type.
+/// Text that is being built: one metric family after the other, each with its help and type.
 struct Page {
     text: String,
     job: String,
@@ -181,7 +182,7 @@ impl Page {
     }
 }
 
-/// `name="value"`, escaped as the format asks.
+/// `name="value"`, escaped as the format requires.
 fn label(name: &str, value: &str) -> String {
     let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("{name}=\"{escaped}\"")

@@ -1,6 +1,6 @@
-//! What others are told of a night: OpenLineage events, Prometheus metrics, a digest for a chat robot.
-//! Makes texts of what is known and posts them; decides nothing, publishes nothing, and what goes
-//! wrong here is for a log, never for an exit code.
+//! Telemetry of a night: OpenLineage events, Prometheus metrics, a digest for a chat robot. Only
+//! formats and posts what is known; decides nothing, publishes nothing, and its failures go to the
+//! log, never into an exit code.
 
 mod caller;
 mod digest;

@@ -1,5 +1,5 @@
-//! Posts one JSON to an address of the job. The address may hold a key: no message shows more of it
-//! than its host.
+//! Posts a JSON document to a URL of the job. The URL may contain a key: messages show only its
+//! host.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::http::{Cause, Exchange, HttpClient, Outgoing, Received, RetryPolicy, 
 use crate::job::{ApiLimits, LineageSettings, Webhook};
 use crate::secret::Secret;
 
-/// Nobody waits long for a message at the end of a night.
+/// Short timeouts: a night should not wait long for a message at its end.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(30);
 const MAX_ATTEMPTS: u32 = 4;
-/// Answers of a receiver are a few words.
+/// Answers of receivers are short.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// Why something could not be told.
+/// Why something could not be posted.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
-    /// No client could be made.
+    /// No client could be created.
     #[error("TLS cannot be set up")]
     Setup(#[from] crate::http::HttpSetupError),
-    /// No answer came.
+    /// There was no answer.
     #[error("{0}")]
     Transport(String),
-    /// The receiver said no.
+    /// The receiver refused.
     #[error("`{host}` answered {status}{}", said(*errcode))]
     Refused {
         /// Host and port.
@@ -47,7 +47,7 @@ fn said(errcode: Option<i64>) -> String {
 /// Sends a digest to the robot.
 ///
 /// # Errors
-/// No answer, or one that is not "received".
+/// No answer, or not a confirmation.
 pub async fn post_digest(webhook: &Webhook, body: &Value, world: &World) -> Result<(), PostError> {
     // A message whose answer was lost may have been shown: it is not sent twice.
     post(&Message::once(webhook.url(), body), world).await
@@ -56,7 +56,7 @@ pub async fn post_digest(webhook: &Webhook, body: &Value, world: &World) -> Resu
 /// Sends an event to the lineage service, if the job has one.
 ///
 /// # Errors
-/// No answer, or one that is not "received".
+/// No answer, or not a confirmation.
 pub async fn post_event(settings: &LineageSettings, event: &Value, world: &World) -> Result<(), PostError> {
     match &settings.url {
         Some(url) => post(&Message::repeatable(url.clone(), event, settings.api_key.as_ref()), world).await,
@@ -87,7 +87,7 @@ async fn post(message: &Message, world: &World) -> Result<(), PostError> {
     }
 }
 
-/// One JSON on its way.
+/// A JSON document to be posted.
 struct Message {
     url: Url,
     body: Bytes,
@@ -95,7 +95,7 @@ struct Message {
     is_repeatable: bool,
 }
 
-/// How a receiver says no.
+/// The refusal of a receiver.
 #[derive(Debug, Clone, Copy)]
 struct Refusal {
     status: u16,
@@ -130,7 +130,7 @@ impl Exchange for Message {
         Ok(Outgoing { method: reqwest::Method::POST, target, headers, body: self.body.clone() })
     }
 
-    /// A WeCom robot answers 200 whatever happened; its `errcode` tells.
+    /// A WeCom robot always answers 200; its `errcode` has the result.
     async fn judge(&self, received: Received) -> Verdict<(), Refusal> {
         let answer: Option<Value> = serde_json::from_slice(&received.body).ok();
         let errcode = answer.and_then(|answer| answer["errcode"].as_i64()).filter(|code| *code != 0);

@@ -1,5 +1,5 @@
-//! Runs rules over the rows that matter to them: provides `reduction` with what the engine knows about
-//! tables, and plans a query over the reduced tables.
+//! Runs rules over reduced tables: tells `reduction` what the engine knows about tables, and plans a
+//! query over the reduced tables.
 
 use std::collections::BTreeSet;
 

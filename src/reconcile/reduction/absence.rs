@@ -21,11 +21,11 @@ pub(super) struct Search {
     found: Gathering<FoundKeys>,
 }
 
-/// A mention of a rule a search is for, if a column was never null.
+/// A mention for which the search is made, provided a column was never null.
 struct Consumer {
     rule: usize,
     mention: Mention,
-    /// The place among the presences of what was found.
+    /// Index of the presence.
     presence: usize,
 }
 
@@ -36,7 +36,7 @@ impl Search {
         Search { of: Vec::new(), found }
     }
 
-    /// Whether it finds the keys of another absence in the same table too.
+    /// Whether it also serves another absence in the same table.
     fn serves(&self, absence: &Absence, parts: usize) -> bool {
         let is_unconditional = self.found.condition.terms.is_empty() && absence.conditions.is_empty();
         is_unconditional && self.found.names == absence.keys && self.found.kept.parts() == parts
@@ -52,23 +52,23 @@ impl Search {
         self.of.push(Consumer { rule, mention: absence.of, presence });
     }
 
-    /// Whether it is for a mention, and rows can be concluded from it.
+    /// Whether it is for a mention, and absence can be concluded from it.
     pub(super) fn is_for(&self, rule: usize, mention: Mention) -> bool {
         let mut of = self.of.iter().filter(|it| (it.rule, it.mention) == (rule, mention));
         of.any(|consumer| !self.found.kept.presences[consumer.presence].has_null)
     }
 
-    /// All its keys, where they are few.
+    /// All of its keys, if they are few.
     pub(super) fn few(&self) -> Option<&Arc<Keys>> {
         self.found.kept.few()
     }
 
-    /// In how many parts its keys lie.
+    /// The number of parts of its keys.
     pub(super) fn parts(&self) -> usize {
         self.found.kept.parts()
     }
 
-    /// The gathered rows whose keys were not found, where many were.
+    /// The collected rows whose keys were not found, if there were many keys.
     pub(super) fn absent(&self, gathered: Numbered) -> Result<Vec<u64>, ArrowError> {
         gathered.part_by_part(|part, scattered| {
             let (found, mut rows) = (self.found.kept.part(part)?, Vec::new());
@@ -78,13 +78,13 @@ impl Search {
     }
 }
 
-/// Gathers the keys of the tables that rows must be absent from, for mentions nothing else has reduced. A table that
-/// cannot be walked through gives none.
+/// Collects the keys of the tables that rows must be absent from, for mentions that nothing else has reduced. A
+/// table that cannot be scanned gives none.
 pub(super) fn search(rules: &[Planned], sources: &Sources, limits: Limits, scratch: &Path) -> Vec<Search> {
     let scratch: Arc<Path> = scratch.into();
     let mut searches: BTreeMap<&str, Vec<Search>> = BTreeMap::new();
     for (rule, planned) in rules.iter().enumerate() {
-        // One absence is enough to leave few rows; the others are judged by the rule itself.
+        // One absence suffices to leave few rows; others are evaluated by the rule itself.
         for absence in planned.waiting().into_iter().filter_map(|mention| planned.absences[mention].first()) {
             let tables = &planned.shape.tables;
             let Some((table, by)) = sources.get_key_value(&tables[absence.by]) else { continue };

@@ -1,6 +1,6 @@
-//! Mentions that nothing else has reduced, reduced by the keys of their rows: those that stand in no row of another table,
-//! those of groups with enough rows. Where few keys say it, they are one more condition; else the keys of both sides are
-//! scattered and held against each other. One walk through each table gathers what all rules ask of it.
+//! Reduces the remaining mentions by the keys of their rows: absence from another table, or groups with enough rows.
+//! Few keys become an additional condition; otherwise the keys of both sides are partitioned and compared. One scan of
+//! each table serves all rules.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,22 +19,22 @@ use super::source::Source;
 use super::term::Mention;
 use super::trying::try_all;
 
-/// What is asked of the keys of rows.
+/// What is required of the keys of rows.
 enum Demand {
-    /// They stand in no row of a search, by its place.
+    /// They are absent from a search, given by index.
     Absent(usize),
     /// Their groups have more rows than this.
     Crowded(MoreThan),
 }
 
-/// A mention under trial, and the rows of which it is to be decided.
+/// A mention, and its rows that are to be decided.
 struct Question {
     trial: Trial,
     demand: Demand,
     rows: Gathering<Numbered>,
 }
 
-/// Reduces what can be reduced by keys. After an error the rest stays as it was.
+/// Reduces what can be reduced by keys. After an error, the rest stays as it was.
 pub(super) fn reduce(
     rules: &mut [Planned],
     sources: &Sources,
@@ -67,7 +67,7 @@ pub(super) fn reduce(
     Ok(())
 }
 
-/// What can be asked of a mention, and of which columns.
+/// What can be required of a mention, and the key columns.
 fn demand(
     planned: &Planned,
     rule: usize,
@@ -83,8 +83,8 @@ fn demand(
     Some((Demand::Crowded(more_than), columns))
 }
 
-/// Whether few keys say which rows a demand is true of: then a trial has them as a condition. A table that cannot be walked
-/// through says nothing.
+/// Whether few keys decide a demand: a trial then gets them as a condition. A table that cannot be scanned decides
+/// nothing.
 fn is_said_by_few(trial: &mut Trial, demand: &Demand, names: &KeyNames, source: &Source, searches: &[Search]) -> bool {
     let set = |keys| Membership { columns: names.clone(), keys };
     match demand {
@@ -103,8 +103,8 @@ fn is_said_by_few(trial: &mut Trial, demand: &Demand, names: &KeyNames, source: 
     }
 }
 
-/// Gathers in one walk and answers at once: the scratch files of one table are gone before the next is walked through.
-/// Nothing where the table could not be.
+/// Collects in one scan and decides immediately: the scratch files of one table are deleted before the next is scanned.
+/// `None` if the table could not be scanned.
 fn walk(source: &Source, mut questions: Vec<Question>, searches: &[Search]) -> Vec<Trial> {
     match gather(source, questions.iter_mut().map(|question| &mut question.rows)) {
         Ok(()) => questions.into_iter().filter_map(|question| question.answer(source, searches)).collect(),
@@ -129,7 +129,7 @@ impl Question {
         Ok(Question { trial, demand, rows })
     }
 
-    /// Decides which rows are left. Nothing where that fails, or where too many are: the mention stays as it was.
+    /// Decides which rows remain. `None` if that fails or too many remain: the mention stays as it was.
     fn answer(self, source: &Source, searches: &[Search]) -> Option<Trial> {
         let Question { mut trial, demand, rows: Gathering { kept, .. } } = self;
         let rows = match demand {

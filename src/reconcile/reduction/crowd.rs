@@ -16,16 +16,16 @@ use super::sift::KeyNames;
 use super::source::Source;
 use super::term::{Mention, Term};
 
-/// How many rows a group must at least exceed.
+/// The number of rows that a group must exceed.
 pub(super) enum MoreThan {
-    /// Any group.
+    /// The same number for any group.
     Least(i64),
-    /// The group of a key; one without a number is joined to nothing.
+    /// A number per group; a group without a number is joined to nothing.
     OfGroup(HashMap<u128, i64, BuildHasherDefault<AsIs>>),
 }
 
 impl MoreThan {
-    /// Whether a group with so many rows has more.
+    /// Whether a group with this many rows exceeds it.
     pub(super) fn is_exceeded(&self, group: impl Fn() -> u128, rows: i64) -> bool {
         match self {
             MoreThan::Least(least) => rows > *least,
@@ -34,7 +34,7 @@ impl MoreThan {
     }
 }
 
-/// The columns a mention is grouped by, and how many rows a group must at least exceed.
+/// The columns by which a mention is grouped, and the number of rows that a group must exceed.
 pub(super) fn crowd_of(planned: &Planned, mention: Mention, sources: &Sources) -> Option<(KeyNames, MoreThan)> {
     let facts = planned.shape.facts.iter().filter(|fact| fact.binds.contains(&mention));
     let more_than =
@@ -58,7 +58,7 @@ fn columns_of(crowd: &Crowd, mention: Mention, source: &Source) -> Option<KeyNam
     crowd.groups.iter().map(column).collect()
 }
 
-/// Whether a row of `mention` meets at most one of `other`: then it is counted at most once.
+/// Whether a row of `mention` matches at most one row of `other`: then it is counted at most once.
 fn joins_once(planned: &Planned, crowd: &Crowd, mention: Mention, other: Mention, sources: &Sources) -> bool {
     let shape = &planned.shape;
     let links = shape.facts.iter().filter(|fact| fact.block == crowd.block).filter_map(|fact| fact.condition.as_link());
@@ -74,10 +74,10 @@ fn joins_once(planned: &Planned, crowd: &Crowd, mention: Mention, other: Mention
     sources.get(&shape.tables[other]).is_some_and(|source| source.is_unique(&keys))
 }
 
-/// A table of no more rows is looked through for its least number.
+/// Tables with at most this many rows are searched for their smallest number.
 const LEAST_OF_ROWS: u64 = 1 << 16;
 
-/// The least a value can be: a number, or a column of a small table.
+/// The smallest possible value: a constant, or that of a column in a small table.
 fn least(planned: &Planned, value: &Term, sources: &Sources) -> Option<MoreThan> {
     match value {
         Term::Integer(number) => Some(MoreThan::Least(*number)),
@@ -91,8 +91,8 @@ fn least(planned: &Planned, value: &Term, sources: &Sources) -> Option<MoreThan>
     }
 }
 
-/// What a value can be for each group: a column of a small table that is held together with the groups by all they are
-/// grouped by, in the very block that compares.
+/// The possible value per group: a column of a small table that is joined to the groups on all grouping columns, in
+/// the same block as the comparison.
 fn of_group(
     planned: &Planned,
     mention: Mention,
@@ -126,7 +126,7 @@ fn small<'s>(table: &str, sources: &'s Sources) -> Option<&'s Source> {
     sources.get(table).filter(|source| source.rows <= LEAST_OF_ROWS)
 }
 
-/// Shows the numbers of a column, where they are not null and the terms are true, each with the key of its row.
+/// Passes on the non-null numbers of a column where the terms are true, each with the key of its row.
 fn numbers_in(
     source: &Source,
     terms: &[Term],
@@ -148,8 +148,8 @@ fn numbers_in(
     })
 }
 
-/// The gathered rows of groups with more than so many rows. A group with a null in its key is kept. Groups are counted
-/// before their rows are looked at again: one group may be most of a table.
+/// The collected rows of groups with more than this many rows. A group with a null in its key is kept. Groups are
+/// counted before rows are visited again, as one group may be most of a table.
 pub(super) fn crowded(gathered: Numbered, more_than: &MoreThan) -> Result<Vec<u64>, ArrowError> {
     gathered.part_by_part(|part, scattered| {
         let mut sizes: HashMap<u128, i64, BuildHasherDefault<AsIs>> = HashMap::default();

@@ -1,5 +1,5 @@
-//! A term over the rows of an Arrow batch, in the three-valued logic of SQL: what compares with null is
-//! neither true nor false. A term over types it does not know is an error, never a guess.
+//! Evaluates terms over an Arrow batch in the three-valued logic of SQL: a comparison with null is
+//! neither true nor false. A term over unsupported types is an error, never a guess.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use arrow::error::ArrowError;
 use super::term::{Comparison, Operation, Term};
 use crate::clock::business_day;
 
-/// Values of the rows of a batch, or one for all of them.
+/// A value per row of a batch, or one for all.
 #[derive(Debug, Clone)]
 struct Values {
     array: ArrayRef,
@@ -30,7 +30,7 @@ impl Datum for Values {
     }
 }
 
-/// Evaluates terms over one batch; what several conditions share is computed once.
+/// Evaluates terms over one batch; shared subterms are computed once.
 pub(super) struct Evaluator<'a> {
     batch: &'a RecordBatch,
     known: HashMap<&'a Term, Values>,
@@ -41,7 +41,7 @@ impl<'a> Evaluator<'a> {
         Evaluator { batch, known: HashMap::new() }
     }
 
-    /// For every row whether the condition is true; null is not.
+    /// For every row, whether the condition is true; null counts as false.
     pub(super) fn rows_where(&mut self, condition: &'a Term) -> Result<BooleanArray, ArrowError> {
         let truths = self.truths(condition)?;
         Ok(if truths.null_count() > 0 { prep_null_mask_filter(&truths) } else { truths })
@@ -146,7 +146,7 @@ impl<'a> Evaluator<'a> {
         Ok(Values { array: Arc::new(absolute), is_constant: values.is_constant })
     }
 
-    /// The first of the terms that is not null.
+    /// The first term that is not null.
     fn first(&mut self, terms: &'a [Term]) -> Result<Values, ArrowError> {
         let values = terms.iter().map(|term| self.values(term)).collect::<Result<Vec<_>, _>>()?;
         let mut from_last = values.into_iter().rev();

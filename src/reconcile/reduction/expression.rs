@@ -1,5 +1,5 @@
-//! An expression as the SQL parser gives it, as a term over base tables. Whatever is not listed here is
-//! `Unknown`: a rule may say it all the same, it only reduces nothing.
+//! Converts a parsed SQL expression to a term over base tables. Anything else becomes `Unknown`, which
+//! a rule may use but which reduces nothing.
 
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
@@ -9,16 +9,16 @@ use sqlparser::ast::{
 use super::scope::Scope;
 use super::term::{Comparison, Operation, Term};
 
-/// The functions that give one value for each row; any other may sum up rows.
+/// Functions with one value per row; any other function may be an aggregate.
 const OF_ONE_ROW: [&str; 4] = ["ABS", "COALESCE", "GREATEST", "LEAST"];
 
-/// The name of a function, and whether it is one of a single row.
+/// Whether a function has one value per row.
 pub(super) fn is_of_one_row(function: &Function) -> bool {
     let name = function.name.to_string().to_ascii_uppercase();
     function.over.is_none() && OF_ONE_ROW.contains(&name.as_str())
 }
 
-/// The term of an expression where the names of `scope` are known.
+/// The term of an expression, with the names of `scope`.
 pub(super) fn term(expression: &Expr, scope: &Scope) -> Term {
     let boxed = |expression: &Expr| Box::new(term(expression, scope));
     match expression {
@@ -87,7 +87,7 @@ fn binary(operator: &BinaryOperator, left: Box<Term>, right: Box<Term>) -> Term 
     }
 }
 
-/// `CAST(instant + INTERVAL '8 HOUR' AS DATE)` is the business date; no other cast is understood.
+/// `CAST(instant + INTERVAL '8 HOUR' AS DATE)` is the business date; no other cast is supported.
 fn business_day(expression: &Expr, scope: &Scope) -> Term {
     match expression {
         Expr::BinaryOp { left, op: BinaryOperator::Plus, right } if right.to_string() == "INTERVAL '8 HOUR'" => {

@@ -16,7 +16,7 @@ use super::source::Source;
 use super::term::Mention;
 use crate::threads::{THREADS, map_parallel};
 
-/// What one walk gathers of a mention: the rows that match its condition, by a key.
+/// What one scan collects for a mention: the rows that satisfy its condition, by key.
 pub(super) struct Gathering<K> {
     pub(super) mention: Mention,
     pub(super) condition: Condition,
@@ -25,38 +25,38 @@ pub(super) struct Gathering<K> {
     pub(super) kept: K,
 }
 
-/// What is kept of matching rows.
+/// What is kept of these rows.
 pub(super) trait Keep: Send {
-    /// Columns it looks at beside those of condition and key.
+    /// Columns needed besides those of condition and key.
     fn columns(&self) -> impl Iterator<Item = &String>;
 
-    /// Takes rows of a batch, the first of which has this number.
+    /// Adds rows of a batch whose first row has this number.
     fn take(&mut self, first: u64, batch: &RecordBatch, rows: &[usize], keys: &KeyColumns) -> Result<(), ArrowError>;
 }
 
-/// Keys that were found: few are held, many are scattered.
+/// A set of keys: held in memory if few, partitioned if many.
 pub(super) struct FoundKeys {
     few: Arc<Keys>,
-    /// How many of them are held at most.
+    /// The maximum number of keys in memory.
     held: usize,
     many: Option<Scattered<u128>>,
     parts: usize,
     scratch: Arc<Path>,
-    /// Columns in which no matching row must be null.
+    /// Columns in which no matching row may be null.
     pub(super) presences: Vec<Presence>,
 }
 
-/// Whether a column, where one is named, was never null.
+/// Whether a column, if one is named, was never null.
 #[derive(Debug, PartialEq)]
 pub(super) struct Presence {
     pub(super) column: Option<String>,
     pub(super) has_null: bool,
 }
 
-/// Rows of which it is to be decided.
+/// Rows that are to be decided.
 pub(super) struct Numbered {
     pub(super) scattered: Scattered<(u128, u64)>,
-    /// Those with a null in their key.
+    /// Rows with a null in their key.
     pub(super) keyless: Vec<u64>,
 }
 
@@ -67,7 +67,7 @@ impl Numbered {
         Gathering { mention: trial.mention, condition: trial.condition.clone(), names, kept }
     }
 
-    /// The rows without a key and those that are left of each part, on all threads.
+    /// The rows without a key, and those of each part that remain, on all threads.
     pub(super) fn part_by_part(
         self,
         left: impl Fn(usize, &Scattered<(u128, u64)>) -> Result<Vec<u64>, ArrowError> + Sync,
@@ -99,22 +99,22 @@ impl Keep for Numbered {
 }
 
 impl FoundKeys {
-    /// None yet; of more than `held` none is held, they lie in so many parts.
+    /// Empty; with more than `held` keys, all are moved to partitions.
     pub(super) fn new(held: usize, parts: usize, scratch: Arc<Path>) -> FoundKeys {
         FoundKeys { few: Arc::default(), held, many: None, parts, scratch, presences: Vec::new() }
     }
 
-    /// All of them, where they are few.
+    /// All of them, if they are few.
     pub(super) fn few(&self) -> Option<&Arc<Keys>> {
         self.many.is_none().then_some(&self.few)
     }
 
-    /// In how many parts they lie where they are many.
+    /// The number of partitions, if they are many.
     pub(super) fn parts(&self) -> usize {
         self.parts
     }
 
-    /// The keys of a part of many.
+    /// The keys of a partition.
     pub(super) fn part(&self, part: usize) -> Result<Keys, ArrowError> {
         let mut keys = Keys::default();
         if let Some(many) = &self.many {
@@ -169,7 +169,7 @@ impl<K: Keep> Gathering<K> {
     }
 }
 
-/// Walks through `source` once for all gatherings, on all threads: one of them at a time gives a gathering its rows.
+/// Scans `source` once for all gatherings, on all threads; one thread at a time adds rows to a gathering.
 pub(super) fn gather<'g, K: Keep + 'g>(
     source: &Source,
     gatherings: impl Iterator<Item = &'g mut Gathering<K>>,

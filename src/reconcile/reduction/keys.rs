@@ -1,8 +1,7 @@
-//! Keys of rows as 128-bit hashes: what a join compares, without its texts.
+//! Keys of rows as 128-bit hashes: join keys without their strings.
 //!
-//! A set of keys that keeps rows may hold one too many: a hash that two keys share only keeps a row more. The keys
-//! of an anti-join drop rows, so they rely on XXH3-128 telling keys apart: among a billion keys two
-//! alike are less likely than 10⁻²⁰.
+//! A key set that keeps rows may contain a false match, which only keeps an extra row. The keys of an anti-join
+//! drop rows, so they rely on XXH3-128 having no collision: among a billion keys its probability is below 10⁻²⁰.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -15,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 /// A set of keys.
 pub(super) type Keys = HashSet<u128, BuildHasherDefault<AsIs>>;
 
-/// A key is a hash already.
+/// The hasher of keys, which are hashes already.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct AsIs(u64);
 
@@ -35,18 +34,18 @@ impl Hasher for AsIs {
     }
 }
 
-/// The key of a row that has none. It is in no set.
+/// The key of a row with a null in a key column. It is in no set.
 pub(super) const NO_KEY: u128 = 0;
 
-/// The columns of a batch that make its keys.
+/// The key columns of a batch.
 pub(super) struct KeyColumns {
     columns: Vec<ArrayRef>,
-    /// The keys of all rows, once many were asked for.
+    /// The keys of all rows, once many were requested.
     hashed: Option<Vec<u128>>,
 }
 
 impl KeyColumns {
-    /// Columns that are missing are an error, types that no key has too.
+    /// A missing column or an unsupported key type is an error.
     pub(super) fn of(batch: &RecordBatch, names: &[String]) -> Result<KeyColumns, ArrowError> {
         let column = |name: &String| match batch.column_by_name(name) {
             Some(column) if is_key_type(column.data_type()) => Ok(column.clone()),
@@ -55,14 +54,14 @@ impl KeyColumns {
         Ok(KeyColumns { columns: names.iter().map(column).collect::<Result<_, _>>()?, hashed: None })
     }
 
-    /// Hashes every row at once.
+    /// Computes the keys of all rows at once.
     pub(super) fn hash_all(&mut self, rows: usize) {
         if self.hashed.is_none() {
             self.hashed = Some((0..rows).map(|row| self.hash(row)).collect());
         }
     }
 
-    /// The key of a row; `NO_KEY` where a column is null, for null equals nothing.
+    /// The key of a row; `NO_KEY` if a column is null, since null equals nothing.
     pub(super) fn key(&self, row: usize) -> u128 {
         self.hashed.as_ref().map_or_else(|| self.hash(row), |hashed| hashed[row])
     }

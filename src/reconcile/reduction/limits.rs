@@ -1,15 +1,16 @@
-//! What is small enough to stay whole, and what a condition may match to be worth it.
+//! Limits of the reduction: which tables are small enough to stay whole, and how much a useful
+//! condition may match.
 
-/// What counts as small, and as too much.
+/// Limits of the reduction.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::reconcile) struct Limits {
-    /// A table of no more rows stays whole.
+    /// A table with at most this many rows stays whole.
     pub(in crate::reconcile) small_rows: u64,
-    /// A condition may match so many rows whatever their share of the table.
+    /// A condition may always match this many rows, whatever their share of the table.
     pub(in crate::reconcile) matched_rows: u64,
-    /// Above that, one row in so many.
+    /// Above that, at most one row in this many.
     pub(in crate::reconcile) matched_share: u64,
-    /// So many keys that others must not have are held in memory.
+    /// The maximum number of excluded keys held in memory.
     pub(in crate::reconcile) held_keys: usize,
 }
 

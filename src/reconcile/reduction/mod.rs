@@ -1,19 +1,18 @@
-//! Small tables for the rules: from what a rule's SQL says it follows which rows of the large tables cannot
-//! change its result, and it runs, unchanged, on the others.
+//! Reduces the tables that rules read: derives from the SQL of a rule which rows of the large tables cannot affect its
+//! result, and runs the unchanged rule on the remaining rows.
 //!
-//! Why this is exact. A *mention* is a base table at one place of a rule's query, views looked through. For each
-//! mention four kinds of conditions are **necessary** for a row to matter, `shape` says when:
+//! Why this is exact. A *mention* is one occurrence of a base table in a rule's query, with views expanded. Four kinds
+//! of conditions are **necessary** for a row of a mention to matter; `shape` determines when:
 //!
-//! 1. a condition of the query that speaks of that row alone (WHERE, inner ON, the right side's part of a left ON);
-//! 2. its key stands in another mention that was reduced already (the other side of an equality);
-//! 3. its key does not stand in a table which the query joins to find it missing;
-//! 4. its group has as many rows as the query asks for.
+//! 1. a condition of the query on this row alone (WHERE, inner ON, the right side's part of a left ON);
+//! 2. its key occurs in another mention that is already reduced (the other side of an equality);
+//! 3. its key does not occur in a table that the query anti-joins;
+//! 4. its group has as many rows as the query requires.
 //!
-//! Rows that fail one are left out, mention after mention; each step keeps the result, so all of them do. That a
-//! row too many is kept never matters: the rule itself still says all it ever said. So only one mistake is possible,
-//! a condition that is too strong, and a test holds the breaks of reduced tables against those of whole ones.
-//! A rule that is not understood, a table without a useful condition, a file that reads in an unexpected way: all
-//! are left whole.
+//! Rows that fail a condition are left out, mention by mention; each step preserves the result, so all of them do.
+//! Keeping too many rows is harmless, since the rule itself is unchanged. The only possible mistake is a condition that
+//! is too strong, and a test compares the breaks of reduced and whole tables. A rule that is not understood, a table
+//! without a useful condition or a file that cannot be read as expected is left whole.
 
 mod absence;
 mod by_keys;

@@ -1,5 +1,5 @@
-//! Groups of a table whose rows lie in the order of what they are grouped by: counted in one walk, with nothing of them
-//! kept. A table that does not lie so says it with the first row out of order.
+//! Counts groups of a table whose rows are in the order of the grouping columns, in one pass and without keeping rows.
+//! A table that is not in that order is detected by its first row out of order.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use super::source::{Source, Stretch};
 use super::term::Mention;
 use crate::threads::{THREADS, map_parallel};
 
-/// What is grouped: the rows of a mention that match a condition, by these columns.
+/// What is grouped: the rows of a mention that satisfy a condition, by these columns.
 pub(super) struct Grouped<'a> {
     pub(super) source: &'a Source,
     pub(super) mention: Mention,
@@ -27,10 +27,10 @@ pub(super) struct Grouped<'a> {
 }
 
 impl Grouped<'_> {
-    /// The groups with more rows than that; `None` where the rows do not lie in order, or where one has no key.
+    /// The groups with more rows than `more_than`; `None` if the rows are not in order, or if one has no key.
     ///
     /// # Errors
-    /// The table cannot be walked through.
+    /// The table cannot be scanned.
     pub(super) fn crowded(&self, more_than: &MoreThan) -> Result<Option<Keys>, ArrowError> {
         let is_in_order = AtomicBool::new(true);
         let count = |stretch| {
@@ -67,15 +67,15 @@ impl Grouped<'_> {
     }
 }
 
-/// Rows of one group that follow each other.
+/// Consecutive rows of one group.
 struct Run {
-    /// Their key: a row of its columns.
+    /// Their key: one row of the grouping columns.
     cells: Vec<ArrayRef>,
     group: u128,
     rows: i64,
 }
 
-/// Runs that were seen one after the other. The first and the last may go on before and behind.
+/// Consecutive runs. The first and the last one may continue outside.
 struct Runs<'m> {
     more_than: &'m MoreThan,
     first: Option<Run>,
@@ -89,7 +89,7 @@ impl<'m> Runs<'m> {
         Runs { more_than, first: None, last: None, crowded: Keys::default(), is_in_order: true }
     }
 
-    /// Takes the rows of a batch.
+    /// Adds the rows of a batch.
     fn take(&mut self, cells: &Cells, rows: &[usize]) -> Result<(), ArrowError> {
         let follows = |one: &usize, other: &usize| cells.compare(*one, *other).is_le();
         self.is_in_order &= !cells.have_null(rows) && rows.is_sorted_by(follows);
@@ -104,7 +104,7 @@ impl<'m> Runs<'m> {
         self.append(cells.run(last))
     }
 
-    /// Takes what was seen behind it.
+    /// Appends the runs that follow.
     fn follow(&mut self, behind: Runs<'_>) -> Result<(), ArrowError> {
         self.is_in_order &= behind.is_in_order;
         self.crowded.extend(behind.crowded);
@@ -130,14 +130,14 @@ impl<'m> Runs<'m> {
         Ok(())
     }
 
-    /// A group that has no more rows.
+    /// A complete group.
     fn settle(&mut self, rows: i64, group: impl Fn() -> u128) {
         if self.more_than.is_exceeded(&group, rows) {
             self.crowded.insert(group());
         }
     }
 
-    /// The crowded groups of all that was seen: nothing goes on.
+    /// The crowded groups, once everything has been seen.
     fn crowded(mut self) -> Keys {
         for run in [self.first.take(), self.last.take()].into_iter().flatten() {
             self.settle(run.rows, || run.group);
@@ -154,7 +154,7 @@ impl Run {
     }
 }
 
-/// The columns of a batch that rows are grouped by.
+/// The grouping columns of a batch.
 struct Cells {
     columns: Vec<ArrayRef>,
     comparators: Vec<DynComparator>,

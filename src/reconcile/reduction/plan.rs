@@ -1,6 +1,5 @@
-//! Which mention of which rule is reduced by what, round by round: first the small tables, then whatever has
-//! conditions of its own, then what hangs on the keys of those. Each round walks once through a table
-//! for all rules.
+//! Decides which mention of which rule is reduced by what, round by round: first small tables, then mentions with
+//! conditions of their own, then those that depend on their keys. Each round scans a table once for all rules.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +12,7 @@ use super::source::Source;
 use super::term::Mention;
 use super::trying::try_all;
 
-/// Reduces the mentions of all rules as far as that is worth it. A table that cannot be walked through stays whole.
+/// Reduces the mentions of all rules as far as it pays. A table that cannot be scanned stays whole.
 pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits, scratch: &Path) {
     let is_small = |source: &Source| source.is_in_memory() || source.rows <= limits.small_rows;
     walk(rules, sources, |planned, rule, mention, source| is_small(source).then(|| planned.trial(rule, mention, None)));
@@ -24,7 +23,7 @@ pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits, s
             let is_new = count(&planned.condition(mention)) > planned.tried[mention];
             (is_new && !is_small(source)).then(|| planned.trial(rule, mention, Some(limits)))
         });
-        // Where keys cannot be scattered, the tables that are left stay whole.
+        // If keys cannot be partitioned, the remaining tables stay whole.
         if !found
             && (std::mem::replace(&mut is_last, true) || by_keys::reduce(rules, sources, limits, scratch).is_err())
         {
@@ -33,7 +32,7 @@ pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits, s
     }
 }
 
-/// Tries what `trial_of` makes of each waiting mention; whether anything was tried.
+/// Tries the trial that `trial_of` makes for each waiting mention; returns whether there was any.
 fn walk(
     rules: &mut [Planned],
     sources: &Sources,

@@ -14,20 +14,20 @@ use super::sift::{Condition, KeyNames, Membership, Trial};
 use super::source::Source;
 use super::term::{Mention, Term};
 
-/// What has become of a mention.
+/// The state of a mention.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum State {
     Waiting,
-    /// It stays whole, and all its keys may be asked for.
+    /// It stays whole, and its keys may be requested.
     Small,
-    /// The rows it was reduced to, ascending.
+    /// Reduced to these ascending rows.
     Reduced(Vec<u64>),
 }
 
 /// The tables of the night.
 pub(in crate::reconcile) type Sources = BTreeMap<String, Source>;
 
-/// Columns of a mention held together with columns of another.
+/// Columns of a mention that are equated with columns of another.
 #[derive(Debug, Clone)]
 struct Link {
     columns: KeyNames,
@@ -35,7 +35,7 @@ struct Link {
     keys: KeyNames,
 }
 
-/// A rule on its way to small tables.
+/// A rule whose tables are being reduced.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) shape: Shape,
@@ -43,9 +43,9 @@ pub(super) struct Planned {
     pub(super) terms: Vec<Vec<Term>>,
     links: Vec<Vec<Link>>,
     pub(super) absences: Vec<Vec<Absence>>,
-    /// Keys of what is small or reduced.
+    /// The keys of small and reduced mentions.
     keys: HashMap<(Mention, KeyNames), Arc<Keys>>,
-    /// How many conditions the last trial of a mention had.
+    /// The number of conditions in the last trial of each mention.
     pub(super) tried: Vec<usize>,
 }
 
@@ -66,12 +66,12 @@ impl Planned {
         Planned { shape, states, terms, links, absences, keys: HashMap::new(), tried }
     }
 
-    /// The mentions nothing has reduced yet.
+    /// The mentions that are not reduced yet.
     pub(super) fn waiting(&self) -> Vec<Mention> {
         (0..self.states.len()).filter(|mention| self.states[*mention] == State::Waiting).collect()
     }
 
-    /// What is known to be necessary for the rows of a mention by now.
+    /// The conditions known to be necessary for the rows of a mention.
     pub(super) fn condition(&self, mention: Mention) -> Condition {
         let of_link = |link: &Link| {
             let keys = self.keys.get(&(link.to, link.keys.clone()))?;
@@ -81,7 +81,7 @@ impl Planned {
         Condition { terms: self.terms[mention].clone(), members, strangers: Vec::new() }
     }
 
-    /// The keys that others will ask of a mention.
+    /// A trial of a mention, with the keys that others will request of it.
     fn asked_of(&self, mention: Mention) -> HashMap<KeyNames, Keys> {
         let links = self.links.iter().flatten().filter(|link| link.to == mention);
         links.map(|link| (link.keys.clone(), Keys::default())).collect()
@@ -100,7 +100,7 @@ impl Planned {
         }
     }
 
-    /// Settles a trial that cannot match anything; gives back any other.
+    /// Settles a trial that cannot match anything; returns any other.
     pub(super) fn settle_empty(&mut self, trial: Trial) -> Option<Trial> {
         if trial.limit.is_none() || !trial.condition.matches_nothing() {
             return Some(trial);
@@ -116,7 +116,7 @@ impl Planned {
     }
 }
 
-/// What the facts demand of the rows of a mention by themselves, as far as it can be evaluated.
+/// What facts require of the rows of a mention alone, as far as it can be evaluated.
 fn demands(shape: &Shape, mention: Mention, source: &Source) -> Vec<Term> {
     let facts = shape.facts.iter().filter(|fact| fact.binds.contains(&mention));
     let demands = facts.filter_map(|fact| fact.condition.demand_on(mention)).flat_map(Term::conjuncts);
@@ -128,7 +128,7 @@ fn can_evaluate(term: &Term, source: &Source) -> bool {
     Evaluator::new(&nothing).rows_where(term).is_ok()
 }
 
-/// The columns that facts of one block hold together with columns of another mention.
+/// The columns that facts of one block equate with columns of another mention.
 fn links(shape: &Shape, mention: Mention, sources: &Sources) -> Vec<Link> {
     let mut pairs: BTreeMap<(usize, Mention), BTreeSet<(String, String)>> = BTreeMap::new();
     for fact in shape.facts.iter().filter(|fact| fact.binds.contains(&mention)) {

@@ -6,7 +6,7 @@ use sqlparser::ast::{Ident, ObjectName, TableAlias, TableFactor, VisitMut, Visit
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
-/// The query with its tables renamed by `name_of`, which is told their place in the text.
+/// The query with its tables renamed by `name_of`, which gets their position in the text.
 pub(in crate::reconcile) fn with_names(sql: &str, name_of: fn(usize) -> String) -> Option<String> {
     let mut statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
     let mut renamer = Renamer { name_of, next: 0 };

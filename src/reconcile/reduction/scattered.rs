@@ -1,5 +1,5 @@
-//! Keys scattered over parts of a scratch file: what has one key lies in one part. Parts are looked at one after the
-//! other, so neither memory nor the number of open files follows the table.
+//! Hash-partitioned entries in a scratch file: entries with the same key are in the same part. Parts are processed one
+//! after the other, so neither memory nor the number of open files grows with the table.
 
 use std::fs::File;
 use std::io;
@@ -7,13 +7,13 @@ use std::marker::PhantomData;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Entries of a part: their keys are in memory at once.
+/// Entries per part, whose keys are in memory at once.
 const ENTRIES_PER_PART: u64 = 1 << 18;
 const MOST_PARTS: u64 = 1 << 10;
-/// What a part gathers before it is written, in whole entries.
+/// Write buffer of a part, in whole entries.
 const CHUNK_BYTES: usize = 1 << 14;
 
-/// What is scattered by its key: a key alone, or with the number of its row.
+/// An entry with a key: the key alone, or with a row number.
 pub(super) trait Entry: Copy {
     const BYTES: usize;
 
@@ -21,7 +21,7 @@ pub(super) trait Entry: Copy {
 
     fn pack(self, bytes: &mut Vec<u8>);
 
-    /// From as many bytes as it takes.
+    /// Reads it from its bytes.
     fn unpack(bytes: &[u8]) -> Self;
 }
 
@@ -59,25 +59,25 @@ impl Entry for (u128, u64) {
     }
 }
 
-/// Entries in their parts, which lie in chunks in one unnamed file.
+/// Entries in parts, which are stored in chunks of one unnamed file.
 pub(super) struct Scattered<E> {
     file: File,
-    /// Chunks of the file.
+    /// The number of chunks in the file.
     chunks: u64,
     parts: Vec<Part>,
     entries: PhantomData<E>,
 }
 
-/// Where the entries of a part are.
+/// The entries of a part.
 #[derive(Default)]
 struct Part {
-    /// Places of its chunks in the file.
+    /// The positions of its chunks in the file.
     written: Vec<u64>,
-    /// What comes after them.
+    /// The entries that are not written yet.
     filling: Vec<u8>,
 }
 
-/// As many parts as tables of so many rows need.
+/// The number of parts for a table with this many rows.
 pub(super) fn parts_for(rows: u64) -> usize {
     usize::try_from(rows.div_ceil(ENTRIES_PER_PART).clamp(1, MOST_PARTS)).expect("few parts")
 }
@@ -91,7 +91,7 @@ impl<E: Entry> Scattered<E> {
     }
 
     pub(super) fn push(&mut self, entry: E) -> io::Result<()> {
-        // The other half of the key tells apart what lies in one part.
+        // The upper half of the key chooses the part; the other half distinguishes keys within it.
         let part = ((entry.key() >> 64) * self.parts.len() as u128) >> 64;
         let part = &mut self.parts[usize::try_from(part).expect("a part's number")];
         entry.pack(&mut part.filling);
@@ -109,7 +109,7 @@ impl<E: Entry> Scattered<E> {
         self.parts.len()
     }
 
-    /// Shows the entries of a part, in any order; holds a chunk of them. Parts are best looked at in their order.
+    /// Passes on the entries of a part, in any order, chunk by chunk. Parts should be read in order.
     pub(super) fn each(&self, part: usize, mut see: impl FnMut(E)) -> io::Result<()> {
         self.parts.get(part + 1).into_iter().for_each(|next| self.read_ahead(next));
         let Part { written, filling } = &self.parts[part];
@@ -122,13 +122,13 @@ impl<E: Entry> Scattered<E> {
         Ok(())
     }
 
-    /// Tells the system which chunks come next: they lie all over the file, and of a large one not all are in its cache.
+    /// Tells the system which chunks come next: they are spread over a file that may exceed its cache.
     #[cfg(target_os = "linux")]
     fn read_ahead(&self, Part { written, .. }: &Part) {
         use rustix::fs::{Advice, fadvise};
         let length = std::num::NonZeroU64::new(Self::CHUNK as u64);
         for place in written {
-            // Advice that is not taken costs time alone.
+            // Advice that is not taken only costs time.
             let _ = fadvise(&self.file, place * Self::CHUNK as u64, length, Advice::WillNeed);
         }
     }

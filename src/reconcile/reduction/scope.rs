@@ -1,4 +1,4 @@
-//! The relations a FROM names, and what their columns stand for.
+//! The relations of a FROM, and the terms of their columns.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,15 @@ pub(super) struct Scope {
     pub(super) relations: Vec<(String, Relation)>,
 }
 
-/// A table, or what stands in brackets.
+/// A table or a subquery.
 #[derive(Clone)]
 pub(super) struct Relation {
     pub(super) columns: Vec<(String, Term)>,
-    /// Mentions a condition on this relation binds.
+    /// Mentions that a condition on this relation binds.
     pub(super) strict: BTreeSet<Mention>,
     /// All mentions inside.
     pub(super) mentions: BTreeSet<Mention>,
-    /// Whether it has exactly the rows its facts leave, as far as they are distinct.
+    /// Whether it has exactly the rows that satisfy its facts, up to duplicates.
     pub(super) is_plain: bool,
 }
 
@@ -36,7 +36,7 @@ impl Scope {
 }
 
 impl Relation {
-    /// Its columns as they stand after an outer join: a constant may be null there.
+    /// Its columns after an outer join, where a constant may be null.
     pub(super) fn filled_with_nulls(mut self) -> Relation {
         for (_, term) in &mut self.columns {
             let mut mentions = BTreeSet::new();

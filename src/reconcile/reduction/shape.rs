@@ -1,13 +1,13 @@
-//! The shape of a rule's query: which base tables it mentions, and for which of them a condition is
-//! necessary, so that a row that fails it cannot change what the query gives.
+//! The shape of a rule's query: the base tables it mentions, and the conditions that are necessary for their rows, so
+//! that a row that fails one cannot change the result.
 //!
-//! - A condition in WHERE or in the ON of an inner join binds every table that is not filled up with nulls by an outer
-//!   join: where it is not true, the joined row is gone.
-//! - The ON of a LEFT JOIN binds its right side alone: a row that fails it is joined to nothing.
-//! - A condition on a subquery's column goes through to the tables inside as far as that column is one
-//!   of a row there or a column it is grouped by: then the whole group goes or stays. A sum is not looked through.
-//! - What is not listed (CTEs, LIMIT, RIGHT and FULL joins, subqueries inside expressions) leaves the rule without a
-//!   shape: it reads whole tables.
+//! - A condition in WHERE or in the ON of an inner join binds every table that no outer join fills with nulls: where it is
+//!   not true, the joined row is gone.
+//! - The ON of a LEFT JOIN only binds its right side: a row that fails it is joined to nothing.
+//! - A condition on a subquery's column applies to the tables inside if that column is a column of a row there or a
+//!   grouping column: then the whole group stays or goes. Aggregates are opaque.
+//! - Anything else (CTEs, LIMIT, RIGHT and FULL joins, subqueries inside expressions) leaves the rule without a shape: it
+//!   reads whole tables.
 
 use std::collections::BTreeSet;
 
@@ -20,13 +20,13 @@ use super::scope::{Relation, Scope};
 use super::syntax::{alias_of, columns, count_factors, count_relations, groups, is_understood, joined_on, plain_name};
 use super::term::{Mention, Term};
 
-/// What a name in a FROM stands for.
+/// The meaning of a name in a FROM.
 pub(in crate::reconcile) enum Meaning {
-    /// A view, by its SQL.
+    /// A view, with its SQL.
     View(String),
-    /// A table of one row whose values are known.
+    /// A table with one row of known values.
     OneRow(Vec<(String, Term)>),
-    /// A base table, by the names of its columns.
+    /// A base table, with the names of its columns.
     Table(Vec<String>),
 }
 
@@ -34,50 +34,49 @@ pub(in crate::reconcile) enum Meaning {
 #[derive(Debug, Clone)]
 pub(in crate::reconcile) struct Fact {
     pub(super) condition: Term,
-    /// The mentions whose rows do not matter where it cannot be true.
+    /// The mentions whose rows do not matter where it is not true.
     pub(super) binds: BTreeSet<Mention>,
-    /// Facts of one block hold for the same rows together.
+    /// Facts of one block hold for the same joined rows.
     pub(super) block: usize,
 }
 
-/// `LEFT JOIN by ON by.keys = of.columns … WHERE by.present IS NULL`: rows of `of` whose key `by` has do
-/// not matter.
+/// `LEFT JOIN by ON by.keys = of.columns … WHERE by.present IS NULL`: rows of `of` whose key is in `by` do not matter.
 #[derive(Debug, Clone)]
 pub(in crate::reconcile) struct Absence {
     pub(super) of: Mention,
     pub(super) columns: Vec<String>,
     pub(super) by: Mention,
     pub(super) keys: Vec<String>,
-    /// What makes a row of `by` one that is joined.
+    /// The conditions for a row of `by` to be joined.
     pub(super) conditions: Vec<Term>,
-    /// A column that must not be null in any such row; else nothing follows.
+    /// A column that must not be null in any such row; otherwise nothing can be concluded.
     pub(super) present: Option<String>,
 }
 
-/// The groups of a block that counts their rows.
+/// The groups of a block that counts rows.
 #[derive(Debug, Clone)]
 pub(super) struct Crowd {
-    /// What is grouped by.
+    /// The grouping terms.
     pub(super) groups: Vec<Term>,
-    /// The mentions that are joined to what is counted.
+    /// The mentions that are joined to the counted rows.
     pub(super) mentions: BTreeSet<Mention>,
-    /// Those of them without which there is no row.
+    /// Those of them that every row requires.
     pub(super) strict: BTreeSet<Mention>,
     pub(super) block: usize,
 }
 
-/// A table named in a FROM, in the order in which they stand in the text.
+/// A table named in a FROM, in textual order.
 #[derive(Debug, Clone)]
 pub(in crate::reconcile) enum Factor {
-    /// A table of one row, or another that nothing is concluded about.
+    /// A table with one row, or one about which nothing is concluded.
     Plain(String),
     /// A base table.
     Mention(Mention),
-    /// A view: its name, its SQL, and the tables named there.
+    /// A view: its name, its SQL, and the tables it names.
     View(String, String, Vec<Factor>),
 }
 
-/// What is known of a query.
+/// What is known about a query.
 #[derive(Debug, Default)]
 pub(in crate::reconcile) struct Shape {
     pub(super) factors: Vec<Factor>,
@@ -86,11 +85,11 @@ pub(in crate::reconcile) struct Shape {
     pub(super) facts: Vec<Fact>,
     pub(super) absences: Vec<Absence>,
     pub(super) crowds: Vec<Crowd>,
-    /// The rule says `*`: then even a column nobody names may tell two rows apart.
+    /// The rule contains `*`: then even an unnamed column may make two rows distinct.
     pub(super) reads_all: bool,
 }
 
-/// A relation that a LEFT JOIN brought in.
+/// A relation added by a LEFT JOIN.
 struct Joined {
     relation: Relation,
     facts: std::ops::Range<usize>,
@@ -98,14 +97,14 @@ struct Joined {
 }
 
 impl Shape {
-    /// The shape of a query; `None` when it is not understood. `meaning` says what a name stands for.
+    /// The shape of a query; `None` if it is not understood. `meaning` resolves names.
     pub(in crate::reconcile) fn of(sql: &str, meaning: &mut dyn FnMut(&str) -> Option<Meaning>) -> Option<Shape> {
         let mut reader = Reader { shape: Shape::default(), blocks: 0, depth: 0, meaning };
         reader.text(sql)?;
         Some(reader.shape)
     }
 
-    /// Whom a view, or a table, brings in.
+    /// The mentions in a view or a table.
     pub(in crate::reconcile) fn mentions_in(factor: &Factor) -> Vec<Mention> {
         match factor {
             Factor::Plain(_) => Vec::new(),
@@ -118,7 +117,7 @@ impl Shape {
 struct Reader<'m> {
     shape: Shape,
     blocks: usize,
-    /// Views around the text that is read.
+    /// The nesting depth of views.
     depth: usize,
     meaning: &'m mut dyn FnMut(&str) -> Option<Meaning>,
 }
@@ -251,7 +250,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What follows from a condition that the right side of a LEFT JOIN be missing.
+    /// What follows from the condition that the right side of a LEFT JOIN is missing.
     fn absences_by(&self, joined: &Joined, conditions: &[Term], strict: &BTreeSet<Mention>) -> Vec<Absence> {
         let &[by] = joined.relation.mentions.iter().collect::<Vec<_>>().as_slice() else { return Vec::new() };
         let own: Vec<_> = self.shape.facts[joined.facts.clone()].iter().map(|fact| fact.condition.clone()).collect();
@@ -283,7 +282,7 @@ impl Reader<'_> {
     }
 }
 
-/// An equality of a column of another mention and one of `by`: that mention, its column, the key.
+/// An equality between a column of another mention and one of `by`: that mention, its column, the key.
 fn sides(on: &Term, by: Mention) -> Option<(Mention, String, String)> {
     let [(one, column), (other, key)] = on.as_link()?;
     match (one == by, other == by) {

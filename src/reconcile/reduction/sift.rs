@@ -16,10 +16,10 @@ use super::limits::Limits;
 use super::source::{Source, Stretch};
 use super::term::{Mention, Term};
 
-/// Columns that make a key.
+/// The columns of a key.
 pub(super) type KeyNames = Vec<String>;
 
-/// What a row must be to be kept.
+/// The conditions for keeping a row.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Condition {
     /// All of them must be true.
@@ -44,13 +44,13 @@ impl Condition {
         columns.extend(sets.flat_map(|set| set.columns.iter().cloned()));
     }
 
-    /// Whether a key would have to be one of none.
+    /// Whether a key would have to be in an empty set.
     pub(super) fn matches_nothing(&self) -> bool {
         self.members.iter().any(|member| member.keys.is_empty())
     }
 }
 
-/// A condition under trial, and what it has matched.
+/// A condition on trial, and what it has matched.
 #[derive(Debug, Clone)]
 pub(super) struct Trial {
     pub(super) rule: usize,
@@ -61,7 +61,7 @@ pub(super) struct Trial {
     pub(super) matched: u64,
     /// The keys of the matched rows.
     pub(super) keys: HashMap<KeyNames, Keys>,
-    /// What counts as matching too much; `None`: it may match everything, and only its keys are wanted.
+    /// The limits; `None` if it may match everything because only its keys are needed.
     pub(super) limit: Option<Limits>,
     pub(super) is_given_up: bool,
 }
@@ -81,7 +81,7 @@ impl Trial {
         }
     }
 
-    /// It is known which rows match: these. Reads of `source` the keys others ask for.
+    /// Concludes with known matching rows; reads the requested keys from `source`.
     pub(super) fn conclude(&mut self, source: &Source, mut rows: Vec<u64>) -> Result<(), ArrowError> {
         rows.sort_unstable();
         (self.matched, self.rows) = (rows.len() as u64, rows);
@@ -99,7 +99,7 @@ impl Trial {
         })
     }
 
-    /// Takes what was matched behind what it has seen.
+    /// Appends what was matched in a later stretch.
     fn add(&mut self, later: Trial) {
         self.matched += later.matched;
         self.rows.extend(later.rows);
@@ -118,12 +118,12 @@ impl Trial {
     }
 }
 
-/// A walk through a table for all trials that wait for it. Its stretches may be walked through in any order.
+/// A scan of a table for all waiting trials. Its stretches may be scanned in any order.
 pub(super) struct Walk<'s> {
     source: &'s Source,
     columns: BTreeSet<String>,
     trials: Vec<Trial>,
-    /// Of each trial, whether it was given up in some stretch: the others need not look.
+    /// Per trial, whether it was given up in some stretch, so that the others can skip it.
     given_up: Vec<AtomicBool>,
 }
 
@@ -139,7 +139,7 @@ impl<'s> Walk<'s> {
         self.source.stretches()
     }
 
-    /// What the trials match in a stretch.
+    /// The matches of the trials in a stretch.
     pub(super) fn sift(&self, stretch: Stretch) -> Result<Vec<Trial>, ArrowError> {
         let mut found = self.trials.clone();
         let mut seen = 0;
@@ -176,10 +176,10 @@ impl<'s> Walk<'s> {
         Ok(())
     }
 
-    /// The trials with what they have matched in all stretches, told in their order; those that have not matched too much.
+    /// The trials with the matches of all stretches, given in order, without those that matched too much.
     ///
     /// # Errors
-    /// A stretch could not be walked through: nothing is known of any trial.
+    /// A stretch could not be scanned: nothing is known about any trial.
     pub(super) fn conclude(self, stretches: Vec<Result<Vec<Trial>, ArrowError>>) -> Result<Vec<Trial>, ArrowError> {
         let mut trials = self.trials;
         for found in stretches {
@@ -215,7 +215,7 @@ pub(super) fn matching<'a>(
     Ok(rows.unwrap_or_else(|| (0..all).collect()))
 }
 
-/// The keys of a batch; what many conditions ask for is hashed once.
+/// The keys of a batch; keys that many conditions need are computed once.
 pub(super) struct BatchKeys<'a> {
     batch: &'a RecordBatch,
     known: HashMap<KeyNames, KeyColumns>,
@@ -226,7 +226,7 @@ impl<'a> BatchKeys<'a> {
         BatchKeys { batch, known: HashMap::new() }
     }
 
-    /// The keys of these columns, of which so many are to be asked for.
+    /// The keys of these columns, of which `wanted` will be requested.
     pub(super) fn of(&mut self, columns: &KeyNames, wanted: usize) -> Result<&KeyColumns, ArrowError> {
         if !self.known.contains_key(columns) {
             self.known.insert(columns.clone(), KeyColumns::of(self.batch, columns)?);

@@ -1,5 +1,5 @@
-//! The rows of a base table batch by batch, numbered from 0: a partition, the days of a history one after
-//! the other, a table of the scratch folder, or a small one that is in memory. Columns a file does not have are null.
+//! The numbered rows of a base table, batch by batch: a partition, the days of a history in order, a table of the
+//! scratch folder, or a small table in memory. Columns that a file lacks are null.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -22,9 +22,9 @@ use crate::contract::Contract;
 use crate::dataset::parts::of as parts_of;
 
 const ROWS_PER_BATCH: usize = 16_384;
-/// Batches of a scratch table that are one stretch.
+/// Batches of a scratch table per stretch.
 const BATCHES_PER_STRETCH: usize = 64;
-/// The day of a row of a history.
+/// The column with the day of a row in a history.
 const DAY_COLUMN: &str = "dt";
 
 /// A base table.
@@ -32,7 +32,7 @@ const DAY_COLUMN: &str = "dt";
 pub(in crate::reconcile) struct Source {
     pub(in crate::reconcile) schema: SchemaRef,
     pub(super) rows: u64,
-    /// Columns no two rows have alike, none of them null.
+    /// A unique key whose columns are never null.
     unique: Option<Vec<String>>,
     parts: Vec<Part>,
 }
@@ -44,11 +44,11 @@ enum Part {
     Memory(RecordBatch),
 }
 
-/// Rows of a base table that follow each other: a row group, some batches of a scratch table, a batch in memory.
+/// Consecutive rows of a base table: a row group, some batches of a scratch table, a batch in memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stretch {
     part: usize,
-    /// Its place among the stretches of its part.
+    /// Its index among the stretches of its part.
     place: usize,
     /// The number of its first row.
     first: u64,
@@ -63,7 +63,7 @@ struct PartFile {
 }
 
 impl Source {
-    /// Partitions of a contract, by their first files, oldest first; with their days when it is a history.
+    /// Partitions of a contract, given by their first files, oldest first; with their days for a history.
     pub(in crate::reconcile) fn of_contract<'p>(
         contract: &Contract,
         is_history: bool,
@@ -85,7 +85,7 @@ impl Source {
         Ok(Source { schema: Arc::new(Schema::new(fields)), rows, unique, parts })
     }
 
-    /// A table of the scratch folder, with the column that tells its rows apart, if there is one.
+    /// A table of the scratch folder, with its unique column, if there is one.
     pub(in crate::reconcile) fn of_table(path: &Path, unique: Option<&str>) -> Result<Source, ArrowError> {
         let table = ScratchTable::open(path)?;
         let unique = unique.map(|column| vec![column.to_owned()]);
@@ -93,7 +93,7 @@ impl Source {
         Ok(Source { schema, rows, unique, parts: vec![Part::Table(table)] })
     }
 
-    /// Batches of one schema that are in memory; texts and numbers come in the types of a contract.
+    /// Batches of one schema in memory; strings and integers are converted to the types of a contract.
     pub(in crate::reconcile) fn of_batches(schema: SchemaRef, batches: &[RecordBatch]) -> Result<Source, ArrowError> {
         let schema = usual(&RecordBatch::new_empty(schema))?.schema();
         let batches = batches.iter().map(usual).collect::<Result<Vec<_>, _>>()?;
@@ -101,12 +101,12 @@ impl Source {
         Ok(Source { schema, rows, unique: None, parts: batches.into_iter().map(Part::Memory).collect() })
     }
 
-    /// Whether it is in memory already.
+    /// Whether it is in memory.
     pub(super) fn is_in_memory(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Memory(_)))
     }
 
-    /// Whether no two rows have the same values in these columns.
+    /// Whether these columns identify a row.
     pub(super) fn is_unique(&self, columns: &[&str]) -> bool {
         let unique = self.unique.as_ref();
         unique.is_some_and(|unique| unique.iter().all(|column| columns.contains(&column.as_str())))
@@ -117,7 +117,7 @@ impl Source {
         self.schema.field_with_name(column).ok().map(Field::data_type)
     }
 
-    /// All rows, stretch by stretch.
+    /// All rows, as stretches.
     pub(super) fn stretches(&self) -> Vec<Stretch> {
         let (mut stretches, mut first) = (Vec::new(), 0);
         for (part, rows) in self.parts.iter().map(Part::stretches).enumerate() {
@@ -129,7 +129,7 @@ impl Source {
         stretches
     }
 
-    /// Shows every row in these columns; `see` is told the number of the first.
+    /// Scans these columns of all rows; `see` gets the number of the first row of each batch.
     pub(super) fn scan(
         &self,
         columns: &BTreeSet<String>,
@@ -139,7 +139,7 @@ impl Source {
         self.stretches().iter().try_for_each(|stretch| self.scan_stretch(*stretch, columns, &mut see))
     }
 
-    /// Shows the rows of a stretch in these columns until `see` breaks off; it is told the number of the first.
+    /// Scans these columns of a stretch until `see` stops it; `see` gets the number of the first row of each batch.
     pub(super) fn scan_stretch(
         &self,
         Stretch { part, place, mut first }: Stretch,
@@ -157,7 +157,7 @@ impl Source {
         Ok(())
     }
 
-    /// Shows the rows of these numbers, which ascend. Columns that are not wanted are null.
+    /// Reads the rows with these ascending numbers. Columns that are not wanted are null.
     pub(super) fn fetch(
         &self,
         columns: &BTreeSet<String>,
@@ -186,7 +186,7 @@ impl Source {
         Ok(())
     }
 
-    /// A batch in the types of this table: all its columns, or the named ones.
+    /// A batch in the types of this table: all columns, or the named ones.
     fn shaped(
         &self,
         part: &Part,
@@ -196,7 +196,7 @@ impl Source {
         let is_wanted = |field: &&Arc<Field>| columns.is_none_or(|columns| columns.contains(field.name()));
         let fields: Vec<_> = self.schema.fields().iter().filter(is_wanted).cloned().collect();
         let arrays = fields.iter().map(|field| column(part, batch, field)).collect::<Result<Vec<_>, _>>()?;
-        // Of no columns the number of rows is all there is.
+        // Without columns, only the number of rows is left.
         let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &rows)
     }
@@ -222,7 +222,7 @@ impl Part {
         }
     }
 
-    /// The rows of each of its stretches.
+    /// The number of rows of each of its stretches.
     fn stretches(&self) -> Vec<u64> {
         match self {
             Part::File(file) => file.groups().collect(),
@@ -250,7 +250,7 @@ impl PartFile {
         Ok(PartFile { path: path.to_owned(), metadata, day, rows })
     }
 
-    /// The rows of each of its row groups.
+    /// The number of rows of each of its row groups.
     fn groups(&self) -> impl Iterator<Item = u64> {
         let groups = self.metadata.metadata().row_groups().iter();
         groups.map(|group| u64::try_from(group.num_rows()).unwrap_or_default())
@@ -274,7 +274,7 @@ fn nullable(field: &Field) -> Field {
     Field::new(field.name(), field.data_type().clone(), true)
 }
 
-/// A batch with its texts and integers in the types of a contract.
+/// A batch with strings and integers in the types of a contract.
 fn usual(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {

@@ -1,5 +1,5 @@
-//! What is read off the syntax of a query alone: names, aliases, the kind of a join, the columns and groups of a SELECT.
-//! Everything gives `None` where the syntax is not one that `shape` understands. Concludes nothing about rows.
+//! What follows from the syntax of a query alone: names, aliases, the kind of a join, the columns and groups of a
+//! SELECT. Functions return `None` for syntax that `shape` does not support. Concludes nothing about rows.
 
 use std::ops::ControlFlow;
 
@@ -19,7 +19,7 @@ pub(super) fn plain_name(name: &ObjectName) -> Option<String> {
     }
 }
 
-/// The name an alias gives; `None` for one that names columns too.
+/// The name given by an alias; `None` if it also names columns.
 pub(super) fn alias_of(alias: Option<&TableAlias>) -> Option<Option<String>> {
     match alias {
         None => Some(None),
@@ -28,7 +28,7 @@ pub(super) fn alias_of(alias: Option<&TableAlias>) -> Option<Option<String>> {
     }
 }
 
-/// Whether a join is a left one, and its condition.
+/// Whether a join is a left join, and its condition.
 pub(super) fn joined_on(join: &Join) -> Option<(bool, Option<&Expr>)> {
     match &join.join_operator {
         JoinOperator::Join(JoinConstraint::On(on)) | JoinOperator::Inner(JoinConstraint::On(on)) => {
@@ -53,7 +53,7 @@ pub(super) fn is_understood(select: &Select) -> bool {
         && !matches!(select.distinct, Some(Distinct::On(_)))
 }
 
-/// What a block groups by: names and terms.
+/// The grouping of a block: names and terms.
 pub(super) fn groups(select: &Select, scope: &Scope) -> Option<Vec<(String, Term)>> {
     match &select.group_by {
         GroupByExpr::Expressions(groups, modifiers) if modifiers.is_empty() => {
@@ -63,8 +63,8 @@ pub(super) fn groups(select: &Select, scope: &Scope) -> Option<Vec<(String, Term
     }
 }
 
-/// Name and term of each column a block gives. A sum is unknown, and of a block with a window everything is; the number
-/// of rows of a group is known as that of `crowd`.
+/// Name and term of each column of a block. Aggregates are unknown, and so is everything in a block with a window
+/// function; the number of rows of a group is that of `crowd`.
 pub(super) fn columns(
     select: &Select,
     scope: &Scope,
@@ -90,7 +90,7 @@ pub(super) fn columns(
             _ => return None,
         }
     }
-    // A name that a column of the block gives to something else may be what is grouped by.
+    // A grouping name may be shadowed by another column of the block.
     let is_renamed = |(name, term): &(String, Term)| groups.iter().any(|(group, own)| group == name && own != term);
     let hides_all = has_window(select) || given.iter().any(is_renamed);
     let is_summed = !groups.is_empty() || sums_up(select);
@@ -125,7 +125,7 @@ fn any_function(select: &Select, is_it: impl Fn(&sqlparser::ast::Function) -> bo
     visit_expressions(&select.projection, visit).is_break()
 }
 
-/// Every table named anywhere.
+/// The number of tables named anywhere.
 pub(super) fn count_relations(query: &Query) -> usize {
     let mut count = 0;
     let _ = visit_relations(query, |_| {
@@ -135,7 +135,7 @@ pub(super) fn count_relations(query: &Query) -> usize {
     count
 }
 
-/// Every table named in a FROM; one that is named elsewhere, as in `x IN (SELECT …)`, is not among them.
+/// The number of tables named in a FROM, without those elsewhere, as in `x IN (SELECT …)`.
 pub(super) fn count_factors(body: &SetExpr) -> Option<usize> {
     let of_factor = |factor: &TableFactor| match factor {
         TableFactor::Table { .. } => Some(1),

@@ -1,12 +1,12 @@
-//! An expression of a rule's SQL over the rows of base tables, as far as it is understood, and what it
-//! demands of the rows of one table. What is not understood is `Unknown`: nothing is concluded from it.
+//! An expression of a rule's SQL over rows of base tables, as far as it is supported, and what it requires of
+//! the rows of one table. Anything else is `Unknown`, from which nothing is concluded.
 
 use std::collections::BTreeSet;
 
-/// The number of a base table's mention in a query; a table mentioned twice has two.
+/// The index of a mention of a base table in a query; a table that is mentioned twice has two.
 pub(in crate::reconcile) type Mention = usize;
 
-/// A value of a row of the join of all mentions.
+/// A value in a row of the join of all mentions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::reconcile) enum Term {
     /// A column of a mention.
@@ -31,9 +31,9 @@ pub(in crate::reconcile) enum Term {
     Case(Vec<(Term, Term)>, Option<Box<Term>>),
     /// `CAST(instant + INTERVAL '8' HOUR AS DATE)`.
     BusinessDay(Box<Term>),
-    /// Some constant where a row of the mention is there, null where an outer join found none.
+    /// A constant where the row of the mention exists, null where an outer join found none.
     There(Mention),
-    /// How many rows a group has: the number of its `Crowd` in the shape.
+    /// The number of rows in a group: the index of its `Crowd` in the shape.
     Count(usize),
     Unknown,
 }
@@ -64,7 +64,7 @@ impl Term {
         }
     }
 
-    /// The two columns that an equality of columns of different mentions holds together.
+    /// The two columns of different mentions that an equality equates.
     pub(super) fn as_link(&self) -> Option<[(Mention, &str); 2]> {
         match self {
             Term::Compare(Comparison::Equal, one, other) => match (one.as_ref(), other.as_ref()) {
@@ -77,7 +77,7 @@ impl Term {
         }
     }
 
-    /// The crowd whose count must be above a value for this to be true, and that value.
+    /// The crowd whose count must exceed a value for this to be true, and that value.
     pub(super) fn as_more_than(&self) -> Option<(usize, &Term)> {
         match self {
             Term::Compare(Comparison::Greater, count, value) => count.as_count().map(|crowd| (crowd, value.as_ref())),
@@ -106,13 +106,13 @@ impl Term {
         }
     }
 
-    /// Whether it is understood and a value of a row of `mention` alone.
+    /// Whether it is supported and depends on a row of `mention` only.
     pub(super) fn speaks_only_of(&self, mention: Mention) -> bool {
         let mut mentions = BTreeSet::new();
         self.is_known(&mut mentions) && mentions == BTreeSet::from([mention])
     }
 
-    /// Whether all of it is understood; gathers whom it mentions.
+    /// Whether all of it is supported; collects its mentions.
     pub(super) fn is_known(&self, mentions: &mut BTreeSet<Mention>) -> bool {
         if let Term::Column(mention, _) = self {
             mentions.insert(*mention);
@@ -121,7 +121,7 @@ impl Term {
             && self.parts().into_iter().all(|part| part.is_known(mentions))
     }
 
-    /// The columns of `mention` it reads.
+    /// The columns of `mention` that it reads.
     pub(super) fn columns_of(&self, mention: Mention, columns: &mut BTreeSet<String>) {
         match self {
             Term::Column(of, name) if *of == mention => drop(columns.insert(name.clone())),

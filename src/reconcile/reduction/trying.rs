@@ -6,7 +6,7 @@ use super::planned::{Planned, Sources, State};
 use super::sift::{Trial, Walk};
 use crate::threads::{THREADS, map_parallel};
 
-/// Tries them table by table and settles those that do not match too much.
+/// Evaluates trials table by table and settles those that do not match too much.
 pub(super) fn try_all(rules: &mut [Planned], sources: &Sources, trials: BTreeMap<&str, Vec<Trial>>) {
     let walks = trials.into_iter().map(|(table, trials)| Walk::of(&sources[table], trials)).collect();
     for mut trial in walked(walks) {
@@ -15,13 +15,13 @@ pub(super) fn try_all(rules: &mut [Planned], sources: &Sources, trials: BTreeMap
     }
 }
 
-/// The trials of all walks that have not matched too much; none of a table that could not be walked through. One large
-/// table is the work of all threads.
+/// The trials of all scans that did not match too much; none for a table that could not be scanned. All threads share
+/// the work on one large table.
 fn walked(walks: Vec<Walk<'_>>) -> Vec<Trial> {
     let stretches: Vec<_> = walks.iter().map(Walk::stretches).collect();
     let pieces = walks.iter().zip(&stretches).flat_map(|(walk, mine)| mine.iter().map(move |stretch| (walk, *stretch)));
     let mut sifted = map_parallel(THREADS, pieces.collect(), |(walk, stretch)| walk.sift(stretch)).into_iter();
-    // Each walk takes all its own results, also when the first of them says that it failed.
+    // Each scan consumes all of its results, even if the first of them is an error.
     let of_each: Vec<Vec<_>> = stretches.iter().map(|mine| sifted.by_ref().take(mine.len()).collect()).collect();
     let concluded = walks.into_iter().zip(of_each).filter_map(|(walk, found)| walk.conclude(found).ok());
     concluded.flatten().collect()

@@ -1,4 +1,4 @@
-//! What can be wrong with rules, in words for the person who wrote them.
+//! The errors of rules, for the person who wrote them.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ pub enum RuleError {
     Read {
         /// Folder or file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The comment header lacks a key or has a wrong value.
+    /// The comment header lacks a key or has an invalid value.
     #[error("rule file `{file}`: {why}")]
     Header {
         /// Name of the file.
@@ -21,7 +21,7 @@ pub enum RuleError {
         /// What is wrong.
         why: String,
     },
-    /// Two files have one id.
+    /// Two files have the same id.
     #[error("rule `{id}` stands in two files: `{one}` and `{other}`")]
     Twice {
         /// The id.
@@ -31,7 +31,7 @@ pub enum RuleError {
         /// Another.
         other: String,
     },
-    /// The job speaks of a rule that does not exist.
+    /// The job names a rule that does not exist.
     #[error("{}", .0.join("; "))]
     Unknown(
         /// A sentence for each.

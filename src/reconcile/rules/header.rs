@@ -1,10 +1,10 @@
-//! The comment header of a rule file, read and checked.
+//! Parses and checks the comment header of a rule file.
 
 use super::error::RuleError;
 use super::wording::Wording;
 use crate::contract;
 
-/// A rule: what its file says.
+/// A rule, as described in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// `AO01`.
@@ -17,32 +17,32 @@ pub struct Rule {
     pub title: String,
     /// 中文标题.
     pub title_zh: String,
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
     /// Who should act.
     pub side: String,
-    /// Parts of the key, in header order.
+    /// The key, in header order.
     pub keys: Vec<Key>,
-    /// Datasets it is judged from.
+    /// The datasets it depends on.
     pub inputs: Vec<Input>,
     /// What to do about a break.
     pub action: String,
-    /// The same in Chinese; empty where the file has none.
+    /// The same in Chinese; empty if the file has none.
     pub action_zh: String,
-    /// What a row means.
+    /// The meaning of a row.
     pub row: String,
-    /// Its sentences in both languages; none where the file has none.
+    /// Its sentences in both languages; empty if the file has none.
     pub wordings: Vec<Wording>,
     /// The whole file.
     pub sql: String,
 }
 
-/// How bad a break is.
+/// The severity of a break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Money is lost or likely to be.
     High,
-    /// Somebody must look.
+    /// Somebody should look at it.
     Medium,
     /// Good to know.
     Low,
@@ -67,17 +67,17 @@ pub enum Key {
     DatacubeFigure,
 }
 
-/// A dataset a rule is judged from.
+/// A dataset that a rule depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     /// Name of the dataset.
     pub dataset: String,
-    /// Written with `?`: a job without such a source is judged all the same.
+    /// Written with `?`: the rule is judged even if the job has no such source.
     pub optional: bool,
 }
 
 impl Severity {
-    /// As in the header and in the dataset.
+    /// The name in the header and in the dataset.
     pub fn as_str(self) -> &'static str {
         match self {
             Severity::High => "high",
@@ -101,7 +101,7 @@ impl Key {
         })
     }
 
-    /// Columns of the break this part of the key stands for.
+    /// The columns of the break for this part of the key.
     pub fn columns(self) -> &'static [&'static str] {
         match self {
             Key::Coupon => &["stock_id", "coupon_code"],
@@ -121,23 +121,23 @@ impl Rule {
         self.keys.iter().any(|key| key.columns().contains(&column))
     }
 
-    /// Whether it speaks of stocks: of how they are on a night, not of something that happened on a day.
+    /// Whether it is about stocks: about their state on a night, not about an event on a day.
     pub fn is_of_stocks(&self) -> bool {
         self.keys.contains(&Key::Stock)
     }
 
-    /// Its sentence in Chinese, where the header has it.
+    /// Its sentence in Chinese, if the header has it.
     pub fn why_in_chinese(&self, why: &str) -> Option<String> {
         self.wordings.iter().find_map(|wording| wording.in_chinese(why))
     }
 
-    /// Names of the datasets it is judged from.
+    /// The names of the datasets it depends on.
     pub fn datasets(&self) -> impl Iterator<Item = &str> {
         self.inputs.iter().map(|input| input.dataset.as_str())
     }
 }
 
-/// Reads `<ID>_<name>.sql`.
+/// Parses `<ID>_<name>.sql`.
 pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
     let header = Header { file, lines: header_lines(sql) };
     let id = header.text("id")?;
@@ -167,7 +167,7 @@ struct Header<'a> {
     lines: Vec<(&'a str, &'a str)>,
 }
 
-/// The `-- key: value` lines before the first line that is no comment.
+/// The `-- key: value` lines before the first line that is not a comment.
 fn header_lines(sql: &str) -> Vec<(&str, &str)> {
     let comments = sql.lines().map_while(|line| line.strip_prefix("--"));
     comments.filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim(), value.trim())).collect()

@@ -1,5 +1,5 @@
-//! The rules: one SQL file each, a comment header that says what a row means, one SELECT.
-//! Loads and checks them; running them is `judge`'s work.
+//! The rules: one SQL file each, with a comment header that describes a row, and one SELECT. Loads
+//! and checks them; `judge` runs them.
 
 mod error;
 mod header;
@@ -32,7 +32,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The rules that come with the program.
+    /// The rules compiled into the program.
     pub fn built_in() -> Rules {
         Rules::load(&[]).expect("the built-in rules are well-formed, a test says so")
     }
@@ -51,7 +51,7 @@ impl Rules {
         Ok(rules)
     }
 
-    /// The built-in rules with those of a folder in their place or beside them: how they are tested
+    /// The built-in rules, with those of a folder replacing or added to them, for testing rules
     /// while they are written.
     pub(super) fn with_folder(folder: &Path) -> Result<Rules, RuleError> {
         let mut rules = Rules::built_in();
@@ -61,7 +61,7 @@ impl Rules {
         Ok(rules)
     }
 
-    /// The rules that do not come with the program.
+    /// The rules that are not built in.
     pub(super) fn own(&self) -> impl Iterator<Item = &Rule> {
         let built_in = Rules::built_in();
         self.rules.values().filter(move |rule| built_in.find(&rule.id).is_none())
@@ -77,13 +77,13 @@ impl Rules {
         self.rules.get(id)
     }
 
-    /// Keeps one rule only.
+    /// Keeps only one rule.
     pub(super) fn only(mut self, id: &str) -> Rules {
         self.rules.retain(|other, _| other == id);
         self
     }
 
-    /// Leaves out the rules a job switched off; names that are no rules are an error.
+    /// Removes the rules that a job disabled; unknown names are an error.
     pub fn without(mut self, off: &[RuleId]) -> Result<Rules, RuleError> {
         let unknown = off.iter().filter(|off| self.find(&off.id).is_none());
         let unknown: Vec<String> = unknown.map(|off| self.no_such(off)).collect();
@@ -100,13 +100,13 @@ impl Rules {
         format!("{line}`rules.off` names `{}`, which is no rule: did you mean `{nearest}`?", off.id)
     }
 
-    /// The rule whose id reads most like this one.
+    /// The rule with the most similar id.
     pub fn nearest(&self, id: &str) -> Option<&Rule> {
         let likeness = |rule: &Rule| strsim::jaro(&id.to_uppercase(), &rule.id);
         self.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
     }
 
-    /// SHA-256 over every rule and view, in lower-case hex: `coupon_recon.rules_sha256`.
+    /// SHA-256 over every rule and view, in lower-case hexadecimal: `coupon_recon.rules_sha256`.
     pub fn sha256(&self) -> String {
         let mut digest = Sha256::new();
         let texts = self.rules.values().map(|rule| (&rule.id, &rule.sql));
@@ -124,7 +124,7 @@ impl Rules {
         self.views.iter().map(|(name, sql)| (name.as_str(), sql.as_str()))
     }
 
-    /// SQL of the shared view of a name.
+    /// The SQL of a shared view.
     pub(super) fn view(&self, name: &str) -> Option<&str> {
         self.views.iter().find(|(view, _)| view == name).map(|(_, sql)| sql.as_str())
     }

@@ -1,11 +1,11 @@
-//! Where in a rule file the engine stumbled. Engines name a line for what they cannot parse, and only
-//! the word for what they do not know.
+//! Locates the error of an engine in a rule file. Engines give a line for what they cannot parse, but
+//! only the word for an unknown name.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// The line of `sql` that a message of the engine speaks of, 1-based.
+/// The line of `sql`, 1-based, that an engine's message refers to.
 pub(in crate::reconcile) fn line_of(sql: &str, message: &str) -> Option<usize> {
     static LINE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Line: (\d+)").expect("well-formed"));
     static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"["'`]([A-Za-z_]\w*)["'`]"#).expect("well-formed"));

@@ -1,7 +1,7 @@
-//! Whether a rule keeps to the SQL that Polars, DuckDB, DataFusion, Spark and Sail read alike (reference
-//! portable-sql §7.3, §7.4). Walks the parsed query: what engines read differently without saying so is
-//! named with its line and what to write instead. Runs nothing; knows no types, so that where the type
-//! decides it asks for the cast that settles it.
+//! Checks that a rule only uses SQL that Polars, DuckDB, DataFusion, Spark and Sail interpret alike
+//! (reference portable-sql §7.3, §7.4). Walks the parsed query: a construct with silent differences is
+//! reported with its line and a replacement. Runs nothing and knows no types, so where the type matters
+//! it requires a cast.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,9 +20,9 @@ use sqlparser::parser::Parser;
 pub struct Finding {
     /// Line of the file, from 1.
     pub line: u64,
-    /// What stands there.
+    /// What was found.
     pub construct: String,
-    /// What to write instead.
+    /// The replacement.
     pub advice: &'static str,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Functions that all engines have and read alike.
+/// Functions that all engines have and interpret alike.
 const FUNCTIONS: [&str; 28] = [
     "abs",
     "avg",
@@ -64,8 +64,8 @@ const FUNCTIONS: [&str; 28] = [
     "upper",
 ];
 
-/// Everything in `sql` that is not portable, in the order of the lines. A text that does not parse has
-/// no findings: whoever runs it says where it ends to be SQL.
+/// Everything in `sql` that is not portable, in order of lines. A text that does not parse has no
+/// findings: running it reports the error.
 pub fn findings(sql: &str) -> Vec<Finding> {
     let Ok(statements) = Parser::parse_sql(&GenericDialect {}, sql) else { return Vec::new() };
     let [Statement::Query(query)] = &statements[..] else {
@@ -85,9 +85,9 @@ pub fn findings(sql: &str) -> Vec<Finding> {
 #[derive(Default)]
 struct Walk {
     found: Vec<Finding>,
-    /// EXISTS asks whether there are rows: their columns need no names.
+    /// EXISTS only asks whether there are rows: their columns need no names.
     unnamed: BTreeSet<String>,
-    /// Where seconds are read without their fraction: FLOOR stands around them.
+    /// Positions where fractions of seconds are removed by a FLOOR around them.
     whole_seconds: BTreeSet<(u64, u64)>,
 }
 
@@ -386,7 +386,7 @@ fn place_of(expr: &Expr) -> (u64, u64) {
     (start.line, start.column)
 }
 
-/// The name a column has in the answer.
+/// The name of a column in the result.
 fn name_of(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
@@ -396,7 +396,8 @@ fn name_of(item: &SelectItem) -> Option<String> {
     }
 }
 
-/// What a column is called tells its type in our datasets: `paid_date`, `dt`; `paid_at`, `create_time`.
+/// The type of a column by the naming convention of our datasets: `paid_date`, `dt`; `paid_at`,
+/// `create_time`.
 fn column_name(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Identifier(name) => Some(&name.value),
@@ -417,7 +418,7 @@ fn is_date(expr: &Expr) -> bool {
     by_name || is_instant(expr) || matches!(expr, Expr::Cast { data_type: DataType::Date, .. })
 }
 
-/// Whether a cast makes it a DOUBLE; FLOOR and CEIL make it whole again.
+/// Whether a cast converts to DOUBLE; FLOOR and CEIL make the value an integer again.
 fn is_double(expr: &Expr) -> bool {
     match expr {
         Expr::Cast { data_type: DataType::Double(_) | DataType::Float(_) | DataType::Real, .. } => true,

@@ -1,5 +1,6 @@
-//! Which columns of a table the rules can read, so that no others are written for them. Never too few: a column
-//! named without its table may be any table's, and a text that is not understood reads everything.
+//! Determines which columns of a table the rules may read, so that no others are written for them. Never too
+//! few: a column named without its table may belong to any table, and a query that is not understood reads
+//! everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -10,12 +11,12 @@ use sqlparser::parser::Parser;
 
 use super::Rules;
 
-/// The columns of some tables that are read. A table that is not listed is read whole.
+/// The columns of some tables that are read. A table that is not listed is read completely.
 #[derive(Debug, Default)]
 pub(in crate::reconcile) struct Reads(BTreeMap<&'static str, BTreeSet<String>>);
 
 impl Reads {
-    /// The columns that are read of a table; `None` when all may be.
+    /// The columns of a table that are read; `None` when all may be.
     pub(in crate::reconcile) fn of(&self, table: &str) -> Option<&BTreeSet<String>> {
         self.0.get(table)
     }
@@ -27,7 +28,8 @@ impl Reads {
 }
 
 impl Rules {
-    /// What the rules, and the views they may read, read of these tables, which are no views to them.
+    /// The columns of these tables that the rules, and the views they use, read; the tables themselves are not
+    /// expanded as views.
     pub(in crate::reconcile) fn reads(&self, tables: &[&'static str]) -> Reads {
         let views = self.views().filter(|(name, _)| !tables.contains(name)).map(|(_, sql)| sql);
         let texts: Vec<_> = views.chain(self.iter().map(|rule| rule.sql.as_str())).collect();
@@ -37,7 +39,7 @@ impl Rules {
     }
 }
 
-/// The columns a query may read of a table; `None` when that cannot be told from its text.
+/// The columns of a table that a query may read; `None` if its text does not tell.
 fn columns_of(table: &str, sql: &str) -> Option<BTreeSet<String>> {
     let statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
     let mut names = Names { table, aliases: BTreeSet::new() };
@@ -49,13 +51,13 @@ fn columns_of(table: &str, sql: &str) -> Option<BTreeSet<String>> {
     statements.visit(&mut columns).is_continue().then_some(columns.found)
 }
 
-/// The names a table has in a query.
+/// The names of a table in a query.
 struct Names<'a> {
     table: &'a str,
     aliases: BTreeSet<String>,
 }
 
-/// The columns named of a table of these names, or of none.
+/// The columns that are qualified by these names, or not at all.
 struct Columns {
     aliases: BTreeSet<String>,
     found: BTreeSet<String>,
@@ -75,7 +77,7 @@ impl Visitor for Names<'_> {
 }
 
 impl Visitor for Columns {
-    /// Columns are read that are not named.
+    /// Whether columns are read without being named.
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
@@ -105,7 +107,7 @@ impl Visitor for Columns {
 }
 
 impl Columns {
-    /// Whether a column may be of the table: a longer path than `source.column` is not understood.
+    /// Whether a column may belong to the table: a longer path than `source.column` is not understood.
     fn is_of_the_table(&self, path: &[Ident]) -> bool {
         path.len() != 2 || self.aliases.contains(&lower(&path[0]))
     }

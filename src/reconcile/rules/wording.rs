@@ -1,12 +1,12 @@
-//! The sentence a rule puts into `why`, and the same in Chinese: pairs of header lines with slots.
+//! Translates the sentence that a rule puts into `why`: pairs of header lines with slots.
 //!
 //! ```text
 //! -- why: {sent} sent, max_coupons is {most}
 //! -- 原因: 已发放 {sent} 张，上限 {most} 张
 //! ```
 //!
-//! What a rule says is said once, by its SQL, in English; the slots carry its values over. A sentence that
-//! fits no pair stays as it is. Never computes anything.
+//! A sentence is composed only once, by the SQL of the rule, in English; the slots transfer its values. A
+//! sentence that fits no pair stays unchanged. Never computes anything.
 
 /// One pair of header lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ enum Piece {
     Slot(String),
 }
 
-/// What a slot says when there is no value.
+/// The text of a slot without a value.
 const ABSENT: [(&str, &str); 6] = [
     ("none", "无"),
     ("(none)", "（无）"),
@@ -32,10 +32,10 @@ const ABSENT: [(&str, &str); 6] = [
 ];
 
 impl Wording {
-    /// Reads a pair; says what is wrong with it.
+    /// Parses a pair of lines.
     ///
     /// # Errors
-    /// A slot that is not closed, stands beside another or is in the Chinese line only.
+    /// A slot that is not closed, is adjacent to another, or is only in the Chinese line.
     pub fn parse(en: &str, zh: &str) -> Result<Wording, String> {
         let wording = Wording { en: pieces(en)?, zh: pieces(zh)? };
         let has_slot = |piece: &&Piece| matches!(piece, Piece::Slot(_)) && !wording.en.contains(piece);
@@ -45,7 +45,7 @@ impl Wording {
         }
     }
 
-    /// The sentence in Chinese, if it is one of this pair.
+    /// The sentence in Chinese, if it matches this pair.
     pub fn in_chinese(&self, why: &str) -> Option<String> {
         let values = self.read(why)?;
         let word = |piece: &Piece| match piece {
@@ -58,7 +58,7 @@ impl Wording {
         Some(self.zh.iter().map(word).collect())
     }
 
-    /// The values of the slots: each as short as the text after it allows, the last to the end.
+    /// The values of the slots: each as short as the following text allows, the last one to the end.
     fn read<'a>(&self, why: &'a str) -> Option<Vec<(&str, &'a str)>> {
         let (mut values, mut rest, mut open) = (Vec::new(), why, None);
         for piece in &self.en {
@@ -81,7 +81,7 @@ impl Wording {
     }
 }
 
-/// Text and `{slots}`; two slots need text between them.
+/// Text and `{slots}`; two slots must be separated by text.
 fn pieces(line: &str) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut rest = line;

@@ -1,5 +1,5 @@
-//! The batches of a scratch table, each column by itself: of columns nobody asks for no byte is read. What is wanted of a
-//! batch comes to its place in bytes as long as all of it, which the next batch takes over.
+//! Reads the batches of a scratch table column by column: bytes of other columns are not read. The wanted columns are
+//! placed in a buffer as long as the whole batch, which is reused for the next batch.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,19 +17,19 @@ use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
 use arrow::ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
 
-/// What a file ends with: the length of its footer and a mark.
+/// The end of a file: the length of its footer and a magic string.
 const END_BYTES: usize = 10;
-/// What stands before the message of a batch: a mark and its length.
+/// What precedes the message of a batch: a marker and its length.
 const PREFIX_BYTES: usize = 8;
 
-/// Where the batches of a file lie, and what else stands in its footer.
+/// The positions of the batches in a file, and other contents of its footer.
 pub(super) struct Footer {
     pub(super) schema: SchemaRef,
     pub(super) rows: Option<u64>,
     pub(super) layout: Layout,
 }
 
-/// Where the batches of a table lie.
+/// The positions of the batches of a table.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     pub(super) blocks: Arc<[Block]>,
@@ -37,7 +37,7 @@ pub(super) struct Layout {
 }
 
 impl Footer {
-    /// Of a file with its rows as metadata of this name.
+    /// Reads the footer; the number of rows is metadata named `rows`.
     pub(super) fn read(file: &File, rows: &str) -> Result<Footer, ArrowError> {
         let end = file.metadata()?.len();
         let length = read_footer_length(bytes_before(file, end)?)?;
@@ -59,19 +59,19 @@ fn bytes_before(file: &File, end: u64) -> io::Result<[u8; END_BYTES]> {
     Ok(bytes)
 }
 
-/// Batches of a table in some of its columns.
+/// The batches of a table in some of its columns.
 pub(in crate::reconcile) struct Batches {
     file: File,
     decoder: FileDecoder,
-    /// Which buffers of a batch are wanted, as the format numbers them.
+    /// The wanted buffers of a batch, as numbered by the format.
     buffers: Vec<Range<usize>>,
     waiting: IntoIter<Block>,
-    /// Those of the last batch; what was not read of it is zero or of a batch before.
+    /// The buffer of the last batch; what was not read is zero or from an earlier batch.
     bytes: Option<Buffer>,
 }
 
 impl Batches {
-    /// The batches of these blocks in the named columns, those there are of them.
+    /// The batches of these blocks, in those of the named columns that exist.
     pub(super) fn new(
         file: File,
         schema: &SchemaRef,
@@ -107,7 +107,7 @@ impl Batches {
         self.decoder.read_record_batch(block, &bytes)?.ok_or_else(|| broken("a message without a batch"))
     }
 
-    /// The bytes of the last batch, where nobody has it any more.
+    /// The buffer of the last batch, if nothing else refers to it.
     fn room_for(&mut self, length: usize) -> MutableBuffer {
         let last = self.bytes.take().and_then(|bytes| bytes.into_mutable().ok());
         let mut bytes = last.unwrap_or_default();
@@ -115,7 +115,7 @@ impl Batches {
         bytes
     }
 
-    /// Where in the body of a batch the wanted columns lie.
+    /// The positions of the wanted columns in the body of a batch.
     fn wanted(&self, head: &[u8]) -> Result<Vec<Range<usize>>, ArrowError> {
         let message = root_as_message(head.get(PREFIX_BYTES..).unwrap_or_default()).map_err(|error| broken(&error))?;
         let buffers = message.header_as_record_batch().and_then(|batch| batch.buffers());
@@ -126,7 +126,7 @@ impl Batches {
             let start = place(buffer.offset())?;
             let end = start + place(buffer.length())?;
             match wanted.last_mut() {
-                // What lies between two that are wanted is read with them rather than one more time asked for.
+                // A small gap between two wanted ranges is read too, which is cheaper than another read.
                 Some(last) if (last.end..last.end + WORTH_A_READ).contains(&start) => last.end = end,
                 _ => wanted.push(start..end),
             }
@@ -135,7 +135,7 @@ impl Batches {
     }
 }
 
-/// Fewer bytes cost less to read than to go around.
+/// Fewer bytes are cheaper to read than to skip.
 const WORTH_A_READ: usize = 4_096;
 
 impl Iterator for Batches {
@@ -147,13 +147,13 @@ impl Iterator for Batches {
     }
 }
 
-/// How many buffers a flat column has in a message: which of its values are null, and its values.
+/// The number of buffers of a flat column in a message: its null mask and its values.
 fn buffers_of(kind: &DataType) -> usize {
     let layout = layout(kind);
     usize::from(layout.can_contain_null_mask) + layout.buffers.len()
 }
 
-/// A place in a file, or a length.
+/// A position in a file, or a length.
 fn place(number: impl TryInto<usize>) -> Result<usize, ArrowError> {
     number.try_into().map_err(|_| broken("a place before its start"))
 }
@@ -164,7 +164,7 @@ fn broken(why: impl ToString) -> ArrowError {
 
 #[cfg(test)]
 impl Layout {
-    /// Writes other bytes over all of a column; gives their number.
+    /// Overwrites all bytes of a column; returns their number.
     pub(super) fn spoil(&self, path: &std::path::Path, schema: &SchemaRef, column: &str) -> usize {
         let file = File::options().read(true).write(true).open(path).unwrap();
         let columns = BTreeSet::from([column.to_owned()]);
