@@ -1,4 +1,4 @@
-//! What may be typed.
+//! The definition of the command line. The doc comments are the help texts.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

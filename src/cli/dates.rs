@@ -1,4 +1,4 @@
-//! Which business dates a run is about: one, several, or those of an orchestrator's data interval.
+//! The business dates of a run: one, several, or those of an orchestrator's data interval.
 
 use std::cmp::Ordering;
 

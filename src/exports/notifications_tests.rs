@@ -1,4 +1,4 @@
-//! Spool folders of callbacks, opened with keys that only pretend.
+//! Tests of spool folders with callbacks, opened with mock keys.
 
 use super::*;
 

@@ -90,7 +90,7 @@ impl ScratchWriter {
         self.send(Some(batch))
     }
 
-    /// Ends the file. A table nothing was written to, not even no rows, has none.
+    /// Finishes the file. If nothing was written, not even an empty batch, there is no file.
     pub(super) fn finish(mut self) -> Result<(), ArrowError> {
         if self.thread.is_some() {
             self.send(None)?;

@@ -1,4 +1,4 @@
-//! Which calls are proposed for which breaks, and which are not.
+//! Tests of which calls are proposed for which breaks, and which are not.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The whole pack on a shelf in memory: every file by its bytes, and hostile text in every place.
+//! Tests of the whole pack on a shelf in memory: every file byte by byte, and hostile text in every
+//! place.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor};

@@ -1,4 +1,5 @@
-//! Access tokens of the MP: which are alive, how long, and what ended the others. Pure bookkeeping.
+//! The state of the MP's access tokens: which are valid, for how long, and what invalidated the
+//! others. Sends nothing.
 
 use std::collections::HashMap;
 

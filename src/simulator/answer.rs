@@ -1,4 +1,4 @@
-//! An answer before it goes onto the wire: status, headers, body. Never signs itself.
+//! An answer before it is sent: status, headers, body. Signs nothing.
 
 use serde::Serialize;
 

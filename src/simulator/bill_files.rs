@@ -1,4 +1,4 @@
-//! Bill files of the world and the one-time tokens that open them. Never knows who asks.
+//! The bill files of the world, and the one-time tokens for downloading them. Does not know the caller.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! A request as it came: method, exact target, headers, body. Never decides anything.
+//! A received request: method, exact target, headers, body. Decides nothing.
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;

@@ -1,4 +1,4 @@
-//! Counts what was asked: per endpoint, per second, refused, unknown. Never refuses by itself.
+//! Counts requests: per endpoint, per second, refused, unknown. Refuses none itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 

@@ -1,5 +1,5 @@
-//! Answers given instead of the true one when a fault says so, in the dialect of each API. Faults of
-//! pages, signatures and the wire are played where those are made.
+//! The answers of faults that replace the real answer, in the dialect of each API. Faults of pages,
+//! signatures and the connection are applied where those are made.
 
 use super::answer::Answer;
 use super::exchange::{Exchange, Family};

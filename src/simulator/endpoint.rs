@@ -1,5 +1,5 @@
-//! The table of paths, and which of them a request is for. An unknown path answers 404, a wrong
-//! method 405, both without a body, as the real servers do (reference v3 §1.3).
+//! The table of paths, and routing. An unknown path answers 404, a wrong method 405, both without a
+//! body, as the real servers do (reference v3 §1.3).
 
 use super::call::decode_segment;
 use super::exchange::Endpoint;

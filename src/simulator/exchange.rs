@@ -1,5 +1,5 @@
-//! One request being answered: what came, which endpoint it is for, the server's state, the fault to
-//! play. Handlers get nothing else.
+//! The context of a request: the call, its endpoint, the server's state, and the fault to apply.
+//! Handlers get nothing else.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

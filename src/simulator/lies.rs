@@ -1,5 +1,5 @@
-//! True answers turned into lies before they are signed: too large, too deep, no text, strange numbers,
-//! hostile XML and gzip. Says nothing of status, signature or the wire; those lie elsewhere.
+//! Faults in the body of an answer, applied before it is signed: too large, too deeply nested, invalid
+//! UTF-8, extreme numbers, hostile XML and gzip. Does not touch status, signature or connection.
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,5 @@
-//! The world in memory, with the look-ups the endpoints need and the numbers of writes already
-//! done. Never judges a request.
+//! The world in memory, with the indexes that endpoints need, and the writes done so far. Judges no
+//! request.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,9 +1,12 @@
-//! An independent WeChat: verifies signatures with its own code, answers from a world on disk.
+//! An independent simulator of WeChat: verifies signatures with its own code and answers from a
+//! world on disk.
 //!
 //! Reading order: `world` (what it knows) → `state` (as of a moment) → `memory` (indexed) →
 //! `call`, `answer`, `signature`, `faults`, `counts` → `exchange` → one folder per API family
 //! (`pay_v3`, `pay_v2`, `mp`) → `endpoint` (the table of paths) → `server`.
-//! It shares no signing, HTTP or dataset code with the client: what both agree on is evidence.
+//!
+//! It shares no signing, HTTP or dataset code with the client, so that agreement between the two is
+//! evidence.
 
 pub mod generate;
 pub mod world;

@@ -1,4 +1,4 @@
-//! How a server behaves: its clocks, its reading of `offset`, its limits and its faults.
+//! The behaviour of a server: its clocks, its interpretation of `offset`, its limits and its faults.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Cuts pages out of lists, in every way the meaning of `offset` can be read, and wrongly when a
-//! fault says so. Never knows what the rows are.
+//! Cuts pages out of lists, under every interpretation of `offset`, and wrongly if a fault says so.
+//! Knows no row type.
 
 use super::faults::Kind;
 

@@ -1,5 +1,5 @@
-//! For tests only: a small world, a hand-moved clock, and a client that speaks raw bytes and signs
-//! with its own few lines, so that a test can also send what no decent client would.
+//! For tests only: a small world, a manual clock, and a client that sends raw bytes with its own
+//! minimal signing code, so that tests can also send what no regular client would.
 
 #![cfg(test)]
 

@@ -1,5 +1,5 @@
-//! The server: takes requests off the wire, lets the API family admit, answer and sign, puts the
-//! answer back on the wire. Works on a bound listener, in a test or behind the command line.
+//! The server: receives requests, lets the API family authenticate, answer and sign, and sends the
+//! answer. Works on a bound listener, in a test or from the command line.
 
 use std::io;
 use std::net::SocketAddr;

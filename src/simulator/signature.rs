@@ -1,5 +1,5 @@
-//! The server's own reading of signatures: Authorization header, RSA-SHA256 both ways, AES-GCM of
-//! certificates, MD5 of v2. Written against the reference, never against the client's code.
+//! The server's own signature code: Authorization header, RSA-SHA256 both ways, AES-GCM of
+//! certificates, MD5 of v2. Written from the reference, never from the client's code.
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};

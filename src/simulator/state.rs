@@ -1,5 +1,5 @@
-//! The world as of a moment: which state a coupon, a code, a receipt, a stock is in at a given time.
-//! Pure functions; never answers a request.
+//! The world as of a moment: the state of a coupon, a code, a receipt or a stock at a given time.
+//! Pure functions; answers no request.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};

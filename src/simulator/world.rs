@@ -1,6 +1,6 @@
-//! What the simulated WeChat knows: a merchant's coupons, receipts, bills and cards, with the times
-//! at which things happened. The server answers as of a moment, so one world serves every night.
-//! Written by `generate`, read by the server; the client never sees it.
+//! What the simulated WeChat knows: the coupons, receipts, bills and cards of a merchant, with the
+//! times of all events. The server answers as of a moment, so one world serves every night. Written
+//! by `generate`, read by the server; the client never sees it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Sorting in runs of any size is sorting in memory.
+//! Tests that sorting with runs of any size equals sorting in memory.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! The table of endpoints against the typed calls and the documented answers: each row has a call
-//! that goes there, and an answer that is read, and written again with nothing lost.
+//! Tests of the table of endpoints against the typed calls and the documented answers: every row
+//! has a call, and an answer that can be parsed and serialised again without loss.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;

@@ -1,4 +1,5 @@
-//! Whole order exports: every mistake a till makes. Those of spreadsheets and columnar files are in `tables`.
+//! Tests of whole order exports, with every mistake that a till makes. Spreadsheets and columnar files are in
+//! `tables`.
 
 mod tables;
 

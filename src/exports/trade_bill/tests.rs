@@ -1,4 +1,5 @@
-//! Bills in every layout of the reference, bills that lie, and a writer to read back.
+//! Tests of bills: every layout of the reference, bills that contradict themselves, and a writer
+//! for round trips.
 
 use std::io::{self, Write};
 

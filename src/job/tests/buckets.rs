@@ -1,4 +1,4 @@
-//! A lake in a bucket.
+//! Tests of a lake in a bucket.
 
 use super::*;
 

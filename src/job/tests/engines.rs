@@ -1,4 +1,4 @@
-//! The engine and its cluster.
+//! Tests of the engine and its cluster.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! The loader against whole job files: the shipped example, the published schema, and every kind of mistake.
+//! Tests of the loader with whole job files: the shipped example, the published schema, and every kind of
+//! mistake.
 
 mod buckets;
 mod engines;

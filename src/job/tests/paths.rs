@@ -1,4 +1,4 @@
-//! Paths of the job file and what lies there.
+//! Tests of paths in the job file and of the files they name.
 
 use super::*;
 

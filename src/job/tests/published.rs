@@ -1,4 +1,4 @@
-//! What others hold of the job file: its fingerprint and its schema.
+//! Tests of what others rely on: the fingerprint of the job file and its schema.
 
 use serde_json::Value;
 

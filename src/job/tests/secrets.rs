@@ -1,4 +1,5 @@
-//! Keys and secrets: where they may stand, how large they are, and that no message shows them.
+//! Tests of keys and secrets: where they may be configured, their sizes, and that no message shows
+//! them.
 
 use super::*;
 

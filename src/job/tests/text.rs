@@ -1,4 +1,4 @@
-//! The job file as text: what is no TOML, what no UTF-8, and every problem with its line.
+//! Tests of the job file as text: invalid TOML, invalid UTF-8, and the line of every problem.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What the keys mean, what silent ones stand for, and which of them contradict each other.
+//! Tests of values: what keys mean, their defaults, and contradictions between them.
 
 use std::time::Duration;
 

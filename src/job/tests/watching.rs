@@ -1,4 +1,4 @@
-//! Who is told of a night.
+//! Tests of the observers of a night.
 
 use super::*;
 

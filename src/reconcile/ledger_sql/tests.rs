@@ -1,4 +1,5 @@
-//! The SQL says what the local match streams: over the cases, and over nights of few values and many collisions.
+//! Tests that the SQL and the local match give the same ledger: over the cases, and over random nights with few
+//! values and many collisions.
 
 use std::path::Path;
 

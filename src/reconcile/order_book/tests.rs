@@ -1,4 +1,5 @@
-//! The tables of the order book are what the views' SQL says, whatever the exports and bills look like.
+//! Tests that the tables of the order book equal the results of the views' SQL, for arbitrary exports
+//! and bills.
 
 use std::collections::{BTreeMap, BTreeSet};
 

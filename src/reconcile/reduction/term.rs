@@ -93,8 +93,8 @@ impl Term {
         }
     }
 
-    /// What this condition demands of a row of `mention` whatever the rows of the others are: where this is not
-    /// true, the condition is not. `None` when it demands nothing.
+    /// What this condition requires of a row of `mention`, whatever the rows of other mentions are: if it is
+    /// not true, neither is the condition. `None` if it requires nothing.
     pub(super) fn demand_on(&self, mention: Mention) -> Option<Term> {
         match self {
             Term::All(terms) => {

@@ -1,5 +1,5 @@
-//! Reduced tables give what whole tables give, rule by rule: over every rule case and over random nights in which
-//! everything that can be null is null somewhere, keys stand twice and amounts lie at their edges.
+//! Tests that rules give the same result over reduced and over whole tables: for every rule case, and for random nights
+//! in which everything nullable is null somewhere, keys repeat and amounts are at their limits.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The trade bill of a day as WeChat serves it: type ALL, 27 columns, BOM, CRLF, a backtick before
-//! every value, nothing quoted, rows in no order (reference v3 §4.3, §4.4).
+//! The trade bill of a day as WeChat serves it: type ALL, 27 columns, BOM, CRLF, a back-tick before
+//! every value, no quotes, rows in no particular order (reference v3 §4.3, §4.4).
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! Everything anybody wrote down: WeChat's world, the merchant's exports, the bill, the subsidy
-//! ledger. Enters what it is told and never checks it: breaks are entries that disagree.
+//! All records of a synthetic merchant: WeChat's world, the merchant's exports, the bill, the
+//! subsidy ledger. Records what it is given without checking it: breaks are records that disagree.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The nights of a recipe and moments inside them, in Asia/Shanghai. Never asks for the real time.
+//! The nights of a recipe and moments within them, in Asia/Shanghai. Never uses the real time.
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 

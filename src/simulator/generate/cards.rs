@@ -1,5 +1,5 @@
-//! The MP cards and their datacube figures (reference v2 §D.24–§D.27): account = sum over cards for
-//! every counter, member details = member totals. Faults are planted afterwards.
+//! MP cards and their datacube figures (reference MP §D.24–§D.27): account totals are the sums over
+//! cards, and member totals those over member details. Faults are planted afterwards.
 
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};

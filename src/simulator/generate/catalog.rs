@@ -1,4 +1,4 @@
-//! The six stocks of the merchant, their arithmetic and their answers to GET stocks/{stock_id}
+//! The six stocks of the merchant, their discounts and their answers to GET stocks/{stock_id}
 //! (reference v3 §2.2). Every stock type and every code mode occurs.
 
 use chrono::NaiveDate;

@@ -1,5 +1,5 @@
-//! The answers of the stocks, counted from the wallets and the pool at the end of all days, with
-//! the fields and enum values a client has never heard of.
+//! The stocks' answers with their counts, computed from wallets and pool at the end of all days,
+//! with fields and enum values that no client knows.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Keys, secrets and the platform certificate of a recipe, all from its seed. Only for simulation:
-//! anybody with the recipe has the keys.
+//! Keys, secrets and the platform certificate of a recipe, all derived from its seed. For
+//! simulation only: everyone with the recipe has the keys.
 
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;

@@ -1,5 +1,5 @@
-//! A merchant as files: job, secrets, exports, spool, world and truth. Writes below one folder and
-//! nowhere else; never reads.
+//! Writes a merchant as files: job, secrets, exports, spool, world and truth. Writes below one
+//! folder only; reads nothing.
 
 use std::fs;
 use std::io::{BufWriter, Write};

@@ -1,5 +1,5 @@
-//! The job files of a merchant (design §11): every section, every secret in a file of its own.
-//! One for public-key mode, one for platform certificates.
+//! The job files of a merchant (design §11), with every section, and every secret in a file of its
+//! own. One for public-key mode, one for platform certificates.
 
 use super::cards::MEMBER_CARDS;
 use super::catalog::{

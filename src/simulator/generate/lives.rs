@@ -1,5 +1,5 @@
-//! The ordinary lives of coupons: kept, expired, deactivated, deleted, used, refunded, used after
-//! the last night. All of it agrees in every book; nothing here is a break.
+//! The ordinary histories of coupons: kept, expired, deactivated, deleted, used, refunded, used
+//! after the last night. All records agree about them; nothing here is a break.
 
 use crate::money::Fen;
 use crate::simulator::world::{Code, Coupon, Event};

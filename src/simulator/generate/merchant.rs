@@ -1,4 +1,4 @@
-//! A merchant as it was made: what every book says of it, and which breaks that makes.
+//! A generated merchant: all its records, and the breaks that follow from them.
 
 use chrono::NaiveDate;
 

@@ -1,8 +1,8 @@
-//! A synthetic merchant with planted breaks: a pure function of a recipe, and the files it is
-//! handed over in. It runs no rule and shares no code with the client; what it says about breaks
-//! follows from how it made them.
+//! Generates a synthetic merchant with planted breaks: a pure function of a recipe, and the files
+//! it is delivered in. Runs no rule and shares no code with the client; the expected breaks follow
+//! from how they were planted.
 //!
-//! recipe → shop (lives, traps, plants) → books → files; beside them the truth.
+//! Data flow: recipe → shop (histories, traps, plants) → books → files, and the truth.
 
 mod bill;
 mod books;

@@ -1,5 +1,5 @@
-//! The spool of COUPON.SEND callbacks: signed, encrypted, some twice, one forged
-//! (reference v3 §3, §1.3, §1.6).
+//! The spool of COUPON.SEND callbacks: signed and encrypted, some duplicated, one forged (reference
+//! v3 §3, §1.3, §1.6).
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};

@@ -1,4 +1,4 @@
-//! What a synthetic merchant is made from. The same recipe gives the same bytes, always.
+//! The parameters of a synthetic merchant. The same recipe always gives the same bytes.
 
 use std::path::PathBuf;
 

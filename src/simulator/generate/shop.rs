@@ -1,5 +1,5 @@
-//! The merchant at work: users come, coupons are received and redeemed, subsidies ordered.
-//! Hands out consistent facts; who wants a break changes one before entering it in the books.
+//! The merchant's business: users arrive, coupons are received and redeemed, subsidies ordered.
+//! Produces consistent facts; to plant a break, one is changed before it is recorded.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use rand::{Rng, SeedableRng};

@@ -1,4 +1,4 @@
-//! Tests of a whole merchant: what it promises for every seed, and the committed sample.
+//! Tests of a whole merchant: its invariants for every seed, and the committed sample.
 
 mod referee;
 

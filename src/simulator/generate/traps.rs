@@ -1,4 +1,4 @@
-//! Near misses: what looks like a break and is none. A rule that speaks on one of them is wrong.
+//! Near misses: what looks like a break but is none. A rule that reports one is wrong.
 
 use chrono::NaiveDate;
 

@@ -1,5 +1,5 @@
-//! What a reconciliation must find, from how each break was planted; no rule is run to learn it.
-//! Rows hold exactly the fields a break's id is made of (design §7), with the raw openid.
+//! The breaks that a reconciliation must find, derived from how each was planted; no rule is run.
+//! Rows have exactly the fields of a break's id (design §7), with the raw openid.
 
 use chrono::NaiveDate;
 use sha2::{Digest, Sha256};

@@ -1,4 +1,4 @@
-//! The JSON body of a call, and what its members are where they are absent.
+//! The JSON body of a call, and the defaults of missing members.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

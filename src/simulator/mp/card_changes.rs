@@ -1,5 +1,6 @@
-//! Writes about cards: create, update, delete, stock, cells, white list, QR codes, landing pages
-//! (reference MP §D.1–§D.6, §D.12, §D.15, §D.16). Reviews nothing: a new card stays unverified.
+//! Writes to cards: create, update, delete, stock, cells, white list, QR codes, landing pages
+//! (reference MP §D.1–§D.6, §D.12, §D.15, §D.16). Cards are not reviewed: a new card stays
+//! unverified.
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,5 @@
-//! Writes about codes in wallets, and the decryption of a code: consume, unavailable, update,
-//! decrypt (reference MP §D.8, §D.9, §D.13, §D.21).
+//! Writes to codes in wallets, and decryption of a code: consume, unavailable, update, decrypt
+//! (reference MP §D.8, §D.9, §D.13, §D.21).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! What the MP says of a call: `errcode` and `errmsg`, zero for done (reference MP §C.3). Decides nothing.
+//! The result of a call: `errcode` and `errmsg`, zero for success (reference MP §C.3). Decides nothing.
 
 use serde_json::{Value, json};
 

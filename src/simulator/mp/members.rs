@@ -1,5 +1,6 @@
-//! Member cards and the rules that give them out: activate, form, userinfo, updateuser, paygiftcard
-//! (reference MP §D.17–§D.20, §D.22, §D.23). Knows of a member only what was written.
+//! Member cards, and the rules that give cards for payments: activate, form, userinfo, updateuser,
+//! paygiftcard (reference MP §D.17–§D.20, §D.22, §D.23). Knows only those data of a member that were
+//! written.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,5 @@
-//! The MP: tokens, datacube, cards. HTTP status is always 200, `errcode` speaks (reference MP §C, §D).
+//! The MP API: tokens, datacube, cards. The HTTP status is always 200, and `errcode` has the result
+//! (reference MP §C, §D).
 
 mod body;
 mod card_changes;

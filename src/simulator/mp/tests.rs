@@ -1,4 +1,4 @@
-//! The MP as a client meets it on the wire.
+//! Tests of the MP API over the wire.
 
 use serde_json::{Value, json};
 

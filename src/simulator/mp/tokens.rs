@@ -1,4 +1,4 @@
-//! /cgi-bin/token and /cgi-bin/stable_token (reference MP §C.1, §C.2).
+//! The endpoints /cgi-bin/token and /cgi-bin/stable_token (reference MP §C.1, §C.2).
 
 use serde::Deserialize;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! downloadbill: the bill itself, or XML when there is none (reference v2 §B.5).
+//! downloadbill: the bill itself, or XML if there is none (reference v2 §B.5).
 
 use chrono::{Months, NaiveDate};
 

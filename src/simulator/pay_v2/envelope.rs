@@ -1,4 +1,5 @@
-//! The XML around a question and an answer of v2: read, refused, signed (reference v2 §A). Knows no stock and no coupon.
+//! The XML envelope of v2 requests and answers: parsing, refusing, signing (reference v2 §A). Knows no stock and no
+//! coupon.
 
 use super::xml::{self, Fields};
 use crate::simulator::answer::Answer;

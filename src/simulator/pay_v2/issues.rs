@@ -1,5 +1,5 @@
-//! send_coupon (reference v2 §B.1). The client certificate is not looked at: this server speaks plain
-//! HTTP, and TLS would end before it.
+//! send_coupon (reference v2 §B.1). The client certificate is not checked, since this server speaks
+//! plain HTTP.
 
 use serde_json::{Value, json};
 

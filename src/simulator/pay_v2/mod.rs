@@ -1,4 +1,5 @@
-//! API v2: XML in, XML out, MD5 both ways; HTTP status is always 200 (reference v2 §A, §B).
+//! The v2 API: XML in and out, MD5 signatures both ways; the HTTP status is always 200 (reference
+//! v2 §A, §B).
 
 mod bill;
 mod coupons;

@@ -1,4 +1,4 @@
-//! v2 as a client meets it on the wire.
+//! Tests of the v2 API over the wire.
 
 use super::xml::{self, Fields};
 use crate::simulator::probe::{BILL, OPENID, Probe, Reply, account, at};

@@ -1,5 +1,5 @@
-//! The flat XML documents of v2: one `<xml>` with text children. No DTD, no nesting, no entities of
-//! one's own (reference v2 §A.1).
+//! The flat XML documents of v2: one `<xml>` element with text children; no DTD, no nesting, no
+//! custom entities (reference v2 §A.1).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Trade and fund-flow bills: apply for a download, then download (reference v3 §4.1).
+//! Trade and fund-flow bills: the application for a download, and the download (reference v3 §4.1).
 
 use chrono::{Months, NaiveDate};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Callbacks: where notifications go (reference v3 §2.16, §2.17).
+//! The URL to which notifications are sent (reference v3 §2.16, §2.17).
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! APIv3: who may ask, what is answered, how answers are signed (reference v3 §1, §2, §4).
+//! The v3 API: authenticates requests and signs answers; its endpoints are in the submodules
+//! (reference v3 §1, §2, §4).
 
 mod associations;
 mod bills;

@@ -1,4 +1,4 @@
-//! Parameters of a query, as the endpoints demand them.
+//! Query parameters with the checks that endpoints require.
 
 use super::refusal::refuse_parameter;
 use crate::simulator::answer::Answer;

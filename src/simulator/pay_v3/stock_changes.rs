@@ -1,4 +1,4 @@
-//! Stocks come to be and change: create, modify, set the budget (reference v3 §2.1, §2.3, §2.4).
+//! Writes to stocks: create, modify, set the budget (reference v3 §2.1, §2.3, §2.4).
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,5 @@
-//! Ordering a subsidy and its return (reference v3 §2.18, §2.21). Both are accepted first and done
-//! a minute later.
+//! Ordering a subsidy and its return (reference v3 §2.18, §2.21). Both are first accepted, and
+//! completed a minute later.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};

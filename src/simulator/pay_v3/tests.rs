@@ -1,4 +1,4 @@
-//! v3 as a client meets it on the wire: refusals, signatures, wallets, codes, receipts, bills.
+//! Tests of the v3 API over the wire: refusals, signatures, wallets, codes, receipts, bills.
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};

@@ -1,4 +1,4 @@
-//! What all writes share: reading the body, finding the coupon, doing a thing once per request
+//! The common parts of all writes: parsing the body, finding the coupon, executing once per request
 //! number (reference v3 §1.10).
 
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! The server itself: loading, routing, counting, limits, faults of the wire, stopping.
+//! Tests of the server: loading, routing, counting, limits, faults of the connection, stopping.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

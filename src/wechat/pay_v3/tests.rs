@@ -1,4 +1,4 @@
-//! The v3 client against a scripted server that signs with the test platform key.
+//! Tests of the v3 client against a scripted server that signs with the test platform key.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Order exports as Parquet and as workbooks, and every mistake a spreadsheet makes.
+//! Tests of order exports as Parquet files and workbooks, with every mistake that a spreadsheet
+//! makes.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Faults between coupons and the orders that claim them: AO01–AO13, AO16.
-//! Planted on stocks without a programme, so that no subsidy rule sees them too.
+//! Faults between coupons and the orders that claim them: AO01–AO13, AO16. Planted on stocks
+//! without a programme, so that no subsidy rule is affected.
 
 use chrono::NaiveDate;
 

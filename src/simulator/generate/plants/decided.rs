@@ -1,6 +1,5 @@
-//! Breaks of the first night that people of the merchant have decided about: accepted for good, accepted
-//! for two nights, written off. A decision on a break nobody knows yet is an error, so no later night
-//! has any.
+//! Breaks of the first night with a decision: accepted for good, accepted for two nights, written off. A
+//! decision about an unknown break is an error, so later nights have none.
 
 use chrono::NaiveDate;
 

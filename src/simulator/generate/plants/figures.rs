@@ -1,5 +1,5 @@
-//! Faults that last: of stock and voucher counts (ST01–ST04, V201–V203) from the first night on,
-//! of datacube figures (DC01, DC04) from their day on.
+//! Lasting faults: of stock and voucher counts (ST01–ST04, V201–V203) from the first night on, of
+//! datacube figures (DC01, DC04) from their day on.
 
 use chrono::NaiveDate;
 use serde_json::{Value, json};

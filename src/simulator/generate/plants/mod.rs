@@ -1,5 +1,5 @@
-//! Planted breaks: one function per fault, each with the truth it makes. A function changes one
-//! fact of an otherwise consistent story; what must be found follows from that change alone.
+//! Planted breaks: one function per fault, each with the expected break. A function changes one
+//! fact of otherwise consistent records, and what must be found follows from that change alone.
 
 mod claims;
 mod decided;

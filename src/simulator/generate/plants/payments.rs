@@ -1,4 +1,4 @@
-//! Faults between orders and the bill: PM01–PM03, and the lost order both sides miss.
+//! Faults between orders and the bill: PM01–PM03, and an order that both sides lack.
 
 use chrono::NaiveDate;
 

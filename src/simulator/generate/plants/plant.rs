@@ -1,4 +1,4 @@
-//! A fault that can be planted on any night, and what is known of it.
+//! A fault that can be planted on any night, with its rules.
 
 use chrono::NaiveDate;
 

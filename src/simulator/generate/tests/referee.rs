@@ -1,5 +1,5 @@
-//! A second opinion on the truth: reads the books as of a night and judges coupons, orders and
-//! subsidies by design §7 in the plainest way. Only for tests; the generator never asks it.
+//! A second opinion on the truth: reads the records as of a night and judges coupons, orders and
+//! subsidies by design §7 in the simplest way. Only for tests; the generator never uses it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
