@@ -8,12 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::signature::serial_text;
 
 const LIFE_SECONDS: i64 = 7200;
-/// Renewal happens this long before the end, and old and new overlap so long (reference MP §C.2).
+/// Renewal happens this long before expiry, and old and new token overlap this long (reference MP
+/// §C.2).
 const OVERLAP_SECONDS: i64 = 300;
 const FORCED_GAP_SECONDS: i64 = 30;
 const FORCED_PER_DAY: usize = 20;
 
-/// Whether a token opens the door.
+/// Whether a token is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     Alive,
@@ -44,7 +45,7 @@ enum End {
     Replaced,
 }
 
-/// All tokens ever given out.
+/// All tokens ever issued.
 #[derive(Debug, Default)]
 pub(super) struct AccessTokens {
     ends: HashMap<String, End>,
@@ -55,8 +56,8 @@ pub(super) struct AccessTokens {
 }
 
 impl AccessTokens {
-    /// /cgi-bin/stable_token: the same token until shortly before its end, with its remaining life in
-    /// seconds.
+    /// /cgi-bin/stable_token: the same token until shortly before its expiry, with its remaining life
+    /// in seconds.
     pub(super) fn stable(&mut self, now: DateTime<Utc>) -> (String, i64) {
         let renew_before = TimeDelta::seconds(OVERLAP_SECONDS);
         let issued = match self.stable.take().filter(|issued| issued.ends_at - now > renew_before) {
@@ -67,7 +68,7 @@ impl AccessTokens {
         (issued.token, (issued.ends_at - now).num_seconds())
     }
 
-    /// stable_token with `force_refresh`: the old token dies at once.
+    /// stable_token with `force_refresh`: the old token expires at once.
     pub(super) fn force(&mut self, now: DateTime<Utc>) -> Result<(String, i64), ForceRefused> {
         self.forced_at.retain(|at| now - *at < TimeDelta::days(1));
         if self.forced_at.last().is_some_and(|at| now - *at < TimeDelta::seconds(FORCED_GAP_SECONDS)) {
@@ -83,7 +84,7 @@ impl AccessTokens {
         Ok(self.stable(now))
     }
 
-    /// /cgi-bin/token: a new token each time; the one before lives five minutes longer.
+    /// /cgi-bin/token: a new token each time; the previous one remains valid for five minutes.
     pub(super) fn plain(&mut self, now: DateTime<Utc>) -> (String, i64) {
         if let Some(old) = self.plain.take() {
             let ends_at = old.ends_at.min(now + TimeDelta::seconds(OVERLAP_SECONDS));
@@ -94,7 +95,7 @@ impl AccessTokens {
         (issued.token, LIFE_SECONDS)
     }
 
-    /// Does this token open the door?
+    /// Whether this token is valid.
     pub(super) fn standing(&self, token: &str, now: DateTime<Utc>) -> Standing {
         match self.ends.get(token) {
             Some(End::At(end)) if now < *end => Standing::Alive,
@@ -103,7 +104,7 @@ impl AccessTokens {
         }
     }
 
-    /// Ends a token before its time.
+    /// Expires a token early.
     pub(super) fn expire(&mut self, token: &str, now: DateTime<Utc>) {
         self.ends.insert(token.to_owned(), End::At(now));
         self.stable.take_if(|issued| issued.token == token);

@@ -15,7 +15,7 @@ use crate::clock::end_of;
 /// How long a download URL works (reference v3 §4.1).
 const TICKET_MINUTES: i64 = 5;
 
-/// The bills and the downloads granted.
+/// The bills and the granted downloads.
 #[derive(Debug)]
 pub(super) struct BillFiles {
     folder: PathBuf,
@@ -49,7 +49,7 @@ impl BillFiles {
         std::fs::read(self.folder.join(name))
     }
 
-    /// Grants a download and gives its token.
+    /// Grants a download and returns its token.
     pub(super) fn grant(&self, name: &str, is_gzip: bool, now: DateTime<Utc>) -> String {
         let mut tickets = held(&self.tickets);
         let token = serial_text("bill", tickets.len() as u64, 48);
@@ -57,7 +57,7 @@ impl BillFiles {
         token
     }
 
-    /// Takes a download: once, and within five minutes. A used ticket stays in the book, aged.
+    /// Redeems a download token: once, and within five minutes. A used ticket is kept, marked as aged.
     pub(super) fn redeem(&self, token: &str, now: DateTime<Utc>) -> Option<Ticket> {
         let mut tickets = held(&self.tickets);
         let ticket = tickets.get_mut(token)?;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::call::Call;
 
-/// What a server was asked so far.
+/// The requests that a server has received.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// All requests, unknown paths too.
@@ -30,24 +30,24 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Requests to one endpoint; 0 when it was never asked.
+    /// Requests to one endpoint; 0 if there were none.
     pub fn of(&self, endpoint: &str) -> u64 {
         self.by_endpoint.get(endpoint).copied().unwrap_or(0)
     }
 }
 
-/// A call as it came, for those who want to know what exactly was asked.
+/// A recorded call, for callers that check what exactly was requested.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NotedCall {
     /// `GET` or `POST`.
     pub method: String,
     /// Path and query exactly as on the wire.
     pub target: String,
-    /// The body, with which most POSTs say what they ask.
+    /// The body, which has the parameters of most POSTs.
     pub body: Vec<u8>,
 }
 
-/// Counts and what is needed to go on counting.
+/// The counts, and what is needed to update them.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) counts: Counts,
@@ -56,7 +56,7 @@ pub(super) struct Tally {
     nonces: HashSet<String>,
     /// Arrivals of the last second, by API.
     windows: HashMap<&'static str, VecDeque<DateTime<Utc>>>,
-    /// Every call, if somebody wants to know.
+    /// Every call, if recording is on.
     pub(super) notes: Option<Vec<NotedCall>>,
 }
 
@@ -107,7 +107,7 @@ impl Tally {
         self.counts.busiest_second = self.counts.busiest_second.max(self.second.add(now));
     }
 
-    /// Notes a call, if that is wanted.
+    /// Records a call, if recording is on.
     pub(super) fn note(&mut self, call: &Call) {
         if let Some(notes) = &mut self.notes {
             let (method, target, body) = (call.method.clone(), call.target.clone(), call.body.to_vec());
@@ -120,7 +120,7 @@ impl Tally {
         *self.counts.faults.entry(kind.to_owned()).or_default() += 1;
     }
 
-    /// Notes a nonce; one seen before is counted.
+    /// Records a nonce; a repeated one is counted.
     pub(super) fn add_nonce(&mut self, nonce: &str) {
         if !self.nonces.insert(nonce.to_owned()) {
             self.counts.reused_nonces += 1;

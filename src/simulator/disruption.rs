@@ -6,10 +6,10 @@ use super::exchange::{Exchange, Family};
 use super::faults::Kind;
 use super::{mp, pay_v2, pay_v3};
 
-/// Where a redirect leads unless the scenario says otherwise: not a host of WeChat's.
+/// Default target of a redirect: not a WeChat host.
 const ELSEWHERE: &str = "https://elsewhere.invalid/";
 
-/// The answer in place of the true one, if the fault is of that kind.
+/// The answer that replaces the real one, if the fault is of that kind.
 pub(super) fn instead(exchange: &Exchange<'_>) -> Option<Answer> {
     let fault = exchange.fault.as_ref()?;
     Some(match fault.kind {
@@ -28,7 +28,7 @@ pub(super) fn instead(exchange: &Exchange<'_>) -> Option<Answer> {
     })
 }
 
-/// Also the answer past a published limit (reference v3 §1.9).
+/// Also the answer above a published limit (reference v3 §1.9).
 pub(super) fn too_many_requests() -> Answer {
     pay_v3::refuse(429, "FREQUENCY_LIMITED", "频率超限")
 }

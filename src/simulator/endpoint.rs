@@ -5,7 +5,7 @@ use super::call::decode_segment;
 use super::exchange::Endpoint;
 use super::{mp, pay_v2, pay_v3};
 
-/// What a path leads to.
+/// The result of routing a path.
 #[derive(Debug)]
 pub(super) enum Found {
     Endpoint(&'static Endpoint, Vec<(&'static str, String)>),

@@ -20,7 +20,7 @@ use super::world::Account;
 /// Answers a request, or refuses it.
 pub(super) type Handler = fn(&Exchange<'_>) -> Result<Answer, Answer>;
 
-/// Whose rules an endpoint follows.
+/// The API family of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     PayV3,
@@ -29,7 +29,7 @@ pub(super) enum Family {
 }
 
 impl Family {
-    /// As counts name it.
+    /// The name in the counts.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Family::PayV3 => "pay_v3",
@@ -39,7 +39,7 @@ impl Family {
     }
 }
 
-/// A path the server knows.
+/// An endpoint.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) method: &'static str,
@@ -65,7 +65,7 @@ impl Endpoint {
         Endpoint { method, template, family: Family::Mp, handle }
     }
 
-    /// As counts name it.
+    /// The name in the counts.
     pub(super) fn label(&self) -> String {
         format!("{} {}", self.method, self.template)
     }
@@ -88,7 +88,7 @@ pub(super) struct Office {
     pub(super) rotated: Mutex<Option<(String, String)>>,
 }
 
-/// One request being answered.
+/// A request that is being answered.
 #[derive(Debug)]
 pub(super) struct Exchange<'a> {
     pub(super) office: &'a Office,
@@ -99,14 +99,14 @@ pub(super) struct Exchange<'a> {
     pub(super) fault: Option<Fault>,
     /// The protocol clock when the request came.
     pub(super) clock_now: DateTime<Utc>,
-    /// The moment the world is shown as of.
+    /// The moment of the world that is shown.
     pub(super) world_now: DateTime<Utc>,
     /// Number of this request within the life of the server.
     pub(super) serial: u64,
 }
 
 impl<'a> Exchange<'a> {
-    /// Opens an exchange; the fault is chosen later, when the request proved genuine.
+    /// Opens an exchange; the fault is chosen later, after the request was authenticated.
     pub(super) fn open(
         office: &'a Office,
         call: &'a Call,
@@ -124,12 +124,12 @@ impl<'a> Exchange<'a> {
         self.segments.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
-    /// The kind of the fault to play.
+    /// The kind of the fault to apply.
     pub(super) fn fault_kind(&self) -> Option<Kind> {
         self.fault.as_ref().map(|fault| fault.kind)
     }
 
-    /// Is this fault to be played?
+    /// Whether this fault is to be applied.
     pub(super) fn plays(&self, kind: Kind) -> bool {
         self.fault_kind() == Some(kind)
     }

@@ -19,14 +19,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// A scenario file: a list of `[[fault]]`, and perhaps what to expect of a night under them.
+/// A scenario file: a list of `[[fault]]`, and optionally the expected result of a night with them.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// The faults; the first that applies to a request is played.
+    /// The faults; the first that applies to a request is used.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
-    /// How a night under these faults must end, for the test that plays them; the server passes it over.
+    /// The expected result of a night with these faults, for the test that runs them; ignored by the server.
     #[serde(default)]
     pub expect: Option<toml::Table>,
 }
@@ -84,20 +84,20 @@ pub enum Kind {
     Reset,
     /// The answer takes `delay_ms`.
     Slow,
-    /// The signature is of another body.
+    /// The signature belongs to another body.
     WrongSignature,
     /// A signature probe (reference v3 §1.5).
     ProbeSignature,
     /// No signature at all.
     MissingSignature,
-    /// A timestamp ten minutes old, truly signed.
+    /// A timestamp ten minutes old, with a valid signature.
     SkewedTimestamp,
     /// 400 SYSTEM_ERROR, as busifavor may answer (reference v3 §1.9).
     #[serde(rename = "system_error_400")]
     SystemError400,
-    /// The page begins one row later than asked: a row slips through between two pages.
+    /// The page starts one row later than requested: a row is lost between two pages.
     ShiftedPage,
-    /// The page before the asked one.
+    /// The page before the requested one.
     DuplicatePage,
     /// `total_count` one too high.
     WrongTotal,
@@ -111,7 +111,7 @@ pub enum Kind {
     Errcode,
     /// 302 to `value`, or to a host that is not WeChat's.
     Redirect,
-    /// States and statuses have the unheard-of value `value`.
+    /// States and statuses have the unknown value `value`.
     UnknownState,
     /// The source is not ready: STATEMENT_CREATING, errcode 61503, `No Bill Exist`.
     NotReady,
@@ -119,40 +119,40 @@ pub enum Kind {
     Drip,
     /// The body is padded to `value` bytes, 100 MB unless told otherwise.
     HugeBody,
-    /// A hundred thousand lists within each other.
+    /// A hundred thousand nested lists.
     DeepJson,
-    /// A byte that no UTF-8 text has.
+    /// A byte that is invalid in UTF-8.
     InvalidUtf8,
-    /// Every object has fields nobody has heard of.
+    /// Every object has unknown fields.
     UnknownFields,
-    /// What a list shows of a coupon says nothing of a return or a deactivation; the single query does (reference v3 §6, 23).
+    /// A list omits the return and the deactivation of a coupon; the single query has them (reference v3 §6, 23).
     LeanList,
     /// A receipt says that it failed.
     FailedReceipts,
     /// Every number is larger than 64 bits.
     HugeNumbers,
-    /// Every amount has a minus before it.
+    /// Every amount is negative.
     NegativeAmounts,
-    /// A page that tells neither rows nor how many there are.
+    /// A page with neither rows nor a total.
     BarePage,
-    /// Pages of ever new rows, a thousand million of them.
+    /// Pages with ever new rows, a thousand million of them.
     EverNew,
-    /// XML that asks for a file of the reader's machine.
+    /// XML that references a file of the reader's machine.
     XmlExternalEntity,
     /// XML whose entities multiply.
     XmlBillionLaughs,
-    /// A download that unzips to `value` megabytes of nothing, 256 unless told otherwise.
+    /// A download that unzips to `value` megabytes of zeros, 256 by default.
     GzipBomb,
-    /// A download address on a host that is not WeChat's.
+    /// A download URL on a host that is not WeChat's.
     ForeignDownload,
-    /// Platform certificates whose tag does not hold.
+    /// Platform certificates with an invalid tag.
     WrongTag,
-    /// From this answer on another platform certificate signs.
+    /// From this answer on, another platform certificate signs.
     KeyRotation,
 }
 
 impl Kind {
-    /// As the scenario spells it.
+    /// The name in a scenario.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Kind::TooManyRequests => "429",
@@ -196,7 +196,7 @@ impl Kind {
     }
 }
 
-/// Why a scenario cannot be played.
+/// Why a scenario is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// The file cannot be read.
@@ -207,7 +207,7 @@ pub enum ScenarioError {
         /// Why.
         source: std::io::Error,
     },
-    /// The text is no scenario.
+    /// The text is not a scenario.
     #[error("the scenario is not understood: {0}")]
     Syntax(#[from] toml::de::Error),
     /// A fault contradicts itself or lacks something.
@@ -255,11 +255,11 @@ fn check(fault: &Fault) -> Result<(), &'static str> {
     problems.iter().find(|(is_wrong, _)| *is_wrong).map_or(Ok(()), |(_, problem)| Err(problem))
 }
 
-/// A scenario being played: how often each fault's path was asked, and how often the fault came.
+/// A scenario in progress: how often each fault's path was requested, and how often the fault was applied.
 #[derive(Debug)]
 pub(super) struct Player {
     faults: Vec<Played>,
-    /// Targets whose answer was a probe: asked again, they are answered properly (reference v3 §1.5).
+    /// Targets that were answered with a probe: the repeated request is answered properly (reference v3 §1.5).
     probed: HashSet<String>,
 }
 
@@ -277,8 +277,8 @@ impl Player {
         Player { faults, probed: HashSet::new() }
     }
 
-    /// The fault of a request to `target`, if any. Every fault whose path fits counts the request, also
-    /// when an earlier one is played.
+    /// The fault for a request to `target`, if any. Every fault whose path matches counts the request, even if an
+    /// earlier one is applied.
     pub(super) fn choose(&mut self, template: &str, target: &str) -> Option<Fault> {
         let path = target.split('?').next().unwrap_or(target);
         let mut chosen: Option<&mut Played> = None;

@@ -13,13 +13,13 @@ const BOMB_MEGABYTES: usize = 256;
 const DEPTH: usize = 100_000;
 /// Larger than any number of 64 bits.
 const HUGE_NUMBER: &str = "92233720368547758070";
-/// Not a host of WeChat's.
+/// Not a WeChat host.
 const ELSEWHERE: &str = "https://elsewhere.invalid/v3/billdownload/file?token=x";
 
 const EXTERNAL_ENTITY: &str =
     "<!DOCTYPE xml [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><xml><return_code>&x;</return_code></xml>";
 
-/// The answer as the fault has it.
+/// The answer as changed by the fault.
 pub(super) fn tell(exchange: &Exchange<'_>, answer: Answer) -> Answer {
     let Some(fault) = exchange.fault.as_ref().filter(|_| answer.is_success()) else { return answer };
     let number = || fault.value_text().and_then(|text| text.parse().ok());
@@ -50,14 +50,14 @@ fn with_body(answer: Answer, body: Vec<u8>) -> Answer {
     Answer { body, ..answer }
 }
 
-/// JSON may have blanks before it.
+/// Leading white space is valid JSON.
 fn padded(answer: Answer, bytes: usize) -> Answer {
     let mut body = vec![b' '; bytes.saturating_sub(answer.body.len())];
     body.extend_from_slice(&answer.body);
     with_body(answer, body)
 }
 
-/// A byte of the last text is replaced by one that UTF-8 never has.
+/// Replaces a byte of the last string by one that is invalid in UTF-8.
 fn garbled(mut answer: Answer) -> Answer {
     if let Some(at) = answer.body.iter().rposition(u8::is_ascii_alphanumeric) {
         answer.body[at] = 0xff;
@@ -74,7 +74,7 @@ fn billion_laughs() -> String {
     format!("<!DOCTYPE xml [{entities}]><xml><return_code>&l9;</return_code></xml>")
 }
 
-/// Changes a JSON body; numbers that fit no type are put in as text first.
+/// Changes a JSON body; numbers that fit no type are inserted as text first.
 fn changed(answer: Answer, change: impl FnOnce(&mut Value)) -> Answer {
     let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
     let before = body.clone();
@@ -129,7 +129,7 @@ fn each_object(value: &mut Value, change: &mut impl FnMut(&mut Map<String, Value
     }
 }
 
-/// A page of the first row again and again, each time under another code.
+/// A page with the first row again and again, each time with another code.
 fn ever_new(exchange: &Exchange<'_>, body: &mut Value) {
     let Some(first) = body.get("data").and_then(|data| data.get(0)).cloned() else { return };
     let rows = (0..20).map(|number| {

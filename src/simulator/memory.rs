@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::state::{CouponView, coupon_as_of, receipt_as_of, stock_as_of};
 use super::world::{Coupon, Receipt, World};
 
-/// Takes a lock even when a handler panicked under it: the next request still deserves an answer.
+/// Locks even if a handler panicked while holding the lock: later requests should still be
+/// answered.
 pub(super) fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -28,11 +29,11 @@ pub(super) struct Memory {
     writes: HashMap<(&'static str, String), Written>,
     /// Activated member cards by code.
     pub(super) members: HashMap<String, Value>,
-    /// Numbers of the rules that give cards to who pays.
+    /// Ids of the rules that give cards for payments.
     pub(super) gift_rules: BTreeSet<String>,
 }
 
-/// A write already done: what was asked under its number, and what was answered.
+/// A completed write: its request and its answer.
 #[derive(Debug, Clone)]
 pub(super) struct Written {
     pub(super) request: Value,
@@ -98,19 +99,20 @@ impl Memory {
         positions.iter().filter_map(|position| coupon_as_of(&self.world.coupons[*position], now)).collect()
     }
 
-    /// Is this a known openid in the wrong case? Openids are case-sensitive (reference v3 §6.2).
+    /// Whether this is a known openid in the wrong case. Openids are case-sensitive (reference v3
+    /// §6.2).
     pub(super) fn is_miscased(&self, openid: &str) -> bool {
         !self.by_openid.contains_key(openid) && self.folded_openids.contains(&openid.to_ascii_lowercase())
     }
 
-    /// Positions of the coupons with this code, of one stock when it is named.
+    /// Positions of the coupons with this code, within one stock if it is given.
     pub(super) fn positions(&self, stock_id: Option<&str>, coupon_code: &str) -> Vec<usize> {
         let all = self.by_code.get(coupon_code).map(Vec::as_slice).unwrap_or_default();
         let of_stock = |position: &&usize| stock_id.is_none_or(|id| self.world.coupons[**position].stock_id == id);
         all.iter().filter(of_stock).copied().collect()
     }
 
-    /// The coupon at a position of [`Memory::positions`], to be changed by a write.
+    /// The coupon at a position of [`Memory::positions`], for a write to change.
     pub(super) fn coupon_mut(&mut self, position: usize) -> &mut Coupon {
         &mut self.world.coupons[position]
     }
@@ -165,18 +167,18 @@ impl Memory {
         self.index_return(self.world.return_receipts.len() - 1);
     }
 
-    /// What was done under this number of this endpoint.
+    /// The write with this number at this endpoint.
     pub(super) fn written(&self, endpoint: &'static str, number: &str) -> Option<&Written> {
         self.writes.get(&(endpoint, number.to_owned()))
     }
 
-    /// Remembers a write.
+    /// Records a write.
     pub(super) fn remember(&mut self, endpoint: &'static str, number: &str, written: Written) {
         self.writes.insert((endpoint, number.to_owned()), written);
     }
 }
 
-/// A text under a key; empty when absent.
+/// A string under a key; empty when absent.
 pub(super) fn text_of(map: &Map<String, Value>, key: &str) -> String {
     map.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

@@ -9,20 +9,20 @@ use super::faults::Scenario;
 use super::paging::OffsetMeaning;
 use crate::clock::{self, Clock, Sleep};
 
-/// What a server is started with.
+/// The configuration of a server.
 #[derive(Clone)]
 pub struct Options {
     /// The protocol clock: request timestamps, signatures of answers, life of tokens.
     pub clock: Arc<dyn Clock>,
     /// How a `slow` answer waits.
     pub sleep: Arc<dyn Sleep>,
-    /// The moment the world is shown as of; none = the protocol clock.
+    /// The moment of the world that is shown; `None` = the protocol clock.
     pub world_now: Option<DateTime<Utc>>,
     /// What `offset` of the wallet pages counts.
     pub offset_meaning: OffsetMeaning,
     /// Faults to play.
     pub scenario: Scenario,
-    /// Requests per second an endpoint takes, by path template; others take any number.
+    /// Requests per second that an endpoint accepts, by path template; others are unlimited.
     pub limits: BTreeMap<String, u64>,
 }
 

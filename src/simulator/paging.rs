@@ -15,7 +15,7 @@ pub enum OffsetMeaning {
     Pages1,
 }
 
-/// What a caller asked for, after clamping.
+/// The requested window, after clamping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) offset: usize,
@@ -54,7 +54,7 @@ pub(super) fn cut<T: Clone>(all: &[T], asked: Asked, meaning: OffsetMeaning, fau
     }
 }
 
-/// Goes round and round, always promising one more.
+/// Repeats the rows for ever, and always promises one more.
 fn endless<T: Clone>(all: &[T], start: usize, limit: usize) -> Page<T> {
     let rows = all.iter().cycle().skip(start % all.len()).take(limit).cloned().collect();
     Page { rows, total: start.saturating_add(limit).saturating_add(1) }

@@ -34,10 +34,10 @@ use super::signature::{KeyError, Keys};
 use super::world::World;
 use super::{mp, pay_v2, pay_v3};
 
-/// No call of the three APIs sends more.
+/// No call of the three APIs has a larger body.
 const LARGEST_REQUEST_BYTES: usize = 1 << 20;
 
-/// Why a simulator does not start.
+/// Why a simulator cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
     /// The world cannot be read.
@@ -48,7 +48,7 @@ pub enum SimulatorError {
         /// Why.
         source: io::Error,
     },
-    /// The file is no world.
+    /// The file is not a world.
     #[error("`{}` is not a world", path.display())]
     World {
         /// The file.
@@ -76,7 +76,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Reads `world/world.json` under `dir`; the bill files lie beside it.
+    /// Reads `world/world.json` below `dir`; the bill files are beside it.
     pub fn load(dir: &Path) -> Result<Simulator, SimulatorError> {
         let folder = dir.join("world");
         let path = folder.join("world.json");
@@ -85,7 +85,7 @@ impl Simulator {
         Simulator::new(world, folder)
     }
 
-    /// Takes a world as it is, with the folder of its bill files.
+    /// Takes a world and the folder of its bill files.
     pub fn new(world: World, folder: PathBuf) -> Result<Simulator, SimulatorError> {
         let keys = Keys::of(&world.account)?;
         Ok(Simulator { world, keys, folder })
@@ -125,10 +125,10 @@ impl Simulator {
     }
 }
 
-/// A server at work.
+/// A running server.
 #[derive(Debug)]
 pub struct Running {
-    /// Where it listens.
+    /// The address it listens on.
     pub addr: SocketAddr,
     office: Arc<Office>,
     stop: watch::Sender<bool>,
@@ -141,37 +141,37 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub fn counts(&self) -> Counts {
         held(&self.office.tally).counts.clone()
     }
 
-    /// Forgets what was asked so far, and with it the nonces seen.
+    /// Resets the counts and the nonces seen.
     pub fn reset_counts(&self) {
         *held(&self.office.tally) = Tally::default();
     }
 
-    /// Notes every call from here on, each as it comes.
+    /// Records every call from now on.
     pub fn note_calls(&self) {
         held(&self.office.tally).notes = Some(Vec::new());
     }
 
-    /// The calls noted so far, in the order of their arrival.
+    /// The calls recorded so far, in order of arrival.
     pub fn noted_calls(&self) -> Vec<NotedCall> {
         held(&self.office.tally).notes.clone().unwrap_or_default()
     }
 
-    /// Shows the world as of another moment from the next request on; none = the protocol clock.
+    /// Shows the world as of another moment from the next request on; `None` = the protocol clock.
     pub fn set_now(&self, world_now: Option<DateTime<Utc>>) {
         *held(&self.office.world_now) = world_now;
     }
 
-    /// Starts another scenario, its counters at zero.
+    /// Starts another scenario with its counters at zero.
     pub fn play(&self, scenario: Scenario) {
         *held(&self.office.player) = Player::new(scenario);
     }
 
-    /// Lets requests in flight end, then closes. Answers that are being delayed are sent at once.
+    /// Completes requests in progress, then closes. Delayed answers are sent at once.
     pub async fn stop(self) {
         // The receiver is gone only when the server ended by itself.
         let _ = self.stop.send(true);
@@ -192,12 +192,12 @@ struct Desk {
     stopped: watch::Receiver<bool>,
 }
 
-/// An answer and how it is put on the wire.
+/// An answer, and how it is sent.
 struct Delivery {
     answer: Answer,
     delay: Duration,
     is_torn: bool,
-    /// Time between two bytes of the body; none sends it at once.
+    /// Time between two bytes of the body; `None` sends it at once.
     drip: Option<Duration>,
 }
 
@@ -230,16 +230,17 @@ async fn receive(State(desk): State<Desk>, request: Request) -> Response {
     response
 }
 
-/// Counts a request when its head is there: signing an answer, and the queue for it, come later.
+/// Counts a request as soon as its head has arrived: signing an answer, and waiting for that, come
+/// later.
 fn note_arrival(office: &Office, method: &str, path: &str) {
     if let Found::Endpoint(endpoint, _) = endpoint::find(method, path) {
-        // The clock is read by who holds the tally, so that arrivals come in the order of their time.
+        // The clock is read while the tally is locked, so that arrivals are ordered by time.
         let mut tally = held(&office.tally);
         tally.arrive(endpoint.family.as_str(), office.options.clock.now());
     }
 }
 
-/// The protocol clock's time: a client tells its own skew by it.
+/// The protocol clock's time, from which a client derives its own skew.
 fn http_date(now: DateTime<Utc>) -> HeaderValue {
     let text = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     HeaderValue::from_str(&text).expect("a date is ASCII")
@@ -266,7 +267,7 @@ fn attend(office: &Office, call: &Call) -> Delivery {
     }
 }
 
-/// Admission, limit, fault, then the endpoint itself.
+/// Authentication, limit, fault, then the endpoint itself.
 fn answer(exchange: &mut Exchange<'_>, in_this_second: u64) -> Result<Answer, Answer> {
     let (office, endpoint) = (exchange.office, exchange.endpoint);
     admit(exchange).inspect_err(|_| held(&office.tally).counts.rejected += 1)?;
@@ -321,7 +322,7 @@ fn on_wire(delivery: Delivery, desk: &Desk) -> Response {
     if let Some(content_type) = answer.content_type {
         headers.insert("content-type", HeaderValue::from_static(content_type));
     }
-    // A torn empty answer promises a byte that never comes.
+    // A torn empty answer promises a byte that never arrives.
     headers.insert("content-length", answer.body.len().max(usize::from(is_torn)).into());
     for (name, value) in answer.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -331,7 +332,7 @@ fn on_wire(delivery: Delivery, desk: &Desk) -> Response {
     response
 }
 
-/// One byte after the other, with a pause before each, until the server stops.
+/// Byte by byte, with a pause before each, until the server stops.
 fn dripping(body: &[u8], pause: Duration, desk: &Desk) -> Body {
     let (sleep, stopped) = (desk.office.options.sleep.clone(), desk.stopped.clone());
     let bytes = stream::iter(body.to_vec()).then(move |byte| {
@@ -346,12 +347,12 @@ fn dripping(body: &[u8], pause: Duration, desk: &Desk) -> Body {
     Body::from_stream(bytes)
 }
 
-/// Half a body, then an error: the connection closes before the promised length.
+/// Half of the body, then an error: the connection closes before the promised length.
 fn torn(body: &[u8]) -> Body {
     let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
     let begun = stream::once(async { Ok(half) });
     let broken = stream::once(async {
-        // The half goes out only when the body makes the connection wait.
+        // The first half is only sent when the body suspends.
         tokio::task::yield_now().await;
         Err(io::Error::from(io::ErrorKind::ConnectionReset))
     });

@@ -21,7 +21,7 @@ const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
 /// The largest distance of a request's timestamp from the server's clock (reference v3 §1.1).
 const WINDOW_SECONDS: u64 = 300;
 
-/// Starts the deliberately wrong signatures (reference v3 §1.5).
+/// The prefix of deliberately wrong signatures (reference v3 §1.5).
 pub(super) const PROBE_PREFIX: &str = "WECHATPAY/SIGNTEST/";
 
 /// Why an Authorization header is refused; the text is WeChat's message (reference v3 §1.9).
@@ -121,7 +121,7 @@ pub enum KeyError {
     ApiV3Key(usize),
 }
 
-/// The keys a server works with.
+/// The keys of a server.
 pub(super) struct Keys {
     merchant: VerifyingKey<Sha256>,
     platform: SigningKey<Sha256>,
@@ -176,8 +176,8 @@ pub(super) fn md5_signature<'a>(parameters: impl IntoIterator<Item = (&'a str, &
     hex::encode_upper(Md5::digest(format!("{joined}key={key}")))
 }
 
-/// Text that differs for every serial number and is the same in every run: nonces, tokens, request
-/// ids of a server without randomness. Upper-case hexadecimal.
+/// A string that differs for every serial number and is the same in every run: for nonces, tokens
+/// and request ids of a server without randomness. Upper-case hexadecimal.
 pub(super) fn serial_text(purpose: &str, serial: u64, digits: usize) -> String {
     let digest = <Sha256 as rsa::sha2::Digest>::digest(format!("{purpose}/{serial}"));
     let mut text = hex::encode_upper(digest);

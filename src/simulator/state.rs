@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::world::{CardCode, Code, Coupon, Event, Receipt, StockRevision};
 use crate::clock::beijing;
 
-/// `coupon_state` of the wire (reference v3 §2.24).
+/// `coupon_state` of the API (reference v3 §2.24).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CouponState {
     Sended,
@@ -18,7 +18,7 @@ pub(super) enum CouponState {
 }
 
 impl CouponState {
-    /// The wire's spelling.
+    /// The API's spelling.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             CouponState::Sended => "SENDED",
@@ -29,29 +29,29 @@ impl CouponState {
         }
     }
 
-    /// The state of a wire word.
+    /// Parses the API's spelling.
     pub(super) fn from_wire(word: &str) -> Option<CouponState> {
         use CouponState::*;
         [Sended, Used, Expired, Deleted, Deactivated].into_iter().find(|state| state.as_str() == word)
     }
 }
 
-/// A coupon and the events of it that have happened.
+/// A coupon and those of its events that have happened.
 #[derive(Debug)]
 pub(super) struct CouponView<'a> {
     pub(super) coupon: &'a Coupon,
     pub(super) state: CouponState,
     pub(super) association: Option<&'a Event>,
-    /// The redemption that stands; a returned one does not.
+    /// The effective redemption; a returned one is not.
     pub(super) redemption: Option<&'a Event>,
     pub(super) coupon_return: Option<&'a Event>,
     pub(super) deactivation: Option<&'a Event>,
 }
 
-/// The coupon at `now`, or nothing when it was received later.
+/// The coupon at `now`; `None` when it was received later.
 ///
-/// A return takes the redemption away and the coupon is usable again until it expires (reference v3
-/// §2.14); what stands first wins: deleted, used, deactivated, expired.
+/// A return removes the redemption, and the coupon is usable again until it expires (reference v3
+/// §2.14). Of several states the first of these counts: deleted, used, deactivated, expired.
 pub(super) fn coupon_as_of(coupon: &Coupon, now: DateTime<Utc>) -> Option<CouponView<'_>> {
     if coupon.receive_time > now {
         return None;
@@ -85,13 +85,13 @@ fn happened(event: &Option<Event>, now: DateTime<Utc>) -> Option<&Event> {
     event.as_ref().filter(|event| event.time <= now)
 }
 
-/// When a code of a pool was dispatched, as far as `now` knows; nothing when uploaded later.
+/// When a code of a pool was dispatched, as of `now`; `None` when it was uploaded later.
 pub(super) fn code_as_of(code: &Code, now: DateTime<Utc>) -> Option<Option<DateTime<Utc>>> {
     (code.upload_time <= now).then(|| code.dispatched_time.filter(|time| *time <= now))
 }
 
-/// The receipt's answer at `now`: unknown before it was made, status the last that has begun, no
-/// finish time that lies ahead and no reason of a failure that has not come.
+/// The receipt's answer at `now`: unknown before its creation; the last status that has begun; no
+/// finish time in the future, and no reason of a failure that has not happened yet.
 pub(super) fn receipt_as_of(receipt: &Receipt, now: DateTime<Utc>) -> Option<Map<String, Value>> {
     if receipt.create_time > now {
         return None;
@@ -119,7 +119,7 @@ fn is_ahead(time: Option<&Value>, now: DateTime<Utc>) -> bool {
     parsed.is_some_and(|time| time > now)
 }
 
-/// A stock's answer with the revisions that have begun laid over it.
+/// A stock's answer, with the revisions that have begun applied.
 pub(super) fn stock_as_of(
     stock: &Map<String, Value>,
     revisions: &[StockRevision],

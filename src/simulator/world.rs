@@ -11,14 +11,14 @@ use serde_json::{Map, Value};
 /// `world/world.json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct World {
-    /// Who may call and what signs the answers.
+    /// Who may call, and the keys that sign the answers.
     pub account: Account,
     /// Answers of GET stocks/{stock_id}, by stock id.
     pub stocks: BTreeMap<String, Map<String, Value>>,
-    /// Every coupon that was ever received.
+    /// Every coupon ever received.
     pub coupons: Vec<Coupon>,
-    /// Codes of coupons that still show `use_time` and `use_request_no` after their return; the
-    /// others forget them. The reference leaves open which is so (v3 §2.14).
+    /// Codes of coupons that still show `use_time` and `use_request_no` after their return; others
+    /// do not. The reference leaves open which is right (v3 §2.14).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub kept_redemptions: BTreeSet<String>,
     /// Code pools of MERCHANT_UPLOAD stocks, by stock id.
@@ -38,8 +38,8 @@ pub struct World {
     pub cards: BTreeMap<String, Map<String, Value>>,
     /// Fields of query_coupon_stock answers, by coupon_stock_id.
     pub v2_stocks: BTreeMap<String, BTreeMap<String, String>>,
-    /// Fields of querycouponsinfo answers, by coupon_id; an `openid` among them must be the asked
-    /// one and is not answered.
+    /// Fields of querycouponsinfo answers, by coupon_id; an `openid` among them must match the
+    /// request and is not answered.
     pub v2_coupons: BTreeMap<String, BTreeMap<String, String>>,
     /// Stocks whose v2 answers carry no `sign` (reference v2 §A.4).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -55,10 +55,10 @@ pub struct World {
     pub notify_url: Option<String>,
 }
 
-/// From a time on a stock answers other values under some of its keys.
+/// New values of a stock under some of its keys, from a time on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StockRevision {
-    /// When the values begin to be answered.
+    /// The time from which the values are answered.
     pub from: DateTime<Utc>,
     /// Top-level keys and their new values.
     pub fields: Map<String, Value>,
@@ -111,7 +111,7 @@ pub struct Account {
     pub mp_secret: String,
 }
 
-/// A coupon and what happened to it.
+/// A coupon and its events.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Coupon {
     /// Wallet it is in.
@@ -174,12 +174,12 @@ pub struct Code {
     /// Given to a user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispatched_time: Option<DateTime<Utc>>,
-    /// To whom.
+    /// The user it was given to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openid: Option<String>,
 }
 
-/// A subsidy receipt: its JSON as answered, and when it came to be.
+/// A subsidy receipt: its JSON as answered, and its times.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Receipt {
     /// Before this the server does not know it.
@@ -193,7 +193,7 @@ pub struct Receipt {
 /// A row of a datacube call.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DatacubeRow {
-    /// Which cond_source asks for it; none for getcardmembercarddetail.
+    /// The cond_source that returns it; `None` for getcardmembercarddetail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cond_source: Option<i64>,
     /// Day of the figures, also in `row`.

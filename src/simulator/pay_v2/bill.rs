@@ -8,7 +8,7 @@ use crate::simulator::answer::Answer;
 use crate::simulator::bill_files::gzip;
 use crate::simulator::exchange::Exchange;
 
-/// Bills are kept so long.
+/// How long bills are kept.
 const KEPT_MONTHS: u32 = 3;
 
 /// The bill of a day as text, or gzipped.

@@ -16,7 +16,7 @@ pub(super) fn query_stock(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     Ok(answer_fields(exchange, ("coupon_stock_id", &stock_id), stock, with_sign))
 }
 
-/// A coupon: id, holder and stock must fit together.
+/// A coupon: id, holder and stock must match.
 pub(super) fn query_coupon(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let fields = asked(exchange)?;
     let coupon_id = required(exchange, &fields, "coupon_id", "COUPON_NOT_FOUND")?;
@@ -38,7 +38,7 @@ fn required(exchange: &Exchange<'_>, fields: &Fields, name: &str, code: &str) ->
     given.cloned().ok_or_else(|| business_error(exchange, code, &format!("{name}为空")))
 }
 
-/// The stored fields behind `result_code` and the id, which may or may not be among them.
+/// The stored fields after `result_code` and the id, which may be among them.
 fn answer_fields(exchange: &Exchange<'_>, id: (&str, &str), stored: &Fields, with_sign: bool) -> Answer {
     let mut fields = vec![("result_code", "SUCCESS"), id];
     let others = stored.iter().filter(|(name, _)| *name != id.0 && *name != "openid");

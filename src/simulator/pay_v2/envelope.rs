@@ -7,7 +7,7 @@ use crate::simulator::exchange::Exchange;
 use crate::simulator::faults::Kind;
 use crate::simulator::signature::{PROBE_PREFIX, md5_signature, serial_text};
 
-/// Path of the bill call, whose refusals have a number.
+/// The path of the bill call, whose refusals have a number.
 pub(super) const BILL_PATH: &str = "/pay/downloadbill";
 
 /// The fields of the request.
@@ -23,7 +23,7 @@ pub(in crate::simulator) fn refuse(exchange: &Exchange<'_>, message: &str) -> An
     fail(message, number)
 }
 
-/// As the bill call says that there is none.
+/// The refusal of the bill call when there is no bill.
 pub(in crate::simulator) fn refuse_bill() -> Answer {
     fail("No Bill Exist", Some("20002"))
 }
@@ -65,10 +65,10 @@ pub(super) fn signed(exchange: &Exchange<'_>, fields: &[(&str, &str)], with_sign
     document(all.into_iter())
 }
 
-/// Fields that hold a state.
+/// Fields that contain a state.
 const STATES: [&str; 2] = ["coupon_state", "coupon_stock_status"];
 
-/// The unheard-of state, when that fault is played; the known ones are powers of two up to 16.
+/// The unknown state, if that fault applies; the known ones are powers of two up to 16.
 fn unknown_state(exchange: &Exchange<'_>) -> Option<String> {
     let word = exchange.fault.as_ref().and_then(|fault| fault.value_text());
     exchange.plays(Kind::UnknownState).then(|| word.unwrap_or_else(|| "512".to_owned()))

@@ -9,7 +9,7 @@ use crate::simulator::exchange::Exchange;
 use crate::simulator::state::{CouponState, wire_time};
 use crate::simulator::world::Event;
 
-/// Ties an unused coupon to an order.
+/// Associates an unused coupon with an order.
 pub(super) fn associate(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     once(exchange, "out_request_no", |memory, body| {
         body.text("stock_id", 20)?;
@@ -28,7 +28,7 @@ pub(super) fn associate(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     })
 }
 
-/// Unties a coupon from the order it is tied to.
+/// Removes the association of a coupon with an order.
 pub(super) fn disassociate(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     once(exchange, "out_request_no", |memory, body| {
         body.text("stock_id", 20)?;

@@ -11,10 +11,10 @@ use crate::simulator::answer::Answer;
 use crate::simulator::bill_files::gzip;
 use crate::simulator::exchange::Exchange;
 
-/// Where bills are downloaded; its answers are not signed (reference v3 §1.3).
+/// The path for downloading bills; its answers are not signed (reference v3 §1.3).
 pub(super) const DOWNLOAD_PATH: &str = "/v3/billdownload/file";
 
-/// Bills are kept so long.
+/// How long bills are kept.
 const KEPT_MONTHS: u32 = 3;
 
 /// The bill of all trades, or of payments or refunds only.
@@ -29,7 +29,7 @@ pub(super) fn apply_fund_flow(exchange: &Exchange<'_>) -> Result<Answer, Answer>
     apply(exchange, &format!("FUND_{}", account_type.as_deref().unwrap_or("BASIC")))
 }
 
-/// Answers where the bill lies and its SHA-1, taken over the unzipped file.
+/// Answers with the URL of the bill and its SHA-1 over the unzipped file.
 fn apply(exchange: &Exchange<'_>, kind: &str) -> Result<Answer, Answer> {
     let day = read_day(exchange)?;
     let is_gzip = read_choice(exchange, "tar_type", &["GZIP"])?.is_some();

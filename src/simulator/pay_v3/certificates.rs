@@ -54,8 +54,8 @@ fn sealed(exchange: &Exchange<'_>, pem: &[u8], serial: &str) -> Result<Value, An
     }))
 }
 
-/// From now on another certificate of the platform signs: the same key under a new serial, which nobody
-/// knows who does not ask for it.
+/// From now on another certificate of the platform signs: the same key under a new serial, which
+/// clients only learn by requesting the certificates.
 pub(super) fn rotate(exchange: &Exchange<'_>) {
     let account = &exchange.office.account;
     let serial: Vec<u8> = (0x41..0x55).collect();
@@ -72,7 +72,7 @@ fn validity(pem: &[u8]) -> Option<(String, String)> {
     Some((text(validity.not_before.timestamp())?, text(validity.not_after.timestamp())?))
 }
 
-/// Gives back what was said.
+/// Returns the message.
 pub(super) fn echo(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let body: Value =
         serde_json::from_slice(&exchange.call.body).map_err(|_| refuse(400, "PARAM_ERROR", "请求体不是合法的JSON"))?;

@@ -11,10 +11,10 @@ use crate::simulator::paging::{Asked, cut};
 use crate::simulator::state::{CouponState, CouponView, wire_time};
 use crate::simulator::world::Event;
 
-/// The server gives no more rows a page, whatever is asked.
+/// The maximum number of rows per page, whatever is requested.
 const LARGEST_PAGE: usize = 20;
 
-/// Which coupons of the wallet are asked for.
+/// The filter for the coupons of a wallet.
 #[derive(Debug)]
 struct Filter {
     stock_id: Option<String>,
@@ -79,7 +79,7 @@ fn read_filter(exchange: &Exchange<'_>) -> Result<Filter, Answer> {
     };
     let roles = ["creator_merchant", "sender_merchant"].map(query);
     let belong_merchant = query("belong_merchant");
-    // The caller must say in which role it asks; without one there is nothing it may see.
+    // The caller must name its roles; without any it may see nothing.
     if belong_merchant.is_none() && roles.iter().all(Option::is_none) {
         return Err(refuse_parameter("creator_merchant", "", "query"));
     }
@@ -133,7 +133,7 @@ pub(super) fn entity(memory: &Memory, exchange: &Exchange<'_>, view: &CouponView
     entity
 }
 
-/// Some coupons remember a redemption that was returned.
+/// Some coupons still show a redemption that was returned.
 fn shown_redemption<'a>(memory: &Memory, view: &CouponView<'a>) -> Option<&'a Event> {
     let is_kept = view.coupon_return.is_some() && memory.world.kept_redemptions.contains(&view.coupon.coupon_code);
     view.redemption.or_else(|| view.coupon.redemption.as_ref().filter(|_| is_kept))

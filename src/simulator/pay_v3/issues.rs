@@ -12,7 +12,7 @@ use crate::simulator::memory::{Memory, text_of};
 use crate::simulator::state::code_as_of;
 use crate::simulator::world::Coupon;
 
-/// How long a coupon lives when its stock does not say.
+/// Validity of a coupon whose stock does not define one.
 const LIFE_DAYS: i64 = 30;
 
 /// Sends a coupon of a running stock; the code comes from the merchant, from the pool, or is made.
@@ -61,7 +61,7 @@ fn take_code(memory: &mut Memory, exchange: &Exchange<'_>, stock_id: &str, openi
     Ok(free.code.clone())
 }
 
-/// How long a coupon of this stock lives.
+/// The validity of a coupon of this stock.
 fn life(stock: &Map<String, Value>) -> TimeDelta {
     let rule = stock.get("coupon_use_rule");
     let days = rule.and_then(|rule| rule.pointer("/coupon_available_time/available_day_after_receive"));

@@ -46,7 +46,7 @@ fn redeem_coupon(memory: &mut Memory, exchange: &Exchange<'_>, body: &Body, posi
     Ok(json!({"stock_id": coupon.stock_id, "openid": coupon.openid, "wechatpay_use_time": wire_time(time)}))
 }
 
-/// A redemption that stands replaces whatever the world had planned for later.
+/// An effective redemption replaces what the world had planned for later.
 fn note_redemption(coupon: &mut Coupon, event: Event) {
     if coupon.coupon_return.as_ref().is_some_and(|past| past.time <= event.time) {
         coupon.second_redemption = Some(event);
@@ -79,7 +79,7 @@ pub(super) fn give_back(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     })
 }
 
-/// Ends a usable coupon for good.
+/// Permanently deactivates a usable coupon.
 pub(super) fn deactivate(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     once(exchange, "deactivate_request_no", |memory, body| {
         body.text("stock_id", 20)?;

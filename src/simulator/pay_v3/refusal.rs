@@ -6,7 +6,7 @@ use crate::simulator::answer::Answer;
 use crate::simulator::call::Call;
 use crate::simulator::signature::Flaw;
 
-/// How much of the sign string the real server shows.
+/// How many characters of the signed string the real server shows.
 const SHOWN_CHARACTERS: usize = 64;
 
 /// `{"code", "message"}`.
@@ -27,7 +27,7 @@ pub(super) fn refuse_flaw(flaw: Flaw) -> Answer {
     refuse(401, "SIGN_ERROR", &flaw.to_string())
 }
 
-/// 401 for a signature that does not fit: shows what the server would have had signed.
+/// 401 for an invalid signature: shows the string that should have been signed.
 pub(super) fn refuse_signature(call: &Call, message: &str) -> Answer {
     let shown: String = message.chars().take(SHOWN_CHARACTERS).collect();
     let information = json!({

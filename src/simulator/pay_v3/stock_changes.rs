@@ -10,14 +10,14 @@ use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::Memory;
 use crate::simulator::state::wire_time;
 
-/// Objects a stock cannot do without.
+/// Required objects of a stock.
 const REQUIRED_OBJECTS: [&str; 2] = ["coupon_use_rule", "stock_send_rule"];
 
-/// Keys of the body a stock lets be changed.
+/// Keys of a stock that may be changed.
 const CHANGEABLE: [&str; 6] =
     ["custom_entrance", "comment", "goods_name", "display_pattern_info", "notify_config", "subsidy"];
 
-/// Creates a stock; it runs at once, nobody audits here.
+/// Creates a stock; it is running at once, without an audit.
 pub(super) fn create(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     once(exchange, "out_request_no", |memory, body| {
         check_new(body)?;
@@ -47,7 +47,7 @@ fn choice(body: &Body, key: &str, choices: &[&str]) -> Result<(), Answer> {
     if choices.contains(&word.as_str()) { Ok(()) } else { Err(refuse_parameter(key, &word, "body")) }
 }
 
-/// Changes what may be changed; the answer is 204. Subsidies can be opened, never closed.
+/// Changes a stock; the answer is 204. Subsidies can be enabled, never disabled.
 pub(super) fn modify(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     once(exchange, "out_request_no", |memory, body| {
         let stock_id = exchange.segment("stock_id");
@@ -63,7 +63,7 @@ pub(super) fn modify(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     })
 }
 
-/// Sets the budget, guarded by the value it has now.
+/// Sets the budget, guarded by its current value.
 pub(super) fn set_budget(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     once(exchange, "modify_budget_request_no", |memory, body| {
         let stock_id = exchange.segment("stock_id");

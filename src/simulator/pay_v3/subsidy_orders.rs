@@ -16,7 +16,7 @@ use crate::simulator::world::Receipt;
 /// 5000 yuan.
 const LARGEST_AMOUNT_FEN: i64 = 500_000;
 
-/// What both orders say.
+/// The common fields of both orders.
 struct Order {
     stock_id: String,
     coupon_code: String,
@@ -48,7 +48,7 @@ pub(super) fn pay(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     })
 }
 
-/// Returns a subsidy, whole or in part.
+/// Returns a subsidy, fully or partly.
 pub(super) fn give_back(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     once(exchange, "out_subsidy_return_no", |memory, body| {
         let order = read_order(exchange, memory, body)?;
@@ -123,7 +123,7 @@ fn known_payment<'a>(memory: &'a Memory, exchange: &Exchange<'_>, number: &str) 
         .find(|receipt| receipt.create_time <= exchange.world_now && text_of(&receipt.body, "out_subsidy_no") == number)
 }
 
-/// The number stands in the world already: the same order gets its receipt, another is refused.
+/// The number is already in the world: the same order gets its receipt, another is refused.
 fn repeated(exchange: &Exchange<'_>, receipt: &Receipt, order: &Order) -> Result<Value, Answer> {
     let is_same = ["stock_id", "coupon_code", "transaction_id", "amount"]
         .iter()
@@ -132,7 +132,7 @@ fn repeated(exchange: &Exchange<'_>, receipt: &Receipt, order: &Order) -> Result
     if is_same { Ok(shown(receipt, exchange.world_now)) } else { Err(refusal()) }
 }
 
-/// The payment of this order's transaction, and how many fen of it may still be returned.
+/// The payment for this order's transaction, and how many fen of it may still be returned.
 fn returnable(exchange: &Exchange<'_>, memory: &Memory, order: &Order) -> Result<(usize, i64), Answer> {
     let amount_of = |receipt: &Receipt| receipt.body.get("amount").and_then(Value::as_i64).unwrap_or(0);
     let is_paid = |position: &usize| {

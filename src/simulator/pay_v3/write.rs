@@ -24,7 +24,7 @@ impl Body {
         parsed.map(Body).map_err(|_| refuse(400, "PARAM_ERROR", "请求体不是合法的JSON对象"))
     }
 
-    /// A text that must be there, of at most so many characters.
+    /// A required string of limited length.
     pub(super) fn text(&self, key: &str, longest: usize) -> Result<String, Answer> {
         let text = self.optional(key).unwrap_or_default();
         let fits = !text.is_empty() && text.chars().count() <= longest;
@@ -43,7 +43,7 @@ impl Body {
         number.ok_or_else(|| refuse_parameter(key, &value.to_string(), "body"))
     }
 
-    /// Everything but the request number: what the write is about.
+    /// All fields but the request number.
     pub(super) fn fields_without(&self, number: &str) -> Map<String, Value> {
         self.0.iter().filter(|(key, _)| *key != number).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
@@ -54,8 +54,8 @@ impl Body {
     }
 }
 
-/// Does a thing once per request number: the same number with the same body gets the answer of the
-/// first time, with another body it is refused.
+/// Executes a write once per request number: the same number with the same body gets the first
+/// answer, with another body it is refused.
 pub(super) fn once(
     exchange: &Exchange<'_>,
     number: &str,
@@ -65,7 +65,7 @@ pub(super) fn once(
     let number = body.text(number, LONGEST_NUMBER)?;
     let mut memory = held(&exchange.office.memory);
     let template = exchange.endpoint.template;
-    // The path is part of what is asked: a number used on another stock is another request.
+    // The path is part of the request: a number used for another stock is another request.
     let request = json!([exchange.call.path(), body.0]);
     match memory.written(template, &number) {
         Some(written) if written.request == request => return Ok(done(&written.answer)),
@@ -77,7 +77,7 @@ pub(super) fn once(
     Ok(done(&answer))
 }
 
-/// Nothing to say is 204.
+/// An empty answer is 204.
 fn done(answer: &Value) -> Answer {
     if answer.is_null() { Answer::empty(204) } else { Answer::json(200, answer) }
 }
