@@ -22,7 +22,7 @@ pub(super) fn load_all() -> BTreeMap<String, Contract> {
     contracts.collect()
 }
 
-/// Reads one contract, or says what is wrong with it.
+/// Parses one contract; the error says what is wrong with it.
 fn read(text: &str) -> Result<Contract, String> {
     let document = serde_saphyr::from_str::<Document>(text).map_err(|error| error.to_string())?;
     let [table] = <[Table; 1]>::try_from(document.schema).map_err(|_| "a contract has one table".to_owned())?;
@@ -121,7 +121,7 @@ struct Property {
     custom_properties: CustomProperties,
 }
 
-/// What the standard has no field for.
+/// Custom properties, for which the standard has no field.
 #[derive(Deserialize)]
 struct CustomProperties(Vec<CustomProperty>);
 
@@ -157,7 +157,7 @@ impl CustomProperties {
         }
     }
 
-    /// An English text and the Chinese one that stands under `name`.
+    /// An English text and the Chinese one in property `name`.
     fn words(&self, en: String, name: &str) -> Result<Words, String> {
         let zh = self.text(name).ok_or_else(|| format!("customProperties lack {name}"))?;
         Ok(Words { en, zh: zh.to_owned() })

@@ -14,20 +14,20 @@ pub struct Words {
     pub zh: String,
 }
 
-/// What one dataset promises.
+/// The contract of one dataset.
 #[derive(Debug, Clone)]
 pub struct Contract {
     /// Name of the dataset.
     pub name: String,
-    /// Version of the promise.
+    /// Version of the contract.
     pub version: String,
-    /// What it holds.
+    /// Its content.
     pub purpose: Words,
-    /// What one row is.
+    /// The meaning of a row.
     pub grain: Words,
-    /// How it is meant to be used.
+    /// Its intended use.
     pub usage: String,
-    /// What it does not tell.
+    /// Its limitations.
     pub limitations: String,
     /// Columns in file order.
     pub columns: Vec<Column>,
@@ -48,44 +48,44 @@ pub struct Column {
     pub classification: Classification,
     /// Chinese name.
     pub title_zh: String,
-    /// What it means.
+    /// Its meaning.
     pub meaning: Words,
-    /// What a number counts: `fen`, `days`, `coupons` …
+    /// The unit of a number: `fen`, `days`, `coupons` …
     pub unit: Option<String>,
-    /// What null means; stands on every column that may be null.
+    /// The meaning of null; present for every nullable column.
     pub null_meaning: Option<Words>,
-    /// The values it is known to have, if they are few.
+    /// The known values, if they are few.
     pub values: Vec<KnownValue>,
-    /// Whether there are no others. WeChat's own lists are open: a new value is kept as it is.
+    /// Whether there are no others. WeChat's own lists are open: a new value is kept unchanged.
     pub has_known_values_only: bool,
 }
 
 /// Who may see a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Classification {
-    /// Whoever works with the lake.
+    /// Everyone with access to the lake.
     Internal,
-    /// It is worth money to whoever has it, or it is text from outside that may name people.
+    /// Valuable to whoever has it, or external text that may name people.
     Confidential,
     /// It identifies a person; published as a keyed HMAC unless the job says otherwise.
     Personal,
 }
 
-/// A value of a column and what it says.
+/// A value of a column and its meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownValue {
-    /// As it stands in the file.
+    /// The value in the file.
     pub value: String,
-    /// What it says.
+    /// Its meaning.
     pub meaning: Words,
 }
 
-/// The five types a column may have: the ones every reader agrees on.
+/// The five types of columns: those that every reader supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     /// UTF-8 text.
     Text,
-    /// 64-bit integer; fen where the name ends so.
+    /// 64-bit integer; fen if the name ends with `_fen`.
     Integer,
     /// True or false.
     Boolean,

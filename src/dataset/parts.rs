@@ -1,5 +1,5 @@
-//! The files of one partition: `part-0.parquet`, and above a size limit `part-1.parquet`, `part-2.parquet`, … in the order
-//! of their rows. The first one stands for the partition everywhere. Only finds them; knows no Parquet.
+//! The files of one partition: `part-0.parquet`, and above a size limit `part-1.parquet`, `part-2.parquet`, … in the
+//! order of their rows. The first one represents the partition everywhere. Only finds them; knows no Parquet.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -51,7 +51,7 @@ pub trait Shelf {
     /// The system says no.
     fn open(&mut self, name: &str) -> io::Result<Self::File>;
 
-    /// Keeps a file that is written to its end; gives its SHA-256, hex.
+    /// Keeps a completely written file; returns its SHA-256 in hexadecimal.
     ///
     /// # Errors
     /// The system says no.

@@ -5,7 +5,7 @@ use arrow::error::ArrowError;
 /// Maximum length of a server's answer in a message.
 const LONGEST_ANSWER: usize = 700;
 
-/// Why a cluster did not do what it was asked.
+/// Why a cluster failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SparkError {
     /// Nothing listens at the address, or no longer.

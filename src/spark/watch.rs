@@ -11,41 +11,42 @@ use super::door::{self, knock};
 use super::error::{SparkError, gist};
 use crate::job::{Remote, SparkSettings};
 
-/// What the server's log knows us by, as an address writes it.
+/// Our name in the server's log, as encoded in an address.
 const USER_AGENT: &str = concat!("coupon-recon%2F", env!("CARGO_PKG_VERSION"));
-/// How often whoever waits looks whether the server is still there.
+/// Interval at which a waiting caller checks whether the server is still there.
 const LOOK: Duration = Duration::from_secs(10);
-/// Looks in a row that may find nobody: a server that starts again is forgiven.
+/// Consecutive failed checks that are tolerated: a server may be restarting.
 const LOST_LOOKS: u32 = 6;
-/// How long a server may take over a part of the handshake of TLS.
+/// Time limit for a step of the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(20);
-/// How long the first answer of a server may take.
+/// Time limit for the first answer of a server.
 const GREETING: Duration = Duration::from_secs(60);
-/// How long it may take to be told that it should stop.
+/// Time limit for telling a server to stop.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// What the client says of a connection over which no HTTP/2 comes back.
+/// The client's errors for a connection that does not speak HTTP/2.
 const BROKEN: [&str; 3] = ["transport error", "operation was canceled", "http2 error"];
-/// After so long the server ends the stream of an answer and wants to be asked for the rest. The official client (4.2)
-/// takes that end for the end of the answer: rows would be lost, and a view that is still being written read.
+/// After this long the server ends the stream of an answer, and expects a request for the rest. The official client
+/// (4.2) takes that for the end of the answer: rows would be lost, and a view would be read while it is still being
+/// written.
 const STREAM_LIMIT: &str = "spark.connect.execute.reattachable.senderMaxStreamDuration";
-/// What it is where the server's configuration is silent.
+/// The server's default.
 const USUAL_STREAM_LIMIT: &str = "2m";
-/// gRPC's numbers.
+/// gRPC status codes.
 const UNAUTHENTICATED: i32 = 16;
 const PERMISSION_DENIED: i32 = 7;
 
-/// A session whose calls end.
+/// A session whose calls have time limits.
 pub(super) struct Watched {
     remote: Remote,
     session: SparkSession,
     query_timeout: Duration,
-    /// How long an answer may take and still be whole; none when the server never cuts one.
+    /// How long an answer may take and still be complete; `None` when the server never ends a stream.
     stream_limit: Option<Duration>,
 }
 
 impl Watched {
-    /// Tries the port and asks the server for its version: only then is anybody there.
+    /// Connects to the port and asks the server for its version.
     pub(super) fn connect(settings: &SparkSettings) -> Result<Watched, SparkError> {
         Watched::connect_within(GREETING, settings)
     }
@@ -69,7 +70,7 @@ impl Watched {
         &self.remote
     }
 
-    /// Runs a call; what takes too long is interrupted on the cluster.
+    /// Runs a call; one that takes too long is interrupted on the cluster.
     pub(super) fn call<T: Send + 'static>(
         &self,
         what: &str,
@@ -87,7 +88,7 @@ impl Watched {
         }
     }
 
-    /// Ends the session; a server that does not hear it lets go of it by itself in an hour.
+    /// Ends the session; a server that does not receive this drops the session after an hour.
     pub(super) fn end(&self) {
         self.farewell(|session| session.stop());
     }
@@ -105,12 +106,12 @@ fn connected(remote: &Remote) -> spark_connect::Result<SparkSession> {
     SparkSession::builder().remote(&address).get_or_create()
 }
 
-/// Whether an answer that was waited for so long, by the looks at the door, may have come without its end.
+/// Whether an answer that took this long, measured in checks, may be incomplete.
 fn may_be_cut(waited: Duration, stream_limit: Duration) -> bool {
     waited + LOOK >= stream_limit
 }
 
-/// A duration as Spark's configuration has it, `2m`; none is no limit. One that cannot be read is the usual one.
+/// Parses a duration in Spark's configuration, e.g. `2m`; `None` is no limit. An unreadable one counts as the default.
 fn duration_of(text: &str) -> Option<Duration> {
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len()));
@@ -129,8 +130,8 @@ fn duration_of(text: &str) -> Option<Duration> {
     }
 }
 
-/// Runs `call` on a plain thread and waits so long for it; gives the answer and how long it was waited for, by the looks
-/// at the door. A call that is given up keeps its thread until the client gives up too.
+/// Runs `call` on a plain thread and waits for a limited time; returns the answer and how long it took, measured in
+/// checks. An abandoned call keeps its thread until the client gives up too.
 fn wait_for<T: Send + 'static>(
     what: &str,
     remote: &Remote,
@@ -159,8 +160,8 @@ fn wait_for<T: Send + 'static>(
     }
 }
 
-/// Who accepts a connection and then says nothing that the client understands is no Spark Connect server, or
-/// one that is spoken to in the wrong way.
+/// A server that accepts a connection but sends nothing that the client understands is not a Spark Connect server, or
+/// is addressed in the wrong way.
 fn silent(remote: &Remote, error: SparkError) -> SparkError {
     match error {
         SparkError::Late { seconds, .. } => {
@@ -181,7 +182,7 @@ fn cut(what: &str, remote: &Remote, limit: Duration) -> SparkError {
     SparkError::Cut { remote: remote.shown(), what: what.to_owned(), seconds: limit.as_secs() }
 }
 
-/// The client died of the call.
+/// The client panicked during the call.
 fn broken(what: &str, remote: &Remote) -> SparkError {
     let why = "the client broke off".to_owned();
     SparkError::Failed { remote: remote.shown(), what: what.to_owned(), why, is_of_the_query: false }
@@ -200,7 +201,7 @@ fn refused(what: &str, remote: &Remote, error: &ClientError) -> SparkError {
     }
 }
 
-/// SQLSTATE class 42 is syntax and names; it stands in the message where the client lost it, and Sail has none.
+/// SQLSTATE class 42 means syntax or names; it is in the message where the client lost the field, and Sail has none.
 fn is_of_the_query(error: &ClientError, why: &str) -> bool {
     let state = error.sql_state();
     let signs = ["SQLSTATE: 42", "AnalysisException", "ParseException"];

@@ -93,7 +93,7 @@ pub enum BillError {
     OtherDay {
         /// Name of the bill.
         file: String,
-        /// The business date asked for.
+        /// The requested business date.
         date: NaiveDate,
         /// The day of its first row.
         found: NaiveDate,

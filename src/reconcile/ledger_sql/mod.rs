@@ -1,18 +1,18 @@
-//! The coupon ledger as SQL that any engine reads alike, beside the local match of `ledger`: what that
-//! streams, these files say, and tests hold the two equal. Texts only; runs nothing.
+//! The coupon ledger as portable SQL, for other engines: the same ledger as the local match in `ledger`,
+//! which tests compare. Text only; runs nothing.
 //!
-//! Each view is one SELECT without CREATE, and reads inputs and views before it:
-//! - every dataset as the file of D under its own name, empty without one; `<dataset>_history` with `dt`
-//!   for the look-back; all in the types of their contract, instants in a session in UTC;
-//! - `coupon_ledger_yesterday`, the latest ledger before D, and `latest_stocks`, the file of D, else the
-//!   latest before it;
-//! - the small tables `params` and `subsidy_programs`, and whom the night asked: `asked_wallets` (openid),
+//! Each view is one SELECT without CREATE, over inputs and earlier views. The inputs are:
+//! - every dataset as the file of D under its own name (empty without one), and `<dataset>_history` with `dt` for the
+//!   look-back; all in the types of their contract, instants in a session in UTC;
+//! - `coupon_ledger_yesterday`, the latest ledger before D, and `latest_stocks`, the file of D, else the latest before
+//!   it;
+//! - the small tables `params` and `subsidy_programs`, and what the night requested: `asked_wallets` (openid),
 //!   `unknown_coupons` (openid, coupon_code).
 //!
-//! The results are in no order, and sums may be wider than 64 bits: whoever runs them casts to the
-//! contract and sorts by its key. `use_request_pattern` is the one thing the SQL does not know: a regular
-//! expression reads differently from engine to engine (`use_request_no` is the order number here). And of
-//! more than `MOST_RECEIPTS` receipts of one coupon, `subsidy_status` tells so many.
+//! Results are unordered, and sums may be wider than 64 bits: the caller casts them to the contract and
+//! sorts by its key. Two things differ from the local match: `use_request_pattern` is not supported, since
+//! regular expressions differ between engines (`use_request_no` is the order number here), and of more than
+//! `MOST_RECEIPTS` receipts of a coupon, `subsidy_status` lists only that many.
 
 /// Receipts per coupon (`receipt_count` of `receipt_sums`) whose statuses are listed.
 pub const MOST_RECEIPTS: i64 = 256;

@@ -50,7 +50,7 @@ pub struct CouponCodePage {
     /// Codes.
     #[serde(default, deserialize_with = "lenient::list")]
     pub data: Vec<CodeInformation>,
-    /// As asked.
+    /// As requested.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
     /// Codes returned.

@@ -105,10 +105,10 @@ pub struct UserCouponPage<T = String> {
     /// Coupons in all.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub total_count: Option<i64>,
-    /// As asked, or what was returned.
+    /// As requested, or the number returned.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
-    /// As asked.
+    /// As requested.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
     /// Fields this version does not know.
