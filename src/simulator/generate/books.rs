@@ -9,13 +9,13 @@ use crate::money::Fen;
 use crate::simulator::state::wire_time;
 use crate::simulator::world::{Coupon, Receipt, World};
 
-/// An order with its payment, before it is entered.
+/// An order with its payment, before it is recorded.
 #[derive(Debug, Clone)]
 pub(super) struct Purchase {
     pub(super) out_trade_no: String,
     /// Empty when not paid by WeChat.
     pub(super) transaction_id: String,
-    /// As the export names it.
+    /// The name in the export.
     pub(super) merchant: &'static str,
     pub(super) openid: String,
     pub(super) channel: Channel,
@@ -49,7 +49,7 @@ pub(super) enum Channel {
 }
 
 impl Channel {
-    /// As the export names it.
+    /// The name in the export.
     pub(super) fn name(self) -> &'static str {
         match self {
             Channel::Wechat => "微信支付",
@@ -86,7 +86,7 @@ pub(super) struct ExportRow {
     pub(super) merchant: &'static str,
     pub(super) openid: String,
     pub(super) channel: Channel,
-    /// None: not paid.
+    /// `None`: not paid.
     pub(super) paid_at: Option<DateTime<Utc>>,
     pub(super) line: Line,
 }
@@ -102,7 +102,7 @@ pub(super) struct BillRow {
     pub(super) entry: BillEntry,
 }
 
-/// What a bill row says.
+/// The content of a bill row.
 #[derive(Debug)]
 pub(super) enum BillEntry {
     /// `favor_fen`: a WeChat voucher the platform paid; `unsettled_fen`: one the merchant paid.
@@ -116,7 +116,7 @@ pub(super) enum BillEntry {
         refund_id: String,
         out_refund_no: String,
         applied_fen: Fen,
-        /// Part of `applied_fen` that was a voucher of the merchant and is not paid back.
+        /// The part of `applied_fen` that was a voucher of the merchant and is not refunded.
         unsettled_fen: Fen,
         status: &'static str,
     },
@@ -132,7 +132,7 @@ pub(super) struct Refund {
     pub(super) status: &'static str,
 }
 
-/// A subsidy payment, before it is entered.
+/// A subsidy payment, before it is recorded.
 #[derive(Debug, Clone)]
 pub(super) struct Grant {
     pub(super) out_subsidy_no: String,
@@ -145,14 +145,14 @@ pub(super) struct Grant {
     pub(super) payee: &'static str,
     pub(super) amount_fen: Fen,
     pub(super) created_at: DateTime<Utc>,
-    /// None: never.
+    /// `None`: never.
     pub(super) succeeded_at: Option<DateTime<Utc>>,
-    /// Statuses by their time, oldest first.
+    /// Statuses with their times, oldest first.
     pub(super) statuses: Vec<(DateTime<Utc>, &'static str)>,
     pub(super) fail_reason: Option<&'static str>,
 }
 
-/// A subsidy return, before it is entered.
+/// A subsidy return, before it is recorded.
 #[derive(Debug, Clone)]
 pub(super) struct GrantReturn {
     pub(super) out_subsidy_return_no: String,
@@ -178,7 +178,7 @@ pub(super) struct SubsidyRow {
     pub(super) amount_fen: Fen,
 }
 
-/// Everything anybody wrote down.
+/// All records.
 #[derive(Debug, Default)]
 pub(super) struct Books {
     pub(super) world: World,
@@ -188,18 +188,18 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// Into the wallet of its user.
+    /// Adds a coupon to the wallet of its user.
     pub(super) fn receive(&mut self, coupon: Coupon) {
         self.world.coupons.push(coupon);
     }
 
-    /// Into the export of its day and, when paid by WeChat, into the bill.
+    /// Adds a purchase to the export of its day and, if paid by WeChat, to the bill.
     pub(super) fn sell(&mut self, purchase: &Purchase) {
         self.export(purchase, purchase.date());
         self.charge(purchase, purchase.paid_at);
     }
 
-    /// Into the export file of `file_date`.
+    /// Adds a purchase to the export file of `file_date`.
     pub(super) fn export(&mut self, purchase: &Purchase, file_date: NaiveDate) {
         for line in &purchase.lines {
             self.exports.push(ExportRow {
@@ -215,7 +215,7 @@ impl Books {
         }
     }
 
-    /// Into the bill, unless nothing was charged by WeChat.
+    /// Adds a purchase to the bill, unless WeChat charged nothing.
     pub(super) fn charge(&mut self, purchase: &Purchase, time: DateTime<Utc>) {
         let plain =
             BillEntry::Payment { order_fen: purchase.charged_fen, favor_fen: Fen::ZERO, unsettled_fen: Fen::ZERO };
@@ -224,7 +224,7 @@ impl Books {
         }
     }
 
-    /// A bill row of the purchase.
+    /// Adds a bill row of the purchase.
     pub(super) fn bill_entry(&mut self, purchase: &Purchase, time: DateTime<Utc>, entry: BillEntry) {
         self.bill.push(BillRow {
             time,
@@ -236,7 +236,7 @@ impl Books {
         });
     }
 
-    /// A refund row in the bill, if WeChat took the payment.
+    /// Adds a refund row to the bill, if WeChat received the payment.
     pub(super) fn refund(&mut self, purchase: &Purchase, refund: &Refund) {
         if purchase.channel != Channel::Wechat {
             return;
@@ -251,13 +251,13 @@ impl Books {
         self.bill_entry(purchase, refund.accepted_at, entry);
     }
 
-    /// A receipt at WeChat and its line in the merchant's ledger.
+    /// Adds a receipt at WeChat and its line in the merchant's ledger.
     pub(super) fn grant(&mut self, grant: &Grant) {
         self.grant_receipt(grant);
         self.grant_order(grant);
     }
 
-    /// Only the receipt at WeChat.
+    /// Adds only the receipt at WeChat.
     pub(super) fn grant_receipt(&mut self, grant: &Grant) {
         let mut body = json!({
             "stock_id": grant.stock_id,
@@ -284,12 +284,12 @@ impl Books {
         });
     }
 
-    /// Only the line in the merchant's ledger.
+    /// Adds only the line in the merchant's ledger.
     pub(super) fn grant_order(&mut self, grant: &Grant) {
         self.subsidies.push(ledger_row(grant));
     }
 
-    /// A return receipt at WeChat and its line in the merchant's ledger.
+    /// Adds a return receipt at WeChat and its line in the merchant's ledger.
     pub(super) fn grant_return(&mut self, grant: &Grant, returned: &GrantReturn) {
         self.world.return_receipts.push(return_receipt(grant, returned));
         self.subsidies.push(SubsidyRow {
@@ -335,7 +335,7 @@ fn return_receipt(grant: &Grant, returned: &GrantReturn) -> Receipt {
     });
     Receipt {
         create_time: returned.created_at,
-        // The wire's own prefix (reference v3 §2.22).
+        // The API's own prefix (reference v3 §2.22).
         statuses: vec![(returned.created_at, "RETURN_RECEIPT_SUCCESS".to_owned())],
         body: body.as_object().cloned().unwrap_or_default(),
     }

@@ -34,7 +34,7 @@ pub(super) static MEMBER_CARDS: [&str; 2] = ["pRYun8wieuDBzzn7Jed6SBO0ZgaU", "pR
 const COUNTERS: [&str; 5] = ["view", "receive", "verify", "given", "expire"];
 const MEMBER_COUNTERS: [&str; 4] = ["view", "receive", "verify", "active"];
 
-/// Enters cards and figures.
+/// Adds cards and figures.
 pub(super) fn issue(shop: &mut Shop) {
     enter_cards(&mut shop.books.world, shop.calendar, shop.kind);
     let from = earlier(shop.calendar.first(), PULLED_BEFORE_DAYS);
@@ -105,7 +105,7 @@ impl Figures {
         Figures(counters.iter().map(&mut draw).collect())
     }
 
-    /// Counts add up; users do not, the same person may see both cards (reference v2 §D.27).
+    /// Counts add up; users do not, as the same person may see both cards (reference MP §D.27).
     fn add(&mut self, other: &Figures) {
         if self.0.is_empty() {
             self.0.clone_from(&other.0);

@@ -14,7 +14,7 @@ use super::recipe::MerchantKind;
 pub(super) const MCHID: &str = "1900000001";
 /// The franchise company: receives the subsidies, owns one stock.
 pub(super) const FRANCHISEE: &str = "1900000002";
-/// A merchant this job has no bill of.
+/// A merchant whose bill this job does not have.
 pub(super) const OTHER_MERCHANT: &str = "1900000003";
 /// Appid of wallets, v2 and MP.
 pub(super) const APPID: &str = "wx5edab3bdfba3dc1c";
@@ -31,13 +31,13 @@ pub(super) struct Stock {
     pub(super) terms: Terms,
     pub(super) code_mode: CodeMode,
     pub(super) minimum_fen: i64,
-    /// What a usual basket with such a coupon costs, both ends inside.
+    /// The usual price of a basket with such a coupon, inclusive range.
     pub(super) basket_fen: (i64, i64),
     pub(super) belong_merchant: &'static str,
     pub(super) program: Option<Program>,
 }
 
-/// What a coupon gives.
+/// The benefit of a coupon.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Terms {
     Normal {
@@ -52,7 +52,7 @@ pub(super) enum Terms {
     },
 }
 
-/// Who makes the codes.
+/// Who generates the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CodeMode {
     Wechatpay,
@@ -110,7 +110,7 @@ pub(super) static DISCOUNT: Stock = Stock {
 };
 
 /// EXCHANGE from a pool of uploaded codes. All its coupons were received before the first night,
-/// for its counts are not told as of a day.
+/// since its counts are not shown as of a day.
 pub(super) static POOL: Stock = Stock {
     stock_id: "1288880000000004",
     name: "9.9元换购券",
@@ -207,7 +207,7 @@ impl Stock {
         rule
     }
 
-    /// What GET stocks/{stock_id} answers when `issued` coupons were sent.
+    /// The answer of GET stocks/{stock_id} when `issued` coupons were sent.
     pub(super) fn answer(&self, kind: MerchantKind, calendar: Calendar, issued: i64) -> Map<String, Value> {
         let answer = json!({
             "stock_name": self.name,
@@ -242,7 +242,7 @@ impl Stock {
 }
 
 impl CodeMode {
-    /// As on the wire (reference v3 §2.24).
+    /// The API's name (reference v3 §2.24).
     pub(super) fn wire_name(self) -> &'static str {
         match self {
             CodeMode::Wechatpay => "WECHATPAY_MODE",

@@ -18,7 +18,7 @@ use super::shop::{Stream, chance};
 
 const KEY_BITS: usize = 2048;
 
-/// Everything secret of a merchant.
+/// All secrets of a merchant.
 pub(super) struct Credentials {
     /// PKCS#8 PEM of the merchant's API key.
     pub(super) merchant_key_pem: String,
@@ -26,7 +26,7 @@ pub(super) struct Credentials {
     pub(super) platform_public_key_pem: String,
     /// Key of the published openids.
     pub(super) pii_key: String,
-    /// What the simulated server knows of it.
+    /// What the simulated server knows of them.
     pub(super) account: Account,
     signer: SigningKey<Sha256>,
 }

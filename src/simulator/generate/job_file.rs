@@ -9,7 +9,7 @@ use super::credentials::Credentials;
 use super::merchant::Merchant;
 use super::vouchers::STOCK_IDS;
 
-/// Where `simulate` listens.
+/// The address of `simulate`.
 const BASE_URL: &str = "http://127.0.0.1:18080";
 
 /// How answers are verified.

@@ -9,7 +9,7 @@ use super::calendar::{at, earlier, later, minutes, next};
 use super::catalog::{ASSOCIATED, CATALOG, POOL, Stock, VALID_DAYS};
 use super::shop::Shop;
 
-/// Gives every user one or two coupons with their lives, and some an order without any.
+/// Gives every user one or two coupons with their histories, and some an order without one.
 pub(super) fn live(shop: &mut Shop) {
     for index in 0..shop.users.len() {
         let openid = shop.users[index].clone();
@@ -67,7 +67,7 @@ fn delete(shop: &mut Shop, openid: &str, stock: &Stock) {
     shop.books.receive(coupon);
 }
 
-/// Seen by a server that shows the present, of no concern to any night.
+/// Shown by a server at the present time, but irrelevant to every night.
 fn use_after_the_last_night(shop: &mut Shop, openid: &str, stock: &Stock) {
     let days = shop.between(1, 3).unsigned_abs();
     let time = shop.opening_hours(later(shop.calendar.last(), days));
@@ -102,8 +102,8 @@ fn use_it(shop: &mut Shop, openid: &str, stock: &Stock) {
     shop.books.receive(coupon);
 }
 
-/// The line shows the discount and not the coupon: only the association or the number under which
-/// it was redeemed leads to the order.
+/// The line shows the discount but not the coupon: only the association or the redemption's request
+/// number leads to the order.
 fn use_without_naming(shop: &mut Shop, openid: &str, stock: &Stock) {
     let (mut coupon, mut purchase) = visit(shop, openid, stock);
     purchase.lines[0].stock_id.clear();
@@ -191,7 +191,7 @@ fn renumber_redemption(shop: &mut Shop, coupon: &mut Coupon) {
 }
 
 /// A WeChat voucher paid a part: of the platform's money, or of the merchant's, which is not
-/// settled. 订单金额 stays what the merchant asked for (reference v3 §4.4).
+/// settled. 订单金额 stays the amount that the merchant charged (reference v3 §4.4).
 fn sell_with_voucher(shop: &mut Shop, purchase: &Purchase) {
     shop.books.export(purchase, purchase.date());
     let voucher = Fen(shop.between(1, 100).min(purchase.charged_fen.0 / 2));
@@ -210,7 +210,7 @@ pub(super) fn subsidise(shop: &mut Shop, coupon: &Coupon, stock: &Stock, purchas
     }
 }
 
-/// Codes uploaded and not yet given to anybody.
+/// Uploaded codes that are not dispatched yet.
 pub(super) fn fill_pool(shop: &mut Shop) {
     let upload_time = at(earlier(shop.calendar.first(), 90), 10, 0);
     let spare = shop.users.len() as u64 / 10 + 5;

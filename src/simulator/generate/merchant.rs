@@ -9,7 +9,7 @@ use super::truth::Planted;
 use crate::clock::business_date_of;
 use crate::simulator::world::World;
 
-/// A merchant: what every book says, and which breaks that makes.
+/// A merchant: all its records, and the breaks that follow from them.
 #[derive(Debug)]
 pub struct Merchant {
     pub(super) recipe: Recipe,
@@ -25,7 +25,7 @@ impl Merchant {
         &self.breaks
     }
 
-    /// What the simulated WeChat knows; without its account until it is written.
+    /// The world of the simulated WeChat; without its account until it is written.
     pub fn world(&self) -> &World {
         &self.books.world
     }

@@ -37,7 +37,7 @@ pub use recipe::{GenerateError, MerchantKind, Recipe};
 pub use truth::{Key, Planted};
 
 impl Merchant {
-    /// Makes the merchant of a recipe. Time and memory grow with users × nights.
+    /// Generates the merchant of a recipe. Time and memory grow with users × nights.
     ///
     /// # Errors
     /// `Users`, `Nights` or `Name` when the recipe could not be consistent.

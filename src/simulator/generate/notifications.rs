@@ -21,7 +21,7 @@ use super::shop::{Stream, chance};
 
 /// Callbacks per night, so that a large merchant's spool stays small.
 const PER_NIGHT: usize = 12;
-/// Every so many is delivered once more.
+/// One in this many is delivered twice.
 const REPEATED_EVERY: usize = 4;
 const ASSOCIATED_DATA: &str = "coupon";
 
@@ -57,7 +57,7 @@ pub(super) fn spool(
     Ok(clerk.files)
 }
 
-/// Writes callbacks of one date.
+/// Builds the callbacks of one date.
 struct Clerk<'a> {
     credentials: &'a Credentials,
     rng: ChaCha20Rng,
@@ -104,7 +104,8 @@ impl Clerk<'_> {
         self.spool(body, time, &nonce, &signature);
     }
 
-    /// About a coupon nobody ever got, under the signature of another message.
+    /// A forged callback about a coupon that nobody ever received, with the signature of another
+    /// message.
     fn deliver_forgery(&mut self, coupons: &[Coupon]) -> Result<(), GenerateError> {
         let Some(coupon) = coupons.first() else { return Ok(()) };
         let time = super::calendar::at(self.date, 12, 0);

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 
-/// The ingredients of a merchant.
+/// The parameters of a merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
-    /// Start of every chance in it.
+    /// The seed of all randomness in it.
     pub seed: u64,
     /// `job.name`.
     pub name: String,
@@ -30,23 +30,23 @@ pub enum MerchantKind {
     Bakery,
 }
 
-/// Why no merchant was made or written.
+/// Why no merchant could be generated or written.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
     /// Too few wallets to hide the planted breaks in, or too many to number.
     #[error("`{users}` users are not between `{least}` (for `{nights}` nights) and `{MOST_USERS}`")]
     Users {
-        /// Asked for.
+        /// Requested.
         users: u32,
-        /// Least for so many nights.
+        /// Minimum for this number of nights.
         least: u32,
-        /// Nights asked for.
+        /// Requested nights.
         nights: u32,
     },
-    /// All nights must lie in one look-back.
+    /// All nights must be within one look-back.
     #[error("`{0}` nights are not between 1 and `{MOST_NIGHTS}`")]
     Nights(u32),
-    /// The job name stands in a quoted TOML string.
+    /// The job name must fit into a quoted TOML string.
     #[error("the name `{0}` must be made of letters, digits, `-` and `_`")]
     Name(String),
     /// A key or certificate could not be made.
@@ -54,7 +54,7 @@ pub enum GenerateError {
     Credential {
         /// Which one.
         what: &'static str,
-        /// What the library says.
+        /// The reason given by the library.
         reason: String,
     },
     /// A file could not be written.
@@ -105,7 +105,7 @@ impl Recipe {
 }
 
 impl MerchantKind {
-    /// Name over the door.
+    /// The name of the shop.
     pub(super) fn brand(self) -> &'static str {
         match self {
             MerchantKind::Coffee => "瑞云咖啡",

@@ -15,7 +15,7 @@ use super::catalog::{CodeMode, FRANCHISEE, MCHID, POOL, Stock, VALID_DAYS};
 use super::recipe::{MerchantKind, Recipe};
 use super::truth::{Planted, Truth};
 
-/// A merchant being made.
+/// A merchant that is being generated.
 pub(super) struct Shop {
     pub(super) calendar: Calendar,
     pub(super) kind: MerchantKind,
@@ -28,7 +28,7 @@ pub(super) struct Shop {
     turn: usize,
 }
 
-/// Streams of one seed: what one part draws never shifts another part.
+/// Random streams of one seed: what one part draws never shifts another part.
 #[derive(Clone, Copy)]
 pub(super) enum Stream {
     Shop = 1,

@@ -14,12 +14,12 @@ use crate::simulator::generate::vouchers;
 #[cfg(test)]
 pub(super) const RULES: &[&str] = &["ST01", "ST02", "ST03", "ST04", "V201", "V202", "V203", "DC01", "DC04"];
 
-/// What must be in the wallets before they are counted.
+/// Faults that must be in the wallets before they are counted.
 pub(in super::super) fn plant_in_wallets(shop: &mut Shop) {
     user_over_the_limit(shop);
 }
 
-/// What is wrong in answers that were counted right.
+/// Faults in answers that were counted correctly.
 pub(in super::super) fn plant_in_answers(shop: &mut Shop) {
     sent_less_than_observed(shop);
     sent_more_than_the_budget(shop);

@@ -6,7 +6,7 @@ use crate::simulator::generate::shop::Shop;
 
 /// A fault that is planted on every night.
 pub(super) struct Plant {
-    /// What it is, as in its function.
+    /// The name of its function.
     #[cfg_attr(not(test), expect(dead_code, reason = "the tests hold what is found against it"))]
     pub(super) name: &'static str,
     /// Rules that find it.
