@@ -1,13 +1,13 @@
 //! The shape of a rule's query: the base tables it mentions, and the conditions that are necessary for their rows, so
 //! that a row that fails one cannot change the result.
 //!
-//! - A condition in WHERE or in the ON of an inner join binds every table that no outer join fills with nulls: where it is
-//!   not true, the joined row is gone.
+//! - A condition in WHERE or in the ON of an inner join binds every table that no outer join fills with nulls: where it
+//!   is not true, the joined row is gone.
 //! - The ON of a LEFT JOIN only binds its right side: a row that fails it is joined to nothing.
 //! - A condition on a subquery's column applies to the tables inside if that column is a column of a row there or a
 //!   grouping column: then the whole group stays or goes. Aggregates are opaque.
-//! - Anything else (CTEs, LIMIT, RIGHT and FULL joins, subqueries inside expressions) leaves the rule without a shape: it
-//!   reads whole tables.
+//! - Anything else (CTEs, LIMIT, RIGHT and FULL joins, subqueries inside expressions) leaves the rule without a shape:
+//!   it reads whole tables.
 
 use std::collections::BTreeSet;
 
