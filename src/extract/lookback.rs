@@ -60,7 +60,7 @@ impl Night<'_> {
     /// The order lines of the look-back; `tonight` is the partition of D, if there is one.
     ///
     /// # Errors
-    /// A published day cannot be read, or the scratch folder has no room.
+    /// A published day cannot be read, or the scratch folder is full.
     pub fn lookback(&self, tonight: Option<&Path>) -> Result<Lookback, Issue> {
         let mut lines = self.earlier_lines()?;
         if let Some(tonight) = tonight {

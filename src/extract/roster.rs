@@ -63,7 +63,7 @@ impl Buyers {
     /// Adds an openid.
     ///
     /// # Errors
-    /// The scratch folder has no room.
+    /// The scratch folder is full.
     pub fn add(&mut self, openid: &str) -> Result<(), Issue> {
         self.meet(openid, Met::Tonight).map_err(Issue::unsorted)
     }

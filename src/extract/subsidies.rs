@@ -34,7 +34,7 @@ pub struct Subsidies {
 /// Chooses which receipts to request tonight; sends no request.
 ///
 /// # Errors
-/// Known rows cannot be read; the scratch folder has no room.
+/// Known rows cannot be read; the scratch folder is full.
 pub fn plan(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> {
     if night.apis.pay_v3.is_none() {
         return Ok(Plan::default());

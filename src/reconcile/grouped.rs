@@ -1,5 +1,5 @@
-//! Rows that refer to coupons, or to a text in place of a code, sorted in scratch files and taken group by group, one key at
-//! a time. Never goes back; holds no more than the rows of one key and what is merged in advance.
+//! Rows that refer to coupons (or are keyed by another string), sorted in scratch files and read group by group, one
+//! key at a time. Never goes back; holds the rows of one key, and what is merged ahead.
 
 use std::io;
 use std::path::Path;

@@ -40,7 +40,7 @@ pub use summary::AgeBucket;
 pub use table::{Column, Kind, Table};
 pub use trend::{TrendBreak, TrendDay};
 
-/// Where the files of the pack go.
+/// The destination of the pack's files.
 pub trait Shelf {
     /// An open file.
     type File: Write + Seek + Send;
@@ -48,13 +48,13 @@ pub trait Shelf {
     /// Opens a file of `reports/dt=D/`.
     ///
     /// # Errors
-    /// The system says no.
+    /// The file system refuses.
     fn open(&mut self, name: &str) -> io::Result<Self::File>;
 
     /// Keeps a completely written file; returns its SHA-256 in hexadecimal.
     ///
     /// # Errors
-    /// The system says no.
+    /// The file system refuses.
     fn keep(&mut self, name: &str, file: Self::File) -> io::Result<String>;
 }
 

@@ -96,7 +96,7 @@ impl Sorter {
     /// Adds a row.
     ///
     /// # Errors
-    /// The scratch folder has no room.
+    /// The scratch folder is full.
     pub fn push(&mut self, row: &impl Packed) -> io::Result<()> {
         if self.filling.bytes() >= self.room.memory_bytes / 2 && !self.filling.is_empty() {
             self.spill()?;
@@ -114,7 +114,7 @@ impl Sorter {
     /// Writes what is in memory to disk, for rows that have to wait.
     ///
     /// # Errors
-    /// The scratch folder has no room.
+    /// The scratch folder is full.
     pub fn set_aside(&mut self) -> io::Result<()> {
         if !self.filling.is_empty() {
             self.spill()?;

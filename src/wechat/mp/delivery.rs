@@ -18,7 +18,7 @@ pub struct QrCode {
     /// Life.
     #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub expire_seconds: Option<i64>,
-    /// What the code says.
+    /// The content of the code.
     #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The picture.
