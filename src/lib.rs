@@ -18,7 +18,7 @@ pub mod contract;
 pub mod fingerprints;
 pub mod sorter;
 pub mod record;
-pub mod persona;
+pub mod pseudonyms;
 pub mod durable;
 pub mod causes;
 pub mod logbook;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::arguments::ApiCall;
 use super::run::{load_job, redirect};
-use super::screen::{self, Level, say};
+use super::terminal::{self, Level, say};
 use crate::api::Api;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
@@ -177,10 +177,10 @@ fn read_pem(file: &Path) -> Result<Secret, Failure> {
 fn warn_of_signature(client: &PayV2, answer: &Answer, api_key: &Secret) {
     match client.check_signature(&answer.body) {
         SignatureCheck::Verified => {}
-        SignatureCheck::Absent => screen::tell(Level::Warn, "warning: the answer carries no signature"),
+        SignatureCheck::Absent => terminal::tell(Level::Warn, "warning: the answer carries no signature"),
         SignatureCheck::Mismatch => {
             let warning = "warning: the answer's signature does not match `pay_v2.api_key_env`";
-            screen::tell(Level::Warn, api_key.origin().spell(warning))
+            terminal::tell(Level::Warn, api_key.origin().spell(warning))
         }
     }
 }

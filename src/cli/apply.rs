@@ -8,7 +8,7 @@ use serde_json::json;
 use super::arguments::Apply;
 use super::interrupt::Interrupt;
 use super::run::{load_job, redirect};
-use super::screen::{self, Level, say};
+use super::terminal::{self, Level, say};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::pipeline::{self, Applied};
@@ -66,7 +66,7 @@ fn tell(call: &Call, performed: &Performed) {
     let Call { rule_id, break_id, does, request_no, .. } = call;
     let fields =
         json!({"break_id": break_id, "rule_id": rule_id, "request_no": request_no, "outcome": word, "said": said});
-    screen::tell_with(level, does, fields, &format!("{word:<10}  {rule_id}  {break_id}  {does}: {said}"));
+    terminal::tell_with(level, does, fields, &format!("{word:<10}  {rule_id}  {break_id}  {does}: {said}"));
 }
 
 const OVERTAKEN: &str = "the day that was published last does not propose it any more: plan that day";

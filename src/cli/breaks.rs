@@ -8,19 +8,19 @@ use chrono::{Days, NaiveDate};
 
 use super::arguments::Breaks;
 use super::run::{load_job, parse_gate};
-use super::screen::{self, Level, say};
+use super::terminal::{self, Level, say};
 use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
 use crate::dataset::partition::read_rows;
 use crate::error::{ExitCode, Failure};
-use crate::pipeline::{Reading, not_published, unread};
+use crate::pipeline::{ReadableLake, not_published, unread};
 use crate::record::{Break, Record};
 
 pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
     let gate = command.fail_on.as_deref().map(|text| parse_gate(text, &job)).transpose()?;
     let from = first_of(command)?;
-    let reading = Reading::open(&job, &Scope::Days { dataset: Break::DATASET, from, to: command.date })?;
+    let reading = ReadableLake::open(&job, &Scope::Days { dataset: Break::DATASET, from, to: command.date })?;
     let lake = &reading.lake;
     let path = lake.partition(Break::DATASET, command.date);
     if !path.is_file() {
@@ -41,7 +41,7 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     }
     match gate.and_then(|gate| gate.exceeded(&breaks)) {
         Some(exceeded) => {
-            screen::tell(Level::Warn, format_args!("gate: {exceeded}"));
+            terminal::tell(Level::Warn, format_args!("gate: {exceeded}"));
             Ok(ExitCode::Gate)
         }
         None => Ok(ExitCode::Complete),

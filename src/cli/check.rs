@@ -4,7 +4,7 @@
 
 use super::arguments::Check;
 use super::run::{load_job, redirect};
-use super::screen::say;
+use super::terminal::say;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::pipeline;

@@ -4,19 +4,19 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use super::screen::{self, Level, say};
+use super::terminal::{self, Level, say};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
-use crate::pipeline::{self, NightForecast, Plan, StageOutlook};
+use crate::pipeline::{self, NightForecast, NightPlan, StageOutlook};
 
-pub(super) async fn tell(job: &Job, plans: &[Plan], world: &World) -> Result<ExitCode, Failure> {
+pub(super) async fn tell(job: &Job, plans: &[NightPlan], world: &World) -> Result<ExitCode, Failure> {
     for plan in plans {
         let forecast = pipeline::forecast_night(job, plan, world).await?;
         let mut line = json!(forecast);
         line["dry_run"] = json!(true);
         say(&line);
-        screen::tell_with(Level::Info, "dry run", line, &table(job, &forecast));
+        terminal::tell_with(Level::Info, "dry run", line, &table(job, &forecast));
     }
     Ok(if plans.is_empty() { ExitCode::NothingToDo } else { ExitCode::Complete })
 }

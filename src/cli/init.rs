@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::arguments::Init;
-use super::screen::{self, Level, say};
+use super::terminal::{self, Level, say};
 use crate::clock::World;
 use crate::durable;
 use crate::error::{ExitCode, Failure};
@@ -24,7 +24,7 @@ pub(super) fn run(command: &Init, world: &World) -> Result<ExitCode, Failure> {
         Failure::caused_by(ExitCode::Usage, format!("cannot write into `{}`", folder.display()), &error)
     })?;
     say(job.display());
-    screen::tell(Level::Info, next_steps(&job));
+    terminal::tell(Level::Info, next_steps(&job));
     Ok(ExitCode::Complete)
 }
 

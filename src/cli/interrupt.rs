@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::runtime::another_thread;
-use super::screen::{self, Level};
+use super::terminal::{self, Level};
 use crate::error::{ExitCode, Failure};
 use crate::journal::Journal;
 use crate::pipeline::{JournalKeeper, LastWords};
@@ -49,9 +49,9 @@ impl Interrupt {
         }
         match kept {
             Some(Err(error)) => {
-                screen::tell(Level::Error, format_args!("interrupted; the journal could not be kept: {error}"))
+                terminal::tell(Level::Error, format_args!("interrupted; the journal could not be kept: {error}"))
             }
-            _ => screen::tell(Level::Warn, "interrupted; the journal is kept, run the same command to go on"),
+            _ => terminal::tell(Level::Warn, "interrupted; the journal is kept, run the same command to go on"),
         }
         process::exit(code as i32)
     }

@@ -7,7 +7,7 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 
 use super::arguments::Arguments;
-use super::screen::say;
+use super::terminal::say;
 use crate::durable;
 use crate::error::{ExitCode, Failure};
 

@@ -15,13 +15,13 @@ mod init;
 mod interrupt;
 mod manual;
 mod outcome;
-mod patience;
+mod wait;
 mod plan;
 mod rules;
 mod run;
 mod runtime;
 mod sample;
-mod screen;
+mod terminal;
 mod script;
 mod verify;
 
@@ -45,7 +45,7 @@ pub fn main() -> ! {
     let code = match dispatch(arguments).and_then(heard) {
         Ok(code) => code,
         Err(failure) => {
-            screen::complain(&failure);
+            terminal::complain(&failure);
             failure.code
         }
     };
@@ -54,7 +54,7 @@ pub fn main() -> ! {
 
 /// The exit code; no success if results could not be written to stdout.
 fn heard(code: ExitCode) -> Result<ExitCode, Failure> {
-    match screen::lost() {
+    match terminal::lost() {
         Some(error) if code == ExitCode::Complete => {
             let is_full = error.kind() == std::io::ErrorKind::StorageFull;
             let code = if is_full { ExitCode::TryLater } else { ExitCode::Usage };
@@ -93,25 +93,25 @@ fn refuse(error: &clap::Error) -> ! {
     if is_help || !is_json {
         error.exit()
     }
-    screen::decide(true);
+    terminal::decide(true);
     let text = error.render().to_string();
-    screen::complain(&Failure::new(ExitCode::Usage, text.trim().trim_start_matches("error: ")));
+    terminal::complain(&Failure::new(ExitCode::Usage, text.trim().trim_start_matches("error: ")));
     process::exit(ExitCode::Usage as i32)
 }
 
 fn start_log(arguments: &Arguments) {
     let is_json = arguments.log_format == LogFormat::Json;
-    screen::decide(is_json);
+    terminal::decide(is_json);
     let filter = EnvFilter::try_from_env("COUPON_RECON_LOG").unwrap_or_else(|_| EnvFilter::new("coupon_recon=warn"));
     let kept = layer().with_ansi(false).with_target(false).with_writer(logbook::Scribe::default);
     let log = registry().with(kept.with_filter(EnvFilter::new("coupon_recon=info")));
     let shown = layer().with_writer(std::io::stderr);
     match is_json {
-        false => log.with(shown.with_ansi(screen::is_colourful()).with_target(false).with_filter(filter)).init(),
+        false => log.with(shown.with_ansi(terminal::is_colourful()).with_target(false).with_filter(filter)).init(),
         true => {
             let shown = shown.json().flatten_event(true).with_current_span(false).with_span_list(false);
             log.with(shown.with_filter(filter)).init();
-            std::panic::set_hook(Box::new(|panic| screen::tell(screen::Level::Error, panic)));
+            std::panic::set_hook(Box::new(|panic| terminal::tell(terminal::Level::Error, panic)));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use serde_json::{Value, json};
 
-use super::screen::{self, Level};
+use super::terminal::{self, Level};
 use crate::error::ExitCode;
 use crate::extract::Issue;
 use crate::job::Job;
@@ -40,18 +40,18 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
     let is_quiet = outcome.code == ExitCode::Complete && !std::io::stderr().is_terminal();
     if is_quiet && !asked {
         let warnings = pipeline::warnings(&outcome.manifest);
-        return warnings.for_each(|warning| screen::tell(Level::Warn, format_args!("warning: {warning}")));
+        return warnings.for_each(|warning| terminal::tell(Level::Warn, format_args!("warning: {warning}")));
     }
     let summary = pipeline::print_summary(outcome, &pipeline::lake_as_shown(job));
-    if !screen::is_json() {
-        return screen::tell(Level::Info, summary);
+    if !terminal::is_json() {
+        return terminal::tell(Level::Info, summary);
     }
     for (index, issue) in outcome.issues.iter().enumerate() {
         // An API that is down stops several stages with the same cause.
         if outcome.issues[..index].contains(issue) {
             continue;
         }
-        screen::tell_with(Level::Warn, &issue.what, fields_of(issue, outcome), "");
+        terminal::tell_with(Level::Warn, &issue.what, fields_of(issue, outcome), "");
     }
     let mut fields = result_line(outcome);
     fields["job"] = json!(job.name);
@@ -59,7 +59,7 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
     fields["unjudged_rules"] = json!(outcome.manifest.unjudged_rules);
     fields["stale_dates"] = json!(outcome.manifest.stale_dates);
     let level = if outcome.code == ExitCode::Complete { Level::Info } else { Level::Warn };
-    screen::tell_with(level, "night ended", fields, "");
+    terminal::tell_with(level, "night ended", fields, "");
 }
 
 fn fields_of(issue: &Issue, outcome: &NightOutcome) -> Value {
@@ -73,7 +73,7 @@ fn fields_of(issue: &Issue, outcome: &NightOutcome) -> Value {
 /// The exit code after applying the gate.
 pub(super) fn gated(outcome: &NightOutcome, gate: Option<&Gate>) -> ExitCode {
     let Some(exceeded) = gate.and_then(|gate| gate.exceeded(&outcome.breaks)) else { return outcome.code };
-    screen::tell(Level::Warn, format_args!("gate: {exceeded}"));
+    terminal::tell(Level::Warn, format_args!("gate: {exceeded}"));
     if outcome.code == ExitCode::Complete { ExitCode::Gate } else { outcome.code }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::arguments::Plan as Typed;
 use super::rules::unknown_rule;
 use super::run::load_job;
-use super::screen::{self, Level, say};
+use super::terminal::{self, Level, say};
 use crate::dataset::sha256::sha256_of;
 use crate::durable;
 use crate::error::{ExitCode, Failure};
@@ -27,7 +27,7 @@ pub(super) fn run(command: &Typed) -> Result<ExitCode, Failure> {
         Some(path) => durable::write_out(path, &bytes).map_err(|error| unwritten(path, &error))?,
         None => say(String::from_utf8_lossy(&bytes).trim_end()),
     }
-    screen::tell(Level::Info, told(&plan, command.out.as_deref(), &sha256_of(&bytes)));
+    terminal::tell(Level::Info, told(&plan, command.out.as_deref(), &sha256_of(&bytes)));
     Ok(ExitCode::Complete)
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::arguments::{Rules as Command, RulesCommand};
-use super::screen::say;
+use super::terminal::say;
 use crate::error::{ExitCode, Failure};
 use crate::reconcile::ReconcileError;
 use crate::reconcile::rules::{Rule, Rules};

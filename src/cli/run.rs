@@ -13,15 +13,15 @@ use super::arguments::{Engine, Run};
 use super::forecast;
 use super::interrupt::Interrupt;
 use super::outcome::{gated, result_line, tell, worse};
-use super::patience::patiently;
 use super::rules::unknown_rule;
-use super::screen::{self, Level, say, watcher};
 use super::script;
+use super::terminal::{self, Level, say, watcher};
+use super::wait::until_ready;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::{self, EngineKind, Job, JobProblems};
 use crate::journal::Mode;
-use crate::pipeline::{self, NightOutcome, Plan};
+use crate::pipeline::{self, NightOutcome, NightPlan};
 use crate::reconcile::rules::Rules;
 use crate::report::Gate;
 use crate::stage::Stage;
@@ -67,22 +67,22 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
 }
 
 /// Whether there is anything to do for a day; reports it if not.
-fn is_for(job: &Job, plan: &Plan) -> bool {
+fn is_for(job: &Job, plan: &NightPlan) -> bool {
     let why = match job.first_date {
         Some(first) if plan.date < first => format!("the job begins with {first}"),
         _ if plan.has_work(job) => return true,
         _ if plan.stages.is_some() => "these stages bring nothing of this job".to_owned(),
         _ => "the job has no source".to_owned(),
     };
-    screen::tell(Level::Info, format_args!("nothing to do for {}: {why}", plan.date));
+    terminal::tell(Level::Info, format_args!("nothing to do for {}: {why}", plan.date));
     false
 }
 
-fn plan(command: &Run, date: NaiveDate) -> Plan {
+fn plan(command: &Run, date: NaiveDate) -> NightPlan {
     // Environment variables that are not text are ignored.
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Plan {
+    NightPlan {
         date,
         stages: command.stages(),
         mode: mode(command),
@@ -106,7 +106,7 @@ pub(super) fn load_job(path: &Path) -> Result<Job, Failure> {
 fn not_loaded(problems: &JobProblems) -> Failure {
     let told = problems.to_string();
     let told = told.trim_start_matches("error: ");
-    if !screen::is_json() {
+    if !terminal::is_json() {
         return Failure::new(ExitCode::Usage, told);
     }
     for problem in &problems.problems {
@@ -114,7 +114,7 @@ fn not_loaded(problems: &JobProblems) -> Failure {
         if let Some(hint) = &problem.hint {
             fields["hint"] = json!(hint);
         }
-        screen::tell_with(Level::Error, &problem.text, fields, "");
+        terminal::tell_with(Level::Error, &problem.text, fields, "");
     }
     Failure::new(ExitCode::Usage, told.lines().next().unwrap_or_default())
 }
@@ -154,7 +154,7 @@ fn is_scripted(command: &Run) -> bool {
 }
 
 /// A script is for Spark and for one night: the next night reads what this one publishes.
-fn refuse_unscripted(job: &Job, plans: &[Plan]) -> Result<(), Failure> {
+fn refuse_unscripted(job: &Job, plans: &[NightPlan]) -> Result<(), Failure> {
     if job.engine.kind != EngineKind::Spark {
         return Err(Failure::new(ExitCode::Usage, "a script is for Spark").hinting("add `--engine spark`"));
     }
@@ -188,13 +188,13 @@ pub(super) fn parse_gate(text: &str, job: &Job) -> Result<Gate, Failure> {
 
 async fn run_waiting(
     job: &Job,
-    plan: &Plan,
+    plan: &NightPlan,
     world: &World,
     wait: Option<Duration>,
     interrupt: &Interrupt,
 ) -> Result<NightOutcome, Failure> {
     let attempt = async || pipeline::run_night(job, plan, world, &*watcher(), interrupt).await;
-    patiently(world, wait, attempt, |outcome| outcome.code).await
+    until_ready(world, wait, attempt, |outcome| outcome.code).await
 }
 
 fn mode(command: &Run) -> Mode {

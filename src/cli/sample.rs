@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::arguments::{Generate, Simulate};
-use super::screen::{self, Level, say};
+use super::terminal::{self, Level, say};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::simulator::generate::{Merchant, Recipe};
@@ -40,7 +40,7 @@ pub(super) async fn simulate(command: Simulate, world: &World) -> Result<ExitCod
         Some((program, arguments)) => run_beside(&running, program, arguments).await?,
         None => {
             let folder = command.folder.display();
-            screen::tell(Level::Info, format_args!("serving {folder} at {}; Ctrl-C ends it", running.base_url()));
+            terminal::tell(Level::Info, format_args!("serving {folder} at {}; Ctrl-C ends it", running.base_url()));
             let _ = tokio::signal::ctrl_c().await;
             ExitCode::Complete as i32
         }

@@ -6,16 +6,16 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::interrupt::Interrupt;
-use super::patience::patiently;
-use super::screen::{self, Level, say, watcher};
+use super::terminal::{self, Level, say, watcher};
+use super::wait::until_ready;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
-use crate::pipeline::{self, Plan};
+use crate::pipeline::{self, NightPlan};
 
 pub(super) async fn write(
     job: &Job,
-    plans: &[Plan],
+    plans: &[NightPlan],
     world: &World,
     wait: Option<Duration>,
     interrupt: &Interrupt,
@@ -23,9 +23,9 @@ pub(super) async fn write(
 ) -> Result<ExitCode, Failure> {
     let Some(plan) = plans.first() else { return Ok(ExitCode::NothingToDo) };
     let attempt = async || pipeline::write_script(job, plan, world, &*watcher(), interrupt, file).await;
-    let scripted = patiently(world, wait, attempt, |scripted| scripted.code).await?;
+    let scripted = until_ready(world, wait, attempt, |scripted| scripted.code).await?;
     for issue in &scripted.issues {
-        screen::tell(Level::Warn, &issue.what);
+        terminal::tell(Level::Warn, &issue.what);
     }
     say(json!({
         "date": plan.date,
@@ -37,6 +37,6 @@ pub(super) async fn write(
     }));
     let then = format!("coupon-recon run {} --date {} --engine spark --take-script", job.path.display(), plan.date);
     let next = format!("nothing is published yet; next: spark-submit {}\n      and then: {then}", file.display());
-    screen::tell(Level::Info, next);
+    terminal::tell(Level::Info, next);
     Ok(scripted.code)
 }

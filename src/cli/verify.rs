@@ -5,16 +5,16 @@ use std::io;
 
 use super::arguments::Verify;
 use super::run::load_job;
-use super::screen::say;
+use super::terminal::say;
 use crate::dataset::bucket::Scope;
 use crate::dataset::inspect::inspect;
 use crate::error::{ExitCode, Failure};
-use crate::pipeline::{self, Proof, Reading, nothing_published};
+use crate::pipeline::{self, Proof, ReadableLake, nothing_published};
 
 pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
     let scope = Scope::Audit { date: command.date, from: job.rules.lookback_start(command.date) };
-    let reading = Reading::open(&job, &scope)?;
+    let reading = ReadableLake::open(&job, &scope)?;
     let lake = &reading.lake;
     let inspection = inspect(lake, command.date).map_err(|error| unread(&error))?;
     if inspection.is_of_nothing {

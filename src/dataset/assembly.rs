@@ -16,7 +16,7 @@ use chrono::NaiveDate;
 use super::columns as read;
 use super::partition::{PartitionError, ROWS_PER_BATCH, Writer, open_batches_ahead};
 use crate::contract::{self, Classification, ColumnKind, Contract};
-use crate::persona::Persona;
+use crate::pseudonyms::Pseudonyms;
 use crate::sorter::{CellPacker, HeldRow, KeyPacker, Packed, PackedRow, Unpacker};
 
 /// A partition built from packed rows.
@@ -24,18 +24,18 @@ use crate::sorter::{CellPacker, HeldRow, KeyPacker, Packed, PackedRow, Unpacker}
 pub struct Assembly {
     schema: SchemaRef,
     columns: Vec<Column>,
-    persona: Persona,
+    pseudonyms: Pseudonyms,
     writer: Writer,
     waiting: usize,
 }
 
 impl Assembly {
     /// Starts the rows of `contract` in `writer`.
-    pub fn new(contract: &'static Contract, persona: &Persona, writer: Writer) -> Assembly {
+    pub fn new(contract: &'static Contract, pseudonyms: &Pseudonyms, writer: Writer) -> Assembly {
         Assembly {
             schema: contract.arrow(),
             columns: columns_of(contract),
-            persona: persona.clone(),
+            pseudonyms: pseudonyms.clone(),
             writer,
             waiting: 0,
         }
@@ -47,7 +47,7 @@ impl Assembly {
     /// The key is already there; the file cannot be written.
     pub fn add(&mut self, row: PackedRow<'_>) -> Result<(), PartitionError> {
         let mut cells = row.unpack();
-        self.columns.iter_mut().for_each(|column| column.append(&mut cells, &self.persona));
+        self.columns.iter_mut().for_each(|column| column.append(&mut cells, &self.pseudonyms));
         self.waiting += 1;
         if self.waiting == ROWS_PER_BATCH { self.flush() } else { Ok(()) }
     }
@@ -107,12 +107,12 @@ impl Column {
         Column { is_key, nullable: column.nullable, is_personal, builder }
     }
 
-    fn append(&mut self, cells: &mut Unpacker<'_>, persona: &Persona) {
+    fn append(&mut self, cells: &mut Unpacker<'_>, pseudonyms: &Pseudonyms) {
         let nullable = self.nullable;
         match &mut self.builder {
             Builder::Text(builder) if self.is_key => builder.append_value(cells.key_text()),
             Builder::Text(builder) if self.is_personal => {
-                builder.append_option(cells.maybe_text().map(|raw| persona.publish(raw)));
+                builder.append_option(cells.maybe_text().map(|raw| pseudonyms.publish(raw)));
             }
             Builder::Text(builder) if nullable => builder.append_option(cells.maybe_text()),
             Builder::Text(builder) => builder.append_value(cells.text()),
@@ -367,14 +367,14 @@ mod tests {
     }
 
     /// Sorts `rows`, given in reverse, in so much memory, and writes them packed.
-    fn packed<R: Record + Packed>(rows: &[R], persona: &Persona, memory_bytes: usize) -> Vec<u8> {
+    fn packed<R: Record + Packed>(rows: &[R], pseudonyms: &Pseudonyms, memory_bytes: usize) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
         let mut sorter = Sorter::new(&Room { folder: folder.path().to_owned(), memory_bytes });
         rows.iter().rev().for_each(|row| sorter.push(row).unwrap());
         let mut sorted = sorter.finish().unwrap();
         let path = folder.path().join("p");
         let writer = Writer::create(&path, contract(R::DATASET), &Provenance::default(), PartLimit::NONE).unwrap();
-        let mut assembly = Assembly::new(contract(R::DATASET), persona, writer);
+        let mut assembly = Assembly::new(contract(R::DATASET), pseudonyms, writer);
         while let Some(row) = sorted.peek() {
             assembly.add(row).unwrap();
             sorted.advance().unwrap();
@@ -396,11 +396,11 @@ mod tests {
         let refunds: Vec<_> = (0..40).map(refund).collect();
         let coupons: Vec<_> = (0..ROWS_PER_BATCH + 700).map(coupon).collect();
         for memory_bytes in [100_000, usize::MAX] {
-            assert!(packed(&orders, &Persona::raw(), memory_bytes) == held(&orders), "{memory_bytes}");
-            assert!(packed(&refunds, &Persona::raw(), memory_bytes) == held(&refunds), "{memory_bytes}");
-            assert!(packed(&coupons, &Persona::hmac(b"key"), memory_bytes) == held(&coupons), "{memory_bytes}");
+            assert!(packed(&orders, &Pseudonyms::raw(), memory_bytes) == held(&orders), "{memory_bytes}");
+            assert!(packed(&refunds, &Pseudonyms::raw(), memory_bytes) == held(&refunds), "{memory_bytes}");
+            assert!(packed(&coupons, &Pseudonyms::hmac(b"key"), memory_bytes) == held(&coupons), "{memory_bytes}");
         }
-        assert!(packed::<Refund>(&[], &Persona::raw(), 1) == held::<Refund>(&[]));
+        assert!(packed::<Refund>(&[], &Pseudonyms::raw(), 1) == held::<Refund>(&[]));
     }
 
     /// Holds what comes back of published rows against the rows, packed.
@@ -459,14 +459,14 @@ mod tests {
 
     #[test]
     fn users_are_published_as_the_job_says() {
-        let persona = Persona::hmac(b"key");
+        let pseudonyms = Pseudonyms::hmac(b"key");
         let published: Vec<_> = (0..10)
             .map(|number| {
                 let line = order(number);
-                OrderLine { openid: line.openid.as_deref().map(|raw| persona.publish(raw)), ..line }
+                OrderLine { openid: line.openid.as_deref().map(|raw| pseudonyms.publish(raw)), ..line }
             })
             .collect();
         let raw: Vec<_> = (0..10).map(order).collect();
-        assert!(packed(&raw, &persona, 1) == held(&published));
+        assert!(packed(&raw, &pseudonyms, 1) == held(&published));
     }
 }

@@ -98,7 +98,7 @@ impl Tonight {
         exports.settle(|row| {
             let line = orders::unpacked(row);
             line.openid.as_deref().map_or(Ok(()), |openid| tonight.buyers.add(openid))?;
-            let openid = line.openid.map(|openid| night.persona.publish(&openid));
+            let openid = line.openid.map(|openid| night.pseudonyms.publish(&openid));
             tonight.lines.add(&LookbackLine {
                 out_trade_no: &line.out_trade_no,
                 stock_id: &line.stock_id,
@@ -171,7 +171,7 @@ impl Known {
 
     fn count_wallets(&self, night: &Night<'_>, roster: &Roster, count: &mut Count) -> io::Result<()> {
         let mut wallets = Sorter::new(&night.corner());
-        let published = |raw: &str| night.persona.publish(raw);
+        let published = |raw: &str| night.pseudonyms.publish(raw);
         roster.ask.rows()?.each(|row| {
             let raw = row.unpack().key_text();
             wallets.push(&Jotting { key: &[&published(&raw)], mark: ASKED, texts: &[&raw] })

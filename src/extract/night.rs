@@ -18,7 +18,7 @@ use crate::dataset::assembly::each_packed;
 use crate::dataset::partition::read_rows;
 use crate::job::Job;
 use crate::journal::Journal;
-use crate::persona::Persona;
+use crate::pseudonyms::Pseudonyms;
 use crate::record::Record;
 use crate::sorter::{PackedRow, Room};
 use crate::stage::Stage;
@@ -45,7 +45,7 @@ pub struct Night<'a> {
     /// Where rows are sorted on disk, and how much memory that may take.
     pub room: &'a Room,
     /// How openids are published.
-    pub persona: &'a Persona,
+    pub pseudonyms: &'a Pseudonyms,
     /// The remote APIs.
     pub apis: &'a Apis,
     /// Receives progress.

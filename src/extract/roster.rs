@@ -142,7 +142,7 @@ impl Choice {
             if is_tonight || wallets.refresh == Refresh::All || is_audited(&openid, night.date, wallets.audit_days) {
                 choice.ask.push(&of_openid)?;
             }
-            let published = night.persona.publish(&openid);
+            let published = night.pseudonyms.publish(&openid);
             choice.by_published.push(&Jotting { key: &[&published], mark: 0, texts: &[&openid] })?;
         }
     }

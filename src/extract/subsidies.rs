@@ -48,28 +48,28 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
     let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
         return Ok(Harvest::complete(Subsidies::default()));
     };
-    let desk = Desk {
+    let requests = Requests {
         night,
         pay_v3,
         journal: &*night.journal.stage(STAGE.as_str())?,
         concurrency: settings.limits.concurrency,
     };
     let room = night.corner();
-    let mut issues = desk.ask_lists(&plan.coupons).await?;
-    let listed = desk.read_lists(&plan.coupons, Gathered::new(&room))?.settle().map_err(Issue::unsorted)?;
+    let mut issues = requests.ask_lists(&plan.coupons).await?;
+    let listed = requests.read_lists(&plan.coupons, Gathered::new(&room))?.settle().map_err(Issue::unsorted)?;
     let missing = plan.receipts_missing_from(&listed.rows, &room).map_err(Issue::unsorted)?;
-    issues.extend(desk.ask_receipts(&missing).await?);
-    let single = desk.read_receipts(&missing, Gathered::after(listed.intake, &room))?;
+    issues.extend(requests.ask_receipts(&missing).await?);
+    let single = requests.read_receipts(&missing, Gathered::after(listed.intake, &room))?;
     let payments = single.replace(&listed.rows).map_err(Issue::unsorted)?;
-    issues.extend(desk.ask_returns(&plan.returns).await?);
-    let returns = desk.read_returns(&plan.returns, Gathered::new(&room))?.settle().map_err(Issue::unsorted)?;
+    issues.extend(requests.ask_returns(&plan.returns).await?);
+    let returns = requests.read_returns(&plan.returns, Gathered::new(&room))?.settle().map_err(Issue::unsorted)?;
     let payments = payments.carrying(night)?;
     let returns = returns.carrying(night)?;
 
     let mut harvest = Harvest::complete(Subsidies { payments: payments.rows, returns: returns.rows });
     harvest.intake = vec![payments.intake, returns.intake];
     harvest.issues = issues;
-    harvest.inputs = vec![(STAGE.to_string(), desk.journal.digest(&room)?)];
+    harvest.inputs = vec![(STAGE.to_string(), requests.journal.digest(&room)?)];
     Ok(harvest)
 }
 
@@ -87,14 +87,14 @@ pub(super) fn each_key(night: &Night<'_>, input: &SubsidyInput<'_>, mut take: im
     Ok(())
 }
 
-struct Desk<'a> {
+struct Requests<'a> {
     night: &'a Night<'a>,
     pay_v3: &'a PayV3,
     journal: &'a StageJournal,
     concurrency: usize,
 }
 
-impl Desk<'_> {
+impl Requests<'_> {
     async fn ask_lists(&self, coupons: &Kept) -> Result<Vec<Issue>, Issue> {
         let question = |row: PackedRow<'_>| {
             let mut cells = row.unpack();

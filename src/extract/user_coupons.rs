@@ -190,7 +190,7 @@ impl Counter<'_> {
         let (mut asked, mut unanswered) = (Fingerprints::default(), Keeper::new(&self.night.corner()));
         for openid in openids(&roster.ask).map_err(Issue::unsorted)? {
             let openid = openid.map_err(Issue::unsorted)?;
-            let published = self.night.persona.publish(&openid);
+            let published = self.night.pseudonyms.publish(&openid);
             if self.journal.contains(&wallet_key(&openid)) {
                 asked.insert(&[&published]);
             } else {
@@ -217,7 +217,7 @@ impl Counter<'_> {
     /// The answer of a wallet, if it was requested.
     fn read_wallet(&self, entry: &Entry, asked: &Fingerprints) -> Result<Option<Wallet>, Issue> {
         let openid = entry.key.strip_prefix(WALLET).unwrap_or_default();
-        let published = self.night.persona.publish(openid);
+        let published = self.night.pseudonyms.publish(openid);
         if !asked.contains(&[&published]) {
             return Ok(None);
         }
@@ -321,7 +321,7 @@ impl Counter<'_> {
         let splits = halves.match_indices('/').map(|(at, _)| (&halves[..at], &halves[at + 1..]));
         let (raw_openid, coupon_code) = splits.into_iter().find(|(openid, code)| doubtful.contains(&[openid, code]))?;
         Some(Doubt {
-            openid: self.night.persona.publish(raw_openid),
+            openid: self.night.pseudonyms.publish(raw_openid),
             coupon_code: coupon_code.to_owned(),
             raw_openid: raw_openid.to_owned(),
         })

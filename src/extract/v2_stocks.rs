@@ -36,11 +36,11 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
         return Ok(Harvest::complete(Vouchers::default()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
-    let desk = Desk { night, client, settings, journal: &journal };
+    let requests = Requests { night, client, settings, journal: &journal };
     let mut harvest = Harvest::complete(Vouchers::default());
-    harvest.issues = desk.ask_stocks().await?;
+    harvest.issues = requests.ask_stocks().await?;
     let listed = listed(night, settings, &mut harvest.inputs)?;
-    harvest.issues.extend(desk.ask_coupons(&listed).await?);
+    harvest.issues.extend(requests.ask_coupons(&listed).await?);
 
     let asked = Asked::of(&settings.stock_ids, &listed);
     let mut signatures = Signatures { client, on_mismatch: settings.on_mismatch, counts: [0; 3], refused: 0 };
@@ -56,14 +56,14 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
 }
 
 /// The context of the requests.
-struct Desk<'a> {
+struct Requests<'a> {
     night: &'a Night<'a>,
     client: &'a PayV2,
     settings: &'a PayV2Settings,
     journal: &'a StageJournal,
 }
 
-impl Desk<'_> {
+impl Requests<'_> {
     async fn ask_stocks(&self) -> Result<Vec<Issue>, Issue> {
         let questions = self.settings.stock_ids.iter().map(|id| (stock_key(id), id)).collect();
         let ask = async |id: &String| {
@@ -179,7 +179,7 @@ impl Vouchers {
     ) -> Result<bool, Issue> {
         let Some(info) = read_page(&coupon_request(it), page)? else { return Ok(false) };
         let Some(signature) = signatures.check(page) else { return Ok(true) };
-        let openid = night.persona.publish(&it.openid);
+        let openid = night.pseudonyms.publish(&it.openid);
         self.coupons.push(v2_coupon_row(&info, &openid, signature, night.date));
         Ok(true)
     }

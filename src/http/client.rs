@@ -12,7 +12,7 @@ use url::Url;
 
 use super::attempt::{self, Incoming, Outgoing, Received, TransportError, USER_AGENT};
 use super::failover::Hosts;
-use super::pace::Pace;
+use super::rate_limit::RateLimit;
 use super::retries::count_retry;
 use super::retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};
 use crate::clock::World;
@@ -38,7 +38,7 @@ pub enum HttpSetupError {
 pub struct HttpClient {
     client: Client,
     hosts: Arc<Hosts>,
-    pace: Arc<Pace>,
+    rate_limit: Arc<RateLimit>,
     under_way: Arc<Semaphore>,
     timeout: Duration,
     policy: RetryPolicy,
@@ -83,7 +83,7 @@ impl HttpClient {
         Ok(HttpClient {
             client: builder.build().map_err(HttpSetupError::Tls)?,
             hosts: Arc::new(Hosts::new(limits.base_url.clone(), limits.backup_url.clone())),
-            pace: Arc::new(Pace::new(limits.rate_per_second, world.clone())),
+            rate_limit: Arc::new(RateLimit::new(limits.rate_per_second, world.clone())),
             under_way: Arc::new(Semaphore::new(limits.concurrency.max(1))),
             timeout: limits.timeout,
             policy: RetryPolicy::within(limits.retry_deadline),
@@ -163,7 +163,7 @@ impl HttpClient {
     ) -> Result<(Incoming, Trace), CallError<std::convert::Infallible>> {
         let place = self.under_way.clone().acquire_owned().await.ok();
         let mut run = Run::new(self, outgoing.method.as_str(), path);
-        let _turn = self.pace.wait_for_turn().await;
+        let _turn = self.rate_limit.wait_for_turn().await;
         run.begin_attempt();
         match attempt::send(&self.client, run.host(), outgoing, self.timeout).await {
             Ok(incoming) => {
@@ -184,7 +184,7 @@ impl HttpClient {
             Ok(outgoing) => outgoing,
             Err(refusal) => return Attempt::Final(Cause::Refused(refusal)),
         };
-        let turn = self.pace.wait_for_turn().await;
+        let turn = self.rate_limit.wait_for_turn().await;
         run.begin_attempt();
         let received = self.exchange_bytes(run, &outgoing).await;
         drop(turn);

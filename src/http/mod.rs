@@ -5,7 +5,7 @@ mod attempt;
 mod client;
 mod encoding;
 mod failover;
-mod pace;
+mod rate_limit;
 mod retries;
 mod retry;
 
@@ -15,6 +15,6 @@ pub(crate) mod scripted;
 pub use attempt::{Incoming, Outgoing, Received, TransportError, USER_AGENT};
 pub use client::{HttpClient, HttpSetupError};
 pub use failover::Hosts;
-pub use pace::Pace;
+pub use rate_limit::RateLimit;
 pub use retries::counting_retries;
 pub use retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict, may_pass};

@@ -10,9 +10,9 @@ use chrono::NaiveDate;
 use super::decisions;
 use super::engine;
 use super::failure::store_code;
-use super::opening::{connect, persona};
-use super::place::lake_as_shown;
+use super::lake_access::lake_as_shown;
 use super::provenance::refuse_other_key;
+use super::setup::{connect, pseudonyms};
 use crate::clock::{World, business_date_of};
 use crate::dataset::Lake;
 use crate::error::{ExitCode, Failure};
@@ -108,7 +108,7 @@ fn check_named(job: &Job) -> Vec<Finding> {
 /// Whether what is published in a folder has openids under the key of the job. A bucket is not read for it.
 fn check_openid_key(job: &Job, today: NaiveDate) -> Option<Finding> {
     let lake = job.bucket.is_none().then(|| Lake::at(&job.lake))?;
-    let failure = refuse_other_key(job, &lake, today, &persona(job)).err()?;
+    let failure = refuse_other_key(job, &lake, today, &pseudonyms(job)).err()?;
     Some(Finding { what: "`job.pii`".to_owned(), problem: Some((failure.code, with_hint(&failure))) })
 }
 

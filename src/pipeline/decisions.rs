@@ -8,7 +8,7 @@ use std::path::Path;
 use chrono::{Days, NaiveDate};
 
 use super::failure::{decisions_lost, disk, undecided, violated};
-use super::restated;
+use super::restatement;
 use crate::dataset::Lake;
 use crate::error::Failure;
 use crate::job::Job;
@@ -38,7 +38,7 @@ pub(super) fn since_night(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Dec
         Some(decisions) => decisions,
         None => none_yet(path, lake, date + Days::new(1))?,
     };
-    let missing = restated::missing_before(lake, date, job.first_date);
+    let missing = restatement::missing_before(lake, date, job.first_date);
     let has_missing_nights = missing.map_err(|error| disk(&error, "cannot list published partitions"))?.is_some();
     let decisions = among_nights(decisions, lake, date, has_missing_nights)?;
     decisions.check(date, |_| false).map_err(|error| undecided(&error))?;
@@ -54,7 +54,7 @@ fn among_nights(
     if decisions.is_empty() {
         return Ok(decisions);
     }
-    let later = restated::breaks_after(lake, date).map_err(|error| violated(&error))?;
+    let later = restatement::breaks_after(lake, date).map_err(|error| violated(&error))?;
     let wanted = decisions.in_force(date);
     let earlier = if has_missing_nights { wanted } else { known(lake, date, wanted)? };
     Ok(decisions.knowing(later).remembering(earlier))
@@ -74,7 +74,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Decisions>, Failure> {
 
 /// No decisions yet, unless the last night before `date` applied some: then the file was lost.
 fn none_yet(path: &Path, lake: &Lake, date: NaiveDate) -> Result<Decisions, Failure> {
-    match restated::decided_before(lake, date).map_err(|error| violated(&error))? {
+    match restatement::decided_before(lake, date).map_err(|error| violated(&error))? {
         0 => Ok(Decisions::default()),
         count => Err(decisions_lost(path, count)),
     }
@@ -82,9 +82,9 @@ fn none_yet(path: &Path, lake: &Lake, date: NaiveDate) -> Result<Decisions, Fail
 
 /// Those of `wanted` that a day up to `date` lists or once listed.
 fn known(lake: &Lake, date: NaiveDate, wanted: BTreeSet<String>) -> Result<BTreeSet<String>, Failure> {
-    let mut known = restated::breaks_up_to(lake, date, wanted.clone()).map_err(|error| violated(&error))?;
+    let mut known = restatement::breaks_up_to(lake, date, wanted.clone()).map_err(|error| violated(&error))?;
     let unlisted = wanted.difference(&known).cloned().collect();
-    let taken_out = restated::taken_out_up_to(lake, date, unlisted);
+    let taken_out = restatement::taken_out_up_to(lake, date, unlisted);
     known.extend(taken_out.map_err(|error| disk(&error, "cannot read the manifests of earlier runs"))?);
     Ok(known)
 }

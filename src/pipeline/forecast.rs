@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::clerk::is_configured;
 use super::failure::{disk, temporary};
-use super::opening::{connect, persona};
-use super::place::Reading;
-use super::plan::Plan;
+use super::lake_access::ReadableLake;
+use super::night_plan::NightPlan;
 use super::progress::Quiet;
 use super::provenance::refuse_other_key;
+use super::setup::{connect, pseudonyms};
+use super::stage_recorder::is_configured;
 use super::work::rehearsed;
 use crate::api::Api;
 use crate::clock::World;
@@ -70,14 +70,14 @@ pub struct StageOutlook {
 ///
 /// # Errors
 /// Invalid rules or keys, an unreadable lake or journal.
-pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<NightForecast, Failure> {
+pub async fn forecast_night(job: &Job, plan: &NightPlan, world: &World) -> Result<NightForecast, Failure> {
     rehearsed(job, plan.date)?;
     let scope = Scope::Night { date: plan.date, from: job.rules.lookback_start(plan.date) };
-    let reading = Reading::open(job, &scope)?;
+    let reading = ReadableLake::open(job, &scope)?;
     let lake = &reading.lake;
     let journal = peek(lake, plan.date, world)?;
-    let (apis, persona) = (connect(job, world)?, persona(job));
-    refuse_other_key(job, lake, plan.date, &persona)?;
+    let (apis, pseudonyms) = (connect(job, world)?, pseudonyms(job));
+    refuse_other_key(job, lake, plan.date, &pseudonyms)?;
     // Nothing is written to a lake that is only read.
     let room = Room { folder: std::env::temp_dir(), memory_bytes: plan.intake_memory_bytes };
     tempfile::tempfile_in(&room.folder).map_err(|error| temporary(&error, "cannot make a file to sort in"))?;
@@ -88,7 +88,7 @@ pub async fn forecast_night(job: &Job, plan: &Plan, world: &World) -> Result<Nig
         journal: &journal,
         world,
         room: &room,
-        persona: &persona,
+        pseudonyms: &pseudonyms,
         apis: &apis,
         watcher: &Quiet,
         selected: plan.stages.as_ref(),
@@ -122,7 +122,7 @@ fn peek(lake: &Lake, date: NaiveDate, world: &World) -> Result<Journal, Failure>
         .map_err(|error| Failure::caused_by(ExitCode::Usage, format!("cannot read the journal of {date}"), &error))
 }
 
-fn outlook(job: &Job, lake: &Lake, plan: &Plan, stage: Stage, told: Option<&StageForecast>) -> StageOutlook {
+fn outlook(job: &Job, lake: &Lake, plan: &NightPlan, stage: Stage, told: Option<&StageForecast>) -> StageOutlook {
     let datasets = stage.datasets();
     let is_there = |dataset: &&str| lake.partition(dataset, plan.date).is_file();
     let asks = plan.mode != Mode::Replay;
@@ -160,13 +160,13 @@ fn seconds_of(calls: u64, limits: &ApiLimits) -> u64 {
 ///
 /// # Errors
 /// Names the first such date and the oldest date that can be run.
-pub fn refuse_forgotten(job: &Job, plans: &[Plan], world: &World) -> Result<(), Failure> {
+pub fn refuse_forgotten(job: &Job, plans: &[NightPlan], world: &World) -> Result<(), Failure> {
     if !matches!(job.bills, Some(BillSource::Api { .. })) {
         return Ok(());
     }
     let oldest = extract::oldest_kept(world.clock.now());
     for plan in plans.iter().filter(|plan| plan.date < oldest && plan.mode != Mode::Replay) {
-        let reading = Reading::open(job, &Scope::Journal { date: plan.date })?;
+        let reading = ReadableLake::open(job, &Scope::Journal { date: plan.date })?;
         let journal = peek(&reading.lake, plan.date, world)?;
         let is_journalled = plan.mode == Mode::Resume
             && journal.stage(Stage::Bills.as_str()).is_ok_and(|bills| bills.contains(&plan.date.to_string()));

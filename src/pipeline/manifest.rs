@@ -1,8 +1,8 @@
 //! Builds the manifest of a night from what it did. Decides nothing.
 
-use super::done::Done;
 use super::entries::footing_entry;
 use super::failure::{disk, unjournalled};
+use super::finished_night::FinishedNight;
 use super::run::Run;
 use super::staleness::stale_after;
 use super::work::Work;
@@ -12,7 +12,7 @@ use crate::reconcile::Unjudged;
 use crate::stage::Stage;
 
 /// The manifest of a finished night.
-pub(super) fn of(work: &Work<'_>, done: &Done, run: &Run) -> Result<Manifest, Failure> {
+pub(super) fn of(work: &Work<'_>, done: &FinishedNight, run: &Run) -> Result<Manifest, Failure> {
     let journal = work.night.journal;
     let stale = stale_after(&work.night.job.rules, work.lake, work.runs, work.plan.date, &done.files);
     let stale_dates = stale.map_err(|error| disk(&error, "cannot read later manifests"))?;
@@ -32,7 +32,7 @@ pub(super) fn of(work: &Work<'_>, done: &Done, run: &Run) -> Result<Manifest, Fa
         files: done.files.clone(),
         read_partitions: done.read_partitions.clone(),
         inputs_sha256: done.provenance.inputs_sha256.clone(),
-        openid_mark: work.night.persona.mark(),
+        openid_mark: work.night.pseudonyms.mark(),
         journal_extent: journal.extent(),
         journal_sha256: journal.digests(&work.night.corner()).map_err(|error| unjournalled(&error))?,
         rules_sha256: done.provenance.rules_sha256.clone(),

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::done::Done;
 use super::engine;
 use super::failure::{disk, unpublished};
+use super::finished_night::FinishedNight;
+use super::lake_access::LockedLake;
 use super::manifest;
+use super::night_plan::NightPlan;
+use super::observers::RunEvents;
 use super::outcome::NightOutcome;
-use super::place::Held;
-use super::plan::Plan;
 use super::reconciliation::reconcile;
 use super::run::Run;
 use super::script;
-use super::telling::Chronicle;
 use super::work::{JournalKeeper, Work, prepared};
 use crate::clock::World;
 use crate::dataset::publication;
@@ -27,18 +27,18 @@ use crate::stage::Stage;
 /// What stops a run outside its stages: the lock, the disk, unusable keys.
 pub async fn run_night(
     job: &Job,
-    plan: &Plan,
+    plan: &NightPlan,
     world: &World,
     watcher: &dyn Watcher,
     keeper: &impl JournalKeeper,
 ) -> Result<NightOutcome, Failure> {
     let run = Run::begin(world);
-    let held = Held::open(job, plan.date, world, &run.id)?;
-    let chronicle = Chronicle::begin(job, plan, &held.lake, &run, world).await;
-    keeper.keep_words(Some(chronicle.last_words()));
+    let held = LockedLake::open(job, plan.date, world, &run.id)?;
+    let events = RunEvents::begin(job, plan, &held.lake, &run, world).await;
+    keeper.keep_words(Some(events.last_words()));
     let result = prepared(job, plan, world, watcher, keeper, &held, async |work| publish(&work, &run).await).await;
     keeper.keep_words(None);
-    chronicle.end(&result).await;
+    events.end(&result).await;
     result
 }
 
@@ -54,7 +54,7 @@ async fn publish(work: &Work<'_>, run: &Run) -> Result<NightOutcome, Failure> {
     if done.verdict.publish {
         clear_handover(work)?;
     }
-    let Done { verdict, sources, breaks, .. } = done;
+    let FinishedNight { verdict, sources, breaks, .. } = done;
     let manifest_path = PathBuf::from(work.lake.shown(&manifest_path));
     Ok(NightOutcome { code: verdict.code, manifest_path, manifest, breaks, issues: sources.issues })
 }
@@ -68,7 +68,7 @@ fn clear_handover(work: &Work<'_>) -> Result<(), Failure> {
 }
 
 /// Everything before publishing.
-async fn finish(work: &Work<'_>) -> Result<Done, Failure> {
+async fn finish(work: &Work<'_>) -> Result<FinishedNight, Failure> {
     if !work.plan.takes_script {
         engine::greet(work.night.job)?;
     }
@@ -88,7 +88,7 @@ async fn finish(work: &Work<'_>) -> Result<Done, Failure> {
 }
 
 /// An incomplete dataset does not replace a complete one: the published version stays as a whole.
-fn would_worsen(work: &Work<'_>, done: &Done) -> Option<Issue> {
+fn would_worsen(work: &Work<'_>, done: &FinishedNight) -> Option<Issue> {
     if !done.verdict.publish {
         return None;
     }

@@ -20,7 +20,7 @@ use crate::dataset::staged::digest_of;
 use crate::dataset::{Lake, parts};
 use crate::error::{ExitCode, Failure};
 use crate::job::{Job, RuleSettings};
-use crate::persona::Persona;
+use crate::pseudonyms::Pseudonyms;
 use crate::record::{Break, Record};
 
 /// The digest over named parts, in order of their names.
@@ -126,8 +126,13 @@ pub(super) fn refuse_vanished(job: &Job, lake: &Lake, date: NaiveDate, read: &[R
 
 /// Refuses a night whose openids would be published under another key than those it reads: every user would be two,
 /// and every coupon of a wallet that is asked tonight too. A day whose manifest has no mark is taken as it is.
-pub(super) fn refuse_other_key(job: &Job, lake: &Lake, date: NaiveDate, persona: &Persona) -> Result<(), Failure> {
-    let mark = persona.mark();
+pub(super) fn refuse_other_key(
+    job: &Job,
+    lake: &Lake,
+    date: NaiveDate,
+    pseudonyms: &Pseudonyms,
+) -> Result<(), Failure> {
+    let mark = pseudonyms.mark();
     let mut runs_by_date = BTreeMap::new();
     let read = earlier_days(&job.rules, lake, date).map_err(|error| disk(&error, "cannot list earlier partitions"))?;
     for (dataset, partition) in read.iter().filter(|(dataset, _)| holds_openids(dataset)) {

@@ -1,12 +1,12 @@
 //! Runs match, rules and reports of a night and stages their output. Computes none of it itself.
 
 use super::decisions;
-use super::done::Done;
 use super::engine;
 use super::entries::{footing_entry, stage_entry};
 use super::failure::{disk, unjudgeable, unmatched, unstaged, violated};
+use super::finished_night::FinishedNight;
 use super::pack::{self, NightToReport};
-use super::restated;
+use super::restatement;
 use super::script;
 use super::work::Work;
 use crate::error::{ExitCode, Failure};
@@ -23,7 +23,7 @@ struct Bench<'a> {
 }
 
 /// Stages ledger, breaks and reports; a failure on the way withdraws the night.
-pub(super) fn reconcile(work: &Work<'_>, done: &mut Done) -> Result<(), Failure> {
+pub(super) fn reconcile(work: &Work<'_>, done: &mut FinishedNight) -> Result<(), Failure> {
     let files = work.day_files(&done.files)?;
     let asked = done.sources.take_asked();
     let mut bench = Bench::open(work, done, files, &asked)?;
@@ -42,7 +42,7 @@ pub(super) fn reconcile(work: &Work<'_>, done: &mut Done) -> Result<(), Failure>
 }
 
 impl<'a> Bench<'a> {
-    fn open(work: &'a Work<'_>, done: &Done, files: DayFiles, asked: &Asked) -> Result<Bench<'a>, Failure> {
+    fn open(work: &'a Work<'_>, done: &FinishedNight, files: DayFiles, asked: &Asked) -> Result<Bench<'a>, Failure> {
         let scratch = Scratch::new_in(work.staging.folder());
         let scratch = scratch.map_err(|error| disk(&error, "cannot make a scratch folder"))?;
         let site = match work.plan.takes_script {
@@ -53,7 +53,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Stages the ledger while it is built, and keeps its sums.
-    fn stage_ledger(&mut self, done: &mut Done, asked: &Asked) -> Result<(), Failure> {
+    fn stage_ledger(&mut self, done: &mut FinishedNight, asked: &Asked) -> Result<(), Failure> {
         let (dataset, staging) = (LedgerRow::DATASET, self.work.staging);
         let writer = staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
         let mut writer = writer.on_one_thread();
@@ -67,8 +67,8 @@ impl<'a> Bench<'a> {
     }
 
     /// Runs the rules over the ledger; the breaks come in the order of their ids.
-    fn judge(&mut self, done: &mut Done, decisions: &Decisions) -> Result<Judgement, Failure> {
-        let (Done { breaks, sources, .. }, Bench { work, site, files, scratch }) = (done, self);
+    fn judge(&mut self, done: &mut FinishedNight, decisions: &Decisions) -> Result<Judgement, Failure> {
+        let (FinishedNight { breaks, sources, .. }, Bench { work, site, files, scratch }) = (done, self);
         let sink = |row| {
             breaks.push(row);
             Ok(())
@@ -86,23 +86,23 @@ fn refuse_unfooted(footing: &[Footing]) -> Result<(), Failure> {
 }
 
 /// Relates the breaks of this night to the decisions and to the breaks published before.
-fn weigh(work: &Work<'_>, done: &mut Done, decisions: &Decisions) -> Result<(), Failure> {
+fn weigh(work: &Work<'_>, done: &mut FinishedNight, decisions: &Decisions) -> Result<(), Failure> {
     let is_listed = |id: &str| done.breaks.binary_search_by(|it| it.break_id.as_str().cmp(id)).is_ok();
     done.early_decisions = decisions.count_early(work.plan.date, is_listed);
     let is_decided = |id: &str| decisions.find(id).is_some();
-    let restated = restated::against_published(work.lake, work.plan.date, &done.breaks, is_decided);
+    let restated = restatement::against_published(work.lake, work.plan.date, &done.breaks, is_decided);
     done.restated = restated.map_err(|error| violated(&error))?;
     Ok(())
 }
 
-fn stage_breaks(work: &Work<'_>, done: &mut Done) -> Result<(), Failure> {
+fn stage_breaks(work: &Work<'_>, done: &mut FinishedNight) -> Result<(), Failure> {
     let staged = work.staging.write(&done.breaks, &done.provenance);
     done.files.extend(staged.map_err(|error| unstaged(&error))?);
     done.sources.entries.push(stage_entry(Stage::Reconcile, &done.files, Stage::Reconcile.datasets()));
     Ok(())
 }
 
-fn report(work: &Work<'_>, done: &mut Done, files: &DayFiles, judgement: &Judgement) -> Result<(), Failure> {
+fn report(work: &Work<'_>, done: &mut FinishedNight, files: &DayFiles, judgement: &Judgement) -> Result<(), Failure> {
     let footing: Vec<_> = done.footing.iter().map(footing_entry).collect();
     let night = NightToReport {
         job: work.night.job,

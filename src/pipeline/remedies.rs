@@ -11,9 +11,9 @@ use chrono::NaiveDate;
 use super::decisions;
 use super::evidence::REMEDIES;
 use super::failure::{call_unkept, disk, not_published, unjournalled, unread};
-use super::opening::complete_publication;
-use super::place::{Held, Reading};
+use super::lake_access::{LockedLake, ReadableLake};
 use super::run::Run;
+use super::setup::complete_publication;
 use super::work::JournalKeeper;
 use crate::clock::{World, business_date_of};
 use crate::dataset::Lake;
@@ -72,7 +72,7 @@ fn propose_by_facts(
     rules: &BTreeSet<String>,
 ) -> Result<Proposal, Failure> {
     let from = job.rules.lookback_start(date);
-    let reading = Reading::open(job, &Scope::Audit { date, from })?;
+    let reading = ReadableLake::open(job, &Scope::Audit { date, from })?;
     let path = reading.lake.partition(Break::DATASET, date);
     if !path.is_file() {
         return Err(not_published(&reading.lake, date));
@@ -99,7 +99,7 @@ pub async fn apply(
     tell: impl FnMut(&Call, &Performed),
 ) -> Result<Applied, Failure> {
     let settings = caller(job, plan)?;
-    let held = Held::open(job, plan.date, world, &Run::begin(world).id)?;
+    let held = LockedLake::open(job, plan.date, world, &Run::begin(world).id)?;
     complete_publication(&held.lake, job)?;
     refuse_stale(&held.lake, plan)?;
     refuse_unproposed(job, plan)?;
@@ -168,7 +168,7 @@ fn client_of(settings: &PayV3Settings, world: &World) -> Result<PayV3, Failure> 
         .map_err(|error| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint()))
 }
 
-fn open_journal(held: &Held, date: NaiveDate, world: &World) -> Result<Arc<Journal>, Failure> {
+fn open_journal(held: &LockedLake, date: NaiveDate, world: &World) -> Result<Arc<Journal>, Failure> {
     let journal = Journal::open(&held.lake.journal(date), Mode::Resume, world.clone());
     Ok(Arc::new(held.keeping(journal.map_err(|error| unjournalled(&error))?)))
 }
@@ -281,7 +281,7 @@ fn asked_last(lake: &Lake, published: NaiveDate, world: &World) -> Result<NaiveD
 
 /// The breaks that are open by the latest published day: a later night may have seen some resolve.
 fn open_breaks(job: &Job, to: NaiveDate) -> Result<BTreeSet<String>, Failure> {
-    let reading = Reading::open(job, &Scope::Days { dataset: Break::DATASET, from: to, to })?;
+    let reading = ReadableLake::open(job, &Scope::Days { dataset: Break::DATASET, from: to, to })?;
     let breaks = read_breaks(&reading.lake.partition(Break::DATASET, to))?;
     Ok(breaks.into_iter().filter(Break::is_open).map(|it| it.break_id).collect())
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::done::Done;
 use super::engine;
 use super::failure::{disk, unmatched};
-use super::place::Held;
-use super::plan::Plan;
+use super::finished_night::FinishedNight;
+use super::lake_access::LockedLake;
+use super::night_plan::NightPlan;
 use super::run::Run;
 use super::work::{JournalKeeper, Work, prepared};
 use crate::clock::World;
@@ -44,7 +44,7 @@ pub struct Scripted {
 /// What stops a run, and a night that could not be published.
 pub async fn write_script(
     job: &Job,
-    plan: &Plan,
+    plan: &NightPlan,
     world: &World,
     watcher: &dyn Watcher,
     keeper: &impl JournalKeeper,
@@ -52,7 +52,7 @@ pub async fn write_script(
 ) -> Result<Scripted, Failure> {
     refuse_pattern(job)?;
     let run = Run::begin(world);
-    let held = Held::open(job, plan.date, world, &run.id)?;
+    let held = LockedLake::open(job, plan.date, world, &run.id)?;
     prepared(job, plan, world, watcher, keeper, &held, async |work| {
         let done = work.gather().await;
         work.keep().await?;
@@ -71,7 +71,7 @@ fn refuse_pattern(job: &Job) -> Result<(), Failure> {
 }
 
 /// Moves the staged files to where the script finds them, then writes the script.
-fn hand_over(work: &Work<'_>, mut done: Done, file: &Path) -> Result<Scripted, Failure> {
+fn hand_over(work: &Work<'_>, mut done: FinishedNight, file: &Path) -> Result<Scripted, Failure> {
     if !done.verdict.publish {
         return Err(unpublishable(&done));
     }
@@ -91,7 +91,7 @@ fn hand_over(work: &Work<'_>, mut done: Done, file: &Path) -> Result<Scripted, F
     })
 }
 
-fn unpublishable(done: &Done) -> Failure {
+fn unpublishable(done: &FinishedNight) -> Failure {
     let issue = done.sources.issues.first();
     let what = issue.map_or_else(|| "nothing could be published".to_owned(), |issue| issue.what.clone());
     let failure = Failure::new(done.verdict.code, format!("no script was written: {what}"));
@@ -99,7 +99,7 @@ fn unpublishable(done: &Done) -> Failure {
 }
 
 /// The results of this night's script.
-pub(super) fn take(work: &Work<'_>, done: &Done, files: &DayFiles, asked: &Asked) -> Result<Site, Failure> {
+pub(super) fn take(work: &Work<'_>, done: &FinishedNight, files: &DayFiles, asked: &Asked) -> Result<Site, Failure> {
     let (script, _) = written(work, done, files, asked)?;
     let place = engine::place(work.night.job, work.lake);
     Left::open(&script, &place).map(Site::Script).map_err(|error| unmatched(&error))
@@ -116,7 +116,12 @@ pub(super) fn clear(work: &Work<'_>) -> Result<(), Failure> {
 }
 
 /// The script of a night, while its files and fingerprints are in the staging folder.
-fn written(work: &Work<'_>, done: &Done, files: &DayFiles, asked: &Asked) -> Result<(Script, Handover), Failure> {
+fn written(
+    work: &Work<'_>,
+    done: &FinishedNight,
+    files: &DayFiles,
+    asked: &Asked,
+) -> Result<(Script, Handover), Failure> {
     let (job, date) = (work.night.job, work.plan.date);
     let folder = work.lake.handover(&job.name, date);
     let mut handover = Handover { folder, digests: BTreeMap::new() };

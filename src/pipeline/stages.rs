@@ -1,11 +1,11 @@
 //! The source stages as a DAG: independent stages run concurrently, and a failing one does not stop the others.
-//! Their results go to the `Clerk`.
+//! Their results go to the `StageRecorder`.
 
 use std::collections::BTreeSet;
 
-use super::clerk::{Answer, Clerk, is_configured};
 use super::coverage;
 use super::sources::Sources;
+use super::stage_recorder::{Answer, StageRecorder, is_configured};
 use crate::dataset::manifest::Coverage;
 use crate::dataset::publish::Staging;
 use crate::exports::BadRow;
@@ -43,26 +43,26 @@ struct Answers {
 
 /// Runs every source stage of the night.
 pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str) -> Sources {
-    let mut clerk = Clerk::new(night, staging, rules_sha256);
+    let mut recorder = StageRecorder::new(night, staging, rules_sha256);
     // A bill that is already local is read on its own thread, in parallel with the orders.
     let (bills, (files, answers)) = tokio::join!(extract::extract_bills(night), async {
-        let files = read_files(&mut clerk).await;
+        let files = read_files(&mut recorder).await;
         let answers = Answers::of(night, &files).await;
         (files, answers)
     });
     let Answers { wallets, stocks, codes, datacube, cards, vouchers } = answers;
-    let (plan, wallets) = take_wallets(&mut clerk, wallets, &files);
-    let stocks = clerk.take(Stage::Stocks, stocks, |desk, rows| desk.stage_rows(rows));
-    take_codes(&mut clerk, codes);
-    let coverage = take_bills(&mut clerk, bills, &wallets, &stocks);
-    clerk.take(Stage::Datacube, datacube, |desk, it: Datacube| desk.stage_datacube(&it));
-    clerk.take(Stage::Cards, cards, |desk, rows| desk.stage_rows(rows));
-    take_vouchers(&mut clerk, vouchers);
-    ask_subsidies(&mut clerk, &plan).await;
-    let coverage = clerk.without(coverage);
+    let (plan, wallets) = take_wallets(&mut recorder, wallets, &files);
+    let stocks = recorder.take(Stage::Stocks, stocks, |output, rows| output.stage_rows(rows));
+    take_codes(&mut recorder, codes);
+    let coverage = take_bills(&mut recorder, bills, &wallets, &stocks);
+    recorder.take(Stage::Datacube, datacube, |output, it: Datacube| output.stage_datacube(&it));
+    recorder.take(Stage::Cards, cards, |output, rows| output.stage_rows(rows));
+    take_vouchers(&mut recorder, vouchers);
+    ask_subsidies(&mut recorder, &plan).await;
+    let coverage = recorder.without(coverage);
     let Files { quarantined, .. } = files;
     let Wallets { asked, unknown, .. } = wallets;
-    Sources { coverage, quarantined, asked, unknown, ..clerk.sources }
+    Sources { coverage, quarantined, asked, unknown, ..recorder.sources }
 }
 
 impl Answers {
@@ -76,42 +76,42 @@ impl Answers {
 
 /// Reads and stages the files of the merchant: orders, subsidy ledger, callbacks. Returns what later stages
 /// need of them.
-async fn read_files(clerk: &mut Clerk<'_>) -> Files {
-    let night = clerk.night;
+async fn read_files(recorder: &mut StageRecorder<'_>) -> Files {
+    let night = recorder.night;
     let mut buyers = Buyers::new(night);
-    let quarantined = clerk.take(Stage::Orders, extract::extract_orders(night), |desk, it| {
-        let staged = desk.stage_orders(it, is_configured(night.job, Stage::Roster).then_some(&mut buyers));
+    let quarantined = recorder.take(Stage::Orders, extract::extract_orders(night), |output, it| {
+        let staged = output.stage_orders(it, is_configured(night.job, Stage::Roster).then_some(&mut buyers));
         if staged.is_err() {
             // Openids are not taken from rows that do not count.
             buyers = Buyers::new(night);
         }
         staged
     });
-    let ledger =
-        clerk.take(Stage::SubsidyLedger, extract::extract_subsidy_ledger(night), |desk, it| desk.stage_ledger(it));
-    let events = clerk.take(Stage::Notifications, extract::extract_notifications(night).await, |desk, rows| {
-        desk.stage(&published_events(night, &rows));
+    let ledger = recorder
+        .take(Stage::SubsidyLedger, extract::extract_subsidy_ledger(night), |output, it| output.stage_ledger(it));
+    let events = recorder.take(Stage::Notifications, extract::extract_notifications(night).await, |output, rows| {
+        output.stage(&published_events(night, &rows));
         Ok(rows)
     });
-    let lines = lookback_orders(clerk);
-    let lines = clerk.without(lines);
+    let lines = lookback_orders(recorder);
+    let lines = recorder.without(lines);
     let sides = RosterInput {
         buyers,
         events: &events,
-        is_whole: ["orders", "coupon_events"].iter().all(|side| !clerk.sources.shortfall.contains_key(*side)),
+        is_whole: ["orders", "coupon_events"].iter().all(|side| !recorder.sources.shortfall.contains_key(*side)),
     };
-    let roster = clerk.take(Stage::Roster, extract::extract_roster(night, sides), |_, roster| Ok(roster));
+    let roster = recorder.take(Stage::Roster, extract::extract_roster(night, sides), |_, roster| Ok(roster));
     Files { quarantined, ledger, events, lines, roster }
 }
 
 /// The order lines of the look-back for later stages, tonight's last.
-fn lookback_orders(clerk: &Clerk<'_>) -> Result<Lookback, Issue> {
-    if ![Stage::UserCoupons, Stage::Subsidies].into_iter().any(|stage| is_configured(clerk.night.job, stage)) {
+fn lookback_orders(recorder: &StageRecorder<'_>) -> Result<Lookback, Issue> {
+    if ![Stage::UserCoupons, Stage::Subsidies].into_iter().any(|stage| is_configured(recorder.night.job, stage)) {
         return Ok(Lookback::default());
     }
-    let is_staged = clerk.sources.files.iter().any(|file| file.dataset == OrderLine::DATASET);
-    let tonight = is_staged.then(|| clerk.staging.partition(OrderLine::DATASET));
-    clerk.night.lookback(tonight.as_deref())
+    let is_staged = recorder.sources.files.iter().any(|file| file.dataset == OrderLine::DATASET);
+    let tonight = is_staged.then(|| recorder.staging.partition(OrderLine::DATASET));
+    recorder.night.lookback(tonight.as_deref())
 }
 
 /// Wallets, then the stocks they show, then the code pools of those stocks.
@@ -136,71 +136,71 @@ async fn ask_cards(night: &Night<'_>) -> (Answer<Datacube>, Answer<Vec<Card>>) {
 
 /// Stages the wallets, and at the same time chooses which subsidies to request.
 fn take_wallets(
-    clerk: &mut Clerk<'_>,
+    recorder: &mut StageRecorder<'_>,
     wallets: Answer<Wallets>,
     files: &Files,
 ) -> (Result<SubsidyPlan, Issue>, Wallets) {
-    let night = clerk.night;
+    let night = recorder.night;
     let coupons = wallets.as_ref().map(|harvest| harvest.rows.coupons.clone()).unwrap_or_default();
     let input = SubsidyInput { coupons: &coupons, orders: &files.lines, ledger: &files.ledger };
-    let stage = |clerk: &mut Clerk<'_>| {
-        clerk.take(Stage::UserCoupons, wallets, |desk, it: Wallets| {
-            desk.stage_kept::<UserCoupon>(&it.coupons);
+    let stage = |recorder: &mut StageRecorder<'_>| {
+        recorder.take(Stage::UserCoupons, wallets, |output, it: Wallets| {
+            output.stage_kept::<UserCoupon>(&it.coupons);
             Ok(it)
         })
     };
-    threads::join(|| extract::plan_subsidies(night, &input), || stage(clerk))
+    threads::join(|| extract::plan_subsidies(night, &input), || stage(recorder))
 }
 
-fn take_codes(clerk: &mut Clerk<'_>, codes: Answer<Kept>) {
-    clerk.take(Stage::CouponCodes, codes, |desk, rows| {
-        desk.stage_kept::<CouponCode>(&rows);
+fn take_codes(recorder: &mut StageRecorder<'_>, codes: Answer<Kept>) {
+    recorder.take(Stage::CouponCodes, codes, |output, rows| {
+        output.stage_kept::<CouponCode>(&rows);
         Ok(())
     });
 }
 
 /// Stages the bills, and at the same time computes the wallet coverage.
 fn take_bills(
-    clerk: &mut Clerk<'_>,
+    recorder: &mut StageRecorder<'_>,
     bills: Answer<Bills>,
     wallets: &Wallets,
     stocks: &[Stock],
 ) -> Result<Option<Coverage>, Issue> {
-    let night = clerk.night;
-    let stage = |clerk: &mut Clerk<'_>| {
-        clerk.take(Stage::Bills, bills, |desk, it: Bills| {
-            desk.bills = it.files;
-            desk.stage_sorted::<Payment>(it.payments)?;
-            desk.stage_sorted::<Refund>(it.refunds)
+    let night = recorder.night;
+    let stage = |recorder: &mut StageRecorder<'_>| {
+        recorder.take(Stage::Bills, bills, |output, it: Bills| {
+            output.bills = it.files;
+            output.stage_sorted::<Payment>(it.payments)?;
+            output.stage_sorted::<Refund>(it.refunds)
         });
     };
-    threads::join(|| coverage::of(night, wallets, stocks), || stage(clerk)).0
+    threads::join(|| coverage::of(night, wallets, stocks), || stage(recorder)).0
 }
 
-fn take_vouchers(clerk: &mut Clerk<'_>, vouchers: Answer<Vouchers>) {
-    clerk.take(Stage::V2Stocks, vouchers, |desk, it: Vouchers| {
-        desk.stage(&it.stocks);
-        desk.stage(&it.coupons);
+fn take_vouchers(recorder: &mut StageRecorder<'_>, vouchers: Answer<Vouchers>) {
+    recorder.take(Stage::V2Stocks, vouchers, |output, it: Vouchers| {
+        output.stage(&it.stocks);
+        output.stage(&it.coupons);
         Ok(())
     });
 }
 
 /// Requests the subsidies of tonight's plan and stages them.
-async fn ask_subsidies(clerk: &mut Clerk<'_>, plan: &Result<SubsidyPlan, Issue>) {
+async fn ask_subsidies(recorder: &mut StageRecorder<'_>, plan: &Result<SubsidyPlan, Issue>) {
     let subsidies = match plan {
-        Ok(plan) => extract::extract_subsidies(clerk.night, plan).await,
+        Ok(plan) => extract::extract_subsidies(recorder.night, plan).await,
         Err(issue) => Err(issue.clone()),
     };
-    clerk.take(Stage::Subsidies, subsidies, |desk, it: Subsidies| {
-        desk.stage_kept::<SubsidyPayment>(&it.payments);
-        desk.stage_kept::<SubsidyReturn>(&it.returns);
+    recorder.take(Stage::Subsidies, subsidies, |output, it: Subsidies| {
+        output.stage_kept::<SubsidyPayment>(&it.payments);
+        output.stage_kept::<SubsidyReturn>(&it.returns);
         Ok(())
     });
 }
 
 /// Callbacks with published openids.
 fn published_events(night: &Night<'_>, events: &[CouponEvent]) -> Vec<CouponEvent> {
-    let publish = |id: &Option<String>| id.as_deref().map(|id| night.persona.publish(id));
+    let publish = |id: &Option<String>| id.as_deref().map(|id| night.pseudonyms.publish(id));
     let published =
         |it: &CouponEvent| CouponEvent { openid: publish(&it.openid), unionid: publish(&it.unionid), ..it.clone() };
     events.iter().map(published).collect()

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::done::Done;
 use super::failure::{disk, rules_wrong, unjournalled};
-use super::opening::{complete_publication, connect, open_journal, open_staging, persona};
-use super::place::Held;
-use super::plan::Plan;
+use super::finished_night::FinishedNight;
+use super::lake_access::LockedLake;
+use super::night_plan::NightPlan;
+use super::observers::LastWords;
 use super::provenance::{self, earlier_partitions, refuse_altered, refuse_other_key, refuse_vanished};
-use super::restated;
+use super::restatement;
+use super::setup::{complete_publication, connect, open_journal, open_staging, pseudonyms};
 use super::sources::Sources;
 use super::stages;
-use super::telling::LastWords;
 use super::verdict::{Evidence, Verdict};
 use crate::clock::World;
 use crate::contract;
@@ -42,7 +42,7 @@ pub(super) struct Work<'a> {
     pub(super) night: &'a Night<'a>,
     pub(super) lake: &'a Lake,
     pub(super) staging: &'a Staging,
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a NightPlan,
     /// What earlier runs of the date published.
     pub(super) runs: &'a Runs,
 }
@@ -50,11 +50,11 @@ pub(super) struct Work<'a> {
 /// Opens what a night works with, and calls `then` with it.
 pub(super) async fn prepared<T>(
     job: &Job,
-    plan: &Plan,
+    plan: &NightPlan,
     world: &World,
     watcher: &dyn Watcher,
     keeper: &impl JournalKeeper,
-    held: &Held,
+    held: &LockedLake,
     then: impl AsyncFnOnce(Work<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let lake = &held.lake;
@@ -63,7 +63,7 @@ pub(super) async fn prepared<T>(
     let journal = Arc::new(held.keeping(open_journal(lake, job, plan, &runs, world)?));
     keeper.keep(&journal);
     let apis = connect(job, world)?;
-    let persona = persona(job);
+    let pseudonyms = pseudonyms(job);
     let staging = open_staging(lake, job, plan.date)?;
     let room = Room { folder: staging.folder().to_owned(), memory_bytes: plan.intake_memory_bytes };
     let night = Night {
@@ -73,7 +73,7 @@ pub(super) async fn prepared<T>(
         journal: &journal,
         world,
         room: &room,
-        persona: &persona,
+        pseudonyms: &pseudonyms,
         apis: &apis,
         watcher,
         selected: plan.stages.as_ref(),
@@ -83,10 +83,10 @@ pub(super) async fn prepared<T>(
 
 impl Work<'_> {
     /// The night up to its match: everything is requested and staged.
-    pub(super) async fn gather(&self) -> Result<Done, Failure> {
+    pub(super) async fn gather(&self) -> Result<FinishedNight, Failure> {
         let (job, date) = (self.night.job, self.plan.date);
         let rules_sha256 = rehearsed(job, date)?;
-        refuse_other_key(job, self.lake, date, self.night.persona)?;
+        refuse_other_key(job, self.lake, date, self.night.pseudonyms)?;
         let read = earlier_partitions(job, self.lake, date);
         let read_partitions = read.map_err(|error| disk(&error, "cannot read earlier partitions"))?;
         let intact = refuse_altered(self.lake, &read_partitions)
@@ -96,8 +96,8 @@ impl Work<'_> {
         let verdict = self.verdict(&sources);
         let lacking = std::mem::take(&mut sources.lacking);
         sources.issues.extend(lacking);
-        let missing_dates = restated::missing_before(self.lake, date, job.first_date);
-        let mut done = Done {
+        let missing_dates = restatement::missing_before(self.lake, date, job.first_date);
+        let mut done = FinishedNight {
             verdict,
             files: std::mem::take(&mut sources.files),
             sources,

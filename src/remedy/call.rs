@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::errand::Errand;
+use super::operation::Operation;
 use crate::money::Fen;
 use crate::record::Break;
 
@@ -30,28 +30,28 @@ pub struct Call {
 }
 
 impl Call {
-    pub(super) fn of(it: &Break, errand: &Errand) -> Call {
+    pub(super) fn of(it: &Break, operation: &Operation) -> Call {
         Call {
-            request_no: errand.request_no().to_owned(),
+            request_no: operation.request_no().to_owned(),
             break_id: it.break_id.clone(),
             rule_id: it.rule_id.clone(),
             at_risk_fen: it.at_risk_fen,
             why: it.why.clone(),
-            does: errand.told(),
-            path: errand.endpoint().path.to_owned(),
-            body: errand.body(),
+            does: operation.told(),
+            path: operation.endpoint().path.to_owned(),
+            body: operation.body(),
         }
     }
 
     /// The parsed call; the error says what is wrong with it.
-    pub(super) fn errand(&self) -> Result<Errand, String> {
-        let errand = Errand::of(&self.path, &self.body)?;
-        if errand.request_no() != self.request_no {
-            return Err(format!("`request_no` is `{}`, the body says `{}`", self.request_no, errand.request_no()));
+    pub(super) fn operation(&self) -> Result<Operation, String> {
+        let operation = Operation::of(&self.path, &self.body)?;
+        if operation.request_no() != self.request_no {
+            return Err(format!("`request_no` is `{}`, the body says `{}`", self.request_no, operation.request_no()));
         }
-        if errand.told() != self.does {
-            return Err(format!("`does` says `{}`, the body {}", self.does, errand.told()));
+        if operation.told() != self.does {
+            return Err(format!("`does` says `{}`, the body {}", self.does, operation.told()));
         }
-        Ok(errand)
+        Ok(operation)
     }
 }

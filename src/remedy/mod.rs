@@ -3,7 +3,7 @@
 //! that differs from the approved plan, never repeats a call whose answer is known.
 
 mod call;
-mod errand;
+mod operation;
 mod error;
 mod facts;
 mod performance;

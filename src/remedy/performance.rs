@@ -12,8 +12,8 @@ use chrono::NaiveDate;
 use serde::de::DeserializeOwned;
 
 use super::call::Call;
-use super::errand::{Errand, Payment, PaymentReturn, Redemption};
 use super::facts::Facts;
+use super::operation::{Operation, Payment, PaymentReturn, Redemption};
 use super::plan::{Plan, Proposed};
 use crate::dataset::Lake;
 use crate::dataset::sha256::sha256_of;
@@ -115,23 +115,25 @@ impl Performance<'_> {
     }
 
     async fn make(&self, call: &Call) -> Result<Made, JournalError> {
-        let Ok(errand) = call.errand() else { return Ok((Performed::Odd("no call of a plan".to_owned()), Ok(()))) };
-        if let Some(performed) = self.without_asking(call, &errand)? {
+        let Ok(operation) = call.operation() else {
+            return Ok((Performed::Odd("no call of a plan".to_owned()), Ok(())));
+        };
+        if let Some(performed) = self.without_asking(call, &operation)? {
             return Ok((performed, Ok(())));
         }
         let mark = self.marks.join(self.asked_day.to_string()).join(mark_of(call));
         let marked = durable::mark(&mark).and_then(|()| self.lake.put(&mark));
         marked.map_err(|source| io_error(&mark, source))?;
-        self.send(call, &errand, &mark).await
+        self.send(call, &operation, &mark).await
     }
 
     /// The outcome of a call that must not be sent now, if that is so.
-    fn without_asking(&self, call: &Call, errand: &Errand) -> Result<Option<Performed>, JournalError> {
+    fn without_asking(&self, call: &Call, operation: &Operation) -> Result<Option<Performed>, JournalError> {
         if let Some(entry) = self.answers.entry(&key_of(call))? {
             let Some(page) = entry.pages.last() else { return Ok(Some(Performed::Before(String::new()))) };
-            let said = errand.said(&page.body);
+            let said = operation.said(&page.body);
             if said.is_ok() {
-                self.remember(call, errand, &page.body)?;
+                self.remember(call, operation, &page.body)?;
             }
             return Ok(Some(said.map_or_else(Performed::Odd, Performed::Before)));
         }
@@ -144,15 +146,15 @@ impl Performance<'_> {
         if !self.latest.has(call) {
             return Ok(Some(Performed::Overtaken));
         }
-        let was_sent =
-            !errand.is_idempotent() && self.was_sent(call, errand).map_err(|source| io_error(self.marks, source))?;
+        let was_sent = !operation.is_idempotent()
+            && self.was_sent(call, operation).map_err(|source| io_error(self.marks, source))?;
         Ok(was_sent.then_some(Performed::Unknown))
     }
 
     /// Whether it was sent, for this day or another, since the wallet of its coupon was last requested: until then its
     /// effect is unknown.
-    fn was_sent(&self, call: &Call, errand: &Errand) -> io::Result<bool> {
-        let (stock_id, coupon_code) = errand.coupon();
+    fn was_sent(&self, call: &Call, operation: &Operation) -> io::Result<bool> {
+        let (stock_id, coupon_code) = operation.coupon();
         let verified = self.facts.verified_date(stock_id, coupon_code);
         for folder in fs::read_dir(self.marks)? {
             let folder = folder?;
@@ -165,14 +167,14 @@ impl Performance<'_> {
         Ok(false)
     }
 
-    async fn send(&self, call: &Call, errand: &Errand, mark: &Path) -> Result<Made, JournalError> {
-        match errand.send(self.client).await {
-            Ok((page, Ok(said))) => Ok((Performed::Done(said), self.keep(call, errand, page))),
+    async fn send(&self, call: &Call, operation: &Operation, mark: &Path) -> Result<Made, JournalError> {
+        match operation.send(self.client).await {
+            Ok((page, Ok(said))) => Ok((Performed::Done(said), self.keep(call, operation, page))),
             // A return that failed has an id too: the night that asks for it knows that its number is used up.
-            Ok((page, Err(odd))) => Ok((Performed::Odd(odd), self.remember(call, errand, &page.body))),
+            Ok((page, Err(odd))) => Ok((Performed::Odd(odd), self.remember(call, operation, &page.body))),
             // An answer that cannot be believed may still mean that it was done (reference v3 §1.5).
             Err(error) if is_open_ended(&error) => {
-                let forgotten = if was_never_heard(errand, &error) { self.forget(mark) } else { Ok(()) };
+                let forgotten = if was_never_heard(operation, &error) { self.forget(mark) } else { Ok(()) };
                 Ok((Performed::Unanswered(error), forgotten))
             }
             Err(error) => {
@@ -187,12 +189,12 @@ impl Performance<'_> {
 
 impl Performance<'_> {
     /// Makes an answer durable, so that the call is not made again.
-    fn keep(&self, call: &Call, errand: &Errand, page: Page) -> Result<(), JournalError> {
+    fn keep(&self, call: &Call, operation: &Operation, page: Page) -> Result<(), JournalError> {
         let body = page.body.clone();
         keep_certificates(Some(self.client), self.journal)?;
         self.answers.append(Entry { key: key_of(call), pages: vec![page] })?;
         self.answers.flush()?;
-        self.remember(call, errand, &body)
+        self.remember(call, operation, &body)
     }
 
     /// Removes a mark under which nothing was done.
@@ -201,8 +203,8 @@ impl Performance<'_> {
     }
 
     /// Keeps the id that later nights need: WeChat does not list returns of subsidies (reference v3 §2.22).
-    fn remember(&self, call: &Call, errand: &Errand, body: &[u8]) -> Result<(), JournalError> {
-        match errand.return_receipt_id(body) {
+    fn remember(&self, call: &Call, operation: &Operation, body: &[u8]) -> Result<(), JournalError> {
+        match operation.return_receipt_id(body) {
             None => Ok(()),
             Some(id) => {
                 let kept = keep_return(self.lake, self.job, self.asked_day, &name_of(call), &id);
@@ -236,15 +238,15 @@ impl Performed {
     }
 }
 
-impl Errand {
+impl Operation {
     /// Makes the call; returns its answer, and what the answer says or why it does not fit the call.
     async fn send(&self, client: &PayV3) -> Result<(Page, Result<String, String>), ApiError> {
         let (endpoint, path) = (self.endpoint(), self.endpoint().path.to_owned());
         let request: Request<()> = match self {
-            Errand::Redeem(it) => Request::json(endpoint, path, it),
-            Errand::ReturnCoupon(it) => Request::json(endpoint, path, it),
-            Errand::Pay(it) => Request::json(endpoint, path, it),
-            Errand::ReturnPayment(it) => Request::json(endpoint, path, it),
+            Operation::Redeem(it) => Request::json(endpoint, path, it),
+            Operation::ReturnCoupon(it) => Request::json(endpoint, path, it),
+            Operation::Pay(it) => Request::json(endpoint, path, it),
+            Operation::ReturnPayment(it) => Request::json(endpoint, path, it),
         };
         let answer = client.send(&request).await?;
         Ok((journal_page(&request, &answer), self.said(&answer.body)))
@@ -252,7 +254,7 @@ impl Errand {
 
     /// The id of the return that an answer tells of, if it is the one that was asked for.
     pub(super) fn return_receipt_id(&self, body: &[u8]) -> Option<String> {
-        let Errand::ReturnPayment(asked) = self else { return None };
+        let Operation::ReturnPayment(asked) = self else { return None };
         let receipt: ReturnReceipt = read(self, body).ok()?;
         let is_asked = receipt.out_subsidy_return_no == asked.out_subsidy_return_no;
         let id = receipt.subsidy_return_receipt_id.filter(|_| is_asked);
@@ -262,12 +264,12 @@ impl Errand {
     /// What an answer says; an error if it is about something else.
     pub(super) fn said(&self, body: &[u8]) -> Result<String, String> {
         match self {
-            Errand::Redeem(asked) => said_of_use(asked, read(self, body)?),
-            Errand::ReturnCoupon(_) => {
+            Operation::Redeem(asked) => said_of_use(asked, read(self, body)?),
+            Operation::ReturnCoupon(_) => {
                 read::<Returned>(self, body).map(|it| it.wechatpay_return_time.unwrap_or_default())
             }
-            Errand::Pay(asked) => said_of_payment(asked, &read(self, body)?),
-            Errand::ReturnPayment(asked) => said_of_return(asked, &read(self, body)?),
+            Operation::Pay(asked) => said_of_payment(asked, &read(self, body)?),
+            Operation::ReturnPayment(asked) => said_of_return(asked, &read(self, body)?),
         }
     }
 }
@@ -314,12 +316,12 @@ fn is_open_ended(error: &ApiError) -> bool {
 
 /// Whether WeChat cannot have performed a call: no connection was ever made (an attempt with a connection would have
 /// been the last).
-fn was_never_heard(errand: &Errand, error: &ApiError) -> bool {
-    !errand.is_idempotent() && matches!(error.problem(), Problem::Transport(it) if it.never_arrived())
+fn was_never_heard(operation: &Operation, error: &ApiError) -> bool {
+    !operation.is_idempotent() && matches!(error.problem(), Problem::Transport(it) if it.never_arrived())
 }
 
-fn read<T: DeserializeOwned>(errand: &Errand, body: &[u8]) -> Result<T, String> {
-    let request: Request<T> = Request::get(errand.endpoint(), String::new());
+fn read<T: DeserializeOwned>(operation: &Operation, body: &[u8]) -> Result<T, String> {
+    let request: Request<T> = Request::get(operation.endpoint(), String::new());
     request.parse(body).map_err(|error: ParseError| error.to_string())
 }
 

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::call::Call;
-use super::errand::Errand;
 use super::error::PlanError;
 use super::facts::Facts;
+use super::operation::Operation;
 use super::proposals::{has_remedy, propose};
 use crate::dataset::sha256::sha256_of;
 use crate::job::Job;
@@ -112,16 +112,16 @@ impl Plan {
         let decision = |it: &Break| decisions.find_in_force(&it.break_id, source.date);
         // Considers all rules, whichever are named: two plans of one day must not pay for one coupon under two numbers.
         for it in Plan::concerned(breaks) {
-            let proposal = propose(job, facts, it).map(|errands| {
+            let proposal = propose(job, facts, it).map(|operations| {
                 decision(it).map_or(Ok(()), |decision| Err(decision.to_string()))?;
-                let errands = pay_once(&mut paid, it, payable(errands?)?)?;
-                number_once(&mut numbers, errands)
+                let operations = pay_once(&mut paid, it, payable(operations?)?)?;
+                number_once(&mut numbers, operations)
             });
             if !is_named(it) {
                 continue;
             }
             match proposal {
-                Some(Ok(errands)) => plan.calls.extend(errands.iter().map(|errand| Call::of(it, errand))),
+                Some(Ok(operations)) => plan.calls.extend(operations.iter().map(|operation| Call::of(it, operation))),
                 Some(Err(reason)) => plan.impossible.push(Impossible::of(it, reason)),
                 None => {}
             }
@@ -185,7 +185,7 @@ impl Plan {
         for (place, call) in (1..).zip(&self.calls) {
             let twice = || format!("the number `{}` stands twice", call.request_no);
             let is_new = numbers.insert((&call.path, &call.request_no));
-            let checked = call.errand().and_then(|_| if is_new { Ok(()) } else { Err(twice()) });
+            let checked = call.operation().and_then(|_| if is_new { Ok(()) } else { Err(twice()) });
             checked.map_err(|detail| PlanError::Call { place, break_id: call.break_id.clone(), detail })?;
         }
         Ok(())
@@ -218,34 +218,37 @@ impl Impossible {
 }
 
 /// Keeps calls whose amounts WeChat accepts; a plan with another could not be approved.
-fn payable(errands: Vec<Errand>) -> Result<Vec<Errand>, String> {
-    errands.iter().try_for_each(Errand::check_amount).map(|()| errands)
+fn payable(operations: Vec<Operation>) -> Result<Vec<Operation>, String> {
+    operations.iter().try_for_each(Operation::check_amount).map(|()| operations)
 }
 
 /// Keeps the calls of a break if no other break of the same coupon already pays.
 fn pay_once<'b>(
     paid: &mut BTreeSet<(&'b str, &'b str)>,
     it: &'b Break,
-    errands: Vec<Errand>,
-) -> Result<Vec<Errand>, String> {
-    let pays = errands.iter().any(|errand| matches!(errand, Errand::Pay(_)));
+    operations: Vec<Operation>,
+) -> Result<Vec<Operation>, String> {
+    let pays = operations.iter().any(|operation| matches!(operation, Operation::Pay(_)));
     let coupon = (it.stock_id.as_deref().unwrap_or_default(), it.coupon_code.as_deref().unwrap_or_default());
     if pays && !paid.insert(coupon) {
         return Err("another call of the day pays for the coupon".to_owned());
     }
-    Ok(errands)
+    Ok(operations)
 }
 
 /// Keeps calls whose number no other call has: an order may claim several coupons, each of which is to be redeemed.
-fn number_once(numbers: &mut BTreeSet<(&'static str, String)>, errands: Vec<Errand>) -> Result<Vec<Errand>, String> {
-    let of = |errand: &Errand| (errand.endpoint().path, errand.request_no().to_owned());
-    match errands.iter().find(|errand| numbers.contains(&of(errand))) {
-        Some(errand) => {
-            Err(format!("another call of the day has the number {}: use one of yours", errand.request_no()))
+fn number_once(
+    numbers: &mut BTreeSet<(&'static str, String)>,
+    operations: Vec<Operation>,
+) -> Result<Vec<Operation>, String> {
+    let of = |operation: &Operation| (operation.endpoint().path, operation.request_no().to_owned());
+    match operations.iter().find(|operation| numbers.contains(&of(operation))) {
+        Some(operation) => {
+            Err(format!("another call of the day has the number {}: use one of yours", operation.request_no()))
         }
         None => {
-            numbers.extend(errands.iter().map(of));
-            Ok(errands)
+            numbers.extend(operations.iter().map(of));
+            Ok(operations)
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::errand::{CouponReturn, Errand, Payment, PaymentReturn, Redemption};
 use super::facts::{Coupon, Facts};
+use super::operation::{CouponReturn, Operation, Payment, PaymentReturn, Redemption};
 use crate::clock::beijing;
 use crate::dataset::sha256::sha256_of;
 use crate::job::Job;
@@ -15,7 +15,7 @@ use crate::wechat::endpoint::{COUPON_RETURN, SUBSIDY_PAY, SUBSIDY_RETURN};
 use crate::wechat::pay_v3::busifavor::plain_status;
 
 /// The calls for a break, or why there is none.
-type Proposal = Result<Vec<Errand>, String>;
+type Proposal = Result<Vec<Operation>, String>;
 
 /// The remedy of a rule.
 type Remedy = fn(&Job, &Facts, &Break) -> Proposal;
@@ -68,7 +68,7 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     if let Some(other) = facts.redeemed_under(&use_request_no, it) {
         return Err(format!("coupon {other} was redeemed under the number {use_request_no}: use one of yours"));
     }
-    Ok(vec![Errand::Redeem(Redemption {
+    Ok(vec![Operation::Redeem(Redemption {
         stock_id: given(&it.stock_id, "stock")?,
         coupon_code: given(&it.coupon_code, "code")?,
         appid: wallets.appid.clone(),
@@ -85,7 +85,7 @@ fn return_coupon(_: &Job, facts: &Facts, it: &Break) -> Proposal {
         return Err(format!("only a USED coupon can be returned, this one is {state}"));
     }
     let used_at = coupon.used_at.map(wire_time).unwrap_or_default();
-    Ok(vec![Errand::ReturnCoupon(CouponReturn {
+    Ok(vec![Operation::ReturnCoupon(CouponReturn {
         stock_id: given(&it.stock_id, "stock")?,
         coupon_code: given(&it.coupon_code, "code")?,
         return_request_no: number(&COUPON_RETURN, it, &used_at),
@@ -99,7 +99,7 @@ fn pay_programme(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     let programme = job.subsidy_programs.iter().find(|programme| programme.stock_id == stock_id);
     let programme = programme.ok_or_else(|| format!("the job has no programme for stock {stock_id} any more"))?;
     let transaction_id = given(&coupon.transaction_id, "transaction")?;
-    Ok(vec![Errand::Pay(Payment {
+    Ok(vec![Operation::Pay(Payment {
         coupon_code: given(&it.coupon_code, "code")?,
         payer_merchant: programme.payer_merchant.clone(),
         payee_merchant: programme.payee_merchant.clone(),
@@ -120,7 +120,7 @@ fn pay_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     if receipt.out_subsidy_no != failed {
         return Err("a later payment of the coupon failed too: its break has the call".to_owned());
     }
-    Ok(vec![Errand::Pay(Payment {
+    Ok(vec![Operation::Pay(Payment {
         stock_id: receipt.stock_id.clone(),
         coupon_code: receipt.coupon_code.clone(),
         transaction_id: given(&receipt.transaction_id, "transaction")?,
@@ -143,7 +143,7 @@ fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
             "{out_subsidy_no} stands for another coupon in a later subsidy ledger: correct the ledger"
         ));
     }
-    Ok(vec![Errand::Pay(Payment {
+    Ok(vec![Operation::Pay(Payment {
         stock_id: line.stock_id.clone(),
         coupon_code: line.coupon_code.clone(),
         transaction_id: given(&line.transaction_id, "transaction")?,
@@ -160,7 +160,7 @@ fn return_subsidy(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = in_ledger(facts, it)?;
     let kept = facts.receipts(it).iter().filter(|receipt| is_paid(receipt));
     let returned = Returned::of(facts, it)?;
-    let mut errands = Vec::new();
+    let mut operations = Vec::new();
     for receipt in kept {
         if receipt.subsidy_receipt_id.is_none() && !returned.by_receipt.is_empty() {
             return Err(format!(
@@ -174,10 +174,10 @@ fn return_subsidy(_: &Job, facts: &Facts, it: &Break) -> Proposal {
         }
         let left = receipt.amount_fen - back;
         if left > Fen::ZERO {
-            errands.push(Errand::ReturnPayment(return_of(facts, it, coupon, receipt, left)?));
+            operations.push(Operation::ReturnPayment(return_of(facts, it, coupon, receipt, left)?));
         }
     }
-    if errands.is_empty() { Err("no receipt has anything left to return".to_owned()) } else { Ok(errands) }
+    if operations.is_empty() { Err("no receipt has anything left to return".to_owned()) } else { Ok(operations) }
 }
 
 fn return_of(

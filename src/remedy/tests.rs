@@ -6,8 +6,8 @@ use std::path::Path;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
 
-use super::errand::{Errand, Payment};
 use super::facts::{Coupon, Facts};
+use super::operation::{Operation, Payment};
 use super::plan::{Plan, Source};
 use super::proposals::propose;
 use crate::job::{self, Job};
@@ -125,13 +125,13 @@ fn line_of_ledger(number: &str) -> SubsidyOrder {
 }
 
 /// The calls for a break of a rule that has some.
-fn proposed(facts: &Facts, it: &Break) -> Result<Vec<Errand>, String> {
+fn proposed(facts: &Facts, it: &Break) -> Result<Vec<Operation>, String> {
     propose(&job(), facts, it).expect("a rule with a remedy")
 }
 
 fn only_payment(facts: &Facts, it: &Break) -> Payment {
     match proposed(facts, it).expect("a call").as_slice() {
-        [Errand::Pay(payment)] => payment.clone(),
+        [Operation::Pay(payment)] => payment.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -245,11 +245,11 @@ fn of_every_receipt_the_part_that_is_left_is_returned_for_the_refund() {
             .with_returns(&it, returns)
     };
     let with_refund = |returns| facts(returns).with_refund(TRANSACTION, "50300");
-    let amounts = |errands: Vec<Errand>| errands.iter().filter_map(Errand::amount).collect::<Vec<_>>();
-    let errands = proposed(&with_refund(vec![returned(Some("S1"), Fen(30))]), &it).unwrap();
-    assert_eq!(errands[0].body()["refund_id"], "50300");
-    assert_ne!(errands[0].request_no(), errands[1].request_no());
-    assert_eq!(amounts(errands), [Fen(70), Fen(100)]);
+    let amounts = |operations: Vec<Operation>| operations.iter().filter_map(Operation::amount).collect::<Vec<_>>();
+    let operations = proposed(&with_refund(vec![returned(Some("S1"), Fen(30))]), &it).unwrap();
+    assert_eq!(operations[0].body()["refund_id"], "50300");
+    assert_ne!(operations[0].request_no(), operations[1].request_no());
+    assert_eq!(amounts(operations), [Fen(70), Fen(100)]);
     let all = vec![returned(Some("S1"), Fen(100)), returned(Some("S2"), Fen(100))];
     assert_eq!(proposed(&with_refund(all), &it).unwrap_err(), "no receipt has anything left to return");
     assert!(proposed(&with_refund(vec![returned(None, Fen(30))]), &it).unwrap_err().contains("which of several"));
@@ -299,8 +299,8 @@ fn a_return_of_another_receipt_that_failed_changes_no_number() {
             .with_receipts(&it, vec![receipt("S1", "SUCCESS", 1), receipt("S2", "SUCCESS", 2)])
             .with_returns(&it, returns)
             .with_refund(TRANSACTION, "50300");
-        let errands = proposed(&facts, &it).unwrap();
-        [0, 1].map(|place| errands[place].request_no().to_owned())
+        let operations = proposed(&facts, &it).unwrap();
+        [0, 1].map(|place| operations[place].request_no().to_owned())
     };
     let failed = SubsidyReturn { status: Some("FAIL".into()), ..returned(Some("S1"), Fen(100)) };
     let ([of_first, of_second], [again, same]) = (numbers(vec![]), numbers(vec![failed]));
@@ -401,11 +401,11 @@ fn an_answer_about_something_else_or_of_a_failure_is_none() {
     let payment = only_payment(&Facts::of_coupon(&it, coupon("USED")), &it);
     let mut answer = serde_json::to_value(&payment).unwrap();
     answer["status"] = json!("PAY_RECEIPT_SUCCESS");
-    let errand = Errand::Pay(payment);
+    let operation = Operation::Pay(payment);
     let said = |field: &str, value: serde_json::Value| {
         let mut answer = answer.clone();
         answer[field] = value;
-        errand.said(answer.to_string().as_bytes())
+        operation.said(answer.to_string().as_bytes())
     };
     assert_eq!(said("status", json!("ACCEPTED")).unwrap(), "ACCEPTED");
     let others = ["stock_id", "coupon_code", "transaction_id", "payer_merchant", "payee_merchant", "out_subsidy_no"];

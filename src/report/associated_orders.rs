@@ -2,9 +2,9 @@
 //! so that the list agrees with the redemptions. Amounts that several coupons share are on the first of them, so
 //! that columns add up.
 
-use super::broken::Broken;
 use super::coupon::{Coupon, instant};
-use super::once::Share;
+use super::coupon_breaks::CouponBreaks;
+use super::shared_amounts::Share;
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
 use crate::job::Language;
@@ -50,7 +50,7 @@ pub(super) fn lists(row: &Coupon<'_>) -> bool {
 pub(super) fn row<'a>(
     language: Language,
     it: &Coupon<'a>,
-    broken: &'a Broken<'_>,
+    broken: &'a CouponBreaks<'_>,
     share: Share,
 ) -> [Cell<'a>; COLUMNS.len()] {
     let of_line = |amount: Option<Fen>| Cell::Yuan(amount.filter(|_| share.has_line));

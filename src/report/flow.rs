@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::broken::Broken;
 use super::coupon::Coupon;
+use super::coupon_breaks::CouponBreaks;
 use crate::money::Fen;
 
 /// State of a coupon at the end of the day.
@@ -92,7 +92,7 @@ pub(super) struct Flow(BTreeMap<(CouponEnd, OrderEnd, SubsidyEnd), FlowTally>);
 
 impl Flow {
     /// Adds a coupon; `has_line` says whether the amounts of its order line count for it.
-    pub(super) fn add(&mut self, row: &Coupon<'_>, broken: &Broken<'_>, has_line: bool) {
+    pub(super) fn add(&mut self, row: &Coupon<'_>, broken: &CouponBreaks<'_>, has_line: bool) {
         let coupon = coupon_end(row.state_on_date);
         let tally = self.0.entry((coupon, order_end(row, broken), subsidy_end(row))).or_default();
         let or_zero = Option::unwrap_or_default;
@@ -136,7 +136,7 @@ fn coupon_end(state: Option<&str>) -> CouponEnd {
     }
 }
 
-fn order_end(row: &Coupon<'_>, broken: &Broken<'_>) -> OrderEnd {
+fn order_end(row: &Coupon<'_>, broken: &CouponBreaks<'_>) -> OrderEnd {
     let has_order = row.match_pass.is_some() || row.claim_count > 0;
     let is_used = row.state_on_date == Some("USED");
     match (has_order, is_used) {

@@ -2,7 +2,7 @@
 //! the caller reads the lake, opens the files and keeps them.
 
 mod associated_orders;
-mod broken;
+mod coupon_breaks;
 mod coupon;
 mod csv_file;
 mod discrepancies;
@@ -12,7 +12,7 @@ mod flow;
 mod gate;
 mod html;
 mod input;
-mod once;
+mod shared_amounts;
 mod pack;
 mod quarantine;
 mod refusal;

@@ -6,14 +6,14 @@ use std::io::{self, Write};
 
 use arrow::array::RecordBatch;
 
-use super::broken::{Broken, BrokenIndex};
 use super::coupon::{Coupon, CouponColumns};
+use super::coupon_breaks::{BreakIndex, CouponBreaks};
 use super::csv_file::CsvFile;
 use super::error::{ReportError, WORKBOOK};
 use super::figures::Summary;
 use super::flow::Flow;
 use super::input::PackInput;
-use super::once::{Once, Share};
+use super::shared_amounts::{Share, SharedAmounts};
 use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
 use super::workbook::Book;
@@ -98,7 +98,7 @@ struct Batch<'a> {
 
 /// The derived data of a coupon.
 struct Told<'a> {
-    broken: Broken<'a>,
+    broken: CouponBreaks<'a>,
     receipts: Vec<SubsidyPayment>,
     share: Share,
 }
@@ -126,7 +126,10 @@ impl<'a> Batch<'a> {
 impl<'a> Told<'a> {
     /// The rows of its coupon in the subsidies: one per receipt, or one if there is none, each with the breaks shown on
     /// it.
-    fn owed<'t>(&'t self, row: &Coupon<'t>) -> impl Iterator<Item = (Coupon<'t>, Line<'t>, Broken<'a>)> + use<'t, 'a> {
+    fn owed<'t>(
+        &'t self,
+        row: &Coupon<'t>,
+    ) -> impl Iterator<Item = (Coupon<'t>, Line<'t>, CouponBreaks<'a>)> + use<'t, 'a> {
         let row = *row;
         let is_listed = subsidies::lists(&row, &self.receipts, &self.broken);
         let is_broken = self.broken.any(|it| it.out_subsidy_no.is_none());
@@ -154,7 +157,7 @@ impl<S: Shelf> Pack<'_, S> {
         L: Iterator<Item = Result<RecordBatch, PartitionError>> + Send,
         P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
     {
-        let (index, mut once) = (BrokenIndex::of(self.input.breaks), Once::default());
+        let (index, mut once) = (BreakIndex::of(self.input.breaks), SharedAmounts::default());
         let mut receipts = Receipts::collect(books.receipts, end_of(self.input.date), self.input.scratch)?;
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
         let mut owed = self.begin(&subsidies::TABLE, &[])?;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::broken::Broken;
 use super::coupon::{Coupon, day, instant};
+use super::coupon_breaks::CouponBreaks;
 use super::error::ReportError;
 use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
@@ -115,13 +115,13 @@ fn in_order(instant: DateTime<Utc>) -> String {
 }
 
 /// Whether a coupon is in the table.
-pub(super) fn lists(row: &Coupon<'_>, receipts: &[SubsidyPayment], broken: &Broken<'_>) -> bool {
+pub(super) fn lists(row: &Coupon<'_>, receipts: &[SubsidyPayment], broken: &CouponBreaks<'_>) -> bool {
     let is_owed = row.subsidy_expected_fen.is_some() || row.subsidy_due_date.is_some();
     is_owed || !receipts.is_empty() || row.subsidy_status.is_some() || broken.any(|it| it.out_subsidy_no.is_some())
 }
 
 /// The breaks shown beside receipt `index`; those that belong to no listed receipt are on the first row.
-pub(super) fn broken_of<'a>(broken: &Broken<'a>, receipts: &[SubsidyPayment], index: usize) -> Broken<'a> {
+pub(super) fn broken_of<'a>(broken: &CouponBreaks<'a>, receipts: &[SubsidyPayment], index: usize) -> CouponBreaks<'a> {
     broken.only(|it| {
         let own = it
             .out_subsidy_no
@@ -146,7 +146,7 @@ pub(super) fn row<'a>(
     language: Language,
     it: &Coupon<'a>,
     line: &Line<'a>,
-    broken: &'a Broken<'_>,
+    broken: &'a CouponBreaks<'_>,
 ) -> [Cell<'a>; COLUMNS.len()] {
     let state = it.state_on_date.unwrap_or_default();
     let receipt = line.receipt;

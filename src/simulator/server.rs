@@ -101,8 +101,8 @@ impl Simulator {
         let addr = listener.local_addr().map_err(SimulatorError::Listener)?;
         let office = Arc::new(self.open_office(options));
         let (stop, stopped) = watch::channel(false);
-        let desk = Desk { office: office.clone(), stopped: stopped.clone() };
-        let router = Router::new().fallback(receive).with_state(desk);
+        let server = ServerState { office: office.clone(), stopped: stopped.clone() };
+        let router = Router::new().fallback(receive).with_state(server);
         let served = axum::serve(listener, router).with_graceful_shutdown(until_stopped(stopped));
         let task = tokio::spawn(async move { served.await });
         Ok(Running { addr, office, stop, task })
@@ -187,7 +187,7 @@ async fn until_stopped(mut stopped: watch::Receiver<bool>) {
 }
 
 #[derive(Clone)]
-struct Desk {
+struct ServerState {
     office: Arc<Office>,
     stopped: watch::Receiver<bool>,
 }
@@ -207,26 +207,26 @@ impl From<Answer> for Delivery {
     }
 }
 
-async fn receive(State(desk): State<Desk>, request: Request) -> Response {
-    note_arrival(&desk.office, request.method().as_str(), request.uri().path());
+async fn receive(State(server): State<ServerState>, request: Request) -> Response {
+    note_arrival(&server.office, request.method().as_str(), request.uri().path());
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_REQUEST_BYTES).await else {
-        return on_wire(Answer::empty(413).into(), &desk);
+        return on_wire(Answer::empty(413).into(), &server);
     };
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let call = Call { method: parts.method.to_string(), target, headers: parts.headers, body };
-    let office = desk.office.clone();
+    let office = server.office.clone();
     // Signing is slow in the rsa crate: keep it off the threads that do I/O.
     let delivery = spawn_blocking(move || attend(&office, &call)).await;
     let delivery = delivery.unwrap_or_else(|_| Answer::empty(500).into());
     if !delivery.delay.is_zero() {
         tokio::select! {
-            () = desk.office.options.sleep.sleep(delivery.delay) => (),
-            () = until_stopped(desk.stopped.clone()) => (),
+            () = server.office.options.sleep.sleep(delivery.delay) => (),
+            () = until_stopped(server.stopped.clone()) => (),
         }
     }
-    let mut response = on_wire(delivery, &desk);
-    response.headers_mut().insert(header::DATE, http_date(desk.office.options.clock.now()));
+    let mut response = on_wire(delivery, &server);
+    response.headers_mut().insert(header::DATE, http_date(server.office.options.clock.now()));
     response
 }
 
@@ -309,10 +309,10 @@ fn deliver(exchange: &Exchange<'_>, answer: Answer) -> Delivery {
     }
 }
 
-fn on_wire(delivery: Delivery, desk: &Desk) -> Response {
+fn on_wire(delivery: Delivery, server: &ServerState) -> Response {
     let Delivery { answer, is_torn, drip, .. } = delivery;
     let body = match drip {
-        Some(pause) => dripping(&answer.body, pause, desk),
+        Some(pause) => dripping(&answer.body, pause, server),
         None if is_torn => torn(&answer.body),
         None => Body::from(answer.body.clone()),
     };
@@ -333,8 +333,8 @@ fn on_wire(delivery: Delivery, desk: &Desk) -> Response {
 }
 
 /// Byte by byte, with a pause before each, until the server stops.
-fn dripping(body: &[u8], pause: Duration, desk: &Desk) -> Body {
-    let (sleep, stopped) = (desk.office.options.sleep.clone(), desk.stopped.clone());
+fn dripping(body: &[u8], pause: Duration, server: &ServerState) -> Body {
+    let (sleep, stopped) = (server.office.options.sleep.clone(), server.stopped.clone());
     let bytes = stream::iter(body.to_vec()).then(move |byte| {
         let (pause, stopped) = (sleep.sleep(pause), stopped.clone());
         async move {

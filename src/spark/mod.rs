@@ -3,7 +3,7 @@
 
 #![expect(clippy::result_large_err, reason = "the large error is the client's own, and its calls give it")]
 
-mod door;
+mod probe;
 mod error;
 mod local;
 mod watch;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use spark_connect::{SparkError as ClientError, SparkSession};
 
-use super::door::{self, knock};
 use super::error::{SparkError, gist};
+use super::probe::{self, knock};
 use crate::job::{Remote, SparkSettings};
 
 /// Our name in the server's log, as encoded in an address.
@@ -53,7 +53,7 @@ impl Watched {
 
     fn connect_within(limit: Duration, settings: &SparkSettings) -> Result<Watched, SparkError> {
         let remote = settings.remote.clone();
-        door::shake_hands(&remote, limit.min(HANDSHAKE))?;
+        probe::shake_hands(&remote, limit.min(HANDSHAKE))?;
         let address = remote.clone();
         let session = wait_for("connect", &remote, limit, move || {
             let session = connected(&address)?;
@@ -165,10 +165,10 @@ fn wait_for<T: Send + 'static>(
 fn silent(remote: &Remote, error: SparkError) -> SparkError {
     match error {
         SparkError::Late { seconds, .. } => {
-            door::no_server(remote, &format!("the port is open, {seconds} s were waited"))
+            probe::no_server(remote, &format!("the port is open, {seconds} s were waited"))
         }
         SparkError::Failed { why, .. } if BROKEN.iter().any(|sign| why.contains(sign)) => {
-            door::no_server(remote, "the port is open, and hung up")
+            probe::no_server(remote, "the port is open, and hung up")
         }
         error => error,
     }

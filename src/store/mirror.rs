@@ -92,8 +92,8 @@ impl Mirror {
             fs::remove_file(&path).map_err(|source| StoreError::disk(&path, source))?;
             index.copies.remove(key);
         }
-        let errands = missing.iter().map(|key| (key.clone(), self.folder.join(key))).collect();
-        for (key, etag) in missing.iter().zip(self.store.download(errands)?) {
+        let downloads = missing.iter().map(|key| (key.clone(), self.folder.join(key))).collect();
+        for (key, etag) in missing.iter().zip(self.store.download(downloads)?) {
             let path = self.folder.join(key);
             let copy = Copy::of(&path, etag).map_err(|source| StoreError::disk(&path, source))?;
             index.copies.insert(key.clone(), copy);

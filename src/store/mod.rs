@@ -178,12 +178,12 @@ impl Store {
     /// # Errors
     /// The first object that could not be downloaded.
     pub fn download(&self, wanted: Vec<(String, std::path::PathBuf)>) -> Result<Vec<String>, StoreError> {
-        let mut errands = Vec::new();
+        let mut downloads = Vec::new();
         for (key, path) in wanted {
             let (objects, place, url) = (Arc::clone(&self.objects), self.place(&key)?, self.url_of(&key));
-            errands.push(async move { download(&*objects, &place, &url, &path).await });
+            downloads.push(async move { download(&*objects, &place, &url, &path).await });
         }
-        let all = futures_util::stream::iter(errands).buffered(AT_ONCE).try_collect::<Vec<_>>();
+        let all = futures_util::stream::iter(downloads).buffered(AT_ONCE).try_collect::<Vec<_>>();
         self.threads.wait(all)
     }
 
@@ -356,13 +356,13 @@ impl Threads {
         self.0.as_ref().expect("there until dropped")
     }
 
-    fn wait<T: Send + 'static>(&self, errand: impl Future<Output = T> + Send + 'static) -> T {
+    fn wait<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
         let (done, wait) = mpsc::sync_channel(1);
         self.runtime().spawn(async move {
             // The caller is waiting below.
-            let _ = done.send(errand.await);
+            let _ = done.send(task.await);
         });
-        wait.recv().expect("an errand ends and does not panic")
+        wait.recv().expect("a task ends and does not panic")
     }
 }
 

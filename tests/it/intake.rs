@@ -8,7 +8,7 @@ use coupon_recon::dataset::partition::read_rows;
 use coupon_recon::dataset::status::RunStatus;
 use coupon_recon::job;
 use coupon_recon::journal::{Journal, Mode};
-use coupon_recon::pipeline::{self, JournalKeeper, LastWords, Plan, Quiet};
+use coupon_recon::pipeline::{self, JournalKeeper, LastWords, NightPlan, Quiet};
 use coupon_recon::record::{OrderLine, Payment, Record, SubsidyPayment, UserCoupon};
 use coupon_recon::watch::Caller;
 
@@ -31,8 +31,14 @@ fn replay(shop: &Shop, intake_memory_bytes: usize) {
     let world = World::at(NOW.parse().unwrap());
     for date in &shop.dates {
         let caller = Caller::of(std::iter::empty());
-        let plan =
-            Plan { date: *date, stages: None, mode: Mode::Replay, takes_script: false, caller, intake_memory_bytes };
+        let plan = NightPlan {
+            date: *date,
+            stages: None,
+            mode: Mode::Replay,
+            takes_script: false,
+            caller,
+            intake_memory_bytes,
+        };
         let outcome = runtime.block_on(pipeline::run_night(&job, &plan, &world, &Quiet, &Nobody)).unwrap();
         assert_eq!(outcome.manifest.status, RunStatus::Complete, "{:?}", outcome.issues);
     }

@@ -16,7 +16,7 @@ const LAYERS: [&str; 32] = [
     "fingerprints",
     "sorter",
     "record",
-    "persona",
+    "pseudonyms",
     "durable",
     "causes",
     "logbook",

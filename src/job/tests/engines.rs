@@ -9,31 +9,31 @@ fn with_engine(lines: &str) -> String {
 
 #[test]
 fn the_token_of_a_cluster_comes_from_a_file_the_environment_or_the_address_and_is_never_told() {
-    let mut desk = Desk::new();
-    fs::write(desk.folder.path().join("secrets/spark.token"), "hunter2\n").unwrap();
+    let mut fixture = Fixture::new();
+    fs::write(fixture.folder.path().join("secrets/spark.token"), "hunter2\n").unwrap();
     let here = "remote = \"sc://127.0.0.1:15002\"";
-    let token_of = |desk: &Desk, lines: &str| {
-        let engine = desk.load(&with_engine(lines)).unwrap().engine;
+    let token_of = |fixture: &Fixture, lines: &str| {
+        let engine = fixture.load(&with_engine(lines)).unwrap().engine;
         assert!(!format!("{engine:?}").contains("hunter"));
         engine.spark.unwrap().remote.url().expose().rsplit_once("token=").map(|(_, token)| token.to_owned())
     };
-    assert_eq!(token_of(&desk, here), None);
-    assert_eq!(token_of(&desk, &format!("{here}\ntoken_file = \"secrets/spark.token\"")).unwrap(), "hunter2");
-    desk.env.insert("SPARK_CONNECT_AUTHENTICATE_TOKEN", "hunter3".into());
-    assert_eq!(token_of(&desk, here).unwrap(), "hunter3");
+    assert_eq!(token_of(&fixture, here), None);
+    assert_eq!(token_of(&fixture, &format!("{here}\ntoken_file = \"secrets/spark.token\"")).unwrap(), "hunter2");
+    fixture.env.insert("SPARK_CONNECT_AUTHENTICATE_TOKEN", "hunter3".into());
+    assert_eq!(token_of(&fixture, here).unwrap(), "hunter3");
     let inline = with_engine("remote = \"sc://127.0.0.1:15002/;token=hunter4\"");
-    let warnings = desk.load(&inline).unwrap().warnings.join("\n");
+    let warnings = fixture.load(&inline).unwrap().warnings.join("\n");
     assert!(warnings.contains("`engine.remote` holds a token") && !warnings.contains("hunter"), "{warnings}");
     let twice = inline.replacen("remote =", "token_env = \"SPARK_CONNECT_AUTHENTICATE_TOKEN\"\nremote =", 1);
-    assert!(desk.problems(&twice)[0].text.contains("keep one"));
+    assert!(fixture.problems(&twice)[0].text.contains("keep one"));
 }
 
 #[test]
 fn a_cluster_elsewhere_wants_a_lake_it_can_reach() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let elsewhere = "kind = \"spark\"\nremote = \"sc://spark.example:15002\"";
     let refused = |lines: &str| {
-        let problems = desk.problems(&with_engine(lines));
+        let problems = fixture.problems(&with_engine(lines));
         assert_eq!(problems.len(), 1, "{problems:?}");
         problems[0].text.clone()
     };
@@ -41,16 +41,16 @@ fn a_cluster_elsewhere_wants_a_lake_it_can_reach() {
     assert!(refused(elsewhere).contains("a folder of this machine, which a cluster elsewhere does not see"));
     assert!(refused("kind = \"spark\"").contains("`engine.remote` is missing"));
     for reachable in [mounted.as_str(), "kind = \"spark\"\nremote = \"sc://localhost\""] {
-        assert!(desk.load(&with_engine(reachable)).is_ok(), "{reachable}");
+        assert!(fixture.load(&with_engine(reachable)).is_ok(), "{reachable}");
     }
-    assert!(desk.load(&with_engine("kind = \"polars\"\nremote = \"sc://spark.example\"")).is_ok());
+    assert!(fixture.load(&with_engine("kind = \"polars\"\nremote = \"sc://spark.example\"")).is_ok());
 }
 
 #[test]
 fn a_build_without_the_engine_reads_the_job_and_refuses_the_cluster_alone() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let on_cluster = "kind = \"spark\"\nremote = \"sc://spark.example:15002\"\nshared_mount = true";
-    let mut engine = desk.load(&with_engine(on_cluster)).unwrap().engine;
+    let mut engine = fixture.load(&with_engine(on_cluster)).unwrap().engine;
     let refusal = engine.refusal(false);
     assert_eq!(refusal.is_some(), !cfg!(feature = "spark"));
     if let Some((problem, hint)) = refusal {

@@ -21,13 +21,13 @@ const PRIVATE_PEM: &str = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE K
 const PUBLIC_PEM: &str = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n";
 
 /// A folder with the files the example names, and an environment with its variables.
-struct Desk {
+struct Fixture {
     folder: tempfile::TempDir,
     env: BTreeMap<&'static str, String>,
 }
 
-impl Desk {
-    fn new() -> Desk {
+impl Fixture {
+    fn new() -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         let secrets = folder.path().join("secrets");
         fs::create_dir(&secrets).unwrap();
@@ -44,7 +44,7 @@ impl Desk {
             ("WXPAY_V2_KEY", "v".repeat(32)),
             ("WX_MP_SECRET", "s".repeat(32)),
         ]);
-        Desk { folder, env }
+        Fixture { folder, env }
     }
 
     fn load(&self, text: &str) -> Result<Job, JobProblems> {
@@ -76,8 +76,8 @@ fn close_to_others(path: &Path) {
 const MINIMAL: &str = "[job]\nname = \"n\"\nlake = \"lake\"\npii = \"raw\"\n";
 
 fn bucket_of(text: &str, env: &[(&str, &str)]) -> Result<Job, JobProblems> {
-    let desk = Desk::new();
-    fs::write(desk.folder.path().join("job.toml"), text).unwrap();
+    let fixture = Fixture::new();
+    fs::write(fixture.folder.path().join("job.toml"), text).unwrap();
     let env = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    load(&desk.folder.path().join("job.toml"), &env)
+    load(&fixture.folder.path().join("job.toml"), &env)
 }

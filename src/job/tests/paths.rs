@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_path_that_only_a_shell_would_understand_is_refused_wherever_it_stands() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     for (key, written) in [
         ("job.lake", "../out/lake"),
         ("job.pii_key_file", "secrets/pii.key"),
@@ -16,7 +16,7 @@ fn a_path_that_only_a_shell_would_understand_is_refused_wherever_it_stands() {
         ("decisions.path", "decisions.csv"),
     ] {
         for start in ["~/", "$HOME/"] {
-            let problem = desk.one_problem(&format!("= \"{written}\""), &format!("= \"{start}x/{{date}}\""));
+            let problem = fixture.one_problem(&format!("= \"{written}\""), &format!("= \"{start}x/{{date}}\""));
             assert_eq!(
                 problem.text,
                 format!("`{key}` is `{start}x/{{date}}`: only a shell knows what that stands for")
@@ -27,9 +27,9 @@ fn a_path_that_only_a_shell_would_understand_is_refused_wherever_it_stands() {
 
 #[test]
 fn folders_and_files_of_the_merchant_are_remembered_with_their_lines() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let text = NIGHTLY.replace("../exports/", "exports/").replace("roster_file = \"\"", "roster_file = \"roster.csv\"");
-    let job = desk.load(&text).unwrap();
+    let job = fixture.load(&text).unwrap();
     let told = |job: &Job| job.named.iter().filter_map(Named::problem).collect::<Vec<_>>().join("\n");
     let missing = told(&job);
     for key in ["orders.path", "subsidy_ledger.path", "notifications.spool", "wallets.roster_file"] {

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_problem_is_reported_at_once_with_its_line() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let text = r#"[job]
 name = "n"
 lake = "gs://bucket/prefix"
@@ -32,7 +32,7 @@ use_request_pattern = "^a(b)(c)$"
 [engine]
 kind = "spark"
 "#;
-    let problems = desk.load(text).unwrap_err();
+    let problems = fixture.load(text).unwrap_err();
     let shown = problems.to_string();
     assert!(!shown.contains("do-not-print-me"), "{shown}");
     let lines: Vec<_> =
@@ -71,8 +71,8 @@ kind = "spark"
 
 #[test]
 fn a_syntax_error_stands_alone_and_repeats_nothing_of_the_line() {
-    let desk = Desk::new();
-    let problems = desk.problems("[job]\napi_v3_key = \"hunter2\n");
+    let fixture = Fixture::new();
+    let problems = fixture.problems("[job]\napi_v3_key = \"hunter2\n");
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].line, Some(2));
     assert!(
@@ -92,12 +92,12 @@ fn a_missing_job_file_says_so() {
 
 #[test]
 fn text_that_is_not_utf_8_is_told_to_be_saved_as_it() {
-    let desk = Desk::new();
-    let path = desk.folder.path().join("job.toml");
+    let fixture = Fixture::new();
+    let path = fixture.folder.path().join("job.toml");
     fs::write(&path, b"# \xd6\xd0\n").unwrap();
     let problems = load(&path, &|_| None).unwrap_err();
     assert!(problems.to_string().ends_with("hint: save it as UTF-8"), "{problems}");
-    fs::write(desk.folder.path().join("secrets/pii.key"), b"\xff\xfea\0").unwrap();
-    let problem = desk.problems(NIGHTLY).remove(0);
+    fs::write(fixture.folder.path().join("secrets/pii.key"), b"\xff\xfea\0").unwrap();
+    let problem = fixture.problems(NIGHTLY).remove(0);
     assert!(problem.hint.as_deref().is_some_and(|hint| hint.contains("UTF-8")), "{problem}");
 }

@@ -7,9 +7,9 @@ use crate::money::Fen;
 
 #[test]
 fn the_shipped_example_loads() {
-    let desk = Desk::new();
-    let job = desk.load(NIGHTLY).unwrap_or_else(|problems| panic!("{problems}"));
-    let folder = fs::canonicalize(desk.folder.path()).unwrap();
+    let fixture = Fixture::new();
+    let job = fixture.load(NIGHTLY).unwrap_or_else(|problems| panic!("{problems}"));
+    let folder = fs::canonicalize(fixture.folder.path()).unwrap();
     assert_eq!(job.lake, folder.parent().unwrap().join("out/lake"));
     assert_eq!(job.path, folder.join("job.toml"));
     let v3 = job.pay_v3.unwrap();
@@ -30,14 +30,14 @@ fn the_shipped_example_loads() {
 
 #[test]
 fn silent_keys_have_the_defaults_of_the_design() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let text = format!(
         "{MINIMAL}[pay_v3]\nmchid = \"1\"\nserial_no = \"AB\"\nprivate_key_file = \"secrets/apiclient_key.pem\"\n\
          api_v3_key_env = \"WXPAY_API_V3_KEY\"\n[mp]\nappid = \"a\"\nsecret_env = \"WX_MP_SECRET\"\n\
          [pay_v2]\nmch_id = \"1\"\nappid = \"a\"\napi_key_env = \"WXPAY_V2_KEY\"\nstock_ids = []\n\
          [wallets]\nappid = \"a\"\nbelong_merchant = \"1\"\n[bills]\n"
     );
-    let job = desk.load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let job = fixture.load(&text).unwrap_or_else(|problems| panic!("{problems}"));
     let (v3, v2, mp) = (job.pay_v3.unwrap().limits, job.pay_v2.unwrap().limits, job.mp.unwrap());
     assert_eq!(v3.base_url.as_str(), "https://api.mch.weixin.qq.com/");
     assert_eq!(v3.backup_url.unwrap().as_str(), "https://api2.mch.weixin.qq.com/");
@@ -59,29 +59,29 @@ fn silent_keys_have_the_defaults_of_the_design() {
 
 #[test]
 fn more_than_a_year_of_datacube_figures_is_a_slip_of_the_pen() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let year = NIGHTLY.replacen("repull_days = 3 ", "repull_days = 366 ", 1);
-    assert_eq!(desk.load(&year).unwrap().mp.unwrap().repull_days, 366);
-    let problem = desk.one_problem("repull_days = 3 ", "repull_days = 367 ");
+    assert_eq!(fixture.load(&year).unwrap().mp.unwrap().repull_days, 366);
+    let problem = fixture.one_problem("repull_days = 3 ", "repull_days = 367 ");
     assert_eq!(problem.text, "`mp.repull_days` is 367: it must be at most 366");
 }
 
 #[test]
 fn an_api_section_overrides_the_patience_of_the_job() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let text = format!(
         "{}timeout_seconds = 5\nretry_deadline_seconds = 9\n[mp]\nbase_url = \"http://127.0.0.1:1\"\nappid = \"a\"\n\
          secret_env = \"WX_MP_SECRET\"\ntimeout_seconds = 2\n",
         MINIMAL
     );
-    let limits = desk.load(&text).unwrap().mp.unwrap().limits;
+    let limits = fixture.load(&text).unwrap().mp.unwrap().limits;
     assert_eq!((limits.timeout, limits.retry_deadline), (Duration::from_secs(2), Duration::from_secs(9)));
     assert_eq!(limits.backup_url, None);
 }
 
 #[test]
 fn contradictions_between_keys_are_found() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let cases = [
         ("amount_fen = 100 ", "amount_fen = 100\npercent_of_discount = 5 ", "either `amount_fen` or"),
         ("source = \"api\"", "source = \"api\"\npath = \"b.csv\"", "of no use"),
@@ -129,7 +129,7 @@ fn contradictions_between_keys_are_found() {
         ("stock_id = \"批次号\"", "stock_id = \"券码\"", "as `orders.columns.stock_id` is"),
     ];
     for (from, to, wanted) in cases {
-        let problem = desk.one_problem(from, to);
+        let problem = fixture.one_problem(from, to);
         assert!(problem.text.contains(wanted), "{to}: {problem}");
         assert!(problem.line.is_some(), "{to}: {problem}");
     }
@@ -137,13 +137,13 @@ fn contradictions_between_keys_are_found() {
 
 #[test]
 fn sections_that_ask_apiv3_need_it() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let text = format!(
         "{MINIMAL}[stocks]\nids = []\n[wallets]\nappid = \"a\"\nsender_merchant = \"1\"\n[bills]\n[notifications]\nspool = \"s\"\n"
     );
-    let problems = desk.problems(&text);
+    let problems = fixture.problems(&text);
     assert_eq!(problems.iter().map(|problem| problem.line.unwrap()).collect::<Vec<_>>(), [5, 7, 10, 11]);
-    assert!(desk.load(&format!("{MINIMAL}[bills]\nsource = \"files\"\npath = \"b.csv\"\n")).is_ok());
+    assert!(fixture.load(&format!("{MINIMAL}[bills]\nsource = \"files\"\npath = \"b.csv\"\n")).is_ok());
 }
 
 #[test]
@@ -162,34 +162,34 @@ fn a_partition_is_cut_where_the_job_says_and_what_was_made_of_it_is_the_same_inp
 
 #[test]
 fn more_requests_at_once_than_the_runtime_counts_are_refused() {
-    let problem = Desk::new().one_problem("concurrency = 32", "concurrency = 9223372036854775807");
+    let problem = Fixture::new().one_problem("concurrency = 32", "concurrency = 9223372036854775807");
     assert!(problem.text.contains("pay_v3.concurrency") && problem.text.contains("at most 10000"), "{problem}");
 }
 
 #[test]
 fn a_rate_that_would_take_all_memory_and_a_subsidy_no_merchant_pays_are_slips_of_the_pen() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let most = NIGHTLY.replacen("rate_per_second = 100", "rate_per_second = 100000", 1);
     let most = most.replacen("amount_fen = 100 ", "amount_fen = 1000000000000 ", 1);
-    let job = desk.load(&most).unwrap_or_else(|problems| panic!("{problems}"));
+    let job = fixture.load(&most).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(job.pay_v3.unwrap().limits.rate_per_second, 100_000);
     assert_eq!(job.subsidy_programs[0].amount, SubsidyAmount::Fixed(Fen::LARGEST));
-    let problem = desk.one_problem("rate_per_second = 100", "rate_per_second = 2147483648");
+    let problem = fixture.one_problem("rate_per_second = 100", "rate_per_second = 2147483648");
     assert_eq!(problem.text, "`pay_v3.rate_per_second` is 2147483648: it must be at most 100000");
-    let problem = desk.one_problem("amount_fen = 100 ", "amount_fen = 1000000000001 ");
+    let problem = fixture.one_problem("amount_fen = 100 ", "amount_fen = 1000000000001 ");
     assert_eq!(problem.text, "`subsidy_programs.amount_fen` is 1000000000001: it must be at most 1000000000000");
 }
 
 #[test]
 fn an_empty_public_key_id_is_told_instead_of_waiting_for_an_answer_under_no_name() {
-    let problem = Desk::new()
+    let problem = Fixture::new()
         .one_problem("public_key_id = \"PUB_KEY_ID_0119000000012026111800000000000000\"", "public_key_id = \" \"");
     assert_eq!(problem.text, "`pay_v3.public_key_id` is empty");
 }
 
 #[test]
 fn a_time_format_with_a_zone_as_text_is_refused_with_both_ways_out() {
-    let problem = Desk::new().one_problem("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ");
+    let problem = Fixture::new().one_problem("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ");
     let hint = problem.hint.unwrap_or_default();
     assert!(problem.text.contains("`Z`") && hint.contains("`%#z`") && hint.contains("`%Z`"), "{} {hint}", problem.text);
 }
@@ -199,23 +199,23 @@ fn what_is_only_told_on_may_stand_in_a_column_that_means_something_else() {
     let told_on = NIGHTLY.replace("remark = \"备注\"", "remark = \"商品名称\"");
     let named_twice = told_on.replace("product = \"商品名称\"", "product = \"商户订单号\"");
     for text in [told_on, named_twice] {
-        assert!(Desk::new().load(&text).is_ok(), "{text}");
+        assert!(Fixture::new().load(&text).is_ok(), "{text}");
     }
 }
 
 #[test]
 fn a_path_that_is_the_same_every_night_and_a_merchant_that_pays_himself_are_told_and_taken() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     for (from, to, wanted) in [
         ("orders/{date}*.csv", "orders/today.csv", "`orders.path` is `../exports/orders/today.csv`, without `{date}`"),
         ("subsidy-orders/{date}.csv", "subsidy-orders.csv", "`subsidy_ledger.path` is `../exports/subsidy-orders.csv`"),
         ("payee_merchant = \"1900000002\"", "payee_merchant = \"1900000001\"", "paid by `1900000001` to itself"),
     ] {
         assert!(NIGHTLY.contains(from), "{from}");
-        let warnings = desk.load(&NIGHTLY.replacen(from, to, 1)).unwrap().warnings;
+        let warnings = fixture.load(&NIGHTLY.replacen(from, to, 1)).unwrap().warnings;
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains(wanted), "{warnings:?}");
     }
     let packed = NIGHTLY.replace("{date}", "{yyyymmdd}");
-    assert!(desk.load(&packed).unwrap().warnings.is_empty());
+    assert!(fixture.load(&packed).unwrap().warnings.is_empty());
 }

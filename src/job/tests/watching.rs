@@ -4,9 +4,9 @@ use super::*;
 
 #[test]
 fn who_is_told_of_a_night_is_checked_and_no_address_is_shown() {
-    let mut desk = Desk::new();
-    desk.env.insert("HOOK", "http://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693axxx6".into());
-    desk.env.insert("NO_URL", "693axxx6".into());
+    let mut fixture = Fixture::new();
+    fixture.env.insert("HOOK", "http://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693axxx6".into());
+    fixture.env.insert("NO_URL", "693axxx6".into());
     let cases = [
         ("[openlineage]\nurl = \"http://marquez.example.com\"", "`openlineage.url` must be https"),
         ("[openlineage]\nurl = \"nonsense\"", "`openlineage.url` is no URL"),
@@ -21,7 +21,7 @@ fn who_is_told_of_a_night_is_checked_and_no_address_is_shown() {
         ("[webhook]\nurl_env = \"NO_URL\"", "`webhook.url_env` is no URL"),
     ];
     for (section, wanted) in cases {
-        let problems = desk.problems(&format!("{MINIMAL}{section}\n"));
+        let problems = fixture.problems(&format!("{MINIMAL}{section}\n"));
         assert_eq!(problems.len(), 1, "{section}: {problems:#?}");
         assert!(problems[0].text.contains(wanted), "{section}: {}", problems[0]);
         assert!(!problems[0].to_string().contains("693axxx6"), "{}", problems[0]);
@@ -30,9 +30,9 @@ fn who_is_told_of_a_night_is_checked_and_no_address_is_shown() {
 
 #[test]
 fn lineage_goes_to_the_usual_path_of_a_bare_host_and_nowhere_by_itself() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let of =
-        |section: &str| desk.load(&format!("{MINIMAL}{section}\n")).unwrap_or_else(|problems| panic!("{problems}"));
+        |section: &str| fixture.load(&format!("{MINIMAL}{section}\n")).unwrap_or_else(|problems| panic!("{problems}"));
     let silent = of("");
     assert_eq!((silent.lineage.namespace.as_str(), silent.lineage.url), ("coupon-recon", None));
     for (given, sent) in [("https://h:5000", "https://h:5000/api/v1/lineage"), ("https://h/x", "https://h/x")] {

@@ -5,9 +5,9 @@
 mod catalog;
 mod gather;
 mod ledger;
-mod left;
+mod script_results;
 #[cfg(feature = "spark")]
-mod live;
+mod session;
 mod place;
 mod script;
 
@@ -26,12 +26,12 @@ use crate::contract::ColumnKind;
 pub(super) use ledger::build_ledger;
 #[cfg(test)]
 pub(super) use ledger::{FOOTING, Side};
-pub use left::Left;
-#[cfg(feature = "spark")]
-pub use live::Cluster;
 pub use place::{Carrier, Place};
 pub(super) use script::write as write_script;
 pub use script::{Handover, Script};
+pub use script_results::Left;
+#[cfg(feature = "spark")]
+pub use session::Cluster;
 
 /// Settings of the engine: SQL must mean there what it means here, and nothing may be left out silently.
 const CONFIGURATION: [(&str, &str); 7] = [

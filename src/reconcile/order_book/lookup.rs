@@ -310,7 +310,7 @@ mod tests {
             .flat_map(|(hash, end)| entry_of(*hash, *end).to_le_bytes())
             .collect();
         assert_eq!(rows_of(7, &directory).collect::<Vec<_>>(), [0..10, 30..45]);
-        assert_eq!(rows_of(9, &directory).collect::<Vec<_>>(), [10..30]);
+        assert_eq!(rows_of(9, &directory).next(), Some(10..30));
         assert_eq!(rows_of(8, &directory).count(), 0);
     }
 }

@@ -12,7 +12,7 @@ use super::limits::Limits;
 use super::planned::{Planned, Sources};
 use super::scattered;
 use super::shape::Absence;
-use super::sift::Condition;
+use super::table_scan::Condition;
 use super::term::Mention;
 
 /// The keys of a table that rows must be absent from.

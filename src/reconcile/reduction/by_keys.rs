@@ -8,16 +8,16 @@ use std::path::Path;
 use arrow::error::ArrowError;
 
 use super::absence::{self, Search};
-use super::crowd::{self, MoreThan};
 use super::keyed::{Gathering, Numbered, gather};
+use super::large_groups::{self, MoreThan};
 use super::limits::Limits;
 use super::ordered::Grouped;
 use super::planned::{Planned, Sources, State};
 use super::scattered::{Scattered, parts_for};
-use super::sift::{KeyNames, Membership, Trial};
 use super::source::Source;
+use super::table_scan::{KeyNames, Membership, Trial};
 use super::term::Mention;
-use super::trying::try_all;
+use super::trials::try_all;
 
 /// What is required of the keys of rows.
 enum Demand {
@@ -79,7 +79,7 @@ fn demand(
     if let Some((search, absence)) = search.zip(planned.absences[mention].first()) {
         return Some((Demand::Absent(search), absence.columns.clone()));
     }
-    let (columns, more_than) = crowd::crowd_of(planned, mention, sources)?;
+    let (columns, more_than) = large_groups::threshold_of(planned, mention, sources)?;
     Some((Demand::Crowded(more_than), columns))
 }
 
@@ -95,7 +95,7 @@ fn is_said_by_few(trial: &mut Trial, demand: &Demand, names: &KeyNames, source: 
         }
         Demand::Crowded(more_than) => {
             let grouped = Grouped { source, mention: trial.mention, condition: &trial.condition, names };
-            let members = grouped.crowded(more_than).ok().flatten().map(|keys| set(keys.into()));
+            let members = grouped.in_large_groups(more_than).ok().flatten().map(|keys| set(keys.into()));
             let is_ordered = members.is_some();
             trial.condition.members.extend(members);
             is_ordered
@@ -134,7 +134,7 @@ impl Question {
         let Question { mut trial, demand, rows: Gathering { kept, .. } } = self;
         let rows = match demand {
             Demand::Absent(search) => searches[search].absent(kept),
-            Demand::Crowded(more_than) => crowd::crowded(kept, &more_than),
+            Demand::Crowded(more_than) => large_groups::in_large_groups(kept, &more_than),
         };
         let is_concluded = rows.and_then(|rows| trial.conclude(source, rows)).is_ok();
         (is_concluded && !trial.is_given_up).then_some(trial)

@@ -11,8 +11,8 @@ use arrow::error::ArrowError;
 use super::evaluate::Evaluator;
 use super::keys::{KeyColumns, Keys, NO_KEY};
 use super::scattered::Scattered;
-use super::sift::{BatchKeys, Condition, KeyNames, Trial, matching};
 use super::source::Source;
+use super::table_scan::{BatchKeys, Condition, KeyNames, Trial, matching};
 use super::term::Mention;
 use crate::threads::{THREADS, map_parallel};
 

@@ -16,7 +16,7 @@
 
 mod absence;
 mod by_keys;
-mod crowd;
+mod large_groups;
 mod evaluate;
 mod expression;
 mod keyed;
@@ -29,11 +29,11 @@ pub(super) mod rename;
 mod scattered;
 mod scope;
 mod shape;
-mod sift;
+mod table_scan;
 mod source;
 mod syntax;
 mod term;
-mod trying;
+mod trials;
 #[cfg(test)]
 mod tests;
 

@@ -10,11 +10,11 @@ use arrow::array::{Array, ArrayRef, DynComparator, RecordBatch, make_comparator}
 use arrow::compute::SortOptions;
 use arrow::error::ArrowError;
 
-use super::crowd::MoreThan;
 use super::evaluate::Evaluator;
 use super::keys::{KeyColumns, Keys};
-use super::sift::{BatchKeys, Condition, KeyNames, matching};
+use super::large_groups::MoreThan;
 use super::source::{Source, Stretch};
+use super::table_scan::{BatchKeys, Condition, KeyNames, matching};
 use super::term::Mention;
 use crate::threads::{THREADS, map_parallel};
 
@@ -31,7 +31,7 @@ impl Grouped<'_> {
     ///
     /// # Errors
     /// The table cannot be scanned.
-    pub(super) fn crowded(&self, more_than: &MoreThan) -> Result<Option<Keys>, ArrowError> {
+    pub(super) fn in_large_groups(&self, more_than: &MoreThan) -> Result<Option<Keys>, ArrowError> {
         let is_in_order = AtomicBool::new(true);
         let count = |stretch| {
             if is_in_order.load(Relaxed) {
@@ -45,7 +45,7 @@ impl Grouped<'_> {
         for stretch in stretches {
             all.follow(stretch?)?;
         }
-        Ok((is_in_order.into_inner() && all.is_in_order).then(|| all.crowded()))
+        Ok((is_in_order.into_inner() && all.is_in_order).then(|| all.in_large_groups()))
     }
 
     fn count<'m>(
@@ -80,13 +80,13 @@ struct Runs<'m> {
     more_than: &'m MoreThan,
     first: Option<Run>,
     last: Option<Run>,
-    crowded: Keys,
+    in_large_groups: Keys,
     is_in_order: bool,
 }
 
 impl<'m> Runs<'m> {
     fn of(more_than: &'m MoreThan) -> Runs<'m> {
-        Runs { more_than, first: None, last: None, crowded: Keys::default(), is_in_order: true }
+        Runs { more_than, first: None, last: None, in_large_groups: Keys::default(), is_in_order: true }
     }
 
     /// Adds the rows of a batch.
@@ -107,7 +107,7 @@ impl<'m> Runs<'m> {
     /// Appends the runs that follow.
     fn follow(&mut self, behind: Runs<'_>) -> Result<(), ArrowError> {
         self.is_in_order &= behind.is_in_order;
-        self.crowded.extend(behind.crowded);
+        self.in_large_groups.extend(behind.in_large_groups);
         [behind.first, behind.last].into_iter().flatten().try_for_each(|run| self.append(run))
     }
 
@@ -133,16 +133,16 @@ impl<'m> Runs<'m> {
     /// A complete group.
     fn settle(&mut self, rows: i64, group: impl Fn() -> u128) {
         if self.more_than.is_exceeded(&group, rows) {
-            self.crowded.insert(group());
+            self.in_large_groups.insert(group());
         }
     }
 
     /// The crowded groups, once everything has been seen.
-    fn crowded(mut self) -> Keys {
+    fn in_large_groups(mut self) -> Keys {
         for run in [self.first.take(), self.last.take()].into_iter().flatten() {
             self.settle(run.rows, || run.group);
         }
-        self.crowded
+        self.in_large_groups
     }
 }
 
@@ -218,10 +218,10 @@ mod tests {
         ["stock", "user"].map(str::to_owned).to_vec()
     }
 
-    fn crowded(batches: &[Vec<Row>], least: i64) -> Option<Keys> {
+    fn in_large_groups(batches: &[Vec<Row>], least: i64) -> Option<Keys> {
         let (source, condition, names) = (source(batches), Condition::default(), names());
         let grouped = Grouped { source: &source, mention: 0, condition: &condition, names: &names };
-        grouped.crowded(&MoreThan::Least(least)).unwrap()
+        grouped.in_large_groups(&MoreThan::Least(least)).unwrap()
     }
 
     /// What a count of all groups says.
@@ -252,19 +252,19 @@ mod tests {
         ) {
             rows.sort_unstable();
             let batches: Vec<_> = rows.chunks(cut).map(<[Row]>::to_vec).collect();
-            prop_assert_eq!(crowded(&batches, least), Some(counted(&batches, least)));
+            prop_assert_eq!(in_large_groups(&batches, least), Some(counted(&batches, least)));
         }
 
         #[test]
         fn rows_out_of_order_are_noticed_wherever_they_stand(rows in rows(), cut in 1_usize..9) {
             let batches: Vec<_> = rows.chunks(cut).map(<[Row]>::to_vec).collect();
-            prop_assert_eq!(crowded(&batches, 1).is_some(), rows.is_sorted());
+            prop_assert_eq!(in_large_groups(&batches, 1).is_some(), rows.is_sorted());
         }
     }
 
     #[test]
     fn a_row_without_a_key_is_in_no_order() {
-        assert_eq!(crowded(&[vec![(None, 1), (Some(1), 1)], vec![(Some(1), 1)]], 1), None);
-        assert_eq!(crowded(&[vec![(Some(1), 1)], vec![(Some(1), 1), (None, 1)]], 1), None);
+        assert_eq!(in_large_groups(&[vec![(None, 1), (Some(1), 1)], vec![(Some(1), 1)]], 1), None);
+        assert_eq!(in_large_groups(&[vec![(Some(1), 1)], vec![(Some(1), 1), (None, 1)]], 1), None);
     }
 }

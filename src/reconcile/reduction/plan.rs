@@ -7,10 +7,10 @@ use std::path::Path;
 use super::by_keys;
 use super::limits::Limits;
 use super::planned::{Planned, Sources, State};
-use super::sift::{Condition, Trial};
 use super::source::Source;
+use super::table_scan::{Condition, Trial};
 use super::term::Mention;
-use super::trying::try_all;
+use super::trials::try_all;
 
 /// Reduces the mentions of all rules as far as it pays. A table that cannot be scanned stays whole.
 pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits, scratch: &Path) {

@@ -10,8 +10,8 @@ use super::evaluate::Evaluator;
 use super::keys::{Keys, is_key_type};
 use super::limits::Limits;
 use super::shape::{Absence, Shape};
-use super::sift::{Condition, KeyNames, Membership, Trial};
 use super::source::Source;
+use super::table_scan::{Condition, KeyNames, Membership, Trial};
 use super::term::{Mention, Term};
 
 /// The state of a mention.

@@ -55,7 +55,7 @@ pub(in crate::reconcile) struct Absence {
 
 /// The groups of a block that counts rows.
 #[derive(Debug, Clone)]
-pub(super) struct Crowd {
+pub(super) struct GroupCount {
     /// The grouping terms.
     pub(super) groups: Vec<Term>,
     /// The mentions that are joined to the counted rows.
@@ -84,7 +84,7 @@ pub(in crate::reconcile) struct Shape {
     pub(super) tables: Vec<String>,
     pub(super) facts: Vec<Fact>,
     pub(super) absences: Vec<Absence>,
-    pub(super) crowds: Vec<Crowd>,
+    pub(super) group_counts: Vec<GroupCount>,
     /// The rule contains `*`: then even an unnamed column may make two rows distinct.
     pub(super) reads_all: bool,
 }
@@ -190,9 +190,9 @@ impl Reader<'_> {
         let mentions: BTreeSet<_> =
             scope.relations.iter().flat_map(|(_, relation)| &relation.mentions).copied().collect();
         let groups = groups(select, &scope)?;
-        let columns = columns(select, &scope, &groups, self.shape.crowds.len())?;
+        let columns = columns(select, &scope, &groups, self.shape.group_counts.len())?;
         let groups = groups.into_iter().map(|(_, term)| term).collect();
-        self.shape.crowds.push(Crowd { groups, mentions: mentions.clone(), strict: strict.clone(), block });
+        self.shape.group_counts.push(GroupCount { groups, mentions: mentions.clone(), strict: strict.clone(), block });
         Some(Relation { columns, strict, mentions, is_plain })
     }
 

@@ -64,19 +64,19 @@ pub(super) fn groups(select: &Select, scope: &Scope) -> Option<Vec<(String, Term
 }
 
 /// Name and term of each column of a block. Aggregates are unknown, and so is everything in a block with a window
-/// function; the number of rows of a group is that of `crowd`.
+/// function; the number of rows of a group is that of `group_count`.
 pub(super) fn columns(
     select: &Select,
     scope: &Scope,
     groups: &[(String, Term)],
-    crowd: usize,
+    group_count: usize,
 ) -> Option<Vec<(String, Term)>> {
     let mut given = Vec::new();
     for item in &select.projection {
         match item {
             SelectItem::UnnamedExpr(expression) => given.push((own_name(expression), term(expression, scope))),
             SelectItem::ExprWithAlias { expr, alias } if expr.to_string().eq_ignore_ascii_case("COUNT(*)") => {
-                given.push((alias.value.clone(), Term::Count(crowd)));
+                given.push((alias.value.clone(), Term::Count(group_count)));
             }
             SelectItem::ExprWithAlias { expr, alias } => given.push((alias.value.clone(), term(expr, scope))),
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
@@ -94,7 +94,7 @@ pub(super) fn columns(
     let is_renamed = |(name, term): &(String, Term)| groups.iter().any(|(group, own)| group == name && own != term);
     let hides_all = has_window(select) || given.iter().any(is_renamed);
     let is_summed = !groups.is_empty() || sums_up(select);
-    let is_own_count = |term: &Term| *term == Term::Count(crowd) && !groups.is_empty();
+    let is_own_count = |term: &Term| *term == Term::Count(group_count) && !groups.is_empty();
     let is_group = |term: &Term| groups.iter().any(|(_, group)| group == term);
     let is_known = |term: &Term| !hides_all && (!is_summed || is_group(term) || is_own_count(term));
     let told = |(name, term)| if is_known(&term) { (name, term) } else { (name, Term::Unknown) };

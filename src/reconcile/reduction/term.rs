@@ -77,18 +77,22 @@ impl Term {
         }
     }
 
-    /// The crowd whose count must exceed a value for this to be true, and that value.
+    /// The group count that must exceed a value for this to be true, and that value.
     pub(super) fn as_more_than(&self) -> Option<(usize, &Term)> {
         match self {
-            Term::Compare(Comparison::Greater, count, value) => count.as_count().map(|crowd| (crowd, value.as_ref())),
-            Term::Compare(Comparison::Less, value, count) => count.as_count().map(|crowd| (crowd, value.as_ref())),
+            Term::Compare(Comparison::Greater, count, value) => {
+                count.as_count().map(|group_count| (group_count, value.as_ref()))
+            }
+            Term::Compare(Comparison::Less, value, count) => {
+                count.as_count().map(|group_count| (group_count, value.as_ref()))
+            }
             _ => None,
         }
     }
 
     fn as_count(&self) -> Option<usize> {
         match self {
-            Term::Count(crowd) => Some(*crowd),
+            Term::Count(group_count) => Some(*group_count),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::super::figures::{RuleFigures, Summary};
 use super::super::trend::BreakTally;
-use super::ink::{Both, BothData, Escaped, grouped, share, short_yuan, yuan};
+use super::escape::{Both, BothData, Escaped, grouped, share, short_yuan, yuan};
 use super::{sankey, trend as trend_drawing};
 use crate::dataset::manifest::{FootingEntry, FootingTally};
 use crate::money::Fen;

@@ -3,7 +3,7 @@
 //! text is escaped, and no attribute contains a style or a handler.
 
 mod charts;
-mod ink;
+mod escape;
 mod sankey;
 mod table;
 mod trend;
@@ -17,7 +17,7 @@ use super::input::PackInput;
 use super::trend::TrendDay;
 use crate::job::Language;
 use crate::money::Fen;
-use ink::{Both, Escaped, grouped, share, yuan};
+use escape::{Both, Escaped, grouped, share, yuan};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::super::flow::{CouponEnd, FlowLine, FlowTally, OrderEnd, SubsidyEnd};
-use super::ink::{Escaped, grouped, short_yuan, yuan};
+use super::escape::{Escaped, grouped, short_yuan, yuan};
 use crate::money::Fen;
 
 const NODE_WIDTH: f64 = 9.0;

@@ -8,7 +8,7 @@ use super::super::figures::Summary;
 use super::super::input::PackInput;
 use super::super::words::{self, word};
 use super::charts::{SEVERITIES, severity};
-use super::ink::{Both, BothData, Escaped, grouped, yuan};
+use super::escape::{Both, BothData, Escaped, grouped, yuan};
 use crate::job::Language;
 use crate::money::Fen;
 use crate::record::Break;

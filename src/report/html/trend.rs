@@ -6,7 +6,7 @@ use std::fmt::Write;
 use chrono::{Datelike, Days, NaiveDate};
 
 use super::super::trend::TrendDay;
-use super::ink::{Both, grouped, yuan};
+use super::escape::{Both, grouped, yuan};
 
 /// Minimum number of days on the axis, so that a new job does not show one bar as wide as the page.
 const LEAST_DAYS: u64 = 7;

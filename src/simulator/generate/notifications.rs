@@ -38,34 +38,34 @@ pub(super) fn spool(
     credentials: &Credentials,
     seed: u64,
 ) -> Result<Vec<SpoolFile>, GenerateError> {
-    let mut clerk =
-        Clerk { credentials, rng: chance(seed, Stream::Notifications), date: calendar.first(), files: vec![] };
+    let mut spooler =
+        Spooler { credentials, rng: chance(seed, Stream::Notifications), date: calendar.first(), files: vec![] };
     for date in calendar.dates() {
-        clerk.date = date;
+        spooler.date = date;
         let received = coupons.iter().filter(|coupon| business_date_of(coupon.receive_time) == date);
         for (place, coupon) in received.take(PER_NIGHT).enumerate() {
-            let body = clerk.body(coupon)?;
-            clerk.deliver(&body, coupon.receive_time + seconds(3));
+            let body = spooler.body(coupon)?;
+            spooler.deliver(&body, coupon.receive_time + seconds(3));
             if place % REPEATED_EVERY == 0 {
-                clerk.deliver(&body, coupon.receive_time + seconds(63));
+                spooler.deliver(&body, coupon.receive_time + seconds(63));
             }
         }
         if date == calendar.first() {
-            clerk.deliver_forgery(coupons)?;
+            spooler.deliver_forgery(coupons)?;
         }
     }
-    Ok(clerk.files)
+    Ok(spooler.files)
 }
 
 /// Builds the callbacks of one date.
-struct Clerk<'a> {
+struct Spooler<'a> {
     credentials: &'a Credentials,
     rng: ChaCha20Rng,
     date: NaiveDate,
     files: Vec<SpoolFile>,
 }
 
-impl Clerk<'_> {
+impl Spooler<'_> {
     /// The callback about a coupon, encrypted for the merchant.
     fn body(&mut self, coupon: &Coupon) -> Result<String, GenerateError> {
         let nonce = alphanumeric(&mut self.rng, 12);

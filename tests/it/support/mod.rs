@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, NaiveDate, Utc};
 use coupon_recon::clock::{Clock, World};
 use coupon_recon::dataset::partition::read_rows;
-use coupon_recon::persona::Persona;
+use coupon_recon::pseudonyms::Pseudonyms;
 use coupon_recon::record::Break;
 use coupon_recon::simulator::generate::{Merchant, Recipe};
 use coupon_recon::simulator::{Counts, Options, Running, Scenario, Simulator};
@@ -252,13 +252,13 @@ impl Shop {
     /// The planted truth of a night in the same form.
     pub fn truth(&self, date: NaiveDate) -> BTreeSet<String> {
         let key = std::fs::read_to_string(self.path("secrets/pii.key")).unwrap();
-        let persona = Persona::hmac(key.trim_end_matches(['\r', '\n']).as_bytes());
+        let pseudonyms = Pseudonyms::hmac(key.trim_end_matches(['\r', '\n']).as_bytes());
         let mut reader = csv::Reader::from_path(self.path(&format!("truth/{date}.csv"))).unwrap();
         let lines = reader.records().map(|record| {
             let mut cells: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
             let status = cells.pop().unwrap();
             if !cells[3].is_empty() {
-                cells[3] = persona.publish(&cells[3]);
+                cells[3] = pseudonyms.publish(&cells[3]);
             }
             format!("{} {status} {}", break_id(&cells), cells[0])
         });

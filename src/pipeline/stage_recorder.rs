@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::desk::Desk;
 use super::entries::rows_of;
 use super::provenance::digest_parts;
 use super::sources::Sources;
+use super::stage_output::StageOutput;
 use crate::dataset::manifest::{Intake, StageEntry};
 use crate::dataset::partition::Provenance;
 use crate::dataset::publish::Staging;
@@ -19,7 +19,7 @@ use crate::stage::Stage;
 pub(super) type Answer<T> = Result<Harvest<T>, Issue>;
 
 /// Records the results of stages and stages their rows.
-pub(super) struct Clerk<'a> {
+pub(super) struct StageRecorder<'a> {
     pub(super) night: &'a Night<'a>,
     pub(super) staging: &'a Staging,
     rules_sha256: &'a str,
@@ -27,9 +27,9 @@ pub(super) struct Clerk<'a> {
     pub(super) sources: Sources,
 }
 
-impl<'a> Clerk<'a> {
-    pub(super) fn new(night: &'a Night<'a>, staging: &'a Staging, rules_sha256: &'a str) -> Clerk<'a> {
-        Clerk { night, staging, rules_sha256, sources: Sources::default() }
+impl<'a> StageRecorder<'a> {
+    pub(super) fn new(night: &'a Night<'a>, staging: &'a Staging, rules_sha256: &'a str) -> StageRecorder<'a> {
+        StageRecorder { night, staging, rules_sha256, sources: Sources::default() }
     }
 
     /// Records the result of a stage; returns what it leaves for other stages, or a default.
@@ -37,7 +37,7 @@ impl<'a> Clerk<'a> {
         &mut self,
         stage: Stage,
         answer: Answer<T>,
-        write: impl FnOnce(&mut Desk<'_>, T) -> Result<U, Issue>,
+        write: impl FnOnce(&mut StageOutput<'_>, T) -> Result<U, Issue>,
     ) -> U {
         if !is_configured(self.night.job, stage) {
             self.sources.entries.push(StageEntry::new(stage, StageStatus::Skipped));
@@ -54,40 +54,40 @@ impl<'a> Clerk<'a> {
         &mut self,
         stage: Stage,
         harvest: Harvest<T>,
-        write: impl FnOnce(&mut Desk<'_>, T) -> Result<U, Issue>,
+        write: impl FnOnce(&mut StageOutput<'_>, T) -> Result<U, Issue>,
     ) -> Result<U, Issue> {
         let Harvest { rows, mut issues, notes, intake, inputs } = harvest;
         let mut parts: BTreeMap<_, _> = inputs.into_iter().collect();
         let provenance = self.provenance(stage, &parts);
-        let mut desk = Desk::new(self.staging, self.night.persona, provenance, intake, notes);
-        let left = write(&mut desk, rows)?;
+        let mut output = StageOutput::new(self.staging, self.night.pseudonyms, provenance, intake, notes);
+        let left = write(&mut output, rows)?;
         self.sources.inputs.append(&mut parts);
-        issues.append(&mut desk.issues);
+        issues.append(&mut output.issues);
         let is_kept = issues.iter().all(|issue| issue.kind != IssueKind::Storage);
         // If the disk failed, rows are missing from what was staged: totals that do not agree then are no second fault.
-        issues.extend(self.book(std::mem::take(&mut desk.intake), &desk).filter(|_| is_kept));
+        issues.extend(self.book(std::mem::take(&mut output.intake), &output).filter(|_| is_kept));
         if !issues.is_empty() {
             self.fall_short(stage, &issues);
         }
         // No rows and an issue: that is not an empty day.
-        if issues.is_empty() || desk.files.iter().any(|file| file.rows > 0) {
-            self.enter(stage, desk, issues.is_empty());
+        if issues.is_empty() || output.files.iter().any(|file| file.rows > 0) {
+            self.enter(stage, output, issues.is_empty());
         }
         Ok(left)
     }
 
     /// Records the entry and the files of a stage, in place of its earlier shortfall.
-    fn enter(&mut self, stage: Stage, desk: Desk<'_>, is_whole: bool) {
+    fn enter(&mut self, stage: Stage, output: StageOutput<'_>, is_whole: bool) {
         let short = self.sources.entries.pop_if(|entry| entry.is(stage));
         let mut entry = short.unwrap_or_else(|| StageEntry::new(stage, StageStatus::Complete));
         if !is_whole {
             entry.status = StageStatus::Partial;
         }
-        entry.rows = rows_of(&desk.files);
-        entry.notes = desk.notes;
+        entry.rows = rows_of(&output.files);
+        entry.notes = output.notes;
         self.count_requests(stage, &mut entry);
         self.sources.entries.push(entry);
-        self.sources.files.extend(desk.files);
+        self.sources.files.extend(output.files);
     }
 
     /// Records the issue and continues with a default.
@@ -99,11 +99,11 @@ impl<'a> Clerk<'a> {
     }
 
     /// Compares the control totals of what a stage read with what was staged.
-    fn book(&mut self, intake: Vec<Intake>, desk: &Desk<'_>) -> Option<Issue> {
+    fn book(&mut self, intake: Vec<Intake>, output: &StageOutput<'_>) -> Option<Issue> {
         for mut side in intake {
-            let staged = desk.files.iter().filter(|file| file.dataset == side.dataset);
+            let staged = output.files.iter().filter(|file| file.dataset == side.dataset);
             side.published = staged.map(|file| file.rows).sum();
-            side.published_fen = desk.totals.get(side.dataset.as_str()).copied().unwrap_or_default();
+            side.published_fen = output.totals.get(side.dataset.as_str()).copied().unwrap_or_default();
             if !side.holds() {
                 return Some(Issue::violation(format!("what was read does not foot with what is published: {side}")));
             }

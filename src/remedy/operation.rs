@@ -59,26 +59,26 @@ pub(super) struct PaymentReturn {
 
 /// A call that a plan may contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Errand {
+pub(super) enum Operation {
     Redeem(Redemption),
     ReturnCoupon(CouponReturn),
     Pay(Payment),
     ReturnPayment(PaymentReturn),
 }
 
-impl Errand {
+impl Operation {
     /// Parses a path and a body; the error says what is wrong with them.
-    pub(super) fn of(path: &str, body: &Value) -> Result<Errand, String> {
+    pub(super) fn of(path: &str, body: &Value) -> Result<Operation, String> {
         let body = body.clone();
         let read = match path {
-            _ if path == endpoint::COUPON_USE.path => serde_json::from_value(body).map(Errand::Redeem),
-            _ if path == endpoint::COUPON_RETURN.path => serde_json::from_value(body).map(Errand::ReturnCoupon),
-            _ if path == endpoint::SUBSIDY_PAY.path => serde_json::from_value(body).map(Errand::Pay),
-            _ if path == endpoint::SUBSIDY_RETURN.path => serde_json::from_value(body).map(Errand::ReturnPayment),
+            _ if path == endpoint::COUPON_USE.path => serde_json::from_value(body).map(Operation::Redeem),
+            _ if path == endpoint::COUPON_RETURN.path => serde_json::from_value(body).map(Operation::ReturnCoupon),
+            _ if path == endpoint::SUBSIDY_PAY.path => serde_json::from_value(body).map(Operation::Pay),
+            _ if path == endpoint::SUBSIDY_RETURN.path => serde_json::from_value(body).map(Operation::ReturnPayment),
             _ => return Err(format!("`{path}` is no call of a plan")),
         };
-        let errand = read.map_err(|error| format!("the body of `{path}`: {error}"))?;
-        errand.check_amount().map(|()| errand)
+        let operation = read.map_err(|error| format!("the body of `{path}`: {error}"))?;
+        operation.check_amount().map(|()| operation)
     }
 
     /// Whether WeChat accepts its amount.
@@ -93,19 +93,19 @@ impl Errand {
 
     pub(super) fn endpoint(&self) -> &'static Endpoint {
         match self {
-            Errand::Redeem(_) => &endpoint::COUPON_USE,
-            Errand::ReturnCoupon(_) => &endpoint::COUPON_RETURN,
-            Errand::Pay(_) => &endpoint::SUBSIDY_PAY,
-            Errand::ReturnPayment(_) => &endpoint::SUBSIDY_RETURN,
+            Operation::Redeem(_) => &endpoint::COUPON_USE,
+            Operation::ReturnCoupon(_) => &endpoint::COUPON_RETURN,
+            Operation::Pay(_) => &endpoint::SUBSIDY_PAY,
+            Operation::ReturnPayment(_) => &endpoint::SUBSIDY_RETURN,
         }
     }
 
     pub(super) fn body(&self) -> Value {
         let body = match self {
-            Errand::Redeem(it) => serde_json::to_value(it),
-            Errand::ReturnCoupon(it) => serde_json::to_value(it),
-            Errand::Pay(it) => serde_json::to_value(it),
-            Errand::ReturnPayment(it) => serde_json::to_value(it),
+            Operation::Redeem(it) => serde_json::to_value(it),
+            Operation::ReturnCoupon(it) => serde_json::to_value(it),
+            Operation::Pay(it) => serde_json::to_value(it),
+            Operation::ReturnPayment(it) => serde_json::to_value(it),
         };
         body.expect("texts and amounts are JSON")
     }
@@ -113,48 +113,48 @@ impl Errand {
     /// The merchant's number, by which WeChat recognises a repeated call.
     pub(super) fn request_no(&self) -> &str {
         match self {
-            Errand::Redeem(it) => &it.use_request_no,
-            Errand::ReturnCoupon(it) => &it.return_request_no,
-            Errand::Pay(it) => &it.out_subsidy_no,
-            Errand::ReturnPayment(it) => &it.out_subsidy_return_no,
+            Operation::Redeem(it) => &it.use_request_no,
+            Operation::ReturnCoupon(it) => &it.return_request_no,
+            Operation::Pay(it) => &it.out_subsidy_no,
+            Operation::ReturnPayment(it) => &it.out_subsidy_return_no,
         }
     }
 
     /// Stock and code.
     pub(super) fn coupon(&self) -> (&str, &str) {
         match self {
-            Errand::Redeem(it) => (&it.stock_id, &it.coupon_code),
-            Errand::ReturnCoupon(it) => (&it.stock_id, &it.coupon_code),
-            Errand::Pay(it) => (&it.stock_id, &it.coupon_code),
-            Errand::ReturnPayment(it) => (&it.stock_id, &it.coupon_code),
+            Operation::Redeem(it) => (&it.stock_id, &it.coupon_code),
+            Operation::ReturnCoupon(it) => (&it.stock_id, &it.coupon_code),
+            Operation::Pay(it) => (&it.stock_id, &it.coupon_code),
+            Operation::ReturnPayment(it) => (&it.stock_id, &it.coupon_code),
         }
     }
 
     /// The amount paid or returned.
     pub(super) fn amount(&self) -> Option<Fen> {
         match self {
-            Errand::Pay(it) => Some(it.amount),
-            Errand::ReturnPayment(it) => Some(it.amount),
-            Errand::Redeem(_) | Errand::ReturnCoupon(_) => None,
+            Operation::Pay(it) => Some(it.amount),
+            Operation::ReturnPayment(it) => Some(it.amount),
+            Operation::Redeem(_) | Operation::ReturnCoupon(_) => None,
         }
     }
 
     /// Whether repeating the call under the same number has no effect according to the documentation; for the other
     /// calls it only requires unique numbers (reference v3 §1.10).
     pub(super) fn is_idempotent(&self) -> bool {
-        matches!(self, Errand::Pay(_) | Errand::ReturnPayment(_))
+        matches!(self, Operation::Pay(_) | Operation::ReturnPayment(_))
     }
 
     /// A description for the person who approves it.
     pub(super) fn told(&self) -> String {
         match self {
-            Errand::Redeem(it) => format!("redeems coupon {} under {}", it.coupon_code, it.use_request_no),
-            Errand::ReturnCoupon(it) => format!("returns coupon {} to its user", it.coupon_code),
-            Errand::Pay(it) => {
+            Operation::Redeem(it) => format!("redeems coupon {} under {}", it.coupon_code, it.use_request_no),
+            Operation::ReturnCoupon(it) => format!("returns coupon {} to its user", it.coupon_code),
+            Operation::Pay(it) => {
                 let Payment { amount, payer_merchant, payee_merchant, .. } = it;
                 format!("{payer_merchant} pays {amount} yuan of subsidy to {payee_merchant}")
             }
-            Errand::ReturnPayment(it) => {
+            Operation::ReturnPayment(it) => {
                 let PaymentReturn { amount, payer_merchant, payee_merchant, .. } = it;
                 format!("{payee_merchant} returns {amount} yuan of subsidy to {payer_merchant}")
             }

@@ -5,17 +5,17 @@ use aws_lc_rs::hmac;
 
 /// Converts raw openids to their published form.
 #[derive(Clone)]
-pub struct Persona(Option<hmac::Key>);
+pub struct Pseudonyms(Option<hmac::Key>);
 
-impl Persona {
+impl Pseudonyms {
     /// HMAC-SHA256 under `key`, as 64 lower-case hexadecimal digits.
-    pub fn hmac(key: &[u8]) -> Persona {
-        Persona(Some(hmac::Key::new(hmac::HMAC_SHA256, key)))
+    pub fn hmac(key: &[u8]) -> Pseudonyms {
+        Pseudonyms(Some(hmac::Key::new(hmac::HMAC_SHA256, key)))
     }
 
     /// Publishes openids unchanged.
-    pub fn raw() -> Persona {
-        Persona(None)
+    pub fn raw() -> Pseudonyms {
+        Pseudonyms(None)
     }
 
     /// The published form of `openid`.
@@ -37,9 +37,9 @@ impl Persona {
     }
 }
 
-impl std::fmt::Debug for Persona {
+impl std::fmt::Debug for Pseudonyms {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Persona(hmac)" } else { "Persona(raw)" })
+        f.write_str(if self.0.is_some() { "Pseudonyms(hmac)" } else { "Pseudonyms(raw)" })
     }
 }
 
@@ -50,15 +50,15 @@ mod tests {
     /// RFC 4231, test case 2.
     #[test]
     fn the_published_form_is_hmac_sha256_in_lower_case_hex() {
-        let published = Persona::hmac(b"Jefe").publish("what do ya want for nothing?");
+        let published = Pseudonyms::hmac(b"Jefe").publish("what do ya want for nothing?");
         assert_eq!(published, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-        assert_eq!(Persona::raw().publish("o1"), "o1");
+        assert_eq!(Pseudonyms::raw().publish("o1"), "o1");
     }
 
     #[test]
     fn another_key_has_another_mark() {
-        let marks = [Persona::hmac(b"Jefe").mark(), Persona::hmac(b"Jeff").mark(), Persona::raw().mark()];
-        assert_eq!(marks[0], Persona::hmac(b"Jefe").mark());
+        let marks = [Pseudonyms::hmac(b"Jefe").mark(), Pseudonyms::hmac(b"Jeff").mark(), Pseudonyms::raw().mark()];
+        assert_eq!(marks[0], Pseudonyms::hmac(b"Jefe").mark());
         assert!(marks[0] != marks[1] && marks[0] != marks[2] && marks[1] != marks[2], "{marks:?}");
     }
 }

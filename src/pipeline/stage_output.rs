@@ -13,15 +13,15 @@ use crate::dataset::staged::StagedFile;
 use crate::exports::BadRow;
 use crate::extract::{BillFiles, Buyers, Datacube, Issue, OrderExports, SubsidyLedger, order_line};
 use crate::money::Fen;
-use crate::persona::Persona;
+use crate::pseudonyms::Pseudonyms;
 use crate::record::{OrderLine, Record, SubsidyOrder};
 use crate::sorter::{Kept, PackedRow, Sorted, Sorter};
 
 /// Stages the rows of one stage.
 #[derive(Debug)]
-pub(super) struct Desk<'a> {
+pub(super) struct StageOutput<'a> {
     staging: &'a Staging,
-    persona: &'a Persona,
+    pseudonyms: &'a Pseudonyms,
     provenance: Provenance,
     /// The staged files.
     pub(super) files: Vec<StagedFile>,
@@ -37,17 +37,17 @@ pub(super) struct Desk<'a> {
     pub(super) bills: BillFiles,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> StageOutput<'a> {
     pub(super) fn new(
         staging: &'a Staging,
-        persona: &'a Persona,
+        pseudonyms: &'a Pseudonyms,
         provenance: Provenance,
         intake: Vec<Intake>,
         notes: BTreeMap<String, u64>,
-    ) -> Desk<'a> {
+    ) -> StageOutput<'a> {
         let (files, totals, issues) = (Vec::new(), BTreeMap::new(), Vec::new());
         let bills = BillFiles::default();
-        Desk { staging, persona, provenance, files, totals, intake, notes, issues, bills }
+        StageOutput { staging, pseudonyms, provenance, files, totals, intake, notes, issues, bills }
     }
 
     /// Stages rows from memory, sorted by their key.
@@ -129,7 +129,7 @@ impl<'a> Desk<'a> {
         bring: impl FnOnce(&mut dyn FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<U, Issue>,
     ) -> Result<U, Issue> {
         let writer = self.staging.begin(R::DATASET, &self.provenance).map_err(|error| issue_of(&error))?;
-        let mut assembly = Assembly::new(contract(R::DATASET), self.persona, writer);
+        let mut assembly = Assembly::new(contract(R::DATASET), self.pseudonyms, writer);
         let left = bring(&mut |row| assembly.add(row).map_err(|error| self.issue_of_row(&error)))?;
         let staged = assembly.finish().and_then(|writer| self.staging.end(R::DATASET, writer));
         staged.and_then(|files| self.keep::<R>(files)).map_err(|error| self.issue_of_row(&error))?;

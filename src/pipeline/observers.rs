@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::night_plan::NightPlan;
 use super::outcome::NightOutcome;
-use super::plan::Plan;
 use super::run::Run;
 use super::summary;
 use crate::clock::World;
@@ -34,7 +34,7 @@ const TOLD_CAUSES: usize = 5;
 
 /// The OpenLineage events of one run: written to `events.ndjson` in its folder, and posted if the job configures it.
 #[derive(Debug)]
-pub(super) struct Chronicle<'a> {
+pub(super) struct RunEvents<'a> {
     job: &'a Job,
     world: &'a World,
     lineage: Lineage<'a>,
@@ -43,20 +43,20 @@ pub(super) struct Chronicle<'a> {
     lines: Mutex<String>,
 }
 
-impl<'a> Chronicle<'a> {
+impl<'a> RunEvents<'a> {
     /// Emits START.
     pub(super) async fn begin(
         job: &'a Job,
-        plan: &'a Plan,
+        plan: &'a NightPlan,
         lake: &Lake,
         run: &'a Run,
         world: &'a World,
-    ) -> Chronicle<'a> {
+    ) -> RunEvents<'a> {
         let lineage = Lineage::new(job, &plan.caller, plan.date, &run.id, run.started_at);
         let folder = lake.run(plan.date, &run.id);
-        let chronicle = Chronicle { job, world, lineage, lake: lake.clone(), folder, lines: Mutex::default() };
-        chronicle.tell(&chronicle.lineage.start()).await;
-        chronicle
+        let events = RunEvents { job, world, lineage, lake: lake.clone(), folder, lines: Mutex::default() };
+        events.tell(&events.lineage.start()).await;
+        events
     }
 
     /// What to write into the folder if the run is interrupted now.
@@ -146,7 +146,7 @@ fn write_log(path: &Path, ending: &str) -> io::Result<()> {
 /// when the program started on this date.
 pub async fn tell_night(
     job: &Job,
-    plan: &Plan,
+    plan: &NightPlan,
     world: &World,
     began_at: DateTime<Utc>,
     result: &Result<NightOutcome, Failure>,
@@ -182,7 +182,7 @@ fn write_metrics(
 
 async fn send_digest(
     job: &Job,
-    plan: &Plan,
+    plan: &NightPlan,
     world: &World,
     result: &Result<NightOutcome, Failure>,
 ) -> Result<(), String> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::failure::{disk, store_failed, temporary};
-use super::opening::prepare;
+use super::setup::prepare;
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::bucket::{Bucket, Scope};
@@ -19,7 +19,7 @@ use crate::store::{Holder, Lease, Mirror, Store, StoreError, Tail};
 
 /// The lake of a night, locked against other runs until this is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct LockedLake {
     /// The lake.
     pub(super) lake: Lake,
     mirror: Option<Arc<Mirror>>,
@@ -29,15 +29,15 @@ pub(super) struct Held {
     _lock: LakeLock,
 }
 
-impl Held {
+impl LockedLake {
     /// Locks the lake of `job` and prepares it for a night of `date`.
-    pub(super) fn open(job: &Job, date: NaiveDate, world: &World, run_id: &str) -> Result<Held, Failure> {
+    pub(super) fn open(job: &Job, date: NaiveDate, world: &World, run_id: &str) -> Result<LockedLake, Failure> {
         let started_at = world.clock.now();
         let Some(settings) = &job.bucket else {
             let lake = Lake::at(&job.lake);
             prepare(&lake, job, date)?;
             let lock = take_lock(job, &lake, &told(run_id, started_at))?;
-            return Ok(Held { lake, mirror: None, tail: None, _lock: lock });
+            return Ok(LockedLake { lake, mirror: None, tail: None, _lock: lock });
         };
         let unready = |error: StoreError| store_failed(&error, "cannot open the lake");
         let mirror = Arc::new(open_mirror(settings, &job.lake)?);
@@ -51,7 +51,7 @@ impl Held {
         };
         let lease = Lease::take(mirror.store(), &format!("state/{}.lock", job.name), holder, world).map_err(unready)?;
         mirror.guard(Some(lease));
-        let mut held = Held { lake: folder, mirror: Some(Arc::clone(&mirror)), tail: None, _lock: lock };
+        let mut held = LockedLake { lake: folder, mirror: Some(Arc::clone(&mirror)), tail: None, _lock: lock };
         let scope = Scope::Night { date, from: job.rules.lookback_start(date) };
         held.lake = Lake::in_bucket(Bucket::bring_in(Arc::clone(&mirror), &scope).map_err(unready)?);
         held.tail = Some(mirror.tail(vec![format!("journal/dt={date}"), "state".to_owned()]));
@@ -64,7 +64,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for LockedLake {
     fn drop(&mut self) {
         self.tail = None;
         if let Some(mirror) = &self.mirror {
@@ -75,27 +75,27 @@ impl Drop for Held {
 
 /// A lake opened for reading; what was downloaded for it is deleted when it is dropped.
 #[derive(Debug)]
-pub struct Reading {
+pub struct ReadableLake {
     /// The lake.
     pub lake: Lake,
     _scratch: Option<tempfile::TempDir>,
 }
 
-impl Reading {
+impl ReadableLake {
     /// Opens the lake of `job` for reading. From a bucket, `scope` is downloaded anew, so that findings
     /// are about the bucket and not about a local copy.
     ///
     /// # Errors
     /// The bucket is unreachable.
-    pub fn open(job: &Job, scope: &Scope) -> Result<Reading, Failure> {
+    pub fn open(job: &Job, scope: &Scope) -> Result<ReadableLake, Failure> {
         let Some(settings) = &job.bucket else {
-            return Ok(Reading { lake: Lake::at(&job.lake), _scratch: None });
+            return Ok(ReadableLake { lake: Lake::at(&job.lake), _scratch: None });
         };
         let scratch = tempfile::tempdir().map_err(|error| temporary(&error, "cannot make a folder to read into"))?;
         let mirror = Arc::new(open_mirror(settings, scratch.path())?);
         let bucket = Bucket::bring_in(mirror, scope);
         let bucket = bucket.map_err(|error| store_failed(&error, "cannot read the lake"))?;
-        Ok(Reading { lake: Lake::in_bucket(bucket), _scratch: Some(scratch) })
+        Ok(ReadableLake { lake: Lake::in_bucket(bucket), _scratch: Some(scratch) })
     }
 }
 

@@ -11,9 +11,9 @@ use super::evaluate::Evaluator;
 use super::keyed::Numbered;
 use super::keys::{AsIs, KeyColumns, is_key_type};
 use super::planned::{Planned, Sources, have_one_type};
-use super::shape::{Crowd, Fact};
-use super::sift::KeyNames;
+use super::shape::{Fact, GroupCount};
 use super::source::Source;
+use super::table_scan::KeyNames;
 use super::term::{Mention, Term};
 
 /// The number of rows that a group must exceed.
@@ -35,33 +35,42 @@ impl MoreThan {
 }
 
 /// The columns by which a mention is grouped, and the number of rows that a group must exceed.
-pub(super) fn crowd_of(planned: &Planned, mention: Mention, sources: &Sources) -> Option<(KeyNames, MoreThan)> {
+pub(super) fn threshold_of(planned: &Planned, mention: Mention, sources: &Sources) -> Option<(KeyNames, MoreThan)> {
     let facts = planned.shape.facts.iter().filter(|fact| fact.binds.contains(&mention));
-    let more_than =
-        |fact: &Fact| fact.condition.as_more_than().map(|(crowd, value)| (crowd, value.clone(), fact.block));
+    let more_than = |fact: &Fact| {
+        fact.condition.as_more_than().map(|(group_count, value)| (group_count, value.clone(), fact.block))
+    };
     facts.filter_map(more_than).find_map(|(number, value, block)| {
-        let crowd = &planned.shape.crowds[number];
-        let columns = columns_of(crowd, mention, &sources[&planned.shape.tables[mention]])?;
-        let is_single = |other: &Mention| *other == mention || joins_once(planned, crowd, mention, *other, sources);
-        let counts_rows = crowd.strict.contains(&mention) && crowd.mentions.iter().all(is_single);
+        let group_count = &planned.shape.group_counts[number];
+        let columns = columns_of(group_count, mention, &sources[&planned.shape.tables[mention]])?;
+        let is_single =
+            |other: &Mention| *other == mention || joins_once(planned, group_count, mention, *other, sources);
+        let counts_rows = group_count.strict.contains(&mention) && group_count.mentions.iter().all(is_single);
         let of_group = || of_group(planned, mention, &columns, &value, block, sources);
         let more_than = counts_rows.then(|| of_group().or_else(|| least(planned, &value, sources)))??;
         Some((columns, more_than))
     })
 }
 
-fn columns_of(crowd: &Crowd, mention: Mention, source: &Source) -> Option<KeyNames> {
+fn columns_of(group_count: &GroupCount, mention: Mention, source: &Source) -> Option<KeyNames> {
     let column = |term: &Term| match term {
         Term::Column(of, name) if *of == mention && source.kind(name).is_some_and(is_key_type) => Some(name.clone()),
         _ => None,
     };
-    crowd.groups.iter().map(column).collect()
+    group_count.groups.iter().map(column).collect()
 }
 
 /// Whether a row of `mention` matches at most one row of `other`: then it is counted at most once.
-fn joins_once(planned: &Planned, crowd: &Crowd, mention: Mention, other: Mention, sources: &Sources) -> bool {
+fn joins_once(
+    planned: &Planned,
+    group_count: &GroupCount,
+    mention: Mention,
+    other: Mention,
+    sources: &Sources,
+) -> bool {
     let shape = &planned.shape;
-    let links = shape.facts.iter().filter(|fact| fact.block == crowd.block).filter_map(|fact| fact.condition.as_link());
+    let links =
+        shape.facts.iter().filter(|fact| fact.block == group_count.block).filter_map(|fact| fact.condition.as_link());
     let keys: Vec<_> = links
         .filter_map(|[one, two]| match (one.0, two.0) {
             (a, b) if a == mention && b == other => Some((one, two)),
@@ -150,7 +159,7 @@ fn numbers_in(
 
 /// The collected rows of groups with more than this many rows. A group with a null in its key is kept. Groups are
 /// counted before rows are visited again, as one group may be most of a table.
-pub(super) fn crowded(gathered: Numbered, more_than: &MoreThan) -> Result<Vec<u64>, ArrowError> {
+pub(super) fn in_large_groups(gathered: Numbered, more_than: &MoreThan) -> Result<Vec<u64>, ArrowError> {
     gathered.part_by_part(|part, scattered| {
         let mut sizes: HashMap<u128, i64, BuildHasherDefault<AsIs>> = HashMap::default();
         scattered.each(part, |(group, _)| *sizes.entry(group).or_default() += 1)?;

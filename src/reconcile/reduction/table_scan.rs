@@ -140,7 +140,7 @@ impl<'s> Walk<'s> {
     }
 
     /// The matches of the trials in a stretch.
-    pub(super) fn sift(&self, stretch: Stretch) -> Result<Vec<Trial>, ArrowError> {
+    pub(super) fn scan(&self, stretch: Stretch) -> Result<Vec<Trial>, ArrowError> {
         let mut found = self.trials.clone();
         let mut seen = 0;
         for (trial, given_up) in found.iter_mut().zip(&self.given_up) {

@@ -3,15 +3,15 @@
 
 use std::collections::HashSet;
 
-use super::broken::Broken;
 use super::coupon::Coupon;
+use super::coupon_breaks::CouponBreaks;
 use crate::fingerprints::Fingerprints;
 use crate::money::Fen;
 use crate::record::Break;
 
 /// What was already assigned, while coupons are processed in order.
 #[derive(Debug, Default)]
-pub(super) struct Once<'a> {
+pub(super) struct SharedAmounts<'a> {
     /// Orders whose line without a coupon was assigned.
     lines: Fingerprints,
     /// Ids of assigned breaks of orders and payments.
@@ -28,9 +28,9 @@ pub(super) struct Share {
     pub(super) at_risk: Option<Fen>,
 }
 
-impl<'a> Once<'a> {
+impl<'a> SharedAmounts<'a> {
     /// The share of the next coupon.
-    pub(super) fn of(&mut self, row: &Coupon<'_>, broken: &Broken<'a>) -> Share {
+    pub(super) fn of(&mut self, row: &Coupon<'_>, broken: &CouponBreaks<'a>) -> Share {
         Share { has_line: self.has_line(row), at_risk: self.at_risk(broken) }
     }
 
@@ -42,7 +42,7 @@ impl<'a> Once<'a> {
         }
     }
 
-    fn at_risk(&mut self, broken: &Broken<'a>) -> Option<Fen> {
+    fn at_risk(&mut self, broken: &CouponBreaks<'a>) -> Option<Fen> {
         let mut stands = |it: &'a Break| it.coupon_code.is_some() || self.breaks.insert(&it.break_id);
         let standing: Vec<_> = broken.breaks().iter().copied().filter(|it| stands(it)).collect();
         (broken.is_empty() || !standing.is_empty()).then(|| standing.iter().map(|it| it.at_risk_fen).sum())
@@ -51,7 +51,7 @@ impl<'a> Once<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::broken::BrokenIndex;
+    use super::super::coupon_breaks::BreakIndex;
     use super::super::tests::open_break;
     use super::*;
 
@@ -68,7 +68,7 @@ mod tests {
 
     /// The shares of coupons one after the other.
     fn shares(rows: &[Coupon<'_>], breaks: &[Break]) -> Vec<(bool, Option<i64>)> {
-        let (index, mut once) = (BrokenIndex::of(breaks), Once::default());
+        let (index, mut once) = (BreakIndex::of(breaks), SharedAmounts::default());
         let share = |row| once.of(row, &index.of_coupon(row));
         rows.iter().map(share).map(|it| (it.has_line, it.at_risk.map(|fen| fen.0))).collect()
     }

@@ -15,7 +15,7 @@ use crate::record::Break;
 use crate::stage::Stage;
 
 /// A night whose stages, match and rules are done.
-pub(super) struct Done {
+pub(super) struct FinishedNight {
     pub(super) verdict: Verdict,
     pub(super) sources: Sources,
     /// `None` when no rules were run.
@@ -31,7 +31,7 @@ pub(super) struct Done {
     pub(super) early_decisions: usize,
 }
 
-impl Done {
+impl FinishedNight {
     /// Withdraws the night: an inconsistent night publishes nothing, and its manifest says why.
     pub(super) fn withdraw(&mut self, failure: Failure) -> Result<(), Failure> {
         let code = failure.code;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 
-use super::clerk::is_configured;
+use super::stage_recorder::is_configured;
 use crate::dataset::manifest::StageEntry;
 use crate::dataset::staged::StagedFile;
 use crate::job::Job;
@@ -18,7 +18,7 @@ pub const INTAKE_MEMORY_BYTES: usize = 128 << 20;
 
 /// The parameters of a run of one date.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct NightPlan {
     /// Business date.
     pub date: NaiveDate,
     /// Stages that may send requests and whose datasets are published; `None` means all.
@@ -33,7 +33,7 @@ pub struct Plan {
     pub intake_memory_bytes: usize,
 }
 
-impl Plan {
+impl NightPlan {
     /// Whether a stage may send requests and publish.
     pub fn is_selected(&self, stage: Stage) -> bool {
         self.stages.as_ref().is_none_or(|stages| stages.contains(&stage))

@@ -10,7 +10,7 @@ use crate::record::Break;
 
 /// The open breaks by the object they name.
 #[derive(Debug, Default)]
-pub(super) struct BrokenIndex<'a> {
+pub(super) struct BreakIndex<'a> {
     coupons: HashMap<(&'a str, &'a str), Vec<&'a Break>>,
     /// Breaks that name an order and no coupon.
     orders: HashMap<&'a str, Vec<&'a Break>>,
@@ -20,13 +20,13 @@ pub(super) struct BrokenIndex<'a> {
 
 /// The open breaks of one coupon, by rule and id.
 #[derive(Debug, Default)]
-pub(super) struct Broken<'a> {
+pub(super) struct CouponBreaks<'a> {
     breaks: Vec<&'a Break>,
 }
 
-impl<'a> BrokenIndex<'a> {
-    pub(super) fn of(breaks: &'a [Break]) -> BrokenIndex<'a> {
-        let mut index = BrokenIndex::default();
+impl<'a> BreakIndex<'a> {
+    pub(super) fn of(breaks: &'a [Break]) -> BreakIndex<'a> {
+        let mut index = BreakIndex::default();
         for it in breaks.iter().filter(|it| it.is_open()) {
             match (&it.stock_id, &it.coupon_code, &it.out_trade_no, &it.transaction_id) {
                 (Some(stock), Some(code), ..) => {
@@ -41,19 +41,19 @@ impl<'a> BrokenIndex<'a> {
     }
 
     /// The breaks that concern a coupon, its order or its payment.
-    pub(super) fn of_coupon(&self, row: &Coupon<'_>) -> Broken<'a> {
+    pub(super) fn of_coupon(&self, row: &Coupon<'_>) -> CouponBreaks<'a> {
         let own = self.coupons.get(&(row.stock_id, row.coupon_code));
         let order = row.out_trade_no.and_then(|order| self.orders.get(order));
         let payment = row.transaction_id.and_then(|payment| self.payments.get(payment));
         let found = [own, order, payment].into_iter().flatten().flatten().copied();
-        Broken::sorted(found.collect())
+        CouponBreaks::sorted(found.collect())
     }
 }
 
-impl<'a> Broken<'a> {
-    fn sorted(mut breaks: Vec<&'a Break>) -> Broken<'a> {
+impl<'a> CouponBreaks<'a> {
+    fn sorted(mut breaks: Vec<&'a Break>) -> CouponBreaks<'a> {
         breaks.sort_by_key(|it| (&it.rule_id, &it.break_id));
-        Broken { breaks }
+        CouponBreaks { breaks }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -66,8 +66,8 @@ impl<'a> Broken<'a> {
     }
 
     /// Those for which `holds` is true.
-    pub(super) fn only(&self, holds: impl Fn(&Break) -> bool) -> Broken<'a> {
-        Broken { breaks: self.breaks.iter().copied().filter(|it| holds(it)).collect() }
+    pub(super) fn only(&self, holds: impl Fn(&Break) -> bool) -> CouponBreaks<'a> {
+        CouponBreaks { breaks: self.breaks.iter().copied().filter(|it| holds(it)).collect() }
     }
 
     pub(super) fn any(&self, holds: impl Fn(&Break) -> bool) -> bool {

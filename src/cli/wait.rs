@@ -10,7 +10,7 @@ const WAIT_STEP: Duration = Duration::from_secs(60);
 
 /// Repeats an attempt that ends with "try later" for as long as `wait` says: every minute, and once more at the end.
 /// The duration of an attempt counts.
-pub(super) async fn patiently<T>(
+pub(super) async fn until_ready<T>(
     world: &World,
     wait: Option<Duration>,
     attempt: impl AsyncFn() -> Result<T, Failure>,
@@ -48,7 +48,7 @@ mod tests {
             Err::<(), _>(Failure::new(ExitCode::TryLater, "not ready"))
         };
         let wait = Some(Duration::from_secs(wait));
-        let ended = patiently(&fake.world(), wait, attempt, |()| ExitCode::Complete).await;
+        let ended = until_ready(&fake.world(), wait, attempt, |()| ExitCode::Complete).await;
         assert_eq!(ended.unwrap_err().code, ExitCode::TryLater);
         (made.get(), (fake.now() - begun).num_seconds().unsigned_abs())
     }

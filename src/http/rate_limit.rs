@@ -24,7 +24,7 @@ const WINDOW: TimeDelta = TimeDelta::nanoseconds(1_000_000_001);
 
 /// Spaces the starts of requests.
 #[derive(Debug)]
-pub struct Pace {
+pub struct RateLimit {
     world: World,
     spacing: TimeDelta,
     ledger: Mutex<Ledger>,
@@ -59,15 +59,15 @@ pub struct Turn {
     started_at: DateTime<Utc>,
 }
 
-impl Pace {
+impl RateLimit {
     /// At most `per_second` arrivals (at least 1) in any window of one second.
-    pub fn new(per_second: u32, world: World) -> Pace {
+    pub fn new(per_second: u32, world: World) -> RateLimit {
         let per_second = per_second.max(1);
         let never_taken = (0..per_second as usize).map(|number| (DateTime::<Utc>::MIN_UTC, number));
         let by_freedom = std::sync::Mutex::new(never_taken.collect());
         let places = Arc::new(Places { by_freedom, ended: Notify::new() });
         let spacing = TimeDelta::nanoseconds(1_000_000_000 / i64::from(per_second) + 1);
-        Pace { world, spacing, ledger: Mutex::default(), places }
+        RateLimit { world, spacing, ledger: Mutex::default(), places }
     }
 
     /// Waits until the next start is allowed. First come, first served.
@@ -147,10 +147,10 @@ mod tests {
     use crate::http::scripted::FakeWorld;
 
     async fn grants(fake: &FakeWorld, per_second: u32, work_ms: &[u64]) -> Vec<DateTime<Utc>> {
-        let pace = Pace::new(per_second, fake.world());
+        let rate_limit = RateLimit::new(per_second, fake.world());
         let mut starts = Vec::new();
         for ms in work_ms {
-            drop(pace.wait_for_turn().await);
+            drop(rate_limit.wait_for_turn().await);
             starts.push(fake.now());
             fake.advance(Duration::from_millis(*ms));
         }
@@ -188,12 +188,12 @@ mod tests {
     #[tokio::test]
     async fn a_place_is_free_a_second_after_its_request_ended_however_long_that_took() {
         let fake = FakeWorld::new();
-        let pace = Pace::new(1, fake.world());
+        let rate_limit = RateLimit::new(1, fake.world());
         let start = fake.now();
-        let turn = pace.wait_for_turn().await;
+        let turn = rate_limit.wait_for_turn().await;
         fake.advance(Duration::from_millis(300));
         drop(turn);
-        let turn = pace.wait_for_turn().await;
+        let turn = rate_limit.wait_for_turn().await;
         assert_eq!(fake.now() - start, TimeDelta::milliseconds(1300) + TimeDelta::nanoseconds(1));
         let answer_after_a_minute = async {
             tokio::task::yield_now().await;
@@ -201,7 +201,7 @@ mod tests {
             drop(turn);
             fake.now()
         };
-        let (next, answered) = tokio::join!(pace.wait_for_turn(), answer_after_a_minute);
+        let (next, answered) = tokio::join!(rate_limit.wait_for_turn(), answer_after_a_minute);
         assert!(answered - start > TimeDelta::seconds(60));
         assert_eq!(fake.now() - answered, TimeDelta::seconds(1) + TimeDelta::nanoseconds(1));
         drop(next);
@@ -216,7 +216,7 @@ mod tests {
             let fake = FakeWorld::new();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let arrivals = runtime.block_on(async {
-                let pace = Pace::new(per_second, fake.world());
+                let rate_limit = RateLimit::new(per_second, fake.world());
                 let mut under_way: Vec<(DateTime<Utc>, Turn)> = Vec::new();
                 let mut arrivals = Vec::new();
                 for late in &late_ms {
@@ -225,7 +225,7 @@ mod tests {
                         fake.advance((first - fake.now()).to_std().unwrap_or_default());
                         under_way.retain(|(arrival, _)| *arrival > fake.now());
                     }
-                    let turn = pace.wait_for_turn().await;
+                    let turn = rate_limit.wait_for_turn().await;
                     under_way.push((fake.now() + TimeDelta::milliseconds(*late), turn));
                     // A request is answered the moment it arrives.
                     under_way.retain(|(arrival, _)| *arrival > fake.now());

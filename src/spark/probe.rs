@@ -39,8 +39,8 @@ pub(super) fn shake_hands(remote: &Remote, limit: Duration) -> Result<(), SparkE
         return Ok(());
     }
     let mut connection = caller(remote)?;
-    let patiently = stream.set_read_timeout(Some(limit)).and_then(|()| stream.set_write_timeout(Some(limit)));
-    let shaken = patiently.and_then(|()| {
+    let limited = stream.set_read_timeout(Some(limit)).and_then(|()| stream.set_write_timeout(Some(limit)));
+    let shaken = limited.and_then(|()| {
         while connection.is_handshaking() {
             connection.complete_io(&mut stream)?;
         }

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::failure::{disk, unjournalled, unpublished};
-use super::plan::Plan;
+use super::night_plan::NightPlan;
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::partition::PartLimit;
@@ -14,7 +14,7 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::Apis;
 use crate::job::{Job, Pii};
 use crate::journal::{Journal, JournalError, Mode};
-use crate::persona::Persona;
+use crate::pseudonyms::Pseudonyms;
 use crate::stage::Stage;
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
@@ -31,10 +31,10 @@ pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
 }
 
 /// How the job publishes openids.
-pub(super) fn persona(job: &Job) -> Persona {
+pub(super) fn pseudonyms(job: &Job) -> Pseudonyms {
     match &job.pii {
-        Pii::Hmac(key) => Persona::hmac(key.expose().as_bytes()),
-        Pii::Raw => Persona::raw(),
+        Pii::Hmac(key) => Pseudonyms::hmac(key.expose().as_bytes()),
+        Pii::Raw => Pseudonyms::raw(),
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn complete_publication(lake: &Lake, job: &Job) -> Result<(), Failure
 pub(super) fn open_journal(
     lake: &Lake,
     job: &Job,
-    plan: &Plan,
+    plan: &NightPlan,
     runs: &Runs,
     world: &World,
 ) -> Result<Journal, Failure> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::planned::{Planned, Sources, State};
-use super::sift::{Trial, Walk};
+use super::table_scan::{Trial, Walk};
 use crate::threads::{THREADS, map_parallel};
 
 /// Evaluates trials table by table and settles those that do not match too much.
@@ -20,7 +20,7 @@ pub(super) fn try_all(rules: &mut [Planned], sources: &Sources, trials: BTreeMap
 fn walked(walks: Vec<Walk<'_>>) -> Vec<Trial> {
     let stretches: Vec<_> = walks.iter().map(Walk::stretches).collect();
     let pieces = walks.iter().zip(&stretches).flat_map(|(walk, mine)| mine.iter().map(move |stretch| (walk, *stretch)));
-    let mut sifted = map_parallel(THREADS, pieces.collect(), |(walk, stretch)| walk.sift(stretch)).into_iter();
+    let mut sifted = map_parallel(THREADS, pieces.collect(), |(walk, stretch)| walk.scan(stretch)).into_iter();
     // Each scan consumes all of its results, even if the first of them is an error.
     let of_each: Vec<Vec<_>> = stretches.iter().map(|mine| sifted.by_ref().take(mine.len()).collect()).collect();
     let concluded = walks.into_iter().zip(of_each).filter_map(|(walk, found)| walk.conclude(found).ok());
@@ -35,8 +35,8 @@ mod tests {
     use arrow::array::{ArrayRef, RecordBatch, StringArray};
 
     use super::super::limits::Limits;
-    use super::super::sift::Condition;
     use super::super::source::Source;
+    use super::super::table_scan::Condition;
     use super::super::term::{Comparison, Term};
     use super::*;
 
