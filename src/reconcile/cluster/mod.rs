@@ -31,7 +31,7 @@ pub(super) use script::write as write_script;
 pub use script::{Handover, Script};
 pub use script_results::Left;
 #[cfg(feature = "spark")]
-pub use session::Cluster;
+pub(super) use session::Cluster;
 
 /// Settings of the engine: SQL must mean there what it means here, and nothing may be left out silently.
 const CONFIGURATION: [(&str, &str); 7] = [
