@@ -24,7 +24,7 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     let lake = &reading.lake;
     let path = lake.partition(Break::DATASET, command.date);
     if !path.is_file() {
-        return Err(not_published(lake, command.date));
+        return Err(not_published(&job, lake, command.date));
     }
     if let Some(since) = command.since {
         return lives(lake, since, command.date);

@@ -18,7 +18,7 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let lake = &reading.lake;
     let inspection = inspect(lake, command.date).map_err(|error| unread(&error))?;
     if inspection.is_of_nothing {
-        return Err(nothing_published(lake, command.date));
+        return Err(nothing_published(&job, lake, command.date));
     }
     let mut findings: Vec<String> =
         inspection.findings.iter().map(|it| format!("{}: {}", lake.shown(&it.path), it.what)).collect();

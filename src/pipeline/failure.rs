@@ -11,6 +11,7 @@ use crate::dataset::partition::PartitionError;
 use crate::durable::{self, advice_for, advice_for_open_files};
 use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
+use crate::job::Job;
 use crate::journal::JournalError;
 use crate::reconcile::ReconcileError;
 use crate::record::{Break, Record};
@@ -88,16 +89,20 @@ pub(super) fn store_failed(error: &StoreError, what: &str) -> Failure {
 }
 
 /// The breaks of a day were requested, but it was never published.
-pub fn not_published(lake: &Lake, date: NaiveDate) -> Failure {
-    missing(lake, format!("no breaks are published for {date}"))
+pub fn not_published(job: &Job, lake: &Lake, date: NaiveDate) -> Failure {
+    missing(job, lake, date, format!("no breaks are published for {date}"))
 }
 
 /// A day is to be verified, but nothing of it was published.
-pub fn nothing_published(lake: &Lake, date: NaiveDate) -> Failure {
-    missing(lake, format!("nothing is published for {date}: there is nothing to verify"))
+pub fn nothing_published(job: &Job, lake: &Lake, date: NaiveDate) -> Failure {
+    missing(job, lake, date, format!("nothing is published for {date}: there is nothing to verify"))
 }
 
-fn missing(lake: &Lake, what: String) -> Failure {
+fn missing(job: &Job, lake: &Lake, date: NaiveDate, what: String) -> Failure {
+    if let Some(first) = job.first_date.filter(|first| date < *first) {
+        let hint = format!("the job begins with {first} (`job.first_date`): no day before it is run");
+        return Failure::new(ExitCode::Usage, what).hinting(hint);
+    }
     let failure = Failure::new(ExitCode::TryLater, what);
     match lake.latest_before(Break::DATASET, NaiveDate::MAX) {
         Ok(Some(latest)) => failure.hinting(format!("run that date first; the latest published is {}", latest.date)),

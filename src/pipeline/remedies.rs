@@ -75,7 +75,7 @@ fn propose_by_facts(
     let reading = ReadableLake::open(job, &Scope::Audit { date, from })?;
     let path = reading.lake.partition(Break::DATASET, date);
     if !path.is_file() {
-        return Err(not_published(&reading.lake, date));
+        return Err(not_published(job, &reading.lake, date));
     }
     let breaks = read_breaks(&path)?;
     let decisions = decisions::since_night(job, &reading.lake, date)?;
@@ -101,7 +101,7 @@ pub async fn apply(
     let settings = caller(job, plan)?;
     let held = LockedLake::open(job, plan.date, world, &Run::begin(world).id)?;
     complete_publication(&held.lake, job)?;
-    refuse_stale(&held.lake, plan)?;
+    refuse_stale(job, &held.lake, plan)?;
     refuse_unproposed(job, plan)?;
     let latest = Latest::read(job, &held.lake, plan)?;
     let client = client_of(settings, world)?;
@@ -235,10 +235,10 @@ fn caller<'j>(job: &'j Job, plan: &Plan) -> Result<&'j PayV3Settings, Failure> {
     Ok(settings)
 }
 
-fn refuse_stale(lake: &Lake, plan: &Plan) -> Result<(), Failure> {
+fn refuse_stale(job: &Job, lake: &Lake, plan: &Plan) -> Result<(), Failure> {
     let path = lake.partition(Break::DATASET, plan.date);
     if !path.is_file() {
-        return Err(not_published(lake, plan.date));
+        return Err(not_published(job, lake, plan.date));
     }
     let sha256 = digest_of(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
     if sha256 == plan.breaks_sha256 {

@@ -134,7 +134,10 @@ fn unjudged(text: &mut String, rules: &BTreeMap<String, String>) {
         told.entry(why).or_default().push(rule);
     }
     for (why, rules) in told {
-        let _ = writeln!(text, "  not judged: {} ({why})", rules.join(", "));
+        // The further lines, of bad rows, stand below as a problem.
+        let mut lines = why.lines();
+        let (first, rest) = (lines.next().unwrap_or_default(), if lines.next().is_some() { " …" } else { "" });
+        let _ = writeln!(text, "  not judged: {} ({first}{rest})", rules.join(", "));
     }
 }
 
@@ -184,5 +187,22 @@ fn places(text: &mut String, outcome: &NightOutcome, lake: &Lake) {
     let has_page = manifest.files.iter().any(|file| file.dataset == "reports" && file.name == report::PAGE);
     if has_page {
         let _ = writeln!(text, "  report    {}", lake.shown(&lake.reports(manifest.business_date).join(report::PAGE)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_rows_stand_with_their_problem_and_not_again_with_the_rules() {
+        let rules = [
+            ("AO01", "2 bad rows\n  line 3: no amount"),
+            ("AO02", "2 bad rows\n  line 3: no amount"),
+            ("PM01", "no bill"),
+        ];
+        let (mut text, rules) = (String::new(), rules.map(|(id, why)| (id.to_owned(), why.to_owned())).into());
+        unjudged(&mut text, &rules);
+        assert_eq!(text, "  not judged: AO01, AO02 (2 bad rows …)\n  not judged: PM01 (no bill)\n");
     }
 }

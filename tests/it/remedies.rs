@@ -129,6 +129,10 @@ fn the_same_lake_gives_the_same_plan_on_stdout_as_in_a_file() {
     assert!(unknown.code == 2 && unknown.stderr.contains("no rule `SU99`"), "{}", unknown.stderr);
     let early = shop.program(&["plan", "job.toml", "--date", "2026-11-21"]);
     assert!(early.code == 75 && early.stderr.contains("no breaks are published for 2026-11-21"), "{}", early.stderr);
+    for command in ["plan", "breaks", "verify"] {
+        let before = shop.program(&[command, "job.toml", "--date", "2026-11-17"]);
+        assert!(before.code == 2 && before.stderr.contains("the job begins with 2026-11-18"), "{}", before.stderr);
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::simulator::world::Coupon;
 
 /// Validity of a coupon whose stock does not define one.
 const LIFE_DAYS: i64 = 30;
+/// Days that still end within the calendar.
+const LONGEST_LIFE_DAYS: i64 = 36_500;
 
 /// Sends a coupon of a running stock; the code comes from the merchant, from the pool, or is made.
 pub(super) fn send(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
@@ -65,7 +67,7 @@ fn take_code(memory: &mut Memory, exchange: &Exchange<'_>, stock_id: &str, openi
 fn life(stock: &Map<String, Value>) -> TimeDelta {
     let rule = stock.get("coupon_use_rule");
     let days = rule.and_then(|rule| rule.pointer("/coupon_available_time/available_day_after_receive"));
-    TimeDelta::days(days.and_then(Value::as_i64).unwrap_or(LIFE_DAYS))
+    TimeDelta::days(days.and_then(Value::as_i64).unwrap_or(LIFE_DAYS).clamp(0, LONGEST_LIFE_DAYS))
 }
 
 #[cfg(test)]
@@ -84,6 +86,15 @@ mod tests {
         let (appid, mchid) = (account().appid, account().mchid);
         let target = format!("/v3/marketing/busifavor/users/oNew/coupons?appid={appid}&creator_merchant={mchid}");
         probe.get(&target).await.json()["data"].as_array().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_validity_beyond_the_calendar_is_a_hundred_years() {
+        let days = |days: i64| {
+            let stock = json!({"coupon_use_rule": {"coupon_available_time": {"available_day_after_receive": days}}});
+            super::life(stock.as_object().unwrap()).num_days()
+        };
+        assert_eq!([7, i64::MAX, -1].map(days), [7, super::LONGEST_LIFE_DAYS, 0]);
     }
 
     #[tokio::test]

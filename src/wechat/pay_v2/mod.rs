@@ -117,8 +117,12 @@ impl Call<'_> {
         fields
     }
 
-    /// What is wrong with an answer that says it is for somebody else: journalled it would stay.
+    /// What is wrong with an answer that says it is for somebody else: journalled it would stay. A signature that holds
+    /// says more than the fields: nobody else has the key.
     fn misdirected(&self, body: &[u8]) -> Option<Problem> {
+        if self.client.check_signature(body) == SignatureCheck::Verified {
+            return None;
+        }
         let (fields, account) = (xml::read(body).ok()?, &self.client.account);
         let ours = [("mch_id", &account.mch_id), ("appid", &account.appid)];
         ours.into_iter().find_map(|(name, own)| {
@@ -282,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_to_another_merchant_or_appid_is_not_kept_signed_or_not() {
+    async fn an_answer_to_another_merchant_or_appid_is_not_kept_unless_our_key_signed_it() {
         let unsigned = STOCK.replace("<sign><![CDATA[745CC14AF7EB7F9657CF71F33C7AE775]]></sign>", "");
         for (ours, theirs) in [("10000098", "10000099"), ("wx5edab3bdfba3dc1c", "wx0000000000000000")] {
             let script = Script::always(Reply::status(200, &unsigned.replace(ours, theirs))).await;
@@ -291,6 +295,11 @@ mod tests {
             assert!(error.problem().to_string().contains(theirs), "{}", error.problem());
             let silent = Script::always(Reply::status(200, &unsigned.replace(ours, ""))).await;
             assert!(client(&silent).send(&coupon_stock("9728595")).await.is_ok());
+            let mut signed = xml::read(unsigned.replace(ours, theirs).as_bytes()).unwrap();
+            let signature = sign::sign(&signed, &client(&script).account.api_key, SignType::Md5);
+            signed.insert("sign".into(), signature);
+            let signed = Script::always(Reply::status(200, &xml::write(&signed))).await;
+            assert!(client(&signed).send(&coupon_stock("9728595")).await.is_ok());
         }
     }
 
