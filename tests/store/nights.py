@@ -207,7 +207,7 @@ def the_published_day_is_verified_in_the_bucket(desk: Desk) -> None:
     _, expected, _ = desk.call("breaks", desk.merchant / "job.toml", "--date", date)
     code, out, _ = desk.call("breaks", job, "--date", date)
     assert code == 0 and out == expected
-    code, _, err = desk.call("breaks", job, "--date", "2026-11-17")
+    code, _, err = desk.call("breaks", job, "--date", "2026-11-25")
     assert code == 75, err
     key = f"prod/datasets/orders/dt={date}/part-0.parquet"
     right = desk.body(key)
