@@ -39,7 +39,7 @@ fn open(outcome: &NightOutcome) -> Option<(usize, Fen)> {
 pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
     let is_quiet = outcome.code == ExitCode::Complete && !std::io::stderr().is_terminal();
     if is_quiet && !asked {
-        let warnings = pipeline::warnings(&outcome.manifest);
+        let warnings = pipeline::warnings(outcome);
         return warnings.for_each(|warning| terminal::tell(Level::Warn, format_args!("warning: {warning}")));
     }
     let summary = pipeline::print_summary(outcome, &pipeline::lake_as_shown(job));
@@ -58,6 +58,7 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
     fields["stages"] = json!(outcome.manifest.stages);
     fields["unjudged_rules"] = json!(outcome.manifest.unjudged_rules);
     fields["stale_dates"] = json!(outcome.manifest.stale_dates);
+    fields["warnings"] = json!(pipeline::warnings(outcome).collect::<Vec<_>>());
     let level = if outcome.code == ExitCode::Complete { Level::Info } else { Level::Warn };
     terminal::tell_with(level, "night ended", fields, "");
 }

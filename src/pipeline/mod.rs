@@ -3,23 +3,21 @@
 //! computes no figure itself.
 
 mod check;
-mod stage_recorder;
 mod coverage;
 mod decisions;
-mod stage_output;
-mod finished_night;
 mod engine;
 mod entries;
 mod evidence;
 mod failure;
+mod finished_night;
 mod forecast;
+mod lake_access;
 mod manifest;
 mod night;
-mod setup;
+mod night_plan;
+mod observers;
 mod outcome;
 mod pack;
-mod lake_access;
-mod night_plan;
 mod progress;
 mod provenance;
 mod reconciliation;
@@ -28,11 +26,14 @@ mod remedies;
 mod restatement;
 mod run;
 mod script;
+mod setup;
 mod sources;
+mod stage_output;
+mod stage_recorder;
 mod stages;
 mod staleness;
 mod summary;
-mod observers;
+mod unit_mistake;
 mod verdict;
 mod work;
 

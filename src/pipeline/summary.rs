@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::outcome::NightOutcome;
+use super::unit_mistake;
 use crate::dataset::Lake;
 use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, StageEntry};
 use crate::extract::Issue;
@@ -25,6 +26,9 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
     if manifest.is_judged() {
         breaks(&mut text, &outcome.breaks);
     }
+    if let Some(mistake) = unit_mistake::suspect(&outcome.breaks) {
+        let _ = writeln!(text, "  warning: {mistake}");
+    }
     neighbours(&mut text, manifest);
     unjudged(&mut text, &manifest.unjudged_rules);
     problems(&mut text, &outcome.issues);
@@ -36,8 +40,9 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
 }
 
 /// What an operator should know about a night that is otherwise complete.
-pub fn warnings(manifest: &Manifest) -> impl Iterator<Item = String> {
-    gap(manifest).into_iter().chain(stale(manifest))
+pub fn warnings(outcome: &NightOutcome) -> impl Iterator<Item = String> {
+    let manifest = &outcome.manifest;
+    gap(manifest).into_iter().chain(stale(manifest)).chain(unit_mistake::suspect(&outcome.breaks))
 }
 
 fn gap(manifest: &Manifest) -> Option<String> {

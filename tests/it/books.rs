@@ -83,6 +83,31 @@ fn a_rerun_of_an_old_day_with_a_corrected_export_says_what_it_changed() {
     assert!(ending.stderr.contains("run them again: 2026-11-19, 2026-11-20"), "{}", ending.stderr);
 }
 
+/// Yuan of a line as whole numbers of fen: `38.62` becomes `3862`.
+fn in_fen(line: &str) -> String {
+    let is_yuan =
+        |cell: &str| cell.split_once('.').is_some_and(|(yuan, fen)| [yuan, fen].iter().all(|it| is_number(it)));
+    let cells = line.split(',').map(|cell| if is_yuan(cell) { cell.replace('.', "") } else { cell.to_owned() });
+    cells.collect::<Vec<_>>().join(",") + "\n"
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[test]
+fn an_export_in_fen_read_as_yuan_is_suspected_and_a_right_one_is_not() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let right = shop.run(&wechat, &["--date", "2026-11-18", "--summary"]);
+    assert!(!right.stderr.contains("amount_unit"), "{}", right.stderr);
+    shop.edit("orders/2026-11-18.csv", |text| text.lines().map(in_fen).collect());
+    let quiet = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!((quiet.code, quiet.stderr.lines().count()), (0, 1), "{}", quiet.stderr);
+    assert!(quiet.stderr.contains("differ from the bill say 100 times of what it says"), "{}", quiet.stderr);
+    assert!(quiet.stderr.contains("check `amount_unit` of `[[orders]]`"), "{}", quiet.stderr);
+}
+
 #[test]
 fn a_day_that_was_never_run_is_noticed() {
     let shop = Shop::of_seed(1);
