@@ -27,13 +27,13 @@ mod restatement;
 mod run;
 mod script;
 mod setup;
+mod setup_mistakes;
 mod sources;
 mod stage_output;
 mod stage_recorder;
 mod stages;
 mod staleness;
 mod summary;
-mod unit_mistake;
 mod verdict;
 mod work;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::outcome::NightOutcome;
-use super::unit_mistake;
+use super::setup_mistakes;
 use crate::dataset::Lake;
 use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, StageEntry};
 use crate::extract::Issue;
@@ -26,7 +26,7 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
     if manifest.is_judged() {
         breaks(&mut text, &outcome.breaks);
     }
-    if let Some(mistake) = unit_mistake::suspect(&outcome.breaks) {
+    for mistake in setup_mistakes::suspect(outcome) {
         let _ = writeln!(text, "  warning: {mistake}");
     }
     neighbours(&mut text, manifest);
@@ -42,7 +42,7 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
 /// What an operator should know about a night that is otherwise complete.
 pub fn warnings(outcome: &NightOutcome) -> impl Iterator<Item = String> {
     let manifest = &outcome.manifest;
-    gap(manifest).into_iter().chain(stale(manifest)).chain(unit_mistake::suspect(&outcome.breaks))
+    gap(manifest).into_iter().chain(stale(manifest)).chain(setup_mistakes::suspect(outcome))
 }
 
 fn gap(manifest: &Manifest) -> Option<String> {

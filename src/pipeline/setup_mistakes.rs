@@ -1,0 +1,158 @@
+//! Mistakes of a job file that show in the breaks of a night: a wrong `amount_unit`, or columns that hold other
+//! numbers than they should. Hints for people: they never change a break, an amount or the exit code.
+
+use super::outcome::NightOutcome;
+use crate::dataset::manifest::FootingEntry;
+use crate::money::Fen;
+use crate::record::Break;
+
+/// What is rarer can be chance.
+const FEWEST: usize = 10;
+
+/// One sentence for the operator per mistake that the night looks like.
+pub(super) fn suspect(outcome: &NightOutcome) -> impl Iterator<Item = String> {
+    let (breaks, footing) = (&outcome.breaks, &outcome.manifest.footing);
+    [wrong_unit(breaks), wrong_coupon_columns(breaks, footing), wrong_order_columns(breaks, footing)]
+        .into_iter()
+        .flatten()
+}
+
+/// Fen read as yuan, or yuan as fen: nearly all orders that differ from the bill differ by a factor of exactly 100, in
+/// the same direction.
+fn wrong_unit(breaks: &[Break]) -> Option<String> {
+    let amounts: Vec<_> = open_of("PM01", breaks).collect();
+    // The rule expects of the bill (actual) what the order says (expected).
+    let hundredfold = amounts.iter().filter(|it| is_hundredfold(it.expected_fen, it.actual_fen)).count();
+    let hundredth = amounts.iter().filter(|it| is_hundredfold(it.actual_fen, it.expected_fen)).count();
+    let said = |count: usize, relation: &str| {
+        let sentence = format!(
+            "{count} of {} orders that differ from the bill say {relation} of what it says: check `amount_unit` of `[[orders]]`",
+            amounts.len()
+        );
+        are_nearly_all(count, amounts.len()).then_some(sentence)
+    };
+    said(hundredfold, "100 times").or_else(|| said(hundredth, "a hundredth"))
+}
+
+/// Most order lines with a coupon name one that WeChat does not know; not all would, as a cancelled order is no break.
+fn wrong_coupon_columns(breaks: &[Break], footing: &[FootingEntry]) -> Option<String> {
+    let (unknown, lines) = (open_of("AO04", breaks).count(), rows_of("orders", footing));
+    are_half(unknown, lines).then(|| {
+        format!(
+            "WeChat does not know {unknown} of the coupons that {lines} order lines name: check `stock_id` and `coupon_code` of \
+             `[orders.columns]`"
+        )
+    })
+}
+
+/// Most payments of the bills have no order.
+fn wrong_order_columns(breaks: &[Break], footing: &[FootingEntry]) -> Option<String> {
+    let (orphans, payments) = (open_of("PM03", breaks).count(), rows_of("payments", footing));
+    are_half(orphans, payments).then(|| {
+        format!(
+            "{orphans} of the {payments} payments of the bills have no order in the exports: check `out_trade_no` and \
+             `transaction_id` of `[orders.columns]`"
+        )
+    })
+}
+
+fn open_of<'a>(rule_id: &'a str, breaks: &'a [Break]) -> impl Iterator<Item = &'a Break> {
+    breaks.iter().filter(move |it| it.is_open() && it.rule_id == rule_id)
+}
+
+fn rows_of(side: &str, footing: &[FootingEntry]) -> usize {
+    let rows = footing.iter().find(|it| it.side == side).map(|it| it.total.rows);
+    rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or_default()
+}
+
+fn are_nearly_all(count: usize, of: usize) -> bool {
+    count >= FEWEST && count * 10 >= of * 9
+}
+
+fn are_half(count: usize, of: usize) -> bool {
+    count >= FEWEST && count * 2 >= of
+}
+
+fn is_hundredfold(amount: Option<Fen>, of: Option<Fen>) -> bool {
+    let (Some(amount), Some(of)) = (amount, of) else { return false };
+    of != Fen::ZERO && of.0.checked_mul(100) == Some(amount.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDate;
+    use serde_json::json;
+
+    use super::*;
+    use crate::record::BreakStatus;
+
+    fn breaks_of(amounts: impl IntoIterator<Item = (i64, i64)>) -> Vec<Break> {
+        let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
+        let break_of = |(bill, order)| Break {
+            expected_fen: Some(Fen(order)),
+            actual_fen: Some(Fen(bill)),
+            ..Break::for_tests("PM01", date)
+        };
+        amounts.into_iter().map(break_of).collect()
+    }
+
+    #[test]
+    fn fen_read_as_yuan_are_suspected_and_so_are_yuan_read_as_fen() {
+        let fen_as_yuan = wrong_unit(&breaks_of((1..=20).map(|fen| (fen, fen * 100)))).unwrap();
+        assert_eq!(
+            fen_as_yuan,
+            "20 of 20 orders that differ from the bill say 100 times of what it says: check `amount_unit` of `[[orders]]`"
+        );
+        let yuan_as_fen = wrong_unit(&breaks_of((1..=20).map(|yuan| (yuan * 100, yuan)))).unwrap();
+        assert!(yuan_as_fen.contains("say a hundredth of"), "{yuan_as_fen}");
+    }
+
+    #[test]
+    fn a_tenth_may_differ_otherwise_but_not_more() {
+        let hundredfold = (1..=18).map(|fen| (fen, fen * 100));
+        assert!(wrong_unit(&breaks_of(hundredfold.clone().chain([(5, 6), (7, 8)]))).is_some());
+        assert!(wrong_unit(&breaks_of(hundredfold.chain([(5, 6), (7, 8), (9, 10)]))).is_none());
+    }
+
+    #[test]
+    fn a_few_amounts_zeros_and_both_directions_at_once_say_nothing() {
+        assert!(wrong_unit(&breaks_of((1..=9).map(|fen| (fen, fen * 100)))).is_none());
+        assert!(wrong_unit(&breaks_of((1..=20).map(|_| (0, 0)))).is_none());
+        let both = (1..=10).map(|fen| (fen, fen * 100)).chain((1..=10).map(|yuan| (yuan * 100, yuan)));
+        assert!(wrong_unit(&breaks_of(both)).is_none());
+    }
+
+    #[test]
+    fn breaks_of_other_rules_and_resolved_ones_do_not_count() {
+        let mut breaks = breaks_of((1..=20).map(|fen| (fen, fen * 100)));
+        breaks.iter_mut().for_each(|it| it.status = BreakStatus::Resolved);
+        assert!(wrong_unit(&breaks).is_none());
+        breaks.iter_mut().for_each(|it| (it.status, it.rule_id) = (BreakStatus::Open, "PM03".to_owned()));
+        assert!(wrong_unit(&breaks).is_none());
+    }
+    fn footing_of(side: &str, rows: u64) -> Vec<FootingEntry> {
+        let total = json!({"rows": rows, "fen": 0});
+        let nothing = json!({"rows": 0, "fen": 0});
+        let entry = json!({"side": side, "total": total, "matched": nothing, "unmatched": total, "left_out": nothing});
+        vec![serde_json::from_value(entry).unwrap()]
+    }
+
+    fn of_rule(rule_id: &str, count: usize) -> Vec<Break> {
+        vec![Break::for_tests(rule_id, NaiveDate::from_ymd_opt(2026, 11, 20).unwrap()); count]
+    }
+
+    #[test]
+    fn coupons_that_nobody_knows_and_payments_that_no_order_names_point_at_their_columns() {
+        let coupons = wrong_coupon_columns(&of_rule("AO04", 10), &footing_of("orders", 20)).unwrap();
+        assert!(coupons.ends_with("check `stock_id` and `coupon_code` of `[orders.columns]`"), "{coupons}");
+        let payments = wrong_order_columns(&of_rule("PM03", 10), &footing_of("payments", 20)).unwrap();
+        assert!(payments.starts_with("10 of the 20 payments of the bills have no order"), "{payments}");
+    }
+
+    #[test]
+    fn coupons_and_payments_most_of_which_are_known_say_nothing() {
+        assert!(wrong_coupon_columns(&of_rule("AO04", 10), &footing_of("orders", 21)).is_none());
+        assert!(wrong_order_columns(&of_rule("PM03", 10), &footing_of("payments", 21)).is_none());
+        assert!(wrong_order_columns(&of_rule("PM03", 9), &footing_of("payments", 9)).is_none());
+    }
+}
