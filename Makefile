@@ -22,7 +22,7 @@ ON_SPARK := target/debug/coupon-recon-spark
 WITH_PROTOC = PROTOC=$(abspath $(PROTOC))/data/bin/protoc PROTOC_INCLUDE=$(abspath $(PROTOC))/data/include
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 build: ## Compile
 	cargo build --locked
