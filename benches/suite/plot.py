@@ -1,4 +1,4 @@
-"""Points as an SVG of two charts, time and memory over the number of coupons, each with the straight line through the origin that the smallest points foretell.
+"""Points as an SVG of two charts, time and memory over the number of coupons, each with the straight line through the origin that the largest point foretells.
 Plain Python.
 
     plot.py FROM.json TO.svg        draws the points of a scale.json anew
@@ -12,6 +12,8 @@ WIDTH, HEIGHT = 920, 430
 LEFT, TOP, CHART_WIDTH, CHART_HEIGHT, GAP = 66, 84, 360, 270, 110
 INK, GREY, GRID, WALL, CPU, MEMORY = "#1f2328", "#59636e", "#e4e7eb", "#0b6e4f", "#c2571a", "#3b5bdb"
 FONT = "font-family='ui-sans-serif, system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif'"
+# A name that lies on a line stays legible.
+OVER_LINES = " paint-order='stroke' stroke='#ffffff' stroke-width='4'"
 
 
 def draw(points, path):
@@ -81,7 +83,7 @@ class Chart:
         while any(abs(y - other) < 16 for other in self.labels):
             y += 16
         self.labels.append(y)
-        yield text(min(x + 10, self.left + CHART_WIDTH + 8), y + 4, f"{name} {figure(round(points[-1][1], 1 if points[-1][1] < 100 else 0))}", color=color, weight=600)
+        yield text(min(x + 10, self.left + CHART_WIDTH + 8), y + 4, f"{name} {figure(round(points[-1][1], 1 if points[-1][1] < 100 else 0))}", color=color, weight=600, ground=OVER_LINES)
 
 
 def step(largest):
@@ -98,8 +100,8 @@ def figure(number):
     return f"{number:,.10g}".replace(",", "\u2009")
 
 
-def text(x, y, words, size=12, color=INK, weight=400, anchor="start"):
-    return f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size}' font-weight='{weight}' fill='{color}' text-anchor='{anchor}'>{words}</text>"
+def text(x, y, words, size=12, color=INK, weight=400, anchor="start", ground=""):
+    return f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size}' font-weight='{weight}' fill='{color}' text-anchor='{anchor}'{ground}>{words}</text>"
 
 
 if __name__ == "__main__":
