@@ -85,7 +85,13 @@ class CouponRecon(BaseOperator):
         self.log.info("running %s", shlex.join(command))
         # AIRFLOW_CTX_* of this task are in the environment: they go into manifest and lineage events.
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # Whatever the worker's locale is: a line it could not read would end the thread that empties the pipe.
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
         )
         reader = threading.Thread(target=self._log_stderr, daemon=True)
         reader.start()
