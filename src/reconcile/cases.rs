@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::decisions::Decisions;
+use super::engine::Engine;
 use super::error::ReconcileError;
 use super::files::Shortfall;
 use super::fixture::{Csv, Fixture, difference, folders, name_of};
+use super::judge::refuse_keyless;
 use super::rules::{self, Rule, Rules, findings};
 use crate::record::{Break, LedgerRow, Record};
 
@@ -104,6 +106,8 @@ fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, Reco
     let expected = Csv::read(&case.join("expected.csv"))?;
     let speaks_of_all = expected.header.iter().any(|column| column == "rule_id");
     let rules = if speaks_of_all { rules.clone() } else { rules.clone().only(id) };
+    let mut engine = Engine::open(&night.terms, &rules, &night.files, &night.scratch)?;
+    rules.find(id).map_or(Ok(()), |rule| refuse_keyless(&mut engine, rule))?;
     let (breaks, _) = night.judge(&rules, &Shortfall::new(), &Decisions::default())?;
     Ok(difference(&expected, &breaks).or_else(|| unworded(&rules, &breaks)))
 }
@@ -162,6 +166,40 @@ mod tests {
         assert!(told[0].contains("rule file `XX01_mine.sql` line 11: "), "{told:?}");
         let told = problems(folder_with("SELECT stock_id AS stock_id\nFROM stockz\n").path());
         assert!(told[0].contains("rule file `XX01_mine.sql` line 11: ") && told[0].contains("stockz"), "{told:?}");
+    }
+
+    #[test]
+    fn a_column_of_another_type_is_refused_because_a_cast_would_change_it() {
+        for (column, what) in [
+            ("'12.5' AS at_risk_fen", "`at_risk_fen` is no whole number"),
+            ("max_coupons > 1 AS at_risk_fen", "`at_risk_fen` is no whole number"),
+            ("max_coupons * 0.29 AS expected_fen", "`expected_fen` is a number with a fraction: say how"),
+            ("'2026-11-20' AS event_date", "`event_date` is no date: CAST(… AS DATE)"),
+            ("available_begin_time AS event_date", "`event_date` is an instant in UTC: give the business date"),
+        ] {
+            let sql = format!("SELECT stock_id AS stock_id,\n       {column}\nFROM stocks\n");
+            let told = problems(folder_with(&sql).path());
+            let case = told.iter().find(|line| line.starts_with("XX01/finds_a_stock: ")).unwrap();
+            assert!(case.contains("rule file `XX01_mine.sql` line 11: ") && case.contains(what), "{told:?}");
+        }
+        let casts = "SELECT stock_id AS stock_id,\n       CAST(FLOOR(CAST(max_coupons AS DOUBLE) * 0.29) AS BIGINT) AS \
+                     expected_count,\n       NULL AS actual_count,\n       CAST('2026-11-20' AS DATE) AS event_date\nFROM stocks\n";
+        assert_eq!(problems(folder_with(casts).path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_query_without_a_column_of_its_key_is_refused_because_its_rows_would_be_one_break() {
+        let told = problems(folder_with("SELECT stock_name AS subject\nFROM stocks\n").path());
+        let missing = "rule file `XX01_mine.sql`: `-- key:` wants a column `stock_id`, which the query does not give";
+        assert_eq!(told, [format!("XX01/finds_a_stock: {missing}"), format!("XX01/quiet_without: {missing}")]);
+    }
+
+    #[test]
+    fn a_mistake_is_told_without_the_plan_of_the_query() {
+        let sql = "SELECT stock_id AS stock_id,\n       1 AS why,\n       2 AS why\nFROM stocks\n";
+        let told = problems(folder_with(sql).path());
+        assert!(told.iter().any(|line| line.contains("duplicate")), "{told:?}");
+        assert!(told.iter().all(|line| !line.contains("Resolved plan") && !line.contains("SCAN")), "{told:?}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::files::{DayFiles, Scratch};
 use super::observed;
 use super::order_book;
 use super::parameters;
-use super::rules::{Reads, Rules};
+use super::rules::{Reads, Rule, Rules};
 use super::scratch_table;
 use super::tables::{self, ResultColumn};
 use super::terms::Terms;
@@ -47,6 +47,8 @@ impl<'a> Engine<'a> {
         files: &'a DayFiles,
         scratch: &'a Scratch,
     ) -> Result<Engine<'a>, ReconcileError> {
+        // What Polars deprecates concerns the program, not whoever reads stderr.
+        polars::error::set_warning_function(|text, _| tracing::debug!("{text}"));
         let small = parameters::tables(terms, files).map_err(ReconcileError::query("params"))?;
         let tables = small.into_iter().map(|(name, table)| (name.to_owned(), table)).collect();
         Ok(Engine { terms, rules, files, scratch, tables })
@@ -61,6 +63,14 @@ impl<'a> Engine<'a> {
         columns: &[ResultColumn<'_>],
     ) -> Result<Vec<T>, ReconcileError> {
         collected(what, self.query(what, sql)?, columns)
+    }
+
+    /// The first column of a rule's key that its query does not give.
+    pub(super) fn lacking_key(&mut self, rule: &Rule) -> Result<Option<&'static str>, ReconcileError> {
+        let given = self.query(&rule.id, &rule.sql)?.collect_schema().map_err(ReconcileError::query(&rule.id))?;
+        // A figure of the datacube need not be of a card: it may be the account's.
+        let mut needed = rule.keys.iter().flat_map(|key| key.columns()).filter(|column| **column != "card_id");
+        Ok(needed.find(|column| !given.contains(column)).copied())
     }
 
     /// The rows of a query in these columns, sorted by all of them.

@@ -151,7 +151,7 @@ impl ReconcileError {
             return self;
         }
         let why = match self {
-            ReconcileError::Query { source, .. } => source.to_string(),
+            ReconcileError::Query { source, .. } => without_plan(&source.to_string()),
             ReconcileError::Shape { source, .. } => source.to_string(),
             ReconcileError::UnknownColumn { column, .. } => format!("`{column}` is not a column the result may have"),
             #[cfg(feature = "spark")]
@@ -167,6 +167,12 @@ impl ReconcileError {
         ReconcileError::Sql { file: rule.file.clone(), line: line_of(&rule.sql, &why), why }
     }
 
+    /// A column of the rule's key that its query does not give.
+    pub(super) fn keyless(rule: &Rule, column: &str) -> ReconcileError {
+        let why = format!("`-- key:` wants a column `{column}`, which the query does not give");
+        ReconcileError::Sql { file: rule.file.clone(), line: None, why }
+    }
+
     /// Adds the query to an error of unexpected shape.
     pub(super) fn shape<E>(what: &str) -> impl FnOnce(E) -> ReconcileError + '_
     where
@@ -179,6 +185,11 @@ impl ReconcileError {
 /// An error of the night's scratch folder.
 pub(super) fn scratched(source: std::io::Error) -> ReconcileError {
     ReconcileError::Scratch { source }
+}
+
+/// What Polars says, without the plan of the query that it may show behind it.
+fn without_plan(text: &str) -> String {
+    text.split("\n\nResolved plan").next().unwrap_or(text).to_owned()
 }
 
 fn at_line(line: Option<usize>) -> String {

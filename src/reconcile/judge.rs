@@ -236,7 +236,18 @@ pub(super) fn rehearse(terms: &Terms, rules: &Rules, date: NaiveDate) -> Result<
     let scratch = Scratch::new_in(&std::env::temp_dir()).map_err(scratched)?;
     let engine = Engine::open(terms, rules, &nothing, &scratch)?;
     let mut runner = LocalRunner { engine, reduction: Reduction::default() };
-    rules.own().try_for_each(|rule| run(&mut runner, terms, &nothing, rule).map(drop))
+    rules.own().try_for_each(|rule| {
+        run(&mut runner, terms, &nothing, rule)?;
+        refuse_keyless(&mut runner.engine, rule)
+    })
+}
+
+/// A query must give every column of its rule's key: all its rows would be one break otherwise.
+pub(super) fn refuse_keyless(engine: &mut Engine<'_>, rule: &Rule) -> Result<(), ReconcileError> {
+    match engine.lacking_key(rule).map_err(|error| error.in_rule(rule))? {
+        Some(column) => Err(ReconcileError::keyless(rule, column)),
+        None => Ok(()),
+    }
 }
 
 /// The rules that can be judged tonight, and why the others cannot.

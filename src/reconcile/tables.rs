@@ -62,12 +62,18 @@ pub(super) fn history(contract: &Contract, window: &[(NaiveDate, &Path)]) -> Pol
     concat(days.collect::<PolarsResult<Vec<_>>>()?, UnionArgs::default())
 }
 
-/// A result in the given columns and types: a missing column is null, an unlisted one is refused.
+/// A result in the given columns and types: a missing column is null, an unlisted one is refused, and so is one of
+/// another type.
 pub(super) fn typed(mut query: LazyFrame, columns: &[ResultColumn<'_>]) -> PolarsResult<LazyFrame> {
     let present = query.collect_schema()?;
     let is_known = |name: &str| columns.iter().any(|(known, _)| *known == name);
     if let Some(unknown) = present.iter_names().find(|name| !is_known(name)) {
         polars_bail!(ColumnNotFound: "`{unknown}` is not a column the result may have");
+    }
+    for (name, kind) in columns {
+        if let Some(advice) = present.get(name).and_then(|found| misfit(found, *kind)) {
+            polars_bail!(SchemaMismatch: "`{name}` is {advice}");
+        }
     }
     Ok(query.select(columns.iter().map(|column| typed_column(&present, *column)).collect::<Vec<_>>()))
 }
@@ -95,6 +101,24 @@ fn contract_columns(contract: &Contract, present: &Schema) -> Vec<Expr> {
 fn typed_column(present: &Schema, (name, kind): ResultColumn<'_>) -> Expr {
     let value = if present.contains(name) { col(name) } else { lit(NULL) };
     value.cast(data_type(kind)).alias(name)
+}
+
+/// What a column of a result is instead of its kind. A cast would make nothing, another amount or another day of it
+/// without a word: a text that is no number null, an instant the day in UTC.
+fn misfit(found: &DataType, kind: ColumnKind) -> Option<&'static str> {
+    match (kind, found) {
+        (_, DataType::Null) | (ColumnKind::Text, _) => None,
+        (ColumnKind::Integer, found) if found.is_integer() => None,
+        (ColumnKind::Integer, found) if found.is_numeric() => {
+            Some("a number with a fraction: say how it is rounded, as in CAST(FLOOR(…) AS BIGINT)")
+        }
+        (ColumnKind::Integer, _) => Some("no whole number"),
+        (ColumnKind::Date, DataType::Datetime(..)) => Some("an instant in UTC: give the business date of it"),
+        (ColumnKind::Date, found) if *found != DataType::Date => Some("no date: CAST(… AS DATE) makes one of a text"),
+        (ColumnKind::Boolean, found) if *found != DataType::Boolean => Some("neither true nor false"),
+        (ColumnKind::Instant, found) if !matches!(found, DataType::Datetime(..)) => Some("no instant"),
+        _ => None,
+    }
 }
 
 fn data_type(kind: ColumnKind) -> DataType {

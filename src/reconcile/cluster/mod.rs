@@ -1,5 +1,5 @@
-//! The night on a Spark cluster: the same SQL over the same files, either in a session (`live`), or as a
-//! script for `spark-submit` (`script`) whose results are read back (`left`). Results are converted to the
+//! The night on a Spark cluster: the same SQL over the same files, either in a session (`session`), or as a
+//! script for `spark-submit` (`script`) whose results are read back (`script_results`). Results are converted to the
 //! declared types.
 
 mod catalog;

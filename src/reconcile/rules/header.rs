@@ -1,8 +1,10 @@
 //! Parses and checks the comment header of a rule file.
 
 use super::error::RuleError;
+use super::reads;
 use super::wording::Wording;
 use crate::contract;
+use crate::record::{Break, LedgerRow, Record};
 
 /// A rule, as described in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +146,17 @@ pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
     let name = file.strip_suffix(".sql").and_then(|stem| stem.strip_prefix(&format!("{id}_")));
     let name =
         name.ok_or_else(|| header.wrong(format!("id `{id}` does not begin the file's name `<ID>_<name>.sql`")))?;
+    let inputs = header.inputs()?;
+    let is_declared = |dataset: &str| inputs.iter().any(|input| input.dataset == dataset);
+    if let Some(table) =
+        reads::tables(sql).into_iter().find(|table| dataset_of(table).is_some_and(|it| !is_declared(it)))
+    {
+        let dataset = dataset_of(&table).unwrap_or_default();
+        return Err(header.wrong(format!(
+            "the query reads `{table}`, and `-- inputs:` lacks `{dataset}`: on a night without it the rule would be judged \
+             by an empty table"
+        )));
+    }
     Ok(Rule {
         name: name.to_owned(),
         file: file.to_owned(),
@@ -152,7 +165,7 @@ pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
         severity: header.severity()?,
         side: header.text("side")?,
         keys: header.keys()?,
-        inputs: header.inputs()?,
+        inputs,
         action: header.text("action")?,
         action_zh: header.text("处理").unwrap_or_default(),
         row: header.text("row")?,
@@ -160,6 +173,13 @@ pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
         sql: sql.to_owned(),
         id,
     })
+}
+
+/// The dataset that a table of a query shows, unless every judged night has it.
+fn dataset_of(table: &str) -> Option<&str> {
+    let dataset = table.strip_suffix("_history").unwrap_or(table);
+    let is_always_there = [LedgerRow::DATASET, Break::DATASET].contains(&dataset);
+    contract::find(dataset).filter(|_| !is_always_there).map(|_| dataset)
 }
 
 struct Header<'a> {
@@ -179,9 +199,10 @@ impl Header<'_> {
     }
 
     fn text(&self, key: &str) -> Result<String, RuleError> {
-        let value = self.lines.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
-        match value {
-            Some(value) if !value.is_empty() => Ok(value.to_owned()),
+        let values: Vec<_> = self.lines.iter().filter(|(name, _)| *name == key).map(|(_, value)| *value).collect();
+        match values[..] {
+            [value] if !value.is_empty() => Ok(value.to_owned()),
+            [_, _, ..] => Err(self.wrong(format!("the header has more than one `-- {key}: …` line"))),
             _ => Err(self.wrong(format!("the header has no `-- {key}: …` line"))),
         }
     }
@@ -247,6 +268,7 @@ mod tests {
     fn a_wrong_header_says_which_file_and_line() {
         let cases = [
             (GOOD.replace("-- 标题: 标题\n", ""), "the header has no `-- 标题: …` line"),
+            (GOOD.replace("-- key", "-- side: wechat\n-- key"), "the header has more than one `-- side: …` line"),
             (GOOD.replace("high", "fatal"), "severity `fatal` is none of high, medium, low"),
             (GOOD.replace("c o", "c x"), "key `x` is none of c o t s k u d"),
             (GOOD.replace("orders,", "order,"), "input `order` is no dataset"),
@@ -255,6 +277,23 @@ mod tests {
         for (sql, why) in cases {
             let error = parse("ZZ01_my_rule.sql", &sql).unwrap_err();
             assert_eq!(error.to_string(), format!("rule file `ZZ01_my_rule.sql`: {why}"));
+        }
+    }
+
+    #[test]
+    fn a_table_that_the_query_reads_is_among_the_inputs() {
+        let with = |query: &str| parse("ZZ01_my_rule.sql", &GOOD.replace("SELECT 1", query)).map(|rule| rule.id);
+        let error = with("SELECT 1 FROM orders o, payments_history p").unwrap_err().to_string();
+        let expected = "rule file `ZZ01_my_rule.sql`: the query reads `payments_history`, and `-- inputs:` lacks \
+                        `payments`: on a night without it the rule would be judged by an empty table";
+        assert_eq!(error, expected);
+        assert!(with("SELECT 1 FROM orders WHERE EXISTS (SELECT 1 FROM stocks)").is_err());
+        for query in [
+            "SELECT 1 FROM orders o JOIN refunds r ON r.out_trade_no = o.out_trade_no",
+            "SELECT 1 FROM coupon_ledger, coupons, params, breaks_yesterday, breaks_history",
+            "WITH payments AS (SELECT 1 AS one FROM orders) SELECT one FROM payments",
+        ] {
+            assert!(with(query).is_ok(), "{query}");
         }
     }
 

@@ -24,6 +24,9 @@ use crate::job::RuleId;
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/jobs/rules");
 
+/// As some editors put it before the first line.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Every rule of a job and the shared views they read.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -164,7 +167,8 @@ fn view((file, sql): (String, String)) -> (String, String) {
 pub(super) fn rules_in(folder: &Path) -> Result<Vec<Rule>, RuleError> {
     let read = |path: PathBuf| {
         let sql = std::fs::read_to_string(&path).map_err(read_error(&path))?;
-        header::parse(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy(), &sql)
+        let sql = sql.trim_start_matches(BYTE_ORDER_MARK);
+        header::parse(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy(), sql)
     };
     sql_files(folder)?.into_iter().map(read).collect()
 }
@@ -217,6 +221,8 @@ mod tests {
         std::fs::write(folder.path().join("XX01_mine.sql"), sql).unwrap();
         let rules = Rules::load(&[folder.path().to_owned()]).unwrap();
         assert_eq!(rules.find("XX01").unwrap().name, "mine");
+        std::fs::write(folder.path().join("XX01_mine.sql"), format!("\u{feff}{}", sql.replace('\n', "\r\n"))).unwrap();
+        assert_eq!(Rules::load(&[folder.path().to_owned()]).unwrap().find("XX01").unwrap().title, "t");
         std::fs::write(folder.path().join("AO01_mine.sql"), sql.replace("XX01", "AO01")).unwrap();
         let error = Rules::load(&[folder.path().to_owned()]).unwrap_err();
         assert!(error.to_string().starts_with("rule `AO01` stands in two files"), "{error}");
