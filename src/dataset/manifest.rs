@@ -295,9 +295,11 @@ impl Manifest {
         is_told.then(|| self.journal_extent.clone())
     }
 
-    /// Whether the rules were run: a run of some stages may leave them out.
+    /// Whether the breaks of the rules were published: a run of some stages may leave the rules out, and what was judged
+    /// of a night that is held back describes nothing that is there.
     pub fn is_judged(&self) -> bool {
-        self.stages.iter().any(|stage| stage.is(Stage::Reconcile) && stage.status == StageStatus::Complete)
+        self.status != RunStatus::Failed
+            && self.stages.iter().any(|stage| stage.is(Stage::Reconcile) && stage.status == StageStatus::Complete)
     }
 
     /// The manifest as JSON.

@@ -116,7 +116,7 @@ fn coverage(it: &Coverage) -> String {
 
 /// The days before and after that concern this one.
 fn neighbours(text: &mut String, manifest: &Manifest) {
-    if let Some(delta) = &manifest.restated {
+    if let Some(delta) = manifest.restated.as_ref().filter(|_| manifest.is_judged()) {
         let _ = writeln!(
             text,
             "  against the breaks published before: {} new, {} gone, {} changed",

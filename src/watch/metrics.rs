@@ -192,6 +192,7 @@ fn label(name: &str, value: &str) -> String {
 mod tests {
     use super::*;
     use crate::dataset::manifest::StageEntry;
+    use crate::dataset::status::RunStatus;
     use crate::stage::Stage;
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -244,6 +245,9 @@ mod tests {
         let unjudged = Manifest { stages: Vec::new(), ..judged(21, 1) };
         gauges.note_night(&unjudged, &[], &rules);
         assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)]);
+        let held_back = Manifest { status: RunStatus::Failed, exit_code: 75, ..judged(20, 1) };
+        gauges.note_night(&held_back, &[], &rules);
+        assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)], "nothing of it was published");
         gauges.note_night(&judged(20, 4), &[], &rules);
         assert_eq!(open_of(&gauges), [("AO01", 0), ("AO02", 0)], "the same day, run again");
         assert!(gauges.render("coffee").contains("wallet_coverage_ratio{job=\"coffee\"} 1\n"));

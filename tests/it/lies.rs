@@ -222,6 +222,7 @@ fn a_complete_day_is_not_replaced_by_a_partial_one() {
     let ending = shop.run(&wechat, &["--date", "2026-11-18", "--refetch"]);
     assert_eq!(ending.code, 4, "{}", ending.stderr);
     assert!(ending.stderr.contains("was complete when 2026-11-18 was published"), "{}", ending.stderr);
+    assert!(ending.json()["open_breaks"].is_null(), "breaks nobody can look up: {}", ending.json());
     assert!(shop.published() == complete, "the published bytes differ");
     assert_eq!(shop.verify(shop.dates[0]).code, 0, "{}", shop.verify(shop.dates[0]).stdout);
     // The generation that was published is the one that is replayed.
