@@ -104,6 +104,24 @@ fn every_file_begins_with_what_it_is() {
 }
 
 #[test]
+fn the_documents_name_files_that_are_there() {
+    let folders = folders_of_modules();
+    let is_there = |path: &str| {
+        let places = || folders.iter().map(|folder| folder.join(path));
+        places().any(|place| place.exists() || place.with_extension("rs").exists())
+    };
+    // A path is one of ours when its first name is: others are of a lake or of WeChat.
+    let is_ours = |path: &str| is_there(path.split('/').next().unwrap());
+    let mut wrong = Vec::new();
+    for name in ["README.md", "ARCHITECTURE.md", "docs/sdk-comparison.md", "docs/engines.md", "jobs/rules/README.md"] {
+        let text = read(&root().join(name));
+        let lost = paths_in(&text).filter(|path| is_ours(path) && !is_there(path.trim_end_matches('/')));
+        wrong.extend(lost.map(|path| format!("{name}: `{path}`")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn no_file_is_longer_than_a_room() {
     let long: BTreeMap<_, _> = sources()
         .into_iter()
@@ -165,6 +183,22 @@ fn code_of(file: &Path) -> String {
 
 fn module_of(file: &Path) -> String {
     name_of(file).split('/').next().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+/// Folders in which the documents name a file without saying where they are.
+fn folders_of_modules() -> Vec<PathBuf> {
+    let mut folders: Vec<_> =
+        sources().iter().flat_map(|file| file.ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>()).collect();
+    folders.retain(|folder| folder.starts_with(root()));
+    folders.sort();
+    folders.dedup();
+    folders
+}
+
+/// Words between back-ticks that are a path of lower-case names.
+fn paths_in(text: &str) -> impl Iterator<Item = &str> {
+    let is_of_path = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_/.".contains(c);
+    text.split('`').skip(1).step_by(2).filter(move |word| word.contains('/') && word.chars().all(is_of_path))
 }
 
 /// The path of a file below `src`.
