@@ -214,7 +214,7 @@ pub(super) enum Rules {
     },
     /// Run the cases of a folder
     Test {
-        /// Folder with one folder per rule id
+        /// Folder of rule files, or of cases with one folder per rule id
         folder: PathBuf,
     },
 }

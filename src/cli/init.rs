@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::arguments::Init;
+use super::shell;
 use super::terminal::{self, Level, say};
 use crate::clock::World;
 use crate::durable;
@@ -53,7 +54,7 @@ fn job_file() -> String {
 }
 
 fn next_steps(job: &Path) -> String {
-    let job = job.display();
+    let job = shell::word(job);
     format!(
         "next:\n  1. put your numbers into {job}; leave out the sections you have no use for\n  \
          2. coupon-recon check {job}\n  \

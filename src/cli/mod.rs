@@ -23,6 +23,7 @@ mod runtime;
 mod sample;
 mod terminal;
 mod script;
+mod shell;
 mod verify;
 
 use std::process;

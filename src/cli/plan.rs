@@ -8,6 +8,7 @@ use std::path::Path;
 use super::arguments::Plan as Typed;
 use super::rules::unknown_rule;
 use super::run::load_job;
+use super::shell;
 use super::terminal::{self, Level, say};
 use crate::dataset::sha256::sha256_of;
 use crate::durable;
@@ -64,7 +65,7 @@ fn told(plan: &Plan, out: Option<&Path>, sha256: &str) -> String {
         |it: &ByHand| format!("  {}  {:>5} by hand  {:>10} yuan  {}", it.rule_id, it.breaks, it.at_risk_fen, it.action);
     lines.extend(plan.by_hand.iter().map(by_hand));
     if !plan.calls.is_empty() {
-        let file = out.map_or("PLAN".to_owned(), |path| path.display().to_string());
+        let file = out.map_or("PLAN".to_owned(), shell::word);
         lines.push(format!("to make the calls: coupon-recon apply {file} --approve {sha256}"));
     }
     lines.join("\n")

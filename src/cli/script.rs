@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::interrupt::Interrupt;
+use super::shell;
 use super::terminal::{self, Level, say, watcher};
 use super::wait::until_ready;
 use crate::clock::World;
@@ -35,8 +36,8 @@ pub(super) async fn write(
         "requests": scripted.requests,
         "exit_code": scripted.code as i32,
     }));
-    let then = format!("coupon-recon run {} --date {} --engine spark --take-script", job.path.display(), plan.date);
-    let next = format!("nothing is published yet; next: spark-submit {}\n      and then: {then}", file.display());
+    let then = format!("coupon-recon run {} --date {} --engine spark --take-script", shell::word(&job.path), plan.date);
+    let next = format!("nothing is published yet; next: spark-submit {}\n      and then: {then}", shell::word(file));
     terminal::tell(Level::Info, next);
     Ok(scripted.code)
 }

@@ -46,6 +46,7 @@ impl JobProblems {
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> JobProblems {
         let hint = match error.kind() {
             std::io::ErrorKind::InvalidData => "save it as UTF-8",
+            std::io::ErrorKind::PermissionDenied => "the user who runs this must be allowed to read it",
             _ => "give the path of a job file such as `jobs/nightly.toml`",
         };
         let text = format!("the job file cannot be read: {error}");
@@ -176,6 +177,19 @@ mod tests {
         let expected = "error: 3 problems in job.toml\n  line 1, column 1: first\n  line 2, column 1: second\n    \
                         hint: mend it\n  whole";
         assert_eq!(problems.to_string(), expected);
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_not_called_a_wrong_path() {
+        let told = |kind: std::io::ErrorKind| JobProblems::unreadable(Path::new("job.toml"), &kind.into()).to_string();
+        assert!(
+            told(std::io::ErrorKind::PermissionDenied)
+                .ends_with("hint: the user who runs this must be allowed to read it")
+        );
+        assert!(
+            told(std::io::ErrorKind::NotFound)
+                .ends_with("hint: give the path of a job file such as `jobs/nightly.toml`")
+        );
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub(super) fn prepare(lake: &Lake, job: &Job, date: NaiveDate) -> Result<(), Fai
             Failure::new(ExitCode::Usage, what).hinting("replace it by a folder; `job.lake` itself may be a link")
         );
     }
-    lake.prepare().map_err(|error| disk(&error, "cannot prepare the lake"))?;
+    let root = lake.root().display();
+    lake.prepare().map_err(|error| disk(&error, &format!("cannot make the folders of the lake `{root}`")))?;
     match lake.closed_folder() {
         None => Ok(()),
         Some((folder, error)) => Err(disk(&error, &format!("cannot write to `{}`", folder.display()))),

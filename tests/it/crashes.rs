@@ -282,7 +282,7 @@ fn a_lake_where_nobody_may_write_is_the_job_files_fault_and_nobody_is_asked() {
     let wechat = shop.serve(None);
     std::fs::create_dir_all(shop.lake().parent().unwrap()).unwrap();
     std::fs::write(shop.lake(), "a file").unwrap();
-    assert_refused(&shop, &wechat, "job.lake");
+    assert_refused(&shop, &wechat, &format!("cannot make the folders of the lake `{}`", shop.lake().display()));
     std::fs::remove_file(shop.lake()).unwrap();
     // Root may write wherever a file system does not forbid it.
     let reports = shop.lake().join("reports");

@@ -114,6 +114,7 @@ impl Checker<'_> {
                 let text = format!("`{}`: `{}` cannot be read: {error}", place.key, path.display());
                 let hint = match error.kind() {
                     std::io::ErrorKind::InvalidData => "it must be text: save it as UTF-8",
+                    std::io::ErrorKind::PermissionDenied => "the user who runs this must be allowed to read it",
                     _ => "relative paths start at the folder of the job file",
                 };
                 self.problems.add_with_hint(place, text, hint);
