@@ -38,7 +38,9 @@ pub(super) fn write_pages(folder: &Path) -> Result<ExitCode, Failure> {
 
 /// File name and text of every page.
 fn pages() -> Vec<(String, Vec<u8>)> {
-    let mut top = Arguments::command();
+    // `help` has no page of its own, so that none may refer to it.
+    let top = Arguments::command().disable_help_subcommand(true);
+    let mut top = top.mut_subcommands(|command| command.disable_help_subcommand(true));
     top.build();
     let mut pages = Vec::new();
     collect(&top, NAME, &mut pages);
@@ -50,10 +52,17 @@ fn collect(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) {
     // Page names have no spaces; clap requires a static lifetime.
     let named = command.clone().name(String::leak(name.to_owned()) as &'static str);
     clap_mangen::Man::new(named).render(&mut page).expect("memory takes a page");
-    pages.push((format!("{name}.1"), page));
-    for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
+    pages.push((format!("{name}.1"), with_lines_kept(&String::from_utf8_lossy(&page)).into_bytes()));
+    for child in command.get_subcommands() {
         collect(child, &format!("{name}-{}", child.get_name()), pages);
     }
+}
+
+/// A page whose examples keep their lines and blanks, as commands to be copied need; clap lets them flow, under the heading `EXTRA`.
+fn with_lines_kept(page: &str) -> String {
+    let Some((before, after)) = page.split_once(".SH EXTRA\n") else { return page.to_owned() };
+    let (examples, behind) = after.split_at(after.find(".SH ").unwrap_or(after.len()));
+    format!("{before}.SH EXAMPLES\n.nf\n{}\n.fi\n{behind}", examples.trim_end())
 }
 
 #[cfg(test)]
@@ -70,8 +79,12 @@ mod tests {
         assert!(page("coupon-recon.1").contains("Exit codes:"));
         for command in Arguments::command().get_subcommands() {
             let text = page(&format!("coupon-recon-{}.1", command.get_name()));
-            assert!(text.contains("Examples:"), "{}", command.get_name());
+            let examples = text.split_once(".SH EXAMPLES\n.nf\nExamples:\n").map(|(_, examples)| examples);
+            assert!(examples.is_some_and(|it| it.contains("\n.fi\n")), "{}", command.get_name());
+            assert!(!text.contains("EXTRA") && !text.contains("help(1)"), "{}", command.get_name());
         }
+        let copied = "\\-\\-interval\\-start 2026\\-11\\-20T12:00:00+08:00 \\\\\n                            \\-\\-interval\\-end";
+        assert!(page("coupon-recon-run.1").contains(copied), "{}", page("coupon-recon-run.1"));
         assert!(page("coupon-recon-rules-show.1").contains("header and SQL"));
     }
 }

@@ -1,5 +1,7 @@
 //! What a night needs before it starts: clients, pseudonyms, folders.
 
+use std::io;
+
 use chrono::NaiveDate;
 
 use super::failure::{disk, unjournalled, unpublished};
@@ -48,7 +50,14 @@ pub(super) fn prepare(lake: &Lake, job: &Job, date: NaiveDate) -> Result<(), Fai
         );
     }
     let root = lake.root().display();
-    lake.prepare().map_err(|error| disk(&error, &format!("cannot make the folders of the lake `{root}`")))?;
+    lake.prepare().map_err(|error| {
+        let failure = disk(&error, &format!("cannot make the folders of the lake `{root}`"));
+        match error.kind() {
+            // All folders that are missing would be made.
+            io::ErrorKind::NotFound => failure.hinting("a link on the way there leads nowhere: is the disk mounted?"),
+            _ => failure,
+        }
+    })?;
     match lake.closed_folder() {
         None => Ok(()),
         Some((folder, error)) => Err(disk(&error, &format!("cannot write to `{}`", folder.display()))),

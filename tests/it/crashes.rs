@@ -282,7 +282,7 @@ fn a_lake_where_nobody_may_write_is_the_job_files_fault_and_nobody_is_asked() {
     let wechat = shop.serve(None);
     std::fs::create_dir_all(shop.lake().parent().unwrap()).unwrap();
     std::fs::write(shop.lake(), "a file").unwrap();
-    assert_refused(&shop, &wechat, &format!("cannot make the folders of the lake `{}`", shop.lake().display()));
+    assert_refused(&shop, &wechat, "job.lake");
     std::fs::remove_file(shop.lake()).unwrap();
     // Root may write wherever a file system does not forbid it.
     let reports = shop.lake().join("reports");
@@ -300,6 +300,17 @@ fn a_lake_where_nobody_may_write_is_the_job_files_fault_and_nobody_is_asked() {
     if is_root {
         assert!(std::process::Command::new("umount").arg(&reports).status().unwrap().success());
     }
+}
+
+#[test]
+fn a_lake_behind_a_link_that_leads_nowhere_is_named_and_no_room_is_asked_for() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    std::os::unix::fs::symlink(shop.path("no-such-disk"), shop.lake().parent().unwrap()).unwrap();
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_eq!((ending.code, wechat.counts().total), (75, 0), "{}", ending.stderr);
+    let named = format!("cannot make the folders of the lake `{}`", shop.lake().display());
+    assert!(ending.stderr.contains(&named) && ending.stderr.contains("is the disk mounted?"), "{}", ending.stderr);
 }
 
 fn assert_refused(shop: &Shop, wechat: &Wechat, word: &str) {

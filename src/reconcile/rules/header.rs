@@ -1,7 +1,7 @@
 //! Parses and checks the comment header of a rule file.
 
 use super::error::RuleError;
-use super::reads;
+use super::tables;
 use super::wording::Wording;
 use crate::contract;
 use crate::record::{Break, LedgerRow, Record};
@@ -149,7 +149,7 @@ pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
     let inputs = header.inputs()?;
     let is_declared = |dataset: &str| inputs.iter().any(|input| input.dataset == dataset);
     if let Some(table) =
-        reads::tables(sql).into_iter().find(|table| dataset_of(table).is_some_and(|it| !is_declared(it)))
+        tables::read_by(sql).into_iter().find(|table| dataset_of(table).is_some_and(|it| !is_declared(it)))
     {
         let dataset = dataset_of(&table).unwrap_or_default();
         return Err(header.wrong(format!(

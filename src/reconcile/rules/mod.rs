@@ -6,6 +6,7 @@ mod header;
 pub(super) mod place;
 mod portable;
 mod reads;
+mod tables;
 mod wording;
 
 use std::collections::BTreeMap;

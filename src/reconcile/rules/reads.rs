@@ -5,9 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, TableFactor, Visit, Visitor,
-};
+use sqlparser::ast::{Expr, Ident, JoinConstraint, JoinOperator, Select, SelectItem, TableFactor, Visit, Visitor};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
@@ -38,39 +36,6 @@ impl Rules {
         let all = |table| texts.iter().map(|sql| columns_of(table, sql)).collect::<Option<Vec<_>>>();
         let read = tables.iter().filter_map(|table| Some((*table, all(table)?.into_iter().flatten().collect())));
         Reads(read.collect())
-    }
-}
-
-/// The tables that a query reads by name, in order of names, without those that it defines itself.
-pub(super) fn tables(sql: &str) -> BTreeSet<String> {
-    let Ok(statements) = Parser::parse_sql(&GenericDialect {}, sql) else { return BTreeSet::new() };
-    let mut tables = Tables::default();
-    let _ = statements.visit(&mut tables);
-    tables.read.difference(&tables.defined).cloned().collect()
-}
-
-/// The tables of a query.
-#[derive(Default)]
-struct Tables {
-    read: BTreeSet<String>,
-    /// By WITH.
-    defined: BTreeSet<String>,
-}
-
-impl Visitor for Tables {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let with = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.defined.extend(with.map(|cte| lower(&cte.alias.name)));
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, .. } = factor {
-            self.read.insert(name.to_string().to_ascii_lowercase());
-        }
-        ControlFlow::Continue(())
     }
 }
 
