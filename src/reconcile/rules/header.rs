@@ -146,17 +146,6 @@ pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
     let name = file.strip_suffix(".sql").and_then(|stem| stem.strip_prefix(&format!("{id}_")));
     let name =
         name.ok_or_else(|| header.wrong(format!("id `{id}` does not begin the file's name `<ID>_<name>.sql`")))?;
-    let inputs = header.inputs()?;
-    let is_declared = |dataset: &str| inputs.iter().any(|input| input.dataset == dataset);
-    if let Some(table) =
-        tables::read_by(sql).into_iter().find(|table| dataset_of(table).is_some_and(|it| !is_declared(it)))
-    {
-        let dataset = dataset_of(&table).unwrap_or_default();
-        return Err(header.wrong(format!(
-            "the query reads `{table}`, and `-- inputs:` lacks `{dataset}`: on a night without it the rule would be judged \
-             by an empty table"
-        )));
-    }
     Ok(Rule {
         name: name.to_owned(),
         file: file.to_owned(),
@@ -165,7 +154,7 @@ pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
         severity: header.severity()?,
         side: header.text("side")?,
         keys: header.keys()?,
-        inputs,
+        inputs: header.inputs(sql)?,
         action: header.text("action")?,
         action_zh: header.text("处理").unwrap_or_default(),
         row: header.text("row")?,
@@ -222,10 +211,18 @@ impl Header<'_> {
         self.text("key")?.split_whitespace().map(letter).collect()
     }
 
-    fn inputs(&self) -> Result<Vec<Input>, RuleError> {
+    /// The datasets the header names, and those that the query reads without being named: on a night without one of them
+    /// the rule would be judged by an empty table.
+    fn inputs(&self, sql: &str) -> Result<Vec<Input>, RuleError> {
         let text = self.text("inputs")?;
         let words = text.split([' ', ',']).filter(|word| !word.is_empty());
-        words.map(|word| self.input(word)).collect()
+        let mut inputs = words.map(|word| self.input(word)).collect::<Result<Vec<_>, _>>()?;
+        for dataset in tables::read_by(sql).iter().filter_map(|table| dataset_of(table)) {
+            if !inputs.iter().any(|input| input.dataset == dataset) {
+                inputs.push(Input { dataset: dataset.to_owned(), optional: false });
+            }
+        }
+        Ok(inputs)
     }
 
     /// Each `why` line with the `原因` line after it.
@@ -281,19 +278,25 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_the_query_reads_is_among_the_inputs() {
-        let with = |query: &str| parse("ZZ01_my_rule.sql", &GOOD.replace("SELECT 1", query)).map(|rule| rule.id);
-        let error = with("SELECT 1 FROM orders o, payments_history p").unwrap_err().to_string();
-        let expected = "rule file `ZZ01_my_rule.sql`: the query reads `payments_history`, and `-- inputs:` lacks \
-                        `payments`: on a night without it the rule would be judged by an empty table";
-        assert_eq!(error, expected);
-        assert!(with("SELECT 1 FROM orders WHERE EXISTS (SELECT 1 FROM stocks)").is_err());
+    fn a_dataset_that_the_query_reads_is_an_input_whether_the_header_names_it_or_not() {
+        let inputs = |query: &str| {
+            let rule = parse("ZZ01_my_rule.sql", &GOOD.replace("SELECT 1", query)).unwrap();
+            rule.inputs
+                .iter()
+                .map(|it| format!("{}{}", it.dataset, if it.optional { "?" } else { "" }))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(inputs("SELECT 1 FROM orders o, payments_history p"), ["orders", "refunds?", "payments"]);
+        assert_eq!(
+            inputs("SELECT 1 FROM orders WHERE EXISTS (SELECT 1 FROM stocks)"),
+            ["orders", "refunds?", "stocks"]
+        );
         for query in [
             "SELECT 1 FROM orders o JOIN refunds r ON r.out_trade_no = o.out_trade_no",
             "SELECT 1 FROM coupon_ledger, coupons, params, breaks_yesterday, breaks_history",
             "WITH payments AS (SELECT 1 AS one FROM orders) SELECT one FROM payments",
         ] {
-            assert!(with(query).is_ok(), "{query}");
+            assert_eq!(inputs(query), ["orders", "refunds?"], "{query}");
         }
     }
 
