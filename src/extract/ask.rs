@@ -21,16 +21,15 @@ const GIVE_UP_AFTER: usize = 8;
 /// How many failures are reported individually.
 const TOLD_ISSUES: usize = 3;
 
-/// Sends every `(key, question)` that is not journalled yet, `concurrency` at a time. A question may come back without
-/// pages; it then stays unanswered, which the caller has to report.
+/// Sends every `(key, question)` that is not journalled yet, as many at a time as the job allows the API. A question may
+/// come back without pages; it then stays unanswered, which the caller has to report.
 ///
 /// Returns why questions failed, the first few individually. An API that keeps failing is given up for this stage and
 /// later ones.
 pub(super) async fn ask_all<Q, A, F>(
     night: &Night<'_>,
-    stage: &StageJournal,
+    journal: &StageJournal,
     place: Place,
-    concurrency: usize,
     questions: Vec<(String, Q)>,
     ask: A,
 ) -> Result<Vec<Issue>, Issue>
@@ -38,16 +37,16 @@ where
     A: Fn(Q) -> F,
     F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
 {
-    let open: Vec<_> = questions.into_iter().filter(|(key, _)| !stage.contains(key)).collect();
-    ask_open(night, stage, place, concurrency, open.len() as u64, open.into_iter().map(Ok), ask).await
+    let open: Vec<_> = questions.into_iter().filter(|(key, _)| !journal.contains(key)).collect();
+    let inquiry = Inquiry { night, journal, place };
+    inquiry.ask(open.len() as u64, open.into_iter().map(Ok), ask).await
 }
 
 /// As `ask_all`, for more questions than fit into memory: each call of `questions` restarts the sequence.
 pub(super) async fn ask_each<Q, I, A, F>(
     night: &Night<'_>,
-    stage: &StageJournal,
+    journal: &StageJournal,
     place: Place,
-    concurrency: usize,
     questions: impl Fn() -> io::Result<I>,
     ask: A,
 ) -> Result<Vec<Issue>, Issue>
@@ -58,76 +57,111 @@ where
 {
     let open = || -> Result<_, Issue> {
         let questions = questions().map_err(Issue::unsorted)?.map(move |question| question.map_err(Issue::unsorted));
-        Ok(questions.filter(|question| question.as_ref().map_or(true, |(key, _)| !stage.contains(key))))
+        Ok(questions.filter(|question| question.as_ref().map_or(true, |(key, _)| !journal.contains(key))))
     };
     let count = open()?.count() as u64;
-    ask_open(night, stage, place, concurrency, count, open()?, ask).await
+    Inquiry { night, journal, place }.ask(count, open()?, ask).await
 }
 
-/// Sends `count` questions, none of which is journalled yet.
-async fn ask_open<Q, A, F>(
-    night: &Night<'_>,
-    stage: &StageJournal,
+/// The questions of a stage to an API, and the journal for the answers.
+struct Inquiry<'a> {
+    night: &'a Night<'a>,
+    journal: &'a StageJournal,
     place: Place,
-    concurrency: usize,
-    count: u64,
-    questions: impl Iterator<Item = Result<(String, Q), Issue>>,
-    ask: A,
-) -> Result<Vec<Issue>, Issue>
-where
-    A: Fn(Q) -> F,
-    F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
-{
-    if stage.flow().found > 0 {
-        // Answers in the journal count as well, so that a resumed night gets the same verdict as an uninterrupted one.
-        night.apis.health.answered(place.api);
-    }
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    if let Some(issue) = why_not_ask(night, place, count) {
-        return Ok(vec![issue]);
-    }
-    let retries = night.apis.retries.counter(place.stage);
-    night.watcher.expect(place.stage, count, &retries);
-    let (ask, retries) = (&ask, &retries);
-    let asked = questions.map(|question| async move {
-        let (key, question) = question?;
-        Ok::<_, Issue>((key, counting_retries(retries, ask(question)).await))
-    });
-    let mut answers = futures_util::stream::iter(asked).buffer_unordered(concurrency.max(1));
-    let mut failures = Failures::default();
-    while let Some(answered) = answers.next().await {
-        let (key, answer) = answered?;
-        night.watcher.advance(place.stage);
-        match answer {
-            Ok(pages) => {
-                failures.in_a_row = 0;
-                night.apis.health.answered(place.api);
-                keep_certificates(night.apis.pay_v3.as_ref(), night.journal)?;
-                pages.map_or(Ok(()), |pages| stage.append(Entry { key, pages }))?;
-            }
-            Err(issue) if failures.note(&issue) >= GIVE_UP_AFTER => {
-                night.apis.health.gave_up(place.api, issue);
-                break;
-            }
-            Err(_) => {}
-        }
-    }
-    stage.flush()?;
-    if let Some(first) = failures.told.first() {
-        night.apis.health.failed(place.api, first);
-    }
-    Ok(failures.tell())
 }
 
-/// Why none of `count` open questions may be sent: the run sends no requests, the source is not ready, or the API is
-/// down.
-fn why_not_ask(night: &Night<'_>, place: Place, count: u64) -> Option<Issue> {
-    if !night.may_ask(place.stage) {
-        return Some(Issue::not_journalled(usize::try_from(count).unwrap_or(usize::MAX)));
+impl Inquiry<'_> {
+    /// Asks `count` questions, none of which is journalled yet.
+    async fn ask<Q, A, F>(
+        &self,
+        count: u64,
+        questions: impl Iterator<Item = Result<(String, Q), Issue>>,
+        ask: A,
+    ) -> Result<Vec<Issue>, Issue>
+    where
+        A: Fn(Q) -> F,
+        F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
+    {
+        let health = &self.night.apis.health;
+        if self.journal.flow().found > 0 {
+            // Answers in the journal count as well, so that a resumed night gets the same verdict as an uninterrupted one.
+            health.answered(self.place.api);
+        }
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        if let Some(issue) = self.why_not(count) {
+            return Ok(vec![issue]);
+        }
+        let failures = self.send(count, questions, ask).await?;
+        self.journal.flush()?;
+        if let Some(first) = failures.told.first() {
+            health.failed(self.place.api, first);
+        }
+        Ok(failures.tell())
     }
-    night.require_ready(place.stage).err().or_else(|| night.apis.health.why_down(place.api))
+
+    /// Why none of `count` open questions may be sent: the run sends no requests, the source is not ready, or the API is
+    /// down.
+    fn why_not(&self, count: u64) -> Option<Issue> {
+        let Inquiry { night, place, .. } = self;
+        if !night.may_ask(place.stage) {
+            return Some(Issue::not_journalled(usize::try_from(count).unwrap_or(usize::MAX)));
+        }
+        night.require_ready(place.stage).err().or_else(|| night.apis.health.why_down(place.api))
+    }
+
+    /// Sends the questions and journals the answers, until the API counts as down.
+    async fn send<Q, A, F>(
+        &self,
+        count: u64,
+        questions: impl Iterator<Item = Result<(String, Q), Issue>>,
+        ask: A,
+    ) -> Result<Failures, Issue>
+    where
+        A: Fn(Q) -> F,
+        F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
+    {
+        let Inquiry { night, place, .. } = self;
+        let retries = night.apis.retries.counter(place.stage);
+        night.watcher.expect(place.stage, count, &retries);
+        let (ask, retries) = (&ask, &retries);
+        let asked = questions.map(|question| async move {
+            let (key, question) = question?;
+            Ok::<_, Issue>((key, counting_retries(retries, ask(question)).await))
+        });
+        let mut answers = futures_util::stream::iter(asked).buffer_unordered(self.concurrency());
+        let mut failures = Failures::default();
+        while let Some(answered) = answers.next().await {
+            let (key, answer) = answered?;
+            night.watcher.advance(place.stage);
+            match answer {
+                Ok(pages) => {
+                    failures.in_a_row = 0;
+                    self.keep(key, pages)?;
+                }
+                Err(issue) if failures.note(&issue) >= GIVE_UP_AFTER => {
+                    night.apis.health.gave_up(place.api, issue);
+                    break;
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(failures)
+    }
+
+    /// How many questions may be under way at a time.
+    fn concurrency(&self) -> usize {
+        self.night.job.limits_of(self.place.api).map_or(1, |limits| limits.concurrency.max(1))
+    }
+
+    /// Journals an answer, and the certificates that came with it.
+    fn keep(&self, key: String, pages: Option<Vec<Page>>) -> Result<(), Issue> {
+        self.night.apis.health.answered(self.place.api);
+        keep_certificates(self.night.apis.pay_v3.as_ref(), self.night.journal)?;
+        pages.map_or(Ok(()), |pages| self.journal.append(Entry { key, pages }))?;
+        Ok(())
+    }
 }
 
 /// The stage that asks a question and the API that answers it.

@@ -25,11 +25,11 @@ pub(super) const LIST: &str = "list";
 
 /// Requests every card of the account, and the cards that the datacube named.
 pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harvest<Vec<Card>>, Issue> {
-    let (Some(mp), Some(settings)) = (&night.apis.mp, &night.job.mp) else {
+    let Some(mp) = &night.apis.mp else {
         return Ok(Harvest::complete(Vec::new()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
-    let mut issues = ask_all(night, &journal, PLACE, 1, vec![(LIST.to_owned(), ())], async |()| list(mp).await).await?;
+    let mut issues = ask_all(night, &journal, PLACE, vec![(LIST.to_owned(), ())], async |()| list(mp).await).await?;
     let mut listed = BTreeSet::new();
     for page in journal.entry(LIST)?.iter().flat_map(|entry| &entry.pages) {
         let list: Option<CardIds> = read_page(&api::cards(0, PAGE_ROWS), page)?;
@@ -43,7 +43,7 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
         told.and_then(|told| id_of(&told)).map_or(Ok(()), |told| require_echo(&request, id, &told))?;
         Ok(Some(vec![page]))
     };
-    issues.extend(ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?);
+    issues.extend(ask_all(night, &journal, PLACE, questions, ask).await?);
     let mut harvest = Harvest::complete(Vec::new());
     harvest.issues = issues;
     let mut unknown = Vec::new();

@@ -25,7 +25,7 @@ const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 20_000 };
 
 /// Reads the pools of those `stocks` whose codes the merchant uploaded; rows are packed, openids raw.
 pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept>, Issue> {
-    let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
+    let Some(pay_v3) = &night.apis.pay_v3 else {
         return Ok(Harvest::complete(Kept::default()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
@@ -35,7 +35,7 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept
     let meaning = OffsetMeaning::default();
     let questions = pools.iter().map(|id| ((*id).to_owned(), *id)).collect();
     let ask = |stock_id| ask_pool(pay_v3, stock_id, appid, &meaning);
-    let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
+    let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
     let mut codes = Sorter::new(&night.corner());
     let mut intake = Intake::of(CouponCode::DATASET);
     journal.visit(|entry| {

@@ -59,7 +59,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
         let entry = Entry { key: String::new(), pages: vec![call.ask(mp, asked).await?] };
         call.check(&entry, asked).map(|()| Some(entry.pages))
     };
-    let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
+    let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
     let mut rows = Datacube::default();
     let mut unknown = BTreeSet::new();
     for entry in journal.entries()? {

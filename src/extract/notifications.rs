@@ -97,7 +97,7 @@ async fn seek(
     let ask = async |request: Request<CertificateList>| {
         settle(&request, pay_v3.send(&request).await).map(|page| Some(vec![page]))
     };
-    ask_all(night, journal, PLACE, 1, question, ask).await
+    ask_all(night, journal, PLACE, question, ask).await
 }
 
 /// The keys of the platform for the callbacks of the spool.

@@ -21,7 +21,7 @@ pub async fn extract(
     seen: &BTreeSet<String>,
     events: &[CouponEvent],
 ) -> Result<Harvest<Vec<Stock>>, Issue> {
-    let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
+    let Some(pay_v3) = &night.apis.pay_v3 else {
         return Ok(Harvest::complete(Vec::new()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
@@ -35,7 +35,7 @@ pub async fn extract(
         stock.map_or(Ok(()), |stock| require_echo(&request, id, &stock.stock_id))?;
         Ok(Some(vec![page]))
     };
-    let issues = ask_all(night, &journal, PLACE, settings.limits.concurrency, questions, ask).await?;
+    let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
     let mut harvest = Harvest::complete(Vec::new());
     harvest.issues = issues;
     for entry in journal.entries()?.iter().filter(|entry| ids.contains(entry.key.as_str())) {

@@ -45,15 +45,10 @@ pub fn plan(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> 
 /// Requests the receipts that may have changed and carries the rest over: a receipt that was not requested tonight, or
 /// that tonight's answers do not contain, stays known.
 pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies>, Issue> {
-    let (Some(pay_v3), Some(settings)) = (&night.apis.pay_v3, &night.job.pay_v3) else {
+    let Some(pay_v3) = &night.apis.pay_v3 else {
         return Ok(Harvest::complete(Subsidies::default()));
     };
-    let requests = Requests {
-        night,
-        pay_v3,
-        journal: &*night.journal.stage(STAGE.as_str())?,
-        concurrency: settings.limits.concurrency,
-    };
+    let requests = Requests { night, pay_v3, journal: &*night.journal.stage(STAGE.as_str())? };
     let room = night.corner();
     let mut issues = requests.ask_lists(&plan.coupons).await?;
     let listed = requests.read_lists(&plan.coupons, Gathered::new(&room))?.settle().map_err(Issue::unsorted)?;
@@ -91,7 +86,6 @@ struct Requests<'a> {
     night: &'a Night<'a>,
     pay_v3: &'a PayV3,
     journal: &'a StageJournal,
-    concurrency: usize,
 }
 
 impl Requests<'_> {
@@ -144,7 +138,7 @@ impl Requests<'_> {
             (key.clone(), (key, request))
         };
         let questions = || Ok(rows.rows()?.map(question));
-        ask_each(self.night, self.journal, PLACE, self.concurrency, questions, ask).await
+        ask_each(self.night, self.journal, PLACE, questions, ask).await
     }
 
     fn read_lists(

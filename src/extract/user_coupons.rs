@@ -20,7 +20,7 @@ use super::wire::user_coupon_row;
 use super::{Harvest, Issue, Lookback, Night};
 use crate::api::Api;
 use crate::fingerprints::Fingerprints;
-use crate::job::{PayV3Settings, WalletSettings};
+use crate::job::WalletSettings;
 use crate::journal::{Entry, Page, StageJournal};
 use crate::record::UserCoupon;
 use crate::sorter::{Jotting, Keeper, Kept, PackedRow};
@@ -70,18 +70,16 @@ struct Counter<'a> {
     night: &'a Night<'a>,
     settings: &'a WalletSettings,
     pay_v3: &'a PayV3,
-    limits: &'a PayV3Settings,
     journal: &'a StageJournal,
 }
 
 /// Requests tonight's wallets. `orders` are the order lines of the look-back including D, with published openids.
 pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> Result<Harvest<Wallets>, Issue> {
-    let (Some(settings), Some(pay_v3), Some(limits)) = (&night.job.wallets, &night.apis.pay_v3, &night.job.pay_v3)
-    else {
+    let (Some(settings), Some(pay_v3)) = (&night.job.wallets, &night.apis.pay_v3) else {
         return Ok(Harvest::complete(Wallets::default()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
-    let counter = Counter { night, settings, pay_v3, limits, journal: &journal };
+    let counter = Counter { night, settings, pay_v3, journal: &journal };
     let (mut issues, unsettled) = counter.ask_wallets(roster).await?;
     let (asked, unanswered) = counter.asked(roster)?;
     let mut gathered = Gathered::new(&night.corner());
@@ -143,8 +141,7 @@ impl Counter<'_> {
         let question = |openid: io::Result<String>| openid.map(|openid| (wallet_key(&openid), openid));
         let questions = || Ok(openids(&roster.ask)?.map(question));
         let ask = |openid| self.ask_wallet(openid, &meaning, &unsettled);
-        let concurrency = self.limits.limits.concurrency;
-        let issues = ask_each(self.night, self.journal, PLACE, concurrency, questions, ask).await?;
+        let issues = ask_each(self.night, self.journal, PLACE, questions, ask).await?;
         Ok((issues, unsettled.into_inner()))
     }
 
@@ -273,7 +270,7 @@ impl Counter<'_> {
             coupon.map_or(Ok(()), |coupon| require_echo(&request, &doubt.coupon_code, &coupon.coupon_code))?;
             Ok(Some(vec![page]))
         };
-        ask_each(self.night, self.journal, PLACE, self.limits.limits.concurrency, questions, ask).await
+        ask_each(self.night, self.journal, PLACE, questions, ask).await
     }
 
     fn single_request(&self, doubt: &Doubt) -> Request<busifavor::UserCoupon> {

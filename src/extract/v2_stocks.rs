@@ -72,7 +72,7 @@ impl Requests<'_> {
             stock.map_or(Ok(()), |stock| require_echo(&request, id, &stock.coupon_stock_id))?;
             Ok(Some(vec![page]))
         };
-        ask_all(self.night, self.journal, PLACE, self.settings.limits.concurrency, questions, ask).await
+        ask_all(self.night, self.journal, PLACE, questions, ask).await
     }
 
     async fn ask_coupons(&self, listed: &[V2CouponQuery]) -> Result<Vec<Issue>, Issue> {
@@ -83,7 +83,7 @@ impl Requests<'_> {
             coupon.map_or(Ok(()), |coupon| require_echo(&request, &it.coupon_id, &coupon.coupon_id))?;
             Ok(Some(vec![page]))
         };
-        ask_all(self.night, self.journal, PLACE, self.settings.limits.concurrency, questions, ask).await
+        ask_all(self.night, self.journal, PLACE, questions, ask).await
     }
 }
 
