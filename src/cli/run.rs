@@ -21,7 +21,7 @@ use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::{self, EngineKind, Job, JobProblems};
 use crate::journal::Mode;
-use crate::pipeline::{self, NightOutcome, NightPlan};
+use crate::pipeline::{self, NightOutcome, NightPlan, PlannedNight};
 use crate::reconcile::rules::Rules;
 use crate::report::Gate;
 use crate::stage::Stage;
@@ -51,12 +51,14 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
     }
     let interrupt = Interrupt::watch()?;
     if let Some(file) = &command.emit_script {
-        return script::write(&job, &plans, world, command.wait, &interrupt, file).await;
+        let Some(plan) = plans.first() else { return Ok(ExitCode::NothingToDo) };
+        return script::write(PlannedNight { job: &job, plan, world }, command.wait, &interrupt, file).await;
     }
     let mut worst = ExitCode::NothingToDo;
     for plan in &plans {
         let began_at = world.clock.now();
-        let result = run_waiting(&job, plan, world, command.wait, &interrupt).await;
+        let night = PlannedNight { job: &job, plan, world };
+        let result = run_waiting(night, command.wait, &interrupt).await;
         pipeline::tell_night(&job, plan, world, began_at, &result).await;
         let outcome = result?;
         say(result_line(&outcome));
@@ -187,14 +189,12 @@ pub(super) fn parse_gate(text: &str, job: &Job) -> Result<Gate, Failure> {
 }
 
 async fn run_waiting(
-    job: &Job,
-    plan: &NightPlan,
-    world: &World,
+    night: PlannedNight<'_>,
     wait: Option<Duration>,
     interrupt: &Interrupt,
 ) -> Result<NightOutcome, Failure> {
-    let attempt = async || pipeline::run_night(job, plan, world, &*watcher(), interrupt).await;
-    until_ready(world, wait, attempt, |outcome| outcome.code).await
+    let attempt = async || pipeline::run_night(night, &*watcher(), interrupt).await;
+    until_ready(night.world, wait, attempt, |outcome| outcome.code).await
 }
 
 fn mode(command: &Run) -> Mode {

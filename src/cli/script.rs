@@ -9,21 +9,17 @@ use super::interrupt::Interrupt;
 use super::shell;
 use super::terminal::{self, Level, say, watcher};
 use super::wait::until_ready;
-use crate::clock::World;
 use crate::error::{ExitCode, Failure};
-use crate::job::Job;
-use crate::pipeline::{self, NightPlan};
+use crate::pipeline::{self, PlannedNight};
 
 pub(super) async fn write(
-    job: &Job,
-    plans: &[NightPlan],
-    world: &World,
+    night: PlannedNight<'_>,
     wait: Option<Duration>,
     interrupt: &Interrupt,
     file: &Path,
 ) -> Result<ExitCode, Failure> {
-    let Some(plan) = plans.first() else { return Ok(ExitCode::NothingToDo) };
-    let attempt = async || pipeline::write_script(job, plan, world, &*watcher(), interrupt, file).await;
+    let PlannedNight { job, plan, world } = night;
+    let attempt = async || pipeline::write_script(night, &*watcher(), interrupt, file).await;
     let scripted = until_ready(world, wait, attempt, |scripted| scripted.code).await?;
     for issue in &scripted.issues {
         terminal::tell(Level::Warn, &issue.what);

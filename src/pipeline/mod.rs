@@ -43,7 +43,7 @@ pub use failure::{not_published, nothing_published, unread};
 pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten};
 pub use lake_access::{ReadableLake, lake_as_shown};
 pub use night::run_night;
-pub use night_plan::{INTAKE_MEMORY_BYTES, NightPlan};
+pub use night_plan::{INTAKE_MEMORY_BYTES, NightPlan, PlannedNight};
 pub use observers::{LastWords, tell_night};
 pub use outcome::NightOutcome;
 pub use progress::{Bars, Quiet};

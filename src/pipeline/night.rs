@@ -7,18 +7,16 @@ use super::failure::{disk, unpublished};
 use super::finished_night::FinishedNight;
 use super::lake_access::LockedLake;
 use super::manifest;
-use super::night_plan::NightPlan;
+use super::night_plan::PlannedNight;
 use super::observers::RunEvents;
 use super::outcome::NightOutcome;
 use super::reconciliation::reconcile;
 use super::run::Run;
 use super::script;
 use super::work::{JournalKeeper, Work, prepared};
-use crate::clock::World;
 use crate::dataset::publication;
 use crate::error::Failure;
 use crate::extract::{Issue, IssueKind, Watcher};
-use crate::job::Job;
 use crate::stage::Stage;
 
 /// Runs one business date.
@@ -26,17 +24,16 @@ use crate::stage::Stage;
 /// # Errors
 /// What stops a run outside its stages: the lock, the disk, unusable keys.
 pub async fn run_night(
-    job: &Job,
-    plan: &NightPlan,
-    world: &World,
+    night: PlannedNight<'_>,
     watcher: &dyn Watcher,
     keeper: &impl JournalKeeper,
 ) -> Result<NightOutcome, Failure> {
+    let PlannedNight { job, plan, world } = night;
     let run = Run::begin(world);
     let held = LockedLake::open(job, plan.date, world, &run.id)?;
     let events = RunEvents::begin(job, plan, &held.lake, &run, world).await;
     keeper.keep_words(Some(events.last_words()));
-    let result = prepared(job, plan, world, watcher, keeper, &held, async |work| publish(&work, &run).await).await;
+    let result = prepared(night, watcher, keeper, &held, async |work| publish(&work, &run).await).await;
     keeper.keep_words(None);
     events.end(&result).await;
     result

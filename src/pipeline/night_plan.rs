@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 
 use super::stage_recorder::is_configured;
+use crate::clock::World;
 use crate::dataset::manifest::StageEntry;
 use crate::dataset::staged::StagedFile;
 use crate::job::Job;
@@ -64,4 +65,15 @@ impl NightPlan {
         self.is_selected(Stage::Reconcile)
             || Stage::ALL.into_iter().filter(is_at_stake).any(|stage| self.is_selected(stage))
     }
+}
+
+/// A night of a job that is to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct PlannedNight<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// Which date, and how.
+    pub plan: &'a NightPlan,
+    /// Clock, sleep, randomness.
+    pub world: &'a World,
 }

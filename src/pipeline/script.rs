@@ -9,10 +9,9 @@ use super::engine;
 use super::failure::{disk, unmatched};
 use super::finished_night::FinishedNight;
 use super::lake_access::LockedLake;
-use super::night_plan::NightPlan;
+use super::night_plan::PlannedNight;
 use super::run::Run;
 use super::work::{JournalKeeper, Work, prepared};
-use crate::clock::World;
 use crate::dataset::parts;
 use crate::dataset::sha256::sha256_of_file;
 use crate::dataset::staged::{digest_of, partitions};
@@ -43,17 +42,16 @@ pub struct Scripted {
 /// # Errors
 /// What stops a run, and a night that could not be published.
 pub async fn write_script(
-    job: &Job,
-    plan: &NightPlan,
-    world: &World,
+    night: PlannedNight<'_>,
     watcher: &dyn Watcher,
     keeper: &impl JournalKeeper,
     file: &Path,
 ) -> Result<Scripted, Failure> {
+    let PlannedNight { job, plan, world } = night;
     refuse_pattern(job)?;
     let run = Run::begin(world);
     let held = LockedLake::open(job, plan.date, world, &run.id)?;
-    prepared(job, plan, world, watcher, keeper, &held, async |work| {
+    prepared(night, watcher, keeper, &held, async |work| {
         let done = work.gather().await;
         work.keep().await?;
         hand_over(&work, done?, file)

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::failure::{disk, rules_wrong, unjournalled};
 use super::finished_night::FinishedNight;
 use super::lake_access::LockedLake;
-use super::night_plan::NightPlan;
+use super::night_plan::{NightPlan, PlannedNight};
 use super::observers::LastWords;
 use super::provenance::{self, earlier_partitions, refuse_altered, refuse_other_key, refuse_vanished};
 use super::restatement;
@@ -16,7 +16,6 @@ use super::setup::{complete_publication, connect, open_journal, open_staging, ps
 use super::sources::Sources;
 use super::stages;
 use super::verdict::{Evidence, Verdict};
-use crate::clock::World;
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::publish::Staging;
@@ -49,15 +48,13 @@ pub(super) struct Work<'a> {
 
 /// Opens what a night works with, and calls `then` with it.
 pub(super) async fn prepared<T>(
-    job: &Job,
-    plan: &NightPlan,
-    world: &World,
+    planned: PlannedNight<'_>,
     watcher: &dyn Watcher,
     keeper: &impl JournalKeeper,
     held: &LockedLake,
     then: impl AsyncFnOnce(Work<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let lake = &held.lake;
+    let (PlannedNight { job, plan, world }, lake) = (planned, &held.lake);
     complete_publication(lake, job)?;
     let runs = Runs::of(lake, plan.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
     let journal = Arc::new(held.keeping(open_journal(lake, job, plan, &runs, world)?));

@@ -8,7 +8,7 @@ use coupon_recon::dataset::partition::read_rows;
 use coupon_recon::dataset::status::RunStatus;
 use coupon_recon::job;
 use coupon_recon::journal::{Journal, Mode};
-use coupon_recon::pipeline::{self, JournalKeeper, LastWords, NightPlan, Quiet};
+use coupon_recon::pipeline::{self, JournalKeeper, LastWords, NightPlan, PlannedNight, Quiet};
 use coupon_recon::record::{OrderLine, Payment, Record, SubsidyPayment, UserCoupon};
 use coupon_recon::watch::Caller;
 
@@ -39,7 +39,8 @@ fn replay(shop: &Shop, intake_memory_bytes: usize) {
             caller,
             intake_memory_bytes,
         };
-        let outcome = runtime.block_on(pipeline::run_night(&job, &plan, &world, &Quiet, &Nobody)).unwrap();
+        let night = PlannedNight { job: &job, plan: &plan, world: &world };
+        let outcome = runtime.block_on(pipeline::run_night(night, &Quiet, &Nobody)).unwrap();
         assert_eq!(outcome.manifest.status, RunStatus::Complete, "{:?}", outcome.issues);
     }
 }
