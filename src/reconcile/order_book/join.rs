@@ -15,7 +15,6 @@ use super::refunds::{RefundBlocks, RefundRows, Refunds};
 use super::seen::Seen;
 use crate::reconcile::error::{ReconcileError, scratched};
 use crate::reconcile::grouped::key_of;
-use crate::reconcile::rules::Reads;
 use crate::reconcile::tally::{BillRows, Tally};
 use crate::reconcile::text_hash::hash;
 use crate::sorter::{CellPacker, PackedRow};
@@ -38,19 +37,16 @@ pub(super) struct Join {
 }
 
 impl Join {
-    /// Starts the join for exports with this many lines; `reads` says which columns of its tables are read.
+    /// Starts the join; what it sets apart goes to `scratch`.
     pub(super) fn new(
         scratch: &Path,
-        refunds: Refunds,
-        refund_rows: RefundRows,
+        (refunds, refund_rows): (Refunds, RefundRows),
         payments: Payments,
-        lines: u64,
-        reads: &Reads,
-    ) -> Result<Join, ReconcileError> {
+        output: Output,
+    ) -> Join {
         let odd = payments.odd_rows.iter().map(|row| (row.transaction_id.as_str(), row.out_trade_no.as_str()));
         let seen_odd = Seen::none_of(odd);
-        let (output, apart) = (Output::new(scratch, lines, reads)?, Apart::new(scratch));
-        Ok(Join {
+        Join {
             output: Worker::of(SETTLED_AHEAD, |settled| output.take_all(settled)),
             payment_rows: BillRows { total: payments.total, ..BillRows::default() },
             refunds,
@@ -58,8 +54,8 @@ impl Join {
             refund_blocks: RefundBlocks::default(),
             payments,
             seen_odd,
-            apart,
-        })
+            apart: Apart::new(scratch),
+        }
     }
 
     /// Joins the orders of a chunk, which follow those of the previous one. False if the writer has ended: `finish`

@@ -27,6 +27,7 @@ use chrono::NaiveDate;
 use bill::PaymentColumns;
 use join::Join;
 use order::LineColumns;
+use output::Output;
 use refunds::RefundColumns;
 
 pub(super) use entry::{LineAmounts, Order};
@@ -61,10 +62,10 @@ pub(super) fn build(
 ) -> Result<OrderBook, ReconcileError> {
     let (bills, exports) = (files.window("payments", from), files.window("orders", from));
     let known_to = files.latest_day_before(LedgerRow::DATASET);
-    let (refunds, refund_rows) = Refunds::read(&files.window("refunds", from), known_to, scratch)?;
+    let refunds = Refunds::read(&files.window("refunds", from), known_to, scratch)?;
     let payments = payments::sort(&bills, scratch, reads)?;
     let lines = cursor::count_rows(exports.iter().map(|(_, path)| *path))?;
-    let mut join = Join::new(scratch, refunds, refund_rows, payments, lines, reads)?;
+    let mut join = Join::new(scratch, refunds, payments, Output::new(scratch, lines, reads)?);
     join_all(&exports, &mut join)?;
     join.finish(&bills)
 }
