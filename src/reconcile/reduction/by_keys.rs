@@ -27,6 +27,16 @@ enum Demand {
     Crowded(MoreThan),
 }
 
+impl Demand {
+    /// Into how many parts the keys of `source` are divided.
+    fn parts(&self, source: &Source, searches: &[Search]) -> usize {
+        match self {
+            Demand::Absent(search) => searches[*search].parts(),
+            Demand::Crowded(_) => parts_for(source.rows),
+        }
+    }
+}
+
 /// A mention, and its rows that are to be decided.
 struct Question {
     trial: Trial,
@@ -52,8 +62,8 @@ pub(super) fn reduce(
                 let open = planned.settle_empty(trial);
                 open.into_iter().for_each(|trial| trials.entry(table).or_default().push(trial));
             } else {
-                let question = Question::new(trial, demand, names, source, &searches, scratch)?;
-                questions.entry(table).or_default().push(question);
+                let keys = Scattered::new(scratch, demand.parts(source, &searches))?;
+                questions.entry(table).or_default().push(Question::new(trial, demand, names, keys));
             }
         }
     }
@@ -113,20 +123,9 @@ fn walk(source: &Source, mut questions: Vec<Question>, searches: &[Search]) -> V
 }
 
 impl Question {
-    fn new(
-        trial: Trial,
-        demand: Demand,
-        names: KeyNames,
-        source: &Source,
-        searches: &[Search],
-        scratch: &Path,
-    ) -> Result<Question, ArrowError> {
-        let parts = match demand {
-            Demand::Absent(search) => searches[search].parts(),
-            Demand::Crowded(_) => parts_for(source.rows),
-        };
-        let rows = Numbered::of(&trial, names, Scattered::new(scratch, parts)?);
-        Ok(Question { trial, demand, rows })
+    fn new(trial: Trial, demand: Demand, names: KeyNames, keys: Scattered<(u128, u64)>) -> Question {
+        let rows = Numbered::of(&trial, names, keys);
+        Question { trial, demand, rows }
     }
 
     /// Decides which rows remain. `None` if that fails or too many remain: the mention stays as it was.

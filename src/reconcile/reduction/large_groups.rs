@@ -46,7 +46,8 @@ pub(super) fn threshold_of(planned: &Planned, mention: Mention, sources: &Source
         let is_single =
             |other: &Mention| *other == mention || joins_once(planned, group_count, mention, *other, sources);
         let counts_rows = group_count.strict.contains(&mention) && group_count.mentions.iter().all(is_single);
-        let of_group = || of_group(planned, mention, &columns, &value, block, sources);
+        let bound = Bound { value: &value, block };
+        let of_group = || of_group(planned, mention, &columns, bound, sources);
         let more_than = counts_rows.then(|| of_group().or_else(|| least(planned, &value, sources)))??;
         Some((columns, more_than))
     })
@@ -91,13 +92,21 @@ fn least(planned: &Planned, value: &Term, sources: &Sources) -> Option<MoreThan>
     match value {
         Term::Integer(number) => Some(MoreThan::Least(*number)),
         Term::Column(mention, column) => {
-            let source = small(&planned.shape.tables[*mention], sources)?;
-            let (mut least, terms) = (i64::MAX, &planned.terms[*mention]);
-            numbers_in(source, terms, *mention, column, &[], |_, number| least = least.min(number)).ok()?;
+            let mut least = i64::MAX;
+            SmallTable::of(planned, *mention, sources)?
+                .numbers(column, &[], |_, number| least = least.min(number))
+                .ok()?;
             Some(MoreThan::Least(least))
         }
         _ => None,
     }
+}
+
+/// The value with which a block of the query compares the number of rows.
+#[derive(Clone, Copy)]
+struct Bound<'a> {
+    value: &'a Term,
+    block: usize,
 }
 
 /// The possible value per group: a column of a small table that is joined to the groups on all grouping columns, in
@@ -106,14 +115,13 @@ fn of_group(
     planned: &Planned,
     mention: Mention,
     columns: &KeyNames,
-    value: &Term,
-    block: usize,
+    bound: Bound<'_>,
     sources: &Sources,
 ) -> Option<MoreThan> {
-    let Term::Column(to, column) = value else { return None };
-    let source = small(&planned.shape.tables[*to], sources)?;
+    let Term::Column(to, column) = bound.value else { return None };
+    let table = SmallTable::of(planned, *to, sources)?;
     let links =
-        planned.shape.facts.iter().filter(|fact| fact.block == block).filter_map(|fact| fact.condition.as_link());
+        planned.shape.facts.iter().filter(|fact| fact.block == bound.block).filter_map(|fact| fact.condition.as_link());
     let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
     for [one, two] in links {
         let (own, key) = if one.0 == mention { (one, two) } else { (two, one) };
@@ -127,34 +135,38 @@ fn of_group(
         let least = numbers.entry(key).or_insert(number);
         *least = number.min(*least);
     };
-    numbers_in(source, &planned.terms[*to], *to, column, &keys, keep).ok()?;
+    table.numbers(column, &keys, keep).ok()?;
     Some(MoreThan::OfGroup(numbers))
 }
 
-fn small<'s>(table: &str, sources: &'s Sources) -> Option<&'s Source> {
-    sources.get(table).filter(|source| source.rows <= LEAST_OF_ROWS)
+/// A mention whose table is small enough to be read for its numbers.
+struct SmallTable<'a> {
+    source: &'a Source,
+    mention: Mention,
+    /// What is true of the rows that can affect the result.
+    terms: &'a [Term],
 }
 
-/// Passes on the non-null numbers of a column where the terms are true, each with the key of its row.
-fn numbers_in(
-    source: &Source,
-    terms: &[Term],
-    mention: Mention,
-    column: &str,
-    keys: &[String],
-    mut see: impl FnMut(u128, i64),
-) -> Result<(), ArrowError> {
-    let mut columns: BTreeSet<_> = keys.iter().cloned().chain([column.to_owned()]).collect();
-    terms.iter().for_each(|term| term.columns_of(mention, &mut columns));
-    source.scan(&columns, |_, batch| {
-        let (mut evaluator, keys) = (Evaluator::new(batch), KeyColumns::of(batch, keys)?);
-        let kept = terms.iter().map(|term| evaluator.rows_where(term)).collect::<Result<Vec<_>, _>>()?;
-        let numbers = batch.column_by_name(column).and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let numbers = numbers.ok_or_else(|| ArrowError::ComputeError(format!("no numbers in `{column}`")))?;
-        let rows = numbers.iter().enumerate().filter(|(row, _)| kept.iter().all(|kept| kept.value(*row)));
-        rows.filter_map(|(row, number)| Some((row, number?))).for_each(|(row, number)| see(keys.key(row), number));
-        Ok(())
-    })
+impl<'a> SmallTable<'a> {
+    fn of(planned: &'a Planned, mention: Mention, sources: &'a Sources) -> Option<SmallTable<'a>> {
+        let source = sources.get(&planned.shape.tables[mention])?;
+        (source.rows <= LEAST_OF_ROWS).then(|| SmallTable { source, mention, terms: &planned.terms[mention] })
+    }
+
+    /// Passes on the non-null numbers of a column where the terms are true, each with the key of its row.
+    fn numbers(&self, column: &str, keys: &[String], mut see: impl FnMut(u128, i64)) -> Result<(), ArrowError> {
+        let mut columns: BTreeSet<_> = keys.iter().cloned().chain([column.to_owned()]).collect();
+        self.terms.iter().for_each(|term| term.columns_of(self.mention, &mut columns));
+        self.source.scan(&columns, |_, batch| {
+            let (mut evaluator, keys) = (Evaluator::new(batch), KeyColumns::of(batch, keys)?);
+            let kept = self.terms.iter().map(|term| evaluator.rows_where(term)).collect::<Result<Vec<_>, _>>()?;
+            let numbers = batch.column_by_name(column).and_then(|column| column.as_primitive_opt::<Int64Type>());
+            let numbers = numbers.ok_or_else(|| ArrowError::ComputeError(format!("no numbers in `{column}`")))?;
+            let rows = numbers.iter().enumerate().filter(|(row, _)| kept.iter().all(|kept| kept.value(*row)));
+            rows.filter_map(|(row, number)| Some((row, number?))).for_each(|(row, number)| see(keys.key(row), number));
+            Ok(())
+        })
+    }
 }
 
 /// The collected rows of groups with more than this many rows. A group with a null in its key is kept. Groups are
