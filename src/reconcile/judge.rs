@@ -129,8 +129,13 @@ impl NightRules<'_> {
             }
         });
         let found = std::mem::take(&mut findings.found);
-        let (unseen, grace) = (|row: &Break| outlook.of_unseen(row), |row: &Break| outlook.grace_of_state(row));
-        lifecycle::advance(date, yesterday, findings.sorted()?, unseen, grace, self.decisions, sink)?;
+        let tonight = lifecycle::Tonight {
+            date,
+            decisions: self.decisions,
+            sight_of_unseen: &|row| outlook.of_unseen(row),
+            grace_of_state: &|row| outlook.grace_of_state(row),
+        };
+        tonight.advance(yesterday, findings.sorted()?, sink)?;
         // If a source is incomplete, an unknown break in a decision may be one that was not looked for instead of a
         // typing error.
         if !unjudged.iter().any(|rule| rule.is_shortfall) {

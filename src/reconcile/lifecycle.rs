@@ -78,38 +78,48 @@ fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Break
     Some(if undecided == Resolved { Resolved } else { decision.unwrap_or(undecided) })
 }
 
-/// Tonight's breaks in the order of their ids: yesterday's rows, updated, and new ones. `yesterday` and `found` (breaks
-/// as first seen) come in that order; one of each is in memory.
-///
-/// `sight_of_unseen` says what it means for a break of yesterday that it was not found; `grace_of_state` how long it
-/// waits if it describes a state, which is found again every night, rather than an event.
-pub(super) fn advance<E: From<ReconcileError>>(
-    date: NaiveDate,
-    yesterday: impl Iterator<Item = Result<Break, ReconcileError>>,
-    found: impl Iterator<Item = Result<Break, ReconcileError>>,
-    sight_of_unseen: impl Fn(&Break) -> Sight,
-    grace_of_state: impl Fn(&Break) -> Option<Days>,
-    decisions: &Decisions,
-    mut sink: impl FnMut(Break) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut found = found.peekable();
-    for row in yesterday {
-        let row = row?;
-        while let Some(found) = found.next_if(|found| is_before(found, &row.break_id)) {
-            sink(first_seen(found?, decisions))?;
+/// What tonight knows of yesterday's breaks.
+pub(super) struct Tonight<'a> {
+    pub(super) date: NaiveDate,
+    pub(super) decisions: &'a Decisions,
+    /// What it means for a break that it was not found.
+    pub(super) sight_of_unseen: &'a dyn Fn(&Break) -> Sight,
+    /// How long a break waits if it describes a state, which is found again every night, rather than an event.
+    pub(super) grace_of_state: &'a dyn Fn(&Break) -> Option<Days>,
+}
+
+impl Tonight<'_> {
+    /// Tonight's breaks in the order of their ids: yesterday's rows, updated, and new ones. `yesterday` and `found` (breaks
+    /// as first seen) come in that order; one of each is in memory.
+    pub(super) fn advance<E: From<ReconcileError>>(
+        &self,
+        yesterday: impl Iterator<Item = Result<Break, ReconcileError>>,
+        found: impl Iterator<Item = Result<Break, ReconcileError>>,
+        mut sink: impl FnMut(Break) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut found = found.peekable();
+        for row in yesterday {
+            let row = row?;
+            while let Some(found) = found.next_if(|found| is_before(found, &row.break_id)) {
+                sink(first_seen(found?, self.decisions))?;
+            }
+            let again = found.next_if(|found| found.as_ref().is_ok_and(|found| found.break_id == row.break_id));
+            self.continued(row, again.transpose()?).map_or(Ok(()), &mut sink)?;
         }
-        let again = found.next_if(|found| found.as_ref().is_ok_and(|found| found.break_id == row.break_id));
-        let decision = decisions.status_of(&row.break_id, date);
-        let next = match again {
+        found.try_for_each(|found| sink(first_seen(found?, self.decisions)))
+    }
+
+    /// A break of yesterday as it is tonight, `again` if it was found; `None` if it is no longer listed.
+    fn continued(&self, row: Break, again: Option<Break>) -> Option<Break> {
+        let decision = self.decisions.status_of(&row.break_id, self.date);
+        match again {
             Some(found) => {
-                let found = since_yesterday(&row, found?, grace_of_state(&row));
+                let found = since_yesterday(&row, found, (self.grace_of_state)(&row));
                 seen_again(row, found, decision)
             }
-            None => not_seen(date, &row, sight_of_unseen(&row), decision),
-        };
-        next.map_or(Ok(()), &mut sink)?;
+            None => not_seen(self.date, &row, (self.sight_of_unseen)(&row), decision),
+        }
     }
-    found.try_for_each(|found| sink(first_seen(found?, decisions)))
 }
 
 /// Whether a finding comes before an id; an error comes first.
@@ -259,7 +269,8 @@ mod tests {
             breaks.extend([row]);
             Ok(())
         };
-        advance(date, yesterday, found, |_| sight_of_unseen, |_| None, decisions, keep).unwrap();
+        let tonight = Tonight { date, decisions, sight_of_unseen: &|_| sight_of_unseen, grace_of_state: &|_| None };
+        tonight.advance(yesterday, found, keep).unwrap();
         breaks
     }
 
