@@ -25,7 +25,8 @@ use coupon_recon::dataset::Lake;
 use coupon_recon::dataset::partition::{self, PartLimit, Provenance, Writer};
 use coupon_recon::job::{self, Job};
 use coupon_recon::reconcile::{
-    self, Asked, DayFiles, Decisions, Handover, Left, Place, ReconcileError, Scratch, Script, Shortfall, Site,
+    self, Asked, DayFiles, Decisions, Handover, Left, Place, ReconcileError, Reconciliation, Scratch, Script,
+    Shortfall, Site,
 };
 use coupon_recon::record::Break;
 use parquet::arrow::ProjectionMask;
@@ -117,7 +118,8 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Scrip
     let writer = Writer::create(&path, contract::contract("coupon_ledger"), &Provenance::default(), PartLimit::NONE)?;
     let mut writer = writer.on_one_thread();
     let mut rows = 0;
-    let footing = reconcile::build_ledger(&job, &mut site, &files, &scratch, &Asked::default(), |batch| {
+    let night = Reconciliation { job: &job, files: &files, scratch: &scratch };
+    let footing = night.build_ledger(&mut site, &Asked::default(), |batch| {
         rows += batch.num_rows();
         writer.write(&batch).map_err(ReconcileError::from)
     })?;
@@ -133,8 +135,8 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Scrip
     files.day.insert("coupon_ledger".to_owned(), path);
     let mut breaks = Breaks::create(&place(&job, "breaks", date)?)?;
     let (shortfall, decisions) = (Shortfall::default(), Decisions::default());
-    let judgement =
-        reconcile::judge(&job, &mut site, &files, &scratch, &shortfall, &decisions, |row| breaks.push(row))?;
+    let night = Reconciliation { job: &job, files: &files, scratch: &scratch };
+    let judgement = night.judge(&mut site, &shortfall, &decisions, |row| breaks.push(row))?;
     let count = breaks.finish()?;
     let found: Vec<_> = judgement.found.iter().filter(|(_, rows)| **rows > 0).collect();
     eprintln!("{count} breaks: {found:?}");

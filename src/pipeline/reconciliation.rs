@@ -10,7 +10,7 @@ use super::restatement;
 use super::script;
 use super::work::Work;
 use crate::error::{ExitCode, Failure};
-use crate::reconcile::{self, Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Scratch, Site};
+use crate::reconcile::{Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Reconciliation, Scratch, Site};
 use crate::record::{LedgerRow, Record};
 use crate::stage::Stage;
 
@@ -59,7 +59,7 @@ impl<'a> Bench<'a> {
         let mut writer = writer.on_one_thread();
         let (job, Bench { site, files, scratch, .. }) = (self.work.night.job, &mut *self);
         let sink = |batch| writer.write(&batch).map_err(ReconcileError::from);
-        let footing = reconcile::build_ledger(job, site, files, scratch, asked, sink);
+        let footing = Reconciliation { job, files, scratch }.build_ledger(site, asked, sink);
         done.footing = footing.map_err(|error| unmatched(&error))?;
         done.files.extend(staging.end(dataset, writer).map_err(|error| unstaged(&error))?);
         self.files.day.insert(dataset.to_owned(), staging.partition(dataset));
@@ -73,7 +73,8 @@ impl<'a> Bench<'a> {
             breaks.push(row);
             Ok(())
         };
-        let judgement = reconcile::judge(work.night.job, site, files, scratch, &sources.shortfall, decisions, sink);
+        let night = Reconciliation { job: work.night.job, files, scratch };
+        let judgement = night.judge(site, &sources.shortfall, decisions, sink);
         judgement.map_err(unjudgeable)
     }
 }

@@ -13,7 +13,7 @@ use crate::dataset::manifest::Manifest;
 use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
-use crate::reconcile::{self, Asked, DayFiles, ReconcileError, Scratch, Site};
+use crate::reconcile::{self, Asked, DayFiles, ReconcileError, Reconciliation, Scratch, Site};
 use crate::record::{LedgerRow, Record};
 
 /// What does not foot on the published day `date`, one sentence each.
@@ -37,7 +37,8 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     let scratch =
         Scratch::new_in(&std::env::temp_dir()).map_err(|error| temporary(&error, "cannot make a scratch folder"))?;
     let nothing = |_| Ok::<(), ReconcileError>(());
-    let ledger = reconcile::build_ledger(job, &mut Site::Here, &files, &scratch, &Asked::default(), nothing);
+    let night = Reconciliation { job, files: &files, scratch: &scratch };
+    let ledger = night.build_ledger(&mut Site::Here, &Asked::default(), nothing);
     let footing = match ledger {
         Ok(footing) => footing,
         Err(error) => return unmatched(&error),

@@ -75,7 +75,8 @@ impl Fixture {
             batches.push(batch);
             Ok::<_, ReconcileError>(())
         };
-        let footing = ledger::build(&self.terms, &reads, &self.files, &self.scratch, &self.asked, sink)?;
+        let night = ledger::Night::open(&self.terms, &self.files, &self.asked)?;
+        let footing = night.build(&reads, &self.scratch, sink)?;
         let contract = contract::contract(LedgerRow::DATASET);
         partition::write_batches(&path, contract, &Provenance::default(), batches.into_iter().map(Ok))?;
         self.files.day.insert(LedgerRow::DATASET.to_owned(), path);

@@ -12,7 +12,7 @@ use super::error::{ReconcileError, scratched};
 use super::facts::Facts;
 use super::files::{DayFiles, Scratch};
 use super::footing::{Counts, Footing};
-use super::ledger_row::{LedgerBuilder, LedgerLine};
+use super::ledger_row::{JoinedCoupon, LedgerBuilder, LedgerLine};
 use super::matching::{self, Trace};
 use super::observed;
 use super::order_book::{self, OrderBook};
@@ -50,7 +50,8 @@ impl Asked {
 }
 
 /// What every row of the night depends on.
-struct Night<'a> {
+pub(super) struct Night<'a> {
+    files: &'a DayFiles,
     date: DayNumber,
     /// The first instant of the look-back.
     from: Micros,
@@ -67,43 +68,12 @@ struct Blocks {
     look_back: order_side::Blocks,
 }
 
-/// Builds the ledger of `files.date` batch by batch, sorted by key; returns the control totals.
-pub(super) fn build<E: From<ReconcileError>>(
-    terms: &Terms,
-    reads: &Reads,
-    files: &DayFiles,
-    scratch: &Scratch,
-    asked: &Asked,
-    mut sink: impl FnMut(RecordBatch) -> Result<(), E>,
-) -> Result<Vec<Footing>, E> {
-    let from = terms.rules.lookback_start(files.date);
-    let night = Night::open(terms, files, asked)?;
-    let (orders, facts) = std::thread::scope(|threads| {
-        let facts = threads.spawn(|| {
-            if reads.has(observed::VIEW) {
-                observed::write(files, reads, scratch.folder())?;
-            }
-            Facts::read(files, from, night.end, scratch.folder())
-        });
-        let orders = order_book::build(files, from, scratch.folder(), reads);
-        (orders, facts.join().unwrap_or_else(|panic| resume_unwind(panic)))
-    });
-    let mut orders = orders?;
-    let mut sides = Sides::open(files, facts?, &mut orders)?;
-    let (mut counts, mut builder, mut blocks) = (Counts::default(), LedgerBuilder::default(), Blocks::default());
-    while sides.next_coupon()? {
-        let known = sides.known(night.end, &mut counts);
-        if known.is_anything() {
-            night.push_row(known, &orders, &mut blocks, &mut counts, &mut builder)?;
-        }
-        if builder.rows() >= ROWS_PER_BATCH {
-            sink(batch(&mut builder)?)?;
-        }
-    }
-    if builder.rows() > 0 {
-        sink(batch(&mut builder)?)?;
-    }
-    Ok(counts.footing(&orders, sides.receipt_tallies()))
+/// The ledger as far as it is built.
+#[derive(Default)]
+struct Draft {
+    builder: LedgerBuilder,
+    counts: Counts,
+    blocks: Blocks,
 }
 
 fn batch(builder: &mut LedgerBuilder) -> Result<RecordBatch, ReconcileError> {
@@ -119,20 +89,56 @@ fn read_stocks(files: &DayFiles) -> Result<HashMap<String, Stock>, PartitionErro
 }
 
 impl<'a> Night<'a> {
-    fn open(terms: &'a Terms, files: &DayFiles, asked: &'a Asked) -> Result<Night<'a>, ReconcileError> {
+    /// The night of `files.date`.
+    pub(super) fn open(terms: &'a Terms, files: &'a DayFiles, asked: &'a Asked) -> Result<Night<'a>, ReconcileError> {
         let from = clock::start_of(terms.rules.lookback_start(files.date)).timestamp_micros();
         let end = clock::end_of(files.date).timestamp_micros();
-        Ok(Night { date: days(files.date), from, end, terms, asked, stocks: read_stocks(files)? })
+        Ok(Night { files, date: days(files.date), from, end, terms, asked, stocks: read_stocks(files)? })
     }
 
-    fn push_row(
+    /// Builds the ledger batch by batch, sorted by key; returns the control totals.
+    pub(super) fn build<E: From<ReconcileError>>(
         &self,
-        mut known: Known<'_>,
-        orders: &OrderBook,
-        blocks: &mut Blocks,
-        counts: &mut Counts,
-        builder: &mut LedgerBuilder,
-    ) -> Result<(), ReconcileError> {
+        reads: &Reads,
+        scratch: &Scratch,
+        mut sink: impl FnMut(RecordBatch) -> Result<(), E>,
+    ) -> Result<Vec<Footing>, E> {
+        let (mut orders, facts) = self.gather(reads, scratch)?;
+        let mut sides = Sides::open(self.files, facts, &mut orders)?;
+        let mut draft = Draft::default();
+        while sides.next_coupon()? {
+            let known = sides.known(self.end, &mut draft.counts);
+            if known.is_anything() {
+                self.push_row(known, &orders, &mut draft)?;
+            }
+            if draft.builder.rows() >= ROWS_PER_BATCH {
+                sink(batch(&mut draft.builder)?)?;
+            }
+        }
+        if draft.builder.rows() > 0 {
+            sink(batch(&mut draft.builder)?)?;
+        }
+        Ok(draft.counts.footing(&orders, sides.receipt_tallies()))
+    }
+
+    /// Joins orders with bills and, on another thread, reads all other facts.
+    fn gather(&self, reads: &Reads, scratch: &Scratch) -> Result<(OrderBook, Facts), ReconcileError> {
+        let (files, from) = (self.files, self.terms.rules.lookback_start(self.files.date));
+        let (orders, facts) = std::thread::scope(|threads| {
+            let facts = threads.spawn(|| {
+                if reads.has(observed::VIEW) {
+                    observed::write(files, reads, scratch.folder())?;
+                }
+                Facts::read(files, from, self.end, scratch.folder())
+            });
+            let orders = order_book::build(files, from, scratch.folder(), reads);
+            (orders, facts.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        Ok((orders?, facts?))
+    }
+
+    fn push_row(&self, mut known: Known<'_>, orders: &OrderBook, draft: &mut Draft) -> Result<(), ReconcileError> {
+        let Draft { builder, counts, blocks } = draft;
         let previous = known.previous.as_ref();
         let coupon = self.coupon(&known);
         let trace =
@@ -145,9 +151,11 @@ impl<'a> Night<'a> {
             matched.and_then(|matched| OrderSide::of(matched, paid_claims, previous, coupon.returned_at, look_back));
         let order = order.map_err(scratched)?;
         let (stock_id, code) = known.key;
-        let subsidy = Subsidy::of(self.terms, stock_id, &coupon, order.discount, &mut known.receipts, &known.returns);
+        let received = Subsidy::from_receipts(&mut known.receipts, &known.returns);
+        let subsidy = received.adding_owed(self.terms, stock_id, &coupon, order.discount);
         let asked_date = self.is_asked(&order, code).then_some(self.date).or_else(|| previous?.asked_date);
-        builder.push(&LedgerLine::of(self.date, known.key, &coupon, &order, &subsidy, asked_date));
+        let joined = JoinedCoupon { key: known.key, coupon: &coupon, order: &order, subsidy: &subsidy };
+        builder.push(&LedgerLine::of(&joined, self.date, asked_date));
         counts.add(order.out_trade_no, known.wallet.as_ref(), &known.claims, &known.receipts);
         Ok(())
     }

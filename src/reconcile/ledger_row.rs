@@ -62,16 +62,18 @@ table_type! {
     }
 }
 
+/// A coupon, `key`ed by stock and code, with its other sides.
+pub(super) struct JoinedCoupon<'a, 's> {
+    pub(super) key: (&'a str, &'a str),
+    pub(super) coupon: &'s Coupon<'a>,
+    pub(super) order: &'s OrderSide<'a>,
+    pub(super) subsidy: &'a Subsidy<'a>,
+}
+
 impl<'a> LedgerLine<'a> {
-    /// The row of one coupon.
-    pub(super) fn of(
-        date: DayNumber,
-        (stock_id, coupon_code): (&'a str, &'a str),
-        coupon: &Coupon<'a>,
-        order: &OrderSide<'a>,
-        subsidy: &'a Subsidy<'a>,
-        asked_date: Option<DayNumber>,
-    ) -> LedgerLine<'a> {
+    /// The row of one coupon on `date`.
+    pub(super) fn of(joined: &JoinedCoupon<'a, '_>, date: DayNumber, asked_date: Option<DayNumber>) -> LedgerLine<'a> {
+        let JoinedCoupon { key: (stock_id, coupon_code), coupon, order, subsidy } = *joined;
         LedgerLine {
             expected_discount_fen: coupon.terms.expected_discount(order.goods),
             used_after_paid_seconds: coupon.used_at.zip(order.paid_at).map(|(used, paid)| (used - paid) / 1_000_000),

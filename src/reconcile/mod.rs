@@ -59,38 +59,74 @@ use chrono::NaiveDate;
 use crate::job::Job;
 use crate::record::{Break, LedgerRow, Record};
 use crate::threads::on_own_thread;
+use cluster::Catalog;
 use judge::NightRules;
 use rules::Rules;
 use terms::Terms;
 
-/// Builds the coupon ledger of `files.date` (design §6) into `sink`, batch by batch in key order; returns the control
-/// totals of every side. Leaves in `scratch` what the rules will need of orders and bills.
-pub fn build_ledger<E: From<ReconcileError> + Send>(
-    job: &Job,
-    site: &mut Site,
-    files: &DayFiles,
-    scratch: &Scratch,
-    asked: &Asked,
-    sink: impl FnMut(RecordBatch) -> Result<(), E> + Send,
-) -> Result<Vec<Footing>, E> {
-    let terms = Terms::of(job);
-    match site {
-        #[cfg(feature = "spark")]
-        Site::Cluster(cluster) if terms.rules.use_request_pattern.is_none() => {
-            let rules = rules_of(job)?;
-            let mut night = cluster.night(&terms, &rules, files, scratch);
-            on_own_thread(|| {
-                night.refuse_elsewhere()?;
-                let footing = cluster::build_ledger(&mut night, files.date, asked, sink)?;
-                night.forget_ledger();
-                Ok(footing)
-            })
+/// A night to be reconciled.
+#[derive(Debug, Clone, Copy)]
+pub struct Reconciliation<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// What is reconciled: the files of the night.
+    pub files: &'a DayFiles,
+    /// Where the match leaves what the rules will need of orders and bills.
+    pub scratch: &'a Scratch,
+}
+
+impl Reconciliation<'_> {
+    /// Builds the coupon ledger of `files.date` (design §6) into `sink`, batch by batch in key order; returns the control
+    /// totals of every side.
+    pub fn build_ledger<E: From<ReconcileError> + Send>(
+        self,
+        site: &mut Site,
+        asked: &Asked,
+        sink: impl FnMut(RecordBatch) -> Result<(), E> + Send,
+    ) -> Result<Vec<Footing>, E> {
+        let Reconciliation { job, files, scratch } = self;
+        let terms = Terms::of(job);
+        match site {
+            #[cfg(feature = "spark")]
+            Site::Cluster(cluster) if terms.rules.use_request_pattern.is_none() => {
+                let rules = rules_of(job)?;
+                let mut night = cluster.night(&terms, &rules, files, scratch);
+                on_own_thread(|| {
+                    night.refuse_elsewhere()?;
+                    let footing = cluster::build_ledger(&mut night, files.date, asked, sink)?;
+                    night.forget_ledger();
+                    Ok(footing)
+                })
+            }
+            Site::Script(results) => on_own_thread(|| cluster::build_ledger(results, files.date, asked, sink)),
+            _ => {
+                let reads = rules_of(job)?.reads(&engine::COMPUTED_VIEWS);
+                ledger::Night::open(&terms, files, asked)?.build(&reads, scratch, sink)
+            }
         }
-        Site::Script(left) => on_own_thread(|| cluster::build_ledger(left, files.date, asked, sink)),
-        _ => {
-            let reads = rules_of(job)?.reads(&engine::COMPUTED_VIEWS);
-            ledger::build(&terms, &reads, files, scratch, asked, sink)
-        }
+    }
+
+    /// Runs the rules over the night (design §7): passes every listed break to `sink`, in the order of their ids.
+    /// `files.day` has the day's `coupon_ledger`; `shortfall` names the datasets that a configured stage could not fill.
+    /// After an error, what `sink` received is worthless.
+    pub fn judge<E: From<ReconcileError> + Send>(
+        self,
+        site: &mut Site,
+        shortfall: &Shortfall,
+        decisions: &Decisions,
+        sink: impl FnMut(Break) -> Result<(), E> + Send,
+    ) -> Result<Judgement, E> {
+        let Reconciliation { job, files, scratch } = self;
+        let (terms, rules) = (Terms::of(job), rules_of(job)?);
+        let night_rules = NightRules { terms: &terms, rules: &rules, files, scratch, shortfall, decisions };
+        on_own_thread(|| match site {
+            Site::Here => night_rules.judge(sink),
+            #[cfg(feature = "spark")]
+            Site::Cluster(cluster) => {
+                night_rules.judge_remotely(&mut cluster.night(&terms, &rules, files, scratch), sink)
+            }
+            Site::Script(results) => night_rules.judge_remotely(results, sink),
+        })
     }
 }
 
@@ -99,30 +135,8 @@ pub fn columns_read() -> impl Iterator<Item = (&'static str, &'static [&'static 
     sides::READ.into_iter().chain(order_book::READ).chain(facts::READ)
 }
 
-/// Runs the rules over the night of `files.date` (design §7): passes every listed break to `sink`, in the order of
-/// their ids. `files.day` has the day's `coupon_ledger`; `shortfall` names the datasets that a configured stage could
-/// not fill. After an error, what `sink` received is worthless.
-pub fn judge<E: From<ReconcileError> + Send>(
-    job: &Job,
-    site: &mut Site,
-    files: &DayFiles,
-    scratch: &Scratch,
-    shortfall: &Shortfall,
-    decisions: &Decisions,
-    sink: impl FnMut(Break) -> Result<(), E> + Send,
-) -> Result<Judgement, E> {
-    let (terms, rules) = (Terms::of(job), rules_of(job)?);
-    let night_rules = NightRules { terms: &terms, rules: &rules, files, scratch, shortfall, decisions };
-    on_own_thread(|| match site {
-        Site::Here => night_rules.judge(sink),
-        #[cfg(feature = "spark")]
-        Site::Cluster(cluster) => night_rules.judge_remotely(&mut cluster.night(&terms, &rules, files, scratch), sink),
-        Site::Script(left) => night_rules.judge_remotely(left, sink),
-    })
-}
-
-/// Writes the script for `spark-submit` with all that `build_ledger` and `judge` would ask of a cluster. `files` are
-/// those before the ledger, at their local paths.
+/// Writes the script for `spark-submit` with all that a `Reconciliation` would ask of a cluster. `files` are those before
+/// the ledger, at their local paths.
 pub fn write_script(
     job: &Job,
     files: &DayFiles,
@@ -134,7 +148,8 @@ pub fn write_script(
     let mut with_ledger = files.clone();
     with_ledger.day.insert(LedgerRow::DATASET.to_owned(), PathBuf::new());
     let judged = judge::judged(&rules, &with_ledger, shortfall);
-    on_own_thread(|| cluster::write_script(&job.name, &terms, &rules, &judged, files, place, handover))
+    let catalog = Catalog { terms: &terms, rules: &rules, files };
+    on_own_thread(|| cluster::write_script(&job.name, catalog, &judged, place, handover))
 }
 
 /// Runs the job's own rules over an empty day: an error names the file and the line.

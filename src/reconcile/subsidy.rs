@@ -25,27 +25,26 @@ pub(super) struct Subsidy<'a> {
 }
 
 impl<'a> Subsidy<'a> {
-    /// The subsidy of a coupon that was used with this discount.
-    pub(super) fn of(
+    /// The same, with what the programmes of its stock owe for a coupon that was used with this discount.
+    pub(super) fn adding_owed(
+        mut self,
         terms: &Terms,
         stock_id: &str,
         coupon: &Coupon<'_>,
         discount: Option<Fen>,
-        receipts: &mut [Receipt<'a>],
-        returns: &[Fen],
     ) -> Subsidy<'a> {
-        let mut subsidy = Subsidy::from_receipts(receipts, returns);
         if coupon.state_on_date == Some(USED) {
-            subsidy.expected = expected(terms.programs_of(stock_id), discount);
-            subsidy.due_date = coupon.used_at.and_then(|used_at| {
+            self.expected = expected(terms.programs_of(stock_id), discount);
+            self.due_date = coupon.used_at.and_then(|used_at| {
                 let due_days = terms.programs_of(stock_id).map(|program| program.due_days).max()?;
                 Some(business_day(used_at) + DayNumber::try_from(due_days).ok()?)
             });
         }
-        subsidy
+        self
     }
 
-    fn from_receipts(receipts: &mut [Receipt<'a>], returns: &[Fen]) -> Subsidy<'a> {
+    /// What the receipts of a coupon say.
+    pub(super) fn from_receipts(receipts: &mut [Receipt<'a>], returns: &[Fen]) -> Subsidy<'a> {
         if receipts.is_empty() && returns.is_empty() {
             return Subsidy::default();
         }
@@ -115,7 +114,7 @@ mod tests {
         // 2026-11-18 23:59 in Shanghai.
         let used_at = "2026-11-18T15:59:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros();
         let coupon = Coupon { state_on_date: Some(USED), used_at: Some(used_at), ..Coupon::default() };
-        Subsidy::of(terms, "S", &coupon, discount.map(Fen), &mut [], &[])
+        Subsidy::default().adding_owed(terms, "S", &coupon, discount.map(Fen))
     }
 
     #[test]
@@ -144,7 +143,7 @@ mod tests {
         assert_eq!(subsidy.expected, Some(Fen(100)));
         let due = chrono::NaiveDate::from_ymd_opt(2026, 11, 21).map(super::super::parameters::days);
         assert_eq!(subsidy.due_date, due);
-        let unused = Subsidy::of(&terms, "S", &Coupon::default(), None, &mut [], &[]);
+        let unused = Subsidy::default().adding_owed(&terms, "S", &Coupon::default(), None);
         assert_eq!((unused.expected, unused.due_date), (None, None));
         assert_eq!(used(&Terms::default(), None).expected, None);
     }

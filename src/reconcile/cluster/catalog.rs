@@ -49,10 +49,11 @@ pub(super) enum Table {
 }
 
 /// All names of a night.
-pub(super) struct Catalog<'a> {
-    pub(super) terms: &'a Terms,
-    pub(super) rules: &'a Rules,
-    pub(super) files: &'a DayFiles,
+#[derive(Clone, Copy)]
+pub(in crate::reconcile) struct Catalog<'a> {
+    pub(in crate::reconcile) terms: &'a Terms,
+    pub(in crate::reconcile) rules: &'a Rules,
+    pub(in crate::reconcile) files: &'a DayFiles,
 }
 
 impl Catalog<'_> {

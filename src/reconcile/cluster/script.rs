@@ -15,7 +15,7 @@ use super::super::error::{ReconcileError, scratched};
 use super::super::files::DayFiles;
 use super::super::order_book;
 use super::super::parameters;
-use super::super::rules::{Rule, Rules};
+use super::super::rules::Rule;
 use super::super::terms::Terms;
 use super::catalog::{self, Catalog, Table};
 use super::place::Place;
@@ -76,22 +76,21 @@ impl Script {
     }
 }
 
-/// Writes the night of `files.date` as a script: the ledger, its totals and the rows of these rules.
+/// Writes the night of a catalog as a script: the ledger, its totals and the rows of these rules.
 pub(in crate::reconcile) fn write(
     job: &str,
-    terms: &Terms,
-    rules: &Rules,
+    catalog: Catalog<'_>,
     judged: &[&Rule],
-    files: &DayFiles,
     place: &Place,
     handover: &Handover,
 ) -> Result<Script, ReconcileError> {
+    let Catalog { terms, files, .. } = catalog;
     let (mut handed, mut staged) = (files.clone(), BTreeMap::new());
     for (dataset, path) in &mut handed.day {
         let input = handover.input(dataset);
         staged.insert(input.clone(), std::mem::replace(path, input));
     }
-    let catalog = Catalog { terms, rules, files: &handed };
+    let catalog = Catalog { files: &handed, ..catalog };
     let mut writer = Writer { catalog, place, handover, staged, declared: BTreeSet::new(), body: String::new() };
     writer.name_asked()?;
     let order_files = || wechat_channels(terms, files);
