@@ -25,7 +25,7 @@ use coupon_recon::dataset::Lake;
 use coupon_recon::dataset::partition::{self, PartLimit, Provenance, Writer};
 use coupon_recon::job::{self, Job};
 use coupon_recon::reconcile::{
-    self, Asked, DayFiles, Decisions, Handover, Left, Place, ReconcileError, Reconciliation, Scratch, Script,
+    self, Asked, DayFiles, Decisions, Handover, Place, ReconcileError, Reconciliation, Scratch, Script, ScriptResults,
     Shortfall, Site,
 };
 use coupon_recon::record::Break;
@@ -110,7 +110,7 @@ fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Scrip
     let mut files = day_files(&job, date)?;
     let began = Instant::now();
     let mut site = match script {
-        Some(script) => Site::Script(Left::open(script, &in_place(&job))?),
+        Some(script) => Site::Script(ScriptResults::open(script, &in_place(&job))?),
         None => Site::open(&job, in_place(&job))?,
     };
     let path = place(&job, "coupon_ledger", date)?;

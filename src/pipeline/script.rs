@@ -20,7 +20,7 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, Watcher};
 use crate::fingerprints::Fingerprints;
 use crate::job::Job;
-use crate::reconcile::{self, Asked, DayFiles, Handover, Left, Script, Site};
+use crate::reconcile::{self, Asked, DayFiles, Handover, Script, ScriptResults, Site};
 
 /// A script that was written, and its inputs.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ fn unpublishable(done: &FinishedNight) -> Failure {
 pub(super) fn take(work: &Work<'_>, done: &FinishedNight, files: &DayFiles, asked: &Asked) -> Result<Site, Failure> {
     let (script, _) = written(work, done, files, asked)?;
     let place = engine::place(work.night.job, work.lake);
-    Left::open(&script, &place).map(Site::Script).map_err(|error| unmatched(&error))
+    ScriptResults::open(&script, &place).map(Site::Script).map_err(|error| unmatched(&error))
 }
 
 /// Removes what was handed over and what the script wrote.

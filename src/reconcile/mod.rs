@@ -41,7 +41,7 @@ mod text_hash;
 mod wallet;
 
 pub use cases::{CaseOutcome, test_folder};
-pub use cluster::{Carrier, Handover, Left, Place, Script};
+pub use cluster::{Carrier, Handover, Place, Script, ScriptResults};
 pub use decisions::{Decision, DecisionError, Decisions};
 pub use error::ReconcileError;
 pub use files::{DayFiles, Scratch, Shortfall};

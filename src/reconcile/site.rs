@@ -2,7 +2,7 @@
 
 #[cfg(feature = "spark")]
 use super::cluster::Cluster;
-use super::cluster::{Left, Place};
+use super::cluster::{Place, ScriptResults};
 use super::error::ReconcileError;
 #[cfg(feature = "spark")]
 use crate::job::EngineKind;
@@ -17,7 +17,7 @@ pub enum Site {
     #[cfg(feature = "spark")]
     Cluster(Box<Cluster>),
     /// A script that was run elsewhere.
-    Script(Left),
+    Script(ScriptResults),
 }
 
 impl Site {

@@ -30,7 +30,7 @@ pub(super) use ledger::{FOOTING, Side};
 pub use place::{Carrier, Place};
 pub(super) use script::write as write_script;
 pub use script::{Handover, Script};
-pub use script_results::Left;
+pub use script_results::ScriptResults;
 #[cfg(feature = "spark")]
 pub(super) use session::Cluster;
 

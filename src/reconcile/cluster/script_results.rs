@@ -16,7 +16,7 @@ use crate::contract::ColumnKind::Text;
 
 /// The results of a script.
 #[derive(Debug)]
-pub struct Left {
+pub struct ScriptResults {
     /// Has one folder per result.
     answers: PathBuf,
 }
@@ -27,15 +27,15 @@ struct End {
     script_sha256: String,
 }
 
-impl Left {
+impl ScriptResults {
     /// Opens the results of `script`, at the place that the cluster and we share.
     ///
     /// # Errors
     /// It has not run to its end, or another script has.
-    pub fn open(script: &Script, place: &Place) -> Result<Left, ReconcileError> {
+    pub fn open(script: &Script, place: &Place) -> Result<ScriptResults, ReconcileError> {
         let answers = script.answers.clone();
         place.bring(&answers)?;
-        let mut left = Left { answers };
+        let mut left = ScriptResults { answers };
         if parts_of(&left.answers.join(END))?.is_empty() {
             return Err(ReconcileError::ScriptNotRun { answers: left.answers });
         }
@@ -48,7 +48,7 @@ impl Left {
     }
 }
 
-impl Replies for Left {
+impl Replies for ScriptResults {
     fn reply(&mut self, name: &str, _: &str) -> Result<Vec<RecordBatch>, ReconcileError> {
         let parts = parts_of(&self.answers.join(name))?;
         if parts.is_empty() {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     /// What is left in a folder whose scripts have said these digests at their end.
-    fn opened(lake: &Path, script: &Script, ends: &[&str]) -> Result<Left, ReconcileError> {
+    fn opened(lake: &Path, script: &Script, ends: &[&str]) -> Result<ScriptResults, ReconcileError> {
         let folder = script.answers.join(END);
         fs::create_dir_all(&folder).unwrap();
         let texts = |texts: &[&str]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
@@ -88,14 +88,14 @@ mod tests {
         let mut writer = ArrowWriter::try_new(part, batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
-        Left::open(script, &Place { root: lake.to_owned(), bucket: None })
+        ScriptResults::open(script, &Place { root: lake.to_owned(), bucket: None })
     }
 
     #[test]
     fn only_the_very_script_that_ran_to_its_end_is_believed() {
         let lake = tempfile::tempdir().unwrap();
         let script = Script { text: "spark".to_owned(), answers: lake.path().join("answers") };
-        let nothing = Left::open(&script, &Place { root: lake.path().to_owned(), bucket: None });
+        let nothing = ScriptResults::open(&script, &Place { root: lake.path().to_owned(), bucket: None });
         assert!(matches!(nothing, Err(ReconcileError::ScriptNotRun { .. })));
         assert!(matches!(opened(lake.path(), &script, &[]), Err(ReconcileError::ScriptNotRun { .. })));
         assert!(matches!(opened(lake.path(), &script, &["0"]), Err(ReconcileError::OtherScript { .. })));
