@@ -6,7 +6,7 @@ use url::Url;
 
 use super::Checker;
 use super::given::Given;
-use super::secret::origin_of;
+use super::secret::{PemBlock, origin_of};
 use crate::job::file::{JobSection, MpSection, PayV2Section, PayV3Section};
 use crate::job::host::is_loopback;
 use crate::job::problem::Place;
@@ -206,8 +206,7 @@ impl Checker<'_> {
         let path = self.absolute(file.value.trim());
         let pem = self.file_text(&file.place, &path)?;
         let origin = origin_of(file, &path);
-        let hint = "download 微信支付公钥 from the merchant platform";
-        self.pem(&file.place, &origin, &pem, "PUBLIC KEY-----", hint);
+        self.pem(&file.place, &origin, &pem, PemBlock::PUBLIC_KEY);
         Some(PublicKey { id: key_id?, pem, origin })
     }
 
@@ -229,8 +228,7 @@ impl Checker<'_> {
         }
         let path = self.absolute(certificate.value.trim());
         let pem = self.file_text(&certificate.place, &path)?;
-        let hint = "take `apiclient_cert.pem`, not `apiclient_key.pem`";
-        self.pem(&certificate.place, &origin_of(certificate, &path), &pem, "CERTIFICATE-----", hint);
+        self.pem(&certificate.place, &origin_of(certificate, &path), &pem, PemBlock::CERTIFICATE);
         let given = Given::by(&section.client_key_env, &section.client_key_file);
         let key = self.private_key("client_key", section.place(), given)?;
         Some(Secret::new(format!("{}\n{}\n", pem.trim_end(), key.expose())))

@@ -9,6 +9,24 @@ use crate::job::problem::Place;
 use crate::job::value::Written;
 use crate::secret::{Origin, Secret};
 
+/// A kind of PEM block that a setting may require.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PemBlock {
+    /// How its BEGIN line ends.
+    label: &'static str,
+    /// Which file has it.
+    hint: &'static str,
+}
+
+impl PemBlock {
+    pub(super) const PRIVATE_KEY: PemBlock =
+        PemBlock { label: "PRIVATE KEY-----", hint: "take `apiclient_key.pem`, not `apiclient_cert.pem`" };
+    pub(super) const PUBLIC_KEY: PemBlock =
+        PemBlock { label: "PUBLIC KEY-----", hint: "download 微信支付公钥 from the merchant platform" };
+    pub(super) const CERTIFICATE: PemBlock =
+        PemBlock { label: "CERTIFICATE-----", hint: "take `apiclient_cert.pem`, not `apiclient_key.pem`" };
+}
+
 impl Checker<'_> {
     /// The secret `name` of a section, given as `<name>_env` or `<name>_file`.
     pub(super) fn required_secret(&mut self, name: &str, section: &Place, given: Given<'_>) -> Option<Secret> {
@@ -45,13 +63,13 @@ impl Checker<'_> {
     /// A PEM block of a private key, given as `<name>_env` or `<name>_file`.
     pub(super) fn private_key(&mut self, name: &str, section: &Place, given: Given<'_>) -> Option<Secret> {
         let secret = self.required_secret(name, section, given)?;
-        let hint = "take `apiclient_key.pem`, not `apiclient_cert.pem`";
-        self.pem(given.place(section), secret.origin(), secret.expose(), "PRIVATE KEY-----", hint);
+        self.pem(given.place(section), secret.origin(), secret.expose(), PemBlock::PRIVATE_KEY);
         Some(secret)
     }
 
     /// Reports a text that is not the expected PEM block.
-    pub(super) fn pem(&mut self, place: &Place, origin: &Origin, text: &str, label: &str, hint: &str) {
+    pub(super) fn pem(&mut self, place: &Place, origin: &Origin, text: &str, expected: PemBlock) {
+        let PemBlock { label, hint } = expected;
         let found = text.lines().find(|line| line.trim_start().starts_with("-----BEGIN "));
         let problem = match found {
             Some(line) if line.trim_end().ends_with(label) && !has_passphrase(text) => return,
