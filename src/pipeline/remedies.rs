@@ -28,7 +28,7 @@ use crate::job::{Job, PayV3Settings};
 use crate::journal::{Journal, Mode};
 use crate::reconcile::Decisions;
 use crate::record::{Break, Record};
-use crate::remedy::{Call, Ended, Facts, Performance, Performed, Plan, Source};
+use crate::remedy::{Call, Ended, Facts, Grounds, Performance, Performed, Plan, Source};
 use crate::wechat::pay_v3::PayV3;
 
 /// The result of applying a plan.
@@ -83,7 +83,8 @@ fn propose_by_facts(
     let breaks_sha256 = digest_of(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
     let job_file = std::path::absolute(job_file).unwrap_or_else(|_| job_file.to_owned());
     let source = Source { job_file: &job_file.to_string_lossy(), date, breaks_sha256: &breaks_sha256 };
-    let plan = Plan::propose(job, source, &breaks, &facts, &decisions, rules);
+    let grounds = Grounds { job, facts: &facts, decisions: &decisions };
+    let plan = Plan::propose(grounds, source, &breaks, rules);
     Ok(Proposal { plan, facts, decisions })
 }
 

@@ -16,4 +16,4 @@ pub use call::Call;
 pub use error::PlanError;
 pub use facts::Facts;
 pub use performance::{Ended, Performance, Performed};
-pub use plan::{ByHand, Impossible, Plan, Proposed, Source};
+pub use plan::{ByHand, Grounds, Impossible, Plan, Proposed, Source};

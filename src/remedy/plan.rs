@@ -15,7 +15,7 @@ use super::proposals::{has_remedy, propose};
 use crate::dataset::sha256::sha256_of;
 use crate::job::Job;
 use crate::money::Fen;
-use crate::reconcile::Decisions;
+use crate::reconcile::{Decision, Decisions};
 use crate::record::Break;
 
 /// Version of the file format.
@@ -84,19 +84,40 @@ pub struct Source<'a> {
     pub breaks_sha256: &'a str,
 }
 
+/// What decides whether a call is proposed for a break.
+#[derive(Debug, Clone, Copy)]
+pub struct Grounds<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// The partitions that the calls follow from.
+    pub facts: &'a Facts,
+    /// A break with a decision in force gets no call.
+    pub decisions: &'a Decisions,
+}
+
 impl Plan {
-    /// Proposes calls for the open breaks among `breaks`, only of `rules` if any are named. None for breaks with a
-    /// decision.
-    pub fn propose(
-        job: &Job,
-        source: Source<'_>,
-        breaks: &[Break],
-        facts: &Facts,
-        decisions: &Decisions,
-        rules: &BTreeSet<String>,
-    ) -> Plan {
+    /// Proposes calls for the open breaks among `breaks`, only of `rules` if any are named.
+    pub fn propose(grounds: Grounds<'_>, source: Source<'_>, breaks: &[Break], rules: &BTreeSet<String>) -> Plan {
+        let mut plan = Plan::without_calls(grounds.job, source);
+        let mut drafting = Drafting { grounds, date: source.date, paid: BTreeSet::new(), numbers: BTreeSet::new() };
+        let is_named = |it: &Break| rules.is_empty() || rules.contains(&it.rule_id);
+        // Considers all rules, whichever are named: two plans of one day must not pay for one coupon under two numbers.
+        for it in Plan::concerned(breaks) {
+            let proposal = drafting.operations(it);
+            if is_named(it) {
+                plan.add(it, proposal);
+            }
+        }
+        plan.calls.sort_by(|one, other| order(one).cmp(&order(other)));
+        plan.impossible.sort_by(|one, other| one.break_id.cmp(&other.break_id));
+        let is_by_hand = |it: &&Break| it.is_open() && is_named(it) && !has_remedy(&it.rule_id);
+        plan.by_hand = by_hand(breaks.iter().filter(is_by_hand).filter(|it| drafting.decision(it).is_none()));
+        plan
+    }
+
+    fn without_calls(job: &Job, source: Source<'_>) -> Plan {
         let mchid = job.pay_v3.as_ref().map(|settings| settings.mchid.clone());
-        let mut plan = Plan {
+        Plan {
             version: VERSION,
             job: job.name.clone(),
             job_file: source.job_file.to_owned(),
@@ -106,31 +127,16 @@ impl Plan {
             calls: Vec::new(),
             impossible: Vec::new(),
             by_hand: Vec::new(),
-        };
-        let (mut paid, mut numbers) = (BTreeSet::new(), BTreeSet::new());
-        let is_named = |it: &Break| rules.is_empty() || rules.contains(&it.rule_id);
-        let decision = |it: &Break| decisions.find_in_force(&it.break_id, source.date);
-        // Considers all rules, whichever are named: two plans of one day must not pay for one coupon under two numbers.
-        for it in Plan::concerned(breaks) {
-            let proposal = propose(job, facts, it).map(|operations| {
-                decision(it).map_or(Ok(()), |decision| Err(decision.to_string()))?;
-                let operations = pay_once(&mut paid, it, payable(operations?)?)?;
-                number_once(&mut numbers, operations)
-            });
-            if !is_named(it) {
-                continue;
-            }
-            match proposal {
-                Some(Ok(operations)) => plan.calls.extend(operations.iter().map(|operation| Call::of(it, operation))),
-                Some(Err(reason)) => plan.impossible.push(Impossible::of(it, reason)),
-                None => {}
-            }
         }
-        plan.calls.sort_by(|one, other| order(one).cmp(&order(other)));
-        plan.impossible.sort_by(|one, other| one.break_id.cmp(&other.break_id));
-        let is_by_hand = |it: &&Break| it.is_open() && is_named(it) && !has_remedy(&it.rule_id);
-        plan.by_hand = by_hand(breaks.iter().filter(is_by_hand).filter(|it| decision(it).is_none()));
-        plan
+    }
+
+    /// Adds the calls for a break, or why there are none.
+    fn add(&mut self, it: &Break, proposal: Option<Result<Vec<Operation>, String>>) {
+        match proposal {
+            Some(Ok(operations)) => self.calls.extend(operations.iter().map(|operation| Call::of(it, operation))),
+            Some(Err(reason)) => self.impossible.push(Impossible::of(it, reason)),
+            None => {}
+        }
     }
 
     /// The open breaks of rules with a remedy.
@@ -189,6 +195,29 @@ impl Plan {
             checked.map_err(|detail| PlanError::Call { place, break_id: call.break_id.clone(), detail })?;
         }
         Ok(())
+    }
+}
+
+/// A plan in progress: what the calls proposed so far pay for, and their numbers.
+struct Drafting<'b> {
+    grounds: Grounds<'b>,
+    date: NaiveDate,
+    paid: BTreeSet<(&'b str, &'b str)>,
+    numbers: BTreeSet<(&'static str, String)>,
+}
+
+impl<'b> Drafting<'b> {
+    /// What calls would resolve a break, or why none may; `None` if there is nothing to resolve.
+    fn operations(&mut self, it: &'b Break) -> Option<Result<Vec<Operation>, String>> {
+        propose(self.grounds.job, self.grounds.facts, it).map(|operations| {
+            self.decision(it).map_or(Ok(()), |decision| Err(decision.to_string()))?;
+            let operations = pay_once(&mut self.paid, it, payable(operations?)?)?;
+            number_once(&mut self.numbers, operations)
+        })
+    }
+
+    fn decision(&self, it: &Break) -> Option<&'b Decision> {
+        self.grounds.decisions.find_in_force(&it.break_id, self.date)
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::facts::{Coupon, Facts};
 use super::operation::{Operation, Payment};
-use super::plan::{Plan, Source};
+use super::plan::{Grounds, Plan, Source};
 use super::proposals::propose;
 use crate::job::{self, Job};
 use crate::money::Fen;
@@ -308,13 +308,19 @@ fn a_return_of_another_receipt_that_failed_changes_no_number() {
     assert_eq!(of_second, same, "it may have been sent under that number, and would be returned twice");
 }
 
+/// The plan for breaks without decisions, of these rules if any are named.
+fn plan_for(breaks: &[Break], facts: &Facts, rules: &[&str]) -> Plan {
+    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
+    let grounds = Grounds { job: &job(), facts, decisions: &Decisions::default() };
+    Plan::propose(grounds, source, breaks, &rules.iter().map(|rule| (*rule).to_owned()).collect())
+}
+
 #[test]
 fn an_amount_that_wechat_does_not_take_is_no_call_of_a_plan() {
     let it = break_of("SU11", Some("L1"));
     let line = SubsidyOrder { amount_fen: Fen(500_001), ..line_of_ledger("L1") };
     let facts = Facts::of_coupon(&it, coupon("USED")).with_order(line);
-    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
-    let plan = Plan::propose(&job(), source, &[it], &facts, &Decisions::default(), &BTreeSet::new());
+    let plan = plan_for(&[it], &facts, &[]);
     assert_eq!(plan.calls, []);
     assert_eq!(plan.impossible[0].reason, "an amount of 5000.01 yuan: WeChat takes 0.01 to 5000.00");
 }
@@ -326,9 +332,8 @@ fn a_plan_pays_once_for_a_coupon_lists_what_is_left_to_people_and_leaves_closed_
     let closed = Break { status: BreakStatus::Accepted, ..break_of("SU01", None) };
     let facts =
         Facts::of_coupon(&one, coupon("USED")).with_order(line_of_ledger("L1")).with_order(line_of_ledger("L2"));
-    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
     let breaks = [one, two, by_hand, closed];
-    let plan = Plan::propose(&job(), source, &breaks, &facts, &Decisions::default(), &BTreeSet::new());
+    let plan = plan_for(&breaks, &facts, &[]);
     assert_eq!(plan.calls.iter().map(|call| call.request_no.as_str()).collect::<Vec<_>>(), ["L1"]);
     assert_eq!(plan.impossible.len(), 1);
     assert_eq!(plan.impossible[0].reason, "another call of the day pays for the coupon");
@@ -343,8 +348,7 @@ fn two_coupons_of_one_order_are_not_redeemed_under_one_number() {
     let one = break_of("AO03", None);
     let two = Break { break_id: "other".into(), ..one.clone() };
     let facts = Facts::of_coupon(&one, coupon("SENDED"));
-    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
-    let plan = Plan::propose(&job(), source, &[one, two], &facts, &Decisions::default(), &BTreeSet::new());
+    let plan = plan_for(&[one, two], &facts, &[]);
     assert_eq!((plan.calls.len(), plan.impossible.len()), (1, 1));
     assert_eq!(plan.impossible[0].reason, "another call of the day has the number RY1: use one of yours");
 }
@@ -355,12 +359,8 @@ fn plans_of_single_rules_do_not_pay_for_one_coupon_under_two_numbers() {
     let facts = Facts::of_coupon(&failed, coupon("USED"))
         .with_receipts(&failed, vec![receipt("S1", "FAIL", 1)])
         .with_order(line_of_ledger("L1"));
-    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
     let breaks = [failed, listed];
-    let calls = |rules: &[&str]| {
-        let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
-        Plan::propose(&job(), source, &breaks, &facts, &Decisions::default(), &rules).calls.len()
-    };
+    let calls = |rules: &[&str]| plan_for(&breaks, &facts, rules).calls.len();
     assert_eq!(calls(&[]), 1);
     assert_eq!(calls(&["SU10"]) + calls(&["SU11"]), 1, "the coupon is paid for once, however the day is planned");
 }
@@ -370,9 +370,7 @@ fn an_amount_that_wechat_does_not_take_is_told_and_does_not_spoil_the_plan() {
     let it = break_of("SU01", None);
     for amount in [Fen(500_001), Fen(0), Fen(-1)] {
         let facts = Facts::of_coupon(&it, Coupon { subsidy_expected: Some(amount), ..coupon("USED") });
-        let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
-        let plan =
-            Plan::propose(&job(), source, std::slice::from_ref(&it), &facts, &Decisions::default(), &BTreeSet::new());
+        let plan = plan_for(std::slice::from_ref(&it), &facts, &[]);
         assert_eq!((plan.calls.len(), plan.impossible.len()), (0, 1), "{amount}");
         assert!(plan.impossible[0].reason.contains("WeChat takes 0.01 to 5000.00"), "{}", plan.impossible[0].reason);
     }
@@ -427,7 +425,8 @@ fn a_break_that_was_decided_since_has_no_call_and_leaves_its_coupon_to_another()
     let breaks = [("0a", &one), ("0b", &by_hand), ("0c", &two)].map(|(id, it)| with_id(id, it));
     let planned = |date| {
         let source = Source { job_file: "job.toml", date, breaks_sha256: "ab" };
-        Plan::propose(&job(), source, &breaks, &facts, &decisions, &BTreeSet::new())
+        let grounds = Grounds { job: &job(), facts: &facts, decisions: &decisions };
+        Plan::propose(grounds, source, &breaks, &BTreeSet::new())
     };
     let decided = planned(date());
     assert_eq!(decided.calls.iter().map(|call| call.request_no.as_str()).collect::<Vec<_>>(), ["L2"]);
@@ -446,10 +445,8 @@ fn with_id(break_id: &str, it: &Break) -> Break {
 #[test]
 fn a_plan_of_single_rules_lists_only_their_breaks_for_people_too() {
     let breaks = ["AO01", "PM02", "PM03"].map(|rule_id| break_of(rule_id, None));
-    let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
     let by_hand = |rules: &[&str]| {
-        let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
-        let plan = Plan::propose(&job(), source, &breaks, &Facts::default(), &Decisions::default(), &rules);
+        let plan = plan_for(&breaks, &Facts::default(), rules);
         plan.by_hand.into_iter().map(|it| it.rule_id).collect::<Vec<_>>()
     };
     assert_eq!(by_hand(&[]), ["AO01", "PM02", "PM03"]);
