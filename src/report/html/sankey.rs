@@ -102,7 +102,7 @@ fn place(lines: &[&FlowLine], width: f64, scale: f64) -> BTreeMap<End, Node> {
 
 fn heads(text: &mut String, width: f64) {
     for (column, (zh, en)) in [("券", "Coupons"), ("订单", "Orders"), ("补差", "Subsidies")].iter().enumerate() {
-        label(text, column_x(width, column), 14.0, "head", zh, en);
+        label(text, (column_x(width, column), 14.0), "head", (zh, en));
     }
 }
 
@@ -117,8 +117,8 @@ fn links(text: &mut String, lines: &[&FlowLine], nodes: &mut BTreeMap<End, Node>
     }
     for ((from, to), coupons) in flows {
         let thick = coupons as f64 * scale;
-        let (x0, y0) = take(nodes, from, thick, true);
-        let (x1, y1) = take(nodes, to, thick, false);
+        let (x0, y0) = node_of(nodes, from).leave(thick);
+        let (x1, y1) = node_of(nodes, to).enter(thick);
         let (middle, thick) = (f64::midpoint(x0, x1), thick.max(1.0));
         let class = name(to).2;
         let _ = write!(
@@ -136,13 +136,24 @@ fn links(text: &mut String, lines: &[&FlowLine], nodes: &mut BTreeMap<End, Node>
     }
 }
 
-/// The y coordinate where the next link leaves or enters a node.
-fn take(nodes: &mut BTreeMap<End, Node>, end: End, thick: f64, is_leaving: bool) -> (f64, f64) {
-    let node = nodes.get_mut(&end).expect("links join placed nodes");
-    let (x, taken) = if is_leaving { (node.x + NODE_WIDTH, &mut node.right) } else { (node.x, &mut node.left) };
-    let y = node.y + *taken;
-    *taken += thick;
-    (x, y)
+fn node_of(nodes: &mut BTreeMap<End, Node>, end: End) -> &mut Node {
+    nodes.get_mut(&end).expect("links join placed nodes")
+}
+
+impl Node {
+    /// Where the next link, so thick, enters on the left side.
+    fn enter(&mut self, thick: f64) -> (f64, f64) {
+        let start = (self.x, self.y + self.left);
+        self.left += thick;
+        start
+    }
+
+    /// Where the next link, so thick, leaves on the right side.
+    fn leave(&mut self, thick: f64) -> (f64, f64) {
+        let start = (self.x + NODE_WIDTH, self.y + self.right);
+        self.right += thick;
+        start
+    }
 }
 
 fn draw_node(text: &mut String, end: End, node: &Node, is_narrow: bool) {
@@ -154,7 +165,7 @@ fn draw_node(text: &mut String, end: End, node: &Node, is_narrow: bool) {
     );
     let (x, middle) = (x + NODE_WIDTH + 6.0, y + height.max(LEAST_SLOT) / 2.0);
     let middle = if *height < LEAST_SLOT { y + 12.0 } else { middle };
-    label(text, x, middle, "name", zh, en);
+    label(text, (x, middle), "name", (zh, en));
     let money = money(end, &node.tally);
     let _ =
         write!(text, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{}", middle + 14.0, grouped(node.tally.coupons));
@@ -164,7 +175,7 @@ fn draw_node(text: &mut String, end: End, node: &Node, is_narrow: bool) {
     text.push_str("</text>");
 }
 
-fn label(text: &mut String, x: f64, y: f64, class: &str, zh: &str, en: &str) {
+fn label(text: &mut String, (x, y): (f64, f64), class: &str, (zh, en): (&str, &str)) {
     for (language, words) in [("zh", zh), ("en", en)] {
         let words = Escaped(words);
         let _ = write!(text, "<text class=\"{class} {language}\" x=\"{x:.1}\" y=\"{y:.1}\">{words}</text>");
