@@ -89,7 +89,7 @@ fn voucher_active_after_its_end(shop: &mut Shop) {
 /// The account's counter is not the sum over its cards.
 fn account_figure_differs(shop: &mut Shop, date: NaiveDate, cond_source: i64, counter: &str) {
     let off = shop.between(1, 40);
-    change_figure(shop, ACCOUNT_CALL, date, Some(cond_source), counter, off);
+    change(shop, &Counter { call: ACCOUNT_CALL, date, cond_source: Some(cond_source), name: counter }, off);
     let subject = format!("card_account_daily;cond_source={cond_source};{counter}");
     shop.plant(Planted::new("DC01", Key::figure(date, subject), date));
 }
@@ -97,17 +97,25 @@ fn account_figure_differs(shop: &mut Shop, date: NaiveDate, cond_source: i64, co
 /// The first member card's counter is not what the totals say.
 fn member_detail_differs(shop: &mut Shop, date: NaiveDate) {
     let off = shop.between(1, 15);
-    change_figure(shop, DETAIL_CALL, date, None, "receive_cnt", off);
+    change(shop, &Counter { call: DETAIL_CALL, date, cond_source: None, name: "receive_cnt" }, off);
     let subject = "member_card_detail_daily;receive_cnt".to_owned();
     shop.plant(Planted::new("DC04", Key::figure(date, subject), date));
 }
 
-/// Adds `off` to a counter of the first row of a call and day.
-fn change_figure(shop: &mut Shop, call: &str, date: NaiveDate, cond_source: Option<i64>, counter: &str, off: i64) {
-    let ref_date = date.to_string();
-    let mut rows = shop.books.world.datacube.get_mut(call).into_iter().flatten();
-    let row = rows.find(|row| row.ref_date == ref_date && row.cond_source == cond_source);
-    if let Some(figure) = row.and_then(|row| row.row.get_mut(counter)) {
+/// A counter in the first row of a call and day.
+struct Counter<'a> {
+    call: &'a str,
+    date: NaiveDate,
+    cond_source: Option<i64>,
+    name: &'a str,
+}
+
+/// Adds `off` to a counter.
+fn change(shop: &mut Shop, counter: &Counter<'_>, off: i64) {
+    let ref_date = counter.date.to_string();
+    let mut rows = shop.books.world.datacube.get_mut(counter.call).into_iter().flatten();
+    let row = rows.find(|row| row.ref_date == ref_date && row.cond_source == counter.cond_source);
+    if let Some(figure) = row.and_then(|row| row.row.get_mut(counter.name)) {
         *figure = json!(figure.as_i64().unwrap_or_default() + off);
     }
 }
