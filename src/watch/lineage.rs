@@ -43,6 +43,13 @@ pub struct NightEnd<'a> {
     pub why: Option<String>,
 }
 
+/// What a run read and wrote; nothing while that is not known.
+#[derive(Default)]
+struct Datasets {
+    inputs: Vec<Value>,
+    outputs: Vec<Value>,
+}
+
 impl<'a> Lineage<'a> {
     /// The events of run `run_id`, which started at `started_at`.
     pub fn new(
@@ -57,12 +64,12 @@ impl<'a> Lineage<'a> {
 
     /// The first event.
     pub fn start(&self) -> Value {
-        self.event("START", self.started_at, self.run_facets(), Vec::new(), Vec::new())
+        self.event("START", self.started_at, self.run_facets(), Datasets::default())
     }
 
     /// The last event of an interrupted run; its time is set later.
     pub fn abort(&self) -> Value {
-        self.event("ABORT", self.started_at, self.run_facets(), Vec::new(), Vec::new())
+        self.event("ABORT", self.started_at, self.run_facets(), Datasets::default())
     }
 
     /// The last event. A run that published anything is COMPLETE; tags contain status and exit code.
@@ -81,19 +88,16 @@ impl<'a> Lineage<'a> {
             facets.insert("tags".into(), facet("1-0-0/TagsRunFacet", json!({"tags": tags})));
         }
         match published {
-            Some(it) => self.event("COMPLETE", at, facets, self.inputs(it, end.breaks), self.outputs(it)),
-            None => self.event("FAIL", at, facets, Vec::new(), Vec::new()),
+            Some(it) => {
+                let datasets = Datasets { inputs: self.inputs(it, end.breaks), outputs: self.outputs(it) };
+                self.event("COMPLETE", at, facets, datasets)
+            }
+            None => self.event("FAIL", at, facets, Datasets::default()),
         }
     }
 
-    fn event(
-        &self,
-        kind: &str,
-        at: DateTime<Utc>,
-        facets: Map<String, Value>,
-        inputs: Vec<Value>,
-        outputs: Vec<Value>,
-    ) -> Value {
+    fn event(&self, kind: &str, at: DateTime<Utc>, facets: Map<String, Value>, datasets: Datasets) -> Value {
+        let Datasets { inputs, outputs } = datasets;
         let run_id = static_uuid(self.started_at, &format!("{} {}", self.job.name, self.run_id));
         let job_type = json!({"processingType": "BATCH", "integration": "COUPON_RECON", "jobType": "JOB"});
         json!({
