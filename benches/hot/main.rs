@@ -18,7 +18,7 @@ use std::hint::black_box;
 use chrono::NaiveDate;
 use coupon_recon::exports::trade_bill;
 use coupon_recon::sorter::{Room, Sorter};
-use coupon_recon::wechat::pay_v3::{Keyring, Signer};
+use coupon_recon::wechat::pay_v3::{Attempt, Keyring, Signer};
 use coupon_recon::wechat::pay_v3::{SignatureHeaders, busifavor::UserCouponPage};
 use criterion::{Criterion, Throughput};
 
@@ -87,7 +87,9 @@ fn signing() -> Hot {
     let signer = Signer::new(&material::settings()).expect("a published key");
     let target = format!("/v3/marketing/favor/users/{OPENID}/coupons?appid=wx5edab3bdfba3dc1c&offset=0&limit=20");
     let run = move || {
-        black_box(signer.authorization("GET", &target, 1_795_104_000, "593BEC0C930BF1AFEB40B4A08C8FB242", b""));
+        let nonce = "593BEC0C930BF1AFEB40B4A08C8FB242";
+        let attempt = Attempt { method: "GET", target: &target, timestamp: 1_795_104_000, nonce, body: b"" };
+        black_box(signer.authorization(&attempt));
     };
     Hot { unit: ("request", 1), run: Box::new(run) }
 }

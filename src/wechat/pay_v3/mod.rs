@@ -30,7 +30,7 @@ pub use certificates::certificates;
 pub use judge::failure_of;
 pub use keyring::{Keyring, SignatureHeaders};
 pub use resource::Sealed;
-pub use sign::Signer;
+pub use sign::{Attempt, Signer};
 
 use crate::clock::World;
 use crate::http::HttpClient;

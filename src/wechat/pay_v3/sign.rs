@@ -49,9 +49,9 @@ impl Signer {
     }
 
     /// The Authorization header of one attempt.
-    pub fn authorization(&self, method: &str, target: &str, timestamp: i64, nonce: &str, body: &[u8]) -> String {
-        let signature = self.sign(&request_message(method, target, timestamp, nonce, body));
-        let (mchid, serial_no) = (&self.mchid, &self.serial_no);
+    pub fn authorization(&self, attempt: &Attempt<'_>) -> String {
+        let signature = self.sign(&attempt.message());
+        let (mchid, serial_no, Attempt { timestamp, nonce, .. }) = (&self.mchid, &self.serial_no, attempt);
         format!(
             "WECHATPAY2-SHA256-RSA2048 mchid=\"{mchid}\",nonce_str=\"{nonce}\",signature=\"{signature}\",\
              timestamp=\"{timestamp}\",serial_no=\"{serial_no}\""
@@ -68,12 +68,30 @@ impl Signer {
     }
 }
 
-/// Five lines, each ended by a line feed; the body keeps its own line feeds and gets one more.
-fn request_message(method: &str, target: &str, timestamp: i64, nonce: &str, body: &[u8]) -> Vec<u8> {
-    let mut message = format!("{method}\n{target}\n{timestamp}\n{nonce}\n").into_bytes();
-    message.extend_from_slice(body);
-    message.push(b'\n');
-    message
+/// One attempt of a request, in the parts that are signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// `GET`, `POST`.
+    pub method: &'a str,
+    /// Path and query as sent.
+    pub target: &'a str,
+    /// Seconds since 1970.
+    pub timestamp: i64,
+    /// A text that no other attempt has.
+    pub nonce: &'a str,
+    /// The body as sent; empty for `GET`.
+    pub body: &'a [u8],
+}
+
+impl Attempt<'_> {
+    /// Five lines, each ended by a line feed; the body keeps its own line feeds and gets one more.
+    fn message(&self) -> Vec<u8> {
+        let Attempt { method, target, timestamp, nonce, body } = self;
+        let mut message = format!("{method}\n{target}\n{timestamp}\n{nonce}\n").into_bytes();
+        message.extend_from_slice(body);
+        message.push(b'\n');
+        message
+    }
 }
 
 fn read_private_key(pem: &Secret) -> Result<KeyPair, SetupError> {
@@ -124,17 +142,19 @@ pub(super) mod tests {
 
     #[test]
     fn the_go_credential_messages_are_reproduced() {
-        let get = request_message("GET", "/v3/certificates", 1624523846, "A1B2C3D4E5F6G7", b"");
+        let (target, timestamp, nonce) = ("/v3/certificates", 1624523846, "A1B2C3D4E5F6G7");
+        let get = Attempt { method: "GET", target, timestamp, nonce, body: b"" }.message();
         assert_eq!(get, b"GET\n/v3/certificates\n1624523846\nA1B2C3D4E5F6G7\n\n");
         assert_eq!(signer(GO).sign(&get), GO_GET);
-        let post = request_message("POST", "/v3/certificates", 1624523846, "A1B2C3D4E5F6G7", b"Hello World!\n");
+        let post = Attempt { method: "POST", target, timestamp, nonce, body: b"Hello World!\n" }.message();
         assert!(post.ends_with(b"\nHello World!\n\n"));
     }
 
     #[test]
     fn the_java_credential_message_is_reproduced() {
         let target = "/v3/pay/transactions/id/1217752501201407033233368018?mchid=1230000109";
-        let message = request_message("GET", target, 1652750623, "eBYqCOxa0QudMnPvVilkTzOg3gHh5Z3u", b"");
+        let nonce = "eBYqCOxa0QudMnPvVilkTzOg3gHh5Z3u";
+        let message = Attempt { method: "GET", target, timestamp: 1652750623, nonce, body: b"" }.message();
         assert_eq!(signer(JAVA).sign(&message), JAVA_GET);
     }
 
@@ -152,14 +172,16 @@ pub(super) mod tests {
             ("POST", "/v3/marketing/busifavor/coupons/associate", body, S3),
         ];
         for (method, target, body, signature) in cases {
-            let message = request_message(method, target, 1700000000, NONCE, body);
-            assert_eq!(signer(JAVA).sign(&message), signature, "{target}");
+            let attempt = Attempt { method, target, timestamp: 1700000000, nonce: NONCE, body };
+            assert_eq!(signer(JAVA).sign(&attempt.message()), signature, "{target}");
         }
     }
 
     #[test]
     fn the_header_has_the_documented_form() {
-        let header = signer(JAVA).authorization("GET", "/v3/marketing/busifavor/stocks/1212", 1700000000, NONCE, b"");
+        let target = "/v3/marketing/busifavor/stocks/1212";
+        let attempt = Attempt { method: "GET", target, timestamp: 1700000000, nonce: NONCE, body: b"" };
+        let header = signer(JAVA).authorization(&attempt);
         assert_eq!(
             header,
             format!(
@@ -190,7 +212,8 @@ pub(super) mod tests {
             use rsa::signature::Verifier;
 
             let target = Target::new("/v3/users/{openid}/coupons", &[&openid]).query("q", &value).finish();
-            let header = signer(JAVA).authorization("POST", &target, timestamp, &nonce, &body);
+            let attempt = Attempt { method: "POST", target: &target, timestamp, nonce: &nonce, body: &body };
+            let header = signer(JAVA).authorization(&attempt);
             let signature = header.split("signature=\"").nth(1).unwrap().split('"').next().unwrap();
             let mut signed = format!("POST\n{target}\n{timestamp}\n{nonce}\n").into_bytes();
             signed.extend_from_slice(&body);

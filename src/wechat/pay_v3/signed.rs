@@ -6,6 +6,7 @@ use bytes::Bytes;
 use reqwest::Method;
 
 use super::account::Account;
+use super::sign::Attempt;
 use crate::http::{HttpClient, Outgoing};
 use crate::wechat::endpoint::{self, Endpoint, Verb};
 use crate::wechat::request::Request;
@@ -48,7 +49,8 @@ impl<'a> Signed<'a> {
     pub(super) fn sign(&self) -> Outgoing {
         let world = self.http.world();
         let (timestamp, nonce) = (world.clock.now().timestamp(), world.nonce());
-        let authorization = self.account.signer.authorization(self.method(), self.target, timestamp, &nonce, self.body);
+        let attempt = Attempt { method: self.method(), target: self.target, timestamp, nonce: &nonce, body: self.body };
+        let authorization = self.account.signer.authorization(&attempt);
         let mut headers = vec![("authorization", authorization)];
         if let Some(serial) = self.account.keyring.preferred_serial() {
             headers.push(("wechatpay-serial", serial));
