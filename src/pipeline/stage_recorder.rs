@@ -71,18 +71,17 @@ impl<'a> StageRecorder<'a> {
         }
         // No rows and an issue: that is not an empty day.
         if issues.is_empty() || output.files.iter().any(|file| file.rows > 0) {
-            self.enter(stage, output, issues.is_empty());
+            let status = if issues.is_empty() { StageStatus::Complete } else { StageStatus::Partial };
+            self.enter(stage, output, status);
         }
         Ok(left)
     }
 
     /// Records the entry and the files of a stage, in place of its earlier shortfall.
-    fn enter(&mut self, stage: Stage, output: StageOutput<'_>, is_whole: bool) {
+    fn enter(&mut self, stage: Stage, output: StageOutput<'_>, status: StageStatus) {
         let short = self.sources.entries.pop_if(|entry| entry.is(stage));
-        let mut entry = short.unwrap_or_else(|| StageEntry::new(stage, StageStatus::Complete));
-        if !is_whole {
-            entry.status = StageStatus::Partial;
-        }
+        let mut entry = short.unwrap_or_else(|| StageEntry::new(stage, status));
+        entry.status = status;
         entry.rows = rows_of(&output.files);
         entry.notes = output.notes;
         self.count_requests(stage, &mut entry);
