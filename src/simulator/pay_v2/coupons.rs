@@ -1,10 +1,11 @@
 //! query_coupon_stock and querycouponsinfo (reference v2 §B.2, §B.3).
 
-use super::envelope::{asked, business_error, signed};
+use super::envelope::{Sign, asked, business_error, enveloped};
 use super::xml::Fields;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::held;
+use crate::simulator::world::World;
 
 /// A stock.
 pub(super) fn query_stock(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
@@ -12,8 +13,8 @@ pub(super) fn query_stock(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let memory = held(&exchange.office.memory);
     let stock = memory.world.v2_stocks.get(&stock_id);
     let stock = stock.ok_or_else(|| business_error(exchange, "COUPON_STOCK_ID_NOT_VALID", "批次ID信息不正确"))?;
-    let with_sign = !memory.world.v2_unsigned_stocks.contains(&stock_id);
-    Ok(answer_fields(exchange, ("coupon_stock_id", &stock_id), stock, with_sign))
+    let sign = sign_of(&memory.world, &stock_id);
+    Ok(answer_fields(exchange, ("coupon_stock_id", &stock_id), stock, sign))
 }
 
 /// A coupon: id, holder and stock must match.
@@ -29,8 +30,12 @@ pub(super) fn query_coupon(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     if coupon.get("coupon_stock_id").is_some_and(|id| *id != stock_id) {
         return Err(business_error(exchange, "COUPON_STOCK_ID_NOT_VALID", "批次ID信息不正确"));
     }
-    let with_sign = !memory.world.v2_unsigned_stocks.contains(&stock_id);
-    Ok(answer_fields(exchange, ("coupon_id", &coupon_id), coupon, with_sign))
+    let sign = sign_of(&memory.world, &stock_id);
+    Ok(answer_fields(exchange, ("coupon_id", &coupon_id), coupon, sign))
+}
+
+fn sign_of(world: &World, stock_id: &str) -> Sign {
+    if world.v2_unsigned_stocks.contains(stock_id) { Sign::LeftOut } else { Sign::Given }
 }
 
 fn required(exchange: &Exchange<'_>, fields: &Fields, name: &str, code: &str) -> Result<String, Answer> {
@@ -39,9 +44,9 @@ fn required(exchange: &Exchange<'_>, fields: &Fields, name: &str, code: &str) ->
 }
 
 /// The stored fields after `result_code` and the id, which may be among them.
-fn answer_fields(exchange: &Exchange<'_>, id: (&str, &str), stored: &Fields, with_sign: bool) -> Answer {
+fn answer_fields(exchange: &Exchange<'_>, id: (&str, &str), stored: &Fields, sign: Sign) -> Answer {
     let mut fields = vec![("result_code", "SUCCESS"), id];
     let others = stored.iter().filter(|(name, _)| *name != id.0 && *name != "openid");
     fields.extend(others.map(|(name, value)| (name.as_str(), value.as_str())));
-    signed(exchange, &fields, with_sign)
+    enveloped(exchange, &fields, sign)
 }

@@ -38,11 +38,18 @@ pub(super) fn fail(message: &str, number: Option<&str>) -> Answer {
 /// A business error: `return_code` SUCCESS, `result_code` FAIL.
 pub(in crate::simulator) fn business_error(exchange: &Exchange<'_>, code: &str, description: &str) -> Answer {
     let fields = [("result_code", "FAIL"), ("err_code", code), ("err_code_des", description)];
-    signed(exchange, &fields, true)
+    enveloped(exchange, &fields, Sign::Given)
+}
+
+/// Whether an answer carries its `sign`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    Given,
+    LeftOut,
 }
 
 /// An answer in its envelope; `sign` covers every non-empty field (reference v2 §A.2).
-pub(super) fn signed(exchange: &Exchange<'_>, fields: &[(&str, &str)], with_sign: bool) -> Answer {
+pub(super) fn enveloped(exchange: &Exchange<'_>, fields: &[(&str, &str)], given: Sign) -> Answer {
     let account = &exchange.office.account;
     let nonce = serial_text("v2 nonce", exchange.serial, 32);
     let envelope = [
@@ -59,7 +66,7 @@ pub(super) fn signed(exchange: &Exchange<'_>, fields: &[(&str, &str)], with_sign
     });
     let mut all: Vec<(&str, &str)> = envelope.into_iter().chain(fields).collect();
     let sign = sign(exchange, &all);
-    if with_sign && !exchange.plays(Kind::MissingSignature) {
+    if given == Sign::Given && !exchange.plays(Kind::MissingSignature) {
         all.insert(envelope.len(), ("sign", &sign));
     }
     document(all.into_iter())

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::envelope::{asked, business_error, signed};
+use super::envelope::{Sign, asked, business_error, enveloped};
 use super::xml::Fields;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
@@ -71,7 +71,7 @@ fn sent(exchange: &Exchange<'_>, stock_id: &str, openid: &str, coupon_id: &str) 
         ("coupon_id", coupon_id),
         ("ret_msg", ""),
     ];
-    signed(exchange, &fields, true)
+    enveloped(exchange, &fields, Sign::Given)
 }
 
 #[cfg(test)]
