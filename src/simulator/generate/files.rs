@@ -101,13 +101,16 @@ fn write_notifications(merchant: &Merchant, credentials: &Credentials, folder: &
     Ok(())
 }
 
-/// One of the days comes with a byte order mark, as spreadsheets write it.
+/// How spreadsheets begin a file.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// One of the days comes with a byte order mark.
 fn write_orders(merchant: &Merchant, date: NaiveDate, folder: &Folder) -> Result<(), GenerateError> {
     let mut lines: Vec<&ExportRow> = merchant.books.exports.iter().filter(|row| row.file_date == date).collect();
     lines.sort_by(|left, right| (left.paid_at, &left.out_trade_no).cmp(&(right.paid_at, &right.out_trade_no)));
-    let has_bom = date == merchant.calendar.date(1);
+    let start = if date == merchant.calendar.date(1) { BYTE_ORDER_MARK } else { "" };
     let rows = lines.into_iter().map(order_cells);
-    folder.csv_with(&format!("orders/{date}.csv"), &ORDER_COLUMNS, rows, has_bom)
+    folder.csv_after(start, &format!("orders/{date}.csv"), &ORDER_COLUMNS, rows)
 }
 
 fn order_cells(row: &ExportRow) -> [String; 14] {
@@ -199,15 +202,16 @@ impl Folder {
         Row: IntoIterator<Item = Cell>,
         Cell: AsRef<[u8]>,
     {
-        self.csv_with(name, header, rows, false)
+        self.csv_after("", name, header, rows)
     }
 
-    fn csv_with<Row, Cell>(
+    /// The same after the bytes of `start`.
+    fn csv_after<Row, Cell>(
         &self,
+        start: &str,
         name: &str,
         header: &[&str],
         rows: impl IntoIterator<Item = Row>,
-        has_bom: bool,
     ) -> Result<(), GenerateError>
     where
         Row: IntoIterator<Item = Cell>,
@@ -216,9 +220,7 @@ impl Folder {
         let path = self.place(name)?;
         let write = || {
             let mut file = BufWriter::new(fs::File::create(&path)?);
-            if has_bom {
-                file.write_all("\u{feff}".as_bytes())?;
-            }
+            file.write_all(start.as_bytes())?;
             let mut writer = csv::Writer::from_writer(file);
             writer.write_record(header)?;
             rows.into_iter().try_for_each(|row| writer.write_record(row))?;
