@@ -79,33 +79,36 @@ pub(super) fn optional_text(cell: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(cell.trim())).filter(|text| !text.is_empty())
 }
 
+/// How a file writes amounts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AmountFormat {
+    pub(super) unit: AmountUnit,
+    pub(super) thousands_separators: bool,
+}
+
 /// A non-negative amount.
-pub(super) fn amount(cell: &str, unit: AmountUnit, thousands_separators: bool) -> Result<Fen, String> {
-    amount_or(cell, unit, thousands_separators, |error| explained(error, unit))
+pub(super) fn amount(cell: &str, format: AmountFormat) -> Result<Fen, String> {
+    amount_or(cell, format, |error| explained(error, format.unit))
 }
 
 /// The same in a file whose unit is fixed: whole fen.
 pub(super) fn whole_fen(cell: &str) -> Result<Fen, String> {
     let explain = || "amounts of this file are whole fen, digits only".to_owned();
     // No job file says which thousands separator is used here.
-    if unguarded(cell).contains(',') { Err(explain()) } else { amount_or(cell, AmountUnit::Fen, false, |_| explain()) }
+    let format = AmountFormat { unit: AmountUnit::Fen, thousands_separators: false };
+    if unguarded(cell).contains(',') { Err(explain()) } else { amount_or(cell, format, |_| explain()) }
 }
 
-fn amount_or(
-    cell: &str,
-    unit: AmountUnit,
-    thousands_separators: bool,
-    explain: impl Fn(&str) -> String,
-) -> Result<Fen, String> {
+fn amount_or(cell: &str, format: AmountFormat, explain: impl Fn(&str) -> String) -> Result<Fen, String> {
     let text = unguarded(cell);
-    let plain = match (text.contains(','), thousands_separators) {
+    let plain = match (text.contains(','), format.thousands_separators) {
         (false, _) => Cow::Borrowed(text),
         (true, true) => Cow::Owned(without_thousands(text).ok_or("its commas do not stand between thousands")?),
         (true, false) => {
             return Err("a comma in it: set `thousands_separators = true` if it parts thousands".to_owned());
         }
     };
-    let fen = match unit {
+    let fen = match format.unit {
         AmountUnit::Yuan => Fen::from_yuan(&plain),
         AmountUnit::Fen => Fen::from_fen(&plain),
     };
@@ -117,8 +120,8 @@ fn amount_or(
 }
 
 /// The same, zero when the cell is empty.
-pub(super) fn amount_or_zero(cell: &str, unit: AmountUnit, thousands_separators: bool) -> Result<Fen, String> {
-    if unguarded(cell).is_empty() { Ok(Fen::ZERO) } else { amount(cell, unit, thousands_separators) }
+pub(super) fn amount_or_zero(cell: &str, format: AmountFormat) -> Result<Fen, String> {
+    if unguarded(cell).is_empty() { Ok(Fen::ZERO) } else { amount(cell, format) }
 }
 
 /// An instant; `None` when the cell is empty. Asia/Shanghai unless the text carries an offset.
@@ -266,28 +269,32 @@ mod tests {
         assert!(order_number(" ").unwrap_err().contains("empty"));
     }
 
+    const YUAN: AmountFormat = AmountFormat { unit: AmountUnit::Yuan, thousands_separators: false };
+    const FEN: AmountFormat = AmountFormat { unit: AmountUnit::Fen, ..YUAN };
+    const SEPARATED: AmountFormat = AmountFormat { thousands_separators: true, ..YUAN };
+
     #[test]
     fn amounts_are_fen_whatever_their_unit() {
-        assert_eq!(amount("12.30", AmountUnit::Yuan, false), Ok(Fen(1230)));
-        assert_eq!(amount("`0.01", AmountUnit::Yuan, false), Ok(Fen(1)));
-        assert_eq!(amount("1230", AmountUnit::Fen, false), Ok(Fen(1230)));
-        assert_eq!(amount("1,234,567.80", AmountUnit::Yuan, true), Ok(Fen(123_456_780)));
-        assert_eq!(amount_or_zero("", AmountUnit::Yuan, false), Ok(Fen::ZERO));
+        assert_eq!(amount("12.30", YUAN), Ok(Fen(1230)));
+        assert_eq!(amount("`0.01", YUAN), Ok(Fen(1)));
+        assert_eq!(amount("1230", FEN), Ok(Fen(1230)));
+        assert_eq!(amount("1,234,567.80", SEPARATED), Ok(Fen(123_456_780)));
+        assert_eq!(amount_or_zero("", YUAN), Ok(Fen::ZERO));
     }
 
     #[test]
     fn doubtful_amounts_are_refused_with_a_reason() {
-        let yuan = |cell, thousands| amount(cell, AmountUnit::Yuan, thousands).unwrap_err();
-        assert!(yuan("1,234.50", false).contains("thousands_separators"));
+        let yuan = |cell| amount(cell, YUAN).unwrap_err();
+        assert!(yuan("1,234.50").contains("thousands_separators"));
         for cell in ["12,34.5", "1,2345", ",123", "1,23", "1.2,345", "1234,567"] {
-            assert!(yuan(cell, true).contains("thousands"), "{cell}");
+            assert!(amount(cell, SEPARATED).unwrap_err().contains("thousands"), "{cell}");
         }
-        assert!(yuan("-1.00", false).contains("negative"));
-        assert!(yuan("0.005", false).contains("more than 2 decimals"));
-        assert!(yuan("abc", false).contains("plain decimal"));
-        assert!(yuan("", false).contains("empty"));
-        assert!(yuan("99999999999.00", false).contains("unit"));
-        assert!(amount("12.5", AmountUnit::Fen, false).unwrap_err().contains("amount_unit"));
+        assert!(yuan("-1.00").contains("negative"));
+        assert!(yuan("0.005").contains("more than 2 decimals"));
+        assert!(yuan("abc").contains("plain decimal"));
+        assert!(yuan("").contains("empty"));
+        assert!(yuan("99999999999.00").contains("unit"));
+        assert!(amount("12.5", FEN).unwrap_err().contains("amount_unit"));
     }
 
     #[test]
@@ -325,7 +332,7 @@ mod tests {
             let digits: Vec<char> = whole.chars().collect();
             let groups: Vec<String> = digits.rchunks(3).rev().map(|group| group.iter().collect()).collect();
             let parted = format!("{}.{cents}", groups.join(","));
-            prop_assert_eq!(amount(&parted, AmountUnit::Yuan, true), Ok(Fen(fen)));
+            prop_assert_eq!(amount(&parted, SEPARATED), Ok(Fen(fen)));
         }
 
         #[test]

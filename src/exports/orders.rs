@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::cell;
+use super::cell::{self, AmountFormat};
 use super::columnar;
 use super::distinct::{Export, Gathered, Kind, first_difference};
 use super::error::ExportError;
@@ -14,7 +14,7 @@ use super::rendered;
 use super::row::{Fault, Row};
 use super::sheet::{Sheet, Wanted};
 use super::spreadsheet;
-use crate::job::{AmountUnit, FileFormat, OrderColumns, OrderSource};
+use crate::job::{FileFormat, OrderColumns, OrderSource};
 use crate::money::Fen;
 use crate::record::OrderLine;
 use crate::sorter::{Room, Unpacker};
@@ -204,13 +204,13 @@ impl<'r> Line<'r, '_> {
     fn amount(
         &self,
         place: Option<usize>,
-        read: impl Fn(&str, AmountUnit, bool) -> Result<Fen, String>,
+        read: impl Fn(&str, AmountFormat) -> Result<Fen, String>,
     ) -> Result<Fen, Fault> {
-        let (unit, thousands) = (self.source.amount_unit, self.source.thousands_separators);
+        let OrderSource { amount_unit: unit, thousands_separators, .. } = *self.source;
         if place.is_none() {
             return Ok(Fen::ZERO);
         }
-        self.cell(place, |text| read(text, unit, thousands))
+        self.cell(place, |text| read(text, AmountFormat { unit, thousands_separators }))
     }
 
     /// Typed cells contain times as times, whatever the format of texts.

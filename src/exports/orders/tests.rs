@@ -1,4 +1,4 @@
-//! Tests of whole order exports, with every mistake that a till makes. Spreadsheets and columnar files are in
+//! Tests of whole order exports, with every mistake that a point-of-sale system makes. Spreadsheets and columnar files are in
 //! `tables`.
 
 mod tables;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::beijing;
 use crate::exports::{Amounts, BadRow, ExportFile, Settled};
-use crate::job::{OnBadRow, PathPattern};
+use crate::job::{AmountUnit, OnBadRow, PathPattern};
 
 const HEADER: &str = "商户订单号,微信订单号,商户号,用户标识,支付时间,商品金额,券优惠,实付,退款,批次号,券码,渠道,备注";
 
@@ -51,7 +51,7 @@ fn source(folder: &Path) -> OrderSource {
     }
 }
 
-/// A till's folder with one file of the day.
+/// An export folder with one file of the day.
 struct Till {
     folder: tempfile::TempDir,
 }
@@ -76,7 +76,7 @@ impl Till {
         let mut source = source(self.folder.path());
         change(&mut source);
         let small = self.read_in(&source, 1);
-        // However little memory there is, the same comes of it.
+        // The result does not depend on the memory.
         assert_eq!(format!("{small:?}"), format!("{:?}", self.read_in(&source, 1 << 20)));
         small
     }
@@ -96,7 +96,7 @@ impl Till {
     }
 }
 
-/// All that an export gives.
+/// The whole result of reading an export.
 #[derive(Debug, PartialEq)]
 struct Read {
     rows: Vec<OrderLine>,
@@ -107,7 +107,7 @@ struct Read {
     amounts: Amounts,
 }
 
-/// A file of the usual header and these lines.
+/// A file with the usual header and these lines.
 fn file(lines: &[&str]) -> String {
     std::iter::once(HEADER).chain(lines.iter().copied()).map(|line| format!("{line}\n")).collect()
 }
@@ -119,7 +119,7 @@ fn bad_rows(error: ExportError) -> Vec<BadRow> {
     }
 }
 
-/// The one bad row of a file with this one line.
+/// The bad row of a file whose only line is this one.
 fn only_bad(line: &str) -> BadRow {
     let mut rows = bad_rows(Till::with(file(&[line])).read().unwrap_err());
     assert_eq!(rows.len(), 1);
@@ -293,7 +293,7 @@ fn identical_lines_collapse_and_contradicting_ones_are_all_bad() {
     assert_eq!(export.quarantined.iter().map(|bad| bad.line).collect::<Vec<_>>(), [2, 3]);
     let why = "`o/2026-11-18.csv` line 3 has another `paid` for the same `M1`, `128`, `C1`: one of them is wrong";
     assert_eq!(export.quarantined[0].why, why);
-    // Every amount went somewhere too: 5.00 of discount on each of three lines, two of them put aside.
+    // Every amount is accounted for: a discount of 5.00 on each of three lines, two of which are quarantined.
     let amounts = Amounts { read: Fen(1500), collapsed: Fen(0), quarantined: Fen(1000), unreadable: 0 };
     assert_eq!(export.amounts, amounts);
     assert_eq!(export.quarantined[1].raw, other);
