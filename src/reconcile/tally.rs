@@ -34,10 +34,19 @@ impl Tally {
 }
 
 impl BillRows {
-    /// Rows, and whether an order was found for them.
-    pub(super) fn count(&mut self, rows: Tally, is_matched: bool) {
-        let side = if is_matched { &mut self.matched } else { &mut self.unmatched };
-        *side = side.plus(rows);
+    /// Counts rows with an order.
+    pub(super) fn count_matched(&mut self, rows: Tally) {
+        self.matched = self.matched.plus(rows);
+    }
+
+    /// Counts rows without an order.
+    pub(super) fn count_unmatched(&mut self, rows: Tally) {
+        self.unmatched = self.unmatched.plus(rows);
+    }
+
+    /// Counts rows on the side that `has_order` says.
+    pub(super) fn count(&mut self, rows: Tally, has_order: bool) {
+        if has_order { self.count_matched(rows) } else { self.count_unmatched(rows) }
     }
 }
 

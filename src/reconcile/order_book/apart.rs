@@ -87,7 +87,7 @@ impl Apart {
             let transaction_id = orders.text();
             count_smaller(&mut payments, Some(transaction_id), payment_rows)?;
             payments.take(key_of(transaction_id)).map_err(scratched)?;
-            payments.rows().for_each(|payment| payment_rows.count(tally(payment), true));
+            payments.rows().for_each(|payment| payment_rows.count_matched(tally(payment)));
             let payment = bills.find(transaction_id)?;
             for order in orders.rows() {
                 let Waiting { lines, same_number } = Waiting::of(order);
@@ -108,7 +108,7 @@ fn count_smaller(
     payment_rows: &mut BillRows,
 ) -> Result<(), ReconcileError> {
     while payments.take_smaller(transaction_id.map(key_of)).map_err(scratched)? {
-        payments.rows().for_each(|payment| payment_rows.count(tally(payment), false));
+        payments.rows().for_each(|payment| payment_rows.count_unmatched(tally(payment)));
     }
     Ok(())
 }

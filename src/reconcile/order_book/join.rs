@@ -77,7 +77,7 @@ impl Join {
         self.pass_payments(Some(totals.out_trade_no))?;
         self.payments.by_number.take(key_of(totals.out_trade_no)).map_err(scratched)?;
         let same_number: Vec<_> = self.payments.by_number.rows().map(|row| billed(totals.out_trade_no, row)).collect();
-        same_number.iter().for_each(|payment| self.payment_rows.count(payment.rows, true));
+        same_number.iter().for_each(|payment| self.payment_rows.count_matched(payment.rows));
         let by_id = |id: &str| same_number.iter().find(|payment| payment.transaction_id == id).copied();
         let found = totals.transaction_id.and_then(by_id);
         let may_be_apart = |id: &&str| found.is_none() && self.payments.transactions.may_hold(hash(id));

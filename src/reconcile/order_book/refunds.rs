@@ -344,7 +344,7 @@ impl RefundRows {
     pub(super) fn see(&mut self, order: &Totals<'_>) -> io::Result<()> {
         self.pass(Some(order.out_trade_no))?;
         self.by_number.take(key_of(order.out_trade_no))?;
-        self.by_number.rows().for_each(|row| self.counted.count(tally(row), true));
+        self.by_number.rows().for_each(|row| self.counted.count_matched(tally(row)));
         let asked = order.transaction_id.filter(|id| self.transactions.may_hold(hash(id)));
         asked.map_or(Ok(()), |id| self.asked.push(&packed(by_text(id), |_| {})))
     }
