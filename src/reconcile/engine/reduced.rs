@@ -129,12 +129,11 @@ impl Engine<'_> {
             return Source::of_table(&self.observed_coupons().ok()?, None).ok();
         }
         if let Some(contract) = contract::find(name) {
-            return Source::of_contract(contract, false, self.files.of_day(name).map(|path| (None, path))).ok();
+            return Source::of_day(contract, self.files.of_day(name)).ok();
         }
         if let Some(contract) = name.strip_suffix("_history").and_then(contract::find) {
             let window = self.files.window(&contract.name, self.terms.rules.lookback_start(self.files.date));
-            let files = window.into_iter().map(|(date, path)| (Some(days(date)), path));
-            return Source::of_contract(contract, true, files).ok();
+            return Source::of_history(contract, window.into_iter().map(|(date, path)| (days(date), path))).ok();
         }
         self.tables.contains_key(name).then(|| self.in_memory(name)).flatten()
     }

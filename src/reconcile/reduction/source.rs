@@ -63,16 +63,27 @@ struct PartFile {
 }
 
 impl Source {
-    /// Partitions of a contract, given by their first files, oldest first; with their days for a history.
-    pub(in crate::reconcile) fn of_contract<'p>(
+    /// The partition of a day, given by its first file, if there is one.
+    pub(in crate::reconcile) fn of_day(contract: &Contract, first: Option<&Path>) -> Result<Source, ArrowError> {
+        let unique = Some(contract.key.clone());
+        Source::of_files(fields_of(contract), unique, first.map(|first| (None, first)))
+    }
+
+    /// Partitions with their days, given by their first files, oldest first.
+    pub(in crate::reconcile) fn of_history<'p>(
         contract: &Contract,
-        is_history: bool,
+        days: impl IntoIterator<Item = (i32, &'p Path)>,
+    ) -> Result<Source, ArrowError> {
+        let mut fields = fields_of(contract);
+        fields.push(Field::new(DAY_COLUMN, DataType::Date32, true));
+        Source::of_files(fields, None, days.into_iter().map(|(day, first)| (Some(day), first)))
+    }
+
+    fn of_files<'p>(
+        fields: Vec<Field>,
+        unique: Option<Vec<String>>,
         files: impl IntoIterator<Item = (Option<i32>, &'p Path)>,
     ) -> Result<Source, ArrowError> {
-        let mut fields: Vec<_> = contract.arrow().fields().iter().map(|field| nullable(field)).collect();
-        if is_history {
-            fields.push(Field::new(DAY_COLUMN, DataType::Date32, true));
-        }
         let mut parts = Vec::new();
         for (day, first) in files {
             for path in parts_of(first)? {
@@ -80,7 +91,6 @@ impl Source {
             }
         }
         let rows = parts.iter().map(|part| part.rows).sum();
-        let unique = (!is_history).then(|| contract.key.clone());
         let parts = parts.into_iter().map(Part::File).collect();
         Ok(Source { schema: Arc::new(Schema::new(fields)), rows, unique, parts })
     }
@@ -268,6 +278,10 @@ fn selection(numbers: &[u64], first: u64, rows: u64) -> RowSelection {
     let place = |number: u64| usize::try_from(number - first).expect("a file's row number fits");
     let ranges = numbers.iter().map(|number| Range { start: place(*number), end: place(*number) + 1 });
     RowSelection::from_consecutive_ranges(ranges, usize::try_from(rows).expect("a file's rows fit"))
+}
+
+fn fields_of(contract: &Contract) -> Vec<Field> {
+    contract.arrow().fields().iter().map(|field| nullable(field)).collect()
 }
 
 fn nullable(field: &Field) -> Field {
