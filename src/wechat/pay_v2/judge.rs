@@ -19,13 +19,21 @@ pub(super) enum Judgement {
     Final(Problem),
 }
 
-/// Judges an answer; `may_be_file` says that the endpoint answers with a file on success.
-pub(super) fn judge(status: u16, body: &[u8], may_be_file: bool) -> Judgement {
+/// What an endpoint answers on success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    Xml,
+    /// A file; XML means that there is none.
+    File,
+}
+
+/// Judges an answer.
+pub(super) fn judge(status: u16, body: &[u8], expected: Expected) -> Judgement {
     if status != 200 {
         let kind = if may_pass(status) { FailureKind::Unavailable } else { FailureKind::Refused };
         return refused(kind, format!("HTTP {status}"), String::new());
     }
-    if may_be_file && !looks_like_xml(body) {
+    if expected == Expected::File && !looks_like_xml(body) {
         return Judgement::File;
     }
     match xml::read(body) {
@@ -127,7 +135,7 @@ mod tests {
     use super::*;
 
     fn kind(body: &str) -> (FailureKind, bool) {
-        match judge(200, body.as_bytes(), true) {
+        match judge(200, body.as_bytes(), Expected::File) {
             Judgement::Later(Problem::Refused { kind, .. }) => (kind, true),
             Judgement::Final(Problem::Refused { kind, .. }) => (kind, false),
             other => panic!("{other:?}"),
@@ -146,15 +154,18 @@ mod tests {
         assert_eq!(kind(body), (Refused, false));
         for harmless in ["0", "OK", "SUCCESS", ""] {
             let body = body.replace("268456007", harmless);
-            assert!(matches!(judge(200, body.as_bytes(), false), Judgement::Good(_)), "{harmless}");
+            assert!(matches!(judge(200, body.as_bytes(), Expected::Xml), Judgement::Good(_)), "{harmless}");
         }
     }
 
     #[test]
     fn success_must_be_said() {
-        let silent = judge(200, b"<xml><return_code>SUCCESS</return_code></xml>", false);
+        let silent = judge(200, b"<xml><return_code>SUCCESS</return_code></xml>", Expected::Xml);
         assert!(matches!(silent, Judgement::Final(_)));
-        assert!(matches!(judge(200, b"<xml><result_code>SUCCESS</result_code></xml>", false), Judgement::Final(_)));
+        assert!(matches!(
+            judge(200, b"<xml><result_code>SUCCESS</result_code></xml>", Expected::Xml),
+            Judgement::Final(_)
+        ));
     }
 
     #[test]
@@ -193,14 +204,14 @@ mod tests {
         assert_eq!(failed("<return_msg>System Error</return_msg><error_code>100</error_code>"), (Unavailable, true));
         assert_eq!(failed("<error_code>20007</error_code>"), (NotReady, false));
         assert_eq!(failed("<return_msg>XML格式错误</return_msg>"), (Refused, false));
-        assert!(matches!(judge(200, "\u{FEFF}交易时间,".as_bytes(), true), Judgement::File));
-        assert!(matches!(judge(200, &[0x1f, 0x8b, 8], true), Judgement::File));
+        assert!(matches!(judge(200, "\u{FEFF}交易时间,".as_bytes(), Expected::File), Judgement::File));
+        assert!(matches!(judge(200, &[0x1f, 0x8b, 8], Expected::File), Judgement::File));
     }
 
     #[test]
     fn gateways_are_judged_by_status_and_pages_are_no_answer() {
-        assert!(matches!(judge(502, b"<html></html>", false), Judgement::Later(_)));
-        assert!(matches!(judge(404, b"", false), Judgement::Final(_)));
-        assert!(matches!(judge(200, b"<html></html>", false), Judgement::Later(Problem::Unexpected { .. })));
+        assert!(matches!(judge(502, b"<html></html>", Expected::Xml), Judgement::Later(_)));
+        assert!(matches!(judge(404, b"", Expected::Xml), Judgement::Final(_)));
+        assert!(matches!(judge(200, b"<html></html>", Expected::Xml), Judgement::Later(Problem::Unexpected { .. })));
     }
 }

@@ -10,7 +10,7 @@ mod judge;
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 
-use judge::{Judgement, hides_its_outcome, judge};
+use judge::{Expected, Judgement, hides_its_outcome, judge};
 use xml::Fields;
 
 pub use coupons::{Coupon, CouponStock, Sent, bill, coupon, coupon_stock, send_coupon};
@@ -86,7 +86,7 @@ pub fn check_signature(body: &[u8], api_key: &Secret) -> SignatureCheck {
 
 /// The failure that a journalled answer means, if any; a pure function.
 pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
-    match judge(status, body, true) {
+    match judge(status, body, Expected::File) {
         Judgement::Good(_) | Judgement::File => None,
         Judgement::Later(problem) | Judgement::Final(problem) => Some(problem.kind()),
     }
@@ -151,8 +151,8 @@ impl Exchange for Call<'_> {
     }
 
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
-        let is_file = self.endpoint_path == endpoint::V2_BILL.path;
-        let judgement = judge(received.status, &received.body, is_file);
+        let expected = if self.endpoint_path == endpoint::V2_BILL.path { Expected::File } else { Expected::Xml };
+        let judgement = judge(received.status, &received.body, expected);
         let answer = answer_of(received, self.client.http.world().clock.now(), &judgement);
         // A final answer must come from WeChat: "unknown" goes to the journal just as a stock does.
         let is_forged = || self.client.check_signature(&answer.body) == SignatureCheck::Mismatch;
