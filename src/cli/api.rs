@@ -18,7 +18,8 @@ use crate::error::{ExitCode, Failure};
 use crate::job::Job;
 use crate::secret::Secret;
 use crate::wechat::endpoint::{self, Verb};
-use crate::wechat::mp::{Mp, token};
+use crate::wechat::mp::Mp;
+use crate::wechat::mp::token::{self, Refresh};
 use crate::wechat::pay_v2::{PayV2, SignatureCheck};
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::{Answer, ApiError, ENDPOINTS, Endpoint, FailureKind, Request, SetupError};
@@ -139,7 +140,8 @@ impl Caller<'_> {
             "mp_stable_token" => {
                 let is_forced =
                     self.command.fields.iter().any(|(key, value)| key == "force_refresh" && value == "true");
-                client.send(&token::stable_token(&settings.appid, &settings.secret, is_forced)).await
+                let refresh = if is_forced { Refresh::Forced } else { Refresh::IfExpired };
+                client.send(&token::stable_token(&settings.appid, &settings.secret, refresh)).await
             }
             _ => client.send(&self.json_request()?).await,
         };

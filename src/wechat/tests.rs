@@ -87,7 +87,7 @@ fn mp_calls(day: NaiveDate) -> Vec<Call> {
     let api = datacube::CondSource::Api;
     vec![
         shown_call(token::token("A", &Secret::new("S"))),
-        shown_call(token::stable_token("A", &Secret::new("S"), false)),
+        shown_call(token::stable_token("A", &Secret::new("S"), token::Refresh::IfExpired)),
         json_call(cards::create_card("GIFT", &json!({}))),
         json_call(delivery::create_qrcode(&[], None)),
         json_call(delivery::set_pay_cell("C", true)),

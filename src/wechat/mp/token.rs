@@ -47,10 +47,19 @@ struct StableTokenCall<'a> {
     force_refresh: bool,
 }
 
-/// `POST /cgi-bin/stable_token`. `force` invalidates the token in use; allowed 20 times a day.
-pub fn stable_token(appid: &str, secret: &Secret, force: bool) -> Request<AccessToken> {
-    let body =
-        StableTokenCall { grant_type: "client_credential", appid, secret: secret.expose(), force_refresh: force };
+/// How a stable token is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// The platform repeats the token in use while it lives.
+    IfExpired,
+    /// The token in use becomes invalid; allowed 20 times a day.
+    Forced,
+}
+
+/// `POST /cgi-bin/stable_token`.
+pub fn stable_token(appid: &str, secret: &Secret, refresh: Refresh) -> Request<AccessToken> {
+    let force_refresh = refresh == Refresh::Forced;
+    let body = StableTokenCall { grant_type: "client_credential", appid, secret: secret.expose(), force_refresh };
     let path = endpoint::MP_STABLE_TOKEN.path.to_owned();
     Request::new(&endpoint::MP_STABLE_TOKEN, path, to_json(&body), |body| read_json(body))
 }
@@ -141,18 +150,18 @@ impl Tokens {
     /// In normal mode the platform repeats the token it believes in: one it has just refused is
     /// forced out, unless one was a moment ago.
     async fn fetch(&self, state: &mut State) -> Result<Live, ApiError> {
-        let live = self.ask(false).await?;
+        let live = self.ask(Refresh::IfExpired).await?;
         let now = self.http.world().clock.now();
         let is_refused = state.refused.as_ref().is_some_and(|refused| refused.expose() == live.token.expose());
         if !is_refused || state.forced.is_some_and(|at| now - at < FORCED_APART) {
             return Ok(live);
         }
         state.forced = Some(now);
-        self.ask(true).await
+        self.ask(Refresh::Forced).await
     }
 
-    async fn ask(&self, force: bool) -> Result<Live, ApiError> {
-        let request = stable_token(&self.appid, &self.secret, force);
+    async fn ask(&self, refresh: Refresh) -> Result<Live, ApiError> {
+        let request = stable_token(&self.appid, &self.secret, refresh);
         let settled =
             self.http.call("POST", request.endpoint.path, &TokenCall { tokens: self, request: &request }).await;
         let settled = settled.map_err(|error| {
@@ -252,7 +261,7 @@ mod tests {
     fn both_token_calls_have_the_documented_form() {
         let (appid, secret) = ("wx1", Secret::new("S/1"));
         assert_eq!(
-            stable_token(appid, &secret, false).body.as_ref(),
+            stable_token(appid, &secret, Refresh::IfExpired).body.as_ref(),
             br#"{"grant_type":"client_credential","appid":"wx1","secret":"S/1","force_refresh":false}"#
         );
         let token = token(appid, &secret);
