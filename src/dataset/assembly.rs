@@ -90,12 +90,13 @@ enum Builder {
 fn columns_of(contract: &'static Contract) -> Vec<Column> {
     let (key, rest) = contract.columns.split_at(contract.key.len());
     assert!(key.iter().map(|column| &column.name).eq(&contract.key), "the key of `{}` stands first", contract.name);
-    let key = key.iter().map(|column| Column::of(column, true));
-    key.chain(rest.iter().map(|column| Column::of(column, false))).collect()
+    let key = key.iter().map(|column| Column { is_key: true, ..Column::of(column) });
+    key.chain(rest.iter().map(Column::of)).collect()
 }
 
 impl Column {
-    fn of(column: &contract::Column, is_key: bool) -> Column {
+    /// A column that is not part of the key.
+    fn of(column: &contract::Column) -> Column {
         let builder = match column.kind {
             ColumnKind::Text => Builder::Text(StringBuilder::new()),
             ColumnKind::Integer => Builder::Integer(Int64Builder::new()),
@@ -104,7 +105,7 @@ impl Column {
             ColumnKind::Boolean => Builder::Flag(BooleanBuilder::new()),
         };
         let is_personal = column.classification == Classification::Personal;
-        Column { is_key, nullable: column.nullable, is_personal, builder }
+        Column { is_key: false, nullable: column.nullable, is_personal, builder }
     }
 
     fn append(&mut self, cells: &mut Unpacker<'_>, pseudonyms: &Pseudonyms) {
