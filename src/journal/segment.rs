@@ -26,20 +26,21 @@ use super::page::{Entry, Page};
 use crate::durable;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
+    let text = |name: &str| Field::new(name, DataType::Utf8, false);
+    let maybe_text = |name: &str| Field::new(name, DataType::Utf8, true);
     Arc::new(Schema::new(vec![
-        text("key", false),
+        text("key"),
         Field::new("page_number", DataType::Int64, false),
         Field::new("fetched_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
-        text("method", false),
-        text("target", false),
+        text("method"),
+        text("target"),
         Field::new("status", DataType::Int64, false),
         Field::new("body", DataType::Binary, false),
-        text("timestamp", true),
-        text("nonce", true),
-        text("signature", true),
-        text("serial", true),
-        text("request_id", true),
+        maybe_text("timestamp"),
+        maybe_text("nonce"),
+        maybe_text("signature"),
+        maybe_text("serial"),
+        maybe_text("request_id"),
     ]))
 });
 
