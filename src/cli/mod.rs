@@ -94,7 +94,7 @@ fn refuse(error: &clap::Error) -> ! {
     if is_help || !is_json {
         error.exit()
     }
-    terminal::decide(true);
+    terminal::decide(LogFormat::Json);
     let text = error.render().to_string();
     terminal::complain(&Failure::new(ExitCode::Usage, text.trim().trim_start_matches("error: ")));
     process::exit(ExitCode::Usage as i32)
@@ -102,7 +102,7 @@ fn refuse(error: &clap::Error) -> ! {
 
 fn start_log(arguments: &Arguments) {
     let is_json = arguments.log_format == LogFormat::Json;
-    terminal::decide(is_json);
+    terminal::decide(arguments.log_format);
     let filter = EnvFilter::try_from_env("COUPON_RECON_LOG").unwrap_or_else(|_| EnvFilter::new("coupon_recon=warn"));
     let kept = layer().with_ansi(false).with_target(false).with_writer(logbook::Scribe::default);
     let log = registry().with(kept.with_filter(EnvFilter::new("coupon_recon=info")));

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
+use super::arguments::LogFormat;
 use crate::clock::World;
 use crate::error::Failure;
 use crate::extract::Watcher;
@@ -34,7 +35,8 @@ pub(super) enum Level {
 }
 
 /// Decides the format of stderr, before the first line.
-pub(super) fn decide(json: bool) {
+pub(super) fn decide(format: LogFormat) {
+    let json = format == LogFormat::Json;
     let _ = LOOK.set(Look { json, colour: !json && is_colourful() });
 }
 
