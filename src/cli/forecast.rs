@@ -5,20 +5,19 @@ use std::fmt::Write;
 use serde_json::json;
 
 use super::terminal::{self, Level, say};
-use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
-use crate::pipeline::{self, NightForecast, NightPlan, StageOutlook};
+use crate::pipeline::{self, NightForecast, PlannedNight, StageOutlook};
 
-pub(super) async fn tell(job: &Job, plans: &[NightPlan], world: &World) -> Result<ExitCode, Failure> {
-    for plan in plans {
-        let forecast = pipeline::forecast_night(job, plan, world).await?;
+pub(super) async fn tell(nights: &[PlannedNight<'_>]) -> Result<ExitCode, Failure> {
+    for night in nights {
+        let forecast = pipeline::forecast_night(*night).await?;
         let mut line = json!(forecast);
         line["dry_run"] = json!(true);
         say(&line);
-        terminal::tell_with(Level::Info, "dry run", line, &table(job, &forecast));
+        terminal::tell_with(Level::Info, "dry run", line, &table(night.job, &forecast));
     }
-    Ok(if plans.is_empty() { ExitCode::NothingToDo } else { ExitCode::Complete })
+    Ok(if nights.is_empty() { ExitCode::NothingToDo } else { ExitCode::Complete })
 }
 
 fn table(job: &Job, forecast: &NightForecast) -> String {

@@ -28,42 +28,63 @@ use crate::stage::Stage;
 use crate::watch::Caller;
 
 pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure> {
-    let mut job = load_job(&command.job)?;
-    if let Some(base_url) = &command.base_url {
-        redirect(&mut job, base_url)?;
-    }
-    if let Some(engine) = command.engine {
-        choose(&mut job, engine, is_scripted(&command))?;
-    }
+    let job = job_of(&command)?;
     let gate = command.fail_on.as_deref().map(|text| parse_gate(text, &job)).transpose()?;
     if let Some(stages) = command.stages() {
         refuse_unjudged(&stages, gate.is_some())?;
     }
-    let dates = command.dates.resolve(world, &|name| std::env::var(name).ok())?;
-    let plans =
-        dates.into_iter().map(|date| plan(&command, date)).filter(|plan| is_for(&job, plan)).collect::<Vec<_>>();
+    let plans = plans(&command, &job, world)?;
     pipeline::refuse_forgotten(&job, &plans, world)?;
+    let nights: Vec<_> = plans.iter().map(|plan| PlannedNight { job: &job, plan, world }).collect();
     if command.dry_run {
-        return forecast::tell(&job, &plans, world).await;
+        return forecast::tell(&nights).await;
     }
     if is_scripted(&command) {
         refuse_unscripted(&job, &plans)?;
     }
     let interrupt = Interrupt::watch()?;
-    if let Some(file) = &command.emit_script {
-        let Some(plan) = plans.first() else { return Ok(ExitCode::NothingToDo) };
-        return script::write(PlannedNight { job: &job, plan, world }, command.wait, &interrupt, file).await;
+    match (&command.emit_script, nights.first()) {
+        (None, _) => run_all(&command, &nights, gate.as_ref(), &interrupt).await,
+        (Some(file), Some(night)) => script::write(*night, command.wait, &interrupt, file).await,
+        (Some(_), None) => Ok(ExitCode::NothingToDo),
     }
+}
+
+/// The job, changed as the command line says.
+fn job_of(command: &Run) -> Result<Job, Failure> {
+    let mut job = load_job(&command.job)?;
+    if let Some(base_url) = &command.base_url {
+        redirect(&mut job, base_url)?;
+    }
+    if let Some(engine) = command.engine {
+        choose(&mut job, engine, is_scripted(command))?;
+    }
+    Ok(job)
+}
+
+/// The plans of the dates on which there is anything to do.
+fn plans(command: &Run, job: &Job, world: &World) -> Result<Vec<NightPlan>, Failure> {
+    let dates = command.dates.resolve(world, &|name| std::env::var(name).ok())?;
+    Ok(dates.into_iter().map(|date| plan(command, date)).filter(|plan| is_for(job, plan)).collect())
+}
+
+/// Runs the nights one after the other, until one fails; the exit code is that of the worst.
+async fn run_all(
+    command: &Run,
+    nights: &[PlannedNight<'_>],
+    gate: Option<&Gate>,
+    interrupt: &Interrupt,
+) -> Result<ExitCode, Failure> {
     let mut worst = ExitCode::NothingToDo;
-    for plan in &plans {
+    for night in nights {
+        let PlannedNight { job, plan, world } = *night;
         let began_at = world.clock.now();
-        let night = PlannedNight { job: &job, plan, world };
-        let result = run_waiting(night, command.wait, &interrupt).await;
-        pipeline::tell_night(&job, plan, world, began_at, &result).await;
+        let result = run_waiting(*night, command.wait, interrupt).await;
+        pipeline::tell_night(job, plan, world, began_at, &result).await;
         let outcome = result?;
         say(result_line(&outcome));
-        tell(command.summary, &job, &outcome);
-        worst = worse(worst, gated(&outcome, gate.as_ref()));
+        tell(command.summary, job, &outcome);
+        worst = worse(worst, gated(&outcome, gate));
     }
     Ok(worst)
 }

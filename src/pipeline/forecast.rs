@@ -3,16 +3,17 @@
 //! keeps, before any request.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::failure::{disk, temporary};
 use super::lake_access::ReadableLake;
-use super::night_plan::NightPlan;
+use super::night_plan::{NightPlan, PlannedNight};
 use super::progress::Quiet;
 use super::provenance::refuse_other_key;
-use super::setup::{connect, pseudonyms};
+use super::setup::{Equipment, connect, pseudonyms};
 use super::stage_recorder::is_configured;
 use super::work::rehearsed;
 use crate::api::Api;
@@ -20,7 +21,7 @@ use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
 use crate::error::{ExitCode, Failure};
-use crate::extract::{self, Issue, Night, StageForecast};
+use crate::extract::{self, Issue, StageForecast};
 use crate::job::{ApiLimits, BillSource, Job};
 use crate::journal::{Journal, Mode};
 use crate::sorter::Room;
@@ -70,39 +71,18 @@ pub struct StageOutlook {
 ///
 /// # Errors
 /// Invalid rules or keys, an unreadable lake or journal.
-pub async fn forecast_night(job: &Job, plan: &NightPlan, world: &World) -> Result<NightForecast, Failure> {
+pub async fn forecast_night(night: PlannedNight<'_>) -> Result<NightForecast, Failure> {
+    let PlannedNight { job, plan, .. } = night;
     rehearsed(job, plan.date)?;
     let scope = Scope::Night { date: plan.date, from: job.rules.lookback_start(plan.date) };
     let reading = ReadableLake::open(job, &scope)?;
-    let lake = &reading.lake;
-    let journal = peek(lake, plan.date, world)?;
-    let (apis, pseudonyms) = (connect(job, world)?, pseudonyms(job));
-    refuse_other_key(job, lake, plan.date, &pseudonyms)?;
-    // Nothing is written to a lake that is only read.
-    let room = Room { folder: std::env::temp_dir(), memory_bytes: plan.intake_memory_bytes };
-    tempfile::tempfile_in(&room.folder).map_err(|error| temporary(&error, "cannot make a file to sort in"))?;
-    let night = Night {
-        job,
-        date: plan.date,
-        lake,
-        journal: &journal,
-        world,
-        room: &room,
-        pseudonyms: &pseudonyms,
-        apis: &apis,
-        watcher: &Quiet,
-        selected: plan.stages.as_ref(),
-    };
-    let told = extract::forecast(&night).await.map_err(unreadable)?;
+    let equipment = equip(night, &reading.lake)?;
+    let told = extract::forecast(&equipment.night(night, &reading.lake, &Quiet)).await.map_err(unreadable)?;
     let told: BTreeMap<_, _> = told.into_iter().map(|it| (it.stage, it)).collect();
-    let is_done = |stage: &Stage| is_configured(night.job, *stage) || matches!(stage, Stage::Reconcile | Stage::Report);
-    let stages: Vec<_> = Stage::ALL
-        .into_iter()
-        .filter(|stage| plan.is_selected(*stage) && is_done(stage))
-        .map(|stage| outlook(job, lake, plan, stage, told.get(&stage)))
-        .collect();
-    let stale =
-        lake.partitions_after("coupon_ledger", plan.date).map_err(|error| disk(&error, "cannot list partitions"))?;
+    let stages: Vec<_> =
+        stages(job, plan).map(|stage| outlook(job, &reading.lake, plan, stage, told.get(&stage))).collect();
+    let stale = reading.lake.partitions_after("coupon_ledger", plan.date);
+    let stale = stale.map_err(|error| disk(&error, "cannot list partitions"))?;
     Ok(NightForecast {
         date: plan.date,
         calls: stages.iter().map(|it| it.calls).sum(),
@@ -111,6 +91,23 @@ pub async fn forecast_night(job: &Job, plan: &NightPlan, world: &World) -> Resul
         stages,
         stale_dates: stale.into_iter().map(|partition| partition.date).collect(),
     })
+}
+
+/// What the night would work with; nothing is written to a lake that is only read.
+fn equip(night: PlannedNight<'_>, lake: &Lake) -> Result<Equipment, Failure> {
+    let PlannedNight { job, plan, world } = night;
+    let journal = Arc::new(peek(lake, plan.date, world)?);
+    let (apis, pseudonyms) = (connect(job, world)?, pseudonyms(job));
+    refuse_other_key(job, lake, plan.date, &pseudonyms)?;
+    let room = Room { folder: std::env::temp_dir(), memory_bytes: plan.intake_memory_bytes };
+    tempfile::tempfile_in(&room.folder).map_err(|error| temporary(&error, "cannot make a file to sort in"))?;
+    Ok(Equipment { journal, apis, pseudonyms, room })
+}
+
+/// The stages that would do something.
+fn stages(job: &Job, plan: &NightPlan) -> impl Iterator<Item = Stage> {
+    let is_done = |stage: Stage| is_configured(job, stage) || matches!(stage, Stage::Reconcile | Stage::Report);
+    Stage::ALL.into_iter().filter(move |stage| plan.is_selected(*stage) && is_done(*stage))
 }
 
 fn unreadable(issue: Issue) -> Failure {

@@ -1,11 +1,12 @@
 //! What a night needs before it starts: clients, pseudonyms, folders.
 
 use std::io;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
 use super::failure::{disk, unjournalled, unpublished};
-use super::night_plan::NightPlan;
+use super::night_plan::{NightPlan, PlannedNight};
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::partition::PartLimit;
@@ -13,14 +14,47 @@ use crate::dataset::publication::{self, Recovery};
 use crate::dataset::publish::Staging;
 use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
-use crate::extract::Apis;
+use crate::extract::{Apis, Night, Watcher};
 use crate::job::{Job, Pii};
 use crate::journal::{Journal, JournalError, Mode};
 use crate::pseudonyms::Pseudonyms;
+use crate::sorter::Room;
 use crate::stage::Stage;
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
+
+/// What a night works with, besides its lake.
+pub(super) struct Equipment {
+    pub(super) journal: Arc<Journal>,
+    pub(super) apis: Apis,
+    pub(super) pseudonyms: Pseudonyms,
+    pub(super) room: Room,
+}
+
+impl Equipment {
+    /// The night of a plan, for its stages.
+    pub(super) fn night<'a>(
+        &'a self,
+        planned: PlannedNight<'a>,
+        lake: &'a Lake,
+        watcher: &'a dyn Watcher,
+    ) -> Night<'a> {
+        let PlannedNight { job, plan, world } = planned;
+        Night {
+            job,
+            date: plan.date,
+            lake,
+            journal: &self.journal,
+            world,
+            room: &self.room,
+            pseudonyms: &self.pseudonyms,
+            apis: &self.apis,
+            watcher,
+            selected: plan.stages.as_ref(),
+        }
+    }
+}
 
 /// The clients of the configured APIs; unusable keys are an error here.
 pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {

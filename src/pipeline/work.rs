@@ -12,7 +12,7 @@ use super::night_plan::{NightPlan, PlannedNight};
 use super::observers::LastWords;
 use super::provenance::{self, earlier_partitions, refuse_altered, refuse_other_key, refuse_vanished};
 use super::restatement;
-use super::setup::{complete_publication, connect, open_journal, open_staging, pseudonyms};
+use super::setup::{Equipment, complete_publication, connect, open_journal, open_staging, pseudonyms};
 use super::sources::Sources;
 use super::stages;
 use super::verdict::{Evidence, Verdict};
@@ -59,22 +59,11 @@ pub(super) async fn prepared<T>(
     let runs = Runs::of(lake, plan.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
     let journal = Arc::new(held.keeping(open_journal(lake, job, plan, &runs, world)?));
     keeper.keep(&journal);
-    let apis = connect(job, world)?;
-    let pseudonyms = pseudonyms(job);
+    let (apis, pseudonyms) = (connect(job, world)?, pseudonyms(job));
     let staging = open_staging(lake, job, plan.date)?;
     let room = Room { folder: staging.folder().to_owned(), memory_bytes: plan.intake_memory_bytes };
-    let night = Night {
-        job,
-        date: plan.date,
-        lake,
-        journal: &journal,
-        world,
-        room: &room,
-        pseudonyms: &pseudonyms,
-        apis: &apis,
-        watcher,
-        selected: plan.stages.as_ref(),
-    };
+    let equipment = Equipment { journal, apis, pseudonyms, room };
+    let night = equipment.night(planned, lake, watcher);
     then(Work { night: &night, lake, staging: &staging, plan, runs: &runs }).await
 }
 
