@@ -51,7 +51,7 @@ impl<'a> Checker<'a> {
 
     fn job(&mut self, path: &Path, file: &JobFile) -> Option<Job> {
         self.needs(file);
-        let written = file.job.as_ref().map(|job| &job.value);
+        let written = value(&file.job);
         let name = written.and_then(|job| self.file_name(&job.name));
         let lake = written.and_then(|job| self.lake(job, file.store.as_ref()));
         let pii = written.and_then(|job| self.pii(job));
@@ -63,27 +63,24 @@ impl<'a> Checker<'a> {
             bucket: bucket.flatten(),
             first_date: written.and_then(|job| self.date(&job.first_date)),
             part_bytes: written.map_or(PART_BYTES, |job| self.number(&job.part_bytes, PART_BYTES, LEAST_PART_BYTES)),
-            pay_v3: file.pay_v3.as_ref().and_then(|section| self.pay_v3(&section.value, written)),
-            pay_v2: file.pay_v2.as_ref().and_then(|section| self.pay_v2(&section.value, written)),
-            mp: file.mp.as_ref().and_then(|section| self.mp(&section.value, written)),
-            stock_ids: file.stocks.as_ref().map(|section| self.ids(&section.value.ids)).unwrap_or_default(),
-            wallets: file.wallets.as_ref().and_then(|section| self.wallets(&section.value)),
+            pay_v3: value(&file.pay_v3).and_then(|section| self.pay_v3(section, written)),
+            pay_v2: value(&file.pay_v2).and_then(|section| self.pay_v2(section, written)),
+            mp: value(&file.mp).and_then(|section| self.mp(section, written)),
+            stock_ids: value(&file.stocks).map(|section| self.ids(&section.ids)).unwrap_or_default(),
+            wallets: value(&file.wallets).and_then(|section| self.wallets(section)),
             orders: self.orders(file.orders.as_ref()),
-            bills: file.bills.as_ref().and_then(|section| self.bills(&section.value)),
+            bills: value(&file.bills).and_then(|section| self.bills(section)),
             sources: self.calendars(file.sources.as_ref()),
-            subsidy_ledger: file.subsidy_ledger.as_ref().and_then(|section| self.subsidy_ledger(&section.value)),
+            subsidy_ledger: value(&file.subsidy_ledger).and_then(|section| self.subsidy_ledger(section)),
             subsidy_programs: self.subsidy_programs(file.subsidy_programs.as_ref()),
-            notification_spool: file
-                .notifications
-                .as_ref()
-                .and_then(|section| self.merchant_folder(&section.value.spool)),
-            engine: self.engine(file.engine.as_ref().map(|section| &section.value), lake_is_in_a_bucket),
-            rules: self.rules(file.rules.as_ref().map(|section| &section.value)),
-            decisions: file.decisions.as_ref().and_then(|section| self.path(&section.value.path)),
-            report: self.report(file.report.as_ref().map(|section| &section.value)),
-            lineage: self.lineage(file.openlineage.as_ref().map(|section| &section.value)),
-            metrics_textfile: file.metrics.as_ref().and_then(|section| self.textfile(&section.value)),
-            webhook: file.webhook.as_ref().and_then(|section| self.webhook(&section.value)),
+            notification_spool: value(&file.notifications).and_then(|section| self.merchant_folder(&section.spool)),
+            engine: self.engine(value(&file.engine), lake_is_in_a_bucket),
+            rules: self.rules(value(&file.rules)),
+            decisions: value(&file.decisions).and_then(|section| self.path(&section.path)),
+            report: self.report(value(&file.report)),
+            lineage: self.lineage(value(&file.openlineage)),
+            metrics_textfile: value(&file.metrics).and_then(|section| self.textfile(section)),
+            webhook: value(&file.webhook).and_then(|section| self.webhook(section)),
             fingerprint: file.fingerprint().to_string(),
             warnings: Vec::new(),
             named: Vec::new(),
@@ -139,4 +136,9 @@ impl<'a> Checker<'a> {
 
 fn place_of<T: FromToml>(written: &Option<Written<T>>) -> Option<&Place> {
     written.as_ref().map(|written| &written.place)
+}
+
+/// The section or value that was written, without its place.
+fn value<T>(written: &Option<Written<T>>) -> Option<&T> {
+    written.as_ref().map(|written| &written.value)
 }
