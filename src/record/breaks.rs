@@ -8,7 +8,7 @@ use super::break_status::BreakStatus;
 use super::packed::packed_row;
 use crate::money::Fen;
 
-/// Discrepancies and their life over the nights (`breaks`).
+/// A discrepancy and its history over the nights (`breaks`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Break {
     /// Stable id of the break.
@@ -17,57 +17,57 @@ pub struct Break {
     pub rule_id: String,
     /// high, medium or low.
     pub severity: String,
-    /// Who should act.
+    /// The side that has to act, according to the rule.
     pub side: String,
-    /// Where it stands.
+    /// Its status on the business date.
     pub status: BreakStatus,
-    /// First night it was seen.
+    /// First business date on which it was found.
     pub first_seen_date: NaiveDate,
-    /// Last night it was seen.
+    /// Latest business date on which it was found.
     pub last_seen_date: NaiveDate,
-    /// Night it resolved.
+    /// Business date on which it was resolved.
     pub resolved_date: Option<NaiveDate>,
-    /// Days since first seen.
+    /// Days since `first_seen_date`.
     pub age_days: i64,
     /// Coupon stock (批次) id.
     pub stock_id: Option<String>,
     /// Coupon code.
     pub coupon_code: Option<String>,
-    /// User, as HMAC-SHA256 hex unless pii is raw.
+    /// The user's openid: HMAC-SHA256 in hex, or raw with `job.pii = "raw"`.
     pub openid: Option<String>,
     /// Merchant order number.
     pub out_trade_no: Option<String>,
     /// WeChat Pay order id.
     pub transaction_id: Option<String>,
-    /// Merchant's subsidy payment number.
+    /// The merchant's number of a subsidy payment.
     pub out_subsidy_no: Option<String>,
-    /// WeChat's subsidy payment receipt id.
+    /// WeChat's id of a subsidy receipt.
     pub subsidy_receipt_id: Option<String>,
     /// MP card id.
     pub card_id: Option<String>,
-    /// Day of the figures.
+    /// Date of the statistics.
     pub ref_date: Option<NaiveDate>,
-    /// Further part of the key.
+    /// Whatever else identifies the break within its rule.
     pub subject: Option<String>,
-    /// Amount expected, fen.
+    /// Expected amount, fen.
     pub expected_fen: Option<Fen>,
-    /// Amount found, fen.
+    /// Actual amount, fen.
     pub actual_fen: Option<Fen>,
-    /// Actual − expected, fen.
+    /// `actual_fen` − `expected_fen`.
     pub difference_fen: Option<Fen>,
-    /// Count expected.
+    /// Expected count.
     pub expected_count: Option<i64>,
-    /// Count found.
+    /// Actual count.
     pub actual_count: Option<i64>,
-    /// Money at risk, fen.
+    /// Amount at risk, fen.
     pub at_risk_fen: Fen,
     /// The compared values in one sentence.
     pub why: String,
     /// What to do.
     pub action: String,
-    /// Business date of the event the break speaks of.
+    /// Business date of the event that the break is about.
     pub event_date: Option<NaiveDate>,
-    /// Business date of the oldest input the break hangs on, where that is older than the event.
+    /// Business date of the oldest input that the break depends on, if that is before the event.
     pub oldest_input_date: Option<NaiveDate>,
     /// Business date in Asia/Shanghai.
     pub business_date: NaiveDate,
