@@ -181,7 +181,7 @@ mod tests {
             prop_assert_eq!(business_day(micros), business_date_of(instant).to_epoch_days());
         }
 
-        /// A leap second (`:60`) is left to chrono, which takes it.
+        /// A leap second (`:60`) is parsed by chrono, which accepts it.
         #[test]
         fn plain_times_are_those_chrono_reads(text in "(2026|0000|9999)-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-6][0-9]:[0-6][0-9]|.{19}") {
             if let Some(time) = plain_time(&text) {

@@ -60,7 +60,7 @@ mod tests {
         }
     }
 
-    /// Numbers that count nothing.
+    /// Integers that are not counts.
     fn is_code(column: &Column) -> bool {
         ["cond_source", "card_type", "is_pay", "isfriendscard", "merchanttype"].contains(&column.name.as_str())
     }

@@ -407,7 +407,7 @@ mod tests {
         assert!(understood > 30, "{understood}");
     }
 
-    /// The words of a line that calls the program, up to a redirection or the remark after three blanks.
+    /// The arguments in a line that calls the program, up to a redirection or a remark after three spaces.
     fn typed(line: &str) -> Option<Vec<String>> {
         let start = line.find("coupon-recon ").filter(|at| !line[..*at].contains("Description"))?;
         let call = line[start..].trim();

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use crate::http::scripted::FakeWorld;
 
-    /// How often an attempt that takes so long is made within `wait`, and when the last one ends.
+    /// The number of attempts of `takes` seconds each that are made within `wait`, and when the last one ends.
     async fn attempts(wait: u64, takes: u64) -> (u32, u64) {
         let (fake, made) = (FakeWorld::new(), Cell::new(0));
         let begun = fake.now();
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(attempts(0, 1).await, (1, 1));
         assert_eq!(attempts(5, 0).await, (2, 5));
         assert_eq!(attempts(130, 0).await, (4, 130));
-        // What attempts take is not waited for once more.
+        // The duration of an attempt counts as waiting.
         assert_eq!(attempts(130, 40).await, (2, 140));
         assert_eq!(attempts(5, 40).await, (1, 40));
     }

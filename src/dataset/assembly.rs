@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(rows, (0..50).map(coupon).collect::<Vec<_>>());
     }
 
-    /// Sorts `rows`, given in reverse, in so much memory, and writes them packed.
+    /// Sorts `rows`, received in reverse, with this much memory, and writes them packed.
     fn packed<R: Record + Packed>(rows: &[R], pseudonyms: &Pseudonyms, memory_bytes: usize) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
         let mut sorter = Sorter::new(&Room { folder: folder.path().to_owned(), memory_bytes });
@@ -404,7 +404,7 @@ mod tests {
         assert!(packed::<Refund>(&[], &Pseudonyms::raw(), 1) == held::<Refund>(&[]));
     }
 
-    /// Holds what comes back of published rows against the rows, packed.
+    /// Compares rows read from a published file with the packed originals.
     fn check_way_back<R: Record + Packed>(rows: &[R], date: Option<NaiveDate>, wanted: &[R]) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p");

@@ -163,7 +163,7 @@ mod tests {
         assert_eq!((inspection.files, inspection.findings), (1, vec![]));
     }
 
-    /// The one finding of the published lake after `harm` was done to it.
+    /// The only finding in the published lake after `harm` damaged it.
     fn finding_after(harm: impl FnOnce(&Lake)) -> String {
         let folder = tempfile::tempdir().unwrap();
         let lake = published(folder.path());

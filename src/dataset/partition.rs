@@ -444,7 +444,7 @@ mod tests {
         assert!(read_rows::<MemberCardDay>(&path).unwrap().is_empty());
     }
 
-    /// Writes rows, so many at once, to `folder`.
+    /// Writes rows to `folder` in batches of this size.
     fn write_in_parts(folder: &Path, rows: &[Payment], at_once: usize, limit: PartLimit) -> (PathBuf, Vec<u64>) {
         let first = folder.join(parts::FIRST);
         let mut writer = Writer::create(&first, contract("payments"), &Provenance::default(), limit).unwrap();

@@ -128,7 +128,7 @@ fn is_gone(path: &Path) -> io::Error {
 mod tests {
     use super::*;
 
-    /// A folder with these files, each holding its name.
+    /// A folder with these files; each contains its own name.
     fn folder_of_files(names: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         names.iter().for_each(|name| fs::write(folder.path().join(name), name).unwrap());

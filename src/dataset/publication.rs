@@ -112,7 +112,7 @@ mod tests {
         NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
     }
 
-    /// A lake whose run of `j` died after it had written down what it will publish.
+    /// A lake in which the run of job `j` died after it had recorded what it would publish.
     fn died(folder: &Path) -> (Lake, Vec<StagedFile>) {
         let lake = Lake::at(folder);
         lake.prepare().unwrap();

@@ -138,7 +138,7 @@ mod tests {
         NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
     }
 
-    /// Codes of a version, one for each part.
+    /// The coupon codes of a version, one per part.
     fn codes(version: &str, count: usize) -> Vec<CouponCode> {
         let code = |number: usize| CouponCode {
             stock_id: "S1".to_owned(),
@@ -172,7 +172,7 @@ mod tests {
         staging.discard().unwrap();
     }
 
-    /// What a reader of the day finds, which has its marker and nothing else.
+    /// What a reader of the day finds; the day has its marker and nothing else.
     fn published(lake: &Lake, parts: usize) -> Vec<CouponCode> {
         let first = lake.partition(CouponCode::DATASET, date());
         let names = fs::read_dir(folder_of(&first)).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(fs::metadata(&day).unwrap().permissions().mode() & 0o777, 0o750);
     }
 
-    /// A replacement that was staged and written down, and whose run died; `before` it that many parts stood.
+    /// A replacement that was staged and recorded, and whose run died; the day had `before` parts.
     fn died(lake: &Lake, before: usize, after: usize) -> (Staging, Vec<StagedFile>) {
         publish(lake, &codes("old", before));
         let staging = staging(lake);
@@ -226,7 +226,7 @@ mod tests {
         (staging, files)
     }
 
-    /// One step after the other of a replacement, as a file system without an exchange of folders needs them.
+    /// The steps of a replacement on a file system that cannot exchange two folders atomically.
     fn steps<'a>(it: &'a Replacement<'a>) -> Vec<Box<dyn Fn() + 'a>> {
         let before = parts::present(folder_of(&it.published)).unwrap();
         let mut steps: Vec<Box<dyn Fn() + 'a>> = vec![Box::new(|| it.lake.remove(&it.marker()).unwrap())];

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Takes the signature `genuine` and a "ciphertext" that is the plaintext itself.
+/// Accepts the signature `genuine`, and a "ciphertext" that is the plaintext itself.
 struct PretendKeys;
 
 impl CallbackKeys for PretendKeys {

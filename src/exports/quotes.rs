@@ -97,7 +97,7 @@ mod tests {
     }
 
     proptest! {
-        /// What a till writes that forgets to double one quote.
+        /// The output of a system that does not double one of the quotes.
         #[test]
         fn one_quote_too_many_is_never_without_a_flaw(
             cells in prop::collection::vec("[a\"]{0,4}", 1..8),
@@ -111,7 +111,7 @@ mod tests {
             prop_assert!(flaw(&text, b',').is_some(), "{}", text);
         }
 
-        /// The stretches are those of the csv crate: without a flaw the cells are written back to the same text.
+        /// The cells are those of the csv crate: written back they give the same text, if there is no flaw.
         #[test]
         fn cells_without_a_flaw_are_read_to_the_letter(raw in "[a,\n\"]{1,20}") {
             let mut reader =

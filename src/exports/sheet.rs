@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    /// The line of a row and its cells, or what is wrong with it.
+    /// The line number of a row and its cells, or the problem with it.
     type Told = Result<(u64, Vec<String>), Box<BadRow>>;
 
     fn rows(text: &str) -> Vec<Told> {

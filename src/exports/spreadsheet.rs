@@ -213,12 +213,12 @@ pub(super) mod tests {
         assert_eq!(iso("2026-11-18"), "2026-11-18");
     }
 
-    /// The smallest workbook: one sheet whose `sheetData` is given, in an archive without compression.
+    /// A minimal workbook: one sheet with the given `sheetData`, in an uncompressed archive.
     pub(in crate::exports) fn workbook(sheet_data: &str) -> Vec<u8> {
         workbook_of(&[("visible", sheet_data)], "")
     }
 
-    /// The same of several sheets, each hidden or not, with these cell formats.
+    /// The same with several sheets, each hidden or not, and these cell formats.
     fn workbook_of(sheets: &[(&str, &str)], formats: &str) -> Vec<u8> {
         let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
         let relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
@@ -257,7 +257,7 @@ pub(super) mod tests {
         Found { path, name: "o.xlsx".into() }
     }
 
-    /// The rows of a workbook by line, cells parted by a tabulator, or what is wrong with it.
+    /// The rows of a workbook by line with tab-separated cells, or the problem with it.
     fn read(bytes: Vec<u8>) -> Result<Vec<(u64, String)>, String> {
         let folder = tempfile::tempdir().unwrap();
         let mut sheet = open(&written(&folder, bytes)).map_err(|error| error.to_string())?;

@@ -100,7 +100,7 @@ mod tests {
         NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()
     }
 
-    /// The rows, how many collapsed, how many files.
+    /// The rows, the number of collapsed rows, the number of files.
     fn read_text(text: &str) -> Result<(Vec<SubsidyOrder>, u64, usize), ExportError> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("s")).unwrap();

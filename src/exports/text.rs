@@ -197,7 +197,7 @@ mod tests {
         for (line, before) in [("a\r", 1), ("a\r\n", 1), ("a\n", 1), ("a\r\n\r", 2)] {
             let mut text = line.repeat(2 * block / line.len() + 1);
             let lines = before * (2 * block / line.len() + 1);
-            // So that the two signs of a line end are parted by the end of a block.
+            // Shifts the text by one, so that the end of a block separates the two characters of a line end.
             text.insert(0, 'x');
             let error = decode("f", &[text.as_bytes(), b"\xff"].concat(), UTF_8).unwrap_err().to_string();
             assert!(error.contains(&format!("line {}:", lines + 1)), "{line:?} {error}");

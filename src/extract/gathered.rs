@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use crate::sorter::HeldRow;
 
-    /// The same, held in a map: what a night did before it sorted.
+    /// The same with a map in memory, as a reference.
     #[derive(Default)]
     struct Model {
         coupons: BTreeMap<(String, String, String), UserCoupon>,
@@ -173,7 +173,7 @@ mod tests {
         }
     }
 
-    /// A row that came: from an answer or an earlier night, and whether after the single queries.
+    /// A row that was received, from an answer or carried over from an earlier night.
     #[derive(Debug, Clone)]
     struct Step {
         coupon: UserCoupon,

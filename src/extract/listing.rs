@@ -391,7 +391,7 @@ mod tests {
     const PAGES: usize = 100;
     const MEASURE: Measure = Measure { page_rows: 20, most_pages: PAGES };
 
-    /// A server with `total` items of which it shows `limit` a page.
+    /// A server with `total` items that returns `limit` per page.
     fn page(items: impl Iterator<Item = u64>, total: u64) -> Result<ListPage, Issue> {
         Ok(ListPage {
             keys: items.map(|item| item.to_string()).collect(),
@@ -464,7 +464,7 @@ mod tests {
         let row_of: [fn(u64) -> u64; 3] =
             [|offset| offset, |offset| offset * 20, |offset| offset.saturating_sub(1) * 20];
         for row_of in row_of {
-            // A length that counts the page, and one that never says more than a page.
+            // A total that counts only the page, and one that never exceeds a page.
             for shown in [false, true] {
                 let meaning = OffsetMeaning::default();
                 let listing = read_list(&meaning, MEASURE, async |offset| {
@@ -587,7 +587,7 @@ mod tests {
         assert_eq!(meaning.candidates().len(), 3, "pages that overlap teach nothing");
     }
 
-    /// A list that changes just before the n-th question, each time by one item more or less.
+    /// A list that grows or shrinks by one item just before the n-th request.
     struct Moving {
         items: Vec<String>,
         changes: Vec<(usize, Change)>,
@@ -652,13 +652,13 @@ mod tests {
                     let rows = pages.iter().flat_map(|page| page.body.split(|byte| *byte == b','));
                     let mut read: Vec<_> = rows.filter(|row| !row.is_empty())
                         .map(|row| String::from_utf8(row.to_vec()).unwrap()).collect();
-                    // Whoever takes the rows takes each key once: pages may overlap where another meaning came true.
+                    // The consumer keeps each key once: pages may overlap when `offset` turns out to mean something else.
                     read.sort();
                     read.dedup();
                     prop_assert_eq!(read, there);
                     prop_assert!(is_distinct);
                 }
-                // One that showed items and is empty now is not believed to be empty.
+                // A list that had items before is not trusted when it is empty now.
                 Listing::Unsettled { seen, .. } => {
                     prop_assert!(!is_distinct || (there.is_empty() && seen > 0), "a list of distinct items settles")
                 }

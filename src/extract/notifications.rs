@@ -254,7 +254,7 @@ mod tests {
         let keyring = keyring().await;
         let keys = keys(&keyring);
         assert_eq!(sought_after(&keys, &[("FF00FF00", OF_ANOTHER), ("AA00AA00", OF_DATE)], true), ["AA00AA00"]);
-        // What does not say when it was made may be of any date.
+        // A callback without a creation time may belong to any date.
         assert_eq!(sought_after(&keys, &[("FF00FF00", b"{}")], true), ["AA00AA00", "FF00FF00"]);
     }
 }

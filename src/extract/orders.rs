@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// Lines given as (number, yuan paid), one list per source; the numbers handed over.
+    /// The order numbers passed on, for lines given as (number, yuan paid), one list per source.
     fn settle(sources: &[&[(&str, u32)]], memory_bytes: usize) -> Result<(Vec<String>, SettledOrders), Issue> {
         let folder = tempfile::tempdir().unwrap();
         let room = Room { folder: folder.path().to_owned(), memory_bytes };

@@ -316,7 +316,7 @@ mod tests {
         Room { folder: std::env::temp_dir(), memory_bytes: 1 }
     }
 
-    /// Whom the nights before `date` knew.
+    /// The users known to the nights before `date`.
     fn known_before(folder: &Path, date: NaiveDate) -> Vec<String> {
         let mut users = Buyers(Sorter::new(&room()));
         add_known(folder, date, &mut users).unwrap();

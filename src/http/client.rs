@@ -330,7 +330,7 @@ mod tests {
     use super::*;
     use crate::http::scripted::{FakeWorld, Reply, Script};
 
-    /// Accepts 200, tries again on 429 and 5xx, refuses the rest; counts what it built.
+    /// Accepts 200, retries on 429 and 5xx, refuses the rest; counts the requests it built.
     struct Plain(Mutex<Vec<String>>, FakeWorld);
 
     impl Plain {
@@ -401,7 +401,7 @@ mod tests {
         assert!(fake.slept() < script.limits().retry_deadline && error.trace.attempts > 3, "{}", error.trace);
     }
 
-    /// Like `Plain`, but what comes before its first attempt takes this long.
+    /// Like `Plain`, but takes this long before its first attempt.
     struct Slow(Plain, Duration);
 
     impl Exchange for Slow {
@@ -444,7 +444,7 @@ mod tests {
         let script = Script::serve(vec![told, throttled, Reply::status(200, "")]).await;
         let fake = FakeWorld::new();
         assert!(ask(&script, &fake).await.0.is_ok());
-        // What is past by our clock asks for no patience; nine seconds by the server's do.
+        // A time in the past by our clock does not delay; nine seconds by the server's clock do.
         assert!((Duration::from_secs(9)..Duration::from_secs(12)).contains(&fake.slept()), "{:?}", fake.slept());
     }
 
@@ -477,7 +477,7 @@ mod tests {
         let client = HttpClient::new(&limits, fake.world()).unwrap();
         let settled = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap();
         assert_eq!((settled.accepted.as_ref(), settled.trace.attempts), (&b"from backup"[..], 2));
-        // Next call: straight to the backup; a minute later the primary gets its chance again.
+        // The next call goes straight to the backup; a minute later the primary is tried again.
         let second = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap();
         assert_eq!(second.trace.attempts, 1);
         fake.advance(Duration::from_secs(61));
@@ -534,7 +534,7 @@ mod tests {
         assert_eq!(request.target, "/a?secret=1");
     }
 
-    /// Like `Plain`, but a second time may do harm.
+    /// Like `Plain`, but not safe to repeat.
     struct Once(Plain);
 
     impl Exchange for Once {

@@ -227,7 +227,7 @@ mod tests {
                     }
                     let turn = rate_limit.wait_for_turn().await;
                     under_way.push((fake.now() + TimeDelta::milliseconds(*late), turn));
-                    // A request is answered the moment it arrives.
+                    // Requests are answered immediately.
                     under_way.retain(|(arrival, _)| *arrival > fake.now());
                     arrivals.push(fake.now() + TimeDelta::milliseconds(*late));
                 }

@@ -214,7 +214,7 @@ mod tests {
         Entry { key: key.to_owned(), pages }
     }
 
-    /// Room for a row or two.
+    /// Memory for a row or two.
     fn room() -> Room {
         Room { folder: std::env::temp_dir(), memory_bytes: 100 }
     }

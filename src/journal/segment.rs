@@ -275,7 +275,7 @@ fn set_aside(folder: &Path, path: &Path) -> Result<(), JournalError> {
 mod tests {
     use super::*;
 
-    /// A page of which every field says something else.
+    /// A page whose fields all differ.
     fn page(number: i64) -> Page {
         let text = |what: &str| format!("{what} {number}");
         Page {
@@ -298,7 +298,7 @@ mod tests {
         let entries = [
             Entry { key: "wallet/a".into(), pages: vec![page(1), page(2)] },
             Entry { key: "wallet/b".into(), pages: vec![bare, Page { body: Bytes::new(), ..page(4) }] },
-            // The same key again is another answer, not more pages of the first.
+            // A repeated key is another answer, not further pages of the first.
             Entry { key: "wallet/b".into(), pages: vec![page(5)] },
         ];
         let folder = tempfile::tempdir().unwrap();

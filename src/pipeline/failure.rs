@@ -319,7 +319,7 @@ mod tests {
         }
     }
 
-    /// What stops a rule that meets `error`.
+    /// The failure of a rule that runs into `error`.
     fn judged(error: ArrowError) -> ReconcileError {
         let rules = crate::reconcile::rules::Rules::load(&[]).unwrap();
         ReconcileError::Shape { what: "PM02".to_owned(), source: Box::new(error) }.in_rule(rules.find("PM02").unwrap())

@@ -102,7 +102,7 @@ mod tests {
         NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
     }
 
-    /// Whether a day made from such ledgers of earlier days knows that of the 10th.
+    /// Whether a day that was computed from these earlier ledgers includes that of the 10th.
     fn knows(read: &[(u32, &str)], business_day: u32) -> bool {
         let read = read.iter().map(|(date, sha256)| ReadPartition {
             dataset: LedgerRow::DATASET.to_owned(),

@@ -125,7 +125,7 @@ fn unworded(rules: &Rules, breaks: &[Break]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// A folder with a rule of one's own that has the query `sql`, a finding case and a quiet one.
+    /// A folder with a custom rule whose query is `sql`, one case in which it finds something and one in which it does not.
     fn folder_with(sql: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let head = "-- id: XX01\n-- title: t\n-- 标题: 标\n-- severity: low\n-- side: merchant\n-- key: k\n\
@@ -142,7 +142,7 @@ mod tests {
         folder
     }
 
-    /// Everything that is wrong, one line each.
+    /// All problems, one per line.
     fn problems(folder: &Path) -> Vec<String> {
         let outcomes = test_folder(folder).unwrap();
         let told = outcomes.into_iter().filter_map(|it| Some(format!("{}: {}", it.name, it.problem?)));

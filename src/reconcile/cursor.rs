@@ -176,13 +176,13 @@ mod tests {
     use crate::dataset::columns::row_type;
 
     row_type! {
-        /// A row of nothing but a number.
+        /// A row that is only a number.
         NumberRow of NumberColumns {
             number: text,
         }
     }
 
-    /// A partition of the even numbers below twice `ROWS`, over several batches, each number thrice.
+    /// A partition with the even numbers below twice `ROWS`, each three times, over several batches.
     fn numbers(path: &Path) {
         let texts: StringArray = (0..3 * ROWS).map(|row| Some(text(row / 3 * 2))).collect();
         let batch = RecordBatch::try_from_iter([("number", Arc::new(texts) as ArrayRef)]).unwrap();

@@ -434,7 +434,7 @@ mod tests {
         }
     }
 
-    /// From yesterday to tonight; `-` is not listed.
+    /// From yesterday to tonight; `-` means not listed.
     const ALLOWED: [(&str, &str); 20] = [
         ("-", "-"),
         ("-", "expected"),

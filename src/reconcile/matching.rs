@@ -172,7 +172,7 @@ mod tests {
         let trace = Trace { associate_out_trade_no: Some("association"), use_request_no: Some("request") };
         let claims = [claim(orders[0], 10)];
         assert_eq!(found(&claims, trace, &orders), hit("claim", 1, "claim", Some(10)));
-        // The line the coupon was used on is not known: nothing is guessed.
+        // It is unknown on which line the coupon was used: nothing is guessed.
         assert_eq!(found(&[], trace, &orders), hit("association", 0, "association", None));
         let trace = Trace { associate_out_trade_no: Some("elsewhere"), ..trace };
         assert_eq!(found(&[], trace, &orders), hit("use_request", 0, "request", Some(30)));

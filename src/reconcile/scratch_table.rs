@@ -286,7 +286,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let table = table(folder.path(), 2 * ROWS_PER_BATCH);
         let numbers = whole(&table, &["number"]);
-        // Not UTF-8, and offsets that lead nowhere: who looked at it could not make a text of it.
+        // Not UTF-8, with invalid offsets: reading it as text would fail.
         let spoilt = table.layout.spoil(&table.path, &table.schema, "text");
         assert!(spoilt > 100_000, "{spoilt} bytes");
         assert_eq!(whole(&table, &["number"]), numbers);

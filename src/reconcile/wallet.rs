@@ -370,7 +370,7 @@ mod tests {
         let coupon = Coupon::at(END, Some(&row), Some(&previous), None);
         assert_eq!(coupon.used_at, previous.used_at);
         assert_eq!(coupon.associate_out_trade_no, Some("T1"));
-        // Without a return a missing association was taken back by the merchant.
+        // An association that is gone without a return was cancelled by the merchant.
         let coupon = Coupon::at(END, Some(&answered("USED")), Some(&previous), None);
         assert_eq!(coupon.associate_out_trade_no, None);
     }

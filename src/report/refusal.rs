@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// As the library does it.
+    /// Panics as the library does.
     fn written(result: io::Result<()>) -> Result<(), XlsxError> {
         result.expect("Couldn't write to xml file");
         Ok(())

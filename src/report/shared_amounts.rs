@@ -66,7 +66,7 @@ mod tests {
         }
     }
 
-    /// The shares of coupons one after the other.
+    /// The shares of coupons, in order.
     fn shares(rows: &[Coupon<'_>], breaks: &[Break]) -> Vec<(bool, Option<i64>)> {
         let (index, mut once) = (BreakIndex::of(breaks), SharedAmounts::default());
         let share = |row| once.of(row, &index.of_coupon(row));

@@ -204,7 +204,7 @@ mod tests {
         "2026-11-20T16:00:00Z".parse().unwrap()
     }
 
-    /// The numbers of the receipts of coupons, asked for in this order.
+    /// The receipt numbers of coupons, requested in this order.
     fn numbers(receipts: Vec<SubsidyPayment>, codes: &[&str]) -> Vec<Vec<String>> {
         let folder = tempfile::tempdir().unwrap();
         let mut receipts = Receipts::collect(receipts.into_iter().map(Ok), end(), folder.path()).unwrap();

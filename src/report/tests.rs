@@ -1,5 +1,5 @@
-//! Tests of the whole pack on a shelf in memory: every file byte by byte, and hostile text in every
-//! place.
+//! Tests of the whole report pack in memory: every file byte by byte, and hostile text in every
+//! field.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor};
@@ -20,7 +20,7 @@ use crate::money::Fen;
 use crate::reconcile::rules::Wording;
 use crate::record::{Break, BreakStatus, LedgerRow, Record, SubsidyPayment};
 
-/// Text that would run somewhere if it were let.
+/// Text that a spreadsheet or a browser would execute if it were not escaped.
 const HOSTILE: &str = "=HYPERLINK(\"http://evil\",\"x\")</script><script>alert(1)</script><img src=x onerror=alert(1)>";
 
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl Shelf for Memory {
     }
 }
 
-/// A night of the tests.
+/// The night that the tests report.
 struct Case {
     settings: ReportSettings,
     breaks: Vec<Break>,
@@ -314,7 +314,7 @@ fn book(bytes: &[u8]) -> Xlsx<Cursor<Vec<u8>>> {
     Xlsx::new(Cursor::new(bytes.to_vec())).unwrap()
 }
 
-/// What a cell of a sheet would be in the CSV.
+/// A cell of a sheet as the CSV shows it.
 fn as_csv(cell: &Data, kind: Kind) -> String {
     let epoch = NaiveDate::from_ymd_opt(1899, 12, 30).unwrap().and_time(chrono::NaiveTime::MIN);
     let time = |serial: f64| epoch + chrono::TimeDelta::seconds((serial * 86_400.0).round() as i64);
@@ -352,7 +352,7 @@ fn every_sheet_has_cell_by_cell_what_its_csv_has() {
     }
 }
 
-/// A night whose every text wants to run.
+/// A night in which every text is hostile.
 fn hostile() -> Case {
     let evil = || Some(HOSTILE.to_owned());
     let mut case = Case::english();

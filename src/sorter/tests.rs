@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A row with a number: which of its key it was.
+/// A row with its position among the rows of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Numbered {
     key: (String, String),
@@ -72,7 +72,7 @@ fn numbered(keys: Vec<(String, String)>, note: Option<&str>) -> Vec<Numbered> {
 proptest! {
     #[test]
     fn rows_sorted_in_runs_of_any_size_are_rows_sorted_in_memory_and_equal_keys_keep_their_order(
-        // Bytes that the key escapes, keys that begin alike, keys that are beginnings of others.
+        // Bytes that are escaped in keys, keys with common prefixes, keys that are prefixes of others.
         keys in prop::collection::vec(("(4200)?[a\u{0}\u{1}\u{2}券]{0,3}", "[0-1]{0,20}"), 0..80),
         memory_bytes in 1_usize..4_000,
         note in prop::option::of(".{0,9}"),

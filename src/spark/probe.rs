@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// A server with a certificate that only it itself vouches for, for one visitor; its address.
+    /// The address of a server with a self-signed certificate, for a single connection.
     fn server() -> Remote {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();

@@ -78,21 +78,21 @@ mod tests {
     use super::*;
     use crate::store::Store;
 
-    /// A store with ETags in quotes, as all have them, and its own way to read them back.
+    /// A store with quoted ETags, as usual, and its own interpretation of conditions.
     #[derive(Debug)]
     struct Reading {
         inner: InMemory,
         reads: Reads,
     }
 
-    /// What it makes of the condition of a put.
+    /// How it interprets the condition of a put.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Reads {
         Quoted,
         Bare,
-        /// Nothing: whoever comes overwrites.
+        /// Ignores it: every put overwrites.
         Nothing,
-        /// Conditions with quotes are refused, the others not read.
+        /// Refuses quoted conditions and ignores the others.
         QuotedOnly,
     }
 

@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// Never wakes up: the tests renew by hand.
+    /// Never returns from a sleep: the tests renew explicitly.
     struct Asleep;
 
     impl Sleep for Asleep {

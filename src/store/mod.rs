@@ -452,7 +452,7 @@ mod tests {
         assert_eq!(std::fs::read(victim).unwrap(), b"precious");
     }
 
-    /// An upload that fails where it is told to, and counts how often it was aborted.
+    /// An upload that fails where configured, and counts how often it was aborted.
     #[derive(Debug, Default)]
     struct Upload {
         has_bad_part: bool,

@@ -17,20 +17,20 @@ use pay_v3::{bills, busifavor};
 
 type Reader = Box<dyn Fn(&[u8]) -> Result<Value, ParseError>>;
 
-/// A typed call: what it says it is, where it goes, and what it makes of an answer.
+/// A typed call: its endpoint, its target, and how it parses an answer.
 struct Call {
     endpoint: &'static Endpoint,
     target: String,
     read: Reader,
 }
 
-/// A call whose answers are written again as they are kept.
+/// A call whose parsed answers are serialised again.
 fn json_call<T: Serialize + 'static>(request: Request<T>) -> Call {
     let read = |request: &Request<T>, body: &[u8]| Ok(serde_json::to_value(request.parse(body)?).unwrap());
     call(request, read)
 }
 
-/// A call whose answers are shown only: v2 and secrets.
+/// A call whose answers are only parsed: v2 and secrets.
 fn shown_call<T: Debug + 'static>(request: Request<T>) -> Call {
     call(request, |request, body| Ok(Value::String(format!("{:?}", request.parse(body)?))))
 }
@@ -209,8 +209,8 @@ fn every_value_of_a_v2_answer_is_in_a_field_or_kept_beside_them() {
     }
 }
 
-/// Every value of a document: its path, and its text however it is spelt. What says nothing (null,
-/// empty) need not be written again.
+/// Every value of a document: its path and its normalised text. Null and empty values need not be
+/// serialised again.
 fn leaves(value: &Value) -> BTreeSet<(String, String)> {
     fn walk(value: &Value, path: String, into: &mut BTreeSet<(String, String)>) {
         match value {

@@ -205,7 +205,7 @@ fn a_bill_whose_lines_are_one_is_no_empty_day() {
     assert_eq!(of(format!("{ALL}\r"), "2019-02-19").unwrap(), Read::default());
 }
 
-/// Gives a header, payments without end, and one broken line among them.
+/// Produces a header and endless payments, one of which is malformed.
 struct Endless {
     line: usize,
     ready: Vec<u8>,
@@ -357,7 +357,7 @@ fn local_bills_are_hashed_as_they_lie_there() {
     assert!(matches!(missing, BillError::Missing { .. }), "{missing}");
 }
 
-/// A bill as WeChat writes it, from what it should say.
+/// A bill as WeChat writes it, with this content.
 fn written(rows: &[(bool, i64, i64, i64, String)]) -> String {
     let (mut settled, mut refunded, mut fees) = (0, 0, 0);
     let mut lines = vec![ALL.to_owned()];

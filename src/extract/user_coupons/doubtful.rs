@@ -216,7 +216,7 @@ mod tests {
 
     const DAY: &str = "2026-11-18";
 
-    /// An order line with texts of its own.
+    /// An order line that owns its texts.
     #[derive(Debug)]
     struct Line {
         out_trade_no: String,
@@ -238,7 +238,7 @@ mod tests {
         }
     }
 
-    /// The same over rows that are held: what a night did before it sorted.
+    /// The same over rows in memory, as a reference.
     fn held(
         rules: &RuleSettings,
         coupons: &BTreeMap<[String; 3], UserCoupon>,
@@ -291,13 +291,13 @@ mod tests {
         doubts
     }
 
-    /// What becomes of a coupon.
+    /// The state of a coupon.
     #[derive(Debug, Clone, Copy)]
     enum Fate {
         Used,
         Unused,
         Returned,
-        /// Unused, as an earlier night was told.
+        /// Unused, according to an earlier night.
         Carried,
     }
 
@@ -354,7 +354,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let room = Room { folder: folder.path().to_owned(), memory_bytes };
             let rules = RuleSettings { must_associate: vec!["2".into()], lookback_days: 3, ..RuleSettings::default() };
-            // Nobody knows user 3, nor user 2.
+            // Users 3 and 2 are unknown.
             let known: BTreeMap<_, _> = (0..2).map(|user| (format!("p{user}"), format!("o{user}"))).collect();
             let mut kept = Keeper::new(&room);
             coupons.values().for_each(|coupon| kept.push(coupon).unwrap());

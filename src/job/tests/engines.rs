@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// `NIGHTLY` with this `[engine]`.
+/// `NIGHTLY` with this `[engine]` section.
 fn with_engine(lines: &str) -> String {
     NIGHTLY.replace("kind = \"polars\"", lines)
 }

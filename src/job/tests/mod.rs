@@ -20,7 +20,7 @@ const NIGHTLY: &str = include_str!("../../../jobs/nightly.toml");
 const PRIVATE_PEM: &str = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n";
 const PUBLIC_PEM: &str = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n";
 
-/// A folder with the files the example names, and an environment with its variables.
+/// A folder with the files that the example names, and an environment with its variables.
 struct Fixture {
     folder: tempfile::TempDir,
     env: BTreeMap<&'static str, String>,
@@ -53,12 +53,12 @@ impl Fixture {
         load(&path, &|name| self.env.get(name).cloned())
     }
 
-    /// The problems of a text, without the path of this machine.
+    /// The problems of a job file with this text, without machine-specific paths.
     fn problems(&self, text: &str) -> Vec<Problem> {
         self.load(text).expect_err("the job is wrong").problems
     }
 
-    /// The one problem of the example with `from` replaced by `to`.
+    /// The only problem of the example after replacing `from` by `to`.
     fn one_problem(&self, from: &str, to: &str) -> Problem {
         assert!(NIGHTLY.contains(from), "`{from}` is not in the example");
         let problems = self.problems(&NIGHTLY.replacen(from, to, 1));

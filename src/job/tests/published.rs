@@ -1,4 +1,4 @@
-//! Tests of what others rely on: the fingerprint of the job file and its schema.
+//! Tests of the job file's fingerprint and of its schema, on which others rely.
 
 use serde_json::Value;
 

@@ -187,7 +187,7 @@ mod tests {
     use arrow::compute::cast;
     use parquet::arrow::ArrowWriter;
 
-    /// Ledger rows of these coupons, with as little in them as the contract allows.
+    /// Ledger rows of these coupons, null wherever the contract allows it.
     fn rows_of(codes: &[usize]) -> RecordBatch {
         let schema = contract::contract("coupon_ledger").arrow();
         let cells = schema.fields().iter().map(|field| -> ArrayRef {
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    /// Ledger rows whose buyers are unknown in the first batch alone, as the match of this machine makes them.
+    /// Ledger rows from the local match whose buyers are unknown in the first batch only.
     fn rows_with_buyers(rows: std::ops::Range<usize>) -> RecordBatch {
         let codes: Vec<_> = rows.clone().collect();
         let plain = rows_of(&codes);

@@ -80,7 +80,7 @@ impl Place {
 mod tests {
     use super::*;
 
-    /// Carries one part.
+    /// A bucket that has one part of a result.
     struct Porter;
 
     impl Carrier for Porter {

@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// What is left in a folder whose scripts have said these digests at their end.
+    /// The results in a folder whose scripts wrote these digests at their end.
     fn opened(lake: &Path, script: &Script, ends: &[&str]) -> Result<ScriptResults, ReconcileError> {
         let folder = script.answers.join(END);
         fs::create_dir_all(&folder).unwrap();

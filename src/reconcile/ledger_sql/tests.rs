@@ -17,7 +17,7 @@ use crate::contract;
 use crate::dataset::partition;
 use crate::record::{LedgerRow, Record, Stock};
 
-/// An engine in which every view is defined.
+/// An engine with all views defined.
 fn engine<'a>(night: &'a Fixture, rules: &'a Rules) -> Result<Engine<'a>, ReconcileError> {
     let mut engine = Engine::open(&night.terms, rules, &night.files, &night.scratch)?;
     let latest = |dataset| {
@@ -43,7 +43,7 @@ fn engine<'a>(night: &'a Fixture, rules: &'a Rules) -> Result<Engine<'a>, Reconc
     Ok(engine)
 }
 
-/// How the SQL's night differs from the local one; empty when it does not.
+/// The difference between the ledger of the SQL and the local one; empty if there is none.
 fn differences(night: &mut Fixture) -> Result<Vec<String>, ReconcileError> {
     let footing = night.put_ledger(&Rules::built_in())?;
     let local: Vec<LedgerRow> = partition::read_rows(night.files.of_day(LedgerRow::DATASET).expect("just built"))?;
@@ -133,7 +133,7 @@ const TIMES: &[&str] = &[
     "2026-11-22 09:00:00",
 ];
 
-/// The columns the match reads, and what may stand in them. The key stands first.
+/// The columns that the match reads, and their possible values. The key comes first.
 const TABLES: &[(&str, usize, Choices)] = &[
     (
         "user_coupons",
@@ -310,7 +310,7 @@ stock_id = "S2"
 amount_fen = 100
 "#;
 
-/// A table as CSV: each row picks its cells, each key stands once.
+/// A table as CSV with random cells and unique keys.
 fn csv(columns: Choices, key_columns: usize, rows: &[Vec<prop::sample::Index>]) -> String {
     let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
     let pick = |row: &Vec<prop::sample::Index>| -> Vec<&str> {

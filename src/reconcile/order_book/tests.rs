@@ -93,7 +93,7 @@ fn maybe(choice: u8, name: &str) -> Option<String> {
     (!choice.is_multiple_of(5)).then(|| format!("{name}{}", choice % 5))
 }
 
-/// Nine small numbers become an order line, a payment or a refund: few values, many collisions.
+/// Nine small numbers give an order line, a payment or a refund: few values, many collisions.
 type Numbers = [u8; 9];
 
 fn line([number, coupon, id, user, paid_at, goods, discount, paid, refund]: Numbers) -> OrderLine {

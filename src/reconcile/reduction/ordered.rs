@@ -202,7 +202,7 @@ mod tests {
 
     type Row = (Option<u8>, i64);
 
-    /// A table of a text and a number, each slice a batch and a stretch.
+    /// A table of a text and a number; each slice is a batch and a chunk.
     fn source(batches: &[Vec<Row>]) -> Source {
         let batch = |rows: &Vec<Row>| {
             let texts = rows.iter().map(|(text, _)| text.map(|text| format!("S{text}"))).collect::<StringArray>();
@@ -224,7 +224,7 @@ mod tests {
         grouped.in_large_groups(&MoreThan::Least(least)).unwrap()
     }
 
-    /// What a count of all groups says.
+    /// The result of counting all groups.
     fn counted(batches: &[Vec<Row>], least: i64) -> Keys {
         let (mut rows_of, mut keys) = (BTreeMap::<Row, i64>::new(), Keys::default());
         batches.iter().flatten().for_each(|row| *rows_of.entry(*row).or_default() += 1);

@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    /// What lies in each part, after it was shown to be the same when it is read again.
+    /// The contents of each part, checked to be the same when read twice.
     fn read<E: Entry + PartialEq + std::fmt::Debug>(scattered: &Scattered<E>) -> Vec<Vec<E>> {
         let part = |part| {
             let [once, again] = [(); 2].map(|()| {

@@ -306,7 +306,7 @@ mod tests {
         })
     }
 
-    /// What the facts demand of the rows of each mention by themselves.
+    /// The conditions that the facts put on the rows of each mention alone.
     fn demands(sql: &str) -> Vec<(String, usize)> {
         let shape = shape(sql).unwrap();
         let count = |mention: Mention| {

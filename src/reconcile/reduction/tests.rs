@@ -29,15 +29,15 @@ use crate::job::{PathPattern, SubsidyAmount, SubsidyProgram};
 use crate::money::Fen;
 use crate::record::{LedgerRow, Record};
 
-/// Nothing is too small to be reduced and nothing matches too much: whatever has a condition of its own is reduced by it.
+/// No table is too small and no condition matches too many rows: every condition of a table reduces it.
 const EAGER: Limits = Limits { small_rows: 0, matched_rows: u64::MAX, matched_share: 1, held_keys: 0 };
-/// What matches more than a quarter is given up, so that keys, absences and crowds have to do.
+/// Conditions that match more than a quarter are given up, so that keys, absences and large groups must reduce.
 const PICKY: Limits = Limits { small_rows: 0, matched_rows: 2, matched_share: 4, held_keys: 0 };
-/// Some tables stay whole and are asked for their keys, others are reduced.
+/// Some tables stay whole and provide keys, others are reduced.
 const MIXED: Limits = Limits { small_rows: 12, matched_rows: 2, matched_share: 4, held_keys: 6 };
 
-/// Holds every rule's rows over reduced tables against those over whole ones; gives the rules that had less to read,
-/// and how many rows came out.
+/// Compares the rows of every rule over reduced tables with those over whole ones; returns the rules that read less, and
+/// the number of rows found.
 fn compare(
     name: &str,
     (terms, rules): (&Terms, &Rules),
@@ -134,7 +134,7 @@ fn a_group_is_held_against_the_number_of_its_own_stock_not_against_the_least_of_
     assert_eq!(reduced.rows[&coupons], [3, 4, 5], "the coupons of S3, of which two were sent");
 }
 
-/// The view that is a walk through two sorted files gives what its SQL says, in all its columns.
+/// The view that is computed from two sorted files equals the result of its SQL in all columns.
 fn hold_observed_coupons_against_their_view(files: &DayFiles) {
     let (terms, rules) = (terms(), Rules::built_in());
     let scratch = Scratch::new_in(&std::env::temp_dir()).unwrap();
@@ -171,7 +171,7 @@ fn program(stock_id: &str) -> SubsidyProgram {
     }
 }
 
-/// A night made by chance: every dataset, the ledger too, without any agreement between them.
+/// A random night: every dataset, including the ledger, independent of the others.
 struct Chance(StdRng);
 
 impl Chance {
@@ -196,7 +196,7 @@ impl Chance {
         files
     }
 
-    /// Rows with keys that are sorted and stand once.
+    /// Rows with sorted, unique keys.
     fn batch(&mut self, contract: &'static Contract, day: NaiveDate) -> RecordBatch {
         let rows = self.0.gen_range(0..40);
         let columns: Vec<_> = contract.columns.iter().map(|column| self.column(contract, column, day, rows)).collect();
@@ -221,7 +221,7 @@ impl Chance {
                 ColumnKind::Date if column.name == "business_date" => Cell::Day(days(day)),
                 ColumnKind::Date => Cell::Day(days(date()) - self.0.gen_range(-1..4)),
                 ColumnKind::Instant => {
-                    // Midnights of Shanghai among them, and the microsecond before.
+                    // Including midnights in Shanghai and the microsecond before.
                     let hours = i64::from(days(date())) * 24 - 8 - self.0.gen_range(-3..6) * 12;
                     Cell::Instant(hours * 3_600_000_000 - self.0.gen_range(0..2))
                 }
@@ -231,7 +231,7 @@ impl Chance {
 }
 
 impl Chance {
-    /// Few values, so that they meet.
+    /// Few values, so that rows match.
     fn text(&mut self, column: &str) -> String {
         let words: &[&str] = match column {
             "coupon_state" | "state_on_date" => &["USED", "USED", "SENDED", "EXPIRED", "DEACTIVATED"],

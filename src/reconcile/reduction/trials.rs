@@ -40,7 +40,7 @@ mod tests {
     use super::super::term::{Comparison, Term};
     use super::*;
 
-    /// A table of one column in stretches of one row.
+    /// A table of one column in chunks of one row.
     fn source(column: &str, values: &[&str]) -> Source {
         let batch = |value: &&str| {
             let array: ArrayRef = Arc::new(StringArray::from(vec![*value]));

@@ -457,7 +457,7 @@ mod tests {
         }
     }
 
-    /// Reference portable-sql §7.3, row by row, and what §7.4 leaves out.
+    /// Reference portable-sql §7.3, row by row, and the exclusions of §7.4.
     #[test]
     fn every_construct_that_engines_read_differently_is_named() {
         let constructs = [

@@ -210,7 +210,7 @@ mod tests {
         Mp::new(&settings, fake.world()).unwrap()
     }
 
-    /// A platform that hands out numbered tokens and answers calls by `answer`.
+    /// A platform that issues numbered tokens and answers calls with `answer`.
     async fn platform(mut answer: impl FnMut(&Seen, usize) -> Reply + Send + 'static) -> Script {
         let (mut tokens, mut calls) = (0, 0);
         Script::answer(move |seen| {

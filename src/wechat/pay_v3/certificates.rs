@@ -201,7 +201,7 @@ mod tests {
     fn the_documented_answer_parses_and_survives_a_round_trip() {
         let body = r#"{"data":[{"serial_no":"5157F09EFDC096DE15EBE81A47057A7232F1B8E1","effective_time ":"2018-06-08T10:34:56+08:00","expire_time":"2018-12-08T10:34:56+08:00","encrypt_certificate":{"algorithm":"AEAD_AES_256_GCM","nonce":"61f9c719728a","associated_data":"certificate","ciphertext":"sRvt"}}]}"#;
         let list = certificates().parse(body.as_bytes()).unwrap();
-        // The documentation's stray blank makes it an unknown field; it is kept, not lost.
+        // A stray space in the documentation makes it an unknown field, which is kept.
         assert_eq!(list.data[0].extra["effective_time "], "2018-06-08T10:34:56+08:00");
         let again: CertificateList = serde_json::from_str(&serde_json::to_string(&list).unwrap()).unwrap();
         assert_eq!(again, list);

@@ -54,7 +54,7 @@ fn signed_at(timestamp: i64, status: u16, body: &str, key: Key) -> Reply {
         .with("Request-ID", "08F5B8C2")
 }
 
-/// The same with a signature that begins as probes do.
+/// The same with a signature that begins like that of a probe.
 fn probe(body: &str) -> Reply {
     Reply::status(200, body)
         .with("Wechatpay-Timestamp", &NOW.to_string())

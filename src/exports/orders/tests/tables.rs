@@ -87,7 +87,7 @@ fn a_workbook_reads_like_its_csv_and_names_the_row_of_a_rounded_number() {
     assert_eq!((bad[0].line, bad[0].column.as_str(), bad[0].value.as_str()), (3, "商户订单号", "4.2E+27"));
 }
 
-/// The rows of a workbook of the usual header and one row of these cells, and what is wrong with it.
+/// The rows of a workbook with the usual header and one row of these cells, and the problems found.
 fn in_workbook(cells: &[&str]) -> Result<Read, ExportError> {
     let header: String = HEADER.split(',').map(text_cell).collect();
     let data = format!(r#"<row r="1">{header}</row><row r="2">{}</row>"#, cells.concat());
