@@ -8,7 +8,7 @@
 #![expect(clippy::disallowed_methods, reason = "what takes long is timed, and how long may be said outside")]
 
 #[path = "../it/support/mod.rs"]
-#[allow(dead_code)] // It has more than is needed here.
+#[allow(dead_code, reason = "the torture needs only a part of it")]
 mod support;
 
 mod desk;

@@ -167,14 +167,14 @@ impl Shop {
     }
 
     /// Keeps the lake as it is now under `name`.
-    #[allow(dead_code)] // Of the torture only.
+    #[allow(dead_code, reason = "only the torture calls it")]
     pub fn keep_lake(&self, name: &str) {
         let _ = std::fs::remove_dir_all(self.folder.path().join(name));
         copy_folder(&self.folder.path().join("out"), &self.folder.path().join(name));
     }
 
     /// The lake as it was kept.
-    #[allow(dead_code)] // Of the torture only.
+    #[allow(dead_code, reason = "only the torture calls it")]
     pub fn restore_lake(&self, name: &str) {
         self.forget_lake();
         copy_folder(&self.folder.path().join(name), &self.folder.path().join("out"));
