@@ -1,5 +1,5 @@
-//! What a kill costs: the server is asked again for at most one unfinished segment of each stage and for
-//! what was under way, and for nothing that stands in the journal.
+//! The cost of a kill: at most one unfinished segment of each stage and the requests in flight are repeated; nothing
+//! that is in the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use rand_chacha::ChaCha8Rng;
 use crate::support::{Shop, Wechat, day};
 
 const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
-/// A segment is closed at so many pages: what is open has fewer.
+/// A segment is closed at this number of pages; an open one has fewer.
 const SEGMENT_PAGES: usize = 256;
-/// So many questions a stage has under way at most, by the job file.
+/// The maximum number of questions in flight per stage, from the job file.
 const CONCURRENCY: usize = 32;
-/// The stages that ask, and what the paths of their endpoints hold; the first that fits counts.
+/// The stages that send requests, and a part of their endpoints' paths; the first match counts.
 const STAGES: [(&str, &str); 8] = [
     ("user_coupons", "/busifavor/users/"),
     ("coupon_codes", "/couponcodes"),
@@ -40,7 +40,7 @@ fn after_a_kill_no_more_is_asked_again_than_an_unfinished_segment_of_each_stage(
     let wallet_pages = calm["user_coupons"].len();
     assert!(wallet_pages > 2 * SEGMENT_PAGES, "{wallet_pages} pages are too few");
     let mut dice = ChaCha8Rng::seed_from_u64(37);
-    // In the first segment of the wallets, in the second, and wherever it may be.
+    // In the first segment of the wallets, in the second, and anywhere.
     let moments = [30..SEGMENT_PAGES, SEGMENT_PAGES + 60..2 * SEGMENT_PAGES, 2 * SEGMENT_PAGES..wallet_pages];
     let mut amid = 0;
     for moment in moments.map(|range| dice.gen_range(range) as u64) {
@@ -55,7 +55,7 @@ fn after_a_kill_no_more_is_asked_again_than_an_unfinished_segment_of_each_stage(
     assert!(amid > 0, "no kill fell between two segments of the wallets");
 }
 
-/// Stage by stage: what the two runs asked, held against the journal that the first one left.
+/// Compares, by stage, the requests of both runs with the journal that the first one left.
 fn assert_bound(
     calm: &BTreeMap<&str, Vec<NotedCall>>,
     before: &BTreeMap<&str, Vec<NotedCall>>,
@@ -77,8 +77,8 @@ fn assert_bound(
     }
 }
 
-/// How many of the pages that are not journalled may have been those of questions under way: a question
-/// of several pages, a wallet, is journalled when it has them all.
+/// How many of the pages that are not journalled may belong to questions in flight: a question with
+/// several pages, such as a wallet, is journalled once it has all of them.
 fn pages_under_way<'a>(calls: impl Iterator<Item = &'a NotedCall>) -> usize {
     let mut questions = BTreeMap::<_, usize>::new();
     for call in calls {
@@ -91,7 +91,7 @@ fn pages_under_way<'a>(calls: impl Iterator<Item = &'a NotedCall>) -> usize {
     pages.into_iter().take(CONCURRENCY).sum()
 }
 
-/// Starts a night and kills it when the server has been asked so often.
+/// Starts a night and kills it once the server has received this many requests.
 fn kill_after(shop: &Shop, wechat: &Wechat, calls: u64) {
     let url = wechat.running().base_url();
     let before = wechat.counts().total;
@@ -104,7 +104,7 @@ fn kill_after(shop: &Shop, wechat: &Wechat, calls: u64) {
     child.wait().unwrap();
 }
 
-/// What the server is asked while `work` is done, to the last call that was still on its way.
+/// The requests that the server receives during `work`, including the last one in flight.
 fn calls_of(wechat: &Wechat, work: impl FnOnce()) -> Vec<NotedCall> {
     wechat.running().note_calls();
     work();

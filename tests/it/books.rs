@@ -1,5 +1,5 @@
-//! The books: what was read is published or put aside, a rerun says what it changed, a day that was
-//! never run is noticed, and a decision is about a break that is known.
+//! The books: everything read is published or quarantined, a rerun reports what it changed, a day that
+//! was never run is reported, and a decision must name a known break.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Files import each other one way: whoever follows the imports of a file never comes back to it. What a parent only
-//! hands on (`pub use`) is not an import; what is taken from there is one from the file that has it.
+//! No file imports itself through others. A re-export (`pub use`) by a parent is not an import; what is imported through
+//! it counts as imported from the file that declares it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use syn::{Attribute, File, Item, ItemMod, ItemUse, Macro, UseTree, Visibility};
 
 use crate::tidy::{name_of, read, sources};
 
-/// A name with all that stands before it, without `crate`: `["journal", "segment", "soundness"]`.
+/// A name with its full path, without `crate`: `["journal", "segment", "soundness"]`.
 type Name = Vec<String>;
 
 #[test]
@@ -65,12 +65,12 @@ fn a_parent_that_uses_its_child_may_not_be_used_by_it() {
     assert!(closed_by("mod b; pub struct Kept; fn f() { b::b() }").is_some());
 }
 
-/// Files in a circle, the first once more at its end. A file is its name below `src` and its text.
+/// Files in a circle; the first is repeated at the end. A file is its name below `src` and its text.
 fn circle(files: &[(String, String)]) -> Option<Vec<String>> {
     let modules: BTreeMap<Name, Module> = files.iter().map(|(name, code)| module(name, code)).collect();
     let mut imports: BTreeMap<&Name, BTreeSet<Name>> =
         modules.iter().map(|(path, module)| (path, module.imports(path, &modules))).collect();
-    // What imports nothing that is left is in no circle.
+    // A file that imports none of the remaining ones is in no circle.
     while let Some(end) = imports.iter().find(|(_, of)| !of.iter().any(|it| imports.contains_key(it))) {
         let end = *end.0;
         imports.remove(end);
@@ -86,21 +86,21 @@ fn circle(files: &[(String, String)]) -> Option<Vec<String>> {
     }
 }
 
-/// A file, and what it says of others.
+/// A file and the names it uses.
 #[derive(Default)]
 struct Module {
     file: String,
-    /// What it names, with the place where that would be.
+    /// The paths it names, in full.
     named: BTreeSet<Name>,
     /// The files below it.
     children: BTreeSet<String>,
     /// Names it brought in or hands on, by the name they have here.
     aliases: BTreeMap<String, Name>,
-    /// Of what it brought in everything.
+    /// Modules of which it imports everything.
     globs: Vec<Name>,
-    /// What it names and did not bring in by name.
+    /// Paths that it uses without importing them.
     unknown: BTreeSet<String>,
-    /// What it declares itself.
+    /// Names that it declares.
     items: BTreeSet<String>,
     /// The modules around what is being read.
     here: Name,
@@ -111,7 +111,7 @@ fn module(name: &str, code: &str) -> (Name, Module) {
     let path: Name = path.collect();
     let mut module = Module { file: name.to_owned(), here: path.clone(), ..Module::default() };
     let file: File = syn::parse_file(code).unwrap_or_else(|error| panic!("{name}: {error}"));
-    // First what names mean here, then where they are used.
+    // First the meaning of names in this file, then their uses.
     file.items.iter().for_each(|item| module.declare(item));
     module.visit_file(&file);
     (path, module)
@@ -168,7 +168,7 @@ impl Module {
             "crate" => Some(path[1..].to_vec()),
             "self" => Some(self.below(&path[1..])),
             "super" => Some([&self.here[..self.here.len() - supers], &path[supers..]].concat()),
-            // A child alone is a variable or a function of the same name.
+            // A child's name without a path is a variable or a function of that name.
             first if path.len() > 1 && self.children.contains(first) => Some(self.below(path)),
             first => Some([self.aliases.get(first)?.as_slice(), &path[1..]].concat()),
         }
@@ -178,7 +178,7 @@ impl Module {
         [self.here.as_slice(), path].concat()
     }
 
-    /// The files in which what it names is declared.
+    /// The files that declare the names it uses.
     fn imports(&self, path: &Name, modules: &BTreeMap<Name, Module>) -> BTreeSet<Name> {
         let named = self.named.iter().chain(&self.globs).filter_map(|name| declared_in(name, modules, 0));
         let by_glob = self.unknown.iter().filter_map(|name| declared_among(&self.globs, name, modules, 0));
@@ -186,7 +186,7 @@ impl Module {
     }
 }
 
-/// The file that declares a name, whoever hands it on.
+/// The file that declares a name, through any re-exports.
 fn declared_in(name: &[String], modules: &BTreeMap<Name, Module>, hops: usize) -> Option<Name> {
     let end = (0..=name.len()).rev().find(|end| modules.contains_key(&name[..*end]))?;
     let (file, rest) = (&name[..end], &name[end..]);
@@ -200,7 +200,7 @@ fn declared_in(name: &[String], modules: &BTreeMap<Name, Module>, hops: usize) -
     handed_on.or_else(among_all).or_else(|| Some(file.to_vec()))
 }
 
-/// The file that declares a name which one of `globs` brought in.
+/// The file that declares a name imported by one of `globs`.
 fn declared_among(globs: &[Name], name: &str, modules: &BTreeMap<Name, Module>, hops: usize) -> Option<Name> {
     let files = globs.iter().filter(|glob| modules.contains_key(*glob));
     let candidates = files.map(|glob| [glob.as_slice(), &[name.to_owned()]].concat());
@@ -228,7 +228,7 @@ impl<'a> Visit<'a> for Module {
         self.here.pop();
     }
 
-    /// Those at the top of a file are read before.
+    /// Imports at the top of a file are read before.
     fn visit_item_use(&mut self, it: &'a ItemUse) {
         if !is_for_tests(&it.attrs) {
             let mut inner = Module { here: self.here.clone(), ..Module::default() };
@@ -246,7 +246,7 @@ impl<'a> Visit<'a> for Module {
         visit::visit_path(self, path);
     }
 
-    /// What stands in a macro is no more than words, which are parted by blanks here.
+    /// The contents of a macro are only tokens, separated by spaces here.
     fn visit_macro(&mut self, it: &'a Macro) {
         let text = it.tokens.to_string().replace(" :: ", "::");
         // Behind `pub(in …)` it goes on.
@@ -262,7 +262,7 @@ impl<'a> Visit<'a> for Module {
         visit::visit_macro(self, it);
     }
 
-    /// Who may see a thing is no import.
+    /// A visibility is not an import.
     fn visit_visibility(&mut self, _: &'a Visibility) {}
 }
 

@@ -1,5 +1,5 @@
-//! What a controller asks of the published books: the gate with every kind of limit, how breaks have
-//! lived, rules of one's own; and what a night says that does not hold together.
+//! What a controller uses of the published books: the gate with every kind of limit, the history of
+//! breaks, custom rules; and what a night reports that does not foot.
 
 use crate::support::{Shop, day};
 

@@ -1,5 +1,5 @@
-//! Typed calls against the simulator: what one side writes the other reads. Cards of the official
-//! account platform and coupons of v2; the other writes are walked in the simulator's own tests.
+//! Typed calls against the simulator: each side can read what the other writes. Cards of the official
+//! account platform and coupons of v2; the other write calls are covered by the simulator's own tests.
 
 use coupon_recon::clock::World;
 use coupon_recon::job::{self, Job, OnMismatch};

@@ -1,5 +1,5 @@
-//! The fuzz targets' functions over a small corpus and seeded mutations of it: the same bytes every
-//! time, no panic whatever comes. `cargo fuzz` goes on from the same corpus (see `fuzz/`).
+//! The functions of the fuzz targets over a small corpus and seeded mutations of it: the same bytes every
+//! time, and never a panic. `cargo fuzz` continues from the same corpus (see `fuzz/`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -57,7 +57,7 @@ fn no_bill_panics() {
     survives("bill", entries::bill);
 }
 
-/// A corpus whose every file is refused at the door would prove nothing.
+/// A corpus of which every file is rejected immediately would prove nothing.
 #[test]
 fn the_good_seeds_are_good() {
     let seed = |target: &str, name: &str| {

@@ -1,5 +1,5 @@
-//! Something of a published day is damaged, swapped or forged: `verify` finds and names it, and what
-//! must not be built upon is not.
+//! A part of a published day is damaged, swapped or forged: `verify` finds and names it, and no later
+//! night is built on it.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ fn assert_named(shop: &Shop, harm: &str, words: &[&str]) {
     assert!(is_named, "{harm}: no line has {words:?} in\n{}", verified.stdout);
 }
 
-/// Does harm to one file, looks, puts it back.
+/// Damages one file, verifies, restores it.
 fn with_harm(shop: &Shop, file: &Path, harm: impl FnOnce(&Path), look: impl FnOnce()) {
     let bytes = std::fs::read(file).unwrap();
     harm(file);
@@ -83,7 +83,7 @@ fn each_planted_corruption_of_a_dataset_or_report_is_found_and_named() {
     std::fs::remove_file(foreign).unwrap();
 }
 
-/// Another amount in a file that is as valid as before.
+/// Changes an amount in a file that stays valid.
 fn edit_amount(path: &Path) {
     let mut rows: Vec<Payment> = read_rows(path).unwrap();
     rows[0].order_fen += Fen(1);
@@ -108,13 +108,13 @@ fn each_planted_corruption_of_journal_or_manifest_is_found_and_named() {
     };
     let manifest = run.join("manifest.json");
     with_harm(&shop, &manifest, edit, || assert_named(&shop, "edited manifest", &["manifest.json", "was changed"]));
-    // Last, because the forger leaves no old bytes: a body changed and the checksum in the name made to fit.
+    // Last, because this forgery replaces the bytes: a body is changed and the checksum in the file name adapted.
     forge(&stage, &segment);
     assert_named(&shop, "edited body", &["stocks", "not those the day was made from"]);
     assert_named(&shop, "edited body", &["stocks", "signature"]);
 }
 
-/// Writes the entries of a segment again with another body in the first, as the program itself would.
+/// Rewrites a segment with another body in its first entry, as the program itself would write it.
 fn forge(stage: &Path, segment: &Path) {
     let scratch = tempfile::tempdir().unwrap();
     let read = Journal::replay(stage.parent().unwrap().parent().unwrap(), Some(1), World::real()).unwrap();
@@ -160,7 +160,7 @@ fn a_night_is_not_built_upon_an_earlier_day_of_which_a_file_is_gone() {
     assert!(shop.published() == calm, "the published bytes differ");
 }
 
-/// Every user would be two: the one whose coupons were known, and the one that is asked tonight.
+/// Every user would exist twice: the one whose coupons were known, and the one that is requested tonight.
 #[test]
 fn a_night_is_not_built_upon_openids_under_another_key() {
     let shop = Shop::of_seed(43);
@@ -268,7 +268,7 @@ fn what_a_night_that_was_held_back_journalled_is_no_damage_to_the_one_that_is_pu
     assert!(held_back.stderr.contains("was complete when 2026-11-18 was published"), "{}", held_back.stderr);
     assert!(wechat.counts().total > 0, "more was asked");
     assert_eq!(shop.verify(day(18)).code, 0, "{}", shop.verify(day(18)).stdout);
-    // It replays as it was published; and the next run makes use of what was asked meanwhile.
+    // A replay gives what was published; the next run uses what was requested in the meantime.
     std::fs::rename(hidden, shop.path("orders/2026-11-18.csv")).unwrap();
     std::fs::write(shop.path("roster.csv"), roster).unwrap();
     let replayed = shop.program(&["run", "job.toml", "--replay", "--date", "2026-11-18"]);
@@ -300,7 +300,7 @@ fn a_day_is_stale_once_an_earlier_one_is_filled_in_and_verify_says_so_not_that_i
 fn a_day_is_stale_once_the_first_day_of_its_look_back_is_filled_in() {
     let shop = Shop::of_seed(41);
     shop.edit("job.toml", |job| job.replace("lookback_days = 30", "lookback_days = 3"));
-    // Decisions of the day that is left out are about no break anybody knows.
+    // Decisions of the omitted day concern breaks that nobody knows.
     shop.edit("decisions.csv", |decisions| decisions.lines().next().unwrap_or_default().to_owned() + "\n");
     let wechat = shop.serve(None);
     for date in ["2026-11-19", "2026-11-20"] {

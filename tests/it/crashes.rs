@@ -1,5 +1,5 @@
-//! The program is killed at its commit points: what the next run publishes is what an undisturbed one
-//! does, and no reader ever sees half of it.
+//! The program is killed at its commit points: the next run publishes what an undisturbed one would,
+//! and no reader ever sees half of it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +32,7 @@ const KINDS: [&str; 16] = [
     "removed:publishing.json$",
 ];
 
-/// The points between which a published day is of two versions.
+/// The points between which a published day has files of two versions.
 const WHILE_PUBLISHING: [&str; 4] =
     ["renamed:publishing.json$", "renamed:datasets/coupon_ledger", "staged:datasets/orders", "staged:manifest.json$"];
 
@@ -54,7 +54,7 @@ fn the_certificate_that_proves_an_answer_is_journalled_no_later_than_the_answer(
     let wechat = shop.serve(None);
     std::fs::copy(shop.path("job-certificates.toml"), shop.path("job.toml")).unwrap();
     assert!(shop.run_dying(&wechat, "renamed:gen-001/user_coupons/", &NIGHT), "no wallet is journalled");
-    // By the time the night goes on another certificate may sign, and this one be nowhere to be had.
+    // When the night continues, another certificate may sign, and this one may not be available any more.
     let kept = std::fs::read_dir(shop.lake().join("journal/dt=2026-11-18/gen-001/certificates")).unwrap();
     assert_eq!(kept.filter(|it| it.as_ref().unwrap().path().extension().is_some_and(|it| it == "parquet")).count(), 1);
 }
@@ -98,7 +98,7 @@ fn readers_see_one_version_of_a_partition_of_many_parts_too() {
     assert!(shop.lake().join("datasets/breaks/dt=2026-11-18/part-2.parquet").is_file());
 }
 
-/// Publishes two versions again and again while somebody reads the breaks.
+/// Publishes two versions alternately while a reader reads the breaks.
 fn look_while_publishing(shop: &Shop) {
     let wechat = shop.serve(None);
     let full = std::fs::read_to_string(shop.path("orders/2026-11-18.csv")).unwrap();
@@ -128,7 +128,7 @@ fn look_while_publishing(shop: &Shop) {
     assert_eq!(looks.len(), 2, "both versions were seen: {looks:?}");
 }
 
-/// The points at which a day of many parts takes the place of another.
+/// The points at which a day of many parts replaces another.
 const WHILE_FOLDERS_ARE_EXCHANGED: [&str; 4] = [
     "renamed:orders/_SUCCESS$",
     "staged:datasets/orders/dt=2026-11-18$",
@@ -184,7 +184,7 @@ fn a_disk_that_is_full_ends_with_a_clear_error_and_nothing_half_published() {
     let shop = Shop::of_seed(25);
     let wechat = shop.serve(None);
     let calm = calm_night(&shop, &wechat);
-    // The last ones are enough for the pages and too little for what is made of them.
+    // The last limits are enough for the pages, but not for what is computed from them.
     for kilobytes in [1, 4, 8, 40] {
         shop.forget_lake();
         let ending = run_with_file_limit(&shop, &wechat, kilobytes);
@@ -238,7 +238,7 @@ fn what_may_not_be_opened_is_told_as_that_and_not_as_damage_of_what_is_published
         let mut codes = Vec::new();
         for files in (4..16).chain([64]) {
             let ending = with_limit(&shop.command(&[command, "job.toml", NIGHT[0], NIGHT[1]]), &format!("-n {files}"));
-            // The system opens the libraries of the program before it begins.
+            // The system opens the program's libraries before it starts.
             if ending.code == 127 {
                 continue;
             }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use coupon_recon::simulator;
 use coupon_recon::wechat::ENDPOINTS;
 
-/// Giving coupons out is by invitation only (reference v3 §2.23) and not of the 22 calls; the
-/// simulator has it so that a world can grow while it is served.
+/// Sending coupons is by invitation only (reference v3 §2.23) and not one of the 22 calls; the
+/// simulator supports it so that its world can grow while it is served.
 const SIMULATOR_ONLY: [&str; 1] = ["POST /v3/marketing/busifavor/coupons/send"];
 
 #[test]

@@ -17,7 +17,7 @@ fn assert_fails(ending: &Ending, code: i32, words: &[&str]) {
     }
 }
 
-/// And once the cause is gone the same night completes.
+/// The same night completes once the cause is removed.
 fn assert_completes(shop: &Shop, wechat: &crate::support::Wechat) {
     let ending = shop.run(wechat, &NIGHT);
     assert_eq!(ending.code, 0, "{}", ending.stderr);
@@ -269,7 +269,7 @@ fn wait_for(path: &std::path::Path) {
     panic!("{} never came", path.display());
 }
 
-/// A scenario in which the wallet of one user lies in the given way.
+/// A scenario in which the wallet of one user is wrong in the given way.
 fn lying_wallet(shop: &Shop, kind: &str) -> String {
     let openid = shop.openids().into_iter().next().unwrap();
     format!("[[fault]]\npath = \"/v3/marketing/busifavor/users/{openid}/coupons\"\nkind = \"{kind}\"\n")
@@ -311,7 +311,7 @@ fn a_night_that_goes_on_is_judged_by_all_its_answers_not_by_those_of_its_last_ru
         shop.edit("roster.csv", |_| format!("openid\n{everybody}"));
         let wechat = shop.serve(None);
         wechat.play(&lying_wallet(&shop, kind));
-        // The second run asks for nothing but that wallet.
+        // The second run requests only that wallet.
         assert!(shop.run_dying(&wechat, "staged:publishing.json$", &NIGHT), "{kind}: nothing would be published");
         let ending = shop.run(&wechat, &NIGHT);
         assert_eq!(ending.code, 4, "{kind}: {}", ending.stderr);

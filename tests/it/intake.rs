@@ -1,5 +1,4 @@
-//! The files of the merchant and the answers of WeChat, sorted in as little memory as there is: the same night
-//! comes of it.
+//! The merchant's files and WeChat's answers, sorted in hardly any memory: the night is the same.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use coupon_recon::watch::Caller;
 
 use crate::support::{NOW, Shop};
 
-/// A few rows and no more.
+/// Memory for a few rows.
 const LITTLE_MEMORY_BYTES: usize = 1_000;
 
 struct Nobody;

@@ -13,12 +13,12 @@ use crate::support::{Ending, Shop, Wechat};
 
 const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
 const DATE: &str = "dt=2026-11-18";
-/// Far more than a night of this merchant needs, far less than what a liar would like.
+/// Far more than a night of this merchant needs, far less than a malicious server would send.
 const MOST_MEMORY_KB: u64 = 900_000;
 
-/// So many nights at once: most of a night under a lie is the wait before it asks again.
+/// Nights run at the same time: most of such a night is waiting before retries.
 const LANES: usize = 4;
-/// How long a night that must fail asks again.
+/// How long a night that must fail is allowed to retry.
 const PATIENCE_SECONDS: u64 = 10;
 
 /// How a night under a scenario must end: `[expect]` of the file.
@@ -56,7 +56,7 @@ fn under_every_scenario_the_night_ends_as_documented_with_the_right_rows_or_none
     let calm = shop.published();
     let scenarios = scenarios();
     assert!(scenarios.len() >= 30);
-    // A server of its own for each: some lies are for good.
+    // A separate server for each: some faults are permanent.
     let fails = |shop: &Shop, path: &PathBuf| {
         let begun = std::time::Instant::now();
         let assert = std::panic::AssertUnwindSafe(|| assert_scenario(shop, &shop.serve(None), path, &calm));

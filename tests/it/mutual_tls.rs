@@ -72,7 +72,7 @@ async fn stand(listener: TcpListener, acceptor: TlsAcceptor, behind: String) {
     while let Ok((visitor, _)) = listener.accept().await {
         let (acceptor, behind) = (acceptor.clone(), behind.clone());
         tokio::spawn(async move {
-            // Who is refused has been told so by the handshake.
+            // A refused client was told so in the handshake.
             let Ok(mut visitor) = acceptor.accept(visitor).await else { return };
             let Ok(mut server) = TcpStream::connect(behind).await else { return };
             let _ = tokio::io::copy_bidirectional(&mut visitor, &mut server).await;

@@ -1,5 +1,5 @@
-//! Job files and exports full of nonsense: an error with its place, never a panic; and whatever is
-//! wrong, no secret is shown.
+//! Malformed job files and exports: an error with its position, never a panic; and no message shows a
+//! secret.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,4 +1,4 @@
-//! What operators do: look before a night, hand over a data interval, run many nights, collect logs.
+//! What operators do: a dry run, a data interval of a scheduler, several nights, log collection.
 
 use std::collections::BTreeMap;
 
@@ -340,7 +340,7 @@ fn the_units_of_systemd_are_sound_where_systemd_is_there_to_say_so() {
     }
     let mut command = std::process::Command::new("systemd-analyze");
     command.args(["verify", "--man=no", "./coupon-recon.service", "./coupon-recon.timer"]).current_dir(folder.path());
-    // A machine without systemd has nobody to ask.
+    // A machine without systemd cannot check it.
     let Ok(output) = command.output() else { return };
     let ending = Ending::of(output);
     assert_eq!((ending.code, ending.stderr.as_str()), (0, ""));
@@ -546,7 +546,7 @@ fn a_run_leaves_what_it_said_and_how_it_ended_beside_its_manifest() {
     let log = log_of(quiet.json()["manifest"].as_str().unwrap());
     assert!(log.contains("INFO a spooled callback is a dead letter"), "{log}");
     assert!(log.contains(" · 2026-11-18 · complete\n"), "{log}");
-    // The next run has a log of its own, whatever stderr is to show.
+    // The next run has its own log, whatever stderr shows.
     let mut next = shop.command(&["--log-format", "json", "run", "job.toml", "--date", "2026-11-19"]);
     next.args(["--base-url", &wechat.running().base_url()]).env("COUPON_RECON_LOG", "off");
     let next = Ending::of(next.output().unwrap());

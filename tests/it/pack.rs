@@ -75,7 +75,7 @@ fn the_trend_counts_the_published_nights_before() {
     }
 }
 
-/// An order line whose number, product and remark want to run, and one that belongs into quarantine.
+/// An order line with formulas in its number, product and remark, and one that must be quarantined.
 fn plant(shop: &Shop) {
     shop.edit("job.toml", |text| text.replace("on_bad_row = \"fail\"", "on_bad_row = \"quarantine\""));
     shop.edit("orders/2026-11-18.csv", |text| {

@@ -12,7 +12,7 @@ use crate::support::{Shop, Wechat, day};
 
 const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
 
-/// A shop of `seed` whose partitions are cut as early as a job may ask for.
+/// A shop of `seed` with the smallest parts that a job may configure.
 pub fn shop_of_parts(seed: u64) -> Shop {
     let shop = Shop::of_seed(seed);
     cut(&shop, 4096);

@@ -20,7 +20,7 @@ const RETURN: &str = "POST /v3/marketing/busifavor/coupons/return";
 const PAY: &str = "POST /v3/marketing/busifavor/subsidy/pay-receipts";
 const RETURN_SUBSIDY: &str = "POST /v3/marketing/busifavor/subsidy/return-receipts";
 
-/// What a hand may do to a call.
+/// Edits of a call in a plan file.
 type Change = fn(&mut Value);
 
 /// The sample merchant after its three nights.
@@ -240,7 +240,7 @@ fn a_plan_killed_at_every_commit_point_pays_and_returns_everything_once() {
     };
     let (payment, mut kills) = (pays(&plan), 0);
     let before = receipts_of(&shop, &wechat, &payment);
-    // The first run dies at its first step, the second at its second; one gets through in the end.
+    // The n-th run dies at its n-th step, until one completes.
     while apply_dying(&shop, &wechat, &format!("renamed:remedies#{}", kills + 1)) {
         kills += 1;
     }

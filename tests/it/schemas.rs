@@ -1,5 +1,5 @@
-//! The descriptions in the repository are those the code gives. What they say of real files is held by
-//! `tests/contracts/check.py`.
+//! The descriptions in the repository equal those that the code generates. `tests/contracts/check.py` checks
+//! them against real files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

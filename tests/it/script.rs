@@ -1,4 +1,4 @@
-//! A night written down for `spark-submit`: what the script says, and that nothing is published without it.
+//! A night as a script for `spark-submit`: its contents, and that nothing is published without its results.
 //! `make test-spark` runs scripts on a Spark.
 
 use std::collections::BTreeSet;
@@ -92,7 +92,7 @@ fn without_the_answers_of_the_script_nothing_is_published() {
     assert!(shop.published().is_empty());
     let handed = shop.lake().join("handover/ruiyun-coffee/dt=2026-11-18/inputs/orders/part-0.parquet");
     assert!(handed.is_file(), "what was handed over waits for the script");
-    // The night may be run in any other way all the same, and then nobody needs the answers any more.
+    // The night may still be run in another way, after which the results are not needed.
     assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
     assert!(!handed.exists());
 }

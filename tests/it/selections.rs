@@ -1,4 +1,4 @@
-//! A night of some stages only, and what it leaves of the others: the journal, what is published, what is told.
+//! A night of some stages only, and its effect on the others: the journal, the published data, the messages.
 
 use crate::support::{Shop, Wechat, day};
 
@@ -89,7 +89,7 @@ fn verify_says_that_ledger_and_breaks_were_made_before_a_source_of_their_day_was
     assert_eq!((code, told), (5, 1), "{stdout}");
     let words = "orders/dt=2026-11-20/part-0.parquet: was published after ledger and breaks of its day were made";
     assert!(stdout.contains(words), "{stdout}");
-    // What they were made from stands there again.
+    // Their inputs are restored.
     std::fs::write(shop.path(export), right).unwrap();
     assert_eq!((rerun("orders"), verified().0), (0, 0), "{}", verified().2);
     shorten(&shop, NIGHTS[2]);
@@ -104,7 +104,7 @@ fn a_dataset_that_an_earlier_day_was_given_later_makes_a_day_stale_for_run_and_v
     let wechat = shop.serve(None);
     let most =
         "orders,bills,subsidy_ledger,notifications,roster,stocks,user_coupons,coupon_codes,subsidies,reconcile,report";
-    // The rules about cards have nothing to go by, and the night says so.
+    // The rules about cards lack their input, and the night reports it.
     assert_eq!(shop.run(&wechat, &["--date", NIGHTS[0], "--stage", most]).code, 4);
     assert_eq!(shop.run(&wechat, &["--date", NIGHTS[1]]).code, 0);
     assert_eq!(shop.verify(day(19)).code, 0, "{}", shop.verify(day(19)).stdout);

@@ -1,4 +1,4 @@
-//! The rules of the house, held by a test: imports run one way, every file says what it is.
+//! Tests of the house rules: imports go one way, every file begins by saying what it is.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ const EXCEPTIONS: [(&str, &str); 1] = [("pipeline", "error")];
 /// The simulator is independent evidence: it may use nothing but these.
 const SIMULATOR_MAY_USE: [&str; 2] = ["money", "clock"];
 const LONGEST_FILE_LINES: usize = 500;
-/// Whose files are no files of a lake: scratch tables that vanish with the night, and what the simulator is made of.
+/// Modules whose files are not files of a lake: scratch tables that are deleted with the night, and the simulator's data.
 const WRITE_BY_THEMSELVES: [&str; 3] = ["reconcile/scratch_table.rs", "reconcile/reduction/mod.rs", "simulator/"];
 /// Modules that open sockets.
 const ON_THE_NETWORK: [&str; 4] = ["http", "store", "spark", "simulator"];

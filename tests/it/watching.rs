@@ -1,4 +1,4 @@
-//! Who is told of a night: lineage events, metrics, a chat robot; and that none of them can spoil it.
+//! The observers of a night: lineage events, metrics, a chat robot; none of them can fail it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -218,7 +218,7 @@ fn the_robot_hears_of_changes_only_and_its_address_is_never_shown() {
     run(&shop, &wechat, "2026-11-18");
     assert_eq!(receiver.take().len(), 0, "an older night is not");
 
-    // A robot that says no fails no night, and is told the next time.
+    // A robot that refuses a message does not fail the night, and gets the message next time.
     let refusing = Receiver::answering(200, "{\"errcode\":93000,\"errmsg\":\"invalid webhook url\"}");
     std::fs::write(shop.path("secrets/webhook.url"), address.replace(&receiver.url, &refusing.url)).unwrap();
     let mut command =

@@ -1,4 +1,4 @@
-//! A shop, its server, lakes of it as they were at some moments, and what must be published in the end.
+//! A shop, its server, saved states of its lake, and what must be published in the end.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub enum Night {
     Restated,
 }
 
-/// How a run comes to its end.
+/// How a run is killed.
 #[derive(Debug, Clone)]
 pub enum Death {
     /// At a commit point.
@@ -43,7 +43,7 @@ pub struct Trial {
     pub deaths: Vec<Death>,
 }
 
-/// What a trial came to.
+/// The result of a trial.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Why not every byte is right.
@@ -81,7 +81,7 @@ impl Night {
 }
 
 impl Desk {
-    /// Runs the nights that are the measure.
+    /// Runs the undisturbed nights for comparison.
     pub fn open() -> Desk {
         let shop = Shop::of_seed(21);
         // The defaults of 20 requests a second are most of the night otherwise.
@@ -127,7 +127,7 @@ impl Desk {
         }
     }
 
-    /// Kills the night, runs what comes after it, and holds what is published against the calm nights.
+    /// Kills the night, runs the following ones, and compares what is published with undisturbed nights.
     pub fn put_to_death(&self, trial: &Trial) -> Outcome {
         self.begin(trial.night);
         for death in &trial.deaths {
@@ -157,7 +157,7 @@ impl Desk {
         }
     }
 
-    /// A run that ends before it could be killed is killed earlier the next time.
+    /// A run that ends before it was killed is killed earlier next time.
     fn die_after(&self, night: Night, part: f64) -> bool {
         use std::os::unix::process::ExitStatusExt;
         let url = self.wechat.running().base_url();

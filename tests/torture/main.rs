@@ -85,7 +85,7 @@ impl Table {
     }
 }
 
-/// A line of the table, at once, whoever reads it.
+/// Prints a line of the table immediately.
 fn say(line: std::fmt::Arguments<'_>) {
     let mut out = std::io::stdout();
     writeln!(out, "{line}").and_then(|()| out.flush()).unwrap();

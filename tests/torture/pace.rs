@@ -8,7 +8,7 @@ use coupon_recon::simulator::generate::Recipe;
 use crate::Line;
 use crate::support::{Ending, Shop, Wechat, day};
 
-/// `pay_v3.rate_per_second`, of which a latency of `LATENCY_MS` has a third under way.
+/// `pay_v3.rate_per_second`; with a latency of `LATENCY_MS`, a third of it is in flight.
 const RATE: u64 = 100;
 const LATENCY_MS: u64 = 150;
 const WALLETS: &str = "GET /v3/marketing/busifavor/users/{openid}/coupons";

@@ -13,7 +13,7 @@ use crate::support::{Shop, Wechat};
 static OF_THE_RUN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?P<before>/runs/[-\d]+/|/\d{5}-)(\d+T\d+Z-[0-9a-f]+|\d+-[0-9a-f]{16})").unwrap());
 
-/// Runs a night to its end; which commit points it came by, in their order.
+/// Runs a night to its end; returns its commit points in order.
 pub fn of_a_run(shop: &Shop, wechat: &Wechat, arguments: &[&str]) -> Vec<String> {
     let url = wechat.running().base_url();
     let mut command =

@@ -26,8 +26,8 @@ pub struct Shop {
     pub dates: Vec<NaiveDate>,
 }
 
-/// From `NOW` on time goes by in a shop as it does outside, but for the nights it skips: a server that has been at work
-/// for minutes and a program that starts again and again must agree on it.
+/// From `NOW` on, time passes in a shop as in reality, except for skipped nights: a server that has been running for
+/// minutes and a program that is restarted must agree on the time.
 struct ShopClock {
     opened: std::time::Instant,
     skipped_seconds: AtomicI64,
@@ -93,7 +93,7 @@ impl Shop {
         self.clock.now()
     }
 
-    /// It is the same hour of the next day, here and for the simulator.
+    /// Moves to the same time on the next day, here and in the simulator.
     pub fn sleep_a_night(&self) {
         self.clock.skipped_seconds.fetch_add(24 * 3600, Ordering::Relaxed);
     }
@@ -152,7 +152,7 @@ impl Shop {
         }
     }
 
-    /// Runs a night that the program is to be killed in at a commit point; whether it was.
+    /// Runs a night in which the program is killed at a commit point; whether it was.
     pub fn run_dying(&self, wechat: &Wechat, at: &str, arguments: &[&str]) -> bool {
         use std::os::unix::process::ExitStatusExt;
         let url = wechat.running().base_url();
@@ -161,7 +161,7 @@ impl Shop {
         output.status.signal() == Some(9)
     }
 
-    /// As if the program had never run.
+    /// Removes everything that the program wrote.
     pub fn forget_lake(&self) {
         let _ = std::fs::remove_dir_all(self.folder.path().join("out"));
     }
