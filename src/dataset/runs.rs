@@ -30,7 +30,7 @@ impl Runs {
     ///
     /// # Errors
     /// Folders or files that cannot be read.
-    pub fn of(lake: &Lake, date: NaiveDate) -> io::Result<Runs> {
+    pub fn read(lake: &Lake, date: NaiveDate) -> io::Result<Runs> {
         let mut runs = Runs::default();
         for folder in run_folders(&lake.root().join("runs").join(date.to_string()))? {
             runs.add(&folder)?;

@@ -46,7 +46,7 @@ pub fn verify_signatures(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Proo
         let what = "signatures cannot be checked without the keys of `[pay_v3]` or `[pay_v2]`";
         return Err(Failure::new(ExitCode::Usage, what));
     }
-    let runs = Runs::of(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
+    let runs = Runs::read(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
     let journal = Journal::replay(&lake.journal(date), runs.generation(), World::real());
     let journal = journal.map_err(|error| unreadable(&error))?;
     let mut proof = Proof::default();

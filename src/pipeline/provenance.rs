@@ -102,7 +102,7 @@ fn runs_of<'a>(
     match runs_by_date.entry(date) {
         Entry::Occupied(runs) => Ok(runs.into_mut()),
         Entry::Vacant(place) => {
-            let runs = Runs::of(lake, date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
+            let runs = Runs::read(lake, date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
             Ok(place.insert(runs))
         }
     }
@@ -115,7 +115,7 @@ pub(super) fn refuse_vanished(job: &Job, lake: &Lake, date: NaiveDate, read: &[R
     let from = job.rules.lookback_start(date).min(yesterday).max(job.first_date.unwrap_or(NaiveDate::MIN));
     let is_there: BTreeSet<_> = read.iter().map(|it| (it.dataset.as_str(), it.date)).collect();
     for day in from.iter_days().take_while(|day| *day < date) {
-        let runs = Runs::of(lake, day).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
+        let runs = Runs::read(lake, day).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
         let is_gone = |name: &&str| runs.partition(name).is_some() && !is_there.contains(&(*name, day));
         if let Some(dataset) = contract::all().map(|contract| contract.name.as_str()).find(is_gone) {
             return Err(vanished(&lake.partition(dataset, day), day));

@@ -21,7 +21,7 @@ use crate::record::{LedgerRow, Record};
 /// # Errors
 /// Unreadable manifests.
 pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Failure> {
-    let runs = Runs::of(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
+    let runs = Runs::read(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
     let Some((manifest, _)) = runs.partition(LedgerRow::DATASET) else { return Ok(Vec::new()) };
     if let Some(later) = filled_in(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))? {
         return Ok(vec![format!("{date} is stale: {later} was published after it was made; run {date} again")]);

@@ -77,7 +77,7 @@ pub(super) fn taken_out_up_to(
         if wanted.is_empty() {
             break;
         }
-        let runs = Runs::of(lake, partition.date)?.publishing;
+        let runs = Runs::read(lake, partition.date)?.publishing;
         let gone = runs.iter().filter_map(|run| run.restated.as_ref()).flat_map(|restated| &restated.decided_gone);
         found.extend(gone.filter_map(|id| wanted.take(id)));
     }

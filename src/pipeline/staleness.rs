@@ -31,7 +31,7 @@ pub(super) fn stale_after(
     let version = version_of(runs, staged);
     let mut stale = Vec::new();
     for partition in lake.partitions_after(LedgerRow::DATASET, date)? {
-        let later = Runs::of(lake, partition.date)?;
+        let later = Runs::read(lake, partition.date)?;
         // A day without a manifest does not say what it was made from.
         let made = later.partition(LedgerRow::DATASET);
         if made.is_none_or(|(manifest, _)| !is_made_from(rules, manifest, date, &version)) {
@@ -87,7 +87,7 @@ pub(super) fn unread(
 
 /// Whether no run had published the partition when `manifest` was made.
 fn is_published_after(manifest: &Manifest, lake: &Lake, dataset: &str, date: NaiveDate) -> io::Result<bool> {
-    let runs = Runs::of(lake, date)?;
+    let runs = Runs::read(lake, date)?;
     let mut published = runs.publishing.iter().filter(|it| it.files.iter().any(|file| file.dataset == dataset));
     let oldest = published.next_back();
     Ok(oldest.is_some_and(|oldest| oldest.finished_at > manifest.finished_at))

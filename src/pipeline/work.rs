@@ -56,7 +56,7 @@ pub(super) async fn prepared<T>(
 ) -> Result<T, Failure> {
     let (PlannedNight { job, plan, world }, lake) = (planned, &held.lake);
     complete_publication(lake, job)?;
-    let runs = Runs::of(lake, plan.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
+    let runs = Runs::read(lake, plan.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
     let journal = Arc::new(held.keeping(open_journal(lake, job, plan, &runs, world)?));
     keeper.keep(&journal);
     let (apis, pseudonyms) = (connect(job, world)?, pseudonyms(job));
