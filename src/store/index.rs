@@ -39,7 +39,7 @@ pub(super) struct Copy {
 
 impl Copy {
     /// Describes the file at `path` as a copy of this version.
-    pub(super) fn of(path: &Path, etag: String) -> io::Result<Copy> {
+    pub(super) fn describe(path: &Path, etag: String) -> io::Result<Copy> {
         let metadata = fs::metadata(path)?;
         let written_ns = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
         Ok(Copy { etag, bytes: metadata.len(), written_ns, inode: metadata.ino() })
@@ -47,13 +47,13 @@ impl Copy {
 
     /// Whether the file at `path` is unchanged since it was copied.
     pub(super) fn is_untouched(&self, path: &Path) -> bool {
-        Copy::of(path, self.etag.clone()).is_ok_and(|now| now == *self)
+        Copy::describe(path, self.etag.clone()).is_ok_and(|now| now == *self)
     }
 }
 
 impl Index {
     /// An empty index of this bucket.
-    pub(super) fn of(url: &str) -> Index {
+    pub(super) fn empty(url: &str) -> Index {
         Index { url: url.to_owned(), copies: BTreeMap::new() }
     }
 

@@ -37,13 +37,13 @@ impl Mirror {
         let index = match Index::read(folder).map_err(disk)? {
             Some(index) if index.url == store.url() => index,
             // Torn: no file is known to be a copy.
-            Some(index) if index.url.is_empty() => Index::of(store.url()),
+            Some(index) if index.url.is_empty() => Index::empty(store.url()),
             Some(index) => return Err(foreign(folder, format!("is the work folder of `{}`", index.url))),
             None if fs::read_dir(folder).map_err(disk)?.next().is_some() => {
                 return Err(foreign(folder, format!("holds files and is no work folder of `{}`", store.url())));
             }
             None => {
-                let index = Index::of(store.url());
+                let index = Index::empty(store.url());
                 index.write(folder).map_err(disk)?;
                 index
             }
@@ -95,7 +95,7 @@ impl Mirror {
         let downloads = missing.iter().map(|key| (key.clone(), self.folder.join(key))).collect();
         for (key, etag) in missing.iter().zip(self.store.download(downloads)?) {
             let path = self.folder.join(key);
-            let copy = Copy::of(&path, etag).map_err(|source| StoreError::disk(&path, source))?;
+            let copy = Copy::describe(&path, etag).map_err(|source| StoreError::disk(&path, source))?;
             index.copies.insert(key.clone(), copy);
         }
         // Objects that are not wanted are recorded too: a put needs the version that it replaces.
@@ -199,7 +199,7 @@ impl Mirror {
         }
         self.check_lease()?;
         // Taken before the upload, so that a file that changes during it is not regarded as uploaded.
-        let copy = Copy::of(path, String::new()).map_err(|source| StoreError::disk(path, source))?;
+        let copy = Copy::describe(path, String::new()).map_err(|source| StoreError::disk(path, source))?;
         let put = known.map_or(Put::New, |copy| Put::Replacing(&copy.etag));
         let etag = match self.store.put_file(&key, path, put) {
             Err(error) if error.cause() == Cause::Conflict => self.etag_if_same(&key, path, error)?,
@@ -418,7 +418,7 @@ mod tests {
         let refused = Mirror::open(in_memory(), folder.path()).unwrap_err();
         assert!(refused.to_string().contains("no work folder"), "{refused}");
         let folder = tempfile::tempdir().unwrap();
-        Index::of("s3://elsewhere").write(folder.path()).unwrap();
+        Index::empty("s3://elsewhere").write(folder.path()).unwrap();
         assert!(Mirror::open(in_memory(), folder.path()).unwrap_err().to_string().contains("s3://elsewhere"));
     }
 }
