@@ -24,7 +24,7 @@ use super::sheet::{Sheet, header_text};
 /// Opens a file; its first row counts as line 2, as if there were a header.
 pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
     let opened = || File::open(&found.path).map_err(|source| found::refused(&found.path, source));
-    let file = Hashing::of(opened()?).finish(&found.name).map_err(|source| found::refused(&found.path, source))?;
+    let file = Hashing::new(opened()?).finish(&found.name).map_err(|source| found::refused(&found.path, source))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(opened()?).map_err(|error| unreadable(&file.name, &error))?;
     let mut chunks = reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
     chunks.try_for_each(|chunk| refuse_other_codec(&file.name, chunk.compression()))?;

@@ -24,7 +24,7 @@ pub(super) struct Hashing<R> {
 }
 
 impl<R: Read> Hashing<R> {
-    pub(super) fn of(inner: R) -> Hashing<R> {
+    pub(super) fn new(inner: R) -> Hashing<R> {
         Hashing { inner, digest: Sha256::new(), bytes: 0 }
     }
 

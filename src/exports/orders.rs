@@ -27,7 +27,7 @@ pub fn read(source: &OrderSource, date: NaiveDate, room: &Room) -> Result<Export
     let mut gathered = Gathered::new(room, source.on_bad_row);
     for found in found::find(&source.path, date)? {
         let sheet = open(source, &found)?;
-        let columns = Positions::of(&sheet, &source.columns)?;
+        let columns = Positions::find(&sheet, &source.columns)?;
         gathered.add(sheet, |sheet, row| Line { source, columns: &columns, row }.read(&sheet.name, date))?;
     }
     gathered.finish()
@@ -99,7 +99,7 @@ struct Positions {
 impl Positions {
     /// Every column that the job names must exist, optional ones too: otherwise a renamed header would
     /// silently turn refunds into zero.
-    fn of(sheet: &Sheet, columns: &OrderColumns) -> Result<Positions, ExportError> {
+    fn find(sheet: &Sheet, columns: &OrderColumns) -> Result<Positions, ExportError> {
         let wanted = [
             ("out_trade_no", Some(&columns.out_trade_no)),
             ("transaction_id", columns.transaction_id.as_ref()),

@@ -20,7 +20,7 @@ pub(super) struct ReadAhead<R> {
 
 impl<R: Read + Send + 'static> ReadAhead<R> {
     /// Starts reading `source`.
-    pub(super) fn of(mut source: R) -> ReadAhead<R> {
+    pub(super) fn start(mut source: R) -> ReadAhead<R> {
         let (sender, blocks) = sync_channel(BLOCKS_AHEAD);
         let thread = std::thread::spawn(move || {
             loop {
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn what_is_read_ahead_is_what_stands_there_and_the_source_comes_back_at_its_end() {
         let bytes: Vec<u8> = (0..3 * BLOCK_BYTES + 7).map(|index| (index % 251) as u8).collect();
-        let mut ahead = ReadAhead::of(io::Cursor::new(bytes.clone()));
+        let mut ahead = ReadAhead::start(io::Cursor::new(bytes.clone()));
         let mut read = Vec::new();
         ahead.read_to_end(&mut read).unwrap();
         assert_eq!(read, bytes);
@@ -91,9 +91,9 @@ mod tests {
                 }
             }
         }
-        let mut ahead = ReadAhead::of(Torn(0));
+        let mut ahead = ReadAhead::start(Torn(0));
         assert_eq!(ahead.read_to_end(&mut Vec::new()).unwrap_err().to_string(), "torn");
-        drop(ReadAhead::of(io::repeat(0)));
-        ReadAhead::of(io::repeat(0)).into_source();
+        drop(ReadAhead::start(io::repeat(0)));
+        ReadAhead::start(io::repeat(0)).into_source();
     }
 }

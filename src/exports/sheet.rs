@@ -58,8 +58,8 @@ impl Sheet {
     pub(super) fn delimited(found: &Found, encoding: &'static Encoding, delimiter: u8) -> Result<Sheet, ExportError> {
         let file = File::open(&found.path).map_err(|source| found::refused(&found.path, source))?;
         let damaged = |error| unreadable(found, 0, error);
-        let text = Decoded::of(&found.name, Hashing::of(file), encoding).map_err(damaged)?;
-        let mut records = Box::new(Records::new(ReadAhead::of(text), delimiter));
+        let text = Decoded::new(&found.name, Hashing::new(file), encoding).map_err(damaged)?;
+        let mut records = Box::new(Records::new(ReadAhead::start(text), delimiter));
         let mut first = Row::default();
         if !records.next(&mut first).map_err(damaged)? {
             let why = "is empty: not even a header stands in it".to_owned();

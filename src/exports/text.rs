@@ -27,7 +27,7 @@ pub(super) struct Decoded<R> {
 
 impl<R: Read> Decoded<R> {
     /// Decodes `source`; the first block is decoded at once, so that a file of another kind is refused here.
-    pub(super) fn of(file: &str, source: R, encoding: &'static Encoding) -> io::Result<Decoded<R>> {
+    pub(super) fn new(file: &str, source: R, encoding: &'static Encoding) -> io::Result<Decoded<R>> {
         let mut decoded = Decoded {
             file: file.to_owned(),
             source,
@@ -137,7 +137,7 @@ mod tests {
 
     fn decode(file: &str, bytes: &[u8], encoding: &'static Encoding) -> io::Result<String> {
         let mut text = String::new();
-        Decoded::of(file, bytes, encoding)?.read_to_string(&mut text)?;
+        Decoded::new(file, bytes, encoding)?.read_to_string(&mut text)?;
         Ok(text)
     }
 

@@ -47,7 +47,7 @@ pub fn read(
     let mut details = Details::new(file_name, date, take);
     let mut has_trailer = line.begins_trailer();
     if !has_trailer {
-        let layout = Layout::of(file_name, &line)?;
+        let layout = Layout::parse(file_name, &line)?;
         has_trailer = details.read(&mut lines, &mut line, &layout)?;
     }
     let trailer = match has_trailer {

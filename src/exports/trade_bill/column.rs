@@ -100,7 +100,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The layout of a header line.
-    pub(super) fn of(file: &str, line: &Line) -> Result<Layout, BillError> {
+    pub(super) fn parse(file: &str, line: &Line) -> Result<Layout, BillError> {
         let headers: Vec<_> = line.text.split(',').map(|cell| cell.trim().trim_start_matches('`').to_owned()).collect();
         refuse_more_lines(file, line, &headers)?;
         let place = |texts: &[&str]| headers.iter().position(|header| texts.contains(&header.as_str()));

@@ -47,7 +47,7 @@ impl<'f, R: Read> Lines<'f, R> {
     /// The lines of `reader`.
     pub(super) fn new(reader: R, file: &'f str) -> Result<Lines<'f, R>, BillError> {
         let damaged = |source| BillError::Read { file: file.to_owned(), source };
-        let reader = BufReader::with_capacity(BUFFER_BYTES, Unpacked::of(reader).map_err(damaged)?);
+        let reader = BufReader::with_capacity(BUFFER_BYTES, Unpacked::detect(reader).map_err(damaged)?);
         Ok(Lines { file, reader, number: 0, peeked: Line::default(), has_peeked: false })
     }
 

@@ -46,8 +46,8 @@ pub fn read_file(
     take: &mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>,
 ) -> Result<LocalBill, BillError> {
     let damaged = |source| BillError::Read { file: name.to_owned(), source };
-    let file = Hashing::of(File::open(path).map_err(damaged)?);
-    let mut bytes = ReadAhead::of(Unpacked::of(file).map_err(damaged)?);
+    let file = Hashing::new(File::open(path).map_err(damaged)?);
+    let mut bytes = ReadAhead::start(Unpacked::detect(file).map_err(damaged)?);
     let bill = read(&mut bytes, name, date, take)?;
     // Bytes after the end of a gzip stream belong to the file too.
     let file = bytes.into_source().into_source().finish(name).map_err(damaged)?;

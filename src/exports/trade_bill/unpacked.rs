@@ -13,7 +13,7 @@ pub(super) enum Unpacked<R> {
 }
 
 impl<R: Read> Unpacked<R> {
-    pub(super) fn of(mut reader: R) -> io::Result<Unpacked<R>> {
+    pub(super) fn detect(mut reader: R) -> io::Result<Unpacked<R>> {
         let mut magic = Vec::new();
         (&mut reader).take(2).read_to_end(&mut magic)?;
         let packed = magic == [0x1f, 0x8b];
