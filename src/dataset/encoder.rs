@@ -185,7 +185,7 @@ type Chunks = Result<Vec<(usize, ArrowColumnChunk)>, ParquetError>;
 type Thread = Worker<Arc<RecordBatch>, Chunks>;
 
 fn start(share: Share, schema: SchemaRef) -> Thread {
-    Worker::of(BATCHES_AHEAD, move |batches| encode(share, &schema, &batches))
+    Worker::start(BATCHES_AHEAD, move |batches| encode(share, &schema, &batches))
 }
 
 fn encode(mut share: Share, schema: &SchemaRef, batches: &Receiver<Arc<RecordBatch>>) -> Chunks {

@@ -221,7 +221,7 @@ pub fn open_batches_ahead(
 ) -> Result<impl Iterator<Item = Result<RecordBatch, PartitionError>> + use<>, PartitionError> {
     let mut batches = Batches::open(path, Some(columns), ROWS_AHEAD)?;
     let read = move || Some(batches.next()?.map_err(|error| unreadable(&batches, error)));
-    Ok(Prefetch::of(std::iter::from_fn(read), 1))
+    Ok(Prefetch::start(std::iter::from_fn(read), 1))
 }
 
 /// Passes on the rows of a partition, in order, as typed columns; other columns are not read.

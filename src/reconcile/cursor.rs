@@ -57,7 +57,7 @@ impl<C: Columns> Cursor<C> {
 
     /// As `open`, with a thread that decodes ahead.
     pub(super) fn open_ahead(dataset: &'static str, path: Option<&Path>) -> Result<Cursor<C>, PartitionError> {
-        Cursor::over(dataset, path, |batches| Batches::Ahead(Prefetch::of(batches, BATCHES_AHEAD)))
+        Cursor::over(dataset, path, |batches| Batches::Ahead(Prefetch::start(batches, BATCHES_AHEAD)))
     }
 
     fn over(

@@ -147,7 +147,7 @@ fn start(path: &Path, schema: &SchemaRef, is_loose: bool) -> Result<Thread, Arro
     let (codec, level) = if is_loose { (None, None) } else { (Some(CompressionType::ZSTD), Some(ZSTD_LEVEL)) };
     let options = IpcWriteOptions::default().try_with_compression(codec)?.try_with_compression_level(level)?;
     let file = FileWriter::try_new_with_options(file, schema, options)?;
-    Ok(Worker::of(BATCHES_AHEAD, move |batches| write_all(file, &batches)))
+    Ok(Worker::start(BATCHES_AHEAD, move |batches| write_all(file, &batches)))
 }
 
 fn write_all(mut file: FileWriter<BufWriter<File>>, batches: &Receiver<Option<RecordBatch>>) -> Result<(), ArrowError> {

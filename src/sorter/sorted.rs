@@ -59,7 +59,7 @@ impl Sorted {
     /// As `advance`.
     pub fn ahead(mut self) -> io::Result<SortedAhead> {
         let batches = std::iter::from_fn(move || self.next_batch().transpose());
-        let batches = Prefetch::of(batches, BATCHES_AHEAD);
+        let batches = Prefetch::start(batches, BATCHES_AHEAD);
         let mut rows = SortedAhead { batches, batch: PackedRows::default(), at: 0 };
         rows.load()?;
         Ok(rows)

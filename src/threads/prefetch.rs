@@ -14,7 +14,7 @@ pub(crate) struct Prefetch<T> {
 
 impl<T: Send + 'static> Prefetch<T> {
     /// Starts the thread; it blocks once `waiting` items have not been taken yet.
-    pub(crate) fn of(items: impl Iterator<Item = T> + Send + 'static, waiting: usize) -> Prefetch<T> {
+    pub(crate) fn start(items: impl Iterator<Item = T> + Send + 'static, waiting: usize) -> Prefetch<T> {
         let (sender, received) = sync_channel(waiting);
         // Sending fails once the receiver is gone; the thread then ends.
         let thread = std::thread::spawn(move || drop(items.map(|item| sender.send(item)).find(Result::is_err)));
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn every_item_comes_once_and_in_order() {
-        let mut numbers = Prefetch::of(0..1_000, 2);
+        let mut numbers = Prefetch::start(0..1_000, 2);
         assert!(numbers.by_ref().eq(0..1_000));
         assert_eq!((numbers.next(), numbers.next()), (None, None));
     }
@@ -106,7 +106,7 @@ mod tests {
     fn who_stops_early_leaves_no_thread_waiting() {
         let (told, heard) = std::sync::mpsc::channel::<()>();
         let endless = std::iter::repeat_with(move || told.send(()).is_ok());
-        let mut taken = Prefetch::of(endless, 1);
+        let mut taken = Prefetch::start(endless, 1);
         assert_eq!(taken.next(), Some(true));
         drop(taken);
         // Ends when the thread has dropped its end of the channel.
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a broken item")]
     fn a_thread_that_panics_is_no_end() {
-        Prefetch::of((0..3).inspect(|number| assert!(*number < 2, "a broken item")), 1).for_each(drop);
+        Prefetch::start((0..3).inspect(|number| assert!(*number < 2, "a broken item")), 1).for_each(drop);
     }
 
     #[test]

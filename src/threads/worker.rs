@@ -15,7 +15,7 @@ pub(crate) struct Worker<T, R> {
 
 impl<T: Send + 'static, R: Send + 'static> Worker<T, R> {
     /// Starts the thread; `send` blocks once `waiting` items have not been taken yet.
-    pub(crate) fn of(waiting: usize, take_all: impl FnOnce(Receiver<T>) -> R + Send + 'static) -> Worker<T, R> {
+    pub(crate) fn start(waiting: usize, take_all: impl FnOnce(Receiver<T>) -> R + Send + 'static) -> Worker<T, R> {
         let (items, received) = sync_channel(waiting);
         Worker { items: Some(items), thread: Some(std::thread::spawn(move || take_all(received))) }
     }
@@ -49,14 +49,14 @@ mod tests {
 
     #[test]
     fn every_item_is_taken_once_and_in_order() {
-        let worker = Worker::of(2, |numbers| numbers.into_iter().collect::<Vec<_>>());
+        let worker = Worker::start(2, |numbers| numbers.into_iter().collect::<Vec<_>>());
         assert!((0..1_000).all(|number| worker.send(number)));
         assert!(worker.finish().into_iter().eq(0..1_000));
     }
 
     #[test]
     fn who_takes_no_more_says_so_and_why() {
-        let worker = Worker::of(1, |numbers| numbers.into_iter().find(|number| *number == 7).map_or(Ok(()), Err));
+        let worker = Worker::start(1, |numbers| numbers.into_iter().find(|number| *number == 7).map_or(Ok(()), Err));
         let taken = (0..1_000).take_while(|number| worker.send(*number)).count();
         assert!((8..=10).contains(&taken), "{taken}");
         assert_eq!(worker.finish(), Err(7));
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn who_drops_it_waits_for_its_end() {
         let (ended, is_over) = std::sync::mpsc::channel();
-        drop(Worker::of(1, move |numbers: Receiver<()>| {
+        drop(Worker::start(1, move |numbers: Receiver<()>| {
             numbers.into_iter().for_each(drop);
             ended.send(()).unwrap();
         }));
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a broken item")]
     fn a_thread_that_panics_is_no_result() {
-        let worker = Worker::of(1, |numbers: Receiver<bool>| {
+        let worker = Worker::start(1, |numbers: Receiver<bool>| {
             numbers.into_iter().for_each(|item| assert!(item, "a broken item"))
         });
         while worker.send(false) {}

@@ -47,7 +47,7 @@ impl Join {
         let odd = payments.odd_rows.iter().map(|row| (row.transaction_id.as_str(), row.out_trade_no.as_str()));
         let seen_odd = Seen::none_of(odd);
         Join {
-            output: Worker::of(SETTLED_AHEAD, |settled| output.take_all(settled)),
+            output: Worker::start(SETTLED_AHEAD, |settled| output.take_all(settled)),
             payment_rows: BillRows { total: payments.total, ..BillRows::default() },
             refunds,
             refund_rows,
