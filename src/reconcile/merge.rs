@@ -36,7 +36,7 @@ impl<C: Keyed> DayMerge<C> {
         let days: Vec<_> = window.iter().map(open).collect::<Result<_, PartitionError>>()?;
         let mut merge = DayMerge { days, heads: Vec::new(), tree: LoserTree::default(), last_key: String::new() };
         merge.heads = (0..merge.days.len()).map(|day| merge.key(day).map(|key| beginning(key.as_bytes()))).collect();
-        merge.tree = LoserTree::of(merge.days.len(), |one, other| merge.precedes(one, other));
+        merge.tree = LoserTree::new(merge.days.len(), |one, other| merge.precedes(one, other));
         Ok(merge)
     }
 

@@ -75,7 +75,7 @@ impl Kept {
         let place = RunPlace { bytes: 0..self.bytes, is_loose: true, shared: 0 };
         let places = if self.file.is_some() { std::slice::from_ref(&place) } else { &[] };
         let reading = Reading { window_bytes: WINDOW_BYTES, is_once: false };
-        Ok(Sorted::of(Merge::open(self.file.clone(), places, Buffer::default(), reading)?))
+        Ok(Sorted::new(Merge::open(self.file.clone(), places, Buffer::default(), reading)?))
     }
 
     /// The number of rows.

@@ -11,7 +11,7 @@ pub(crate) struct LoserTree {
 
 impl LoserTree {
     /// Plays every match.
-    pub(crate) fn of(players: usize, beats: impl Fn(usize, usize) -> bool) -> LoserTree {
+    pub(crate) fn new(players: usize, beats: impl Fn(usize, usize) -> bool) -> LoserTree {
         let mut losers = vec![0; players];
         if players > 0 {
             losers[0] = play(1, &mut losers, &beats);
@@ -62,7 +62,7 @@ mod tests {
         fn the_least_wins_whoever_is_replaced(
             mut players in proptest::collection::vec(0_u8..20, 0..20), later in proptest::collection::vec(0_u8..20, 0..40)
         ) {
-            let mut tree = LoserTree::of(players.len(), |one, other| players[one] < players[other]);
+            let mut tree = LoserTree::new(players.len(), |one, other| players[one] < players[other]);
             for number in later {
                 let winner = tree.winner();
                 prop_assert_eq!(winner.map(|it| players[it]), players.iter().min().copied());

@@ -45,24 +45,24 @@ impl Merge {
         let mut runs = Vec::with_capacity(places.len() + 1);
         for place in places {
             let (file, bytes) = (file.clone().expect("runs lie in a file"), place.bytes.clone());
-            let section = if reading.is_once { Section::read_once(file, bytes) } else { Section::of(file, bytes) };
+            let section = if reading.is_once { Section::read_once(file, bytes) } else { Section::new(file, bytes) };
             runs.push(Run::Disk(DiskRun::open(section, place, reading.window_bytes, &mut opener)?));
         }
         runs.push(Run::Memory { buffer: last, next: 0 });
-        Ok(Merge::of(runs, opener))
+        Ok(Merge::new(runs, opener))
     }
 
-    fn of(runs: Vec<Run>, opener: Opener) -> Merge {
+    fn new(runs: Vec<Run>, opener: Opener) -> Merge {
         let shared = shared_by(&runs);
         let heads: Vec<_> = runs.iter().map(|run| head(run, shared)).collect();
-        let tree = LoserTree::of(runs.len(), |one, other| precedes(&runs, &heads, one, other));
+        let tree = LoserTree::new(runs.len(), |one, other| precedes(&runs, &heads, one, other));
         Merge { runs, heads, shared, tree, opener }
     }
 
     /// These runs and those of `later`, which were written after them.
     pub(super) fn and(mut self, later: Merge) -> Merge {
         self.runs.extend(later.runs);
-        Merge::of(self.runs, self.opener)
+        Merge::new(self.runs, self.opener)
     }
 
     /// The number of runs on disk.

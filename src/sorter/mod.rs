@@ -135,7 +135,7 @@ impl Sorter {
         drop(self.spare);
         let window_bytes = self.room.memory_bytes / 2 / self.runs.len().max(1);
         let reading = Reading { window_bytes: window_bytes.clamp(SMALLEST_WINDOW, WINDOW_BYTES), is_once: true };
-        Ok(Sorted::of(Merge::open(self.file, &self.runs, self.filling, reading)?))
+        Ok(Sorted::new(Merge::open(self.file, &self.runs, self.filling, reading)?))
     }
 
     /// Passes the full buffer to a thread.

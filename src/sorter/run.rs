@@ -159,7 +159,7 @@ pub(super) struct Section {
 
 impl Section {
     /// A part that is kept.
-    pub(super) fn of(file: Arc<File>, place: Range<u64>) -> Section {
+    pub(super) fn new(file: Arc<File>, place: Range<u64>) -> Section {
         Section { file, kept: None, place }
     }
 

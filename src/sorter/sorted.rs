@@ -28,14 +28,14 @@ pub struct SortedAhead {
 }
 
 impl Sorted {
-    pub(super) fn of(merge: Merge) -> Sorted {
+    pub(super) fn new(merge: Merge) -> Sorted {
         Sorted { merge }
     }
 
     /// Merges these rows with those of `later`; of equal keys, those of `later` come last.
     #[must_use]
     pub fn and(self, later: Sorted) -> Sorted {
-        Sorted::of(self.merge.and(later.merge))
+        Sorted::new(self.merge.and(later.merge))
     }
 
     /// The next row; unchanged until `advance`.
