@@ -25,7 +25,7 @@ pub struct Answer {
 
 impl Answer {
     /// A received answer. The number of attempts is known once its call has settled.
-    pub(crate) fn of(received: Received, evidence: Evidence, fetched_at: DateTime<Utc>) -> Answer {
+    pub(crate) fn new(received: Received, evidence: Evidence, fetched_at: DateTime<Utc>) -> Answer {
         Answer { status: received.status, body: received.body, evidence, fetched_at, attempts: 0 }
     }
 }

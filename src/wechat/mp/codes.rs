@@ -100,7 +100,7 @@ pub fn user_card(code: &str, card_id: Option<&str>) -> Request<UserCard> {
 
 /// Redeems a code; cannot be undone. `card_id` is needed for the merchant's own codes.
 pub fn consume_code(code: &str, card_id: Option<&str>) -> Request<ConsumedCard> {
-    Request::post(&endpoint::CARD_CODE_CONSUME, &CodeCall::of(code, card_id))
+    Request::post(&endpoint::CARD_CODE_CONSUME, &CodeCall::new(code, card_id))
 }
 
 /// Decrypts the code with which a card page was opened.
@@ -122,13 +122,13 @@ pub fn user_cards(openid: &str, card_id: Option<&str>) -> Request<UserCardList> 
 
 /// Invalidates a code; cannot be undone.
 pub fn make_code_unavailable(code: &str, card_id: Option<&str>, reason: Option<&str>) -> Request<Done> {
-    let body = CodeCall { reason, ..CodeCall::of(code, card_id) };
+    let body = CodeCall { reason, ..CodeCall::new(code, card_id) };
     Request::post(&endpoint::CARD_CODE_UNAVAILABLE, &body)
 }
 
 /// Changes a code that the merchant issued.
 pub fn update_code(code: &str, new_code: &str, card_id: Option<&str>) -> Request<Done> {
-    let body = CodeCall { new_code: Some(new_code), ..CodeCall::of(code, card_id) };
+    let body = CodeCall { new_code: Some(new_code), ..CodeCall::new(code, card_id) };
     Request::post(&endpoint::CARD_CODE_UPDATE, &body)
 }
 
@@ -146,7 +146,7 @@ struct CodeCall<'a> {
 }
 
 impl<'a> CodeCall<'a> {
-    fn of(code: &'a str, card_id: Option<&'a str>) -> CodeCall<'a> {
+    fn new(code: &'a str, card_id: Option<&'a str>) -> CodeCall<'a> {
         CodeCall { code, card_id, check_consume: None, reason: None, new_code: None }
     }
 }

@@ -284,32 +284,32 @@ struct Window<'a> {
 
 impl Window<'_> {
     /// Both ends inclusive.
-    fn of(from: NaiveDate, to: NaiveDate) -> Window<'static> {
+    fn new(from: NaiveDate, to: NaiveDate) -> Window<'static> {
         Window { begin_date: from.to_string(), end_date: to.to_string(), cond_source: None, card_id: None }
     }
 }
 
 /// Account totals per day; at most 62 days, until yesterday.
 pub fn card_account_days(from: NaiveDate, to: NaiveDate, source: CondSource) -> Request<Rows<CardAccountDay>> {
-    let window = Window { cond_source: Some(source.code()), ..Window::of(from, to) };
+    let window = Window { cond_source: Some(source.code()), ..Window::new(from, to) };
     Request::post(&endpoint::CARD_ACCOUNT_DAYS, &window)
 }
 
 /// Free cards per day; all cards without `card_id`. At most 62 days.
 pub fn card_days(from: NaiveDate, to: NaiveDate, source: CondSource, card_id: Option<&str>) -> Request<Rows<CardDay>> {
-    let window = Window { cond_source: Some(source.code()), card_id, ..Window::of(from, to) };
+    let window = Window { cond_source: Some(source.code()), card_id, ..Window::new(from, to) };
     Request::post(&endpoint::CARD_DAYS, &window)
 }
 
 /// Member-card totals per day; at most 62 days.
 pub fn member_card_days(from: NaiveDate, to: NaiveDate, source: CondSource) -> Request<Rows<MemberCardDay>> {
-    let window = Window { cond_source: Some(source.code()), ..Window::of(from, to) };
+    let window = Window { cond_source: Some(source.code()), ..Window::new(from, to) };
     Request::post(&endpoint::MEMBER_CARD_DAYS, &window)
 }
 
 /// One member card per day; at most 30 days.
 pub fn member_card_detail_days(from: NaiveDate, to: NaiveDate, card_id: &str) -> Request<Rows<MemberCardDetailDay>> {
-    let window = Window { card_id: Some(card_id), ..Window::of(from, to) };
+    let window = Window { card_id: Some(card_id), ..Window::new(from, to) };
     Request::post(&endpoint::MEMBER_CARD_DETAIL_DAYS, &window)
 }
 

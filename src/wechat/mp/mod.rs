@@ -160,7 +160,7 @@ impl Exchange for Call<'_> {
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
         let (meaning, problem) = meaning_of(received.status, &received.body);
         let evidence = Evidence::unsigned(&received);
-        let answer = Answer::of(received, evidence, self.client.http.world().clock.now());
+        let answer = Answer::new(received, evidence, self.client.http.world().clock.now());
         let Some(problem) = problem else { return Verdict::Accept(answer) };
         let problem = match self.used_token() {
             Some(token) => token::without(problem, &token),

@@ -195,7 +195,7 @@ impl Exchange for TokenCall<'_> {
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
         let (meaning, problem) = meaning_of(received.status, &received.body);
         let evidence = Evidence::unsigned(&received);
-        let answer = Answer::of(received, evidence, self.tokens.http.world().clock.now());
+        let answer = Answer::new(received, evidence, self.tokens.http.world().clock.now());
         // An answer may contain a token and is not kept; a message may repeat what was sent.
         let refusal = |problem| Refusal::bare(without(problem, &self.tokens.secret));
         match (meaning, problem) {

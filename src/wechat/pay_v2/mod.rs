@@ -183,7 +183,7 @@ fn answer_of(received: Received, fetched_at: DateTime<Utc>, judgement: &Judgemen
         Judgement::File | Judgement::Later(_) | Judgement::Final(_) => None,
     };
     let evidence = Evidence { nonce: field("nonce_str"), signature: field("sign"), ..Evidence::unsigned(&received) };
-    Answer::of(received, evidence, fetched_at)
+    Answer::new(received, evidence, fetched_at)
 }
 
 /// The key of the job file to check.

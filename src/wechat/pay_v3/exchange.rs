@@ -108,7 +108,7 @@ fn answer_of(received: Received, fetched_at: DateTime<Utc>) -> Answer {
         serial: header("wechatpay-serial"),
         request_id: header("request-id"),
     };
-    Answer::of(received, evidence, fetched_at)
+    Answer::new(received, evidence, fetched_at)
 }
 
 /// Refuses answers made five minutes ago or more, or as far in the future. The difference is

@@ -56,7 +56,7 @@ struct Failed {
 }
 
 impl Failed {
-    fn of(error: &ApiError, at: DateTime<Utc>) -> Failed {
+    fn new(error: &ApiError, at: DateTime<Utc>) -> Failed {
         // "No certificates" is not an answer to the call of another caller.
         let kind = match error.kind() {
             FailureKind::NotFound => FailureKind::Credentials,
@@ -141,7 +141,7 @@ impl Refresh {
                 Ok(())
             }
             Err(error) => {
-                let failed = Failed::of(&error, self.http.world().clock.now());
+                let failed = Failed::new(&error, self.http.world().clock.now());
                 let error = failed.again();
                 fetched.failed = Some(failed);
                 Err(error)
