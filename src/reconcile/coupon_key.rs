@@ -40,13 +40,13 @@ impl CouponId {
 
     #[inline]
     pub(super) fn key(&self) -> CouponKey<'_> {
-        CouponKey::of(self.stock_id.as_bytes(), self.coupon_code.as_bytes())
+        CouponKey::new(self.stock_id.as_bytes(), self.coupon_code.as_bytes())
     }
 }
 
 impl<'a> CouponKey<'a> {
     #[inline]
-    pub(super) fn of(stock_id: &'a [u8], coupon_code: &'a [u8]) -> CouponKey<'a> {
+    pub(super) fn new(stock_id: &'a [u8], coupon_code: &'a [u8]) -> CouponKey<'a> {
         CouponKey { stock_id: Text::of(stock_id), coupon_code: Text::of(coupon_code) }
     }
 
@@ -117,7 +117,7 @@ mod tests {
             let other = if shares_stock { (one.0.clone(), other.1) } else { other };
             let key = |it: &(String, String)| (it.0.clone().into_bytes(), it.1.clone().into_bytes());
             let ((stock, code), (other_stock, other_code)) = (key(&one), key(&other));
-            let (key, other_key) = (CouponKey::of(&stock, &code), CouponKey::of(&other_stock, &other_code));
+            let (key, other_key) = (CouponKey::new(&stock, &code), CouponKey::new(&other_stock, &other_code));
             prop_assert_eq!(key.cmp(&other_key), one.cmp(&other));
             prop_assert_eq!(key == other_key, one == other);
         }

@@ -30,7 +30,7 @@ pub(super) fn by_text(text: &str) -> (&str, &str) {
 
 /// The key of a row sorted `by_text`.
 pub(super) fn key_of(text: &str) -> CouponKey<'_> {
-    CouponKey::of(b"", text.as_bytes())
+    CouponKey::new(b"", text.as_bytes())
 }
 
 struct OfCoupon<'t, P> {
@@ -154,7 +154,7 @@ mod tests {
         }
         let mut groups = Grouped::new(sorter.finish().unwrap()).unwrap();
         let numbers = |groups: &Grouped| groups.rows().map(|row| row.unpack().integer()).collect::<Vec<_>>();
-        let key = |code: &'static str| CouponKey::of(b"", code.as_bytes());
+        let key = |code: &'static str| CouponKey::new(b"", code.as_bytes());
         assert!(!groups.take_smaller(Some(key("A"))).unwrap());
         assert!(groups.take_smaller(Some(key("B"))).unwrap());
         assert_eq!((groups.text(), numbers(&groups)), ("A", vec![2]));

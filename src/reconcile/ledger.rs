@@ -148,14 +148,14 @@ impl<'a> Night<'a> {
         let look_back = LookBack { from: self.from, orders, blocks: &mut blocks.look_back };
         let paid_claims = matching::paid_claims(&known.claims);
         let order =
-            matched.and_then(|matched| OrderSide::of(matched, paid_claims, previous, coupon.returned_at, look_back));
+            matched.and_then(|matched| OrderSide::new(matched, paid_claims, previous, coupon.returned_at, look_back));
         let order = order.map_err(scratched)?;
         let (stock_id, code) = known.key;
         let received = Subsidy::from_receipts(&mut known.receipts, &known.returns);
         let subsidy = received.adding_owed(self.terms, stock_id, &coupon, order.discount);
         let asked_date = self.is_asked(&order, code).then_some(self.date).or_else(|| previous?.asked_date);
         let joined = JoinedCoupon { key: known.key, coupon: &coupon, order: &order, subsidy: &subsidy };
-        builder.push(&LedgerLine::of(&joined, self.date, asked_date));
+        builder.push(&LedgerLine::new(&joined, self.date, asked_date));
         counts.add(order.out_trade_no, known.wallet.as_ref(), &known.claims, &known.receipts);
         Ok(())
     }

@@ -72,7 +72,7 @@ pub(super) struct JoinedCoupon<'a, 's> {
 
 impl<'a> LedgerLine<'a> {
     /// The row of one coupon on `date`.
-    pub(super) fn of(joined: &JoinedCoupon<'a, '_>, date: DayNumber, asked_date: Option<DayNumber>) -> LedgerLine<'a> {
+    pub(super) fn new(joined: &JoinedCoupon<'a, '_>, date: DayNumber, asked_date: Option<DayNumber>) -> LedgerLine<'a> {
         let JoinedCoupon { key: (stock_id, coupon_code), coupon, order, subsidy } = *joined;
         LedgerLine {
             expected_discount_fen: coupon.terms.expected_discount(order.goods),

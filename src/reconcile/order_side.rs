@@ -81,7 +81,7 @@ impl LookBack<'_> {
 impl<'a> OrderSide<'a> {
     /// The order columns after the passes. `paid_claims` are the claims of tonight's paid orders,
     /// `previous` is the coupon's row of the night before, `returned_at` its last return by tonight.
-    pub(super) fn of(
+    pub(super) fn new(
         matched: Match<'a>,
         paid_claims: i64,
         previous: Option<&PreviousRow<'a>>,

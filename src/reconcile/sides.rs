@@ -30,7 +30,7 @@ macro_rules! by_coupon {
         impl ByCoupon for $columns {
             #[inline]
             fn coupon(&self, row: usize) -> CouponKey<'_> {
-                CouponKey::of(self.stock_id.value(row).as_bytes(), self.coupon_code.value(row).as_bytes())
+                CouponKey::new(self.stock_id.value(row).as_bytes(), self.coupon_code.value(row).as_bytes())
             }
         }
     };

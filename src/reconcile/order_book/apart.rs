@@ -93,7 +93,7 @@ impl Apart {
                 let Waiting { lines, same_number } = Waiting::of(order);
                 let (totals, of_number) = (Totals::of(&lines), OfNumber::of(same_number.iter().copied()));
                 let refunded = refunds.of(totals.transaction_id, totals.out_trade_no, &mut blocks);
-                let bill = BillSide::of(payment, of_number, refunded.map_err(scratched)?);
+                let bill = BillSide::new(payment, of_number, refunded.map_err(scratched)?);
                 output.late_order(&Joined { totals, lines: &lines, bill })?;
             }
         }

@@ -88,7 +88,7 @@ impl Join {
         }
         let of_number = OfNumber::of(same_number.iter().copied());
         let refunded = self.refunds.of(totals.transaction_id, totals.out_trade_no, &mut self.refund_blocks);
-        BillSide::of(found, of_number, refunded.map_err(scratched)?).pack(bill);
+        BillSide::new(found, of_number, refunded.map_err(scratched)?).pack(bill);
         Ok(())
     }
 

@@ -45,7 +45,7 @@ pub(super) struct Settled {
 
 impl<'a> BillSide<'a> {
     /// Made from an order's own payment, the payments of its number, and the refunds.
-    pub(super) fn of(
+    pub(super) fn new(
         by_id: Option<BilledOrder<'a>>,
         by_number: Option<OfNumber<'a>>,
         refunded: Option<Refunded<'a>>,
