@@ -30,7 +30,7 @@ impl Engine<'_> {
         let (mut sources, mut shapes, mut words) = (Sources::new(), Vec::new(), BTreeSet::new());
         words.extend(self.rules.views().flat_map(|(_, sql)| names_in(sql)).map(str::to_owned));
         for rule in rules {
-            let shape = Shape::of(&dialect(&rule.sql), &mut |name| self.meaning(name, &mut sources));
+            let shape = Shape::parse(&dialect(&rule.sql), &mut |name| self.meaning(name, &mut sources));
             shapes.extend(shape.map(|shape| (rule.id.clone(), shape)));
             words.extend(names_in(&rule.sql).into_iter().map(str::to_owned));
         }

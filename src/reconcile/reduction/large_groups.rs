@@ -93,7 +93,7 @@ fn least(planned: &Planned, value: &Term, sources: &Sources) -> Option<MoreThan>
         Term::Integer(number) => Some(MoreThan::Least(*number)),
         Term::Column(mention, column) => {
             let mut least = i64::MAX;
-            SmallTable::of(planned, *mention, sources)?
+            SmallTable::find(planned, *mention, sources)?
                 .numbers(column, &[], |_, number| least = least.min(number))
                 .ok()?;
             Some(MoreThan::Least(least))
@@ -119,7 +119,7 @@ fn of_group(
     sources: &Sources,
 ) -> Option<MoreThan> {
     let Term::Column(to, column) = bound.value else { return None };
-    let table = SmallTable::of(planned, *to, sources)?;
+    let table = SmallTable::find(planned, *to, sources)?;
     let links =
         planned.shape.facts.iter().filter(|fact| fact.block == bound.block).filter_map(|fact| fact.condition.as_link());
     let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
@@ -148,7 +148,7 @@ struct SmallTable<'a> {
 }
 
 impl<'a> SmallTable<'a> {
-    fn of(planned: &'a Planned, mention: Mention, sources: &'a Sources) -> Option<SmallTable<'a>> {
+    fn find(planned: &'a Planned, mention: Mention, sources: &'a Sources) -> Option<SmallTable<'a>> {
         let source = sources.get(&planned.shape.tables[mention])?;
         (source.rows <= LEAST_OF_ROWS).then(|| SmallTable { source, mention, terms: &planned.terms[mention] })
     }

@@ -98,7 +98,7 @@ struct Joined {
 
 impl Shape {
     /// The shape of a query; `None` if it is not understood. `meaning` resolves names.
-    pub(in crate::reconcile) fn of(sql: &str, meaning: &mut dyn FnMut(&str) -> Option<Meaning>) -> Option<Shape> {
+    pub(in crate::reconcile) fn parse(sql: &str, meaning: &mut dyn FnMut(&str) -> Option<Meaning>) -> Option<Shape> {
         let mut reader = Reader { shape: Shape::default(), blocks: 0, depth: 0, meaning };
         reader.text(sql)?;
         Some(reader.shape)
@@ -298,7 +298,7 @@ mod tests {
 
     /// Tables `a`, `b`, `c` of columns `k`, `x`, `y`; a view `v` of `a`; `one`, whose only row has x = 7.
     fn shape(sql: &str) -> Option<Shape> {
-        Shape::of(sql, &mut |name| match name {
+        Shape::parse(sql, &mut |name| match name {
             "a" | "b" | "c" => Some(Meaning::Table(["k", "x", "y"].map(str::to_owned).to_vec())),
             "v" => Some(Meaning::View("SELECT t.*, t.x + 1 AS z FROM a t".to_owned())),
             "one" => Some(Meaning::OneRow(vec![("x".to_owned(), Term::Integer(7))])),

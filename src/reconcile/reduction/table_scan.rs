@@ -128,7 +128,7 @@ pub(super) struct Walk<'s> {
 }
 
 impl<'s> Walk<'s> {
-    pub(super) fn of(source: &'s Source, trials: Vec<Trial>) -> Walk<'s> {
+    pub(super) fn new(source: &'s Source, trials: Vec<Trial>) -> Walk<'s> {
         let mut columns = BTreeSet::new();
         trials.iter().for_each(|trial| trial.columns(&mut columns));
         let given_up = trials.iter().map(|_| AtomicBool::new(false)).collect();

@@ -91,7 +91,7 @@ fn random_nights_give_the_same_over_reduced_tables() {
     let (mut reduced, mut found) = (BTreeSet::new(), 0);
     for seed in 0..20 {
         let scratch = Scratch::new_in(&std::env::temp_dir()).unwrap();
-        let files = Chance::of(seed).night(scratch.folder());
+        let files = Chance::seeded(seed).night(scratch.folder());
         let (rules, rows) = compare(&format!("seed {seed}"), (&terms(), &rules), (&files, &scratch));
         reduced.extend(rules);
         found += rows;
@@ -107,7 +107,7 @@ fn rules_find_the_same_in_partitions_of_many_parts_reduced_or_whole() {
     let (terms, rules) = (terms(), Rules::built_in());
     for seed in 0..6 {
         let [scratch, of_parts] = [(); 2].map(|()| Scratch::new_in(&std::env::temp_dir()).unwrap());
-        let files = Chance::of(seed).night(scratch.folder());
+        let files = Chance::seeded(seed).night(scratch.folder());
         let parts = in_parts(&files, &of_parts.folder().join("parts"), 3);
         let mut engines = [(&files, &scratch), (&parts, &of_parts)]
             .map(|(files, scratch)| Engine::open(&terms, &rules, files, scratch).unwrap());
@@ -175,7 +175,7 @@ fn program(stock_id: &str) -> SubsidyProgram {
 struct Chance(StdRng);
 
 impl Chance {
-    fn of(seed: u64) -> Chance {
+    fn seeded(seed: u64) -> Chance {
         Chance(StdRng::seed_from_u64(seed))
     }
 

@@ -8,7 +8,7 @@ use crate::threads::{THREADS, map_parallel};
 
 /// Evaluates trials table by table and settles those that do not match too much.
 pub(super) fn try_all(rules: &mut [Planned], sources: &Sources, trials: BTreeMap<&str, Vec<Trial>>) {
-    let walks = trials.into_iter().map(|(table, trials)| Walk::of(&sources[table], trials)).collect();
+    let walks = trials.into_iter().map(|(table, trials)| Walk::new(&sources[table], trials)).collect();
     for mut trial in walked(walks) {
         let state = trial.limit.map_or(State::Small, |_| State::Reduced(std::mem::take(&mut trial.rows)));
         rules[trial.rule].settle(trial, state);
@@ -72,10 +72,10 @@ mod tests {
     fn a_walk_that_fails_takes_nothing_from_the_walks_after_it() {
         let (broken, sound) = (source("stock", &["A", "A", "A"]), source("code", &["A", "B", "A", "B"]));
         let walks = vec![
-            Walk::of(&broken, vec![trial(0, "missing", "A")]),
-            Walk::of(&sound, vec![trial(1, "code", "B")]),
-            Walk::of(&broken, vec![trial(2, "stock", "A"), trial(3, "missing", "A")]),
-            Walk::of(&sound, vec![trial(4, "code", "A")]),
+            Walk::new(&broken, vec![trial(0, "missing", "A")]),
+            Walk::new(&sound, vec![trial(1, "code", "B")]),
+            Walk::new(&broken, vec![trial(2, "stock", "A"), trial(3, "missing", "A")]),
+            Walk::new(&sound, vec![trial(4, "code", "A")]),
         ];
         let found: Vec<_> = walked(walks).into_iter().map(|trial| (trial.rule, trial.rows)).collect();
         assert_eq!(found, [(1, vec![1, 3]), (4, vec![0, 2])]);
