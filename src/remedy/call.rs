@@ -45,7 +45,7 @@ impl Call {
 
     /// The parsed call; the error says what is wrong with it.
     pub(super) fn operation(&self) -> Result<Operation, String> {
-        let operation = Operation::of(&self.path, &self.body)?;
+        let operation = Operation::parse(&self.path, &self.body)?;
         if operation.request_no() != self.request_no {
             return Err(format!("`request_no` is `{}`, the body says `{}`", self.request_no, operation.request_no()));
         }

@@ -68,7 +68,7 @@ pub(super) enum Operation {
 
 impl Operation {
     /// Parses a path and a body; the error says what is wrong with them.
-    pub(super) fn of(path: &str, body: &Value) -> Result<Operation, String> {
+    pub(super) fn parse(path: &str, body: &Value) -> Result<Operation, String> {
         let body = body.clone();
         let read = match path {
             _ if path == endpoint::COUPON_USE.path => serde_json::from_value(body).map(Operation::Redeem),

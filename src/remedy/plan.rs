@@ -134,7 +134,7 @@ impl Plan {
     fn add(&mut self, it: &Break, proposal: Option<Result<Vec<Operation>, String>>) {
         match proposal {
             Some(Ok(operations)) => self.calls.extend(operations.iter().map(|operation| Call::of(it, operation))),
-            Some(Err(reason)) => self.impossible.push(Impossible::of(it, reason)),
+            Some(Err(reason)) => self.impossible.push(Impossible::new(it, reason)),
             None => {}
         }
     }
@@ -240,7 +240,7 @@ impl Proposed<'_> {
 }
 
 impl Impossible {
-    fn of(it: &Break, reason: String) -> Impossible {
+    fn new(it: &Break, reason: String) -> Impossible {
         let (break_id, rule_id) = (it.break_id.clone(), it.rule_id.clone());
         Impossible { break_id, rule_id, at_risk_fen: it.at_risk_fen, reason }
     }
