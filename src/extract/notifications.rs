@@ -69,7 +69,7 @@ fn sealed_letters(count: usize, date: NaiveDate, keyring: &Keyring) -> String {
 /// opened again.
 async fn open(night: &Night<'_>, spool: &Path, pay_v3: &PayV3) -> Result<(Notifications, Vec<Issue>), Issue> {
     let journal = night.journal.stage(STAGE.as_str())?;
-    let keys = Keys::of(night, pay_v3.keyring(), &journal)?;
+    let keys = Keys::gather(night, pay_v3.keyring(), &journal)?;
     let spooled = keys.open(night, spool)?;
     let sought = keys.to_seek(night.journal.mode().is_read_only());
     if sought.is_empty() {
@@ -80,7 +80,7 @@ async fn open(night: &Night<'_>, spool: &Path, pay_v3: &PayV3) -> Result<(Notifi
     if let Some(issue) = issues.first().filter(|_| keys.known.is_empty()) {
         return Err(issue.clone());
     }
-    let keys = Keys::of(night, pay_v3.keyring(), &journal)?;
+    let keys = Keys::gather(night, pay_v3.keyring(), &journal)?;
     keys.refuse_none()?;
     Ok((keys.open(night, spool)?, issues))
 }
@@ -115,7 +115,7 @@ struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// Learns the certificates in the journal.
-    fn of(night: &Night<'_>, keyring: &'a Keyring, journal: &StageJournal) -> Result<Keys<'a>, Issue> {
+    fn gather(night: &Night<'_>, keyring: &'a Keyring, journal: &StageJournal) -> Result<Keys<'a>, Issue> {
         let public_key = night.job.pay_v3.as_ref().and_then(|settings| settings.public_key.as_ref());
         let mut known: BTreeSet<String> = public_key.map(|key| key.id.clone()).into_iter().collect();
         let mut sought = BTreeSet::new();

@@ -47,7 +47,7 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
     // A bill that is already local is read on its own thread, in parallel with the orders.
     let (bills, (files, answers)) = tokio::join!(extract::extract_bills(night), async {
         let files = read_files(&mut recorder).await;
-        let answers = Answers::of(night, &files).await;
+        let answers = Answers::request(night, &files).await;
         (files, answers)
     });
     let Answers { wallets, stocks, codes, datacube, cards, vouchers } = answers;
@@ -67,7 +67,7 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
 
 impl Answers {
     /// Wallets depend on the files; MP and v2 do not.
-    async fn of(night: &Night<'_>, files: &Files) -> Answers {
+    async fn request(night: &Night<'_>, files: &Files) -> Answers {
         let ((wallets, stocks, codes), (datacube, cards), vouchers) =
             tokio::join!(ask_wallets(night, files), ask_cards(night), extract::extract_v2_stocks(night));
         Answers { wallets, stocks, codes, datacube, cards, vouchers }
