@@ -1,4 +1,4 @@
-"""The table of docs/one-billion.md: what a billion coupons would take, by the constants in out/bench/*.json. What is missing there stays as it was written."""
+"""The table of docs/one-billion.md: an estimate for a billion coupons from the constants in out/bench/*.json. Rows without a measurement stay as they are."""
 
 import re
 
@@ -19,9 +19,9 @@ DAY_HOURS = 24
 def write():
     text = PAGE.read_text()
     measured = [row for row in (*night(), *extraction(), *journal()) if row]
-    # What has no figures on this machine stays as it was written.
+    # Rows without a measurement on this machine stay as they are.
     rows = list(({row[0]: row for row in standing(text)} | {row[0]: row for row in measured}).values())
-    body = "\n".join(["| what | constant, as measured | a billion coupons |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])
+    body = "\n".join(["| requirement | constant, as measured | a billion coupons |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])
     PAGE.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{body}\n{END}", text, flags=re.DOTALL))
     print(body)
 
@@ -43,15 +43,15 @@ def night():
     wall, cpu = of["wall_s"] / coupons, of["cpu_s"] / coupons
     measured = f"at {coupons / 1e6:g} M"
     rows = [
-        ("match and rules, wall", f"{wall * 1e6:.2f} s a million, {measured}", hours(wall * COUPONS)),
-        ("match and rules, CPU", f"{cpu * 1e6:.2f} CPU-s a million", hours(cpu * COUPONS)),
+        ("match and rules, run time", f"{wall * 1e6:.2f} s per million, {measured}", hours(wall * COUPONS)),
+        ("match and rules, CPU", f"{cpu * 1e6:.2f} CPU-s per million", hours(cpu * COUPONS)),
         ("match and rules, memory", growth(points), ""),
     ]
     if one:
         ledger = one["ledger_mb"]["ours"] * 1e6 / one["coupons"]
         rows += [
-            ("ledger of one night", f"{ledger:.0f} bytes a coupon, zstd", gigabytes(ledger * COUPONS)),
-            (f"ledgers of {LOOKBACK_DAYS} nights", "every night whole", gigabytes(ledger * COUPONS * LOOKBACK_DAYS)),
+            ("ledger of one night", f"{ledger:.0f} bytes per coupon, zstd", gigabytes(ledger * COUPONS)),
+            (f"ledgers of {LOOKBACK_DAYS} nights", "every night complete", gigabytes(ledger * COUPONS * LOOKBACK_DAYS)),
         ]
     return rows
 
@@ -68,13 +68,13 @@ def extraction():
     receipts = USED_A_NIGHT / 3
     requests = asked + receipts
     yield ("requests", f"{asked / 1e6:.1f} M wallets, {receipts / 1e6:.1f} M receipts", f"{requests / 1e6:.1f} M")
-    yield ("at 100 requests a second", "the rate of the sample job", hours(requests / 100))
-    yield ("at 500 requests a second", "what neighbouring calls are allowed", hours(requests / 500))
-    yield (f"rate that fits {WINDOW_HOURS} hours", "", f"{requests / WINDOW_HOURS / 3600:,.0f} a second")
-    yield (f"rate that fits {DAY_HOURS} hours", "below it a night never ends", f"{requests / DAY_HOURS / 3600:,.0f} a second")
+    yield ("time at 100 requests per second", "the rate of the sample job", hours(requests / 100))
+    yield ("time at 500 requests per second", "the documented limit of similar calls", hours(requests / 500))
+    yield (f"rate needed for {WINDOW_HOURS} hours", "", f"{requests / WINDOW_HOURS / 3600:,.0f} per second")
+    yield (f"rate needed for {DAY_HOURS} hours", "below it nights accumulate", f"{requests / DAY_HOURS / 3600:,.0f} per second")
     if told:
         page = told["page_us"][0] / 1e6
-        yield ("client CPU of the extraction", f"{page * 1e6:.0f} µs a page", hours(page * requests))
+        yield ("client CPU of the extraction", f"{page * 1e6:.0f} µs per page", hours(page * requests))
 
 
 def journal():
@@ -84,12 +84,12 @@ def journal():
     size = told["size"]
     bytes_ = told["journal_mb"] * 1e6 / size["coupons"]
     asked = (USED_A_NIGHT + WALLETS / AUDIT_DAYS) * 5
-    yield ("journal of one night", f"{bytes_:.0f} bytes a coupon asked", gigabytes(bytes_ * asked))
+    yield ("journal of one night", f"{bytes_:.0f} bytes per requested coupon", gigabytes(bytes_ * asked))
     if size["coupons"] < 500_000:
-        # What a program takes anyhow would count as the coupons'.
+        # The fixed memory of the program would be attributed to the coupons.
         return
     memory = told["median"]["peak_mb"] * 1e6 / size["coupons"]
-    yield ("memory from journal to pack", f"{memory:,.0f} bytes a coupon at {size['coupons'] / 1e6:.2g} M, if it grew on", gigabytes(memory * COUPONS))
+    yield ("memory from journal to reports", f"{memory:,.0f} bytes per coupon at {size['coupons'] / 1e6:.2g} M, if growth stays linear", gigabytes(memory * COUPONS))
 
 
 def hours(seconds):
