@@ -201,14 +201,14 @@ fn certificate_serial(serial: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::http::scripted::{Reply, Script};
-    use crate::wechat::pay_v3::keyring::tests::{PLATFORM_ID, settings};
+    use crate::wechat::pay_v3::keyring::tests::{PLATFORM_ID, Trust, settings};
 
     const OF_DATE: &[u8] = br#"{"create_time":"2026-11-18T12:00:00+08:00"}"#;
     const OF_ANOTHER: &[u8] = br#"{"create_time":"2026-11-19T00:00:00+08:00"}"#;
 
     async fn keyring() -> Keyring {
         let limits = Script::always(Reply::status(200, "")).await.limits();
-        Keyring::from_settings(&settings(limits, true)).unwrap()
+        Keyring::from_settings(&settings(limits, Trust::PublicKey)).unwrap()
     }
 
     fn keys(keyring: &Keyring) -> Keys<'_> {

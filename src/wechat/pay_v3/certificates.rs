@@ -195,7 +195,7 @@ mod tests {
     use super::*;
     use crate::http::scripted::{Reply, Script};
     use crate::wechat::pay_v3::keyring::Keyring;
-    use crate::wechat::pay_v3::keyring::tests::settings;
+    use crate::wechat::pay_v3::keyring::tests::{Trust, settings};
 
     #[test]
     fn the_documented_answer_parses_and_survives_a_round_trip() {
@@ -229,7 +229,7 @@ mod tests {
 
     async fn opened(body: &str) -> Result<Vec<String>, CertificateError> {
         let limits = Script::always(Reply::status(200, "")).await.limits();
-        let keyring = Keyring::from_settings(&settings(limits, false)).unwrap();
+        let keyring = Keyring::from_settings(&settings(limits, Trust::Certificates)).unwrap();
         keyring.learn_certificates(body.as_bytes())
     }
 

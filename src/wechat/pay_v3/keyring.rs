@@ -186,7 +186,14 @@ pub(crate) mod tests {
     const V1: &str = include_str!("../../../tests/fixtures/pay_v3/v1_signature.txt");
     const V2: &str = include_str!("../../../tests/fixtures/pay_v3/v2_signature.txt");
 
-    pub(crate) fn settings(limits: ApiLimits, public_key: bool) -> PayV3Settings {
+    /// By what a merchant verifies.
+    #[derive(Clone, Copy, PartialEq)]
+    pub(crate) enum Trust {
+        PublicKey,
+        Certificates,
+    }
+
+    pub(crate) fn settings(limits: ApiLimits, trust: Trust) -> PayV3Settings {
         let pem = include_str!("../../../tests/fixtures/keys/java_platform_public_key.pem");
         PayV3Settings {
             limits,
@@ -194,7 +201,7 @@ pub(crate) mod tests {
             serial_no: "5F1C72E2A8931B72A2E13AF8DEE92471EB397115".into(),
             private_key_pem: Secret::new(include_str!("../../../tests/fixtures/keys/java_merchant_private_key.pem")),
             api_v3_key: Secret::new(API_V3_KEY),
-            public_key: public_key.then(|| PublicKey {
+            public_key: (trust == Trust::PublicKey).then(|| PublicKey {
                 id: PLATFORM_ID.into(),
                 pem: pem.into(),
                 origin: Origin::default(),
@@ -206,14 +213,14 @@ pub(crate) mod tests {
         SignatureHeaders { timestamp, nonce, signature, serial }
     }
 
-    async fn keyring(public_key: bool) -> Keyring {
+    async fn keyring(trust: Trust) -> Keyring {
         let limits = Script::serve(vec![crate::http::scripted::Reply::status(200, "")]).await.limits();
-        Keyring::from_settings(&settings(limits, public_key)).unwrap()
+        Keyring::from_settings(&settings(limits, trust)).unwrap()
     }
 
     #[tokio::test]
     async fn v1_and_v2_hold_and_any_other_byte_does_not() {
-        let keyring = keyring(true).await;
+        let keyring = keyring(Trust::PublicKey).await;
         assert_eq!(keyring.verify(&signed("1700000001", NONCE, V1, PLATFORM_ID), V1_BODY), Ok(()));
         assert_eq!(keyring.verify(&signed("1700000001", NONCE, V2, PLATFORM_ID), b""), Ok(()));
         let mismatch = Err(SignatureError::Mismatch { serial: PLATFORM_ID.into() });
@@ -223,7 +230,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a_probe_signature_is_invalid_not_a_crash() {
-        let keyring = keyring(true).await;
+        let keyring = keyring(Trust::PublicKey).await;
         let probe = format!("WECHATPAY/SIGNTEST/{V1}");
         let outcome = keyring.verify(&signed("1700000001", NONCE, &probe, PLATFORM_ID), V1_BODY);
         assert_eq!(outcome, Err(SignatureError::Mismatch { serial: PLATFORM_ID.into() }));
@@ -231,7 +238,8 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn an_unknown_serial_is_told_from_a_wrong_signature() {
-        let outcome = keyring(true).await.verify(&signed("1700000001", NONCE, V1, "PUB_KEY_ID_other"), V1_BODY);
+        let outcome =
+            keyring(Trust::PublicKey).await.verify(&signed("1700000001", NONCE, V1, "PUB_KEY_ID_other"), V1_BODY);
         assert_eq!(outcome, Err(SignatureError::UnknownSerial { serial: "PUB_KEY_ID_other".into() }));
     }
 
@@ -242,7 +250,7 @@ pub(crate) mod tests {
             pem: include_str!("../../../tests/fixtures/keys/java_platform_public_key.pem").into(),
             origin: Origin::default(),
         });
-        let j1 = crate::wechat::pay_v3::sign::tests::platform_signature("message", false);
+        let j1 = crate::wechat::pay_v3::sign::tests::certificate_signature("message");
         let merchant_signature = STANDARD.decode(j1).unwrap();
         assert!(key.unwrap().verify_sig(b"message", &merchant_signature).is_err());
     }
@@ -253,7 +261,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a1_the_java_cipher_vector_opens_and_its_negatives_do_not() {
-        let keyring = keyring(true).await;
+        let keyring = keyring(Trust::PublicKey).await;
         let open = |nonce, aad, text| keyring.decrypt_resource(sealed(nonce, aad, text));
         let ciphertext = "ulwSiIajGClcvcOYvOQ7+l+0PAbzzwI=";
         assert_eq!(open("uluk4a9R25RW", "associatedData", ciphertext).unwrap(), b"message");
@@ -270,7 +278,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a5_the_certificate_of_the_java_sdk_is_learnt_and_found_in_any_case() {
-        let keyring = keyring(false).await;
+        let keyring = keyring(Trust::Certificates).await;
         let serial = "5DEA10EF55877E3CF6C33255C2E7DEFFF7E427EC";
         assert_eq!(keyring.learn_certificates(CERTIFICATES.as_bytes()).unwrap(), [serial]);
         assert!(keyring.knows(&serial.to_lowercase()));
@@ -281,13 +289,13 @@ pub(crate) mod tests {
     async fn a6_the_coupon_callback_opens() {
         let plaintext = include_str!("../../../tests/fixtures/pay_v3/coupon_send_plaintext.json");
         let ciphertext = include_str!("../../../tests/fixtures/pay_v3/coupon_send_ciphertext.txt");
-        let opened = keyring(true).await.decrypt_resource(sealed("j9g1wAzF9Xn1", "coupon", ciphertext));
+        let opened = keyring(Trust::PublicKey).await.decrypt_resource(sealed("j9g1wAzF9Xn1", "coupon", ciphertext));
         assert_eq!(opened.unwrap(), plaintext.as_bytes());
     }
 
     #[tokio::test]
     async fn the_callback_of_the_go_sdk_verifies_under_its_certificate() {
-        let keyring = keyring(true).await;
+        let keyring = keyring(Trust::PublicKey).await;
         let pem = include_bytes!("../../../tests/fixtures/keys/go_certificate.pem");
         let certificate = certificates::read(pem).unwrap();
         assert_eq!(certificate.serial, "D7CE59D1F522D701");
@@ -303,7 +311,7 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn a_wrong_api_v3_key_is_named_as_the_cause() {
         let limits = Script::always(crate::http::scripted::Reply::status(200, "")).await.limits();
-        let mut settings = settings(limits, false);
+        let mut settings = settings(limits, Trust::Certificates);
         settings.api_v3_key = Secret::new("0123456789abcdef0123456789abcdef");
         let error = Keyring::from_settings(&settings).unwrap().learn_certificates(CERTIFICATES.as_bytes()).unwrap_err();
         assert_eq!(
@@ -316,7 +324,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn debug_shows_serials_and_no_key() {
-        let text = format!("{:?}", keyring(true).await);
+        let text = format!("{:?}", keyring(Trust::PublicKey).await);
         assert!(text.contains(PLATFORM_ID) && !text.contains(API_V3_KEY), "{text}");
     }
 }

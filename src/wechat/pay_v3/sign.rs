@@ -117,10 +117,15 @@ pub(super) mod tests {
     const GO: &str = include_str!("../../../tests/fixtures/keys/go_private_key.pem");
     const NONCE: &str = "593BEC0C930BF1AFEB40B4A08C8FB242";
 
-    /// A signature as WeChat makes it: by the platform's key pair or by its certificate's.
-    pub(crate) fn platform_signature(message: &str, by_public_key: bool) -> String {
+    /// A signature as WeChat makes it with the platform's key pair.
+    pub(crate) fn platform_signature(message: &str) -> String {
         const PLATFORM: &str = include_str!("../../../tests/fixtures/keys/java_platform_private_key.pem");
-        signer(if by_public_key { PLATFORM } else { JAVA }).sign(message.as_bytes())
+        signer(PLATFORM).sign(message.as_bytes())
+    }
+
+    /// A signature as WeChat makes it with the key of its certificate.
+    pub(crate) fn certificate_signature(message: &str) -> String {
+        signer(JAVA).sign(message.as_bytes())
     }
 
     fn signer(pem: &str) -> Signer {

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
-use super::keyring::tests::{API_V3_KEY, PLATFORM_ID, settings};
-use super::sign::tests::platform_signature;
+use super::keyring::tests::{API_V3_KEY, PLATFORM_ID, Trust, settings};
+use super::sign::tests::{certificate_signature, platform_signature};
 use super::*;
 use crate::http::scripted::{FakeWorld, Reply, Script, Seen};
 use crate::job::{PublicKey, TarType};
@@ -40,12 +40,12 @@ fn signed(status: u16, body: &str, key: Key) -> Reply {
 }
 
 fn signed_at(timestamp: i64, status: u16, body: &str, key: Key) -> Reply {
-    let (serial, is_platform) = match key {
-        Key::Public => (PLATFORM_ID, true),
-        Key::Certificate => (CERTIFICATE_SERIAL, false),
-        Key::Renewed => (RENEWED_SERIAL, true),
+    let message = format!("{timestamp}\n{NONCE}\n{body}\n");
+    let (serial, signature) = match key {
+        Key::Public => (PLATFORM_ID, platform_signature(&message)),
+        Key::Certificate => (CERTIFICATE_SERIAL, certificate_signature(&message)),
+        Key::Renewed => (RENEWED_SERIAL, platform_signature(&message)),
     };
-    let signature = platform_signature(&format!("{timestamp}\n{NONCE}\n{body}\n"), is_platform);
     Reply::status(status, body)
         .with("Wechatpay-Timestamp", &timestamp.to_string())
         .with("Wechatpay-Nonce", NONCE)
@@ -59,7 +59,7 @@ fn probe(body: &str) -> Reply {
     Reply::status(200, body)
         .with("Wechatpay-Timestamp", &NOW.to_string())
         .with("Wechatpay-Nonce", NONCE)
-        .with("Wechatpay-Signature", &format!("WECHATPAY/SIGNTEST/{}", platform_signature("x", true)))
+        .with("Wechatpay-Signature", &format!("WECHATPAY/SIGNTEST/{}", platform_signature("x")))
         .with("Wechatpay-Serial", PLATFORM_ID)
 }
 
@@ -112,12 +112,12 @@ async fn platform(
     .await
 }
 
-fn client(script: &Script, fake: &FakeWorld, public_key: bool) -> PayV3 {
-    PayV3::new(&settings(script.limits(), public_key), fake.world()).unwrap()
+fn client(script: &Script, fake: &FakeWorld, trust: Trust) -> PayV3 {
+    PayV3::new(&settings(script.limits(), trust), fake.world()).unwrap()
 }
 
 async fn ask(script: &Script) -> Result<Answer, ApiError> {
-    client(script, &FakeWorld::new(), true).send(&busifavor::stock("1212")).await
+    client(script, &FakeWorld::new(), Trust::PublicKey).send(&busifavor::stock("1212")).await
 }
 
 fn asked(script: &Script, path: &str) -> usize {
@@ -128,7 +128,7 @@ fn asked(script: &Script, path: &str) -> usize {
 async fn a_good_answer_comes_with_its_evidence_and_can_be_checked_again() {
     let script = Script::always(signed(200, STOCK, Key::Public)).await;
     let fake = FakeWorld::new();
-    let client = client(&script, &fake, true);
+    let client = client(&script, &fake, Trust::PublicKey);
     let answer = client.send(&busifavor::stock("1212")).await.unwrap();
     assert_eq!((answer.status, answer.attempts, answer.fetched_at), (200, 1, fake.now()));
     assert_eq!(answer.evidence.request_id.as_deref(), Some("08F5B8C2"));
@@ -205,7 +205,7 @@ async fn answers_five_minutes_off_either_way_are_refused_and_just_under_are_not(
 async fn a_204_is_verified_over_its_empty_body() {
     let script = Script::always(signed(204, "", Key::Public)).await;
     let request = busifavor::modify_stock("1212", &busifavor::StockChange::default());
-    let client = client(&script, &FakeWorld::new(), true);
+    let client = client(&script, &FakeWorld::new(), Trust::PublicKey);
     let answer = client.send(&request).await.unwrap();
     assert!(request.parse(&answer.body).is_ok());
     assert_eq!(script.requests()[0].header("content-type").as_deref(), Some("application/json"));
@@ -266,7 +266,7 @@ async fn without_a_public_key_certificates_are_fetched_first_and_once() {
     let script =
         platform(|| signed(200, &certificates_body(), Key::Certificate), |_, _| signed(200, STOCK, Key::Certificate))
             .await;
-    let client = Arc::new(client(&script, &FakeWorld::new(), false));
+    let client = Arc::new(client(&script, &FakeWorld::new(), Trust::Certificates));
     let calls = (0..6).map(|_| {
         let client = client.clone();
         tokio::spawn(async move { client.send(&busifavor::stock("1212")).await.unwrap() })
@@ -277,7 +277,7 @@ async fn without_a_public_key_certificates_are_fetched_first_and_once() {
     assert_eq!(last.header("wechatpay-serial").as_deref(), Some(CERTIFICATE_SERIAL));
     // The journalled answer alone verifies the evidence of the run.
     let answers = client.take_certificate_answers();
-    let offline = Keyring::from_settings(&settings(script.limits(), false)).unwrap();
+    let offline = Keyring::from_settings(&settings(script.limits(), Trust::Certificates)).unwrap();
     assert_eq!(offline.learn_certificates(&answers[0].body).unwrap(), [CERTIFICATE_SERIAL]);
     assert_eq!(offline.verify_evidence(&answers[0].evidence, &answers[0].body), Ok(()));
 }
@@ -299,7 +299,7 @@ async fn certificates_are_fetched_again_after_hours_and_old_ones_serve_when_that
         move |_, _| signed_at(clock.now().timestamp(), 200, STOCK, Key::Certificate),
     )
     .await;
-    let client = client(&script, &fake, false);
+    let client = client(&script, &fake, Trust::Certificates);
     client.send(&busifavor::stock("1212")).await.unwrap();
     fake.advance(Duration::from_secs(6 * 3600));
     client.send(&busifavor::stock("1212")).await.unwrap();
@@ -315,7 +315,7 @@ async fn an_unknown_serial_fetches_certificates_and_both_kinds_of_key_serve_toge
         |call, _| signed(200, STOCK, if call.is_multiple_of(2) { Key::Public } else { Key::Certificate }),
     )
     .await;
-    let client = client(&script, &FakeWorld::new(), true);
+    let client = client(&script, &FakeWorld::new(), Trust::PublicKey);
     for _ in 0..4 {
         assert_eq!(client.send(&busifavor::stock("1212")).await.unwrap().attempts, 1);
     }
@@ -335,7 +335,7 @@ async fn old_and_new_certificate_are_valid_together_while_they_change_over() {
         },
     )
     .await;
-    let client = client(&script, &fake, false);
+    let client = client(&script, &fake, Trust::Certificates);
     client.send(&busifavor::stock("1212")).await.unwrap();
     assert!(!client.keyring().knows(RENEWED_SERIAL));
     *list.lock().unwrap() = both_certificates_body();
@@ -351,7 +351,7 @@ async fn old_and_new_certificate_are_valid_together_while_they_change_over() {
 async fn a_merchant_of_the_public_key_needs_no_platform_certificate() {
     let none = || Reply::status(404, r#"{"code":"RESOURCE_NOT_EXISTS","message":"无可用的平台证书"}"#);
     let script = platform(none, |_, _| signed(200, STOCK, Key::Public)).await;
-    let client = client(&script, &FakeWorld::new(), true);
+    let client = client(&script, &FakeWorld::new(), Trust::PublicKey);
     assert!(client.send(&busifavor::stock("1212")).await.is_ok());
     assert_eq!(client.send(&certificates()).await.unwrap_err().kind(), FailureKind::NotFound);
     assert!(client.send(&busifavor::stock("1212")).await.is_ok());
@@ -366,7 +366,7 @@ async fn an_unknown_serial_is_looked_up_once_a_minute_at_most() {
         move |_, _| signed_at(clock.now().timestamp(), 200, STOCK, Key::Certificate),
     )
     .await;
-    let client = client(&script, &fake, true);
+    let client = client(&script, &fake, Trust::PublicKey);
     for _ in 0..5 {
         let error = client.send(&busifavor::stock("1212")).await.unwrap_err();
         assert!(matches!(error.problem(), Problem::Signature(SignatureError::UnknownSerial { .. })), "{error:?}");
@@ -380,7 +380,7 @@ async fn an_unknown_serial_is_looked_up_once_a_minute_at_most() {
 #[tokio::test]
 async fn an_unknown_public_key_id_is_never_looked_up() {
     let script = Script::always(signed(200, STOCK, Key::Public)).await;
-    let mut settings = settings(script.limits(), true);
+    let mut settings = settings(script.limits(), Trust::PublicKey);
     let pem = settings.public_key.take().unwrap().pem;
     settings.public_key = Some(PublicKey { id: "PUB_KEY_ID_2".into(), pem, origin: Default::default() });
     let client = PayV3::new(&settings, FakeWorld::new().world()).unwrap();
@@ -393,7 +393,7 @@ async fn an_unknown_public_key_id_is_never_looked_up() {
 async fn a_merchant_without_platform_certificates_is_told_what_to_set_and_asked_once() {
     for body in [r#"{"code":"RESOURCE_NOT_EXISTS","message":"x"}"#, r#"{"code":"NOT_FOUND","message":"x"}"#] {
         let script = Script::always(Reply::status(404, body)).await;
-        let client = client(&script, &FakeWorld::new(), false);
+        let client = client(&script, &FakeWorld::new(), Trust::Certificates);
         for _ in 0..3 {
             let error = client.send(&busifavor::stock("1212")).await.unwrap_err();
             assert_eq!(error.kind(), FailureKind::Credentials);
@@ -408,7 +408,7 @@ async fn a_merchant_without_platform_certificates_is_told_what_to_set_and_asked_
 async fn certificates_signed_by_a_stranger_are_not_learnt() {
     let script =
         platform(|| signed(200, &certificates_body(), Key::Public), |_, _| signed(200, STOCK, Key::Certificate)).await;
-    let client = client(&script, &FakeWorld::new(), false);
+    let client = client(&script, &FakeWorld::new(), Trust::Certificates);
     let error = client.send(&busifavor::stock("1212")).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::SignatureInvalid);
     assert!(!client.keyring().knows(CERTIFICATE_SERIAL));
@@ -417,7 +417,7 @@ async fn certificates_signed_by_a_stranger_are_not_learnt() {
 #[tokio::test]
 async fn a_wrong_api_v3_key_names_its_key_of_the_job_file() {
     let script = Script::always(signed(200, &certificates_body(), Key::Certificate)).await;
-    let mut settings = settings(script.limits(), false);
+    let mut settings = settings(script.limits(), Trust::Certificates);
     settings.api_v3_key = crate::secret::Secret::new("0123456789abcdef0123456789abcdef");
     let client = PayV3::new(&settings, FakeWorld::new().world()).unwrap();
     let error = client.send(&busifavor::stock("1212")).await.unwrap_err();
@@ -428,7 +428,7 @@ async fn a_wrong_api_v3_key_names_its_key_of_the_job_file() {
 #[tokio::test]
 async fn an_answer_that_was_given_to_another_question_is_not_believed_however_well_it_is_signed() {
     let script = Script::always(signed(200, r#"{"data":[],"total_count":0}"#, Key::Public)).await;
-    let client = client(&script, &FakeWorld::new(), true);
+    let client = client(&script, &FakeWorld::new(), Trust::PublicKey);
     let wallet = |openid| busifavor::user_coupons(openid, &busifavor::CouponFilter::default(), 0, 20);
     client.send(&wallet("oOne")).await.unwrap();
     client.send(&wallet("oOne")).await.unwrap();
@@ -442,7 +442,7 @@ async fn an_answer_that_was_given_to_another_question_is_not_believed_however_we
 async fn the_echo_comes_back() {
     let script = Script::answer(|seen| signed(200, std::str::from_utf8(&seen.body).unwrap(), Key::Public)).await;
     let request = echo::echo("你好");
-    let answer = client(&script, &FakeWorld::new(), true).send(&request).await.unwrap();
+    let answer = client(&script, &FakeWorld::new(), Trust::PublicKey).send(&request).await.unwrap();
     assert_eq!(request.parse(&answer.body).unwrap().echo_message, "你好");
 }
 
@@ -479,8 +479,10 @@ async fn bill_server(files: Vec<Reply>) -> Script {
 async fn a_bill_is_downloaded_unsigned_with_a_signed_request_and_checked_by_digest() {
     let script = bill_server(vec![Reply::bytes(200, BILL)]).await;
     let mut sink = Vec::new();
-    let downloaded =
-        client(&script, &FakeWorld::new(), true).fetch_trade_bill(date(), TarType::Plain, &mut sink).await.unwrap();
+    let downloaded = client(&script, &FakeWorld::new(), Trust::PublicKey)
+        .fetch_trade_bill(date(), TarType::Plain, &mut sink)
+        .await
+        .unwrap();
     assert_eq!(sink, BILL);
     assert_eq!((downloaded.sha1_hex, downloaded.is_gzip), (sha1_hex(BILL), false));
     let seen = &script.requests()[1];
@@ -493,8 +495,10 @@ async fn a_gzipped_bill_is_kept_as_received_and_digested_unzipped() {
     let zipped = super::unzip::tests::gzip(BILL);
     let script = bill_server(vec![Reply::bytes(200, &zipped)]).await;
     let mut sink = Vec::new();
-    let downloaded =
-        client(&script, &FakeWorld::new(), true).fetch_trade_bill(date(), TarType::Gzip, &mut sink).await.unwrap();
+    let downloaded = client(&script, &FakeWorld::new(), Trust::PublicKey)
+        .fetch_trade_bill(date(), TarType::Gzip, &mut sink)
+        .await
+        .unwrap();
     assert_eq!((sink, downloaded.unzipped_bytes, downloaded.is_gzip), (zipped, BILL.len() as u64, true));
 }
 
@@ -505,7 +509,7 @@ async fn after_a_failed_download_a_new_url_is_applied_for_and_the_sink_starts_ov
         bill_server(vec![Reply::bytes(200, &zipped[..zipped.len() - 5]), Reply::reset(), Reply::bytes(200, &zipped)])
             .await;
     let mut sink = Vec::new();
-    let client = client(&script, &FakeWorld::new(), true);
+    let client = client(&script, &FakeWorld::new(), Trust::PublicKey);
     assert!(client.fetch_trade_bill(date(), TarType::Gzip, &mut sink).await.is_ok());
     assert_eq!((sink, asked(&script, "/v3/bill/")), (zipped, 3));
 }
@@ -516,12 +520,14 @@ async fn a_download_in_a_storm_is_tried_with_waits_like_any_call_and_ends_with_t
     let files = [storm.to_vec(), storm.to_vec(), vec![Reply::bytes(200, BILL)]].concat();
     let (script, fake) = (bill_server(files).await, FakeWorld::new());
     let mut sink = Vec::new();
-    assert!(client(&script, &fake, true).fetch_trade_bill(date(), TarType::Plain, &mut sink).await.is_ok());
+    assert!(client(&script, &fake, Trust::PublicKey).fetch_trade_bill(date(), TarType::Plain, &mut sink).await.is_ok());
     assert_eq!((sink, asked(&script, "/v3/billdownload/")), (BILL.to_vec(), 9));
     assert!(fake.slept() > Duration::ZERO);
     let (script, fake) = (bill_server(vec![Reply::status(503, "{}")]).await, FakeWorld::new());
-    let error =
-        client(&script, &fake, true).fetch_trade_bill(date(), TarType::Plain, &mut Vec::new()).await.unwrap_err();
+    let error = client(&script, &fake, Trust::PublicKey)
+        .fetch_trade_bill(date(), TarType::Plain, &mut Vec::new())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), FailureKind::Unavailable);
     assert!(fake.slept() < script.limits().retry_deadline && asked(&script, "/v3/billdownload/") > 3);
 }
@@ -530,16 +536,26 @@ async fn a_download_in_a_storm_is_tried_with_waits_like_any_call_and_ends_with_t
 async fn a_used_up_address_is_applied_for_again_and_a_refusal_that_stays_ends_it() {
     let script = bill_server(vec![Reply::status(403, "{}"), Reply::bytes(200, BILL)]).await;
     let fake = FakeWorld::new();
-    assert!(client(&script, &fake, true).fetch_trade_bill(date(), TarType::Plain, &mut Vec::new()).await.is_ok());
+    assert!(
+        client(&script, &fake, Trust::PublicKey)
+            .fetch_trade_bill(date(), TarType::Plain, &mut Vec::new())
+            .await
+            .is_ok()
+    );
     let script = bill_server(vec![Reply::status(404, "")]).await;
-    assert!(client(&script, &fake, true).fetch_trade_bill(date(), TarType::Plain, &mut Vec::new()).await.is_err());
+    assert!(
+        client(&script, &fake, Trust::PublicKey)
+            .fetch_trade_bill(date(), TarType::Plain, &mut Vec::new())
+            .await
+            .is_err()
+    );
     assert_eq!(asked(&script, "/v3/bill/"), 3);
 }
 
 #[tokio::test]
 async fn a_bill_with_another_digest_is_refused_after_three_rounds() {
     let script = bill_server(vec![Reply::bytes(200, b"forged")]).await;
-    let error = client(&script, &FakeWorld::new(), true)
+    let error = client(&script, &FakeWorld::new(), Trust::PublicKey)
         .fetch_trade_bill(date(), TarType::Plain, &mut Vec::new())
         .await
         .unwrap_err();
@@ -556,7 +572,7 @@ async fn a_download_from_a_foreign_host_is_refused_unasked() {
         Key::Public,
     ))
     .await;
-    let error = client(&script, &FakeWorld::new(), true)
+    let error = client(&script, &FakeWorld::new(), Trust::PublicKey)
         .fetch_trade_bill(date(), TarType::Plain, &mut Vec::new())
         .await
         .unwrap_err();
@@ -567,7 +583,7 @@ async fn a_download_from_a_foreign_host_is_refused_unasked() {
 #[tokio::test]
 async fn an_application_that_was_answered_without_an_address_is_told_as_answered() {
     let script = Script::always(signed(200, r#"{"hash_type":"SHA1"}"#, Key::Public)).await;
-    let client = client(&script, &FakeWorld::new(), true);
+    let client = client(&script, &FakeWorld::new(), Trust::PublicKey);
     let error = client.fetch_trade_bill(date(), TarType::Plain, &mut Vec::new()).await.unwrap_err();
     assert!(error.to_string().starts_with("GET /v3/bill/tradebill answered 200 after 1 attempt"), "{error}");
     assert!(error.problem().to_string().contains("hash_value"), "{}", error.problem());
@@ -579,7 +595,7 @@ async fn no_bill_and_not_yet_are_told_apart() {
         [("NO_STATEMENT_EXIST", FailureKind::NoStatement), ("STATEMENT_CREATING", FailureKind::NotReady)]
     {
         let script = Script::always(Reply::status(400, &json!({"code": code, "message": "x"}).to_string())).await;
-        let error = client(&script, &FakeWorld::new(), true)
+        let error = client(&script, &FakeWorld::new(), Trust::PublicKey)
             .fetch_trade_bill(date(), TarType::Plain, &mut Vec::new())
             .await
             .unwrap_err();
@@ -590,7 +606,7 @@ async fn no_bill_and_not_yet_are_told_apart() {
 #[tokio::test]
 async fn an_id_that_no_path_can_hold_is_named_as_the_cause_not_the_network() {
     let script = Script::always(signed(200, STOCK, Key::Public)).await;
-    let error = client(&script, &FakeWorld::new(), true).send(&busifavor::stock("..")).await.unwrap_err();
+    let error = client(&script, &FakeWorld::new(), Trust::PublicKey).send(&busifavor::stock("..")).await.unwrap_err();
     assert!(error.hint().unwrap().contains("none that WeChat gives"), "{:?}", error.hint());
     assert!(script.requests().is_empty());
 }
@@ -598,7 +614,7 @@ async fn an_id_that_no_path_can_hold_is_named_as_the_cause_not_the_network() {
 #[tokio::test]
 async fn errors_show_neither_key_nor_query() {
     let script = Script::always(Reply::status(403, r#"{"code":"NO_AUTH","message":"x"}"#)).await;
-    let client = client(&script, &FakeWorld::new(), true);
+    let client = client(&script, &FakeWorld::new(), Trust::PublicKey);
     let filter = busifavor::CouponFilter { appid: "wxSECRETAPP".into(), ..busifavor::CouponFilter::default() };
     let error = client.send(&busifavor::user_coupons("oOPEN", &filter, 0, 20)).await.unwrap_err();
     let text = format!("{error} {error:?} {client:?}");
