@@ -102,7 +102,7 @@ pub struct UnjudgedFigures<'a> {
 }
 
 impl<'a> Summary<'a> {
-    pub(super) fn of(input: &'a PackInput<'_>, flow: Vec<FlowLine>, tables: BTreeMap<&'static str, i64>) -> Self {
+    pub(super) fn new(input: &'a PackInput<'_>, flow: Vec<FlowLine>, tables: BTreeMap<&'static str, i64>) -> Self {
         let open = || input.breaks.iter().filter(|it| it.is_open());
         let is_new = |it: &&Break| it.status.is_news();
         let is_resolved = |it: &&Break| it.status == BreakStatus::Resolved && it.resolved_date == Some(input.date);

@@ -53,7 +53,7 @@ where
     let flow = pack.write_coupons(books)?;
     pack.write_quarantine()?;
     pack.write_summary()?;
-    let summary = Summary::of(input, flow.lines(), pack.rows.clone());
+    let summary = Summary::new(input, flow.lines(), pack.rows.clone());
     pack.write_json(&summary)?;
     pack.write_page(&summary)?;
     pack.write_workbook()
