@@ -60,13 +60,19 @@ FROM (SELECT o.out_trade_no AS out_trade_no,
             FROM order_lines
             GROUP BY out_trade_no) o
       LEFT JOIN bill_payments pt ON pt.transaction_id = o.transaction_id
-      LEFT JOIN (SELECT out_trade_no,
-                        MAX(transaction_id) AS transaction_id,
-                        MAX(order_fen) AS order_fen,
-                        MAX(dt) AS dt,
-                        MIN(CASE WHEN is_revoked THEN 1 ELSE 0 END) = 1 AS is_revoked
-                 FROM bill_payments
-                 GROUP BY out_trade_no) pn ON pn.out_trade_no = o.out_trade_no
+      -- Of several payments of one number a single one, whole: one that stands before a revoked one, then the largest.
+      LEFT JOIN (SELECT out_trade_no, transaction_id, order_fen, dt, is_revoked
+                 FROM (SELECT out_trade_no,
+                              transaction_id,
+                              order_fen,
+                              dt,
+                              is_revoked,
+                              ROW_NUMBER() OVER (PARTITION BY out_trade_no
+                                                 ORDER BY CASE WHEN is_revoked THEN 0 ELSE 1 END DESC NULLS LAST,
+                                                          order_fen DESC NULLS LAST,
+                                                          transaction_id DESC NULLS LAST) AS place
+                       FROM bill_payments) n
+                 WHERE place = 1) pn ON pn.out_trade_no = o.out_trade_no
       LEFT JOIN bill_refunds rt ON rt.transaction_id = o.transaction_id
       LEFT JOIN (SELECT out_trade_no,
                         SUM(refund_fen) AS refund_fen,

@@ -19,7 +19,7 @@ pub(super) struct BillSide<'a> {
     pub(super) refunded: Option<Refunded<'a>>,
 }
 
-/// The payments that name one order number, combined: `pn` in the view.
+/// The payment that stands for those of one order number: `pn` in the view.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OfNumber<'a> {
     transaction_id: &'a str,
@@ -140,18 +140,14 @@ impl<'a> Joined<'a> {
 }
 
 impl<'a> OfNumber<'a> {
+    /// One payment, with its own amount: one that stands before a revoked one, then the largest.
     pub(super) fn of(payments: impl Iterator<Item = BilledOrder<'a>>) -> Option<OfNumber<'a>> {
-        let one = |it: BilledOrder<'a>| OfNumber {
-            transaction_id: it.transaction_id,
-            order_fen: it.order_fen,
-            day: it.day,
-            is_revoked: it.is_revoked,
-        };
-        payments.map(one).reduce(|one, other| OfNumber {
-            transaction_id: one.transaction_id.max(other.transaction_id),
-            order_fen: one.order_fen.max(other.order_fen),
-            day: one.day.max(other.day),
-            is_revoked: one.is_revoked && other.is_revoked,
+        let payment = payments.max_by_key(|it| (!it.is_revoked, it.order_fen, it.transaction_id))?;
+        Some(OfNumber {
+            transaction_id: payment.transaction_id,
+            order_fen: payment.order_fen,
+            day: payment.day,
+            is_revoked: payment.is_revoked,
         })
     }
 }
