@@ -239,15 +239,17 @@ fn verify(spooled: &Spooled, keys: &dyn CallbackKeys) -> Result<(), String> {
     keys.verify(&SignatureHeaders { timestamp, nonce, signature, serial }, spooled.body.as_bytes())
 }
 
-/// A header, case-insensitive; servers write the value as a string, a number or a list of one.
+/// A header, case-insensitive; servers write the value as a string, a number or a list of one. White space around it is
+/// not part of it (RFC 9110 §5.5): some keep what stood behind the colon.
 fn header<'s>(spooled: &'s Spooled, name: &str) -> Result<Cow<'s, str>, String> {
-    let found = spooled.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let found =
+        spooled.headers.iter().find(|(found, _)| found.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value);
     let value = match found {
         Some(Value::Array(values)) if values.len() == 1 => values.first(),
         found => found,
     };
     match value {
-        Some(Value::String(text)) => Ok(Cow::Borrowed(text)),
+        Some(Value::String(text)) => Ok(Cow::Borrowed(text.trim())),
         Some(Value::Number(number)) if !number.is_f64() => Ok(Cow::Owned(number.to_string())),
         Some(_) => Err(format!("the header `{name}` is neither text nor a whole number of 64 bits: spool it as text")),
         None => Err(format!("the header `{name}` is missing")),

@@ -201,6 +201,17 @@ fn headers_may_be_spooled_as_numbers_that_keep_their_digits() {
 }
 
 #[test]
+fn white_space_around_a_header_is_not_part_of_it() {
+    let text = genuine("8b33", DOCUMENTED)
+        .replace(r#""wechatpay-timestamp":"1624523846""#, r#""wechatpay-timestamp ":" 1624523846""#)
+        .replace(r#""genuine""#, "\" genuine\\r\"")
+        .replace(r#"["PUB_KEY_ID_1"]"#, r#"["PUB_KEY_ID_1\t"]"#);
+    assert!(text.contains(r#"" genuine\r""#) && text.contains(r#""PUB_KEY_ID_1\t""#));
+    let read = read_files(&[("a.json", text)], "2019-12-17");
+    assert_eq!((read.events.len(), read.dead_letters.len()), (1, 0));
+}
+
+#[test]
 fn what_cannot_be_verified_or_opened_is_a_dead_letter() {
     let body = envelope("1", "COUPON.SEND", DOCUMENTED);
     let cases = [
