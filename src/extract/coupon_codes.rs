@@ -5,7 +5,8 @@ use std::io;
 use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
-use super::wire::coupon_code_row;
+use super::odd_fields::OddFields;
+use super::wire::{code_of, coupon_code_row};
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
 use crate::dataset::manifest::Intake;
@@ -13,9 +14,10 @@ use crate::journal::Page;
 use crate::record::{CouponCode, Record, Stock};
 use crate::sorter::{HeldRow, Keeper, Kept, PackedRow, Room, Sorter};
 use crate::stage::Stage;
-use crate::wechat::Request;
+use crate::wechat::oddity::Mendable;
 use crate::wechat::pay_v3::PayV3;
-use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CouponCodePage};
+use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CodeInformation, CouponCodePage};
+use crate::wechat::{Answer, ApiError, Request};
 
 const STAGE: Stage = Stage::CouponCodes;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
@@ -38,6 +40,7 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept
     let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
     let mut codes = Sorter::new(&night.corner());
     let mut intake = Intake::of(CouponCode::DATASET);
+    let mut odd = OddFields::default();
     journal.visit(|entry| {
         if pools.contains(&entry.key.as_str()) {
             for page in &entry.pages {
@@ -46,6 +49,7 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept
                 for item in page.map(|page| page.data).unwrap_or_default() {
                     intake.read += 1;
                     let code = coupon_code_row(&item, &entry.key, night.date)?;
+                    odd.see(&CodeInformation::SHAPE, code.extra.as_deref());
                     codes.push(&code).map_err(Issue::unsorted)?;
                 }
             }
@@ -58,7 +62,7 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept
     harvest.issues = issues;
     harvest.intake.push(intake);
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
-    Ok(harvest)
+    Ok(harvest.noting("odd_fields", odd.tell("codes")))
 }
 
 /// Keeps the first row of a code that a pool lists twice.
@@ -83,6 +87,24 @@ fn request(stock_id: &str, appid: Option<&str>, offset: u64) -> Request<CouponCo
     busifavor::coupon_codes(stock_id, &filter, offset, PAGE_ROWS)
 }
 
+/// The page of a pool. One with an item that has no code is no answer: journalled, it would fail every later run.
+fn list_page(
+    request: &Request<CouponCodePage>,
+    stock_id: &str,
+    answer: Result<Answer, ApiError>,
+) -> Result<ListPage, Issue> {
+    if let Some(refused) = ListPage::refused(request, &answer) {
+        return Ok(refused);
+    }
+    let (page, read) = settle_and_read(request, answer)?;
+    let told = read.as_ref().and_then(|page| page.stock_id.as_deref()).filter(|id| !id.is_empty());
+    told.map_or(Ok(()), |told| require_echo(request, stock_id, told))?;
+    let items = read.iter().flat_map(|page| &page.data);
+    let keys = items.map(|item| code_of(item, stock_id).map(str::to_owned)).collect::<Result<_, _>>()?;
+    let (is_known, total) = (read.is_some(), read.and_then(|page| stated_total(page.total_count)));
+    Ok(ListPage { keys, total, is_known, refusal: None, page })
+}
+
 async fn ask_pool(
     pay_v3: &PayV3,
     stock_id: &str,
@@ -92,15 +114,7 @@ async fn ask_pool(
     let listing = read_list(meaning, MEASURE, async |offset| {
         let request = request(stock_id, appid, offset);
         let answer = pay_v3.send(&request).await;
-        if let Some(refused) = ListPage::refused(&request, &answer) {
-            return Ok(refused);
-        }
-        let (page, read) = settle_and_read(&request, answer)?;
-        let told = read.as_ref().and_then(|page| page.stock_id.as_deref()).filter(|id| !id.is_empty());
-        told.map_or(Ok(()), |told| require_echo(&request, stock_id, told))?;
-        let keys = read.iter().flat_map(|page| &page.data).filter_map(|item| item.code().map(str::to_owned)).collect();
-        let (is_known, total) = (read.is_some(), read.and_then(|page| stated_total(page.total_count)));
-        Ok(ListPage { keys, total, is_known, refusal: None, page })
+        list_page(&request, stock_id, answer)
     });
     match listing.await? {
         Listing::Settled(pages) => Ok(Some(pages)),
@@ -108,5 +122,28 @@ async fn ask_pool(
             let what = format!("the code pool of stock `{stock_id}` would not settle: {seen} of {total} codes seen");
             Err(Issue::new(IssueKind::Incomplete, what).hinting("run again; codes may be dispatched while it is read"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::wechat::Evidence;
+
+    fn listed(body: &str) -> Result<ListPage, Issue> {
+        let (body, fetched_at) = (body.to_owned().into(), DateTime::UNIX_EPOCH);
+        let answer = Answer { status: 200, body, evidence: Evidence::default(), fetched_at, attempts: 1 };
+        list_page(&request("1212", None, 0), "1212", Ok(answer))
+    }
+
+    #[test]
+    fn a_page_of_which_an_item_has_no_code_is_not_kept_even_where_the_total_leaves_it_out() {
+        let page = listed(r#"{"total_count":1,"data":[{"coupon_code":"A"}]}"#).unwrap();
+        assert_eq!((page.keys, page.total), (vec!["A".to_owned()], Some(1)));
+        let issue = listed(r#"{"total_count":1,"data":[{"coupon_code":"A"},{"code":"","code_status":"AVAILABLE"}]}"#);
+        let issue = issue.unwrap_err();
+        assert_eq!((issue.kind, issue.what.contains("without a code")), (IssueKind::Incomplete, true));
     }
 }

@@ -133,7 +133,8 @@ pub(super) fn stated_total(count: Option<i64>) -> Option<u64> {
 }
 
 /// Reads a list page by page with `ask(offset)`, at most `measure.most_pages` of them: an endless list would block the
-/// night and fill the memory. A list that once showed items counts neither as empty nor as unknown.
+/// night and fill the memory. A list that once showed items counts neither as empty nor as unknown, and it is not whole
+/// under one meaning without an item that it showed under another: its total is wrong.
 pub(super) async fn read_list<A, F>(meaning: &OffsetMeaning, measure: Measure, ask: A) -> Result<Listing, Issue>
 where
     A: Fn(u64) -> F,
@@ -141,13 +142,15 @@ where
 {
     let (mut most_seen, mut last_total) = (0, 0);
     for _ in 0..ROUNDS {
-        let (mut unknown, mut is_refused_at_zero) = (None, false);
+        let (mut unknown, mut is_refused_at_zero, mut shown) = (None, false, HashSet::new());
         for candidate in meaning.candidates() {
             if (unknown.is_some() || is_refused_at_zero) && candidate.first_offset() == 0 {
                 continue;
             }
             match walk_until_stable(*candidate, measure, meaning, &ask).await? {
-                Walk::Whole { pages, seen, repeats } if seen > 0 || most_seen == 0 => {
+                Walk::Whole { pages, keys, repeats }
+                    if keys.is_superset(&shown) && (!keys.is_empty() || most_seen == 0) =>
+                {
                     // A single page says nothing about the next offset, and overlapping pages may indicate another
                     // meaning.
                     if pages.len() > 1 && !repeats {
@@ -160,8 +163,9 @@ where
                 Walk::Refused(_) if meaning.may_begin_later(*candidate) => is_refused_at_zero = true,
                 Walk::Refused(issue) if most_seen == 0 => return unknown.map(Listing::Settled).ok_or(*issue),
                 Walk::Endless { seen, total } => return Ok(Listing::Unsettled { seen, total }),
-                Walk::Moved { seen, total } | Walk::Gap { seen, total } | Walk::Repeating { seen, total, .. } => {
-                    (most_seen, last_total) = (most_seen.max(seen), total);
+                Walk::Moved { keys, total } | Walk::Gap { keys, total } | Walk::Repeating { keys, total, .. } => {
+                    (most_seen, last_total) = (most_seen.max(keys.len()), total);
+                    shown.extend(keys);
                 }
                 Walk::Whole { .. } | Walk::Unknown(_) | Walk::Refused(_) => {}
             }
@@ -173,18 +177,18 @@ where
 /// The result of one walk through a list.
 enum Walk {
     /// As many distinct keys as the list states; with `repeats`, some come twice in every walk.
-    Whole { pages: Vec<Page>, seen: usize, repeats: bool },
+    Whole { pages: Vec<Page>, keys: HashSet<String>, repeats: bool },
     /// The same, but some keys came twice, or past its end the list claims to be empty: it changed meanwhile, or always
     /// does so.
-    Repeating { pages: Vec<Page>, keys: HashSet<String>, seen: usize, total: u64 },
+    Repeating { pages: Vec<Page>, keys: HashSet<String>, total: u64 },
     /// The API does not know the list.
     Unknown(Vec<Page>),
     /// The list changed while it was read.
-    Moved { seen: usize, total: u64 },
+    Moved { keys: HashSet<String>, total: u64 },
     /// The API does not accept the first offset: `offset` means something else, or the request is wrong.
     Refused(Box<Issue>),
     /// Pages that repeat items or end too early: `offset` means something else, or the server is wrong.
-    Gap { seen: usize, total: u64 },
+    Gap { keys: HashSet<String>, total: u64 },
     /// More pages than any real list has.
     Endless { seen: usize, total: u64 },
 }
@@ -194,8 +198,8 @@ impl Walk {
     /// complete.
     fn then(self, again: Walk) -> Walk {
         match (self, again) {
-            (Walk::Repeating { keys: before, .. }, Walk::Repeating { pages, keys, seen, .. }) if before == keys => {
-                Walk::Whole { pages, seen, repeats: true }
+            (Walk::Repeating { keys: before, .. }, Walk::Repeating { pages, keys, .. }) if before == keys => {
+                Walk::Whole { pages, keys, repeats: true }
             }
             (_, again) => again,
         }
@@ -297,17 +301,17 @@ impl<'m> Progress<'m> {
     }
 
     /// After a first page the list is neither refused nor unknown any more: it only ends too early.
-    fn early_end(&self) -> Option<Walk> {
-        self.first_total.map(|total| Walk::Gap { seen: self.keys.len(), total })
+    fn early_end(&mut self) -> Option<Walk> {
+        self.first_total.map(|total| self.gap(total))
     }
 
     fn count(&mut self, keys: Vec<String>, total: Option<u64>) -> Step {
         let (rows, known) = (keys.len(), self.keys.len());
         self.keys.extend(keys);
         let seen = self.keys.len();
-        let Some(total) = total else { return Step::Ended(Walk::Gap { seen, total: 0 }) };
+        let Some(total) = total else { return Step::Ended(self.gap(0)) };
         if *self.first_total.get_or_insert(total) != total || seen as u64 > total {
-            return Step::Ended(Walk::Moved { seen, total });
+            return Step::Ended(Walk::Moved { keys: mem::take(&mut self.keys), total });
         }
         let repeats = seen != known + rows;
         self.has_repeated |= repeats;
@@ -316,9 +320,13 @@ impl<'m> Progress<'m> {
         }
         // `Rows` is tried first, so pages that go on overlapping belong to another meaning.
         if seen == known || (repeats && self.candidate != Meaning::Rows) {
-            return Step::Ended(Walk::Gap { seen, total });
+            return Step::Ended(self.gap(total));
         }
         self.go_on(rows, total)
+    }
+
+    fn gap(&mut self, total: u64) -> Walk {
+        Walk::Gap { keys: mem::take(&mut self.keys), total }
     }
 
     fn go_on(&mut self, rows: usize, total: u64) -> Step {
@@ -331,13 +339,11 @@ impl<'m> Progress<'m> {
 
     /// The walk that saw every item, by what came past the end of the list.
     fn end(self, total: u64, past_end: PastEnd) -> Walk {
-        let seen = self.keys.len();
+        let Progress { pages, keys, has_repeated, .. } = self;
         match past_end {
-            PastEnd::More => Walk::Moved { seen, total },
-            PastEnd::Nothing if !self.has_repeated => Walk::Whole { pages: self.pages, seen, repeats: false },
-            PastEnd::Nothing | PastEnd::ClaimsEmpty => {
-                Walk::Repeating { pages: self.pages, keys: self.keys, seen, total }
-            }
+            PastEnd::More => Walk::Moved { keys, total },
+            PastEnd::Nothing if !has_repeated => Walk::Whole { pages, keys, repeats: false },
+            PastEnd::Nothing | PastEnd::ClaimsEmpty => Walk::Repeating { pages, keys, total },
         }
     }
 }
@@ -457,6 +463,28 @@ mod tests {
         let meaning = OffsetMeaning::default();
         let listing = read_list(&meaning, MEASURE, async |offset| page(slice(offset, 20, 20), 25));
         assert!(matches!(listing.await.unwrap(), Listing::Unsettled { total: 25, .. }));
+    }
+
+    #[tokio::test]
+    async fn a_list_whose_total_is_wrong_never_settles_without_one_of_its_items() {
+        let row_of: [fn(u64) -> u64; 3] =
+            [|offset| offset, |offset| offset * 20, |offset| offset.saturating_sub(1) * 20];
+        for (size, told) in (0..45).flat_map(|size| (0..48).map(move |told| (size, told))) {
+            for (counts, row_of) in row_of.iter().enumerate() {
+                let meaning = OffsetMeaning::default();
+                let listing = read_list(&meaning, MEASURE, async |offset| {
+                    let items = slice(row_of(offset), size, 20);
+                    let keys: Vec<_> = items.map(|item| item.to_string()).collect();
+                    let page = Page::for_tests(&keys.join(","));
+                    Ok(ListPage { keys, total: Some(told), is_known: true, refusal: None, page })
+                });
+                if let Listing::Settled(pages) = listing.await.unwrap() {
+                    let rows = pages.iter().flat_map(|page| page.body.split(|byte| *byte == b','));
+                    let read: HashSet<_> = rows.filter(|row| !row.is_empty()).collect();
+                    assert_eq!(read.len() as u64, size, "{size} items, {told} told, meaning {counts}");
+                }
+            }
+        }
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ mod lookback;
 mod made_returns;
 mod night;
 mod notifications;
+mod odd_fields;
 mod orders;
 mod retries;
 mod roster;

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 
 use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::issue::IssueKind;
+use super::odd_fields::OddFields;
 use super::wire::stock_row;
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
 use crate::record::{CouponEvent, Stock};
 use crate::stage::Stage;
+use crate::wechat::oddity::Mendable;
 use crate::wechat::pay_v3::busifavor;
 
 const STAGE: Stage = Stage::Stocks;
@@ -38,16 +40,21 @@ pub async fn extract(
     let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
     let mut harvest = Harvest::complete(Vec::new());
     harvest.issues = issues;
+    let mut odd = OddFields::default();
     for entry in journal.entries()?.iter().filter(|entry| ids.contains(entry.key.as_str())) {
         let page = entry.pages.first().map(|page| read_page(&busifavor::stock(&entry.key), page));
         match page.transpose()?.flatten() {
-            Some(detail) => harvest.rows.push(stock_row(&detail, night.date)),
+            Some(detail) => {
+                let row = stock_row(&detail, night.date);
+                odd.see(&busifavor::Stock::SHAPE, row.extra.as_deref());
+                harvest.rows.push(row);
+            }
             None => harvest.issues.push(unknown(&entry.key)),
         }
     }
     harvest.rows.sort_by(|a, b| a.stock_id.cmp(&b.stock_id));
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
-    Ok(harvest)
+    Ok(harvest.noting("odd_fields", odd.tell("stocks")))
 }
 
 fn unknown(stock_id: &str) -> Issue {

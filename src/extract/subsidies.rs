@@ -3,12 +3,15 @@
 
 mod candidates;
 
+use std::collections::BTreeMap;
+
 pub use candidates::{Plan, SubsidyInput};
 
 use super::ask::{Place, ask_each, read_page, require_echo, settle_and_read};
 use super::gathered::Gathered;
+use super::odd_fields::OddFields;
 use super::wire::{subsidy_payment_row, subsidy_return_row};
-use super::{Harvest, Issue, Night};
+use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::fingerprints::Fingerprints;
 use crate::journal::{Page, StageJournal};
@@ -16,8 +19,10 @@ use crate::record::{SubsidyPayment, SubsidyReturn};
 use crate::sorter::{Kept, PackedRow};
 use crate::stage::Stage;
 use crate::wechat::Request;
+use crate::wechat::oddity::Mendable;
 use crate::wechat::pay_v3::PayV3;
-use crate::wechat::pay_v3::busifavor::{self, PayReceipt, ReturnReceipt};
+use crate::wechat::pay_v3::busifavor::{self, PayReceipt, PayReceiptList, ReturnReceipt};
+use crate::wechat::wording::shown;
 
 const STAGE: Stage = Stage::Subsidies;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
@@ -51,13 +56,16 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
     let requests = Requests { night, pay_v3, journal: &*night.journal.stage(STAGE.as_str())? };
     let room = night.corner();
     let mut issues = requests.ask_lists(&plan.coupons).await?;
-    let listed = requests.read_lists(&plan.coupons, Gathered::new(&room))?.settle().map_err(Issue::unsorted)?;
+    let mut odd = OddFields::default();
+    let listed =
+        requests.read_lists(&plan.coupons, Gathered::new(&room), &mut odd)?.settle().map_err(Issue::unsorted)?;
     let missing = plan.receipts_missing_from(&listed.rows, &room).map_err(Issue::unsorted)?;
     issues.extend(requests.ask_receipts(&missing).await?);
-    let single = requests.read_receipts(&missing, Gathered::after(listed.intake, &room))?;
+    let single = requests.read_receipts(&missing, Gathered::after(listed.intake, &room), &mut odd)?;
     let payments = single.replace(&listed.rows).map_err(Issue::unsorted)?;
     issues.extend(requests.ask_returns(&plan.returns).await?);
-    let returns = requests.read_returns(&plan.returns, Gathered::new(&room))?.settle().map_err(Issue::unsorted)?;
+    let returns =
+        requests.read_returns(&plan.returns, Gathered::new(&room), &mut odd)?.settle().map_err(Issue::unsorted)?;
     let payments = payments.carrying(night)?;
     let returns = returns.carrying(night)?;
 
@@ -65,7 +73,7 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
     harvest.intake = vec![payments.intake, returns.intake];
     harvest.issues = issues;
     harvest.inputs = vec![(STAGE.to_string(), requests.journal.digest(&room)?)];
-    Ok(harvest)
+    Ok(harvest.noting("odd_fields", odd.tell("subsidy receipts")))
 }
 
 /// Passes on the keys that a night with this input would request.
@@ -98,7 +106,11 @@ impl Requests<'_> {
             subsidy_payment_row(receipt, self.night.date)?;
             Ok(format!("list/{}/{}", receipt.stock_id, receipt.coupon_code))
         };
-        self.ask(coupons, question, |list| list.pay_receipt_list.iter().map(payment).collect()).await
+        let payments = |list: &PayReceiptList| {
+            require_consistent(&list.pay_receipt_list)?;
+            list.pay_receipt_list.iter().map(payment).collect()
+        };
+        self.ask(coupons, question, payments).await
     }
 
     async fn ask_receipts(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
@@ -145,13 +157,16 @@ impl Requests<'_> {
         &self,
         coupons: &Kept,
         mut payments: Gathered<SubsidyPayment>,
+        odd: &mut OddFields,
     ) -> Result<Gathered<SubsidyPayment>, Issue> {
         // Parsing an answer does not depend on the parameters of the request.
         let request = busifavor::pay_receipts("", "", None);
         self.read(coupons, list_key, |page| {
             payments.intake.pages += 1;
             for receipt in read_page(&request, page)?.map(|list| list.pay_receipt_list).unwrap_or_default() {
-                payments.put(&subsidy_payment_row(&receipt, self.night.date)?).map_err(Issue::unsorted)?;
+                let row = subsidy_payment_row(&receipt, self.night.date)?;
+                odd.see(&PayReceipt::SHAPE, row.extra.as_deref());
+                payments.put(&row).map_err(Issue::unsorted)?;
             }
             Ok(())
         })?;
@@ -162,22 +177,32 @@ impl Requests<'_> {
         &self,
         ids: &Kept,
         mut payments: Gathered<SubsidyPayment>,
+        odd: &mut OddFields,
     ) -> Result<Gathered<SubsidyPayment>, Issue> {
         let request = busifavor::pay_receipt("");
         self.read(ids, receipt_key, |page| {
             let Some(receipt) = read_page(&request, page)? else { return Ok(()) };
             payments.intake.pages += 1;
-            payments.put(&subsidy_payment_row(&receipt, self.night.date)?).map_err(Issue::unsorted)
+            let row = subsidy_payment_row(&receipt, self.night.date)?;
+            odd.see(&PayReceipt::SHAPE, row.extra.as_deref());
+            payments.put(&row).map_err(Issue::unsorted)
         })?;
         Ok(payments)
     }
 
-    fn read_returns(&self, ids: &Kept, mut returns: Gathered<SubsidyReturn>) -> Result<Gathered<SubsidyReturn>, Issue> {
+    fn read_returns(
+        &self,
+        ids: &Kept,
+        mut returns: Gathered<SubsidyReturn>,
+        odd: &mut OddFields,
+    ) -> Result<Gathered<SubsidyReturn>, Issue> {
         let request = busifavor::return_receipt("");
         self.read(ids, return_key, |page| {
             let Some(receipt) = read_page(&request, page)? else { return Ok(()) };
             returns.intake.pages += 1;
-            returns.put(&subsidy_return_row(&receipt, self.night.date)?).map_err(Issue::unsorted)
+            let row = subsidy_return_row(&receipt, self.night.date)?;
+            odd.see(&ReturnReceipt::SHAPE, row.extra.as_deref());
+            returns.put(&row).map_err(Issue::unsorted)
         })?;
         Ok(returns)
     }
@@ -202,6 +227,21 @@ impl Requests<'_> {
     }
 }
 
+/// Refuses an answer in which two receipts of one number contradict each other: which of them counts would be a guess.
+fn require_consistent(receipts: &[PayReceipt]) -> Result<(), Issue> {
+    let mut told = BTreeMap::new();
+    for receipt in receipts {
+        if told.insert(&receipt.out_subsidy_no, receipt).is_some_and(|before| before != receipt) {
+            let number = shown(&receipt.out_subsidy_no);
+            let what = format!("the receipts of a coupon list `{number}` twice, and not alike");
+            return Err(
+                Issue::new(IssueKind::Incomplete, what).hinting("run again; ask WeChat Pay which of them holds")
+            );
+        }
+    }
+    Ok(())
+}
+
 fn list_key(coupon: PackedRow<'_>) -> String {
     let mut cells = coupon.unpack();
     format!("list/{}/{}", cells.key_text(), cells.key_text())
@@ -213,4 +253,23 @@ fn receipt_key(id: PackedRow<'_>) -> String {
 
 fn return_key(id: PackedRow<'_>) -> String {
     format!("return/{}", id.unpack().key_text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_that_is_told_twice_must_be_told_alike() {
+        let receipt = |amount: i64| {
+            let wire =
+                serde_json::json!({"stock_id": "1", "coupon_code": "A", "out_subsidy_no": "N", "amount": amount});
+            serde_json::from_value::<PayReceipt>(wire).unwrap()
+        };
+        let other = PayReceipt { out_subsidy_no: "M".to_owned(), ..receipt(200) };
+        assert_eq!(require_consistent(&[receipt(100), other, receipt(100)]), Ok(()));
+        let issue = require_consistent(&[receipt(100), receipt(200)]).unwrap_err();
+        assert_eq!(issue.kind, IssueKind::Incomplete);
+        assert!(issue.what.contains("`N` twice"), "{}", issue.what);
+    }
 }

@@ -15,6 +15,7 @@ use super::ask::{Place, ask_each, read_page, read_page_by, require_echo, settle_
 use super::gathered::{Gathered, Handful, Known};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
+use super::odd_fields::OddFields;
 use super::roster::Roster;
 use super::wire::user_coupon_row;
 use super::{Harvest, Issue, Lookback, Night};
@@ -23,9 +24,10 @@ use crate::fingerprints::Fingerprints;
 use crate::job::WalletSettings;
 use crate::journal::{Entry, Page, StageJournal};
 use crate::record::UserCoupon;
-use crate::sorter::{Jotting, Keeper, Kept, PackedRow};
+use crate::sorter::{Jotting, Keeper, Kept, Packed, PackedRow};
 use crate::stage::Stage;
 use crate::threads;
+use crate::wechat::oddity::{Mendable, Shape};
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
 use crate::wechat::{ParseError, Request};
@@ -40,6 +42,8 @@ pub(super) const PAGE_ROWS: u64 = 20;
 /// Nobody holds twenty thousand coupons of one merchant.
 const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 1000 };
 
+/// What of a coupon may be odd.
+const SHAPE: Shape = <busifavor::UserCoupon as Mendable>::SHAPE;
 /// If WeChat does not know this many users, and knows no other, the openids must be wrong.
 const FEWEST_STRANGERS: usize = 8;
 
@@ -63,6 +67,7 @@ struct Wallet {
     coupons: Handful<UserCoupon>,
     /// The published openid, if WeChat does not know the user.
     stranger: Option<String>,
+    odd: OddFields,
 }
 
 /// The parts of the night that every call of this stage needs.
@@ -83,7 +88,8 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let (mut issues, unsettled) = counter.ask_wallets(roster).await?;
     let (asked, unanswered) = counter.asked(roster)?;
     let mut gathered = Gathered::new(&night.corner());
-    let strangers = counter.read_wallets(&asked, &mut gathered)?;
+    let mut odd = OddFields::default();
+    let strangers = counter.read_wallets(&asked, &mut gathered, &mut odd)?;
     issues.extend(knows_nobody(&asked, &strangers));
     let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
     let spent = counter.carry(&asked, &strangers, &doubter, &mut gathered)?;
@@ -96,7 +102,7 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     );
     let (_, doubts) = (digest?, doubts?);
     issues.extend(counter.ask_single(&doubts).await?);
-    let (Known { rows: coupons, intake, .. }, unknown) = counter.replace_single(&doubts, known)?;
+    let (Known { rows: coupons, intake, .. }, unknown) = counter.replace_single(&doubts, known, &mut odd)?;
     let stocks = stocks_of(&coupons).map_err(Issue::unsorted)?;
     if unsettled > settings.max_unsettled {
         let what = format!("{unsettled} wallets would not settle while paging");
@@ -108,7 +114,7 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     let doubts = usize::try_from(doubts.len()).unwrap_or(usize::MAX);
     let harvest = harvest.noting("unsettled_wallets", unsettled).noting("unknown_wallets", strangers.len());
-    Ok(harvest.noting("single_queries", doubts))
+    Ok(harvest.noting("single_queries", doubts).noting("odd_fields", odd.tell("coupons")))
 }
 
 /// Whether WeChat knows none of the requested users: some unknown users are normal, but all of them means that the
@@ -198,11 +204,17 @@ impl Counter<'_> {
     }
 
     /// Reads the rows of the requested wallets. Returns the published openids of users that WeChat does not know.
-    fn read_wallets(&self, asked: &Fingerprints, gathered: &mut Gathered<UserCoupon>) -> Result<Fingerprints, Issue> {
+    fn read_wallets(
+        &self,
+        asked: &Fingerprints,
+        gathered: &mut Gathered<UserCoupon>,
+        odd: &mut OddFields,
+    ) -> Result<Fingerprints, Issue> {
         let mut strangers = Fingerprints::default();
         let read = |entry: Entry| self.read_wallet(&entry, asked);
         self.journal.visit_read(WALLET, read, |wallet| {
-            let Some(Wallet { coupons, stranger }) = wallet else { return Ok(()) };
+            let Some(Wallet { coupons, stranger, odd: odd_here }) = wallet else { return Ok(()) };
+            odd.add(odd_here);
             if let Some(openid) = stranger {
                 strangers.insert(&[&openid]);
             }
@@ -220,15 +232,33 @@ impl Counter<'_> {
         }
         let request = self.wallet_request(openid, 0);
         let (mut coupons, mut is_known) = (Handful::of_pages(entry.pages.len()), false);
+        let mut odd = OddFields::default();
         for page in &entry.pages {
-            let page = read_page_by(&request, page, UserCouponPage::borrowed_from)?;
+            let page = read_page_by(&request, page, WalletPage::read)?;
             is_known |= page.is_some();
-            for entity in page.map(|page| page.data).unwrap_or_default() {
-                let row = user_coupon_row(entity, Cow::from(&published), self.night.date);
-                coupons.put(&row, row.discount_amount_fen.unwrap_or_default());
+            match page {
+                Some(WalletPage::Plain(page)) => self.put(&mut coupons, &mut odd, page, || Cow::from(&published)),
+                Some(WalletPage::Mended(page)) => self.put(&mut coupons, &mut odd, page, || published.clone()),
+                None => {}
             }
         }
-        Ok(Some(Wallet { coupons, stranger: (!is_known).then_some(published) }))
+        Ok(Some(Wallet { coupons, stranger: (!is_known).then_some(published), odd }))
+    }
+
+    fn put<T: AsRef<str> + Clone + From<String>>(
+        &self,
+        coupons: &mut Handful<UserCoupon>,
+        odd: &mut OddFields,
+        page: UserCouponPage<T>,
+        openid: impl Fn() -> T,
+    ) where
+        UserCoupon<T>: Packed,
+    {
+        for entity in page.data {
+            let row = user_coupon_row(entity, openid(), self.night.date);
+            odd.see(&SHAPE, row.extra.as_ref().map(T::as_ref));
+            coupons.put(&row, row.discount_amount_fen.unwrap_or_default());
+        }
     }
 
     /// Carries over wallets that were not requested tonight, and those whose user WeChat no longer knows: an unsigned
@@ -283,6 +313,7 @@ impl Counter<'_> {
         &self,
         doubts: &Kept,
         known: Known<UserCoupon>,
+        odd: &mut OddFields,
     ) -> Result<(Known<UserCoupon>, Fingerprints), Issue> {
         let mut doubtful = Fingerprints::default();
         let add = |row: PackedRow<'_>| {
@@ -299,9 +330,9 @@ impl Counter<'_> {
             second.intake.pages += u64::from(page.is_some());
             match page.transpose()?.flatten() {
                 Some(entity) => {
-                    second
-                        .put(&user_coupon_row(entity, doubt.openid.clone(), self.night.date))
-                        .map_err(Issue::unsorted)?;
+                    let row = user_coupon_row(entity, doubt.openid.clone(), self.night.date);
+                    odd.see(&SHAPE, row.extra.as_deref());
+                    second.put(&row).map_err(Issue::unsorted)?;
                 }
                 None => {
                     unknown.insert(&[&doubt.openid, &doubt.coupon_code]);
@@ -338,7 +369,24 @@ fn single_key(raw_openid: &str, coupon_code: &str) -> String {
     format!("{SINGLE}{raw_openid}/{coupon_code}")
 }
 
+/// A page as it was answered.
+enum WalletPage<'b> {
+    /// As documented, its strings borrowed from the body.
+    Plain(UserCouponPage<Cow<'b, str>>),
+    /// With odd fields that decide nothing.
+    Mended(UserCouponPage),
+}
+
+impl<'b> WalletPage<'b> {
+    fn read(body: &'b [u8]) -> Result<WalletPage<'b>, ParseError> {
+        UserCouponPage::borrowed_from(body)
+            .map(WalletPage::Plain)
+            .or_else(|strict| UserCouponPage::mended_from(body).map(WalletPage::Mended).ok_or(strict))
+    }
+}
+
 /// The keys that a page lists, and the total it states.
+#[derive(Default)]
 struct Listed {
     keys: Vec<String>,
     total: Option<u64>,
@@ -346,14 +394,20 @@ struct Listed {
 
 impl Listed {
     fn read(body: &[u8]) -> Result<Listed, ParseError> {
-        let page = UserCouponPage::borrowed_from(body)?;
-        let keys = page.data.iter().map(|it| format!("{}/{}", it.stock_id, it.coupon_code)).collect();
-        Ok(Listed { keys, total: stated_total(page.total_count) })
+        Ok(match WalletPage::read(body)? {
+            WalletPage::Plain(page) => Listed::of(&page),
+            WalletPage::Mended(page) => Listed::of(&page),
+        })
+    }
+
+    fn of<T: AsRef<str>>(page: &UserCouponPage<T>) -> Listed {
+        let key = |it: &busifavor::UserCoupon<T>| format!("{}/{}", it.stock_id.as_ref(), it.coupon_code.as_ref());
+        Listed { keys: page.data.iter().map(key).collect(), total: stated_total(page.total_count) }
     }
 }
 
 fn list_page(page: Page, listed: Option<Listed>) -> ListPage {
     let is_known = listed.is_some();
-    let Listed { keys, total } = listed.unwrap_or(Listed { keys: Vec::new(), total: None });
+    let Listed { keys, total } = listed.unwrap_or_default();
     ListPage { keys, total, is_known, refusal: None, page }
 }

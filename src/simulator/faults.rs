@@ -125,6 +125,8 @@ pub enum Kind {
     InvalidUtf8,
     /// Every object has unknown fields.
     UnknownFields,
+    /// Fields of stocks and coupons that decide nothing have another shape than documented.
+    OddShapes,
     /// A list omits the return and the deactivation of a coupon; the single query has them (reference v3 §6, 23).
     LeanList,
     /// A receipt says that it failed.
@@ -180,6 +182,7 @@ impl Kind {
             Kind::DeepJson => "deep_json",
             Kind::InvalidUtf8 => "invalid_utf8",
             Kind::UnknownFields => "unknown_fields",
+            Kind::OddShapes => "odd_shapes",
             Kind::LeanList => "lean_list",
             Kind::FailedReceipts => "failed_receipts",
             Kind::HugeNumbers => "huge_numbers",
@@ -351,6 +354,7 @@ mod tests {
             "invalid_utf8",
             "lean_list",
             "unknown_fields",
+            "odd_shapes",
             "failed_receipts",
             "huge_numbers",
             "negative_amounts",

@@ -35,6 +35,7 @@ pub(super) fn tell(exchange: &Exchange<'_>, answer: Answer) -> Answer {
         Kind::GzipBomb => with_body(answer, gzip(&vec![0; number().unwrap_or(BOMB_MEGABYTES) << 20])),
         kind => changed(answer, |body| match kind {
             Kind::UnknownFields => add_fields(body),
+            Kind::OddShapes => deform(body),
             Kind::LeanList => leave_endings_out(body),
             Kind::FailedReceipts => set(body, "status", "FAIL".into()),
             Kind::NegativeAmounts => negate_amounts(body),
@@ -98,6 +99,23 @@ fn add_fields(value: &mut Value) {
     });
 }
 
+/// Deforms what a stock or a coupon says for people, and the frame of a page.
+fn deform(value: &mut Value) {
+    each_object(value, &mut |map| {
+        set_in(map, "limit", json!("20.0"));
+        if let Some(rule) = map.get_mut("coupon_use_rule").and_then(Value::as_object_mut) {
+            rule.insert("available_week".to_owned(), json!("Monday"));
+            map.insert("comment".to_owned(), json!([7.5]));
+        }
+    });
+}
+
+fn set_in(map: &mut Map<String, Value>, key: &str, value: Value) {
+    if let Some(place) = map.get_mut(key) {
+        *place = value;
+    }
+}
+
 fn leave_endings_out(page: &mut Value) {
     let items = page.get_mut("data").and_then(Value::as_array_mut).into_iter().flatten();
     for item in items.filter_map(Value::as_object_mut) {
@@ -159,6 +177,16 @@ mod tests {
         assert!(!text.contains(&format!("\"{HUGE_NUMBER}\"")));
         let negative = changed(answer(&page), negate_amounts);
         assert_eq!(negative.body, br#"{"total_count":2,"data":[{"amount":-5,"name":"x"}]}"#);
+    }
+
+    #[test]
+    fn only_what_decides_nothing_is_deformed() {
+        let page = json!({"limit": 20, "total_count": 1, "data": [{"coupon_code": "A", "coupon_use_rule": {"x": 1}}]});
+        let mut odd = page;
+        deform(&mut odd);
+        let rule = json!({"x": 1, "available_week": "Monday"});
+        let coupon = json!({"coupon_code": "A", "coupon_use_rule": rule, "comment": [7.5]});
+        assert_eq!(odd, json!({"limit": "20.0", "total_count": 1, "data": [coupon]}));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod error;
 mod judgement;
 pub mod lenient;
 pub mod mp;
+pub mod oddity;
 pub mod pay_v2;
 pub mod pay_v3;
 pub mod request;

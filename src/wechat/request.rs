@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
+use super::oddity::{Mendable, read_mending};
 use super::wording::{misfit, shown};
 
 /// A call whose answer parses to a `T`.
@@ -52,6 +53,13 @@ impl<T: DeserializeOwned> Request<T> {
     /// A call with a JSON body whose answer is JSON.
     pub fn json(endpoint: &'static Endpoint, target: String, body: &impl Serialize) -> Request<T> {
         Request::new(endpoint, target, to_json(body), |body| read_json(body))
+    }
+}
+
+impl<T: Mendable> Request<T> {
+    /// A call without a body whose answer is read although fields of it that decide nothing are odd.
+    pub fn get_mending(endpoint: &'static Endpoint, target: String) -> Request<T> {
+        Request::new(endpoint, target, Bytes::new(), read_mending)
     }
 }
 

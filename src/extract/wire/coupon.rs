@@ -101,6 +101,12 @@ pub(in crate::extract) fn stock_row(wire: &api::Stock, date: NaiveDate) -> Stock
     }
 }
 
+/// The code of an item of the pool of `stock_id`.
+pub(in crate::extract) fn code_of<'w>(wire: &'w api::CodeInformation, stock_id: &str) -> Result<&'w str, Issue> {
+    let what = || format!("the code pool of stock `{stock_id}` lists an item without a code");
+    wire.code().ok_or_else(|| Issue::new(IssueKind::Incomplete, what()))
+}
+
 /// A code of the pool of `stock_id` as requested on the night of `date`; openids are raw.
 pub(in crate::extract) fn coupon_code_row(
     wire: &api::CodeInformation,
@@ -108,9 +114,7 @@ pub(in crate::extract) fn coupon_code_row(
     date: NaiveDate,
 ) -> Result<CouponCode, Issue> {
     let mut leftover = Leftover::of(&wire.extra);
-    let code = wire.code().ok_or_else(|| {
-        Issue::new(IssueKind::Incomplete, format!("the code pool of stock `{stock_id}` lists an item without a code"))
-    })?;
+    let code = code_of(wire, stock_id)?;
     let user = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
     Ok(CouponCode {
         stock_id: stock_id.to_owned(),

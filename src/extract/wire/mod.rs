@@ -16,7 +16,7 @@ use crate::wechat::parse_time;
 use crate::wechat::wording::shown;
 
 pub(super) use card::{card_account_row, card_day_row, card_dimension_row, member_card_row, member_detail_row};
-pub(super) use coupon::{coupon_code_row, stock_row, user_coupon_row};
+pub(super) use coupon::{code_of, coupon_code_row, stock_row, user_coupon_row};
 pub(super) use subsidy::{subsidy_payment_row, subsidy_return_row};
 pub(super) use voucher::{v2_coupon_row, v2_stock_row};
 
@@ -29,10 +29,12 @@ impl Leftover {
         Leftover(extra.clone())
     }
 
-    /// Adds unknown fields of an inner object under its name.
+    /// Adds unknown fields of an inner object under its name, to those of its fields that were odd.
     fn nested(&mut self, name: &str, extra: Option<&Extra>) {
-        if let Some(extra) = extra.filter(|extra| !extra.is_empty()) {
-            self.0.insert(name.to_owned(), Value::Object(extra.clone()));
+        let Some(extra) = extra.filter(|extra| !extra.is_empty()) else { return };
+        match self.0.get_mut(name).and_then(Value::as_object_mut) {
+            Some(odd) => odd.extend(extra.clone()),
+            None => drop(self.0.insert(name.to_owned(), Value::Object(extra.clone()))),
         }
     }
 

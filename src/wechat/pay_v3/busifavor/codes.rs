@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::coupons::UserCoupon;
 use crate::wechat::endpoint;
 use crate::wechat::lenient::{self, Extra};
+use crate::wechat::oddity::{Mendable, Shape, fits};
 use crate::wechat::pay_v3::target::Target;
 use crate::wechat::request::Request;
 
@@ -59,6 +60,29 @@ pub struct CouponCodePage {
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl Mendable for CodeInformation {
+    const SHAPE: Shape =
+        Shape { decorative: &["upload_time"], times: &["dispatched_time"], inner: &[], fits: fits::<CodeInformation> };
+
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+}
+
+impl Mendable for CouponCodePage {
+    const SHAPE: Shape =
+        Shape { decorative: &["limit", "offset"], times: &[], inner: &[], fits: fits::<CouponCodePage> };
+    const ITEMS: Option<(&'static str, &'static Shape)> = Some(("data", &CodeInformation::SHAPE));
+
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+
+    fn extra_of_items(&mut self) -> impl Iterator<Item = &mut Extra> {
+        self.data.iter_mut().map(|code| &mut code.extra)
+    }
 }
 
 /// A code and, once dispatched, its coupon.
@@ -178,7 +202,7 @@ pub fn coupon_codes(stock_id: &str, filter: &CodeFilter, offset: u64, limit: u64
         .query("offset", &offset.to_string())
         .maybe("appid", filter.appid.as_deref())
         .maybe("status", filter.status.as_deref());
-    Request::get(&endpoint::CODES, target.finish())
+    Request::get_mending(&endpoint::CODES, target.finish())
 }
 
 /// One code of a pool (reference v3 §2.7).

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::rule::{CouponUseRule, CustomEntrance, DisplayPattern};
+use super::rule::{CouponUseRule, CustomEntrance, DisplayPattern, RULE};
 use crate::wechat::endpoint;
 use crate::wechat::lenient::{self, Extra};
+use crate::wechat::oddity::{Mendable, Shape, fits, mended};
 use crate::wechat::pay_v3::target::Target;
 use crate::wechat::request::{ParseError, Request, read_json};
 
@@ -114,6 +115,50 @@ pub struct UserCouponPage<T = String> {
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+/// Neither a rule nor the ledger reads the decorative fields. Request numbers are ids, even those that nothing reads.
+impl Mendable for UserCoupon {
+    const SHAPE: Shape = Shape {
+        decorative: &[
+            "stock_name",
+            "comment",
+            "goods_name",
+            "transferable",
+            "shareable",
+            "display_pattern_info",
+            "custom_entrance",
+            "deactivate_reason",
+        ],
+        times: &["available_start_time", "expire_time", "receive_time", "use_time", "return_time", "deactivate_time"],
+        inner: &[("coupon_use_rule", &RULE)],
+        fits: fits::<UserCoupon>,
+    };
+
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+}
+
+impl Mendable for UserCouponPage {
+    const SHAPE: Shape =
+        Shape { decorative: &["limit", "offset"], times: &[], inner: &[], fits: fits::<UserCouponPage> };
+    const ITEMS: Option<(&'static str, &'static Shape)> = Some(("data", &UserCoupon::<String>::SHAPE));
+
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+
+    fn extra_of_items(&mut self) -> impl Iterator<Item = &mut Extra> {
+        self.data.iter_mut().map(|coupon| &mut coupon.extra)
+    }
+}
+
+impl UserCouponPage {
+    /// Parses a page of which `borrowed_from` says that it does not have the documented shape.
+    pub fn mended_from(body: &[u8]) -> Option<UserCouponPage> {
+        mended(body)
+    }
 }
 
 impl<'b> UserCouponPage<Cow<'b, str>> {
@@ -251,13 +296,13 @@ pub fn user_coupons(openid: &str, filter: &CouponFilter, offset: u64, limit: u64
         .maybe("sender_merchant", filter.sender_merchant.as_deref())
         .query("offset", &offset.to_string())
         .query("limit", &limit.to_string());
-    Request::get(&endpoint::USER_COUPONS, target.finish())
+    Request::get_mending(&endpoint::USER_COUPONS, target.finish())
 }
 
 /// One coupon of a user (reference v3 §2.11). NotFound when WeChat knows no such coupon.
 pub fn user_coupon(openid: &str, coupon_code: &str, appid: &str) -> Request<UserCoupon> {
     let target = Target::new(endpoint::USER_COUPON.path, &[openid, coupon_code, appid]);
-    Request::get(&endpoint::USER_COUPON, target.finish())
+    Request::get_mending(&endpoint::USER_COUPON, target.finish())
 }
 
 /// Redeems a coupon (reference v3 §2.9).

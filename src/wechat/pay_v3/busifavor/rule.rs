@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::Fen;
 use crate::wechat::lenient::{self, Extra};
+use crate::wechat::oddity::{Shape, fits};
 
 /// When and for what a coupon may be used. In practice exactly one of the three discounts is given; samples contain all
 /// three.
@@ -42,6 +43,36 @@ pub struct CouponUseRule<T = String> {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+/// The discount decides; when and where it may be used does not, since a coupon has its own times.
+pub(super) const RULE: Shape = Shape {
+    decorative: &[
+        "coupon_available_time",
+        "use_method",
+        "mini_programs_appid",
+        "mini_programs_path",
+        "available_week",
+        "irregulary_avaliable_time",
+    ],
+    times: &[],
+    inner: &[("coupon_available_time", &AVAILABLE_TIME)],
+    fits: fits::<CouponUseRule>,
+};
+
+const AVAILABLE_TIME: Shape = Shape {
+    decorative: &[
+        "available_begin_time",
+        "available_end_time",
+        "available_day_after_receive",
+        "available_second_after_receive",
+        "wait_days_after_receive",
+        "available_week",
+        "irregulary_avaliable_time",
+    ],
+    times: &[],
+    inner: &[],
+    fits: fits::<AvailableTime>,
+};
 
 /// The days and hours of validity.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

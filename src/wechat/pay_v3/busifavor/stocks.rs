@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rule::{CouponUseRule, CustomEntrance, DisplayPattern};
+use super::rule::{CouponUseRule, CustomEntrance, DisplayPattern, RULE};
 use crate::money::Fen;
 use crate::wechat::endpoint;
 use crate::wechat::lenient::{self, Extra};
+use crate::wechat::oddity::{Mendable, Shape, fits};
 use crate::wechat::pay_v3::target::Target;
 use crate::wechat::request::{Request, read_nothing, to_json};
 
@@ -64,6 +65,50 @@ pub struct Stock {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+/// Ids, states, discounts and what the rules ST01 to ST05 count decide.
+impl Mendable for Stock {
+    const SHAPE: Shape = Shape {
+        decorative: &[
+            "stock_name",
+            "comment",
+            "goods_name",
+            "custom_entrance",
+            "display_pattern_info",
+            "notify_config",
+            "subsidy",
+        ],
+        times: &["available_begin_time", "available_end_time"],
+        inner: &[("coupon_use_rule", &RULE), ("stock_send_rule", &SEND_RULE), ("send_count_information", &SEND_COUNT)],
+        fits: fits::<Stock>,
+    };
+
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+}
+
+const SEND_RULE: Shape = Shape {
+    decorative: &[
+        "max_coupons_by_day",
+        "max_amount",
+        "max_amount_by_day",
+        "natural_person_limit",
+        "prevent_api_abuse",
+        "transferable",
+        "shareable",
+    ],
+    times: &[],
+    inner: &[],
+    fits: fits::<StockSendRule>,
+};
+
+const SEND_COUNT: Shape = Shape {
+    decorative: &["total_send_amount", "today_send_num", "today_send_amount"],
+    times: &[],
+    inner: &[],
+    fits: fits::<SendCount>,
+};
 
 /// How many coupons may be sent, to whom.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -280,7 +325,7 @@ pub struct Budget {
 
 /// One stock (reference v3 §2.2). NotFound when WeChat does not know it.
 pub fn stock(stock_id: &str) -> Request<Stock> {
-    Request::get(&endpoint::STOCK, Target::new(endpoint::STOCK.path, &[stock_id]).finish())
+    Request::get_mending(&endpoint::STOCK, Target::new(endpoint::STOCK.path, &[stock_id]).finish())
 }
 
 /// Creates a stock (reference v3 §2.1).

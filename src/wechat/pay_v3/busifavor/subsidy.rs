@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::money::Fen;
 use crate::wechat::endpoint;
 use crate::wechat::lenient::{self, Extra};
+use crate::wechat::oddity::{Mendable, Shape, fits};
 use crate::wechat::pay_v3::target::Target;
 use crate::wechat::request::Request;
 
@@ -119,6 +120,46 @@ pub struct ReturnReceipt {
     pub extra: Extra,
 }
 
+/// Of a receipt nothing but its description is there for people only.
+impl Mendable for PayReceipt {
+    const SHAPE: Shape = Shape {
+        decorative: &["description"],
+        times: &["success_time", "create_time"],
+        inner: &[],
+        fits: fits::<PayReceipt>,
+    };
+
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+}
+
+impl Mendable for PayReceiptList {
+    const SHAPE: Shape = Shape { decorative: &[], times: &[], inner: &[], fits: fits::<PayReceiptList> };
+    const ITEMS: Option<(&'static str, &'static Shape)> = Some(("pay_receipt_list", &PayReceipt::SHAPE));
+
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+
+    fn extra_of_items(&mut self) -> impl Iterator<Item = &mut Extra> {
+        self.pay_receipt_list.iter_mut().map(|receipt| &mut receipt.extra)
+    }
+}
+
+impl Mendable for ReturnReceipt {
+    const SHAPE: Shape = Shape {
+        decorative: &["description"],
+        times: &["return_done_time", "return_create_time"],
+        inner: &[],
+        fits: fits::<ReturnReceipt>,
+    };
+
+    fn extra(&mut self) -> &mut Extra {
+        &mut self.extra
+    }
+}
+
 /// What `POST pay-receipts` needs (reference v3 §2.18).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SubsidyPayment {
@@ -198,18 +239,21 @@ pub fn pay_receipts(stock_id: &str, coupon_code: &str, out_subsidy_no: Option<&s
         .query("stock_id", stock_id)
         .query("coupon_code", coupon_code)
         .maybe("out_subsidy_no", out_subsidy_no);
-    Request::get(&endpoint::PAY_RECEIPTS, target.finish())
+    Request::get_mending(&endpoint::PAY_RECEIPTS, target.finish())
 }
 
 /// One subsidy payment (reference v3 §2.20).
 pub fn pay_receipt(subsidy_receipt_id: &str) -> Request<PayReceipt> {
-    Request::get(&endpoint::PAY_RECEIPT, Target::new(endpoint::PAY_RECEIPT.path, &[subsidy_receipt_id]).finish())
+    Request::get_mending(
+        &endpoint::PAY_RECEIPT,
+        Target::new(endpoint::PAY_RECEIPT.path, &[subsidy_receipt_id]).finish(),
+    )
 }
 
 /// One returned subsidy (reference v3 §2.22).
 pub fn return_receipt(subsidy_return_receipt_id: &str) -> Request<ReturnReceipt> {
     let target = Target::new(endpoint::RETURN_RECEIPT.path, &[subsidy_return_receipt_id]);
-    Request::get(&endpoint::RETURN_RECEIPT, target.finish())
+    Request::get_mending(&endpoint::RETURN_RECEIPT, target.finish())
 }
 
 /// Pays a subsidy (reference v3 §2.18).

@@ -1,0 +1,70 @@
+//! Counts the objects of a stage of which a field was odd: one that decides nothing and could be passed over
+//! (`wechat::oddity`), or a time that is none. Such a field is null and stands in `extra`; nothing is incomplete for it,
+//! but somebody should look.
+
+use std::collections::BTreeSet;
+
+use crate::wechat::lenient::Extra;
+use crate::wechat::oddity::Shape;
+
+/// Objects with odd fields.
+#[derive(Debug, Default)]
+pub(super) struct OddFields {
+    objects: usize,
+    names: BTreeSet<String>,
+}
+
+impl OddFields {
+    /// Counts an object of this shape, by the `extra` of its row: most rows have none.
+    pub(super) fn see(&mut self, shape: &Shape, extra: Option<&str>) {
+        // Parsing it is dearer than looking for the names.
+        let Some(extra) = extra.filter(|extra| shape.names().any(|name| extra.contains(name))) else { return };
+        let leftover: Extra = serde_json::from_str(extra).unwrap_or_default();
+        let odd = shape.odd_among(&leftover);
+        self.objects += usize::from(!odd.is_empty());
+        self.names.extend(odd);
+    }
+
+    /// Counts those of `other` too.
+    pub(super) fn add(&mut self, other: OddFields) {
+        self.objects += other.objects;
+        self.names.extend(other.names);
+    }
+
+    /// Tells what was odd and returns the number of objects, for the note `odd_fields`.
+    pub(super) fn tell(self, objects: &str) -> usize {
+        let count = self.objects;
+        if count > 0 {
+            let names = self.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            tracing::warn!(
+                "{count} {objects} have values of an odd shape, null in their columns and kept in `extra`: {names}"
+            );
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wechat::oddity::Mendable;
+    use crate::wechat::pay_v3::busifavor::UserCoupon;
+
+    #[test]
+    fn what_was_odd_is_counted_once_an_object_and_what_is_only_unknown_is_not() {
+        let mut odd = OddFields::default();
+        for extra in [
+            None,
+            Some(r#"{"loyalty":{"use_time":1},"coupon_use_rule":{"brand_new":{"available_week":1}}}"#),
+            Some(r#"{"use_time":"soon","comment":[]}"#),
+            Some(r#"{"coupon_use_rule":{"coupon_available_time":{"available_week":7}}}"#),
+        ] {
+            odd.see(&UserCoupon::<String>::SHAPE, extra);
+        }
+        let names = ["comment", "coupon_use_rule.coupon_available_time.available_week", "use_time"];
+        assert_eq!(odd.names.iter().map(String::as_str).collect::<Vec<_>>(), names);
+        let mut all = OddFields::default();
+        all.add(odd);
+        assert_eq!(all.tell("coupons"), 2);
+    }
+}
