@@ -10,7 +10,6 @@ use serde::{Deserialize, de};
 use serde_json::{Number, Value};
 
 use super::lenient::Extra;
-use super::request::{ParseError, read_json};
 
 /// What of an object may have an odd shape.
 #[derive(Debug)]
@@ -87,11 +86,6 @@ impl Shape {
         }
         odd
     }
-}
-
-/// Parses a JSON body; only one that does not fit is parsed again, for what of it does.
-pub(crate) fn read_mending<T: Mendable>(body: &[u8]) -> Result<T, ParseError> {
-    read_json(body).or_else(|strict| mended(body).ok_or(strict))
 }
 
 /// A body that does not fit, without what is odd and decides nothing; `None` if it cannot be read even so.
@@ -182,6 +176,7 @@ mod tests {
 
     use super::*;
     use crate::money::Fen;
+    use crate::wechat::ParseError;
     use crate::wechat::pay_v3::busifavor::{self, CodeFilter, CouponFilter, UserCouponPage};
 
     /// A coupon of a page, changed by `change`.

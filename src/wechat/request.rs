@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
-use super::oddity::{Mendable, read_mending};
+use super::oddity::{Mendable, mended};
 use super::wording::{misfit, shown};
 
 /// A call whose answer parses to a `T`.
@@ -109,6 +109,11 @@ pub(crate) fn read_json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Par
     // A body that is valid UTF-8 as a whole need not be validated string by string.
     let read = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str(text).ok());
     read.map_or_else(|| read_json_naming_places(body), Ok)
+}
+
+/// Parses a JSON body; only one that does not fit is parsed again, for what of it does.
+fn read_mending<T: Mendable>(body: &[u8]) -> Result<T, ParseError> {
+    read_json(body).or_else(|strict| mended(body).ok_or(strict))
 }
 
 fn read_json_naming_places<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ParseError> {
