@@ -62,7 +62,7 @@ table_type! {
     }
 }
 
-/// A coupon, `key`ed by stock and code, with its other sides.
+/// A coupon, by its stock and code, with its other sides.
 pub(super) struct JoinedCoupon<'a, 's> {
     pub(super) key: (&'a str, &'a str),
     pub(super) coupon: &'s Coupon<'a>,
