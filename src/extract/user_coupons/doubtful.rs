@@ -80,6 +80,7 @@ impl Doubter<'_> {
             let claims = claims.collect::<Vec<_>>();
             let worth = match is_used {
                 true => self.worth_of_association(&coupon, &claims),
+                false if self.was_taken_back(&coupon) => Worth::Doubtful,
                 false => worth_of_unused(&coupon, &claims, spent.find(row.beginning(3))?.next().is_some()),
             };
             match worth {
@@ -105,6 +106,12 @@ impl Doubter<'_> {
     fn may_lack_return(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
         let is_unused = coupon.coupon_state.as_deref().is_some_and(|state| state != USED);
         is_unused && coupon.return_time.is_none() && coupon.verified_date == self.date
+    }
+
+    /// Whether a row without a return tells of a use within the look-back although its state is that of an unused
+    /// coupon: only a return explains that, and only its time tells of which day it was.
+    fn was_taken_back(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
+        matches!(coupon.coupon_state.as_deref(), Some(SENDED | EXPIRED)) && self.is_recent(coupon.use_time)
     }
 
     /// Whether the last night's row shows a use or a return within the look-back, which tonight's row should then show
@@ -155,6 +162,9 @@ fn worth_of_unused<'c>(coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>
 
 /// State of a redeemed coupon.
 const USED: &str = "USED";
+/// States of one that is not redeemed, before its end and after.
+const SENDED: &str = "SENDED";
+const EXPIRED: &str = "EXPIRED";
 /// Marks of doubts that depend on an order.
 const UNLESS_PAID: i64 = 0;
 const IF_PAID: i64 = 1;
@@ -273,6 +283,7 @@ mod tests {
             let is_doubtful = match (&coupon.associate_out_trade_no, claims.get(&key)) {
                 _ if !is_used && (coupon.return_time.is_some() || coupon.verified_date != to) => false,
                 _ if !is_used && spent.contains(&full_key) => true,
+                _ if !is_used && used.is_some_and(|day| (from..=to).contains(&day)) => true,
                 (order, claims) if !is_used => {
                     claims.is_some() || order.as_ref().is_some_and(|order| numbers.contains(order.as_str()))
                 }
@@ -296,6 +307,8 @@ mod tests {
     enum Fate {
         Used,
         Unused,
+        /// Used and returned, in a list that omits the return.
+        TakenBack,
         Returned,
         /// Unused, according to an earlier night.
         Carried,
@@ -307,7 +320,7 @@ mod tests {
         let noon: DateTime<Utc> = format!("{DAY}T04:00:00Z").parse().unwrap();
         UserCoupon {
             coupon_state: Some(if matches!(fate, Fate::Used) { "USED" } else { "SENDED" }.to_owned()),
-            use_time: Some(noon - chrono::TimeDelta::days(days)),
+            use_time: (!matches!(fate, Fate::Unused)).then(|| noon - chrono::TimeDelta::days(days)),
             return_time: matches!(fate, Fate::Returned).then_some(noon),
             verified_date: row.verified_date - chrono::TimeDelta::days(i64::from(matches!(fate, Fate::Carried))),
             associate_out_trade_no: order.map(|order| format!("M{order}")),
@@ -318,7 +331,7 @@ mod tests {
     fn coupons() -> impl Strategy<Value = BTreeMap<[String; 3], UserCoupon>> {
         let key = (1_u8..4, 0_u8..4, 0_u8..3);
         let fate = prop_oneof![
-            5 => Just(Fate::Used), 3 => Just(Fate::Unused), 1 => Just(Fate::Returned), 1 => Just(Fate::Carried)
+            5 => Just(Fate::Used), 3 => Just(Fate::Unused), 2 => Just(Fate::TakenBack), 1 => Just(Fate::Returned), 1 => Just(Fate::Carried)
         ];
         let row = (key, fate, -1_i64..4, prop::option::of(0_u8..6));
         prop::collection::vec(row, 0..25).prop_map(|coupons| {
@@ -343,6 +356,39 @@ mod tests {
         let key = (1_u8..4, 0_u8..4, 0_u8..3)
             .prop_map(|(stock, code, user)| [stock.to_string(), format!("C{code}"), format!("p{user}")]);
         prop::collection::btree_set(key, 0..4)
+    }
+
+    /// The codes in doubt of one user's coupons that no order claims and no earlier night knew.
+    fn doubted(coupons: &[UserCoupon]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let room = Room { folder: folder.path().to_owned(), memory_bytes: usize::MAX };
+        let (mut kept, mut users) = (Keeper::new(&room), Keeper::new(&room));
+        coupons.iter().for_each(|coupon| kept.push(coupon).unwrap());
+        users.push(&Jotting { key: &["p1"], mark: 0, texts: &["o1"] }).unwrap();
+        let roster = Roster { ask: Kept::default(), by_published: users.finish().unwrap() };
+        let orders = Lines::new(&room).settle().unwrap();
+        let rules = RuleSettings { lookback_days: 3, ..RuleSettings::default() };
+        let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), room };
+        let doubts = doubter.find(&kept.finish().unwrap(), &Kept::default(), &orders, &roster).unwrap();
+        doubts.rows().unwrap().map(Doubt::unpack).map(|doubt| doubt.unwrap().coupon_code).collect()
+    }
+
+    #[test]
+    fn a_row_that_tells_of_a_use_and_not_of_its_return_is_in_doubt_though_nobody_claims_it() {
+        let of_state = |code, state: &str, fate| {
+            let row = coupon((1, code, 1), fate, 1, None);
+            UserCoupon { coupon_state: Some(state.to_owned()), ..row }
+        };
+        let older = coupon((1, 4, 1), Fate::TakenBack, 3, None);
+        let coupons = [
+            of_state(0, "SENDED", Fate::TakenBack),
+            of_state(1, "EXPIRED", Fate::TakenBack),
+            of_state(2, "DELETED", Fate::TakenBack),
+            of_state(3, "SENDED", Fate::Returned),
+            older,
+            of_state(5, "SENDED", Fate::Unused),
+        ];
+        assert_eq!(doubted(&coupons), ["C0", "C1"]);
     }
 
     proptest! {
