@@ -85,6 +85,13 @@ struct Receipt {
     sha1: Option<String>,
 }
 
+impl Receipt {
+    /// The digest of what the bill says: two downloads of one bill may be zipped differently.
+    fn content_digest(&self) -> String {
+        self.sha1.clone().unwrap_or_default()
+    }
+}
+
 /// The bill of the day.
 pub async fn extract(night: &Night<'_>) -> Result<Harvest<Bills>, Issue> {
     match &night.job.bills {
@@ -120,21 +127,21 @@ async fn from_api(night: &Night<'_>, tar_type: TarType) -> Result<Harvest<Bills>
     } else {
         night.apis.health.answered(Api::PayV3);
     }
-    let file = match kept(night, &journal, &key)? {
-        Kept::Damaged => {
-            tracing::warn!("the kept bill of {key} is damaged; it is downloaded again");
-            journal.forget(&key);
-            fetch(night, pay_v3, &journal, &key, tar_type).await?;
-            kept(night, &journal, &key)?
-        }
-        file => file,
-    };
+    let mut receipt = receipt_of(&journal, &key)?;
+    let mut file = kept(night, &receipt)?;
+    if matches!(file, Kept::Damaged) {
+        tracing::warn!("the kept bill of {key} is damaged; it is downloaded again");
+        journal.forget(&key);
+        fetch(night, pay_v3, &journal, &key, tar_type).await?;
+        receipt = receipt_of(&journal, &key)?;
+        file = kept(night, &receipt)?;
+    }
     let mut harvest = match file {
         Kept::Nothing => harvest(Bills::default(), &[]),
         Kept::File(path) => from_kept(night, path).await?,
         Kept::Damaged => return Err(Issue::io(night.lake.root(), &io::Error::other("a kept bill is damaged"))),
     };
-    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(STAGE.to_string(), receipt.content_digest())];
     Ok(harvest)
 }
 
@@ -160,10 +167,13 @@ enum Kept {
     Damaged,
 }
 
-fn kept(night: &Night<'_>, journal: &StageJournal, key: &str) -> Result<Kept, Issue> {
+fn receipt_of(journal: &StageJournal, key: &str) -> Result<Receipt, Issue> {
     let entry = journal.entry(key)?.ok_or_else(|| Issue::not_journalled(1))?;
-    let receipt: Receipt = serde_json::from_slice(&entry.pages[0].body)
-        .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))?;
+    serde_json::from_slice(&entry.pages[0].body)
+        .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))
+}
+
+fn kept(night: &Night<'_>, receipt: &Receipt) -> Result<Kept, Issue> {
     let Some(name) = &receipt.file else { return Ok(Kept::Nothing) };
     Ok(night.journal.kept_file(STAGE.as_str(), name)?.map_or(Kept::Damaged, Kept::File))
 }

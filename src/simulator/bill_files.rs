@@ -28,6 +28,8 @@ pub(super) struct BillFiles {
 pub(super) struct Ticket {
     pub(super) name: String,
     pub(super) is_gzip: bool,
+    /// Counts the grants.
+    pub(super) number: u32,
     issued_at: DateTime<Utc>,
 }
 
@@ -52,8 +54,9 @@ impl BillFiles {
     /// Grants a download and returns its token.
     pub(super) fn grant(&self, name: &str, is_gzip: bool, now: DateTime<Utc>) -> String {
         let mut tickets = held(&self.tickets);
-        let token = serial_text("bill", tickets.len() as u64, 48);
-        tickets.insert(token.clone(), Ticket { name: name.to_owned(), is_gzip, issued_at: now });
+        let number = u32::try_from(tickets.len()).expect("fewer downloads than that");
+        let token = serial_text("bill", number.into(), 48);
+        tickets.insert(token.clone(), Ticket { name: name.to_owned(), is_gzip, number, issued_at: now });
         token
     }
 
@@ -68,9 +71,9 @@ impl BillFiles {
     }
 }
 
-/// Compresses; the same bytes always give the same file.
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+/// Compresses. The time in the header is `mtime`, so that a file zipped twice need not be the same bytes.
+pub(super) fn gzip(bytes: &[u8], mtime: u32) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(mtime).write(Vec::new(), Compression::default());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory takes every byte")
 }
 
@@ -125,8 +128,9 @@ mod tests {
     #[test]
     fn compression_repeats_byte_for_byte_and_comes_back() {
         use std::io::Read;
-        let packed = gzip("账单".as_bytes());
-        assert_eq!(packed, gzip("账单".as_bytes()));
+        let packed = gzip("账单".as_bytes(), 7);
+        assert_eq!(packed, gzip("账单".as_bytes(), 7));
+        assert_ne!(packed, gzip("账单".as_bytes(), 8));
         let mut text = String::new();
         flate2::read::GzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
         assert_eq!(text, "账单");

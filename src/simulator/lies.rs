@@ -32,7 +32,7 @@ pub(super) fn tell(exchange: &Exchange<'_>, answer: Answer) -> Answer {
         Kind::BarePage => with_body(answer, b"{\"limit\":20,\"offset\":0}".to_vec()),
         Kind::XmlExternalEntity => with_body(answer, EXTERNAL_ENTITY.as_bytes().to_vec()),
         Kind::XmlBillionLaughs => with_body(answer, billion_laughs().into_bytes()),
-        Kind::GzipBomb => with_body(answer, gzip(&vec![0; number().unwrap_or(BOMB_MEGABYTES) << 20])),
+        Kind::GzipBomb => with_body(answer, gzip(&vec![0; number().unwrap_or(BOMB_MEGABYTES) << 20], 0)),
         kind => changed(answer, |body| match kind {
             Kind::UnknownFields => add_fields(body),
             Kind::OddShapes => deform(body),

@@ -1,5 +1,9 @@
 //! A night of some stages only, and its effect on the others: the journal, the published data, the messages.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use crate::support::{Shop, Wechat, day};
 
 const NIGHTS: [&str; 3] = ["2026-11-18", "2026-11-19", "2026-11-20"];
@@ -39,6 +43,31 @@ fn a_refetch_of_one_stage_asks_that_one_and_the_day_can_still_be_replayed_and_pr
     let replayed = shop.program(&["run", "job.toml", "--replay", "--date", NIGHTS[2]]);
     assert_eq!(replayed.code, 0, "{}", replayed.stderr);
     assert!(shop.published() == calm, "the replay differs");
+}
+
+#[test]
+fn a_bill_that_is_downloaded_again_and_zipped_otherwise_gives_the_same_bytes() {
+    let (shop, wechat) = published(26);
+    let (calm, zipped) = (shop.published(), kept_bills(&shop));
+    let ending = shop.run(&wechat, &["--date", NIGHTS[1], "--refetch", "--stage", "bills"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert_eq!(kept_bills(&shop).len(), zipped.len() + 1, "the simulator zips every download anew");
+    assert!(shop.published() == calm, "the published bytes differ");
+    let again = shop.run(&wechat, &["--date", NIGHTS[1]]);
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""), "no later day is stale");
+    assert!(shop.published() == calm, "the published bytes differ after a whole night");
+}
+
+/// The names of the kept files of bills: digests of their bytes.
+fn kept_bills(shop: &Shop) -> BTreeSet<String> {
+    let journal = shop.lake().join(format!("journal/dt={}", NIGHTS[1]));
+    let files = walk(&journal).into_iter().filter(|path| path.components().any(|part| part.as_os_str() == "files"));
+    files.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) fn download(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let file = bills.read(name).map_err(|_| fail("System Error", Some("100")))?;
     match of("tar_type") {
         None => Ok(Answer::bytes(200, "text/plain", file)),
-        Some("GZIP") => Ok(Answer::bytes(200, "application/x-gzip", gzip(&file))),
+        Some("GZIP") => Ok(Answer::bytes(200, "application/x-gzip", gzip(&file, 0))),
         Some(_) => Err(refuse(exchange, "invalid tar_type")),
     }
 }

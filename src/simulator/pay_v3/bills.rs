@@ -56,7 +56,8 @@ pub(super) fn download(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let file = exchange.office.bills.read(&ticket.name);
     let file = file.map_err(|_| refuse(500, "SYSTEM_ERROR", "系统异常，请稍后重试"))?;
     Ok(match ticket.is_gzip {
-        true => Answer::bytes(200, "application/x-gzip", gzip(&file)),
+        // Zipped anew for every download, as WeChat may.
+        true => Answer::bytes(200, "application/x-gzip", gzip(&file, ticket.number)),
         false => Answer::bytes(200, "text/plain", file),
     })
 }
