@@ -499,6 +499,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_download_that_a_gateway_refused_is_opened_at_the_backup_next() {
+        let primary = Script::always(Reply::status(502, "<html></html>")).await;
+        let backup = Script::always(Reply::status(200, "a bill")).await;
+        let limits = ApiLimits { backup_url: Some(backup.limits().base_url), ..primary.limits() };
+        let fake = FakeWorld::new();
+        let client = HttpClient::new(&limits, fake.world()).unwrap();
+        let outgoing = Plain::new(&fake).build().await.unwrap();
+        let mut statuses = Vec::new();
+        for _ in 0..2 {
+            statuses.push(client.open("/a", &outgoing).await.unwrap().0.status());
+        }
+        assert_eq!(statuses, [502, 200]);
+    }
+
+    #[tokio::test]
     async fn a_closed_port_is_a_transport_error_that_names_the_host_and_no_query() {
         let script = Script::always(Reply::status(200, "")).await;
         let mut limits = script.limits();

@@ -188,6 +188,9 @@ fn digest_if_there(path: Option<&Path>) -> std::io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::manifest::Manifest;
+    use crate::dataset::staged::StagedFile;
+    use crate::record::UserCoupon;
 
     #[test]
     fn the_digest_depends_on_names_and_contents_only() {
@@ -196,5 +199,62 @@ mod tests {
         };
         assert_eq!(parts(&[("a", "1"), ("b", "2")]), parts(&[("b", "2"), ("a", "1")]));
         assert_ne!(parts(&[("a", "1")]), parts(&[("a", "2")]));
+    }
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
+    }
+
+    /// The sample's job with a look-back of so many days.
+    fn job(lookback_days: u32) -> Job {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/job.toml");
+        let job = crate::job::load(&path, &|_| None).expect("the sample's job");
+        Job { rules: RuleSettings { lookback_days, ..job.rules }, first_date: None, ..job }
+    }
+
+    /// Publishes coupons of a day, with openids in a way that has this mark.
+    fn publish(lake: &Lake, date: NaiveDate, openid_mark: &str) {
+        let path = lake.partition(UserCoupon::DATASET, date);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, b"").unwrap();
+        let file = StagedFile {
+            dataset: UserCoupon::DATASET.to_owned(),
+            name: parts::FIRST.to_owned(),
+            rows: 0,
+            bytes: 0,
+            sha256: sha256_of(b""),
+        };
+        let manifest = Manifest { openid_mark: openid_mark.to_owned(), ..Manifest::for_tests("j", date, vec![file]) };
+        manifest.write(&lake.run(date, "r1")).unwrap();
+    }
+
+    #[test]
+    fn a_day_published_before_manifests_had_a_mark_may_be_read_and_one_under_another_key_may_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        let tonight = Pseudonyms::hmac(b"tonight's");
+        let is_refused = || refuse_other_key(&job(3), &lake, day(20), &tonight).is_err();
+        publish(&lake, day(18), "");
+        publish(&lake, day(19), &tonight.mark());
+        assert!(!is_refused());
+        publish(&lake, day(19), &Pseudonyms::raw().mark());
+        assert!(is_refused());
+        publish(&lake, day(19), &tonight.mark());
+        publish(&lake, day(17), &Pseudonyms::raw().mark());
+        assert!(!is_refused(), "the night does not read it");
+    }
+
+    #[test]
+    fn yesterday_may_not_vanish_however_short_the_look_back_and_a_day_before_the_job_begins_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        publish(&lake, day(19), "");
+        let is_refused = |job: &Job, read: &[ReadPartition]| refuse_vanished(job, &lake, day(20), read).is_err();
+        let read = || earlier_partitions(&job(1), &lake, day(20)).unwrap();
+        assert!(!is_refused(&job(1), &read()));
+        std::fs::remove_file(lake.partition(UserCoupon::DATASET, day(19))).unwrap();
+        assert!(is_refused(&job(1), &read()));
+        let from_tonight = Job { first_date: Some(day(20)), ..job(1) };
+        assert!(!is_refused(&from_tonight, &read()));
     }
 }

@@ -97,6 +97,8 @@ fn is_published_after(manifest: &Manifest, lake: &Lake, dataset: &str, date: Nai
 mod tests {
     use super::*;
     use crate::dataset::manifest::ReadPartition;
+    use crate::dataset::sha256::sha256_of;
+    use crate::record::OrderLine;
 
     fn day(day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
@@ -123,5 +125,54 @@ mod tests {
         assert!(!knows(&[], 20), "it would be the memory");
         assert!(!knows(&[(9, "a")], 20), "the same");
         assert!(knows(&[(17, "c")], 20), "before the look-back");
+        assert!(!knows(&[(11, "c")], 12) && knows(&[(11, "c")], 13), "the first day of the look-back is in it");
+    }
+
+    /// Publishes an empty ledger, and orders too, by a run that ended in this hour of the 21st.
+    fn publish(lake: &Lake, date: NaiveDate, (run_id, hour): (&str, u32)) -> Manifest {
+        let files = [LedgerRow::DATASET, OrderLine::DATASET].map(|dataset| {
+            let path = lake.partition(dataset, date);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, b"").unwrap();
+            let (dataset, name) = (dataset.to_owned(), "part-0.parquet".to_owned());
+            StagedFile { dataset, name, rows: 0, bytes: 0, sha256: sha256_of(b"") }
+        });
+        let finished_at = day(21).and_hms_opt(hour, 0, 0).unwrap().and_utc();
+        let mut manifest = Manifest { finished_at, ..Manifest::for_tests("j", date, files.into()) };
+        (manifest.sequence, manifest.run_id) = (u64::from(hour), run_id.to_owned());
+        manifest.write(&lake.run(date, run_id)).unwrap();
+        manifest
+    }
+
+    #[test]
+    fn a_later_day_that_does_not_say_what_it_was_made_from_is_stale() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        publish(&lake, day(18), ("r1", 1));
+        publish(&lake, day(19), ("r1", 2));
+        std::fs::remove_dir_all(lake.run(day(19), "r1")).unwrap();
+        let runs = Runs::of(&lake, day(18)).unwrap();
+        assert_eq!(stale_after(&RuleSettings::default(), &lake, &runs, day(18), &[]).unwrap(), [day(19)]);
+    }
+
+    #[test]
+    fn a_day_before_all_that_were_read_is_unread_only_if_it_was_first_published_since() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        let rules = RuleSettings { lookback_days: 3, ..RuleSettings::default() };
+        publish(&lake, day(18), ("r1", 1));
+        publish(&lake, day(19), ("r1", 2));
+        let mut night = publish(&lake, day(20), ("r1", 3));
+        let read = |dataset: &str| ReadPartition { dataset: dataset.to_owned(), date: day(19), sha256: String::new() };
+        night.read_partitions = vec![read(LedgerRow::DATASET), read(OrderLine::DATASET)];
+        assert_eq!(unread(&rules, &lake, &night).unwrap(), None, "its look-back was shorter");
+        publish(&lake, day(18), ("r2", 4));
+        assert_eq!(unread(&rules, &lake, &night).unwrap(), None, "the same, though that day was restated since");
+        std::fs::remove_dir_all(lake.run(day(18), "r1")).unwrap();
+        assert_eq!(unread(&rules, &lake, &night).unwrap().map(|(_, date)| date), Some(day(18)));
+        night.read_partitions.pop();
+        std::fs::remove_dir_all(lake.run(day(18), "r2")).unwrap();
+        let orders_of_the_first_day = Some((OrderLine::DATASET.to_owned(), day(19)));
+        assert_eq!(unread(&rules, &lake, &night).unwrap(), orders_of_the_first_day);
     }
 }

@@ -139,6 +139,13 @@ mod tests {
     }
 
     #[test]
+    fn a_night_that_is_held_back_is_not_complete_and_keeps_any_other_code() {
+        for (code, withheld) in [(ExitCode::Complete, ExitCode::Partial), (ExitCode::TryLater, ExitCode::TryLater)] {
+            assert_eq!(Verdict { code, publish: true }.withheld(), Verdict { code: withheld, publish: false });
+        }
+    }
+
+    #[test]
     fn a_violation_goes_before_all_and_publishes_nothing() {
         let kinds = [IssueKind::NotReady, IssueKind::Violation, IssueKind::Credentials];
         assert_eq!(verdict(&kinds, &[], true, true), (ExitCode::Violation, false));

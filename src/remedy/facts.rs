@@ -356,7 +356,10 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::dataset::partition::{Provenance, write_rows};
 
     #[test]
     fn a_number_that_redeemed_a_coupon_is_known_to_every_other_coupon_of_its_order() {
@@ -402,5 +405,85 @@ mod tests {
             of_payment.insert(refund_id.to_owned(), RefundSeen { accepted_time, has_failed });
         }
         assert_eq!((facts.refund_id("4200"), facts.refund_id("4201")), (Some("50302"), None));
+    }
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
+    }
+
+    fn publish<R: Record + serde::de::DeserializeOwned>(lake: &Lake, date: NaiveDate, rows: &[serde_json::Value]) {
+        let rows: Vec<R> = rows.iter().map(|row| serde_json::from_value(row.clone()).unwrap()).collect();
+        let path = lake.partition(R::DATASET, date);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_rows(&path, &rows, &Provenance::default()).unwrap();
+    }
+
+    fn refund(refund_id: &str, day: u32, refund_status: &str) -> serde_json::Value {
+        json!({
+            "refund_id": refund_id, "transaction_id": "4200", "out_trade_no": "RY1", "refund_status": refund_status,
+            "accepted_time": format!("2026-11-{day}T04:00:00Z"), "refund_fen": 0, "applied_refund_fen": 100,
+            "coupon_refund_fen": 0, "service_fee_millifen": 0, "business_date": format!("2026-11-{day}"),
+        })
+    }
+
+    #[test]
+    fn refunds_are_those_of_every_bill_up_to_the_day_and_one_that_failed_once_has_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        publish::<Refund>(&lake, day(18), &[refund("50301", 18, "SUCCESS"), refund("50302", 18, "FAIL")]);
+        publish::<Refund>(&lake, day(19), &[refund("50302", 19, "PROCESSING")]);
+        publish::<Refund>(&lake, day(20), &[refund("50303", 20, "SUCCESS")]);
+        publish::<Refund>(&lake, day(21), &[refund("50304", 21, "SUCCESS")]);
+        let it = Break {
+            stock_id: Some("S".to_owned()),
+            coupon_code: Some("C1".to_owned()),
+            ..Break::for_tests("SU07", day(20))
+        };
+        let last_refund = |from: u32, date: u32| {
+            let coupon = Coupon { transaction_id: Some("4200".to_owned()), ..Coupon::default() };
+            let mut facts = Facts::of_coupon(&it, coupon);
+            for it in window(&lake, Refund::DATASET, day(from), day(date)).unwrap() {
+                facts.read_refunds(&it.path).unwrap();
+            }
+            facts.refund_id("4200").map(str::to_owned)
+        };
+        assert_eq!(last_refund(18, 20).as_deref(), Some("50303"));
+        assert_eq!(last_refund(18, 19).as_deref(), Some("50301"));
+    }
+
+    #[test]
+    fn a_line_of_the_ledger_that_tells_of_a_return_is_no_line_to_pay() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        let line = |returned: &str, amount_fen: i64| {
+            json!({
+                "out_subsidy_no": "L1", "subsidy_return_receipt_id": returned, "stock_id": "S", "coupon_code": "C1",
+                "amount_fen": amount_fen, "source_file": "l.csv", "source_line": 2, "business_date": "2026-11-20",
+            })
+        };
+        publish::<SubsidyOrder>(&lake, day(20), &[line("", 80), line("2120", 30)]);
+        let it = Break { out_subsidy_no: Some("L1".to_owned()), ..Break::for_tests("SU11", day(20)) };
+        let facts = Facts::read(&lake, day(18), day(20), [it].iter()).unwrap();
+        assert_eq!(facts.order("L1").map(|line| line.amount_fen), Some(Fen(80)));
+    }
+
+    #[test]
+    fn a_return_that_the_wallet_shows_is_known_though_the_ledger_of_the_day_does_not_count_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        let shown = json!({
+            "stock_id": "S", "coupon_code": "C1", "openid": "o", "coupon_state": "SENDED",
+            "return_time": "2026-11-20T17:00:00Z", "verified_date": "2026-11-20", "business_date": "2026-11-20",
+        });
+        publish::<UserCoupon>(&lake, day(20), &[shown]);
+        let it = Break {
+            stock_id: Some("S".to_owned()),
+            coupon_code: Some("C1".to_owned()),
+            ..Break::for_tests("AO03", day(20))
+        };
+        let mut facts = Facts::of_coupon(&it, Coupon::default());
+        facts.read_wallets(&lake.partition(UserCoupon::DATASET, day(20))).unwrap();
+        let returned_at = facts.coupon(&it).and_then(|coupon| coupon.returned_at);
+        assert_eq!(returned_at.map(|it| it.to_rfc3339()).as_deref(), Some("2026-11-20T17:00:00+00:00"));
     }
 }

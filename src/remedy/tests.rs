@@ -212,12 +212,14 @@ fn no_subsidy_is_paid_where_wechat_would_refuse_it_or_another_may_have_been_paid
 
 #[test]
 fn of_several_failures_only_the_last_is_paid_again() {
-    let receipts = || vec![receipt("S2", "FAIL", 5), receipt("S1", "PAY_RECEIPT_FAIL", 4)];
+    let receipts = || vec![receipt("S2", "FAIL", 5), receipt("S1", "PAY_RECEIPT_FAIL", 4), receipt("S3", "FAIL", 3)];
     let of = |number| {
         let it = break_of("SU10", Some(number));
         proposed(&Facts::of_coupon(&it, coupon("USED")).with_receipts(&it, receipts()), &it)
     };
-    assert!(of("S1").unwrap_err().contains("a later payment of the coupon failed too"));
+    for earlier in ["S1", "S3"] {
+        assert!(of(earlier).unwrap_err().contains("a later payment of the coupon failed too"), "{earlier}");
+    }
     let again = of("S2").unwrap();
     assert_eq!(again.len(), 1);
     assert_ne!(again[0].request_no(), "S2", "a number that failed stays failed");
@@ -250,6 +252,11 @@ fn of_every_receipt_the_part_that_is_left_is_returned_for_the_refund() {
     assert_eq!(operations[0].body()["refund_id"], "50300");
     assert_ne!(operations[0].request_no(), operations[1].request_no());
     assert_eq!(amounts(operations), [Fen(70), Fen(100)]);
+    let under_way = Facts::of_coupon(&it, coupon("USED"))
+        .with_receipts(&it, vec![receipt("S1", "RETURNING", 1)])
+        .with_returns(&it, vec![returned(Some("S1"), Fen(30))])
+        .with_refund(TRANSACTION, "50300");
+    assert_eq!(amounts(proposed(&under_way, &it).unwrap()), [Fen(70)]);
     let all = vec![returned(Some("S1"), Fen(100)), returned(Some("S2"), Fen(100))];
     assert_eq!(proposed(&with_refund(all), &it).unwrap_err(), "no receipt has anything left to return");
     assert!(proposed(&with_refund(vec![returned(None, Fen(30))]), &it).unwrap_err().contains("which of several"));
@@ -288,7 +295,9 @@ fn a_return_that_failed_is_sent_again_under_another_number() {
     };
     let failed = || SubsidyReturn { status: Some("RETURN_RECEIPT_FAIL".into()), ..returned(Some("S1"), Fen(100)) };
     let numbers = [vec![], vec![failed()], vec![failed(), failed()]].map(number);
-    assert_eq!(BTreeSet::from(numbers).len(), 3);
+    assert_eq!(BTreeSet::from(numbers.clone()).len(), 3);
+    let nameless = SubsidyReturn { subsidy_receipt_id: None, ..failed() };
+    assert_eq!(number(vec![nameless]), numbers[1], "it may have been a return of this receipt");
 }
 
 #[test]
@@ -412,6 +421,40 @@ fn an_answer_about_something_else_or_of_a_failure_is_none() {
     }
     assert!(said("amount", json!(101)).unwrap_err().contains("has the amount"));
     assert!(said("status", json!("PAY_RECEIPT_FAIL")).unwrap_err().contains("no money went"));
+}
+
+#[test]
+fn a_redemption_or_return_of_something_else_is_none_of_what_was_asked() {
+    let it = break_of("AO03", None);
+    let redemption = proposed(&Facts::of_coupon(&it, coupon("SENDED")), &it).unwrap();
+    let used = |stock_id: &str| {
+        let answer = json!({"stock_id": stock_id, "openid": "o", "wechatpay_use_time": "2026-11-20T12:00:00+08:00"});
+        redemption[0].said(answer.to_string().as_bytes())
+    };
+    assert_eq!(used(STOCK).unwrap(), "2026-11-20T12:00:00+08:00");
+    assert!(used("9").unwrap_err().contains("has the stock `9`"));
+    assert!(used("").is_ok(), "it need not say");
+}
+
+#[test]
+fn the_id_of_a_return_is_kept_only_if_it_is_the_one_that_was_asked_for() {
+    let it = break_of("SU07", None);
+    let facts = Facts::of_coupon(&it, coupon("USED"))
+        .with_receipts(&it, vec![receipt("S1", "SUCCESS", 1)])
+        .with_refund(TRANSACTION, "50300");
+    let operation = proposed(&facts, &it).unwrap().remove(0);
+    let id = |number: &str, id: serde_json::Value| {
+        let mut answer = operation.body();
+        answer["out_subsidy_return_no"] = json!(number);
+        answer["subsidy_return_receipt_id"] = id;
+        operation.return_receipt_id(answer.to_string().as_bytes())
+    };
+    let number = operation.request_no();
+    assert_eq!(id(number, json!("2120")).as_deref(), Some("2120"));
+    assert_eq!(id("another", json!("2120")), None);
+    for none in [json!(null), json!(""), json!("21\n20")] {
+        assert_eq!(id(number, none.clone()), None, "{none}");
+    }
 }
 
 #[test]

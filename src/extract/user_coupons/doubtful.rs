@@ -391,6 +391,23 @@ mod tests {
         assert_eq!(doubted(&coupons), ["C0", "C1"]);
     }
 
+    #[test]
+    fn what_the_last_night_knew_as_used_or_returned_within_the_look_back_is_spent() {
+        let rules = RuleSettings { lookback_days: 3, ..RuleSettings::default() };
+        let room = Room { folder: std::env::temp_dir(), memory_bytes: 1 };
+        let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), room };
+        let is_spent = |fate, days| {
+            let mut kept = Keeper::new(&doubter.room);
+            kept.push(&coupon((1, 1, 1), fate, days, None)).unwrap();
+            let kept = kept.finish().unwrap();
+            let rows = kept.rows().unwrap();
+            rows.map(|row| doubter.is_spent(&UserCoupon::unpack(&mut row.unpack()))).map(Result::unwrap).all(|it| it)
+        };
+        assert!(is_spent(Fate::Used, 0) && is_spent(Fate::Used, 2) && is_spent(Fate::Returned, 0));
+        assert!(!is_spent(Fate::Used, 3), "it left the look-back");
+        assert!(!is_spent(Fate::Unused, 0));
+    }
+
     proptest! {
         #[test]
         fn what_is_read_side_by_side_is_doubted_as_if_it_were_held(

@@ -84,6 +84,7 @@ fn contradictions_between_keys_are_found() {
     let fixture = Fixture::new();
     let cases = [
         ("amount_fen = 100 ", "amount_fen = 100\npercent_of_discount = 5 ", "either `amount_fen` or"),
+        ("amount_fen = 100 ", "percent_of_discount = 101 ", "percent_of_discount` is more than 100"),
         ("source = \"api\"", "source = \"api\"\npath = \"b.csv\"", "of no use"),
         ("source = \"api\"", "source = \"files\"", "`bills.path` is missing"),
         ("source = \"api\"", "source = \"file\"", "must be `api` or `files`"),
@@ -133,6 +134,14 @@ fn contradictions_between_keys_are_found() {
         assert!(problem.text.contains(wanted), "{to}: {problem}");
         assert!(problem.line.is_some(), "{to}: {problem}");
     }
+}
+
+#[test]
+fn optional_columns_that_are_empty_are_columns_the_export_does_not_have() {
+    let text =
+        NIGHTLY.replace("refund = \"退款金额\"", "refund = \"\"").replace("openid = \"用户标识\"", "openid = \"\"");
+    let job = Fixture::new().load(&text).unwrap();
+    assert_eq!((&job.orders[0].columns.refund, &job.orders[0].columns.openid), (&None, &None));
 }
 
 #[test]

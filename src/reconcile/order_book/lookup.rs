@@ -313,4 +313,29 @@ mod tests {
         assert_eq!(rows_of(9, &directory).next(), Some(10..30));
         assert_eq!(rows_of(8, &directory).count(), 0);
     }
+
+    /// Two numbers that no directory tells apart.
+    fn numbers_with_hashes_that_end_alike() -> [String; 2] {
+        let mut seen = std::collections::HashMap::new();
+        for number in 0.. {
+            let number = format!("WX{number:026}");
+            if let Some(other) = seen.insert(hash(&number) & 0xFFFF_FFFF, number.clone()) {
+                return [other, number];
+            }
+        }
+        unreachable!("there are more numbers than hashes");
+    }
+
+    #[test]
+    fn an_order_is_not_taken_for_another_whose_hash_ends_alike() {
+        let scratch = tempfile::tempdir().unwrap();
+        let numbers = numbers_with_hashes_that_end_alike();
+        let order = |number| Order { out_trade_no: number, ..Order::default() };
+        let mut writer = LookupWriter::<OrdersByNumber>::new(scratch.path(), 2).unwrap();
+        numbers.iter().for_each(|number| writer.push(&order(number)).unwrap());
+        let (lookup, mut bytes) = (Lookup::of([writer]).unwrap(), Vec::new());
+        for number in &numbers {
+            assert_eq!(lookup.find(number, &mut bytes).unwrap(), Some(order(number)));
+        }
+    }
 }

@@ -188,6 +188,7 @@ mod tests {
         };
         assert_eq!(told("内部错误[272888874]，请稍后重试"), (Unavailable, true));
         assert_eq!(told("269546525"), (Credentials, false));
+        assert_eq!(told("批次 9728595：内部错误[272888874]"), (Unavailable, true));
         for text in ["270077956", "批次 9728595", "27288887400", ""] {
             assert_eq!(told(text), (Refused, false), "{text}");
         }

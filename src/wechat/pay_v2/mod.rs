@@ -304,6 +304,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_another_merchant_does_not_know_is_not_unknown_to_us() {
+        let unknown = "<xml><return_code>SUCCESS</return_code><result_code>FAIL</result_code><mch_id>10000099</mch_id>\
+                       <err_code>COUPON_STOCK_ID_NOT_VALID</err_code></xml>";
+        for (mch_id, kind, is_kept) in
+            [("10000098", FailureKind::NotFound, true), ("10000099", FailureKind::Unavailable, false)]
+        {
+            let script = Script::always(Reply::status(200, &unknown.replace("10000099", mch_id))).await;
+            let error = client(&script).send(&coupon_stock("1")).await.unwrap_err();
+            assert_eq!((error.kind(), error.answer().is_some()), (kind, is_kept), "{mch_id}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_number_in_the_text_has_a_query_made_again_but_no_coupon_sent_again() {
         let body = "<xml><return_code>SUCCESS</return_code><result_code>FAIL</result_code>\
                     <err_code>INVALID_REQUEST</err_code><err_code_des>272888874</err_code_des></xml>";
