@@ -123,10 +123,10 @@ impl Checker<'_> {
         }
     }
 
-    /// A shell would expand `~` or `$HOME`; here, a folder of that name would be created. True if the text starts
-    /// like that.
+    /// A shell would expand `~`, `~user` or `$HOME`; here, a folder of that name would be created. True if the text
+    /// starts like that.
     pub(super) fn refuse_shorthand(&mut self, place: &Place, text: &str) -> bool {
-        let is_shorthand = text == "~" || text.starts_with("~/") || text.starts_with('$');
+        let is_shorthand = text.starts_with(['~', '$']);
         if is_shorthand {
             let problem = format!("`{}` is `{text}`: only a shell knows what that stands for", place.key);
             let hint = "write the path in full, or relative to the folder of the job file";

@@ -15,7 +15,7 @@ fn a_path_that_only_a_shell_would_understand_is_refused_wherever_it_stands() {
         ("notifications.spool", "../exports/notifications/"),
         ("decisions.path", "decisions.csv"),
     ] {
-        for start in ["~/", "$HOME/"] {
+        for start in ["~/", "~finance/", "$HOME/"] {
             let problem = fixture.one_problem(&format!("= \"{written}\""), &format!("= \"{start}x/{{date}}\""));
             assert_eq!(
                 problem.text,
