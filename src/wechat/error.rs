@@ -78,6 +78,17 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// A refusal of which only the status tells. Where a redirect leads is not said: its query may hold a secret.
+    pub(crate) fn of_status(kind: FailureKind, status: u16) -> Problem {
+        let message = if (300..400).contains(&status) { "a redirect, and none is followed" } else { "" };
+        Problem::Refused { kind, code: format!("HTTP {status}"), message: message.to_owned() }
+    }
+
+    /// Whether the answer was a redirect: somebody between this machine and the API sent it.
+    pub(crate) fn is_redirect(&self) -> bool {
+        matches!(self, Problem::Refused { code, .. } if code.starts_with("HTTP 3"))
+    }
+
     /// The kind of the error.
     pub fn kind(&self) -> FailureKind {
         match self {
@@ -287,6 +298,18 @@ mod tests {
             request_id: Some("08F2".into()),
             status: Some(401),
         }
+    }
+
+    #[test]
+    fn a_redirect_is_named_as_one_and_another_bare_status_is_its_number() {
+        let told = |status| {
+            let problem = Problem::of_status(FailureKind::Refused, status);
+            (problem.to_string(), problem.is_redirect())
+        };
+        for status in [301, 302, 307, 308] {
+            assert_eq!(told(status), (format!("WeChat says `HTTP {status}`: a redirect, and none is followed"), true));
+        }
+        assert_eq!(told(404), ("WeChat says `HTTP 404`".to_owned(), false));
     }
 
     #[test]

@@ -100,6 +100,9 @@ fn class_of(errcode: i64) -> Meaning {
 
 /// The key of the job file to check.
 pub(super) fn hint(problem: &Problem) -> Option<&'static str> {
+    if problem.is_redirect() {
+        return Some("`mp.base_url` must be the API itself, and no proxy or portal may answer in its place");
+    }
     let Problem::Refused { code, .. } = problem else {
         let is_unheard = matches!(problem, Problem::Transport(_) | Problem::NoToken { .. });
         return is_unheard.then_some("is `mp.base_url` reachable from this machine?");
@@ -121,7 +124,7 @@ fn gateway(status: u16) -> (Meaning, Option<Problem>) {
     let later = may_pass(status);
     let kind = if later { FailureKind::Unavailable } else { FailureKind::Refused };
     let meaning = if later { Meaning::Gateway } else { Meaning::Final(kind) };
-    (meaning, Some(Problem::Refused { kind, code: format!("HTTP {status}"), message: String::new() }))
+    (meaning, Some(Problem::of_status(kind, status)))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) enum Expected {
 pub(super) fn judge(status: u16, body: &[u8], expected: Expected) -> Judgement {
     if status != 200 {
         let kind = if may_pass(status) { FailureKind::Unavailable } else { FailureKind::Refused };
-        return refused(kind, format!("HTTP {status}"), String::new());
+        return judged(Problem::of_status(kind, status));
     }
     if expected == Expected::File && !looks_like_xml(body) {
         return Judgement::File;
@@ -117,10 +117,13 @@ fn business_failure(code: &str) -> FailureKind {
     }
 }
 
-/// Only temporary unavailability may pass.
 fn refused(kind: FailureKind, code: String, message: String) -> Judgement {
-    let problem = Problem::Refused { kind, code, message };
-    if kind == FailureKind::Unavailable { Judgement::Later(problem) } else { Judgement::Final(problem) }
+    judged(Problem::Refused { kind, code, message })
+}
+
+/// Only temporary unavailability may pass.
+fn judged(problem: Problem) -> Judgement {
+    if problem.kind() == FailureKind::Unavailable { Judgement::Later(problem) } else { Judgement::Final(problem) }
 }
 
 fn looks_like_xml(body: &[u8]) -> bool {

@@ -189,6 +189,9 @@ fn answer_of(received: Received, fetched_at: DateTime<Utc>, judgement: &Judgemen
 /// The key of the job file to check.
 fn hint(problem: &Problem) -> Option<&'static str> {
     match problem {
+        problem if problem.is_redirect() => {
+            Some("`pay_v2.base_url` must be the API itself, and no proxy or portal may answer in its place")
+        }
         Problem::Refused { kind: FailureKind::Credentials, .. } => {
             Some("`pay_v2.api_key_env` must name the v2 key of merchant `pay_v2.mch_id` (not the APIv3 key)")
         }

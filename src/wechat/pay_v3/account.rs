@@ -26,6 +26,9 @@ impl Account {
     /// The key of the job file to check.
     pub(super) fn hint(&self, error: &ApiError) -> Option<String> {
         let hint = match error.problem() {
+            problem if problem.is_redirect() => {
+                "`pay_v3.base_url` must be the API itself, and no proxy or portal may answer in its place"
+            }
             Problem::ClockSkew { .. } => "set this machine's clock (NTP); WeChat allows five minutes",
             Problem::Refused { kind: FailureKind::Credentials, .. } => {
                 "`pay_v3.serial_no` must be the serial of the certificate that belongs to \

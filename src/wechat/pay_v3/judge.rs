@@ -49,13 +49,21 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
     if (200..300).contains(&status) {
         return judge_success(status, code, message, is_envelope);
     }
-    refused(meaning(status, &code), name(status, code), message)
+    let kind = meaning(status, &code);
+    // Without a code and a message, the status is all there is to tell.
+    if code.is_empty() && message.is_empty() {
+        return judged(Problem::of_status(kind, status));
+    }
+    refused(kind, name(status, code), message)
+}
+
+fn refused(kind: FailureKind, code: String, message: String) -> Judgement {
+    judged(Problem::Refused { kind, code, message })
 }
 
 /// Only temporary unavailability may pass.
-fn refused(kind: FailureKind, code: String, message: String) -> Judgement {
-    let problem = Problem::Refused { kind, code, message };
-    if kind == FailureKind::Unavailable { Judgement::Later(problem) } else { Judgement::Final(problem) }
+fn judged(problem: Problem) -> Judgement {
+    if problem.kind() == FailureKind::Unavailable { Judgement::Later(problem) } else { Judgement::Final(problem) }
 }
 
 /// An envelope with nothing but a `code`: no good answer looks like this.

@@ -223,6 +223,17 @@ async fn what_is_not_known_is_a_fact_with_its_answer() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_refused_as_one_and_where_it_leads_is_not_shown() {
+    let reply = Reply::status(302, "<html>moved</html>").with("location", "http://127.0.0.1:1/login?token=s3cret");
+    let script = Script::always(reply).await;
+    let error = ask(&script).await.unwrap_err();
+    assert_eq!((error.kind(), script.requests().len()), (FailureKind::Refused, 1));
+    assert_eq!(error.problem().to_string(), "WeChat says `HTTP 302`: a redirect, and none is followed");
+    assert!(error.hint().unwrap().contains("`pay_v3.base_url` must be the API itself"));
+    assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+}
+
+#[tokio::test]
 async fn throttling_gateways_and_system_errors_are_tried_again() {
     let script = Script::serve(vec![
         Reply::status(429, r#"{"code":"FREQUENCY_LIMITED","message":"x"}"#),
