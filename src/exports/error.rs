@@ -65,7 +65,7 @@ pub enum ExportError {
         advice: String,
     },
     /// Columns the file lacks.
-    #[error("`{file}` lacks {}; its headers are {}", listed(columns), quoted(found))]
+    #[error("`{file}` lacks {}; its headers are {}{}", listed(columns), quoted(found), read_of(worksheets))]
     MissingColumns {
         /// Name of the file.
         file: String,
@@ -73,6 +73,8 @@ pub enum ExportError {
         columns: Vec<MissingColumn>,
         /// The headers it has.
         found: Vec<String>,
+        /// Of a workbook with several worksheets: the one that was read, then the others.
+        worksheets: Vec<String>,
     },
     /// A needed header occurs twice.
     #[error("`{file}` has the header `{header}` twice: which one is meant cannot be told, rename one")]
@@ -101,6 +103,15 @@ fn listed(columns: &[MissingColumn]) -> String {
         None => format!("the column `{}` for `{}`", column.header, column.ours),
     };
     columns.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn read_of(worksheets: &[String]) -> String {
+    match worksheets {
+        [read, others @ ..] if !others.is_empty() => {
+            format!("; they stand on the worksheet `{read}`, the first one, and there is also {}", quoted(others))
+        }
+        _ => String::new(),
+    }
 }
 
 fn quoted(names: &[String]) -> String {

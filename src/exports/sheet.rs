@@ -23,6 +23,8 @@ pub(super) struct Sheet {
     pub(super) name: String,
     /// Header texts, trimmed.
     pub(super) header: Vec<String>,
+    /// Of a workbook: this worksheet, then the others.
+    worksheets: Vec<String>,
     body: Body,
 }
 
@@ -66,7 +68,8 @@ impl Sheet {
             return Err(ExportError::Format { file: found.name.clone(), why });
         }
         let header = first.cells.iter().map(|cell| header_text(cell).to_owned()).collect();
-        let sheet = Sheet { name: found.name.clone(), header, body: Body::Text { records, found: found.clone() } };
+        let body = Body::Text { records, found: found.clone() };
+        let sheet = Sheet { name: found.name.clone(), header, worksheets: Vec::new(), body };
         match sheet.flaw(&first) {
             Some(flaw) => Err(sheet.torn(&first, &flaw)),
             None => Ok(sheet),
@@ -75,7 +78,14 @@ impl Sheet {
 
     /// A sheet of cells of a typed format; `first_line` is the line of the first row after the header.
     pub(super) fn of_cells(file: ExportFile, header: Vec<String>, cells: Cells, first_line: u64) -> Sheet {
-        Sheet { name: file.name.clone(), header, body: Body::Cells { cells, line: first_line, file } }
+        let (name, body) = (file.name.clone(), Body::Cells { cells, line: first_line, file });
+        Sheet { name, header, worksheets: Vec::new(), body }
+    }
+
+    /// The same, one of these worksheets; the first was read.
+    #[must_use]
+    pub(super) fn of_worksheets(self, worksheets: Vec<String>) -> Sheet {
+        Sheet { worksheets, ..self }
     }
 
     /// The positions of the wanted columns; `None` if a column was not wanted, or is missing and optional.
@@ -92,7 +102,12 @@ impl Sheet {
             return Ok(places);
         }
         self.refuse_another_delimiter()?;
-        Err(ExportError::MissingColumns { file: self.name.clone(), columns: missing, found: self.header.clone() })
+        Err(ExportError::MissingColumns {
+            file: self.name.clone(),
+            columns: missing,
+            found: self.header.clone(),
+            worksheets: self.worksheets.clone(),
+        })
     }
 
     /// Reads the next row that is not blank into `row`; `None` at the end. A row of the wrong width, or with text

@@ -27,14 +27,12 @@ pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
     };
     refuse_other_formats(&bytes).map_err(|why| refused(why.to_owned()))?;
     let mut workbook = Xlsx::new(Cursor::new(bytes)).map_err(|error| unreadable(&error))?;
-    let mut names = worksheets(&workbook).into_iter();
-    let Some(name) = names.next() else { return Err(unreadable(&"no worksheet")) };
-    let cells = filled(&mut workbook, &name).map_err(|error| unreadable(&error))?;
-    let Some(table) = Table::of(cells) else {
-        return Err(refused("is empty: not even a header stands in it".to_owned()));
-    };
-    for other in names {
-        let cells = filled(&mut workbook, &other).map_err(|error| unreadable(&error))?;
+    let names = worksheets(&workbook);
+    let [name, others @ ..] = names.as_slice() else { return Err(unreadable(&"no worksheet")) };
+    let cells = filled(&mut workbook, name).map_err(|error| unreadable(&error))?;
+    let Some(table) = Table::of(cells) else { return Err(refused(empty(name, others))) };
+    for other in others {
+        let cells = filled(&mut workbook, other).map_err(|error| unreadable(&error))?;
         if Table::of(cells).is_some_and(|other| other.header == table.header && other.has_rows()) {
             let why = format!(
                 "has rows under the same headers on another worksheet, `{other}`, and only `{name}` would be read: put \
@@ -44,7 +42,16 @@ pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
         }
     }
     let (header, first_line) = (table.header.clone(), u64::from(table.row) + 1);
-    Ok(Sheet::of_cells(file, header, Box::new(table.map(Ok)), first_line))
+    Ok(Sheet::of_cells(file, header, Box::new(table.map(Ok)), first_line).of_worksheets(names))
+}
+
+fn empty(name: &str, others: &[String]) -> String {
+    match others {
+        [] => "is empty: not even a header stands in it".to_owned(),
+        [next, ..] => format!(
+            "has nothing on its first worksheet, `{name}`, and that one is read: hide it or put it behind `{next}`"
+        ),
+    }
 }
 
 fn refuse_other_formats(bytes: &[u8]) -> Result<(), &'static str> {
@@ -198,6 +205,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::exports::row::Row;
+    use crate::exports::sheet::Wanted;
 
     #[test]
     fn typed_cells_become_the_text_of_a_csv() {
@@ -294,6 +302,22 @@ pub(super) mod tests {
         for other in ["", header, r#"<row r="1"><c r="A1"><v>7</v></c></row><row r="2"><c r="A2"><v>8</v></c></row>"#] {
             assert_eq!(read(sheets(other)).unwrap(), [(2, "M1".to_owned())]);
         }
+    }
+
+    #[test]
+    fn orders_on_the_second_worksheet_are_told_with_the_names_of_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let summary = r#"<row r="1"><c r="A1" t="str"><v>month</v></c></row>"#;
+        let bytes = workbook_of(&[("visible", summary), ("visible", TABLE)], "");
+        let wanted = [Wanted { ours: "out_trade_no", header: Some("no"), required: true }];
+        let told = |bytes| open(&written(&folder, bytes)).unwrap().locate(&wanted).map_err(|error| error.to_string());
+        let error = told(bytes).unwrap_err();
+        let words = "its headers are `month`; they stand on the worksheet `s0`, the first one, and there is also `s1`";
+        assert!(error.ends_with(words), "{error}");
+        let error = told(workbook(summary)).unwrap_err();
+        assert!(error.ends_with("its headers are `month`"), "{error}");
+        let error = read(workbook_of(&[("visible", ""), ("visible", TABLE)], "")).unwrap_err();
+        assert!(error.contains("has nothing on its first worksheet, `s0`") && error.contains("`s1`"), "{error}");
     }
 
     #[test]

@@ -357,6 +357,21 @@ fn local_bills_are_hashed_as_they_lie_there() {
     assert!(matches!(missing, BillError::Missing { .. }), "{missing}");
 }
 
+#[test]
+fn a_bill_that_was_gzipped_twice_is_read_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = |bytes: &[u8]| {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    };
+    std::fs::write(folder.path().join("a.csv"), sample()).unwrap();
+    std::fs::write(folder.path().join("b.csv"), packed(&packed(sample().as_bytes()))).unwrap();
+    let pattern = PathPattern::new(folder.path(), "*.csv");
+    let bills = read_local(&pattern, "2019-02-19".parse().unwrap(), &mut |_, _| Ok(())).unwrap();
+    assert_eq!(bills[0].bill, bills[1].bill);
+}
+
 /// A bill as WeChat writes it, with this content.
 fn written(rows: &[(bool, i64, i64, i64, String)]) -> String {
     let (mut settled, mut refunded, mut fees) = (0, 0, 0);
