@@ -163,7 +163,25 @@ pub(super) fn from_export(source: &str, error: ExportError) -> Issue {
                 .hinting(format!("it must be a file that the user of this program may read; the path of `{source}` in the job file names it"))
         }
         _ => Issue::new(IssueKind::Malformed, error.to_string())
-            .hinting("correct the file and run again; nothing of it was used"),
+            .hinting(format!("{}, and run again; nothing of it was used", remedy(source, &error))),
+    }
+}
+
+/// What helps against an export that cannot be used; some say so themselves.
+fn remedy(source: &str, error: &ExportError) -> &'static str {
+    match error {
+        ExportError::MissingColumns { .. } if source == "orders" => {
+            "name the headers of the file in `orders.columns`, or export it with those"
+        }
+        ExportError::MissingColumns { .. } => "export it with the columns that it lacks",
+        ExportError::BadRows { .. } if source == "orders" => {
+            "correct these rows, or have them set apart by `on_bad_row = \"quarantine\"`"
+        }
+        ExportError::BadRows { .. } => "correct these rows",
+        ExportError::Encoding { .. } | ExportError::Format { .. } | ExportError::OtherKind { .. } => {
+            "export it anew, or do what is said above"
+        }
+        _ => "correct the file",
     }
 }
 
@@ -268,6 +286,28 @@ mod tests {
         assert_eq!(issue.kind, IssueKind::Malformed);
         assert!(issue.what.ends_with("a.csv` cannot be read: is a directory"), "{}", issue.what);
         assert!(issue.hint.unwrap().contains("`orders`"));
+    }
+
+    #[test]
+    fn what_to_do_about_an_export_depends_on_what_is_wrong_with_it() {
+        let file = || "a.csv".to_owned();
+        let hint = |source, error| from_export(source, error).hint.unwrap();
+        let lacking = || ExportError::MissingColumns {
+            file: file(),
+            columns: Vec::new(),
+            found: Vec::new(),
+            worksheets: Vec::new(),
+        };
+        assert!(hint("orders", lacking()).contains("`orders.columns`"));
+        assert!(hint("wallets.roster_file", lacking()).starts_with("export it with the columns that it lacks"));
+        let rows = || ExportError::BadRows { rows: Vec::new(), total: 1 };
+        assert!(hint("orders", rows()).contains("`on_bad_row = \"quarantine\"`"));
+        assert!(hint("subsidy_ledger", rows()).starts_with("correct these rows, and run again"));
+        let empty = ExportError::Format { file: file(), why: "is empty".to_owned() };
+        assert_eq!(
+            hint("orders", empty),
+            "export it anew, or do what is said above, and run again; nothing of it was used"
+        );
     }
 
     #[test]
