@@ -305,3 +305,22 @@ fn digest_of(first: &Path) -> io::Result<String> {
         digests => sha256_of(digests.join("\n").as_bytes()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_day_that_was_asked_for_is_found_behind_a_day_that_was_not_and_not_in_the_future() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        let day = |day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+        let world = World::at("2026-11-21T02:00:00Z".parse().unwrap());
+        let asked = || asked_last(&lake, day(18), &world).unwrap();
+        assert_eq!(asked(), day(18));
+        for (journal, last) in [(20, 20), (22, 20), (21, 21)] {
+            std::fs::create_dir_all(lake.journal(day(journal))).unwrap();
+            assert_eq!(asked(), day(last));
+        }
+    }
+}

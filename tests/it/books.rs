@@ -170,6 +170,8 @@ fn decisions_that_are_lost_end_the_night_and_a_first_line_alone_takes_them_back(
         let lost = shop.run(&wechat, &["--date", "2026-11-20"]);
         assert_eq!(lost.code, 65, "{}", lost.stderr);
         assert!(lost.stderr.contains("1 breaks of the night before were decided"), "{}", lost.stderr);
+        let planned = shop.program(&["plan", "job.toml", "--date", "2026-11-19"]);
+        assert_eq!(planned.code, 65, "its calls would be those that were decided against: {}", planned.stderr);
         assert!(published == shop.published(), "nothing was published");
     }
     fs::write(&path, header).unwrap();

@@ -392,6 +392,20 @@ fn a_v2_stock_of_the_job_file_that_wechat_does_not_know_is_told_and_the_others_a
 }
 
 #[test]
+fn a_member_card_that_wechat_does_not_know_is_named_and_the_other_figures_are_published() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    wechat.play(
+        "[[fault]]\npath = \"/datacube/getcardmembercarddetail\"\nkind = \"errcode\"\nvalue = 40073\ntimes = 1\n",
+    );
+    let told = ["WeChat does not know the member card `", "`mp.member_card_ids`"];
+    assert_fails(&shop.run(&wechat, &NIGHT), 4, &told);
+    assert!(shop.published().contains_key("datasets/card_daily/dt=2026-11-18/part-0.parquet"));
+    assert_fails(&shop.run(&wechat, &NIGHT), 4, &told);
+    assert_eq!(shop.run(&wechat, &[&NIGHT[..], &["--refetch"]].concat()).code, 0);
+}
+
+#[test]
 fn a_coupon_a_v2_answer_does_not_know_takes_nothing_from_the_others_and_nothing_from_the_next_run() {
     let shop = Shop::sample();
     shop.edit("v2-coupons.csv", |text| format!("{text}99999,oRYun8Xx1xTb1N_Q73Anp4cAAAAA,9728595\n"));
