@@ -401,7 +401,7 @@ mod tests {
             kept.push(&coupon((1, 1, 1), fate, days, None)).unwrap();
             let kept = kept.finish().unwrap();
             let rows = kept.rows().unwrap();
-            rows.map(|row| doubter.is_spent(&UserCoupon::unpack(&mut row.unpack()))).map(Result::unwrap).all(|it| it)
+            rows.map(|row| doubter.is_spent(&UserCoupon::unpack(&mut row.unpack()))).all(Result::unwrap)
         };
         assert!(is_spent(Fate::Used, 0) && is_spent(Fate::Used, 2) && is_spent(Fate::Returned, 0));
         assert!(!is_spent(Fate::Used, 3), "it left the look-back");
