@@ -151,7 +151,7 @@ mod tests {
         publish(&lake, day(18), ("r1", 1));
         publish(&lake, day(19), ("r1", 2));
         std::fs::remove_dir_all(lake.run(day(19), "r1")).unwrap();
-        let runs = Runs::of(&lake, day(18)).unwrap();
+        let runs = Runs::read(&lake, day(18)).unwrap();
         assert_eq!(stale_after(&RuleSettings::default(), &lake, &runs, day(18), &[]).unwrap(), [day(19)]);
     }
 
