@@ -133,6 +133,8 @@ async fn from_api(night: &Night<'_>, tar_type: TarType) -> Result<Harvest<Bills>
         tracing::warn!("the kept bill of {key} is damaged; it is downloaded again");
         journal.forget(&key);
         fetch(night, pay_v3, &journal, &key, tar_type).await?;
+        // It has another name if it is zipped otherwise now.
+        receipt.file.map_or(Ok(()), |damaged| night.journal.set_damaged_aside(STAGE.as_str(), &damaged))?;
         receipt = receipt_of(&journal, &key)?;
         file = kept(night, &receipt)?;
     }

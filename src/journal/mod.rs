@@ -19,6 +19,7 @@ mod mode;
 mod page;
 mod segment;
 mod stage;
+mod torn;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -198,6 +199,19 @@ impl Journal {
         let path = self.generation.join(stage).join("files").join(name);
         let is_sound = blob::is_sound(&path).map_err(|source| io_error(&path, source))?;
         Ok(is_sound.then_some(path))
+    }
+
+    /// Sets a kept file aside if it is there and its bytes do not match its name.
+    ///
+    /// # Errors
+    /// It cannot be read or moved.
+    pub fn set_damaged_aside(&self, stage: &str, name: &str) -> Result<(), JournalError> {
+        let folder = self.generation.join(stage);
+        let path = folder.join("files").join(name);
+        if path.is_file() && self.kept_file(stage, name)?.is_none() {
+            torn::set_aside(&folder, &path)?;
+        }
+        Ok(())
     }
 }
 

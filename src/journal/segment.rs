@@ -23,6 +23,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::error::{JournalError, io_error};
 use super::page::{Entry, Page};
+use super::torn::set_aside;
 use crate::durable;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -87,7 +88,9 @@ pub(super) fn list(folder: &Path, read_only: bool) -> Result<Vec<Segment>, Journ
         } else if read_only {
             tracing::warn!(segment = %path.display(), "a journal segment is torn; its pages are not there");
         } else {
-            set_aside(folder, &path)?;
+            let to = set_aside(folder, &path)?;
+            let segment = to.display();
+            tracing::warn!(%segment, "a journal segment is torn; it was set aside and its pages are asked again");
         }
     }
     segments.sort_by_key(|segment| segment.number);
@@ -260,15 +263,6 @@ fn is_sound(path: &Path, length: u64, sum: &str) -> std::io::Result<bool> {
 fn checksum(bytes: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     hex::encode(&digest.as_ref()[..8])
-}
-
-fn set_aside(folder: &Path, path: &Path) -> Result<(), JournalError> {
-    let torn = folder.join("torn");
-    durable::create_private_folder(&torn).map_err(|source| io_error(&torn, source))?;
-    let to = torn.join(path.file_name().expect("a segment has a name"));
-    durable::move_file(path, &to).map_err(|source| io_error(path, source))?;
-    tracing::warn!(segment = %to.display(), "a journal segment is torn; it was set aside and its pages are asked again");
-    Ok(())
 }
 
 #[cfg(test)]

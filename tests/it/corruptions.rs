@@ -224,6 +224,7 @@ fn a_damaged_bill_or_segment_of_a_night_under_way_is_set_aside_and_asked_again()
     assert_eq!(wechat.counts().of("GET /v3/marketing/busifavor/users/{openid}/coupons"), 0);
     assert!(shop.published() == calm, "the published bytes differ");
     assert!(generation.join("stocks/torn").join(segment.file_name().unwrap()).is_file());
+    assert!(generation.join("bills/torn").join(bill.file_name().unwrap()).is_file());
     assert_eq!(shop.verify(day(18)).code, 0, "{}", shop.verify(day(18)).stdout);
 }
 
