@@ -1,8 +1,6 @@
 //! A night of some stages only, and its effect on the others: the journal, the published data, the messages.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use crate::support::{Shop, Wechat, day};
 
@@ -60,14 +58,8 @@ fn a_bill_that_is_downloaded_again_and_zipped_otherwise_gives_the_same_bytes() {
 
 /// The names of the kept files of bills: digests of their bytes.
 fn kept_bills(shop: &Shop) -> BTreeSet<String> {
-    let journal = shop.lake().join(format!("journal/dt={}", NIGHTS[1]));
-    let files = walk(&journal).into_iter().filter(|path| path.components().any(|part| part.as_os_str() == "files"));
-    files.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
-}
-
-fn walk(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+    let files = shop.files(&format!("journal/dt={}", NIGHTS[1]));
+    files.into_keys().filter_map(|path| Some(path.split_once("/bills/files/")?.1.to_owned())).collect()
 }
 
 #[test]

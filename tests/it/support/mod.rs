@@ -209,10 +209,13 @@ impl Shop {
 
     /// Every published byte, by path below the lake: datasets and reports.
     pub fn published(&self) -> BTreeMap<String, Vec<u8>> {
+        ["datasets", "reports"].into_iter().flat_map(|tree| self.files(tree)).collect()
+    }
+
+    /// Every byte below a folder of the lake, by path below the lake.
+    pub fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
-        for tree in ["datasets", "reports"] {
-            collect(&self.lake(), &self.lake().join(tree), &mut files);
-        }
+        collect(&self.lake(), &self.lake().join(folder), &mut files);
         files
     }
 
