@@ -111,15 +111,9 @@ impl<R: Gatherable> Gathered<R> {
         Ok(Known { rows, intake, kind: PhantomData })
     }
 
-    /// Merges these rows over those of `known`.
+    /// Puts these rows in place of those of `known` with the same keys.
     pub(super) fn replace(self, known: &Kept) -> io::Result<Known<R>> {
-        let Gathered { room, rows, mut intake, .. } = self;
-        if rows.rows() == 0 {
-            return Ok(Known { rows: known.clone(), intake, kind: PhantomData });
-        }
-        let rows = known.rows()?.and(rows.finish()?);
-        let rows = last_of_each(rows, &room, |earlier| intake.repeat(R::amount_of(earlier)))?;
-        Ok(Known { rows, intake, kind: PhantomData })
+        self.settle()?.over(known)
     }
 }
 
@@ -135,8 +129,14 @@ impl<R: Gatherable> Known<R> {
             self.intake.carried -= 1;
             self.intake.carried_fen = self.intake.carried_fen - R::amount_of(earlier);
         };
-        let rows = || last_of_each(carried.finish()?.rows()?.and(self.rows.rows()?), &night.corner(), superseded);
-        self.rows = rows().map_err(Issue::unsorted)?;
+        let rows = carried.finish().and_then(|carried| carried.replaced_by(&self.rows, superseded));
+        self.rows = rows.map_err(Issue::unsorted)?;
+        Ok(self)
+    }
+
+    /// These rows in place of those of `earlier` with the same keys, which count as repeated.
+    fn over(mut self, earlier: &Kept) -> io::Result<Known<R>> {
+        self.rows = earlier.replaced_by(&self.rows, |row| self.intake.repeat(R::amount_of(row)))?;
         Ok(self)
     }
 }

@@ -1,4 +1,5 @@
-//! Sorted rows written once and readable any number of times, one window in memory at a time.
+//! Sorted rows written once and readable any number of times, one window in memory at a time. Rows that take the place of
+//! some of them are kept beside them, so that a few new rows cost no second copy of the others.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use super::buffer::{Buffer, pack};
 use super::merge::{Merge, Reading};
-use super::row::Packed;
+use super::row::{Packed, PackedRow};
 use super::run::RunPlace;
 use super::{Room, Sorted, WINDOW_BYTES};
 
@@ -19,13 +20,14 @@ pub struct Keeper {
     folder: PathBuf,
     file: Option<BufWriter<File>>,
     packed: Vec<u8>,
-    kept: Kept,
+    bytes: u64,
+    rows: u64,
 }
 
 impl Keeper {
     /// Empty; there is no file before the first row.
     pub fn new(room: &Room) -> Keeper {
-        Keeper { folder: room.folder.clone(), file: None, packed: Vec::new(), kept: Kept::default() }
+        Keeper { folder: room.folder.clone(), file: None, packed: Vec::new(), bytes: 0, rows: 0 }
     }
 
     /// Appends a row that is not smaller than those before.
@@ -43,8 +45,8 @@ impl Keeper {
         self.packed.clear();
         pack(row, &mut self.packed);
         file.write_all(&self.packed)?;
-        self.kept.bytes += self.packed.len() as u64;
-        self.kept.rows += 1;
+        self.bytes += self.packed.len() as u64;
+        self.rows += 1;
         Ok(())
     }
 
@@ -53,29 +55,59 @@ impl Keeper {
     /// # Errors
     /// The scratch folder is full.
     pub fn finish(self) -> io::Result<Kept> {
-        let file = self.file.map(|file| file.into_inner().map_err(io::IntoInnerError::into_error)).transpose()?;
-        Ok(Kept { file: file.map(Arc::new), ..self.kept })
+        let Some(file) = self.file else { return Ok(Kept::default()) };
+        let file = Arc::new(file.into_inner().map_err(io::IntoInnerError::into_error)?);
+        Ok(Kept { layers: vec![Layer { file, bytes: self.bytes }], rows: self.rows })
     }
 }
 
-/// Sorted rows in an unnamed file that vanishes with the process.
+/// Sorted rows in unnamed files that vanish with the process.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
-    file: Option<Arc<File>>,
-    bytes: u64,
+    /// The rows of a later layer take the place of those with the same key.
+    layers: Vec<Layer>,
+    /// How many remain of all layers.
     rows: u64,
+}
+
+/// Sorted rows of a file.
+#[derive(Debug, Clone)]
+struct Layer {
+    file: Arc<File>,
+    bytes: u64,
 }
 
 impl Kept {
     /// The rows from the start.
     ///
     /// # Errors
-    /// The scratch file cannot be read back.
+    /// A scratch file cannot be read back.
     pub fn rows(&self) -> io::Result<Sorted> {
-        let place = RunPlace { bytes: 0..self.bytes, is_loose: true, shared: 0 };
-        let places = if self.file.is_some() { std::slice::from_ref(&place) } else { &[] };
-        let reading = Reading { window_bytes: WINDOW_BYTES, is_once: false };
-        Ok(Sorted::new(Merge::open(self.file.clone(), places, Buffer::default(), reading)?))
+        let mut layers = self.layers.iter().map(Layer::merge);
+        let first = layers.next().unwrap_or_else(|| Ok(Merge::default()))?;
+        let merge = layers.try_fold(first, |merge, layer| Ok::<_, io::Error>(merge.and(layer?)))?;
+        let rows = Sorted::new(merge);
+        if self.layers.len() > 1 { rows.superseding() } else { Ok(rows) }
+    }
+
+    /// These rows, with those of `later` in place of the ones with the same key, which are passed to `replaced`. Both must
+    /// have one row per key. Neither is copied.
+    ///
+    /// # Errors
+    /// A scratch file cannot be read back.
+    pub fn replaced_by(&self, later: &Kept, mut replaced: impl FnMut(PackedRow<'_>)) -> io::Result<Kept> {
+        let (mut mine, mut rows) = (self.rows()?, self.rows + later.rows);
+        later.rows()?.each(|row| {
+            while mine.peek().is_some_and(|earlier| earlier.key() < row.key()) {
+                mine.advance()?;
+            }
+            if let Some(earlier) = mine.peek().filter(|earlier| earlier.key() == row.key()) {
+                replaced(earlier);
+                rows -= 1;
+            }
+            Ok(())
+        })?;
+        Ok(Kept { layers: [&self.layers[..], &later.layers].concat(), rows })
     }
 
     /// The number of rows.
@@ -86,5 +118,13 @@ impl Kept {
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
+    }
+}
+
+impl Layer {
+    fn merge(&self) -> io::Result<Merge> {
+        let place = RunPlace { bytes: 0..self.bytes, is_loose: true, shared: 0 };
+        let reading = Reading { window_bytes: WINDOW_BYTES, is_once: false };
+        Merge::open(Some(self.file.clone()), &[place], Buffer::default(), reading)
     }
 }

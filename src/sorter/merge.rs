@@ -77,6 +77,15 @@ impl Merge {
         self.tree.winner().and_then(|run| self.runs[run].head())
     }
 
+    /// Whether the next row of another run has the key of the next row.
+    #[inline]
+    pub(super) fn is_followed_by_its_key(&self) -> bool {
+        let Some(first) = self.tree.winner().filter(|run| self.heads[*run].is_some()) else { return false };
+        let head = self.heads[first];
+        let mut others = (0..self.runs.len()).filter(|run| *run != first && self.heads[*run] == head);
+        others.any(|run| key(&self.runs, run) == key(&self.runs, first))
+    }
+
     /// Advances to the row after it.
     #[inline]
     pub(super) fn advance(&mut self) -> io::Result<()> {

@@ -37,7 +37,7 @@ impl PackedRows {
     }
 
     /// The size of the rows in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.bytes.len()
     }
 

@@ -16,6 +16,8 @@ const BATCHES_AHEAD: usize = 2;
 #[derive(Debug, Default)]
 pub struct Sorted {
     merge: Merge,
+    /// Whether only the last row of every key is passed on.
+    is_superseding: bool,
 }
 
 /// Sorted rows, merged ahead by a thread.
@@ -29,13 +31,21 @@ pub struct SortedAhead {
 
 impl Sorted {
     pub(super) fn new(merge: Merge) -> Sorted {
-        Sorted { merge }
+        Sorted { merge, is_superseding: false }
     }
 
-    /// Merges these rows with those of `later`; of equal keys, those of `later` come last.
-    #[must_use]
-    pub fn and(self, later: Sorted) -> Sorted {
-        Sorted::new(self.merge.and(later.merge))
+    /// Only the last row of every key.
+    pub(super) fn superseding(self) -> io::Result<Sorted> {
+        let mut rows = Sorted { is_superseding: true, ..self };
+        rows.skip_superseded()?;
+        Ok(rows)
+    }
+
+    fn skip_superseded(&mut self) -> io::Result<()> {
+        while self.is_superseding && self.merge.is_followed_by_its_key() {
+            self.merge.advance()?;
+        }
+        Ok(())
     }
 
     /// The next row; unchanged until `advance`.
@@ -50,7 +60,8 @@ impl Sorted {
     /// The scratch file cannot be read back.
     #[inline]
     pub fn advance(&mut self) -> io::Result<()> {
-        self.merge.advance()
+        self.merge.advance()?;
+        if self.is_superseding { self.skip_superseded() } else { Ok(()) }
     }
 
     /// The same rows, merged ahead on a thread.

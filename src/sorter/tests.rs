@@ -1,5 +1,6 @@
 //! Tests that sorting with runs of any size equals sorting in memory.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -200,7 +201,7 @@ proptest! {
         let room = Room { folder: scratch.path().to_owned(), memory_bytes };
         let (one, two) = (numbered(one, None), numbered(two, Some("later")));
         let mut keeper = Keeper::new(&room);
-        finished(&one, &room).and(finished(&two, &room)).each(|row| keeper.push(&row)).unwrap();
+        finished(&[&one[..], &two].concat(), &room).each(|row| keeper.push(&row)).unwrap();
         let kept = keeper.finish().unwrap();
         let mut wanted: Vec<_> = one.iter().chain(&two).cloned().collect();
         wanted.sort_by(|one, other| one.key.cmp(&other.key));
@@ -241,6 +242,39 @@ proptest! {
             prop_assert_eq!(found, there);
             asked.advance().unwrap();
         }
+    }
+}
+
+/// The last row of every key, in order.
+fn last_of_each(rows: &[Numbered]) -> BTreeMap<(String, String), Numbered> {
+    rows.iter().map(|row| (row.key.clone(), row.clone())).collect()
+}
+
+fn kept(rows: &[Numbered], room: &Room) -> Kept {
+    let mut keeper = Keeper::new(room);
+    last_of_each(rows).values().for_each(|row| keeper.push(row).unwrap());
+    keeper.finish().unwrap()
+}
+
+proptest! {
+    #[test]
+    fn later_rows_take_the_place_of_kept_ones_wherever_they_lie(
+        layers in prop::collection::vec(few_keys(), 1..5), memory_bytes in 1_usize..2_000
+    ) {
+        let scratch = tempfile::tempdir().unwrap();
+        let room = Room { folder: scratch.path().to_owned(), memory_bytes };
+        let (mut found, mut wanted) = (Kept::default(), BTreeMap::new());
+        for (number, layer) in layers.into_iter().enumerate() {
+            let later = last_of_each(&numbered(layer, Some(&number.to_string())));
+            let (mut replaced, rows) = (Vec::new(), later.values().cloned().collect::<Vec<_>>());
+            found = found.replaced_by(&kept(&rows, &room), |row| replaced.push(unpacked(row))).unwrap();
+            let gone = later.keys().filter_map(|key| wanted.get(key).cloned());
+            prop_assert_eq!(replaced, gone.collect::<Vec<Numbered>>());
+            wanted.extend(later);
+        }
+        let rows: Vec<_> = found.rows().unwrap().map(unpacked).map(Result::unwrap).collect();
+        prop_assert_eq!(found.len(), rows.len() as u64);
+        prop_assert_eq!(rows, wanted.into_values().collect::<Vec<_>>());
     }
 }
 
