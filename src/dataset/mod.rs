@@ -2,6 +2,7 @@
 //! module that writes datasets and reports. Computes no row.
 
 pub mod assembly;
+pub mod assembly_line;
 pub mod batches;
 pub mod bucket;
 pub(crate) mod columns;

@@ -6,6 +6,7 @@ use std::io;
 use crate::causes::in_one_line;
 use crate::contract::contract;
 use crate::dataset::assembly::Assembly;
+use crate::dataset::assembly_line::AssemblyLine;
 use crate::dataset::manifest::Intake;
 use crate::dataset::partition::{PartitionError, Provenance, sum_of};
 use crate::dataset::publish::Staging;
@@ -129,10 +130,16 @@ impl<'a> StageOutput<'a> {
         bring: impl FnOnce(&mut dyn FnMut(PackedRow<'_>) -> Result<(), Issue>) -> Result<U, Issue>,
     ) -> Result<U, Issue> {
         let writer = self.staging.begin(R::DATASET, &self.provenance).map_err(|error| issue_of(&error))?;
-        let mut assembly = Assembly::new(contract(R::DATASET), self.pseudonyms, writer);
-        let left = bring(&mut |row| assembly.add(row).map_err(|error| self.issue_of_row(&error)))?;
-        let staged = assembly.finish().and_then(|writer| self.staging.end(R::DATASET, writer));
-        staged.and_then(|files| self.keep::<R>(files)).map_err(|error| self.issue_of_row(&error))?;
+        let mut line = AssemblyLine::start(Assembly::new(contract(R::DATASET), self.pseudonyms, writer));
+        let brought = bring(&mut |row| {
+            line.add(row);
+            Ok(())
+        });
+        // What is wrong with a row comes before what ended the rows after it.
+        let writer = line.finish().map_err(|error| self.issue_of_row(&error))?;
+        let left = brought?;
+        let staged = self.staging.end(R::DATASET, writer).and_then(|files| self.keep::<R>(files));
+        staged.map_err(|error| self.issue_of_row(&error))?;
         Ok(left)
     }
 

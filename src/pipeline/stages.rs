@@ -2,6 +2,7 @@
 //! Their results go to the `StageRecorder`.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::coverage;
 use super::sources::Sources;
@@ -93,25 +94,31 @@ async fn read_files(recorder: &mut StageRecorder<'_>) -> Files {
         output.stage(&published_events(night, &rows));
         Ok(rows)
     });
-    let lines = lookback_orders(recorder);
-    let lines = recorder.without(lines);
     let sides = RosterInput {
         buyers,
         events: &events,
         is_whole: ["orders", "coupon_events"].iter().all(|side| !recorder.sources.shortfall.contains_key(*side)),
     };
-    let roster = recorder.take(Stage::Roster, extract::extract_roster(night, sides), |_, roster| Ok(roster));
+    let tonight = staged_orders(recorder);
+    let (lines, roster) =
+        threads::join(|| lookback_orders(night, tonight.as_deref()), || extract::extract_roster(night, sides));
+    let lines = recorder.without(lines);
+    let roster = recorder.take(Stage::Roster, roster, |_, roster| Ok(roster));
     Files { quarantined, ledger, events, lines, roster }
 }
 
-/// The order lines of the look-back for later stages, tonight's last.
-fn lookback_orders(recorder: &StageRecorder<'_>) -> Result<Lookback, Issue> {
-    if ![Stage::UserCoupons, Stage::Subsidies].into_iter().any(|stage| is_configured(recorder.night.job, stage)) {
-        return Ok(Lookback::default());
-    }
+/// The partition of tonight's orders, if it is staged.
+fn staged_orders(recorder: &StageRecorder<'_>) -> Option<PathBuf> {
     let is_staged = recorder.sources.files.iter().any(|file| file.dataset == OrderLine::DATASET);
-    let tonight = is_staged.then(|| recorder.staging.partition(OrderLine::DATASET));
-    recorder.night.lookback(tonight.as_deref())
+    is_staged.then(|| recorder.staging.partition(OrderLine::DATASET))
+}
+
+/// The order lines of the look-back for later stages, tonight's last.
+fn lookback_orders(night: &Night<'_>, tonight: Option<&Path>) -> Result<Lookback, Issue> {
+    match [Stage::UserCoupons, Stage::Subsidies].into_iter().any(|stage| is_configured(night.job, stage)) {
+        true => night.lookback(tonight),
+        false => Ok(Lookback::default()),
+    }
 }
 
 /// Wallets, then the stocks they show, then the code pools of those stocks.
