@@ -18,15 +18,13 @@ SELECT l.stock_id AS stock_id,
        l.openid AS openid,
        l.transaction_id AS transaction_id,
        l.coupon_discount_fen AS at_risk_fen,
-       -- used_after_paid_seconds has no fraction; one that alone exceeds the tolerance counts as a second.
-       'used ' || CAST(GREATEST(ABS(l.used_after_paid_seconds), p.use_time_tolerance_seconds + 1) AS STRING)
-         || CASE WHEN l.used_at < l.order_paid_at THEN ' seconds before the order was paid, '
-                 ELSE ' seconds after the order was paid, ' END
-         || CAST(p.use_time_tolerance_seconds AS STRING) || ' are allowed' AS why,
+       CASE WHEN l.used_after_paid_seconds < 0 THEN 'used ' || CAST(ABS(l.used_after_paid_seconds) AS STRING)
+                                                    || ' seconds before the order was paid, '
+            ELSE 'used ' || CAST(l.used_after_paid_seconds AS STRING) || ' seconds after the order was paid, '
+       END || CAST(p.use_time_tolerance_seconds AS STRING) || ' are allowed' AS why,
        l.paid_date AS event_date
 FROM coupons l
 CROSS JOIN params p
 WHERE l.order_live
   AND l.state_on_date = 'USED'
-  AND (l.used_at > l.order_paid_at + p.use_time_tolerance_seconds * INTERVAL '1' SECOND
-       OR l.used_at < l.order_paid_at - p.use_time_tolerance_seconds * INTERVAL '1' SECOND)
+  AND ABS(l.used_after_paid_seconds) > p.use_time_tolerance_seconds

@@ -4,7 +4,7 @@ use super::builders::table_type;
 use super::order_side::OrderSide;
 use super::subsidy::Subsidy;
 use super::wallet::Coupon;
-use crate::dataset::columns::DayNumber;
+use crate::dataset::columns::{DayNumber, Micros};
 
 table_type! {
     /// A row of `coupon_ledger`, in the order of its contract.
@@ -76,7 +76,7 @@ impl<'a> LedgerLine<'a> {
         let JoinedCoupon { key: (stock_id, coupon_code), coupon, order, subsidy } = *joined;
         LedgerLine {
             expected_discount_fen: coupon.terms.expected_discount(order.goods),
-            used_after_paid_seconds: coupon.used_at.zip(order.paid_at).map(|(used, paid)| (used - paid) / 1_000_000),
+            used_after_paid_seconds: coupon.used_at.zip(order.paid_at).map(|(used, paid)| begun_seconds(used - paid)),
             stock_id,
             coupon_code,
             openid: coupon.openid,
@@ -129,6 +129,11 @@ impl<'a> LedgerLine<'a> {
     }
 }
 
+/// Microseconds in seconds, a begun one counted: what is beyond a tolerance by a fraction of a second is beyond it.
+fn begun_seconds(micros: Micros) -> i64 {
+    micros.signum() * micros.unsigned_abs().div_ceil(1_000_000).cast_signed()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +148,11 @@ mod tests {
             fields.fields().iter().map(|field| (field.name().as_str(), field.data_type().clone())).collect();
         let found: Vec<_> = columns.iter().map(|(name, column)| (*name, column.data_type().clone())).collect();
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_begun_second_counts_on_either_side_of_the_payment() {
+        let seconds = [0, 1, 1_000_000, 1_000_001, -1, -1_000_000, -1_000_001].map(begun_seconds);
+        assert_eq!(seconds, [0, 1, 1, 2, -1, -1, -2]);
     }
 }

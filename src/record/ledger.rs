@@ -101,7 +101,7 @@ pub struct LedgerRow {
     pub asked_date: Option<NaiveDate>,
     /// Business date whose run last asked.
     pub verified_date: Option<NaiveDate>,
-    /// Redeemed so many seconds after the order was paid, negative when before.
+    /// Redeemed so many seconds after the order was paid, a begun one counted; negative when before.
     pub used_after_paid_seconds: Option<i64>,
     /// Sum of the live subsidy receipts, fen.
     pub subsidy_live_fen: Option<Fen>,

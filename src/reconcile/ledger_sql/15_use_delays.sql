@@ -1,12 +1,12 @@
--- The orders of the coupons with used_after_paid_seconds: whole seconds from the payment to the use, without their
--- fraction as a cut, negative where the use came first. Engines agree neither on the difference of two
+-- The orders of the coupons with used_after_paid_seconds: seconds from the payment to the use, a begun one counted,
+-- negative where the use came first. Engines agree neither on the difference of two
 -- times nor on a time as a number, so the days are counted from the calendar (the years begin in March),
 -- the seconds from the clock, and the fraction by comparing.
 SELECT s.*,
-       CASE WHEN s.seconds_between > 0 AND s.used_at < s.order_paid_at + s.seconds_between * INTERVAL '1' SECOND
-              THEN s.seconds_between - 1
-            WHEN s.seconds_between < 0 AND s.used_at > s.order_paid_at + s.seconds_between * INTERVAL '1' SECOND
+       CASE WHEN s.seconds_between >= 0 AND s.used_at > s.order_paid_at + s.seconds_between * INTERVAL '1' SECOND
               THEN s.seconds_between + 1
+            WHEN s.seconds_between <= 0 AND s.used_at < s.order_paid_at + s.seconds_between * INTERVAL '1' SECOND
+              THEN s.seconds_between - 1
             ELSE s.seconds_between END AS used_after_paid_seconds
 FROM (SELECT d.*,
              (d.used_day - d.paid_day) * 86400
