@@ -17,7 +17,8 @@ use super::columns as read;
 use super::partition::{PartitionError, ROWS_PER_BATCH, Writer, open_batches_ahead};
 use crate::contract::{self, Classification, ColumnKind, Contract};
 use crate::pseudonyms::Pseudonyms;
-use crate::sorter::{CellPacker, HeldRow, KeyPacker, Packed, PackedRow, Unpacker};
+use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, PackedRows, Unpacker};
+use crate::threads::prefetch::Prefetch;
 
 /// A partition built from packed rows.
 #[derive(Debug)]
@@ -151,20 +152,19 @@ pub fn each_packed<E: From<PartitionError>>(
     mut take: impl FnMut(PackedRow<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let names: Vec<_> = contract.columns.iter().map(|column| column.name.as_str()).collect();
-    let mut packed = HeldRow::default();
-    for batch in open_batches_ahead(path, &names)? {
-        let misfit = |source: ArrowError| PartitionError::Rows {
-            path: path.to_owned(),
-            dataset: contract.name.as_str(),
-            source: Box::new(source),
-        };
-        let stored = StoredBatch::of(&batch?, contract, date).map_err(misfit)?;
-        for row in 0..stored.rows {
-            packed.pack(&StoredRow { batch: &stored, row });
-            take(packed.row())?;
-        }
-    }
-    Ok(())
+    let misfit = {
+        let (path, dataset) = (path.to_owned(), contract.name.as_str());
+        move |source| PartitionError::Rows { path: path.clone(), dataset, source: Box::new(source) }
+    };
+    let packed =
+        open_batches_ahead(path, &names)?.map(move |batch| packed_again(&batch?, contract, date).map_err(&misfit));
+    Prefetch::start(packed, 1).try_for_each(|rows| rows?.iter().try_for_each(&mut take))
+}
+
+fn packed_again(batch: &RecordBatch, contract: &Contract, date: Option<NaiveDate>) -> Result<PackedRows, ArrowError> {
+    let (stored, mut rows) = (StoredBatch::of(batch, contract, date)?, PackedRows::default());
+    (0..stored.rows).for_each(|row| rows.push(&StoredRow { batch: &stored, row }));
+    Ok(rows)
 }
 
 /// The columns of a batch in the order in which their cells are packed, the key first.
@@ -259,7 +259,7 @@ mod tests {
     use crate::dataset::partition::{PartLimit, Provenance, write_rows};
     use crate::money::Fen;
     use crate::record::{OrderLine, Record, Refund, UserCoupon};
-    use crate::sorter::{Room, Sorter};
+    use crate::sorter::{HeldRow, Room, Sorter};
 
     fn instant(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_794_900_000 + second, 123_456_000).unwrap()

@@ -190,7 +190,8 @@ impl Counter<'_> {
     /// Which wallets of tonight's roster have an answer in the journal and which have none. Other entries of the
     /// journal belong to wallets that are no longer on the roster.
     fn asked(&self, roster: &Roster) -> Result<(Fingerprints, Kept), Issue> {
-        let (mut asked, mut unanswered) = (Fingerprints::default(), Keeper::new(&self.night.corner()));
+        let mut asked = Fingerprints::expecting(roster.ask.len());
+        let mut unanswered = Keeper::new(&self.night.corner());
         for openid in openids(&roster.ask).map_err(Issue::unsorted)? {
             let openid = openid.map_err(Issue::unsorted)?;
             let published = self.night.pseudonyms.publish(&openid);
@@ -323,7 +324,7 @@ impl Counter<'_> {
         };
         doubts.rows().and_then(|rows| rows.each(add)).map_err(Issue::unsorted)?;
         let mut second = Gathered::after(known.intake, &self.night.corner());
-        let mut unknown = Fingerprints::default();
+        let mut unknown = Fingerprints::expecting(doubts.len());
         self.journal.visit_read(SINGLE, Ok, |entry| {
             let Some(doubt) = self.doubt_of(&entry.key, &doubtful) else { return Ok(()) };
             let page = entry.pages.first().map(|page| read_page(&self.single_request(&doubt), page));
