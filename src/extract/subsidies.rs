@@ -5,10 +5,12 @@ mod candidates;
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
+
 pub use candidates::{Plan, SubsidyInput};
 
 use super::ask::{Place, ask_each, read_page, require_echo, settle_and_read};
-use super::gathered::Gathered;
+use super::gathered::{Gatherable, Gathered, Known};
 use super::odd_fields::OddFields;
 use super::wire::{subsidy_payment_row, subsidy_return_row};
 use super::{Harvest, Issue, IssueKind, Night};
@@ -54,25 +56,16 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
         return Ok(Harvest::complete(Subsidies::default()));
     };
     let requests = Requests { night, pay_v3, journal: &*night.journal.stage(STAGE.as_str())? };
-    let room = night.corner();
-    let mut issues = requests.ask_lists(&plan.coupons).await?;
     let mut odd = OddFields::default();
-    let listed =
-        requests.read_lists(&plan.coupons, Gathered::new(&room), &mut odd)?.settle().map_err(Issue::unsorted)?;
-    let missing = plan.receipts_missing_from(&listed.rows, &room).map_err(Issue::unsorted)?;
-    issues.extend(requests.ask_receipts(&missing).await?);
-    let single = requests.read_receipts(&missing, Gathered::after(listed.intake, &room), &mut odd)?;
-    let payments = single.replace(&listed.rows).map_err(Issue::unsorted)?;
-    issues.extend(requests.ask_returns(&plan.returns).await?);
-    let returns =
-        requests.read_returns(&plan.returns, Gathered::new(&room), &mut odd)?.settle().map_err(Issue::unsorted)?;
-    let payments = payments.carrying(night)?;
-    let returns = returns.carrying(night)?;
+    let (payments, mut issues) = requests.payments(plan, &mut odd).await?;
+    let (returns, more) = requests.returns(plan, &mut odd).await?;
+    issues.extend(more);
+    let (payments, returns) = (payments.carrying(night)?, returns.carrying(night)?);
 
     let mut harvest = Harvest::complete(Subsidies { payments: payments.rows, returns: returns.rows });
     harvest.intake = vec![payments.intake, returns.intake];
     harvest.issues = issues;
-    harvest.inputs = vec![(STAGE.to_string(), requests.journal.digest(&room)?)];
+    harvest.inputs = vec![(STAGE.to_string(), requests.journal.digest(&night.corner())?)];
     Ok(harvest.noting("odd_fields", odd.tell("subsidy receipts")))
 }
 
@@ -90,6 +83,41 @@ pub(super) fn each_key(night: &Night<'_>, input: &SubsidyInput<'_>, mut take: im
     Ok(())
 }
 
+/// A receipt as WeChat Pay answers it, of a payment or of a return.
+trait Receipt: Mendable {
+    /// Its row.
+    type Row: Gatherable;
+
+    fn row(&self, date: NaiveDate) -> Result<Self::Row, Issue>;
+
+    /// What of the answer has no column.
+    fn extra_of(row: &Self::Row) -> Option<&str>;
+}
+
+impl Receipt for PayReceipt {
+    type Row = SubsidyPayment;
+
+    fn row(&self, date: NaiveDate) -> Result<SubsidyPayment, Issue> {
+        subsidy_payment_row(self, date)
+    }
+
+    fn extra_of(row: &SubsidyPayment) -> Option<&str> {
+        row.extra.as_deref()
+    }
+}
+
+impl Receipt for ReturnReceipt {
+    type Row = SubsidyReturn;
+
+    fn row(&self, date: NaiveDate) -> Result<SubsidyReturn, Issue> {
+        subsidy_return_row(self, date)
+    }
+
+    fn extra_of(row: &SubsidyReturn) -> Option<&str> {
+        row.extra.as_deref()
+    }
+}
+
 struct Requests<'a> {
     night: &'a Night<'a>,
     pay_v3: &'a PayV3,
@@ -97,13 +125,34 @@ struct Requests<'a> {
 }
 
 impl Requests<'_> {
+    /// The payment receipts: the lists of the coupons, then singly those receipts of the ledger that no list has.
+    async fn payments(&self, plan: &Plan, odd: &mut OddFields) -> Result<(Known<SubsidyPayment>, Vec<Issue>), Issue> {
+        let room = self.night.corner();
+        let mut issues = self.ask_lists(&plan.coupons).await?;
+        let mut listed = Gathered::new(&room);
+        self.read_lists(&plan.coupons, &mut listed, odd)?;
+        let listed = listed.settle().map_err(Issue::unsorted)?;
+        let missing = plan.receipts_missing_from(&listed.rows, &room).map_err(Issue::unsorted)?;
+        issues.extend(self.ask_receipts(&missing).await?);
+        let mut single = Gathered::after(listed.intake, &room);
+        self.read_receipts(&missing, &mut single, odd)?;
+        Ok((single.replace(&listed.rows).map_err(Issue::unsorted)?, issues))
+    }
+
+    async fn returns(&self, plan: &Plan, odd: &mut OddFields) -> Result<(Known<SubsidyReturn>, Vec<Issue>), Issue> {
+        let issues = self.ask_returns(&plan.returns).await?;
+        let mut returns = Gathered::new(&self.night.corner());
+        self.read_returns(&plan.returns, &mut returns, odd)?;
+        Ok((returns.settle().map_err(Issue::unsorted)?, issues))
+    }
+
     async fn ask_lists(&self, coupons: &Kept) -> Result<Vec<Issue>, Issue> {
         let question = |row: PackedRow<'_>| {
             let mut cells = row.unpack();
             (list_key(row), busifavor::pay_receipts(&cells.key_text(), &cells.key_text(), None))
         };
         let payment = |receipt: &PayReceipt| {
-            subsidy_payment_row(receipt, self.night.date)?;
+            receipt.row(self.night.date)?;
             Ok(format!("list/{}/{}", receipt.stock_id, receipt.coupon_code))
         };
         let payments = |list: &PayReceiptList| {
@@ -116,7 +165,7 @@ impl Requests<'_> {
     async fn ask_receipts(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
         let question = |row: PackedRow<'_>| (receipt_key(row), busifavor::pay_receipt(&row.unpack().key_text()));
         let payment = |receipt: &PayReceipt| {
-            subsidy_payment_row(receipt, self.night.date)?;
+            receipt.row(self.night.date)?;
             Ok(receipt.subsidy_receipt_id.iter().map(|id| format!("receipt/{id}")).collect())
         };
         self.ask(ids, question, payment).await
@@ -125,7 +174,7 @@ impl Requests<'_> {
     async fn ask_returns(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
         let question = |row: PackedRow<'_>| (return_key(row), busifavor::return_receipt(&row.unpack().key_text()));
         let returned = |receipt: &ReturnReceipt| {
-            subsidy_return_row(receipt, self.night.date)?;
+            receipt.row(self.night.date)?;
             Ok(receipt.subsidy_return_receipt_id.iter().map(|id| format!("return/{id}")).collect())
         };
         self.ask(ids, question, returned).await
@@ -153,58 +202,58 @@ impl Requests<'_> {
         ask_each(self.night, self.journal, PLACE, questions, ask).await
     }
 
+    // Parsing an answer does not depend on the parameters of its request, so the readers leave them empty.
+
     fn read_lists(
         &self,
         coupons: &Kept,
-        mut payments: Gathered<SubsidyPayment>,
+        payments: &mut Gathered<SubsidyPayment>,
         odd: &mut OddFields,
-    ) -> Result<Gathered<SubsidyPayment>, Issue> {
-        // Parsing an answer does not depend on the parameters of the request.
+    ) -> Result<(), Issue> {
         let request = busifavor::pay_receipts("", "", None);
         self.read(coupons, list_key, |page| {
             payments.intake.pages += 1;
-            for receipt in read_page(&request, page)?.map(|list| list.pay_receipt_list).unwrap_or_default() {
-                let row = subsidy_payment_row(&receipt, self.night.date)?;
-                odd.see(&PayReceipt::SHAPE, row.extra.as_deref());
-                payments.put(&row).map_err(Issue::unsorted)?;
-            }
-            Ok(())
-        })?;
-        Ok(payments)
+            let listed = read_page(&request, page)?.map(|list| list.pay_receipt_list).unwrap_or_default();
+            listed.iter().try_for_each(|receipt| self.gather(receipt, payments, odd))
+        })
     }
 
     fn read_receipts(
         &self,
         ids: &Kept,
-        mut payments: Gathered<SubsidyPayment>,
+        payments: &mut Gathered<SubsidyPayment>,
         odd: &mut OddFields,
-    ) -> Result<Gathered<SubsidyPayment>, Issue> {
+    ) -> Result<(), Issue> {
         let request = busifavor::pay_receipt("");
-        self.read(ids, receipt_key, |page| {
-            let Some(receipt) = read_page(&request, page)? else { return Ok(()) };
-            payments.intake.pages += 1;
-            let row = subsidy_payment_row(&receipt, self.night.date)?;
-            odd.see(&PayReceipt::SHAPE, row.extra.as_deref());
-            payments.put(&row).map_err(Issue::unsorted)
-        })?;
-        Ok(payments)
+        self.read(ids, receipt_key, |page| self.gather_only(read_page(&request, page)?, payments, odd))
     }
 
     fn read_returns(
         &self,
         ids: &Kept,
-        mut returns: Gathered<SubsidyReturn>,
+        returns: &mut Gathered<SubsidyReturn>,
         odd: &mut OddFields,
-    ) -> Result<Gathered<SubsidyReturn>, Issue> {
+    ) -> Result<(), Issue> {
         let request = busifavor::return_receipt("");
-        self.read(ids, return_key, |page| {
-            let Some(receipt) = read_page(&request, page)? else { return Ok(()) };
-            returns.intake.pages += 1;
-            let row = subsidy_return_row(&receipt, self.night.date)?;
-            odd.see(&ReturnReceipt::SHAPE, row.extra.as_deref());
-            returns.put(&row).map_err(Issue::unsorted)
-        })?;
-        Ok(returns)
+        self.read(ids, return_key, |page| self.gather_only(read_page(&request, page)?, returns, odd))
+    }
+
+    /// Adds the receipt of an answer that holds only one; `None` if WeChat Pay does not know it.
+    fn gather_only<T: Receipt>(
+        &self,
+        receipt: Option<T>,
+        rows: &mut Gathered<T::Row>,
+        odd: &mut OddFields,
+    ) -> Result<(), Issue> {
+        let Some(receipt) = receipt else { return Ok(()) };
+        rows.intake.pages += 1;
+        self.gather(&receipt, rows, odd)
+    }
+
+    fn gather<T: Receipt>(&self, receipt: &T, rows: &mut Gathered<T::Row>, odd: &mut OddFields) -> Result<(), Issue> {
+        let row = receipt.row(self.night.date)?;
+        odd.see(&T::SHAPE, T::extra_of(&row));
+        rows.put(&row).map_err(Issue::unsorted)
     }
 
     /// Passes on the journalled answers for `rows`.
