@@ -56,7 +56,7 @@ impl Plan {
 
 /// A fact about a coupon; all of its facts together decide whether its receipts are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum Fact {
     /// It belongs to a programme and was used or returned.
     Spent,
     /// Something about it is within the look-back.
@@ -79,55 +79,55 @@ enum Word {
 
 /// Chooses tonight's requests.
 pub(super) fn choose(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> {
-    let mut words = Words(Sorter::new(&night.corner()));
+    let mut facts = Facts(Sorter::new(&night.corner()));
     let window = Window { from: night.job.rules.lookback_start(night.date), to: night.date };
-    words.add_input(night, input, &window).map_err(Issue::unsorted)?;
+    facts.add_input(night, input, &window).map_err(Issue::unsorted)?;
     night.each_earlier::<SubsidyOrder>(|row| {
-        words.add_line(&SubsidyOrder::unpack(&mut row.unpack()), &window).map_err(Issue::unsorted)
+        facts.add_line(&SubsidyOrder::unpack(&mut row.unpack()), &window).map_err(Issue::unsorted)
     })?;
     night.each_yesterday::<SubsidyPayment>(|row| {
-        words.add_receipt(&SubsidyPayment::unpack(&mut row.unpack())).map_err(Issue::unsorted)
+        facts.add_receipt(&SubsidyPayment::unpack(&mut row.unpack())).map_err(Issue::unsorted)
     })?;
-    let mut plan = Drafts::new(night);
+    let mut drafts = Drafts::new(night);
     night.each_yesterday::<SubsidyReturn>(|row| {
-        plan.add_return(&SubsidyReturn::unpack(&mut row.unpack())).map_err(Issue::unsorted)
+        drafts.add_return(&SubsidyReturn::unpack(&mut row.unpack())).map_err(Issue::unsorted)
     })?;
-    each_return(night, |id| plan.returns.push(&Jotting { key: &[id], mark: Word::MadeReturn as i64, texts: &[] }))?;
-    words.settle(plan).map_err(Issue::unsorted)
+    each_return(night, |id| drafts.returns.push(&Jotting { key: &[id], mark: Fact::MadeReturn as i64, texts: &[] }))?;
+    facts.settle(drafts).map_err(Issue::unsorted)
 }
 
 /// Facts, sorted by coupon.
-struct Words(Sorter);
+struct Facts(Sorter);
 
-impl Words {
+impl Facts {
     fn add_input(&mut self, night: &Night<'_>, input: &SubsidyInput<'_>, window: &Window) -> io::Result<()> {
         let programmes: BTreeSet<&str> = night.job.subsidy_programs.iter().map(|it| it.stock_id.as_str()).collect();
         let coupons = input.coupons.rows()?;
         coupons.each(|row| self.add_coupon(&UserCoupon::unpack(&mut row.unpack()), window, &programmes))?;
         input.orders.claims.rows()?.each(|row| {
             let claim = Claim::unpack(row);
-            self.say([&claim.stock_id, &claim.coupon_code], Word::Recent, "")
+            self.note([&claim.stock_id, &claim.coupon_code], Fact::Recent, "")
         })?;
         input.ledger.rows()?.each(|row| self.add_line(&SubsidyOrder::unpack(&mut row.unpack()), window))
     }
 
     fn add_receipt(&mut self, receipt: &SubsidyPayment<Cow<'_, str>>) -> io::Result<()> {
-        let word = if is_settled(receipt.status.as_deref()) { Word::Settled } else { Word::Unsettled };
-        self.say([&receipt.stock_id, &receipt.coupon_code], word, "")
+        let fact = if is_settled(receipt.status.as_deref()) { Fact::Settled } else { Fact::Unsettled };
+        self.note([&receipt.stock_id, &receipt.coupon_code], fact, "")
     }
 
     /// Evaluates the facts of every coupon.
     fn settle(self, mut drafts: Drafts) -> io::Result<Plan> {
-        let mut words = self.0.finish()?;
-        let mut coupon = About::default();
-        while words.next_group(2, |row| coupon.hear(row))? {
+        let mut facts = self.0.finish()?;
+        let mut coupon = CouponFacts::default();
+        while facts.next_group(2, |row| coupon.take(row))? {
             coupon.settle(&mut drafts)?;
         }
         drafts.settle()
     }
 
-    fn say(&mut self, coupon: [&str; 2], word: Word, id: &str) -> io::Result<()> {
-        self.0.push(&Jotting { key: &coupon, mark: word as i64, texts: &[id] })
+    fn note(&mut self, coupon: [&str; 2], fact: Fact, id: &str) -> io::Result<()> {
+        self.0.push(&Jotting { key: &coupon, mark: fact as i64, texts: &[id] })
     }
 
     fn add_coupon(
@@ -138,10 +138,10 @@ impl Words {
     ) -> io::Result<()> {
         let key = [&*coupon.stock_id, &*coupon.coupon_code];
         if programmes.contains(&*coupon.stock_id) && is_used_or_returned(coupon) {
-            self.say(key, Word::Spent, "")?;
+            self.note(key, Fact::Spent, "")?;
         }
         match window.holds(coupon.use_time) || window.holds(coupon.return_time) {
-            true => self.say(key, Word::Recent, ""),
+            true => self.note(key, Fact::Recent, ""),
             false => Ok(()),
         }
     }
@@ -149,50 +149,50 @@ impl Words {
     fn add_line(&mut self, line: &SubsidyOrder<Cow<'_, str>>, window: &Window) -> io::Result<()> {
         let key = [&*line.stock_id, &*line.coupon_code];
         let is_recent = (window.from..=window.to).contains(&line.business_date);
-        self.say(key, Word::Listed, "")?;
+        self.note(key, Fact::Listed, "")?;
         if is_recent {
-            self.say(key, Word::Recent, "")?;
+            self.note(key, Fact::Recent, "")?;
         }
         if let Some(id) = &line.subsidy_receipt_id {
-            self.say(key, Word::Receipt, id.as_ref())?;
+            self.note(key, Fact::Receipt, id.as_ref())?;
         }
-        let word = if is_recent { Word::RecentReturn } else { Word::EarlierReturn };
+        let fact = if is_recent { Fact::RecentReturn } else { Fact::EarlierReturn };
         match line.subsidy_return_receipt_id.as_ref() {
             "" => Ok(()),
-            id => self.say(key, word, id),
+            id => self.note(key, fact, id),
         }
     }
 }
 
 /// The facts about one coupon.
 #[derive(Default)]
-struct About {
+struct CouponFacts {
     coupon: (String, String),
-    words: Vec<(i64, String)>,
+    facts: Vec<(i64, String)>,
 }
 
-impl About {
-    fn hear(&mut self, row: PackedRow<'_>) {
+impl CouponFacts {
+    fn take(&mut self, row: PackedRow<'_>) {
         let mut cells = row.unpack();
         self.coupon = (cells.key_text().into_owned(), cells.key_text().into_owned());
-        self.words.push((cells.integer(), cells.text().to_owned()));
+        self.facts.push((cells.integer(), cells.text().to_owned()));
     }
 
     /// Adds the requests for the coupon to `drafts` and resets.
     fn settle(&mut self, drafts: &mut Drafts) -> io::Result<()> {
-        let words = std::mem::take(&mut self.words);
-        let is = |wanted: Word| words.iter().any(|(word, _)| *word == wanted as i64);
-        let can_change = is(Word::Recent) || is(Word::Unsettled) || !is(Word::Settled);
-        if !can_change || !(is(Word::Spent) || is(Word::Listed)) {
+        let facts = std::mem::take(&mut self.facts);
+        let is = |wanted: Fact| facts.iter().any(|(fact, _)| *fact == wanted as i64);
+        let can_change = is(Fact::Recent) || is(Fact::Unsettled) || !is(Fact::Settled);
+        if !can_change || !(is(Fact::Spent) || is(Fact::Listed)) {
             return Ok(());
         }
         let (stock_id, coupon_code) = &self.coupon;
         drafts.coupons.push(&Jotting { key: &[stock_id, coupon_code], mark: 0, texts: &[] })?;
-        for (word, id) in &words {
-            if *word == Word::Receipt as i64 {
+        for (fact, id) in &facts {
+            if *fact == Fact::Receipt as i64 {
                 drafts.receipts.push(&Jotting { key: &[id], mark: 0, texts: &[] })?;
-            } else if [Word::RecentReturn as i64, Word::EarlierReturn as i64].contains(word) {
-                drafts.returns.push(&Jotting { key: &[id], mark: *word, texts: &[] })?;
+            } else if [Fact::RecentReturn as i64, Fact::EarlierReturn as i64].contains(fact) {
+                drafts.returns.push(&Jotting { key: &[id], mark: *fact, texts: &[] })?;
             }
         }
         Ok(())
@@ -216,25 +216,17 @@ impl Drafts {
 
     /// Adds a known return receipt.
     fn add_return(&mut self, receipt: &SubsidyReturn<Cow<'_, str>>) -> io::Result<()> {
-        let word = if receipt.status.as_deref() == Some("SUCCESS") { Word::Settled } else { Word::Unsettled };
+        let fact = if receipt.status.as_deref() == Some("SUCCESS") { Fact::Settled } else { Fact::Unsettled };
         let id = receipt.subsidy_return_receipt_id.as_deref();
-        id.map_or(Ok(()), |id| self.returns.push(&Jotting { key: &[id], mark: word as i64, texts: &[] }))
+        id.map_or(Ok(()), |id| self.returns.push(&Jotting { key: &[id], mark: fact as i64, texts: &[] }))
     }
 
     fn settle(self) -> io::Result<Plan> {
         let mut asked = Keeper::new(&self.room);
-        let mut returns = self.returns.finish()?;
-        loop {
-            let (mut id, mut words) = (String::new(), Vec::new());
-            let hear = |row: PackedRow<'_>| {
-                let mut cells = row.unpack();
-                id = cells.key_text().into_owned();
-                words.push(cells.integer());
-            };
-            if !returns.next_group(1, hear)? {
-                break;
-            }
-            if is_return_asked(&words) {
+        let (mut returns, mut receipt) = (self.returns.finish()?, ReturnFacts::default());
+        while returns.next_group(1, |row| receipt.take(row))? {
+            let ReturnFacts { id, facts } = std::mem::take(&mut receipt);
+            if is_return_asked(&facts) {
                 asked.push(&Jotting { key: &[&id], mark: 0, texts: &[] })?;
             }
         }
@@ -243,12 +235,27 @@ impl Drafts {
     }
 }
 
+/// The facts about one return receipt.
+#[derive(Default)]
+struct ReturnFacts {
+    id: String,
+    facts: Vec<i64>,
+}
+
+impl ReturnFacts {
+    fn take(&mut self, row: PackedRow<'_>) {
+        let mut cells = row.unpack();
+        self.id = cells.key_text().into_owned();
+        self.facts.push(cells.integer());
+    }
+}
+
 /// Whether a return receipt with these marks is requested; of several known versions the first counts.
-fn is_return_asked(words: &[i64]) -> bool {
-    let known = words.iter().find(|word| [Word::Settled as i64, Word::Unsettled as i64].contains(word));
-    let is_settled = known == Some(&(Word::Settled as i64));
-    let is = |wanted: Word| words.contains(&(wanted as i64));
-    is(Word::RecentReturn) || ((is(Word::EarlierReturn) || is(Word::MadeReturn)) && !is_settled)
+fn is_return_asked(facts: &[i64]) -> bool {
+    let known = facts.iter().find(|fact| [Fact::Settled as i64, Fact::Unsettled as i64].contains(fact));
+    let is_settled = known == Some(&(Fact::Settled as i64));
+    let is = |wanted: Fact| facts.contains(&(wanted as i64));
+    is(Fact::RecentReturn) || ((is(Fact::EarlierReturn) || is(Fact::MadeReturn)) && !is_settled)
 }
 
 struct Window {
