@@ -4,6 +4,7 @@
 //!
 //! Some later calls depend on tonight's wallets (single queries, new stocks), so the counts are estimates.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::{user_coupons, v2_stocks};
 use crate::api::Api;
 use crate::job::BillSource;
 use crate::journal::StageJournal;
-use crate::record::{Card, CouponEvent, Stock, UserCoupon};
+use crate::record::{Card, CouponEvent, OrderLine, Stock, UserCoupon};
 use crate::sorter::{Jotting, Keeper, Kept, PackedRow, Sorter};
 use crate::stage::Stage;
 
@@ -51,8 +52,7 @@ pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
         Err(issue) => (Tonight::nothing(night)?, Some(issue)),
     };
     told.push(StageForecast::of_files(Stage::Orders, issue));
-    let bills = bills(night)?;
-    told.push(bills);
+    told.push(bills(night)?);
     let ledger = subsidy_ledger::extract(night).and_then(|it| it.rows.settle(|_| Ok(())));
     let ledger = read(&mut told, Stage::SubsidyLedger, ledger.map(|it| it.lines));
     // Without platform certificates, callbacks cannot be opened yet; they are few.
@@ -95,19 +95,21 @@ impl Tonight {
 
     fn of(night: &Night<'_>, exports: OrderExports) -> Result<Tonight, Issue> {
         let mut tonight = Tonight::nothing(night)?;
-        exports.settle(|row| {
-            let line = orders::unpacked(row);
-            line.openid.as_deref().map_or(Ok(()), |openid| tonight.buyers.add(openid))?;
-            let openid = line.openid.map(|openid| night.pseudonyms.publish(&openid));
-            tonight.lines.add(&LookbackLine {
-                out_trade_no: &line.out_trade_no,
-                stock_id: &line.stock_id,
-                coupon_code: &line.coupon_code,
-                openid: openid.as_deref(),
-                paid_at: line.paid_at.map(|paid| paid.timestamp_micros()),
-            })
-        })?;
+        exports.settle(|row| tonight.add(night, &orders::unpacked(row)))?;
         Ok(tonight)
+    }
+
+    fn add(&mut self, night: &Night<'_>, line: &OrderLine<Cow<'_, str>>) -> Result<(), Issue> {
+        let openid = line.openid.as_deref();
+        openid.map_or(Ok(()), |openid| self.buyers.add(openid))?;
+        let published = openid.map(|openid| night.pseudonyms.publish(openid));
+        self.lines.add(&LookbackLine {
+            out_trade_no: &line.out_trade_no,
+            stock_id: &line.stock_id,
+            coupon_code: &line.coupon_code,
+            openid: published.as_deref(),
+            paid_at: line.paid_at.map(|paid| paid.timestamp_micros()),
+        })
     }
 }
 
@@ -180,21 +182,12 @@ impl Known {
             let coupon = UserCoupon::unpack(&mut row.unpack());
             wallets.push(&Jotting { key: &[&coupon.openid], mark: HOLDS, texts: &[""] })
         })?;
-        let mut wallets = wallets.finish()?;
-        loop {
-            let (mut known, mut asked) = (0, None);
-            let meet = |row: PackedRow<'_>| {
-                let mut cells = row.unpack();
-                match cells.integer() {
-                    ASKED => asked = Some(user_coupons::wallet_key(cells.text())),
-                    _ => known += 1,
-                }
-            };
-            if !wallets.next_group(1, meet)? {
-                return Ok(());
-            }
-            asked.into_iter().for_each(|key| count.add(&key, pages(known, user_coupons::PAGE_ROWS)));
+        let (mut wallets, mut wallet) = (wallets.finish()?, Wallet::default());
+        while wallets.next_group(1, |row| wallet.meet(row))? {
+            let Wallet { key, coupons } = std::mem::take(&mut wallet);
+            key.into_iter().for_each(|key| count.add(&key, pages(coupons, user_coupons::PAGE_ROWS)));
         }
+        Ok(())
     }
 
     fn pool_pages(&self) -> impl Iterator<Item = (String, u64)> {
@@ -209,6 +202,25 @@ impl Known {
         let list =
             night.job.mp.is_some().then(|| (cards::LIST.to_owned(), pages(self.cards.len() as u64, cards::PAGE_ROWS)));
         list.into_iter().chain(self.cards.iter().map(|card| (format!("card/{}", card.card_id), 1)))
+    }
+}
+
+/// A wallet that is requested, or holds known coupons, or both.
+#[derive(Default)]
+struct Wallet {
+    /// The key of its request, if it is requested.
+    key: Option<String>,
+    /// How many known coupons it holds.
+    coupons: u64,
+}
+
+impl Wallet {
+    fn meet(&mut self, row: PackedRow<'_>) {
+        let mut cells = row.unpack();
+        match cells.integer() {
+            ASKED => self.key = Some(user_coupons::wallet_key(cells.text())),
+            _ => self.coupons += 1,
+        }
     }
 }
 

@@ -112,39 +112,55 @@ fn add_listed(mut roster: Export<Openid<'static>>, users: &mut Buyers) -> Result
     roster.finish().map(drop)
 }
 
-/// Classifies every known openid for tonight.
+/// The known openids, sorted out for tonight.
 struct Choice {
     first_seen: Sorter,
     by_published: Sorter,
     ask: Sorter,
 }
 
+/// An openid, and when it was met.
+#[derive(Default)]
+struct User {
+    openid: String,
+    is_known: bool,
+    is_tonight: bool,
+}
+
+impl User {
+    /// Takes in a row of `Buyers` about this user.
+    fn meet(&mut self, row: PackedRow<'_>) {
+        let mut cells = row.unpack();
+        self.openid = cells.key_text().into_owned();
+        match cells.integer() == Met::Tonight as i64 {
+            true => self.is_tonight = true,
+            false => self.is_known = true,
+        }
+    }
+}
+
 impl Choice {
     fn of(night: &Night<'_>, wallets: &WalletSettings, users: Buyers) -> io::Result<Choice> {
         let sorter = || Sorter::new(&night.corner());
         let mut choice = Choice { first_seen: sorter(), by_published: sorter(), ask: sorter() };
-        let mut users = users.0.finish()?;
-        loop {
-            let (mut openid, mut is_of) = (String::new(), [false; 2]);
-            let meet = |row: PackedRow<'_>| {
-                let mut cells = row.unpack();
-                openid = cells.key_text().into_owned();
-                is_of[usize::from(cells.integer() == Met::Tonight as i64)] = true;
-            };
-            if !users.next_group(1, meet)? {
-                return Ok(choice);
-            }
-            let [is_known, is_tonight] = is_of;
-            let of_openid = Jotting { key: &[&openid], mark: 0, texts: &[] };
-            if !is_known {
-                choice.first_seen.push(&of_openid)?;
-            }
-            if is_tonight || wallets.refresh == Refresh::All || is_audited(&openid, night.date, wallets.audit_days) {
-                choice.ask.push(&of_openid)?;
-            }
-            let published = night.pseudonyms.publish(&openid);
-            choice.by_published.push(&Jotting { key: &[&published], mark: 0, texts: &[&openid] })?;
+        let (mut users, mut user) = (users.0.finish()?, User::default());
+        while users.next_group(1, |row| user.meet(row))? {
+            choice.add(night, wallets, &std::mem::take(&mut user))?;
         }
+        Ok(choice)
+    }
+
+    fn add(&mut self, night: &Night<'_>, wallets: &WalletSettings, user: &User) -> io::Result<()> {
+        let User { openid, is_known, is_tonight } = user;
+        let of_openid = Jotting { key: &[openid], mark: 0, texts: &[] };
+        if !is_known {
+            self.first_seen.push(&of_openid)?;
+        }
+        if *is_tonight || wallets.refresh == Refresh::All || is_audited(openid, night.date, wallets.audit_days) {
+            self.ask.push(&of_openid)?;
+        }
+        let published = night.pseudonyms.publish(openid);
+        self.by_published.push(&Jotting { key: &[&published], mark: 0, texts: &[openid] })
     }
 }
 
