@@ -10,7 +10,7 @@ use super::ask::{Place, ask_all, read_page, read_page_by, settle};
 use super::wire;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
-use crate::journal::Entry;
+use crate::journal::Page;
 use crate::record::{CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay, Record};
 use crate::stage::Stage;
 use crate::wechat::mp::datacube::{self, CondSource};
@@ -33,8 +33,8 @@ pub struct Datacube {
     pub member_details: Vec<MemberCardDetailDay>,
 }
 
-/// Parses one row of an answer and adds it to the datasets.
-type Read = fn(&Entry, &Asked<'_>, &mut Datacube) -> Result<(), Issue>;
+/// Parses the pages of an answer and adds their rows to the datasets.
+type Read = fn(&[Page], &Asked<'_>, &mut Datacube) -> Result<(), Issue>;
 
 /// The parameters of a call, which answers do not echo.
 struct Asked<'a> {
@@ -56,16 +56,16 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     }
     let questions = calls.iter().map(|(key, (asked, call))| (key.clone(), (asked, *call))).collect();
     let ask = async |(asked, call): (&Asked<'_>, Call)| {
-        let entry = Entry { key: String::new(), pages: vec![call.ask(mp, asked).await?] };
-        call.check(&entry, asked).map(|()| Some(entry.pages))
+        let pages = vec![call.ask(mp, asked).await?];
+        call.check(&pages, asked).map(|()| Some(pages))
     };
     let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
     let mut rows = Datacube::default();
     let mut unknown = BTreeSet::new();
     for entry in journal.entries()? {
         if let Some((asked, call)) = calls.get(&entry.key) {
-            call.read()(&entry, asked, &mut rows)?;
-            unknown.extend((!is_known(&entry, asked)?).then_some(asked.card_id));
+            call.read()(&entry.pages, asked, &mut rows)?;
+            unknown.extend((!is_known(&entry.pages, asked)?).then_some(asked.card_id));
         }
     }
     let (repeated, contradicted) = rows.settle();
@@ -128,7 +128,7 @@ impl Call {
         }
     }
 
-    async fn ask(self, mp: &Mp, asked: &Asked<'_>) -> Result<crate::journal::Page, Issue> {
+    async fn ask(self, mp: &Mp, asked: &Asked<'_>) -> Result<Page, Issue> {
         match self {
             Call::Account => send(mp, &account(asked)).await,
             Call::Cards => send(mp, &cards(asked)).await,
@@ -139,9 +139,9 @@ impl Call {
 
     /// Refuses an answer that cannot be parsed, or with rows of days or of a card that were not requested: once
     /// journalled, it would stay.
-    fn check(self, entry: &Entry, asked: &Asked<'_>) -> Result<(), Issue> {
+    fn check(self, pages: &[Page], asked: &Asked<'_>) -> Result<(), Issue> {
         let mut rows = Datacube::default();
-        self.read()(entry, asked, &mut rows)?;
+        self.read()(pages, asked, &mut rows)?;
         let unasked =
             |what: &str| Err(Issue::new(IssueKind::Incomplete, format!("the datacube tells of {what}, unasked")));
         if let Some(day) = rows.ref_dates().find(|day| !(asked.window.0..=asked.window.1).contains(day)) {
@@ -155,30 +155,30 @@ impl Call {
 
     fn read(self) -> Read {
         match self {
-            Call::Account => |entry, asked, rows| {
+            Call::Account => |pages, asked, rows| {
                 let row = |it: &_| wire::card_account_row(it, asked.cond_source.code(), asked.night);
-                collect(entry, &account(asked), |list| &list.list, row, &mut rows.account)
+                collect(pages, &account(asked), |list| &list.list, row, &mut rows.account)
             },
-            Call::Cards => |entry, asked, rows| {
+            Call::Cards => |pages, asked, rows| {
                 let row = |it: &_| wire::card_day_row(it, asked.cond_source.code(), asked.night);
-                collect(entry, &cards(asked), |list| &list.list, row, &mut rows.cards)
+                collect(pages, &cards(asked), |list| &list.list, row, &mut rows.cards)
             },
-            Call::Members => |entry, asked, rows| {
+            Call::Members => |pages, asked, rows| {
                 let row = |it: &_| wire::member_card_row(it, asked.cond_source.code(), asked.night);
-                collect(entry, &members(asked), |list| &list.list, row, &mut rows.members)
+                collect(pages, &members(asked), |list| &list.list, row, &mut rows.members)
             },
-            Call::MemberDetails => |entry, asked, rows| {
+            Call::MemberDetails => |pages, asked, rows| {
                 let row = |it: &_| wire::member_detail_row(it, asked.night);
-                collect(entry, &member_details(asked), |list| &list.list, row, &mut rows.member_details)
+                collect(pages, &member_details(asked), |list| &list.list, row, &mut rows.member_details)
             },
         }
     }
 }
 
 /// Whether the platform knows what was asked for.
-fn is_known(entry: &Entry, asked: &Asked<'_>) -> Result<bool, Issue> {
+fn is_known(pages: &[Page], asked: &Asked<'_>) -> Result<bool, Issue> {
     let request = member_details(asked);
-    for page in &entry.pages {
+    for page in pages {
         if read_page_by(&request, page, |_| Ok(()))?.is_none() {
             return Ok(false);
         }
@@ -195,7 +195,7 @@ fn unknown_card(card_id: &str) -> Issue {
         .hinting("`mp.member_card_ids` must be member cards of `mp.appid`; `--refetch` asks for them again")
 }
 
-async fn send<T>(mp: &Mp, request: &Request<T>) -> Result<crate::journal::Page, Issue> {
+async fn send<T>(mp: &Mp, request: &Request<T>) -> Result<Page, Issue> {
     settle(request, mp.send(request).await)
 }
 
@@ -216,13 +216,13 @@ fn member_details(asked: &Asked<'_>) -> Request<datacube::Rows<datacube::MemberC
 }
 
 fn collect<L, W, R>(
-    entry: &Entry,
+    pages: &[Page],
     request: &Request<L>,
     list: impl Fn(&L) -> &Vec<W>,
     row: impl Fn(&W) -> Result<R, Issue>,
     rows: &mut Vec<R>,
 ) -> Result<(), Issue> {
-    for page in &entry.pages {
+    for page in pages {
         if let Some(answer) = read_page(request, page)? {
             for it in list(&answer) {
                 rows.push(row(it)?);
@@ -321,8 +321,8 @@ mod tests {
         let asked = Asked { window: (from, to), cond_source: CondSource::Api, card_id: "", night: to };
         let told = |day: &str| {
             let body = format!(r#"{{"list":[{{"ref_date":"2026-11-19"}},{{"ref_date":"{day}"}}]}}"#);
-            let entry = Entry { key: String::new(), pages: vec![crate::journal::Page::for_tests(&body)] };
-            Call::Account.check(&entry, &asked).map_err(|issue| (issue.kind, issue.what))
+            let pages = [crate::journal::Page::for_tests(&body)];
+            Call::Account.check(&pages, &asked).map_err(|issue| (issue.kind, issue.what))
         };
         assert_eq!((told("2026-11-18"), told("2026-11-20")), (Ok(()), Ok(())));
         for (day, word) in [("2026-11-17", "unasked"), ("2026-11-21", "unasked"), ("20261119", "ref_date")] {
@@ -336,8 +336,8 @@ mod tests {
         let day: NaiveDate = "2026-11-18".parse().unwrap();
         let asked = Asked { window: (day, day), cond_source: CondSource::Api, card_id: "pMine", night: day };
         let knows = |body: &str| {
-            let entry = Entry { key: String::new(), pages: vec![crate::journal::Page::for_tests(body)] };
-            is_known(&entry, &asked).unwrap()
+            let pages = [crate::journal::Page::for_tests(body)];
+            is_known(&pages, &asked).unwrap()
         };
         assert!(knows(r#"{"list":[]}"#));
         assert!(!knows(r#"{"errcode":40073,"errmsg":"invalid card id hint: [x]"}"#));
@@ -354,8 +354,8 @@ mod tests {
         let asked = Asked { window: (day, day), cond_source: CondSource::Api, card_id: "pMine", night: day };
         let told = |card_id: &str| {
             let body = format!(r#"{{"list":[{{"ref_date":"2026-11-18","cardid":"{card_id}"}}]}}"#);
-            let entry = Entry { key: String::new(), pages: vec![crate::journal::Page::for_tests(&body)] };
-            Call::MemberDetails.check(&entry, &asked).map_err(|issue| issue.what)
+            let pages = [crate::journal::Page::for_tests(&body)];
+            Call::MemberDetails.check(&pages, &asked).map_err(|issue| issue.what)
         };
         assert_eq!(told("pMine"), Ok(()));
         assert_eq!(told("pOther"), Err("the datacube tells of card `pOther`, unasked".to_owned()));
