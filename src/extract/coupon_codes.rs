@@ -1,4 +1,4 @@
-//! Stage `coupon_codes`: the code pool of every MERCHANT_UPLOAD stock, page by page (reference v3 §2.11).
+//! Stage `coupon_codes`: the code pool of every MERCHANT_UPLOAD stock, page by page (reference v3 §2.6).
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::api::Api;
 use crate::dataset::manifest::Intake;
 use crate::journal::Page;
 use crate::record::{CouponCode, Record, Stock};
-use crate::sorter::{HeldRow, Keeper, Kept, PackedRow, Room, Sorter};
+use crate::sorter::{Keeper, Kept, Room, Sorter};
 use crate::stage::Stage;
 use crate::wechat::oddity::Mendable;
 use crate::wechat::pay_v3::PayV3;
@@ -67,19 +67,12 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept
 
 /// Keeps the first row of a code that a pool lists twice.
 fn first_of_each(codes: Sorter, room: &Room) -> io::Result<Kept> {
-    let (mut codes, mut keeper, mut first) = (codes.finish()?, Keeper::new(room), HeldRow::default());
-    loop {
-        let mut is_first = true;
-        let hold = |row: PackedRow<'_>| {
-            if std::mem::take(&mut is_first) {
-                first.hold(row);
-            }
-        };
-        if !codes.next_group(2, hold)? {
-            return keeper.finish();
-        }
-        keeper.push(&first.row())?;
+    let (mut codes, mut keeper) = (codes.finish()?, Keeper::new(room));
+    while let Some(first) = codes.peek() {
+        keeper.push(&first)?;
+        codes.next_group(2, |_| {})?;
     }
+    keeper.finish()
 }
 
 fn request(stock_id: &str, appid: Option<&str>, offset: u64) -> Request<CouponCodePage> {

@@ -2,10 +2,10 @@
 //! §2.10). Pages are deduplicated by key; the end is reached with "as many different keys as the list says it has"; a list
 //! that never gets there is reported as unsettled, never silently cut short.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::future::Future;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::Issue;
 use super::answered::page;
@@ -80,36 +80,31 @@ impl Meaning {
     }
 }
 
-/// What this run has learned about `offset`; shared by all lists of a stage.
+/// What this run has learned about `offset`; shared by all lists of a stage, which one thread reads.
 #[derive(Debug, Default)]
 pub(super) struct OffsetMeaning {
-    learned: AtomicU8,
+    learned: Cell<Option<Meaning>>,
     /// Whether some list was known to the API when read from offset 0.
-    begins_at_zero: AtomicBool,
+    begins_at_zero: Cell<bool>,
 }
 
 impl OffsetMeaning {
     fn candidates(&self) -> &'static [Meaning] {
-        match self.learned.load(Ordering::Relaxed) {
-            1 => &[Meaning::Rows],
-            2 => &[Meaning::PagesFromZero],
-            3 => &[Meaning::PagesFromOne],
-            _ => &[Meaning::Rows, Meaning::PagesFromZero, Meaning::PagesFromOne],
+        match self.learned.get() {
+            Some(Meaning::Rows) => &[Meaning::Rows],
+            Some(Meaning::PagesFromZero) => &[Meaning::PagesFromZero],
+            Some(Meaning::PagesFromOne) => &[Meaning::PagesFromOne],
+            None => &[Meaning::Rows, Meaning::PagesFromZero, Meaning::PagesFromOne],
         }
     }
 
     fn learn(&self, meaning: Meaning) {
-        let learned = match meaning {
-            Meaning::Rows => 1,
-            Meaning::PagesFromZero => 2,
-            Meaning::PagesFromOne => 3,
-        };
-        self.learned.store(learned, Ordering::Relaxed);
+        self.learned.set(Some(meaning));
     }
 
     /// Whether a list that is unknown at this meaning's first offset may be known from offset 1 on.
     fn may_begin_later(&self, meaning: Meaning) -> bool {
-        meaning.first_offset() == 0 && self.candidates().len() > 1 && !self.begins_at_zero.load(Ordering::Relaxed)
+        meaning.first_offset() == 0 && self.candidates().len() > 1 && !self.begins_at_zero.get()
     }
 }
 
@@ -296,7 +291,9 @@ impl<'m> Progress<'m> {
             let early_end = self.early_end();
             return Step::Ended(early_end.unwrap_or_else(|| Walk::Unknown(mem::take(&mut self.pages))));
         }
-        self.meaning.begins_at_zero.fetch_or(self.offset == 0, Ordering::Relaxed);
+        if self.offset == 0 {
+            self.meaning.begins_at_zero.set(true);
+        }
         self.count(keys, total)
     }
 
@@ -387,8 +384,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use proptest::prelude::*;
 
     use super::*;

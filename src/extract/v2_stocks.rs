@@ -43,13 +43,13 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     harvest.issues.extend(requests.ask_coupons(&listed).await?);
 
     let asked = Asked::of(&settings.stock_ids, &listed);
-    let mut signatures = Signatures { client, on_mismatch: settings.on_mismatch, counts: [0; 3], refused: 0 };
+    let mut signatures = Signatures::new(client, settings.on_mismatch);
     let mut unknown = Unknown::default();
     harvest.rows = read(night, &journal, &asked, &mut signatures, &mut unknown)?;
     harvest.inputs.push((STAGE.to_string(), digest_of(&harvest.rows)));
     unknown.tell();
     harvest.issues.extend(unknown.stocks.into_iter().chain(signatures.issue()));
-    let [verified, absent, mismatched] = signatures.counts;
+    let Signatures { verified, absent, mismatched, .. } = signatures;
     let harvest = harvest.noting("unknown_coupons", unknown.coupons);
     let harvest = harvest.noting("signatures_verified", verified).noting("signatures_absent", absent);
     Ok(harvest.noting("signatures_mismatched", mismatched))
@@ -216,22 +216,27 @@ impl<'a> Asked<'a> {
 struct Signatures<'a> {
     client: &'a PayV2,
     on_mismatch: OnMismatch,
-    /// Valid, absent, invalid.
-    counts: [usize; 3],
+    verified: usize,
+    absent: usize,
+    mismatched: usize,
+    /// Those of `mismatched` that the job does not accept.
     refused: usize,
 }
 
-impl Signatures<'_> {
+impl<'a> Signatures<'a> {
+    fn new(client: &'a PayV2, on_mismatch: OnMismatch) -> Signatures<'a> {
+        Signatures { client, on_mismatch, verified: 0, absent: 0, mismatched: 0, refused: 0 }
+    }
+
     /// The result for a journalled answer; `None` when the job does not accept such answers. The
     /// client refuses them too, but the journal may be older than the job file.
     fn check(&mut self, page: &Page) -> Option<SignatureCheck> {
         let check = self.client.check_signature(&page.body);
-        let count = match check {
-            SignatureCheck::Verified => 0,
-            SignatureCheck::Absent => 1,
-            SignatureCheck::Mismatch => 2,
-        };
-        self.counts[count] += 1;
+        match check {
+            SignatureCheck::Verified => self.verified += 1,
+            SignatureCheck::Absent => self.absent += 1,
+            SignatureCheck::Mismatch => self.mismatched += 1,
+        }
         let is_refused = check == SignatureCheck::Mismatch && self.on_mismatch == OnMismatch::Fail;
         self.refused += usize::from(is_refused);
         (!is_refused).then_some(check)
