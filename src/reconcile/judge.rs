@@ -113,16 +113,9 @@ impl NightRules<'_> {
         sink: impl FnMut(Break) -> Result<(), E>,
     ) -> Result<Judgement, E> {
         let date = self.files.date;
+        // Ids with a decision in force, without those of the breaks that turn up.
         let mut undecided = self.decisions.in_force(date);
-        let mut findings = Findings::new(self.scratch);
-        let mut left = BTreeSet::new();
-        for rule in judged.values() {
-            let run = run(runner, self.terms, self.files, rule)?;
-            findings.take(date, rule, run.findings, &mut undecided)?;
-            left.extend(run.left);
-        }
-        let outlook =
-            Outlook { date, rules: judged.iter().map(|(id, rule)| (*id, self.outlook_of(rule))).collect(), left };
+        let (mut findings, outlook) = self.run_all(judged, runner, &mut undecided)?;
         let yesterday = yesterday(self.rules, self.files)?.inspect(|row| {
             if let Ok(row) = row {
                 undecided.remove(&row.break_id);
@@ -144,24 +137,35 @@ impl NightRules<'_> {
         Ok(Judgement { unjudged, found })
     }
 
-    fn outlook_of(&self, rule: &Rule) -> RuleOutlook {
-        RuleOutlook {
-            window: Window::of(self.terms, self.files, rule),
-            grace: self.terms.grace_days_of(rule.datasets()),
-            is_of_stocks: rule.is_of_stocks(),
+    /// Runs the rules; removes the ids of what they find from `looked_for`.
+    fn run_all<'r>(
+        &self,
+        judged: BTreeMap<&'r str, &'r Rule>,
+        runner: &mut dyn RuleRunner,
+        looked_for: &mut BTreeSet<String>,
+    ) -> Result<(Findings, Outlook<'r>), ReconcileError> {
+        let mut findings = Findings::new(self.scratch);
+        let mut outlook = Outlook { rules: BTreeMap::new(), left: BTreeSet::new() };
+        for (id, rule) in judged {
+            let of_rule = RuleOutlook::of(self.terms, self.files, rule);
+            let run = run(runner, rule, &of_rule)?;
+            findings.take(self.files.date, rule, run.findings, looked_for)?;
+            outlook.left.extend(run.left);
+            outlook.rules.insert(id, of_rule);
         }
+        Ok((findings, outlook))
     }
 }
 
 /// What tonight says about breaks of yesterday.
 struct Outlook<'a> {
-    date: NaiveDate,
     /// Of the judged rules.
     rules: BTreeMap<&'a str, RuleOutlook>,
     /// As in `Run`, over all rules.
     left: BTreeSet<String>,
 }
 
+/// Which rows and breaks of a rule are judged tonight, and which of them are due.
 struct RuleOutlook {
     window: Window,
     grace: Days,
@@ -169,6 +173,19 @@ struct RuleOutlook {
 }
 
 impl RuleOutlook {
+    fn of(terms: &Terms, files: &DayFiles, rule: &Rule) -> RuleOutlook {
+        RuleOutlook {
+            window: Window::of(terms, files, rule),
+            grace: terms.grace_days_of(rule.datasets()),
+            is_of_stocks: rule.is_of_stocks(),
+        }
+    }
+
+    /// Whether every source has had its grace tonight (design §7).
+    fn is_due(&self, event: Option<NaiveDate>) -> bool {
+        event.is_none_or(|event| event + self.grace <= self.window.date)
+    }
+
     /// The day a break is judged by; none where it tells how a stock was on the night it was seen last, for a state is there
     /// or not on any night, however long nobody could look.
     fn event_of(&self, row: &Break) -> Option<NaiveDate> {
@@ -183,7 +200,7 @@ impl Outlook<'_> {
         if rule.window.holds(rule.event_of(row), row.oldest_input_date) && !self.left.contains(&row.break_id) {
             return Sight::Gone;
         }
-        Sight::Left { is_due: is_due(row.event_date, rule.grace, self.date) }
+        Sight::Left { is_due: rule.is_due(row.event_date) }
     }
 
     /// The grace of breaks that describe the state of a stock.
@@ -242,7 +259,7 @@ pub(super) fn rehearse(terms: &Terms, rules: &Rules, date: NaiveDate) -> Result<
     let engine = Engine::open(terms, rules, &nothing, &scratch)?;
     let mut runner = LocalRunner { engine, reduction: Reduction::default() };
     rules.own().try_for_each(|rule| {
-        run(&mut runner, terms, &nothing, rule)?;
+        run(&mut runner, rule, &RuleOutlook::of(terms, &nothing, rule))?;
         refuse_keyless(&mut runner.engine, rule)
     })
 }
@@ -276,21 +293,16 @@ impl<'a> RulesTonight<'a> {
 
 /// The first input that a rule lacks.
 fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjudged> {
-    let unjudged = |dataset: &str, why: String, is_shortfall| Unjudged {
-        rule_id: rule.id.clone(),
-        dataset: dataset.to_owned(),
-        why,
-        is_shortfall,
-    };
     rule.inputs.iter().find_map(|input| {
         let dataset = input.dataset.as_str();
-        match shortfall.get(dataset) {
-            Some(why) => Some(unjudged(dataset, why.clone(), true)),
-            None if !input.optional && files.of_day(dataset).is_none() => {
-                Some(unjudged(dataset, format!("the job has no source for `{dataset}`"), false))
-            }
-            None => None,
-        }
+        let shortfall = shortfall.get(dataset);
+        let why = match shortfall {
+            Some(why) => why.clone(),
+            None if input.optional || files.of_day(dataset).is_some() => return None,
+            None => format!("the job has no source for `{dataset}`"),
+        };
+        let (rule_id, dataset) = (rule.id.clone(), dataset.to_owned());
+        Some(Unjudged { rule_id, dataset, why, is_shortfall: shortfall.is_some() })
     })
 }
 
@@ -304,31 +316,19 @@ struct Run<'a> {
 }
 
 /// Runs a rule. If a query returns a key twice, the row with more at risk counts.
-fn run<'a>(
-    runner: &mut dyn RuleRunner,
-    terms: &Terms,
-    files: &DayFiles,
-    rule: &'a Rule,
-) -> Result<Run<'a>, ReconcileError> {
+fn run<'a>(runner: &mut dyn RuleRunner, rule: &'a Rule, outlook: &RuleOutlook) -> Result<Run<'a>, ReconcileError> {
     let mut rows = runner.candidates(rule).map_err(|error| error.in_rule(rule))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
-    let window = Window::of(terms, files, rule);
-    let grace = terms.grace_days_of(rule.datasets());
     let (held, left): (Vec<_>, Vec<_>) =
-        rows.into_iter().partition(|row| window.holds(row.event_date, row.oldest_input_date));
+        rows.into_iter().partition(|row| outlook.window.holds(row.event_date, row.oldest_input_date));
     let findings = held.into_iter().map(|candidate| {
         if let Some((column, amount)) = candidate.implausible_amount() {
             return Err(ReconcileError::implausible(rule, column, amount));
         }
-        let is_due = is_due(candidate.event_date, grace, files.date);
+        let is_due = outlook.is_due(candidate.event_date);
         Ok((candidate.break_id(rule), Finding { rule, candidate, is_due }))
     });
     Ok(Run { findings: findings.collect::<Result<_, _>>()?, left: left.iter().map(|row| row.break_id(rule)).collect() })
-}
-
-/// Whether every source has had its grace on `date` (design §7).
-fn is_due(event: Option<NaiveDate>, grace: Days, date: NaiveDate) -> bool {
-    event.is_none_or(|event| event + grace <= date)
 }
 
 /// The breaks of the latest night before, in the order of their ids, without those of rules the job no longer has.
@@ -546,7 +546,7 @@ mod tests {
                 oldest_input_date: oldest_input.map(before),
                 ..Break::for_tests(rule_id, before(seen_days_ago))
             };
-            Outlook { date: night.files.date, rules, left: BTreeSet::new() }.of_unseen(&row)
+            Outlook { rules, left: BTreeSet::new() }.of_unseen(&row)
         };
         assert_eq!(sight("ST02", 40, 40, None), Sight::Gone, "it is as it should be, or it would be there");
         let left = Sight::Left { is_due: true };
