@@ -28,9 +28,28 @@ pub struct Footing {
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     wallets: Tally,
-    coupons: [Tally; 3],
-    lines: [Tally; 2],
-    receipts: [Tally; 2],
+    coupons: Split,
+    coupons_left_out: Tally,
+    lines: Split,
+    receipts: Split,
+}
+
+/// Rows that were matched, and rows that were not.
+#[derive(Debug, Clone, Copy, Default)]
+struct Split {
+    matched: Tally,
+    unmatched: Tally,
+}
+
+impl Split {
+    fn count(&mut self, is_matched: bool, fen: Fen) {
+        let tally = if is_matched { &mut self.matched } else { &mut self.unmatched };
+        tally.add(fen);
+    }
+
+    fn footing(self, side: &'static str, total: Tally, left_out: Tally) -> Footing {
+        Footing { side, total, matched: self.matched, unmatched: self.unmatched, left_out }
+    }
 }
 
 impl Footing {
@@ -55,7 +74,7 @@ impl Counts {
 
     /// Counts a wallet row that is not part of this day.
     pub(super) fn leave_out(&mut self, wallet: &WalletRow<'_>) {
-        self.coupons[2].add(face_value(wallet));
+        self.coupons_left_out.add(face_value(wallet));
     }
 
     /// Counts the sides that went into one ledger row with `out_trade_no`.
@@ -66,39 +85,26 @@ impl Counts {
         claims: &[Claim<'_>],
         receipts: &[Receipt<'_>],
     ) {
-        let unmatched = usize::from(out_trade_no.is_none());
+        let has_order = out_trade_no.is_some();
         if let Some(wallet) = wallet {
-            self.coupons[unmatched].add(face_value(wallet));
+            self.coupons.count(has_order, face_value(wallet));
         }
         for receipt in receipts {
-            self.receipts[unmatched].add(receipt.amount);
+            self.receipts.count(has_order, receipt.amount);
         }
         for claim in claims {
-            let is_other = out_trade_no != Some(claim.order.out_trade_no);
-            self.lines[usize::from(is_other)].add(claim.amounts.discount);
+            let is_of_order = out_trade_no == Some(claim.order.out_trade_no);
+            self.lines.count(is_of_order, claim.amounts.discount);
         }
     }
 
     /// The control totals of the night. `receipts` are all receipts, and those after D.
     pub(super) fn footing(&self, orders: &OrderBook, receipts: (Tally, Tally)) -> Vec<Footing> {
-        let [matched, unmatched, left_out] = self.coupons;
-        let nothing = Tally::default();
+        let (receipts, receipts_left_out) = receipts;
         vec![
-            Footing { side: "user_coupons", total: self.wallets, matched, unmatched, left_out },
-            Footing {
-                side: "orders",
-                total: orders.lines,
-                matched: self.lines[0],
-                unmatched: self.lines[1],
-                left_out: nothing,
-            },
-            Footing {
-                side: "subsidy_payments",
-                total: receipts.0,
-                matched: self.receipts[0],
-                unmatched: self.receipts[1],
-                left_out: receipts.1,
-            },
+            self.coupons.footing("user_coupons", self.wallets, self.coupons_left_out),
+            self.lines.footing("orders", orders.lines, Tally::default()),
+            self.receipts.footing("subsidy_payments", receipts, receipts_left_out),
             bill_side("payments", orders.payments),
             bill_side("refunds", orders.refunds),
         ]
