@@ -14,6 +14,7 @@ const LARGEST_SUM: Fen = Fen(Fen::LARGEST.0 * 1000);
 
 /// A result row of a rule's query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Candidate {
     pub(super) stock_id: Option<String>,
     pub(super) coupon_code: Option<String>,
@@ -92,39 +93,16 @@ impl Candidate {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::super::rules::Rules;
     use super::*;
-
-    pub(in crate::reconcile) fn candidate() -> Candidate {
-        Candidate {
-            stock_id: None,
-            coupon_code: None,
-            openid: None,
-            out_trade_no: None,
-            transaction_id: None,
-            out_subsidy_no: None,
-            subsidy_receipt_id: None,
-            card_id: None,
-            ref_date: None,
-            subject: None,
-            expected_fen: None,
-            actual_fen: None,
-            expected_count: None,
-            actual_count: None,
-            at_risk_fen: None,
-            why: None,
-            event_date: None,
-            oldest_input_date: None,
-        }
-    }
 
     /// `printf 'AO01\n1288\nC1\n\n\n\n\n\n\n' | sha256sum | cut -c1-16`
     #[test]
     fn the_break_id_is_the_designs_hash_of_the_key_and_ignores_everything_else() {
         let rules = Rules::built_in();
         let rule = rules.find("AO01").unwrap();
-        let mut row = candidate();
+        let mut row = Candidate::default();
         row.stock_id = Some("1288".to_owned());
         row.coupon_code = Some("C1".to_owned());
         assert_eq!(row.break_id(rule), "2650aed11c021e86");

@@ -3,14 +3,15 @@
 
 use std::path::Path;
 
+use chrono::NaiveDate;
+
 use super::cursor::Cursor;
 use super::error::{ReconcileError, scratched};
 use super::files::DayFiles;
 use super::grouped::{row as packed, sorter};
 use super::order_book::{LineAmounts, Order};
 use super::tally::Tally;
-use crate::dataset::columns::Columns;
-use crate::dataset::columns::{Micros, row_type};
+use crate::dataset::columns::{Columns, Micros, row_type};
 use crate::money::Fen;
 use crate::sorter::{PackedRow, Rows, Sorted};
 
@@ -106,7 +107,7 @@ impl Facts {
     /// Reads the state at `end`; notifications from `from` on.
     pub(super) fn read(
         files: &DayFiles,
-        from: chrono::NaiveDate,
+        from: NaiveDate,
         end: Micros,
         scratch: &Path,
     ) -> Result<Facts, ReconcileError> {
@@ -202,16 +203,10 @@ fn returns(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Sorted, Reco
 }
 
 /// Reads the codes dispatched by `end` and the notifications of the look-back.
-fn dispatches(
-    files: &DayFiles,
-    from: chrono::NaiveDate,
-    end: Micros,
-    scratch: &Path,
-) -> Result<Sorted, ReconcileError> {
+fn dispatches(files: &DayFiles, from: NaiveDate, end: Micros, scratch: &Path) -> Result<Sorted, ReconcileError> {
     let mut sorter = sorter(scratch);
     each::<CodeColumns>("coupon_codes", files.of_day("coupon_codes"), |row| {
-        let is_dispatched = row.code_status == Some("DISPATCHED") || row.dispatched_time.is_some();
-        if !(is_dispatched && row.dispatched_time.is_none_or(|at| at < end)) {
+        if !is_dispatched_by(end, row.code_status, row.dispatched_time) {
             return Ok(());
         }
         sorter.push(&packed((row.stock_id, row.coupon_code), |cells| {
@@ -228,6 +223,12 @@ fn dispatches(
         })?;
     }
     sorter.finish().map_err(scratched)
+}
+
+/// Whether a code was dispatched by `end`, as far as its row in the pool says.
+pub(super) fn is_dispatched_by(end: Micros, code_status: Option<&str>, dispatched_time: Option<Micros>) -> bool {
+    let is_dispatched = code_status == Some("DISPATCHED") || dispatched_time.is_some();
+    is_dispatched && dispatched_time.is_none_or(|dispatched| dispatched < end)
 }
 
 fn each<C: Columns>(

@@ -227,7 +227,6 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::candidate::tests::candidate;
     use super::super::rules::Rules;
     use super::*;
 
@@ -246,7 +245,7 @@ mod tests {
         let rule = rules.find("AO01").unwrap();
         let found = match sight {
             Sight::Seen { is_due } => {
-                vec![break_of(day(number), "b".to_owned(), Finding { rule, candidate: candidate(), is_due })]
+                vec![break_of(day(number), "b".to_owned(), Finding { rule, candidate: Candidate::default(), is_due })]
             }
             _ => Vec::new(),
         };
@@ -391,7 +390,7 @@ mod tests {
         let rules = Rules::built_in();
         let rule = rules.find("AO01").unwrap();
         let row = |id: &u8| {
-            break_of(day(number), format!("{id:02x}"), Finding { rule, candidate: candidate(), is_due: true })
+            break_of(day(number), format!("{id:02x}"), Finding { rule, candidate: Candidate::default(), is_due: true })
         };
         ids.iter().map(row).collect()
     }

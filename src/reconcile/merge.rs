@@ -8,8 +8,7 @@ use chrono::NaiveDate;
 use super::cursor::{Cursor, Held};
 use super::error::ReconcileError;
 use super::parameters::days;
-use crate::dataset::columns::Columns;
-use crate::dataset::columns::DayNumber;
+use crate::dataset::columns::{Columns, DayNumber};
 use crate::dataset::partition::PartitionError;
 use crate::sorter::{LoserTree, beginning};
 

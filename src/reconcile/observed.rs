@@ -10,12 +10,12 @@ use chrono::NaiveDate;
 use super::builders::table_type;
 use super::cursor::{Cursor, count_rows};
 use super::error::{ReconcileError, scratched};
+use super::facts::is_dispatched_by;
 use super::files::DayFiles;
 use super::rules::Reads;
 use super::scratch_table::RowWriter;
 use crate::clock;
-use crate::dataset::columns::Columns;
-use crate::dataset::columns::{Micros, row_type};
+use crate::dataset::columns::{Columns, Micros, row_type};
 
 /// The view this module computes.
 pub(super) const VIEW: &str = "observed_coupons";
@@ -53,8 +53,7 @@ impl WalletRow<'_> {
 
 impl CodeRow<'_> {
     fn is_observed(&self, end: Micros) -> bool {
-        let is_dispatched = self.code_status == Some("DISPATCHED") || self.dispatched_time.is_some();
-        is_dispatched && self.dispatched_time.is_none_or(|dispatched| dispatched < end)
+        is_dispatched_by(end, self.code_status, self.dispatched_time)
     }
 }
 

@@ -11,8 +11,7 @@ use super::grouped::Grouped;
 use super::order_book::OrderBook;
 use super::tally::Tally;
 use super::wallet::{PreviousColumns, PreviousRow, WalletColumns, WalletRow};
-use crate::dataset::columns::Columns;
-use crate::dataset::columns::Micros;
+use crate::dataset::columns::{Columns, Micros};
 use crate::money::Fen;
 use crate::record::{LedgerRow, Record, UserCoupon};
 

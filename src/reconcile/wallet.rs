@@ -76,7 +76,7 @@ row_type! {
     }
 }
 
-/// Redeemed (reference v3 §2.19: the five states).
+/// The states of a coupon in a list (reference v3 §2.24); the single query has more.
 pub(super) const USED: &str = "USED";
 const SENDED: &str = "SENDED";
 const EXPIRED: &str = "EXPIRED";

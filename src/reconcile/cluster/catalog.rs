@@ -110,7 +110,7 @@ impl Catalog<'_> {
         if let Some((_, table)) = small.into_iter().find(|(known, _)| *known == name) {
             return rows(name, table).map(|rows| Some(Table::Rows(rows)));
         }
-        self.dataset(name)
+        Ok(self.dataset(name))
     }
 
     /// A view that leads to the ledger, or the ledger itself until it is staged.
@@ -120,25 +120,25 @@ impl Catalog<'_> {
     }
 
     /// A dataset as a view of D, its history, the breaks of the last night, or one day of a dataset.
-    fn dataset(&self, name: &str) -> Result<Option<Table>, ReconcileError> {
+    fn dataset(&self, name: &str) -> Option<Table> {
         if let Some(contract) = contract::find(name) {
             let day = self.files.of_day(name).map(|_| self.files.date);
-            return Ok(Some(Table::Query(one_day(contract, day))));
+            return Some(Table::Query(one_day(contract, day)));
         }
         if let Some((dataset, date)) = self.memory(name) {
-            return Ok(Some(Table::Query(one_day(contract::contract(dataset), date))));
+            return Some(Table::Query(one_day(contract::contract(dataset), date)));
         }
         if let Some(contract) = name.strip_suffix("_history").and_then(contract::find) {
             let window = self.files.window(&contract.name, self.terms.rules.lookback_start(self.files.date));
             let days: Vec<_> = window.into_iter().map(|(date, _)| date).collect();
-            return Ok(Some(Table::Query(history(contract, &days))));
+            return Some(Table::Query(history(contract, &days)));
         }
-        self.day(name).transpose()
+        self.day(name)
     }
 
     /// The latest day of a dataset before D, and its date.
     fn memory(&self, name: &str) -> Option<(&'static str, Option<NaiveDate>)> {
-        let before = |dataset| latest_before(self.files, dataset);
+        let before = |dataset| self.files.latest_day_before(dataset);
         match name {
             "breaks_yesterday" => Some(("breaks", before("breaks"))),
             "coupon_ledger_yesterday" => Some(("coupon_ledger", before("coupon_ledger"))),
@@ -151,7 +151,7 @@ impl Catalog<'_> {
     }
 
     /// `orders__20261118`: one day of a dataset.
-    fn day(&self, name: &str) -> Option<Result<Table, ReconcileError>> {
+    fn day(&self, name: &str) -> Option<Table> {
         let (dataset, day) = name.rsplit_once("__")?;
         let contract = contract::find(dataset)?;
         let date = NaiveDate::parse_from_str(day, "%Y%m%d").ok()?;
@@ -159,7 +159,7 @@ impl Catalog<'_> {
         let earlier =
             || self.files.history.get(dataset)?.iter().find(|(day, _)| *day == date).map(|(_, path)| path.as_path());
         let path = today.or_else(earlier)?;
-        Some(Ok(Table::File(path.to_owned(), ddl(contract))))
+        Some(Table::File(path.to_owned(), ddl(contract)))
     }
 }
 
@@ -181,11 +181,6 @@ fn relations_in(sql: &str) -> BTreeSet<String> {
         ControlFlow::<()>::Continue(())
     });
     names
-}
-
-fn latest_before(files: &DayFiles, dataset: &str) -> Option<NaiveDate> {
-    let days = files.history.get(dataset)?;
-    days.iter().map(|(date, _)| *date).filter(|date| *date < files.date).max()
 }
 
 /// The view of one day; empty without a day.
