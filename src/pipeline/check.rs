@@ -17,8 +17,7 @@ use crate::clock::{World, business_date_of};
 use crate::dataset::Lake;
 use crate::error::{ExitCode, Failure};
 use crate::exports::notifications::opens_newest;
-use crate::extract::Issue;
-use crate::extract::IssueKind;
+use crate::extract::{Apis, Issue, IssueKind};
 use crate::job::{BucketSettings, EngineKind, Job};
 use crate::reconcile;
 use crate::store::{Store, probe};
@@ -37,6 +36,21 @@ pub struct Finding {
     pub problem: Option<(ExitCode, String)>,
 }
 
+impl Finding {
+    fn fine(what: impl Into<String>) -> Finding {
+        Finding { what: what.into(), problem: None }
+    }
+
+    fn wrong(what: impl Into<String>, code: ExitCode, problem: String) -> Finding {
+        Finding { what: what.into(), problem: Some((code, problem)) }
+    }
+
+    /// What a night would fail with.
+    fn failed(what: impl Into<String>, failure: &Failure) -> Finding {
+        Finding::wrong(what, failure.code, with_hint(failure.chain.join(": "), failure.hint.as_deref()))
+    }
+}
+
 /// A check gives up sooner than a night would.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A spool may hold years of callbacks.
@@ -51,26 +65,31 @@ pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     findings.extend(check_openid_key(job, business_date_of(world.clock.now())));
     findings.extend(check_engine(job));
     match connect(job, world) {
-        Err(failure) => {
-            findings.push(Finding { what: "keys".to_owned(), problem: Some((failure.code, with_hint(&failure))) })
-        }
+        Err(failure) => findings.push(Finding::failed("keys", &failure)),
         Ok(apis) => {
-            findings.push(Finding { what: "keys can be read".to_owned(), problem: None });
-            if let Some(pay_v3) = &apis.pay_v3 {
-                let answer = match job.stock_ids.first() {
-                    Some(id) => pay_v3.send(&stock(id)).await.map(drop),
-                    None => pay_v3.send(&certificates()).await.map(drop),
-                };
-                findings.push(told("`pay_v3`: signature, serial, clock and host", answer));
-                findings.extend(check_callbacks(job, pay_v3.keyring()));
-            }
-            if let (Some(pay_v2), Some(id)) = (&apis.pay_v2, job.pay_v2.as_ref().and_then(|it| it.stock_ids.first())) {
-                findings.push(told("`pay_v2`: key and host", pay_v2.send(&coupon_stock(id)).await.map(drop)));
-            }
-            if let Some(mp) = &apis.mp {
-                findings.push(told("`mp`: appid, secret and host", mp.send(&cards::cards(0, 1)).await.map(drop)));
-            }
+            findings.push(Finding::fine("keys can be read"));
+            findings.extend(check_apis(job, &apis).await);
         }
+    }
+    findings
+}
+
+/// Sends one cheap request to each API of the job.
+async fn check_apis(job: &Job, apis: &Apis) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(pay_v3) = &apis.pay_v3 {
+        let answer = match job.stock_ids.first() {
+            Some(id) => pay_v3.send(&stock(id)).await.map(drop),
+            None => pay_v3.send(&certificates()).await.map(drop),
+        };
+        findings.push(told("`pay_v3`: signature, serial, clock and host", answer));
+        findings.extend(check_callbacks(job, pay_v3.keyring()));
+    }
+    if let (Some(pay_v2), Some(id)) = (&apis.pay_v2, job.pay_v2.as_ref().and_then(|it| it.stock_ids.first())) {
+        findings.push(told("`pay_v2`: key and host", pay_v2.send(&coupon_stock(id)).await.map(drop)));
+    }
+    if let Some(mp) = &apis.mp {
+        findings.push(told("`mp`: appid, secret and host", mp.send(&cards::cards(0, 1)).await.map(drop)));
     }
     findings
 }
@@ -85,8 +104,8 @@ fn in_a_hurry(mut job: Job) -> Job {
 
 fn check_rules(job: &Job, today: NaiveDate) -> Finding {
     match reconcile::rehearse_rules(job, today).and_then(|()| reconcile::rules_of(job)) {
-        Ok(rules) => Finding { what: format!("{} rules", rules.iter().count()), problem: None },
-        Err(error) => Finding { what: "rules".to_owned(), problem: Some((ExitCode::Usage, error.to_string())) },
+        Ok(rules) => Finding::fine(format!("{} rules", rules.iter().count())),
+        Err(error) => Finding::wrong("rules", ExitCode::Usage, error.to_string()),
     }
 }
 
@@ -94,88 +113,102 @@ fn check_rules(job: &Job, today: NaiveDate) -> Finding {
 fn check_named(job: &Job) -> Vec<Finding> {
     let missing = job.named.iter().filter_map(|named| {
         let line = named.line.map_or_else(String::new, |line| format!("line {line}: "));
-        let hint = "relative paths start at the folder of the job file";
-        let problem = format!("{}\n     hint: {hint}", named.problem()?);
-        Some(Finding { what: format!("{line}`{}`", named.key), problem: Some((ExitCode::Usage, problem)) })
+        let problem = with_hint(named.problem()?, Some("relative paths start at the folder of the job file"));
+        Some(Finding::wrong(format!("{line}`{}`", named.key), ExitCode::Usage, problem))
     });
     let missing: Vec<_> = missing.collect();
     if !missing.is_empty() || job.named.is_empty() {
         return missing;
     }
-    vec![Finding { what: "folders and files that the job file names".to_owned(), problem: None }]
+    vec![Finding::fine("folders and files that the job file names")]
 }
 
 /// Whether what is published in a folder has openids under the key of the job. A bucket is not read for it.
 fn check_openid_key(job: &Job, today: NaiveDate) -> Option<Finding> {
     let lake = job.bucket.is_none().then(|| Lake::at(&job.lake))?;
     let failure = refuse_other_key(job, &lake, today, &pseudonyms(job)).err()?;
-    Some(Finding { what: "`job.pii`".to_owned(), problem: Some((failure.code, with_hint(&failure))) })
+    Some(Finding::failed("`job.pii`", &failure))
 }
 
 /// A night reads them after it has asked everybody.
 fn check_decisions(job: &Job) -> Option<Finding> {
     let failure = decisions::read(job.decisions.as_deref()?).err()?;
-    Some(Finding { what: "decisions".to_owned(), problem: Some((failure.code, with_hint(&failure))) })
+    Some(Finding::failed("decisions", &failure))
 }
 
 /// Answers do not show whether the APIv3 key is right where their signatures are verified with the public
 /// key; callbacks do.
 fn check_callbacks(job: &Job, keyring: &Keyring) -> Option<Finding> {
     let opens = opens_newest(job.notification_spool.as_ref()?, CALLBACKS_TRIED, keyring).ok()??;
+    let what = "`pay_v3`: APIv3 key, on spooled callbacks";
+    if opens {
+        return Some(Finding::fine(what));
+    }
     let hint = "`pay_v3.api_v3_key_env` must name the APIv3 key of the merchant, not its v2 key";
-    let problem = || {
-        let problem = "the newest one that WeChat Pay signed cannot be opened";
-        (ExitCode::Rejected, format!("{problem}\n     hint: {}", keyring.api_v3_key_origin().spell(hint)))
-    };
-    Some(Finding { what: "`pay_v3`: APIv3 key, on spooled callbacks".to_owned(), problem: (!opens).then(problem) })
+    let hint = keyring.api_v3_key_origin().spell(hint);
+    let problem = "the newest one that WeChat Pay signed cannot be opened".to_owned();
+    Some(Finding::wrong(what, ExitCode::Rejected, with_hint(problem, Some(&hint))))
 }
 
 /// Only if the engine is on another machine.
 fn check_engine(job: &Job) -> Option<Finding> {
     let remote = &job.engine.spark.as_ref().filter(|_| job.engine.kind == EngineKind::Spark)?.remote;
-    let problem = engine::greet(job).err().map(|failure| (failure.code, with_hint(&failure)));
-    Some(Finding { what: format!("cluster `{}`", remote.shown()), problem })
+    let what = format!("cluster `{}`", remote.shown());
+    Some(match engine::greet(job) {
+        Ok(()) => Finding::fine(what),
+        Err(failure) => Finding::failed(what, &failure),
+    })
 }
 
-fn with_hint(failure: &Failure) -> String {
-    let hint = failure.hint.iter().map(|hint| format!("\n     hint: {hint}"));
-    hint.fold(failure.chain.join(": "), |text, hint| text + &hint)
+fn with_hint(problem: String, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("{problem}\n     hint: {hint}"),
+        None => problem,
+    }
 }
 
 fn check_lake(job: &Job, world: &World) -> Finding {
     let lake = lake_as_shown(job);
     let what = format!("lake `{}`", lake.shown(lake.root()).trim_end_matches('/'));
-    let nearest = job.lake.ancestors().find(|folder| folder.exists());
-    let may_write = |folder: &Path| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
-    let is_writable = nearest.is_some_and(|folder| folder.is_dir() && may_write(folder));
-    let is_writable = is_writable && Lake::at(&job.lake).closed_folder().is_none();
-    let Some(bucket) = &job.bucket else {
-        let problem = (!is_writable).then(|| (ExitCode::Usage, "is not writable; `job.lake` names it".to_owned()));
-        return Finding { what, problem };
-    };
-    let what = format!("{what}: bucket, keys and conditional puts");
-    if !is_writable {
-        let problem = format!("the work folder `{}` is not writable; `job.work_dir` names it", job.lake.display());
-        return Finding { what, problem: Some((ExitCode::Usage, problem)) };
+    let is_writable = is_writable(&job.lake);
+    match &job.bucket {
+        None if is_writable => Finding::fine(what),
+        None => Finding::wrong(what, ExitCode::Usage, "is not writable; `job.lake` names it".to_owned()),
+        Some(bucket) => {
+            let what = format!("{what}: bucket, keys and conditional puts");
+            if is_writable {
+                return check_bucket(what, bucket, world);
+            }
+            let problem = format!("the work folder `{}` is not writable; `job.work_dir` names it", job.lake.display());
+            Finding::wrong(what, ExitCode::Usage, problem)
+        }
     }
+}
+
+/// Whether a night may write to the folder of a lake, or create it.
+fn is_writable(lake: &Path) -> bool {
+    let nearest = lake.ancestors().find(|folder| folder.exists());
+    let may_write = |folder: &Path| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
+    nearest.is_some_and(|folder| folder.is_dir() && may_write(folder)) && Lake::at(lake).closed_folder().is_none()
+}
+
+fn check_bucket(what: String, bucket: &BucketSettings, world: &World) -> Finding {
     let hasty = BucketSettings { retry_deadline: PATIENCE.min(bucket.retry_deadline), ..bucket.clone() };
     let key = format!("state/check-{}", world.nonce());
-    let answer = Store::connect(&hasty).and_then(|store| probe(&store, &key));
-    let problem = answer.err().map(|error| (store_code(&error), format!("{error}\n     hint: {}", error.hint())));
-    Finding { what, problem }
+    match Store::connect(&hasty).and_then(|store| probe(&store, &key)) {
+        Ok(()) => Finding::fine(what),
+        Err(error) => Finding::wrong(what, store_code(&error), with_hint(error.to_string(), Some(error.hint()))),
+    }
 }
 
 fn told(what: &str, answer: Result<(), ApiError>) -> Finding {
-    let problem = answer.err().map(|error| {
-        let issue = Issue::from(&error);
-        let code = match issue.kind {
-            IssueKind::Credentials => ExitCode::Rejected,
-            IssueKind::Unavailable => ExitCode::Unavailable,
-            IssueKind::NotReady => ExitCode::TryLater,
-            _ => ExitCode::Partial,
-        };
-        let hint = issue.hint.map_or_else(String::new, |hint| format!("\n     hint: {hint}"));
-        (code, format!("{}{hint}", issue.what))
-    });
-    Finding { what: what.to_owned(), problem }
+    let Err(error) = answer else { return Finding::fine(what) };
+    let issue = Issue::from(&error);
+    let code = match issue.kind {
+        IssueKind::Credentials => ExitCode::Rejected,
+        IssueKind::Unavailable => ExitCode::Unavailable,
+        IssueKind::NotReady => ExitCode::TryLater,
+        _ => ExitCode::Partial,
+    };
+    Finding::wrong(what, code, with_hint(issue.what, issue.hint.as_deref()))
 }
