@@ -1,6 +1,7 @@
 //! How the program fails: an exit code of the documented table, a chain of causes and a hint.
 //! Collects the errors of the other modules, none of which depends on it.
 
+use std::error::Error;
 use std::fmt;
 
 /// The exit codes (design §2).
@@ -69,13 +70,15 @@ impl Failure {
     }
 
     /// A failure caused by an error, with the error's own causes.
-    pub fn caused_by(code: ExitCode, what: impl Into<String>, error: &dyn std::error::Error) -> Failure {
-        let mut chain = vec![what.into(), error.to_string()];
-        let mut source = error.source();
-        while let Some(cause) = source {
-            chain.push(cause.to_string());
-            source = cause.source();
-        }
+    pub fn caused_by(code: ExitCode, what: impl Into<String>, error: &dyn Error) -> Failure {
+        let mut failure = Failure::of_error(code, error);
+        failure.chain.insert(0, what.into());
+        failure
+    }
+
+    /// A failure described by an error and its causes.
+    pub fn of_error(code: ExitCode, error: &dyn Error) -> Failure {
+        let chain = std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
         Failure { code, chain, hint: None, is_told_elsewhere: false }
     }
 
@@ -113,7 +116,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl Error for Failure {}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,6 @@
 mod body;
 mod shown;
 
-use std::error::Error;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -16,13 +15,14 @@ use crate::api::Api;
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
+use crate::pipeline::unusable_keys;
 use crate::secret::Secret;
 use crate::wechat::endpoint::{self, Verb};
 use crate::wechat::mp::Mp;
 use crate::wechat::mp::token::{self, Refresh};
 use crate::wechat::pay_v2::{PayV2, SignatureCheck};
 use crate::wechat::pay_v3::PayV3;
-use crate::wechat::{Answer, ApiError, ENDPOINTS, Endpoint, FailureKind, Request, SetupError};
+use crate::wechat::{Answer, ApiError, ENDPOINTS, Endpoint, FailureKind, Request};
 
 pub(super) async fn run(command: &ApiCall, world: &World) -> Result<ExitCode, Failure> {
     if command.list {
@@ -107,7 +107,7 @@ impl Caller<'_> {
 
     async fn ask_pay_v3(&self) -> Result<String, Failure> {
         let settings = self.job.pay_v3.as_ref().ok_or_else(|| no_section("pay_v3"))?;
-        let client = PayV3::new(settings, self.world.clone()).map_err(|error| of_setup(&error))?;
+        let client = PayV3::new(settings, self.world.clone()).map_err(|error| unusable_keys(&error))?;
         let answer = client.send(&self.json_request()?).await.map_err(|error| of_call(&error))?;
         shown::json(&answer.body).map_err(|error| no_json(self.endpoint, &error))
     }
@@ -122,7 +122,7 @@ impl Caller<'_> {
             return Err(Failure::new(ExitCode::Usage, "send_coupon needs the merchant's client certificate")
                 .hinting("`pay_v2.client_certificate_file` and `pay_v2.client_key_file` name it"));
         }
-        let client = PayV2::new(&settings, self.world.clone()).map_err(|error| of_setup(&error))?;
+        let client = PayV2::new(&settings, self.world.clone()).map_err(|error| unusable_keys(&error))?;
         let body = body::xml(&self.command.fields);
         let request = Request::new(self.endpoint, self.endpoint.path.to_owned(), body, |_| Ok(()));
         let answer = client.send(&request).await.map_err(|error| of_call(&error))?;
@@ -134,7 +134,7 @@ impl Caller<'_> {
 
     async fn ask_mp(&self) -> Result<String, Failure> {
         let settings = self.job.mp.as_ref().ok_or_else(|| no_section("mp"))?;
-        let client = Mp::new(settings, self.world.clone()).map_err(|error| of_setup(&error))?;
+        let client = Mp::new(settings, self.world.clone()).map_err(|error| unusable_keys(&error))?;
         let answer = match self.endpoint.id {
             "mp_token" => client.send(&token::token(&settings.appid, &settings.secret)).await,
             "mp_stable_token" => {
@@ -187,19 +187,8 @@ fn warn_of_signature(client: &PayV2, answer: &Answer, api_key: &Secret) {
     }
 }
 
-fn of_setup(error: &SetupError) -> Failure {
-    Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint())
-}
-
 fn of_call(error: &ApiError) -> Failure {
-    let code = exit_code_of(error.kind());
-    let mut chain = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        chain.push(cause.to_string());
-        source = cause.source();
-    }
-    Failure { chain, hint: error.hint().map(str::to_owned), ..Failure::new(code, "") }
+    Failure::of_error(exit_code_of(error.kind()), error).with_hint(error.hint().map(str::to_owned))
 }
 
 /// The exit code that a night would use: a definite refusal is an incomplete stage.

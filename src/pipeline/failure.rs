@@ -18,6 +18,7 @@ use crate::record::{Break, Record};
 #[cfg(feature = "spark")]
 use crate::spark::SparkError;
 use crate::store::{Cause, StoreError};
+use crate::wechat::SetupError;
 
 /// A failure of the lake's disk, or of the bucket behind it.
 pub(super) fn disk(error: &io::Error, what: &str) -> Failure {
@@ -25,6 +26,11 @@ pub(super) fn disk(error: &io::Error, what: &str) -> Failure {
         return store_failed(error, what);
     }
     refused(Some(error), what, error, "nothing half-written is visible")
+}
+
+/// No client can be made with the keys of the job.
+pub fn unusable_keys(error: &SetupError) -> Failure {
+    Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint())
 }
 
 /// A failure of the folder for temporary files.

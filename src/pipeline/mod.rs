@@ -39,7 +39,7 @@ mod work;
 
 pub use check::{Finding, check_job};
 pub use evidence::{Proof, verify_signatures};
-pub use failure::{not_published, nothing_published, unread};
+pub use failure::{not_published, nothing_published, unread, unusable_keys};
 pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten};
 pub use lake_access::{ReadableLake, lake_as_shown};
 pub use night::run_night;

@@ -232,22 +232,22 @@ fn titles(job: &Job) -> BTreeMap<String, String> {
 
 /// A value remembered for the job; `None` when it is not readable.
 fn recall<T: DeserializeOwned>(job: &Job, what: &str) -> Option<T> {
-    serde_json::from_slice(&std::fs::read(memory(job, what)).ok()?).ok()
+    serde_json::from_slice(&std::fs::read(memory_file(job, what)).ok()?).ok()
 }
 
-fn remember(job: &Job, what: &str, memory_of: &impl Serialize) -> io::Result<()> {
-    let path = memory(job, what);
+fn remember(job: &Job, what: &str, value: &impl Serialize) -> io::Result<()> {
+    let path = memory_file(job, what);
     if job.bucket.is_some() && !job.lake.is_dir() {
         // The night ended before it had a work folder; only a night creates one.
         return Ok(());
     }
-    let folder = path.parent().expect("a memory has a folder");
+    let folder = path.parent().expect("it is in a folder of the lake");
     durable::create_private_folder(folder)?;
-    let bytes = serde_json::to_vec(memory_of).map_err(io::Error::other)?;
+    let bytes = serde_json::to_vec(value).map_err(io::Error::other)?;
     durable::write_file(&path, &path.with_extension("staged"), &bytes)
 }
 
-fn memory(job: &Job, what: &str) -> PathBuf {
+fn memory_file(job: &Job, what: &str) -> PathBuf {
     // For a lake in a bucket, `state/` mirrors the bucket; this belongs to the machine.
     let folder = if job.bucket.is_some() { job.lake.join("watch") } else { Lake::at(&job.lake).state("watch") };
     folder.join(format!("{}.{what}.json", job.name))

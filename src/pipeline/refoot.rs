@@ -1,11 +1,13 @@
 //! Recomputes the control totals of a published day from the published rows and compares them with its manifest. Writes
 //! nothing.
 
+use std::io;
+
 use chrono::NaiveDate;
 
 use super::entries::footing_entry;
 use super::failure::{self, disk, temporary};
-use super::staleness::unread;
+use super::staleness::missed;
 use crate::causes::in_one_line;
 use crate::contract;
 use crate::dataset::Lake;
@@ -23,16 +25,11 @@ use crate::record::{LedgerRow, Record};
 pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Failure> {
     let runs = Runs::read(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
     let Some((manifest, _)) = runs.partition(LedgerRow::DATASET) else { return Ok(Vec::new()) };
-    if let Some(later) = filled_in(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))? {
-        return Ok(vec![format!("{date} is stale: {later} was published after it was made; run {date} again")]);
+    let unlisted = |error: io::Error| disk(&error, "cannot list published partitions");
+    if let Some(what) = published_later(job, lake, manifest).map_err(unlisted)? {
+        return Ok(vec![format!("{date} is stale: {what} was published after it was made; run {date} again")]);
     }
-    let unread =
-        unread(&job.rules, lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))?;
-    if let Some((dataset, later)) = unread {
-        let what = format!("`{dataset}` of {later} was published after it was made");
-        return Ok(vec![format!("{date} is stale: {what}; run {date} again")]);
-    }
-    let files = published_files(lake, manifest).map_err(|error| disk(&error, "cannot list published partitions"))?;
+    let files = published_files(lake, manifest).map_err(unlisted)?;
     // Which wallets the night requested does not affect the totals.
     let scratch =
         Scratch::new_in(&std::env::temp_dir()).map_err(|error| temporary(&error, "cannot make a scratch folder"))?;
@@ -56,6 +53,15 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     Ok(footing.iter().filter(|side| differs(side)).map(sentence).collect())
 }
 
+/// What the day should have read but could not, because it was published only later.
+fn published_later(job: &Job, lake: &Lake, manifest: &Manifest) -> io::Result<Option<String>> {
+    if let Some(day) = filled_in(lake, manifest)? {
+        return Ok(Some(day.to_string()));
+    }
+    let missed = missed(&job.rules, lake, manifest)?;
+    Ok(missed.map(|(dataset, day)| format!("`{dataset}` of {day}")))
+}
+
 /// Describes a match that cannot be repeated, unless the cause is a lack of space or file handles.
 fn unmatched(error: &ReconcileError) -> Result<Vec<String>, Failure> {
     let failure = failure::unread(error, "cannot match the published rows again");
@@ -66,7 +72,7 @@ fn unmatched(error: &ReconcileError) -> Result<Vec<String>, Failure> {
 }
 
 /// An earlier day that was published only after this one, so that this one could not read it.
-fn filled_in(lake: &Lake, manifest: &Manifest) -> std::io::Result<Option<NaiveDate>> {
+fn filled_in(lake: &Lake, manifest: &Manifest) -> io::Result<Option<NaiveDate>> {
     let ledgers = manifest.read_partitions.iter().filter(|read| read.dataset == LedgerRow::DATASET);
     let read = ledgers.map(|read| read.date).max().unwrap_or(NaiveDate::MIN);
     let before = lake.partitions(LedgerRow::DATASET, NaiveDate::MIN, manifest.business_date)?;
@@ -74,7 +80,7 @@ fn filled_in(lake: &Lake, manifest: &Manifest) -> std::io::Result<Option<NaiveDa
 }
 
 /// The partitions that the ledger of `manifest` was made from, as far as they are published.
-fn published_files(lake: &Lake, manifest: &Manifest) -> std::io::Result<DayFiles> {
+fn published_files(lake: &Lake, manifest: &Manifest) -> io::Result<DayFiles> {
     let date = manifest.business_date;
     let mut files = DayFiles::new(date);
     for contract in contract::all() {

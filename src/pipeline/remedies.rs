@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 
 use super::decisions;
 use super::evidence::REMEDIES;
-use super::failure::{call_unkept, disk, not_published, unjournalled, unread};
+use super::failure::{call_unkept, disk, not_published, unjournalled, unread, unusable_keys};
 use super::lake_access::{LockedLake, ReadableLake};
 use super::run::Run;
 use super::setup::complete_publication;
@@ -105,7 +105,7 @@ pub async fn apply(
     refuse_stale(job, &held.lake, plan)?;
     refuse_unproposed(job, plan)?;
     let latest = Latest::read(job, &held.lake, plan)?;
-    let client = client_of(settings, world)?;
+    let client = PayV3::new(settings, world.clone()).map_err(|error| unusable_keys(&error))?;
     let journal = open_journal(&held, plan.date, world)?;
     keeper.keep(&journal);
     let stage = journal.stage(REMEDIES).map_err(|error| unjournalled(&error))?;
@@ -162,11 +162,6 @@ impl Latest {
         let proposal = propose_by_facts(job, Path::new(&plan.job_file), day, &BTreeSet::new())?;
         Ok(Latest { day, open, proposal })
     }
-}
-
-fn client_of(settings: &PayV3Settings, world: &World) -> Result<PayV3, Failure> {
-    PayV3::new(settings, world.clone())
-        .map_err(|error| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint()))
 }
 
 fn open_journal(held: &LockedLake, date: NaiveDate, world: &World) -> Result<Arc<Journal>, Failure> {

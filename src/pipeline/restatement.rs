@@ -56,8 +56,7 @@ pub(super) fn missing_before(
 
 /// Every break that a day after `date` lists.
 pub(super) fn breaks_after(lake: &Lake, date: NaiveDate) -> Result<BTreeSet<String>, PartitionError> {
-    let later = lake.partitions_after(Break::DATASET, date);
-    let later = later.map_err(|source| PartitionError::Open { path: lake.dataset(Break::DATASET), source })?;
+    let later = lake.partitions_after(Break::DATASET, date).map_err(|error| unlisted(lake, error))?;
     let mut ids = BTreeSet::new();
     for partition in later {
         ids.extend(read_rows::<Break>(&partition.path)?.into_iter().map(|it| it.break_id));
@@ -96,7 +95,7 @@ pub(super) fn breaks_up_to(
         break_id: String,
     }
     let earlier = lake.partitions(Break::DATASET, NaiveDate::MIN, date + Days::new(1));
-    let earlier = earlier.map_err(|source| PartitionError::Open { path: lake.dataset(Break::DATASET), source })?;
+    let earlier = earlier.map_err(|error| unlisted(lake, error))?;
     let mut found = BTreeSet::new();
     for partition in earlier.iter().rev() {
         if wanted.is_empty() {
@@ -114,11 +113,15 @@ pub(super) fn decided_before(lake: &Lake, date: NaiveDate) -> Result<usize, Part
     struct Listed {
         status: BreakStatus,
     }
-    let last = lake.latest_before(Break::DATASET, date);
-    let last = last.map_err(|source| PartitionError::Open { path: lake.dataset(Break::DATASET), source })?;
+    let last = lake.latest_before(Break::DATASET, date).map_err(|error| unlisted(lake, error))?;
     let Some(last) = last else { return Ok(0) };
     let listed: Vec<Listed> = read_columns(&last.path, Break::DATASET, &["status"])?;
     Ok(listed.iter().filter(|it| matches!(it.status, BreakStatus::Accepted | BreakStatus::WrittenOff)).count())
+}
+
+/// The days whose breaks are published cannot be listed.
+fn unlisted(lake: &Lake, source: io::Error) -> PartitionError {
+    PartitionError::Open { path: lake.dataset(Break::DATASET), source }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::failure::{disk, unjournalled, unpublished};
+use super::failure::{disk, unjournalled, unpublished, unusable_keys};
 use super::night_plan::{NightPlan, PlannedNight};
 use crate::clock::World;
 use crate::dataset::Lake;
@@ -20,6 +20,7 @@ use crate::journal::{Journal, JournalError, Mode};
 use crate::pseudonyms::Pseudonyms;
 use crate::sorter::Room;
 use crate::stage::Stage;
+use crate::wechat::SetupError;
 use crate::wechat::mp::Mp;
 use crate::wechat::pay_v2::PayV2;
 use crate::wechat::pay_v3::PayV3;
@@ -58,8 +59,7 @@ impl Equipment {
 
 /// The clients of the configured APIs; unusable keys are an error here.
 pub(super) fn connect(job: &Job, world: &World) -> Result<Apis, Failure> {
-    let wrong =
-        |error: crate::wechat::SetupError| Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint());
+    let wrong = |error: SetupError| unusable_keys(&error);
     let pay_v3 = job.pay_v3.as_ref().map(|settings| PayV3::new(settings, world.clone())).transpose().map_err(wrong)?;
     let pay_v2 = job.pay_v2.as_ref().map(|settings| PayV2::new(settings, world.clone())).transpose().map_err(wrong)?;
     let mp = job.mp.as_ref().map(|settings| Mp::new(settings, world.clone())).transpose().map_err(wrong)?;

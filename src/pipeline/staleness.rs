@@ -65,18 +65,18 @@ fn is_made_from(rules: &RuleSettings, manifest: &Manifest, date: NaiveDate, vers
 }
 
 /// A partition of an earlier day that `manifest` did not read because it was published later.
-pub(super) fn unread(
+pub(super) fn missed(
     rules: &RuleSettings,
     lake: &Lake,
     manifest: &Manifest,
 ) -> io::Result<Option<(String, NaiveDate)>> {
-    let read = |dataset: &str| -> Vec<NaiveDate> {
+    let days_read = |dataset: &str| -> Vec<NaiveDate> {
         let read = manifest.read_partitions.iter().filter(|it| it.dataset == dataset);
         read.map(|it| it.date).collect()
     };
-    let first = read(LedgerRow::DATASET).into_iter().min().unwrap_or(NaiveDate::MIN);
+    let first = days_read(LedgerRow::DATASET).into_iter().min().unwrap_or(NaiveDate::MIN);
     for (dataset, Partition { date, .. }) in earlier_days(rules, lake, manifest.business_date)? {
-        let is_known = read(&dataset).contains(&date);
+        let is_known = days_read(&dataset).contains(&date);
         // A day before all that were read may lie in a look-back that the job made longer since: that is no publication.
         if !is_known && (date >= first || is_published_after(manifest, lake, &dataset, date)?) {
             return Ok(Some((dataset, date)));
@@ -165,14 +165,14 @@ mod tests {
         let mut night = publish(&lake, day(20), ("r1", 3));
         let read = |dataset: &str| ReadPartition { dataset: dataset.to_owned(), date: day(19), sha256: String::new() };
         night.read_partitions = vec![read(LedgerRow::DATASET), read(OrderLine::DATASET)];
-        assert_eq!(unread(&rules, &lake, &night).unwrap(), None, "its look-back was shorter");
+        assert_eq!(missed(&rules, &lake, &night).unwrap(), None, "its look-back was shorter");
         publish(&lake, day(18), ("r2", 4));
-        assert_eq!(unread(&rules, &lake, &night).unwrap(), None, "the same, though that day was restated since");
+        assert_eq!(missed(&rules, &lake, &night).unwrap(), None, "the same, though that day was restated since");
         std::fs::remove_dir_all(lake.run(day(18), "r1")).unwrap();
-        assert_eq!(unread(&rules, &lake, &night).unwrap().map(|(_, date)| date), Some(day(18)));
+        assert_eq!(missed(&rules, &lake, &night).unwrap().map(|(_, date)| date), Some(day(18)));
         night.read_partitions.pop();
         std::fs::remove_dir_all(lake.run(day(18), "r2")).unwrap();
         let orders_of_the_first_day = Some((OrderLine::DATASET.to_owned(), day(19)));
-        assert_eq!(unread(&rules, &lake, &night).unwrap(), orders_of_the_first_day);
+        assert_eq!(missed(&rules, &lake, &night).unwrap(), orders_of_the_first_day);
     }
 }

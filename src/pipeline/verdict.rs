@@ -8,9 +8,9 @@ use crate::extract::{Issue, IssueKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// The exit code of the process.
-    pub code: ExitCode,
+    pub(super) code: ExitCode,
     /// Whether anything is published.
-    pub publish: bool,
+    pub(super) publish: bool,
 }
 
 impl Verdict {
@@ -25,17 +25,17 @@ impl Verdict {
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
     /// Issues of the selected stages.
-    pub issues: &'a [Issue],
+    pub(super) issues: &'a [Issue],
     /// Issues of the stages whose rows are only matched and judged.
-    pub lacking: &'a [Issue],
+    pub(super) lacking: &'a [Issue],
     /// APIs of which every question failed, and how.
-    pub silent_apis: &'a [(Api, IssueKind)],
+    pub(super) silent_apis: &'a [(Api, IssueKind)],
     /// Whether any remote API answered.
-    pub anybody_answered: bool,
+    pub(super) anybody_answered: bool,
     /// Whether any source stage produced rows.
-    pub anything_to_publish: bool,
+    pub(super) anything_to_publish: bool,
     /// Whether any source stage, one that was not to run among them, brought rows to match.
-    pub anything_to_judge: bool,
+    pub(super) anything_to_judge: bool,
 }
 
 impl Evidence<'_> {

@@ -75,6 +75,7 @@ impl Work<'_> {
         refuse_other_key(job, self.lake, date, self.night.pseudonyms)?;
         let read = earlier_partitions(job, self.lake, date);
         let read_partitions = read.map_err(|error| disk(&error, "cannot read earlier partitions"))?;
+        // Even if an earlier day was altered, everything is requested: the journal keeps it for the rerun.
         let intact = refuse_altered(self.lake, &read_partitions)
             .and_then(|()| refuse_vanished(job, self.lake, date, &read_partitions));
         let mut sources = stages::run(self.night, self.staging, &rules_sha256).await;
