@@ -31,6 +31,18 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     }
     let mut breaks = read(&path)?;
     breaks.sort_by(|a, b| b.at_risk_fen.cmp(&a.at_risk_fen).then_with(|| a.break_id.cmp(&b.break_id)));
+    show_open(&breaks);
+    match gate.and_then(|gate| gate.exceeded(&breaks)) {
+        Some(exceeded) => {
+            terminal::tell(Level::Warn, format_args!("gate: {exceeded}"));
+            Ok(ExitCode::Gate)
+        }
+        None => Ok(ExitCode::Complete),
+    }
+}
+
+/// The open breaks as a table.
+fn show_open(breaks: &[Break]) {
     say(format_args!("{:<16}  {:<5}  {:<8}  {:>4}  {:>12}  why", "break_id", "rule", "status", "age", "yuan"));
     for it in breaks.iter().filter(|it| it.is_open()) {
         let yuan = it.at_risk_fen.to_string();
@@ -38,13 +50,6 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
             "{:<16}  {:<5}  {:<8}  {:>4}  {yuan:>12}  {}",
             it.break_id, it.rule_id, it.status, it.age_days, it.why
         ));
-    }
-    match gate.and_then(|gate| gate.exceeded(&breaks)) {
-        Some(exceeded) => {
-            terminal::tell(Level::Warn, format_args!("gate: {exceeded}"));
-            Ok(ExitCode::Gate)
-        }
-        None => Ok(ExitCode::Complete),
     }
 }
 
@@ -69,7 +74,7 @@ type Night = (NaiveDate, Vec<Break>);
 /// The status histories of the breaks of `to` since `from`, most frequent first, each with an example.
 fn lives(lake: &Lake, from: NaiveDate, to: NaiveDate) -> Result<ExitCode, Failure> {
     let partitions = lake
-        .partitions("breaks", from, to + Days::new(1))
+        .partitions(Break::DATASET, from, to + Days::new(1))
         .map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot list the published breaks", &error))?;
     let nights: Vec<Night> =
         partitions.iter().map(|it| Ok((it.date, read(&it.path)?))).collect::<Result<_, Failure>>()?;

@@ -5,23 +5,22 @@ use std::path::Path;
 use super::arguments::{Rules as Command, RulesCommand};
 use super::terminal::say;
 use crate::error::{ExitCode, Failure};
-use crate::reconcile::ReconcileError;
 use crate::reconcile::rules::{Rule, Rules};
-use crate::reconcile::test_folder;
+use crate::reconcile::{ReconcileError, test_folder};
 
 pub(super) fn run(command: &RulesCommand) -> Result<ExitCode, Failure> {
     match &command.of {
-        None | Some(Command::List) => list(),
-        Some(Command::Show { id }) => return show(id),
-        Some(Command::Test { folder }) => return test(folder),
+        None | Some(Command::List) => Ok(list()),
+        Some(Command::Show { id }) => show(id),
+        Some(Command::Test { folder }) => test(folder),
     }
-    Ok(ExitCode::Complete)
 }
 
-fn list() {
+fn list() -> ExitCode {
     for rule in Rules::built_in().iter() {
         say(format_args!("{:<6} {:<6} {}  {}", rule.id, rule.severity.as_str(), rule.title, rule.title_zh));
     }
+    ExitCode::Complete
 }
 
 fn show(id: &str) -> Result<ExitCode, Failure> {

@@ -7,7 +7,7 @@ use super::arguments::{Generate, Simulate};
 use super::terminal::{self, Level, say};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
-use crate::simulator::generate::{Merchant, Recipe};
+use crate::simulator::generate::{GenerateError, Merchant, Recipe};
 use crate::simulator::{Options, Running, Scenario, Simulator, SimulatorError};
 
 /// In a command this is replaced by the address of the simulator.
@@ -15,9 +15,7 @@ const BASE_URL: &str = "{base_url}";
 
 pub(super) fn generate(command: &Generate) -> Result<ExitCode, Failure> {
     let recipe = Recipe::new(command.seed, command.users, command.nights, command.first_date);
-    let wrong = |error: crate::simulator::generate::GenerateError| {
-        Failure::caused_by(ExitCode::Usage, "cannot generate the merchant", &error)
-    };
+    let wrong = |error: GenerateError| Failure::caused_by(ExitCode::Usage, "cannot generate the merchant", &error);
     refuse_a_real_job(&command.folder)?;
     Merchant::make(&recipe).map_err(wrong)?.write(&command.folder).map_err(wrong)?;
     say(command.folder.join("job.toml").display());
