@@ -27,7 +27,7 @@ pub use finding::{Finding, Inspection};
 /// # Errors
 /// Folders that cannot be listed, files that cannot be read.
 pub fn inspect(lake: &Lake, date: NaiveDate) -> io::Result<Inspection> {
-    let runs = Runs::read(lake, date).map_err(with_path(&lake.root().join("runs").join(date.to_string())))?;
+    let runs = Runs::read(lake, date).map_err(with_path(&lake.runs(date)))?;
     let mut it = Inspection::default();
     inspect_layout(lake, &mut it)?;
     let mut rows = BTreeMap::new();

@@ -10,8 +10,7 @@ use chrono::NaiveDate;
 use super::bucket::Bucket;
 use super::parts;
 use crate::contract;
-use crate::durable;
-use crate::durable::with_path;
+use crate::durable::{self, with_path};
 
 /// A lake on a local file system, or the work folder of one in a bucket.
 #[derive(Debug, Clone)]
@@ -20,6 +19,9 @@ pub struct Lake {
     bucket: Option<Arc<Bucket>>,
     url: Option<String>,
 }
+
+/// The folders of a lake in which a night writes.
+const TREES: [&str; 6] = ["datasets", "reports", "runs", "journal", "state", "staging"];
 
 /// A published partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +105,7 @@ impl Lake {
 
     /// A folder without write permission: better known before any request is sent.
     pub fn closed_folder(&self) -> Option<(PathBuf, io::Error)> {
-        let trees = ["datasets", "reports", "runs", "journal", "state", "staging"].map(|tree| self.root.join(tree));
+        let trees = TREES.map(|tree| self.root.join(tree));
         let refusal = |folder: PathBuf| {
             let error = rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK).err()?;
             Some((folder, error.into()))
@@ -117,10 +119,26 @@ impl Lake {
     /// # Errors
     /// A place that cannot be inspected.
     pub fn link(&self, date: NaiveDate, job: &str) -> io::Result<Option<PathBuf>> {
-        let trees = ["datasets", "reports", "runs", "journal", "state", "staging", "handover"];
-        let trees = trees.map(|tree| self.root.join(tree));
-        let mut places = Vec::from(trees);
-        places.extend([self.reports(date), self.root.join("runs").join(date.to_string()), self.journal(date)]);
+        for place in self.places(date, job)? {
+            match std::fs::symlink_metadata(&place) {
+                Ok(metadata) if metadata.is_symlink() => return Ok(Some(place)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(with_path(&place)(error)),
+                _ => {}
+            }
+        }
+        let own = [self.journal(date), self.reports(date), self.runs(date)];
+        for folder in own.into_iter().chain([self.state(""), self.staging(job), self.handover(job, date)]) {
+            if let Some(link) = link_below(&folder)? {
+                return Ok(Some(link));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The folders that a night of `date` writes to, with those above them, and the partitions it may replace.
+    fn places(&self, date: NaiveDate, job: &str) -> io::Result<Vec<PathBuf>> {
+        let mut places: Vec<_> = TREES.into_iter().chain(["handover"]).map(|tree| self.root.join(tree)).collect();
+        places.extend([self.reports(date), self.runs(date), self.journal(date)]);
         places.extend([self.staging(job), self.state("wallets"), self.state(&format!("{job}.lock"))]);
         places.extend(self.handover(job, date).ancestors().take(2).map(Path::to_path_buf));
         for contract in contract::all() {
@@ -130,22 +148,7 @@ impl Lake {
             let numbers = parts::present(folder).map_err(with_path(folder))?;
             places.extend(numbers.into_iter().map(|number| parts::path(&partition, number)));
         }
-        for place in places {
-            match std::fs::symlink_metadata(&place) {
-                Ok(metadata) if metadata.is_symlink() => return Ok(Some(place)),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(with_path(&place)(error)),
-                _ => {}
-            }
-        }
-        let runs = self.root.join("runs").join(date.to_string());
-        let handover = self.handover(job, date);
-        let trees = [self.journal(date), self.reports(date), runs, self.state(""), self.staging(job), handover];
-        for tree in trees {
-            if let Some(link) = link_below(&tree)? {
-                return Ok(Some(link));
-            }
-        }
-        Ok(None)
+        Ok(places)
     }
 
     /// The folder of the lake.
@@ -168,9 +171,14 @@ impl Lake {
         self.root.join("reports").join(format!("dt={date}"))
     }
 
+    /// `runs/D`.
+    pub fn runs(&self, date: NaiveDate) -> PathBuf {
+        self.root.join("runs").join(date.to_string())
+    }
+
     /// `runs/D/<run_id>`.
     pub fn run(&self, date: NaiveDate, run_id: &str) -> PathBuf {
-        self.root.join("runs").join(date.to_string()).join(run_id)
+        self.runs(date).join(run_id)
     }
 
     /// `staging/<job>`: on the same file system, outside every dataset.

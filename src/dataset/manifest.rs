@@ -59,7 +59,7 @@ pub struct Manifest {
     pub read_partitions: Vec<ReadPartition>,
     /// SHA-256 over everything the day was made of.
     pub inputs_sha256: String,
-    /// How openids were published: another key of the job has another mark. Empty in manifests of before.
+    /// How openids were published: another key of the job has another mark. Empty in manifests of older programs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub openid_mark: String,
     /// SHA-256 over the journalled answers of each stage.
@@ -210,7 +210,7 @@ pub struct Restated {
 /// The control totals of one side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FootingEntry {
-    /// `orders`, `payments`, `refunds`, `coupons`, `subsidies`.
+    /// `user_coupons`, `orders`, `subsidy_payments`, `payments`, `refunds`.
     pub side: String,
     /// What came in.
     pub total: FootingTally,

@@ -32,7 +32,7 @@ impl Runs {
     /// Folders or files that cannot be read.
     pub fn read(lake: &Lake, date: NaiveDate) -> io::Result<Runs> {
         let mut runs = Runs::default();
-        for folder in run_folders(&lake.root().join("runs").join(date.to_string()))? {
+        for folder in run_folders(&lake.runs(date))? {
             runs.add(&folder)?;
         }
         runs.publishing
@@ -47,8 +47,8 @@ impl Runs {
 
     /// The last published parts of a dataset, in order, and the run that published them.
     pub fn partition(&self, dataset: &str) -> Option<(&Manifest, Vec<&StagedFile>)> {
-        let parts_in = |manifest: &'_ Manifest| manifest.files.iter().any(|file| file.dataset == dataset);
-        let manifest = self.publishing.iter().find(|manifest| parts_in(manifest))?;
+        let has_parts = |manifest: &&Manifest| manifest.files.iter().any(|file| file.dataset == dataset);
+        let manifest = self.publishing.iter().find(has_parts)?;
         Some((manifest, manifest.files.iter().filter(|file| file.dataset == dataset).collect()))
     }
 

@@ -1,7 +1,7 @@
 //! SHA-256 of bytes and of whole files, in hexadecimal.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use aws_lc_rs::digest;
@@ -12,7 +12,7 @@ pub fn sha256_of_file(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match io::Read::read(&mut file, &mut buffer)? {
+        match file.read(&mut buffer)? {
             0 => return Ok(hex::encode(context.finish())),
             read => context.update(&buffer[..read]),
         }

@@ -41,7 +41,7 @@ pub(super) fn inspect(
     let Some(newest) = runs.publishing.first() else {
         it.is_of_nothing = it.files == 0 && it.findings.is_empty();
         if !it.is_of_nothing {
-            it.find(lake.root().join("runs").join(date.to_string()), "no manifest says that this day was published");
+            it.find(lake.runs(date), "no manifest says that this day was published");
         }
         return Ok(());
     };
