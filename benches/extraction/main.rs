@@ -1,5 +1,5 @@
 //! What a page costs the client: signed, sent, received, verified, parsed, journalled. Asks a running
-//! simulator for wallets and tells, as one JSON line, CPU-seconds of this process beside those of a bare
+//! simulator for wallets and prints one JSON line: CPU-seconds of this process, beside those of a bare
 //! RSA-2048 signature.
 //!
 //! ```text
@@ -27,7 +27,7 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use url::Url;
 
-/// The program's.
+/// The allocator of the program, so that figures compare.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -41,17 +41,17 @@ const PAGE_ROWS: u64 = 20;
 struct Arguments {
     /// Folder of a generated merchant.
     merchant: PathBuf,
-    /// Where its simulator listens.
+    /// Address of the simulator that serves this merchant.
     base_url: Url,
-    /// How many wallets are asked, one page each.
+    /// How many wallets to ask for, one page each.
     #[arg(long)]
     pages: usize,
-    /// Requests a second at most.
+    /// At most this many requests a second.
     #[arg(long, default_value_t = 5_000)]
     rate: u32,
     #[arg(long, default_value_t = 8)]
     concurrency: usize,
-    /// What `cargo bench` adds.
+    /// Passed by `cargo bench`; it changes nothing.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -61,7 +61,7 @@ fn main() -> Outcome<()> {
     let job = job::load(&arguments.merchant.join("job.toml"), &|name| std::env::var(name).ok())?;
     let openids = openids_of(&arguments.merchant)?;
     let signature_us = cost_of_a_signature(&arguments.merchant)?;
-    // As the program has it.
+    // The kind of runtime the program itself uses.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (cpu_before, start) = (cpu_seconds(), Instant::now());
     let coupons = runtime.block_on(ask(&job, &arguments, &openids))?;
@@ -89,7 +89,7 @@ fn cost_of_a_signature(merchant: &std::path::Path) -> Outcome<f64> {
     let pem = PrivateKeyDer::from_pem_file(merchant.join("secrets/apiclient_key.pem"))?;
     let key = KeyPair::from_pkcs8(pem.secret_der())?;
     let (random, mut signature) = (SystemRandom::new(), vec![0; key.public_modulus_len()]);
-    // The first also waits for the library's source of chance.
+    // The first signature also waits for the library to seed its random numbers.
     key.sign(&RSA_PKCS1_SHA256, &random, b"", &mut signature)?;
     let before = cpu_seconds();
     for number in 0..SIGNATURES {

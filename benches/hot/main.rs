@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo bench --bench hot                times, by Criterion
-//! hot count NAME TIMES                   runs one loop so often and nothing else, for `make bench-instructions`
+//! hot count NAME TIMES                   runs one loop TIMES times and nothing else, for `make bench-instructions`
 //! ```
 
 #[expect(dead_code, reason = "the ingest bench writes more kinds of file")]
@@ -18,33 +18,33 @@ use std::hint::black_box;
 use chrono::NaiveDate;
 use coupon_recon::exports::trade_bill;
 use coupon_recon::sorter::{Room, Sorter};
-use coupon_recon::wechat::pay_v3::{Attempt, Keyring, Signer};
-use coupon_recon::wechat::pay_v3::{SignatureHeaders, busifavor::UserCouponPage};
+use coupon_recon::wechat::pay_v3::busifavor::UserCouponPage;
+use coupon_recon::wechat::pay_v3::{Attempt, Keyring, SignatureHeaders, Signer};
 use criterion::{Criterion, Throughput};
 
 use material::Answer;
 
-/// The program's.
+/// The allocator of the program, so that figures compare.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const OPENID: &str = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o";
 const ROWS: u64 = 10_000;
 const ENOUGH_MEMORY: usize = 64 << 20;
-/// Some twenty runs for `ROWS`.
+/// So little that `ROWS` spill to disk in some twenty runs.
 const LITTLE_MEMORY: usize = 128 << 10;
 const BILL_BYTES: u64 = 3 << 20;
 
-/// A loop: the operation, and what it is made of.
+/// A loop: one operation, and what it is counted in.
 struct Hot {
-    /// What is counted, and how many of them one operation has.
+    /// What is counted, and how many of it one operation handles.
     unit: (&'static str, u64),
     run: Box<dyn Fn()>,
 }
 
 type Make = fn() -> Hot;
 
-/// Each makes its own material, so that counting one loop counts nothing of the others.
+/// Each makes its own material, so that counting one loop counts no work of the others.
 const LOOPS: [(&str, Make); 6] = [
     ("signature", signing),
     ("verification", verifying),
@@ -62,7 +62,7 @@ fn main() {
     }
 }
 
-/// Runs one loop, so that all that is counted is its own but for the making of its material.
+/// Runs one loop alone: only its own work and the making of its material are counted.
 fn count(name: &str, times: u64) {
     let (_, make) = LOOPS.into_iter().find(|(loop_name, _)| *loop_name == name).expect("the name of a loop");
     let hot = make();

@@ -22,7 +22,7 @@ const MERCHANT_PEM: &str = include_str!("../../tests/fixtures/keys/java_merchant
 const PLATFORM_PEM: &str = include_str!("../../tests/fixtures/keys/java_platform_private_key.pem");
 const PLATFORM_PUBLIC_PEM: &str = include_str!("../../tests/fixtures/keys/java_platform_public_key.pem");
 
-/// An answer with what proves it.
+/// An answer and the signature that proves it.
 pub(crate) struct Answer {
     pub(crate) timestamp: String,
     pub(crate) nonce: String,
@@ -45,7 +45,7 @@ impl Answer {
     }
 }
 
-/// A merchant that never calls anybody.
+/// A merchant whose client is never used for a call.
 pub(crate) fn settings() -> PayV3Settings {
     let limits = ApiLimits {
         base_url: "https://api.mch.weixin.qq.com".parse().expect("a URL"),
@@ -99,7 +99,7 @@ fn coupon(number: u64) -> Value {
     })
 }
 
-/// A row as orders are sorted by: 24 characters of key, some 100 bytes of cells.
+/// A row like those orders are sorted by: a key of 24 characters and some 100 bytes of cells.
 pub(crate) struct Row {
     number: String,
     openid: String,

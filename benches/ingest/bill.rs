@@ -27,7 +27,7 @@ const NAMES: [&str; 6] = [
 ];
 const BANKS: [&str; 6] = ["OTHERS", "CMB_DEBIT", "ICBC_DEBIT", "CCB_CREDIT", "ABC_DEBIT", "BOC_DEBIT"];
 
-/// One row before anybody writes it down.
+/// One row before it is written.
 struct Row {
     second: u64,
     store: u64,
@@ -41,7 +41,7 @@ struct Row {
     fee_millifen: u64,
 }
 
-/// Rows of the day, as many as anybody takes.
+/// Rows of the day, without end.
 struct Rows {
     dice: Dice,
     number: u64,
@@ -110,7 +110,7 @@ fn cells(row: &Row, number: u64) -> [String; 27] {
     ]
 }
 
-/// Counts what passes.
+/// Counts the bytes that pass through.
 struct Counted<W> {
     inner: W,
     bytes: u64,
@@ -128,7 +128,7 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// Writes a bill of about so many bytes.
+/// Writes a bill of about `bytes` bytes.
 pub(super) fn write_bill<W: Write>(to: W, bytes: u64) -> io::Result<W> {
     let mut to = Counted { inner: to, bytes: 0 };
     write!(to, "\u{feff}{COLUMNS}\r\n")?;
@@ -149,7 +149,7 @@ pub(super) fn write_bill<W: Write>(to: W, bytes: u64) -> io::Result<W> {
     Ok(to.inner)
 }
 
-/// Writes the rows of the bill of so many bytes: a header, commas, quotes where they are needed, no trailer.
+/// Writes the rows of a bill of `bytes` bytes: a header, commas, quotes where they are needed, no trailer.
 pub(super) fn write_rows<W: Write>(mut to: W, bytes: u64) -> io::Result<W> {
     let (mut rows, mut bill_bytes) = (Rows::new(), COLUMNS.len() as u64 + 5);
     writeln!(to, "{COLUMNS}")?;

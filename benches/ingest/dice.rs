@@ -1,6 +1,6 @@
-//! Chance that is the same in every run (SplitMix64).
+//! Random numbers that are the same in every run (SplitMix64).
 
-/// A row of dice.
+/// A sequence of throws.
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -26,9 +26,9 @@ impl Dice {
         of[usize::try_from(self.next() % of.len() as u64).expect("an index")]
     }
 
-    /// An openid: 28 characters of which the first are the account's.
+    /// An openid: 28 characters, the first of them the same for all users of an account.
     pub(super) fn openid(&mut self) -> String {
-        // Users come back: a tenth as many as there are rows of a large day.
+        // Users come back: a large day has ten rows for each of them.
         let mut user = Dice(self.below(1_000_000));
         let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let letters = (0..19).map(|_| char::from(alphabet[usize::try_from(user.next() % 64).expect("an index")]));
@@ -36,7 +36,7 @@ impl Dice {
     }
 }
 
-/// Ten digits that look like chance and come once: a large day has no two payments of one number.
+/// Ten digits that look random and never repeat: a large day has no two payments with one number.
 pub(super) fn scattered(number: u64) -> u64 {
     number.wrapping_mul(7_393_913_117) % 10_000_000_000
 }

@@ -1,9 +1,9 @@
 //! Files of the merchant at scale, for `compare.py`: a bill of any size, the same rows as a CSV without WeChat's
-//! back-ticks, an order export, and the job files that read them. Streams: memory does not follow the size.
+//! back-ticks, an order export, and the job files that read them. Written as a stream: memory does not grow with the size.
 //!
 //! ```text
 //! ingest bill FOLDER --bytes N [--gzip]     FOLDER/bill/20261118.csv and its job; N counts unpacked bytes
-//! ingest rows FOLDER --bytes N              FOLDER/rows.csv: the rows of the same bill, as others like them
+//! ingest rows FOLDER --bytes N              FOLDER/rows.csv: the rows of the same bill, in the form other tools read
 //! ingest orders FOLDER --bytes N            FOLDER/orders/2026-11-18.csv and its job
 //! ```
 
@@ -23,7 +23,7 @@ use flate2::write::GzEncoder;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// What `cargo bench` adds.
+    /// Passed by `cargo bench`; it changes nothing.
     #[arg(long, global = true, hide = true)]
     bench: bool,
 }

@@ -35,7 +35,7 @@ const HEADER: &str =
 const PRODUCTS: [&str; 5] = ["拿铁", "\"拿铁（大杯,热）\"", "生椰拿铁", "美式咖啡", "\"早餐组合,含饮料\""];
 const REMARKS: [&str; 4] = ["", "", "少冰", "不要吸管"];
 
-/// Writes an export of about so many bytes.
+/// Writes an export of about `bytes` bytes.
 pub(super) fn write<W: Write>(mut to: W, bytes: u64) -> io::Result<W> {
     let mut dice = Dice::new(4_200);
     to.write_all(HEADER.as_bytes())?;

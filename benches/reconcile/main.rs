@@ -32,7 +32,7 @@ use coupon_recon::record::Break;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-/// The program's.
+/// The allocator of the program, so that figures compare.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -42,7 +42,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// What `cargo bench` adds.
+    /// Passed by `cargo bench`; it changes nothing.
     #[arg(long, global = true, hide = true)]
     bench: bool,
 }
@@ -64,7 +64,7 @@ enum Command {
         #[arg(long)]
         match_only: bool,
     },
-    /// Writes the night down for Spark.
+    /// Writes the night as a script for Spark.
     Script {
         folder: PathBuf,
         file: PathBuf,
@@ -169,7 +169,7 @@ impl Breaks {
         Ok(())
     }
 
-    /// Ends the file; gives how many there are.
+    /// Ends the file and returns how many breaks it holds.
     fn finish(mut self) -> Result<usize, ReconcileError> {
         self.flush()?;
         self.writer.finish()?;
@@ -195,7 +195,7 @@ fn script(folder: &Path, date: NaiveDate) -> Outcome<Script> {
     Ok(reconcile::write_script(&job, &files, &Shortfall::default(), &in_place(&job), &handover)?)
 }
 
-/// The lake where it is.
+/// The local lake, not a bucket.
 fn in_place(job: &Job) -> Place {
     Place { root: job.lake.clone(), bucket: None }
 }

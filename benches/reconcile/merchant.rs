@@ -12,7 +12,7 @@ use coupon_recon::contract::{self, Contract};
 use coupon_recon::dataset::Lake;
 use coupon_recon::dataset::partition::{self, Provenance};
 
-/// The night that is measured.
+/// The measured night.
 pub const DATE: &str = "2026-11-20";
 /// Days of orders and bills the look-back holds.
 const DAYS: u64 = 7;
@@ -74,7 +74,7 @@ const FAULTS: [Fault; 20] = {
 };
 const RARITY: u64 = 4_000;
 
-/// What becomes of one coupon, all of it from its number.
+/// What becomes of one coupon; all of it follows from the coupon's number.
 #[derive(Clone, Copy)]
 struct Life {
     number: u64,
@@ -82,7 +82,7 @@ struct Life {
     is_used: bool,
     is_returned: bool,
     fault: Option<Fault>,
-    /// 0: the first day of the look-back with orders.
+    /// Counted from the first day of the look-back that has orders, which is 0.
     day: u64,
 }
 
@@ -306,7 +306,7 @@ impl Merchant {
         life.is_returned || matches!(life.fault, Some(Fault::RefundNotReturned | Fault::RefundNotInBill))
     }
 
-    /// The lives of a day, in the order of a number that does not follow the coupons.
+    /// The lives of a day, ordered by a number unrelated to the order of the coupons.
     fn by_number(&self, day: u64, number: u64, is_wanted: impl Fn(&Life) -> bool) -> Vec<u64> {
         let wanted = self.lives().filter(|life| life.day == day && is_wanted(life));
         let mut numbers: Vec<_> = wanted.map(|life| (scatter(life.number, number), life.number)).collect();
@@ -468,7 +468,7 @@ impl Merchant {
         self.write("stocks", self.day(day), std::iter::once(batch))
     }
 
-    /// Every source is there, most have nothing to say; the merchant keeps no subsidy ledger. Wallets and
+    /// Every source is there, most of them empty; the merchant keeps no subsidy ledger. Wallets and
     /// receipts show the present: the file of D serves the night before it too.
     fn write_empty_days(&self) -> Outcome<()> {
         let made_elsewhere = ["coupon_ledger", "breaks", "subsidy_orders", "user_coupons", "subsidy_payments"];
@@ -484,7 +484,7 @@ impl Merchant {
 }
 
 impl Table {
-    /// A batch of the contract: what is not given is null, or the zero of its type.
+    /// A batch in the contract's schema: a column not given is null, or the zero of its type.
     fn batch(&self, rows: usize, given: Vec<(&str, ArrayRef)>) -> RecordBatch {
         let schema = self.contract.arrow();
         let column = |field: &Arc<arrow::datatypes::Field>| -> ArrayRef {
