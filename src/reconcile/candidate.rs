@@ -102,9 +102,8 @@ mod tests {
     fn the_break_id_is_the_designs_hash_of_the_key_and_ignores_everything_else() {
         let rules = Rules::built_in();
         let rule = rules.find("AO01").unwrap();
-        let mut row = Candidate::default();
-        row.stock_id = Some("1288".to_owned());
-        row.coupon_code = Some("C1".to_owned());
+        let [stock_id, coupon_code] = ["1288", "C1"].map(|id| Some(id.to_owned()));
+        let mut row = Candidate { stock_id, coupon_code, ..Candidate::default() };
         assert_eq!(row.break_id(rule), "2650aed11c021e86");
         row.openid = Some("o1".to_owned());
         row.out_trade_no = Some("T1".to_owned());
