@@ -28,7 +28,7 @@ pub struct RateLimit {
     world: World,
     spacing: TimeDelta,
     ledger: Mutex<Ledger>,
-    places: Arc<Places>,
+    slots: Arc<Slots>,
 }
 
 /// What was granted so far.
@@ -40,12 +40,12 @@ struct Ledger {
     last_granted: Option<DateTime<Utc>>,
 }
 
-/// The N places of a window.
+/// The N slots of a window.
 #[derive(Debug)]
-struct Places {
+struct Slots {
     /// Slots without a request in progress: when each becomes free, and its number; the earliest first.
-    by_freedom: std::sync::Mutex<BTreeSet<(DateTime<Utc>, usize)>>,
-    /// A request ended: there is another slot.
+    by_free_at: std::sync::Mutex<BTreeSet<(DateTime<Utc>, usize)>>,
+    /// A request ended, so it is known when its slot becomes free.
     ended: Notify,
 }
 
@@ -54,8 +54,8 @@ struct Places {
 #[must_use = "the request ends when this is dropped"]
 pub struct Turn {
     world: World,
-    places: Arc<Places>,
-    place: usize,
+    slots: Arc<Slots>,
+    slot: usize,
     started_at: DateTime<Utc>,
 }
 
@@ -64,10 +64,10 @@ impl RateLimit {
     pub fn new(per_second: u32, world: World) -> RateLimit {
         let per_second = per_second.max(1);
         let never_taken = (0..per_second as usize).map(|number| (DateTime::<Utc>::MIN_UTC, number));
-        let by_freedom = std::sync::Mutex::new(never_taken.collect());
-        let places = Arc::new(Places { by_freedom, ended: Notify::new() });
+        let by_free_at = std::sync::Mutex::new(never_taken.collect());
+        let slots = Arc::new(Slots { by_free_at, ended: Notify::new() });
         let spacing = TimeDelta::nanoseconds(1_000_000_000 / i64::from(per_second) + 1);
-        RateLimit { world, spacing, ledger: Mutex::default(), places }
+        RateLimit { world, spacing, ledger: Mutex::default(), slots }
     }
 
     /// Waits until the next start is allowed. First come, first served.
@@ -77,18 +77,18 @@ impl RateLimit {
         let now = ledger.last_granted.map_or(clock_now, |last| last.max(clock_now));
         let due = ledger.last_due.map_or(now, |last| (last + self.spacing).max(now - CATCH_UP));
         let spaced = self.wait(now, due).await;
-        let (place, granted) = self.wait_for_place(spaced).await;
+        let (slot, granted) = self.wait_for_slot(spaced).await;
         // A slot that became free late is not made up for.
         (ledger.last_due, ledger.last_granted) = (Some(if granted > spaced { granted } else { due }), Some(granted));
-        Turn { world: self.world.clone(), places: Arc::clone(&self.places), place, started_at: granted }
+        Turn { world: self.world.clone(), slots: Arc::clone(&self.slots), slot, started_at: granted }
     }
 
     /// Takes the slot that is free first, and returns when that is.
-    async fn wait_for_place(&self, mut now: DateTime<Utc>) -> (usize, DateTime<Utc>) {
+    async fn wait_for_slot(&self, mut now: DateTime<Utc>) -> (usize, DateTime<Utc>) {
         loop {
-            let ended = self.places.ended.notified();
-            match self.places.take_first(now) {
-                Ok(place) => return (place, now),
+            let ended = self.slots.ended.notified();
+            match self.slots.take_first(now) {
+                Ok(slot) => return (slot, now),
                 // Slots that are released meanwhile become free later.
                 Err(Some(free_at)) => now = self.wait(now, free_at).await,
                 Err(None) => {
@@ -109,33 +109,33 @@ impl RateLimit {
     }
 }
 
-impl Places {
+impl Slots {
     /// Takes a slot that is free at `now`, or returns when the first will be; unknown while all have a request in
     /// progress.
     fn take_first(&self, now: DateTime<Utc>) -> Result<usize, Option<DateTime<Utc>>> {
-        let mut places = self.lock();
-        let first = places.first().copied().ok_or(None)?;
+        let mut slots = self.lock();
+        let first = slots.first().copied().ok_or(None)?;
         if first.0 > now {
             return Err(Some(first.0));
         }
-        places.remove(&first);
+        slots.remove(&first);
         Ok(first.1)
     }
 
     /// The request of a slot ended.
-    fn end(&self, place: usize, ended_at: DateTime<Utc>) {
-        self.lock().insert((ended_at + WINDOW, place));
+    fn end(&self, slot: usize, ended_at: DateTime<Utc>) {
+        self.lock().insert((ended_at + WINDOW, slot));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<(DateTime<Utc>, usize)>> {
-        self.by_freedom.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_free_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.places.end(self.place, self.world.clock.now().max(self.started_at));
-        self.places.ended.notify_one();
+        self.slots.end(self.slot, self.world.clock.now().max(self.started_at));
+        self.slots.ended.notify_one();
     }
 }
 
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_place_is_free_a_second_after_its_request_ended_however_long_that_took() {
+    async fn a_slot_is_free_a_second_after_its_request_ended_however_long_that_took() {
         let fake = FakeWorld::new();
         let rate_limit = RateLimit::new(1, fake.world());
         let start = fake.now();
