@@ -129,7 +129,7 @@ async fn from_api(night: &Night<'_>, tar_type: TarType) -> Result<Harvest<Bills>
     }
     let mut receipt = receipt_of(&journal, &key)?;
     let mut file = kept(night, &receipt)?;
-    if matches!(file, Kept::Damaged) {
+    if matches!(file, KeptFile::Damaged) {
         tracing::warn!("the kept bill of {key} is damaged; it is downloaded again");
         journal.forget(&key);
         fetch(night, pay_v3, &journal, &key, tar_type).await?;
@@ -139,9 +139,9 @@ async fn from_api(night: &Night<'_>, tar_type: TarType) -> Result<Harvest<Bills>
         file = kept(night, &receipt)?;
     }
     let mut harvest = match file {
-        Kept::Nothing => harvest(Bills::default(), &[]),
-        Kept::File(path) => from_kept(night, path).await?,
-        Kept::Damaged => return Err(Issue::io(night.lake.root(), &io::Error::other("a kept bill is damaged"))),
+        KeptFile::Nothing => harvest(Bills::default(), &[]),
+        KeptFile::File(path) => from_kept(night, path).await?,
+        KeptFile::Damaged => return Err(Issue::io(night.lake.root(), &io::Error::other("a kept bill is damaged"))),
     };
     harvest.inputs = vec![(STAGE.to_string(), receipt.content_digest())];
     Ok(harvest)
@@ -160,7 +160,7 @@ fn read_bill(path: &Path, date: NaiveDate, book: &mut Book) -> Result<LocalBill,
 }
 
 /// The state of a bill in the journal.
-enum Kept {
+enum KeptFile {
     /// WeChat has no statement for the day.
     Nothing,
     /// The unchanged file.
@@ -175,9 +175,9 @@ fn receipt_of(journal: &StageJournal, key: &str) -> Result<Receipt, Issue> {
         .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))
 }
 
-fn kept(night: &Night<'_>, receipt: &Receipt) -> Result<Kept, Issue> {
-    let Some(name) = &receipt.file else { return Ok(Kept::Nothing) };
-    Ok(night.journal.kept_file(STAGE.as_str(), name)?.map_or(Kept::Damaged, Kept::File))
+fn kept(night: &Night<'_>, receipt: &Receipt) -> Result<KeptFile, Issue> {
+    let Some(name) = &receipt.file else { return Ok(KeptFile::Nothing) };
+    Ok(night.journal.kept_file(STAGE.as_str(), name)?.map_or(KeptFile::Damaged, KeptFile::File))
 }
 
 async fn fetch(

@@ -22,6 +22,7 @@ pub(super) fn hash(text: &str) -> u64 {
 impl TextHasher {
     #[inline]
     fn fold(&mut self, word: u64) {
+        // Both halves of the product are folded into one word; the casts split it on purpose.
         let product = u128::from(self.0 ^ word).wrapping_mul(u128::from(K));
         self.0 = (product as u64) ^ ((product >> 64) as u64);
     }
