@@ -31,11 +31,14 @@ LEFT JOIN (SELECT subsidy_receipt_id,
            GROUP BY subsidy_receipt_id) f ON f.subsidy_receipt_id = r.subsidy_receipt_id
 LEFT JOIN (SELECT n.out_subsidy_no AS out_subsidy_no, MIN(n.dt) AS first_dt
            FROM subsidy_payments_history n
-           LEFT JOIN subsidy_payments_history o ON o.out_subsidy_no = n.out_subsidy_no
-                                               AND o.dt > n.dt
-                                               AND COALESCE(o.status, '') <> 'RETURNING'
+           LEFT JOIN (SELECT o.out_subsidy_no AS out_subsidy_no, MAX(o.dt) AS last_dt
+                      FROM subsidy_payments_history o
+                      JOIN subsidy_payments t ON t.out_subsidy_no = o.out_subsidy_no
+                      WHERE t.status = 'RETURNING'
+                        AND COALESCE(o.status, '') <> 'RETURNING'
+                      GROUP BY o.out_subsidy_no) e ON e.out_subsidy_no = n.out_subsidy_no
            WHERE n.status = 'RETURNING'
-             AND o.out_subsidy_no IS NULL
+             AND (e.last_dt IS NULL OR n.dt > e.last_dt)
            GROUP BY n.out_subsidy_no) h ON h.out_subsidy_no = r.out_subsidy_no
 WHERE (r.status = 'ACCEPTED' AND r.create_time < p.stuck_before_at)
    OR (r.status = 'RETURNING' AND f.began_at < p.stuck_before_at)
