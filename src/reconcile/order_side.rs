@@ -94,12 +94,12 @@ impl<'a> OrderSide<'a> {
         };
         let mut side = outlived.map_or_else(|| OrderSide::shown(matched, previous), carried);
         let Some(number) = side.out_trade_no else { return Ok(side) };
-        let is_old = side.paid_at.is_some_and(|paid_at| paid_at < look_back.from);
+        let is_leaving = outlived.is_some() || side.paid_at.is_some_and(|paid_at| paid_at < look_back.from);
         let shown = side.refunded();
-        if let Some(row) = previous.filter(|row| row.out_trade_no == Some(number) && (is_old || outlived.is_some())) {
+        if let Some(row) = previous.filter(|row| row.out_trade_no == Some(number) && is_leaving) {
             side.bill_refund = BillRefund::of_previous(row).with(look_back.refunded(side.transaction_id, number)?);
         }
-        if is_old {
+        if is_leaving {
             side.hold_to_its_payment(shown);
         }
         Ok(side)
@@ -127,7 +127,8 @@ impl<'a> OrderSide<'a> {
     }
 
     /// The lines of an order older than the look-back leave one by one, and the remaining ones may look fully refunded:
-    /// its payment in the bill, if known, must be refunded too. Conversely the refunds of such an order may only add up
+    /// its payment in the bill, if known, must be refunded too. One paid just after midnight may have left before it is
+    /// that old, in the export of the day before. Conversely the refunds of such an order may only add up
     /// here (those that left and those of tonight), although neither the look-back nor the previous row (`shown`)
     /// reaches the payment on its own.
     fn hold_to_its_payment(&mut self, shown: Fen) {

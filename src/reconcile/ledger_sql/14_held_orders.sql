@@ -3,7 +3,8 @@
 -- was first listed after it (refund_news) are all of them. Of a refund it did not know for another reason, as one
 -- of a bill that was late, the look-back may show more.
 -- The lines of an order older than the look-back leave one by one too, and those that are left may look fully
--- refunded: its payment in the bill, where that is known, must be refunded too. And its refunds may come together
+-- refunded: its payment in the bill, where that is known, must be refunded too. One that was paid just after
+-- midnight may have left before it is that old, in the export of the day before. And its refunds may come together
 -- only here, those that left and those of tonight, though neither what the look-back shows nor what was known of
 -- it reaches the payment. A claim counts while its order is live.
 SELECT h.*,
@@ -15,10 +16,11 @@ SELECT h.*,
             WHEN h.match_pass = 'claim' AND h.is_refunded_after_all THEN CAST(0 AS BIGINT)
             ELSE h.shown_claim_count END AS claim_count
 FROM (SELECT g.*,
-             COALESCE(g.is_old AND g.is_shown_refunded
+             COALESCE((g.is_old OR g.is_remembered) AND g.is_shown_refunded
                       AND GREATEST(COALESCE(g.order_refund_fen, 0), COALESCE(g.refund_fen, 0)) < g.bill_paid_fen,
                       FALSE) AS is_live_after_all,
-             COALESCE(g.is_old AND NOT COALESCE(g.is_shown_refunded, FALSE) AND g.bill_paid_fen > 0
+             COALESCE((g.is_old OR g.is_remembered) AND NOT COALESCE(g.is_shown_refunded, FALSE)
+                      AND g.bill_paid_fen > 0
                       AND GREATEST(COALESCE(g.order_refund_fen, 0), COALESCE(g.shown_refund_fen, 0)) < g.bill_paid_fen
                       AND g.refund_fen >= g.bill_paid_fen,
                       FALSE) AS is_refunded_after_all

@@ -108,6 +108,56 @@ fn every_case_gives_the_ledger_the_local_match_gives() {
     }
 }
 
+/// The nights of one coupon whose order was paid at 00:03 on the 18th and stands in the export of the 17th: with a
+/// look-back of two days the export has left it on the 19th, the payment a day later. Per night the rest of a line
+/// of the bill's refunds, if there is one; returns what each ledger says of the order.
+fn nights_after_midnight(refunds: &[(u32, &str)]) -> Vec<(Option<bool>, Option<bool>, i64)> {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, lines: &[&str]| std::fs::write(folder.path().join(name), lines.join("\n")).unwrap();
+    let order = "out_trade_no,transaction_id,stock_id,coupon_code,openid,paid_at,goods_fen,discount_fen,paid_fen";
+    write("orders@2026-11-17.csv", &[order, "T1,X1,S1,C1,u1,2026-11-18 00:03:00,1500,500,1000"]);
+    let mut nights: Vec<Fixture> = Vec::new();
+    for day in 18..=21 {
+        write("case.toml", &[&format!("date = \"2026-11-{day}\"")]);
+        if day == 18 {
+            let payment = "transaction_id,trade_state,trade_time,out_trade_no,order_fen";
+            write("payments@2026-11-18.csv", &[payment, "X1,SUCCESS,2026-11-18 00:03:00,T1,1000"]);
+        }
+        for (_, refund) in refunds.iter().filter(|(of, _)| *of == day) {
+            let header = "transaction_id,out_trade_no,accepted_time,refund_id,refund_status,applied_refund_fen";
+            let row = format!("X1,T1,2026-11-{day} 10:00:00,{refund}");
+            write(&format!("refunds@2026-11-{day}.csv"), &[header, &row]);
+        }
+        let mut night = Fixture::read(folder.path()).unwrap();
+        night.terms.rules.lookback_days = 2;
+        let before =
+            nights.last().and_then(|before| Some((before.files.date, before.files.of_day(LedgerRow::DATASET)?)));
+        let before = before.map(|(date, ledger)| vec![(date, ledger.to_owned())]);
+        night.files.history.insert(LedgerRow::DATASET.to_owned(), before.unwrap_or_default());
+        let told = differences(&mut night).unwrap();
+        assert!(told.is_empty(), "2026-11-{day}: {}", told.join("\n"));
+        nights.push(night);
+    }
+    let rows = nights.iter().map(|night| {
+        let rows: Vec<LedgerRow> = partition::read_rows(night.files.of_day(LedgerRow::DATASET).unwrap()).unwrap();
+        (rows[0].order_live, rows[0].order_fully_refunded, rows[0].claim_count)
+    });
+    rows.collect()
+}
+
+#[test]
+fn an_order_paid_after_midnight_is_fully_refunded_whichever_night_its_refund_comes() {
+    let (live, refunded) = ((Some(true), Some(false), 1), (Some(false), Some(true), 0));
+    for (day, nights) in [(18, 0), (19, 1), (20, 2), (21, 3)] {
+        let expected: Vec<_> = (0..4).map(|night| if night < nights { live } else { refunded }).collect();
+        assert_eq!(nights_after_midnight(&[(day, "R1,SUCCESS,1000")]), expected, "refunded on the {day}th");
+    }
+    let by_halves = nights_after_midnight(&[(18, "R1,SUCCESS,400"), (19, "R2,SUCCESS,600")]);
+    assert_eq!(by_halves, [live, refunded, refunded, refunded]);
+    let in_part = nights_after_midnight(&[(19, "R1,SUCCESS,999")]);
+    assert_eq!(in_part, [live, live, live, live]);
+}
+
 type Choices = &'static [(&'static str, &'static [&'static str])];
 
 const STOCKS: &[&str] = &["S1", "S2"];
