@@ -59,6 +59,10 @@ pub struct Manifest {
     pub read_partitions: Vec<ReadPartition>,
     /// SHA-256 over everything the day was made of.
     pub inputs_sha256: String,
+    /// SHA-256 over what the rows of each source stage were made from: its files or answers, and its settings. Empty
+    /// in manifests of older programs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub source_sha256: BTreeMap<String, String>,
     /// How openids were published: another key of the job has another mark. Empty in manifests of older programs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub openid_mark: String,

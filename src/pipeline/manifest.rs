@@ -32,6 +32,7 @@ pub(super) fn of(work: &Work<'_>, done: &FinishedNight, run: &Run) -> Result<Man
         files: done.files.clone(),
         read_partitions: done.read_partitions.clone(),
         inputs_sha256: done.provenance.inputs_sha256.clone(),
+        source_sha256: done.sources.digests.clone(),
         openid_mark: work.night.pseudonyms.mark(),
         journal_extent: journal.extent(),
         journal_sha256: journal.digests(&work.night.corner()).map_err(|error| unjournalled(&error))?,

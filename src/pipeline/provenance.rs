@@ -22,11 +22,21 @@ use crate::error::{ExitCode, Failure};
 use crate::job::{Job, RuleSettings};
 use crate::pseudonyms::Pseudonyms;
 use crate::record::{Break, Record};
+use crate::stage::Stage;
 
 /// The digest over named parts, in order of their names.
 pub(super) fn digest_parts(parts: &BTreeMap<String, String>) -> String {
     let text: String = parts.iter().map(|(name, digest)| format!("{name}\t{digest}\n")).collect();
     sha256_of(text.as_bytes())
+}
+
+/// The digest over the `inputs` of a source stage and the section of the job file that says how its files are read: that
+/// of the stage's own name, if it has one. What other sections decide stands in the answers that were journalled.
+pub(super) fn of_source(job: &Job, stage: Stage, inputs: &BTreeMap<String, String>) -> String {
+    let job: serde_json::Value = serde_json::from_str(&job.fingerprint).unwrap_or_default();
+    let mut parts = inputs.clone();
+    parts.insert("settings".to_owned(), job[stage.as_str()].to_string());
+    digest_parts(&parts)
 }
 
 /// The provenance of what the night itself computes: the `inputs` of its stages and the partitions `read` of earlier
@@ -139,7 +149,7 @@ pub(super) fn refuse_other_key(
         let runs = runs_of(&mut runs_by_date, lake, partition.date)?;
         let marked = runs.partition(dataset).map_or("", |(manifest, _)| &manifest.openid_mark);
         if !marked.is_empty() && marked != mark {
-            return Err(under_another_key(&partition.path));
+            return Err(under_another_key(&lake.shown(&partition.path)));
         }
     }
     Ok(())
@@ -149,10 +159,9 @@ fn holds_openids(dataset: &str) -> bool {
     contract::contract(dataset).columns.iter().any(|column| column.classification == Classification::Personal)
 }
 
-fn under_another_key(path: &Path) -> Failure {
+fn under_another_key(path: &str) -> Failure {
     let what = format!(
-        "the openids of `{}` were published in another way than `job.pii` and its key would do now; nothing was asked",
-        path.display()
+        "the openids of `{path}` were published in another way than `job.pii` and its key would do now; nothing was asked"
     );
     Failure::new(ExitCode::Usage, what).hinting(
         "put the former key back (`job.pii_key_file` or `_env`); with a new one begin another lake, or rebuild this one from its \
@@ -210,6 +219,24 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/job.toml");
         let job = crate::job::load(&path, &|_| None).expect("the sample's job");
         Job { rules: RuleSettings { lookback_days, ..job.rules }, first_date: None, ..job }
+    }
+
+    #[test]
+    fn the_digest_of_a_source_is_of_its_inputs_and_of_its_own_section_of_the_job_file() {
+        let job = job(3);
+        let with = |section: &str, value: &str| {
+            let mut settings: serde_json::Value = serde_json::from_str(&job.fingerprint).unwrap();
+            settings[section] = value.into();
+            Job { fingerprint: settings.to_string(), ..job.clone() }
+        };
+        let of = |job: &Job, stage, sha256: &str| {
+            of_source(job, stage, &BTreeMap::from([("orders/a.csv".to_owned(), sha256.to_owned())]))
+        };
+        let usual = of(&job, Stage::Orders, "1");
+        assert_eq!(of(&with("rules", "others"), Stage::Orders, "1"), usual);
+        assert_ne!(of(&with("orders", "other columns"), Stage::Orders, "1"), usual);
+        assert_ne!(of(&job, Stage::Orders, "2"), usual);
+        assert_eq!(of(&with("orders", "other columns"), Stage::Cards, "1"), of(&job, Stage::Cards, "1"));
     }
 
     /// Publishes coupons of a day, with openids in a way that has this mark.

@@ -30,6 +30,8 @@ pub(super) struct Sources {
     pub(super) quarantined: Vec<BadRow>,
     /// Digests of the inputs of the rows.
     pub(super) inputs: BTreeMap<String, String>,
+    /// Stage → digest over what its rows were made from.
+    pub(super) digests: BTreeMap<String, String>,
     /// Published openids of the wallets that were requested and read to their end tonight.
     pub(super) asked: Fingerprints,
     /// (published openid, code) of coupons that the single query does not know.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::entries::rows_of;
-use super::provenance::digest_parts;
+use super::provenance::{self, digest_parts};
 use super::sources::Sources;
 use super::stage_output::StageOutput;
 use crate::dataset::manifest::{Intake, StageEntry};
@@ -61,6 +61,8 @@ impl<'a> StageRecorder<'a> {
         let provenance = self.provenance(stage, &parts);
         let mut output = StageOutput::new(self.staging, self.night.pseudonyms, provenance, intake, notes);
         let left = write(&mut output, rows)?;
+        let digest = provenance::of_source(self.night.job, stage, &parts);
+        self.sources.digests.insert(stage.to_string(), digest);
         self.sources.inputs.append(&mut parts);
         issues.append(&mut output.issues);
         let is_kept = issues.iter().all(|issue| issue.kind != IssueKind::Storage);

@@ -120,6 +120,28 @@ fn verify_says_that_ledger_and_breaks_were_made_before_a_source_of_their_day_was
 }
 
 #[test]
+fn rules_judged_by_an_export_that_was_changed_and_not_published_are_told_with_their_source() {
+    let (shop, wechat) = published(26);
+    let rerun = |stages: &str| shop.run(&wechat, &["--date", NIGHTS[2], "--replay", "--stage", stages]).code;
+    let found = || {
+        let verified = shop.verify(day(20));
+        let told = verified.stdout.lines().filter(|line| line.contains("had changed")).map(str::to_owned);
+        (verified.code, told.collect::<Vec<_>>())
+    };
+    shop.edit("job.toml", |text| text.replace("stuck_hours = 24", "stuck_hours = 25"));
+    assert_eq!((rerun("reconcile,report"), found()), (0, (0, vec![])), "other rules are no other sources");
+    // Neither rows nor amounts change, so that the control totals agree.
+    shop.edit("orders/2026-11-20.csv", |text| text.replace("冰博克", "冰美式"));
+    assert_eq!(rerun("reconcile,report"), 0);
+    let (code, told) = found();
+    assert_eq!((code, told.len()), (5, 1), "{told:?}");
+    let words = "orders/dt=2026-11-20/part-0.parquet: is not what ledger and breaks of its day were made of: the source `orders`";
+    assert!(told[0].contains(words), "{told:?}");
+    assert_eq!(shop.run(&wechat, &["--date", NIGHTS[2]]).code, 0);
+    assert_eq!(found(), (0, vec![]));
+}
+
+#[test]
 fn a_dataset_that_an_earlier_day_was_given_later_makes_a_day_stale_for_run_and_verify_alike() {
     let shop = Shop::of_seed(26);
     let wechat = shop.serve(None);

@@ -19,6 +19,7 @@ use crate::durable::{refusal, with_path};
 use crate::journal::audit;
 use crate::record::{LedgerRow, Record};
 use crate::sorter::Room;
+use crate::stage::Stage;
 
 /// Memory for sorting the keys of a journal.
 const SORTING_BYTES: usize = 32 << 20;
@@ -50,6 +51,7 @@ pub(super) fn inspect(
     makers.iter().for_each(|manifest| inspect_totals(lake, manifest, it));
     inspect_earlier(lake, &makers, it)?;
     inspect_sources(lake, date, runs, it);
+    inspect_makings(lake, date, runs, it);
     inspect_journal(lake, newest, runs, it)
 }
 
@@ -151,6 +153,25 @@ fn inspect_sources(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspectio
         if last_of(later) != last_of(known) {
             let what = "was published after ledger and breaks of its day were made; run that day again";
             it.find(lake.partition(dataset, date), what);
+        }
+    }
+}
+
+/// A run of `reconcile` alone reads every source anew and publishes none: an export that was changed since its partition
+/// was published is in ledger and breaks all the same. Runs of before did not say what each source was made from.
+fn inspect_makings(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspection) {
+    let Some(made) = runs.publishing.iter().position(|run| parts_in(run, LedgerRow::DATASET).is_some()) else { return };
+    let known = &runs.publishing[made..];
+    let sources = known[0].source_sha256.iter().filter_map(|(name, sha256)| Some((Stage::find(name)?, sha256)));
+    for (stage, sha256) in sources {
+        for dataset in stage.datasets() {
+            let published = known.iter().find(|run| parts_in(run, dataset).is_some());
+            if published.and_then(|run| run.source_sha256.get(stage.as_str())).is_some_and(|other| other != sha256) {
+                let what = format!(
+                    "is not what ledger and breaks of its day were made of: the source `{stage}` had changed; run that day again"
+                );
+                it.find(lake.partition(dataset, date), what);
+            }
         }
     }
 }
