@@ -2,12 +2,14 @@
 //! query string into an error message.
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method};
+use rustls::CertificateError;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use url::{Position, Url};
@@ -55,14 +57,22 @@ impl Received {
 }
 
 /// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum TransportError {
-    /// No connection: refused, no such host, TLS.
+    /// No connection: refused, no such host, no TLS.
     #[error("cannot connect to `{host}`: {detail}")]
     Connect {
         /// Host and port.
         host: String,
         /// The innermost cause.
+        detail: String,
+    },
+    /// The certificate of the server proves nothing: somebody else may answer in its place.
+    #[error("`{host}` is not trusted: {detail}")]
+    Untrusted {
+        /// Host and port.
+        host: String,
+        /// What is wrong with its certificate.
         detail: String,
     },
     /// The answer took longer than the timeout of the attempt.
@@ -98,14 +108,24 @@ pub enum TransportError {
 }
 
 impl TransportError {
-    /// Whether the same request may succeed later or at another host.
+    /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
+        self.is_of_the_host() && !self.is_distrust()
+    }
+
+    /// Whether the same request may succeed at another host.
+    pub fn is_of_the_host(&self) -> bool {
         !matches!(self, TransportError::TooLarge { .. } | TransportError::Unsendable { .. })
+    }
+
+    /// Whether the certificate of the host was refused.
+    pub fn is_distrust(&self) -> bool {
+        matches!(self, TransportError::Untrusted { .. })
     }
 
     /// Whether the request certainly did not reach the server.
     pub fn never_arrived(&self) -> bool {
-        matches!(self, TransportError::Connect { .. } | TransportError::Unsendable { .. })
+        self.is_distrust() || matches!(self, TransportError::Connect { .. } | TransportError::Unsendable { .. })
     }
 }
 
@@ -251,10 +271,40 @@ fn explain(error: reqwest::Error, host: &str, timeout: Duration) -> TransportErr
     let (host, detail) = (host.to_owned(), innermost(&error));
     if error.is_timeout() {
         TransportError::Timeout { host, timeout_ms: timeout.as_millis() }
+    } else if let Some(rustls::Error::InvalidCertificate(problem)) = tls_error(&error) {
+        TransportError::Untrusted { host, detail: said_of_certificate(problem) }
     } else if error.is_connect() {
         TransportError::Connect { host, detail }
     } else {
         TransportError::Broken { host, detail }
+    }
+}
+
+/// The TLS error that caused `error`. An error of an I/O operation does not name what it wraps as its source.
+fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => tls_error(wrapped),
+        None => tls_error(error.source()?),
+    }
+}
+
+fn said_of_certificate(problem: &CertificateError) -> String {
+    match problem {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another host name".to_owned()
+        }
+        // A bad signature is that of somebody who only calls himself an authority we know.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "its certificate is signed by no authority that this machine knows".to_owned()
+        }
+        other => format!("its certificate is not accepted: {other}"),
     }
 }
 

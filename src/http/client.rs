@@ -190,7 +190,7 @@ impl HttpClient {
         drop(turn);
         let received = match received {
             Ok(received) => received,
-            Err(error) if error.is_transient() && (exchange.is_repeatable() || error.never_arrived()) => {
+            Err(error) if run.may_go_on(&error) && (exchange.is_repeatable() || error.never_arrived()) => {
                 return Attempt::Again { cause: Cause::Transport(error), after: Duration::ZERO };
             }
             Err(error) => return Attempt::Final(Cause::Transport(error)),
@@ -230,13 +230,15 @@ struct Run<'a> {
     started_at: DateTime<Utc>,
     slept: Duration,
     asked: Option<&'a Url>,
+    /// The first host whose certificate was refused.
+    distrusted: Option<&'a Url>,
     trace: Trace,
 }
 
 impl<'a> Run<'a> {
     fn new(client: &'a HttpClient, method: &str, path: &str) -> Run<'a> {
         let (started_at, trace) = (client.world.clock.now(), Trace::of_none(method, path));
-        Run { client, started_at, slept: Duration::ZERO, asked: None, trace }
+        Run { client, started_at, slept: Duration::ZERO, asked: None, distrusted: None, trace }
     }
 
     /// The host of this attempt, for `note_transport`.
@@ -276,9 +278,20 @@ impl<'a> Run<'a> {
     }
 
     fn note_transport(&mut self, error: &TransportError) {
-        if let (true, Some(host)) = (error.is_transient(), self.asked) {
+        if let (true, Some(host)) = (error.is_of_the_host(), self.asked) {
             self.client.hosts.failed(host, self.client.world.clock.now());
         }
+    }
+
+    /// Whether another attempt may succeed. A certificate that was refused will be again: that leaves the other host, if
+    /// its certificate was not refused too.
+    fn may_go_on(&mut self, error: &TransportError) -> bool {
+        if !error.is_distrust() {
+            return error.is_transient();
+        }
+        let is_other_open = self.distrusted.is_none_or(|host| Some(host) == self.asked);
+        self.distrusted = self.distrusted.or(self.asked);
+        is_other_open && self.client.hosts.has_backup()
     }
 
     fn log_retry(&self, wait: Duration) {
@@ -496,6 +509,38 @@ mod tests {
             let settled = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap();
             assert_eq!((settled.trace.attempts, backup.requests().len()), (2, from_backup), "{status}");
         }
+    }
+
+    /// Whether a call goes on after each of these failed attempts.
+    fn goes_on(backup_url: Option<&str>, errors: &[&TransportError]) -> Vec<bool> {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let limits = ApiLimits {
+            base_url: url("https://one.example"),
+            backup_url: backup_url.map(url),
+            timeout: Duration::from_secs(20),
+            retry_deadline: Duration::from_secs(60),
+            rate_per_second: 1000,
+            concurrency: 4,
+        };
+        let client = HttpClient::new(&limits, FakeWorld::new().world()).unwrap();
+        let mut run = Run::new(&client, "GET", "/a");
+        let fail = |error: &&TransportError| {
+            run.host();
+            run.note_transport(error);
+            run.may_go_on(error)
+        };
+        errors.iter().map(fail).collect()
+    }
+
+    #[test]
+    fn a_refused_certificate_leaves_the_other_host_until_that_one_is_refused_too() {
+        let distrust = &TransportError::Untrusted { host: String::new(), detail: String::new() };
+        let broken = &TransportError::Broken { host: String::new(), detail: String::new() };
+        let backup = Some("https://two.example");
+        assert_eq!(goes_on(None, &[distrust]), [false]);
+        assert_eq!(goes_on(backup, &[distrust, distrust]), [true, false]);
+        assert_eq!(goes_on(backup, &[distrust, broken, distrust]), [true, true, true], "the backup may come round");
+        assert_eq!(goes_on(backup, &[broken, distrust, broken, distrust]), [true; 4], "the primary may come round");
     }
 
     #[tokio::test]

@@ -23,6 +23,11 @@ impl Hosts {
         Hosts { primary, backup, backup_until: Mutex::new(None) }
     }
 
+    /// Whether there are two.
+    pub fn has_backup(&self) -> bool {
+        self.backup.is_some()
+    }
+
     /// The host to use now.
     pub fn current(&self, now: DateTime<Utc>) -> &Url {
         let until = *self.backup_until.lock().unwrap_or_else(PoisonError::into_inner);

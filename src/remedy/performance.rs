@@ -231,7 +231,7 @@ impl Performed {
     fn ends(&self) -> Option<Ended> {
         match self {
             Performed::Refused(error) if error.kind() == FailureKind::Credentials => Some(Ended::Rejected),
-            Performed::Unanswered(error) if error.kind() == FailureKind::SignatureInvalid => Some(Ended::Rejected),
+            Performed::Unanswered(error) if error.kind() != FailureKind::Unavailable => Some(Ended::Rejected),
             Performed::Unanswered(_) => Some(Ended::Unavailable),
             _ => None,
         }
@@ -311,7 +311,10 @@ fn key_of(call: &Call) -> String {
 
 /// Whether a call with this error may have been performed all the same.
 fn is_open_ended(error: &ApiError) -> bool {
+    // An attempt before the one that met a stranger may have arrived.
+    let is_stranger = matches!(error.problem(), Problem::Transport(it) if it.is_distrust());
     matches!(error.kind(), FailureKind::Unavailable | FailureKind::SignatureInvalid)
+        || (is_stranger && error.trace().attempts > 1)
 }
 
 /// Whether WeChat cannot have performed a call: no connection was ever made (an attempt with a connection would have

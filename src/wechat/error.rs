@@ -92,6 +92,8 @@ impl Problem {
     /// The kind of the error.
     pub fn kind(&self) -> FailureKind {
         match self {
+            // As an answer whose signature does not hold: it cannot be told who answers.
+            Problem::Transport(error) if error.is_distrust() => FailureKind::Credentials,
             Problem::Transport(error) if error.is_transient() => FailureKind::Unavailable,
             Problem::Transport(_) | Problem::Sink(_) => FailureKind::Refused,
             Problem::Refused { kind, .. } => *kind,

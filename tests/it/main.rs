@@ -28,4 +28,6 @@ mod selections;
 mod support;
 mod survival;
 mod tidy;
+mod tls;
+mod untrusted;
 mod watching;

@@ -3,51 +3,16 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 
 use crate::support::{Ending, Shop, Wechat};
+use crate::tls::{Authority, Identity, config_of, stand_before};
 
-/// An authority that signs certificates.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-    der: CertificateDer<'static>,
-}
-
-/// A certificate and its key.
-struct Identity {
-    certificate: rcgen::Certificate,
-    key: KeyPair,
-}
-
-impl Authority {
-    fn new() -> Authority {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        let (pem, der) = (certificate.pem(), certificate.der().clone());
-        Authority { issuer: Issuer::new(params, key), pem, der }
-    }
-
-    fn sign(&self, name: &str) -> Identity {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
-        Identity { certificate: params.signed_by(&key, &self.issuer).unwrap(), key }
-    }
-}
-
-impl Identity {
-    /// Puts it where the job file names it.
-    fn keep(&self, shop: &Shop) {
-        std::fs::write(shop.path("secrets/apiclient_cert.pem"), self.certificate.pem()).unwrap();
-        std::fs::write(shop.path("secrets/client.pem"), self.key.serialize_pem()).unwrap();
-    }
+/// Puts it where the job file names it.
+fn keep(identity: &Identity, shop: &Shop) {
+    std::fs::write(shop.path("secrets/apiclient_cert.pem"), identity.certificate.pem()).unwrap();
+    std::fs::write(shop.path("secrets/client.pem"), identity.key.serialize_pem()).unwrap();
 }
 
 /// The gate before `wechat`: TLS for `localhost`, client certificates of `authority` only. Gives its URL.
@@ -56,28 +21,9 @@ fn gate(wechat: &Wechat, authority: &Authority) -> String {
     roots.add(authority.der.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let visitors = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
-    let Identity { certificate, key } = authority.sign("localhost");
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_client_cert_verifier(visitors);
-    let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
-    let behind = wechat.running().base_url().replace("http://", "");
-    let listener = wechat.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    wechat.spawn(stand(listener, TlsAcceptor::from(Arc::new(config)), behind));
-    format!("https://localhost:{port}")
-}
-
-async fn stand(listener: TcpListener, acceptor: TlsAcceptor, behind: String) {
-    while let Ok((visitor, _)) = listener.accept().await {
-        let (acceptor, behind) = (acceptor.clone(), behind.clone());
-        tokio::spawn(async move {
-            // A refused client was told so in the handshake.
-            let Ok(mut visitor) = acceptor.accept(visitor).await else { return };
-            let Ok(mut server) = TcpStream::connect(behind).await else { return };
-            let _ = tokio::io::copy_bidirectional(&mut visitor, &mut server).await;
-        });
-    }
+    let config = config_of(config.with_client_cert_verifier(visitors), &authority.sign("localhost"));
+    stand_before(wechat, config).url
 }
 
 /// A shop whose v2 section may name a client certificate.
@@ -117,7 +63,7 @@ const QUERY: [&str; 3] = ["/mmpaymkttransfers/query_coupon_stock", "-f", "coupon
 #[test]
 fn a_coupon_is_sent_with_the_client_certificate_of_the_job() {
     let (shop, authority) = (shop(true), Authority::new());
-    authority.sign("merchant").keep(&shop);
+    keep(&authority.sign("merchant"), &shop);
     let wechat = shop.serve(None);
     let url = gate(&wechat, &authority);
     let sent = post(&shop, &url, &authority, &SEND);
@@ -129,7 +75,7 @@ fn a_coupon_is_sent_with_the_client_certificate_of_the_job() {
 #[test]
 fn a_certificate_of_a_stranger_or_none_is_not_let_through() {
     let (shop, authority) = (shop(true), Authority::new());
-    Authority::new().sign("merchant").keep(&shop);
+    keep(&Authority::new().sign("merchant"), &shop);
     let wechat = shop.serve(None);
     let url = gate(&wechat, &authority);
     let refused = post(&shop, &url, &authority, &SEND);

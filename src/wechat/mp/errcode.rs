@@ -103,6 +103,12 @@ pub(super) fn hint(problem: &Problem) -> Option<&'static str> {
     if problem.is_redirect() {
         return Some("`mp.base_url` must be the API itself, and no proxy or portal may answer in its place");
     }
+    if matches!(problem, Problem::Transport(error) if error.is_distrust()) {
+        return Some(
+            "`mp.base_url` must be WeChat's own; a proxy that opens TLS, a wrong clock of this machine and missing root \
+             certificates (`SSL_CERT_FILE`) look like this too",
+        );
+    }
     let Problem::Refused { code, .. } = problem else {
         let is_unheard = matches!(problem, Problem::Transport(_) | Problem::NoToken { .. });
         return is_unheard.then_some("is `mp.base_url` reachable from this machine?");

@@ -213,6 +213,11 @@ impl Exchange for TokenCall<'_> {
 /// A token error as the error of the call that needed the token.
 fn token_problem(error: &ApiError) -> Refusal {
     let (kind, cause) = (error.kind(), error.problem());
+    if let Problem::Transport(distrust) = cause
+        && distrust.is_distrust()
+    {
+        return Refusal::bare(distrust.clone());
+    }
     if matches!(cause, Problem::Transport(_)) && kind == FailureKind::Unavailable {
         return Refusal::bare(Problem::NoToken { detail: format!("{error}; {cause}") });
     }

@@ -201,6 +201,10 @@ fn hint(problem: &Problem) -> Option<&'static str> {
         Problem::Refused { code, .. } if code == "270077956" => {
             Some("`pay_v2.mch_id` must be the creator of every stock in `pay_v2.stock_ids`")
         }
+        Problem::Transport(error) if error.is_distrust() => Some(
+            "`pay_v2.base_url` must be WeChat's own; a proxy that opens TLS, a wrong clock of this machine and missing \
+             root certificates (`SSL_CERT_FILE`) look like this too",
+        ),
         Problem::Transport(_) => Some(
             "is `pay_v2.base_url` reachable from this machine? send_coupon also wants \
              `pay_v2.client_certificate_file` with a certificate WeChat Pay knows",

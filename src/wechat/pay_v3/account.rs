@@ -39,6 +39,10 @@ impl Account {
             Problem::Transport(TransportError::Unsendable { .. }) => {
                 "an openid, code or id in the question is none that WeChat gives: correct the file that names it"
             }
+            Problem::Transport(error) if error.is_distrust() => {
+                "`pay_v3.base_url` must be WeChat's own; a proxy that opens TLS, a wrong clock of this machine and missing \
+                 root certificates (`SSL_CERT_FILE`) look like this too"
+            }
             Problem::Transport(_) => "is `pay_v3.base_url` reachable from this machine?",
             Problem::NoToken { .. } | Problem::Unexpected { .. } | Problem::Sink(_) | Problem::Digest { .. } => {
                 return None;
