@@ -192,8 +192,8 @@ impl Incoming {
         }
         let status = self.status();
         let headers = std::mem::take(self.response.headers_mut());
-        let encoding = headers.get("content-encoding").and_then(|value| value.to_str().ok());
-        let body = decode(body.freeze(), encoding, limit_bytes).map_err(|why| match why {
+        let encodings: Vec<_> = headers.get_all("content-encoding").iter().filter_map(|it| it.to_str().ok()).collect();
+        let body = decode(body.freeze(), &encodings.join(","), limit_bytes).map_err(|why| match why {
             Undecoded::TooLarge => TransportError::TooLarge { host: self.host, limit_bytes },
             Undecoded::Broken => TransportError::Broken { host: self.host, detail: "its gzip is torn".to_owned() },
             Undecoded::Unknown => {

@@ -20,15 +20,18 @@ pub(super) enum Undecoded {
     TooLarge,
 }
 
-/// The decoded body, of at most `limit_bytes`. `encoding` is the header, if there is one.
-pub(super) fn decode(body: Bytes, encoding: Option<&str>, limit_bytes: usize) -> Result<Bytes, Undecoded> {
-    let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
-    match encoding.as_str() {
+/// The decoded body, of at most `limit_bytes`. `encodings` is the header, if there is one: what was applied, in that order.
+pub(super) fn decode(body: Bytes, encodings: &str, limit_bytes: usize) -> Result<Bytes, Undecoded> {
+    encodings.rsplit(',').try_fold(body, |body, encoding| take_off(body, encoding.trim(), limit_bytes))
+}
+
+fn take_off(body: Bytes, encoding: &str, limit_bytes: usize) -> Result<Bytes, Undecoded> {
+    match encoding.to_ascii_lowercase().as_str() {
         _ if body.is_empty() => Ok(body),
         "gzip" | "x-gzip" if body.starts_with(&GZIP) => gunzip(&body, limit_bytes).map(Bytes::from),
         "br" | "deflate" | "zstd" | "compress" | "x-compress" => Err(Undecoded::Unknown),
-        // No encoding, one already removed by a proxy that left the header, or a value that is no encoding, such as
-        // `utf-8`.
+        // No encoding, `identity`, one already removed by a proxy that left the header, or a value that is no encoding,
+        // such as `utf-8`.
         _ => Ok(body),
     }
 }
@@ -56,7 +59,7 @@ mod tests {
     }
 
     fn decoded(encoding: &str, body: Vec<u8>) -> Result<Vec<u8>, Undecoded> {
-        decode(body.into(), Some(encoding), 100).map(|body| body.to_vec())
+        decode(body.into(), encoding, 100).map(|body| body.to_vec())
     }
 
     #[test]
@@ -67,6 +70,17 @@ mod tests {
             assert_eq!(decoded(encoding, b"{}".to_vec()).unwrap(), b"{}", "{encoding}");
         }
         assert_eq!(decoded("gzip", Vec::new()).unwrap(), b"");
+    }
+
+    #[test]
+    fn several_encodings_are_taken_off_in_turn_and_identity_is_none() {
+        for encodings in ["gzip, identity", "identity,gzip", "gzip,", "x-gzip , IDENTITY"] {
+            assert_eq!(decoded(encodings, zipped(b"{}")).unwrap(), b"{}", "{encodings}");
+        }
+        assert_eq!(decoded(" identity ", zipped(b"{}")).unwrap(), zipped(b"{}"));
+        assert_eq!(decoded("gzip, gzip", zipped(&zipped(b"{}"))).unwrap(), b"{}");
+        assert_eq!(decoded("gzip, br", zipped(b"{}")), Err(Undecoded::Unknown));
+        assert_eq!(decoded("gzip, gzip", zipped(&zipped(&[0; 101]))), Err(Undecoded::TooLarge));
     }
 
     #[test]

@@ -145,6 +145,12 @@ pub enum Kind {
     XmlBillionLaughs,
     /// A download that unzips to `value` megabytes of zeros, 256 by default.
     GzipBomb,
+    /// A body that begins with a byte order mark.
+    ByteOrderMark,
+    /// A body that ends with `value` zeros, 512 by default.
+    ZeroPadding,
+    /// A body that somebody on the way zipped, under the `Content-Encoding` of `value`, `gzip, identity` by default.
+    ZippedOnTheWay,
     /// A download URL on a host that is not WeChat's.
     ForeignDownload,
     /// Platform certificates with an invalid tag.
@@ -192,6 +198,9 @@ impl Kind {
             Kind::XmlExternalEntity => "xml_external_entity",
             Kind::XmlBillionLaughs => "xml_billion_laughs",
             Kind::GzipBomb => "gzip_bomb",
+            Kind::ByteOrderMark => "byte_order_mark",
+            Kind::ZeroPadding => "zero_padding",
+            Kind::ZippedOnTheWay => "zipped_on_the_way",
             Kind::ForeignDownload => "foreign_download",
             Kind::WrongTag => "wrong_tag",
             Kind::KeyRotation => "key_rotation",
@@ -363,6 +372,9 @@ mod tests {
             "xml_external_entity",
             "xml_billion_laughs",
             "gzip_bomb",
+            "byte_order_mark",
+            "zero_padding",
+            "zipped_on_the_way",
             "foreign_download",
             "wrong_tag",
             "key_rotation",

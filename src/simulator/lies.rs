@@ -11,6 +11,7 @@ use super::faults::Kind;
 const HUGE_BODY_BYTES: usize = 100_000_000;
 const BOMB_MEGABYTES: usize = 256;
 const DEPTH: usize = 100_000;
+const PADDING_BYTES: usize = 512;
 /// Larger than any number of 64 bits.
 const HUGE_NUMBER: &str = "92233720368547758070";
 /// Not a WeChat host.
@@ -33,6 +34,14 @@ pub(super) fn tell(exchange: &Exchange<'_>, answer: Answer) -> Answer {
         Kind::XmlExternalEntity => with_body(answer, EXTERNAL_ENTITY.as_bytes().to_vec()),
         Kind::XmlBillionLaughs => with_body(answer, billion_laughs().into_bytes()),
         Kind::GzipBomb => with_body(answer, gzip(&vec![0; number().unwrap_or(BOMB_MEGABYTES) << 20], 0)),
+        Kind::ByteOrderMark => {
+            let body = ["\u{feff}".as_bytes(), &answer.body].concat();
+            with_body(answer, body)
+        }
+        Kind::ZeroPadding => {
+            let body = [&answer.body[..], &vec![0; number().unwrap_or(PADDING_BYTES)]].concat();
+            with_body(answer, body)
+        }
         kind => changed(answer, |body| match kind {
             Kind::UnknownFields => add_fields(body),
             Kind::OddShapes => deform(body),

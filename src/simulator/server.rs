@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::answer::Answer;
-use super::bill_files::BillFiles;
+use super::bill_files::{BillFiles, gzip};
 use super::call::Call;
 use super::counts::{Counts, NotedCall, Tally};
 use super::disruption;
@@ -301,12 +301,21 @@ fn finish(exchange: &Exchange<'_>, answer: Answer) -> Answer {
 }
 
 fn deliver(exchange: &Exchange<'_>, answer: Answer) -> Delivery {
+    let answer = zipped_on_the_way(exchange, answer);
     let delay = Duration::from_millis(exchange.fault.as_ref().and_then(|fault| fault.delay_ms).unwrap_or(0));
     let is_torn = exchange.plays(Kind::Reset);
     match exchange.plays(Kind::Drip) {
         true => Delivery { answer, delay: Duration::ZERO, is_torn, drip: Some(delay) },
         false => Delivery { answer, delay, is_torn, drip: None },
     }
+}
+
+/// What a proxy makes of an answer, after it was signed.
+fn zipped_on_the_way(exchange: &Exchange<'_>, answer: Answer) -> Answer {
+    let Some(fault) = exchange.fault.as_ref().filter(|fault| fault.kind == Kind::ZippedOnTheWay) else { return answer };
+    let encoding = fault.value_text().unwrap_or_else(|| "gzip, identity".to_owned());
+    let body = gzip(&answer.body, 0);
+    Answer { body, ..answer }.with_header("content-encoding", encoding)
 }
 
 fn on_wire(delivery: Delivery, server: &ServerState) -> Response {

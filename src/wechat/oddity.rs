@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Vis
 use serde::{Deserialize, de};
 use serde_json::{Number, Value};
 
+use super::byte_order_mark;
 use super::lenient::Extra;
 
 /// What of an object may have an odd shape.
@@ -90,7 +91,9 @@ impl Shape {
 
 /// A body that does not fit, without what is odd and decides nothing; `None` if it cannot be read even so.
 pub(crate) fn mended<T: Mendable>(body: &[u8]) -> Option<T> {
-    let Unambiguous(Value::Object(mut fields)) = serde_json::from_slice(body).ok()? else { return None };
+    let Unambiguous(Value::Object(mut fields)) = serde_json::from_slice(byte_order_mark::skipped(body)).ok()? else {
+        return None;
+    };
     let odd_of_items: Vec<Extra> =
         T::ITEMS.map(|(list, item)| take_odd_of_items(&mut fields, list, item)).unwrap_or_default();
     let odd = T::SHAPE.take_odd(&mut fields);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::byte_order_mark;
 use super::endpoint::Endpoint;
 use super::oddity::{Mendable, mended};
 use super::wording::{misfit, shown};
@@ -106,6 +107,7 @@ pub enum ParseError {
 /// Parses a JSON body, and says where it does not fit. Tracking the position is as expensive as
 /// parsing, so only a body that does not fit is parsed again for it.
 pub(crate) fn read_json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ParseError> {
+    let body = byte_order_mark::skipped(body);
     // A body that is valid UTF-8 as a whole need not be validated string by string.
     let read = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str(text).ok());
     read.map_or_else(|| read_json_naming_places(body), Ok)
@@ -150,6 +152,19 @@ mod tests {
     #[expect(dead_code, reason = "only the errors are looked at")]
     struct Row {
         code: String,
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_once_and_only_before_the_document() {
+        assert!(read_json::<Page>(b"\xEF\xBB\xBF{\"data\":[]}").is_ok());
+        for odd in [
+            &b"\xEF\xBB\xBF\xEF\xBB\xBF{\"data\":[]}"[..],
+            b"{\"data\":[]}\xEF\xBB\xBF",
+            b"\xEF\xBB\xBF",
+            b"\xEF\xBB{}",
+        ] {
+            assert!(read_json::<Page>(odd).is_err(), "{odd:?}");
+        }
     }
 
     #[test]

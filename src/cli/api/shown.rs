@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::wechat::ENDPOINTS;
+use crate::wechat::byte_order_mark;
 use crate::wechat::pay_v2::xml;
 
 /// Fields that grant access to whoever reads them.
@@ -10,7 +11,7 @@ const REDACTED: [&str; 2] = ["access_token", "download_url"];
 
 /// An answer as pretty JSON; `null` for one without a body.
 pub(super) fn json(body: &[u8]) -> Result<String, serde_json::Error> {
-    let mut value = if body.is_empty() { Value::Null } else { serde_json::from_slice(body)? };
+    let mut value = if body.is_empty() { Value::Null } else { serde_json::from_slice(byte_order_mark::skipped(body))? };
     redact(&mut value);
     Ok(format!("{value:#}"))
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::http::may_pass;
+use crate::wechat::byte_order_mark;
 use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::lenient;
 
@@ -52,7 +53,7 @@ pub(super) fn meaning_of(status: u16, body: &[u8]) -> (Meaning, Option<Problem>)
     if status != 200 {
         return gateway(status);
     }
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else {
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(byte_order_mark::skipped(body)) else {
         return (Meaning::Gateway, Some(Problem::Unexpected { detail: "the body is no JSON object".into() }));
     };
     let errcode = envelope.errcode.unwrap_or(0);

@@ -7,6 +7,7 @@ use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::{BytesRef, Event};
 
+use crate::wechat::byte_order_mark;
 use crate::wechat::request::ParseError;
 use crate::wechat::wording::shown;
 
@@ -18,9 +19,8 @@ pub type Fields = BTreeMap<String, String>;
 /// # Errors
 /// Anything but `<xml>` with text children, each name once.
 pub fn read(bytes: &[u8]) -> Result<Fields, ParseError> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let text =
-        std::str::from_utf8(bytes).map_err(|error| refused(&format!("no UTF-8 at byte {}", error.valid_up_to())))?;
+    let text = std::str::from_utf8(byte_order_mark::skipped(bytes))
+        .map_err(|error| refused(&format!("no UTF-8 at byte {}", error.valid_up_to())))?;
     let mut reader = Reader::from_str(text.trim_start());
     let mut document = Document::default();
     loop {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::http::may_pass;
+use crate::wechat::byte_order_mark;
 use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::wording::shown;
 
@@ -38,6 +39,7 @@ pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
 }
 
 pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
+    let body = byte_order_mark::skipped(body);
     if status == 200 && !may_be_envelope(body) {
         return Judgement::Good;
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use sha1::{Digest, Sha1};
 
 /// Takes a bill, gzipped or plain, and digests its content.
@@ -15,7 +15,13 @@ pub(super) struct UnzippedDigest {
 enum Stage {
     Unknown,
     Plain(Digester),
-    Gzip(Box<MultiGzDecoder<Digester>>),
+    Gzip(Box<Members>),
+}
+
+/// The members of a gzip file (RFC 1952 §2.2), one after the other. Zeros behind the last one are padding, as gzip(1) has it.
+struct Members {
+    current: GzDecoder<Digester>,
+    is_padding: bool,
 }
 
 /// Digest and size of the unzipped bytes.
@@ -44,6 +50,40 @@ impl Write for Digester {
     }
 }
 
+impl Members {
+    fn new() -> Members {
+        Members { current: GzDecoder::new(Digester::default()), is_padding: false }
+    }
+
+    fn update(&mut self, mut piece: &[u8]) -> io::Result<()> {
+        while let Some(next) = piece.first() {
+            if self.is_padding {
+                return refuse_more_than_zeros(piece);
+            }
+            match self.current.write(piece)? {
+                // The member has ended.
+                0 if *next == 0 => self.is_padding = true,
+                0 => self.begin_another()?,
+                taken => piece = &piece[taken..],
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_another(&mut self) -> io::Result<()> {
+        let ended = std::mem::replace(&mut self.current, GzDecoder::new(Digester::default()));
+        self.current = GzDecoder::new(ended.finish()?);
+        Ok(())
+    }
+}
+
+fn refuse_more_than_zeros(piece: &[u8]) -> io::Result<()> {
+    match piece.iter().all(|byte| *byte == 0) {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidData, "there is more behind the zeros after its end")),
+    }
+}
+
 impl UnzippedDigest {
     pub(super) fn new() -> UnzippedDigest {
         UnzippedDigest { head: Vec::new(), stage: Stage::Unknown }
@@ -56,14 +96,14 @@ impl UnzippedDigest {
     pub(super) fn update(&mut self, piece: &[u8]) -> io::Result<()> {
         match &mut self.stage {
             Stage::Plain(digester) => digester.write_all(piece),
-            Stage::Gzip(decoder) => decoder.write_all(piece),
+            Stage::Gzip(members) => members.update(piece),
             Stage::Unknown => {
                 self.head.extend_from_slice(piece);
                 if self.head.len() < 2 {
                     return Ok(());
                 }
                 self.stage = match self.head.starts_with(&[0x1f, 0x8b]) {
-                    true => Stage::Gzip(Box::new(MultiGzDecoder::new(Digester::default()))),
+                    true => Stage::Gzip(Box::new(Members::new())),
                     false => Stage::Plain(Digester::default()),
                 };
                 let head = std::mem::take(&mut self.head);
@@ -76,7 +116,7 @@ impl UnzippedDigest {
     pub(super) fn unzipped_bytes(&self) -> u64 {
         match &self.stage {
             Stage::Plain(digester) => digester.bytes,
-            Stage::Gzip(decoder) => decoder.get_ref().bytes,
+            Stage::Gzip(members) => members.current.get_ref().bytes,
             Stage::Unknown => self.head.len() as u64,
         }
     }
@@ -88,7 +128,7 @@ impl UnzippedDigest {
     pub(super) fn finish(self) -> io::Result<Unzipped> {
         let was_gzip = matches!(self.stage, Stage::Gzip(_));
         let digester = match self.stage {
-            Stage::Gzip(decoder) => decoder.finish()?,
+            Stage::Gzip(members) => members.current.finish()?,
             Stage::Plain(digester) => digester,
             Stage::Unknown => {
                 let mut digester = Digester::default();
@@ -134,6 +174,19 @@ pub(super) mod tests {
     fn torn_gzip_is_an_error() {
         let zipped = gzip(&b"`2026-11-18 08:00:00,".repeat(500));
         assert!(digest(&zipped[..zipped.len() - 9], 64).is_err());
+    }
+
+    #[test]
+    fn zeros_behind_the_end_are_padding_and_anything_else_is_not() {
+        let plain = digest(b"abc", 3).unwrap().sha1_hex;
+        let whole = gzip(b"abc");
+        for piece in [1, 7, 1000] {
+            assert_eq!(digest(&[&whole[..], &[0; 600]].concat(), piece).unwrap().sha1_hex, plain, "{piece}");
+            assert_eq!(digest(&[gzip(b"a"), gzip(b"bc"), vec![0]].concat(), piece).unwrap().sha1_hex, plain);
+            for odd in [&b"x"[..], b"\0\0x", &[&[0; 3][..], &whole].concat(), &whole[..5]] {
+                assert!(digest(&[&whole[..], odd].concat(), piece).is_err(), "{odd:?} in pieces of {piece}");
+            }
+        }
     }
 
     proptest! {

@@ -1,0 +1,9 @@
+//! The byte order mark that some servers write before any text. It is no part of the document, but of the bytes that were
+//! signed and are journalled: only readers skip it. RFC 8259 §8.1 lets a parser of JSON do so.
+
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// The document behind a mark, if there is one.
+pub(crate) fn skipped(body: &[u8]) -> &[u8] {
+    body.strip_prefix(MARK).unwrap_or(body)
+}
