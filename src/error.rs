@@ -30,7 +30,7 @@ pub enum ExitCode {
     NothingToDo = 99,
     /// Interrupted by Ctrl-C; the journal is kept.
     Interrupted = 130,
-    /// Terminated; the journal is kept.
+    /// Terminated, or its terminal hung up; the journal is kept.
     Terminated = 143,
 }
 
@@ -47,7 +47,7 @@ Exit codes:
   75   a source is not ready or its quota used up, the disk is full, or another run holds the lock: try again later
   77   credentials, certificate or signature rejected
   99   nothing to do
-  130  interrupted; 143 terminated: the journal is kept, a rerun continues";
+  130  interrupted; 143 terminated, or its terminal hung up: the journal is kept, a rerun continues";
 
 /// Why the program ends without doing what was requested.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
-//! Ctrl-C and SIGTERM: makes the journal durable, then ends the process at once. A night that is cut
-//! off in any other way is resumed from the journal just the same.
+//! Ctrl-C, SIGTERM and a terminal that hangs up: makes the journal durable, then ends the process at once. A night that
+//! is cut off in any other way is resumed from the journal just the same.
 
+use std::fs;
+use std::future::pending;
 use std::process;
 use std::sync::{Arc, Mutex};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::runtime::another_thread;
 use super::terminal::{self, Level};
@@ -20,21 +22,22 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens for both signals from now on, on a thread of its own, since a night may compute for
+    /// Listens for these signals from now on, on a thread of its own, since a night may compute for
     /// minutes.
     pub(super) fn watch() -> Result<Interrupt, Failure> {
         let interrupt = Interrupt::default();
         let runtime = another_thread()?;
         let listening = runtime.enter();
         outlive_file_size_limit();
-        let [mut interrupted, mut terminated] = [SignalKind::interrupt(), SignalKind::terminate()]
-            .map(|kind| signal(kind).expect("signals can be listened to"));
+        let [mut interrupted, mut terminated] = [SignalKind::interrupt(), SignalKind::terminate()].map(listen_for);
+        let hung_up = may_hang_up().then(|| listen_for(SignalKind::hangup()));
         drop(listening);
         let ending = interrupt.clone();
         let first = async move {
             tokio::select! {
                 _ = interrupted.recv() => ExitCode::Interrupted,
                 _ = terminated.recv() => ExitCode::Terminated,
+                () = received(hung_up) => ExitCode::Terminated,
             }
         };
         std::thread::spawn(move || ending.end(runtime.block_on(first)));
@@ -57,6 +60,31 @@ impl Interrupt {
     }
 }
 
+fn listen_for(kind: SignalKind) -> Signal {
+    signal(kind).expect("signals can be listened to")
+}
+
+/// Waits for a signal; for ever, if it is not listened for.
+async fn received(signal: Option<Signal>) {
+    match signal {
+        Some(mut signal) => drop(signal.recv().await),
+        None => pending().await,
+    }
+}
+
+/// Whether this process was started to end when its terminal hangs up: `nohup` has the signal ignored, and a handler would
+/// undo that. Only Linux says so; elsewhere the signal keeps its default.
+fn may_hang_up() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_signals(&status).is_some_and(|ignored| ignored & 1 == 0)
+}
+
+/// The signals that are ignored, the first in the lowest bit (`proc_pid_status(5)`).
+fn ignored_signals(status: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
 /// Ignores the signal for a file that exceeds `ulimit -f`, so that the write fails with an error
 /// instead of ending the process: once installed, the handler stays.
 fn outlive_file_size_limit() {
@@ -71,5 +99,18 @@ impl JournalKeeper for Interrupt {
 
     fn keep_words(&self, words: Option<LastWords>) {
         *self.words.lock().expect("no holder of this lock panics") = words;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_stands_in_the_status_of_the_process() {
+        let status = |mask: &str| format!("Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t{mask}\nSigCgt:\t0\n");
+        assert_eq!(ignored_signals(&status("0000000000001000")), Some(0x1000));
+        assert_eq!(ignored_signals(&status("0000000000001001")).map(|ignored| ignored & 1), Some(1));
+        assert_eq!(ignored_signals("Name:\tx\n"), None);
     }
 }

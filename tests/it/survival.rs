@@ -1,6 +1,6 @@
 //! The job is killed, interrupted and run again: what is published is exactly right.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::{Ending, Shop, Wechat};
@@ -33,7 +33,7 @@ fn a_killed_night_run_again_publishes_what_an_undisturbed_one_does() {
 
 #[test]
 fn an_interrupt_ends_the_night_at_once_and_the_next_run_goes_on() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 143)] {
         let shop = Shop::of_seed(22);
         let wechat = shop.serve(None);
         wechat.play(SLOW);
@@ -41,8 +41,7 @@ fn an_interrupt_ends_the_night_at_once_and_the_next_run_goes_on() {
         while wechat.counts().total < 80 {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        send(signal, &child);
         let ending = Ending::of(child.wait_with_output().unwrap());
         assert_eq!(ending.code, code, "{}", ending.stderr);
         assert!(ending.stderr.contains("the journal is kept"), "{}", ending.stderr);
@@ -57,6 +56,31 @@ fn an_interrupt_ends_the_night_at_once_and_the_next_run_goes_on() {
         assert!(wechat.counts().total - asked_before < other.counts().total, "what was journalled is not asked again");
         assert!(shop.published() == calm.published(), "the published bytes differ");
     }
+}
+
+fn send(signal: &str, child: &std::process::Child) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn a_night_that_is_to_outlive_its_terminal_does() {
+    let shop = Shop::of_seed(22);
+    let wechat = shop.serve(None);
+    wechat.play(SLOW);
+    let url = wechat.running().base_url();
+    let night = shop.command(&["run", "job.toml", "--base-url", &url, "--date", "2026-11-18"]);
+    // As `nohup` does: the signal is ignored from the start.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(night.get_program()).args(night.get_args());
+    command.current_dir(night.get_current_dir().unwrap()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while wechat.counts().total < 80 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    send("HUP", &child);
+    let ending = Ending::of(child.wait_with_output().unwrap());
+    assert_eq!((ending.code, ending.stderr.as_str()), (0, ""));
 }
 
 /// The kinds of the lineage events of the only run there was.
