@@ -54,12 +54,21 @@ fn told(plan: &Plan, out: Option<&Path>, sha256: &str) -> String {
         let (count, at_risk) = calls.entry(&call.rule_id).or_default();
         (*count, *at_risk) = (*count + 1, *at_risk + call.at_risk_fen);
     }
-    let mut lines = vec![format!("{} · {} · {} calls proposed", plan.job, plan.date, plan.calls.len())];
-    lines
-        .extend(calls.iter().map(|(rule, (count, at_risk))| format!("  {rule}  {count:>5} calls  {at_risk:>12} yuan")));
-    if !plan.impossible.is_empty() {
-        let first = &plan.impossible[0];
-        lines.push(format!("  {} breaks have no call; {}: {}", plan.impossible.len(), first.break_id, first.reason));
+    let proposed = match plan.calls.len() {
+        1 => "1 call".to_owned(),
+        count => format!("{count} calls"),
+    };
+    let mut lines = vec![format!("{} · {} · {proposed} proposed", plan.job, plan.date)];
+    lines.extend(calls.iter().map(|(rule, (count, at_risk))| {
+        let calls = if *count == 1 { "call " } else { "calls" };
+        format!("  {rule}  {count:>5} {calls}  {at_risk:>12} yuan")
+    }));
+    if let [first, others @ ..] = plan.impossible.as_slice() {
+        let have_none = match others.len() {
+            0 => "1 break has no call".to_owned(),
+            others => format!("{} breaks have no call", others + 1),
+        };
+        lines.push(format!("  {have_none}; {}: {}", first.break_id, first.reason));
     }
     let by_hand =
         |it: &ByHand| format!("  {}  {:>5} by hand  {:>10} yuan  {}", it.rule_id, it.breaks, it.at_risk_fen, it.action);
@@ -69,4 +78,35 @@ fn told(plan: &Plan, out: Option<&Path>, sha256: &str) -> String {
         lines.push(format!("to make the calls: coupon-recon apply {file} --approve {sha256}"));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The summary of a plan with so many calls, and so many breaks without one.
+    fn summary(calls: usize, impossible: usize) -> String {
+        let call = json!({"rule_id": "SU01", "break_id": "b", "at_risk_fen": 100, "why": "w", "does": "d",
+            "path": "/v3/x", "request_no": "r", "body": {}});
+        let without = json!({"break_id": "0a", "rule_id": "AO14", "at_risk_fen": 1, "reason": "it expired"});
+        let list = |item: Value, count| vec![item; count];
+        let plan = json!({"version": 1, "job": "j", "job_file": "job.toml", "mchid": "1", "date": "2026-11-20",
+            "breaks_sha256": "", "calls": list(call, calls), "impossible": list(without, impossible), "by_hand": []});
+        told(&serde_json::from_value(plan).unwrap(), None, "")
+    }
+
+    #[test]
+    fn one_call_and_one_break_are_told_as_one() {
+        let one = summary(1, 1);
+        for words in ["1 call proposed", "SU01      1 call   1.00 yuan", "1 break has no call; 0a: it expired"] {
+            assert!(one.contains(words), "{one}");
+        }
+        let two = summary(2, 2);
+        for words in ["2 calls proposed", "SU01      2 calls  2.00 yuan", "2 breaks have no call; 0a: it expired"] {
+            assert!(two.contains(words), "{two}");
+        }
+        assert!(summary(0, 0).contains("0 calls proposed") && !summary(0, 0).contains("no call"));
+    }
 }

@@ -33,6 +33,8 @@ pub enum Scope {
         /// Business date.
         date: NaiveDate,
     },
+    /// The manifests: which run published what, and how.
+    Manifests,
     /// Some days of one dataset.
     Days {
         /// Dataset.
@@ -93,6 +95,7 @@ impl Scope {
                 ["datasets", "runs", "state"].map(str::to_owned).into_iter().chain(of_day).collect()
             }
             Scope::Journal { date } => vec![format!("journal/dt={date}")],
+            Scope::Manifests => ["datasets", "runs"].map(str::to_owned).into(),
             Scope::Days { dataset, .. } => vec![format!("datasets/{dataset}")],
         }
     }
@@ -111,7 +114,7 @@ impl Scope {
     /// Those published days whose files are read.
     fn days(&self, dataset: &str, published: &BTreeSet<NaiveDate>) -> BTreeSet<NaiveDate> {
         let (date, from) = match self {
-            Scope::Journal { .. } => return BTreeSet::new(),
+            Scope::Journal { .. } | Scope::Manifests => return BTreeSet::new(),
             Scope::Days { from, to, .. } => return published.range(from.min(to)..=to).copied().collect(),
             Scope::Night { date, from } | Scope::Audit { date, from, .. } => (*date, *from),
         };
@@ -183,6 +186,27 @@ mod tests {
         let known = lake.partitions("orders", NaiveDate::MIN, day(11, 18)).unwrap();
         let there: Vec<_> = known.iter().map(|it| (it.date, it.path.is_file())).collect();
         assert_eq!(there, [(day(8, 1), false), (day(9, 1), false), (day(11, 17), true)]);
+    }
+
+    #[test]
+    fn manifests_come_in_without_a_day_of_the_datasets() {
+        let (store, folder) = (in_memory(), tempfile::tempdir().unwrap());
+        let run = "runs/2026-11-17/20261118T040000Z-6b554b17";
+        let keys = ["datasets/orders/dt=2026-11-17/part-0.parquet", "journal/dt=2026-11-17/x", "state/j.json"];
+        for key in keys.map(str::to_owned).into_iter().chain(["log", "manifest.json"].map(|it| format!("{run}/{it}"))) {
+            store.put(&key, b"p".to_vec(), Put::New).unwrap();
+        }
+        let mirror = Arc::new(Mirror::open(store, folder.path()).unwrap());
+        let lake = Lake::in_bucket(Bucket::bring_in(mirror, &Scope::Manifests).unwrap());
+        let days = lake.partitions("orders", NaiveDate::MIN, day(11, 18)).unwrap();
+        assert_eq!(days.iter().map(|it| (it.date, it.path.is_file())).collect::<Vec<_>>(), [(day(11, 17), false)]);
+        assert!(folder.path().join(run).join("manifest.json").is_file());
+        for key in ["journal", "state", "datasets"].into_iter().chain([format!("{run}/log").as_str()]) {
+            assert!(
+                !folder.path().join(key).is_file() && !folder.path().join(key).join("dt=2026-11-17").exists(),
+                "{key}"
+            );
+        }
     }
 
     #[test]

@@ -10,11 +10,12 @@ use chrono::NaiveDate;
 use super::decisions;
 use super::engine;
 use super::failure::store_code;
-use super::lake_access::lake_as_shown;
+use super::lake_access::{ReadableLake, lake_as_shown};
 use super::provenance::refuse_other_key;
 use super::setup::{connect, pseudonyms};
 use crate::clock::{World, business_date_of};
 use crate::dataset::Lake;
+use crate::dataset::bucket::Scope;
 use crate::error::{ExitCode, Failure};
 use crate::exports::notifications::opens_newest;
 use crate::extract::{Apis, Issue, IssueKind};
@@ -59,10 +60,12 @@ const CALLBACKS_TRIED: usize = 100;
 /// Checks everything a night needs from the job; one finding each.
 pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     let job = &in_a_hurry(job.clone());
-    let mut findings = vec![check_rules(job, business_date_of(world.clock.now())), check_lake(job, world)];
+    let (lake, today) = (check_lake(job, world), business_date_of(world.clock.now()));
+    let is_readable = job.bucket.is_none() || lake.problem.is_none();
+    let mut findings = vec![check_rules(job, today), lake];
     findings.extend(check_named(job));
     findings.extend(check_decisions(job));
-    findings.extend(check_openid_key(job, business_date_of(world.clock.now())));
+    findings.extend(is_readable.then(|| check_openid_key(job, today)).flatten());
     findings.extend(check_engine(job));
     match connect(job, world) {
         Err(failure) => findings.push(Finding::failed("keys", &failure)),
@@ -99,6 +102,9 @@ fn in_a_hurry(mut job: Job) -> Job {
         limits.timeout = limits.timeout.min(PATIENCE);
         limits.retry_deadline = limits.retry_deadline.min(PATIENCE);
     }
+    if let Some(bucket) = &mut job.bucket {
+        bucket.retry_deadline = bucket.retry_deadline.min(PATIENCE);
+    }
     job
 }
 
@@ -123,11 +129,11 @@ fn check_named(job: &Job) -> Vec<Finding> {
     vec![Finding::fine("folders and files that the job file names")]
 }
 
-/// Whether what is published in a folder has openids under the key of the job. A bucket is not read for it.
+/// Whether what is published has openids under the key of the job.
 fn check_openid_key(job: &Job, today: NaiveDate) -> Option<Finding> {
-    let lake = job.bucket.is_none().then(|| Lake::at(&job.lake))?;
-    let failure = refuse_other_key(job, &lake, today, &pseudonyms(job)).err()?;
-    Some(Finding::failed("`job.pii`", &failure))
+    let reading = ReadableLake::open(job, &Scope::Manifests);
+    let checked = reading.and_then(|it| refuse_other_key(job, &it.lake, today, &pseudonyms(job)));
+    Some(Finding::failed("`job.pii`", &checked.err()?))
 }
 
 /// A night reads them after it has asked everybody.
@@ -193,9 +199,8 @@ fn is_writable(lake: &Path) -> bool {
 }
 
 fn check_bucket(what: String, bucket: &BucketSettings, world: &World) -> Finding {
-    let hasty = BucketSettings { retry_deadline: PATIENCE.min(bucket.retry_deadline), ..bucket.clone() };
     let key = format!("state/check-{}", world.nonce());
-    match Store::connect(&hasty).and_then(|store| probe(&store, &key)) {
+    match Store::connect(bucket).and_then(|store| probe(&store, &key)) {
         Ok(()) => Finding::fine(what),
         Err(error) => Finding::wrong(what, store_code(&error), with_hint(error.to_string(), Some(error.hint()))),
     }

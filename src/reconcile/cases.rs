@@ -169,6 +169,17 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_that_compares_what_cannot_be_compared_names_its_line() {
+        let sql = "SELECT stock_id AS stock_id\nFROM stocks\nWHERE stock_name IS NULL\n  AND stock_id > 5\n";
+        let told = problems(folder_with(sql).path());
+        assert!(told[0].contains("rule file `XX01_mine.sql` line 13: "), "{told:?}");
+        let elsewhere =
+            "SELECT stock_id AS stock_id,\n       stock_id > 5 AS why\nFROM stocks\nWHERE stock_name IS NULL\n";
+        let told = problems(folder_with(elsewhere).path());
+        assert!(told[0].contains("rule file `XX01_mine.sql`: "), "no condition is blamed for a column: {told:?}");
+    }
+
+    #[test]
     fn a_column_of_another_type_is_refused_because_a_cast_would_change_it() {
         for (column, what) in [
             ("'12.5' AS at_risk_fen", "`at_risk_fen` is no whole number"),

@@ -18,6 +18,7 @@ use super::files::{DayFiles, Scratch};
 use super::observed;
 use super::order_book;
 use super::parameters;
+use super::rules::place::{Conditions, conditions_of};
 use super::rules::{Reads, Rule, Rules};
 use super::scratch_table;
 use super::tables::{self, ResultColumn};
@@ -71,6 +72,17 @@ impl<'a> Engine<'a> {
         // A figure of the datacube need not be of a card: it may be the account's.
         let mut needed = rule.keys.iter().flat_map(|key| key.columns()).filter(|column| **column != "card_id");
         Ok(needed.find(|column| !given.contains(column)).copied())
+    }
+
+    /// The line of the condition that fails on its own where a rule's query fails, and not without its WHERE.
+    pub(super) fn line_of_condition(&mut self, rule: &Rule) -> Option<usize> {
+        let Conditions { without, alone } = conditions_of(&rule.sql)?;
+        let mut fails = |sql: &str| match self.query(&rule.id, sql) {
+            Ok(query) => query.collect().is_err(),
+            Err(_) => true,
+        };
+        let is_of_another_part = fails(&without);
+        alone.iter().find(|(_, sql)| !is_of_another_part && fails(sql)).map(|(line, _)| *line)
     }
 
     /// The rows of a query in these columns, sorted by all of them.

@@ -161,6 +161,14 @@ impl ReconcileError {
         ReconcileError::Sql { file: rule.file.clone(), line: line_of(&rule.sql, &why), why }
     }
 
+    /// Adds the line that `find` finds, if it is not known.
+    pub(super) fn or_at_line(self, find: impl FnOnce() -> Option<usize>) -> ReconcileError {
+        match self {
+            ReconcileError::Sql { file, line: None, why } => ReconcileError::Sql { file, line: find(), why },
+            other => other,
+        }
+    }
+
     /// An amount out of range, with the rule file and the column.
     pub(super) fn implausible(rule: &Rule, column: &str, amount: Fen) -> ReconcileError {
         let why = format!("`{column}` is {} fen in a row, which no amount can be", amount.0);

@@ -49,6 +49,11 @@ pub struct Unjudged {
 pub(super) trait RuleRunner {
     /// The rows of a rule's query, in no particular order.
     fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError>;
+
+    /// The line of the condition for which a rule's query fails, if it can be found.
+    fn line_of_condition(&mut self, _rule: &Rule) -> Option<usize> {
+        None
+    }
 }
 
 /// The local engine, over the rows that can affect each rule.
@@ -60,6 +65,10 @@ struct LocalRunner<'a> {
 impl RuleRunner for LocalRunner<'_> {
     fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError> {
         self.engine.rows_of(rule, &self.reduction, candidate::COLUMNS)
+    }
+
+    fn line_of_condition(&mut self, rule: &Rule) -> Option<usize> {
+        self.engine.line_of_condition(rule)
     }
 }
 
@@ -317,7 +326,8 @@ struct Run<'a> {
 
 /// Runs a rule. If a query returns a key twice, the row with more at risk counts.
 fn run<'a>(runner: &mut dyn RuleRunner, rule: &'a Rule, outlook: &RuleOutlook) -> Result<Run<'a>, ReconcileError> {
-    let mut rows = runner.candidates(rule).map_err(|error| error.in_rule(rule))?;
+    let rows = runner.candidates(rule);
+    let mut rows = rows.map_err(|error| error.in_rule(rule).or_at_line(|| runner.line_of_condition(rule)))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
     let (held, left): (Vec<_>, Vec<_>) =
         rows.into_iter().partition(|row| outlook.window.holds(row.event_date, row.oldest_input_date));

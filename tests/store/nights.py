@@ -108,6 +108,7 @@ def main() -> int:
         analysts_read_the_lake_from_the_bucket,
         a_wiped_work_folder_costs_no_question_and_rewrites_nothing,
         the_published_day_is_verified_in_the_bucket,
+        another_key_for_openids_is_told_before_a_night,
         a_run_killed_while_it_asks_goes_on_in_another_folder,
         a_run_killed_while_it_publishes_leaves_old_or_new_and_is_completed,
         of_two_runs_that_want_the_lock_at_once_one_gets_it,
@@ -218,6 +219,19 @@ def the_published_day_is_verified_in_the_bucket(desk: Desk) -> None:
     assert code == 5 and f"s3://coupons/{key}" in out, out
     desk.s3.put_object(Bucket=BUCKET, Key=key, Body=right)
     assert desk.call("verify", job, "--date", date)[0] == 0
+
+
+def another_key_for_openids_is_told_before_a_night(desk: Desk) -> None:
+    job = desk.job("prod", "one")
+    key = desk.merchant / "secrets/other.key"
+    key.write_text("another key for the openids, of the same length or not", encoding="utf-8")
+    key.chmod(0o600)
+    other = job.with_name("other-key.toml")
+    other.write_text(job.read_text(encoding="utf-8").replace("secrets/pii.key", "secrets/other.key"), encoding="utf-8")
+    code, out, err = desk.call("check", other, "--base-url", desk.base_url)
+    assert code == 2 and "FAIL `job.pii`: the openids of `s3://coupons/prod/datasets/" in out, out + err
+    code, out, err = desk.call("check", job, "--base-url", desk.base_url)
+    assert code == 0 and "job.pii" not in out, out + err
 
 
 def a_run_killed_while_it_asks_goes_on_in_another_folder(desk: Desk) -> None:
