@@ -19,7 +19,7 @@ fn schema(table: &Table) -> Value {
         "$schema": "https://datapackage.org/profiles/2.0/tableschema.json",
         "title": format!("{} · {}", table.en, table.zh),
         "description": description(table),
-        "fields": table.columns.iter().map(field).collect::<Vec<_>>(),
+        "fields": table.columns.iter().map(|column| field(table, column)).collect::<Vec<_>>(),
         "missingValues": [""],
     })
 }
@@ -37,7 +37,7 @@ fn description(table: &Table) -> String {
             report.trailer = false leaves it out."
 }
 
-fn field(column: &Column) -> Value {
+fn field(table: &Table, column: &Column) -> Value {
     let (kind, format) = match column.kind {
         Kind::Id | Kind::Word | Kind::Text => ("string", None),
         Kind::Yuan => ("number", None),
@@ -45,7 +45,9 @@ fn field(column: &Column) -> Value {
         Kind::Date => ("date", None),
         Kind::Time => ("datetime", Some("%Y-%m-%d %H:%M:%S")),
     };
-    let mut field = json!({"name": column.name, "title": column.zh, "description": column.en, "type": kind});
+    let (_, meaning) = table.meaning(column);
+    let description = format!("{}: {meaning}", column.en);
+    let mut field = json!({"name": column.name, "title": column.zh, "description": description, "type": kind});
     if let Some(format) = format {
         field["format"] = json!(format);
         field["timezone"] = json!("Asia/Shanghai");
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn amounts_are_numbers_in_yuan_and_ids_are_texts() {
-        for field in tables().into_iter().flat_map(|table| table.columns.iter().map(field)) {
+        for field in tables().into_iter().flat_map(|table| table.columns.iter().map(|column| field(table, column))) {
             let name = field["name"].as_str().unwrap();
             assert_eq!(name.ends_with("_yuan"), field["type"] == "number", "{name}");
             if ["_id", "_no", "_code"].iter().any(|end| name.ends_with(end)) {

@@ -105,7 +105,7 @@ mod tests {
         summed("yuan", "金额(元)", "Yuan", Kind::Yuan),
         column("at", "时间", "At", Kind::Time),
     ];
-    const TABLE: Table = Table { name: "t", zh: "表", en: "Table", columns: &COLUMNS };
+    const TABLE: Table = Table { name: "t", zh: "表", en: "Table", dataset: "orders", columns: &COLUMNS };
 
     fn file(rows: &[[Cell<'_>; 4]], settings: ReportSettings) -> String {
         let mut file = CsvFile::begin(Vec::new(), &TABLE, settings).unwrap();

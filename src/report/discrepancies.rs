@@ -7,12 +7,12 @@ use crate::record::Break;
 
 /// `discrepancies.csv`.
 pub(super) const TABLE: Table =
-    Table { name: "discrepancies", zh: "差异明细", en: "Discrepancies", columns: &COLUMNS };
+    Table { name: "discrepancies", zh: "差异明细", en: "Discrepancies", dataset: "breaks", columns: &COLUMNS };
 
 const COLUMNS: [Column; 23] = [
     column("break_id", "差异编号", "Break", Kind::Id),
     column("rule_id", "规则", "Rule", Kind::Word),
-    column("title", "规则名称", "Title", Kind::Text),
+    column("title", "规则名称", "Title", Kind::Text).says("规则的名称。", "Title of the rule."),
     column("severity", "严重程度", "Severity", Kind::Word),
     column("side", "责任方", "Side", Kind::Word),
     column("status", "状态", "Status", Kind::Word),
@@ -29,7 +29,8 @@ const COLUMNS: [Column; 23] = [
     column("subject", "对象", "Subject", Kind::Text),
     column("expected_yuan", "应为(元)", "Expected (yuan)", Kind::Yuan),
     column("actual_yuan", "实际(元)", "Actual (yuan)", Kind::Yuan),
-    column("difference_yuan", "差额=实际-应为(元)", "Difference (yuan)", Kind::Yuan),
+    column("difference_yuan", "差额=实际-应为(元)", "Difference (yuan)", Kind::Yuan)
+        .says("实际金额减应为金额，可为负。", "Actual less expected; may be negative."),
     summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan),
     column("why", "原因", "Why", Kind::Text),
     column("action", "处理建议", "Action", Kind::Text),

@@ -37,7 +37,7 @@ pub use gate::{Gate, GateError};
 pub use input::{PackInput, RuleTitle};
 pub use pack::{Books, write};
 pub use summary::AgeBucket;
-pub use table::{Column, Kind, Table};
+pub use table::{Column, Kind, Meaning, Table};
 pub use trend::{TrendBreak, TrendDay};
 
 /// The destination of the pack's files.

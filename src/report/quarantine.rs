@@ -5,15 +5,19 @@ use super::table::{Cell, Column, Kind, Table, column};
 use crate::exports::BadRow;
 
 /// `quarantine.csv`.
-pub(super) const TABLE: Table = Table { name: "quarantine", zh: "隔离行", en: "Quarantine", columns: &COLUMNS };
+pub(super) const TABLE: Table =
+    Table { name: "quarantine", zh: "隔离行", en: "Quarantine", dataset: "orders", columns: &COLUMNS };
 
 const COLUMNS: [Column; 6] = [
-    column("file", "文件", "File", Kind::Text),
-    column("line", "行号", "Line", Kind::Count),
-    column("column", "列", "Column", Kind::Text),
-    column("value", "值", "Value", Kind::Text),
-    column("why", "原因", "Why", Kind::Text),
-    column("row", "原始行", "Row", Kind::Text),
+    column("file", "文件", "File", Kind::Text).says("导出文件名。", "Name of the export file."),
+    column("line", "行号", "Line", Kind::Count).says("在文件中的行号，从 1 起。", "Line of the file, from 1."),
+    column("column", "列", "Column", Kind::Text).says("有误的列。", "Column that is wrong."),
+    column("value", "值", "Value", Kind::Text).says("有误的值。", "Value that is wrong."),
+    column("why", "原因", "Why", Kind::Text).says("隔离的原因。", "Why the row is set apart."),
+    column("row", "原始行", "Row", Kind::Text).says(
+        "文件中的原始行；仅当 pii = raw 时给出。",
+        "The row as it stands in the file; only where the job says pii = raw.",
+    ),
 ];
 
 pub(super) fn row(it: &BadRow) -> [Cell<'_>; COLUMNS.len()] {

@@ -16,35 +16,59 @@ use crate::record::SubsidyPayment;
 use crate::sorter::{CellPacker, KeyPacker, Lookup, Packed, PackedRow, Room, Sorter};
 
 /// `subsidies.csv`.
-pub(super) const TABLE: Table = Table { name: "subsidies", zh: "补差明细", en: "Subsidies", columns: &COLUMNS };
+pub(super) const TABLE: Table =
+    Table { name: "subsidies", zh: "补差明细", en: "Subsidies", dataset: "subsidy_payments", columns: &COLUMNS };
 
 const COLUMNS: [Column; 26] = [
     column("stock_id", "批次号", "Stock", Kind::Id),
     column("coupon_code", "券码", "Coupon", Kind::Id),
-    column("openid", "用户标识", "User", Kind::Id),
-    column("state", "券状态", "Coupon state", Kind::Word),
-    column("used_at", "核销时间", "Used at", Kind::Time),
-    column("result", "对账结果", "Result", Kind::Word),
-    column("out_trade_no", "商户订单号", "Order", Kind::Id),
-    column("transaction_id", "微信支付订单号", "WeChat Pay order", Kind::Id),
-    column("due_date", "应补日期", "Due on", Kind::Date),
-    column("discount_yuan", "券优惠金额(元)", "Discount (yuan)", Kind::Yuan),
-    summed("expected_yuan", "应补差(元)", "Expected (yuan)", Kind::Yuan),
-    summed("paid_yuan", "已补差(元)", "Paid (yuan)", Kind::Yuan),
-    summed("returned_yuan", "已回退(元)", "Returned (yuan)", Kind::Yuan),
+    column("openid", "用户标识", "User", Kind::Id).of("coupon_ledger", "openid"),
+    column("state", "券状态", "Coupon state", Kind::Word).of("coupon_ledger", "state_on_date"),
+    column("used_at", "核销时间", "Used at", Kind::Time).of("coupon_ledger", "used_at"),
+    column("result", "对账结果", "Result", Kind::Word).says(
+        "相符、有差异，或补差仍在途或未到期（待补差）。",
+        "Agrees, differs, or pending: the money is on its way or not yet due.",
+    ),
+    column("out_trade_no", "商户订单号", "Order", Kind::Id).of("coupon_ledger", "out_trade_no"),
+    column("transaction_id", "微信支付订单号", "WeChat Pay order", Kind::Id).of("coupon_ledger", "transaction_id"),
+    column("due_date", "应补日期", "Due on", Kind::Date).of("coupon_ledger", "subsidy_due_date"),
+    column("discount_yuan", "券优惠金额(元)", "Discount (yuan)", Kind::Yuan).says(
+        "该行用券优惠的金额；只记在该券的首行。",
+        "Discount the coupon gave on its order line; on the first row of the coupon only.",
+    ),
+    summed("expected_yuan", "应补差(元)", "Expected (yuan)", Kind::Yuan).says(
+        "补差方案对已核销券应付的补差；只记在该券的首行。",
+        "Subsidy the programmes of the stock owe the used coupon; on the first row of the coupon only.",
+    ),
+    summed("paid_yuan", "已补差(元)", "Paid (yuan)", Kind::Yuan).says(
+        "已付补差单的合计；只记在该券的首行。",
+        "Sum of the receipts that were paid; on the first row of the coupon only.",
+    ),
+    summed("returned_yuan", "已回退(元)", "Returned (yuan)", Kind::Yuan).says(
+        "已成功回退的补差合计；只记在该券的首行。",
+        "Sum of the returns that succeeded; on the first row of the coupon only.",
+    ),
     column("out_subsidy_no", "补差单号", "Subsidy", Kind::Id),
     column("subsidy_receipt_id", "微信补差单号", "Receipt", Kind::Id),
-    column("receipt_transaction_id", "补差单所附支付单号", "WeChat Pay order of the receipt", Kind::Id),
+    column("receipt_transaction_id", "补差单所附支付单号", "WeChat Pay order of the receipt", Kind::Id).says(
+        "补差单所附的微信支付订单号，应与该券订单的一致。",
+        "WeChat Pay order the receipt names; it should be that of the order of the coupon.",
+    ),
     column("payer_merchant", "补差付款商户", "Payer", Kind::Id),
     column("payee_merchant", "补差收款商户", "Payee", Kind::Id),
-    summed("receipt_yuan", "补差单金额(元)", "Receipt (yuan)", Kind::Yuan),
-    column("receipt_status", "补差单状态", "Receipt status", Kind::Word),
-    column("created_at", "补差单创建时间", "Created at", Kind::Time),
-    column("succeeded_at", "补差成功时间", "Succeeded at", Kind::Time),
+    summed("receipt_yuan", "补差单金额(元)", "Receipt (yuan)", Kind::Yuan).of("subsidy_payments", "amount_fen"),
+    column("receipt_status", "补差单状态", "Receipt status", Kind::Word).of("subsidy_payments", "status"),
+    column("created_at", "补差单创建时间", "Created at", Kind::Time).of("subsidy_payments", "create_time"),
+    column("succeeded_at", "补差成功时间", "Succeeded at", Kind::Time).of("subsidy_payments", "success_time"),
     column("fail_reason", "失败原因", "Why it failed", Kind::Text),
-    summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan),
-    column("rules", "差异规则", "Rules", Kind::Text),
-    column("break_ids", "差异编号", "Breaks", Kind::Id),
+    summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan)
+        .says("本行所列差异的风险金额。", "At risk by the breaks shown on this row."),
+    column("rules", "差异规则", "Rules", Kind::Text).says(
+        "本行补差单或该券的未结差异的规则。",
+        "Rules whose open breaks concern the receipt of this row, or the coupon.",
+    ),
+    column("break_ids", "差异编号", "Breaks", Kind::Id)
+        .says("这些差异的编号，见差异明细。", "Ids of these breaks, as in the discrepancies."),
 ];
 
 /// Memory for sorting receipts.

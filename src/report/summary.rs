@@ -8,15 +8,18 @@ use super::words::{self, word};
 use crate::money::Fen;
 
 /// `summary.csv`.
-pub(super) const TABLE: Table = Table { name: "summary", zh: "汇总", en: "Summary", columns: &COLUMNS };
+pub(super) const TABLE: Table =
+    Table { name: "summary", zh: "汇总", en: "Summary", dataset: "breaks", columns: &COLUMNS };
 
 const COLUMNS: [Column; 6] = [
     column("rule_id", "规则", "Rule", Kind::Word),
-    column("title", "规则名称", "Title", Kind::Text),
+    column("title", "规则名称", "Title", Kind::Text).says("规则的名称。", "Title of the rule."),
     column("side", "责任方", "Side", Kind::Word),
-    column("age_days", "账龄(天)", "Age (days)", Kind::Word),
-    summed("rows", "笔数", "Rows", Kind::Count),
-    summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan),
+    column("age_days", "账龄(天)", "Age (days)", Kind::Word)
+        .says("首次发现至业务日的天数，分档。", "Days since the break was first seen, in classes."),
+    summed("rows", "笔数", "Rows", Kind::Count).says("未结差异的笔数。", "Number of open breaks."),
+    summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan)
+        .says("这些差异的风险金额合计。", "Sum of what is at risk by them."),
 ];
 
 /// How long a break has been open.

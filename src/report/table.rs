@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::contract::{Words, contract};
 use crate::money::Fen;
 
 /// A table of the pack: a CSV file and a sheet of the workbook.
@@ -17,6 +18,8 @@ pub struct Table {
     pub zh: &'static str,
     /// English title.
     pub en: &'static str,
+    /// The dataset whose contract says what columns of the same name mean; its amounts are in fen.
+    pub dataset: &'static str,
     /// In display order.
     pub columns: &'static [Column],
 }
@@ -34,6 +37,47 @@ pub struct Column {
     pub kind: Kind,
     /// Whether the last line has its sum; not for amounts that repeat on several rows.
     pub is_summed: bool,
+    /// Where it is said what it means.
+    pub meaning: Meaning,
+}
+
+/// Where it is said what a column means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// In the contract of the table's dataset, under the column's own name.
+    Same,
+    /// In the contract of a dataset, under the name of another column.
+    Of(&'static str, &'static str),
+    /// Here, in Chinese and in English.
+    Said(&'static str, &'static str),
+}
+
+impl Table {
+    /// What a column means, in Chinese and in English.
+    pub fn meaning(&self, column: &Column) -> (&'static str, &'static str) {
+        let words = match column.meaning {
+            Meaning::Said(zh, en) => return (zh, en),
+            Meaning::Of(dataset, name) => meaning_of(dataset, name),
+            Meaning::Same => meaning_of(self.dataset, &column.name.replace("_yuan", "_fen")),
+        };
+        (&words.zh, &words.en)
+    }
+}
+
+/// The meaning of a column of a dataset, as its contract has it. Panics on an unknown name, since names are compiled in.
+fn meaning_of(dataset: &str, name: &str) -> &'static Words {
+    let column = contract(dataset).columns.iter().find(|column| column.name == name);
+    &column.unwrap_or_else(|| panic!("`{dataset}` has no column {name}")).meaning
+}
+
+impl Column {
+    pub(super) const fn of(self, dataset: &'static str, name: &'static str) -> Column {
+        Column { meaning: Meaning::Of(dataset, name), ..self }
+    }
+
+    pub(super) const fn says(self, zh: &'static str, en: &'static str) -> Column {
+        Column { meaning: Meaning::Said(zh, en), ..self }
+    }
 }
 
 /// The kind of values in a column.
@@ -102,10 +146,10 @@ impl<'a> Cell<'a> {
 }
 
 pub(super) const fn column(name: &'static str, zh: &'static str, en: &'static str, kind: Kind) -> Column {
-    Column { name, zh, en, kind, is_summed: false }
+    Column { name, zh, en, kind, is_summed: false, meaning: Meaning::Same }
 }
 
 /// A column with a sum on the last line.
 pub(super) const fn summed(name: &'static str, zh: &'static str, en: &'static str, kind: Kind) -> Column {
-    Column { name, zh, en, kind, is_summed: true }
+    Column { name, zh, en, kind, is_summed: true, meaning: Meaning::Same }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_xlsxwriter::{
     Color, ConditionalFormatCell, ConditionalFormatCellRule, DocProperties, ExcelDateTime, Format, FormatAlign,
-    FormatBorder, Workbook, Worksheet, XlsxError,
+    FormatBorder, Note, Workbook, Worksheet, XlsxError,
 };
 
 use super::refusal::{Patient, heard};
@@ -170,6 +170,8 @@ impl Book {
     fn head(&self, page: &mut Worksheet, table: &Table, line: u32) -> Result<(), XlsxError> {
         page.set_row_height(line, 22)?;
         for (column, it) in (0..).zip(table.columns) {
+            let (zh, en) = table.meaning(it);
+            page.insert_note(line, column, &Note::new(self.language.pick(zh, en)).add_author_prefix(false))?;
             page.write_string_with_format(line, column, self.language.pick(it.zh, it.en), &self.formats.header)?;
         }
         page.set_freeze_panes(line + 1, 0)?;
@@ -360,9 +362,11 @@ mod tests {
     use super::super::table::{column, summed};
     use super::*;
 
-    const COLUMNS: [Column; 2] =
-        [column("id", "编号", "Id", Kind::Id), summed("yuan", "金额(元)", "Amount (yuan)", Kind::Yuan)];
-    const TABLE: Table = Table { name: "t", zh: "明细", en: "Rows", columns: &COLUMNS };
+    const COLUMNS: [Column; 2] = [
+        column("id", "编号", "Id", Kind::Id).says("一个编号。", "An id."),
+        summed("yuan", "金额(元)", "Amount (yuan)", Kind::Yuan).says("一笔金额。", "An amount."),
+    ];
+    const TABLE: Table = Table { name: "t", zh: "明细", en: "Rows", dataset: "orders", columns: &COLUMNS };
 
     fn book(rows: i64) -> Xlsx<Cursor<Vec<u8>>> {
         let scratch = tempfile::tempdir().unwrap();
