@@ -24,6 +24,9 @@ const EXCEL_LINES: u32 = 1 << 20;
 /// Maximum length of a cell: less than Excel's limit, since it counts some characters twice.
 const EXCEL_CHARS: usize = 16_000;
 
+const NOTE_WIDTH_PIXELS: u32 = 320;
+const NOTE_HEIGHT_PIXELS: u32 = 100;
+
 /// Of 1 to 9. The default 6 takes four times as long and saves a seventh of the size.
 const ZIP_LEVEL: u8 = 2;
 
@@ -170,8 +173,7 @@ impl Book {
     fn head(&self, page: &mut Worksheet, table: &Table, line: u32) -> Result<(), XlsxError> {
         page.set_row_height(line, 22)?;
         for (column, it) in (0..).zip(table.columns) {
-            let (zh, en) = table.meaning(it);
-            page.insert_note(line, column, &Note::new(self.language.pick(zh, en)).add_author_prefix(false))?;
+            page.insert_note(line, column, &note(table, it, self.language))?;
             page.write_string_with_format(line, column, self.language.pick(it.zh, it.en), &self.formats.header)?;
         }
         page.set_freeze_panes(line + 1, 0)?;
@@ -204,6 +206,15 @@ impl Sheet {
         }
         Ok(())
     }
+}
+
+/// What a column means, in a box that takes the longest of them.
+fn note(table: &Table, column: &Column, language: Language) -> Note {
+    let (zh, en) = table.meaning(column);
+    Note::new(language.pick(zh, en))
+        .add_author_prefix(false)
+        .set_width(NOTE_WIDTH_PIXELS)
+        .set_height(NOTE_HEIGHT_PIXELS)
 }
 
 /// Words with colours, as text and background.

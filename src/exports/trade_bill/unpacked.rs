@@ -9,7 +9,7 @@ type Whole<R> = io::Chain<Cursor<Vec<u8>>, R>;
 /// The bytes of a file, decompressed if gzipped.
 pub(super) enum Unpacked<R> {
     Plain(Whole<R>),
-    Gzip(Members<BufReader<Whole<R>>>),
+    Gzip(Box<Members<BufReader<Whole<R>>>>),
 }
 
 /// The members of a gzip file (RFC 1952 §2.2), one after the other. Zeros behind the last one are padding, as gzip(1) has it.
@@ -21,7 +21,7 @@ impl<R: Read> Unpacked<R> {
         (&mut reader).take(2).read_to_end(&mut magic)?;
         let packed = magic == [0x1f, 0x8b];
         let whole = Cursor::new(magic).chain(reader);
-        Ok(if packed { Unpacked::Gzip(Members::of(BufReader::new(whole))) } else { Unpacked::Plain(whole) })
+        Ok(if packed { Unpacked::Gzip(Box::new(Members::of(BufReader::new(whole)))) } else { Unpacked::Plain(whole) })
     }
 
     /// The source of the bytes.
