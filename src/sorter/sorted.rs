@@ -42,7 +42,7 @@ impl Sorted {
     }
 
     fn skip_superseded(&mut self) -> io::Result<()> {
-        while self.is_superseding && self.merge.is_followed_by_its_key() {
+        while self.merge.is_followed_by_its_key() {
             self.merge.advance()?;
         }
         Ok(())
