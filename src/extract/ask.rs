@@ -10,7 +10,7 @@ use super::answered::page;
 use super::certificates::keep_certificates;
 use super::{Issue, IssueKind, Night};
 use crate::api::Api;
-use crate::http::counting_retries;
+use crate::http::{count_retry, counting_retries};
 use crate::journal::{Entry, Page, StageJournal};
 use crate::stage::Stage;
 use crate::wechat::wording::shown;
@@ -18,6 +18,8 @@ use crate::wechat::{Answer, ApiError, FailureKind, ParseError, Request};
 
 /// The number of consecutive failures after which an API counts as down, if they suggest so.
 const GIVE_UP_AFTER: usize = 8;
+/// How often a question is asked whose answers are garbled. Most are garbled on the way: the next one is not.
+const READINGS: u32 = 3;
 /// How many failures are reported individually.
 const TOLD_ISSUES: usize = 3;
 
@@ -26,7 +28,7 @@ const TOLD_ISSUES: usize = 3;
 ///
 /// Returns why questions failed, the first few individually. An API that keeps failing is given up for this stage and
 /// later ones.
-pub(super) async fn ask_all<Q, A, F>(
+pub(super) async fn ask_all<Q: Clone, A, F>(
     night: &Night<'_>,
     journal: &StageJournal,
     place: Place,
@@ -43,7 +45,7 @@ where
 }
 
 /// As `ask_all`, for more questions than fit into memory: each call of `questions` restarts the sequence.
-pub(super) async fn ask_each<Q, I, A, F>(
+pub(super) async fn ask_each<Q: Clone, I, A, F>(
     night: &Night<'_>,
     journal: &StageJournal,
     place: Place,
@@ -72,7 +74,7 @@ struct Inquiry<'a> {
 
 impl Inquiry<'_> {
     /// Asks `count` questions, none of which is journalled yet.
-    async fn ask<Q, A, F>(
+    async fn ask<Q: Clone, A, F>(
         &self,
         count: u64,
         questions: impl Iterator<Item = Result<(String, Q), Issue>>,
@@ -112,7 +114,7 @@ impl Inquiry<'_> {
     }
 
     /// Sends the questions and journals the answers, until the API counts as down.
-    async fn send<Q, A, F>(
+    async fn send<Q: Clone, A, F>(
         &self,
         count: u64,
         questions: impl Iterator<Item = Result<(String, Q), Issue>>,
@@ -128,7 +130,7 @@ impl Inquiry<'_> {
         let (ask, retries) = (&ask, &retries);
         let asked = questions.map(|question| async move {
             let (key, question) = question?;
-            Ok::<_, Issue>((key, counting_retries(retries, ask(question)).await))
+            Ok::<_, Issue>((key, counting_retries(retries, ask_until_readable(ask, question)).await))
         });
         let mut answers = futures_util::stream::iter(asked).buffer_unordered(self.concurrency());
         let mut failures = Failures::default();
@@ -162,6 +164,20 @@ impl Inquiry<'_> {
         pages.map_or(Ok(()), |pages| self.journal.append(Entry { key, pages }))?;
         Ok(())
     }
+}
+
+/// Asks again while the answer is garbled.
+async fn ask_until_readable<Q: Clone, T, F>(ask: impl Fn(Q) -> F, question: Q) -> Result<T, Issue>
+where
+    F: Future<Output = Result<T, Issue>>,
+{
+    for _ in 1..READINGS {
+        match ask(question.clone()).await {
+            Err(issue) if issue.kind == IssueKind::Garbled => count_retry(),
+            answered => return answered,
+        }
+    }
+    ask(question).await
 }
 
 /// The stage that asks a question and the API that answers it.
@@ -241,8 +257,7 @@ pub(super) fn require_echo<T>(request: &Request<T>, asked: &str, told: &str) -> 
     }
     let (method, path) = (request.endpoint.method.as_str(), request.endpoint.path);
     let what = format!("{method} {path}: asked for `{}`, the answer is about `{}`", shown(asked), shown(told));
-    Err(Issue::new(IssueKind::Incomplete, what)
-        .hinting("run again; does something between here and WeChat keep answers?"))
+    Err(Issue::new(IssueKind::Garbled, what).hinting("run again; does something between here and WeChat keep answers?"))
 }
 
 /// Parses the body of a journalled page; `None` if the API does not know the object.
@@ -266,7 +281,7 @@ pub(super) fn read_page_by<'p, T, R>(
 
 fn unreadable<T>(request: &Request<T>, error: &ParseError) -> Issue {
     let endpoint = request.endpoint;
-    Issue::new(IssueKind::Incomplete, format!("{} {}: {error}", endpoint.method.as_str(), endpoint.path))
+    Issue::new(IssueKind::Garbled, format!("{} {}: {error}", endpoint.method.as_str(), endpoint.path))
         .hinting("the answer does not have the documented shape; keep the run's log for the report")
 }
 
@@ -280,7 +295,26 @@ mod tests {
         let request = busifavor::stock("1212");
         assert_eq!(require_echo(&request, "1212", "1212"), Ok(()));
         let issue = require_echo(&request, "1212", "1213").unwrap_err();
-        assert_eq!(issue.kind, IssueKind::Incomplete);
+        assert_eq!(issue.kind, IssueKind::Garbled);
         assert!(issue.what.ends_with("asked for `1212`, the answer is about `1213`"), "{}", issue.what);
+    }
+
+    #[tokio::test]
+    async fn a_garbled_answer_is_asked_for_again_and_any_other_failure_is_not() {
+        for (kind, asked_times) in [(IssueKind::Garbled, READINGS), (IssueKind::Incomplete, 1)] {
+            let asked = std::cell::Cell::new(0);
+            let ask = async |()| {
+                asked.set(asked.get() + 1);
+                Err::<(), _>(Issue::new(kind, "x"))
+            };
+            assert_eq!(ask_until_readable(ask, ()).await.unwrap_err().kind, kind);
+            assert_eq!(asked.get(), asked_times, "{kind:?}");
+        }
+        let asked = std::cell::Cell::new(0);
+        let ask = async |()| {
+            asked.set(asked.get() + 1);
+            if asked.get() == 1 { Err(Issue::new(IssueKind::Garbled, "x")) } else { Ok(asked.get()) }
+        };
+        assert_eq!(ask_until_readable(ask, ()).await, Ok(2));
     }
 }

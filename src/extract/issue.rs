@@ -26,6 +26,8 @@ pub enum IssueKind {
     Unavailable,
     /// Any other reason.
     Incomplete,
+    /// An answer that does not have the documented shape, or is about something else.
+    Garbled,
     /// Too early, or the quota is used up: trying later helps.
     NotReady,
 }

@@ -304,6 +304,8 @@ impl<'m> Progress<'m> {
 
     fn count(&mut self, keys: Vec<String>, total: Option<u64>) -> Step {
         let (rows, known) = (keys.len(), self.keys.len());
+        // An item that a page shows twice may stand beyond the length of the page: it counts as one row.
+        let distinct_rows = keys.iter().collect::<HashSet<_>>().len();
         self.keys.extend(keys);
         let seen = self.keys.len();
         let Some(total) = total else { return Step::Ended(self.gap(0)) };
@@ -319,7 +321,7 @@ impl<'m> Progress<'m> {
         if seen == known || (repeats && self.candidate != Meaning::Rows) {
             return Step::Ended(self.gap(total));
         }
-        self.go_on(rows, total)
+        self.go_on(distinct_rows, total)
     }
 
     fn gap(&mut self, total: u64) -> Walk {
@@ -516,6 +518,18 @@ mod tests {
                 page(slice(offset, total, 20), if offset < total { total } else { 0 })
             });
             assert!(matches!(listing.await.unwrap(), Listing::Settled(pages) if pages.len() as u64 == total / 20));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_that_shows_an_item_once_more_than_it_has_room_for_hides_none_behind_it() {
+        for total in [21, 45, 100] {
+            let meaning = OffsetMeaning::default();
+            let listing = read_list(&meaning, MEASURE, async |offset| {
+                let items = slice(offset, total, 20);
+                page(items.clone().chain(items.take(1)), total)
+            });
+            assert!(matches!(listing.await.unwrap(), Listing::Settled(_)), "{total}");
         }
     }
 

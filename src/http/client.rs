@@ -195,12 +195,14 @@ impl HttpClient {
             }
             Err(error) => return Attempt::Final(Cause::Transport(error)),
         };
-        let asked_patience = retry_after(&received, self.world.clock.now());
+        // More patience than the whole call has is nonsense: then it waits as if no time were asked for.
+        let asked_patience =
+            Some(retry_after(&received, self.world.clock.now())).filter(|it| *it < self.policy.deadline);
         match exchange.judge(received).await {
             Verdict::Accept(accepted) => Attempt::Accepted(accepted),
             Verdict::Refuse(refusal) => Attempt::Final(Cause::Refused(refusal)),
             Verdict::Retry { cause, after } => {
-                Attempt::Again { cause: Cause::Refused(cause), after: after.max(asked_patience) }
+                Attempt::Again { cause: Cause::Refused(cause), after: after.max(asked_patience.unwrap_or_default()) }
             }
         }
     }
@@ -478,6 +480,17 @@ mod tests {
         let fake = FakeWorld::new();
         assert!(ask(&script, &fake).await.0.is_ok());
         assert!(fake.slept() >= Duration::from_secs(7));
+    }
+
+    #[tokio::test]
+    async fn retry_after_of_an_absurd_size_does_not_end_the_call() {
+        for absurd in ["18446744073709551615", "86400", "Wed, 21 Oct 2515 07:28:00 GMT"] {
+            let throttled = Reply::status(429, "").with("retry-after", absurd);
+            let script = Script::serve(vec![throttled, Reply::status(200, "")]).await;
+            let fake = FakeWorld::new();
+            assert_eq!(ask(&script, &fake).await.0.unwrap().trace.attempts, 2, "{absurd}");
+            assert!(fake.slept() < Duration::from_secs(1), "{absurd}");
+        }
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ pub async fn counting_retries<F: Future>(counter: &Arc<AtomicU64>, calls: F) -> 
 }
 
 /// Counts another attempt.
-pub(super) fn count_retry() {
+pub fn count_retry() {
     // Not counted in `check`, `api` and messages.
     let _ = RETRIES.try_with(|counter| counter.fetch_add(1, Ordering::Relaxed));
 }

@@ -157,7 +157,7 @@ impl PayV3 {
     /// Waits for the next round; false if there is none.
     async fn begins_another_round(&self, error: &ApiError, rounds: u32, started_at: DateTime<Utc>) -> bool {
         let is_short = rounds < DOWNLOAD_ROUNDS;
-        if !has_failed_downloading(error) || !(is_short || is_illness(error)) {
+        if !may_be_applied_for_again(error) || !(is_short || is_illness(error)) {
             return false;
         }
         // A large file may break for the first time after the deadline.
@@ -270,15 +270,19 @@ async fn refused(incoming: Incoming, trace: Trace) -> ApiError {
     ApiError::new(trace, problem)
 }
 
-/// A refused application is final; a refused download may be due to a used-up URL.
-fn has_failed_downloading(error: &ApiError) -> bool {
+/// A refused application is final, one whose answer cannot be read is not; a refused download may be due to a used-up
+/// URL.
+fn may_be_applied_for_again(error: &ApiError) -> bool {
     let is_download = error.trace().path == endpoint::BILL_DOWNLOAD.path;
-    is_download && !matches!(error.problem(), Problem::Sink(_)) && error.trace().attempts > 0
+    let is_of_the_disk = matches!(error.problem(), Problem::Sink(_));
+    (is_download && !is_of_the_disk && error.trace().attempts > 0)
+        || matches!(error.problem(), Problem::Unexpected { .. })
 }
 
 /// … and more while server or connection fail, which is temporary; a wrong digest is not.
 fn is_illness(error: &ApiError) -> bool {
-    error.kind() == FailureKind::Unavailable && !matches!(error.problem(), Problem::Digest { .. })
+    let is_of_the_content = matches!(error.problem(), Problem::Digest { .. } | Problem::Unexpected { .. });
+    error.kind() == FailureKind::Unavailable && !is_of_the_content
 }
 
 fn transport(error: CallError<std::convert::Infallible>) -> ApiError {

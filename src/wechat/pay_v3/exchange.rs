@@ -11,9 +11,9 @@ use crate::http::{Exchange, Outgoing, Received, Verdict};
 use crate::wechat::answer::{Answer, Evidence};
 use crate::wechat::error::{ApiError, FailureKind, MAX_AGE_SECONDS, Problem, Refusal, SignatureError};
 
-/// An invalid signature is usually a probe, and the repeated request is answered properly
-/// (reference v3 §1.5). More than this many are not probes.
-const SIGNATURE_RETRIES: u32 = 2;
+/// An invalid signature, one under an unknown serial too, is usually a probe or the work of an intermediary, and the
+/// repeated request is answered properly (reference v3 §1.5, §7). More than this many are neither.
+const SIGNATURE_RETRIES: u32 = 4;
 
 /// Clocks that differ by less are not reported as the cause of a SIGN_ERROR.
 const TOLERATED_SKEW_SECONDS: i64 = 240;
@@ -50,10 +50,7 @@ impl<'a, P: Proof> Verified<'a, P> {
 
     fn invalid(&self, problem: Problem) -> Verdict<Answer, Refusal> {
         let seen = self.invalid_signatures.fetch_add(1, Ordering::Relaxed);
-        let may_be_probe = matches!(
-            &problem,
-            Problem::Signature(error) if !matches!(error, SignatureError::UnknownSerial { .. })
-        );
+        let may_be_probe = matches!(problem, Problem::Signature(_));
         let refusal = Refusal::bare(problem);
         if may_be_probe && seen < SIGNATURE_RETRIES && self.signed.is_repeatable() {
             Verdict::retry(refusal)

@@ -56,11 +56,15 @@ fn signed_at(timestamp: i64, status: u16, body: &str, key: Key) -> Reply {
 
 /// The same with a signature that begins like that of a probe.
 fn probe(body: &str) -> Reply {
+    probe_under(PLATFORM_ID, body)
+}
+
+fn probe_under(serial: &str, body: &str) -> Reply {
     Reply::status(200, body)
         .with("Wechatpay-Timestamp", &NOW.to_string())
         .with("Wechatpay-Nonce", NONCE)
         .with("Wechatpay-Signature", &format!("WECHATPAY/SIGNTEST/{}", platform_signature("x")))
-        .with("Wechatpay-Serial", PLATFORM_ID)
+        .with("Wechatpay-Serial", serial)
 }
 
 fn certificates_body() -> String {
@@ -167,7 +171,7 @@ async fn a_probe_is_invalid_and_the_repeated_request_gets_the_good_answer() {
 async fn signatures_that_stay_wrong_end_the_call_with_a_hint_and_without_the_answer() {
     let script = Script::always(probe(STOCK)).await;
     let error = ask(&script).await.unwrap_err();
-    assert_eq!((error.kind(), script.requests().len()), (FailureKind::SignatureInvalid, 3));
+    assert_eq!((error.kind(), script.requests().len()), (FailureKind::SignatureInvalid, 5));
     assert!(error.answer().is_none() && error.hint().unwrap().contains("pay_v3.public_key_file"));
 }
 
@@ -193,7 +197,9 @@ async fn a_changed_byte_breaks_the_signature() {
 async fn answers_five_minutes_off_either_way_are_refused_and_just_under_are_not() {
     for (offset, good) in [(299, true), (-299, true), (300, false), (-300, false), (i64::MIN / 2, false)] {
         let script = Script::always(signed_at(NOW.saturating_add(offset), 200, STOCK, Key::Public)).await;
-        let outcome = ask(&script).await;
+        // Its clock stands still: while it waits for another answer, one of the future would become valid.
+        let client = client(&script, &FakeWorld::frozen(), Trust::PublicKey);
+        let outcome = client.send(&busifavor::stock("1212")).await;
         assert_eq!(outcome.is_ok(), good, "{offset}");
         if let Err(error) = outcome {
             assert!(matches!(error.problem(), Problem::Signature(SignatureError::Stale { .. })), "{error:?}");
@@ -397,7 +403,19 @@ async fn an_unknown_public_key_id_is_never_looked_up() {
     let client = PayV3::new(&settings, FakeWorld::new().world()).unwrap();
     let error = client.send(&busifavor::stock("1212")).await.unwrap_err();
     assert!(error.hint().unwrap().contains("`pay_v3.public_key_id`"));
-    assert_eq!((asked(&script, "/v3/certificates"), script.requests().len()), (0, 1));
+    assert_eq!(asked(&script, "/v3/certificates"), 0);
+    assert_eq!(script.requests().len(), 5, "an invalid signature is asked for again, whatever is wrong with it");
+}
+
+#[tokio::test]
+async fn an_answer_under_an_unknown_serial_is_asked_for_again() {
+    for serial in ["PUB_KEY_ID_2", "7B1C72E2A8931B72A2E13AF8DEE92471EB397117"] {
+        let stranger = probe_under(serial, STOCK);
+        let none = || Reply::status(404, r#"{"code":"RESOURCE_NOT_EXISTS","message":"x"}"#);
+        let answer = move |call, _: &Seen| if call < 3 { stranger.clone() } else { signed(200, STOCK, Key::Public) };
+        let script = platform(none, answer).await;
+        assert_eq!(ask(&script).await.unwrap().attempts, 3, "{serial}");
+    }
 }
 
 #[tokio::test]
@@ -444,7 +462,7 @@ async fn an_answer_that_was_given_to_another_question_is_not_believed_however_we
     client.send(&wallet("oOne")).await.unwrap();
     client.send(&wallet("oOne")).await.unwrap();
     let error = client.send(&wallet("oTwo")).await.unwrap_err();
-    assert_eq!((error.kind(), error.trace().attempts), (FailureKind::SignatureInvalid, 3));
+    assert_eq!((error.kind(), error.trace().attempts), (FailureKind::SignatureInvalid, 5));
     assert!(error.problem().to_string().contains("signature") && error.hint().unwrap().contains("keeps answers"));
     assert!(error.answer().is_none(), "it is no evidence of anything");
 }
@@ -598,6 +616,7 @@ async fn an_application_that_was_answered_without_an_address_is_told_as_answered
     let error = client.fetch_trade_bill(date(), TarType::Plain, &mut Vec::new()).await.unwrap_err();
     assert!(error.to_string().starts_with("GET /v3/bill/tradebill answered 200 after 1 attempt"), "{error}");
     assert!(error.problem().to_string().contains("hash_value"), "{}", error.problem());
+    assert_eq!(asked(&script, "/v3/bill/"), 3, "its answer may have been garbled on the way");
 }
 
 #[tokio::test]
