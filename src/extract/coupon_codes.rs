@@ -6,6 +6,7 @@ use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
 use super::odd_fields::OddFields;
+use super::stocks::Stocks;
 use super::wire::{code_of, coupon_code_row};
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
@@ -26,14 +27,14 @@ pub(super) const PAGE_ROWS: u64 = 100;
 const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 20_000 };
 
 /// Reads the pools of those `stocks` whose codes the merchant uploaded; rows are packed, openids raw.
-pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept>, Issue> {
+pub async fn extract(night: &Night<'_>, stocks: &Stocks) -> Result<Harvest<Kept>, Issue> {
     let Some(pay_v3) = &night.apis.pay_v3 else {
         return Ok(Harvest::complete(Kept::default()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
     let appid = night.job.wallets.as_ref().map(|wallets| wallets.appid.as_str());
     let uploaded = |stock: &&Stock| stock.coupon_code_mode.as_deref() == Some("MERCHANT_UPLOAD");
-    let pools: Vec<&str> = stocks.iter().filter(uploaded).map(|stock| stock.stock_id.as_str()).collect();
+    let pools: Vec<&str> = stocks.details.iter().filter(uploaded).map(|stock| stock.stock_id.as_str()).collect();
     let meaning = OffsetMeaning::default();
     let questions = pools.iter().map(|id| ((*id).to_owned(), *id)).collect();
     let ask = |stock_id| ask_pool(pay_v3, stock_id, appid, &meaning);
@@ -60,9 +61,16 @@ pub async fn extract(night: &Night<'_>, stocks: &[Stock]) -> Result<Harvest<Kept
     intake.repeated = intake.read - codes.len();
     let mut harvest = Harvest::complete(codes);
     harvest.issues = issues;
+    harvest.issues.extend(perhaps_pools(stocks.unanswered));
     harvest.intake.push(intake);
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest.noting("odd_fields", odd.tell("codes")))
+}
+
+/// A stock without an answer may have a pool: without its codes the dataset is not that of a merchant who has none.
+fn perhaps_pools(unanswered: usize) -> Option<Issue> {
+    let what = format!("{unanswered} stocks did not tell whether they have a code pool");
+    (unanswered > 0).then(|| Issue::new(IssueKind::Incomplete, what))
 }
 
 /// Keeps the first row of a code that a pool lists twice.

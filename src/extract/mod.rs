@@ -46,7 +46,7 @@ pub use notifications::extract as extract_notifications;
 pub use orders::{OrderExports, SettledOrders, extract as extract_orders, unpacked as order_line};
 pub use retries::Retries;
 pub use roster::{Buyers, Roster, RosterInput, extract as extract_roster};
-pub use stocks::extract as extract_stocks;
+pub use stocks::{Stocks, extract as extract_stocks};
 pub use subsidies::{
     Plan as SubsidyPlan, Subsidies, SubsidyInput, extract as extract_subsidies, plan as plan_subsidies,
 };

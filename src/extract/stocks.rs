@@ -17,14 +17,23 @@ use crate::wechat::pay_v3::busifavor;
 const STAGE: Stage = Stage::Stocks;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 
+/// The stocks of a night.
+#[derive(Debug, Default)]
+pub struct Stocks {
+    /// `stocks`, sorted by key.
+    pub details: Vec<Stock>,
+    /// How many were asked for and gave no answer.
+    pub unanswered: usize,
+}
+
 /// Requests every stock that is configured or was seen; `seen` are those of the wallets.
 pub async fn extract(
     night: &Night<'_>,
     seen: &BTreeSet<String>,
     events: &[CouponEvent],
-) -> Result<Harvest<Vec<Stock>>, Issue> {
+) -> Result<Harvest<Stocks>, Issue> {
     let Some(pay_v3) = &night.apis.pay_v3 else {
-        return Ok(Harvest::complete(Vec::new()));
+        return Ok(Harvest::complete(Stocks::default()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
     let mut ids: BTreeSet<&str> = night.job.stock_ids.iter().map(String::as_str).collect();
@@ -38,7 +47,8 @@ pub async fn extract(
         Ok(Some(vec![page]))
     };
     let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
-    let mut harvest = Harvest::complete(Vec::new());
+    let unanswered = ids.iter().filter(|id| !journal.contains(id)).count();
+    let mut harvest = Harvest::complete(Stocks { details: Vec::new(), unanswered });
     harvest.issues = issues;
     let mut odd = OddFields::default();
     for entry in journal.entries()?.iter().filter(|entry| ids.contains(entry.key.as_str())) {
@@ -47,12 +57,12 @@ pub async fn extract(
             Some(detail) => {
                 let row = stock_row(&detail, night.date);
                 odd.see(&busifavor::Stock::SHAPE, row.extra.as_deref());
-                harvest.rows.push(row);
+                harvest.rows.details.push(row);
             }
             None => harvest.issues.push(unknown(&entry.key)),
         }
     }
-    harvest.rows.sort_by(|a, b| a.stock_id.cmp(&b.stock_id));
+    harvest.rows.details.sort_by(|a, b| a.stock_id.cmp(&b.stock_id));
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest.noting("odd_fields", odd.tell("stocks")))
 }

@@ -30,6 +30,7 @@ use crate::threads;
 use crate::wechat::oddity::{Mendable, Shape};
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor::{self, CouponFilter, UserCouponPage};
+use crate::wechat::wording::shown;
 use crate::wechat::{ParseError, Request};
 
 const STAGE: Stage = Stage::UserCoupons;
@@ -298,7 +299,10 @@ impl Counter<'_> {
         let ask = async |doubt: Doubt| {
             let request = self.single_request(&doubt);
             let (page, coupon) = settle_and_read(&request, self.pay_v3.send(&request).await)?;
-            coupon.map_or(Ok(()), |coupon| require_echo(&request, &doubt.coupon_code, &coupon.coupon_code))?;
+            coupon.map_or(Ok(()), |coupon| {
+                require_echo(&request, &doubt.coupon_code, &coupon.coupon_code)?;
+                require_state(&coupon)
+            })?;
             Ok(Some(vec![page]))
         };
         ask_each(self.night, self.journal, PLACE, questions, ask).await
@@ -357,6 +361,16 @@ impl Counter<'_> {
     }
 }
 
+/// Refuses the answer of the single query without a state: nothing else would tell it, and a coupon without one counts
+/// as unknown.
+fn require_state(coupon: &busifavor::UserCoupon) -> Result<(), Issue> {
+    if coupon.coupon_state.as_deref().is_some_and(|state| !state.is_empty()) {
+        return Ok(());
+    }
+    let what = format!("the single query tells no state of coupon `{}`", shown(&coupon.coupon_code));
+    Err(Issue::new(IssueKind::Garbled, what).hinting("run again; the rules on coupons wait until WeChat tells it"))
+}
+
 /// Raw openids of the roster.
 pub(super) fn openids(ask: &Kept) -> io::Result<impl Iterator<Item = io::Result<String>>> {
     Ok(ask.rows()?.map(|row| row.unpack().key_text().into_owned()))
@@ -411,4 +425,21 @@ fn list_page(page: Page, listed: Option<Listed>) -> ListPage {
     let is_known = listed.is_some();
     let Listed { keys, total } = listed.unwrap_or_default();
     ListPage { keys, total, is_known, refusal: None, page }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_single_query_must_tell_the_state_of_the_coupon() {
+        let told = |json| require_state(&serde_json::from_str(json).unwrap());
+        assert_eq!(told(r#"{"stock_id":"1","coupon_code":"A","coupon_state":"REDEEM_FAILED"}"#), Ok(()));
+        for stateless in
+            [r#"{"stock_id":"1","coupon_code":"A"}"#, r#"{"stock_id":"1","coupon_code":"A","coupon_state":""}"#]
+        {
+            let issue = told(stateless).unwrap_err();
+            assert_eq!((issue.kind, issue.what.contains("coupon `A`")), (IssueKind::Garbled, true), "{}", issue.what);
+        }
+    }
 }

@@ -11,8 +11,8 @@ use crate::dataset::manifest::Coverage;
 use crate::dataset::publish::Staging;
 use crate::exports::BadRow;
 use crate::extract::{
-    self, Bills, Buyers, Datacube, Issue, Lookback, Night, Roster, RosterInput, Subsidies, SubsidyInput, SubsidyPlan,
-    Vouchers, Wallets,
+    self, Bills, Buyers, Datacube, Issue, Lookback, Night, Roster, RosterInput, Stocks, Subsidies, SubsidyInput,
+    SubsidyPlan, Vouchers, Wallets,
 };
 use crate::record::{
     Card, CouponCode, CouponEvent, OrderLine, Payment, Record, Refund, Stock, SubsidyPayment, SubsidyReturn, UserCoupon,
@@ -35,7 +35,7 @@ struct Files {
 /// Answers of the APIs that depend only on the files.
 struct Answers {
     wallets: Answer<Wallets>,
-    stocks: Answer<Vec<Stock>>,
+    stocks: Answer<Stocks>,
     codes: Answer<Kept>,
     datacube: Answer<Datacube>,
     cards: Answer<Vec<Card>>,
@@ -53,7 +53,7 @@ pub(super) async fn run(night: &Night<'_>, staging: &Staging, rules_sha256: &str
     });
     let Answers { wallets, stocks, codes, datacube, cards, vouchers } = answers;
     let (plan, wallets) = take_wallets(&mut recorder, wallets, &files);
-    let stocks = recorder.take(Stage::Stocks, stocks, |output, rows| output.stage_rows(rows));
+    let stocks = recorder.take(Stage::Stocks, stocks, |output, it: Stocks| output.stage_rows(it.details));
     take_codes(&mut recorder, codes);
     let coverage = take_bills(&mut recorder, bills, &wallets, &stocks);
     recorder.take(Stage::Datacube, datacube, |output, it: Datacube| output.stage_datacube(&it));
@@ -122,7 +122,7 @@ fn lookback_orders(night: &Night<'_>, tonight: Option<&Path>) -> Result<Lookback
 }
 
 /// Wallets, then the stocks they show, then the code pools of those stocks.
-async fn ask_wallets(night: &Night<'_>, files: &Files) -> (Answer<Wallets>, Answer<Vec<Stock>>, Answer<Kept>) {
+async fn ask_wallets(night: &Night<'_>, files: &Files) -> (Answer<Wallets>, Answer<Stocks>, Answer<Kept>) {
     let wallets = extract::extract_user_coupons(night, &files.roster, &files.lines).await;
     let none = BTreeSet::new();
     let seen = wallets.as_ref().map_or(&none, |harvest| &harvest.rows.stocks);

@@ -102,16 +102,16 @@ impl Doubter<'_> {
     }
 
     /// Whether tonight's row shows neither use nor return: a list that omits returns shows a returned coupon as never
-    /// used.
+    /// used, and one that omits a state shows nothing.
     fn may_lack_return(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
-        let is_unused = coupon.coupon_state.as_deref().is_some_and(|state| state != USED);
+        let is_unused = coupon.coupon_state.as_deref() != Some(USED);
         is_unused && coupon.return_time.is_none() && coupon.verified_date == self.date
     }
 
     /// Whether a row without a return tells of a use within the look-back although its state is that of an unused
     /// coupon: only a return explains that, and only its time tells of which day it was.
     fn was_taken_back(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
-        matches!(coupon.coupon_state.as_deref(), Some(SENDED | EXPIRED)) && self.is_recent(coupon.use_time)
+        matches!(coupon.coupon_state.as_deref(), None | Some(SENDED | EXPIRED)) && self.is_recent(coupon.use_time)
     }
 
     /// Whether the last night's row shows a use or a return within the look-back, which tonight's row should then show
@@ -312,6 +312,8 @@ mod tests {
         Returned,
         /// Unused, according to an earlier night.
         Carried,
+        /// In a list that omits its state.
+        Stateless,
     }
 
     fn coupon((stock, code, user): (u8, u8, u8), fate: Fate, days: i64, order: Option<u8>) -> UserCoupon {
@@ -319,7 +321,11 @@ mod tests {
         let row = user_coupon_row(serde_json::from_str(&wire).unwrap(), format!("p{user}"), DAY.parse().unwrap());
         let noon: DateTime<Utc> = format!("{DAY}T04:00:00Z").parse().unwrap();
         UserCoupon {
-            coupon_state: Some(if matches!(fate, Fate::Used) { "USED" } else { "SENDED" }.to_owned()),
+            coupon_state: match fate {
+                Fate::Used => Some("USED".to_owned()),
+                Fate::Stateless => None,
+                _ => Some("SENDED".to_owned()),
+            },
             use_time: (!matches!(fate, Fate::Unused)).then(|| noon - chrono::TimeDelta::days(days)),
             return_time: matches!(fate, Fate::Returned).then_some(noon),
             verified_date: row.verified_date - chrono::TimeDelta::days(i64::from(matches!(fate, Fate::Carried))),
@@ -331,7 +337,8 @@ mod tests {
     fn coupons() -> impl Strategy<Value = BTreeMap<[String; 3], UserCoupon>> {
         let key = (1_u8..4, 0_u8..4, 0_u8..3);
         let fate = prop_oneof![
-            5 => Just(Fate::Used), 3 => Just(Fate::Unused), 2 => Just(Fate::TakenBack), 1 => Just(Fate::Returned), 1 => Just(Fate::Carried)
+            5 => Just(Fate::Used), 3 => Just(Fate::Unused), 2 => Just(Fate::TakenBack), 1 => Just(Fate::Returned), 1 => Just(Fate::Carried),
+            1 => Just(Fate::Stateless)
         ];
         let row = (key, fate, -1_i64..4, prop::option::of(0_u8..6));
         prop::collection::vec(row, 0..25).prop_map(|coupons| {
