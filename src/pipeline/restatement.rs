@@ -11,10 +11,12 @@ use crate::dataset::Lake;
 use crate::dataset::manifest::Restated;
 use crate::dataset::partition::{PartitionError, read_columns, read_rows};
 use crate::dataset::runs::Runs;
+use crate::durable;
 use crate::record::{Break, BreakStatus, Record};
 
 /// How `breaks` differ from those published for `date` before; `None` if the date is published for the
-/// first time. `is_decided` tells whether a decision refers to a break.
+/// first time, or its file is damaged: running its day again is what replaces it. `is_decided` tells whether a decision
+/// refers to a break.
 pub(super) fn against_published(
     lake: &Lake,
     date: NaiveDate,
@@ -25,7 +27,18 @@ pub(super) fn against_published(
     if !path.is_file() {
         return Ok(None);
     }
-    Ok(Some(delta(&read_rows::<Break>(&path)?, breaks, is_decided)))
+    match read_rows::<Break>(&path) {
+        Err(error) if is_damage(&error) => {
+            tracing::warn!("the breaks published for {date} are damaged: they are replaced, and not compared with");
+            Ok(None)
+        }
+        before => Ok(Some(delta(&before?, breaks, is_decided))),
+    }
+}
+
+/// Whether the file is to blame, not the disk.
+fn is_damage(error: &PartitionError) -> bool {
+    durable::refusal(error).is_none()
 }
 
 fn delta(before: &[Break], after: &[Break], is_decided: impl Fn(&str) -> bool) -> Restated {
@@ -84,7 +97,7 @@ pub(super) fn taken_out_up_to(
 }
 
 /// Those of `wanted` that a day up to and including `date` lists (the version of `date` that a rerun
-/// replaces included). Starts with the newest day and stops once all are found.
+/// replaces included: one that is damaged may have listed any). Starts with the newest day and stops once all are found.
 pub(super) fn breaks_up_to(
     lake: &Lake,
     date: NaiveDate,
@@ -101,7 +114,13 @@ pub(super) fn breaks_up_to(
         if wanted.is_empty() {
             break;
         }
-        let listed: Vec<Listed> = read_columns(&partition.path, Break::DATASET, &["break_id"])?;
+        let listed: Vec<Listed> = match read_columns(&partition.path, Break::DATASET, &["break_id"]) {
+            Err(error) if partition.date == date && is_damage(&error) => {
+                found.append(&mut wanted);
+                break;
+            }
+            listed => listed?,
+        };
         found.extend(listed.iter().filter_map(|it| wanted.take(&it.break_id)));
     }
     Ok(found)
@@ -146,5 +165,18 @@ mod tests {
         assert_eq!(missing_before(&lake, day(21), None).unwrap(), Some((day(19), day(20))));
         assert_eq!(missing_before(&lake, day(21), Some(day(20))).unwrap(), Some((day(20), day(20))));
         assert_eq!(missing_before(&lake, day(21), Some(day(21))).unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_list_of_breaks_does_not_stop_the_run_of_its_own_day_but_that_of_a_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        let path = lake.partition("breaks", day(18));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"PAR1 cut off").unwrap();
+        assert!(against_published(&lake, day(18), &[], |_| false).unwrap().is_none());
+        let wanted = BTreeSet::from(["0123456789abcdef".to_owned()]);
+        assert_eq!(breaks_up_to(&lake, day(18), wanted.clone()).unwrap(), wanted);
+        assert!(breaks_up_to(&lake, day(19), wanted).is_err());
     }
 }
