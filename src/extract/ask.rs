@@ -26,8 +26,8 @@ const TOLD_ISSUES: usize = 3;
 /// Sends every `(key, question)` that is not journalled yet, as many at a time as the job allows the API. A question may
 /// come back without pages; it then stays unanswered, which the caller has to report.
 ///
-/// Returns why questions failed, the first few individually. An API that keeps failing is given up for this stage and
-/// later ones.
+/// Returns why questions failed, the first few individually. An API that keeps failing is given up for this stage, and
+/// for later ones if it has answered none.
 pub(super) async fn ask_all<Q: Clone, A, F>(
     night: &Night<'_>,
     journal: &StageJournal,
@@ -110,7 +110,7 @@ impl Inquiry<'_> {
         if !night.may_ask(place.stage) {
             return Some(Issue::not_journalled(usize::try_from(count).unwrap_or(usize::MAX)));
         }
-        night.require_ready(place.stage).err().or_else(|| night.apis.health.why_down(place.api))
+        night.require_ready(place.stage).err().or_else(|| night.apis.health.why_down(place.api, place.stage))
     }
 
     /// Sends the questions and journals the answers, until the API counts as down.
@@ -143,7 +143,7 @@ impl Inquiry<'_> {
                     self.keep(key, pages)?;
                 }
                 Err(issue) if failures.note(&issue) >= GIVE_UP_AFTER => {
-                    night.apis.health.gave_up(place.api, issue);
+                    night.apis.health.gave_up(place.api, place.stage, issue);
                     break;
                 }
                 Err(_) => {}

@@ -192,7 +192,7 @@ async fn fetch(
     }
     require_kept(night)?;
     night.require_ready(STAGE)?;
-    if let Some(issue) = night.apis.health.why_down(Api::PayV3) {
+    if let Some(issue) = night.apis.health.why_down(Api::PayV3, STAGE) {
         return Err(issue);
     }
     let retries = night.apis.retries.counter(STAGE);
