@@ -145,6 +145,6 @@ mod tests {
         assert_eq!((page.keys, page.total), (vec!["A".to_owned()], Some(1)));
         let issue = listed(r#"{"total_count":1,"data":[{"coupon_code":"A"},{"code":"","code_status":"AVAILABLE"}]}"#);
         let issue = issue.unwrap_err();
-        assert_eq!((issue.kind, issue.what.contains("without a code")), (IssueKind::Incomplete, true));
+        assert_eq!((issue.kind, issue.what.contains("without a code")), (IssueKind::Garbled, true));
     }
 }

@@ -143,7 +143,7 @@ impl Call {
         let mut rows = Datacube::default();
         self.read()(pages, asked, &mut rows)?;
         let unasked =
-            |what: &str| Err(Issue::new(IssueKind::Incomplete, format!("the datacube tells of {what}, unasked")));
+            |what: &str| Err(Issue::new(IssueKind::Garbled, format!("the datacube tells of {what}, unasked")));
         if let Some(day) = rows.ref_dates().find(|day| !(asked.window.0..=asked.window.1).contains(day)) {
             return unasked(&day.to_string());
         }
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!((told("2026-11-18"), told("2026-11-20")), (Ok(()), Ok(())));
         for (day, word) in [("2026-11-17", "unasked"), ("2026-11-21", "unasked"), ("20261119", "ref_date")] {
             let (kind, what) = told(day).unwrap_err();
-            assert!(kind == IssueKind::Incomplete && what.contains(day) && what.contains(word), "{what}");
+            assert!(kind == IssueKind::Garbled && what.contains(day) && what.contains(word), "{what}");
         }
     }
 

@@ -283,9 +283,7 @@ fn require_consistent(receipts: &[PayReceipt]) -> Result<(), Issue> {
         if told.insert(&receipt.out_subsidy_no, receipt).is_some_and(|before| before != receipt) {
             let number = shown(&receipt.out_subsidy_no);
             let what = format!("the receipts of a coupon list `{number}` twice, and not alike");
-            return Err(
-                Issue::new(IssueKind::Incomplete, what).hinting("run again; ask WeChat Pay which of them holds")
-            );
+            return Err(Issue::new(IssueKind::Garbled, what).hinting("run again; ask WeChat Pay which of them holds"));
         }
     }
     Ok(())
@@ -318,7 +316,7 @@ mod tests {
         let other = PayReceipt { out_subsidy_no: "M".to_owned(), ..receipt(200) };
         assert_eq!(require_consistent(&[receipt(100), other, receipt(100)]), Ok(()));
         let issue = require_consistent(&[receipt(100), receipt(200)]).unwrap_err();
-        assert_eq!(issue.kind, IssueKind::Incomplete);
+        assert_eq!(issue.kind, IssueKind::Garbled);
         assert!(issue.what.contains("`N` twice"), "{}", issue.what);
     }
 }

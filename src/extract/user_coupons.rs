@@ -5,7 +5,7 @@
 mod doubtful;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -409,15 +409,24 @@ struct Listed {
 
 impl Listed {
     fn read(body: &[u8]) -> Result<Listed, ParseError> {
-        Ok(match WalletPage::read(body)? {
+        match WalletPage::read(body)? {
             WalletPage::Plain(page) => Listed::of(&page),
             WalletPage::Mended(page) => Listed::of(&page),
-        })
+        }
     }
 
-    fn of<T: AsRef<str>>(page: &UserCouponPage<T>) -> Listed {
+    /// Refuses a page that tells a coupon twice, and not alike: which of the two holds would be a guess.
+    fn of<T: AsRef<str> + PartialEq>(page: &UserCouponPage<T>) -> Result<Listed, ParseError> {
         let key = |it: &busifavor::UserCoupon<T>| format!("{}/{}", it.stock_id.as_ref(), it.coupon_code.as_ref());
-        Listed { keys: page.data.iter().map(key).collect(), total: stated_total(page.total_count) }
+        let keys: Vec<_> = page.data.iter().map(key).collect();
+        let mut first = HashMap::new();
+        for (at, (key, coupon)) in keys.iter().zip(&page.data).enumerate() {
+            if *first.entry(key).or_insert(coupon) != coupon {
+                let detail = "it tells again, and not alike, of a coupon that the page told of before".to_owned();
+                return Err(ParseError::Json { at: format!("data[{at}]"), detail });
+            }
+        }
+        Ok(Listed { total: stated_total(page.total_count), keys })
     }
 }
 
@@ -441,5 +450,15 @@ mod tests {
             let issue = told(stateless).unwrap_err();
             assert_eq!((issue.kind, issue.what.contains("coupon `A`")), (IssueKind::Garbled, true), "{}", issue.what);
         }
+    }
+
+    #[test]
+    fn a_page_may_tell_a_coupon_twice_if_it_tells_it_alike() {
+        let read = |states: [&str; 2]| {
+            let data = states.map(|state| format!(r#"{{"stock_id":"1","coupon_code":"A","coupon_state":"{state}"}}"#));
+            Listed::read(format!(r#"{{"data":[{}],"total_count":1}}"#, data.join(",")).as_bytes())
+        };
+        assert_eq!(read(["USED", "USED"]).unwrap().keys, ["1/A", "1/A"]);
+        assert!(read(["USED", "SENDED"]).err().unwrap().to_string().contains("`data[1]`: it tells again"));
     }
 }

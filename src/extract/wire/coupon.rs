@@ -104,7 +104,7 @@ pub(in crate::extract) fn stock_row(wire: &api::Stock, date: NaiveDate) -> Stock
 /// The code of an item of the pool of `stock_id`.
 pub(in crate::extract) fn code_of<'w>(wire: &'w api::CodeInformation, stock_id: &str) -> Result<&'w str, Issue> {
     let what = || format!("the code pool of stock `{stock_id}` lists an item without a code");
-    wire.code().ok_or_else(|| Issue::new(IssueKind::Incomplete, what()))
+    wire.code().ok_or_else(|| Issue::new(IssueKind::Garbled, what()))
 }
 
 /// A code of the pool of `stock_id` as requested on the night of `date`; openids are raw.

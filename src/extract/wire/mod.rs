@@ -64,12 +64,12 @@ impl Leftover {
 
 /// An amount that a receipt must have.
 fn required_amount(of: &str, amount: Option<Fen>) -> Result<Fen, Issue> {
-    amount.ok_or_else(|| Issue::new(IssueKind::Incomplete, format!("{of} has no amount")))
+    amount.ok_or_else(|| Issue::new(IssueKind::Garbled, format!("{of} has no amount")))
 }
 
 /// A day of the datacube.
 fn ref_date(text: &str) -> Result<NaiveDate, Issue> {
-    let wrong = || Issue::new(IssueKind::Incomplete, format!("datacube row has the ref_date `{}`", shown(text)));
+    let wrong = || Issue::new(IssueKind::Garbled, format!("datacube row has the ref_date `{}`", shown(text)));
     text.parse().map_err(|_| wrong())
 }
 
