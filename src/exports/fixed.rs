@@ -9,9 +9,6 @@ use super::sheet::{Sheet, Wanted};
 use crate::job::OnBadRow;
 use crate::sorter::Room;
 
-/// A column of a fixed file: its header and whether the file must have it.
-pub(super) type Column = (&'static str, bool);
-
 /// The cells of one row in the fixed columns.
 pub(super) struct FixedRow<'r, 's> {
     /// Name of the file.
@@ -23,7 +20,7 @@ pub(super) struct FixedRow<'r, 's> {
 }
 
 impl<'r> FixedRow<'r, '_> {
-    /// The cell of column `index`, parsed by `read`; a missing column counts as empty.
+    /// The cell of column `index`, parsed by `read`.
     pub(super) fn cell<T>(&self, index: usize, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         let text = self.text(index);
         let fault = |why| Fault { place: self.places[index], value: text.trim().to_owned(), ..Fault::of_row(why) };
@@ -44,14 +41,14 @@ impl<'r> FixedRow<'r, '_> {
     }
 }
 
-/// Reads files with fixed columns, sorted in `room`; a malformed row is an error.
+/// Reads files that have all these columns, sorted in `room`; a malformed row is an error.
 pub(super) fn read<K: Kind, const N: usize>(
     files: &[Found],
-    columns: &[Column; N],
+    columns: &[&'static str; N],
     room: &Room,
     row: impl for<'r> Fn(&FixedRow<'r, '_>) -> Result<K::Row<'r>, Fault>,
 ) -> Result<Export<K>, ExportError> {
-    let wanted = columns.map(|(name, required)| Wanted { ours: name, header: Some(name), required });
+    let wanted = columns.map(|name| Wanted { ours: name, header: Some(name) });
     let mut gathered = Gathered::new(room, OnBadRow::Fail);
     for found in files {
         let sheet = Sheet::delimited(found, encoding_rs::UTF_8, b',').map_err(advised)?;

@@ -116,7 +116,7 @@ impl Positions {
             ("product", columns.product.as_ref()),
             ("remark", columns.remark.as_ref()),
         ];
-        let wanted = wanted.map(|(ours, header)| Wanted { ours, header: header.map(String::as_str), required: true });
+        let wanted = wanted.map(|(ours, header)| Wanted { ours, header: header.map(String::as_str) });
         let [
             out_trade_no,
             transaction_id,

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::quotes::{self, Flaw};
 use super::row::Row;
+use super::text::line_ends;
 
 /// Longer than any real row: reached when an open quote swallows the file.
 const LONGEST_ROW_BYTES: usize = 16 << 20;
@@ -87,17 +88,6 @@ fn io_error(error: csv::Error) -> io::Error {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("{other:?}")),
     }
-}
-
-/// Counts the line ends in `text`, which is followed by the byte `next`; a carriage return alone ends a line
-/// too.
-pub(super) fn line_ends(text: &[u8], next: Option<&u8>) -> u64 {
-    if !text.contains(&b'\r') {
-        return text.iter().filter(|byte| **byte == b'\n').count() as u64;
-    }
-    let after = text.iter().skip(1).chain(next).map(Some).chain([None]);
-    let ends = |(byte, next): &(&u8, Option<&u8>)| **byte == b'\n' || (**byte == b'\r' && *next != Some(&b'\n'));
-    text.iter().zip(after).filter(ends).count() as u64
 }
 
 /// Passes text on and keeps it from the current row onwards.

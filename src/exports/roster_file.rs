@@ -16,7 +16,7 @@ use crate::sorter::{CellPacker, KeyPacker, Packed, Room, Unpacker};
 /// The openids of the roster of a date, distinct and sorted in `room`. Other columns are ignored.
 pub fn read(path: &PathPattern, date: NaiveDate, room: &Room) -> Result<Export<Openid<'static>>, ExportError> {
     let files = found::find(path, date)?;
-    fixed::read(&files, &[("openid", true)], room, |row| row.private_cell(0, cell::required_id).map(Openid))
+    fixed::read(&files, &["openid"], room, |row| row.private_cell(0, cell::required_id).map(Openid))
 }
 
 /// A user.

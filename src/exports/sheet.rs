@@ -13,9 +13,9 @@ use super::found::{self, Found};
 use super::hashing::{ExportFile, Hashing};
 use super::quotes::Flaw;
 use super::read_ahead::ReadAhead;
-use super::records::{Records, line_ends};
+use super::records::Records;
 use super::row::{Fault, Row, TypedRow};
-use super::text::Decoded;
+use super::text::{Decoded, line_ends};
 
 /// An export file that is being read.
 pub(super) struct Sheet {
@@ -49,10 +49,8 @@ pub(super) type Cells = Box<dyn Iterator<Item = Result<TypedRow, ExportError>>>;
 pub(super) struct Wanted<'c> {
     /// Our name.
     pub(super) ours: &'static str,
-    /// The header; `None` if the job does not map it.
+    /// The header, which the file must have; `None` if the job does not map it.
     pub(super) header: Option<&'c str>,
-    /// Whether the file must have it.
-    pub(super) required: bool,
 }
 
 impl Sheet {
@@ -88,13 +86,14 @@ impl Sheet {
         Sheet { worksheets, ..self }
     }
 
-    /// The positions of the wanted columns; `None` if a column was not wanted, or is missing and optional.
+    /// The positions of the wanted columns; `None` for one that the job does not map.
     pub(super) fn locate<const N: usize>(&self, wanted: &[Wanted; N]) -> Result<[Option<usize>; N], ExportError> {
         let mut missing = Vec::new();
         let mut places = [None; N];
         for (column, place) in wanted.iter().zip(&mut places) {
-            *place = column.header.map(|header| self.place_of(header)).transpose()?.flatten();
-            if let (None, true, Some(header)) = (*place, column.required, column.header) {
+            let Some(header) = column.header else { continue };
+            *place = self.place_of(header)?;
+            if place.is_none() {
                 missing.push(self.missing(column.ours, header));
             }
         }
@@ -341,13 +340,13 @@ mod tests {
     fn marks_that_nobody_sees_are_no_part_of_a_header() {
         let sheet = sheet("\u{feff}\u{feff}a\u{200b}, \u{3000}b\t\n1,2\n");
         assert_eq!(sheet.header, ["a", "b"]);
-        let wanted = |header| Wanted { ours: "goods", header: Some(header), required: true };
+        let wanted = |header| Wanted { ours: "goods", header: Some(header) };
         assert_eq!(sheet.locate(&[wanted("a"), wanted("b\u{200b}")]).unwrap(), [Some(0), Some(1)]);
     }
 
     #[test]
     fn a_file_with_another_delimiter_names_the_one_to_set() {
-        let wanted = Wanted { ours: "goods", header: Some("b"), required: true };
+        let wanted = Wanted { ours: "goods", header: Some("b") };
         for (text, delimiter) in [("a;b\n1;2\n", ";"), ("a\tb\n1\t2\n", "\\t"), ("a|b\n", "|")] {
             let error = sheet(text).locate(std::array::from_ref(&wanted)).unwrap_err().to_string();
             assert!(error.contains(&format!("`delimiter = \"{delimiter}\"`")), "{error}");
@@ -413,10 +412,10 @@ mod tests {
     #[test]
     fn missing_columns_are_named_together_with_what_is_there() {
         let wanted = [
-            Wanted { ours: "paid", header: Some("实付金额"), required: true },
-            Wanted { ours: "goods", header: Some("原价"), required: true },
-            Wanted { ours: "remark", header: None, required: false },
-            Wanted { ours: "out_trade_no", header: Some("单号"), required: true },
+            Wanted { ours: "paid", header: Some("实付金额") },
+            Wanted { ours: "goods", header: Some("原价") },
+            Wanted { ours: "remark", header: None },
+            Wanted { ours: "out_trade_no", header: Some("单号") },
         ];
         let error = sheet("单号,实付金額,x\n").locate(&wanted).unwrap_err().to_string();
         let expected = "`f.csv` lacks the column `实付金额` for `paid` (did you mean `实付金額`?), \
@@ -428,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_needed_header_that_stands_twice_is_refused() {
-        let wanted = [Wanted { ours: "paid", header: Some("p"), required: true }];
+        let wanted = [Wanted { ours: "paid", header: Some("p") }];
         assert!(sheet("p,q,p\n").locate(&wanted).unwrap_err().to_string().contains("header `p` twice"));
         assert!(sheet("p,q,q\n").locate(&wanted).is_ok());
     }

@@ -309,7 +309,7 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let summary = r#"<row r="1"><c r="A1" t="str"><v>month</v></c></row>"#;
         let bytes = workbook_of(&[("visible", summary), ("visible", TABLE)], "");
-        let wanted = [Wanted { ours: "out_trade_no", header: Some("no"), required: true }];
+        let wanted = [Wanted { ours: "out_trade_no", header: Some("no") }];
         let told = |bytes| open(&written(&folder, bytes)).unwrap().locate(&wanted).map_err(|error| error.to_string());
         let error = told(bytes).unwrap_err();
         let words = "its headers are `month`; they stand on the worksheet `s0`, the first one, and there is also `s1`";

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::cell;
 use super::distinct::{Export, Kind, first_difference};
 use super::error::ExportError;
-use super::fixed::{self, Column, FixedRow};
+use super::fixed::{self, FixedRow};
 use super::found;
 use super::row::Fault;
 use crate::job::PathPattern;
@@ -16,16 +16,16 @@ use crate::money::Fen;
 use crate::record::SubsidyOrder;
 use crate::sorter::{Room, Unpacker};
 
-const COLUMNS: [Column; 9] = [
-    ("out_subsidy_no", true),
-    ("subsidy_receipt_id", true),
-    ("subsidy_return_receipt_id", true),
-    ("stock_id", true),
-    ("coupon_code", true),
-    ("transaction_id", true),
-    ("payer_merchant", true),
-    ("payee_merchant", true),
-    ("amount", true),
+const COLUMNS: [&str; 9] = [
+    "out_subsidy_no",
+    "subsidy_receipt_id",
+    "subsidy_return_receipt_id",
+    "stock_id",
+    "coupon_code",
+    "transaction_id",
+    "payer_merchant",
+    "payee_merchant",
+    "amount",
 ];
 
 /// The subsidy orders of one business date, sorted in `room`.

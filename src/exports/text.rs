@@ -58,7 +58,7 @@ impl<R: Read> Decoded<R> {
     }
 
     fn decode(&mut self) -> io::Result<()> {
-        self.lines += line_ends(&self.text);
+        self.lines += line_ends(self.text.as_bytes(), None);
         let had_return = self.text.ends_with('\r');
         self.at = 0;
         self.text.clear();
@@ -69,7 +69,10 @@ impl<R: Read> Decoded<R> {
         self.lines -= u64::from(had_return && self.text.starts_with('\n'));
         match result {
             DecoderResult::InputEmpty => Ok(()),
-            _ => Err(io::Error::other(malformed(&self.file, self.lines + line_ends(&self.text) + 1, self.encoding))),
+            _ => {
+                let line = self.lines + line_ends(self.text.as_bytes(), None) + 1;
+                Err(io::Error::other(malformed(&self.file, line, self.encoding)))
+            }
         }
     }
 }
@@ -87,11 +90,10 @@ impl<R: Read> Read for Decoded<R> {
     }
 }
 
-/// Counts the line ends in `text`; a carriage return alone ends a line too.
-fn line_ends(text: &str) -> u64 {
-    let bytes = text.as_bytes();
-    let is_alone = |at: &usize| bytes.get(at + 1) != Some(&b'\n');
-    (memchr_iter(b'\n', bytes).count() + memchr_iter(b'\r', bytes).filter(is_alone).count()) as u64
+/// Counts the line ends in `text`, which is followed by the byte `next`; a carriage return alone ends a line too.
+pub(super) fn line_ends(text: &[u8], next: Option<&u8>) -> u64 {
+    let is_alone = |at: &usize| text.get(at + 1).or(next) != Some(&b'\n');
+    (memchr_iter(b'\n', text).count() + memchr_iter(b'\r', text).filter(is_alone).count()) as u64
 }
 
 fn malformed(file: &str, line: u64, encoding: &'static Encoding) -> ExportError {

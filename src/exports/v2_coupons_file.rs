@@ -37,7 +37,7 @@ pub struct Listed<'r> {
 pub fn read(path: &Path, room: &Room) -> Result<Export<Listed<'static>>, ExportError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let files = [Found { path: path.to_owned(), name }];
-    fixed::read::<Listed, _>(&files, &[("coupon_id", true), ("openid", true), ("stock_id", true)], room, listed)
+    fixed::read::<Listed, _>(&files, &["coupon_id", "openid", "stock_id"], room, listed)
 }
 
 fn listed<'r>(row: &FixedRow<'r, '_>) -> Result<Listed<'r>, Fault> {

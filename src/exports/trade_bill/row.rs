@@ -166,7 +166,6 @@ impl<'l> Cells<'l> {
 
     /// REFUND is a refund, and so is an unknown state with a refund number. REVOKED belongs to the
     /// payment it cancels.
-    /// with the payment it cancels.
     fn is_refund(&self) -> bool {
         match self.cell(Column::TradeState) {
             Some("REFUND") => true,
