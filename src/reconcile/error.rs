@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use arrow::error::ArrowError;
 use polars::prelude::PolarsError;
 
 use super::decisions::DecisionError;
@@ -193,6 +194,11 @@ impl ReconcileError {
 /// An error of the night's scratch folder.
 pub(super) fn scratched(source: std::io::Error) -> ReconcileError {
     ReconcileError::Scratch { source }
+}
+
+/// A scratch table that could not be written.
+pub(super) fn torn(source: ArrowError) -> ReconcileError {
+    scratched(std::io::Error::other(source))
 }
 
 /// What Polars says, without the plan of the query that it may show behind it.

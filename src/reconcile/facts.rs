@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::cursor::Cursor;
 use super::error::{ReconcileError, scratched};
 use super::files::DayFiles;
-use super::grouped::{row as packed, sorter};
+use super::grouped::{packed, sorter};
 use super::order_book::{LineAmounts, Order};
 use super::tally::Tally;
 use crate::dataset::columns::{Columns, Micros, row_type};
@@ -91,13 +91,15 @@ pub(super) struct Receipt<'a> {
 /// Facts from codes, notifications and the subsidy side, each sorted by coupon.
 pub(super) struct Facts {
     pub(super) dispatches: Sorted,
-    pub(super) receipts: Receipts,
+    pub(super) receipts: Sorted,
+    pub(super) receipt_rows: ReceiptRows,
     pub(super) returns: Sorted,
 }
 
-/// The subsidy receipts of the night by coupon, and their totals.
-pub(super) struct Receipts {
-    pub(super) sorted: Sorted,
+/// Rows of the subsidy receipts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ReceiptRows {
+    /// All of them.
     pub(super) total: Tally,
     /// Created after D.
     pub(super) left_out: Tally,
@@ -111,11 +113,9 @@ impl Facts {
         end: Micros,
         scratch: &Path,
     ) -> Result<Facts, ReconcileError> {
-        Ok(Facts {
-            dispatches: dispatches(files, from, end, scratch)?,
-            receipts: receipts(files, end, scratch)?,
-            returns: returns(files, end, scratch)?,
-        })
+        let (receipts, receipt_rows) = receipts(files, end, scratch)?;
+        let (dispatches, returns) = (dispatches(files, from, end, scratch)?, returns(files, end, scratch)?);
+        Ok(Facts { dispatches, receipts, receipt_rows, returns })
     }
 }
 
@@ -167,15 +167,13 @@ pub(super) fn returned(row: PackedRow<'_>) -> Fen {
     Fen(row.unpack().integer())
 }
 
-/// Reads the receipts that existed at `end` (view `receipts`).
-fn receipts(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Receipts, ReconcileError> {
-    let mut sorter = sorter(scratch);
-    let (mut total, mut left_out) = (Tally::default(), Tally::default());
+/// Reads the receipts that existed at `end` (view `receipts`), and counts all.
+fn receipts(files: &DayFiles, end: Micros, scratch: &Path) -> Result<(Sorted, ReceiptRows), ReconcileError> {
+    let (mut sorter, mut rows) = (sorter(scratch), ReceiptRows::default());
     each::<ReceiptColumns>("subsidy_payments", files.of_day("subsidy_payments"), |row| {
-        let tally = Tally { rows: 1, fen: row.amount_fen };
-        total = total.plus(tally);
+        rows.total.add(row.amount_fen);
         if row.create_time.is_some_and(|created| created >= end) {
-            left_out = left_out.plus(tally);
+            rows.left_out.add(row.amount_fen);
             return Ok(());
         }
         sorter.push(&packed((row.stock_id, row.coupon_code), |cells| {
@@ -186,7 +184,7 @@ fn receipts(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Receipts, R
             cells.maybe_integer(row.create_time);
         }))
     })?;
-    Ok(Receipts { sorted: sorter.finish().map_err(scratched)?, total, left_out })
+    Ok((sorter.finish().map_err(scratched)?, rows))
 }
 
 /// Reads the successful returns that existed at `end` (view `returns`).

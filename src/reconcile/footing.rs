@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::facts::{Claim, Receipt};
+use super::facts::{Claim, Receipt, ReceiptRows};
 use super::order_book::OrderBook;
 use super::tally::{BillRows, Tally};
 use super::wallet::WalletRow;
@@ -98,15 +98,14 @@ impl Counts {
         }
     }
 
-    /// The control totals of the night. `receipts` are all receipts, and those after D.
-    pub(super) fn footing(&self, orders: &OrderBook, receipts: (Tally, Tally)) -> Vec<Footing> {
-        let (receipts, receipts_left_out) = receipts;
+    /// The control totals of the night.
+    pub(super) fn footing(&self, orders: &OrderBook, receipts: ReceiptRows) -> Vec<Footing> {
         vec![
             self.coupons.footing("user_coupons", self.wallets, self.coupons_left_out),
-            self.lines.footing("orders", orders.lines, Tally::default()),
-            self.receipts.footing("subsidy_payments", receipts, receipts_left_out),
-            bill_side("payments", orders.payments),
-            bill_side("refunds", orders.refunds),
+            self.lines.footing("orders", orders.coupon_lines, Tally::default()),
+            self.receipts.footing("subsidy_payments", receipts.total, receipts.left_out),
+            bill_side("payments", orders.payment_rows),
+            bill_side("refunds", orders.refund_rows),
         ]
     }
 }

@@ -12,13 +12,13 @@ const MEMORY_BYTES: usize = 64 << 20;
 /// Bytes of a sort's file that stay uncompressed: compressing less would not pay.
 const LOOSE_BYTES: u64 = 1 << 30;
 
-/// A sorter of `row`s.
+/// A sorter of rows made by `packed`.
 pub(super) fn sorter(scratch: &Path) -> Sorter {
     Sorter::new(&Room { folder: scratch.to_owned(), memory_bytes: MEMORY_BYTES }).compressing_from(LOOSE_BYTES)
 }
 
 /// A row for the sorter: its coupon, and a function that packs its cells.
-pub(super) fn row<'t, P: Fn(&mut CellPacker<'_>)>(coupon: (&'t str, &'t str), pack: P) -> impl Packed + use<'t, P> {
+pub(super) fn packed<'t, P: Fn(&mut CellPacker<'_>)>(coupon: (&'t str, &'t str), pack: P) -> impl Packed + use<'t, P> {
     let (stock_id, coupon_code) = coupon;
     OfCoupon { stock_id, coupon_code, pack }
 }
@@ -150,7 +150,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let mut sorter = sorter(scratch.path());
         for (number, code) in (0..).zip(["B", "D", "A", "B", "D", "D"]) {
-            sorter.push(&row(("", code), |cells| cells.integer(number))).unwrap();
+            sorter.push(&packed(("", code), |cells| cells.integer(number))).unwrap();
         }
         let mut groups = Grouped::new(sorter.finish().unwrap()).unwrap();
         let numbers = |groups: &Grouped| groups.rows().map(|row| row.unpack().integer()).collect::<Vec<_>>();

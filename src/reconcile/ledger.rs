@@ -104,6 +104,7 @@ impl<'a> Night<'a> {
         mut sink: impl FnMut(RecordBatch) -> Result<(), E>,
     ) -> Result<Vec<Footing>, E> {
         let (mut orders, facts) = self.gather(reads, scratch)?;
+        let receipt_rows = facts.receipt_rows;
         let mut sides = Sides::open(self.files, facts, &mut orders)?;
         let mut draft = Draft::default();
         while sides.next_coupon()? {
@@ -118,7 +119,7 @@ impl<'a> Night<'a> {
         if draft.builder.rows() > 0 {
             sink(batch(&mut draft.builder)?)?;
         }
-        Ok(draft.counts.footing(&orders, sides.receipt_tallies()))
+        Ok(draft.counts.footing(&orders, receipt_rows))
     }
 
     /// Joins orders with bills and, on another thread, reads all other facts.
@@ -144,7 +145,7 @@ impl<'a> Night<'a> {
         let trace =
             Trace { associate_out_trade_no: coupon.associate_out_trade_no, use_request_no: coupon.use_request_no };
         let pattern = self.terms.rules.use_request_pattern.as_ref();
-        let matched = matching::find_order(&known.claims, trace, &orders.lookup, &mut blocks.passes, pattern);
+        let matched = matching::find_order(&known.claims, trace, &orders.by_number, &mut blocks.passes, pattern);
         let look_back = LookBack { from: self.from, orders, blocks: &mut blocks.look_back };
         let paid_claims = matching::paid_claims(&known.claims);
         let order =

@@ -64,13 +64,8 @@ fn next_status(yesterday: Option<Standing>, sight: Sight, decision: Option<Break
         // What it waited for did not come while it could be judged, and it will not be judged again.
         (Some(Expected), Sight::Left { is_due: true }) if has_resolved => Reopened,
         (Some(Expected), Sight::Left { is_due: true }) => New,
-        (None | Some(Expected | Resolved), Sight::Seen { is_due }) => {
-            if is_due {
-                New
-            } else {
-                Expected
-            }
-        }
+        (None | Some(Expected | Resolved), Sight::Seen { is_due: true }) => New,
+        (None | Some(Expected | Resolved), Sight::Seen { is_due: false }) => Expected,
         (Some(Expected), Sight::NotJudged | Sight::Left { .. }) => Expected,
         (Some(Resolved), Sight::NotJudged | Sight::Left { .. }) | (Some(_), Sight::Gone) => Resolved,
         (Some(_), _) => Open,

@@ -4,12 +4,11 @@
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
-use arrow::error::ArrowError;
 use chrono::NaiveDate;
 
 use super::builders::table_type;
 use super::cursor::{Cursor, count_rows};
-use super::error::{ReconcileError, scratched};
+use super::error::{ReconcileError, torn};
 use super::facts::is_dispatched_by;
 use super::files::DayFiles;
 use super::rules::Reads;
@@ -125,8 +124,4 @@ impl Output {
     fn finish(self) -> Result<(), ReconcileError> {
         self.table.finish().map_err(torn)
     }
-}
-
-fn torn(source: ArrowError) -> ReconcileError {
-    scratched(std::io::Error::other(source))
 }

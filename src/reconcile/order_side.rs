@@ -58,7 +58,7 @@ pub(super) struct BillRefund {
 impl LookBack<'_> {
     /// Whether an order is not in the look-back, or no longer.
     fn has_left(&mut self, out_trade_no: &str) -> io::Result<bool> {
-        Ok(self.orders.lookup.find(out_trade_no, &mut self.blocks.orders)?.is_none())
+        Ok(self.orders.by_number.find(out_trade_no, &mut self.blocks.orders)?.is_none())
     }
 
     /// Whether the line that claimed the coupon has left the look-back, even if other lines of the order have not: the
@@ -74,7 +74,7 @@ impl LookBack<'_> {
 
     /// The refunds of an order in its bills.
     fn refunded(&mut self, transaction_id: Option<&str>, out_trade_no: &str) -> io::Result<Option<Refunded<'_>>> {
-        self.orders.refunded.of(transaction_id, out_trade_no, &mut self.blocks.refunds)
+        self.orders.refunds.of(transaction_id, out_trade_no, &mut self.blocks.refunds)
     }
 }
 
@@ -136,14 +136,14 @@ impl<'a> OrderSide<'a> {
         let (was_refunded, is_refunded) = (self.is_fully_refunded == Some(true), self.refunded() >= paid);
         let has_become_refunded = !was_refunded && paid > Fen::ZERO && shown < paid && is_refunded;
         if has_become_refunded || (was_refunded && !is_refunded) {
-            self.become_live(!is_refunded);
+            self.count_as_refunded(is_refunded);
         }
     }
 
-    fn become_live(&mut self, is_live: bool) {
-        (self.is_live, self.is_fully_refunded) = (Some(is_live), Some(!is_live));
+    fn count_as_refunded(&mut self, is_fully_refunded: bool) {
+        (self.is_live, self.is_fully_refunded) = (Some(!is_fully_refunded), Some(is_fully_refunded));
         if self.match_pass == Some(Pass::Claim.as_str()) {
-            self.claim_count = i64::from(is_live);
+            self.claim_count = i64::from(!is_fully_refunded);
         }
     }
 }

@@ -4,12 +4,11 @@
 use super::coupon_key::{CouponId, CouponKey};
 use super::cursor::{Cursor, Held};
 use super::error::{ReconcileError, scratched};
-use super::facts::{self, Claim, Dispatch, Facts, Receipt, Receipts};
+use super::facts::{self, Claim, Dispatch, Facts, Receipt};
 use super::files::DayFiles;
 use super::footing::Counts;
 use super::grouped::Grouped;
 use super::order_book::OrderBook;
-use super::tally::Tally;
 use super::wallet::{PreviousColumns, PreviousRow, WalletColumns, WalletRow};
 use crate::dataset::columns::{Columns, Micros};
 use crate::money::Fen;
@@ -52,7 +51,6 @@ pub(super) struct Sides {
     dispatches: Grouped,
     receipts: Grouped,
     returns: Grouped,
-    receipt_tallies: (Tally, Tally),
     /// The coupon of the current rows; `None` before the first.
     current: Option<CouponId>,
 }
@@ -82,23 +80,16 @@ impl Known<'_> {
 impl Sides {
     /// Opens every side; takes the claims out of the order book.
     pub(super) fn open(files: &DayFiles, facts: Facts, orders: &mut OrderBook) -> Result<Sides, ReconcileError> {
-        let Receipts { sorted, total, left_out } = facts.receipts;
         let grouped = |sorted| Grouped::new(sorted).map_err(scratched);
         Ok(Sides {
             wallets: FileSide::new(Cursor::open_ahead(UserCoupon::DATASET, files.of_day(UserCoupon::DATASET))?),
             previous: FileSide::new(Cursor::open_ahead(LedgerRow::DATASET, files.latest_before(LedgerRow::DATASET))?),
             claims: grouped(std::mem::take(&mut orders.claims))?,
             dispatches: grouped(facts.dispatches)?,
-            receipts: grouped(sorted)?,
+            receipts: grouped(facts.receipts)?,
             returns: grouped(facts.returns)?,
-            receipt_tallies: (total, left_out),
             current: None,
         })
-    }
-
-    /// The totals of all receipts, and of those after D.
-    pub(super) fn receipt_tallies(&self) -> (Tally, Tally) {
-        self.receipt_tallies
     }
 
     /// Advances to the next coupon; false at the end.

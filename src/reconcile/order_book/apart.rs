@@ -16,7 +16,7 @@ use crate::dataset::partition::PartitionError;
 use crate::money::Fen;
 use crate::reconcile::cursor::{Cursor, Held};
 use crate::reconcile::error::{ReconcileError, scratched};
-use crate::reconcile::grouped::{Grouped, by_text, key_of, row, sorter};
+use crate::reconcile::grouped::{Grouped, by_text, key_of, packed, sorter};
 use crate::reconcile::merge::Keyed;
 use crate::reconcile::parameters::days;
 use crate::reconcile::tally::{BillRows, Tally};
@@ -59,7 +59,7 @@ impl Apart {
             cells.count(same_number.len());
             same_number.iter().for_each(|payment| payment.pack(cells));
         };
-        self.orders.push(&row(by_text(transaction_id), pack)).map_err(scratched)
+        self.orders.push(&packed(by_text(transaction_id), pack)).map_err(scratched)
     }
 
     /// Adds a payment whose number no order has.
@@ -68,7 +68,7 @@ impl Apart {
             cells.integer(payment.rows.rows);
             cells.integer(payment.rows.fen.0);
         };
-        self.payments.push(&row(by_text(payment.transaction_id), pack)).map_err(scratched)
+        self.payments.push(&packed(by_text(payment.transaction_id), pack)).map_err(scratched)
     }
 
     /// Joins every order with the payment of its transaction, into `output`, and counts the payments.

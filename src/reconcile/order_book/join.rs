@@ -111,8 +111,8 @@ impl Join {
             let has_order = self.seen_odd.has(&row.transaction_id, &row.out_trade_no);
             self.payment_rows.count(Tally { rows: 1, fen: row.fen }, has_order);
         }
-        let refunds = self.refund_rows.finish().map_err(scratched)?;
-        output.finish(self.payment_rows, (self.refunds, refunds))
+        let refund_rows = self.refund_rows.finish().map_err(scratched)?;
+        output.finish(self.payment_rows, (self.refunds, refund_rows))
     }
 }
 

@@ -9,10 +9,10 @@ use super::joined::{Joined, Settled};
 use super::lookup::{Lookup, LookupWriter, OrdersByNumber};
 use super::order::Line;
 use super::refunds::Refunds;
-use super::table::{LinesRow, LinesTable, TotalsRow, TotalsTable, path_of, torn};
+use super::table::{LinesRow, LinesTable, TotalsRow, TotalsTable, path_of};
 use crate::clock::business_day;
-use crate::reconcile::error::{ReconcileError, scratched};
-use crate::reconcile::grouped::{Grouped, by_text, row, sorter};
+use crate::reconcile::error::{ReconcileError, scratched, torn};
+use crate::reconcile::grouped::{Grouped, by_text, packed, sorter};
 use crate::reconcile::rules::Reads;
 use crate::reconcile::scratch_table::RowWriter;
 use crate::reconcile::tally::{BillRows, Tally};
@@ -23,28 +23,28 @@ pub(in crate::reconcile) struct OrderBook {
     /// Order lines that name a coupon, with their orders, sorted by coupon.
     pub(in crate::reconcile) claims: Sorted,
     /// Orders by number.
-    pub(in crate::reconcile) lookup: Lookup,
+    pub(in crate::reconcile) by_number: Lookup,
     /// Refunds in the bills, by transaction and by order number.
-    pub(in crate::reconcile) refunded: Refunds,
+    pub(in crate::reconcile) refunds: Refunds,
     /// Lines that name a coupon.
-    pub(in crate::reconcile) lines: Tally,
+    pub(in crate::reconcile) coupon_lines: Tally,
     /// Payment rows of the bills.
-    pub(in crate::reconcile) payments: BillRows,
+    pub(in crate::reconcile) payment_rows: BillRows,
     /// Refund rows of the bills.
-    pub(in crate::reconcile) refunds: BillRows,
+    pub(in crate::reconcile) refund_rows: BillRows,
 }
 
 /// The outputs of the join.
 pub(super) struct Output {
     scratch: PathBuf,
     claims: Sorter,
-    lookup: LookupWriter<OrdersByNumber>,
+    by_number: LookupWriter<OrdersByNumber>,
     late: Late,
     totals: RowWriter<TotalsTable>,
     lines: RowWriter<LinesTable>,
     coupon_lines: Tally,
     /// The packed order that is being written.
-    packed: Vec<u8>,
+    packed_order: Vec<u8>,
 }
 
 /// Orders that come after their turn.
@@ -59,12 +59,12 @@ impl Output {
         Ok(Output {
             scratch: scratch.to_owned(),
             claims: sorter(scratch),
-            lookup: LookupWriter::new(scratch, lines).map_err(scratched)?,
+            by_number: LookupWriter::new(scratch, lines).map_err(scratched)?,
             late: Late { orders: sorter(scratch), count: 0 },
             totals: RowWriter::new(path_of(scratch, "order_totals"), lines).only(reads.of("order_totals")),
             lines: RowWriter::new(path_of(scratch, "order_lines"), lines).only(reads.of("order_lines")),
             coupon_lines: Tally::default(),
-            packed: Vec::new(),
+            packed_order: Vec::new(),
         })
     }
 
@@ -79,33 +79,33 @@ impl Output {
     /// Adds an order, with a larger number than the one before.
     fn order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
         self.pack(joined);
-        self.lookup.push_packed(joined.totals.out_trade_no, &self.packed).map_err(scratched)?;
-        self.anywhere(joined)
+        self.by_number.push_packed(joined.totals.out_trade_no, &self.packed_order).map_err(scratched)?;
+        self.push_rows(joined)
     }
 
     /// Adds an order after its turn.
     pub(super) fn late_order(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
         self.pack(joined);
         self.late.count += 1;
-        let (key, packed) = (by_text(joined.totals.out_trade_no), &self.packed);
-        self.late.orders.push(&row(key, |cells| cells.bytes(packed))).map_err(scratched)?;
-        self.anywhere(joined)
+        let (key, order) = (by_text(joined.totals.out_trade_no), &self.packed_order);
+        self.late.orders.push(&packed(key, |cells| cells.bytes(order))).map_err(scratched)?;
+        self.push_rows(joined)
     }
 
     fn pack(&mut self, joined: &Joined<'_>) {
-        self.packed.clear();
-        joined.order().pack(&mut CellPacker::behind(&mut self.packed));
+        self.packed_order.clear();
+        joined.order().pack(&mut CellPacker::behind(&mut self.packed_order));
     }
 
-    /// The outputs of a packed order, at whatever time it comes.
-    fn anywhere(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
+    /// Adds the rows of an order that is packed: its claims, its totals and its lines.
+    fn push_rows(&mut self, joined: &Joined<'_>) -> Result<(), ReconcileError> {
         for line in joined.lines.iter().filter(|line| line.names_coupon()) {
-            self.coupon_lines = self.coupon_lines.plus(Tally { rows: 1, fen: line.row.discount_fen });
+            self.coupon_lines.add(line.row.discount_fen);
             let claim = |cells: &mut CellPacker<'_>| {
                 LineAmounts::of(line).pack(cells);
-                cells.bytes(&self.packed);
+                cells.bytes(&self.packed_order);
             };
-            self.claims.push(&row((line.row.stock_id, line.row.coupon_code), claim)).map_err(scratched)?;
+            self.claims.push(&packed((line.row.stock_id, line.row.coupon_code), claim)).map_err(scratched)?;
         }
         self.totals.push(&totals_row(joined)).map_err(torn)?;
         joined.lines.iter().try_for_each(|line| self.lines.push(&lines_row(line))).map_err(torn)
@@ -114,19 +114,19 @@ impl Output {
     /// Closes everything, given the rows of the bills.
     pub(super) fn finish(
         self,
-        payments: BillRows,
-        (refunded, refunds): (Refunds, BillRows),
+        payment_rows: BillRows,
+        (refunds, refund_rows): (Refunds, BillRows),
     ) -> Result<OrderBook, ReconcileError> {
         self.totals.finish().map_err(torn)?;
         self.lines.finish().map_err(torn)?;
         let late = self.late.finish(&self.scratch).map_err(scratched)?;
         Ok(OrderBook {
             claims: self.claims.finish().map_err(scratched)?,
-            lookup: Lookup::of([self.lookup, late]).map_err(scratched)?,
-            refunded,
-            lines: self.coupon_lines,
-            payments,
+            by_number: Lookup::of([self.by_number, late]).map_err(scratched)?,
             refunds,
+            coupon_lines: self.coupon_lines,
+            payment_rows,
+            refund_rows,
         })
     }
 }

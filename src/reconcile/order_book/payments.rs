@@ -8,11 +8,11 @@ use chrono::NaiveDate;
 
 use super::bill::{BilledOrder, OddRow, Payment, PaymentColumns};
 use super::filter::{BITS_OF_MANY, Filter, FilterWriter};
-use super::table::{MerchantsRow, MerchantsTable, PaymentsRow, PaymentsTable, path_of, torn};
+use super::table::{MerchantsRow, MerchantsTable, PaymentsRow, PaymentsTable, path_of};
 use crate::dataset::columns::DayNumber;
 use crate::reconcile::cursor::{self, Held};
-use crate::reconcile::error::{ReconcileError, scratched};
-use crate::reconcile::grouped::{Grouped, by_text, row as packed, sorter};
+use crate::reconcile::error::{ReconcileError, scratched, torn};
+use crate::reconcile::grouped::{Grouped, by_text, packed, sorter};
 use crate::reconcile::merge::DayMerge;
 use crate::reconcile::rules::Reads;
 use crate::reconcile::scratch_table::RowWriter;

@@ -11,12 +11,12 @@ use chrono::NaiveDate;
 use super::filter::{BITS_OF_FEW, Filter, FilterWriter};
 use super::lookup::{Filing, Lookup, LookupWriter};
 use super::order::Totals;
-use super::table::{RefundsRow, RefundsTable, path_of, torn};
+use super::table::{RefundsRow, RefundsTable, path_of};
 use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
 use crate::reconcile::cursor;
-use crate::reconcile::error::{ReconcileError, scratched};
-use crate::reconcile::grouped::{Grouped, by_text, key_of, row as packed, sorter};
+use crate::reconcile::error::{ReconcileError, scratched, torn};
+use crate::reconcile::grouped::{Grouped, by_text, key_of, packed, sorter};
 use crate::reconcile::merge::{DayMerge, Keyed};
 use crate::reconcile::parameters::days;
 use crate::reconcile::scratch_table::RowWriter;
@@ -319,7 +319,7 @@ impl RowsRead {
     }
 
     fn add(&mut self, row: &RefundRow<'_>) -> Result<(), ReconcileError> {
-        self.total = self.total.plus(Tally { rows: 1, fen: row.applied_refund_fen });
+        self.total.add(row.applied_refund_fen);
         self.transactions.add(hash(row.transaction_id));
         let pack = |cells: &mut CellPacker<'_>| {
             cells.text(row.transaction_id);

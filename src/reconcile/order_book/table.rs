@@ -2,10 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow::error::ArrowError;
-
 use crate::reconcile::builders::table_type;
-use crate::reconcile::error::{ReconcileError, scratched};
 
 table_type! {
     /// A row of `order_totals`.
@@ -94,9 +91,4 @@ table_type! {
 /// The path of a view's table.
 pub(in crate::reconcile) fn path_of(folder: &Path, view: &str) -> PathBuf {
     folder.join(format!("{view}.arrow"))
-}
-
-/// A table that could not be written.
-pub(super) fn torn(source: ArrowError) -> ReconcileError {
-    scratched(std::io::Error::other(source))
 }

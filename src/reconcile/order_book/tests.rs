@@ -258,7 +258,7 @@ proptest! {
             .unwrap();
         let named: BTreeSet<_> = named.into_iter().map(|(file,)| file).collect();
         prop_assert_eq!(source_files(&files, from).unwrap(), named);
-        prop_assert_eq!(book.payments, bill_rows(&mut engine, "payments", "order_fen"));
-        prop_assert_eq!(book.refunds, bill_rows(&mut engine, "refunds", "applied_refund_fen"));
+        prop_assert_eq!(book.payment_rows, bill_rows(&mut engine, "payments", "order_fen"));
+        prop_assert_eq!(book.refund_rows, bill_rows(&mut engine, "refunds", "applied_refund_fen"));
     }
 }
