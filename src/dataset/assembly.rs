@@ -122,8 +122,8 @@ impl Column {
             Builder::Integer(builder) => builder.append_value(cells.integer()),
             Builder::Flag(builder) => builder.append_option(cells.maybe_flag()),
             Builder::Date(builder) => builder.append_value(cells.epoch_days()),
-            Builder::Instant(builder) if nullable => builder.append_option(cells.maybe_micros()),
-            Builder::Instant(builder) => builder.append_value(cells.micros()),
+            Builder::Instant(builder) if nullable => builder.append_option(cells.maybe_integer()),
+            Builder::Instant(builder) => builder.append_value(cells.integer()),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct DayMerge<C> {
     days: Vec<(DayNumber, Cursor<C>)>,
     /// The first bytes of the key of each day's next row, enough to compare most keys; `None` at the end
     /// of the day.
-    heads: Vec<Option<u128>>,
+    beginnings: Vec<Option<u128>>,
     tree: LoserTree,
     /// The last key of the previous batch.
     last_key: String,
@@ -33,15 +33,16 @@ impl<C: Keyed> DayMerge<C> {
     pub(super) fn open(dataset: &'static str, window: &[(NaiveDate, &Path)]) -> Result<DayMerge<C>, PartitionError> {
         let open = |(date, path): &(NaiveDate, &Path)| Ok((days(*date), Cursor::open(dataset, Some(path))?));
         let days: Vec<_> = window.iter().map(open).collect::<Result<_, PartitionError>>()?;
-        let mut merge = DayMerge { days, heads: Vec::new(), tree: LoserTree::default(), last_key: String::new() };
-        merge.heads = (0..merge.days.len()).map(|day| merge.key(day).map(|key| beginning(key.as_bytes()))).collect();
+        let mut merge = DayMerge { days, beginnings: Vec::new(), tree: LoserTree::default(), last_key: String::new() };
+        merge.beginnings =
+            (0..merge.days.len()).map(|day| merge.key(day).map(|key| beginning(key.as_bytes()))).collect();
         merge.tree = LoserTree::new(merge.days.len(), |one, other| merge.precedes(one, other));
         Ok(merge)
     }
 
     /// The day of the smallest remaining key.
     fn next_day(&self) -> Option<usize> {
-        self.tree.winner().filter(|day| self.heads[*day].is_some())
+        self.tree.winner().filter(|day| self.beginnings[*day].is_some())
     }
 
     /// The smallest remaining key.
@@ -64,7 +65,7 @@ impl<C: Keyed> DayMerge<C> {
     /// Advances to the next row.
     pub(super) fn advance(&mut self) -> Result<(), ReconcileError> {
         let Some(day) = self.next_day() else { return Ok(()) };
-        self.heads[day] = self.pass(day)?;
+        self.beginnings[day] = self.pass(day)?;
         let mut tree = std::mem::take(&mut self.tree);
         tree.replay(|one, other| self.precedes(one, other));
         self.tree = tree;
@@ -95,10 +96,10 @@ impl<C: Keyed> DayMerge<C> {
     /// Compares by key, then by day.
     #[inline]
     fn precedes(&self, one: usize, other: usize) -> bool {
-        match (self.heads[one], self.heads[other]) {
-            (Some(head), Some(of_other)) if head == of_other => (self.key(one), one) < (self.key(other), other),
-            (Some(head), Some(of_other)) => head < of_other,
-            (head, _) => head.is_some(),
+        match (self.beginnings[one], self.beginnings[other]) {
+            (Some(mine), Some(of_other)) if mine == of_other => (self.key(one), one) < (self.key(other), other),
+            (Some(mine), Some(of_other)) => mine < of_other,
+            (mine, _) => mine.is_some(),
         }
     }
 }

@@ -15,9 +15,9 @@ use super::run::{DiskRun, Run, RunPlace, Section};
 #[derive(Debug, Default)]
 pub(super) struct Merge {
     runs: Vec<Run>,
-    /// The key of each run's next row after the common prefix, as a number that decides nearly every comparison
-    /// without reading the row. `None` at the end of the run.
-    heads: Vec<Option<u128>>,
+    /// The beginning of the key of each run's next row, after the common prefix: a number that decides nearly every
+    /// comparison without reading the row. `None` at the end of the run.
+    beginnings: Vec<Option<u128>>,
     /// Length of the common prefix of all keys.
     shared: usize,
     tree: LoserTree,
@@ -54,9 +54,9 @@ impl Merge {
 
     fn new(runs: Vec<Run>, opener: Opener) -> Merge {
         let shared = shared_by(&runs);
-        let heads: Vec<_> = runs.iter().map(|run| head(run, shared)).collect();
-        let tree = LoserTree::new(runs.len(), |one, other| precedes(&runs, &heads, one, other));
-        Merge { runs, heads, shared, tree, opener }
+        let beginnings: Vec<_> = runs.iter().map(|run| beginning_of(run, shared)).collect();
+        let tree = LoserTree::new(runs.len(), |one, other| precedes(&runs, &beginnings, one, other));
+        Merge { runs, beginnings, shared, tree, opener }
     }
 
     /// These runs and those of `later`, which were written after them.
@@ -74,15 +74,15 @@ impl Merge {
     /// The next row; unchanged until `advance`.
     #[inline]
     pub(super) fn peek(&self) -> Option<PackedRow<'_>> {
-        self.tree.winner().and_then(|run| self.runs[run].head())
+        self.tree.winner().and_then(|run| self.runs[run].peek())
     }
 
     /// Whether the next row of another run has the key of the next row.
     #[inline]
     pub(super) fn is_followed_by_its_key(&self) -> bool {
-        let Some(first) = self.tree.winner().filter(|run| self.heads[*run].is_some()) else { return false };
-        let head = self.heads[first];
-        let mut others = (0..self.runs.len()).filter(|run| *run != first && self.heads[*run] == head);
+        let Some(first) = self.tree.winner().filter(|run| self.beginnings[*run].is_some()) else { return false };
+        let beginning = self.beginnings[first];
+        let mut others = (0..self.runs.len()).filter(|run| *run != first && self.beginnings[*run] == beginning);
         others.any(|run| key(&self.runs, run) == key(&self.runs, first))
     }
 
@@ -91,33 +91,33 @@ impl Merge {
     pub(super) fn advance(&mut self) -> io::Result<()> {
         let Some(run) = self.tree.winner() else { return Ok(()) };
         self.runs[run].advance(&mut self.opener)?;
-        self.heads[run] = head(&self.runs[run], self.shared);
-        self.tree.replay(|one, other| precedes(&self.runs, &self.heads, one, other));
+        self.beginnings[run] = beginning_of(&self.runs[run], self.shared);
+        self.tree.replay(|one, other| precedes(&self.runs, &self.beginnings, one, other));
         Ok(())
     }
 }
 
-fn head(run: &Run, shared: usize) -> Option<u128> {
-    run.head().map(|row| beginning(&row.key[shared..]))
+fn beginning_of(run: &Run, shared: usize) -> Option<u128> {
+    run.peek().map(|row| beginning(&row.key[shared..]))
 }
 
 /// The length of the common prefix of all keys of all runs.
 fn shared_by(runs: &[Run]) -> usize {
-    let mut heads = runs.iter().filter_map(|run| Some((run.head()?.key, run.shared())));
-    let Some((first, of_first)) = heads.next() else { return 0 };
-    heads.fold(of_first, |least, (key, of_run)| least.min(of_run).min(shared(first, key)))
+    let mut keys = runs.iter().filter_map(|run| Some((run.peek()?.key, run.shared())));
+    let Some((first, of_first)) = keys.next() else { return 0 };
+    keys.fold(of_first, |least, (key, of_run)| least.min(of_run).min(shared(first, key)))
 }
 
 /// Whether a run comes before another: by its next row, then by the order in which runs were written.
 #[inline]
-fn precedes(runs: &[Run], heads: &[Option<u128>], one: usize, other: usize) -> bool {
-    match (heads[one], heads[other]) {
-        (Some(head), Some(of_other)) if head == of_other => (key(runs, one), one) < (key(runs, other), other),
-        (Some(head), Some(of_other)) => head < of_other,
-        (head, _) => head.is_some(),
+fn precedes(runs: &[Run], beginnings: &[Option<u128>], one: usize, other: usize) -> bool {
+    match (beginnings[one], beginnings[other]) {
+        (Some(mine), Some(of_other)) if mine == of_other => (key(runs, one), one) < (key(runs, other), other),
+        (Some(mine), Some(of_other)) => mine < of_other,
+        (mine, _) => mine.is_some(),
     }
 }
 
 fn key(runs: &[Run], run: usize) -> Option<&[u8]> {
-    runs[run].head().map(|row| row.key)
+    runs[run].peek().map(|row| row.key)
 }

@@ -342,24 +342,14 @@ impl<'r> Unpacker<'r> {
         self.byte().checked_sub(1).map(|flag| flag == 1)
     }
 
-    /// Microseconds of an instant.
-    pub fn micros(&mut self) -> i64 {
-        self.integer()
-    }
-
-    /// Optional microseconds of an instant.
-    pub fn maybe_micros(&mut self) -> Option<i64> {
-        self.maybe_integer()
-    }
-
     /// An instant.
     pub fn instant(&mut self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(self.micros()).expect("what was packed")
+        DateTime::from_timestamp_micros(self.integer()).expect("what was packed")
     }
 
     /// An optional instant.
     pub fn maybe_instant(&mut self) -> Option<DateTime<Utc>> {
-        self.maybe_micros().map(|micros| DateTime::from_timestamp_micros(micros).expect("what was packed"))
+        self.maybe_integer().map(|micros| DateTime::from_timestamp_micros(micros).expect("what was packed"))
     }
 
     /// A date as days since 1970.

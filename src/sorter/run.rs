@@ -35,9 +35,9 @@ pub(super) enum Run {
 impl Run {
     /// The next row.
     #[inline]
-    pub(super) fn head(&self) -> Option<PackedRow<'_>> {
+    pub(super) fn peek(&self) -> Option<PackedRow<'_>> {
         match self {
-            Run::Disk(run) => run.head(),
+            Run::Disk(run) => run.peek(),
             Run::Memory { buffer, next } => buffer.row(*next),
         }
     }
@@ -89,12 +89,12 @@ impl DiskRun {
     }
 
     #[inline]
-    fn head(&self) -> Option<PackedRow<'_>> {
+    fn peek(&self) -> Option<PackedRow<'_>> {
         (self.at < self.window.len()).then(|| row_at(&self.window, self.at))
     }
 
     fn advance(&mut self, opener: &mut Opener) -> io::Result<()> {
-        if let Some(row) = self.head() {
+        if let Some(row) = self.peek() {
             self.at += row.length();
             self.fill(opener)?;
         }
@@ -154,18 +154,18 @@ pub(super) struct Section {
     /// What remains to be read.
     place: Range<u64>,
     /// Start of what was read but not freed yet; `None` if the file is to be kept.
-    kept: Option<u64>,
+    unfreed_from: Option<u64>,
 }
 
 impl Section {
     /// A part that is kept.
     pub(super) fn new(file: Arc<File>, place: Range<u64>) -> Section {
-        Section { file, kept: None, place }
+        Section { file, unfreed_from: None, place }
     }
 
     /// A part that is read only once: the disk space of what was read is freed.
     pub(super) fn read_once(file: Arc<File>, place: Range<u64>) -> Section {
-        Section { file, kept: Some(place.start), place }
+        Section { file, unfreed_from: Some(place.start), place }
     }
 
     fn left(&self) -> u64 {
@@ -175,11 +175,11 @@ impl Section {
     /// Frees the disk space of what was read, once it is enough. A file system without holes keeps it until the file is
     /// closed.
     fn give_back(&mut self) {
-        let Some(kept) = self.kept else { return };
-        let bytes = self.place.start - kept;
+        let Some(start) = self.unfreed_from else { return };
+        let bytes = self.place.start - start;
         if bytes >= GIVEN_BACK_BYTES {
-            punch_hole(&self.file, kept, bytes);
-            self.kept = Some(self.place.start);
+            punch_hole(&self.file, start, bytes);
+            self.unfreed_from = Some(self.place.start);
         }
     }
 }
@@ -219,7 +219,7 @@ mod tests {
         let mut opener = Opener::default();
         let place = RunPlace { bytes: 0..0, is_loose, shared: 0 };
         let Ok(mut run) = DiskRun::open(section, &place, 8, &mut opener) else { return true };
-        while run.head().is_some() {
+        while run.peek().is_some() {
             if run.advance(&mut opener).is_err() {
                 return true;
             }
