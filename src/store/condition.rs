@@ -10,7 +10,7 @@ use object_store::{PutMode, UpdateVersion};
 use super::error::{Cause, StoreError};
 
 /// An ETag that no object has.
-const NOBODY: &str = "\"00000000000000000000000000000000\"";
+pub(super) const NOBODY: &str = "\"00000000000000000000000000000000\"";
 
 /// The condition of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

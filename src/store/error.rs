@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use object_store::client::HttpError;
+use object_store::client::{HttpError, HttpErrorKind};
 
 /// Why something about a lake in a bucket failed.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,7 @@ impl From<StoreError> for std::io::Error {
 }
 
 fn judge(error: &object_store::Error) -> (Cause, String) {
-    let texts = chain(error);
+    let texts: Vec<_> = chain(error).map(ToString::to_string).collect();
     let code = texts.iter().find_map(|text| code_of(text));
     if let Some(judged) = code.and_then(by_code) {
         return judged;
@@ -166,20 +166,13 @@ fn by_code(code: &str) -> Option<(Cause, String)> {
 }
 
 fn by_transport(error: &object_store::Error) -> Option<(Cause, String)> {
-    use object_store::client::HttpErrorKind;
-    let mut source: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(cause) = source {
-        if let Some(http) = cause.downcast_ref::<HttpError>() {
-            let why = match http.kind() {
-                HttpErrorKind::Connect => "the store cannot be reached",
-                HttpErrorKind::Timeout => "the store does not answer in time",
-                _ => "the connection to the store broke",
-            };
-            return Some((Cause::Unreachable, why.to_owned()));
-        }
-        source = cause.source();
-    }
-    None
+    let http = chain(error).find_map(|cause| cause.downcast_ref::<HttpError>())?;
+    let why = match http.kind() {
+        HttpErrorKind::Connect => "the store cannot be reached",
+        HttpErrorKind::Timeout => "the store does not answer in time",
+        _ => "the connection to the store broke",
+    };
+    Some((Cause::Unreachable, why.to_owned()))
 }
 
 /// An unexpected answer: its status, if the text contains one.
@@ -192,14 +185,9 @@ fn status_of(texts: &[String], told: &str) -> String {
     }
 }
 
-fn chain(error: &dyn Error) -> Vec<String> {
-    let mut texts = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        texts.push(cause.to_string());
-        source = cause.source();
-    }
-    texts
+/// An error and its causes, outermost first.
+fn chain(error: &object_store::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(Some(error as &(dyn Error + 'static)), |cause| (*cause).source())
 }
 
 /// `<Code>NoSuchBucket</Code>` → `NoSuchBucket`.

@@ -1,6 +1,7 @@
 //! Whether a store supports all a night needs: read, list and, above all, rejecting a conditional put. A store that accepts
 //! every put cannot keep two runs apart.
 
+use super::condition::NOBODY;
 use super::{Cause, Put, Store, StoreError};
 
 /// Puts a small object at `key`, tries operations that must be refused, and removes it.
@@ -17,7 +18,7 @@ pub fn probe(store: &Store, key: &str) -> Result<(), StoreError> {
 fn try_puts(store: &Store, key: &str) -> Result<(), StoreError> {
     let etag = store.put(key, b"one".to_vec(), Put::New)?;
     must_refuse(store, key, Put::New)?;
-    must_refuse(store, key, Put::Replacing("\"00000000000000000000000000000000\""))?;
+    must_refuse(store, key, Put::Replacing(NOBODY))?;
     store.put(key, b"two".to_vec(), Put::Replacing(&etag))?;
     match store.get(key)? {
         Some((bytes, _)) if bytes == b"two" => Ok(()),
