@@ -3,9 +3,9 @@
 //! that differs from the approved plan, never repeats a call whose answer is known.
 
 mod call;
-mod operation;
 mod error;
 mod facts;
+mod operation;
 mod performance;
 mod plan;
 mod proposals;

@@ -8,7 +8,6 @@ use std::io;
 use std::path::Path;
 
 use chrono::NaiveDate;
-
 use serde::de::DeserializeOwned;
 
 use super::call::Call;
@@ -185,9 +184,7 @@ impl Performance<'_> {
             }
         }
     }
-}
 
-impl Performance<'_> {
     /// Makes an answer durable, so that the call is not made again.
     fn keep(&self, call: &Call, operation: &Operation, page: Page) -> Result<(), JournalError> {
         let body = page.body.clone();
@@ -324,7 +321,7 @@ fn was_never_heard(operation: &Operation, error: &ApiError) -> bool {
 }
 
 fn read<T: DeserializeOwned>(operation: &Operation, body: &[u8]) -> Result<T, String> {
-    let request: Request<T> = Request::get(operation.endpoint(), String::new());
+    let request: Request<T> = Request::without_body(operation.endpoint(), String::new());
     request.parse(body).map_err(|error: ParseError| error.to_string())
 }
 

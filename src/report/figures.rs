@@ -10,7 +10,7 @@ use super::discrepancies;
 use super::flow::FlowLine;
 use super::input::{PackInput, RuleTitle};
 use super::summary::AgeBucket;
-use super::trend::{BreakTally, TrendDay};
+use super::trend::{BreakTally, TrendBreak, TrendDay};
 use crate::dataset::manifest::{Coverage, FootingEntry};
 use crate::record::{Break, BreakStatus};
 
@@ -106,6 +106,7 @@ impl<'a> Summary<'a> {
         let open = || input.breaks.iter().filter(|it| it.is_open());
         let is_new = |it: &&Break| it.status.is_news();
         let is_resolved = |it: &&Break| it.status == BreakStatus::Resolved && it.resolved_date == Some(input.date);
+        let tonight = TrendDay::count(input.date, input.breaks.iter().map(TrendBreak::of));
         let unjudged = input.unjudged.iter().map(|(rule_id, dataset)| UnjudgedFigures { rule_id, dataset });
         Summary {
             summary_version: SUMMARY_VERSION,
@@ -120,7 +121,7 @@ impl<'a> Summary<'a> {
             by_side: group(open(), |it| &it.side),
             by_age: AgeBucket::ALL.map(|age| of_age(input.breaks, age)).to_vec(),
             by_rule: by_rule(input),
-            trend: input.trend.iter().copied().chain([TrendDay::of(input.date, input.breaks)]).collect(),
+            trend: input.trend.iter().copied().chain([tonight]).collect(),
             flow,
             coverage: input.coverage,
             footing: input.footing,
@@ -165,7 +166,7 @@ fn by_rule<'a>(input: &'a PackInput<'_>) -> Vec<RuleFigures<'a>> {
             severity: &breaks[0].severity,
             side: &breaks[0].side,
             open: tally(breaks.iter().copied()),
-            new_rows: breaks.iter().map(|it| i64::from(it.status != BreakStatus::Open)).sum(),
+            new_rows: breaks.iter().map(|it| i64::from(it.status.is_news())).sum(),
             oldest_days: breaks.iter().map(|it| it.age_days).max().unwrap_or(0),
         }
     };

@@ -2,8 +2,8 @@
 //! the caller reads the lake, opens the files and keeps them.
 
 mod associated_orders;
-mod coupon_breaks;
 mod coupon;
+mod coupon_breaks;
 mod csv_file;
 mod discrepancies;
 mod error;
@@ -12,10 +12,10 @@ mod flow;
 mod gate;
 mod html;
 mod input;
-mod shared_amounts;
 mod pack;
 mod quarantine;
 mod refusal;
+mod shared_amounts;
 mod subsidies;
 mod summary;
 mod table;

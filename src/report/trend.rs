@@ -39,6 +39,12 @@ pub struct TrendBreak {
     pub resolved_date: Option<NaiveDate>,
 }
 
+impl TrendBreak {
+    pub(super) fn of(it: &Break) -> TrendBreak {
+        TrendBreak { status: it.status, at_risk_fen: it.at_risk_fen, resolved_date: it.resolved_date }
+    }
+}
+
 impl BreakTally {
     pub(super) fn add(&mut self, at_risk: Fen) {
         *self = BreakTally { rows: self.rows + 1, at_risk_fen: self.at_risk_fen + at_risk };
@@ -52,23 +58,15 @@ impl TrendDay {
     /// Counts the breaks published for `date`.
     pub fn count(date: NaiveDate, breaks: impl Iterator<Item = TrendBreak>) -> TrendDay {
         let mut day = TrendDay { date, open: BreakTally::default(), new_rows: 0, resolved_rows: 0 };
-        for it in breaks {
-            day.add(it.status, it.at_risk_fen, it.resolved_date);
-        }
+        breaks.for_each(|it| day.add(&it));
         day
     }
 
-    pub(super) fn of(date: NaiveDate, breaks: &[Break]) -> TrendDay {
-        let mut day = TrendDay::count(date, std::iter::empty());
-        breaks.iter().for_each(|it| day.add(it.status, it.at_risk_fen, it.resolved_date));
-        day
-    }
-
-    fn add(&mut self, status: BreakStatus, at_risk: Fen, resolved: Option<NaiveDate>) {
-        if status.is_open() {
-            self.open.add(at_risk);
+    fn add(&mut self, it: &TrendBreak) {
+        if it.status.is_open() {
+            self.open.add(it.at_risk_fen);
         }
-        self.new_rows += i64::from(status.is_news());
-        self.resolved_rows += i64::from(status == BreakStatus::Resolved && resolved == Some(self.date));
+        self.new_rows += i64::from(it.status.is_news());
+        self.resolved_rows += i64::from(it.status == BreakStatus::Resolved && it.resolved_date == Some(self.date));
     }
 }
