@@ -28,6 +28,11 @@ const MOST_RATE_PER_SECOND: i64 = 100_000;
 /// The most days of datacube figures that are pulled again each night: more than a year is a slip of the pen.
 const MOST_REPULL_DAYS: i64 = 366;
 
+/// How long an attempt may take, if neither its section nor `[job]` says so.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a call is retried, likewise.
+pub(super) const RETRY_DEADLINE: Duration = Duration::from_secs(120);
+
 /// The keys that every API section has.
 struct WrittenLimits<'w> {
     base_url: &'w Option<Written<String>>,
@@ -122,9 +127,9 @@ impl Checker<'_> {
         job: Option<&JobSection>,
         defaults: &DefaultLimits,
     ) -> Option<ApiLimits> {
-        let timeout = self.patience(written.timeout_seconds, job.map(|job| &job.timeout_seconds), 30);
+        let timeout = self.patience(written.timeout_seconds, job.map(|job| &job.timeout_seconds), TIMEOUT);
         let of_job = job.map(|job| &job.retry_deadline_seconds);
-        let retry_deadline = self.patience(written.retry_deadline_seconds, of_job, 120);
+        let retry_deadline = self.patience(written.retry_deadline_seconds, of_job, RETRY_DEADLINE);
         let rate_per_second =
             self.number_within(written.rate_per_second, defaults.rate_per_second, 1..=MOST_RATE_PER_SECOND);
         let concurrency = self.number_within(written.concurrency, defaults.concurrency, 1..=MOST_CONCURRENCY);
@@ -146,9 +151,8 @@ impl Checker<'_> {
         &mut self,
         section: &Option<Written<i64>>,
         job: Option<&Option<Written<i64>>>,
-        default_seconds: u64,
+        fallback: Duration,
     ) -> Duration {
-        let fallback = Duration::from_secs(default_seconds);
         match (section, job) {
             (Some(_), _) => self.seconds(section, fallback),
             // Checked once, with `[job]` itself: otherwise every section would report the same problem.
@@ -250,8 +254,8 @@ impl Checker<'_> {
 
     /// The two keys of `[job]` that every API section may override.
     pub(super) fn job_patience(&mut self, job: &JobSection) {
-        self.seconds(&job.timeout_seconds, Duration::from_secs(30));
-        self.seconds(&job.retry_deadline_seconds, Duration::from_secs(120));
+        self.seconds(&job.timeout_seconds, TIMEOUT);
+        self.seconds(&job.retry_deadline_seconds, RETRY_DEADLINE);
     }
 }
 

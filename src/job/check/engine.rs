@@ -55,8 +55,10 @@ impl Checker<'_> {
             self.warn_of_token(place, token.is_some());
         }
         let usual = || (self.env)(USUAL_TOKEN).filter(|token| !token.is_empty()).map(Secret::new);
-        let token = token.or_else(|| (!remote.has_token()).then(usual).flatten());
-        let remote = token.into_iter().fold(remote, Remote::with_token);
+        let remote = match token.or_else(|| if remote.has_token() { None } else { usual() }) {
+            Some(token) => remote.with_token(token),
+            None => remote,
+        };
         if remote.exposes_token() {
             let text = format!("`{}`: a token must not travel in clear text to another machine", place.key);
             self.problems.add_with_hint(place, text, "end the address with `/;use_ssl=true`");
@@ -66,10 +68,10 @@ impl Checker<'_> {
     }
 
     fn token(&mut self, section: &EngineSection) -> Option<Secret> {
-        let is_given = section.token_env.is_some() || section.token_file.is_some();
-        is_given.then(|| {
-            self.required_secret("token", section.place(), Given::by(&section.token_env, &section.token_file))
-        })?
+        if section.token_env.is_none() && section.token_file.is_none() {
+            return None;
+        }
+        self.required_secret("token", section.place(), Given::by(&section.token_env, &section.token_file))
     }
 
     fn warn_of_token(&mut self, place: &Place, is_given_twice: bool) {

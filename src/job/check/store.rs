@@ -2,11 +2,11 @@
 //! Contacts no store; `coupon-recon check` does.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use aws_lc_rs::digest;
 
 use super::Checker;
+use super::api::RETRY_DEADLINE;
 use super::given::Given;
 use crate::job::bucket::{BucketSettings, Credentials};
 use crate::job::file::{JobSection, StoreSection};
@@ -85,25 +85,25 @@ impl Checker<'_> {
             endpoint,
             region: region.unwrap_or_else(|| "us-east-1".to_owned()),
             credentials: self.credentials(place, store)?,
-            retry_deadline: self.seconds(&job.retry_deadline_seconds, Duration::from_secs(120)),
+            retry_deadline: self.seconds(&job.retry_deadline_seconds, RETRY_DEADLINE),
         })
     }
 
     /// Credentials from the job file, else from the usual variables, else the role of the machine if
     /// requested.
     fn credentials(&mut self, lake: &Place, store: Option<&StoreSection>) -> Option<Credentials> {
-        let choices = [("keys", true), ("role", false)];
         let Some(store) = store else { return self.usual_keys(lake) };
-        let has_keys = [
+        let is_role = self.choice(&store.credentials, false, &[("keys", false), ("role", true)]);
+        if is_role {
+            return Some(Credentials::Role);
+        }
+        let keys = [
             &store.access_key_id_env,
             &store.access_key_id_file,
             &store.secret_access_key_env,
             &store.secret_access_key_file,
         ];
-        if !self.choice(&store.credentials, true, &choices) {
-            return Some(Credentials::Role);
-        }
-        if has_keys.iter().all(|key| key.is_none()) {
+        if keys.iter().all(|key| key.is_none()) {
             return self.usual_keys(lake);
         }
         let place = store.place();
