@@ -38,23 +38,13 @@ pub(super) struct Flags {
     valid: Bits,
 }
 
-/// A column, unless it is left out: then it stays empty.
-#[derive(Debug, Default)]
-pub(super) struct Kept<B> {
-    column: B,
-    is_left_out: bool,
-}
+/// A column of a table; `None` once it is left out.
+#[derive(Debug)]
+pub(super) struct Column<B>(pub(super) Option<B>);
 
-impl<B> Kept<B> {
-    /// The column, if it is kept.
-    #[inline]
-    pub(super) fn filling(&mut self) -> Option<&mut B> {
-        (!self.is_left_out).then_some(&mut self.column)
-    }
-
-    /// Leaves the column out from now on.
-    pub(super) fn leave_out(&mut self) {
-        self.is_left_out = true;
+impl<B: Default> Default for Column<B> {
+    fn default() -> Column<B> {
+        Column(Some(B::default()))
     }
 }
 
@@ -173,7 +163,7 @@ pub(super) trait Table: Default {
     /// The rows so far as columns, in the order of declaration, without those left out.
     fn take(&mut self) -> Vec<(&'static str, ArrayRef)>;
 
-    /// Leaves out, before the first row, the columns for which `is_kept` is false, by index and name.
+    /// Leaves out, before the first row, the columns for which `is_read` is false, by index and name.
     fn keep(&mut self, is_read: impl Fn(usize, &str) -> bool);
 }
 
@@ -190,7 +180,7 @@ macro_rules! table_type {
         #[derive(Debug, Default)]
         pub(in crate::reconcile) struct $builder {
             rows: usize,
-            $($name: crate::reconcile::builders::Kept<crate::reconcile::builders::table_type!(@builder $kind)>,)*
+            $($name: crate::reconcile::builders::Column<crate::reconcile::builders::table_type!(@builder $kind)>,)*
         }
 
         impl crate::reconcile::builders::Table for $builder {
@@ -203,14 +193,14 @@ macro_rules! table_type {
             #[inline]
             fn push(&mut self, row: &$row<'_>) {
                 self.rows += 1;
-                $(if let Some(column) = self.$name.filling() {
+                $(if let Some(column) = &mut self.$name.0 {
                     crate::reconcile::builders::table_type!(@push $kind column, row.$name);
                 })*
             }
 
             fn take(&mut self) -> Vec<(&'static str, arrow::array::ArrayRef)> {
                 self.rows = 0;
-                let columns: Vec<Option<(&str, arrow::array::ArrayRef)>> = vec![$(self.$name.filling().map(|column| {
+                let columns: Vec<Option<(&str, arrow::array::ArrayRef)>> = vec![$(self.$name.0.as_mut().map(|column| {
                     let array = crate::reconcile::builders::table_type!(@finish $kind column.finish());
                     (stringify!($name), array as arrow::array::ArrayRef)
                 }),)*];
@@ -221,7 +211,7 @@ macro_rules! table_type {
                 let names = [$(stringify!($name)),*];
                 let mut left_out = (0..).zip(names).map(|(place, name)| !is_read(place, name));
                 $(if left_out.next() == Some(true) {
-                    self.$name.leave_out();
+                    self.$name.0 = None;
                 })*
             }
         }
