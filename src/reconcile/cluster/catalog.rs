@@ -186,7 +186,7 @@ fn relations_in(sql: &str) -> BTreeSet<String> {
 /// The view of one day; empty without a day.
 fn one_day(contract: &Contract, date: Option<NaiveDate>) -> String {
     match date {
-        Some(date) => format!("SELECT {} FROM {}", names(contract), day_name(contract, date)),
+        Some(date) => format!("SELECT {} FROM {}", names(contract), name_of_day(&contract.name, date)),
         None => format!("SELECT {} FROM (SELECT 1 AS nothing) t WHERE nothing = 0", nulls(contract)),
     }
 }
@@ -198,12 +198,9 @@ fn history(contract: &Contract, days: &[NaiveDate]) -> String {
         return format!("SELECT {nulls}, CAST(NULL AS DATE) AS dt FROM (SELECT 1 AS nothing) t WHERE nothing = 0");
     }
     let names = names(contract);
-    let day = |date: &NaiveDate| format!("SELECT {names}, DATE '{date}' AS dt FROM {}", day_name(contract, *date));
+    let day =
+        |date: &NaiveDate| format!("SELECT {names}, DATE '{date}' AS dt FROM {}", name_of_day(&contract.name, *date));
     days.iter().map(day).collect::<Vec<_>>().join("\nUNION ALL ")
-}
-
-fn day_name(contract: &Contract, date: NaiveDate) -> String {
-    name_of_day(&contract.name, date)
 }
 
 /// The SQL name of one day of a dataset.

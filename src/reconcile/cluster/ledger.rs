@@ -119,7 +119,7 @@ fn count(replies: &mut dyn Replies, question: (&str, &str)) -> Result<i64, Recon
     Ok(counted.first().map_or(0, |count| count.row_count))
 }
 
-/// The rows, with D as the verification date of those that were requested.
+/// The rows, with D as the `asked_date` of those that were requested.
 fn asked_tonight(batch: RecordBatch, asked: &Asked, date: NaiveDate) -> Result<RecordBatch, ReconcileError> {
     let schema = batch.schema();
     let texts = |name: &str| batch.column_by_name(name).expect("the batch is the ledger's").as_string::<i32>();

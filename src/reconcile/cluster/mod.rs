@@ -5,11 +5,11 @@
 mod catalog;
 mod gather;
 mod ledger;
+mod place;
+mod script;
 mod script_results;
 #[cfg(feature = "spark")]
 mod session;
-mod place;
-mod script;
 
 use std::path::PathBuf;
 use std::sync::Arc;

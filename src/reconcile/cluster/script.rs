@@ -218,7 +218,7 @@ impl Writer<'_> {
     }
 }
 
-/// The ledger, which the SQL builds as if nothing had been requested, with D as the verification date of what was.
+/// The ledger, which the SQL builds as if nothing had been requested, with D as the `asked_date` of what was.
 /// A fingerprint is the first half of the SHA-256 over the strings, each preceded by its length (`Fingerprints`).
 fn with_asked(sql: &str) -> String {
     let names = contract::contract(LedgerRow::DATASET).columns.iter().map(|column| column.name.as_str());
