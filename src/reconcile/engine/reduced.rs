@@ -20,6 +20,13 @@ use super::super::tables;
 use super::{Engine, ResultColumn, collected, dialect, names_in};
 use crate::contract;
 
+/// What is left for a rule, and the files it is in.
+#[derive(Clone, Copy)]
+struct Left<'a> {
+    reduced: &'a Reduced,
+    reduction: &'a Reduction,
+}
+
 impl Engine<'_> {
     /// Finds for each rule the rows that can affect it. Rules that cannot be reduced are omitted.
     pub(in crate::reconcile) fn reduce<'r>(
@@ -59,7 +66,7 @@ impl Engine<'_> {
         columns: &[ResultColumn<'_>],
     ) -> Option<Result<Vec<T>, ReconcileError>> {
         let reduced = reduction.of(&rule.id)?;
-        let query = self.reduced_query(&rule.id, &rule.sql, &reduced.factors, (reduction, reduced));
+        let query = self.reduced_query(&rule.id, &rule.sql, &reduced.factors, Left { reduced, reduction });
         Some(query.and_then(|query| collected(&rule.id, query, columns)))
     }
 
@@ -68,21 +75,21 @@ impl Engine<'_> {
         what: &str,
         sql: &str,
         factors: &[Factor],
-        reduced: (&Reduction, &Reduced),
+        left: Left<'_>,
     ) -> Result<LazyFrame, ReconcileError> {
         let mut context = SQLContext::new();
         for (place, factor) in factors.iter().enumerate() {
             let table = match factor {
-                Factor::View(name, sql, inside) if reads_less(factor, reduced.1) => {
-                    Some(self.reduced_query(name, sql, inside, reduced)?)
+                Factor::View(name, sql, inside) if left.reduced.reads_less(factor) => {
+                    Some(self.reduced_query(name, sql, inside, left)?)
                 }
-                Factor::Mention(mention) if reads_less(factor, reduced.1) => {
-                    let table = &reduced.1.tables[*mention];
-                    let rows = tables::rows_of(reduced.0.files(table), &reduced.1.rows[mention]);
+                Factor::Mention(mention) if left.reduced.reads_less(factor) => {
+                    let table = &left.reduced.tables[*mention];
+                    let rows = tables::rows_of(left.reduction.files(table), &left.reduced.rows[mention]);
                     Some(rows.map_err(ReconcileError::query(table))?)
                 }
                 Factor::View(name, ..) | Factor::Plain(name) => self.table(name)?,
-                Factor::Mention(mention) => self.table(&reduced.1.tables[*mention])?,
+                Factor::Mention(mention) => self.table(&left.reduced.tables[*mention])?,
             };
             table.into_iter().for_each(|table| context.register(&name_of(place), table));
         }
@@ -166,10 +173,6 @@ fn constant(array: &dyn Array) -> Term {
         DataType::Timestamp(..) => Term::Instant(array.as_primitive::<TimestampMicrosecondType>().value(0)),
         _ => Term::Unknown,
     }
-}
-
-fn reads_less(factor: &Factor, reduced: &Reduced) -> bool {
-    Shape::mentions_in(factor).iter().any(|mention| reduced.rows.contains_key(mention))
 }
 
 fn name_of(place: usize) -> String {

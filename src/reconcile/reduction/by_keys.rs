@@ -24,7 +24,7 @@ enum Demand {
     /// They are absent from a search, given by index.
     Absent(usize),
     /// Their groups have more rows than this.
-    Crowded(MoreThan),
+    InLargeGroup(MoreThan),
 }
 
 impl Demand {
@@ -32,7 +32,7 @@ impl Demand {
     fn parts(&self, source: &Source, searches: &[Search]) -> usize {
         match self {
             Demand::Absent(search) => searches[*search].parts(),
-            Demand::Crowded(_) => parts_for(source.rows),
+            Demand::InLargeGroup(_) => parts_for(source.rows),
         }
     }
 }
@@ -90,7 +90,7 @@ fn demand(
         return Some((Demand::Absent(search), absence.columns.clone()));
     }
     let (columns, more_than) = large_groups::threshold_of(planned, mention, sources)?;
-    Some((Demand::Crowded(more_than), columns))
+    Some((Demand::InLargeGroup(more_than), columns))
 }
 
 /// Whether few keys decide a demand: a trial then gets them as a condition. A table that cannot be scanned decides
@@ -103,7 +103,7 @@ fn is_said_by_few(trial: &mut Trial, demand: &Demand, names: &KeyNames, source: 
             trial.condition.strangers.extend(strangers);
             !trial.condition.strangers.is_empty()
         }
-        Demand::Crowded(more_than) => {
+        Demand::InLargeGroup(more_than) => {
             let grouped = Grouped { source, mention: trial.mention, condition: &trial.condition, names };
             let members = grouped.in_large_groups(more_than).ok().flatten().map(|keys| set(keys.into()));
             let is_ordered = members.is_some();
@@ -133,7 +133,7 @@ impl Question {
         let Question { mut trial, demand, rows: Gathering { kept, .. } } = self;
         let rows = match demand {
             Demand::Absent(search) => searches[search].absent(kept),
-            Demand::Crowded(more_than) => large_groups::in_large_groups(kept, &more_than),
+            Demand::InLargeGroup(more_than) => large_groups::in_large_groups(kept, &more_than),
         };
         let is_concluded = rows.and_then(|rows| trial.conclude(source, rows)).is_ok();
         (is_concluded && !trial.is_given_up).then_some(trial)

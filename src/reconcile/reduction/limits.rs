@@ -1,6 +1,8 @@
 //! Limits of the reduction: which tables are small enough to stay whole, and how much a useful
 //! condition may match.
 
+use super::source::Source;
+
 /// Limits of the reduction.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::reconcile) struct Limits {
@@ -12,6 +14,13 @@ pub(in crate::reconcile) struct Limits {
     pub(in crate::reconcile) matched_share: u64,
     /// The maximum number of excluded keys held in memory.
     pub(in crate::reconcile) held_keys: usize,
+}
+
+impl Limits {
+    /// Whether a table stays whole.
+    pub(super) fn is_small(self, source: &Source) -> bool {
+        source.is_in_memory() || source.rows <= self.small_rows
+    }
 }
 
 impl Default for Limits {

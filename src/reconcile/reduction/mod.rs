@@ -16,11 +16,11 @@
 
 mod absence;
 mod by_keys;
-mod large_groups;
 mod evaluate;
 mod expression;
 mod keyed;
 mod keys;
+mod large_groups;
 mod limits;
 mod ordered;
 mod plan;
@@ -29,9 +29,9 @@ pub(super) mod rename;
 mod scattered;
 mod scope;
 mod shape;
-mod table_scan;
 mod source;
 mod syntax;
+mod table_scan;
 mod term;
 mod trials;
 #[cfg(test)]
@@ -79,6 +79,13 @@ pub(super) struct Reduced {
     pub(super) tables: Vec<String>,
     /// The rows of the mentions that were reduced.
     pub(super) rows: BTreeMap<Mention, Vec<u64>>,
+}
+
+impl Reduced {
+    /// Whether a table, or one in a view, was reduced.
+    pub(super) fn reads_less(&self, factor: &Factor) -> bool {
+        Shape::mentions_in(factor).iter().any(|mention| self.rows.contains_key(mention))
+    }
 }
 
 impl Reduction {

@@ -137,7 +137,7 @@ impl<'m> Runs<'m> {
         }
     }
 
-    /// The crowded groups, once everything has been seen.
+    /// The large groups, once everything has been seen.
     fn in_large_groups(mut self) -> Keys {
         for run in [self.first.take(), self.last.take()].into_iter().flatten() {
             self.settle(run.rows, || run.group);

@@ -8,28 +8,29 @@ use super::by_keys;
 use super::limits::Limits;
 use super::planned::{Planned, Sources, State};
 use super::source::Source;
-use super::table_scan::{Condition, Trial};
+use super::table_scan::Trial;
 use super::term::Mention;
 use super::trials::try_all;
 
 /// Reduces the mentions of all rules as far as it pays. A table that cannot be scanned stays whole.
 pub(super) fn reduce(rules: &mut [Planned], sources: &Sources, limits: Limits, scratch: &Path) {
-    let is_small = |source: &Source| source.is_in_memory() || source.rows <= limits.small_rows;
-    walk(rules, sources, |planned, rule, mention, source| is_small(source).then(|| planned.trial(rule, mention, None)));
-    let mut is_last = false;
-    loop {
-        let found = walk(rules, sources, |planned, rule, mention, source| {
-            let count = |condition: &Condition| condition.terms.len() + condition.members.len();
-            let is_new = count(&planned.condition(mention)) > planned.tried[mention];
-            (is_new && !is_small(source)).then(|| planned.trial(rule, mention, Some(limits)))
-        });
-        // If keys cannot be partitioned, the remaining tables stay whole.
-        if !found
-            && (std::mem::replace(&mut is_last, true) || by_keys::reduce(rules, sources, limits, scratch).is_err())
-        {
-            return;
-        }
+    walk(rules, sources, |planned, rule, mention, source| {
+        limits.is_small(source).then(|| planned.trial(rule, mention, None))
+    });
+    by_conditions(rules, sources, limits);
+    // If keys cannot be partitioned, the remaining tables stay whole.
+    if by_keys::reduce(rules, sources, limits, scratch).is_ok() {
+        by_conditions(rules, sources, limits);
     }
+}
+
+/// Reduces mentions by conditions, as long as the keys of one are a new condition for another.
+fn by_conditions(rules: &mut [Planned], sources: &Sources, limits: Limits) {
+    let trial_of = |planned: &Planned, rule: usize, mention: Mention, source: &Source| {
+        let is_new = planned.condition(mention).count() > planned.tried[mention];
+        (is_new && !limits.is_small(source)).then(|| planned.trial(rule, mention, Some(limits)))
+    };
+    while walk(rules, sources, trial_of) {}
 }
 
 /// Tries the trial that `trial_of` makes for each waiting mention; returns whether there was any.
@@ -45,7 +46,7 @@ fn walk(
             let is_waiting = planned.states[mention] == State::Waiting;
             let Some(trial) = is_waiting.then(|| trial_of(planned, rule, mention, source)).flatten() else { continue };
             found = true;
-            planned.tried[mention] = trial.condition.terms.len() + trial.condition.members.len();
+            planned.tried[mention] = trial.condition.count();
             if let Some(trial) = planned.settle_empty(trial) {
                 trials.entry(table).or_default().push(trial);
             }

@@ -81,12 +81,13 @@ impl Planned {
         Condition { terms: self.terms[mention].clone(), members, strangers: Vec::new() }
     }
 
-    /// A trial of a mention, with the keys that others will request of it.
+    /// The keys that others will request of a mention, still empty.
     fn asked_of(&self, mention: Mention) -> HashMap<KeyNames, Keys> {
         let links = self.links.iter().flatten().filter(|link| link.to == mention);
         links.map(|link| (link.keys.clone(), Keys::default())).collect()
     }
 
+    /// A trial of a mention of this rule, the one with this number.
     pub(super) fn trial(&self, rule: usize, mention: Mention, limit: Option<Limits>) -> Trial {
         Trial {
             rule,
@@ -109,6 +110,7 @@ impl Planned {
         None
     }
 
+    /// Settles the mention of a trial, whose keys others may request from now on.
     pub(super) fn settle(&mut self, trial: Trial, state: State) {
         self.states[trial.mention] = state;
         let keys = trial.keys.into_iter().map(|(names, keys)| ((trial.mention, names), Arc::new(keys)));

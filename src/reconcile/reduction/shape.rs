@@ -105,7 +105,7 @@ impl Shape {
     }
 
     /// The mentions in a view or a table.
-    pub(in crate::reconcile) fn mentions_in(factor: &Factor) -> Vec<Mention> {
+    pub(super) fn mentions_in(factor: &Factor) -> Vec<Mention> {
         match factor {
             Factor::Plain(_) => Vec::new(),
             Factor::Mention(mention) => vec![*mention],

@@ -44,6 +44,11 @@ impl Condition {
         columns.extend(sets.flat_map(|set| set.columns.iter().cloned()));
     }
 
+    /// How many conditions must hold, without those that only a whole table decides.
+    pub(super) fn count(&self) -> usize {
+        self.terms.len() + self.members.len()
+    }
+
     /// Whether a key would have to be in an empty set.
     pub(super) fn matches_nothing(&self) -> bool {
         self.members.iter().any(|member| member.keys.is_empty())

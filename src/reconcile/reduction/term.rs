@@ -33,7 +33,7 @@ pub(in crate::reconcile) enum Term {
     BusinessDay(Box<Term>),
     /// A constant where the row of the mention exists, null where an outer join found none.
     There(Mention),
-    /// The number of rows in a group: the index of its `Crowd` in the shape.
+    /// The number of rows in a group: the index of its `GroupCount` in the shape.
     Count(usize),
     Unknown,
 }
