@@ -253,12 +253,17 @@ fn add_known(folder: &Path, date: NaiveDate, users: &mut Buyers) -> Result<(), I
         let path = entry.map_err(|error| Issue::io(folder, &error))?.path();
         let day = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".txt")?.parse::<NaiveDate>().ok());
         if day.is_some_and(|day| day < date) {
-            let file = File::open(&path).map_err(|error| Issue::io(&path, &error))?;
-            for openid in BufReader::new(file).lines() {
-                let openid = openid.map_err(|error| Issue::io(&path, &error))?;
-                users.meet(&openid, Met::EarlierNight).map_err(Issue::unsorted)?;
-            }
+            each_openid(&path, |openid| users.meet(openid, Met::EarlierNight))?;
         }
+    }
+    Ok(())
+}
+
+/// Passes on the openids that a night kept.
+fn each_openid(path: &Path, mut see: impl FnMut(&str) -> io::Result<()>) -> Result<(), Issue> {
+    let file = File::open(path).map_err(|error| Issue::io(path, &error))?;
+    for openid in BufReader::new(file).lines() {
+        see(&openid.map_err(|error| Issue::io(path, &error))?).map_err(Issue::unsorted)?;
     }
     Ok(())
 }
@@ -267,17 +272,9 @@ fn add_known(folder: &Path, date: NaiveDate, users: &mut Buyers) -> Result<(), I
 /// night kept stay.
 fn remember(folder: &Path, date: NaiveDate, mut first_seen: Sorter, is_whole: bool) -> Result<(), Issue> {
     let path = folder.join(format!("{date}.txt"));
-    match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        before => {
-            for openid in BufReader::new(before.map_err(|error| Issue::io(&path, &error))?).lines() {
-                let openid = openid.map_err(|error| Issue::io(&path, &error))?;
-                if !is_whole {
-                    let seen = Jotting { key: &[&openid], mark: 0, texts: &[] };
-                    first_seen.push(&seen).map_err(Issue::unsorted)?;
-                }
-            }
-        }
+    if !is_whole && path.exists() {
+        let see = |openid: &str| first_seen.push(&Jotting { key: &[openid], mark: 0, texts: &[] });
+        each_openid(&path, see)?;
     }
     let openids = first_seen.finish().map_err(Issue::unsorted)?;
     durable::create_private_folder(folder)

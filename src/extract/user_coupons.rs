@@ -5,9 +5,9 @@
 mod doubtful;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use doubtful::{Doubt, Doubter};
 
@@ -72,7 +72,7 @@ struct Wallet {
 }
 
 /// The parts of the night that every call of this stage needs.
-struct Counter<'a> {
+struct Requests<'a> {
     night: &'a Night<'a>,
     settings: &'a WalletSettings,
     pay_v3: &'a PayV3,
@@ -85,15 +85,15 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
         return Ok(Harvest::complete(Wallets::default()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
-    let counter = Counter { night, settings, pay_v3, journal: &journal };
-    let (mut issues, unsettled) = counter.ask_wallets(roster).await?;
-    let (asked, unanswered) = counter.asked(roster)?;
+    let requests = Requests { night, settings, pay_v3, journal: &journal };
+    let (mut issues, unsettled) = requests.ask_wallets(roster).await?;
+    let (asked, unanswered) = requests.asked(roster)?;
     let mut gathered = Gathered::new(&night.corner());
     let mut odd = OddFields::default();
-    let strangers = counter.read_wallets(&asked, &mut gathered, &mut odd)?;
+    let strangers = requests.read_wallets(&asked, &mut gathered, &mut odd)?;
     issues.extend(knows_nobody(&asked, &strangers));
     let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
-    let spent = counter.carry(&asked, &strangers, &doubter, &mut gathered)?;
+    let spent = requests.carry(&asked, &strangers, &doubter, &mut gathered)?;
     let known = gathered.settle().map_err(Issue::unsorted)?;
     // The digest of the journal only changes with new answers: if there are no single queries, it is computed
     // meanwhile.
@@ -102,8 +102,8 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
         || doubter.find(&known.rows, &spent, orders, roster).map_err(Issue::unsorted),
     );
     let (_, doubts) = (digest?, doubts?);
-    issues.extend(counter.ask_single(&doubts).await?);
-    let (Known { rows: coupons, intake, .. }, unknown) = counter.replace_single(&doubts, known, &mut odd)?;
+    issues.extend(requests.ask_single(&doubts).await?);
+    let (Known { rows: coupons, intake, .. }, unknown) = requests.replace_single(&doubts, known, &mut odd)?;
     let stocks = stocks_of(&coupons).map_err(Issue::unsorted)?;
     if unsettled > settings.max_unsettled {
         let what = format!("{unsettled} wallets would not settle while paging");
@@ -141,10 +141,10 @@ fn stocks_of(coupons: &Kept) -> io::Result<BTreeSet<String>> {
     Ok(stocks)
 }
 
-impl Counter<'_> {
+impl Requests<'_> {
     async fn ask_wallets(&self, roster: &Roster) -> Result<(Vec<Issue>, usize), Issue> {
         let meaning = OffsetMeaning::default();
-        let unsettled = AtomicUsize::new(0);
+        let unsettled = Cell::new(0);
         let question = |openid: io::Result<String>| openid.map(|openid| (wallet_key(&openid), openid));
         let questions = || Ok(openids(&roster.ask)?.map(question));
         let ask = |openid| self.ask_wallet(openid, &meaning, &unsettled);
@@ -156,7 +156,7 @@ impl Counter<'_> {
         &self,
         openid: String,
         meaning: &OffsetMeaning,
-        unsettled: &AtomicUsize,
+        unsettled: &Cell<usize>,
     ) -> Result<Option<Vec<Page>>, Issue> {
         let listing = read_list(meaning, MEASURE, async |offset| {
             let request = self.wallet_request(&openid, offset);
@@ -170,7 +170,7 @@ impl Counter<'_> {
         match listing.await? {
             Listing::Settled(pages) => Ok(Some(pages)),
             Listing::Unsettled { seen, total } => {
-                unsettled.fetch_add(1, Ordering::Relaxed);
+                unsettled.set(unsettled.get() + 1);
                 tracing::warn!(seen, total, "a wallet would not settle; its known coupons are carried");
                 Ok(None)
             }

@@ -42,7 +42,7 @@ impl<T> Request<T> {
 
 impl<T: DeserializeOwned> Request<T> {
     /// A call without a body whose answer is JSON.
-    pub fn get(endpoint: &'static Endpoint, target: String) -> Request<T> {
+    pub fn without_body(endpoint: &'static Endpoint, target: String) -> Request<T> {
         Request::new(endpoint, target, Bytes::new(), |body| read_json(body))
     }
 
@@ -59,7 +59,7 @@ impl<T: DeserializeOwned> Request<T> {
 
 impl<T: Mendable> Request<T> {
     /// A call without a body whose answer is read although fields of it that decide nothing are odd.
-    pub fn get_mending(endpoint: &'static Endpoint, target: String) -> Request<T> {
+    pub fn mending(endpoint: &'static Endpoint, target: String) -> Request<T> {
         Request::new(endpoint, target, Bytes::new(), read_mending)
     }
 }

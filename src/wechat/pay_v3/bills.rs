@@ -104,7 +104,7 @@ pub fn trade_bill(date: NaiveDate, tar_type: TarType) -> Request<BillLocation> {
         .query("bill_date", &date.to_string())
         .query("bill_type", "ALL")
         .maybe("tar_type", tar_type.parameter());
-    Request::get(&endpoint::TRADE_BILL, target.finish())
+    Request::without_body(&endpoint::TRADE_BILL, target.finish())
 }
 
 /// Applies for the fund-flow bill of an account and day.
@@ -118,7 +118,7 @@ pub fn fund_flow_bill(date: NaiveDate, account: FundAccount, tar_type: TarType) 
         .query("bill_date", &date.to_string())
         .query("account_type", account_type)
         .maybe("tar_type", tar_type.parameter());
-    Request::get(&endpoint::FUND_FLOW_BILL, target.finish())
+    Request::without_body(&endpoint::FUND_FLOW_BILL, target.finish())
 }
 
 impl PayV3 {

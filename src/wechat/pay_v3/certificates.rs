@@ -89,7 +89,7 @@ pub enum CertificateError {
 /// The platform certificates of the merchant. The answer verifies itself: `PayV3::send` learns
 /// from it.
 pub fn certificates() -> Request<CertificateList> {
-    Request::get(&endpoint::CERTIFICATES, endpoint::CERTIFICATES.path.to_owned())
+    Request::without_body(&endpoint::CERTIFICATES, endpoint::CERTIFICATES.path.to_owned())
 }
 
 /// The entries that parse as documented. One of another kind does not invalidate the others.

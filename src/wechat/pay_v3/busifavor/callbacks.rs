@@ -33,7 +33,10 @@ struct NewCallbacks<'a> {
 
 /// The callback URL of a merchant, by default of the caller.
 pub fn callbacks(mchid: Option<&str>) -> Request<Callbacks> {
-    Request::get(&endpoint::CALLBACKS, Target::new(endpoint::CALLBACKS.path, &[]).maybe("mchid", mchid).finish())
+    Request::without_body(
+        &endpoint::CALLBACKS,
+        Target::new(endpoint::CALLBACKS.path, &[]).maybe("mchid", mchid).finish(),
+    )
 }
 
 /// Sets the callback URL.

@@ -202,13 +202,13 @@ pub fn coupon_codes(stock_id: &str, filter: &CodeFilter, offset: u64, limit: u64
         .query("offset", &offset.to_string())
         .maybe("appid", filter.appid.as_deref())
         .maybe("status", filter.status.as_deref());
-    Request::get_mending(&endpoint::CODES, target.finish())
+    Request::mending(&endpoint::CODES, target.finish())
 }
 
 /// One code of a pool (reference v3 §2.7).
 pub fn coupon_code(stock_id: &str, coupon_code: &str, appid: Option<&str>) -> Request<CouponCode> {
     let target = Target::new(endpoint::CODE.path, &[stock_id, coupon_code]).maybe("appid", appid);
-    Request::get(&endpoint::CODE, target.finish())
+    Request::without_body(&endpoint::CODE, target.finish())
 }
 
 /// Adds codes to a pool (reference v3 §2.5).
@@ -220,7 +220,7 @@ pub fn upload_coupon_codes(stock_id: &str, upload: &CodeUpload) -> Request<Codes
 pub fn delete_coupon_code(stock_id: &str, coupon_code: &str, delete_request_no: &str) -> Request<CodeDeleted> {
     let target =
         Target::new(endpoint::CODE_DELETE.path, &[stock_id, coupon_code]).query("delete_request_no", delete_request_no);
-    Request::get(&endpoint::CODE_DELETE, target.finish())
+    Request::without_body(&endpoint::CODE_DELETE, target.finish())
 }
 
 #[cfg(test)]

@@ -296,13 +296,13 @@ pub fn user_coupons(openid: &str, filter: &CouponFilter, offset: u64, limit: u64
         .maybe("sender_merchant", filter.sender_merchant.as_deref())
         .query("offset", &offset.to_string())
         .query("limit", &limit.to_string());
-    Request::get_mending(&endpoint::USER_COUPONS, target.finish())
+    Request::mending(&endpoint::USER_COUPONS, target.finish())
 }
 
 /// One coupon of a user (reference v3 §2.11). NotFound when WeChat knows no such coupon.
 pub fn user_coupon(openid: &str, coupon_code: &str, appid: &str) -> Request<UserCoupon> {
     let target = Target::new(endpoint::USER_COUPON.path, &[openid, coupon_code, appid]);
-    Request::get_mending(&endpoint::USER_COUPON, target.finish())
+    Request::mending(&endpoint::USER_COUPON, target.finish())
 }
 
 /// Redeems a coupon (reference v3 §2.9).

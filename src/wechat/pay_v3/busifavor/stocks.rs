@@ -325,7 +325,7 @@ pub struct Budget {
 
 /// One stock (reference v3 §2.2). NotFound when WeChat does not know it.
 pub fn stock(stock_id: &str) -> Request<Stock> {
-    Request::get_mending(&endpoint::STOCK, Target::new(endpoint::STOCK.path, &[stock_id]).finish())
+    Request::mending(&endpoint::STOCK, Target::new(endpoint::STOCK.path, &[stock_id]).finish())
 }
 
 /// Creates a stock (reference v3 §2.1).

@@ -239,21 +239,18 @@ pub fn pay_receipts(stock_id: &str, coupon_code: &str, out_subsidy_no: Option<&s
         .query("stock_id", stock_id)
         .query("coupon_code", coupon_code)
         .maybe("out_subsidy_no", out_subsidy_no);
-    Request::get_mending(&endpoint::PAY_RECEIPTS, target.finish())
+    Request::mending(&endpoint::PAY_RECEIPTS, target.finish())
 }
 
 /// One subsidy payment (reference v3 §2.20).
 pub fn pay_receipt(subsidy_receipt_id: &str) -> Request<PayReceipt> {
-    Request::get_mending(
-        &endpoint::PAY_RECEIPT,
-        Target::new(endpoint::PAY_RECEIPT.path, &[subsidy_receipt_id]).finish(),
-    )
+    Request::mending(&endpoint::PAY_RECEIPT, Target::new(endpoint::PAY_RECEIPT.path, &[subsidy_receipt_id]).finish())
 }
 
 /// One returned subsidy (reference v3 §2.22).
 pub fn return_receipt(subsidy_return_receipt_id: &str) -> Request<ReturnReceipt> {
     let target = Target::new(endpoint::RETURN_RECEIPT.path, &[subsidy_return_receipt_id]);
-    Request::get_mending(&endpoint::RETURN_RECEIPT, target.finish())
+    Request::mending(&endpoint::RETURN_RECEIPT, target.finish())
 }
 
 /// Pays a subsidy (reference v3 §2.18).
