@@ -30,7 +30,7 @@ pub(super) fn disk(error: &io::Error, what: &str) -> Failure {
 
 /// No client can be made with the keys of the job.
 pub fn unusable_keys(error: &SetupError) -> Failure {
-    Failure::new(ExitCode::Rejected, error.to_string()).with_hint(error.hint())
+    Failure::of_error(ExitCode::Rejected, error).with_hint(error.hint())
 }
 
 /// A failure of the folder for temporary files.
@@ -292,6 +292,8 @@ mod tests {
     use parquet::errors::ParquetError;
 
     use super::*;
+    use crate::causes;
+    use crate::http::HttpSetupError;
 
     fn of_the_system(code: i32) -> io::Error {
         io::Error::from_raw_os_error(code)
@@ -310,6 +312,14 @@ mod tests {
         let hint = disk(&of_the_system(24), "cannot write").hint.unwrap();
         assert!(hint.contains("`ulimit -n`") && !hint.contains("make room"), "{hint}");
         assert!(temporary(&of_the_system(28), "cannot read").hint.unwrap().contains("`TMPDIR`"));
+    }
+
+    #[test]
+    fn a_certificate_that_cannot_be_read_is_told_with_what_the_reader_says() {
+        let error = reqwest::Identity::from_pem(b"no certificate").unwrap_err();
+        let causes = causes::in_one_line(&error);
+        let failure = unusable_keys(&SetupError::Http(HttpSetupError::Identity(error)));
+        assert_eq!(failure.chain[1..].join(": "), causes);
     }
 
     #[test]

@@ -54,11 +54,11 @@ pub enum ReconcileError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A partition violates the sort order of its contract, on which the merge relies.
-    #[error("`{dataset}` is not sorted by (stock_id, coupon_code): `{key}` comes after a larger key")]
+    #[error("`{dataset}` is not sorted by its key: `{key}` comes after a larger one")]
     Unsorted {
         /// Name of the dataset.
         dataset: &'static str,
-        /// stock_id/coupon_code of the row that is out of order.
+        /// The key of the row that is out of order; of a coupon, stock_id/coupon_code.
         key: String,
     },
     /// A scratch file could not be written or read.
