@@ -1,6 +1,7 @@
 //! The gate: limits on open breaks that turn into an exit code (design §2), e.g.
 //! `open_fen>100000,rule:SU01.count>0`.
 
+use crate::money::Fen;
 use crate::record::Break;
 
 /// A comma-separated list of limits.
@@ -71,7 +72,7 @@ impl Limit {
         let open = breaks.iter().filter(|it| it.is_open() && self.scope.holds(it));
         match self.measure {
             Measure::Count => open.count() as i64,
-            Measure::Fen => open.map(|it| it.at_risk_fen.0).sum(),
+            Measure::Fen => open.map(|it| it.at_risk_fen).sum::<Fen>().0,
             Measure::AgeDays => open.map(|it| it.age_days).max().unwrap_or(0),
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::input::PackInput;
 use super::table::{Cell, Column, Kind, Table, column, summed};
+use super::trend::BreakTally;
 use super::words::{self, word};
-use crate::money::Fen;
 
 /// `summary.csv`.
 pub(super) const TABLE: Table =
@@ -67,19 +67,18 @@ impl AgeBucket {
 
 /// The rows of the table, by rule, side and age.
 pub(super) fn rows<'a>(input: &'a PackInput<'_>) -> Vec<[Cell<'a>; COLUMNS.len()]> {
-    let mut groups: BTreeMap<(&str, &str, AgeBucket), (i64, Fen)> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str, AgeBucket), BreakTally> = BTreeMap::new();
     for it in input.breaks.iter().filter(|it| it.is_open()) {
-        let group = groups.entry((&it.rule_id, &it.side, AgeBucket::of(it.age_days))).or_default();
-        *group = (group.0 + 1, group.1 + it.at_risk_fen);
+        groups.entry((&it.rule_id, &it.side, AgeBucket::of(it.age_days))).or_default().add(it.at_risk_fen);
     }
-    let row = |((rule, side, age), (rows, at_risk)): ((&'a str, &'a str, AgeBucket), (i64, Fen))| {
+    let row = |((rule, side, age), open): ((&'a str, &'a str, AgeBucket), BreakTally)| {
         [
             Cell::text(rule),
             Cell::text(input.title(rule)),
             Cell::text(word(words::SIDE, input.settings.language, side)),
             Cell::text(age.label()),
-            Cell::Count(Some(rows)),
-            Cell::Yuan(Some(at_risk)),
+            Cell::Count(Some(open.rows)),
+            Cell::Yuan(Some(open.at_risk_fen)),
         ]
     };
     groups.into_iter().map(row).collect()

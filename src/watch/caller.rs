@@ -83,8 +83,8 @@ pub(super) fn static_uuid(instant: DateTime<Utc>, name: &str) -> String {
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, hashed.as_bytes());
     let random = u128::from_be_bytes(hash.as_ref()[..16].try_into().expect("sixteen bytes")) >> 52;
     let millis = u128::from(instant.timestamp_millis().unsigned_abs()) & 0xFFFF_FFFF_FFFF;
-    let versioned = (millis << 80 | random) & !(0xF000 << 64) | 7 << 76;
-    let id = hex::encode((versioned & !(0xC000 << 48) | 0x8000 << 48).to_be_bytes());
+    let versioned = (((millis << 80) | random) & !(0xF000 << 64)) | (7 << 76);
+    let id = hex::encode(((versioned & !(0xC000 << 48)) | (0x8000 << 48)).to_be_bytes());
     format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..])
 }
 

@@ -2,6 +2,7 @@
 //! Figures, rules and causes only; no coupon, order or person. Whether a message is sent depends on the
 //! last one.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
@@ -115,16 +116,16 @@ impl Digest<'_> {
 
     /// One line per rule, most money first.
     fn rules(&self, breaks: &[Break]) -> Vec<String> {
-        let mut rules: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
+        let mut rules: BTreeMap<&str, (usize, Fen)> = BTreeMap::new();
         for it in breaks.iter().filter(|it| it.is_open()) {
-            let entry = rules.entry(&it.rule_id).or_default();
-            *entry = (entry.0 + 1, entry.1 + it.at_risk_fen.0);
+            let (count, at_risk) = rules.entry(&it.rule_id).or_default();
+            *count += 1;
+            *at_risk += it.at_risk_fen;
         }
         let mut rules: Vec<_> = rules.into_iter().collect();
-        rules.sort_by_key(|(rule, (_, fen))| (-fen, *rule));
-        let line = |(rule, (count, fen)): (&str, (usize, i64))| {
+        rules.sort_by_key(|(rule, (_, at_risk))| (Reverse(*at_risk), *rule));
+        let line = |(rule, (count, yuan)): (&str, (usize, Fen))| {
             let title = self.titles.get(rule).map_or("", String::as_str);
-            let yuan = Fen(fen);
             self.pick(
                 &format!("> {rule} {title}：{count} 笔，{yuan} 元"),
                 &format!("> {rule} {title}: {count}, {yuan} yuan"),

@@ -138,7 +138,7 @@ fn open_by_rule(breaks: &[Break], rules: &[RuleInForce]) -> BTreeMap<String, Ope
     for it in breaks.iter().filter(|it| it.is_open()) {
         let entry = open.entry(it.rule_id.clone()).or_insert_with(|| empty(&it.severity));
         entry.count += 1;
-        entry.fen = Fen(entry.fen.0 + it.at_risk_fen.0);
+        entry.fen += it.at_risk_fen;
     }
     open
 }
