@@ -69,6 +69,12 @@ impl Purchase {
         business_date_of(self.paid_at)
     }
 
+    /// Paid by Alipay: WeChat knows nothing of it.
+    pub(super) fn pay_by_alipay(&mut self) {
+        self.channel = Channel::Alipay;
+        self.transaction_id.clear();
+    }
+
     /// The export shows every line as refunded.
     pub(super) fn mark_refunded(&mut self) {
         for line in &mut self.lines {

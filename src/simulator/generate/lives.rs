@@ -84,7 +84,7 @@ fn use_it(shop: &mut Shop, openid: &str, stock: &Stock) {
         shop.add_line(&mut purchase);
     }
     if stock.program.is_none() && shop.happens(15) {
-        shop.pay_by_alipay(&mut purchase);
+        purchase.pay_by_alipay();
     }
     if stock.stock_id == ASSOCIATED.stock_id || shop.happens(60) {
         shop.associate(&mut coupon, &purchase);
@@ -171,7 +171,7 @@ fn buy_without_coupon(shop: &mut Shop, openid: &str) {
     let moment = shop.opening_hours(date);
     let mut purchase = shop.plain_order(openid, moment);
     if shop.happens(20) {
-        shop.pay_by_alipay(&mut purchase);
+        purchase.pay_by_alipay();
     }
     shop.books.sell(&purchase);
 }

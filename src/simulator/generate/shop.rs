@@ -232,12 +232,6 @@ impl Shop {
         purchase.charged_fen += extra;
     }
 
-    /// Paid by Alipay: WeChat knows nothing of it.
-    pub(super) fn pay_by_alipay(&mut self, purchase: &mut Purchase) {
-        purchase.channel = Channel::Alipay;
-        purchase.transaction_id.clear();
-    }
-
     /// The till redeems the coupon within minutes of the payment, under the order number.
     pub(super) fn redeem(&mut self, coupon: &mut Coupon, purchase: &Purchase) {
         let time = purchase.paid_at + seconds(self.between(-45, 240));

@@ -111,7 +111,7 @@ fn expired_when_refunded(shop: &mut Shop, date: NaiveDate) {
 /// In no bill, and rightly so.
 fn paid_by_another_channel(shop: &mut Shop, date: NaiveDate) {
     let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
-    shop.pay_by_alipay(&mut purchase);
+    purchase.pay_by_alipay();
     shop.redeem(&mut coupon, &purchase);
     shop.books.sell(&purchase);
     shop.books.receive(coupon);

@@ -50,7 +50,7 @@ fn used_without_order(shop: &mut Shop, date: NaiveDate) {
 /// The order of an Alipay customer comes one export too late.
 fn order_exported_late(shop: &mut Shop, date: NaiveDate) {
     let (mut coupon, mut purchase) = shop.visit(&DISCOUNT, date);
-    shop.pay_by_alipay(&mut purchase);
+    purchase.pay_by_alipay();
     shop.redeem(&mut coupon, &purchase);
     purchase.lines[0].remark = "补录";
     shop.books.export(&purchase, next(date));
@@ -69,7 +69,7 @@ fn associated_to_nothing(shop: &mut Shop, date: NaiveDate) {
 
 fn associated_order_exported_late(shop: &mut Shop, date: NaiveDate) {
     let (mut coupon, mut purchase) = shop.visit(&ASSOCIATED, date);
-    shop.pay_by_alipay(&mut purchase);
+    purchase.pay_by_alipay();
     shop.associate(&mut coupon, &purchase);
     shop.redeem(&mut coupon, &purchase);
     shop.books.export(&purchase, next(date));
