@@ -155,7 +155,7 @@ impl<'a> Engine<'a> {
 
     /// The scratch table of a view of the order book; written now if the ledger was not built in this run.
     fn order_table(&self, view: &str) -> Result<PathBuf, ReconcileError> {
-        let path = order_book::table(self.scratch.folder(), view);
+        let path = order_book::path_of(self.scratch.folder(), view);
         if !path.exists() {
             let from = self.terms.rules.lookback_start(self.files.date);
             order_book::build(self.files, from, self.scratch.folder(), &self.reads())?;

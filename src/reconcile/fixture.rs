@@ -41,9 +41,12 @@ const DEFAULT_KNOWN_DAYS: u64 = 3;
 pub(super) struct Fixture {
     pub(super) terms: Terms,
     pub(super) asked: Asked,
-    /// The same by name, since `asked` only has fingerprints: wallets, and coupons with their users.
+    /// The wallets by name, since `asked` only has fingerprints.
     #[cfg(test)]
-    pub(super) asked_names: (Vec<String>, Vec<(String, String)>),
+    pub(super) asked_wallets: Vec<String>,
+    /// Likewise, users and coupons.
+    #[cfg(test)]
+    pub(super) unknown_coupons: Vec<(String, String)>,
     pub(super) files: DayFiles,
     pub(super) scratch: Scratch,
 }
@@ -59,7 +62,9 @@ impl Fixture {
             terms: settings.terms(),
             asked: settings.asked(),
             #[cfg(test)]
-            asked_names: (settings.asked.clone(), settings.unknown_coupons.clone()),
+            asked_wallets: settings.asked,
+            #[cfg(test)]
+            unknown_coupons: settings.unknown_coupons,
             files,
             scratch,
         })

@@ -109,7 +109,7 @@ impl<'a> Night<'a> {
         let mut draft = Draft::default();
         while sides.next_coupon()? {
             let known = sides.known(self.end, &mut draft.counts);
-            if known.is_anything() {
+            if !known.is_empty() {
                 self.push_row(known, &orders, &mut draft)?;
             }
             if draft.builder.rows() >= ROWS_PER_BATCH {

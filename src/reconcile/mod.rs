@@ -27,6 +27,7 @@ mod observed;
 mod order_book;
 mod order_side;
 mod parameters;
+#[cfg(test)]
 mod parts_tests;
 mod reduction;
 pub mod rules;

@@ -1,6 +1,5 @@
 //! Tests that a night over partitions with many parts equals the night over the same partitions as
 //! single files.
-#![cfg(test)]
 
 use std::path::{Path, PathBuf};
 

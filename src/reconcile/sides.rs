@@ -69,11 +69,10 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    pub(super) fn is_anything(&self) -> bool {
-        self.wallet.is_some()
-            || self.previous.is_some()
-            || self.dispatch.is_some()
-            || !(self.claims.is_empty() && self.receipts.is_empty() && self.returns.is_empty())
+    /// Whether no side has a row that counts on this day.
+    pub(super) fn is_empty(&self) -> bool {
+        let has_one = self.wallet.is_some() || self.previous.is_some() || self.dispatch.is_some();
+        !has_one && self.claims.is_empty() && self.receipts.is_empty() && self.returns.is_empty()
     }
 }
 

@@ -28,12 +28,11 @@ fn engine<'a>(night: &'a Fixture, rules: &'a Rules) -> Result<Engine<'a>, Reconc
         };
         path.map_or_else(|| tables::empty(contract), |path| tables::scan(contract, path))
     };
-    let (wallets, unknown_coupons) = &night.asked_names;
-    let (openids, codes): (Vec<_>, Vec<_>) = unknown_coupons.iter().cloned().unzip();
+    let (openids, codes): (Vec<_>, Vec<_>) = night.unknown_coupons.iter().cloned().unzip();
     let inputs = [
         ("latest_stocks", latest(Stock::DATASET)),
         ("coupon_ledger_yesterday", latest(LedgerRow::DATASET)),
-        ("asked_wallets", df!["openid" => wallets.clone()].map(DataFrame::lazy)),
+        ("asked_wallets", df!["openid" => night.asked_wallets.clone()].map(DataFrame::lazy)),
         ("unknown_coupons", df!["openid" => openids, "coupon_code" => codes].map(DataFrame::lazy)),
     ];
     for (name, table) in inputs {

@@ -35,7 +35,7 @@ pub(super) use lookup::Lookup;
 pub(super) use output::OrderBook;
 pub(super) use refunds::{RefundBlocks, Refunded, Refunds};
 pub(super) use source_files::source_files;
-pub(super) use table::path_of as table;
+pub(super) use table::path_of;
 
 use super::cursor;
 use super::error::ReconcileError;
