@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use super::bill::{BilledOrder, Payment, PaymentColumns};
-use super::joined::{BillSide, Joined, OfNumber};
+use super::joined::{BillSide, Joined, of_number};
 use super::order::{Line, Totals};
 use super::output::Output;
 use super::refunds::{RefundBlocks, Refunds};
@@ -91,9 +91,9 @@ impl Apart {
             let payment = bills.find(transaction_id)?;
             for order in orders.rows() {
                 let Waiting { lines, same_number } = Waiting::of(order);
-                let (totals, of_number) = (Totals::of(&lines), OfNumber::of(same_number.iter().copied()));
+                let totals = Totals::of(&lines);
                 let refunded = refunds.of(totals.transaction_id, totals.out_trade_no, &mut blocks);
-                let bill = BillSide::new(payment, of_number, refunded.map_err(scratched)?);
+                let bill = BillSide::new(payment, of_number(&same_number), refunded.map_err(scratched)?);
                 output.late_order(&Joined { totals, lines: &lines, bill })?;
             }
         }

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use super::apart::Apart;
 use super::bill::BilledOrder;
-use super::joined::{BillSide, OfNumber, Settled};
+use super::joined::{BillSide, Settled, of_number};
 use super::order::{Line, Orders, Totals};
 use super::output::{OrderBook, Output};
 use super::payments::Payments;
@@ -86,9 +86,8 @@ impl Join {
         if let Some(id) = apart {
             return self.apart.order(id, lines, &same_number);
         }
-        let of_number = OfNumber::of(same_number.iter().copied());
         let refunded = self.refunds.of(totals.transaction_id, totals.out_trade_no, &mut self.refund_blocks);
-        BillSide::new(found, of_number, refunded.map_err(scratched)?).pack(bill);
+        BillSide::new(found, of_number(&same_number), refunded.map_err(scratched)?).pack(bill);
         Ok(())
     }
 

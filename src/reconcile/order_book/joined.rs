@@ -19,15 +19,6 @@ pub(super) struct BillSide<'a> {
     pub(super) refunded: Option<Refunded<'a>>,
 }
 
-/// The payment that stands for those of one order number: `pn` in the view.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OfNumber<'a> {
-    transaction_id: &'a str,
-    order_fen: Option<Fen>,
-    day: DayNumber,
-    is_revoked: bool,
-}
-
 /// An order with its lines and its bill side.
 pub(super) struct Joined<'a> {
     pub(super) totals: Totals<'a>,
@@ -44,18 +35,18 @@ pub(super) struct Settled {
 }
 
 impl<'a> BillSide<'a> {
-    /// Made from an order's own payment, the payments of its number, and the refunds.
+    /// Made from an order's own payment, the one that stands for those of its number, and the refunds.
     pub(super) fn new(
         by_id: Option<BilledOrder<'a>>,
-        by_number: Option<OfNumber<'a>>,
+        by_number: Option<BilledOrder<'a>>,
         refunded: Option<Refunded<'a>>,
     ) -> BillSide<'a> {
-        let fallback = |of: fn(OfNumber<'a>) -> Option<Fen>| by_number.and_then(of);
+        let payment = by_id.or(by_number);
         BillSide {
-            transaction_id: by_id.map(|it| it.transaction_id).or(by_number.map(|it| it.transaction_id)),
-            paid: by_id.and_then(|it| it.order_fen).or_else(|| fallback(|it| it.order_fen)),
-            day: by_id.map(|it| it.day).or(by_number.map(|it| it.day)),
-            is_revoked: by_id.map(|it| it.is_revoked).or(by_number.map(|it| it.is_revoked)).unwrap_or(false),
+            transaction_id: payment.map(|it| it.transaction_id),
+            paid: by_id.and_then(|it| it.order_fen).or_else(|| by_number?.order_fen),
+            day: payment.map(|it| it.day),
+            is_revoked: payment.is_some_and(|it| it.is_revoked),
             refunded,
         }
     }
@@ -139,15 +130,8 @@ impl<'a> Joined<'a> {
     }
 }
 
-impl<'a> OfNumber<'a> {
-    /// One payment, with its own amount: one that stands before a revoked one, then the largest.
-    pub(super) fn of(payments: impl Iterator<Item = BilledOrder<'a>>) -> Option<OfNumber<'a>> {
-        let payment = payments.max_by_key(|it| (!it.is_revoked, it.order_fen, it.transaction_id))?;
-        Some(OfNumber {
-            transaction_id: payment.transaction_id,
-            order_fen: payment.order_fen,
-            day: payment.day,
-            is_revoked: payment.is_revoked,
-        })
-    }
+/// The payment that stands for those of one order number, with its own amount (`pn` in the view): one that stands before a
+/// revoked one, then the largest.
+pub(super) fn of_number<'a>(payments: &[BilledOrder<'a>]) -> Option<BilledOrder<'a>> {
+    payments.iter().copied().max_by_key(|it| (!it.is_revoked, it.order_fen, it.transaction_id))
 }
