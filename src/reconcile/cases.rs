@@ -86,12 +86,11 @@ fn case_root(dir: &Path) -> Result<PathBuf, ReconcileError> {
 
 /// The subfolders named like a rule id: letters, then digits.
 fn rule_folders(dir: &Path) -> Result<Vec<String>, ReconcileError> {
-    let names = folders(dir)?.iter().map(|folder| name_of(folder)).collect::<Vec<_>>();
     let is_id = |name: &String| {
         let number = name.trim_start_matches(|c: char| c.is_ascii_uppercase());
         !number.is_empty() && number.len() < name.len() && number.bytes().all(|byte| byte.is_ascii_digit())
     };
-    Ok(names.into_iter().filter(is_id).collect())
+    Ok(folders(dir)?.iter().map(|folder| name_of(folder)).filter(is_id).collect())
 }
 
 /// Runs one case and returns the difference from what it expects, if any.

@@ -224,7 +224,7 @@ fn write(path: &Path, contract: &'static Contract, date: NaiveDate, csv: &Csv) -
     let schema = contract.arrow();
     let columns = contract.columns.iter().map(|column| csv.column(&rows, column, date));
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    let batch = RecordBatch::try_new(schema.clone(), columns).map_err(|error| wrong(&csv.path, error.to_string()))?;
+    let batch = RecordBatch::try_new(schema, columns).map_err(|error| wrong(&csv.path, error.to_string()))?;
     Ok(partition::write_batches(path, contract, &Provenance::default(), std::iter::once(Ok(batch)))?)
 }
 

@@ -110,9 +110,12 @@ impl Tonight<'_> {
         match again {
             Some(found) => {
                 let found = since_yesterday(&row, found, (self.grace_of_state)(&row));
-                seen_again(row, found, decision)
+                seen_again(&row, found, decision)
             }
-            None => not_seen(self.date, &row, (self.sight_of_unseen)(&row), decision),
+            None => {
+                let sight = (self.sight_of_unseen)(&row);
+                not_seen(self.date, row, sight, decision)
+            }
         }
     }
 }
@@ -182,8 +185,8 @@ fn since_yesterday(row: &Break, found: Break, grace_of_state: Option<Days>) -> B
     Break { status, event_date: Some(began), ..found }
 }
 
-fn seen_again(row: Break, found: Break, decision: Option<BreakStatus>) -> Option<Break> {
-    let status = next_status(Some(Standing::of(&row)), sight_of(&found), decision)?;
+fn seen_again(row: &Break, found: Break, decision: Option<BreakStatus>) -> Option<Break> {
+    let status = next_status(Some(Standing::of(row)), sight_of(&found), decision)?;
     Some(Break {
         status,
         resolved_date: row.resolved_date.filter(|_| status == BreakStatus::Expected),
@@ -193,8 +196,8 @@ fn seen_again(row: Break, found: Break, decision: Option<BreakStatus>) -> Option
     })
 }
 
-fn not_seen(date: NaiveDate, row: &Break, sight: Sight, decision: Option<BreakStatus>) -> Option<Break> {
-    let status = next_status(Some(Standing::of(row)), sight, decision)?;
+fn not_seen(date: NaiveDate, row: Break, sight: Sight, decision: Option<BreakStatus>) -> Option<Break> {
+    let status = next_status(Some(Standing::of(&row)), sight, decision)?;
     let resolved_date = match status {
         BreakStatus::Resolved => Some(row.resolved_date.unwrap_or(date)),
         BreakStatus::Expected => row.resolved_date,
@@ -203,13 +206,7 @@ fn not_seen(date: NaiveDate, row: &Break, sight: Sight, decision: Option<BreakSt
     if resolved_date.is_some_and(|resolved| date > resolved + Days::new(RESOLVED_LISTED_DAYS)) {
         return None;
     }
-    Some(Break {
-        status,
-        resolved_date,
-        age_days: age_days(row.first_seen_date, date),
-        business_date: date,
-        ..row.clone()
-    })
+    Some(Break { status, resolved_date, age_days: age_days(row.first_seen_date, date), business_date: date, ..row })
 }
 
 fn age_days(first_seen: NaiveDate, date: NaiveDate) -> i64 {

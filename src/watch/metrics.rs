@@ -76,7 +76,9 @@ impl Gauges {
         if manifest.is_judged() && self.judged_date <= Some(manifest.business_date) {
             self.judged_date = Some(manifest.business_date);
             self.open = open_by_rule(breaks, rules);
-            self.coverage = manifest.coverage.clone().or(self.coverage.take());
+            if manifest.coverage.is_some() {
+                self.coverage.clone_from(&manifest.coverage);
+            }
         }
         if manifest.exit_code == 0 && manifest.is_judged() {
             self.last_success_at = Some(manifest.finished_at);

@@ -2,6 +2,7 @@
 //! placed in a buffer as long as the whole batch, which is reused for the next batch.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -158,8 +159,8 @@ fn place(number: impl TryInto<usize>) -> Result<usize, ArrowError> {
     number.try_into().map_err(|_| broken("a place before its start"))
 }
 
-fn broken(why: impl ToString) -> ArrowError {
-    ArrowError::IpcError(format!("a scratch table that is not as it was written: {}", why.to_string()))
+fn broken(why: impl Display) -> ArrowError {
+    ArrowError::IpcError(format!("a scratch table that is not as it was written: {why}"))
 }
 
 #[cfg(test)]
