@@ -47,7 +47,12 @@ impl TrendBreak {
 
 impl BreakTally {
     pub(super) fn add(&mut self, at_risk: Fen) {
-        *self = BreakTally { rows: self.rows + 1, at_risk_fen: self.at_risk_fen + at_risk };
+        *self = self.plus(BreakTally { rows: 1, at_risk_fen: at_risk });
+    }
+
+    /// The sum of two.
+    pub(super) fn plus(self, other: BreakTally) -> BreakTally {
+        BreakTally { rows: self.rows + other.rows, at_risk_fen: self.at_risk_fen + other.at_risk_fen }
     }
 }
 

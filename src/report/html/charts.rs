@@ -59,6 +59,11 @@ pub(super) fn ages(summary: &Summary<'_>) -> String {
     section("age", Both("未结差异账龄", "Open breaks by age"), &body)
 }
 
+/// The class of a severity; an unknown one looks like the least.
+pub(super) fn class_of(severity: &str) -> &'static str {
+    SEVERITIES.into_iter().find(|known| *known == severity).unwrap_or("low")
+}
+
 pub(super) fn severity(code: &str) -> String {
     match code {
         "high" => Both("高", "high").to_string(),
@@ -72,15 +77,13 @@ pub(super) fn rules(summary: &Summary<'_>) -> String {
     let most = summary.by_rule.iter().map(|rule| rule.open.at_risk_fen).max().unwrap_or_default();
     let (first, rest) = summary.by_rule.split_at(summary.by_rule.len().min(RULES_SHOWN));
     let rows = |rules: &[RuleFigures<'_>]| rules.iter().map(|rule| rule_row(rule, most)).collect::<String>();
-    let mut body = format!("<ul class=\"rules\">{}</ul>", rows(first));
-    if first.is_empty() {
-        body = format!("<p class=\"empty\">{}</p>", Both("没有未结差异", "No break is open"));
-    }
+    let mut body = if first.is_empty() {
+        format!("<p class=\"empty\">{}</p>", Both("没有未结差异", "No break is open"))
+    } else {
+        format!("<ul class=\"rules\">{}</ul>", rows(first))
+    };
     if !rest.is_empty() {
-        let others: BreakTally = rest.iter().fold(BreakTally::default(), |sum, rule| BreakTally {
-            rows: sum.rows + rule.open.rows,
-            at_risk_fen: sum.at_risk_fen + rule.open.at_risk_fen,
-        });
+        let others = rest.iter().map(|rule| rule.open).fold(BreakTally::default(), BreakTally::plus);
         let (rules, breaks, money) = (rest.len(), grouped(others.rows), yuan(others.at_risk_fen));
         let title = Both(
             &format!("其余 {rules} 条规则：{breaks} 笔，{money}"),
@@ -94,7 +97,7 @@ pub(super) fn rules(summary: &Summary<'_>) -> String {
 
 fn rule_row(rule: &RuleFigures<'_>, most: Fen) -> String {
     let wide = 100.0 * rule.open.at_risk_fen.0 as f64 / most.0.max(1) as f64;
-    let class = SEVERITIES.iter().find(|it| **it == rule.severity).unwrap_or(&"low");
+    let class = class_of(rule.severity);
     let new = match rule.new_rows {
         0 => String::new(),
         rows => format!(" <span class=\"new\">+{}</span>", grouped(rows)),

@@ -7,7 +7,7 @@ use super::super::discrepancies;
 use super::super::figures::Summary;
 use super::super::input::PackInput;
 use super::super::words::{self, word};
-use super::charts::{SEVERITIES, severity};
+use super::charts::{SEVERITIES, class_of, severity};
 use super::escape::{Both, BothData, Escaped, grouped, yuan};
 use crate::job::Language;
 use crate::money::Fen;
@@ -100,7 +100,7 @@ fn heads() -> String {
 fn row(input: &PackInput<'_>, it: &Break) -> String {
     let title = input.titles.get(&it.rule_id);
     let (zh, en) = title.map_or(("", ""), |title| (title.zh.as_str(), title.en.as_str()));
-    let class = SEVERITIES.iter().find(|severity| **severity == it.severity).unwrap_or(&"low");
+    let class = class_of(&it.severity);
     format!(
         "<tr data-risk=\"{}\" data-age=\"{}\" data-rule=\"{rule}\" data-severity=\"{}\" data-side=\"{}\">\
          <td class=\"risk\">{}</td>\

@@ -57,8 +57,7 @@ fn line(text: &mut String, trend: &[TrendDay], axis: &Axis) {
         let _ = write!(text, "<path class=\"{class}\" d=\"M0 {height:.1}H{:.1}\"/>", axis.width);
     }
     for run in runs(trend) {
-        let points: String =
-            run.iter().map(|day| format!("L{:.1} {:.1}", axis.middle(day.date), y(day))).collect::<String>();
+        let points: String = run.iter().map(|day| format!("L{:.1} {:.1}", axis.middle(day.date), y(day))).collect();
         let (first, last) = (axis.middle(run[0].date), axis.middle(run[run.len() - 1].date));
         let line = points.replacen('L', "M", 1);
         let _ = write!(text, "<path class=\"area\" d=\"M{first:.1} {floor:.1}{points}L{last:.1} {floor:.1}Z\"/>");

@@ -60,9 +60,8 @@ pub(super) fn member_card_detail(exchange: &Exchange<'_>) -> Result<Answer, Answ
     if request.card_id.is_empty() {
         return Err(refuse(exchange, 41012, "missing cardid"));
     }
-    list(exchange, "getcardmembercarddetail", begin, end, |row| {
-        row.row.get("cardid").is_some_and(|id| *id == request.card_id)
-    })
+    let is_card = |row: &DatacubeRow| row.row.get("cardid").is_some_and(|id| *id == request.card_id);
+    Ok(list(exchange, "getcardmembercarddetail", begin, end, is_card))
 }
 
 fn by_source(exchange: &Exchange<'_>, call: &str) -> Result<Answer, Answer> {
@@ -70,9 +69,8 @@ fn by_source(exchange: &Exchange<'_>, call: &str) -> Result<Answer, Answer> {
     let (begin, end) = days(exchange, &request, MOST_DAYS)?;
     let source = request.cond_source(exchange)?;
     let is_card = |row: &DatacubeRow| row.row.get("card_id").is_none_or(|id| *id == request.card_id);
-    list(exchange, call, begin, end, |row| {
-        row.cond_source == Some(source) && (request.card_id.is_empty() || is_card(row))
-    })
+    let is_wanted = |row: &DatacubeRow| request.card_id.is_empty() || is_card(row);
+    Ok(list(exchange, call, begin, end, |row| row.cond_source == Some(source) && is_wanted(row)))
 }
 
 /// The dates come before everything else: a wrong card with a wrong span answers 61501.
@@ -98,7 +96,7 @@ fn list(
     begin: NaiveDate,
     end: NaiveDate,
     takes: impl Fn(&DatacubeRow) -> bool,
-) -> Result<Answer, Answer> {
+) -> Answer {
     let (begin, end) = (begin.to_string(), end.to_string());
     let memory = held(&exchange.office.memory);
     let rows = memory.world.datacube.get(call).map(Vec::as_slice).unwrap_or_default();
@@ -106,5 +104,5 @@ fn list(
     let mut rows: Vec<&DatacubeRow> = rows.collect();
     rows.sort_by(|one, other| one.ref_date.cmp(&other.ref_date));
     let rows: Vec<_> = rows.iter().map(|row| &row.row).collect();
-    Ok(Answer::json(200, &json!({"list": rows})))
+    Answer::json(200, &json!({"list": rows}))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::query::{number, required};
-use super::refusal::{refuse, refuse_parameter, unknown};
+use super::refusal::{check_appid, refuse, refuse_parameter, unknown};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{Memory, held, text_of};
@@ -60,9 +60,7 @@ fn check_user(exchange: &Exchange<'_>, appid: &str) -> Result<(), Answer> {
     if openid.is_empty() || openid.len() > 128 {
         return Err(refuse_parameter("openid", openid, "url"));
     }
-    if appid != exchange.office.account.appid {
-        return Err(refuse(400, "APPID_MCHID_NOT_MATCH", "appid与mchid不匹配"));
-    }
+    check_appid(exchange, appid)?;
     if held(&exchange.office.memory).is_miscased(openid) {
         return Err(refuse(404, "USER_NOT_EXISTS", "openid不正确"));
     }

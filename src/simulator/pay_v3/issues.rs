@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 
-use super::refusal::{refuse, refuse_parameter};
+use super::refusal::{check_appid, refuse, refuse_parameter};
 use super::stocks;
 use super::write::once;
 use crate::simulator::answer::Answer;
@@ -20,9 +20,7 @@ const LONGEST_LIFE_DAYS: i64 = 36_500;
 /// Sends a coupon of a running stock; the code comes from the merchant, from the pool, or is made.
 pub(super) fn send(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     once(exchange, "out_request_no", |memory, body| {
-        if body.text("appid", 32)? != exchange.office.account.appid {
-            return Err(refuse(400, "APPID_MCHID_NOT_MATCH", "appid与mchid不匹配"));
-        }
+        check_appid(exchange, &body.text("appid", 32)?)?;
         let (openid, stock_id) = (body.text("openid", 128)?, body.text("stock_id", 20)?);
         let out_request_no = body.text("out_request_no", 128)?;
         let stock = stocks::known(memory, exchange, &stock_id)?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::refusal::{refuse, refuse_parameter};
+use super::refusal::{check_appid, refuse, refuse_parameter};
 use super::write::{Body, find_coupon, once, outside_validity, state_of, wrong_state};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
@@ -13,9 +13,7 @@ use crate::simulator::world::{Coupon, Event};
 /// Redeems a usable coupon.
 pub(super) fn redeem(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     once(exchange, "use_request_no", |memory, body| {
-        if body.text("appid", 32)? != exchange.office.account.appid {
-            return Err(refuse(400, "APPID_MCHID_NOT_MATCH", "appid与mchid不匹配"));
-        }
+        check_appid(exchange, &body.text("appid", 32)?)?;
         let use_time = body.text("use_time", 64)?;
         if chrono::DateTime::parse_from_rfc3339(&use_time).is_err() {
             return Err(refuse_parameter("use_time", &use_time, "body"));

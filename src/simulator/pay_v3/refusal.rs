@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::simulator::answer::Answer;
 use crate::simulator::call::Call;
+use crate::simulator::exchange::Exchange;
 use crate::simulator::signature::Flaw;
 
 /// How many characters of the signed string the real server shows.
@@ -44,6 +45,14 @@ pub(super) fn refuse_signature(call: &Call, message: &str) -> Answer {
     });
     let body: Value = json!({"code": "SIGN_ERROR", "message": Flaw::Signature.to_string(), "detail": detail});
     Answer::json(401, &body)
+}
+
+/// Refuses an appid that is not the merchant's.
+pub(super) fn check_appid(exchange: &Exchange<'_>, appid: &str) -> Result<(), Answer> {
+    if appid == exchange.office.account.appid {
+        return Ok(());
+    }
+    Err(refuse(400, "APPID_MCHID_NOT_MATCH", "appid与mchid不匹配"))
 }
 
 /// 404 RESOURCE_NOT_EXISTS.
