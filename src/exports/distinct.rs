@@ -86,9 +86,9 @@ impl<K: Kind> Gathered<K> {
         read: impl for<'r> Fn(&'r Sheet, &'r Row) -> Result<K::Row<'r>, Fault>,
     ) -> Result<(), ExportError> {
         let mut row = Row::default();
-        while let Some(is_good) = sheet.next(&mut row)? {
+        while let Some(checked) = sheet.next(&mut row)? {
             self.read += 1;
-            match is_good.map(|()| read(&sheet, &row)) {
+            match checked.map(|()| read(&sheet, &row)) {
                 Ok(Ok(typed)) => self.take(typed, &row)?,
                 Ok(Err(fault)) => {
                     self.amounts.put_aside(fault.amount);
