@@ -91,7 +91,7 @@ impl Reconciliation<'_> {
             #[cfg(feature = "spark")]
             Site::Cluster(cluster) if terms.rules.use_request_pattern.is_none() => {
                 let rules = rules_of(job)?;
-                let mut night = cluster.night(&terms, &rules, files, scratch);
+                let mut night = cluster.night(Catalog { terms: &terms, rules: &rules, files }, scratch);
                 on_own_thread(|| {
                     night.refuse_elsewhere()?;
                     let footing = cluster::build_ledger(&mut night, files.date, asked, sink)?;
@@ -124,7 +124,8 @@ impl Reconciliation<'_> {
             Site::Here => night_rules.judge(sink),
             #[cfg(feature = "spark")]
             Site::Cluster(cluster) => {
-                night_rules.judge_remotely(&mut cluster.night(&terms, &rules, files, scratch), sink)
+                let catalog = Catalog { terms: &terms, rules: &rules, files };
+                night_rules.judge_remotely(&mut cluster.night(catalog, scratch), sink)
             }
             Site::Script(results) => night_rules.judge_remotely(results, sink),
         })

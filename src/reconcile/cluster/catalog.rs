@@ -163,7 +163,16 @@ impl Catalog<'_> {
     }
 }
 
-pub(super) fn rows(name: &str, table: LazyFrame) -> Result<Vec<RecordBatch>, ReconcileError> {
+/// The table `wechat_channels`, from the names of the order files.
+pub(super) fn wechat_channels(
+    terms: &Terms,
+    order_files: &BTreeSet<String>,
+) -> Result<Vec<RecordBatch>, ReconcileError> {
+    let name = "wechat_channels";
+    rows(name, parameters::wechat_channels(terms, order_files).map_err(ReconcileError::query(name))?)
+}
+
+fn rows(name: &str, table: LazyFrame) -> Result<Vec<RecordBatch>, ReconcileError> {
     let frame = table.collect().map_err(ReconcileError::query(name))?;
     let (schema, mut batches) = tables::to_arrow_with_schema(frame).map_err(ReconcileError::shape(name))?;
     if batches.is_empty() {

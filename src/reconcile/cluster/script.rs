@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 use super::super::error::{ReconcileError, scratched};
 use super::super::files::DayFiles;
 use super::super::order_book;
-use super::super::parameters;
 use super::super::rules::Rule;
 use super::super::terms::Terms;
 use super::catalog::{self, Catalog, Table};
@@ -243,9 +242,7 @@ fn with_asked(sql: &str) -> String {
 
 /// The WeChat channels of the order files, whose names are read here.
 fn wechat_channels(terms: &Terms, files: &DayFiles) -> Result<Vec<RecordBatch>, ReconcileError> {
-    let order_files = order_book::source_files(files, terms.rules.lookback_start(files.date))?;
-    let channels = parameters::wechat_channels(terms, &order_files);
-    catalog::rows("wechat_channels", channels.map_err(ReconcileError::query("wechat_channels"))?)
+    catalog::wechat_channels(terms, &order_book::source_files(files, terms.rules.lookback_start(files.date))?)
 }
 
 /// A path relative to the lake.

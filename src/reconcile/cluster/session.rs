@@ -8,10 +8,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::error::ArrowError;
 
 use super::super::error::{ReconcileError, scratched};
-use super::super::files::{DayFiles, Scratch};
-use super::super::parameters;
-use super::super::rules::Rules;
-use super::super::terms::Terms;
+use super::super::files::Scratch;
 use super::catalog::{self, Catalog, ORDER_FILES, Table};
 use super::gather::{self, parts_of};
 use super::place::Place;
@@ -46,21 +43,17 @@ impl Cluster {
     /// The night in this session.
     pub(in crate::reconcile) fn night<'a>(
         &'a mut self,
-        terms: &'a Terms,
-        rules: &'a Rules,
-        files: &'a DayFiles,
+        catalog: Catalog<'a>,
         scratch: &'a Scratch,
     ) -> ClusterNight<'a> {
-        ClusterNight { cluster: self, terms, rules, files, scratch }
+        ClusterNight { cluster: self, catalog, scratch }
     }
 }
 
 /// A cluster that works on a night.
 pub(in crate::reconcile) struct ClusterNight<'a> {
     cluster: &'a mut Cluster,
-    terms: &'a Terms,
-    rules: &'a Rules,
-    files: &'a DayFiles,
+    catalog: Catalog<'a>,
     scratch: &'a Scratch,
 }
 
@@ -103,8 +96,7 @@ impl ClusterNight<'_> {
 
     /// Declares every table and view that a query uses.
     fn declare_names(&mut self, sql: &str) -> Result<(), ReconcileError> {
-        let catalog = Catalog { terms: self.terms, rules: self.rules, files: self.files };
-        let undeclared = catalog.undeclared(sql, &mut self.cluster.declared)?;
+        let undeclared = self.catalog.undeclared(sql, &mut self.cluster.declared)?;
         undeclared.iter().try_for_each(|(name, table)| self.declare(name, table))
     }
 
@@ -166,7 +158,6 @@ impl ClusterNight<'_> {
             let batch = typed(what, &batch, &[("source_file", ColumnKind::Text)])?;
             order_files.extend(batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
         }
-        let channels = parameters::wechat_channels(self.terms, &order_files);
-        catalog::rows("wechat_channels", channels.map_err(ReconcileError::query("wechat_channels"))?)
+        catalog::wechat_channels(self.catalog.terms, &order_files)
     }
 }
