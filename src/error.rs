@@ -38,16 +38,16 @@ pub enum ExitCode {
 pub const EXIT_CODE_TABLE: &str = "\
 Exit codes:
   0    complete and published (breaks found are a result, not a failure)
-  2    usage or job file wrong
-  3    gate: open breaks over the stated limit
-  4    partial: some stage failed, the rest is published and marked so
+  2    wrong usage or job file
+  3    gate: open breaks exceed the stated limit
+  4    partial: a stage failed; the rest is published and marked as partial
   5    contract or control total violated; nothing published
   65   an export file is malformed
   69   remote APIs unavailable and nothing could be published
-  75   a source is not ready or its quota used up, the disk is full, or another run holds the lock: try again later
+  75   a source is not ready, a quota is used up, the disk is full, or another run holds the lock: try again later
   77   credentials, certificate or signature rejected
   99   nothing to do
-  130  interrupted; 143 terminated, or its terminal hung up: the journal is kept, a rerun continues";
+  130  interrupted (143: terminated, or its terminal hung up): the journal is kept, and a rerun continues";
 
 /// Why the program ends without doing what was requested.
 #[derive(Debug)]

@@ -81,7 +81,7 @@ fn allow(endpoint: &Endpoint, write: bool) -> Result<(), Failure> {
         return Err(Failure::new(ExitCode::Usage, what).hinting("add `--write` if that is what you want"));
     }
     if endpoint.id == "pay_v3_bill_download" {
-        let what = "a bill is downloaded with the URL its application answers, and is no JSON";
+        let what = "a bill is not JSON: it is downloaded from the URL in the answer to its application";
         return Err(Failure::new(ExitCode::Usage, what).hinting("`coupon-recon run` applies for bills and keeps them"));
     }
     Ok(())
@@ -165,7 +165,7 @@ fn conflicting(key: String) -> Failure {
 }
 
 fn no_section(section: &str) -> Failure {
-    Failure::new(ExitCode::Usage, format!("the job file has no `[{section}]`, where the credentials would stand"))
+    Failure::new(ExitCode::Usage, format!("the job file has no `[{section}]`, which holds the credentials"))
 }
 
 fn read_pem(file: &Path) -> Result<Secret, Failure> {
@@ -202,7 +202,7 @@ fn exit_code_of(kind: FailureKind) -> ExitCode {
 }
 
 fn no_json(endpoint: &Endpoint, error: &serde_json::Error) -> Failure {
-    Failure::caused_by(ExitCode::Unavailable, format!("the answer of `{}` is no JSON", endpoint.path), error)
+    Failure::caused_by(ExitCode::Unavailable, format!("the answer of `{}` is not JSON", endpoint.path), error)
 }
 
 #[cfg(test)]

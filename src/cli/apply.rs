@@ -35,7 +35,7 @@ fn refused(error: &PlanError) -> Failure {
     match error {
         PlanError::NotApproved { .. } => failure.hinting("read the plan as it is now and approve it with this digest"),
         _ => failure.hinting(
-            "`coupon-recon plan` writes plans; calls may be taken out in a text editor, not put in; a spreadsheet spoils the file",
+            "`coupon-recon plan` writes plans; calls may be removed in a text editor, but not added; a spreadsheet program spoils the file",
         ),
     }
 }
@@ -55,7 +55,7 @@ fn tell(call: &Call, performed: &Performed) {
     let (level, word, said) = match performed {
         Performed::Done(said) => (Level::Info, "done", said.clone()),
         Performed::Before(said) => (Level::Info, "before", said.clone()),
-        Performed::Settled => (Level::Info, "settled", "its break is not open any more".to_owned()),
+        Performed::Settled => (Level::Info, "settled", "its break is no longer open".to_owned()),
         Performed::Decided(decision) => (Level::Info, "decided", format!("not made: {decision}")),
         Performed::Overtaken => (Level::Info, "settled", OVERTAKEN.to_owned()),
         Performed::Refused(error) => (Level::Warn, "refused", why(error)),
@@ -69,8 +69,8 @@ fn tell(call: &Call, performed: &Performed) {
     terminal::tell_with(level, does, fields, &format!("{word:<10}  {rule_id}  {break_id}  {does}: {said}"));
 }
 
-const OVERTAKEN: &str = "the day that was published last does not propose it any more: plan that day";
-const UNKNOWN: &str = "it was sent before, and its coupon was not asked for since; the next night that asks for it shows what became of it, then plan again";
+const OVERTAKEN: &str = "the latest published day no longer proposes it: make a plan of that day";
+const UNKNOWN: &str = "it was sent before, and its coupon has not been requested since; the next night that requests it shows the outcome: plan again then";
 
 fn why(error: &ApiError) -> String {
     let mut why = error.problem().to_string();

@@ -22,7 +22,7 @@ pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
 
-    /// How log lines look on stderr; COUPON_RECON_LOG sets the level
+    /// Format of log lines on stderr; COUPON_RECON_LOG sets the level
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(super) log_format: LogFormat,
 
@@ -60,10 +60,10 @@ pub(super) enum Command {
     /// Check the job file, keys, clock and hosts before a night
     #[command(after_help = examples::CHECK)]
     Check(Check),
-    /// Propose the calls that would put open breaks right; changes nothing
+    /// Propose the calls that would resolve open breaks; changes nothing
     #[command(after_help = examples::PLAN)]
     Plan(Plan),
-    /// Make the calls of a plan that somebody approved
+    /// Make the calls of an approved plan
     #[command(after_help = examples::APPLY)]
     Apply(Apply),
     /// Make one signed and verified call to one endpoint
@@ -75,7 +75,7 @@ pub(super) enum Command {
     /// Serve a generated merchant as WeChat would
     #[command(after_help = examples::SIMULATE)]
     Simulate(Simulate),
-    /// Write a commented job file to begin with
+    /// Write a commented job file to start from
     #[command(after_help = examples::INIT)]
     Init(Init),
     /// Print the completion script of a shell
@@ -98,34 +98,34 @@ pub(super) struct Run {
     pub(super) job: PathBuf,
     #[command(flatten)]
     pub(super) dates: Dates,
-    /// Only these stages ask and publish; the others work from the journal
+    /// Only these stages send requests and publish; the others work from the journal
     #[arg(long, value_name = "STAGE", value_delimiter = ',', value_parser = parse_stage)]
     pub(super) stage: Vec<Stage>,
-    /// Rebuild from the journal, ask nobody
+    /// Rebuild from the journal; send no request
     #[arg(long, conflicts_with = "refetch")]
     pub(super) replay: bool,
-    /// Ask everything again, in a new generation of the journal
+    /// Request everything again, into a new generation of the journal
     #[arg(long)]
     pub(super) refetch: bool,
-    /// Tell what would be asked and written, and do neither
+    /// Show what would be requested and written, and do neither
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Wait so long for sources that are not ready and for the lock
+    /// Wait up to this long for sources that are not ready and for the lock
     #[arg(long, value_name = "90s|10m|2h", value_parser = parse_wait)]
     pub(super) wait: Option<Duration>,
     /// Exit 3 when open breaks exceed this, e.g. `open_fen>100000,rule:SU01.count>0`
     #[arg(long, value_name = "EXPR")]
     pub(super) fail_on: Option<String>,
-    /// Ask this host instead of those of the job file: a simulator
+    /// Call this host instead of those of the job file: a simulator
     #[arg(long, value_name = "URL")]
     pub(super) base_url: Option<url::Url>,
     /// Match and judge on this machine or on the cluster of `engine.remote`, whatever `engine.kind` says
     #[arg(long, value_enum)]
     pub(super) engine: Option<Engine>,
-    /// Ask everything, then write the match and the rules of one date as a script for spark-submit
+    /// Request everything, then write the match and the rules of one date as a script for spark-submit
     #[arg(long, value_name = "FILE", conflicts_with_all = ["stage", "dry_run", "fail_on", "summary"])]
     pub(super) emit_script: Option<PathBuf>,
-    /// Publish what the script of `--emit-script` has left
+    /// Publish the results of the script that `--emit-script` wrote
     #[arg(long, conflicts_with_all = ["stage", "dry_run", "emit_script"])]
     pub(super) take_script: bool,
     /// Print a summary of each night on stderr
@@ -146,7 +146,7 @@ pub(super) struct Plan {
     /// Business date
     #[arg(long, value_parser = parse_day)]
     pub(super) date: NaiveDate,
-    /// Only breaks of these rules, those a person has to look at too
+    /// Only breaks of these rules, including those a person has to look at
     #[arg(long = "rule", value_name = "ID", value_delimiter = ',')]
     pub(super) rules: Vec<String>,
     /// Write the plan here instead of to stdout
@@ -156,12 +156,12 @@ pub(super) struct Plan {
 
 #[derive(Debug, Args)]
 pub(super) struct Apply {
-    /// The plan, as `coupon-recon plan` wrote it or with calls taken out
+    /// The plan, as `coupon-recon plan` wrote it or with calls removed
     pub(super) plan: PathBuf,
     /// The SHA-256 of the plan that was read and approved
     #[arg(long, value_name = "SHA256")]
     pub(super) approve: String,
-    /// The job file, where it is not the one the plan names
+    /// The job file, if it is not the one the plan names
     #[arg(long, value_name = "JOB")]
     pub(super) job: Option<PathBuf>,
     /// Call this host instead of those of the job file: a simulator
@@ -179,7 +179,7 @@ pub(super) struct Breaks {
     /// Exit 3 when open breaks exceed this, e.g. `open_fen>100000`
     #[arg(long, value_name = "EXPR")]
     pub(super) fail_on: Option<String>,
-    /// Show how the breaks of `--date` have lived since this date instead: one line per way of life
+    /// Show the history of the breaks of `--date` since this date instead: one line per sequence of statuses
     #[arg(long, value_parser = parse_day, value_name = "DATE", conflicts_with = "fail_on")]
     pub(super) since: Option<NaiveDate>,
 }
@@ -198,7 +198,7 @@ pub(super) struct Verify {
 
 #[derive(Debug, Args)]
 pub(super) struct RulesCommand {
-    /// What of them; all are listed where nothing is said
+    /// What to do; without a subcommand, all rules are listed
     #[command(subcommand)]
     pub(super) of: Option<Rules>,
 }
@@ -223,7 +223,7 @@ pub(super) enum Rules {
 pub(super) struct Check {
     /// The job file
     pub(super) job: PathBuf,
-    /// Ask this host instead of those of the job file: a simulator
+    /// Call this host instead of those of the job file: a simulator
     #[arg(long, value_name = "URL")]
     pub(super) base_url: Option<url::Url>,
 }
@@ -233,8 +233,8 @@ pub(super) struct ApiCall {
     /// GET, POST, PATCH or DELETE
     #[arg(value_parser = parse_verb, required_unless_present = "list")]
     pub(super) method: Option<Verb>,
-    /// Path as it goes on the wire, e.g. /v3/marketing/busifavor/stocks/1212; what cannot stand
-    /// there is encoded
+    /// Path as sent, e.g. /v3/marketing/busifavor/stocks/1212; characters that a path cannot hold
+    /// are encoded
     #[arg(required_unless_present = "list")]
     pub(super) path: Option<String>,
     /// A field of the body, or of the query of GET and DELETE. Dots nest; numbers, true, false,
@@ -244,13 +244,13 @@ pub(super) struct ApiCall {
     /// The job file the credentials come from
     #[arg(long, value_name = "JOB", required_unless_present = "list")]
     pub(super) job: Option<PathBuf>,
-    /// Ask this host instead of those of the job file: a simulator
+    /// Call this host instead of those of the job file: a simulator
     #[arg(long, value_name = "URL")]
     pub(super) base_url: Option<url::Url>,
     /// Allow calls that change something at WeChat
     #[arg(long)]
     pub(super) write: bool,
-    /// Client certificate and its key in one PEM file: send_coupon wants it
+    /// Client certificate and its key in one PEM file: send_coupon needs it
     #[arg(long, value_name = "PEM")]
     pub(super) client_certificate: Option<PathBuf>,
     /// List every endpoint instead
@@ -260,7 +260,7 @@ pub(super) struct ApiCall {
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// Folder of the job; made when it is not there
+    /// Folder of the job; created if missing
     #[arg(default_value = ".")]
     pub(super) folder: PathBuf,
 }
@@ -290,14 +290,14 @@ pub(super) struct Simulate {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:18080")]
     pub(super) listen: std::net::SocketAddr,
-    /// Faults to play, a TOML file
+    /// Faults to inject, a TOML file
     #[arg(long)]
     pub(super) scenario: Option<PathBuf>,
     /// Show the merchant as of this instant
     #[arg(long, value_name = "INSTANT")]
     pub(super) world_now: Option<DateTime<Utc>>,
-    /// Serve only while this command runs, and end with its exit code; `{base_url}` in it stands
-    /// for the address
+    /// Serve only while this command runs, and end with its exit code; `{base_url}` in it is
+    /// replaced with the address
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<std::ffi::OsString>,
 }

@@ -58,7 +58,7 @@ fn first_of(command: &Breaks) -> Result<NaiveDate, Failure> {
     match command.since {
         Some(since) if since > command.date => {
             let what = format!("--since {since} is after --date {}", command.date);
-            Err(Failure::new(ExitCode::Usage, what).hinting("breaks are told from `--since` up to `--date`"))
+            Err(Failure::new(ExitCode::Usage, what).hinting("breaks are shown from `--since` up to `--date`"))
         }
         since => Ok(since.unwrap_or(command.date)),
     }

@@ -10,7 +10,7 @@ use crate::error::{ExitCode, Failure};
 
 /// A day as it is typed.
 pub(super) fn parse_day(text: &str) -> Result<NaiveDate, String> {
-    let wrong = || "expected a day that exists, as in 2026-11-18".to_owned();
+    let wrong = || "expected an existing date, as in 2026-11-18".to_owned();
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
     // `%Y` takes `26` for the year 26.
     day.filter(|day| (2000..2200).contains(&day.year())).ok_or_else(wrong)
@@ -80,7 +80,7 @@ impl Dates {
         }
         if to >= today {
             let what = format!("{to} is not over yet in Asia/Shanghai");
-            return Err(Failure::new(ExitCode::Usage, what).hinting("a night is run for a day that has ended"));
+            return Err(Failure::new(ExitCode::Usage, what).hinting("a night can only be run for a day that has ended"));
         }
         let mut dates: Vec<_> = from.iter_days().take_while(|date| *date <= to).collect();
         if self.order == Order::Newest {
@@ -114,7 +114,7 @@ impl Dates {
 
 fn instant(name: &str, text: &str) -> Result<DateTime<Utc>, Failure> {
     text.trim().parse().map_err(|_| {
-        Failure::new(ExitCode::Usage, format!("{name} is `{text}`: no instant such as 2026-11-19T12:00:00+08:00"))
+        Failure::new(ExitCode::Usage, format!("{name} is `{text}`, not an instant such as 2026-11-19T12:00:00+08:00"))
     })
 }
 

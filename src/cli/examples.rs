@@ -2,9 +2,9 @@
 
 pub(super) const TOP: &str = "\
 Examples:
-  coupon-recon init my-shop                     a commented job file and a key to begin with
-  coupon-recon check my-shop/job.toml           every problem of it at once
-  coupon-recon run my-shop/job.toml --dry-run   what last night would ask and write
+  coupon-recon init my-shop                     a commented job file and a key to start from
+  coupon-recon check my-shop/job.toml           every problem at once
+  coupon-recon run my-shop/job.toml --dry-run   what the night would request and write
   coupon-recon run my-shop/job.toml             reconcile yesterday
   coupon-recon breaks my-shop/job.toml --date 2026-11-20
 
@@ -13,7 +13,7 @@ Examples:
 pub(super) const RUN: &str = "\
 Examples:
   coupon-recon run job.toml                                        yesterday, as cron does
-  coupon-recon run job.toml --date 2026-11-20 --summary            one day, told to a person
+  coupon-recon run job.toml --date 2026-11-20 --summary            one day, with a summary to read
   coupon-recon run job.toml --from 2026-11-01 --to 2026-11-20      a backfill, oldest day first
   coupon-recon run job.toml --dry-run                              how many calls, how long, which partitions
   coupon-recon run job.toml --wait 2h                              wait for a bill that is late
@@ -24,30 +24,31 @@ Examples:
   coupon-recon run job.toml --interval-start 2026-11-20T12:00:00+08:00 \\
                             --interval-end 2026-11-21T12:00:00+08:00   an orchestrator's data interval
 
-Running it again is safe: what is journalled is not asked again, and the same inputs give the same bytes.";
+Running it again is safe: what is journalled is not requested again, and the same inputs give the same bytes.";
 
 pub(super) const BREAKS: &str = "\
 Examples:
   coupon-recon breaks job.toml --date 2026-11-20
-  coupon-recon breaks job.toml --date 2026-11-20 --since 2026-11-01    their lives
+  coupon-recon breaks job.toml --date 2026-11-20 --since 2026-11-01    their history
   coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'open_fen>100000,severity:high.count>0'
   coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'rule:SU01.fen>0,age_days>7'";
 
 pub(super) const PLAN: &str = "\
 Examples:
-  coupon-recon plan job.toml --date 2026-11-20 --out plan.json     then read it, take out what shall not be done
-  coupon-recon plan job.toml --date 2026-11-20 --rule SU01,SU07    subsidies that are missing, or were kept
+  coupon-recon plan job.toml --date 2026-11-20 --out plan.json     then read it and remove unwanted calls
+  coupon-recon plan job.toml --date 2026-11-20 --rule SU01,SU07    subsidies missing or not returned
   coupon-recon plan job.toml --date 2026-11-20 | jq '.calls[].does'
 
-Proposed are AO03 (redeem the coupon), AO14 (return it), SU01, SU10 and SU11 (pay the subsidy) and SU07 (return it).
-What a person has to find out first is listed by rule, with what to do. Nothing is sent.";
+It proposes calls for AO03 (redeem the coupon), AO14 (return it), SU01, SU10 and SU11 (pay the subsidy), and SU07 (return it).
+Breaks that a person has to look into are listed by rule, with what to do. Nothing is sent.";
 
 pub(super) const APPLY: &str = "\
 Examples:
   coupon-recon apply plan.json --approve \"$(sha256sum < plan.json | cut -d' ' -f1)\"
 
-The digest says which plan was approved: a plan that changed since is refused, and so is one whose breaks were published
-anew. Calls are made one after the other, their answers journalled. Applied again, what was done is not done again.";
+The digest says which plan was approved: a plan that changed since is refused, and so is one whose breaks were
+republished. Calls are made one after the other, and their answers are journalled. If the plan is applied again, calls
+that are done are not made again.";
 
 pub(super) const VERIFY: &str = "\
 Examples:
@@ -66,7 +67,7 @@ Examples:
   coupon-recon check job.toml
   coupon-recon --now 2026-11-21T12:00:00+08:00 check job.toml --base-url http://127.0.0.1:18080
 
-Asks each API one cheap question. `run --dry-run` asks none and tells what a night would do.";
+Sends each API one cheap request. `run --dry-run` sends none and shows what a night would do.";
 
 pub(super) const API: &str = "\
 Examples:
@@ -80,7 +81,7 @@ Examples:
   coupon-recon init my-shop
   coupon-recon check my-shop/job.toml
 
-Nothing that is there is overwritten.";
+Existing files are never overwritten.";
 
 pub(super) const GENERATE: &str = "\
 Examples:

@@ -21,7 +21,7 @@ pub(super) async fn tell(nights: &[PlannedNight<'_>]) -> Result<ExitCode, Failur
 }
 
 fn table(job: &Job, forecast: &NightForecast) -> String {
-    let mut text = format!("{} · {} · dry run: nothing is asked or written\n", job.name, forecast.date);
+    let mut text = format!("{} · {} · dry run: nothing is requested or written\n", job.name, forecast.date);
     text.push_str("  stage              calls  journal  at rate limit  partitions\n");
     for stage in &forecast.stages {
         let partitions = partitions(stage);
@@ -46,7 +46,7 @@ fn table(job: &Job, forecast: &NightForecast) -> String {
     }
     if !forecast.stale_dates.is_empty() {
         let dates: Vec<_> = forecast.stale_dates.iter().map(ToString::to_string).collect();
-        let _ = writeln!(text, "  made from what this night replaces, to be run again after it: {}", dates.join(", "));
+        let _ = writeln!(text, "  made from what this night replaces; run again after it: {}", dates.join(", "));
     }
     text
 }

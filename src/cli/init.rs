@@ -17,8 +17,8 @@ pub(super) fn run(command: &Init, world: &World) -> Result<ExitCode, Failure> {
     let folder = &command.folder;
     let job = folder.join("job.toml");
     if job.exists() {
-        let failure = Failure::new(ExitCode::Usage, format!("`{}` is there already", job.display()));
-        return Err(failure.hinting("`coupon-recon check` tells what it lacks; init another folder for a new one"));
+        let failure = Failure::new(ExitCode::Usage, format!("`{}` already exists", job.display()));
+        return Err(failure.hinting("`coupon-recon check` shows what it lacks; for a new job, use another folder"));
     }
     let absolute = std::path::absolute(folder);
     absolute.and_then(|folder| write(&folder, world)).map_err(|error| {
@@ -56,7 +56,7 @@ fn job_file() -> String {
 fn next_steps(job: &Path) -> String {
     let job = shell::word(job);
     format!(
-        "next:\n  1. put your numbers into {job}; leave out the sections you have no use for\n  \
+        "next:\n  1. put your values into {job}; remove the sections you do not need\n  \
          2. coupon-recon check {job}\n  \
          3. coupon-recon run {job} --dry-run\n  \
          4. coupon-recon run {job} --summary"

@@ -52,9 +52,9 @@ impl Interrupt {
         }
         match kept {
             Some(Err(error)) => {
-                terminal::tell(Level::Error, format_args!("interrupted; the journal could not be kept: {error}"))
+                terminal::tell(Level::Error, format_args!("interrupted; the journal could not be saved: {error}"))
             }
-            _ => terminal::tell(Level::Warn, "interrupted; the journal is kept, run the same command to go on"),
+            _ => terminal::tell(Level::Warn, "interrupted; the journal is kept: run the same command to continue"),
         }
         process::exit(code as i32)
     }

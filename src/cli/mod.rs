@@ -60,7 +60,7 @@ fn heard(code: ExitCode) -> Result<ExitCode, Failure> {
             let is_full = error.kind() == std::io::ErrorKind::StorageFull;
             let code = if is_full { ExitCode::TryLater } else { ExitCode::Usage };
             let failure = Failure::caused_by(code, "cannot write the results to stdout", error);
-            Err(failure.hinting("make room where stdout goes and run the same command again"))
+            Err(failure.hinting("make room where stdout is written to, and run the same command again"))
         }
         _ => Ok(code),
     }

@@ -44,7 +44,7 @@ fn named(job: &Job, ids: &[String]) -> Result<BTreeSet<String>, Failure> {
 
 fn unwritten(path: &Path, error: &io::Error) -> Failure {
     Failure::caused_by(ExitCode::Usage, format!("cannot write the plan to `{}`", path.display()), error)
-        .hinting("`--out` names a file in a folder that is there and that this user may write to")
+        .hinting("`--out` must name a file in an existing folder that this user may write to")
 }
 
 /// The summary for people.

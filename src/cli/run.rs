@@ -94,7 +94,7 @@ fn is_for(job: &Job, plan: &NightPlan) -> bool {
     let why = match job.first_date {
         Some(first) if plan.date < first => format!("the job begins with {first}"),
         _ if plan.has_work(job) => return true,
-        _ if plan.stages.is_some() => "these stages bring nothing of this job".to_owned(),
+        _ if plan.stages.is_some() => "the job has no source for these stages".to_owned(),
         _ => "the job has no source".to_owned(),
     };
     terminal::tell(Level::Info, format_args!("nothing to do for {}: {why}", plan.date));
@@ -161,7 +161,7 @@ fn refuse_unjudged(stages: &BTreeSet<Stage>, has_gate: bool) -> Result<(), Failu
         return Ok(());
     }
     if stages.contains(&Stage::Report) {
-        let failure = Failure::new(ExitCode::Usage, "the stage `report` alone has no breaks to tell");
+        let failure = Failure::new(ExitCode::Usage, "the stage `report` alone has no breaks to report");
         return Err(failure.hinting("`--stage reconcile,report` judges the day and writes its reports"));
     }
     if has_gate {
@@ -179,11 +179,12 @@ fn is_scripted(command: &Run) -> bool {
 /// A script is for Spark and for one night: the next night reads what this one publishes.
 fn refuse_unscripted(job: &Job, plans: &[NightPlan]) -> Result<(), Failure> {
     if job.engine.kind != EngineKind::Spark {
-        return Err(Failure::new(ExitCode::Usage, "a script is for Spark").hinting("add `--engine spark`"));
+        return Err(Failure::new(ExitCode::Usage, "`--emit-script` and `--take-script` need the Spark engine")
+            .hinting("add `--engine spark`"));
     }
     if plans.len() > 1 {
-        let hint = "each night reads what the one before published: write, run and take them one by one";
-        return Err(Failure::new(ExitCode::Usage, "a script is of one date").hinting(hint));
+        let hint = "each night reads what the one before published: write, run and take one script after the other";
+        return Err(Failure::new(ExitCode::Usage, "a script covers one date").hinting(hint));
     }
     Ok(())
 }

@@ -40,6 +40,6 @@ fn require_open_files() -> io::Result<()> {
 }
 
 fn refused(error: &io::Error) -> Failure {
-    let failure = Failure::caused_by(ExitCode::TryLater, "the system does not give what every command needs", error);
+    let failure = Failure::caused_by(ExitCode::TryLater, "the system refuses what every command needs", error);
     failure.with_hint(advice_for_open_files(error).map(|advice| format!("{advice} and run the same command again")))
 }

@@ -47,17 +47,17 @@ fn unread(error: &io::Error) -> Failure {
     let what = "cannot read what is published";
     match error.kind() {
         io::ErrorKind::PermissionDenied => Failure::caused_by(ExitCode::Usage, what, error)
-            .hinting("raw pages lie in the lake too: run this as the user who runs the nights"),
+            .hinting("the lake also holds raw pages: run this as the user who runs the nights"),
         _ => pipeline::unread(error, what),
     }
 }
 
 /// Reports the number of valid signatures, and what is wrong with the others.
 fn told(proof: Proof) -> Vec<String> {
-    say(format_args!("{} signatures hold, {} answers carry none", proof.verified, proof.unsigned));
+    say(format_args!("{} signatures are valid, {} answers carry none", proof.verified, proof.unsigned));
     if proof.mismatched > 0 {
         let count = proof.mismatched;
-        say(format_args!("{count} v2 signatures do not hold; `pay_v2.on_signature_mismatch` lets them pass"));
+        say(format_args!("{count} v2 signatures are not valid; `pay_v2.on_signature_mismatch` lets them pass"));
     }
     proof.findings
 }

@@ -37,7 +37,7 @@ macro_rules! column {
                 };
                 let cast: fn(&dyn Array) -> Option<&$array> = $cast;
                 let array = cast(column.as_ref()).cloned();
-                array.ok_or_else(|| ArrowError::SchemaError(format!("column `{name}` is no {}", $kind)))
+                array.ok_or_else(|| ArrowError::SchemaError(format!("column `{name}` is not of type {}", $kind)))
             }
         }
     };

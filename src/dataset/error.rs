@@ -43,7 +43,7 @@ pub enum PartitionError {
         dataset: &'static str,
     },
     /// Two rows have the same key: something was about to be counted twice.
-    #[error("`{dataset}` would hold the key {key} twice")]
+    #[error("`{dataset}` would contain the key {key} twice")]
     DuplicateKey {
         /// Name of the dataset.
         dataset: &'static str,
@@ -51,7 +51,7 @@ pub enum PartitionError {
         key: String,
     },
     /// A row belongs to another day.
-    #[error("`{dataset}` of {date} holds a row of another day")]
+    #[error("`{dataset}` of {date} contains a row of another day")]
     OtherDay {
         /// Name of the dataset.
         dataset: &'static str,

@@ -36,7 +36,7 @@ pub fn inspect(lake: &Lake, date: NaiveDate) -> io::Result<Inspection> {
         if let Some(read) = inspect_dataset(lake, contract, date, listed.as_deref(), &mut it)? {
             rows.insert(contract.name.as_str(), read);
             if listed.is_none() {
-                it.find(lake.partition(&contract.name, date), "no run says that it published this");
+                it.find(lake.partition(&contract.name, date), "no run has recorded publishing this");
             }
         }
     }
@@ -49,13 +49,13 @@ pub fn inspect(lake: &Lake, date: NaiveDate) -> io::Result<Inspection> {
 fn inspect_layout(lake: &Lake, it: &mut Inspection) -> io::Result<()> {
     for (path, name) in entries(&lake.root().join("datasets"))? {
         if !contract::all().any(|contract| contract.name == name) || !is_folder(&path)? {
-            it.find(path, "is no dataset of this program: it does not belong here");
+            it.find(path, "is not a dataset of this program: it does not belong here");
             continue;
         }
         for (path, name) in entries(&path)? {
             let is_day = name.strip_prefix("dt=").is_some_and(|date| date.parse::<NaiveDate>().is_ok());
             if !is_day || !is_folder(&path)? {
-                it.find(path, "does not belong into a dataset");
+                it.find(path, "does not belong in a dataset");
             }
         }
     }
@@ -83,9 +83,9 @@ fn inspect_dataset(
         let metadata = fs::symlink_metadata(&path).map_err(with_path(&path))?;
         let is_marker = name == "_SUCCESS" && metadata.len() == 0;
         if metadata.is_symlink() {
-            it.find(path, "is a symbolic link: it may show what is not in the lake");
+            it.find(path, "is a symbolic link: it may lead out of the lake");
         } else if !is_part(&name) && !is_marker {
-            it.find(path, "does not belong into a dataset");
+            it.find(path, "does not belong in a dataset");
         }
     }
     if !folder.join("_SUCCESS").is_file() {
@@ -111,7 +111,7 @@ fn inspect_reports(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspectio
     for (path, name) in entries(&lake.reports(date))? {
         match runs.report(&name) {
             Some(_) => it.files += 1,
-            None => it.find(path, "does not belong among the reports: no run says that it published this"),
+            None => it.find(path, "does not belong among the reports: no run has recorded publishing this"),
         }
     }
     Ok(())
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_deleted_partition_is_found() {
         let delete = |lake: &Lake| fs::remove_dir_all(lake.dataset("coupon_codes")).unwrap();
-        assert_found(delete, &["coupon_codes/dt=2026-11-18/part-0.parquet", "is gone"]);
+        assert_found(delete, &["coupon_codes/dt=2026-11-18/part-0.parquet", "is missing"]);
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         let above = |lake: &Lake| lake.dataset("coupon_codes").join("notes.txt");
         assert_found(|lake| fs::write(above(lake), b"").unwrap(), &["notes.txt", "does not belong"]);
         let other = |lake: &Lake| lake.root().join("datasets/copy_of_orders");
-        assert_found(|lake| fs::create_dir(other(lake)).unwrap(), &["copy_of_orders", "no dataset"]);
+        assert_found(|lake| fs::create_dir(other(lake)).unwrap(), &["copy_of_orders", "not a dataset"]);
         let report = |lake: &Lake| fs::create_dir_all(lake.reports(date()).join("old")).unwrap();
         assert_found(report, &["old", "among the reports"]);
     }
@@ -236,8 +236,8 @@ mod tests {
         }
         let harms: [(Harm, &[&str]); 5] = [
             (|_| (), &[]),
-            (|part| fs::remove_file(part.with_file_name("part-2.parquet")).unwrap(), &["part-2.parquet: is gone"]),
-            (|part| fs::remove_file(part.with_file_name("part-1.parquet")).unwrap(), &["part-1.parquet: is gone"]),
+            (|part| fs::remove_file(part.with_file_name("part-2.parquet")).unwrap(), &["part-2.parquet: is missing"]),
+            (|part| fs::remove_file(part.with_file_name("part-1.parquet")).unwrap(), &["part-1.parquet: is missing"]),
             (
                 |part| copy(part, "part-3.parquet"),
                 &["part-3.parquet: does not belong", "S, 0 comes after a larger one"],
@@ -293,7 +293,7 @@ mod tests {
             crate::dataset::partition::write_rows::<crate::record::Stock>(&path, &[], &Provenance::default()).unwrap();
             fs::write(path.with_file_name("_SUCCESS"), b"").unwrap();
         };
-        assert_found(copy, &["stocks/dt=2026-11-18/part-0.parquet", "no run says"]);
+        assert_found(copy, &["stocks/dt=2026-11-18/part-0.parquet", "no run has recorded"]);
     }
 
     #[test]
@@ -306,15 +306,15 @@ mod tests {
         };
         assert_found(|lake| edit(lake, "\"exit_code\": 0", "\"exit_code\": 4"), &["manifest.json", "was changed"]);
         assert_found(|lake| edit(lake, "\"rows\": 0", "\"rows\": 1"), &["manifest.json", "was changed", "1 rows"]);
-        assert_found(|lake| edit(lake, "{\n", "\n"), &["manifest.json", "is not a manifest"]);
+        assert_found(|lake| edit(lake, "{\n", "\n"), &["manifest.json", "is no longer a manifest"]);
         let misname = |lake: &Lake| {
             let path = lake.run(date(), "r1").join(CHECKSUM_FILE);
             let text = fs::read_to_string(&path).unwrap();
             fs::write(path, text.replace("manifest", "manifesT")).unwrap();
         };
-        assert_found(misname, &["manifest.json", "does not fit `manifest.json.sha256`"]);
+        assert_found(misname, &["manifest.json", "does not match `manifest.json.sha256`"]);
         let remove = |lake: &Lake| fs::remove_dir_all(lake.root().join("runs")).unwrap();
-        assert_found(remove, &["no manifest says"]);
+        assert_found(remove, &["no manifest records"]);
     }
 
     #[test]

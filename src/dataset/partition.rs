@@ -329,9 +329,10 @@ pub fn sum_of<R: Record>(path: &Path, column: &str) -> Result<Fen, PartitionErro
     while let Some(batch) = batches.next() {
         let batch = batch.map_err(|error| unreadable(&batches, error))?;
         let amounts = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let amounts = amounts.ok_or_else(|| misfit::<R>(path, io::Error::other(format!("`{column}` is no amount"))))?;
+        let amounts =
+            amounts.ok_or_else(|| misfit::<R>(path, io::Error::other(format!("`{column}` is not an amount"))))?;
         for amount in amounts.iter().flatten() {
-            let overflow = || misfit::<R>(path, io::Error::other(format!("`{column}` sums up past 64 bits")));
+            let overflow = || misfit::<R>(path, io::Error::other(format!("the sum of `{column}` exceeds 64 bits")));
             sum = sum.checked_add(Fen(amount)).ok_or_else(overflow)?;
         }
     }
@@ -554,7 +555,7 @@ mod tests {
         std::fs::rename(parts::path(&first, 1), parts::path(&first, 2)).unwrap();
         let error = read_rows::<Payment>(&first).unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert!(cause.contains("part-1.parquet` is gone"), "{cause}");
+        assert!(cause.contains("part-1.parquet` is missing"), "{cause}");
     }
 
     #[test]
@@ -594,7 +595,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write = |rows: &[Payment]| write_rows(&folder.path().join("p"), rows, &Provenance::default());
         let twice = write(&[payment("4200"), payment("4200")]).unwrap_err();
-        assert_eq!(twice.to_string(), "`payments` would hold the key 4200, SUCCESS twice");
+        assert_eq!(twice.to_string(), "`payments` would contain the key 4200, SUCCESS twice");
         let unsorted = write(&[payment("4201"), payment("4200")]).unwrap_err();
         assert!(unsorted.to_string().contains("not sorted by its key"), "{unsorted}");
     }

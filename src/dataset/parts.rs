@@ -121,7 +121,7 @@ fn is_at(folder: &File, place: &Path) -> io::Result<bool> {
 }
 
 fn is_gone(path: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("`{}` is gone, and a later part is there", path.display()))
+    io::Error::new(io::ErrorKind::NotFound, format!("`{}` is missing, although a later part exists", path.display()))
 }
 
 #[cfg(test)]
@@ -156,7 +156,7 @@ mod tests {
             fs::remove_file(folder.path().join(name(gone))).unwrap();
             let error = open(&first).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
-            assert!(error.to_string().contains(&format!("{}` is gone", name(gone))), "{error}");
+            assert!(error.to_string().contains(&format!("{}` is missing", name(gone))), "{error}");
         }
     }
 

@@ -92,7 +92,7 @@ fn read_intent(path: &Path) -> io::Result<Option<Manifest>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         bytes => {
             let unreadable = |error| {
-                let what = format!("`{}` is not readable ({error}): remove it, run its day again", path.display());
+                let what = format!("`{}` is not readable ({error}): remove it and run its day again", path.display());
                 io::Error::new(io::ErrorKind::InvalidData, what)
             };
             serde_json::from_slice(&bytes?).map(Some).map_err(unreadable)

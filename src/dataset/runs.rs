@@ -100,12 +100,12 @@ impl Runs {
         let manifest = match serde_json::from_slice::<Manifest>(&bytes) {
             Ok(manifest) => manifest,
             Err(error) => {
-                self.damaged.push((path, format!("is not a manifest any more: {error}")));
+                self.damaged.push((path, format!("is no longer a manifest: {error}")));
                 return Ok(());
             }
         };
         if !is_as_written {
-            let what = format!("was changed after it was written: it does not fit `{CHECKSUM_FILE}` beside it");
+            let what = format!("was changed after it was written: it does not match `{CHECKSUM_FILE}` beside it");
             self.damaged.push((path, what));
         }
         self.last_sequence = self.last_sequence.max(manifest.sequence);

@@ -7,14 +7,14 @@ use crate::report::{Column, Kind, Table, tables};
 const HEAD: &str = "\
 # Finance pack · 对账报表
 
-Made from the tables in `src/report/` and the contracts by `cargo run --example describe`; edit those, not this page.
+Made from the tables in `src/report/` and the contracts by `cargo run --example describe`; edit those instead of this page.
 本页由报表定义与契约生成，请勿直接修改。
 
 - Each table is a CSV and a sheet of `reconciliation.xlsx`. The header of a sheet has these explanations as notes: point at
   it. 每张表同时为 CSV 与工作簿的工作表；指向工作表的表头即显示说明。
 - Amounts are yuan with two decimals, times Asia/Shanghai. 金额单位为元，两位小数；时间为北京时间。
 - Ids are text and begin with the mark that `report.excel_ids` sets. 编号为文本，前缀由 `report.excel_ids` 决定。
-- **Σ**: the last line has the sum; an amount that several coupons share is on the first of them. 末行为合计；多张券共有的金额只记在首张。
+- **Σ**: the last line has the sum; an amount that several coupons share is shown on the first of them only. 末行为合计；多张券共有的金额只记在首张。
 ";
 
 /// The whole page.

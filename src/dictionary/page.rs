@@ -9,17 +9,17 @@ use crate::reconcile::rules::Rules;
 const HEAD: &str = "\
 # Data dictionary · 数据字典
 
-Made from `schemas/*.odcs.yaml` and `jobs/rules/` by `cargo run --example describe`; edit those, not this page.
+Made from `schemas/*.odcs.yaml` and `jobs/rules/` by `cargo run --example describe`; edit those instead of this page.
 本页由契约与规则生成，请勿直接修改。
 
 - **fen** is 1/100 yuan, a whole number in 64 bits. 金额单位为分（0.01 元），64 位整数。
-- **text** is UTF-8; ids are text however much they look like numbers. 编号一律为文本。
+- **text** is UTF-8; ids are always text, even if they look like numbers. 编号一律为文本。
 - **instant** is a point in time in UTC, to the microsecond. 时刻为 UTC，精确到微秒。
 - **date** is a calendar day in Asia/Shanghai. 日期为北京时间的自然日。
 - A dataset has one partition a day, `dt=YYYY-MM-DD`, and its key is unique within it. 每日一个分区，键在分区内唯一。
 - **personal** columns identify a user and hold a keyed HMAC unless the job says `pii = \"raw\"`; **confidential** ones are
   worth money or come as free text from outside. personal 为个人信息，confidential 为敏感信息，请勿外传。
-- Values marked *and others* are no closed list: one that is not listed is kept as it is. 标注 and others 者取值不限于所列，未列出的原样保留。
+- Values marked *and others* are not a closed list: unlisted ones are kept as they are. 标注 and others 者取值不限于所列，未列出的原样保留。
 - *read by* names the rules whose SQL reads the column, and in italics the shared views through which others do (last
   section). read by 为直接读取该列的规则与共享视图（斜体）。
 ";

@@ -26,8 +26,7 @@ fn schema(table: &Table) -> Value {
 
 fn description(table: &Table) -> String {
     let file = format!(
-        "{}.csv of the finance pack: UTF-8 with BOM, CRLF. The header has the names with report.language = \"en\" and \
-         the titles with \"zh\". Ids begin with the mark of report.excel_ids.",
+        "{}.csv of the finance pack: UTF-8 with BOM, CRLF. The header has the names if report.language = \"en\", and the titles if \"zh\". Ids begin with the mark set by report.excel_ids.",
         table.name
     );
     if !table.columns.iter().any(|column| column.is_summed) {

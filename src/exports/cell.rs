@@ -23,18 +23,17 @@ const TOTALS: [&str; 6] = ["合计", "总计", "小计", "汇总", "total", "tot
 pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
     let text = unguarded(cell);
     if is_scientific(text) {
-        return Err("a spreadsheet made a number of this id and its digits are lost: \
-                    export again with the column as text, or straight from the till without a spreadsheet"
+        return Err("a spreadsheet turned this id into a number and lost digits: export again with the column as text, or straight from the till without a spreadsheet"
             .to_owned());
     }
     if text.starts_with('#') && SPREADSHEET_ERRORS.contains(&text) {
-        return Err("an error of a spreadsheet, not an id: correct its formula and export again".to_owned());
+        return Err("a spreadsheet error, not an id: correct its formula and export again".to_owned());
     }
     if let Some(sign) = text.chars().find(|sign| is_invisible(*sign)) {
-        return Err(format!("U+{:04X} in it, which nobody sees: it would be another id", u32::from(sign)));
+        return Err(format!("U+{:04X} is in it, which nobody sees: it would be another id", u32::from(sign)));
     }
     if is_float_text(text) {
-        return Err("a program made a decimal number of this id: export the column as text".to_owned());
+        return Err("a program turned this id into a decimal number: export the column as text".to_owned());
     }
     Ok(Cow::Borrowed(text))
 }
@@ -51,7 +50,7 @@ pub(super) fn order_number(cell: &str) -> Result<Cow<'_, str>, String> {
     let text = required_id(cell)?;
     let word = text.trim_end_matches([':', '：']).trim_end().to_lowercase();
     match TOTALS.contains(&word.as_str()) {
-        true => Err("a line of totals, no order: export without it".to_owned()),
+        true => Err("a line of totals, not an order: export without it".to_owned()),
         false => Ok(text),
     }
 }
@@ -103,9 +102,9 @@ fn amount_or(cell: &str, format: AmountFormat, explain: impl Fn(&str) -> String)
     let text = unguarded(cell);
     let plain = match (text.contains(','), format.thousands_separators) {
         (false, _) => Cow::Borrowed(text),
-        (true, true) => Cow::Owned(without_thousands(text).ok_or("its commas do not stand between thousands")?),
+        (true, true) => Cow::Owned(without_thousands(text).ok_or("its commas do not separate thousands")?),
         (true, false) => {
-            return Err("a comma in it: set `thousands_separators = true` if it parts thousands".to_owned());
+            return Err("it contains a comma: set `thousands_separators = true` if it separates thousands".to_owned());
         }
     };
     let fen = match format.unit {
@@ -113,7 +112,9 @@ fn amount_or(cell: &str, format: AmountFormat, explain: impl Fn(&str) -> String)
         AmountUnit::Fen => Fen::from_fen(&plain),
     };
     match fen.map_err(|error| explain(&error.to_string()))? {
-        Fen(fen) if fen < 0 => Err("negative: amounts of an order, refunds too, are written without sign".to_owned()),
+        Fen(fen) if fen < 0 => {
+            Err("negative: amounts of an order, including refunds, are written without a sign".to_owned())
+        }
         fen if !fen.is_plausible() => Err("more than ten billion yuan: is the unit right?".to_owned()),
         fen => Ok(fen),
     }
@@ -132,7 +133,7 @@ pub(super) fn instant(cell: &str, format: &str) -> Result<Option<DateTime<Utc>>,
     }
     if format.contains("%Z") && is_elsewhere(text) {
         return Err(
-            "a time of another zone, and `%Z` reads none: export it with its offset and write `%z` in `time_format`"
+            "a time in another zone, which `%Z` cannot read: export it with its offset and write `%z` in `time_format`"
                 .to_owned(),
         );
     }
@@ -141,7 +142,7 @@ pub(super) fn instant(cell: &str, format: &str) -> Result<Option<DateTime<Utc>>,
         // `%Y` parses `26` as the year 26.
         Some(instant) if (2000..2200).contains(&instant.year()) => Ok(Some(instant)),
         Some(instant) => Err(format!("the year {} cannot be right: does `time_format` fit?", instant.year())),
-        None => Err(format!("not a time of the format `{format}`: set `time_format` of this source")),
+        None => Err(format!("not a time in the format `{format}`: set `time_format` of this source")),
     }
 }
 
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn what_a_spreadsheet_shows_where_it_has_no_value_is_no_id() {
         for cell in ["#N/A", " #REF! ", "'#VALUE!"] {
-            assert!(id(cell).unwrap_err().contains("error of a spreadsheet"), "{cell}");
+            assert!(id(cell).unwrap_err().contains("spreadsheet error"), "{cell}");
         }
         assert_eq!(id("#12").unwrap(), "#12");
     }

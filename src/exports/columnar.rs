@@ -39,7 +39,7 @@ pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
 }
 
 fn unreadable(name: &str, error: &dyn std::fmt::Display) -> ExportError {
-    ExportError::Format { file: name.to_owned(), why: format!("is no readable Parquet file ({error})") }
+    ExportError::Format { file: name.to_owned(), why: format!("is not a readable Parquet file ({error})") }
 }
 
 /// Refuses codecs that this program is built without; they are hardly used.
@@ -49,7 +49,7 @@ fn refuse_other_codec(name: &str, codec: Compression) -> Result<(), ExportError>
         Compression::LZO => "LZO",
         _ => return Ok(()),
     };
-    let why = format!("is compressed by {other}, which is not read: write it with snappy, zstd, gzip or none");
+    let why = format!("is compressed with {other}, which is not supported: write it with snappy, zstd, gzip or none");
     Err(ExportError::Format { file: name.to_owned(), why })
 }
 
@@ -176,7 +176,10 @@ mod tests {
     #[test]
     fn a_codec_that_is_not_read_is_named() {
         let error = refuse_other_codec("f", Compression::BROTLI(Default::default())).unwrap_err().to_string();
-        assert_eq!(error, "`f` is compressed by BROTLI, which is not read: write it with snappy, zstd, gzip or none");
+        assert_eq!(
+            error,
+            "`f` is compressed with BROTLI, which is not supported: write it with snappy, zstd, gzip or none"
+        );
         refuse_other_codec("f", Compression::LZO).unwrap_err();
     }
 

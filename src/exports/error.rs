@@ -77,7 +77,7 @@ pub enum ExportError {
         worksheets: Vec<String>,
     },
     /// A needed header occurs twice.
-    #[error("`{file}` has the header `{header}` twice: which one is meant cannot be told, rename one")]
+    #[error("`{file}` has the header `{header}` twice: it is not clear which one is meant: rename one")]
     DuplicateHeader {
         /// Name of the file.
         file: String,
@@ -85,7 +85,7 @@ pub enum ExportError {
         header: String,
     },
     /// The scratch folder for sorting is full or failed.
-    #[error("the rows of the exports cannot be sorted on the disk")]
+    #[error("the rows of the exports cannot be sorted on disk")]
     Scratch(#[from] io::Error),
     /// Invalid rows, and the job says `on_bad_row = "fail"`.
     #[error("{}", shown(rows, *total))]
@@ -108,7 +108,7 @@ fn listed(columns: &[MissingColumn]) -> String {
 fn read_of(worksheets: &[String]) -> String {
     match worksheets {
         [read, others @ ..] if !others.is_empty() => {
-            format!("; they stand on the worksheet `{read}`, the first one, and there is also {}", quoted(others))
+            format!("; they are on the worksheet `{read}`, the first one, and there is also {}", quoted(others))
         }
         _ => String::new(),
     }

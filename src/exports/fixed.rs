@@ -69,7 +69,7 @@ fn advised(error: ExportError) -> ExportError {
             ExportError::Encoding { file, line, encoding, advice: ADVICE }
         }
         ExportError::OtherKind { file, what, .. } => {
-            ExportError::OtherKind { file, what, advice: format!("{ADVICE}, its columns parted by commas") }
+            ExportError::OtherKind { file, what, advice: format!("{ADVICE}, with commas between the columns") }
         }
         other => other,
     }

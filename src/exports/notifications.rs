@@ -216,7 +216,7 @@ pub fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>
         .map_err(|error| format!("not a spooled callback `{{\"headers\":{{…}},\"body\":\"…\"}}`: {}", at(&error)))?;
     verify(&spooled, keys)?;
     let envelope: Envelope = serde_json::from_str(&spooled.body)
-        .map_err(|error| format!("the body is no callback of WeChat Pay: {}", at(&error)))?;
+        .map_err(|error| format!("the body is not a callback of WeChat Pay: {}", at(&error)))?;
     if envelope.event_type != "COUPON.SEND" {
         return Ok(None);
     }
@@ -259,7 +259,7 @@ fn header<'s>(spooled: &'s Spooled, name: &str) -> Result<Cow<'s, str>, String> 
 /// The event of a decrypted resource. What has no column is kept in `extra`.
 fn event(event_id: &str, plaintext: &[u8]) -> Result<CouponEvent, String> {
     let mut fields =
-        object(plaintext).map_err(|error| format!("the opened resource is no JSON object: {}", at(&error)))?;
+        object(plaintext).map_err(|error| format!("the decrypted resource is not a JSON object: {}", at(&error)))?;
     let send_time = send_time(&mut fields)?;
     let mut attached = attached(&mut fields);
     fields.remove("event_type");
@@ -307,7 +307,7 @@ fn keep_digits(fields: &mut Map<String, Value>, exact: &BTreeMap<String, &RawVal
 fn send_time(fields: &mut Map<String, Value>) -> Result<DateTime<Utc>, String> {
     let text = required(fields, "send_time")?;
     let time =
-        parse_time(&text).ok_or_else(|| "`send_time` is no time such as `2019-12-17T10:35:53+08:00`".to_owned())?;
+        parse_time(&text).ok_or_else(|| "`send_time` is not a time such as `2019-12-17T10:35:53+08:00`".to_owned())?;
     if DateTime::parse_from_rfc3339(&text).is_err() {
         fields.insert("send_time".to_owned(), Value::String(text));
     }
@@ -331,7 +331,7 @@ fn attached(fields: &mut Map<String, Value>) -> Map<String, Value> {
 }
 
 fn required(fields: &mut Map<String, Value>, name: &str) -> Result<String, String> {
-    optional(fields, name)?.ok_or_else(|| format!("the opened resource lacks `{name}`"))
+    optional(fields, name)?.ok_or_else(|| format!("the decrypted resource lacks `{name}`"))
 }
 
 /// A string; null and empty are `None`, an integer becomes its digits.

@@ -219,12 +219,12 @@ fn what_cannot_be_verified_or_opened_is_a_dead_letter() {
         (spooled(&body, "WECHATPAY/SIGNTEST/abc"), "signature invalid"),
         (spooled(&body, "genuine").replace("PUB_KEY_ID_1", "OTHER"), "no key for serial"),
         (spooled(&body, "genuine").replace("WECHATPAY-NONCE", "X-Nonce"), "header `Wechatpay-Nonce` is missing"),
-        (spooled("<xml/>", "genuine"), "no callback of WeChat Pay"),
+        (spooled("<xml/>", "genuine"), "not a callback of WeChat Pay"),
         (spooled(&body.replace("j9g1", "XXXX"), "genuine"), "cannot be decrypted"),
         (spooled(&body.replace("AEAD_AES_256_GCM", "ROT13"), "genuine"), "`ROT13`"),
-        (genuine("1", "no json"), "no JSON object"),
+        (genuine("1", "no json"), "not a JSON object"),
         (genuine("1", &DOCUMENTED.replace("stock_id", "stack_id")), "lacks `stock_id`"),
-        (genuine("1", &DOCUMENTED.replace("2019-12-17T", "17.12.2019 ")), "`send_time` is no time"),
+        (genuine("1", &DOCUMENTED.replace("2019-12-17T", "17.12.2019 ")), "`send_time` is not a time"),
     ];
     for (text, wanted) in cases {
         let read = read_files(&[("x.json", text.clone())], "2019-12-17");

@@ -47,7 +47,7 @@ impl Lost {
             Lost::Error => "the spreadsheet shows an error here: correct its formula and save the file again",
             Lost::Bytes => "bytes that are not UTF-8: write the column as text",
             Lost::Time => {
-                "the cell holds a date or a time, which spreadsheets make of codes too: write the column as text"
+                "the cell holds a date or a time, which spreadsheets also turn codes into: write the column as text"
             }
         }
     }

@@ -62,7 +62,7 @@ impl Sheet {
         let mut records = Box::new(Records::new(ReadAhead::start(text), delimiter));
         let mut first = Row::default();
         if !records.next(&mut first).map_err(damaged)? {
-            let why = "is empty: not even a header stands in it".to_owned();
+            let why = "is empty: it does not even have a header".to_owned();
             return Err(ExportError::Format { file: found.name.clone(), why });
         }
         let header = first.cells.iter().map(|cell| header_text(cell).to_owned()).collect();
@@ -161,7 +161,7 @@ impl Sheet {
         let (Body::Text { .. }, [header]) = (&self.body, self.header.as_slice()) else { return Ok(()) };
         let Some(delimiter) = header.chars().find(|sign| matches!(sign, '\t' | ';' | '|' | ',')) else { return Ok(()) };
         let shown = delimiter.escape_default();
-        let what = format!("has a single column; its headers seem to be parted by `{shown}`");
+        let what = format!("has a single column; its headers seem to be separated by `{shown}`");
         let advice =
             format!("set `delimiter = \"{shown}\"` of its source, or save it with the delimiter that is expected");
         Err(ExportError::OtherKind { file: self.name.clone(), what, advice })
@@ -193,7 +193,7 @@ impl Sheet {
 
     /// A row with text after a closing quote. The text is not shown: it may be an openid.
     fn misquoted(&self, row: &Row, flaw: &Flaw) -> Box<BadRow> {
-        let why = "text behind a closing quote: a `\"` inside a quoted value is written twice";
+        let why = "text after a closing quote: a `\"` inside a quoted value must be written twice";
         self.bad_row(row, Fault { place: Some(flaw.place), ..Fault::of_row(why) })
     }
 
@@ -206,8 +206,7 @@ impl Sheet {
             None => "is never closed".to_owned(),
         };
         let why = format!(
-            "line {}{column}: a quote that is opened here {end}, so which rows the file has cannot be told: \
-             the file is cut off, or a `\"` inside a quoted value is not written twice; export it again",
+            "line {}{column}: the quote opened here {end}, so the rows of the file cannot be told apart: the file is cut off, or a `\"` inside a quoted value is not written twice; export it again",
             line_of(flaw.opened)
         );
         ExportError::Format { file: self.name.clone(), why }
@@ -250,7 +249,7 @@ fn unreadable(found: &Found, line: u64, error: io::Error) -> ExportError {
     match error.downcast::<ExportError>() {
         Ok(told) => told,
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            ExportError::Format { file: found.name.clone(), why: format!("has, behind line {line}, {error}") }
+            ExportError::Format { file: found.name.clone(), why: format!("has, after line {line}, {error}") }
         }
         Err(source) => found::refused(&found.path, source),
     }
@@ -357,7 +356,7 @@ mod tests {
     fn a_row_without_an_end_is_told_with_the_line_behind_which_it_begins() {
         let text = format!("a,b\n1,2\n{},4\n", "x".repeat(17 << 20));
         let error = first_error(&text);
-        assert!(error.starts_with("`f.csv` has, behind line 2, a row longer than 16 MiB"), "{error}");
+        assert!(error.starts_with("`f.csv` has, after line 2, a row longer than 16 MiB"), "{error}");
     }
 
     #[test]
@@ -376,7 +375,10 @@ mod tests {
     #[test]
     fn a_quote_left_open_fails_the_file_from_where_it_is_opened() {
         let error = first_error("a,b\n\"x\ny\",\"z\n2,y\n3,z\n");
-        assert!(error.starts_with("`f.csv` line 3, column `b`: a quote") && error.contains("never closed"), "{error}");
+        assert!(
+            error.starts_with("`f.csv` line 3, column `b`: the quote") && error.contains("never closed"),
+            "{error}"
+        );
         assert!(first_error("a,b\n1,2\n\"\n\n").contains("line 3, column `a`"));
         assert_eq!(lines("a,b\n1,\"x \"\"q\"\" y\"\n2,5\" pipe\n").len(), 2);
         assert_eq!(lines("a,b\n1,\"\"\"\"").len(), 1);
@@ -385,7 +387,7 @@ mod tests {
     #[test]
     fn two_quotes_that_are_not_doubled_do_not_hide_the_rows_between_them() {
         let error = first_error("no,code,remark\nM1,C1,\"oSecret\nM2,C2,\"y\nM3,C3,z\n");
-        let told = "`f.csv` line 2, column `remark`: a quote that is opened here is closed in line 3 before more text";
+        let told = "`f.csv` line 2, column `remark`: the quote opened here is closed in line 3 before more text";
         assert!(error.starts_with(told) && !error.contains("oSecret"), "{error}");
         let error = first_error("no,code\r\nM1,\"C1\r\n\"M2\",\"C2\"\r\n");
         assert!(error.contains("line 2, column `code`") && error.contains("closed in line 3"), "{error}");

@@ -23,7 +23,7 @@ pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
     let (bytes, file) = found::load(found)?;
     let refused = |why: String| ExportError::Format { file: file.name.clone(), why };
     let unreadable = |error: &dyn Display| {
-        refused(format!("is no readable .xlsx workbook ({error}): set `format = \"csv\"` if it is text"))
+        refused(format!("is not a readable .xlsx workbook ({error}): set `format = \"csv\"` if it is text"))
     };
     refuse_other_formats(&bytes).map_err(|why| refused(why.to_owned()))?;
     let mut workbook = Xlsx::new(Cursor::new(bytes)).map_err(|error| unreadable(&error))?;
@@ -36,7 +36,7 @@ pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
         if Table::of(cells).is_some_and(|other| other.header == table.header && other.has_rows()) {
             let why = format!(
                 "has rows under the same headers on another worksheet, `{other}`, and only `{name}` would be read: put \
-                 all rows on one worksheet or in files of their own, or hide what does not count"
+                 all rows on one worksheet or in files of their own, or hide the one that does not count"
             );
             return Err(refused(why));
         }
@@ -47,16 +47,16 @@ pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
 
 fn empty(name: &str, others: &[String]) -> String {
     match others {
-        [] => "is empty: not even a header stands in it".to_owned(),
+        [] => "is empty: it does not even have a header".to_owned(),
         [next, ..] => format!(
-            "has nothing on its first worksheet, `{name}`, and that one is read: hide it or put it behind `{next}`"
+            "has nothing on its first worksheet, `{name}`, which is the one that is read: hide it or move it behind `{next}`"
         ),
     }
 }
 
 fn refuse_other_formats(bytes: &[u8]) -> Result<(), &'static str> {
     match bytes {
-        [] => Err("is empty: not even a header stands in it"),
+        [] => Err("is empty: it does not even have a header"),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => {
             Err("is an old spreadsheet (.xls), or protected by a password: save it as .xlsx without one")
         }
@@ -312,7 +312,7 @@ pub(super) mod tests {
         let wanted = [Wanted { ours: "out_trade_no", header: Some("no") }];
         let told = |bytes| open(&written(&folder, bytes)).unwrap().locate(&wanted).map_err(|error| error.to_string());
         let error = told(bytes).unwrap_err();
-        let words = "its headers are `month`; they stand on the worksheet `s0`, the first one, and there is also `s1`";
+        let words = "its headers are `month`; they are on the worksheet `s0`, the first one, and there is also `s1`";
         assert!(error.ends_with(words), "{error}");
         let error = told(workbook(summary)).unwrap_err();
         assert!(error.ends_with("its headers are `month`"), "{error}");
@@ -386,6 +386,6 @@ pub(super) mod tests {
     #[test]
     fn a_text_file_is_no_workbook() {
         let error = read(b"a,b\n".to_vec()).unwrap_err();
-        assert!(error.contains("`o.xlsx` is no readable .xlsx workbook") && error.contains("csv"), "{error}");
+        assert!(error.contains("`o.xlsx` is not a readable .xlsx workbook") && error.contains("csv"), "{error}");
     }
 }

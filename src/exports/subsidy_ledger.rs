@@ -52,7 +52,7 @@ fn subsidy_order<'r>(row: &FixedRow<'r, '_>, date: NaiveDate) -> Result<SubsidyO
 
 fn granted(text: &str) -> Result<Fen, String> {
     match cell::whole_fen(text)? {
-        Fen::ZERO => Err("a subsidy of nothing: amounts are whole fen, more than none".to_owned()),
+        Fen::ZERO => Err("a subsidy of zero: amounts are whole fen, more than 0".to_owned()),
         fen => Ok(fen),
     }
 }

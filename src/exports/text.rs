@@ -122,7 +122,7 @@ fn refuse_other_formats(file: &str, bytes: &[u8], encoding: &Encoding) -> Result
         [0xef, 0xbb, 0xbf, ..] if encoding != UTF_8 => {
             told_by_key("begins with the byte order mark of UTF-8", "set `encoding = \"utf-8\"` of its source")
         }
-        [] => unlike("is empty: not even a header stands in it"),
+        [] => unlike("is empty: it does not even have a header"),
         [b'P', b'K', 3, 4, ..] => told_by_key("is a spreadsheet, not CSV", "set `format = \"xlsx\"` of its source"),
         [b'P', b'A', b'R', b'1', ..] => told_by_key("is Parquet, not CSV", "set `format = \"parquet\"` of its source"),
         [0x1f, 0x8b, ..] => unlike("is compressed with gzip: unpack it"),

@@ -210,7 +210,7 @@ impl Failures {
     fn tell(mut self) -> Vec<Issue> {
         if self.untold > 0 {
             let kind = self.told[0].kind;
-            self.told.push(Issue::new(kind, format!("{} more questions stayed unanswered", self.untold)));
+            self.told.push(Issue::new(kind, format!("{} more requests stayed unanswered", self.untold)));
         }
         self.told
     }
@@ -257,7 +257,8 @@ pub(super) fn require_echo<T>(request: &Request<T>, asked: &str, told: &str) -> 
     }
     let (method, path) = (request.endpoint.method.as_str(), request.endpoint.path);
     let what = format!("{method} {path}: asked for `{}`, the answer is about `{}`", shown(asked), shown(told));
-    Err(Issue::new(IssueKind::Garbled, what).hinting("run again; does something between here and WeChat keep answers?"))
+    Err(Issue::new(IssueKind::Garbled, what)
+        .hinting("run again; does something between this machine and WeChat cache answers?"))
 }
 
 /// Parses the body of a journalled page; `None` if the API does not know the object.

@@ -66,10 +66,9 @@ impl BillFiles {
             _ => "the payment",
         };
         let lines: Vec<_> = rows.iter().map(|(file, line)| format!("`{file}` line {line}")).collect();
-        let issue =
-            Issue::violation(format!("{what} {key} stands twice in the bills of the day: {}", lines.join(", ")));
+        let issue = Issue::violation(format!("{what} {key} is in the bills of the day twice: {}", lines.join(", ")));
         Some(issue.hinting(
-            "one bill may be a copy or a part of another: `bills.path` must find each row once; a downloaded bill that \
+            "one bill may be a copy or a part of another: `bills.path` must match each row once; a downloaded bill that \
              repeats a row is fetched again with `--refetch`",
         ))
     }
@@ -347,9 +346,9 @@ mod tests {
         let files = BillFiles { date: "2026-11-18".parse().unwrap(), files: files.into() };
         let told = |dataset, key| files.stands_twice(dataset, key).map(|issue| (issue.kind, issue.what));
         let twice = |what: &str| Some((IssueKind::Violation, what.to_owned()));
-        let payment = "the payment 4200, SUCCESS stands twice in the bills of the day: `a.csv` line 2, `a.csv` line 4";
+        let payment = "the payment 4200, SUCCESS is in the bills of the day twice: `a.csv` line 2, `a.csv` line 4";
         assert_eq!(told("payments", "4200, SUCCESS"), twice(payment));
-        let refund = "the refund 500 stands twice in the bills of the day: `a.csv` line 3, `b.csv` line 3";
+        let refund = "the refund 500 is in the bills of the day twice: `a.csv` line 3, `b.csv` line 3";
         assert_eq!(told("refunds", "500"), twice(refund));
         assert_eq!(told("payments", "4201, SUCCESS"), None);
     }

@@ -69,13 +69,13 @@ fn tell_unknown(unknown: &[String], listed: &BTreeSet<String>) {
     let odd: BTreeSet<_> = unknown.iter().filter(|id| listed.contains(*id)).collect();
     if let Some(first) = odd.first() {
         tracing::warn!(
-            "card/get does not know {} of the cards that card/batchget lists, `{}` first: `cards` lacks them",
+            "card/get does not know {} of the cards that card/batchget lists (first: `{}`): `cards` lacks them",
             odd.len(),
             shown(first)
         );
     }
     if unknown.len() > odd.len() {
-        tracing::info!("the datacube has figures of {} cards that are not there any more", unknown.len() - odd.len());
+        tracing::info!("the datacube has figures of {} cards that no longer exist", unknown.len() - odd.len());
     }
 }
 
@@ -96,7 +96,7 @@ async fn list(mp: &Mp) -> Result<Option<Vec<Page>>, Issue> {
     match listing.await? {
         Listing::Settled(pages) => Ok(Some(pages)),
         Listing::Unsettled { seen, total } => {
-            Err(Issue::new(IssueKind::Incomplete, format!("the card list would not settle: {seen} of {total}")))
+            Err(Issue::new(IssueKind::Incomplete, format!("the card list did not settle: {seen} of {total}")))
         }
     }
 }

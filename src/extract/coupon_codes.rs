@@ -120,7 +120,7 @@ async fn ask_pool(
     match listing.await? {
         Listing::Settled(pages) => Ok(Some(pages)),
         Listing::Unsettled { seen, total } => {
-            let what = format!("the code pool of stock `{stock_id}` would not settle: {seen} of {total} codes seen");
+            let what = format!("the code pool of stock `{stock_id}` did not settle: {seen} of {total} codes seen");
             Err(Issue::new(IssueKind::Incomplete, what).hinting("run again; codes may be dispatched while it is read"))
         }
     }

@@ -142,8 +142,10 @@ impl Call {
     fn check(self, pages: &[Page], asked: &Asked<'_>) -> Result<(), Issue> {
         let mut rows = Datacube::default();
         self.read()(pages, asked, &mut rows)?;
-        let unasked =
-            |what: &str| Err(Issue::new(IssueKind::Garbled, format!("the datacube tells of {what}, unasked")));
+        let unasked = |what: &str| {
+            let what = format!("the datacube answers about {what}, which was not requested");
+            Err(Issue::new(IssueKind::Garbled, what))
+        };
         if let Some(day) = rows.ref_dates().find(|day| !(asked.window.0..=asked.window.1).contains(day)) {
             return unasked(&day.to_string());
         }
@@ -189,10 +191,10 @@ fn is_known(pages: &[Page], asked: &Asked<'_>) -> Result<bool, Issue> {
 /// A card of the job file that the platform does not know has no figures, which looks like a card nobody used.
 fn unknown_card(card_id: &str) -> Issue {
     if card_id.is_empty() {
-        return Issue::new(IssueKind::Incomplete, "the datacube says that it does not know what was asked for");
+        return Issue::new(IssueKind::Incomplete, "the datacube says that it does not know what was requested");
     }
     Issue::new(IssueKind::Incomplete, format!("WeChat does not know the member card `{}`", shown(card_id)))
-        .hinting("`mp.member_card_ids` must be member cards of `mp.appid`; `--refetch` asks for them again")
+        .hinting("`mp.member_card_ids` must be member cards of `mp.appid`; `--refetch` requests them again")
 }
 
 async fn send<T>(mp: &Mp, request: &Request<T>) -> Result<Page, Issue> {
@@ -259,9 +261,11 @@ impl Datacube {
 fn contradiction(contradicted: &[String]) -> Option<Issue> {
     let first = contradicted.first()?;
     let count = contradicted.len();
-    let what =
-        format!("the datacube tells {count} rows twice and differently (first {}), they are left out", shown(first));
-    Some(Issue::new(IssueKind::Incomplete, what).hinting("run again with `--refetch` to ask anew"))
+    let what = format!(
+        "the datacube gives {count} rows twice with different values (first: {}); they are left out",
+        shown(first)
+    );
+    Some(Issue::new(IssueKind::Incomplete, what).hinting("run again with `--refetch` to request them again"))
 }
 
 /// The outcome of merging rows of one key.
@@ -310,7 +314,7 @@ mod tests {
         assert_eq!(issue.kind, IssueKind::Incomplete);
         assert_eq!(
             issue.what,
-            "the datacube tells 1 rows twice and differently (first `card_daily` (2026-11-18, 1, \"b\")), they are left out"
+            "the datacube gives 1 rows twice with different values (first: `card_daily` (2026-11-18, 1, \"b\")); they are left out"
         );
         assert_eq!(contradiction(&[]), None);
     }
@@ -325,7 +329,8 @@ mod tests {
             Call::Account.check(&pages, &asked).map_err(|issue| (issue.kind, issue.what))
         };
         assert_eq!((told("2026-11-18"), told("2026-11-20")), (Ok(()), Ok(())));
-        for (day, word) in [("2026-11-17", "unasked"), ("2026-11-21", "unasked"), ("20261119", "ref_date")] {
+        for (day, word) in [("2026-11-17", "not requested"), ("2026-11-21", "not requested"), ("20261119", "ref_date")]
+        {
             let (kind, what) = told(day).unwrap_err();
             assert!(kind == IssueKind::Garbled && what.contains(day) && what.contains(word), "{what}");
         }
@@ -358,7 +363,7 @@ mod tests {
             Call::MemberDetails.check(&pages, &asked).map_err(|issue| issue.what)
         };
         assert_eq!(told("pMine"), Ok(()));
-        assert_eq!(told("pOther"), Err("the datacube tells of card `pOther`, unasked".to_owned()));
+        assert_eq!(told("pOther"), Err("the datacube answers about card `pOther`, which was not requested".to_owned()));
     }
 
     #[test]

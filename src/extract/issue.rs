@@ -65,7 +65,7 @@ impl Issue {
 
     /// Rows could not be written to the scratch folder, or not be read back.
     pub(crate) fn unsorted(error: std::io::Error) -> Issue {
-        Issue::storage(format!("rows that do not fit in memory cannot be sorted on the disk: {error}"))
+        Issue::storage(format!("rows that do not fit in memory cannot be sorted on disk: {error}"))
     }
 
     pub(super) fn io(path: &Path, error: &std::io::Error) -> Issue {
@@ -80,7 +80,7 @@ impl Issue {
 
     pub(super) fn not_journalled(missing: usize) -> Issue {
         Issue::new(IssueKind::Incomplete, format!("{missing} answers are not in the journal")).hinting(
-            "a replay asks nobody, nor does a stage that `--stage` leaves out: run without them to fetch these",
+            "a replay sends no requests, nor does a stage that `--stage` leaves out: run without these options to fetch the answers",
         )
     }
 }

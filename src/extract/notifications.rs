@@ -58,8 +58,7 @@ fn sealed_letters(count: usize, date: NaiveDate, keyring: &Keyring) -> String {
     let (callbacks, are) = if count == 1 { ("callback", "is") } else { ("callbacks", "are") };
     let hint = keyring.api_v3_key_origin().spell("`pay_v3.api_v3_key_env`");
     format!(
-        "{count} {callbacks} of {date} {are} signed by WeChat Pay and cannot be opened: {hint} must name the APIv3 key \
-         that was set when they came"
+        "{count} {callbacks} of {date} {are} signed by WeChat Pay but cannot be opened: {hint} must name the APIv3 key that was set when they arrived"
     )
 }
 
@@ -135,7 +134,7 @@ impl<'a> Keys<'a> {
         read(spool, night.date, self).map_err(|error| match error {
             // As with every other file of the merchant: what is not there may come.
             ExportError::Missing { .. } => Issue::new(IssueKind::NotReady, error.to_string())
-                .hinting("`notifications.spool` names the folder of the callbacks; make it where none has come yet"),
+                .hinting("`notifications.spool` names the folder of the callbacks; create it if none has arrived yet"),
             error => from_export("notifications", error),
         })
     }
@@ -147,8 +146,8 @@ impl<'a> Keys<'a> {
         }
         let what = "no callback can be verified: WeChat Pay has no platform certificate for this merchant";
         Err(Issue::new(IssueKind::Credentials, what).hinting(
-            "new merchants have the public key alone: give `pay_v3.public_key_id` and `pay_v3.public_key_file`; \
-             `--refetch` asks for certificates anew",
+            "new merchants only have the public key: give `pay_v3.public_key_id` and `pay_v3.public_key_file`; \
+             `--refetch` requests certificates again",
         ))
     }
 

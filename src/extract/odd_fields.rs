@@ -37,7 +37,7 @@ impl OddFields {
         if count > 0 {
             let names = self.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             tracing::warn!(
-                "{count} {objects} have values of an odd shape, null in their columns and kept in `extra`: {names}"
+                "{count} {objects} have values of an odd shape, which are null in their columns and kept in `extra`: {names}"
             );
         }
         count

@@ -138,7 +138,7 @@ impl Told {
 
 fn contradicting(earlier: &OrderLine<Cow<'_, str>>, line: &OrderLine<Cow<'_, str>>) -> Issue {
     let place = |line: &OrderLine<Cow<'_, str>>| format!("`{}` line {}", line.source_file, line.source_line);
-    let what = format!("order `{}` stands differently in {} and {}", line.out_trade_no, place(earlier), place(line));
+    let what = format!("order `{}` differs between {} and {}", line.out_trade_no, place(earlier), place(line));
     Issue::new(IssueKind::Malformed, what).hinting("export each order line once, or identically")
 }
 
@@ -179,7 +179,7 @@ fn remedy(source: &str, error: &ExportError) -> &'static str {
         }
         ExportError::BadRows { .. } => "correct these rows",
         ExportError::Encoding { .. } | ExportError::Format { .. } | ExportError::OtherKind { .. } => {
-            "export it anew, or do what is said above"
+            "export it again, or follow the advice above"
         }
         _ => "correct the file",
     }
@@ -266,7 +266,7 @@ mod tests {
         let issue = settle(&sources, 1).unwrap_err();
         assert_eq!(
             (issue.kind, issue.what.as_str()),
-            (IssueKind::Malformed, "order `M2` stands differently in `a.csv` line 3 and `b.csv` line 2",)
+            (IssueKind::Malformed, "order `M2` differs between `a.csv` line 3 and `b.csv` line 2",)
         );
     }
 
@@ -306,7 +306,7 @@ mod tests {
         let empty = ExportError::Format { file: file(), why: "is empty".to_owned() };
         assert_eq!(
             hint("orders", empty),
-            "export it anew, or do what is said above, and run again; nothing of it was used"
+            "export it again, or follow the advice above, and run again; nothing of it was used"
         );
     }
 
@@ -315,6 +315,6 @@ mod tests {
         let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
         let issue = from_export("orders", ExportError::Scratch(full()));
         assert_eq!(issue.kind, IssueKind::Storage);
-        assert!(issue.what.contains("cannot be sorted on the disk"), "{}", issue.what);
+        assert!(issue.what.contains("cannot be sorted on disk"), "{}", issue.what);
     }
 }

@@ -106,7 +106,7 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let (Known { rows: coupons, intake, .. }, unknown) = requests.replace_single(&doubts, known, &mut odd)?;
     let stocks = stocks_of(&coupons).map_err(Issue::unsorted)?;
     if unsettled > settings.max_unsettled {
-        let what = format!("{unsettled} wallets would not settle while paging");
+        let what = format!("{unsettled} wallets did not settle while they were paged through");
         issues.push(Issue::new(IssueKind::Incomplete, what).hinting("`wallets.max_unsettled` sets how many may"));
     }
     let mut harvest = Harvest::complete(Wallets { coupons, stocks, asked, unanswered, unknown });
@@ -121,9 +121,9 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
 /// Whether WeChat knows none of the requested users: some unknown users are normal, but all of them means that the
 /// openids belong to another appid.
 fn knows_nobody(asked: &Fingerprints, strangers: &Fingerprints) -> Option<Issue> {
-    let what = format!("WeChat knows none of the {} users whose wallets were asked for", asked.len());
+    let what = format!("WeChat knows none of the {} users whose wallets were requested", asked.len());
     let hint =
-        "`wallets.appid` must be the appid that the openids of orders, callbacks and `wallets.roster_file` are of";
+        "`wallets.appid` must be the appid to which the openids of orders, callbacks and `wallets.roster_file` belong";
     let is_nobody = strangers.len() >= FEWEST_STRANGERS && strangers.len() == asked.len();
     is_nobody.then(|| Issue::new(IssueKind::Incomplete, what).hinting(hint))
 }
@@ -171,7 +171,7 @@ impl Requests<'_> {
             Listing::Settled(pages) => Ok(Some(pages)),
             Listing::Unsettled { seen, total } => {
                 unsettled.set(unsettled.get() + 1);
-                tracing::warn!(seen, total, "a wallet would not settle; its known coupons are carried");
+                tracing::warn!(seen, total, "a wallet did not settle; its known coupons are carried over");
                 Ok(None)
             }
         }

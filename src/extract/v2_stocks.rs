@@ -141,8 +141,7 @@ impl Unknown {
     fn tell(&self) {
         if self.coupons > 0 {
             tracing::warn!(
-                "WeChat does not know {} coupons of `pay_v2.coupons_file`: a line of it must pair coupon, user and stock \
-                 as they were sent",
+                "WeChat does not know {} coupons of `pay_v2.coupons_file`: each line must name coupon, user and stock as they were sent",
                 self.coupons
             );
         }
@@ -151,7 +150,7 @@ impl Unknown {
 
 fn unknown_stock(id: &str) -> Issue {
     Issue::new(IssueKind::Incomplete, format!("WeChat does not know the v2 stock `{id}`"))
-        .hinting("`pay_v2.stock_ids` must be stocks that `pay_v2.mch_id` created; `--refetch` asks for them again")
+        .hinting("`pay_v2.stock_ids` must be stocks that `pay_v2.mch_id` created; `--refetch` requests them again")
 }
 
 impl Vouchers {
@@ -243,8 +242,9 @@ impl<'a> Signatures<'a> {
     }
 
     fn issue(&self) -> Option<Issue> {
-        let what = format!("the signatures of {} journalled v2 answers do not hold", self.refused);
-        let hint = "`--refetch` asks again; `pay_v2.on_signature_mismatch = \"record\"` takes and marks them";
+        let what = format!("the signatures of {} journalled v2 answers are not valid", self.refused);
+        let hint =
+            "`--refetch` requests them again; `pay_v2.on_signature_mismatch = \"record\"` accepts and marks them";
         (self.refused > 0).then(|| Issue::new(IssueKind::Credentials, what).hinting(hint))
     }
 }

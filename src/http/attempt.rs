@@ -195,9 +195,11 @@ impl Incoming {
         let encodings: Vec<_> = headers.get_all("content-encoding").iter().filter_map(|it| it.to_str().ok()).collect();
         let body = decode(body.freeze(), &encodings.join(","), limit_bytes).map_err(|why| match why {
             Undecoded::TooLarge => TransportError::TooLarge { host: self.host, limit_bytes },
-            Undecoded::Broken => TransportError::Broken { host: self.host, detail: "its gzip is torn".to_owned() },
+            Undecoded::Broken => {
+                TransportError::Broken { host: self.host, detail: "its gzip stream is torn".to_owned() }
+            }
             Undecoded::Unknown => {
-                let detail = "its body is encoded in a way nobody asked for".to_owned();
+                let detail = "its body has an encoding that was not requested".to_owned();
                 TransportError::Broken { host: self.host, detail }
             }
         })?;
@@ -255,8 +257,9 @@ fn assemble(base: &Url, outgoing: &Outgoing) -> Result<reqwest::Request, Transpo
     let headers = request.headers_mut();
     headers.insert("accept", HeaderValue::from_static("application/json"));
     for (name, value) in &outgoing.headers {
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| TransportError::Unsendable { detail: "a header holds a character headers may not have" })?;
+        let value = HeaderValue::from_str(value).map_err(|_| TransportError::Unsendable {
+            detail: "a header contains a character that headers may not have",
+        })?;
         headers.insert(HeaderName::from_static(name), value);
     }
     if !outgoing.body.is_empty() {
@@ -302,7 +305,7 @@ fn said_of_certificate(problem: &CertificateError) -> String {
         }
         // A bad signature is that of somebody who only calls himself an authority we know.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "its certificate is signed by no authority that this machine knows".to_owned()
+            "its certificate is not signed by any authority that this machine trusts".to_owned()
         }
         other => format!("its certificate is not accepted: {other}"),
     }

@@ -86,7 +86,7 @@ impl std::fmt::Display for Trace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} ", self.method, self.path)?;
         if self.attempts == 0 {
-            return f.write_str("was not asked");
+            return f.write_str("was not sent");
         }
         match self.status {
             Some(status) => write!(f, "answered {status}")?,
@@ -196,7 +196,7 @@ mod tests {
         (trace.attempts, trace.status, trace.request_id) = (3, None, None);
         assert_eq!(trace.to_string(), "GET /v3/certificates got no answer after 3 attempts (212 ms)");
         trace.attempts = 0;
-        assert_eq!(trace.to_string(), "GET /v3/certificates was not asked");
+        assert_eq!(trace.to_string(), "GET /v3/certificates was not sent");
     }
 
     #[test]

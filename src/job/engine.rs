@@ -61,7 +61,7 @@ impl EngineSettings {
         };
         let is_out_of_reach = !lake_is_in_a_bucket && !spark.shared_mount && !spark.remote.is_loopback();
         is_out_of_reach.then_some((
-            "`job.lake` is a folder of this machine, which a cluster elsewhere does not see",
+            "`job.lake` is a folder on this machine, which a remote cluster does not see",
             "put the lake into a bucket (`lake = \"s3://bucket/prefix\"`), or write `engine.shared_mount = true` if \
              every machine of the cluster has that folder mounted at the same path",
         ))

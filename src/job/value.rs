@@ -294,7 +294,7 @@ fn refuse(name: &str, known: &[Key], place: &Place, problems: &mut Problems) {
     if known.iter().any(|key| key.bearing == Bearing::Secret && key.name == by_environment) {
         problems.note_inline_secret(&place.key);
         let hint = format!("write `{name}_env = \"NAME\"` or `{name}_file = \"path\"` instead, and change the secret");
-        return problems.add_with_hint(place, format!("the secret `{}` stands in the job file", place.key), hint);
+        return problems.add_with_hint(place, format!("the secret `{}` is written in the job file", place.key), hint);
     }
     let names = || known.iter().map(|key| key.name);
     let hint = match nearest(name, names()) {

@@ -50,8 +50,8 @@ fn damage_of(path: &Path) -> io::Result<Option<&'static str>> {
         return Ok(None);
     }
     Ok(match segment::soundness(path)? {
-        None => Some("does not belong into the journal"),
-        Some(false) => Some("is torn or was changed: length and checksum differ from its name"),
+        None => Some("does not belong in the journal"),
+        Some(false) => Some("is torn or was changed: length and checksum do not match its name"),
         Some(true) => None,
     })
 }

@@ -85,11 +85,11 @@ pub(super) fn list(folder: &Path, read_only: bool) -> Result<Vec<Segment>, Journ
         if is_sound(&path, length, &sum).map_err(|source| io_error(&path, source))? {
             segments.push(Segment { path, number });
         } else if read_only {
-            tracing::warn!(segment = %path.display(), "a journal segment is torn; its pages are not there");
+            tracing::warn!(segment = %path.display(), "a journal segment is torn; its pages are missing");
         } else {
             let to = set_aside(folder, &path)?;
             let segment = to.display();
-            tracing::warn!(%segment, "a journal segment is torn; it was set aside and its pages are asked again");
+            tracing::warn!(%segment, "a journal segment is torn; it was set aside, and its pages are requested again");
         }
     }
     segments.sort_by_key(|segment| segment.number);

@@ -149,12 +149,12 @@ pub(super) fn unpublished(error: &io::Error) -> Failure {
 
 /// The journal could not be written.
 pub(super) fn unjournalled(error: &JournalError) -> Failure {
-    unkept(error, "cannot keep the journal; nothing was published")
+    unkept(error, "cannot write the journal; nothing was published")
 }
 
 /// The mark before a call, or the answer to it, could not be written.
 pub(super) fn call_unkept(error: &JournalError) -> Failure {
-    unkept(error, "cannot keep what becomes of the calls; none was made after those told above")
+    unkept(error, "cannot record the outcome of the calls; none was made after those reported above")
 }
 
 fn unkept(error: &JournalError, what: &str) -> Failure {
@@ -183,14 +183,16 @@ pub(super) fn unstaged(error: &PartitionError) -> Failure {
 pub(super) fn unmatched(error: &ReconcileError) -> Failure {
     match error {
         ReconcileError::Partition(error) => unstaged(error),
-        ReconcileError::Scratch { source } => disk(source, "cannot write what the match sorts; nothing was published"),
+        ReconcileError::Scratch { source } => {
+            disk(source, "cannot write the scratch files of the match; nothing was published")
+        }
         ReconcileError::ScriptNotRun { .. } => {
             Failure::new(ExitCode::TryLater, format!("{error}; nothing was published"))
                 .hinting("`spark-submit` the script that `--emit-script` wrote; `--wait 2h` waits for its end")
                 .told_elsewhere()
         }
         ReconcileError::OtherScript { .. } => Failure::new(ExitCode::Usage, format!("{error}; nothing was published"))
-            .hinting("the night, its rules or its sources have changed since: write the script anew and run it"),
+            .hinting("the night, its rules or its sources have changed since: write the script again and run it"),
         ReconcileError::WritesElsewhere { .. } => {
             Failure::new(ExitCode::Usage, format!("{error}; nothing was published"))
                 .hinting("`job.lake` names the lake, `engine.shared_mount` says that it is mounted everywhere")
@@ -230,15 +232,19 @@ pub(super) fn unclustered(error: &SparkError) -> Failure {
             (ExitCode::Unavailable, "the cluster's own log says more; nothing was published, run again")
         }
     };
-    Failure::caused_by(code, "the cluster did not do its part; nothing was published", error).hinting(hint)
+    Failure::caused_by(code, "the cluster failed; nothing was published", error).hinting(hint)
 }
 
 /// A contract or control total is violated, unless the disk is the cause.
 pub(super) fn violated(error: &(dyn Error + 'static)) -> Failure {
     match durable::refusal(error) {
-        None => Failure::caused_by(ExitCode::Violation, "the night does not hold together", error),
+        None => Failure::caused_by(
+            ExitCode::Violation,
+            "the data of the night contradict each other or their contract",
+            error,
+        ),
         refusal => {
-            let what = "cannot keep what the night works with; nothing was published";
+            let what = "cannot write the working files of the night; nothing was published";
             refused(refusal.as_ref(), what, error, "what is journalled is kept")
         }
     }
@@ -253,16 +259,18 @@ pub(super) fn undecided(error: &dyn Error) -> Failure {
 /// The decisions file is gone or empty although decisions were in force.
 pub(super) fn decisions_lost(path: &Path, decided: usize) -> Failure {
     let what =
-        format!("`{}` is not there or empty, and {decided} breaks of the night before were decided", path.display());
+        format!("`{}` is missing or empty, although {decided} breaks of the night before were decided", path.display());
     Failure::new(ExitCode::Malformed, what)
-        .hinting("bring the file back; where no decision is to hold any more, leave its first line (break_id,decision,reason,approver,expires_on)")
+        .hinting("restore the file; if no decision is to apply any more, keep only its first line (break_id,decision,reason,approver,expires_on)")
 }
 
 /// Separates errors of the decisions file, which people write, from those of our own data.
 pub(super) fn unjudgeable(error: ReconcileError) -> Failure {
     match &error {
         ReconcileError::Decision(decision) => undecided(decision),
-        ReconcileError::Scratch { source } => disk(source, "cannot write what the rules sort; nothing was published"),
+        ReconcileError::Scratch { source } => {
+            disk(source, "cannot write the scratch files of the rules; nothing was published")
+        }
         #[cfg(feature = "spark")]
         ReconcileError::Cluster(error) => unclustered(error),
         _ => violated(&error),

@@ -100,7 +100,7 @@ fn equip(night: PlannedNight<'_>, lake: &Lake) -> Result<Equipment, Failure> {
     let (apis, pseudonyms) = (connect(job, world)?, pseudonyms(job));
     refuse_other_key(job, lake, plan.date, &pseudonyms)?;
     let room = Room { folder: std::env::temp_dir(), memory_bytes: plan.intake_memory_bytes };
-    tempfile::tempfile_in(&room.folder).map_err(|error| temporary(&error, "cannot make a file to sort in"))?;
+    tempfile::tempfile_in(&room.folder).map_err(|error| temporary(&error, "cannot make a scratch file"))?;
     Ok(Equipment { journal, apis, pseudonyms, room })
 }
 
@@ -176,7 +176,7 @@ pub fn refuse_forgotten(job: &Job, plans: &[NightPlan], world: &World) -> Result
 
 fn forgotten(date: NaiveDate, oldest: NaiveDate) -> Failure {
     let what = format!(
-        "the bill of {date} is gone: WeChat keeps bills for three months, now from {oldest} on; nothing was asked"
+        "the bill of {date} is gone: WeChat keeps bills for three months, now from {oldest} on; nothing was requested"
     );
     Failure::new(ExitCode::Usage, what).hinting(format!(
         "begin with `--from {oldest}`, or use `bills.source = \"files\"` with bills you kept, or leave the stage out with `--stage`"

@@ -91,7 +91,8 @@ impl ReadableLake {
         let Some(settings) = &job.bucket else {
             return Ok(ReadableLake { lake: Lake::at(&job.lake), _scratch: None });
         };
-        let scratch = tempfile::tempdir().map_err(|error| temporary(&error, "cannot make a folder to read into"))?;
+        let scratch =
+            tempfile::tempdir().map_err(|error| temporary(&error, "cannot make a folder to download into"))?;
         let mirror = Arc::new(open_mirror(settings, scratch.path())?);
         let bucket = Bucket::bring_in(mirror, scope);
         let bucket = bucket.map_err(|error| store_failed(&error, "cannot read the lake"))?;

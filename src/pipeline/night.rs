@@ -91,6 +91,7 @@ fn would_worsen(work: &Work<'_>, done: &FinishedNight) -> Option<Issue> {
     }
     let mut short = done.sources.shortfall.keys().filter(|dataset| work.plan.concerns(dataset));
     let worse = short.find(|dataset| work.runs.was_complete(dataset))?;
-    let what = format!("`{worse}` was complete when {} was published; that stays as it is", work.plan.date);
+    let what =
+        format!("`{worse}` was complete when {} was published; the published version stays as it is", work.plan.date);
     Some(Issue { kind: IssueKind::Incomplete, what, hint: Some("run again when every source answers".to_owned()) })
 }

@@ -161,18 +161,18 @@ fn holds_openids(dataset: &str) -> bool {
 
 fn under_another_key(path: &str) -> Failure {
     let what = format!(
-        "the openids of `{path}` were published in another way than `job.pii` and its key would do now; nothing was asked"
+        "the openids of `{path}` were published under another `job.pii` or another key than now; nothing was requested"
     );
     Failure::new(ExitCode::Usage, what).hinting(
-        "put the former key back (`job.pii_key_file` or `_env`); with a new one begin another lake, or rebuild this one from its \
+        "restore the former key (`job.pii_key_file` or `_env`); with a new one, start another lake or rebuild this one from its \
          first day on: `--from … --to … --replay`",
     )
 }
 
 fn vanished(path: &Path, day: NaiveDate) -> Failure {
-    let what = format!("`{}` is gone, and a run published it; nothing was published", path.display());
+    let what = format!("`{}` is missing, although a run published it; nothing was published", path.display());
     let hint = format!(
-        "restore the file or run `--date {day}` again first; `runs/{day}` tells of a day that is to be forgotten"
+        "restore the file or run `--date {day}` again first; to forget the day instead, remove `runs/{day}` too"
     );
     Failure::new(ExitCode::Violation, what).hinting(hint)
 }

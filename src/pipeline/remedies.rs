@@ -173,7 +173,7 @@ fn open_journal(held: &LockedLake, date: NaiveDate, world: &World) -> Result<Arc
 fn open_marks(lake: &Lake, job: &Job, asked_day: NaiveDate) -> Result<PathBuf, Failure> {
     let marks = lake.remedies(&job.name);
     let folder = marks.join(asked_day.to_string());
-    durable::create_private_folder(&folder).map_err(|error| disk(&error, "cannot keep what is sent"))?;
+    durable::create_private_folder(&folder).map_err(|error| disk(&error, "cannot record what is sent"))?;
     Ok(marks)
 }
 
@@ -216,9 +216,10 @@ impl Applied {
 
 /// The API settings of the merchant for whom the plan was made.
 fn caller<'j>(job: &'j Job, plan: &Plan) -> Result<&'j PayV3Settings, Failure> {
-    let settings = job.pay_v3.as_ref().ok_or_else(|| {
-        Failure::new(ExitCode::Usage, "the job file has no `[pay_v3]`, where the credentials would stand")
-    })?;
+    let settings = job
+        .pay_v3
+        .as_ref()
+        .ok_or_else(|| Failure::new(ExitCode::Usage, "the job file has no `[pay_v3]`, which holds the credentials"))?;
     if (&job.name, &settings.mchid) != (&plan.job, &plan.mchid) {
         let what = format!(
             "the plan is for job `{}` of merchant {}, the job file is `{}` of {}",
@@ -240,7 +241,7 @@ fn refuse_stale(job: &Job, lake: &Lake, plan: &Plan) -> Result<(), Failure> {
     if sha256 == plan.breaks_sha256 {
         return Ok(());
     }
-    let what = format!("the breaks of {} were published anew since the plan was made", plan.date);
+    let what = format!("the breaks of {} were republished since the plan was made", plan.date);
     Err(Failure::new(ExitCode::Usage, what).hinting("make a new plan with `coupon-recon plan` and approve that"))
 }
 
@@ -252,7 +253,7 @@ fn refuse_unproposed(job: &Job, plan: &Plan) -> Result<(), Failure> {
     let what =
         format!("call {place} of the plan (break {}) is not the one that is proposed for its break", call.break_id);
     Err(Failure::new(ExitCode::Usage, what)
-        .hinting("calls may be taken out, not put in or changed; after a change of the job file make a new plan"))
+        .hinting("calls may be removed, but not added or changed; after a change of the job file, make a new plan"))
 }
 
 /// The latest published day.

@@ -80,7 +80,7 @@ pub(super) fn prepare(lake: &Lake, job: &Job, date: NaiveDate) -> Result<(), Fai
     if let Some(link) = link {
         let what = format!("`{}` is a symbolic link: nothing in a lake may lead out of it", link.display());
         return Err(
-            Failure::new(ExitCode::Usage, what).hinting("replace it by a folder; `job.lake` itself may be a link")
+            Failure::new(ExitCode::Usage, what).hinting("replace it with a folder; `job.lake` itself may be a link")
         );
     }
     let root = lake.root().display();
@@ -102,9 +102,11 @@ pub(super) fn prepare(lake: &Lake, job: &Job, date: NaiveDate) -> Result<(), Fai
 pub(super) fn complete_publication(lake: &Lake, job: &Job) -> Result<(), Failure> {
     match publication::recover(lake, &job.name) {
         Ok(Recovery::Nothing) => {}
-        Ok(Recovery::Completed(date)) => tracing::warn!("a run died while it published {date}; that is complete now"),
+        Ok(Recovery::Completed(date)) => {
+            tracing::warn!("a run died while publishing {date}; the publication is now complete")
+        }
         Ok(Recovery::Lost(date)) => {
-            tracing::warn!("a run died while it published {date}, and what it staged is gone: run {date} again");
+            tracing::warn!("a run died while publishing {date}, and what it staged is gone: run {date} again");
         }
         Err(error) => return Err(unpublished(&error)),
     }

@@ -119,7 +119,7 @@ fn neighbours(text: &mut String, manifest: &Manifest) {
     if let Some(delta) = manifest.restated.as_ref().filter(|_| manifest.is_judged()) {
         let _ = writeln!(
             text,
-            "  against the breaks published before: {} new, {} gone, {} changed",
+            "  compared with the breaks published before: {} new, {} gone, {} changed",
             delta.new, delta.gone, delta.changed
         );
     }

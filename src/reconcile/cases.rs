@@ -181,10 +181,10 @@ mod tests {
     #[test]
     fn a_column_of_another_type_is_refused_because_a_cast_would_change_it() {
         for (column, what) in [
-            ("'12.5' AS at_risk_fen", "`at_risk_fen` is no whole number"),
-            ("max_coupons > 1 AS at_risk_fen", "`at_risk_fen` is no whole number"),
+            ("'12.5' AS at_risk_fen", "`at_risk_fen` is not a whole number"),
+            ("max_coupons > 1 AS at_risk_fen", "`at_risk_fen` is not a whole number"),
             ("max_coupons * 0.29 AS expected_fen", "`expected_fen` is a number with a fraction: say how"),
-            ("'2026-11-20' AS event_date", "`event_date` is no date: CAST(… AS DATE)"),
+            ("'2026-11-20' AS event_date", "`event_date` is not a date: CAST(… AS DATE)"),
             ("available_begin_time AS event_date", "`event_date` is an instant in UTC: give the business date"),
         ] {
             let sql = format!("SELECT stock_id AS stock_id,\n       {column}\nFROM stocks\n");
@@ -200,7 +200,8 @@ mod tests {
     #[test]
     fn a_query_without_a_column_of_its_key_is_refused_because_its_rows_would_be_one_break() {
         let told = problems(folder_with("SELECT stock_name AS subject\nFROM stocks\n").path());
-        let missing = "rule file `XX01_mine.sql`: `-- key:` wants a column `stock_id`, which the query does not give";
+        let missing =
+            "rule file `XX01_mine.sql`: `-- key:` needs the column `stock_id`, which the query does not return";
         assert_eq!(told, [format!("XX01/finds_a_stock: {missing}"), format!("XX01/quiet_without: {missing}")]);
     }
 

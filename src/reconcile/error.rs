@@ -92,7 +92,7 @@ pub enum ReconcileError {
         seen: i64,
     },
     /// The marker that a script writes at its end is missing.
-    #[error("the script of this night has not run to its end: `{answers}` lacks it", answers = .answers.display())]
+    #[error("the script of this night has not run to its end: `{answers}` does not have its last file", answers = .answers.display())]
     ScriptNotRun {
         /// Where its answers are.
         answers: PathBuf,
@@ -104,7 +104,7 @@ pub enum ReconcileError {
         answers: PathBuf,
     },
     /// Rows that the cluster counted are missing.
-    #[error("`{what}`: the cluster has {there} rows, {came} came")]
+    #[error("`{what}`: the cluster has {there} rows, {came} arrived")]
     Lost {
         /// Dataset.
         what: String,
@@ -172,13 +172,13 @@ impl ReconcileError {
 
     /// An amount out of range, with the rule file and the column.
     pub(super) fn implausible(rule: &Rule, column: &str, amount: Fen) -> ReconcileError {
-        let why = format!("`{column}` is {} fen in a row, which no amount can be", amount.0);
+        let why = format!("`{column}` is {} fen in one row, which no amount can be", amount.0);
         ReconcileError::Sql { file: rule.file.clone(), line: line_of(&rule.sql, &why), why }
     }
 
     /// A column of the rule's key that its query does not give.
     pub(super) fn keyless(rule: &Rule, column: &str) -> ReconcileError {
-        let why = format!("`-- key:` wants a column `{column}`, which the query does not give");
+        let why = format!("`-- key:` needs the column `{column}`, which the query does not return");
         ReconcileError::Sql { file: rule.file.clone(), line: None, why }
     }
 

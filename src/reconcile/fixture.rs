@@ -197,7 +197,7 @@ fn partitions(case: &Path, date: NaiveDate, settings: &CaseFile, scratch: &Path)
         let stem = name_of(&path).trim_end_matches(".csv").to_owned();
         let (dataset, day) = stem.split_once('@').unwrap_or((&stem, ""));
         let day = if day.is_empty() { date } else { parse_date(&path, day)? };
-        let contract = contract::find(dataset).ok_or_else(|| wrong(&path, format!("`{dataset}` is no dataset")))?;
+        let contract = contract::find(dataset).ok_or_else(|| wrong(&path, format!("`{dataset}` is not a dataset")))?;
         let file = scratch.join(format!("{stem}.parquet"));
         write(&file, contract, day, &Csv::read(&path)?)?;
         place(&mut files, dataset, day, file);

@@ -673,7 +673,7 @@ mod tests {
             ("1000000000000001", Fen::LARGEST.0 * 1000 + 1, "expected_fen"),
         ] {
             let expected = format!(
-                "rule file `XX01_mine.sql` line 11: `{column}` is {shown} fen in a row, which no amount can be"
+                "rule file `XX01_mine.sql` line 11: `{column}` is {shown} fen in one row, which no amount can be"
             );
             assert_eq!(judged(fen, column).unwrap_err().to_string(), expected);
         }

@@ -112,9 +112,11 @@ fn misfit(found: &DataType, kind: ColumnKind) -> Option<&'static str> {
         (ColumnKind::Integer, found) if found.is_numeric() => {
             Some("a number with a fraction: say how it is rounded, as in CAST(FLOOR(…) AS BIGINT)")
         }
-        (ColumnKind::Integer, _) => Some("no whole number"),
+        (ColumnKind::Integer, _) => Some("not a whole number"),
         (ColumnKind::Date, DataType::Datetime(..)) => Some("an instant in UTC: give the business date of it"),
-        (ColumnKind::Date, found) if *found != DataType::Date => Some("no date: CAST(… AS DATE) makes one of a text"),
+        (ColumnKind::Date, found) if *found != DataType::Date => {
+            Some("not a date: CAST(… AS DATE) turns a text into one")
+        }
         (ColumnKind::Boolean, found) if *found != DataType::Boolean => Some("neither true nor false"),
         (ColumnKind::Instant, found) if !matches!(found, DataType::Datetime(..)) => Some("no instant"),
         _ => None,

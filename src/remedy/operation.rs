@@ -75,7 +75,7 @@ impl Operation {
             _ if path == endpoint::COUPON_RETURN.path => serde_json::from_value(body).map(Operation::ReturnCoupon),
             _ if path == endpoint::SUBSIDY_PAY.path => serde_json::from_value(body).map(Operation::Pay),
             _ if path == endpoint::SUBSIDY_RETURN.path => serde_json::from_value(body).map(Operation::ReturnPayment),
-            _ => return Err(format!("`{path}` is no call of a plan")),
+            _ => return Err(format!("`{path}` is not a call of a plan")),
         };
         let operation = read.map_err(|error| format!("the body of `{path}`: {error}"))?;
         operation.check_amount().map(|()| operation)

@@ -115,7 +115,7 @@ impl Performance<'_> {
 
     async fn make(&self, call: &Call) -> Result<Made, JournalError> {
         let Ok(operation) = call.operation() else {
-            return Ok((Performed::Odd("no call of a plan".to_owned()), Ok(())));
+            return Ok((Performed::Odd("not a call of a plan".to_owned()), Ok(())));
         };
         if let Some(performed) = self.without_asking(call, &operation)? {
             return Ok((performed, Ok(())));
@@ -340,7 +340,7 @@ fn same_if_told(what: &str, asked: &str, answered: Option<&str>) -> Result<(), S
 /// The status of a receipt whose money is moving: a failed one is a valid answer, but the call did not succeed.
 fn not_failed(status: Option<&str>, reason: Option<&str>) -> Result<String, String> {
     match status.map(plain_status).unwrap_or_default() {
-        "FAIL" => Err(format!("no money went: FAIL, {}", shown(reason.unwrap_or("no reason")))),
+        "FAIL" => Err(format!("no money was paid: FAIL, {}", shown(reason.unwrap_or("no reason")))),
         status => Ok(status.to_owned()),
     }
 }

@@ -189,7 +189,7 @@ impl Plan {
     fn check_calls(&self) -> Result<(), PlanError> {
         let mut numbers = BTreeSet::new();
         for (place, call) in (1..).zip(&self.calls) {
-            let twice = || format!("the number `{}` stands twice", call.request_no);
+            let twice = || format!("the number `{}` is used twice", call.request_no);
             let is_new = numbers.insert((&call.path, &call.request_no));
             let checked = call.operation().and_then(|_| if is_new { Ok(()) } else { Err(twice()) });
             checked.map_err(|detail| PlanError::Call { place, break_id: call.break_id.clone(), detail })?;
@@ -273,7 +273,7 @@ fn number_once(
     let of = |operation: &Operation| (operation.endpoint().path, operation.request_no().to_owned());
     match operations.iter().find(|operation| numbers.contains(&of(operation))) {
         Some(operation) => {
-            Err(format!("another call of the day has the number {}: use one of yours", operation.request_no()))
+            Err(format!("another call of the day has the number {}: use a number of your own", operation.request_no()))
         }
         None => {
             numbers.extend(operations.iter().map(of));

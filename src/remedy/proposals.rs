@@ -46,7 +46,9 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = in_ledger(facts, it)?;
     let wallets = job.wallets.as_ref().ok_or("the job has no `[wallets]`, whose appid the call needs")?;
     if job.rules.use_request_pattern.is_some() {
-        return Err("numbers of redemptions follow `rules.use_request_pattern`: redeem it with one of yours".to_owned());
+        return Err(
+            "redemption numbers follow `rules.use_request_pattern`: redeem it under a number of your own".to_owned()
+        );
     }
     if coupon.state.as_deref() != Some("SENDED") {
         let state = coupon.state.as_deref().unwrap_or("unknown");
@@ -66,7 +68,7 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     let use_request_no = given(&coupon.out_trade_no, "order number")?;
     // An order may claim several coupons, and a number redeems one (reference v3 §1.10).
     if let Some(other) = facts.redeemed_under(&use_request_no, it) {
-        return Err(format!("coupon {other} was redeemed under the number {use_request_no}: use one of yours"));
+        return Err(format!("coupon {other} was redeemed under the number {use_request_no}: use a number of your own"));
     }
     Ok(vec![Operation::Redeem(Redemption {
         stock_id: given(&it.stock_id, "stock")?,
@@ -97,7 +99,7 @@ fn pay_programme(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = unpaid(facts, it)?;
     let stock_id = given(&it.stock_id, "stock")?;
     let programme = job.subsidy_programs.iter().find(|programme| programme.stock_id == stock_id);
-    let programme = programme.ok_or_else(|| format!("the job has no programme for stock {stock_id} any more"))?;
+    let programme = programme.ok_or_else(|| format!("the job no longer has a programme for stock {stock_id}"))?;
     let transaction_id = given(&coupon.transaction_id, "transaction")?;
     Ok(vec![Operation::Pay(Payment {
         coupon_code: given(&it.coupon_code, "code")?,
@@ -116,7 +118,7 @@ fn pay_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = unpaid(facts, it)?;
     let failed = given(&it.out_subsidy_no, "out_subsidy_no")?;
     let receipt = facts.receipts(it).iter().max_by_key(|receipt| (receipt.create_time, &receipt.out_subsidy_no));
-    let receipt = receipt.ok_or("the receipt that failed is not known any more")?;
+    let receipt = receipt.ok_or("the receipt that failed is no longer known")?;
     if receipt.out_subsidy_no != failed {
         return Err("a later payment of the coupon failed too: its break has the call".to_owned());
     }
@@ -140,7 +142,7 @@ fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     // What is known about the coupon of the break does not apply to another one.
     if (Some(&line.stock_id), Some(&line.coupon_code)) != (it.stock_id.as_ref(), it.coupon_code.as_ref()) {
         return Err(format!(
-            "{out_subsidy_no} stands for another coupon in a later subsidy ledger: correct the ledger"
+            "{out_subsidy_no} belongs to another coupon in a later subsidy ledger: correct the ledger"
         ));
     }
     Ok(vec![Operation::Pay(Payment {
@@ -164,13 +166,13 @@ fn return_subsidy(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     for receipt in kept {
         if receipt.subsidy_receipt_id.is_none() && !returned.by_receipt.is_empty() {
             return Err(format!(
-                "whether a return is of receipt {} is not known: it has no id",
+                "it is not known whether a return belongs to receipt {}: it has no id",
                 receipt.out_subsidy_no
             ));
         }
         let back = returned.of_receipt(receipt);
         if status_of(receipt) == Some("PARTIAL_RETURN") && back <= Fen::ZERO {
-            return Err(format!("how much of receipt {} was returned is not known", receipt.out_subsidy_no));
+            return Err(format!("it is not known how much of receipt {} was returned", receipt.out_subsidy_no));
         }
         let left = receipt.amount_fen - back;
         if left > Fen::ZERO {

@@ -190,7 +190,7 @@ fn what_the_programme_owes_is_paid_between_its_merchants() {
     assert_eq!(payment.description, "商家券补差 RY1");
     let foreign = Break { stock_id: Some("9".into()), ..it };
     let refused = proposed(&Facts::of_coupon(&foreign, coupon("USED")), &foreign).unwrap_err();
-    assert!(refused.contains("no programme for stock 9"), "{refused}");
+    assert!(refused.contains("no longer has a programme for stock 9"), "{refused}");
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_line_of_the_merchants_ledger_is_sent_again_under_its_own_number() {
     assert!(proposed(&facts(), &it).unwrap_err().contains("left the look-back"));
     let other = SubsidyOrder { coupon_code: "C2".into(), ..line_of_ledger("L1") };
     let refused = proposed(&facts().with_order(other), &it).unwrap_err();
-    assert!(refused.contains("L1 stands for another coupon"), "of C2 nobody knows whether it was paid: {refused}");
+    assert!(refused.contains("L1 belongs to another coupon"), "of C2 nobody knows whether it was paid: {refused}");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn what_was_returned_of_a_receipt_without_an_id_is_not_returned_again() {
             .with_refund(TRANSACTION, "50300");
         proposed(&facts, &it)
     };
-    assert!(of(vec![returned(Some("S1"), Fen(100))]).unwrap_err().contains("receipt S1 is not known: it has no id"));
+    assert!(of(vec![returned(Some("S1"), Fen(100))]).unwrap_err().contains("receipt S1: it has no id"));
     assert_eq!(of(vec![]).unwrap()[0].amount(), Some(Fen(100)));
     assert_eq!(of(vec![returned(None, Fen(30))]).unwrap()[0].amount(), Some(Fen(70)));
 }
@@ -359,7 +359,7 @@ fn two_coupons_of_one_order_are_not_redeemed_under_one_number() {
     let facts = Facts::of_coupon(&one, coupon("SENDED"));
     let plan = plan_for(&[one, two], &facts, &[]);
     assert_eq!((plan.calls.len(), plan.impossible.len()), (1, 1));
-    assert_eq!(plan.impossible[0].reason, "another call of the day has the number RY1: use one of yours");
+    assert_eq!(plan.impossible[0].reason, "another call of the day has the number RY1: use a number of your own");
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn a_receipt_that_was_returned_in_full_takes_nothing_from_another_and_a_part_of_
     assert!(of(two(), vec![returned(None, Fen(100))]).unwrap_err().contains("which of several"));
     assert_eq!(of(two(), vec![returned(Some("S1"), Fen(100))]).unwrap()[0].amount(), Some(Fen(100)));
     let part = of(vec![receipt("S1", "PARTIAL_RETURN", 1)], vec![]);
-    assert_eq!(part.unwrap_err(), "how much of receipt S1 was returned is not known");
+    assert_eq!(part.unwrap_err(), "it is not known how much of receipt S1 was returned");
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn an_answer_about_something_else_or_of_a_failure_is_none() {
         assert!(said(field, json!("9")).unwrap_err().contains("has the"), "{field}");
     }
     assert!(said("amount", json!(101)).unwrap_err().contains("has the amount"));
-    assert!(said("status", json!("PAY_RECEIPT_FAIL")).unwrap_err().contains("no money went"));
+    assert!(said("status", json!("PAY_RECEIPT_FAIL")).unwrap_err().contains("no money was paid"));
 }
 
 #[test]

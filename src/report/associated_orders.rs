@@ -27,7 +27,7 @@ const COLUMNS: [Column; 25] = [
     column("used_at", "核销时间", "Used at", Kind::Time),
     column("result", "对账结果", "Result", Kind::Word).says(
         "相符：该券没有未结差异；有差异：见差异规则。",
-        "Agrees: no open break concerns the coupon; differs: the rules are named.",
+        "Agrees: no open break concerns the coupon. Differs: see the rules named.",
     ),
     column("match_pass", "匹配方式", "Matched by", Kind::Word),
     column("claim_count", "报券订单数", "Claims", Kind::Count),
@@ -39,16 +39,16 @@ const COLUMNS: [Column; 25] = [
     summed("discount_yuan", "券优惠金额(元)", "Discount (yuan)", Kind::Yuan),
     column("expected_discount_yuan", "应优惠金额(元)", "Expected discount (yuan)", Kind::Yuan),
     summed("paid_yuan", "实付金额(元)", "Paid (yuan)", Kind::Yuan),
-    column("bill_paid_yuan", "账单订单金额(元)", "Paid by the bill (yuan)", Kind::Yuan),
-    column("order_refund_yuan", "订单退款金额(元)", "Refunded by the order (yuan)", Kind::Yuan),
-    column("bill_refund_yuan", "账单退款金额(元)", "Refunded by the bill (yuan)", Kind::Yuan)
+    column("bill_paid_yuan", "账单订单金额(元)", "Paid per bill (yuan)", Kind::Yuan),
+    column("order_refund_yuan", "订单退款金额(元)", "Refunded per order (yuan)", Kind::Yuan),
+    column("bill_refund_yuan", "账单退款金额(元)", "Refunded per bill (yuan)", Kind::Yuan)
         .of("coupon_ledger", "refund_fen"),
     column("refund_count", "退款笔数", "Refunds", Kind::Count),
     column("refunded_at", "最近退款时间", "Refunded at", Kind::Time),
     column("returned_at", "退券时间", "Coupon returned at", Kind::Time),
     summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan).says(
         "该券未结差异的风险金额；订单或支付的差异只计在首张券上。",
-        "At risk by the open breaks of the coupon; that of an order or a payment is on its first coupon only.",
+        "Amount at risk in the open breaks of the coupon; that of an order or a payment is on its first coupon only.",
     ),
     column("rules", "差异规则", "Rules", Kind::Text).says(
         "未结差异涉及该券、其订单或支付的规则。",

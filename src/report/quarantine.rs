@@ -13,10 +13,10 @@ const COLUMNS: [Column; 6] = [
     column("line", "行号", "Line", Kind::Count).says("在文件中的行号，从 1 起。", "Line of the file, from 1."),
     column("column", "列", "Column", Kind::Text).says("有误的列。", "Column that is wrong."),
     column("value", "值", "Value", Kind::Text).says("有误的值。", "Value that is wrong."),
-    column("why", "原因", "Why", Kind::Text).says("隔离的原因。", "Why the row is set apart."),
+    column("why", "原因", "Why", Kind::Text).says("隔离的原因。", "Why the row was quarantined."),
     column("row", "原始行", "Row", Kind::Text).says(
         "文件中的原始行；仅当 pii = raw 时给出。",
-        "The row as it stands in the file; only where the job says pii = raw.",
+        "The row as it is in the file; only if the job says pii = raw.",
     ),
 ];
 

@@ -62,7 +62,7 @@ const COLUMNS: [Column; 26] = [
     column("succeeded_at", "补差成功时间", "Succeeded at", Kind::Time).of("subsidy_payments", "success_time"),
     column("fail_reason", "失败原因", "Why it failed", Kind::Text),
     summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan)
-        .says("本行所列差异的风险金额。", "At risk by the breaks shown on this row."),
+        .says("本行所列差异的风险金额。", "Amount at risk in the breaks shown on this row."),
     column("rules", "差异规则", "Rules", Kind::Text).says(
         "本行补差单或该券的未结差异的规则。",
         "Rules whose open breaks concern the receipt of this row, or the coupon.",

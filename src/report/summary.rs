@@ -16,10 +16,10 @@ const COLUMNS: [Column; 6] = [
     column("title", "规则名称", "Title", Kind::Text).says("规则的名称。", "Title of the rule."),
     column("side", "责任方", "Side", Kind::Word),
     column("age_days", "账龄(天)", "Age (days)", Kind::Word)
-        .says("首次发现至业务日的天数，分档。", "Days since the break was first seen, in classes."),
+        .says("首次发现至业务日的天数，分档。", "Days since the break was first seen, in age brackets."),
     summed("rows", "笔数", "Rows", Kind::Count).says("未结差异的笔数。", "Number of open breaks."),
     summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan)
-        .says("这些差异的风险金额合计。", "Sum of what is at risk by them."),
+        .says("这些差异的风险金额合计。", "Sum of the amounts at risk in them."),
 ];
 
 /// How long a break has been open.

@@ -25,7 +25,7 @@ pub enum SparkError {
         why: String,
     },
     /// The server refuses access.
-    #[error("{remote} does not let us in: {why}")]
+    #[error("{remote} refuses access: {why}")]
     Denied {
         /// `sc://host:port`.
         remote: String,
@@ -33,7 +33,7 @@ pub enum SparkError {
         why: String,
     },
     /// A call exceeded the time limit of the job and was interrupted.
-    #[error("`{what}` was not done on {remote} within {seconds} s, and was interrupted")]
+    #[error("`{what}` did not end on {remote} within {seconds} s and was interrupted")]
     Late {
         /// `sc://host:port`.
         remote: String,
@@ -44,7 +44,7 @@ pub enum SparkError {
     },
     /// The answer came so late that it may be incomplete.
     #[error(
-        "`{what}` took longer than {remote} keeps the stream of an answer open ({seconds} s): what came may not be all"
+        "`{what}` took longer than {remote} keeps the stream of an answer open ({seconds} s): the answer may be incomplete"
     )]
     Cut {
         /// `sc://host:port`.

@@ -60,7 +60,7 @@ fn caller(remote: &Remote) -> Result<ClientConnection, SparkError> {
     let mut authorities = RootCertStore::empty();
     authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if authorities.is_empty() {
-        return Err(untrusted("this machine knows no authority at all".to_owned()));
+        return Err(untrusted("this machine trusts no certificate authority at all".to_owned()));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

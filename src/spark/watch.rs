@@ -165,10 +165,10 @@ fn wait_for<T: Send + 'static>(
 fn silent(remote: &Remote, error: SparkError) -> SparkError {
     match error {
         SparkError::Late { seconds, .. } => {
-            probe::no_server(remote, &format!("the port is open, {seconds} s were waited"))
+            probe::no_server(remote, &format!("the port is open, but was silent for {seconds} s"))
         }
         SparkError::Failed { why, .. } if BROKEN.iter().any(|sign| why.contains(sign)) => {
-            probe::no_server(remote, "the port is open, and hung up")
+            probe::no_server(remote, "the port is open, but hung up")
         }
         error => error,
     }
@@ -278,6 +278,6 @@ mod tests {
             Ok(())
         });
         drop(keep);
-        assert!(error.unwrap_err().to_string().contains("`AO01` was not done"));
+        assert!(error.unwrap_err().to_string().contains("`AO01` did not end"));
     }
 }

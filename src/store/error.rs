@@ -39,7 +39,7 @@ pub enum StoreError {
     #[error("another run holds the lake: {0}")]
     Held(String),
     /// This run has lost its lease.
-    #[error("this run holds the lake no longer: {0}")]
+    #[error("this run no longer holds the lake: {0}")]
     Lost(String),
 }
 
@@ -95,15 +95,17 @@ impl StoreError {
     pub fn hint(&self) -> &'static str {
         match self {
             StoreError::Remote { cause, .. } => match cause {
-                Cause::NoBucket => "`job.lake` names the bucket; make it, or correct `job.lake` or `store.endpoint`",
+                Cause::NoBucket => "`job.lake` names the bucket; create it, or correct `job.lake` or `store.endpoint`",
                 Cause::Refused => "check the keys `[store]` names, and that they may list, get, put and delete there",
                 Cause::Skewed => "set the clock of this machine (NTP)",
                 Cause::Conflict => "something else wrote there during the run; run again",
-                Cause::Unsupported => "the store must know conditional puts (If-None-Match, If-Match); use a newer one",
+                Cause::Unsupported => {
+                    "the store must support conditional puts (If-None-Match, If-Match); use a newer one"
+                }
                 Cause::Unreachable => {
                     "check `store.endpoint`, `store.region` and the network; nothing is lost, run again"
                 }
-                _ => "`coupon-recon check` asks the store for all a night needs",
+                _ => "`coupon-recon check` tries everything a night needs of the store",
             },
             StoreError::Disk { .. } => "`job.work_dir` must be writable and have room; run again",
             StoreError::ForeignFolder { .. } => "give `job.work_dir` a folder of its own",
@@ -136,7 +138,7 @@ fn judge(error: &object_store::Error) -> (Cause, String) {
             (Cause::Refused, format!("the store refuses these keys{told}"))
         }
         object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } => {
-            (Cause::Unsupported, "the store does not know how".to_owned())
+            (Cause::Unsupported, "the store does not support this".to_owned())
         }
         _ => by_transport(error).unwrap_or_else(|| (Cause::Other, status_of(&texts, &told))),
     }
@@ -153,10 +155,10 @@ fn by_code(code: &str) -> Option<(Cause, String)> {
         "ExpiredToken" | "InvalidToken" => (Cause::Refused, "the session token is no longer valid"),
         "AccessDenied" => (Cause::Refused, "these keys may not do this"),
         "AuthorizationHeaderMalformed" | "PermanentRedirect" => {
-            (Cause::Refused, "the bucket is in another region than `store.region`")
+            (Cause::Refused, "the bucket is not in the region of `store.region`")
         }
-        "RequestTimeTooSkewed" => (Cause::Skewed, "the clock of this machine is not the store's"),
-        "NotImplemented" => (Cause::Unsupported, "the store does not know how"),
+        "RequestTimeTooSkewed" => (Cause::Skewed, "the clock of this machine differs from the store's"),
+        "NotImplemented" => (Cause::Unsupported, "the store does not support this"),
         "SlowDown" | "ServiceUnavailable" | "InternalError" | "RequestTimeout" => {
             (Cause::Unreachable, "the store is overloaded")
         }
@@ -169,7 +171,7 @@ fn by_transport(error: &object_store::Error) -> Option<(Cause, String)> {
     let http = chain(error).find_map(|cause| cause.downcast_ref::<HttpError>())?;
     let why = match http.kind() {
         HttpErrorKind::Connect => "the store cannot be reached",
-        HttpErrorKind::Timeout => "the store does not answer in time",
+        HttpErrorKind::Timeout => "the store did not answer in time",
         _ => "the connection to the store broke",
     };
     Some((Cause::Unreachable, why.to_owned()))

@@ -181,7 +181,7 @@ fn look(store: &Store, key: &str) -> Result<Option<(Lock, String)>, StoreError> 
     let lock = serde_json::from_slice(&bytes).map_err(|_| StoreError::Remote {
         url: store.url_of(key),
         cause: Cause::Other,
-        why: "is no lock of this program; if no run is under way, remove it".to_owned(),
+        why: "is not a lock of this program; if no run is under way, remove it".to_owned(),
     })?;
     Ok(Some((lock, etag)))
 }
@@ -277,7 +277,7 @@ mod tests {
         hands.0.store(500, Ordering::SeqCst);
         let second = take(&store, "2", &world).unwrap();
         slept.claim.renew();
-        assert_eq!(slept.check().unwrap_err().to_string(), "this run holds the lake no longer: run 2 took it over");
+        assert_eq!(slept.check().unwrap_err().to_string(), "this run no longer holds the lake: run 2 took it over");
         drop(slept);
         second.claim.renew();
         second.check().unwrap();
@@ -296,6 +296,6 @@ mod tests {
     fn a_foreign_object_in_place_of_the_lock_is_told_and_kept() {
         let (store, (world, _)) = (in_memory(), world());
         store.put(KEY, b"notes".to_vec(), Put::New).unwrap();
-        assert!(take(&store, "1", &world).unwrap_err().to_string().contains("no lock of this program"));
+        assert!(take(&store, "1", &world).unwrap_err().to_string().contains("not a lock of this program"));
     }
 }

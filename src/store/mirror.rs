@@ -40,7 +40,7 @@ impl Mirror {
             Some(index) if index.url.is_empty() => Index::empty(store.url()),
             Some(index) => return Err(foreign(folder, format!("is the work folder of `{}`", index.url))),
             None if fs::read_dir(folder).map_err(disk)?.next().is_some() => {
-                return Err(foreign(folder, format!("holds files and is no work folder of `{}`", store.url())));
+                return Err(foreign(folder, format!("holds files but is not the work folder of `{}`", store.url())));
             }
             None => {
                 let index = Index::empty(store.url());
@@ -416,7 +416,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("precious"), "x").unwrap();
         let refused = Mirror::open(in_memory(), folder.path()).unwrap_err();
-        assert!(refused.to_string().contains("no work folder"), "{refused}");
+        assert!(refused.to_string().contains("not the work folder"), "{refused}");
         let folder = tempfile::tempdir().unwrap();
         Index::empty("s3://elsewhere").write(folder.path()).unwrap();
         assert!(Mirror::open(in_memory(), folder.path()).unwrap_err().to_string().contains("s3://elsewhere"));

@@ -35,7 +35,7 @@ fn must_refuse(store: &Store, key: &str, put: Put<'_>) -> Result<(), StoreError>
 }
 
 fn unlike(store: &Store, key: &str) -> StoreError {
-    let why = "does not read as it was put".to_owned();
+    let why = "does not read back as it was put".to_owned();
     StoreError::Remote { url: store.url_of(key), cause: Cause::Unsupported, why }
 }
 

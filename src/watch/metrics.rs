@@ -157,10 +157,10 @@ impl Page {
         let day = it.last_success_date.map(|date| clock::start_of(date).timestamp().to_string());
         let lines = [
             ("last_run_timestamp_seconds", "When the last run ended.", seconds(it.last_run_at)),
-            ("last_run_duration_seconds", "How long it took.", Some(it.last_run_seconds.to_string())),
-            ("last_run_exit_code", "Its exit code.", Some(it.last_exit_code.to_string())),
-            ("last_success_timestamp_seconds", "When a night last ended complete.", seconds(it.last_success_at)),
-            ("last_success_business_date_seconds", "Begin of the latest business date that is complete.", day),
+            ("last_run_duration_seconds", "How long the last run took.", Some(it.last_run_seconds.to_string())),
+            ("last_run_exit_code", "Exit code of the last run.", Some(it.last_exit_code.to_string())),
+            ("last_success_timestamp_seconds", "When a complete night last ended.", seconds(it.last_success_at)),
+            ("last_success_business_date_seconds", "Start of the latest complete business date.", day),
         ];
         for (name, help, value) in lines {
             value.into_iter().for_each(|value| self.one(name, help, value));

@@ -80,7 +80,7 @@ pub enum Problem {
 impl Problem {
     /// A refusal of which only the status tells. Where a redirect leads is not said: its query may hold a secret.
     pub(crate) fn of_status(kind: FailureKind, status: u16) -> Problem {
-        let message = if (300..400).contains(&status) { "a redirect, and none is followed" } else { "" };
+        let message = if (300..400).contains(&status) { "a redirect, which is not followed" } else { "" };
         Problem::Refused { kind, code: format!("HTTP {status}"), message: message.to_owned() }
     }
 
@@ -111,13 +111,13 @@ pub enum SignatureError {
     #[error("header `{0}` is missing")]
     Missing(&'static str),
     /// Older or newer than five minutes.
-    #[error("it was made {seconds} s from now; at most {} s are allowed", MAX_AGE_SECONDS - 1)]
+    #[error("its timestamp is {seconds} s off this machine's clock; at most {} s are allowed", MAX_AGE_SECONDS - 1)]
     Stale {
         /// Absolute difference.
         seconds: u64,
     },
     /// The same signed answer was already given to another request.
-    #[error("it is that of the answer to another question")]
+    #[error("it belongs to the answer to another request")]
     Replayed,
     /// There is no key with this serial.
     #[error("no key with serial `{}` is known", shown(serial))]
@@ -309,7 +309,7 @@ mod tests {
             (problem.to_string(), problem.is_redirect())
         };
         for status in [301, 302, 307, 308] {
-            assert_eq!(told(status), (format!("WeChat says `HTTP {status}`: a redirect, and none is followed"), true));
+            assert_eq!(told(status), (format!("WeChat says `HTTP {status}`: a redirect, which is not followed"), true));
         }
         assert_eq!(told(404), ("WeChat says `HTTP 404`".to_owned(), false));
     }

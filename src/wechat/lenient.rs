@@ -65,7 +65,7 @@ impl<'de, T: Text<'de>> Visitor<'de> for AnyText<T> {
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Option<T>, E> {
         if number.abs() >= EVERY_DIGIT_BELOW {
-            return Err(E::custom("a number has more digits than can be read: as text it would have them all"));
+            return Err(E::custom("a number has more digits than can be read exactly: it should be sent as text"));
         }
         self.visit_string(Value::from(number).to_string())
     }
@@ -104,7 +104,7 @@ pub fn integer<'de, D: Deserializer<'de>>(json: D) -> Result<Option<i64>, D::Err
         _ => None,
     };
     match number {
-        Some(number) if number.unsigned_abs() > LARGEST_INTEGER => Err(not("a number of this size anywhere", &value)),
+        Some(number) if number.unsigned_abs() > LARGEST_INTEGER => Err(not("a number of a size that occurs", &value)),
         Some(number) => Ok(Some(number)),
         None => Err(not("a whole number", &value)),
     }

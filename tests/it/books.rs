@@ -60,9 +60,12 @@ fn the_summary_shows_pages_rows_and_match_of_each_side_and_the_coverage() {
         assert_eq!(fen("published_fen") > 0, has_money, "{side}");
     }
     assert!(manifest["coverage"]["wallets_verified"].as_u64() > Some(0), "{manifest}");
-    for words in
-        ["  intake  ", "  match  ", "  coverage: ", "against the breaks published before: 0 new, 0 gone, 0 changed"]
-    {
+    for words in [
+        "  intake  ",
+        "  match  ",
+        "  coverage: ",
+        "compared with the breaks published before: 0 new, 0 gone, 0 changed",
+    ] {
         assert!(ending.stderr.contains(words), "`{words}` is missing in:\n{}", ending.stderr);
     }
 }

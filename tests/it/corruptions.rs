@@ -72,14 +72,14 @@ fn each_planted_corruption_of_a_dataset_or_report_is_found_and_named() {
         assert_named(&shop, "swapped file", &[PAYMENTS, "a row of another day"]);
     });
     let delete = |path: &Path| std::fs::remove_file(path).unwrap();
-    with_harm(&shop, &payments, delete, || assert_named(&shop, "deleted partition", &[PAYMENTS, "is gone"]));
+    with_harm(&shop, &payments, delete, || assert_named(&shop, "deleted partition", &[PAYMENTS, "is missing"]));
     with_harm(&shop, &payments, edit_amount, || assert_named(&shop, "edited amount", &[PAYMENTS, "hash differs"]));
     let report = find(&shop.lake().join("reports/dt=2026-11-18"), |name| name.ends_with(".csv"));
     let edit = |path: &Path| std::fs::write(path, "nothing is open").unwrap();
     with_harm(&shop, &report, edit, || assert_named(&shop, "edited report", &[".csv", "hash differs"]));
     let foreign = payments.with_file_name("part-1.parquet");
     std::fs::copy(&payments, &foreign).unwrap();
-    assert_named(&shop, "foreign file", &["part-1.parquet", "does not belong into a dataset"]);
+    assert_named(&shop, "foreign file", &["part-1.parquet", "does not belong in a dataset"]);
     std::fs::remove_file(foreign).unwrap();
 }
 
@@ -153,7 +153,7 @@ fn a_night_is_not_built_upon_an_earlier_day_of_which_a_file_is_gone() {
     std::fs::rename(&wallets, &away).unwrap();
     let ending = shop.run(&wechat, &["--date", "2026-11-19"]);
     assert_eq!(ending.code, 5, "{}", ending.stderr);
-    assert!(ending.stderr.contains("user_coupons/dt=2026-11-18/part-0.parquet` is gone"), "{}", ending.stderr);
+    assert!(ending.stderr.contains("user_coupons/dt=2026-11-18/part-0.parquet` is missing"), "{}", ending.stderr);
     assert!(ending.stderr.contains("run `--date 2026-11-18` again first"), "{}", ending.stderr);
     std::fs::rename(&away, &wallets).unwrap();
     assert_eq!(shop.run(&wechat, &["--date", "2026-11-19"]).code, 0);
@@ -173,7 +173,7 @@ fn a_night_is_not_built_upon_openids_under_another_key() {
     for arguments in [&["--date", "2026-11-19"][..], &["--date", "2026-11-19", "--dry-run"]] {
         let ending = shop.run(&wechat, arguments);
         assert_eq!(ending.code, 2, "{}", ending.stderr);
-        for words in ["dt=2026-11-18", "`job.pii`", "nothing was asked", "put the former key back"] {
+        for words in ["dt=2026-11-18", "`job.pii`", "nothing was requested", "restore the former key"] {
             assert!(ending.stderr.contains(words), "{words}: {}", ending.stderr);
         }
     }

@@ -44,7 +44,7 @@ fn a_dry_run_foretells_the_calls_and_leaves_no_trace() {
     assert_eq!(stage("bills")["new"], serde_json::json!(["payments", "refunds"]));
     assert!(stage("user_coupons")["calls"].as_u64() > Some(0));
     assert!(told["seconds_at_rate_limit"].as_u64() > Some(0));
-    assert!(ending.stderr.contains("dry run: nothing is asked or written"), "{}", ending.stderr);
+    assert!(ending.stderr.contains("dry run: nothing is requested or written"), "{}", ending.stderr);
 
     let run = shop.run(&wechat, &["--date", "2026-11-18"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -68,7 +68,7 @@ fn a_dry_run_tells_what_is_missing_and_what_will_be_stale() {
     let ending = shop.run(&wechat, &["--date", "2026-11-19", "--dry-run"]);
     assert_eq!(ending.code, 0, "{}", ending.stderr);
     assert_eq!(ending.json()["stale_dates"], serde_json::json!(["2026-11-20"]));
-    for words in ["problem: orders: ", "2026-11-19.csv", "to be run again after it: 2026-11-20"] {
+    for words in ["problem: orders: ", "2026-11-19.csv", "run again after it: 2026-11-20"] {
         assert!(ending.stderr.contains(words), "`{words}` is missing in:\n{}", ending.stderr);
     }
 }
@@ -81,7 +81,7 @@ fn a_dry_run_reads_the_rules_as_the_night_would() {
     for more in [&["--dry-run"][..], &[]] {
         let ending = shop.run(&wechat, &[&["--date", "2026-11-18"], more].concat());
         assert_eq!(ending.code, 2, "{}", ending.stderr);
-        assert!(ending.stderr.contains("`rules.off` names `AO99`, which is no rule"), "{}", ending.stderr);
+        assert!(ending.stderr.contains("`rules.off` names `AO99`, which is not a rule"), "{}", ending.stderr);
     }
 }
 
@@ -149,7 +149,7 @@ fn a_backfill_beyond_what_wechat_keeps_is_refused_before_anything_is_asked() {
     for order in ["oldest", "newest"] {
         let ending = later(&["--from", "2026-11-18", "--to", "2026-11-20", "--order", order]);
         assert_eq!((ending.code, ending.stdout.as_str()), (2, ""), "{}", ending.stderr);
-        for words in ["is gone", "three months", "2026-11-20", "nothing was asked", "--from 2026-11-20"] {
+        for words in ["is gone", "three months", "2026-11-20", "nothing was requested", "--from 2026-11-20"] {
             assert!(ending.stderr.contains(words), "`{words}` is missing in:\n{}", ending.stderr);
         }
     }
@@ -306,7 +306,7 @@ fn a_new_job_file_lacks_only_what_nobody_else_can_know() {
     }
     let again = program(&["init", "shop"]);
     assert_eq!(again.code, 2);
-    assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+    assert!(again.stderr.contains("already exists"), "{}", again.stderr);
 }
 
 #[test]
@@ -531,7 +531,7 @@ fn a_rule_that_is_switched_off_and_does_not_exist_is_named_with_its_line_and_the
     let line = text.lines().position(|line| line.contains("A001")).unwrap() + 1;
     let ending = shop.program(&["run", "job.toml", "--date", "2026-11-18"]);
     assert_eq!(ending.code, 2, "{}", ending.stderr);
-    let told = format!("line {line}: `rules.off` names `A001`, which is no rule: did you mean `AO01`?");
+    let told = format!("line {line}: `rules.off` names `A001`, which is not a rule: did you mean `AO01`?");
     assert!(ending.stderr.contains(&told), "{}", ending.stderr);
 }
 

@@ -119,7 +119,7 @@ fn a_part_that_is_missing_or_another_one_is_named_and_no_night_is_made_from_the_
     let name = last.file_name().unwrap().to_str().unwrap();
     let surplus = folder.join("part-99.parquet");
     let harms: [(&dyn Fn(), &str, &str); 3] = [
-        (&|| std::fs::remove_file(&last).unwrap(), name, "is gone"),
+        (&|| std::fs::remove_file(&last).unwrap(), name, "is missing"),
         (&|| std::fs::write(&last, std::fs::read(folder.join(parts::FIRST)).unwrap()).unwrap(), name, "hash differs"),
         (&|| std::fs::write(&surplus, &bytes).unwrap(), "part-99.parquet", "does not belong"),
     ];

@@ -155,7 +155,7 @@ fn a_plan_holds_no_call_but_the_four_and_each_with_its_own_fields() {
     let (shop, wechat) = reconciled();
     let plan = plan(&shop, &[]);
     let changes: [(&str, Change); 6] = [
-        ("is no call of a plan", |call| call["path"] = json!("/v3/marketing/busifavor/coupons/deactivate")),
+        ("is not a call of a plan", |call| call["path"] = json!("/v3/marketing/busifavor/coupons/deactivate")),
         ("unknown field `openid`", |call| call["body"]["openid"] = json!("oX")),
         ("missing field `stock_id`", |call| drop(call["body"].as_object_mut().unwrap().remove("stock_id"))),
         ("`request_no` is `other`", |call| call["request_no"] = json!("other")),
@@ -173,7 +173,7 @@ fn a_plan_holds_no_call_but_the_four_and_each_with_its_own_fields() {
     let mut doubled = plan.clone();
     doubled["calls"].as_array_mut().unwrap().push(plan["calls"][0].clone());
     rewrite(&shop, &doubled);
-    assert!(apply(&shop, &wechat).stderr.contains("stands twice"));
+    assert!(apply(&shop, &wechat).stderr.contains("is used twice"));
     let mut dear = plan.clone();
     let payment = dear["calls"].as_array_mut().unwrap().iter_mut().find(|call| call["body"]["amount"].is_i64());
     payment.unwrap()["body"]["amount"] = json!(500_001);
@@ -196,7 +196,7 @@ fn a_plan_is_for_the_breaks_it_was_made_from_and_for_its_own_job() {
     shop.edit("decisions.csv", |text| format!("{text}{accepted},accepted,known to the store,li.wei,\n"));
     assert_eq!(shop.run(&wechat, &["--date", DATE]).code, 0);
     let stale = apply(&shop, &wechat);
-    assert!(stale.code == 2 && stale.stderr.contains("published anew"), "{}", stale.stderr);
+    assert!(stale.code == 2 && stale.stderr.contains("republished"), "{}", stale.stderr);
     assert_eq!(written(&wechat), 0);
     assert_eq!(calls(&plan(&shop, &[])), calls(&planned) - 1, "an accepted break needs no call");
 }
@@ -387,7 +387,7 @@ fn a_return_that_failed_at_once_is_known_to_the_next_night() {
     wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/subsidy/return-receipts\"\nkind = \"failed_receipts\"\n");
     let failed = apply(&shop, &wechat);
     assert_eq!(failed.code, 4, "{}", failed.stderr);
-    assert!(failed.stderr.contains("no money went"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("no money was paid"), "{}", failed.stderr);
     shop.sleep_a_night();
     let night = shop.run(&wechat, &["--date", "2026-11-21"]);
     assert_eq!(night.code, 0, "{}", night.stderr);
@@ -500,7 +500,7 @@ fn an_answer_that_cannot_be_kept_is_told_and_ends_the_calls() {
     let ending = Ending::of(command.output().unwrap());
     assert_eq!((ending.code, written(&wechat)), (75, 1), "{}", ending.stderr);
     assert!(ending.stderr.starts_with("done        AO14"), "the coupon was returned: {}", ending.stderr);
-    assert!(ending.stderr.contains("cannot keep what becomes of the calls"), "{}", ending.stderr);
+    assert!(ending.stderr.contains("cannot record the outcome of the calls"), "{}", ending.stderr);
     let later = apply(&shop, &wechat);
     assert!(later.code == 4 && later.stderr.starts_with("unknown     AO14"), "{}", later.stderr);
 }

@@ -102,11 +102,17 @@ fn a_script_is_of_one_date_and_of_spark() {
     let shop = Shop::of_seed(42);
     let wechat = shop.serve(None);
     let cases: [(&[&str], &str); 3] = [
-        (&["--date", "2026-11-18", "--emit-script", "night.py"], "a script is for Spark"),
-        (&["--date", "2026-11-18", "--engine", "polars", "--take-script"], "a script is for Spark"),
+        (
+            &["--date", "2026-11-18", "--emit-script", "night.py"],
+            "`--emit-script` and `--take-script` need the Spark engine",
+        ),
+        (
+            &["--date", "2026-11-18", "--engine", "polars", "--take-script"],
+            "`--emit-script` and `--take-script` need the Spark engine",
+        ),
         (
             &["--from", "2026-11-18", "--to", "2026-11-19", "--engine", "spark", "--emit-script", "night.py"],
-            "a script is of one date",
+            "a script covers one date",
         ),
     ];
     for (arguments, why) in cases {

@@ -108,7 +108,7 @@ fn verify_says_that_ledger_and_breaks_were_made_before_a_source_of_their_day_was
     assert_eq!((rerun("orders"), rerun("cards")), (0, 0));
     let (code, told, stdout) = verified();
     assert_eq!((code, told), (5, 1), "{stdout}");
-    let words = "orders/dt=2026-11-20/part-0.parquet: was published after ledger and breaks of its day were made";
+    let words = "orders/dt=2026-11-20/part-0.parquet: was published after the ledger and breaks of its day were made";
     assert!(stdout.contains(words), "{stdout}");
     // Their inputs are restored.
     std::fs::write(shop.path(export), right).unwrap();
@@ -135,7 +135,7 @@ fn rules_judged_by_an_export_that_was_changed_and_not_published_are_told_with_th
     assert_eq!(rerun("reconcile,report"), 0);
     let (code, told) = found();
     assert_eq!((code, told.len()), (5, 1), "{told:?}");
-    let words = "orders/dt=2026-11-20/part-0.parquet: is not what ledger and breaks of its day were made of: the source `orders`";
+    let words = "orders/dt=2026-11-20/part-0.parquet: is not what the ledger and breaks of its day were made from: the source `orders`";
     assert!(told[0].contains(words), "{told:?}");
     assert_eq!(shop.run(&wechat, &["--date", NIGHTS[2]]).code, 0);
     assert_eq!(found(), (0, vec![]));
@@ -254,7 +254,7 @@ fn stages_that_the_job_has_no_source_for_are_nothing_to_do() {
     for stages in ["datacube,cards", "roster"] {
         let ending = shop.run(&wechat, &["--date", NIGHTS[0], "--stage", stages]);
         assert_eq!((ending.code, ending.stdout.as_str()), (99, ""), "{stages}: {}", ending.stderr);
-        let words = "nothing to do for 2026-11-18: these stages bring nothing of this job";
+        let words = "nothing to do for 2026-11-18: the job has no source for these stages";
         assert!(ending.stderr.contains(words), "{stages}: {}", ending.stderr);
     }
     let early = shop.run(&wechat, &["--date", "2026-11-17"]);

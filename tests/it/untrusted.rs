@@ -30,7 +30,7 @@ fn wrong_ones(authority: &Authority) -> [(Identity, &'static str); 4] {
         (authority.sign("elsewhere.example"), "its certificate is for another host name"),
         (expired, "its certificate has expired"),
         (early, "its certificate is not valid yet"),
-        (Identity::self_signed("localhost"), "its certificate is signed by no authority that this machine knows"),
+        (Identity::self_signed("localhost"), "its certificate is not signed by any authority that this machine trusts"),
     ]
 }
 

@@ -36,13 +36,13 @@ pub(super) fn inspect(
         it.find(path, what);
     }
     for (path, manifest) in publication::interrupted(lake, date).map_err(with_path(&lake.state("")))? {
-        let what = format!("run {} was cut off while it published; the next run completes it", manifest.run_id);
+        let what = format!("run {} was cut off while publishing; the next run completes it", manifest.run_id);
         it.find(path, what);
     }
     let Some(newest) = runs.publishing.first() else {
         it.is_of_nothing = it.files == 0 && it.findings.is_empty();
         if !it.is_of_nothing {
-            it.find(lake.runs(date), "no manifest says that this day was published");
+            it.find(lake.runs(date), "no manifest records that this day was published");
         }
         return Ok(());
     };
@@ -91,7 +91,9 @@ fn inspect_files(
 /// `read` is the number of rows, if the file is readable.
 fn inspect_file(path: PathBuf, file: &StagedFile, read: Option<u64>, it: &mut Inspection) -> io::Result<()> {
     match sha256_of_file(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => it.find(path, "is gone; the manifest lists it"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            it.find(path, "is missing, although the manifest lists it")
+        }
         Err(error) => return Err(with_path(&path)(error)),
         Ok(sha256) if sha256 != file.sha256 => it.find(path, "is not the file that was published: its hash differs"),
         Ok(_) => {
@@ -151,7 +153,7 @@ fn inspect_sources(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspectio
     for dataset in datasets {
         let last_of = |runs: &[Manifest]| runs.iter().find_map(|run| parts_in(run, dataset));
         if last_of(later) != last_of(known) {
-            let what = "was published after ledger and breaks of its day were made; run that day again";
+            let what = "was published after the ledger and breaks of its day were made; run that day again";
             it.find(lake.partition(dataset, date), what);
         }
     }
@@ -168,7 +170,7 @@ fn inspect_makings(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspectio
             let published = known.iter().find(|run| parts_in(run, dataset).is_some());
             if published.and_then(|run| run.source_sha256.get(stage.as_str())).is_some_and(|other| other != sha256) {
                 let what = format!(
-                    "is not what ledger and breaks of its day were made of: the source `{stage}` had changed; run that day again"
+                    "is not what the ledger and breaks of its day were made from: the source `{stage}` had changed; run that day again"
                 );
                 it.find(lake.partition(dataset, date), what);
             }

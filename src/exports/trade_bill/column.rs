@@ -152,8 +152,7 @@ fn refuse_more_lines(file: &str, line: &Line, headers: &[String]) -> Result<(), 
         column: String::new(),
         value: header.chars().take(40).collect(),
         why:
-            "more text follows in the line of the headers: the lines of a bill end with CRLF or LF; download it again \
-              and let no other program save it"
+            "more text follows in the line of the headers: the lines of a bill end with CRLF or LF; download it again and do not save it with another program"
                 .to_owned(),
     })
 }

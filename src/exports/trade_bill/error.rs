@@ -24,7 +24,7 @@ pub enum BillError {
         source: io::Error,
     },
     /// The scratch folder for sorting is full or failed.
-    #[error("the rows of the bill `{file}` cannot be sorted on the disk")]
+    #[error("the rows of the bill `{file}` cannot be sorted on disk")]
     Scratch {
         /// Name of the bill.
         file: String,
@@ -33,7 +33,7 @@ pub enum BillError {
         source: io::Error,
     },
     /// WeChat answered with an error instead of a bill.
-    #[error("`{file}` is no bill but an error document: {said}")]
+    #[error("`{file}` is not a bill but an error document: {said}")]
     ErrorDocument {
         /// Name of the bill.
         file: String,
@@ -43,7 +43,7 @@ pub enum BillError {
         said: String,
     },
     /// The file is empty.
-    #[error("the bill `{file}` is empty: not even a header stands in it")]
+    #[error("the bill `{file}` is empty: it does not even have a header")]
     Empty {
         /// Name of the bill.
         file: String,

@@ -103,7 +103,7 @@ impl<'f, R: Read> Lines<'f, R> {
         let (code, message) = if first.starts_with('{') { json_error(&document) } else { xml_error(&document) };
         let parts: Vec<_> = code.iter().chain(&message).map(|part| format!("`{part}`")).collect();
         let said =
-            if parts.is_empty() { "it says neither code nor message".to_owned() } else { shown(&parts.join(" ")) };
+            if parts.is_empty() { "it has neither code nor message".to_owned() } else { shown(&parts.join(" ")) };
         Err(BillError::ErrorDocument { file: self.file.to_owned(), code, said })
     }
 
@@ -121,7 +121,7 @@ impl<'f, R: Read> Lines<'f, R> {
         }
         self.number += 1;
         if read as u64 == LONGEST_LINE_BYTES {
-            return Err(self.malformed(String::new(), "the line is longer than a bill has any"));
+            return Err(self.malformed(String::new(), "the line is longer than any line of a bill"));
         }
         (line.number, line.text) = (self.number, self.decoded(bytes)?);
         Ok(true)

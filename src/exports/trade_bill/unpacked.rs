@@ -64,7 +64,10 @@ fn refuse_more_than_zeros(source: &mut impl BufRead) -> io::Result<()> {
     loop {
         let piece = source.fill_buf()?;
         if piece.iter().any(|byte| *byte != 0) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "there is more behind the zeros after its end"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "there is more data behind the zeros after its end",
+            ));
         }
         match piece.len() {
             0 => return Ok(()),

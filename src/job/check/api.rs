@@ -282,7 +282,7 @@ pub(super) fn scheme_problem(url: &Url) -> Option<&'static str> {
     match url.scheme() {
         "https" => None,
         "http" if is_loopback(url) => None,
-        "http" => Some("must be https: only a loopback host may be asked in clear text"),
+        "http" => Some("must be https: only a loopback host may be called in clear text"),
         _ => Some("must begin with https://"),
     }
 }

@@ -79,7 +79,7 @@ impl Checker<'_> {
             self.problems.add(place, format!("`{}` holds a token, and `engine.token_…` is given: keep one", place.key));
         }
         let advice = "write `token_env = \"NAME\"` or `token_file = \"path\"` instead";
-        self.warnings.push(format!("`{}` holds a token that stands in the job file: {advice}", place.key));
+        self.warnings.push(format!("`{}` puts a token into the job file: {advice}", place.key));
     }
 
     /// Keys about a cluster although there is none.
@@ -91,7 +91,7 @@ impl Checker<'_> {
             section.query_timeout_seconds.as_ref().map(|it| &it.place),
         ];
         for place in places.into_iter().flatten() {
-            self.problems.add(place, format!("`{}` is of no use without `engine.remote`", place.key));
+            self.problems.add(place, format!("`{}` has no effect without `engine.remote`", place.key));
         }
     }
 }

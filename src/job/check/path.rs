@@ -20,7 +20,8 @@ impl Checker<'_> {
     /// looked for or made, and decisions that are not found are none.
     pub(super) fn one_for_all_days(&mut self, place: &Place, text: &str) -> PathBuf {
         if !self.refuse_shorthand(place, text) && text.contains(['{', '}', '*']) {
-            let problem = format!("`{}` is `{text}`: it is one path for all days, without `{{…}}` or `*`", place.key);
+            let problem =
+                format!("`{}` is `{text}`: it must be one path for all days, without `{{…}}` or `*`", place.key);
             self.problems.add(place, problem);
         }
         self.absolute(text)
@@ -99,7 +100,7 @@ impl Checker<'_> {
         for text in texts {
             let folder = self.absolute(&text.value);
             if !folder.is_dir() {
-                self.problems.add(&text.place, format!("`{}`: `{}` is no folder", text.place.key, folder.display()));
+                self.problems.add(&text.place, format!("`{}`: `{}` is not a folder", text.place.key, folder.display()));
             }
             folders.push(folder);
         }

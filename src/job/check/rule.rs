@@ -61,7 +61,7 @@ impl Checker<'_> {
             }
             Err(error) => {
                 let why = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
-                self.problems.add(&written.place, format!("`{key}` is no regular expression: {why}"));
+                self.problems.add(&written.place, format!("`{key}` is not a regular expression: {why}"));
             }
         }
         None

@@ -93,7 +93,7 @@ impl Checker<'_> {
         let secret = (self.env)(name).filter(|secret| !secret.trim().is_empty());
         if secret.is_none() && !is_name(name) {
             let text =
-                format!("`{}` is no name of an environment variable; it may be the secret itself", env.place.key);
+                format!("`{}` is not the name of an environment variable; it may be the secret itself", env.place.key);
             let hint = "name the variable, as in `WXPAY_API_V3_KEY`; if it was the secret, change the secret";
             self.problems.add_with_hint(&env.place, text, hint);
         } else if secret.is_none() {

@@ -142,8 +142,8 @@ impl Checker<'_> {
         let mut taken = BTreeMap::new();
         for written in judged.into_iter().flatten().filter(|written| !written.value.trim().is_empty()) {
             if let Some(other) = taken.insert(written.value.trim(), &written.place.key) {
-                let text = format!("`{}` is `{}`, as `{other}` is", written.place.key, written.value.trim());
-                let hint = "a column of the export means one of them: name the header of the other, or leave out what is optional";
+                let text = format!("`{}` is `{}`, and so is `{other}`", written.place.key, written.value.trim());
+                let hint = "a column of the export can mean only one of them: name the header of the other, or leave out the one that is optional";
                 self.problems.add_with_hint(&written.place, text, hint);
             }
         }
@@ -175,14 +175,13 @@ impl Checker<'_> {
         let Some(written) = written else { return "%Y-%m-%d %H:%M:%S".to_owned() };
         let (key, format) = (&written.place.key, &written.value);
         if !tells_an_instant(format) {
-            let text = format!("`{key}` is `{format}`: it does not tell day and time");
+            let text = format!("`{key}` is `{format}`: it does not give day and time");
             self.problems.add_with_hint(&written.place, text, "such as `%Y-%m-%d %H:%M:%S` or `%Y/%m/%d %H:%M`");
         } else if let Some(zone) = zone_as_text(format) {
             let text = format!(
-                "`{key}` is `{format}`: `{zone}` in it is passed over like any text, and the time is read as of Asia/Shanghai"
+                "`{key}` is `{format}`: `{zone}` in it is skipped like any text, and the time is read as Asia/Shanghai"
             );
-            let hint =
-                "write `%#z` in its place where it means UTC, and `%Z` where the time is of Asia/Shanghai all the same";
+            let hint = "write `%#z` in its place if it means UTC, or `%Z` if the time is in Asia/Shanghai all the same";
             self.problems.add_with_hint(&written.place, text, hint);
         }
         format.clone()
@@ -197,7 +196,7 @@ impl Checker<'_> {
             (true, None) => Some(BillSource::Api { tar_type }),
             (true, Some(path)) => {
                 let hint = "write `source = \"files\"` to read local bills";
-                self.problems.add_with_hint(&path.place, "`bills.path` is of no use with `source = \"api\"`", hint);
+                self.problems.add_with_hint(&path.place, "`bills.path` has no effect with `source = \"api\"`", hint);
                 None
             }
             (false, Some(_)) => self.dated_glob(&section.path).map(BillSource::Files),

@@ -32,7 +32,8 @@ impl Checker<'_> {
                 Some((folder?, Some(bucket?)))
             }
             Some((scheme, _)) => {
-                let problem = format!("`{}` is on `{scheme}://`: a folder or `s3://bucket/prefix` is known", place.key);
+                let problem =
+                    format!("`{}` is on `{scheme}://`: it must be a folder or `s3://bucket/prefix`", place.key);
                 let hint = "most object stores speak S3: give `s3://…` and their address as `store.endpoint`";
                 self.problems.add_with_hint(place, problem, hint);
                 None
@@ -40,7 +41,7 @@ impl Checker<'_> {
             None => {
                 for lone in [store.map(|it| &it.place), job.work_dir.as_ref().map(|it| &it.place)].into_iter().flatten()
                 {
-                    let problem = format!("`{}` is for a lake in a bucket, and `job.lake` is a folder", lone.key);
+                    let problem = format!("`{}` is for a lake in a bucket, but `job.lake` is a folder", lone.key);
                     self.problems.add_with_hint(
                         lone,
                         problem,
@@ -64,12 +65,14 @@ impl Checker<'_> {
         let is_named_well = (3..=63).contains(&bucket.len())
             && bucket.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || b".-".contains(&it));
         if !is_named_well {
-            self.problems.add(place, format!("`{}`: `{bucket}` is no bucket name ({BUCKETS_ARE_NAMED})", place.key));
+            self.problems.add(place, format!("`{}`: `{bucket}` is not a bucket name ({BUCKETS_ARE_NAMED})", place.key));
         }
         let is_clean = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['?', '#', '%']);
         if !prefix.is_empty() && !prefix.split('/').all(is_clean) {
-            let text =
-                format!("`{}`: `{prefix}` is no prefix: parts between single slashes, without ?, # and %", place.key);
+            let text = format!(
+                "`{}`: `{prefix}` is not a prefix: parts between single slashes, without ?, # and %",
+                place.key
+            );
             self.problems.add(place, text);
         }
         let endpoint = store.and_then(|it| it.endpoint.as_ref());
@@ -128,7 +131,7 @@ impl Checker<'_> {
         let id = self.environment("AWS_ACCESS_KEY_ID");
         let secret = self.environment("AWS_SECRET_ACCESS_KEY");
         let (Some(id), Some(secret)) = (id, secret) else {
-            let text = format!("`{}` is in a bucket, and there are no keys for it", lake.key);
+            let text = format!("`{}` is in a bucket, but there are no keys for it", lake.key);
             let hint = "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give `store.access_key_id_file` and \
                         `store.secret_access_key_file`, or `store.credentials = \"role\"`";
             self.problems.add_with_hint(lake, text, hint);
@@ -147,7 +150,7 @@ impl Checker<'_> {
         let home = || self.environment("HOME").map(|home| Path::new(&home).join(".cache"));
         let cache = self.environment("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
         let Some(cache) = cache.filter(|cache| cache.is_absolute()) else {
-            let text = format!("`{}` is in a bucket, and there is no cache folder to work in", place.key);
+            let text = format!("`{}` is in a bucket, but there is no cache folder to work in", place.key);
             self.problems.add_with_hint(
                 place,
                 text,

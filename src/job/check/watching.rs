@@ -27,7 +27,7 @@ impl Checker<'_> {
             false => None,
         };
         if let (None, Some(key)) = (&section.url, section.api_key_env.as_ref().or(section.api_key_file.as_ref())) {
-            self.problems.add(&key.place, format!("`{}` is of no use without `openlineage.url`", key.place.key));
+            self.problems.add(&key.place, format!("`{}` has no effect without `openlineage.url`", key.place.key));
         }
         LineageSettings { namespace, url: url.map(LineageSettings::endpoint), api_key }
     }

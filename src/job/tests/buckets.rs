@@ -34,7 +34,8 @@ fn a_bucket_without_keys_or_with_a_wrong_name_or_endpoint_is_told_at_once() {
     let text = "[job]\nname = \"n\"\nlake = \"s3://Coupons/a//b\"\npii = \"raw\"\n\
                 [store]\nendpoint = \"http://s3.example\"\nsecret_access_key = \"do-not-print-me\"\n";
     let problems = bucket_of(text, &[]).unwrap_err().to_string();
-    for told in ["`Coupons` is no bucket name", "no prefix", "no cache folder", "no keys for it", "must be https"] {
+    for told in ["`Coupons` is not a bucket name", "not a prefix", "no cache folder", "no keys for it", "must be https"]
+    {
         assert!(problems.contains(told), "{told}: {problems}");
     }
     assert!(!problems.contains("do-not-print-me"), "{problems}");

@@ -23,7 +23,10 @@ fn the_token_of_a_cluster_comes_from_a_file_the_environment_or_the_address_and_i
     assert_eq!(token_of(&fixture, here).unwrap(), "hunter3");
     let inline = with_engine("remote = \"sc://127.0.0.1:15002/;token=hunter4\"");
     let warnings = fixture.load(&inline).unwrap().warnings.join("\n");
-    assert!(warnings.contains("`engine.remote` holds a token") && !warnings.contains("hunter"), "{warnings}");
+    assert!(
+        warnings.contains("`engine.remote` puts a token into the job file") && !warnings.contains("hunter"),
+        "{warnings}"
+    );
     let twice = inline.replacen("remote =", "token_env = \"SPARK_CONNECT_AUTHENTICATE_TOKEN\"\nremote =", 1);
     assert!(fixture.problems(&twice)[0].text.contains("keep one"));
 }
@@ -38,7 +41,7 @@ fn a_cluster_elsewhere_wants_a_lake_it_can_reach() {
         problems[0].text.clone()
     };
     let mounted = format!("{elsewhere}\nshared_mount = true");
-    assert!(refused(elsewhere).contains("a folder of this machine, which a cluster elsewhere does not see"));
+    assert!(refused(elsewhere).contains("a folder on this machine, which a remote cluster does not see"));
     assert!(refused("kind = \"spark\"").contains("`engine.remote` is missing"));
     for reachable in [mounted.as_str(), "kind = \"spark\"\nremote = \"sc://localhost\""] {
         assert!(fixture.load(&with_engine(reachable)).is_ok(), "{reachable}");

@@ -38,14 +38,14 @@ kind = "spark"
     let lines: Vec<_> =
         problems.problems.iter().map(|problem| (problem.line.unwrap(), problem.text.as_str())).collect();
     let expected = [
-        (3, "`job.lake` is on `gs://`: a folder or `s3://bucket/prefix` is known"),
+        (3, "`job.lake` is on `gs://`: it must be a folder or `s3://bucket/prefix`"),
         (5, "`job.first_date` is `18.11.2026`: it must be a day such as `2026-11-18`"),
         (6, "`job.timeout_seconds` is 0: it must be at least 1"),
         (7, "`pay_v3.mchid` is missing"),
-        (8, "`pay_v3.base_url` must be https: only a loopback host may be asked in clear text"),
+        (8, "`pay_v3.base_url` must be https: only a loopback host may be called in clear text"),
         (9, "unknown key `pay_v3.mchidd`"),
         (11, "`pay_v3.private_key_file`: `"),
-        (12, "the secret `pay_v3.api_v3_key` stands in the job file"),
+        (12, "the secret `pay_v3.api_v3_key` is written in the job file"),
         (13, "`pay_v3.rate_per_second` must be a whole number, not string"),
         (15, "`orders.path` holds `{day}`: only `{date}` and `{yyyymmdd}` are known"),
         (16, "`orders.encoding` is `klingon`: no known encoding"),

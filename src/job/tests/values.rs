@@ -85,22 +85,22 @@ fn contradictions_between_keys_are_found() {
     let cases = [
         ("amount_fen = 100 ", "amount_fen = 100\npercent_of_discount = 5 ", "either `amount_fen` or"),
         ("amount_fen = 100 ", "percent_of_discount = 101 ", "percent_of_discount` is more than 100"),
-        ("source = \"api\"", "source = \"api\"\npath = \"b.csv\"", "of no use"),
+        ("source = \"api\"", "source = \"api\"\npath = \"b.csv\"", "no effect"),
         ("source = \"api\"", "source = \"files\"", "`bills.path` is missing"),
         ("source = \"api\"", "source = \"file\"", "must be `api` or `files`"),
         ("ids = [\"1288880000000001\"]", "ids = [\"1\", \"2\", \"1\"]", "has `1` twice"),
         ("creator_merchant = \"1900000001\"", "", "names no merchant"),
         ("channel = \"支付方式\"\n", "", "needs `columns.channel`"),
         ("public_key_file = \"secrets/wxp_pub.pem\"", "", "go together"),
-        ("kind = \"polars\"", "kind = \"polars\"\nshared_mount = true", "of no use without `engine.remote`"),
+        ("kind = \"polars\"", "kind = \"polars\"\nshared_mount = true", "no effect without `engine.remote`"),
         ("kind = \"polars\"", "remote = \"http://h:1\"", "must begin with `sc://`"),
         ("kind = \"polars\"", "remote = \"sc://h/;token=t\"", "must not travel in clear text"),
         ("due_days = 3", "due_days = -1", "at least 0"),
         ("due_days = 3", "due_days = 100000000", "it must be at most 3660"),
         ("lookback_days = 30", "lookback_days = 4000000000", "it must be at most 3660"),
         ("delimiter = \",\"", "delimiter = \";;\"", "one ASCII character"),
-        ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "does not tell day and time"),
-        ("folders = []", "folders = [\"no-such-folder\"]", "is no folder"),
+        ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "does not give day and time"),
+        ("folders = []", "folders = [\"no-such-folder\"]", "is not a folder"),
         ("merchant_pairs = []", "merchant_pairs = [[\"1\"]]", "pairs of texts"),
         (
             "merchant_pairs = []",
@@ -114,20 +114,20 @@ fn contradictions_between_keys_are_found() {
         (
             "path = \"decisions.csv\"",
             "path = \"{date}/decisions.csv\"",
-            "`{date}/decisions.csv`: it is one path for all days",
+            "`{date}/decisions.csv`: it must be one path for all days",
         ),
         (
             "lake = \"../out/lake\"",
             "lake = \"../out/{yyyymmdd}\"",
-            "`job.lake` is `../out/{yyyymmdd}`: it is one path for all days",
+            "`job.lake` is `../out/{yyyymmdd}`: it must be one path for all days",
         ),
-        ("spool = \"../exports/notifications/\"", "spool = \"../exports/*/\"", "it is one path for all days"),
+        ("spool = \"../exports/notifications/\"", "spool = \"../exports/*/\"", "it must be one path for all days"),
         (
             "paid = \"实付金额\"",
             "paid = \" 商品金额\"",
-            "`orders.columns.paid` is `商品金额`, as `orders.columns.goods` is",
+            "`orders.columns.paid` is `商品金额`, and so is `orders.columns.goods`",
         ),
-        ("stock_id = \"批次号\"", "stock_id = \"券码\"", "as `orders.columns.stock_id` is"),
+        ("stock_id = \"批次号\"", "stock_id = \"券码\"", "and so is `orders.columns.stock_id`"),
     ];
     for (from, to, wanted) in cases {
         let problem = fixture.one_problem(from, to);

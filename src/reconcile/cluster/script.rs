@@ -124,8 +124,8 @@ fn heading(job: &str, date: NaiveDate, place: &Place, handover: &Handover) -> Re
          \"\"\"The night of {date} of a job, for spark-submit; written by coupon-recon {version}.\n\n    \
          spark-submit SCRIPT [LAKE]\n    \
          coupon-recon run JOB.toml --date {date} --engine spark --take-script\n\n\
-         The first builds the coupon ledger and asks the rules; the second publishes what came of it, and refuses the\n\
-         answers of a script that was changed. LAKE is where the cluster sees the lake, if not at the address below.\n\
+         The first builds the coupon ledger and applies the rules; the second publishes the results, and refuses those of a\n\
+         script that was changed. LAKE is where the cluster sees the lake, if not at the address below.\n\
          \"\"\"\n\n\
          NAME = {name}\n\
          LAKE = {lake}\n\

@@ -22,7 +22,7 @@ pub enum RuleError {
         why: String,
     },
     /// Two files have the same id.
-    #[error("rule `{id}` stands in two files: `{one}` and `{other}`")]
+    #[error("rule `{id}` is defined in two files: `{one}` and `{other}`")]
     Twice {
         /// The id.
         id: String,

@@ -238,7 +238,7 @@ impl Header<'_> {
     fn input(&self, word: &str) -> Result<Input, RuleError> {
         let dataset = word.trim_end_matches('?');
         if contract::find(dataset).is_none() {
-            return Err(self.wrong(format!("input `{dataset}` is no dataset")));
+            return Err(self.wrong(format!("input `{dataset}` is not a dataset")));
         }
         Ok(Input { dataset: dataset.to_owned(), optional: word.ends_with('?') })
     }
@@ -268,7 +268,7 @@ mod tests {
             (GOOD.replace("-- key", "-- side: wechat\n-- key"), "the header has more than one `-- side: …` line"),
             (GOOD.replace("high", "fatal"), "severity `fatal` is none of high, medium, low"),
             (GOOD.replace("c o", "c x"), "key `x` is none of c o t s k u d"),
-            (GOOD.replace("orders,", "order,"), "input `order` is no dataset"),
+            (GOOD.replace("orders,", "order,"), "input `order` is not a dataset"),
             (GOOD.replace("ZZ01", "ZZ02"), "id `ZZ02` does not begin the file's name `<ID>_<name>.sql`"),
         ];
         for (sql, why) in cases {

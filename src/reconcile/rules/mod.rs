@@ -101,7 +101,7 @@ impl Rules {
     fn no_such(&self, off: &RuleId) -> String {
         let line = off.line.map_or_else(String::new, |line| format!("line {line}: "));
         let nearest = self.nearest(&off.id).map_or("", |rule| rule.id.as_str());
-        format!("{line}`rules.off` names `{}`, which is no rule: did you mean `{nearest}`?", off.id)
+        format!("{line}`rules.off` names `{}`, which is not a rule: did you mean `{nearest}`?", off.id)
     }
 
     /// The rule with the most similar id.
@@ -209,8 +209,8 @@ mod tests {
         let off = off.map(|(id, line)| RuleId { id: id.to_owned(), line });
         let error = Rules::built_in().without(&off).unwrap_err().to_string();
         let (one, other) = error.split_once("; ").unwrap();
-        assert!(one.starts_with("line 81: `rules.off` names `SU99`, which is no rule: did you mean `SU"), "{one}");
-        assert_eq!(other, "`rules.off` names `pm02`, which is no rule: did you mean `PM02`?");
+        assert!(one.starts_with("line 81: `rules.off` names `SU99`, which is not a rule: did you mean `SU"), "{one}");
+        assert_eq!(other, "`rules.off` names `pm02`, which is not a rule: did you mean `PM02`?");
         assert!(Rules::built_in().without(&off[1..2]).unwrap().find("AO01").is_none());
     }
 
@@ -226,6 +226,6 @@ mod tests {
         assert_eq!(Rules::load(&[folder.path().to_owned()]).unwrap().find("XX01").unwrap().title, "t");
         std::fs::write(folder.path().join("AO01_mine.sql"), sql.replace("XX01", "AO01")).unwrap();
         let error = Rules::load(&[folder.path().to_owned()]).unwrap_err();
-        assert!(error.to_string().starts_with("rule `AO01` stands in two files"), "{error}");
+        assert!(error.to_string().starts_with("rule `AO01` is defined in two files"), "{error}");
     }
 }

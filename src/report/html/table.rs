@@ -33,11 +33,11 @@ pub(super) fn breaks(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
         not_all(shown.len(), open.len()),
         tools(summary),
         heads(),
-        Both("没有符合条件的差异", "No break fits"),
+        Both("没有符合条件的差异", "No break matches"),
         BothData("再显示 50 笔", "Show 50 more"),
         Both(
             "纸面只列前 40 笔；全部见 discrepancies.csv。",
-            "On paper the first 40; all of them are in discrepancies.csv."
+            "On paper, only the first 40; all of them are in discrepancies.csv."
         ),
     )
 }
@@ -49,7 +49,7 @@ fn not_all(shown: usize, all: usize) -> String {
     let [shown, all] = [shown, all].map(|it| grouped(i64::try_from(it).unwrap_or(i64::MAX)));
     let (zh, en) = (
         format!("此处列出风险金额最大的 {shown} 笔，全部 {all} 笔见 discrepancies.csv。"),
-        format!("The {shown} with most money at risk; all {all} are in discrepancies.csv."),
+        format!("The {shown} with the most money at risk; all {all} are in discrepancies.csv."),
     );
     format!("<p class=\"notice quiet\">{}</p>", Both(&zh, &en))
 }

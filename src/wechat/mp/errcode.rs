@@ -54,7 +54,7 @@ pub(super) fn meaning_of(status: u16, body: &[u8]) -> (Meaning, Option<Problem>)
         return gateway(status);
     }
     let Ok(envelope) = serde_json::from_slice::<Envelope>(byte_order_mark::skipped(body)) else {
-        return (Meaning::Gateway, Some(Problem::Unexpected { detail: "the body is no JSON object".into() }));
+        return (Meaning::Gateway, Some(Problem::Unexpected { detail: "the body is not a JSON object".into() }));
     };
     let errcode = envelope.errcode.unwrap_or(0);
     let meaning = class_of(errcode);
@@ -102,12 +102,11 @@ fn class_of(errcode: i64) -> Meaning {
 /// The key of the job file to check.
 pub(super) fn hint(problem: &Problem) -> Option<&'static str> {
     if problem.is_redirect() {
-        return Some("`mp.base_url` must be the API itself, and no proxy or portal may answer in its place");
+        return Some("`mp.base_url` must be the API itself, not a proxy or portal that answers in its place");
     }
     if matches!(problem, Problem::Transport(error) if error.is_distrust()) {
         return Some(
-            "`mp.base_url` must be WeChat's own; a proxy that opens TLS, a wrong clock of this machine and missing root \
-             certificates (`SSL_CERT_FILE`) look like this too",
+            "`mp.base_url` must be WeChat's own host; a proxy that intercepts TLS, a wrong clock on this machine or missing root certificates (`SSL_CERT_FILE`) look the same",
         );
     }
     let Problem::Refused { code, .. } = problem else {

@@ -236,7 +236,7 @@ impl Taking {
         let Some(text) = self.text(name) else { return Ok(None) };
         let detail = || ParseError::Field {
             field: name,
-            detail: format!("a text of {} characters, no whole number", text.chars().count()),
+            detail: format!("a text of {} characters, not a whole number", text.chars().count()),
         };
         let number: i64 = text.trim().parse().map_err(|_| detail())?;
         if number.unsigned_abs() > LARGEST_INTEGER {
@@ -378,7 +378,7 @@ mod tests {
     fn amounts_that_are_none_are_refused_by_name() {
         let text = STOCK.replace("<coupon_value>200</coupon_value>", "<coupon_value>2.00</coupon_value>");
         let error = coupon_stock("1").parse(text.as_bytes()).unwrap_err();
-        assert_eq!(error.to_string(), "field `coupon_value` of the XML is a text of 4 characters, no whole number");
+        assert_eq!(error.to_string(), "field `coupon_value` of the XML is a text of 4 characters, not a whole number");
         let text = STOCK.replace("<coupon_total>10<", "<coupon_total>4611686018427387904<");
         let error = coupon_stock("1").parse(text.as_bytes()).unwrap_err();
         assert_eq!(

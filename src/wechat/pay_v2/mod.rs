@@ -190,7 +190,7 @@ fn answer_of(received: Received, fetched_at: DateTime<Utc>, judgement: &Judgemen
 fn hint(problem: &Problem) -> Option<&'static str> {
     match problem {
         problem if problem.is_redirect() => {
-            Some("`pay_v2.base_url` must be the API itself, and no proxy or portal may answer in its place")
+            Some("`pay_v2.base_url` must be the API itself, not a proxy or portal that answers in its place")
         }
         Problem::Refused { kind: FailureKind::Credentials, .. } => {
             Some("`pay_v2.api_key_env` must name the v2 key of merchant `pay_v2.mch_id` (not the APIv3 key)")
@@ -202,8 +202,7 @@ fn hint(problem: &Problem) -> Option<&'static str> {
             Some("`pay_v2.mch_id` must be the creator of every stock in `pay_v2.stock_ids`")
         }
         Problem::Transport(error) if error.is_distrust() => Some(
-            "`pay_v2.base_url` must be WeChat's own; a proxy that opens TLS, a wrong clock of this machine and missing \
-             root certificates (`SSL_CERT_FILE`) look like this too",
+            "`pay_v2.base_url` must be WeChat's own host; a proxy that intercepts TLS, a wrong clock on this machine or missing root certificates (`SSL_CERT_FILE`) look the same",
         ),
         Problem::Transport(_) => Some(
             "is `pay_v2.base_url` reachable from this machine? send_coupon also wants \
@@ -211,7 +210,7 @@ fn hint(problem: &Problem) -> Option<&'static str> {
         ),
         Problem::Signature(_) => Some(
             "is `pay_v2.base_url` really WeChat Pay, and `pay_v2.api_key_env` its v2 key? \
-             `pay_v2.on_signature_mismatch = \"record\"` takes such answers and marks them",
+             `pay_v2.on_signature_mismatch = \"record\"` accepts and marks such answers",
         ),
         _ => None,
     }

@@ -20,7 +20,7 @@ pub type Fields = BTreeMap<String, String>;
 /// Anything but `<xml>` with text children, each name once.
 pub fn read(bytes: &[u8]) -> Result<Fields, ParseError> {
     let text = std::str::from_utf8(byte_order_mark::skipped(bytes))
-        .map_err(|error| refused(&format!("no UTF-8 at byte {}", error.valid_up_to())))?;
+        .map_err(|error| refused(&format!("not UTF-8 at byte {}", error.valid_up_to())))?;
     let mut reader = Reader::from_str(text.trim_start());
     let mut document = Document::default();
     loop {
@@ -80,7 +80,7 @@ impl Document {
         self.closed = self.depth == 0;
         let Some((name, value)) = self.open.take() else { return Ok(()) };
         match self.fields.insert(name.clone(), value) {
-            Some(_) => Err(refused(&format!("`<{name}>` stands twice"))),
+            Some(_) => Err(refused(&format!("`<{name}>` appears twice"))),
             None => Ok(()),
         }
     }
@@ -89,7 +89,7 @@ impl Document {
         match &mut self.open {
             Some((_, value)) => value.push_str(text),
             None if text.trim().is_empty() => {}
-            None => return Err(refused("text stands outside the fields")),
+            None => return Err(refused("there is text outside the fields")),
         }
         Ok(())
     }
@@ -139,9 +139,9 @@ mod tests {
             ("<!DOCTYPE xml [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><xml><a>&x;</a></xml>", "a DTD is not allowed"),
             ("<xml><a>&x;</a></xml>", "entity `&x;` is not allowed"),
             ("<xml><a><b>1</b></a></xml>", "`<b>` is nested"),
-            ("<xml><a>1</a><a>2</a></xml>", "`<a>` stands twice"),
+            ("<xml><a>1</a><a>2</a></xml>", "`<a>` appears twice"),
             ("<html></html>", "the document is `<html>` instead of `<xml>`"),
-            ("<xml>loose</xml>", "text stands outside the fields"),
+            ("<xml>loose</xml>", "there is text outside the fields"),
             ("<xml></xml><xml></xml>", "there is more than one document"),
             ("<xml><a>1", "the document does not end"),
             ("", "the document does not end"),

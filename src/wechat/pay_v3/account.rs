@@ -27,7 +27,7 @@ impl Account {
     pub(super) fn hint(&self, error: &ApiError) -> Option<String> {
         let hint = match error.problem() {
             problem if problem.is_redirect() => {
-                "`pay_v3.base_url` must be the API itself, and no proxy or portal may answer in its place"
+                "`pay_v3.base_url` must be the API itself, not a proxy or portal that answers in its place"
             }
             Problem::ClockSkew { .. } => "set this machine's clock (NTP); WeChat allows five minutes",
             Problem::Refused { kind: FailureKind::Credentials, .. } => {
@@ -37,11 +37,10 @@ impl Account {
             Problem::Refused { code, .. } => refused_hint(code)?,
             Problem::Signature(error) => self.signature_hint(error),
             Problem::Transport(TransportError::Unsendable { .. }) => {
-                "an openid, code or id in the question is none that WeChat gives: correct the file that names it"
+                "an openid, code or id in the request is not one that WeChat issues: correct the file that names it"
             }
             Problem::Transport(error) if error.is_distrust() => {
-                "`pay_v3.base_url` must be WeChat's own; a proxy that opens TLS, a wrong clock of this machine and missing \
-                 root certificates (`SSL_CERT_FILE`) look like this too"
+                "`pay_v3.base_url` must be WeChat's own host; a proxy that intercepts TLS, a wrong clock on this machine or missing root certificates (`SSL_CERT_FILE`) look the same"
             }
             Problem::Transport(_) => "is `pay_v3.base_url` reachable from this machine?",
             Problem::NoToken { .. } | Problem::Unexpected { .. } | Problem::Sink(_) | Problem::Digest { .. } => {
@@ -65,13 +64,13 @@ impl Account {
                 "set this machine's clock (NTP); answers older than five minutes are refused"
             }
             SignatureError::Replayed => {
-                "something between this machine and `pay_v3.base_url` keeps answers: it must let them through as they are"
+                "something between this machine and `pay_v3.base_url` caches answers: it must pass them on unchanged"
             }
             SignatureError::UnknownSerial { serial } if serial.starts_with("PUB_KEY_ID_") => {
                 "set `pay_v3.public_key_id` and `pay_v3.public_key_file` to the key of that id"
             }
             SignatureError::UnknownSerial { .. } => {
-                "the platform certificate of that serial could not be had; does `pay_v3.api_v3_key_env` name the APIv3 key?"
+                "the platform certificate of that serial could not be fetched; does `pay_v3.api_v3_key_env` name the APIv3 key?"
             }
             SignatureError::Mismatch { .. } if self.keyring.has_public_key() => {
                 "`pay_v3.public_key_file` must be the key downloaded together with `pay_v3.public_key_id`"

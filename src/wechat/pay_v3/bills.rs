@@ -178,7 +178,7 @@ impl PayV3 {
             return Err(refused(incoming, trace).await);
         }
         let poured = tokio::time::timeout(DOWNLOAD_DEADLINE, pour(&mut incoming, sink)).await;
-        let late = || Problem::Digest { detail: format!("it is not whole after {} s", DOWNLOAD_DEADLINE.as_secs()) };
+        let late = || Problem::Digest { detail: format!("it is incomplete after {} s", DOWNLOAD_DEADLINE.as_secs()) };
         let problem = match poured.unwrap_or_else(|_| Err(late())) {
             Ok(downloaded) if downloaded.sha1_hex.eq_ignore_ascii_case(&location.hash_value) => return Ok(downloaded),
             Ok(downloaded) => Problem::Digest {
@@ -214,7 +214,7 @@ impl PayV3 {
                 "`pay_v3.base_url` or `pay_v3.backup_url` must be the host bills are downloaded from".into(),
             ))
         };
-        let url = Url::parse(location.download_url.expose()).map_err(|_| refuse("it is no URL".into()))?;
+        let url = Url::parse(location.download_url.expose()).map_err(|_| refuse("it is not a URL".into()))?;
         if !self.http.hosts().serves(&url) {
             return Err(refuse(format!("host `{}` is not one of ours", url.host_str().unwrap_or_default())));
         }
@@ -249,7 +249,7 @@ fn refuse_bomb(received_bytes: u64, unzipped_bytes: u64) -> Result<(), Problem> 
     if !is_bomb && unzipped_bytes <= LARGEST_BILL_BYTES {
         return Ok(());
     }
-    let detail = format!("{received_bytes} bytes unzip to {unzipped_bytes} and more: no bill does");
+    let detail = format!("{received_bytes} bytes unzip to at least {unzipped_bytes} bytes: no bill does");
     Err(Problem::Digest { detail })
 }
 

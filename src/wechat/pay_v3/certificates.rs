@@ -115,7 +115,7 @@ pub(super) fn open(api_v3_key: &Secret, body: &[u8]) -> Result<Vec<Certificate>,
         match open_one(api_v3_key, entry) {
             Ok(certificate) => opened.push(certificate),
             Err(error) => {
-                tracing::debug!(%error, "a platform certificate is of no use");
+                tracing::debug!(%error, "a platform certificate cannot be used");
                 useless.push(error);
             }
         }

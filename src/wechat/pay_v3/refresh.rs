@@ -200,7 +200,7 @@ impl Proof for OwnCertificates<'_> {
             Err(error @ CertificateError::Decrypt { source: DecryptError::Tag, .. }) => Err(Problem::Refused {
                 kind: FailureKind::Credentials,
                 code: "certificates".into(),
-                message: format!("{error}: the APIv3 key does not fit"),
+                message: format!("{error}: the APIv3 key is not the right one"),
             }),
             Err(CertificateError::Decrypt { serial, source }) => Err(Problem::Unexpected {
                 detail: format!("platform certificate `{serial}` cannot be opened: {source}"),

@@ -234,7 +234,7 @@ async fn a_redirect_is_refused_as_one_and_where_it_leads_is_not_shown() {
     let script = Script::always(reply).await;
     let error = ask(&script).await.unwrap_err();
     assert_eq!((error.kind(), script.requests().len()), (FailureKind::Refused, 1));
-    assert_eq!(error.problem().to_string(), "WeChat says `HTTP 302`: a redirect, and none is followed");
+    assert_eq!(error.problem().to_string(), "WeChat says `HTTP 302`: a redirect, which is not followed");
     assert!(error.hint().unwrap().contains("`pay_v3.base_url` must be the API itself"));
     assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
 }
@@ -463,7 +463,7 @@ async fn an_answer_that_was_given_to_another_question_is_not_believed_however_we
     client.send(&wallet("oOne")).await.unwrap();
     let error = client.send(&wallet("oTwo")).await.unwrap_err();
     assert_eq!((error.kind(), error.trace().attempts), (FailureKind::SignatureInvalid, 5));
-    assert!(error.problem().to_string().contains("signature") && error.hint().unwrap().contains("keeps answers"));
+    assert!(error.problem().to_string().contains("signature") && error.hint().unwrap().contains("caches answers"));
     assert!(error.answer().is_none(), "it is no evidence of anything");
 }
 
@@ -637,7 +637,7 @@ async fn no_bill_and_not_yet_are_told_apart() {
 async fn an_id_that_no_path_can_hold_is_named_as_the_cause_not_the_network() {
     let script = Script::always(signed(200, STOCK, Key::Public)).await;
     let error = client(&script, &FakeWorld::new(), Trust::PublicKey).send(&busifavor::stock("..")).await.unwrap_err();
-    assert!(error.hint().unwrap().contains("none that WeChat gives"), "{:?}", error.hint());
+    assert!(error.hint().unwrap().contains("not one that WeChat issues"), "{:?}", error.hint());
     assert!(script.requests().is_empty());
 }
 

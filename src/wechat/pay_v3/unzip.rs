@@ -80,7 +80,7 @@ impl Members {
 fn refuse_more_than_zeros(piece: &[u8]) -> io::Result<()> {
     match piece.iter().all(|byte| *byte == 0) {
         true => Ok(()),
-        false => Err(io::Error::new(io::ErrorKind::InvalidData, "there is more behind the zeros after its end")),
+        false => Err(io::Error::new(io::ErrorKind::InvalidData, "there is more data behind the zeros after its end")),
     }
 }
 
