@@ -215,8 +215,11 @@ async fn run_waiting(
     wait: Option<Duration>,
     interrupt: &Interrupt,
 ) -> Result<NightOutcome, Failure> {
-    let attempt = async || pipeline::run_night(night, &*watcher(), interrupt).await;
-    until_ready(night.world, wait, attempt, |outcome| outcome.code).await
+    let attempt = async |mode| {
+        let plan = NightPlan { mode, ..night.plan.clone() };
+        pipeline::run_night(PlannedNight { plan: &plan, ..night }, &*watcher(), interrupt).await
+    };
+    until_ready(night.world, wait, night.plan.mode, attempt, |outcome| outcome.code).await
 }
 
 fn mode(command: &Run) -> Mode {

@@ -10,7 +10,7 @@ use super::shell;
 use super::terminal::{self, Level, say, watcher};
 use super::wait::until_ready;
 use crate::error::{ExitCode, Failure};
-use crate::pipeline::{self, PlannedNight};
+use crate::pipeline::{self, NightPlan, PlannedNight};
 
 pub(super) async fn write(
     night: PlannedNight<'_>,
@@ -19,8 +19,11 @@ pub(super) async fn write(
     file: &Path,
 ) -> Result<ExitCode, Failure> {
     let PlannedNight { job, plan, world } = night;
-    let attempt = async || pipeline::write_script(night, &*watcher(), interrupt, file).await;
-    let scripted = until_ready(world, wait, attempt, |scripted| scripted.code).await?;
+    let attempt = async |mode| {
+        let plan = NightPlan { mode, ..plan.clone() };
+        pipeline::write_script(PlannedNight { plan: &plan, ..night }, &*watcher(), interrupt, file).await
+    };
+    let scripted = until_ready(world, wait, plan.mode, attempt, |scripted| scripted.code).await?;
     for issue in &scripted.issues {
         terminal::tell(Level::Warn, &issue.what);
     }

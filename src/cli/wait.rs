@@ -4,26 +4,32 @@ use std::time::Duration;
 
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
+use crate::journal::Mode;
 
 /// The interval between attempts under `--wait`.
 const WAIT_STEP: Duration = Duration::from_secs(60);
 
 /// Repeats an attempt that ends with "try later" for as long as `wait` says: every minute, and once more at the end.
-/// The duration of an attempt counts.
+/// The duration of an attempt counts. A refetch opens one generation of the journal: the attempts after it resume that one.
 pub(super) async fn until_ready<T>(
     world: &World,
     wait: Option<Duration>,
-    attempt: impl AsyncFn() -> Result<T, Failure>,
+    mut mode: Mode,
+    attempt: impl AsyncFn(Mode) -> Result<T, Failure>,
     code: impl Fn(&T) -> ExitCode,
 ) -> Result<T, Failure> {
     let mut left = wait.unwrap_or_default();
     loop {
         let begun = world.clock.now();
-        let result = attempt().await;
+        let result = attempt(mode).await;
         left = left.saturating_sub((world.clock.now() - begun).to_std().unwrap_or_default());
         let ended = result.as_ref().map_or_else(|failure| failure.code, &code);
         if ended != ExitCode::TryLater || left.is_zero() {
             return result;
+        }
+        // A failure is a lock that another run holds: nothing is opened yet.
+        if result.is_ok() && mode == Mode::Refetch {
+            mode = Mode::Resume;
         }
         let step = WAIT_STEP.min(left);
         left -= step;
@@ -33,7 +39,7 @@ pub(super) async fn until_ready<T>(
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
 
     use super::*;
     use crate::http::scripted::FakeWorld;
@@ -42,13 +48,13 @@ mod tests {
     async fn attempts(wait: u64, takes: u64) -> (u32, u64) {
         let (fake, made) = (FakeWorld::new(), Cell::new(0));
         let begun = fake.now();
-        let attempt = async || {
+        let attempt = async |_| {
             made.set(made.get() + 1);
             fake.advance(Duration::from_secs(takes));
             Err::<(), _>(Failure::new(ExitCode::TryLater, "not ready"))
         };
         let wait = Some(Duration::from_secs(wait));
-        let ended = until_ready(&fake.world(), wait, attempt, |()| ExitCode::Complete).await;
+        let ended = until_ready(&fake.world(), wait, Mode::Resume, attempt, |()| ExitCode::Complete).await;
         assert_eq!(ended.unwrap_err().code, ExitCode::TryLater);
         (made.get(), (fake.now() - begun).num_seconds().unsigned_abs())
     }
@@ -61,5 +67,20 @@ mod tests {
         // The duration of an attempt counts as waiting.
         assert_eq!(attempts(130, 40).await, (2, 140));
         assert_eq!(attempts(5, 40).await, (1, 40));
+    }
+
+    #[tokio::test]
+    async fn a_refetch_that_waits_asks_everything_again_once() {
+        let (fake, modes) = (FakeWorld::new(), RefCell::new(Vec::new()));
+        let attempt = async |mode| {
+            modes.borrow_mut().push(mode);
+            match modes.borrow().len() {
+                1 => Err(Failure::new(ExitCode::TryLater, "another run holds the lock")),
+                _ => Ok(()),
+            }
+        };
+        let wait = Some(Duration::from_secs(180));
+        until_ready(&fake.world(), wait, Mode::Refetch, attempt, |()| ExitCode::TryLater).await.unwrap();
+        assert_eq!(modes.into_inner(), [Mode::Refetch, Mode::Refetch, Mode::Resume, Mode::Resume]);
     }
 }

@@ -227,6 +227,19 @@ fn waiting_ends_when_the_source_is_ready_and_gives_up_when_it_is_not() {
 }
 
 #[test]
+fn a_refetch_that_waits_for_a_source_asks_the_others_once() {
+    let shop = Shop::of_seed(47);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| text.replace("ready_at = \"10:00\"", "ready_at = \"11:59\""));
+    let waited = last_night_at(&shop, &wechat, "2026-11-21T11:58:58+08:00", &["--refetch", "--wait", "10s"]);
+    assert_eq!(waited.code, 0, "{}", waited.stderr);
+    let asked = wechat.counts().of("POST /mmpaymkttransfers/query_coupon_stock");
+    wechat.running().reset_counts();
+    assert_eq!(last_night_at(&shop, &wechat, "2026-11-21T12:00:00+08:00", &["--refetch"]).code, 0);
+    assert_eq!(asked, wechat.counts().of("POST /mmpaymkttransfers/query_coupon_stock"));
+}
+
+#[test]
 fn every_line_of_a_json_log_is_an_object_with_hint_and_causes_as_fields() {
     let shop = Shop::of_seed(48);
     let wechat = shop.serve(None);
