@@ -80,7 +80,7 @@ fn a_restatement_killed_between_two_files_is_completed_by_the_next_run_of_any_da
         // The next night runs first.
         let next = shop.run(&wechat, &["--date", "2026-11-19"]);
         assert_eq!(next.code, 0, "{at}: {}", next.stderr);
-        assert!(next.stderr.contains("while it published 2026-11-18"), "{at}: {}", next.stderr);
+        assert!(next.stderr.contains("while publishing 2026-11-18"), "{at}: {}", next.stderr);
         assert_eq!(of_the_night(&shop), after, "{at}");
         assert_eq!(shop.verify(day(18)).code, 0, "{at}: {}", shop.verify(day(18)).stdout);
     }

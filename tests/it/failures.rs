@@ -58,7 +58,7 @@ fn a_wrong_apiv3_key_is_told_by_the_callbacks_it_does_not_open() {
     let right = std::fs::read_to_string(shop.path("secrets/api_v3.key")).unwrap();
     shop.edit("secrets/api_v3.key", |_| "0123456789abcdef0123456789abcdef".to_owned());
     let ending = shop.run(&wechat, &NIGHT);
-    let words = ["callbacks of 2026-11-18 are signed by WeChat Pay and cannot be opened", "`pay_v3.api_v3_key_file`"];
+    let words = ["callbacks of 2026-11-18 are signed by WeChat Pay but cannot be opened", "`pay_v3.api_v3_key_file`"];
     assert_fails(&ending, 0, &words);
     let wrong = check();
     assert_eq!(wrong.code, 77, "{}", wrong.stdout);
@@ -285,7 +285,7 @@ fn a_wallet_that_never_settles_makes_the_night_partial_unless_the_job_allows_it(
         let wechat = shop.serve(None);
         wechat.play(&lying_wallet(&shop, kind));
         let ending = shop.run(&wechat, &NIGHT);
-        assert_fails(&ending, 4, &["1 wallets would not settle", "wallets.max_unsettled"]);
+        assert_fails(&ending, 4, &["1 wallets did not settle", "wallets.max_unsettled"]);
         shop.edit("job.toml", |text| replace_value(&text, "max_unsettled", "1"));
         let ending = shop.run(&wechat, &NIGHT);
         assert_eq!(ending.code, 0, "{kind}: {}", ending.stderr);
