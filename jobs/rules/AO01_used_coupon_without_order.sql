@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons
 -- action: Find the order in the till by user and time, or have the store explain the redemption; correct the order export.
 -- 处理: 按用户和时间在收银系统中查找订单，或请门店说明核销原因；更正订单导出。
--- row: a coupon that was USED on D and no pass finds a paid order, the orders of the day it was used on being known, those of the day before too within tolerance.use_time_minutes of midnight (AO02 speaks when its association names an unknown order)
+-- row: a coupon that was USED on D and no pass finds a paid order, the orders of the day it was used on being known, those of the day before too within tolerance.use_time_minutes of midnight (AO02 reports it when its association names an unknown order)
 -- why: used on {day} under request {no}, no order claims it; nearest order of the user that day: {order}
 -- 原因: {day} 核销，核销请求单号 {no}，没有订单使用该券；该用户当日最接近的订单：{order}
 SELECT l.stock_id AS stock_id,

@@ -1,5 +1,5 @@
 -- id: AO02
--- title: A used coupon is associated to an order nobody knows
+-- title: A used coupon is associated with an unknown order
 -- 标题: 券关联的订单不存在
 -- severity: high
 -- side: merchant
@@ -8,13 +8,13 @@
 -- action: Look the order number up in the till; correct the association (disassociate, associate again) or the order export.
 -- 处理: 在收银系统中查该订单号；更正关联（解除后重新关联）或订单导出。
 -- row: a coupon USED on D whose association names no order of the look-back, and which no order claims
--- why: used on {day} and associated to order {order}, which no export of the look-back has; nearest order of the user that day: {near}
+-- why: used on {day} and associated with order {order}, which no export of the look-back has; nearest order of the user that day: {near}
 -- 原因: {day} 核销并关联订单 {order}，回溯期内的订单导出中没有该订单；该用户当日最接近的订单：{near}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
        l.openid AS openid,
        CASE WHEN l.stock_type = 'NORMAL' THEN COALESCE(l.discount_amount_fen, 0) ELSE 0 END AS at_risk_fen,
-       'used on ' || COALESCE(CAST(l.used_date AS STRING), '(unknown day)') || ' and associated to order '
+       'used on ' || COALESCE(CAST(l.used_date AS STRING), '(unknown day)') || ' and associated with order '
          || l.associate_out_trade_no || ', which no export of the look-back has; nearest order of the user that day: '
          || COALESCE(n.out_trade_no, 'none') AS why,
        l.used_date AS event_date,

@@ -1,5 +1,5 @@
 -- id: AO04
--- title: An order claims a coupon WeChat does not know
+-- title: An order claims a coupon that WeChat does not know
 -- 标题: 订单使用的券在微信侧不存在
 -- severity: high
 -- side: merchant

@@ -1,5 +1,5 @@
 -- id: AO05
--- title: The coupon is associated to another order than the one that claims it
+-- title: The coupon is associated with an order other than the one that claims it
 -- 标题: 券关联的订单与使用的订单不一致
 -- severity: medium
 -- side: merchant
@@ -7,8 +7,8 @@
 -- inputs: orders, user_coupons
 -- action: Find out which order had the discount; correct the association or the order line.
 -- 处理: 查明哪个订单享受了优惠；更正关联或订单行。
--- row: a coupon exactly one live order claims, associated to another order number
--- why: claimed by order {order}, associated to order {other}
+-- row: a coupon that exactly one live order claims, associated with another order number
+-- why: claimed by order {order}, associated with order {other}
 -- 原因: 订单 {order} 使用了该券，券却关联到订单 {other}
 SELECT l.stock_id AS stock_id,
        l.coupon_code AS coupon_code,
@@ -16,7 +16,7 @@ SELECT l.stock_id AS stock_id,
        l.out_trade_no AS out_trade_no,
        l.transaction_id AS transaction_id,
        l.coupon_discount_fen AS at_risk_fen,
-       'claimed by order ' || l.out_trade_no || ', associated to order ' || l.associate_out_trade_no AS why,
+       'claimed by order ' || l.out_trade_no || ', associated with order ' || l.associate_out_trade_no AS why,
        l.paid_date AS event_date
 FROM coupons l
 WHERE l.match_pass = 'claim'

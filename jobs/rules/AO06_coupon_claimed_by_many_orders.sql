@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons
 -- action: Keep the order the coupon was redeemed for; take the discount back from the others.
 -- 处理: 保留券实际核销的订单；向其余订单追回优惠。
--- row: a coupon more than one live order claims; no other AO rule speaks on it
+-- row: a coupon that more than one live order claims; no other AO rule reports it
 -- why: {count} live orders claim it, the first is {first}, the last {last}
 -- 原因: {count} 笔有效订单使用了该券，最早为 {first}，最晚为 {last}
 SELECT l.stock_id AS stock_id,

@@ -1,5 +1,5 @@
 -- id: AO07
--- title: A used coupon is not associated to its order
+-- title: A used coupon is not associated with its order
 -- 标题: 券未关联订单
 -- severity: low
 -- side: merchant

@@ -1,11 +1,11 @@
 -- id: AO12
--- title: The coupon belongs to another merchant than the order
+-- title: The coupon and its order belong to different merchants
 -- 标题: 券归属商户与订单商户不一致
 -- severity: medium
 -- side: merchant
 -- key: c o
 -- inputs: orders, user_coupons
--- action: Add the pair to rules.merchant_pairs if it is allowed; else find out why the store redeems foreign coupons.
+-- action: Add the pair to rules.merchant_pairs if it is allowed; else find out why the store redeems coupons of other merchants.
 -- 处理: 若允许，将该商户对加入 rules.merchant_pairs；否则查明门店为何核销他店的券。
 -- row: a matched live order of another merchant than belong_merchant, the pair not in rules.merchant_pairs
 -- why: the coupon belongs to merchant {owner}, the order to {merchant}

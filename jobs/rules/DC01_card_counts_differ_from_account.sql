@@ -5,7 +5,7 @@
 -- side: wechat
 -- key: d
 -- inputs: card_account_daily, card_daily
--- action: Pull the day again; figures that stay apart are WeChat's, take the account's.
+-- action: Pull the day again; if the figures still differ, the error is WeChat's: use those of the account.
 -- 处理: 重新拉取当日数据；仍不一致为微信侧差异，以账号数据为准。
 -- row: a counter of a ref_date and cond_source where the sum over the cards is not the account's, both having rows in their last pull
 -- why: {counter} of the account is {figure}, its {cards} cards sum up to {sum}

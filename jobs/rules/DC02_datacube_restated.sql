@@ -5,7 +5,7 @@
 -- side: wechat
 -- key: d
 -- inputs: card_account_daily, card_daily, member_card_daily?, member_card_detail_daily?
--- action: Use the later figure in reports; accept the change by a decision when nothing follows from it.
+-- action: Use the later figure in reports; accept the change by a decision if it has no consequences.
 -- 处理: 报表采用较新的数字；若无影响，以决定认可该变更。
 -- row: a figure of a ref_date that differs from the pull before (a row that came late is no restatement)
 -- why: {counter} was {before} when pulled for {earlier}, {figure} when pulled for {later}

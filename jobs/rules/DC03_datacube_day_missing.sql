@@ -5,7 +5,7 @@
 -- side: wechat
 -- key: d
 -- inputs: card_account_daily
--- action: Pull the day again by hand; ask WeChat when it stays empty.
+-- action: Pull the day again by hand; ask WeChat if it stays empty.
 -- 处理: 手工重新拉取当日数据；仍为空则询问微信。
 -- row: a ref_date without an account row in either cond_source mp.repull_days later, though rows exist within 7 days before and after it
 -- why: no account row for {day}, the nearest are of {before} and {after}

@@ -1,5 +1,5 @@
 -- id: ST01
--- title: More coupons of a stock are seen than were issued
+-- title: More coupons of a stock were seen than issued
 -- 标题: 发现的券多于批次已发放数
 -- severity: high
 -- side: marketing

@@ -5,7 +5,7 @@
 -- side: marketing
 -- key: k
 -- inputs: stocks, user_coupons
--- action: Find the channel that still sends; ask WeChat Pay if the stock is stopped.
+-- action: Find the channel that still sends; if the stock is really stopped, ask WeChat Pay.
 -- 处理: 找出仍在发券的渠道；如批次确已停止，询问微信支付。
 -- row: a stock STOPED or PAUSED in an earlier partition of which coupons were received on a later day, the stock not running again by that day
 -- why: {count} coupons received up to {day}, the stock was {state} on {since}

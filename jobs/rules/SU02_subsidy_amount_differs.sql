@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons, subsidy_payments, subsidy_returns?
 -- action: Compare the receipt with the programme; return or add the difference.
 -- 处理: 对照补差单与补差方案；退回或补足差额。
--- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 speak first); of a live order also one whose receipts were returned in full, which leaves none
+-- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 take precedence); of a live order also one whose receipts were returned in full, which leaves none
 -- why: live receipts of {paid} fen, the programme owes {owed} fen
 -- 原因: 有效补差回执共 {paid} 分，按补差方案应为 {owed} 分
 SELECT l.stock_id AS stock_id,

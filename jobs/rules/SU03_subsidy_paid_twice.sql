@@ -5,7 +5,7 @@
 -- side: finance
 -- key: c
 -- inputs: subsidy_payments, user_coupons
--- action: Return the receipt that should not be (subsidy/return-receipts).
+-- action: Return the surplus receipt (subsidy/return-receipts).
 -- 处理: 回退多付的补差单（subsidy/return-receipts）。
 -- row: a coupon with two or more live receipts that sum up to more than the programme owes, or that no programme owes anything
 -- why: {count} live receipts ({status}) of {paid} fen, owed: {owed} fen; first {first}, last {last}

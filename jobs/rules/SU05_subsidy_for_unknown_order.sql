@@ -1,5 +1,5 @@
 -- id: SU05
--- title: A subsidy names a payment nobody knows
+-- title: A subsidy names an unknown payment
 -- 标题: 补差对应的支付单不存在
 -- severity: high
 -- side: finance

@@ -1,5 +1,5 @@
 -- id: SU06
--- title: The subsidy went from or to another merchant than the programme says
+-- title: The payer or payee of the subsidy is not the programme's
 -- 标题: 补差收付方与方案不符
 -- severity: high
 -- side: finance

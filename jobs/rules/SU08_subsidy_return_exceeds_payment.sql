@@ -1,5 +1,5 @@
 -- id: SU08
--- title: More subsidy was returned than paid
+-- title: More subsidy was returned than was paid
 -- 标题: 补差退回超过付款
 -- severity: high
 -- side: finance

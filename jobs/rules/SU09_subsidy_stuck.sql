@@ -5,7 +5,7 @@
 -- side: finance
 -- key: s
 -- inputs: subsidy_payments, subsidy_returns?
--- action: Query the receipt; ask WeChat Pay when it stays so.
+-- action: Query the receipt; ask WeChat Pay if its status does not change.
 -- 处理: 查询补差单；长时间不变则询问微信支付。
 -- row: a receipt ACCEPTED, or RETURNING, for longer than rules.stuck_hours at the end of D
 -- why: {status} since {day}, {fen} fen

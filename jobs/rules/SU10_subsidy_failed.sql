@@ -5,7 +5,7 @@
 -- side: finance
 -- key: s
 -- inputs: subsidy_payments
--- action: Remove the cause of fail_reason, then order the subsidy under a new out_subsidy_no.
+-- action: Remove the cause named in fail_reason, then order the subsidy under a new out_subsidy_no.
 -- 处理: 消除 fail_reason 所述原因，再用新的 out_subsidy_no 发起补差。
 -- row: a receipt FAIL without a later live receipt for its coupon, one that was paid and returned in full standing for a live one: the failure was put right before
 -- why: {fen} fen failed with {reason}, no later receipt is live

@@ -5,7 +5,7 @@
 -- side: finance
 -- key: s
 -- inputs: subsidy_orders, subsidy_payments
--- action: Find out who ordered the subsidy; complete the ledger or return it.
+-- action: Find out who ordered the subsidy; complete the ledger or return the subsidy.
 -- 处理: 查明由谁发起补差；补全台账或回退。
 -- row: a receipt whose out_subsidy_no no line of the merchant's subsidy ledger has, created since the ledger is known
 -- why: receipt {status} of {fen} fen created on {day}, the ledger does not have it
