@@ -1,5 +1,5 @@
-//! Returns of subsidies that `apply` made. WeChat lists none, so the ids of their receipts are kept in the state of the job:
-//! in a folder for each day whose night had asked last then, for the nights after it. Asks nobody.
+//! Returns of subsidies that `apply` made. WeChat lists none, so the ids of their receipts are kept in the state of the job
+//! for the nights to come, in one folder for each day whose night was then the latest. Sends no request.
 
 use std::fs;
 use std::io;

@@ -1,6 +1,6 @@
 //! Counts the objects of a stage of which a field was odd: one that decides nothing and could be passed over
-//! (`wechat::oddity`), or a time that is none. Such a field is null and stands in `extra`; nothing is incomplete for it,
-//! but somebody should look.
+//! (`wechat::oddity`), or an invalid time. Such a field is null and kept in `extra`. It makes nothing
+//! incomplete, but somebody should look.
 
 use std::collections::BTreeSet;
 

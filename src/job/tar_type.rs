@@ -1,6 +1,6 @@
-//! How a bill is asked to come, in the words of the API. Asks for none.
+//! The packing in which a bill is requested, in the words of the API. Requests none itself.
 
-/// How a bill is asked to come.
+/// The packing in which a bill is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TarType {
     /// `tar_type=GZIP`.

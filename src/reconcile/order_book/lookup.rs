@@ -1,5 +1,5 @@
-//! Rows found by a text, orders by number first of all, from scratch files that are sorted by it. In memory are a filter and
-//! one entry per block; behind the rows of a block stands its directory, so that of a block only one row is read.
+//! Finds rows by a text, above all orders by number, in scratch files sorted by it. A filter and one entry per block are in
+//! memory. The directory of a block follows its rows, so that only one row of a block is read.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
