@@ -283,7 +283,9 @@ fn require_consistent(receipts: &[PayReceipt]) -> Result<(), Issue> {
         if told.insert(&receipt.out_subsidy_no, receipt).is_some_and(|before| before != receipt) {
             let number = shown(&receipt.out_subsidy_no);
             let what = format!("the receipts of a coupon list `{number}` twice, with different values");
-            return Err(Issue::new(IssueKind::Garbled, what).hinting("run again; ask WeChat Pay which of them is right"));
+            return Err(
+                Issue::new(IssueKind::Garbled, what).hinting("run again; ask WeChat Pay which of them is right")
+            );
         }
     }
     Ok(())
