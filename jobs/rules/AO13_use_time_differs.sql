@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons
 -- action: Check the clock of the till and when it redeems.
 -- 处理: 检查收银机时钟以及核销时点。
--- row: a matched live order paid further from the redemption than tolerance.use_time_minutes
+-- row: a coupon USED on D with a matched live order, used further from its payment than tolerance.use_time_minutes
 -- why: used {seconds} seconds before the order was paid, {allowed} are allowed
 -- 原因: 核销早于订单支付 {seconds} 秒，允许相差 {allowed} 秒
 -- why: used {seconds} seconds after the order was paid, {allowed} are allowed

@@ -6,7 +6,7 @@ use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
 use super::odd_fields::OddFields;
-use super::stocks::Stocks;
+use super::stocks::{Stocks, Unanswered};
 use super::wire::{code_of, coupon_code_row};
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
@@ -61,16 +61,16 @@ pub async fn extract(night: &Night<'_>, stocks: &Stocks) -> Result<Harvest<Kept>
     intake.repeated = intake.read - codes.len();
     let mut harvest = Harvest::complete(codes);
     harvest.issues = issues;
-    harvest.issues.extend(perhaps_pools(stocks.unanswered));
+    harvest.issues.extend(stocks.unanswered.map(perhaps_pools));
     harvest.intake.push(intake);
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest.noting("odd_fields", odd.tell("codes")))
 }
 
-/// A stock without an answer may have a pool: without its codes the dataset is not that of a merchant who has none.
-fn perhaps_pools(unanswered: usize) -> Option<Issue> {
-    let what = format!("{unanswered} stocks did not tell whether they have a code pool");
-    (unanswered > 0).then(|| Issue::new(IssueKind::Incomplete, what))
+/// A stock without an answer may have a pool: without its codes the dataset is not that of a merchant who has none. It
+/// is no worse than the reason: codes of stocks that are not ready yet are not ready either.
+fn perhaps_pools(Unanswered { count, why }: Unanswered) -> Issue {
+    Issue::new(why, format!("{count} stocks did not tell whether they have a code pool"))
 }
 
 /// Keeps the first row of a code that a pool lists twice.

@@ -22,8 +22,17 @@ const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 pub struct Stocks {
     /// `stocks`, sorted by key.
     pub details: Vec<Stock>,
-    /// How many were asked for and gave no answer.
-    pub unanswered: usize,
+    /// Those that were asked for and gave no answer, if any.
+    pub unanswered: Option<Unanswered>,
+}
+
+/// Stocks of which nothing is known tonight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unanswered {
+    /// How many.
+    pub count: usize,
+    /// Why: the class of the first of their issues.
+    pub why: IssueKind,
 }
 
 /// Requests every stock that is configured or was seen; `seen` are those of the wallets.
@@ -47,7 +56,8 @@ pub async fn extract(
         Ok(Some(vec![page]))
     };
     let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
-    let unanswered = ids.iter().filter(|id| !journal.contains(id)).count();
+    let count = ids.iter().filter(|id| !journal.contains(id)).count();
+    let unanswered = issues.first().filter(|_| count > 0).map(|issue| Unanswered { count, why: issue.kind });
     let mut harvest = Harvest::complete(Stocks { details: Vec::new(), unanswered });
     harvest.issues = issues;
     let mut odd = OddFields::default();
