@@ -1,5 +1,5 @@
 -- id: AO05
--- title: The coupon is associated with an order other than the one that claims it
+-- title: Association and claim name different orders
 -- 标题: 券关联的订单与使用的订单不一致
 -- severity: medium
 -- side: merchant

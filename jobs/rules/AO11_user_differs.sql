@@ -1,5 +1,5 @@
 -- id: AO11
--- title: The coupon and its order belong to different users
+-- title: Coupon and order of different users
 -- 标题: 券的用户与订单用户不一致
 -- severity: medium
 -- side: merchant

@@ -1,5 +1,5 @@
 -- id: AO12
--- title: The coupon and its order belong to different merchants
+-- title: Coupon and order of different merchants
 -- 标题: 券归属商户与订单商户不一致
 -- severity: medium
 -- side: merchant

@@ -1,5 +1,5 @@
 -- id: AO13
--- title: The coupon was used at another time than the order was paid
+-- title: Coupon used and order paid at different times
 -- 标题: 核销时间与支付时间不一致
 -- severity: low
 -- side: merchant

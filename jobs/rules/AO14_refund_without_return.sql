@@ -1,5 +1,5 @@
 -- id: AO14
--- title: The order was refunded, but the coupon was not returned
+-- title: Order refunded, coupon not returned
 -- 标题: 订单已退款但券未退回
 -- severity: medium
 -- side: merchant

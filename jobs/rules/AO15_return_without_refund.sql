@@ -1,5 +1,5 @@
 -- id: AO15
--- title: The coupon was returned, but the order was not refunded
+-- title: Coupon returned, order not refunded
 -- 标题: 券已退回但订单未退款
 -- severity: high
 -- side: merchant

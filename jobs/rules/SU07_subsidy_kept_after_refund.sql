@@ -1,5 +1,5 @@
 -- id: SU07
--- title: The order was refunded, but the subsidy was not returned
+-- title: Order refunded, subsidy not returned
 -- 标题: 订单已退款但补差未退回
 -- severity: high
 -- side: finance
