@@ -8,6 +8,10 @@ use crate::support::{Ending, Shop, Wechat};
 /// Slows the server down so that a night takes long enough to be cut off.
 const SLOW: &str = "[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"slow\"\ndelay_ms = 120\nevery = 2\n";
 
+/// Answers some wallets, then keeps all others waiting: a night cannot end by itself before it is cut off.
+const STALLED: &str = "[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"slow\"\ndelay_ms = 1\nfirst = 40\n\
+                       [[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"slow\"\ndelay_ms = 20000\n";
+
 fn start(shop: &Shop, wechat: &Wechat) -> std::process::Child {
     let url = wechat.running().base_url();
     shop.command(&["run", "job.toml", "--base-url", &url, "--date", "2026-11-18"]).spawn().unwrap()
@@ -36,9 +40,9 @@ fn an_interrupt_ends_the_night_at_once_and_the_next_run_goes_on() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 143)] {
         let shop = Shop::of_seed(22);
         let wechat = shop.serve(None);
-        wechat.play(SLOW);
+        wechat.play(STALLED);
         let child = start(&shop, &wechat);
-        while wechat.counts().total < 80 {
+        while wechat.counts().total < 40 {
             std::thread::sleep(Duration::from_millis(5));
         }
         send(signal, &child);
@@ -48,6 +52,7 @@ fn an_interrupt_ends_the_night_at_once_and_the_next_run_goes_on() {
         assert_eq!(event_kinds(&shop), ["START", "ABORT"]);
         assert!(beside_the_manifest(&shop, "log").ends_with("interrupted; the journal is kept\n"));
         let asked_before = wechat.counts().total;
+        wechat.play("");
         let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
         assert_eq!(ending.code, 0, "{}", ending.stderr);
         let calm = Shop::of_seed(22);
