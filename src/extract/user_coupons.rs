@@ -415,14 +415,14 @@ impl Listed {
         }
     }
 
-    /// Refuses a page that tells a coupon twice, and not alike: which of the two holds would be a guess.
+    /// Refuses a page that lists a coupon twice with different values: which of the two is right would be a guess.
     fn of<T: AsRef<str> + PartialEq>(page: &UserCouponPage<T>) -> Result<Listed, ParseError> {
         let key = |it: &busifavor::UserCoupon<T>| format!("{}/{}", it.stock_id.as_ref(), it.coupon_code.as_ref());
         let keys: Vec<_> = page.data.iter().map(key).collect();
         let mut first = HashMap::new();
         for (at, (key, coupon)) in keys.iter().zip(&page.data).enumerate() {
             if *first.entry(key).or_insert(coupon) != coupon {
-                let detail = "it tells again, and not alike, of a coupon that the page told of before".to_owned();
+                let detail = "lists a coupon of this page again, with different values".to_owned();
                 return Err(ParseError::Json { at: format!("data[{at}]"), detail });
             }
         }
@@ -459,6 +459,12 @@ mod tests {
             Listed::read(format!(r#"{{"data":[{}],"total_count":1}}"#, data.join(",")).as_bytes())
         };
         assert_eq!(read(["USED", "USED"]).unwrap().keys, ["1/A", "1/A"]);
-        assert!(read(["USED", "SENDED"]).err().unwrap().to_string().contains("`data[1]`: it tells again"));
+        assert!(
+            read(["USED", "SENDED"])
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("`data[1]`: lists a coupon of this page again")
+        );
     }
 }
