@@ -3,11 +3,13 @@
 
 use std::future::Future;
 use std::io;
+use std::ops::ControlFlow;
 
 use futures_util::StreamExt;
 
 use super::answered::page;
 use super::certificates::keep_certificates;
+use super::health::Standing;
 use super::{Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::http::{count_retry, counting_retries};
@@ -26,8 +28,8 @@ const TOLD_ISSUES: usize = 3;
 /// Sends every `(key, question)` that is not journalled yet, as many at a time as the job allows the API. A question may
 /// come back without pages; it then stays unanswered, which the caller has to report.
 ///
-/// Returns why questions failed, the first few individually. An API that keeps failing is given up for this stage, and
-/// for later ones if it has answered none.
+/// Returns why questions failed, the first few individually. An API that keeps failing is given up for this stage; if it
+/// has answered none, a later stage asks it once before it goes on.
 pub(super) async fn ask_all<Q: Clone, A, F>(
     night: &Night<'_>,
     journal: &StageJournal,
@@ -95,7 +97,8 @@ impl Inquiry<'_> {
         if let Some(issue) = self.why_not(count) {
             return Ok(vec![issue]);
         }
-        let failures = self.send(count, questions, ask).await?;
+        // Boxed, as the futures within are nested deeper than the compiler follows.
+        let failures = Box::pin(self.send(count, questions, ask)).await?;
         self.journal.flush()?;
         if let Some(first) = failures.told.first() {
             health.failed(self.place.api, first);
@@ -103,14 +106,21 @@ impl Inquiry<'_> {
         Ok(failures.tell())
     }
 
-    /// Why none of `count` open questions may be sent: the run sends no requests, the source is not ready, or the API is
-    /// down.
+    /// Why none of `count` open questions may be sent: the run sends no requests, the source is not ready, or the stage
+    /// gave the API up before.
     fn why_not(&self, count: u64) -> Option<Issue> {
         let Inquiry { night, place, .. } = self;
         if !night.may_ask(place.stage) {
             return Some(Issue::not_journalled(usize::try_from(count).unwrap_or(usize::MAX)));
         }
-        night.require_ready(place.stage).err().or_else(|| night.apis.health.why_down(place.api, place.stage))
+        night.require_ready(place.stage).err().or_else(|| match self.standing() {
+            Standing::Down(issue) => Some(issue),
+            Standing::Up | Standing::Doubtful => None,
+        })
+    }
+
+    fn standing(&self) -> Standing {
+        self.night.apis.health.standing(self.place.api, self.place.stage)
     }
 
     /// Sends the questions and journals the answers, until the API counts as down.
@@ -128,28 +138,52 @@ impl Inquiry<'_> {
         let retries = night.apis.retries.counter(place.stage);
         night.watcher.expect(place.stage, count, &retries);
         let (ask, retries) = (&ask, &retries);
-        let asked = questions.map(|question| async move {
+        let mut asked = questions.map(|question| async move {
             let (key, question) = question?;
             Ok::<_, Issue>((key, counting_retries(retries, ask_until_readable(ask, question)).await))
         });
-        let mut answers = futures_util::stream::iter(asked).buffer_unordered(self.concurrency());
         let mut failures = Failures::default();
+        let standing = self.standing();
+        if standing == Standing::Doubtful
+            && let Some(first) = asked.next()
+        {
+            let (key, answer) = standing.try_calls(first).await?;
+            if self.take(key, answer, &mut failures, 1)?.is_break() {
+                return Ok(failures);
+            }
+        }
+        let mut answers = futures_util::stream::iter(asked).buffer_unordered(self.concurrency());
         while let Some(answered) = answers.next().await {
             let (key, answer) = answered?;
-            night.watcher.advance(place.stage);
-            match answer {
-                Ok(pages) => {
-                    failures.in_a_row = 0;
-                    self.keep(key, pages)?;
-                }
-                Err(issue) if failures.note(&issue) >= GIVE_UP_AFTER => {
-                    night.apis.health.gave_up(place.api, place.stage, issue);
-                    break;
-                }
-                Err(_) => {}
+            if self.take(key, answer, &mut failures, GIVE_UP_AFTER)?.is_break() {
+                break;
             }
         }
         Ok(failures)
+    }
+
+    /// Keeps an answer, or notes why there is none; the API counts as down after `give_up_after` failures in a row.
+    fn take(
+        &self,
+        key: String,
+        answer: Result<Option<Vec<Page>>, Issue>,
+        failures: &mut Failures,
+        give_up_after: usize,
+    ) -> Result<ControlFlow<()>, Issue> {
+        let Inquiry { night, place, .. } = self;
+        night.watcher.advance(place.stage);
+        match answer {
+            Ok(pages) => {
+                failures.in_a_row = 0;
+                self.keep(key, pages)?;
+            }
+            Err(issue) if failures.note(&issue) >= give_up_after => {
+                night.apis.health.gave_up(place.api, place.stage, issue);
+                return Ok(ControlFlow::Break(()));
+            }
+            Err(_) => {}
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// How many questions may be under way at a time.

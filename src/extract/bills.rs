@@ -191,14 +191,12 @@ async fn fetch(
     }
     require_kept(night)?;
     night.require_ready(STAGE)?;
-    if let Some(issue) = night.apis.health.why_down(Api::PayV3, STAGE) {
-        return Err(issue);
-    }
+    let standing = night.apis.health.standing(Api::PayV3, STAGE);
     let retries = night.apis.retries.counter(STAGE);
     night.watcher.expect(STAGE, 1, &retries);
     let mut blob = night.journal.blob(STAGE.as_str())?;
     let download = pay_v3.fetch_trade_bill(night.date, tar_type, &mut blob);
-    let receipt = match counting_retries(&retries, download).await {
+    let receipt = match counting_retries(&retries, standing.try_calls(download)).await {
         Ok(download) => {
             let file = blob.keep(if download.is_gzip { "csv.gz" } else { "csv" })?;
             Receipt { file: Some(file), sha1: Some(download.sha1_hex) }

@@ -1,12 +1,14 @@
 //! Whether each remote API answers tonight: remembered across stages, so that no later stage waits for an API that is down,
-//! and the exit code can distinguish "all failed" from "some failed". An API that answers one stage is not down because it
-//! fails another: one failing stage does not stop the others (design §3).
+//! and the exit code can distinguish "all failed" from "some failed". An API is not down because it fails one stage: one
+//! failing stage does not stop the others (design §3), whichever of them asks first.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Mutex;
 
 use super::{Issue, IssueKind};
 use crate::api::Api;
+use crate::http::without_retries;
 use crate::stage::Stage;
 
 /// The state of each API tonight.
@@ -19,6 +21,24 @@ struct State {
     failed: Option<IssueKind>,
     /// The stages that gave it up, and why.
     given_up: Vec<(Stage, Issue)>,
+}
+
+/// What a stage may expect of an API.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It answers, or nobody knows better.
+    Up,
+    /// Another stage gave it up, and it has answered none.
+    Doubtful,
+    /// The stage itself gave it up.
+    Down(Issue),
+}
+
+impl Standing {
+    /// Makes `calls`, with a single attempt each to an API that is doubtful: it may be down, and is not waited for twice.
+    pub(super) async fn try_calls<F: Future>(&self, calls: F) -> F::Output {
+        if *self == Standing::Doubtful { without_retries(calls).await } else { calls.await }
+    }
 }
 
 impl Health {
@@ -48,12 +68,15 @@ impl Health {
         self.change(api, |state| state.given_up.push((stage, issue)));
     }
 
-    /// Why `stage` should not ask: it gave the API up before, or any stage did and the API answered none.
-    pub(super) fn why_down(&self, api: Api, stage: Stage) -> Option<Issue> {
+    /// What `stage` may expect of an API.
+    pub(super) fn standing(&self, api: Api, stage: Stage) -> Standing {
         let states = self.0.lock().expect("no holder of this lock panics");
-        let state = states.get(&api)?;
-        let given_up = state.given_up.iter().find(|(by, _)| *by == stage || !state.answered);
-        given_up.map(|(_, issue)| issue.clone())
+        let Some(state) = states.get(&api) else { return Standing::Up };
+        match state.given_up.iter().find(|(by, _)| *by == stage) {
+            Some((_, issue)) => Standing::Down(issue.clone()),
+            None if state.answered || state.given_up.is_empty() => Standing::Up,
+            None => Standing::Doubtful,
+        }
     }
 
     fn change(&self, api: Api, change: impl FnOnce(&mut State)) {
@@ -66,15 +89,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_api_that_answers_no_stage_is_down_for_all_and_one_that_answers_some_only_for_those_that_gave_it_up() {
+    fn an_api_that_a_stage_gave_up_is_down_for_it_and_doubtful_for_the_others_until_it_answers_one() {
         let health = Health::default();
-        assert_eq!(health.why_down(Api::PayV3, Stage::Stocks), None);
+        assert_eq!(health.standing(Api::PayV3, Stage::Stocks), Standing::Up);
         let issue = Issue::new(IssueKind::Unavailable, "it does not answer");
         health.gave_up(Api::PayV3, Stage::UserCoupons, issue.clone());
-        assert_eq!(health.why_down(Api::PayV3, Stage::Stocks), Some(issue.clone()));
-        assert_eq!(health.why_down(Api::Mp, Stage::Datacube), None);
+        assert_eq!(health.standing(Api::PayV3, Stage::UserCoupons), Standing::Down(issue.clone()));
+        assert_eq!(health.standing(Api::PayV3, Stage::Stocks), Standing::Doubtful);
+        assert_eq!(health.standing(Api::Mp, Stage::Datacube), Standing::Up);
         health.answered(Api::PayV3);
-        assert_eq!(health.why_down(Api::PayV3, Stage::Stocks), None);
-        assert_eq!(health.why_down(Api::PayV3, Stage::UserCoupons), Some(issue));
+        assert_eq!(health.standing(Api::PayV3, Stage::Stocks), Standing::Up);
+        assert_eq!(health.standing(Api::PayV3, Stage::UserCoupons), Standing::Down(issue));
     }
 }

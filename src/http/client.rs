@@ -13,7 +13,7 @@ use url::Url;
 use super::attempt::{self, Incoming, Outgoing, Received, TransportError, USER_AGENT};
 use super::failover::Hosts;
 use super::rate_limit::RateLimit;
-use super::retries::count_retry;
+use super::retries::{count_retry, may_retry};
 use super::retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};
 use crate::clock::World;
 use crate::job::{ApiLimits, is_loopback};
@@ -120,7 +120,7 @@ impl HttpClient {
     /// Returns false, without waiting, when the policy ends it.
     pub async fn pause(&self, rounds: u32, started_at: DateTime<Utc>) -> bool {
         let elapsed = (self.world.clock.now() - started_at).to_std().unwrap_or(Duration::ZERO);
-        let Some(wait) = self.policy.wait(rounds, elapsed, Duration::ZERO, &self.world) else { return false };
+        let Some(wait) = self.wait(rounds, elapsed, Duration::ZERO) else { return false };
         count_retry();
         self.world.sleep.sleep(wait).await;
         true
@@ -145,7 +145,7 @@ impl HttpClient {
                 Attempt::Final(cause) => return Err(CallError { trace: run.end(), cause }),
                 Attempt::Again { cause, after } => (cause, after),
             };
-            let Some(wait) = self.policy.wait(run.trace.attempts, run.elapsed(), after, &self.world) else {
+            let Some(wait) = self.wait(run.trace.attempts, run.elapsed(), after) else {
                 return Err(CallError { trace: run.end(), cause });
             };
             run.log_retry(wait);
@@ -153,6 +153,11 @@ impl HttpClient {
             self.world.sleep.sleep(wait).await;
             run.slept += wait;
         }
+    }
+
+    /// How long to wait before another attempt; `None` when the policy or the caller wants no other.
+    fn wait(&self, attempts: u32, elapsed: Duration, after: Duration) -> Option<Duration> {
+        if may_retry() { self.policy.wait(attempts, elapsed, after, &self.world) } else { None }
     }
 
     /// Opens an answer as a stream: a single attempt, rate-limited like any other.

@@ -1,5 +1,5 @@
-//! Counts retries per caller rather than per API: several stages share a client, and the stage that made the call should see
-//! its retries.
+//! What a caller wants of the retries of its calls: several stages share a client, and the stage that made a call should see
+//! its retries, or may want none.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 tokio::task_local! {
     static RETRIES: Arc<AtomicU64>;
+    static ONCE: ();
 }
 
 /// Runs `calls` and adds each attempt beyond the first of a call to `counter`.
@@ -18,4 +19,14 @@ pub async fn counting_retries<F: Future>(counter: &Arc<AtomicU64>, calls: F) -> 
 pub fn count_retry() {
     // Not counted in `check`, `api` and messages.
     let _ = RETRIES.try_with(|counter| counter.fetch_add(1, Ordering::Relaxed));
+}
+
+/// Runs `calls` with a single attempt each.
+pub async fn without_retries<F: Future>(calls: F) -> F::Output {
+    ONCE.scope((), calls).await
+}
+
+/// Whether the caller wants its calls to be retried.
+pub(super) fn may_retry() -> bool {
+    ONCE.try_with(|()| ()).is_err()
 }

@@ -46,6 +46,9 @@ struct Expect {
     /// longer than `PATIENCE_SECONDS`.
     #[serde(default)]
     patience_seconds: Option<u64>,
+    /// `timeout_seconds` of every API, for answers that never end.
+    #[serde(default)]
+    timeout_seconds: Option<u64>,
 }
 
 #[test]
@@ -125,7 +128,8 @@ fn run(shop: &Shop, wechat: &Wechat, expect: &Expect, name: &str) -> Ending {
         let text = std::fs::read_to_string(shop.path(job)).unwrap();
         assert!(text.contains("retry_deadline_seconds = 120") && text.contains("timeout_seconds = 30"));
         let text = text.replace("retry_deadline_seconds = 120", &format!("retry_deadline_seconds = {patience}"));
-        let text = text.replace("timeout_seconds = 30", &format!("timeout_seconds = {patience}"));
+        let timeout = expect.timeout_seconds.unwrap_or(PATIENCE_SECONDS);
+        let text = text.replace("timeout_seconds = 30", &format!("timeout_seconds = {timeout}"));
         std::fs::write(shop.path("job-impatient.toml"), text).unwrap();
         job = "job-impatient.toml";
     }
@@ -229,4 +233,30 @@ fn a_complete_day_is_not_replaced_by_a_partial_one() {
     std::fs::remove_dir_all(shop.lake().join("datasets")).unwrap();
     let ending = shop.program(&["run", "job.toml", "--replay", "--date", "2026-11-18"]);
     assert_eq!(ending.code, 0, "{}", ending.stderr);
+}
+
+/// Wallets are asked first and settle which stocks there are; no other stage of these vouches for the API meanwhile.
+const WALLETS_AND_STOCKS: [&str; 4] = ["--date", "2026-11-18", "--stage", "orders,user_coupons,stocks"];
+
+#[test]
+fn stocks_are_asked_although_the_wallets_before_them_were_never_answered() {
+    let shop = Shop::of_seed(32);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
+    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"500\"\n");
+    let ending = shop.run(&wechat, &WALLETS_AND_STOCKS);
+    assert_eq!(ending.code, 4, "{}", ending.stderr);
+    assert!(shop.published().contains_key("datasets/stocks/dt=2026-11-18/part-0.parquet"), "{}", ending.stderr);
+}
+
+#[test]
+fn an_api_that_never_answered_costs_a_later_stage_one_attempt() {
+    let shop = Shop::of_seed(32);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
+    wechat.play("[[fault]]\npath = \"/v3/\"\nkind = \"500\"\n");
+    let ending = shop.run(&wechat, &WALLETS_AND_STOCKS);
+    assert_eq!(ending.code, 69, "{}", ending.stderr);
+    let counts = wechat.counts();
+    assert_eq!(counts.by_endpoint["GET /v3/marketing/busifavor/stocks/{stock_id}"], 1, "{counts:?}");
 }
