@@ -117,11 +117,20 @@ fn plan(command: &Run, date: NaiveDate) -> NightPlan {
 
 /// Loads a job file; all of its problems are one failure.
 pub(super) fn load_job(path: &Path) -> Result<Job, Failure> {
-    let job = job::load(path, &|name| std::env::var(name).ok()).map_err(|problems| not_loaded(&problems))?;
+    let job = job::load(path, &|name| std::env::var(name).ok()).map_err(|problems| not_loaded(&with_unknown_rules(problems)))?;
     for warning in &job.warnings {
         tracing::warn!("{warning}");
     }
     Ok(job)
+}
+
+/// The problems of a job file, and the rules that it disables and that do not exist. Rules that cannot be read are told
+/// once the job file is right.
+fn with_unknown_rules(mut problems: JobProblems) -> JobProblems {
+    let Ok(rules) = Rules::load(&problems.rules.folders) else { return problems };
+    let off = std::mem::take(&mut problems.rules.off);
+    rules.unknown(&off).for_each(|(off, what)| problems.add(off.line, what));
+    problems
 }
 
 /// All problems of a job file as one failure; in JSON mode each is also printed on a line of its

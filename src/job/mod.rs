@@ -47,7 +47,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Job, Jo
     let file = read(&text, &mut problems);
     Checker::new(folder, env, problems)
         .finish(&absolute, file)
-        .map_err(|problems| JobProblems { path: path.to_owned(), problems })
+        .map_err(|problems| JobProblems { path: path.to_owned(), ..problems })
 }
 
 /// The file as written; `None` when it is not TOML.

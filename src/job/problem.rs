@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::settings::RuleSettings;
+
 /// One problem of the job file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -33,12 +35,14 @@ impl fmt::Display for Problem {
 }
 
 /// All problems of a job file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct JobProblems {
     /// The job file as given by the caller.
     pub path: PathBuf,
     /// In the order of the file; never empty.
     pub problems: Vec<Problem>,
+    /// `[rules]` as far as it could be read: which rules exist is known elsewhere.
+    pub rules: RuleSettings,
 }
 
 impl JobProblems {
@@ -51,7 +55,14 @@ impl JobProblems {
         };
         let text = format!("the job file cannot be read: {error}");
         let problem = Problem { line: None, column: None, text, hint: Some(hint.to_owned()) };
-        JobProblems { path: path.to_owned(), problems: vec![problem] }
+        JobProblems { path: path.to_owned(), problems: vec![problem], rules: RuleSettings::default() }
+    }
+
+    /// Adds a problem of a line, in the order of the file.
+    pub fn add(&mut self, line: Option<usize>, text: String) {
+        let is_later = |it: &Problem| line.is_some_and(|line| it.line.is_none_or(|other| other > line));
+        let at = self.problems.iter().position(is_later).unwrap_or(self.problems.len());
+        self.problems.insert(at, Problem { line, column: None, text, hint: None });
     }
 }
 
@@ -173,9 +184,15 @@ mod tests {
         problems.add(&Place::default(), "whole");
         problems.add_with_hint(&Place { key: "b".into(), byte: Some(2) }, "second", "mend it");
         problems.add(&Place { key: "a".into(), byte: Some(0) }, "first");
-        let problems = JobProblems { path: "job.toml".into(), problems: problems.into_sorted().unwrap() };
+        let problems = problems.into_sorted().unwrap();
+        let mut problems = JobProblems { path: "job.toml".into(), problems, rules: RuleSettings::default() };
         let expected = "error: 3 problems in job.toml\n  line 1, column 1: first\n  line 2, column 1: second\n    \
                         hint: mend it\n  whole";
+        assert_eq!(problems.to_string(), expected);
+        problems.add(Some(1), "also first".to_owned());
+        problems.add(None, "also whole".to_owned());
+        let expected = "error: 5 problems in job.toml\n  line 1, column 1: first\n  line 1: also first\n  \
+                        line 2, column 1: second\n    hint: mend it\n  whole\n  also whole";
         assert_eq!(problems.to_string(), expected);
     }
 

@@ -293,6 +293,25 @@ fn every_line_of_a_json_log_is_an_object_with_hint_and_causes_as_fields() {
 }
 
 #[test]
+fn a_rule_to_switch_off_that_does_not_exist_is_told_with_the_other_problems_of_the_job_file() {
+    let shop = Shop::of_seed(48);
+    shop.edit("job.toml", |text| {
+        let text = text.replace("timeout_seconds = 30", "timeout_seconds = 0");
+        text.replace("off = []", "off = [\"AO99\"]").replace("language = \"zh\"", "language = \"de\"")
+    });
+    for command in [&["run", "job.toml", "--date", "2026-11-18"][..], &["check", "job.toml"]] {
+        let ending = shop.program(command);
+        assert_eq!(ending.code, 2, "{}", ending.stderr);
+        let told: Vec<_> = ending.stderr.lines().map(str::trim).collect();
+        assert!(told[0].starts_with("error: 3 problems in "), "{}", ending.stderr);
+        let problems = ["`job.timeout_seconds` is 0", "`rules.off` names `AO99`", "`report.language` is `de`"];
+        for (line, problem) in told[1..].iter().zip(problems) {
+            assert!(line.starts_with("line ") && line.contains(problem), "{}", ending.stderr);
+        }
+    }
+}
+
+#[test]
 fn nothing_is_coloured_that_goes_into_a_file() {
     let shop = Shop::of_seed(48);
     let ending = shop.program(&["run", "absent.toml"]);

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use super::file::JobFile;
 use super::named::Named;
-use super::problem::{Place, Problem, Problems};
-use super::settings::{Job, Pii};
+use super::problem::{JobProblems, Place, Problems};
+use super::settings::{Job, Pii, RuleSettings};
 use super::value::{FromToml, Section, Written};
 
 /// Default size limit of a part: 4 GiB. A whole day of all but the largest lakes is smaller.
@@ -32,25 +32,32 @@ pub(super) struct Checker<'a> {
     problems: Problems<'a>,
     warnings: Vec<String>,
     named: Vec<Named>,
+    /// `[rules]`, which is told of even if there is no job.
+    checked_rules: RuleSettings,
 }
 
 impl<'a> Checker<'a> {
     /// A checker for a job file in `folder`; `problems` may already contain those found while parsing.
     pub(super) fn new(folder: PathBuf, env: &'a dyn Fn(&str) -> Option<String>, problems: Problems<'a>) -> Checker<'a> {
-        Checker { folder, env, problems, warnings: Vec::new(), named: Vec::new() }
+        let checked_rules = RuleSettings::default();
+        Checker { folder, env, problems, warnings: Vec::new(), named: Vec::new(), checked_rules }
     }
 
     /// The checked job, or all problems.
-    pub(super) fn finish(mut self, path: &Path, file: Option<JobFile>) -> Result<Job, Vec<Problem>> {
+    pub(super) fn finish(mut self, path: &Path, file: Option<JobFile>) -> Result<Job, JobProblems> {
         let job = file.and_then(|file| self.job(path, &file));
         match (self.problems.into_sorted(), job) {
             (None, Some(job)) => Ok(Job { warnings: self.warnings, named: self.named, ..job }),
-            (problems, _) => Err(problems.expect("a job that could not be made has a problem noted")),
+            (problems, _) => {
+                let problems = problems.expect("a job that could not be made has a problem noted");
+                Err(JobProblems { path: path.to_owned(), problems, rules: self.checked_rules })
+            }
         }
     }
 
     fn job(&mut self, path: &Path, file: &JobFile) -> Option<Job> {
         self.needs(file);
+        self.checked_rules = self.rules(value(&file.rules));
         let written = value(&file.job);
         let name = written.and_then(|job| self.file_name(&job.name));
         let lake = written.and_then(|job| self.lake(job, file.store.as_ref()));
@@ -75,7 +82,7 @@ impl<'a> Checker<'a> {
             subsidy_programs: self.subsidy_programs(file.subsidy_programs.as_ref()),
             notification_spool: value(&file.notifications).and_then(|section| self.merchant_folder(&section.spool)),
             engine: self.engine(value(&file.engine), lake_is_in_a_bucket),
-            rules: self.rules(value(&file.rules)),
+            rules: self.checked_rules.clone(),
             decisions: value(&file.decisions).and_then(|section| self.path(&section.path)),
             report: self.report(value(&file.report)),
             lineage: self.lineage(value(&file.openlineage)),

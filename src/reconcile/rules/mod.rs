@@ -89,8 +89,8 @@ impl Rules {
 
     /// Removes the rules that a job disabled; unknown names are an error.
     pub fn without(mut self, off: &[RuleId]) -> Result<Rules, RuleError> {
-        let unknown = off.iter().filter(|off| self.find(&off.id).is_none());
-        let unknown: Vec<String> = unknown.map(|off| self.no_such(off)).collect();
+        let line = |off: &RuleId| off.line.map_or_else(String::new, |line| format!("line {line}: "));
+        let unknown: Vec<String> = self.unknown(off).map(|(off, what)| line(off) + &what).collect();
         if !unknown.is_empty() {
             return Err(RuleError::Unknown(unknown));
         }
@@ -98,10 +98,12 @@ impl Rules {
         Ok(self)
     }
 
-    fn no_such(&self, off: &RuleId) -> String {
-        let line = off.line.map_or_else(String::new, |line| format!("line {line}: "));
-        let nearest = self.nearest(&off.id).map_or("", |rule| rule.id.as_str());
-        format!("{line}`rules.off` names `{}`, which is not a rule: did you mean `{nearest}`?", off.id)
+    /// Names of `rules.off` that no rule has, and what to say of each.
+    pub fn unknown<'o>(&'o self, off: &'o [RuleId]) -> impl Iterator<Item = (&'o RuleId, String)> {
+        off.iter().filter(|off| self.find(&off.id).is_none()).map(|off| {
+            let nearest = self.nearest(&off.id).map_or("", |rule| rule.id.as_str());
+            (off, format!("`rules.off` names `{}`, which is not a rule: did you mean `{nearest}`?", off.id))
+        })
     }
 
     /// The rule with the most similar id.
