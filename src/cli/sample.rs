@@ -1,7 +1,9 @@
 //! `coupon-recon generate` and `simulate`: a synthetic merchant, and a simulator of WeChat for it.
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::ExitStatus;
 
 use super::arguments::{Generate, Simulate};
 use super::terminal::{self, Level, say};
@@ -73,5 +75,23 @@ async fn run_beside(running: &Running, program: &OsString, arguments: &[OsString
     let status = tokio::process::Command::new(program).args(arguments).status().await.map_err(|error| {
         Failure::caused_by(ExitCode::Usage, format!("cannot run `{}`", program.to_string_lossy()), &error)
     })?;
-    Ok(status.code().unwrap_or(ExitCode::Interrupted as i32))
+    Ok(code_of(status))
+}
+
+/// The exit code as a shell tells it: of a command that a signal ended, 128 and the number of the signal.
+fn code_of(status: ExitStatus) -> i32 {
+    let of_signal = || status.signal().map(|signal| 128 + signal);
+    status.code().or_else(of_signal).expect("a command ends by itself or by a signal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_a_signal_ended_has_the_exit_code_a_shell_would_give_it() {
+        for (status, code) in [(0, 0), (3 << 8, 3), (2, 130), (9, 137), (15, 143)] {
+            assert_eq!(code_of(ExitStatus::from_raw(status)), code);
+        }
+    }
 }
