@@ -35,10 +35,11 @@ fn open(outcome: &NightOutcome) -> Option<(usize, Fen)> {
     outcome.manifest.is_judged().then(|| (open().count(), open().map(|it| it.at_risk_fen).sum()))
 }
 
-/// Quiet on success, unless `asked` for; verbose otherwise.
+/// Quiet on success, unless `asked` for; verbose otherwise. What a rerun changed is always told.
 pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
     let is_quiet = outcome.code == ExitCode::Complete && !std::io::stderr().is_terminal();
     if is_quiet && !asked {
+        pipeline::restatement(outcome).into_iter().for_each(|delta| terminal::tell(Level::Info, delta));
         let warnings = pipeline::warnings(outcome);
         return warnings.for_each(|warning| terminal::tell(Level::Warn, format_args!("warning: {warning}")));
     }
@@ -57,6 +58,7 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
     fields["job"] = json!(job.name);
     fields["stages"] = json!(outcome.manifest.stages);
     fields["unjudged_rules"] = json!(outcome.manifest.unjudged_rules);
+    fields["restated"] = json!(outcome.manifest.restated);
     fields["stale_dates"] = json!(outcome.manifest.stale_dates);
     fields["warnings"] = json!(pipeline::warnings(outcome).collect::<Vec<_>>());
     let level = if outcome.code == ExitCode::Complete { Level::Info } else { Level::Warn };

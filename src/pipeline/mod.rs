@@ -50,5 +50,5 @@ pub use progress::{Bars, Quiet};
 pub use refoot::refoot;
 pub use remedies::{Applied, apply, propose};
 pub use script::{Scripted, write_script};
-pub use summary::{print as print_summary, warnings};
+pub use summary::{print as print_summary, restatement, warnings};
 pub use work::JournalKeeper;

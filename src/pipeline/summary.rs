@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::outcome::NightOutcome;
 use super::setup_mistakes;
 use crate::dataset::Lake;
-use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, StageEntry};
+use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, Restated, StageEntry};
 use crate::extract::Issue;
 use crate::money::Fen;
 use crate::record::Break;
@@ -43,6 +43,21 @@ pub fn print(outcome: &NightOutcome, lake: &Lake) -> String {
 pub fn warnings(outcome: &NightOutcome) -> impl Iterator<Item = String> {
     let manifest = &outcome.manifest;
     gap(manifest).into_iter().chain(stale(manifest)).chain(setup_mistakes::suspect(outcome))
+}
+
+/// What a rerun changed in the breaks of its day; `None` if it changed none of them.
+pub fn restatement(outcome: &NightOutcome) -> Option<String> {
+    let delta = delta(&outcome.manifest).filter(|delta| delta.new + delta.gone + delta.changed > 0)?;
+    Some(format!("{}, {}", outcome.manifest.business_date, compared(delta)))
+}
+
+fn delta(manifest: &Manifest) -> Option<&Restated> {
+    manifest.restated.as_ref().filter(|_| manifest.is_judged())
+}
+
+fn compared(delta: &Restated) -> String {
+    let Restated { new, gone, changed, .. } = delta;
+    format!("compared with the breaks published before: {new} new, {gone} gone, {changed} changed")
 }
 
 fn gap(manifest: &Manifest) -> Option<String> {
@@ -116,12 +131,8 @@ fn coverage(it: &Coverage) -> String {
 
 /// The days before and after that concern this one.
 fn neighbours(text: &mut String, manifest: &Manifest) {
-    if let Some(delta) = manifest.restated.as_ref().filter(|_| manifest.is_judged()) {
-        let _ = writeln!(
-            text,
-            "  compared with the breaks published before: {} new, {} gone, {} changed",
-            delta.new, delta.gone, delta.changed
-        );
+    if let Some(delta) = delta(manifest) {
+        let _ = writeln!(text, "  {}", compared(delta));
     }
     if let Some(gap) = gap(manifest) {
         let _ = writeln!(text, "  warning: {gap}");

@@ -106,9 +106,26 @@ fn an_export_in_fen_read_as_yuan_is_suspected_and_a_right_one_is_not() {
     assert!(!right.stderr.contains("amount_unit"), "{}", right.stderr);
     shop.edit("orders/2026-11-18.csv", |text| text.lines().map(in_fen).collect());
     let quiet = shop.run(&wechat, &["--date", "2026-11-18"]);
-    assert_eq!((quiet.code, quiet.stderr.lines().count()), (0, 1), "{}", quiet.stderr);
+    assert_eq!((quiet.code, quiet.stderr.lines().count()), (0, 2), "{}", quiet.stderr);
     assert!(quiet.stderr.contains("differ from the bill say 100 times of what it says"), "{}", quiet.stderr);
     assert!(quiet.stderr.contains("check `amount_unit` of `[[orders]]`"), "{}", quiet.stderr);
+}
+
+#[test]
+fn a_rerun_tells_what_it_changed_and_one_that_changed_nothing_stays_quiet() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let first = shop.run(&wechat, &["--date", "2026-11-18"]);
+    let again = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!((first.code, again.code, first.stderr + &again.stderr), (0, 0, String::new()));
+    let before: BTreeSet<_> = shop.breaks(day(18)).into_iter().map(|it| it.break_id).collect();
+    shop.edit("job.toml", |text| text.replace("off = []", "off = [\"AO08\"]"));
+    let restated = shop.run(&wechat, &["--date", "2026-11-18"]);
+    let after: BTreeSet<_> = shop.breaks(day(18)).into_iter().map(|it| it.break_id).collect();
+    let gone = before.difference(&after).count();
+    assert!(gone > 0 && after.is_subset(&before));
+    let delta = format!("2026-11-18, compared with the breaks published before: 0 new, {gone} gone, 0 changed\n");
+    assert_eq!((restated.code, restated.stderr), (0, delta));
 }
 
 #[test]
