@@ -10,17 +10,17 @@ use crate::extract::Issue;
 use crate::job::Job;
 use crate::money::Fen;
 use crate::pipeline::{self, NightOutcome};
-use crate::report::Gate;
 
-/// One line of compact JSON for an orchestrator.
-pub(super) fn result_line(outcome: &NightOutcome) -> Value {
+/// One line of compact JSON for an orchestrator. Its `exit_code` is `code`, with which this night ends: what the
+/// manifest says, unless a gate says otherwise.
+pub(super) fn result_line(outcome: &NightOutcome, code: ExitCode) -> Value {
     let manifest = &outcome.manifest;
     let open = open(outcome);
     let rows: u64 = manifest.files.iter().map(|file| file.rows).sum();
     json!({
         "date": manifest.business_date,
         "status": manifest.status,
-        "exit_code": manifest.exit_code,
+        "exit_code": code as i32,
         "manifest": outcome.manifest_path,
         "rows": rows,
         "requests": manifest.stages.iter().map(|stage| stage.requests).sum::<u64>(),
@@ -36,7 +36,7 @@ fn open(outcome: &NightOutcome) -> Option<(usize, Fen)> {
 }
 
 /// Quiet on success, unless `asked` for; verbose otherwise. What a rerun changed is always told.
-pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
+pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome, code: ExitCode) {
     let is_quiet = outcome.code == ExitCode::Complete && !std::io::stderr().is_terminal();
     if is_quiet && !asked {
         pipeline::restatement(outcome).into_iter().for_each(|delta| terminal::tell(Level::Info, delta));
@@ -54,7 +54,7 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome) {
         }
         terminal::tell_with(Level::Warn, &issue.what, fields_of(issue, outcome), "");
     }
-    let mut fields = result_line(outcome);
+    let mut fields = result_line(outcome, code);
     fields["job"] = json!(job.name);
     fields["stages"] = json!(outcome.manifest.stages);
     fields["unjudged_rules"] = json!(outcome.manifest.unjudged_rules);
@@ -73,11 +73,9 @@ fn fields_of(issue: &Issue, outcome: &NightOutcome) -> Value {
     fields
 }
 
-/// The exit code after applying the gate.
-pub(super) fn gated(outcome: &NightOutcome, gate: Option<&Gate>) -> ExitCode {
-    let Some(exceeded) = gate.and_then(|gate| gate.exceeded(&outcome.breaks)) else { return outcome.code };
-    terminal::tell(Level::Warn, format_args!("gate: {exceeded}"));
-    if outcome.code == ExitCode::Complete { ExitCode::Gate } else { outcome.code }
+/// The exit code of a night whose gate was exceeded or not.
+pub(super) fn gated(outcome: &NightOutcome, is_exceeded: bool) -> ExitCode {
+    if is_exceeded && outcome.code == ExitCode::Complete { ExitCode::Gate } else { outcome.code }
 }
 
 /// The exit code of several nights: the one that needs most attention.

@@ -82,9 +82,14 @@ async fn run_all(
         let result = run_waiting(*night, command.wait, interrupt).await;
         pipeline::tell_night(job, plan, world, began_at, &result).await;
         let outcome = result?;
-        say(result_line(&outcome));
-        tell(command.summary, job, &outcome);
-        worst = worse(worst, gated(&outcome, gate));
+        let exceeded = gate.and_then(|gate| gate.exceeded(&outcome.breaks));
+        let code = gated(&outcome, exceeded.is_some());
+        say(result_line(&outcome, code));
+        tell(command.summary, job, &outcome, code);
+        if let Some(exceeded) = exceeded {
+            terminal::tell(Level::Warn, format_args!("gate: {exceeded}"));
+        }
+        worst = worse(worst, code);
     }
     Ok(worst)
 }
@@ -117,7 +122,8 @@ fn plan(command: &Run, date: NaiveDate) -> NightPlan {
 
 /// Loads a job file; all of its problems are one failure.
 pub(super) fn load_job(path: &Path) -> Result<Job, Failure> {
-    let job = job::load(path, &|name| std::env::var(name).ok()).map_err(|problems| not_loaded(&with_unknown_rules(problems)))?;
+    let job = job::load(path, &|name| std::env::var(name).ok())
+        .map_err(|problems| not_loaded(&with_unknown_rules(problems)))?;
     for warning in &job.warnings {
         tracing::warn!("{warning}");
     }

@@ -40,8 +40,24 @@ fn every_kind_of_limit_opens_and_closes_the_gate() {
     let nonsense = gate("open_yuan>5");
     assert_eq!(nonsense.code, 2);
     assert!(nonsense.stderr.contains("`open_yuan>5` is not a limit; write `open_fen>N`"), "{}", nonsense.stderr);
-    let night = shop.run(&shop.serve(None), &["--date", "2026-11-20", "--fail-on", "open_count>0"]);
-    assert_eq!(night.code, 3, "{}", night.stderr);
+}
+
+#[test]
+fn a_night_beyond_its_gate_says_so_in_its_line_and_its_manifest_says_how_the_night_went() {
+    let shop = after_its_nights();
+    let wechat = shop.serve(None);
+    for (gate, code) in [("open_count>0", 3), ("open_count>100000", 0)] {
+        let night = shop.run(&wechat, &["--date", "2026-11-20", "--fail-on", gate]);
+        assert_eq!((night.code, &night.json()["exit_code"]), (code, &code.into()), "{gate}: {}", night.stderr);
+        assert_eq!(night.json()["status"], "complete");
+        let manifest = std::fs::read_to_string(night.json()["manifest"].as_str().unwrap()).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&manifest).unwrap()["exit_code"], 0, "{gate}");
+    }
+    let nights = ["--from", "2026-11-19", "--to", "2026-11-20", "--fail-on", "rule:AO08.age_days>1"];
+    let both = shop.run(&wechat, &nights);
+    let codes = both.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let codes: Vec<_> = codes.map(|line| line["exit_code"].as_i64()).collect();
+    assert_eq!((both.code, codes), (3, vec![Some(0), Some(3)]), "{}", both.stderr);
 }
 
 fn is_open(status: &str) -> bool {
