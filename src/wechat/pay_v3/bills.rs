@@ -20,6 +20,7 @@ use crate::secret::Secret;
 use crate::wechat::answer::Answer;
 use crate::wechat::endpoint;
 use crate::wechat::error::{ApiError, FailureKind, Problem};
+use crate::wechat::lenient;
 use crate::wechat::request::{ParseError, Request};
 
 /// A failed download is applied for again: the URL is valid for minutes and perhaps for one use. At least this many
@@ -35,6 +36,11 @@ const LARGEST_BILL_BYTES: u64 = 16 << 30;
 const LARGEST_RATIO: u64 = 200;
 const SMALL_BILL_BYTES: u64 = 64 << 20;
 
+/// The hosts of WeChat Pay (reference v3 §1.11). An answer names one of them even where `base_url` is another of them, or a
+/// gateway in front of them.
+const OFFICIAL_HOSTS: [&str; 4] =
+    ["api.mch.weixin.qq.com", "api2.mch.weixin.qq.com", "api.wechatpay.cn", "api2.wechatpay.cn"];
+
 /// Larger error bodies contain nothing more of use.
 const MAX_ERROR_BODY_BYTES: usize = 1 << 16;
 
@@ -42,8 +48,8 @@ const MAX_ERROR_BODY_BYTES: usize = 1 << 16;
 #[derive(Debug, Clone, Deserialize)]
 pub struct BillLocation {
     /// `SHA1`.
-    #[serde(default)]
-    pub hash_type: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub hash_type: Option<String>,
     /// Hex digest of the unzipped file.
     pub hash_value: String,
     /// The URL; the documentation's sample has a leading space.
@@ -205,8 +211,8 @@ impl PayV3 {
         self.download(&location, sink).await
     }
 
-    /// The signed request for a download URL. Only configured hosts are contacted: the URL came from outside, and the
-    /// request carries a signature.
+    /// The signed request for a download URL. Only configured hosts are contacted, whichever official host the URL names: it
+    /// came from outside, and the request carries a signature.
     fn download_request(&self, location: &BillLocation) -> Result<Request<()>, ApiError> {
         let refuse = |message: String| {
             let problem = Problem::Refused { kind: FailureKind::Refused, code: "download_url".into(), message };
@@ -215,12 +221,16 @@ impl PayV3 {
             ))
         };
         let url = Url::parse(location.download_url.expose()).map_err(|_| refuse("it is not a URL".into()))?;
-        if !self.http.hosts().serves(&url) {
+        if !self.http.hosts().serves(&url) && !is_official(&url) {
             return Err(refuse(format!("host `{}` is not one of ours", url.host_str().unwrap_or_default())));
         }
         let target = url[Position::BeforePath..Position::AfterQuery].to_owned();
         Ok(Request::new(&endpoint::BILL_DOWNLOAD, target, Bytes::new(), |_| Ok::<(), ParseError>(())))
     }
+}
+
+fn is_official(url: &Url) -> bool {
+    url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(|host| OFFICIAL_HOSTS.contains(&host))
 }
 
 async fn pour(incoming: &mut Incoming, sink: &mut impl Write) -> Result<Downloaded, Problem> {
@@ -330,6 +340,26 @@ mod tests {
         let location = trade_bill(date(), TarType::Plain).parse(body).unwrap();
         assert_eq!(location.download_url.expose(), "https://api.mch.weixin.qq.com/v3/billdownload/file?token=xxx");
         assert!(!format!("{location:?}").contains("token"));
+    }
+
+    #[test]
+    fn a_digest_type_of_null_is_no_reason_to_refuse_a_bill() {
+        let body = br#"{"hash_type":null,"hash_value":"79bb","download_url":"https://api.mch.weixin.qq.com/v3/x"}"#;
+        assert_eq!(trade_bill(date(), TarType::Plain).parse(body).unwrap().hash_type, None);
+    }
+
+    #[test]
+    fn official_hosts_are_four_and_nothing_that_only_looks_like_them_is_one() {
+        let is_one = |url: &str| is_official(&Url::parse(url).unwrap());
+        for host in OFFICIAL_HOSTS {
+            assert!(is_one(&format!("https://{host}/v3/billdownload/file?token=x")), "{host}");
+            for odd in
+                [format!("http://{host}/"), format!("https://{host}:8443/"), format!("https://{host}.evil.example/")]
+            {
+                assert!(!is_one(&odd), "{odd}");
+            }
+        }
+        assert!(!is_one("https://api.mch.weixin.qq.com@evil.example/"));
     }
 
     #[test]

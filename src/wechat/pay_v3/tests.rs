@@ -610,6 +610,23 @@ async fn a_download_from_a_foreign_host_is_refused_unasked() {
 }
 
 #[tokio::test]
+async fn a_download_url_at_another_official_host_is_downloaded_from_our_own() {
+    let script = Script::answer(|seen| {
+        let url = "https://api2.mch.weixin.qq.com/v3/billdownload/file?token=T";
+        let location = json!({"hash_type": "SHA1", "hash_value": sha1_hex(BILL), "download_url": url});
+        match seen.target.starts_with("/v3/bill/") {
+            true => signed(200, &location.to_string(), Key::Public),
+            false => Reply::bytes(200, BILL),
+        }
+    })
+    .await;
+    let mut sink = Vec::new();
+    let client = client(&script, &FakeWorld::new(), Trust::PublicKey);
+    client.fetch_trade_bill(date(), TarType::Plain, &mut sink).await.unwrap();
+    assert_eq!((sink.as_slice(), script.requests()[1].target.as_str()), (BILL, "/v3/billdownload/file?token=T"));
+}
+
+#[tokio::test]
 async fn an_application_that_was_answered_without_an_address_is_told_as_answered() {
     let script = Script::always(signed(200, r#"{"hash_type":"SHA1"}"#, Key::Public)).await;
     let client = client(&script, &FakeWorld::new(), Trust::PublicKey);
