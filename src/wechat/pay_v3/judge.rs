@@ -4,6 +4,7 @@
 use memchr::memmem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::http::may_pass;
 use crate::wechat::byte_order_mark;
@@ -26,8 +27,9 @@ pub(crate) enum Judgement {
 struct Envelope {
     #[serde(default)]
     code: Option<String>,
+    /// For people, of any type: one that cannot be shown must not hide the code.
     #[serde(default)]
-    message: Option<String>,
+    message: Value,
 }
 
 /// The failure that a journalled answer means, from status and body, if any; a pure function.
@@ -46,8 +48,8 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Judgement {
     // HTML of a gateway and the empty body for an unknown path are not envelopes.
     let envelope: Envelope = serde_json::from_slice(body).unwrap_or_default();
     let code = envelope.code.unwrap_or_default();
-    let is_envelope = envelope.message.is_some() || is_bare(body);
-    let message = shown(&envelope.message.unwrap_or_default());
+    let is_envelope = !envelope.message.is_null() || is_bare(body);
+    let message = shown(envelope.message.as_str().unwrap_or_default());
     if (200..300).contains(&status) {
         return judge_success(status, code, message, is_envelope);
     }
@@ -198,6 +200,15 @@ mod tests {
         assert_eq!(failure_of(200, escaped.as_bytes()), Some(NotFound));
         assert_eq!(failure_of(200, br#"{ "message" : "x", "code" : "NO_AUTH" }"#), Some(Refused));
         assert_eq!(failure_of(200, br#"{"data":[{"message":"x","code":"NO_AUTH"}]}"#), None);
+    }
+
+    #[test]
+    fn a_message_of_another_type_does_not_hide_the_code() {
+        for message in ["null", "7", r#"{"zh":"x"}"#, r#"["x"]"#] {
+            let body = format!(r#"{{"code":"USER_NOT_EXISTS","message":{message}}}"#);
+            assert_eq!(failure_of(404, body.as_bytes()), Some(NotFound), "{message}");
+            assert!(later(400, &body.replace("USER_NOT_EXISTS", "SYSTEM_ERROR")), "{message}");
+        }
     }
 
     #[test]
