@@ -256,13 +256,18 @@ fn header<'s>(spooled: &'s Spooled, name: &str) -> Result<Cow<'s, str>, String> 
     }
 }
 
+/// What the decrypted resource of a COUPON.SEND calls itself (reference v3 §3).
+const SENT: &str = "EVENT_TYPE_BUSICOUPON_SEND";
+
 /// The event of a decrypted resource. What has no column is kept in `extra`.
 fn event(event_id: &str, plaintext: &[u8]) -> Result<CouponEvent, String> {
     let mut fields =
         object(plaintext).map_err(|error| format!("the decrypted resource is not a JSON object: {}", at(&error)))?;
     let send_time = send_time(&mut fields)?;
     let mut attached = attached(&mut fields);
-    fields.remove("event_type");
+    if fields.get("event_type").is_some_and(|told| told == SENT) {
+        fields.remove("event_type");
+    }
     Ok(CouponEvent {
         stock_id: required(&mut fields, "stock_id")?,
         coupon_code: required(&mut fields, "coupon_code")?,
@@ -334,7 +339,7 @@ fn required(fields: &mut Map<String, Value>, name: &str) -> Result<String, Strin
     optional(fields, name)?.ok_or_else(|| format!("the decrypted resource lacks `{name}`"))
 }
 
-/// A string; null and empty are `None`, an integer becomes its digits.
+/// A string; null and empty are `None`, an integer becomes its digits. What is neither stays in `fields`.
 fn optional(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {
     match fields.remove(name) {
         Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
@@ -342,7 +347,11 @@ fn optional(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String
             Err(format!("`{name}` is a number with a fraction or an exponent: the digits of the id are lost"))
         }
         Some(Value::Number(number)) => Ok(Some(number.to_string())),
-        _ => Ok(None),
+        Some(odd @ (Value::Bool(_) | Value::Array(_) | Value::Object(_))) => {
+            fields.insert(name.to_owned(), odd);
+            Ok(None)
+        }
+        Some(Value::Null) | None => Ok(None),
     }
 }
 

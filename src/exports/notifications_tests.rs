@@ -79,6 +79,20 @@ fn the_documented_event_becomes_a_row() {
 }
 
 #[test]
+fn what_fits_no_column_and_another_kind_of_event_are_kept() {
+    let odd = DOCUMENTED
+        .replace("EVENT_TYPE_BUSICOUPON_SEND", "EVENT_TYPE_BUSICOUPON_RESEND")
+        .replace(r#""send_merchant":"98568888""#, r#""send_merchant":["98568888"]"#)
+        .replace(r#""act_code":"540358695""#, r#""act_code":true"#);
+    let read = read_files(&[("a.json", genuine("8b33", &odd))], "2019-12-17");
+    let event = &read.events[0];
+    assert_eq!((event.send_merchant.as_deref(), event.act_code.as_deref()), (None, None));
+    let kept =
+        r#"{"attach_info":{"act_code":true},"event_type":"EVENT_TYPE_BUSICOUPON_RESEND","send_merchant":["98568888"]}"#;
+    assert_eq!(event.extra.as_deref(), Some(kept));
+}
+
+#[test]
 fn the_business_date_is_that_of_send_time_in_shanghai() {
     let late = DOCUMENTED.replace("2019-12-17T10:35:53+08:00", "2019-12-17T16:00:00Z");
     let files = [("a.json", genuine("1", &late))];
