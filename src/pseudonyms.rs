@@ -14,7 +14,7 @@ impl Pseudonyms {
     }
 
     /// Publishes openids unchanged.
-    pub fn raw() -> Pseudonyms {
+    pub const fn raw() -> Pseudonyms {
         Pseudonyms(None)
     }
 

@@ -52,7 +52,7 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
         let Some(id) = id else { continue };
         for page in &entry.pages {
             match read_page(&api::card(id), page)? {
-                Some(info) => harvest.rows.push(card_dimension_row(&info, id, night.date)),
+                Some(info) => harvest.rows.push(card_dimension_row(&info, id, night.imprint())),
                 None => unknown.push((*id).clone()),
             }
         }

@@ -49,7 +49,7 @@ pub async fn extract(night: &Night<'_>, stocks: &Stocks) -> Result<Harvest<Kept>
                 let page = read_page(&request(&entry.key, appid, 0), page)?;
                 for item in page.map(|page| page.data).unwrap_or_default() {
                     intake.read += 1;
-                    let code = coupon_code_row(&item, &entry.key, night.date)?;
+                    let code = coupon_code_row(&item, &entry.key, night.imprint())?;
                     odd.see(&CodeInformation::SHAPE, code.extra.as_deref());
                     codes.push(&code).map_err(Issue::unsorted)?;
                 }

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use chrono::{Days, NaiveDate};
 
 use super::ask::{Place, ask_all, read_page, read_page_by, settle};
+use super::night::Imprint;
 use super::wire;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
@@ -41,7 +42,7 @@ struct Asked<'a> {
     window: (NaiveDate, NaiveDate),
     cond_source: CondSource,
     card_id: &'a str,
-    night: NaiveDate,
+    imprint: Imprint<'a>,
 }
 
 /// Requests the days D−(repull_days−1) … D, in as many calls as the platform requires (reference MP §D.24).
@@ -92,11 +93,11 @@ enum Call {
     MemberDetails,
 }
 
-fn calls<'a>(night: &Night<'_>, member_cards: &'a [String], days: u32) -> BTreeMap<String, (Asked<'a>, Call)> {
+fn calls<'a>(night: &'a Night<'_>, member_cards: &'a [String], days: u32) -> BTreeMap<String, (Asked<'a>, Call)> {
     let mut calls = BTreeMap::new();
     let mut add = |call: Call, name: String, cond_source, card_id| {
         for window in windows(night.date, days, call.longest_span()) {
-            let asked = Asked { window, cond_source, card_id, night: night.date };
+            let asked = Asked { window, cond_source, card_id, imprint: night.imprint() };
             calls.insert(format!("{name}/{}", window.0), (asked, call));
         }
     };
@@ -158,19 +159,19 @@ impl Call {
     fn read(self) -> Read {
         match self {
             Call::Account => |pages, asked, rows| {
-                let row = |it: &_| wire::card_account_row(it, asked.cond_source.code(), asked.night);
+                let row = |it: &_| wire::card_account_row(it, asked.cond_source.code(), asked.imprint);
                 collect(pages, &account(asked), |list| &list.list, row, &mut rows.account)
             },
             Call::Cards => |pages, asked, rows| {
-                let row = |it: &_| wire::card_day_row(it, asked.cond_source.code(), asked.night);
+                let row = |it: &_| wire::card_day_row(it, asked.cond_source.code(), asked.imprint);
                 collect(pages, &cards(asked), |list| &list.list, row, &mut rows.cards)
             },
             Call::Members => |pages, asked, rows| {
-                let row = |it: &_| wire::member_card_row(it, asked.cond_source.code(), asked.night);
+                let row = |it: &_| wire::member_card_row(it, asked.cond_source.code(), asked.imprint);
                 collect(pages, &members(asked), |list| &list.list, row, &mut rows.members)
             },
             Call::MemberDetails => |pages, asked, rows| {
-                let row = |it: &_| wire::member_detail_row(it, asked.night);
+                let row = |it: &_| wire::member_detail_row(it, asked.imprint);
                 collect(pages, &member_details(asked), |list| &list.list, row, &mut rows.member_details)
             },
         }
@@ -295,7 +296,7 @@ mod tests {
     fn figure(card_id: &str, view_cnt: i64) -> CardDay {
         let json = format!(r#"{{"ref_date":"2026-11-18","card_id":"{card_id}","view_cnt":{view_cnt}}}"#);
         let wire = serde_json::from_str(&json).unwrap();
-        wire::card_day_row(&wire, 1, "2026-11-18".parse().unwrap()).unwrap()
+        wire::card_day_row(&wire, 1, Imprint::raw("2026-11-18".parse().unwrap())).unwrap()
     }
 
     #[test]
@@ -322,7 +323,7 @@ mod tests {
     #[test]
     fn an_answer_with_days_nobody_asked_for_or_that_are_none_is_not_kept() {
         let [from, to] = ["2026-11-18", "2026-11-20"].map(|day| day.parse().unwrap());
-        let asked = Asked { window: (from, to), cond_source: CondSource::Api, card_id: "", night: to };
+        let asked = Asked { window: (from, to), cond_source: CondSource::Api, card_id: "", imprint: Imprint::raw(to) };
         let told = |day: &str| {
             let body = format!(r#"{{"list":[{{"ref_date":"2026-11-19"}},{{"ref_date":"{day}"}}]}}"#);
             let pages = [crate::journal::Page::for_tests(&body)];
@@ -339,7 +340,8 @@ mod tests {
     #[test]
     fn a_member_card_that_wechat_does_not_know_is_named() {
         let day: NaiveDate = "2026-11-18".parse().unwrap();
-        let asked = Asked { window: (day, day), cond_source: CondSource::Api, card_id: "pMine", night: day };
+        let asked =
+            Asked { window: (day, day), cond_source: CondSource::Api, card_id: "pMine", imprint: Imprint::raw(day) };
         let knows = |body: &str| {
             let pages = [crate::journal::Page::for_tests(body)];
             is_known(&pages, &asked).unwrap()
@@ -356,7 +358,8 @@ mod tests {
     #[test]
     fn an_answer_about_another_member_card_is_not_kept() {
         let day: NaiveDate = "2026-11-18".parse().unwrap();
-        let asked = Asked { window: (day, day), cond_source: CondSource::Api, card_id: "pMine", night: day };
+        let asked =
+            Asked { window: (day, day), cond_source: CondSource::Api, card_id: "pMine", imprint: Imprint::raw(day) };
         let told = |card_id: &str| {
             let body = format!(r#"{{"list":[{{"ref_date":"2026-11-18","cardid":"{card_id}"}}]}}"#);
             let pages = [crate::journal::Page::for_tests(&body)];

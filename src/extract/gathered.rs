@@ -155,6 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::extract::night::Imprint;
     use crate::sorter::HeldRow;
 
     /// The same with a map in memory, as a reference.
@@ -183,7 +184,7 @@ mod tests {
     fn coupon(key: (u8, u8, u8), fen: Option<i64>, comment: Option<String>) -> UserCoupon {
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
         let wire = serde_json::from_str(&format!(r#"{{"stock_id":"{}","coupon_code":"C{}"}}"#, key.0, key.1)).unwrap();
-        let row = crate::extract::wire::user_coupon_row(wire, format!("o{}", key.2), date);
+        let row = crate::extract::wire::user_coupon_row(wire, format!("o{}", key.2), Imprint::raw(date));
         UserCoupon { discount_amount_fen: fen.map(Fen), comment, ..row }
     }
 

@@ -25,6 +25,7 @@ mod roster;
 mod stocks;
 mod subsidies;
 mod subsidy_ledger;
+mod unknown_users;
 mod user_coupons;
 mod v2_stocks;
 mod wire;
@@ -51,5 +52,6 @@ pub use subsidies::{
     Plan as SubsidyPlan, Subsidies, SubsidyInput, extract as extract_subsidies, plan as plan_subsidies,
 };
 pub use subsidy_ledger::{SettledLedger, SubsidyLedger, extract as extract_subsidy_ledger};
+pub use unknown_users::published_extra;
 pub use user_coupons::{Wallets, extract as extract_user_coupons};
 pub use v2_stocks::{Vouchers, extract as extract_v2_stocks};

@@ -54,6 +54,24 @@ pub struct Night<'a> {
     pub selected: Option<&'a BTreeSet<Stage>>,
 }
 
+/// What every row bears of the night on which it was requested.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Imprint<'a> {
+    /// Business date.
+    pub(super) date: NaiveDate,
+    /// How openids are published.
+    pub(super) pseudonyms: &'a Pseudonyms,
+}
+
+#[cfg(test)]
+impl Imprint<'static> {
+    /// Of a night that publishes openids as they are.
+    pub(super) fn raw(date: NaiveDate) -> Imprint<'static> {
+        static RAW: Pseudonyms = Pseudonyms::raw();
+        Imprint { date, pseudonyms: &RAW }
+    }
+}
+
 /// The clients of the configured APIs.
 #[derive(Debug, Default)]
 pub struct Apis {
@@ -78,6 +96,11 @@ pub trait Watcher: Send + Sync + std::fmt::Debug {
 }
 
 impl Night<'_> {
+    /// What every row bears of this night.
+    pub(super) fn imprint(&self) -> Imprint<'_> {
+        Imprint { date: self.date, pseudonyms: self.pseudonyms }
+    }
+
     /// Passes on the packed rows of `R` published on any day before D, oldest day first.
     pub(super) fn each_earlier<R: Record>(
         &self,

@@ -65,7 +65,7 @@ pub async fn extract(
         let page = entry.pages.first().map(|page| read_page(&busifavor::stock(&entry.key), page));
         match page.transpose()?.flatten() {
             Some(detail) => {
-                let row = stock_row(&detail, night.date);
+                let row = stock_row(&detail, night.imprint());
                 odd.see(&busifavor::Stock::SHAPE, row.extra.as_deref());
                 harvest.rows.details.push(row);
             }

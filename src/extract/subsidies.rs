@@ -5,12 +5,11 @@ mod candidates;
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
-
 pub use candidates::{Plan, SubsidyInput};
 
 use super::ask::{Place, ask_each, read_page, require_echo, settle_and_read};
 use super::gathered::{Gatherable, Gathered, Known};
+use super::night::Imprint;
 use super::odd_fields::OddFields;
 use super::wire::{subsidy_payment_row, subsidy_return_row};
 use super::{Harvest, Issue, IssueKind, Night};
@@ -88,7 +87,7 @@ trait Receipt: Mendable {
     /// Its row.
     type Row: Gatherable;
 
-    fn row(&self, date: NaiveDate) -> Result<Self::Row, Issue>;
+    fn row(&self, imprint: Imprint<'_>) -> Result<Self::Row, Issue>;
 
     /// What of the answer has no column.
     fn extra_of(row: &Self::Row) -> Option<&str>;
@@ -97,8 +96,8 @@ trait Receipt: Mendable {
 impl Receipt for PayReceipt {
     type Row = SubsidyPayment;
 
-    fn row(&self, date: NaiveDate) -> Result<SubsidyPayment, Issue> {
-        subsidy_payment_row(self, date)
+    fn row(&self, imprint: Imprint<'_>) -> Result<SubsidyPayment, Issue> {
+        subsidy_payment_row(self, imprint)
     }
 
     fn extra_of(row: &SubsidyPayment) -> Option<&str> {
@@ -109,8 +108,8 @@ impl Receipt for PayReceipt {
 impl Receipt for ReturnReceipt {
     type Row = SubsidyReturn;
 
-    fn row(&self, date: NaiveDate) -> Result<SubsidyReturn, Issue> {
-        subsidy_return_row(self, date)
+    fn row(&self, imprint: Imprint<'_>) -> Result<SubsidyReturn, Issue> {
+        subsidy_return_row(self, imprint)
     }
 
     fn extra_of(row: &SubsidyReturn) -> Option<&str> {
@@ -152,7 +151,7 @@ impl Requests<'_> {
             (list_key(row), busifavor::pay_receipts(&cells.key_text(), &cells.key_text(), None))
         };
         let payment = |receipt: &PayReceipt| {
-            receipt.row(self.night.date)?;
+            receipt.row(self.night.imprint())?;
             Ok(format!("list/{}/{}", receipt.stock_id, receipt.coupon_code))
         };
         let payments = |list: &PayReceiptList| {
@@ -165,7 +164,7 @@ impl Requests<'_> {
     async fn ask_receipts(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
         let question = |row: PackedRow<'_>| (receipt_key(row), busifavor::pay_receipt(&row.unpack().key_text()));
         let payment = |receipt: &PayReceipt| {
-            receipt.row(self.night.date)?;
+            receipt.row(self.night.imprint())?;
             Ok(receipt.subsidy_receipt_id.iter().map(|id| format!("receipt/{id}")).collect())
         };
         self.ask(ids, question, payment).await
@@ -174,7 +173,7 @@ impl Requests<'_> {
     async fn ask_returns(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
         let question = |row: PackedRow<'_>| (return_key(row), busifavor::return_receipt(&row.unpack().key_text()));
         let returned = |receipt: &ReturnReceipt| {
-            receipt.row(self.night.date)?;
+            receipt.row(self.night.imprint())?;
             Ok(receipt.subsidy_return_receipt_id.iter().map(|id| format!("return/{id}")).collect())
         };
         self.ask(ids, question, returned).await
@@ -251,7 +250,7 @@ impl Requests<'_> {
     }
 
     fn gather<T: Receipt>(&self, receipt: &T, rows: &mut Gathered<T::Row>, odd: &mut OddFields) -> Result<(), Issue> {
-        let row = receipt.row(self.night.date)?;
+        let row = receipt.row(self.night.imprint())?;
         odd.see(&T::SHAPE, T::extra_of(&row));
         rows.put(&row).map_err(Issue::unsorted)
     }

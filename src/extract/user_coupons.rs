@@ -257,7 +257,7 @@ impl Requests<'_> {
         UserCoupon<T>: Packed,
     {
         for entity in page.data {
-            let row = user_coupon_row(entity, openid(), self.night.date);
+            let row = user_coupon_row(entity, openid(), self.night.imprint());
             odd.see(&SHAPE, row.extra.as_ref().map(T::as_ref));
             coupons.put(&row, row.discount_amount_fen.unwrap_or_default());
         }
@@ -335,7 +335,7 @@ impl Requests<'_> {
             second.intake.pages += u64::from(page.is_some());
             match page.transpose()?.flatten() {
                 Some(entity) => {
-                    let row = user_coupon_row(entity, doubt.openid.clone(), self.night.date);
+                    let row = user_coupon_row(entity, doubt.openid.clone(), self.night.imprint());
                     odd.see(&SHAPE, row.extra.as_deref());
                     second.put(&row).map_err(Issue::unsorted)?;
                 }

@@ -164,7 +164,7 @@ impl Vouchers {
     ) -> Result<bool, Issue> {
         let Some(stock) = read_page(&pay_v2::coupon_stock(id), page)? else { return Ok(false) };
         let Some(signature) = signatures.check(page) else { return Ok(true) };
-        self.stocks.push(v2_stock_row(&stock, signature, night.date));
+        self.stocks.push(v2_stock_row(&stock, signature, night.imprint()));
         Ok(true)
     }
 
@@ -179,7 +179,7 @@ impl Vouchers {
         let Some(info) = read_page(&coupon_request(it), page)? else { return Ok(false) };
         let Some(signature) = signatures.check(page) else { return Ok(true) };
         let openid = night.pseudonyms.publish(&it.openid);
-        self.coupons.push(v2_coupon_row(&info, &openid, signature, night.date));
+        self.coupons.push(v2_coupon_row(&info, &openid, signature, night.imprint()));
         Ok(true)
     }
 }

@@ -208,7 +208,10 @@ async fn ask_subsidies(recorder: &mut StageRecorder<'_>, plan: &Result<SubsidyPl
 /// Callbacks with published openids.
 fn published_events(night: &Night<'_>, events: &[CouponEvent]) -> Vec<CouponEvent> {
     let publish = |id: &Option<String>| id.as_deref().map(|id| night.pseudonyms.publish(id));
-    let published =
-        |it: &CouponEvent| CouponEvent { openid: publish(&it.openid), unionid: publish(&it.unionid), ..it.clone() };
+    let extra = |it: &CouponEvent| it.extra.as_deref().map(|it| extract::published_extra(it, night.pseudonyms));
+    let published = |it: &CouponEvent| {
+        let (openid, unionid) = (publish(&it.openid), publish(&it.unionid));
+        CouponEvent { openid, unionid, extra: extra(it), ..it.clone() }
+    };
     events.iter().map(published).collect()
 }

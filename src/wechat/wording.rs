@@ -5,7 +5,7 @@
 /// Maximum number of characters shown.
 const SHOWN: usize = 200;
 /// An openid or unionid is `o` and 27 characters of the alphabet of URLs (reference v3 §5.1, v2 §B.1).
-const OPENID: usize = 28;
+pub(crate) const OPENID: usize = 28;
 
 /// Remote text on one line, truncated, without openids and query strings.
 pub(crate) fn shown(text: &str) -> String {
@@ -44,6 +44,11 @@ fn without_queries(text: &str) -> String {
 }
 
 fn without_openids(text: &str) -> String {
+    with_openids(text, |_| "[openid]".to_owned())
+}
+
+/// The text with each of its openids, and what follows it in its run of letters, `replaced`.
+pub(crate) fn with_openids(text: &str, replaced: impl Fn(&str) -> String) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(is_of_openids) {
@@ -51,7 +56,7 @@ fn without_openids(text: &str) -> String {
         let run = &rest[start..end];
         clean.push_str(&rest[..start]);
         match openid_in(run) {
-            Some(at) => clean.extend([&run[..at], "[openid]"]),
+            Some(at) => clean.extend([&run[..at], &replaced(&run[at..])]),
             None => clean.push_str(run),
         }
         rest = &rest[end..];

@@ -222,6 +222,7 @@ mod tests {
 
     use super::*;
     use crate::extract::lookback::{Lines, LookbackLine};
+    use crate::extract::night::Imprint;
     use crate::extract::wire::user_coupon_row;
 
     const DAY: &str = "2026-11-18";
@@ -318,7 +319,11 @@ mod tests {
 
     fn coupon((stock, code, user): (u8, u8, u8), fate: Fate, days: i64, order: Option<u8>) -> UserCoupon {
         let wire = format!(r#"{{"stock_id":"{stock}","coupon_code":"C{code}"}}"#);
-        let row = user_coupon_row(serde_json::from_str(&wire).unwrap(), format!("p{user}"), DAY.parse().unwrap());
+        let row = user_coupon_row(
+            serde_json::from_str(&wire).unwrap(),
+            format!("p{user}"),
+            Imprint::raw(DAY.parse().unwrap()),
+        );
         let noon: DateTime<Utc> = format!("{DAY}T04:00:00Z").parse().unwrap();
         UserCoupon {
             coupon_state: match fate {

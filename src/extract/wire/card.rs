@@ -1,8 +1,6 @@
 //! Rows of the datacube and of cards (reference MP §D.11, §D.24–D.27).
 
-use chrono::NaiveDate;
-
-use super::{Leftover, ref_date};
+use super::{Imprint, Leftover, ref_date};
 use crate::extract::Issue;
 use crate::record::{Card, CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay};
 use crate::wechat::lenient::Extra;
@@ -13,7 +11,7 @@ use crate::wechat::mp::datacube as api;
 pub(in crate::extract) fn card_account_row(
     wire: &api::CardAccountDay,
     cond_source: i64,
-    date: NaiveDate,
+    imprint: Imprint<'_>,
 ) -> Result<CardAccountDay, Issue> {
     Ok(CardAccountDay {
         ref_date: ref_date(&wire.ref_date)?,
@@ -34,8 +32,8 @@ pub(in crate::extract) fn card_account_row(
         receive_friends_user: wire.receive_friends_user,
         verify_friends_cnt: wire.verify_friends_cnt,
         verify_friends_user: wire.verify_friends_user,
-        extra: Leftover::of(&wire.extra).json(),
-        business_date: date,
+        extra: Leftover::of(&wire.extra).json(imprint),
+        business_date: imprint.date,
     })
 }
 
@@ -43,7 +41,7 @@ pub(in crate::extract) fn card_account_row(
 pub(in crate::extract) fn card_day_row(
     wire: &api::CardDay,
     cond_source: i64,
-    date: NaiveDate,
+    imprint: Imprint<'_>,
 ) -> Result<CardDay, Issue> {
     Ok(CardDay {
         ref_date: ref_date(&wire.ref_date)?,
@@ -64,8 +62,8 @@ pub(in crate::extract) fn card_day_row(
         verify_noself_cnt: wire.verify_noself_cnt,
         verify_noself_user: wire.verify_noself_user,
         isfriendscard: wire.isfriendscard,
-        extra: Leftover::of(&wire.extra).json(),
-        business_date: date,
+        extra: Leftover::of(&wire.extra).json(imprint),
+        business_date: imprint.date,
     })
 }
 
@@ -73,7 +71,7 @@ pub(in crate::extract) fn card_day_row(
 pub(in crate::extract) fn member_card_row(
     wire: &api::MemberCardDay,
     cond_source: i64,
-    date: NaiveDate,
+    imprint: Imprint<'_>,
 ) -> Result<MemberCardDay, Issue> {
     Ok(MemberCardDay {
         ref_date: ref_date(&wire.ref_date)?,
@@ -89,15 +87,15 @@ pub(in crate::extract) fn member_card_row(
         new_user: wire.new_user,
         total_user: wire.total_user,
         total_receive_user: wire.total_receive_user,
-        extra: Leftover::of(&wire.extra).json(),
-        business_date: date,
+        extra: Leftover::of(&wire.extra).json(imprint),
+        business_date: imprint.date,
     })
 }
 
 /// Figures of one member card on a day.
 pub(in crate::extract) fn member_detail_row(
     wire: &api::MemberCardDetailDay,
-    date: NaiveDate,
+    imprint: Imprint<'_>,
 ) -> Result<MemberCardDetailDay, Issue> {
     Ok(MemberCardDetailDay {
         ref_date: ref_date(&wire.ref_date)?,
@@ -118,14 +116,14 @@ pub(in crate::extract) fn member_detail_row(
         total_receive_user: wire.total_receive_user,
         pay_original_fee: wire.pay_original_fee.clone(),
         fee: wire.fee.clone(),
-        extra: Leftover::of(&wire.extra).json(),
-        business_date: date,
+        extra: Leftover::of(&wire.extra).json(imprint),
+        business_date: imprint.date,
     })
 }
 
 /// A card, the dimension of the statistics. What the merchant never set is absent (reference MP
 /// §D.11).
-pub(in crate::extract) fn card_dimension_row(wire: &CardAnswer, card_id: &str, date: NaiveDate) -> Card {
+pub(in crate::extract) fn card_dimension_row(wire: &CardAnswer, card_id: &str, imprint: Imprint<'_>) -> Card {
     let base = wire.card.base_info();
     let mut leftover = Leftover::of(&wire.extra);
     if base.is_none() {
@@ -156,8 +154,8 @@ pub(in crate::extract) fn card_dimension_row(wire: &CardAnswer, card_id: &str, d
         end_time,
         create_time,
         update_time,
-        extra: leftover.json(),
-        business_date: date,
+        extra: leftover.json(imprint),
+        business_date: imprint.date,
     }
 }
 
@@ -168,7 +166,7 @@ mod tests {
 
     fn row(card: &str) -> Card {
         let answer = api_card("p1").parse(format!(r#"{{"card":{card}}}"#).as_bytes()).unwrap();
-        card_dimension_row(&answer, "p1", "2026-11-18".parse().unwrap())
+        card_dimension_row(&answer, "p1", Imprint::raw("2026-11-18".parse().unwrap()))
     }
 
     #[test]

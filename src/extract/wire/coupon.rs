@@ -1,17 +1,15 @@
 //! Rows of stocks, coupons and codes (reference v3 §2.2, §2.6, §2.11).
 
-use chrono::NaiveDate;
-
-use super::Leftover;
+use super::{Imprint, Leftover};
 use crate::extract::{Issue, IssueKind};
 use crate::record::{CouponCode, Stock, UserCoupon};
 use crate::wechat::pay_v3::busifavor as api;
 
-/// A coupon as requested on the night of `date`; `openid` is the published one.
+/// A coupon as requested on a night; `openid` is the published one.
 pub(in crate::extract) fn user_coupon_row<T: AsRef<str> + Clone + From<String>>(
     wire: api::UserCoupon<T>,
     openid: T,
-    date: NaiveDate,
+    imprint: Imprint<'_>,
 ) -> UserCoupon<T> {
     let mut leftover = Leftover::of(&wire.extra);
     let rule = wire.coupon_use_rule.as_deref();
@@ -48,14 +46,14 @@ pub(in crate::extract) fn user_coupon_row<T: AsRef<str> + Clone + From<String>>(
         return_request_no: given(wire.return_request_no),
         deactivate_request_no: given(wire.deactivate_request_no),
         deactivate_reason: given(wire.deactivate_reason),
-        verified_date: date,
-        extra: leftover.json().map(T::from),
-        business_date: date,
+        verified_date: imprint.date,
+        extra: leftover.json(imprint).map(T::from),
+        business_date: imprint.date,
     }
 }
 
-/// A stock as requested on the night of `date`.
-pub(in crate::extract) fn stock_row(wire: &api::Stock, date: NaiveDate) -> Stock {
+/// A stock as requested on a night.
+pub(in crate::extract) fn stock_row(wire: &api::Stock, imprint: Imprint<'_>) -> Stock {
     let mut leftover = Leftover::of(&wire.extra);
     let rule = wire.coupon_use_rule.as_ref();
     let send = wire.stock_send_rule.as_ref();
@@ -96,8 +94,8 @@ pub(in crate::extract) fn stock_row(wire: &api::Stock, date: NaiveDate) -> Stock
         today_send_amount_fen: sent.and_then(|it| it.today_send_amount),
         subsidy: wire.subsidy,
         notify_appid: wire.notify_config.as_ref().and_then(|it| it.notify_appid.clone()),
-        extra: leftover.json(),
-        business_date: date,
+        extra: leftover.json(imprint),
+        business_date: imprint.date,
     }
 }
 
@@ -107,11 +105,11 @@ pub(in crate::extract) fn code_of<'w>(wire: &'w api::CodeInformation, stock_id: 
     wire.code().ok_or_else(|| Issue::new(IssueKind::Garbled, what()))
 }
 
-/// A code of the pool of `stock_id` as requested on the night of `date`; openids are raw.
+/// A code of the pool of `stock_id` as requested on a night; openids are raw.
 pub(in crate::extract) fn coupon_code_row(
     wire: &api::CodeInformation,
     stock_id: &str,
-    date: NaiveDate,
+    imprint: Imprint<'_>,
 ) -> Result<CouponCode, Issue> {
     let mut leftover = Leftover::of(&wire.extra);
     let code = code_of(wire, stock_id)?;
@@ -124,13 +122,15 @@ pub(in crate::extract) fn coupon_code_row(
         dispatched_time: leftover.time("dispatched_time", wire.dispatched_time.as_deref()),
         openid: user(&wire.openid),
         unionid: user(&wire.unionid),
-        extra: leftover.json(),
-        business_date: date,
+        extra: leftover.json(imprint),
+        business_date: imprint.date,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
     use crate::money::Fen;
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_coupon_keeps_names_and_what_the_columns_do_not_hold() {
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
-        let row = user_coupon_row(serde_json::from_str(COUPON).unwrap(), "hash".to_owned(), date);
+        let row = user_coupon_row(serde_json::from_str(COUPON).unwrap(), "hash".to_owned(), Imprint::raw(date));
         assert_eq!((row.discount_amount_fen, row.transaction_minimum_fen), (Some(Fen(5)), Some(Fen(100))));
         assert_eq!(row.expire_time.unwrap().to_rfc3339(), "2019-12-31T05:29:35+00:00");
         assert_eq!((row.transferable, row.associate_out_trade_no, row.use_time), (Some(false), None, None));
@@ -153,11 +153,21 @@ mod tests {
     }
 
     #[test]
+    fn an_openid_among_unknown_fields_is_published_like_any_other() {
+        let keys = crate::pseudonyms::Pseudonyms::hmac(b"key");
+        let imprint = Imprint { pseudonyms: &keys, ..Imprint::raw(NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()) };
+        let wire = r#"{"stock_id":"S","coupon_code":"C","openid":"o1","use_time":"odXnH1CJjeQoWTld48db-pnxs-Wg"}"#;
+        let row = user_coupon_row(serde_json::from_str(wire).unwrap(), "hash".to_owned(), imprint);
+        let [by_name, by_shape] = ["o1", "odXnH1CJjeQoWTld48db-pnxs-Wg"].map(|openid| keys.publish(openid));
+        assert_eq!(row.extra, Some(format!(r#"{{"openid":"{by_name}","use_time":"{by_shape}"}}"#)));
+    }
+
+    #[test]
     fn an_empty_number_is_none_and_does_not_stand_before_what_is_known() {
         let wire = r#"{"stock_id":"S","coupon_code":"C","use_request_no":"","return_request_no":"",
           "deactivate_request_no":"","deactivate_reason":""}"#;
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
-        let row = user_coupon_row(serde_json::from_str(wire).unwrap(), "hash".to_owned(), date);
+        let row = user_coupon_row(serde_json::from_str(wire).unwrap(), "hash".to_owned(), Imprint::raw(date));
         assert_eq!([row.use_request_no, row.return_request_no], [None, None]);
         assert_eq!([row.deactivate_request_no, row.deactivate_reason], [None, None]);
     }

@@ -9,6 +9,8 @@ mod voucher;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
+use super::night::Imprint;
+use super::unknown_users::published;
 use super::{Issue, IssueKind};
 use crate::money::Fen;
 use crate::wechat::lenient::{Extra, extra_json};
@@ -57,8 +59,9 @@ impl Leftover {
         time
     }
 
-    fn json(&self) -> Option<String> {
-        extra_json(&self.0)
+    /// For the column `extra`, with the users in it published like any other.
+    fn json(&self, imprint: Imprint<'_>) -> Option<String> {
+        extra_json(&published(&self.0, imprint.pseudonyms))
     }
 }
 
@@ -83,6 +86,6 @@ mod tests {
         assert!(leftover.time("use_time", Some("2019-12-30T13:29:35+08:00")).is_some());
         assert_eq!(leftover.time("return_time", Some("soon")), None);
         assert_eq!(leftover.time("expire_time", Some("")), None);
-        assert_eq!(leftover.json().as_deref(), Some(r#"{"return_time":"soon"}"#));
+        assert_eq!(leftover.json(Imprint::raw(NaiveDate::MIN)).as_deref(), Some(r#"{"return_time":"soon"}"#));
     }
 }

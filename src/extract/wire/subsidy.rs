@@ -1,16 +1,14 @@
 //! Rows of subsidy receipts (reference v3 §2.18–2.22); statuses lose their prefixes.
 
-use chrono::NaiveDate;
-
-use super::{Leftover, required_amount};
+use super::{Imprint, Leftover, required_amount};
 use crate::extract::Issue;
 use crate::record::{SubsidyPayment, SubsidyReturn};
 use crate::wechat::pay_v3::busifavor::{self as api, plain_status};
 
-/// A payment receipt as requested on the night of `date`.
+/// A payment receipt as requested on a night.
 pub(in crate::extract) fn subsidy_payment_row(
     wire: &api::PayReceipt,
-    date: NaiveDate,
+    imprint: Imprint<'_>,
 ) -> Result<SubsidyPayment, Issue> {
     let mut leftover = Leftover::of(&wire.extra);
     Ok(SubsidyPayment {
@@ -27,16 +25,16 @@ pub(in crate::extract) fn subsidy_payment_row(
         description: wire.description.clone(),
         status: wire.status.as_deref().map(|status| plain_status(status).to_owned()),
         fail_reason: given(wire.fail_reason.as_ref()).map(|reason| plain_status(&reason).to_owned()),
-        verified_date: date,
-        extra: leftover.json(),
-        business_date: date,
+        verified_date: imprint.date,
+        extra: leftover.json(imprint),
+        business_date: imprint.date,
     })
 }
 
-/// A return receipt as requested on the night of `date`.
+/// A return receipt as requested on a night.
 pub(in crate::extract) fn subsidy_return_row(
     wire: &api::ReturnReceipt,
-    date: NaiveDate,
+    imprint: Imprint<'_>,
 ) -> Result<SubsidyReturn, Issue> {
     let mut leftover = Leftover::of(&wire.extra);
     Ok(SubsidyReturn {
@@ -55,9 +53,9 @@ pub(in crate::extract) fn subsidy_return_row(
         description: wire.description.clone(),
         status: wire.status.as_deref().map(|status| plain_status(status).to_owned()),
         fail_reason: given(wire.fail_reason.as_ref()).map(|reason| plain_status(&reason).to_owned()),
-        verified_date: date,
-        extra: leftover.json(),
-        business_date: date,
+        verified_date: imprint.date,
+        extra: leftover.json(imprint),
+        business_date: imprint.date,
     })
 }
 
@@ -68,6 +66,8 @@ fn given(text: Option<&String>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
         let wire = r#"{"out_subsidy_no":"N","stock_id":"S","coupon_code":"C","amount":100,"status":"ACCEPTED",
           "subsidy_receipt_id":"","fail_reason":""}"#;
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
-        let row = subsidy_payment_row(&serde_json::from_str(wire).unwrap(), date).unwrap();
+        let row = subsidy_payment_row(&serde_json::from_str(wire).unwrap(), Imprint::raw(date)).unwrap();
         assert_eq!((row.subsidy_receipt_id, row.fail_reason), (None, None));
     }
 }

@@ -1,13 +1,13 @@
 //! Rows of v2 stocks and coupons (reference v2 §B.2, §B.3).
 
-use chrono::NaiveDate;
-
+use super::Imprint;
+use crate::extract::unknown_users::published_text;
 use crate::record::{V2Coupon, V2Stock};
 use crate::wechat::pay_v2::xml::Fields;
 use crate::wechat::pay_v2::{Coupon, CouponStock, SignatureCheck};
 
-/// A stock as requested on the night of `date`.
-pub(in crate::extract) fn v2_stock_row(wire: &CouponStock, signature: SignatureCheck, date: NaiveDate) -> V2Stock {
+/// A stock as requested on a night.
+pub(in crate::extract) fn v2_stock_row(wire: &CouponStock, signature: SignatureCheck, imprint: Imprint<'_>) -> V2Stock {
     V2Stock {
         coupon_stock_id: wire.coupon_stock_id.clone(),
         coupon_name: wire.coupon_name.clone(),
@@ -25,17 +25,17 @@ pub(in crate::extract) fn v2_stock_row(wire: &CouponStock, signature: SignatureC
         create_time: wire.create_time,
         coupon_budget_fen: wire.coupon_budget,
         signature: signature.as_str().to_owned(),
-        extra: extra(&wire.extra),
-        business_date: date,
+        extra: extra(&wire.extra, imprint),
+        business_date: imprint.date,
     }
 }
 
-/// A coupon as requested on the night of `date`; `openid` is the published one.
+/// A coupon as requested on a night; `openid` is the published one.
 pub(in crate::extract) fn v2_coupon_row(
     wire: &Coupon,
     openid: &str,
     signature: SignatureCheck,
-    date: NaiveDate,
+    imprint: Imprint<'_>,
 ) -> V2Coupon {
     V2Coupon {
         coupon_stock_id: wire.coupon_stock_id.clone(),
@@ -57,11 +57,13 @@ pub(in crate::extract) fn v2_coupon_row(
         consumer_mch_id: wire.consumer_mch_id.clone(),
         is_partial_use: wire.is_partial_use.clone(),
         signature: signature.as_str().to_owned(),
-        extra: extra(&wire.extra),
-        business_date: date,
+        extra: extra(&wire.extra, imprint),
+        business_date: imprint.date,
     }
 }
 
-fn extra(fields: &Fields) -> Option<String> {
-    (!fields.is_empty()).then(|| serde_json::to_string(fields).expect("text fields are JSON"))
+fn extra(fields: &Fields, imprint: Imprint<'_>) -> Option<String> {
+    let publish = |(name, text): (&String, &String)| (name.clone(), published_text(name, text, imprint.pseudonyms));
+    let fields: Fields = fields.iter().map(publish).collect();
+    (!fields.is_empty()).then(|| serde_json::to_string(&fields).expect("text fields are JSON"))
 }
