@@ -165,7 +165,7 @@ impl Requests<'_> {
         let question = |row: PackedRow<'_>| (receipt_key(row), busifavor::pay_receipt(&row.unpack().key_text()));
         let payment = |receipt: &PayReceipt| {
             receipt.row(self.night.imprint())?;
-            Ok(receipt.subsidy_receipt_id.iter().map(|id| format!("receipt/{id}")).collect())
+            Ok(told_id(receipt.subsidy_receipt_id.as_ref(), "receipt"))
         };
         self.ask(ids, question, payment).await
     }
@@ -174,7 +174,7 @@ impl Requests<'_> {
         let question = |row: PackedRow<'_>| (return_key(row), busifavor::return_receipt(&row.unpack().key_text()));
         let returned = |receipt: &ReturnReceipt| {
             receipt.row(self.night.imprint())?;
-            Ok(receipt.subsidy_return_receipt_id.iter().map(|id| format!("return/{id}")).collect())
+            Ok(told_id(receipt.subsidy_return_receipt_id.as_ref(), "return"))
         };
         self.ask(ids, question, returned).await
     }
@@ -290,6 +290,11 @@ fn require_consistent(receipts: &[PayReceipt]) -> Result<(), Issue> {
     Ok(())
 }
 
+/// The journal key of the receipt that an answer says it is about, if it says so.
+fn told_id(id: Option<&String>, kind: &str) -> Vec<String> {
+    id.filter(|id| !id.is_empty()).map(|id| format!("{kind}/{id}")).into_iter().collect()
+}
+
 fn list_key(coupon: PackedRow<'_>) -> String {
     let mut cells = coupon.unpack();
     format!("list/{}/{}", cells.key_text(), cells.key_text())
@@ -306,6 +311,12 @@ fn return_key(id: PackedRow<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_with_an_empty_id_is_not_about_another_receipt() {
+        assert_eq!(told_id(Some(&"1120".to_owned()), "receipt"), ["receipt/1120"]);
+        assert_eq!((told_id(Some(&String::new()), "return"), told_id(None, "return")), (vec![], vec![]));
+    }
 
     #[test]
     fn a_receipt_that_is_told_twice_must_be_told_alike() {

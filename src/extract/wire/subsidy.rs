@@ -19,9 +19,9 @@ pub(in crate::extract) fn subsidy_payment_row(
         subsidy_receipt_id: given(wire.subsidy_receipt_id.as_ref()),
         stock_id: wire.stock_id.clone(),
         coupon_code: wire.coupon_code.clone(),
-        transaction_id: wire.transaction_id.clone(),
-        payer_merchant: wire.payer_merchant.clone(),
-        payee_merchant: wire.payee_merchant.clone(),
+        transaction_id: given(wire.transaction_id.as_ref()),
+        payer_merchant: given(wire.payer_merchant.as_ref()),
+        payee_merchant: given(wire.payee_merchant.as_ref()),
         description: wire.description.clone(),
         status: wire.status.as_deref().map(|status| plain_status(status).to_owned()),
         fail_reason: given(wire.fail_reason.as_ref()).map(|reason| plain_status(&reason).to_owned()),
@@ -42,14 +42,14 @@ pub(in crate::extract) fn subsidy_return_row(
         return_done_time: leftover.time("return_done_time", wire.return_done_time.as_deref()),
         return_create_time: leftover.time("return_create_time", wire.return_create_time.as_deref()),
         out_subsidy_return_no: wire.out_subsidy_return_no.clone(),
-        subsidy_return_receipt_id: wire.subsidy_return_receipt_id.clone(),
+        subsidy_return_receipt_id: given(wire.subsidy_return_receipt_id.as_ref()),
         subsidy_receipt_id: given(wire.subsidy_receipt_id.as_ref()),
         stock_id: wire.stock_id.clone(),
         coupon_code: wire.coupon_code.clone(),
-        transaction_id: wire.transaction_id.clone(),
-        refund_id: wire.refund_id.clone(),
-        payer_merchant: wire.payer_merchant.clone(),
-        payee_merchant: wire.payee_merchant.clone(),
+        transaction_id: given(wire.transaction_id.as_ref()),
+        refund_id: given(wire.refund_id.as_ref()),
+        payer_merchant: given(wire.payer_merchant.as_ref()),
+        payee_merchant: given(wire.payee_merchant.as_ref()),
         description: wire.description.clone(),
         status: wire.status.as_deref().map(|status| plain_status(status).to_owned()),
         fail_reason: given(wire.fail_reason.as_ref()).map(|reason| plain_status(&reason).to_owned()),
@@ -59,7 +59,7 @@ pub(in crate::extract) fn subsidy_return_row(
     })
 }
 
-/// A non-empty string: an empty one means that the id or reason is absent.
+/// A non-empty string: an empty one means that the id, merchant or reason is absent, and no rule may compare it.
 fn given(text: Option<&String>) -> Option<String> {
     text.filter(|text| !text.is_empty()).cloned()
 }
@@ -77,5 +77,17 @@ mod tests {
         let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
         let row = subsidy_payment_row(&serde_json::from_str(wire).unwrap(), Imprint::raw(date)).unwrap();
         assert_eq!((row.subsidy_receipt_id, row.fail_reason), (None, None));
+    }
+
+    #[test]
+    fn an_empty_order_or_merchant_is_none_and_compared_with_nothing() {
+        let wire = r#"{"out_subsidy_no":"N","out_subsidy_return_no":"R","stock_id":"S","coupon_code":"C","amount":100,
+          "transaction_id":"","payer_merchant":"","payee_merchant":"","refund_id":"","subsidy_return_receipt_id":""}"#;
+        let imprint = Imprint::raw(NaiveDate::from_ymd_opt(2026, 11, 18).unwrap());
+        let paid = subsidy_payment_row(&serde_json::from_str(wire).unwrap(), imprint).unwrap();
+        assert_eq!([paid.transaction_id, paid.payer_merchant, paid.payee_merchant], [None, None, None]);
+        let returned = subsidy_return_row(&serde_json::from_str(wire).unwrap(), imprint).unwrap();
+        assert_eq!([returned.transaction_id, returned.payer_merchant, returned.payee_merchant], [None, None, None]);
+        assert_eq!([returned.refund_id, returned.subsidy_return_receipt_id], [None, None]);
     }
 }
