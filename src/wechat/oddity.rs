@@ -224,7 +224,7 @@ mod tests {
         });
         let coupon = &read(&body).unwrap().data[1];
         let rule = coupon.coupon_use_rule.as_ref().unwrap();
-        assert_eq!((rule.discount_amount(), rule.transaction_minimum()), (Some(Fen(5)), Some(Fen(100))));
+        assert_eq!((rule.discount_amount(), rule.transaction_minimum(None)), (Some(Fen(5)), Some(Fen(100))));
         let time = rule.coupon_available_time.as_ref().unwrap();
         assert_eq!((time.available_day_after_receive, &time.available_week), (Some(3), &None));
         let week = json!({"week_day": ["1", "2"], "available_day_time": {"begin_time": 1.5}});

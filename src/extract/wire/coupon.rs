@@ -13,8 +13,10 @@ pub(in crate::extract) fn user_coupon_row<T: AsRef<str> + Clone + From<String>>(
 ) -> UserCoupon<T> {
     let mut leftover = Leftover::of(&wire.extra);
     let rule = wire.coupon_use_rule.as_deref();
-    leftover.nested("coupon_use_rule", rule.map(|rule| &rule.extra));
+    leftover.nested("coupon_use_rule", rule.map(api::CouponUseRule::unknown_fields).as_ref());
     let mut time = |name: &str, raw: &Option<T>| leftover.time(name, raw.as_ref().map(T::as_ref));
+    let stock_type = wire.stock_type.as_ref().map(T::as_ref);
+    let transaction_minimum_fen = rule.and_then(|rule| rule.transaction_minimum(stock_type));
     // An empty string means "absent": it must not take precedence over the number that yesterday's ledger has.
     let given = |text: Option<T>| text.filter(|text| !text.as_ref().is_empty());
     UserCoupon {
@@ -38,7 +40,7 @@ pub(in crate::extract) fn user_coupon_row<T: AsRef<str> + Clone + From<String>>(
         discount_amount_fen: rule.and_then(api::CouponUseRule::discount_amount),
         discount_percent: rule.and_then(api::CouponUseRule::discount_percent),
         exchange_price_fen: rule.and_then(api::CouponUseRule::exchange_price),
-        transaction_minimum_fen: rule.and_then(api::CouponUseRule::transaction_minimum),
+        transaction_minimum_fen,
         use_method: rule.and_then(|rule| rule.use_method.clone()),
         send_request_no: wire.send_request_no,
         use_request_no: given(wire.use_request_no),
@@ -58,7 +60,8 @@ pub(in crate::extract) fn stock_row(wire: &api::Stock, imprint: Imprint<'_>) -> 
     let rule = wire.coupon_use_rule.as_ref();
     let send = wire.stock_send_rule.as_ref();
     let sent = wire.send_count_information.as_ref();
-    leftover.nested("coupon_use_rule", rule.map(|rule| &rule.extra));
+    leftover.nested("coupon_use_rule", rule.map(api::CouponUseRule::unknown_fields).as_ref());
+    leftover.nested("coupon_code_count", wire.coupon_code_count.as_ref().map(|count| &count.extra));
     leftover.nested("stock_send_rule", send.map(|send| &send.extra));
     leftover.nested("send_count_information", sent.map(|sent| &sent.extra));
     let valid = rule.and_then(|rule| rule.coupon_available_time.as_ref());
@@ -79,7 +82,7 @@ pub(in crate::extract) fn stock_row(wire: &api::Stock, imprint: Imprint<'_>) -> 
         discount_amount_fen: rule.and_then(api::CouponUseRule::discount_amount),
         discount_percent: rule.and_then(api::CouponUseRule::discount_percent),
         exchange_price_fen: rule.and_then(api::CouponUseRule::exchange_price),
-        transaction_minimum_fen: rule.and_then(api::CouponUseRule::transaction_minimum),
+        transaction_minimum_fen: rule.and_then(|rule| rule.transaction_minimum(wire.stock_type.as_deref())),
         use_method: rule.and_then(|rule| rule.use_method.clone()),
         max_coupons: send.and_then(|it| it.max_coupons),
         max_coupons_per_user: send.and_then(|it| it.max_coupons_per_user),
@@ -150,6 +153,20 @@ mod tests {
         assert_eq!((row.transferable, row.associate_out_trade_no, row.use_time), (Some(false), None, None));
         assert_eq!(row.extra.as_deref(), Some(r#"{"loyalty":{"tier":3},"use_time":"soon"}"#));
         assert_eq!((row.openid.as_str(), row.verified_date), ("hash", date));
+    }
+
+    #[test]
+    fn what_wechat_adds_to_a_discount_or_a_count_is_kept() {
+        let imprint = Imprint::raw(NaiveDate::from_ymd_opt(2026, 11, 18).unwrap());
+        let rule = r#""coupon_use_rule":{"new":1,"discount_coupon":{"discount_percent":88,"most_off":500}}"#;
+        let coupon = serde_json::from_str(&format!(r#"{{"stock_id":"S","coupon_code":"C",{rule}}}"#)).unwrap();
+        let kept = r#""coupon_use_rule":{"discount_coupon":{"most_off":500},"new":1}"#;
+        let row = user_coupon_row(coupon, "hash".to_owned(), imprint);
+        assert_eq!(row.extra, Some(format!("{{{kept}}}")));
+        let count = r#""coupon_code_count":{"total_count":9,"locked_count":2}"#;
+        let stock = serde_json::from_str(&format!(r#"{{"stock_id":"S",{count},{rule}}}"#)).unwrap();
+        let kept = format!(r#"{{"coupon_code_count":{{"locked_count":2}},{kept}}}"#);
+        assert_eq!(stock_row(&stock, imprint).extra, Some(kept));
     }
 
     #[test]

@@ -279,12 +279,33 @@ pub struct Finder {
 }
 
 impl<T> CouponUseRule<T> {
-    /// Minimum spend of whichever discount is given.
-    pub fn transaction_minimum(&self) -> Option<Fen> {
+    /// Its unknown fields, and those of its discounts under their names: a limit that WeChat adds to a discount stands there.
+    pub fn unknown_fields(&self) -> Extra {
+        let mut unknown = self.extra.clone();
+        let discounts = [
+            ("fixed_normal_coupon", self.fixed_normal_coupon.as_ref().map(|part| &part.extra)),
+            ("discount_coupon", self.discount_coupon.as_ref().map(|part| &part.extra)),
+            ("exchange_coupon", self.exchange_coupon.as_ref().map(|part| &part.extra)),
+        ];
+        for (name, extra) in discounts {
+            let extra = extra.filter(|extra| !extra.is_empty()).cloned();
+            unknown.extend(extra.map(|extra| (name.to_owned(), extra.into())));
+        }
+        unknown
+    }
+
+    /// Minimum spend of the discount of this type, else of whichever discount states one: samples contain all three.
+    pub fn transaction_minimum(&self, stock_type: Option<&str>) -> Option<Fen> {
         let normal = self.fixed_normal_coupon.as_ref().and_then(|part| part.transaction_minimum);
         let discount = self.discount_coupon.as_ref().and_then(|part| part.transaction_minimum);
         let exchange = self.exchange_coupon.as_ref().and_then(|part| part.transaction_minimum);
-        normal.or(discount).or(exchange)
+        let of_type = match stock_type {
+            Some("NORMAL") => normal,
+            Some("DISCOUNT") => discount,
+            Some("EXCHANGE") => exchange,
+            _ => None,
+        };
+        of_type.or(normal).or(discount).or(exchange)
     }
 
     /// Fen off of a NORMAL coupon.
@@ -325,6 +346,20 @@ mod tests {
             let rule: CouponUseRule = serde_json::from_str(body).unwrap();
             assert_eq!(rule.week().unwrap().week_day, [1, 2], "{body}");
         }
+    }
+
+    #[test]
+    fn the_minimum_is_that_of_the_type_where_a_rule_holds_all_three_discounts() {
+        let rule: CouponUseRule = serde_json::from_str(
+            r#"{"fixed_normal_coupon":{"transaction_minimum":1},"discount_coupon":{"transaction_minimum":2},
+                "exchange_coupon":{"transaction_minimum":3}}"#,
+        )
+        .unwrap();
+        for (stock_type, minimum) in [("NORMAL", 1), ("DISCOUNT", 2), ("EXCHANGE", 3), ("HOLOGRAM", 1)] {
+            assert_eq!(rule.transaction_minimum(Some(stock_type)), Some(Fen(minimum)), "{stock_type}");
+        }
+        let only: CouponUseRule = serde_json::from_str(r#"{"discount_coupon":{"transaction_minimum":2}}"#).unwrap();
+        assert_eq!([Some("NORMAL"), None].map(|it| only.transaction_minimum(it)), [Some(Fen(2)); 2]);
     }
 
     #[test]
