@@ -125,7 +125,7 @@ pub(in crate::extract) fn member_detail_row(
 /// §D.11).
 pub(in crate::extract) fn card_dimension_row(wire: &CardAnswer, card_id: &str, imprint: Imprint<'_>) -> Card {
     let base = wire.card.base_info();
-    let mut leftover = Leftover::of(&wire.extra);
+    let mut leftover = Leftover::of_mp_answer(&wire.extra);
     if base.is_none() {
         leftover.nested("card", Some(&wire.card.parts));
     }
@@ -161,6 +161,8 @@ pub(in crate::extract) fn card_dimension_row(wire: &CardAnswer, card_id: &str, i
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
     use crate::wechat::mp::cards::card as api_card;
 
@@ -178,6 +180,15 @@ mod tests {
         assert_eq!((row.create_time.map(|it| it.timestamp()), row.update_time), (Some(1_457_452_800), None));
         let kept = r#"{"base_info":{"date_info":{"begin_timestamp":"soon"},"sku":[],"update_time":900000000000000}}"#;
         assert_eq!(row.extra.as_deref(), Some(kept));
+    }
+
+    #[test]
+    fn the_ok_of_the_answer_is_no_unknown_field() {
+        let body =
+            br#"{"errcode":0,"errmsg":"ok rid: 1-2","beside":1,"card":{"card_type":"GIFT","gift":{"base_info":{}}}}"#;
+        let answer = api_card("p1").parse(body).unwrap();
+        let row = card_dimension_row(&answer, "p1", Imprint::raw(NaiveDate::MIN));
+        assert_eq!(row.extra.as_deref(), Some(r#"{"beside":1}"#));
     }
 
     #[test]

@@ -31,6 +31,13 @@ impl Leftover {
         Leftover(extra.clone())
     }
 
+    /// The same for an answer of the official account platform, which says `ok` beside its object (reference MP §C.3).
+    fn of_mp_answer(extra: &Extra) -> Leftover {
+        let mut fields = extra.clone();
+        fields.retain(|name, _| !["errcode", "errmsg"].contains(&name.as_str()));
+        Leftover(fields)
+    }
+
     /// Adds unknown fields of an inner object under its name, to those of its fields that were odd.
     fn nested(&mut self, name: &str, extra: Option<&Extra>) {
         let Some(extra) = extra.filter(|extra| !extra.is_empty()) else { return };
