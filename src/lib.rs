@@ -8,6 +8,7 @@
 #![warn(missing_debug_implementations, unreachable_pub)]
 
 pub mod money;
+pub(crate) mod quantity;
 pub mod api;
 pub mod stage;
 pub(crate) mod threads;

@@ -16,6 +16,7 @@ use crate::error::{ExitCode, Failure};
 use crate::job::Job;
 use crate::money::Fen;
 use crate::pipeline;
+use crate::quantity::{agreeing, counted};
 use crate::reconcile::rules_of;
 use crate::remedy::{ByHand, Plan};
 
@@ -54,20 +55,14 @@ fn told(plan: &Plan, out: Option<&Path>, sha256: &str) -> String {
         let (count, at_risk) = calls.entry(&call.rule_id).or_default();
         (*count, *at_risk) = (*count + 1, *at_risk + call.at_risk_fen);
     }
-    let proposed = match plan.calls.len() {
-        1 => "1 call".to_owned(),
-        count => format!("{count} calls"),
-    };
+    let proposed = counted(plan.calls.len(), "call", "calls");
     let mut lines = vec![format!("{} · {} · {proposed} proposed", plan.job, plan.date)];
     lines.extend(calls.iter().map(|(rule, (count, at_risk))| {
-        let calls = if *count == 1 { "call " } else { "calls" };
+        let calls = agreeing(count, "call ", "calls");
         format!("  {rule}  {count:>5} {calls}  {at_risk:>12} yuan")
     }));
     if let [first, others @ ..] = plan.impossible.as_slice() {
-        let have_none = match others.len() {
-            0 => "1 break has no call".to_owned(),
-            others => format!("{} breaks have no call", others + 1),
-        };
+        let have_none = counted(others.len() + 1, "break has no call", "breaks have no call");
         lines.push(format!("  {have_none}; {}: {}", first.break_id, first.reason));
     }
     let by_hand =

@@ -10,6 +10,7 @@ use crate::dataset::bucket::Scope;
 use crate::dataset::inspect::inspect;
 use crate::error::{ExitCode, Failure};
 use crate::pipeline::{self, Proof, ReadableLake, nothing_published};
+use crate::quantity::counted;
 
 pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
@@ -22,7 +23,8 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     }
     let mut findings: Vec<String> =
         inspection.findings.iter().map(|it| format!("{}: {}", lake.shown(&it.path), it.what)).collect();
-    say(format_args!("{} files, {} rows read", inspection.files, inspection.rows));
+    let (files, rows) = (counted(inspection.files, "file", "files"), counted(inspection.rows, "row", "rows"));
+    say(format_args!("{files}, {rows} read"));
     // Only rows that are unchanged since their publication can be compared with the totals of their
     // night.
     if findings.is_empty() {
@@ -54,10 +56,12 @@ fn unread(error: &io::Error) -> Failure {
 
 /// Reports the number of valid signatures, and what is wrong with the others.
 fn told(proof: Proof) -> Vec<String> {
-    say(format_args!("{} signatures are valid, {} answers carry none", proof.verified, proof.unsigned));
+    let valid = counted(proof.verified, "signature is", "signatures are");
+    let unsigned = counted(proof.unsigned, "answer carries", "answers carry");
+    say(format_args!("{valid} valid, {unsigned} none"));
     if proof.mismatched > 0 {
-        let count = proof.mismatched;
-        say(format_args!("{count} v2 signatures are not valid; `pay_v2.on_signature_mismatch` lets them pass"));
+        let mismatched = counted(proof.mismatched, "v2 signature is", "v2 signatures are");
+        say(format_args!("{mismatched} not valid; `pay_v2.on_signature_mismatch` lets them pass"));
     }
     proof.findings
 }

@@ -14,6 +14,7 @@ use super::staged::StagedFile;
 use super::status::{RunStatus, StageStatus};
 use crate::durable;
 use crate::money::Fen;
+use crate::quantity::counted;
 use crate::stage::Stage;
 
 /// The manifest of a run, in its folder.
@@ -168,7 +169,7 @@ impl Intake {
 
 impl fmt::Display for Intake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tally = |rows: u64, fen: Fen| format!("{rows} rows of {fen} yuan");
+        let tally = |rows: u64, fen: Fen| format!("{} of {fen} yuan", counted(rows, "row", "rows"));
         write!(
             f,
             "`{}` read {}, carried {}; repeated {}, quarantined {}, published {}",

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use super::bad_row::BadRow;
 
+use crate::quantity::counted;
+
 /// A column that the job file or the format requires and the file lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingColumn {
@@ -119,8 +121,7 @@ fn quoted(names: &[String]) -> String {
 }
 
 fn shown(rows: &[BadRow], total: usize) -> String {
-    let plural = if total == 1 { "" } else { "s" };
-    let mut text = format!("{total} malformed row{plural}");
+    let mut text = counted(total, "malformed row", "malformed rows");
     for row in rows {
         text.push_str(&format!("\n  {row}"));
     }

@@ -14,6 +14,7 @@ use super::{Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::http::{count_retry, counting_retries};
 use crate::journal::{Entry, Page, StageJournal};
+use crate::quantity::counted;
 use crate::stage::Stage;
 use crate::wechat::wording::shown;
 use crate::wechat::{Answer, ApiError, FailureKind, ParseError, Request};
@@ -244,7 +245,8 @@ impl Failures {
     fn tell(mut self) -> Vec<Issue> {
         if self.untold > 0 {
             let kind = self.told[0].kind;
-            self.told.push(Issue::new(kind, format!("{} more requests stayed unanswered", self.untold)));
+            let requests = counted(self.untold, "more request", "more requests");
+            self.told.push(Issue::new(kind, format!("{requests} stayed unanswered")));
         }
         self.told
     }

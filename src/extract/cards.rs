@@ -9,6 +9,7 @@ use super::wire::card_dimension_row;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::journal::Page;
+use crate::quantity::{agreeing, counted};
 use crate::record::Card;
 use crate::stage::Stage;
 use crate::wechat::mp::Mp;
@@ -69,13 +70,15 @@ fn tell_unknown(unknown: &[String], listed: &BTreeSet<String>) {
     let odd: BTreeSet<_> = unknown.iter().filter(|id| listed.contains(*id)).collect();
     if let Some(first) = odd.first() {
         tracing::warn!(
-            "card/get does not know {} of the cards that card/batchget lists (first: `{}`): `cards` lacks them",
+            "card/get does not know {} of the cards that card/batchget lists (first: `{}`): `cards` lacks {}",
             odd.len(),
-            shown(first)
+            shown(first),
+            agreeing(&odd.len(), "it", "them")
         );
     }
     if unknown.len() > odd.len() {
-        tracing::info!("the datacube has figures of {} cards that no longer exist", unknown.len() - odd.len());
+        let cards = counted(unknown.len() - odd.len(), "card that no longer exists", "cards that no longer exist");
+        tracing::info!("the datacube has figures of {cards}");
     }
 }
 

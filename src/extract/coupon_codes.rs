@@ -12,6 +12,7 @@ use super::{Harvest, Issue, Night};
 use crate::api::Api;
 use crate::dataset::manifest::Intake;
 use crate::journal::Page;
+use crate::quantity::counted;
 use crate::record::{CouponCode, Record, Stock};
 use crate::sorter::{Keeper, Kept, Room, Sorter};
 use crate::stage::Stage;
@@ -64,13 +65,14 @@ pub async fn extract(night: &Night<'_>, stocks: &Stocks) -> Result<Harvest<Kept>
     harvest.issues.extend(stocks.unanswered.map(perhaps_pools));
     harvest.intake.push(intake);
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
-    Ok(harvest.noting("odd_fields", odd.tell("codes")))
+    Ok(harvest.noting("odd_fields", odd.tell("code", "codes")))
 }
 
 /// A stock without an answer may have a pool: without its codes the dataset is not that of a merchant who has none. It
 /// is no worse than the reason: codes of stocks that are not ready yet are not ready either.
 fn perhaps_pools(Unanswered { count, why }: Unanswered) -> Issue {
-    Issue::new(why, format!("{count} stocks did not tell whether they have a code pool"))
+    let stocks = counted(count, "stock did not tell whether it has", "stocks did not tell whether they have");
+    Issue::new(why, format!("{stocks} a code pool"))
 }
 
 /// Keeps the first row of a code that a pool lists twice.

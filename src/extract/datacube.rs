@@ -12,6 +12,7 @@ use super::wire;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::journal::Page;
+use crate::quantity::{agreeing, counted};
 use crate::record::{CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay, Record};
 use crate::stage::Stage;
 use crate::wechat::mp::datacube::{self, CondSource};
@@ -262,10 +263,10 @@ impl Datacube {
 fn contradiction(contradicted: &[String]) -> Option<Issue> {
     let first = contradicted.first()?;
     let count = contradicted.len();
-    let what = format!(
-        "the datacube gives {count} rows twice with different values (first: {}); they are left out",
-        shown(first)
-    );
+    let rows = counted(count, "row", "rows");
+    let left_out = agreeing(&count, "it is", "they are");
+    let what =
+        format!("the datacube gives {rows} twice with different values (first: {}); {left_out} left out", shown(first));
     Some(Issue::new(IssueKind::Incomplete, what).hinting("run again with `--refetch` to request them again"))
 }
 
@@ -315,7 +316,7 @@ mod tests {
         assert_eq!(issue.kind, IssueKind::Incomplete);
         assert_eq!(
             issue.what,
-            "the datacube gives 1 rows twice with different values (first: `card_daily` (2026-11-18, 1, \"b\")); they are left out"
+            "the datacube gives 1 row twice with different values (first: `card_daily` (2026-11-18, 1, \"b\")); it is left out"
         );
         assert_eq!(contradiction(&[]), None);
     }

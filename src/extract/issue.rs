@@ -9,6 +9,7 @@ use crate::clock;
 use crate::dataset::partition::PartitionError;
 use crate::durable;
 use crate::journal::JournalError;
+use crate::quantity::counted;
 use crate::wechat::{ApiError, FailureKind};
 
 /// Why a stage may be incomplete, by class (design §2).
@@ -79,7 +80,8 @@ impl Issue {
     }
 
     pub(super) fn not_journalled(missing: usize) -> Issue {
-        Issue::new(IssueKind::Incomplete, format!("{missing} answers are not in the journal")).hinting(
+        let missing = counted(missing, "answer is", "answers are");
+        Issue::new(IssueKind::Incomplete, format!("{missing} not in the journal")).hinting(
             "a replay sends no requests, nor does a stage that `--stage` leaves out: run without these options to fetch the answers",
         )
     }

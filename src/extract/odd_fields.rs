@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::quantity::{agreeing, counted};
 use crate::wechat::lenient::Extra;
 use crate::wechat::oddity::Shape;
 
@@ -32,12 +33,13 @@ impl OddFields {
     }
 
     /// Tells what was odd and returns the number of objects, for the note `odd_fields`.
-    pub(super) fn tell(self, objects: &str) -> usize {
+    pub(super) fn tell(self, one: &str, many: &str) -> usize {
         let count = self.objects;
         if count > 0 {
             let names = self.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let (objects, have) = (counted(count, one, many), agreeing(&count, "has", "have"));
             tracing::warn!(
-                "{count} {objects} have values of an odd shape, which are null in their columns and kept in `extra`: {names}"
+                "{objects} {have} values of an odd shape, which are null in their columns and kept in `extra`: {names}"
             );
         }
         count
@@ -65,6 +67,6 @@ mod tests {
         assert_eq!(odd.names.iter().map(String::as_str).collect::<Vec<_>>(), names);
         let mut all = OddFields::default();
         all.add(odd);
-        assert_eq!(all.tell("coupons"), 2);
+        assert_eq!(all.tell("coupon", "coupons"), 2);
     }
 }

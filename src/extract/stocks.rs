@@ -74,7 +74,7 @@ pub async fn extract(
     }
     harvest.rows.details.sort_by(|a, b| a.stock_id.cmp(&b.stock_id));
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
-    Ok(harvest.noting("odd_fields", odd.tell("stocks")))
+    Ok(harvest.noting("odd_fields", odd.tell("stock", "stocks")))
 }
 
 fn unknown(stock_id: &str) -> Issue {

@@ -65,7 +65,7 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
     harvest.intake = vec![payments.intake, returns.intake];
     harvest.issues = issues;
     harvest.inputs = vec![(STAGE.to_string(), requests.journal.digest(&night.corner())?)];
-    Ok(harvest.noting("odd_fields", odd.tell("subsidy receipts")))
+    Ok(harvest.noting("odd_fields", odd.tell("subsidy receipt", "subsidy receipts")))
 }
 
 /// Passes on the keys that a night with this input would request.

@@ -23,6 +23,7 @@ use crate::api::Api;
 use crate::fingerprints::Fingerprints;
 use crate::job::WalletSettings;
 use crate::journal::{Entry, Page, StageJournal};
+use crate::quantity::counted;
 use crate::record::UserCoupon;
 use crate::sorter::{Jotting, Keeper, Kept, Packed, PackedRow};
 use crate::stage::Stage;
@@ -106,7 +107,9 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let (Known { rows: coupons, intake, .. }, unknown) = requests.replace_single(&doubts, known, &mut odd)?;
     let stocks = stocks_of(&coupons).map_err(Issue::unsorted)?;
     if unsettled > settings.max_unsettled {
-        let what = format!("{unsettled} wallets did not settle while they were paged through");
+        let wallets =
+            counted(unsettled, "wallet did not settle while it was", "wallets did not settle while they were");
+        let what = format!("{wallets} paged through");
         issues.push(Issue::new(IssueKind::Incomplete, what).hinting("`wallets.max_unsettled` sets how many may"));
     }
     let mut harvest = Harvest::complete(Wallets { coupons, stocks, asked, unanswered, unknown });
@@ -115,7 +118,7 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     let doubts = usize::try_from(doubts.len()).unwrap_or(usize::MAX);
     let harvest = harvest.noting("unsettled_wallets", unsettled).noting("unknown_wallets", strangers.len());
-    Ok(harvest.noting("single_queries", doubts).noting("odd_fields", odd.tell("coupons")))
+    Ok(harvest.noting("single_queries", doubts).noting("odd_fields", odd.tell("coupon", "coupons")))
 }
 
 /// Whether WeChat knows none of the requested users: some unknown users are normal, but all of them means that the

@@ -13,6 +13,7 @@ use crate::dataset::sha256::sha256_of;
 use crate::exports::v2_coupons_file::{self, V2CouponQuery};
 use crate::job::{OnMismatch, PayV2Settings};
 use crate::journal::{Page, StageJournal};
+use crate::quantity::counted;
 use crate::record::{V2Coupon, V2Stock};
 use crate::stage::Stage;
 use crate::wechat::Request;
@@ -141,8 +142,8 @@ impl Unknown {
     fn tell(&self) {
         if self.coupons > 0 {
             tracing::warn!(
-                "WeChat does not know {} coupons of `pay_v2.coupons_file`: each line must name coupon, user and stock as they were sent",
-                self.coupons
+                "WeChat does not know {} of `pay_v2.coupons_file`: each line must name coupon, user and stock as they were sent",
+                counted(self.coupons, "coupon", "coupons")
             );
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::attempt::{Outgoing, Received, TransportError};
 use crate::clock::World;
+use crate::quantity::counted;
 
 /// Whether a status indicates a temporary condition, of the server or of an intermediary: timeout, throttling, failure.
 pub fn may_pass(status: u16) -> bool {
@@ -92,8 +93,7 @@ impl std::fmt::Display for Trace {
             Some(status) => write!(f, "answered {status}")?,
             None => f.write_str("got no answer")?,
         }
-        let plural = if self.attempts == 1 { "" } else { "s" };
-        write!(f, " after {} attempt{plural} ({} ms", self.attempts, self.elapsed_ms)?;
+        write!(f, " after {} ({} ms", counted(self.attempts, "attempt", "attempts"), self.elapsed_ms)?;
         if let Some(request_id) = &self.request_id {
             write!(f, ", request id {request_id}")?;
         }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::settings::RuleSettings;
+use crate::quantity::counted;
 
 /// One problem of the job file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +69,8 @@ impl JobProblems {
 
 impl fmt::Display for JobProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.problems.len() == 1 { "" } else { "s" };
-        write!(f, "error: {} problem{plural} in {}", self.problems.len(), self.path.display())?;
+        let problems = counted(self.problems.len(), "problem", "problems");
+        write!(f, "error: {problems} in {}", self.path.display())?;
         self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }

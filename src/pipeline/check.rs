@@ -20,6 +20,7 @@ use crate::error::{ExitCode, Failure};
 use crate::exports::notifications::opens_newest;
 use crate::extract::{Apis, Issue, IssueKind};
 use crate::job::{BucketSettings, EngineKind, Job};
+use crate::quantity::counted;
 use crate::reconcile;
 use crate::store::{Store, probe};
 use crate::wechat::ApiError;
@@ -110,7 +111,7 @@ fn in_a_hurry(mut job: Job) -> Job {
 
 fn check_rules(job: &Job, today: NaiveDate) -> Finding {
     match reconcile::rehearse_rules(job, today).and_then(|()| reconcile::rules_of(job)) {
-        Ok(rules) => Finding::fine(format!("{} rules", rules.iter().count())),
+        Ok(rules) => Finding::fine(counted(rules.iter().count(), "rule", "rules")),
         Err(error) => Finding::wrong("rules", ExitCode::Usage, error.to_string()),
     }
 }

@@ -13,6 +13,7 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{Issue, IssueKind};
 use crate::job::Job;
 use crate::journal::JournalError;
+use crate::quantity::counted;
 use crate::reconcile::ReconcileError;
 use crate::record::{Break, Record};
 #[cfg(feature = "spark")]
@@ -258,8 +259,8 @@ pub(super) fn undecided(error: &dyn Error) -> Failure {
 
 /// The decisions file is gone or empty although decisions were in force.
 pub(super) fn decisions_lost(path: &Path, decided: usize) -> Failure {
-    let what =
-        format!("`{}` is missing or empty, although {decided} breaks of the night before were decided", path.display());
+    let decided = counted(decided, "break of the night before was decided", "breaks of the night before were decided");
+    let what = format!("`{}` is missing or empty, although {decided}", path.display());
     Failure::new(ExitCode::Malformed, what)
         .hinting("restore the file; if no decision is to apply any more, keep only its first line (break_id,decision,reason,approver,expires_on)")
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::extract::Watcher;
+use crate::quantity::counted;
 use crate::stage::Stage;
 
 /// Bars on stderr.
@@ -78,11 +79,7 @@ fn time_left(open: Option<u64>, eta: Duration) -> String {
 
 /// The number of retries; empty if there were none.
 fn retries_told(retries: u64) -> String {
-    match retries {
-        0 => String::new(),
-        1 => "  1 retry".to_owned(),
-        many => format!("  {many} retries"),
-    }
+    if retries == 0 { String::new() } else { format!("  {}", counted(retries, "retry", "retries")) }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::dataset::Lake;
 use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, Restated, StageEntry};
 use crate::extract::Issue;
 use crate::money::Fen;
+use crate::quantity::counted;
 use crate::record::Break;
 use crate::report;
 
@@ -138,8 +139,8 @@ fn neighbours(text: &mut String, manifest: &Manifest) {
         let _ = writeln!(text, "  warning: {gap}");
     }
     if manifest.early_decisions > 0 {
-        let count = manifest.early_decisions;
-        let _ = writeln!(text, "  note: {count} decisions are about breaks first seen on a later day");
+        let decisions = counted(manifest.early_decisions, "decision is about a break", "decisions are about breaks");
+        let _ = writeln!(text, "  note: {decisions} first seen on a later day");
     }
 }
 

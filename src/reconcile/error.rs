@@ -12,6 +12,7 @@ use super::rules::{Rule, RuleError};
 use crate::dataset::partition::PartitionError;
 use crate::durable;
 use crate::money::Fen;
+use crate::quantity::counted;
 #[cfg(feature = "spark")]
 use crate::spark::SparkError;
 
@@ -114,7 +115,7 @@ pub enum ReconcileError {
         came: i64,
     },
     /// A limit of the SQL of the ledger was exceeded.
-    #[error("{coupons} coupons have more than {most} subsidy receipts: match this night with `--engine polars`")]
+    #[error("{} more than {most} subsidy receipts: match this night with `--engine polars`", counted(*coupons, "coupon has", "coupons have"))]
     TooManyReceipts {
         /// The number of coupons.
         coupons: i64,

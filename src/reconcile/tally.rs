@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::money::Fen;
+use crate::quantity::counted;
 
 /// Rows and their amount.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,6 +53,6 @@ impl BillRows {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rows of {} yuan", self.rows, self.fen)
+        write!(f, "{} of {} yuan", counted(self.rows, "row", "rows"), self.fen)
     }
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::dataset::status::RunStatus;
 use crate::job::Language;
 use crate::money::Fen;
+use crate::quantity::counted;
 use crate::record::Break;
 
 /// Maximum size of a markdown message.
@@ -84,7 +85,8 @@ impl Digest<'_> {
         let mut text = lines.join("\n");
         for (index, rule) in rules.iter().enumerate() {
             let rest = rules.len() - index;
-            let more = self.pick(&format!("\n…另有 {rest} 条规则"), &format!("\n… and {rest} more rules"));
+            let others = counted(rest, "more rule", "more rules");
+            let more = self.pick(&format!("\n…另有 {rest} 条规则"), &format!("\n… and {others}"));
             if text.len() + 1 + rule.len() + more.len() > LONGEST_BYTES {
                 return text + &more;
             }
@@ -108,9 +110,10 @@ impl Digest<'_> {
         let resolved = breaks.iter().filter(|it| it.resolved_date == Some(self.date)).count();
         let fen: Fen = open().map(|it| it.at_risk_fen).sum();
         let (all, new) = (open().count(), breaks.iter().filter(|it| it.status.is_news()).count());
+        let breaks = counted(all, "open break", "open breaks");
         self.pick(
             &format!("未解决差异 {all} 笔，风险金额 {fen} 元（新增 {new}，已解决 {resolved}）"),
-            &format!("{all} open breaks, {fen} yuan at risk ({new} new, {resolved} resolved)"),
+            &format!("{breaks}, {fen} yuan at risk ({new} new, {resolved} resolved)"),
         )
     }
 

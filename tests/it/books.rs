@@ -154,7 +154,7 @@ fn a_decision_on_an_unknown_break_is_65_and_one_on_a_later_break_is_passed_over_
     shop.edit("decisions.csv", |_| format!("{header}{},accepted,agreed,李,\n", late.break_id));
     let old = shop.run(&wechat, &["--date", "2026-11-18", "--summary"]);
     assert_eq!(old.code, 0, "{}", old.stderr);
-    assert!(old.stderr.contains("note: 1 decisions are about breaks first seen on a later day"), "{}", old.stderr);
+    assert!(old.stderr.contains("note: 1 decision is about a break first seen on a later day"), "{}", old.stderr);
     let last = shop.run(&wechat, &["--date", "2026-11-20"]);
     assert_eq!(last.code, 0, "{}", last.stderr);
     let accepted = shop.breaks(day(20)).into_iter().find(|it| it.break_id == late.break_id).unwrap();
@@ -189,7 +189,7 @@ fn decisions_that_are_lost_end_the_night_and_a_first_line_alone_takes_them_back(
         }
         let lost = shop.run(&wechat, &["--date", "2026-11-20"]);
         assert_eq!(lost.code, 65, "{}", lost.stderr);
-        assert!(lost.stderr.contains("1 breaks of the night before were decided"), "{}", lost.stderr);
+        assert!(lost.stderr.contains("1 break of the night before was decided"), "{}", lost.stderr);
         let planned = shop.program(&["plan", "job.toml", "--date", "2026-11-19"]);
         assert_eq!(planned.code, 65, "its calls would be those that were decided against: {}", planned.stderr);
         assert!(published == shop.published(), "nothing was published");

@@ -285,7 +285,7 @@ fn a_wallet_that_never_settles_makes_the_night_partial_unless_the_job_allows_it(
         let wechat = shop.serve(None);
         wechat.play(&lying_wallet(&shop, kind));
         let ending = shop.run(&wechat, &NIGHT);
-        assert_fails(&ending, 4, &["1 wallets did not settle", "wallets.max_unsettled"]);
+        assert_fails(&ending, 4, &["1 wallet did not settle", "wallets.max_unsettled"]);
         shop.edit("job.toml", |text| replace_value(&text, "max_unsettled", "1"));
         let ending = shop.run(&wechat, &NIGHT);
         assert_eq!(ending.code, 0, "{kind}: {}", ending.stderr);

@@ -180,7 +180,7 @@ fn one_wallet_of_ever_new_coupons_is_followed_for_a_while_and_no_longer() {
         .play(&format!("[[fault]]\npath = \"/v3/marketing/busifavor/users/{openid}/coupons\"\nkind = \"ever_new\"\n"));
     let ending = shop.run(&wechat, &NIGHT);
     assert_eq!(ending.code, 4, "{}", ending.stderr);
-    assert!(ending.stderr.contains("1 wallets did not settle"), "{}", ending.stderr);
+    assert!(ending.stderr.contains("1 wallet did not settle"), "{}", ending.stderr);
     assert!((1000..1100).contains(&wechat.counts().faults["ever_new"]), "{:?}", wechat.counts().faults);
 }
 

@@ -17,6 +17,7 @@ use crate::dataset::staged::{REPORTS, StagedFile, digest_of};
 use crate::dataset::{Lake, parts};
 use crate::durable::{refusal, with_path};
 use crate::journal::audit;
+use crate::quantity::counted;
 use crate::record::{LedgerRow, Record};
 use crate::sorter::Room;
 use crate::stage::Stage;
@@ -98,7 +99,8 @@ fn inspect_file(path: PathBuf, file: &StagedFile, read: Option<u64>, it: &mut In
         Ok(sha256) if sha256 != file.sha256 => it.find(path, "is not the file that was published: its hash differs"),
         Ok(_) => {
             if let Some(read) = read.filter(|read| *read != file.rows) {
-                it.find(path, format!("has {read} rows; the manifest says {} rows", file.rows));
+                let rows = counted(read, "row", "rows");
+                it.find(path, format!("has {rows}; the manifest says {}", file.rows));
             }
         }
     }

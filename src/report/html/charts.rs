@@ -8,6 +8,7 @@ use super::escape::{Both, BothData, Escaped, grouped, share, short_yuan, yuan};
 use super::{sankey, trend as trend_drawing};
 use crate::dataset::manifest::{FootingEntry, FootingTally};
 use crate::money::Fen;
+use crate::quantity::{agreeing, counted};
 
 /// Rules shown before the rest is collapsed.
 const RULES_SHOWN: usize = 10;
@@ -85,9 +86,10 @@ pub(super) fn rules(summary: &Summary<'_>) -> String {
     if !rest.is_empty() {
         let others = rest.iter().map(|rule| rule.open).fold(BreakTally::default(), BreakTally::plus);
         let (rules, breaks, money) = (rest.len(), grouped(others.rows), yuan(others.at_risk_fen));
+        let more = counted(rules, "more rule", "more rules");
         let title = Both(
             &format!("其余 {rules} 条规则：{breaks} 笔，{money}"),
-            &format!("{rules} more rules: {breaks} breaks, {money}"),
+            &format!("{more}: {breaks} {}, {money}", agreeing(&others.rows, "break", "breaks")),
         )
         .to_string();
         body += &format!("<details><summary>{title}</summary><ul class=\"rules\">{}</ul></details>", rows(rest));
@@ -122,10 +124,11 @@ pub(super) fn flow(summary: &Summary<'_>) -> String {
         [Some(wide), Some(narrow)] => format!("{wide}{narrow}"),
         _ => format!("<p class=\"empty\">{}</p>", Both("没有核销或报券的券", "No coupon was used or claimed")),
     };
-    let still = grouped(sankey::still(&summary.flow));
+    let count = sankey::still(&summary.flow);
+    let (still, coupons_are) = (grouped(count), agreeing(&count, "coupon is", "coupons are"));
     let note = Both(
         &format!("宽度为券数；金额为券优惠或补差。另有 {still} 张券未核销、无订单，不在图中。"),
-        &format!("Width is coupons; money is discount or subsidy. {still} more coupons are unused and without order: not drawn."),
+        &format!("Width is coupons; money is discount or subsidy. {still} more {coupons_are} unused and without order: not drawn."),
     )
     .to_string();
     section(

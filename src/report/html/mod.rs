@@ -17,6 +17,7 @@ use super::input::PackInput;
 use super::trend::TrendDay;
 use crate::job::Language;
 use crate::money::Fen;
+use crate::quantity::agreeing;
 use escape::{Both, Escaped, grouped, share, yuan};
 
 const STYLE: &str = include_str!("style.css");
@@ -70,12 +71,13 @@ fn integrity(text: &str) -> String {
 fn masthead(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
     let (rows, new, resolved) = (grouped(summary.open.rows), grouped(summary.new.rows), grouped(summary.resolved.rows));
     let at_risk = yuan(summary.open.at_risk_fen);
+    let breaks = agreeing(&summary.open.rows, "break", "breaks");
     let (zh, en) = if summary.open.rows == 0 {
         ("今日账实相符，没有未结差异。".to_owned(), "Everything agrees: no break is open.".to_owned())
     } else {
         (
             format!("未结差异 {rows} 笔，风险金额 {at_risk}。今日新增 {new} 笔，解决 {resolved} 笔。"),
-            format!("{rows} open breaks with {at_risk} at risk. {new} new tonight, {resolved} resolved."),
+            format!("{rows} open {breaks} with {at_risk} at risk. {new} new tonight, {resolved} resolved."),
         )
     };
     format!(
