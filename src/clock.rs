@@ -1,7 +1,10 @@
 //! Business days in Asia/Shanghai (UTC+8), and the `World` that is injected into a run: clock, sleep,
 //! randomness. Nothing else in the crate asks the operating system for any of the three.
 
-#![expect(clippy::disallowed_methods, reason = "the one place that looks at the clock")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place that looks at the clock, and that tests tell how long to wait"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,8 +151,23 @@ struct TokioSleep;
 
 impl Sleep for TokioSleep {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
+        Box::pin(tokio::time::sleep(shortened(duration)))
     }
+}
+
+/// A build with debug assertions can be told to wait only a thousandth of what it should (`COUPON_RECON_SHORT_WAITS`), for
+/// tests of an API that stays down. What was to be waited still counts as waited, so a call fails after as many attempts as
+/// ever, and the deadline of answers that do come is not shortened: they may take long on a busy machine.
+#[cfg(debug_assertions)]
+fn shortened(duration: Duration) -> Duration {
+    static IS_SHORT: std::sync::LazyLock<bool> =
+        std::sync::LazyLock::new(|| std::env::var_os("COUPON_RECON_SHORT_WAITS").is_some());
+    if *IS_SHORT { duration / 1000 } else { duration }
+}
+
+#[cfg(not(debug_assertions))]
+fn shortened(duration: Duration) -> Duration {
+    duration
 }
 
 struct SystemRandom;

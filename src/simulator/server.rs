@@ -101,11 +101,12 @@ impl Simulator {
         let addr = listener.local_addr().map_err(SimulatorError::Listener)?;
         let office = Arc::new(self.open_office(options));
         let (stop, stopped) = watch::channel(false);
-        let server = ServerState { office: office.clone(), stopped: stopped.clone() };
+        let (replace, replaced) = watch::channel(());
+        let server = ServerState { office: office.clone(), stopped: stopped.clone(), replaced };
         let router = Router::new().fallback(receive).with_state(server);
         let served = axum::serve(listener, router).with_graceful_shutdown(until_stopped(stopped));
         let task = tokio::spawn(async move { served.await });
-        Ok(Running { addr, office, stop, task })
+        Ok(Running { addr, office, stop, replace, task })
     }
 
     fn open_office(self, options: Options) -> Office {
@@ -132,6 +133,8 @@ pub struct Running {
     pub addr: SocketAddr,
     office: Arc<Office>,
     stop: watch::Sender<bool>,
+    /// Tells delayed answers that another scenario is played.
+    replace: watch::Sender<()>,
     task: JoinHandle<io::Result<()>>,
 }
 
@@ -166,9 +169,10 @@ impl Running {
         *held(&self.office.world_now) = world_now;
     }
 
-    /// Starts another scenario with its counters at zero.
+    /// Starts another scenario with its counters at zero. Answers that the one before delays are sent at once.
     pub fn play(&self, scenario: Scenario) {
         *held(&self.office.player) = Player::new(scenario);
+        self.replace.send_replace(());
     }
 
     /// Completes requests in progress, then closes. Delayed answers are sent at once.
@@ -190,6 +194,7 @@ async fn until_stopped(mut stopped: watch::Receiver<bool>) {
 struct ServerState {
     office: Arc<Office>,
     stopped: watch::Receiver<bool>,
+    replaced: watch::Receiver<()>,
 }
 
 /// An answer, and how it is sent.
@@ -215,13 +220,15 @@ async fn receive(State(server): State<ServerState>, request: Request) -> Respons
     };
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let call = Call { method: parts.method.to_string(), target, headers: parts.headers, body };
-    let office = server.office.clone();
+    let (office, mut replaced) = (server.office.clone(), server.replaced.clone());
+    replaced.mark_unchanged();
     // Signing is slow in the rsa crate: keep it off the threads that do I/O.
     let delivery = spawn_blocking(move || attend(&office, &call)).await;
     let delivery = delivery.unwrap_or_else(|_| Answer::empty(500).into());
     if !delivery.delay.is_zero() {
         tokio::select! {
             () = server.office.options.sleep.sleep(delivery.delay) => (),
+            _ = replaced.changed() => (),
             () = until_stopped(server.stopped.clone()) => (),
         }
     }

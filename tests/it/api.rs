@@ -3,7 +3,7 @@
 use coupon_recon::wechat::ENDPOINTS;
 use serde_json::Value;
 
-use crate::support::{Ending, Shop, Wechat};
+use crate::support::{ClosedPort, Ending, Shop, Wechat};
 
 /// `coupon-recon api ARGUMENTS` with the shop's job against `wechat`.
 fn api(shop: &Shop, wechat: &Wechat, arguments: &[&str]) -> Ending {
@@ -107,9 +107,9 @@ fn a_wrong_key_is_77_and_names_what_to_look_at() {
 #[test]
 fn a_closed_port_is_69_and_names_the_base_url() {
     let shop = Shop::of_seed(1);
-    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
-    let url = shop.serve(None).running().base_url();
-    let ending = shop.program(&["api", "GET", "/v3/certificates", "--job", "job.toml", "--base-url", &url]);
+    shop.shorten_waits();
+    let closed = ClosedPort::reserve();
+    let ending = shop.program(&["api", "GET", "/v3/certificates", "--job", "job.toml", "--base-url", &closed.url()]);
     assert_eq!(ending.code, 69, "{}", ending.stderr);
     assert!(ending.stderr.contains("hint: is `pay_v3.base_url` reachable"), "{}", ending.stderr);
 }

@@ -34,8 +34,7 @@ fn after_a_kill_no_more_is_asked_again_than_an_unfinished_segment_of_each_stage(
     let shop = Shop::of(&Recipe::new(37, 620, 1, day(18)));
     let everybody: String = shop.openids().iter().map(|openid| format!("{openid}\n")).collect();
     shop.edit("roster.csv", |_| format!("openid\n{everybody}"));
-    let wechat = shop.serve(None);
-    let calm = calls_of(&wechat, || assert_eq!(shop.run(&wechat, &NIGHT).code, 0));
+    let calm = calls_of(&shop, |wechat| assert_eq!(shop.run(wechat, &NIGHT).code, 0));
     let calm = by_stage(&calm);
     let wallet_pages = calm["user_coupons"].len();
     assert!(wallet_pages > 2 * SEGMENT_PAGES, "{wallet_pages} pages are too few");
@@ -45,9 +44,9 @@ fn after_a_kill_no_more_is_asked_again_than_an_unfinished_segment_of_each_stage(
     let mut amid = 0;
     for moment in moments.map(|range| dice.gen_range(range) as u64) {
         shop.forget_lake();
-        let before = calls_of(&wechat, || kill_after(&shop, &wechat, moment));
+        let before = calls_of(&shop, |wechat| kill_after(&shop, wechat, moment));
         let journalled = journalled(&shop);
-        let after = calls_of(&wechat, || assert_eq!(shop.run(&wechat, &NIGHT).code, 0));
+        let after = calls_of(&shop, |wechat| assert_eq!(shop.run(wechat, &NIGHT).code, 0));
         assert_bound(&calm, &by_stage(&before), &journalled, &by_stage(&after));
         let wallets = journalled["user_coupons"].len();
         amid += usize::from(0 < wallets && wallets < wallet_pages);
@@ -91,32 +90,23 @@ fn pages_under_way<'a>(calls: impl Iterator<Item = &'a NotedCall>) -> usize {
     pages.into_iter().take(CONCURRENCY).sum()
 }
 
-/// Starts a night and kills it once the server has received this many requests.
-fn kill_after(shop: &Shop, wechat: &Wechat, calls: u64) {
+/// Starts a night and kills it once the server has answered this many requests and keeps another one waiting.
+fn kill_after(shop: &Shop, wechat: &Wechat, answered: u64) {
     let url = wechat.running().base_url();
-    let before = wechat.counts().total;
+    let stall = wechat.stall("/", answered);
     let mut child = shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]).spawn().unwrap();
-    while wechat.counts().total - before < calls {
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        assert!(child.try_wait().unwrap().is_none(), "the night ended before it was killed");
-    }
+    stall.wait_for(&mut child);
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
-/// The requests that the server receives during `work`, including the last one in flight.
-fn calls_of(wechat: &Wechat, work: impl FnOnce()) -> Vec<NotedCall> {
+/// The requests that a server of its own receives during `work`: what a killed program has sent does not count as asked by
+/// the next one, however late it arrives.
+fn calls_of(shop: &Shop, work: impl FnOnce(&Wechat)) -> Vec<NotedCall> {
+    let wechat = shop.serve(None);
     wechat.running().note_calls();
-    work();
-    let mut calls = wechat.running().noted_calls();
-    loop {
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        let later = wechat.running().noted_calls();
-        if later.len() == calls.len() {
-            return calls;
-        }
-        calls = later;
-    }
+    work(&wechat);
+    wechat.running().noted_calls()
 }
 
 fn by_stage(calls: &[NotedCall]) -> BTreeMap<&'static str, Vec<NotedCall>> {

@@ -5,7 +5,7 @@ use std::io::Read;
 use coupon_recon::dataset::partition::read_rows;
 use coupon_recon::record::UserCoupon;
 
-use crate::support::{Ending, Shop};
+use crate::support::{ClosedPort, Ending, Shop};
 
 const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
 
@@ -107,9 +107,8 @@ fn a_clock_that_is_off_by_ten_minutes_is_77_and_says_by_how_much() {
     let shop = Shop::of_seed(1);
     let wechat = shop.serve(None);
     let url = wechat.running().base_url();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
-    command.args(["--now", "2026-11-21T12:10:00+08:00", "run"]).arg(shop.path("job.toml")).args(["--base-url", &url]);
-    let ending = Ending::of(command.args(NIGHT).output().unwrap());
+    let night = ["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]];
+    let ending = Ending::of(shop.command_at("2026-11-21T12:10:00+08:00", &night).output().unwrap());
     assert_fails(&ending, 77, &["clock"]);
     assert_completes(&shop, &wechat);
 }
@@ -117,12 +116,9 @@ fn a_clock_that_is_off_by_ten_minutes_is_77_and_says_by_how_much() {
 #[test]
 fn a_closed_port_is_69_and_publishes_nothing() {
     let shop = Shop::of_seed(1);
-    shop.edit("job.toml", |text| replace_value(&text, "retry_deadline_seconds", "1"));
-    let closed = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
-    let ending = shop.program(&["run", "job.toml", "--base-url", &closed, NIGHT[0], NIGHT[1]]);
+    shop.shorten_waits();
+    let closed = ClosedPort::reserve();
+    let ending = shop.program(&["run", "job.toml", "--base-url", &closed.url(), NIGHT[0], NIGHT[1]]);
     assert_fails(&ending, 69, &["base_url", "nothing was published"]);
     assert!(shop.published().is_empty());
     assert_completes(&shop, &shop.serve(None));
@@ -198,12 +194,13 @@ fn every_problem_of_a_job_file_is_told_at_once_with_its_line() {
 fn a_second_run_at_the_same_time_is_75_and_names_the_holder() {
     let shop = Shop::of_seed(1);
     let wechat = shop.serve(None);
-    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/stocks/{stock_id}\"\nkind = \"slow\"\ndelay_ms = 3000\ntimes = 1\n");
+    let stall = wechat.stall("/v3/marketing/busifavor/stocks/", 0);
     let url = wechat.running().base_url();
     let mut first = shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]).spawn().unwrap();
-    wait_for(&shop.lake().join("state/ruiyun-coffee.lock"));
+    stall.wait_for(&mut first);
     let second = shop.run(&wechat, &NIGHT);
     assert_fails(&second, 75, &[&format!("process {}", first.id())]);
+    stall.end();
     let mut stderr = String::new();
     first.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert!(first.wait().unwrap().success(), "{stderr}");
@@ -259,16 +256,6 @@ fn replace_value(text: &str, key: &str, value: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn wait_for(path: &std::path::Path) {
-    for _ in 0..200 {
-        if std::fs::metadata(path).is_ok_and(|it| it.len() > 0) {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(25));
-    }
-    panic!("{} never came", path.display());
-}
-
 /// A scenario in which the wallet of one user is wrong in the given way.
 fn lying_wallet(shop: &Shop, kind: &str) -> String {
     let openid = shop.openids().into_iter().next().unwrap();
@@ -303,10 +290,8 @@ fn a_wallet_that_never_settles_makes_the_night_partial_unless_the_job_allows_it(
 fn a_night_that_goes_on_is_judged_by_all_its_answers_not_by_those_of_its_last_run() {
     for kind in ["wrong_signature", "500"] {
         let shop = Shop::of_seed(14);
-        shop.edit("job.toml", |text| {
-            let text = replace_value(&text, "retry_deadline_seconds", "1");
-            text.replace("refresh = \"active\"", "refresh = \"all\"")
-        });
+        shop.shorten_waits();
+        shop.edit("job.toml", |text| text.replace("refresh = \"active\"", "refresh = \"all\""));
         let everybody: String = shop.openids().iter().map(|openid| format!("{openid}\n")).collect();
         shop.edit("roster.csv", |_| format!("openid\n{everybody}"));
         let wechat = shop.serve(None);
@@ -323,7 +308,7 @@ fn a_night_that_goes_on_is_judged_by_all_its_answers_not_by_those_of_its_last_ru
 fn answers_with_wrong_or_missing_signatures_reach_no_dataset() {
     for kind in ["wrong_signature", "missing_signature", "skewed_timestamp"] {
         let shop = Shop::of_seed(15);
-        shop.edit("job.toml", |text| replace_value(&text, "retry_deadline_seconds", "1"));
+        shop.shorten_waits();
         let wechat = shop.serve(None);
         wechat.play(&format!("[[fault]]\npath = \"/v3/\"\nkind = \"{kind}\"\n"));
         let ending = shop.run(&wechat, &NIGHT);

@@ -16,10 +16,8 @@ const DATE: &str = "dt=2026-11-18";
 /// Far more than a night of this merchant needs, far less than a malicious server would send.
 const MOST_MEMORY_KB: u64 = 900_000;
 
-/// Nights run at the same time: most of such a night is waiting before retries.
+/// Nights run at the same time.
 const LANES: usize = 4;
-/// How long a night that must fail is allowed to retry.
-const PATIENCE_SECONDS: u64 = 10;
 
 /// How a night under a scenario must end: `[expect]` of the file.
 #[derive(Debug, serde::Deserialize)]
@@ -42,11 +40,7 @@ struct Expect {
     /// Another job file of the merchant.
     #[serde(default)]
     job: Option<String>,
-    /// `job.retry_deadline_seconds`; faults that never end should not be waited for, and never are for
-    /// longer than `PATIENCE_SECONDS`.
-    #[serde(default)]
-    patience_seconds: Option<u64>,
-    /// `timeout_seconds` of every API, for answers that never end.
+    /// `timeout_seconds` and `retry_deadline_seconds` of every API, for answers that never end.
     #[serde(default)]
     timeout_seconds: Option<u64>,
 }
@@ -71,6 +65,7 @@ fn under_every_scenario_the_night_ends_as_documented_with_the_right_rows_or_none
     let failed = Mutex::new(Vec::new());
     let work = || {
         let shop = Shop::of_seed(27);
+        shop.shorten_waits();
         while let Some(path) = next(&waiting) {
             if fails(&shop, &path) {
                 failed.lock().unwrap().push(path);
@@ -124,13 +119,12 @@ fn assert_scenario(shop: &Shop, wechat: &Wechat, path: &Path, calm: &BTreeMap<St
 
 fn run(shop: &Shop, wechat: &Wechat, expect: &Expect, name: &str) -> Ending {
     let mut job = expect.job.as_deref().unwrap_or("job.toml");
-    if let Some(patience) = expect.patience_seconds.or((expect.exit != 0).then_some(PATIENCE_SECONDS)) {
+    if let Some(timeout) = expect.timeout_seconds {
         let text = std::fs::read_to_string(shop.path(job)).unwrap();
-        assert!(text.contains("retry_deadline_seconds = 120") && text.contains("timeout_seconds = 30"));
-        let text = text.replace("retry_deadline_seconds = 120", &format!("retry_deadline_seconds = {patience}"));
-        let timeout = expect.timeout_seconds.unwrap_or(PATIENCE_SECONDS);
-        let text = text.replace("timeout_seconds = 30", &format!("timeout_seconds = {timeout}"));
-        std::fs::write(shop.path("job-impatient.toml"), text).unwrap();
+        let limits = "timeout_seconds = 30\nretry_deadline_seconds = 30\n";
+        assert!(text.contains(limits), "{text}");
+        let short = format!("timeout_seconds = {timeout}\nretry_deadline_seconds = {timeout}\n");
+        std::fs::write(shop.path("job-impatient.toml"), text.replace(limits, &short)).unwrap();
         job = "job-impatient.toml";
     }
     let url = wechat.running().base_url();
@@ -194,7 +188,7 @@ fn an_api_that_is_down_for_a_night_is_all_that_the_next_run_asks() {
         shop.published()
     };
     shop.forget_lake();
-    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 2"));
+    shop.shorten_waits();
     wechat.play("[[fault]]\npath = \"/datacube/\"\nkind = \"500\"\n[[fault]]\npath = \"/card/\"\nkind = \"500\"\n");
     let ending = shop.run(&wechat, &NIGHT);
     assert_eq!(ending.code, 4, "{}", ending.stderr);
@@ -205,7 +199,6 @@ fn an_api_that_is_down_for_a_night_is_all_that_the_next_run_asks() {
     let breaks = shop.breaks(shop.dates[0]);
     assert!(!breaks.is_empty() && breaks.iter().all(|it| !it.rule_id.starts_with("DC")));
     wechat.play("");
-    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 2", "retry_deadline_seconds = 120"));
     wechat.running().reset_counts();
     let ending = shop.run(&wechat, &NIGHT);
     assert_eq!(ending.code, 0, "{}", ending.stderr);
@@ -221,7 +214,7 @@ fn a_complete_day_is_not_replaced_by_a_partial_one() {
     let wechat = shop.serve(None);
     assert_eq!(shop.run(&wechat, &NIGHT).code, 0);
     let complete = shop.published();
-    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
+    shop.shorten_waits();
     wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"500\"\n");
     let ending = shop.run(&wechat, &["--date", "2026-11-18", "--refetch"]);
     assert_eq!(ending.code, 4, "{}", ending.stderr);
@@ -242,7 +235,7 @@ const WALLETS_AND_STOCKS: [&str; 4] = ["--date", "2026-11-18", "--stage", "order
 fn stocks_are_asked_although_the_wallets_before_them_were_never_answered() {
     let shop = Shop::of_seed(32);
     let wechat = shop.serve(None);
-    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
+    shop.shorten_waits();
     wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"500\"\n");
     let ending = shop.run(&wechat, &WALLETS_AND_STOCKS);
     assert_eq!(ending.code, 4, "{}", ending.stderr);
@@ -253,7 +246,7 @@ fn stocks_are_asked_although_the_wallets_before_them_were_never_answered() {
 fn an_api_that_never_answered_costs_a_later_stage_one_attempt() {
     let shop = Shop::of_seed(32);
     let wechat = shop.serve(None);
-    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
+    shop.shorten_waits();
     wechat.play("[[fault]]\npath = \"/v3/\"\nkind = \"500\"\n");
     let ending = shop.run(&wechat, &WALLETS_AND_STOCKS);
     assert_eq!(ending.code, 69, "{}", ending.stderr);

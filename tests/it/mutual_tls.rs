@@ -31,8 +31,8 @@ fn shop(with_certificate: bool) -> Shop {
     let shop = Shop::of_seed(1);
     let named = "client_certificate_file = \"secrets/apiclient_cert.pem\"\nclient_key_file = \"secrets/client.pem\"\n";
     let keys = if with_certificate { named } else { "" };
+    shop.shorten_waits();
     shop.edit("job.toml", |text| {
-        let text = text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1");
         text.replace("api_key_file = \"secrets/v2.key\"\n", &format!("api_key_file = \"secrets/v2.key\"\n{keys}"))
     });
     shop

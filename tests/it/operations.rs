@@ -173,15 +173,15 @@ fn a_day_that_was_journalled_in_time_is_rebuilt_however_old_it_is() {
 
 /// A run of the last night when the clock shows `now`.
 fn last_night_at(shop: &Shop, wechat: &Wechat, now: &str, arguments: &[&str]) -> Ending {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
-    command.args(["--now", now, "run"]).arg(shop.path("job.toml")).args(["--date", "2026-11-20"]);
-    Ending::of(command.args(["--base-url", &wechat.running().base_url()]).args(arguments).output().unwrap())
+    let url = wechat.running().base_url();
+    let night = ["run", "job.toml", "--date", "2026-11-20", "--base-url", &url];
+    Ending::of(shop.command_at(now, &[&night[..], arguments].concat()).output().unwrap())
 }
 
 #[test]
 fn every_source_has_a_cut_off_of_its_own_before_which_nobody_is_asked() {
-    // Just before the simulator's noon: signatures may be five minutes off.
-    let (before, ready_at) = ("2026-11-21T11:58:00+08:00", "11:59");
+    // Shortly before the simulator's noon: signatures may be five minutes off.
+    let (before, ready_at) = ("2026-11-21T11:57:00+08:00", "11:59");
     let asked_by = [
         ("orders", ""),
         ("bills", "GET /v3/bill/tradebill"),
@@ -214,6 +214,10 @@ fn every_source_has_a_cut_off_of_its_own_before_which_nobody_is_asked() {
     }
 }
 
+/// Sixty attempts, with short waits between them: they take more than the two seconds until the source is ready, and far
+/// less than the hour.
+const PATIENT: [&str; 2] = ["--wait", "60m"];
+
 #[test]
 fn waiting_ends_when_the_source_is_ready_and_gives_up_when_it_is_not() {
     let shop = Shop::of_seed(47);
@@ -221,7 +225,8 @@ fn waiting_ends_when_the_source_is_ready_and_gives_up_when_it_is_not() {
     shop.edit("job.toml", |text| text.replace("ready_at = \"10:00\"", "ready_at = \"11:59\""));
     let short = last_night_at(&shop, &wechat, "2026-11-21T11:57:00+08:00", &["--wait", "1s"]);
     assert_eq!(short.code, 75, "{}", short.stderr);
-    let long = last_night_at(&shop, &wechat, "2026-11-21T11:58:58+08:00", &["--wait", "10s"]);
+    shop.shorten_waits();
+    let long = last_night_at(&shop, &wechat, "2026-11-21T11:58:58+08:00", &PATIENT);
     assert_eq!(long.code, 0, "{}", long.stderr);
     assert_eq!(lines(&long.stdout).len(), 1, "only the last attempt is told");
 }
@@ -231,7 +236,8 @@ fn a_refetch_that_waits_for_a_source_asks_the_others_once() {
     let shop = Shop::of_seed(47);
     let wechat = shop.serve(None);
     shop.edit("job.toml", |text| text.replace("ready_at = \"10:00\"", "ready_at = \"11:59\""));
-    let waited = last_night_at(&shop, &wechat, "2026-11-21T11:58:58+08:00", &["--refetch", "--wait", "10s"]);
+    shop.shorten_waits();
+    let waited = last_night_at(&shop, &wechat, "2026-11-21T11:58:58+08:00", &[&PATIENT[..], &["--refetch"]].concat());
     assert_eq!(waited.code, 0, "{}", waited.stderr);
     let asked = wechat.counts().of("POST /mmpaymkttransfers/query_coupon_stock");
     wechat.running().reset_counts();

@@ -26,7 +26,7 @@ type Change = fn(&mut Value);
 /// The sample merchant after its three nights.
 fn reconciled() -> (Shop, Wechat) {
     let shop = Shop::sample();
-    shop.edit("job.toml", |text| text.replacen("[pay_v3]\n", "[pay_v3]\nretry_deadline_seconds = 1\n", 1));
+    shop.shorten_waits();
     let wechat = shop.serve(None);
     shop.run_nights(&wechat);
     (shop, wechat)
@@ -526,18 +526,16 @@ fn a_plan_that_an_editor_saved_is_approved_as_it_is_then_and_one_of_another_enco
 fn neither_a_second_apply_nor_a_night_works_beside_an_apply() {
     let (shop, wechat) = reconciled();
     let planned = plan(&shop, &["--rule", "SU01"]);
-    wechat.play("[[fault]]\npath = \"/v3/marketing/busifavor/subsidy/\"\nkind = \"slow\"\ndelay_ms = 800\n");
+    let stall = wechat.stall("/v3/marketing/busifavor/subsidy/", 0);
     let url = wechat.running().base_url();
-    let first =
+    let mut first =
         shop.command(&["apply", "plan.json", "--approve", &approval(&shop), "--base-url", &url]).spawn().unwrap();
-    let is_held = || std::fs::read_dir(shop.lake().join("state/ruiyun-coffee.remedies")).is_ok();
-    while !is_held() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    stall.wait_for(&mut first);
     for ending in [apply(&shop, &wechat), shop.run(&wechat, &["--date", DATE])] {
         assert!(ending.code == 75 && ending.stdout.is_empty(), "{}{}", ending.stdout, ending.stderr);
         assert!(ending.stderr.contains("another run holds the lake"), "{}", ending.stderr);
     }
+    stall.end();
     let first = Ending::of(first.wait_with_output().unwrap());
     assert_eq!((first.code, written(&wechat)), (0, calls(&planned)), "{}", first.stderr);
 }

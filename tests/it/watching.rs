@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use coupon_recon::record::BreakStatus;
 use serde_json::Value;
 
-use crate::support::{Ending, Shop, Wechat};
+use crate::support::{ClosedPort, Ending, Shop, Wechat};
 
 /// A receiver of posts on this machine.
 struct Receiver {
@@ -123,9 +123,9 @@ fn a_night_leaves_its_start_and_its_end_as_lineage_events_beside_the_manifest() 
 #[test]
 fn a_night_that_publishes_nothing_ends_with_fail_and_says_why() {
     let shop = Shop::of_seed(52);
-    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
-    let url = shop.serve(None).running().base_url();
-    let ending = shop.program(&["run", "job.toml", "--date", "2026-11-18", "--base-url", &url]);
+    shop.shorten_waits();
+    let closed = ClosedPort::reserve();
+    let ending = shop.program(&["run", "job.toml", "--date", "2026-11-18", "--base-url", &closed.url()]);
     assert_eq!(ending.code, 69, "{}", ending.stderr);
     let told = events(&ending);
     assert_eq!(told[1]["eventType"], "FAIL");
@@ -149,8 +149,8 @@ fn events_are_posted_where_the_job_says_and_a_deaf_receiver_fails_no_night() {
     assert_eq!(bodies[0]["job"]["namespace"], "shops");
     assert!(posts.iter().all(|post| post.target == "/api/v1/lineage"), "{posts:?}");
     assert_eq!(posts[0].authorization.as_deref(), Some("Bearer marquez-key"));
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    shop.edit("job.toml", |text| text.replace(&receiver.url, &format!("http://{closed}/lineage")));
+    let closed = ClosedPort::reserve();
+    shop.edit("job.toml", |text| text.replace(&receiver.url, &format!("{}/lineage", closed.url())));
     let ending = shop.run(&wechat, &["--date", "2026-11-19"]);
     assert_eq!(ending.code, 0, "{}", ending.stderr);
     assert!(ending.stderr.contains("openlineage.url") && !ending.stderr.contains("marquez-key"), "{}", ending.stderr);
@@ -180,7 +180,7 @@ fn metrics_are_replaced_after_every_run_and_keep_the_last_success() {
     assert!(!beside.iter().any(|name| name.to_string_lossy().contains(".staged")), "{beside:?}");
 
     wechat.play("[[fault]]\npath = \"/\"\nkind = \"429\"\n");
-    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
+    shop.shorten_waits();
     let failed = shop.run(&wechat, &["--date", "2026-11-19"]);
     assert_ne!(failed.code, 0, "{}", failed.stderr);
     let second = read();
@@ -235,15 +235,14 @@ fn the_robot_hears_of_changes_only_and_its_address_is_never_shown() {
 #[test]
 fn a_night_that_fails_is_told_once_and_so_is_the_next_that_does_not() {
     let shop = Shop::of_seed(56);
-    shop.edit("job.toml", |text| text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 1"));
+    shop.shorten_waits();
     let wechat = shop.serve(None);
     let receiver = Receiver::answering(200, "{\"errcode\":0}");
     std::fs::write(shop.path("secrets/webhook.url"), format!("{}/hook", receiver.url)).unwrap();
     add(&shop, "[webhook]\nurl_file = \"secrets/webhook.url\"\n");
-    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let nowhere = format!("http://{nowhere}");
+    let nowhere = ClosedPort::reserve();
     for (attempt, told) in [(1, 1), (2, 0)] {
-        let ending = shop.program(&["run", "job.toml", "--date", "2026-11-18", "--base-url", &nowhere]);
+        let ending = shop.program(&["run", "job.toml", "--date", "2026-11-18", "--base-url", &nowhere.url()]);
         assert_eq!(ending.code, 69, "{}", ending.stderr);
         let posts = receiver.take();
         assert_eq!(posts.len(), told, "attempt {attempt}");

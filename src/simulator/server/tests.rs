@@ -164,17 +164,18 @@ async fn a_slow_answer_waits_on_the_given_clock() {
     assert_eq!(sleep.asked_ms.load(Ordering::SeqCst), 90_000);
 }
 
-#[tokio::test]
-async fn stopping_does_not_wait_for_a_delayed_answer() {
+/// A server whose answer is delayed for ever, and the request that waits for it.
+async fn delayed() -> (Probe, tokio::task::JoinHandle<String>) {
     let sleep = Arc::new(NotingSleep { is_endless: true, ..NotingSleep::default() });
     let given = sleep.clone();
     let probe = Probe::start_with(&fault("kind='slow'\ndelay_ms=90000"), |_, options| options.sleep = given).await;
     let authorization = probe.authorization("GET", &stock(), "", "N1");
-    let (addr, office) = (probe.running.addr, probe.running.office.clone());
+    let addr = probe.running.addr;
     let asking = tokio::spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
-        let head = format!("GET {} HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: probe\r\n", stock());
+        let head =
+            format!("GET {} HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: probe\r\nConnection: close\r\n", stock());
         stream.write_all(format!("{head}Authorization: {authorization}\r\n\r\n").as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -183,8 +184,21 @@ async fn stopping_does_not_wait_for_a_delayed_answer() {
     while sleep.asked_ms.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(held(&office.tally).counts.total, 1);
+    (probe, asking)
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_a_delayed_answer() {
+    let (probe, asking) = delayed().await;
+    assert_eq!(probe.running.counts().total, 1);
     probe.running.stop().await;
+    assert!(asking.await.unwrap().starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn another_scenario_sends_a_delayed_answer_at_once() {
+    let (probe, asking) = delayed().await;
+    probe.running.play("".parse().unwrap());
     assert!(asking.await.unwrap().starts_with("HTTP/1.1 200"));
 }
 

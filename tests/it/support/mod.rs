@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use coupon_recon::clock::{Clock, World};
@@ -19,10 +19,16 @@ use tokio::runtime::Runtime;
 /// Noon after the last sample night.
 pub const NOW: &str = "2026-11-21T12:00:00+08:00";
 
+/// Enough for any answer of the simulator, and a few attempts where none comes.
+const DEADLINE_SECONDS: u64 = 30;
+/// Longer than any test.
+const STALL_MS: u64 = 3_600_000;
+
 /// A merchant on disk, ready to be run.
 pub struct Shop {
     folder: tempfile::TempDir,
     clock: Arc<ShopClock>,
+    has_short_waits: AtomicBool,
     pub dates: Vec<NaiveDate>,
 }
 
@@ -52,6 +58,16 @@ pub struct Wechat {
     running: Option<Running>,
 }
 
+/// A server that keeps requests waiting.
+pub struct Stall<'a> {
+    wechat: &'a Wechat,
+    /// The number of delayed answers beyond which one is kept waiting.
+    delayed: u64,
+}
+
+/// A port of this machine at which nobody listens, nor can as long as this lives: tests beside this one open ports too.
+pub struct ClosedPort(tokio::net::TcpSocket);
+
 /// How the program ended.
 #[derive(Debug)]
 pub struct Ending {
@@ -72,7 +88,7 @@ impl Shop {
         let merchant = Merchant::make(recipe).unwrap();
         let dates = merchant.dates().collect();
         merchant.write(&folder.path().join("merchant")).unwrap();
-        Shop { folder, clock: ShopClock::begin(), dates }
+        Shop { folder, clock: ShopClock::begin(), has_short_waits: AtomicBool::default(), dates }
     }
 
     /// The committed sample merchant, copied.
@@ -85,7 +101,8 @@ impl Shop {
         for key in std::fs::read_dir(merchant.join("secrets")).unwrap() {
             std::fs::set_permissions(key.unwrap().path(), std::fs::Permissions::from_mode(0o600)).unwrap();
         }
-        Shop { folder, clock: ShopClock::begin(), dates: vec![day(18), day(19), day(20)] }
+        let dates = vec![day(18), day(19), day(20)];
+        Shop { folder, clock: ShopClock::begin(), has_short_waits: AtomicBool::default(), dates }
     }
 
     /// What the clock of this shop shows.
@@ -96,6 +113,17 @@ impl Shop {
     /// Moves to the same time on the next day, here and in the simulator.
     pub fn sleep_a_night(&self) {
         self.clock.skipped_seconds.fetch_add(24 * 3600, Ordering::Relaxed);
+    }
+
+    /// From now on the program waits only a thousandth of what it should before it asks again (`COUPON_RECON_SHORT_WAITS`),
+    /// and gives a call up after `DEADLINE_SECONDS`: what never answers is soon given up, and what does may take as long.
+    pub fn shorten_waits(&self) {
+        self.edit("job.toml", |text| {
+            assert!(text.contains("\nretry_deadline_seconds = 120\n"), "{text}");
+            let deadline = format!("\nretry_deadline_seconds = {DEADLINE_SECONDS}\n");
+            text.replace("\nretry_deadline_seconds = 120\n", &deadline)
+        });
+        self.has_short_waits.store(true, Ordering::Relaxed);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -198,12 +226,17 @@ impl Shop {
 
     /// The command itself, for tests that start it without waiting.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_at(&self.now().to_rfc3339(), arguments)
+    }
+
+    /// The command under a clock of its own.
+    pub fn command_at(&self, now: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
-        command
-            .args(["--now", &self.now().to_rfc3339()])
-            .args(arguments)
-            .current_dir(self.folder.path().join("merchant"));
+        command.args(["--now", now]).args(arguments).current_dir(self.folder.path().join("merchant"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.has_short_waits.load(Ordering::Relaxed) {
+            command.env("COUPON_RECON_SHORT_WAITS", "1");
+        }
         command
     }
 
@@ -297,6 +330,49 @@ impl Wechat {
 
     pub fn play(&self, scenario: &str) {
         self.running().play(scenario.parse::<Scenario>().unwrap());
+    }
+
+    /// Answers so many requests to paths that begin like this, and keeps all others waiting until another scenario is
+    /// played: a program cannot end by itself meanwhile, however slow or fast this machine is.
+    pub fn stall(&self, path: &str, answered: u64) -> Stall<'_> {
+        let fault = format!("[[fault]]\npath = \"{path}\"\nkind = \"slow\"\n");
+        let at_once = format!("{fault}delay_ms = 1\nfirst = {answered}\n");
+        let delayed_before = self.delayed();
+        self.play(&format!("{}{fault}delay_ms = {STALL_MS}\n", if answered > 0 { &at_once } else { "" }));
+        Stall { wechat: self, delayed: delayed_before + answered }
+    }
+
+    /// How many answers were delayed so far.
+    fn delayed(&self) -> u64 {
+        self.counts().faults.get("slow").copied().unwrap_or(0)
+    }
+}
+
+impl ClosedPort {
+    pub fn reserve() -> ClosedPort {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        ClosedPort(socket)
+    }
+
+    /// Its URL, where every connection is refused.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().unwrap())
+    }
+}
+
+impl Stall<'_> {
+    /// Waits until a request of this program is kept waiting.
+    pub fn wait_for(&self, program: &mut Child) {
+        while self.wechat.delayed() <= self.delayed {
+            assert!(program.try_wait().unwrap().is_none(), "the program ended before it had to wait");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+
+    /// Answers everything, what was kept waiting at once.
+    pub fn end(self) {
+        self.wechat.play("");
     }
 }
 
