@@ -7,23 +7,26 @@ use super::errcode::refuse;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 
+/// The members of a JSON object.
+pub(super) type Fields = Map<String, Value>;
+
 /// A text of a body; empty when absent.
-pub(super) fn text<'a>(body: &'a Map<String, Value>, key: &str) -> &'a str {
+pub(super) fn text<'a>(body: &'a Fields, key: &str) -> &'a str {
     body.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A whole number of a body; 0 when absent.
-pub(super) fn integer(body: &Map<String, Value>, key: &str) -> i64 {
+pub(super) fn integer(body: &Fields, key: &str) -> i64 {
     body.get(key).and_then(Value::as_i64).unwrap_or(0)
 }
 
 /// A yes or no of a body; no when absent.
-pub(super) fn truth(body: &Map<String, Value>, key: &str) -> bool {
+pub(super) fn truth(body: &Fields, key: &str) -> bool {
     body.get(key).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// An object within a body.
-pub(super) fn object<'a>(body: &'a Map<String, Value>, key: &str) -> Option<&'a Map<String, Value>> {
+pub(super) fn object<'a>(body: &'a Fields, key: &str) -> Option<&'a Fields> {
     body.get(key).and_then(Value::as_object)
 }
 

@@ -2,9 +2,9 @@
 //! (reference MP §D.1–§D.6, §D.12, §D.15, §D.16). Cards are not reviewed: a new card stays
 //! unverified.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::body::{integer, object, read_body, text, truth};
+use super::body::{Fields, integer, object, read_body, text, truth};
 use super::errcode::{done, refuse};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
@@ -31,8 +31,6 @@ const REVIEWED: [&str; 4] = ["logo_url", "notice", "description", "color"];
 const LARGEST_WHITELIST: usize = 10;
 /// The most cards of one QR code.
 const MOST_QR_CARDS: usize = 5;
-
-type Fields = Map<String, Value>;
 
 /// A new card, unverified.
 pub(super) fn create(exchange: &Exchange<'_>) -> Result<Answer, Answer> {

@@ -1,10 +1,10 @@
 //! Cards and codes: batchget, get, code/get, user/getcardlist (reference MP §D.7, §D.10, §D.11, §D.14).
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::body::read_body;
-use super::errcode::refuse;
+use super::body::{Fields, read_body};
+use super::errcode::{done, refuse};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::faults::Kind;
@@ -31,7 +31,7 @@ pub(super) fn list(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
         return Err(refuse(exchange, 40097, "invalid args: count"));
     }
     let memory = held(&exchange.office.memory);
-    let is_asked = |card: &Map<String, Value>| {
+    let is_asked = |card: &Fields| {
         request.status_list.is_empty()
             || status(card).is_some_and(|status| request.status_list.iter().any(|s| s == status))
     };
@@ -39,12 +39,10 @@ pub(super) fn list(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let ids: Vec<&str> = ids.map(|(id, _)| id.as_str()).collect();
     let asked = Asked { offset: request.offset, limit: request.count };
     let page = cut(&ids, asked, OffsetMeaning::Rows, exchange.fault_kind());
-    let body =
-        json!({"errcode": 0, "errmsg": "ok", "card_id_list": page.rows, "total_num": page.total, "card_list": []});
-    Ok(Answer::json(200, &body))
+    Ok(done(&json!({"card_id_list": page.rows, "total_num": page.total, "card_list": []})))
 }
 
-fn status(card: &Map<String, Value>) -> Option<&str> {
+fn status(card: &Fields) -> Option<&str> {
     let kind = card.get("card_type")?.as_str()?.to_ascii_lowercase();
     card.get(&kind)?.get("base_info")?.get("status")?.as_str()
 }
@@ -61,7 +59,7 @@ pub(super) fn get(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let memory = held(&exchange.office.memory);
     let card = memory.world.cards.get(&request.card_id);
     let card = card.ok_or_else(|| refuse(exchange, 40073, "invalid card id"))?;
-    Ok(Answer::json(200, &json!({"errcode": 0, "errmsg": "ok", "card": card})))
+    Ok(done(&json!({"card": card})))
 }
 
 #[derive(Deserialize)]
@@ -89,11 +87,8 @@ pub(super) fn get_code(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let status = unknown_state(exchange).unwrap_or_else(|| status.to_owned());
     let card =
         json!({"card_id": code.card_id, "begin_time": code.begin_time, "end_time": code.end_time, "code": code.code});
-    let body = json!({
-        "errcode": 0, "errmsg": "ok", "card": card, "openid": code.openid,
-        "can_consume": can_consume, "user_card_status": status,
-    });
-    Ok(Answer::json(200, &body))
+    let body = json!({"card": card, "openid": code.openid, "can_consume": can_consume, "user_card_status": status});
+    Ok(done(&body))
 }
 
 #[derive(Deserialize)]
@@ -114,7 +109,7 @@ pub(super) fn list_of_user(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     }
     let asked = codes.iter().filter(|code| request.card_id.is_empty() || code.card_id == request.card_id);
     let list: Vec<Value> = asked.map(|code| json!({"code": code.code, "card_id": code.card_id})).collect();
-    Ok(Answer::json(200, &json!({"errcode": 0, "errmsg": "ok", "card_list": list, "has_share_card": false})))
+    Ok(done(&json!({"card_list": list, "has_share_card": false})))
 }
 
 /// The unheard-of word, when that fault is played.

@@ -3,17 +3,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::body::{read_body, text};
+use super::body::{Fields, read_body, text};
 use super::errcode::{done, refuse};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{Memory, held};
 use crate::simulator::state::card_status_as_of;
 use crate::simulator::world::CardCode;
-
-type Fields = Map<String, Value>;
 
 /// Redeems a code, once.
 pub(super) fn consume(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
@@ -75,6 +73,8 @@ pub(super) fn known<'m>(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::simulator::probe::{OPENID, Probe, at};
 

@@ -2,9 +2,9 @@
 //! paygiftcard (reference MP §D.17–§D.20, §D.22, §D.23). Knows only those data of a member that were
 //! written.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::body::{integer, object, read_body, text};
+use super::body::{Fields, integer, object, read_body, text};
 use super::card_changes;
 use super::code_changes::known;
 use super::errcode::{done, refuse};
@@ -12,8 +12,6 @@ use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::held;
 use crate::simulator::state::card_status_as_of;
-
-type Fields = Map<String, Value>;
 
 /// Makes the holder of a code a member.
 pub(super) fn activate(exchange: &Exchange<'_>) -> Result<Answer, Answer> {

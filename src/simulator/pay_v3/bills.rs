@@ -5,7 +5,7 @@ use serde_json::json;
 use sha1::{Digest, Sha1};
 
 use super::query::required;
-use super::refusal::{refuse, refuse_parameter};
+use super::refusal::{Location, refuse, refuse_parameter};
 use crate::clock::business_date_of;
 use crate::simulator::answer::Answer;
 use crate::simulator::bill_files::gzip;
@@ -65,7 +65,7 @@ pub(super) fn download(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
 fn read_day(exchange: &Exchange<'_>) -> Result<NaiveDate, Answer> {
     let text = required(exchange, "bill_date")?;
     let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|day| day.to_string() == text);
-    let day = day.ok_or_else(|| refuse_parameter("bill_date", &text, "query"))?;
+    let day = day.ok_or_else(|| refuse_parameter("bill_date", &text, Location::Query))?;
     let oldest = business_date_of(exchange.world_now) - Months::new(KEPT_MONTHS);
     if day < oldest { Err(refuse(400, "INVALID_REQUEST", "账单日期超出可查询范围")) } else { Ok(day) }
 }
@@ -73,7 +73,7 @@ fn read_day(exchange: &Exchange<'_>) -> Result<NaiveDate, Answer> {
 /// A parameter with fixed values. A literal `None` is as wrong as any other word.
 fn read_choice(exchange: &Exchange<'_>, name: &str, choices: &[&str]) -> Result<Option<String>, Answer> {
     match exchange.call.query(name) {
-        Some(word) if !choices.contains(&word.as_str()) => Err(refuse_parameter(name, &word, "query")),
+        Some(word) if !choices.contains(&word.as_str()) => Err(refuse_parameter(name, &word, Location::Query)),
         choice => Ok(choice),
     }
 }

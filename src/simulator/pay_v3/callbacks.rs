@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::refusal::{refuse, refuse_parameter, unknown};
+use super::refusal::{Location, refuse, refuse_parameter, unknown};
 use super::write::Body;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
@@ -24,7 +24,7 @@ pub(super) fn get(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
 pub(super) fn set(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let notify_url = Body::read(exchange)?.text("notify_url", 256)?;
     if !notify_url.starts_with("https://") || notify_url.contains('?') {
-        return Err(refuse_parameter("notify_url", &notify_url, "body"));
+        return Err(refuse_parameter("notify_url", &notify_url, Location::Body));
     }
     held(&exchange.office.memory).world.notify_url = Some(notify_url.clone());
     let update_time = wire_time(exchange.world_now);

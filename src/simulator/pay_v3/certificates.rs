@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use x509_parser::pem::parse_x509_pem;
 
-use super::refusal::{refuse, refuse_parameter};
+use super::refusal::{Location, refuse, refuse_parameter};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::faults::Kind;
@@ -77,6 +77,6 @@ pub(super) fn echo(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let body: Value =
         serde_json::from_slice(&exchange.call.body).map_err(|_| refuse(400, "PARAM_ERROR", "请求体不是合法的JSON"))?;
     let message = body.get("echo_message").and_then(Value::as_str);
-    let message = message.ok_or_else(|| refuse_parameter("echo_message", "", "body"))?;
+    let message = message.ok_or_else(|| refuse_parameter("echo_message", "", Location::Body))?;
     Ok(Answer::json(200, &json!({"echo_message": message})))
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::query::number;
-use super::refusal::{refuse_parameter, unknown};
+use super::refusal::{Location, refuse_parameter, unknown};
 use super::{coupons, stocks};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
@@ -55,7 +55,9 @@ pub(super) fn get(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
 
 fn read_status(exchange: &Exchange<'_>) -> Result<Option<String>, Answer> {
     match exchange.call.query("status") {
-        Some(word) if word != "AVAILABLE" && word != "DISPATCHED" => Err(refuse_parameter("status", &word, "query")),
+        Some(word) if word != "AVAILABLE" && word != "DISPATCHED" => {
+            Err(refuse_parameter("status", &word, Location::Query))
+        }
         status => Ok(status),
     }
 }

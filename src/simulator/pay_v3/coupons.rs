@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::query::{number, required};
-use super::refusal::{check_appid, refuse, refuse_parameter, unknown};
+use super::refusal::{Location, check_appid, refuse, refuse_parameter, unknown};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::{Memory, held, text_of};
@@ -58,7 +58,7 @@ pub(super) fn get(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
 fn check_user(exchange: &Exchange<'_>, appid: &str) -> Result<(), Answer> {
     let openid = exchange.segment("openid");
     if openid.is_empty() || openid.len() > 128 {
-        return Err(refuse_parameter("openid", openid, "url"));
+        return Err(refuse_parameter("openid", openid, Location::Url));
     }
     check_appid(exchange, appid)?;
     if held(&exchange.office.memory).is_miscased(openid) {
@@ -70,16 +70,16 @@ fn check_user(exchange: &Exchange<'_>, appid: &str) -> Result<(), Answer> {
 fn read_filter(exchange: &Exchange<'_>) -> Result<Filter, Answer> {
     let query = |name| exchange.call.query(name);
     let state = match query("coupon_state") {
-        Some(word) => {
-            Some(CouponState::from_wire(&word).ok_or_else(|| refuse_parameter("coupon_state", &word, "query"))?)
-        }
+        Some(word) => Some(
+            CouponState::from_wire(&word).ok_or_else(|| refuse_parameter("coupon_state", &word, Location::Query))?,
+        ),
         None => None,
     };
     let roles = ["creator_merchant", "sender_merchant"].map(query);
     let belong_merchant = query("belong_merchant");
     // The caller must name its roles; without any it may see nothing.
     if belong_merchant.is_none() && roles.iter().all(Option::is_none) {
-        return Err(refuse_parameter("creator_merchant", "", "query"));
+        return Err(refuse_parameter("creator_merchant", "", Location::Query));
     }
     let is_foreign = roles.iter().flatten().any(|merchant| *merchant != exchange.office.account.mchid);
     Ok(Filter { stock_id: query("stock_id"), state, belong_merchant, is_foreign })

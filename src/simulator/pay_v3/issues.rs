@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 
-use super::refusal::{check_appid, refuse, refuse_parameter};
+use super::refusal::{Location, check_appid, refuse, refuse_parameter};
 use super::stocks;
 use super::write::once;
 use crate::simulator::answer::Answer;
@@ -33,7 +33,7 @@ pub(super) fn send(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
             _ => format!("12{:020}", exchange.serial),
         };
         if !memory.positions(Some(&stock_id), &coupon_code).is_empty() {
-            return Err(refuse_parameter("coupon_code", &coupon_code, "body"));
+            return Err(refuse_parameter("coupon_code", &coupon_code, Location::Body));
         }
         let answer = json!({"stock_id": stock_id, "out_request_no": out_request_no, "coupon_code": coupon_code});
         let now = exchange.world_now;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::query::required;
-use super::refusal::{refuse, refuse_parameter, unknown};
+use super::refusal::{Location, refuse, refuse_parameter, unknown};
 use super::stocks;
 use super::write::{Body, once};
 use crate::simulator::answer::Answer;
@@ -40,7 +40,7 @@ fn new_code(code: &str, upload_time: DateTime<Utc>) -> Code {
 fn read_codes(body: &Body) -> Result<Vec<String>, Answer> {
     let list = body.value("coupon_code_list").as_array().filter(|list| (1..=MOST_CODES).contains(&list.len()));
     let texts = list.and_then(|list| list.iter().map(|code| code.as_str().map(str::to_owned)).collect());
-    texts.ok_or_else(|| refuse_parameter("coupon_code_list", "", "body"))
+    texts.ok_or_else(|| refuse_parameter("coupon_code_list", "", Location::Body))
 }
 
 /// The codes of an upload by what becomes of them.

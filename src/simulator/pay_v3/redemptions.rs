@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::refusal::{check_appid, refuse, refuse_parameter};
+use super::refusal::{Location, check_appid, refuse, refuse_parameter};
 use super::write::{Body, find_coupon, once, outside_validity, state_of, wrong_state};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
@@ -16,7 +16,7 @@ pub(super) fn redeem(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
         check_appid(exchange, &body.text("appid", 32)?)?;
         let use_time = body.text("use_time", 64)?;
         if chrono::DateTime::parse_from_rfc3339(&use_time).is_err() {
-            return Err(refuse_parameter("use_time", &use_time, "body"));
+            return Err(refuse_parameter("use_time", &use_time, Location::Body));
         }
         let position = find_coupon(memory, exchange, body)?;
         if body.optional("openid").is_some_and(|openid| openid != memory.world.coupons[position].openid) {

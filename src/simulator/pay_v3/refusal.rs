@@ -1,5 +1,6 @@
 //! The error bodies of v3, with the codes and texts of the reference (§1.9).
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::simulator::answer::Answer;
@@ -15,9 +16,19 @@ pub(in crate::simulator) fn refuse(status: u16, code: &str, message: &str) -> An
     Answer::json(status, &json!({"code": code, "message": message}))
 }
 
-/// PARAM_ERROR with its detail; `location` is `query`, `url` or `body`.
-pub(in crate::simulator) fn refuse_parameter(name: &str, value: &str, location: &str) -> Answer {
-    let field = if location == "body" { format!("/{name}") } else { name.to_owned() };
+/// Where a request has its parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Location {
+    Query,
+    /// The path.
+    Url,
+    Body,
+}
+
+/// PARAM_ERROR with its detail. A parameter of the body is named by its JSON pointer.
+pub(super) fn refuse_parameter(name: &str, value: &str, location: Location) -> Answer {
+    let field = if location == Location::Body { format!("/{name}") } else { name.to_owned() };
     let issue = if value.is_empty() { "缺少必填参数" } else { "参数不符合规则" };
     let detail = json!({"field": field, "value": value, "issue": issue, "location": location});
     Answer::json(400, &json!({"code": "PARAM_ERROR", "message": format!("参数错误：{name}"), "detail": detail}))

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::{refuse, refuse_parameter, unknown};
+use super::refusal::{Location, refuse, refuse_parameter, unknown};
 use super::stocks;
 use super::write::{Body, once};
 use crate::simulator::answer::Answer;
@@ -37,14 +37,14 @@ fn check_new(body: &Body) -> Result<(), Answer> {
     choice(body, "stock_type", &["NORMAL", "DISCOUNT", "EXCHANGE"])?;
     choice(body, "coupon_code_mode", &["WECHATPAY_MODE", "MERCHANT_API", "MERCHANT_UPLOAD"])?;
     match REQUIRED_OBJECTS.into_iter().find(|key| !body.value(key).is_object()) {
-        Some(key) => Err(refuse_parameter(key, "", "body")),
+        Some(key) => Err(refuse_parameter(key, "", Location::Body)),
         None => Ok(()),
     }
 }
 
 fn choice(body: &Body, key: &str, choices: &[&str]) -> Result<(), Answer> {
     let word = body.text(key, 32)?;
-    if choices.contains(&word.as_str()) { Ok(()) } else { Err(refuse_parameter(key, &word, "body")) }
+    if choices.contains(&word.as_str()) { Ok(()) } else { Err(refuse_parameter(key, &word, Location::Body)) }
 }
 
 /// Changes a stock; the answer is 204. Subsidies can be enabled, never disabled.
@@ -55,7 +55,7 @@ pub(super) fn modify(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
         let stock = memory.world.stocks.get_mut(stock_id).ok_or_else(|| unknown("批次"))?;
         let closes = body.value("subsidy") == &Value::Bool(false) && stock.get("subsidy") == Some(&Value::Bool(true));
         if closes {
-            return Err(refuse_parameter("subsidy", "false", "body"));
+            return Err(refuse_parameter("subsidy", "false", Location::Body));
         }
         let changes: Map<String, Value> = body.fields_without("out_request_no");
         stock.extend(changes.into_iter().filter(|(key, _)| CHANGEABLE.contains(&key.as_str())));

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use super::refusal::{refuse, refuse_parameter};
+use super::refusal::{Location, refuse, refuse_parameter};
 use super::stocks;
 use super::write::{Body, find_coupon, once, state_of, wrong_state};
 use crate::simulator::answer::Answer;
@@ -82,7 +82,7 @@ fn read_order(exchange: &Exchange<'_>, memory: &Memory, body: &Body) -> Result<O
     let coupon_code = body.text("coupon_code", 128)?;
     let transaction_id = body.text("transaction_id", 32)?;
     if transaction_id.len() < 28 {
-        return Err(refuse_parameter("transaction_id", &transaction_id, "body"));
+        return Err(refuse_parameter("transaction_id", &transaction_id, Location::Body));
     }
     let (payer, payee) = (body.text("payer_merchant", 32)?, body.text("payee_merchant", 32)?);
     let amount_fen = body.number("amount", 1, LARGEST_AMOUNT_FEN)?;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::{refuse, refuse_parameter, unknown};
+use super::refusal::{Location, refuse, refuse_parameter, unknown};
 use super::stocks;
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
@@ -28,7 +28,7 @@ impl Body {
     pub(super) fn text(&self, key: &str, longest: usize) -> Result<String, Answer> {
         let text = self.optional(key).unwrap_or_default();
         let fits = !text.is_empty() && text.chars().count() <= longest;
-        if fits { Ok(text) } else { Err(refuse_parameter(key, &text, "body")) }
+        if fits { Ok(text) } else { Err(refuse_parameter(key, &text, Location::Body)) }
     }
 
     /// A text that may be absent.
@@ -40,7 +40,7 @@ impl Body {
     pub(super) fn number(&self, key: &str, least: i64, most: i64) -> Result<i64, Answer> {
         let value = self.value(key);
         let number = value.as_i64().filter(|number| (least..=most).contains(number));
-        number.ok_or_else(|| refuse_parameter(key, &value.to_string(), "body"))
+        number.ok_or_else(|| refuse_parameter(key, &value.to_string(), Location::Body))
     }
 
     /// All fields but the request number.
@@ -92,7 +92,7 @@ pub(super) fn find_coupon(memory: &Memory, exchange: &Exchange<'_>, body: &Body)
     let stock = stocks::known(memory, exchange, &memory.world.coupons[position].stock_id)?;
     let is_made_by_wechat = text_of(&stock, "coupon_code_mode") == "WECHATPAY_MODE";
     if stock_id.is_none() && (positions.len() > 1 || !is_made_by_wechat) {
-        return Err(refuse_parameter("stock_id", "", "body"));
+        return Err(refuse_parameter("stock_id", "", Location::Body));
     }
     Ok(position)
 }
