@@ -1,7 +1,7 @@
 //! What the work folder knows about the bucket: of which version of each object its files are copies. If it is lost or torn,
 //! that costs a download, never a wrong byte.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::STAGED;
+use super::{Object, STAGED};
 use crate::durable;
 
 /// Its name in the work folder; also identifies a folder as a work folder.
@@ -64,6 +64,26 @@ impl Index {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether `folder` has an unchanged copy of this version of the object.
+    pub(super) fn is_current(&self, object: &Object, folder: &Path) -> bool {
+        let copy = self.copies.get(&object.key).filter(|copy| copy.etag == object.etag);
+        copy.is_some_and(|copy| copy.is_untouched(&folder.join(&object.key)))
+    }
+
+    /// Records the version of an object of which there is no copy.
+    pub(super) fn note_version(&mut self, object: &Object) {
+        let unread = Copy { etag: object.etag.clone(), bytes: 0, written_ns: 0, inode: 0 };
+        self.copies.insert(object.key.clone(), unread);
+    }
+
+    /// Forgets what is below `folders` and not among the listed objects.
+    pub(super) fn forget_all_but(&mut self, listed: &[Object], folders: &[&str]) {
+        let listed: BTreeSet<&str> = listed.iter().map(|object| object.key.as_str()).collect();
+        let is_below =
+            |key: &str| folders.iter().any(|folder| key.strip_prefix(folder).is_some_and(|it| it.starts_with('/')));
+        self.copies.retain(|key, _| !is_below(key) || listed.contains(key.as_str()));
     }
 
     /// Writes it to `folder`.

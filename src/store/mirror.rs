@@ -1,7 +1,7 @@
 //! The work folder of a lake in a bucket: the engine works on its files, the bucket is the source of truth. What a night
 //! needs is downloaded, what it makes is uploaded. A file here that the bucket does not have does not count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -77,37 +77,39 @@ impl Mirror {
         folders: &[&str],
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<(), StoreError> {
-        let wanted: BTreeMap<&str, &Object> =
-            listed.iter().filter(|object| wanted(&object.key)).map(|object| (object.key.as_str(), object)).collect();
+        let (wanted, others): (Vec<&Object>, Vec<&Object>) = listed.iter().partition(|object| wanted(&object.key));
         let mut index = self.index();
-        let is_current = |key: &str| {
-            let (object, copy) = (wanted.get(key), index.copies.get(key));
-            object.zip(copy).is_some_and(|(it, copy)| it.etag == copy.etag && copy.is_untouched(&self.folder.join(key)))
-        };
-        let here = self.files_below(folders)?;
-        let stale: Vec<_> = here.iter().filter(|key| !is_current(key)).cloned().collect();
-        let missing: Vec<String> = wanted.keys().filter(|key| !is_current(key)).map(|key| (*key).to_owned()).collect();
-        for key in &stale {
-            let path = self.folder.join(key);
-            fs::remove_file(&path).map_err(|source| StoreError::disk(&path, source))?;
-            index.copies.remove(key);
+        let is_current = |object: &&Object| index.is_current(object, &self.folder);
+        let (current, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_current);
+        let current: BTreeSet<&str> = current.iter().map(|object| object.key.as_str()).collect();
+        for key in self.files_below(folders)?.iter().filter(|key| !current.contains(key.as_str())) {
+            self.remove_file(&mut index, key)?;
         }
-        let downloads = missing.iter().map(|key| (key.clone(), self.folder.join(key))).collect();
-        for (key, etag) in missing.iter().zip(self.store.download(downloads)?) {
-            let path = self.folder.join(key);
-            let copy = Copy::describe(&path, etag).map_err(|source| StoreError::disk(&path, source))?;
-            index.copies.insert(key.clone(), copy);
-        }
+        self.download(&mut index, missing.iter().map(|object| object.key.clone()).collect())?;
         // Objects that are not wanted are recorded too: a put needs the version that it replaces.
-        for object in listed.iter().filter(|object| !wanted.contains_key(object.key.as_str())) {
-            let unread = Copy { etag: object.etag.clone(), bytes: 0, written_ns: 0, inode: 0 };
-            index.copies.insert(object.key.clone(), unread);
-        }
-        let listed: BTreeSet<&str> = listed.iter().map(|object| object.key.as_str()).collect();
-        let is_below =
-            |key: &str| folders.iter().any(|folder| key.strip_prefix(folder).is_some_and(|it| it.starts_with('/')));
-        index.copies.retain(|key, _| !is_below(key) || listed.contains(key.as_str()));
+        others.iter().for_each(|object| index.note_version(object));
+        index.forget_all_but(listed, folders);
         self.write(&index)
+    }
+
+    /// Removes a file that is no copy of a wanted object.
+    fn remove_file(&self, index: &mut Index, key: &str) -> Result<(), StoreError> {
+        let path = self.folder.join(key);
+        fs::remove_file(&path).map_err(|source| StoreError::disk(&path, source))?;
+        index.copies.remove(key);
+        Ok(())
+    }
+
+    /// Downloads objects, and records of which versions the files are copies.
+    fn download(&self, index: &mut Index, keys: Vec<String>) -> Result<(), StoreError> {
+        let wanted = keys.iter().map(|key| (key.clone(), self.folder.join(key))).collect();
+        let etags = self.store.download(wanted)?;
+        for (key, etag) in keys.into_iter().zip(etags) {
+            let path = self.folder.join(&key);
+            let copy = Copy::describe(&path, etag).map_err(|source| StoreError::disk(&path, source))?;
+            index.copies.insert(key, copy);
+        }
+        Ok(())
     }
 
     /// Uploads a file of the work folder, unless the bucket has it already.

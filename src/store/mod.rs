@@ -97,13 +97,11 @@ impl Store {
     /// # Errors
     /// The bucket cannot be listed.
     pub fn list(&self, under: &str) -> Result<Vec<Object>, StoreError> {
-        let folder = self.place(under)?;
-        let (objects, prefix) = (Arc::clone(&self.objects), self.prefix.clone());
-        let listed = self.threads.wait(async move {
+        let prefix = self.prefix.clone();
+        let mut listed = self.ask(under, |objects, folder| async move {
             let found = objects.list(Some(&folder));
             found.map_ok(|meta| object(&prefix, &meta)).try_collect::<Vec<_>>().await
-        });
-        let mut listed = listed.map_err(|error| StoreError::remote(&self.url_of(under), &error))?;
+        })?;
         listed.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(listed)
     }
@@ -113,17 +111,11 @@ impl Store {
     /// # Errors
     /// The store is not accessible.
     pub fn get(&self, key: &str) -> Result<Option<(Vec<u8>, String)>, StoreError> {
-        let place = self.place(key)?;
-        let objects = Arc::clone(&self.objects);
-        let answer = self.threads.wait(async move {
+        if_there(self.ask(key, |objects, place| async move {
             let found = objects.get(&place).await?;
             let etag = found.meta.e_tag.clone().unwrap_or_default();
-            Ok::<_, object_store::Error>((found.bytes().await?.to_vec(), etag))
-        });
-        match answer.map_err(|error| StoreError::remote(&self.url_of(key), &error)) {
-            Err(error) if error.cause() == Cause::NotFound => Ok(None),
-            answer => answer.map(Some),
-        }
+            Ok((found.bytes().await?.to_vec(), etag))
+        }))
     }
 
     /// Uploads a small object; returns its ETag.
@@ -147,12 +139,9 @@ impl Store {
     }
 
     fn put_once(&self, key: &str, bytes: &[u8], put: Put<'_>) -> Result<String, StoreError> {
-        let place = self.place(key)?;
-        let objects = Arc::clone(&self.objects);
         let (payload, options) = (PutPayload::from(bytes.to_vec()), PutOptions::from(self.conditions.mode(put)));
-        let answer = self.threads.wait(async move { objects.put_opts(&place, payload, options).await });
-        let result = answer.map_err(|error| StoreError::remote(&self.url_of(key), &error))?;
-        Ok(result.e_tag.unwrap_or_default())
+        let put = self.ask(key, |objects, place| async move { objects.put_opts(&place, payload, options).await })?;
+        Ok(put.e_tag.unwrap_or_default())
     }
 
     /// Uploads a file, a large one in parts; returns its ETag. S3 supports a condition for a single put
@@ -166,10 +155,8 @@ impl Store {
             let bytes = std::fs::read(path).map_err(|source| StoreError::disk(path, source))?;
             return self.put(key, bytes, put);
         }
-        let (place, path) = (self.place(key)?, path.to_owned());
-        let objects = Arc::clone(&self.objects);
-        let answer = self.threads.wait(async move { put_parts(&*objects, &place, &path).await });
-        answer.map_err(|error| StoreError::remote(&self.url_of(key), &error))
+        let path = path.to_owned();
+        self.ask(key, |objects, place| async move { put_parts(&*objects, &place, &path).await })
     }
 
     /// Downloads objects, each to its path; returns their ETags in the same order. An object that changed
@@ -189,12 +176,8 @@ impl Store {
 
     /// The ETag of an object; `None` when there is no such key.
     fn etag_of(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let (place, objects) = (self.place(key)?, Arc::clone(&self.objects));
-        let answer = self.threads.wait(async move { objects.head(&place).await });
-        match answer.map_err(|error| StoreError::remote(&self.url_of(key), &error)) {
-            Err(error) if error.cause() == Cause::NotFound => Ok(None),
-            answer => answer.map(|meta| meta.e_tag),
-        }
+        let meta = if_there(self.ask(key, |objects, place| async move { objects.head(&place).await }))?;
+        Ok(meta.and_then(|meta| meta.e_tag))
     }
 
     /// Removes an object; a missing one is no error.
@@ -202,13 +185,17 @@ impl Store {
     /// # Errors
     /// The store is not accessible.
     pub fn remove(&self, key: &str) -> Result<(), StoreError> {
-        let place = self.place(key)?;
-        let objects = Arc::clone(&self.objects);
-        let answer = self.threads.wait(async move { objects.delete(&place).await });
-        match answer.map_err(|error| StoreError::remote(&self.url_of(key), &error)) {
-            Err(error) if error.cause() == Cause::NotFound => Ok(()),
-            answer => answer,
-        }
+        if_there(self.ask(key, |objects, place| async move { objects.delete(&place).await })).map(drop)
+    }
+
+    /// Waits for the answer to a call about the object, or the folder, at `key`.
+    fn ask<T, F>(&self, key: &str, call: impl FnOnce(Arc<dyn ObjectStore>, Key) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, object_store::Error>> + Send + 'static,
+    {
+        let answer = self.threads.wait(call(Arc::clone(&self.objects), self.place(key)?));
+        answer.map_err(|error| StoreError::remote(&self.url_of(key), &error))
     }
 
     /// Runs `task` in the background until the store is dropped.
@@ -226,6 +213,14 @@ impl Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Store({})", self.url)
+    }
+}
+
+/// The answer about an object; `None` when there is no such key.
+fn if_there<T>(answer: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match answer {
+        Err(error) if error.cause() == Cause::NotFound => Ok(None),
+        answer => answer.map(Some),
     }
 }
 
