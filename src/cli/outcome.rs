@@ -43,16 +43,20 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome, code: ExitCod
         let warnings = pipeline::warnings(outcome);
         return warnings.for_each(|warning| terminal::tell(Level::Warn, format_args!("warning: {warning}")));
     }
-    let summary = pipeline::print_summary(outcome, &pipeline::lake_as_shown(job));
-    if !terminal::is_json() {
-        return terminal::tell(Level::Info, summary);
+    match terminal::is_json() {
+        true => tell_collectors(job, outcome, code),
+        false => terminal::tell(Level::Info, pipeline::print_summary(outcome, &pipeline::lake_as_shown(job))),
     }
+}
+
+/// A line per cause, and one of the whole night.
+fn tell_collectors(job: &Job, outcome: &NightOutcome, code: ExitCode) {
     for (index, issue) in outcome.issues.iter().enumerate() {
         // An API that is down stops several stages with the same cause.
         if outcome.issues[..index].contains(issue) {
             continue;
         }
-        terminal::tell_with(Level::Warn, &issue.what, fields_of(issue, outcome), "");
+        terminal::tell_fields(Level::Warn, &issue.what, fields_of(issue, outcome));
     }
     let mut fields = result_line(outcome, code);
     fields["job"] = json!(job.name);
@@ -62,7 +66,7 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome, code: ExitCod
     fields["stale_dates"] = json!(outcome.manifest.stale_dates);
     fields["warnings"] = json!(pipeline::warnings(outcome).collect::<Vec<_>>());
     let level = if outcome.code == ExitCode::Complete { Level::Info } else { Level::Warn };
-    terminal::tell_with(level, "night ended", fields, "");
+    terminal::tell_fields(level, "night ended", fields);
 }
 
 fn fields_of(issue: &Issue, outcome: &NightOutcome) -> Value {

@@ -152,7 +152,7 @@ fn not_loaded(problems: &JobProblems) -> Failure {
         if let Some(hint) = &problem.hint {
             fields["hint"] = json!(hint);
         }
-        terminal::tell_with(Level::Error, &problem.text, fields, "");
+        terminal::tell_fields(Level::Error, &problem.text, fields);
     }
     Failure::new(ExitCode::Usage, told.lines().next().unwrap_or_default())
 }

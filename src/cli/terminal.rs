@@ -94,7 +94,8 @@ pub(super) fn tell_with(level: Level, message: &str, fields: Value, text: &str) 
     }
 }
 
-fn tell_fields(level: Level, message: &str, fields: Value) {
+/// Prints a line for collectors only, who are there when stderr is JSON.
+pub(super) fn tell_fields(level: Level, message: &str, fields: Value) {
     let now = World::real().clock.now().to_rfc3339_opts(SecondsFormat::Micros, true);
     let level = format!("{level:?}").to_uppercase();
     let mut line = Map::from_iter([
