@@ -503,7 +503,7 @@ mod tests {
         let backup = Script::always(Reply::status(200, "from backup")).await;
         let mut limits = backup.limits();
         limits.backup_url = Some(limits.base_url.clone());
-        limits.base_url = Script::closed_port().await;
+        limits.base_url = Script::closed_port();
         let fake = FakeWorld::new();
         let client = HttpClient::new(&limits, fake.world()).unwrap();
         let settled = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap();
@@ -580,7 +580,7 @@ mod tests {
     async fn a_closed_port_is_a_transport_error_that_names_the_host_and_no_query() {
         let script = Script::always(Reply::status(200, "")).await;
         let mut limits = script.limits();
-        limits.base_url = Script::closed_port().await;
+        limits.base_url = Script::closed_port();
         let fake = FakeWorld::new();
         let client = HttpClient::new(&limits, fake.world()).unwrap();
         let error = client.call("GET", "/a", &Plain::new(&fake)).await.unwrap_err();
@@ -641,7 +641,7 @@ mod tests {
         assert!(matches!(error.cause, Cause::Transport(TransportError::Broken { .. })), "{:?}", error.cause);
         assert_eq!(error.trace.attempts, 1);
         let mut limits = script.limits();
-        limits.base_url = Script::closed_port().await;
+        limits.base_url = Script::closed_port();
         let client = HttpClient::new(&limits, fake.world()).unwrap();
         assert!(client.call("POST", "/a", &Once(Plain::new(&fake))).await.unwrap_err().trace.attempts > 1);
     }

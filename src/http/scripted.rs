@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use url::Url;
 
 use crate::clock::{Clock, Random, Sleep, World};
@@ -188,10 +188,13 @@ impl Script {
         Script { base_url, seen }
     }
 
-    /// A port without a listener.
-    pub(crate) async fn closed_port() -> Url {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
+    /// A port without a listener. It stays taken as long as the tests run, because those beside this one open ports too.
+    pub(crate) fn closed_port() -> Url {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        std::mem::forget(socket);
+        Url::parse(&format!("http://{address}")).unwrap()
     }
 
     /// Limits that reach this server and leave room for a handful of retries.
