@@ -43,7 +43,7 @@ pub use issue::{Issue, IssueKind};
 pub use lookback::Lookback;
 pub use made_returns::keep_return;
 pub use night::{Apis, Night, Watcher};
-pub use notifications::extract as extract_notifications;
+pub use notifications::{extract as extract_notifications, published as published_events};
 pub use orders::{OrderExports, SettledOrders, extract as extract_orders, unpacked as order_line};
 pub use retries::Retries;
 pub use roster::{Buyers, Roster, RosterInput, extract as extract_roster};
@@ -52,6 +52,5 @@ pub use subsidies::{
     Plan as SubsidyPlan, Subsidies, SubsidyInput, extract as extract_subsidies, plan as plan_subsidies,
 };
 pub use subsidy_ledger::{SettledLedger, SubsidyLedger, extract as extract_subsidy_ledger};
-pub use unknown_users::published_extra;
 pub use user_coupons::{Wallets, extract as extract_user_coupons};
 pub use v2_stocks::{Vouchers, extract as extract_v2_stocks};

@@ -61,6 +61,15 @@ pub(super) struct Imprint<'a> {
     pub(super) date: NaiveDate,
     /// How openids are published.
     pub(super) pseudonyms: &'a Pseudonyms,
+    /// The raw openid of the user whom the answer is about, if it is about one.
+    pub(super) user: Option<&'a str>,
+}
+
+impl<'a> Imprint<'a> {
+    /// The same for an answer about a user.
+    pub(super) fn about(self, user: Option<&'a str>) -> Imprint<'a> {
+        Imprint { user, ..self }
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +77,7 @@ impl Imprint<'static> {
     /// Of a night that publishes openids as they are.
     pub(super) fn raw(date: NaiveDate) -> Imprint<'static> {
         static RAW: Pseudonyms = Pseudonyms::raw();
-        Imprint { date, pseudonyms: &RAW }
+        Imprint { date, pseudonyms: &RAW, user: None }
     }
 }
 
@@ -98,7 +107,7 @@ pub trait Watcher: Send + Sync + std::fmt::Debug {
 impl Night<'_> {
     /// What every row bears of this night.
     pub(super) fn imprint(&self) -> Imprint<'_> {
-        Imprint { date: self.date, pseudonyms: self.pseudonyms }
+        Imprint { date: self.date, pseudonyms: self.pseudonyms, user: None }
     }
 
     /// Passes on the packed rows of `R` published on any day before D, oldest day first.

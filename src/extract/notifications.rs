@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::ask::{Place, ask_all, settle};
 use super::orders::{digests, from_export};
+use super::unknown_users::published_extra;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::clock::business_date_of;
@@ -194,6 +195,17 @@ impl CallbackKeys for Keys<'_> {
 fn certificate_serial(serial: &str) -> Option<String> {
     let is_hex = (8..=40).contains(&serial.len()) && serial.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hex.then(|| serial.to_ascii_uppercase())
+}
+
+/// The events with published openids.
+pub fn published(night: &Night<'_>, events: &[CouponEvent]) -> Vec<CouponEvent> {
+    let publish = |id: &Option<String>| id.as_deref().map(|id| night.pseudonyms.publish(id));
+    let event = |it: &CouponEvent| {
+        let imprint = night.imprint().about(it.openid.as_deref());
+        let extra = it.extra.as_deref().map(|extra| published_extra(extra, imprint));
+        CouponEvent { openid: publish(&it.openid), unionid: publish(&it.unionid), extra, ..it.clone() }
+    };
+    events.iter().map(event).collect()
 }
 
 #[cfg(test)]

@@ -1,45 +1,44 @@
 //! Users in fields that this version does not know: an openid or unionid in the column `extra` is published as in a column
-//! of its own. It is known by the name of its field or by its own shape. Knows no user.
+//! of its own. It is known by the name of its field, by its own shape, or as the user whom the answer is about.
 
 use serde_json::Value;
 
-use crate::pseudonyms::Pseudonyms;
+use super::night::Imprint;
 use crate::wechat::lenient::{Extra, extra_json};
 use crate::wechat::wording::{OPENID, with_openids};
 
 /// Unknown fields with the users in them published.
-pub(super) fn published(fields: &Extra, pseudonyms: &Pseudonyms) -> Extra {
-    let publish = |(name, value): (&String, &Value)| {
-        let name_published = published_text("", name, pseudonyms);
-        (name_published, published_value(name, value, pseudonyms))
-    };
+pub(super) fn published(fields: &Extra, imprint: Imprint<'_>) -> Extra {
+    let publish =
+        |(name, value): (&String, &Value)| (published_text("", name, imprint), published_value(name, value, imprint));
     fields.iter().map(publish).collect()
 }
 
 /// The column `extra` of a row that was made before, with the users in it published.
-pub fn published_extra(extra: &str, pseudonyms: &Pseudonyms) -> String {
+pub(super) fn published_extra(extra: &str, imprint: Imprint<'_>) -> String {
     let fields: Option<Extra> = serde_json::from_str(extra).ok();
-    fields.and_then(|fields| extra_json(&published(&fields, pseudonyms))).unwrap_or_else(|| extra.to_owned())
+    fields.and_then(|fields| extra_json(&published(&fields, imprint))).unwrap_or_else(|| extra.to_owned())
 }
 
-fn published_value(name: &str, value: &Value, pseudonyms: &Pseudonyms) -> Value {
+fn published_value(name: &str, value: &Value, imprint: Imprint<'_>) -> Value {
     match value {
-        Value::String(text) => Value::String(published_text(name, text, pseudonyms)),
-        Value::Array(items) => items.iter().map(|item| published_value(name, item, pseudonyms)).collect(),
-        Value::Object(fields) => Value::Object(published(fields, pseudonyms)),
+        Value::String(text) => Value::String(published_text(name, text, imprint)),
+        Value::Array(items) => items.iter().map(|item| published_value(name, item, imprint)).collect(),
+        Value::Object(fields) => Value::Object(published(fields, imprint)),
         other => other.clone(),
     }
 }
 
 /// The text of a field, with the users in it published.
-pub(super) fn published_text(name: &str, text: &str, pseudonyms: &Pseudonyms) -> String {
-    match names_user(name) && !text.is_empty() {
-        true => pseudonyms.publish(text),
-        false => with_openids(text, |run| {
-            let (openid, rest) = run.split_at(OPENID);
-            pseudonyms.publish(openid) + &published_text("", rest, pseudonyms)
-        }),
+pub(super) fn published_text(name: &str, text: &str, imprint: Imprint<'_>) -> String {
+    let publish = |openid: &str| imprint.pseudonyms.publish(openid);
+    if names_user(name) && !text.is_empty() {
+        return publish(text);
     }
+    with_openids(text, imprint.user, |run| match imprint.user == Some(run) {
+        true => publish(run),
+        false => publish(&run[..OPENID]) + &published_text("", &run[OPENID..], imprint),
+    })
 }
 
 /// `openid`, `sub_openid`, `receiver_openids`, `unionid`.
@@ -56,12 +55,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::pseudonyms::Pseudonyms;
 
     const OPENID: &str = "odXnH1CJjeQoWTld48db-pnxs-Wg";
 
+    fn imprint<'a>(pseudonyms: &'a Pseudonyms, user: Option<&'a str>) -> Imprint<'a> {
+        Imprint { pseudonyms, user, ..Imprint::raw(chrono::NaiveDate::MIN) }
+    }
+
     fn publish(extra: &Value) -> Value {
-        let fields = published(extra.as_object().unwrap(), &Pseudonyms::hmac(b"key"));
-        Value::Object(fields)
+        let keys = Pseudonyms::hmac(b"key");
+        Value::Object(published(extra.as_object().unwrap(), imprint(&keys, None)))
     }
 
     #[test]
@@ -81,6 +85,18 @@ mod tests {
     }
 
     #[test]
+    fn the_user_whom_the_answer_is_about_is_published_whatever_its_shape_and_the_name_of_the_field() {
+        let keys = Pseudonyms::hmac(b"key");
+        let [one, other] = ["user-1", OPENID].map(|openid| keys.publish(openid));
+        let extra = json!({"owner": "user-1", "by": format!("user-1/{OPENID}"), "n": 1, "word": "user-12"});
+        let told = published(extra.as_object().unwrap(), imprint(&keys, Some("user-1")));
+        assert_eq!(
+            Value::Object(told),
+            json!({"owner": one, "by": format!("{one}/{other}"), "n": 1, "word": "user-12"})
+        );
+    }
+
+    #[test]
     fn everything_else_stays_as_it_came() {
         let extra = json!({
             "loyalty": {"tier": 3, "note": "openid"}, "card_id": "pFYHLvuDbMbr241m00CAhtypawpw", "openid_count": "1",
@@ -88,7 +104,7 @@ mod tests {
         });
         assert_eq!(publish(&extra), extra);
         let raw = json!({"openid": OPENID, "note": OPENID});
-        assert_eq!(Value::Object(published(raw.as_object().unwrap(), &Pseudonyms::raw())), raw);
+        assert_eq!(Value::Object(published(raw.as_object().unwrap(), imprint(&Pseudonyms::raw(), Some(OPENID)))), raw);
     }
 
     #[test]
@@ -96,7 +112,7 @@ mod tests {
         let keys = Pseudonyms::hmac(b"key");
         let hidden = keys.publish(OPENID);
         let extra = format!(r#"{{"a":{{"openid":"{OPENID}"}},"b":1}}"#);
-        assert_eq!(published_extra(&extra, &keys), format!(r#"{{"a":{{"openid":"{hidden}"}},"b":1}}"#));
-        assert_eq!(published_extra("not JSON", &keys), "not JSON");
+        assert_eq!(published_extra(&extra, imprint(&keys, None)), format!(r#"{{"a":{{"openid":"{hidden}"}},"b":1}}"#));
+        assert_eq!(published_extra("not JSON", imprint(&keys, None)), "not JSON");
     }
 }

@@ -15,6 +15,7 @@ use super::ask::{Place, ask_each, read_page, read_page_by, require_echo, settle_
 use super::gathered::{Gathered, Handful, Known};
 use super::issue::IssueKind;
 use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
+use super::night::Imprint;
 use super::odd_fields::OddFields;
 use super::roster::Roster;
 use super::wire::user_coupon_row;
@@ -238,32 +239,17 @@ impl Requests<'_> {
         let request = self.wallet_request(openid, 0);
         let (mut coupons, mut is_known) = (Handful::of_pages(entry.pages.len()), false);
         let mut odd = OddFields::default();
+        let imprint = self.night.imprint().about(Some(openid));
         for page in &entry.pages {
             let page = read_page_by(&request, page, WalletPage::read)?;
             is_known |= page.is_some();
             match page {
-                Some(WalletPage::Plain(page)) => self.put(&mut coupons, &mut odd, page, || Cow::from(&published)),
-                Some(WalletPage::Mended(page)) => self.put(&mut coupons, &mut odd, page, || published.clone()),
+                Some(WalletPage::Plain(page)) => put(&mut coupons, &mut odd, page, || Cow::from(&published), imprint),
+                Some(WalletPage::Mended(page)) => put(&mut coupons, &mut odd, page, || published.clone(), imprint),
                 None => {}
             }
         }
         Ok(Some(Wallet { coupons, stranger: (!is_known).then_some(published), odd }))
-    }
-
-    fn put<T: AsRef<str> + Clone + From<String>>(
-        &self,
-        coupons: &mut Handful<UserCoupon>,
-        odd: &mut OddFields,
-        page: UserCouponPage<T>,
-        openid: impl Fn() -> T,
-    ) where
-        UserCoupon<T>: Packed,
-    {
-        for entity in page.data {
-            let row = user_coupon_row(entity, openid(), self.night.imprint());
-            odd.see(&SHAPE, row.extra.as_ref().map(T::as_ref));
-            coupons.put(&row, row.discount_amount_fen.unwrap_or_default());
-        }
     }
 
     /// Carries over wallets that were not requested tonight, and those whose user WeChat no longer knows: an unsigned
@@ -338,7 +324,11 @@ impl Requests<'_> {
             second.intake.pages += u64::from(page.is_some());
             match page.transpose()?.flatten() {
                 Some(entity) => {
-                    let row = user_coupon_row(entity, doubt.openid.clone(), self.night.imprint());
+                    let row = user_coupon_row(
+                        entity,
+                        doubt.openid.clone(),
+                        self.night.imprint().about(Some(&doubt.raw_openid)),
+                    );
                     odd.see(&SHAPE, row.extra.as_deref());
                     second.put(&row).map_err(Issue::unsorted)?;
                 }
@@ -361,6 +351,23 @@ impl Requests<'_> {
             coupon_code: coupon_code.to_owned(),
             raw_openid: raw_openid.to_owned(),
         })
+    }
+}
+
+/// Adds the rows of a page; `openid` is the published one.
+fn put<T: AsRef<str> + Clone + From<String>>(
+    coupons: &mut Handful<UserCoupon>,
+    odd: &mut OddFields,
+    page: UserCouponPage<T>,
+    openid: impl Fn() -> T,
+    imprint: Imprint<'_>,
+) where
+    UserCoupon<T>: Packed,
+{
+    for entity in page.data {
+        let row = user_coupon_row(entity, openid(), imprint);
+        odd.see(&SHAPE, row.extra.as_ref().map(T::as_ref));
+        coupons.put(&row, row.discount_amount_fen.unwrap_or_default());
     }
 }
 

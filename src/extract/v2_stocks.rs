@@ -180,7 +180,7 @@ impl Vouchers {
         let Some(info) = read_page(&coupon_request(it), page)? else { return Ok(false) };
         let Some(signature) = signatures.check(page) else { return Ok(true) };
         let openid = night.pseudonyms.publish(&it.openid);
-        self.coupons.push(v2_coupon_row(&info, &openid, signature, night.imprint()));
+        self.coupons.push(v2_coupon_row(&info, &openid, signature, night.imprint().about(Some(&it.openid))));
         Ok(true)
     }
 }

@@ -91,7 +91,7 @@ async fn read_files(recorder: &mut StageRecorder<'_>) -> Files {
     let ledger = recorder
         .take(Stage::SubsidyLedger, extract::extract_subsidy_ledger(night), |output, it| output.stage_ledger(it));
     let events = recorder.take(Stage::Notifications, extract::extract_notifications(night).await, |output, rows| {
-        output.stage(&published_events(night, &rows));
+        output.stage(&extract::published_events(night, &rows));
         Ok(rows)
     });
     let sides = RosterInput {
@@ -203,15 +203,4 @@ async fn ask_subsidies(recorder: &mut StageRecorder<'_>, plan: &Result<SubsidyPl
         output.stage_kept::<SubsidyReturn>(&it.returns);
         Ok(())
     });
-}
-
-/// Callbacks with published openids.
-fn published_events(night: &Night<'_>, events: &[CouponEvent]) -> Vec<CouponEvent> {
-    let publish = |id: &Option<String>| id.as_deref().map(|id| night.pseudonyms.publish(id));
-    let extra = |it: &CouponEvent| it.extra.as_deref().map(|it| extract::published_extra(it, night.pseudonyms));
-    let published = |it: &CouponEvent| {
-        let (openid, unionid) = (publish(&it.openid), publish(&it.unionid));
-        CouponEvent { openid, unionid, extra: extra(it), ..it.clone() }
-    };
-    events.iter().map(published).collect()
 }

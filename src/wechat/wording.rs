@@ -44,18 +44,18 @@ fn without_queries(text: &str) -> String {
 }
 
 fn without_openids(text: &str) -> String {
-    with_openids(text, |_| "[openid]".to_owned())
+    with_openids(text, None, |_| "[openid]".to_owned())
 }
 
-/// The text with each of its openids, and what follows it in its run of letters, `replaced`.
-pub(crate) fn with_openids(text: &str, replaced: impl Fn(&str) -> String) -> String {
+/// The text with each of its openids, and what follows it in its run of letters, `replaced`; a run that is `user` is one.
+pub(crate) fn with_openids(text: &str, user: Option<&str>, replaced: impl Fn(&str) -> String) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(is_of_openids) {
         let end = rest[start..].find(|c| !is_of_openids(c)).map_or(rest.len(), |length| start + length);
         let run = &rest[start..end];
         clean.push_str(&rest[..start]);
-        match openid_in(run) {
+        match if user == Some(run) { Some(0) } else { openid_in(run) } {
             Some(at) => clean.extend([&run[..at], &replaced(&run[at..])]),
             None => clean.push_str(run),
         }

@@ -114,6 +114,7 @@ pub(in crate::extract) fn coupon_code_row(
     stock_id: &str,
     imprint: Imprint<'_>,
 ) -> Result<CouponCode, Issue> {
+    let imprint = imprint.about(wire.openid.as_deref());
     let mut leftover = Leftover::of(&wire.extra);
     let code = code_of(wire, stock_id)?;
     let user = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());

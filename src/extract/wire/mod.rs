@@ -68,7 +68,7 @@ impl Leftover {
 
     /// For the column `extra`, with the users in it published like any other.
     fn json(&self, imprint: Imprint<'_>) -> Option<String> {
-        extra_json(&published(&self.0, imprint.pseudonyms))
+        extra_json(&published(&self.0, imprint))
     }
 }
 

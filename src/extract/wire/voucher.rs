@@ -63,7 +63,7 @@ pub(in crate::extract) fn v2_coupon_row(
 }
 
 fn extra(fields: &Fields, imprint: Imprint<'_>) -> Option<String> {
-    let publish = |(name, text): (&String, &String)| (name.clone(), published_text(name, text, imprint.pseudonyms));
+    let publish = |(name, text): (&String, &String)| (name.clone(), published_text(name, text, imprint));
     let fields: Fields = fields.iter().map(publish).collect();
     (!fields.is_empty()).then(|| serde_json::to_string(&fields).expect("text fields are JSON"))
 }
