@@ -52,8 +52,8 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome, code: ExitCod
 /// A line per cause, and one of the whole night.
 fn tell_collectors(job: &Job, outcome: &NightOutcome, code: ExitCode) {
     for (index, issue) in outcome.issues.iter().enumerate() {
-        // An API that is down stops several stages with the same cause.
-        if outcome.issues[..index].contains(issue) {
+        // An API that is down, or a file that is not there, stops several stages with the same cause.
+        if outcome.issues[..index].iter().any(|told| told.what == issue.what) {
             continue;
         }
         terminal::tell_fields(Level::Warn, &issue.what, fields_of(issue, outcome));

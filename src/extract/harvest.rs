@@ -25,6 +25,13 @@ impl<T> Harvest<T> {
         Harvest { rows, issues: Vec::new(), notes: BTreeMap::new(), intake: Vec::new(), inputs: Vec::new() }
     }
 
+    /// The same, incomplete because a stage failed that this one builds on; the hint is given there.
+    #[must_use]
+    pub fn lacking(mut self, issue: Option<&Issue>) -> Harvest<T> {
+        self.issues.extend(issue.map(|issue| Issue { hint: None, ..issue.clone() }));
+        self
+    }
+
     pub(super) fn noting(mut self, name: &str, count: usize) -> Harvest<T> {
         if count > 0 {
             self.notes.insert(name.to_owned(), count as u64);

@@ -30,6 +30,8 @@ struct Files {
     /// Order lines of the look-back.
     lines: Lookback,
     roster: Roster,
+    /// Why it is not known whom to ask.
+    without_roster: Option<Issue>,
 }
 
 /// Answers of the APIs that depend only on the files.
@@ -103,8 +105,9 @@ async fn read_files(recorder: &mut StageRecorder<'_>) -> Files {
     let (lines, roster) =
         threads::join(|| lookback_orders(night, tonight.as_deref()), || extract::extract_roster(night, sides));
     let lines = recorder.without(lines);
+    let without_roster = roster.as_ref().err().cloned();
     let roster = recorder.take(Stage::Roster, roster, |_, roster| Ok(roster));
-    Files { quarantined, ledger, events, lines, roster }
+    Files { quarantined, ledger, events, lines, roster, without_roster }
 }
 
 /// The partition of tonight's orders, if it is staged.
@@ -150,6 +153,8 @@ fn take_wallets(
     let night = recorder.night;
     let coupons = wallets.as_ref().map(|harvest| harvest.rows.coupons.clone()).unwrap_or_default();
     let input = SubsidyInput { coupons: &coupons, orders: &files.lines, ledger: &files.ledger };
+    // Without a roster nobody was asked: the rows are at most those of the last night.
+    let wallets = wallets.map(|harvest| harvest.lacking(files.without_roster.as_ref()));
     let stage = |recorder: &mut StageRecorder<'_>| {
         recorder.take(Stage::UserCoupons, wallets, |output, it: Wallets| {
             output.stage_kept::<UserCoupon>(&it.coupons);

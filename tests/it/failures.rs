@@ -402,3 +402,27 @@ fn a_coupon_a_v2_answer_does_not_know_takes_nothing_from_the_others_and_nothing_
         assert_eq!(manifest["status"], "complete", "{manifest}");
     }
 }
+
+/// Status of the wallets in the manifest of a night, and whether it published them.
+fn wallets_of(shop: &Shop, ending: &Ending) -> (String, bool) {
+    let manifest = shop.manifest_of(ending);
+    let stages = manifest["stages"].as_array().unwrap();
+    let stage = stages.iter().find(|it| it["stage"] == "user_coupons").unwrap();
+    let is_published = manifest["files"].as_array().unwrap().iter().any(|it| it["dataset"] == "user_coupons");
+    (stage["status"].as_str().unwrap().to_owned(), is_published)
+}
+
+#[test]
+fn a_night_that_does_not_know_whom_to_ask_never_calls_its_wallets_complete() {
+    let shop = Shop::of_seed(9);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| text.replace("\"roster.csv\"", "\"roster-{date}.csv\""));
+    let first = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!((first.code, wallets_of(&shop, &first)), (75, ("failed".to_owned(), false)), "{}", first.stderr);
+    assert_eq!(first.stderr.matches("roster-2026-11-18.csv` is not there").count(), 2, "{}", first.stderr);
+    std::fs::copy(shop.path("roster.csv"), shop.path("roster-2026-11-18.csv")).unwrap();
+    let again = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!((again.code, wallets_of(&shop, &again)), (0, ("complete".to_owned(), true)), "{}", again.stderr);
+    let second = shop.run(&wechat, &["--date", "2026-11-19"]);
+    assert_eq!((second.code, wallets_of(&shop, &second)), (75, ("partial".to_owned(), true)), "{}", second.stderr);
+}
