@@ -43,7 +43,7 @@ pub struct JobProblems {
     /// In the order of the file; never empty.
     pub problems: Vec<Problem>,
     /// `[rules]` as far as it could be read: which rules exist is known elsewhere.
-    pub rules: RuleSettings,
+    pub rules: Box<RuleSettings>,
 }
 
 impl JobProblems {
@@ -56,7 +56,7 @@ impl JobProblems {
         };
         let text = format!("the job file cannot be read: {error}");
         let problem = Problem { line: None, column: None, text, hint: Some(hint.to_owned()) };
-        JobProblems { path: path.to_owned(), problems: vec![problem], rules: RuleSettings::default() }
+        JobProblems { path: path.to_owned(), problems: vec![problem], rules: Box::default() }
     }
 
     /// Adds a problem of a line, in the order of the file.
@@ -186,7 +186,7 @@ mod tests {
         problems.add_with_hint(&Place { key: "b".into(), byte: Some(2) }, "second", "mend it");
         problems.add(&Place { key: "a".into(), byte: Some(0) }, "first");
         let problems = problems.into_sorted().unwrap();
-        let mut problems = JobProblems { path: "job.toml".into(), problems, rules: RuleSettings::default() };
+        let mut problems = JobProblems { path: "job.toml".into(), problems, rules: Box::default() };
         let expected = "error: 3 problems in job.toml\n  line 1, column 1: first\n  line 2, column 1: second\n    \
                         hint: mend it\n  whole";
         assert_eq!(problems.to_string(), expected);

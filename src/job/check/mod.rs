@@ -50,7 +50,7 @@ impl<'a> Checker<'a> {
             (None, Some(job)) => Ok(Job { warnings: self.warnings, named: self.named, ..job }),
             (problems, _) => {
                 let problems = problems.expect("a job that could not be made has a problem noted");
-                Err(JobProblems { path: path.to_owned(), problems, rules: self.checked_rules })
+                Err(JobProblems { path: path.to_owned(), problems, rules: Box::new(self.checked_rules) })
             }
         }
     }
