@@ -4,7 +4,7 @@
 -- severity: high
 -- side: finance
 -- key: c
--- inputs: orders, subsidy_payments, subsidy_returns, refunds?
+-- inputs: orders, subsidy_payments, subsidy_returns, subsidy_orders?, refunds?
 -- action: Return the subsidy (subsidy/return-receipts) with the refund's id.
 -- 处理: 用退款单号回退补差（subsidy/return-receipts）。
 -- row: a coupon whose order is fully refunded and whose subsidies returned are less than those paid, no return being under way

@@ -139,6 +139,24 @@ fn a_missing_export_is_75_names_the_file_and_the_rest_is_published() {
 }
 
 #[test]
+fn a_missing_subsidy_ledger_makes_nobody_believe_that_a_returned_subsidy_was_kept() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let ledger = shop.path("subsidy-orders/2026-11-18.csv");
+    let right = std::fs::read_to_string(&ledger).unwrap();
+    // Return receipts are asked for by id, and only the ledger knows their ids.
+    assert!(right.lines().skip(1).any(|line| !line.split(',').nth(2).unwrap().is_empty()), "{right}");
+    std::fs::remove_file(&ledger).unwrap();
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_fails(&ending, 75, &["subsidy-orders/2026-11-18.csv"]);
+    let (found, truth) = (shop.found(shop.dates[0]), shop.truth(shop.dates[0]));
+    assert_eq!(found.difference(&truth).collect::<Vec<_>>(), [] as [&String; 0]);
+    std::fs::write(&ledger, right).unwrap();
+    assert_completes(&shop, &wechat);
+    assert_eq!(shop.found(shop.dates[0]), truth);
+}
+
+#[test]
 fn a_bad_amount_on_one_line_names_file_line_column_and_value() {
     let shop = Shop::of_seed(1);
     let wechat = shop.serve(None);
