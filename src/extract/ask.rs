@@ -30,7 +30,7 @@ const TOLD_ISSUES: usize = 3;
 /// come back without pages; it then stays unanswered, which the caller has to report.
 ///
 /// Returns why questions failed, the first few individually. An API that keeps failing is given up for this stage; if it
-/// has answered none, a later stage asks it once before it goes on.
+/// has answered none, a later stage asks one question before it goes on.
 pub(super) async fn ask_all<Q: Clone, A, F>(
     night: &Night<'_>,
     journal: &StageJournal,

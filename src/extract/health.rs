@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use super::{Issue, IssueKind};
 use crate::api::Api;
-use crate::http::without_retries;
+use crate::http::retrying_briefly;
 use crate::stage::Stage;
 
 /// The state of each API tonight.
@@ -35,9 +35,10 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    /// Makes `calls`, with a single attempt each to an API that is doubtful: it may be down, and is not waited for twice.
+    /// Makes `calls`; those to an API that is doubtful are retried no longer than a single attempt may take. It may be down,
+    /// and is not waited for twice; but one fault that passes must not cost a stage.
     pub(super) async fn try_calls<F: Future>(&self, calls: F) -> F::Output {
-        if *self == Standing::Doubtful { without_retries(calls).await } else { calls.await }
+        if *self == Standing::Doubtful { retrying_briefly(calls).await } else { calls.await }
     }
 }
 

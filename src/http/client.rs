@@ -13,7 +13,7 @@ use url::Url;
 use super::attempt::{self, Incoming, Outgoing, Received, TransportError, USER_AGENT};
 use super::failover::Hosts;
 use super::rate_limit::RateLimit;
-use super::retries::{count_retry, may_retry};
+use super::retries::{count_retry, is_brief};
 use super::retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict};
 use crate::clock::World;
 use crate::job::{ApiLimits, is_loopback};
@@ -155,9 +155,15 @@ impl HttpClient {
         }
     }
 
-    /// How long to wait before another attempt; `None` when the policy or the caller wants no other.
+    /// How long to wait before another attempt; `None` when the policy wants no other.
     fn wait(&self, attempts: u32, elapsed: Duration, after: Duration) -> Option<Duration> {
-        if may_retry() { self.policy.wait(attempts, elapsed, after, &self.world) } else { None }
+        self.policy().wait(attempts, elapsed, after, &self.world)
+    }
+
+    /// The policy of the job; of a call that is not waited for, within the time that one attempt may take.
+    fn policy(&self) -> RetryPolicy {
+        let deadline = if is_brief() { self.policy.deadline.min(self.timeout) } else { self.policy.deadline };
+        RetryPolicy { deadline, ..self.policy }
     }
 
     /// Opens an answer as a stream: a single attempt, rate-limited like any other.
@@ -214,7 +220,7 @@ impl HttpClient {
 
     async fn exchange_bytes(&self, run: &mut Run<'_>, outgoing: &Outgoing) -> Result<Received, TransportError> {
         (run.trace.status, run.trace.request_id) = (None, None);
-        let left = self.policy.deadline.saturating_sub(run.elapsed()).max(Duration::from_millis(1));
+        let left = self.policy().deadline.saturating_sub(run.elapsed()).max(Duration::from_millis(1));
         let timeout = self.timeout.min(left);
         let received = attempt::exchange(&self.client, run.host(), outgoing, timeout, self.max_body_bytes).await;
         match &received {
@@ -348,6 +354,7 @@ mod tests {
     use reqwest::Method;
 
     use super::*;
+    use crate::http::retrying_briefly;
     use crate::http::scripted::{FakeWorld, Reply, Script};
 
     /// Accepts 200, retries on 429 and 5xx, refuses the rest; counts the requests it built.
@@ -477,6 +484,20 @@ mod tests {
         let script = Script::serve(vec![reply(&zipped[..zipped.len() - 4]), reply(&zipped)]).await;
         let settled = ask(&script, &FakeWorld::new()).await.0.unwrap();
         assert_eq!((settled.accepted.as_ref(), settled.trace.attempts), (&b"fine"[..], 2));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_not_waited_for_ends_when_one_attempt_may_have_ended() {
+        let script = Script::always(Reply::status(500, "")).await;
+        let fake = FakeWorld::new();
+        let limits = ApiLimits { timeout: Duration::from_secs(2), ..script.limits() };
+        let client = HttpClient::new(&limits, fake.world()).unwrap();
+        let exchange = Plain::new(&fake);
+        let call = async || client.call("GET", "/x", &exchange).await.unwrap_err().trace;
+        let (patient, begun) = (call().await, fake.now());
+        let brief = retrying_briefly(call()).await;
+        assert!((fake.now() - begun).to_std().unwrap() < limits.timeout);
+        assert!(brief.attempts > 1 && brief.attempts < patient.attempts, "{brief} {patient}");
     }
 
     #[tokio::test]

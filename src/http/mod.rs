@@ -16,5 +16,5 @@ pub use attempt::{Incoming, Outgoing, Received, TransportError, USER_AGENT};
 pub use client::{HttpClient, HttpSetupError};
 pub use failover::Hosts;
 pub use rate_limit::RateLimit;
-pub use retries::{count_retry, counting_retries, without_retries};
+pub use retries::{count_retry, counting_retries, retrying_briefly};
 pub use retry::{CallError, Cause, Exchange, RetryPolicy, Settled, Trace, Verdict, may_pass};

@@ -1,5 +1,5 @@
 //! What a caller wants of the retries of its calls: several stages share a client, and the stage that made a call should see
-//! its retries, or may want none.
+//! its retries, or may not want to wait for them.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 tokio::task_local! {
     static RETRIES: Arc<AtomicU64>;
-    static ONCE: ();
+    static BRIEFLY: ();
 }
 
 /// Runs `calls` and adds each attempt beyond the first of a call to `counter`.
@@ -21,12 +21,12 @@ pub fn count_retry() {
     let _ = RETRIES.try_with(|counter| counter.fetch_add(1, Ordering::Relaxed));
 }
 
-/// Runs `calls` with a single attempt each.
-pub async fn without_retries<F: Future>(calls: F) -> F::Output {
-    ONCE.scope((), calls).await
+/// Runs `calls`, each of which is retried no longer than a single attempt may take.
+pub async fn retrying_briefly<F: Future>(calls: F) -> F::Output {
+    BRIEFLY.scope((), calls).await
 }
 
-/// Whether the caller wants its calls to be retried.
-pub(super) fn may_retry() -> bool {
-    ONCE.try_with(|()| ()).is_err()
+/// Whether the caller does not want to wait for its calls.
+pub(super) fn is_brief() -> bool {
+    BRIEFLY.try_with(|()| ()).is_ok()
 }
