@@ -44,6 +44,16 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// Forgets the journal of an attempt that has ended.
+    pub(super) fn forget_journal(&self) {
+        *self.journal.lock().expect("no holder of this lock panics") = None;
+    }
+
+    /// Whether a journal was opened since.
+    pub(super) fn has_journal(&self) -> bool {
+        self.journal.lock().expect("no holder of this lock panics").is_some()
+    }
+
     fn end(&self, code: ExitCode) -> ! {
         let journal = self.journal.lock().expect("no holder of this lock panics").clone();
         let kept = journal.map(|journal| journal.flush());

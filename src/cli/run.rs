@@ -16,7 +16,7 @@ use super::outcome::{gated, result_line, tell, worse};
 use super::rules::unknown_rule;
 use super::script;
 use super::terminal::{self, Level, say, watcher};
-use super::wait::until_ready;
+use super::wait::{Attempt, until_ready};
 use crate::clock::World;
 use crate::error::{ExitCode, Failure};
 use crate::job::{self, EngineKind, Job, JobProblems};
@@ -232,9 +232,11 @@ async fn run_waiting(
 ) -> Result<NightOutcome, Failure> {
     let attempt = async |mode| {
         let plan = NightPlan { mode, ..night.plan.clone() };
-        pipeline::run_night(PlannedNight { plan: &plan, ..night }, &*watcher(), interrupt).await
+        let watcher = watcher();
+        let night = pipeline::run_night(PlannedNight { plan: &plan, ..night }, &*watcher, interrupt);
+        Attempt::make(interrupt, night, |outcome| outcome.code).await
     };
-    until_ready(night.world, wait, night.plan.mode, attempt, |outcome| outcome.code).await
+    until_ready(night.world, wait, night.plan.mode, attempt).await
 }
 
 fn mode(command: &Run) -> Mode {

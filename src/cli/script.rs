@@ -8,7 +8,7 @@ use serde_json::json;
 use super::interrupt::Interrupt;
 use super::shell;
 use super::terminal::{self, Level, say, watcher};
-use super::wait::until_ready;
+use super::wait::{Attempt, until_ready};
 use crate::error::{ExitCode, Failure};
 use crate::pipeline::{self, NightPlan, PlannedNight};
 
@@ -21,9 +21,11 @@ pub(super) async fn write(
     let PlannedNight { job, plan, world } = night;
     let attempt = async |mode| {
         let plan = NightPlan { mode, ..plan.clone() };
-        pipeline::write_script(PlannedNight { plan: &plan, ..night }, &*watcher(), interrupt, file).await
+        let watcher = watcher();
+        let script = pipeline::write_script(PlannedNight { plan: &plan, ..night }, &*watcher, interrupt, file);
+        Attempt::make(interrupt, script, |scripted| scripted.code).await
     };
-    let scripted = until_ready(world, wait, plan.mode, attempt, |scripted| scripted.code).await?;
+    let scripted = until_ready(world, wait, plan.mode, attempt).await?;
     for issue in &scripted.issues {
         terminal::tell(Level::Warn, &issue.what);
     }
